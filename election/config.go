@@ -1,0 +1,59 @@
+package election
+
+import (
+	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// Config is what a Node is made of.
+type Config struct {
+	// ID was allocated by the leader at the join; a founder's is 1.
+	ID          uint64
+	Incarnation uint64
+	Addresses   []string
+	// Rand returns 64 random bits; it is called only from within the Node's
+	// methods.
+	Rand func() uint64
+	// Wall returns the wall clock, Unix microseconds; for the history alone.
+	Wall func() int64
+	// RaftLogger may be nil.
+	RaftLogger raft.Logger
+	// Trace, if not nil, is told every decision as a short sentence.
+	Trace func(format string, args ...any)
+	// CompactAfter is how many applied entries are kept before the log is cut
+	// behind a snapshot; 0 means 4096.
+	CompactAfter uint64
+}
+
+// Recovered is what the storage gave back, or what Found made. The zero value
+// is that of a joiner.
+type Recovered struct {
+	HardState *raftpb.HardState
+	Snapshot  *raftpb.Snapshot
+	Entries   []*raftpb.Entry
+	Bound     time.Duration
+	// Restarted is true if this member may have made promises before.
+	Restarted bool
+}
+
+// Found returns the storage content of a new ring whose only member is the
+// founder, under id 1. The first leadership's term is firstTerm, by rule the
+// Unix time in seconds, so that tokens rise even over a lost disk.
+func Found(f ring.Found, firstTerm uint64) (Recovered, error) {
+	s := &ring.State{}
+	if _, err := s.Apply(0, ring.Command{Found: &f}); err != nil {
+		return Recovered{}, err
+	}
+	term := max(firstTerm, 2) - 1
+	return Recovered{
+		HardState: &raftpb.HardState{Term: new(term), Vote: new(uint64(0)), Commit: new(uint64(1))},
+		Snapshot: &raftpb.Snapshot{
+			Data:     s.Snapshot(),
+			Metadata: &raftpb.SnapshotMetadata{Index: new(uint64(1)), Term: new(term), ConfState: &raftpb.ConfState{Voters: []uint64{1}}},
+		},
+	}, nil
+}

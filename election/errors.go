@@ -1,0 +1,20 @@
+package election
+
+import "errors"
+
+var (
+	// ErrNotLeader: only the declared leader carries out requests.
+	ErrNotLeader = errors.New("not the leader")
+	// ErrLeadershipLost: the request may or may not take effect.
+	ErrLeadershipLost = errors.New("leadership lost before the change was committed")
+	// ErrBusy: a handover is under way.
+	ErrBusy = errors.New("a handover is under way")
+	// ErrIsLeader: the leader must hand over first.
+	ErrIsLeader = errors.New("the leader must hand over first")
+	// ErrNoHeir: there is nobody to hand over to.
+	ErrNoHeir = errors.New("no member can take over")
+	// ErrNoAnswer: the chosen member did not take the leadership in time.
+	ErrNoAnswer = errors.New("the member did not take the leadership over in time")
+	// ErrRemoved: this node is no member any more.
+	ErrRemoved = errors.New("removed from the ring")
+)

@@ -1,0 +1,219 @@
+package election
+
+import (
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// Instant is a point of monotonic time: what has passed since an origin that
+// is the same for all calls to one Node. It must go on while the process is
+// stopped and while the machine sleeps (CLOCK_BOOTTIME). Instants of two
+// machines are never compared.
+type Instant = time.Duration
+
+// Message travels between two members. Exactly one of the pointers is set.
+// Messages may be lost, doubled, delayed and reordered; they must not be
+// altered, and From must be the true sender.
+type Message struct {
+	From, To uint64
+
+	Raft        *raftpb.Message
+	Renew       *Renew
+	RenewAck    *RenewAck
+	Suspicion   *Suspicion
+	Certificate *Certificate
+	Release     *Release
+	Evicted     *EvictedNotice
+	Return      *ring.Return
+}
+
+// Renew asks a voter to promise until Lease after its receipt.
+type Renew struct {
+	Term, Seq uint64
+	Lease     time.Duration
+}
+
+// RenewAck tells the leader that the promise was made.
+type RenewAck struct {
+	Term, Seq uint64
+}
+
+// Suspicion is one monitor's opinion that a member is dead (or, Cleared, that
+// it is not).
+type Suspicion struct {
+	ID, Incarnation uint64
+	// Term that the monitor last knew. A suspicion of a leader counts only in
+	// the term in which it leads, since one that lay in the buffer of an
+	// isolated machine may arrive much later.
+	Term     uint64
+	Evidence ring.Evidence
+	Cleared  bool
+	// By is the member whose monitor it is.
+	By uint64
+}
+
+// Certificate is a monitor's word that its own coordinator's process ended.
+type Certificate struct {
+	Name            string
+	ID, Incarnation uint64
+	// Exit is the wait status as text.
+	Exit string
+	// Clean is true if no local work of a leader is left.
+	Clean bool
+}
+
+// Release voids the promises made to the leader of Term for renewals up to
+// Seq: it leads no longer. A promise to a later renewal stands.
+type Release struct {
+	Term, Seq       uint64
+	ID, Incarnation uint64
+}
+
+// EvictedNotice answers a message from somebody who is no member any more.
+type EvictedNotice struct {
+	RingID string
+	ID     uint64
+	Epoch  uint64
+}
+
+// Effect is something that the owner has to carry out: one of Send, Persist,
+// Probe, Done, Relink, Applied, ClaimChanged, SuspicionChanged, Removed.
+type Effect interface{ effect() }
+
+// Send hands a message to the transport. It may be lost.
+type Send struct{ Message Message }
+
+// Persist is written to the log storage, as one record that is either wholly
+// there after a crash or not at all. When it is durable (only if Sync; else as
+// soon as it is written) the owner calls Persisted with Seq. Persists are
+// completed in order.
+type Persist struct {
+	Seq uint64
+	// HardState is nil if unchanged.
+	HardState *raftpb.HardState
+	// Entries replace everything from the index of the first one on.
+	Entries []*raftpb.Entry
+	// Snapshot lets the storage drop all entries up to its index; with Reset
+	// all entries whatsoever.
+	Snapshot *raftpb.Snapshot
+	Reset    bool
+	// Bound is the longest promise that may live, to be known after a
+	// restart; 0 if unchanged.
+	Bound time.Duration
+	Sync  bool
+}
+
+// Probe asks the owner to try a member's coordinator by a connection of its
+// own, at all addresses at once, and to call Probed with the answer.
+type Probe struct {
+	ID, Incarnation uint64
+	Addresses       []string
+	Timeout         time.Duration
+}
+
+// ProbeOutcome is what a Probe found.
+type ProbeOutcome int
+
+const (
+	// Answered: a coordinator answered in time.
+	Answered ProbeOutcome = iota + 1
+	// Unanswered: nothing came in time at any address.
+	Unanswered
+	// NobodyListens: every address refused the connection.
+	NobodyListens
+)
+
+// ProbeResult answers a Probe.
+type ProbeResult struct {
+	ID, Incarnation uint64 // as in the Probe
+	Outcome         ProbeOutcome
+	// AnsweredBy is the incarnation that answered.
+	AnsweredBy uint64
+}
+
+// Done completes the Request with the same Ref, once.
+type Done struct {
+	Ref uint64
+	// ID is the member that a join made.
+	ID uint64
+	// Err is nil, or wraps one of this package's or package ring's sentinels.
+	Err error
+}
+
+// Relink says whom this member's monitor has to probe from now on.
+type Relink struct {
+	Epoch, Term uint64
+	// Successors in ring order, nearest first; empty in a ring of one.
+	Successors []ring.Member
+	// Tell are the other voters and the leader.
+	Tell     []ring.Member
+	LeaderID uint64
+	Settings ring.Settings
+}
+
+// Applied reports committed changes of the ring, in log order, with the state
+// after them. The owner must not modify State.
+type Applied struct {
+	Index   uint64
+	Changes []ring.Change
+	State   *ring.State
+}
+
+// ClaimChanged reports that this member gained or lost the claim. It may come
+// late; Claim read at the moment of asking decides.
+type ClaimChanged struct {
+	Claiming bool
+	Term     uint64
+	Why      string
+}
+
+// SuspicionChanged reports a suspicion that is new here, was taken back, or
+// was denied by the leader's own probe; or an accepted certificate.
+type SuspicionChanged struct {
+	Suspicion   *Suspicion
+	Certificate *Certificate
+	Why         string
+}
+
+// Removed reports that this member is no longer in the ring. The Node does
+// nothing from then on; the owner drops its storage and may join anew.
+type Removed struct {
+	Epoch uint64
+	Why   string
+}
+
+func (Send) effect()             {}
+func (Persist) effect()          {}
+func (Probe) effect()            {}
+func (Done) effect()             {}
+func (Relink) effect()           {}
+func (Applied) effect()          {}
+func (ClaimChanged) effect()     {}
+func (SuspicionChanged) effect() {}
+func (Removed) effect()          {}
+
+// Request is an operator's or a joiner's wish. Only the leader carries it out;
+// others complete it at once with ErrNotLeader. Exactly one pointer is set.
+type Request struct {
+	// Ref is the caller's number for it, unique while it runs.
+	Ref uint64
+
+	Join *ring.Join
+	// Leave removes a member for good; done when raft too has let it go, so
+	// that it may stop. The leader cannot leave before it handed over.
+	Leave *ring.Leave
+	Evict *ring.Evict
+	// Handover gives the leadership to member To, or (0) to the heir; done
+	// when that one has declared itself.
+	Handover *Handover
+	Settings *ring.Settings
+}
+
+// Handover is a planned change of the leader.
+type Handover struct {
+	To  uint64
+	Why string
+}

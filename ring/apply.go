@@ -1,0 +1,291 @@
+package ring
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// Change is one thing that an accepted command changed, in order.
+type Change struct {
+	Kind ChangeKind
+	// Member is who it is about, as it was when it left, or is now.
+	Member Member
+	// Evidence of an eviction; By is the id of who saw it.
+	Evidence Evidence
+	By       uint64
+	// Leadership of a declaration.
+	Leadership *Leadership
+}
+
+// ChangeKind says what a Change is; its value is the event's name.
+type ChangeKind string
+
+const (
+	Joined          ChangeKind = "joined"
+	Left            ChangeKind = "left"
+	Evicted         ChangeKind = "evicted"
+	Returned        ChangeKind = "returned"
+	LeaderDeclared  ChangeKind = "leader_declared"
+	Appointed       ChangeKind = "appointed"
+	SettingsChanged ChangeKind = "settings_changed"
+)
+
+// Apply carries out a committed command from an entry of the given raft term.
+// Either the whole command takes effect, the epoch grows by one and the
+// changes are returned; or an error says why not and s is as before. Both are
+// the same on every member.
+func (s *State) Apply(term uint64, c Command) ([]Change, error) {
+	changes, err := s.apply(term, c)
+	if err != nil {
+		return nil, err
+	}
+	s.Epoch++
+	return changes, nil
+}
+
+func (s *State) apply(term uint64, c Command) ([]Change, error) {
+	switch {
+	case c.Found != nil:
+		return s.found(*c.Found)
+	case c.Join != nil:
+		return s.join(*c.Join)
+	case c.Leave != nil:
+		return s.leave(*c.Leave)
+	case c.Evict != nil:
+		return s.evict(*c.Evict)
+	case c.Declare != nil:
+		return s.declare(term, *c.Declare)
+	case c.Appoint != nil:
+		return s.appoint(*c.Appoint)
+	case c.Settings != nil:
+		if err := c.Settings.Validate(); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
+		s.Settings = *c.Settings
+		return []Change{{Kind: SettingsChanged}}, nil
+	case c.Return != nil:
+		return s.comeBack(*c.Return)
+	}
+	return nil, fmt.Errorf("%w: empty command", ErrInvalid)
+}
+
+func (s *State) found(f Found) ([]Change, error) {
+	if s.RingID != "" {
+		return nil, fmt.Errorf("%w: ring %s is already founded", ErrInvalid, s.RingID)
+	}
+	if f.RingID == "" || f.Cluster == "" || f.Founder.Name == "" {
+		return nil, fmt.Errorf("%w: a ring needs an id, a cluster and a founder with a name", ErrInvalid)
+	}
+	if err := f.Settings.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	s.Cluster, s.RingID, s.Settings = f.Cluster, f.RingID, f.Settings
+	return []Change{s.admit(f.Founder)}, nil
+}
+
+func (s *State) join(j Join) ([]Change, error) {
+	m := j.Member
+	if m.Name == "" || m.Incarnation == 0 || len(m.Addresses) == 0 {
+		return nil, fmt.Errorf("%w: a joiner needs a name, an incarnation and an address", ErrInvalid)
+	}
+	var changes []Change
+	if old, ok := s.MemberByName(m.Name); ok {
+		if old.ID != j.Replaces {
+			return nil, fmt.Errorf("%w: %q is member %d at %v", ErrNameInUse, m.Name, old.ID, old.Addresses)
+		}
+		changes = append(changes, s.remove(old, Evicted, Replaced, 0))
+	}
+	return append(changes, s.admit(m)), nil
+}
+
+func (s *State) admit(m Member) Change {
+	s.HighestID++
+	m.ID = s.HighestID
+	m.Addresses = slices.Clone(m.Addresses)
+	s.Members = append(s.Members, m) // the highest id: order holds
+	return Change{Kind: Joined, Member: m}
+}
+
+func (s *State) leave(l Leave) ([]Change, error) {
+	m, ok := s.Member(l.ID)
+	if !ok {
+		return nil, fmt.Errorf("%w: id %d", ErrNotMember, l.ID)
+	}
+	return []Change{s.remove(m, Left, "", 0)}, nil
+}
+
+func (s *State) evict(e Evict) ([]Change, error) {
+	m, err := s.evictable(e)
+	if err != nil {
+		return nil, err
+	}
+	return []Change{s.remove(m, Evicted, e.Evidence, e.By)}, nil
+}
+
+func (s *State) evictable(e Evict) (Member, error) {
+	m, ok := s.Member(e.ID)
+	if !ok {
+		return Member{}, fmt.Errorf("%w: id %d", ErrNotMember, e.ID)
+	}
+	if e.Incarnation != 0 && e.Incarnation != m.Incarnation {
+		return Member{}, fmt.Errorf("%w: the evidence is about incarnation %d of member %d, which is now %d", ErrStale, e.Incarnation, e.ID, m.Incarnation)
+	}
+	return m, nil
+}
+
+func (s *State) remove(m Member, kind ChangeKind, ev Evidence, by uint64) Change {
+	i, _ := s.index(m.ID)
+	s.Members = slices.Delete(s.Members, i, i+1)
+	if s.LeaderID == m.ID {
+		s.LeaderID = 0
+	}
+	if s.Designated != nil && s.Designated.To == m.ID {
+		s.Designated = nil
+	}
+	return Change{Kind: kind, Member: m, Evidence: ev, By: by}
+}
+
+func (s *State) declare(term uint64, d Declare) ([]Change, error) {
+	if d.Term != term {
+		return nil, fmt.Errorf("%w: declaration for term %d in an entry of term %d", ErrStale, d.Term, term)
+	}
+	if d.Term <= s.Term {
+		return nil, fmt.Errorf("%w: declaration for term %d, the newest is %d", ErrStale, d.Term, s.Term)
+	}
+	dead := make([]uint64, 0, len(d.Evict))
+	var after Member
+	var evidence Evidence
+	if l, ok := s.Leader(); ok {
+		after = l
+	}
+	for _, e := range d.Evict {
+		if _, err := s.evictable(e); err != nil {
+			return nil, err
+		}
+		if e.ID == d.ID || slices.Contains(dead, e.ID) {
+			return nil, fmt.Errorf("%w: declaration evicts member %d, which is itself or named twice", ErrInvalid, e.ID)
+		}
+		if e.ID == after.ID {
+			evidence = e.Evidence
+		}
+		dead = append(dead, e.ID)
+	}
+	heir, ok := s.Heir(dead...)
+	if !ok || heir.ID != d.ID {
+		return nil, fmt.Errorf("%w: member %d declares, the heir is %d", ErrNotHeir, d.ID, heir.ID)
+	}
+	var changes []Change
+	for _, e := range d.Evict {
+		m, _ := s.Member(e.ID)
+		changes = append(changes, s.remove(m, Evicted, e.Evidence, e.By))
+	}
+	i, _ := s.index(d.ID)
+	if d.Incarnation != 0 && s.Members[i].Incarnation != d.Incarnation {
+		s.Members[i].Incarnation = d.Incarnation
+		changes = append(changes, Change{Kind: Returned, Member: s.Members[i]})
+	}
+	l := Leadership{Term: d.Term, Name: heir.Name, ID: heir.ID, Since: d.Since, Why: d.Why, Gap: d.Gap, Evidence: evidence, After: after.Name, Clean: d.Clean}
+	if after.Name == "" && len(s.History) > 0 {
+		l.After = s.History[len(s.History)-1].Name
+	}
+	s.History = append(s.History, l)
+	if n := len(s.History) - HistoryKept; n > 0 {
+		s.History = slices.Delete(s.History, 0, n)
+	}
+	s.rememberLed(heir.Name, d.Term)
+	s.Term, s.LeaderID, s.Designated = d.Term, d.ID, nil
+	return append(changes, Change{Kind: LeaderDeclared, Member: s.Members[i], Leadership: &l}), nil
+}
+
+func (s *State) rememberLed(name string, term uint64) {
+	i, ok := slices.BinarySearchFunc(s.Led, name, func(l LastLed, n string) int { return cmp.Compare(l.Name, n) })
+	if ok {
+		s.Led[i].Term = term
+		return
+	}
+	s.Led = slices.Insert(s.Led, i, LastLed{name, term})
+	for len(s.Led) > LedKept {
+		oldest := slices.IndexFunc(s.Led, func(l LastLed) bool {
+			return l.Term == slices.MinFunc(s.Led, func(a, b LastLed) int { return cmp.Compare(a.Term, b.Term) }).Term
+		})
+		s.Led = slices.Delete(s.Led, oldest, oldest+1)
+	}
+}
+
+func (s *State) appoint(a Appoint) ([]Change, error) {
+	if a.To == 0 {
+		if s.Designated == nil {
+			return nil, fmt.Errorf("%w: nobody is appointed", ErrStale)
+		}
+		s.Designated = nil
+		return []Change{{Kind: Appointed}}, nil
+	}
+	m, ok := s.Member(a.To)
+	if !ok {
+		return nil, fmt.Errorf("%w: id %d", ErrNotMember, a.To)
+	}
+	if m.Witness {
+		return nil, fmt.Errorf("%w: %q is a witness and never leads", ErrInvalid, m.Name)
+	}
+	s.Designated = &Designation{To: a.To, Why: a.Why}
+	return []Change{{Kind: Appointed, Member: m}}, nil
+}
+
+func (s *State) comeBack(r Return) ([]Change, error) {
+	i, ok := s.index(r.ID)
+	if !ok {
+		return nil, fmt.Errorf("%w: id %d", ErrNotMember, r.ID)
+	}
+	if r.Incarnation == 0 || len(r.Addresses) == 0 {
+		return nil, fmt.Errorf("%w: a return needs an incarnation and an address", ErrInvalid)
+	}
+	m := &s.Members[i]
+	if m.Incarnation == r.Incarnation && slices.Equal(m.Addresses, r.Addresses) {
+		return nil, fmt.Errorf("%w: member %d is already known as incarnation %d", ErrStale, r.ID, r.Incarnation)
+	}
+	m.Incarnation, m.Addresses = r.Incarnation, slices.Clone(r.Addresses)
+	return []Change{{Kind: Returned, Member: *m}}, nil
+}
+
+// Snapshot returns the State's canonical bytes: equal states give equal bytes.
+func (s *State) Snapshot() []byte {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(fmt.Sprintf("ring: the state does not encode: %v", err)) // only plain fields
+	}
+	return b
+}
+
+// Restore is the inverse of Snapshot. It checks what Apply maintains and
+// refuses bytes that no State has.
+func Restore(b []byte) (*State, error) {
+	s := &State{}
+	if err := json.Unmarshal(b, s); err != nil {
+		return nil, fmt.Errorf("restore ring state: %w", err)
+	}
+	if s.RingID == "" {
+		return nil, fmt.Errorf("restore ring state: %w: no ring id", ErrInvalid)
+	}
+	for i, m := range s.Members {
+		if m.ID == 0 || m.ID > s.HighestID || i > 0 && m.ID <= s.Members[i-1].ID {
+			return nil, fmt.Errorf("restore ring state: %w: member ids are not ascending up to %d", ErrInvalid, s.HighestID)
+		}
+	}
+	if !slices.IsSortedFunc(s.Led, func(a, b LastLed) int { return cmp.Compare(a.Name, b.Name) }) {
+		return nil, fmt.Errorf("restore ring state: %w: former leaders are not sorted", ErrInvalid)
+	}
+	if err := s.Settings.Validate(); err != nil {
+		return nil, fmt.Errorf("restore ring state: %w", err)
+	}
+	return s, nil
+}
+
+// Hash returns the SHA-256 of Snapshot in hexadecimal.
+func (s *State) Hash() string {
+	sum := sha256.Sum256(s.Snapshot())
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,116 @@
+package ring
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// A Command is one entry of the replicated log: exactly one of its fields is
+// set. It travels as JSON, which keeps a log readable by eye.
+type Command struct {
+	Found    *Found    `json:"found,omitempty"`
+	Join     *Join     `json:"join,omitempty"`
+	Leave    *Leave    `json:"leave,omitempty"`
+	Evict    *Evict    `json:"evict,omitempty"`
+	Declare  *Declare  `json:"declare,omitempty"`
+	Appoint  *Appoint  `json:"appoint,omitempty"`
+	Settings *Settings `json:"settings,omitempty"`
+	Return   *Return   `json:"return,omitempty"`
+}
+
+// Found makes the ring, with its founder as the first member under id 1. It is
+// never in a log: it is applied to the zero State before the first snapshot.
+type Found struct {
+	Cluster  string   `json:"cluster"`
+	RingID   string   `json:"ring_id"`
+	Founder  Member   `json:"founder"`
+	Settings Settings `json:"settings"`
+}
+
+// Join admits a member. Its id is allocated when the command is applied.
+type Join struct {
+	Member Member `json:"member"`
+	// Replaces is the id of an older self with the same name, 0 for none; it
+	// is evicted by the same command.
+	Replaces uint64 `json:"replaces,omitempty"`
+}
+
+// Leave removes a member by its own wish.
+type Leave struct {
+	ID uint64 `json:"id"`
+}
+
+// Evict removes a member that is thought dead.
+type Evict struct {
+	ID uint64 `json:"id"`
+	// Incarnation that the evidence is about; 0 for any. Another incarnation
+	// is not evicted.
+	Incarnation uint64   `json:"incarnation,omitempty"`
+	Evidence    Evidence `json:"evidence"`
+	// By is the id of the member whose monitor saw it.
+	By uint64 `json:"by,omitempty"`
+}
+
+// Declare begins a leadership. It is accepted only in the term that it names,
+// and only from the heir, with those in Evict taken for dead.
+type Declare struct {
+	Term        uint64  `json:"term"`
+	ID          uint64  `json:"id"`
+	Incarnation uint64  `json:"incarnation"`
+	Evict       []Evict `json:"evict,omitempty"`
+	// Since is the declarer's wall clock, Unix microseconds; Gap microseconds.
+	Since int64  `json:"since"`
+	Gap   int64  `json:"gap"`
+	Why   string `json:"why"`
+	Clean bool   `json:"clean,omitempty"`
+}
+
+// Appoint names who must lead next; To 0 takes an appointment back.
+type Appoint struct {
+	To  uint64 `json:"to"`
+	Why string `json:"why"`
+}
+
+// Return records that a member was restarted with its disk: a new incarnation
+// under the same id.
+type Return struct {
+	ID          uint64   `json:"id"`
+	Incarnation uint64   `json:"incarnation"`
+	Addresses   []string `json:"addresses"`
+}
+
+// Encode returns the bytes that go into the log.
+func (c Command) Encode() []byte {
+	b, err := json.Marshal(c)
+	if err != nil {
+		panic(fmt.Sprintf("ring: a command does not encode: %v", err)) // only plain fields
+	}
+	return b
+}
+
+// DecodeCommand is the inverse of Encode. It refuses unknown fields, trailing
+// bytes, and anything but exactly one command: a log that a newer ARC wrote
+// must not be applied half.
+func DecodeCommand(b []byte) (Command, error) {
+	var c Command
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return Command{}, fmt.Errorf("decode ring command: %w", err)
+	}
+	if d.More() {
+		return Command{}, errors.New("decode ring command: trailing bytes")
+	}
+	n := 0
+	for _, set := range []bool{c.Found != nil, c.Join != nil, c.Leave != nil, c.Evict != nil, c.Declare != nil, c.Appoint != nil, c.Settings != nil, c.Return != nil} {
+		if set {
+			n++
+		}
+	}
+	if n != 1 {
+		return Command{}, fmt.Errorf("decode ring command: %d commands in one entry, want 1", n)
+	}
+	return c, nil
+}

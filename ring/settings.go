@@ -1,0 +1,125 @@
+package ring
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Settings are cluster-wide and committed. The JSON names are the keys of
+// `arc config set`. Intervals are whole milliseconds.
+type Settings struct {
+	Profile          string `json:"profile"`
+	LeaderIntervalMS uint32 `json:"leader_interval_ms"`
+	LeaderMisses     uint32 `json:"leader_misses"`
+	IntervalMS       uint32 `json:"interval_ms"`
+	Misses           uint32 `json:"misses"`
+	LeaseMS          uint32 `json:"lease_ms"`
+	// DriftPPM bounds how much the rates of any two clocks may differ.
+	DriftPPM uint32 `json:"drift_ppm"`
+	// StaggerMS is the delay between the campaigns of succeeding heirs.
+	StaggerMS uint32 `json:"stagger_ms"`
+	// HangAfterMS: a coordinator that does not answer its own monitor for so
+	// long is killed. 0 switches this off.
+	HangAfterMS uint32 `json:"hang_after_ms"`
+	MaxVoters   uint32 `json:"max_voters"`
+	// GraceMS is how long after an unclean end of a leadership local work
+	// waits.
+	GraceMS uint32 `json:"grace_ms"`
+}
+
+// DefaultProfile is what a ring is founded with unless told otherwise.
+const DefaultProfile = "lan"
+
+// CustomProfile is the profile's name once a timing was changed by hand.
+const CustomProfile = "custom"
+
+// Profiles lists the names that ProfileSettings knows.
+var Profiles = []string{"realtime", "fast", "lan", "wan"}
+
+// ProfileSettings returns the settings of a named profile.
+func ProfileSettings(name string) (Settings, error) {
+	s := Settings{Profile: name, DriftPPM: 10_000, MaxVoters: 7}
+	switch name {
+	case "realtime":
+		s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.LeaseMS, s.StaggerMS = 2, 3, 50, 4, 50, 10
+	case "fast":
+		s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.LeaseMS, s.StaggerMS = 30, 5, 100, 5, 150, 15
+	case "lan":
+		s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.LeaseMS, s.StaggerMS = 100, 5, 200, 5, 500, 25
+	case "wan":
+		s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.LeaseMS, s.StaggerMS = 500, 6, 1000, 6, 3000, 500
+	default:
+		return Settings{}, fmt.Errorf("profile %q is not one of %v", name, Profiles)
+	}
+	s.HangAfterMS = 10 * s.LeaseMS
+	s.GraceMS = s.LeaseMS
+	return s, nil
+}
+
+// Lease is how long a promise lasts from the receipt of a renewal.
+func (s Settings) Lease() time.Duration { return ms(s.LeaseMS) }
+
+// LeaderLease is how long an acknowledged renewal lets the leader act, from
+// its sending: the lease less what two clocks may differ.
+func (s Settings) LeaderLease() time.Duration {
+	return s.Lease() - s.Lease()*time.Duration(s.DriftPPM)/1_000_000
+}
+
+// RenewEvery is the interval between renewals.
+func (s Settings) RenewEvery() time.Duration { return s.Lease() / 3 }
+
+// Stagger is the delay between the campaigns of succeeding heirs.
+func (s Settings) Stagger() time.Duration { return ms(s.StaggerMS) }
+
+// Grace is how long local work waits after an unclean end.
+func (s Settings) Grace() time.Duration { return ms(s.GraceMS) }
+
+// HangAfter is after which silence a monitor kills its own coordinator; 0 is
+// never.
+func (s Settings) HangAfter() time.Duration { return ms(s.HangAfterMS) }
+
+// Link returns probe interval and misses of a link, the leader's or another.
+func (s Settings) Link(leader bool) (interval time.Duration, misses int) {
+	if leader {
+		return ms(s.LeaderIntervalMS), int(s.LeaderMisses)
+	}
+	return ms(s.IntervalMS), int(s.Misses)
+}
+
+// Detection is the time in which silence on a link becomes a suspicion.
+func (s Settings) Detection(leader bool) time.Duration {
+	interval, misses := s.Link(leader)
+	return interval * time.Duration(misses+1)
+}
+
+// Validate returns every rule that the settings break, joined; nil if none.
+func (s Settings) Validate() error {
+	var errs []error
+	between := func(key string, v, lo, hi uint32) {
+		if v < lo || v > hi {
+			errs = append(errs, fmt.Errorf("%s = %d is not between %d and %d", key, v, lo, hi))
+		}
+	}
+	between("leader_interval_ms", s.LeaderIntervalMS, 1, 60_000)
+	between("leader_misses", s.LeaderMisses, 1, 100)
+	between("interval_ms", s.IntervalMS, 1, 60_000)
+	between("misses", s.Misses, 1, 100)
+	between("lease_ms", s.LeaseMS, 30, 600_000)
+	between("drift_ppm", s.DriftPPM, 0, 200_000)
+	between("stagger_ms", s.StaggerMS, 1, 60_000)
+	between("max_voters", s.MaxVoters, 1, 15)
+	between("grace_ms", s.GraceMS, 0, 3_600_000)
+	if s.HangAfterMS != 0 {
+		between("hang_after_ms", s.HangAfterMS, 100, 3_600_000)
+		if s.HangAfterMS < s.LeaseMS {
+			errs = append(errs, fmt.Errorf("hang_after_ms = %d is below lease_ms = %d: a coordinator would be killed while its lease lives; set it to 0 (off) or at least the lease", s.HangAfterMS, s.LeaseMS))
+		}
+	}
+	if s.StaggerMS > s.LeaseMS {
+		errs = append(errs, fmt.Errorf("stagger_ms = %d is above lease_ms = %d: the second heir would wait longer than a lease", s.StaggerMS, s.LeaseMS))
+	}
+	return errors.Join(errs...)
+}
+
+func ms(n uint32) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -1,0 +1,285 @@
+package ring
+
+import (
+	"cmp"
+	"slices"
+)
+
+// HistoryKept is how many leaderships a State keeps; older ones are dropped
+// from the front. The rank of a name as former leader survives in Led.
+const HistoryKept = 256
+
+// LedKept bounds how many names are remembered as former leaders.
+const LedKept = 1024
+
+// Member is one joined coordinator.
+type Member struct {
+	ID          uint64   `json:"id"`
+	Name        string   `json:"name"`
+	Incarnation uint64   `json:"incarnation"`
+	Addresses   []string `json:"addresses"`
+	Witness     bool     `json:"witness,omitempty"`
+	OnJoin      OnJoin   `json:"on_join,omitempty"`
+	// Nonce makes a retried join find the member that the first try made.
+	Nonce uint64 `json:"nonce,omitempty"`
+}
+
+// OnJoin is what a newcomer wants: to be there, or to lead at once.
+type OnJoin string
+
+const (
+	// Stay (the default) leads only when needed.
+	Stay OnJoin = "stay"
+	// Lead is ARC's original rule: the newest joiner is handed the leadership.
+	Lead OnJoin = "lead"
+)
+
+// Evidence is why somebody is thought dead, or why a leadership ended.
+type Evidence string
+
+const (
+	// Certified: its own monitor saw the process exit.
+	Certified Evidence = "certified"
+	// Refused: its host answers, nobody listens.
+	Refused Evidence = "refused"
+	// Reset: the stream broke and could not be had again.
+	Reset Evidence = "reset"
+	// Silent: probes stay unanswered.
+	Silent Evidence = "silent"
+	// Operator: a person said so.
+	Operator Evidence = "operator"
+	// Replaced: the same name came back from the same machine.
+	Replaced Evidence = "replaced"
+)
+
+// Leadership is one declared leadership.
+type Leadership struct {
+	// Term is the raft term of the declaration and the fencing token.
+	Term uint64 `json:"term"`
+	Name string `json:"name"`
+	ID   uint64 `json:"id"`
+	// Since is the leader's wall clock at its declaration, Unix microseconds.
+	// For people; nothing is decided by it.
+	Since int64 `json:"since"`
+	// Why is a short sentence.
+	Why string `json:"why"`
+	// Gap is how long there was no leader as far as the declarer knows,
+	// microseconds.
+	Gap int64 `json:"gap"`
+	// Evidence against the previous leader; empty for a planned change.
+	Evidence Evidence `json:"evidence,omitempty"`
+	// After is the previous leader's name.
+	After string `json:"after,omitempty"`
+	// Clean is true if the previous leadership is known to have ended with
+	// nothing of its local work left.
+	Clean bool `json:"clean,omitempty"`
+}
+
+// LastLed remembers the newest term in which a name led.
+type LastLed struct {
+	Name string `json:"name"`
+	Term uint64 `json:"term"`
+}
+
+// Designation names who must lead next although the leader is alive: a
+// handover to a named member, or to a joiner that asked for it.
+type Designation struct {
+	To uint64 `json:"to"`
+	// Why is a short sentence for the history.
+	Why string `json:"why"`
+}
+
+// State is the committed ring. The zero State is an empty, unfounded ring.
+type State struct {
+	Cluster   string `json:"cluster"`
+	RingID    string `json:"ring_id"`
+	Epoch     uint64 `json:"epoch"`
+	HighestID uint64 `json:"highest_id"`
+	// Members are in ring order, which is the order of their ids.
+	Members []Member `json:"members"`
+	// Term is the newest token; LeaderID who declared it (0: gone, or none yet).
+	Term       uint64       `json:"term"`
+	LeaderID   uint64       `json:"leader_id"`
+	History    []Leadership `json:"history"`
+	Led        []LastLed    `json:"led"`
+	Designated *Designation `json:"designated,omitempty"`
+	Settings   Settings     `json:"settings"`
+}
+
+// Member returns the member with the id.
+func (s *State) Member(id uint64) (Member, bool) {
+	i, ok := s.index(id)
+	if !ok {
+		return Member{}, false
+	}
+	return s.Members[i], true
+}
+
+// MemberByName returns the member with the name.
+func (s *State) MemberByName(name string) (Member, bool) {
+	for _, m := range s.Members {
+		if m.Name == name {
+			return m, true
+		}
+	}
+	return Member{}, false
+}
+
+// Gone tells whether the id was once allocated and is no member any more.
+func (s *State) Gone(id uint64) bool {
+	_, ok := s.index(id)
+	return !ok && id != 0 && id <= s.HighestID
+}
+
+// Leader returns the member whose declaration is the newest, if it is still a
+// member.
+func (s *State) Leader() (Member, bool) {
+	if s.LeaderID == 0 {
+		return Member{}, false
+	}
+	return s.Member(s.LeaderID)
+}
+
+// Successor returns the member that id monitors: the next one in ring order,
+// the first for the last. A ring of one monitors nobody.
+func (s *State) Successor(id uint64) (Member, bool) {
+	succ := s.Successors(id)
+	if len(succ) == 0 {
+		return Member{}, false
+	}
+	return succ[0], true
+}
+
+// Successors returns all other members in ring order, beginning with id's
+// successor.
+func (s *State) Successors(id uint64) []Member {
+	i, ok := s.index(id)
+	if !ok || len(s.Members) < 2 {
+		return nil
+	}
+	out := make([]Member, 0, len(s.Members)-1)
+	out = append(out, s.Members[i+1:]...)
+	return append(out, s.Members[:i]...)
+}
+
+// Watcher returns the member whose monitor probes id: its predecessor.
+func (s *State) Watcher(id uint64) (Member, bool) {
+	i, ok := s.index(id)
+	if !ok || len(s.Members) < 2 {
+		return Member{}, false
+	}
+	return s.Members[(i+len(s.Members)-1)%len(s.Members)], true
+}
+
+// LastLed returns the newest term in which the name led, 0 if it never did.
+func (s *State) LastLed(name string) uint64 {
+	i, ok := slices.BinarySearchFunc(s.Led, name, func(l LastLed, n string) int { return cmp.Compare(l.Name, n) })
+	if !ok {
+		return 0
+	}
+	return s.Led[i].Term
+}
+
+// Succession returns the ids of all members that may lead, in the order in
+// which they must: a designated one, then former leaders by name, the most
+// recent first, then by id, the lowest first. Witnesses never lead, and ids
+// in without are left out.
+func (s *State) Succession(without ...uint64) []uint64 {
+	type rank struct {
+		id, led    uint64
+		designated bool
+	}
+	ranks := make([]rank, 0, len(s.Members))
+	for _, m := range s.Members {
+		if m.Witness || slices.Contains(without, m.ID) {
+			continue
+		}
+		ranks = append(ranks, rank{m.ID, s.LastLed(m.Name), s.Designated != nil && s.Designated.To == m.ID})
+	}
+	slices.SortFunc(ranks, func(a, b rank) int {
+		switch {
+		case a.designated != b.designated:
+			if a.designated {
+				return -1
+			}
+			return 1
+		case a.led != b.led:
+			return cmp.Compare(b.led, a.led)
+		default:
+			return cmp.Compare(a.id, b.id)
+		}
+	})
+	ids := make([]uint64, len(ranks))
+	for i, r := range ranks {
+		ids[i] = r.id
+	}
+	return ids
+}
+
+// Heir returns who must lead if a leader had to be declared now, with the ids
+// in without taken for dead. The present leader, while it is a member and
+// nobody is designated, is its own heir.
+func (s *State) Heir(without ...uint64) (Member, bool) {
+	ids := s.Succession(without...)
+	if len(ids) == 0 {
+		return Member{}, false
+	}
+	return s.Member(ids[0])
+}
+
+// NextHeir returns who leads when the present leader is gone.
+func (s *State) NextHeir() (Member, bool) { return s.Heir(s.LeaderID) }
+
+// Voters returns the ids that should vote, ascending: at most MaxVoters of the
+// leader, the witnesses, the most recent former leaders, then the oldest. A
+// designated member votes too, since only a voter can be elected.
+func (s *State) Voters() []uint64 {
+	type rank struct {
+		id    uint64
+		class int
+		led   uint64
+	}
+	ranks := make([]rank, 0, len(s.Members))
+	for _, m := range s.Members {
+		r := rank{id: m.ID, class: 3, led: s.LastLed(m.Name)}
+		switch {
+		case m.ID == s.LeaderID:
+			r.class = 0
+		case s.Designated != nil && s.Designated.To == m.ID:
+			r.class = 1
+		case m.Witness:
+			r.class = 2
+		}
+		ranks = append(ranks, r)
+	}
+	slices.SortFunc(ranks, func(a, b rank) int {
+		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.led, a.led), cmp.Compare(a.id, b.id))
+	})
+	n := min(len(ranks), int(s.Settings.MaxVoters))
+	ids := make([]uint64, n)
+	for i := range n {
+		ids[i] = ranks[i].id
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Clone returns a deep copy that shares nothing with s.
+func (s *State) Clone() *State {
+	c := *s
+	c.Members = slices.Clone(s.Members)
+	for i := range c.Members {
+		c.Members[i].Addresses = slices.Clone(c.Members[i].Addresses)
+	}
+	c.History = slices.Clone(s.History)
+	c.Led = slices.Clone(s.Led)
+	if s.Designated != nil {
+		d := *s.Designated
+		c.Designated = &d
+	}
+	return &c
+}
+
+func (s *State) index(id uint64) (int, bool) {
+	return slices.BinarySearchFunc(s.Members, id, func(m Member, id uint64) int { return cmp.Compare(m.ID, id) })
+}
