@@ -33,7 +33,10 @@ type Message struct {
 // Renew asks a voter to promise until Lease after its receipt.
 type Renew struct {
 	Term, Seq uint64
-	Lease     time.Duration
+	// Incarnation of the leader: a certificate voids only promises to the
+	// process that it is about.
+	Incarnation uint64
+	Lease       time.Duration
 }
 
 // RenewAck tells the leader that the promise was made.

@@ -7,9 +7,11 @@ import (
 	"fmt"
 )
 
-// A Command is one entry of the replicated log: exactly one of its fields is
-// set. It travels as JSON, which keeps a log readable by eye.
+// A Command is one entry of the replicated log: exactly one of its pointers
+// is set. It travels as JSON, which keeps a log readable by eye.
 type Command struct {
+	// Ref is the proposer's number for it, meaningless to others.
+	Ref      uint64    `json:"ref,omitempty"`
 	Found    *Found    `json:"found,omitempty"`
 	Join     *Join     `json:"join,omitempty"`
 	Leave    *Leave    `json:"leave,omitempty"`

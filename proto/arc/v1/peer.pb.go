@@ -305,10 +305,12 @@ func (*PeerEnvelope_Return) isPeerEnvelope_Body() {}
 
 // Renew asks a voter for a promise of lease_us from its receipt.
 type Renew struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Term          uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
-	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
-	LeaseUs       uint64                 `protobuf:"varint,3,opt,name=lease_us,json=leaseUs,proto3" json:"lease_us,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Term    uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
+	Seq     uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	LeaseUs uint64                 `protobuf:"varint,3,opt,name=lease_us,json=leaseUs,proto3" json:"lease_us,omitempty"`
+	// The leader's, so that a certificate voids only promises to the dead one.
+	Incarnation   uint64 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -360,6 +362,13 @@ func (x *Renew) GetSeq() uint64 {
 func (x *Renew) GetLeaseUs() uint64 {
 	if x != nil {
 		return x.LeaseUs
+	}
+	return 0
+}
+
+func (x *Renew) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
 	}
 	return 0
 }
@@ -588,10 +597,12 @@ func (x *Certificate) GetClean() bool {
 
 // Release is a leader's own word that its leadership of the term is over.
 type Release struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Term          uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
-	Id            uint64                 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
-	Incarnation   uint64                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Term        uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
+	Id          uint64                 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation uint64                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// Promises to renewals above this number stand.
+	Seq           uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -643,6 +654,13 @@ func (x *Release) GetId() uint64 {
 func (x *Release) GetIncarnation() uint64 {
 	if x != nil {
 		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Release) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
 	}
 	return 0
 }
@@ -1156,11 +1174,12 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\arelease\x18\a \x01(\v2\x0f.arc.v1.ReleaseH\x00R\arelease\x12+\n" +
 	"\aevicted\x18\b \x01(\v2\x0f.arc.v1.EvictedH\x00R\aevicted\x12(\n" +
 	"\x06return\x18\t \x01(\v2\x0e.arc.v1.ReturnH\x00R\x06returnB\x06\n" +
-	"\x04body\"H\n" +
+	"\x04body\"j\n" +
 	"\x05Renew\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x19\n" +
-	"\blease_us\x18\x03 \x01(\x04R\aleaseUs\"0\n" +
+	"\blease_us\x18\x03 \x01(\x04R\aleaseUs\x12 \n" +
+	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\"0\n" +
 	"\bRenewAck\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x97\x01\n" +
@@ -1176,11 +1195,12 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04exit\x18\x04 \x01(\tR\x04exit\x12\x14\n" +
-	"\x05clean\x18\x05 \x01(\bR\x05clean\"O\n" +
+	"\x05clean\x18\x05 \x01(\bR\x05clean\"a\n" +
 	"\aRelease\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12 \n" +
-	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\"H\n" +
+	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x10\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\"H\n" +
 	"\aEvicted\x12\x17\n" +
 	"\aring_id\x18\x01 \x01(\tR\x06ringId\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12\x14\n" +
