@@ -1,0 +1,77 @@
+package lint
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A row of docs/dependencies.md: | `module` | reason | licence |
+var dependencyRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (.+) \\| (.+) \\|$")
+
+// Every module whose packages we import has a row with the reason and the
+// licence, and nothing else has one.
+func TestDependenciesHaveReasons(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs", "dependencies.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for _, row := range dependencyRow.FindAllStringSubmatch(string(page), -1) {
+		if listed[row[1]] {
+			t.Errorf("docs/dependencies.md lists %s twice", row[1])
+		}
+		listed[row[1]] = true
+	}
+
+	required := requirements(t)
+	used := map[string]string{}
+	for _, f := range goFiles(t) {
+		for _, p := range f.imports() {
+			if m := moduleOf(p, required); m != "" {
+				used[m] = f.path
+			}
+		}
+	}
+	for m, user := range used {
+		if !listed[m] {
+			t.Errorf("%s (imported by %s) has no row in docs/dependencies.md: give the reason and the licence", m, user)
+		}
+	}
+	for m := range listed {
+		if !slices.Contains(required, m) {
+			t.Errorf("docs/dependencies.md lists %s, which go.mod does not require", m)
+		}
+	}
+}
+
+// requirements returns the module paths in go.mod.
+func requirements(t *testing.T) []string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, m := range regexp.MustCompile(`(?m)^(?:require )?\t?([^\s/]+\.[^\s/]+/\S+|[^\s/]+\.[^\s/]+) v\S+`).FindAllStringSubmatch(string(content), -1) {
+		paths = append(paths, m[1])
+	}
+	if len(paths) == 0 {
+		t.Fatal("found no requirement in go.mod")
+	}
+	return paths
+}
+
+// moduleOf returns the longest required module that holds the package.
+func moduleOf(importPath string, required []string) string {
+	best := ""
+	for _, m := range required {
+		if (importPath == m || strings.HasPrefix(importPath, m+"/")) && len(m) > len(best) {
+			best = m
+		}
+	}
+	return best
+}
