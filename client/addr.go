@@ -1,0 +1,84 @@
+package client
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// SocketName is the coordinator's unix socket in its run directory.
+const SocketName = "arc.sock"
+
+// maxSocketPath is what fits into a sockaddr_un, less the final zero byte.
+const maxSocketPath = 107
+
+// DefaultRunDir returns where a coordinator of this user keeps its socket and
+// pid files: $ARC_RUN_DIR if set, /run/arc for root, else
+// $XDG_RUNTIME_DIR/arc, else a directory named after the user in the
+// temporary one.
+func DefaultRunDir() string { return RunDir(os.LookupEnv, os.Geteuid()) }
+
+// RunDir is DefaultRunDir for a given environment and user.
+func RunDir(env func(string) (string, bool), uid int) string {
+	if dir, ok := env("ARC_RUN_DIR"); ok && dir != "" {
+		return dir
+	}
+	if uid == 0 {
+		return "/run/arc"
+	}
+	if dir, ok := env("XDG_RUNTIME_DIR"); ok && filepath.IsAbs(dir) {
+		return filepath.Join(dir, "arc")
+	}
+	return filepath.Join(os.TempDir(), "arc-"+strconv.Itoa(uid))
+}
+
+// DefaultAddr returns $ARC_ADDR if set, else the socket in DefaultRunDir.
+func DefaultAddr() string { return Addr(os.LookupEnv, os.Geteuid()) }
+
+// Addr is DefaultAddr for a given environment and user.
+func Addr(env func(string) (string, bool), uid int) string {
+	if addr, ok := env("ARC_ADDR"); ok && addr != "" {
+		return addr
+	}
+	return SocketAddr(RunDir(env, uid))
+}
+
+// SocketAddr returns the address of the coordinator with the run directory.
+func SocketAddr(runDir string) string {
+	return "unix://" + filepath.Join(runDir, SocketName)
+}
+
+// An endpoint is what an address means to net.Dial.
+type endpoint struct{ network, address string }
+
+// parseAddr accepts unix:///path, unix:path, a plain path with a slash at its
+// start or in ./, and host:port.
+func parseAddr(addr string) (endpoint, error) {
+	path, isUnix := strings.CutPrefix(addr, "unix://")
+	if !isUnix {
+		path, isUnix = strings.CutPrefix(addr, "unix:")
+	}
+	if !isUnix && (strings.HasPrefix(addr, "/") || strings.HasPrefix(addr, "./")) {
+		path, isUnix = addr, true
+	}
+	if isUnix {
+		switch {
+		case path == "" || strings.HasSuffix(path, "/"):
+			return endpoint{}, fmt.Errorf("address %q names no socket, want unix:///path/to/%s", addr, SocketName)
+		case len(path) > maxSocketPath:
+			return endpoint{}, fmt.Errorf("address %q: a socket path has at most %d bytes, this one has %d", addr, maxSocketPath, len(path))
+		}
+		return endpoint{"unix", path}, nil
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || host == "" {
+		return endpoint{}, fmt.Errorf("address %q is neither unix:///path/to/%s nor host:port", addr, SocketName)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return endpoint{}, fmt.Errorf("address %q: port %q is not a number from 1 to 65535", addr, port)
+	}
+	return endpoint{"tcp", addr}, nil
+}

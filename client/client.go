@@ -1,0 +1,151 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// Client talks to one coordinator. It connects at the first call and again
+// whenever the connection is lost.
+type Client struct {
+	addr string
+	conn *grpc.ClientConn
+	arc  arcv1.ArcClient
+
+	mu      sync.Mutex
+	dialErr error // of the newest dial; nil once it led to a connection
+}
+
+// New returns a client of the coordinator at addr: unix:///path/arc.sock or
+// host:port, see DefaultAddr. It does not connect; the error wraps ErrBadAddr.
+func New(addr string) (*Client, error) {
+	end, err := parseAddr(addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadAddr, err)
+	}
+	c := &Client{addr: addr}
+	c.conn, err = grpc.NewClient("passthrough:///arc",
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return c.dial(ctx, end) }),
+		grpc.WithAuthority("arc"),
+		grpc.WithIdleTimeout(0),
+		// A coordinator that comes back is found again quickly.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2, MaxDelay: time.Second},
+			MinConnectTimeout: 3 * time.Second,
+		}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %q: %w", ErrBadAddr, addr, err)
+	}
+	c.arc = arcv1.NewArcClient(c.conn)
+	return c, nil
+}
+
+// Addr returns the address that New was given.
+func (c *Client) Addr() string { return c.addr }
+
+// Close ends the connection and all calls in flight.
+func (c *Client) Close() error { return c.conn.Close() }
+
+func (c *Client) dial(ctx context.Context, end endpoint) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, end.network, end.address)
+	if err == nil {
+		conn = &greeted{Conn: conn, heard: func() { c.setDialErr(nil) }}
+		c.setDialErr(errNoGreeting)
+		return conn, nil
+	}
+	c.setDialErr(err)
+	return nil, err
+}
+
+func (c *Client) setDialErr(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dialErr = err
+}
+
+func (c *Client) lastDialErr() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dialErr
+}
+
+// greeted tells when the first bytes arrive: the kernel completes a connection
+// also to a process that is stopped, so connecting alone proves nothing.
+type greeted struct {
+	net.Conn
+	once  sync.Once
+	heard func()
+}
+
+func (g *greeted) Read(b []byte) (int, error) {
+	n, err := g.Conn.Read(b)
+	if n > 0 {
+		g.once.Do(g.heard)
+	}
+	return n, err
+}
+
+// call runs one unary RPC and explains its error. A server's word always comes
+// with a header or a trailer; a broken transport's never does.
+func call[Req, Resp any](ctx context.Context, c *Client, op string, rpc func(context.Context, Req, ...grpc.CallOption) (Resp, error), req Req) (Resp, error) {
+	var head, trail metadata.MD
+	resp, err := rpc(ctx, req, grpc.Header(&head), grpc.Trailer(&trail))
+	return resp, explain(op, c.addr, err, len(head)+len(trail) > 0, c.lastDialErr())
+}
+
+// Status tells the ring as the coordinator knows it.
+func (c *Client) Status(ctx context.Context) (*arcv1.StatusResponse, error) {
+	return call(ctx, c, "status", c.arc.Status, &arcv1.StatusRequest{})
+}
+
+// History tells the newest limit leaderships, oldest first; 0 means all that
+// are kept.
+func (c *Client) History(ctx context.Context, limit uint32) (*arcv1.HistoryResponse, error) {
+	return call(ctx, c, "history", c.arc.History, &arcv1.HistoryRequest{Limit: limit})
+}
+
+// Relink makes the coordinator's monitor dial its neighbour afresh, or probe
+// the named member until the ring's next epoch.
+func (c *Client) Relink(ctx context.Context, target string) (*arcv1.RelinkResponse, error) {
+	return call(ctx, c, "relink", c.arc.Relink, &arcv1.RelinkRequest{Target: target})
+}
+
+// Handover gives the leadership to the named member, or to the heir if name is
+// empty. It returns when the new leader has declared itself.
+func (c *Client) Handover(ctx context.Context, name string) (*arcv1.HandoverResponse, error) {
+	return call(ctx, c, "handover", c.arc.Handover, &arcv1.HandoverRequest{Name: name})
+}
+
+// Leave takes the coordinator out of the ring.
+func (c *Client) Leave(ctx context.Context) (*arcv1.LeaveResponse, error) {
+	return call(ctx, c, "leave", c.arc.Leave, &arcv1.LeaveRequest{})
+}
+
+// Evict removes a member that is known to be gone.
+func (c *Client) Evict(ctx context.Context, name string) (*arcv1.EvictResponse, error) {
+	return call(ctx, c, "evict", c.arc.Evict, &arcv1.EvictRequest{Name: name})
+}
+
+// Settings returns the committed cluster-wide settings.
+func (c *Client) Settings(ctx context.Context) (*arcv1.GetSettingsResponse, error) {
+	return call(ctx, c, "config get", c.arc.GetSettings, &arcv1.GetSettingsRequest{})
+}
+
+// SetSettings changes cluster-wide settings, all or none. Keys are the field
+// names of arcv1.Settings.
+func (c *Client) SetSettings(ctx context.Context, changes map[string]string) (*arcv1.SetSettingsResponse, error) {
+	return call(ctx, c, "config set", c.arc.SetSettings, &arcv1.SetSettingsRequest{Changes: changes})
+}

@@ -1,0 +1,294 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+
+	"github.com/arc-ring/arc/internal/fakearc"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestParseAddr(t *testing.T) {
+	cases := []struct {
+		addr    string
+		want    endpoint
+		wantErr string
+	}{
+		{"unix:///run/arc/arc.sock", endpoint{"unix", "/run/arc/arc.sock"}, ""},
+		{"unix:arc.sock", endpoint{"unix", "arc.sock"}, ""},
+		{"/run/arc/arc.sock", endpoint{"unix", "/run/arc/arc.sock"}, ""},
+		{"./arc.sock", endpoint{"unix", "./arc.sock"}, ""},
+		{"n1:7400", endpoint{"tcp", "n1:7400"}, ""},
+		{"[::1]:7400", endpoint{"tcp", "[::1]:7400"}, ""},
+		{"n1", endpoint{}, "neither"},
+		{":7400", endpoint{}, "neither"},
+		{"n1:port", endpoint{}, `port "port"`},
+		{"n1:0", endpoint{}, `port "0"`},
+		{"unix://", endpoint{}, "names no socket"},
+		{"unix:///run/arc/", endpoint{}, "names no socket"},
+		{"unix:///" + strings.Repeat("d", 110), endpoint{}, "at most 107 bytes"},
+		{"", endpoint{}, "neither"},
+	}
+	for _, c := range cases {
+		got, err := parseAddr(c.addr)
+		if got != c.want || (err == nil) != (c.wantErr == "") || err != nil && !strings.Contains(err.Error(), c.wantErr) {
+			t.Errorf("parseAddr(%q) = %v, %v; want %v, %q", c.addr, got, err, c.want, c.wantErr)
+		}
+	}
+}
+
+func TestAddrAndRunDir(t *testing.T) {
+	env := func(m map[string]string) func(string) (string, bool) {
+		return func(k string) (string, bool) { v, ok := m[k]; return v, ok }
+	}
+	cases := []struct {
+		env  map[string]string
+		uid  int
+		want string
+	}{
+		{nil, 0, "unix:///run/arc/arc.sock"},
+		{map[string]string{"XDG_RUNTIME_DIR": "/run/user/7"}, 0, "unix:///run/arc/arc.sock"},
+		{map[string]string{"XDG_RUNTIME_DIR": "/run/user/7"}, 7, "unix:///run/user/7/arc/arc.sock"},
+		{map[string]string{"ARC_RUN_DIR": "/x", "XDG_RUNTIME_DIR": "/run/user/7"}, 7, "unix:///x/arc.sock"},
+		{map[string]string{"ARC_RUN_DIR": "/x", "ARC_ADDR": "n1:7400"}, 7, "n1:7400"},
+	}
+	for _, c := range cases {
+		if got := Addr(env(c.env), c.uid); got != c.want {
+			t.Errorf("Addr(%v, %d) = %q, want %q", c.env, c.uid, got, c.want)
+		}
+	}
+}
+
+func serve(t *testing.T, s *fakearc.Server) *Client {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), SocketName)
+	stop, err := s.Serve(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return dialTo(t, "unix://"+path)
+}
+
+func dialTo(t *testing.T, addr string) *Client {
+	t.Helper()
+	c, err := New(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func short(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// What the coordinator says and what the transport says must not be mixed up:
+// both use the code Unavailable.
+func TestErrorKinds(t *testing.T) {
+	for code, kind := range kinds {
+		t.Run(code.String(), func(t *testing.T) {
+			c := serve(t, &fakearc.Server{HandoverFunc: func(context.Context, *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
+				return nil, status.Error(code, "said so")
+			}})
+			_, err := c.Handover(short(t, 10*time.Second), "")
+			if !errors.Is(err, kind) || errors.Is(err, ErrUnreachable) {
+				t.Errorf("code %v gives %v, want kind %v", code, err, kind)
+			}
+			if got, want := err.Error(), "handover: said so"; got != want {
+				t.Errorf("text %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestNoSocket(t *testing.T) {
+	c := dialTo(t, "unix://"+filepath.Join(t.TempDir(), SocketName))
+	_, err := c.Status(short(t, 10*time.Second))
+	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "no such file") || !strings.Contains(err.Error(), "arc coordinator") {
+		t.Errorf("got %v, want unreachable with the cause and a hint", err)
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := lis.Addr().String()
+	_ = lis.Close()
+	c := dialTo(t, addr)
+	_, err = c.Status(short(t, 10*time.Second))
+	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("got %v, want unreachable, connection refused", err)
+	}
+}
+
+// A stopped process's socket still accepts, by the kernel's hand.
+func TestSilentListener(t *testing.T) {
+	path := filepath.Join(t.TempDir(), SocketName)
+	lis, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	c := dialTo(t, "unix://"+path)
+	_, err = c.Status(short(t, 200*time.Millisecond))
+	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "nothing is said") {
+		t.Errorf("got %v, want unreachable, nothing said", err)
+	}
+}
+
+func TestServerTooSlow(t *testing.T) {
+	c := serve(t, &fakearc.Server{HandoverFunc: func(ctx context.Context, _ *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}})
+	_, err := c.Handover(short(t, 200*time.Millisecond), "")
+	if !errors.Is(err, ErrTimeout) || errors.Is(err, ErrUnreachable) {
+		t.Errorf("got %v, want a timeout that is not unreachable", err)
+	}
+}
+
+func TestWatchEndsWithItsServer(t *testing.T) {
+	for _, how := range []string{"clean", "broken"} {
+		t.Run(how, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), SocketName)
+			end := make(chan struct{})
+			s := &fakearc.Server{WatchFunc: func(_ *arcv1.WatchRequest, w grpc.ServerStreamingServer[arcv1.Event]) error {
+				if err := w.Send(&arcv1.Event{Type: "snapshot"}); err != nil {
+					return err
+				}
+				select {
+				case <-end:
+				case <-w.Context().Done():
+				}
+				return nil
+			}}
+			stop, err := s.Serve(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stop()
+			c := dialTo(t, "unix://"+path)
+			w, err := c.Watch(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			if ev, err := w.Recv(); err != nil || ev.GetType() != "snapshot" {
+				t.Fatalf("first Recv: %v, %v", ev, err)
+			}
+			if how == "clean" {
+				close(end)
+			} else {
+				stop()
+			}
+			if _, err := w.Recv(); !errors.Is(err, ErrUnreachable) {
+				t.Errorf("got %v, want unreachable", err)
+			}
+		})
+	}
+}
+
+func TestWatchCancelled(t *testing.T) {
+	c := serve(t, &fakearc.Server{WatchFunc: func(_ *arcv1.WatchRequest, w grpc.ServerStreamingServer[arcv1.Event]) error {
+		<-w.Context().Done()
+		return nil
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	w, err := c.Watch(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := w.Recv(); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+}
+
+func TestAwaitLeader(t *testing.T) {
+	var calls, claims atomic.Int64
+	c := serve(t, &fakearc.Server{StatusFunc: func(context.Context, *arcv1.StatusRequest) (*arcv1.StatusResponse, error) {
+		st := &arcv1.StatusResponse{Self: "n1"}
+		if calls.Add(1) > 2 {
+			st.Leader = &arcv1.NodeRef{Id: 1, Name: "n1"}
+			st.Claiming = claims.Add(1) > 2
+		}
+		return st, nil
+	}})
+	st, err := c.AwaitLeader(short(t, 20*time.Second), false)
+	if err != nil || st.GetLeader().GetName() != "n1" || st.GetClaiming() {
+		t.Errorf("AwaitLeader: %v, %v", st, err)
+	}
+	st, err = c.AwaitLeader(short(t, 20*time.Second), true)
+	if err != nil || !st.GetClaiming() {
+		t.Errorf("AwaitLeader(self): %v, %v", st, err)
+	}
+}
+
+func TestAwaitLeaderGivesUp(t *testing.T) {
+	c := serve(t, &fakearc.Server{StatusFunc: func(context.Context, *arcv1.StatusRequest) (*arcv1.StatusResponse, error) {
+		return &arcv1.StatusResponse{Reason: "2 of 3 voters are silent"}, nil
+	}})
+	_, err := c.AwaitLeader(short(t, 300*time.Millisecond), false)
+	if !errors.Is(err, ErrNoLeader) && !errors.Is(err, ErrTimeout) {
+		t.Errorf("got %v, want no leader", err)
+	}
+	if errors.Is(err, ErrNoLeader) && !strings.Contains(err.Error(), "2 of 3 voters are silent") {
+		t.Errorf("got %v, want the coordinator's reason", err)
+	}
+}
+
+// The coordinator may come up later than the program that waits for it.
+func TestAwaitLeaderOutlivesAnAbsentCoordinator(t *testing.T) {
+	path := filepath.Join(t.TempDir(), SocketName)
+	c := dialTo(t, "unix://"+path)
+	if _, err := c.Status(short(t, 10*time.Second)); !errors.Is(err, ErrUnreachable) {
+		t.Fatalf("before the server: %v", err)
+	}
+	s := &fakearc.Server{StatusFunc: func(context.Context, *arcv1.StatusRequest) (*arcv1.StatusResponse, error) {
+		return &arcv1.StatusResponse{Leader: &arcv1.NodeRef{Id: 2, Name: "n2"}}, nil
+	}}
+	type result struct {
+		st  *arcv1.StatusResponse
+		err error
+	}
+	got := make(chan result, 1)
+	ctx := short(t, 20*time.Second)
+	go func() {
+		st, err := c.AwaitLeader(ctx, false)
+		got <- result{st, err}
+	}()
+	stop, err := s.Serve(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if r := <-got; r.err != nil || r.st.GetLeader().GetName() != "n2" {
+		t.Errorf("got %v, %v", r.st, r.err)
+	}
+}
+
+func TestClosedClient(t *testing.T) {
+	c := serve(t, &fakearc.Server{})
+	_ = c.Close()
+	if _, err := c.Status(short(t, time.Second)); err == nil {
+		t.Error("a closed client answers")
+	}
+}

@@ -1,0 +1,134 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+var (
+	// ErrBadAddr: the address cannot be understood.
+	ErrBadAddr = errors.New("bad address")
+	// ErrUnreachable: no coordinator answers at the address.
+	ErrUnreachable = errors.New("coordinator unreachable")
+	// ErrNoLeader: the ring has no leader now, or lost it during the call; a
+	// change may or may not take effect.
+	ErrNoLeader = errors.New("no leader")
+	// ErrInvalid: the coordinator refuses an argument.
+	ErrInvalid = errors.New("invalid argument")
+	// ErrNotMember: the named member is not in the ring.
+	ErrNotMember = errors.New("not a member")
+	// ErrRefused: the ring's state does not allow the change.
+	ErrRefused = errors.New("refused")
+	// ErrTimeout: the coordinator took the call but did not answer in time; a
+	// change may or may not take effect.
+	ErrTimeout = errors.New("no answer in time")
+	// ErrTooOld: the coordinator does not know the call.
+	ErrTooOld = errors.New("not known to this coordinator")
+)
+
+// kinds maps what a coordinator answers to the sentinels above. Unavailable is
+// the coordinator's own word here; a transport's is ErrUnreachable.
+var kinds = map[codes.Code]error{
+	codes.InvalidArgument:    ErrInvalid,
+	codes.NotFound:           ErrNotMember,
+	codes.AlreadyExists:      ErrRefused,
+	codes.FailedPrecondition: ErrRefused,
+	codes.PermissionDenied:   ErrRefused,
+	codes.ResourceExhausted:  ErrRefused,
+	codes.Unavailable:        ErrNoLeader,
+	codes.Aborted:            ErrNoLeader,
+	codes.DeadlineExceeded:   ErrTimeout,
+	codes.Unimplemented:      ErrTooOld,
+}
+
+// Error is what a Client's methods return, but for context.Canceled. Its
+// errors.Is kinds are the sentinels of this package.
+type Error struct {
+	// Op is the call in words, such as "handover".
+	Op string
+	// Addr is the coordinator that was asked.
+	Addr string
+	// Kind is one of the sentinels, or nil.
+	Kind error
+	// Cause is what the transport or the coordinator said.
+	Cause error
+	// Hint says what to do, may be empty.
+	Hint string
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	if e.Kind == ErrUnreachable {
+		fmt.Fprintf(&b, ": no coordinator answers at %s", e.Addr)
+	}
+	fmt.Fprintf(&b, ": %s", e.message())
+	if e.Hint != "" {
+		fmt.Fprintf(&b, "; %s", e.Hint)
+	}
+	return b.String()
+}
+
+// Unwrap gives both the kind and the cause.
+func (e *Error) Unwrap() []error {
+	if e.Kind == nil {
+		return []error{e.Cause}
+	}
+	return []error{e.Kind, e.Cause}
+}
+
+func (e *Error) message() string {
+	if s, ok := status.FromError(e.Cause); ok {
+		return s.Message()
+	}
+	return e.Cause.Error()
+}
+
+// explain turns an RPC's error into an *Error. answered tells whether the
+// error is the coordinator's word; dialErr is the newest dial's, if it did not
+// come to a connection.
+func explain(op, addr string, err error, answered bool, dialErr error) error {
+	if err == nil {
+		return nil
+	}
+	code := status.Code(err)
+	if code == codes.Canceled && !answered {
+		return fmt.Errorf("%s: %w", op, context.Canceled)
+	}
+	e := &Error{Op: op, Addr: addr, Cause: err, Kind: kinds[code]}
+	switch {
+	case answered:
+	case code == codes.Unavailable || code == codes.DeadlineExceeded && dialErr != nil:
+		e.Kind = ErrUnreachable
+		if dialErr != nil {
+			e.Cause = dialErr
+		}
+		e.Hint = hint(e.Cause)
+	case code == codes.DeadlineExceeded:
+		e.Hint = "see what the ring is doing with: arc status"
+	}
+	return e
+}
+
+func hint(cause error) string {
+	switch {
+	case errors.Is(cause, fs.ErrNotExist), errors.Is(cause, syscall.ECONNREFUSED):
+		return "is a coordinator running there? start one with arc coordinator, or name another with --addr"
+	case errors.Is(cause, fs.ErrPermission):
+		return "run as the coordinator's user, or as root"
+	case errors.Is(cause, errNoGreeting):
+		return "the coordinator may hang; its monitor kills it after hang_after_ms"
+	default:
+		return "name another coordinator with --addr"
+	}
+}
+
+// errNoGreeting: somebody accepted the connection and then said nothing.
+var errNoGreeting = errors.New("connected, but nothing is said there")

@@ -1,0 +1,127 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"google.golang.org/grpc"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// Stream is an open watch. One goroutine may call Recv.
+type Stream struct {
+	client *Client
+	stream grpc.ServerStreamingClient[arcv1.Event]
+	cancel context.CancelFunc
+}
+
+// Watch opens a stream of events: first one snapshot of the present state,
+// then everything after it. It ends with ctx, or with Close.
+func (c *Client) Watch(ctx context.Context) (*Stream, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	stream, err := c.arc.Watch(ctx, &arcv1.WatchRequest{})
+	if err != nil {
+		cancel()
+		return nil, explain("watch", c.addr, err, false, c.lastDialErr())
+	}
+	return &Stream{client: c, stream: stream, cancel: cancel}, nil
+}
+
+// Recv waits for the next event. The error wraps context.Canceled after ctx
+// or Close ended the stream, ErrUnreachable when the coordinator went away.
+func (s *Stream) Recv() (*arcv1.Event, error) {
+	ev, err := s.stream.Recv()
+	if err == nil {
+		return ev, nil
+	}
+	s.cancel()
+	if errors.Is(err, io.EOF) {
+		return nil, &Error{Op: "watch", Addr: s.client.addr, Kind: ErrUnreachable, Cause: errors.New("the coordinator ended the stream")}
+	}
+	answered := len(s.stream.Trailer()) > 0
+	return nil, explain("watch", s.client.addr, err, answered, s.client.lastDialErr())
+}
+
+// Close ends the stream.
+func (s *Stream) Close() { s.cancel() }
+
+// awaitPoll bounds how long AwaitLeader may miss a change that no event tells,
+// such as a lease that was renewed in time after all.
+const awaitPoll = 200 * time.Millisecond
+
+// AwaitLeader waits until a leader is known, or, if self is true, until the
+// coordinator itself leads and claims it, and returns the status that says so.
+// It goes on while the coordinator is unreachable; when ctx ends it returns
+// the last reason, wrapped.
+func (c *Client) AwaitLeader(ctx context.Context, self bool) (*arcv1.StatusResponse, error) {
+	bell := make(chan struct{}, 1)
+	ringing, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.ring(ringing, bell)
+	}()
+	defer func() { stop(); <-done }()
+
+	poll := time.NewTicker(awaitPoll)
+	defer poll.Stop()
+	for {
+		st, err := c.Status(ctx)
+		if err == nil && leads(st, self) {
+			return st, nil
+		}
+		select {
+		case <-bell:
+		case <-poll.C:
+		case <-ctx.Done():
+			switch {
+			case err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
+				return nil, err
+			case errors.Is(ctx.Err(), context.Canceled):
+				return nil, fmt.Errorf("await leader: %w", ctx.Err())
+			}
+			return st, &Error{Op: "await leader", Addr: c.addr, Kind: ErrNoLeader, Cause: errors.New(why(st, self))}
+		}
+	}
+}
+
+func leads(st *arcv1.StatusResponse, self bool) bool {
+	if self {
+		return st.GetClaiming()
+	}
+	return st.GetLeader() != nil
+}
+
+func why(st *arcv1.StatusResponse, self bool) string {
+	switch {
+	case self && st.GetLeader() != nil:
+		return fmt.Sprintf("%s leads, not this node, %s", st.GetLeader().GetName(), st.GetSelf())
+	case st.GetReason() != "":
+		return "no leader: " + st.GetReason()
+	default:
+		return "no leader"
+	}
+}
+
+// ring sends to bell after each event until ctx ends.
+func (c *Client) ring(ctx context.Context, bell chan<- struct{}) {
+	for ctx.Err() == nil {
+		stream, err := c.Watch(ctx)
+		for err == nil {
+			if _, err = stream.Recv(); err == nil {
+				select {
+				case bell <- struct{}{}:
+				default:
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(awaitPoll):
+		}
+	}
+}

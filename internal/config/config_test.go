@@ -1,0 +1,185 @@
+package config
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+type sample struct {
+	name  string
+	port  int
+	quiet bool
+	join  []string
+	bind  []netip.Addr
+	wait  time.Duration
+}
+
+func newSample() (*Set, *pflag.FlagSet, *sample) {
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	s, v := NewSet(fs), &sample{}
+	Var(s, &v.name, Spec[string]{Name: "name", Default: "box", Parse: NonEmpty})
+	Var(s, &v.port, Spec[int]{Name: "port", Default: "7400", Parse: Int(1, 65535)})
+	Var(s, &v.quiet, Spec[bool]{Name: "log-quiet", Default: "true", Shape: Switch, Parse: Bool})
+	Var(s, &v.join, Spec[[]string]{Name: "join", Shape: List, Parse: ListOf(HostPort)})
+	Var(s, &v.bind, Spec[[]netip.Addr]{Name: "bind", Default: "0.0.0.0", Shape: List, Parse: ListOf(Addr)})
+	Var(s, &v.wait, Spec[time.Duration]{Name: "wait", Default: "5s", Parse: Duration(0)})
+	return s, fs, v
+}
+
+func env(pairs ...string) func(string) (string, bool) {
+	return func(key string) (string, bool) {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i] == key {
+				return pairs[i+1], true
+			}
+		}
+		return "", false
+	}
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "arc.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestPrecedence(t *testing.T) {
+	file := "name = \"from-file\"\nport = 1\nlog-quiet = false\njoin = [\"a:1\", \"b:2\"]\n"
+	cases := []struct {
+		what  string
+		args  []string
+		env   []string
+		file  string
+		name  string
+		port  int
+		layer Layer // of port
+	}{
+		{"defaults", nil, nil, "", "box", 7400, Default},
+		{"file over default", nil, nil, file, "from-file", 1, File},
+		{"env over file", nil, []string{"ARC_PORT", "2"}, file, "from-file", 2, Env},
+		{"flag over env", []string{"--port=3"}, []string{"ARC_PORT", "2"}, file, "from-file", 3, Flag},
+		{"flag that says the default still wins", []string{"--port=7400", "--name=box"}, []string{"ARC_PORT", "2"}, file, "box", 7400, Flag},
+	}
+	for _, c := range cases {
+		t.Run(c.what, func(t *testing.T) {
+			s, fs, v := newSample()
+			if err := fs.Parse(c.args); err != nil {
+				t.Fatal(err)
+			}
+			path := ""
+			if c.file != "" {
+				path = write(t, c.file)
+			}
+			if err := s.Resolve(env(c.env...), path); err != nil {
+				t.Fatal(err)
+			}
+			if v.name != c.name || v.port != c.port || s.Layer("port") != c.layer {
+				t.Errorf("got name %q, port %d from %s; want %q, %d from %s", v.name, v.port, s.Layer("port"), c.name, c.port, c.layer)
+			}
+		})
+	}
+}
+
+func TestAnyLayerCanSayFalse(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		args []string
+		env  []string
+		file string
+	}{
+		{"flag", []string{"--log-quiet=false"}, nil, ""},
+		{"env", nil, []string{"ARC_LOG_QUIET", "false"}, ""},
+		{"file", nil, nil, "log-quiet = false\n"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			s, fs, v := newSample()
+			if err := fs.Parse(c.args); err != nil {
+				t.Fatal(err)
+			}
+			path := ""
+			if c.file != "" {
+				path = write(t, c.file)
+			}
+			if err := s.Resolve(env(c.env...), path); err != nil {
+				t.Fatal(err)
+			}
+			if v.quiet {
+				t.Error("still true")
+			}
+		})
+	}
+}
+
+func TestLists(t *testing.T) {
+	s, fs, v := newSample()
+	if err := fs.Parse([]string{"--join", "a:1, b:2", "--join", "[fd00::1]:3"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Resolve(env(), write(t, "bind = [\"127.0.0.1\", \"::1\"]\n")); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"a:1", "b:2", "[fd00::1]:3"}; !slices.Equal(v.join, want) {
+		t.Errorf("join = %q, want %q", v.join, want)
+	}
+	if want := []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")}; !slices.Equal(v.bind, want) {
+		t.Errorf("bind = %v, want %v", v.bind, want)
+	}
+}
+
+func TestAllProblemsAtOnce(t *testing.T) {
+	s, fs, _ := newSample()
+	if err := fs.Parse([]string{"--port=99999", "--join=nowhere"}); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Resolve(env("ARC_WAIT", "soon"), write(t, "bind = \"here\"\nlog_quiet = 1\nname = [\"a\"]\n"))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{
+		`--port: "99999" is not a whole number from 1 to 65535`,
+		`--join: "nowhere" is not HOST:PORT`,
+		`ARC_WAIT: "soon" is not a duration`,
+		`bind: "here" is not an IP address`,
+		`unknown key "log_quiet" (did you mean "log-quiet"?)`,
+		`name: an array where one value belongs`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error lacks %q:\n%v", want, err)
+		}
+	}
+}
+
+func TestBadFile(t *testing.T) {
+	s, _, _ := newSample()
+	if err := s.Resolve(env(), write(t, "name = \n")); err == nil || !strings.Contains(err.Error(), ":1:") {
+		t.Errorf("got %v, want the position", err)
+	}
+	if err := s.Resolve(env(), filepath.Join(t.TempDir(), "none.toml")); err == nil || !strings.Contains(err.Error(), "none.toml") {
+		t.Errorf("got %v, want the path", err)
+	}
+}
+
+func FuzzFile(f *testing.F) {
+	f.Add("name = \"a\"\nport = 7400\n")
+	f.Add("join = [[1], {a = 2}]\n")
+	path := filepath.Join(f.TempDir(), "arc.toml")
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Skip()
+		}
+		s, _, v := newSample()
+		if err := s.Resolve(env(), path); err == nil && (v.port < 1 || v.port > 65535) {
+			t.Errorf("accepted port %d from %q", v.port, text)
+		}
+	})
+}

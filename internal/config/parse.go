@@ -1,0 +1,112 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Text accepts anything.
+func Text(s string) (string, error) { return s, nil }
+
+// NonEmpty accepts anything but nothing.
+func NonEmpty(s string) (string, error) {
+	if strings.TrimSpace(s) == "" {
+		return "", fmt.Errorf("must not be empty")
+	}
+	return s, nil
+}
+
+// Bool accepts true and false and their short forms.
+func Bool(s string) (bool, error) {
+	v, err := strconv.ParseBool(s)
+	if err != nil {
+		return false, fmt.Errorf("%q is neither true nor false", s)
+	}
+	return v, nil
+}
+
+// Int accepts whole numbers from lo to hi.
+func Int(lo, hi int) func(string) (int, error) {
+	return func(s string) (int, error) {
+		v, err := strconv.Atoi(s)
+		if err != nil || v < lo || v > hi {
+			return 0, fmt.Errorf("%q is not a whole number from %d to %d", s, lo, hi)
+		}
+		return v, nil
+	}
+}
+
+// Duration accepts durations from lo up, such as 500ms or 5s.
+func Duration(lo time.Duration) func(string) (time.Duration, error) {
+	return func(s string) (time.Duration, error) {
+		v, err := time.ParseDuration(s)
+		if err != nil || v < lo {
+			return 0, fmt.Errorf("%q is not a duration of at least %v, such as 500ms or 5s", s, lo)
+		}
+		return v, nil
+	}
+}
+
+// OneOf accepts the listed words.
+func OneOf(words ...string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		if !slices.Contains(words, s) {
+			return "", fmt.Errorf("%q is not one of %s", s, strings.Join(words, ", "))
+		}
+		return s, nil
+	}
+}
+
+// ListOf accepts a list separated by commas; blanks and empty items are
+// dropped. All bad items are reported.
+func ListOf[T any](parse func(string) (T, error)) func(string) ([]T, error) {
+	return func(s string) ([]T, error) {
+		var out []T
+		var bad []string
+		for item := range strings.SplitSeq(s, ",") {
+			if item = strings.TrimSpace(item); item == "" {
+				continue
+			}
+			v, err := parse(item)
+			if err != nil {
+				bad = append(bad, err.Error())
+				continue
+			}
+			out = append(out, v)
+		}
+		if bad != nil {
+			return nil, fmt.Errorf("%s", strings.Join(bad, "; "))
+		}
+		return out, nil
+	}
+}
+
+// Addr accepts an IP address.
+func Addr(s string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("%q is not an IP address", s)
+	}
+	return a.Unmap(), nil
+}
+
+// HostPort accepts HOST:PORT with a port from 1 to 65535.
+func HostPort(s string) (string, error) {
+	bad := fmt.Errorf("%q is not HOST:PORT, such as 10.0.0.5:7400", s)
+	i := strings.LastIndexByte(s, ':')
+	if i <= 0 {
+		return "", bad
+	}
+	if _, err := Int(1, 65535)(s[i+1:]); err != nil {
+		return "", bad
+	}
+	host := s[:i]
+	if strings.ContainsRune(host, ':') && (host[0] != '[' || host[len(host)-1] != ']') {
+		return "", fmt.Errorf("%q: an IPv6 address needs brackets, such as [fd00::5]:7400", s)
+	}
+	return s, nil
+}

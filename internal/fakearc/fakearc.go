@@ -1,0 +1,100 @@
+package fakearc
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"google.golang.org/grpc"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// Server answers with its functions.
+type Server struct {
+	arcv1.UnimplementedArcServer
+
+	StatusFunc      func(context.Context, *arcv1.StatusRequest) (*arcv1.StatusResponse, error)
+	HistoryFunc     func(context.Context, *arcv1.HistoryRequest) (*arcv1.HistoryResponse, error)
+	WatchFunc       func(*arcv1.WatchRequest, grpc.ServerStreamingServer[arcv1.Event]) error
+	LeaveFunc       func(context.Context, *arcv1.LeaveRequest) (*arcv1.LeaveResponse, error)
+	EvictFunc       func(context.Context, *arcv1.EvictRequest) (*arcv1.EvictResponse, error)
+	HandoverFunc    func(context.Context, *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error)
+	RelinkFunc      func(context.Context, *arcv1.RelinkRequest) (*arcv1.RelinkResponse, error)
+	GetSettingsFunc func(context.Context, *arcv1.GetSettingsRequest) (*arcv1.GetSettingsResponse, error)
+	SetSettingsFunc func(context.Context, *arcv1.SetSettingsRequest) (*arcv1.SetSettingsResponse, error)
+}
+
+var _ arcv1.ArcServer = (*Server)(nil)
+
+// Serve listens on a unix socket at path. The returned function stops the
+// server and waits for its calls.
+func (s *Server) Serve(path string) (stop func(), err error) {
+	lis, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("fake coordinator: %w", err)
+	}
+	srv := grpc.NewServer()
+	arcv1.RegisterArcServer(srv, s)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = srv.Serve(lis) // ends with Stop alone
+	}()
+	return func() { srv.Stop(); <-done }, nil
+}
+
+// Status implements arcv1.ArcServer.
+func (s *Server) Status(ctx context.Context, r *arcv1.StatusRequest) (*arcv1.StatusResponse, error) {
+	return answer(ctx, s.StatusFunc, r, s.UnimplementedArcServer.Status)
+}
+
+// History implements arcv1.ArcServer.
+func (s *Server) History(ctx context.Context, r *arcv1.HistoryRequest) (*arcv1.HistoryResponse, error) {
+	return answer(ctx, s.HistoryFunc, r, s.UnimplementedArcServer.History)
+}
+
+// Watch implements arcv1.ArcServer.
+func (s *Server) Watch(r *arcv1.WatchRequest, stream grpc.ServerStreamingServer[arcv1.Event]) error {
+	if s.WatchFunc == nil {
+		return s.UnimplementedArcServer.Watch(r, stream)
+	}
+	return s.WatchFunc(r, stream)
+}
+
+// Leave implements arcv1.ArcServer.
+func (s *Server) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.LeaveResponse, error) {
+	return answer(ctx, s.LeaveFunc, r, s.UnimplementedArcServer.Leave)
+}
+
+// Evict implements arcv1.ArcServer.
+func (s *Server) Evict(ctx context.Context, r *arcv1.EvictRequest) (*arcv1.EvictResponse, error) {
+	return answer(ctx, s.EvictFunc, r, s.UnimplementedArcServer.Evict)
+}
+
+// Handover implements arcv1.ArcServer.
+func (s *Server) Handover(ctx context.Context, r *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
+	return answer(ctx, s.HandoverFunc, r, s.UnimplementedArcServer.Handover)
+}
+
+// Relink implements arcv1.ArcServer.
+func (s *Server) Relink(ctx context.Context, r *arcv1.RelinkRequest) (*arcv1.RelinkResponse, error) {
+	return answer(ctx, s.RelinkFunc, r, s.UnimplementedArcServer.Relink)
+}
+
+// GetSettings implements arcv1.ArcServer.
+func (s *Server) GetSettings(ctx context.Context, r *arcv1.GetSettingsRequest) (*arcv1.GetSettingsResponse, error) {
+	return answer(ctx, s.GetSettingsFunc, r, s.UnimplementedArcServer.GetSettings)
+}
+
+// SetSettings implements arcv1.ArcServer.
+func (s *Server) SetSettings(ctx context.Context, r *arcv1.SetSettingsRequest) (*arcv1.SetSettingsResponse, error) {
+	return answer(ctx, s.SetSettingsFunc, r, s.UnimplementedArcServer.SetSettings)
+}
+
+func answer[Req, Resp any](ctx context.Context, f func(context.Context, Req) (Resp, error), r Req, otherwise func(context.Context, Req) (Resp, error)) (Resp, error) {
+	if f == nil {
+		return otherwise(ctx, r)
+	}
+	return f(ctx, r)
+}

@@ -1,0 +1,12 @@
+// Package logging decides how ARC logs: one hclog logger at the root of a
+// process, its level and its format, and the names of the loggers below it.
+//
+// Everything else takes a logger in its options and treats nil as
+// hclog.NewNullLogger. There is no package-level logger, here or elsewhere.
+// Whoever builds a process (the command line, a test) calls New once; the
+// returned logger may be used by any goroutine, and SetLevel on it reaches all
+// loggers that were named below it.
+//
+// It does not rotate, filter or ship logs: they go to the writer that it was
+// given, stderr in practice.
+package logging

@@ -1,0 +1,70 @@
+package logging
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Names of the loggers below a process's root.
+const (
+	Coordinator = "coordinator"
+	Monitor     = "monitor"
+	Peer        = "peer"
+	Raft        = "raft"
+	Storage     = "storage"
+	Discovery   = "discovery"
+	GRPC        = "grpc"
+)
+
+// DefaultLevel is what a process logs unless told otherwise.
+const DefaultLevel = "info"
+
+// Levels are the names that ParseLevel knows, the most talkative first.
+var Levels = []string{"trace", "debug", "info", "warn", "error", "off"}
+
+// Options say what New makes.
+type Options struct {
+	// Name of the process in its lines, such as Coordinator.
+	Name string
+	// Level is one of Levels; empty means DefaultLevel.
+	Level string
+	// JSON writes one object a line in place of text.
+	JSON bool
+	// Output is where lines go; nil means stderr.
+	Output io.Writer
+}
+
+// New returns the root logger of a process. The error names a bad level.
+func New(o Options) (hclog.Logger, error) {
+	if o.Level == "" {
+		o.Level = DefaultLevel
+	}
+	level, err := ParseLevel(o.Level)
+	if err != nil {
+		return nil, err
+	}
+	if o.Output == nil {
+		o.Output = os.Stderr
+	}
+	return hclog.New(&hclog.LoggerOptions{
+		Name:       o.Name,
+		Level:      level,
+		JSONFormat: o.JSON,
+		Output:     o.Output,
+		TimeFormat: "2006-01-02T15:04:05.000000Z07:00",
+	}), nil
+}
+
+// ParseLevel returns the level of a name. A typo is an error: hclog's own
+// parser would quietly return NoLevel, which logs everything.
+func ParseLevel(name string) (hclog.Level, error) {
+	level := hclog.LevelFromString(name)
+	if level == hclog.NoLevel {
+		return hclog.NoLevel, fmt.Errorf("%q is not one of %s", name, strings.Join(Levels, ", "))
+	}
+	return level, nil
+}
