@@ -1,0 +1,186 @@
+package election
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// campaign is a member's wish to lead, while nobody does.
+type campaign struct {
+	// since is when the reason to campaign arose; it is meaningless while
+	// active is false.
+	active bool
+	since  Instant
+	next   Instant
+	tries  int
+}
+
+// quickTries is how many campaigns follow one another by the stagger before
+// the interval grows.
+const quickTries = 8
+
+// campaignTimers decides whether it is this member's turn to campaign. Heir
+// number k waits k staggers, since two at once split the vote.
+func (n *Node) campaignTimers() {
+	c := &n.campaign
+	if !n.isVoter(n.cfg.ID) || n.ring.RingID == "" || !n.leaderLost() {
+		c.active = false
+		if n.isVoter(n.cfg.ID) && n.ring.RingID != "" && n.raftLead != n.cfg.ID {
+			n.wakeAt(max(n.leaderHeard+n.patience(), n.now+1))
+		}
+		return
+	}
+	if !n.free() {
+		return // voterTimers wakes
+	}
+	if !c.active {
+		*c = campaign{active: true, since: n.now}
+	}
+	if c.tries == 0 {
+		// Worked out again each time: a new certificate may move us forward.
+		c.next = c.since + time.Duration(n.rank())*n.ring.Settings.Stagger()
+	}
+	if n.now < c.next {
+		n.wakeAt(c.next)
+		return
+	}
+	if n.pending != nil {
+		return // its Persisted comes back here
+	}
+	c.tries++
+	c.next = n.now + n.retryAfter(c.tries)
+	n.wakeAt(c.next)
+	n.trace("campaigns in term %d, try %d, as heir number %d", n.term+1, c.tries, n.rank())
+	n.forgetLeader()
+	n.vouch()
+	if err := n.rn.Campaign(); err != nil {
+		n.trace("campaign refused: %v", err)
+	}
+	n.refresh()
+}
+
+// retryAfter spreads further campaigns, so that two candidates that met once
+// do not meet for ever.
+func (n *Node) retryAfter(tries int) time.Duration {
+	s := n.ring.Settings.Stagger()
+	d := s
+	if tries > quickTries {
+		d = min(s<<min(tries-quickTries, 10), max(n.ring.Settings.Lease(), s))
+	}
+	return d + time.Duration(n.cfg.Rand()%uint64(d))
+}
+
+// rank is this member's place among the voters that may win now: 0 is the
+// heir. Those known or thought to be dead are passed over; witnesses come last, since
+// they can only be caretakers.
+func (n *Node) rank() int {
+	dead := make([]uint64, 0, 4)
+	for id := range n.certs {
+		dead = append(dead, id)
+	}
+	for id, s := range n.suspects {
+		if id != n.ring.LeaderID || s.Term == n.ring.Term {
+			dead = append(dead, id)
+		}
+	}
+	if id := n.ring.LeaderID; id != n.cfg.ID {
+		if _, ok := n.heard[id]; ok {
+			dead = append(dead, id) // was heard in this life, and is silent now
+		}
+	}
+	rank := 0
+	for _, id := range n.ring.Succession(dead...) {
+		if id == n.cfg.ID {
+			return rank
+		}
+		if n.isVoter(id) {
+			rank++
+		}
+	}
+	// A witness, or somebody that others think dead: after all others, by id.
+	voters := append(n.otherVoters(), n.cfg.ID)
+	slices.Sort(voters)
+	return rank + slices.Index(voters, n.cfg.ID)
+}
+
+// vouch passes what voided the promise on to the voters, ahead of the vote.
+func (n *Node) vouch() {
+	v := n.voter.voucher
+	if v.Certificate == nil && v.Release == nil {
+		return
+	}
+	for _, id := range n.otherVoters() {
+		m := v
+		m.To = id
+		n.send(m)
+	}
+}
+
+// twoLeft lets the survivor of a pair go on alone. With exactly the voters A
+// and B everything committed is on both, every majority needs B, and A's
+// process is known to be gone; so B may take A out of its own configuration
+// first and through the log afterwards.
+//
+// B's own incarnation must be the recorded one: a B that crashed and came back
+// may itself have been dropped by A in the meantime. An unapplied change of
+// the configuration, a join or a return in B's log would make "exactly A and
+// B" uncertain.
+func (n *Node) twoLeft() {
+	if n.dropped != 0 || n.pending != nil || len(n.conf.GetVotersOutgoing()) > 0 || len(n.conf.GetVoters()) != 2 || !n.isVoter(n.cfg.ID) {
+		return
+	}
+	if n.role != raft.StateFollower && n.role != raft.StatePreCandidate && n.role != raft.StateLeader {
+		return
+	}
+	other := n.otherVoters()[0]
+	cert, ok := n.certs[other]
+	if !ok || n.now < n.voter.waitUntil {
+		return
+	}
+	me, ok := n.ring.Member(n.cfg.ID)
+	if !ok || me.Incarnation != n.cfg.Incarnation || me.Witness {
+		return
+	}
+	if p := n.voter.promise; n.lead == nil && p.until > n.now {
+		return // a promise to another incarnation than the certified one
+	}
+	if why := n.unsettledLog(); why != "" {
+		n.trace("does not go on alone: %s", why)
+		return
+	}
+	n.trace("goes on alone: voter %d is certified dead (%s)", other, cert.Exit)
+	n.dropped = other
+	n.conf = n.rn.ApplyConfChange(removeNode(other))
+	n.refresh()
+}
+
+// unsettledLog names the first unapplied entry that could change who is in the
+// ring, or returns "".
+func (n *Node) unsettledLog() string {
+	last, err := n.store.LastIndex()
+	if err != nil || last <= n.applied {
+		return ""
+	}
+	entries, err := n.store.Entries(n.applied+1, last+1, Never64)
+	if err != nil {
+		return fmt.Sprintf("the log after index %d cannot be read: %v", n.applied, err)
+	}
+	for _, e := range entries {
+		if e.GetType() != 0 {
+			return fmt.Sprintf("the configuration change at index %d is not committed", e.GetIndex())
+		}
+		if len(e.GetData()) == 0 {
+			continue
+		}
+		c, err := ring.DecodeCommand(e.GetData())
+		if err != nil || c.Join != nil || c.Return != nil {
+			return fmt.Sprintf("the join or return at index %d is not committed", e.GetIndex())
+		}
+	}
+	return ""
+}

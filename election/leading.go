@@ -1,0 +1,296 @@
+package election
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// leading is what a member knows while raft's leader: first as a winner that
+// has to declare itself or to find who must, then as the declared leader.
+type leading struct {
+	term uint64
+	// why says what a caretaker waits for.
+	why      string
+	since    Instant
+	nextTick Instant
+	// gapFrom is when the previous leader was last heard of.
+	gapFrom Instant
+	after   uint64
+
+	renewals renewals
+	// released: the claim was given up for a handover.
+	released bool
+
+	refs      uint64
+	proposals map[uint64]proposal    // by Ref
+	inFlight  map[proposalKey]uint64 // what must not be proposed twice
+	requests  []waiting              // requests whose command is applied
+
+	caretaking caretaking
+	// noAnswer holds the incarnations of heirs that the caretaker found dead.
+	noAnswer  map[uint64]uint64
+	handover  *handover
+	wantsLead uint64 // the newest joiner that asked to lead
+}
+
+// proposalKey names a proposal of this node's own, of which one at a time is
+// under way.
+type proposalKey struct {
+	kind string
+	id   uint64
+}
+
+type proposal struct {
+	key proposalKey
+	req uint64 // Request.Ref; 0 if own
+	id  uint64 // member the request is about
+}
+
+// caretaking is a winner's care for the heir that is somebody else.
+type caretaking struct {
+	heir    uint64
+	since   Instant
+	probed  bool
+	nextTry Instant
+}
+
+// elected begins a raft leadership.
+func (n *Node) elected() {
+	n.lead = &leading{
+		term: n.term, since: n.now, nextTick: n.now, gapFrom: n.leaderHeard, after: n.ring.LeaderID,
+		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, noAnswer: map[uint64]uint64{},
+	}
+	n.campaign = campaign{}
+	n.voter.held = nil
+	n.trace("elected in term %d", n.term)
+}
+
+// stepDown ends it; what was asked for may or may not come about.
+func (n *Node) stepDown() {
+	l := n.lead
+	if l == nil {
+		return
+	}
+	n.lead = nil
+	n.trace("no longer raft's leader in term %d", l.term)
+	for ref := uint64(1); ref <= l.refs; ref++ { // in order, for the sake of replays
+		if p, ok := l.proposals[ref]; ok && p.req != 0 {
+			n.emit(Done{Ref: p.req, Err: ErrLeadershipLost})
+		}
+	}
+	for _, w := range l.requests {
+		n.emit(Done{Ref: w.ref, Err: ErrLeadershipLost})
+	}
+	if h := l.handover; h != nil && h.ref != 0 {
+		if h.stage == handingOver {
+			n.handedOver = &handoverWait{ref: h.ref, to: h.to, deadline: h.deadline}
+		} else {
+			n.emit(Done{Ref: h.ref, Err: ErrLeadershipLost})
+		}
+	}
+	// Until somebody is heard of, the ordinary patience begins anew.
+	n.leaderHeard = max(n.leaderHeard, n.now)
+}
+
+// leadTimers does what raft's leader has to do at this time.
+func (n *Node) leadTimers() {
+	l := n.lead
+	if n.now >= l.nextTick {
+		n.rn.Tick()
+		n.refresh()
+		if n.lead != l {
+			return
+		}
+		l.nextTick = n.now + n.tickEvery()
+	}
+	n.wakeAt(l.nextTick)
+	if !n.declared() {
+		n.winner()
+	} else {
+		l.why = ""
+		n.evictSuspects()
+		n.handoverTimers()
+	}
+	if n.lead != l {
+		return
+	}
+	n.renewTimers()
+	n.reconcile()
+	n.completeRequests()
+}
+
+// tickEvery is the interval of raft's heartbeats. A declared leader is known
+// by its renewals; a caretaker sends none, and must not be taken for silent.
+func (n *Node) tickEvery() time.Duration {
+	if n.declared() {
+		return n.ring.Settings.Lease()
+	}
+	return n.ring.Settings.RenewEvery()
+}
+
+// winner decides what a raft leader that is not declared does: declare itself
+// if it is the heir, once those before it are gone; else take care.
+func (n *Node) winner() {
+	l := n.lead
+	if n.ring.RingID == "" || l.inFlight[proposalKey{kind: "declare"}] != 0 {
+		return
+	}
+	var evict []ring.Evict
+	var dead []uint64
+	for {
+		heir, ok := n.ring.Heir(dead...)
+		if !ok {
+			l.why = "no member may lead: only witnesses are left"
+			return
+		}
+		if heir.ID == n.cfg.ID {
+			break
+		}
+		e, ok := n.evidence(heir)
+		if !ok && l.noAnswer[heir.ID] == heir.Incarnation {
+			e.Evidence, ok = ring.Silent, true
+		}
+		if !ok {
+			// Whoever is dead before the heir goes at once: the heir must not
+			// have to find that out again.
+			for _, e := range evict {
+				n.proposeOnce(proposalKey{kind: "evict", id: e.ID}, ring.Command{Evict: &e})
+			}
+			n.takeCare(heir)
+			return
+		}
+		dead = append(dead, heir.ID)
+		evict = append(evict, e)
+	}
+	// The old leader goes in the same entry even where the heir is somebody
+	// else by appointment.
+	if old, ok := n.ring.Leader(); ok && old.ID != n.cfg.ID && !slices.Contains(dead, old.ID) {
+		if e, ok := n.evidence(old); ok {
+			evict = append(evict, e)
+		}
+	}
+	n.proposeOnce(proposalKey{kind: "declare"}, ring.Command{Declare: n.declaration(evict)})
+}
+
+func (n *Node) declaration(evict []ring.Evict) *ring.Declare {
+	l := n.lead
+	d := &ring.Declare{Term: n.term, ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Evict: evict, Since: n.cfg.Wall()}
+	if l.gapFrom > 0 && len(n.ring.History) > 0 {
+		d.Gap = (n.now - l.gapFrom).Microseconds()
+	}
+	me, _ := n.ring.Member(n.cfg.ID)
+	old, hadLeader := n.ring.Leader()
+	led := n.ring.LastLed(me.Name)
+	switch {
+	case len(n.ring.History) == 0:
+		d.Why = "first leader of the ring"
+	case n.ring.Designated != nil && n.ring.Designated.To == n.cfg.ID:
+		d.Why = n.ring.Designated.Why
+		d.Clean = true
+	case hadLeader && old.ID == n.cfg.ID:
+		d.Why = "led last and is still alive"
+	case led != 0:
+		d.Why = fmt.Sprintf("most recent former leader alive, led in term %d", led)
+	default:
+		d.Why = fmt.Sprintf("no former leader is alive, lowest id %d", n.cfg.ID)
+	}
+	for _, e := range evict {
+		if c, ok := n.certs[e.ID]; ok && hadLeader && e.ID == old.ID {
+			d.Clean = c.Clean
+		}
+	}
+	return d
+}
+
+// takeCare hands the leadership to the heir, whom the raft election passed
+// over, or finds out that it is dead.
+func (n *Node) takeCare(heir ring.Member) {
+	l := n.lead
+	c := &l.caretaking
+	if c.heir != heir.ID {
+		*c = caretaking{heir: heir.ID, since: n.now}
+		n.trace("caretaker for %s", heir.Name)
+	}
+	l.why = fmt.Sprintf("the heir is %s", heir.Name)
+	if !c.probed {
+		c.probed = true
+		n.emit(Probe{ID: heir.ID, Incarnation: heir.Incarnation, Addresses: heir.Addresses, Timeout: n.probeTimeout()})
+	}
+	// An heir that lives but cannot take over for so long does not answer.
+	patience := 4*n.ring.Settings.Lease() + n.voter.bound + 4*n.probeTimeout()
+	if n.now >= c.since+patience {
+		l.noAnswer[heir.ID] = heir.Incarnation
+		n.winner()
+		return
+	}
+	n.wakeAt(c.since + patience)
+	if n.now < c.nextTry {
+		n.wakeAt(c.nextTry)
+		return
+	}
+	c.nextTry = n.now + max(2*n.ring.Settings.Stagger(), n.tickEvery())
+	n.wakeAt(c.nextTry)
+	if n.isVoter(heir.ID) {
+		n.transfer(heir.ID)
+	}
+}
+
+// transfer asks raft to make another voter leader. It is repeated by aborting
+// the former try: the message that starts it may be lost.
+func (n *Node) transfer(to uint64) {
+	n.rn.TransferLeader(n.cfg.ID) // aborts, see raft's MsgTransferLeader
+	n.rn.TransferLeader(to)
+	n.refresh()
+}
+
+func (n *Node) abortTransfer() {
+	n.rn.TransferLeader(n.cfg.ID)
+	n.refresh()
+}
+
+// heirProbed takes the caretaker's probe of the heir.
+func (l *leading) heirProbed(r ProbeResult) {
+	c := &l.caretaking
+	if c.heir != r.ID || !c.probed {
+		return
+	}
+	if r.Outcome != Answered {
+		l.noAnswer[r.ID] = r.Incarnation
+	}
+}
+
+// leaderDeclared follows up on a committed declaration, on every member.
+func (n *Node) leaderDeclared(d ring.Declare) {
+	n.trace("declared: member %d leads in term %d", d.ID, d.Term)
+	if w := n.handedOver; w != nil {
+		n.handedOver = nil
+		var err error
+		if d.ID != w.to {
+			err = ErrNoAnswer
+		}
+		n.emit(Done{Ref: w.ref, Err: err})
+	}
+	if n.lead != nil && d.ID == n.cfg.ID {
+		n.lead.caretaking = caretaking{}
+		for _, s := range n.suspects {
+			s.probed = false
+		}
+	}
+}
+
+// evictSuspects lets the declared leader act on what is known against others.
+func (n *Node) evictSuspects() {
+	for _, m := range n.ring.Members {
+		if m.ID == n.cfg.ID {
+			continue
+		}
+		if e, ok := n.evidence(m); ok {
+			n.proposeOnce(proposalKey{kind: "evict", id: m.ID}, ring.Command{Evict: &e})
+		} else if s, ok := n.suspects[m.ID]; ok {
+			n.probe(m, s)
+		}
+	}
+}

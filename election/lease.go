@@ -1,0 +1,147 @@
+package election
+
+import (
+	"slices"
+
+	"go.etcd.io/raft/v3"
+)
+
+// renewals is the leader's side of the promises: what was sent, and for how
+// long each voter's ack binds that voter.
+type renewals struct {
+	seq  uint64
+	next Instant
+	sent [64]sentRenewal // by seq modulo its length
+	// until is when each voter's promise ends by this leader's clock, counted
+	// from the sending of the newest renewal that it acked.
+	until map[uint64]Instant
+	// ignoreUpTo: acks of renewals that were released do not count.
+	ignoreUpTo uint64
+}
+
+type sentRenewal struct {
+	seq   uint64
+	until Instant
+}
+
+// renewTimers sends renewals every third of a lease, from the moment that this
+// member proposes its declaration. A caretaker sends none: its voters must
+// stay free to elect the heir.
+func (n *Node) renewTimers() {
+	l := n.lead
+	r := &l.renewals
+	if l.released || !n.declared() && l.inFlight[proposalKey{kind: "declare"}] == 0 {
+		r.next = n.now
+		return
+	}
+	if n.now < r.next {
+		n.wakeAt(r.next)
+		return
+	}
+	s := n.ring.Settings
+	r.next = n.now + s.RenewEvery()
+	n.wakeAt(r.next)
+	others := n.otherVoters()
+	if len(others) == 0 {
+		return
+	}
+	r.seq++
+	r.sent[r.seq%uint64(len(r.sent))] = sentRenewal{r.seq, n.now + s.LeaderLease()}
+	renew := Renew{Term: n.term, Seq: r.seq, Incarnation: n.cfg.Incarnation, Lease: s.Lease()}
+	for _, id := range others {
+		c := renew
+		n.send(Message{To: id, Renew: &c})
+	}
+}
+
+func (n *Node) renewAcked(from uint64, a RenewAck) {
+	l := n.lead
+	if l == nil || a.Term != l.term {
+		return
+	}
+	r := &l.renewals
+	s := r.sent[a.Seq%uint64(len(r.sent))]
+	if s.seq != a.Seq || a.Seq <= r.ignoreUpTo {
+		return
+	}
+	if r.until == nil {
+		r.until = map[uint64]Instant{}
+	}
+	r.until[from] = max(r.until[from], s.until)
+}
+
+// leaseEnd is when the leader must have stopped acting: the latest time up to
+// which a majority of the configuration (of each half while it is joint) is
+// bound. The leader itself is bound while it leads. Any later leader needs a
+// majority that is free, and majorities of neighbouring configurations meet.
+func (n *Node) leaseEnd() Instant {
+	end := n.majorityUntil(n.conf.GetVoters())
+	if out := n.conf.GetVotersOutgoing(); len(out) > 0 {
+		end = min(end, n.majorityUntil(out))
+	}
+	return end
+}
+
+func (n *Node) majorityUntil(voters []uint64) Instant {
+	var buf [16]Instant
+	until := buf[:0]
+	for _, id := range voters {
+		if id == n.cfg.ID {
+			until = append(until, Never)
+		} else {
+			until = append(until, n.lead.renewals.until[id])
+		}
+	}
+	if len(until) == 0 {
+		return 0
+	}
+	slices.Sort(until)
+	return until[(len(until)-1)/2] // so many and all later ones are a majority
+}
+
+// updateClaim reports gained and lost claims, and wakes at the lease's end.
+func (n *Node) updateClaim() {
+	term, end := n.ClaimUntil()
+	claiming := term != 0 && n.now < end
+	if claiming && end != Never {
+		n.wakeAt(end)
+	}
+	if claiming == n.claiming {
+		return
+	}
+	n.claiming = claiming
+	c := ClaimChanged{Claiming: claiming, Term: n.ring.Term}
+	switch {
+	case claiming:
+		c.Why = "declared, and a majority promised"
+	case n.lead != nil && n.lead.released:
+		c.Why = "handing over"
+	case n.role != raft.StateLeader:
+		c.Why = "no longer raft's leader"
+	default:
+		c.Why = "the lease ran out: too few voters answer"
+	}
+	n.emit(c)
+}
+
+// relink says whom to monitor, whenever the ring's epoch or the term changes.
+func (n *Node) relink() {
+	if n.ring.RingID == "" {
+		return
+	}
+	if _, ok := n.ring.Member(n.cfg.ID); !ok {
+		return
+	}
+	key := linkKey{n.ring.Epoch, n.ring.Term}
+	if key == n.linked {
+		return
+	}
+	n.linked = key
+	r := Relink{Epoch: n.ring.Epoch, Term: n.ring.Term, Successors: n.ring.Successors(n.cfg.ID), Settings: n.ring.Settings, LeaderID: n.ring.LeaderID}
+	for _, id := range n.ring.Voters() {
+		if m, ok := n.ring.Member(id); ok && id != n.cfg.ID {
+			r.Tell = append(r.Tell, m)
+		}
+	}
+	n.emit(r)
+}

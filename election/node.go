@@ -1,0 +1,305 @@
+package election
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// Never is what NextWake returns while no time is awaited, and where the lease
+// of a leader without other voters ends.
+const Never = Instant(math.MaxInt64)
+
+// defaultCompactAfter is Config.CompactAfter's default.
+const defaultCompactAfter = 4096
+
+// Node is one member's part in leading: voter, candidate, caretaker, leader.
+// It is not safe for concurrent use.
+type Node struct {
+	cfg   Config
+	now   Instant
+	rn    *raft.RawNode
+	store *raft.MemoryStorage
+
+	// ring is the committed state; it is replaced, never changed, when a
+	// command is applied, so that Applied may share it.
+	ring    *ring.State
+	conf    *raftpb.ConfState
+	applied uint64
+	snapped uint64
+
+	effects []Effect
+	// pending is the raft Ready that waits for its Persist.
+	pending    *pendingReady
+	persistSeq uint64
+
+	// What raft says, refreshed after each of its steps.
+	role     raft.StateType
+	term     uint64
+	raftLead uint64
+	commit   uint64
+
+	voter    voter
+	campaign campaign
+	lead     *leading // nil unless raft's leader
+
+	// heard is when a member's last message came in.
+	heard map[uint64]Instant
+	// leaderHeard is when raft's leader was last heard of.
+	leaderHeard Instant
+	suspects    map[uint64]*suspect
+	certs       map[uint64]Certificate
+	// denied is until when silence of a member is not believed, since the
+	// leader's own probe reached it.
+	denied map[uint64]Instant
+
+	// dropped is the dead half of a pair that the survivor took out of raft's
+	// configuration ahead of the log; 0 if none.
+	dropped uint64
+	// handedOver is a request of this node that its successor completes.
+	handedOver *handoverWait
+
+	claiming bool
+	linked   linkKey
+	returned Instant // when the leader was last told of this incarnation
+	removed  bool
+	wake     Instant
+}
+
+// linkKey tells whether a Relink would say anything new.
+type linkKey struct {
+	epoch, term uint64
+}
+
+type handoverWait struct {
+	ref, to  uint64
+	deadline Instant
+}
+
+// New returns a Node that continues from rec at the time now. The error says
+// which part of rec contradicts itself.
+func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
+	if cfg.ID == 0 || cfg.Incarnation == 0 || cfg.Rand == nil || cfg.Wall == nil {
+		return nil, fmt.Errorf("election: %w: ID, Incarnation, Rand and Wall are needed", ring.ErrInvalid)
+	}
+	if cfg.CompactAfter == 0 {
+		cfg.CompactAfter = defaultCompactAfter
+	}
+	if cfg.RaftLogger == nil {
+		cfg.RaftLogger = discardLogger{}
+	}
+	n := &Node{
+		cfg: cfg, now: now, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
+		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, denied: map[uint64]Instant{},
+		leaderHeard: -Never / 2, returned: -Never / 2, wake: now,
+	}
+	if s := rec.Snapshot; s != nil && s.GetMetadata().GetIndex() > 0 {
+		if err := n.store.ApplySnapshot(s); err != nil {
+			return nil, fmt.Errorf("restore snapshot at index %d: %w", s.GetMetadata().GetIndex(), err)
+		}
+		st, err := ring.Restore(s.GetData())
+		if err != nil {
+			return nil, err
+		}
+		n.ring, n.conf = st, s.GetMetadata().GetConfState()
+		n.applied, n.snapped = s.GetMetadata().GetIndex(), s.GetMetadata().GetIndex()
+	}
+	if len(rec.Entries) > 0 {
+		if first := rec.Entries[0].GetIndex(); first > n.applied+1 {
+			return nil, fmt.Errorf("election: %w: the log begins at index %d, the snapshot ends at %d", ring.ErrInvalid, first, n.applied)
+		}
+		if err := n.store.Append(rec.Entries); err != nil {
+			return nil, fmt.Errorf("restore log: %w", err)
+		}
+	}
+	if rec.HardState != nil {
+		last, _ := n.store.LastIndex()
+		if c := rec.HardState.GetCommit(); c > last || c < n.applied {
+			return nil, fmt.Errorf("election: %w: commit index %d is outside the log %d to %d", ring.ErrInvalid, c, n.applied, last)
+		}
+		if err := n.store.SetHardState(rec.HardState); err != nil {
+			return nil, fmt.Errorf("restore hard state: %w", err)
+		}
+	}
+	rn, err := raft.NewRawNode(&raft.Config{
+		ID: cfg.ID, ElectionTick: electionTicks, HeartbeatTick: 1, Storage: n.store, Applied: n.applied,
+		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, CheckQuorum: true, PreVote: true,
+		DisableProposalForwarding: true, StepDownOnRemoval: true, Logger: cfg.RaftLogger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start raft: %w", err)
+	}
+	n.rn = rn
+	n.voter.bound = rec.Bound
+	if rec.Restarted {
+		// The promises made before the restart are forgotten, but not over.
+		n.voter.waitUntil = now + rec.Bound
+	}
+	n.refresh()
+	n.settle()
+	return n, nil
+}
+
+// Effects returns what is to be carried out, in order, and forgets it.
+func (n *Node) Effects() []Effect {
+	e := n.effects
+	n.effects = nil
+	return e
+}
+
+// NextWake returns when Tick has to be called at the latest; Never if no time
+// is awaited.
+func (n *Node) NextWake() Instant { return n.wake }
+
+// State returns the committed ring. It is not changed any more; the Node goes
+// on with another one.
+func (n *Node) State() *ring.State { return n.ring }
+
+// Claim tells whether this member leads at now: its declaration is committed
+// and its lease has not run out. left is what remains of the lease.
+func (n *Node) Claim(now Instant) (term uint64, left time.Duration, ok bool) {
+	term, end := n.ClaimUntil()
+	if term == 0 || now >= end {
+		return 0, 0, false
+	}
+	if end == Never {
+		return term, n.ring.Settings.Lease(), true
+	}
+	return term, end - now, true
+}
+
+// ClaimUntil returns the token and the end of the lease, for owners that let
+// others read the claim at the moment of asking; 0 if this member is not the
+// declared leader. It holds until the next call of any method that takes now.
+func (n *Node) ClaimUntil() (term uint64, end Instant) {
+	if n.lead == nil || n.removed || !n.declared() || n.lead.released {
+		return 0, 0
+	}
+	return n.ring.Term, n.leaseEnd()
+}
+
+// Status is what an operator may want to see of the Node.
+type Status struct {
+	// Term is raft's; Role raft's word for the state.
+	Term uint64
+	Role string
+	// Leader is who is known to lead in this term; 0 if nobody. Declared is
+	// false while that one is but a caretaker.
+	Leader   uint64
+	Declared bool
+	// Reason is a short sentence on the present state.
+	Reason           string
+	Voters, Learners []uint64
+	Suspects         []uint64
+	LeaseEnd         Instant
+	Applied          uint64
+}
+
+// Status returns the present state.
+func (n *Node) Status(now Instant) Status {
+	s := Status{Term: n.term, Role: n.role.String(), Leader: n.raftLead, Applied: n.applied,
+		Voters: slices.Clone(n.conf.GetVoters()), Learners: slices.Clone(n.conf.GetLearners())}
+	s.Declared = n.raftLead != 0 && n.ring.LeaderID == n.raftLead && n.ring.Term == n.term
+	for id := range n.suspects {
+		s.Suspects = append(s.Suspects, id)
+	}
+	slices.Sort(s.Suspects)
+	if _, end := n.ClaimUntil(); end != 0 {
+		s.LeaseEnd = end
+	}
+	s.Reason = n.reason(now)
+	return s
+}
+
+func (n *Node) reason(now Instant) string {
+	name := func(id uint64) string {
+		if m, ok := n.ring.Member(id); ok {
+			return m.Name
+		}
+		return fmt.Sprintf("member %d", id)
+	}
+	switch {
+	case n.removed:
+		return "no member of the ring any more"
+	case n.lead != nil && n.declared():
+		if _, _, ok := n.Claim(now); ok {
+			return fmt.Sprintf("%s leads, token %d", name(n.cfg.ID), n.ring.Term)
+		}
+		return fmt.Sprintf("%s is declared with token %d, but its lease ran out: too few voters answer", name(n.cfg.ID), n.ring.Term)
+	case n.lead != nil:
+		return fmt.Sprintf("%s is caretaker in term %d: %s", name(n.cfg.ID), n.term, n.lead.why)
+	case n.raftLead != 0 && n.ring.LeaderID == n.raftLead && n.ring.Term == n.term:
+		return fmt.Sprintf("%s leads, token %d", name(n.raftLead), n.ring.Term)
+	case n.raftLead != 0:
+		return fmt.Sprintf("%s is caretaker in term %d", name(n.raftLead), n.term)
+	case now < n.voter.waitUntil:
+		return fmt.Sprintf("restarted: takes part in elections in %v", (n.voter.waitUntil - now).Round(time.Millisecond))
+	default:
+		return fmt.Sprintf("no leader known: %d of %d voters are needed", len(n.conf.GetVoters())/2+1, len(n.conf.GetVoters()))
+	}
+}
+
+// declared tells whether this raft leader's declaration is committed.
+func (n *Node) declared() bool {
+	return n.ring.Term == n.term && n.ring.LeaderID == n.cfg.ID
+}
+
+func (n *Node) emit(e Effect) { n.effects = append(n.effects, e) }
+
+func (n *Node) send(m Message) {
+	m.From = n.cfg.ID
+	n.emit(Send{m})
+}
+
+func (n *Node) trace(format string, args ...any) {
+	if n.cfg.Trace != nil {
+		n.cfg.Trace(format, args...)
+	}
+}
+
+// wakeAt asks for a Tick at t.
+func (n *Node) wakeAt(t Instant) { n.wake = min(n.wake, t) }
+
+// voters returns the ids of both halves of the configuration but this one's,
+// ascending.
+func (n *Node) otherVoters() []uint64 {
+	ids := slices.Clone(n.conf.GetVoters())
+	for _, id := range n.conf.GetVotersOutgoing() {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	ids = slices.DeleteFunc(ids, func(id uint64) bool { return id == n.cfg.ID })
+	slices.Sort(ids)
+	return ids
+}
+
+func (n *Node) isVoter(id uint64) bool {
+	return slices.Contains(n.conf.GetVoters(), id) || slices.Contains(n.conf.GetVotersOutgoing(), id)
+}
+
+// discardLogger drops raft's talk; its Panic still panics.
+type discardLogger struct{}
+
+func (discardLogger) Debug(...any)            {}
+func (discardLogger) Debugf(string, ...any)   {}
+func (discardLogger) Error(...any)            {}
+func (discardLogger) Errorf(string, ...any)   {}
+func (discardLogger) Info(...any)             {}
+func (discardLogger) Infof(string, ...any)    {}
+func (discardLogger) Warning(...any)          {}
+func (discardLogger) Warningf(string, ...any) {}
+func (discardLogger) Fatal(v ...any)          { panic(fmt.Sprint(v...)) }
+func (discardLogger) Fatalf(f string, v ...any) {
+	panic(fmt.Sprintf(f, v...))
+}
+func (discardLogger) Panic(v ...any) { panic(fmt.Sprint(v...)) }
+func (discardLogger) Panicf(f string, v ...any) {
+	panic(fmt.Sprintf(f, v...))
+}

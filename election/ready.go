@@ -1,0 +1,236 @@
+package election
+
+import (
+	"fmt"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// pendingReady is a raft.Ready whose Persist is under way.
+type pendingReady struct {
+	seq   uint64
+	rd    raft.Ready
+	after []*raftpb.Message
+}
+
+// ready carries out what raft wants. What a member owes to its disk (answers
+// to votes and appends) waits for the Persist; what it tells on its own
+// account (appends, heartbeats, votes) leaves at once (Ongaro's thesis,
+// 10.2.1; raft counts a leader's own copy only after the Persist).
+func (n *Node) ready() {
+	for n.pending == nil && !n.removed && n.rn.HasReady() {
+		rd := n.rn.Ready()
+		p := &pendingReady{rd: rd}
+		for _, m := range rd.Messages {
+			switch m.GetType() {
+			case raftpb.MsgAppResp, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
+				p.after = append(p.after, m)
+			default:
+				n.sendRaft(m)
+			}
+		}
+		hard := rd.HardState
+		if raft.IsEmptyHardState(hard) {
+			hard = nil
+		}
+		snap := rd.Snapshot
+		if raft.IsEmptySnap(snap) {
+			snap = nil
+		}
+		if hard == nil && snap == nil && len(rd.Entries) == 0 {
+			n.finish(p)
+			continue
+		}
+		sync := rd.MustSync || snap != nil
+		p.seq = n.persist(Persist{HardState: hard, Entries: rd.Entries, Snapshot: snap, Reset: snap != nil, Sync: sync})
+		if !sync { // a commit index alone is not worth waiting for
+			n.finish(p)
+			continue
+		}
+		n.pending = p
+	}
+	n.refresh()
+}
+
+func (n *Node) persist(p Persist) uint64 {
+	n.persistSeq++
+	p.Seq = n.persistSeq
+	n.emit(p)
+	return p.Seq
+}
+
+func (n *Node) persisted(seq uint64) {
+	n.boundPersisted(seq)
+	if p := n.pending; p != nil && seq >= p.seq {
+		n.pending = nil
+		n.finish(p)
+	}
+}
+
+// finish goes on with a Ready whose contents are durable.
+func (n *Node) finish(p *pendingReady) {
+	rd := p.rd
+	if s := rd.Snapshot; !raft.IsEmptySnap(s) {
+		if err := n.store.ApplySnapshot(s); err != nil {
+			panic(fmt.Sprintf("election: raft accepted a snapshot that its storage refuses: %v", err))
+		}
+		st, err := ring.Restore(s.GetData())
+		if err != nil {
+			panic(fmt.Sprintf("election: the leader sent a snapshot that cannot be read: %v", err))
+		}
+		n.ring, n.conf = st, s.GetMetadata().GetConfState()
+		n.applied, n.snapped = s.GetMetadata().GetIndex(), s.GetMetadata().GetIndex()
+		n.dropped = 0
+		n.emit(Applied{Index: n.applied, State: n.ring})
+		n.ringChanged()
+	}
+	if len(rd.Entries) > 0 {
+		if err := n.store.Append(rd.Entries); err != nil {
+			panic(fmt.Sprintf("election: append to memory log: %v", err))
+		}
+	}
+	if !raft.IsEmptyHardState(rd.HardState) {
+		_ = n.store.SetHardState(rd.HardState) // never fails
+	}
+	for _, m := range p.after {
+		n.sendRaft(m)
+	}
+	for _, e := range rd.CommittedEntries {
+		n.apply(e)
+		if n.removed {
+			return
+		}
+	}
+	n.rn.Advance(rd)
+	n.refresh()
+	n.compact()
+}
+
+func (n *Node) sendRaft(m *raftpb.Message) {
+	if n.ring.Gone(m.GetTo()) && !n.isVoter(m.GetTo()) {
+		return
+	}
+	n.send(Message{To: m.GetTo(), Raft: m})
+}
+
+func (n *Node) apply(e *raftpb.Entry) {
+	n.applied = e.GetIndex()
+	switch e.GetType() {
+	case raftpb.EntryConfChange, raftpb.EntryConfChangeV2:
+		n.applyConf(e)
+		return
+	}
+	if len(e.GetData()) == 0 {
+		return
+	}
+	c, err := ring.DecodeCommand(e.GetData())
+	if err != nil {
+		panic(fmt.Sprintf("election: log entry %d of term %d cannot be applied: %v; was it written by a newer version?", e.GetIndex(), e.GetTerm(), err))
+	}
+	next := n.ring.Clone()
+	changes, err := next.Apply(e.GetTerm(), c)
+	if err != nil {
+		n.trace("entry %d has no effect: %v", e.GetIndex(), err)
+	} else {
+		n.ring = next
+		n.emit(Applied{Index: e.GetIndex(), Changes: changes, State: next})
+		n.ringChanged()
+	}
+	if n.removed {
+		return
+	}
+	if n.lead != nil && e.GetTerm() == n.lead.term && c.Ref != 0 {
+		n.proposalApplied(c, changes, err)
+	}
+	if c.Declare != nil && err == nil {
+		n.leaderDeclared(*c.Declare)
+	}
+}
+
+func (n *Node) applyConf(e *raftpb.Entry) {
+	var cc raftpb.ConfChangeI
+	if e.GetType() == raftpb.EntryConfChange {
+		v1 := &raftpb.ConfChange{}
+		if err := proto.Unmarshal(e.GetData(), v1); err != nil {
+			panic(fmt.Sprintf("election: configuration change at index %d: %v", e.GetIndex(), err))
+		}
+		cc = v1
+	} else {
+		v2 := &raftpb.ConfChangeV2{}
+		if err := proto.Unmarshal(e.GetData(), v2); err != nil {
+			panic(fmt.Sprintf("election: configuration change at index %d: %v", e.GetIndex(), err))
+		}
+		cc = v2
+	}
+	n.conf = n.rn.ApplyConfChange(cc)
+	n.refresh()
+	if n.dropped != 0 {
+		for _, ch := range cc.AsV2().GetChanges() {
+			if ch.GetNodeId() == n.dropped {
+				n.dropped = 0 // the log has caught up with the survivor
+				break
+			}
+		}
+	}
+	n.trace("configuration: voters %v%v learners %v", n.conf.GetVoters(), n.conf.GetVotersOutgoing(), n.conf.GetLearners())
+}
+
+// ringChanged follows up on a new committed ring.
+func (n *Node) ringChanged() {
+	if n.ring.Gone(n.cfg.ID) {
+		n.remove(n.ring.Epoch, "taken out of the ring")
+		return
+	}
+	for id, s := range n.suspects {
+		if m, ok := n.ring.Member(id); !ok || m.Incarnation != s.Incarnation {
+			delete(n.suspects, id)
+		}
+	}
+	for id, c := range n.certs {
+		if m, ok := n.ring.Member(id); !ok || m.Incarnation != c.Incarnation {
+			delete(n.certs, id)
+		}
+	}
+	for id := range n.heard {
+		if n.ring.Gone(id) {
+			delete(n.heard, id)
+			delete(n.denied, id)
+		}
+	}
+}
+
+// compact cuts the log behind a snapshot of the present state, keeping a tail
+// so that members a little behind need no snapshot.
+func (n *Node) compact() {
+	if n.applied-n.snapped < n.cfg.CompactAfter || n.dropped != 0 {
+		return
+	}
+	snap, err := n.store.CreateSnapshot(n.applied, n.conf, n.ring.Snapshot())
+	if err != nil {
+		panic(fmt.Sprintf("election: snapshot at index %d: %v", n.applied, err))
+	}
+	n.snapped = n.applied
+	if err := n.store.Compact(n.applied - n.cfg.CompactAfter/4); err != nil && err != raft.ErrCompacted {
+		panic(fmt.Sprintf("election: compact the log: %v", err))
+	}
+	n.persist(Persist{Snapshot: snap})
+}
+
+// refresh reads raft's state after a step, and notices a gained or lost raft
+// leadership.
+func (n *Node) refresh() {
+	st := n.rn.BasicStatus()
+	wasLeader, oldTerm := n.role == raft.StateLeader, n.term
+	n.role, n.term, n.raftLead, n.commit = st.RaftState, st.GetTerm(), st.Lead, st.GetCommit()
+	switch {
+	case n.role == raft.StateLeader && (!wasLeader || oldTerm != n.term):
+		n.stepDown()
+		n.elected()
+	case n.role != raft.StateLeader && wasLeader:
+		n.stepDown()
+	}
+}

@@ -1,0 +1,284 @@
+package election
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// Never64 is raft's "no limit" for sizes.
+const Never64 = ^uint64(0)
+
+type raftProgressType = raft.ProgressType
+
+// waiting is a request that is applied but not yet done: a member that leaves
+// may stop only when raft no longer counts on it.
+type waiting struct {
+	ref, gone uint64
+}
+
+// handover is a planned change of the leader, step by step.
+type handover struct {
+	ref, to  uint64
+	why      string
+	stage    handoverStage
+	deadline Instant
+	nextTry  Instant
+}
+
+type handoverStage int
+
+const (
+	appointing handoverStage = iota
+	promoting
+	handingOver
+)
+
+func (n *Node) request(r Request) {
+	l := n.lead
+	if l == nil || !n.declared() {
+		n.emit(Done{Ref: r.Ref, Err: ErrNotLeader})
+		return
+	}
+	if l.handover != nil {
+		n.emit(Done{Ref: r.Ref, Err: ErrBusy})
+		return
+	}
+	switch {
+	case r.Join != nil:
+		m := r.Join.Member
+		if old, ok := n.ring.MemberByName(m.Name); ok && old.Incarnation == m.Incarnation && old.Nonce == m.Nonce {
+			n.emit(Done{Ref: r.Ref, ID: old.ID}) // a retry of what was done
+			return
+		}
+		if r.Join.Replaces == n.cfg.ID {
+			n.emit(Done{Ref: r.Ref, Err: fmt.Errorf("%w: %q is the leader", ring.ErrNameInUse, m.Name)})
+			return
+		}
+		n.propose(proposal{req: r.Ref}, ring.Command{Join: r.Join})
+	case r.Leave != nil:
+		if r.Leave.ID == n.cfg.ID {
+			n.emit(Done{Ref: r.Ref, Err: ErrIsLeader})
+			return
+		}
+		n.propose(proposal{req: r.Ref, id: r.Leave.ID}, ring.Command{Leave: r.Leave})
+	case r.Evict != nil:
+		if r.Evict.ID == n.cfg.ID {
+			n.emit(Done{Ref: r.Ref, Err: ErrIsLeader})
+			return
+		}
+		n.propose(proposal{req: r.Ref}, ring.Command{Evict: r.Evict})
+	case r.Settings != nil:
+		if err := r.Settings.Validate(); err != nil {
+			n.emit(Done{Ref: r.Ref, Err: fmt.Errorf("%w: %w", ring.ErrInvalid, err)})
+			return
+		}
+		n.propose(proposal{req: r.Ref}, ring.Command{Settings: r.Settings})
+	case r.Handover != nil:
+		n.beginHandover(r.Ref, r.Handover.To, r.Handover.Why)
+	default:
+		n.emit(Done{Ref: r.Ref, Err: fmt.Errorf("%w: empty request", ring.ErrInvalid)})
+	}
+}
+
+// propose puts a command into the log. Its fate comes back in proposalApplied,
+// or in stepDown.
+func (n *Node) propose(p proposal, c ring.Command) bool {
+	l := n.lead
+	l.refs++
+	c.Ref = l.refs
+	if err := n.rn.Propose(c.Encode()); err != nil {
+		if p.req != 0 {
+			n.emit(Done{Ref: p.req, Err: fmt.Errorf("%w: %w", ErrBusy, err)})
+		}
+		return false
+	}
+	l.proposals[c.Ref] = p
+	if p.key != (proposalKey{}) {
+		l.inFlight[p.key] = c.Ref
+	}
+	n.refresh()
+	return true
+}
+
+// proposeOnce proposes unless the same is under way.
+func (n *Node) proposeOnce(key proposalKey, c ring.Command) {
+	if n.lead.inFlight[key] == 0 {
+		n.propose(proposal{key: key}, c)
+	}
+}
+
+func (n *Node) proposalApplied(c ring.Command, changes []ring.Change, err error) {
+	l := n.lead
+	p, ok := l.proposals[c.Ref]
+	if !ok {
+		return
+	}
+	delete(l.proposals, c.Ref)
+	if p.key != (proposalKey{}) {
+		delete(l.inFlight, p.key)
+	}
+	if c.Appoint != nil && err != nil && l.handover != nil {
+		n.endHandover(err)
+	}
+	if c.Join != nil && err == nil && c.Join.Member.OnJoin == ring.Lead {
+		l.wantsLead = changes[len(changes)-1].Member.ID
+	}
+	if p.req == 0 {
+		return
+	}
+	switch {
+	case err != nil:
+		n.emit(Done{Ref: p.req, Err: err})
+	case c.Join != nil:
+		n.emit(Done{Ref: p.req, ID: changes[len(changes)-1].Member.ID})
+	case c.Leave != nil:
+		l.requests = append(l.requests, waiting{ref: p.req, gone: p.id})
+	default:
+		n.emit(Done{Ref: p.req})
+	}
+}
+
+// completeRequests ends those that waited for raft's configuration.
+func (n *Node) completeRequests() {
+	l := n.lead
+	l.requests = slices.DeleteFunc(l.requests, func(w waiting) bool {
+		if n.isVoter(w.gone) || slices.Contains(n.conf.GetLearners(), w.gone) {
+			return false
+		}
+		n.emit(Done{Ref: w.ref})
+		return true
+	})
+}
+
+func (n *Node) beginHandover(ref, to uint64, why string) {
+	if to == 0 {
+		heir, ok := n.ring.NextHeir()
+		if !ok {
+			n.emit(Done{Ref: ref, Err: ErrNoHeir})
+			return
+		}
+		to = heir.ID
+	}
+	me, _ := n.ring.Member(n.cfg.ID)
+	m, ok := n.ring.Member(to)
+	switch {
+	case !ok:
+		n.emit(Done{Ref: ref, Err: fmt.Errorf("%w: id %d", ring.ErrNotMember, to)})
+		return
+	case to == n.cfg.ID:
+		n.emit(Done{Ref: ref})
+		return
+	case m.Witness:
+		n.emit(Done{Ref: ref, Err: fmt.Errorf("%w: %q is a witness and never leads", ring.ErrInvalid, m.Name)})
+		return
+	}
+	if why == "" {
+		why = "handed over by " + me.Name
+	}
+	n.lead.handover = &handover{ref: ref, to: to, why: why, deadline: n.now + n.handoverTimeout()}
+	n.trace("hands over to %s: %s", m.Name, why)
+	n.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: to, Why: why}})
+}
+
+// handoverTimeout is how long a planned change may take before the leader
+// goes on leading.
+func (n *Node) handoverTimeout() time.Duration {
+	return min(max(4*n.ring.Settings.Lease(), time.Second), 3*time.Second)
+}
+
+// handoverTimers goes through the steps: the appointment is committed, the
+// appointed member votes, the claim is given up, the voters are released, and
+// raft transfers its leadership.
+func (n *Node) handoverTimers() {
+	l := n.lead
+	h := l.handover
+	if h == nil {
+		n.handoverToJoiner()
+		return
+	}
+	if n.now >= h.deadline {
+		n.endHandover(ErrNoAnswer)
+		return
+	}
+	n.wakeAt(h.deadline)
+	appointed := n.ring.Designated != nil && n.ring.Designated.To == h.to
+	if h.stage == appointing {
+		if !appointed {
+			n.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: h.to, Why: h.why}})
+			return
+		}
+		h.stage = promoting
+	}
+	if !appointed {
+		n.endHandover(fmt.Errorf("%w: id %d", ring.ErrNotMember, h.to))
+		return
+	}
+	if h.stage == promoting {
+		if !slices.Contains(n.conf.GetVoters(), h.to) || len(n.conf.GetVotersOutgoing()) > 0 || !n.caughtUp(h.to) || len(l.proposals) > 0 {
+			return // reconcile promotes it; an answer of raft's comes back here
+		}
+		h.stage = handingOver
+		l.released = true
+		l.renewals.ignoreUpTo = l.renewals.seq
+		l.renewals.until = nil
+	}
+	if n.now < h.nextTry {
+		n.wakeAt(h.nextTry)
+		return
+	}
+	// Either message may be lost: both are repeated.
+	h.nextTry = n.now + max(2*n.ring.Settings.Stagger(), 20*time.Millisecond)
+	n.wakeAt(h.nextTry)
+	for _, id := range n.otherVoters() {
+		n.send(Message{To: id, Release: &Release{Term: n.term, Seq: l.renewals.seq, ID: n.cfg.ID, Incarnation: n.cfg.Incarnation}})
+	}
+	n.transfer(h.to)
+}
+
+// endHandover lets the leader go on after a handover that did not come about.
+func (n *Node) endHandover(err error) {
+	l := n.lead
+	h := l.handover
+	l.handover = nil
+	n.trace("handover to %d ends: %v", h.to, err)
+	if h.ref != 0 {
+		n.emit(Done{Ref: h.ref, Err: err})
+	}
+	if l.released {
+		n.abortTransfer()
+		l.released = false
+		l.renewals.next = n.now
+	}
+	if n.ring.Designated != nil {
+		n.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{}})
+	}
+}
+
+// handoverToJoiner is ARC's original rule for joiners that ask for it.
+func (n *Node) handoverToJoiner() {
+	l := n.lead
+	if n.ring.Designated != nil && l.inFlight[proposalKey{kind: "appoint"}] == 0 && l.wantsLead == 0 {
+		// Left over by a predecessor that died in a handover to somebody who
+		// did not come; this leader is the one that was meant, or its heir.
+		n.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{}})
+		return
+	}
+	if l.wantsLead == 0 {
+		return
+	}
+	m, ok := n.ring.Member(l.wantsLead)
+	if !ok || m.Witness || m.ID == n.cfg.ID {
+		l.wantsLead = 0
+		return
+	}
+	if !slices.Contains(n.conf.GetLearners(), m.ID) && !n.isVoter(m.ID) || !n.caughtUp(m.ID) {
+		return
+	}
+	l.wantsLead = 0
+	n.beginHandover(0, m.ID, m.Name+" joined and asked to lead")
+}

@@ -1,0 +1,212 @@
+package election
+
+import (
+	"bytes"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// electionTicks is how many of a leader's raft ticks without a quorum make it
+// step down (raft's CheckQuorum).
+const electionTicks = 4
+
+// campaignTransfer is how raft marks votes that a leader itself asked for.
+var campaignTransfer = []byte("CampaignTransfer")
+
+// Tick tells the time. Calling it early is harmless.
+func (n *Node) Tick(now Instant) { n.step(now, func() {}) }
+
+// Receive hands in a message from another member.
+func (n *Node) Receive(now Instant, m Message) { n.step(now, func() { n.receive(m) }) }
+
+// Report hands in what this member's own monitor suspects.
+func (n *Node) Report(now Instant, s Suspicion) {
+	s.By = n.cfg.ID
+	n.step(now, func() { n.ownSuspicion(s) })
+}
+
+// Certify hands in a death certificate that a monitor brought.
+func (n *Node) Certify(now Instant, c Certificate) { n.step(now, func() { n.certify(c) }) }
+
+// Probed answers a Probe.
+func (n *Node) Probed(now Instant, r ProbeResult) { n.step(now, func() { n.probed(r) }) }
+
+// Persisted says that the Persist with the number is durable.
+func (n *Node) Persisted(now Instant, seq uint64) { n.step(now, func() { n.persisted(seq) }) }
+
+// Unreachable says that the transport lost the stream to a member, and with it
+// perhaps what was under way.
+func (n *Node) Unreachable(now Instant, id uint64) {
+	n.step(now, func() {
+		if n.lead != nil {
+			n.rn.ReportUnreachable(id)
+			n.rn.ReportSnapshot(id, raft.SnapshotFailure) // ignored unless one was under way
+		}
+	})
+}
+
+// Request asks the leader for a change; exactly one Done answers it.
+func (n *Node) Request(now Instant, r Request) {
+	if n.removed {
+		n.emit(Done{Ref: r.Ref, Err: ErrRemoved})
+		return
+	}
+	n.step(now, func() { n.request(r) })
+}
+
+func (n *Node) step(now Instant, f func()) {
+	if n.removed {
+		return
+	}
+	n.now = max(n.now, now)
+	f()
+	n.settle()
+}
+
+// settle carries on until nothing more follows from the present state at the
+// present time, and works out when to look again.
+func (n *Node) settle() {
+	for range 100 {
+		if n.removed {
+			n.wake = Never
+			return
+		}
+		n.wake = Never
+		n.ready()
+		if n.removed {
+			continue
+		}
+		n.voterTimers()
+		n.twoLeft()
+		if n.lead != nil {
+			n.leadTimers()
+		} else {
+			n.campaignTimers()
+		}
+		n.memberTimers()
+		if n.removed {
+			continue
+		}
+		n.updateClaim()
+		n.relink()
+		if n.pending != nil || !n.rn.HasReady() {
+			return
+		}
+	}
+	panic("election: the state does not settle: " + n.reason(n.now))
+}
+
+func (n *Node) receive(m Message) {
+	if m.To != n.cfg.ID || m.From == n.cfg.ID || m.From == 0 {
+		return
+	}
+	if e := m.Evicted; e != nil {
+		if e.ID == n.cfg.ID && (n.ring.RingID == "" || e.RingID == n.ring.RingID) {
+			n.remove(e.Epoch, "evicted, as told by another member")
+		}
+		return
+	}
+	if n.ring.Gone(m.From) {
+		n.send(Message{To: m.From, Evicted: &EvictedNotice{RingID: n.ring.RingID, ID: m.From, Epoch: n.ring.Epoch}})
+		return
+	}
+	if _, ok := n.ring.Member(m.From); ok {
+		n.heard[m.From] = n.now
+	}
+	switch {
+	case m.Raft != nil:
+		n.receiveRaft(m.From, m.Raft)
+	case m.Renew != nil:
+		n.renewed(m.From, *m.Renew)
+	case m.RenewAck != nil:
+		n.renewAcked(m.From, *m.RenewAck)
+	case m.Suspicion != nil:
+		n.suspicion(*m.Suspicion)
+	case m.Certificate != nil:
+		n.certify(*m.Certificate)
+	case m.Release != nil:
+		n.released(*m.Release)
+	case m.Return != nil:
+		n.memberReturned(m.From, *m.Return)
+	}
+}
+
+// receiveRaft filters what may reach raft. Losing a message is always safe
+// there, so a promise is kept by not letting votes through.
+func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
+	if m.GetFrom() != from || m.GetTo() != n.cfg.ID {
+		return
+	}
+	switch m.GetType() {
+	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
+		if m.GetTerm() >= n.term {
+			n.leaderHeard = n.now
+		}
+	case raftpb.MsgVote, raftpb.MsgPreVote:
+		if !n.free() {
+			n.holdVote(m)
+			return
+		}
+		// A leader's own word (transfer) needs no silence; anybody else's
+		// wish is heard only when raft's leader is silent or known dead.
+		if !bytes.Equal(m.GetContext(), campaignTransfer) {
+			if !n.leaderLost() {
+				return
+			}
+			n.forgetLeader()
+		}
+	case raftpb.MsgPreVoteResp, raftpb.MsgVoteResp, raftpb.MsgTimeoutNow:
+		if !n.free() {
+			return
+		}
+	case raftpb.MsgAppResp, raftpb.MsgHeartbeatResp:
+	default:
+		return // nothing else travels between members
+	}
+	if err := n.rn.Step(m); err != nil {
+		n.trace("raft refuses %v from %d: %v", m.GetType(), from, err)
+	}
+	n.refresh()
+}
+
+// memberTimers does what every member does beside voting: tell the leader of
+// a restart, and complete a handover that was taken over, or not.
+func (n *Node) memberTimers() {
+	if w := n.handedOver; w != nil && n.lead == nil {
+		if n.now >= w.deadline {
+			n.handedOver = nil
+			n.emit(Done{Ref: w.ref, Err: ErrNoAnswer})
+		} else {
+			n.wakeAt(w.deadline)
+		}
+	}
+	if n.lead != nil || n.raftLead == 0 {
+		return
+	}
+	me, ok := n.ring.Member(n.cfg.ID)
+	if !ok || me.Incarnation == n.cfg.Incarnation {
+		return
+	}
+	if every := n.ring.Settings.Lease(); n.now >= n.returned+every {
+		n.returned = n.now
+		n.send(Message{To: n.raftLead, Return: &ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses}})
+	}
+	n.wakeAt(n.returned + n.ring.Settings.Lease())
+}
+
+func (n *Node) remove(epoch uint64, why string) {
+	if n.removed {
+		return
+	}
+	n.stepDown()
+	if w := n.handedOver; w != nil {
+		n.handedOver = nil
+		n.emit(Done{Ref: w.ref, Err: ErrRemoved})
+	}
+	n.removed = true
+	n.trace("removed: %s", why)
+	n.emit(Removed{Epoch: epoch, Why: why})
+}

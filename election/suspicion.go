@@ -1,0 +1,169 @@
+package election
+
+import (
+	"time"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// suspect is what this member knows against another one.
+type suspect struct {
+	Suspicion
+	// probing is when the leader's own probe began; confirmed that it failed.
+	probing   Instant
+	probed    bool
+	confirmed bool
+}
+
+// ownSuspicion takes a report of the own monitor: it is noted here, and told
+// to those who decide.
+func (n *Node) ownSuspicion(s Suspicion) {
+	m, ok := n.ring.Member(s.ID)
+	if !ok || m.Incarnation != s.Incarnation || s.ID == n.cfg.ID {
+		return
+	}
+	n.suspicion(s)
+	to := []uint64{n.raftLead}
+	if s.ID == n.ring.LeaderID || s.ID == n.raftLead {
+		to = n.otherVoters() // the voters choose its successor
+	}
+	for _, id := range to {
+		if id != 0 && id != n.cfg.ID && id != s.ID {
+			c := s
+			n.send(Message{To: id, Suspicion: &c})
+		}
+	}
+}
+
+// suspicion notes somebody's opinion of a member.
+func (n *Node) suspicion(s Suspicion) {
+	m, ok := n.ring.Member(s.ID)
+	if !ok || m.Incarnation != s.Incarnation {
+		return
+	}
+	if _, ok := n.ring.Member(s.By); !ok {
+		return
+	}
+	old := n.suspects[s.ID]
+	if s.Cleared {
+		if old != nil && old.By == s.By {
+			n.clear(s.ID, s, "answers again")
+		}
+		return
+	}
+	if s.ID == n.cfg.ID {
+		return // a leader hears what others think of it; its lease decides
+	}
+	if s.ID == n.ring.LeaderID && s.Term != n.ring.Term {
+		return // about an earlier leadership
+	}
+	if s.Evidence == ring.Silent && n.now < n.denied[s.ID] {
+		return
+	}
+	if old == nil {
+		old = &suspect{Suspicion: s}
+		n.suspects[s.ID] = old
+		c := s
+		n.trace("suspects %s: %s, says %d", m.Name, s.Evidence, s.By)
+		n.emit(SuspicionChanged{Suspicion: &c, Why: string(s.Evidence)})
+	} else {
+		old.Evidence, old.Term, old.By = s.Evidence, s.Term, s.By
+	}
+	if n.lead != nil {
+		n.probe(m, old)
+	}
+}
+
+func (n *Node) clear(id uint64, s Suspicion, why string) {
+	delete(n.suspects, id)
+	s.Cleared = true
+	n.trace("clears %d: %s", id, why)
+	n.emit(SuspicionChanged{Suspicion: &s, Why: why})
+}
+
+// probe begins the leader's own check of a suspect, unless one runs or was
+// denied just now.
+func (n *Node) probe(m ring.Member, s *suspect) {
+	if s.probed {
+		return
+	}
+	s.probed, s.probing = true, n.now
+	n.emit(Probe{ID: m.ID, Incarnation: m.Incarnation, Addresses: m.Addresses, Timeout: n.probeTimeout()})
+}
+
+// probeTimeout is how long the leader's own probe waits: two intervals of an
+// ordinary link, and at least what a busy machine may need to answer.
+func (n *Node) probeTimeout() time.Duration {
+	interval, _ := n.ring.Settings.Link(false)
+	return max(2*interval, 50*time.Millisecond)
+}
+
+// probed takes the answer to a Probe. A suspicion is confirmed by silence on
+// every path, or by a host that says that nobody listens.
+func (n *Node) probed(r ProbeResult) {
+	if n.lead != nil {
+		n.lead.heirProbed(r)
+	}
+	s := n.suspects[r.ID]
+	if s == nil || !s.probed || s.Incarnation != r.Incarnation {
+		return
+	}
+	switch {
+	case r.Outcome == NobodyListens, r.Outcome == Unanswered && n.heard[r.ID] <= s.probing:
+		s.confirmed = true
+		n.trace("confirms the suspicion of %d by its own probe", r.ID)
+	default:
+		// A watcher that alone cannot reach it says so again and again: it is
+		// believed anew after as long as it takes to form the opinion.
+		n.denied[r.ID] = n.now + n.ring.Settings.Detection(false)
+		n.clear(r.ID, s.Suspicion, "the leader reaches it")
+	}
+}
+
+// certify notes that a member's process has ended.
+func (n *Node) certify(c Certificate) {
+	if c.ID == 0 || c.ID == n.cfg.ID || c.Incarnation == 0 {
+		return
+	}
+	if p := n.voter.promise; p.to == c.ID && p.incarnation == c.Incarnation {
+		n.voidFor(c)
+	}
+	m, ok := n.ring.Member(c.ID)
+	if !ok || m.Incarnation != c.Incarnation {
+		return
+	}
+	if _, known := n.certs[c.ID]; known {
+		return
+	}
+	n.certs[c.ID] = c
+	n.voidFor(c)
+	n.trace("%s is certified dead: %s", m.Name, c.Exit)
+	k := c
+	n.emit(SuspicionChanged{Certificate: &k, Why: c.Exit})
+	if n.lead == nil && n.raftLead != 0 && n.raftLead != c.ID {
+		n.send(Message{To: n.raftLead, Certificate: &k})
+	}
+}
+
+// evidence tells whether a member may be evicted by this leader, and why: it
+// is certified dead; or it is suspected and this leader's own probe, or a
+// lease of silence towards this leader, confirms that.
+func (n *Node) evidence(m ring.Member) (ring.Evict, bool) {
+	e := ring.Evict{ID: m.ID, Incarnation: m.Incarnation}
+	if _, ok := n.certs[m.ID]; ok {
+		e.Evidence = ring.Certified
+		return e, true
+	}
+	s, ok := n.suspects[m.ID]
+	if !ok {
+		return e, false
+	}
+	e.Evidence, e.By = s.Evidence, s.By
+	if s.confirmed {
+		return e, true
+	}
+	// Whoever follows a leader hears from it all the time; a lease of silence
+	// is worth a probe.
+	heard, ok := n.heard[m.ID]
+	return e, ok && m.ID == n.ring.LeaderID && n.now >= heard+n.ring.Settings.Lease()
+}

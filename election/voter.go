@@ -1,0 +1,220 @@
+package election
+
+import (
+	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// voter is a member's word: what it promised to a leader, and what it must
+// not do until that is over.
+type voter struct {
+	promise promise
+	// waitUntil is when a restarted voter may take part again: it has
+	// forgotten what it promised, but not for how long at most.
+	waitUntil Instant
+	// bound is the durable bound of all promises that may live; one above it
+	// is acked only when the new bound is durable.
+	bound     time.Duration
+	boundSeq  uint64 // Persist under way that raises it; 0 if none
+	boundNext time.Duration
+	boundAck  Message
+	// aboveUntil is when the last promise longer than the newest ends.
+	aboveUntil Instant
+
+	// voided remembers dead leaderships, so that a renewal that was under way
+	// does not bind this voter to a leader known to be gone.
+	voidTerm, voidSeq uint64
+	voidIncarnation   uint64
+
+	// held are votes asked for while a promise lives, the newest of each
+	// candidate; the promise's end lets them through.
+	held []*raftpb.Message
+
+	// voucher is what voided the promise; a candidate passes it to the voters
+	// ahead of its vote.
+	voucher Message
+}
+
+type promise struct {
+	to          uint64
+	term, seq   uint64
+	incarnation uint64
+	lease       time.Duration
+	until       Instant
+}
+
+// maxHeldVotes bounds held; there are never more candidates than voters.
+const maxHeldVotes = 32
+
+// free tells whether this member may help somebody to lead: no promise lives,
+// and no forgotten one can.
+func (n *Node) free() bool {
+	return n.now >= n.voter.promise.until && n.now >= n.voter.waitUntil
+}
+
+// leaderLost tells whether raft's present leader is silent for a lease, is
+// suspected in its term, is certified dead, or is none.
+func (n *Node) leaderLost() bool {
+	if n.raftLead == 0 {
+		return n.now >= n.leaderHeard+n.patience() || n.deadLeader() != 0
+	}
+	if n.raftLead == n.cfg.ID {
+		return false
+	}
+	return n.now >= n.leaderHeard+n.patience() || n.deadLeader() != 0
+}
+
+// patience is how long a silent leader is respected without a promise.
+func (n *Node) patience() time.Duration { return n.ring.Settings.Lease() }
+
+// deadLeader returns the id of the newest leader if it is certified dead or
+// suspected in the term that it leads; else 0.
+func (n *Node) deadLeader() uint64 {
+	for _, id := range []uint64{n.raftLead, n.ring.LeaderID} {
+		if id == 0 || id == n.cfg.ID {
+			continue
+		}
+		if id != n.raftLead && n.raftLead != 0 {
+			continue // somebody else is raft's leader by now
+		}
+		if _, ok := n.certs[id]; ok {
+			return id
+		}
+		if s, ok := n.suspects[id]; ok && s.Term == n.ring.Term && n.ring.LeaderID == id {
+			return id
+		}
+	}
+	return 0
+}
+
+// forgetLeader lets raft vote although it knows a leader; only for free voters.
+func (n *Node) forgetLeader() {
+	if n.role == raft.StateFollower && n.raftLead != 0 {
+		_ = n.rn.ForgetLeader() // fails only with lease-based reads, which are off
+		n.refresh()
+	}
+}
+
+// renewed answers a leader's Renew with a promise. Only a renewal makes one.
+func (n *Node) renewed(from uint64, r Renew) {
+	v := &n.voter
+	if n.role == raft.StateLeader || n.role == raft.StateCandidate || r.Term != n.term || r.Lease <= 0 {
+		return
+	}
+	if r.Term == v.voidTerm && r.Seq <= v.voidSeq || r.Incarnation == v.voidIncarnation {
+		return
+	}
+	if n.raftLead != 0 && n.raftLead != from {
+		return
+	}
+	n.leaderHeard = n.now
+	if r.Term == v.promise.term && r.Seq < v.promise.seq {
+		return // an older one, overtaken
+	}
+	if old := v.promise; old.lease > r.Lease {
+		v.aboveUntil = max(v.aboveUntil, old.until)
+	}
+	v.promise = promise{to: from, term: r.Term, seq: r.Seq, incarnation: r.Incarnation, lease: r.Lease,
+		until: max(n.now+r.Lease, v.promise.until)}
+	v.held = nil
+	v.voucher = Message{}
+	ack := Message{To: from, RenewAck: &RenewAck{Term: r.Term, Seq: r.Seq}}
+	switch {
+	case r.Lease > v.bound:
+		// The bound must be durable before the leader counts on the promise.
+		v.boundAck = ack
+		if v.boundSeq == 0 || v.boundNext < r.Lease {
+			v.boundNext = r.Lease
+			v.boundSeq = n.persist(Persist{Bound: r.Lease, Sync: true})
+		}
+		return
+	case r.Lease < v.bound && v.boundSeq == 0 && n.now >= v.aboveUntil && n.now >= v.waitUntil:
+		v.bound = r.Lease
+		n.persist(Persist{Bound: r.Lease})
+	}
+	n.send(ack)
+}
+
+func (n *Node) boundPersisted(seq uint64) {
+	v := &n.voter
+	if v.boundSeq == 0 || seq < v.boundSeq {
+		return
+	}
+	v.bound, v.boundSeq = v.boundNext, 0
+	if v.promise.term == v.boundAck.RenewAck.Term && n.now < v.promise.until && v.promise.lease <= v.bound {
+		n.send(v.boundAck)
+	}
+	v.boundAck = Message{}
+}
+
+// released takes a leader's word that it leads no longer.
+func (n *Node) released(r Release) {
+	v := &n.voter
+	if r.Term < v.voidTerm {
+		return
+	}
+	if r.Term > v.voidTerm || r.Seq > v.voidSeq {
+		v.voidTerm, v.voidSeq = r.Term, r.Seq
+	}
+	if p := v.promise; p.term == r.Term && p.seq <= r.Seq && p.until > n.now {
+		n.trace("released from the promise to %d by itself", p.to)
+		n.void(Message{Release: &r})
+	}
+}
+
+// voidFor ends the promise to a dead incarnation.
+func (n *Node) voidFor(c Certificate) {
+	n.voter.voidIncarnation = c.Incarnation
+	if p := n.voter.promise; p.incarnation == c.Incarnation && p.to == c.ID {
+		if p.until > n.now {
+			n.trace("released from the promise to %d by its death certificate", p.to)
+		}
+		n.void(Message{Certificate: &c})
+	}
+}
+
+func (n *Node) void(voucher Message) {
+	n.voter.promise.until = min(n.voter.promise.until, n.now)
+	n.voter.voucher = voucher
+}
+
+// holdVote keeps a vote that may not be answered yet.
+func (n *Node) holdVote(m *raftpb.Message) {
+	v := &n.voter
+	v.held = slices.DeleteFunc(v.held, func(h *raftpb.Message) bool { return h.GetFrom() == m.GetFrom() })
+	if len(v.held) < maxHeldVotes {
+		v.held = append(v.held, m)
+	}
+}
+
+// voterTimers lets held votes through once this voter is free.
+func (n *Node) voterTimers() {
+	v := &n.voter
+	if !n.free() {
+		if n.lead == nil {
+			n.wakeAt(max(v.promise.until, v.waitUntil))
+		}
+		return
+	}
+	held := v.held
+	v.held = nil
+	for _, m := range held {
+		n.receiveRaft(m.GetFrom(), m)
+	}
+}
+
+// memberReturned takes note that a member was restarted with its disk; the
+// leader commits it.
+func (n *Node) memberReturned(from uint64, r ring.Return) {
+	if r.ID != from || n.lead == nil || !n.declared() {
+		return
+	}
+	if m, ok := n.ring.Member(from); ok && (m.Incarnation != r.Incarnation || !slices.Equal(m.Addresses, r.Addresses)) {
+		n.proposeOnce(proposalKey{kind: "return", id: from}, ring.Command{Return: &r})
+	}
+}

@@ -1,0 +1,122 @@
+package election
+
+import (
+	"slices"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
+)
+
+// reconcile brings raft's configuration to what the committed ring asks for,
+// in one change at a time: members that are gone are removed, new ones come in
+// as learners, and learners that have caught up replace missing voters. Two
+// changes in flight would make raft drop the second silently.
+func (n *Node) reconcile() {
+	l := n.lead
+	if n.pending != nil || l == nil || n.ring.RingID == "" || len(n.conf.GetVotersOutgoing()) > 0 || n.unappliedConf() {
+		return
+	}
+	var changes []*raftpb.ConfChangeSingle
+	change := func(t raftpb.ConfChangeType, id uint64) {
+		changes = append(changes, &raftpb.ConfChangeSingle{Type: t.Enum(), NodeId: new(id)})
+	}
+	want := n.ring.Voters()
+	if n.dropped != 0 {
+		// Through the log what was done ahead of it.
+		change(raftpb.ConfChangeRemoveNode, n.dropped)
+	}
+	for _, id := range n.conf.GetVoters() {
+		if _, ok := n.ring.Member(id); !ok && id != n.cfg.ID {
+			change(raftpb.ConfChangeRemoveNode, id)
+		}
+	}
+	for _, id := range n.conf.GetLearners() {
+		if _, ok := n.ring.Member(id); !ok {
+			change(raftpb.ConfChangeRemoveNode, id)
+		}
+	}
+	var promoted int
+	for _, m := range n.ring.Members {
+		voter, learner := slices.Contains(n.conf.GetVoters(), m.ID), slices.Contains(n.conf.GetLearners(), m.ID)
+		wanted := slices.Contains(want, m.ID)
+		switch {
+		case m.ID == n.dropped:
+		case !voter && !learner:
+			change(raftpb.ConfChangeAddLearnerNode, m.ID)
+		case learner && wanted && n.caughtUp(m.ID) && n.thoughtAlive(m.ID):
+			change(raftpb.ConfChangeAddNode, m.ID)
+			promoted++
+		}
+	}
+	// Surplus voters step back only when those who replace them are there.
+	surplus := promoted - int(n.ring.Settings.MaxVoters)
+	for _, id := range n.conf.GetVoters() {
+		if _, ok := n.ring.Member(id); ok && id != n.dropped {
+			surplus++
+		}
+	}
+	for i := len(n.conf.GetVoters()) - 1; i >= 0 && surplus > 0; i-- {
+		id := n.conf.GetVoters()[i]
+		if _, ok := n.ring.Member(id); ok && !slices.Contains(want, id) && id != n.cfg.ID {
+			change(raftpb.ConfChangeAddLearnerNode, id)
+			surplus--
+		}
+	}
+	if len(changes) == 0 {
+		return
+	}
+	cc := &raftpb.ConfChangeV2{Changes: changes}
+	if err := n.rn.ProposeConfChange(cc); err != nil {
+		n.trace("configuration change is put off: %v", err)
+		return
+	}
+	n.trace("proposes %d configuration changes", len(changes))
+	n.refresh()
+}
+
+// caughtUp tells whether a learner has all but what is under way.
+func (n *Node) caughtUp(id uint64) bool {
+	ok := false
+	n.rn.WithProgress(func(p uint64, _ raftProgressType, pr tracker.Progress) {
+		if p == id {
+			ok = pr.State == tracker.StateReplicate && pr.Match+16 >= n.commit && pr.RecentActive
+		}
+	})
+	return ok
+}
+
+func (n *Node) thoughtAlive(id uint64) bool {
+	_, suspected := n.suspects[id]
+	_, dead := n.certs[id]
+	return !suspected && !dead
+}
+
+// unappliedConf tells whether a configuration change may be in the log beyond
+// what is applied. A new leader cannot know what its predecessor left there
+// before it has applied an entry of its own term.
+func (n *Node) unappliedConf() bool {
+	last, err := n.store.LastIndex()
+	if err != nil {
+		return true
+	}
+	if t, err := n.store.Term(n.applied); err != nil || t != n.term {
+		return true
+	}
+	if last <= n.applied {
+		return false
+	}
+	entries, err := n.store.Entries(n.applied+1, last+1, Never64)
+	if err != nil {
+		return true
+	}
+	for _, e := range entries {
+		if e.GetType() != raftpb.EntryNormal {
+			return true
+		}
+	}
+	return false
+}
+
+func removeNode(id uint64) *raftpb.ConfChangeV2 {
+	return &raftpb.ConfChangeV2{Changes: []*raftpb.ConfChangeSingle{{Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: new(id)}}}
+}
