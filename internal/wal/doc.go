@@ -1,0 +1,51 @@
+// Package wal keeps what a member of the ring must not forget: the raft log,
+// the hard state, the newest snapshot, and the bound of its promises. It
+// decides how that lies in files, what counts as written, and what of a
+// damaged file may still be believed.
+//
+// # Files
+//
+// A data directory holds the file "lock" and, once a ring was founded or
+// joined, one segment, NUMBER.log. A segment is a header (format version,
+// number, salt, whose it is) and records, each with a checksum of its own.
+// The first ones, the base, hold the whole state at the segment's birth; each
+// later one holds one Batch. A Batch with a snapshot or a reset starts the
+// next segment: it is written under a temporary name, synced, renamed, the
+// directory synced, and only then the old one removed. So one file tells
+// everything, and the newest one is right. A segment that has grown to twice
+// its base, and to 4 MiB, is rewritten too, without being asked.
+//
+// Space is reserved and zeroed 256 KiB ahead, so that a sync has neither a
+// file size nor an extent to update.
+//
+// # Records
+//
+// A record has the salt of its segment (64 random bits), its number within
+// it, and the mark: the number of the last record that was known to be synced
+// when this one was written. Stale bytes have another salt or number and never
+// count. After a crash a record may be damaged, or missing before later ones,
+// if it was never synced; it and what follows are cut off with a warning. But
+// if a later record's mark covers it, or something follows a record that asked
+// to be synced, then it was whole once, and Open refuses the file (ErrCorrupt)
+// and changes nothing. Open and Close write an empty record for its mark.
+//
+// # Not guaranteed
+//
+// If the very last record rots on the disk after its sync and before anything
+// was written behind it, this looks like a torn tail, and it is cut. A whole
+// file that was put back from an old copy is not noticed. Bytes are protected
+// against accidents, not against somebody who can write to the directory.
+//
+// # Use
+//
+// Open, then Init if the directory is fresh, then Save as often as needed,
+// Close at the end. The methods may be called by any goroutine; they do their
+// work one after the other, in the caller's goroutine, and block while the
+// disk does. After a failed write or sync the kernel may have dropped what it
+// could not write, and a second sync would lie: the Log is then poisoned, and
+// every later call returns that first error. The process should end; the next
+// Open finds everything for which Save returned nil.
+//
+// Entries, snapshots and their data are kept by reference until a snapshot
+// covers them; nobody may change them after they were handed over.
+package wal

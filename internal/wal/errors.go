@@ -1,0 +1,64 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+var (
+	// ErrLocked: another process uses the directory.
+	ErrLocked = errors.New("data directory is in use")
+	// ErrForeign: the directory belongs to another cluster or node.
+	ErrForeign = errors.New("data directory belongs to another node")
+	// ErrCorrupt: what was once safely written is damaged.
+	ErrCorrupt = errors.New("log is corrupt")
+	// ErrVersion: the file was written in a format that is not known here.
+	ErrVersion = errors.New("log has an unknown format version")
+	// ErrInvalid: the caller's batch does not fit the log; nothing was written.
+	ErrInvalid = errors.New("invalid batch")
+	// ErrNotFresh: Init on a directory that holds a ring.
+	ErrNotFresh = errors.New("data directory already holds a ring")
+	// ErrFresh: Save on a directory that holds no ring.
+	ErrFresh = errors.New("data directory holds no ring yet")
+	// ErrClosed: the Log was closed.
+	ErrClosed = errors.New("log is closed")
+)
+
+// damage is what is wrong with a file's content.
+type damage struct {
+	offset int64
+	why    string
+}
+
+func (d *damage) Error() string { return fmt.Sprintf("offset %d: %s", d.offset, d.why) }
+func (d *damage) Unwrap() error { return ErrCorrupt }
+
+// corruptError says what the operator can do; nothing in the directory has
+// been changed when it is returned.
+func corruptError(dir, path string, err error) error {
+	return fmt.Errorf("read log %s: %w; nothing was changed: move the directory %s away and start again; "+
+		"the node then rejoins under a new id, and the other members keep all that was committed "+
+		"(if there are no others, restore the directory from a copy)", path, err, dir)
+}
+
+// advise adds what the operator can do about an error of the system.
+func advise(dir string, err error) error {
+	var hint string
+	switch {
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		hint = "free space there and start again"
+	case errors.Is(err, unix.EFBIG):
+		hint = "raise the file size limit (ulimit -f) and start again"
+	case errors.Is(err, unix.EROFS):
+		hint = "is the file system mounted read-only, perhaps after a disk error?"
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		hint = "the directory must belong to the user that runs the coordinator"
+	case errors.Is(err, unix.EIO):
+		hint = "check the disk (dmesg)"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w; %s; what was saved before is intact in %s", err, hint, dir)
+}

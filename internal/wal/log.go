@@ -1,0 +1,315 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Options of a Log.
+type Options struct {
+	// Cluster and Name are who this node is; a directory of another one is
+	// refused. Empty ones are not compared.
+	Cluster, Name string
+	// Logger may be nil.
+	Logger hclog.Logger
+}
+
+// Log is an open data directory.
+type Log struct {
+	dir    string
+	o      Options
+	sys    system
+	logger hclog.Logger
+
+	mu       sync.Mutex
+	dirFile  *os.File
+	lock     *os.File
+	identity Identity
+	state    state
+	// seg is nil while there is no ring; number is the newest segment's.
+	seg    *segment
+	number uint64
+	closed bool
+	// err is the first error that left the files in doubt.
+	err error
+}
+
+// Open takes the directory for this process, makes it (mode 0700) if it is
+// missing, and reads what it holds. Nothing is changed if the content is
+// refused. What is returned is durable. Errors wrap ErrLocked, ErrForeign,
+// ErrCorrupt, ErrVersion or that of the system.
+func Open(dir string, o Options) (*Log, Recovered, error) {
+	return open(dir, o, linux{})
+}
+
+func open(dir string, o Options, sys system) (_ *Log, _ Recovered, err error) {
+	l := &Log{dir: filepath.Clean(dir), o: o, sys: sys, logger: o.Logger}
+	if l.logger == nil {
+		l.logger = hclog.NewNullLogger()
+	}
+	defer func() {
+		if err != nil {
+			l.release()
+		}
+	}()
+	if err := makeDir(l.dir); err != nil {
+		return nil, Recovered{}, fmt.Errorf("make data directory: %w", advise(l.dir, err))
+	}
+	if l.dirFile, err = os.Open(l.dir); err != nil {
+		return nil, Recovered{}, fmt.Errorf("open data directory: %w", advise(l.dir, err))
+	}
+	if l.lock, err = lockDir(l.dir); err != nil {
+		return nil, Recovered{}, advise(l.dir, err)
+	}
+	if err := l.load(); err != nil {
+		return nil, Recovered{}, err
+	}
+	if l.seg == nil {
+		return l, Recovered{Fresh: true}, nil
+	}
+	return l, l.state.recovered(l.identity), nil
+}
+
+// makeDir makes dir, and its name durable.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	parent, err := os.Open(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	return errors.Join(parent.Sync(), parent.Close())
+}
+
+// load reads the newest segment and takes it up.
+func (l *Log) load() error {
+	numbers, _, err := segments(l.dir)
+	if err != nil {
+		return fmt.Errorf("list data directory: %w", advise(l.dir, err))
+	}
+	if len(numbers) == 0 {
+		if err := l.dropOthers(0); err != nil {
+			return fmt.Errorf("tidy data directory: %w", advise(l.dir, err))
+		}
+		return nil
+	}
+	number := numbers[len(numbers)-1]
+	path := filepath.Join(l.dir, segmentName(number))
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read log: %w", advise(l.dir, err))
+	}
+	r, err := replaySegment(data)
+	if err == nil && r.header.number != number {
+		err = &damage{why: fmt.Sprintf("the file is number %d under the name of %d", r.header.number, number)}
+	}
+	switch {
+	case errors.Is(err, ErrCorrupt):
+		return corruptError(l.dir, path, err)
+	case err != nil:
+		return fmt.Errorf("read log %s: %w", path, err)
+	}
+	if err := r.header.identity.belongs(l.dir, l.o.Cluster, l.o.Name); err != nil {
+		return err
+	}
+	if r.torn != nil {
+		l.logger.Warn("torn end of the log cut off, as after a power cut", "file", path, "offset", r.off,
+			"bytes", r.torn.size, "records-kept", r.record, "reason", r.torn.why)
+	}
+	if l.seg, err = reopen(l.sys, path, data, r); err != nil {
+		return fmt.Errorf("take up log: %w", advise(l.dir, err))
+	}
+	l.number, l.identity, l.state = number, r.header.identity, r.state
+	// Its name may be as new as the process that died, too.
+	if err := l.sys.syncDir(l.dirFile); err != nil {
+		return fmt.Errorf("take up log: %w", advise(l.dir, err))
+	}
+	if err := l.dropOthers(number); err != nil {
+		return fmt.Errorf("tidy data directory: %w", advise(l.dir, err))
+	}
+	return nil
+}
+
+// dropOthers removes what earlier runs left: unfinished segments, and those
+// before number, the oldest first, so that never an older one than the newest
+// is left alone.
+func (l *Log) dropOthers(number uint64) error {
+	numbers, temps, err := segments(l.dir)
+	if err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		if n < number {
+			temps = append(temps, filepath.Join(l.dir, segmentName(n)))
+		}
+	}
+	for _, path := range temps {
+		if err := l.sys.remove(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Init makes the first content of a directory that is fresh or was wiped, and
+// returns when it is durable.
+func (l *Log) Init(id Identity, b Batch) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return err
+	}
+	if l.seg != nil {
+		return fmt.Errorf("initialize data directory %s: %w %s of node %q (id %d)", l.dir, ErrNotFresh,
+			l.identity.RingID, l.identity.Name, l.identity.ID)
+	}
+	if err := errors.Join(id.validate(l.o), l.state.check(&b)); err != nil {
+		return fmt.Errorf("initialize data directory %s: %w", l.dir, err)
+	}
+	l.identity = id
+	return l.next(&b)
+}
+
+// Save writes b. If it returns nil, b is durable if b.Sync (or if it has a
+// Snapshot or Reset), else written: only a crash of the machine can lose it,
+// with all that came after it. With ErrInvalid nothing has changed; any other
+// error is final, and whether b is found again is open.
+func (l *Log) Save(b Batch) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return err
+	}
+	if l.seg == nil {
+		return fmt.Errorf("save to data directory %s: %w", l.dir, ErrFresh)
+	}
+	if err := l.state.check(&b); err != nil {
+		return fmt.Errorf("save to log %s: %w", l.seg.path, err)
+	}
+	if b.Snapshot != nil || b.Reset {
+		return l.next(&b)
+	}
+	if b.HardState != nil || len(b.Entries) > 0 || b.Bound != 0 {
+		if err := l.seg.encode(&b); err != nil {
+			return fmt.Errorf("save to log %s: %w", l.seg.path, err)
+		}
+		if l.seg.off+int64(len(l.seg.buf)) > l.seg.compactAt {
+			return l.next(&b)
+		}
+		if err := l.seg.flush(); err != nil {
+			return l.fail("write log", err)
+		}
+		l.state.apply(&b)
+	}
+	if b.Sync && l.seg.synced != l.seg.record {
+		if err := l.seg.sync(); err != nil {
+			return l.fail("sync log", err)
+		}
+	}
+	return nil
+}
+
+// next applies b and starts a segment with the result as its base.
+func (l *Log) next(b *Batch) error {
+	l.state.apply(b)
+	seg, err := newSegment(l.sys, l.dirFile, l.number+1, l.identity, &l.state)
+	if err != nil {
+		return l.fail("start log segment", err)
+	}
+	if l.seg != nil {
+		_ = l.seg.f.Close() // what it held is in the new one
+	}
+	l.seg, l.number = seg, seg.header.number
+	if err := l.dropOthers(l.number); err != nil {
+		// Open, or the next segment, tries again.
+		l.logger.Warn("old log segment not removed", "file", l.dir, "error", err)
+	}
+	return nil
+}
+
+// Wipe drops the ring, durably, and keeps the directory locked; Init may
+// follow.
+func (l *Log) Wipe() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return err
+	}
+	if l.seg == nil {
+		return nil
+	}
+	// An older segment must not outlive the newest, not even in a power cut.
+	if err := l.dropOthers(l.number); err != nil {
+		return l.fail("wipe log", err)
+	}
+	if err := l.sys.syncDir(l.dirFile); err != nil {
+		return l.fail("wipe log", err)
+	}
+	if err := l.sys.remove(l.seg.path); err != nil {
+		return l.fail("wipe log", err)
+	}
+	if err := l.sys.syncDir(l.dirFile); err != nil {
+		return l.fail("wipe log", err)
+	}
+	_ = l.seg.f.Close()
+	l.seg, l.state, l.identity = nil, state{}, Identity{}
+	return nil
+}
+
+// Close makes everything durable and gives the directory back. A second Close
+// does nothing.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	if l.err == nil && l.seg != nil && !l.seg.sealed {
+		if err := l.seg.sync(); err != nil {
+			_ = l.fail("sync log", err)
+		} else if err := l.seg.seal(); err != nil {
+			_ = l.fail("write log", err)
+		}
+	}
+	l.closed = true
+	l.release()
+	return l.err
+}
+
+func (l *Log) usable() error {
+	switch {
+	case l.err != nil:
+		return l.err
+	case l.closed:
+		return fmt.Errorf("data directory %s: %w", l.dir, ErrClosed)
+	}
+	return nil
+}
+
+// fail poisons the log.
+func (l *Log) fail(what string, err error) error {
+	l.err = fmt.Errorf("%s: %w", what, advise(l.dir, err))
+	return l.err
+}
+
+// release gives back what the system gave. Nothing that matters can fail: what
+// had to be synced was.
+func (l *Log) release() {
+	if l.seg != nil {
+		_ = l.seg.f.Close()
+	}
+	for _, f := range []*os.File{l.dirFile, l.lock} {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}

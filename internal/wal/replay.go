@@ -1,0 +1,97 @@
+package wal
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+)
+
+// replay is what a segment's bytes say.
+type replay struct {
+	header header
+	state  state
+	// record is the number of the last good record, off where it ends.
+	record uint64
+	off    int64
+	// baseEnd is where the base ends.
+	baseEnd int64
+	// sealed is true if the last record is an empty one.
+	sealed bool
+	// torn is nil if the file ended cleanly.
+	torn *tear
+}
+
+// tear is a damaged tail that was never known to be durable.
+type tear struct {
+	// size of the tail without the unused room behind it.
+	size int64
+	why  error
+}
+
+// replaySegment reads a whole segment. Its errors are ErrCorrupt, with the
+// offset, and ErrVersion.
+func replaySegment(data []byte) (*replay, error) {
+	h, n, err := decodeHeader(data)
+	if err != nil {
+		return nil, err
+	}
+	r := &replay{header: h, off: int64(n), baseEnd: int64(n)}
+	for {
+		rest := data[r.off:]
+		h, payload, err := decodeRecord(rest, r.header.salt, r.record+1)
+		if err != nil {
+			return r, r.end(rest, err)
+		}
+		// From here on it is not the disk that erred: the checksum is right.
+		b, err := decodePayload(payload)
+		if err != nil {
+			return nil, &damage{r.off, fmt.Sprintf("record %d: %v", h.number, err)}
+		}
+		if b.Snapshot != nil && h.number != 1 {
+			return nil, &damage{r.off, fmt.Sprintf("record %d: a snapshot amid the file", h.number)}
+		}
+		if err := r.state.check(&b); err != nil {
+			return nil, &damage{r.off, fmt.Sprintf("record %d: %v", h.number, err)}
+		}
+		r.state.apply(&b)
+		r.record++
+		r.sealed = h.length == 0
+		r.off += recordHeaderSize + int64(h.length)
+		if r.record == r.header.base {
+			r.baseEnd = r.off
+		}
+	}
+}
+
+// end decides what it means that no good record is at the start of rest: the
+// clean end, a torn tail, or damage to something that was durable.
+func (r *replay) end(rest []byte, why error) error {
+	used := bytes.TrimRight(rest, "\x00")
+	if r.record < r.header.base {
+		return &damage{r.off, fmt.Sprintf("record %d of the %d that the file began with: %v", r.record+1, r.header.base, why)}
+	}
+	if len(used) == 0 {
+		return nil
+	}
+	bad := r.record + 1
+	if h, err := decodeRecordHeader(rest, r.header.salt); err == nil && h.number == bad && h.flags&flagSync != 0 {
+		if end := recordHeaderSize + int(h.length); end < len(used) {
+			return &damage{r.off, fmt.Sprintf("record %d: %v, and it was synced, since %d bytes follow it", bad, why, len(used)-end)}
+		}
+	}
+	salt := binary.LittleEndian.AppendUint64(nil, r.header.salt)
+	for at := 0; ; at++ {
+		i := bytes.Index(used[at:], salt)
+		if i < 0 {
+			break
+		}
+		at += i
+		// rest, since a header may end in zeros.
+		if h, err := decodeRecordHeader(rest[at:], r.header.salt); err == nil && h.mark >= bad {
+			return &damage{r.off, fmt.Sprintf("record %d: %v, and it was synced, as record %d at offset %d tells",
+				bad, why, h.number, r.off+int64(at))}
+		}
+	}
+	r.torn = &tear{size: int64(len(used)), why: why}
+	return nil
+}

@@ -1,0 +1,280 @@
+package wal
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	segmentSuffix = ".log"
+	tempSuffix    = ".tmp"
+	// reserveStep is how much room is made at a time.
+	reserveStep = 256 << 10
+	// baseChunk bounds the entries in one record of a base.
+	baseChunk = 1 << 20
+	// compactMin is the smallest size at which a segment is rewritten without
+	// a snapshot having come.
+	compactMin = 4 << 20
+)
+
+var zeros [reserveStep]byte
+
+// segment is the file that is written to.
+type segment struct {
+	sys    system
+	f      *os.File
+	path   string
+	header header
+	// record is the number of the last record, synced that of the last one
+	// known to be durable.
+	record, synced uint64
+	// off is where the next record goes; up to reserved there is room, zeroed.
+	off, reserved int64
+	// compactAt is the size that starts the next segment.
+	compactAt int64
+	// sealed is true if the last record is an empty one.
+	sealed bool
+	buf    []byte
+}
+
+func segmentName(number uint64) string { return fmt.Sprintf("%020d%s", number, segmentSuffix) }
+
+// segments lists the numbers of the segments in dir, oldest first, and the
+// unfinished files.
+func segments(dir string) (numbers []uint64, temps []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if base, ok := strings.CutSuffix(name, tempSuffix); ok && strings.HasSuffix(base, segmentSuffix) {
+			temps = append(temps, filepath.Join(dir, name))
+			continue
+		}
+		base, ok := strings.CutSuffix(name, segmentSuffix)
+		if !ok {
+			continue
+		}
+		if n, err := strconv.ParseUint(base, 10, 64); err == nil && name == segmentName(n) {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, temps, nil
+}
+
+// newSegment writes st as the base of a segment with that number and makes it
+// the newest one in dir, durably. On error the directory is as before, apart
+// from an unfinished file that could not be removed, or the new segment may
+// already be the newest one.
+func newSegment(sys system, dir *os.File, number uint64, id Identity, st *state) (_ *segment, err error) {
+	var salt [8]byte
+	if _, err := rand.Read(salt[:]); err != nil {
+		return nil, fmt.Errorf("draw a salt: %w", err)
+	}
+	path := filepath.Join(dir.Name(), segmentName(number))
+	temp := path + tempSuffix
+	f, err := sys.create(temp)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = sys.remove(temp)
+		}
+	}()
+	s := &segment{
+		sys: sys, f: f, path: path,
+		header: header{salt: binary.LittleEndian.Uint64(salt[:]), number: number, identity: id},
+	}
+	s.off = s.header.size()
+	if err := s.writeBase(st); err != nil {
+		return nil, err
+	}
+	// The header counts the base, so it is written when that is known.
+	s.header.base = s.record
+	if err := sys.write(f, s.header.encode(), 0); err != nil {
+		return nil, err
+	}
+	if err := s.sync(); err != nil {
+		return nil, err
+	}
+	if err := sys.rename(temp, path); err != nil {
+		return nil, err
+	}
+	if err := sys.syncDir(dir); err != nil {
+		return nil, fmt.Errorf("sync directory: %w", err)
+	}
+	return s, nil
+}
+
+// writeBase writes the records that hold st. The hard state comes last, since
+// its commit index speaks of the entries before it.
+func (s *segment) writeBase(st *state) error {
+	b, rest := Batch{Snapshot: st.snapshot, Bound: st.bound}, st.entries
+	for {
+		n, size := 0, 0
+		for n < len(rest) && (n == 0 || size+len(rest[n].GetData()) < baseChunk) {
+			size += len(rest[n].GetData()) + 32
+			n++
+		}
+		b.Entries, rest = rest[:n], rest[n:]
+		if len(rest) == 0 && st.hard.set {
+			b.HardState = &raftpb.HardState{Term: &st.hard.term, Vote: &st.hard.vote, Commit: &st.hard.commit}
+		}
+		if err := s.append(&b); err != nil {
+			return err
+		}
+		if len(rest) == 0 {
+			s.compactAt = max(compactMin, 2*s.off)
+			return nil
+		}
+		b = Batch{}
+	}
+}
+
+// encode puts the record of b into s.buf.
+func (s *segment) encode(b *Batch) error {
+	if cap(s.buf) < recordHeaderSize || cap(s.buf) > 2*baseChunk {
+		s.buf = make([]byte, recordHeaderSize, 4<<10)
+	}
+	buf, err := appendPayload(s.buf[:recordHeaderSize], b)
+	if err != nil {
+		return err
+	}
+	if n := len(buf) - recordHeaderSize; n > maxPayload {
+		return fmt.Errorf("%w: a record of %d bytes, at most %d fit", ErrInvalid, n, maxPayload)
+	}
+	s.buf = buf
+	var flags uint32
+	if b.Sync {
+		flags = flagSync
+	}
+	sealRecord(buf, s.header.salt, s.record+1, s.synced, flags)
+	return nil
+}
+
+// append writes the record of b behind the others.
+func (s *segment) append(b *Batch) error {
+	if err := s.encode(b); err != nil {
+		return err
+	}
+	return s.flush()
+}
+
+// flush writes the record in s.buf, in one call if there is room for it.
+func (s *segment) flush() error {
+	n := int64(len(s.buf))
+	if s.off+n > s.reserved {
+		if err := s.grow(s.off + n); err != nil {
+			return err
+		}
+	}
+	if err := s.sys.write(s.f, s.buf, s.off); err != nil {
+		return err
+	}
+	s.off += n
+	s.record++
+	s.sealed = n == recordHeaderSize
+	return nil
+}
+
+// grow makes room up to end, and for more if it can be had.
+func (s *segment) grow(end int64) error {
+	size := (end - s.reserved + reserveStep - 1) / reserveStep * reserveStep
+	err := s.sys.reserve(s.f, s.reserved, size)
+	if isFull(err) {
+		size = end - s.reserved
+		err = s.sys.reserve(s.f, s.reserved, size)
+	}
+	// Without fallocate the zeros alone have to make the room.
+	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.ENOSYS) {
+		return err
+	}
+	if err := s.zero(s.reserved, s.reserved+size); err != nil {
+		return err
+	}
+	s.reserved += size
+	return nil
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
+}
+
+func (s *segment) zero(from, to int64) error {
+	for from < to {
+		n := min(to-from, int64(len(zeros)))
+		if err := s.sys.write(s.f, zeros[:n], from); err != nil {
+			return err
+		}
+		from += n
+	}
+	return nil
+}
+
+func (s *segment) sync() error {
+	if err := s.sys.datasync(s.f); err != nil {
+		return err
+	}
+	s.synced = s.record
+	return nil
+}
+
+// seal writes an empty record whose mark tells that all before is durable,
+// unless the last record is such a one, or there is no room left. It is not
+// synced: nothing would be missed with it.
+func (s *segment) seal() error {
+	if s.sealed || s.synced != s.record || s.off+recordHeaderSize > s.reserved {
+		return nil
+	}
+	return s.append(&Batch{})
+}
+
+// reopen takes up a segment that was read as r from data. What was read may
+// have come from memory alone, after a sync that failed in another process,
+// so it is written again; what lies behind is wiped, so that nothing of it
+// can ever follow a record that comes.
+func reopen(sys system, path string, data []byte, r *replay) (*segment, error) {
+	f, err := sys.open(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &segment{
+		sys: sys, f: f, path: path, header: r.header,
+		record: r.record, off: r.off, reserved: int64(len(data)),
+		compactAt: max(compactMin, 2*r.baseEnd), sealed: r.sealed,
+	}
+	if err := s.restore(data, r); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *segment) restore(data []byte, r *replay) error {
+	if err := s.sys.write(s.f, data[:r.off], 0); err != nil {
+		return err
+	}
+	if r.torn != nil {
+		if err := s.zero(r.off, int64(len(data))); err != nil {
+			return err
+		}
+	}
+	if err := s.sync(); err != nil {
+		return err
+	}
+	return s.seal()
+}
