@@ -1,0 +1,262 @@
+package detector
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	// excusesPerMiss bounds how long the monitor's own lag can hide a silent
+	// member: after so many times the needed misses were excused in a row,
+	// misses count although the ticks are late.
+	excusesPerMiss = 3
+	// calmAfter is how many answers in a row make one flap forgotten.
+	calmAfter = 32
+	// resetGrace bounds from below the time that a broken stream has to be had
+	// again, since with probes every few milliseconds one interval is less
+	// than a handshake takes. It never exceeds what silence would take.
+	resetGrace = 20 * time.Millisecond
+)
+
+// Config is the timing of one link.
+type Config struct {
+	// Interval between probes, above 0.
+	Interval time.Duration
+	// Misses is how many unanswered probes in a row make a suspicion, at
+	// least 1.
+	Misses int
+}
+
+// Result is what a call to a Detector found.
+type Result struct {
+	State State
+	// Changed is true if this call began or ended a suspicion.
+	Changed bool
+	// Evidence is set while State is Suspect.
+	Evidence Evidence
+	Reason   Reason
+	// Ping is the number of the probe to send now, 0 if none is due.
+	Ping uint64
+}
+
+// Detector judges one member. Make one with New.
+type Detector struct {
+	cfg Config
+
+	state    State
+	evidence Evidence
+	cause    Cause
+
+	seq   uint64 // number of the newest probe
+	acked uint64 // highest number that was answered
+
+	begun    bool // the first Tick was
+	lastTick time.Duration
+	next     time.Duration
+	heard    time.Duration // last answer, or first Tick
+	lastLate bool
+	excuse   bool // do not count the next miss: the timing changed, or we redialled
+
+	misses  int
+	excused int // in a row
+
+	broken   bool
+	brokenAt time.Duration
+
+	flaps int // suspicions that were taken back, less what was forgotten
+	calm  int // answers in a row since the last miss
+}
+
+// New returns a detector that wants its first Tick at once. It panics on a
+// Config that is out of range: settings are validated where they come in.
+func New(c Config) *Detector {
+	c.check()
+	return &Detector{cfg: c}
+}
+
+func (c Config) check() {
+	if c.Interval <= 0 || c.Misses < 1 {
+		panic(fmt.Sprintf("detector: interval %v and misses %d: must be above 0 and at least 1", c.Interval, c.Misses))
+	}
+}
+
+// NextTick returns when Tick wants to be called; for a new detector the zero
+// time, which is at once.
+func (d *Detector) NextTick() time.Duration { return d.next }
+
+// Tick judges the last probe and says which one to send now. Called early it
+// does nothing; called late it doubts itself before the member.
+func (d *Detector) Tick(now time.Duration) Result {
+	if !d.begun {
+		d.begun, d.heard, d.next = true, now, now
+	}
+	if now < d.next {
+		return d.result(now, false, 0)
+	}
+	late := now-d.next > d.cfg.Interval/4
+	doubt := late || d.lastLate || d.excuse
+	changed := d.judge(now, doubt)
+
+	// A grid, so that the rate is as configured; but after a late tick a full
+	// interval, or the probe sent now would be judged too early.
+	d.next += d.cfg.Interval
+	if late {
+		d.next = now + d.cfg.Interval
+	}
+	d.lastTick, d.lastLate, d.excuse = now, late, false
+	d.seq++
+	return d.result(now, changed, d.seq)
+}
+
+// judge counts the newest probe if it is unanswered, and tells whether a
+// suspicion begins.
+func (d *Detector) judge(now time.Duration, doubt bool) bool {
+	if d.seq == 0 || d.acked >= d.seq {
+		return false
+	}
+	d.calm = 0
+	if doubt && d.excused < excusesPerMiss*d.needed() {
+		d.excused++
+		return false
+	}
+	d.misses++
+	if d.state == Suspect {
+		return false
+	}
+	switch {
+	case d.broken && now-d.brokenAt >= d.grace():
+		return d.suspect(Reset, StreamLost)
+	case d.misses >= d.needed() && d.broken:
+		return d.suspect(Reset, StreamLost)
+	case d.misses >= d.needed():
+		return d.suspect(Silent, TooManyMissing)
+	}
+	return false
+}
+
+// needed is Misses, and one more for each flap after the first, at most twice
+// as many: a link that comes and goes is believed dead more slowly, but is.
+func (d *Detector) needed() int {
+	return d.cfg.Misses + min(max(d.flaps-1, 0), d.cfg.Misses)
+}
+
+func (d *Detector) grace() time.Duration {
+	return max(d.cfg.Interval, min(resetGrace, d.cfg.Interval*time.Duration(d.cfg.Misses)))
+}
+
+func (d *Detector) suspect(e Evidence, c Cause) bool {
+	changed := d.state != Suspect
+	d.state, d.evidence, d.cause = Suspect, e, c
+	return changed
+}
+
+// Pong takes the answer to probe seq. An answer to a probe that was never
+// sent, or that is older than one already answered, says nothing new.
+func (d *Detector) Pong(now time.Duration, seq uint64) Result {
+	if seq > d.seq || seq <= d.acked {
+		return d.result(now, false, 0)
+	}
+	r := Reason{Cause: AnsweredAgain, Silence: now - d.heard, Misses: d.misses, Needed: d.needed()}
+	d.acked, d.heard = seq, now
+	d.misses, d.excused, d.broken = 0, 0, false
+	if d.calm++; d.calm >= calmAfter {
+		d.calm, d.flaps = 0, max(d.flaps-1, 0)
+	}
+	changed := d.state == Suspect
+	d.state, d.evidence = Alive, ""
+	if !changed {
+		return d.result(now, false, 0)
+	}
+	// No more than this many raise needed.
+	d.flaps = min(d.flaps+1, d.cfg.Misses+1)
+	d.calm = 0
+	return Result{State: Alive, Changed: true, Reason: r}
+}
+
+// Broken says that the last stream to the member broke. That alone is no
+// suspicion: the member has a grace of one interval to be had again.
+func (d *Detector) Broken(now time.Duration) Result {
+	if !d.broken {
+		d.broken, d.brokenAt = true, now
+	}
+	return d.result(now, false, 0)
+}
+
+// Refused says that every address of the member refused the connection: its
+// host answers, nobody listens. It is believed at once.
+func (d *Detector) Refused(now time.Duration) Result {
+	return d.result(now, d.suspect(Refused, NobodyListens), 0)
+}
+
+// Foreign says that another coordinator, or another incarnation, answered in
+// the member's place. It is believed at once.
+func (d *Detector) Foreign(now time.Duration) Result {
+	return d.result(now, d.suspect(Reset, SomebodyElse), 0)
+}
+
+// Excuse says that the caller cut the stream itself: the probe under way is
+// not held against the member.
+func (d *Detector) Excuse() { d.excuse = true }
+
+// Configure changes the timing. A probe that is under way is not held against
+// the member, and what was missed under the old timing never makes a suspicion
+// under the new one without another full interval of silence.
+func (d *Detector) Configure(now, interval time.Duration, misses int) {
+	c := Config{Interval: interval, Misses: misses}
+	c.check()
+	if c == d.cfg {
+		return
+	}
+	old := d.cfg
+	d.cfg = c
+	if !d.begun {
+		return
+	}
+	// A miss of a shorter interval is only part of one now.
+	if interval > old.Interval {
+		d.misses = int(time.Duration(d.misses) * old.Interval / interval)
+		d.next = max(d.lastTick+interval, now)
+	} else {
+		d.next = min(d.next, now+interval)
+	}
+	if d.state != Suspect {
+		d.misses = min(d.misses, misses-1)
+	}
+	d.excuse = true
+}
+
+// State returns what is thought of the member now.
+func (d *Detector) State() State { return d.state }
+
+// Evidence returns what a suspicion rests on, empty if there is none.
+func (d *Detector) Evidence() Evidence { return d.evidence }
+
+// Doubted tells whether anything speaks against the member: a missed probe, a
+// broken stream, or a suspicion.
+func (d *Detector) Doubted() bool { return d.misses > 0 || d.broken || d.state == Suspect }
+
+// Seq returns the number of the newest probe, 0 before the first.
+func (d *Detector) Seq() uint64 { return d.seq }
+
+// Reason says why the state is what it is.
+func (d *Detector) Reason(now time.Duration) Reason {
+	r := Reason{Misses: d.misses, Needed: d.needed()}
+	if d.begun {
+		r.Silence = now - d.heard
+	}
+	switch {
+	case d.state == Suspect:
+		r.Cause = d.cause
+	case d.broken:
+		r.Cause = StreamBroke
+	case d.misses > 0:
+		r.Cause = Missing
+	case d.state == Alive:
+		r.Cause = Answering
+	}
+	return r
+}
+
+func (d *Detector) result(now time.Duration, changed bool, ping uint64) Result {
+	return Result{State: d.state, Changed: changed, Evidence: d.evidence, Reason: d.Reason(now), Ping: ping}
+}

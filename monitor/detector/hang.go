@@ -1,0 +1,61 @@
+package detector
+
+import "time"
+
+// Hang judges the monitor's own coordinator: whether its event loop still
+// answers. The zero Hang never suspects anybody.
+type Hang struct {
+	after  time.Duration
+	period time.Duration
+
+	next, last time.Duration
+	begun      bool
+	seq, acked uint64
+	// silent sums up the time in which an answer was due and this process ran.
+	silent time.Duration
+}
+
+// Configure sets after which silence the coordinator hangs; 0 switches it off.
+func (h *Hang) Configure(now, after time.Duration) {
+	if after == h.after {
+		return
+	}
+	h.after, h.silent = after, 0
+	h.period = min(max(after/10, 50*time.Millisecond), time.Second)
+	h.next, h.last = now, now
+}
+
+// NextTick returns when Tick wants to be called; ok is false while it is off.
+func (h *Hang) NextTick() (at time.Duration, ok bool) { return h.next, h.after > 0 }
+
+// Tick returns the number of the beat to ask for now (0: none is due), and
+// whether the coordinator hangs. Time beyond one and a half periods between
+// two ticks is time in which this process did not run: it does not count. A
+// coordinator that never answered is still starting, and does not hang.
+func (h *Hang) Tick(now time.Duration) (beat uint64, hung bool) {
+	if h.after == 0 || now < h.next {
+		return 0, false
+	}
+	if h.begun && h.acked < h.seq {
+		h.silent += min(now-h.last, h.period*3/2)
+	}
+	h.last, h.next = now, now+h.period
+	if h.begun && h.silent >= h.after {
+		return 0, true
+	}
+	h.seq++
+	return h.seq, false
+}
+
+// Beat takes the coordinator's answer. It returns false for one that is not
+// new.
+func (h *Hang) Beat(seq uint64) bool {
+	if seq > h.seq || seq <= h.acked {
+		return false
+	}
+	h.acked, h.silent, h.begun = seq, 0, true
+	return true
+}
+
+// Silent returns for how long an answer is due.
+func (h *Hang) Silent() time.Duration { return h.silent }

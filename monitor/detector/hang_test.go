@@ -1,0 +1,97 @@
+package detector
+
+import (
+	"testing"
+	"time"
+)
+
+func TestHang(t *testing.T) {
+	const after = time.Second // a beat every 100ms
+	run := func(h *Hang, now *time.Duration, n int, late time.Duration, answers bool) (hungAt time.Duration) {
+		for range n {
+			next, ok := h.NextTick()
+			if !ok {
+				return 0
+			}
+			*now = max(next, *now) + late
+			beat, hung := h.Tick(*now)
+			if hung {
+				return *now
+			}
+			if answers {
+				h.Beat(beat)
+			}
+		}
+		return 0
+	}
+	t.Run("off", func(t *testing.T) {
+		var h Hang
+		if _, ok := h.NextTick(); ok {
+			t.Error("the zero Hang wants ticks")
+		}
+		if beat, hung := h.Tick(time.Hour); beat != 0 || hung {
+			t.Errorf("the zero Hang answers %d %v", beat, hung)
+		}
+	})
+	t.Run("answers", func(t *testing.T) {
+		var h Hang
+		now := 5 * time.Second
+		h.Configure(now, after)
+		if at := run(&h, &now, 1000, 0, true); at != 0 {
+			t.Errorf("hung at %v though it answers", at)
+		}
+	})
+	t.Run("stops answering", func(t *testing.T) {
+		var h Hang
+		var now time.Duration
+		h.Configure(now, after)
+		run(&h, &now, 10, 0, true)
+		from := now
+		at := run(&h, &now, 100, 0, false)
+		if took := at - from; took < after || took > after+200*time.Millisecond {
+			t.Errorf("hung after %v, want a little over %v", took, after)
+		}
+	})
+	t.Run("never answered: it is starting", func(t *testing.T) {
+		var h Hang
+		var now time.Duration
+		h.Configure(now, after)
+		if at := run(&h, &now, 1000, 0, false); at != 0 {
+			t.Errorf("hung at %v before its first answer", at)
+		}
+	})
+	t.Run("own stall does not count", func(t *testing.T) {
+		var h Hang
+		var now time.Duration
+		h.Configure(now, after)
+		run(&h, &now, 10, 0, true)
+		run(&h, &now, 2, 0, false)
+		now += time.Hour
+		if at := run(&h, &now, 3, 0, false); at != 0 {
+			t.Errorf("hung at %v after a stall of its own", at)
+		}
+		if !h.Beat(h.seq) || h.Silent() != 0 {
+			t.Errorf("an answer leaves %v of silence", h.Silent())
+		}
+	})
+	t.Run("an old answer is none", func(t *testing.T) {
+		var h Hang
+		var now time.Duration
+		h.Configure(now, after)
+		run(&h, &now, 5, 0, true)
+		if h.Beat(3) || h.Beat(99) {
+			t.Error("took an old answer or one that was not asked for")
+		}
+	})
+	t.Run("period", func(t *testing.T) {
+		for _, c := range []struct{ after, want time.Duration }{
+			{100 * time.Millisecond, 50 * time.Millisecond}, {5 * time.Second, 500 * time.Millisecond}, {time.Minute, time.Second},
+		} {
+			var h Hang
+			h.Configure(0, c.after)
+			if h.period != c.want {
+				t.Errorf("hang_after %v asks every %v, want %v", c.after, h.period, c.want)
+			}
+		}
+	})
+}

@@ -1,0 +1,107 @@
+package detector
+
+import (
+	"fmt"
+	"time"
+)
+
+// State is what a Detector thinks of its member.
+type State int
+
+const (
+	// Unknown: not enough samples, no answer yet and not enough silence.
+	Unknown State = iota
+	// Alive: it answered and is not suspected.
+	Alive
+	// Suspect: it is thought dead.
+	Suspect
+)
+
+func (s State) String() string {
+	switch s {
+	case Alive:
+		return "alive"
+	case Suspect:
+		return "suspect"
+	default:
+		return "unknown"
+	}
+}
+
+// Evidence is what a suspicion rests on, in the words of the wire.
+type Evidence string
+
+const (
+	// Silent: probes stay unanswered.
+	Silent Evidence = "silent"
+	// Reset: the stream broke and could not be had again, or somebody else
+	// answers in the member's place.
+	Reset Evidence = "reset"
+	// Refused: its host answers, nobody listens.
+	Refused Evidence = "refused"
+)
+
+// Cause says what a Reason is about.
+type Cause int
+
+const (
+	// NoSamples: nothing came, nothing is missing yet.
+	NoSamples Cause = iota
+	// Answering: the member answers.
+	Answering
+	// Missing: probes in a row are unanswered, too few to suspect.
+	Missing
+	// TooManyMissing: so many that the member is suspected.
+	TooManyMissing
+	// StreamBroke: the stream broke just now.
+	StreamBroke
+	// StreamLost: it broke and could not be had again.
+	StreamLost
+	// NobodyListens: every address refused the connection.
+	NobodyListens
+	// SomebodyElse: another coordinator answers at its addresses.
+	SomebodyElse
+	// AnsweredAgain: it answered after it was suspected.
+	AnsweredAgain
+)
+
+// Reason says why a Detector thinks what it thinks. It prints as a short
+// sentence.
+type Reason struct {
+	Cause Cause
+	// Misses is how many probes in a row are unanswered, Needed how many make
+	// a suspicion.
+	Misses, Needed int
+	// Silence is the time since the last answer, or since the first probe.
+	Silence time.Duration
+}
+
+func (r Reason) String() string {
+	silence := r.Silence.Round(100 * time.Microsecond)
+	switch r.Cause {
+	case NoSamples:
+		return "no answer yet"
+	case Answering:
+		return "answers"
+	case Missing:
+		return fmt.Sprintf("%d of %d probes in a row unanswered", r.Misses, r.Needed)
+	case TooManyMissing:
+		probes := "probes"
+		if r.Misses == 1 {
+			probes = "probe"
+		}
+		return fmt.Sprintf("%d %s in a row unanswered, silent for %v", r.Misses, probes, silence)
+	case StreamBroke:
+		return "the stream broke"
+	case StreamLost:
+		return fmt.Sprintf("the stream broke and cannot be had again, silent for %v", silence)
+	case NobodyListens:
+		return "every address refuses the connection"
+	case SomebodyElse:
+		return "another coordinator answers at its address"
+	case AnsweredAgain:
+		return fmt.Sprintf("answered again after %v", silence)
+	default:
+		return fmt.Sprintf("cause %d", int(r.Cause))
+	}
+}

@@ -1,0 +1,379 @@
+package detector
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+const (
+	// MaxWatched bounds how many members are probed at a time.
+	MaxWatched = 16
+	// lingerIntervals is for how many intervals a member that need not be
+	// looked at any more is still probed, so that a link which loses a probe
+	// now and then does not cost a connection each time.
+	lingerIntervals = 10
+	// clearRepeats is how often a cleared suspicion is told, one interval
+	// apart: unlike a suspicion it does not last, and a report may be lost.
+	clearRepeats = 3
+)
+
+// Target is a member to look at.
+type Target struct {
+	ID, Incarnation uint64
+	Name            string
+	Addresses       []string
+}
+
+func (t Target) same(o Target) bool {
+	return t.ID == o.ID && t.Incarnation == o.Incarnation && slices.Equal(t.Addresses, o.Addresses)
+}
+
+// Link is what a Watch is given: whom to look at and how often.
+type Link struct {
+	Epoch, Term uint64
+	// Targets in ring order, nearest first; empty in a ring of one.
+	Targets []Target
+	// Leader is the id of the member whose link has its own timing.
+	Leader         uint64
+	LeaderTiming   Config
+	OrdinaryTiming Config
+}
+
+func (l *Link) timing(id uint64) Config {
+	if id == l.Leader {
+		return l.LeaderTiming
+	}
+	return l.OrdinaryTiming
+}
+
+// Kind is what an Action asks for.
+type Kind int
+
+const (
+	// Open connections to the target, at all of its addresses.
+	Open Kind = iota + 1
+	// Close them.
+	Close
+	// Ping with number Seq.
+	Ping
+	// Suspected: report the suspicion. Repeated every interval while it lasts.
+	Suspected
+	// Cleared: report that it is taken back. Repeated a few times.
+	Cleared
+)
+
+func (k Kind) String() string {
+	return [...]string{"none", "open", "close", "ping", "suspected", "cleared"}[k]
+}
+
+// Action is what the owner of a Watch has to do.
+type Action struct {
+	Kind   Kind
+	Target Target
+	// Seq is the number of a Ping.
+	Seq uint64
+	// Evidence and Reason explain Suspected; Reason explains Cleared too.
+	Evidence Evidence
+	Reason   Reason
+	// Term that was last known, for the reports.
+	Term uint64
+	// Repeat is true if the same was reported before.
+	Repeat bool
+}
+
+type watched struct {
+	target Target
+	det    *Detector
+	// closeAt is when it may be closed, since nobody before it is in doubt; 0
+	// while it is needed.
+	closeAt time.Duration
+	// clears is how often Cleared has still to be told.
+	clears      int
+	clearReason Reason
+	// foreign is true while somebody else answers in its place; foreignTold
+	// that this was reported in the present epoch.
+	foreign, foreignTold bool
+}
+
+// Watch looks at the successor and, while that one is in doubt, at the members
+// after it, so that members that die together cost one detection time. Make
+// one with NewWatch. The actions that a method returns are valid until the
+// next call.
+type Watch struct {
+	link    Link
+	term    uint64
+	open    []*watched
+	actions []Action
+}
+
+// NewWatch returns a watch that looks at nobody until Relink.
+func NewWatch() *Watch { return &Watch{} }
+
+// Relink changes whom to look at. A member that is looked at already, in the
+// same incarnation at the same addresses, keeps its connections and what is
+// known about it.
+func (w *Watch) Relink(now time.Duration, l Link) []Action {
+	w.actions = w.actions[:0]
+	newEpoch := l.Epoch != w.link.Epoch
+	w.link = l
+	w.term = max(w.term, l.Term)
+	kept := make([]*watched, 0, len(w.open))
+	for _, t := range l.Targets {
+		i := slices.IndexFunc(w.open, func(o *watched) bool { return o.target.same(t) })
+		if i < 0 {
+			// Beyond a gap nobody can be kept: they are looked at in order.
+			break
+		}
+		o := w.open[i]
+		o.target = t
+		o.foreignTold = o.foreignTold && !newEpoch
+		c := l.timing(t.ID)
+		o.det.Configure(now, c.Interval, c.Misses)
+		kept = append(kept, o)
+	}
+	for _, o := range w.open {
+		if !slices.Contains(kept, o) {
+			w.act(o, Action{Kind: Close})
+		}
+	}
+	w.open = kept
+	w.extend(now)
+	return w.actions
+}
+
+// Tick does what is due now.
+func (w *Watch) Tick(now time.Duration) []Action {
+	w.actions = w.actions[:0]
+	for _, o := range w.open {
+		if now < o.det.NextTick() {
+			continue
+		}
+		r := o.det.Tick(now)
+		w.act(o, Action{Kind: Ping, Seq: r.Ping})
+		w.report(o, r)
+	}
+	w.extend(now)
+	w.shrink(now)
+	return w.actions
+}
+
+// Pong takes the answer of the target, given by another one's incarnation if
+// it is not the target's own (0 in either means unknown, and fits).
+func (w *Watch) Pong(now time.Duration, id, seq, incarnation, term uint64) []Action {
+	w.actions = w.actions[:0]
+	w.term = max(w.term, term)
+	o := w.find(id)
+	if o == nil {
+		return nil
+	}
+	if incarnation != 0 && o.target.Incarnation != 0 && incarnation != o.target.Incarnation {
+		return w.gone(now, o)
+	}
+	o.foreign = false
+	w.report(o, o.det.Pong(now, seq))
+	w.extend(now)
+	return w.actions
+}
+
+// Foreign says that a coordinator of another name answers at the target's
+// addresses.
+func (w *Watch) Foreign(now time.Duration, id uint64) []Action {
+	w.actions = w.actions[:0]
+	if o := w.find(id); o != nil {
+		return w.gone(now, o)
+	}
+	return nil
+}
+
+func (w *Watch) gone(now time.Duration, o *watched) []Action {
+	o.foreign = true
+	w.report(o, o.det.Foreign(now))
+	w.extend(now)
+	return w.actions
+}
+
+// Broken says that the last stream to the target broke.
+func (w *Watch) Broken(now time.Duration, id uint64) []Action {
+	w.actions = w.actions[:0]
+	if o := w.find(id); o != nil {
+		w.report(o, o.det.Broken(now))
+		w.extend(now)
+	}
+	return w.actions
+}
+
+// Refused says that all addresses of the target refused the connection.
+func (w *Watch) Refused(now time.Duration, id uint64) []Action {
+	w.actions = w.actions[:0]
+	if o := w.find(id); o != nil {
+		o.foreign = false
+		before := o.det.Evidence()
+		r := o.det.Refused(now)
+		if before != "" && before != r.Evidence {
+			// Better evidence for an old suspicion is worth telling at once.
+			w.act(o, Action{Kind: Suspected, Evidence: r.Evidence, Reason: r.Reason, Repeat: true})
+		}
+		w.report(o, r)
+		w.extend(now)
+	}
+	return w.actions
+}
+
+// Excuse says that the caller cut the target's streams itself.
+func (w *Watch) Excuse(id uint64) {
+	if o := w.find(id); o != nil {
+		o.det.Excuse()
+	}
+}
+
+// NextTick returns when Tick wants to be called; ok is false while nobody is
+// looked at.
+func (w *Watch) NextTick() (at time.Duration, ok bool) {
+	for _, o := range w.open {
+		if n := o.det.NextTick(); !ok || n < at {
+			at, ok = n, true
+		}
+	}
+	return at, ok
+}
+
+// Term returns the newest term known from links and answers.
+func (w *Watch) Term() uint64 { return w.term }
+
+// Seq returns the number of the target's newest probe, 0 if there is none:
+// what to send on a stream that came up between two ticks.
+func (w *Watch) Seq(id uint64) uint64 {
+	if o := w.find(id); o != nil {
+		return o.det.Seq()
+	}
+	return 0
+}
+
+// Front returns the first target, whom this monitor has to look at; ok is
+// false in a ring of one.
+func (w *Watch) Front() (t Target, ok bool) {
+	if len(w.open) == 0 {
+		return Target{}, false
+	}
+	return w.open[0].target, true
+}
+
+// Look returns what is thought of the target.
+func (w *Watch) Look(now time.Duration, id uint64) (State, Reason) {
+	if o := w.find(id); o != nil {
+		return o.det.State(), o.det.Reason(now)
+	}
+	return Unknown, Reason{}
+}
+
+// Timing returns the timing of the target's link.
+func (w *Watch) Timing(id uint64) Config { return w.link.timing(id) }
+
+// Watched returns the ids of all that are looked at, nearest first.
+func (w *Watch) Watched() []uint64 {
+	ids := make([]uint64, len(w.open))
+	for i, o := range w.open {
+		ids[i] = o.target.ID
+	}
+	return ids
+}
+
+// report turns a detector's result into reports.
+func (w *Watch) report(o *watched, r Result) {
+	switch {
+	case r.State == Suspect && o.foreign:
+		// Told once an epoch: the ring is about to learn of the newcomer by
+		// itself.
+		if !o.foreignTold {
+			o.foreignTold = true
+			w.act(o, Action{Kind: Suspected, Evidence: r.Evidence, Reason: r.Reason, Repeat: !r.Changed})
+		}
+	case r.State == Suspect && o.closeAt != 0:
+		// All before it are well: whether it lives is its own watcher's
+		// business. It is told if they are in doubt again.
+	case r.State == Suspect && (r.Changed || r.Ping != 0):
+		o.clears = 0
+		w.act(o, Action{Kind: Suspected, Evidence: r.Evidence, Reason: r.Reason, Repeat: !r.Changed})
+	case r.Changed:
+		o.clears, o.clearReason = clearRepeats-1, r.Reason
+		w.act(o, Action{Kind: Cleared, Reason: r.Reason})
+	case r.Ping != 0 && o.clears > 0:
+		o.clears--
+		w.act(o, Action{Kind: Cleared, Reason: o.clearReason, Repeat: true})
+	}
+}
+
+func (w *Watch) act(o *watched, a Action) {
+	a.Target, a.Term = o.target, w.term
+	w.actions = append(w.actions, a)
+}
+
+// wanted is how many must be looked at: up to the first that answers. While
+// nobody answers yet, twice as many as are in doubt: a row of dead members is
+// found in the logarithm of its length.
+func (w *Watch) wanted() int {
+	n := len(w.link.Targets)
+	doubted := 0
+	for _, o := range w.open {
+		if !o.det.Doubted() {
+			if o.det.State() == Alive {
+				return doubted + 1
+			}
+			break
+		}
+		doubted++
+	}
+	return min(max(2*doubted, doubted+1), n, MaxWatched)
+}
+
+// extend opens whom it needs.
+func (w *Watch) extend(now time.Duration) {
+	want := w.wanted()
+	for i, o := range w.open {
+		if i < want {
+			o.closeAt = 0
+		}
+	}
+	for len(w.open) < want {
+		t := w.link.Targets[len(w.open)]
+		o := &watched{target: t, det: New(w.link.timing(t.ID))}
+		w.open = append(w.open, o)
+		w.act(o, Action{Kind: Open})
+		r := o.det.Tick(now)
+		w.act(o, Action{Kind: Ping, Seq: r.Ping})
+	}
+}
+
+// shrink closes, farthest first, whom it has not needed for a while.
+func (w *Watch) shrink(now time.Duration) {
+	want := w.wanted()
+	for i := len(w.open) - 1; i >= want; i-- {
+		o := w.open[i]
+		if o.closeAt == 0 {
+			o.closeAt = now + lingerIntervals*o.det.cfg.Interval
+			continue
+		}
+		if now >= o.closeAt && i == len(w.open)-1 {
+			w.open = w.open[:i]
+			w.act(o, Action{Kind: Close})
+		}
+	}
+}
+
+func (w *Watch) find(id uint64) *watched {
+	for _, o := range w.open {
+		if o.target.ID == id {
+			return o
+		}
+	}
+	return nil
+}
+
+func (w *Watch) String() string {
+	s := fmt.Sprintf("epoch %d term %d:", w.link.Epoch, w.term)
+	for _, o := range w.open {
+		s += fmt.Sprintf(" %d=%s", o.target.ID, o.det.State())
+	}
+	return s
+}
