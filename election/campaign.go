@@ -155,8 +155,7 @@ func (n *Node) twoLeft() {
 	}
 	n.trace("goes on alone: voter %d is certified dead (%s)", other, cert.Exit)
 	n.dropped = other
-	n.conf = n.rn.ApplyConfChange(removeNode(other))
-	n.refresh()
+	n.changeConf(removeNode(other))
 }
 
 // unsettledLog names the first unapplied entry that could change who is in the

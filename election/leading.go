@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"go.etcd.io/raft/v3"
+
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -30,6 +32,8 @@ type leading struct {
 	requests  []waiting              // requests whose command is applied
 
 	caretaking caretaking
+	// snapshots is when a snapshot was last sent to a member.
+	snapshots map[uint64]Instant
 	// noAnswer holds the incarnations of heirs that the caretaker found dead.
 	noAnswer  map[uint64]uint64
 	handover  *handover
@@ -61,7 +65,7 @@ type caretaking struct {
 func (n *Node) elected() {
 	n.lead = &leading{
 		term: n.term, since: n.now, nextTick: n.now, gapFrom: n.leaderHeard, after: n.ring.LeaderID,
-		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, noAnswer: map[uint64]uint64{},
+		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, noAnswer: map[uint64]uint64{}, snapshots: map[uint64]Instant{},
 	}
 	n.campaign = campaign{}
 	n.voter.held = nil
@@ -129,6 +133,17 @@ func (n *Node) tickEvery() time.Duration {
 		return n.ring.Settings.Lease()
 	}
 	return n.ring.Settings.RenewEvery()
+}
+
+// retrySnapshot lets raft send a snapshot again to a member that answers a
+// heartbeat but did not acknowledge it: it may be lost, and raft would wait
+// for it for ever.
+func (n *Node) retrySnapshot(id uint64) {
+	sent, ok := n.lead.snapshots[id]
+	if ok && n.now >= sent+n.ring.Settings.RenewEvery() {
+		delete(n.lead.snapshots, id)
+		n.rn.ReportSnapshot(id, raft.SnapshotFailure)
+	}
 }
 
 // winner decides what a raft leader that is not declared does: declare itself

@@ -33,6 +33,8 @@ type Node struct {
 	conf    *raftpb.ConfState
 	applied uint64
 	snapped uint64
+	// changingConf is true while raft applies a configuration change.
+	changingConf bool
 
 	effects []Effect
 	// pending is the raft Ready that waits for its Persist.
@@ -128,7 +130,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		}
 	}
 	rn, err := raft.NewRawNode(&raft.Config{
-		ID: cfg.ID, ElectionTick: electionTicks, HeartbeatTick: 1, Storage: n.store, Applied: n.applied,
+		ID: cfg.ID, ElectionTick: electionTicks, HeartbeatTick: 1, Storage: memoryLog{n.store, n}, Applied: n.applied,
 		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, CheckQuorum: true, PreVote: true,
 		DisableProposalForwarding: true, StepDownOnRemoval: true, Logger: cfg.RaftLogger,
 	})

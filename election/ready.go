@@ -114,6 +114,9 @@ func (n *Node) sendRaft(m *raftpb.Message) {
 	if n.ring.Gone(m.GetTo()) && !n.isVoter(m.GetTo()) {
 		return
 	}
+	if m.GetType() == raftpb.MsgSnap && n.lead != nil {
+		n.lead.snapshots[m.GetTo()] = n.now
+	}
 	n.send(Message{To: m.GetTo(), Raft: m})
 }
 
@@ -166,8 +169,7 @@ func (n *Node) applyConf(e *raftpb.Entry) {
 		}
 		cc = v2
 	}
-	n.conf = n.rn.ApplyConfChange(cc)
-	n.refresh()
+	n.changeConf(cc)
 	if n.dropped != 0 {
 		for _, ch := range cc.AsV2().GetChanges() {
 			if ch.GetNodeId() == n.dropped {
@@ -177,6 +179,13 @@ func (n *Node) applyConf(e *raftpb.Entry) {
 		}
 	}
 	n.trace("configuration: voters %v%v learners %v", n.conf.GetVoters(), n.conf.GetVotersOutgoing(), n.conf.GetLearners())
+}
+
+func (n *Node) changeConf(cc raftpb.ConfChangeI) {
+	n.changingConf = true
+	n.conf = n.rn.ApplyConfChange(cc)
+	n.changingConf = false
+	n.refresh()
 }
 
 // ringChanged follows up on a new committed ring.

@@ -5,15 +5,11 @@ import (
 	"slices"
 	"time"
 
-	"go.etcd.io/raft/v3"
-
 	"github.com/arc-ring/arc/ring"
 )
 
 // Never64 is raft's "no limit" for sizes.
 const Never64 = ^uint64(0)
-
-type raftProgressType = raft.ProgressType
 
 // waiting is a request that is applied but not yet done: a member that leaves
 // may stop only when raft no longer counts on it.

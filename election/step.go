@@ -162,7 +162,11 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		if !n.free() {
 			return
 		}
-	case raftpb.MsgAppResp, raftpb.MsgHeartbeatResp:
+	case raftpb.MsgAppResp:
+	case raftpb.MsgHeartbeatResp:
+		if n.lead != nil {
+			n.retrySnapshot(from)
+		}
 	default:
 		return // nothing else travels between members
 	}

@@ -3,6 +3,7 @@ package election
 import (
 	"slices"
 
+	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
 )
@@ -77,7 +78,7 @@ func (n *Node) reconcile() {
 // caughtUp tells whether a learner has all but what is under way.
 func (n *Node) caughtUp(id uint64) bool {
 	ok := false
-	n.rn.WithProgress(func(p uint64, _ raftProgressType, pr tracker.Progress) {
+	n.rn.WithProgress(func(p uint64, _ raft.ProgressType, pr tracker.Progress) {
 		if p == id {
 			ok = pr.State == tracker.StateReplicate && pr.Match+16 >= n.commit && pr.RecentActive
 		}

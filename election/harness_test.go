@@ -1,0 +1,370 @@
+package election_test
+
+import (
+	"container/heap"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// world is a few Nodes over a perfect network in virtual time: one millisecond
+// a message, disks that are done at once. The faults of real life are the
+// simulator's business; this is for reading what the rules do.
+type world struct {
+	now    time.Duration
+	seq    int
+	events eventHeap
+	nodes  map[string]*node
+	order  []string // names in the order of their first join
+	out    strings.Builder
+	quiet  bool
+	// cut holds directed pairs of names whose messages are lost.
+	cut   map[[2]string]bool
+	refs  uint64
+	done  map[uint64]election.Done
+	terms map[uint64]string // who declared in a term
+	// joiner is the node whose join is under way.
+	joiner *node
+}
+
+type node struct {
+	name      string
+	id, inc   uint64
+	n         *election.Node
+	up        bool
+	stopped   bool // SIGSTOP
+	backlog   []func()
+	disk      disk
+	claims    bool
+	lastLeads string
+}
+
+type disk struct {
+	hard    *raftpb.HardState
+	snap    *raftpb.Snapshot
+	entries []*raftpb.Entry
+	bound   time.Duration
+}
+
+type event struct {
+	at  time.Duration
+	seq int
+	do  func()
+}
+
+type eventHeap []event
+
+func (h eventHeap) Len() int { return len(h) }
+func (h eventHeap) Less(i, j int) bool {
+	return h[i].at < h[j].at || h[i].at == h[j].at && h[i].seq < h[j].seq
+}
+func (h eventHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *eventHeap) Push(x any)   { *h = append(*h, x.(event)) }
+func (h *eventHeap) Pop() any {
+	e := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return e
+}
+
+func newWorld() *world {
+	return &world{nodes: map[string]*node{}, cut: map[[2]string]bool{}, done: map[uint64]election.Done{}, terms: map[uint64]string{}}
+}
+
+func (w *world) after(d time.Duration, do func()) {
+	w.seq++
+	heap.Push(&w.events, event{w.now + d, w.seq, do})
+}
+
+func (w *world) logf(format string, args ...any) {
+	if !w.quiet {
+		fmt.Fprintf(&w.out, "%7.1fms %s\n", float64(w.now.Microseconds())/1000, fmt.Sprintf(format, args...))
+	}
+}
+
+func (w *world) byID(id uint64) *node {
+	for _, name := range w.order {
+		if nd := w.nodes[name]; nd.id == id {
+			return nd
+		}
+	}
+	return nil
+}
+
+func (w *world) name(id uint64) string {
+	if nd := w.byID(id); nd != nil {
+		return nd.name
+	}
+	return fmt.Sprintf("#%d", id)
+}
+
+// boot starts a node's core on what its disk holds.
+func (w *world) boot(nd *node, rec election.Recovered) {
+	w.seq++
+	nd.inc = uint64(1000*w.seq) + nd.id
+	n, err := election.New(election.Config{
+		ID: nd.id, Incarnation: nd.inc, Addresses: []string{nd.name + ":7400"},
+		Rand: func() uint64 { return nd.id * 7 }, Wall: func() int64 { return w.now.Microseconds() },
+		Trace: func(f string, args ...any) { w.logf("%s %s", nd.name, fmt.Sprintf(f, args...)) },
+	}, rec, w.now)
+	if err != nil {
+		panic(err)
+	}
+	nd.n, nd.up, nd.stopped, nd.backlog = n, true, false, nil
+	w.carryOut(nd)
+}
+
+// to calls f on the node's core now, or when it is no longer stopped.
+func (w *world) to(nd *node, f func(now election.Instant)) {
+	switch {
+	case !nd.up:
+	case nd.stopped:
+		n := nd.n
+		nd.backlog = append(nd.backlog, func() {
+			if nd.n == n {
+				w.to(nd, f)
+			}
+		})
+	default:
+		f(w.now)
+		w.carryOut(nd)
+	}
+}
+
+func (w *world) carryOut(nd *node) {
+	for nd.up {
+		effects := nd.n.Effects()
+		if len(effects) == 0 {
+			break
+		}
+		for _, e := range effects {
+			w.effect(nd, e)
+		}
+	}
+	if at := nd.n.NextWake(); nd.up && at != election.Never {
+		n := nd.n
+		w.after(max(at-w.now, 0), func() {
+			if nd.n == n && nd.up && n.NextWake() <= w.now {
+				w.to(nd, func(now election.Instant) { n.Tick(now) })
+			}
+		})
+	}
+}
+
+func (w *world) effect(nd *node, e election.Effect) {
+	switch e := e.(type) {
+	case election.Send:
+		m := e.Message
+
+		w.after(time.Millisecond, func() {
+			if to := w.byID(m.To); to != nil && to.up && !w.cut[[2]string{nd.name, to.name}] {
+				w.to(to, func(now election.Instant) { to.n.Receive(now, m) })
+			}
+		})
+	case election.Persist:
+		nd.disk.save(e)
+		nd.n.Persisted(w.now, e.Seq)
+	case election.Probe:
+		w.after(time.Millisecond, func() {
+			to := w.byID(e.ID)
+			r := election.ProbeResult{ID: e.ID, Incarnation: e.Incarnation, Outcome: election.NobodyListens}
+			wait := time.Duration(0)
+			switch {
+			case to == nil || w.cut[[2]string{nd.name, to.name}] || to.stopped:
+				r.Outcome, wait = election.Unanswered, e.Timeout
+			case to.up:
+				r.Outcome, r.AnsweredBy = election.Answered, to.inc
+			}
+			w.after(wait, func() { w.to(nd, func(now election.Instant) { nd.n.Probed(now, r) }) })
+		})
+	case election.Done:
+		w.done[e.Ref] = e
+		if e.ID != 0 && e.Err == nil {
+			w.joiner.id, w.joiner.disk = e.ID, disk{}
+			w.boot(w.joiner, election.Recovered{})
+		}
+	case election.ClaimChanged:
+		nd.claims = e.Claiming
+		verb := "claims"
+		if !e.Claiming {
+			verb = "no longer claims"
+		}
+		w.logf("%s %s token %d: %s", nd.name, verb, e.Term, e.Why)
+		for _, o := range w.order {
+			other := w.nodes[o]
+			if _, _, ok := claimOf(other, w.now); ok && other != nd && e.Claiming {
+				w.logf("VIOLATION: %s claims too", o)
+			}
+		}
+	case election.Removed:
+		w.logf("%s is removed: %s", nd.name, e.Why)
+		nd.up, nd.disk = false, disk{}
+	case election.Applied:
+		for _, c := range e.Changes {
+			if l := c.Leadership; l != nil {
+				if by, ok := w.terms[l.Term]; ok && by != l.Name {
+					w.logf("VIOLATION: term %d was %s's", l.Term, by)
+				}
+				if w.terms[l.Term] == "" {
+					w.terms[l.Term] = l.Name
+					w.logf("leader %s, token %d: %s (evidence %q)", l.Name, l.Term, l.Why, l.Evidence)
+				}
+			}
+		}
+	}
+}
+
+func claimOf(nd *node, now time.Duration) (uint64, time.Duration, bool) {
+	if !nd.up || nd.stopped {
+		return 0, 0, false
+	}
+	return nd.n.Claim(now)
+}
+
+func (d *disk) save(p election.Persist) {
+	if p.HardState != nil {
+		d.hard = p.HardState
+	}
+	if p.Bound != 0 {
+		d.bound = p.Bound
+	}
+	if p.Snapshot != nil {
+		d.snap = p.Snapshot
+		if p.Reset {
+			d.entries = nil
+		}
+		d.entries = slices.DeleteFunc(d.entries, func(e *raftpb.Entry) bool { return e.GetIndex() <= p.Snapshot.GetMetadata().GetIndex() })
+	}
+	if len(p.Entries) > 0 {
+		first := p.Entries[0].GetIndex()
+		d.entries = slices.DeleteFunc(d.entries, func(e *raftpb.Entry) bool { return e.GetIndex() >= first })
+		d.entries = append(d.entries, p.Entries...)
+	}
+}
+
+// run lets virtual time pass.
+func (w *world) run(d time.Duration) {
+	end := w.now + d
+	for len(w.events) > 0 && w.events[0].at <= end {
+		e := heap.Pop(&w.events).(event)
+		w.now = e.at
+		e.do()
+	}
+	w.now = end
+}
+
+func (w *world) found(name string, s ring.Settings) {
+	nd := &node{name: name, id: 1}
+	w.nodes[name] = nd
+	w.order = append(w.order, name)
+	rec, err := election.Found(ring.Found{Cluster: "c", RingID: "r", Settings: s, Founder: ring.Member{Name: name, Incarnation: 1, Addresses: []string{name + ":7400"}}}, 1000)
+	if err != nil {
+		panic(err)
+	}
+	nd.disk = disk{hard: rec.HardState, snap: rec.Snapshot}
+	w.boot(nd, rec)
+	w.run(10 * time.Millisecond)
+}
+
+func (w *world) leader() *node {
+	for _, name := range w.order {
+		if nd := w.nodes[name]; nd.up && !nd.stopped && nd.n.Status(w.now).Role == "StateLeader" {
+			return nd
+		}
+	}
+	return nil
+}
+
+// request sends a request to the leader and waits for its end.
+func (w *world) request(r election.Request, wait time.Duration) (election.Done, error) {
+	l := w.leader()
+	if l == nil {
+		return election.Done{}, fmt.Errorf("no leader")
+	}
+	w.refs++
+	r.Ref = w.refs
+	w.to(l, func(now election.Instant) { l.n.Request(now, r) })
+	for end := w.now + wait; w.now < end; w.run(time.Millisecond) {
+		if d, ok := w.done[r.Ref]; ok {
+			return d, d.Err
+		}
+	}
+	return election.Done{}, fmt.Errorf("request is not done after %v", wait)
+}
+
+func (w *world) join(name string, m ring.Member) error {
+	nd := w.nodes[name]
+	if nd == nil {
+		nd = &node{name: name}
+		w.nodes[name] = nd
+		w.order = append(w.order, name)
+	}
+	m.Name, m.Incarnation, m.Addresses = name, uint64(w.seq)+7, []string{name + ":7400"}
+	w.joiner = nd
+	if _, err := w.request(election.Request{Join: &ring.Join{Member: m}}, time.Second); err != nil {
+		return err
+	}
+	return nil
+}
+
+// kill ends a coordinator; certify tells the voters, as its monitor does.
+func (w *world) kill(name string, certify bool) {
+	nd := w.nodes[name]
+	nd.up = false
+	if !certify {
+		return
+	}
+	cert := election.Certificate{Name: name, ID: nd.id, Exit: "signal: killed", Incarnation: nd.inc}
+	for _, o := range w.order {
+		if other := w.nodes[o]; other.up {
+			if m, ok := other.n.State().Member(nd.id); ok {
+				cert.Incarnation = m.Incarnation
+			}
+			c := cert
+			w.after(2*time.Millisecond, func() { w.to(other, func(now election.Instant) { other.n.Certify(now, c) }) })
+		}
+	}
+}
+
+// suspect lets the monitor of by report about name.
+func (w *world) suspect(by, name string, ev ring.Evidence) {
+	b, nd := w.nodes[by], w.nodes[name]
+	w.to(b, func(now election.Instant) {
+		m, _ := b.n.State().Member(nd.id)
+		b.n.Report(now, election.Suspicion{ID: nd.id, Incarnation: m.Incarnation, Term: b.n.State().Term, Evidence: ev})
+	})
+}
+
+func (w *world) restart(name string) {
+	nd := w.nodes[name]
+	w.boot(nd, election.Recovered{HardState: nd.disk.hard, Snapshot: nd.disk.snap, Entries: nd.disk.entries, Bound: nd.disk.bound, Restarted: true})
+}
+
+func (w *world) status() string {
+	var b strings.Builder
+	for _, name := range w.order {
+		nd := w.nodes[name]
+		switch {
+		case !nd.up:
+			fmt.Fprintf(&b, "%s: down\n", name)
+			continue
+		case nd.stopped:
+			fmt.Fprintf(&b, "%s: stopped\n", name)
+			continue
+		}
+		st, s := nd.n.State(), nd.n.Status(w.now)
+		var members []string
+		for _, m := range st.Members {
+			members = append(members, fmt.Sprintf("%s#%d", m.Name, m.ID))
+		}
+		next, _ := st.NextHeir()
+		_, _, claims := nd.n.Claim(w.now)
+		fmt.Fprintf(&b, "%s: id %d ring [%s] token %d leader %s heir %s claims %v voters %v learners %v\n", name, nd.id, strings.Join(members, " "), st.Term, w.name(s.Leader), next.Name, claims, s.Voters, s.Learners)
+	}
+	return b.String()
+}
