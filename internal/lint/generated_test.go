@@ -3,9 +3,11 @@ package lint
 import (
 	"bytes"
 	"flag"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -42,18 +44,19 @@ func TestGeneratedCodeIsFresh(t *testing.T) {
 func generatedFiles(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
-	paths, err := filepath.Glob(filepath.Join(dir, "proto", "arc", "*", "*.pb.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range paths {
+	err := filepath.WalkDir(filepath.Join(dir, "proto"), func(p string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(p, ".pb.go") {
+			return err
+		}
 		name, err := filepath.Rel(dir, p)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
-		if files[name], err = os.ReadFile(p); err != nil {
-			t.Fatal(err)
-		}
+		files[name], err = os.ReadFile(p)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return files
 }
