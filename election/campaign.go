@@ -28,9 +28,9 @@ const quickTries = 8
 // number k waits k staggers, since two at once split the vote.
 func (n *Node) campaignTimers() {
 	c := &n.campaign
-	if !n.isVoter(n.cfg.ID) || n.ring.RingID == "" || !n.leaderLost() {
+	if !n.isVoter(n.cfg.ID) || n.ring.RingID == "" || n.leavingSince != 0 || !n.leaderLost() {
 		c.active = false
-		if n.isVoter(n.cfg.ID) && n.ring.RingID != "" && n.raftLead != n.cfg.ID {
+		if n.isVoter(n.cfg.ID) && n.leavingSince == 0 && n.ring.RingID != "" && n.raftLead != n.cfg.ID {
 			n.wakeAt(max(n.leaderHeard+n.patience(), n.now+1))
 		}
 		return
@@ -89,7 +89,7 @@ func (n *Node) rank() int {
 		}
 	}
 	if id := n.ring.LeaderID; id != n.cfg.ID {
-		if _, ok := n.heard[id]; ok {
+		if at, ok := n.heard[id]; ok && n.now >= at+n.patience() {
 			dead = append(dead, id) // was heard in this life, and is silent now
 		}
 	}

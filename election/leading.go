@@ -171,6 +171,9 @@ func (n *Node) winner() {
 		if !ok {
 			// Whoever is dead before the heir goes at once: the heir must not
 			// have to find that out again.
+			if len(evict) > 0 {
+				n.abortTransfer()
+			}
 			for _, e := range evict {
 				n.proposeOnce(proposalKey{kind: "evict", id: e.ID}, ring.Command{Evict: &e})
 			}
@@ -187,6 +190,7 @@ func (n *Node) winner() {
 			evict = append(evict, e)
 		}
 	}
+	n.abortTransfer() // raft takes no proposals while it transfers
 	n.proposeOnce(proposalKey{kind: "declare"}, ring.Command{Declare: n.declaration(evict)})
 }
 

@@ -158,7 +158,8 @@ type Relink struct {
 }
 
 // Applied reports committed changes of the ring, in log order, with the state
-// after them. The owner must not modify State.
+// after them; without Changes if only what Peers returns may have changed, or
+// the whole state came as a snapshot. The owner must not modify State.
 type Applied struct {
 	Index   uint64
 	Changes []ring.Change

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -67,6 +68,13 @@ type Node struct {
 	// handedOver is a request of this node that its successor completes.
 	handedOver *handoverWait
 
+	// gone are former members that raft's configuration still counts.
+	gone map[uint64]ring.Member
+	// leavingSince is when this member was taken out of the ring; it goes on
+	// answering until raft counts on it no longer. 0 while it is a member.
+	leavingSince Instant
+	leavingWhy   string
+
 	claiming bool
 	linked   linkKey
 	returned Instant // when the leader was last told of this incarnation
@@ -98,7 +106,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, now: now, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
-		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, denied: map[uint64]Instant{},
+		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, denied: map[uint64]Instant{}, gone: map[uint64]ring.Member{},
 		leaderHeard: -Never / 2, returned: -Never / 2, wake: now,
 	}
 	if s := rec.Snapshot; s != nil && s.GetMetadata().GetIndex() > 0 {
@@ -162,6 +170,22 @@ func (n *Node) NextWake() Instant { return n.wake }
 // State returns the committed ring. It is not changed any more; the Node goes
 // on with another one.
 func (n *Node) State() *ring.State { return n.ring }
+
+// Peers returns everybody to whom messages have to travel: the other members,
+// and those who left but whose answers raft still needs.
+func (n *Node) Peers() []ring.Member {
+	peers := make([]ring.Member, 0, len(n.ring.Members)+len(n.gone))
+	for _, m := range n.ring.Members {
+		if m.ID != n.cfg.ID {
+			peers = append(peers, m)
+		}
+	}
+	for _, m := range n.gone {
+		peers = append(peers, m)
+	}
+	slices.SortFunc(peers, func(a, b ring.Member) int { return cmp.Compare(a.ID, b.ID) })
+	return peers
+}
 
 // Claim tells whether this member leads at now: its declaration is committed
 // and its lease has not run out. left is what remains of the lease.
@@ -280,6 +304,12 @@ func (n *Node) otherVoters() []uint64 {
 	ids = slices.DeleteFunc(ids, func(id uint64) bool { return id == n.cfg.ID })
 	slices.Sort(ids)
 	return ids
+}
+
+// inConf tells whether raft's configuration counts a member, as voter or
+// learner.
+func (n *Node) inConf(id uint64) bool {
+	return n.isVoter(id) || slices.Contains(n.conf.GetLearners(), id) || slices.Contains(n.conf.GetLearnersNext(), id)
 }
 
 func (n *Node) isVoter(id uint64) bool {

@@ -111,7 +111,7 @@ func (n *Node) finish(p *pendingReady) {
 }
 
 func (n *Node) sendRaft(m *raftpb.Message) {
-	if n.ring.Gone(m.GetTo()) && !n.isVoter(m.GetTo()) {
+	if n.ring.Gone(m.GetTo()) && !n.inConf(m.GetTo()) {
 		return
 	}
 	if m.GetType() == raftpb.MsgSnap && n.lead != nil {
@@ -139,6 +139,11 @@ func (n *Node) apply(e *raftpb.Entry) {
 	if err != nil {
 		n.trace("entry %d has no effect: %v", e.GetIndex(), err)
 	} else {
+		for _, m := range n.ring.Members {
+			if next.Gone(m.ID) && n.inConf(m.ID) && m.ID != n.cfg.ID {
+				n.gone[m.ID] = m
+			}
+		}
 		n.ring = next
 		n.emit(Applied{Index: e.GetIndex(), Changes: changes, State: next})
 		n.ringChanged()
@@ -186,13 +191,21 @@ func (n *Node) changeConf(cc raftpb.ConfChangeI) {
 	n.conf = n.rn.ApplyConfChange(cc)
 	n.changingConf = false
 	n.refresh()
+	for id := range n.gone {
+		if !n.inConf(id) {
+			delete(n.gone, id)
+		}
+	}
+	n.emit(Applied{Index: n.applied, State: n.ring})
+	if n.leavingSince != 0 && !n.inConf(n.cfg.ID) {
+		n.remove(n.ring.Epoch, n.leavingWhy)
+	}
 }
 
 // ringChanged follows up on a new committed ring.
 func (n *Node) ringChanged() {
-	if n.ring.Gone(n.cfg.ID) {
-		n.remove(n.ring.Epoch, "taken out of the ring")
-		return
+	if n.ring.Gone(n.cfg.ID) && n.leavingSince == 0 {
+		n.leavingSince, n.leavingWhy = max(n.now, 1), "taken out of the ring"
 	}
 	for id, s := range n.suspects {
 		if m, ok := n.ring.Member(id); !ok || m.Incarnation != s.Incarnation {

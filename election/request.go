@@ -215,10 +215,16 @@ func (n *Node) handoverTimers() {
 		return
 	}
 	if h.stage == promoting {
+		if n.now >= n.heard[h.to]+n.ring.Settings.Lease() {
+			n.wakeAt(n.now + n.ring.Settings.RenewEvery())
+			return // it must be there before the claim is given up
+		}
 		if !slices.Contains(n.conf.GetVoters(), h.to) || len(n.conf.GetVotersOutgoing()) > 0 || !n.caughtUp(h.to) || len(l.proposals) > 0 {
 			return // reconcile promotes it; an answer of raft's comes back here
 		}
 		h.stage = handingOver
+		h.deadline = min(h.deadline, n.now+max(n.ring.Settings.Lease(), 4*n.ring.Settings.Stagger()))
+		n.wakeAt(h.deadline)
 		l.released = true
 		l.renewals.ignoreUpTo = l.renewals.seq
 		l.renewals.until = nil

@@ -2,6 +2,7 @@ package election
 
 import (
 	"bytes"
+	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -109,7 +110,7 @@ func (n *Node) receive(m Message) {
 		}
 		return
 	}
-	if n.ring.Gone(m.From) {
+	if n.ring.Gone(m.From) && !n.inConf(m.From) {
 		n.send(Message{To: m.From, Evicted: &EvictedNotice{RingID: n.ring.RingID, ID: m.From, Epoch: n.ring.Epoch}})
 		return
 	}
@@ -187,7 +188,8 @@ func (n *Node) memberTimers() {
 			n.wakeAt(w.deadline)
 		}
 	}
-	if n.lead != nil || n.raftLead == 0 {
+	n.leaveTimers()
+	if n.removed || n.lead != nil || n.raftLead == 0 {
 		return
 	}
 	me, ok := n.ring.Member(n.cfg.ID)
@@ -199,6 +201,28 @@ func (n *Node) memberTimers() {
 		n.send(Message{To: n.raftLead, Return: &ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses}})
 	}
 	n.wakeAt(n.returned + n.ring.Settings.Lease())
+}
+
+// leaveTimers lets a member that was taken out of the ring go as soon as
+// another one says that raft does without it too, or after a while.
+func (n *Node) leaveTimers() {
+	if n.leavingSince == 0 {
+		return
+	}
+	lease := n.ring.Settings.Lease()
+	if end := n.leavingSince + 2*lease + time.Second; n.now >= end || len(n.ring.Members) == 0 {
+		n.remove(n.ring.Epoch, n.leavingWhy)
+		return
+	}
+	every := n.ring.Settings.RenewEvery() / 4
+	if n.now >= n.returned+every {
+		n.returned = n.now
+		for _, m := range n.ring.Members {
+			// Any message will do: the answer is the notice.
+			n.send(Message{To: m.ID, Return: &ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses}})
+		}
+	}
+	n.wakeAt(n.returned + every)
 }
 
 func (n *Node) remove(epoch uint64, why string) {
