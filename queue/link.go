@@ -1,0 +1,158 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+const (
+	// MaxMessage bounds a message in bytes.
+	MaxMessage = 64 << 10
+	// MaxSuccessors is how many successors of a link travel, the nearest; a
+	// monitor looks at no more at a time.
+	MaxSuccessors = 32
+	// MaxTell bounds how many members a monitor hands certificates to.
+	MaxTell = 32
+	// MaxAddresses bounds the addresses of one member.
+	MaxAddresses = 16
+
+	maxText       = 255 // bytes, of a name or an address
+	maxIntervalMS = 60_000
+	maxMisses     = 100
+	maxHangMS     = 3_600_000
+)
+
+// encode marshals a link, cut to its nearest MaxSuccessors, or says why the
+// monitor would refuse it.
+func encode(l *arcv1.Link) ([]byte, error) {
+	if err := validate(l); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadLink, err)
+	}
+	b, err := proto.Marshal(l)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadLink, err)
+	}
+	if len(b) > MaxMessage {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), MaxMessage)
+	}
+	return b, nil
+}
+
+// Decode returns the link in a message of the queue. Its errors wrap ErrBadLink
+// or ErrTooLarge and name the bad value.
+func Decode(message []byte) (*arcv1.Link, error) {
+	if len(message) > MaxMessage {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(message), MaxMessage)
+	}
+	l := &arcv1.Link{}
+	if err := proto.Unmarshal(message, l); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadLink, err)
+	}
+	if err := validate(l); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadLink, err)
+	}
+	return l, nil
+}
+
+func validate(l *arcv1.Link) error {
+	var errs []error
+	if l.GetSeq() == 0 {
+		errs = append(errs, errors.New("seq is 0"))
+	}
+	text := func(what, s string) {
+		if len(s) > maxText {
+			errs = append(errs, fmt.Errorf("%s has %d bytes, at most %d", what, len(s), maxText))
+		}
+	}
+	text("cluster", l.GetCluster())
+	text("ring_id", l.GetRingId())
+	between := func(what string, v, lo, hi uint32) {
+		if v < lo || v > hi {
+			errs = append(errs, fmt.Errorf("%s = %d is not between %d and %d", what, v, lo, hi))
+		}
+	}
+	between("hang_after_ms", l.GetHangAfterMs(), 0, maxHangMS)
+	if len(l.GetSuccessors()) > 0 {
+		between("interval_ms", l.GetIntervalMs(), 1, maxIntervalMS)
+		between("leader_interval_ms", l.GetLeaderIntervalMs(), 1, maxIntervalMS)
+		between("misses", l.GetMisses(), 1, maxMisses)
+		between("leader_misses", l.GetLeaderMisses(), 1, maxMisses)
+	}
+	if n := len(l.GetSuccessors()); n > MaxSuccessors {
+		errs = append(errs, fmt.Errorf("%d successors, at most %d", n, MaxSuccessors))
+	}
+	if n := len(l.GetTell()); n > MaxTell {
+		errs = append(errs, fmt.Errorf("%d members to tell, at most %d", n, MaxTell))
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	if l.GetSelf().GetId() != 0 {
+		text("self.name", l.GetSelf().GetName())
+	} else if len(l.GetSuccessors()) > 0 {
+		errs = append(errs, errors.New("self.id is 0, but there are successors"))
+	}
+	for _, list := range []struct {
+		name    string
+		targets []*arcv1.Target
+	}{{"successors", l.GetSuccessors()}, {"tell", l.GetTell()}} {
+		seen := map[uint64]bool{}
+		for i, t := range list.targets {
+			if err := validTarget(t); err != nil {
+				errs = append(errs, fmt.Errorf("%s[%d]: %w", list.name, i, err))
+			}
+			if seen[t.GetId()] {
+				errs = append(errs, fmt.Errorf("%s[%d]: id %d is there twice", list.name, i, t.GetId()))
+			}
+			seen[t.GetId()] = true
+		}
+		if list.name == "successors" && seen[l.GetSelf().GetId()] {
+			errs = append(errs, fmt.Errorf("successors: id %d is the monitor's own", l.GetSelf().GetId()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func validTarget(t *arcv1.Target) error {
+	if t.GetId() == 0 {
+		return errors.New("id is 0")
+	}
+	if len(t.GetName()) > maxText {
+		return fmt.Errorf("name has %d bytes, at most %d", len(t.GetName()), maxText)
+	}
+	if n := len(t.GetAddresses()); n == 0 || n > MaxAddresses {
+		return fmt.Errorf("%d addresses, want 1 to %d", n, MaxAddresses)
+	}
+	for _, a := range t.GetAddresses() {
+		if err := validAddress(a); err != nil {
+			return fmt.Errorf("address %.64q: %w", a, err)
+		}
+	}
+	return nil
+}
+
+func validAddress(a string) error {
+	if len(a) > maxText {
+		return fmt.Errorf("has %d bytes, at most %d", len(a), maxText)
+	}
+	if path, ok := strings.CutPrefix(a, "unix://"); ok {
+		if !strings.HasPrefix(path, "/") {
+			return errors.New("is no absolute path")
+		}
+		return nil
+	}
+	host, port, err := net.SplitHostPort(a)
+	if err != nil {
+		return err
+	}
+	if host == "" || port == "" {
+		return errors.New("want HOST:PORT")
+	}
+	return nil
+}

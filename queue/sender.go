@@ -1,0 +1,182 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/proto"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// Sender is the coordinator's side.
+type Sender struct {
+	file *os.File
+	conn syscall.RawConn
+
+	mu  sync.Mutex
+	seq uint64
+	// kept is the newest link that found no room; flushing is true while a
+	// goroutine waits for room.
+	kept     *arcv1.Link
+	flushing bool
+	closed   bool
+	err      error // why the flusher gave up
+	flushers sync.WaitGroup
+}
+
+// New makes a queue. The file is the monitor's side: start the monitor with it
+// as its descriptor 3 (exec.Cmd.ExtraFiles) and close it then.
+func New() (*Sender, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the monitor's queue: socketpair: %w", err)
+	}
+	file := os.NewFile(uintptr(fds[0]), "queue")
+	peer := os.NewFile(uintptr(fds[1]), "queue of the monitor")
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("make the monitor's queue: %w", err), file.Close(), peer.Close())
+	}
+	return &Sender{file: file, conn: conn}, peer, nil
+}
+
+// Send queues a copy of the link, with the queue's next Seq and the nearest
+// MaxSuccessors. It never waits: see the package for what becomes of links
+// when there is no room. It returns ErrClosed when the monitor is gone, and an
+// error that wraps ErrBadLink or ErrTooLarge for a link that no monitor would
+// take.
+func (s *Sender) Send(link *arcv1.Link) error {
+	l := proto.CloneOf(link)
+	if len(l.Successors) > MaxSuccessors {
+		l.Successors = l.Successors[:MaxSuccessors]
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.err != nil {
+		return s.closedLocked()
+	}
+	l.Seq = s.seq + 1
+	if s.kept != nil {
+		l.Redial = l.Redial || s.kept.Redial
+	}
+	message, err := encode(l)
+	if err != nil {
+		return fmt.Errorf("send link of epoch %d: %w", l.Epoch, err)
+	}
+	s.seq++
+	if s.kept != nil {
+		s.kept = l
+		return nil
+	}
+	var written bool
+	var failed error
+	err = s.conn.Control(func(fd uintptr) { written, failed = write(fd, message) })
+	if err == nil {
+		err = failed
+	}
+	switch {
+	case errors.Is(err, ErrClosed):
+		s.err = err
+		return s.closedLocked()
+	case err != nil:
+		return fmt.Errorf("send link of epoch %d: %w", l.Epoch, err)
+	case written:
+		return nil
+	}
+	s.kept = l
+	if !s.flushing {
+		s.flushing = true
+		s.flushers.Go(s.flush)
+	}
+	return nil
+}
+
+// flush hands the kept link in as soon as there is room.
+func (s *Sender) flush() {
+	err := s.conn.Write(func(fd uintptr) bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.closed {
+			return true
+		}
+		message, err := encode(s.kept)
+		if err != nil {
+			panic(fmt.Sprintf("queue: a link that was encoded before: %v", err))
+		}
+		written, err := write(fd, message)
+		if err != nil {
+			s.err = err
+		}
+		if written || err != nil {
+			s.kept, s.flushing = nil, false
+			return true
+		}
+		return false
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Write failed without calling back: the file was closed.
+	if err != nil && s.err == nil {
+		s.err = ErrClosed
+	}
+}
+
+// write tells whether there was room.
+func write(fd uintptr, message []byte) (bool, error) {
+	for {
+		err := unix.Send(int(fd), message, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		switch {
+		case err == nil:
+			return true, nil
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOBUFS):
+			return false, nil
+		case errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.ENOTCONN):
+			return false, fmt.Errorf("%w: the monitor is gone", ErrClosed)
+		case errors.Is(err, unix.EMSGSIZE):
+			return false, fmt.Errorf("%w: %d bytes are more than the socket buffer (net.core.wmem_default) takes", ErrTooLarge, len(message))
+		default:
+			return false, fmt.Errorf("write to the monitor's queue: %w", err)
+		}
+	}
+}
+
+func (s *Sender) closedLocked() error {
+	if s.err != nil {
+		return s.err
+	}
+	return ErrClosed
+}
+
+// Ring rings the doorbell of the monitor with the pid. Ring only a child that
+// has registered and was not waited for, or the signal may end a process that
+// is still starting, or meet a stranger.
+func (s *Sender) Ring(pid int) error {
+	if pid <= 1 {
+		return fmt.Errorf("ring the monitor: %d is no pid of a monitor", pid)
+	}
+	if err := unix.Kill(pid, unix.SIGUSR1); err != nil {
+		return fmt.Errorf("ring the monitor: kill -USR1 %d: %w", pid, err)
+	}
+	return nil
+}
+
+// Close closes the coordinator's side: the monitor gets what was queued, then
+// the end. A link that found no room is lost. Closing twice is harmless.
+func (s *Sender) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	err := s.file.Close()
+	s.flushers.Wait()
+	return err
+}
