@@ -1,0 +1,237 @@
+package transport
+
+import (
+	"errors"
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
+)
+
+func snapMessage() *raftpb.Message {
+	return &raftpb.Message{
+		Type: raftpb.MsgSnap.Enum(), From: new(uint64(1)), To: new(uint64(2)), Term: new(uint64(6)),
+		Snapshot: &raftpb.Snapshot{Data: []byte("state"), Metadata: &raftpb.SnapshotMetadata{
+			Index: new(uint64(9)), Term: new(uint64(5)), ConfState: &raftpb.ConfState{Voters: []uint64{1, 2}},
+		}},
+	}
+}
+
+func raftMessage(edit func(*raftpb.Message)) election.Message {
+	m := &raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), From: new(uint64(1)), To: new(uint64(2)), Term: new(uint64(6))}
+	edit(m)
+	return election.Message{From: 1, To: 2, Raft: m}
+}
+
+// everyBody has each body once or more.
+func everyBody() map[string]election.Message {
+	return map[string]election.Message{
+		"heartbeat":         raftMessage(func(m *raftpb.Message) { m.Commit = new(uint64(4)) }),
+		"append":            bulk(1, 2, 7, 40),
+		"snapshot":          {From: 1, To: 2, Raft: snapMessage()},
+		"renew":             {From: 1, To: 2, Renew: &election.Renew{Term: 3, Seq: 4, Incarnation: 5, Lease: 150 * time.Millisecond}},
+		"renew-ack":         {From: 1, To: 2, RenewAck: &election.RenewAck{Term: 3, Seq: math.MaxUint64}},
+		"suspicion":         {From: 1, To: 2, Suspicion: &election.Suspicion{ID: 4, Incarnation: 5, Term: 6, Evidence: ring.Silent, By: 7}},
+		"suspicion-cleared": {From: 1, To: 2, Suspicion: &election.Suspicion{ID: 4, Incarnation: 5, Term: 6, Cleared: true, By: 7}},
+		"certificate":       {From: 1, To: 2, Certificate: &election.Certificate{Name: "n4", ID: 4, Incarnation: 5, Exit: "signal: killed", Clean: true}},
+		"release":           {From: 1, To: 2, Release: &election.Release{Term: 3, Seq: 8, ID: 1, Incarnation: 5}},
+		"evicted":           {From: 1, To: 2, Evicted: &election.EvictedNotice{RingID: "r", ID: 2, Epoch: 9}},
+		"return":            {From: 1, To: 2, Return: &ring.Return{ID: 1, Incarnation: 6, Addresses: []string{"10.0.0.1:7400", "[::1]:7400"}}},
+	}
+}
+
+func TestCodecKeepsEveryBody(t *testing.T) {
+	for name, want := range everyBody() {
+		t.Run(name, func(t *testing.T) {
+			env, err := Encode(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wire, err := proto.Marshal(env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			env = &arcv1.PeerEnvelope{}
+			if err := proto.Unmarshal(wire, env); err != nil {
+				t.Fatal(err)
+			}
+			got, err := Decode(env, 1, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+				t.Errorf("changed on the way (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEncodeRefuses(t *testing.T) {
+	two := election.Message{From: 1, To: 2, Renew: &election.Renew{}, RenewAck: &election.RenewAck{}}
+	for _, tc := range []struct {
+		name string
+		m    election.Message
+		want error
+	}{
+		{"no body", election.Message{From: 1, To: 2}, ErrMalformed},
+		{"two bodies", two, ErrMalformed},
+		{"too large", bulk(1, 2, 1, MaxMessage), ErrTooLarge},
+	} {
+		if _, err := Encode(tc.m); !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v, want %v", tc.name, err, tc.want)
+		}
+	}
+	if _, err := Encode(bulk(1, 2, 1, MaxMessage-200)); err != nil {
+		t.Errorf("just small enough: %v", err)
+	}
+}
+
+func entry(index, term uint64) *raftpb.Entry {
+	return &raftpb.Entry{Index: new(index), Term: new(term)}
+}
+
+func TestDecodeRefusesRaft(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		edit func(m *raftpb.Message)
+	}{
+		{"from another", func(m *raftpb.Message) { m.From = new(uint64(3)) }},
+		{"to another", func(m *raftpb.Message) { m.To = new(uint64(3)) }},
+		{"no term", func(m *raftpb.Message) { m.Term = nil }},
+		{"local: hup", func(m *raftpb.Message) { m.Type = raftpb.MsgHup.Enum() }},
+		{"local: unreachable", func(m *raftpb.Message) { m.Type = raftpb.MsgUnreachable.Enum() }},
+		{"local: forget leader", func(m *raftpb.Message) { m.Type = raftpb.MsgForgetLeader.Enum() }},
+		{"local: storage", func(m *raftpb.Message) { m.Type = raftpb.MsgStorageAppendResp.Enum() }},
+		{"unknown type", func(m *raftpb.Message) { m.Type = raftpb.MessageType(99).Enum() }},
+		{"no type", func(m *raftpb.Message) { m.Type = nil }},
+		{"storage answers", func(m *raftpb.Message) { m.Responses = []*raftpb.Message{{}} }},
+		{"empty proposal", func(m *raftpb.Message) { m.Type = raftpb.MsgProp.Enum() }},
+		{"empty read", func(m *raftpb.Message) { m.Type = raftpb.MsgReadIndex.Enum() }},
+		{"no snapshot", func(m *raftpb.Message) { m.Type = raftpb.MsgSnap.Enum() }},
+		{"snapshot of a later term", func(m *raftpb.Message) { proto.Merge(m, snapMessage()); m.Term = new(uint64(4)) }},
+		{"gap", func(m *raftpb.Message) {
+			m.Type, m.Index, m.LogTerm, m.Entries = raftpb.MsgApp.Enum(), new(uint64(4)), new(uint64(2)), []*raftpb.Entry{entry(5, 2), entry(7, 2)}
+		}},
+		{"gap at the start", func(m *raftpb.Message) {
+			m.Type, m.Index, m.LogTerm, m.Entries = raftpb.MsgApp.Enum(), new(uint64(4)), new(uint64(2)), []*raftpb.Entry{entry(6, 2)}
+		}},
+		{"falling term", func(m *raftpb.Message) {
+			m.Type, m.Index, m.LogTerm, m.Entries = raftpb.MsgApp.Enum(), new(uint64(4)), new(uint64(3)), []*raftpb.Entry{entry(5, 2)}
+		}},
+		{"entry of a later term", func(m *raftpb.Message) {
+			m.Type, m.Index, m.LogTerm, m.Entries = raftpb.MsgApp.Enum(), new(uint64(4)), new(uint64(2)), []*raftpb.Entry{entry(5, 7)}
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			env, err := Encode(raftMessage(tc.edit))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m, err := Decode(env, 1, 2); !errors.Is(err, ErrMalformed) {
+				t.Errorf("decoded as %v, %v; want ErrMalformed", m.Raft, err)
+			}
+		})
+	}
+}
+
+func TestDecodeRefusesOthers(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		env  *arcv1.PeerEnvelope
+	}{
+		{"nothing", &arcv1.PeerEnvelope{}},
+		{"raft noise", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Raft{Raft: []byte{0xff}}}},
+		{"no raft", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Raft{}}},
+		{"renewal for nothing", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{Term: 1}}}},
+		{"renewal without a term", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{LeaseUs: 1}}}},
+		{"renewal for ever", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{Term: 1, LeaseUs: math.MaxUint64}}}},
+		{"ack without a term", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_RenewAck{RenewAck: &arcv1.RenewAck{Seq: 1}}}},
+		{"suspicion of nobody", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Suspicion{Suspicion: &arcv1.Suspicion{Evidence: "silent"}}}},
+		{"suspicion for no reason", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Suspicion{Suspicion: &arcv1.Suspicion{Id: 1}}}},
+		{"suspicion for a strange reason", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Suspicion{Suspicion: &arcv1.Suspicion{Id: 1, Evidence: "operator"}}}},
+		{"certificate for nobody", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Certificate{Certificate: &arcv1.Certificate{Name: "n"}}}},
+		{"certificate with a novel", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Certificate{Certificate: &arcv1.Certificate{Id: 1, Exit: string(make([]byte, 2000))}}}},
+		{"release of nothing", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Release{Release: &arcv1.Release{Id: 1}}}},
+		{"evicted nobody", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Evicted{Evicted: &arcv1.Evicted{}}}},
+		{"return of nobody", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{}}}},
+		{"return to everywhere", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{Id: 1, Addresses: make([]string, 65)}}}},
+		{"return to a long address", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{Id: 1, Addresses: []string{string(make([]byte, 2000))}}}}},
+		{"hello", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: &arcv1.PeerHello{Id: 1}}}},
+		{"nil inside", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if m, err := Decode(tc.env, 1, 2); !errors.Is(err, ErrMalformed) {
+				t.Errorf("decoded as %+v, %v; want ErrMalformed", m, err)
+			}
+		})
+	}
+}
+
+var rewrite = flag.Bool("rewrite", false, "write the fuzz seeds anew")
+
+// The seeds of FuzzDecode are one good envelope of each kind.
+func TestFuzzSeedsAreFresh(t *testing.T) {
+	for name, m := range everyBody() {
+		env, err := Encode(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wire, err := proto.MarshalOptions{Deterministic: true}.Marshal(env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "go test fuzz v1\n[]byte(" + strconv.Quote(string(wire)) + ")\n"
+		path := filepath.Join("testdata", "fuzz", "FuzzDecode", name)
+		if *rewrite {
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%s is stale (%v); run go test -run Seeds -rewrite", path, err)
+		}
+	}
+}
+
+// Whatever decodes encodes again, and means the same.
+func FuzzDecode(f *testing.F) {
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		env := &arcv1.PeerEnvelope{}
+		if proto.Unmarshal(wire, env) != nil {
+			return
+		}
+		m, err := Decode(env, 1, 2)
+		if err != nil {
+			if !errors.Is(err, ErrMalformed) {
+				t.Fatalf("refused with %v, want ErrMalformed", err)
+			}
+			return
+		}
+		again, err := Encode(m)
+		if err != nil {
+			t.Fatalf("does not encode: %v", err)
+		}
+		m2, err := Decode(again, 1, 2)
+		if err != nil {
+			t.Fatalf("does not decode again: %v", err)
+		}
+		if diff := cmp.Diff(m, m2, protocmp.Transform()); diff != "" {
+			t.Fatalf("changed (-first +second):\n%s", diff)
+		}
+	})
+}

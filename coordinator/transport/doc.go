@@ -1,0 +1,21 @@
+// Package transport carries messages between coordinators: one gRPC stream
+// per peer and direction. What a member sends to a peer travels on the stream
+// that it opened to it; the peer's answers come on the peer's own.
+//
+// It decides when to dial, at which address, when a connection is given up
+// for a fresh one, which message is dropped when a peer cannot keep up, and
+// whom to refuse: a foreign cluster or ring, a hello meant for somebody else,
+// a malformed message. A slow, silent or dead peer never holds up the others,
+// nor the caller of Send.
+//
+// It does not guarantee delivery. A message is lost at times when its peer is
+// down or slow or when a connection is replaced; it never arrives twice, and
+// out of order only around a change of connection. Raft snapshots give way to
+// everything else. It does not tell who is dead (the monitors do): a broken
+// stream is no more than the news that messages may have been lost.
+//
+// All methods of Transport may be called from any goroutine, also from its
+// callbacks, except Close, which waits for them. SetPeers, SelfChanged, Send,
+// Notice, Quiet and Wake never block. The gRPC server whose Peer.Stream calls
+// ServeStream must be made with ServerOptions.
+package transport

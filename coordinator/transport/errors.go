@@ -1,0 +1,10 @@
+package transport
+
+import "errors"
+
+var (
+	// ErrMalformed: a message that no ARC coordinator sends.
+	ErrMalformed = errors.New("malformed peer message")
+	// ErrTooLarge: a message above MaxMessage.
+	ErrTooLarge = errors.New("peer message too large")
+)

@@ -1,0 +1,107 @@
+package transport
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	grpcpeer "google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// refusal is one thing to log once.
+type refusal struct {
+	id     uint64
+	reason string
+}
+
+// meet checks a hello. While this node does not know its own id it waits a
+// little: a joiner's peers may hear of its join before itself.
+func (t *Transport) meet(stream arcv1.Peer_StreamServer, hello *arcv1.PeerHello) (Identity, error) {
+	late := time.NewTimer(holdJoin)
+	defer late.Stop()
+	for {
+		t.mu.Lock()
+		changed := t.selfChanged
+		t.mu.Unlock()
+		self := t.opts.Self()
+		if err := checkClientHello(hello, self); err != nil {
+			// Who is evicted has to hear it, even if it asks for somebody's
+			// old id.
+			if self.ID != 0 && hello.GetCluster() == self.Cluster && hello.GetRingId() == self.RingID && hello.GetId() != self.ID && t.gone(hello.GetId()) {
+				return self, nil
+			}
+			t.logRefusal(stream, hello, err)
+			return self, err
+		}
+		if self.ID != 0 {
+			return self, nil
+		}
+		select {
+		case <-changed:
+		case <-stream.Context().Done():
+			return self, stream.Context().Err()
+		case <-t.closing:
+			return self, endClosing
+		case <-late.C:
+			return self, status.Errorf(codes.Unavailable, "%s has not joined yet", self.Name)
+		}
+	}
+}
+
+// checkClientHello refuses whom we cannot talk to, as far as we know.
+func checkClientHello(h *arcv1.PeerHello, self Identity) error {
+	switch {
+	case h.GetId() == 0 || len(h.GetName()) > maxText || len(h.GetCluster()) > maxText || len(h.GetRingId()) > maxText:
+		return status.Errorf(codes.InvalidArgument, "malformed hello of member %d", h.GetId())
+	case h.GetCluster() != self.Cluster:
+		return status.Errorf(codes.FailedPrecondition, "this is a coordinator of cluster %q, not %q", self.Cluster, clip(h.GetCluster()))
+	case self.RingID != "" && h.GetRingId() != self.RingID:
+		return status.Errorf(codes.FailedPrecondition, "this is a member of ring %s, not %s", self.RingID, clip(h.GetRingId()))
+	case self.ID == 0:
+		return nil // undecided
+	case h.GetId() == self.ID:
+		return status.Errorf(codes.FailedPrecondition, "member %d is this node (%s) itself; is its address advertised by another, or its data directory a copy?", self.ID, self.Name)
+	case h.GetTo() != 0 && h.GetTo() != self.ID:
+		return status.Errorf(codes.FailedPrecondition, "this is member %d (%s), not %d", self.ID, self.Name, h.GetTo())
+	}
+	return nil
+}
+
+// checkServerHello makes sure that the right one answered.
+func checkServerHello(h *arcv1.PeerHello, self Identity, id uint64) error {
+	switch {
+	case h == nil:
+		return fmt.Errorf("%w: the answer to a hello is no hello", ErrMalformed)
+	case h.GetCluster() != self.Cluster || h.GetRingId() != self.RingID:
+		return status.Errorf(codes.FailedPrecondition, "answered by cluster %q, ring %s, instead of %q, %s", clip(h.GetCluster()), clip(h.GetRingId()), self.Cluster, self.RingID)
+	case h.GetId() != id:
+		return status.Errorf(codes.FailedPrecondition, "answered by member %d (%s) instead of %d", h.GetId(), clip(h.GetName()), id)
+	}
+	return nil
+}
+
+// logRefusal is loud once for each peer and reason.
+func (t *Transport) logRefusal(stream arcv1.Peer_StreamServer, h *arcv1.PeerHello, err error) {
+	key := refusal{h.GetId(), err.Error()}
+	t.mu.Lock()
+	_, known := t.refused[key]
+	if !known {
+		if len(t.refused) >= 256 {
+			clear(t.refused)
+		}
+		t.refused[key] = struct{}{}
+	}
+	t.mu.Unlock()
+	log := t.log.Warn
+	if known {
+		log = t.log.Debug
+	}
+	address := "unknown"
+	if p, ok := grpcpeer.FromContext(stream.Context()); ok {
+		address = p.Addr.String()
+	}
+	log("peer stream refused", "peer", clip(h.GetName()), "from", h.GetId(), "address", address, "error", err)
+}

@@ -1,0 +1,179 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.etcd.io/raft/v3/raftpb"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// patience bounds how long a test waits for what must come; nothing is
+// asserted about how soon it comes.
+const patience = 20 * time.Second
+
+// node is a coordinator reduced to its transport.
+type node struct {
+	t      testing.TB
+	tr     *Transport
+	server *grpc.Server
+	addr   string
+	served chan struct{}
+
+	self    atomic.Pointer[Identity]
+	got     chan election.Message
+	up      chan uint64
+	down    chan uint64
+	evicted chan election.EvictedNotice
+	refused chan error
+	once    sync.Once
+}
+
+type peerService struct {
+	arcv1.UnimplementedPeerServer
+	tr *Transport
+}
+
+func (s *peerService) Stream(stream arcv1.Peer_StreamServer) error { return s.tr.ServeStream(stream) }
+
+// start makes a node; id 0 is one that has not joined. Options.Self may be
+// left out, and so may the callbacks.
+func start(t testing.TB, id uint64, addr string, opts Options) *node {
+	t.Helper()
+	n := &node{
+		t: t, got: make(chan election.Message, 1<<14), up: make(chan uint64, 1024), down: make(chan uint64, 1024),
+		evicted: make(chan election.EvictedNotice, 64), refused: make(chan error, 1024), served: make(chan struct{}),
+	}
+	n.become(Identity{Cluster: "c", RingID: "r", ID: id, Incarnation: 100 + id, Name: fmt.Sprintf("n%d", id)})
+	opts.Self = func() Identity { return *n.self.Load() }
+	if opts.Deliver == nil {
+		opts.Deliver = func(m election.Message) { n.got <- m }
+	}
+	if opts.PeerDown == nil {
+		opts.PeerDown = func(id uint64) { offer(n.down, id) }
+	}
+	opts.PeerUp = func(id uint64) { offer(n.up, id) }
+	opts.Evicted = func(e election.EvictedNotice) { offer(n.evicted, e) }
+	opts.RefusedHello = func(_ uint64, err error) { offer(n.refused, err) }
+	if opts.Logger == nil {
+		opts.Logger = hclog.NewNullLogger()
+	}
+	n.tr = New(opts)
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.addr = l.Addr().String()
+	n.server = grpc.NewServer(ServerOptions()...)
+	arcv1.RegisterPeerServer(n.server, &peerService{tr: n.tr})
+	go func() {
+		defer close(n.served)
+		_ = n.server.Serve(l)
+	}()
+	t.Cleanup(n.stop)
+	return n
+}
+
+func (n *node) become(self Identity) {
+	n.self.Store(&self)
+	if n.tr != nil {
+		n.tr.SelfChanged()
+	}
+}
+
+func (n *node) stop() {
+	n.once.Do(func() {
+		n.tr.Close()
+		n.server.Stop()
+		<-n.served
+	})
+}
+
+// kill ends a node as if its process had died: nothing is flushed.
+func (n *node) kill() {
+	n.server.Stop()
+	n.stop()
+}
+
+func (n *node) peer() Peer {
+	self := n.self.Load()
+	return Peer{ID: self.ID, Name: self.Name, Incarnation: self.Incarnation, Addresses: []string{n.addr}}
+}
+
+func offer[T any](c chan T, v T) {
+	select {
+	case c <- v:
+	default:
+	}
+}
+
+func await[T any](t testing.TB, what string, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("%s did not come within %s", what, patience)
+		panic("unreachable")
+	}
+}
+
+// awaitThat takes values until one is wanted.
+func awaitThat[T any](t testing.TB, what string, c <-chan T, wanted func(T) bool) T {
+	t.Helper()
+	limit := time.After(patience)
+	for {
+		select {
+		case v := <-c:
+			if wanted(v) {
+				return v
+			}
+		case <-limit:
+			t.Fatalf("%s did not come within %s", what, patience)
+		}
+	}
+}
+
+func connect(a, b *node) {
+	a.tr.SetPeers([]Peer{a.peer(), b.peer()})
+	b.tr.SetPeers([]Peer{a.peer(), b.peer()})
+}
+
+func renew(from, to, seq uint64) election.Message {
+	return election.Message{From: from, To: to, Renew: &election.Renew{Term: 1, Seq: seq, Lease: time.Second}}
+}
+
+// bulk is a raft message with a payload.
+func bulk(from, to, seq uint64, size int) election.Message {
+	return election.Message{From: from, To: to, Raft: &raftpb.Message{
+		Type: raftpb.MsgApp.Enum(), From: new(from), To: new(to), Term: new(uint64(5)), LogTerm: new(uint64(5)), Index: new(seq - 1),
+		Entries: []*raftpb.Entry{{Term: new(uint64(5)), Index: new(seq), Data: make([]byte, size)}},
+	}}
+}
+
+// rawStream opens a stream to a node without a Transport.
+func rawStream(t *testing.T, addr string) arcv1.Peer_StreamClient {
+	t.Helper()
+	cc := rawConn(t, addr)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	s, err := arcv1.NewPeerClient(cc).Stream(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}

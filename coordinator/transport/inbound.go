@@ -1,0 +1,201 @@
+package transport
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// Why a stream is ended from here.
+var (
+	endIdentity = status.Error(codes.Unavailable, "this node has another id now: open the stream anew")
+	endClosing  = status.Error(codes.Unavailable, "this coordinator is stopping")
+	endOlder    = status.Error(codes.Aborted, "replaced by a newer stream of the same member")
+	endNotice   = status.Error(codes.FailedPrecondition, "no longer a member: join anew")
+)
+
+// inbound is a peer's stream to us.
+type inbound struct {
+	hello *arcv1.PeerHello
+	self  Identity
+	// Each has room for one; the first thing said counts.
+	notice chan election.EvictedNotice
+	over   chan error
+}
+
+func (in *inbound) tell(n election.EvictedNotice) {
+	select {
+	case in.notice <- n:
+	default:
+	}
+}
+
+func (in *inbound) end(why error) {
+	select {
+	case in.over <- why:
+	default:
+	}
+}
+
+// ServeStream is the body of Peer.Stream.
+func (t *Transport) ServeStream(stream arcv1.Peer_StreamServer) error {
+	hellos := make(chan *arcv1.PeerHello, 1)
+	admitted := make(chan *inbound, 1)
+	ended := make(chan error, 1)
+
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return endClosing
+	}
+	// Recv cannot be interrupted but by this handler's return.
+	t.wg.Go(func() { ended <- t.read(stream, hellos, admitted) })
+	t.mu.Unlock()
+
+	late := time.NewTimer(helloWait)
+	defer late.Stop()
+	var hello *arcv1.PeerHello
+	select {
+	case hello = <-hellos:
+	case err := <-ended:
+		return err
+	case <-late.C:
+		return status.Errorf(codes.DeadlineExceeded, "no hello within %s", helloWait)
+	case <-t.closing:
+		return endClosing
+	}
+
+	self, err := t.meet(stream, hello)
+	if err != nil {
+		return err
+	}
+	if t.gone(hello.GetId()) {
+		_ = stream.Send(evictedEnvelope(election.EvictedNotice{RingID: self.RingID, ID: hello.GetId(), Epoch: self.Epoch})) // the status says it too
+		return endNotice
+	}
+	in, err := t.register(hello, self)
+	if err != nil {
+		return err
+	}
+	local := false
+	defer func() { t.unregister(in, local) }()
+	answer := &arcv1.PeerHello{
+		Cluster: self.Cluster, RingId: self.RingID, Id: self.ID, Incarnation: self.Incarnation, Name: self.Name, To: hello.GetId(),
+	}
+	if err := stream.Send(&arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: answer}}); err != nil {
+		return err
+	}
+	admitted <- in
+
+	select {
+	case err := <-ended:
+		return err
+	case err := <-in.over:
+		local = true
+		return err
+	case n := <-in.notice:
+		local = true
+		_ = stream.Send(evictedEnvelope(n)) // the status says it too
+		return endNotice
+	}
+}
+
+// read takes the hello, and after its admission everything else.
+func (t *Transport) read(stream arcv1.Peer_StreamServer, hellos chan<- *arcv1.PeerHello, admitted <-chan *inbound) error {
+	env, err := stream.Recv()
+	if err != nil {
+		return ignoreEOF(err)
+	}
+	if env.GetHello() == nil {
+		return status.Errorf(codes.InvalidArgument, "a peer stream starts with a hello, not with %T", env.GetBody())
+	}
+	hellos <- env.GetHello()
+	var in *inbound
+	select {
+	case in = <-admitted:
+	case <-stream.Context().Done():
+		return stream.Context().Err()
+	}
+	from, to := in.hello.GetId(), in.self.ID
+	for {
+		env, err := stream.Recv()
+		if err != nil {
+			return ignoreEOF(err)
+		}
+		m, err := Decode(env, from, to)
+		if err != nil {
+			t.log.Warn("stream from peer closed", "peer", clip(in.hello.GetName()), "from", from, "error", err)
+			return status.Error(codes.InvalidArgument, err.Error())
+		}
+		t.opts.Deliver(m)
+	}
+}
+
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+func (t *Transport) gone(id uint64) bool { return t.opts.Gone != nil && t.opts.Gone(id) }
+
+// register makes the stream known, so that it can be ended from here.
+func (t *Transport) register(hello *arcv1.PeerHello, self Identity) (*inbound, error) {
+	in := &inbound{hello: hello, self: self, notice: make(chan election.EvictedNotice, 1), over: make(chan error, 1)}
+	id := hello.GetId()
+	now := t.opts.Self()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.closed:
+		return nil, endClosing
+	case !now.sameHello(self):
+		return nil, endIdentity
+	case t.streams >= maxInbound:
+		return nil, status.Errorf(codes.ResourceExhausted, "%d peer streams are open already", t.streams)
+	}
+	for i, old := range t.inbound[id] {
+		// The peer's earlier process is gone; too many of one are dead ones.
+		if old.hello.GetIncarnation() != hello.GetIncarnation() || i < len(t.inbound[id])-maxInboundPerPeer+1 {
+			old.end(endOlder)
+		}
+	}
+	t.inbound[id] = append(t.inbound[id], in)
+	t.streams++
+	if p := t.peers[id]; p != nil {
+		p.wake(true) // it lives
+	}
+	return in, nil
+}
+
+// unregister forgets the stream. The last one of a peer that ends by itself
+// is news.
+func (t *Transport) unregister(in *inbound, local bool) {
+	id := in.hello.GetId()
+	t.mu.Lock()
+	left := t.inbound[id][:0:0]
+	for _, o := range t.inbound[id] {
+		if o != in {
+			left = append(left, o)
+		}
+	}
+	if len(left) == 0 {
+		delete(t.inbound, id)
+	} else {
+		t.inbound[id] = left
+	}
+	t.streams--
+	down := len(left) == 0 && !local && !t.closed
+	t.mu.Unlock()
+	if down {
+		t.log.Debug("stream from peer ended", "peer", clip(in.hello.GetName()), "from", id)
+		t.peerDown(id)
+	}
+}

@@ -1,0 +1,146 @@
+package transport
+
+import (
+	"context"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+
+	"github.com/arc-ring/arc/election"
+)
+
+// MaxMessage bounds an encoded PeerEnvelope, in bytes, both ways.
+const MaxMessage = 8 << 20
+
+const (
+	// A queue holds this much while its peer is connected; the oldest goes
+	// first.
+	queueMessages = 1024
+	queueBytes    = 4 << 20
+	// And this many messages while it is not: old raft messages are useless,
+	// and a flood of them would only delay the first useful one.
+	queueMessagesDown = 64
+
+	// A server holds a hello this long while it does not know its own id.
+	holdJoin = time.Second
+	// A stream whose hello does not come within this is closed.
+	helloWait = 2 * time.Second
+	// One try at one address, from the connect to the peer's hello.
+	attemptWait = 3 * time.Second
+	// The next address of a round is tried when the previous one has not
+	// answered for so long.
+	addressStagger = 50 * time.Millisecond
+	// A new round begins although tries are pending: a lost SYN is repeated by
+	// the kernel only after a second.
+	patienceFirst = 100 * time.Millisecond
+	patienceMax   = 500 * time.Millisecond
+	// Rounds after failed ones: at once, then these, doubling.
+	backoffFirst = 5 * time.Millisecond
+	backoffMax   = 500 * time.Millisecond
+	// The pause between rounds for a peer that is thought dead.
+	quietPause = time.Second
+	// A stream that lived shorter than this does not reset the backoff.
+	livedLong = time.Second
+	// Unanswered tries at one peer at the same time.
+	maxPending = 12
+	// Data that is not acknowledged for so long, and four round trips, makes
+	// us race a fresh connection. The kernel waits 200 ms and doubles.
+	stallAfter = 100 * time.Millisecond
+	// The same after a sign of life of the peer.
+	stallHinted = 10 * time.Millisecond
+	// The kernel gives a connection up when data is unacknowledged for so long.
+	ackTimeout = time.Second
+	// What was queued for a peer that was removed, or at Close, has so long to
+	// leave.
+	flushWait = 200 * time.Millisecond
+
+	// Streams that one peer may have open to us: while it races addresses, and
+	// while dead ones of before linger.
+	maxInboundPerPeer = 8
+	// And all together.
+	maxInbound = 1024
+)
+
+// Identity is what this coordinator says about itself in its hello.
+type Identity struct {
+	Cluster string
+	// RingID is empty while it is not known which ring will be joined.
+	RingID string
+	// ID is 0 until this node has joined.
+	ID          uint64
+	Incarnation uint64
+	Name        string
+	// Epoch of the ring as known here. It goes into notices of eviction only,
+	// and may change without SelfChanged.
+	Epoch uint64
+}
+
+// sameHello says whether streams that were opened under one identity are good
+// for the other.
+func (i Identity) sameHello(o Identity) bool {
+	i.Epoch, o.Epoch = 0, 0
+	return i == o
+}
+
+// Peer is another member, to whom a stream is kept.
+type Peer struct {
+	ID          uint64
+	Name        string
+	Incarnation uint64
+	// Addresses are HOST:PORT; all are tried.
+	Addresses []string
+}
+
+func (p Peer) equal(o Peer) bool {
+	return p.ID == o.ID && p.Name == o.Name && p.Incarnation == o.Incarnation && slices.Equal(p.Addresses, o.Addresses)
+}
+
+// Options is what New needs. The callbacks are called from the transport's
+// goroutines, several at once; they must return quickly and must never wait
+// for Close.
+type Options struct {
+	// Self tells who this coordinator is now. When the answer changes, other
+	// than in Epoch, SelfChanged has to be called.
+	Self func() Identity
+	// Deliver takes a message. Those of one stream come in order. While it
+	// does not return, its stream is not read.
+	Deliver func(election.Message)
+	// PeerDown says that messages to or from a peer may have been lost: a
+	// stream broke, was replaced by a fresh one, or a snapshot was dropped. It
+	// is not evidence of death. A Quiet called from within it keeps the stream
+	// from being redialled at once. May be nil.
+	PeerDown func(id uint64)
+	// PeerUp says that the stream to a peer stands. May be nil.
+	PeerUp func(id uint64)
+	// Evicted takes the answer of a member which says that this node is none
+	// any more. Ring and id are checked to be our own. It may come many times.
+	Evicted func(election.EvictedNotice)
+	// RefusedHello is called when a peer refuses our hello, with the gRPC
+	// status: at every try. May be nil.
+	RefusedHello func(id uint64, err error)
+	// Gone says whether an id was a member of our ring once and is none any
+	// more. May be nil: nobody is gone.
+	Gone func(id uint64) bool
+
+	// Logger may be nil.
+	Logger hclog.Logger
+	// DialOptions are added for every connection; without any, connections
+	// have no transport security.
+	DialOptions []grpc.DialOption
+	// DialContext opens a connection; nil means TCP.
+	DialContext func(ctx context.Context, address string) (net.Conn, error)
+}
+
+// ServerOptions returns what a gRPC server needs that serves ServeStream: room
+// for the largest message, and a fixed window, which saves the bandwidth
+// estimator's pings.
+func ServerOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(MaxMessage),
+		grpc.InitialWindowSize(256 << 10),
+		grpc.InitialConnWindowSize(256 << 10),
+	}
+}

@@ -1,0 +1,249 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// errEvicted: the peer says that we are no member any more.
+var errEvicted = errors.New("the peer says that this node is no longer a member")
+
+// outbound is an open stream to a peer, hellos exchanged.
+type outbound struct {
+	addr   string
+	self   Identity
+	remote *arcv1.PeerHello
+	conn   net.Conn
+	cc     *grpc.ClientConn
+	stream arcv1.Peer_StreamClient
+	cancel context.CancelFunc
+	born   time.Time
+
+	// broken is closed when nothing more will be received; err is set before.
+	broken chan struct{}
+	err    error
+	// written is closed when the writer has ended.
+	written chan struct{}
+
+	mu sync.Mutex
+	// watching: a check is due. acked was acknowledged at since.
+	watching bool
+	stopped  bool
+	acked    uint64
+	since    time.Time
+	timer    *time.Timer
+}
+
+// attempt tries one address: connect, hello, hello. Whatever ctx does
+// afterwards, a stream that is returned stays until close.
+func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Identity) (_ *outbound, err error) {
+	ctx, cancelTry := context.WithTimeout(ctx, attemptWait)
+	defer cancelTry()
+	conn, err := t.opts.DialContext(ctx, addr)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", addr, err)
+	}
+	tuneConn(conn)
+	s := &outbound{addr: addr, self: self, conn: conn, born: time.Now(), broken: make(chan struct{}), written: make(chan struct{})}
+	streamCtx, cancel := context.WithCancel(t.ctx)
+	s.cancel = cancel
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+
+	// The connection exists already: gRPC's own dialling and backoff, which
+	// would cost time after an outage, never come into play.
+	var once sync.Once
+	dialer := func(context.Context, string) (c net.Conn, err error) {
+		err = errors.New("this connection is not dialled twice")
+		once.Do(func() { c, err = conn, nil })
+		return c, err
+	}
+	opts := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
+	opts = append(opts, t.opts.DialOptions...)
+	opts = append(opts,
+		grpc.WithContextDialer(dialer), grpc.WithNoProxy(), grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(),
+		grpc.WithInitialWindowSize(64<<10), grpc.WithInitialConnWindowSize(64<<10), grpc.WithIdleTimeout(0))
+	s.cc, err = grpc.NewClient("passthrough:///"+addr, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", addr, err)
+	}
+
+	keep := context.AfterFunc(ctx, cancel)
+	s.stream, err = arcv1.NewPeerClient(s.cc).Stream(streamCtx)
+	if err != nil {
+		return nil, fmt.Errorf("open stream to %s: %w", addr, err)
+	}
+	hello := &arcv1.PeerHello{
+		Cluster: self.Cluster, RingId: self.RingID, Id: self.ID, Incarnation: self.Incarnation, Name: self.Name, To: id,
+	}
+	if err := s.stream.Send(&arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: hello}}); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("hello to %s: %w", addr, err)
+	}
+	env, err := s.stream.Recv() // tells the status if the Send failed
+	if err != nil {
+		return nil, fmt.Errorf("hello to %s: %w", addr, err)
+	}
+	if e := env.GetEvicted(); e != nil {
+		t.evicted(e, self)
+		return nil, fmt.Errorf("hello to %s: %w", addr, errEvicted)
+	}
+	s.remote = env.GetHello()
+	if err := checkServerHello(s.remote, self, id); err != nil {
+		return nil, fmt.Errorf("hello from %s: %w", addr, err)
+	}
+	if !keep() {
+		return nil, fmt.Errorf("hello to %s: %w", addr, context.Cause(ctx))
+	}
+	return s, nil
+}
+
+// evicted passes a notice on if it is about us.
+func (t *Transport) evicted(e *arcv1.Evicted, self Identity) {
+	n := evictedNotice(e)
+	if n.RingID != self.RingID || n.ID != self.ID {
+		t.log.Warn("notice of eviction is not about this node", "ring", clip(n.RingID), "node", n.ID)
+		return
+	}
+	if t.opts.Evicted != nil {
+		t.opts.Evicted(n)
+	}
+}
+
+// close ends the stream and its connection. It does not wait.
+func (s *outbound) close() {
+	s.mu.Lock()
+	s.stopped = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.mu.Unlock()
+	s.cancel()
+	if s.cc != nil {
+		_ = s.cc.Close() // only says that it was closed before
+	}
+	_ = s.conn.Close()
+}
+
+// receive watches for the break. The server has nothing to say but that we
+// were evicted.
+func (s *outbound) receive(t *Transport) {
+	defer close(s.broken)
+	for {
+		env, err := s.stream.Recv()
+		if err != nil {
+			s.err = err
+			return
+		}
+		e := env.GetEvicted()
+		if e == nil {
+			s.err = status.Errorf(codes.InvalidArgument, "unexpected %T from the server of a peer stream", env.GetBody())
+			return
+		}
+		t.evicted(e, s.self)
+		s.err = errEvicted
+		return
+	}
+}
+
+// write empties the queue into the stream until that breaks, or until drained
+// and empty.
+func (s *outbound) write(p *peer) {
+	defer close(s.written)
+	for {
+		it, ok := p.queue.pop()
+		if !ok {
+			if p.draining() {
+				_ = s.stream.CloseSend() // the receiver sees what comes of it
+				return
+			}
+			select {
+			case <-p.queue.ready:
+			case <-p.drain:
+			case <-s.stream.Context().Done():
+				return
+			}
+			continue
+		}
+		if it.from != s.self.ID {
+			continue // queued under an id that is no longer ours
+		}
+		if err := s.stream.Send(it.env); err != nil {
+			if !errors.Is(err, io.EOF) {
+				s.cancel() // nothing was wrong with the stream: the receiver would not end
+			}
+			return
+		}
+		s.watch(p)
+	}
+}
+
+// watch has a look later whether what was just sent is acknowledged.
+func (s *outbound) watch(p *peer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watching || s.stopped {
+		return
+	}
+	acked, _, rtt, ok := ackState(s.conn)
+	if !ok {
+		return
+	}
+	s.watching, s.acked, s.since = true, acked, time.Now()
+	wait := max(stallAfter, 4*rtt)
+	if s.timer == nil {
+		s.timer = time.AfterFunc(wait, func() { s.check(p) })
+	} else {
+		s.timer.Reset(wait)
+	}
+}
+
+// check runs on the timer.
+func (s *outbound) check(p *peer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.watching || s.stopped {
+		return
+	}
+	acked, waiting, rtt, ok := ackState(s.conn)
+	if !ok || !waiting {
+		s.watching = false
+		return
+	}
+	if acked == s.acked {
+		p.stalled()
+	} else {
+		s.acked, s.since = acked, time.Now()
+	}
+	s.timer.Reset(max(stallAfter, 4*rtt))
+}
+
+// stuck says whether something sent at least d ago is not acknowledged.
+func (s *outbound) stuck(d time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.watching || time.Since(s.since) < d {
+		return false
+	}
+	acked, waiting, rtt, ok := ackState(s.conn)
+	return ok && waiting && acked == s.acked && time.Since(s.since) >= 4*rtt
+}
+
+func evictedEnvelope(n election.EvictedNotice) *arcv1.PeerEnvelope {
+	return &arcv1.PeerEnvelope{Body: evictedBody(n)}
+}

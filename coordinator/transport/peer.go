@@ -1,0 +1,288 @@
+package transport
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// peer is one member that we keep a stream to. Its fields are shared; what
+// only its own goroutine touches is in dialler.
+type peer struct {
+	t     *Transport
+	id    uint64
+	queue *queue
+	up    atomic.Bool
+	// poke has room for one: a flag below was set.
+	poke chan struct{}
+	// drain is closed when the peer is removed.
+	drain chan struct{}
+
+	mu    sync.Mutex
+	info  Peer
+	quiet bool
+	asked asked
+	// overflowAt is when a drop was last logged.
+	overflowAt time.Time
+}
+
+// asked is what others want from the peer's goroutine.
+type asked struct {
+	// recheck: our own identity may be another.
+	recheck bool
+	// alive: a sign of life; dial now, and do not trust a stuck connection.
+	alive bool
+	// moved: another incarnation or other addresses.
+	moved bool
+	// hushed: it became quiet.
+	hushed bool
+	// stalled: what was sent stays unacknowledged.
+	stalled bool
+	// overflow: messages were dropped although there is a stream.
+	overflow bool
+}
+
+func newPeer(t *Transport, info Peer) *peer {
+	info.Addresses = slices.Clone(info.Addresses)
+	return &peer{
+		t: t, id: info.ID, info: info, queue: newQueue(),
+		poke: make(chan struct{}, 1), drain: make(chan struct{}),
+	}
+}
+
+// ask sets flags for the peer's goroutine and wakes it.
+func (p *peer) ask(set func(*asked)) {
+	p.mu.Lock()
+	set(&p.asked)
+	p.mu.Unlock()
+	select {
+	case p.poke <- struct{}{}:
+	default:
+	}
+}
+
+func (p *peer) update(info Peer) {
+	p.mu.Lock()
+	same := p.info.equal(info)
+	if !same {
+		if p.info.Incarnation != info.Incarnation {
+			p.quiet = false
+		}
+		info.Addresses = slices.Clone(info.Addresses)
+		p.info = info
+	}
+	p.mu.Unlock()
+	if !same {
+		p.ask(func(a *asked) { a.moved = true })
+	}
+}
+
+// wake: alive is a sign of life, else only our own identity changed.
+func (p *peer) wake(alive bool) {
+	p.ask(func(a *asked) {
+		a.recheck = true
+		if alive {
+			a.alive, p.quiet = true, false
+		}
+	})
+}
+
+func (p *peer) setQuiet() {
+	p.ask(func(a *asked) { a.hushed, p.quiet = true, true })
+}
+
+func (p *peer) stalled() {
+	p.ask(func(a *asked) { a.stalled = true })
+}
+
+func (p *peer) overflowed() {
+	p.mu.Lock()
+	recent := time.Since(p.overflowAt) < 10*time.Second
+	if !recent {
+		p.overflowAt = time.Now()
+	}
+	p.mu.Unlock()
+	if !recent {
+		p.ask(func(a *asked) { a.overflow = true })
+	}
+}
+
+// remove lets the queue leave and then ends the peer; called once.
+func (p *peer) remove() { close(p.drain) }
+
+func (p *peer) draining() bool {
+	select {
+	case <-p.drain:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *peer) isUp() bool { return p.up.Load() }
+
+func (p *peer) isQuiet() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.quiet
+}
+
+func (p *peer) name() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.info.Name
+}
+
+func (p *peer) addresses() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.info.Addresses // never modified in place
+}
+
+// run is the peer's goroutine.
+func (p *peer) run() {
+	d := newDialler(p)
+	d.race(0)
+	for {
+		var broken chan struct{}
+		if d.stream != nil {
+			broken = d.stream.broken
+		}
+		select {
+		case <-p.drain:
+			d.finish()
+			return
+		case <-p.poke:
+			d.poked()
+		case r := <-d.results:
+			d.result(r)
+		case <-d.timer.C:
+			d.due()
+		case <-broken:
+			d.lost()
+		}
+	}
+}
+
+// finish waits for the queue to leave, and for everything that was started.
+func (d *dialler) finish() {
+	d.endRace()
+	if d.stream != nil {
+		flush := time.NewTimer(flushWait)
+		select {
+		case <-d.stream.broken:
+		case <-flush.C:
+		case <-d.t.ctx.Done():
+		}
+		flush.Stop()
+		d.drop()
+	}
+	for d.pending > 0 {
+		d.result(<-d.results)
+	}
+	d.timer.Stop()
+}
+
+// drop ends the stream and waits for its goroutines.
+func (d *dialler) drop() {
+	s := d.stream
+	s.close()
+	<-s.written
+	<-s.broken
+	d.stream = nil
+	d.up.Store(false)
+	d.queue.setDown(true)
+}
+
+// adopt makes a fresh stream the one that is written to.
+func (d *dialler) adopt(s *outbound) {
+	d.endRace()
+	replaced := d.stream != nil
+	if replaced {
+		d.drop()
+	}
+	d.stream = s
+	d.good = s.addr
+	d.warned = false
+	d.queue.setDown(false)
+	d.up.Store(true)
+	d.t.wg.Go(func() { s.receive(d.t) })
+	d.t.wg.Go(func() { s.write(d.peer) })
+	d.t.log.Debug("stream to peer is up", "peer", d.name(), "to", d.id, "address", s.addr, "fresh", replaced)
+	if replaced {
+		d.t.peerDown(d.id) // what the old one still held is lost
+	}
+	if d.t.opts.PeerUp != nil {
+		d.t.opts.PeerUp(d.id)
+	}
+}
+
+// lost: the stream broke by itself.
+func (d *dialler) lost() {
+	born, err := d.stream.born, d.stream.err
+	d.drop()
+	d.t.log.Info("stream to peer broke", "peer", d.name(), "to", d.id, "error", err)
+	d.t.peerDown(d.id) // may call Quiet
+	if time.Since(born) >= livedLong {
+		d.failures = 0
+	} else {
+		d.failures++ // no hot loop with one who accepts and drops us
+	}
+	if d.racing && d.live > 0 {
+		return // the connection was stuck: its successor is on the way
+	}
+	if errors.Is(err, errEvicted) || d.isQuiet() {
+		d.race(jitter(quietPause))
+		return
+	}
+	d.race(backoff(d.failures))
+}
+
+// poked does what others asked for.
+func (d *dialler) poked() {
+	d.mu.Lock()
+	a, info := d.asked, d.info
+	d.asked = asked{}
+	quiet := d.quiet
+	d.mu.Unlock()
+
+	if a.overflow {
+		d.t.log.Warn("peer does not keep up: oldest messages dropped", "peer", info.Name, "to", d.id, "dropped", d.queue.droppedTotal())
+	}
+	if a.recheck && d.self != (Identity{}) && !d.self.sameHello(d.t.opts.Self()) || a.moved && d.stream != nil && d.stream.remote.GetIncarnation() != info.Incarnation {
+		d.endRace()
+		if d.stream != nil {
+			d.drop()
+			d.t.peerDown(d.id)
+		}
+		d.failures = 0
+	}
+	if d.stream != nil {
+		patience := time.Duration(-1)
+		switch {
+		case a.alive:
+			patience = stallHinted
+		case a.stalled && !quiet:
+			patience = stallAfter
+		}
+		if patience >= 0 && d.stream.stuck(patience) && (a.alive || !d.racing) {
+			d.t.log.Debug("peer does not acknowledge: racing a fresh connection", "peer", info.Name, "to", d.id)
+			d.race(0)
+		}
+		return
+	}
+	switch {
+	case a.alive && d.live > 0 && time.Since(d.began) < addressStagger:
+		// The tries under way are as good as new ones.
+	case a.alive || a.moved:
+		d.failures = 0
+		d.race(0)
+	case a.hushed && quiet:
+		d.endRace()
+		d.race(jitter(quietPause))
+	case a.recheck && !d.racing:
+		d.race(0)
+	}
+}

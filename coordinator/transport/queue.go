@@ -1,0 +1,141 @@
+package transport
+
+import (
+	"sync"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// item is one message on its way out.
+type item struct {
+	env  *arcv1.PeerEnvelope
+	from uint64
+	size int
+}
+
+// queue is what waits for one peer: bounded, the oldest dropped first. All but
+// snapshots leave in the order in which they came; snapshots, the only large
+// messages, leave when nothing else waits, and only the newest one is kept.
+type queue struct {
+	// ready has room for one: something was pushed since it was last taken.
+	ready chan struct{}
+
+	mu      sync.Mutex
+	items   fifo
+	bytes   int
+	snap    *item
+	down    bool
+	dropped uint64
+}
+
+func newQueue() *queue {
+	return &queue{ready: make(chan struct{}, 1), down: true}
+}
+
+// push never blocks. It says whether something had to be dropped for it.
+func (q *queue) push(m election.Message, env *arcv1.PeerEnvelope) (dropped bool) {
+	it := item{env: env, from: m.From, size: 64}
+	if raft, ok := env.GetBody().(*arcv1.PeerEnvelope_Raft); ok {
+		it.size += len(raft.Raft)
+	}
+	q.mu.Lock()
+	before := q.dropped
+	if m.Raft.GetType() == raftpb.MsgSnap {
+		if q.snap != nil {
+			q.dropped++
+		}
+		q.snap = &it
+	} else {
+		q.items.push(it)
+		q.bytes += it.size
+		q.trimLocked()
+	}
+	dropped = q.dropped != before
+	q.mu.Unlock()
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+	return dropped
+}
+
+func (q *queue) trimLocked() {
+	limit := queueMessages
+	if q.down {
+		limit = queueMessagesDown
+	}
+	// A single message above the bytes' bound is let through.
+	for q.items.len() > limit || q.bytes > queueBytes && q.items.len() > 1 {
+		q.bytes -= q.items.pop().size
+		q.dropped++
+	}
+}
+
+// pop returns the next message, or false.
+func (q *queue) pop() (item, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.items.len() > 0 {
+		it := q.items.pop()
+		q.bytes -= it.size
+		return it, true
+	}
+	if q.snap != nil {
+		it := *q.snap
+		q.snap = nil
+		return it, true
+	}
+	return item{}, false
+}
+
+// setDown changes the bounds. A snapshot does not wait for a peer that went
+// down: raft is told that it was lost and makes a newer one.
+func (q *queue) setDown(down bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if down && !q.down && q.snap != nil {
+		q.snap = nil
+		q.dropped++
+	}
+	q.down = down
+	q.trimLocked()
+}
+
+// droppedTotal counts what was dropped since the start.
+func (q *queue) droppedTotal() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.dropped
+}
+
+// fifo is a ring buffer that grows by need.
+type fifo struct {
+	buf  []item
+	head int
+	n    int
+}
+
+func (f *fifo) len() int { return f.n }
+
+func (f *fifo) push(it item) {
+	if f.n == len(f.buf) {
+		grown := make([]item, max(16, 2*len(f.buf)))
+		for i := range f.n {
+			grown[i] = f.buf[(f.head+i)%len(f.buf)]
+		}
+		f.buf, f.head = grown, 0
+	}
+	f.buf[(f.head+f.n)%len(f.buf)] = it
+	f.n++
+}
+
+func (f *fifo) pop() item {
+	it := f.buf[f.head]
+	f.buf[f.head] = item{}
+	f.head = (f.head + 1) % len(f.buf)
+	f.n--
+	return it
+}

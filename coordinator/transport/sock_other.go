@@ -1,0 +1,16 @@
+//go:build !linux
+
+package transport
+
+import (
+	"net"
+	"time"
+)
+
+// tuneConn does nothing: the system's own patience decides.
+func tuneConn(net.Conn) {}
+
+// ackState knows nothing here: a connection is replaced when it breaks.
+func ackState(net.Conn) (acked uint64, waiting bool, rtt time.Duration, ok bool) {
+	return 0, false, 0, false
+}

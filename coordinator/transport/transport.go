@@ -1,0 +1,202 @@
+package transport
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/arc-ring/arc/election"
+)
+
+// Transport keeps a stream to every peer and takes theirs.
+type Transport struct {
+	opts Options
+	log  hclog.Logger
+
+	// ctx ends at Close, after the flush.
+	ctx    context.Context
+	cancel context.CancelFunc
+	// closing is closed when Close begins.
+	closing chan struct{}
+	wg      sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	peers   map[uint64]*peer
+	inbound map[uint64][]*inbound
+	streams int
+	// selfChanged is closed and replaced when Self may have a new answer.
+	selfChanged chan struct{}
+	refused     map[refusal]struct{}
+}
+
+// New makes a Transport without peers. Close has to be called.
+func New(opts Options) *Transport {
+	t := &Transport{
+		opts:        opts,
+		log:         opts.Logger,
+		closing:     make(chan struct{}),
+		peers:       make(map[uint64]*peer),
+		inbound:     make(map[uint64][]*inbound),
+		selfChanged: make(chan struct{}),
+		refused:     make(map[refusal]struct{}),
+	}
+	if t.log == nil {
+		t.log = hclog.NewNullLogger()
+	}
+	if t.opts.DialContext == nil {
+		var d net.Dialer
+		t.opts.DialContext = func(ctx context.Context, address string) (net.Conn, error) {
+			return d.DialContext(ctx, "tcp", address)
+		}
+	}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	return t
+}
+
+// SetPeers says who the other members are now. Streams to newcomers are
+// opened; those to members that are no longer listed are closed when what is
+// queued for them has left, or 200 ms later. The node itself may be listed.
+func (t *Transport) SetPeers(peers []Peer) {
+	self := t.opts.Self().ID
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return
+	}
+	listed := make(map[uint64]struct{}, len(peers))
+	for _, info := range peers {
+		if info.ID == 0 || info.ID == self {
+			continue
+		}
+		listed[info.ID] = struct{}{}
+		if p := t.peers[info.ID]; p != nil {
+			p.update(info)
+			continue
+		}
+		p := newPeer(t, info)
+		t.peers[info.ID] = p
+		t.wg.Go(p.run)
+	}
+	for id, p := range t.peers {
+		if _, ok := listed[id]; !ok {
+			p.remove()
+			delete(t.peers, id)
+		}
+	}
+}
+
+// Send queues a message for the peer m.To. It never blocks. The message is
+// dropped if To is no peer, except that a notice of eviction then goes to
+// whoever once had that id, as by Notice. Send keeps nothing of m.
+func (t *Transport) Send(m election.Message) {
+	t.mu.Lock()
+	p := t.peers[m.To]
+	t.mu.Unlock()
+	if p == nil {
+		if m.Evicted != nil {
+			t.Notice(m.To, *m.Evicted)
+		}
+		return
+	}
+	env, err := Encode(m)
+	if err != nil {
+		t.log.Error("message not sent", "peer", p.name(), "to", m.To, "error", err)
+		return
+	}
+	if p.queue.push(m, env) {
+		p.overflowed()
+	}
+}
+
+// Notice tells a former member that it is none any more, on the stream that it
+// has open to us, and closes that; without such a stream it does nothing, and
+// the next hello is answered so, if Options.Gone knows.
+func (t *Transport) Notice(id uint64, n election.EvictedNotice) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, in := range t.inbound[id] {
+		in.tell(n)
+	}
+}
+
+// SelfChanged makes the transport ask Self again: held hellos are answered,
+// and streams under an identity that is no longer ours are closed.
+func (t *Transport) SelfChanged() {
+	self := t.opts.Self()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(t.selfChanged)
+	t.selfChanged = make(chan struct{})
+	for _, p := range t.peers {
+		p.wake(false)
+	}
+	for _, ins := range t.inbound {
+		for _, in := range ins {
+			if !in.self.sameHello(self) {
+				in.end(endIdentity)
+			}
+		}
+	}
+}
+
+// Quiet says that a peer is thought dead: it is redialled once a second only,
+// until it opens a stream to us, returns in a new incarnation, or Wake is
+// called. A stream that stands is not touched.
+func (t *Transport) Quiet(id uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.peers[id]; p != nil {
+		p.setQuiet()
+	}
+}
+
+// Wake takes Quiet back, and dials at once if there is no stream.
+func (t *Transport) Wake(id uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.peers[id]; p != nil {
+		p.wake(true)
+	}
+}
+
+// Up says whether the stream to a peer stands.
+func (t *Transport) Up(id uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.peers[id]
+	return p != nil && p.isUp()
+}
+
+// Close lets queued messages leave for at most 200 ms, closes all streams and
+// waits for all goroutines. It may be called more than once.
+func (t *Transport) Close() {
+	t.mu.Lock()
+	if !t.closed {
+		close(t.closing)
+	}
+	t.closed = true
+	for id, p := range t.peers {
+		p.remove()
+		delete(t.peers, id)
+	}
+	for _, ins := range t.inbound {
+		for _, in := range ins {
+			in.end(endClosing)
+		}
+	}
+	t.mu.Unlock()
+	stop := time.AfterFunc(flushWait+50*time.Millisecond, t.cancel)
+	defer stop.Stop()
+	t.wg.Wait()
+	t.cancel()
+}
+
+func (t *Transport) peerDown(id uint64) {
+	if t.opts.PeerDown != nil {
+		t.opts.PeerDown(id)
+	}
+}

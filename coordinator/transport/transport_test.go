@@ -1,0 +1,281 @@
+package transport
+
+import (
+	"context"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"github.com/arc-ring/arc/election"
+)
+
+func rawConn(t *testing.T, addr string) *grpc.ClientConn {
+	t.Helper()
+	cc, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cc.Close() })
+	return cc
+}
+
+func TestDeliversInOrderBothWays(t *testing.T) {
+	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
+	connect(a, b)
+	await(t, "a's stream", a.up)
+	await(t, "b's stream", b.up)
+	const n = 900 // less than a queue holds
+	for i := uint64(1); i <= n; i++ {
+		if i%3 == 0 {
+			a.tr.Send(bulk(1, 2, i, 100))
+		} else {
+			a.tr.Send(renew(1, 2, i))
+		}
+		b.tr.Send(renew(2, 1, i))
+	}
+	for i := uint64(1); i <= n; i++ {
+		m := await(t, "message to b", b.got)
+		seq := m.Raft.GetIndex() + 1
+		if m.Renew != nil {
+			seq = m.Renew.Seq
+		}
+		if seq != i || m.From != 1 || m.To != 2 {
+			t.Fatalf("b got number %d from %d to %d, want number %d from 1 to 2", seq, m.From, m.To, i)
+		}
+		if m := await(t, "message to a", a.got); m.Renew.Seq != i {
+			t.Fatalf("a got number %d, want %d", m.Renew.Seq, i)
+		}
+	}
+	if !a.tr.Up(2) || a.tr.Up(3) {
+		t.Errorf("Up(2), Up(3) = %v, %v, want true, false", a.tr.Up(2), a.tr.Up(3))
+	}
+}
+
+func TestBlockedPeerHoldsUpNobody(t *testing.T) {
+	gate := make(chan struct{})
+	got := make(chan election.Message, 1<<14)
+	blocked := start(t, 2, "127.0.0.1:0", Options{Deliver: func(m election.Message) { <-gate; got <- m }})
+	a, c := start(t, 1, "127.0.0.1:0", Options{}), start(t, 3, "127.0.0.1:0", Options{})
+	a.tr.SetPeers([]Peer{blocked.peer(), c.peer()})
+	await(t, "first stream", a.up)
+	await(t, "second stream", a.up)
+
+	// Far more than the sockets and windows between them hold.
+	const n, size = 3000, 16 << 10
+	for i := uint64(1); i <= n; i++ {
+		a.tr.Send(bulk(1, 2, i, size))
+		if i%10 == 0 {
+			a.tr.Send(renew(1, 3, i))
+		}
+	}
+	for i := uint64(10); i <= n; i += 10 {
+		if m := await(t, "message to the peer that is not blocked", c.got); m.Renew.Seq != i {
+			t.Fatalf("got number %d, want %d", m.Renew.Seq, i)
+		}
+	}
+	close(gate)
+	last, count := uint64(0), 0
+	for last != n {
+		seq := await(t, "message to the blocked peer", got).Raft.GetIndex() + 1
+		if seq <= last {
+			t.Fatalf("number %d came after %d", seq, last)
+		}
+		last, count = seq, count+1
+	}
+	if count >= n/2 {
+		t.Errorf("%d of %d messages were kept for a blocked peer", count, n)
+	}
+}
+
+func TestReconnectsToRestartedPeer(t *testing.T) {
+	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
+	connect(a, b)
+	await(t, "a's stream", a.up)
+	b.kill()
+	awaitThat(t, "news of the break", a.down, func(id uint64) bool { return id == 2 })
+	// What is queued meanwhile: only the newest are of use.
+	for i := uint64(1); i <= 10*queueMessagesDown; i++ {
+		a.tr.Send(renew(1, 2, i))
+	}
+	b2 := start(t, 2, b.addr, Options{})
+	await(t, "a's next stream", a.up)
+	m := await(t, "message", b2.got)
+	if oldest := uint64(10*queueMessagesDown - queueMessagesDown); m.Renew.Seq <= oldest {
+		t.Errorf("number %d was kept, want only the newest %d of %d", m.Renew.Seq, queueMessagesDown, 10*queueMessagesDown)
+	}
+	awaitThat(t, "newest message", b2.got, func(m election.Message) bool { return m.Renew.Seq == 10*queueMessagesDown })
+}
+
+func TestFlushesAtCloseAndRemoval(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		end  func(a *node)
+	}{
+		{"close", func(a *node) { a.tr.Close() }},
+		{"removal", func(a *node) { a.tr.SetPeers(nil) }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
+			connect(a, b)
+			await(t, "a's stream", a.up)
+			for i := uint64(1); i <= 500; i++ {
+				a.tr.Send(renew(1, 2, i))
+			}
+			tc.end(a)
+			for i := uint64(1); i <= 500; i++ {
+				if m := await(t, "message", b.got); m.Renew.Seq != i {
+					t.Fatalf("got number %d, want %d", m.Renew.Seq, i)
+				}
+			}
+			a.tr.Send(renew(1, 2, 501)) // to nobody: no more than no panic
+		})
+	}
+}
+
+func TestFindsTheRightAddress(t *testing.T) {
+	// Silent accepts by the kernel alone; closed refuses; the third is a's
+	// own, as when all machines have the same bridge.
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
+	p := b.peer()
+	p.Addresses = []string{silent.Addr().String(), closed.Addr().String(), a.addr, b.addr}
+	a.tr.SetPeers([]Peer{p})
+	await(t, "stream", a.up)
+	a.tr.Send(renew(1, 2, 7))
+	if m := await(t, "message", b.got); m.Renew.Seq != 7 {
+		t.Errorf("got number %d, want 7", m.Renew.Seq)
+	}
+	if err := await(t, "refusal by ourselves", a.refused); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("own address answered %v, want FailedPrecondition", err)
+	}
+}
+
+func TestQuietPeerIsLeftAloneUntilItLives(t *testing.T) {
+	var dials atomic.Int64
+	dial := func(ctx context.Context, addr string) (net.Conn, error) {
+		dials.Add(1)
+		var d net.Dialer
+		return d.DialContext(ctx, "tcp", addr)
+	}
+	var a *node
+	opts := Options{DialContext: dial}
+	opts.PeerDown = func(id uint64) { a.tr.Quiet(id); offer(a.down, id) }
+	a = start(t, 1, "127.0.0.1:0", opts)
+	b := start(t, 2, "127.0.0.1:0", Options{})
+	connect(a, b)
+	await(t, "a's stream", a.up)
+	b.kill()
+	await(t, "news of the break", a.down)
+	before, since := dials.Load(), time.Now()
+	// Alive again: its own stream to us ends the quiet.
+	b2 := start(t, 2, b.addr, Options{})
+	if n := dials.Load() - before; time.Since(since) < quietPause/2 && n > 0 {
+		t.Errorf("%d dials to a quiet peer within %s, want none", n, time.Since(since))
+	}
+	b2.tr.SetPeers([]Peer{a.peer()})
+	await(t, "b's stream", b2.up)
+	await(t, "a's stream to the returned", a.up)
+}
+
+func TestWakeDialsAtOnce(t *testing.T) {
+	dials := make(chan string, 1024)
+	fail := func(_ context.Context, addr string) (net.Conn, error) {
+		offer(dials, addr)
+		return nil, context.DeadlineExceeded
+	}
+	a := start(t, 1, "127.0.0.1:0", Options{DialContext: fail})
+	a.tr.SetPeers([]Peer{{ID: 2, Name: "n2", Addresses: []string{"192.0.2.1:7400"}}})
+	await(t, "first dial", dials)
+	a.tr.Quiet(2)
+	a.tr.Wake(2)
+	a.tr.Wake(3) // nobody
+	await(t, "dial after Wake", dials)
+	a.tr.SetPeers([]Peer{{ID: 2, Name: "n2", Incarnation: 1, Addresses: []string{"192.0.2.2:7400"}}})
+	awaitThat(t, "dial of the new address", dials, func(s string) bool { return strings.HasPrefix(s, "192.0.2.2") })
+}
+
+func TestSnapshotGivesWay(t *testing.T) {
+	snap := func(index uint64) election.Message {
+		m := bulk(1, 2, 1, 0)
+		m.Raft.Type, m.Raft.Entries = raftpb.MsgSnap.Enum(), nil
+		m.Raft.Snapshot = &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: new(index), Term: new(uint64(5)), ConfState: &raftpb.ConfState{}}}
+		return m
+	}
+	a := start(t, 1, "127.0.0.1:0", Options{})
+	b := start(t, 0, "127.0.0.1:0", Options{}) // holds the hello
+	p := b.peer()
+	p.ID = 2
+	a.tr.SetPeers([]Peer{p})
+	for i, m := range []election.Message{snap(7), renew(1, 2, 1), snap(8), renew(1, 2, 2)} {
+		a.tr.Send(m)
+		_ = i
+	}
+	b.become(Identity{Cluster: "c", RingID: "r", ID: 2, Incarnation: 102, Name: "n2"})
+	for i := uint64(1); i <= 2; i++ {
+		if m := await(t, "renewal", b.got); m.Renew == nil || m.Renew.Seq != i {
+			t.Fatalf("got %+v, want renewal %d", m, i)
+		}
+	}
+	if m := await(t, "snapshot", b.got); m.Raft.GetSnapshot().GetMetadata().GetIndex() != 8 {
+		t.Errorf("got %v, want the newest snapshot", m.Raft)
+	}
+}
+
+func TestCloseTwiceAndCallsAfterwards(t *testing.T) {
+	a := start(t, 1, "127.0.0.1:0", Options{})
+	a.tr.Close()
+	a.tr.Close()
+	a.tr.SetPeers([]Peer{{ID: 2, Addresses: []string{"127.0.0.1:1"}}})
+	a.tr.Send(renew(1, 2, 1))
+	a.tr.Notice(2, election.EvictedNotice{})
+	a.tr.Quiet(2)
+	a.tr.SelfChanged()
+}
+
+// BenchmarkSendToDeliver: one message at a time, there and back again.
+func BenchmarkSendToDeliver(b *testing.B) {
+	x, y := start(b, 1, "127.0.0.1:0", Options{}), start(b, 2, "127.0.0.1:0", Options{})
+	connect(x, y)
+	await(b, "x's stream", x.up)
+	await(b, "y's stream", y.up)
+	m := renew(1, 2, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		x.tr.Send(m)
+		<-y.got
+	}
+}
+
+// BenchmarkStream: as many as the queue takes.
+func BenchmarkStream(b *testing.B) {
+	x, y := start(b, 1, "127.0.0.1:0", Options{}), start(b, 2, "127.0.0.1:0", Options{})
+	connect(x, y)
+	await(b, "x's stream", x.up)
+	m := renew(1, 2, 1)
+	b.ReportAllocs()
+	flight := 0
+	for b.Loop() {
+		x.tr.Send(m)
+		if flight++; flight > 500 {
+			<-y.got
+			flight--
+		}
+	}
+}
