@@ -239,6 +239,8 @@ func oneLife(t *testing.T, seed uint64, seen map[string]int) {
 	// states holds what may be found after a crash, the last one being what
 	// a reader of the files sees now.
 	states := []string{fresh}
+	// killed is true while the kernel still has all that was written.
+	killed := false
 	var m model
 	for range 3 + random.IntN(6) {
 		var log bytes.Buffer
@@ -251,6 +253,7 @@ func oneLife(t *testing.T, seed uint64, seen map[string]int) {
 			seen["fault at open"]++
 			if random.IntN(2) == 0 {
 				d.powerCut(t, dir)
+				killed = false
 			}
 			continue
 		}
@@ -262,10 +265,14 @@ func oneLife(t *testing.T, seed uint64, seen map[string]int) {
 		if !r.Fresh {
 			got = describe(r)
 		}
+		if killed {
+			states = states[len(states)-1:]
+		}
 		if !slices.Contains(states, got) {
 			t.Errorf("found   %s\nallowed %s", got, strings.Join(states, "\n     or "))
 			return
 		}
+		killed = false
 		if strings.Contains(log.String(), "torn") {
 			seen["tear cut"]++
 		}
@@ -322,9 +329,7 @@ func oneLife(t *testing.T, seed uint64, seen map[string]int) {
 		case end == 1:
 			abandon(l)
 			seen["kill"]++
-			if err == nil { // the kernel still has all
-				states = states[len(states)-1:]
-			}
+			killed = err == nil
 		default:
 			abandon(l)
 			d.powerCut(t, dir)
