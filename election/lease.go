@@ -15,6 +15,8 @@ type renewals struct {
 	// until is when each voter's promise ends by this leader's clock, counted
 	// from the sending of the newest renewal that it acked.
 	until map[uint64]Instant
+	// asked are the learners for whose sake a renewal was sent out of turn.
+	asked map[uint64]bool
 	// ignoreUpTo: acks of renewals that were released do not count.
 	ignoreUpTo uint64
 }
@@ -41,7 +43,7 @@ func (n *Node) renewTimers() {
 	s := n.ring.Settings
 	r.next = n.now + s.RenewEvery()
 	n.wakeAt(r.next)
-	others := n.otherVoters()
+	others := n.renewTargets()
 	if len(others) == 0 {
 		return
 	}
@@ -52,6 +54,37 @@ func (n *Node) renewTimers() {
 		c := renew
 		n.send(Message{To: id, Renew: &c})
 	}
+}
+
+// renewTargets returns whose promises the leader asks for: the other voters,
+// and the learners that are to become voters, so that the claim does not lapse
+// when they do.
+func (n *Node) renewTargets() []uint64 {
+	ids := n.otherVoters()
+	for _, id := range n.ring.Voters() {
+		if slices.Contains(n.conf.GetLearners(), id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// bound tells whether a learner's promise lives by this leader's count. The
+// first time that it does not, it is asked for at once.
+func (n *Node) bound(id uint64) bool {
+	r := &n.lead.renewals
+	if n.lead.released || !n.declared() || n.now < r.until[id] {
+		return true
+	}
+	if !r.asked[id] {
+		if r.asked == nil {
+			r.asked = map[uint64]bool{}
+		}
+		r.asked[id] = true
+		r.next = n.now
+		n.renewTimers()
+	}
+	return false
 }
 
 func (n *Node) renewAcked(from uint64, a RenewAck) {

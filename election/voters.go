@@ -44,7 +44,7 @@ func (n *Node) reconcile() {
 		case m.ID == n.dropped:
 		case !voter && !learner:
 			change(raftpb.ConfChangeAddLearnerNode, m.ID)
-		case learner && wanted && n.caughtUp(m.ID) && n.thoughtAlive(m.ID):
+		case learner && wanted && n.caughtUp(m.ID) && n.bound(m.ID) && n.thoughtAlive(m.ID):
 			change(raftpb.ConfChangeAddNode, m.ID)
 			promoted++
 		}
