@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/internal/fakearc"
@@ -114,6 +116,19 @@ func TestErrorKinds(t *testing.T) {
 				t.Errorf("text %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+func TestReasonBeatsCode(t *testing.T) {
+	c := serve(t, &fakearc.Server{HandoverFunc: func(context.Context, *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
+		st, err := status.New(codes.Aborted, "a handover is under way").WithDetails(&errdetails.ErrorInfo{Reason: "BUSY", Domain: "arc"})
+		if err != nil {
+			return nil, err
+		}
+		return nil, st.Err()
+	}})
+	if _, err := c.Handover(short(t, 10*time.Second), ""); !errors.Is(err, ErrRefused) || errors.Is(err, ErrNoLeader) {
+		t.Errorf("got %v, want refused", err)
 	}
 }
 

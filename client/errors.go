@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -48,6 +49,28 @@ var kinds = map[codes.Code]error{
 	codes.Unimplemented:      ErrTooOld,
 }
 
+// reasonDomain marks the reasons that a coordinator adds to a code.
+const reasonDomain = "arc"
+
+// reasons is for those that their code alone would put elsewhere.
+var reasons = map[string]error{
+	"STOPPING": ErrUnreachable,
+	"BUSY":     ErrRefused,
+}
+
+// kindOf says which sentinel a coordinator's answer is.
+func kindOf(err error) error {
+	st := status.Convert(err)
+	for _, d := range st.Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == reasonDomain {
+			if kind, ok := reasons[info.GetReason()]; ok {
+				return kind
+			}
+		}
+	}
+	return kinds[st.Code()]
+}
+
 // Error is what a Client's methods return, but for context.Canceled. Its
 // errors.Is kinds are the sentinels of this package.
 type Error struct {
@@ -67,7 +90,7 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Op)
 	if e.Kind == ErrUnreachable {
-		fmt.Fprintf(&b, ": no coordinator answers at %s", e.Addr)
+		fmt.Fprintf(&b, ": no answer from %s", e.Addr)
 	}
 	fmt.Fprintf(&b, ": %s", e.message())
 	if e.Hint != "" {
@@ -102,7 +125,7 @@ func explain(op, addr string, err error, answered bool, dialErr error) error {
 	if code == codes.Canceled && !answered {
 		return fmt.Errorf("%s: %w", op, context.Canceled)
 	}
-	e := &Error{Op: op, Addr: addr, Cause: err, Kind: kinds[code]}
+	e := &Error{Op: op, Addr: addr, Cause: err, Kind: kindOf(err)}
 	switch {
 	case answered:
 	case code == codes.Unavailable || code == codes.DeadlineExceeded && dialErr != nil:

@@ -61,8 +61,9 @@ const (
 
 // Spec describes one option.
 type Spec[T any] struct {
-	// Name is the flag's, in kebab case.
-	Name string
+	// Name is the flag's, in kebab case; Short its letter, if it has one.
+	Name  string
+	Short string
 	// Default is written as the user would write it.
 	Default string
 	Usage   string
@@ -103,7 +104,7 @@ func Var[T any](s *Set, p *T, spec Spec[T]) {
 		panic("config: option " + spec.Name + " defined twice")
 	}
 	s.opts[spec.Name] = o
-	f := s.flags.VarPF((*flagValue)(o), spec.Name, "", spec.Usage)
+	f := s.flags.VarPF((*flagValue)(o), spec.Name, spec.Short, spec.Usage)
 	f.DefValue = spec.Default
 	if spec.Shape == Switch {
 		f.NoOptDefVal = "true"

@@ -1,0 +1,18 @@
+// Package devring runs a whole ring on this machine's loopback, out of real
+// coordinator and monitor processes, for `arc dev` and for tests: it starts,
+// kills, stops and restarts nodes, merges what all of them say in their watch
+// streams, waits for what a test expects, and checks while it listens that
+// tokens rise and that no term has two leaders.
+//
+// It decides addresses, directories and who is killed when; it knows nothing
+// that a client of a coordinator could not learn. Nothing here stands in for a
+// part of ARC.
+//
+// A Ring's methods may be called by several goroutines, those of one Node by
+// one at a time. Every wait is bounded by its context. Close ends all
+// processes, monitors included; should this process die without it, the kernel
+// kills the coordinators, and their monitors end of themselves.
+//
+// What it does not guarantee: that two claims never overlapped in time. From
+// outside, with events that arrive late, that cannot be judged.
+package devring
