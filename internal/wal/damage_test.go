@@ -155,6 +155,35 @@ func TestDamageAmidUnsyncedRecordsIsATear(t *testing.T) {
 	}
 }
 
+func TestCutRecordsNeverComeBack(t *testing.T) {
+	s := tell(t,
+		Batch{Entries: entries(2, 10, 2), Sync: true},
+		Batch{Entries: entriesOf(4, 11, "lost")},
+		Batch{Entries: entriesOf(5, 11, "old")},
+		Batch{Entries: entriesOf(6, 11, "old, and the number that is due after the new one")})
+	offsets := recordOffsets(t, s.data)
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, s.name), zeroed(s.data, offsets[2], offsets[3]))
+	l, r := mustOpen(t, dir)
+	if describe(r) != s.after[2] {
+		t.Fatalf("got %s, want %s", describe(r), s.after[2])
+	}
+	// Open's own record, then one of any length, so that one of them ends
+	// where an old one starts.
+	abandon(l)
+	for length := range 60 {
+		writeFile(t, filepath.Join(dir, s.name), zeroed(s.data, offsets[2], offsets[3]))
+		l, _ := mustOpen(t, dir)
+		mustSave(t, l, Batch{Entries: entriesOf(4, 12, strings.Repeat("n", length))})
+		abandon(l)
+		l, r := mustOpen(t, dir)
+		if len(r.Entries) != 3 || r.Entries[2].GetTerm() != 12 {
+			t.Fatalf("new entry of %d bytes: got %s", length, describe(r))
+		}
+		abandon(l)
+	}
+}
+
 func TestDamageToASyncedRecordIsRefused(t *testing.T) {
 	base := []Batch{
 		{Entries: entries(2, 10, 2), Sync: true},
@@ -250,9 +279,13 @@ func TestOldBytesNeverCount(t *testing.T) {
 	if err != nil || got != s.after[2] {
 		t.Fatalf("got %s, error %v, want %s", got, err, s.after[2])
 	}
-	// An earlier record of the same file.
+	// An earlier record of the same file: a vote that was since cast anew.
+	s = tell(t, Batch{HardState: hard(10, 1, 1), Sync: true}, Batch{HardState: hard(11, 2, 1), Sync: true},
+		Batch{HardState: hard(11, 3, 1), Sync: true})
+	offsets = recordOffsets(t, s.data)
 	data = bytes.Clone(s.data)
-	copy(data[offsets[2]:], s.data[offsets[1]:offsets[2]])
+	copy(data[offsets[4]:], s.data[offsets[2]:offsets[3]])
+	s.after[2] = s.after[4]
 	if got, _, err = s.reopen(t, t.TempDir(), data); err != nil || got != s.after[2] {
 		t.Fatalf("got %s, error %v, want %s", got, err, s.after[2])
 	}
