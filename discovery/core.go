@@ -1,0 +1,372 @@
+package discovery
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
+)
+
+// Timing of hellos.
+const (
+	// seekInterval is between the hellos of a search after its first ones;
+	// quietInterval between those of a member, which ask for no answer.
+	seekInterval  = time.Second
+	quietInterval = 10 * time.Second
+	// pokeAfter is the least time between two hellos of a search when
+	// something that was heard makes the next one urgent.
+	pokeAfter = 20 * time.Millisecond
+	// leaderWait is how long a search that found only members who know no
+	// leader waits for one who does.
+	leaderWait = time.Second
+	// adviceAfter and adviceInterval say when a search tells the operator
+	// what to do.
+	adviceAfter    = 3 * time.Second
+	adviceInterval = 30 * time.Second
+	// nonceLife is how long an answer to a hello counts.
+	nonceLife = 5 * time.Second
+	maxNonces = 32
+)
+
+// firstHellos are the times of a search's first hellos, from its start.
+var firstHellos = []time.Duration{0, 50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond}
+
+// core is the whole of discovery's decisions. Each input returns what is to be
+// done about it; between inputs, tick wants to be called at next. It is not
+// safe for concurrent use.
+type core struct {
+	cluster string
+	self    Node
+	expect  int
+	// random is the only source of chance: nonces and jitter.
+	random func() uint64
+
+	ring   RingInfo
+	search *search
+	heard  heardTable
+	rings  ringTable
+	found  founding
+	limit  limiter
+
+	// nonces of hellos sent, the newest last; seq counts them all.
+	nonces []nonce
+	seq    uint64
+	// lastHello is when one was sent, quietAt when the next one is due that
+	// asks for no answer.
+	lastHello, quietAt time.Time
+	// rival is the last incarnation that was heard to use this node's name.
+	rival uint64
+	// manyRings: more ring ids were heard than are remembered, so "once for
+	// each" can be told no more.
+	manyRings bool
+}
+
+type search struct {
+	began    time.Time
+	attempts uint32
+	next     time.Time
+	advice   time.Time
+	// leaderless is the answer of a member that knew no leader, good at
+	// leaderlessAt.
+	leaderless   *Found
+	leaderlessAt time.Time
+}
+
+type nonce struct {
+	value, seq uint64
+	sent       time.Time
+}
+
+// effect is one thing that the core wants done: sendHello, sendAnswer, ask,
+// finish, report or note.
+type effect interface{ effect() }
+
+// sendHello goes to everybody in reach.
+type sendHello struct{ hello *discoveryv1.Hello }
+
+type sendAnswer struct {
+	to     netip.AddrPort
+	answer *discoveryv1.Answer
+}
+
+// finish ends the Seek under way.
+type finish struct {
+	found Found
+	err   error
+}
+
+// report hands another ring of the cluster to the callback.
+type report struct{ foreign ForeignRing }
+
+// note is a line for the log.
+type note struct {
+	level   level
+	message string
+	args    []any
+	// interfaces asks for those that are used to be told in the line.
+	interfaces bool
+}
+
+type level int
+
+const (
+	debug level = iota
+	info
+	warn
+)
+
+func (sendHello) effect()  {}
+func (sendAnswer) effect() {}
+func (ask) effect()        {}
+func (finish) effect()     {}
+func (report) effect()     {}
+func (note) effect()       {}
+
+func newCore(now time.Time, cluster string, self Node, expect int, random func() uint64) *core {
+	c := &core{cluster: cluster, self: self, expect: expect, random: random}
+	c.quietAt = now.Add(c.jitter(quietInterval))
+	return c
+}
+
+// startSeek begins a search: what an earlier one found does not count.
+func (c *core) startSeek(now time.Time) []effect {
+	c.search = &search{began: now, next: now, advice: now.Add(adviceAfter)}
+	c.nonces = c.nonces[:0]
+	c.found.restart()
+	return c.tick(now)
+}
+
+// stopSeek ends a search that nobody waits for any more.
+func (c *core) stopSeek(now time.Time) {
+	c.search = nil
+	c.found.abandon(now, 0)
+	c.quietAt = now.Add(c.jitter(quietInterval))
+}
+
+// tick does what is due.
+func (c *core) tick(now time.Time) []effect {
+	var out []effect
+	if s := c.search; s != nil {
+		if s.leaderless != nil && !now.Before(s.leaderlessAt) {
+			return append(out, c.finish(now, *s.leaderless)...)
+		}
+		if !now.Before(s.advice) {
+			s.advice = now.Add(adviceInterval)
+			out = append(out, c.advice(now))
+		}
+		if !now.Before(s.next) {
+			out = append(out, c.seekHello(now))
+		}
+	} else if !now.Before(c.quietAt) {
+		out = append(out, c.quietHello(now))
+	}
+	return append(out, c.advanceFounding(now)...)
+}
+
+// next is when tick has something to do.
+func (c *core) next() time.Time {
+	next := c.quietAt
+	if s := c.search; s != nil {
+		next = earliest(s.next, s.advice)
+		if s.leaderless != nil {
+			next = earliest(next, s.leaderlessAt)
+		}
+	}
+	return c.found.next(next)
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func (c *core) seekHello(now time.Time) effect {
+	s := c.search
+	s.attempts++
+	if int(s.attempts) < len(firstHellos) {
+		s.next = s.began.Add(c.jitter(firstHellos[s.attempts]))
+	} else {
+		s.next = now.Add(c.jitter(seekInterval))
+	}
+	if !s.next.After(now) {
+		s.next = now.Add(pokeAfter)
+	}
+	return c.makeHello(now, s.attempts)
+}
+
+// poke makes the next hello of a search due soon.
+func (c *core) poke(now time.Time) {
+	if c.search != nil {
+		soon := c.lastHello.Add(pokeAfter)
+		if soon.Before(now) {
+			soon = now
+		}
+		c.search.next = earliest(c.search.next, soon)
+	}
+}
+
+func (c *core) quietHello(now time.Time) effect {
+	c.quietAt = now.Add(c.jitter(quietInterval))
+	if c.found.decided {
+		// The acceptors hold their word as long as they hear this.
+		c.quietAt = now.Add(c.jitter(seekInterval))
+	}
+	return c.makeHello(now, 0)
+}
+
+func (c *core) makeHello(now time.Time, attempt uint32) effect {
+	c.lastHello = now
+	c.seq++
+	n := nonce{value: c.random() | 1, seq: c.seq, sent: now}
+	if len(c.nonces) == maxNonces {
+		c.nonces = append(c.nonces[:0], c.nonces[1:]...)
+	}
+	c.nonces = append(c.nonces, n)
+	return sendHello{&discoveryv1.Hello{
+		Cluster: c.cluster, Node: c.self.wire(), Ring: c.ring.wire(),
+		Nonce: n.value, Attempt: attempt, Founding: c.foundingState(),
+	}}
+}
+
+// hello handles somebody's hello, wherever it came from.
+func (c *core) hello(now time.Time, from netip.AddrPort, h *discoveryv1.Hello) []effect {
+	if h.Cluster != c.cluster {
+		return nil
+	}
+	node := nodeFromWire(h.Node)
+	if node.Name == c.self.Name {
+		if node.Incarnation == c.self.Incarnation {
+			return nil
+		}
+		return append(c.namesake(now, from, node), c.answer(now, from, h, true)...)
+	}
+	out := c.hear(now, from, node, h.Ring, h.Founding)
+	if h.Ring != nil && c.search != nil && c.wanted(now, h.Ring.RingId) {
+		// A member: ask it for the leader.
+		c.poke(now)
+	}
+	out = append(out, c.answer(now, from, h, false)...)
+	return append(out, c.tick(now)...)
+}
+
+// answer decides whether a hello is answered: the leader always, members
+// when it did not, and those who want to found when the asker may not have
+// heard them or waits for their word.
+func (c *core) answer(now time.Time, from netip.AddrPort, h *discoveryv1.Hello, namesake bool) []effect {
+	f := h.Founding
+	waitsForUs := f.GetAccepted() == c.self.Name && f.GetAcceptedIncarnation() == c.self.Incarnation
+	switch {
+	case h.Attempt == 0:
+		return nil
+	case namesake, c.ring.RingID != "" && c.ring.IsLeader, waitsForUs:
+	case h.Attempt == 1:
+		return nil
+	case c.ring.RingID != "":
+	case c.expect == 0 || f.GetExpect() == 0 || !c.heard.isNew(now, h.Node.Name):
+		return nil
+	}
+	if !c.limit.allow(now, from) {
+		return nil
+	}
+	return []effect{sendAnswer{from, &discoveryv1.Answer{
+		Cluster: c.cluster, Node: c.self.wire(), Ring: c.ring.wire(), Echo: h.Nonce,
+		Founding: c.foundingState(), Heard: c.heard.names(now),
+	}}}
+}
+
+// answered handles an answer; one that echoes no recent hello of this node's is
+// dropped.
+func (c *core) answered(now time.Time, from netip.AddrPort, a *discoveryv1.Answer) []effect {
+	if a.Cluster != c.cluster {
+		return nil
+	}
+	asked, ok := c.nonce(now, a.Echo)
+	if !ok {
+		return nil
+	}
+	node := nodeFromWire(a.Node)
+	if node.Name == c.self.Name {
+		if node.Incarnation == c.self.Incarnation {
+			return nil
+		}
+		out := c.namesake(now, from, node)
+		if c.search != nil && !sameSet(node.Addresses, c.self.Addresses) {
+			// The echo proves that the other one is alive too.
+			c.stopSeek(now)
+			out = append(out, finish{err: &NameConflictError{
+				Cluster: c.cluster, Name: c.self.Name, Mine: c.self.Addresses, Theirs: node.Addresses, Source: from.String(),
+			}})
+		}
+		return out
+	}
+	out := c.hear(now, from, node, a.Ring, a.Founding)
+	c.heard.told(now, c.self.Name, a.Heard)
+	c.releaseByAnswer(node, asked.seq, a)
+	if a.Ring != nil && c.search != nil {
+		out = append(out, c.consider(now, from, node, ringFromWire(a.Ring, node))...)
+	}
+	return append(out, c.tick(now)...)
+}
+
+// namesake notes another incarnation under this node's name; the same
+// addresses are its own older self.
+func (c *core) namesake(_ time.Time, from netip.AddrPort, node Node) []effect {
+	if sameSet(node.Addresses, c.self.Addresses) {
+		return nil
+	}
+	l := debug
+	if c.rival != node.Incarnation {
+		c.rival, l = node.Incarnation, warn
+	}
+	return []effect{note{level: l, message: "another coordinator has this node's name", args: []any{
+		"node", c.self.Name, "addresses", node.Addresses, "from", from, "own-addresses", c.self.Addresses,
+		"hint", "give one of them another --name",
+	}}}
+}
+
+func (c *core) nonce(now time.Time, value uint64) (nonce, bool) {
+	for _, n := range c.nonces {
+		if n.value == value && now.Sub(n.sent) <= nonceLife {
+			return n, true
+		}
+	}
+	return nonce{}, false
+}
+
+// finish ends the search with a ring or with the right to found one.
+func (c *core) finish(now time.Time, f Found) []effect {
+	c.search, c.found.asking = nil, nil
+	c.quietAt = now.Add(c.jitter(quietInterval))
+	if f.Founder {
+		c.quietAt = now.Add(c.jitter(seekInterval))
+	}
+	return []effect{finish{found: f}}
+}
+
+// advice is the log line of a search that takes long.
+func (c *core) advice(now time.Time) effect {
+	n := note{level: warn, interfaces: true, args: []any{"cluster", c.cluster, "elapsed", now.Sub(c.search.began).Round(time.Millisecond)}}
+	switch {
+	case c.ring.RingID != "":
+		n.message = "no leader of this ring answers"
+		n.args = append(n.args, "ring", c.ring.RingID, "hint", "start the other members, or name one with --join HOST:PORT")
+	case c.expect > 0:
+		n.message = "no ring founded yet"
+		n.args = append(n.args, "expect", c.expect, "heard", append([]string{c.self.Name}, c.heard.founders(now, c.expect)...), "reason", c.whyNotFounding(now))
+		n.args = append(n.args, c.heard.toldOnly(now)...)
+		n.args = append(n.args, "hint", fmt.Sprintf("start all %d nodes with --cluster %s --expect %d", c.expect, c.cluster, c.expect))
+	default:
+		n.message = "no ring found"
+		n.args = append(n.args, "heard", c.heard.names(now), "hint", fmt.Sprintf(
+			"no ring of cluster %s answers: start one node with --bootstrap, or all with --expect N, or name a member with --join HOST:PORT", c.cluster))
+	}
+	return n
+}
+
+// jitter returns d, give or take a fifth.
+func (c *core) jitter(d time.Duration) time.Duration {
+	return d*4/5 + time.Duration(c.random()%1024)*(d*2/5)/1024
+}

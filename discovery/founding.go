@@ -1,0 +1,418 @@
+package discovery
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+
+	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
+)
+
+const (
+	// acceptFor is how long this node's word to a founder holds after it was
+	// given, or after the founder was last heard to be at it. decideWithin is
+	// how long a founder may collect words, from before the first is given:
+	// every word that it counts still holds when it decides.
+	acceptFor    = 10 * time.Second
+	decideWithin = 5 * time.Second
+	// retryFirst and retryMost bound the growing pause after a refusal;
+	// againFirst and againMost the one after an ask that got no answer.
+	retryFirst = 200 * time.Millisecond
+	retryMost  = 2 * time.Second
+	againFirst = 50 * time.Millisecond
+	againMost  = time.Second
+	// aloneAfter is how many unanswered hellos a founder who expects nobody
+	// else sends first, so that a ring that is there is found before.
+	aloneAfter = 4
+)
+
+// founding is this node's part in the founding of a ring: it either holds its
+// word for another founder, or asks for the others' words, or neither. Once
+// decided, it never gives its word again until the ring is known or the next
+// search says that there is none.
+type founding struct {
+	// word is whom this node accepted as founder, nil for nobody.
+	word *word
+	// asking is this node's own candidacy.
+	asking  *candidacy
+	decided bool
+	// round numbers candidacies, so that a late answer to an old one is not
+	// counted for a newer one.
+	round   uint64
+	retryAt time.Time
+	wait    time.Duration
+	// logged is the last reason at Info, so that repeats go to Debug.
+	logged string
+}
+
+type word struct {
+	name        string
+	incarnation uint64
+	given       time.Time
+	until       time.Time
+	// seq is the last hello sent before the word was given.
+	seq uint64
+}
+
+type candidacy struct {
+	round    uint64
+	names    []string
+	targets  map[string]*target
+	deadline time.Time
+}
+
+// target is one node whose word the candidate needs.
+type target struct {
+	node     Node
+	accepted bool
+	asked    bool
+	next     time.Time
+	wait     time.Duration
+	reason   string
+}
+
+// ask wants the node asked to accept this one as the founder; the answer goes
+// to core.asked with the round, the node's name and its incarnation.
+type ask struct {
+	round   uint64
+	node    Node
+	request *arcv1.AcceptFounderRequest
+}
+
+// forget drops everything: the node's ring has changed.
+func (f *founding) forget() { *f = founding{round: f.round} }
+
+// restart begins a search: a founding that had been decided did not happen,
+// but the word given to another holds.
+func (f *founding) restart() { *f = founding{round: f.round, word: f.word} }
+
+// abandon ends a candidacy; no other begins before the wait is over.
+func (f *founding) abandon(now time.Time, wait time.Duration) {
+	f.asking = nil
+	f.retryAt = time.Time{}
+	if wait > 0 {
+		f.retryAt = now.Add(wait)
+	}
+}
+
+// next returns the earlier of the time given and when something is due here.
+func (f *founding) next(at time.Time) time.Time {
+	if f.word != nil {
+		at = earliest(at, f.word.until)
+	}
+	if !f.retryAt.IsZero() {
+		at = earliest(at, f.retryAt)
+	}
+	if f.asking != nil {
+		at = earliest(at, f.asking.deadline)
+		for _, t := range f.asking.targets {
+			if !t.accepted && !t.asked {
+				at = earliest(at, t.next)
+			}
+		}
+	}
+	return at
+}
+
+// foundingState is what this node tells others about its part.
+func (c *core) foundingState() *discoveryv1.Founding {
+	f := &c.found
+	if c.expect == 0 || c.ring.RingID != "" || c.search == nil && !f.decided {
+		return nil
+	}
+	s := &discoveryv1.Founding{Expect: uint32(c.expect)}
+	switch {
+	case f.asking != nil || f.decided:
+		s.Accepted, s.AcceptedIncarnation = c.self.Name, c.self.Incarnation
+	case f.word != nil:
+		s.Accepted, s.AcceptedIncarnation = f.word.name, f.word.incarnation
+	}
+	return s
+}
+
+// mayFound returns the names with which this node may ask to found now, its own
+// included, or why it may not.
+func (c *core) mayFound(now time.Time) ([]string, string) {
+	f := &c.found
+	if f.word != nil {
+		return nil, fmt.Sprintf("accepted %s as the founder %s ago, waiting for its ring", f.word.name, now.Sub(f.word.given).Round(time.Millisecond))
+	}
+	if id, h, ok := c.rings.present(now); ok {
+		return nil, fmt.Sprintf("ring %s was heard from %s", id, h.from.Name)
+	}
+	names := c.heard.founders(now, c.expect)
+	if len(names)+1 < c.expect {
+		return nil, fmt.Sprintf("heard %d of %d names", len(names)+1, c.expect)
+	}
+	if len(names) > 0 && names[0] < c.self.Name {
+		return nil, fmt.Sprintf("waiting for %s to found, the lowest of %d names", names[0], len(names)+1)
+	}
+	if name, ok := c.heard.conflicted(now, names); ok {
+		return nil, fmt.Sprintf("two running coordinators have the name %s", name)
+	}
+	if len(names) == 0 && c.search.attempts < aloneAfter {
+		return nil, "listening for a ring first"
+	}
+	if now.Before(f.retryAt) {
+		return nil, "was refused: " + f.logged
+	}
+	return append([]string{c.self.Name}, names...), ""
+}
+
+// whyNotFounding says what a node that expects others waits for.
+func (c *core) whyNotFounding(now time.Time) string {
+	if a := c.found.asking; a != nil {
+		for _, name := range a.names {
+			if t := a.targets[name]; t != nil && !t.accepted {
+				return fmt.Sprintf("%s did not accept this founder yet: %s", name, t.reason)
+			}
+		}
+	}
+	_, reason := c.mayFound(now)
+	return reason
+}
+
+// advanceFounding begins, carries on or ends this node's candidacy.
+func (c *core) advanceFounding(now time.Time) []effect {
+	f := &c.found
+	out := c.lapse(now)
+	if !f.retryAt.IsZero() && !now.Before(f.retryAt) {
+		f.retryAt = time.Time{}
+	}
+	if c.search == nil || c.expect == 0 || c.ring.RingID != "" {
+		f.asking = nil
+		return out
+	}
+	if a := f.asking; a != nil {
+		if id, h, ok := c.rings.present(now); ok {
+			return append(out, c.giveUp(now, fmt.Sprintf("ring %s was heard from %s", id, h.from.Name))...)
+		}
+		if !now.Before(a.deadline) {
+			return append(out, c.giveUp(now, c.whyNotFounding(now))...)
+		}
+		return append(out, c.askDue(now)...)
+	}
+	names, reason := c.mayFound(now)
+	if reason != "" {
+		return out
+	}
+	f.round++
+	a := &candidacy{round: f.round, names: names, targets: map[string]*target{}, deadline: now.Add(decideWithin)}
+	for _, name := range names[1:] {
+		a.targets[name] = &target{node: c.heard.byName[name].node, next: now, wait: againFirst, reason: "no answer"}
+	}
+	f.asking = a
+	out = append(out, note{level: debug, message: "asking to found the ring", args: []any{"cluster", c.cluster, "names", names, "attempt", f.round}})
+	out = append(out, c.askDue(now)...)
+	return append(out, c.decide(now)...)
+}
+
+// askDue asks everybody whose word is missing and who was not asked lately.
+func (c *core) askDue(now time.Time) []effect {
+	a := c.found.asking
+	var out []effect
+	for _, name := range a.names[1:] {
+		t := a.targets[name]
+		if h := c.heard.byName[name]; h != nil && h.node.Incarnation != t.node.Incarnation {
+			// Restarted: it does not know what it said.
+			*t = target{node: h.node, next: now, wait: againFirst, reason: "restarted"}
+		}
+		if t.accepted || t.asked || now.Before(t.next) {
+			continue
+		}
+		t.asked = true
+		node := t.node.clone()
+		if h := c.heard.byName[name]; h != nil {
+			node.Addresses = nearestFirst(node.Addresses, h.source)
+		}
+		out = append(out, ask{a.round, node, &arcv1.AcceptFounderRequest{
+			Cluster: c.cluster, Founder: c.self.Name, Incarnation: c.self.Incarnation,
+			Addresses: slices.Clone(c.self.Addresses), Names: slices.Clone(a.names),
+		}})
+	}
+	return out
+}
+
+// asked takes in what became of an ask; problem is the error of one that got
+// no answer.
+func (c *core) asked(now time.Time, round uint64, name string, incarnation uint64, accepted bool, reason string, problem error) []effect {
+	a := c.found.asking
+	if a == nil || a.round != round {
+		return nil
+	}
+	t := a.targets[name]
+	if t == nil || !t.asked || t.node.Incarnation != incarnation {
+		return nil
+	}
+	t.asked = false
+	switch {
+	case problem != nil:
+		t.reason = problem.Error()
+		t.next = now.Add(c.jitter(t.wait))
+		t.wait = min(2*t.wait, againMost)
+		return append([]effect{note{level: debug, message: "asking to found got no answer", args: []any{"peer", name, "error", problem}}}, c.tick(now)...)
+	case !accepted:
+		// It has its reasons, and they will not go away at once. Whoever
+		// accepted is set free by seeing that this node gave up.
+		return append(c.giveUp(now, fmt.Sprintf("%s refused: %s", name, reason)), c.tick(now)...)
+	}
+	t.accepted = true
+	return append(c.tick(now), c.decide(now)...)
+}
+
+// decide founds if everybody named has accepted.
+func (c *core) decide(now time.Time) []effect {
+	f := &c.found
+	a := f.asking
+	if a == nil || !now.Before(a.deadline) {
+		return nil
+	}
+	found := Found{Founder: true, Names: slices.Clone(a.names)}
+	for _, name := range a.names[1:] {
+		t := a.targets[name]
+		if !t.accepted {
+			return nil
+		}
+		found.Others = append(found.Others, t.node.clone())
+	}
+	f.asking, f.decided = nil, true
+	return append([]effect{note{level: info, message: "accepted by all as the founder", args: []any{"cluster", c.cluster, "names", a.names}}}, c.finish(now, found)...)
+}
+
+// giveUp ends the candidacy for a while.
+func (c *core) giveUp(now time.Time, reason string) []effect {
+	f := &c.found
+	f.wait = min(max(2*f.wait, retryFirst), retryMost)
+	f.abandon(now, c.jitter(f.wait))
+	l := info
+	if f.logged == reason {
+		l = debug
+	}
+	f.logged = reason
+	return []effect{note{level: l, message: "not founding the ring yet", args: []any{"cluster", c.cluster, "reason", reason, "wait", f.wait}}}
+}
+
+// lapse takes back a word whose time is over.
+func (c *core) lapse(now time.Time) []effect {
+	w := c.found.word
+	if w == nil || now.Before(w.until) {
+		return nil
+	}
+	c.found.word = nil
+	return []effect{note{level: warn, message: "accepted founder was not heard to found, free for another", args: []any{
+		"peer", w.name, "elapsed", now.Sub(w.given).Round(time.Millisecond),
+	}}}
+}
+
+// heardFounder prolongs the word while its founder is at it.
+func (c *core) heardFounder(now time.Time, node Node, f *discoveryv1.Founding) {
+	w := c.found.word
+	if w != nil && w.is(node) && f.GetAccepted() == node.Name && f.GetAcceptedIncarnation() == node.Incarnation {
+		w.until = now.Add(acceptFor)
+	}
+}
+
+// releaseByAnswer takes the word back early: the founder said, in answer to a
+// hello sent after the word was given, that it is not at it. So the candidacy
+// that the word was for has ended, and its answer to a later one would be newer
+// than this hello. A hello cannot release: it may be older than the word.
+func (c *core) releaseByAnswer(node Node, asked uint64, a *discoveryv1.Answer) {
+	w := c.found.word
+	if w == nil || !w.is(node) || asked <= w.seq || a.Ring != nil {
+		return
+	}
+	if f := a.Founding; f.GetAccepted() == node.Name && f.GetAcceptedIncarnation() == node.Incarnation {
+		return
+	}
+	c.found.word = nil
+}
+
+func (w *word) is(n Node) bool { return w.name == n.Name && w.incarnation == n.Incarnation }
+
+// accept decides whether this node gives its word to a founder; if not, the
+// reason is a short sentence for the founder's log.
+func (c *core) accept(now time.Time, req *arcv1.AcceptFounderRequest) (bool, string, []effect) {
+	out := c.lapse(now)
+	if reason := c.refusal(now, req); reason != "" {
+		if c.found.word != nil {
+			// Ask the one who holds the word whether it still needs it.
+			c.poke(now)
+		}
+		return false, reason, append(out, note{level: debug, message: "refused a founder", args: []any{"peer", req.GetFounder(), "reason", reason}})
+	}
+	f := &c.found
+	f.abandon(now, 0)
+	if f.word == nil {
+		out = append(out, note{level: info, message: "accepted a founder", args: []any{"cluster", c.cluster, "peer", req.Founder, "addresses", req.Addresses, "names", req.Names}})
+		f.word = &word{name: req.Founder, incarnation: req.Incarnation, given: now}
+	}
+	f.word.until, f.word.seq = now.Add(acceptFor), c.seq
+	return true, "", out
+}
+
+// refusal is why this node does not give its word, empty if it does.
+func (c *core) refusal(now time.Time, req *arcv1.AcceptFounderRequest) string {
+	f := &c.found
+	if err := checkWord("cluster", req.GetCluster()); err != nil {
+		return err.Error()
+	}
+	if err := checkNode(req.Founder, req.Incarnation, req.Addresses, nil); err != nil {
+		return err.Error()
+	}
+	switch {
+	case req.Cluster != c.cluster:
+		return fmt.Sprintf("%s belongs to cluster %q, not %q", c.self.Name, c.cluster, req.Cluster)
+	case req.Founder == c.self.Name && req.Incarnation == c.self.Incarnation:
+		return fmt.Sprintf("%s was asked by itself: another node advertises one of its addresses %v", c.self.Name, c.self.Addresses)
+	case req.Founder == c.self.Name:
+		return fmt.Sprintf("the name %q is in use at %v", c.self.Name, c.self.Addresses)
+	case c.ring.RingID != "":
+		return fmt.Sprintf("%s is in ring %s, led by %q at %v", c.self.Name, c.ring.RingID, c.ring.LeaderName, c.ring.LeaderAddresses)
+	case c.expect == 0:
+		return fmt.Sprintf("%s was started without --expect", c.self.Name)
+	case f.decided:
+		return fmt.Sprintf("%s is founding the ring itself", c.self.Name)
+	}
+	if id, h, ok := c.rings.present(now); ok {
+		return fmt.Sprintf("%s heard ring %s from %s", c.self.Name, id, h.from.Name)
+	}
+	if w := f.word; w != nil && !w.is(Node{Name: req.Founder, Incarnation: req.Incarnation}) {
+		return fmt.Sprintf("%s accepted %s (incarnation %016x) as the founder %s ago", c.self.Name, w.name, w.incarnation, now.Sub(w.given).Round(time.Millisecond))
+	}
+	if reason := c.badNames(req); reason != "" {
+		return reason
+	}
+	if lower := c.heard.founders(now, c.expect); len(lower) > 0 && lower[0] < req.Founder {
+		return fmt.Sprintf("%s heard %s, whose name is lower than %s", c.self.Name, lower[0], req.Founder)
+	}
+	return ""
+}
+
+// badNames checks the names that a founder wants to found with.
+func (c *core) badNames(req *arcv1.AcceptFounderRequest) string {
+	if len(req.Names) > maxNames+1 {
+		return fmt.Sprintf("%d names are more than %d", len(req.Names), maxNames+1)
+	}
+	names := map[string]bool{}
+	for _, name := range req.Names {
+		if err := checkWord("name", name); err != nil {
+			return err.Error()
+		}
+		names[name] = true
+	}
+	switch {
+	case !names[req.Founder]:
+		return fmt.Sprintf("the founder %s is not among its names", req.Founder)
+	case !names[c.self.Name]:
+		return fmt.Sprintf("%s is not among the names that %s heard", c.self.Name, req.Founder)
+	case len(names) < c.expect:
+		return fmt.Sprintf("%d names are fewer than the %d that %s expects", len(names), c.expect, c.self.Name)
+	}
+	if lowest := slices.Min(slices.Collect(maps.Keys(names))); lowest != req.Founder {
+		return fmt.Sprintf("%s is not the lowest of its names, %s is", req.Founder, lowest)
+	}
+	return ""
+}

@@ -1,0 +1,220 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// DefaultPort is the UDP port that all coordinators of a host share.
+const DefaultPort = 7400
+
+// Options is what New needs.
+type Options struct {
+	// Cluster and Name are one printable word each, at most MaxWord bytes.
+	// Incarnation is this start's random number, not 0.
+	Cluster     string
+	Name        string
+	Incarnation uint64
+	// Addresses are the HOST:PORT at which this coordinator's TCP port is
+	// reached, at least one; the first ones are advertised, at most MaxAddresses
+	// and as many as a datagram holds.
+	Addresses []string
+	// Classes are told to whoever hears this node; at most MaxClasses words.
+	Classes []string
+
+	// Bind limits hellos to the interfaces that have one of these addresses;
+	// none, or an unspecified one, stands for all that are up. With loopback
+	// addresses alone nothing is sent to or taken from other interfaces.
+	Bind []netip.Addr
+	// Interfaces limits hellos to the named interfaces as well.
+	Interfaces []string
+	// Port is the shared UDP port; 0 stands for DefaultPort.
+	Port int
+
+	// Expect > 0 lets this node found a ring together with others that expect
+	// as many; at most MaxExpect.
+	Expect int
+	// Ask asks the coordinator at the address (HOST:PORT) to accept this node
+	// as the founder; it is Peer.AcceptFounder. An error stands for no answer
+	// and is tried again. Needed if Expect > 1. It is called by many
+	// goroutines at once, with a context that ends within two seconds.
+	Ask func(ctx context.Context, address string, req *arcv1.AcceptFounderRequest) (accepted bool, reason string, err error)
+	// OnForeignRing, if not nil, is told of another ring of the same cluster,
+	// at most every ten seconds for each. It must not block.
+	OnForeignRing func(ForeignRing)
+
+	// Logger may be nil.
+	Logger hclog.Logger
+}
+
+// validate returns everything that is wrong, joined; it wraps ErrOptions.
+func (o *Options) validate() error {
+	var problems []error
+	bad := func(err error) {
+		if err != nil {
+			problems = append(problems, err)
+		}
+	}
+	bad(checkWord("cluster", o.Cluster))
+	bad(checkNode(o.Name, o.Incarnation, o.Addresses[:min(len(o.Addresses), MaxAddresses)], o.Classes))
+	if o.Port < 0 || o.Port > 65535 {
+		bad(fmt.Errorf("port %d is not from 1 to 65535", o.Port))
+	}
+	if o.Expect < 0 || o.Expect > MaxExpect {
+		bad(fmt.Errorf("expect %d is not from 0 to %d", o.Expect, MaxExpect))
+	}
+	if o.Expect > 1 && o.Ask == nil {
+		bad(fmt.Errorf("expect %d without a way to ask the others", o.Expect))
+	}
+	if len(problems) == 0 {
+		if n := o.node(); len(n.Addresses) == 0 {
+			bad(fmt.Errorf("no room for the address %q in a datagram of %d bytes: use shorter names or fewer classes", o.Addresses[0], MaxDatagram))
+		}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrOptions, errors.Join(problems...))
+}
+
+// node returns this node with as many of its addresses as are advertised: those
+// that fit in the largest datagram that it may have to send.
+func (o *Options) node() Node {
+	n := Node{
+		Name: o.Name, Incarnation: o.Incarnation,
+		Addresses: slices.Clone(o.Addresses[:min(len(o.Addresses), MaxAddresses)]), Classes: slices.Clone(o.Classes),
+	}
+	longest := strings.Repeat("x", MaxWord)
+	for len(n.Addresses) > 0 {
+		_, err := encodeHello(&discoveryv1.Hello{
+			Cluster: o.Cluster, Node: n.wire(), Nonce: 1 << 63, Attempt: 1 << 31,
+			Ring:     &discoveryv1.Ring{RingId: longest, Leader: longest},
+			Founding: &discoveryv1.Founding{Expect: MaxExpect},
+		})
+		if err == nil {
+			break
+		}
+		n.Addresses = n.Addresses[:len(n.Addresses)-1]
+	}
+	return n
+}
+
+// Node is a coordinator as it tells of itself.
+type Node struct {
+	Name        string
+	Incarnation uint64
+	Addresses   []string
+	Classes     []string
+}
+
+func (n Node) clone() Node {
+	n.Addresses, n.Classes = slices.Clone(n.Addresses), slices.Clone(n.Classes)
+	return n
+}
+
+func (n Node) wire() *discoveryv1.Node {
+	return &discoveryv1.Node{Name: n.Name, Incarnation: n.Incarnation, Addresses: n.Addresses, Classes: n.Classes}
+}
+
+func nodeFromWire(n *discoveryv1.Node) Node {
+	return Node{Name: n.Name, Incarnation: n.Incarnation, Addresses: n.Addresses, Classes: n.Classes}
+}
+
+// RingInfo is the ring that this node belongs to, as far as it knows it.
+type RingInfo struct {
+	// RingID is empty for a node that belongs to no ring.
+	RingID string
+	// LeaderName and LeaderAddresses are empty while no leader is known. They
+	// need not be filled if IsLeader.
+	LeaderName      string
+	LeaderAddresses []string
+	IsLeader        bool
+}
+
+// wire returns nil for no ring. A leader's addresses are those of the sender.
+func (r RingInfo) wire() *discoveryv1.Ring {
+	switch {
+	case r.RingID == "":
+		return nil
+	case r.IsLeader:
+		return &discoveryv1.Ring{RingId: r.RingID, Leads: true}
+	}
+	return &discoveryv1.Ring{RingId: r.RingID, Leader: r.LeaderName, LeaderAddresses: slices.Clone(r.LeaderAddresses)}
+}
+
+func ringFromWire(r *discoveryv1.Ring, sender Node) RingInfo {
+	if r.Leads {
+		return RingInfo{RingID: r.RingId, LeaderName: sender.Name, LeaderAddresses: sender.Addresses, IsLeader: true}
+	}
+	return RingInfo{RingID: r.RingId, LeaderName: r.Leader, LeaderAddresses: r.LeaderAddresses}
+}
+
+// Found is how a search ended: with a ring to join, or with the right to found
+// one.
+type Found struct {
+	// RingID is the ring to join; empty if Founder.
+	RingID string
+	// LeaderName and LeaderAddresses are empty if no member in reach knew a
+	// leader within a second. The address that the answer came from is first.
+	LeaderName      string
+	LeaderAddresses []string
+	// From is the member that answered.
+	From          string
+	FromAddresses []string
+
+	// Founder: every other node named accepted this one as the founder. The
+	// caller founds the ring at once and then calls SetRing; calling Seek
+	// again instead says that it did not found.
+	Founder bool
+	// Names are those that take part in the founding, sorted, this node's own
+	// first. Others are those nodes without this one.
+	Names  []string
+	Others []Node
+}
+
+// ForeignRing is another ring of this node's cluster.
+type ForeignRing struct {
+	RingID string
+	// Own is the ring that this node belongs to.
+	Own string
+	// From is the member of the other ring that was heard, at Source.
+	From            Node
+	Source          netip.AddrPort
+	LeaderName      string
+	LeaderAddresses []string
+}
+
+// Heard is a node that was heard lately.
+type Heard struct {
+	Node Node
+	// Source is where its last datagram came from.
+	Source netip.Addr
+	// RingID is empty for a node without a ring.
+	RingID string
+	Expect int
+	// Age is how long ago it was last heard.
+	Age time.Duration
+}
+
+// nearestFirst returns the addresses, those at the host that was heard first.
+func nearestFirst(addresses []string, source netip.Addr) []string {
+	var near, far []string
+	for _, a := range addresses {
+		if ap, err := netip.ParseAddrPort(a); err == nil && ap.Addr().Unmap() == source.Unmap() {
+			near = append(near, a)
+		} else {
+			far = append(far, a)
+		}
+	}
+	return append(near, far...)
+}

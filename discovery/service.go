@@ -1,0 +1,398 @@
+package discovery
+
+import (
+	"context"
+	crand "crypto/rand"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+const (
+	// rescanAfter is how old the list of interfaces may be when a hello leaves.
+	rescanAfter = 2 * time.Second
+	// askWithin bounds one ask of one node; askStagger is between the first
+	// tries of its addresses.
+	askWithin  = 2 * time.Second
+	askStagger = 100 * time.Millisecond
+)
+
+// Service is a coordinator's discovery. Its methods may be called by any
+// goroutine.
+type Service struct {
+	opts    Options
+	log     hclog.Logger
+	sockets *sockets
+	scope   scope
+	// ctx ends with Close; asks are the goroutines that ask other nodes.
+	ctx    context.Context
+	cancel context.CancelFunc
+	asks   sync.WaitGroup
+	// wake tells Run that the core's next time has changed.
+	wake chan struct{}
+
+	mu     sync.Mutex // guards what follows
+	core   *core
+	waiter chan finish // of the Seek under way
+	closed bool
+
+	sendMu  sync.Mutex // guards what follows; never taken under mu
+	outlets []outlet
+	scanned time.Time
+	failed  map[string]bool // ways out whose last send failed
+}
+
+// New opens the sockets. The error says what is wrong with the options
+// (ErrOptions), or which port could not be had. A Service that is not Run must
+// be Closed.
+func New(o Options) (*Service, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	if o.Port == 0 {
+		o.Port = DefaultPort
+	}
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	s := &Service{opts: o, log: o.Logger, scope: scope{o.Bind, o.Interfaces}, wake: make(chan struct{}, 1), failed: map[string]bool{}}
+	all, err := cards()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.scope.check(all); err != nil {
+		return nil, err
+	}
+	if s.sockets, err = openSockets(s.scope, o.Port); err != nil {
+		return nil, err
+	}
+	var seed [32]byte
+	crand.Read(seed[:]) // Never fails.
+	s.core = newCore(time.Now(), o.Cluster, o.node(), o.Expect, rand.NewChaCha8(seed).Uint64)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.sendMu.Lock()
+	s.scan(time.Now())
+	s.sendMu.Unlock()
+	if told, have := len(s.core.self.Addresses), len(o.Addresses); told < have {
+		s.log.Warn("advertising only some addresses", "addresses", s.core.self.Addresses, "left-out", have-told, "hint", "limit them with --bind")
+	}
+	return s, nil
+}
+
+// Run serves until the context ends, then closes everything and waits for it.
+// It returns nil then, and ErrClosed if the service is closed already.
+func (s *Service) Run(ctx context.Context) error {
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	s.log.Info("discovery listens", "cluster", s.opts.Cluster, "port", s.opts.Port, "interfaces", s.ways())
+	var readers sync.WaitGroup
+	readers.Go(func() { s.sockets.receive(s.datagram) })
+	s.loop(ctx)
+	s.Close()
+	readers.Wait()
+	return nil
+}
+
+func (s *Service) loop(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.ctx.Done():
+			return
+		case <-s.wake:
+		case <-timer.C:
+			s.do(s.coreTick)
+		}
+		s.mu.Lock()
+		next := s.core.next()
+		s.mu.Unlock()
+		timer.Reset(max(time.Until(next), time.Millisecond))
+	}
+}
+
+// Close ends Run, the Seek under way and all asks, and closes the sockets. It
+// may be called more than once.
+func (s *Service) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	s.sockets.close()
+	s.asks.Wait()
+}
+
+// Seek looks for a ring until it finds one, until this node is accepted as the
+// founder, until the context ends or until a NameConflictError. It needs Run to
+// be running. A node that has called SetRing with a ring finds that one only,
+// and never founds.
+func (s *Service) Seek(ctx context.Context) (Found, error) {
+	done := make(chan finish, 1)
+	s.mu.Lock()
+	switch {
+	case s.closed:
+		s.mu.Unlock()
+		return Found{}, ErrClosed
+	case s.waiter != nil:
+		s.mu.Unlock()
+		return Found{}, ErrSeeking
+	}
+	s.waiter = done
+	s.mu.Unlock()
+	s.do((*core).startSeek)
+
+	var ended error
+	select {
+	case f := <-done:
+		return f.found, f.err
+	case <-ctx.Done():
+		ended = ctx.Err()
+	case <-s.ctx.Done():
+		ended = ErrClosed
+	}
+	s.mu.Lock()
+	if s.waiter == done {
+		s.waiter = nil
+		s.core.stopSeek(time.Now())
+	}
+	s.mu.Unlock()
+	select {
+	case f := <-done:
+		// Found in the same moment; a founder must not forget that it was
+		// accepted.
+		return f.found, f.err
+	default:
+		return Found{}, ended
+	}
+}
+
+// SetRing tells which ring this node belongs to and who leads it, whenever that
+// changes: hellos and answers say so from then on. A zero RingInfo says that it
+// belongs to none any more.
+func (s *Service) SetRing(r RingInfo) {
+	r.LeaderAddresses = slices.Clone(r.LeaderAddresses[:min(len(r.LeaderAddresses), MaxAddresses)])
+	s.do(func(c *core, now time.Time) []effect { return c.setRing(now, r) })
+}
+
+// Accept decides whether this node accepts the caller as the founder of the
+// cluster; if not, the reason is a short sentence for the caller. It accepts one
+// founder; its word holds for ten seconds after it was given or the founder was
+// last heard to be at it.
+func (s *Service) Accept(req *arcv1.AcceptFounderRequest) (accepted bool, reason string) {
+	s.do(func(c *core, now time.Time) (out []effect) {
+		accepted, reason, out = c.accept(now, req)
+		return out
+	})
+	return accepted, reason
+}
+
+// Heard returns the nodes of the cluster that were heard in the last ten
+// seconds, by name, without this one.
+func (s *Service) Heard() []Heard {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.core.heard.snapshot(time.Now())
+}
+
+func (s *Service) coreTick(c *core, now time.Time) []effect { return c.tick(now) }
+
+// do gives the core an input and carries out what it wants done.
+func (s *Service) do(input func(c *core, now time.Time) []effect) {
+	s.mu.Lock()
+	before := s.core.next()
+	effects := input(s.core, time.Now())
+	changed := !s.core.next().Equal(before)
+	for _, e := range effects {
+		if f, ok := e.(finish); ok && s.waiter != nil {
+			s.waiter <- f // Has room for the one that ends it.
+			s.waiter = nil
+		}
+		if a, ok := e.(ask); ok && !s.closed {
+			s.asks.Go(func() { s.ask(a) })
+		}
+	}
+	s.mu.Unlock()
+	if changed {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+	for _, e := range effects {
+		s.carryOut(e)
+	}
+}
+
+func (s *Service) carryOut(e effect) {
+	switch e := e.(type) {
+	case sendHello:
+		b, err := encodeHello(e.hello)
+		if err != nil {
+			s.log.Error("cannot say hello", "error", err)
+			return
+		}
+		s.broadcast(b)
+	case sendAnswer:
+		b, err := encodeAnswer(e.answer)
+		if err == nil {
+			err = s.sockets.reply(b, e.to)
+		}
+		if err != nil && s.ctx.Err() == nil {
+			s.log.Debug("cannot answer a hello", "to", e.to, "error", err)
+		}
+	case report:
+		if s.opts.OnForeignRing != nil {
+			s.opts.OnForeignRing(e.foreign)
+		}
+	case note:
+		args := e.args
+		if e.interfaces {
+			args = append(args, "interfaces", s.ways())
+		}
+		switch e.level {
+		case warn:
+			s.log.Warn(e.message, args...)
+		case info:
+			s.log.Info(e.message, args...)
+		default:
+			s.log.Debug(e.message, args...)
+		}
+	}
+}
+
+// datagram handles what a socket received. Hellos come to the shared port,
+// answers to the own one.
+func (s *Service) datagram(b []byte, from netip.AddrPort, shared bool) {
+	h, a, err := decode(b)
+	switch {
+	case err != nil:
+		s.log.Trace("dropped a datagram", "from", from, "error", err)
+	case h != nil && shared:
+		s.do(func(c *core, now time.Time) []effect { return c.hello(now, from, h) })
+	case a != nil && !shared:
+		s.do(func(c *core, now time.Time) []effect { return c.answered(now, from, a) })
+	}
+}
+
+// broadcast sends a hello every way out.
+func (s *Service) broadcast(b []byte) {
+	s.sendMu.Lock()
+	defer s.sendMu.Unlock()
+	if now := time.Now(); now.Sub(s.scanned) >= rescanAfter {
+		s.scan(now)
+	}
+	for _, o := range s.outlets {
+		err := s.sockets.send(b, o, s.opts.Port)
+		way := o.String()
+		switch {
+		case err == nil:
+			delete(s.failed, way)
+		case s.ctx.Err() != nil:
+			return
+		case !s.failed[way]:
+			s.failed[way] = true
+			s.log.Warn("cannot say hello on an interface", "to", way, "error", err, "hint", "does a firewall forbid UDP broadcast? name the interfaces to use with --interface")
+		default:
+			s.log.Debug("cannot say hello on an interface", "to", way, "error", err)
+		}
+	}
+}
+
+// scan looks which interfaces there are now. The caller holds sendMu.
+func (s *Service) scan(now time.Time) {
+	s.scanned = now
+	all, err := cards()
+	if err != nil {
+		s.log.Debug("cannot list interfaces, using the last known", "error", err)
+		return
+	}
+	outlets := s.scope.outlets(all)
+	if err := s.sockets.use(outlets); err != nil && s.ctx.Err() == nil {
+		s.log.Debug("cannot listen to IPv6 hellos", "error", err)
+	}
+	if !slices.Equal(outlets, s.outlets) {
+		if s.outlets != nil || len(outlets) == 0 {
+			s.log.Info("interfaces of discovery changed", "from", names(s.outlets), "to", names(outlets))
+		}
+		for way := range s.failed {
+			if !slices.ContainsFunc(outlets, func(o outlet) bool { return o.String() == way }) {
+				delete(s.failed, way)
+			}
+		}
+	}
+	s.outlets = outlets
+}
+
+// ways returns the present ways out for the log.
+func (s *Service) ways() []string {
+	s.sendMu.Lock()
+	defer s.sendMu.Unlock()
+	return names(s.outlets)
+}
+
+func names(outlets []outlet) []string {
+	list := make([]string, 0, len(outlets))
+	for _, o := range outlets {
+		list = append(list, o.String())
+	}
+	return list
+}
+
+// ask asks one node for its word, at all its addresses, each a little after
+// the one before; the first that answers counts.
+func (s *Service) ask(a ask) {
+	ctx, cancel := context.WithTimeout(s.ctx, askWithin)
+	defer cancel()
+	type answer struct {
+		accepted bool
+		reason   string
+		err      error
+	}
+	answers := make(chan answer, len(a.node.Addresses))
+	var tries sync.WaitGroup
+	defer tries.Wait()
+	started := 0
+	for _, address := range a.node.Addresses {
+		if slices.Contains(s.opts.Addresses, address) {
+			continue // Ours: it would be this node that answers.
+		}
+		wait := time.Duration(started) * askStagger
+		started++
+		tries.Go(func() {
+			select {
+			case <-ctx.Done():
+				answers <- answer{err: ctx.Err()}
+				return
+			case <-time.After(wait):
+			}
+			ok, reason, err := s.opts.Ask(ctx, address, a.request)
+			if err != nil {
+				err = fmt.Errorf("ask %s at %s: %w", a.node.Name, address, err)
+			}
+			answers <- answer{ok, reason, err}
+		})
+	}
+	last := answer{err: fmt.Errorf("ask %s: it advertises none but this node's own addresses %v", a.node.Name, a.node.Addresses)}
+	for range started {
+		if last = <-answers; last.err == nil {
+			cancel()
+			break
+		}
+	}
+	s.do(func(c *core, now time.Time) []effect {
+		return c.asked(now, a.round, a.node.Name, a.node.Incarnation, last.accepted, last.reason, last.err)
+	})
+}

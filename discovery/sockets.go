@@ -1,0 +1,246 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
+)
+
+// readPause is how long a reader waits after a read that failed.
+const readPause = 10 * time.Millisecond
+
+// sockets are the four of a service, two for each family. The shared ones hear
+// hellos at the port that all coordinators of the host share; a broadcast
+// reaches each of them. The own ones, at a port that nobody shares, send hellos
+// and hear the answers, which are unicast: at a shared port the kernel would
+// hand each to only one of the sockets. Answers leave from the shared port, so
+// that a firewall has a port to go by.
+type sockets struct {
+	shared4, own4 *ipv4.PacketConn
+	shared6, own6 *ipv6.PacketConn
+	conns         []*net.UDPConn
+
+	mu sync.Mutex
+	// allowed are the interfaces that hellos are taken from; joined those on
+	// which shared6 is in the group.
+	allowed map[int]bool
+	joined  map[int]bool
+}
+
+// openSockets opens what the scope needs; without IPv6 on the machine it does
+// without.
+func openSockets(s scope, port int) (*sockets, error) {
+	k := &sockets{joined: map[int]bool{}}
+	local := ""
+	heard := ""
+	if s.loopbackOnly() {
+		// Bound to loopback, the kernel itself keeps all else away.
+		local, heard = loopbackAddress.String(), loopbackBroadcast.String()
+	}
+	shared, err := listen("udp4", net.JoinHostPort(heard, strconv.Itoa(port)), true)
+	if err != nil {
+		return nil, fmt.Errorf("listen for hellos at UDP port %d: %w; is another program using it? choose another with --discovery-port, or go without by --no-autodiscovery --join HOST:PORT", port, err)
+	}
+	k.conns = append(k.conns, shared)
+	own, err := listen("udp4", net.JoinHostPort(local, "0"), false)
+	if err != nil {
+		k.close()
+		return nil, fmt.Errorf("open a UDP socket to send hellos: %w", err)
+	}
+	k.conns = append(k.conns, own)
+	k.shared4, k.own4 = ipv4.NewPacketConn(shared), ipv4.NewPacketConn(own)
+	if err := k.shared4.SetControlMessage(ipv4.FlagInterface, true); err != nil {
+		k.close()
+		return nil, fmt.Errorf("learn the interface of a hello: %w", err)
+	}
+	if s.loopbackOnly() {
+		return k, nil
+	}
+	if err := k.open6(port); err != nil {
+		for _, c := range k.conns[2:] {
+			c.Close()
+		}
+		k.conns, k.shared6, k.own6 = k.conns[:2], nil, nil
+	}
+	return k, nil
+}
+
+func (k *sockets) open6(port int) error {
+	shared, err := listen("udp6", net.JoinHostPort("", strconv.Itoa(port)), true)
+	if err != nil {
+		return err
+	}
+	k.conns = append(k.conns, shared)
+	own, err := listen("udp6", ":0", false)
+	if err != nil {
+		return err
+	}
+	k.conns = append(k.conns, own)
+	k.shared6, k.own6 = ipv6.NewPacketConn(shared), ipv6.NewPacketConn(own)
+	return errors.Join(
+		k.shared6.SetControlMessage(ipv6.FlagInterface, true),
+		k.own6.SetMulticastLoopback(true),
+		k.own6.SetMulticastHopLimit(1),
+	)
+}
+
+func listen(network, address string, shared bool) (*net.UDPConn, error) {
+	cfg := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		if e := raw.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
+			if shared {
+				err = errors.Join(err,
+					unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
+					unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+			}
+		}); e != nil {
+			return e
+		}
+		return err
+	}}
+	c, err := cfg.ListenPacket(context.Background(), network, address)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.UDPConn), nil
+}
+
+// use takes in the present ways out: whom to listen to, and where to be in the
+// group.
+func (k *sockets) use(outlets []outlet) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.allowed = map[int]bool{}
+	multicast := map[int]bool{}
+	var problems []error
+	for _, o := range outlets {
+		k.allowed[o.index] = true
+		if o.to.Is4() || k.shared6 == nil {
+			continue
+		}
+		multicast[o.index] = true
+		if k.joined[o.index] {
+			continue
+		}
+		err := k.shared6.JoinGroup(&net.Interface{Index: o.index, Name: o.name}, net.UDPAddrFromAddrPort(netip.AddrPortFrom(group, 0)))
+		if err != nil && !errors.Is(err, unix.EADDRINUSE) {
+			problems = append(problems, fmt.Errorf("join %s on %s: %w", group, o.name, err))
+			continue
+		}
+		k.joined[o.index] = true
+	}
+	for index := range k.joined {
+		if !multicast[index] {
+			// The interface is gone or down, and the membership with it: should
+			// it come back, it is joined again.
+			delete(k.joined, index)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (k *sockets) allows(index int) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.allowed[index]
+}
+
+// send broadcasts a hello at one way out.
+func (k *sockets) send(b []byte, o outlet, port int) error {
+	to := net.UDPAddrFromAddrPort(netip.AddrPortFrom(o.to, uint16(port)))
+	if o.to.Is4() {
+		_, err := k.own4.WriteTo(b, &ipv4.ControlMessage{IfIndex: o.index, Src: o.from.AsSlice()}, to)
+		return err
+	}
+	if k.own6 == nil {
+		return nil
+	}
+	_, err := k.own6.WriteTo(b, &ipv6.ControlMessage{IfIndex: o.index}, to)
+	return err
+}
+
+// reply sends an answer to the socket that a hello came from.
+func (k *sockets) reply(b []byte, to netip.AddrPort) error {
+	dst := net.UDPAddrFromAddrPort(to)
+	if to.Addr().Is4() {
+		_, err := k.shared4.WriteTo(b, nil, dst)
+		return err
+	}
+	if k.shared6 == nil {
+		return nil
+	}
+	_, err := k.shared6.WriteTo(b, nil, dst)
+	return err
+}
+
+// receive calls handle with each datagram that is let in, from as many
+// goroutines as there are sockets, until close; it returns when all have ended.
+// The bytes are handle's only during the call.
+func (k *sockets) receive(handle func(b []byte, from netip.AddrPort, shared bool)) {
+	var readers sync.WaitGroup
+	read := func(shared bool, from func([]byte) (int, int, net.Addr, error)) {
+		readers.Go(func() {
+			buf := make([]byte, MaxDatagram+1)
+			for {
+				n, index, source, err := from(buf)
+				if errors.Is(err, net.ErrClosed) {
+					return
+				}
+				udp, ok := source.(*net.UDPAddr)
+				if err != nil {
+					// An error of an earlier send (unreachable), or one that
+					// stays: do not spin on it.
+					time.Sleep(readPause)
+					continue
+				}
+				if !ok || shared && !k.allows(index) {
+					continue
+				}
+				ap := udp.AddrPort()
+				handle(buf[:n], netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), shared)
+			}
+		})
+	}
+	read4 := func(c *ipv4.PacketConn) func([]byte) (int, int, net.Addr, error) {
+		return func(b []byte) (int, int, net.Addr, error) {
+			n, cm, source, err := c.ReadFrom(b)
+			if cm == nil {
+				return n, 0, source, err
+			}
+			return n, cm.IfIndex, source, err
+		}
+	}
+	read6 := func(c *ipv6.PacketConn) func([]byte) (int, int, net.Addr, error) {
+		return func(b []byte) (int, int, net.Addr, error) {
+			n, cm, source, err := c.ReadFrom(b)
+			if cm == nil {
+				return n, 0, source, err
+			}
+			return n, cm.IfIndex, source, err
+		}
+	}
+	read(true, read4(k.shared4))
+	read(false, read4(k.own4))
+	if k.shared6 != nil {
+		read(true, read6(k.shared6))
+		read(false, read6(k.own6))
+	}
+	readers.Wait()
+}
+
+func (k *sockets) close() {
+	for _, c := range k.conns {
+		c.Close()
+	}
+}

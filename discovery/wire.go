@@ -1,0 +1,239 @@
+package discovery
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"unicode"
+
+	"google.golang.org/protobuf/proto"
+
+	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
+)
+
+// Bounds of what a datagram may hold; one that goes over any of them is
+// dropped whole.
+const (
+	// MaxDatagram is the longest datagram in bytes, magic included: it fits
+	// the smallest IPv6 MTU, so it is never fragmented.
+	MaxDatagram = 1200
+	// MaxWord is the longest cluster, name, class or ring id in bytes.
+	MaxWord = 128
+	// MaxAddresses is how many addresses a node may advertise.
+	MaxAddresses = 16
+	// MaxClasses is how many classes a node may have.
+	MaxClasses = 16
+	// MaxExpect is the largest number of founding nodes.
+	MaxExpect = 256
+
+	maxAddress = 255
+	maxHeard   = 256
+	magic      = "ARC1"
+)
+
+// encodeHello returns the datagram. It leaves out addresses of the leader, the
+// last ones first, until it fits; the error says by how much the rest is too
+// long.
+func encodeHello(h *discoveryv1.Hello) ([]byte, error) {
+	for {
+		content, err := proto.Marshal(h)
+		if err != nil {
+			return nil, fmt.Errorf("encode hello: %w", err)
+		}
+		b, err := encode(&discoveryv1.Datagram{Content: &discoveryv1.Datagram_Hello{Hello: content}})
+		if err == nil || !shorten(h.Ring) {
+			return b, err
+		}
+	}
+}
+
+// encodeAnswer leaves out heard names first, then as encodeHello.
+func encodeAnswer(a *discoveryv1.Answer) ([]byte, error) {
+	for {
+		content, err := proto.Marshal(a)
+		if err != nil {
+			return nil, fmt.Errorf("encode answer: %w", err)
+		}
+		b, err := encode(&discoveryv1.Datagram{Content: &discoveryv1.Datagram_Answer{Answer: content}})
+		switch {
+		case err == nil:
+			return b, nil
+		case len(a.Heard) > 0:
+			a.Heard = a.Heard[:len(a.Heard)*3/4]
+		case !shorten(a.Ring):
+			return nil, err
+		}
+	}
+}
+
+func shorten(r *discoveryv1.Ring) bool {
+	if r == nil || len(r.LeaderAddresses) == 0 {
+		return false
+	}
+	r.LeaderAddresses = r.LeaderAddresses[:len(r.LeaderAddresses)-1]
+	return true
+}
+
+func encode(d *discoveryv1.Datagram) ([]byte, error) {
+	b, err := proto.MarshalOptions{}.MarshalAppend([]byte(magic), d)
+	if err != nil {
+		return nil, fmt.Errorf("encode datagram: %w", err)
+	}
+	if len(b) > MaxDatagram {
+		return nil, fmt.Errorf("datagram of %d bytes is longer than %d: advertise fewer addresses or shorter names", len(b), MaxDatagram)
+	}
+	return b, nil
+}
+
+// decode returns the one of the two that the datagram holds. What it returns
+// keeps all bounds of this file; everything else is ErrMalformed.
+func decode(b []byte) (*discoveryv1.Hello, *discoveryv1.Answer, error) {
+	if len(b) > MaxDatagram {
+		return nil, nil, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, MaxDatagram)
+	}
+	if len(b) < len(magic) || string(b[:len(magic)]) != magic {
+		return nil, nil, fmt.Errorf("%w: it does not start with %s", ErrMalformed, magic)
+	}
+	opts := proto.UnmarshalOptions{DiscardUnknown: true}
+	var d discoveryv1.Datagram
+	if err := opts.Unmarshal(b[len(magic):], &d); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	switch c := d.Content.(type) {
+	case *discoveryv1.Datagram_Hello:
+		var h discoveryv1.Hello
+		if err := opts.Unmarshal(c.Hello, &h); err != nil {
+			return nil, nil, fmt.Errorf("%w: hello: %w", ErrMalformed, err)
+		}
+		if h.Nonce == 0 {
+			return nil, nil, fmt.Errorf("%w: hello without a nonce", ErrMalformed)
+		}
+		if err := checkCommon(h.Cluster, h.Node, h.Ring, h.Founding); err != nil {
+			return nil, nil, fmt.Errorf("%w: hello: %w", ErrMalformed, err)
+		}
+		return &h, nil, nil
+	case *discoveryv1.Datagram_Answer:
+		var a discoveryv1.Answer
+		if err := opts.Unmarshal(c.Answer, &a); err != nil {
+			return nil, nil, fmt.Errorf("%w: answer: %w", ErrMalformed, err)
+		}
+		if a.Echo == 0 {
+			return nil, nil, fmt.Errorf("%w: answer without a nonce", ErrMalformed)
+		}
+		if err := checkCommon(a.Cluster, a.Node, a.Ring, a.Founding); err != nil {
+			return nil, nil, fmt.Errorf("%w: answer: %w", ErrMalformed, err)
+		}
+		if len(a.Heard) > maxHeard {
+			return nil, nil, fmt.Errorf("%w: answer: %d heard names are more than %d", ErrMalformed, len(a.Heard), maxHeard)
+		}
+		for _, name := range a.Heard {
+			if err := checkWord("heard name", name); err != nil {
+				return nil, nil, fmt.Errorf("%w: answer: %w", ErrMalformed, err)
+			}
+		}
+		return nil, &a, nil
+	default:
+		return nil, nil, fmt.Errorf("%w: neither hello nor answer", ErrMalformed)
+	}
+}
+
+func checkCommon(cluster string, n *discoveryv1.Node, r *discoveryv1.Ring, f *discoveryv1.Founding) error {
+	if err := checkWord("cluster", cluster); err != nil {
+		return err
+	}
+	if n == nil {
+		return fmt.Errorf("no sender")
+	}
+	if err := checkNode(n.Name, n.Incarnation, n.Addresses, n.Classes); err != nil {
+		return err
+	}
+	if r != nil {
+		if err := checkRing(r.RingId, r.Leader, r.LeaderAddresses); err != nil {
+			return err
+		}
+	}
+	if f.GetExpect() > MaxExpect {
+		return fmt.Errorf("expect %d is more than %d", f.GetExpect(), MaxExpect)
+	}
+	if f.GetAccepted() != "" {
+		return checkWord("accepted founder", f.Accepted)
+	}
+	return nil
+}
+
+func checkNode(name string, incarnation uint64, addresses, classes []string) error {
+	if err := checkWord("name", name); err != nil {
+		return err
+	}
+	if incarnation == 0 {
+		return fmt.Errorf("node %q has no incarnation", name)
+	}
+	if len(addresses) == 0 {
+		return fmt.Errorf("node %q has no address", name)
+	}
+	if err := checkAddresses(addresses); err != nil {
+		return fmt.Errorf("node %q: %w", name, err)
+	}
+	if len(classes) > MaxClasses {
+		return fmt.Errorf("node %q: %d classes are more than %d", name, len(classes), MaxClasses)
+	}
+	for _, c := range classes {
+		if err := checkWord("class", c); err != nil {
+			return fmt.Errorf("node %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func checkRing(id, leader string, addresses []string) error {
+	if err := checkWord("ring id", id); err != nil {
+		return err
+	}
+	if leader != "" {
+		if err := checkWord("leader", leader); err != nil {
+			return err
+		}
+	}
+	return checkAddresses(addresses)
+}
+
+func checkAddresses(addresses []string) error {
+	if len(addresses) > MaxAddresses {
+		return fmt.Errorf("%d addresses are more than %d", len(addresses), MaxAddresses)
+	}
+	for _, a := range addresses {
+		if len(a) > maxAddress || !printable(a) {
+			return fmt.Errorf("address %.80q is too long or unprintable", a)
+		}
+		host, port, err := net.SplitHostPort(a)
+		if err != nil {
+			return fmt.Errorf("address %.80q is not HOST:PORT", a)
+		}
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
+			return fmt.Errorf("address %.80q is not HOST:PORT with a port from 1 to 65535", a)
+		}
+	}
+	return nil
+}
+
+// checkWord keeps what ends up in logs and tables to one printable word.
+func checkWord(what, s string) error {
+	switch {
+	case s == "":
+		return fmt.Errorf("no %s", what)
+	case len(s) > MaxWord:
+		return fmt.Errorf("%s %.40q… has %d bytes, more than %d", what, s, len(s), MaxWord)
+	case !printable(s):
+		return fmt.Errorf("%s %q holds spaces or unprintable characters", what, s)
+	}
+	return nil
+}
+
+func printable(s string) bool {
+	for _, r := range s {
+		if r == unicode.ReplacementChar || unicode.IsSpace(r) || !unicode.IsPrint(r) {
+			return false
+		}
+	}
+	return true
+}
