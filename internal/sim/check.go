@@ -1,0 +1,337 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// noteClaim takes down until when a node may claim, and checks G1, G2, G3 and
+// G5 on it. A claim is begun or prolonged by a step of its core only, and then
+// lives until its end by the node's clock, also while the process is stopped;
+// so it is enough to look after each step.
+func (s *Sim) noteClaim(n *node) {
+	term, end := n.core.ClaimUntil()
+	if term == 0 || n.clock.local(s.now) >= end {
+		n.claimTerm, n.claimEnd = 0, 0
+		return
+	}
+	at := int64(forever)
+	if end != election.Never {
+		at = n.clock.trueAt(end)
+	}
+	if n.claimTerm == term && n.claimEnd == at {
+		return
+	}
+	g := &s.ledger
+	if n.claimTerm != term {
+		if by, ok := g.claimed[term]; ok && by != n.inc {
+			s.failAt(n, "G1", "claims with token %d, with which another process claimed", term)
+			return
+		}
+		g.claimed[term] = n.inc
+		if by, ok := g.declared[term]; !ok {
+			s.failAt(n, "G3", "claims with token %d, which was never declared", term)
+			return
+		} else if by != n.id {
+			s.failAt(n, "G3", "claims with token %d as member %d, but member %d declared it", term, n.id, by)
+			return
+		}
+		s.stats.count("claims", 1)
+	}
+	n.claimTerm, n.claimEnd = term, at
+	for _, o := range s.nodes {
+		if o != n && o.claimTerm != 0 && o.claimEnd > s.now {
+			s.failAt(n, "G2", "claims with token %d, while %s may claim with token %d for %v more", term, o.name, o.claimTerm, time.Duration(o.claimEnd-s.now))
+			return
+		}
+	}
+	s.checkMinority(n)
+}
+
+// checkClaim reads the claim without a step, as a client of a process that was
+// stopped may: it must not be more than what was known.
+func (s *Sim) checkClaim(n *node) {
+	term, end := n.core.ClaimUntil()
+	if term == 0 || n.clock.local(s.now) >= end {
+		return
+	}
+	at := int64(forever)
+	if end != election.Never {
+		at = n.clock.trueAt(end)
+	}
+	if n.claimTerm != term || at > n.claimEnd {
+		s.failAt(n, "G2", "claims more without a step than after its last one: token %d, then %d", term, n.claimTerm)
+	}
+}
+
+// reaches tells whether two machines could exchange messages now.
+func (s *Sim) reaches(a, b *node) bool {
+	return a == b || s.open(a.idx, b.idx) && s.open(b.idx, a.idx) && b.up && !b.paused
+}
+
+// minorities notes since when which node reaches no majority of the voters.
+func (s *Sim) minorities() {
+	g := &s.ledger
+	for _, n := range s.nodes {
+		few := func(voters []uint64) bool {
+			if len(voters) == 0 {
+				return false
+			}
+			k := 0
+			for _, id := range voters {
+				if m := s.machineOf(id); m >= 0 && s.nodes[m].id == id && s.reaches(n, s.nodes[m]) {
+					k++
+				}
+			}
+			return k <= len(voters)/2
+		}
+		switch {
+		case !few(g.voters) && !few(g.outgoing):
+			n.minority = 0
+		case n.minority == 0:
+			n.minority = s.now
+		}
+	}
+}
+
+// checkMinority is G5: what is acknowledged after the cut was sent before it.
+func (s *Sim) checkMinority(n *node) {
+	g := &s.ledger
+	if n.minority == 0 || n.claimEnd <= s.now {
+		return
+	}
+	if len(g.voters) <= 2 {
+		return // the survivor of a pair may go on alone
+	}
+	since := max(n.minority, g.confAt)
+	lease := g.longestLease(since - int64(2*time.Second))
+	bound := since + int64(lease) + int64(lease)/100 + int64(time.Millisecond)
+	if n.claimEnd > bound {
+		s.failAt(n, "G5", "it reaches no majority of %v since %.6f s, and still claims until %.6f s: more than one lease (%v)", g.voters, time.Duration(since).Seconds(), time.Duration(n.claimEnd).Seconds(), lease)
+	}
+}
+
+// judgeEviction is G4.
+func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare bool) {
+	g := &s.ledger
+	s.stats.count("ring: evicted, "+string(ev.Evidence), 1)
+	if declare {
+		s.stats.count("ring: evicted by a declaration", 1)
+	}
+	g.evicted++
+	s.trigger("evicted", s.nodes[s.machineOf(m.id)])
+	who := s.nodes[s.machineOf(m.id)]
+	inc := ev.Incarnation
+	if inc == 0 {
+		inc = m.inc
+	}
+	born, ok := s.births[birthKey{e.GetIndex(), e.GetTerm()}]
+	if !ok {
+		born = birth{who.idx, s.now}
+	}
+	diedAt, dead := s.dead[inc]
+	dead = dead && diedAt <= born.at
+	what := fmt.Sprintf("%s (member %d) is evicted as %s by %s", m.name, m.id, ev.Evidence, s.nodes[born.node].name)
+	switch ev.Evidence {
+	case ring.Certified:
+		if !dead {
+			s.fail("G4", "%s, but that incarnation is alive", what)
+		}
+		return
+	case ring.Operator:
+		if !s.sanctioned[m.name] {
+			s.fail("G4", "%s, but no operator asked for it", what)
+		}
+		return
+	case ring.Replaced:
+		if !dead && who.id == m.id && who.core != nil {
+			s.fail("G4", "%s, but that one still runs as member %d", what, m.id)
+		}
+		return
+	case ring.Refused:
+		if !dead {
+			s.fail("G4", "%s, but that incarnation listens", what)
+		}
+		return
+	}
+	if dead {
+		return
+	}
+	if r, ok := s.looked[lookKey{born.node, inc}]; !declare && (!ok || r == election.Answered) {
+		s.fail("G4", "%s without a probe of the leader's own that found it dead", what)
+		return
+	}
+	// It lives: something must have been in the way.
+	window := born.at - int64(s.patience())
+	by := s.nodes[born.node]
+	if who.lastBad(s.now) >= window || by.lastBad(s.now) >= window || who.mon.paused || who.bad >= window {
+		return
+	}
+	for _, o := range s.nodes {
+		if o != who && (s.link(o.idx, who.idx).bad >= window || s.link(who.idx, o.idx).bad >= window || s.link(o.idx, who.idx).cut > 0 || s.link(who.idx, o.idx).cut > 0) {
+			return
+		}
+	}
+	s.fail("G4", "%s, but it was alive and reachable for %v before", what, s.patience())
+}
+
+// patience is how old a disturbance may be that explains an eviction.
+func (s *Sim) patience() time.Duration {
+	st := s.ledger.settings
+	lease := s.ledger.longestLease(s.now - int64(10*time.Second))
+	return 2*st.Detection(false) + st.Detection(true) + 8*lease + 8*st.RenewEvery() + 2*time.Second
+}
+
+// noteProbe remembers what a leader's own probe last found.
+func (s *Sim) noteProbe(n *node, r election.ProbeResult) {
+	o := r.Outcome
+	if o == election.Answered && r.AnsweredBy != r.Incarnation {
+		o = election.NobodyListens // that incarnation does not
+	}
+	s.looked[lookKey{n.idx, r.Incarnation}] = o
+}
+
+type lookKey struct {
+	node int
+	inc  uint64
+}
+
+// claimChanged checks that the news of a claim is true when it is made.
+func (s *Sim) claimChanged(n *node, c election.ClaimChanged) {
+	s.tracef(n, "claim: %v, token %d: %s", c.Claiming, c.Term, c.Why)
+	if c.Claiming {
+		s.stats.count("claims gained", 1)
+		s.trigger("claim", n)
+	}
+}
+
+func (s *Sim) suspicionChanged(n *node, c election.SuspicionChanged) {
+	if c.Certificate != nil {
+		if _, dead := s.dead[c.Certificate.Incarnation]; !dead {
+			s.failAt(n, "G4", "accepted a death certificate for a living incarnation of %s", c.Certificate.Name)
+		}
+		s.trigger("certified", n)
+	}
+}
+
+// watchRaft looks at what members say to one another, for triggers and counts.
+func (s *Sim) watchRaft(n *node, m *raftpb.Message) {
+	switch m.GetType() {
+	case raftpb.MsgPreVote:
+		s.stats.count("raft: pre-votes asked", 1)
+	case raftpb.MsgVote:
+		s.stats.count("raft: votes asked", 1)
+		s.trigger("vote", n)
+	case raftpb.MsgSnap:
+		s.stats.count("raft: snapshots sent", 1)
+		s.trigger("snapshot", n)
+	case raftpb.MsgTimeoutNow:
+		s.stats.count("raft: transfers", 1)
+		s.trigger("transfer", n)
+	}
+}
+
+// leaderNow is the machine that may claim now, else the declared leader's, else -1.
+func (s *Sim) leaderNow() int {
+	for _, n := range s.nodes {
+		if n.claimTerm != 0 && n.claimEnd > s.now {
+			return n.idx
+		}
+	}
+	if id := s.ledger.leader; id != 0 {
+		return s.machineOf(id)
+	}
+	return -1
+}
+
+// quorum tells whether a majority of each half of the voters either runs or
+// will run again from its disk. lose, if not -1, is counted as lost.
+func (s *Sim) quorum(lose int) bool {
+	ok := func(voters []uint64) bool {
+		if len(voters) == 0 {
+			return true
+		}
+		k := 0
+		for _, id := range voters {
+			if m := s.machineOf(id); m >= 0 && m != lose {
+				n := s.nodes[m]
+				if !n.out && n.disk.durable.id == id && (n.core != nil && n.id == id || !n.disk.durable.empty()) {
+					k++
+				}
+			}
+		}
+		return k > len(voters)/2
+	}
+	return ok(s.ledger.voters) && ok(s.ledger.outgoing)
+}
+
+func membersText(st *ring.State) string {
+	ids := make([]string, 0, len(st.Members))
+	for _, m := range st.Members {
+		ids = append(ids, fmt.Sprintf("%d=%s/%x", m.ID, m.Name, m.Incarnation&0xffff))
+	}
+	return fmt.Sprint(ids)
+}
+
+// whole says what is missing to one leader and a closed ring, "" if nothing.
+func (s *Sim) whole() (string, bool) {
+	var lead *node
+	for _, n := range s.nodes {
+		if n.claimTerm == 0 || n.claimEnd <= s.now {
+			continue
+		}
+		if lead != nil {
+			return "two claims", false
+		}
+		lead = n
+	}
+	if lead == nil || lead.core == nil {
+		return "nobody claims", false
+	}
+	st := lead.core.State()
+	for _, n := range s.nodes {
+		if !n.up {
+			if n.out || n.spare {
+				continue
+			}
+			return n.name + " does not run", true
+		}
+		if n.core == nil {
+			return n.name + " has not joined", true
+		}
+		m, ok := st.Member(n.id)
+		if !ok {
+			return fmt.Sprintf("%s runs as member %d, which is none", n.name, n.id), true
+		}
+		if m.Incarnation != n.inc {
+			return n.name + "'s return is not recorded", true
+		}
+		if own := n.core.State(); own.Epoch != st.Epoch || own.LeaderID != st.LeaderID {
+			return fmt.Sprintf("%s is in epoch %d, the leader in %d", n.name, own.Epoch, st.Epoch), true
+		}
+		if front, ok := n.mon.watch.Front(); len(st.Members) > 1 {
+			next, _ := st.Successor(n.id)
+			if !n.mon.up || !ok || front.ID != next.ID || front.Incarnation != next.Incarnation {
+				return fmt.Sprintf("%s does not monitor %s", n.name, next.Name), true
+			}
+		}
+	}
+	for _, m := range st.Members {
+		if i := s.machineOf(m.ID); i < 0 || s.nodes[i].core == nil || s.nodes[i].id != m.ID {
+			return fmt.Sprintf("member %d (%s) is dead", m.ID, m.Name), true
+		}
+	}
+	if len(s.ledger.outgoing) > 0 || !slices.Equal(s.ledger.voters, st.Voters()) {
+		return fmt.Sprintf("%v vote instead of %v", s.ledger.voters, st.Voters()), true
+	}
+	if st.Designated != nil {
+		return "an appointment is open", true
+	}
+	return "", true
+}

@@ -1,0 +1,250 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// FaultKind is what a fault does.
+type FaultKind string
+
+// The kinds of faults. A fault with a length ends by itself, and at the latest
+// when the quiet time begins.
+const (
+	Kill          FaultKind = "kill"           // kill -9 of a coordinator
+	KillTwo       FaultKind = "kill-two"       // of two at once
+	KillAll       FaultKind = "kill-all"       // of all at once
+	Crash         FaultKind = "crash"          // the machine loses its power
+	CrashAll      FaultKind = "crash-all"      // all do
+	Pause         FaultKind = "pause"          // a coordinator stops (SIGSTOP) and goes on
+	PauseMachine  FaultKind = "pause-machine"  // its monitor too
+	PauseMonitor  FaultKind = "pause-monitor"  // only its monitor
+	KillMonitor   FaultKind = "kill-monitor"   // and the coordinator starts another
+	KillBoth      FaultKind = "kill-both"      // coordinator and monitor: no certificate
+	Cut           FaultKind = "cut"            // A–B, both ways; all others see both
+	CutOneWay     FaultKind = "cut-one-way"    // A→B
+	Isolate       FaultKind = "isolate"        // one from all others
+	IsolateOneWay FaultKind = "isolate-mute"   // it hears, and is not heard
+	Deaf          FaultKind = "isolate-deaf"   // it is heard, and does not hear
+	Partition     FaultKind = "partition"      // two sides
+	Flap          FaultKind = "flap"           // A–B is cut and healed again and again
+	Slow          FaultKind = "slow"           // a machine's links are slow
+	Lossy         FaultKind = "lossy"          // a machine's links lose messages
+	Doubling      FaultKind = "doubling"       // all links double messages
+	SlowDisk      FaultKind = "slow-disk"      // syncs take long
+	FullDisk      FaultKind = "full-disk"      // the process stops
+	ClockRate     FaultKind = "clock-rate"     // the clock's rate changes, within the bound
+	OpJoin        FaultKind = "op-join"        // a machine that stood by joins
+	OpLeave       FaultKind = "op-leave"       // arc leave, and it comes back later
+	OpEvict       FaultKind = "op-evict"       // arc evict
+	OpHandover    FaultKind = "op-handover"    // arc handover, to the heir or to a named one
+	OpSettings    FaultKind = "op-settings"    // arc config set
+	Wear          FaultKind = "kill-certified" // kill -9 of one, and of the next as soon as that is certified
+)
+
+// FaultKinds lists them all.
+var FaultKinds = []FaultKind{Kill, KillTwo, KillAll, Crash, CrashAll, Pause, PauseMachine, PauseMonitor, KillMonitor, KillBoth, Cut, CutOneWay,
+	Isolate, IsolateOneWay, Deaf, Partition, Flap, Slow, Lossy, Doubling, SlowDisk, FullDisk, ClockRate, OpJoin, OpLeave, OpEvict, OpHandover,
+	OpSettings, Wear}
+
+// Target says whom a fault hits: a machine by number, or whoever has a role
+// when it strikes.
+type Target int
+
+// Roles.
+const (
+	TheLeader  Target = -1 // who claims, else who is declared
+	TheHeir    Target = -2 // who is next
+	TheWatcher Target = -3 // the leader's predecessor
+	TheSubject Target = -4 // whose step set the fault off
+	ANewest    Target = -5 // the member with the highest id
+)
+
+func (t Target) String() string {
+	switch t {
+	case TheLeader:
+		return "the leader"
+	case TheHeir:
+		return "the heir"
+	case TheWatcher:
+		return "the leader's watcher"
+	case TheSubject:
+		return "the one who did that"
+	case ANewest:
+		return "the newest member"
+	}
+	return fmt.Sprintf("n%d", int(t)+1)
+}
+
+// Fault is one entry of a plan.
+type Fault struct {
+	At   time.Duration
+	Kind FaultKind
+	// Who is hit; With is the other one where two are needed.
+	Who, With Target
+	// For is its length: of a pause, a cut, or until a restart.
+	For time.Duration
+	// On, if not empty, arms the fault at At; it strikes when that happens:
+	// declared, claim, vote, joined, conf, evicted, certified, transfer,
+	// snapshot.
+	On string
+	// Mid lets it strike in the midst of a step: the step's effects are late
+	// or lost in part.
+	Mid bool
+	// Wipe: the disk is gone at the restart.
+	Wipe bool
+	// Gone: it does not come back in the next quiet time.
+	Gone bool
+	// N is the kind's number: the side of a partition, a rate in ppm, loss
+	// per 65536, the number of settings.
+	N int
+}
+
+func (f Fault) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%9.4fs %-14s %v", f.At.Seconds(), f.Kind, f.Who)
+	if f.With != f.Who {
+		fmt.Fprintf(&b, " and %v", f.With)
+	}
+	if f.For > 0 {
+		fmt.Fprintf(&b, " for %v", f.For.Round(10*time.Microsecond))
+	}
+	if f.N != 0 {
+		fmt.Fprintf(&b, " (%d)", f.N)
+	}
+	if f.On != "" {
+		fmt.Fprintf(&b, ", when %s happens", f.On)
+	}
+	for _, x := range []struct {
+		on   bool
+		text string
+	}{{f.Mid, ", in the midst of a step"}, {f.Wipe, ", without its disk"}, {f.Gone, ", for good"}} {
+		if x.on {
+			b.WriteString(x.text)
+		}
+	}
+	return b.String()
+}
+
+var triggers = []string{"declared", "claim", "vote", "joined", "conf", "evicted", "certified", "transfer"}
+
+// plan makes the faults of a run: in each cycle a stormy time and a quiet one.
+// A run has only some of the kinds, so that in some runs a rare one comes often.
+func plan(r *rand.Rand, w *World, length time.Duration) []Fault {
+	var kinds []FaultKind
+	odds := 0.15 + 0.5*r.Float64()
+	for _, k := range FaultKinds {
+		if r.Float64() < odds {
+			kinds = append(kinds, k)
+		}
+	}
+	if len(kinds) == 0 {
+		kinds = append(kinds, FaultKinds[r.IntN(len(FaultKinds))])
+	}
+	var faults []Fault
+	for _, c := range w.cycles(length) {
+		storm := c.quiet - c.from
+		if storm <= 0 {
+			continue
+		}
+		mean := [...]float64{1, 3, 8, 20}[r.IntN(4)] * storm.Seconds() / 12
+		n := 1 + int(mean*(0.5+r.Float64()))
+		n = min(n, 60)
+		for range n {
+			faults = append(faults, w.fault(r, kinds[r.IntN(len(kinds))], c.from+time.Duration(r.Float64()*float64(storm))))
+		}
+	}
+	slices.SortStableFunc(faults, func(a, b Fault) int { return int(a.At - b.At) })
+	return faults
+}
+
+// lasts draws a length: mostly short, about as long as the timings that it
+// may upset, at times much longer.
+func (w *World) lasts(r *rand.Rand) time.Duration {
+	base := w.Settings.Lease()
+	switch r.IntN(8) {
+	case 0:
+		return time.Duration(r.Float64() * 0.2 * float64(base))
+	case 1, 2:
+		return time.Duration(r.Float64() * float64(base))
+	case 3, 4, 5:
+		return base/2 + time.Duration(r.Float64()*3*float64(base))
+	case 6:
+		return base + time.Duration(r.Float64()*8*float64(base))
+	default:
+		return time.Duration(r.Float64() * 30 * float64(base))
+	}
+}
+
+func (w *World) target(r *rand.Rand) Target {
+	switch r.IntN(8) {
+	case 0, 1:
+		return TheLeader
+	case 2:
+		return TheHeir
+	case 3:
+		return TheWatcher
+	case 4:
+		if r.IntN(2) == 0 {
+			return ANewest
+		}
+	}
+	return Target(r.IntN(w.Machines))
+}
+
+func (w *World) fault(r *rand.Rand, kind FaultKind, at time.Duration) Fault {
+	f := Fault{At: at, Kind: kind, Who: w.target(r), For: w.lasts(r)}
+	f.With = Target(r.IntN(w.Machines))
+	switch kind {
+	case Kill, KillTwo, KillBoth, Crash, Wear:
+		f.Wipe = r.IntN(6) == 0
+		f.Gone = r.IntN(8) == 0
+		f.Mid = kind == Kill && r.IntN(3) == 0
+	case KillAll, CrashAll:
+		f.For = min(f.For, 2*w.Settings.Lease()+time.Second)
+	case Pause:
+		f.Mid = r.IntN(2) == 0
+	case Partition:
+		f.N = 1 + r.IntN(1<<w.Machines-2)
+	case Slow:
+		f.N = 1 + r.IntN(int(w.Settings.LeaseMS))
+	case Lossy:
+		f.N = r.IntN(40_000)
+	case Doubling:
+		f.N = r.IntN(20_000)
+	case SlowDisk:
+		f.N = 1 + r.IntN(2*int(w.Settings.LeaseMS))
+	case ClockRate:
+		f.N = [...]int{-maxRate, maxRate, r.IntN(2*maxRate) - maxRate}[r.IntN(3)]
+		f.For = 0
+	case OpSettings:
+		f.N = r.IntN(settingsKinds)
+	case OpHandover:
+		f.N = r.IntN(3)
+	case OpEvict, OpJoin, OpLeave, KillMonitor, FullDisk:
+	}
+	if f.Who == f.With || !needsTwo(kind) {
+		f.With = f.Who
+	}
+	if needsTwo(kind) && f.With == f.Who {
+		f.With = Target((int(max(f.Who, 0)) + 1) % w.Machines)
+	}
+	if r.IntN(4) == 0 {
+		f.On = triggers[r.IntN(len(triggers))]
+		if r.IntN(2) == 0 {
+			f.Who = TheSubject
+		}
+	}
+	return f
+}
+
+func needsTwo(k FaultKind) bool {
+	return k == Cut || k == CutOneWay || k == Flap || k == KillTwo || k == Wear
+}
+
+// maxRate is how much a clock may run too fast or too slow, in ppm, so that no
+// two differ by more than the drift bound of 1 %.
+const maxRate = 4975

@@ -1,0 +1,414 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// ledger is what is committed, merged over all nodes: the one log that all of
+// them must agree with, and what follows from it by rules that are written
+// down here a second time.
+type ledger struct {
+	ents []*raftpb.Entry // from index 2 on; index 1 is the founder's snapshot
+
+	members    []lmember // by id
+	led        map[string]uint64
+	designated uint64
+	leader     uint64
+	term       uint64
+	highest    uint64
+	epoch      uint64
+	settings   ring.Settings
+	leases     []leaseSince
+
+	voters, outgoing []uint64 // raft's configuration
+	confAt           int64    // true time of its last change
+
+	joined   map[uint64]string // name of every id ever allocated
+	declared map[uint64]uint64 // term → id
+	claimed  map[uint64]uint64 // term → incarnation that claimed in it
+	byEpoch  []epochMark
+	evicted  int
+}
+
+type lmember struct {
+	id, inc uint64
+	name    string
+	witness bool
+}
+
+// epochMark is what every member's state must be after the same epoch.
+type epochMark struct {
+	leader, term, highest, members uint64
+	print                          uint64 // fingerprint of the first state seen; 0: none yet
+	hash                           string // ring's own hash, now and then
+}
+
+type leaseSince struct {
+	at    int64
+	lease time.Duration
+}
+
+type birthKey struct{ index, term uint64 }
+
+// birth is who first had an entry, and when.
+type birth struct {
+	node int
+	at   int64
+}
+
+func (g *ledger) last() uint64 { return uint64(len(g.ents)) + 1 }
+
+func (g *ledger) at(index uint64) *raftpb.Entry {
+	if index < 2 || index > g.last() {
+		return nil
+	}
+	return g.ents[index-2]
+}
+
+func (g *ledger) member(id uint64) (lmember, bool) {
+	for _, m := range g.members {
+		if m.id == id {
+			return m, true
+		}
+	}
+	return lmember{}, false
+}
+
+// heir is the rule of the design, written a second time: who is appointed,
+// else who led last by name, else the lowest id; witnesses never lead.
+func (g *ledger) heir(dead []uint64) uint64 {
+	var best lmember
+	var bestLed uint64
+	for _, m := range g.members {
+		if m.witness || slices.Contains(dead, m.id) {
+			continue
+		}
+		if m.id == g.designated {
+			return m.id
+		}
+		led := g.led[m.name]
+		if best.id == 0 || led > bestLed {
+			best, bestLed = m, led
+		}
+	}
+	return best.id
+}
+
+// logPersist follows what a core hands out for its log.
+func (s *Sim) logPersist(n *node, p *election.Persist) {
+	l := &n.log
+	if p.Snapshot != nil {
+		if next := p.Snapshot.GetMetadata().GetIndex() + 1; p.Reset || next > l.last()+1 {
+			l.ents, l.first = nil, next
+			n.checked = max(n.checked, next-1)
+		}
+	}
+	for i, e := range p.Entries {
+		at := e.GetIndex()
+		if i == 0 {
+			if at < l.first || at > l.last()+1 {
+				s.failAt(n, "log", "persists entry %d, its log is %d to %d", at, l.first, l.last())
+				return
+			}
+			l.ents = l.ents[:at-l.first]
+		}
+		l.ents = append(l.ents, e)
+		if len(e.GetData()) > 0 && e.GetType() == raftpb.EntryNormal {
+			k := birthKey{at, e.GetTerm()}
+			if _, ok := s.births[k]; !ok {
+				s.births[k] = birth{n.idx, s.now}
+			}
+		}
+		if c := s.ledger.at(at); c != nil && at <= n.checked && !sameEntry(c, e) {
+			s.failAt(n, "log", "replaces entry %d of term %d, which is committed, by one of term %d", at, c.GetTerm(), e.GetTerm())
+			return
+		}
+	}
+	if p.HardState != nil {
+		s.committed(n, p.HardState.GetCommit())
+	}
+}
+
+func sameEntry(a, b *raftpb.Entry) bool {
+	return a == b || a.GetTerm() == b.GetTerm() && a.GetType() == b.GetType() && bytes.Equal(a.GetData(), b.GetData())
+}
+
+// committed compares what a node takes for committed with the ledger, or is
+// the first to tell of it.
+func (s *Sim) committed(n *node, upto uint64) {
+	g := &s.ledger
+	for i := max(n.checked+1, 2); i <= upto && s.failure == nil; i++ {
+		e := n.log.at(i)
+		if e == nil {
+			s.failAt(n, "log", "takes entry %d for committed, but its log is %d to %d", i, n.log.first, n.log.last())
+			return
+		}
+		if c := g.at(i); c != nil {
+			if !sameEntry(c, e) {
+				s.failAt(n, "log", "entry %d is committed as %s, and here as %s", i, entryText(c), entryText(e))
+			}
+		} else {
+			s.append(n, e)
+		}
+		n.checked = i
+	}
+}
+
+// append adds the next committed entry to the ledger and judges it.
+func (s *Sim) append(n *node, e *raftpb.Entry) {
+	g := &s.ledger
+	if last := g.at(g.last()); last != nil && e.GetTerm() < last.GetTerm() {
+		s.failAt(n, "log", "entry %d has term %d, the one before it has %d", e.GetIndex(), e.GetTerm(), last.GetTerm())
+		return
+	}
+	g.ents = append(g.ents, e)
+	switch e.GetType() {
+	case raftpb.EntryConfChangeV2:
+		cc := &raftpb.ConfChangeV2{}
+		if err := proto.Unmarshal(e.GetData(), cc); err != nil {
+			s.failAt(n, "log", "entry %d: %v", e.GetIndex(), err)
+			return
+		}
+		g.configure(cc)
+		g.confAt = s.now
+		s.stats.count("log: configuration changes", 1)
+		if s.tracing() {
+			s.tracef(n, "committed %d: votes now %v %v", e.GetIndex(), g.voters, g.outgoing)
+		}
+		s.minorities()
+		s.trigger("conf", n)
+		return
+	case raftpb.EntryConfChange:
+		s.failAt(n, "log", "entry %d is an old-style configuration change", e.GetIndex())
+		return
+	}
+	if len(e.GetData()) == 0 {
+		return
+	}
+	c, err := ring.DecodeCommand(e.GetData())
+	if err != nil {
+		s.failAt(n, "log", "entry %d: %v", e.GetIndex(), err)
+		return
+	}
+	if why := s.judge(e, c); why != "" {
+		s.tracef(n, "committed %d: no effect (%s): %s", e.GetIndex(), why, e.GetData())
+		return
+	}
+	s.tracef(n, "committed %d: %s", e.GetIndex(), e.GetData())
+	g.epoch++
+	for uint64(len(g.byEpoch)) <= g.epoch {
+		g.byEpoch = append(g.byEpoch, epochMark{})
+	}
+	g.byEpoch[g.epoch] = epochMark{leader: g.leader, term: g.term, highest: g.highest, members: g.memberPrint()}
+}
+
+// configure applies a change of raft's configuration.
+func (g *ledger) configure(cc *raftpb.ConfChangeV2) {
+	if len(cc.GetChanges()) == 0 {
+		g.outgoing = nil
+		return
+	}
+	if len(cc.GetChanges()) > 1 || cc.GetTransition() != raftpb.ConfChangeTransitionAuto {
+		g.outgoing = slices.Clone(g.voters)
+	}
+	for _, ch := range cc.GetChanges() {
+		id := ch.GetNodeId()
+		i := slices.Index(g.voters, id)
+		switch {
+		case ch.GetType() == raftpb.ConfChangeAddNode && i < 0:
+			g.voters = append(slices.Clone(g.voters), id)
+			slices.Sort(g.voters)
+		case ch.GetType() != raftpb.ConfChangeAddNode && i >= 0:
+			g.voters = slices.Delete(slices.Clone(g.voters), i, i+1)
+		}
+	}
+}
+
+// judge carries out a committed command by the ledger's own rules; it returns
+// why the command has no effect.
+func (s *Sim) judge(e *raftpb.Entry, c ring.Command) string {
+	g := &s.ledger
+	switch {
+	case c.Join != nil:
+		m := c.Join.Member
+		for _, o := range g.members {
+			if o.name == m.Name {
+				if o.id != c.Join.Replaces {
+					return "name in use"
+				}
+				s.judgeEviction(e, o, ring.Evict{ID: o.id, Incarnation: o.inc, Evidence: ring.Replaced}, false)
+				g.remove(o.id)
+				break
+			}
+		}
+		g.highest++
+		if old, ok := g.joined[g.highest]; ok {
+			s.fail("ids", "id %d of %s was used before, by %s", g.highest, m.Name, old)
+		}
+		g.joined[g.highest] = m.Name
+		g.members = append(g.members, lmember{g.highest, m.Incarnation, m.Name, m.Witness})
+		if node := s.machineAt(m.Addresses); node >= 0 {
+			s.learnID(g.highest, node)
+			s.trigger("joined", s.nodes[node])
+		}
+	case c.Leave != nil:
+		if _, ok := g.member(c.Leave.ID); !ok {
+			return "not a member"
+		}
+		s.stats.count("ring: left", 1)
+		g.remove(c.Leave.ID)
+	case c.Evict != nil:
+		m, why := g.evictable(*c.Evict)
+		if why != "" {
+			return why
+		}
+		s.judgeEviction(e, m, *c.Evict, false)
+		g.remove(m.id)
+	case c.Declare != nil:
+		return s.judgeDeclare(e, *c.Declare)
+	case c.Appoint != nil:
+		if c.Appoint.To == 0 {
+			if g.designated == 0 {
+				return "nobody is appointed"
+			}
+			g.designated = 0
+			return ""
+		}
+		if m, ok := g.member(c.Appoint.To); !ok || m.witness {
+			return "cannot be appointed"
+		}
+		g.designated = c.Appoint.To
+	case c.Settings != nil:
+		if c.Settings.Validate() != nil {
+			return "invalid"
+		}
+		s.stats.count("ring: settings changed", 1)
+		g.setSettings(s.now, *c.Settings)
+	case c.Return != nil:
+		for i := range g.members {
+			if m := &g.members[i]; m.id == c.Return.ID {
+				if m.inc == c.Return.Incarnation {
+					return "known"
+				}
+				m.inc = c.Return.Incarnation
+				s.stats.count("ring: returned", 1)
+				return ""
+			}
+		}
+		return "not a member"
+	default:
+		s.fail("log", "entry %d: a command that the ledger does not know", e.GetIndex())
+	}
+	return ""
+}
+
+func (s *Sim) judgeDeclare(e *raftpb.Entry, d ring.Declare) string {
+	g := &s.ledger
+	if d.Term != e.GetTerm() {
+		return "of another term"
+	}
+	if d.Term <= g.term {
+		return "stale"
+	}
+	var dead []uint64
+	for _, ev := range d.Evict {
+		if _, why := g.evictable(ev); why != "" {
+			return why
+		}
+		if ev.ID == d.ID || slices.Contains(dead, ev.ID) {
+			return "contradicts itself"
+		}
+		dead = append(dead, ev.ID)
+	}
+	if g.heir(dead) != d.ID {
+		return "not the heir" // the state must say so too: compared in logApplied
+	}
+	for _, ev := range d.Evict {
+		m, _ := g.member(ev.ID)
+		s.judgeEviction(e, m, ev, true)
+		g.remove(m.id)
+	}
+	if by, ok := g.declared[d.Term]; ok {
+		s.fail("G1", "term %d is declared by member %d and by member %d", d.Term, by, d.ID)
+	}
+	if d.Term <= g.term {
+		s.fail("G1", "token %d follows token %d", d.Term, g.term)
+	}
+	g.declared[d.Term] = d.ID
+	g.leader, g.term, g.designated = d.ID, d.Term, 0
+	for i := range g.members {
+		if m := &g.members[i]; m.id == d.ID {
+			m.inc = d.Incarnation
+			g.led[m.name] = d.Term
+		}
+	}
+	s.stats.count("ring: leaders declared", 1)
+	s.trigger("declared", s.nodes[s.machineOf(d.ID)])
+	return ""
+}
+
+func (g *ledger) evictable(e ring.Evict) (lmember, string) {
+	m, ok := g.member(e.ID)
+	if !ok {
+		return m, "not a member"
+	}
+	if e.Incarnation != 0 && e.Incarnation != m.inc {
+		return m, "another incarnation"
+	}
+	return m, ""
+}
+
+func (g *ledger) remove(id uint64) {
+	g.members = slices.DeleteFunc(g.members, func(m lmember) bool { return m.id == id })
+	if g.leader == id {
+		g.leader = 0
+	}
+	if g.designated == id {
+		g.designated = 0
+	}
+}
+
+func (g *ledger) setSettings(at int64, st ring.Settings) {
+	g.settings = st
+	g.leases = append(g.leases, leaseSince{at, st.Lease()})
+}
+
+// longestLease is the longest lease that was in force at any time after then.
+func (g *ledger) longestLease(then int64) time.Duration {
+	var d time.Duration
+	for i := len(g.leases) - 1; i >= 0; i-- {
+		d = max(d, g.leases[i].lease)
+		if g.leases[i].at <= then {
+			break
+		}
+	}
+	return d
+}
+
+func (g *ledger) memberPrint() uint64 {
+	h := newPrint()
+	for _, m := range g.members {
+		h.num(m.id)
+		h.num(m.inc)
+	}
+	return uint64(h)
+}
+
+func entryText(e *raftpb.Entry) string {
+	if len(e.GetData()) == 0 {
+		return fmt.Sprintf("an empty entry of term %d", e.GetTerm())
+	}
+	if e.GetType() != raftpb.EntryNormal {
+		return fmt.Sprintf("%v of term %d (%x)", e.GetType(), e.GetTerm(), e.GetData())
+	}
+	return fmt.Sprintf("term %d %s", e.GetTerm(), e.GetData())
+}

@@ -1,0 +1,212 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/arc-ring/arc/election"
+)
+
+// net is how the network of a run behaves when no fault is at work.
+type net struct {
+	base, jitter time.Duration
+	// tail: one message in tailOdds takes up to tail longer.
+	tail     time.Duration
+	tailOdds int
+	// loss and dup are per 65536 messages.
+	loss, dup uint32
+	// ordered links deliver in order, as a stream does.
+	ordered bool
+	// copies are made of every message on the way, as a real wire does.
+	copies bool
+	// hold: one in so many messages into a cut waits in a buffer until the
+	// cut ends; 0 none.
+	hold int
+}
+
+// link is one direction between two machines.
+type link struct {
+	rnd     *rand.PCG
+	cut     int // faults that cut it now
+	delay   time.Duration
+	loss    uint32
+	dup     uint32
+	last    int64 // when the newest message of an ordered link arrives
+	bad     int64 // when it last lost or delayed anything, or was cut
+	held    []event
+	lastCut int64
+}
+
+// badDelay is what makes a link count as disturbed.
+const badDelay = 10 * time.Millisecond
+
+// heldMost bounds the messages that wait in a cut link.
+const heldMost = 64
+
+func (s *Sim) link(from, to int) *link { return &s.links[from*len(s.nodes)+to] }
+
+// odds is a random number below 65536.
+func (l *link) odds() uint32 { return uint32(l.rnd.Uint64() & 0xffff) }
+
+// transmit carries e from one machine to another. reliable traffic, that of a
+// connection, is late instead of lost; only a cut stops it.
+func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
+	e.node, e.peer = int16(to), int16(from)
+	if from == to {
+		e.at = s.now + int64(s.between(s.nodes[from].rnd, 20*time.Microsecond, 60*time.Microsecond))
+		s.q.push(e)
+		return true
+	}
+	l := s.link(from, to)
+	if l.cut > 0 {
+		l.bad = s.now
+		if s.net.hold > 0 && !reliable && len(l.held) < heldMost && int(l.rnd.Uint64()%uint64(s.net.hold)) == 0 {
+			l.held = append(l.held, e)
+			s.stats.counts[cHeld]++
+		}
+		s.stats.counts[cCut]++
+		return false
+	}
+	lost := l.odds() < s.net.loss+l.loss
+	if lost && !reliable {
+		l.bad = s.now
+		s.stats.counts[cLost]++
+		return false
+	}
+	e.at = s.now + s.delay(l)
+	if lost {
+		e.at += int64(200 * time.Millisecond)
+		l.bad = e.at
+	}
+	if s.net.ordered || reliable {
+		e.at = max(e.at, l.last+1)
+		l.last = e.at
+	} else if e.at < l.last {
+		s.stats.counts[cReordered]++
+	} else {
+		l.last = e.at
+	}
+	s.q.push(e)
+	if !reliable && l.odds() < s.net.dup+l.dup {
+		s.stats.counts[cDoubled]++
+		e.at += s.delay(l)
+		s.q.push(e)
+	}
+	return true
+}
+
+func (s *Sim) delay(l *link) int64 {
+	d := s.net.base + l.delay
+	if s.net.jitter > 0 {
+		d += time.Duration(l.rnd.Uint64() % uint64(s.net.jitter))
+	}
+	if s.net.tailOdds > 0 && l.rnd.Uint64()%uint64(s.net.tailOdds) == 0 {
+		// Squared, so that small ones are common and big ones rare.
+		x := l.rnd.Uint64() & 0xffff
+		d += time.Duration(uint64(s.net.tail) * (x * x >> 16) >> 16)
+		s.stats.counts[cTail]++
+	}
+	if d >= badDelay {
+		l.bad = max(l.bad, s.now+int64(d))
+	}
+	return int64(d)
+}
+
+// disturb marks both directions between two machines as disturbed now.
+func (s *Sim) cutLink(from, to int) {
+	if from == to {
+		return
+	}
+	l := s.link(from, to)
+	l.cut++
+	l.bad, l.lastCut = s.now, s.now
+}
+
+func (s *Sim) healLink(from, to int) {
+	if from == to {
+		return
+	}
+	l := s.link(from, to)
+	if l.cut--; l.cut > 0 {
+		return
+	}
+	l.cut = 0
+	l.bad, l.lastCut = s.now, s.now
+	for _, e := range l.held {
+		e.at = s.now + int64(time.Millisecond) + s.delay(l)
+		s.q.push(e)
+	}
+	l.held = l.held[:0]
+}
+
+// open tells whether a message from one machine to another would get through
+// now, but for chance.
+func (s *Sim) open(from, to int) bool { return from == to || s.link(from, to).cut == 0 }
+
+// between draws a duration.
+func (s *Sim) between(r *rand.Rand, lo, hi time.Duration) time.Duration {
+	if hi <= lo {
+		return lo
+	}
+	return lo + time.Duration(r.Int64N(int64(hi-lo)))
+}
+
+// send carries a core's message to the machine of the member it is for.
+func (s *Sim) send(n *node, m election.Message) {
+	to := s.machineOf(m.To)
+	if to < 0 {
+		return
+	}
+	if m.Raft != nil {
+		s.watchRaft(n, m.Raft)
+	}
+	e := event{kind: evDeliver, p: &m}
+	if s.opt.Messages {
+		s.tracef(n, "  → %s: %s", s.nodes[to].name, describe(m))
+	}
+	s.stats.counts[cSent]++
+	if !s.transmit(n.idx, to, e, false) && n.rnd.IntN(4) == 0 {
+		s.q.push(event{at: s.now + int64(s.between(n.rnd, time.Millisecond, 40*time.Millisecond)), kind: evUnreach, node: int16(n.idx), gen: n.gen, n: m.To})
+	}
+}
+
+func copyRaft(m *raftpb.Message) *raftpb.Message {
+	b, err := proto.Marshal(m)
+	if err != nil {
+		panic(err)
+	}
+	c := &raftpb.Message{}
+	if err := proto.Unmarshal(b, c); err != nil {
+		panic(err)
+	}
+	return c
+}
+
+// deliver hands an arrived message to the coordinator, if the one that it is
+// meant for is there.
+func (s *Sim) deliver(n *node, e event) {
+	m := e.p.(*election.Message)
+	if !n.power {
+		return
+	}
+	if !n.up || n.core == nil || n.id != m.To {
+		// The host resets the stream; its sender learns of it.
+		from := s.nodes[e.peer]
+		if from.up && from.id == m.From && s.open(n.idx, from.idx) && !n.paused {
+			s.q.push(event{at: s.now + int64(s.net.base), kind: evUnreach, node: e.peer, gen: from.gen, n: m.To})
+		}
+		return
+	}
+	if s.opt.Messages {
+		s.tracef(n, "  ← %s: %s", s.nodes[e.peer].name, describe(*m))
+	}
+	got := *m
+	if s.net.copies && got.Raft != nil {
+		got.Raft = copyRaft(got.Raft)
+	}
+	n.core.Receive(n.clock.local(s.now), got)
+	s.stepped(n)
+}

@@ -1,0 +1,140 @@
+package sim
+
+import (
+	"errors"
+	"time"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// opTries bounds how often an operator's command asks.
+const opTries = 8
+
+// operate lets an operator ask for something.
+func (s *Sim) operate(f *Fault, n *node) {
+	op := &operation{what: string(f.Kind), via: s.rnd.IntN(len(s.nodes))}
+	name := n.name
+	byName := func(l *node) (ring.Member, bool) { return l.core.State().MemberByName(name) }
+	switch f.Kind {
+	case OpJoin:
+		for _, o := range s.nodes {
+			if o.spare {
+				o.spare = false
+				s.start(o)
+				return
+			}
+		}
+		return
+	case OpLeave:
+		if n.up && n.core != nil && n.leaving == 0 {
+			n.leaving, n.leaveFor = s.now+int64(5*time.Second), f.For
+			s.q.push(event{at: s.now, kind: evLeave, node: int16(n.idx), gen: n.gen})
+		}
+		return
+	case OpEvict:
+		s.sanctioned[name] = true
+		op.make = func(l *node) (election.Request, bool) {
+			m, ok := byName(l)
+			return election.Request{Evict: &ring.Evict{ID: m.ID, Evidence: ring.Operator}}, ok
+		}
+	case OpHandover:
+		op.make = func(l *node) (election.Request, bool) {
+			to := uint64(0)
+			if f.N > 0 {
+				if m, ok := byName(l); ok {
+					to = m.ID
+				}
+			}
+			return election.Request{Handover: &election.Handover{To: to}}, true
+		}
+	case OpSettings:
+		st := s.world.settingsOf(f.N)
+		op.make = func(*node) (election.Request, bool) { return election.Request{Settings: &st}, true }
+	}
+	s.opNext(op, 0, s.leaderNow())
+}
+
+func (s *Sim) opNext(op *operation, in time.Duration, whom int) {
+	if whom < 0 {
+		whom = s.rnd.IntN(len(s.nodes))
+	}
+	s.q.push(event{at: s.now + int64(in), kind: evOp, node: int16(op.via), n: uint64(whom), p: op})
+}
+
+// opTry sends an operator's request to a machine.
+func (s *Sim) opTry(e event) {
+	op := e.p.(*operation)
+	if s.calm || op.tries >= opTries {
+		s.stats.count(op.what+": given up", 1)
+		return
+	}
+	op.tries++
+	if !s.transmit(op.via, int(e.n), event{kind: evRPC, p: &rpc{from: op.via, op: op}}, true) {
+		s.opNext(op, 300*time.Millisecond, -1)
+	}
+}
+
+// operated takes the answer to an operator's request.
+func (s *Sim) operated(n *node, c *rpc) {
+	op := c.op
+	switch {
+	case c.err == nil:
+		s.stats.count(op.what+": done", 1)
+		s.lastOp = s.now
+		if op.done != nil {
+			op.done(nil)
+		}
+	case errors.Is(c.err, election.ErrNotLeader), errors.Is(c.err, election.ErrLeadershipLost), errors.Is(c.err, election.ErrBusy):
+		s.opNext(op, s.between(n.rnd, 5*time.Millisecond, 200*time.Millisecond), c.hint)
+	default:
+		s.stats.count(op.what+": refused", 1)
+		s.tracef(n, "%s refused: %v", op.what, c.err)
+	}
+}
+
+// leaveTry is one step of `arc leave`: a leader hands over first; then the
+// leader of the day is asked to let this member go.
+func (s *Sim) leaveTry(n *node, e event) {
+	if !n.up || n.leaving == 0 || n.core == nil || e.gen != n.gen {
+		return
+	}
+	if s.now >= n.leaving {
+		s.stats.count("op-leave: gone without leave", 1)
+		s.exit(n, "leaves without leave")
+		s.restartAfter(n, n.leaveFor)
+		return
+	}
+	s.q.push(event{at: s.now + int64(300*time.Millisecond), kind: evLeave, node: int16(n.idx), gen: n.gen})
+	status := n.core.Status(n.clock.local(s.now))
+	if status.Leader == n.id {
+		if n.leaveRef == 0 {
+			s.refs++
+			n.leaveRef = s.refs
+			n.core.Request(n.clock.local(s.now), election.Request{Ref: n.leaveRef, Handover: &election.Handover{Why: n.name + " leaves"}})
+			s.stepped(n)
+		}
+		return
+	}
+	to := s.machineOf(status.Leader)
+	if to < 0 {
+		return
+	}
+	id := n.id
+	op := &operation{what: string(OpLeave), via: n.idx, tries: opTries}
+	op.make = func(*node) (election.Request, bool) {
+		return election.Request{Leave: &ring.Leave{ID: id}}, true
+	}
+	op.done = func(error) {
+		if n.up && n.id == id && n.leaving != 0 {
+			s.exit(n, "left")
+			n.disk.wipe()
+			s.restartAfter(n, n.leaveFor)
+		}
+	}
+	s.transmit(n.idx, to, event{kind: evRPC, p: &rpc{from: n.idx, op: op}}, true)
+}
+
+// operating tells whether an operator's wish took effect since the ring was
+// last whole.
+func (s *Sim) operating() bool { return s.lastOp >= s.wholeAt }

@@ -1,0 +1,151 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+	"time"
+)
+
+// Options describe a run. The zero value of each field has a default.
+type Options struct {
+	Seed uint64
+	// Nodes is how many machines found and join the ring (default 5, 1 to
+	// 24). Up to two more stand by for operators who let somebody join.
+	Nodes int
+	// Length of the run in virtual time (default 60 s).
+	Length time.Duration
+	// Salt changes chance, not the plan of faults; for shrinking.
+	Salt uint64
+	// Keep, if not nil, leaves only these faults of the plan, by number.
+	Keep []int
+	// Plan, if not nil, replaces the plan that the seed makes.
+	Plan []Fault
+	// World, if not nil, may change the world that the seed makes.
+	World func(*World)
+	// Copies sends every message through its encoding; else chance decides.
+	Copies bool
+	// Trace gets the readable story; Messages adds every message.
+	Trace    io.Writer
+	Messages bool
+	// Make makes the cores; nil makes the real one.
+	Make Maker
+}
+
+// Failure is a broken guarantee.
+type Failure struct {
+	// Check is the guarantee, such as G2, or "panic".
+	Check string
+	At    time.Duration
+	Text  string
+	Node  string
+}
+
+func (f *Failure) Error() string {
+	who := ""
+	if f.Node != "" {
+		who = " at " + f.Node
+	}
+	return fmt.Sprintf("%s broken after %.6f s%s: %s", f.Check, f.At.Seconds(), who, f.Text)
+}
+
+// Result is what a run ended with.
+type Result struct {
+	Options Options
+	Failure *Failure
+	Plan    []Fault
+	World   World
+	Stats   Stats
+	// Hash is the same for the same run.
+	Hash   uint64
+	Events int
+}
+
+// Replay is the command that runs it again.
+func (r *Result) Replay() string {
+	o := r.Options
+	c := fmt.Sprintf("scripts/sim --seed %d --nodes %d --seconds %g", o.Seed, o.Nodes, o.Length.Seconds())
+	if o.Salt != 0 {
+		c += fmt.Sprintf(" --salt %d", o.Salt)
+	}
+	if o.Keep != nil {
+		c += " --keep " + strings.Trim(strings.Join(strings.Fields(fmt.Sprint(o.Keep)), ","), "[]")
+		if len(o.Keep) == 0 {
+			c += "none"
+		}
+	}
+	return c + " --trace"
+}
+
+// counters of the hot path; the rest goes by name.
+const (
+	cSent = iota
+	cLost
+	cCut
+	cHeld
+	cDoubled
+	cReordered
+	cTail
+	cSteps
+	cPings
+	cInbox
+	counters
+)
+
+var counterNames = [counters]string{"net: messages", "net: lost", "net: into a cut", "net: held by a cut", "net: doubled", "net: reordered", "net: late (tail)", "core: steps", "monitor: pings", "process: events while paused"}
+
+// Stats count what happened, so that one sees what a soak covered.
+type Stats struct {
+	counts [counters]int
+	Named  map[string]int
+	// Heal is how long after the end of all faults the ring was whole, as
+	// a share of the bound; the worst of the run.
+	HealWorst time.Duration
+	HealShare float64
+}
+
+func (st *Stats) count(name string, n int) {
+	if n != 0 {
+		st.Named[name] += n
+	}
+}
+
+// Add sums up.
+func (st *Stats) Add(o *Stats) {
+	if st.Named == nil {
+		st.Named = map[string]int{}
+	}
+	for k, v := range o.Named {
+		st.Named[k] += v
+	}
+	for i, v := range o.counts {
+		st.counts[i] += v
+	}
+	st.HealWorst = max(st.HealWorst, o.HealWorst)
+	st.HealShare = max(st.HealShare, o.HealShare)
+}
+
+// String lists all counts, sorted by name.
+func (st *Stats) String() string {
+	all := map[string]int{}
+	for k, v := range st.Named {
+		all[k] = v
+	}
+	for i, v := range st.counts {
+		if v != 0 {
+			all[counterNames[i]] = v
+		}
+	}
+	keys := make([]string, 0, len(all))
+	for k := range all {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	var b strings.Builder
+	for _, k := range keys {
+		fmt.Fprintf(&b, "%10d  %s\n", all[k], k)
+	}
+	fmt.Fprintf(&b, "%10.2f  seconds: slowest repair; %.0f %% of its bound\n", st.HealWorst.Seconds(), 100*st.HealShare)
+	return b.String()
+}

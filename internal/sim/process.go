@@ -1,0 +1,409 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// inboxMost bounds what waits for a stopped process, as socket buffers do.
+const inboxMost = 512
+
+// node is one machine: its clock and disk, its coordinator and its monitor.
+type node struct {
+	idx     int
+	name    string
+	addrs   []string
+	rnd     *rand.Rand
+	clock   clock
+	disk    disk
+	wall    int64 // what the wall clock is wrong by
+	witness bool
+	lead    bool // on_join = lead
+	spare   bool // not in use until an operator starts it
+	lazy    time.Duration
+	crowd   int // starts so far
+
+	power bool // the machine is on
+
+	// The coordinator process.
+	up     bool
+	paused bool
+	gen    uint32 // grows with every start, end and change of the core
+	inc    uint64
+	core   Core
+	id     uint64
+	nonce  uint64
+	chain  uint32 // of join tries
+	boot   uint32 // of the machine
+	inbox  []event
+	// held are effects that a pause in the midst of a step left over.
+	held   []election.Effect
+	wakeAt int64
+	refs   []pendingRef
+	probes []*probeCall
+	relink *election.Relink
+	tell   []ring.Member
+	out    bool // stays down until told otherwise
+
+	leaving  int64 // true time until which it tries to leave; 0 if not
+	leaveFor time.Duration
+	leaveRef uint64
+
+	mon monitor
+
+	// What the checks know of it.
+	log       logView
+	checked   uint64 // log index up to which its commits were compared
+	claimTerm uint64
+	claimEnd  int64 // true time
+	bad       int64 // when it last did not run as it should
+	badSince  int64 // 0: runs as it should
+	minority  int64 // since when it reaches no majority; 0 if it does
+	joins     int   // tries of the present join
+
+	// Faults that are armed for its next step.
+	pauseMid time.Duration
+	killMid  *Fault
+}
+
+// pendingRef is a request that this node's core works on for somebody.
+type pendingRef struct {
+	ref uint64
+	rpc *rpc
+}
+
+// logView is a node's log as its core handed it out, durable or not.
+type logView struct {
+	first uint64
+	ents  []*raftpb.Entry
+}
+
+func (l *logView) at(index uint64) *raftpb.Entry {
+	if index < l.first || index >= l.first+uint64(len(l.ents)) {
+		return nil
+	}
+	return l.ents[index-l.first]
+}
+
+func (l *logView) last() uint64 { return l.first + uint64(len(l.ents)) - 1 }
+
+// start starts the coordinator process from what its disk holds.
+func (s *Sim) start(n *node) {
+	if n.up || !n.power || n.disk.full || n.out {
+		return
+	}
+	n.crowd++
+	n.gen++
+	n.up, n.paused = true, false
+	s.draw(n)
+	n.inbox, n.held, n.refs, n.probes, n.relink, n.tell = n.inbox[:0], nil, nil, nil, nil, nil
+	n.leaving, n.joins = 0, 0
+	n.core, n.id = nil, 0
+	s.ran(n)
+	s.monitorStart(n)
+	im := &n.disk.durable
+	if im.id == 0 || im.empty() {
+		if im.id != 0 {
+			s.stats.count("process: restarted before its first log record", 1)
+			n.disk.wipe()
+		}
+		s.tracef(n, "coordinator starts, incarnation %x, without a ring", n.inc&0xffff)
+		s.stats.count("process: starts without log", 1)
+		s.beginJoin(n)
+		return
+	}
+	s.tracef(n, "coordinator starts, incarnation %x, as member %d from its disk", n.inc&0xffff, im.id)
+	s.stats.count("process: starts from disk", 1)
+	s.makeCore(n, im.id, im.recovered())
+}
+
+// draw gives the process a new incarnation.
+func (s *Sim) draw(n *node) {
+	n.inc = n.rnd.Uint64() | 1
+	s.incarnations[n.inc] = n.idx
+}
+
+func (s *Sim) makeCore(n *node, id uint64, rec election.Recovered) {
+	n.id = id
+	n.log = logView{first: 1}
+	n.checked = 0
+	if m := rec.Snapshot.GetMetadata(); m.GetIndex() > 0 {
+		n.log.first = m.GetIndex() + 1
+		n.checked = m.GetIndex()
+	}
+	n.log.ents = append(n.log.ents, rec.Entries...)
+	n.wakeAt = forever
+	seed := n.rnd.Uint64()
+	chance := rand.NewPCG(seed, uint64(n.gen))
+	cfg := election.Config{
+		ID: id, Incarnation: n.inc, Addresses: n.addrs,
+		Rand:         chance.Uint64,
+		Wall:         func() int64 { return 1_760_000_000_000_000 + (s.now+n.wall)/1000 },
+		CompactAfter: s.world.CompactAfter,
+	}
+	cfg.Trace = func(format string, args ...any) {
+		s.stats.Named["core: "+format]++
+		s.tracef(n, format, args...)
+	}
+	core, err := s.opt.Make(cfg, rec, n.clock.local(s.now))
+	if err != nil {
+		s.fail("start", "%s cannot start as member %d from what it persisted: %v", n.name, id, err)
+		return
+	}
+	n.core = core
+	s.stepped(n)
+}
+
+// exit ends the coordinator process; its monitor sees it.
+func (s *Sim) exit(n *node, why string) {
+	if !n.up {
+		return
+	}
+	s.tracef(n, "coordinator ends: %s", why)
+	s.ran(n)
+	n.up, n.paused = false, false
+	n.gen++
+	n.core = nil
+	delete(s.incarnations, n.inc)
+	s.dead[n.inc] = s.now
+	n.claimTerm, n.claimEnd = 0, 0
+	n.inbox, n.held = n.inbox[:0], nil
+	n.pauseMid, n.killMid = 0, nil
+	n.disk.crash(s, n.idx, !n.power, n.rnd)
+	n.badSince = s.now
+	s.monitorOrphan(n, why)
+	s.minorities()
+}
+
+// powerOff takes the machine down: both processes, and what was not synced.
+func (s *Sim) powerOff(n *node) {
+	if !n.power {
+		return
+	}
+	n.power = false
+	s.monitorKill(n)
+	if n.up {
+		s.exit(n, "the machine lost its power")
+	}
+	s.ran(n)
+	n.badSince = s.now
+}
+
+func (s *Sim) powerOn(n *node) {
+	if !n.power {
+		n.power = true
+		n.boot++
+	}
+}
+
+// restartAfter lets a supervisor start the coordinator after a while.
+func (s *Sim) restartAfter(n *node, d time.Duration) {
+	s.q.push(event{at: s.now + int64(d), kind: evStart, node: int16(n.idx)})
+}
+
+// pause stops the process where it is. Its clock and its kernel go on.
+func (s *Sim) pause(n *node, d time.Duration) {
+	if !n.up || n.paused {
+		return
+	}
+	n.paused = true
+	s.ran(n)
+	n.badSince = s.now
+	s.stats.count("process: pauses", 1)
+	s.tracef(n, "paused for %v", d)
+	s.q.push(event{at: s.now + int64(d), kind: evResume, node: int16(n.idx), gen: n.gen})
+	s.minorities()
+}
+
+// resume lets it go on: with the effects of its last step, then with what
+// waits for it; its timers come before or after.
+func (s *Sim) resume(n *node, gen uint32) {
+	if !n.up || !n.paused || gen != n.gen {
+		return
+	}
+	n.paused = false
+	s.ran(n)
+	s.tracef(n, "goes on")
+	s.minorities()
+	if n.core != nil {
+		s.checkClaim(n)
+	}
+	held := n.held
+	n.held = nil
+	if held != nil && n.core != nil {
+		s.carryOut(n, held)
+	}
+	if n.gen == gen && n.core != nil && !n.paused && n.rnd.IntN(2) == 0 {
+		n.core.Tick(n.clock.local(s.now))
+		s.stepped(n)
+	}
+	at := s.now
+	inbox := n.inbox
+	n.inbox = nil
+	n.wakeAt = forever
+	for i := range inbox {
+		e := inbox[i]
+		at += 1 + n.rnd.Int64N(int64(20*time.Microsecond))
+		e.at = at
+		s.q.push(e)
+	}
+	if n.gen == gen && n.core != nil {
+		s.wake(n)
+	}
+}
+
+// ran notes that the process did not run well until now.
+func (s *Sim) ran(n *node) {
+	n.bad = s.now
+	n.badSince = 0
+}
+
+// lastBad is when the process last did not run as it should.
+func (n *node) lastBad(now int64) int64 {
+	if n.badSince != 0 || n.disk.slow > 0 || n.disk.full {
+		return now
+	}
+	return n.bad
+}
+
+// stepped carries out what a step of the core asked for, checks, and sets the
+// next timer.
+func (s *Sim) stepped(n *node) {
+	s.stats.counts[cSteps]++
+	gen := n.gen
+	effects := n.core.Effects()
+	for _, e := range effects { // what they tell is true, whether carried out or not
+		switch x := e.(type) {
+		case election.Persist:
+			s.logPersist(n, &x)
+		case election.Applied:
+			s.logApplied(n, x)
+		}
+	}
+	if s.failure == nil {
+		s.noteClaim(n)
+	}
+	if s.failure != nil {
+		return
+	}
+	if n.pauseMid > 0 && len(effects) > 0 {
+		d := n.pauseMid
+		n.pauseMid = 0
+		n.held = effects
+		s.stats.count("process: pauses in the midst of a step", 1)
+		s.pause(n, d)
+		return
+	}
+	if f := n.killMid; f != nil && len(effects) > 0 {
+		n.killMid = nil
+		s.stats.count("process: killed in the midst of a step", 1)
+		s.carryOut(n, effects[:n.rnd.IntN(len(effects))])
+		if n.gen == gen {
+			s.kill(n, f)
+		}
+		return
+	}
+	s.carryOut(n, effects)
+	if n.gen == gen && n.core != nil && !n.paused {
+		s.wake(n)
+	}
+}
+
+// wake makes sure that the timer fires when the core wants it, or a little
+// later.
+func (s *Sim) wake(n *node) {
+	w := n.core.NextWake()
+	if w == election.Never {
+		return
+	}
+	at := n.clock.trueAt(w)
+	if at >= n.wakeAt {
+		return
+	}
+	late := int64(1000) + int64(n.rnd.Uint64()%150_000)
+	if n.rnd.IntN(128) == 0 {
+		late += n.rnd.Int64N(int64(n.lazy))
+	}
+	at = max(at, s.now) + late
+	n.wakeAt = at
+	s.q.push(event{at: at, kind: evWake, node: int16(n.idx), gen: n.gen})
+}
+
+func (s *Sim) woken(n *node, e event) {
+	if n.core == nil || e.gen != n.gen || e.at != n.wakeAt {
+		return
+	}
+	n.wakeAt = forever
+	now := n.clock.local(s.now)
+	if n.core.NextWake() > now {
+		s.wake(n)
+		return
+	}
+	n.core.Tick(now)
+	s.stepped(n)
+}
+
+// carryOut does what the core asked for, in order.
+func (s *Sim) carryOut(n *node, effects []election.Effect) {
+	gen := n.gen
+	for i, eff := range effects {
+		if s.failure != nil || n.gen != gen {
+			return
+		}
+		if n.paused {
+			n.held = append(n.held, effects[i:]...)
+			return
+		}
+		switch x := eff.(type) {
+		case election.Send:
+			s.send(n, x.Message)
+		case election.Persist:
+			s.persist(n, &x)
+		case election.Probe:
+			s.probe(n, x)
+		case election.Done:
+			s.done(n, x)
+		case election.Relink:
+			n.relink = &x
+			n.tell = x.Tell
+			s.monitorLink(n)
+		case election.Applied:
+		case election.ClaimChanged:
+			s.claimChanged(n, x)
+		case election.SuspicionChanged:
+			s.suspicionChanged(n, x)
+		case election.Removed:
+			s.removed(n, x)
+		default:
+			s.fail("effect", "unknown effect %T", eff)
+		}
+	}
+}
+
+// removed drops the storage and joins anew, as the daemon does.
+func (s *Sim) removed(n *node, x election.Removed) {
+	s.stats.count("process: removed from the ring", 1)
+	s.tracef(n, "no member any more (epoch %d): %s", x.Epoch, x.Why)
+	n.gen++
+	n.core, n.id = nil, 0
+	n.claimTerm, n.claimEnd = 0, 0
+	n.disk.wipe()
+	n.relink, n.tell = nil, nil
+	n.refs, n.probes, n.held = nil, nil, nil
+	s.monitorUnlink(n)
+	switch {
+	case n.leaving > 0:
+		s.exit(n, "left")
+		s.restartAfter(n, n.leaveFor)
+	case n.rnd.IntN(3) == 0:
+		s.exit(n, "evicted")
+		s.restartAfter(n, s.between(n.rnd, 20*time.Millisecond, 400*time.Millisecond))
+	default:
+		s.beginJoin(n)
+	}
+}

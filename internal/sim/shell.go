@@ -1,0 +1,170 @@
+package sim
+
+import (
+	"errors"
+	"time"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// rpc is a request that travels to a coordinator and its answer that travels
+// back: a join, or an operator's wish.
+type rpc struct {
+	from    int // machine that asks
+	request election.Request
+	op      *operation
+	nonce   uint64
+	// The answer.
+	id   uint64
+	err  error
+	hint int // machine of the leader as far as is known, -1 unknown
+}
+
+// operation is an operator's wish until it is fulfilled or given up.
+type operation struct {
+	what  string
+	via   int                                  // machine whose operator it is
+	make  func(*node) (election.Request, bool) // at the machine that gets it
+	tries int
+	done  func(err error)
+}
+
+// beginJoin starts a new attempt to become a member.
+func (s *Sim) beginJoin(n *node) {
+	n.nonce = n.rnd.Uint64() | 1
+	n.joins = 0
+	s.joinNext(n, s.between(n.rnd, time.Millisecond, 40*time.Millisecond), n.rnd.IntN(len(s.nodes)))
+}
+
+// joinNext sets when and whom a joiner asks next; what was set before is void.
+func (s *Sim) joinNext(n *node, in time.Duration, whom int) {
+	n.chain++
+	s.q.push(event{at: s.now + int64(in), kind: evJoinTry, node: int16(n.idx), gen: n.chain, n: uint64(whom)})
+}
+
+// joinTry asks a machine, hopefully the leader's, to be let in.
+func (s *Sim) joinTry(n *node, e event) {
+	if !n.up || n.core != nil || e.gen != n.chain {
+		return
+	}
+	to := int(e.n)
+	if to == n.idx {
+		to = (to + 1) % len(s.nodes)
+	}
+	n.joins++
+	if to != n.idx {
+		j := &ring.Join{Member: ring.Member{Name: n.name, Incarnation: n.inc, Addresses: n.addrs, Witness: n.witness, Nonce: n.nonce}}
+		if n.lead {
+			j.Member.OnJoin = ring.Lead
+		}
+		s.transmit(n.idx, to, event{kind: evRPC, p: &rpc{from: n.idx, nonce: n.nonce, request: election.Request{Join: j}}}, true)
+	}
+	// Nobody answered in time: ask somebody else.
+	s.joinNext(n, s.between(n.rnd, 150*time.Millisecond, 400*time.Millisecond), n.rnd.IntN(len(s.nodes)))
+}
+
+// called takes a request at the machine that it was sent to.
+func (s *Sim) called(n *node, e event) {
+	c := e.p.(*rpc)
+	if !n.power {
+		return
+	}
+	c.hint = -1
+	if !n.up || n.core == nil {
+		c.err = election.ErrNotLeader
+		s.transmit(n.idx, c.from, event{kind: evReply, p: c}, true)
+		return
+	}
+	st := n.core.State()
+	req := c.request
+	if c.op != nil {
+		var ok bool
+		if req, ok = c.op.make(n); !ok {
+			c.err = ring.ErrNotMember
+			s.transmit(n.idx, c.from, event{kind: evReply, p: c}, true)
+			return
+		}
+	}
+	if req.Join != nil {
+		// Another self at the same address is replaced.
+		j := *req.Join
+		if old, ok := st.MemberByName(j.Member.Name); ok {
+			j.Replaces = old.ID
+		}
+		req.Join = &j
+	}
+	s.refs++
+	req.Ref = s.refs
+	n.refs = append(n.refs, pendingRef{req.Ref, c})
+	n.core.Request(n.clock.local(s.now), req)
+	s.stepped(n)
+}
+
+// done completes a request.
+func (s *Sim) done(n *node, d election.Done) {
+	for i, r := range n.refs {
+		if r.ref != d.Ref {
+			continue
+		}
+		n.refs = append(n.refs[:i], n.refs[i+1:]...)
+		c := r.rpc
+		c.id, c.err = d.ID, d.Err
+		c.hint = -1
+		if d.Err == nil {
+			s.acknowledged(n, c)
+		} else if errors.Is(d.Err, election.ErrNotLeader) && n.core != nil {
+			if l := n.core.Status(n.clock.local(s.now)).Leader; l != 0 {
+				c.hint = s.machineOf(l)
+			}
+		}
+		s.transmit(n.idx, c.from, event{kind: evReply, p: c}, true)
+		return
+	}
+	if d.Ref == n.leaveRef && d.Ref != 0 {
+		n.leaveRef = 0
+		return
+	}
+	s.fail("done", "%s completes request %d, which is not under way", n.name, d.Ref)
+}
+
+// acknowledged checks that what the core calls done is committed.
+func (s *Sim) acknowledged(n *node, c *rpc) {
+	if c.request.Join == nil {
+		return
+	}
+	m, ok := s.ledger.joined[c.id]
+	if !ok || m != c.request.Join.Member.Name {
+		s.fail("ids", "%s tells %s that it joined as member %d, but the log says %q", n.name, s.nodes[c.from].name, c.id, m)
+	}
+}
+
+// replied takes the answer.
+func (s *Sim) replied(n *node, e event) {
+	c := e.p.(*rpc)
+	if c.op != nil {
+		s.operated(n, c)
+		return
+	}
+	if !n.up || n.core != nil || c.nonce != n.nonce {
+		return
+	}
+	if c.err != nil {
+		if c.hint >= 0 && c.hint != n.idx && n.joins < 64 {
+			s.joinNext(n, s.between(n.rnd, time.Millisecond, 5*time.Millisecond), c.hint)
+		}
+		return
+	}
+	for _, o := range s.nodes {
+		if o != n && o.core != nil && o.id == c.id {
+			s.fail("ids", "%s and %s both run as member %d", o.name, n.name, c.id)
+			return
+		}
+	}
+	s.stats.count("join: completed", 1)
+	s.tracef(n, "joined as member %d", c.id)
+	n.gen++
+	n.disk.wipe()
+	n.disk.durable.id = c.id
+	s.makeCore(n, c.id, election.Recovered{})
+}

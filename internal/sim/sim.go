@@ -1,0 +1,342 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// Sim is one run. Make it with Run.
+type Sim struct {
+	opt   Options
+	world World
+	net   *net
+	rnd   *rand.Rand
+	now   int64
+	q     queue
+	nodes []*node
+	links []link
+
+	ledger     ledger
+	births     map[birthKey]birth
+	idMachine  []int // machine of each id, -1 unknown
+	addresses  map[string]int
+	dead       map[uint64]int64 // when each incarnation ended
+	looked     map[lookKey]election.ProbeOutcome
+	sanctioned map[string]bool
+	refs       uint64
+
+	incarnations map[uint64]int
+
+	active []*active
+	armed  []*Fault
+	calm   bool
+	demand bool
+
+	healedAt, leadAt, wholeAt int64
+	lastOp                    int64
+	wholeEpoch                uint64
+	wholeEvicted              int
+
+	stats   Stats
+	failure *Failure
+	hash    fnv
+	events  int
+}
+
+// Run carries out one run and returns how it ended.
+func Run(opt Options) *Result {
+	if opt.Nodes == 0 {
+		opt.Nodes = 5
+	}
+	if opt.Length == 0 {
+		opt.Length = 60 * time.Second
+	}
+	if opt.Make == nil {
+		opt.Make = realCore
+	}
+	world := newWorld(rand.New(rand.NewPCG(opt.Seed, 1)), opt.Nodes)
+	if opt.World != nil {
+		opt.World(&world)
+	}
+	faults := opt.Plan
+	if faults == nil {
+		faults = plan(rand.New(rand.NewPCG(opt.Seed, 2)), &world, opt.Length)
+	}
+	all := faults
+	if opt.Keep != nil {
+		faults = nil
+		for _, i := range opt.Keep {
+			if i < len(all) {
+				faults = append(faults, all[i])
+			}
+		}
+	}
+	s := newSim(opt, world)
+	res := &Result{Options: opt, Plan: all, World: world}
+	func() {
+		defer func() {
+			if r := recover(); r != nil {
+				s.fail("panic", "%v\n%s", r, trimStack(string(debug.Stack())))
+			}
+		}()
+		s.run(faults)
+	}()
+	res.Failure, res.Stats, res.Hash, res.Events = s.failure, s.stats, uint64(s.hash), s.events
+	return res
+}
+
+func newSim(opt Options, world World) *Sim {
+	s := &Sim{opt: opt, world: world, hash: newPrint(), births: map[birthKey]birth{}, addresses: map[string]int{}, dead: map[uint64]int64{},
+		looked: map[lookKey]election.ProbeOutcome{}, sanctioned: map[string]bool{}, incarnations: map[uint64]int{}}
+	s.net = &s.world.Net
+	s.net.copies = s.net.copies || opt.Copies
+	s.stats.Named = map[string]int{}
+	s.rnd = rand.New(rand.NewPCG(opt.Seed, 3+opt.Salt<<8))
+	k := world.Machines + world.Spares
+	for i := range k {
+		n := &node{idx: i, name: fmt.Sprintf("n%d", i+1), power: true, spare: i >= world.Machines, lazy: world.Lazy[i],
+			witness: slices.Contains(world.Witnesses, i), lead: slices.Contains(world.Leads, i), wakeAt: forever}
+		n.addrs = []string{n.name + ":7400"}
+		s.addresses[n.addrs[0]] = i
+		n.rnd = rand.New(rand.NewPCG(opt.Seed, 16+uint64(i)+opt.Salt<<8))
+		n.clock = clock{base: n.rnd.Int64N(int64(1000 * time.Hour)), ppm: world.Rates[i]}
+		n.wall = n.rnd.Int64N(int64(time.Hour))
+		n.bad = -int64(time.Hour)
+		n.mon.tickAt = forever
+		s.nodes = append(s.nodes, n)
+	}
+	s.links = make([]link, k*k)
+	for i := range s.links {
+		s.links[i] = link{rnd: rand.NewPCG(opt.Seed, 1<<16+uint64(i)+opt.Salt<<32), bad: -int64(time.Hour), lastCut: -int64(time.Hour)}
+	}
+	return s
+}
+
+// found founds the ring on the first machine, and lets the others ask to join.
+func (s *Sim) found() error {
+	n := s.nodes[0]
+	s.draw(n)
+	f := ring.Found{Cluster: "sim", RingID: "r1", Founder: ring.Member{Name: n.name, Incarnation: n.inc, Addresses: n.addrs}, Settings: s.world.Settings}
+	rec, err := election.Found(f, 1_760_000_000)
+	if err != nil {
+		return err
+	}
+	g := &s.ledger
+	g.members = []lmember{{1, n.inc, n.name, false}}
+	g.led = map[string]uint64{}
+	g.highest, g.epoch = 1, 1
+	g.joined, g.declared, g.claimed = map[uint64]string{1: n.name}, map[uint64]uint64{}, map[uint64]uint64{}
+	g.byEpoch = []epochMark{{}, {highest: 1, members: g.memberPrint()}}
+	g.voters = []uint64{1}
+	g.setSettings(0, s.world.Settings)
+	s.learnID(1, 0)
+	n.disk.durable = image{id: 1, hs: rec.HardState, snap: rec.Snapshot, first: 2}
+	n.up, n.gen = true, 1
+	s.monitorStart(n)
+	s.makeCore(n, 1, rec)
+	for _, o := range s.nodes[1:] {
+		if !o.spare {
+			s.restartAfter(o, s.between(o.rnd, 0, time.Second))
+		}
+	}
+	return nil
+}
+
+func (s *Sim) run(faults []Fault) {
+	if err := s.found(); err != nil {
+		s.fail("start", "%v", err)
+		return
+	}
+	for i := range faults {
+		s.q.push(event{at: int64(faults[i].At), kind: evFault, p: &faults[i]})
+	}
+	for _, c := range s.world.cycles(s.opt.Length) {
+		s.q.push(event{at: int64(c.quiet), kind: evHeal})
+		s.q.push(event{at: int64(c.end), kind: evQuietEnd})
+	}
+	end := int64(s.opt.Length) + 1
+	for s.failure == nil {
+		e, ok := s.q.pop()
+		if !ok || e.at > end {
+			return
+		}
+		s.now = e.at
+		s.events++
+		s.hash.num(uint64(e.at) ^ uint64(e.kind)<<56 ^ uint64(e.node)<<48)
+		s.dispatch(e)
+	}
+}
+
+// dispatch carries out an event. What is for a stopped process waits for it.
+func (s *Sim) dispatch(e event) {
+	n := s.nodes[e.node]
+	switch e.kind {
+	case evFault:
+		subject := -1
+		if e.n == 1 {
+			subject = int(e.node)
+			s.inject(e.p.(*Fault), subject)
+			return
+		}
+		s.strike(e.p.(*Fault))
+		return
+	case evFaultEnd:
+		s.undo(e.p.(*active))
+		return
+	case evHeal:
+		s.heal()
+		return
+	case evPoll:
+		if s.calm {
+			s.poll()
+		}
+		return
+	case evQuietEnd:
+		s.quietEnd()
+		return
+	case evStart:
+		if !n.spare {
+			s.start(n)
+		}
+		return
+	case evResume:
+		s.resume(n, e.gen)
+		return
+	case evOp:
+		s.opTry(e)
+		return
+	case evCertSend:
+		s.certSend(n, e)
+		return
+	case evMonStart:
+		if e.n == 1 {
+			s.monitorStarts(n, e)
+			return
+		}
+	case evPong, evRefused, evMonTick, evMonLink, evHang:
+		if !n.mon.up || e.gen != n.mon.gen {
+			return
+		}
+		if n.mon.paused {
+			if len(n.mon.inbox) < inboxMost {
+				n.mon.inbox = append(n.mon.inbox, e)
+			}
+			return
+		}
+		s.monitorEvent(n, e)
+		return
+	}
+	if n.paused {
+		if len(n.inbox) < inboxMost && e.kind != evWake {
+			s.stats.counts[cInbox]++
+			n.inbox = append(n.inbox, e)
+		}
+		return
+	}
+	s.coordinatorEvent(n, e)
+}
+
+func (s *Sim) monitorEvent(n *node, e event) {
+	switch e.kind {
+	case evPong:
+		s.ponged(n, e)
+	case evRefused:
+		s.refused(n, e)
+	case evMonTick:
+		s.monitorTick(n, e)
+	case evMonLink:
+		s.monitorLinked(n, e.p.(*election.Relink))
+	case evHang:
+		s.hangTick(n, e)
+	}
+}
+
+func (s *Sim) coordinatorEvent(n *node, e event) {
+	switch e.kind {
+	case evWake:
+		s.woken(n, e)
+	case evDeliver:
+		s.deliver(n, e)
+	case evDisk:
+		if e.n == 1 {
+			if e.gen == n.disk.gen {
+				s.diskTell(n)
+			}
+			return
+		}
+		s.diskDone(n, e.gen)
+	case evJoinTry:
+		s.joinTry(n, e)
+	case evRPC:
+		s.called(n, e)
+	case evReply:
+		s.replied(n, e)
+	case evUnreach:
+		if e.gen == n.gen && n.core != nil {
+			n.core.Unreachable(n.clock.local(s.now), e.n)
+			s.stepped(n)
+		}
+	case evPing:
+		s.pinged(n, e)
+	case evMonStart:
+		s.monitorStarts(n, e)
+	case evReport:
+		if e.gen == n.gen && n.core != nil {
+			n.core.Report(n.clock.local(s.now), *e.p.(*election.Suspicion))
+			s.stepped(n)
+		}
+	case evProbe:
+		s.probed(n, e)
+	case evProbed, evProbeEnd:
+		s.probeEnded(n, e)
+	case evCertify:
+		s.certified(n, e)
+	case evLeave:
+		s.leaveTry(n, e)
+	default:
+		panic("sim: no handler for " + evNames[e.kind])
+	}
+}
+
+// machineOf is the machine that a member runs on, -1 if unknown.
+func (s *Sim) machineOf(id uint64) int {
+	if id == 0 || id >= uint64(len(s.idMachine)) {
+		return -1
+	}
+	return s.idMachine[id]
+}
+
+func (s *Sim) learnID(id uint64, machine int) {
+	for uint64(len(s.idMachine)) <= id {
+		s.idMachine = append(s.idMachine, -1)
+	}
+	s.idMachine[id] = machine
+}
+
+func (s *Sim) machineAt(addresses []string) int {
+	if len(addresses) == 0 {
+		return -1
+	}
+	if i, ok := s.addresses[addresses[0]]; ok {
+		return i
+	}
+	return -1
+}
+
+// trimStack leaves the lines between the panic and the simulator's loop.
+func trimStack(st string) string {
+	if i := strings.Index(st, "panic("); i >= 0 {
+		st = st[i:]
+	}
+	if i := strings.Index(st, "sim.(*Sim).dispatch"); i >= 0 {
+		st = st[:i]
+	}
+	return strings.TrimSpace(st)
+}

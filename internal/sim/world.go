@@ -1,0 +1,178 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// World is what a run's machines and network are like, apart from faults.
+type World struct {
+	Machines int // in the ring
+	Spares   int // that stand by
+	Profile  string
+	Settings ring.Settings
+	Net      net
+	// Witnesses and Leads (on_join = lead) are machines by number.
+	Witnesses, Leads []int
+	CompactAfter     uint64
+	// Early lets faults begin before the ring is formed.
+	Early bool
+	// Reckless lets operators and fate destroy a majority for good.
+	Reckless bool
+	Rates    []int64 // ppm, per machine
+	Lazy     []time.Duration
+	// Cycle and Quiet: how long a storm and the quiet time after it last
+	// together, and the quiet time alone.
+	Cycle, Quiet time.Duration
+}
+
+// settingsKinds is how many settings an operator may choose from.
+const settingsKinds = 10
+
+func profile(name string) ring.Settings {
+	st, err := ring.ProfileSettings(name)
+	if err != nil {
+		panic(err)
+	}
+	return st
+}
+
+// settingsOf are the settings that an operator may change to in a run.
+func (w *World) settingsOf(n int) ring.Settings {
+	st := w.Settings
+	st.Profile = ring.CustomProfile
+	switch n {
+	case 0, 1:
+		return w.Settings
+	case 2:
+		st.LeaseMS *= 2
+	case 3:
+		st.LeaseMS = max(st.LeaseMS/2, 30)
+		st.StaggerMS = min(st.StaggerMS, st.LeaseMS)
+	case 4:
+		st.MaxVoters = 3
+	case 5:
+		st.MaxVoters = 5
+	case 6:
+		st.MaxVoters = 1
+	case 7:
+		st.MaxVoters = 4
+	case 8:
+		st.LeaseMS *= 4
+		st.LeaderIntervalMS *= 2
+		st.HangAfterMS = max(st.HangAfterMS, st.LeaseMS)
+	case 9:
+		return profile("fast")
+	}
+	if st.HangAfterMS != 0 {
+		st.HangAfterMS = max(st.HangAfterMS, st.LeaseMS)
+	}
+	return st
+}
+
+// newWorld draws a world.
+func newWorld(r *rand.Rand, nodes int) World {
+	w := World{Machines: nodes, Profile: "lan", CompactAfter: 4096}
+	switch r.IntN(16) {
+	case 0, 1, 2:
+		w.Profile = "fast"
+	case 3:
+		w.Profile = "wan"
+	case 4:
+		w.Profile = "realtime"
+	}
+	w.Settings = profile(w.Profile)
+	w.Cycle, w.Quiet = 20*time.Second, 9*time.Second
+	if w.Profile == "wan" {
+		w.Cycle, w.Quiet = 60*time.Second, 35*time.Second
+	}
+	if r.IntN(4) == 0 {
+		w.Settings.MaxVoters = uint32(1 + r.IntN(7))
+	}
+	if r.IntN(4) == 0 {
+		w.Settings.HangAfterMS = []uint32{0, w.Settings.LeaseMS, 2 * w.Settings.LeaseMS}[r.IntN(3)]
+		if w.Settings.HangAfterMS != 0 {
+			w.Settings.HangAfterMS = max(w.Settings.HangAfterMS, 100)
+		}
+	}
+	if nodes > 1 {
+		w.Spares = r.IntN(3)
+	}
+	w.Net = net{base: 150 * time.Microsecond, jitter: 300 * time.Microsecond, tail: 60 * time.Millisecond, tailOdds: 400, ordered: r.IntN(2) == 0, copies: r.IntN(8) == 0}
+	switch w.Profile {
+	case "wan":
+		w.Net.base, w.Net.jitter, w.Net.tail = 20*time.Millisecond, 10*time.Millisecond, 600*time.Millisecond
+	case "realtime":
+		w.Net.tail = 4 * time.Millisecond
+	}
+	switch r.IntN(4) {
+	case 0:
+		w.Net.loss = uint32(r.IntN(1000))
+	case 1:
+		w.Net.loss = uint32(r.IntN(10_000))
+		w.Net.dup = uint32(r.IntN(5000))
+	case 2:
+		w.Net.tailOdds = 30
+	}
+	if r.IntN(2) == 0 {
+		w.Net.hold = 2 + r.IntN(20)
+	}
+	if r.IntN(3) == 0 {
+		w.CompactAfter = uint64(8 + r.IntN(60))
+	}
+	if r.IntN(5) == 0 && nodes > 2 {
+		w.Witnesses = append(w.Witnesses, 1+r.IntN(nodes-1))
+	}
+	if r.IntN(5) == 0 {
+		w.Leads = append(w.Leads, r.IntN(nodes+w.Spares))
+	}
+	w.Early = r.IntN(5) == 0
+	w.Reckless = r.IntN(10) == 0
+	for range nodes + w.Spares {
+		rate := int64(0)
+		switch r.IntN(4) {
+		case 0:
+			rate = maxRate
+		case 1:
+			rate = -maxRate
+		case 2:
+			rate = r.Int64N(2*maxRate) - maxRate
+		}
+		w.Rates = append(w.Rates, rate)
+		w.Lazy = append(w.Lazy, time.Millisecond<<r.IntN(5))
+	}
+	return w
+}
+
+// cycle is a storm and the quiet time after it.
+type cycle struct{ from, quiet, end time.Duration }
+
+func (w *World) cycles(length time.Duration) []cycle {
+	var cs []cycle
+	from := 2 * time.Second
+	if w.Profile == "wan" {
+		from = 6 * time.Second
+	}
+	if w.Early {
+		from = 10 * time.Millisecond
+	}
+	for begin := time.Duration(0); begin < length; begin += w.Cycle {
+		end := min(begin+w.Cycle, length)
+		c := cycle{from: max(begin, from), quiet: end - w.Quiet, end: end}
+		if c.quiet < c.from { // too short for a storm
+			c.from = min(c.from, end)
+			c.quiet = c.from
+		}
+		cs = append(cs, c)
+	}
+	return cs
+}
+
+// String is the world in one line.
+func (w *World) String() string {
+	return fmt.Sprintf("%d machines and %d spare, profile %s (lease %v, %d voters at most, hang after %v), network %+v, witnesses %v, leaders on join %v, log cut after %d entries, early faults %v, reckless %v, clock rates %v ppm",
+		w.Machines, w.Spares, w.Profile, w.Settings.Lease(), w.Settings.MaxVoters, w.Settings.HangAfter(), w.Net, w.Witnesses, w.Leads, w.CompactAfter, w.Early, w.Reckless, w.Rates)
+}
