@@ -83,7 +83,8 @@ type EvictedNotice struct {
 }
 
 // Effect is something that the owner has to carry out: one of Send, Persist,
-// Probe, Done, Relink, Applied, ClaimChanged, SuspicionChanged, Removed.
+// Probe, Done, Relink, Applied, PeersChanged, ClaimChanged, SuspicionChanged,
+// Removed.
 type Effect interface{ effect() }
 
 // Send hands a message to the transport. It may be lost.
@@ -158,13 +159,17 @@ type Relink struct {
 }
 
 // Applied reports committed changes of the ring, in log order, with the state
-// after them; without Changes if only what Peers returns may have changed, or
-// the whole state came as a snapshot. The owner must not modify State.
+// after them; without Changes if the whole state came as a snapshot. The owner
+// must not modify State.
 type Applied struct {
 	Index   uint64
 	Changes []ring.Change
 	State   *ring.State
 }
+
+// PeersChanged says to whom messages have to travel from now on: the other
+// members, and those who left but whose answers raft still needs. Ascending.
+type PeersChanged struct{ Peers []ring.Member }
 
 // ClaimChanged reports that this member gained or lost the claim. It may come
 // late; Claim read at the moment of asking decides.
@@ -195,6 +200,7 @@ func (Probe) effect()            {}
 func (Done) effect()             {}
 func (Relink) effect()           {}
 func (Applied) effect()          {}
+func (PeersChanged) effect()     {}
 func (ClaimChanged) effect()     {}
 func (SuspicionChanged) effect() {}
 func (Removed) effect()          {}

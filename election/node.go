@@ -171,9 +171,8 @@ func (n *Node) NextWake() Instant { return n.wake }
 // on with another one.
 func (n *Node) State() *ring.State { return n.ring }
 
-// Peers returns everybody to whom messages have to travel: the other members,
-// and those who left but whose answers raft still needs.
-func (n *Node) Peers() []ring.Member {
+// peersChanged says who the peers are now.
+func (n *Node) peersChanged() {
 	peers := make([]ring.Member, 0, len(n.ring.Members)+len(n.gone))
 	for _, m := range n.ring.Members {
 		if m.ID != n.cfg.ID {
@@ -184,7 +183,7 @@ func (n *Node) Peers() []ring.Member {
 		peers = append(peers, m)
 	}
 	slices.SortFunc(peers, func(a, b ring.Member) int { return cmp.Compare(a.ID, b.ID) })
-	return peers
+	n.emit(PeersChanged{peers})
 }
 
 // Claim tells whether this member leads at now: its declaration is committed

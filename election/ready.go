@@ -191,12 +191,15 @@ func (n *Node) changeConf(cc raftpb.ConfChangeI) {
 	n.conf = n.rn.ApplyConfChange(cc)
 	n.changingConf = false
 	n.refresh()
+	before := len(n.gone)
 	for id := range n.gone {
 		if !n.inConf(id) {
 			delete(n.gone, id)
 		}
 	}
-	n.emit(Applied{Index: n.applied, State: n.ring})
+	if len(n.gone) != before {
+		n.peersChanged()
+	}
 	if n.leavingSince != 0 && !n.inConf(n.cfg.ID) {
 		n.remove(n.ring.Epoch, n.leavingWhy)
 	}
@@ -204,6 +207,7 @@ func (n *Node) changeConf(cc raftpb.ConfChangeI) {
 
 // ringChanged follows up on a new committed ring.
 func (n *Node) ringChanged() {
+	n.peersChanged()
 	if n.ring.Gone(n.cfg.ID) && n.leavingSince == 0 {
 		n.leavingSince, n.leavingWhy = max(n.now, 1), "taken out of the ring"
 	}
