@@ -1,0 +1,124 @@
+package coordinator
+
+import (
+	"math"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
+)
+
+// settingsToWire and its kin turn ARC's values into the public messages.
+func settingsToWire(s ring.Settings) *arcv1.Settings {
+	return &arcv1.Settings{
+		Profile: s.Profile, LeaderIntervalMs: s.LeaderIntervalMS, LeaderMisses: s.LeaderMisses,
+		IntervalMs: s.IntervalMS, Misses: s.Misses, LeaseMs: s.LeaseMS, DriftPpm: s.DriftPPM,
+		StaggerMs: s.StaggerMS, HangAfterMs: s.HangAfterMS, MaxVoters: s.MaxVoters, GraceMs: s.GraceMS,
+	}
+}
+
+func targetToWire(m ring.Member) *arcv1.Target {
+	return &arcv1.Target{Id: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses}
+}
+
+func targetsToWire(members []ring.Member) []*arcv1.Target {
+	out := make([]*arcv1.Target, len(members))
+	for i, m := range members {
+		out[i] = targetToWire(m)
+	}
+	return out
+}
+
+func membersToWire(v *view) []*arcv1.MemberStatus {
+	voters := map[uint64]bool{}
+	for _, id := range v.status.Voters {
+		voters[id] = true
+	}
+	out := make([]*arcv1.MemberStatus, len(v.ring.Members))
+	for i, m := range v.ring.Members {
+		ms := &arcv1.MemberStatus{
+			Id: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses,
+			Voter: voters[m.ID], Witness: m.Witness, Alive: !v.suspect(m.ID),
+		}
+		if next, ok := v.ring.Successor(m.ID); ok {
+			ms.Monitors = next.Name
+		}
+		out[i] = ms
+	}
+	return out
+}
+
+// statusToWire tells v at the time now.
+func statusToWire(o *Options, v *view, now election.Instant) *arcv1.StatusResponse {
+	r := &arcv1.StatusResponse{
+		Cluster: o.Cluster, RingId: v.ringID, Epoch: v.ring.Epoch, Term: v.ring.Term,
+		Self: o.Name, SelfId: v.id, Phase: string(v.phase), Version: o.Version,
+		Members: membersToWire(v), Settings: settingsToWire(v.ring.Settings), Reason: v.status.Reason,
+	}
+	if v.ring.RingID != "" {
+		r.StateHash = v.ring.Hash()
+	}
+	if l, ok := v.leader(); ok {
+		r.Leader = &arcv1.NodeRef{Id: l.ID, Name: l.Name}
+	}
+	if _, left, ok := v.claim(now); ok {
+		r.Claiming, r.LeaseMs = true, millis(left)
+	}
+	if h, ok := v.ring.NextHeir(); ok {
+		r.Heir = h.Name
+	}
+	if r.Reason == "" {
+		r.Reason = "this node is " + string(v.phase)
+	}
+	return r
+}
+
+// millis keeps microseconds and drops what would only be noise in JSON.
+func millis(d time.Duration) float64 {
+	return math.Round(float64(d)/float64(time.Microsecond)) / 1000
+}
+
+func micros(us int64) float64 { return float64(us) / 1000 }
+
+func leadershipToWire(l ring.Leadership) *arcv1.HistoryEntry {
+	return &arcv1.HistoryEntry{
+		Term: l.Term, Name: l.Name, Id: l.ID, Since: timestamppb.New(time.UnixMicro(l.Since)), Why: l.Why,
+		GapMs: micros(l.Gap), Evidence: string(l.Evidence), After: l.After,
+	}
+}
+
+// historyToWire returns at most limit of the newest, oldest first.
+func historyToWire(s *ring.State, limit uint32) []*arcv1.HistoryEntry {
+	h := s.History
+	if n := len(h); limit != 0 && uint64(limit) < uint64(n) {
+		h = h[n-int(limit):]
+	}
+	out := make([]*arcv1.HistoryEntry, len(h))
+	for i, l := range h {
+		out[i] = leadershipToWire(l)
+	}
+	return out
+}
+
+func suspicionFromWire(s *arcv1.Suspicion) election.Suspicion {
+	return election.Suspicion{ID: s.GetId(), Incarnation: s.GetIncarnation(), Term: s.GetTerm(),
+		Evidence: ring.Evidence(s.GetEvidence()), Cleared: s.GetCleared(), By: s.GetBy()}
+}
+
+func certificateFromWire(c *arcv1.Certificate) election.Certificate {
+	return election.Certificate{Name: c.GetName(), ID: c.GetId(), Incarnation: c.GetIncarnation(), Exit: c.GetExit(), Clean: c.GetClean()}
+}
+
+// linkToWire is what the monitor of self has to know of a Relink. The seq is
+// the queue's.
+func linkToWire(r election.Relink, ringID, cluster string, self ring.Member) *arcv1.Link {
+	s := r.Settings
+	return &arcv1.Link{
+		Epoch: r.Epoch, Term: r.Term, Self: targetToWire(self), Successors: targetsToWire(r.Successors), Tell: targetsToWire(r.Tell),
+		Leader: r.LeaderID, LeaderIntervalMs: s.LeaderIntervalMS, LeaderMisses: s.LeaderMisses,
+		IntervalMs: s.IntervalMS, Misses: s.Misses, HangAfterMs: s.HangAfterMS, RingId: ringID, Cluster: cluster,
+	}
+}

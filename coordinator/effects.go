@@ -1,0 +1,122 @@
+package coordinator
+
+import (
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// settle publishes what has become of the last step and carries its effects
+// out. The view comes first: a claim that was given up must not be readable
+// any more when the message that gives it up leaves.
+//
+// Effects leave in the core's order without waiting for the disk: the core
+// emits what depends on a Persist only after Persisted.
+func (l *loop) settle(now election.Instant) {
+	effects := l.core.Effects()
+	l.publish(now, effects)
+	for _, e := range effects {
+		l.carryOut(e)
+	}
+}
+
+func (l *loop) publish(now election.Instant, effects []election.Effect) {
+	old := l.hub.views.load()
+	v := &view{phase: l.phase.Load().(phase), id: l.id, ringID: l.ringID, ring: l.core.State(), status: l.core.Status(now)}
+	v.claimTerm, v.claimEnd = l.core.ClaimUntil()
+	var events []*arcv1.Event
+	if was, ok := old.leader(); ok {
+		if is, ok := v.leader(); !ok || is.ID != was.ID || v.ring.Term != old.ring.Term {
+			events = append(events, l.maker.leaderLost(old.ring, was.Name, old.ring.Term, v.status.Reason))
+		}
+	}
+	state := old.ring
+	for _, e := range effects {
+		switch e := e.(type) {
+		case election.Applied:
+			if len(e.Changes) == 0 { // a snapshot from the leader
+				l.log.Info("ring state received", "epoch", e.State.Epoch, "term", e.State.Term, "members", len(e.State.Members))
+				l.hub.publish(v, append(events, l.maker.changes(e.State, missed(state, e.State))...))
+				events = nil
+			} else {
+				events = append(events, l.maker.changes(e.State, e.Changes)...)
+			}
+			state = e.State
+		case election.ClaimChanged:
+			events = append(events, l.maker.claim(v.ring, e))
+		case election.SuspicionChanged:
+			events = append(events, l.maker.suspicion(v.ring, e))
+		}
+	}
+	l.announce(v, events)
+	was, _ := old.leader()
+	if is, _ := v.leader(); is.ID != was.ID {
+		l.hands.published()
+	}
+}
+
+// announce publishes a view with the events that led to it, and logs them.
+func (l *loop) announce(v *view, events []*arcv1.Event) {
+	l.hub.publish(v, events)
+	for _, e := range events {
+		logEvent(l.log, e)
+	}
+}
+
+func (l *loop) carryOut(e election.Effect) {
+	switch e := e.(type) {
+	case election.Send:
+		l.hands.send(e.Message)
+	case election.Persist:
+		l.writer.queue <- e
+	case election.Probe:
+		l.hands.probe(e)
+	case election.Done:
+		if answer, ok := l.waiting[e.Ref]; ok {
+			delete(l.waiting, e.Ref)
+			answer <- e
+		}
+	case election.Relink:
+		if from, to := l.hands.relink(e, l.core.State()); from != to {
+			v := *l.hub.views.load()
+			l.announce(&v, []*arcv1.Event{l.maker.relinked(v.ring, from, to, false)})
+		}
+	case election.Applied:
+		l.hands.ringChanged(e.State)
+	case election.SuspicionChanged:
+		if c := e.Certificate; c != nil {
+			l.hands.suspected(c.ID, true)
+		} else {
+			l.hands.suspected(e.Suspicion.ID, !e.Suspicion.Cleared)
+		}
+	case election.Removed:
+		l.removed = &e
+	}
+}
+
+// The inputs by name. Each runs its step on the loop's goroutine.
+
+func (l *loop) deliver(m election.Message) { l.inbox.deliver(m) }
+
+func (l *loop) report(s election.Suspicion) error {
+	return l.inbox.post(func(now election.Instant) { l.core.Report(now, s) })
+}
+
+func (l *loop) certify(c election.Certificate) error {
+	return l.inbox.post(func(now election.Instant) { l.core.Certify(now, c) })
+}
+
+func (l *loop) probed(r election.ProbeResult) {
+	l.inbox.must(func(now election.Instant) { l.core.Probed(now, r) })
+}
+
+func (l *loop) unreachable(id uint64) {
+	_ = l.inbox.post(func(now election.Instant) { l.core.Unreachable(now, id) })
+}
+
+// relinkedTemporarily tells that the operator sent the monitor elsewhere.
+func (l *loop) relinkedTemporarily(from, to string) {
+	l.inbox.must(func(election.Instant) {
+		v := *l.hub.views.load()
+		l.announce(&v, []*arcv1.Event{l.maker.relinked(v.ring, from, to, true)})
+	})
+}

@@ -1,0 +1,353 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/arc-ring/arc/coordinator/transport"
+	"github.com/arc-ring/arc/discovery"
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/wal"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
+)
+
+const (
+	// formerName is the file in the data directory that names the ring which
+	// this node belonged to before its log was dropped. A node that was
+	// evicted, or left, must find that ring again and never found another
+	// one, although it is started with --bootstrap or --expect.
+	formerName = "former-ring"
+
+	joinCallWait = 10 * time.Second
+	joinAgain    = 50 * time.Millisecond
+	joinAgainMax = 2 * time.Second
+	// joinAdvice is how often a joiner that gets nowhere says so.
+	joinAdvice = 10 * time.Second
+)
+
+// entry is what a membership begins with.
+type entry struct {
+	id        uint64
+	ringID    string
+	recovered election.Recovered
+	// peers are whom to expect, until the ring's state says more.
+	peers []transport.Peer
+}
+
+// resume is the entry that the disk holds, if it holds one.
+func (n *node) resume(r wal.Recovered) (entry, bool, error) {
+	if r.Fresh {
+		return entry{}, false, nil
+	}
+	if r.Snapshot == nil && len(r.Entries) == 0 {
+		// The join was committed, but the ring's state never came: there is
+		// nobody to talk to. The same address replaces the old self.
+		n.log.Info("joined before but never reached, joining again", "id", r.Identity.ID, "ring", r.Identity.RingID)
+		return entry{}, false, n.dropLog(r.Identity.RingID)
+	}
+	return entry{id: r.Identity.ID, ringID: r.Identity.RingID, recovered: election.Recovered{
+		HardState: r.HardState, Snapshot: r.Snapshot, Entries: r.Entries, Bound: r.Bound, Restarted: true,
+	}}, true, nil
+}
+
+// dropLog forgets the membership, and remembers which ring it was in.
+func (n *node) dropLog(ringID string) error {
+	path := filepath.Join(n.o.DataDir, formerName)
+	if err := writeDurably(path, ringID+"\n"); err != nil {
+		return fmt.Errorf("%w: remember the former ring: %w", ErrStorage, err)
+	}
+	if err := n.disk.Wipe(); err != nil {
+		return fmt.Errorf("%w: drop the log of the former membership: %w", ErrStorage, err)
+	}
+	return nil
+}
+
+// formerRing is the ring that this node belonged to last, or "".
+func (n *node) formerRing() (string, error) {
+	b, err := os.ReadFile(filepath.Join(n.o.DataDir, formerName))
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read which ring this node was in: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+func writeDurably(path, text string) error {
+	tmp := path + ".new"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// found makes a ring of this node alone; others is who takes part, for the
+// log.
+func (n *node) found(others []string) (entry, error) {
+	profile := n.o.Profile
+	if profile == "" {
+		profile = ring.DefaultProfile
+	}
+	settings, err := ring.ProfileSettings(profile)
+	if err != nil {
+		return entry{}, usagef("--profile: %w", err)
+	}
+	f := ring.Found{
+		Cluster: n.o.Cluster, RingID: fmt.Sprintf("%016x%016x", randomID(), randomID()), Settings: settings,
+		Founder: ring.Member{Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.addresses, Witness: n.o.Witness, OnJoin: n.o.OnJoin},
+	}
+	rec, err := election.Found(f, uint64(time.Now().Unix()))
+	if err != nil {
+		return entry{}, fmt.Errorf("found a ring: %w", err)
+	}
+	id := wal.Identity{Cluster: n.o.Cluster, RingID: f.RingID, Name: n.o.Name, ID: 1}
+	if err := n.disk.Init(id, wal.Batch{HardState: rec.HardState, Snapshot: rec.Snapshot, Sync: true}); err != nil {
+		return entry{}, fmt.Errorf("%w: found a ring: %w", ErrStorage, err)
+	}
+	n.log.Info("ring founded", "cluster", n.o.Cluster, "ring", f.RingID, "profile", profile, "names", others)
+	return entry{id: 1, ringID: f.RingID, recovered: rec}, nil
+}
+
+// enter finds a ring to be in: it founds one if it may, and else looks for one
+// until ctx ends.
+func (n *node) enter(ctx context.Context) (entry, error) {
+	former, err := n.formerRing()
+	if err != nil {
+		return entry{}, err
+	}
+	if former == "" && (n.o.Bootstrap || n.o.Expect == 1 && n.discovery == nil) {
+		return n.found(nil)
+	}
+	if former != "" && (n.o.Bootstrap || n.o.Expect > 0) {
+		n.log.Info("this node belonged to a ring and joins that one again; to found a new one, remove the file",
+			"ring", former, "file", filepath.Join(n.o.DataDir, formerName))
+	}
+	p := joining
+	if former == "" && n.o.Expect > 0 {
+		p = founding
+	}
+	n.outside(p, former)
+	if n.discovery != nil {
+		// A node that was in a ring is answered by that one alone, and never
+		// founds.
+		n.discovery.SetRing(discovery.RingInfo{RingID: former})
+	}
+	return n.seek(ctx, &joiner{n: n, ringID: former, nonce: randomID()})
+}
+
+// seek asks the named addresses and whom discovery finds, both at once, until
+// one of them admits this node or it is accepted as founder.
+func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type outcome struct {
+		resp    *arcv1.JoinResponse
+		founder []string
+		err     error
+	}
+	ways := 0
+	outcomes := make(chan outcome, 2)
+	if len(n.o.Join) > 0 {
+		ways++
+		go func() {
+			resp, err := j.byAddresses(ctx, n.o.Join)
+			outcomes <- outcome{resp: resp, err: err}
+		}()
+	}
+	if n.discovery != nil {
+		ways++
+		go func() {
+			resp, names, err := j.byDiscovery(ctx)
+			outcomes <- outcome{resp: resp, founder: names, err: err}
+		}()
+	}
+	if ways == 0 {
+		return entry{}, usagef("the ring %s is to be joined, but there is neither --join nor discovery", j.ringID)
+	}
+	// The first outcome counts and ends the other search; but a join that was
+	// admitted meanwhile counts more than the right to found.
+	first := <-outcomes
+	cancel()
+	for range ways - 1 {
+		if other := <-outcomes; other.resp != nil && first.resp == nil {
+			first = other
+		}
+	}
+	switch {
+	case first.resp != nil:
+		return n.joined(first.resp)
+	case first.founder != nil:
+		return n.found(first.founder)
+	default:
+		return entry{}, first.err
+	}
+}
+
+// joined makes the log of a member that was admitted.
+func (n *node) joined(r *arcv1.JoinResponse) (entry, error) {
+	id := wal.Identity{Cluster: n.o.Cluster, RingID: r.GetRingId(), Name: n.o.Name, ID: r.GetId()}
+	if err := n.disk.Init(id, wal.Batch{Sync: true}); err != nil {
+		return entry{}, fmt.Errorf("%w: join: %w", ErrStorage, err)
+	}
+	n.log.Info("joined", "ring", r.GetRingId(), "id", r.GetId(), "epoch", r.GetEpoch(), "leader", r.GetLeader().GetName())
+	return entry{id: r.GetId(), ringID: r.GetRingId(), peers: peersOfMembers(r.GetMembers())}, nil
+}
+
+// joiner asks members to be admitted. All its requests carry one nonce, so
+// that however many of them arrive, one join comes of them.
+type joiner struct {
+	n      *node
+	ringID string
+	nonce  uint64
+
+	lastErr string
+	advised time.Time
+}
+
+// byAddresses asks the addresses in turn until one admits this node or says
+// that it never will.
+func (j *joiner) byAddresses(ctx context.Context, addresses []string) (*arcv1.JoinResponse, error) {
+	for pause := joinAgain; ; pause = min(2*pause, joinAgainMax) {
+		for _, a := range addresses {
+			resp, err := j.ask(ctx, []string{a})
+			if err == nil {
+				return resp, nil
+			}
+			if never(err) {
+				return nil, fmt.Errorf("join via %s: %w", a, err)
+			}
+			j.complain(err, a)
+		}
+		if err := wait(ctx, pause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// byDiscovery asks whomever discovery finds. It returns the names of the
+// founders if this node may found.
+func (j *joiner) byDiscovery(ctx context.Context) (*arcv1.JoinResponse, []string, error) {
+	for pause := joinAgain; ; pause = min(2*pause, joinAgainMax) {
+		f, err := j.n.discovery.Seek(ctx)
+		if err != nil {
+			return nil, nil, fmt.Errorf("look for a ring: %w", err)
+		}
+		if f.Founder {
+			return nil, f.Names, nil
+		}
+		for _, addresses := range [][]string{f.LeaderAddresses, f.FromAddresses} {
+			if len(addresses) == 0 {
+				continue
+			}
+			resp, err := j.ask(ctx, addresses)
+			if err == nil {
+				return resp, nil, nil
+			}
+			// Another ring may answer at an address that was just reused.
+			if never(err) && status.Code(err) != codes.FailedPrecondition {
+				return nil, nil, fmt.Errorf("join the ring %s: %w", f.RingID, err)
+			}
+			j.complain(err, strings.Join(addresses, ","))
+		}
+		if err := wait(ctx, pause); err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+func (j *joiner) ask(ctx context.Context, addresses []string) (*arcv1.JoinResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, joinCallWait)
+	defer cancel()
+	conn, err := dialMember(ctx, addresses)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	o := &j.n.o
+	return arcv1.NewArcClient(conn).Join(ctx, &arcv1.JoinRequest{
+		Cluster: o.Cluster, Name: o.Name, Incarnation: j.n.incarnation, Addresses: j.n.addresses,
+		Witness: o.Witness, OnJoin: string(o.OnJoin), RingId: j.ringID, Nonce: j.nonce,
+	})
+}
+
+// never tells whether a join was refused for a reason that a repetition does
+// not change.
+func never(err error) bool {
+	switch status.Code(err) {
+	case codes.AlreadyExists, codes.InvalidArgument, codes.FailedPrecondition, codes.Unimplemented:
+		return true
+	}
+	return false
+}
+
+// complain logs why a join did not come about: a new reason at Warn, the same
+// one again every ten seconds.
+func (j *joiner) complain(err error, via string) {
+	if errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled {
+		return
+	}
+	text := err.Error()
+	if s, ok := status.FromError(err); ok {
+		text = s.Message()
+	}
+	level := hclog.Debug
+	if now := time.Now(); now.Sub(j.advised) >= joinAdvice || text != j.lastErr && j.lastErr == "" {
+		level, j.advised = hclog.Warn, now
+	}
+	j.lastErr = text
+	j.n.log.Log(level, "not joined yet", "via", via, "error", text)
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// acceptFounder answers Peer.AcceptFounder.
+func (n *node) acceptFounder(r *arcv1.AcceptFounderRequest) (*arcv1.AcceptFounderResponse, error) {
+	if n.discovery == nil {
+		return &arcv1.AcceptFounderResponse{Reason: n.o.Name + " was started with --no-autodiscovery"}, nil
+	}
+	ok, reason := n.discovery.Accept(r)
+	return &arcv1.AcceptFounderResponse{Accepted: ok, Reason: reason}, nil
+}
+
+// askFounder is discovery's way to call AcceptFounder.
+func askFounder(ctx context.Context, address string, r *arcv1.AcceptFounderRequest) (bool, string, error) {
+	conn, err := dialMember(ctx, []string{address})
+	if err != nil {
+		return false, "", err
+	}
+	defer conn.Close()
+	resp, err := arcv1.NewPeerClient(conn).AcceptFounder(ctx, r)
+	return resp.GetAccepted(), resp.GetReason(), err
+}

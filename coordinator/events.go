@@ -1,0 +1,185 @@
+package coordinator
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
+)
+
+// Event types, beside those that are ring.ChangeKinds.
+const (
+	eventSnapshot   = "snapshot"
+	eventLeaderLost = "leader_lost"
+	eventClaimGot   = "claim_gained"
+	eventClaimLost  = "claim_lost"
+	eventRelinked   = "relinked"
+	eventSuspected  = "suspected"
+	eventCleared    = "cleared"
+	eventCertified  = "certified"
+)
+
+// contractJSON is how ARC writes messages as JSON: proto names, every field,
+// uint64 as strings.
+var contractJSON = protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}
+
+// detailOf returns a message's contract JSON as an event's detail.
+func detailOf(m proto.Message) *structpb.Struct {
+	b, err := contractJSON.Marshal(m)
+	if err != nil {
+		panic(fmt.Sprintf("coordinator: %T does not encode: %v", m, err)) // our own message, valid UTF-8 was checked at the door
+	}
+	s := &structpb.Struct{}
+	if err := protojson.Unmarshal(b, s); err != nil {
+		panic(fmt.Sprintf("coordinator: JSON of %T is no object: %v", m, err))
+	}
+	return s
+}
+
+// fields makes a detail of plain values; uint64 become strings as everywhere
+// in the JSON contract.
+func fields(kv map[string]any) *structpb.Struct {
+	for k, v := range kv {
+		switch v := v.(type) {
+		case uint64:
+			kv[k] = strconv.FormatUint(v, 10)
+		case []string:
+			list := make([]any, len(v))
+			for i, s := range v {
+				list[i] = s
+			}
+			kv[k] = list
+		}
+	}
+	s, err := structpb.NewStruct(kv)
+	if err != nil {
+		panic(fmt.Sprintf("coordinator: event detail %v: %v", kv, err))
+	}
+	return s
+}
+
+// eventMaker writes down what happened with the epoch and token of the state
+// in which it did.
+type eventMaker struct {
+	self string
+	wall func() time.Time
+}
+
+func (e eventMaker) event(s *ring.State, kind, node string, detail *structpb.Struct) *arcv1.Event {
+	return &arcv1.Event{Time: timestamppb.New(e.wall()), Epoch: s.Epoch, Term: s.Term, Type: kind, Node: node, Detail: detail}
+}
+
+// snapshot is what a new watcher sees first; its detail has the fields of
+// `arc status -o json`.
+func (e eventMaker) snapshot(v *view, status *arcv1.StatusResponse) *arcv1.Event {
+	return e.event(v.ring, eventSnapshot, e.self, detailOf(status))
+}
+
+// changes turns committed changes into events. An appointment is not one: it
+// shows in the heir.
+func (e eventMaker) changes(s *ring.State, changes []ring.Change) []*arcv1.Event {
+	var out []*arcv1.Event
+	for _, c := range changes {
+		m := c.Member
+		switch c.Kind {
+		case ring.Joined, ring.Returned:
+			// Who was restarted with its disk is back under its old id.
+			out = append(out, e.event(s, string(ring.Joined), m.Name, fields(map[string]any{
+				"id": m.ID, "incarnation": m.Incarnation, "addresses": m.Addresses, "witness": m.Witness, "returned": c.Kind == ring.Returned,
+			})))
+		case ring.Left:
+			out = append(out, e.event(s, string(c.Kind), m.Name, fields(map[string]any{"id": m.ID})))
+		case ring.Evicted:
+			by := ""
+			if w, ok := s.Member(c.By); ok {
+				by = w.Name
+			}
+			out = append(out, e.event(s, string(c.Kind), m.Name, fields(map[string]any{
+				"id": m.ID, "incarnation": m.Incarnation, "evidence": string(c.Evidence), "by": by,
+			})))
+		case ring.LeaderDeclared:
+			out = append(out, e.event(s, string(c.Kind), m.Name, detailOf(leadershipToWire(*c.Leadership))))
+		case ring.SettingsChanged:
+			out = append(out, e.event(s, string(c.Kind), "", detailOf(settingsToWire(s.Settings))))
+		}
+	}
+	return out
+}
+
+func (e eventMaker) suspicion(s *ring.State, x election.SuspicionChanged) *arcv1.Event {
+	if c := x.Certificate; c != nil {
+		return e.event(s, eventCertified, c.Name, fields(map[string]any{
+			"id": c.ID, "incarnation": c.Incarnation, "exit": c.Exit, "clean": c.Clean, "why": x.Why,
+		}))
+	}
+	kind := eventSuspected
+	if x.Suspicion.Cleared {
+		kind = eventCleared
+	}
+	return e.event(s, kind, nameOf(s, x.Suspicion.ID), fields(map[string]any{
+		"id": x.Suspicion.ID, "incarnation": x.Suspicion.Incarnation, "evidence": string(x.Suspicion.Evidence),
+		"by": nameOf(s, x.Suspicion.By), "why": x.Why,
+	}))
+}
+
+func (e eventMaker) claim(s *ring.State, x election.ClaimChanged) *arcv1.Event {
+	kind := eventClaimLost
+	if x.Claiming {
+		kind = eventClaimGot
+	}
+	return e.event(s, kind, e.self, fields(map[string]any{"term": x.Term, "why": x.Why}))
+}
+
+func (e eventMaker) leaderLost(s *ring.State, name string, term uint64, why string) *arcv1.Event {
+	return e.event(s, eventLeaderLost, name, fields(map[string]any{"term": term, "why": why}))
+}
+
+func (e eventMaker) relinked(s *ring.State, from, to string, temporary bool) *arcv1.Event {
+	return e.event(s, eventRelinked, e.self, fields(map[string]any{"from": from, "target": to, "temporary": temporary}))
+}
+
+// nameOf is a member's name, or "" for one that is gone.
+func nameOf(s *ring.State, id uint64) string {
+	m, _ := s.Member(id)
+	return m.Name
+}
+
+// missed returns the changes that lead from one state to another when the
+// commands in between were never seen, as after a snapshot from the leader.
+// Who is gone may have left or been evicted: that is not known any more.
+func missed(from, to *ring.State) []ring.Change {
+	var out []ring.Change
+	for _, m := range from.Members {
+		if _, ok := to.Member(m.ID); !ok {
+			out = append(out, ring.Change{Kind: ring.Evicted, Member: m})
+		}
+	}
+	for _, m := range to.Members {
+		old, ok := from.Member(m.ID)
+		switch {
+		case !ok:
+			out = append(out, ring.Change{Kind: ring.Joined, Member: m})
+		case old.Incarnation != m.Incarnation:
+			out = append(out, ring.Change{Kind: ring.Returned, Member: m})
+		}
+	}
+	for i, l := range to.History {
+		// To an empty state everything would be news: the newest says enough.
+		if l.Term > from.Term && (from.Term != 0 || i == len(to.History)-1) {
+			l := l
+			out = append(out, ring.Change{Kind: ring.LeaderDeclared, Member: ring.Member{ID: l.ID, Name: l.Name}, Leadership: &l})
+		}
+	}
+	if from.RingID != "" && from.Settings != to.Settings {
+		out = append(out, ring.Change{Kind: ring.SettingsChanged})
+	}
+	return out
+}

@@ -1,0 +1,139 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
+)
+
+const (
+	// stopWithin is how long Run takes to end after its context did.
+	stopWithin = 5 * time.Second
+	// leaveWithin is what of it may go into leaving the ring.
+	leaveWithin = 4 * time.Second
+	// leaveAgain is the pause between two tries.
+	leaveAgain = 50 * time.Millisecond
+)
+
+// leave takes this node out of the ring: the leadership is handed over first,
+// then the leader removes it. It returns the epoch in which that was
+// committed. Until ctx ends it tries again while there is no leader.
+func (n *node) leave(ctx context.Context) (uint64, error) {
+	if !n.leaveMu.TryLock() {
+		return 0, fmt.Errorf("%w: it is leaving already", ErrStopping)
+	}
+	defer n.leaveMu.Unlock()
+	l := n.loop.Load()
+	if l == nil {
+		return 0, fmt.Errorf("%w: it is %s", ErrNotJoined, n.hub.views.load().phase)
+	}
+	n.leaving.Store(true)
+	l.setPhase(leaving)
+	for {
+		epoch, err := n.leaveOnce(ctx, l)
+		if err == nil {
+			n.log.Info("left the ring", "epoch", epoch)
+			return epoch, nil
+		}
+		if !tryAgain(err) || ctx.Err() != nil {
+			n.leaving.Store(false)
+			l.setPhase(member)
+			return 0, fmt.Errorf("leave the ring: %w", err)
+		}
+		n.log.Debug("leave is tried again", "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(leaveAgain):
+		}
+	}
+}
+
+func (n *node) leaveOnce(ctx context.Context, l *loop) (uint64, error) {
+	v := n.hub.views.load()
+	select {
+	case <-l.ended:
+		if removed(l.endErr) {
+			return v.ring.Epoch, nil
+		}
+		return 0, ErrStopping
+	default:
+	}
+	if len(v.ring.Members) == 1 {
+		return 0, fmt.Errorf("%w: stop it instead, its data directory keeps the ring", ErrLastMember)
+	}
+	leader, ok := v.leader()
+	if !ok {
+		return 0, fmt.Errorf("%w: %s", ErrNoLeader, v.status.Reason)
+	}
+	if leader.ID == v.id {
+		if _, err := l.request(ctx, election.Request{Handover: &election.Handover{Why: n.o.Name + " leaves"}}); err != nil {
+			return 0, fmt.Errorf("hand over first: %w", err)
+		}
+		return 0, fmt.Errorf("%w: handed over, the successor is not known yet", ErrNoLeader) // and again
+	}
+	conn, err := dialMember(ctx, leader.Addresses)
+	if err != nil {
+		return 0, fmt.Errorf("%w that can be reached: %s: %w", ErrNoLeader, leader.Name, err)
+	}
+	defer conn.Close()
+	resp, err := arcv1.NewArcClient(conn).Leave(ctx, &arcv1.LeaveRequest{Name: n.o.Name, Forwarded: true})
+	switch {
+	case err == nil:
+		return resp.GetEpoch(), nil
+	case status.Code(err) == codes.NotFound: // an earlier try did it
+		return v.ring.Epoch, nil
+	}
+	return 0, err
+}
+
+// tryAgain tells whether a change failed for a reason that passes.
+func tryAgain(err error) bool {
+	for _, passing := range []error{ErrNoLeader, election.ErrNotLeader, election.ErrLeadershipLost, election.ErrBusy, election.ErrNoAnswer, ErrOverload, election.ErrRemoved} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	switch status.Code(err) {
+	case codes.Unavailable, codes.Aborted, codes.ResourceExhausted:
+		return true
+	case codes.DeadlineExceeded:
+		return reasonOf(err) != ""
+	}
+	return false
+}
+
+// leaveInTime is what a signal makes of leave: bounded, and never an error
+// that would keep the process from ending. It returns errLeft if the node is
+// out, errStays if it is the last member and keeps the ring, and else
+// errNotLeft.
+func (n *node) leaveInTime() error {
+	_ = notifySystemd("STOPPING=1")
+	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
+	defer cancel()
+	_, err := n.leave(ctx)
+	switch {
+	case err == nil:
+		return errLeft
+	case errors.Is(err, ErrLastMember):
+		n.log.Info("last member of the ring, which stays on its disk: start it again to go on", "data-dir", n.o.DataDir)
+		return errStays
+	case errors.Is(err, ring.ErrNotMember), errors.Is(err, ErrNotJoined):
+		return errStays
+	}
+	n.log.Warn("the ring was not left in order; the monitor certifies that this coordinator ended", "error", err)
+	return errNotLeft
+}
+
+// errStays: the node ends as a member, and nobody waits for it.
+var errStays = errors.New("the last member ends")
+
+// errNotLeft: the node ends as a member that others have to do without.
+var errNotLeft = errors.New("ended without leaving the ring")

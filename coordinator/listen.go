@@ -1,0 +1,142 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// listeners are what the coordinator is reached at.
+type listeners struct {
+	tcp  []net.Listener
+	unix net.Listener
+	// addresses are what other machines are told, HOST:PORT.
+	addresses []string
+}
+
+// listen opens every address, all at the same port, and the unix socket. Port
+// 0 lets the kernel choose for the first.
+func listen(ctx context.Context, bind []netip.Addr, port int, socket string) (_ *listeners, err error) {
+	l := &listeners{}
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	var cfg net.ListenConfig
+	for _, a := range bind {
+		address := net.JoinHostPort(a.String(), strconv.Itoa(port))
+		if a.IsUnspecified() && a.Is6() {
+			address = net.JoinHostPort("", strconv.Itoa(port)) // both families
+		}
+		lis, err := cfg.Listen(ctx, "tcp", address)
+		if err != nil {
+			return nil, listenError(address, err)
+		}
+		l.tcp = append(l.tcp, lis)
+		port = lis.Addr().(*net.TCPAddr).Port
+	}
+	if l.addresses, err = advertised(bind, port); err != nil {
+		return nil, err
+	}
+	// The run directory is locked: a socket there is a dead coordinator's.
+	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove stale socket: %w", err)
+	}
+	if l.unix, err = cfg.Listen(ctx, "unix", socket); err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", socket, err)
+	}
+	// Who can write to the socket can change the ring: owner and group.
+	if err := os.Chmod(socket, 0o660); err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", socket, err)
+	}
+	return l, nil
+}
+
+func listenError(address string, err error) error {
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		return fmt.Errorf("listen at %s: %w; is another coordinator running (arc status), or does another program have the port? choose another --port", address, err)
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return fmt.Errorf("listen at %s: %w; no interface of this machine has the address: check --bind and `ip address`", address, err)
+	}
+	return fmt.Errorf("listen at %s: %w", address, err)
+}
+
+// close closes what net/http or gRPC did not close already.
+func (l *listeners) close() {
+	for _, lis := range l.tcp {
+		_ = lis.Close()
+	}
+	if l.unix != nil {
+		_ = l.unix.Close()
+	}
+}
+
+// advertised is what others are told to dial: the bound addresses, and for an
+// unspecified one every address of the machine that others may reach.
+func advertised(bind []netip.Addr, port int) ([]string, error) {
+	var out []string
+	seen := map[netip.Addr]bool{}
+	add := func(a netip.Addr) {
+		if a = a.Unmap(); !seen[a] && len(out) < addressesMax {
+			seen[a] = true
+			out = append(out, netip.AddrPortFrom(a, uint16(port)).String())
+		}
+	}
+	for _, b := range bind {
+		if !b.IsUnspecified() {
+			add(b)
+			continue
+		}
+		all, err := machineAddresses(b.Is4())
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range all {
+			add(a)
+		}
+	}
+	return out, nil
+}
+
+// machineAddresses lists the global unicast addresses of the interfaces that
+// are up; on a machine without any, the loopback ones.
+func machineAddresses(only4 bool) ([]netip.Addr, error) {
+	ifaces, err := net.Interfaces()
+	if err != nil {
+		return nil, fmt.Errorf("list the machine's addresses: %w", err)
+	}
+	var global, loopback []netip.Addr
+	for _, i := range ifaces {
+		if i.Flags&net.FlagUp == 0 {
+			continue
+		}
+		list, err := i.Addrs()
+		if err != nil {
+			continue // the interface went away meanwhile
+		}
+		for _, each := range list {
+			p, err := netip.ParsePrefix(each.String())
+			if err != nil || only4 && !p.Addr().Is4() {
+				continue
+			}
+			switch a := p.Addr(); {
+			case a.IsLoopback():
+				loopback = append(loopback, a)
+			case a.IsGlobalUnicast():
+				global = append(global, a)
+			}
+		}
+	}
+	if len(global) == 0 {
+		return loopback, nil
+	}
+	return global, nil
+}

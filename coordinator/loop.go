@@ -1,0 +1,251 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// core is what the event loop owns and steps; *election.Node is the real one.
+type core interface {
+	Receive(now election.Instant, m election.Message)
+	Report(now election.Instant, s election.Suspicion)
+	Certify(now election.Instant, c election.Certificate)
+	Probed(now election.Instant, r election.ProbeResult)
+	Persisted(now election.Instant, seq uint64)
+	Unreachable(now election.Instant, id uint64)
+	Request(now election.Instant, r election.Request)
+	Tick(now election.Instant)
+	NextWake() election.Instant
+	Effects() []election.Effect
+	ClaimUntil() (term uint64, end election.Instant)
+	State() *ring.State
+	Status(now election.Instant) election.Status
+}
+
+var _ core = (*election.Node)(nil)
+
+// hands are what the event loop carries effects out with. None of them may
+// block: each hands over to a bounded queue or a goroutine of its own.
+type hands struct {
+	send func(election.Message)
+	// probe tries a member and reports through loop.probed.
+	probe func(election.Probe)
+	// relink tells the monitor; it returns the names of the old and the new
+	// target.
+	relink func(r election.Relink, s *ring.State) (from, to string)
+	// ringChanged tells those who work by the members' list.
+	ringChanged func(s *ring.State)
+	// published says that the leader known here changed.
+	published func()
+	// suspected says that a member is thought dead here, or no longer.
+	suspected func(id uint64, dead bool)
+}
+
+// loop is one membership's event loop: the only goroutine that touches the
+// core. Inputs come through the inbox; each one is stepped, the view that
+// follows from it is published, and then its effects are carried out.
+type loop struct {
+	log    hclog.Logger
+	clock  func() election.Instant
+	core   core
+	hands  hands
+	hub    *hub
+	maker  eventMaker
+	phase  atomic.Value // phase
+	id     uint64
+	ringID string
+
+	inbox  *inbox
+	writer *writer
+	timer  *time.Timer
+	armed  election.Instant
+
+	// waiting are the requests under way by their Ref; the loop's own.
+	waiting map[uint64]chan<- election.Done
+	nextRef uint64
+
+	// busySince is when the loop began what it is doing now, 0 while it
+	// waits.
+	busySince atomic.Int64
+	// heardPeer is when a member's message last came in, 0 if never.
+	heardPeer atomic.Int64
+
+	removed *election.Removed
+	// ended is closed when run has returned endErr.
+	ended  chan struct{}
+	endErr error
+	once   sync.Once
+	quit   chan struct{}
+}
+
+// loopConfig is what a loop is made of.
+type loopConfig struct {
+	log    hclog.Logger
+	clock  func() election.Instant
+	core   core
+	store  store
+	hub    *hub
+	maker  eventMaker
+	id     uint64
+	ringID string
+}
+
+func newLoop(c loopConfig) *loop {
+	l := &loop{
+		log: c.log, clock: c.clock, core: c.core, hub: c.hub, maker: c.maker, id: c.id, ringID: c.ringID,
+		inbox: newInbox(), waiting: map[uint64]chan<- election.Done{},
+		ended: make(chan struct{}), quit: make(chan struct{}),
+	}
+	l.phase.Store(member)
+	l.writer = newWriter(c.store, func(seq uint64) {
+		l.inbox.must(func(now election.Instant) { l.core.Persisted(now, seq) })
+	})
+	return l
+}
+
+// run is the event loop. It returns nil after stop, an error that wraps
+// election.ErrRemoved when this node is no member any more, and one that wraps
+// ErrStorage when the log could not be written.
+func (l *loop) run() (err error) {
+	l.writer.start()
+	defer func() {
+		l.inbox.close()
+		l.writer.stop()
+		l.endErr = err
+		close(l.ended)
+	}()
+	l.timer = time.NewTimer(0)
+	defer l.timer.Stop()
+	for {
+		select {
+		case <-l.quit:
+			return nil
+		case err := <-l.writer.failed:
+			return err
+		case <-l.inbox.wake:
+		case <-l.timer.C:
+			l.armed = 0
+		}
+		l.turn()
+		if l.removed != nil {
+			return fmt.Errorf("%w at epoch %d: %s", election.ErrRemoved, l.removed.Epoch, l.removed.Why)
+		}
+	}
+}
+
+// begin publishes the first view, before run; what led to it is no news.
+func (l *loop) begin() {
+	v := &view{phase: member, id: l.id, ringID: l.ringID, ring: l.core.State(), status: l.core.Status(l.clock())}
+	l.hub.publish(v, l.maker.changes(v.ring, missed(l.hub.views.load().ring, v.ring)))
+}
+
+// stop ends run; the caller waits on ended.
+func (l *loop) stop() { l.once.Do(func() { close(l.quit) }) }
+
+// turn handles all that has come in, and the time.
+func (l *loop) turn() {
+	l.busySince.Store(int64(l.clock()))
+	defer l.busySince.Store(0)
+	messages, inputs, dropped := l.inbox.take()
+	if dropped > 0 {
+		l.log.Warn("peer messages dropped, the event loop is behind", "count", dropped)
+	}
+	for _, in := range inputs {
+		now := l.clock()
+		in(now)
+		l.settle(now)
+	}
+	for _, m := range messages {
+		now := l.clock()
+		l.core.Receive(now, m)
+		l.settle(now)
+	}
+	l.inbox.recycle(messages, inputs)
+	now := l.clock()
+	if len(messages) > 0 {
+		l.heardPeer.Store(int64(now))
+	}
+	if now >= l.core.NextWake() {
+		l.core.Tick(now)
+		l.settle(now)
+	}
+	l.arm(now)
+}
+
+// arm sets the timer for the core's next wake, and leaves it alone if that has
+// not changed.
+func (l *loop) arm(now election.Instant) {
+	next := l.core.NextWake()
+	if next == l.armed {
+		return
+	}
+	l.armed = next
+	if next == election.Never {
+		l.timer.Stop()
+		return
+	}
+	l.timer.Reset(max(next-now, 0))
+}
+
+// stuck tells for how long the loop has been at one turn.
+func (l *loop) stuck() time.Duration {
+	since := l.busySince.Load()
+	if since == 0 {
+		return 0
+	}
+	return l.clock() - time.Duration(since)
+}
+
+// request hands a wish to the core and waits for its end. An error other than
+// the request's own says that the outcome is not known or that it never began.
+func (l *loop) request(ctx context.Context, r election.Request) (election.Done, error) {
+	answer := make(chan election.Done, 1)
+	ref := make(chan uint64, 1)
+	err := l.inbox.post(func(now election.Instant) {
+		l.nextRef++
+		r.Ref = l.nextRef
+		l.waiting[r.Ref] = answer
+		ref <- r.Ref
+		l.core.Request(now, r)
+	})
+	if err != nil {
+		return election.Done{}, err
+	}
+	select {
+	case d := <-answer:
+		return d, d.Err
+	case <-ctx.Done():
+		l.inbox.must(func(election.Instant) {
+			select {
+			case n := <-ref:
+				delete(l.waiting, n)
+			default: // never begun
+			}
+		})
+		return election.Done{}, fmt.Errorf("wait for the change to be committed: %w", ctx.Err())
+	case <-l.ended:
+		select {
+		case d := <-answer:
+			return d, d.Err
+		default:
+		}
+		if l.endErr != nil {
+			return election.Done{}, l.endErr
+		}
+		return election.Done{}, ErrStopping
+	}
+}
+
+// setPhase publishes a change of the phase.
+func (l *loop) setPhase(p phase) {
+	l.phase.Store(p)
+	l.inbox.must(func(election.Instant) {}) // every input ends with a published view
+}

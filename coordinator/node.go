@@ -1,0 +1,144 @@
+package coordinator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/arc-ring/arc/coordinator/transport"
+	"github.com/arc-ring/arc/discovery"
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/monotime"
+	"github.com/arc-ring/arc/internal/wal"
+	"github.com/arc-ring/arc/ring"
+)
+
+// node is one coordinator process: what lives longer than a membership.
+type node struct {
+	o           Options
+	log         hclog.Logger
+	clock       func() election.Instant
+	incarnation uint64
+	addresses   []string
+	maker       eventMaker
+	hub         *hub
+
+	dir       *runDir
+	disk      *wal.Log
+	listeners *listeners
+	servers   *servers
+	transport *transport.Transport
+	// discovery is nil with NoAutodiscovery.
+	discovery *discovery.Service
+	monitor   *supervisor
+	// discoveryTold has room for one token: discovery has to be told anew.
+	discoveryTold chan struct{}
+
+	// loop is the present membership's; nil while this node is no member.
+	loop atomic.Pointer[loop]
+	// identity is what peers are told.
+	identity atomic.Pointer[transport.Identity]
+
+	settingsMu sync.Mutex // one read-modify-write of the settings at a time
+	leaveMu    sync.Mutex // one leave at a time
+	leaving    atomic.Bool
+
+	// stopping ends when the node has to stop for another reason than Run's
+	// context; its cause says why.
+	stopping context.Context
+	stopAs   context.CancelCauseFunc
+}
+
+// errLeft: the node left the ring on request and ends.
+var errLeft = errors.New("left the ring")
+
+func newNode(o Options) *node {
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	n := &node{o: o, log: o.Logger, clock: monotime.Now, incarnation: randomID(), discoveryTold: make(chan struct{}, 1), maker: eventMaker{self: o.Name, wall: time.Now}}
+	n.hub = newHub(n.clock, &view{phase: joining, ring: &ring.State{}})
+	n.stopping, n.stopAs = context.WithCancelCause(context.Background())
+	n.identity.Store(&transport.Identity{Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation})
+	return n
+}
+
+// randomID draws 64 random bits that are not 0.
+func randomID() uint64 {
+	var b [8]byte
+	for {
+		_, _ = rand.Read(b[:]) // never fails
+		if id := binary.NativeEndian.Uint64(b[:]); id != 0 {
+			return id
+		}
+	}
+}
+
+// outside publishes that this node is no member now.
+func (n *node) outside(p phase, ringID string) {
+	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, RingID: ringID})
+	n.hub.publish(&view{phase: p, ringID: ringID, ring: &ring.State{}}, nil)
+	if n.transport != nil {
+		n.transport.SelfChanged()
+		n.transport.SetPeers(nil)
+	}
+}
+
+// become publishes this node's new identity as a member, before any message
+// under it leaves.
+func (n *node) become(e entry) {
+	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, RingID: e.ringID, ID: e.id})
+	n.transport.SelfChanged()
+	n.transport.SetPeers(e.peers)
+}
+
+// ringChanged tells those who work by the list of members.
+func (n *node) ringChanged(s *ring.State) {
+	id := *n.identity.Load()
+	id.Epoch = s.Epoch
+	n.identity.Store(&id)
+	n.transport.SetPeers(peersOf(s))
+	n.discoveryDue()
+}
+
+// discoveryDue asks for tellDiscovery off the event loop: it sends datagrams.
+func (n *node) discoveryDue() {
+	select {
+	case n.discoveryTold <- struct{}{}:
+	default:
+	}
+}
+
+// tellDiscoveryWhenDue says whom joiners should be sent to.
+func (n *node) tellDiscoveryWhenDue(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.discoveryTold:
+		}
+		v := n.hub.views.load()
+		if v.id == 0 {
+			continue // enter tells which ring is looked for
+		}
+		info := discovery.RingInfo{RingID: v.ringID}
+		if l, ok := v.leader(); ok {
+			info.LeaderName, info.LeaderAddresses, info.IsLeader = l.Name, l.Addresses, l.ID == v.id
+		}
+		n.discovery.SetRing(info)
+	}
+}
+
+func peersOf(s *ring.State) []transport.Peer {
+	out := make([]transport.Peer, len(s.Members))
+	for i, m := range s.Members {
+		out[i] = transport.Peer{ID: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses}
+	}
+	return out
+}

@@ -1,0 +1,248 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/arc-ring/arc/coordinator/transport"
+	"github.com/arc-ring/arc/discovery"
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/logging"
+	"github.com/arc-ring/arc/internal/wal"
+)
+
+// Run is the coordinator process. It returns nil after an orderly end: ctx was
+// done (the leadership is then handed over and the ring left, within five
+// seconds in all), or `arc leave` was called. It returns an error that wraps
+// ErrUsage for options that cannot be, ErrRunning or wal.ErrLocked if another
+// coordinator has one of the directories, ErrStorage if the disk failed, and
+// others as they come. It logs what it handles, and leaves the returned error
+// to the caller.
+func Run(ctx context.Context, o Options) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	n := newNode(o)
+	recovered, err := n.open(ctx)
+	if err != nil {
+		n.close()
+		return err
+	}
+	n.hello()
+	return n.run(ctx, recovered)
+}
+
+// open takes the directories and the addresses. After an error, close gives
+// back what was taken.
+func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
+	o := &n.o
+	if n.dir, err = lockRunDir(o.RunDir); err != nil {
+		return recovered, err
+	}
+	n.disk, recovered, err = wal.Open(o.DataDir, wal.Options{Cluster: o.Cluster, Name: o.Name, Logger: n.log.Named(logging.Storage)})
+	if err != nil {
+		return recovered, fmt.Errorf("open data directory: %w", err)
+	}
+	if n.listeners, err = listen(ctx, o.Bind, o.Port, n.dir.file(socketName)); err != nil {
+		return recovered, err
+	}
+	n.addresses = n.listeners.addresses
+	if !o.NoAutodiscovery {
+		n.discovery, err = discovery.New(discovery.Options{
+			Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation, Addresses: n.addresses,
+			Bind: o.Bind, Interfaces: o.Interfaces, Port: o.DiscoveryPort, Expect: o.Expect,
+			Ask: askFounder, Logger: n.log.Named(logging.Discovery),
+		})
+		if err != nil {
+			return recovered, fmt.Errorf("start discovery: %w; --no-autodiscovery with --join does without", err)
+		}
+	}
+	n.transport = transport.New(transport.Options{
+		Self:     func() transport.Identity { return *n.identity.Load() },
+		Deliver:  n.deliver,
+		PeerDown: n.peerDown,
+		Evicted:  n.evicted,
+		Gone: func(id uint64) bool {
+			v := n.hub.views.load()
+			return v.ring.RingID != "" && v.ring.Gone(id)
+		},
+		Logger: n.log.Named(logging.Peer),
+	})
+	n.monitor = &supervisor{
+		log: n.log.Named(logging.Monitor), command: o.MonitorCommand, socket: n.dir.file(socketName),
+		incarnation: n.incarnation, pidFile: n.dir.file(monitorPidName),
+	}
+	n.servers = newServers(n)
+	return recovered, nil
+}
+
+// close gives back what open took and run did not.
+func (n *node) close() {
+	if n.transport != nil {
+		n.transport.Close()
+	}
+	if n.discovery != nil {
+		n.discovery.Close()
+	}
+	if n.listeners != nil {
+		n.listeners.close()
+	}
+	if n.disk != nil {
+		if err := n.disk.Close(); err != nil {
+			n.log.Error("log not closed", "error", err)
+		}
+	}
+	if n.dir != nil {
+		n.dir.unlock()
+	}
+}
+
+// hello is the start-up line.
+func (n *node) hello() {
+	o := &n.o
+	n.log.Info("coordinator starts", "node", o.Name, "cluster", o.Cluster, "addresses", n.addresses, "profile", o.Profile,
+		"data-dir", o.DataDir, "run-dir", o.RunDir, "version", o.Version, "incarnation", strconv.FormatUint(n.incarnation, 16))
+	if o.exposed() {
+		n.log.Warn("no secret: everybody who reaches this port can read and change the ring", "bind", joinAddrs(o.Bind), "port", o.Port)
+	}
+}
+
+// run serves until the end, and ends everything.
+func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
+	// What serves lives longer than ctx: a leaving node still answers.
+	serving, stopServing := context.WithCancel(context.Background())
+	defer stopServing()
+	supervising, stopMonitor := context.WithCancel(context.Background())
+	defer stopMonitor()
+	var wg sync.WaitGroup
+
+	n.servers.serve(n.listeners, newConnLimits(n.log), func(err error) { n.stopAs(err) })
+	if n.discovery != nil {
+		wg.Go(func() { _ = n.discovery.Run(serving) })
+		wg.Go(func() { n.tellDiscoveryWhenDue(serving) })
+	}
+	wg.Go(func() { n.reloadOnHangup(serving) })
+	var monitor sync.WaitGroup
+	monitor.Go(func() { n.monitor.run(supervising) })
+	if err := notifySystemd("READY=1"); err != nil {
+		n.log.Warn("systemd not told", "error", err)
+	}
+
+	err := n.memberships(ctx, recovered)
+
+	deadline := time.Now().Add(stopWithin - leaveWithin)
+	_ = notifySystemd("STOPPING=1")
+	n.hub.close()
+	n.transport.Close() // what is queued for others leaves first
+	if orderly(err) {
+		n.monitor.dismiss(deadline)
+	}
+	stopMonitor()
+	monitor.Wait()
+	n.servers.stop()
+	stopServing()
+	wg.Wait()
+	if errors.Is(err, errLeft) {
+		if derr := n.dropLog(n.hub.views.load().ringID); derr != nil {
+			n.log.Warn("the log of the membership that was left is still there; the next start finds out that it is void", "error", derr)
+		}
+	}
+	n.close()
+	switch {
+	case errors.Is(err, errLeft), errors.Is(err, errStays), errors.Is(err, errNotLeft), errors.Is(err, errNeverJoined):
+		n.log.Info("coordinator ends", "reason", err)
+		return nil
+	}
+	return err
+}
+
+// orderly tells whether nobody has to be told that this process ended.
+func orderly(err error) bool {
+	return errors.Is(err, errLeft) || errors.Is(err, errStays) || errors.Is(err, errNeverJoined) || errors.Is(err, ErrUsage)
+}
+
+// errNeverJoined: the node was stopped while it was no member.
+var errNeverJoined = errors.New("stopped before it joined a ring")
+
+// memberships enters rings and lives in them until the node has to stop; the
+// result says why, and is never nil.
+func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
+	e, resumed, err := n.resume(recovered)
+	if err != nil {
+		return err
+	}
+	for {
+		if !resumed {
+			seeking, cancel := context.WithCancel(ctx)
+			stop := context.AfterFunc(n.stopping, cancel)
+			e, err = n.enter(seeking)
+			stop()
+			cancel()
+			switch {
+			case err == nil:
+			case n.stopping.Err() != nil:
+				return context.Cause(n.stopping)
+			case ctx.Err() != nil:
+				return errNeverJoined
+			default:
+				return err
+			}
+		}
+		resumed = false
+		err = n.live(ctx, e)
+		if !removed(err) {
+			return err
+		}
+		if n.leaving.Load() {
+			return errLeft
+		}
+		n.log.Warn("this node was taken out of the ring; it joins again under a new id", "ring", e.ringID, "id", e.id, "reason", err)
+		n.monitor.idle()
+		n.outside(joining, e.ringID)
+		if err := n.dropLog(e.ringID); err != nil {
+			return err
+		}
+	}
+}
+
+func (n *node) deliver(m election.Message) {
+	if l := n.loop.Load(); l != nil {
+		l.deliver(m)
+	}
+}
+
+func (n *node) peerDown(id uint64) {
+	if l := n.loop.Load(); l != nil {
+		l.unreachable(id)
+	}
+}
+
+// reloadOnHangup reloads the log level at every SIGHUP.
+func (n *node) reloadOnHangup(ctx context.Context) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, unix.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+		}
+		if n.o.ReloadLogLevel == nil {
+			continue
+		}
+		if err := n.o.ReloadLogLevel(); err != nil {
+			n.log.Error("log level not reloaded, the old one stays", "error", err)
+			continue
+		}
+		n.log.Info("log level reloaded")
+	}
+}

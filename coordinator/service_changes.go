@@ -1,0 +1,199 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
+)
+
+// atLeader carries a change out where it has to be: here if this node leads,
+// else by forwarding it once.
+func atLeader[R any](ctx context.Context, n *node, forwarded bool, here func(*loop, *view) (R, error), there func(context.Context, arcv1.ArcClient) (R, error)) (R, error) {
+	var none R
+	l := n.loop.Load()
+	v := n.hub.views.load()
+	if l == nil {
+		return none, fmt.Errorf("%w: it is %s", ErrNotJoined, v.phase)
+	}
+	leader, ok := v.leader()
+	switch {
+	case !ok:
+		return none, fmt.Errorf("%w: %s; try again", ErrNoLeader, v.status.Reason)
+	case leader.ID == v.id:
+		return here(l, v)
+	case forwarded:
+		return none, fmt.Errorf("%w here: %s, to whom this was forwarded, thinks that %s leads; try again", ErrNoLeader, n.o.Name, leader.Name)
+	}
+	conn, err := dialMember(ctx, leader.Addresses)
+	if err != nil {
+		return none, fmt.Errorf("%w that can be reached: forward to %s: %w; try again", ErrNoLeader, leader.Name, err)
+	}
+	defer conn.Close()
+	return there(ctx, arcv1.NewArcClient(conn))
+}
+
+func (s arcService) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.JoinResponse, error) {
+	if err := checkJoin(s.n.o.Cluster, s.n.hub.views.load().ringID, r); err != nil {
+		return nil, err
+	}
+	return atLeader(ctx, s.n, r.GetForwarded(),
+		func(l *loop, _ *view) (*arcv1.JoinResponse, error) { return s.n.join(ctx, l, r) },
+		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.JoinResponse, error) {
+			r.Forwarded = true
+			return c.Join(ctx, r)
+		})
+}
+
+func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.LeaveResponse, error) {
+	n := s.n
+	switch {
+	case r.GetName() == "" || r.GetName() == n.o.Name:
+		epoch, err := n.leave(ctx)
+		if err != nil {
+			return nil, err
+		}
+		// Run waits for this answer before it stops the server.
+		n.stopAs(errLeft)
+		return &arcv1.LeaveResponse{Epoch: epoch}, nil
+	case r.GetForwarded(): // the member itself asks the leader
+		return atLeader(ctx, n, true, func(l *loop, v *view) (*arcv1.LeaveResponse, error) {
+			m, err := memberNamed(v.ring, r.GetName())
+			if err != nil {
+				return nil, err
+			}
+			if _, err := l.request(ctx, election.Request{Leave: &ring.Leave{ID: m.ID}}); err != nil {
+				return nil, err
+			}
+			return &arcv1.LeaveResponse{Epoch: n.hub.views.load().ring.Epoch}, nil
+		}, nil)
+	}
+	// Only the member itself can leave in order: it hands over first if it
+	// leads, and it stops when it is out.
+	m, err := memberNamed(n.hub.views.load().ring, r.GetName())
+	if err != nil {
+		return nil, err
+	}
+	conn, err := dialMember(ctx, m.Addresses)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s cannot be asked to leave: %w; if its machine is gone, use evict", ErrUnreachable, m.Name, err)
+	}
+	defer conn.Close()
+	r.Forwarded = true
+	return arcv1.NewArcClient(conn).Leave(ctx, r)
+}
+
+func (s arcService) Evict(ctx context.Context, r *arcv1.EvictRequest) (*arcv1.EvictResponse, error) {
+	return atLeader(ctx, s.n, r.GetForwarded(),
+		func(l *loop, v *view) (*arcv1.EvictResponse, error) {
+			m, err := memberNamed(v.ring, r.GetName())
+			if err != nil {
+				return nil, err
+			}
+			if m.ID == v.id {
+				return nil, fmt.Errorf("%w: %s leads; use handover first, or leave", election.ErrIsLeader, m.Name)
+			}
+			e := &ring.Evict{ID: m.ID, Incarnation: m.Incarnation, Evidence: ring.Operator, By: v.id}
+			if _, err := l.request(ctx, election.Request{Evict: e}); err != nil {
+				return nil, err
+			}
+			return &arcv1.EvictResponse{Epoch: s.n.hub.views.load().ring.Epoch}, nil
+		},
+		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.EvictResponse, error) {
+			r.Forwarded = true
+			return c.Evict(ctx, r)
+		})
+}
+
+func (s arcService) Handover(ctx context.Context, r *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
+	return atLeader(ctx, s.n, r.GetForwarded(),
+		func(l *loop, v *view) (*arcv1.HandoverResponse, error) {
+			h := &election.Handover{Why: "handover by the operator"}
+			if r.GetName() != "" {
+				m, err := memberNamed(v.ring, r.GetName())
+				switch {
+				case err != nil:
+					return nil, err
+				case m.ID == v.id:
+					return &arcv1.HandoverResponse{Term: v.ring.Term, Leader: &arcv1.NodeRef{Id: m.ID, Name: m.Name}}, nil
+				case m.Witness:
+					return nil, fmt.Errorf("%w: %s is one", ErrWitness, m.Name)
+				}
+				h.To = m.ID
+			}
+			if _, err := l.request(ctx, election.Request{Handover: h}); err != nil {
+				return nil, err
+			}
+			v = s.n.hub.views.load()
+			resp := &arcv1.HandoverResponse{Term: v.ring.Term}
+			if m, ok := v.ring.Leader(); ok {
+				resp.Leader = &arcv1.NodeRef{Id: m.ID, Name: m.Name}
+			}
+			return resp, nil
+		},
+		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.HandoverResponse, error) {
+			r.Forwarded = true
+			return c.Handover(ctx, r)
+		})
+}
+
+// Relink concerns the called node's own monitor and is never forwarded.
+func (s arcService) Relink(_ context.Context, r *arcv1.RelinkRequest) (*arcv1.RelinkResponse, error) {
+	n := s.n
+	l, v := n.loop.Load(), n.hub.views.load()
+	if l == nil {
+		return nil, fmt.Errorf("%w: it is %s", ErrNotJoined, v.phase)
+	}
+	if r.GetTarget() == "" {
+		target, err := n.monitor.redial()
+		if err != nil {
+			return nil, err
+		}
+		return &arcv1.RelinkResponse{Epoch: v.ring.Epoch, Target: target}, nil
+	}
+	m, err := memberNamed(v.ring, r.GetTarget())
+	if err != nil {
+		return nil, err
+	}
+	if m.ID == v.id {
+		return nil, fmt.Errorf("%w: %s is this node; a monitor watches another one", ring.ErrInvalid, m.Name)
+	}
+	from, err := n.monitor.relinkTo(targetToWire(m))
+	if err != nil {
+		return nil, err
+	}
+	l.relinkedTemporarily(from, m.Name)
+	return &arcv1.RelinkResponse{Epoch: v.ring.Epoch, Target: m.Name}, nil
+}
+
+func (s arcService) SetSettings(ctx context.Context, r *arcv1.SetSettingsRequest) (*arcv1.SetSettingsResponse, error) {
+	return atLeader(ctx, s.n, r.GetForwarded(),
+		func(l *loop, _ *view) (*arcv1.SetSettingsResponse, error) {
+			// Two changes at once must not undo each other.
+			s.n.settingsMu.Lock()
+			defer s.n.settingsMu.Unlock()
+			next, err := mergeSettings(s.n.hub.views.load().ring.Settings, r.GetChanges())
+			if err != nil {
+				return nil, err
+			}
+			if _, err := l.request(ctx, election.Request{Settings: &next}); err != nil {
+				return nil, err
+			}
+			v := s.n.hub.views.load()
+			return &arcv1.SetSettingsResponse{Settings: settingsToWire(v.ring.Settings), Epoch: v.ring.Epoch}, nil
+		},
+		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.SetSettingsResponse, error) {
+			r.Forwarded = true
+			return c.SetSettings(ctx, r)
+		})
+}
+
+func memberNamed(s *ring.State, name string) (ring.Member, error) {
+	m, ok := s.MemberByName(name)
+	if !ok {
+		return ring.Member{}, fmt.Errorf("%w: %q; `arc status` lists the members", ring.ErrNotMember, name)
+	}
+	return m, nil
+}

@@ -1,0 +1,93 @@
+package coordinator
+
+import (
+	"fmt"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// localService is what this coordinator's own monitor calls, on the unix
+// socket only.
+type localService struct {
+	arcv1.UnimplementedLocalServer
+	n *node
+}
+
+func (s localService) Monitor(stream arcv1.Local_MonitorServer) error {
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	reg := first.GetRegistration()
+	if reg == nil {
+		return status.Error(codes.InvalidArgument, "the first report has to be a registration")
+	}
+	if reg.GetIncarnation() != s.n.incarnation {
+		return fmt.Errorf("%w: registration for incarnation %d, this coordinator is %d", ErrDenied, reg.GetIncarnation(), s.n.incarnation)
+	}
+	if err := s.n.monitor.register(int(reg.GetPid())); err != nil {
+		return err
+	}
+	defer s.n.monitor.unregister(int(reg.GetPid()))
+
+	// The event loop answers beats into this channel and must not block; a
+	// monitor that does not read is not owed an answer.
+	beats := make(chan uint64, 16)
+	sent := make(chan error, 1)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case seq := <-beats:
+				if err := stream.Send(&arcv1.MonitorBeat{Seq: seq}); err != nil {
+					sent <- err
+					return
+				}
+			case <-done:
+				sent <- nil
+				return
+			}
+		}
+	}()
+	defer func() { close(done); <-sent }()
+	for {
+		r, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		s.report(r, beats)
+	}
+}
+
+func (s localService) report(r *arcv1.MonitorReport, beats chan<- uint64) {
+	l := s.n.loop.Load()
+	switch b := r.GetBody().(type) {
+	case *arcv1.MonitorReport_Suspicion:
+		if l == nil {
+			return
+		}
+		if err := l.report(suspicionFromWire(b.Suspicion)); err != nil {
+			s.n.log.Debug("report of the monitor dropped", "error", err) // it repeats a suspicion
+		}
+	case *arcv1.MonitorReport_Link:
+		k := b.Link
+		s.n.log.Debug("link", "peer", k.GetTargetName(), "state", k.GetState(), "epoch", k.GetEpoch(), "reason", k.GetDetail())
+	case *arcv1.MonitorReport_Beat:
+		answer := func(election.Instant) {
+			select {
+			case beats <- b.Beat:
+			default:
+			}
+		}
+		if l == nil { // no ring, no event loop that could hang
+			answer(0)
+			return
+		}
+		// Through the loop: a loop that hangs must be seen to.
+		_ = l.inbox.post(answer)
+	}
+}

@@ -1,0 +1,117 @@
+package coordinator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// mergeSettings returns cur with the changes made: `profile` first, which sets
+// every timing, then the single values. The profile's name stays only while
+// every value that a profile sets is the profile's; else it is "custom". All
+// that is wrong with the changes and with their result is reported at once.
+func mergeSettings(cur ring.Settings, changes map[string]string) (ring.Settings, error) {
+	if len(changes) == 0 {
+		return cur, usagef("no setting to change; the keys are %s", strings.Join(settingKeys(), " "))
+	}
+	next := cur
+	var errs []error
+	if name, ok := changes["profile"]; ok {
+		p, err := ring.ProfileSettings(name)
+		if err != nil {
+			errs = append(errs, err)
+		} else {
+			// These two describe the machines and the ring's size, not how
+			// long silence is tolerated.
+			p.DriftPPM, p.MaxVoters = cur.DriftPPM, cur.MaxVoters
+			next = p
+		}
+	}
+	values := settingValues(next)
+	for _, key := range slices.Sorted(maps.Keys(changes)) {
+		if key == "profile" {
+			continue
+		}
+		if _, known := values[key]; !known {
+			errs = append(errs, fmt.Errorf("unknown setting %q; the keys are %s", key, strings.Join(settingKeys(), " ")))
+			continue
+		}
+		n, err := strconv.ParseUint(changes[key], 10, 32)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s = %q is not a whole number from 0 to 4294967295", key, changes[key]))
+			continue
+		}
+		values[key] = uint32(n)
+	}
+	next = fromValues(next.Profile, values)
+	if next.Profile != ring.CustomProfile && !isProfile(next) {
+		next.Profile = ring.CustomProfile
+	}
+	if err := next.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return cur, fmt.Errorf("%w: %w", ring.ErrInvalid, err)
+	}
+	return next, nil
+}
+
+// isProfile tells whether s has exactly the timings of the profile it names.
+func isProfile(s ring.Settings) bool {
+	p, err := ring.ProfileSettings(s.Profile)
+	if err != nil {
+		return false
+	}
+	p.DriftPPM, p.MaxVoters = s.DriftPPM, s.MaxVoters
+	return s == p
+}
+
+// settingKeys are the keys of `arc config set`, the JSON names of
+// ring.Settings, in its order.
+func settingKeys() []string {
+	return []string{"profile", "leader_interval_ms", "leader_misses", "interval_ms", "misses", "lease_ms", "drift_ppm",
+		"stagger_ms", "hang_after_ms", "max_voters", "grace_ms"}
+}
+
+// settingValues and fromValues go by the JSON names, so that a new setting
+// needs no second list to be changeable.
+func settingValues(s ring.Settings) map[string]uint32 {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(fmt.Sprintf("coordinator: settings do not encode: %v", err)) // only plain fields
+	}
+	var all map[string]any
+	if err := json.Unmarshal(b, &all); err != nil {
+		panic(fmt.Sprintf("coordinator: settings do not decode: %v", err))
+	}
+	values := make(map[string]uint32, len(all))
+	for key, v := range all {
+		if f, ok := v.(float64); ok {
+			values[key] = uint32(f)
+		}
+	}
+	return values
+}
+
+func fromValues(profile string, values map[string]uint32) ring.Settings {
+	all := make(map[string]any, len(values)+1)
+	for key, v := range values {
+		all[key] = v
+	}
+	all["profile"] = profile
+	b, err := json.Marshal(all)
+	if err != nil {
+		panic(fmt.Sprintf("coordinator: settings do not encode: %v", err))
+	}
+	var s ring.Settings
+	if err := json.Unmarshal(b, &s); err != nil {
+		panic(fmt.Sprintf("coordinator: settings do not decode: %v", err))
+	}
+	return s
+}

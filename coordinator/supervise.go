@@ -1,0 +1,299 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/proto"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/queue"
+)
+
+const (
+	// The pause before a monitor that died is started again doubles from the
+	// first to the longest, and starts over once one has lived long.
+	restartFirst = 20 * time.Millisecond
+	restartMax   = 5 * time.Second
+	livedLong    = 10 * time.Second
+	// monitorStop is how long a monitor may take to end when its queue did.
+	monitorStop = 2 * time.Second
+)
+
+// errNoMonitor: there is no monitor to be relinked right now.
+var errNoMonitor = fmt.Errorf("%w: the monitor of this node is not connected; it is being restarted, try again", ErrUnreachable)
+
+// supervisor starts the monitor, keeps it running, and tells it by the queue
+// whom to probe. It knows nothing of the ring but the newest link.
+type supervisor struct {
+	log         hclog.Logger
+	command     []string
+	socket      string
+	incarnation uint64
+	pidFile     string
+
+	mu sync.Mutex
+	// link is the newest that the core gave; nil before the first.
+	link *arcv1.Link
+	// process and sender are the present monitor's; nil between two.
+	process *os.Process
+	sender  *queue.Sender
+	// registered is true once the monitor takes SIGUSR1: before, the signal
+	// would end it.
+	registered bool
+	target     string
+	// quiet is set by dismiss: the monitor has to end by the deadline.
+	quiet    bool
+	deadline time.Time
+}
+
+// run starts monitors until ctx ends. It then ends the last one, if dismiss
+// was called; else it leaves it alone, so that it sees this process end and
+// certifies that.
+func (s *supervisor) run(ctx context.Context) {
+	pause := restartFirst
+	for attempt := 1; ; attempt++ {
+		began := time.Now()
+		err := s.once(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		lived := time.Since(began)
+		if lived >= livedLong {
+			pause, attempt = restartFirst, 1
+		}
+		level := hclog.Warn
+		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+			level = hclog.Error
+		}
+		s.log.Log(level, "monitor ended, it is started again", "error", err, "elapsed", lived, "attempt", attempt, "pause", pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+		pause = min(2*pause, restartMax)
+	}
+}
+
+// once runs one monitor and returns why it ended.
+func (s *supervisor) once(ctx context.Context) error {
+	if len(s.command) == 0 {
+		return errors.New("no monitor command is set")
+	}
+	sender, file, err := queue.New()
+	if err != nil {
+		return err
+	}
+	args := append(append([]string{}, s.command[1:]...), "--socket", s.socket,
+		"--coordinator-pid", strconv.Itoa(os.Getpid()), "--incarnation", strconv.FormatUint(s.incarnation, 10))
+	cmd := exec.Command(s.command[0], args...)
+	cmd.ExtraFiles = []*os.File{file} // descriptor 3
+	cmd.Stderr = os.Stderr
+	cmd.Env = withoutNotifySocket(os.Environ())
+	// A process group of its own: Ctrl-C on a terminal is for the coordinator,
+	// which still needs its monitor while it leaves. No Pdeathsig: the monitor
+	// has to outlive us.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	err = cmd.Start()
+	_ = file.Close() // or we would never see the monitor's end
+	if err != nil {
+		_ = sender.Close()
+		return fmt.Errorf("start monitor: %w", err)
+	}
+	if err := writePid(s.pidFile, cmd.Process.Pid); err != nil {
+		s.log.Warn("pid file of the monitor not written", "error", err)
+	}
+	s.log.Debug("monitor started", "pid", cmd.Process.Pid)
+	s.mu.Lock()
+	s.process, s.sender, s.registered = cmd.Process, sender, false
+	s.sendLocked(s.link)
+	s.mu.Unlock()
+
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err = <-ended:
+		s.forget()
+		_ = sender.Close()
+		_ = os.Remove(s.pidFile)
+		if err == nil {
+			err = errors.New("exit status 0")
+		}
+		return err
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	quiet, patience := s.quiet, min(monitorStop, time.Until(s.deadline))
+	s.mu.Unlock()
+	if !quiet {
+		// The wait above goes on until this process ends, which is now.
+		return ctx.Err()
+	}
+	s.forget()
+	_ = sender.Close()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		s.log.Warn("monitor did not end with its queue and is killed", "pid", cmd.Process.Pid)
+		_ = cmd.Process.Kill()
+		<-ended
+	}
+	_ = os.Remove(s.pidFile)
+	return ctx.Err()
+}
+
+func (s *supervisor) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.process, s.sender, s.registered = nil, nil, false
+}
+
+// register notes that the monitor with the pid listens to us.
+func (s *supervisor) register(pid int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == nil || s.process.Pid != pid {
+		return fmt.Errorf("%w: pid %d is not the monitor that this coordinator started", ErrDenied, pid)
+	}
+	s.registered = true
+	return nil
+}
+
+func (s *supervisor) unregister(pid int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process != nil && s.process.Pid == pid {
+		s.registered = false
+	}
+}
+
+// setLink gives the monitor a new link and returns the names of the old and
+// the new target. It never blocks.
+func (s *supervisor) setLink(link *arcv1.Link) (from, to string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.link = link
+	from, to = s.target, targetName(link)
+	s.target = to
+	s.sendLocked(link)
+	return from, to
+}
+
+// redial makes the monitor dial its target afresh and returns its name.
+func (s *supervisor) redial() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link == nil || !s.registered {
+		return "", errNoMonitor
+	}
+	link := proto.CloneOf(s.link)
+	link.Redial = true
+	s.target = targetName(link)
+	return s.target, s.sendLocked(link)
+}
+
+// relinkTo makes the monitor probe another member until the next link, and
+// returns the name of the one that it probed before.
+func (s *supervisor) relinkTo(t *arcv1.Target) (from string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link == nil || !s.registered {
+		return "", errNoMonitor
+	}
+	link := proto.CloneOf(s.link)
+	// Those after the target come next; the ring's order is kept.
+	rest := []*arcv1.Target{}
+	for _, m := range link.Successors {
+		if m.Id != t.Id {
+			rest = append(rest, m)
+		}
+	}
+	link.Successors = append([]*arcv1.Target{t}, rest...)
+	link.Temporary, link.Redial = true, true
+	from, s.target = s.target, t.Name
+	return from, s.sendLocked(link)
+}
+
+// dismiss tells the monitor that there is nothing to certify and nobody to
+// probe, and makes run wait for its end.
+// deadline bounds the wait.
+func (s *supervisor) dismiss(deadline time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quiet, s.deadline = true, deadline
+	s.emptyLocked()
+}
+
+// idle tells the monitor that this node is no member (for now).
+func (s *supervisor) idle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.emptyLocked()
+}
+
+func (s *supervisor) emptyLocked() {
+	empty := &arcv1.Link{Epoch: s.link.GetEpoch(), Term: s.link.GetTerm(), RingId: s.link.GetRingId(), Cluster: s.link.GetCluster()}
+	s.link, s.target = empty, ""
+	s.sendLocked(empty)
+}
+
+// sendLocked queues the link and rings.
+func (s *supervisor) sendLocked(link *arcv1.Link) error {
+	if s.sender == nil || link == nil {
+		return nil // the next monitor is given the newest one
+	}
+	if err := s.sender.Send(link); err != nil {
+		if !errors.Is(err, queue.ErrClosed) {
+			s.log.Error("link not queued for the monitor", "epoch", link.GetEpoch(), "error", err)
+		}
+		return fmt.Errorf("queue the link for the monitor: %w", err)
+	}
+	if !s.registered {
+		return nil // it reads the queue when it starts
+	}
+	// By the handle of the process, which never means a stranger who has got
+	// the same pid.
+	if err := s.process.Signal(unix.SIGUSR1); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		s.log.Warn("monitor not signalled, it takes the link without", "error", err)
+	}
+	return nil
+}
+
+func targetName(l *arcv1.Link) string {
+	if s := l.GetSuccessors(); len(s) > 0 {
+		return s[0].GetName()
+	}
+	return ""
+}
+
+// withoutNotifySocket keeps systemd from taking the monitor's word for ours.
+func withoutNotifySocket(env []string) []string {
+	out := make([]string, 0, len(env))
+	for _, e := range env {
+		if !strings.HasPrefix(e, "NOTIFY_SOCKET=") {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// writePid writes a pid file that is never seen half.
+func writePid(path string, pid int) error {
+	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	if err := os.WriteFile(tmp, []byte(strconv.Itoa(pid)+"\n"), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}

@@ -1,0 +1,91 @@
+package coordinator
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// phase is what the coordinator is doing; its value is the word in
+// StatusResponse.
+type phase string
+
+const (
+	joining  phase = "joining"
+	founding phase = "founding"
+	member   phase = "member"
+	leaving  phase = "leaving"
+)
+
+// view is what everybody but the event loop sees of the node. It is never
+// changed once published.
+type view struct {
+	phase phase
+	// id is 0 until the node has joined.
+	id     uint64
+	ringID string
+	// ring is the committed state, empty before the first snapshot came in.
+	ring   *ring.State
+	status election.Status
+	// claimTerm and claimEnd are ClaimUntil's; 0 without a declaration.
+	claimTerm uint64
+	claimEnd  election.Instant
+}
+
+// claim tells whether this node leads at now.
+func (v *view) claim(now election.Instant) (term uint64, left time.Duration, ok bool) {
+	switch {
+	case v.claimTerm == 0 || now >= v.claimEnd:
+		return 0, 0, false
+	case v.claimEnd == election.Never:
+		return v.claimTerm, v.ring.Settings.Lease(), true
+	default:
+		return v.claimTerm, v.claimEnd - now, true
+	}
+}
+
+// leader is the declared leader as far as known here. A caretaker is none: it
+// must not act, and it carries out no requests.
+func (v *view) leader() (ring.Member, bool) {
+	if !v.status.Declared || v.status.Leader == 0 {
+		return ring.Member{}, false
+	}
+	return v.ring.Member(v.status.Leader)
+}
+
+// leads tells whether this node is raft's leader, declared or not.
+func (v *view) leads() bool { return v.id != 0 && v.status.Leader == v.id }
+
+// suspect tells whether a suspicion against id is known and not cleared.
+func (v *view) suspect(id uint64) bool {
+	for _, s := range v.status.Suspects {
+		if s == id {
+			return true
+		}
+	}
+	return false
+}
+
+// viewBox holds the newest view. Only the event loop and, between two
+// memberships, Run store into it, through the hub.
+type viewBox struct {
+	p     atomic.Pointer[view]
+	clock func() election.Instant
+}
+
+func (b *viewBox) load() *view { return b.p.Load() }
+
+// claim reads the claim at the moment of asking. The view is read on both
+// sides of the clock: a claim that was given up in between is not told.
+func (b *viewBox) claim() (v *view, now election.Instant, term uint64, left time.Duration, ok bool) {
+	for {
+		v = b.load()
+		now = b.clock()
+		if b.load() == v {
+			term, left, ok = v.claim(now)
+			return v, now, term, left, ok
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+const (
+	// watcherQueue is how many events may wait for one watcher. A ring of 100
+	// that is founded at once makes about 300.
+	watcherQueue = 1024
+	// watchersMax bounds the watchers of one coordinator.
+	watchersMax = 256
+)
+
+// hub publishes views and the events that lead from one to the next. Both are
+// published under one lock, so that a watcher which starts with a snapshot of
+// the newest view misses nothing after it and sees nothing twice.
+type hub struct {
+	views viewBox
+
+	mu       sync.Mutex
+	watchers map[*watcher]struct{}
+	closed   bool
+}
+
+// watcher is one Watch call.
+type watcher struct {
+	events chan *arcv1.Event
+	// gone is closed when the watcher was dropped; err then says why.
+	gone chan struct{}
+	err  error
+}
+
+func newHub(clock func() election.Instant, first *view) *hub {
+	h := &hub{views: viewBox{clock: clock}, watchers: map[*watcher]struct{}{}}
+	h.views.p.Store(first)
+	return h
+}
+
+// publish makes v the newest view. It never blocks: a watcher whose queue is
+// full is dropped.
+func (h *hub) publish(v *view, events []*arcv1.Event) {
+	if len(events) == 0 {
+		// Nobody can tell whether this happened before or after a
+		// subscription.
+		h.views.p.Store(v)
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.views.p.Store(v)
+	for w := range h.watchers {
+		for _, e := range events {
+			select {
+			case w.events <- e:
+				continue
+			default:
+			}
+			h.dropLocked(w, fmt.Errorf("%w: %d events waited; watch again, the first event is the present state", ErrSlowWatcher, watcherQueue))
+			break
+		}
+	}
+}
+
+// subscribe returns a watcher and the view after which its events begin.
+func (h *hub) subscribe() (*watcher, *view, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, nil, ErrStopping
+	}
+	if len(h.watchers) >= watchersMax {
+		return nil, nil, fmt.Errorf("%w: %d watchers are connected already", ErrOverload, watchersMax)
+	}
+	w := &watcher{events: make(chan *arcv1.Event, watcherQueue), gone: make(chan struct{})}
+	h.watchers[w] = struct{}{}
+	return w, h.views.load(), nil
+}
+
+func (h *hub) unsubscribe(w *watcher) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.dropLocked(w, nil)
+}
+
+func (h *hub) dropLocked(w *watcher, err error) {
+	if _, ok := h.watchers[w]; ok {
+		delete(h.watchers, w)
+		w.err = err
+		close(w.gone)
+	}
+}
+
+// close ends all watchers; what waits in their queues is still delivered.
+func (h *hub) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for w := range h.watchers {
+		h.dropLocked(w, ErrStopping)
+	}
+}
+
+// next returns the watcher's next event. After a drop it returns what was
+// queued before, then why the watcher was dropped.
+func (w *watcher) next(ctx context.Context) (*arcv1.Event, error) {
+	select {
+	case e := <-w.events:
+		return e, nil
+	default:
+	}
+	select {
+	case e := <-w.events:
+		return e, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-w.gone:
+	}
+	select {
+	case e := <-w.events:
+		return e, nil
+	default:
+		return nil, w.err
+	}
+}

@@ -1,0 +1,91 @@
+package coordinator
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/wal"
+)
+
+// persistsQueued bounds the Persists that wait for the disk; beyond it the
+// event loop waits too. The core has few under way at a time: it holds back
+// everything that depends on one.
+const persistsQueued = 256
+
+// store is the part of *wal.Log that a running member needs.
+type store interface {
+	Save(wal.Batch) error
+}
+
+// writer carries out Persists on a goroutine of its own, so that a slow disk
+// holds back only what depends on it: renewals, their acks and the answers to
+// the monitor go on. (A sync of 0.08 ms could be waited for in the loop; one
+// of 200 ms on a busy disk could not, since it would outlast a lease.) What
+// has queued up meanwhile is written together and synced once.
+type writer struct {
+	store store
+	// done reports a Persist as durable, in order.
+	done func(seq uint64)
+
+	queue  chan election.Persist
+	failed chan error
+	wg     sync.WaitGroup
+}
+
+func newWriter(s store, done func(seq uint64)) *writer {
+	return &writer{store: s, done: done, queue: make(chan election.Persist, persistsQueued), failed: make(chan error, 1)}
+}
+
+func (w *writer) start() { w.wg.Go(w.run) }
+
+// stop lets the writer finish what is queued and waits for it.
+func (w *writer) stop() {
+	close(w.queue)
+	w.wg.Wait()
+}
+
+func (w *writer) run() {
+	var group []election.Persist
+	for p := range w.queue {
+		group = append(group[:0], p)
+	more:
+		for len(group) < persistsQueued {
+			select {
+			case next, ok := <-w.queue:
+				if !ok {
+					break more
+				}
+				group = append(group, next)
+			default:
+				break more
+			}
+		}
+		if err := w.save(group); err != nil {
+			w.failed <- fmt.Errorf("%w: %w", ErrStorage, err)
+			for range w.queue { // the loop is told, and is about to end
+			}
+			return
+		}
+		for _, p := range group {
+			w.done(p.Seq)
+		}
+		clear(group)
+	}
+}
+
+// save writes a group; one sync at the end covers all of it.
+func (w *writer) save(group []election.Persist) error {
+	sync := false
+	for _, p := range group {
+		sync = sync || p.Sync
+	}
+	for i, p := range group {
+		b := wal.Batch{HardState: p.HardState, Entries: p.Entries, Snapshot: p.Snapshot, Reset: p.Reset, Bound: p.Bound}
+		b.Sync = sync && i == len(group)-1
+		if err := w.store.Save(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
