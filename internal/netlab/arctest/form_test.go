@@ -1,0 +1,107 @@
+package arctest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/arc-ring/arc/internal/netlab"
+)
+
+func TestExpectFoundsOneRing(t *testing.T) {
+	for name, between := range map[string]time.Duration{"all at once": 0, "one after the other": 400 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, netlab.Options{Hosts: 5}, "--expect", "5")
+			for _, n := range c.nodes {
+				n.start()
+				time.Sleep(between)
+			}
+			began := time.Now()
+			st := c.settle(patience)
+			t.Logf("a ring of 5 stands %v after the fifth start; %s leads in term %d", time.Since(began).Round(time.Millisecond), st.Leader.Name, st.Term)
+			if now := uint64(time.Now().Unix()); st.Term < now-60 || st.Term > now+60 {
+				t.Errorf("the first term is %d, want about the Unix time %d", st.Term, now)
+			}
+		})
+	}
+}
+
+func TestTwentyNodesFoundOneRing(t *testing.T) {
+	c := newCluster(t, netlab.Options{Hosts: 20}, "--expect", "20")
+	c.startAll()
+	began := time.Now()
+	st := c.settle(3 * patience)
+	t.Logf("a ring of 20 stands %v after the last start", time.Since(began).Round(time.Millisecond))
+	voters := 0
+	for _, m := range st.Members {
+		if m.Voter {
+			voters++
+		}
+	}
+	if voters > 7 {
+		t.Errorf("%d members vote, at most 7 may", voters)
+	}
+
+	c.node(st.Leader.Name).kill()
+	began = time.Now()
+	next := c.settle(patience)
+	t.Logf("%s leads after %s; all 19 agree after %v", next.Leader.Name, st.Leader.Name, time.Since(began).Round(time.Millisecond))
+}
+
+// A ring that was founded by one and joined by the others, without broadcast.
+func TestBootstrapAndJoinByAddress(t *testing.T) {
+	c := newCluster(t, netlab.Options{Hosts: 3}, "--no-autodiscovery")
+	c.nodes[0].start("--bootstrap")
+	c.settle(patience)
+	c.nodes[1].start("--join", fmt.Sprintf("%s:7400", c.nodes[0].host.Addr(0)))
+	c.settle(patience)
+	// It asks a member that does not lead.
+	c.nodes[2].start("--join", fmt.Sprintf("%s:7400", c.nodes[1].host.Addr(0)))
+	st := c.settle(patience)
+	if st.Leader.Name != "n1" {
+		t.Errorf("%s leads, want the founder n1", st.Leader.Name)
+	}
+}
+
+func TestANameInUseIsRefused(t *testing.T) {
+	c := newCluster(t, netlab.Options{Hosts: 4}, "--expect", "3")
+	twin := c.nodes[3]
+	for _, n := range c.nodes[:3] {
+		n.start()
+	}
+	before := c.settle(patience)
+	twin.args = append(twin.args, "--name", "n2")
+	twin.start()
+	twin.cutOff = true
+	c.await(patience, "the twin says why it may not join", func() bool {
+		return contains(twin.logs(), "n2") && (contains(twin.logs(), "in use") || contains(twin.logs(), "name"))
+	})
+	after := c.settle(patience)
+	if before.Epoch != after.Epoch {
+		t.Errorf("the epoch went from %d to %d", before.Epoch, after.Epoch)
+	}
+	if twin.proc.Running() {
+		twin.kill()
+	}
+}
+
+func TestAllAtOnceFromDisk(t *testing.T) {
+	c := ringOf(t, 5)
+	before := c.settle(patience)
+	for _, n := range c.nodes {
+		n.powerOff()
+	}
+	for _, n := range c.nodes {
+		n.host.Boot()
+	}
+	for _, n := range c.nodes {
+		n.start()
+	}
+	after := c.settle(patience)
+	if after.RingId != before.RingId {
+		t.Errorf("the ring was %s and is %s", before.RingId, after.RingId)
+	}
+	if after.Term <= before.Term {
+		t.Errorf("the token was %d and is %d", before.Term, after.Term)
+	}
+}
