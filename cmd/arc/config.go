@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/arc-ring/arc/client"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+func newConfigCmd(f *factory) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "The ring's settings, and this machine's options",
+		Long: `Settings are the ring's: committed, the same everywhere, changed at run time
+with get and set. Options are this machine's coordinator's: flags, environment
+and file, printed by show.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			return usagef(cmd, "arc config wants get, set or show, got %q", args)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usagef(cmd, "arc config wants get, set or show")
+		},
+	}
+	cmd.AddCommand(newConfigGetCmd(f), newConfigSetCmd(f), newConfigShowCmd(f))
+	return cmd
+}
+
+func newConfigGetCmd(f *factory) *cobra.Command {
+	return &cobra.Command{
+		Use:   "get [KEY]",
+		Short: "Print the ring's settings, or one of them",
+		Example: `  arc config get
+  arc config get lease_ms`,
+		ValidArgs: settingKeys(),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if err := atMost(1, "at most one KEY")(cmd, args); err != nil || len(args) == 0 {
+				return err
+			}
+			return checkKey(cmd, args[0])
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+				r, err := c.Settings(ctx)
+				if err != nil {
+					return err
+				}
+				return f.print(r, func(w io.Writer) error { return settingsTable(w, r.GetSettings(), first(args)) })
+			})
+		},
+	}
+}
+
+func newConfigSetCmd(f *factory) *cobra.Command {
+	return &cobra.Command{
+		Use:   "set KEY=VALUE...",
+		Short: "Change the ring's settings, all or none",
+		Long: `Changes the settings of the whole ring; returns when the change is committed.
+profile=NAME sets all timing to the profile's first, the other keys apply after it.`,
+		Example: `  arc config set profile=fast
+  arc config set lease_ms=300 leader_interval_ms=60`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			_, err := parseChanges(cmd, args)
+			return err
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			changes, err := parseChanges(cmd, args)
+			if err != nil {
+				return err
+			}
+			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+				r, err := c.SetSettings(ctx, changes)
+				if err != nil {
+					return err
+				}
+				return f.print(r, func(w io.Writer) error { return settingsTable(w, r.GetSettings(), "") })
+			})
+		},
+	}
+}
+
+func newConfigShowCmd(f *factory) *cobra.Command {
+	var o *coordinatorFlags
+	cmd := &cobra.Command{
+		Use:   "show",
+		Short: "Print the options that arc coordinator would run with here, and their sources",
+		Example: `  arc config show
+  arc config show --config /etc/arc/arc.toml`,
+		Args: none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := o.set.Resolve(f.env, o.fileOf(f))
+			if perr := showOptions(f, o); perr != nil {
+				return perr
+			}
+			if err != nil {
+				return &usageError{err, cmd.CommandPath()}
+			}
+			return nil
+		},
+	}
+	o = newCoordinatorFlags(cmd.Flags(), f)
+	return cmd
+}
+
+// shownOptions is the JSON of `arc config show`.
+type shownOptions struct {
+	Version int           `json:"version"`
+	Options []shownOption `json:"options"`
+}
+
+type shownOption struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Source string `json:"source"`
+	Origin string `json:"origin"`
+}
+
+func showOptions(f *factory, o *coordinatorFlags) error {
+	shown := shownOptions{Version: 1}
+	var lines [][]string
+	for _, v := range o.set.Values() {
+		shown.Options = append(shown.Options, shownOption{v.Key, v.Text, string(v.Layer), v.Origin})
+		lines = append(lines, []string{v.Key, or(v.Text), string(v.Layer), v.Origin})
+	}
+	if f.json {
+		return json.NewEncoder(f.out).Encode(shown)
+	}
+	return rows(f.out, "KEY VALUE SOURCE ORIGIN", lines)
+}
+
+// settingsTable prints all settings, or the bare value of one.
+func settingsTable(w io.Writer, s *arcv1.Settings, key string) error {
+	var lines [][]string
+	m := s.ProtoReflect()
+	for i := range m.Descriptor().Fields().Len() {
+		field := m.Descriptor().Fields().Get(i)
+		value := m.Get(field).String()
+		if string(field.Name()) == key {
+			_, err := fmt.Fprintln(w, value)
+			return err
+		}
+		lines = append(lines, []string{string(field.Name()), value})
+	}
+	return rows(w, "KEY VALUE", lines)
+}
+
+func settingKeys() []string {
+	var fields protoreflect.FieldDescriptors = (&arcv1.Settings{}).ProtoReflect().Descriptor().Fields()
+	keys := make([]string, fields.Len())
+	for i := range keys {
+		keys[i] = string(fields.Get(i).Name())
+	}
+	return keys
+}
+
+func checkKey(cmd *cobra.Command, key string) error {
+	if keys := settingKeys(); !slices.Contains(keys, key) {
+		return usagef(cmd, "%q is not one of the settings %s", key, strings.Join(keys, ", "))
+	}
+	return nil
+}
+
+func parseChanges(cmd *cobra.Command, args []string) (map[string]string, error) {
+	if len(args) == 0 {
+		return nil, usagef(cmd, "arc config set wants at least one KEY=VALUE")
+	}
+	changes := map[string]string{}
+	for _, arg := range args {
+		key, value, ok := strings.Cut(arg, "=")
+		if !ok {
+			return nil, usagef(cmd, "%q is not KEY=VALUE", arg)
+		}
+		if err := checkKey(cmd, key); err != nil {
+			return nil, err
+		}
+		if _, twice := changes[key]; twice {
+			return nil, usagef(cmd, "%s is set twice", key)
+		}
+		changes[key] = value
+	}
+	return changes, nil
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/arc-ring/arc/coordinator"
+	"github.com/arc-ring/arc/internal/logging"
+)
+
+func newCoordinatorCmd(f *factory) *cobra.Command {
+	var o *coordinatorFlags
+	cmd := &cobra.Command{
+		Use:   "coordinator",
+		Short: "Run this machine's coordinator and its monitor",
+		Long: `Runs this machine's coordinator in the foreground, with its monitor as a process
+of its own. SIGTERM or an interrupt hands a leadership over, leaves the ring and
+ends it within 5 s; a second one ends it at once. SIGHUP reads the log level again.
+
+A ring is founded by --expect N on all of N nodes, or by --bootstrap on one.
+Afterwards, and on every later start, both are ignored: the data directory
+holds the ring.
+
+This version has no secrets. Every address that is not loopback, the default
+included, needs --insecure; use it on networks that you trust.`,
+		Example: `  # on each of three machines in one LAN
+  arc coordinator --expect 3 --insecure
+
+  # without broadcast
+  arc coordinator --insecure --no-autodiscovery --join 10.0.0.5:7400,10.0.0.6:7400
+
+  # alone on this machine, for a try
+  arc coordinator --bootstrap --bind 127.0.0.1`,
+		Args: none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.resolve(f); err != nil {
+				return &usageError{err, cmd.CommandPath()}
+			}
+			log, err := logging.New(logging.Options{Name: logging.Coordinator, Level: o.logLevel, JSON: o.logJSON, Output: f.err})
+			if err != nil {
+				return usagef(cmd, "--log-level: %w", err)
+			}
+			executable, err := f.executable()
+			if err != nil {
+				return fmt.Errorf("find the program to start as monitor: %w", err)
+			}
+			err = coordinator.Run(cmd.Context(), o.options(f, executable, log))
+			if errors.Is(err, coordinator.ErrUsage) {
+				return &usageError{err, cmd.CommandPath()}
+			}
+			return err
+		},
+	}
+	o = newCoordinatorFlags(cmd.Flags(), f)
+	return cmd
+}

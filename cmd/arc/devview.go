@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/arc-ring/arc/internal/devring"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+const (
+	// redrawEvery bounds how often the live picture is drawn.
+	redrawEvery = 200 * time.Millisecond
+	// eventsShown is how many events the live picture has.
+	eventsShown = 10
+	// seenKept bounds the memory of which events were shown already.
+	seenKept = 2048
+)
+
+// devView turns what all nodes say into what a person sees.
+type devView struct {
+	f    *factory
+	r    *devring.Ring
+	mark int
+	// seen holds the events shown, oldest first in order: every node tells
+	// the same ones.
+	seen  map[string]bool
+	order []string
+	last  []*arcv1.Event
+	// died is when a node's coordinator was first seen gone.
+	died map[*devring.Node]time.Time
+	ring *arcv1.StatusResponse
+}
+
+// live shows the ring until ctx ends, which is no error.
+func (f *factory) live(ctx context.Context, r *devring.Ring, revive time.Duration) error {
+	v := &devView{f: f, r: r, seen: map[string]bool{}, died: map[*devring.Node]time.Time{}}
+	if err := v.form(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	tick := time.NewTicker(redrawEvery)
+	defer tick.Stop()
+	for {
+		events, next, news := r.News(v.mark)
+		v.mark = next
+		if err := errors.Join(v.show(events), v.nodes(revive), v.draw(ctx)); err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+			continue
+		case <-news:
+		case <-ctx.Done():
+			return v.farewell()
+		}
+		if v.f.terminal {
+			select { // not at every event of a storm
+			case <-tick.C:
+			case <-ctx.Done():
+				return v.farewell()
+			}
+		}
+	}
+}
+
+func (v *devView) form(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, formWithin)
+	defer cancel()
+	v.f.note("starting %d nodes of ring %s below %s", len(v.r.Nodes()), v.r.Cluster(), v.r.Dir())
+	start := time.Now()
+	st, err := v.r.AwaitRing(ctx)
+	if err != nil {
+		return fmt.Errorf("the ring does not form: %w", err)
+	}
+	v.ring = st
+	v.f.note("formed in %s: %s", devring.Ms(time.Since(start)), devring.Picture(st))
+	if v.f.terminal {
+		return nil
+	}
+	for _, n := range v.r.Nodes() {
+		v.f.note("%-4s look: arc --addr %s status   kill: kill -9 %d", n.Name(), n.Addr(), n.PID())
+	}
+	return nil
+}
+
+// show takes in new events, and prints them where nothing is redrawn.
+func (v *devView) show(events []devring.Event) error {
+	for _, ev := range events {
+		if ev.GetType() == "snapshot" {
+			continue
+		}
+		key := fmt.Sprintf("%s %s %d %d%s", ev.GetType(), ev.GetNode(), ev.GetTerm(), ev.GetEpoch(), details(ev.Event))
+		if v.seen[key] {
+			continue
+		}
+		v.seen[key] = true
+		if v.order = append(v.order, key); len(v.order) > seenKept {
+			delete(v.seen, v.order[0])
+			v.order = v.order[1:]
+		}
+		if v.last = append(v.last, ev.Event); len(v.last) > eventsShown {
+			v.last = v.last[1:]
+		}
+		if v.f.terminal && !v.f.json {
+			continue
+		}
+		if err := v.f.print(ev.Event, func(w io.Writer) error { return eventLine(w, ev.Event) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nodes notes who died, and revives.
+func (v *devView) nodes(revive time.Duration) error {
+	for _, n := range v.r.Nodes() {
+		if n.Running() {
+			delete(v.died, n)
+			continue
+		}
+		since, known := v.died[n]
+		if !known {
+			since = time.Now()
+			v.died[n] = since
+			if !v.f.terminal {
+				v.f.note("%s: its coordinator has ended", n.Name())
+			}
+		}
+		if revive > 0 && time.Since(since) >= revive {
+			if err := n.Start(); err != nil {
+				return err
+			}
+			if !v.f.terminal {
+				v.f.note("%s: started again, pid %d", n.Name(), n.PID())
+			}
+		}
+	}
+	return nil
+}
+
+// draw paints the terminal afresh.
+func (v *devView) draw(ctx context.Context) error {
+	if !v.f.terminal || v.f.json {
+		return nil
+	}
+	v.ask(ctx)
+	var b bytes.Buffer
+	b.WriteString("\x1b[H") // home; each line is cleared to its end as it is written
+	fmt.Fprintf(&b, "ring %s of %d nodes below %s, Ctrl-C ends it\n\n", v.r.Cluster(), len(v.r.Nodes()), v.r.Dir())
+	fmt.Fprintf(&b, "%s\n", devring.Picture(v.ring))
+	fmt.Fprintf(&b, "leader %s*  next %s+  token %d  epoch %d\n\n", or(v.ring.GetLeader().GetName()), or(v.ring.GetHeir()), v.ring.GetTerm(), v.ring.GetEpoch())
+	if err := v.table(&b); err != nil {
+		return err
+	}
+	b.WriteString("\nlast events\n")
+	for _, ev := range v.last {
+		if err := eventLine(&b, ev); err != nil {
+			return err
+		}
+	}
+	if n := v.example(); n != nil {
+		fmt.Fprintf(&b, "\nlook   arc --addr %s status\nkill   kill -9 %d\n", n.Addr(), n.PID())
+	}
+	screen := bytes.ReplaceAll(b.Bytes(), []byte("\n"), []byte("\x1b[K\n"))
+	_, err := v.f.out.Write(append(screen, "\x1b[J"...))
+	return err
+}
+
+// ask refreshes the ring from the first node that answers, the leader first.
+func (v *devView) ask(ctx context.Context) {
+	nodes := v.r.Running()
+	if l := v.r.Named(v.ring.GetLeader().GetName()); l != nil && l.Running() && !l.Stopped() {
+		nodes = append([]*devring.Node{l}, nodes...)
+	}
+	for _, n := range nodes {
+		ctx, cancel := context.WithTimeout(ctx, redrawEvery)
+		st, err := n.Status(ctx)
+		cancel()
+		if err == nil && len(st.GetMembers()) > 0 {
+			v.ring = st
+			return
+		}
+	}
+}
+
+func (v *devView) table(w io.Writer) error {
+	byName := map[string]*arcv1.MemberStatus{}
+	for _, m := range v.ring.GetMembers() {
+		byName[m.GetName()] = m
+	}
+	var lines [][]string
+	for _, n := range v.r.Nodes() {
+		monitor := "-"
+		if pid, err := n.MonitorPID(); err == nil && n.Running() {
+			monitor = fmt.Sprint(pid)
+		}
+		line := []string{n.Name(), "-", "-", "-", "-", "not a member", fmt.Sprint(n.PID()), monitor, n.Addr()}
+		if m := byName[n.Name()]; m != nil {
+			line[1], line[2], line[3], line[4], line[5] = number(m.GetId()), or(m.GetMonitors()), voteOf(m), roleOf(v.ring, m), stateOf(m)
+		}
+		if !n.Running() {
+			line[6] = "dead"
+		}
+		lines = append(lines, line)
+	}
+	return rows(w, "NODE ID MONITORS VOTE ROLE STATE PID MONITOR-PID ADDR", lines)
+}
+
+// example is the node of the commands that are shown: the leader.
+func (v *devView) example() *devring.Node {
+	if n := v.r.Named(v.ring.GetLeader().GetName()); n != nil && n.Running() {
+		return n
+	}
+	if running := v.r.Running(); len(running) > 0 {
+		return running[0]
+	}
+	return nil
+}
+
+// farewell says what was seen while the ring ran.
+func (v *devView) farewell() error {
+	bad := v.r.Violations()
+	for _, x := range bad {
+		v.f.note("BROKEN  %s", x)
+	}
+	if len(bad) > 0 {
+		return devring.ErrBroken
+	}
+	v.f.note("ending all nodes; %d leaderships seen, tokens rose and no term had two leaders", v.r.Declared())
+	return nil
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/arc-ring/arc/client"
+)
+
+// A factory is what commands take from the world.
+type factory struct {
+	out, err   io.Writer
+	env        func(string) (string, bool)
+	uid        int
+	now        func() time.Time
+	hostname   func() (string, error)
+	executable func() (string, error)
+	// terminal tells whether out is one.
+	terminal bool
+
+	// What the global flags say, set before a command runs.
+	addr       string
+	json       bool
+	timeout    time.Duration
+	timeoutSet bool
+}
+
+func newFactory() *factory {
+	return &factory{
+		out: os.Stdout, err: os.Stderr,
+		env: os.LookupEnv, uid: os.Geteuid(), now: time.Now,
+		hostname: os.Hostname, executable: os.Executable,
+		terminal: isTerminal(os.Stdout),
+	}
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb" && f.Name() != os.DevNull
+}
+
+// call connects to the coordinator and runs f within the global timeout.
+func (f *factory) call(ctx context.Context, do func(context.Context, *client.Client) error) error {
+	c, err := client.New(f.addr)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }() // nothing is buffered
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	return do(ctx, c)
+}
+
+// note tells a person something that is no result.
+func (f *factory) note(format string, args ...any) {
+	fmt.Fprintf(f.err, format+"\n", args...)
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/arc-ring/arc/client"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// errNotLeading: nobody leads, or not this machine.
+var errNotLeading = errors.New("not leading")
+
+func newLeaderCmd(f *factory) *cobra.Command {
+	var self, wait bool
+	cmd := &cobra.Command{
+		Use:   "leader",
+		Short: "The leader's name; with --self, whether it is this machine",
+		Long: `Prints the leader's name. Exits 3 if there is none.
+
+With --self it exits 0 only if the asked coordinator leads now: its declaration
+is committed and its lease has not run out at the moment of asking.
+
+With --wait it waits until there is a leader (or, with --self, until this
+machine leads); for ever, unless --timeout is given. A coordinator that does not
+answer at all is given up after the timeout in any case (exit 4).`,
+		Example: `  arc leader
+  arc leader --self && echo "I lead"
+  arc leader --wait --timeout 30s`,
+		Args: none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			st, err := f.askLeader(cmd.Context(), self, wait)
+			if st != nil {
+				if perr := f.print(st, func(w io.Writer) error { return leaderLine(w, st) }); perr != nil {
+					return perr
+				}
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&self, "self", false, "exit 0 only if this machine leads now")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until there is a leader")
+	return cmd
+}
+
+func (f *factory) askLeader(ctx context.Context, self, wait bool) (*arcv1.StatusResponse, error) {
+	if wait {
+		return f.awaitLeader(ctx, self)
+	}
+	var st *arcv1.StatusResponse
+	err := f.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
+		st, err = c.Status(ctx)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case st.GetLeader() == nil:
+		return st, fmt.Errorf("%w: no leader: %s", errNotLeading, or(st.GetReason()))
+	case self && !st.GetClaiming():
+		return st, fmt.Errorf("%w: %s leads as far as %s knows", errNotLeading, st.GetLeader().GetName(), st.GetSelf())
+	}
+	return st, nil
+}
+
+func (f *factory) awaitLeader(ctx context.Context, self bool) (*arcv1.StatusResponse, error) {
+	c, err := client.New(f.addr)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.Close() }()
+	if f.timeoutSet {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.timeout)
+		defer cancel()
+	}
+	if err := f.reach(ctx, c); err != nil {
+		return nil, err
+	}
+	return c.AwaitLeader(ctx, self)
+}
+
+// reachPoll is how often an unreachable coordinator is tried.
+const reachPoll = 100 * time.Millisecond
+
+// reach waits until the coordinator answers at all, at most for the timeout: a
+// wait for ever on a mistyped address would help nobody.
+func (f *factory) reach(ctx context.Context, c *client.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	for {
+		_, err := c.Status(ctx)
+		if !errors.Is(err, client.ErrUnreachable) {
+			return nil // reached; what it says is AwaitLeader's affair
+		}
+		select {
+		case <-time.After(reachPoll):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+func leaderLine(w io.Writer, st *arcv1.StatusResponse) error {
+	if st.GetLeader() == nil {
+		return nil
+	}
+	_, err := fmt.Fprintln(w, st.GetLeader().GetName())
+	return err
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+var contractJSON = protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}
+
+// writeJSON prints a message as one line. protojson puts in blanks at random,
+// so that nobody relies on its bytes; ours are a contract and stay the same.
+func writeJSON(w io.Writer, m proto.Message) error {
+	loose, err := contractJSON.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("print %s: %w", m.ProtoReflect().Descriptor().Name(), err)
+	}
+	var line bytes.Buffer
+	if err := json.Compact(&line, loose); err != nil {
+		return fmt.Errorf("print %s: %w", m.ProtoReflect().Descriptor().Name(), err)
+	}
+	line.WriteByte('\n')
+	_, err = w.Write(line.Bytes())
+	return err
+}
+
+// print writes an answer as JSON, or as what table makes of it.
+func (f *factory) print(m proto.Message, table func(w io.Writer) error) error {
+	if f.json {
+		return writeJSON(f.out, m)
+	}
+	return table(f.out)
+}
+
+// rows prints a table with a header.
+func rows(w io.Writer, header string, lines [][]string) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, strings.ReplaceAll(header, " ", "\t"))
+	for _, cells := range lines {
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
+	}
+	return tw.Flush()
+}
+
+// when prints a time: how long ago on a terminal, RFC 3339 otherwise.
+func (f *factory) when(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return "-"
+	}
+	if !f.terminal {
+		return t.AsTime().Format(time.RFC3339Nano)
+	}
+	return ago(f.now().Sub(t.AsTime()))
+}
+
+func ago(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "just now"
+	case d < time.Minute:
+		return strconv.Itoa(int(d.Seconds())) + " s ago"
+	case d < time.Hour:
+		return strconv.Itoa(int(d.Minutes())) + " min ago"
+	case d < 48*time.Hour:
+		return strconv.Itoa(int(d.Hours())) + " h ago"
+	default:
+		return strconv.Itoa(int(d.Hours()/24)) + " days ago"
+	}
+}
+
+// millis prints milliseconds for people: 4.6 ms, 1.25 s.
+func millis(ms float64) string {
+	switch {
+	case ms <= 0:
+		return "-"
+	case ms < 1000:
+		return strconv.FormatFloat(ms, 'f', 1, 64) + " ms"
+	default:
+		return strconv.FormatFloat(ms/1000, 'f', 2, 64) + " s"
+	}
+}
+
+// or is s, or "-" in place of nothing.
+func or(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func number(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/arc-ring/arc/client"
+	"github.com/arc-ring/arc/internal/config"
+)
+
+// errUsage: the command line cannot be understood.
+var errUsage = errors.New("usage")
+
+// A usageError is one about the command line, and names the command's help.
+type usageError struct {
+	err  error
+	help string
+}
+
+func (e *usageError) Error() string   { return fmt.Sprintf("%v\nsee: %s --help", e.err, e.help) }
+func (e *usageError) Unwrap() []error { return []error{errUsage, e.err} }
+
+func usagef(cmd *cobra.Command, format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...), cmd.CommandPath()}
+}
+
+// execute runs the command line args.
+func execute(ctx context.Context, f *factory, args []string) error {
+	root := newRootCmd(f)
+	ran := false
+	resolve := root.PersistentPreRunE
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
+		ran = true
+		return resolve(cmd, args)
+	}
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil && !ran && !errors.Is(err, errUsage) {
+		// cobra found an unknown command or flag, or a wrong number of
+		// arguments, before anything ran.
+		err = &usageError{err, cmd.CommandPath()}
+	}
+	return err
+}
+
+func newRootCmd(f *factory) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "arc",
+		Short: "Exactly one of several machines leads; when it dies, the right other one does",
+		Long: `ARC keeps a ring of coordinators, one on each machine, of which exactly one
+leads. Each is watched by the monitor of its neighbour and by its own, and when
+the leader dies the one that led most recently takes over, in milliseconds.`,
+		Example: `  # a whole ring on this machine, to look at and to kill
+  arc dev --nodes 5
+
+  # one of three machines
+  arc coordinator --expect 3 --insecure
+
+  # who leads?
+  arc leader`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetOut(f.out)
+	root.SetErr(f.err)
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	addGlobals(root, f)
+	root.AddGroup(
+		&cobra.Group{ID: "look", Title: "Look at the ring:"},
+		&cobra.Group{ID: "change", Title: "Change the ring:"},
+		&cobra.Group{ID: "run", Title: "Run it:"},
+	)
+	group := func(id string, cmds ...*cobra.Command) {
+		for _, c := range cmds {
+			c.GroupID = id
+			root.AddCommand(c)
+		}
+	}
+	group("look", newStatusCmd(f), newLeaderCmd(f), newHistoryCmd(f), newWatchCmd(f))
+	group("change", newHandoverCmd(f), newLeaveCmd(f), newEvictCmd(f), newRelinkCmd(f), newConfigCmd(f))
+	group("run", newCoordinatorCmd(f), newMonitorCmd(f), newDevCmd(f))
+	root.AddCommand(newVersionCmd(f), newExitCodesTopic(), newEnvironmentTopic())
+	return root
+}
+
+func addGlobals(root *cobra.Command, f *factory) {
+	flags := root.PersistentFlags()
+	set := config.NewSet(flags)
+	var output string
+	config.Var(set, &f.addr, config.Spec[string]{Name: "addr", Hint: "ADDR", Default: client.Addr(f.env, f.uid), Parse: config.NonEmpty,
+		Usage: "coordinator to ask: unix:///path/arc.sock or host:port"})
+	config.Var(set, &output, config.Spec[string]{Name: "output", Short: "o", Hint: "FORMAT", Default: "table", Parse: config.OneOf("table", "json"),
+		Usage: "table, or json: protojson of the coordinator's answer"})
+	config.Var(set, &f.timeout, config.Spec[time.Duration]{Name: "timeout", Hint: "DURATION", Default: "5s", Parse: config.Duration(time.Millisecond),
+		Usage: "how long to wait for an answer"})
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := set.Resolve(f.env, ""); err != nil {
+			return &usageError{err, cmd.CommandPath()}
+		}
+		f.json = output == "json"
+		f.timeoutSet = set.Layer("timeout") != config.Default
+		return nil
+	}
+}
+
+// exactly and atMost are cobra's argument checks in ARC's words.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usagef(cmd, "%s wants %s, got %d arguments: %q", cmd.CommandPath(), what, len(args), args)
+		}
+		return nil
+	}
+}
+
+func atMost(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > n {
+			return usagef(cmd, "%s wants %s, got %d arguments: %q", cmd.CommandPath(), what, len(args), args)
+		}
+		return nil
+	}
+}
+
+func none(cmd *cobra.Command, args []string) error { return atMost(0, "no argument")(cmd, args) }
+
+func newEnvironmentTopic() *cobra.Command {
+	var b strings.Builder
+	b.WriteString(`Every option --some-name may be given as ARC_SOME_NAME in the environment. Flags
+win over the environment, the environment over the file of --config (which the
+coordinator alone reads), the file over the defaults.
+
+  ARC_ADDR      coordinator that commands ask
+  ARC_RUN_DIR   where the coordinator keeps arc.sock; its default address follows
+  ARC_OUTPUT    table or json
+  ARC_TIMEOUT   how long commands wait for an answer
+  ARC_CONFIG    the coordinator's file
+
+"arc config show" prints every option of the coordinator and where it came from.`)
+	return &cobra.Command{Use: "environment", Short: "Options from the environment", Long: b.String()}
+}
+
+// given tells whether a plain flag was set.
+func given(flags *pflag.FlagSet, name string) bool { return flags.Changed(name) }

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/arc-ring/arc/client"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+func newStatusCmd(f *factory) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Members, who monitors whom, votes, leader, heir, token, lease",
+		Long: `Prints the ring as the asked coordinator knows it: its members in ring order,
+who monitors whom, who votes, who leads and who would next, the token (the
+term of the leadership), the epoch, and what is left of the lease if the asked
+coordinator itself leads.`,
+		Example: `  arc status
+  arc --addr 10.0.0.5:7400 status
+  arc status -o json | jq -r .leader.name`,
+		Args: none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+				st, err := c.Status(ctx)
+				if err != nil {
+					return err
+				}
+				return f.print(st, func(w io.Writer) error { return statusTable(w, st) })
+			})
+		},
+	}
+}
+
+func statusTable(w io.Writer, st *arcv1.StatusResponse) error {
+	fmt.Fprintf(w, "cluster %s, ring %s, epoch %d, token %d\n", st.GetCluster(), or(st.GetRingId()), st.GetEpoch(), st.GetTerm())
+	fmt.Fprintf(w, "leader  %s, next %s\n", or(st.GetLeader().GetName()), or(st.GetHeir()))
+	self := fmt.Sprintf("%s, %s", st.GetSelf(), or(st.GetPhase()))
+	if st.GetClaiming() {
+		self += fmt.Sprintf(", leads for at least %s more", millis(st.GetLeaseMs()))
+	}
+	fmt.Fprintf(w, "asked   %s\n", self)
+	if st.GetReason() != "" {
+		fmt.Fprintf(w, "reason  %s\n", st.GetReason())
+	}
+	if len(st.GetMembers()) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w)
+	var lines [][]string
+	for _, m := range st.GetMembers() {
+		lines = append(lines, []string{number(m.GetId()), m.GetName(), or(m.GetMonitors()), voteOf(m), roleOf(st, m), stateOf(m), strings.Join(m.GetAddresses(), ",")})
+	}
+	return rows(w, "ID NAME MONITORS VOTE ROLE STATE ADDRESSES", lines)
+}
+
+func voteOf(m *arcv1.MemberStatus) string {
+	switch {
+	case m.GetWitness() && m.GetVoter():
+		return "witness"
+	case m.GetVoter():
+		return "yes"
+	default:
+		return "no"
+	}
+}
+
+func roleOf(st *arcv1.StatusResponse, m *arcv1.MemberStatus) string {
+	switch {
+	case st.GetLeader() != nil && st.GetLeader().GetId() == m.GetId():
+		return "leader"
+	case st.GetHeir() == m.GetName():
+		return "heir"
+	default:
+		return "-"
+	}
+}
+
+func stateOf(m *arcv1.MemberStatus) string {
+	if m.GetAlive() {
+		return "alive"
+	}
+	return "suspect"
+}

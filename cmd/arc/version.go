@@ -1,0 +1,55 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// versionInfo is the JSON of `arc version`.
+type versionInfo struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+	Go      string `json:"go"`
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+}
+
+func newVersionCmd(f *factory) *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "The version of this program",
+		Example: "  arc version",
+		Args:    none,
+		RunE: func(*cobra.Command, []string) error {
+			v := versionOf()
+			if f.json {
+				return json.NewEncoder(f.out).Encode(v)
+			}
+			_, err := fmt.Fprintf(f.out, "arc %s (commit %s, %s, %s/%s)\n", v.Version, or(v.Commit), v.Go, v.OS, v.Arch)
+			return err
+		},
+	}
+}
+
+// versionOf is what the linker wrote down: a tag, or a time and a commit, and
+// "+dirty" if the tree had changes.
+func versionOf() versionInfo {
+	v := versionInfo{Version: "dev", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	if info.Main.Version != "" && info.Main.Version != "(devel)" {
+		v.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v.Commit = s.Value
+		}
+	}
+	return v
+}
