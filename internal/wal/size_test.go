@@ -1,0 +1,118 @@
+package wal
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var commands = flag.Int("commands", 100_000, "how many commands TestManyCommandsStaySmall saves; try 1000000")
+
+// TestManyCommandsStaySmall does what a member does over years: each command
+// comes as an entry, its commit follows, and the core takes a snapshot every
+// 4096 entries. The directory is measured whenever a segment is about to go,
+// when there are two.
+func TestManyCommandsStaySmall(t *testing.T) {
+	const limit = 16 << 20
+	dir := t.TempDir()
+	var most int64
+	segments := 0
+	sys := &faulty{onRemove: func() error { most, segments = max(most, dirSize(t, dir)), segments+1; return nil }}
+	l := mustOpenOn(t, dir, sys, Options{})
+	if err := l.Init(testIdentity, Batch{Snapshot: snapshot(1, 1, "founded"), HardState: hard(1, 1, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	data := strings.Repeat("a command of the usual size, ", 8)
+	ringState := strings.Repeat("what a ring of a thousand members looks like ", 8<<10) // 360 KiB
+	last := uint64(1)
+	for range *commands {
+		last++
+		mustSave(t, l, Batch{Entries: entriesOf(last, 1, data), HardState: hard(1, 1, last-1)})
+		mustSave(t, l, Batch{HardState: hard(1, 1, last)})
+		if last%4096 == 0 {
+			mustSave(t, l, Batch{Snapshot: snapshot(last-100, 1, ringState)})
+		}
+	}
+	if most == 0 || most > limit {
+		t.Errorf("the directory had up to %d bytes, want at most %d", most, limit)
+	}
+	t.Logf("%d commands: at most %d KiB in %d segments", *commands, most>>10, segments)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, r := mustOpen(t, dir)
+	if r.HardState.GetCommit() != last || r.Entries[len(r.Entries)-1].GetIndex() != last {
+		t.Fatalf("got commit %d, last entry %v, want %d", r.HardState.GetCommit(), r.Entries[len(r.Entries)-1], last)
+	}
+}
+
+func TestSaveAllocatesLittle(t *testing.T) {
+	l := mustInit(t, t.TempDir(), Batch{})
+	h, es := hard(1, 1, 1), entries(1, 1, 1)
+	if n := testing.AllocsPerRun(200, func() { mustSave(t, l, Batch{HardState: h, Entries: es}) }); n > 1 {
+		t.Errorf("%v allocations for a batch, want at most 1", n)
+	}
+}
+
+func BenchmarkSave(b *testing.B) {
+	for name, root := range map[string]string{"disk": os.TempDir(), "tmpfs": "/dev/shm"} {
+		for _, sync := range []bool{true, false} {
+			mode := map[bool]string{true: "sync", false: "write"}[sync]
+			b.Run(name+"/"+mode, func(b *testing.B) {
+				dir, err := os.MkdirTemp(root, "wal-bench")
+				if err != nil {
+					b.Skip(err)
+				}
+				b.Cleanup(func() { _ = os.RemoveAll(dir) })
+				l := mustInit(b, filepath.Join(dir, "data"), Batch{})
+				data := strings.Repeat("x", 150)
+				index := uint64(0)
+				b.ReportAllocs()
+				for b.Loop() {
+					index++
+					batch := Batch{HardState: hard(1, 1, index-1), Entries: entriesOf(index, 1, data), Sync: sync}
+					if index%4096 == 0 {
+						batch.Snapshot = snapshot(index-1, 1, data)
+					}
+					if err := l.Save(batch); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkSnapshot is what the path of commands waits for every 4096 entries.
+func BenchmarkSnapshot(b *testing.B) {
+	l := mustInit(b, b.TempDir(), Batch{})
+	state := strings.Repeat("x", 64<<10)
+	es := entries(1, 1, 512)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := l.Save(Batch{Reset: true, Entries: es, Snapshot: snapshot(1, 1, state)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkOpen reads a log of 4096 entries.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	l := mustInit(b, dir, Batch{})
+	for i := range uint64(4096) {
+		mustSave(b, l, Batch{HardState: hard(1, 1, i), Entries: entriesOf(i+1, 1, strings.Repeat("x", 150))})
+	}
+	for b.Loop() {
+		if err := l.Close(); err != nil {
+			b.Fatal(err)
+		}
+		var err error
+		if l, _, err = Open(dir, Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	_ = l.Close()
+}
