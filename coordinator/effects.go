@@ -82,6 +82,8 @@ func (l *loop) carryOut(e election.Effect) {
 		}
 	case election.Applied:
 		l.hands.ringChanged(e.State)
+	case election.PeersChanged:
+		l.hands.peersChanged(e.Peers)
 	case election.SuspicionChanged:
 		if c := e.Certificate; c != nil {
 			l.hands.suspected(c.ID, true)

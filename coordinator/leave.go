@@ -58,13 +58,10 @@ func (n *node) leave(ctx context.Context) (uint64, error) {
 
 func (n *node) leaveOnce(ctx context.Context, l *loop) (uint64, error) {
 	v := n.hub.views.load()
-	select {
-	case <-l.ended:
-		if removed(l.endErr) {
-			return v.ring.Epoch, nil
-		}
+	if ended, out := l.over(); out {
+		return v.ring.Epoch, nil
+	} else if ended {
 		return 0, ErrStopping
-	default:
 	}
 	if len(v.ring.Members) == 1 {
 		return 0, fmt.Errorf("%w: stop it instead, its data directory keeps the ring", ErrLastMember)
@@ -84,12 +81,25 @@ func (n *node) leaveOnce(ctx context.Context, l *loop) (uint64, error) {
 		return 0, fmt.Errorf("%w that can be reached: %s: %w", ErrNoLeader, leader.Name, err)
 	}
 	defer conn.Close()
+	// Who is out already need not wait for the leader to say so.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-l.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	resp, err := arcv1.NewArcClient(conn).Leave(ctx, &arcv1.LeaveRequest{Name: n.o.Name, Forwarded: true})
 	switch {
 	case err == nil:
 		return resp.GetEpoch(), nil
 	case status.Code(err) == codes.NotFound: // an earlier try did it
 		return v.ring.Epoch, nil
+	}
+	if _, out := l.over(); out {
+		return n.hub.views.load().ring.Epoch, nil
 	}
 	return 0, err
 }

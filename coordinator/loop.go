@@ -41,8 +41,10 @@ type hands struct {
 	// relink tells the monitor; it returns the names of the old and the new
 	// target.
 	relink func(r election.Relink, s *ring.State) (from, to string)
-	// ringChanged tells those who work by the members' list.
-	ringChanged func(s *ring.State)
+	// ringChanged tells those who work by the ring's state, peersChanged whom
+	// messages go to.
+	ringChanged  func(s *ring.State)
+	peersChanged func(peers []ring.Member)
 	// published says that the leader known here changed.
 	published func()
 	// suspected says that a member is thought dead here, or no longer.
@@ -149,6 +151,17 @@ func (l *loop) begin() {
 
 // stop ends run; the caller waits on ended.
 func (l *loop) stop() { l.once.Do(func() { close(l.quit) }) }
+
+// over tells whether run has returned, and whether because this node is out of
+// the ring.
+func (l *loop) over() (ended, out bool) {
+	select {
+	case <-l.ended:
+		return true, removed(l.endErr)
+	default:
+		return false, false
+	}
+}
 
 // turn handles all that has come in, and the time.
 func (l *loop) turn() {

@@ -50,18 +50,20 @@ func (n *node) live(ctx context.Context, e entry) error {
 	lifetime, cancel := context.WithCancel(context.Background())
 	m := &membership{n: n, l: l, ctx: lifetime, slot: make(chan struct{}, probesMax)}
 	l.hands = hands{
-		send:        n.transport.Send,
-		probe:       m.probe,
-		relink:      m.relink,
-		ringChanged: n.ringChanged,
-		published:   n.discoveryDue,
-		suspected:   n.peerSuspected,
+		send:         n.transport.Send,
+		probe:        m.probe,
+		relink:       m.relink,
+		ringChanged:  n.ringChanged,
+		peersChanged: func(peers []ring.Member) { n.transport.SetPeers(peersOf(peers)) },
+		published:    n.discoveryDue,
+		suspected:    n.peerSuspected,
 	}
 	n.become(e)
 	// What the disk held is no news.
 	l.begin()
 	if s := core.State(); s.RingID != "" {
 		n.ringChanged(s)
+		n.transport.SetPeers(peersOf(s.Members))
 	}
 	n.loop.Store(l)
 	n.log.Info("member of the ring", "node", n.o.Name, "id", e.id, "ring", e.ringID, "restarted", e.recovered.Restarted)

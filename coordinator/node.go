@@ -98,12 +98,11 @@ func (n *node) become(e entry) {
 	n.transport.SetPeers(e.peers)
 }
 
-// ringChanged tells those who work by the list of members.
+// ringChanged tells those who work by the ring's state.
 func (n *node) ringChanged(s *ring.State) {
 	id := *n.identity.Load()
 	id.Epoch = s.Epoch
 	n.identity.Store(&id)
-	n.transport.SetPeers(peersOf(s))
 	n.discoveryDue()
 }
 
@@ -135,9 +134,9 @@ func (n *node) tellDiscoveryWhenDue(ctx context.Context) {
 	}
 }
 
-func peersOf(s *ring.State) []transport.Peer {
-	out := make([]transport.Peer, len(s.Members))
-	for i, m := range s.Members {
+func peersOf(members []ring.Member) []transport.Peer {
+	out := make([]transport.Peer, len(members))
+	for i, m := range members {
 		out[i] = transport.Peer{ID: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses}
 	}
 	return out

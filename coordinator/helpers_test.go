@@ -1,0 +1,200 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/queue"
+)
+
+const fakeMonitorEnv = "ARC_TEST_FAKE_MONITOR"
+
+// TestMain is a fake monitor when a coordinator under test starts this binary
+// as one: it registers, takes links, and ends with its queue.
+func TestMain(m *testing.M) {
+	if os.Getenv(fakeMonitorEnv) != "" {
+		os.Exit(fakeMonitor(os.Args[1:]))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func fakeMonitor(args []string) int {
+	flags := map[string]string{}
+	for i := 0; i+1 < len(args); i += 2 {
+		flags[args[i]] = args[i+1]
+	}
+	conn, err := grpc.NewClient("unix://"+flags["--socket"], grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "fake monitor:", err)
+		return 1
+	}
+	incarnation, _ := strconv.ParseUint(flags["--incarnation"], 10, 64)
+	bell := make(chan os.Signal, 16)
+	signal.Notify(bell, unix.SIGUSR1)
+	stream, err := arcv1.NewLocalClient(conn).Monitor(context.Background())
+	if err == nil {
+		err = stream.Send(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Registration{Registration: &arcv1.Registration{Pid: int64(os.Getpid()), Incarnation: incarnation}}})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "fake monitor:", err)
+		return 1
+	}
+	r, err := queue.Inherited(3)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "fake monitor:", err)
+		return 1
+	}
+	for {
+		if _, err := r.Receive(); err != nil {
+			return 0
+		}
+	}
+}
+
+// testNode is a coordinator in this process.
+type testNode struct {
+	t      *testing.T
+	o      Options
+	n      *node
+	cancel context.CancelFunc
+	ended  chan struct{}
+	err    error
+	conn   *grpc.ClientConn
+	client arcv1.ArcClient
+}
+
+var quietLogs = sync.OnceValue(func() bool { return os.Getenv("ARC_TEST_LOG") == "" })
+
+func testOptions(t *testing.T, name string) Options {
+	t.Helper()
+	dir := shortDir(t)
+	log := hclog.NewNullLogger()
+	if !quietLogs() {
+		log = hclog.New(&hclog.LoggerOptions{Name: name, Level: hclog.Debug, TimeFormat: "05.000000"})
+	}
+	return Options{
+		Name: name, Cluster: "test", Bind: []netip.Addr{netip.MustParseAddr("127.0.0.1")},
+		DataDir: filepath.Join(dir, "data"), RunDir: filepath.Join(dir, "run"), NoAutodiscovery: true, Profile: "lan",
+		MonitorCommand: []string{"/usr/bin/env", fakeMonitorEnv + "=1", os.Args[0]}, Version: "test", Logger: log,
+	}
+}
+
+// shortDir is a temporary directory whose name leaves room for a socket's.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "arc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func start(t *testing.T, o Options) *testNode {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	n := &testNode{t: t, o: o, n: newNode(o), cancel: cancel, ended: make(chan struct{})}
+	if err := o.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	recovered, err := n.n.open(ctx)
+	if err != nil {
+		cancel()
+		n.n.close()
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(n.ended)
+		n.err = n.n.run(ctx, recovered)
+	}()
+	n.conn, err = grpc.NewClient("unix://"+filepath.Join(o.RunDir, socketName), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.client = arcv1.NewArcClient(n.conn)
+	t.Cleanup(n.crash)
+	return n
+}
+
+var errCrash = errors.New("crashed by the test")
+
+// crash ends the coordinator without a word to anybody, and its monitor.
+func (n *testNode) crash() {
+	n.n.stopAs(errCrash)
+	n.reap()
+}
+
+// stop ends the coordinator as SIGTERM does and returns what Run returned.
+func (n *testNode) stop() error {
+	n.cancel()
+	n.reap()
+	return n.err
+}
+
+func (n *testNode) reap() {
+	pid, _ := os.ReadFile(filepath.Join(n.o.RunDir, monitorPidName))
+	<-n.ended
+	n.cancel()
+	_ = n.conn.Close()
+	// A monitor that was not dismissed waits for this process to end.
+	if b, err := os.ReadFile(filepath.Join(n.o.RunDir, monitorPidName)); err == nil && string(b) == string(pid) {
+		if p, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
+			_ = unix.Kill(p, unix.SIGKILL)
+		}
+		_ = os.Remove(filepath.Join(n.o.RunDir, monitorPidName))
+	}
+}
+
+func (n *testNode) address() string { return n.n.addresses[0] }
+
+func (n *testNode) status() *arcv1.StatusResponse {
+	n.t.Helper()
+	st, err := n.client.Status(n.ctx(), &arcv1.StatusRequest{})
+	if err != nil {
+		n.t.Fatalf("status of %s: %v", n.o.Name, err)
+	}
+	return st
+}
+
+func (n *testNode) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	n.t.Cleanup(cancel)
+	return ctx
+}
+
+// await waits until the status satisfies what is asked for.
+func (n *testNode) await(what string, ok func(*arcv1.StatusResponse) bool) *arcv1.StatusResponse {
+	n.t.Helper()
+	var st *arcv1.StatusResponse
+	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if st = n.status(); ok(st) {
+			return st
+		}
+	}
+	n.t.Fatalf("%s: not seen within 15 s: %s; status: %v", n.o.Name, what, st)
+	return nil
+}
+
+func (n *testNode) awaitLeader(name string, members int) *arcv1.StatusResponse {
+	n.t.Helper()
+	return n.await(fmt.Sprintf("leader %q of %d", name, members), func(st *arcv1.StatusResponse) bool {
+		return st.GetLeader().GetName() == name && len(st.GetMembers()) == members
+	})
+}
