@@ -163,7 +163,9 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 	if dead {
 		return
 	}
-	if r, ok := s.looked[lookKey{born.node, inc}]; !declare && (!ok || r == election.Answered) {
+	// A leader is replaced when a majority no longer is bound to it; for
+	// anybody else the leader has to look itself.
+	if r, ok := s.looked[lookKey{born.node, inc}]; m.id != g.leader && (!ok || r == election.Answered) {
 		s.fail("G4", "%s without a probe of the leader's own that found it dead", what)
 		return
 	}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -140,6 +141,8 @@ func (s *Sim) healLink(from, to int) {
 		s.q.push(e)
 	}
 	l.held = l.held[:0]
+	s.redial(from, to)
+	s.redial(to, from)
 }
 
 // open tells whether a message from one machine to another would get through
@@ -157,7 +160,11 @@ func (s *Sim) between(r *rand.Rand, lo, hi time.Duration) time.Duration {
 // send carries a core's message to the machine of the member it is for.
 func (s *Sim) send(n *node, m election.Message) {
 	to := s.machineOf(m.To)
-	if to < 0 {
+	if to < 0 || to == n.idx {
+		return
+	}
+	if m.Evicted == nil && n.peers != nil && !slices.Contains(n.peers, m.To) {
+		s.stats.count("net: not to a peer", 1)
 		return
 	}
 	if m.Raft != nil {
@@ -185,12 +192,71 @@ func copyRaft(m *raftpb.Message) *raftpb.Message {
 	return c
 }
 
+// lonelyAfter is when a restarted member that hears nobody asks around.
+const lonelyAfter = 3 * time.Second
+
+// hellos opens the streams between a node and its peers: each side dials.
+func (s *Sim) hellos(n *node) {
+	for _, id := range n.peers {
+		if to := s.machineOf(id); to >= 0 && to != n.idx {
+			s.transmit(n.idx, to, event{kind: evHello, n: n.id}, true)
+		}
+	}
+	for _, o := range s.nodes {
+		if o != n && o.up && o.core != nil && slices.Contains(o.peers, n.id) {
+			s.transmit(o.idx, n.idx, event{kind: evHello, n: o.id}, true)
+		}
+	}
+}
+
+// redial opens the streams anew that a cut broke.
+func (s *Sim) redial(from, to int) {
+	n, o := s.nodes[from], s.nodes[to]
+	if n.core != nil && o.id != 0 && slices.Contains(n.peers, o.id) {
+		s.q.push(event{at: s.now + int64(s.between(n.rnd, time.Millisecond, 300*time.Millisecond)), kind: evHello, node: int16(to), peer: int16(from), n: n.id})
+	}
+}
+
+// hello is a peer that opens a stream: one that was taken out of the ring is
+// told so by the transport.
+func (s *Sim) hello(n *node, e event) {
+	if n.up && n.core != nil {
+		s.notice(n, int(e.peer), e.n)
+	}
+}
+
+// notice tells who is no member any more.
+func (s *Sim) notice(n *node, to int, id uint64) {
+	st := n.core.State()
+	if st.RingID == "" || !st.Gone(id) {
+		return
+	}
+	m := &election.Message{From: n.id, To: id, Evicted: &election.EvictedNotice{RingID: st.RingID, ID: id, Epoch: st.Epoch}}
+	s.transmit(n.idx, to, event{kind: evDeliver, p: m}, false)
+}
+
+// lonely asks everybody in reach whether this node is still a member.
+func (s *Sim) lonely(n *node, e event) {
+	if e.gen != n.gen || n.core == nil || n.heard {
+		return
+	}
+	for _, o := range s.nodes {
+		if o != n && o.core != nil && s.reaches(n, o) && s.open(o.idx, n.idx) && o.core.State().Epoch >= n.core.State().Epoch {
+			s.notice(o, n.idx, n.id)
+		}
+	}
+	s.q.push(event{at: s.now + int64(lonelyAfter), kind: evLonely, node: int16(n.idx), gen: n.gen})
+}
+
 // deliver hands an arrived message to the coordinator, if the one that it is
 // meant for is there.
 func (s *Sim) deliver(n *node, e event) {
 	m := e.p.(*election.Message)
 	if !n.power {
 		return
+	}
+	if n.up && n.core != nil && n.id != m.To {
+		s.notice(n, int(e.peer), m.From) // who is gone hears it, whomever it asks for
 	}
 	if !n.up || n.core == nil || n.id != m.To {
 		// The host resets the stream; its sender learns of it.
@@ -203,6 +269,7 @@ func (s *Sim) deliver(n *node, e event) {
 	if s.opt.Messages {
 		s.tracef(n, "  ← %s: %s", s.nodes[e.peer].name, describe(*m))
 	}
+	n.heard = true
 	got := *m
 	if s.net.copies && got.Raft != nil {
 		got.Raft = copyRaft(got.Raft)

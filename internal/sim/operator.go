@@ -36,7 +36,7 @@ func (s *Sim) operate(f *Fault, n *node) {
 		s.sanctioned[name] = true
 		op.make = func(l *node) (election.Request, bool) {
 			m, ok := byName(l)
-			return election.Request{Evict: &ring.Evict{ID: m.ID, Evidence: ring.Operator}}, ok
+			return election.Request{Evict: &ring.Evict{ID: m.ID, Incarnation: m.Incarnation, Evidence: ring.Operator}}, ok
 		}
 	case OpHandover:
 		op.make = func(l *node) (election.Request, bool) {

@@ -48,7 +48,9 @@ type node struct {
 	probes []*probeCall
 	relink *election.Relink
 	tell   []ring.Member
-	out    bool // stays down until told otherwise
+	peers  []uint64 // to whom messages travel; nil before the core said it
+	heard  bool     // anybody since the start
+	out    bool     // stays down until told otherwise
 
 	leaving  int64 // true time until which it tries to leave; 0 if not
 	leaveFor time.Duration
@@ -102,6 +104,7 @@ func (s *Sim) start(n *node) {
 	n.up, n.paused = true, false
 	s.draw(n)
 	n.inbox, n.held, n.refs, n.probes, n.relink, n.tell = n.inbox[:0], nil, nil, nil, nil, nil
+	n.peers, n.heard = nil, false
 	n.leaving, n.joins = 0, 0
 	n.core, n.id = nil, 0
 	s.ran(n)
@@ -157,6 +160,10 @@ func (s *Sim) makeCore(n *node, id uint64, rec election.Recovered) {
 	}
 	n.core = core
 	s.stepped(n)
+	s.hellos(n)
+	if rec.Restarted {
+		s.q.push(event{at: s.now + int64(lonelyAfter), kind: evLonely, node: int16(n.idx), gen: n.gen})
+	}
 }
 
 // exit ends the coordinator process; its monitor sees it.
@@ -373,6 +380,14 @@ func (s *Sim) carryOut(n *node, effects []election.Effect) {
 			n.tell = x.Tell
 			s.monitorLink(n)
 		case election.Applied:
+		case election.PeersChanged:
+			n.peers = n.peers[:0]
+			for _, m := range x.Peers {
+				n.peers = append(n.peers, m.ID)
+			}
+			if n.peers == nil {
+				n.peers = []uint64{}
+			}
 		case election.ClaimChanged:
 			s.claimChanged(n, x)
 		case election.SuspicionChanged:
@@ -393,7 +408,7 @@ func (s *Sim) removed(n *node, x election.Removed) {
 	n.core, n.id = nil, 0
 	n.claimTerm, n.claimEnd = 0, 0
 	n.disk.wipe()
-	n.relink, n.tell = nil, nil
+	n.relink, n.tell, n.peers = nil, nil, nil
 	n.refs, n.probes, n.held = nil, nil, nil
 	s.monitorUnlink(n)
 	switch {

@@ -34,9 +34,11 @@ const (
 	evQuietEnd               // the end of a quiet time
 	evLeave                  // a leaving coordinator tries again
 	evOp                     // an operator's try
+	evHello                  // a peer stream is opened
+	evLonely                 // a restarted member that hears nobody asks around
 )
 
-var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op"}
+var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "lonely"}
 
 // event is something that happens at a machine at a point of true time.
 type event struct {

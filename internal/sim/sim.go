@@ -300,6 +300,10 @@ func (s *Sim) coordinatorEvent(n *node, e event) {
 		s.certified(n, e)
 	case evLeave:
 		s.leaveTry(n, e)
+	case evHello:
+		s.hello(n, e)
+	case evLonely:
+		s.lonely(n, e)
 	default:
 		panic("sim: no handler for " + evNames[e.kind])
 	}
