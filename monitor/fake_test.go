@@ -1,0 +1,333 @@
+package monitor
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/queue"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must happen. Nothing asserts
+// that something takes less.
+const patience = 20 * time.Second
+
+// node is another member's coordinator, as far as a monitor sees it.
+type node struct {
+	arcv1.UnimplementedProbeServer
+	arcv1.UnimplementedPeerServer
+
+	t           *testing.T
+	id          uint64
+	name        string
+	addr        string
+	incarnation atomic.Uint64
+	term        atomic.Uint64
+	mute        atomic.Bool // it takes pings and does not answer
+	streams     atomic.Int64
+	pings       atomic.Int64
+	certs       chan *arcv1.CertifyRequest
+
+	mu     sync.Mutex
+	server *grpc.Server
+	served chan struct{}
+	conns  *countingListener
+}
+
+// countingListener can break what it accepted.
+type countingListener struct {
+	net.Listener
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func (l *countingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.conns = append(l.conns, c)
+	}
+	return c, err
+}
+
+func newNode(t *testing.T, id uint64, name string) *node {
+	n := &node{t: t, id: id, name: name, certs: make(chan *arcv1.CertifyRequest, 64)}
+	n.incarnation.Store(id * 11)
+	n.listen("127.0.0.1:0")
+	t.Cleanup(n.stop)
+	return n
+}
+
+func (n *node) listen(addr string) {
+	n.t.Helper()
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.addr = l.Addr().String()
+	n.conns = &countingListener{Listener: l}
+	n.server = grpc.NewServer()
+	arcv1.RegisterProbeServer(n.server, n)
+	arcv1.RegisterPeerServer(n.server, n)
+	n.served = make(chan struct{})
+	go func(s *grpc.Server, l net.Listener, done chan struct{}) {
+		defer close(done)
+		s.Serve(l)
+	}(n.server, n.conns, n.served)
+}
+
+// stop closes the listener and all connections, as the end of a process does.
+func (n *node) stop() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.server != nil {
+		n.server.Stop()
+		<-n.served
+		n.server = nil
+	}
+}
+
+// breakStreams closes the connections; the node goes on listening.
+func (n *node) breakStreams() {
+	n.conns.mu.Lock()
+	defer n.conns.mu.Unlock()
+	for _, c := range n.conns.conns {
+		c.Close()
+	}
+	n.conns.conns = nil
+}
+
+func (n *node) Probe(s grpc.BidiStreamingServer[arcv1.Ping, arcv1.Pong]) error {
+	n.streams.Add(1)
+	for {
+		p, err := s.Recv()
+		if err != nil {
+			return nil
+		}
+		n.pings.Add(1)
+		if n.mute.Load() {
+			continue
+		}
+		if err := s.Send(&arcv1.Pong{Seq: p.Seq, Name: n.name, Id: n.id, Incarnation: n.incarnation.Load(), Term: n.term.Load()}); err != nil {
+			return nil
+		}
+	}
+}
+
+func (n *node) Certify(_ context.Context, r *arcv1.CertifyRequest) (*arcv1.CertifyResponse, error) {
+	n.certs <- r
+	return &arcv1.CertifyResponse{}, nil
+}
+
+func (n *node) target() *arcv1.Target {
+	return &arcv1.Target{Id: n.id, Name: n.name, Incarnation: n.id * 11, Addresses: []string{n.addr}}
+}
+
+// home is the own coordinator: a real process, and in this one its queue and
+// its Local service.
+type home struct {
+	arcv1.UnimplementedLocalServer
+
+	t        *testing.T
+	process  *exec.Cmd
+	sender   *queue.Sender
+	doorbell chan os.Signal
+	reports  chan *arcv1.MonitorReport
+	deaf     atomic.Bool // its event loop hangs
+	streams  atomic.Int64
+	epoch    uint64
+	options  Options
+	socket   string
+	// stopLocal ends the service on the unix socket.
+	stopLocal func()
+
+	cancel context.CancelFunc
+	ended  chan struct{}
+	err    error // of Run, once ended is closed
+}
+
+// newHome starts a coordinator's process; start starts the monitor.
+func newHome(t *testing.T) *home {
+	h := &home{t: t, doorbell: make(chan os.Signal, 1), reports: make(chan *arcv1.MonitorReport, 4096), ended: make(chan struct{})}
+	h.process = exec.Command("sleep", "1000")
+	if err := h.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.killCoordinator() })
+	h.socket = filepath.Join(t.TempDir(), "arc.sock")
+	h.stopLocal = h.serveLocal()
+	t.Cleanup(func() { h.stopLocal() })
+
+	sender, file, err := queue.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.sender = sender
+	t.Cleanup(func() { sender.Close() })
+	fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Close()
+	receiver, err := queue.Inherited(uintptr(fd))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.options = Options{
+		Queue: receiver, LocalSocket: h.socket, CoordinatorPID: h.process.Process.Pid, Incarnation: 99, Doorbell: h.doorbell,
+		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: t.Output(), DisableTime: true}),
+	}
+	return h
+}
+
+func (h *home) serveLocal() (stop func()) {
+	l, err := net.Listen("unix", h.socket)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	s := grpc.NewServer()
+	arcv1.RegisterLocalServer(s, h)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Serve(l)
+	}()
+	return func() {
+		s.Stop()
+		<-done
+	}
+}
+
+func (h *home) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	h.cancel = cancel
+	go func() {
+		defer close(h.ended)
+		h.err = Run(ctx, h.options)
+	}()
+	h.t.Cleanup(func() {
+		cancel()
+		<-h.ended
+	})
+}
+
+func (h *home) killCoordinator() {
+	if h.process.ProcessState == nil {
+		h.process.Process.Kill()
+		h.process.Wait()
+	}
+}
+
+func (h *home) Monitor(s grpc.BidiStreamingServer[arcv1.MonitorReport, arcv1.MonitorBeat]) error {
+	h.streams.Add(1)
+	for {
+		r, err := s.Recv()
+		if err != nil {
+			return nil
+		}
+		if b, ok := r.Body.(*arcv1.MonitorReport_Beat); ok {
+			if !h.deaf.Load() {
+				if err := s.Send(&arcv1.MonitorBeat{Seq: b.Beat}); err != nil {
+					return nil
+				}
+			}
+			continue
+		}
+		h.reports <- r
+	}
+}
+
+// link sends one with the successors, told to all of them.
+func (h *home) link(change func(*arcv1.Link), successors ...*node) {
+	h.t.Helper()
+	h.epoch++
+	l := &arcv1.Link{
+		Epoch: h.epoch, Term: 5, RingId: "ring", Cluster: "c",
+		Self:             &arcv1.Target{Id: 1, Name: "n1", Incarnation: 99, Addresses: []string{"127.0.0.1:1"}},
+		LeaderIntervalMs: 20, LeaderMisses: 3, IntervalMs: 20, Misses: 3,
+	}
+	for _, n := range successors {
+		l.Successors = append(l.Successors, n.target())
+		l.Tell = append(l.Tell, n.target())
+	}
+	if change != nil {
+		change(l)
+	}
+	if err := h.sender.Send(l); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// slow makes probes so rare that nothing is noticed by their absence.
+func slow(l *arcv1.Link) {
+	l.IntervalMs, l.LeaderIntervalMs, l.Misses, l.LeaderMisses = 20_000, 20_000, 5, 5
+}
+
+// await returns the first report that fits.
+func (h *home) await(what string, fits func(*arcv1.MonitorReport) bool) *arcv1.MonitorReport {
+	h.t.Helper()
+	timeout := time.After(patience)
+	for {
+		select {
+		case r := <-h.reports:
+			if fits(r) {
+				return r
+			}
+		case <-timeout:
+			h.t.Fatalf("no report: %s", what)
+		}
+	}
+}
+
+func (h *home) awaitSuspicion(of *node, evidence string) *arcv1.Suspicion {
+	h.t.Helper()
+	return h.await(evidence+" of "+of.name, func(r *arcv1.MonitorReport) bool {
+		s := r.GetSuspicion()
+		return s != nil && s.Id == of.id && !s.Cleared && s.Evidence == evidence
+	}).GetSuspicion()
+}
+
+func (h *home) awaitLink(of *node, state string) {
+	h.t.Helper()
+	h.await(state+" "+of.name, func(r *arcv1.MonitorReport) bool {
+		return r.GetLink().GetTarget() == of.id && r.GetLink().GetState() == state
+	})
+}
+
+func (h *home) awaitEnd() error {
+	h.t.Helper()
+	select {
+	case <-h.ended:
+		return h.err
+	case <-time.After(patience):
+		h.t.Fatal("the monitor does not end")
+		return nil
+	}
+}
+
+// eventually waits until the condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package monitor
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/arc-ring/arc/monitor/detector"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/queue"
+)
+
+// take takes what the queue's reader found.
+func (m *monitor) take(now time.Duration, r received) error {
+	switch {
+	case errors.Is(r.err, queue.ErrBadLink), errors.Is(r.err, queue.ErrTooLarge):
+		m.o.Logger.Error("a link was refused; the old one stays", "error", r.err)
+		return nil
+	case errors.Is(r.err, io.EOF):
+		m.o.Logger.Debug("the queue ended")
+		m.endedAt = now
+		return nil
+	case r.err != nil:
+		return r.err
+	}
+	// Even an old link explains the doorbell that comes with it.
+	if m.bellAt != 0 {
+		m.bellAt = 0
+	} else {
+		m.linkAt = now
+	}
+	if !m.fresh(r.link) {
+		m.o.Logger.Debug("an old link was ignored", "epoch", r.link.GetEpoch(), "seq", r.link.GetSeq())
+		return nil
+	}
+	m.relink(now, r.link)
+	return nil
+}
+
+// fresh tells whether a link is newer than what the monitor has. Epochs of two
+// rings, and of before and after a leave, are not compared.
+func (m *monitor) fresh(l *arcv1.Link) bool {
+	old := m.link
+	if old == nil {
+		return true
+	}
+	if l.GetSeq() <= old.GetSeq() {
+		return false
+	}
+	sameRing := l.GetSelf().GetId() != 0 && old.GetSelf().GetId() != 0 && l.GetRingId() == old.GetRingId()
+	return !sameRing || l.GetEpoch() >= old.GetEpoch()
+}
+
+func (m *monitor) relink(now time.Duration, l *arcv1.Link) {
+	old := m.link
+	m.link = l
+	m.hang.Configure(now, time.Duration(l.GetHangAfterMs())*time.Millisecond)
+	m.tellers.update(m.ctx, l.GetTell(), l.GetSelf().GetId())
+	from, was := m.watch.Front()
+	if old.GetRingId() != l.GetRingId() {
+		// Nothing that was known in another ring holds in this one.
+		m.carryOut(now, m.watch.Relink(now, detector.Link{}))
+		m.watch = detector.NewWatch()
+	}
+	m.carryOut(now, m.watch.Relink(now, toWatch(l)))
+	to, is := m.watch.Front()
+	if l.GetRedial() && was && is && same(from, to) {
+		m.dialAfresh(now, "arc relink")
+		return
+	}
+	if was != is || !same(from, to) {
+		why := "the ring changed"
+		switch {
+		case old == nil:
+			why = "first link"
+		case l.GetTemporary():
+			why = "arc relink, until the next epoch"
+		case l.GetSelf().GetId() == 0:
+			why = "left the ring"
+		case from.ID == to.ID && from.Incarnation != to.Incarnation:
+			why = "it came back in a new incarnation"
+		case from.ID == to.ID:
+			why = "its addresses changed"
+		}
+		m.logRelinked(from.Name, to.Name, why)
+		return
+	}
+	m.o.Logger.Debug("link taken", "epoch", l.GetEpoch(), "term", l.GetTerm(), "seq", l.GetSeq(), "to", to.Name)
+}
+
+// dialAfresh drops the stream to the front member and dials it again.
+func (m *monitor) dialAfresh(now time.Duration, why string) {
+	front, ok := m.watch.Front()
+	n := m.neighbours[front.ID]
+	if !ok || n == nil {
+		m.o.Logger.Info("nobody to dial afresh", "reason", why)
+		return
+	}
+	m.redial(n, why)
+	m.logRelinked(front.Name, front.Name, why)
+}
+
+func (m *monitor) logRelinked(from, to, why string) {
+	m.o.Logger.Info("relinked", "from", orNobody(from), "to", orNobody(to), "epoch", m.link.GetEpoch(), "reason", why)
+}
+
+func orNobody(name string) string {
+	if name == "" {
+		return "nobody"
+	}
+	return name
+}
+
+func same(a, b detector.Target) bool {
+	return a.ID == b.ID && a.Incarnation == b.Incarnation && slices.Equal(a.Addresses, b.Addresses)
+}
+
+func toWatch(l *arcv1.Link) detector.Link {
+	w := detector.Link{
+		Epoch: l.GetEpoch(), Term: l.GetTerm(), Leader: l.GetLeader(),
+		LeaderTiming:   timing(l.GetLeaderIntervalMs(), l.GetLeaderMisses()),
+		OrdinaryTiming: timing(l.GetIntervalMs(), l.GetMisses()),
+	}
+	for _, t := range l.GetSuccessors() {
+		w.Targets = append(w.Targets, detector.Target{ID: t.GetId(), Incarnation: t.GetIncarnation(), Name: t.GetName(), Addresses: t.GetAddresses()})
+	}
+	return w
+}
+
+func timing(intervalMS, misses uint32) detector.Config {
+	return detector.Config{Interval: time.Duration(intervalMS) * time.Millisecond, Misses: int(misses)}
+}

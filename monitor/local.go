@@ -1,0 +1,141 @@
+package monitor
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+
+	"github.com/arc-ring/arc/internal/dial"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+const (
+	// reportsKept bounds the reports that wait for the coordinator; the oldest
+	// are dropped, since suspicions are repeated.
+	reportsKept = 64
+	// shortestReopen and longestReopen bound the wait before the stream to the
+	// own coordinator is opened again.
+	shortestReopen = 10 * time.Millisecond
+	longestReopen  = time.Second
+)
+
+// local keeps the stream to the own coordinator. run is its one goroutine,
+// with a second one for what comes back; report and beats belong to the
+// monitor's loop.
+type local struct {
+	socket      string
+	incarnation uint64
+	log         hclog.Logger
+	out         chan *arcv1.MonitorReport
+	beats       chan uint64
+}
+
+func newLocal(o *Options) *local {
+	return &local{
+		socket: o.LocalSocket, incarnation: o.Incarnation, log: o.Logger,
+		out: make(chan *arcv1.MonitorReport, reportsKept), beats: make(chan uint64, 8),
+	}
+}
+
+// report queues a report and never waits.
+func (l *local) report(r *arcv1.MonitorReport) {
+	for {
+		select {
+		case l.out <- r:
+			return
+		default:
+		}
+		select {
+		case <-l.out:
+		default:
+		}
+	}
+}
+
+// run keeps the stream open until ctx ends.
+func (l *local) run(ctx context.Context) {
+	cc, err := dial.Conn("unix://" + l.socket)
+	if err != nil {
+		l.log.Error("cannot report to the coordinator", "path", l.socket, "error", err)
+		return
+	}
+	defer cc.Close()
+	failures := 0
+	for {
+		registered, err := l.stream(ctx, cc)
+		if ctx.Err() != nil {
+			return
+		}
+		if registered {
+			failures = 0
+		}
+		failures++
+		if failures == 1 {
+			l.log.Warn("the stream to the coordinator broke", "path", l.socket, "error", err)
+		} else {
+			l.log.Debug("the stream to the coordinator cannot be opened", "path", l.socket, "attempt", failures, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(min(shortestReopen<<min(failures-1, 10), longestReopen)):
+		}
+	}
+}
+
+// stream registers and carries reports until the stream breaks. registered
+// tells whether the coordinator answered anything.
+func (l *local) stream(ctx context.Context, cc *grpc.ClientConn) (registered bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	s, err := arcv1.NewLocalClient(cc).Monitor(ctx)
+	if err != nil {
+		cancel()
+		return false, err
+	}
+	received := make(chan error, 1)
+	answered := false
+	go func() {
+		received <- l.receive(s, &answered)
+		cancel()
+	}()
+	err = l.send(ctx, s)
+	cancel()
+	// What the receiving side says is the cause; sending only fails with EOF.
+	if r := <-received; r != nil {
+		err = r
+	}
+	return answered, err
+}
+
+func (l *local) send(ctx context.Context, s grpc.BidiStreamingClient[arcv1.MonitorReport, arcv1.MonitorBeat]) error {
+	err := s.Send(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Registration{
+		Registration: &arcv1.Registration{Pid: int64(os.Getpid()), Incarnation: l.incarnation},
+	}})
+	for err == nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case r := <-l.out:
+			err = s.Send(r)
+		}
+	}
+	return err
+}
+
+func (l *local) receive(s grpc.BidiStreamingClient[arcv1.MonitorReport, arcv1.MonitorBeat], answered *bool) error {
+	beat := &arcv1.MonitorBeat{}
+	for {
+		if err := s.RecvMsg(beat); err != nil {
+			return err
+		}
+		*answered = true
+		select {
+		case l.beats <- beat.GetSeq():
+		default:
+			// The loop is late; it will ask for another.
+		}
+	}
+}

@@ -1,0 +1,328 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/arc-ring/arc/internal/monotime"
+	"github.com/arc-ring/arc/monitor/detector"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/queue"
+)
+
+const (
+	// bellGrace is how long a doorbell waits for the link that it announces:
+	// it may overtake it by a moment.
+	bellGrace = 20 * time.Millisecond
+	// bellBelongs is how long after a link its doorbell may come. A later one
+	// is an operator's.
+	bellBelongs = time.Second
+	// endGrace is how long after the end of the queue the coordinator's
+	// process may live on before this monitor is abandoned.
+	endGrace = 2 * time.Second
+	// lastLinkGrace bounds the wait for the end of the queue once the process
+	// has ended: another process may hold the queue's other side.
+	lastLinkGrace = 50 * time.Millisecond
+	// never is later than everything.
+	never = time.Duration(1<<63 - 1)
+)
+
+// received is what the queue's reader hands to the loop.
+type received struct {
+	link *arcv1.Link
+	err  error
+}
+
+// monitor belongs to its loop.
+type monitor struct {
+	o       Options
+	ctx     context.Context
+	process *process
+	local   *local
+	tellers *undertaker
+	watch   *detector.Watch
+	hang    detector.Hang
+
+	link       *arcv1.Link // nil until the first
+	neighbours map[uint64]*neighbour
+
+	links    chan received
+	events   chan event
+	gone     chan struct{} // closed when the coordinator's process has ended
+	attempts sync.WaitGroup
+
+	linkAt  time.Duration // a link came and its doorbell did not ring yet; 0: none
+	bellAt  time.Duration // the doorbell rang and its link did not come yet; 0: none
+	endedAt time.Duration // the queue ended; 0: it did not
+	killed  string        // why this monitor killed its coordinator
+}
+
+// Run is the life of a monitor. It returns nil when its coordinator has ended
+// and that was certified as far as possible, or when ctx ended first;
+// ErrAbandoned when the coordinator wants it no more; and an error that wraps
+// ErrOptions or says what cannot be had. It leaves no goroutine behind.
+func Run(ctx context.Context, o Options) (err error) {
+	if err := o.check(); err != nil {
+		return err
+	}
+	// First of all: from here on the end of the coordinator is not missed.
+	p, err := openProcess(o.CoordinatorPID)
+	if err != nil {
+		return errors.Join(err, o.Queue.Close())
+	}
+	if o.Doorbell == nil {
+		var stop func()
+		ctx, o.Doorbell, stop = Signals(ctx)
+		defer stop()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	m := &monitor{
+		o: o, ctx: ctx, process: p, local: newLocal(&o), tellers: newUndertaker(&o), watch: detector.NewWatch(),
+		neighbours: map[uint64]*neighbour{},
+		links:      make(chan received), events: make(chan event, 256), gone: make(chan struct{}),
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if p.wait() == nil {
+			close(m.gone)
+		}
+	})
+	wg.Go(m.readQueue)
+	wg.Go(func() { m.local.run(ctx) })
+	defer func() {
+		cancel()
+		p.close()
+		// Close fails only when it was called before.
+		_ = o.Queue.Close()
+		m.tellers.close()
+		m.attempts.Wait()
+		wg.Wait()
+	}()
+	o.Logger.Info("monitor started", "pid", o.CoordinatorPID)
+	return m.loop()
+}
+
+func (m *monitor) readQueue() {
+	for {
+		l, err := m.o.Queue.Receive()
+		select {
+		case m.links <- received{l, err}:
+		case <-m.ctx.Done():
+			return
+		}
+		if err != nil && !errors.Is(err, queue.ErrBadLink) && !errors.Is(err, queue.ErrTooLarge) {
+			return
+		}
+	}
+}
+
+func (m *monitor) loop() error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		now := monotime.Now()
+		timer.Reset(max(m.nextWake()-now, 0))
+		select {
+		case <-m.gone:
+			return m.finish()
+		case <-m.ctx.Done():
+			if m.process.gone() {
+				return m.finish()
+			}
+			m.o.Logger.Info("monitor stops", "reason", "it was told to, its coordinator lives")
+			return nil
+		case r := <-m.links:
+			if err := m.take(monotime.Now(), r); err != nil {
+				return err
+			}
+		case <-m.o.Doorbell:
+			m.rung(monotime.Now())
+		case e := <-m.events:
+			m.handle(monotime.Now(), e)
+		case seq := <-m.local.beats:
+			m.hang.Beat(seq)
+		case <-timer.C:
+			// What came while this goroutine did not run is older than the
+			// tick.
+			m.catchUp()
+			if err := m.tick(monotime.Now()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (m *monitor) catchUp() {
+	for range cap(m.events) {
+		select {
+		case e := <-m.events:
+			m.handle(monotime.Now(), e)
+		case seq := <-m.local.beats:
+			m.hang.Beat(seq)
+		default:
+			return
+		}
+	}
+}
+
+func (m *monitor) nextWake() time.Duration {
+	at := never
+	if next, ok := m.watch.NextTick(); ok {
+		at = next
+	}
+	if next, ok := m.hang.NextTick(); ok {
+		at = min(at, next)
+	}
+	if m.bellAt != 0 {
+		at = min(at, m.bellAt+bellGrace)
+	}
+	if m.endedAt != 0 {
+		at = min(at, m.endedAt+endGrace)
+	}
+	// An hour is as good as never, and leaves the timer in range.
+	return min(at, monotime.Now()+time.Hour)
+}
+
+func (m *monitor) tick(now time.Duration) error {
+	if m.endedAt != 0 && now >= m.endedAt+endGrace {
+		if m.process.gone() {
+			return m.finish()
+		}
+		return fmt.Errorf("process %d: %w", m.o.CoordinatorPID, ErrAbandoned)
+	}
+	if m.bellAt != 0 && now >= m.bellAt+bellGrace {
+		m.bellAt = 0
+		m.dialAfresh(now, "an operator's signal")
+	}
+	m.carryOut(now, m.watch.Tick(now))
+	beat, hung := m.hang.Tick(now)
+	if hung {
+		m.kill(now)
+	} else if beat != 0 {
+		m.local.report(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Beat{Beat: beat}})
+	}
+	return nil
+}
+
+// kill ends the own coordinator, which does not answer any more. That it has
+// ended is seen by the pidfd, as with any other end.
+func (m *monitor) kill(now time.Duration) {
+	silent := m.hang.Silent().Round(time.Millisecond)
+	m.hang.Configure(now, 0)
+	m.killed = fmt.Sprintf("killed by its monitor: it hung for %v", silent)
+	m.o.Logger.Error("killing the coordinator, which does not answer its own monitor", "pid", m.o.CoordinatorPID,
+		"elapsed", silent, "reason", "hang_after_ms; 0 switches this off")
+	if err := m.process.kill(); err != nil {
+		m.killed = ""
+		m.o.Logger.Error("cannot kill the coordinator; kill it by hand", "pid", m.o.CoordinatorPID, "error", err)
+	}
+}
+
+// rung takes the doorbell: the coordinator's if a link came just now or comes
+// at once, else an operator's.
+func (m *monitor) rung(now time.Duration) {
+	if m.linkAt != 0 && now < m.linkAt+bellBelongs {
+		m.linkAt = 0
+		return
+	}
+	m.linkAt = 0
+	if m.bellAt == 0 {
+		m.bellAt = now
+	}
+}
+
+// carryOut does what the watch asks for.
+func (m *monitor) carryOut(now time.Duration, actions []detector.Action) {
+	for _, a := range actions {
+		switch a.Kind {
+		case detector.Open:
+			m.open(a.Target)
+		case detector.Close:
+			m.close(a.Target)
+		case detector.Ping:
+			m.ping(now, a.Target.ID, a.Seq)
+		case detector.Suspected, detector.Cleared:
+			m.suspect(a)
+		}
+	}
+}
+
+func (m *monitor) suspect(a detector.Action) {
+	cleared := a.Kind == detector.Cleared
+	state := "suspected"
+	if cleared {
+		state = "cleared"
+	}
+	if !a.Repeat {
+		args := []any{"peer", a.Target.Name, "id", a.Target.ID, "term", a.Term, "reason", a.Reason.String()}
+		if cleared {
+			m.o.Logger.Info("suspicion cleared", args...)
+		} else {
+			m.o.Logger.Warn("suspected", append(args, "evidence", string(a.Evidence))...)
+		}
+		m.linkState(a.Target, state, a.Reason.String())
+	}
+	m.local.report(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Suspicion{Suspicion: &arcv1.Suspicion{
+		Id: a.Target.ID, Incarnation: a.Target.Incarnation, Term: a.Term, Evidence: string(a.Evidence),
+		Cleared: cleared, By: m.link.GetSelf().GetId(),
+	}}})
+}
+
+func (m *monitor) linkState(t detector.Target, state, detail string) {
+	m.local.report(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Link{Link: &arcv1.LinkState{
+		Epoch: m.link.GetEpoch(), Target: t.ID, TargetName: t.Name, State: state, Detail: detail,
+	}}})
+}
+
+// finish takes what the coordinator queued last, and certifies its death.
+func (m *monitor) finish() error {
+	m.takeLast()
+	self := m.link.GetSelf()
+	if self.GetId() == 0 {
+		m.o.Logger.Info("monitor ends: its coordinator has, and was in no ring")
+		return nil
+	}
+	exit := "exited"
+	if m.killed != "" {
+		exit = m.killed
+	}
+	request := &arcv1.CertifyRequest{
+		Cluster: m.link.GetCluster(), RingId: m.link.GetRingId(),
+		Certificate: &arcv1.Certificate{Name: self.GetName(), Id: self.GetId(), Incarnation: self.GetIncarnation(), Exit: exit, Clean: true},
+	}
+	from := monotime.Now()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), m.o.CertifyFor)
+	defer cancel()
+	missed := m.tellers.certify(ctx, request)
+	m.o.Logger.Warn("certified the death of the coordinator", "node", self.GetName(), "id", self.GetId(), "reason", exit,
+		"told", len(m.tellers.targets)-missed, "missed", missed, "elapsed", (monotime.Now() - from).Round(10*time.Microsecond))
+	return nil
+}
+
+// takeLast takes the links that were queued before the coordinator ended: the
+// last one may say that it left the ring.
+func (m *monitor) takeLast() {
+	if m.endedAt != 0 {
+		return
+	}
+	timeout := time.NewTimer(lastLinkGrace)
+	defer timeout.Stop()
+	for {
+		select {
+		case r := <-m.links:
+			switch {
+			case r.err == nil && m.fresh(r.link):
+				m.link = r.link
+				m.tellers.update(m.ctx, r.link.GetTell(), r.link.GetSelf().GetId())
+			case r.err != nil && (errors.Is(r.err, io.EOF) || errors.Is(r.err, queue.ErrClosed)):
+				return
+			}
+		case <-timeout.C:
+			return
+		}
+	}
+}

@@ -1,0 +1,359 @@
+package monitor
+
+import (
+	"errors"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+func (h *home) ring() { h.doorbell <- syscall.SIGUSR1 }
+
+// noSuspicion drains the reports up to now.
+func (h *home) noSuspicion() {
+	h.t.Helper()
+	for {
+		select {
+		case r := <-h.reports:
+			if s := r.GetSuspicion(); s != nil && !s.Cleared {
+				h.t.Errorf("suspected: %v", s)
+			}
+		default:
+			return
+		}
+	}
+}
+
+func TestItRegistersAndProbesItsSuccessor(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	h.start()
+	r := h.await("registration", func(r *arcv1.MonitorReport) bool { return r.GetRegistration() != nil }).GetRegistration()
+	if r.Pid != int64(syscall.Getpid()) || r.Incarnation != 99 {
+		t.Errorf("registered %v", r)
+	}
+	h.link(nil, b)
+	h.awaitLink(b, "dialled")
+	h.awaitLink(b, "up")
+	eventually(t, "probes go on", func() bool { return b.pings.Load() > 5 })
+}
+
+func TestASilentSuccessorIsSuspectedAndTheNextIsLookedAt(t *testing.T) {
+	h, b, c, d := newHome(t), newNode(t, 2, "n2"), newNode(t, 3, "n3"), newNode(t, 4, "n4")
+	c.mute.Store(true)
+	h.start()
+	h.link(nil, b, c, d)
+	h.awaitLink(b, "up")
+	b.term.Store(8)
+	eventually(t, "an answer of term 8", func() bool { n := b.pings.Load(); return n > 8 })
+	b.mute.Store(true)
+	if s := h.awaitSuspicion(b, "silent"); s.Incarnation != 22 || s.Term != 8 || s.By != 1 {
+		t.Errorf("suspicion %v, want incarnation 22, term 8, by 1", s)
+	}
+	// It is repeated while it lasts; the next is suspected too, and the one
+	// after it answers.
+	h.awaitSuspicion(b, "silent")
+	h.awaitSuspicion(c, "silent")
+	h.awaitSuspicion(c, "silent")
+	eventually(t, "the third is looked at", func() bool { return d.pings.Load() > 0 })
+	b.mute.Store(false)
+	h.await("cleared", func(r *arcv1.MonitorReport) bool {
+		return r.GetSuspicion().GetCleared() && r.GetSuspicion().GetId() == 2
+	})
+}
+
+func TestACrashIsReportedAtOnceAsRefused(t *testing.T) {
+	h, b, c := newHome(t), newNode(t, 2, "n2"), newNode(t, 3, "n3")
+	h.start()
+	h.link(slow, b, c)
+	h.awaitLink(b, "up")
+	b.stop()
+	// With probes 20 s apart only the break and the refusal can tell.
+	h.awaitSuspicion(b, "refused")
+	h.awaitLink(c, "up")
+	c.stop()
+	h.awaitSuspicion(c, "refused")
+}
+
+func TestABrokenStreamThatCanBeHadAgainIsNoSuspicion(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	h.start()
+	h.link(slow, b)
+	h.awaitLink(b, "up")
+	eventually(t, "an answered probe", func() bool { return b.pings.Load() >= 1 })
+	b.breakStreams()
+	h.awaitLink(b, "redialled")
+	eventually(t, "a second stream and a probe on it", func() bool { return b.streams.Load() >= 2 && b.pings.Load() >= 2 })
+	h.noSuspicion()
+}
+
+func TestAnotherIncarnationAnswers(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	h.start()
+	h.link(nil, b)
+	h.awaitLink(b, "up")
+	b.incarnation.Store(777)
+	if s := h.awaitSuspicion(b, "reset"); s.Incarnation != 22 {
+		t.Errorf("suspected incarnation %d, want the old one, 22", s.Incarnation)
+	}
+	// The ring learns of the new one.
+	h.link(func(l *arcv1.Link) { l.Successors[0].Incarnation = 777 }, b)
+	h.awaitLink(b, "up")
+}
+
+func TestAStrangerAtTheAddressIsNotTheMember(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	h.start()
+	h.link(func(l *arcv1.Link) { l.Successors[0].Name = "other" }, b)
+	h.awaitSuspicion(b, "reset")
+}
+
+func TestOnePathIsEnough(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	gone := newNode(t, 9, "n9")
+	gone.stop()
+	h.start()
+	h.link(func(l *arcv1.Link) {
+		slow(l)
+		l.Successors[0].Addresses = []string{gone.addr, b.addr}
+	}, b)
+	h.awaitLink(b, "up")
+	eventually(t, "an answered probe", func() bool { return b.pings.Load() >= 1 })
+	h.noSuspicion()
+	b.stop()
+	h.awaitSuspicion(b, "refused")
+}
+
+func TestCertificate(t *testing.T) {
+	h, b, c := newHome(t), newNode(t, 2, "n2"), newNode(t, 3, "n3")
+	h.start()
+	h.link(nil, b, c)
+	h.awaitLink(b, "up")
+	h.killCoordinator()
+	for _, n := range []*node{b, c} {
+		select {
+		case r := <-n.certs:
+			want := &arcv1.Certificate{Name: "n1", Id: 1, Incarnation: 99, Exit: "exited", Clean: true}
+			if got := r.Certificate; r.RingId != "ring" || r.Cluster != "c" || got.String() != want.String() {
+				t.Errorf("%s was told %v, want %v of ring ring, cluster c", n.name, r, want)
+			}
+		case <-time.After(patience):
+			t.Fatalf("%s was not told", n.name)
+		}
+	}
+	if err := h.awaitEnd(); err != nil {
+		t.Errorf("Run returns %v", err)
+	}
+}
+
+func TestCertificateEvenIfTheCoordinatorDiedFirst(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	h.link(nil, b)
+	h.killCoordinator()
+	h.sender.Close()
+	h.start()
+	if err := h.awaitEnd(); err != nil {
+		t.Errorf("Run returns %v", err)
+	}
+	if len(b.certs) != 1 {
+		t.Errorf("%d certificates, want 1", len(b.certs))
+	}
+}
+
+func TestCertificateIsTriedAgain(t *testing.T) {
+	h, b, c := newHome(t), newNode(t, 2, "n2"), newNode(t, 3, "n3")
+	h.options.CertifyFor = patience
+	h.start()
+	h.link(slow, b, c)
+	h.awaitLink(b, "up")
+	c.stop()
+	h.killCoordinator()
+	<-b.certs
+	select {
+	case <-h.ended:
+		t.Fatal("it did not wait for the third")
+	default:
+	}
+	c.listen(c.addr)
+	if err := h.awaitEnd(); err != nil {
+		t.Errorf("Run returns %v", err)
+	}
+	if len(c.certs) == 0 {
+		t.Error("the one that came late was not told")
+	}
+}
+
+func TestCertifyingIsBounded(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	h.options.CertifyFor = 50 * time.Millisecond
+	h.start()
+	h.link(slow, b)
+	h.awaitLink(b, "up")
+	b.stop()
+	h.killCoordinator()
+	if err := h.awaitEnd(); err != nil {
+		t.Errorf("Run returns %v", err)
+	}
+}
+
+func TestNothingIsCertifiedAboutWhoLeft(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	h.start()
+	h.link(nil, b)
+	h.awaitLink(b, "up")
+	if err := h.sender.Send(&arcv1.Link{}); err != nil {
+		t.Fatal(err)
+	}
+	h.killCoordinator()
+	if err := h.awaitEnd(); err != nil {
+		t.Errorf("Run returns %v", err)
+	}
+	if len(b.certs) != 0 {
+		t.Errorf("certified: %v", <-b.certs)
+	}
+}
+
+func TestToldToStopItCertifiesNothing(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	h.start()
+	h.link(nil, b)
+	h.awaitLink(b, "up")
+	h.cancel()
+	if err := h.awaitEnd(); err != nil {
+		t.Errorf("Run returns %v", err)
+	}
+	if len(b.certs) != 0 {
+		t.Errorf("certified: %v", <-b.certs)
+	}
+}
+
+func TestAbandonedByALivingCoordinator(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	h.start()
+	h.link(nil, b)
+	h.awaitLink(b, "up")
+	h.sender.Close()
+	if err := h.awaitEnd(); !errors.Is(err, ErrAbandoned) {
+		t.Errorf("Run returns %v, want %v", err, ErrAbandoned)
+	}
+	if len(b.certs) != 0 {
+		t.Errorf("certified: %v", <-b.certs)
+	}
+}
+
+func TestAHungCoordinatorIsKilledAndCertified(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	h.start()
+	h.link(func(l *arcv1.Link) { slow(l); l.HangAfterMs = 200 }, b)
+	h.awaitLink(b, "up")
+	// Let it answer for longer than that first.
+	time.Sleep(500 * time.Millisecond)
+	select {
+	case <-h.ended:
+		t.Fatal("killed although it answers")
+	default:
+	}
+	h.deaf.Store(true)
+	// The child stays a zombie until it is waited for, as under any parent.
+	h.process.Wait()
+	select {
+	case r := <-b.certs:
+		if got := r.Certificate.Exit; len(got) < 20 || got[:20] != "killed by its monitor: it hung for"[:20] {
+			t.Errorf("exit %q, want that its monitor killed it", got)
+		}
+	case <-time.After(patience):
+		t.Fatal("not certified")
+	}
+	if err := h.awaitEnd(); err != nil {
+		t.Errorf("Run returns %v", err)
+	}
+}
+
+func TestTheStreamToTheCoordinatorIsOpenedAgain(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	h.start()
+	h.link(nil, b)
+	h.awaitLink(b, "up")
+	h.stopLocal()
+	b.mute.Store(true)
+	h.stopLocal = h.serveLocal()
+	h.await("registration", func(r *arcv1.MonitorReport) bool { return r.GetRegistration() != nil })
+	h.awaitSuspicion(b, "silent")
+}
+
+func TestDoorbell(t *testing.T) {
+	h, b, c := newHome(t), newNode(t, 2, "n2"), newNode(t, 3, "n3")
+	h.start()
+	h.link(slow, b, c)
+	h.ring()
+	h.awaitLink(b, "up")
+	eventually(t, "its bell was heard", func() bool { return len(h.doorbell) == 0 })
+
+	// An operator's signal: nothing is queued.
+	h.ring()
+	h.awaitLink(b, "redialled")
+	eventually(t, "a second stream", func() bool { return b.streams.Load() == 2 })
+
+	// A new target, and the bell that belongs to it.
+	h.link(slow, c, b)
+	h.ring()
+	h.awaitLink(c, "up")
+	eventually(t, "its bell was heard", func() bool { return len(h.doorbell) == 0 })
+
+	// The same link with a wish for a fresh dial.
+	h.link(func(l *arcv1.Link) { slow(l); l.Redial = true }, c, b)
+	h.awaitLink(c, "redialled")
+	eventually(t, "a second stream", func() bool { return c.streams.Load() == 2 })
+	h.noSuspicion()
+	if got := b.streams.Load(); got != 2 {
+		t.Errorf("%d streams to the first target, want 2", got)
+	}
+}
+
+func TestARelinkKeepsWhatNeedsNoChange(t *testing.T) {
+	h, b, c := newHome(t), newNode(t, 2, "n2"), newNode(t, 3, "n3")
+	h.start()
+	h.link(slow, b)
+	h.awaitLink(b, "up")
+	// New timing, a new leader, a new member to tell: the stream stays.
+	h.link(func(l *arcv1.Link) { l.Leader, l.LeaderIntervalMs = 2, 10 }, b, c)
+	before := b.pings.Load()
+	eventually(t, "the new timing", func() bool { return b.pings.Load() > before+5 })
+	if got := b.streams.Load(); got != 1 {
+		t.Errorf("%d streams, want the old one", got)
+	}
+	// An older epoch is ignored.
+	h.epoch -= 2
+	h.link(nil, c)
+	before = b.pings.Load()
+	eventually(t, "the old target is probed on", func() bool { return b.pings.Load() > before+5 })
+	if got := c.streams.Load(); got != 0 {
+		t.Errorf("%d streams to the target of an old link", got)
+	}
+	// But another ring starts its epochs anew.
+	h.epoch = 0
+	h.link(func(l *arcv1.Link) { l.RingId = "another" }, c)
+	h.awaitLink(c, "up")
+}
+
+func TestBadOptions(t *testing.T) {
+	if err := Run(t.Context(), Options{}); !errors.Is(err, ErrOptions) {
+		t.Errorf("Run returns %v, want %v", err, ErrOptions)
+	}
+}
+
+func TestReportsAreBoundedAndTheNewestStay(t *testing.T) {
+	l := newLocal(&Options{})
+	for i := range uint64(1000) {
+		l.report(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Beat{Beat: i}})
+	}
+	var kept []uint64
+	for len(l.out) > 0 {
+		kept = append(kept, (<-l.out).GetBeat())
+	}
+	if len(kept) != reportsKept || kept[len(kept)-1] != 999 || !slices.IsSorted(kept) {
+		t.Errorf("kept %v", kept)
+	}
+}

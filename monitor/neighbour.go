@@ -1,0 +1,325 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/monitor/detector"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+const (
+	// unansweredAtMost bounds the probes under way on one stream. More would
+	// tell nothing, and one day fill the flow control window, so that Send
+	// waits.
+	unansweredAtMost = 64
+	// shortestConnect bounds from below how long one dial may take.
+	shortestConnect = 50 * time.Millisecond
+	// shortestRedial and longestRedial bound the wait between dials that fail.
+	shortestRedial = 10 * time.Millisecond
+	longestRedial  = time.Second
+	// shortestRace and longestRace bound the wait between fresh dials beside a
+	// stream that is up and silent: after a cut has healed it may sit in TCP's
+	// back-off longer than a new connection takes.
+	shortestRace = 200 * time.Millisecond
+	longestRace  = 2 * time.Second
+)
+
+var (
+	errDialTook = errors.New("dialling took too long")
+	errDropped  = errors.New("dropped by the monitor")
+)
+
+// neighbour is a member that is looked at, with a path for each address. It
+// and all below it belong to the monitor's loop, but for the goroutine of an
+// attempt, which sends events.
+type neighbour struct {
+	target detector.Target
+	paths  []*path
+	wasUp  bool
+}
+
+type path struct {
+	addr string
+	// attempts are at most two, oldest first: the second races the first one
+	// when that is silent.
+	attempts []*attempt
+	failures int  // in a row: dials that failed, streams that soon broke
+	refused  bool // the last dial was refused
+	retryAt  time.Duration
+	raceAt   time.Duration
+}
+
+// attempt is one connection: dialled, then a stream, until it breaks.
+type attempt struct {
+	neighbour *neighbour
+	path      *path
+	cancel    context.CancelCauseFunc
+	stream    grpc.BidiStreamingClient[arcv1.Ping, arcv1.Pong] // nil until up
+	sent      uint64                                           // probes
+	answered  uint64
+	upAt      time.Duration
+	over      bool // the loop wants to hear no more of it
+}
+
+func (a *attempt) unanswered() uint64 { return a.sent - min(a.answered, a.sent) }
+
+type eventKind int
+
+const (
+	streamUp eventKind = iota + 1
+	ponged
+	streamDown
+)
+
+// event is what an attempt tells the loop.
+type event struct {
+	kind    eventKind
+	attempt *attempt
+	stream  grpc.BidiStreamingClient[arcv1.Ping, arcv1.Pong]
+	// Of a pong.
+	seq, incarnation, term uint64
+	name                   string
+	// Of a streamDown.
+	err     error
+	refused bool
+}
+
+// dial starts an attempt.
+func (m *monitor) dial(n *neighbour, p *path) {
+	timing := m.watch.Timing(n.target.ID)
+	timeout := max(timing.Interval*time.Duration(timing.Misses), shortestConnect)
+	ctx, cancel := context.WithCancelCause(m.ctx)
+	a := &attempt{neighbour: n, path: p, cancel: cancel}
+	p.attempts = append(p.attempts, a)
+	m.attempts.Go(func() {
+		e := m.probe(ctx, a, timeout)
+		cancel(nil)
+		m.post(e)
+	})
+}
+
+// post hands an event to the loop; false if the monitor ends.
+func (m *monitor) post(e event) bool {
+	select {
+	case m.events <- e:
+		return true
+	case <-m.ctx.Done():
+		return false
+	}
+}
+
+// probe is the life of an attempt; it returns its end.
+func (m *monitor) probe(ctx context.Context, a *attempt, timeout time.Duration) event {
+	end := func(err error, refused bool) event {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		return event{kind: streamDown, attempt: a, err: err, refused: refused}
+	}
+	late := time.AfterFunc(timeout, func() { a.cancel(errDialTook) })
+	defer late.Stop()
+	conn, err := dial.Net(ctx, a.path.addr)
+	if err != nil {
+		return end(err, dial.Refused(err))
+	}
+	cc, err := dial.Over(conn, a.path.addr, m.o.DialOptions...)
+	if err != nil {
+		return end(err, false)
+	}
+	defer cc.Close()
+	stream, err := arcv1.NewProbeClient(cc).Probe(ctx)
+	if err != nil {
+		return end(err, false)
+	}
+	if !late.Stop() {
+		return end(errDialTook, false)
+	}
+	if !m.post(event{kind: streamUp, attempt: a, stream: stream}) {
+		return end(errDropped, false)
+	}
+	pong := &arcv1.Pong{}
+	for {
+		if err := stream.RecvMsg(pong); err != nil {
+			return end(err, false)
+		}
+		m.post(event{kind: ponged, attempt: a, seq: pong.GetSeq(), incarnation: pong.GetIncarnation(), term: pong.GetTerm(), name: pong.GetName()})
+	}
+}
+
+// drop ends an attempt.
+func (p *path) drop(a *attempt) {
+	a.over = true
+	a.cancel(errDropped)
+	p.attempts = slices.DeleteFunc(p.attempts, func(o *attempt) bool { return o == a })
+}
+
+func (n *neighbour) drop() {
+	for _, p := range n.paths {
+		for _, a := range slices.Clone(p.attempts) {
+			p.drop(a)
+		}
+	}
+}
+
+// up tells whether a stream to the neighbour is up.
+func (n *neighbour) up() bool {
+	return slices.ContainsFunc(n.paths, func(p *path) bool {
+		return slices.ContainsFunc(p.attempts, func(a *attempt) bool { return a.stream != nil })
+	})
+}
+
+// refused tells whether all addresses refuse.
+func (n *neighbour) refused() bool {
+	return !slices.ContainsFunc(n.paths, func(p *path) bool { return !p.refused || len(p.attempts) > 0 })
+}
+
+// open dials all addresses of a target.
+func (m *monitor) open(t detector.Target) {
+	n := &neighbour{target: t}
+	m.neighbours[t.ID] = n
+	for _, a := range t.Addresses {
+		p := &path{addr: a}
+		n.paths = append(n.paths, p)
+		m.dial(n, p)
+	}
+	m.linkState(t, "dialled", fmt.Sprint(t.Addresses))
+}
+
+func (m *monitor) close(t detector.Target) {
+	if n := m.neighbours[t.ID]; n != nil {
+		n.drop()
+		delete(m.neighbours, t.ID)
+	}
+}
+
+// ping sends a probe over every path, and dials where that is due.
+func (m *monitor) ping(now time.Duration, id, seq uint64) {
+	n := m.neighbours[id]
+	if n == nil {
+		return
+	}
+	timing := m.watch.Timing(id)
+	for _, p := range n.paths {
+		stale := true
+		for _, a := range p.attempts {
+			m.send(a, seq)
+			stale = stale && a.stream != nil && a.unanswered() > uint64(max(timing.Misses, 2))
+		}
+		switch {
+		case len(p.attempts) == 0:
+			if now >= p.retryAt {
+				m.dial(n, p)
+			}
+		case stale && now >= p.raceAt:
+			p.raceAt = now + min(max(timing.Interval*time.Duration(timing.Misses), shortestRace), longestRace)
+			if len(p.attempts) > 1 {
+				p.drop(p.attempts[1])
+			}
+			m.dial(n, p)
+		}
+	}
+}
+
+func (m *monitor) send(a *attempt, seq uint64) {
+	if a.stream == nil || seq == 0 || a.unanswered() >= unansweredAtMost {
+		return
+	}
+	a.sent++
+	// An error means that the stream broke, which the receiving side tells
+	// with its cause.
+	_ = a.stream.SendMsg(&arcv1.Ping{Seq: seq, From: m.link.GetSelf().GetName()})
+}
+
+// handle takes an event of an attempt.
+func (m *monitor) handle(now time.Duration, e event) {
+	a := e.attempt
+	if a.over {
+		return
+	}
+	n, id := a.neighbour, a.neighbour.target.ID
+	switch e.kind {
+	case streamUp:
+		a.stream, a.upAt, a.path.refused = e.stream, now, false
+		if !n.wasUp {
+			n.wasUp = true
+			m.linkState(n.target, "up", a.path.addr)
+		}
+		// Between two ticks: do not let it wait for the next.
+		m.send(a, m.watch.Seq(id))
+	case ponged:
+		a.answered++
+		if a.answered == 1 {
+			for _, o := range slices.Clone(a.path.attempts) {
+				if o != a {
+					a.path.drop(o)
+				}
+			}
+		}
+		if now-a.upAt >= m.watch.Timing(id).Interval {
+			a.path.failures = 0
+		}
+		if e.name != "" && n.target.Name != "" && e.name != n.target.Name {
+			m.carryOut(now, m.watch.Foreign(now, id))
+			return
+		}
+		m.carryOut(now, m.watch.Pong(now, id, e.seq, e.incarnation, e.term))
+	case streamDown:
+		a.over = true
+		a.path.attempts = slices.DeleteFunc(a.path.attempts, func(o *attempt) bool { return o == a })
+		if a.stream != nil {
+			m.broke(now, a, e.err)
+			return
+		}
+		m.dialFailed(now, a, e)
+	}
+}
+
+// broke takes the end of a stream that was up: dial again at once, unless the
+// last one broke as soon as it was up.
+func (m *monitor) broke(now time.Duration, a *attempt, err error) {
+	n, p := a.neighbour, a.path
+	m.o.Logger.Debug("a probe stream broke", "peer", n.target.Name, "address", p.addr, "error", err)
+	p.refused = false
+	m.failed(now, n, p)
+	if len(p.attempts) == 0 && p.failures == 1 {
+		m.dial(n, p)
+		m.linkState(n.target, "redialled", p.addr)
+	}
+	if !n.up() {
+		m.carryOut(now, m.watch.Broken(now, n.target.ID))
+	}
+}
+
+func (m *monitor) dialFailed(now time.Duration, a *attempt, e event) {
+	n, p := a.neighbour, a.path
+	p.refused = e.refused
+	m.failed(now, n, p)
+	m.o.Logger.Debug("a probe stream cannot be had", "peer", n.target.Name, "address", p.addr, "attempt", p.failures, "refused", e.refused, "error", e.err)
+	if n.refused() {
+		m.carryOut(now, m.watch.Refused(now, n.target.ID))
+	}
+}
+
+func (m *monitor) failed(now time.Duration, n *neighbour, p *path) {
+	p.failures++
+	first := max(m.watch.Timing(n.target.ID).Interval, shortestRedial)
+	p.retryAt = now + min(first<<min(max(p.failures-2, 0), 10), longestRedial)
+}
+
+// redial drops the streams to a neighbour and dials afresh.
+func (m *monitor) redial(n *neighbour, why string) {
+	n.drop()
+	m.watch.Excuse(n.target.ID)
+	for _, p := range n.paths {
+		p.failures, p.refused, p.retryAt, p.raceAt = 0, false, 0, 0
+		m.dial(n, p)
+	}
+	m.linkState(n.target, "redialled", why)
+}

@@ -1,0 +1,78 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+
+	"github.com/arc-ring/arc/queue"
+)
+
+// Options is what Run needs.
+type Options struct {
+	// Queue brings the links. Run closes it.
+	Queue *queue.Receiver
+	// LocalSocket is the path of the own coordinator's unix socket.
+	LocalSocket string
+	// CoordinatorPID is the own coordinator's process.
+	CoordinatorPID int
+	// Incarnation is the own coordinator's, drawn at its start.
+	Incarnation uint64
+	// Logger may be nil.
+	Logger hclog.Logger
+	// DialOptions are used towards other nodes, not on the unix socket.
+	DialOptions []grpc.DialOption
+	// Doorbell rings when a link was queued, or when an operator wants a fresh
+	// dial. Nil makes Run call Signals by itself.
+	Doorbell <-chan os.Signal
+	// CertifyFor bounds how long a certificate is handed around; 0 means 5 s.
+	CertifyFor time.Duration
+}
+
+func (o *Options) check() error {
+	var errs []error
+	if o.Queue == nil {
+		errs = append(errs, errors.New("no queue"))
+	}
+	if o.LocalSocket == "" {
+		errs = append(errs, errors.New("no local socket"))
+	}
+	if o.CoordinatorPID <= 1 {
+		errs = append(errs, fmt.Errorf("%d is no pid of a coordinator", o.CoordinatorPID))
+	}
+	if len(errs) > 0 {
+		return fmt.Errorf("%w: %w", ErrOptions, errors.Join(errs...))
+	}
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	if o.CertifyFor == 0 {
+		o.CertifyFor = 5 * time.Second
+	}
+	return nil
+}
+
+// Signals takes over the signals of a monitor process; call it first of all,
+// since before it SIGUSR1 ends the process. SIGUSR1 rings the returned
+// doorbell. SIGTERM ends the returned context. SIGINT and SIGHUP are ignored:
+// they reach every process of a terminal, and a monitor has to outlive its
+// coordinator. SIGPIPE is ignored since a log that nobody reads any more, the
+// dead coordinator's, must not end it either. stop gives SIGUSR1 and SIGTERM
+// back.
+func Signals(parent context.Context) (ctx context.Context, doorbell <-chan os.Signal, stop func()) {
+	bell := make(chan os.Signal, 1)
+	signal.Notify(bell, syscall.SIGUSR1)
+	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, cancel := signal.NotifyContext(parent, syscall.SIGTERM)
+	return ctx, bell, func() {
+		signal.Stop(bell)
+		cancel()
+	}
+}

@@ -1,0 +1,210 @@
+package monitor
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/status"
+
+	"github.com/arc-ring/arc/internal/dial"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+const (
+	// firstTry is how long a warm connection has to answer before a fresh one
+	// is tried: it may lead to a host that is gone, or lie in a back-off.
+	firstTry = 300 * time.Millisecond
+	laterTry = time.Second
+	// shortestRetry and longestRetry bound the wait between two tries.
+	shortestRetry = 2 * time.Millisecond
+	longestRetry  = 250 * time.Millisecond
+	// reconnectAfter (to twice of it) passes before a warm connection that
+	// broke is made again: when a leader dies, every monitor has lost one, and
+	// a herd of redials would slow the failover down.
+	reconnectAfter = time.Second
+)
+
+// undertaker keeps connections to all who have to learn of the own
+// coordinator's death, so that telling them costs one round trip. Its methods
+// belong to the monitor's loop.
+type undertaker struct {
+	log     hclog.Logger
+	options []grpc.DialOption
+	targets []*arcv1.Target
+	warm    map[string]*warmConn // by address
+	wg      sync.WaitGroup
+}
+
+type warmConn struct {
+	cc     *grpc.ClientConn
+	cancel context.CancelFunc
+}
+
+func newUndertaker(o *Options) *undertaker {
+	return &undertaker{log: o.Logger, options: o.DialOptions, warm: map[string]*warmConn{}}
+}
+
+// update makes and drops connections as the link says; self is not told.
+func (u *undertaker) update(ctx context.Context, tell []*arcv1.Target, self uint64) {
+	u.targets = u.targets[:0]
+	wanted := map[string]bool{}
+	for _, t := range tell {
+		if t.GetId() == self {
+			continue
+		}
+		u.targets = append(u.targets, t)
+		for _, a := range t.GetAddresses() {
+			wanted[a] = true
+			if u.warm[a] == nil {
+				u.open(ctx, a)
+			}
+		}
+	}
+	for a, w := range u.warm {
+		if !wanted[a] {
+			w.close()
+			delete(u.warm, a)
+		}
+	}
+}
+
+func (u *undertaker) open(ctx context.Context, addr string) {
+	cc, err := dial.Conn(addr, u.options...)
+	if err != nil {
+		u.log.Error("cannot keep a connection for certificates", "peer", addr, "error", err)
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	u.warm[addr] = &warmConn{cc, cancel}
+	u.wg.Go(func() { keepWarm(ctx, cc) })
+}
+
+func (w *warmConn) close() {
+	w.cancel()
+	// It may be closed already; there is nothing else to do about it.
+	_ = w.cc.Close()
+}
+
+// keepWarm connects, and again when the connection was lost. gRPC itself dials
+// again only when somebody calls.
+func keepWarm(ctx context.Context, cc *grpc.ClientConn) {
+	cc.Connect()
+	for {
+		state := cc.GetState()
+		switch state {
+		case connectivity.Shutdown:
+			return
+		case connectivity.Idle:
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(reconnectAfter + rand.N(reconnectAfter)):
+			}
+			cc.Connect()
+		}
+		if !cc.WaitForStateChange(ctx, state) {
+			return
+		}
+	}
+}
+
+// certify tells everybody at once, and tries again until all have answered or
+// ctx ends. It returns how many did not answer.
+func (u *undertaker) certify(ctx context.Context, request *arcv1.CertifyRequest) (missed int) {
+	type outcome struct {
+		target *arcv1.Target
+		err    error
+	}
+	outcomes := make(chan outcome)
+	for _, t := range u.targets {
+		go func() { outcomes <- outcome{t, u.tell(ctx, t, request)} }()
+	}
+	for range u.targets {
+		o := <-outcomes
+		if o.err != nil {
+			missed++
+			u.log.Warn("a death certificate did not arrive", "peer", o.target.GetName(), "error", o.err)
+			continue
+		}
+		u.log.Debug("a death certificate arrived", "peer", o.target.GetName())
+	}
+	return missed
+}
+
+// tell tries all addresses of one member at once, until one takes it.
+func (u *undertaker) tell(ctx context.Context, t *arcv1.Target, request *arcv1.CertifyRequest) error {
+	ctx, cancel := context.WithCancel(ctx)
+	results := make(chan error, len(t.GetAddresses()))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	for _, a := range t.GetAddresses() {
+		warm := u.warm[a]
+		wg.Go(func() { results <- u.tellAt(ctx, a, warm, request) })
+	}
+	var last error
+	for range t.GetAddresses() {
+		if last = <-results; last == nil {
+			return nil
+		}
+	}
+	return last
+}
+
+// tellAt tries the warm connection first, then fresh ones.
+func (u *undertaker) tellAt(ctx context.Context, addr string, warm *warmConn, request *arcv1.CertifyRequest) error {
+	var last error
+	for attempt := 0; ; attempt++ {
+		err := u.tellOnce(ctx, addr, warm, request)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() == nil || last == nil {
+			last = err
+		}
+		switch status.Code(err) {
+		case codes.InvalidArgument, codes.FailedPrecondition, codes.PermissionDenied, codes.Unauthenticated, codes.Unimplemented:
+			return last
+		}
+		warm = nil
+		select {
+		case <-ctx.Done():
+			return last
+		case <-time.After(min(shortestRetry<<min(attempt, 10), longestRetry)):
+		}
+	}
+}
+
+func (u *undertaker) tellOnce(ctx context.Context, addr string, warm *warmConn, request *arcv1.CertifyRequest) error {
+	var cc *grpc.ClientConn
+	try := laterTry
+	if warm != nil {
+		cc, try = warm.cc, firstTry
+		cc.ResetConnectBackoff()
+	} else {
+		fresh, err := dial.Conn(addr, u.options...)
+		if err != nil {
+			return err
+		}
+		defer fresh.Close()
+		cc = fresh
+	}
+	ctx, cancel := context.WithTimeout(ctx, try)
+	defer cancel()
+	_, err := arcv1.NewPeerClient(cc).Certify(ctx, request)
+	return err
+}
+
+func (u *undertaker) close() {
+	for a, w := range u.warm {
+		w.close()
+		delete(u.warm, a)
+	}
+	u.wg.Wait()
+}
