@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	crashSeeds = flag.Int("crash-seeds", 150, "how many random lives TestRandomLivesAndCrashes tries")
+	crashSeeds = flag.Int("crash-seeds", 100, "how many random lives TestRandomLivesAndCrashes tries")
 	crashSeed  = flag.Uint64("crash-seed", 0, "try only this one")
 )
 

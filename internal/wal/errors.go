@@ -32,15 +32,15 @@ type damage struct {
 	why    string
 }
 
-func (d *damage) Error() string { return fmt.Sprintf("offset %d: %s", d.offset, d.why) }
+func (d *damage) Error() string { return fmt.Sprintf("damaged at offset %d: %s", d.offset, d.why) }
 func (d *damage) Unwrap() error { return ErrCorrupt }
 
 // corruptError says what the operator can do; nothing in the directory has
 // been changed when it is returned.
 func corruptError(dir, path string, err error) error {
-	return fmt.Errorf("read log %s: %w; nothing was changed: move the directory %s away and start again; "+
-		"the node then rejoins under a new id, and the other members keep all that was committed "+
-		"(if there are no others, restore the directory from a copy)", path, err, dir)
+	return fmt.Errorf("read log %s: %w; nothing was changed: move the directory %s away and start again, "+
+		"the node then rejoins under a new id; the other members keep all that was committed "+
+		"(if there are none, put the directory back from a copy)", path, err, dir)
 }
 
 // advise adds what the operator can do about an error of the system.

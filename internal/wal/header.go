@@ -109,7 +109,7 @@ func (id Identity) belongs(dir, cluster, name string) error {
 	if id.is(cluster, name) {
 		return nil
 	}
-	return fmt.Errorf("open data directory %s: %w: it holds node %q (id %d) of cluster %q, this is node %q of cluster %q; "+
+	return fmt.Errorf("%w: %s holds node %q (id %d) of cluster %q, this is node %q of cluster %q; "+
 		"choose another --data-dir, or the --name and --cluster it was made with",
-		dir, ErrForeign, id.Name, id.ID, id.Cluster, name, cluster)
+		ErrForeign, dir, id.Name, id.ID, id.Cluster, name, cluster)
 }

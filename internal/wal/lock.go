@@ -33,8 +33,8 @@ func lockDir(dir string) (*os.File, error) {
 	if !errors.Is(err, unix.EWOULDBLOCK) {
 		return nil, fmt.Errorf("lock data directory: %w", err)
 	}
-	return nil, fmt.Errorf("lock data directory %s: %w by %s; stop that one first, or choose another --data-dir",
-		dir, ErrLocked, holder(f))
+	return nil, fmt.Errorf("%w: %s is locked by %s; stop that one first, or choose another --data-dir",
+		ErrLocked, dir, holder(f))
 }
 
 func holder(f *os.File) string {
