@@ -152,6 +152,9 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		n.voter.waitUntil = now + rec.Bound
 	}
 	n.refresh()
+	if n.ring.RingID != "" {
+		n.ringChanged()
+	}
 	n.settle()
 	return n, nil
 }
