@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,12 +21,6 @@ import (
 )
 
 const (
-	// formerName is the file in the data directory that names the ring which
-	// this node belonged to before its log was dropped. A node that was
-	// evicted, or left, must find that ring again and never found another
-	// one, although it is started with --bootstrap or --expect.
-	formerName = "former-ring"
-
 	joinCallWait = 10 * time.Second
 	joinAgain    = 50 * time.Millisecond
 	joinAgainMax = 2 * time.Second
@@ -53,55 +46,11 @@ func (n *node) resume(r wal.Recovered) (entry, bool, error) {
 		// The join was committed, but the ring's state never came: there is
 		// nobody to talk to. The same address replaces the old self.
 		n.log.Info("joined before but never reached, joining again", "id", r.Identity.ID, "ring", r.Identity.RingID)
-		return entry{}, false, n.dropLog(r.Identity.RingID)
+		return entry{}, false, n.dropLog(former{ringID: r.Identity.RingID})
 	}
 	return entry{id: r.Identity.ID, ringID: r.Identity.RingID, recovered: election.Recovered{
 		HardState: r.HardState, Snapshot: r.Snapshot, Entries: r.Entries, Bound: r.Bound, Restarted: true,
 	}}, true, nil
-}
-
-// dropLog forgets the membership, and remembers which ring it was in.
-func (n *node) dropLog(ringID string) error {
-	path := filepath.Join(n.o.DataDir, formerName)
-	if err := writeDurably(path, ringID+"\n"); err != nil {
-		return fmt.Errorf("%w: remember the former ring: %w", ErrStorage, err)
-	}
-	if err := n.disk.Wipe(); err != nil {
-		return fmt.Errorf("%w: drop the log of the former membership: %w", ErrStorage, err)
-	}
-	return nil
-}
-
-// formerRing is the ring that this node belonged to last, or "".
-func (n *node) formerRing() (string, error) {
-	b, err := os.ReadFile(filepath.Join(n.o.DataDir, formerName))
-	if errors.Is(err, os.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("read which ring this node was in: %w", err)
-	}
-	return strings.TrimSpace(string(b)), nil
-}
-
-func writeDurably(path, text string) error {
-	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // found makes a ring of this node alone; others is who takes part, for the
@@ -134,28 +83,28 @@ func (n *node) found(others []string) (entry, error) {
 // enter finds a ring to be in: it founds one if it may, and else looks for one
 // until ctx ends.
 func (n *node) enter(ctx context.Context) (entry, error) {
-	former, err := n.formerRing()
+	was, err := n.formerRing()
 	if err != nil {
 		return entry{}, err
 	}
-	if former == "" && (n.o.Bootstrap || n.o.Expect == 1 && n.discovery == nil) {
+	if was.ringID == "" && (n.o.Bootstrap || n.o.Expect == 1 && n.discovery == nil) {
 		return n.found(nil)
 	}
-	if former != "" && (n.o.Bootstrap || n.o.Expect > 0) {
+	if was.ringID != "" && (n.o.Bootstrap || n.o.Expect > 0) {
 		n.log.Info("this node belonged to a ring and joins that one again; to found a new one, remove the file",
-			"ring", former, "file", filepath.Join(n.o.DataDir, formerName))
+			"ring", was.ringID, "file", n.formerPath())
 	}
 	p := joining
-	if former == "" && n.o.Expect > 0 {
+	if was.ringID == "" && n.o.Expect > 0 {
 		p = founding
 	}
-	n.outside(p, former)
+	n.outside(p, was.ringID)
 	if n.discovery != nil {
 		// A node that was in a ring is answered by that one alone, and never
 		// founds.
-		n.discovery.SetRing(discovery.RingInfo{RingID: former})
+		n.discovery.SetRing(discovery.RingInfo{RingID: was.ringID})
 	}
-	return n.seek(ctx, &joiner{n: n, ringID: former, nonce: randomID()})
+	return n.seek(ctx, &joiner{n: n, former: was, nonce: randomID()})
 }
 
 // seek asks the named addresses and whom discovery finds, both at once, until
@@ -170,10 +119,10 @@ func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 	}
 	ways := 0
 	outcomes := make(chan outcome, 2)
-	if len(n.o.Join) > 0 {
+	if len(n.o.Join)+len(j.former.addresses) > 0 {
 		ways++
 		go func() {
-			resp, err := j.byAddresses(ctx, n.o.Join)
+			resp, err := j.byAddresses(ctx)
 			outcomes <- outcome{resp: resp, err: err}
 		}()
 	}
@@ -185,7 +134,7 @@ func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 		}()
 	}
 	if ways == 0 {
-		return entry{}, usagef("the ring %s is to be joined, but there is neither --join nor discovery", j.ringID)
+		return entry{}, usagef("the ring %s is to be joined again, but no member is known: name one with --join HOST:PORT", j.former.ringID)
 	}
 	// The first outcome counts and ends the other search; but a join that was
 	// admitted meanwhile counts more than the right to found.
@@ -220,23 +169,28 @@ func (n *node) joined(r *arcv1.JoinResponse) (entry, error) {
 // that however many of them arrive, one join comes of them.
 type joiner struct {
 	n      *node
-	ringID string
+	former former
 	nonce  uint64
 
 	lastErr string
 	advised time.Time
 }
 
-// byAddresses asks the addresses in turn until one admits this node or says
-// that it never will.
-func (j *joiner) byAddresses(ctx context.Context, addresses []string) (*arcv1.JoinResponse, error) {
+// byAddresses asks the addresses given by --join, and those of former fellow
+// members, in turn, until one admits this node or says that it never will.
+func (j *joiner) byAddresses(ctx context.Context) (*arcv1.JoinResponse, error) {
+	named := len(j.n.o.Join)
+	addresses := append(slices.Clone(j.n.o.Join), j.former.addresses...)
 	for pause := joinAgain; ; pause = min(2*pause, joinAgainMax) {
-		for _, a := range addresses {
+		for i, a := range addresses {
 			resp, err := j.ask(ctx, []string{a})
-			if err == nil {
+			switch {
+			case err == nil:
 				return resp, nil
-			}
-			if never(err) {
+			case reasonOf(err) == "OTHER_RING" && i >= named: // another one got the address
+			case reasonOf(err) == "OTHER_RING" && j.former.ringID != "":
+				return nil, fmt.Errorf("join via %s: %w; to give the former ring up, remove %s", a, err, j.n.formerPath())
+			case never(err):
 				return nil, fmt.Errorf("join via %s: %w", a, err)
 			}
 			j.complain(err, a)
@@ -289,7 +243,7 @@ func (j *joiner) ask(ctx context.Context, addresses []string) (*arcv1.JoinRespon
 	o := &j.n.o
 	return arcv1.NewArcClient(conn).Join(ctx, &arcv1.JoinRequest{
 		Cluster: o.Cluster, Name: o.Name, Incarnation: j.n.incarnation, Addresses: j.n.addresses,
-		Witness: o.Witness, OnJoin: string(o.OnJoin), RingId: j.ringID, Nonce: j.nonce,
+		Witness: o.Witness, OnJoin: string(o.OnJoin), RingId: j.former.ringID, Nonce: j.nonce,
 	})
 }
 

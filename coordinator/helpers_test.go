@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -162,12 +163,26 @@ func (n *testNode) reap() {
 	}
 }
 
+// again starts the node anew with its directories and at its port.
+func (n *testNode) again() *testNode {
+	n.t.Helper()
+	o := n.o
+	_, port, _ := net.SplitHostPort(n.address())
+	o.Port, _ = strconv.Atoi(port)
+	return start(n.t, o)
+}
+
 func (n *testNode) address() string { return n.n.addresses[0] }
 
 func (n *testNode) status() *arcv1.StatusResponse {
 	n.t.Helper()
 	st, err := n.client.Status(n.ctx(), &arcv1.StatusRequest{})
 	if err != nil {
+		select {
+		case <-n.ended:
+			n.t.Fatalf("%s ended: %v", n.o.Name, n.err)
+		default:
+		}
 		n.t.Fatalf("status of %s: %v", n.o.Name, err)
 	}
 	return st

@@ -151,7 +151,10 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	stopServing()
 	wg.Wait()
 	if errors.Is(err, errLeft) {
-		if derr := n.dropLog(n.hub.views.load().ringID); derr != nil {
+		v := n.hub.views.load()
+		was := formerOf(v.ring, n.o.Name)
+		was.ringID = v.ringID
+		if derr := n.dropLog(was); derr != nil {
 			n.log.Warn("the log of the membership that was left is still there; the next start finds out that it is void", "error", derr)
 		}
 	}
@@ -206,8 +209,10 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 		}
 		n.log.Warn("this node was taken out of the ring; it joins again under a new id", "ring", e.ringID, "id", e.id, "reason", err)
 		n.monitor.idle()
+		was := formerOf(n.hub.views.load().ring, n.o.Name)
+		was.ringID = e.ringID
 		n.outside(joining, e.ringID)
-		if err := n.dropLog(e.ringID); err != nil {
+		if err := n.dropLog(was); err != nil {
 			return err
 		}
 	}

@@ -1,13 +1,17 @@
 package coordinator
 
 import (
+	"slices"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
-// found starts a ring of the named nodes; the first founds it.
+// startRing starts a ring of the named nodes; the first founds it.
 func startRing(t *testing.T, names ...string) []*testNode {
 	t.Helper()
 	var nodes []*testNode
@@ -24,20 +28,22 @@ func startRing(t *testing.T, names ...string) []*testNode {
 	for _, n := range nodes {
 		n.awaitLeader(names[0], len(names))
 	}
+	nodes[0].await("all vote", func(st *arcv1.StatusResponse) bool {
+		return st.GetClaiming() && !slices.ContainsFunc(st.GetMembers(), func(m *arcv1.MemberStatus) bool { return !m.GetVoter() })
+	})
 	return nodes
+}
+
+func ids(st *arcv1.StatusResponse) []uint64 {
+	var out []uint64
+	for _, m := range st.GetMembers() {
+		out = append(out, m.GetId())
+	}
+	return out
 }
 
 func TestThreeElectFailOverAndTakeBack(t *testing.T) {
 	nodes := startRing(t, "n1", "n2", "n3")
-	nodes[0].await("three voters", func(st *arcv1.StatusResponse) bool {
-		voters := 0
-		for _, m := range st.GetMembers() {
-			if m.GetVoter() {
-				voters++
-			}
-		}
-		return voters == 3 && st.GetClaiming()
-	})
 	before := nodes[0].status()
 	began := time.Now()
 	nodes[0].crash()
@@ -47,4 +53,127 @@ func TestThreeElectFailOverAndTakeBack(t *testing.T) {
 		t.Errorf("token %d after %d, want a higher one", st.GetTerm(), before.GetTerm())
 	}
 	nodes[2].awaitLeader("n2", 2)
+
+	// It finds out that it was evicted, and comes back at the tail.
+	back := nodes[0].again()
+	st = back.awaitLeader("n2", 3)
+	if got := ids(st); !slices.Equal(got, []uint64{2, 3, 4}) {
+		t.Errorf("members %v, want 2 3 4", got)
+	}
+	if st.GetSelfId() != 4 || st.GetHeir() != "n1" {
+		t.Errorf("self %d, heir %q; want 4, and n1 as a former leader", st.GetSelfId(), st.GetHeir())
+	}
+	nodes[1].await("the same state", func(other *arcv1.StatusResponse) bool {
+		mine := back.status()
+		return other.GetEpoch() == mine.GetEpoch() && other.GetStateHash() == mine.GetStateHash()
+	})
+}
+
+func TestOrderlyStopLeavesAndTheLastStays(t *testing.T) {
+	nodes := startRing(t, "n1", "n2", "n3")
+	ringID := nodes[0].status().GetRingId()
+	began := time.Now()
+	if err := nodes[0].stop(); err != nil {
+		t.Fatalf("stop of the leader: %v", err)
+	}
+	t.Logf("the leader left in %v", time.Since(began))
+	if d := time.Since(began); d > stopWithin {
+		t.Errorf("stop took %v, want at most %v", d, stopWithin)
+	}
+	st := nodes[1].awaitLeader("n2", 2)
+	if e := lastLeadership(t, nodes[1]); e.GetEvidence() != "" || e.GetAfter() != "n1" {
+		t.Errorf("history ends with %v, want a planned change after n1", e)
+	}
+	if err := nodes[2].stop(); err != nil {
+		t.Fatalf("stop of a follower: %v", err)
+	}
+	nodes[1].awaitLeader("n2", 1)
+	if err := nodes[1].stop(); err != nil {
+		t.Fatalf("stop of the last: %v", err)
+	}
+
+	last := nodes[1].again()
+	again := last.awaitLeader("n2", 1)
+	if again.GetRingId() != ringID || again.GetTerm() <= st.GetTerm() || again.GetSelfId() != 2 {
+		t.Errorf("after the restart: ring %s id %d token %d, want ring %s id 2 and a token above %d",
+			again.GetRingId(), again.GetSelfId(), again.GetTerm(), ringID, st.GetTerm())
+	}
+	// The founder left the ring: although it is started with --bootstrap, it
+	// must not found another.
+	founder := nodes[0].again()
+	if st := founder.awaitLeader("n2", 2); st.GetRingId() != ringID || st.GetSelfId() != 4 {
+		t.Errorf("the founder is %d in ring %s, want 4 in %s", st.GetSelfId(), st.GetRingId(), ringID)
+	}
+}
+
+func lastLeadership(t *testing.T, n *testNode) *arcv1.HistoryEntry {
+	t.Helper()
+	h, err := n.client.History(n.ctx(), &arcv1.HistoryRequest{Limit: 1})
+	if err != nil || len(h.GetEntries()) != 1 {
+		t.Fatalf("history: %v, %v", h, err)
+	}
+	return h.GetEntries()[0]
+}
+
+func TestAllCrashAndComeBackFromDisk(t *testing.T) {
+	nodes := startRing(t, "n1", "n2", "n3")
+	before := nodes[0].status()
+	for _, n := range nodes {
+		n.crash()
+	}
+	for i, n := range nodes {
+		nodes[i] = n.again()
+	}
+	for _, n := range nodes {
+		st := n.await("a leader of the same ring", func(st *arcv1.StatusResponse) bool { return st.GetLeader() != nil && st.GetTerm() > before.GetTerm() })
+		if st.GetRingId() != before.GetRingId() || !slices.Equal(ids(st), []uint64{1, 2, 3}) || st.GetLeader().GetName() != "n1" {
+			t.Errorf("%s sees ring %s, members %v, leader %s", n.o.Name, st.GetRingId(), ids(st), st.GetLeader().GetName())
+		}
+	}
+}
+
+func TestLeaveHandoverAndEvictByCall(t *testing.T) {
+	nodes := startRing(t, "n1", "n2", "n3")
+	ctx := nodes[0].ctx()
+
+	// Asked of a follower, carried out by the leader.
+	h, err := nodes[2].client.Handover(ctx, &arcv1.HandoverRequest{Name: "n3"})
+	if err != nil || h.GetLeader().GetName() != "n3" || h.GetTerm() <= nodes[0].n.hub.views.load().ring.History[0].Term {
+		t.Fatalf("handover to n3: %v, %v", h, err)
+	}
+	nodes[0].awaitLeader("n3", 3)
+
+	_, err = nodes[0].client.Evict(ctx, &arcv1.EvictRequest{Name: "n3"})
+	if status.Code(err) != codes.FailedPrecondition || reasonOf(err) != "IS_LEADER" {
+		t.Errorf("evict of the leader: %v, want FailedPrecondition IS_LEADER", err)
+	}
+	_, err = nodes[0].client.Evict(ctx, &arcv1.EvictRequest{Name: "nobody"})
+	if status.Code(err) != codes.NotFound {
+		t.Errorf("evict of nobody: %v, want NotFound", err)
+	}
+
+	// Evicted while it runs: it comes back under a new id.
+	if _, err := nodes[0].client.Evict(ctx, &arcv1.EvictRequest{Name: "n2"}); err != nil {
+		t.Fatalf("evict n2: %v", err)
+	}
+	nodes[1].await("n2 as member 4", func(st *arcv1.StatusResponse) bool { return st.GetSelfId() == 4 && st.GetLeader() != nil })
+
+	// Asked of another one, n1 leaves by itself and ends.
+	if _, err := nodes[2].client.Leave(ctx, &arcv1.LeaveRequest{Name: "n1"}); err != nil {
+		t.Fatalf("leave n1: %v", err)
+	}
+	nodes[0].reap()
+	if nodes[0].err != nil {
+		t.Errorf("n1 ended with %v, want no error", nodes[0].err)
+	}
+	nodes[2].awaitLeader("n3", 2)
+	// The leader too.
+	if _, err := nodes[2].client.Leave(ctx, &arcv1.LeaveRequest{}); err != nil {
+		t.Fatalf("leave of the leader: %v", err)
+	}
+	nodes[2].reap()
+	nodes[1].awaitLeader("n2", 1)
+	if _, err := nodes[1].client.Leave(ctx, &arcv1.LeaveRequest{}); reasonOf(err) != "LAST_MEMBER" {
+		t.Errorf("leave of the last: %v, want LAST_MEMBER", err)
+	}
 }
