@@ -97,6 +97,11 @@ func (v *devView) show(events []devring.Event) error {
 			continue
 		}
 		key := fmt.Sprintf("%s %s %d %d%s", ev.GetType(), ev.GetNode(), ev.GetTerm(), ev.GetEpoch(), details(ev.Event))
+		switch ev.GetType() {
+		case "joined", "leader_declared":
+			// A newcomer tells what it caught up on in its own epoch.
+			key = ev.GetType() + " " + ev.GetNode() + details(ev.Event)
+		}
 		if v.seen[key] {
 			continue
 		}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/arc-ring/arc/client"
 )
 
 // Options say which ring to make.
@@ -67,8 +69,8 @@ func New(o Options) (*Ring, error) {
 		return nil, fmt.Errorf("root directory: %w", err)
 	}
 	o.Arc, o.Dir = arc, dir
-	if n := len(filepath.Join(dir, "n000", "run", "arc.sock")); n > 107 {
-		return nil, fmt.Errorf("root directory %s is too long by %d bytes for unix sockets below it; choose a shorter one", dir, n-107)
+	if n := len(filepath.Join(dir, "n000", "run", client.SocketName)) - client.MaxSocketPath; n > 0 {
+		return nil, fmt.Errorf("root directory %s is too long by %d bytes for unix sockets below it; choose a shorter one", dir, n)
 	}
 	if o.Cluster == "" {
 		o.Cluster = fmt.Sprintf("dev-%06x", rand.Uint32N(1<<24))
