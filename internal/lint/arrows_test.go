@@ -23,9 +23,10 @@ var arrows = map[string][]string{
 	"cmd/arc":          {"cmd/arc", "coordinator", "monitor", "client", "queue", "discovery", "ring", "proto", "internal"},
 	"cmd":              {"client", "proto", "internal"},
 
-	"internal":        {"internal", "proto", "ring"},
-	"internal/netlab": {},
-	"internal/sim":    {"internal", "ring", "election", "monitor/detector"},
+	"internal":         {"internal", "proto", "ring"},
+	"internal/netlab":  {},
+	"internal/sim":     {"internal", "ring", "election", "monitor/detector"},
+	"internal/devring": {"client", "internal", "proto", "ring"},
 }
 
 func TestArrowsBetweenPackages(t *testing.T) {

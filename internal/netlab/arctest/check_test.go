@@ -169,7 +169,7 @@ func (r *replay) apply(e *arcv1.Event) string {
 // planned tells from the reason whether somebody was appointed: then the heir
 // is whom the leader named, and the order does not matter.
 func planned(why string) bool {
-	return strings.Contains(why, "handed over") || strings.Contains(why, "handover") || strings.Contains(why, "joined to lead") || strings.Contains(why, "on-join")
+	return strings.Contains(why, "handed over") || strings.Contains(why, "leaves") || strings.Contains(why, "asked to lead")
 }
 
 func (r *replay) heir() string {

@@ -179,7 +179,7 @@ func TestKilledMonitorIsReplacedAndNothingElseHappens(t *testing.T) {
 	old := n.monitor()
 	n.host.SignalPid(old, syscall.SIGKILL)
 	c.await(patience, "a new monitor", func() bool {
-		found := n.host.Find("arc", "monitor")
+		found := n.host.Find("monitor")
 		return len(found) == 1 && found[0].Pid != old.Pid
 	})
 	after := c.settle(patience)

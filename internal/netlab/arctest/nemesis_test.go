@@ -120,7 +120,7 @@ func (n *nemesis) pick() *fault {
 		v.kill()
 		return &fault{"kill -9 of " + v.name, v, func() { v.start() }, time.Time{}}
 	case 1:
-		for _, m := range v.host.Find("arc", "monitor") {
+		for _, m := range v.host.Find("monitor") {
 			v.host.SignalPid(m, syscall.SIGKILL)
 		}
 		return &fault{"kill -9 of the monitor of " + v.name, v, func() {}, time.Time{}}

@@ -2,6 +2,7 @@ package arctest
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -179,23 +180,43 @@ func TestWatchAndStatusSpeakTheContract(t *testing.T) {
 
 // A full disk is one node's trouble: it says so, and the ring goes on.
 func TestFullDisk(t *testing.T) {
-	c := newCluster(t, netlab.Options{Hosts: 3, DiskBytes: 64 << 20}, "--expect", "3")
-	c.startAll()
-	st := c.settle(patience)
-	leader := c.node(st.Leader.Name)
-	leader.host.FillDisk()
-	// Something that every node has to write down.
-	c.nodes[0].arc("config", "set", "stagger_ms=30")
-	leader.cutOff = true
-	next := c.settle(patience)
-	if next.Leader.Name == leader.name {
-		t.Errorf("%s still leads with a full disk", leader.name)
+	c := newCluster(t, netlab.Options{Hosts: 4, DiskBytes: 64 << 20}, "--expect", "3")
+	for _, n := range c.nodes[:3] {
+		n.start()
 	}
-	c.await(patience, "an error that names the trouble", func() bool { return contains(leader.logs(), "no space left") })
+	before := c.settle(patience)
+
+	// Before the start: the newcomer has nowhere to write.
+	newcomer := c.nodes[3]
+	newcomer.host.FillDisk()
+	newcomer.start()
+	newcomer.cutOff = true
+	c.await(patience, "an error that names the trouble", func() bool { return contains(newcomer.logs(), "no space left") })
+	if after := c.settle(patience); after.Term != before.Term {
+		t.Errorf("the term went from %d to %d because a newcomer's disk is full", before.Term, after.Term)
+	}
+	newcomer.host.FreeDisk()
+	if !newcomer.proc.Running() {
+		newcomer.start()
+	}
+	newcomer.cutOff = false
+	c.settle(patience)
+
+	// While it runs, be it the leader: changes are committed all the same, by
+	// it (its log may have room set aside) or by the next one.
+	leader := c.node(before.Leader.Name)
+	leader.host.FillDisk()
+	for i := range 20 {
+		c.await(patience, "a change is committed", func() bool {
+			_, err := newcomer.arc("config", "set", fmt.Sprintf("stagger_ms=%d", 30+i))
+			return err == nil
+		})
+	}
 	leader.host.FreeDisk()
 	if !leader.proc.Running() {
 		leader.start()
 	}
-	leader.cutOff = false
-	c.settle(patience)
+	if st := c.settle(patience); st.Settings.StaggerMs != 49 {
+		t.Errorf("the setting is %d, the last one committed was 49", st.Settings.StaggerMs)
+	}
 }
