@@ -57,6 +57,47 @@ func TestSaveAllocatesNothing(t *testing.T) {
 	}
 }
 
+// counting counts the calls on the way of a Save.
+type counting struct {
+	linux
+	writes, syncs int
+}
+
+func (c *counting) write(f *os.File, p []byte, off int64) error {
+	c.writes++
+	return c.linux.write(f, p, off)
+}
+
+func (c *counting) datasync(f *os.File) error {
+	c.syncs++
+	return c.linux.datasync(f)
+}
+
+func TestSaveIsOneWriteAndOneSync(t *testing.T) {
+	sys := &counting{}
+	l := mustOpenOn(t, t.TempDir(), sys, Options{})
+	if err := l.Init(testIdentity, Batch{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name          string
+		batch         Batch
+		writes, syncs int
+	}{
+		{"all at once", Batch{HardState: hard(2, 1, 1), Entries: entries(1, 2, 9), Bound: 5, Sync: true}, 1, 1},
+		{"no sync", Batch{HardState: hard(2, 1, 2)}, 1, 0},
+		{"sync of what is written", Batch{Sync: true}, 0, 1},
+		{"sync of nothing", Batch{Sync: true}, 0, 0},
+		{"nothing", Batch{}, 0, 0},
+	} {
+		sys.writes, sys.syncs = 0, 0
+		mustSave(t, l, tt.batch)
+		if sys.writes != tt.writes || sys.syncs != tt.syncs {
+			t.Errorf("%s: %d writes, %d syncs, want %d, %d", tt.name, sys.writes, sys.syncs, tt.writes, tt.syncs)
+		}
+	}
+}
+
 func BenchmarkSave(b *testing.B) {
 	for name, root := range map[string]string{"disk": os.TempDir(), "tmpfs": "/dev/shm"} {
 		for _, sync := range []bool{true, false} {
