@@ -75,45 +75,60 @@ func (s *Sim) reaches(a, b *node) bool {
 	return a == b || s.open(a.idx, b.idx) && s.open(b.idx, a.idx) && b.up && !b.paused
 }
 
-// minorities notes since when which node reaches no majority of the voters.
-func (s *Sim) minorities() {
-	g := &s.ledger
-	for _, n := range s.nodes {
-		few := func(voters []uint64) bool {
-			if len(voters) == 0 {
-				return false
-			}
-			k := 0
-			for _, id := range voters {
-				if m := s.machineOf(id); m >= 0 && s.nodes[m].id == id && s.reaches(n, s.nodes[m]) {
-					k++
-				}
-			}
-			return k <= len(voters)/2
-		}
-		switch {
-		case !few(g.voters) && !few(g.outgoing):
-			n.minority = 0
-		case n.minority == 0:
-			n.minority = s.now
+// lastReach is until when two machines may have exchanged a message and its
+// answer: until the earlier of the two directions was cut for good, or the
+// other process last ran.
+func (s *Sim) lastReach(a, b *node) int64 {
+	if a == b {
+		return s.now
+	}
+	t := s.now
+	for _, l := range []*link{s.link(a.idx, b.idx), s.link(b.idx, a.idx)} {
+		if l.cut > 0 {
+			t = min(t, l.cutAt)
 		}
 	}
+	if b.badSince != 0 {
+		t = min(t, b.badSince)
+	}
+	return t
 }
 
-// checkMinority is G5: what is acknowledged after the cut was sent before it.
+// checkMinority is G5: no more than a lease after the time until which a
+// majority could answer, a claim is over.
 func (s *Sim) checkMinority(n *node) {
 	g := &s.ledger
-	if n.minority == 0 || n.claimEnd <= s.now {
+	if len(g.voters) <= 2 && len(g.outgoing) == 0 {
+		for _, id := range g.voters {
+			if m := s.machineOf(id); m >= 0 && (!s.nodes[m].up || s.nodes[m].id != id) {
+				return // the survivor of a pair may go on alone
+			}
+		}
+	}
+	since := s.now
+	for _, voters := range [][]uint64{g.voters, g.outgoing} {
+		if len(voters) == 0 {
+			continue
+		}
+		var buf [24]int64
+		until := buf[:0]
+		for _, id := range voters {
+			at := int64(0)
+			if m := s.machineOf(id); m >= 0 {
+				at = s.lastReach(n, s.nodes[m])
+			}
+			until = append(until, at)
+		}
+		slices.Sort(until)
+		since = min(since, until[(len(until)-1)/2])
+	}
+	since = max(since, g.confAt)
+	if since == s.now {
 		return
 	}
-	if len(g.voters) <= 2 {
-		return // the survivor of a pair may go on alone
-	}
-	since := max(n.minority, g.confAt)
-	lease := g.longestLease(since - int64(2*time.Second))
-	bound := since + int64(lease) + int64(lease)/100 + int64(time.Millisecond)
-	if n.claimEnd > bound {
-		s.failAt(n, "G5", "it reaches no majority of %v since %.6f s, and still claims until %.6f s: more than one lease (%v)", g.voters, time.Duration(since).Seconds(), time.Duration(n.claimEnd).Seconds(), lease)
+	lease := g.longestLease(since - int64(10*time.Second))
+	if bound := since + int64(lease) + int64(lease)/100; n.claimEnd > bound {
+		s.failAt(n, "G5", "it reaches no majority of %v %v since %.6f s, and still claims until %.6f s: more than one lease (%v)", g.voters, g.outgoing, time.Duration(since).Seconds(), time.Duration(n.claimEnd).Seconds(), lease)
 	}
 }
 
@@ -320,7 +335,7 @@ func (s *Sim) whole() (string, bool) {
 		if front, ok := n.mon.watch.Front(); len(st.Members) > 1 {
 			next, _ := st.Successor(n.id)
 			if !n.mon.up || !ok || front.ID != next.ID || front.Incarnation != next.Incarnation {
-				return fmt.Sprintf("%s does not monitor %s", n.name, next.Name), true
+				return fmt.Sprintf("%s monitors %s/%x instead of %s/%x (monitor runs: %v)", n.name, front.Name, front.Incarnation&0xffff, next.Name, next.Incarnation&0xffff, n.mon.up), true
 			}
 		}
 	}

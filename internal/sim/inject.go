@@ -96,7 +96,6 @@ func (s *Sim) undo(a *active) {
 	}
 	a.over = true
 	a.undo()
-	s.minorities()
 }
 
 func (s *Sim) inject(f *Fault, subject int) {
@@ -234,7 +233,6 @@ func (s *Sim) injectNet(f *Fault, n, o *node) {
 		}
 	}
 	change(1)
-	s.minorities()
 	s.until(f, func() { change(-1) })
 	if f.Kind == Flap {
 		// Again, until the time of the first is over three times.
@@ -304,7 +302,6 @@ func (s *Sim) heal() {
 		}
 	}
 	s.healedAt = s.now
-	s.minorities()
 	s.demand = s.quorum(-1)
 	if !s.demand {
 		s.stats.count("quiet times without a quorum", 1)

@@ -184,7 +184,6 @@ func (s *Sim) append(n *node, e *raftpb.Entry) {
 		if s.tracing() {
 			s.tracef(n, "committed %d: votes now %v %v", e.GetIndex(), g.voters, g.outgoing)
 		}
-		s.minorities()
 		s.trigger("conf", n)
 		return
 	case raftpb.EntryConfChange:

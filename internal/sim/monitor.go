@@ -18,6 +18,7 @@ type monitor struct {
 	watch  *detector.Watch
 	hang   detector.Hang
 	tickAt int64
+	linkAt int64 // when the newest link arrives
 	inbox  []event
 	until  int64 // end of the pause
 }
@@ -97,7 +98,9 @@ func (s *Sim) monitorLink(n *node) {
 	if n.relink == nil || !n.mon.up {
 		return
 	}
-	s.q.push(event{at: s.now + int64(s.between(n.rnd, 50*time.Microsecond, 400*time.Microsecond)), kind: evMonLink, node: int16(n.idx), gen: n.mon.gen, p: n.relink})
+	// The queue keeps the order.
+	n.mon.linkAt = max(n.mon.linkAt+1, s.now+int64(s.between(n.rnd, 50*time.Microsecond, 400*time.Microsecond)))
+	s.q.push(event{at: n.mon.linkAt, kind: evMonLink, node: int16(n.idx), gen: n.mon.gen, p: n.relink})
 }
 
 func (s *Sim) monitorLinked(n *node, r *election.Relink) {

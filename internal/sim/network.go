@@ -30,15 +30,15 @@ type net struct {
 
 // link is one direction between two machines.
 type link struct {
-	rnd     *rand.PCG
-	cut     int // faults that cut it now
-	delay   time.Duration
-	loss    uint32
-	dup     uint32
-	last    int64 // when the newest message of an ordered link arrives
-	bad     int64 // when it last lost or delayed anything, or was cut
-	held    []event
-	lastCut int64
+	rnd   *rand.PCG
+	cut   int   // faults that cut it now
+	cutAt int64 // since when
+	delay time.Duration
+	loss  uint32
+	dup   uint32
+	last  int64 // when the newest message of an ordered link arrives
+	bad   int64 // when it last lost or delayed anything, or was cut
+	held  []event
 }
 
 // badDelay is what makes a link count as disturbed.
@@ -71,7 +71,11 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 		s.stats.counts[cCut]++
 		return false
 	}
-	lost := l.odds() < s.net.loss+l.loss
+	loss, dup := s.net.loss+l.loss, s.net.dup+l.dup
+	if s.calm {
+		loss, dup = 0, 0
+	}
+	lost := l.odds() < loss
 	if lost && !reliable {
 		l.bad = s.now
 		s.stats.counts[cLost]++
@@ -91,7 +95,7 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 		l.last = e.at
 	}
 	s.q.push(e)
-	if !reliable && l.odds() < s.net.dup+l.dup {
+	if !reliable && l.odds() < dup {
 		s.stats.counts[cDoubled]++
 		e.at += s.delay(l)
 		s.q.push(e)
@@ -107,7 +111,11 @@ func (s *Sim) delay(l *link) int64 {
 	if s.net.tailOdds > 0 && l.rnd.Uint64()%uint64(s.net.tailOdds) == 0 {
 		// Squared, so that small ones are common and big ones rare.
 		x := l.rnd.Uint64() & 0xffff
-		d += time.Duration(uint64(s.net.tail) * (x * x >> 16) >> 16)
+		tail := s.net.tail
+		if s.calm {
+			tail = min(tail, s.ledger.settings.Detection(true)/8)
+		}
+		d += time.Duration(uint64(tail) * (x * x >> 16) >> 16)
 		s.stats.counts[cTail]++
 	}
 	if d >= badDelay {
@@ -116,14 +124,16 @@ func (s *Sim) delay(l *link) int64 {
 	return int64(d)
 }
 
-// disturb marks both directions between two machines as disturbed now.
+// cutLink cuts one direction, once more; healLink takes one cut away.
 func (s *Sim) cutLink(from, to int) {
 	if from == to {
 		return
 	}
 	l := s.link(from, to)
-	l.cut++
-	l.bad, l.lastCut = s.now, s.now
+	if l.cut++; l.cut == 1 {
+		l.cutAt = s.now
+	}
+	l.bad = s.now
 }
 
 func (s *Sim) healLink(from, to int) {
@@ -135,7 +145,7 @@ func (s *Sim) healLink(from, to int) {
 		return
 	}
 	l.cut = 0
-	l.bad, l.lastCut = s.now, s.now
+	l.bad = s.now
 	for _, e := range l.held {
 		e.at = s.now + int64(time.Millisecond) + s.delay(l)
 		s.q.push(e)

@@ -65,7 +65,6 @@ type node struct {
 	claimEnd  int64 // true time
 	bad       int64 // when it last did not run as it should
 	badSince  int64 // 0: runs as it should
-	minority  int64 // since when it reaches no majority; 0 if it does
 	joins     int   // tries of the present join
 
 	// Faults that are armed for its next step.
@@ -184,7 +183,6 @@ func (s *Sim) exit(n *node, why string) {
 	n.disk.crash(s, n.idx, !n.power, n.rnd)
 	n.badSince = s.now
 	s.monitorOrphan(n, why)
-	s.minorities()
 }
 
 // powerOff takes the machine down: both processes, and what was not synced.
@@ -224,7 +222,6 @@ func (s *Sim) pause(n *node, d time.Duration) {
 	s.stats.count("process: pauses", 1)
 	s.tracef(n, "paused for %v", d)
 	s.q.push(event{at: s.now + int64(d), kind: evResume, node: int16(n.idx), gen: n.gen})
-	s.minorities()
 }
 
 // resume lets it go on: with the effects of its last step, then with what
@@ -236,7 +233,6 @@ func (s *Sim) resume(n *node, gen uint32) {
 	n.paused = false
 	s.ran(n)
 	s.tracef(n, "goes on")
-	s.minorities()
 	if n.core != nil {
 		s.checkClaim(n)
 	}

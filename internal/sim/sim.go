@@ -114,7 +114,7 @@ func newSim(opt Options, world World) *Sim {
 	}
 	s.links = make([]link, k*k)
 	for i := range s.links {
-		s.links[i] = link{rnd: rand.NewPCG(opt.Seed, 1<<16+uint64(i)+opt.Salt<<32), bad: -int64(time.Hour), lastCut: -int64(time.Hour)}
+		s.links[i] = link{rnd: rand.NewPCG(opt.Seed, 1<<16+uint64(i)+opt.Salt<<32), bad: -int64(time.Hour)}
 	}
 	return s
 }
