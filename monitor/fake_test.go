@@ -12,15 +12,12 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/queue"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must happen. Nothing asserts
 // that something takes less.
@@ -31,7 +28,7 @@ type node struct {
 	arcv1.UnimplementedProbeServer
 	arcv1.UnimplementedPeerServer
 
-	t           *testing.T
+	t           testing.TB
 	id          uint64
 	name        string
 	addr        string
@@ -65,7 +62,7 @@ func (l *countingListener) Accept() (net.Conn, error) {
 	return c, err
 }
 
-func newNode(t *testing.T, id uint64, name string) *node {
+func newNode(t testing.TB, id uint64, name string) *node {
 	n := &node{t: t, id: id, name: name, certs: make(chan *arcv1.CertifyRequest, 64)}
 	n.incarnation.Store(id * 11)
 	n.listen("127.0.0.1:0")
@@ -145,7 +142,7 @@ func (n *node) target() *arcv1.Target {
 type home struct {
 	arcv1.UnimplementedLocalServer
 
-	t        *testing.T
+	t        testing.TB
 	process  *exec.Cmd
 	sender   *queue.Sender
 	doorbell chan os.Signal
@@ -164,7 +161,7 @@ type home struct {
 }
 
 // newHome starts a coordinator's process; start starts the monitor.
-func newHome(t *testing.T) *home {
+func newHome(t testing.TB) *home {
 	h := &home{t: t, doorbell: make(chan os.Signal, 1), reports: make(chan *arcv1.MonitorReport, 4096), ended: make(chan struct{})}
 	h.process = exec.Command("sleep", "1000")
 	if err := h.process.Start(); err != nil {
@@ -323,7 +320,7 @@ func (h *home) awaitEnd() error {
 }
 
 // eventually waits until the condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {

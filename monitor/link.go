@@ -30,12 +30,26 @@ func (m *monitor) take(now time.Duration, r received) error {
 	} else {
 		m.linkAt = now
 	}
+	if !m.own(r.link) {
+		return nil
+	}
 	if !m.fresh(r.link) {
 		m.o.Logger.Debug("an old link was ignored", "epoch", r.link.GetEpoch(), "seq", r.link.GetSeq())
 		return nil
 	}
 	m.relink(now, r.link)
 	return nil
+}
+
+// own tells whether a link is of the coordinator that this monitor watches. A
+// certificate about another would be a lie that voids promises.
+func (m *monitor) own(l *arcv1.Link) bool {
+	if l.GetSelf().GetId() == 0 || l.GetSelf().GetIncarnation() == m.o.Incarnation {
+		return true
+	}
+	m.o.Logger.Error("a link was refused: it is of another incarnation of the coordinator", "epoch", l.GetEpoch(),
+		"from", l.GetSelf().GetIncarnation(), "to", m.o.Incarnation)
+	return false
 }
 
 // fresh tells whether a link is newer than what the monitor has. Epochs of two

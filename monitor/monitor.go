@@ -315,7 +315,7 @@ func (m *monitor) takeLast() {
 		select {
 		case r := <-m.links:
 			switch {
-			case r.err == nil && m.fresh(r.link):
+			case r.err == nil && m.own(r.link) && m.fresh(r.link):
 				m.link = r.link
 				m.tellers.update(m.ctx, r.link.GetTell(), r.link.GetSelf().GetId())
 			case r.err != nil && (errors.Is(r.err, io.EOF) || errors.Is(r.err, queue.ErrClosed)):

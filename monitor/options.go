@@ -21,9 +21,11 @@ type Options struct {
 	Queue *queue.Receiver
 	// LocalSocket is the path of the own coordinator's unix socket.
 	LocalSocket string
-	// CoordinatorPID is the own coordinator's process.
+	// CoordinatorPID is the own coordinator's process; 0 means who made the
+	// queue.
 	CoordinatorPID int
-	// Incarnation is the own coordinator's, drawn at its start.
+	// Incarnation is the own coordinator's, drawn at its start. Links of
+	// another one are refused: a certificate speaks of this one alone.
 	Incarnation uint64
 	// Logger may be nil.
 	Logger hclog.Logger
@@ -44,8 +46,14 @@ func (o *Options) check() error {
 	if o.LocalSocket == "" {
 		errs = append(errs, errors.New("no local socket"))
 	}
-	if o.CoordinatorPID <= 1 {
+	if o.CoordinatorPID < 0 {
 		errs = append(errs, fmt.Errorf("%d is no pid of a coordinator", o.CoordinatorPID))
+	}
+	if o.Queue != nil && o.CoordinatorPID == 0 {
+		var err error
+		if o.CoordinatorPID, err = o.Queue.MadeBy(); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	if len(errs) > 0 {
 		return fmt.Errorf("%w: %w", ErrOptions, errors.Join(errs...))

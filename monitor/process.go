@@ -60,7 +60,8 @@ func ended(fd uintptr) bool {
 		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(fds, 0)
 		if !errors.Is(err, unix.EINTR) {
-			return err == nil && n > 0
+			// Nothing but readable means ended: a certificate rests on it.
+			return err == nil && n > 0 && fds[0].Revents&unix.POLLIN != 0
 		}
 	}
 }

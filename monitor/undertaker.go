@@ -185,8 +185,9 @@ func (u *undertaker) tellOnce(ctx context.Context, addr string, warm *warmConn, 
 	var cc *grpc.ClientConn
 	try := laterTry
 	if warm != nil {
+		// If it is in back-off the call fails at once. ResetConnectBackoff would
+		// help, but it races with the connection's own goroutines.
 		cc, try = warm.cc, firstTry
-		cc.ResetConnectBackoff()
 	} else {
 		fresh, err := dial.Conn(addr, u.options...)
 		if err != nil {

@@ -33,6 +33,10 @@ func child() int {
 		fmt.Println(err)
 		return 1
 	}
+	if pid, err := r.MadeBy(); err != nil || pid != os.Getppid() {
+		fmt.Println("made by", pid, err)
+		return 1
+	}
 	bell := make(chan os.Signal, 1)
 	signal.Notify(bell, syscall.SIGUSR1)
 	for {

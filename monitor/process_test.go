@@ -1,0 +1,188 @@
+package monitor
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.uber.org/goleak"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/queue"
+)
+
+// childVar makes the test binary a monitor: it holds the socket, the
+// coordinator's pid and the incarnation.
+const childVar = "ARC_MONITOR_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if args := os.Getenv(childVar); args != "" {
+		os.Exit(child(strings.Fields(args)))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func child(args []string) int {
+	ctx, bell, stop := Signals(context.Background())
+	defer stop()
+	pid, _ := strconv.Atoi(args[1])
+	incarnation, _ := strconv.ParseUint(args[2], 10, 64)
+	receiver, err := queue.Inherited(3)
+	if err == nil {
+		err = Run(ctx, Options{
+			Queue: receiver, LocalSocket: args[0], CoordinatorPID: pid, Incarnation: incarnation, Doorbell: bell,
+			Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Info, Output: os.Stderr, DisableTime: true}),
+		})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// startChild starts the monitor as a process of its own, which logs to the
+// returned pipe.
+func (h *home) startChild() (*exec.Cmd, *os.File) {
+	h.t.Helper()
+	sender, file, err := queue.New()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { sender.Close() })
+	h.sender.Close()
+	h.options.Queue.Close()
+	h.sender = sender
+	log, logged, err := os.Pipe()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d 99", childVar, h.socket, h.process.Process.Pid))
+	cmd.ExtraFiles = []*os.File{file}
+	cmd.Stderr = logged
+	if err := cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	file.Close()
+	logged.Close()
+	h.t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		log.Close()
+	})
+	return cmd, log
+}
+
+func TestAsAProcess(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	cmd, log := h.startChild()
+	r := h.await("registration", func(r *arcv1.MonitorReport) bool { return r.GetRegistration() != nil }).GetRegistration()
+	if r.Pid != int64(cmd.Process.Pid) {
+		t.Errorf("registered pid %d, want %d", r.Pid, cmd.Process.Pid)
+	}
+	h.link(slow, b)
+	if err := h.sender.Ring(int(r.Pid)); err != nil {
+		t.Fatal(err)
+	}
+	h.awaitLink(b, "up")
+
+	// A terminal's ctrl-C and hang-up reach the monitor too: it lives on.
+	// Afterwards it still hears an operator.
+	cmd.Process.Signal(syscall.SIGINT)
+	cmd.Process.Signal(syscall.SIGHUP)
+	lines := bufio.NewReader(log)
+	for found := false; !found; {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatalf("its log ends: %v", err)
+		}
+		found = strings.Contains(line, "relinked: from=nobody to=n2 epoch=1")
+	}
+	time.Sleep(bellBelongs)
+	cmd.Process.Signal(syscall.SIGUSR1)
+	h.awaitLink(b, "redialled")
+	if line, err := lines.ReadString('\n'); err != nil || !strings.Contains(line, `relinked: from=n2 to=n2 epoch=1 reason="an operator's signal"`) {
+		t.Errorf("its log says %q (%v)", line, err)
+	}
+
+	// Nobody reads its log any more once its coordinator is dead.
+	log.Close()
+	h.killCoordinator()
+	select {
+	case <-b.certs:
+	case <-time.After(patience):
+		t.Fatal("not certified")
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the monitor ends with %v", err)
+	}
+}
+
+func TestSIGTERMEndsIt(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	cmd, _ := h.startChild()
+	h.link(nil, b)
+	h.awaitLink(b, "up")
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the monitor ends with %v", err)
+	}
+	if len(b.certs) != 0 {
+		t.Errorf("certified: %v", <-b.certs)
+	}
+}
+
+// What a monitor costs at rest by the settings of profile lan, in % of a core,
+// and how long after the death of its coordinator a certificate arrives. Each
+// run takes some seconds: use -benchtime 1x.
+func BenchmarkAtRest(b *testing.B) {
+	const rest = 10 * time.Second
+	for range b.N {
+		h, n := newHome(b), newNode(b, 2, "n2")
+		cmd, _ := h.startChild()
+		h.link(func(l *arcv1.Link) { l.IntervalMs, l.Misses, l.HangAfterMs = 200, 5, 5000 }, n)
+		h.awaitLink(n, "up")
+		before := cpuTime(b, cmd.Process.Pid)
+		time.Sleep(rest)
+		b.ReportMetric(100*float64(cpuTime(b, cmd.Process.Pid)-before)/float64(rest), "%core")
+		// The coordinator's side of the queue ends with it.
+		killed := time.Now()
+		h.process.Process.Kill()
+		h.sender.Close()
+		<-n.certs
+		b.ReportMetric(float64(time.Since(killed))/float64(time.Millisecond), "ms-to-certificate")
+		cmd.Wait()
+		b.ReportMetric(float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)/1024, "MiB")
+	}
+}
+
+// cpuTime returns what all threads of a process have used.
+func cpuTime(t testing.TB, pid int) (sum time.Duration) {
+	t.Helper()
+	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no threads of %d: %v", pid, err)
+	}
+	for _, p := range paths {
+		content, err := os.ReadFile(p)
+		if err != nil {
+			continue // the thread has ended
+		}
+		ns, err := strconv.ParseInt(strings.Fields(string(content))[0], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += time.Duration(ns)
+	}
+	return sum
+}
