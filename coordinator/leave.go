@@ -21,7 +21,21 @@ const (
 	leaveWithin = 4 * time.Second
 	// leaveAgain is the pause between two tries.
 	leaveAgain = 50 * time.Millisecond
+	// leaveYield is how long a node that is made leader while it leaves lets
+	// others leave first: else two that leave at once would hand the
+	// leadership to and fro.
+	leaveYield = 250 * time.Millisecond
 )
+
+// departure is one node's leaving, over all its tries.
+type departure struct {
+	n *node
+	l *loop
+	// term is the newest token when it began; yieldUntil is when a leadership
+	// that came after it may be handed on, zero before there is one.
+	term       uint64
+	yieldUntil time.Time
+}
 
 // leave takes this node out of the ring: the leadership is handed over first,
 // then the leader removes it. It returns the epoch in which that was
@@ -37,8 +51,9 @@ func (n *node) leave(ctx context.Context) (uint64, error) {
 	}
 	n.leaving.Store(true)
 	l.setPhase(leaving)
+	d := &departure{n: n, l: l, term: n.hub.views.load().ring.Term}
 	for {
-		epoch, err := n.leaveOnce(ctx, l)
+		epoch, err := d.try(ctx)
 		if err == nil {
 			n.log.Info("left the ring", "epoch", epoch)
 			return epoch, nil
@@ -56,7 +71,8 @@ func (n *node) leave(ctx context.Context) (uint64, error) {
 	}
 }
 
-func (n *node) leaveOnce(ctx context.Context, l *loop) (uint64, error) {
+func (d *departure) try(ctx context.Context) (uint64, error) {
+	n, l := d.n, d.l
 	v := n.hub.views.load()
 	if ended, out := l.over(); out {
 		return v.ring.Epoch, nil
@@ -71,6 +87,13 @@ func (n *node) leaveOnce(ctx context.Context, l *loop) (uint64, error) {
 		return 0, fmt.Errorf("%w: %s", ErrNoLeader, v.status.Reason)
 	}
 	if leader.ID == v.id {
+		if v.ring.Term != d.term && d.yieldUntil.IsZero() {
+			d.yieldUntil = time.Now().Add(leaveYield)
+		}
+		if time.Now().Before(d.yieldUntil) {
+			return 0, fmt.Errorf("%w but this node, which lets others leave first", ErrNoLeader)
+		}
+		d.yieldUntil = time.Time{}
 		if _, err := l.request(ctx, election.Request{Handover: &election.Handover{Why: n.o.Name + " leaves"}}); err != nil {
 			return 0, fmt.Errorf("hand over first: %w", err)
 		}

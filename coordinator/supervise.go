@@ -143,6 +143,8 @@ func (s *supervisor) once(ctx context.Context) error {
 	}
 	s.forget()
 	_ = sender.Close()
+	// The end of the queue ends it too, but not before it has made sure.
+	_ = cmd.Process.Signal(unix.SIGTERM)
 	select {
 	case <-ended:
 	case <-time.After(patience):

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -39,6 +40,10 @@ type dialler struct {
 	overlaps, failures int
 	refused            bool
 	warned             bool
+	// linked counts this race's tries that have a connection.
+	linked *atomic.Int32
+	// stallRaced is when an unacknowledged message last began a race.
+	stallRaced time.Time
 }
 
 type result struct {
@@ -49,7 +54,7 @@ type result struct {
 }
 
 func newDialler(p *peer) *dialler {
-	d := &dialler{peer: p, results: make(chan result, maxPending), timer: time.NewTimer(time.Hour)}
+	d := &dialler{peer: p, results: make(chan result, maxPending), timer: time.NewTimer(time.Hour), linked: new(atomic.Int32)}
 	d.timer.Stop()
 	d.ctx, d.cancel = context.WithCancel(p.t.ctx)
 	return d
@@ -67,6 +72,7 @@ func (d *dialler) endRace() {
 	d.cancel()
 	d.ctx, d.cancel = context.WithCancel(d.t.ctx)
 	d.gen++
+	d.linked = new(atomic.Int32)
 	d.racing, d.todo, d.live, d.overlaps, d.refused = false, nil, 0, 0, false
 	d.timer.Stop()
 }
@@ -80,6 +86,10 @@ func (d *dialler) due() {
 		d.endRace() // it recovered
 		return
 	}
+	if len(d.todo) == 0 && d.linked.Load() > 0 && time.Since(d.began) < patienceLinked {
+		d.timer.Reset(patienceFirst)
+		return
+	}
 	if len(d.todo) == 0 && !d.newRound() {
 		d.racing = false // until the identity or the addresses change
 		return
@@ -90,9 +100,9 @@ func (d *dialler) due() {
 		d.pending++
 		d.live++
 		d.began = time.Now()
-		ctx, gen, self := d.ctx, d.gen, d.self
+		ctx, gen, self, linked := d.ctx, d.gen, d.self, d.linked
 		d.t.wg.Go(func() {
-			s, err := d.t.attempt(ctx, d.id, addr, self)
+			s, err := d.t.attempt(ctx, d.id, addr, self, linked)
 			d.results <- result{gen: gen, addr: addr, stream: s, err: err}
 		})
 	}
@@ -100,8 +110,12 @@ func (d *dialler) due() {
 		d.timer.Reset(addressStagger)
 		return
 	}
-	d.timer.Reset(min(patienceFirst<<min(d.overlaps, 8), patienceMax))
 	d.overlaps++
+	if d.overlaps < patientAfter {
+		d.timer.Reset(patienceFirst)
+	} else {
+		d.timer.Reset(patienceThen)
+	}
 }
 
 // newRound lists the addresses, the one that worked last first.

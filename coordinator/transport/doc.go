@@ -9,8 +9,8 @@
 // nor the caller of Send.
 //
 // It does not guarantee delivery. A message is lost at times when its peer is
-// down or slow or when a connection is replaced; it never arrives twice, and
-// out of order only around a change of connection. Raft snapshots give way to
+// down or slow, and may arrive twice or out of order around a change of
+// connection. Raft snapshots give way to
 // everything else. It does not tell who is dead (the monitors do): a broken
 // stream is no more than the news that messages may have been lost.
 //

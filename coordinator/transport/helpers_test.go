@@ -50,6 +50,11 @@ func (s *peerService) Stream(stream arcv1.Peer_StreamServer) error { return s.tr
 // left out, and so may the callbacks.
 func start(t testing.TB, id uint64, addr string, opts Options) *node {
 	t.Helper()
+	return startOn(t, id, opts, func() (net.Listener, error) { return net.Listen("tcp", addr) })
+}
+
+func startOn(t testing.TB, id uint64, opts Options, listen func() (net.Listener, error)) *node {
+	t.Helper()
 	n := &node{
 		t: t, got: make(chan election.Message, 1<<14), up: make(chan uint64, 1024), down: make(chan uint64, 1024),
 		evicted: make(chan election.EvictedNotice, 64), refused: make(chan error, 1024), served: make(chan struct{}),
@@ -69,7 +74,7 @@ func start(t testing.TB, id uint64, addr string, opts Options) *node {
 		opts.Logger = hclog.NewNullLogger()
 	}
 	n.tr = New(opts)
-	l, err := net.Listen("tcp", addr)
+	l, err := listen()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -27,6 +28,8 @@ type inbound struct {
 	// Each has room for one; the first thing said counts.
 	notice chan election.EvictedNotice
 	over   chan error
+	// heard is when the last message came, Unix nanoseconds.
+	heard atomic.Int64
 }
 
 func (in *inbound) tell(n election.EvictedNotice) {
@@ -133,6 +136,7 @@ func (t *Transport) read(stream arcv1.Peer_StreamServer, hellos chan<- *arcv1.Pe
 			t.log.Warn("stream from peer closed", "peer", clip(in.hello.GetName()), "from", from, "error", err)
 			return status.Error(codes.InvalidArgument, err.Error())
 		}
+		in.heard.Store(time.Now().UnixNano())
 		t.opts.Deliver(m)
 	}
 }
@@ -161,11 +165,18 @@ func (t *Transport) register(hello *arcv1.PeerHello, self Identity) (*inbound, e
 	case t.streams >= maxInbound:
 		return nil, status.Errorf(codes.ResourceExhausted, "%d peer streams are open already", t.streams)
 	}
-	for i, old := range t.inbound[id] {
-		// The peer's earlier process is gone; too many of one are dead ones.
-		if old.hello.GetIncarnation() != hello.GetIncarnation() || i < len(t.inbound[id])-maxInboundPerPeer+1 {
-			old.end(endOlder)
+	in.heard.Store(time.Now().UnixNano())
+	var idle *inbound
+	for _, old := range t.inbound[id] {
+		if old.hello.GetIncarnation() != hello.GetIncarnation() {
+			old.end(endOlder) // the peer's earlier process is gone
 		}
+		if idle == nil || old.heard.Load() < idle.heard.Load() {
+			idle = old
+		}
+	}
+	if len(t.inbound[id]) >= maxInboundPerPeer {
+		idle.end(endOlder)
 	}
 	t.inbound[id] = append(t.inbound[id], in)
 	t.streams++

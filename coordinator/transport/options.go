@@ -30,13 +30,18 @@ const (
 	helloWait = 2 * time.Second
 	// One try at one address, from the connect to the peer's hello.
 	attemptWait = 3 * time.Second
+	connectWait = 1200 * time.Millisecond
 	// The next address of a round is tried when the previous one has not
 	// answered for so long.
 	addressStagger = 50 * time.Millisecond
-	// A new round begins although tries are pending: a lost SYN is repeated by
-	// the kernel only after a second.
+	// A new round begins although tries are pending, as long as none of them
+	// has a connection: a lost SYN is repeated by the kernel only after a
+	// second. The first few rounds come sooner.
 	patienceFirst = 100 * time.Millisecond
-	patienceMax   = 500 * time.Millisecond
+	patienceThen  = 250 * time.Millisecond
+	patientAfter  = 10
+	// With a connection, the peer has so long to answer the hello.
+	patienceLinked = attemptWait / 2
 	// Rounds after failed ones: at once, then these, doubling.
 	backoffFirst = 5 * time.Millisecond
 	backoffMax   = 500 * time.Millisecond
@@ -45,12 +50,20 @@ const (
 	// A stream that lived shorter than this does not reset the backoff.
 	livedLong = time.Second
 	// Unanswered tries at one peer at the same time.
-	maxPending = 12
+	maxPending = 24
 	// Data that is not acknowledged for so long, and four round trips, makes
 	// us race a fresh connection. The kernel waits 200 ms and doubles.
-	stallAfter = 100 * time.Millisecond
+	// Acknowledgements are delayed by 40 ms at most.
+	stallAfter = 60 * time.Millisecond
 	// The same after a sign of life of the peer.
 	stallHinted = 10 * time.Millisecond
+	// Without such a sign, not more often than this: hosts that stop now and
+	// then would spend their time on connections.
+	stallPause = time.Second
+	// So many messages of at most that size are sent again if they were not
+	// acknowledged on a connection that is replaced.
+	recentMessages = 64
+	recentSize     = 16 << 10
 	// The kernel gives a connection up when data is unacknowledged for so long.
 	ackTimeout = time.Second
 	// What was queued for a peer that was removed, or at Close, has so long to
@@ -59,7 +72,7 @@ const (
 
 	// Streams that one peer may have open to us: while it races addresses, and
 	// while dead ones of before linger.
-	maxInboundPerPeer = 8
+	maxInboundPerPeer = 16
 	// And all together.
 	maxInbound = 1024
 )
@@ -130,7 +143,7 @@ type Options struct {
 	// DialOptions are added for every connection; without any, connections
 	// have no transport security.
 	DialOptions []grpc.DialOption
-	// DialContext opens a connection; nil means TCP.
+	// DialContext opens a connection; nil means dial.Net.
 	DialContext func(ctx context.Context, address string) (net.Conn, error)
 }
 
@@ -140,7 +153,7 @@ type Options struct {
 func ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(MaxMessage),
-		grpc.InitialWindowSize(256 << 10),
-		grpc.InitialConnWindowSize(256 << 10),
+		grpc.StaticStreamWindowSize(256 << 10),
+		grpc.StaticConnWindowSize(256 << 10),
 	}
 }

@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/dial"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -45,18 +47,30 @@ type outbound struct {
 	acked    uint64
 	since    time.Time
 	timer    *time.Timer
+	// recent are messages that may be unacknowledged.
+	recent []sent
+}
+
+type sent struct {
+	item
+	at time.Time
 }
 
 // attempt tries one address: connect, hello, hello. Whatever ctx does
-// afterwards, a stream that is returned stays until close.
-func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Identity) (_ *outbound, err error) {
+// afterwards, a stream that is returned stays until close. While there is a
+// connection, it counts in linked.
+func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Identity, linked *atomic.Int32) (_ *outbound, err error) {
 	ctx, cancelTry := context.WithTimeout(ctx, attemptWait)
 	defer cancelTry()
-	conn, err := t.opts.DialContext(ctx, addr)
+	connectCtx, cancelConnect := context.WithTimeout(ctx, connectWait)
+	conn, err := t.opts.DialContext(connectCtx, addr)
+	cancelConnect()
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
 	tuneConn(conn)
+	linked.Add(1)
+	defer linked.Add(-1)
 	s := &outbound{addr: addr, self: self, conn: conn, born: time.Now(), broken: make(chan struct{}), written: make(chan struct{})}
 	streamCtx, cancel := context.WithCancel(t.ctx)
 	s.cancel = cancel
@@ -68,20 +82,9 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 
 	// The connection exists already: gRPC's own dialling and backoff, which
 	// would cost time after an outage, never come into play.
-	var once sync.Once
-	dialer := func(context.Context, string) (c net.Conn, err error) {
-		err = errors.New("this connection is not dialled twice")
-		once.Do(func() { c, err = conn, nil })
-		return c, err
-	}
-	opts := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
-	opts = append(opts, t.opts.DialOptions...)
-	opts = append(opts,
-		grpc.WithContextDialer(dialer), grpc.WithNoProxy(), grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(),
-		grpc.WithInitialWindowSize(64<<10), grpc.WithInitialConnWindowSize(64<<10), grpc.WithIdleTimeout(0))
-	s.cc, err = grpc.NewClient("passthrough:///"+addr, opts...)
+	s.cc, err = dial.Over(conn, addr, append([]grpc.DialOption{grpc.WithDisableRetry()}, t.opts.DialOptions...)...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", addr, err)
+		return nil, err
 	}
 
 	keep := context.AfterFunc(ctx, cancel)
@@ -189,28 +192,38 @@ func (s *outbound) write(p *peer) {
 			}
 			return
 		}
-		s.watch(p)
+		s.watch(p, it)
 	}
 }
 
 // watch has a look later whether what was just sent is acknowledged.
-func (s *outbound) watch(p *peer) {
+func (s *outbound) watch(p *peer, it item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.watching || s.stopped {
+	if s.stopped {
 		return
 	}
-	acked, _, rtt, ok := ackState(s.conn)
-	if !ok {
+	now := time.Now()
+	if !s.watching {
+		acked, _, rtt, ok := ackState(s.conn)
+		if !ok {
+			return
+		}
+		s.watching, s.acked, s.since = true, acked, now
+		wait := max(stallAfter, 4*rtt)
+		if s.timer == nil {
+			s.timer = time.AfterFunc(wait, func() { s.check(p) })
+		} else {
+			s.timer.Reset(wait)
+		}
+	}
+	if it.size > recentSize {
 		return
 	}
-	s.watching, s.acked, s.since = true, acked, time.Now()
-	wait := max(stallAfter, 4*rtt)
-	if s.timer == nil {
-		s.timer = time.AfterFunc(wait, func() { s.check(p) })
-	} else {
-		s.timer.Reset(wait)
+	if len(s.recent) == recentMessages {
+		s.recent = slices.Delete(s.recent, 0, recentMessages/2)
 	}
+	s.recent = append(s.recent, sent{it, now})
 }
 
 // check runs on the timer.
@@ -221,16 +234,34 @@ func (s *outbound) check(p *peer) {
 		return
 	}
 	acked, waiting, rtt, ok := ackState(s.conn)
-	if !ok || !waiting {
+	switch {
+	case !ok:
 		s.watching = false
 		return
-	}
-	if acked == s.acked {
+	case !waiting:
+		s.watching = false
+		clear(s.recent)
+		s.recent = s.recent[:0]
+		return
+	case acked == s.acked:
 		p.stalled()
-	} else {
+	default:
+		// What was sent before the last look has most likely arrived.
+		s.recent = slices.DeleteFunc(s.recent, func(m sent) bool { return m.at.Before(s.since) })
 		s.acked, s.since = acked, time.Now()
 	}
 	s.timer.Reset(max(stallAfter, 4*rtt))
+}
+
+// unacked returns what may be lost with a stuck connection.
+func (s *outbound) unacked() []item {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	items := make([]item, len(s.recent))
+	for i, m := range s.recent {
+		items[i] = m.item
+	}
+	return items
 }
 
 // stuck says whether something sent at least d ago is not acknowledged.

@@ -201,7 +201,12 @@ func (d *dialler) adopt(s *outbound) {
 	d.endRace()
 	replaced := d.stream != nil
 	if replaced {
+		again := d.stream.unacked()
+		sameProcess := d.stream.remote.GetIncarnation() == s.remote.GetIncarnation()
 		d.drop()
+		if sameProcess {
+			d.queue.putBack(again)
+		}
 	}
 	d.stream = s
 	d.good = s.addr
@@ -221,8 +226,9 @@ func (d *dialler) adopt(s *outbound) {
 
 // lost: the stream broke by itself.
 func (d *dialler) lost() {
-	born, err := d.stream.born, d.stream.err
+	born, err, again := d.stream.born, d.stream.err, d.stream.unacked()
 	d.drop()
+	d.queue.putBack(again)
 	d.t.log.Info("stream to peer broke", "peer", d.name(), "to", d.id, "error", err)
 	d.t.peerDown(d.id) // may call Quiet
 	if time.Since(born) >= livedLong {
@@ -264,8 +270,9 @@ func (d *dialler) poked() {
 		switch {
 		case a.alive:
 			patience = stallHinted
-		case a.stalled && !quiet:
+		case a.stalled && !quiet && time.Since(d.stallRaced) >= stallPause:
 			patience = stallAfter
+			d.stallRaced = time.Now()
 		}
 		if patience >= 0 && d.stream.stuck(patience) && (a.alive || !d.racing) {
 			d.t.log.Debug("peer does not acknowledge: racing a fresh connection", "peer", info.Name, "to", d.id)

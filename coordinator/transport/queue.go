@@ -91,6 +91,31 @@ func (q *queue) pop() (item, bool) {
 	return item{}, false
 }
 
+// putBack lets what was sent on a stuck connection leave again, first.
+func (q *queue) putBack(items []item) {
+	if len(items) == 0 {
+		return
+	}
+	q.mu.Lock()
+	var all fifo
+	bytes := 0
+	for _, it := range items {
+		all.push(it)
+		bytes += it.size
+	}
+	for q.items.len() > 0 {
+		all.push(q.items.pop())
+	}
+	q.items = all
+	q.bytes += bytes
+	q.trimLocked()
+	q.mu.Unlock()
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}
+
 // setDown changes the bounds. A snapshot does not wait for a peer that went
 // down: raft is told that it was lost and makes a newer one.
 func (q *queue) setDown(down bool) {

@@ -40,7 +40,8 @@ func ackState(c net.Conn) (acked uint64, waiting bool, rtt time.Duration, ok boo
 		if err != nil {
 			return
 		}
-		acked, waiting, ok = info.Bytes_acked, info.Unacked > 0, true
+		// One that is closed has thrown away what it was waiting for.
+		acked, waiting, ok = info.Bytes_acked, info.Unacked > 0, info.State == unix.BPF_TCP_ESTABLISHED
 		rtt = time.Duration(info.Rtt) * time.Microsecond
 	})
 	return acked, waiting, rtt, ok

@@ -2,13 +2,13 @@ package transport
 
 import (
 	"context"
-	"net"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/dial"
 )
 
 // Transport keeps a stream to every peer and takes theirs.
@@ -48,10 +48,7 @@ func New(opts Options) *Transport {
 		t.log = hclog.NewNullLogger()
 	}
 	if t.opts.DialContext == nil {
-		var d net.Dialer
-		t.opts.DialContext = func(ctx context.Context, address string) (net.Conn, error) {
-			return d.DialContext(ctx, "tcp", address)
-		}
+		t.opts.DialContext = dial.Net
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t
