@@ -10,7 +10,6 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
-	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/netlab"
 )
 
@@ -55,26 +54,29 @@ func labNode(t *testing.T, h *netlab.Host, id uint64) *node {
 	})
 }
 
+// What was sent into a dead cable, and is still young, arrives soon after the
+// cable is back; how soon is logged.
 func TestHealsAfterPull(t *testing.T) {
-	for _, outage := range []time.Duration{30 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond, time.Second, 2300 * time.Millisecond} {
+	if testing.Short() {
+		t.Skip("waits for outages")
+	}
+	for _, outage := range []time.Duration{30 * time.Millisecond, 300 * time.Millisecond, 1500 * time.Millisecond} {
 		t.Run(outage.String(), func(t *testing.T) {
 			lab := netlab.New(t, netlab.Options{Hosts: 2})
 			a, b := labNode(t, lab.Host(1), 1), labNode(t, lab.Host(2), 2)
 			connect(a, b)
 			await(t, "a's stream", a.up)
 			await(t, "b's stream", b.up)
-			for r := range 6 {
-				time.Sleep(300 * time.Millisecond)
-				base := uint64(r+1) * 1000
-				lab.Cut(lab.Host(1), lab.Host(2))
-				a.tr.Send(renew(1, 2, base))
-				b.tr.Send(renew(2, 1, base))
-				time.Sleep(outage)
-				lab.Mend(lab.Host(1), lab.Host(2))
-				healed := time.Now()
-				got := awaitThat(t, "message after the heal", b.got, func(m election.Message) bool { return m.Renew.Seq >= base })
-				t.Logf("outage %v: message %d arrived %v after the heal", outage, got.Renew.Seq, time.Since(healed))
-			}
+			lab.Cut(lab.Host(1), lab.Host(2))
+			a.tr.Send(renew(1, 2, 1))
+			b.tr.Send(renew(2, 1, 1))
+			time.Sleep(outage) // the outage itself; nothing is asserted about it
+			lab.Mend(lab.Host(1), lab.Host(2))
+			healed := time.Now()
+			await(t, "message to b", b.got)
+			toB := time.Since(healed)
+			await(t, "message to a", a.got)
+			t.Logf("after an outage of %v it took %v there and %v back", outage, toB, time.Since(healed))
 		})
 	}
 }

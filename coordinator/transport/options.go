@@ -59,7 +59,7 @@ const (
 	stallHinted = 10 * time.Millisecond
 	// Without such a sign, not more often than this: hosts that stop now and
 	// then would spend their time on connections.
-	stallPause = time.Second
+	stallPause = 500 * time.Millisecond
 	// So many messages of at most that size are sent again if they were not
 	// acknowledged on a connection that is replaced.
 	recentMessages = 64
