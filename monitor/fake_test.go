@@ -50,16 +50,27 @@ type countingListener struct {
 	net.Listener
 	mu    sync.Mutex
 	conns []net.Conn
+	slam  int // so many more are taken and closed at once, then it ends
 }
 
 func (l *countingListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err == nil {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
 		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.conns = append(l.conns, c)
+		if l.slam == 0 {
+			l.conns = append(l.conns, c)
+			l.mu.Unlock()
+			return c, nil
+		}
+		if l.slam--; l.slam == 0 {
+			l.Listener.Close()
+		}
+		l.mu.Unlock()
+		c.Close()
 	}
-	return c, err
 }
 
 func newNode(t testing.TB, id uint64, name string) *node {

@@ -177,6 +177,7 @@ func (m *monitor) nextWake() time.Duration {
 	if next, ok := m.hang.NextTick(); ok {
 		at = min(at, next)
 	}
+	at = min(at, m.nextQuick())
 	if m.bellAt != 0 {
 		at = min(at, m.bellAt+bellGrace)
 	}
@@ -198,6 +199,7 @@ func (m *monitor) tick(now time.Duration) error {
 		m.bellAt = 0
 		m.dialAfresh(now, "an operator's signal")
 	}
+	m.retryQuickly(now)
 	m.carryOut(now, m.watch.Tick(now))
 	beat, hung := m.hang.Tick(now)
 	if hung {

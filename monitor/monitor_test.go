@@ -79,6 +79,18 @@ func TestACrashIsReportedAtOnceAsRefused(t *testing.T) {
 	h.awaitSuspicion(c, "refused")
 }
 
+func TestAnEndingProcessThatStillListensForAMoment(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	h.start()
+	h.link(slow, b)
+	h.awaitLink(b, "up")
+	b.conns.mu.Lock()
+	b.conns.slam = 3
+	b.conns.mu.Unlock()
+	b.breakStreams()
+	h.awaitSuspicion(b, "refused")
+}
+
 func TestABrokenStreamThatCanBeHadAgainIsNoSuspicion(t *testing.T) {
 	h, b := newHome(t), newNode(t, 2, "n2")
 	h.start()

@@ -24,6 +24,12 @@ const (
 	// shortestRedial and longestRedial bound the wait between dials that fail.
 	shortestRedial = 10 * time.Millisecond
 	longestRedial  = time.Second
+	// quickRetries is how often a stream that was up is dialled again without
+	// waiting for the next probe, quickRetry apart at first: a process that is
+	// ending may close its connections before its listener, and the kernel
+	// takes connections for it until then.
+	quickRetries = 4
+	quickRetry   = 2 * time.Millisecond
 	// shortestRace and longestRace bound the wait between fresh dials beside a
 	// stream that is up and silent: after a cut has healed it may sit in TCP's
 	// back-off longer than a new connection takes.
@@ -54,6 +60,8 @@ type path struct {
 	refused  bool // the last dial was refused
 	retryAt  time.Duration
 	raceAt   time.Duration
+	quick    int           // quick retries left
+	quickAt  time.Duration // when the next is due; 0: none is
 }
 
 // attempt is one connection: dialled, then a stream, until it breaks.
@@ -98,6 +106,7 @@ func (m *monitor) dial(n *neighbour, p *path) {
 	ctx, cancel := context.WithCancelCause(m.ctx)
 	a := &attempt{neighbour: n, path: p, cancel: cancel}
 	p.attempts = append(p.attempts, a)
+	p.quickAt = 0
 	m.attempts.Go(func() {
 		e := m.probe(ctx, a, timeout)
 		cancel(nil)
@@ -185,7 +194,7 @@ func (m *monitor) open(t detector.Target) {
 	n := &neighbour{target: t}
 	m.neighbours[t.ID] = n
 	for _, a := range t.Addresses {
-		p := &path{addr: a}
+		p := &path{addr: a, quick: quickRetries}
 		n.paths = append(n.paths, p)
 		m.dial(n, p)
 	}
@@ -263,7 +272,7 @@ func (m *monitor) handle(now time.Duration, e event) {
 			}
 		}
 		if now-a.upAt >= m.watch.Timing(id).Interval {
-			a.path.failures = 0
+			a.path.failures, a.path.quick = 0, quickRetries
 		}
 		if e.name != "" && n.target.Name != "" && e.name != n.target.Name {
 			m.carryOut(now, m.watch.Foreign(now, id))
@@ -288,9 +297,14 @@ func (m *monitor) broke(now time.Duration, a *attempt, err error) {
 	m.o.Logger.Debug("a probe stream broke", "peer", n.target.Name, "address", p.addr, "error", err)
 	p.refused = false
 	m.failed(now, n, p)
-	if len(p.attempts) == 0 && p.failures == 1 {
-		m.dial(n, p)
-		m.linkState(n.target, "redialled", p.addr)
+	if len(p.attempts) == 0 {
+		if p.failures == 1 {
+			m.dial(n, p)
+			m.linkState(n.target, "redialled", p.addr)
+		} else if p.quick > 0 {
+			p.quickAt = now + quickRetry<<(quickRetries-p.quick)
+			p.quick--
+		}
 	}
 	if !n.up() {
 		m.carryOut(now, m.watch.Broken(now, n.target.ID))
@@ -302,8 +316,38 @@ func (m *monitor) dialFailed(now time.Duration, a *attempt, e event) {
 	p.refused = e.refused
 	m.failed(now, n, p)
 	m.o.Logger.Debug("a probe stream cannot be had", "peer", n.target.Name, "address", p.addr, "attempt", p.failures, "refused", e.refused, "error", e.err)
-	if n.refused() {
+	switch {
+	case n.refused():
 		m.carryOut(now, m.watch.Refused(now, n.target.ID))
+	case !p.refused && p.quick > 0 && len(p.attempts) == 0:
+		p.quickAt = now + quickRetry<<(quickRetries-p.quick)
+		p.quick--
+	}
+}
+
+// nextQuick returns when the next quick retry is due.
+func (m *monitor) nextQuick() time.Duration {
+	at := never
+	for _, n := range m.neighbours {
+		for _, p := range n.paths {
+			if p.quickAt != 0 {
+				at = min(at, p.quickAt)
+			}
+		}
+	}
+	return at
+}
+
+func (m *monitor) retryQuickly(now time.Duration) {
+	for _, n := range m.neighbours {
+		for _, p := range n.paths {
+			if p.quickAt != 0 && now >= p.quickAt {
+				p.quickAt = 0
+				if len(p.attempts) == 0 {
+					m.dial(n, p)
+				}
+			}
+		}
 	}
 }
 
