@@ -180,7 +180,7 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 	}
 	// A leader is replaced when a majority no longer is bound to it; for
 	// anybody else the leader has to look itself.
-	if r, ok := s.looked[lookKey{born.node, inc}]; m.id != g.leader && (!ok || r == election.Answered) {
+	if m.id != g.leader && !s.foundDead(born, inc) {
 		s.fail("G4", "%s without a probe of the leader's own that found it dead", what)
 		return
 	}
@@ -205,13 +205,32 @@ func (s *Sim) patience() time.Duration {
 	return 2*st.Detection(false) + st.Detection(true) + 8*lease + 8*st.RenewEvery() + 2*time.Second
 }
 
-// noteProbe remembers what a leader's own probe last found.
+// noteProbe remembers what a leader's own probes found.
 func (s *Sim) noteProbe(n *node, r election.ProbeResult) {
 	o := r.Outcome
 	if o == election.Answered && r.AnsweredBy != r.Incarnation {
 		o = election.NobodyListens // that incarnation does not
 	}
-	s.looked[lookKey{n.idx, r.Incarnation}] = o
+	k := lookKey{n.idx, r.Incarnation}
+	s.looked[k] = append(s.looked[k], look{s.now, o})
+}
+
+// foundDead tells whether the newest own probe of who proposed an eviction had
+// found that incarnation dead.
+func (s *Sim) foundDead(born birth, inc uint64) bool {
+	dead := false
+	for _, l := range s.looked[lookKey{born.node, inc}] {
+		if l.at <= born.at {
+			dead = l.outcome != election.Answered
+		}
+	}
+	return dead
+}
+
+// look is what a probe found, and when.
+type look struct {
+	at      int64
+	outcome election.ProbeOutcome
 }
 
 type lookKey struct {

@@ -151,7 +151,7 @@ func (s *Sim) inject(f *Fault, subject int) {
 	case KillMonitor:
 		if n.mon.up {
 			s.monitorKill(n)
-			s.q.push(event{at: s.now + int64(s.between(n.rnd, 2*time.Millisecond, 60*time.Millisecond)), kind: evMonStart, node: int16(n.idx), gen: n.gen})
+			s.q.push(event{at: s.now + int64(s.between(n.rnd, 2*time.Millisecond, 60*time.Millisecond)), kind: evMonStart, node: int16(n.idx), gen: n.life})
 		}
 	case FullDisk:
 		n.disk.full = true
@@ -308,7 +308,7 @@ func (s *Sim) heal() {
 	}
 	s.stats.count("quiet times", 1)
 	s.tracef(nil, "QUIET: all faults end; a leader within %v, the ring closed within %v", s.leaderBound(), s.ringBound())
-	s.leadAt, s.wholeAt = 0, 0
+	s.leadAt, s.wholeAt, s.settled = 0, 0, false
 	s.poll()
 }
 
@@ -348,16 +348,27 @@ func (s *Sim) boundSettings() (ring.Settings, time.Duration) {
 	return s.ledger.settings, lease
 }
 
-// poll looks whether the ring is whole again, until it has to be.
+// settle is how long the ring has to stay whole to count as whole: what was
+// under way when the faults ended may still upset it.
+func (s *Sim) settle() int64 {
+	_, lease := s.boundSettings()
+	return int64(2*lease + 500*time.Millisecond)
+}
+
+// poll looks whether the ring is whole again, until it has been for a while or
+// has to be.
 func (s *Sim) poll() {
 	why, led := s.whole()
 	if led && s.leadAt == 0 {
 		s.leadAt = s.now
 	}
-	if why == "" {
-		s.wholeAt = s.now
-		s.wholeEpoch, s.wholeEvicted = s.ledger.epoch, s.ledger.evicted
-		took := time.Duration(s.now - s.healedAt)
+	switch {
+	case why != "" || s.ledger.epoch != s.wholeEpoch:
+		s.wholeAt = 0
+	case s.wholeAt != 0 && s.now >= s.wholeAt+s.settle():
+		s.settled = true
+		s.wholeEvicted = s.ledger.evicted
+		took := time.Duration(s.wholeAt - s.healedAt)
 		s.tracef(nil, "WHOLE after %v", took)
 		if s.demand {
 			s.stats.HealWorst = max(s.stats.HealWorst, took)
@@ -365,11 +376,14 @@ func (s *Sim) poll() {
 		}
 		return
 	}
+	if why == "" && s.wholeAt == 0 {
+		s.wholeAt, s.wholeEpoch = s.now, s.ledger.epoch
+	}
 	if s.demand && s.leadAt == 0 && s.now > s.healedAt+int64(s.leaderBound()) {
 		s.fail("G6", "%v after all faults ended there is no leader: %s", s.leaderBound(), why)
 		return
 	}
-	if s.demand && s.now > s.healedAt+int64(s.ringBound()) {
+	if s.demand && s.wholeAt == 0 && s.now > s.healedAt+int64(s.ringBound()) {
 		s.fail("G6", "%v after all faults ended the ring is not whole: %s", s.ringBound(), why)
 		return
 	}
@@ -378,7 +392,7 @@ func (s *Sim) poll() {
 
 // quietEnd checks that a whole ring at peace stayed as it was.
 func (s *Sim) quietEnd() {
-	if s.wholeAt != 0 && s.demand {
+	if s.settled && s.demand {
 		if why, _ := s.whole(); why != "" {
 			s.fail("G6", "the ring was whole %v after the faults, and is not any more: %s", time.Duration(s.wholeAt-s.healedAt), why)
 		} else if s.ledger.evicted != s.wholeEvicted {

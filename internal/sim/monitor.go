@@ -72,7 +72,7 @@ func (s *Sim) monitorPause(n *node, d time.Duration) {
 // monitorStarts is the end of a pause (n 1), or a new process.
 func (s *Sim) monitorStarts(n *node, e event) {
 	if e.n == 0 {
-		if n.up && !n.mon.up && e.gen == n.gen {
+		if n.up && !n.mon.up && e.gen == n.life {
 			s.stats.count("monitor: restarted", 1)
 			s.monitorStart(n)
 		}

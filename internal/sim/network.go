@@ -207,9 +207,10 @@ const lonelyAfter = 3 * time.Second
 
 // hellos opens the streams between a node and its peers: each side dials.
 func (s *Sim) hellos(n *node) {
-	for _, id := range n.peers {
-		if to := s.machineOf(id); to >= 0 && to != n.idx {
-			s.transmit(n.idx, to, event{kind: evHello, n: n.id}, true)
+	for _, o := range s.nodes {
+		// Who has just joined was told of all members with the answer.
+		if o != n && (n.peers == nil || o.id != 0 && slices.Contains(n.peers, o.id)) {
+			s.transmit(n.idx, o.idx, event{kind: evHello, n: n.id}, true)
 		}
 	}
 	for _, o := range s.nodes {
@@ -238,7 +239,7 @@ func (s *Sim) hello(n *node, e event) {
 // notice tells who is no member any more.
 func (s *Sim) notice(n *node, to int, id uint64) {
 	st := n.core.State()
-	if st.RingID == "" || !st.Gone(id) {
+	if st.RingID == "" || !st.Gone(id) || slices.Contains(n.peers, id) { // a peer: raft still counts it
 		return
 	}
 	m := &election.Message{From: n.id, To: id, Evicted: &election.EvictedNotice{RingID: st.RingID, ID: id, Epoch: st.Epoch}}

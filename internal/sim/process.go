@@ -34,6 +34,7 @@ type node struct {
 	up     bool
 	paused bool
 	gen    uint32 // grows with every start, end and change of the core
+	life   uint32 // grows with every start
 	inc    uint64
 	core   Core
 	id     uint64
@@ -100,6 +101,7 @@ func (s *Sim) start(n *node) {
 	}
 	n.crowd++
 	n.gen++
+	n.life++
 	n.up, n.paused = true, false
 	s.draw(n)
 	n.inbox, n.held, n.refs, n.probes, n.relink, n.tell = n.inbox[:0], nil, nil, nil, nil, nil

@@ -28,7 +28,7 @@ type Sim struct {
 	idMachine  []int // machine of each id, -1 unknown
 	addresses  map[string]int
 	dead       map[uint64]int64 // when each incarnation ended
-	looked     map[lookKey]election.ProbeOutcome
+	looked     map[lookKey][]look
 	sanctioned map[string]bool
 	refs       uint64
 
@@ -43,6 +43,7 @@ type Sim struct {
 	lastOp                    int64
 	wholeEpoch                uint64
 	wholeEvicted              int
+	settled                   bool
 
 	stats   Stats
 	failure *Failure
@@ -94,7 +95,7 @@ func Run(opt Options) *Result {
 
 func newSim(opt Options, world World) *Sim {
 	s := &Sim{opt: opt, world: world, hash: newPrint(), births: map[birthKey]birth{}, addresses: map[string]int{}, dead: map[uint64]int64{},
-		looked: map[lookKey]election.ProbeOutcome{}, sanctioned: map[string]bool{}, incarnations: map[uint64]int{}}
+		looked: map[lookKey][]look{}, sanctioned: map[string]bool{}, incarnations: map[uint64]int{}}
 	s.net = &s.world.Net
 	s.net.copies = s.net.copies || opt.Copies
 	s.stats.Named = map[string]int{}
