@@ -2,7 +2,9 @@ package transport
 
 import (
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
@@ -56,7 +58,7 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 	if c := m.Certificate; c != nil {
 		bodies++
 		env.Body = &arcv1.PeerEnvelope_Certificate{Certificate: &arcv1.Certificate{
-			Name: c.Name, Id: c.ID, Incarnation: c.Incarnation, Exit: c.Exit, Clean: c.Clean,
+			Name: text(c.Name), Id: c.ID, Incarnation: c.Incarnation, Exit: text(c.Exit), Clean: c.Clean,
 		}}
 	}
 	if r := m.Release; r != nil {
@@ -77,6 +79,16 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 		return nil, fmt.Errorf("encode message from %d to %d with %d bodies, want 1: %w", m.From, m.To, bodies, ErrMalformed)
 	}
 	return env, nil
+}
+
+// text makes a text one that protobuf takes: it would fail the whole stream.
+func text(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	for len(s) > maxText {
+		_, size := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-size]
+	}
+	return s
 }
 
 func evictedBody(e election.EvictedNotice) *arcv1.PeerEnvelope_Evicted {

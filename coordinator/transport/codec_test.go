@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +96,19 @@ func TestEncodeRefuses(t *testing.T) {
 	}
 	if _, err := Encode(bulk(1, 2, 1, MaxMessage-200)); err != nil {
 		t.Errorf("just small enough: %v", err)
+	}
+}
+
+func TestEncodeMendsText(t *testing.T) {
+	env, err := Encode(election.Message{From: 1, To: 2, Certificate: &election.Certificate{ID: 1, Name: "n\xff", Exit: strings.Repeat("é", maxText)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := proto.Marshal(env); err != nil {
+		t.Error(err)
+	}
+	if m, err := Decode(env, 1, 2); err != nil || m.Certificate.Name != "n\uFFFD" || len(m.Certificate.Exit) != maxText {
+		t.Errorf("got %+v, %v", m.Certificate, err)
 	}
 }
 

@@ -31,8 +31,8 @@ type dialler struct {
 	// todo are the addresses left in this round, good the one that last worked.
 	todo []string
 	good string
-	// began is when the last try was started.
-	began time.Time
+	// began is when the last try was started, raceBegan when the race was.
+	began, raceBegan time.Time
 	// live counts this race's unanswered tries, pending those of all races.
 	live, pending int
 	// overlaps counts rounds begun while tries of the last one were pending,
@@ -62,7 +62,9 @@ func newDialler(p *peer) *dialler {
 
 // race begins a race, or a new round of the present one, after a pause.
 func (d *dialler) race(pause time.Duration) {
-	d.racing = true
+	if !d.racing {
+		d.racing, d.raceBegan = true, time.Now()
+	}
 	d.todo = nil
 	d.timer.Reset(pause)
 }
@@ -179,15 +181,11 @@ func (d *dialler) result(r result) {
 	}
 }
 
-// failed reports a failed try: loud once, until there was a stream again.
+// failed reports a failed try. It is loud once until there is a stream again,
+// and only if no other address worked instead.
 func (d *dialler) failed(r result) {
-	log, say := d.t.log.Debug, "peer cannot be reached"
-	if !d.warned {
-		log = d.t.log.Warn
-	}
+	say := "peer cannot be reached"
 	switch code := status.Code(r.err); {
-	case errors.Is(r.err, context.Canceled):
-		return
 	case errors.Is(r.err, errEvicted):
 		d.setQuiet()
 	case code == codes.FailedPrecondition, code == codes.InvalidArgument, code == codes.Unauthenticated, code == codes.PermissionDenied, code == codes.Unimplemented:
@@ -197,7 +195,11 @@ func (d *dialler) failed(r result) {
 			d.t.opts.RefusedHello(d.id, r.err)
 		}
 	}
-	d.warned = true
+	log := d.t.log.Debug
+	allFailed := d.live == 0 && len(d.todo) == 0
+	if !d.warned && (allFailed || time.Since(d.raceBegan) >= connectWait) {
+		log, d.warned = d.t.log.Warn, true
+	}
 	log(say, "peer", d.name(), "to", d.id, "address", r.addr, "attempt", d.failures+1, "error", r.err)
 }
 

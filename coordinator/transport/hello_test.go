@@ -249,3 +249,56 @@ func TestNewIdentityReplacesStreams(t *testing.T) {
 		t.Errorf("got %+v, want number 2 from 9", m)
 	}
 }
+
+func TestForeignNoticeOfEvictionIsIgnored(t *testing.T) {
+	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
+	a.tr.SetPeers([]Peer{b.peer()})
+	await(t, "stream", a.up)
+	b.tr.Notice(1, election.EvictedNotice{RingID: "r", ID: 4, Epoch: 3})
+	await(t, "news of the break", a.down)
+	if len(a.evicted) > 0 {
+		t.Errorf("node 1 takes %+v for itself", <-a.evicted)
+	}
+}
+
+func TestIdleStreamMakesRoom(t *testing.T) {
+	b := start(t, 2, "127.0.0.1:0", Options{})
+	hello := &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: &arcv1.PeerHello{Cluster: "c", RingId: "r", Id: 1, Incarnation: 1, To: 2}}}
+	renewal, err := Encode(renew(1, 2, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(h *arcv1.PeerEnvelope) arcv1.Peer_StreamClient {
+		s := rawStream(t, b.addr)
+		if err := s.Send(h); err != nil {
+			t.Fatal(err)
+		}
+		if env, err := s.Recv(); err != nil || env.GetHello().GetId() != 2 {
+			t.Fatalf("answer %v, %v", env, err)
+		}
+		return s
+	}
+	streams := make([]arcv1.Peer_StreamClient, maxInboundPerPeer)
+	for i := range streams {
+		streams[i] = open(hello)
+	}
+	// The oldest is the one in use.
+	if err := streams[0].Send(renewal); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "message", b.got)
+	open(hello)
+	if _, err := streams[1].Recv(); status.Code(err) != codes.Aborted {
+		t.Errorf("idle stream ended with %v, want Aborted", err)
+	}
+	if err := streams[0].Send(renewal); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "message on the stream in use", b.got)
+	// Another incarnation is another process: the old ones are dead.
+	restarted := &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: &arcv1.PeerHello{Cluster: "c", RingId: "r", Id: 1, Incarnation: 2, To: 2}}}
+	open(restarted)
+	if _, err := streams[0].Recv(); status.Code(err) != codes.Aborted {
+		t.Errorf("stream of the earlier process ended with %v, want Aborted", err)
+	}
+}

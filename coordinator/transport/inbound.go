@@ -57,9 +57,19 @@ func (t *Transport) ServeStream(stream arcv1.Peer_StreamServer) error {
 		t.mu.Unlock()
 		return endClosing
 	}
+	if t.streams >= maxInbound {
+		t.mu.Unlock()
+		return status.Errorf(codes.ResourceExhausted, "%d peer streams are open already", maxInbound)
+	}
+	t.streams++
 	// Recv cannot be interrupted but by this handler's return.
 	t.wg.Go(func() { ended <- t.read(stream, hellos, admitted) })
 	t.mu.Unlock()
+	defer func() {
+		t.mu.Lock()
+		t.streams--
+		t.mu.Unlock()
+	}()
 
 	late := time.NewTimer(helloWait)
 	defer late.Stop()
@@ -89,7 +99,7 @@ func (t *Transport) ServeStream(stream arcv1.Peer_StreamServer) error {
 	local := false
 	defer func() { t.unregister(in, local) }()
 	answer := &arcv1.PeerHello{
-		Cluster: self.Cluster, RingId: self.RingID, Id: self.ID, Incarnation: self.Incarnation, Name: self.Name, To: hello.GetId(),
+		Cluster: self.Cluster, RingId: self.RingID, Id: self.ID, Incarnation: self.Incarnation, Name: text(self.Name), To: hello.GetId(),
 	}
 	if err := stream.Send(&arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: answer}}); err != nil {
 		return err
@@ -162,8 +172,6 @@ func (t *Transport) register(hello *arcv1.PeerHello, self Identity) (*inbound, e
 		return nil, endClosing
 	case !now.sameHello(self):
 		return nil, endIdentity
-	case t.streams >= maxInbound:
-		return nil, status.Errorf(codes.ResourceExhausted, "%d peer streams are open already", t.streams)
 	}
 	in.heard.Store(time.Now().UnixNano())
 	var idle *inbound
@@ -179,7 +187,6 @@ func (t *Transport) register(hello *arcv1.PeerHello, self Identity) (*inbound, e
 		idle.end(endOlder)
 	}
 	t.inbound[id] = append(t.inbound[id], in)
-	t.streams++
 	if p := t.peers[id]; p != nil {
 		p.wake(true) // it lives
 	}
@@ -202,7 +209,6 @@ func (t *Transport) unregister(in *inbound, local bool) {
 	} else {
 		t.inbound[id] = left
 	}
-	t.streams--
 	down := len(left) == 0 && !local && !t.closed
 	t.mu.Unlock()
 	if down {

@@ -131,8 +131,9 @@ type Options struct {
 	// Evicted takes the answer of a member which says that this node is none
 	// any more. Ring and id are checked to be our own. It may come many times.
 	Evicted func(election.EvictedNotice)
-	// RefusedHello is called when a peer refuses our hello, with the gRPC
-	// status: at every try. May be nil.
+	// RefusedHello is called when our hello is refused at an address of a peer,
+	// with an error that has a gRPC status: at every try. It may come although
+	// another address of the peer is the right one. May be nil.
 	RefusedHello func(id uint64, err error)
 	// Gone says whether an id was a member of our ring once and is none any
 	// more. May be nil: nobody is gone.

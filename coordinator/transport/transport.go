@@ -27,6 +27,7 @@ type Transport struct {
 	closed  bool
 	peers   map[uint64]*peer
 	inbound map[uint64][]*inbound
+	// streams counts those to us, hellos that are waited for included.
 	streams int
 	// selfChanged is closed and replaced when Self may have a new answer.
 	selfChanged chan struct{}

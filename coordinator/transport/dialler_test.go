@@ -1,0 +1,158 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// dials runs a lone transport with one peer in virtual time and returns when
+// it dialled, counted from the start.
+func dials(t *testing.T, addresses int, answer func(ctx context.Context) error, log hclog.Logger, story func(tr *Transport)) []time.Duration {
+	t.Helper()
+	var mu sync.Mutex
+	var at []time.Duration
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		tr := New(Options{
+			Self:   func() Identity { return Identity{Cluster: "c", RingID: "r", ID: 1, Name: "n1"} },
+			Logger: log,
+			DialContext: func(ctx context.Context, _ string) (net.Conn, error) {
+				mu.Lock()
+				at = append(at, time.Since(began))
+				mu.Unlock()
+				return nil, answer(ctx)
+			},
+		})
+		p := Peer{ID: 2, Name: "n2", Incarnation: 1}
+		for i := range addresses {
+			p.Addresses = append(p.Addresses, fmt.Sprintf("192.0.2.%d:7400", i+1))
+		}
+		tr.SetPeers([]Peer{p})
+		story(tr)
+		tr.Close()
+	})
+	return at
+}
+
+func refuse(context.Context) error { return syscall.ECONNREFUSED }
+
+func silence(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+
+func within(at []time.Duration, from, to time.Duration) int {
+	n := 0
+	for _, d := range at {
+		if d >= from && d < to {
+			n++
+		}
+	}
+	return n
+}
+
+func TestBacksOffWhenRefused(t *testing.T) {
+	at := dials(t, 1, refuse, nil, func(*Transport) { time.Sleep(20 * time.Second) })
+	if at[0] != 0 || at[1] > 10*time.Millisecond {
+		t.Errorf("first dials after %v and %v, want at once and within 10ms", at[0], at[1])
+	}
+	// 500 ms and a quarter more or less.
+	if n := within(at, 10*time.Second, 20*time.Second); n < 16 || n > 27 {
+		t.Errorf("%d dials in ten seconds of backoff, want about 20", n)
+	}
+}
+
+func TestTriesEveryAddressOfARound(t *testing.T) {
+	at := dials(t, 3, silence, nil, func(*Transport) { time.Sleep(time.Second) })
+	want := []time.Duration{0, addressStagger, 2 * addressStagger}
+	for i, w := range want {
+		if at[i] != w {
+			t.Errorf("dial %d after %v, want %v", i, at[i], w)
+		}
+	}
+	at = dials(t, 3, refuse, nil, func(*Transport) { time.Sleep(time.Millisecond) })
+	if len(at) != 3 {
+		t.Errorf("%d dials at once when all refuse, want 3", len(at))
+	}
+}
+
+func TestSilenceIsTriedAgainAndBounded(t *testing.T) {
+	var pending, most atomic.Int32
+	at := dials(t, 8, func(ctx context.Context) error {
+		if n := pending.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		defer pending.Add(-1)
+		return silence(ctx)
+	}, nil, func(*Transport) { time.Sleep(30 * time.Second) })
+	if n := most.Load(); n > maxPending {
+		t.Errorf("%d dials at the same time, want at most %d", n, maxPending)
+	}
+	if n := within(at, 20*time.Second, 30*time.Second); n < 80 || n > 240 {
+		t.Errorf("%d dials in ten seconds at eight silent addresses, want 80 to 240", n)
+	}
+	one := dials(t, 1, silence, nil, func(*Transport) { time.Sleep(20 * time.Second) })
+	if n := within(one, 10*time.Second, 20*time.Second); n < 36 || n > 44 {
+		t.Errorf("%d dials in ten seconds at one silent address, want 40", n)
+	}
+}
+
+func TestQuietSlowsDown(t *testing.T) {
+	at := dials(t, 1, refuse, nil, func(tr *Transport) {
+		time.Sleep(time.Second)
+		tr.Quiet(2)
+		time.Sleep(10 * time.Second)
+		tr.Wake(2)
+		time.Sleep(time.Second)
+	})
+	if n := within(at, time.Second, 11*time.Second); n < 7 || n > 14 {
+		t.Errorf("%d dials in ten quiet seconds, want about 10", n)
+	}
+	if n := within(at, 11*time.Second, 11*time.Second+50*time.Millisecond); n < 3 {
+		t.Errorf("%d dials just after Wake, want the fast ones", n)
+	}
+}
+
+func TestNewIncarnationEndsQuietAndBackoff(t *testing.T) {
+	at := dials(t, 1, refuse, nil, func(tr *Transport) {
+		tr.Quiet(2)
+		time.Sleep(10 * time.Second)
+		tr.SetPeers([]Peer{{ID: 2, Name: "n2", Incarnation: 2, Addresses: []string{"192.0.2.1:7400"}}})
+		time.Sleep(time.Second)
+	})
+	if n := within(at, 10*time.Second, 10*time.Second+50*time.Millisecond); n < 3 {
+		t.Errorf("%d dials just after the new incarnation, want the fast ones", n)
+	}
+}
+
+func TestUnreachableIsLoggedLoudOnce(t *testing.T) {
+	for name, answer := range map[string]func(context.Context) error{"refused": refuse, "silent": silence} {
+		t.Run(name, func(t *testing.T) {
+			var out lockedBuffer
+			dials(t, 2, answer, hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Warn}), func(*Transport) { time.Sleep(10 * time.Second) })
+			if n := strings.Count(out.String(), "cannot be reached"); n != 1 {
+				t.Errorf("logged %d times, want once:\n%s", n, out.String())
+			}
+		})
+	}
+}
+
+func TestBackoffIsBounded(t *testing.T) {
+	if d := backoff(0); d != 0 {
+		t.Errorf("first retry after %v, want at once", d)
+	}
+	for n, want := range map[int]time.Duration{1: 5 * time.Millisecond, 2: 10 * time.Millisecond, 7: 320 * time.Millisecond, 8: backoffMax, 1 << 40: backoffMax} {
+		for range 100 {
+			if d := backoff(n); d < want*3/4 || d > want*5/4 {
+				t.Errorf("pause after %d failures %v, want %v give or take a quarter", n, d, want)
+			}
+		}
+	}
+}
