@@ -11,55 +11,73 @@ import (
 //
 // Effects leave in the core's order without waiting for the disk: the core
 // emits what depends on a Persist only after Persisted.
+//
+// The log comes last: a failover must not wait for a terminal.
 func (l *loop) settle(now election.Instant) {
 	effects := l.core.Effects()
-	l.publish(now, effects)
+	news := l.publish(now, effects)
 	for _, e := range effects {
 		l.carryOut(e)
 	}
+	l.tell(news)
 }
 
-func (l *loop) publish(now election.Instant, effects []election.Effect) {
+// publish makes the view of the present state, with the events that led to it,
+// and returns those that belong in the log.
+func (l *loop) publish(now election.Instant, effects []election.Effect) (news []*arcv1.Event) {
 	old := l.hub.views.load()
 	v := &view{phase: l.phase.Load().(phase), id: l.id, ringID: l.ringID, ring: l.core.State(), status: l.core.Status(now)}
 	v.claimTerm, v.claimEnd = l.core.ClaimUntil()
 	var events []*arcv1.Event
+	add := func(logged bool, more ...*arcv1.Event) {
+		events = append(events, more...)
+		if logged {
+			news = append(news, more...)
+		}
+	}
 	if was, ok := old.leader(); ok {
 		if is, ok := v.leader(); !ok || is.ID != was.ID || v.ring.Term != old.ring.Term {
-			events = append(events, l.maker.leaderLost(old.ring, was.Name, old.ring.Term, v.status.Reason))
+			add(true, l.maker.leaderLost(old.ring, was.Name, old.ring.Term, v.status.Reason))
 		}
 	}
 	state := old.ring
 	for _, e := range effects {
 		switch e := e.(type) {
 		case election.Applied:
-			if len(e.Changes) == 0 { // a snapshot from the leader
+			changes := e.Changes
+			if len(changes) == 0 { // a snapshot from the leader
+				changes = missed(state, e.State)
 				l.log.Info("ring state received", "epoch", e.State.Epoch, "term", e.State.Term, "members", len(e.State.Members))
-				l.hub.publish(v, append(events, l.maker.changes(e.State, missed(state, e.State))...))
-				events = nil
-			} else {
-				events = append(events, l.maker.changes(e.State, e.Changes)...)
 			}
+			// What the disk held, or the snapshot, is no news for the log.
+			add(len(e.Changes) > 0 && e.Index > l.replayed, l.maker.changes(e.State, changes)...)
 			state = e.State
 		case election.ClaimChanged:
-			events = append(events, l.maker.claim(v.ring, e))
+			add(true, l.maker.claim(v.ring, e))
 		case election.SuspicionChanged:
-			events = append(events, l.maker.suspicion(v.ring, e))
+			add(true, l.maker.suspicion(v.ring, e))
 		}
 	}
-	l.announce(v, events)
+	l.hub.publish(v, events)
 	was, _ := old.leader()
 	if is, _ := v.leader(); is.ID != was.ID {
 		l.hands.published()
 	}
+	return news
 }
 
-// announce publishes a view with the events that led to it, and logs them.
-func (l *loop) announce(v *view, events []*arcv1.Event) {
-	l.hub.publish(v, events)
+func (l *loop) tell(events []*arcv1.Event) {
 	for _, e := range events {
 		logEvent(l.log, e)
 	}
+}
+
+// relinked tells that the monitor has another target.
+func (l *loop) relinked(from, to string, temporary bool) {
+	v := *l.hub.views.load()
+	events := []*arcv1.Event{l.maker.relinked(v.ring, from, to, temporary)}
+	l.hub.publish(&v, events)
+	l.tell(events)
 }
 
 func (l *loop) carryOut(e election.Effect) {
@@ -77,8 +95,7 @@ func (l *loop) carryOut(e election.Effect) {
 		}
 	case election.Relink:
 		if from, to := l.hands.relink(e, l.core.State()); from != to {
-			v := *l.hub.views.load()
-			l.announce(&v, []*arcv1.Event{l.maker.relinked(v.ring, from, to, false)})
+			l.relinked(from, to, false)
 		}
 	case election.Applied:
 		l.hands.ringChanged(e.State)
@@ -117,8 +134,5 @@ func (l *loop) unreachable(id uint64) {
 
 // relinkedTemporarily tells that the operator sent the monitor elsewhere.
 func (l *loop) relinkedTemporarily(from, to string) {
-	l.inbox.must(func(election.Instant) {
-		v := *l.hub.views.load()
-		l.announce(&v, []*arcv1.Event{l.maker.relinked(v.ring, from, to, true)})
-	})
+	l.inbox.must(func(election.Instant) { l.relinked(from, to, true) })
 }

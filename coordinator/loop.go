@@ -64,6 +64,8 @@ type loop struct {
 	phase  atomic.Value // phase
 	id     uint64
 	ringID string
+	// replayed is the log index up to which the disk knew what was committed.
+	replayed uint64
 
 	inbox  *inbox
 	writer *writer
@@ -98,11 +100,14 @@ type loopConfig struct {
 	maker  eventMaker
 	id     uint64
 	ringID string
+	// replayed is the commit index that the disk held; what is applied up to
+	// there is not logged again.
+	replayed uint64
 }
 
 func newLoop(c loopConfig) *loop {
 	l := &loop{
-		log: c.log, clock: c.clock, core: c.core, hub: c.hub, maker: c.maker, id: c.id, ringID: c.ringID,
+		log: c.log, clock: c.clock, core: c.core, hub: c.hub, maker: c.maker, id: c.id, ringID: c.ringID, replayed: c.replayed,
 		inbox: newInbox(), waiting: map[uint64]chan<- election.Done{},
 		ended: make(chan struct{}), quit: make(chan struct{}),
 	}

@@ -119,7 +119,10 @@ func TestAllCrashAndComeBackFromDisk(t *testing.T) {
 	nodes := startRing(t, "n1", "n2", "n3")
 	before := nodes[0].status()
 	for _, n := range nodes {
-		n.crash()
+		n.n.stopAs(errCrash)
+	}
+	for _, n := range nodes {
+		n.reap()
 	}
 	for i, n := range nodes {
 		nodes[i] = n.again()

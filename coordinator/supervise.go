@@ -49,6 +49,8 @@ type supervisor struct {
 	// process and sender are the present monitor's; nil between two.
 	process *os.Process
 	sender  *queue.Sender
+	// starting is closed when a monitor that is being started is process.
+	starting chan struct{}
 	// registered is true once the monitor takes SIGUSR1: before, the signal
 	// would end it.
 	registered bool
@@ -106,8 +108,23 @@ func (s *supervisor) once(ctx context.Context) error {
 	// which still needs its monitor while it leaves. No Pdeathsig: the monitor
 	// has to outlive us.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// Not under the lock: a start takes milliseconds, and the event loop may
+	// have a new link meanwhile. A monitor that registers before we have noted
+	// its pid waits for that.
+	starting := make(chan struct{})
+	s.mu.Lock()
+	s.starting = starting
+	s.mu.Unlock()
 	err = cmd.Start()
 	_ = file.Close() // or we would never see the monitor's end
+	s.mu.Lock()
+	if err == nil {
+		s.process, s.sender, s.registered = cmd.Process, sender, false
+		_ = s.sendLocked(s.link)
+	}
+	s.starting = nil
+	close(starting)
+	s.mu.Unlock()
 	if err != nil {
 		_ = sender.Close()
 		return fmt.Errorf("start monitor: %w", err)
@@ -116,10 +133,6 @@ func (s *supervisor) once(ctx context.Context) error {
 		s.log.Warn("pid file of the monitor not written", "error", err)
 	}
 	s.log.Debug("monitor started", "pid", cmd.Process.Pid)
-	s.mu.Lock()
-	s.process, s.sender, s.registered = cmd.Process, sender, false
-	s.sendLocked(s.link)
-	s.mu.Unlock()
 
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -165,6 +178,12 @@ func (s *supervisor) forget() {
 // register notes that the monitor with the pid listens to us.
 func (s *supervisor) register(pid int) error {
 	s.mu.Lock()
+	starting := s.starting
+	s.mu.Unlock()
+	if starting != nil {
+		<-starting // a fork and an exec
+	}
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.process == nil || s.process.Pid != pid {
 		return fmt.Errorf("%w: pid %d is not the monitor that this coordinator started", ErrDenied, pid)
@@ -189,7 +208,7 @@ func (s *supervisor) setLink(link *arcv1.Link) (from, to string) {
 	s.link = link
 	from, to = s.target, targetName(link)
 	s.target = to
-	s.sendLocked(link)
+	_ = s.sendLocked(link) // logged; the next monitor is given it anew
 	return from, to
 }
 
@@ -248,10 +267,10 @@ func (s *supervisor) idle() {
 func (s *supervisor) emptyLocked() {
 	empty := &arcv1.Link{Epoch: s.link.GetEpoch(), Term: s.link.GetTerm(), RingId: s.link.GetRingId(), Cluster: s.link.GetCluster()}
 	s.link, s.target = empty, ""
-	s.sendLocked(empty)
+	_ = s.sendLocked(empty)
 }
 
-// sendLocked queues the link and rings.
+// sendLocked queues the link and rings. It logs what goes wrong.
 func (s *supervisor) sendLocked(link *arcv1.Link) error {
 	if s.sender == nil || link == nil {
 		return nil // the next monitor is given the newest one
