@@ -158,24 +158,28 @@ func (r *replay) apply(e *arcv1.Event) string {
 		if r.members[e.Node].witness {
 			return fmt.Sprintf("G3: %s leads and is a witness", e.Node)
 		}
-		heir := r.heir()
-		if heir != e.Node && !planned(text(e, "why")) {
-			return fmt.Sprintf("G3: %s declared itself (%q), the heir among %s is %s", e.Node, text(e, "why"), r, heir)
+		why, leaving := text(e, "why"), ""
+		if strings.Contains(why, "leaves") {
+			leaving = text(e, "after")
+		}
+		if heir := r.heir(leaving); heir != e.Node && !appointed(why) {
+			return fmt.Sprintf("G3: %s declared itself (%q), the heir among %s is %s", e.Node, why, r, heir)
 		}
 	}
 	return ""
 }
 
-// planned tells from the reason whether somebody was appointed: then the heir
-// is whom the leader named, and the order does not matter.
-func planned(why string) bool {
-	return strings.Contains(why, "handed over") || strings.Contains(why, "leaves") || strings.Contains(why, "asked to lead")
+// appointed tells from the reason whether somebody was named by an operator, or
+// joined in order to lead: then the history does not decide.
+func appointed(why string) bool {
+	return strings.Contains(why, "handover") || strings.Contains(why, "handed over") || strings.Contains(why, "asked to lead")
 }
 
-func (r *replay) heir() string {
+// heir is who must lead, with one name left out, or "" for none.
+func (r *replay) heir(without string) string {
 	best := ""
 	for name, m := range r.members {
-		if m.witness {
+		if m.witness || name == without {
 			continue
 		}
 		b := r.members[best]

@@ -111,6 +111,18 @@ func (r *record) check(t *testing.T) {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	declared, claims := 0, 0
+	for _, e := range changes(r.events) {
+		if declaredTerm(e) != 0 {
+			declared++
+		}
+	}
+	for _, s := range r.samples {
+		if s.claiming {
+			claims++
+		}
+	}
+	t.Logf("checked %d declarations, %d changes of the ring, %d claims in %d answers", declared, len(changes(r.events)), claims, len(r.samples))
 	for _, complaint := range slices.Concat(checkTerms(r.events), checkClaims(r.samples), checkHeirs(r.events)) {
 		t.Error(complaint)
 	}
