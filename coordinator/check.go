@@ -71,7 +71,7 @@ func (o *Options) Validate() error {
 		bad("no monitor command")
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("%w: %w", ErrUsage, err)
+		return usageError{err}
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ import (
 const (
 	joinCallWait = 10 * time.Second
 	joinAgain    = 50 * time.Millisecond
-	joinAgainMax = 2 * time.Second
+	joinAgainMax = 500 * time.Millisecond
 	// joinAdvice is how often a joiner that gets nowhere says so.
 	joinAdvice = 10 * time.Second
 )

@@ -116,6 +116,10 @@ func reasonOf(err error) string {
 	return ""
 }
 
-func usagef(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", ErrUsage, fmt.Errorf(format, args...))
-}
+// usageError is an ErrUsage whose text does not begin with the word.
+type usageError struct{ error }
+
+func (e usageError) Is(target error) bool { return target == ErrUsage }
+func (e usageError) Unwrap() error        { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }

@@ -41,10 +41,12 @@ type departure struct {
 // then the leader removes it. It returns the epoch in which that was
 // committed. Until ctx ends it tries again while there is no leader.
 func (n *node) leave(ctx context.Context) (uint64, error) {
-	if !n.leaveMu.TryLock() {
-		return 0, fmt.Errorf("%w: it is leaving already", ErrStopping)
+	select {
+	case n.leaveSlot <- struct{}{}:
+		defer func() { <-n.leaveSlot }()
+	case <-ctx.Done():
+		return 0, fmt.Errorf("wait for another leave that is under way: %w", ctx.Err())
 	}
-	defer n.leaveMu.Unlock()
 	l := n.loop.Load()
 	if l == nil {
 		return 0, fmt.Errorf("%w: it is %s", ErrNotJoined, n.hub.views.load().phase)

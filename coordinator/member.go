@@ -59,14 +59,15 @@ func (n *node) live(ctx context.Context, e entry) error {
 		published:    n.discoveryDue,
 		suspected:    n.peerSuspected,
 	}
-	n.become(e)
-	// What the disk held is no news.
+	// In this order: the first message may come in as soon as peers know who
+	// this is, and then finds the inbox.
 	l.begin()
+	n.loop.Store(l)
+	n.become(e)
 	if s := core.State(); s.RingID != "" {
 		n.ringChanged(s)
 		n.transport.SetPeers(peersOf(s.Members))
 	}
-	n.loop.Store(l)
 	n.log.Info("member of the ring", "node", n.o.Name, "id", e.id, "ring", e.ringID, "restarted", e.recovered.Restarted)
 	m.wg.Go(func() { _ = l.run() })
 	m.wg.Go(func() { m.lonely(e) })
@@ -81,6 +82,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 	l.stop()
 	<-l.ended
 	n.loop.Store(nil)
+	n.unclaim()
 	cancel()
 	m.wg.Wait()
 	switch {
@@ -90,6 +92,15 @@ func (n *node) live(ctx context.Context, e entry) error {
 		return outcome
 	}
 	return context.Cause(n.stopping)
+}
+
+// unclaim takes the claim out of the view when the event loop has ended: the
+// lease may live on, but nobody minds it any more.
+func (n *node) unclaim() {
+	v := *n.hub.views.load()
+	v.phase, v.claimTerm, v.claimEnd = leaving, 0, 0
+	v.status.Reason = "this coordinator is stopping"
+	n.hub.publish(&v, nil)
 }
 
 func (n *node) trace() func(string, ...any) {

@@ -45,8 +45,8 @@ type node struct {
 	// identity is what peers are told.
 	identity atomic.Pointer[transport.Identity]
 
-	settingsMu sync.Mutex // one read-modify-write of the settings at a time
-	leaveMu    sync.Mutex // one leave at a time
+	settingsMu sync.Mutex    // one read-modify-write of the settings at a time
+	leaveSlot  chan struct{} // one leave at a time
 	leaving    atomic.Bool
 
 	// stopping ends when the node has to stop for another reason than Run's
@@ -62,7 +62,8 @@ func newNode(o Options) *node {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	n := &node{o: o, log: o.Logger, clock: monotime.Now, incarnation: randomID(), discoveryTold: make(chan struct{}, 1), maker: eventMaker{self: o.Name, wall: time.Now}}
+	n := &node{o: o, log: o.Logger, clock: monotime.Now, incarnation: randomID(), leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
+		maker: eventMaker{self: o.Name, wall: time.Now}}
 	n.hub = newHub(n.clock, &view{phase: joining, ring: &ring.State{}})
 	n.stopping, n.stopAs = context.WithCancelCause(context.Background())
 	n.identity.Store(&transport.Identity{Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation})

@@ -141,10 +141,13 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	deadline := time.Now().Add(stopWithin - leaveWithin)
 	_ = notifySystemd("STOPPING=1")
 	n.hub.close()
-	n.transport.Close() // what is queued for others leaves first
 	if orderly(err) {
 		n.monitor.dismiss(deadline)
+	} else {
+		// Others wait for this process to end.
+		n.servers.cut()
 	}
+	n.transport.Close() // what is queued for others leaves first
 	stopMonitor()
 	monitor.Wait()
 	n.servers.stop()

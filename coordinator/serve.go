@@ -81,6 +81,12 @@ func (s *servers) serve(l *listeners, limits *connLimits, failed func(error)) {
 	run(s.unix, l.unix)
 }
 
+// cut closes all connections at once.
+func (s *servers) cut() {
+	s.tcp.Stop()
+	s.unix.Stop()
+}
+
 // stop lets calls under way end for a moment, closes all connections and waits.
 func (s *servers) stop() {
 	s.health.Shutdown()
@@ -95,8 +101,7 @@ func (s *servers) stop() {
 	select {
 	case <-done:
 	case <-time.After(gracefulWait):
-		s.tcp.Stop()
-		s.unix.Stop()
+		s.cut()
 		<-done
 	}
 	s.wg.Wait()

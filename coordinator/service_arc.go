@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"time"
 
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -29,22 +30,35 @@ func (s arcService) GetSettings(context.Context, *arcv1.GetSettingsRequest) (*ar
 	return &arcv1.GetSettingsResponse{Settings: settingsToWire(v.ring.Settings), Epoch: v.ring.Epoch}, nil
 }
 
+// Watch sends from a goroutine of its own: a client that does not read holds up
+// Send for good, and it has to be let go when its queue is full. What it has
+// not read by then it still gets, and then why it was dropped.
 func (s arcService) Watch(_ *arcv1.WatchRequest, stream arcv1.Arc_WatchServer) error {
 	w, v, err := s.n.hub.subscribe()
 	if err != nil {
 		return err
 	}
 	defer s.n.hub.unsubscribe(w)
-	if err := stream.Send(s.n.maker.snapshot(v, statusToWire(&s.n.o, v, s.n.clock()))); err != nil {
+	sent := make(chan error, 1)
+	go func() {
+		err := stream.Send(s.n.maker.snapshot(v, statusToWire(&s.n.o, v, s.n.clock())))
+		for err == nil {
+			var e *arcv1.Event
+			if e, err = w.next(stream.Context()); err == nil {
+				err = stream.Send(e)
+			}
+		}
+		sent <- err
+	}()
+	select {
+	case err := <-sent:
 		return err
+	case <-w.gone:
 	}
-	for {
-		e, err := w.next(stream.Context())
-		if err != nil {
-			return err
-		}
-		if err := stream.Send(e); err != nil {
-			return err
-		}
+	select {
+	case err := <-sent: // the rest of the queue went out
+		return err
+	case <-time.After(watcherGrace):
+		return w.err // which ends the Send too
 	}
 }

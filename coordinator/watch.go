@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/arc-ring/arc/election"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -15,6 +16,9 @@ const (
 	watcherQueue = 1024
 	// watchersMax bounds the watchers of one coordinator.
 	watchersMax = 256
+	// watcherGrace is how long a watcher that is dropped may take to read what
+	// waits for it.
+	watcherGrace = time.Second
 )
 
 // hub publishes views and the events that lead from one to the next. Both are
