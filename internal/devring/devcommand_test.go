@@ -1,0 +1,142 @@
+package devring
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/arc-ring/arc/client"
+)
+
+// dev starts `arc dev` with its ring below a short directory, and waits until
+// it has printed how to look at every node.
+func dev(t *testing.T, nodes int, more ...string) (cmd *exec.Cmd, dir string, rest *bufio.Scanner) {
+	t.Helper()
+	root, err := os.MkdirTemp("", "arc-dev-test-")
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(root) })
+	dir = filepath.Join(root, "ring")
+	cmd = exec.Command(binary(t), append([]string{"dev", "--nodes", fmt.Sprint(nodes), "--dir", dir}, more...)...)
+	cmd.Env = cleanEnv()
+	talk, err := cmd.StderrPipe()
+	must(t, err)
+	cmd.Stdout = io.Discard
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // an error if the test waited already
+	})
+	rest = bufio.NewScanner(talk)
+	said := 0
+	for said < nodes && rest.Scan() {
+		if strings.Contains(rest.Text(), "look: arc --addr") {
+			said++
+		}
+	}
+	if said < nodes {
+		t.Fatalf("arc dev told how to look at %d nodes of %d", said, nodes)
+	}
+	return cmd, dir, rest
+}
+
+// awaitNobody waits until no process of the ring is left.
+func awaitNobody(t *testing.T, dir string) {
+	t.Helper()
+	ctx := within(t, stepBound)
+	for len(pidsBelow(dir)) > 0 {
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			t.Fatalf("processes %v are left", pidsBelow(dir))
+		}
+	}
+}
+
+func TestDevLeavesNoProcess(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		sig  syscall.Signal
+		exit int
+	}{{"interrupted", syscall.SIGINT, 0}, {"terminated", syscall.SIGTERM, 0}, {"killed", syscall.SIGKILL, -1}} {
+		t.Run(c.name, func(t *testing.T) {
+			cmd, dir, rest := dev(t, 3)
+			if n := len(pidsBelow(dir)); n < 6 {
+				t.Errorf("%d processes run, want 3 coordinators and 3 monitors", n)
+			}
+			// To the whole group, as a terminal does.
+			must(t, syscall.Kill(-cmd.Process.Pid, c.sig))
+			for rest.Scan() {
+			}
+			_ = cmd.Wait() // judged by its code
+			if code := cmd.ProcessState.ExitCode(); code != c.exit {
+				t.Errorf("exit code %d, want %d", code, c.exit)
+			}
+			if c.exit == 0 {
+				if left := pidsBelow(dir); len(left) > 0 {
+					t.Errorf("processes %v are left when arc dev has ended", left)
+				}
+			}
+			awaitNobody(t, dir)
+		})
+	}
+}
+
+func TestDevEndsByItself(t *testing.T) {
+	t.Parallel()
+	cmd, dir, rest := dev(t, 2, "--duration", "3s")
+	for rest.Scan() {
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("arc dev --duration: %v", err)
+	}
+	awaitNobody(t, dir)
+}
+
+// A node that a person kills, as told, comes back with --revive.
+func TestDevRevives(t *testing.T) {
+	t.Parallel()
+	_, dir, rest := dev(t, 3, "--revive", "300ms")
+	c, err := client.New(client.SocketAddr(filepath.Join(dir, "n1", "run")))
+	must(t, err)
+	defer func() { _ = c.Close() }()
+	before, err := c.Status(within(t, stepBound))
+	must(t, err)
+	victim := before.GetHeir()
+	pid, err := readPID(filepath.Join(dir, victim, "run", "coordinator.pid"))
+	must(t, err)
+	must(t, signalBelow(pid, dir, syscall.SIGKILL))
+	back := regexp.MustCompile(`^` + victim + `: started again`)
+	for rest.Scan() && !back.MatchString(rest.Text()) {
+	}
+	ctx := within(t, stepBound)
+	for {
+		st, err := c.Status(ctx)
+		if err == nil && member(st, victim) != nil && member(st, victim).GetId() > highestID(before) {
+			return
+		}
+		if sleep(ctx, 50*time.Millisecond) != nil {
+			t.Fatalf("%s is not back: %v %v", victim, st, err)
+		}
+	}
+}
+
+// A demonstration that comes to no good end says so: of two, one may go on
+// alone by a certificate only, and monitors that are stopped give none.
+func TestDemoFailsWhenNobodyCertifies(t *testing.T) {
+	t.Parallel()
+	r, _ := whole(t, Options{Nodes: 2})
+	for _, n := range r.Nodes() {
+		must(t, n.SignalMonitor(syscall.SIGSTOP))
+	}
+	if v, err := r.Demo(within(t, 4*time.Second), testWriter{t}); err == nil {
+		t.Errorf("the demonstration ends well: %+v", v)
+	}
+}

@@ -1,0 +1,126 @@
+package devring
+
+import (
+	"syscall"
+	"testing"
+	"time"
+)
+
+const sigKill = syscall.SIGKILL
+
+// freeze stops coordinator and monitor of each node, which is what a paused
+// virtual machine looks like.
+func freeze(t *testing.T, nodes ...*Node) {
+	t.Helper()
+	for _, n := range nodes {
+		must(t, n.SignalMonitor(syscall.SIGSTOP))
+		must(t, n.Stop())
+	}
+}
+
+func thaw(t *testing.T, nodes ...*Node) {
+	t.Helper()
+	for _, n := range nodes {
+		must(t, n.Cont())
+		must(t, n.SignalMonitor(syscall.SIGCONT))
+	}
+}
+
+// A leader that hangs is replaced; when it goes on it claims nothing, learns
+// that it was evicted, and joins anew.
+func TestHungLeaderIsReplacedAndRejoins(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"coordinator", "machine"} {
+		t.Run(what, func(t *testing.T) {
+			r, st := whole(t, Options{Nodes: 3})
+			old := r.Named(st.GetLeader().GetName())
+			id := member(st, old.name).GetId()
+			mark := r.Mark()
+			began := time.Now()
+			if what == "machine" {
+				freeze(t, old)
+			} else {
+				must(t, old.Stop())
+			}
+			ev := awaitEvent(t, r, mark, "that somebody else claims", func(ev Event) bool {
+				return ev.GetType() == "claim_gained" && ev.By != old
+			})
+			t.Logf("%s claims after %v", ev.GetNode(), ev.At.Sub(began).Round(time.Millisecond))
+			if ev.GetNode() != st.GetHeir() {
+				t.Errorf("%s leads, the heir was %s", ev.GetNode(), st.GetHeir())
+			}
+			after := awaitRing(t, r, stepBound)
+			if after.GetTerm() <= st.GetTerm() {
+				t.Errorf("token %d after %d", after.GetTerm(), st.GetTerm())
+			}
+
+			mark = r.Mark()
+			if what == "machine" {
+				thaw(t, old)
+			} else {
+				must(t, old.Cont())
+			}
+			back := awaitRing(t, r, stepBound)
+			if got := member(back, old.name).GetId(); got <= id {
+				t.Errorf("%s is back under id %d, it had %d", old.name, got, id)
+			}
+			if back.GetTerm() != after.GetTerm() {
+				t.Errorf("the leadership changed when %s came back: token %d, then %d", old.name, after.GetTerm(), back.GetTerm())
+			}
+			if back.GetHeir() != old.name {
+				t.Errorf("heir is %s, want the former leader %s", back.GetHeir(), old.name)
+			}
+			for _, ev := range r.Since(mark) {
+				if ev.By == old && ev.GetType() == "claim_gained" {
+					t.Errorf("%s claimed after it went on: %v", old.name, ev.Event)
+				}
+			}
+		})
+	}
+}
+
+// A coordinator that hangs for hang_after is killed by its own monitor.
+func TestHungCoordinatorIsKilledByItsMonitor(t *testing.T) {
+	t.Parallel()
+	r, st := whole(t, Options{Nodes: 3, Profile: "fast"})
+	n := bystander(t, r, st)
+	must(t, n.Stop())
+	if err := n.Wait(within(t, stepBound)); err != nil {
+		t.Fatalf("its monitor does not kill it (hang_after_ms is %d): %v", st.GetSettings().GetHangAfterMs(), err)
+	}
+	awaitRing(t, r, stepBound)
+}
+
+// Less than a majority never has a leader for longer than a lease, and goes on
+// when the others do.
+func TestMinorityHasNoLeader(t *testing.T) {
+	t.Parallel()
+	r, st := whole(t, Options{Nodes: 5})
+	leader := r.Named(st.GetLeader().GetName())
+	var others []*Node
+	for _, n := range r.Nodes() {
+		if n != leader && len(others) < 3 {
+			others = append(others, n)
+		}
+	}
+	mark := r.Mark()
+	freeze(t, others...)
+	lost := awaitEvent(t, r, mark, "that the leader loses its claim", func(ev Event) bool {
+		return ev.GetType() == "claim_lost" && ev.By == leader
+	})
+	// Whoever is left must not claim while the others are away.
+	time.Sleep(2 * time.Duration(st.GetSettings().GetLeaseMs()) * time.Millisecond)
+	for _, n := range r.Running() {
+		s, err := n.Status(within(t, stepBound))
+		must(t, err)
+		if s.GetClaiming() {
+			t.Errorf("%s claims with 2 of 5", n.name)
+		}
+	}
+	t.Logf("claim lost: %s", text(lost, "why"))
+	thaw(t, others...)
+	after := awaitRing(t, r, stepBound)
+	if after.GetTerm() < st.GetTerm() {
+		t.Errorf("token %d after %d", after.GetTerm(), st.GetTerm())
+	}
+}

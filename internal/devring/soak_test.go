@@ -1,0 +1,24 @@
+package devring
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+// Twenty-four nodes at rest for a minute: no eviction, no change of the
+// leader. It takes its minute, so it runs only with ARC_SOAK set.
+func TestQuietRingStaysQuiet(t *testing.T) {
+	if os.Getenv("ARC_SOAK") == "" {
+		t.Skip("takes more than a minute; set ARC_SOAK=1")
+	}
+	r, st := whole(t, Options{Nodes: 24, LogLevel: "warn"})
+	mark := r.Mark()
+	time.Sleep(time.Minute)
+	for _, ev := range r.Since(mark) {
+		t.Errorf("%s says %s %s %v", ev.By.Name(), ev.GetType(), ev.GetNode(), ev.GetDetail().AsMap())
+	}
+	if after := awaitRing(t, r, stepBound); after.GetEpoch() != st.GetEpoch() {
+		t.Errorf("the epoch went from %d to %d", st.GetEpoch(), after.GetEpoch())
+	}
+}
