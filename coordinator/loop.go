@@ -131,6 +131,7 @@ func (l *loop) run() (err error) {
 	}()
 	l.timer = time.NewTimer(0)
 	defer l.timer.Stop()
+	l.settle(l.clock()) // what making the core has led to
 	for {
 		select {
 		case <-l.quit:

@@ -128,14 +128,14 @@ func (m *membership) probe(p election.Probe) {
 	case m.slot <- struct{}{}:
 	default:
 		m.n.log.Warn("too many probes under way, one is left out", "id", p.ID)
-		result.Outcome, result.AnsweredBy = election.Answered, p.Incarnation
+		result.Outcome, result.AnsweredBy, result.AnsweredAs = election.Answered, p.Incarnation, p.ID
 		m.l.probed(result)
 		return
 	}
 	m.wg.Go(func() {
 		defer func() { <-m.slot }()
 		outcome, pong := probeMember(m.ctx, m.n.o.Name, p.Addresses, p.Timeout)
-		result.Outcome, result.AnsweredBy = outcome, pong.GetIncarnation()
+		result.Outcome, result.AnsweredBy, result.AnsweredAs = outcome, pong.GetIncarnation(), pong.GetId()
 		m.l.probed(result)
 	})
 }

@@ -1,0 +1,66 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+func TestToStatus(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		code   codes.Code
+		reason string
+	}{
+		{nil, codes.OK, ""},
+		{ErrNoLeader, codes.Unavailable, "NO_LEADER"},
+		{fmt.Errorf("forward: %w: x", ErrNoLeader), codes.Unavailable, "NO_LEADER"},
+		{election.ErrNotLeader, codes.Unavailable, "NO_LEADER"},
+		{election.ErrLeadershipLost, codes.Aborted, "LEADERSHIP_LOST"},
+		{fmt.Errorf("%w: %w", election.ErrBusy, errors.New("x")), codes.Aborted, "BUSY"},
+		{ring.ErrNameInUse, codes.AlreadyExists, "NAME_IN_USE"},
+		{ring.ErrNotMember, codes.NotFound, "NOT_MEMBER"},
+		{ring.ErrInvalid, codes.InvalidArgument, "INVALID"},
+		{usagef("x"), codes.InvalidArgument, "USAGE"},
+		{fmt.Errorf("wait: %w", context.DeadlineExceeded), codes.DeadlineExceeded, ""},
+		{errors.New("surprise"), codes.Internal, ""},
+	} {
+		got := toStatus(c.err)
+		if status.Code(got) != c.code || reasonOf(got) != c.reason {
+			t.Errorf("%v becomes %v %q, want %v %q", c.err, status.Code(got), reasonOf(got), c.code, c.reason)
+		}
+		if c.err != nil && status.Convert(got).Message() != c.err.Error() {
+			t.Errorf("%v is told as %q", c.err, status.Convert(got).Message())
+		}
+	}
+}
+
+// A leader's answer to a forwarded call reaches the client as it was.
+func TestToStatusKeepsAForwardedAnswer(t *testing.T) {
+	leaders := toStatus(fmt.Errorf("%w: n2 leads", election.ErrIsLeader))
+	got := toStatus(fmt.Errorf("forwarded: %w", leaders))
+	if status.Code(got) != codes.FailedPrecondition || reasonOf(got) != "IS_LEADER" {
+		t.Errorf("got %v, want the leader's FailedPrecondition", got)
+	}
+}
+
+// Every sentinel that a client can meet has a row.
+func TestEverySentinelHasACode(t *testing.T) {
+	for _, err := range []error{
+		ErrUsage, ErrOtherRing, ErrNoLeader, ErrNotJoined, ErrLastMember, ErrWitness, ErrOverload, ErrSlowWatcher, ErrStopping,
+		ErrStorage, ErrDenied, ErrUnreachable, election.ErrNotLeader, election.ErrLeadershipLost, election.ErrBusy,
+		election.ErrIsLeader, election.ErrNoHeir, election.ErrNoAnswer, election.ErrRemoved, ring.ErrNameInUse,
+		ring.ErrNotMember, ring.ErrStale, ring.ErrNotHeir, ring.ErrInvalid,
+	} {
+		if c := status.Code(toStatus(err)); c == codes.Internal || c == codes.Unknown {
+			t.Errorf("%v becomes %v", err, c)
+		}
+	}
+}

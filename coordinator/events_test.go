@@ -1,0 +1,154 @@
+package coordinator
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
+)
+
+func testMaker() eventMaker {
+	return eventMaker{self: "n1", wall: func() time.Time { return time.UnixMicro(1_700_000_000_000_000) }}
+}
+
+func testState(t *testing.T) *ring.State {
+	t.Helper()
+	s := &ring.State{}
+	apply := func(term uint64, c ring.Command) {
+		t.Helper()
+		if _, err := s.Apply(term, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(0, ring.Command{Found: &ring.Found{Cluster: "c", RingID: "r", Settings: profile(t, "lan"),
+		Founder: ring.Member{Name: "n1", Incarnation: 1<<63 + 1, Addresses: []string{"127.0.0.1:1"}}}})
+	apply(7, ring.Command{Declare: &ring.Declare{Term: 7, ID: 1, Incarnation: 1<<63 + 1, Since: 1_700_000_000_000_000, Why: "first leader of the ring"}})
+	apply(7, ring.Command{Join: &ring.Join{Member: ring.Member{Name: "n2", Incarnation: 2, Addresses: []string{"127.0.0.1:2"}}}})
+	return s
+}
+
+func testView(t *testing.T) *view {
+	return &view{phase: member, id: 1, ringID: "r", ring: testState(t), claimTerm: 7, claimEnd: 500 * time.Millisecond,
+		status: election.Status{Term: 7, Leader: 1, Declared: true, Reason: "n1 leads, token 7", Voters: []uint64{1}, Suspects: []uint64{2}}}
+}
+
+func TestStatusToWire(t *testing.T) {
+	v := testView(t)
+	r := statusToWire(&Options{Cluster: "c", Name: "n1", Version: "v"}, v, 100*time.Millisecond)
+	if r.GetLeader().GetName() != "n1" || !r.GetClaiming() || r.GetLeaseMs() != 400 || r.GetHeir() != "n2" || r.GetTerm() != 7 ||
+		r.GetEpoch() != 3 || r.GetSelfId() != 1 || r.GetPhase() != "member" || r.GetStateHash() != v.ring.Hash() {
+		t.Errorf("status is %v", r)
+	}
+	n2 := r.GetMembers()[1]
+	if n2.GetMonitors() != "n1" || n2.GetAlive() || n2.GetVoter() || !r.GetMembers()[0].GetVoter() {
+		t.Errorf("n2 is %v", n2)
+	}
+	if r := statusToWire(&Options{}, v, 500*time.Millisecond); r.GetClaiming() || r.GetLeaseMs() != 0 {
+		t.Errorf("at the end of its lease it claims for %v ms", r.GetLeaseMs())
+	}
+	v.status.Declared = false
+	if r := statusToWire(&Options{}, v, 0); r.GetLeader() != nil {
+		t.Errorf("a caretaker is told as leader %v", r.GetLeader())
+	}
+	empty := statusToWire(&Options{}, &view{phase: joining, ring: &ring.State{}}, 0)
+	if empty.GetReason() == "" || empty.GetLeader() != nil || empty.GetStateHash() != "" {
+		t.Errorf("a joiner's status is %v", empty)
+	}
+}
+
+// The snapshot's detail is the status as `arc status -o json` prints it.
+func TestSnapshotIsTheStatus(t *testing.T) {
+	v := testView(t)
+	st := statusToWire(&Options{Cluster: "c", Name: "n1"}, v, 0)
+	e := testMaker().snapshot(v, st)
+	b, err := protojson.Marshal(e.GetDetail())
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := &arcv1.StatusResponse{}
+	if err := protojson.Unmarshal(b, back); err != nil {
+		t.Fatalf("the detail is no status: %v", err)
+	}
+	if back.String() != st.String() {
+		t.Errorf("detail %v\nwant %v", back, st)
+	}
+	if got := e.GetDetail().GetFields()["members"].GetListValue().GetValues()[0].GetStructValue().GetFields()["incarnation"].GetStringValue(); got != "9223372036854775809" {
+		t.Errorf("a 64-bit number is told as %q", got)
+	}
+	if e.GetType() != "snapshot" || e.GetEpoch() != 3 || e.GetTerm() != 7 || e.GetNode() != "n1" {
+		t.Errorf("event is %v", e)
+	}
+}
+
+func TestLeaderDeclaredDetail(t *testing.T) {
+	s := testState(t)
+	l := ring.Leadership{Term: 9, Name: "n2", ID: 2, Since: 1_700_000_000_000_000, Why: "lowest id", Gap: 12_345, Evidence: ring.Certified, After: "n1"}
+	events := testMaker().changes(s, []ring.Change{
+		{Kind: ring.Evicted, Member: ring.Member{ID: 1, Name: "n1"}, Evidence: ring.Certified, By: 2},
+		{Kind: ring.LeaderDeclared, Member: ring.Member{ID: 2, Name: "n2"}, Leadership: &l},
+		{Kind: ring.Appointed},
+	})
+	if len(events) != 2 {
+		t.Fatalf("%d events, want the eviction and the declaration", len(events))
+	}
+	d := events[1].GetDetail().GetFields()
+	if d["why"].GetStringValue() != "lowest id" || d["gap_ms"].GetNumberValue() != 12.345 || d["evidence"].GetStringValue() != "certified" ||
+		d["after"].GetStringValue() != "n1" || d["term"].GetStringValue() != "9" {
+		t.Errorf("detail is %v", d)
+	}
+	if by := events[0].GetDetail().GetFields()["by"].GetStringValue(); by != "n2" {
+		t.Errorf("evicted by %q, want n2", by)
+	}
+}
+
+func TestMissed(t *testing.T) {
+	old := testState(t)
+	now := old.Clone()
+	for _, c := range []struct {
+		term uint64
+		c    ring.Command
+	}{
+		{8, ring.Command{Declare: &ring.Declare{Term: 8, ID: 2, Incarnation: 5, Evict: []ring.Evict{{ID: 1, Evidence: ring.Silent}}}}},
+		{8, ring.Command{Join: &ring.Join{Member: ring.Member{Name: "n3", Incarnation: 3, Addresses: []string{"127.0.0.1:3"}}}}},
+		{9, ring.Command{Declare: &ring.Declare{Term: 9, ID: 2, Incarnation: 5}}},
+	} {
+		if _, err := now.Apply(c.term, c.c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kinds := func(cs []ring.Change) (out []ring.ChangeKind) {
+		for _, c := range cs {
+			out = append(out, c.Kind)
+		}
+		return out
+	}
+	want := []ring.ChangeKind{ring.Evicted, ring.Returned, ring.Joined, ring.LeaderDeclared, ring.LeaderDeclared}
+	if got := kinds(missed(old, now)); !slices.Equal(got, want) {
+		t.Errorf("missed %v, want %v", got, want)
+	}
+	want = []ring.ChangeKind{ring.Joined, ring.Joined, ring.LeaderDeclared}
+	if got := kinds(missed(&ring.State{}, now)); !slices.Equal(got, want) {
+		t.Errorf("from nothing, missed %v, want %v", got, want)
+	}
+	if got := missed(now, now); len(got) != 0 {
+		t.Errorf("nothing happened, missed %v", got)
+	}
+}
+
+func TestHistoryLimit(t *testing.T) {
+	s := &ring.State{History: []ring.Leadership{{Term: 1}, {Term: 2}, {Term: 3}}}
+	for limit, want := range map[uint32][]uint64{0: {1, 2, 3}, 2: {2, 3}, 9: {1, 2, 3}, 1 << 31: {1, 2, 3}} {
+		var got []uint64
+		for _, e := range historyToWire(s, limit) {
+			got = append(got, e.GetTerm())
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("limit %d: %v, want %v", limit, got, want)
+		}
+	}
+}

@@ -1,0 +1,303 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/wal"
+	"github.com/arc-ring/arc/ring"
+)
+
+// fakeCore does what the test says and remembers what it was told.
+type fakeCore struct {
+	effects  []election.Effect
+	calls    []string
+	persists []uint64
+	wake     election.Instant
+	term     uint64
+	end      election.Instant
+	state    *ring.State
+	request  func(election.Request)
+	tick     func(election.Instant)
+}
+
+var _ core = (*fakeCore)(nil)
+
+func (c *fakeCore) emit(e ...election.Effect) { c.effects = append(c.effects, e...) }
+func (c *fakeCore) Receive(_ election.Instant, m election.Message) {
+	c.calls = append(c.calls, "receive")
+}
+func (c *fakeCore) Report(election.Instant, election.Suspicion) { c.calls = append(c.calls, "report") }
+func (c *fakeCore) Certify(election.Instant, election.Certificate) {
+	c.calls = append(c.calls, "certify")
+}
+func (c *fakeCore) Probed(election.Instant, election.ProbeResult) {
+	c.calls = append(c.calls, "probed")
+}
+func (c *fakeCore) Unreachable(election.Instant, uint64)            { c.calls = append(c.calls, "unreachable") }
+func (c *fakeCore) Persisted(_ election.Instant, seq uint64)        { c.persists = append(c.persists, seq) }
+func (c *fakeCore) NextWake() election.Instant                      { return c.wake }
+func (c *fakeCore) ClaimUntil() (term uint64, end election.Instant) { return c.term, c.end }
+func (c *fakeCore) State() *ring.State                              { return c.state }
+func (c *fakeCore) Status(election.Instant) election.Status {
+	return election.Status{Leader: c.term, Declared: c.term != 0}
+}
+func (c *fakeCore) Request(_ election.Instant, r election.Request) { c.request(r) }
+func (c *fakeCore) Effects() (e []election.Effect)                 { e, c.effects = c.effects, nil; return e }
+func (c *fakeCore) Tick(now election.Instant) {
+	if c.tick != nil {
+		c.tick(now)
+	}
+}
+
+// fakeStore remembers the batches; its Save waits for, and returns, what gate
+// gives.
+type fakeStore struct {
+	mu      sync.Mutex
+	batches []wal.Batch
+	gate    chan error
+}
+
+func (s *fakeStore) Save(b wal.Batch) error {
+	s.mu.Lock()
+	s.batches = append(s.batches, b)
+	s.mu.Unlock()
+	if s.gate != nil {
+		return <-s.gate
+	}
+	return nil
+}
+
+func testLoop(c *fakeCore, s store) *loop {
+	began := time.Now()
+	clock := func() election.Instant { return time.Since(began) + time.Second }
+	if c.state == nil {
+		c.state = &ring.State{RingID: "r", Members: []ring.Member{{ID: 1, Name: "n1"}}}
+	}
+	if c.wake == 0 {
+		c.wake = election.Never
+	}
+	l := newLoop(loopConfig{log: hclog.NewNullLogger(), clock: clock, core: c, store: s,
+		hub: newHub(clock, &view{ring: &ring.State{}}), maker: testMaker(), id: 1, ringID: "r"})
+	l.hands = hands{
+		send: func(election.Message) {}, probe: func(election.Probe) {},
+		relink:      func(election.Relink, *ring.State) (string, string) { return "", "" },
+		ringChanged: func(*ring.State) {}, peersChanged: func([]ring.Member) {},
+		published: func() {}, suspected: func(uint64, bool) {},
+	}
+	return l
+}
+
+// A claim that is given up is unreadable before the message leaves by which
+// another one may come to lead.
+func TestTheViewIsPublishedBeforeMessagesLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &fakeCore{term: 1, end: election.Never}
+		l := testLoop(c, &fakeStore{})
+		l.begin()
+		var claimedWhenSent []bool
+		l.hands.send = func(election.Message) {
+			_, _, _, _, ok := l.hub.views.claim()
+			claimedWhenSent = append(claimedWhenSent, ok)
+		}
+		go func() { _ = l.run() }()
+		_ = l.inbox.post(func(election.Instant) { c.emit(election.Send{}) })
+		synctest.Wait()
+		_ = l.inbox.post(func(election.Instant) {
+			c.term, c.end = 0, 0
+			c.emit(election.Send{}, election.ClaimChanged{Term: 1})
+		})
+		synctest.Wait()
+		if want := []bool{true, false}; !slices.Equal(claimedWhenSent, want) {
+			t.Errorf("claims readable when the messages left: %v, want %v", claimedWhenSent, want)
+		}
+		l.stop()
+		<-l.ended
+	})
+}
+
+func TestTheClaimEndsWithTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := testLoop(&fakeCore{term: 1, end: 1500 * time.Millisecond}, &fakeStore{}) // the clock begins at one second
+		l.begin()
+		if _, _, _, _, ok := l.hub.views.claim(); ok {
+			t.Error("it claims before the core ran")
+		}
+		go func() { _ = l.run() }()
+		synctest.Wait()
+		if _, _, term, left, ok := l.hub.views.claim(); !ok || term != 1 || left != 500*time.Millisecond {
+			t.Errorf("claim %d for %v, %v; want 1 for 500ms", term, left, ok)
+		}
+		time.Sleep(500 * time.Millisecond) // nobody tells the loop
+		if _, _, _, _, ok := l.hub.views.claim(); ok {
+			t.Error("it claims although its lease is over")
+		}
+		l.stop()
+		<-l.ended
+	})
+}
+
+func TestASlowDiskHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &fakeCore{}
+		s := &fakeStore{gate: make(chan error)}
+		l := testLoop(c, s)
+		var sent int
+		l.hands.send = func(election.Message) { sent++ }
+		go func() { _ = l.run() }()
+		_ = l.inbox.post(func(election.Instant) {
+			c.emit(election.Persist{Seq: 1, Sync: true}, election.Send{})
+		})
+		synctest.Wait()
+		_ = l.inbox.post(func(election.Instant) {
+			c.emit(election.Persist{Seq: 2, Sync: true}, election.Persist{Seq: 3}, election.Send{})
+		})
+		synctest.Wait()
+		if sent != 2 || len(c.persists) != 0 {
+			t.Errorf("while the disk is at it: %d sent, persisted %v; want 2, none", sent, c.persists)
+		}
+		s.gate <- nil
+		synctest.Wait()
+		if !slices.Equal(c.persists, []uint64{1}) {
+			t.Errorf("persisted %v, want 1", c.persists)
+		}
+		s.gate <- nil
+		s.gate <- nil
+		synctest.Wait()
+		if !slices.Equal(c.persists, []uint64{1, 2, 3}) {
+			t.Errorf("persisted %v, want 1 2 3", c.persists)
+		}
+		// What queued up is synced once, at its end.
+		if got := []bool{s.batches[0].Sync, s.batches[1].Sync, s.batches[2].Sync}; !slices.Equal(got, []bool{true, false, true}) {
+			t.Errorf("synced %v, want the first, and the last of the group", got)
+		}
+		l.stop()
+		<-l.ended
+	})
+}
+
+func TestAFailedDiskEndsTheLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &fakeCore{request: func(election.Request) {}}
+		s := &fakeStore{gate: make(chan error, 1)}
+		l := testLoop(c, s)
+		ended := make(chan error, 1)
+		go func() { ended <- l.run() }()
+		full := errors.New("disk full")
+		s.gate <- full
+		_ = l.inbox.post(func(election.Instant) {
+			for i := range uint64(3 * persistsQueued) { // more than the queue takes
+				c.emit(election.Persist{Seq: i, Sync: true})
+			}
+		})
+		if err := <-ended; !errors.Is(err, ErrStorage) || !errors.Is(err, full) {
+			t.Errorf("run returned %v, want ErrStorage and the cause", err)
+		}
+		if len(c.persists) != 0 {
+			t.Errorf("persisted %v, want none", c.persists)
+		}
+		if _, err := l.request(context.Background(), election.Request{}); !errors.Is(err, ErrStopping) {
+			t.Errorf("a request afterwards: %v, want ErrStopping", err)
+		}
+	})
+}
+
+func TestRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var refs []uint64
+		c := &fakeCore{request: func(r election.Request) { refs = append(refs, r.Ref) }}
+		l := testLoop(c, &fakeStore{})
+		run := make(chan error, 1)
+		go func() { run <- l.run() }()
+		type result struct {
+			d   election.Done
+			err error
+		}
+		ask := func(ctx context.Context) chan result {
+			out := make(chan result, 1)
+			go func() {
+				d, err := l.request(ctx, election.Request{})
+				out <- result{d, err}
+			}()
+			synctest.Wait()
+			return out
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		first, second, third := ask(ctx), ask(context.Background()), ask(context.Background())
+		if slices.Contains(refs, 0) || refs[0] == refs[1] || refs[1] == refs[2] {
+			t.Fatalf("refs %v, want different ones", refs)
+		}
+		cancel()
+		if r := <-first; !errors.Is(r.err, context.Canceled) {
+			t.Errorf("cancelled: %v", r.err)
+		}
+		synctest.Wait()
+		if len(l.waiting) != 2 {
+			t.Errorf("%d wait, want 2", len(l.waiting))
+		}
+		_ = l.inbox.post(func(election.Instant) {
+			c.emit(election.Done{Ref: refs[0]}, election.Done{Ref: refs[1], ID: 7, Err: ring.ErrStale})
+		})
+		if r := <-second; !errors.Is(r.err, ring.ErrStale) || r.d.ID != 7 {
+			t.Errorf("answered with %v, %v", r.d, r.err)
+		}
+		_ = l.inbox.post(func(election.Instant) { c.emit(election.Removed{Epoch: 9, Why: "test"}) })
+		if r := <-third; !errors.Is(r.err, election.ErrRemoved) {
+			t.Errorf("when this node was removed: %v", r.err)
+		}
+		if err := <-run; !removed(err) {
+			t.Errorf("run returned %v, want ErrRemoved", err)
+		}
+	})
+}
+
+// The loop sleeps until the core's next wake, and not a moment less.
+func TestTheTimerFollowsTheCore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ticks []election.Instant
+		c := &fakeCore{wake: 1500 * time.Millisecond}
+		c.tick = func(now election.Instant) {
+			ticks = append(ticks, now)
+			c.wake = now + 250*time.Millisecond
+			if len(ticks) == 3 {
+				c.wake = election.Never
+			}
+		}
+		l := testLoop(c, &fakeStore{})
+		go func() { _ = l.run() }()
+		time.Sleep(time.Hour)
+		want := []election.Instant{1500 * time.Millisecond, 1750 * time.Millisecond, 2000 * time.Millisecond}
+		if !slices.Equal(ticks, want) {
+			t.Errorf("ticks at %v, want %v", ticks, want)
+		}
+		l.stop()
+		<-l.ended
+	})
+}
+
+// While a turn lasts, the loop can be seen to be stuck.
+func TestStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := testLoop(&fakeCore{}, &fakeStore{})
+		go func() { _ = l.run() }()
+		_ = l.inbox.post(func(election.Instant) { time.Sleep(3 * time.Second) })
+		time.Sleep(time.Second)
+		if got := l.stuck(); got != time.Second {
+			t.Errorf("stuck for %v, want 1s", got)
+		}
+		time.Sleep(3 * time.Second)
+		if got := l.stuck(); got != 0 {
+			t.Errorf("afterwards stuck for %v, want 0", got)
+		}
+		l.stop()
+		<-l.ended
+	})
+}

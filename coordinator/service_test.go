@@ -1,0 +1,329 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/wal"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// dial connects to the node's TCP port.
+func (n *testNode) dial() *grpc.ClientConn {
+	n.t.Helper()
+	conn, err := grpc.NewClient(n.address(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func TestServices(t *testing.T) {
+	nodes := startRing(t, "n1", "n2")
+	n1, n2 := nodes[0], nodes[1]
+	ctx := n1.ctx()
+
+	t.Run("health", func(t *testing.T) {
+		r, err := healthv1.NewHealthClient(n1.dial()).Check(ctx, &healthv1.HealthCheckRequest{})
+		if err != nil || r.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+			t.Errorf("health: %v, %v", r, err)
+		}
+	})
+	t.Run("the local service is not on the network", func(t *testing.T) {
+		s, err := arcv1.NewLocalClient(n1.dial()).Monitor(ctx)
+		if err == nil {
+			_, err = s.Recv()
+		}
+		if status.Code(err) != codes.Unimplemented {
+			t.Errorf("got %v, want Unimplemented", err)
+		}
+	})
+	t.Run("only the own monitor registers", func(t *testing.T) {
+		for _, r := range []*arcv1.Registration{{Pid: int64(os.Getpid()), Incarnation: n1.n.incarnation}, {Pid: 1, Incarnation: 1}} {
+			s, err := arcv1.NewLocalClient(n1.conn).Monitor(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = s.Send(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Registration{Registration: r}})
+			if _, err := s.Recv(); status.Code(err) != codes.PermissionDenied {
+				t.Errorf("registration %v: %v, want PermissionDenied", r, err)
+			}
+		}
+	})
+	t.Run("a probe is answered with who answers", func(t *testing.T) {
+		outcome, pong := probeMember(ctx, "test", []string{n2.address()}, time.Second)
+		if outcome != election.Answered || pong.GetName() != "n2" || pong.GetId() != 2 || pong.GetIncarnation() != n2.n.incarnation || pong.GetTerm() == 0 {
+			t.Errorf("outcome %v, pong %v", outcome, pong)
+		}
+	})
+	t.Run("settings are changed via any member", func(t *testing.T) {
+		r, err := n2.client.SetSettings(ctx, &arcv1.SetSettingsRequest{Changes: map[string]string{"misses": "7"}})
+		if err != nil || r.GetSettings().GetMisses() != 7 || r.GetSettings().GetProfile() != "custom" {
+			t.Fatalf("set: %v, %v", r, err)
+		}
+		if _, err := n2.client.SetSettings(ctx, &arcv1.SetSettingsRequest{Changes: map[string]string{"misses": "0"}}); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("misses 0: %v, want InvalidArgument", err)
+		}
+		got, err := n1.client.GetSettings(ctx, &arcv1.GetSettingsRequest{})
+		if err != nil || got.GetSettings().GetMisses() != 7 || got.GetEpoch() != r.GetEpoch() {
+			t.Errorf("get: %v, %v", got, err)
+		}
+	})
+	t.Run("a name in use", func(t *testing.T) {
+		o := testOptions(t, "n2")
+		o.Join = []string{n1.address()}
+		err := Run(ctx, o)
+		if status.Code(err) != codes.AlreadyExists || !strings.Contains(err.Error(), n2.address()) || !strings.Contains(err.Error(), "--name") {
+			t.Errorf("a second n2 ended with %v, want AlreadyExists with the address of the first", err)
+		}
+	})
+	t.Run("another cluster", func(t *testing.T) {
+		o := testOptions(t, "n3")
+		o.Cluster, o.Join = "other", []string{n1.address()}
+		if err := Run(ctx, o); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), `"other"`) {
+			t.Errorf("it ended with %v, want FailedPrecondition", err)
+		}
+	})
+	t.Run("a witness never leads", func(t *testing.T) {
+		o := testOptions(t, "w")
+		o.Witness, o.Join = true, []string{n2.address()}
+		w := start(t, o)
+		w.awaitLeader("n1", 3)
+		if _, err := n1.client.Handover(ctx, &arcv1.HandoverRequest{Name: "w"}); reasonOf(err) != "WITNESS" {
+			t.Errorf("handover: %v, want WITNESS", err)
+		}
+		if err := w.stop(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	t.Run("relink", func(t *testing.T) {
+		o := testOptions(t, "n3")
+		o.Join = []string{n1.address()}
+		n3 := start(t, o)
+		n3.awaitLeader("n1", 3)
+		w, err := n3.client.Watch(ctx, &arcv1.WatchRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Recv(); err != nil {
+			t.Fatal(err)
+		}
+		n3.awaitMonitor()
+		r, err := n3.client.Relink(ctx, &arcv1.RelinkRequest{})
+		if err != nil || r.GetTarget() != "n1" {
+			t.Errorf("relink: %v, %v; want n1", r, err)
+		}
+		if r, err := n3.client.Relink(ctx, &arcv1.RelinkRequest{Target: "n2"}); err != nil || r.GetTarget() != "n2" {
+			t.Errorf("relink to n2: %v, %v", r, err)
+		}
+		if e := nextOf(t, w, "relinked"); e.GetDetail().GetFields()["target"].GetStringValue() != "n2" || !e.GetDetail().GetFields()["temporary"].GetBoolValue() {
+			t.Errorf("event %v, want relinked to n2 for the time being", e)
+		}
+		// The next epoch undoes it.
+		if _, err := n1.client.SetSettings(ctx, &arcv1.SetSettingsRequest{Changes: map[string]string{"profile": "lan"}}); err != nil {
+			t.Fatal(err)
+		}
+		if e := nextOf(t, w, "relinked"); e.GetDetail().GetFields()["target"].GetStringValue() != "n1" {
+			t.Errorf("event %v, want relinked to n1", e)
+		}
+		for name, code := range map[string]codes.Code{"n3": codes.InvalidArgument, "nobody": codes.NotFound} {
+			if _, err := n3.client.Relink(ctx, &arcv1.RelinkRequest{Target: name}); status.Code(err) != code {
+				t.Errorf("relink to %s: %v, want %v", name, err, code)
+			}
+		}
+	})
+	t.Run("a killed monitor is replaced", func(t *testing.T) {
+		pid := n1.awaitMonitor()
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(15 * time.Second); n1.awaitMonitor() == pid; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("no new monitor registered within 15 s")
+			}
+		}
+		if r, err := n1.client.Relink(ctx, &arcv1.RelinkRequest{}); err != nil || r.GetTarget() != "n2" {
+			t.Errorf("the new one's link: %v, %v; want n2", r, err)
+		}
+	})
+}
+
+// awaitMonitor waits until the node's monitor has registered.
+func (n *testNode) awaitMonitor() int {
+	n.t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		s := n.n.monitor
+		s.mu.Lock()
+		p, ok := s.process, s.registered
+		s.mu.Unlock()
+		if ok {
+			return p.Pid
+		}
+	}
+	n.t.Fatalf("%s: no monitor registered within 15 s", n.o.Name)
+	return 0
+}
+
+func nextOf(t *testing.T, w arcv1.Arc_WatchClient, kind string) *arcv1.Event {
+	t.Helper()
+	for {
+		e, err := w.Recv()
+		if err != nil {
+			t.Fatalf("waiting for an event %s: %v", kind, err)
+		}
+		if e.GetType() == kind {
+			return e
+		}
+	}
+}
+
+// A member that was killed and comes back elsewhere without its disk takes its
+// name back, since nobody answers at the old address.
+func TestTheNameOfADeadMemberIsFree(t *testing.T) {
+	nodes := startRing(t, "n1", "n2", "n3")
+	nodes[2].n.stopAs(errCrash)
+	nodes[2].reap()
+	o := testOptions(t, "n3")
+	o.Join = []string{nodes[0].address()}
+	again := start(t, o)
+	st := again.awaitLeader("n1", 3)
+	if got := ids(st); !slices.Equal(got, []uint64{1, 2, 4}) {
+		t.Errorf("members %v, want 1 2 4", got)
+	}
+}
+
+func TestDirectoriesAreForOne(t *testing.T) {
+	n := startRing(t, "n1")[0]
+	for name, c := range map[string]struct {
+		edit func(*Options)
+		is   error
+		says string
+	}{
+		"the same run directory":  {func(o *Options) { o.RunDir = n.o.RunDir }, ErrRunning, strconv.Itoa(os.Getpid())},
+		"the same data directory": {func(o *Options) { o.DataDir = n.o.DataDir }, wal.ErrLocked, "--data-dir"},
+	} {
+		o := testOptions(t, "n1")
+		o.Bootstrap = true
+		c.edit(&o)
+		if err := Run(n.ctx(), o); !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %v that says %s", name, err, c.is, c.says)
+		}
+	}
+	if err := n.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(n.o.RunDir, "*")); len(left) != 0 {
+		t.Errorf("left in the run directory: %v", left)
+	}
+	o := testOptions(t, "n2")
+	o.Bootstrap, o.DataDir = true, n.o.DataDir
+	if err := Run(n.ctx(), o); !errors.Is(err, wal.ErrForeign) {
+		t.Errorf("another node's data directory: %v, want ErrForeign", err)
+	}
+	_, port, _ := net.SplitHostPort(n.address())
+	taken, err := net.Listen("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	o = testOptions(t, "n1")
+	o.Bootstrap = true
+	o.Port, _ = strconv.Atoi(port)
+	if err := Run(n.ctx(), o); !errors.Is(err, unix.EADDRINUSE) || !strings.Contains(err.Error(), "--port") {
+		t.Errorf("a taken port: %v, want EADDRINUSE and what to do", err)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	good := testOptions(t, "n1")
+	good.Bootstrap = true
+	if err := good.Validate(); err != nil {
+		t.Fatalf("good options: %v", err)
+	}
+	for name, c := range map[string]struct {
+		edit func(*Options)
+		says string
+	}{
+		"an open address":       {func(o *Options) { o.Bind = []netip.Addr{netip.MustParseAddr("10.0.0.1")} }, "--insecure"},
+		"every address":         {func(o *Options) { o.Bind = []netip.Addr{netip.IPv4Unspecified()} }, "--insecure"},
+		"two ways of founding":  {func(o *Options) { o.Expect = 3 }, "--bootstrap"},
+		"founding unheard":      {func(o *Options) { o.Bootstrap, o.Expect = false, 3 }, "--no-autodiscovery"},
+		"no way to a ring":      {func(o *Options) { o.Bootstrap = false }, "--join"},
+		"a profile unknown":     {func(o *Options) { o.Profile = "slow" }, "slow"},
+		"a leading witness":     {func(o *Options) { o.Witness, o.OnJoin = true, "lead" }, "witness"},
+		"a bad address to join": {func(o *Options) { o.Join = []string{"there"} }, "there"},
+	} {
+		o := good
+		c.edit(&o)
+		err := o.Validate()
+		if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want ErrUsage that says %s", name, err, c.says)
+		}
+	}
+	bad := Options{}
+	if err := bad.Validate(); strings.Count(err.Error(), "\n") < 5 {
+		t.Errorf("of many problems it says only %q", err)
+	}
+}
+
+func TestProbeOutcomes(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := free.Addr().String()
+	_ = free.Close()
+	for name, c := range map[string]struct {
+		addresses []string
+		want      election.ProbeOutcome
+	}{
+		"refused":             {[]string{refused}, election.NobodyListens},
+		"silent":              {[]string{silent.Addr().String()}, election.Unanswered},
+		"refused and silent":  {[]string{refused, silent.Addr().String()}, election.Unanswered},
+		"no address is known": {nil, election.Unanswered},
+	} {
+		if got, _ := probeMember(context.Background(), "test", c.addresses, 100*time.Millisecond); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+func TestConnLimits(t *testing.T) {
+	l := newConnLimits(testLog())
+	l.perHost, l.max = 2, 3
+	for i, step := range []struct {
+		host string
+		want bool
+	}{{"a", true}, {"a", true}, {"a", false}, {"b", true}, {"c", false}} {
+		if got := l.enter(step.host); got != step.want {
+			t.Errorf("connection %d from %s: %v, want %v", i, step.host, got, step.want)
+		}
+	}
+	l.leave("a")
+	if !l.enter("c") || l.enter("a") {
+		t.Error("the room that was left is not the next one's")
+	}
+}

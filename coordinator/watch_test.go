@@ -1,0 +1,136 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
+)
+
+func testHub() *hub {
+	return newHub(func() election.Instant { return 0 }, &view{ring: &ring.State{}})
+}
+
+// Whenever a watcher subscribes, its snapshot and its events together are the
+// whole story, without a gap and without a repetition.
+func TestSubscriptionMissesNothing(t *testing.T) {
+	const epochs = 2000
+	h := testHub()
+	var publisher sync.WaitGroup
+	publisher.Go(func() {
+		for e := uint64(1); e <= epochs; e++ {
+			h.publish(&view{ring: &ring.State{Epoch: e}}, []*arcv1.Event{{Epoch: e}})
+		}
+	})
+	for range 50 {
+		w, v, err := h.subscribe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for want := v.ring.Epoch + 1; want <= min(epochs, v.ring.Epoch+100); want++ {
+			e, err := w.next(context.Background())
+			if errors.Is(err, ErrSlowWatcher) {
+				break // it may be, on a busy machine
+			}
+			if err != nil || e.GetEpoch() != want {
+				t.Fatalf("after a snapshot of epoch %d: event of epoch %d, %v; want %d", v.ring.Epoch, e.GetEpoch(), err, want)
+			}
+		}
+		h.unsubscribe(w)
+	}
+	publisher.Wait()
+}
+
+func TestSlowWatcherIsDroppedAndTheOthersAreNot(t *testing.T) {
+	h := testHub()
+	slow, _, _ := h.subscribe()
+	good, _, _ := h.subscribe()
+	for e := range uint64(watcherQueue + 10) {
+		h.publish(&view{ring: &ring.State{}}, []*arcv1.Event{{Epoch: e}})
+		if got, err := good.next(context.Background()); err != nil || got.GetEpoch() != e {
+			t.Fatalf("the good one got %v, %v; want epoch %d", got, err, e)
+		}
+	}
+	for e := range uint64(watcherQueue) {
+		if got, err := slow.next(context.Background()); err != nil || got.GetEpoch() != e {
+			t.Fatalf("the slow one got %v, %v; want what was queued, epoch %d", got, err, e)
+		}
+	}
+	if _, err := slow.next(context.Background()); !errors.Is(err, ErrSlowWatcher) {
+		t.Errorf("after its queue the slow one got %v, want ErrSlowWatcher", err)
+	}
+	h.unsubscribe(slow) // twice is harmless
+	h.close()
+	if _, err := good.next(context.Background()); !errors.Is(err, ErrStopping) {
+		t.Errorf("after close: %v, want ErrStopping", err)
+	}
+	if _, _, err := h.subscribe(); !errors.Is(err, ErrStopping) {
+		t.Errorf("subscribe after close: %v, want ErrStopping", err)
+	}
+}
+
+func TestWatchersAreBounded(t *testing.T) {
+	h := testHub()
+	for range watchersMax {
+		if _, _, err := h.subscribe(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := h.subscribe(); !errors.Is(err, ErrOverload) {
+		t.Errorf("one more: %v, want ErrOverload", err)
+	}
+}
+
+// A client that does not read is let go, and learns why once it reads.
+func TestWatchOfAClientThatDoesNotRead(t *testing.T) {
+	n := startRing(t, "n1")[0]
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	stream, err := n.client.Watch(ctx, &arcv1.WatchRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first, err := stream.Recv(); err != nil || first.GetType() != "snapshot" {
+		t.Fatalf("first event %v, %v; want a snapshot", first, err)
+	}
+	long, _ := structpb.NewStruct(map[string]any{"text": string(make([]byte, 4096))})
+	h := n.n.hub
+	for i := 0; ; i++ {
+		h.publish(h.views.load(), []*arcv1.Event{{Type: "test", Node: strconv.Itoa(i), Detail: long}})
+		h.mu.Lock()
+		left := len(h.watchers)
+		h.mu.Unlock()
+		if left == 0 {
+			break
+		}
+		if i > 1_000_000 {
+			t.Fatal("the watcher is never dropped")
+		}
+	}
+	for want := 0; ; want++ {
+		e, err := stream.Recv()
+		if err != nil {
+			if status.Code(err) != codes.ResourceExhausted || reasonOf(err) != "SLOW_WATCHER" {
+				t.Errorf("the stream ended with %v, want ResourceExhausted", err)
+			}
+			return
+		}
+		if e.GetNode() == strconv.Itoa(want) {
+			continue
+		}
+		if want > 0 || e.GetType() == "test" { // others happen in a young ring
+			t.Fatalf("event %q, want %d", e.GetNode(), want)
+		}
+		want--
+	}
+}
