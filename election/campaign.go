@@ -28,9 +28,9 @@ const quickTries = 8
 // number k waits k staggers, since two at once split the vote.
 func (n *Node) campaignTimers() {
 	c := &n.campaign
-	if !n.isVoter(n.cfg.ID) || n.ring.RingID == "" || n.leavingSince != 0 || !n.leaderLost() {
+	if !n.isVoter(n.cfg.ID) || n.ring.RingID == "" || !n.leaderLost() {
 		c.active = false
-		if n.isVoter(n.cfg.ID) && n.leavingSince == 0 && n.ring.RingID != "" && n.raftLead != n.cfg.ID {
+		if n.isVoter(n.cfg.ID) && n.ring.RingID != "" && n.raftLead != n.cfg.ID {
 			n.wakeAt(max(n.leaderHeard+n.patience(), n.now+1))
 		}
 		return
@@ -102,7 +102,8 @@ func (n *Node) rank() int {
 			rank++
 		}
 	}
-	// A witness, or somebody that others think dead: after all others, by id.
+	// A witness, somebody thought dead, or somebody who left but whose log may
+	// be the longest: after all others, by id.
 	voters := append(n.otherVoters(), n.cfg.ID)
 	slices.Sort(voters)
 	return rank + slices.Index(voters, n.cfg.ID)

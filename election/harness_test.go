@@ -87,6 +87,11 @@ func (w *world) logf(format string, args ...any) {
 	}
 }
 
+func (w *world) incarnation() uint64 {
+	w.seq++
+	return uint64(1000 + w.seq)
+}
+
 func (w *world) byID(id uint64) *node {
 	for _, name := range w.order {
 		if nd := w.nodes[name]; nd.id == id {
@@ -105,8 +110,6 @@ func (w *world) name(id uint64) string {
 
 // boot starts a node's core on what its disk holds.
 func (w *world) boot(nd *node, rec election.Recovered) {
-	w.seq++
-	nd.inc = uint64(1000*w.seq) + nd.id
 	n, err := election.New(election.Config{
 		ID: nd.id, Incarnation: nd.inc, Addresses: []string{nd.name + ":7400"},
 		Rand: func() uint64 { return nd.id * 7 }, Wall: func() int64 { return w.now.Microseconds() },
@@ -160,6 +163,7 @@ func (w *world) effect(nd *node, e election.Effect) {
 	switch e := e.(type) {
 	case election.Send:
 		m := e.Message
+		m.Incarnation = nd.inc
 
 		w.after(time.Millisecond, func() {
 			if to := w.byID(m.To); to != nil && to.up && !w.cut[[2]string{nd.name, to.name}] {
@@ -178,7 +182,7 @@ func (w *world) effect(nd *node, e election.Effect) {
 			case to == nil || w.cut[[2]string{nd.name, to.name}] || to.stopped:
 				r.Outcome, wait = election.Unanswered, e.Timeout
 			case to.up:
-				r.Outcome, r.AnsweredBy = election.Answered, to.inc
+				r.Outcome, r.AnsweredBy, r.AnsweredAs = election.Answered, to.inc, to.id
 			}
 			w.after(wait, func() { w.to(nd, func(now election.Instant) { nd.n.Probed(now, r) }) })
 		})
@@ -259,10 +263,10 @@ func (w *world) run(d time.Duration) {
 }
 
 func (w *world) found(name string, s ring.Settings) {
-	nd := &node{name: name, id: 1}
+	nd := &node{name: name, id: 1, inc: w.incarnation()}
 	w.nodes[name] = nd
 	w.order = append(w.order, name)
-	rec, err := election.Found(ring.Found{Cluster: "c", RingID: "r", Settings: s, Founder: ring.Member{Name: name, Incarnation: 1, Addresses: []string{name + ":7400"}}}, 1000)
+	rec, err := election.Found(ring.Found{Cluster: "c", RingID: "r", Settings: s, Founder: ring.Member{Name: name, Incarnation: nd.inc, Addresses: []string{name + ":7400"}}}, 1000)
 	if err != nil {
 		panic(err)
 	}
@@ -304,7 +308,8 @@ func (w *world) join(name string, m ring.Member) error {
 		w.nodes[name] = nd
 		w.order = append(w.order, name)
 	}
-	m.Name, m.Incarnation, m.Addresses = name, uint64(w.seq)+7, []string{name + ":7400"}
+	nd.inc = w.incarnation()
+	m.Name, m.Incarnation, m.Addresses = name, nd.inc, []string{name + ":7400"}
 	w.joiner = nd
 	if _, err := w.request(election.Request{Join: &ring.Join{Member: m}}, time.Second); err != nil {
 		return err
@@ -322,9 +327,6 @@ func (w *world) kill(name string, certify bool) {
 	cert := election.Certificate{Name: name, ID: nd.id, Exit: "signal: killed", Incarnation: nd.inc}
 	for _, o := range w.order {
 		if other := w.nodes[o]; other.up {
-			if m, ok := other.n.State().Member(nd.id); ok {
-				cert.Incarnation = m.Incarnation
-			}
 			c := cert
 			w.after(2*time.Millisecond, func() { w.to(other, func(now election.Instant) { other.n.Certify(now, c) }) })
 		}
@@ -342,6 +344,7 @@ func (w *world) suspect(by, name string, ev ring.Evidence) {
 
 func (w *world) restart(name string) {
 	nd := w.nodes[name]
+	nd.inc = w.incarnation()
 	w.boot(nd, election.Recovered{HardState: nd.disk.hard, Snapshot: nd.disk.snap, Entries: nd.disk.entries, Bound: nd.disk.bound, Restarted: true})
 }
 

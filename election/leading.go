@@ -55,10 +55,10 @@ type proposal struct {
 
 // caretaking is a winner's care for the heir that is somebody else.
 type caretaking struct {
-	heir    uint64
-	since   Instant
-	probed  bool
-	nextTry Instant
+	heir      uint64
+	since     Instant
+	nextProbe Instant
+	nextTry   Instant
 }
 
 // elected begins a raft leadership.
@@ -159,6 +159,7 @@ func (n *Node) winner() {
 		heir, ok := n.ring.Heir(dead...)
 		if !ok {
 			l.why = "no member may lead: only witnesses are left"
+			n.evictAll(evict)
 			return
 		}
 		if heir.ID == n.cfg.ID {
@@ -171,12 +172,7 @@ func (n *Node) winner() {
 		if !ok {
 			// Whoever is dead before the heir goes at once: the heir must not
 			// have to find that out again.
-			if len(evict) > 0 {
-				n.abortTransfer()
-			}
-			for _, e := range evict {
-				n.proposeOnce(proposalKey{kind: "evict", id: e.ID}, ring.Command{Evict: &e})
-			}
+			n.evictAll(evict)
 			n.takeCare(heir)
 			return
 		}
@@ -192,6 +188,15 @@ func (n *Node) winner() {
 	}
 	n.abortTransfer() // raft takes no proposals while it transfers
 	n.proposeOnce(proposalKey{kind: "declare"}, ring.Command{Declare: n.declaration(evict)})
+}
+
+func (n *Node) evictAll(evict []ring.Evict) {
+	if len(evict) > 0 {
+		n.abortTransfer()
+	}
+	for _, e := range evict {
+		n.proposeOnce(proposalKey{kind: "evict", id: e.ID}, ring.Command{Evict: &e})
+	}
 }
 
 func (n *Node) declaration(evict []ring.Evict) *ring.Declare {
@@ -234,15 +239,24 @@ func (n *Node) takeCare(heir ring.Member) {
 		n.trace("caretaker for %s", heir.Name)
 	}
 	l.why = fmt.Sprintf("the heir is %s", heir.Name)
-	if !c.probed {
-		c.probed = true
+	if n.now >= c.nextProbe {
+		c.nextProbe = n.now + 2*n.probeTimeout()
 		n.emit(Probe{ID: heir.ID, Incarnation: heir.Incarnation, Addresses: heir.Addresses, Timeout: n.probeTimeout()})
 	}
-	// An heir that lives but cannot take over for so long does not answer.
+	n.wakeAt(c.nextProbe)
+	// An heir that answers but cannot take over (it may reach nobody but this
+	// member) is not evicted, it is passed over: somebody else is appointed.
 	patience := 4*n.ring.Settings.Lease() + n.voter.bound + 4*n.probeTimeout()
 	if n.now >= c.since+patience {
-		l.noAnswer[heir.ID] = heir.Incarnation
-		n.winner()
+		if next := n.ring.Succession(heir.ID); len(next) > 0 {
+			n.abortTransfer()
+			to := next[0]
+			if me, _ := n.ring.Member(n.cfg.ID); !me.Witness {
+				to = n.cfg.ID
+			}
+			c.since = n.now // should it come to nothing
+			n.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: to, Why: heir.Name + " answers but did not take over"}})
+		}
 		return
 	}
 	n.wakeAt(c.since + patience)
@@ -273,10 +287,10 @@ func (n *Node) abortTransfer() {
 // heirProbed takes the caretaker's probe of the heir.
 func (l *leading) heirProbed(r ProbeResult) {
 	c := &l.caretaking
-	if c.heir != r.ID || !c.probed {
+	if c.heir != r.ID {
 		return
 	}
-	if r.Outcome != Answered {
+	if r.Outcome != Answered || r.AnsweredBy != r.Incarnation && r.AnsweredAs != r.ID {
 		l.noAnswer[r.ID] = r.Incarnation
 	}
 }

@@ -19,6 +19,11 @@ type Instant = time.Duration
 // altered, and From must be the true sender.
 type Message struct {
 	From, To uint64
+	// Incarnation of the sender, filled in by the receiver's transport, which
+	// knows with whom it speaks; 0 if it does not. A word of a process that is
+	// known to be dead is dropped, and one of a new process tells that the
+	// member is back.
+	Incarnation uint64
 
 	Raft        *raftpb.Message
 	Renew       *Renew
@@ -134,8 +139,9 @@ const (
 type ProbeResult struct {
 	ID, Incarnation uint64 // as in the Probe
 	Outcome         ProbeOutcome
-	// AnsweredBy is the incarnation that answered.
-	AnsweredBy uint64
+	// AnsweredBy is the incarnation that answered, AnsweredAs the id that it
+	// has in this ring; 0 if it is no member.
+	AnsweredBy, AnsweredAs uint64
 }
 
 // Done completes the Request with the same Ref, once.

@@ -58,6 +58,9 @@ type Node struct {
 	leaderHeard Instant
 	suspects    map[uint64]*suspect
 	certs       map[uint64]Certificate
+	// seen are incarnations that restarted members announced themselves and
+	// that are not committed yet.
+	seen map[uint64]uint64
 	// denied is until when silence of a member is not believed, since the
 	// leader's own probe reached it.
 	denied map[uint64]Instant
@@ -106,7 +109,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, now: now, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
-		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, denied: map[uint64]Instant{}, gone: map[uint64]ring.Member{},
+		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, seen: map[uint64]uint64{}, denied: map[uint64]Instant{}, gone: map[uint64]ring.Member{},
 		leaderHeard: -Never / 2, returned: -Never / 2, wake: now,
 	}
 	if s := rec.Snapshot; s != nil && s.GetMetadata().GetIndex() > 0 {
@@ -306,6 +309,15 @@ func (n *Node) otherVoters() []uint64 {
 	ids = slices.DeleteFunc(ids, func(id uint64) bool { return id == n.cfg.ID })
 	slices.Sort(ids)
 	return ids
+}
+
+// incarnation returns a member's newest known incarnation: what it announced
+// itself, else what is committed.
+func (n *Node) incarnation(m ring.Member) uint64 {
+	if inc, ok := n.seen[m.ID]; ok {
+		return inc
+	}
+	return m.Incarnation
 }
 
 // inConf tells whether raft's configuration counts a member, as voter or

@@ -2,6 +2,7 @@ package election
 
 import (
 	"fmt"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -41,11 +42,14 @@ func (n *Node) ready() {
 		if raft.IsEmptySnap(snap) {
 			snap = nil
 		}
-		if hard == nil && snap == nil && len(rd.Entries) == 0 {
+		// A configuration is used only when it is durable that it is committed:
+		// whoever it removes drops its log as soon as it hears of that.
+		conf := slices.ContainsFunc(rd.CommittedEntries, func(e *raftpb.Entry) bool { return e.GetType() != raftpb.EntryNormal })
+		if hard == nil && snap == nil && len(rd.Entries) == 0 && !conf {
 			n.finish(p)
 			continue
 		}
-		sync := rd.MustSync || snap != nil
+		sync := rd.MustSync || snap != nil || conf
 		p.seq = n.persist(Persist{HardState: hard, Entries: rd.Entries, Snapshot: snap, Reset: snap != nil, Sync: sync})
 		if !sync { // a commit index alone is not worth waiting for
 			n.finish(p)
@@ -211,15 +215,16 @@ func (n *Node) ringChanged() {
 	if n.ring.Gone(n.cfg.ID) && n.leavingSince == 0 {
 		n.leavingSince, n.leavingWhy = max(n.now, 1), "taken out of the ring"
 	}
-	for id, s := range n.suspects {
-		if m, ok := n.ring.Member(id); !ok || m.Incarnation != s.Incarnation {
-			delete(n.suspects, id)
+	for id, inc := range n.seen {
+		if m, ok := n.ring.Member(id); !ok || m.Incarnation == inc {
+			delete(n.seen, id)
 		}
 	}
-	for id, c := range n.certs {
-		if m, ok := n.ring.Member(id); !ok || m.Incarnation != c.Incarnation {
-			delete(n.certs, id)
-		}
+	for id := range n.suspects {
+		n.forgetStale(id)
+	}
+	for id := range n.certs {
+		n.forgetStale(id)
 	}
 	for id := range n.heard {
 		if n.ring.Gone(id) {

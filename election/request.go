@@ -36,7 +36,7 @@ const (
 
 func (n *Node) request(r Request) {
 	l := n.lead
-	if l == nil || !n.declared() {
+	if l == nil || !n.declared() && (r.Join == nil || !n.heirless()) {
 		n.emit(Done{Ref: r.Ref, Err: ErrNotLeader})
 		return
 	}
@@ -79,6 +79,13 @@ func (n *Node) request(r Request) {
 	default:
 		n.emit(Done{Ref: r.Ref, Err: fmt.Errorf("%w: empty request", ring.ErrInvalid)})
 	}
+}
+
+// heirless tells whether only witnesses are left: then their caretaker admits
+// joiners, since nobody else ever could.
+func (n *Node) heirless() bool {
+	_, ok := n.ring.Heir()
+	return n.ring.RingID != "" && !ok
 }
 
 // propose puts a command into the log. Its fate comes back in proposalApplied,

@@ -87,6 +87,7 @@ func (n *Node) settle() {
 		} else {
 			n.campaignTimers()
 		}
+		n.suspectTimers()
 		n.memberTimers()
 		if n.removed {
 			continue
@@ -114,7 +115,10 @@ func (n *Node) receive(m Message) {
 		n.send(Message{To: m.From, Evicted: &EvictedNotice{RingID: n.ring.RingID, ID: m.From, Epoch: n.ring.Epoch}})
 		return
 	}
-	if _, ok := n.ring.Member(m.From); ok {
+	if from, ok := n.ring.Member(m.From); ok {
+		if !n.fresh(from, m.Incarnation) {
+			return
+		}
 		n.heard[m.From] = n.now
 	}
 	switch {
@@ -133,6 +137,23 @@ func (n *Node) receive(m Message) {
 	case m.Return != nil:
 		n.memberReturned(m.From, *m.Return)
 	}
+}
+
+// fresh tells whether a message comes from the member's newest process, and
+// takes note of a new one.
+func (n *Node) fresh(from ring.Member, incarnation uint64) bool {
+	switch known := n.incarnation(from); {
+	case incarnation == 0:
+		return true
+	case incarnation == known:
+		_, dead := n.certs[from.ID]
+		return !dead
+	case incarnation == from.Incarnation:
+		return false // a newer one was seen
+	}
+	n.seen[from.ID] = incarnation
+	n.forgetStale(from.ID)
+	return true
 }
 
 // receiveRaft filters what may reach raft. Losing a message is always safe
@@ -189,18 +210,26 @@ func (n *Node) memberTimers() {
 		}
 	}
 	n.leaveTimers()
-	if n.removed || n.lead != nil || n.raftLead == 0 {
-		return
-	}
 	me, ok := n.ring.Member(n.cfg.ID)
-	if !ok || me.Incarnation == n.cfg.Incarnation {
+	if n.removed || !ok || me.Incarnation == n.cfg.Incarnation {
 		return
 	}
-	if every := n.ring.Settings.Lease(); n.now >= n.returned+every {
+	// Everybody is told, since certificates of the former process may still
+	// be under way to everybody.
+	n.announce(n.ring.Settings.RenewEvery())
+}
+
+// announce sends this incarnation to all members every so often.
+func (n *Node) announce(every time.Duration) {
+	if n.now >= n.returned+every {
 		n.returned = n.now
-		n.send(Message{To: n.raftLead, Return: &ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses}})
+		for _, m := range n.ring.Members {
+			if m.ID != n.cfg.ID {
+				n.send(Message{To: m.ID, Return: &ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses}})
+			}
+		}
 	}
-	n.wakeAt(n.returned + n.ring.Settings.Lease())
+	n.wakeAt(n.returned + every)
 }
 
 // leaveTimers lets a member that was taken out of the ring go as soon as
@@ -209,20 +238,16 @@ func (n *Node) leaveTimers() {
 	if n.leavingSince == 0 {
 		return
 	}
-	lease := n.ring.Settings.Lease()
-	if end := n.leavingSince + 2*lease + time.Second; n.now >= end || len(n.ring.Members) == 0 {
-		n.remove(n.ring.Epoch, n.leavingWhy)
-		return
-	}
-	every := n.ring.Settings.RenewEvery() / 4
-	if n.now >= n.returned+every {
-		n.returned = n.now
-		for _, m := range n.ring.Members {
-			// Any message will do: the answer is the notice.
-			n.send(Message{To: m.ID, Return: &ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses}})
+	// A voter never goes by time: the others may need its answer for good.
+	if !n.isVoter(n.cfg.ID) || len(n.ring.Members) == 0 {
+		end := n.leavingSince + 2*n.ring.Settings.Lease() + time.Second
+		if n.now >= end || len(n.ring.Members) == 0 {
+			n.remove(n.ring.Epoch, n.leavingWhy)
+			return
 		}
+		n.wakeAt(end)
 	}
-	n.wakeAt(n.returned + every)
+	n.announce(n.ring.Settings.RenewEvery() / 4) // any message will do: the answer is the notice
 }
 
 func (n *Node) remove(epoch uint64, why string) {

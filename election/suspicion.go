@@ -9,6 +9,8 @@ import (
 // suspect is what this member knows against another one.
 type suspect struct {
 	Suspicion
+	// at is when it was last reported.
+	at Instant
 	// probing is when the leader's own probe began; confirmed that it failed.
 	probing   Instant
 	probed    bool
@@ -19,7 +21,7 @@ type suspect struct {
 // to those who decide.
 func (n *Node) ownSuspicion(s Suspicion) {
 	m, ok := n.ring.Member(s.ID)
-	if !ok || m.Incarnation != s.Incarnation || s.ID == n.cfg.ID {
+	if !ok || n.incarnation(m) != s.Incarnation || s.ID == n.cfg.ID {
 		return
 	}
 	n.suspicion(s)
@@ -38,7 +40,7 @@ func (n *Node) ownSuspicion(s Suspicion) {
 // suspicion notes somebody's opinion of a member.
 func (n *Node) suspicion(s Suspicion) {
 	m, ok := n.ring.Member(s.ID)
-	if !ok || m.Incarnation != s.Incarnation {
+	if !ok || n.incarnation(m) != s.Incarnation {
 		return
 	}
 	if _, ok := n.ring.Member(s.By); !ok {
@@ -69,8 +71,37 @@ func (n *Node) suspicion(s Suspicion) {
 	} else {
 		old.Evidence, old.Term, old.By = s.Evidence, s.Term, s.By
 	}
+	old.at = n.now
 	if n.lead != nil {
 		n.probe(m, old)
+	}
+}
+
+// suspectTimers forgets what is no longer repeated: a monitor that was
+// re-pointed takes nothing back.
+func (n *Node) suspectTimers() {
+	for _, m := range n.ring.Members { // in order, for the sake of replays
+		s, ok := n.suspects[m.ID]
+		if !ok {
+			continue
+		}
+		if end := s.at + n.ring.Settings.Detection(false); n.now >= end {
+			n.clear(m.ID, s.Suspicion, "nobody repeats it")
+		} else {
+			n.wakeAt(end)
+		}
+	}
+}
+
+// forgetStale drops what is known against a process that is not the member's
+// newest.
+func (n *Node) forgetStale(id uint64) {
+	m, ok := n.ring.Member(id)
+	if s := n.suspects[id]; s != nil && (!ok || s.Incarnation != n.incarnation(m)) {
+		delete(n.suspects, id)
+	}
+	if c, known := n.certs[id]; known && (!ok || c.Incarnation != n.incarnation(m)) {
+		delete(n.certs, id)
 	}
 }
 
@@ -109,7 +140,9 @@ func (n *Node) probed(r ProbeResult) {
 		return
 	}
 	switch {
-	case r.Outcome == NobodyListens, r.Outcome == Unanswered && n.heard[r.ID] <= s.probing:
+	case r.Outcome == NobodyListens, r.Outcome == Unanswered && n.heard[r.ID] <= s.probing,
+		r.Outcome == Answered && r.AnsweredBy != r.Incarnation && r.AnsweredAs != r.ID:
+		// The last: somebody else has its place, so that it is gone for good.
 		s.confirmed = true
 		n.trace("confirms the suspicion of %d by its own probe", r.ID)
 	default:
@@ -129,7 +162,7 @@ func (n *Node) certify(c Certificate) {
 		n.voidFor(c)
 	}
 	m, ok := n.ring.Member(c.ID)
-	if !ok || m.Incarnation != c.Incarnation {
+	if !ok || n.incarnation(m) != c.Incarnation {
 		return
 	}
 	if _, known := n.certs[c.ID]; known {

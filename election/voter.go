@@ -208,13 +208,18 @@ func (n *Node) voterTimers() {
 	}
 }
 
-// memberReturned takes note that a member was restarted with its disk; the
-// leader commits it.
+// memberReturned takes note that a member was restarted with its disk: what is
+// known against its former process is void. The leader commits it.
 func (n *Node) memberReturned(from uint64, r ring.Return) {
-	if r.ID != from || n.lead == nil || !n.declared() {
+	m, ok := n.ring.Member(from)
+	if !ok || r.ID != from || m.Incarnation == r.Incarnation && slices.Equal(m.Addresses, r.Addresses) {
 		return
 	}
-	if m, ok := n.ring.Member(from); ok && (m.Incarnation != r.Incarnation || !slices.Equal(m.Addresses, r.Addresses)) {
+	if m.Incarnation != r.Incarnation {
+		n.seen[from] = r.Incarnation
+		n.forgetStale(from)
+	}
+	if n.lead != nil && n.declared() {
 		n.proposeOnce(proposalKey{kind: "return", id: from}, ring.Command{Return: &r})
 	}
 }

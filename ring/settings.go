@@ -108,7 +108,7 @@ func (s Settings) Validate() error {
 	between("lease_ms", s.LeaseMS, 30, 600_000)
 	between("drift_ppm", s.DriftPPM, 0, 200_000)
 	between("stagger_ms", s.StaggerMS, 1, 60_000)
-	between("max_voters", s.MaxVoters, 1, 15)
+	between("max_voters", s.MaxVoters, 3, 15)
 	between("grace_ms", s.GraceMS, 0, 3_600_000)
 	if s.HangAfterMS != 0 {
 		between("hang_after_ms", s.HangAfterMS, 100, 3_600_000)

@@ -231,21 +231,22 @@ func (s *State) Heir(without ...uint64) (Member, bool) {
 func (s *State) NextHeir() (Member, bool) { return s.Heir(s.LeaderID) }
 
 // Voters returns the ids that should vote, ascending: at most MaxVoters of the
-// leader, the witnesses, the most recent former leaders, then the oldest. A
-// designated member votes too, since only a voter can be elected.
+// leader, who leads next (only a voter can be elected), the witnesses, the
+// most recent former leaders, then the oldest.
 func (s *State) Voters() []uint64 {
 	type rank struct {
 		id    uint64
 		class int
 		led   uint64
 	}
+	next, _ := s.NextHeir()
 	ranks := make([]rank, 0, len(s.Members))
 	for _, m := range s.Members {
 		r := rank{id: m.ID, class: 3, led: s.LastLed(m.Name)}
 		switch {
 		case m.ID == s.LeaderID:
 			r.class = 0
-		case s.Designated != nil && s.Designated.To == m.ID:
+		case m.ID == next.ID:
 			r.class = 1
 		case m.Witness:
 			r.class = 2

@@ -147,6 +147,7 @@ func (t *Transport) read(stream arcv1.Peer_StreamServer, hellos chan<- *arcv1.Pe
 			return status.Error(codes.InvalidArgument, err.Error())
 		}
 		in.heard.Store(time.Now().UnixNano())
+		m.Incarnation = in.hello.GetIncarnation()
 		t.opts.Deliver(m)
 	}
 }
