@@ -1,0 +1,356 @@
+package discovery
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
+)
+
+func TestHellosOfASearch(t *testing.T) {
+	b := newBench(t, "a", 0)
+	began := b.now
+	hellos := of[sendHello](b.startSeek(b.now))
+	var at []time.Duration
+	for range 3000 {
+		for range of[sendHello](b.after(time.Millisecond)) {
+			at = append(at, b.now.Sub(began))
+		}
+	}
+	if len(hellos) != 1 || hellos[0].hello.Attempt != 1 {
+		t.Fatalf("first hellos %v, want attempt 1 at once", hellos)
+	}
+	want := firstHellos[1:]
+	for i, d := range want {
+		if at[i] < d*4/5-time.Millisecond || at[i] > d*6/5+time.Millisecond {
+			t.Errorf("hello %d after %s, want about %s", i+2, at[i], d)
+		}
+	}
+	if n := len(at); n < 6 || n > 8 {
+		t.Errorf("%d hellos in 3 s at %v, want about one a second after the first", n, at)
+	}
+}
+
+func TestWhoAnswersAHello(t *testing.T) {
+	leads := RingInfo{RingID: "r1", IsLeader: true}
+	member := RingInfo{RingID: "r1", LeaderName: "l", LeaderAddresses: []string{"l:1"}}
+	for _, c := range []struct {
+		name   string
+		expect int
+		ring   RingInfo
+		hello  []change
+		want   bool
+	}{
+		{"leader, first hello", 0, leads, nil, true},
+		{"leader, quiet hello", 0, leads, []change{attempt(0)}, false},
+		{"member, first hello", 0, member, nil, false},
+		{"member, second hello", 0, member, []change{attempt(2)}, true},
+		{"joiner", 0, RingInfo{}, []change{attempt(2)}, false},
+		{"founding, first hello", 3, RingInfo{}, nil, false},
+		{"founding, second hello", 3, RingInfo{}, []change{attempt(2)}, true},
+		{"founding, to a joiner", 3, RingInfo{}, []change{attempt(2), expects(0)}, false},
+		{"who waits for us", 3, RingInfo{}, []change{hasAccepted("a", selfIncarnation)}, true},
+		{"who waits for an earlier start of us", 3, RingInfo{}, []change{hasAccepted("a", 5)}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, "a", c.expect)
+			b.setRing(b.now, c.ring)
+			answers := of[sendAnswer](b.hears("j", c.hello...))
+			if (len(answers) == 1) != c.want {
+				t.Fatalf("answers %v, want one: %v", answers, c.want)
+			}
+			if c.want && (answers[0].answer.Echo != 1 || answers[0].to != source("j")) {
+				t.Errorf("answer %v to %v, want the hello's nonce to its source", answers[0].answer, answers[0].to)
+			}
+		})
+	}
+	t.Run("founding, to one long known", func(t *testing.T) {
+		b := newBench(t, "a", 3)
+		b.hears("j", attempt(2))
+		b.after(newFor + time.Second)
+		if answers := of[sendAnswer](b.hears("j", attempt(9))); len(answers) > 0 {
+			t.Errorf("answers %v: every hello would be answered by all for ever", answers)
+		}
+	})
+}
+
+func TestAnswersAreBounded(t *testing.T) {
+	b := newBench(t, "a", 0)
+	b.setRing(b.now, RingInfo{RingID: "r1", IsLeader: true})
+	count := 0
+	for range 1000 {
+		count += len(of[sendAnswer](b.hears("j")))
+	}
+	if count != answersPerSource {
+		t.Errorf("%d answers to one source at once, want %d", count, answersPerSource)
+	}
+	b.now = b.now.Add(time.Second)
+	count = 0
+	for i := range 5000 {
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 1)
+		h := &discoveryv1.Hello{Cluster: "c", Node: peer("j", 1), Nonce: 1, Attempt: 1}
+		count += len(of[sendAnswer](b.hello(b.now, from, h)))
+	}
+	if count != answersInAll {
+		t.Errorf("%d answers to many sources at once, want %d", count, answersInAll)
+	}
+	if n := len(b.limit.sources); n > maxSources {
+		t.Errorf("%d sources remembered, want at most %d", n, maxSources)
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	b := newBench(t, "a", 3)
+	b.setRing(b.now, RingInfo{RingID: "own"})
+	warned := 0
+	for i := range 3000 {
+		for _, n := range of[note](b.hears(fmt.Sprintf("n%d", i), inRing(fmt.Sprintf("r%d", i)))) {
+			if n.level == warn {
+				warned++
+			}
+		}
+		b.heard.told(b.now, "a", []string{fmt.Sprintf("other%d", i)})
+	}
+	if n := len(b.heard.byName); n > maxNames {
+		t.Errorf("%d names, want at most %d", n, maxNames)
+	}
+	if n := len(b.heard.others); n > maxNames {
+		t.Errorf("%d names of others, want at most %d", n, maxNames)
+	}
+	if n := len(b.rings); n > maxRings {
+		t.Errorf("%d rings, want at most %d", n, maxRings)
+	}
+	if warned > maxRings+2 {
+		t.Errorf("%d warnings", warned)
+	}
+	for range 100 {
+		b.makeHello(b.now, 1)
+	}
+	if n := len(b.nonces); n > maxNonces {
+		t.Errorf("%d nonces, want at most %d", n, maxNonces)
+	}
+	// When those are silent again, others are heard.
+	b.now = b.now.Add(freshFor + time.Second)
+	b.hears("late")
+	if b.heard.byName["late"] == nil {
+		t.Error("the table stays full of names that are gone")
+	}
+}
+
+func TestWhichRingASearchFinds(t *testing.T) {
+	leader := func(id string) *discoveryv1.Ring { return &discoveryv1.Ring{RingId: id, Leads: true} }
+	leaderless := func(id string) *discoveryv1.Ring { return &discoveryv1.Ring{RingId: id} }
+	for _, c := range []struct {
+		name string
+		own  string
+		play func(b *bench) []effect
+		want string // From and ring; empty: goes on searching
+	}{
+		{"the leader's answer", "", func(b *bench) []effect { return b.answers("l", nil, leader("r1")) }, "l r1"},
+		{"a member's answer with the leader", "", func(b *bench) []effect {
+			return b.answers("m", nil, &discoveryv1.Ring{RingId: "r1", Leader: "l", LeaderAddresses: []string{"l:1"}})
+		}, "m r1"},
+		{"a member without a leader, after a wait", "", func(b *bench) []effect {
+			return append(b.answers("m", nil, leaderless("r1")), b.after(leaderWait)...)
+		}, "m r1"},
+		{"not before the wait", "", func(b *bench) []effect {
+			return append(b.answers("m", nil, leaderless("r1")), b.after(leaderWait/2)...)
+		}, ""},
+		{"the leader after a member", "", func(b *bench) []effect {
+			return append(b.answers("m", nil, leaderless("r1")), b.answers("l", nil, leader("r1"))...)
+		}, "l r1"},
+		{"a hello is no answer", "", func(b *bench) []effect { return b.hears("m", inRing("r1")) }, ""},
+		{"an answer to nothing", "", func(b *bench) []effect { return b.answersTo(42, "l", nil, leader("r1")) }, ""},
+		{"an answer too late", "", func(b *bench) []effect {
+			n := b.nonces[0].value
+			b.now = b.now.Add(nonceLife + 1)
+			return b.answersTo(n, "l", nil, leader("r1"))
+		}, ""},
+		{"two rings: neither", "", func(b *bench) []effect {
+			b.hears("m", inRing("r2"))
+			return append(b.answers("l", nil, leader("r1")), b.after(2*time.Second)...)
+		}, ""},
+		{"two rings without leaders: neither", "", func(b *bench) []effect {
+			b.answers("m", nil, leaderless("r1"))
+			return append(b.hears("n", inRing("r2")), b.after(2*time.Second)...)
+		}, ""},
+		{"the second ring is gone", "", func(b *bench) []effect {
+			b.hears("m", inRing("r2"))
+			b.after(ringFor + time.Second)
+			return b.answers("l", nil, leader("r1"))
+		}, "l r1"},
+		{"its own ring", "r1", func(b *bench) []effect {
+			b.hears("m", inRing("r2"))
+			return b.answers("l", nil, leader("r1"))
+		}, "l r1"},
+		{"not another ring than its own", "r1", func(b *bench) []effect { return b.answers("l", nil, leader("r2")) }, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, "a", 3)
+			b.setRing(b.now, RingInfo{RingID: c.own})
+			b.startSeek(b.now)
+			got := ""
+			for _, f := range of[finish](c.play(b)) {
+				got += f.found.From + " " + f.found.RingID
+			}
+			if got != c.want {
+				t.Errorf("found %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAMembersHelloMakesASearchAskAtOnce(t *testing.T) {
+	b := newBench(t, "a", 0)
+	b.startSeek(b.now)
+	b.after(5 * time.Second)
+	if hellos := of[sendHello](append(b.hears("m", inRing("r1")), b.after(pokeAfter)...)); len(hellos) != 1 || hellos[0].hello.Attempt < 2 {
+		t.Errorf("hellos %v, want one that members answer", hellos)
+	}
+}
+
+func TestAForeignRingIsWarnedOfOnce(t *testing.T) {
+	b := newBench(t, "a", 0)
+	b.setRing(b.now, RingInfo{RingID: "r1"})
+	warned, reported := 0, 0
+	for range 100 {
+		out := append(b.hears("m", inRing("r2")), b.hears("n", inRing("r1"))...)
+		for _, n := range of[note](out) {
+			if n.level == warn {
+				warned++
+				if text := fmt.Sprint(n.args...); !strings.Contains(text, "r1") || !strings.Contains(text, "r2") {
+					t.Errorf("warning %q does not name both rings", text)
+				}
+			}
+		}
+		reported += len(of[report](out))
+		b.after(time.Second)
+	}
+	if warned != 1 || reported < 9 || reported > 11 {
+		t.Errorf("%d warnings and %d reports in 100 s, want 1 and about 10", warned, reported)
+	}
+}
+
+func TestAMemberSaysHelloQuietly(t *testing.T) {
+	b := newBench(t, "a", 3)
+	b.setRing(b.now, RingInfo{RingID: "r1", LeaderName: "l"})
+	hellos := of[sendHello](b.after(100 * time.Second))
+	if len(hellos) < 8 || len(hellos) > 13 {
+		t.Errorf("%d hellos in 100 s, want about 10", len(hellos))
+	}
+	for _, h := range hellos {
+		if h.hello.Attempt != 0 || h.hello.Ring.GetRingId() != "r1" || h.hello.Founding != nil {
+			t.Fatalf("hello %v, want a quiet one with the ring", h.hello)
+		}
+	}
+}
+
+func TestNameConflict(t *testing.T) {
+	b := newBench(t, "a", 3)
+	b.startSeek(b.now)
+	n := b.nonces[0].value
+	same := &discoveryv1.Answer{Cluster: "c", Node: &discoveryv1.Node{Name: "a", Incarnation: 7, Addresses: []string{"a:1"}}, Echo: n}
+	if out := b.answered(b.now, source("x"), same); len(of[finish](out)) > 0 {
+		t.Errorf("%v: the same addresses are its own older self", out)
+	}
+	other := &discoveryv1.Answer{Cluster: "c", Node: &discoveryv1.Node{Name: "a", Incarnation: 7, Addresses: []string{"b:1"}}, Echo: n}
+	ends := of[finish](b.answered(b.now, source("x"), other))
+	if len(ends) != 1 || !errors.Is(ends[0].err, ErrNameInUse) {
+		t.Fatalf("ends %v, want a conflict", ends)
+	}
+	for _, part := range []string{`"a"`, "a:1", "b:1", "--name"} {
+		if !strings.Contains(ends[0].err.Error(), part) {
+			t.Errorf("%q does not name %s", ends[0].err, part)
+		}
+	}
+}
+
+func TestAdviceOfALongSearch(t *testing.T) {
+	for _, c := range []struct {
+		expect int
+		own    string
+		want   []string
+	}{
+		{0, "", []string{"no ring found", "no ring of cluster c answers", "--bootstrap", "--expect N", "--join HOST:PORT"}},
+		{3, "", []string{"no ring founded yet", "heard 2 of 3 names", "--expect 3", "heard-by-others [z]"}},
+		{3, "r1", []string{"no leader of this ring answers", "r1", "--join"}},
+	} {
+		b := newBench(t, "a", c.expect)
+		b.setRing(b.now, RingInfo{RingID: c.own})
+		b.startSeek(b.now)
+		var advice []string
+		for range 70 {
+			b.heard.told(b.now, "a", []string{"z"})
+			for _, n := range of[note](append(b.hears("b"), b.after(time.Second)...)) {
+				if n.level == warn && n.interfaces {
+					advice = append(advice, strings.TrimSpace(fmt.Sprintln(append([]any{n.message}, n.args...)...)))
+				}
+			}
+		}
+		if len(advice) != 3 {
+			t.Fatalf("expect %d: %d lines in 70 s, want 3 (3 s, then every 30 s): %q", c.expect, len(advice), advice)
+		}
+		for _, w := range c.want {
+			if !strings.Contains(advice[0], w) {
+				t.Errorf("expect %d: %q does not say %q", c.expect, advice[0], w)
+			}
+		}
+	}
+}
+
+func TestOutlets(t *testing.T) {
+	lo := card{name: "lo", index: 1, up: true, loopback: true, addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("::1/128")}}
+	eth := card{name: "eth0", index: 2, up: true, broadcast: true, multicast: true, addresses: []netip.Prefix{
+		netip.MustParsePrefix("10.1.2.3/20"), netip.MustParsePrefix("10.1.2.4/20"), netip.MustParsePrefix("fd00::1/64"), netip.MustParsePrefix("fe80::1/64")}}
+	cloud := card{name: "eth1", index: 3, up: true, broadcast: true, addresses: []netip.Prefix{netip.MustParsePrefix("10.9.9.9/32")}}
+	down := card{name: "eth2", index: 4, broadcast: true, addresses: []netip.Prefix{netip.MustParsePrefix("10.8.8.8/24")}}
+	tunnel := card{name: "tun0", index: 5, up: true, addresses: []netip.Prefix{netip.MustParsePrefix("10.7.7.7/24")}}
+	all := []card{lo, eth, cloud, down, tunnel}
+	for _, c := range []struct {
+		name  string
+		bind  string
+		names []string
+		cards []card
+		want  string
+	}{
+		{"everywhere", "", nil, all, "eth0/10.1.15.255 eth0/ff12::4152:4331 eth1/255.255.255.255"},
+		{"unspecified", "0.0.0.0", nil, all, "eth0/10.1.15.255 eth0/ff12::4152:4331 eth1/255.255.255.255"},
+		{"nothing but loopback", "", nil, []card{lo, down}, "lo/127.255.255.255"},
+		{"loopback", "127.0.0.1", nil, all, "lo/127.255.255.255"},
+		{"another loopback address", "127.0.0.7", nil, all, "lo/127.255.255.255"},
+		{"IPv6 loopback", "::1", nil, all, "lo/127.255.255.255"},
+		{"one IPv4 address", "10.1.2.4", nil, all, "eth0/10.1.15.255"},
+		{"one IPv6 address", "fd00::1", nil, all, "eth0/ff12::4152:4331"},
+		{"two", "127.0.0.1,10.1.2.3", nil, all, "lo/127.255.255.255 eth0/10.1.15.255"},
+		{"an address that is not there", "10.5.5.5", nil, all, ""},
+		{"by name", "", []string{"eth1"}, all, "eth1/255.255.255.255"},
+		{"loopback by name", "", []string{"lo"}, all, "lo/127.255.255.255"},
+		{"a name that is not bound", "127.0.0.1", []string{"eth0"}, all, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var s scope
+			for _, a := range strings.FieldsFunc(c.bind, func(r rune) bool { return r == ',' }) {
+				s.bind = append(s.bind, netip.MustParseAddr(a))
+			}
+			s.names = c.names
+			if got := strings.Join(names(s.outlets(c.cards)), " "); got != c.want {
+				t.Errorf("outlets %q, want %q", got, c.want)
+			}
+		})
+	}
+	if err := (scope{names: []string{"eth7"}}).check(all); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), "lo, eth0") {
+		t.Errorf("unknown interface: %v, want an error that lists those there are", err)
+	}
+}
+
+func TestNearestFirst(t *testing.T) {
+	got := nearestFirst([]string{"172.17.0.1:7400", "host:7400", "10.0.0.1:7400"}, netip.MustParseAddr("::ffff:10.0.0.1"))
+	if want := []string{"10.0.0.1:7400", "172.17.0.1:7400", "host:7400"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
