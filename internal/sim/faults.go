@@ -208,7 +208,7 @@ func (w *World) fault(r *rand.Rand, kind FaultKind, at time.Duration) Fault {
 	case Pause:
 		f.Mid = r.IntN(2) == 0
 	case Partition:
-		f.N = 1 + r.IntN(1<<w.Machines-2)
+		f.N = 1 + r.IntN(max(1, 1<<w.Machines-2))
 	case Slow:
 		f.N = 1 + r.IntN(int(w.Settings.LeaseMS))
 	case Lossy:

@@ -29,6 +29,8 @@ type Options struct {
 	// Trace gets the readable story; Messages adds every message.
 	Trace    io.Writer
 	Messages bool
+	// Skip are checks, by name, that are not made.
+	Skip []string
 	// Make makes the cores; nil makes the real one.
 	Make Maker
 }
@@ -74,6 +76,9 @@ func (r *Result) Replay() string {
 		if len(o.Keep) == 0 {
 			c += "none"
 		}
+	}
+	if o.Skip != nil {
+		c += " --skip " + strings.Join(o.Skip, ",")
 	}
 	return c + " --trace"
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/arc-ring/arc/election"
@@ -30,6 +31,10 @@ func (s *Sim) fail(check, format string, args ...any) { s.failAt(nil, check, for
 
 func (s *Sim) failAt(n *node, check, format string, args ...any) {
 	if s.failure != nil {
+		return
+	}
+	if slices.Contains(s.opt.Skip, check) {
+		s.stats.count("skipped: failures of "+check, 1)
 		return
 	}
 	s.failure = &Failure{Check: check, At: time.Duration(s.now), Text: fmt.Sprintf(format, args...)}

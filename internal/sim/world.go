@@ -57,7 +57,7 @@ func (w *World) settingsOf(n int) ring.Settings {
 	case 5:
 		st.MaxVoters = 5
 	case 6:
-		st.MaxVoters = 1
+		st.MaxVoters = 7
 	case 7:
 		st.MaxVoters = 4
 	case 8:
@@ -90,7 +90,7 @@ func newWorld(r *rand.Rand, nodes int) World {
 		w.Cycle, w.Quiet = 60*time.Second, 35*time.Second
 	}
 	if r.IntN(4) == 0 {
-		w.Settings.MaxVoters = uint32(1 + r.IntN(7))
+		w.Settings.MaxVoters = uint32(3 + r.IntN(5))
 	}
 	if r.IntN(4) == 0 {
 		w.Settings.HangAfterMS = []uint32{0, w.Settings.LeaseMS, 2 * w.Settings.LeaseMS}[r.IntN(3)]

@@ -31,6 +31,7 @@ type options struct {
 	cpuProfile         string
 	stats              bool
 	minutes            float64
+	skip               string
 }
 
 func run() int {
@@ -50,6 +51,7 @@ func run() int {
 	flag.IntVar(&o.failures, "failures", 1, "stop after so many failing seeds")
 	flag.BoolVar(&o.stats, "stats", true, "print what the seeds covered")
 	flag.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile to this file")
+	flag.StringVar(&o.skip, "skip", "", "checks that are not made, with commas: G1 to G6, log, state, ids")
 	flag.Parse()
 	if flag.NArg() > 0 || o.nodes < 1 || o.nodes > 24 || o.seconds <= 0 || o.jobs < 1 {
 		fmt.Fprintf(os.Stderr, "soak: --nodes 1 to 24, --seconds above 0, --jobs at least 1, and no other arguments than flags, not %q\n", flag.Args())
@@ -74,12 +76,19 @@ func run() int {
 		return 2
 	}
 	if o.seed != 0 {
-		return o.one(sim.Options{Seed: o.seed, Nodes: o.nodes, Length: o.length(), Salt: o.salt, Keep: keep})
+		return o.one(sim.Options{Seed: o.seed, Nodes: o.nodes, Length: o.length(), Salt: o.salt, Keep: keep, Skip: o.skipped()})
 	}
 	return o.soak()
 }
 
 func (o *options) length() time.Duration { return time.Duration(o.seconds * float64(time.Second)) }
+
+func (o *options) skipped() []string {
+	if o.skip == "" {
+		return nil
+	}
+	return strings.Split(o.skip, ",")
+}
 
 func parseKeep(s string) ([]int, error) {
 	switch s {
@@ -176,7 +185,7 @@ func (o *options) soak() int {
 				}
 				next++
 				mu.Unlock()
-				r := sim.Run(sim.Options{Seed: seed, Nodes: o.nodes, Length: o.length(), Salt: o.salt})
+				r := sim.Run(sim.Options{Seed: seed, Nodes: o.nodes, Length: o.length(), Salt: o.salt, Skip: o.skipped()})
 				mu.Lock()
 				done++
 				total.Add(&r.Stats)
