@@ -31,7 +31,10 @@ type PeerHello struct {
 	Incarnation uint64                 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Name        string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
 	// The id that the sender means to talk to; 0 if it does not know.
-	To            uint64 `protobuf:"varint,6,opt,name=to,proto3" json:"to,omitempty"`
+	To uint64 `protobuf:"varint,6,opt,name=to,proto3" json:"to,omitempty"`
+	// Where the sender is reached, so that a member that lags behind the join of
+	// the sender can answer it.
+	Addresses     []string `protobuf:"bytes,7,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -106,6 +109,13 @@ func (x *PeerHello) GetTo() uint64 {
 		return x.To
 	}
 	return 0
+}
+
+func (x *PeerHello) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
 }
 
 type PeerEnvelope struct {
@@ -1156,14 +1166,15 @@ var File_proto_arc_v1_peer_proto protoreflect.FileDescriptor
 
 const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x17proto/arc/v1/peer.proto\x12\x06arc.v1\x1a\x16proto/arc/v1/arc.proto\"\x94\x01\n" +
+	"\x17proto/arc/v1/peer.proto\x12\x06arc.v1\x1a\x16proto/arc/v1/arc.proto\"\xb2\x01\n" +
 	"\tPeerHello\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04name\x18\x05 \x01(\tR\x04name\x12\x0e\n" +
-	"\x02to\x18\x06 \x01(\x04R\x02to\"\x9f\x03\n" +
+	"\x02to\x18\x06 \x01(\x04R\x02to\x12\x1c\n" +
+	"\taddresses\x18\a \x03(\tR\taddresses\"\x9f\x03\n" +
 	"\fPeerEnvelope\x12)\n" +
 	"\x05hello\x18\x01 \x01(\v2\x11.arc.v1.PeerHelloH\x00R\x05hello\x12\x14\n" +
 	"\x04raft\x18\x02 \x01(\fH\x00R\x04raft\x12%\n" +
