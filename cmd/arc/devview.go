@@ -157,7 +157,9 @@ func (v *devView) draw(ctx context.Context) error {
 	}
 	v.ask(ctx)
 	var b bytes.Buffer
-	b.WriteString("\x1b[H") // home; each line is cleared to its end as it is written
+	// Home, and no wrapping of long lines; each line is cleared to its end as
+	// it is written.
+	b.WriteString("\x1b[?7l\x1b[H")
 	fmt.Fprintf(&b, "ring %s of %d nodes below %s, Ctrl-C ends it\n\n", v.r.Cluster(), len(v.r.Nodes()), v.r.Dir())
 	fmt.Fprintf(&b, "%s\n", devring.Picture(v.ring))
 	fmt.Fprintf(&b, "leader %s*  next %s+  token %d  epoch %d\n\n", or(v.ring.GetLeader().GetName()), or(v.ring.GetHeir()), v.ring.GetTerm(), v.ring.GetEpoch())
@@ -174,7 +176,7 @@ func (v *devView) draw(ctx context.Context) error {
 		fmt.Fprintf(&b, "\nlook   arc --addr %s status\nkill   kill -9 %d\n", n.Addr(), n.PID())
 	}
 	screen := bytes.ReplaceAll(b.Bytes(), []byte("\n"), []byte("\x1b[K\n"))
-	_, err := v.f.out.Write(append(screen, "\x1b[J"...))
+	_, err := v.f.out.Write(append(screen, "\x1b[J\x1b[?7h"...))
 	return err
 }
 

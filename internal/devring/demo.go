@@ -20,12 +20,15 @@ const stepWithin = 15 * time.Second
 // Failover is what a demonstration saw of one.
 type Failover struct {
 	Old, New string
-	Token    uint64
+	// Before is Old's token, Token that of New's claim.
+	Before, Token uint64
 	// Rule says why New was the heir.
 	Rule string
-	// Evidence and Gap are what the new leader itself wrote into the history.
+	// Evidence is what the history has against Old.
 	Evidence string
-	Gap      time.Duration
+	// Declared is how many declarations it took: more than one if the first
+	// was lost before it could be claimed.
+	Declared int
 	// From the fault, taken just before kill(2): until the declaration was
 	// seen at a node that is neither Old nor New (0 if there is none), and
 	// until New's claim was seen.
@@ -46,7 +49,7 @@ func (r *Ring) Hang(ctx context.Context, before *arcv1.StatusResponse) (Failover
 }
 
 func (r *Ring) failover(ctx context.Context, before *arcv1.StatusResponse, fault func() error) (Failover, error) {
-	f := Failover{Old: before.GetLeader().GetName()}
+	f := Failover{Old: before.GetLeader().GetName(), Before: before.GetTerm()}
 	others := 0
 	for _, n := range r.Running() {
 		if n.name != f.Old && n.name != before.GetHeir() {
@@ -98,10 +101,11 @@ func (r *Ring) explain(ctx context.Context, f *Failover) error {
 	f.Rule = "lowest id, nobody alive had led"
 	for _, e := range h.GetEntries() {
 		switch {
-		case e.GetTerm() == f.Token:
-			f.Evidence = e.GetEvidence()
-			f.Gap = time.Duration(e.GetGapMs() * float64(time.Millisecond))
-		case e.GetTerm() < f.Token && e.GetName() == f.New:
+		case e.GetTerm() > f.Before:
+			if f.Declared++; f.Declared == 1 {
+				f.Evidence = e.GetEvidence()
+			}
+		case e.GetName() == f.New:
 			f.Rule = "most recent former leader alive"
 		}
 	}
@@ -209,6 +213,9 @@ func (r *Ring) demoFailover(ctx context.Context, w io.Writer, before *arcv1.Stat
 	elsewhere := "nobody else left"
 	if f.Elsewhere > 0 {
 		elsewhere = "seen elsewhere after " + Ms(f.Elsewhere)
+	}
+	if f.Declared > 1 {
+		elsewhere += fmt.Sprintf(", declared %d times", f.Declared)
 	}
 	fmt.Fprintf(w, "kill -9 %-4s → %-4s leads, token %d: %s; %s; %s, claimed after %s\n", f.Old, f.New, f.Token, f.Rule, or(f.Evidence, "no evidence"), elsewhere, Ms(f.Claim))
 	after, err := r.AwaitRing(ctx)

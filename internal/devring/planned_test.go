@@ -212,7 +212,7 @@ func TestNameInUse(t *testing.T) {
 	must(t, err)
 	must(t, thief.Start("--name", n.name))
 	waitErr := thief.Wait(within(t, 6*time.Second))
-	if log := thief.LogTail(1 << 16); !strings.Contains(log, "name in use") || !strings.Contains(log, "--name") {
+	if log := thief.LogTail(1 << 16); !strings.Contains(log, "in use") || !strings.Contains(log, "--name") {
 		t.Errorf("nobody told the thief (still running: %v):\n%s", waitErr != nil, log)
 	}
 	if thief.Running() {
