@@ -37,16 +37,6 @@ func (e *connectError) Error() string {
 
 func (e *connectError) Unwrap() []error { return e.errs }
 
-// refused tells whether every address answered that nobody listens there.
-func (e *connectError) refused() bool {
-	for _, err := range e.errs {
-		if !errors.Is(err, unix.ECONNREFUSED) {
-			return false
-		}
-	}
-	return len(e.errs) > 0
-}
-
 // connectAny tries all addresses at once and returns the first connection.
 func connectAny(ctx context.Context, addresses []string) (net.Conn, error) {
 	if len(addresses) == 0 {

@@ -274,12 +274,12 @@ func TestTheTimerFollowsTheCore(t *testing.T) {
 		l := testLoop(c, &fakeStore{})
 		go func() { _ = l.run() }()
 		time.Sleep(time.Hour)
+		l.stop()
+		<-l.ended
 		want := []election.Instant{1500 * time.Millisecond, 1750 * time.Millisecond, 2000 * time.Millisecond}
 		if !slices.Equal(ticks, want) {
 			t.Errorf("ticks at %v, want %v", ticks, want)
 		}
-		l.stop()
-		<-l.ended
 	})
 }
 

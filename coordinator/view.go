@@ -55,9 +55,6 @@ func (v *view) leader() (ring.Member, bool) {
 	return v.ring.Member(v.status.Leader)
 }
 
-// leads tells whether this node is raft's leader, declared or not.
-func (v *view) leads() bool { return v.id != 0 && v.status.Leader == v.id }
-
 // suspect tells whether a suspicion against id is known and not cleared.
 func (v *view) suspect(id uint64) bool {
 	for _, s := range v.status.Suspects {
