@@ -307,6 +307,12 @@ type probeCall struct {
 	over bool
 }
 
+// probeAnswer is what came back: who answered, incarnation 0 if nobody listens.
+type probeAnswer struct {
+	call    *probeCall
+	inc, id uint64
+}
+
 func (s *Sim) probe(n *node, p election.Probe) {
 	c := &probeCall{p: p, gen: n.gen}
 	s.stats.count("probes of leaders", 1)
@@ -321,26 +327,35 @@ func (s *Sim) probed(n *node, e event) {
 	if !n.power {
 		return
 	}
-	answer := uint64(0)
+	a := probeAnswer{call: e.p.(*probeCall)}
 	if n.up {
-		answer = n.inc
+		a.inc, a.id = n.inc, n.id
 	}
-	s.transmit(n.idx, int(e.peer), event{kind: evProbed, n: answer, p: e.p}, true)
+	s.transmit(n.idx, int(e.peer), event{kind: evProbed, p: &a}, true)
 }
 
 // probeEnded is its answer, or the end of its time.
 func (s *Sim) probeEnded(n *node, e event) {
-	c := e.p.(*probeCall)
+	if e.kind == evProbed {
+		a := e.p.(*probeAnswer)
+		s.probeResult(n, a.call, a)
+		return
+	}
+	s.probeResult(n, e.p.(*probeCall), nil)
+}
+
+// probeResult hands the first of both to the core.
+func (s *Sim) probeResult(n *node, c *probeCall, a *probeAnswer) {
 	if c.over || c.gen != n.gen || n.core == nil {
 		return
 	}
 	c.over = true
 	r := election.ProbeResult{ID: c.p.ID, Incarnation: c.p.Incarnation, Outcome: election.Unanswered}
-	if e.kind == evProbed {
-		r.Outcome, r.AnsweredBy = election.Answered, e.n
-		if e.n == 0 {
-			r.Outcome = election.NobodyListens
-		}
+	switch {
+	case a != nil && a.inc == 0:
+		r.Outcome = election.NobodyListens
+	case a != nil:
+		r.Outcome, r.AnsweredBy, r.AnsweredAs = election.Answered, a.inc, a.id
 	}
 	s.tracef(n, "probed %d: %s", r.ID, outcome(r))
 	s.noteProbe(n, r)

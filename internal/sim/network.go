@@ -180,6 +180,7 @@ func (s *Sim) send(n *node, m election.Message) {
 	if m.Raft != nil {
 		s.watchRaft(n, m.Raft)
 	}
+	m.Incarnation = n.inc // the receiver's transport knows it from the stream
 	e := event{kind: evDeliver, p: &m}
 	if s.opt.Messages {
 		s.tracef(n, "  → %s: %s", s.nodes[to].name, describe(m))
