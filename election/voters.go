@@ -63,7 +63,7 @@ func (n *Node) reconcile() {
 			surplus--
 		}
 	}
-	if len(changes) == 0 {
+	if len(changes) == 0 || !n.keepsQuorum(changes) {
 		return
 	}
 	cc := &raftpb.ConfChangeV2{Changes: changes}
@@ -73,6 +73,26 @@ func (n *Node) reconcile() {
 	}
 	n.trace("proposes %d configuration changes", len(changes))
 	n.refresh()
+}
+
+// keepsQuorum tells whether the configuration after the changes has a majority
+// that answers. If it has none, others have to be evicted in the same change
+// first: removing a living member one by one could leave a majority of dead.
+func (n *Node) keepsQuorum(changes []*raftpb.ConfChangeSingle) bool {
+	voters := slices.Clone(n.conf.GetVoters())
+	for _, c := range changes {
+		voters = slices.DeleteFunc(voters, func(id uint64) bool { return id == c.GetNodeId() })
+		if c.GetType() == raftpb.ConfChangeAddNode {
+			voters = append(voters, c.GetNodeId())
+		}
+	}
+	alive := 0
+	n.rn.WithProgress(func(id uint64, _ raft.ProgressType, pr tracker.Progress) {
+		if slices.Contains(voters, id) && (id == n.cfg.ID || pr.RecentActive && n.thoughtAlive(id)) {
+			alive++
+		}
+	})
+	return alive > len(voters)/2
 }
 
 // caughtUp tells whether a learner has all but what is under way.
