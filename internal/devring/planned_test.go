@@ -241,11 +241,19 @@ func TestRestartOfAll(t *testing.T) {
 	if after.GetLeader().GetName() != st.GetLeader().GetName() {
 		t.Errorf("%s leads, want the last leader %s", after.GetLeader().GetName(), st.GetLeader().GetName())
 	}
-	for _, m := range st.GetMembers() {
-		if got := member(after, m.GetName()); got.GetId() != m.GetId() || got.GetIncarnation() == m.GetIncarnation() {
-			t.Errorf("%s: id %d, incarnation %x; was %d, %x", m.GetName(), got.GetId(), got.GetIncarnation(), m.GetId(), m.GetIncarnation())
+	// Each says that it was restarted, under its old id.
+	must(t, r.Until(within(t, stepBound), "all new incarnations", func(ctx context.Context) error {
+		now, err := r.Named(after.GetSelf()).Status(ctx)
+		if err != nil {
+			return err
 		}
-	}
+		for _, m := range st.GetMembers() {
+			if got := member(now, m.GetName()); got.GetId() != m.GetId() || got.GetIncarnation() == m.GetIncarnation() {
+				return fmt.Errorf("%s: id %d, incarnation %x; was %d, %x", m.GetName(), got.GetId(), got.GetIncarnation(), m.GetId(), m.GetIncarnation())
+			}
+		}
+		return nil
+	}))
 }
 
 // A lost disk is a new member under the old name.
