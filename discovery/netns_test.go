@@ -1,0 +1,294 @@
+package discovery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// Two hosts on a real network: this test starts itself twice, each time in a
+// network namespace of its own, joined by a pair of veth. The namespaces end
+// with their processes.
+
+const (
+	roleEnv = "ARC_DISCOVERY_TEST_HOST"
+	peerEnv = "ARC_DISCOVERY_TEST_PEER"
+)
+
+func TestHostsOnANetworkFindOneAnother(t *testing.T) {
+	if role := os.Getenv(roleEnv); role != "" {
+		playHost(t, role)
+		return
+	}
+	if os.Getuid() != 0 {
+		t.Skip("making network namespaces needs root")
+	}
+	two := startHost(t, "2", 0)
+	one := startHost(t, "1", two.Process.Pid)
+	var failed bool
+	for name, host := range map[string]*hostProcess{"1": one, "2": two} {
+		if err := host.Wait(); err != nil {
+			failed = true
+			t.Errorf("host %s: %v", name, err)
+		}
+	}
+	if failed || testing.Verbose() {
+		t.Logf("host 1:\n%s\nhost 2:\n%s", one.output, two.output)
+	}
+}
+
+type hostProcess struct {
+	*exec.Cmd
+	output *strings.Builder
+}
+
+func startHost(t *testing.T, role string, peer int) *hostProcess {
+	h := &hostProcess{exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v=true", "-test.timeout=60s"), &strings.Builder{}}
+	h.Env = append(os.Environ(), roleEnv+"="+role, peerEnv+"="+strconv.Itoa(peer))
+	h.Stdout, h.Stderr = h.output, h.output
+	h.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if err := h.Start(); errors.Is(err, unix.EPERM) {
+		t.Skip("this machine forbids network namespaces")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if h.ProcessState == nil {
+			h.Process.Kill()
+			h.Wait()
+		}
+	})
+	return h
+}
+
+// playHost runs in a namespace: host 1 leads, host 2 looks for the ring, by
+// each kind of address in turn.
+func playHost(t *testing.T, role string) {
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	lo, err := netlink.LinkByName("lo")
+	must(err)
+	must(netlink.LinkSetUp(lo))
+	// An address is of no use until duplicate detection has ended: 1 s.
+	must(os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0))
+	if role == "1" {
+		peer, err := strconv.Atoi(os.Getenv(peerEnv))
+		must(err)
+		must(netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "arc1"}, PeerName: "arc2", PeerNamespace: netlink.NsPid(peer)}))
+	}
+	var link netlink.Link
+	waitFor(t, func() bool {
+		link, err = netlink.LinkByName("arc" + role)
+		return err == nil
+	})
+	for _, a := range []string{"10.77.0." + role + "/24", "fd77::" + role + "/64"} {
+		addr, err := netlink.ParseAddr(a)
+		must(err)
+		addr.Flags = unix.IFA_F_NODAD
+		if addr.IP.To4() != nil {
+			addr.Flags = 0
+		}
+		must(netlink.AddrAdd(link, addr))
+	}
+	must(netlink.LinkSetUp(link))
+	waitFor(t, func() bool { return carrier("arc" + role) })
+
+	for i, bind := range []string{"", "10.77.0." + role, "fd77::" + role} {
+		playTurn(t, role, bind, 7400+i)
+	}
+	playFounding(t, role, 7500)
+	if role == "1" {
+		playLoopback(t)
+	}
+}
+
+// playFounding lets both hosts, two coordinators each, found one ring; they ask
+// one another by a line of JSON over TCP.
+func playFounding(t *testing.T, role string, port int) {
+	var services []*Service
+	for i := range 2 {
+		address := net.JoinHostPort("10.77.0."+role, strconv.Itoa(port+1+i))
+		s, end := runHere(t, fmt.Sprintf("n%s-%d", role, i), "10.77.0."+role, port, address, 4)
+		defer end()
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			for {
+				c, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				var req arcv1.AcceptFounderRequest
+				if json.NewDecoder(c).Decode(&req) == nil {
+					accepted, reason := s.Accept(&req)
+					json.NewEncoder(c).Encode(&arcv1.AcceptFounderResponse{Accepted: accepted, Reason: reason})
+				}
+				c.Close()
+			}
+		}()
+		defer func() { listener.Close(); <-served }()
+		services = append(services, s)
+	}
+	began := time.Now()
+	h := &house{t: t}
+	for i, f := range h.found(services) {
+		if want := role == "1" && i == 0; f.Founder != want || !want && (f.RingID != "r1" || f.LeaderName != "n1-0") {
+			t.Errorf("%s found %+v", services[i].opts.Name, f)
+		}
+	}
+	t.Logf("host %s knows the ring after %s", role, time.Since(began).Round(time.Millisecond))
+	meet(t, role, port+10)
+}
+
+func askOverTCP(ctx context.Context, address string, req *arcv1.AcceptFounderRequest) (bool, string, error) {
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return false, "", err
+	}
+	defer c.Close()
+	if end, ok := ctx.Deadline(); ok {
+		c.SetDeadline(end)
+	}
+	var answer arcv1.AcceptFounderResponse
+	if err := errors.Join(json.NewEncoder(c).Encode(req), json.NewDecoder(c).Decode(&answer)); err != nil {
+		return false, "", err
+	}
+	return answer.Accepted, answer.Reason, nil
+}
+
+func runHere(t *testing.T, name, bind string, port int, address string, expect int) (*Service, func()) {
+	o := Options{Cluster: "c", Name: name, Incarnation: 1, Addresses: []string{address}, Port: port, Expect: expect, Ask: askOverTCP, Logger: testLogger(t, name)}
+	if bind != "" {
+		o.Bind = []netip.Addr{netip.MustParseAddr(bind)}
+	}
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(context.Background()) }()
+	return s, func() { s.Close(); <-ended }
+}
+
+// playTurn: host 1 has a leader and a member, host 2 looks twice.
+func playTurn(t *testing.T, role, bind string, port int) {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	if role == "1" {
+		s, end := runHere(t, "leader", bind, port, "10.77.0.1:7400", 0)
+		s.SetRing(RingInfo{RingID: "r1", IsLeader: true})
+		m, endMember := runHere(t, "member", bind, port, "10.77.0.1:7401", 0)
+		m.SetRing(RingInfo{RingID: "r1", LeaderName: "leader", LeaderAddresses: []string{"10.77.0.1:7400"}})
+		meet(t, role, port+100)
+		endMember()
+		end()
+		return
+	}
+	s, end := runHere(t, "joiner", bind, port, "10.77.0.2:7400", 0)
+	defer end()
+	for range 2 {
+		began := time.Now()
+		f, err := s.Seek(ctx)
+		if err != nil || f.LeaderName != "leader" || !slices.Equal(f.LeaderAddresses, []string{"10.77.0.1:7400"}) {
+			t.Errorf("bind %q: found %+v, %v, want the leader of host 1", bind, f, err)
+		}
+		t.Logf("bind %q: found after %s", bind, time.Since(began))
+	}
+	for _, h := range s.Heard() {
+		want := "10.77.0.1"
+		if strings.Contains(bind, ":") {
+			want = "fe80:"
+		}
+		if bind != "" && !strings.HasPrefix(h.Source.String(), want) {
+			t.Errorf("bind %q: heard %s from %s, want from %s", bind, h.Node.Name, h.Source, want)
+		}
+	}
+	meet(t, role, port+100)
+}
+
+// meet waits until both hosts have come here.
+func meet(t *testing.T, role string, port int) {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	address := net.JoinHostPort("10.77.0.1", strconv.Itoa(port))
+	if role == "1" {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		l.(*net.TCPListener).SetDeadline(time.Now().Add(within))
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		return
+	}
+	waitFor(t, func() bool {
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return false
+		}
+		c.Close()
+		return true
+	})
+}
+
+// playLoopback: a node bound to loopback finds its like there, and nothing
+// leaves by the network card.
+func playLoopback(t *testing.T) {
+	card, err := netlink.LinkByName("arc1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What the kernel itself sends would be counted too.
+	if err := os.WriteFile("/proc/sys/net/ipv6/conf/arc1/disable_ipv6", []byte("1"), 0); err != nil {
+		t.Fatal(err)
+	}
+	before, err := netlink.LinkByIndex(card.Attrs().Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHouse(t)
+	h.start("a", nil).SetRing(RingInfo{RingID: "r1", IsLeader: true})
+	if f := h.seek(h.start("b", nil)); f.From != "a" {
+		t.Errorf("found %+v, want a", f)
+	}
+	after, err := netlink.LinkByIndex(card.Attrs().Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, a := before.Attrs().Statistics.TxPackets, after.Attrs().Statistics.TxPackets; a != b {
+		t.Errorf("%d packets left by the network card", a-b)
+	}
+}
+
+func carrier(name string) bool {
+	link, err := netlink.LinkByName(name)
+	return err == nil && link.Attrs().OperState == netlink.OperUp
+}
