@@ -160,7 +160,7 @@ func (r *Ring) Demo(ctx context.Context, w io.Writer) (v Verdict, err error) {
 		return v, err
 	}
 	if len(r.Nodes()) > 1 {
-		if st, err = r.demoFailover(ctx, w, st, &v); err != nil {
+		if _, err = r.demoFailover(ctx, w, st, &v); err != nil {
 			return v, err
 		}
 		if _, err = r.bringBack(ctx, w, &v); err != nil {

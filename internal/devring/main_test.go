@@ -14,7 +14,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/arc-ring/arc/client"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -158,15 +157,6 @@ func awaitEvent(t testing.TB, r *Ring, mark int, what string, fits func(Event) b
 		t.Fatal(err)
 	}
 	return ev
-}
-
-func clientOf(t testing.TB, n *Node) *client.Client {
-	t.Helper()
-	c, err := n.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
 func member(st *arcv1.StatusResponse, name string) *arcv1.MemberStatus {
