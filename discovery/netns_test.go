@@ -203,6 +203,9 @@ func playTurn(t *testing.T, role, bind string, port int) {
 		s.SetRing(RingInfo{RingID: "r1", IsLeader: true})
 		m, endMember := runHere(t, "member", bind, port, "10.77.0.1:7401", 0)
 		m.SetRing(RingInfo{RingID: "r1", LeaderName: "leader", LeaderAddresses: []string{"10.77.0.1:7400"}})
+		if f, err := m.Seek(ctx); err != nil || f.From != "leader" {
+			t.Errorf("bind %q: a member on the leader's host found %+v, %v, want the leader", bind, f, err)
+		}
 		meet(t, role, port+100)
 		endMember()
 		end()
