@@ -71,12 +71,16 @@ type Node struct {
 	// handedOver is a request of this node that its successor completes.
 	handedOver *handoverWait
 
-	// gone are former members that raft's configuration still counts.
+	// gone are former members whose answers or logs may still be needed:
+	// raft's configuration counts them, or it is not sealed that it does not.
 	gone map[uint64]ring.Member
+	// confIndex is the index of the newest configuration change applied here.
+	confIndex uint64
 	// leavingSince is when this member was taken out of the ring; it goes on
 	// answering until raft counts on it no longer. 0 while it is a member.
 	leavingSince Instant
 	leavingWhy   string
+	leavingVoter bool
 
 	claiming bool
 	linked   linkKey

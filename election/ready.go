@@ -115,7 +115,7 @@ func (n *Node) finish(p *pendingReady) {
 }
 
 func (n *Node) sendRaft(m *raftpb.Message) {
-	if n.ring.Gone(m.GetTo()) && !n.inConf(m.GetTo()) {
+	if n.ring.Gone(m.GetTo()) && !n.needed(m.GetTo()) {
 		return
 	}
 	if m.GetType() == raftpb.MsgSnap && n.lead != nil {
@@ -138,13 +138,20 @@ func (n *Node) apply(e *raftpb.Entry) {
 	if err != nil {
 		panic(fmt.Sprintf("election: log entry %d of term %d cannot be applied: %v; was it written by a newer version?", e.GetIndex(), e.GetTerm(), err))
 	}
+	if c.Seal != nil {
+		n.sealed(*c.Seal)
+		if n.lead != nil && e.GetTerm() == n.lead.term {
+			n.proposalApplied(c, nil, nil)
+		}
+		return
+	}
 	next := n.ring.Clone()
 	changes, err := next.Apply(e.GetTerm(), c)
 	if err != nil {
 		n.trace("entry %d has no effect: %v", e.GetIndex(), err)
 	} else {
 		for _, m := range n.ring.Members {
-			if next.Gone(m.ID) && n.inConf(m.ID) && m.ID != n.cfg.ID {
+			if next.Gone(m.ID) && (n.inConf(m.ID) || m.ID == n.dropped) && m.ID != n.cfg.ID {
 				n.gone[m.ID] = m
 			}
 		}
@@ -178,6 +185,7 @@ func (n *Node) applyConf(e *raftpb.Entry) {
 		}
 		cc = v2
 	}
+	n.confIndex = e.GetIndex()
 	n.changeConf(cc)
 	if n.dropped != 0 {
 		for _, ch := range cc.AsV2().GetChanges() {
@@ -195,25 +203,44 @@ func (n *Node) changeConf(cc raftpb.ConfChangeI) {
 	n.conf = n.rn.ApplyConfChange(cc)
 	n.changingConf = false
 	n.refresh()
+}
+
+// sealed lets those go who are out of a configuration that is known to be
+// committed by a majority of its voters.
+//
+// A removed member drops its log as soon as it is told. If a majority of the
+// new configuration lost the knowledge that it is committed (a commit index
+// alone is not synced, and only the leader has it first), they would fall back
+// to the old configuration and need that log. An entry that the leader appends
+// after it has applied the change travels with a commit index that covers the
+// change, and is synced with it: once such an entry is committed, a majority
+// knows for good.
+func (n *Node) sealed(s ring.Seal) {
+	if s.Index < n.confIndex {
+		return // the configuration has changed again since: a later one seals both
+	}
 	before := len(n.gone)
 	for id := range n.gone {
-		if !n.inConf(id) {
+		if !n.inConf(id) && id != n.dropped {
 			delete(n.gone, id)
 		}
 	}
 	if len(n.gone) != before {
 		n.peersChanged()
 	}
-	if n.leavingSince != 0 && !n.inConf(n.cfg.ID) {
-		n.remove(n.ring.Epoch, n.leavingWhy)
-	}
+}
+
+// needed tells whether a former member's answers or log may still be needed.
+func (n *Node) needed(id uint64) bool {
+	_, ok := n.gone[id]
+	return ok || n.inConf(id) || id == n.dropped
 }
 
 // ringChanged follows up on a new committed ring.
 func (n *Node) ringChanged() {
 	n.peersChanged()
 	if n.ring.Gone(n.cfg.ID) && n.leavingSince == 0 {
-		n.leavingSince, n.leavingWhy = max(n.now, 1), "taken out of the ring"
+		n.leavingSince, n.leavingWhy, n.leavingVoter = max(n.now, 1), "taken out of the ring", n.isVoter(n.cfg.ID)
 	}
 	for id, inc := range n.seen {
 		if m, ok := n.ring.Member(id); !ok || m.Incarnation == inc {
@@ -237,7 +264,7 @@ func (n *Node) ringChanged() {
 // compact cuts the log behind a snapshot of the present state, keeping a tail
 // so that members a little behind need no snapshot.
 func (n *Node) compact() {
-	if n.applied-n.snapped < n.cfg.CompactAfter || n.dropped != 0 {
+	if n.applied-n.snapped < n.cfg.CompactAfter || n.dropped != 0 || len(n.gone) > 0 {
 		return
 	}
 	snap, err := n.store.CreateSnapshot(n.applied, n.conf, n.ring.Snapshot())

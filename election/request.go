@@ -150,7 +150,7 @@ func (n *Node) proposalApplied(c ring.Command, changes []ring.Change, err error)
 func (n *Node) completeRequests() {
 	l := n.lead
 	l.requests = slices.DeleteFunc(l.requests, func(w waiting) bool {
-		if n.isVoter(w.gone) || slices.Contains(n.conf.GetLearners(), w.gone) {
+		if n.needed(w.gone) {
 			return false
 		}
 		n.emit(Done{Ref: w.ref})

@@ -111,7 +111,7 @@ func (n *Node) receive(m Message) {
 		}
 		return
 	}
-	if n.ring.Gone(m.From) && !n.inConf(m.From) {
+	if n.ring.Gone(m.From) && !n.needed(m.From) {
 		n.send(Message{To: m.From, Evicted: &EvictedNotice{RingID: n.ring.RingID, ID: m.From, Epoch: n.ring.Epoch}})
 		return
 	}
@@ -185,6 +185,9 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 			return
 		}
 	case raftpb.MsgAppResp:
+		if !n.inConf(from) {
+			return // a former member that does not know it yet
+		}
 	case raftpb.MsgHeartbeatResp:
 		if n.lead != nil {
 			n.retrySnapshot(from)
@@ -238,8 +241,8 @@ func (n *Node) leaveTimers() {
 	if n.leavingSince == 0 {
 		return
 	}
-	// A voter never goes by time: the others may need its answer for good.
-	if !n.isVoter(n.cfg.ID) || len(n.ring.Members) == 0 {
+	// A voter never goes by time: the others may need its log.
+	if !n.leavingVoter || len(n.ring.Members) == 0 {
 		end := n.leavingSince + 2*n.ring.Settings.Lease() + time.Second
 		if n.now >= end || len(n.ring.Members) == 0 {
 			n.remove(n.ring.Epoch, n.leavingWhy)

@@ -15,8 +15,9 @@ type memoryLog struct {
 
 func (m memoryLog) Snapshot() (*raftpb.Snapshot, error) {
 	n := m.n
-	if n.dropped != 0 || n.changingConf || n.applied == 0 {
-		// The configuration and the applied index do not belong together now.
+	if n.dropped != 0 || n.changingConf || n.applied == 0 || len(n.gone) > 0 {
+		// The configuration and the applied index do not belong together now,
+		// or a snapshot would hide that former members are still needed.
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
 	term, err := m.Term(n.applied)

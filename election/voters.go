@@ -6,6 +6,8 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
+
+	"github.com/arc-ring/arc/ring"
 )
 
 // reconcile brings raft's configuration to what the committed ring asks for,
@@ -16,6 +18,12 @@ func (n *Node) reconcile() {
 	l := n.lead
 	if n.pending != nil || l == nil || n.ring.RingID == "" || len(n.conf.GetVotersOutgoing()) > 0 || n.unappliedConf() {
 		return
+	}
+	for id := range n.gone {
+		if !n.inConf(id) && n.dropped == 0 {
+			n.proposeOnce(proposalKey{kind: "seal"}, ring.Command{Seal: &ring.Seal{Index: n.confIndex}})
+			break
+		}
 	}
 	var changes []*raftpb.ConfChangeSingle
 	change := func(t raftpb.ConfChangeType, id uint64) {

@@ -70,7 +70,7 @@ func (s *State) apply(term uint64, c Command) ([]Change, error) {
 	case c.Return != nil:
 		return s.comeBack(*c.Return)
 	}
-	return nil, fmt.Errorf("%w: empty command", ErrInvalid)
+	return nil, fmt.Errorf("%w: not a command for the ring", ErrInvalid)
 }
 
 func (s *State) found(f Found) ([]Change, error) {

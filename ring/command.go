@@ -20,6 +20,8 @@ type Command struct {
 	Appoint  *Appoint  `json:"appoint,omitempty"`
 	Settings *Settings `json:"settings,omitempty"`
 	Return   *Return   `json:"return,omitempty"`
+	// Seal changes nothing in the ring; package election reads it.
+	Seal *Seal `json:"seal,omitempty"`
 }
 
 // Found makes the ring, with its founder as the first member under id 1. It is
@@ -83,6 +85,12 @@ type Return struct {
 	Addresses   []string `json:"addresses"`
 }
 
+// Seal says that raft's configuration as of the log's Index is known to be
+// committed by whoever has this entry.
+type Seal struct {
+	Index uint64 `json:"index"`
+}
+
 // Encode returns the bytes that go into the log.
 func (c Command) Encode() []byte {
 	b, err := json.Marshal(c)
@@ -106,7 +114,7 @@ func DecodeCommand(b []byte) (Command, error) {
 		return Command{}, errors.New("decode ring command: trailing bytes")
 	}
 	n := 0
-	for _, set := range []bool{c.Found != nil, c.Join != nil, c.Leave != nil, c.Evict != nil, c.Declare != nil, c.Appoint != nil, c.Settings != nil, c.Return != nil} {
+	for _, set := range []bool{c.Found != nil, c.Join != nil, c.Leave != nil, c.Evict != nil, c.Declare != nil, c.Appoint != nil, c.Settings != nil, c.Return != nil, c.Seal != nil} {
 		if set {
 			n++
 		}
