@@ -373,7 +373,11 @@ func TestCandidacy(t *testing.T) {
 				t.Fatalf("hello %v, want one that says b founds and asks for no answer", h.hello)
 			}
 		}
+		if early := of[sendHello](b.setRing(b.now, RingInfo{RingID: "r1"})); len(early) > 0 {
+			t.Errorf("announced %v before there is a leader", early)
+		}
 		announced := of[sendHello](b.setRing(b.now, RingInfo{RingID: "r1", IsLeader: true}))
+		announced = append(announced, of[sendHello](b.setRing(b.now, RingInfo{RingID: "r1", IsLeader: true}))...)
 		if len(announced) != 1 || !announced[0].hello.Ring.GetLeads() || announced[0].hello.Founding != nil {
 			t.Errorf("announced %v, want the ring", announced)
 		}

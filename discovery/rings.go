@@ -13,8 +13,8 @@ const (
 	// reportEvery is the least time between two reports of one foreign ring.
 	reportEvery = 10 * time.Second
 	maxRings    = 64
-	// announceAgain is when a founder repeats that it has a ring, in case the
-	// first word is lost.
+	// announceAgain is when a new leader repeats that it leads, in case the first
+	// hello is lost.
 	announceAgain = 100 * time.Millisecond
 )
 
@@ -117,7 +117,7 @@ func (c *core) consider(now time.Time, from netip.AddrPort, node Node, r RingInf
 
 // setRing takes in which ring this node belongs to now; an empty id means none.
 func (c *core) setRing(now time.Time, r RingInfo) []effect {
-	first := c.ring.RingID == "" && r.RingID != ""
+	leads := r.IsLeader && !(c.ring.IsLeader && c.ring.RingID == r.RingID)
 	if r.RingID != c.ring.RingID {
 		c.found.forget()
 		for _, h := range c.rings {
@@ -129,8 +129,8 @@ func (c *core) setRing(now time.Time, r RingInfo) []effect {
 		return nil
 	}
 	out := c.reportForeign(now)
-	if first && r.IsLeader {
-		// Those who accepted this founder are waiting.
+	if leads {
+		// Those who accepted this founder, or look for the leader, wait.
 		out = append(out, c.makeHello(now, 0))
 		c.quietAt = now.Add(announceAgain)
 	}
