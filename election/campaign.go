@@ -127,6 +127,9 @@ func (n *Node) vouch() {
 // process is known to be gone; so B may take A out of its own configuration
 // first and through the log afterwards.
 //
+// The pair must be sealed: without that, A may not know that the voters before
+// the pair are out, and could lead with their votes.
+//
 // B's own incarnation must be the recorded one: a B that crashed and came back
 // may itself have been dropped by A in the meantime. An unapplied change of
 // the configuration, a join or a return in B's log would make "exactly A and
@@ -136,6 +139,9 @@ func (n *Node) twoLeft() {
 		return
 	}
 	if n.role != raft.StateFollower && n.role != raft.StatePreCandidate && n.role != raft.StateLeader {
+		return
+	}
+	if !slices.Equal(n.sealed, n.conf.GetVoters()) {
 		return
 	}
 	other := n.otherVoters()[0]

@@ -191,6 +191,9 @@ func (n *Node) winner() {
 }
 
 func (n *Node) evictAll(evict []ring.Evict) {
+	if !n.inTouch() {
+		return
+	}
 	if len(evict) > 0 {
 		n.abortTransfer()
 	}
@@ -316,6 +319,9 @@ func (n *Node) leaderDeclared(d ring.Declare) {
 
 // evictSuspects lets the declared leader act on what is known against others.
 func (n *Node) evictSuspects() {
+	if !n.inTouch() {
+		return
+	}
 	for _, m := range n.ring.Members {
 		if m.ID == n.cfg.ID {
 			continue

@@ -59,8 +59,10 @@ type Node struct {
 	suspects    map[uint64]*suspect
 	certs       map[uint64]Certificate
 	// seen are incarnations that restarted members announced themselves and
-	// that are not committed yet.
-	seen map[uint64]uint64
+	// that are not committed yet; former are those before them, the newest
+	// last.
+	seen   map[uint64]uint64
+	former map[uint64][]uint64
 	// denied is until when silence of a member is not believed, since the
 	// leader's own probe reached it.
 	denied map[uint64]Instant
@@ -74,8 +76,8 @@ type Node struct {
 	// gone are former members whose answers or logs may still be needed:
 	// raft's configuration counts them, or it is not sealed that it does not.
 	gone map[uint64]ring.Member
-	// confIndex is the index of the newest configuration change applied here.
-	confIndex uint64
+	// sealed are the voters of the newest sealed configuration.
+	sealed []uint64
 	// leavingSince is when this member was taken out of the ring; it goes on
 	// answering until raft counts on it no longer. 0 while it is a member.
 	leavingSince Instant
@@ -113,7 +115,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, now: now, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
-		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, seen: map[uint64]uint64{}, denied: map[uint64]Instant{}, gone: map[uint64]ring.Member{},
+		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, seen: map[uint64]uint64{}, former: map[uint64][]uint64{}, denied: map[uint64]Instant{}, gone: map[uint64]ring.Member{},
 		leaderHeard: -Never / 2, returned: -Never / 2, wake: now,
 	}
 	if s := rec.Snapshot; s != nil && s.GetMetadata().GetIndex() > 0 {

@@ -88,7 +88,7 @@ func (n *Node) finish(p *pendingReady) {
 		}
 		n.ring, n.conf = st, s.GetMetadata().GetConfState()
 		n.applied, n.snapped = s.GetMetadata().GetIndex(), s.GetMetadata().GetIndex()
-		n.dropped = 0
+		n.dropped, n.sealed = 0, nil
 		n.emit(Applied{Index: n.applied, State: n.ring})
 		n.ringChanged()
 	}
@@ -139,7 +139,7 @@ func (n *Node) apply(e *raftpb.Entry) {
 		panic(fmt.Sprintf("election: log entry %d of term %d cannot be applied: %v; was it written by a newer version?", e.GetIndex(), e.GetTerm(), err))
 	}
 	if c.Seal != nil {
-		n.sealed(*c.Seal)
+		n.seal(*c.Seal)
 		if n.lead != nil && e.GetTerm() == n.lead.term {
 			n.proposalApplied(c, nil, nil)
 		}
@@ -185,7 +185,6 @@ func (n *Node) applyConf(e *raftpb.Entry) {
 		}
 		cc = v2
 	}
-	n.confIndex = e.GetIndex()
 	n.changeConf(cc)
 	if n.dropped != 0 {
 		for _, ch := range cc.AsV2().GetChanges() {
@@ -202,10 +201,13 @@ func (n *Node) changeConf(cc raftpb.ConfChangeI) {
 	n.changingConf = true
 	n.conf = n.rn.ApplyConfChange(cc)
 	n.changingConf = false
+	if !slices.Equal(n.sealed, n.conf.GetVoters()) || len(n.conf.GetVotersOutgoing()) > 0 {
+		n.sealed = nil
+	}
 	n.refresh()
 }
 
-// sealed lets those go who are out of a configuration that is known to be
+// seal lets those go who are out of a configuration that is known to be
 // committed by a majority of its voters.
 //
 // A removed member drops its log as soon as it is told. If a majority of the
@@ -215,10 +217,11 @@ func (n *Node) changeConf(cc raftpb.ConfChangeI) {
 // after it has applied the change travels with a commit index that covers the
 // change, and is synced with it: once such an entry is committed, a majority
 // knows for good.
-func (n *Node) sealed(s ring.Seal) {
-	if s.Index < n.confIndex {
-		return // the configuration has changed again since: a later one seals both
+func (n *Node) seal(s ring.Seal) {
+	if !slices.Equal(s.Voters, n.conf.GetVoters()) || len(n.conf.GetVotersOutgoing()) > 0 {
+		return // the configuration has changed since: a later one seals both
 	}
+	n.sealed = s.Voters
 	before := len(n.gone)
 	for id := range n.gone {
 		if !n.inConf(id) && id != n.dropped {
@@ -254,9 +257,10 @@ func (n *Node) ringChanged() {
 		n.forgetStale(id)
 	}
 	for id := range n.heard {
-		if n.ring.Gone(id) {
+		if n.ring.Gone(id) && !n.needed(id) {
 			delete(n.heard, id)
 			delete(n.denied, id)
+			delete(n.former, id)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package election
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -16,6 +17,10 @@ const electionTicks = 4
 
 // campaignTransfer is how raft marks votes that a leader itself asked for.
 var campaignTransfer = []byte("CampaignTransfer")
+
+// formerKept is how many former incarnations of a member are told from new
+// ones.
+const formerKept = 8
 
 // Tick tells the time. Calling it early is harmless.
 func (n *Node) Tick(now Instant) { n.step(now, func() {}) }
@@ -120,6 +125,8 @@ func (n *Node) receive(m Message) {
 			return
 		}
 		n.heard[m.From] = n.now
+	} else if n.needed(m.From) {
+		n.heard[m.From] = n.now
 	}
 	switch {
 	case m.Raft != nil:
@@ -142,18 +149,26 @@ func (n *Node) receive(m Message) {
 // fresh tells whether a message comes from the member's newest process, and
 // takes note of a new one.
 func (n *Node) fresh(from ring.Member, incarnation uint64) bool {
-	switch known := n.incarnation(from); {
+	known := n.incarnation(from)
+	switch {
 	case incarnation == 0:
 		return true
 	case incarnation == known:
 		_, dead := n.certs[from.ID]
 		return !dead
-	case incarnation == from.Incarnation:
+	case slices.Contains(n.former[from.ID], incarnation):
 		return false // a newer one was seen
 	}
-	n.seen[from.ID] = incarnation
-	n.forgetStale(from.ID)
+	n.supersede(from.ID, known, incarnation)
 	return true
+}
+
+// supersede takes note of a member's new process.
+func (n *Node) supersede(id, known, incarnation uint64) {
+	f := append(n.former[id], known)
+	n.former[id] = f[max(0, len(f)-formerKept):]
+	n.seen[id] = incarnation
+	n.forgetStale(id)
 }
 
 // receiveRaft filters what may reach raft. Losing a message is always safe

@@ -215,9 +215,11 @@ func (n *Node) memberReturned(from uint64, r ring.Return) {
 	if !ok || r.ID != from || m.Incarnation == r.Incarnation && slices.Equal(m.Addresses, r.Addresses) {
 		return
 	}
-	if m.Incarnation != r.Incarnation {
-		n.seen[from] = r.Incarnation
-		n.forgetStale(from)
+	if known := n.incarnation(m); known != r.Incarnation {
+		if slices.Contains(n.former[from], r.Incarnation) {
+			return
+		}
+		n.supersede(from, known, r.Incarnation)
 	}
 	if n.lead != nil && n.declared() {
 		n.proposeOnce(proposalKey{kind: "return", id: from}, ring.Command{Return: &r})

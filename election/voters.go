@@ -16,14 +16,11 @@ import (
 // changes in flight would make raft drop the second silently.
 func (n *Node) reconcile() {
 	l := n.lead
-	if n.pending != nil || l == nil || n.ring.RingID == "" || len(n.conf.GetVotersOutgoing()) > 0 || n.unappliedConf() {
+	if n.pending != nil || l == nil || !n.inTouch() || n.ring.RingID == "" || len(n.conf.GetVotersOutgoing()) > 0 || n.unappliedConf() {
 		return
 	}
-	for id := range n.gone {
-		if !n.inConf(id) && n.dropped == 0 {
-			n.proposeOnce(proposalKey{kind: "seal"}, ring.Command{Seal: &ring.Seal{Index: n.confIndex}})
-			break
-		}
+	if n.wantsSeal() {
+		n.proposeOnce(proposalKey{kind: "seal"}, ring.Command{Seal: &ring.Seal{Voters: n.conf.GetVoters()}})
 	}
 	var changes []*raftpb.ConfChangeSingle
 	change := func(t raftpb.ConfChangeType, id uint64) {
@@ -81,6 +78,41 @@ func (n *Node) reconcile() {
 	}
 	n.trace("proposes %d configuration changes", len(changes))
 	n.refresh()
+}
+
+// wantsSeal tells whether the present configuration has to be sealed: somebody
+// waits to be let go, or the voters are a pair, each of which may have to go on
+// alone.
+func (n *Node) wantsSeal() bool {
+	if n.dropped != 0 {
+		return false
+	}
+	if len(n.conf.GetVoters()) == 2 && !slices.Equal(n.sealed, n.conf.GetVoters()) {
+		return true
+	}
+	for id := range n.gone {
+		if !n.inConf(id) {
+			return true
+		}
+	}
+	return false
+}
+
+// inTouch tells whether a majority of the configuration was heard of within a
+// lease. A leader that is cut off changes nothing: what it appends then would
+// be committed by its successor.
+func (n *Node) inTouch() bool {
+	return n.majorityHeard(n.conf.GetVoters()) && (len(n.conf.GetVotersOutgoing()) == 0 || n.majorityHeard(n.conf.GetVotersOutgoing()))
+}
+
+func (n *Node) majorityHeard(voters []uint64) bool {
+	heard := 0
+	for _, id := range voters {
+		if at, ok := n.heard[id]; id == n.cfg.ID || ok && n.now < at+n.ring.Settings.Lease() {
+			heard++
+		}
+	}
+	return heard > len(voters)/2
 }
 
 // keepsQuorum tells whether the configuration after the changes has a majority

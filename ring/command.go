@@ -85,10 +85,10 @@ type Return struct {
 	Addresses   []string `json:"addresses"`
 }
 
-// Seal says that raft's configuration as of the log's Index is known to be
-// committed by whoever has this entry.
+// Seal says that raft's configuration with these voters, ascending, is known to
+// be committed by whoever has this entry.
 type Seal struct {
-	Index uint64 `json:"index"`
+	Voters []uint64 `json:"voters"`
 }
 
 // Encode returns the bytes that go into the log.
