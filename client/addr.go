@@ -12,8 +12,8 @@ import (
 // SocketName is the coordinator's unix socket in its run directory.
 const SocketName = "arc.sock"
 
-// maxSocketPath is what fits into a sockaddr_un, less the final zero byte.
-const maxSocketPath = 107
+// MaxSocketPath is what fits into a sockaddr_un, less the final zero byte.
+const MaxSocketPath = 107
 
 // DefaultRunDir returns where a coordinator of this user keeps its socket and
 // pid files: $ARC_RUN_DIR if set, /run/arc for root, else
@@ -68,8 +68,8 @@ func parseAddr(addr string) (endpoint, error) {
 		switch {
 		case path == "" || strings.HasSuffix(path, "/"):
 			return endpoint{}, fmt.Errorf("address %q names no socket, want unix:///path/to/%s", addr, SocketName)
-		case len(path) > maxSocketPath:
-			return endpoint{}, fmt.Errorf("address %q: a socket path has at most %d bytes, this one has %d", addr, maxSocketPath, len(path))
+		case len(path) > MaxSocketPath:
+			return endpoint{}, fmt.Errorf("address %q: a socket path has at most %d bytes, this one has %d", addr, MaxSocketPath, len(path))
 		}
 		return endpoint{"unix", path}, nil
 	}

@@ -134,7 +134,7 @@ func explain(op, addr string, err error, answered bool, dialErr error) error {
 			e.Cause = dialErr
 		}
 		e.Hint = hint(e.Cause)
-	case code == codes.DeadlineExceeded:
+	case code == codes.DeadlineExceeded && op != "status":
 		e.Hint = "see what the ring is doing with: arc status"
 	}
 	return e
