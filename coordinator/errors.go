@@ -59,7 +59,7 @@ var errorTable = []struct {
 	{ErrStorage, codes.Unavailable, "STOPPING"},
 	{ErrOverload, codes.ResourceExhausted, "OVERLOAD"},
 	{ErrSlowWatcher, codes.ResourceExhausted, "SLOW_WATCHER"},
-	{ErrUnreachable, codes.Unavailable, "UNREACHABLE"},
+	{ErrUnreachable, codes.FailedPrecondition, "UNREACHABLE"},
 	{ErrDenied, codes.PermissionDenied, "DENIED"},
 	{ErrOtherRing, codes.FailedPrecondition, "OTHER_RING"},
 	{ErrLastMember, codes.FailedPrecondition, "LAST_MEMBER"},

@@ -18,7 +18,7 @@ const (
 	// stopWithin is how long Run takes to end after its context did.
 	stopWithin = 5 * time.Second
 	// leaveWithin is what of it may go into leaving the ring.
-	leaveWithin = 4 * time.Second
+	leaveWithin = 3500 * time.Millisecond
 	// leaveAgain is the pause between two tries.
 	leaveAgain = 50 * time.Millisecond
 	// leaveYield is how long a node that is made leader while it leaves lets

@@ -29,11 +29,13 @@ type node struct {
 	maker       eventMaker
 	hub         *hub
 
-	dir       *runDir
-	disk      *wal.Log
-	listeners *listeners
-	servers   *servers
-	transport *transport.Transport
+	dir  *runDir
+	disk *wal.Log
+	// diskFailed keeps close from telling a failure that is told already.
+	diskFailed bool
+	listeners  *listeners
+	servers    *servers
+	transport  *transport.Transport
 	// discovery is nil with NoAutodiscovery.
 	discovery *discovery.Service
 	monitor   *supervisor

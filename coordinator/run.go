@@ -96,7 +96,7 @@ func (n *node) close() {
 		n.listeners.close()
 	}
 	if n.disk != nil {
-		if err := n.disk.Close(); err != nil {
+		if err := n.disk.Close(); err != nil && !n.diskFailed {
 			n.log.Error("log not closed", "error", err)
 		}
 	}
@@ -138,7 +138,8 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 
 	err := n.memberships(ctx, recovered)
 
-	deadline := time.Now().Add(stopWithin - leaveWithin)
+	// Half of what is left; calls under way and peers' queues have the rest.
+	deadline := time.Now().Add((stopWithin - leaveWithin) / 2)
 	_ = notifySystemd("STOPPING=1")
 	n.hub.close()
 	if orderly(err) {
@@ -161,6 +162,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 			n.log.Warn("the log of the membership that was left is still there; the next start finds out that it is void", "error", derr)
 		}
 	}
+	n.diskFailed = errors.Is(err, ErrStorage) // and is told by what Run returns
 	n.close()
 	switch {
 	case errors.Is(err, errLeft), errors.Is(err, errStays), errors.Is(err, errNotLeft), errors.Is(err, errNeverJoined):
