@@ -46,7 +46,7 @@ func TestLeaderAfterLeaderIsKilled(t *testing.T) {
 // the tail's link moves.
 func TestReturnMovesOneLink(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 4})
+	r, st := whole(t, Options{Nodes: 4, Profile: calm})
 	leader := st.GetLeader().GetName()
 	var gone []*Node
 	for _, m := range st.GetMembers() {
@@ -104,7 +104,7 @@ func TestReturnedFormerLeaderIsHeir(t *testing.T) {
 // time, not in two. They and their monitors stop, so silence has to tell.
 func TestTwoNeighboursFallSilent(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 6})
+	r, st := whole(t, Options{Nodes: 6, Profile: calm})
 	a := next(st, next(st, st.GetLeader().GetName())) // not watched by the leader itself
 	b := next(st, a)
 	if b == st.GetLeader().GetName() {
@@ -133,7 +133,7 @@ func TestTwoNeighboursFallSilent(t *testing.T) {
 
 func TestTwoNeighboursAreKilled(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 5})
+	r, st := whole(t, Options{Nodes: 5, Profile: calm})
 	a := r.Named(next(st, st.GetLeader().GetName()))
 	b := r.Named(next(st, a.name))
 	must(t, a.Signal(sigKill))

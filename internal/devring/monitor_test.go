@@ -15,7 +15,7 @@ var errNotYet = errors.New("not yet")
 // kill -9 of a monitor: nothing but a new monitor with the same link.
 func TestMonitorIsReplaced(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 3})
+	r, st := whole(t, Options{Nodes: 3, Profile: calm})
 	mark := r.Mark()
 	for _, n := range r.Nodes() {
 		old, err := n.MonitorPID()
@@ -59,7 +59,7 @@ func TestMonitorIsReplaced(t *testing.T) {
 // SIGUSR1: a fresh dial to the same neighbour, logged.
 func TestDoorbellRedials(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 3})
+	r, st := whole(t, Options{Nodes: 3, Profile: calm})
 	mark := r.Mark()
 	n := r.Node(1)
 	target := next(st, n.name)
@@ -87,7 +87,7 @@ func TestDoorbellRedials(t *testing.T) {
 // A temporary link lasts until the next epoch.
 func TestRelinkToTarget(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 4})
+	r, st := whole(t, Options{Nodes: 4, Profile: calm})
 	n := r.Named(st.GetMembers()[0].GetName())
 	usual, other := st.GetMembers()[1].GetName(), st.GetMembers()[2].GetName()
 	mark := r.Mark()
@@ -113,7 +113,7 @@ func TestRelinkToTarget(t *testing.T) {
 // An orphaned monitor certifies and ends.
 func TestMonitorEndsWithItsCoordinator(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 3})
+	r, st := whole(t, Options{Nodes: 3, Profile: calm})
 	n := bystander(t, r, st)
 	must(t, n.Kill())
 	must(t, r.Until(within(t, stepBound), "the monitor's end", func(context.Context) error {

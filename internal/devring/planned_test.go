@@ -24,7 +24,7 @@ func noSuspicion(t *testing.T, r *Ring, mark int) {
 
 func TestHandover(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 4})
+	r, st := whole(t, Options{Nodes: 4, Profile: calm})
 	mark := r.Mark()
 	// To the heir, asked at a follower.
 	any := bystander(t, r, st)
@@ -55,7 +55,7 @@ func TestHandover(t *testing.T) {
 
 func TestLeave(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 4})
+	r, st := whole(t, Options{Nodes: 4, Profile: calm})
 	mark := r.Mark()
 	for _, n := range []*Node{bystander(t, r, st), r.Named(st.GetLeader().GetName())} {
 		if out, errs, code := arc(t, "--addr", n.Addr(), "leave"); code != 0 {
@@ -83,7 +83,7 @@ func TestLeave(t *testing.T) {
 // SIGTERM is a handover, a leave and an end within 5 s.
 func TestTerminate(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 3})
+	r, st := whole(t, Options{Nodes: 3, Profile: calm})
 	mark := r.Mark()
 	leader := r.Named(st.GetLeader().GetName())
 	began := time.Now()
@@ -168,7 +168,7 @@ func TestOnJoinLead(t *testing.T) {
 
 func TestOnJoinStay(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 3})
+	r, st := whole(t, Options{Nodes: 3, Profile: calm})
 	n, err := r.Add()
 	must(t, err)
 	must(t, n.Start())
@@ -228,7 +228,7 @@ func witness(t *testing.T, which int) {
 // that says so; the member stays.
 func TestNameInUse(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 3})
+	r, st := whole(t, Options{Nodes: 3, Profile: calm})
 	n := bystander(t, r, st)
 	id := member(st, n.name).GetId()
 	thief, err := r.Add()
@@ -294,7 +294,7 @@ func restartOfAll(t *testing.T, end func(*Node) error, sameIDs bool) {
 // A lost disk is a new member under the old name.
 func TestLostDisk(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 3})
+	r, st := whole(t, Options{Nodes: 3, Profile: calm})
 	n := bystander(t, r, st)
 	must(t, n.Kill())
 	awaitRing(t, r, stepBound)
