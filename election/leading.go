@@ -34,8 +34,8 @@ type leading struct {
 	caretaking caretaking
 	// snapshots is when a snapshot was last sent to a member.
 	snapshots map[uint64]Instant
-	// noAnswer holds the incarnations of heirs that the caretaker found dead.
-	noAnswer  map[uint64]uint64
+	// noAnswer is when the caretaker's probe of an heir began that failed.
+	noAnswer  map[uint64]Instant
 	handover  *handover
 	wantsLead uint64 // the newest joiner that asked to lead
 }
@@ -57,6 +57,7 @@ type proposal struct {
 type caretaking struct {
 	heir      uint64
 	since     Instant
+	probing   Instant // when the last probe began
 	nextProbe Instant
 	nextTry   Instant
 }
@@ -65,7 +66,7 @@ type caretaking struct {
 func (n *Node) elected() {
 	n.lead = &leading{
 		term: n.term, since: n.now, nextTick: n.now, gapFrom: n.leaderHeard, after: n.ring.LeaderID,
-		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, noAnswer: map[uint64]uint64{}, snapshots: map[uint64]Instant{},
+		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, noAnswer: map[uint64]Instant{}, snapshots: map[uint64]Instant{},
 	}
 	n.campaign = campaign{}
 	n.voter.held = nil
@@ -166,7 +167,7 @@ func (n *Node) winner() {
 			break
 		}
 		e, ok := n.evidence(heir)
-		if !ok && l.noAnswer[heir.ID] == heir.Incarnation {
+		if at, failed := l.noAnswer[heir.ID]; !ok && failed && n.heard[heir.ID] <= at {
 			e.Evidence, ok = ring.Silent, true
 		}
 		if !ok {
@@ -244,6 +245,7 @@ func (n *Node) takeCare(heir ring.Member) {
 	l.why = fmt.Sprintf("the heir is %s", heir.Name)
 	if n.now >= c.nextProbe {
 		c.nextProbe = n.now + 2*n.probeTimeout()
+		c.probing = n.now
 		n.emit(Probe{ID: heir.ID, Incarnation: heir.Incarnation, Addresses: heir.Addresses, Timeout: n.probeTimeout()})
 	}
 	n.wakeAt(c.nextProbe)
@@ -293,8 +295,10 @@ func (l *leading) heirProbed(r ProbeResult) {
 	if c.heir != r.ID {
 		return
 	}
-	if r.Outcome != Answered || r.AnsweredBy != r.Incarnation && r.AnsweredAs != r.ID {
-		l.noAnswer[r.ID] = r.Incarnation
+	if r.found() {
+		delete(l.noAnswer, r.ID)
+	} else {
+		l.noAnswer[r.ID] = c.probing
 	}
 }
 

@@ -144,6 +144,12 @@ type ProbeResult struct {
 	AnsweredBy, AnsweredAs uint64
 }
 
+// found tells whether the member was reached. Another process that is no
+// member has its place for good.
+func (r ProbeResult) found() bool {
+	return r.Outcome == Answered && (r.AnsweredBy == r.Incarnation || r.AnsweredAs == r.ID)
+}
+
 // Done completes the Request with the same Ref, once.
 type Done struct {
 	Ref uint64

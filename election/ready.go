@@ -2,6 +2,7 @@ package election
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"go.etcd.io/raft/v3"
@@ -223,9 +224,12 @@ func (n *Node) seal(s ring.Seal) {
 	}
 	n.sealed = s.Voters
 	before := len(n.gone)
-	for id := range n.gone {
+	for _, id := range slices.Sorted(maps.Keys(n.gone)) {
 		if !n.inConf(id) && id != n.dropped {
 			delete(n.gone, id)
+			if n.lead != nil {
+				n.notice(id)
+			}
 		}
 	}
 	if len(n.gone) != before {

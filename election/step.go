@@ -18,6 +18,10 @@ const electionTicks = 4
 // campaignTransfer is how raft marks votes that a leader itself asked for.
 var campaignTransfer = []byte("CampaignTransfer")
 
+// lonelyAfter is after how many leases without a word of a leader a member asks
+// whether it still is one.
+const lonelyAfter = 4
+
 // formerKept is how many former incarnations of a member are told from new
 // ones.
 const formerKept = 8
@@ -117,7 +121,7 @@ func (n *Node) receive(m Message) {
 		return
 	}
 	if n.ring.Gone(m.From) && !n.needed(m.From) {
-		n.send(Message{To: m.From, Evicted: &EvictedNotice{RingID: n.ring.RingID, ID: m.From, Epoch: n.ring.Epoch}})
+		n.notice(m.From)
 		return
 	}
 	if from, ok := n.ring.Member(m.From); ok {
@@ -229,12 +233,26 @@ func (n *Node) memberTimers() {
 	}
 	n.leaveTimers()
 	me, ok := n.ring.Member(n.cfg.ID)
-	if n.removed || !ok || me.Incarnation == n.cfg.Incarnation {
+	if n.removed || !ok || n.lead != nil {
 		return
 	}
-	// Everybody is told, since certificates of the former process may still
-	// be under way to everybody.
-	n.announce(n.ring.Settings.RenewEvery())
+	switch lonely := n.leaderHeard + lonelyAfter*n.ring.Settings.Lease(); {
+	case me.Incarnation != n.cfg.Incarnation:
+		// Everybody is told, since certificates of the former process may
+		// still be under way to everybody.
+		n.announce(n.ring.Settings.RenewEvery())
+	case n.now >= lonely:
+		// Perhaps the ring went on without this member: whoever knows answers
+		// with a notice.
+		n.announce(n.ring.Settings.Lease())
+	default:
+		n.wakeAt(lonely)
+	}
+}
+
+// notice tells a former member that it is one.
+func (n *Node) notice(id uint64) {
+	n.send(Message{To: id, Evicted: &EvictedNotice{RingID: n.ring.RingID, ID: id, Epoch: n.ring.Epoch}})
 }
 
 // announce sends this incarnation to all members every so often.

@@ -115,9 +115,10 @@ func (n *Node) clear(id uint64, s Suspicion, why string) {
 // probe begins the leader's own check of a suspect, unless one runs or was
 // denied just now.
 func (n *Node) probe(m ring.Member, s *suspect) {
-	if s.probed {
-		return
+	if s.probed && (!s.confirmed || n.heard[m.ID] <= s.probing) {
+		return // under way, or failed and nothing heard since
 	}
+	s.confirmed = false
 	s.probed, s.probing = true, n.now
 	n.emit(Probe{ID: m.ID, Incarnation: m.Incarnation, Addresses: m.Addresses, Timeout: n.probeTimeout()})
 }
@@ -140,9 +141,7 @@ func (n *Node) probed(r ProbeResult) {
 		return
 	}
 	switch {
-	case r.Outcome == NobodyListens, r.Outcome == Unanswered && n.heard[r.ID] <= s.probing,
-		r.Outcome == Answered && r.AnsweredBy != r.Incarnation && r.AnsweredAs != r.ID:
-		// The last: somebody else has its place, so that it is gone for good.
+	case !r.found() && (r.Outcome != Unanswered || n.heard[r.ID] <= s.probing):
 		s.confirmed = true
 		n.trace("confirms the suspicion of %d by its own probe", r.ID)
 	default:
@@ -192,7 +191,7 @@ func (n *Node) evidence(m ring.Member) (ring.Evict, bool) {
 		return e, false
 	}
 	e.Evidence, e.By = s.Evidence, s.By
-	if s.confirmed {
+	if s.confirmed && n.heard[m.ID] <= s.probing {
 		return e, true
 	}
 	// Whoever follows a leader hears from it all the time; a lease of silence
