@@ -173,7 +173,7 @@ func (s *Sim) send(n *node, m election.Message) {
 	if to < 0 || to == n.idx {
 		return
 	}
-	if m.Evicted == nil && n.peers != nil && !slices.Contains(n.peers, m.To) {
+	if m.Evicted == nil && n.peers != nil && !slices.Contains(n.peers, m.To) && !n.provisional(m.To, s.now) {
 		s.stats.count("net: not to a peer", 1)
 		return
 	}
@@ -260,6 +260,35 @@ func (s *Sim) lonely(n *node, e event) {
 	s.q.push(event{at: s.now + int64(lonelyAfter), kind: evLonely, node: int16(n.idx), gen: n.gen})
 }
 
+// provisionalKeep is for how long the transport answers a member that it does
+// not know yet but that has a stream open to it.
+const provisionalKeep = 5 * time.Second
+
+// meeting is when a member was last heard by the transport.
+type meeting struct {
+	id uint64
+	at int64
+}
+
+func (n *node) met(id uint64, now int64) {
+	for i := range n.meetings {
+		if n.meetings[i].id == id {
+			n.meetings[i].at = now
+			return
+		}
+	}
+	n.meetings = append(n.meetings, meeting{id, now})
+}
+
+func (n *node) provisional(id uint64, now int64) bool {
+	for _, m := range n.meetings {
+		if m.id == id {
+			return now < m.at+int64(provisionalKeep) && !n.core.State().Gone(id)
+		}
+	}
+	return false
+}
+
 // deliver hands an arrived message to the coordinator, if the one that it is
 // meant for is there.
 func (s *Sim) deliver(n *node, e event) {
@@ -282,6 +311,7 @@ func (s *Sim) deliver(n *node, e event) {
 		s.tracef(n, "  ← %s: %s", s.nodes[e.peer].name, describe(*m))
 	}
 	n.heard = true
+	n.met(m.From, s.now)
 	got := *m
 	if s.net.copies && got.Raft != nil {
 		got.Raft = copyRaft(got.Raft)

@@ -35,6 +35,9 @@ type Options struct {
 	Make Maker
 }
 
+// allChecks names what a run checks, panics of the core aside.
+var allChecks = []string{"G1", "G2", "G3", "G4", "G5", "G6", "log", "state", "ids", "start", "disk", "done", "effect"}
+
 // Failure is a broken guarantee.
 type Failure struct {
 	// Check is the guarantee, such as G2, or "panic".

@@ -43,15 +43,16 @@ type node struct {
 	boot   uint32 // of the machine
 	inbox  []event
 	// held are effects that a pause in the midst of a step left over.
-	held   []election.Effect
-	wakeAt int64
-	refs   []pendingRef
-	probes []*probeCall
-	relink *election.Relink
-	tell   []ring.Member
-	peers  []uint64 // to whom messages travel; nil before the core said it
-	heard  bool     // anybody since the start
-	out    bool     // stays down until told otherwise
+	held     []election.Effect
+	wakeAt   int64
+	refs     []pendingRef
+	probes   []*probeCall
+	relink   *election.Relink
+	tell     []ring.Member
+	peers    []uint64 // to whom messages travel; nil before the core said it
+	heard    bool     // anybody since the start
+	meetings []meeting
+	out      bool // stays down until told otherwise
 
 	leaving  int64 // true time until which it tries to leave; 0 if not
 	leaveFor time.Duration
@@ -105,7 +106,7 @@ func (s *Sim) start(n *node) {
 	n.up, n.paused = true, false
 	s.draw(n)
 	n.inbox, n.held, n.refs, n.probes, n.relink, n.tell = n.inbox[:0], nil, nil, nil, nil, nil
-	n.peers, n.heard = nil, false
+	n.peers, n.heard, n.meetings = nil, false, nil
 	n.leaving, n.joins = 0, 0
 	n.core, n.id = nil, 0
 	s.ran(n)
