@@ -27,7 +27,7 @@ const (
 
 // cluster is a ring of real coordinators, one per host.
 type cluster struct {
-	t     *testing.T
+	t     testing.TB
 	lab   *netlab.Lab
 	nodes []*node
 	log   *record
@@ -48,7 +48,7 @@ type node struct {
 }
 
 // newCluster makes the lab and starts nothing. Every node is told the args.
-func newCluster(t *testing.T, o netlab.Options, args ...string) *cluster {
+func newCluster(t testing.TB, o netlab.Options, args ...string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, lab: netlab.New(t, o), log: newRecord()}
 	for _, h := range c.lab.Hosts() {
@@ -59,6 +59,7 @@ func newCluster(t *testing.T, o netlab.Options, args ...string) *cluster {
 			n.closeEyes()
 		}
 		c.keepLogs()
+		c.checkLogs()
 		if !t.Failed() {
 			c.log.check(t)
 		}
@@ -70,7 +71,7 @@ func newCluster(t *testing.T, o netlab.Options, args ...string) *cluster {
 }
 
 // ringOf starts n nodes with --expect n and waits for their ring.
-func ringOf(t *testing.T, n int, args ...string) *cluster {
+func ringOf(t testing.TB, n int, args ...string) *cluster {
 	t.Helper()
 	c := newCluster(t, netlab.Options{Hosts: n}, append([]string{"--expect", fmt.Sprint(n)}, args...)...)
 	c.startAll()
@@ -338,6 +339,19 @@ func (c *cluster) await(limit time.Duration, what string, yes func() bool) {
 	for end := time.Now().Add(limit); !yes(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			c.t.Fatalf("not within %v: %s", limit, what)
+		}
+	}
+}
+
+// crashed matches what no program of ours may ever say.
+var crashed = regexp.MustCompile(`(?m)^(panic: |fatal error: |WARNING: DATA RACE|goroutine \d+ \[).*$`)
+
+// checkLogs looks for panics and, in a binary that was built with -race, races.
+func (c *cluster) checkLogs() {
+	for _, n := range c.nodes {
+		if said := n.logs(); crashed.MatchString(said) {
+			at := crashed.FindStringIndex(said)[0]
+			c.t.Errorf("%s crashed:\n%s", n.name, said[max(0, at-500):min(len(said), at+6000)])
 		}
 	}
 }

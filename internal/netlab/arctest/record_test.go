@@ -107,7 +107,7 @@ func (r *record) tail(n int) string {
 }
 
 // check says everything that the record proves to be wrong.
-func (r *record) check(t *testing.T) {
+func (r *record) check(t testing.TB) {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
