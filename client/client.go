@@ -103,7 +103,7 @@ func (g *greeted) Read(b []byte) (int, error) {
 func call[Req, Resp any](ctx context.Context, c *Client, op string, rpc func(context.Context, Req, ...grpc.CallOption) (Resp, error), req Req) (Resp, error) {
 	var head, trail metadata.MD
 	resp, err := rpc(ctx, req, grpc.Header(&head), grpc.Trailer(&trail))
-	return resp, explain(op, c.addr, err, len(head)+len(trail) > 0, c.lastDialErr())
+	return resp, explain(ctx, op, c.addr, err, len(head)+len(trail) > 0, c.lastDialErr())
 }
 
 // Status tells the ring as the coordinator knows it.

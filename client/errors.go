@@ -29,7 +29,7 @@ var (
 	ErrRefused = errors.New("refused")
 	// ErrTimeout: the coordinator took the call but did not answer in time; a
 	// change may or may not take effect.
-	ErrTimeout = errors.New("no answer in time")
+	ErrTimeout = errors.New("the coordinator took the call but did not answer in time")
 	// ErrTooOld: the coordinator does not know the call.
 	ErrTooOld = errors.New("not known to this coordinator")
 )
@@ -101,7 +101,7 @@ func (e *Error) Error() string {
 
 // Unwrap gives both the kind and the cause.
 func (e *Error) Unwrap() []error {
-	if e.Kind == nil {
+	if e.Kind == nil || e.Kind == e.Cause {
 		return []error{e.Cause}
 	}
 	return []error{e.Kind, e.Cause}
@@ -117,25 +117,30 @@ func (e *Error) message() string {
 // explain turns an RPC's error into an *Error. answered tells whether the
 // error is the coordinator's word; dialErr is the newest dial's, if it did not
 // come to a connection.
-func explain(op, addr string, err error, answered bool, dialErr error) error {
+func explain(ctx context.Context, op, addr string, err error, answered bool, dialErr error) error {
 	if err == nil {
 		return nil
 	}
 	code := status.Code(err)
-	if code == codes.Canceled && !answered {
+	if code == codes.Canceled && errors.Is(ctx.Err(), context.Canceled) {
 		return fmt.Errorf("%s: %w", op, context.Canceled)
 	}
+	// A deadline ends a call on both sides; whichever is first, and however
+	// the other puts it, it means the same.
+	late := code == codes.Canceled || code == codes.DeadlineExceeded && !answered
 	e := &Error{Op: op, Addr: addr, Cause: err, Kind: kindOf(err)}
 	switch {
-	case answered:
-	case code == codes.Unavailable || code == codes.DeadlineExceeded && dialErr != nil:
+	case !answered && (code == codes.Unavailable || late && dialErr != nil):
 		e.Kind = ErrUnreachable
 		if dialErr != nil {
 			e.Cause = dialErr
 		}
 		e.Hint = hint(e.Cause)
-	case code == codes.DeadlineExceeded && op != "status":
-		e.Hint = "see what the ring is doing with: arc status"
+	case late:
+		e.Kind, e.Cause = ErrTimeout, ErrTimeout
+		if op != "status" {
+			e.Hint = "see what the ring is doing with: arc status"
+		}
 	}
 	return e
 }

@@ -16,6 +16,7 @@ import (
 type Stream struct {
 	client *Client
 	stream grpc.ServerStreamingClient[arcv1.Event]
+	ctx    context.Context // of the stream, which gRPC ends for its own reasons too
 	cancel context.CancelFunc
 }
 
@@ -25,10 +26,10 @@ func (c *Client) Watch(ctx context.Context) (*Stream, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	stream, err := c.arc.Watch(ctx, &arcv1.WatchRequest{})
 	if err != nil {
-		cancel()
-		return nil, explain("watch", c.addr, err, false, c.lastDialErr())
+		defer cancel()
+		return nil, explain(ctx, "watch", c.addr, err, false, c.lastDialErr())
 	}
-	return &Stream{client: c, stream: stream, cancel: cancel}, nil
+	return &Stream{client: c, stream: stream, ctx: ctx, cancel: cancel}, nil
 }
 
 // Recv waits for the next event. The error wraps context.Canceled after ctx
@@ -38,12 +39,12 @@ func (s *Stream) Recv() (*arcv1.Event, error) {
 	if err == nil {
 		return ev, nil
 	}
-	s.cancel()
+	defer s.cancel()
 	if errors.Is(err, io.EOF) {
 		return nil, &Error{Op: "watch", Addr: s.client.addr, Kind: ErrUnreachable, Cause: errors.New("the coordinator ended the stream")}
 	}
 	answered := len(s.stream.Trailer()) > 0
-	return nil, explain("watch", s.client.addr, err, answered, s.client.lastDialErr())
+	return nil, explain(s.ctx, "watch", s.client.addr, err, answered, s.client.lastDialErr())
 }
 
 // Close ends the stream.

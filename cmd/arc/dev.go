@@ -54,6 +54,9 @@ leaders and that each new leader was the heir. It exits 0 only if they held.`,
 			if err := o.set.Resolve(f.env, ""); err != nil {
 				return &usageError{err, cmd.CommandPath()}
 			}
+			if o.demo && o.nodes < 2 {
+				return usagef(cmd, "--demo needs at least 2 nodes, --nodes says %d: somebody has to take over", o.nodes)
+			}
 			return f.dev(cmd.Context(), o)
 		},
 	}
