@@ -286,25 +286,46 @@ func (s *Sim) leaderNow() int {
 	return -1
 }
 
-// quorum tells whether a majority of each half of the voters either runs or
-// will run again from its disk. lose, if not -1, is counted as lost.
+// quorum tells whether the voters that run, or will run again from their
+// disks, can elect a leader by what they themselves know: those with the
+// longest log win or nobody, and they count by the configuration that they
+// know to be committed. lose, if not -1, is a machine that is lost.
 func (s *Sim) quorum(lose int) bool {
-	ok := func(voters []uint64) bool {
-		if len(voters) == 0 {
-			return true
+	var live []*node
+	var best *node
+	var bestTerm, bestIndex, known uint64
+	for _, n := range s.nodes {
+		im := &n.disk.durable
+		if n.idx == lose || n.out || im.id == 0 || im.empty() {
+			continue
 		}
+		live = append(live, n)
+		term, index, commit := im.last(), im.first+uint64(len(im.ents))-1, im.hs.GetCommit()
+		if n.core != nil {
+			term, index, commit = n.log.lastTerm(), n.log.last(), n.checked
+		}
+		voters, outgoing := s.ledger.confAfter(commit)
+		if !slices.Contains(voters, im.id) && !slices.Contains(outgoing, im.id) {
+			continue
+		}
+		if best == nil || term > bestTerm || term == bestTerm && index > bestIndex {
+			best, bestTerm, bestIndex, known = n, term, index, commit
+		}
+	}
+	if best == nil {
+		return false
+	}
+	most := func(voters []uint64) bool {
 		k := 0
-		for _, id := range voters {
-			if m := s.machineOf(id); m >= 0 && m != lose {
-				n := s.nodes[m]
-				if !n.out && n.disk.durable.id == id && (n.core != nil && n.id == id || !n.disk.durable.empty()) {
-					k++
-				}
+		for _, n := range live {
+			if slices.Contains(voters, n.disk.durable.id) {
+				k++
 			}
 		}
-		return k > len(voters)/2
+		return len(voters) == 0 || k > len(voters)/2
 	}
-	return ok(s.ledger.voters) && ok(s.ledger.outgoing)
+	voters, outgoing := s.ledger.confAfter(known)
+	return most(voters) && most(outgoing) && most(s.ledger.voters) && most(s.ledger.outgoing)
 }
 
 func membersText(st *ring.State) string {

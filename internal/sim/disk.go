@@ -53,6 +53,14 @@ func (im *image) write(p *election.Persist) bool {
 // empty tells that a member's log was never written.
 func (im *image) empty() bool { return im.snap == nil && len(im.ents) == 0 }
 
+// last is the term of the last entry.
+func (im *image) last() uint64 {
+	if n := len(im.ents); n > 0 {
+		return im.ents[n-1].GetTerm()
+	}
+	return im.snap.GetMetadata().GetTerm()
+}
+
 func (im *image) recovered() election.Recovered {
 	return election.Recovered{
 		HardState: im.hs, Snapshot: im.snap, Entries: append([]*raftpb.Entry(nil), im.ents...),

@@ -31,6 +31,7 @@ type ledger struct {
 
 	voters, outgoing []uint64 // raft's configuration
 	confAt           int64    // true time of its last change
+	confs            []confMark
 
 	joined   map[uint64]string // name of every id ever allocated
 	declared map[uint64]uint64 // term → id
@@ -50,6 +51,23 @@ type epochMark struct {
 	leader, term, highest, members uint64
 	print                          uint64 // fingerprint of the first state seen; 0: none yet
 	hash                           string // ring's own hash, now and then
+}
+
+// confMark is raft's configuration from an index on.
+type confMark struct {
+	index            uint64
+	voters, outgoing []uint64
+}
+
+// confAfter is the configuration that somebody knows who knows that the log is
+// committed up to an index.
+func (g *ledger) confAfter(index uint64) (voters, outgoing []uint64) {
+	for i := len(g.confs) - 1; i >= 0; i-- {
+		if g.confs[i].index <= index {
+			return g.confs[i].voters, g.confs[i].outgoing
+		}
+	}
+	return nil, nil
 }
 
 type leaseSince struct {
@@ -108,7 +126,7 @@ func (s *Sim) logPersist(n *node, p *election.Persist) {
 	l := &n.log
 	if p.Snapshot != nil {
 		if next := p.Snapshot.GetMetadata().GetIndex() + 1; p.Reset || next > l.last()+1 {
-			l.ents, l.first = nil, next
+			l.ents, l.first, l.term = nil, next, p.Snapshot.GetMetadata().GetTerm()
 			n.checked = max(n.checked, next-1)
 		}
 	}
@@ -179,6 +197,7 @@ func (s *Sim) append(n *node, e *raftpb.Entry) {
 			return
 		}
 		g.configure(cc)
+		g.confs = append(g.confs, confMark{e.GetIndex(), g.voters, g.outgoing})
 		g.confAt = s.now
 		s.stats.count("log: configuration changes", 1)
 		if s.tracing() {

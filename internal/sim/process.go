@@ -83,7 +83,15 @@ type pendingRef struct {
 // logView is a node's log as its core handed it out, durable or not.
 type logView struct {
 	first uint64
+	term  uint64 // of the entry before the first
 	ents  []*raftpb.Entry
+}
+
+func (l *logView) lastTerm() uint64 {
+	if n := len(l.ents); n > 0 {
+		return l.ents[n-1].GetTerm()
+	}
+	return l.term
 }
 
 func (l *logView) at(index uint64) *raftpb.Entry {
@@ -138,7 +146,7 @@ func (s *Sim) makeCore(n *node, id uint64, rec election.Recovered) {
 	n.log = logView{first: 1}
 	n.checked = 0
 	if m := rec.Snapshot.GetMetadata(); m.GetIndex() > 0 {
-		n.log.first = m.GetIndex() + 1
+		n.log.first, n.log.term = m.GetIndex()+1, m.GetTerm()
 		n.checked = m.GetIndex()
 	}
 	n.log.ents = append(n.log.ents, rec.Entries...)

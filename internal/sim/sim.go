@@ -136,6 +136,7 @@ func (s *Sim) found() error {
 	g.joined, g.declared, g.claimed = map[uint64]string{1: n.name}, map[uint64]uint64{}, map[uint64]uint64{}
 	g.byEpoch = []epochMark{{}, {highest: 1, members: g.memberPrint()}}
 	g.voters = []uint64{1}
+	g.confs = []confMark{{1, g.voters, nil}}
 	g.setSettings(0, s.world.Settings)
 	s.learnID(1, 0)
 	n.disk.durable = image{id: 1, hs: rec.HardState, snap: rec.Snapshot, first: 2}
