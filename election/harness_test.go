@@ -3,6 +3,7 @@ package election_test
 import (
 	"container/heap"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -112,7 +113,7 @@ func (w *world) name(id uint64) string {
 func (w *world) boot(nd *node, rec election.Recovered) {
 	n, err := election.New(election.Config{
 		ID: nd.id, Incarnation: nd.inc, Addresses: []string{nd.name + ":7400"},
-		Rand: func() uint64 { return nd.id * 7 }, Wall: func() int64 { return w.now.Microseconds() },
+		Rand: rand.New(rand.NewPCG(nd.id, nd.inc)).Uint64, Wall: func() int64 { return w.now.Microseconds() },
 		Trace: func(f string, args ...any) { w.logf("%s %s", nd.name, fmt.Sprintf(f, args...)) },
 	}, rec, w.now)
 	if err != nil {
@@ -317,8 +318,9 @@ func (w *world) join(name string, m ring.Member) error {
 	return nil
 }
 
-// kill ends a coordinator; certify tells the voters, as its monitor does.
-func (w *world) kill(name string, certify bool) {
+// kill ends a coordinator; certify tells the voters (or only one), as its
+// monitor does.
+func (w *world) kill(name string, certify bool, only string) {
 	nd := w.nodes[name]
 	nd.up = false
 	if !certify {
@@ -326,7 +328,7 @@ func (w *world) kill(name string, certify bool) {
 	}
 	cert := election.Certificate{Name: name, ID: nd.id, Exit: "signal: killed", Incarnation: nd.inc}
 	for _, o := range w.order {
-		if other := w.nodes[o]; other.up {
+		if other := w.nodes[o]; other.up && (only == "" || only == o) && !w.cut[[2]string{name, o}] {
 			c := cert
 			w.after(2*time.Millisecond, func() { w.to(other, func(now election.Instant) { other.n.Certify(now, c) }) })
 		}

@@ -195,11 +195,12 @@ func (n *Node) evictAll(evict []ring.Evict) {
 	if !n.inTouch() {
 		return
 	}
-	if len(evict) > 0 {
-		n.abortTransfer()
-	}
 	for _, e := range evict {
-		n.proposeOnce(proposalKey{kind: "evict", id: e.ID}, ring.Command{Evict: &e})
+		key := proposalKey{kind: "evict", id: e.ID}
+		if n.lead.inFlight[key] == 0 {
+			n.abortTransfer()
+			n.proposeOnce(key, ring.Command{Evict: &e})
+		}
 	}
 }
 
@@ -265,6 +266,9 @@ func (n *Node) takeCare(heir ring.Member) {
 		return
 	}
 	n.wakeAt(c.since + patience)
+	if len(l.proposals) > 0 {
+		return // raft takes none while it transfers; their fate comes back here
+	}
 	if n.now < c.nextTry {
 		n.wakeAt(c.nextTry)
 		return

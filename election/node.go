@@ -46,7 +46,10 @@ type Node struct {
 	role     raft.StateType
 	term     uint64
 	raftLead uint64
-	commit   uint64
+	// transferee is to whom raft transfers its leadership; it takes no
+	// proposals meanwhile.
+	transferee uint64
+	commit     uint64
 
 	voter    voter
 	campaign campaign

@@ -291,7 +291,7 @@ func (n *Node) compact() {
 func (n *Node) refresh() {
 	st := n.rn.BasicStatus()
 	wasLeader, oldTerm := n.role == raft.StateLeader, n.term
-	n.role, n.term, n.raftLead, n.commit = st.RaftState, st.GetTerm(), st.Lead, st.GetCommit()
+	n.role, n.term, n.raftLead, n.commit, n.transferee = st.RaftState, st.GetTerm(), st.Lead, st.GetCommit(), st.LeadTransferee
 	switch {
 	case n.role == raft.StateLeader && (!wasLeader || oldTerm != n.term):
 		n.stepDown()

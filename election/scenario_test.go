@@ -2,6 +2,7 @@ package election_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,13 +67,13 @@ func (w *world) command(d *datadriven.TestData) error {
 			return err
 		}
 		w.run(dur)
-	case "kill": // kill NAME… : the process ends, its monitor certifies
+	case "kill": // kill NAME… [to=NAME] : the process ends, its monitor certifies
 		for _, n := range names {
-			w.kill(n, true)
+			w.kill(n, true, flags["to"])
 		}
 	case "pull": // pull NAME… : the machine is gone, nobody certifies
 		for _, n := range names {
-			w.kill(n, false)
+			w.kill(n, false, "")
 		}
 	case "stop", "cont": // SIGSTOP, SIGCONT
 		for _, n := range names {
@@ -89,6 +90,15 @@ func (w *world) command(d *datadriven.TestData) error {
 		}
 	case "cut", "heal": // cut A B : messages from A to B are lost
 		w.cut[[2]string{names[0], names[1]}] = d.Cmd == "cut"
+	case "partition": // partition [NAME…] : the named ones from the others
+		w.cut = map[[2]string]bool{}
+		for _, a := range names {
+			for _, b := range w.order {
+				if !slices.Contains(names, b) {
+					w.cut[[2]string{a, b}], w.cut[[2]string{b, a}] = true, true
+				}
+			}
+		}
 	case "suspect": // suspect BY NAME [evidence=silent]
 		ev := ring.Evidence(flags["evidence"])
 		if ev == "" {

@@ -185,6 +185,7 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
 		if m.GetTerm() >= n.term {
 			n.leaderHeard = n.now
+			n.supersededBy(m.GetTerm())
 		}
 	case raftpb.MsgVote, raftpb.MsgPreVote:
 		if !n.free() {

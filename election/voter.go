@@ -167,6 +167,16 @@ func (n *Node) released(r Release) {
 	}
 }
 
+// supersededBy ends a promise to the leader of an older term: that somebody was
+// elected since means that a majority was free, and will not be bound to the
+// old leader again; its lease is over.
+func (n *Node) supersededBy(term uint64) {
+	if p := &n.voter.promise; p.term < term && p.until > n.now {
+		n.trace("released from the promise to %d: term %d has a leader", p.to, term)
+		p.until = n.now
+	}
+}
+
 // voidFor ends the promise to a dead incarnation.
 func (n *Node) voidFor(c Certificate) {
 	n.voter.voidIncarnation = c.Incarnation

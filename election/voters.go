@@ -16,7 +16,7 @@ import (
 // changes in flight would make raft drop the second silently.
 func (n *Node) reconcile() {
 	l := n.lead
-	if n.pending != nil || l == nil || !n.inTouch() || n.ring.RingID == "" || len(n.conf.GetVotersOutgoing()) > 0 || n.unappliedConf() {
+	if n.pending != nil || l == nil || n.transferee != 0 || !n.inTouch() || n.ring.RingID == "" || len(n.conf.GetVotersOutgoing()) > 0 || n.unappliedConf() {
 		return
 	}
 	if n.wantsSeal() {
