@@ -81,6 +81,7 @@ type option struct {
 	flag   string // as set by the command line
 	given  bool
 	value  Value
+	bad    bool
 	assign func(string) error
 }
 
@@ -113,7 +114,8 @@ func Var[T any](s *Set, p *T, spec Spec[T]) {
 
 // Resolve gives every option its effective value: flags that were set, then
 // env (as os.LookupEnv), then the file at path (none if empty), then the
-// defaults. It returns all problems joined.
+// defaults. It returns all problems joined; a bad value is replaced by the
+// default, see Bad.
 func (s *Set) Resolve(env func(string) (string, bool), path string) error {
 	var errs []error
 	file, err := readFile(path)
@@ -141,8 +143,10 @@ func (s *Set) Resolve(env func(string) (string, bool), path string) error {
 		if o.given {
 			o.value = Value{Key: key, Text: o.flag, Layer: Flag, Origin: "--" + key}
 		}
-		if err := o.assign(o.value.Text); err != nil {
+		err := o.assign(o.value.Text)
+		if o.bad = err != nil; o.bad {
 			errs = append(errs, fmt.Errorf("%s: %w", o.value.Origin, err))
+			_ = o.assign(o.def) // so that rules between options are not judged by a zero
 		}
 	}
 	return errors.Join(errs...)
@@ -156,6 +160,9 @@ func (s *Set) Values() []Value {
 	}
 	return out
 }
+
+// Bad tells whether Resolve could not make sense of the option's value.
+func (s *Set) Bad(key string) bool { return s.opts[key].bad }
 
 // Layer tells which layer decided the option.
 func (s *Set) Layer(key string) Layer { return s.opts[key].value.Layer }

@@ -159,6 +159,19 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	}
 }
 
+func TestBadValuesGiveWayToDefaults(t *testing.T) {
+	s, fs, v := newSample()
+	if err := fs.Parse([]string{"--port=99999", "--name=n1"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Resolve(env(), ""); err == nil {
+		t.Fatal("no error")
+	}
+	if !s.Bad("port") || v.port != 7400 || s.Bad("name") || v.name != "n1" {
+		t.Errorf("port %d (bad: %v), name %q (bad: %v)", v.port, s.Bad("port"), v.name, s.Bad("name"))
+	}
+}
+
 func TestBadFile(t *testing.T) {
 	s, _, _ := newSample()
 	if err := s.Resolve(env(), write(t, "name = \n")); err == nil || !strings.Contains(err.Error(), ":1:") {
