@@ -21,9 +21,9 @@ const (
 	leaveWithin = 3500 * time.Millisecond
 	// leaveAgain is the pause between two tries.
 	leaveAgain = 50 * time.Millisecond
-	// leaveYield is how long a node that is made leader while it leaves lets
-	// others leave first: else two that leave at once would hand the
-	// leadership to and fro.
+	// leaveYield is how long a leader that leaves lets others leave first, if
+	// some are at it or it was made leader only meanwhile: else two that leave
+	// at once would hand the leadership to and fro.
 	leaveYield = 250 * time.Millisecond
 )
 
@@ -81,7 +81,14 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 	} else if ended {
 		return 0, ErrStopping
 	}
+	if _, ok := v.ring.Member(v.id); !ok && v.ring.RingID != "" {
+		return d.awaitRemoval(ctx)
+	}
 	if len(v.ring.Members) == 1 {
+		// Raft may still need those who left, and they this one.
+		if n.leavers.Load() > 0 || len(v.status.Voters)+len(v.status.Learners) > 1 {
+			return 0, fmt.Errorf("%w: the last of the others are still leaving", election.ErrBusy)
+		}
 		return 0, fmt.Errorf("%w: stop it instead, its data directory keeps the ring", ErrLastMember)
 	}
 	leader, ok := v.leader()
@@ -89,11 +96,12 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 		return 0, fmt.Errorf("%w: %s", ErrNoLeader, v.status.Reason)
 	}
 	if leader.ID == v.id {
-		if v.ring.Term != d.term && d.yieldUntil.IsZero() {
+		meanwhile := v.ring.Term != d.term
+		if d.yieldUntil.IsZero() && (meanwhile || n.leavers.Load() > 0) {
 			d.yieldUntil = time.Now().Add(leaveYield)
 		}
-		if time.Now().Before(d.yieldUntil) {
-			return 0, fmt.Errorf("%w but this node, which lets others leave first", ErrNoLeader)
+		if time.Now().Before(d.yieldUntil) && (meanwhile || n.leavers.Load() > 0) {
+			return 0, fmt.Errorf("%w: this leader lets others leave first", election.ErrBusy)
 		}
 		d.yieldUntil = time.Time{}
 		if _, err := l.request(ctx, election.Request{Handover: &election.Handover{Why: n.o.Name + " leaves"}}); err != nil {
@@ -120,13 +128,27 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 	switch {
 	case err == nil:
 		return resp.GetEpoch(), nil
-	case status.Code(err) == codes.NotFound: // an earlier try did it
-		return v.ring.Epoch, nil
+	case status.Code(err) == codes.NotFound:
+		return d.awaitRemoval(ctx)
 	}
 	if _, out := l.over(); out {
 		return n.hub.views.load().ring.Epoch, nil
 	}
 	return 0, err
+}
+
+// awaitRemoval is for a leave that was committed although nobody said so, its
+// leader having fallen. Raft may count on this node still: the core knows when
+// it does not.
+func (d *departure) awaitRemoval(ctx context.Context) (uint64, error) {
+	select {
+	case <-d.l.ended:
+	case <-ctx.Done():
+	}
+	if _, out := d.l.over(); out {
+		return d.n.hub.views.load().ring.Epoch, nil
+	}
+	return 0, fmt.Errorf("wait until the ring does without this node: %w", ctx.Err())
 }
 
 // tryAgain tells whether a change failed for a reason that passes.

@@ -50,6 +50,8 @@ type node struct {
 	settingsMu sync.Mutex    // one read-modify-write of the settings at a time
 	leaveSlot  chan struct{} // one leave at a time
 	leaving    atomic.Bool
+	// leavers counts the members whose leave this leader has under way.
+	leavers atomic.Int32
 
 	// stopping ends when the node has to stop for another reason than Run's
 	// context; its cause says why.
@@ -85,18 +87,21 @@ func randomID() uint64 {
 
 // outside publishes that this node is no member now.
 func (n *node) outside(p phase, ringID string) {
-	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, RingID: ringID})
+	if n.transport != nil {
+		// First, so that what is queued still leaves, under the old identity.
+		n.transport.SetPeers(nil)
+	}
+	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.addresses, RingID: ringID})
 	n.hub.publish(&view{phase: p, ringID: ringID, ring: &ring.State{}}, nil)
 	if n.transport != nil {
 		n.transport.SelfChanged()
-		n.transport.SetPeers(nil)
 	}
 }
 
 // become publishes this node's new identity as a member, before any message
 // under it leaves.
 func (n *node) become(e entry) {
-	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, RingID: e.ringID, ID: e.id})
+	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.addresses, RingID: e.ringID, ID: e.id})
 	n.transport.SelfChanged()
 	n.transport.SetPeers(e.peers)
 }

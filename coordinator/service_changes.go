@@ -64,6 +64,8 @@ func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Le
 			if err != nil {
 				return nil, err
 			}
+			n.leavers.Add(1)
+			defer n.leavers.Add(-1)
 			if _, err := l.request(ctx, election.Request{Leave: &ring.Leave{ID: m.ID}}); err != nil {
 				return nil, err
 			}
