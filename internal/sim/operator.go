@@ -28,7 +28,7 @@ func (s *Sim) operate(f *Fault, n *node) {
 		return
 	case OpLeave:
 		if n.up && n.core != nil && n.leaving == 0 {
-			n.leaving, n.leaveFor = s.now+int64(5*time.Second), f.For
+			n.leaving, n.leaveFor, n.leaveRef = s.now+int64(5*time.Second), f.For, 0
 			s.q.push(event{at: s.now, kind: evLeave, node: int16(n.idx), gen: n.gen})
 		}
 		return
