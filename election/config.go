@@ -12,7 +12,10 @@ import (
 // Config is what a Node is made of.
 type Config struct {
 	// ID was allocated by the leader at the join; a founder's is 1.
-	ID          uint64
+	ID uint64
+	// Incarnation is drawn at the start of the process. Of two of the same
+	// member the larger is taken for the newer: it begins with the Unix time
+	// in seconds (upper 32 bits) and ends with random bits.
 	Incarnation uint64
 	Addresses   []string
 	// Rand returns 64 random bits; it is called only from within the Node's

@@ -61,11 +61,8 @@ type Node struct {
 	leaderHeard Instant
 	suspects    map[uint64]*suspect
 	certs       map[uint64]Certificate
-	// seen are incarnations that restarted members announced themselves and
-	// that are not committed yet; former are those before them, the newest
-	// last.
-	seen   map[uint64]uint64
-	former map[uint64][]uint64
+	// seen are newer incarnations than the committed ones.
+	seen map[uint64]uint64
 	// denied is until when silence of a member is not believed, since the
 	// leader's own probe reached it.
 	denied map[uint64]Instant
@@ -118,7 +115,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, now: now, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
-		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, seen: map[uint64]uint64{}, former: map[uint64][]uint64{}, denied: map[uint64]Instant{}, gone: map[uint64]ring.Member{},
+		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, seen: map[uint64]uint64{}, denied: map[uint64]Instant{}, gone: map[uint64]ring.Member{},
 		leaderHeard: -Never / 2, returned: -Never / 2, wake: now,
 	}
 	if s := rec.Snapshot; s != nil && s.GetMetadata().GetIndex() > 0 {
@@ -320,8 +317,7 @@ func (n *Node) otherVoters() []uint64 {
 	return ids
 }
 
-// incarnation returns a member's newest known incarnation: what it announced
-// itself, else what is committed.
+// incarnation returns a member's newest known incarnation.
 func (n *Node) incarnation(m ring.Member) uint64 {
 	if inc, ok := n.seen[m.ID]; ok {
 		return inc

@@ -264,7 +264,6 @@ func (n *Node) ringChanged() {
 		if n.ring.Gone(id) && !n.needed(id) {
 			delete(n.heard, id)
 			delete(n.denied, id)
-			delete(n.former, id)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package election
 
 import (
 	"bytes"
-	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -21,10 +20,6 @@ var campaignTransfer = []byte("CampaignTransfer")
 // lonelyAfter is after how many leases without a word of a leader a member asks
 // whether it still is one.
 const lonelyAfter = 4
-
-// formerKept is how many former incarnations of a member are told from new
-// ones.
-const formerKept = 8
 
 // Tick tells the time. Calling it early is harmless.
 func (n *Node) Tick(now Instant) { n.step(now, func() {}) }
@@ -154,25 +149,18 @@ func (n *Node) receive(m Message) {
 // takes note of a new one.
 func (n *Node) fresh(from ring.Member, incarnation uint64) bool {
 	known := n.incarnation(from)
-	switch {
-	case incarnation == 0:
-		return true
-	case incarnation == known:
+	if incarnation == 0 || incarnation == known {
 		_, dead := n.certs[from.ID]
-		return !dead
-	case slices.Contains(n.former[from.ID], incarnation):
-		return false // a newer one was seen
+		return !dead || incarnation == 0
 	}
-	n.supersede(from.ID, known, incarnation)
+	// A former process speaks no longer than its messages are under way. One
+	// that goes on is the present one, and its machine's clock was set back.
+	if incarnation < known && n.now < n.heard[from.ID]+n.patience() {
+		return false
+	}
+	n.seen[from.ID] = incarnation
+	n.forgetStale(from.ID)
 	return true
-}
-
-// supersede takes note of a member's new process.
-func (n *Node) supersede(id, known, incarnation uint64) {
-	f := append(n.former[id], known)
-	n.former[id] = f[max(0, len(f)-formerKept):]
-	n.seen[id] = incarnation
-	n.forgetStale(id)
 }
 
 // receiveRaft filters what may reach raft. Losing a message is always safe

@@ -100,7 +100,7 @@ func (n *Node) forgetStale(id uint64) {
 	if s := n.suspects[id]; s != nil && (!ok || s.Incarnation != n.incarnation(m)) {
 		delete(n.suspects, id)
 	}
-	if c, known := n.certs[id]; known && (!ok || c.Incarnation != n.incarnation(m)) {
+	if c, known := n.certs[id]; known && (!ok || c.Incarnation < n.incarnation(m)) {
 		delete(n.certs, id)
 	}
 }
@@ -161,8 +161,8 @@ func (n *Node) certify(c Certificate) {
 		n.voidFor(c)
 	}
 	m, ok := n.ring.Member(c.ID)
-	if !ok || n.incarnation(m) != c.Incarnation {
-		return
+	if !ok || c.Incarnation < n.incarnation(m) {
+		return // it was started again since
 	}
 	if _, known := n.certs[c.ID]; known {
 		return

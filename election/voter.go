@@ -225,11 +225,8 @@ func (n *Node) memberReturned(from uint64, r ring.Return) {
 	if !ok || r.ID != from || m.Incarnation == r.Incarnation && slices.Equal(m.Addresses, r.Addresses) {
 		return
 	}
-	if known := n.incarnation(m); known != r.Incarnation {
-		if slices.Contains(n.former[from], r.Incarnation) {
-			return
-		}
-		n.supersede(from, known, r.Incarnation)
+	if !n.fresh(m, r.Incarnation) {
+		return
 	}
 	if n.lead != nil && n.declared() {
 		n.proposeOnce(proposalKey{kind: "return", id: from}, ring.Command{Return: &r})
