@@ -66,7 +66,7 @@ func newNode(o Options) *node {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	n := &node{o: o, log: o.Logger, clock: monotime.Now, incarnation: randomID(), leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
+	n := &node{o: o, log: o.Logger, clock: monotime.Now, incarnation: election.NewIncarnation(time.Now().UnixMilli(), randomID()), leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
 		maker: eventMaker{self: o.Name, wall: time.Now}}
 	n.hub = newHub(n.clock, &view{phase: joining, ring: &ring.State{}})
 	n.stopping, n.stopAs = context.WithCancelCause(context.Background())

@@ -14,8 +14,7 @@ type Config struct {
 	// ID was allocated by the leader at the join; a founder's is 1.
 	ID uint64
 	// Incarnation is drawn at the start of the process. Of two of the same
-	// member the larger is taken for the newer: it begins with the Unix time
-	// in seconds (upper 32 bits) and ends with random bits.
+	// member the larger is taken for the newer: see NewIncarnation.
 	Incarnation uint64
 	Addresses   []string
 	// Rand returns 64 random bits; it is called only from within the Node's
@@ -30,6 +29,12 @@ type Config struct {
 	// CompactAfter is how many applied entries are kept before the log is cut
 	// behind a snapshot; 0 means 4096.
 	CompactAfter uint64
+}
+
+// NewIncarnation makes an incarnation of the Unix time in milliseconds at a
+// process's start (upper 42 bits) and of random bits (lower 22).
+func NewIncarnation(unixMilli int64, random uint64) uint64 {
+	return uint64(unixMilli)<<22 | random>>42
 }
 
 // Recovered is what the storage gave back, or what Found made. The zero value

@@ -137,7 +137,7 @@ func (s *Sim) start(n *node) {
 
 // draw gives the process a new incarnation.
 func (s *Sim) draw(n *node) {
-	n.inc = n.rnd.Uint64() | 1
+	n.inc = election.NewIncarnation((1_760_000_000_000_000_000+s.now+n.wall)/1_000_000, n.rnd.Uint64())
 	s.incarnations[n.inc] = n.idx
 }
 
