@@ -21,9 +21,11 @@ const (
 	leaveWithin = 3500 * time.Millisecond
 	// leaveAgain is the pause between two tries.
 	leaveAgain = 50 * time.Millisecond
-	// leaveYield is how long a leader that leaves lets others leave first, if
-	// some are at it or it was made leader only meanwhile: else two that leave
-	// at once would hand the leadership to and fro.
+	// A leader that leaves lets others leave first: as long as some are at it,
+	// up to leaveQueue; and for leaveYield if it was made leader only while it
+	// was leaving, for they may be about to. Else two that leave at once would
+	// hand the leadership to and fro.
+	leaveQueue = 1500 * time.Millisecond
 	leaveYield = 250 * time.Millisecond
 )
 
@@ -31,10 +33,10 @@ const (
 type departure struct {
 	n *node
 	l *loop
-	// term is the newest token when it began; yieldUntil is when a leadership
-	// that came after it may be handed on, zero before there is one.
-	term       uint64
-	yieldUntil time.Time
+	// term is the newest token when it began; ledSince is when this node was
+	// first seen to lead after that, zero if it did not.
+	term     uint64
+	ledSince time.Time
 }
 
 // leave takes this node out of the ring: the leadership is handed over first,
@@ -96,17 +98,17 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 		return 0, fmt.Errorf("%w: %s", ErrNoLeader, v.status.Reason)
 	}
 	if leader.ID == v.id {
-		meanwhile := v.ring.Term != d.term
-		if d.yieldUntil.IsZero() && (meanwhile || n.leavers.Load() > 0) {
-			d.yieldUntil = time.Now().Add(leaveYield)
+		if d.ledSince.IsZero() {
+			d.ledSince = time.Now()
 		}
-		if time.Now().Before(d.yieldUntil) && (meanwhile || n.leavers.Load() > 0) {
+		led := time.Since(d.ledSince)
+		if n.leavers.Load() > 0 && led < leaveQueue || v.ring.Term != d.term && led < leaveYield {
 			return 0, fmt.Errorf("%w: this leader lets others leave first", election.ErrBusy)
 		}
-		d.yieldUntil = time.Time{}
 		if _, err := l.request(ctx, election.Request{Handover: &election.Handover{Why: n.o.Name + " leaves"}}); err != nil {
 			return 0, fmt.Errorf("hand over first: %w", err)
 		}
+		d.ledSince = time.Time{}
 		return 0, fmt.Errorf("%w: handed over, the successor is not known yet", ErrNoLeader) // and again
 	}
 	conn, err := dialMember(ctx, leader.Addresses)
@@ -153,7 +155,8 @@ func (d *departure) awaitRemoval(ctx context.Context) (uint64, error) {
 
 // tryAgain tells whether a change failed for a reason that passes.
 func tryAgain(err error) bool {
-	for _, passing := range []error{ErrNoLeader, election.ErrNotLeader, election.ErrLeadershipLost, election.ErrBusy, election.ErrNoAnswer, ErrOverload, election.ErrRemoved} {
+	for _, passing := range []error{ErrNoLeader, election.ErrNotLeader, election.ErrLeadershipLost, election.ErrBusy, election.ErrNoAnswer, election.ErrRemoved,
+		ring.ErrNotMember /* an heir that left first */, ErrOverload} {
 		if errors.Is(err, passing) {
 			return true
 		}
@@ -181,8 +184,6 @@ func (n *node) leaveInTime() error {
 		return errLeft
 	case errors.Is(err, ErrLastMember):
 		n.log.Info("last member of the ring, which stays on its disk: start it again to go on", "data-dir", n.o.DataDir)
-		return errStays
-	case errors.Is(err, ring.ErrNotMember), errors.Is(err, ErrNotJoined):
 		return errStays
 	}
 	n.log.Warn("the ring was not left in order; the monitor certifies that this coordinator ended", "error", err)
