@@ -42,6 +42,10 @@ type dialler struct {
 	warned             bool
 	// linked counts this race's tries that have a connection.
 	linked *atomic.Int32
+	// listed is the incarnation that SetPeers last told, 0 if none.
+	listed uint64
+	// review runs while the peer is provisional.
+	review *time.Timer
 	// stallRaced is when an unacknowledged message last began a race.
 	stallRaced time.Time
 }
@@ -54,8 +58,12 @@ type result struct {
 }
 
 func newDialler(p *peer) *dialler {
-	d := &dialler{peer: p, results: make(chan result, maxPending), timer: time.NewTimer(time.Hour), linked: new(atomic.Int32)}
+	d := &dialler{peer: p, results: make(chan result, maxPending), timer: time.NewTimer(time.Hour), review: time.NewTimer(time.Hour), linked: new(atomic.Int32)}
 	d.timer.Stop()
+	d.review.Stop()
+	p.mu.Lock()
+	d.listed = p.info.Incarnation
+	p.mu.Unlock()
 	d.ctx, d.cancel = context.WithCancel(p.t.ctx)
 	return d
 }
@@ -131,7 +139,7 @@ func (d *dialler) newRound() bool {
 		d.racing = true
 		d.self = self
 	}
-	d.todo = slices.Clone(d.addresses())
+	d.todo = d.addresses()
 	if i := slices.Index(d.todo, d.good); i > 0 {
 		d.todo[0], d.todo[i] = d.todo[i], d.todo[0]
 	}

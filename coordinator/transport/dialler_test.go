@@ -144,6 +144,39 @@ func TestUnreachableIsLoggedLoudOnce(t *testing.T) {
 	}
 }
 
+const overflowSays = "peer does not keep up"
+
+func TestOverflowOfAnUnreachablePeerIsQuiet(t *testing.T) {
+	for name, quiet := range map[string]bool{"unreachable": false, "thought dead": true} {
+		t.Run(name, func(t *testing.T) {
+			var out lockedBuffer
+			dials(t, 1, refuse, hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Debug}), func(tr *Transport) {
+				if quiet {
+					tr.Quiet(2)
+				}
+				for i := range uint64(600) { // a minute
+					tr.Send(renew(1, 2, i+1))
+					time.Sleep(100 * time.Millisecond)
+				}
+			})
+			lines := strings.Split(out.String(), "\n")
+			n := 0
+			for _, l := range lines {
+				if !strings.Contains(l, overflowSays) {
+					continue
+				}
+				n++
+				if !strings.Contains(l, "[DEBUG]") {
+					t.Errorf("loud: %s", l)
+				}
+			}
+			if n < 3 || n > 7 {
+				t.Errorf("logged %d times in a minute, want about 6", n)
+			}
+		})
+	}
+}
+
 func TestBackoffIsBounded(t *testing.T) {
 	if d := backoff(0); d != 0 {
 		t.Errorf("first retry after %v, want at once", d)

@@ -8,11 +8,25 @@
 // a malformed message. A slow, silent or dead peer never holds up the others,
 // nor the caller of Send.
 //
+// A member that lags does not know yet who joined after the state that it has
+// applied, perhaps the leader that it has to answer to catch up. So whoever has
+// a stream of this ring open to us, and is not gone, is a provisional peer
+// although SetPeers does not list it: it is dialled where its hello says, and
+// Send reaches it. It is dropped some seconds after its last stream to us ended;
+// when SetPeers lists it, it keeps its stream. There are at most 64; further
+// ones get a place only in exchange for one that nothing was sent to.
+//
+// Every message is delivered with the id and the incarnation that the hello of
+// its stream told. Incarnations have no order, so nobody can tell here which of
+// two processes with the same id is the dead one: both are heard, each under
+// its own incarnation, and neither ends the other's streams. Whoever takes the
+// messages decides whose word counts.
+//
 // It does not guarantee delivery. A message is lost at times when its peer is
 // down or slow, and may arrive twice or out of order around a change of
-// connection. Raft snapshots give way to
-// everything else. It does not tell who is dead (the monitors do): a broken
-// stream is no more than the news that messages may have been lost.
+// connection. Raft snapshots give way to everything else. It does not tell who
+// is dead (the monitors do): a broken stream is no more than the news that
+// messages may have been lost.
 //
 // All methods of Transport may be called from any goroutine, also from its
 // callbacks, except Close, which waits for them. SetPeers, SelfChanged, Send,

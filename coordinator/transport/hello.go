@@ -2,6 +2,9 @@ package transport
 
 import (
 	"fmt"
+	"net"
+	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -11,10 +14,59 @@ import (
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
+const (
+	// A hello has at most so many addresses, each of at most so many bytes.
+	maxHelloAddresses = 16
+	maxAddressLength  = 255
+)
+
 // refusal is one thing to log once.
 type refusal struct {
 	id     uint64
 	reason string
+}
+
+// helloEnvelope is what self says to a member first.
+func helloEnvelope(self Identity, to uint64) *arcv1.PeerEnvelope {
+	h := &arcv1.PeerHello{
+		Cluster: self.Cluster, RingId: self.RingID, Id: self.ID, Incarnation: self.Incarnation, Name: text(self.Name), To: to,
+	}
+	for _, a := range self.Addresses {
+		if len(h.Addresses) < maxHelloAddresses && checkAddress(a) == nil {
+			h.Addresses = append(h.Addresses, a)
+		}
+	}
+	return &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: h}}
+}
+
+// badAddress says what is wrong with a hello's addresses: they are dialled.
+func badAddress(addresses []string) error {
+	if len(addresses) > maxHelloAddresses {
+		return fmt.Errorf("%d addresses, at most %d", len(addresses), maxHelloAddresses)
+	}
+	for _, a := range addresses {
+		if err := checkAddress(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkAddress takes IP:PORT and NAME:PORT. Others mean something to who
+// dials them, such as a socket of this machine.
+func checkAddress(a string) error {
+	if len(a) > maxAddressLength {
+		return fmt.Errorf("address of %d bytes, at most %d", len(a), maxAddressLength)
+	}
+	host, port, err := net.SplitHostPort(a)
+	n, portErr := strconv.ParseUint(port, 10, 16)
+	odd := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(".:-_%", r))
+	}
+	if err != nil || portErr != nil || n == 0 || host == "" || strings.ContainsFunc(host, odd) {
+		return fmt.Errorf("address %q is not HOST:PORT", clip(a))
+	}
+	return nil
 }
 
 // meet checks a hello. While this node does not know its own id it waits a
@@ -56,6 +108,8 @@ func checkClientHello(h *arcv1.PeerHello, self Identity) error {
 	switch {
 	case h.GetId() == 0 || len(h.GetName()) > maxText || len(h.GetCluster()) > maxText || len(h.GetRingId()) > maxText:
 		return status.Errorf(codes.InvalidArgument, "malformed hello of member %d", h.GetId())
+	case badAddress(h.GetAddresses()) != nil:
+		return status.Errorf(codes.InvalidArgument, "malformed hello of member %d: %v", h.GetId(), badAddress(h.GetAddresses()))
 	case h.GetCluster() != self.Cluster:
 		return status.Errorf(codes.FailedPrecondition, "this is a coordinator of cluster %q, not %q", self.Cluster, clip(h.GetCluster()))
 	case self.RingID != "" && h.GetRingId() != self.RingID:

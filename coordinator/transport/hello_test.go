@@ -2,6 +2,8 @@ package transport
 
 import (
 	"bytes"
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,13 +46,16 @@ func TestForeignHelloIsRefused(t *testing.T) {
 		{"to", func(h *arcv1.PeerHello) { h.To = 9 }, codes.FailedPrecondition, "member 2 (n2), not 9"},
 		{"own id", func(h *arcv1.PeerHello) { h.Id = 2 }, codes.FailedPrecondition, "this node (n2) itself"},
 		{"no id", func(h *arcv1.PeerHello) { h.Id = 0 }, codes.InvalidArgument, "malformed"},
+		{"many addresses", func(h *arcv1.PeerHello) { h.Addresses = slices.Repeat([]string{"192.0.2.1:7400"}, 17) }, codes.InvalidArgument, "17 addresses, at most 16"},
+		{"long address", func(h *arcv1.PeerHello) { h.Addresses = []string{strings.Repeat("x", 256) + ":7400"} }, codes.InvalidArgument, "at most 255"},
+		{"socket for an address", func(h *arcv1.PeerHello) { h.Addresses = []string{"192.0.2.1:7400", "unix:///run/x:1"} }, codes.InvalidArgument, `"unix:///run/x:1" is not HOST:PORT`},
 		{"long name", func(h *arcv1.PeerHello) { h.Name = strings.Repeat("x", 2000) }, codes.InvalidArgument, "malformed"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out lockedBuffer
 			b := start(t, 2, "127.0.0.1:0", Options{Logger: hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Warn})})
 			h := &arcv1.PeerHello{Cluster: good.Cluster, RingId: good.RingId, Id: good.Id, Incarnation: 1, Name: good.Name, To: good.To}
-			tc.edit(h)
+			tc.edit(h) // the only thing wrong with it
 			for range 3 {
 				s := rawStream(t, b.addr)
 				if err := s.Send(&arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: h}}); err != nil {
@@ -65,6 +70,27 @@ func TestForeignHelloIsRefused(t *testing.T) {
 				t.Errorf("logged %d times, want once:\n%s", n, out.String())
 			}
 		})
+	}
+}
+
+func TestHelloTellsOnlyGoodAddresses(t *testing.T) {
+	self := Identity{Cluster: "c", RingID: "r", ID: 1, Addresses: []string{
+		"192.0.2.1:7400", "[2001:db8::1]:7400", "[fe80::1%eth0]:7400", "n1.example:7400",
+		"", "192.0.2.1", ":7400", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:http", "unix:///run/arc.sock", "a b:7400", "a/b:7400", "n\xff:7400", strings.Repeat("x", 300) + ":1",
+	}}
+	if got := helloEnvelope(self, 2).GetHello().GetAddresses(); !slices.Equal(got, self.Addresses[:4]) {
+		t.Errorf("addresses %q, want %q", got, self.Addresses[:4])
+	}
+	self.Addresses = nil
+	for i := range 20 {
+		self.Addresses = append(self.Addresses, fmt.Sprintf("192.0.2.%d:7400", i))
+	}
+	h := helloEnvelope(self, 2).GetHello()
+	if !slices.Equal(h.GetAddresses(), self.Addresses[:maxHelloAddresses]) {
+		t.Errorf("addresses %q, want the first %d", h.GetAddresses(), maxHelloAddresses)
+	}
+	if err := checkClientHello(h, Identity{Cluster: "c", RingID: "r", ID: 2}); err != nil {
+		t.Errorf("our own hello is refused: %v", err)
 	}
 }
 
@@ -295,10 +321,4 @@ func TestIdleStreamMakesRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "message on the stream in use", b.got)
-	// Another incarnation is another process: the old ones are dead.
-	restarted := &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: &arcv1.PeerHello{Cluster: "c", RingId: "r", Id: 1, Incarnation: 2, To: 2}}}
-	open(restarted)
-	if _, err := streams[0].Recv(); status.Code(err) != codes.Aborted {
-		t.Errorf("stream of the earlier process ended with %v, want Aborted", err)
-	}
 }

@@ -79,6 +79,7 @@ func startOn(t testing.TB, id uint64, opts Options, listen func() (net.Listener,
 		t.Fatal(err)
 	}
 	n.addr = l.Addr().String()
+	n.become(*n.self.Load())
 	n.server = grpc.NewServer(ServerOptions()...)
 	arcv1.RegisterPeerServer(n.server, &peerService{tr: n.tr})
 	go func() {
@@ -89,7 +90,11 @@ func startOn(t testing.TB, id uint64, opts Options, listen func() (net.Listener,
 	return n
 }
 
+// become changes the identity; what it says of addresses is the truth.
 func (n *node) become(self Identity) {
+	if n.addr != "" {
+		self.Addresses = []string{n.addr}
+	}
 	n.self.Store(&self)
 	if n.tr != nil {
 		n.tr.SelfChanged()

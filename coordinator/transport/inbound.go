@@ -17,7 +17,7 @@ import (
 var (
 	endIdentity = status.Error(codes.Unavailable, "this node has another id now: open the stream anew")
 	endClosing  = status.Error(codes.Unavailable, "this coordinator is stopping")
-	endOlder    = status.Error(codes.Aborted, "replaced by a newer stream of the same member")
+	endOlder    = status.Error(codes.Aborted, "too many streams of the same member: this one was the idlest")
 	endNotice   = status.Error(codes.FailedPrecondition, "no longer a member: join anew")
 )
 
@@ -98,10 +98,7 @@ func (t *Transport) ServeStream(stream arcv1.Peer_StreamServer) error {
 	}
 	local := false
 	defer func() { t.unregister(in, local) }()
-	answer := &arcv1.PeerHello{
-		Cluster: self.Cluster, RingId: self.RingID, Id: self.ID, Incarnation: self.Incarnation, Name: text(self.Name), To: hello.GetId(),
-	}
-	if err := stream.Send(&arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: answer}}); err != nil {
+	if err := stream.Send(helloEnvelope(self, hello.GetId())); err != nil {
 		return err
 	}
 	admitted <- in
@@ -147,7 +144,7 @@ func (t *Transport) read(stream arcv1.Peer_StreamServer, hellos chan<- *arcv1.Pe
 			return status.Error(codes.InvalidArgument, err.Error())
 		}
 		in.heard.Store(time.Now().UnixNano())
-		m.Incarnation = in.hello.GetIncarnation()
+		m.Incarnation = in.hello.GetIncarnation() // Decode cannot know it
 		t.opts.Deliver(m)
 	}
 }
@@ -165,52 +162,80 @@ func (t *Transport) gone(id uint64) bool { return t.opts.Gone != nil && t.opts.G
 func (t *Transport) register(hello *arcv1.PeerHello, self Identity) (*inbound, error) {
 	in := &inbound{hello: hello, self: self, notice: make(chan election.EvictedNotice, 1), over: make(chan error, 1)}
 	id := hello.GetId()
+	t.mu.Lock()
+	changed := t.selfChanged
+	t.mu.Unlock()
 	now := t.opts.Self()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case t.closed:
 		return nil, endClosing
-	case !now.sameHello(self):
+	case t.selfChanged != changed || !now.sameHello(self):
 		return nil, endIdentity
 	}
 	in.heard.Store(time.Now().UnixNano())
-	var idle *inbound
-	for _, old := range t.inbound[id] {
-		if old.hello.GetIncarnation() != hello.GetIncarnation() {
-			old.end(endOlder) // the peer's earlier process is gone
-		}
-		if idle == nil || old.heard.Load() < idle.heard.Load() {
-			idle = old
-		}
-	}
 	if len(t.inbound[id]) >= maxInboundPerPeer {
-		idle.end(endOlder)
+		t.idlestLocked(hello).end(endOlder)
 	}
 	t.inbound[id] = append(t.inbound[id], in)
 	if p := t.peers[id]; p != nil {
+		p.hint(hello.GetAddresses())
+		if p.provision != nil {
+			p.provision.orphaned = time.Time{}
+		}
 		p.wake(true) // it lives
+	} else {
+		t.addProvisionalLocked(id, false)
 	}
 	return in, nil
 }
 
-// unregister forgets the stream. The last one of a peer that ends by itself
+// idlestLocked returns the stream that is given up for a new one with this
+// hello: one of the same process if there is any. Incarnations have no order,
+// and a hello may come late: nobody knows which of two processes is the dead
+// one, so neither may cost the other its streams. The dead one's break by
+// themselves.
+func (t *Transport) idlestLocked(hello *arcv1.PeerHello) *inbound {
+	var idle *inbound
+	for _, in := range t.inbound[hello.GetId()] {
+		same := in.hello.GetIncarnation() == hello.GetIncarnation()
+		switch {
+		case idle == nil:
+		case same != (idle.hello.GetIncarnation() == hello.GetIncarnation()):
+			if !same {
+				continue
+			}
+		case in.heard.Load() >= idle.heard.Load():
+			continue
+		}
+		idle = in
+	}
+	return idle
+}
+
+// unregister forgets the stream. The last one of a process that ends by itself
 // is news.
 func (t *Transport) unregister(in *inbound, local bool) {
 	id := in.hello.GetId()
 	t.mu.Lock()
 	left := t.inbound[id][:0:0]
+	last := true
 	for _, o := range t.inbound[id] {
 		if o != in {
 			left = append(left, o)
+			last = last && o.hello.GetIncarnation() != in.hello.GetIncarnation()
 		}
 	}
 	if len(left) == 0 {
 		delete(t.inbound, id)
+		if p := t.peers[id]; p != nil && p.provision != nil {
+			p.provision.orphaned = time.Now()
+		}
 	} else {
 		t.inbound[id] = left
 	}
-	down := len(left) == 0 && !local && !t.closed
+	down := last && !local && !t.closed
 	t.mu.Unlock()
 	if down {
 		t.log.Debug("stream from peer ended", "peer", clip(in.hello.GetName()), "from", id)

@@ -66,6 +66,8 @@ const (
 	recentSize     = 16 << 10
 	// The kernel gives a connection up when data is unacknowledged for so long.
 	ackTimeout = time.Second
+	// Dropped messages of a peer are logged not more often than this.
+	overflowPause = 10 * time.Second
 	// What was queued for a peer that was removed, or at Close, has so long to
 	// leave.
 	flushWait = 200 * time.Millisecond
@@ -75,6 +77,13 @@ const (
 	maxInboundPerPeer = 16
 	// And all together.
 	maxInbound = 1024
+
+	// Peers that SetPeers does not list.
+	maxProvisional = 64
+	// Such a peer is kept for so long after its last stream to us ended, and
+	// looked at so often.
+	provisionalKeep  = 5 * time.Second
+	provisionalCheck = time.Second
 )
 
 // Identity is what this coordinator says about itself in its hello.
@@ -86,6 +95,11 @@ type Identity struct {
 	ID          uint64
 	Incarnation uint64
 	Name        string
+	// Addresses are where this coordinator is reached, HOST:PORT: a member
+	// that does not know this one yet dials back to them. Sent are the first
+	// 16 that are of that form. They may change without SelfChanged: only
+	// later hellos tell the new ones. Never modified in place.
+	Addresses []string
 	// Epoch of the ring as known here. It goes into notices of eviction only,
 	// and may change without SelfChanged.
 	Epoch uint64
@@ -94,8 +108,7 @@ type Identity struct {
 // sameHello says whether streams that were opened under one identity are good
 // for the other.
 func (i Identity) sameHello(o Identity) bool {
-	i.Epoch, o.Epoch = 0, 0
-	return i == o
+	return i.Cluster == o.Cluster && i.RingID == o.RingID && i.ID == o.ID && i.Incarnation == o.Incarnation && i.Name == o.Name
 }
 
 // Peer is another member, to whom a stream is kept.
@@ -116,10 +129,11 @@ func (p Peer) equal(o Peer) bool {
 // for Close.
 type Options struct {
 	// Self tells who this coordinator is now. When the answer changes, other
-	// than in Epoch, SelfChanged has to be called.
+	// than in Epoch and Addresses, SelfChanged has to be called.
 	Self func() Identity
-	// Deliver takes a message. Those of one stream come in order. While it
-	// does not return, its stream is not read.
+	// Deliver takes a message. Those of one stream come in order, with From
+	// and Incarnation as its hello told them, whatever the sender put there.
+	// While it does not return, its stream is not read.
 	Deliver func(election.Message)
 	// PeerDown says that messages to or from a peer may have been lost: a
 	// stream broke, was replaced by a fresh one, or a snapshot was dropped. It
@@ -136,7 +150,8 @@ type Options struct {
 	// another address of the peer is the right one. May be nil.
 	RefusedHello func(id uint64, err error)
 	// Gone says whether an id was a member of our ring once and is none any
-	// more. May be nil: nobody is gone.
+	// more. Asked by SetPeers too, so the answer has to be the new one when
+	// that is called. May be nil: nobody is gone.
 	Gone func(id uint64) bool
 
 	// Logger may be nil.

@@ -92,10 +92,7 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 	if err != nil {
 		return nil, fmt.Errorf("open stream to %s: %w", addr, err)
 	}
-	hello := &arcv1.PeerHello{
-		Cluster: self.Cluster, RingId: self.RingID, Id: self.ID, Incarnation: self.Incarnation, Name: text(self.Name), To: id,
-	}
-	if err := s.stream.Send(&arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: hello}}); err != nil && !errors.Is(err, io.EOF) {
+	if err := s.stream.Send(helloEnvelope(self, id)); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("hello to %s: %w", addr, err)
 	}
 	env, err := s.stream.Recv() // tells the status if the Send failed

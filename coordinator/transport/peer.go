@@ -19,9 +19,15 @@ type peer struct {
 	poke chan struct{}
 	// drain is closed when the peer is removed.
 	drain chan struct{}
+	// provision is not nil while SetPeers does not list the peer; guarded by
+	// Transport.mu.
+	provision *provision
 
-	mu    sync.Mutex
-	info  Peer
+	mu   sync.Mutex
+	info Peer
+	// hints are addresses that the peer's hellos told, the newest first; they
+	// are tried after those listed.
+	hints []string
 	quiet bool
 	asked asked
 	// overflowAt is when a drop was last logged.
@@ -40,8 +46,10 @@ type asked struct {
 	hushed bool
 	// stalled: what was sent stays unacknowledged.
 	stalled bool
-	// overflow: messages were dropped although there is a stream.
-	overflow bool
+	// overflow: messages were dropped; loud if they should not have been.
+	overflow, loud bool
+	// provisional: SetPeers does not list the peer.
+	provisional bool
 }
 
 func newPeer(t *Transport, info Peer) *peer {
@@ -99,14 +107,32 @@ func (p *peer) stalled() {
 
 func (p *peer) overflowed() {
 	p.mu.Lock()
-	recent := time.Since(p.overflowAt) < 10*time.Second
+	recent := time.Since(p.overflowAt) < overflowPause
 	if !recent {
 		p.overflowAt = time.Now()
 	}
 	p.mu.Unlock()
 	if !recent {
-		p.ask(func(a *asked) { a.overflow = true })
+		p.ask(func(a *asked) {
+			a.overflow = true
+			// Who is not connected, or thought dead, cannot keep up.
+			a.loud = p.isUp() && !p.quiet
+		})
 	}
+}
+
+// hint tells where the peer said that it is reached. What it said before, or
+// an earlier process of it, is not forgotten: a hello may come late.
+func (p *peer) hint(addresses []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	hints := slices.Clone(addresses)
+	for _, a := range p.hints {
+		if len(hints) < maxHelloAddresses && !slices.Contains(hints, a) {
+			hints = append(hints, a)
+		}
+	}
+	p.hints = hints
 }
 
 // remove lets the queue leave and then ends the peer; called once.
@@ -135,10 +161,17 @@ func (p *peer) name() string {
 	return p.info.Name
 }
 
+// addresses are all that are tried; the caller may keep them.
 func (p *peer) addresses() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.info.Addresses // never modified in place
+	all := slices.Clone(p.info.Addresses)
+	for _, a := range p.hints {
+		if !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return all
 }
 
 // run is the peer's goroutine.
@@ -162,6 +195,10 @@ func (p *peer) run() {
 			d.due()
 		case <-broken:
 			d.lost()
+		case <-d.review.C:
+			if d.t.keepProvisional(p) {
+				d.review.Reset(provisionalCheck)
+			}
 		}
 	}
 }
@@ -183,6 +220,7 @@ func (d *dialler) finish() {
 		d.result(<-d.results)
 	}
 	d.timer.Stop()
+	d.review.Stop()
 }
 
 // drop ends the stream and waits for its goroutines.
@@ -212,6 +250,9 @@ func (d *dialler) adopt(s *outbound) {
 	d.good = s.addr
 	d.warned = false
 	d.queue.setDown(false)
+	d.mu.Lock()
+	d.overflowAt = time.Time{} // what was dropped before is another matter
+	d.mu.Unlock()
 	d.up.Store(true)
 	d.t.wg.Go(func() { s.receive(d.t) })
 	d.t.wg.Go(func() { s.write(d.peer) })
@@ -254,10 +295,21 @@ func (d *dialler) poked() {
 	quiet := d.quiet
 	d.mu.Unlock()
 
-	if a.overflow {
-		d.t.log.Warn("peer does not keep up: oldest messages dropped", "peer", info.Name, "to", d.id, "dropped", d.queue.droppedTotal())
+	if a.provisional {
+		d.review.Reset(provisionalCheck)
 	}
-	if a.recheck && d.self != (Identity{}) && !d.self.sameHello(d.t.opts.Self()) || a.moved && d.stream != nil && d.stream.remote.GetIncarnation() != info.Incarnation {
+	if a.overflow {
+		log := d.t.log.Debug
+		if a.loud {
+			log = d.t.log.Warn
+		}
+		log("peer does not keep up: oldest messages dropped", "peer", info.Name, "to", d.id, "dropped", d.queue.droppedTotal())
+	}
+	// Only the process that was listed so far is known to have ended. Another
+	// may be newer than the list: a member that lags applies an old one.
+	ended := d.listed != info.Incarnation && d.stream != nil && d.stream.remote.GetIncarnation() == d.listed
+	d.listed = info.Incarnation
+	if a.recheck && d.self.ID != 0 && !d.self.sameHello(d.t.opts.Self()) || ended {
 		d.endRace()
 		if d.stream != nil {
 			d.drop()

@@ -57,21 +57,33 @@ func New(opts Options) *Transport {
 
 // SetPeers says who the other members are now. Streams to newcomers are
 // opened; those to members that are no longer listed are closed when what is
-// queued for them has left, or 200 ms later. The node itself may be listed.
+// queued for them has left, or 200 ms later, unless they have a stream open to
+// us and are not Gone: those are provisional peers, like strangers who open
+// one. The node itself may be listed.
 func (t *Transport) SetPeers(peers []Peer) {
 	self := t.opts.Self().ID
+	listed := make(map[uint64]bool, len(peers))
+	for _, info := range peers {
+		if info.ID != 0 && info.ID != self {
+			listed[info.ID] = true
+		}
+	}
+	keep := make(map[uint64]bool)
+	for _, id := range t.unlisted(listed) {
+		keep[id] = id != self && !t.gone(id)
+	}
+
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
 		return
 	}
-	listed := make(map[uint64]struct{}, len(peers))
 	for _, info := range peers {
-		if info.ID == 0 || info.ID == self {
+		if !listed[info.ID] {
 			continue
 		}
-		listed[info.ID] = struct{}{}
 		if p := t.peers[info.ID]; p != nil {
+			p.provision = nil
 			p.update(info)
 			continue
 		}
@@ -80,24 +92,33 @@ func (t *Transport) SetPeers(peers []Peer) {
 		t.wg.Go(p.run)
 	}
 	for id, p := range t.peers {
-		if _, ok := listed[id]; !ok {
-			p.remove()
-			delete(t.peers, id)
+		if !listed[id] && !(keep[id] && t.provisionalLocked(p)) {
+			t.removeLocked(p)
 		}
 	}
 }
 
-// Send queues a message for the peer m.To. It never blocks. The message is
-// dropped if To is no peer, except that a notice of eviction then goes to
-// whoever once had that id, as by Notice. Send keeps nothing of m.
+// removeLocked lets a peer go.
+func (t *Transport) removeLocked(p *peer) {
+	p.remove()
+	delete(t.peers, p.id)
+}
+
+// Send queues a message for the peer m.To, which may be provisional. It never
+// blocks. The message is dropped if To is no peer. A notice of eviction to who
+// is not listed goes out as by Notice, and ends a provisional peer. Send keeps
+// nothing of m; its Incarnation is not sent, the hello told it.
 func (t *Transport) Send(m election.Message) {
-	t.mu.Lock()
-	p := t.peers[m.To]
-	t.mu.Unlock()
+	p, stranger := t.receiver(m.To, m.Evicted != nil)
+	switch {
+	case p != nil:
+	case m.Evicted != nil:
+		t.Notice(m.To, *m.Evicted)
+		return
+	case stranger:
+		p = t.adoptStranger(m.To)
+	}
 	if p == nil {
-		if m.Evicted != nil {
-			t.Notice(m.To, *m.Evicted)
-		}
 		return
 	}
 	env, err := Encode(m)
@@ -130,6 +151,10 @@ func (t *Transport) SelfChanged() {
 	close(t.selfChanged)
 	t.selfChanged = make(chan struct{})
 	for _, p := range t.peers {
+		if p.provision != nil && !p.provision.under.sameHello(self) {
+			t.removeLocked(p) // who still knows us dials anew
+			continue
+		}
 		p.wake(false)
 	}
 	for _, ins := range t.inbound {
@@ -177,9 +202,8 @@ func (t *Transport) Close() {
 		close(t.closing)
 	}
 	t.closed = true
-	for id, p := range t.peers {
-		p.remove()
-		delete(t.peers, id)
+	for _, p := range t.peers {
+		t.removeLocked(p)
 	}
 	for _, ins := range t.inbound {
 		for _, in := range ins {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -95,12 +96,51 @@ func TestBlockedPeerHoldsUpNobody(t *testing.T) {
 	}
 }
 
+func TestOverflowOfAConnectedPeerIsLoud(t *testing.T) {
+	for name, quiet := range map[string]bool{"alive": false, "thought dead": true} {
+		t.Run(name, func(t *testing.T) {
+			gate := make(chan struct{})
+			defer close(gate)
+			// It does not dial back, which would be a sign of life.
+			mute := func(context.Context, string) (net.Conn, error) { return nil, context.DeadlineExceeded }
+			blocked := start(t, 2, "127.0.0.1:0", Options{Deliver: func(election.Message) { <-gate }, DialContext: mute})
+			var out lockedBuffer
+			a := start(t, 1, "127.0.0.1:0", Options{Logger: hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Debug})})
+			a.tr.SetPeers([]Peer{blocked.peer()})
+			for i := range uint64(queueMessagesDown + 10) {
+				a.tr.Send(renew(1, 2, i+1)) // most likely before the stream: of no matter
+			}
+			await(t, "stream", a.up)
+			if quiet {
+				a.tr.Quiet(2)
+			}
+			for i := range uint64(3000) {
+				a.tr.Send(bulk(1, 2, i+1, 16<<10))
+			}
+			// Whatever is asked of the peer's goroutine is done when it has ended.
+			a.tr.Close()
+			loud := 0
+			for _, l := range strings.Split(out.String(), "\n") {
+				if strings.Contains(l, overflowSays) && strings.Contains(l, "[WARN]") {
+					loud++
+				}
+			}
+			if want := map[bool]int{false: 1, true: 0}[quiet]; loud != want {
+				t.Errorf("loud %d times, want %d:\n%s", loud, want, out.String())
+			}
+		})
+	}
+}
+
 func TestReconnectsToRestartedPeer(t *testing.T) {
 	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
 	connect(a, b)
 	await(t, "a's stream", a.up)
 	b.kill()
-	awaitThat(t, "news of the break", a.down, func(id uint64) bool { return id == 2 })
+	// The end of b's stream to a is news too: wait for that of a's own.
+	for a.tr.Up(2) {
+		awaitThat(t, "news of the break", a.down, func(id uint64) bool { return id == 2 })
+	}
 	// What is queued meanwhile: only the newest are of use.
 	for i := uint64(1); i <= 10*queueMessagesDown; i++ {
 		a.tr.Send(renew(1, 2, i))
@@ -123,7 +163,8 @@ func TestFlushesAtCloseAndRemoval(t *testing.T) {
 		{"removal", func(a *node) { a.tr.SetPeers(nil) }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
+			// b is gone for a, so that the removal is one.
+			a, b := start(t, 1, "127.0.0.1:0", Options{Gone: func(uint64) bool { return true }}), start(t, 2, "127.0.0.1:0", Options{})
 			connect(a, b)
 			await(t, "a's stream", a.up)
 			for i := uint64(1); i <= 500; i++ {

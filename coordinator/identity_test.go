@@ -1,0 +1,21 @@
+package coordinator
+
+import (
+	"slices"
+	"testing"
+)
+
+// Who does not know this node yet finds it by its hello.
+func TestIdentityTellsTheAddresses(t *testing.T) {
+	o := testOptions(t, "n1")
+	o.Bootstrap = true
+	n := start(t, o)
+	n.awaitLeader("n1", 1)
+	if id := n.n.identity.Load(); id.ID == 0 || len(id.Addresses) == 0 || !slices.Equal(id.Addresses, n.n.addresses) {
+		t.Errorf("member %d says that it is reached at %v, want %v", id.ID, id.Addresses, n.n.addresses)
+	}
+	n.n.outside(joining, "r")
+	if id := n.n.identity.Load(); id.ID != 0 || !slices.Equal(id.Addresses, n.n.addresses) {
+		t.Errorf("outside, member %d says that it is reached at %v, want %v", id.ID, id.Addresses, n.n.addresses)
+	}
+}
