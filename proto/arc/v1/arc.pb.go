@@ -89,8 +89,13 @@ type StatusResponse struct {
 	// Id of the answering node, 0 while it has not joined.
 	SelfId uint64 `protobuf:"varint,14,opt,name=self_id,json=selfId,proto3" json:"self_id,omitempty"`
 	// "joining", "founding", "member", "leaving".
-	Phase         string `protobuf:"bytes,15,opt,name=phase,proto3" json:"phase,omitempty"`
-	Version       string `protobuf:"bytes,16,opt,name=version,proto3" json:"version,omitempty"`
+	Phase   string `protobuf:"bytes,15,opt,name=phase,proto3" json:"phase,omitempty"`
+	Version string `protobuf:"bytes,16,opt,name=version,proto3" json:"version,omitempty"`
+	// How many votes a majority of raft's configuration takes, and the members
+	// and former members that have one. Right after an eviction the former
+	// member is still among them.
+	VotesNeeded   uint32   `protobuf:"varint,17,opt,name=votes_needed,json=votesNeeded,proto3" json:"votes_needed,omitempty"`
+	Voters        []uint64 `protobuf:"varint,18,rep,packed,name=voters,proto3" json:"voters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -235,6 +240,20 @@ func (x *StatusResponse) GetVersion() string {
 		return x.Version
 	}
 	return ""
+}
+
+func (x *StatusResponse) GetVotesNeeded() uint32 {
+	if x != nil {
+		return x.VotesNeeded
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetVoters() []uint64 {
+	if x != nil {
+		return x.Voters
+	}
+	return nil
 }
 
 type NodeRef struct {
@@ -1626,7 +1645,7 @@ var File_proto_arc_v1_arc_proto protoreflect.FileDescriptor
 const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\n" +
 	"\x16proto/arc/v1/arc.proto\x12\x06arc.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rStatusRequest\"\xd3\x03\n" +
+	"\rStatusRequest\"\x8e\x04\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x14\n" +
@@ -1645,7 +1664,9 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\x06reason\x18\r \x01(\tR\x06reason\x12\x17\n" +
 	"\aself_id\x18\x0e \x01(\x04R\x06selfId\x12\x14\n" +
 	"\x05phase\x18\x0f \x01(\tR\x05phase\x12\x18\n" +
-	"\aversion\x18\x10 \x01(\tR\aversion\"-\n" +
+	"\aversion\x18\x10 \x01(\tR\aversion\x12!\n" +
+	"\fvotes_needed\x18\x11 \x01(\rR\vvotesNeeded\x12\x16\n" +
+	"\x06voters\x18\x12 \x03(\x04R\x06voters\"-\n" +
 	"\aNodeRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"\xd4\x01\n" +

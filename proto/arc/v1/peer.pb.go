@@ -908,7 +908,9 @@ type AcceptFounderRequest struct {
 	Incarnation uint64                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Addresses   []string               `protobuf:"bytes,4,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	// Every name that the founder heard, its own included, sorted.
-	Names         []string `protobuf:"bytes,5,rep,name=names,proto3" json:"names,omitempty"`
+	Names []string `protobuf:"bytes,5,rep,name=names,proto3" json:"names,omitempty"`
+	// Name of the node that is asked; another one at that address refuses.
+	To            string `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -976,6 +978,13 @@ func (x *AcceptFounderRequest) GetNames() []string {
 		return x.Names
 	}
 	return nil
+}
+
+func (x *AcceptFounderRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
 }
 
 type AcceptFounderResponse struct {
@@ -1225,13 +1234,14 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x125\n" +
 	"\vcertificate\x18\x03 \x01(\v2\x13.arc.v1.CertificateR\vcertificate\"\x11\n" +
-	"\x0fCertifyResponse\"\xa0\x01\n" +
+	"\x0fCertifyResponse\"\xb0\x01\n" +
 	"\x14AcceptFounderRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x18\n" +
 	"\afounder\x18\x02 \x01(\tR\afounder\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x1c\n" +
 	"\taddresses\x18\x04 \x03(\tR\taddresses\x12\x14\n" +
-	"\x05names\x18\x05 \x03(\tR\x05names\"K\n" +
+	"\x05names\x18\x05 \x03(\tR\x05names\x12\x0e\n" +
+	"\x02to\x18\x06 \x01(\tR\x02to\"K\n" +
 	"\x15AcceptFounderResponse\x12\x1a\n" +
 	"\baccepted\x18\x01 \x01(\bR\baccepted\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\",\n" +
