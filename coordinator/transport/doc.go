@@ -17,9 +17,10 @@
 // ones get a place only in exchange for one that nothing was sent to.
 //
 // Every message is delivered with the id and the incarnation that the hello of
-// its stream told. Incarnations have no order, so nobody can tell here which of
-// two processes with the same id is the dead one: both are heard, each under
-// its own incarnation, and neither ends the other's streams. Whoever takes the
+// its stream told. A hello ends the streams of smaller incarnations of the same
+// member, which are earlier processes. One that is smaller itself, because it
+// comes late or a clock was set back, is answered, and ends nothing: both
+// processes are heard, each under its own incarnation, and whoever takes the
 // messages decides whose word counts.
 //
 // It does not guarantee delivery. A message is lost at times when its peer is

@@ -17,7 +17,8 @@ import (
 var (
 	endIdentity = status.Error(codes.Unavailable, "this node has another id now: open the stream anew")
 	endClosing  = status.Error(codes.Unavailable, "this coordinator is stopping")
-	endOlder    = status.Error(codes.Aborted, "too many streams of the same member: this one was the idlest")
+	endOlder    = status.Error(codes.Aborted, "replaced by a stream of a newer process of the same member")
+	endIdle     = status.Error(codes.Aborted, "too many streams of the same member: this one was the idlest")
 	endNotice   = status.Error(codes.FailedPrecondition, "no longer a member: join anew")
 )
 
@@ -175,8 +176,13 @@ func (t *Transport) register(hello *arcv1.PeerHello, self Identity) (*inbound, e
 		return nil, endIdentity
 	}
 	in.heard.Store(time.Now().UnixNano())
+	for _, old := range t.inbound[id] {
+		if old.hello.GetIncarnation() < hello.GetIncarnation() {
+			old.end(endOlder) // the peer's earlier process is gone
+		}
+	}
 	if len(t.inbound[id]) >= maxInboundPerPeer {
-		t.idlestLocked(hello).end(endOlder)
+		t.idlestLocked(hello).end(endIdle)
 	}
 	t.inbound[id] = append(t.inbound[id], in)
 	if p := t.peers[id]; p != nil {
@@ -192,10 +198,8 @@ func (t *Transport) register(hello *arcv1.PeerHello, self Identity) (*inbound, e
 }
 
 // idlestLocked returns the stream that is given up for a new one with this
-// hello: one of the same process if there is any. Incarnations have no order,
-// and a hello may come late: nobody knows which of two processes is the dead
-// one, so neither may cost the other its streams. The dead one's break by
-// themselves.
+// hello: one of the same process if there is any, for an earlier one whose
+// hellos come late must not cost the present one its streams.
 func (t *Transport) idlestLocked(hello *arcv1.PeerHello) *inbound {
 	var idle *inbound
 	for _, in := range t.inbound[hello.GetId()] {

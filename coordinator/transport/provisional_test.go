@@ -371,12 +371,17 @@ func TestLateHelloOfAnEarlierProcessIsHarmless(t *testing.T) {
 			t.Errorf("message of %d in incarnation %d, want 1 in %d", m.From, m.Incarnation, incarnation)
 		}
 	}
+	first := open(6)
+	says(first, 6)
 	newer := open(7)
+	if _, err := first.Recv(); status.Code(err) != codes.Aborted {
+		t.Errorf("stream of the replaced process ended with %v, want Aborted", err)
+	}
 	says(newer, 7)
 	older := make([]arcv1.Peer_StreamClient, maxInboundPerPeer+1)
 	for i := range older {
-		older[i] = open(8) // incarnations have no order
-		says(older[i], 8)
+		older[i] = open(5)
+		says(older[i], 5)
 	}
 	says(newer, 7)
 	// Too many: the earlier process pays itself.
