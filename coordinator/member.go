@@ -8,20 +8,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/arc-ring/arc/coordinator/transport"
 	"github.com/arc-ring/arc/election"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
-const (
-	// probesMax bounds the leader's own probes under way.
-	probesMax = 64
-	// lonelyAfter is how long a restarted member waits for anybody's message
-	// before it asks around whether the ring went on without it, and how long
-	// a joiner does before it says that nobody reaches it.
-	lonelyAfter = 3 * time.Second
-)
+// probesMax bounds the leader's own probes under way.
+const probesMax = 64
 
 // membership is this node's life under one id: from the entry to the removal
 // or the process's end.
@@ -159,106 +151,6 @@ func (n *node) evicted(e election.EvictedNotice) {
 		// Whose word it was is of no matter to the core, but nobody's is none.
 		l.core.Receive(now, election.Message{From: math.MaxUint64, To: l.id, Evicted: &e})
 	})
-}
-
-// lonely asks around when a restarted member hears nobody: the others may have
-// moved, or gone on without it.
-func (m *membership) lonely(e entry) {
-	n := m.n
-	warned := false
-	for {
-		select {
-		case <-m.ctx.Done():
-			return
-		case <-time.After(lonelyAfter):
-		}
-		v := n.hub.views.load()
-		if m.l.heardPeer.Load() != 0 || v.ring.RingID != "" && len(v.ring.Members) <= 1 {
-			return
-		}
-		if !warned {
-			warned = true
-			n.log.Warn("no member of the ring is heard", "ring", e.ringID, "addresses", n.addresses,
-				"hint", "are the others running, and do they reach these addresses?")
-		}
-		if e.recovered.Restarted {
-			m.askAround(v)
-		}
-	}
-}
-
-// askAround asks everybody that may belong to the ring for its state.
-func (m *membership) askAround(v *view) {
-	n := m.n
-	for _, addresses := range n.candidates(v.ring) {
-		if m.ctx.Err() != nil {
-			return
-		}
-		st, err := statusOf(m.ctx, addresses)
-		switch {
-		case err != nil:
-			n.log.Debug("status not had", "from", addresses, "error", err)
-		case st.GetRingId() != v.ringID || st.GetEpoch() < v.ring.Epoch:
-		case !listed(st, m.l.id):
-			n.evicted(election.EvictedNotice{RingID: v.ringID, ID: m.l.id, Epoch: st.GetEpoch()})
-			return
-		default:
-			n.transport.SetPeers(peersOfStatus(st))
-			return
-		}
-	}
-}
-
-// candidates are the addresses, by machine, at which a member of this node's
-// ring may answer.
-func (n *node) candidates(s *ring.State) [][]string {
-	var out [][]string
-	for _, a := range n.o.Join {
-		out = append(out, []string{a})
-	}
-	if n.discovery != nil {
-		for _, h := range n.discovery.Heard() {
-			if h.RingID != "" {
-				out = append(out, h.Node.Addresses)
-			}
-		}
-	}
-	for _, m := range s.Members {
-		if m.Name != n.o.Name {
-			out = append(out, m.Addresses)
-		}
-	}
-	return out
-}
-
-func statusOf(ctx context.Context, addresses []string) (*arcv1.StatusResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectWait)
-	defer cancel()
-	conn, err := dialMember(ctx, addresses)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	return arcv1.NewArcClient(conn).Status(ctx, &arcv1.StatusRequest{})
-}
-
-func listed(st *arcv1.StatusResponse, id uint64) bool {
-	for _, m := range st.GetMembers() {
-		if m.GetId() == id {
-			return true
-		}
-	}
-	return false
-}
-
-func peersOfStatus(st *arcv1.StatusResponse) []transport.Peer { return peersOfMembers(st.GetMembers()) }
-
-func peersOfMembers(members []*arcv1.MemberStatus) []transport.Peer {
-	out := make([]transport.Peer, len(members))
-	for i, m := range members {
-		out[i] = transport.Peer{ID: m.GetId(), Name: m.GetName(), Incarnation: m.GetIncarnation(), Addresses: m.GetAddresses()}
-	}
-	return out
 }
 
 // removed tells whether a membership ended because the ring went on without

@@ -180,3 +180,62 @@ func TestLeaveHandoverAndEvictByCall(t *testing.T) {
 		t.Errorf("leave of the last: %v, want LAST_MEMBER", err)
 	}
 }
+
+// All machines got other addresses while they were off: a restarted member
+// that hears nobody asks those that --join names.
+func TestAllMoveAndFindOneAnother(t *testing.T) {
+	nodes := startRing(t, "n1", "n2")
+	before := nodes[0].status()
+	for _, n := range nodes {
+		n.n.stopAs(errCrash)
+	}
+	var again []*testNode
+	for i, n := range nodes {
+		n.reap()
+		o := n.o
+		if i == 0 {
+			o.Bootstrap, o.Join = false, []string{"127.0.0.1:1"}
+		} else {
+			o.Join = []string{again[0].address()}
+		}
+		again = append(again, start(t, o))
+	}
+	for _, n := range again {
+		st := n.await("a leader at the new addresses", func(st *arcv1.StatusResponse) bool {
+			return st.GetLeader() != nil && st.GetTerm() > before.GetTerm() && st.GetMembers()[1].GetAddresses()[0] == again[1].address()
+		})
+		if st.GetRingId() != before.GetRingId() || !slices.Equal(ids(st), []uint64{1, 2}) {
+			t.Errorf("%s sees ring %s with %v, want %s with 1 2", n.o.Name, st.GetRingId(), ids(st), before.GetRingId())
+		}
+	}
+}
+
+// The ring went on without a member and moved away; it finds that out by
+// asking, and joins again.
+func TestARestartedMemberFindsTheRingThatMoved(t *testing.T) {
+	nodes := startRing(t, "n1", "n2", "n3")
+	nodes[2].crash()
+	if _, err := nodes[0].client.Evict(nodes[0].ctx(), &arcv1.EvictRequest{Name: "n3"}); err != nil {
+		t.Fatal(err)
+	}
+	nodes[1].awaitLeader("n1", 2)
+	nodes[1].crash()
+	o := nodes[1].o
+	o.Join = []string{nodes[0].address()}
+	moved := start(t, o)
+	moved.awaitLeader("n1", 2)
+	nodes[0].n.stopAs(errCrash)
+	nodes[0].reap()
+	o = nodes[0].o
+	o.Bootstrap, o.Join = false, []string{moved.address()}
+	first := start(t, o)
+	st := first.await("a leader of two", func(st *arcv1.StatusResponse) bool { return st.GetLeader() != nil && len(st.GetMembers()) == 2 })
+
+	o = nodes[2].o
+	o.Join = []string{first.address()}
+	back := start(t, o)
+	got := back.await("three members", func(st *arcv1.StatusResponse) bool { return st.GetLeader() != nil && len(st.GetMembers()) == 3 })
+	if got.GetRingId() != st.GetRingId() || got.GetSelfId() <= 3 {
+		t.Errorf("it is %d in ring %s, want a new id in %s", got.GetSelfId(), got.GetRingId(), st.GetRingId())
+	}
+}
