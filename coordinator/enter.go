@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -172,6 +173,8 @@ type joiner struct {
 	former former
 	nonce  uint64
 
+	// Both searches complain; said guards what they last said.
+	said    sync.Mutex
 	lastErr string
 	advised time.Time
 }
@@ -268,10 +271,12 @@ func (j *joiner) complain(err error, via string) {
 		text = s.Message()
 	}
 	level := hclog.Debug
+	j.said.Lock()
 	if now := time.Now(); now.Sub(j.advised) >= joinAdvice || text != j.lastErr && j.lastErr == "" {
 		level, j.advised = hclog.Warn, now
 	}
 	j.lastErr = text
+	j.said.Unlock()
 	j.n.log.Log(level, "not joined yet", "via", via, "error", text)
 }
 

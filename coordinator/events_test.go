@@ -41,7 +41,7 @@ func TestStatusToWire(t *testing.T) {
 	v := testView(t)
 	r := statusToWire(&Options{Cluster: "c", Name: "n1", Version: "v"}, v, 100*time.Millisecond)
 	if r.GetLeader().GetName() != "n1" || !r.GetClaiming() || r.GetLeaseMs() != 400 || r.GetHeir() != "n2" || r.GetTerm() != 7 ||
-		r.GetEpoch() != 3 || r.GetSelfId() != 1 || r.GetPhase() != "member" || r.GetStateHash() != v.ring.Hash() {
+		r.GetEpoch() != 3 || r.GetSelfId() != 1 || r.GetPhase() != "member" || r.GetVotesNeeded() != 1 || r.GetStateHash() != v.ring.Hash() {
 		t.Errorf("status is %v", r)
 	}
 	n2 := r.GetMembers()[1]
