@@ -165,7 +165,7 @@ func (c *cluster) settled() (leader *arcv1.StatusResponse, why string) {
 
 // unsettledVotes says what is not right about who votes. A dead voter leaves
 // raft's configuration a round trip after the declaration, and until then it
-// counts for the majority; status does not show that, the leader's log does.
+// counts for the majority.
 func (c *cluster) unsettledVotes(leader *arcv1.StatusResponse) string {
 	want := min(len(leader.Members), int(leader.Settings.MaxVoters))
 	voters := 0
