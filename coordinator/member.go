@@ -47,7 +47,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 		probe:        m.probe,
 		relink:       m.relink,
 		ringChanged:  n.ringChanged,
-		peersChanged: func(peers []ring.Member) { n.transport.SetPeers(peersOf(peers)) },
+		peersChanged: n.peersChanged,
 		published:    n.discoveryDue,
 		suspected:    n.peerSuspected,
 	}

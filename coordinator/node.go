@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,8 @@ type node struct {
 	loop atomic.Pointer[loop]
 	// identity is what peers are told.
 	identity atomic.Pointer[transport.Identity]
+	// peers is to whom messages travel, as the core last said; nil before.
+	peers atomic.Pointer[[]ring.Member]
 
 	settingsMu sync.Mutex    // one read-modify-write of the settings at a time
 	leaveSlot  chan struct{} // one leave at a time
@@ -102,6 +105,7 @@ func (n *node) outside(p phase, ringID string) {
 // under it leaves.
 func (n *node) become(e entry) {
 	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.addresses, RingID: e.ringID, ID: e.id})
+	n.peers.Store(nil)
 	n.transport.SelfChanged()
 	n.transport.SetPeers(e.peers)
 }
@@ -112,6 +116,23 @@ func (n *node) ringChanged(s *ring.State) {
 	id.Epoch = s.Epoch
 	n.identity.Store(&id)
 	n.discoveryDue()
+}
+
+// peersChanged takes the core's word to whom messages travel from now on.
+func (n *node) peersChanged(peers []ring.Member) {
+	n.peers.Store(&peers)
+	n.transport.SetPeers(peersOf(peers))
+}
+
+// gone tells whether an id was a member's and may be told that it is none any
+// more. Former members whose log or answers raft still needs may not: they
+// would drop what the others cannot go on without. Nobody may before the core
+// has said who they are.
+func (n *node) gone(id uint64) bool {
+	v := n.hub.views.load()
+	peers := n.peers.Load()
+	return peers != nil && v.ring.RingID != "" && v.ring.Gone(id) &&
+		!slices.ContainsFunc(*peers, func(m ring.Member) bool { return m.ID == id })
 }
 
 // discoveryDue asks for tellDiscovery off the event loop: it sends datagrams.

@@ -70,11 +70,8 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		Deliver:  n.deliver,
 		PeerDown: n.peerDown,
 		Evicted:  n.evicted,
-		Gone: func(id uint64) bool {
-			v := n.hub.views.load()
-			return v.ring.RingID != "" && v.ring.Gone(id)
-		},
-		Logger: n.log.Named(logging.Peer),
+		Gone:     n.gone,
+		Logger:   n.log.Named(logging.Peer),
 	})
 	n.monitor = &supervisor{
 		log: n.log.Named(logging.Monitor), command: o.MonitorCommand, socket: n.dir.file(socketName),
