@@ -87,6 +87,7 @@ func asExit(err error, code *interface{ ExitCode() int }) bool {
 var tempers = map[string]func() *fakearc.Server{
 	"three":     three,
 	"follower":  follower,
+	"evicting":  evicting,
 	"no-leader": noLeader,
 	"joining":   joining,
 	"mute":      mute,
@@ -106,7 +107,7 @@ func threeStatus() *arcv1.StatusResponse {
 		Members: []*arcv1.MemberStatus{member(1, "n1", "n2"), member(2, "n2", "n3"), member(3, "n3", "n1")},
 		Settings: &arcv1.Settings{Profile: "lan", LeaderIntervalMs: 100, LeaderMisses: 5, IntervalMs: 200, Misses: 5, LeaseMs: 500,
 			DriftPpm: 10000, StaggerMs: 25, HangAfterMs: 5000, MaxVoters: 7, GraceMs: 500},
-		StateHash: "ab12", Reason: "n2 leads: lowest id",
+		StateHash: "ab12", Reason: "n2 leads: lowest id", VotesNeeded: 2, Voters: []uint64{1, 2, 3},
 	}
 }
 
@@ -183,6 +184,17 @@ func follower() *fakearc.Server {
 	s.StatusFunc = func(context.Context, *arcv1.StatusRequest) (*arcv1.StatusResponse, error) {
 		st := threeStatus()
 		st.Self, st.SelfId, st.Claiming, st.LeaseMs = "n3", 3, false, 0
+		return st, nil
+	}
+	return s
+}
+
+// evicting has just evicted member 4, whose vote raft still counts.
+func evicting() *fakearc.Server {
+	s := three()
+	s.StatusFunc = func(context.Context, *arcv1.StatusRequest) (*arcv1.StatusResponse, error) {
+		st := threeStatus()
+		st.VotesNeeded, st.Voters = 3, []uint64{1, 2, 3, 4}
 		return st, nil
 	}
 	return s

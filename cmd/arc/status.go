@@ -47,6 +47,9 @@ func statusTable(w io.Writer, st *arcv1.StatusResponse) error {
 	if st.GetReason() != "" {
 		fmt.Fprintf(w, "reason  %s\n", st.GetReason())
 	}
+	if line := votesLine(st); line != "" {
+		fmt.Fprintf(w, "votes   %s\n", line)
+	}
 	if len(st.GetMembers()) == 0 {
 		return nil
 	}
@@ -56,6 +59,25 @@ func statusTable(w io.Writer, st *arcv1.StatusResponse) error {
 		lines = append(lines, []string{number(m.GetId()), m.GetName(), or(m.GetMonitors()), voteOf(m), roleOf(st, m), stateOf(m), strings.Join(m.GetAddresses(), ",")})
 	}
 	return rows(w, "ID NAME MONITORS VOTE ROLE STATE ADDRESSES", lines)
+}
+
+// votesLine tells what a majority takes when that cannot be counted in the
+// table: raft still counts members that are none any more. Else it is empty.
+func votesLine(st *arcv1.StatusResponse) string {
+	members := map[uint64]bool{}
+	for _, m := range st.GetMembers() {
+		members[m.GetId()] = true
+	}
+	var former []string
+	for _, id := range st.GetVoters() {
+		if !members[id] {
+			former = append(former, number(id))
+		}
+	}
+	if len(former) == 0 || len(members) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d needed, of which no member any more: %s", st.GetVotesNeeded(), len(st.GetVoters()), strings.Join(former, ", "))
 }
 
 func voteOf(m *arcv1.MemberStatus) string {
