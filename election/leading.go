@@ -18,7 +18,8 @@ type leading struct {
 	why      string
 	since    Instant
 	nextTick Instant
-	// gapFrom is when the previous leader was last heard of.
+	// gapFrom is when the previous leader's end was learned of, or it was last
+	// heard of.
 	gapFrom Instant
 	after   uint64
 
@@ -65,7 +66,7 @@ type caretaking struct {
 // elected begins a raft leadership.
 func (n *Node) elected() {
 	n.lead = &leading{
-		term: n.term, since: n.now, nextTick: n.now, gapFrom: n.leaderHeard, after: n.ring.LeaderID,
+		term: n.term, since: n.now, nextTick: n.now, gapFrom: max(n.leaderHeard, n.lostAt), after: n.ring.LeaderID,
 		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, noAnswer: map[uint64]Instant{}, snapshots: map[uint64]Instant{},
 	}
 	n.campaign = campaign{}

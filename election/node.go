@@ -59,8 +59,10 @@ type Node struct {
 	heard map[uint64]Instant
 	// leaderHeard is when raft's leader was last heard of.
 	leaderHeard Instant
-	suspects    map[uint64]*suspect
-	certs       map[uint64]Certificate
+	// lostAt is when the end of the newest leadership was learned of.
+	lostAt   Instant
+	suspects map[uint64]*suspect
+	certs    map[uint64]Certificate
 	// seen are newer incarnations than the committed ones.
 	seen map[uint64]uint64
 	// denied is until when silence of a member is not believed, since the

@@ -2,6 +2,7 @@ package election
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -222,11 +223,18 @@ func (n *Node) memberTimers() {
 	}
 	n.leaveTimers()
 	me, ok := n.ring.Member(n.cfg.ID)
-	if n.removed || !ok || n.lead != nil {
+	if n.removed || !ok {
+		return
+	}
+	changed := me.Incarnation != n.cfg.Incarnation || !slices.Equal(me.Addresses, n.cfg.Addresses)
+	if n.lead != nil {
+		if changed && n.declared() {
+			n.proposeOnce(proposalKey{kind: "return", id: me.ID}, ring.Command{Return: n.self()})
+		}
 		return
 	}
 	switch lonely := n.leaderHeard + lonelyAfter*n.ring.Settings.Lease(); {
-	case me.Incarnation != n.cfg.Incarnation:
+	case changed:
 		// Everybody is told, since certificates of the former process may
 		// still be under way to everybody.
 		n.announce(n.ring.Settings.RenewEvery())
@@ -244,13 +252,17 @@ func (n *Node) notice(id uint64) {
 	n.send(Message{To: id, Evicted: &EvictedNotice{RingID: n.ring.RingID, ID: id, Epoch: n.ring.Epoch}})
 }
 
+func (n *Node) self() *ring.Return {
+	return &ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses}
+}
+
 // announce sends this incarnation to all members every so often.
 func (n *Node) announce(every time.Duration) {
 	if n.now >= n.returned+every {
 		n.returned = n.now
 		for _, m := range n.ring.Members {
 			if m.ID != n.cfg.ID {
-				n.send(Message{To: m.ID, Return: &ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses}})
+				n.send(Message{To: m.ID, Return: n.self()})
 			}
 		}
 	}

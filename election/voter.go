@@ -163,6 +163,7 @@ func (n *Node) released(r Release) {
 	}
 	if p := v.promise; p.term == r.Term && p.seq <= r.Seq && p.until > n.now {
 		n.trace("released from the promise to %d by itself", p.to)
+		n.lostAt = n.now
 		n.void(Message{Release: &r})
 	}
 }
