@@ -127,7 +127,7 @@ func (s *Sim) checkMinority(n *node) {
 		return
 	}
 	lease := g.longestLease(since - int64(10*time.Second))
-	if bound := since + int64(lease) + int64(lease)/100; n.claimEnd > bound {
+	if bound := since + int64(lease); n.claimEnd > bound {
 		s.failAt(n, "G5", "it reaches no majority of %v %v since %.6f s, and still claims until %.6f s: more than one lease (%v)", g.voters, g.outgoing, time.Duration(since).Seconds(), time.Duration(n.claimEnd).Seconds(), lease)
 	}
 }

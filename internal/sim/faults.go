@@ -30,7 +30,9 @@ const (
 	IsolateOneWay FaultKind = "isolate-mute"   // it hears, and is not heard
 	Deaf          FaultKind = "isolate-deaf"   // it is heard, and does not hear
 	Partition     FaultKind = "partition"      // two sides
+	CutSome       FaultKind = "cut-some"       // one from some others, who see one another; it keeps a bare majority
 	Flap          FaultKind = "flap"           // A–B is cut and healed again and again
+	Bounce        FaultKind = "bounce"         // kill -9 of a voter that is not the leader, and again at once from its disk
 	Slow          FaultKind = "slow"           // a machine's links are slow
 	Lossy         FaultKind = "lossy"          // a machine's links lose messages
 	Doubling      FaultKind = "doubling"       // all links double messages
@@ -47,7 +49,7 @@ const (
 
 // FaultKinds lists them all.
 var FaultKinds = []FaultKind{Kill, KillTwo, KillAll, Crash, CrashAll, Pause, PauseMachine, PauseMonitor, KillMonitor, KillBoth, Cut, CutOneWay,
-	Isolate, IsolateOneWay, Deaf, Partition, Flap, Slow, Lossy, Doubling, SlowDisk, FullDisk, ClockRate, OpJoin, OpLeave, OpEvict, OpHandover,
+	Isolate, IsolateOneWay, Deaf, Partition, CutSome, Flap, Bounce, Slow, Lossy, Doubling, SlowDisk, FullDisk, ClockRate, OpJoin, OpLeave, OpEvict, OpHandover,
 	OpSettings, Wear}
 
 // Target says whom a fault hits: a machine by number, or whoever has a role
@@ -154,7 +156,16 @@ func plan(r *rand.Rand, w *World, length time.Duration) []Fault {
 		n := 1 + int(mean*(0.5+r.Float64()))
 		n = min(n, 60)
 		for range n {
-			faults = append(faults, w.fault(r, kinds[r.IntN(len(kinds))], c.from+time.Duration(r.Float64()*float64(storm))))
+			f := w.fault(r, kinds[r.IntN(len(kinds))], c.from+time.Duration(r.Float64()*float64(storm)))
+			faults = append(faults, f)
+			if f.Kind == CutSome {
+				// At the edge of a majority each voter's word counts.
+				for range r.IntN(4) {
+					g := w.fault(r, [...]FaultKind{Bounce, Bounce, Pause, ClockRate, OpSettings}[r.IntN(5)], f.At+time.Duration(r.Float64()*float64(f.For)))
+					g.On = ""
+					faults = append(faults, g)
+				}
+			}
 		}
 	}
 	slices.SortStableFunc(faults, func(a, b Fault) int { return int(a.At - b.At) })
@@ -207,6 +218,15 @@ func (w *World) fault(r *rand.Rand, kind FaultKind, at time.Duration) Fault {
 		f.For = min(f.For, 2*w.Settings.Lease()+time.Second)
 	case Pause:
 		f.Mid = r.IntN(2) == 0
+	case Bounce:
+		f.For = time.Duration(r.Float64() * 0.4 * float64(w.Settings.Lease()))
+		f.N = r.IntN(1 << 16)
+	case CutSome:
+		f.For = w.Settings.Lease() + time.Duration(r.Float64()*6*float64(w.Settings.Lease()))
+		f.N = r.IntN(1 << 16)
+		if r.IntN(2) == 0 {
+			f.Who = TheLeader
+		}
 	case Partition:
 		f.N = 1 + r.IntN(max(1, 1<<w.Machines-2))
 	case Slow:

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/arc-ring/arc/ring"
@@ -73,6 +74,18 @@ func (s *Sim) resolve(t Target, subject int) *node {
 	return s.nodes[i]
 }
 
+// someVoter is one of the voters that run, but for the leader.
+func (s *Sim) someVoter(n int) *node {
+	leader := s.leaderNow()
+	for i := range s.nodes {
+		o := s.nodes[(i+n)%len(s.nodes)]
+		if o.idx != leader && o.core != nil && !o.paused && slices.Contains(s.ledger.voters, o.id) {
+			return o
+		}
+	}
+	return nil
+}
+
 func (s *Sim) predecessor(id uint64) int {
 	m := s.ledger.members
 	for i := range m {
@@ -116,6 +129,10 @@ func (s *Sim) inject(f *Fault, subject int) {
 			return
 		}
 		s.kill(n, f)
+	case Bounce:
+		if n = s.someVoter(f.N); n != nil {
+			s.kill(n, f)
+		}
 	case KillTwo:
 		s.kill(n, f)
 		s.kill(o, f)
@@ -192,6 +209,16 @@ func (s *Sim) injectNet(f *Fault, n, o *node) {
 	switch f.Kind {
 	case Cut, Flap:
 		pairs = [][2]int{{n.idx, o.idx}, {o.idx, n.idx}}
+	case CutSome:
+		// As many voters as the majority can spare.
+		spare := (len(s.ledger.voters) - 1) / 2
+		for i := range s.nodes {
+			o := s.nodes[(i+f.N)%len(s.nodes)]
+			if o != n && spare > 0 && slices.Contains(s.ledger.voters, o.id) {
+				pairs = append(pairs, [2]int{n.idx, o.idx}, [2]int{o.idx, n.idx})
+				spare--
+			}
+		}
 	case CutOneWay:
 		pairs = [][2]int{{n.idx, o.idx}}
 	case Isolate, Slow, Lossy:

@@ -131,14 +131,15 @@ func newWorld(r *rand.Rand, nodes int) World {
 	}
 	w.Early = r.IntN(5) == 0
 	w.Reckless = r.IntN(10) == 0
+	rates := [...]int{1, 2, 4}[r.IntN(3)] // the extremes only, or all kinds
 	for range nodes + w.Spares {
 		rate := int64(0)
-		switch r.IntN(4) {
+		switch r.IntN(2 * rates) {
 		case 0:
 			rate = maxRate
 		case 1:
 			rate = -maxRate
-		case 2:
+		case 2, 3:
 			rate = r.Int64N(2*maxRate) - maxRate
 		}
 		w.Rates = append(w.Rates, rate)
