@@ -67,6 +67,9 @@ func (o *Options) Validate() error {
 	if o.Witness && o.Bootstrap {
 		bad("--witness and --bootstrap: a ring cannot be founded by a member that never leads")
 	}
+	if o.Witness && o.Expect == 1 {
+		bad("--witness and --expect 1: a ring cannot be founded by a member that never leads")
+	}
 	if len(o.MonitorCommand) == 0 {
 		bad("no monitor command")
 	}

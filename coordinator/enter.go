@@ -296,7 +296,10 @@ func (n *node) acceptFounder(r *arcv1.AcceptFounderRequest) (*arcv1.AcceptFounde
 	if n.discovery == nil {
 		return &arcv1.AcceptFounderResponse{Reason: n.o.Name + " was started with --no-autodiscovery"}, nil
 	}
-	ok, reason := n.discovery.Accept(r)
+	ok, reason, err := n.discovery.Accept(r)
+	if err != nil {
+		return nil, err
+	}
 	return &arcv1.AcceptFounderResponse{Accepted: ok, Reason: reason}, nil
 }
 

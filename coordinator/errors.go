@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/ring"
 )
@@ -76,6 +77,7 @@ var errorTable = []struct {
 	{ring.ErrStale, codes.FailedPrecondition, "STALE"},
 	{ring.ErrNotHeir, codes.FailedPrecondition, "NOT_HEIR"},
 	{ring.ErrInvalid, codes.InvalidArgument, "INVALID"},
+	{discovery.ErrOtherNode, codes.FailedPrecondition, "OTHER_NODE"},
 	{ErrUsage, codes.InvalidArgument, "USAGE"},
 	{context.Canceled, codes.Canceled, ""},
 	{context.DeadlineExceeded, codes.DeadlineExceeded, ""},

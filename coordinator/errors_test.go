@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/ring"
 )
@@ -28,6 +29,7 @@ func TestToStatus(t *testing.T) {
 		{ring.ErrNameInUse, codes.AlreadyExists, "NAME_IN_USE"},
 		{ring.ErrNotMember, codes.NotFound, "NOT_MEMBER"},
 		{ring.ErrInvalid, codes.InvalidArgument, "INVALID"},
+		{fmt.Errorf("%w: x", discovery.ErrOtherNode), codes.FailedPrecondition, "OTHER_NODE"},
 		{usagef("x"), codes.InvalidArgument, "USAGE"},
 		{fmt.Errorf("wait: %w", context.DeadlineExceeded), codes.DeadlineExceeded, ""},
 		{errors.New("surprise"), codes.Internal, ""},

@@ -58,7 +58,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 	if !o.NoAutodiscovery {
 		n.discovery, err = discovery.New(discovery.Options{
 			Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation, Addresses: n.addresses,
-			Bind: o.Bind, Interfaces: o.Interfaces, Port: o.DiscoveryPort, Expect: o.Expect,
+			Bind: o.Bind, Interfaces: o.Interfaces, Port: o.DiscoveryPort, Expect: o.Expect, Witness: o.Witness,
 			Ask: askFounder, Logger: n.log.Named(logging.Discovery),
 		})
 		if err != nil {

@@ -284,6 +284,7 @@ func TestValidate(t *testing.T) {
 		"no way to a ring":      {func(o *Options) { o.Bootstrap = false }, "--join"},
 		"a profile unknown":     {func(o *Options) { o.Profile = "slow" }, "slow"},
 		"a leading witness":     {func(o *Options) { o.Witness, o.OnJoin = true, "lead" }, "witness"},
+		"a founding witness":    {func(o *Options) { o.Witness, o.Bootstrap, o.Expect = true, false, 1 }, "witness"},
 		"a bad address to join": {func(o *Options) { o.Join = []string{"there"} }, "there"},
 	} {
 		o := good

@@ -13,6 +13,9 @@ var (
 	ErrClosed = errors.New("discovery is closed")
 	// ErrOptions: the options contradict themselves or the wire's limits.
 	ErrOptions = errors.New("invalid discovery options")
+	// ErrOtherNode: a founder asked for another node's word, at an address of
+	// this one.
+	ErrOtherNode = errors.New("another node")
 	// ErrMalformed: a datagram that is not ours, too long, or breaks a rule.
 	ErrMalformed = errors.New("malformed discovery datagram")
 	// ErrNameInUse: see NameConflictError, which wraps it.

@@ -147,8 +147,11 @@ func (c *core) mayFound(now time.Time) ([]string, string) {
 	if len(names)+1 < c.expect {
 		return nil, fmt.Sprintf("heard %d of %d names", len(names)+1, c.expect)
 	}
-	if len(names) > 0 && names[0] < c.self.Name {
-		return nil, fmt.Sprintf("waiting for %s to found, the lowest of %d names", names[0], len(names)+1)
+	switch lowest, ok := c.heard.lowest(names); {
+	case c.self.Witness && !ok:
+		return nil, fmt.Sprintf("all %d names are witnesses: one has to be started without --witness", len(names)+1)
+	case ok && (c.self.Witness || lowest < c.self.Name):
+		return nil, fmt.Sprintf("waiting for %s to found, the lowest of %d names that is no witness", lowest, len(names)+1)
 	}
 	if name, ok := c.heard.conflicted(now, names); ok {
 		return nil, fmt.Sprintf("two running coordinators have the name %s", name)
@@ -230,7 +233,7 @@ func (c *core) askDue(now time.Time) []effect {
 		}
 		out = append(out, ask{a.round, node, &arcv1.AcceptFounderRequest{
 			Cluster: c.cluster, Founder: c.self.Name, Incarnation: c.self.Incarnation,
-			Addresses: slices.Clone(c.self.Addresses), Names: slices.Clone(a.names),
+			Addresses: slices.Clone(c.self.Addresses), Names: slices.Sorted(slices.Values(a.names)), To: t.node.Name,
 		}})
 	}
 	return out
@@ -333,15 +336,19 @@ func (c *core) releaseByAnswer(node Node, asked uint64, a *discoveryv1.Answer) {
 func (w *word) is(n Node) bool { return w.name == n.Name && w.incarnation == n.Incarnation }
 
 // accept decides whether this node gives its word to a founder; if not, the
-// reason is a short sentence for the founder's log.
-func (c *core) accept(now time.Time, req *arcv1.AcceptFounderRequest) (bool, string, []effect) {
+// reason is a short sentence for the founder's log. An error says that it was
+// not this node who was asked.
+func (c *core) accept(now time.Time, req *arcv1.AcceptFounderRequest) (bool, string, []effect, error) {
+	if to := req.GetTo(); to != "" && to != c.self.Name {
+		return false, "", nil, fmt.Errorf("%w: the founder %.80q asks for the word of %.80q, and %s answers", ErrOtherNode, req.GetFounder(), to, c.self.Name)
+	}
 	out := c.lapse(now)
 	if reason := c.refusal(now, req); reason != "" {
 		if c.found.word != nil {
 			// Ask the one who holds the word whether it still needs it.
 			c.poke(now)
 		}
-		return false, reason, append(out, note{level: debug, message: "refused a founder", args: []any{"peer", req.GetFounder(), "reason", reason}})
+		return false, reason, append(out, note{level: debug, message: "refused a founder", args: []any{"peer", req.GetFounder(), "reason", reason}}), nil
 	}
 	f := &c.found
 	f.abandon(now, 0)
@@ -350,7 +357,7 @@ func (c *core) accept(now time.Time, req *arcv1.AcceptFounderRequest) (bool, str
 		f.word = &word{name: req.Founder, incarnation: req.Incarnation, given: now}
 	}
 	f.word.until, f.word.seq = now.Add(acceptFor), c.seq
-	return true, "", out
+	return true, "", out, nil
 }
 
 // refusal is why this node does not give its word, empty if it does.
@@ -382,17 +389,20 @@ func (c *core) refusal(now time.Time, req *arcv1.AcceptFounderRequest) string {
 	if w := f.word; w != nil && !w.is(Node{Name: req.Founder, Incarnation: req.Incarnation}) {
 		return fmt.Sprintf("%s accepted %s (incarnation %016x) as the founder %s ago", c.self.Name, w.name, w.incarnation, now.Sub(w.given).Round(time.Millisecond))
 	}
-	if reason := c.badNames(req); reason != "" {
+	if reason := c.badNames(now, req); reason != "" {
 		return reason
 	}
-	if lower := c.heard.founders(now, c.expect); len(lower) > 0 && lower[0] < req.Founder {
-		return fmt.Sprintf("%s heard %s, whose name is lower than %s", c.self.Name, lower[0], req.Founder)
+	if h := c.heard.byName[req.Founder]; h != nil && h.node.Witness && h.node.Incarnation == req.Incarnation {
+		return fmt.Sprintf("%s is a witness and never leads", req.Founder)
+	}
+	if lower, ok := c.heard.lowest(c.heard.founders(now, c.expect)); ok && lower < req.Founder {
+		return fmt.Sprintf("%s heard %s, whose name is lower than %s", c.self.Name, lower, req.Founder)
 	}
 	return ""
 }
 
 // badNames checks the names that a founder wants to found with.
-func (c *core) badNames(req *arcv1.AcceptFounderRequest) string {
+func (c *core) badNames(now time.Time, req *arcv1.AcceptFounderRequest) string {
 	if len(req.Names) > maxNames+1 {
 		return fmt.Sprintf("%d names are more than %d", len(req.Names), maxNames+1)
 	}
@@ -411,8 +421,20 @@ func (c *core) badNames(req *arcv1.AcceptFounderRequest) string {
 	case len(names) < c.expect:
 		return fmt.Sprintf("%d names are fewer than the %d that %s expects", len(names), c.expect, c.self.Name)
 	}
-	if lowest := slices.Min(slices.Collect(maps.Keys(names))); lowest != req.Founder {
-		return fmt.Sprintf("%s is not the lowest of its names, %s is", req.Founder, lowest)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		// Who was not heard here may be a witness: the founder has heard it.
+		if name < req.Founder && c.mayLead(now, name) {
+			return fmt.Sprintf("%s is not the lowest of its names that is no witness, %s is", req.Founder, name)
+		}
 	}
 	return ""
+}
+
+// mayLead tells whether the name is known to be a node that is no witness.
+func (c *core) mayLead(now time.Time, name string) bool {
+	if name == c.self.Name {
+		return !c.self.Witness
+	}
+	h := c.heard.byName[name]
+	return h != nil && h.fresh(now) && !h.node.Witness
 }

@@ -56,6 +56,7 @@ func attempt(n uint32) change { return func(h *discoveryv1.Hello) { h.Attempt = 
 func incarnation(n uint64) change {
 	return func(h *discoveryv1.Hello) { h.Node = peer(h.Node.Name, n) }
 }
+func witness(h *discoveryv1.Hello) { h.Node.Witness = true }
 func inRing(id string) change {
 	return func(h *discoveryv1.Hello) { h.Ring, h.Founding = &discoveryv1.Ring{RingId: id}, nil }
 }
@@ -91,9 +92,12 @@ func (b *bench) after(d time.Duration) []effect {
 }
 
 func (b *bench) request(founder string, incarnation uint64, names ...string) (bool, string) {
-	ok, reason, _ := b.accept(b.now, &arcv1.AcceptFounderRequest{
-		Cluster: "c", Founder: founder, Incarnation: incarnation, Addresses: []string{founder + ":1"}, Names: names,
+	ok, reason, _, err := b.accept(b.now, &arcv1.AcceptFounderRequest{
+		Cluster: "c", Founder: founder, Incarnation: incarnation, Addresses: []string{founder + ":1"}, Names: names, To: b.self.Name,
 	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	return ok, reason
 }
 
@@ -165,6 +169,10 @@ func TestWhoMayFound(t *testing.T) {
 			b.hears("b", incarnation(2))
 			b.found.retryAt = time.Time{}
 		}, []string{"b"}, ""},
+		{"the lowest that is no witness", "b", 3, func(b *bench) { b.hears("a", witness); b.hears("c") }, []string{"a", "c"}, ""},
+		{"not the lowest that is no witness", "c", 3, func(b *bench) { b.hears("a", witness); b.hears("b") }, nil, "waiting for b to found"},
+		{"a witness", "a", 3, func(b *bench) { b.self.Witness = true; b.hears("b"); b.hears("c") }, nil, "waiting for b to found"},
+		{"witnesses alone", "a", 2, func(b *bench) { b.self.Witness = true; b.hears("b", witness) }, nil, "all 2 names are witnesses"},
 		{"alone, but listens first", "a", 1, func(b *bench) { b.after(60 * time.Millisecond) }, nil, "listening for a ring first"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -219,6 +227,10 @@ func TestWhomANodeAccepts(t *testing.T) {
 		{"not the lowest of its names", nil, "c", []string{"b", "c", "d"}, "c is not the lowest"},
 		{"a lower name was heard", func(b *bench) { b.hears("0") }, "a", []string{"a", "b", "c"}, "heard 0, whose name is lower"},
 		{"a lower name that expects another number", func(b *bench) { b.hears("0", expects(5)) }, "a", []string{"a", "b", "c"}, ""},
+		{"a lower witness was heard", func(b *bench) { b.hears("0", witness) }, "a", []string{"0", "a", "b"}, ""},
+		{"a lower name that was not heard here", nil, "a", []string{"0", "a", "b"}, ""},
+		{"itself a witness with a lower name", func(b *bench) { b.self.Witness = true }, "c", []string{"b", "c", "d"}, ""},
+		{"of a witness", func(b *bench) { b.hears("a", witness) }, "a", []string{"a", "b", "c"}, "a is a witness"},
 		{"another was accepted", func(b *bench) { b.request("0", 1, "0", "b", "c") }, "a", []string{"a", "b", "c"}, "accepted 0"},
 		{"an older start of it was accepted", func(b *bench) { b.request("a", 7, "a", "b", "c") }, "a", []string{"a", "b", "c"}, "accepted a (incarnation 0000000000000007)"},
 		{"the word has lapsed", func(b *bench) { b.request("0", 1, "0", "b", "c"); b.after(acceptFor) }, "a", []string{"a", "b", "c"}, ""},
@@ -253,6 +265,17 @@ func TestWhomANodeAccepts(t *testing.T) {
 		b := newBench(t, "b", 3)
 		if ok, reason := b.request("b", selfIncarnation, "b", "c", "d"); ok || !strings.Contains(reason, "asked by itself") {
 			t.Errorf("accepted %v, reason %q", ok, reason)
+		}
+	})
+	t.Run("asked in another's place", func(t *testing.T) {
+		b := newBench(t, "b", 3)
+		req := &arcv1.AcceptFounderRequest{Cluster: "c", Founder: "a", Incarnation: 1, Addresses: []string{"a:1"}, Names: []string{"a", "b", "c"}, To: "c"}
+		if ok, _, _, err := b.accept(b.now, req); ok || !errors.Is(err, ErrOtherNode) || b.found.word != nil {
+			t.Errorf("accepted %v, error %v, word %v; want ErrOtherNode", ok, err, b.found.word)
+		}
+		req.To = ""
+		if ok, reason, _, err := b.accept(b.now, req); !ok || err != nil {
+			t.Errorf("a request that names nobody: %v %q, %v", ok, reason, err)
 		}
 	})
 	t.Run("started without expect", func(t *testing.T) {

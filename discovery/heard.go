@@ -150,6 +150,16 @@ func (t *heardTable) founders(now time.Time, expect int) []string {
 	return names
 }
 
+// lowest returns the first of the sorted names that is no witness.
+func (t *heardTable) lowest(names []string) (string, bool) {
+	for _, name := range names {
+		if h := t.byName[name]; h != nil && !h.node.Witness {
+			return name, true
+		}
+	}
+	return "", false
+}
+
 // conflicted returns a name of those that two live coordinators have.
 func (t *heardTable) conflicted(now time.Time, names []string) (string, bool) {
 	for _, name := range names {

@@ -144,7 +144,10 @@ func playFounding(t *testing.T, role string, port int) {
 				}
 				var req arcv1.AcceptFounderRequest
 				if json.NewDecoder(c).Decode(&req) == nil {
-					accepted, reason := s.Accept(&req)
+					accepted, reason, err := s.Accept(&req)
+					if err != nil {
+						t.Error(err)
+					}
 					json.NewEncoder(c).Encode(&arcv1.AcceptFounderResponse{Accepted: accepted, Reason: reason})
 				}
 				c.Close()

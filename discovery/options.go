@@ -31,6 +31,9 @@ type Options struct {
 	Addresses []string
 	// Classes are told to whoever hears this node; at most MaxClasses words.
 	Classes []string
+	// Witness: this node never leads, so it never founds; it counts among the
+	// expected ones and gives its word to a founder.
+	Witness bool
 
 	// Bind limits hellos to the interfaces that have one of these addresses;
 	// none, or an unspecified one, stands for all that are up. With loopback
@@ -46,7 +49,8 @@ type Options struct {
 	Expect int
 	// Ask asks the coordinator at the address (HOST:PORT) to accept this node
 	// as the founder; it is Peer.AcceptFounder. An error stands for no answer
-	// and is tried again. Needed if Expect > 1. It is called by many
+	// and is tried again; what the other one's Accept returned as an error has
+	// to come back as one. Needed if Expect > 1. It is called by many
 	// goroutines at once, with a context that ends within two seconds.
 	Ask func(ctx context.Context, address string, req *arcv1.AcceptFounderRequest) (accepted bool, reason string, err error)
 	// OnForeignRing, if not nil, is told of another ring of the same cluster,
@@ -73,6 +77,9 @@ func (o *Options) validate() error {
 	if o.Expect < 0 || o.Expect > MaxExpect {
 		bad(fmt.Errorf("expect %d is not from 0 to %d", o.Expect, MaxExpect))
 	}
+	if o.Expect == 1 && o.Witness {
+		bad(errors.New("expect 1, but a witness never founds"))
+	}
 	if o.Expect > 1 && o.Ask == nil {
 		bad(fmt.Errorf("expect %d without a way to ask the others", o.Expect))
 	}
@@ -93,6 +100,7 @@ func (o *Options) node() Node {
 	n := Node{
 		Name: o.Name, Incarnation: o.Incarnation,
 		Addresses: slices.Clone(o.Addresses[:min(len(o.Addresses), MaxAddresses)]), Classes: slices.Clone(o.Classes),
+		Witness: o.Witness,
 	}
 	longest := strings.Repeat("x", MaxWord)
 	for len(n.Addresses) > 0 {
@@ -115,6 +123,8 @@ type Node struct {
 	Incarnation uint64
 	Addresses   []string
 	Classes     []string
+	// Witness: it never leads, and so never founds.
+	Witness bool
 }
 
 func (n Node) clone() Node {
@@ -123,11 +133,11 @@ func (n Node) clone() Node {
 }
 
 func (n Node) wire() *discoveryv1.Node {
-	return &discoveryv1.Node{Name: n.Name, Incarnation: n.Incarnation, Addresses: n.Addresses, Classes: n.Classes}
+	return &discoveryv1.Node{Name: n.Name, Incarnation: n.Incarnation, Addresses: n.Addresses, Classes: n.Classes, Witness: n.Witness}
 }
 
 func nodeFromWire(n *discoveryv1.Node) Node {
-	return Node{Name: n.Name, Incarnation: n.Incarnation, Addresses: n.Addresses, Classes: n.Classes}
+	return Node{Name: n.Name, Incarnation: n.Incarnation, Addresses: n.Addresses, Classes: n.Classes, Witness: n.Witness}
 }
 
 // RingInfo is the ring that this node belongs to, as far as it knows it.
@@ -176,8 +186,8 @@ type Found struct {
 	// caller founds the ring at once and then calls SetRing; calling Seek
 	// again instead says that it did not found.
 	Founder bool
-	// Names are those that take part in the founding, sorted, this node's own
-	// first. Others are those nodes without this one.
+	// Names are those that take part in the founding, this node's own first,
+	// the rest sorted. Others are those nodes without this one.
 	Names  []string
 	Others []Node
 }

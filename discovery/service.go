@@ -191,12 +191,16 @@ func (s *Service) SetRing(r RingInfo) {
 // cluster; if not, the reason is a short sentence for the caller. It accepts one
 // founder; its word holds for ten seconds after it was given or the founder was
 // last heard to be at it.
-func (s *Service) Accept(req *arcv1.AcceptFounderRequest) (accepted bool, reason string) {
+//
+// An error wraps ErrOtherNode: another node's word was asked for, so this one's
+// refusal would say nothing. The caller has to be given it as an error, so that
+// it tries the other one's other addresses.
+func (s *Service) Accept(req *arcv1.AcceptFounderRequest) (accepted bool, reason string, err error) {
 	s.do(func(c *core, now time.Time) (out []effect) {
-		accepted, reason, out = c.accept(now, req)
+		accepted, reason, out, err = c.accept(now, req)
 		return out
 	})
-	return accepted, reason
+	return accepted, reason, err
 }
 
 // Heard returns the nodes of the cluster that were heard in the last ten

@@ -61,8 +61,7 @@ func (h *house) ask(_ context.Context, address string, req *arcv1.AcceptFounderR
 	if s == nil {
 		return false, "", errNobody
 	}
-	accepted, reason := s.Accept(req)
-	return accepted, reason, nil
+	return s.Accept(req)
 }
 
 // start runs a service until the test ends.
@@ -179,6 +178,40 @@ func TestNodesStartedAtOnceFoundOneRing(t *testing.T) {
 			}
 			t.Logf("%d nodes: all know the ring after %s", n, time.Since(began).Round(time.Millisecond))
 		})
+	}
+}
+
+// The lowest name is a witness's: the next one founds, with it.
+func TestAWitnessDoesNotFound(t *testing.T) {
+	h := newHouse(t)
+	var services []*Service
+	for _, name := range []string{"n1", "n2", "n3"} {
+		services = append(services, h.start(name, func(o *Options) { o.Expect, o.Witness = 3, name == "n1" }))
+	}
+	for i, f := range h.found(services) {
+		switch name := services[i].opts.Name; {
+		case f.Founder != (name == "n2"):
+			t.Errorf("%s found %+v, want n2 alone to found", name, f)
+		case f.Founder && !slices.Equal(f.Names, []string{"n2", "n1", "n3"}):
+			t.Errorf("it founds with %v, want all three", f.Names)
+		}
+	}
+}
+
+// The first address that b advertises leads to c, which would refuse: b is
+// asked at its second one.
+func TestAnAddressThatLeadsToAnotherNode(t *testing.T) {
+	h := newHouse(t)
+	wrong := h.start("c", nil)
+	b := h.start("b", func(o *Options) {
+		o.Expect, o.Addresses = 2, append([]string{wrong.opts.Addresses[0]}, o.Addresses...)
+	})
+	h.mu.Lock()
+	h.services[b.opts.Addresses[0]], h.services[b.opts.Addresses[1]] = wrong, b
+	h.mu.Unlock()
+	a := h.start("a", func(o *Options) { o.Expect = 2 })
+	if all := h.found([]*Service{a, b}); !all[0].Founder || all[1].LeaderName != "a" {
+		t.Errorf("found %+v, want a to found and b in its ring", all)
 	}
 }
 

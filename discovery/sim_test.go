@@ -47,13 +47,15 @@ type simNode struct {
 	w      *world
 	name   string
 	expect int
-	addr   netip.AddrPort
-	alive  bool
-	life   int // counts starts; events of an earlier life are void
-	core   *core
-	disk   string // ring id
-	ring   string
-	tickAt time.Time
+	// witness: it must not found.
+	witness bool
+	addr    netip.AddrPort
+	alive   bool
+	life    int // counts starts; events of an earlier life are void
+	core    *core
+	disk    string // ring id
+	ring    string
+	tickAt  time.Time
 }
 
 type event struct {
@@ -149,7 +151,7 @@ func (n *simNode) boot() {
 	n.tickAt = time.Time{}
 	w := n.w
 	w.log("%s starts (ring %q)", n.name, n.ring)
-	self := Node{Name: n.name, Incarnation: w.rng.Uint64() | 1, Addresses: []string{n.addr.String()}}
+	self := Node{Name: n.name, Incarnation: w.rng.Uint64() | 1, Addresses: []string{n.addr.String()}, Witness: n.witness}
 	n.core = newCore(w.now, "c", self, n.expect, w.rng.Uint64)
 	if n.ring != "" {
 		n.do(func() []effect { return n.core.setRing(w.now, n.info()) })
@@ -294,15 +296,16 @@ func (n *simNode) ask(e ask) {
 		}
 		var accepted bool
 		var reason string
+		var err error
 		to.do(func() (out []effect) {
-			accepted, reason, out = to.core.accept(w.now, req)
+			accepted, reason, out, err = to.core.accept(w.now, req)
 			return out
 		})
 		if lostBack {
 			n.later(askWithin, func() { answer(false, "", errLost) })
 			return
 		}
-		n.later(back, func() { answer(accepted, reason, nil) })
+		n.later(back, func() { answer(accepted, reason, err) })
 	})
 }
 
@@ -311,6 +314,9 @@ func (n *simNode) finished(f Found) {
 	w := n.w
 	if f.Founder {
 		w.log("%s founds with %v", n.name, f.Names)
+		if n.witness {
+			w.fail("the witness %s founds", n.name)
+		}
 		w.founders = append(w.founders, n.name)
 		n.later(time.Duration(w.rng.Int64N(int64(2*time.Second))), func() {
 			n.enter(fmt.Sprintf("ring-of-%s-%d", n.name, len(w.founders)))
@@ -361,8 +367,10 @@ func TestOneFounderOfExactlyTheExpected(t *testing.T) {
 		w.maxDelay = time.Duration(w.rng.Int64N(int64(2 * time.Second)))
 		w.askLate = time.Duration(w.rng.Int64N(int64(4 * time.Second)))
 		n := 1 + w.rng.IntN(7)
+		lead := w.rng.IntN(n) // no witness
 		for i := range n {
 			node := w.add(fmt.Sprintf("n%d", i), n)
+			node.witness = i != lead && w.rng.IntN(3) == 0
 			w.at(time.Duration(w.rng.Int64N(int64(10*time.Second))), node.boot)
 		}
 		w.run(10*time.Minute, w.allIn)
@@ -384,6 +392,7 @@ func TestOneFounderOfMoreThanTheExpected(t *testing.T) {
 		spread := w.rng.Int64N(int64(5 * time.Second))
 		for i := range expect + w.rng.IntN(expect) {
 			node := w.add(fmt.Sprintf("n%d", i), expect)
+			node.witness = i == 0
 			w.at(time.Duration(w.rng.Int64N(spread)), node.boot)
 		}
 		share := w.rng.Float64()

@@ -305,8 +305,10 @@ type Node struct {
 	// Drawn at each start of the coordinator, not 0.
 	Incarnation uint64 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// HOST:PORT of the coordinator's TCP port.
-	Addresses     []string `protobuf:"bytes,3,rep,name=addresses,proto3" json:"addresses,omitempty"`
-	Classes       []string `protobuf:"bytes,4,rep,name=classes,proto3" json:"classes,omitempty"`
+	Addresses []string `protobuf:"bytes,3,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	Classes   []string `protobuf:"bytes,4,rep,name=classes,proto3" json:"classes,omitempty"`
+	// It never leads, so it founds no ring; it counts among those who do.
+	Witness       bool `protobuf:"varint,5,opt,name=witness,proto3" json:"witness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -367,6 +369,13 @@ func (x *Node) GetClasses() []string {
 		return x.Classes
 	}
 	return nil
+}
+
+func (x *Node) GetWitness() bool {
+	if x != nil {
+		return x.Witness
+	}
+	return false
 }
 
 // Ring is the ring that the sender belongs to.
@@ -527,12 +536,13 @@ const file_proto_arc_discovery_v1_discovery_proto_rawDesc = "" +
 	"\x04ring\x18\x03 \x01(\v2\x16.arc.discovery.v1.RingR\x04ring\x12\x12\n" +
 	"\x04echo\x18\x04 \x01(\x04R\x04echo\x126\n" +
 	"\bfounding\x18\x05 \x01(\v2\x1a.arc.discovery.v1.FoundingR\bfounding\x12\x14\n" +
-	"\x05heard\x18\x06 \x03(\tR\x05heard\"t\n" +
+	"\x05heard\x18\x06 \x03(\tR\x05heard\"\x8e\x01\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x1c\n" +
 	"\taddresses\x18\x03 \x03(\tR\taddresses\x12\x18\n" +
-	"\aclasses\x18\x04 \x03(\tR\aclasses\"x\n" +
+	"\aclasses\x18\x04 \x03(\tR\aclasses\x12\x18\n" +
+	"\awitness\x18\x05 \x01(\bR\awitness\"x\n" +
 	"\x04Ring\x12\x17\n" +
 	"\aring_id\x18\x01 \x01(\tR\x06ringId\x12\x14\n" +
 	"\x05leads\x18\x02 \x01(\bR\x05leads\x12\x16\n" +
