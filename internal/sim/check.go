@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/ring"
@@ -324,8 +325,25 @@ func (s *Sim) quorum(lose int) bool {
 		}
 		return len(voters) == 0 || k > len(voters)/2
 	}
-	voters, outgoing := s.ledger.confAfter(known)
-	return most(voters) && most(outgoing) && most(s.ledger.voters) && most(s.ledger.outgoing)
+	// What is in its log beyond that will be committed first, by majorities of
+	// configurations that it may change on the way.
+	g := ledger{}
+	g.voters, g.outgoing = s.ledger.confAfter(known)
+	ents := best.disk.durable.ents
+	if best.core != nil {
+		ents = best.log.ents
+	}
+	ok := most(g.voters) && most(g.outgoing)
+	for _, e := range ents {
+		if e.GetIndex() > known && e.GetType() == raftpb.EntryConfChangeV2 {
+			cc := &raftpb.ConfChangeV2{}
+			if proto.Unmarshal(e.GetData(), cc) == nil {
+				g.configure(cc)
+				ok = ok && most(g.voters) && most(g.outgoing)
+			}
+		}
+	}
+	return ok && most(s.ledger.voters) && most(s.ledger.outgoing)
 }
 
 func membersText(st *ring.State) string {
