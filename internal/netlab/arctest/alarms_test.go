@@ -1,6 +1,10 @@
 package arctest
 
 import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,11 +40,63 @@ func TestFalseAlarmsOnABusyMachine(t *testing.T) {
 
 // The same at rest, where there is no excuse.
 func TestNothingHappensAtRest(t *testing.T) {
-	c := newCluster(t, netlab.Options{Hosts: 5}, "--expect", "5")
+	c := newCluster(t, netlab.Options{Hosts: 24}, "--expect", "24")
 	c.startAll()
-	before := c.settle(patience)
-	time.Sleep(min(*alarmsFor, 10*time.Second))
-	if after := c.settle(patience); after.Epoch != before.Epoch {
-		t.Errorf("at rest the epoch went from %d to %d", before.Epoch, after.Epoch)
+	before := c.settle(3 * patience)
+	time.Sleep(*alarmsFor)
+	if after := c.settle(patience); after.Epoch != before.Epoch || after.Term != before.Term {
+		t.Errorf("at rest epoch and term went from %d, %d to %d, %d", before.Epoch, before.Term, after.Epoch, after.Term)
 	}
+}
+
+// What a node costs that has nothing to do, both processes together. Figures
+// are told, not asserted: the machine may be busy with other things.
+func TestCostAtRest(t *testing.T) {
+	c := ringOf(t, 5)
+	leader := c.settle(patience).Leader.Name
+	for _, n := range c.nodes {
+		n.closeEyes() // asking costs too
+	}
+	const rest = 5 * time.Second
+	before := map[string]time.Duration{}
+	for _, n := range c.nodes {
+		before[n.name], _ = n.cost()
+	}
+	time.Sleep(rest)
+	for _, n := range c.nodes {
+		used, resident := n.cost()
+		role := "follows"
+		if n.name == leader {
+			role = "leads"
+		}
+		t.Logf("%s %s: %.2f %% of a core, %d MiB resident", n.name, role, 100*(used-before[n.name]).Seconds()/rest.Seconds(), resident>>20)
+		n.openEyes()
+	}
+}
+
+// cost is the processor time used so far and the memory resident now of all
+// processes on the node's host.
+func (n *node) cost() (used time.Duration, resident int64) {
+	n.c.t.Helper()
+	for _, p := range n.host.Processes() {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid))
+		if err != nil {
+			n.c.t.Fatal(err)
+		}
+		// The fields after the name, which may hold anything.
+		fields := strings.Fields(string(stat[strings.LastIndex(string(stat), ")")+1:]))
+		for _, i := range []int{11, 12} { // utime, stime in 1/100 s
+			ticks, err := strconv.ParseInt(fields[i], 10, 64)
+			if err != nil {
+				n.c.t.Fatal(err)
+			}
+			used += time.Duration(ticks) * 10 * time.Millisecond
+		}
+		pages, err := strconv.ParseInt(fields[21], 10, 64)
+		if err != nil {
+			n.c.t.Fatal(err)
+		}
+		resident += pages * int64(os.Getpagesize())
+	}
+	return used, resident
 }
