@@ -58,12 +58,29 @@ func (l *loop) publish(now election.Instant, effects []election.Effect) (news []
 			add(true, l.maker.suspicion(v.ring, e))
 		}
 	}
+	if l.behind {
+		events, news = l.catchUp(v, now), nil
+	}
 	l.hub.publish(v, events)
 	was, _ := old.leader()
 	if is, _ := v.leader(); is.ID != was.ID {
 		l.hands.published()
 	}
 	return news
+}
+
+// catchUp replaces the events that lead to v while this node, back in its
+// ring, receives what it missed: a watcher knows the older part of that, and
+// must not be told a token again, or an older one. Once the state has this node
+// as a member, everything that was told is older, and one snapshot says the
+// rest.
+func (l *loop) catchUp(v *view, now election.Instant) []*arcv1.Event {
+	if _, ok := v.ring.Member(l.id); !ok {
+		return nil
+	}
+	l.behind = false
+	l.log.Info("back in the ring", "ring", l.ringID, "id", l.id, "epoch", v.ring.Epoch, "term", v.ring.Term, "members", len(v.ring.Members))
+	return []*arcv1.Event{l.maker.snapshot(v, now)}
 }
 
 func (l *loop) tell(events []*arcv1.Event) {

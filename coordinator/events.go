@@ -71,16 +71,17 @@ func fields(kv map[string]any) *structpb.Struct {
 type eventMaker struct {
 	self string
 	wall func() time.Time
+	o    *Options
 }
 
 func (e eventMaker) event(s *ring.State, kind, node string, detail *structpb.Struct) *arcv1.Event {
 	return &arcv1.Event{Time: timestamppb.New(e.wall()), Epoch: s.Epoch, Term: s.Term, Type: kind, Node: node, Detail: detail}
 }
 
-// snapshot is what a new watcher sees first; its detail has the fields of
-// `arc status -o json`.
-func (e eventMaker) snapshot(v *view, status *arcv1.StatusResponse) *arcv1.Event {
-	return e.event(v.ring, eventSnapshot, e.self, detailOf(status))
+// snapshot is what a new watcher sees first, and every watcher when this node
+// is back in the ring; its detail has the fields of `arc status -o json`.
+func (e eventMaker) snapshot(v *view, now election.Instant) *arcv1.Event {
+	return e.event(v.ring, eventSnapshot, e.self, detailOf(statusToWire(e.o, v, now)))
 }
 
 // changes turns committed changes into events. An appointment is not one: it

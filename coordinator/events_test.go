@@ -13,7 +13,7 @@ import (
 )
 
 func testMaker() eventMaker {
-	return eventMaker{self: "n1", wall: func() time.Time { return time.UnixMicro(1_700_000_000_000_000) }}
+	return eventMaker{self: "n1", o: &Options{}, wall: func() time.Time { return time.UnixMicro(1_700_000_000_000_000) }}
 }
 
 func testState(t *testing.T) *ring.State {
@@ -65,7 +65,9 @@ func TestStatusToWire(t *testing.T) {
 func TestSnapshotIsTheStatus(t *testing.T) {
 	v := testView(t)
 	st := statusToWire(&Options{Cluster: "c", Name: "n1"}, v, 0)
-	e := testMaker().snapshot(v, st)
+	m := testMaker()
+	m.o = &Options{Cluster: "c", Name: "n1"}
+	e := m.snapshot(v, 0)
 	b, err := protojson.Marshal(e.GetDetail())
 	if err != nil {
 		t.Fatal(err)

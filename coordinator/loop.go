@@ -66,6 +66,9 @@ type loop struct {
 	ringID string
 	// replayed is the log index up to which the disk knew what was committed.
 	replayed uint64
+	// behind: the ring is told to have changed only when this node, which was
+	// in it before, knows a state that has it back.
+	behind bool
 
 	inbox  *inbox
 	writer *writer
@@ -103,11 +106,13 @@ type loopConfig struct {
 	// replayed is the commit index that the disk held; what is applied up to
 	// there is not logged again.
 	replayed uint64
+	// rejoins: watchers of an earlier membership may be there.
+	rejoins bool
 }
 
 func newLoop(c loopConfig) *loop {
 	l := &loop{
-		log: c.log, clock: c.clock, core: c.core, hub: c.hub, maker: c.maker, id: c.id, ringID: c.ringID, replayed: c.replayed,
+		log: c.log, clock: c.clock, core: c.core, hub: c.hub, maker: c.maker, id: c.id, ringID: c.ringID, replayed: c.replayed, behind: c.rejoins,
 		inbox: newInbox(), waiting: map[uint64]chan<- election.Done{},
 		ended: make(chan struct{}), quit: make(chan struct{}),
 	}
@@ -152,6 +157,10 @@ func (l *loop) run() (err error) {
 // begin publishes the first view, before run; what led to it is no news.
 func (l *loop) begin() {
 	v := &view{phase: member, id: l.id, ringID: l.ringID, ring: l.core.State(), status: l.core.Status(l.clock())}
+	if l.behind {
+		l.hub.publish(v, nil)
+		return
+	}
 	l.hub.publish(v, l.maker.changes(v.ring, missed(l.hub.views.load().ring, v.ring)))
 }
 

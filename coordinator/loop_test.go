@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -94,6 +95,55 @@ func testLoop(c *fakeCore, s store) *loop {
 		published: func() {}, suspected: func(uint64, bool) {},
 	}
 	return l
+}
+
+// Back in its ring, a node gets the log from its beginning. Its watchers know
+// that already: they get nothing before the state has the node as a member, then
+// one snapshot, then what is new.
+func TestNothingIsToldTwiceAfterARejoin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		declared := func(term uint64, members ...uint64) election.Applied {
+			s := &ring.State{RingID: "r", Epoch: 10 * term, Term: term}
+			for _, id := range members {
+				s.Members = append(s.Members, ring.Member{ID: id, Name: "n"})
+			}
+			l := ring.Leadership{Term: term, ID: 2, Name: "n2"}
+			s.History = []ring.Leadership{l}
+			return election.Applied{State: s, Changes: []ring.Change{{Kind: ring.LeaderDeclared, Member: ring.Member{ID: 2, Name: "n2"}, Leadership: &l}}}
+		}
+		snapshot := declared(3, 1, 2)
+		snapshot.Changes = nil
+		c := &fakeCore{state: &ring.State{}}
+		l := testLoop(c, &fakeStore{})
+		l.id, l.behind = 4, true
+		w, _, err := l.hub.subscribe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.begin()
+		go func() { _ = l.run() }()
+		for _, a := range []election.Applied{snapshot, declared(5, 1, 2), declared(7, 2, 3), declared(7, 2, 3, 4), declared(9, 2, 3, 4)} {
+			_ = l.inbox.post(func(election.Instant) {
+				c.state = a.State
+				c.emit(a)
+			})
+		}
+		synctest.Wait()
+		l.stop()
+		<-l.ended
+		l.hub.close()
+		var got []string
+		for {
+			e, err := w.next(context.Background())
+			if err != nil {
+				break
+			}
+			got = append(got, fmt.Sprintf("%s %d", e.GetType(), e.GetTerm()))
+		}
+		if want := []string{"snapshot 7", "leader_declared 9"}; !slices.Equal(got, want) {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	})
 }
 
 // A claim that is given up is unreadable before the message leaves by which

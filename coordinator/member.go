@@ -39,7 +39,8 @@ func (n *node) live(ctx context.Context, e entry) error {
 		return fmt.Errorf("start member %d with what %s holds: %w; move the directory away and start again, the node then joins anew", e.id, n.o.DataDir, err)
 	}
 	l := newLoop(loopConfig{log: n.log, clock: n.clock, core: core, store: n.disk, hub: n.hub, maker: n.maker, id: e.id, ringID: e.ringID,
-		replayed: e.recovered.HardState.GetCommit()})
+		replayed: e.recovered.HardState.GetCommit(), rejoins: n.rejoins})
+	n.rejoins = true
 	lifetime, cancel := context.WithCancel(context.Background())
 	m := &membership{n: n, l: l, ctx: lifetime, slot: make(chan struct{}, probesMax)}
 	l.hands = hands{

@@ -53,6 +53,8 @@ type node struct {
 	settingsMu sync.Mutex    // one read-modify-write of the settings at a time
 	leaveSlot  chan struct{} // one leave at a time
 	leaving    atomic.Bool
+	// rejoins is set when the first membership begins; Run's own.
+	rejoins bool
 	// leavers counts the members whose leave this leader has under way.
 	leavers atomic.Int32
 
@@ -71,6 +73,7 @@ func newNode(o Options) *node {
 	}
 	n := &node{o: o, log: o.Logger, clock: monotime.Now, incarnation: election.NewIncarnation(time.Now().UnixMilli(), randomID()), leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
 		maker: eventMaker{self: o.Name, wall: time.Now}}
+	n.maker.o = &n.o
 	n.hub = newHub(n.clock, &view{phase: joining, ring: &ring.State{}})
 	n.stopping, n.stopAs = context.WithCancelCause(context.Background())
 	n.identity.Store(&transport.Identity{Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation})

@@ -41,7 +41,7 @@ func (s arcService) Watch(_ *arcv1.WatchRequest, stream arcv1.Arc_WatchServer) e
 	defer s.n.hub.unsubscribe(w)
 	sent := make(chan error, 1)
 	go func() {
-		err := stream.Send(s.n.maker.snapshot(v, statusToWire(&s.n.o, v, s.n.clock())))
+		err := stream.Send(s.n.maker.snapshot(v, s.n.clock()))
 		for err == nil {
 			var e *arcv1.Event
 			if e, err = w.next(stream.Context()); err == nil {

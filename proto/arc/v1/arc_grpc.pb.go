@@ -47,7 +47,9 @@ type ArcClient interface {
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error)
 	// History tells past leaderships, oldest first.
 	History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (*HistoryResponse, error)
-	// Watch streams events: first one `snapshot`, then everything after it.
+	// Watch streams events: first one `snapshot`, then everything after it; one
+	// more `snapshot` when the node was out of the ring and is back. The terms of
+	// leader_declared rise along a stream.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error)
 	// Join admits a coordinator to the ring and allocates its id.
 	Join(ctx context.Context, in *JoinRequest, opts ...grpc.CallOption) (*JoinResponse, error)
@@ -195,7 +197,9 @@ type ArcServer interface {
 	Status(context.Context, *StatusRequest) (*StatusResponse, error)
 	// History tells past leaderships, oldest first.
 	History(context.Context, *HistoryRequest) (*HistoryResponse, error)
-	// Watch streams events: first one `snapshot`, then everything after it.
+	// Watch streams events: first one `snapshot`, then everything after it; one
+	// more `snapshot` when the node was out of the ring and is back. The terms of
+	// leader_declared rise along a stream.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[Event]) error
 	// Join admits a coordinator to the ring and allocates its id.
 	Join(context.Context, *JoinRequest) (*JoinResponse, error)
