@@ -158,6 +158,12 @@ func plan(r *rand.Rand, w *World, length time.Duration) []Fault {
 		for range n {
 			f := w.fault(r, kinds[r.IntN(len(kinds))], c.from+time.Duration(r.Float64()*float64(storm)))
 			faults = append(faults, f)
+			if f.Kind == OpHandover && r.IntN(2) == 0 {
+				// What the old leader does not hear it cannot obey.
+				g := w.fault(r, [...]FaultKind{Deaf, Isolate, IsolateOneWay, Pause, Kill, PauseMachine}[r.IntN(6)], max(0, f.At-time.Millisecond))
+				g.On, g.Who, g.With = "transfer", TheSubject, TheSubject
+				faults = append(faults, g)
+			}
 			if f.Kind == CutSome {
 				// At the edge of a majority each voter's word counts.
 				for range r.IntN(4) {

@@ -79,8 +79,9 @@ type birthKey struct{ index, term uint64 }
 
 // birth is who first had an entry, and when.
 type birth struct {
-	node int
-	at   int64
+	node   int
+	at     int64
+	leader uint64 // by its ring at that time
 }
 
 func (g *ledger) last() uint64 { return uint64(len(g.ents)) + 1 }
@@ -143,7 +144,7 @@ func (s *Sim) logPersist(n *node, p *election.Persist) {
 		if len(e.GetData()) > 0 && e.GetType() == raftpb.EntryNormal {
 			k := birthKey{at, e.GetTerm()}
 			if _, ok := s.births[k]; !ok {
-				s.births[k] = birth{n.idx, s.now}
+				s.births[k] = birth{n.idx, s.now, n.core.State().LeaderID}
 			}
 		}
 		if c := s.ledger.at(at); c != nil && at <= n.checked && !sameEntry(c, e) {

@@ -73,9 +73,10 @@ var mutations = []mutation{
 	{"the survivor of a pair needs no certificate", []edit{{"election/campaign.go",
 		"if !ok || n.now < n.voter.waitUntil {\n\t\treturn\n\t}\n\tme, ok",
 		"if (!ok || n.now < n.voter.waitUntil) && !(MUTANT && n.leaderLost() && n.free()) {\n\t\treturn\n\t}\n\tme, ok"}}, []string{"G1", "G2", "log", "state"}},
-	{"a released leader goes on claiming", []edit{{"election/node.go",
-		"|| !n.declared() || n.lead.released {",
-		"|| !n.declared() || n.lead.released && !MUTANT {"}}, []string{"G2"}},
+	{"a released leader goes on claiming", []edit{
+		{"election/node.go", "|| !n.declared() || n.lead.released {", "|| !n.declared() || n.lead.released && !MUTANT {"},
+		{"election/request.go", "\t\tl.renewals.until = nil\n", "\t\tif !MUTANT {\n\t\t\tl.renewals.until = nil\n\t\t}\n"},
+	}, []string{"G2"}},
 }
 
 // mutate makes the sources for the build; it returns the overlay's file.

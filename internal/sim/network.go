@@ -224,7 +224,7 @@ func (s *Sim) hellos(n *node) {
 // redial opens the streams anew that a cut broke.
 func (s *Sim) redial(from, to int) {
 	n, o := s.nodes[from], s.nodes[to]
-	if n.core != nil && o.id != 0 && slices.Contains(n.peers, o.id) {
+	if n.core != nil && (n.peers == nil || o.id != 0 && slices.Contains(n.peers, o.id)) {
 		s.q.push(event{at: s.now + int64(s.between(n.rnd, time.Millisecond, 300*time.Millisecond)), kind: evHello, node: int16(to), peer: int16(from), n: n.id})
 	}
 }
