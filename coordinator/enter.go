@@ -34,8 +34,10 @@ type entry struct {
 	id        uint64
 	ringID    string
 	recovered election.Recovered
-	// peers are whom to expect, until the ring's state says more.
+	// peers are whom to expect, until the ring's state says more; epoch is one
+	// that has this node as a member. A member that was restarted has neither.
 	peers []transport.Peer
+	epoch uint64
 }
 
 // resume is the entry that the disk holds, if it holds one.
@@ -163,7 +165,7 @@ func (n *node) joined(r *arcv1.JoinResponse) (entry, error) {
 		return entry{}, fmt.Errorf("%w: join: %w", ErrStorage, err)
 	}
 	n.log.Info("joined", "ring", r.GetRingId(), "id", r.GetId(), "epoch", r.GetEpoch(), "leader", r.GetLeader().GetName())
-	return entry{id: r.GetId(), ringID: r.GetRingId(), peers: peersOfMembers(r.GetMembers())}, nil
+	return entry{id: r.GetId(), ringID: r.GetRingId(), peers: peersOfMembers(r.GetMembers()), epoch: r.GetEpoch()}, nil
 }
 
 // joiner asks members to be admitted. All its requests carry one nonce, so

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// lonelyAfter is how long a member that just started waits for anybody's
-	// message before it says that nobody reaches it; one that was restarted
-	// then asks around whether the others moved, or went on without it.
+	// lonelyAfter is how long a member that just started, or just joined, waits
+	// for anybody's message before it says that nobody reaches it, and asks
+	// around whether the others moved, or went on without it.
 	lonelyAfter = 3 * time.Second
 	// asksAtOnce bounds the members that are asked at the same time.
 	asksAtOnce = 8
@@ -35,9 +35,7 @@ func (m *membership) lonely(e entry) {
 			n.log.Warn("no member of the ring is heard", "ring", e.ringID, "addresses", n.addresses,
 				"hint", "are the others running, and do they reach these addresses? --join HOST:PORT names one that moved")
 		}
-		if e.recovered.Restarted {
-			m.askAround(v)
-		}
+		m.askAround(v, e)
 	}
 }
 
@@ -48,18 +46,24 @@ type answer struct {
 }
 
 // askAround asks everybody that may belong to the ring for its state. Who
-// knows a newer ring without this node ends the membership; else the peers are
-// looked for where they answered.
-func (m *membership) askAround(v *view) {
+// knows a newer ring without this node ends the membership, unless raft still
+// counts on this node; else the peers are looked for where they answered.
+func (m *membership) askAround(v *view, e entry) {
 	n := m.n
 	moved := map[uint64][]string{}
-	for _, a := range m.ask(n.candidates(v.ring)) {
+	for _, a := range m.ask(n.candidates(v.ring, e.peers)) {
 		st := a.status
 		if st.GetRingId() != v.ringID {
 			continue
 		}
-		if st.GetEpoch() >= v.ring.Epoch && st.GetPhase() == string(member) && !listed(st, m.l.id) {
+		newer := st.GetPhase() == string(member) && st.GetEpoch() >= max(v.ring.Epoch, e.epoch)
+		switch in := listed(st, m.l.id); {
+		case newer && !in && !slices.Contains(st.GetVoters(), m.l.id):
 			n.evicted(election.EvictedNotice{RingID: v.ringID, ID: m.l.id, Epoch: st.GetEpoch()})
+			return
+		case newer && in && v.ring.RingID == "" && m.l.heardPeer.Load() == 0:
+			// It knows the members of now, and this joiner those of then.
+			n.transport.SetPeers(peersOfMembers(st.GetMembers()))
 			return
 		}
 		if was, ok := v.ring.Member(st.GetSelfId()); ok && !overlap(was.Addresses, a.addresses) {
@@ -97,8 +101,8 @@ func (m *membership) ask(places [][]string) []answer {
 }
 
 // candidates are the addresses, by machine, at which a member of this node's
-// ring may answer.
-func (n *node) candidates(s *ring.State) [][]string {
+// ring may answer; peers are those whom it was to expect when it joined.
+func (n *node) candidates(s *ring.State, peers []transport.Peer) [][]string {
 	var out [][]string
 	for _, a := range n.o.Join {
 		out = append(out, []string{a})
@@ -113,6 +117,13 @@ func (n *node) candidates(s *ring.State) [][]string {
 	for _, m := range s.Members {
 		if m.Name != n.o.Name {
 			out = append(out, m.Addresses)
+		}
+	}
+	if s.RingID == "" {
+		for _, p := range peers {
+			if p.Name != n.o.Name {
+				out = append(out, p.Addresses)
+			}
 		}
 	}
 	return out

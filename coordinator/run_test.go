@@ -239,3 +239,48 @@ func TestARestartedMemberFindsTheRingThatMoved(t *testing.T) {
 		t.Errorf("it is %d in ring %s, want a new id in %s", got.GetSelfId(), got.GetRingId(), st.GetRingId())
 	}
 }
+
+// A joiner is evicted before it has got anything of the ring, and by the time it
+// is there nobody knows where it is: it finds that out by asking those that it
+// was told of when it joined, and joins again.
+func TestAJoinerThatIsEvictedAtOnceFindsOut(t *testing.T) {
+	nodes := startRing(t, "n1", "n2")
+	ctx := nodes[0].ctx()
+	o := testOptions(t, "n3")
+	o.Join = []string{nodes[0].address()}
+	n := newNode(o)
+	if _, err := n.open(ctx); err != nil {
+		n.close()
+		t.Fatal(err)
+	}
+	defer n.close()
+	admitted, err := nodes[0].client.Join(ctx, &arcv1.JoinRequest{
+		Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation, Addresses: []string{"127.0.0.1:1"}, Nonce: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := n.joined(admitted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := nodes[0].client.Evict(ctx, &arcv1.EvictRequest{Name: "n3"}); err != nil {
+		t.Fatal(err)
+	}
+	if n.o.Join = nil; len(e.peers) == 0 {
+		t.Fatal("whoever is admitted is told of nobody")
+	}
+	began := time.Now()
+	life := make(chan error, 1)
+	go func() { life <- n.live(ctx, e) }()
+	select {
+	case err := <-life:
+		if !removed(err) {
+			t.Errorf("the membership ended with %v, want an eviction", err)
+		}
+		t.Logf("found out after %v", time.Since(began))
+	case <-ctx.Done():
+		n.stopAs(errCrash)
+		<-life
+		t.Error("never found out")
+	}
+}
