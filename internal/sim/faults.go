@@ -91,7 +91,7 @@ type Fault struct {
 	For time.Duration
 	// On, if not empty, arms the fault at At; it strikes when that happens:
 	// declared, claim, vote, joined, conf, evicted, certified, transfer,
-	// snapshot.
+	// snapshot, renew (by a leader), promise (by a voter).
 	On string
 	// Mid lets it strike in the midst of a step: the step's effects are late
 	// or lost in part.
@@ -131,7 +131,7 @@ func (f Fault) String() string {
 	return b.String()
 }
 
-var triggers = []string{"declared", "claim", "vote", "joined", "conf", "evicted", "certified", "transfer"}
+var triggers = []string{"declared", "claim", "vote", "joined", "conf", "evicted", "certified", "transfer", "renew", "promise"}
 
 // plan makes the faults of a run: in each cycle a stormy time and a quiet one.
 // A run has only some of the kinds, so that in some runs a rare one comes often.

@@ -49,8 +49,8 @@ var mutations = []mutation{
 		"return s.Lease() - s.Lease()*time.Duration(s.DriftPPM)/1_000_000",
 		"if MUTANT {\n\t\treturn s.Lease()\n\t}\n\treturn s.Lease() - s.Lease()*time.Duration(s.DriftPPM)/1_000_000"}}, []string{"G2", "G5"}},
 	{"a certificate counts for another incarnation", []edit{{"election/suspicion.go",
-		"if !ok || n.incarnation(m) != c.Incarnation {\n\t\treturn\n\t}\n\tif _, known",
-		"if MUTANT && ok {\n\t\tc.Incarnation = n.incarnation(m)\n\t}\n\tif !ok || n.incarnation(m) != c.Incarnation {\n\t\treturn\n\t}\n\tif _, known"}}, []string{"G4", "G2"}},
+		"if !ok || c.Incarnation < n.incarnation(m) {\n\t\treturn",
+		"if MUTANT && ok {\n\t\tc.Incarnation = n.incarnation(m)\n\t}\n\tif !ok || c.Incarnation < n.incarnation(m) {\n\t\treturn"}}, []string{"G4", "G2"}},
 	{"a caretaker declares itself", []edit{
 		{"election/leading.go", "if heir.ID == n.cfg.ID {\n\t\t\tbreak", "if heir.ID == n.cfg.ID || MUTANT {\n\t\t\tbreak"},
 		{"ring/apply.go", "\their, ok := s.Heir(dead...)\n", "\their, ok := s.Heir(dead...)\n\tif MUTANT {\n\t\their, ok = s.Member(d.ID)\n\t}\n"},

@@ -180,6 +180,14 @@ func (s *Sim) send(n *node, m election.Message) {
 	if m.Raft != nil {
 		s.watchRaft(n, m.Raft)
 	}
+	if len(s.armed) > 0 {
+		switch {
+		case m.Renew != nil:
+			s.trigger("renew", n)
+		case m.RenewAck != nil:
+			s.trigger("promise", n)
+		}
+	}
 	m.Incarnation = n.inc // the receiver's transport knows it from the stream
 	e := event{kind: evDeliver, p: &m}
 	if s.opt.Messages {
