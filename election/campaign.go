@@ -58,6 +58,7 @@ func (n *Node) campaignTimers() {
 	n.trace("campaigns in term %d, try %d, as heir number %d", n.term+1, c.tries, n.rank())
 	n.forgetLeader()
 	n.vouch()
+	n.twoLeft()
 	if err := n.rn.Campaign(); err != nil {
 		n.trace("campaign refused: %v", err)
 	}
@@ -134,35 +135,38 @@ func (n *Node) vouch() {
 // may itself have been dropped by A in the meantime. An unapplied change of
 // the configuration, a join or a return in B's log would make "exactly A and
 // B" uncertain.
+//
+// A follower does this only in the very step in which it campaigns, and so
+// votes for itself in a new term: from then on A can be elected by nobody. A
+// survivor that waited could still follow A, back in a new process, with a
+// configuration that is not the log's.
 func (n *Node) twoLeft() {
+	if other, ok := n.deadPartner(); ok {
+		if why := n.unsettledLog(); why != "" {
+			n.trace("does not go on alone: %s", why)
+			return
+		}
+		n.trace("goes on alone: voter %d is certified dead (%s)", other, n.certs[other].Exit)
+		n.dropped = other
+		n.changeConf(removeNode(other))
+	}
+}
+
+// deadPartner returns the other one of a pair, if this member may go on
+// without it.
+func (n *Node) deadPartner() (uint64, bool) {
 	if n.dropped != 0 || n.pending != nil || len(n.conf.GetVotersOutgoing()) > 0 || len(n.conf.GetVoters()) != 2 || !n.isVoter(n.cfg.ID) {
-		return
+		return 0, false
 	}
-	if n.role != raft.StateFollower && n.role != raft.StatePreCandidate && n.role != raft.StateLeader {
-		return
-	}
-	if !slices.Equal(n.sealed, n.conf.GetVoters()) {
-		return
+	if n.role == raft.StateCandidate || !slices.Equal(n.sealed, n.conf.GetVoters()) {
+		return 0, false
 	}
 	other := n.otherVoters()[0]
-	cert, ok := n.certs[other]
-	if !ok || n.now < n.voter.waitUntil {
-		return
+	if _, ok := n.certs[other]; !ok {
+		return 0, false
 	}
 	me, ok := n.ring.Member(n.cfg.ID)
-	if !ok || me.Incarnation != n.cfg.Incarnation || me.Witness {
-		return
-	}
-	if p := n.voter.promise; n.lead == nil && p.until > n.now {
-		return // a promise to another incarnation than the certified one
-	}
-	if why := n.unsettledLog(); why != "" {
-		n.trace("does not go on alone: %s", why)
-		return
-	}
-	n.trace("goes on alone: voter %d is certified dead (%s)", other, cert.Exit)
-	n.dropped = other
-	n.changeConf(removeNode(other))
+	return other, ok && me.Incarnation == n.cfg.Incarnation && !me.Witness
 }
 
 // unsettledLog names the first unapplied entry that could change who is in the

@@ -258,7 +258,7 @@ func (n *Node) takeCare(heir ring.Member) {
 		if next := n.ring.Succession(heir.ID); len(next) > 0 {
 			n.abortTransfer()
 			to := next[0]
-			if me, _ := n.ring.Member(n.cfg.ID); !me.Witness {
+			if me, ok := n.ring.Member(n.cfg.ID); ok && !me.Witness {
 				to = n.cfg.ID
 			}
 			c.since = n.now // should it come to nothing

@@ -36,6 +36,13 @@ const (
 
 func (n *Node) request(r Request) {
 	l := n.lead
+	if r.Join != nil {
+		m := r.Join.Member
+		if old, ok := n.ring.MemberByName(m.Name); ok && old.Incarnation == m.Incarnation && old.Nonce == m.Nonce {
+			n.emit(Done{Ref: r.Ref, ID: old.ID}) // a retry of what is committed
+			return
+		}
+	}
 	if l == nil || !n.declared() && (r.Join == nil || !n.heirless()) {
 		n.emit(Done{Ref: r.Ref, Err: ErrNotLeader})
 		return
@@ -46,13 +53,8 @@ func (n *Node) request(r Request) {
 	}
 	switch {
 	case r.Join != nil:
-		m := r.Join.Member
-		if old, ok := n.ring.MemberByName(m.Name); ok && old.Incarnation == m.Incarnation && old.Nonce == m.Nonce {
-			n.emit(Done{Ref: r.Ref, ID: old.ID}) // a retry of what was done
-			return
-		}
 		if r.Join.Replaces == n.cfg.ID {
-			n.emit(Done{Ref: r.Ref, Err: fmt.Errorf("%w: %q is the leader", ring.ErrNameInUse, m.Name)})
+			n.emit(Done{Ref: r.Ref, Err: fmt.Errorf("%w: %q is the leader", ring.ErrNameInUse, r.Join.Member.Name)})
 			return
 		}
 		n.propose(proposal{req: r.Ref}, ring.Command{Join: r.Join})

@@ -86,8 +86,8 @@ func (n *Node) settle() {
 			continue
 		}
 		n.voterTimers()
-		n.twoLeft()
 		if n.lead != nil {
+			n.twoLeft()
 			n.leadTimers()
 		} else {
 			n.campaignTimers()

@@ -21,7 +21,7 @@ type suspect struct {
 // to those who decide.
 func (n *Node) ownSuspicion(s Suspicion) {
 	m, ok := n.ring.Member(s.ID)
-	if !ok || n.incarnation(m) != s.Incarnation || s.ID == n.cfg.ID {
+	if !ok || !n.concerns(s, m) || s.ID == n.cfg.ID {
 		return
 	}
 	n.suspicion(s)
@@ -40,7 +40,7 @@ func (n *Node) ownSuspicion(s Suspicion) {
 // suspicion notes somebody's opinion of a member.
 func (n *Node) suspicion(s Suspicion) {
 	m, ok := n.ring.Member(s.ID)
-	if !ok || n.incarnation(m) != s.Incarnation {
+	if !ok || !n.concerns(s, m) {
 		return
 	}
 	if _, ok := n.ring.Member(s.By); !ok {
@@ -59,7 +59,7 @@ func (n *Node) suspicion(s Suspicion) {
 	if s.ID == n.ring.LeaderID && s.Term != n.ring.Term {
 		return // about an earlier leadership
 	}
-	if s.Evidence == ring.Silent && n.now < n.denied[s.ID] {
+	if s.Evidence != ring.Refused && n.now < n.denied[s.ID] {
 		return
 	}
 	if old == nil {
@@ -97,12 +97,19 @@ func (n *Node) suspectTimers() {
 // newest.
 func (n *Node) forgetStale(id uint64) {
 	m, ok := n.ring.Member(id)
-	if s := n.suspects[id]; s != nil && (!ok || s.Incarnation != n.incarnation(m)) {
+	if s := n.suspects[id]; s != nil && (!ok || !n.concerns(s.Suspicion, m)) {
 		delete(n.suspects, id)
 	}
 	if c, known := n.certs[id]; known && (!ok || c.Incarnation < n.incarnation(m)) {
 		delete(n.certs, id)
 	}
+}
+
+// concerns tells whether a suspicion is about a process that the member may
+// still be. Monitors know the committed incarnation alone, and a newer one may
+// die before it is committed; the leader's own probe asks for any.
+func (n *Node) concerns(s Suspicion, m ring.Member) bool {
+	return s.Incarnation == m.Incarnation || s.Incarnation == n.incarnation(m)
 }
 
 func (n *Node) clear(id uint64, s Suspicion, why string) {

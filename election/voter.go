@@ -60,6 +60,9 @@ func (n *Node) free() bool {
 // leaderLost tells whether raft's present leader is silent for a lease, is
 // suspected in its term, is certified dead, or is none.
 func (n *Node) leaderLost() bool {
+	if _, ok := n.deadPartner(); ok {
+		return true // who could lead but this member?
+	}
 	if n.raftLead == 0 {
 		return n.now >= n.leaderHeard+n.patience() || n.deadLeader() != 0
 	}
