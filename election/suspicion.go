@@ -207,5 +207,6 @@ func (n *Node) evidence(m ring.Member) (ring.Evict, bool) {
 	// Whoever follows a leader hears from it all the time; a lease of silence
 	// is worth a probe.
 	heard, ok := n.heard[m.ID]
+	e.Evidence = ring.Silent
 	return e, ok && m.ID == n.ring.LeaderID && n.now >= heard+n.ring.Settings.Lease()
 }
