@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math"
+	"math/bits"
 
 	"github.com/arc-ring/arc/election"
 )
@@ -32,10 +33,11 @@ func (c *clock) trueAt(l election.Instant) int64 {
 	if d > math.MaxInt64/4 {
 		return forever
 	}
-	x := d - d/(1_000_000+c.ppm)*c.ppm
-	t := c.at + x
+	hi, lo := bits.Mul64(uint64(d), 1_000_000)
+	q, _ := bits.Div64(hi, lo, uint64(1_000_000+c.ppm))
+	t := c.at + int64(q) // but for rounding
 	for c.local(t) < l {
-		t += max(1, (int64(l-c.local(t)))/2)
+		t++
 	}
 	for t > c.at && c.local(t-1) >= l {
 		t--

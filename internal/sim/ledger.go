@@ -290,6 +290,9 @@ func (s *Sim) judge(e *raftpb.Entry, c ring.Command) string {
 		if why != "" {
 			return why
 		}
+		if !m.witness && !slices.ContainsFunc(g.members, func(o lmember) bool { return o.id != m.id && !o.witness }) {
+			return "the last member that may lead"
+		}
 		s.judgeEviction(e, m, *c.Evict, false)
 		g.remove(m.id)
 	case c.Declare != nil:

@@ -39,6 +39,8 @@ type link struct {
 	last  int64 // when the newest message of an ordered link arrives
 	bad   int64 // when it last lost or delayed anything, or was cut
 	held  []event
+	// redialled is when the stream was last opened anew after a loss.
+	redialled int64
 }
 
 // badDelay is what makes a link count as disturbed.
@@ -79,6 +81,11 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 	if lost && !reliable {
 		l.bad = s.now
 		s.stats.counts[cLost]++
+		// What a stream loses it loses by breaking: it is opened anew.
+		if e.kind == evDeliver && s.now >= l.redialled+int64(time.Second) {
+			l.redialled = s.now
+			s.redial(from, to)
+		}
 		return false
 	}
 	e.at = s.now + s.delay(l)
