@@ -124,7 +124,7 @@ func (n *node) ringChanged(s *ring.State) {
 // peersChanged takes the core's word to whom messages travel from now on.
 func (n *node) peersChanged(peers []ring.Member) {
 	n.peers.Store(&peers)
-	n.transport.SetPeers(peersOf(peers))
+	n.transport.SetPeers(peersOf(slices.DeleteFunc(slices.Clone(peers), func(m ring.Member) bool { return len(m.Addresses) == 0 })))
 }
 
 // gone tells whether an id was a member's and may be told that it is none any

@@ -180,7 +180,8 @@ type Applied struct {
 }
 
 // PeersChanged says to whom messages have to travel from now on: the other
-// members, and those who left but whose answers raft still needs. Ascending.
+// members, and those who left but whose answers raft still needs (without
+// addresses, where nothing else is known of them). Ascending.
 type PeersChanged struct{ Peers []ring.Member }
 
 // ClaimChanged reports that this member gained or lost the claim. It may come

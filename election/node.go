@@ -196,6 +196,12 @@ func (n *Node) peersChanged() {
 	for _, m := range n.gone {
 		peers = append(peers, m)
 	}
+	// After a snapshot nothing but the id may be known of a former member.
+	for _, id := range n.conf.GetVoters() {
+		if _, known := n.gone[id]; !known && n.ring.Gone(id) && id != n.cfg.ID {
+			peers = append(peers, ring.Member{ID: id})
+		}
+	}
 	slices.SortFunc(peers, func(a, b ring.Member) int { return cmp.Compare(a.ID, b.ID) })
 	n.emit(PeersChanged{peers})
 }

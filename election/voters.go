@@ -99,8 +99,8 @@ func (n *Node) wantsSeal() bool {
 }
 
 // inTouch tells whether a majority of the configuration was heard of within a
-// lease. A leader that is cut off changes nothing: what it appends then would
-// be committed by its successor.
+// lease and is not thought dead. A leader that is cut off, or whose voters die,
+// changes nothing: what it appends then would be committed by its successor.
 func (n *Node) inTouch() bool {
 	return n.majorityHeard(n.conf.GetVoters()) && (len(n.conf.GetVotersOutgoing()) == 0 || n.majorityHeard(n.conf.GetVotersOutgoing()))
 }
@@ -108,7 +108,7 @@ func (n *Node) inTouch() bool {
 func (n *Node) majorityHeard(voters []uint64) bool {
 	heard := 0
 	for _, id := range voters {
-		if at, ok := n.heard[id]; id == n.cfg.ID || ok && n.now < at+n.ring.Settings.Lease() {
+		if at, ok := n.heard[id]; id == n.cfg.ID || ok && n.now < at+n.ring.Settings.Lease() && n.thoughtAlive(id) {
 			heard++
 		}
 	}

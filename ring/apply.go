@@ -123,6 +123,9 @@ func (s *State) evict(e Evict) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(s.Succession(e.ID)) == 0 && !m.Witness {
+		return nil, fmt.Errorf("%w: %q is the last member that may lead", ErrInvalid, m.Name)
+	}
 	return []Change{s.remove(m, Evicted, e.Evidence, e.By)}, nil
 }
 
