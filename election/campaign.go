@@ -22,7 +22,7 @@ type campaign struct {
 
 // quickTries is how many campaigns follow one another by the stagger before
 // the interval grows.
-const quickTries = 8
+const quickTries = 4
 
 // campaignTimers decides whether it is this member's turn to campaign. Heir
 // number k waits k staggers, since two at once split the vote.

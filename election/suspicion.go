@@ -15,6 +15,7 @@ type suspect struct {
 	probing   Instant
 	probed    bool
 	confirmed bool
+	found     ring.Evidence // what that probe found
 }
 
 // ownSuspicion takes a report of the own monitor: it is noted here, and told
@@ -150,6 +151,14 @@ func (n *Node) probed(r ProbeResult) {
 	switch {
 	case !r.found() && (r.Outcome != Unanswered || n.heard[r.ID] <= s.probing):
 		s.confirmed = true
+		switch r.Outcome {
+		case NobodyListens:
+			s.found = ring.Refused
+		case Unanswered:
+			s.found = ring.Silent
+		default:
+			s.found = ring.Reset // somebody else has its place
+		}
 		n.trace("confirms the suspicion of %d by its own probe", r.ID)
 	default:
 		// A watcher that alone cannot reach it says so again and again: it is
@@ -202,6 +211,7 @@ func (n *Node) evidence(m ring.Member) (ring.Evict, bool) {
 	}
 	e.Evidence, e.By = s.Evidence, s.By
 	if s.confirmed && n.heard[m.ID] <= s.probing {
+		e.Evidence = s.found
 		return e, true
 	}
 	// Whoever follows a leader hears from it all the time; a lease of silence
