@@ -40,6 +40,9 @@ type node struct {
 	// discovery is nil with NoAutodiscovery.
 	discovery *discovery.Service
 	monitor   *supervisor
+	// levelChanged has room for one token: the monitor has to be told the log
+	// level.
+	levelChanged chan struct{}
 	// discoveryTold has room for one token: discovery has to be told anew.
 	discoveryTold chan struct{}
 
@@ -72,7 +75,8 @@ func newNode(o Options) *node {
 		o.Logger = hclog.NewNullLogger()
 	}
 	n := &node{o: o, log: o.Logger, clock: monotime.Now, incarnation: election.NewIncarnation(time.Now().UnixMilli(), randomID()), leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
-		maker: eventMaker{self: o.Name, wall: time.Now}}
+		levelChanged: make(chan struct{}, 1),
+		maker:        eventMaker{self: o.Name, wall: time.Now}}
 	n.maker.o = &n.o
 	n.hub = newHub(n.clock, &view{phase: joining, ring: &ring.State{}})
 	n.stopping, n.stopAs = context.WithCancelCause(context.Background())

@@ -239,7 +239,8 @@ func (n *node) peerDown(id uint64) {
 	}
 }
 
-// reloadOnHangup reloads the log level at every SIGHUP.
+// reloadOnHangup reloads the log level at every SIGHUP, and has the monitor
+// told, which ignores the signal: a terminal sends it to everybody.
 func (n *node) reloadOnHangup(ctx context.Context) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, unix.SIGHUP)
@@ -258,5 +259,9 @@ func (n *node) reloadOnHangup(ctx context.Context) {
 			continue
 		}
 		n.log.Info("log level reloaded")
+		select {
+		case n.levelChanged <- struct{}{}:
+		default:
+		}
 	}
 }

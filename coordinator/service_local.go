@@ -3,6 +3,7 @@ package coordinator
 import (
 	"fmt"
 
+	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -40,13 +41,17 @@ func (s localService) Monitor(stream arcv1.Local_MonitorServer) error {
 	sent := make(chan error, 1)
 	done := make(chan struct{})
 	go func() {
-		for {
+		// One that was started before the last SIGHUP has an old level; one
+		// that is not told now is with the next beat.
+		for seq := uint64(0); ; {
+			if err := stream.Send(&arcv1.MonitorBeat{Seq: seq, LogLevel: levelName(s.n.log)}); err != nil {
+				sent <- err
+				return
+			}
 			select {
-			case seq := <-beats:
-				if err := stream.Send(&arcv1.MonitorBeat{Seq: seq}); err != nil {
-					sent <- err
-					return
-				}
+			case seq = <-beats:
+			case <-s.n.levelChanged:
+				seq = 0
 			case <-done:
 				sent <- nil
 				return
@@ -61,6 +66,15 @@ func (s localService) Monitor(stream arcv1.Local_MonitorServer) error {
 		}
 		s.report(r, beats)
 	}
+}
+
+// levelName is the logger's level as --log-level has it, empty for one that has
+// none.
+func levelName(log hclog.Logger) string {
+	if l := log.GetLevel(); l != hclog.NoLevel {
+		return l.String()
+	}
+	return ""
 }
 
 func (s localService) report(r *arcv1.MonitorReport, beats chan<- uint64) {

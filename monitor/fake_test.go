@@ -163,6 +163,8 @@ type home struct {
 	epoch    uint64
 	options  Options
 	socket   string
+	// levels are the log levels that a monitor is told at once.
+	levels []string
 	// stopLocal ends the service on the unix socket.
 	stopLocal func()
 
@@ -245,6 +247,11 @@ func (h *home) killCoordinator() {
 
 func (h *home) Monitor(s grpc.BidiStreamingServer[arcv1.MonitorReport, arcv1.MonitorBeat]) error {
 	h.streams.Add(1)
+	for _, level := range h.levels {
+		if err := s.Send(&arcv1.MonitorBeat{LogLevel: level}); err != nil {
+			return nil
+		}
+	}
 	for {
 		r, err := s.Recv()
 		if err != nil {

@@ -132,10 +132,23 @@ func (l *local) receive(s grpc.BidiStreamingClient[arcv1.MonitorReport, arcv1.Mo
 			return err
 		}
 		*answered = true
+		l.setLevel(beat.GetLogLevel())
 		select {
 		case l.beats <- beat.GetSeq():
 		default:
 			// The loop is late; it will ask for another.
 		}
 	}
+}
+
+// setLevel takes the coordinator's log level over. A name that is none changes
+// nothing.
+func (l *local) setLevel(name string) {
+	level := hclog.LevelFromString(name)
+	if level == hclog.NoLevel || level == l.log.GetLevel() {
+		return
+	}
+	from := l.log.GetLevel()
+	l.log.SetLevel(level)
+	l.log.Info("log level is the coordinator's", "from", from, "to", level)
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -365,6 +367,25 @@ func TestALinkOfAnotherIncarnationIsRefused(t *testing.T) {
 	}
 	if len(b.certs) != 1 || (<-b.certs).Certificate.Incarnation != 99 || len(c.certs) != 0 {
 		t.Error("the certificate is not about the coordinator that died")
+	}
+}
+
+// A monitor logs what its coordinator does; a level that it does not know, or
+// none, changes nothing.
+func TestTheLogLevelIsTheCoordinators(t *testing.T) {
+	h := newHome(t)
+	h.levels = []string{"warn", "", "loud"}
+	h.start()
+	for end := time.Now().Add(patience); h.options.Logger.GetLevel() != hclog.Warn; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the level is %v, want warn", h.options.Logger.GetLevel())
+		}
+	}
+	b := newNode(t, 2, "n2")
+	h.link(slow, b)
+	h.awaitLink(b, "up") // the rest was received by now, or makes no difference
+	if got := h.options.Logger.GetLevel(); got != hclog.Warn {
+		t.Errorf("the level is %v, want warn", got)
 	}
 }
 

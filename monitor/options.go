@@ -71,7 +71,7 @@ func (o *Options) check() error {
 // since before it SIGUSR1 ends the process. SIGUSR1 rings the returned
 // doorbell. SIGTERM ends the returned context. SIGINT and SIGHUP are ignored:
 // they reach every process of a terminal, and a monitor has to outlive its
-// coordinator. SIGPIPE is ignored since a log that nobody reads any more, the
+// coordinator, which tells it a new log level. SIGPIPE is ignored since a log that nobody reads any more, the
 // dead coordinator's, must not end it either. stop gives SIGUSR1 and SIGTERM
 // back.
 func Signals(parent context.Context) (ctx context.Context, doorbell <-chan os.Signal, stop func()) {

@@ -17,7 +17,8 @@ func newCoordinatorCmd(f *factory) *cobra.Command {
 		Short: "Run this machine's coordinator and its monitor",
 		Long: `Runs this machine's coordinator in the foreground, with its monitor as a process
 of its own. SIGTERM or an interrupt hands a leadership over, leaves the ring and
-ends it within 5 s; a second one ends it at once. SIGHUP reads the log level again.
+ends it within 5 s; a second one ends it at once. SIGHUP reads the log level again,
+for its monitor too.
 
 A ring is founded by --expect N on all of N nodes, or by --bootstrap on one.
 Afterwards, and on every later start, both are ignored: the data directory

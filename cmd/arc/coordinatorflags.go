@@ -145,7 +145,7 @@ func (o *coordinatorFlags) options(f *factory, executable string, log hclog.Logg
 }
 
 // reloadLevel reads the configuration again and applies its log level; other
-// options keep their values until a restart. The monitor keeps its level too.
+// options keep their values until a restart. The coordinator tells its monitor.
 func (o *coordinatorFlags) reloadLevel(f *factory, log hclog.Logger) error {
 	if err := o.set.Resolve(f.env, o.fileOf(f)); err != nil {
 		return fmt.Errorf("reload log level: %w", err)

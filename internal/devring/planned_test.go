@@ -383,7 +383,7 @@ func listing(t *testing.T, dir string) string {
 	return b.String()
 }
 
-// SIGHUP reads the log level of the file again.
+// SIGHUP reads the log level of the file again, and the monitor follows.
 func TestHangupReloadsTheLogLevel(t *testing.T) {
 	t.Parallel()
 	r := prepare(t, Options{Nodes: 1})
@@ -398,7 +398,8 @@ func TestHangupReloadsTheLogLevel(t *testing.T) {
 	must(t, os.WriteFile(file, []byte("log-level = \"info\"\n"), 0o600))
 	must(t, n.Signal(syscall.SIGHUP))
 	must(t, r.Until(within(t, stepBound), "the new level", func(context.Context) error {
-		if !strings.Contains(n.LogTail(1<<16), "log level reloaded") {
+		log := n.LogTail(1 << 16)
+		if !strings.Contains(log, "log level reloaded") || !strings.Contains(log, "monitor: log level is the coordinator's") {
 			return errNotYet
 		}
 		return nil

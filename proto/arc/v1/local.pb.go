@@ -271,8 +271,11 @@ func (x *LinkState) GetDetail() string {
 }
 
 type MonitorBeat struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the beat that this answers; 0 if it answers none.
+	Seq uint64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	// What the coordinator logs, and its monitor with it; empty changes nothing.
+	LogLevel      string `protobuf:"bytes,2,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -312,6 +315,13 @@ func (x *MonitorBeat) GetSeq() uint64 {
 		return x.Seq
 	}
 	return 0
+}
+
+func (x *MonitorBeat) GetLogLevel() string {
+	if x != nil {
+		return x.LogLevel
+	}
+	return ""
 }
 
 // Link is what the local queue carries from the coordinator to its monitor:
@@ -579,9 +589,10 @@ const file_proto_arc_v1_local_proto_rawDesc = "" +
 	"\vtarget_name\x18\x03 \x01(\tR\n" +
 	"targetName\x12\x14\n" +
 	"\x05state\x18\x04 \x01(\tR\x05state\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail\"\x1f\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"<\n" +
 	"\vMonitorBeat\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seq\"\xeb\x03\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x1b\n" +
+	"\tlog_level\x18\x02 \x01(\tR\blogLevel\"\xeb\x03\n" +
 	"\x04Link\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x10\n" +
