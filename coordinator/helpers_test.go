@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/arc-ring/arc/internal/wal"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/queue"
 )
@@ -113,15 +114,24 @@ func shortDir(t *testing.T) string {
 func start(t *testing.T, o Options) *testNode {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	n := &testNode{t: t, o: o, n: newNode(o), cancel: cancel, ended: make(chan struct{})}
+	n := &testNode{t: t, o: o, cancel: cancel, ended: make(chan struct{})}
 	if err := o.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	recovered, err := n.n.open(ctx)
-	if err != nil {
-		cancel()
+	var recovered wal.Recovered
+	var err error
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		n.n = newNode(o)
+		if recovered, err = n.n.open(ctx); err == nil {
+			break
+		}
 		n.n.close()
-		t.Fatal(err)
+		// A monitor that another coordinator of this process just starts has
+		// the locks of all of them until it is another program.
+		if !errors.Is(err, wal.ErrLocked) && !errors.Is(err, ErrRunning) || time.Now().After(deadline) {
+			cancel()
+			t.Fatal(err)
+		}
 	}
 	go func() {
 		defer close(n.ended)
