@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -125,9 +126,16 @@ func (m *membership) probe(p election.Probe) {
 		m.l.probed(result)
 		return
 	}
+	// The ring may know an older address than the peer streams do.
+	addresses := slices.Clone(p.Addresses)
+	for _, a := range m.n.transport.Addresses(p.ID) {
+		if !slices.Contains(addresses, a) {
+			addresses = append(addresses, a)
+		}
+	}
 	m.wg.Go(func() {
 		defer func() { <-m.slot }()
-		outcome, pong := probeMember(m.ctx, m.n.o.Name, p.Addresses, p.Timeout)
+		outcome, pong := probeMember(m.ctx, m.n.o.Name, addresses, p.Timeout)
 		result.Outcome, result.AnsweredBy, result.AnsweredAs = outcome, pong.GetIncarnation(), pong.GetId()
 		m.l.probed(result)
 	})

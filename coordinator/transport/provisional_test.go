@@ -86,6 +86,12 @@ func TestFindsAMemberThatMoved(t *testing.T) {
 	a.tr.SetPeers([]Peer{old}) // its return is not applied yet
 	moved.tr.SetPeers([]Peer{a.peer()})
 	exchange(t, moved, a, 2, 1, 1)
+	if got, want := a.tr.Addresses(2), []string{b.addr, moved.addr}; !slices.Equal(got, want) {
+		t.Errorf("it is dialled at %v, want %v", got, want)
+	}
+	if got := a.tr.Addresses(9); got != nil {
+		t.Errorf("a stranger is dialled at %v", got)
+	}
 }
 
 func TestReplacedProcessLosesItsStream(t *testing.T) {

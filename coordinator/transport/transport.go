@@ -98,6 +98,18 @@ func (t *Transport) SetPeers(peers []Peer) {
 	}
 }
 
+// Addresses are those at which the peer is dialled: where the member is listed,
+// and where it said itself that it is reached. None if it is no peer.
+func (t *Transport) Addresses(id uint64) []string {
+	t.mu.Lock()
+	p := t.peers[id]
+	t.mu.Unlock()
+	if p == nil {
+		return nil
+	}
+	return p.addresses()
+}
+
 // removeLocked lets a peer go.
 func (t *Transport) removeLocked(p *peer) {
 	p.remove()
