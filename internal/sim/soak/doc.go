@@ -1,0 +1,11 @@
+// Command soak runs the simulator over many seeds and stops at the first that
+// fails, or runs one seed and tells its story.
+//
+//	go run ./internal/sim/soak --seeds 10000 --jobs 2
+//	go run ./internal/sim/soak --seed 17 --trace --shrink
+//
+// It exits with 0 when no check failed, with 1 when one did, with 2 for flags
+// that cannot be. Each failure comes with the command that replays it. What the
+// checks are, and what they do not show, is said in package sim; that no seed
+// failed says nothing of the next one.
+package main

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"runtime/pprof"
+	"strconv"
+	"strings"
+	"time"
+)
+
+type options struct {
+	seeds, start, seed uint64
+	nodes              int
+	seconds            float64
+	salt               uint64
+	keep               string
+	trace, messages    bool
+	shrink             bool
+	jobs, failures     int
+	cpuProfile         string
+	stats              bool
+	minutes            float64
+	skip               string
+}
+
+// parse reads the command line; keep is --keep as numbers.
+func parse(args []string) (*options, []int, error) {
+	o := &options{}
+	set := flag.NewFlagSet("soak", flag.ExitOnError) // 2 and what is wrong, or the help
+	set.Uint64Var(&o.seeds, "seeds", 1000, "how many seeds to run")
+	set.Uint64Var(&o.start, "start", 1, "the first of them")
+	set.Uint64Var(&o.seed, "seed", 0, "run only this seed, and say what happened")
+	set.IntVar(&o.nodes, "nodes", 5, "machines that form the ring, 1 to 24")
+	set.Float64Var(&o.seconds, "seconds", 60, "length of a run in virtual seconds")
+	set.Float64Var(&o.minutes, "minutes", 0, "stop after so many real minutes (0: when all seeds are done)")
+	set.Uint64Var(&o.salt, "salt", 0, "other chance with the same faults")
+	set.StringVar(&o.keep, "keep", "", "only these faults of the plan, numbers with commas, or none")
+	set.BoolVar(&o.trace, "trace", false, "print the story of --seed")
+	set.BoolVar(&o.messages, "messages", false, "with every message in it")
+	set.BoolVar(&o.shrink, "shrink", false, "cut down the faults of a failing seed")
+	set.IntVar(&o.jobs, "jobs", 1, "runs at the same time, one goroutine each")
+	set.IntVar(&o.failures, "failures", 1, "stop after so many failing seeds")
+	set.BoolVar(&o.stats, "stats", true, "print what the seeds covered")
+	set.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile to this file")
+	set.StringVar(&o.skip, "skip", "", "checks that are not made, with commas: G1 to G6, log, state, ids")
+	_ = set.Parse(args)
+	if set.NArg() > 0 || o.nodes < 1 || o.nodes > 24 || o.seconds <= 0 || o.jobs < 1 {
+		return nil, nil, fmt.Errorf("--nodes 1 to 24, --seconds above 0, --jobs at least 1, and no other arguments than flags, not %q", set.Args())
+	}
+	keep, err := parseKeep(o.keep)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--keep %q: %w", o.keep, err)
+	}
+	return o, keep, nil
+}
+
+// profile begins the CPU profile, if one is wanted; stop ends it.
+func (o *options) profile() (stop func(), err error) {
+	if o.cpuProfile == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(o.cpuProfile)
+	if err != nil {
+		return nil, fmt.Errorf("create CPU profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("start CPU profile: %w", err)
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close()
+	}, nil
+}
+
+func (o *options) length() time.Duration { return time.Duration(o.seconds * float64(time.Second)) }
+
+func (o *options) skipped() []string {
+	if o.skip == "" {
+		return nil
+	}
+	return strings.Split(o.skip, ",")
+}
+
+func parseKeep(s string) ([]int, error) {
+	switch s {
+	case "":
+		return nil, nil
+	case "none":
+		return []int{}, nil
+	}
+	var keep []int
+	for _, f := range strings.Split(s, ",") {
+		i, err := strconv.Atoi(f)
+		if err != nil || i < 0 {
+			return nil, errors.New("want numbers of faults with commas between, or none")
+		}
+		keep = append(keep, i)
+	}
+	return keep, nil
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"time"
+
+	"github.com/arc-ring/arc/internal/sim"
+)
+
+// one runs one seed and tells all.
+func (o *options) one(opt sim.Options) int {
+	if o.trace {
+		opt.Trace, opt.Messages = os.Stdout, o.messages
+	}
+	r := sim.Run(opt)
+	fmt.Printf("world: %s\n", r.World.String())
+	for i, f := range r.Plan {
+		if opt.Keep == nil || contains(opt.Keep, i) {
+			fmt.Printf("fault %3d: %v\n", i, f)
+		}
+	}
+	if o.stats {
+		fmt.Print(r.Stats.String())
+	}
+	fmt.Printf("seed %d: %d events, hash %016x\n", opt.Seed, r.Events, r.Hash)
+	if r.Failure == nil {
+		fmt.Println("no check failed")
+		return 0
+	}
+	fmt.Printf("FAIL %v\nreplay: %s\n", r.Failure, r.Replay())
+	if o.shrink {
+		o.cutDown(r)
+	}
+	return 1
+}
+
+func contains(s []int, x int) bool {
+	for _, y := range s {
+		if x == y {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *options) cutDown(r *sim.Result) {
+	small := sim.Shrink(r, 400)
+	fmt.Printf("cut down to %d of %d faults: %v\n", len(small.Options.Keep), len(small.Plan), small.Failure)
+	for _, i := range small.Options.Keep {
+		fmt.Printf("fault %3d: %v\n", i, small.Plan[i])
+	}
+	fmt.Printf("replay: %s\n", small.Replay())
+}
+
+// soak runs many seeds.
+func (o *options) soak() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if o.minutes > 0 {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(o.minutes*float64(time.Minute)))
+		defer cancel()
+	}
+	var (
+		mu       sync.Mutex
+		next     = o.start
+		done     uint64
+		failures []*sim.Result
+		total    sim.Stats
+		began    = time.Now()
+		wg       sync.WaitGroup
+	)
+	said := began
+	for range o.jobs {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for {
+				mu.Lock()
+				seed := next
+				if seed >= o.start+o.seeds || len(failures) >= o.failures || ctx.Err() != nil {
+					mu.Unlock()
+					return
+				}
+				next++
+				mu.Unlock()
+				r := sim.Run(sim.Options{Seed: seed, Nodes: o.nodes, Length: o.length(), Salt: o.salt, Skip: o.skipped()})
+				mu.Lock()
+				done++
+				total.Add(&r.Stats)
+				if r.Failure != nil {
+					failures = append(failures, r)
+					fmt.Printf("seed %d: FAIL %v\n  replay: %s\n", seed, r.Failure, r.Replay())
+				}
+				if now := time.Now(); now.Sub(said) > 10*time.Second {
+					said = now
+					fmt.Printf("%d seeds, %.1f per second, %d failures\n", done, float64(done)/now.Sub(began).Seconds(), len(failures))
+				}
+				mu.Unlock()
+			}
+		}()
+	}
+	wg.Wait()
+	if o.stats {
+		fmt.Print(total.String())
+	}
+	took := time.Since(began)
+	fmt.Printf("%d seeds of %d nodes and %g s each in %v: %.1f seeds per second; %d failures\n", done, o.nodes, o.seconds, took.Round(time.Millisecond), float64(done)/took.Seconds(), len(failures))
+	if len(failures) == 0 {
+		return 0
+	}
+	if o.shrink {
+		o.cutDown(failures[0])
+	}
+	return 1
+}
