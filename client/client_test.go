@@ -119,6 +119,18 @@ func TestErrorKinds(t *testing.T) {
 	}
 }
 
+// The deadline of a call goes with it. If the coordinator notices its end first,
+// that is no answer of its own.
+func TestADeadlineThatTheOtherSideNoticesFirst(t *testing.T) {
+	c := serve(t, &fakearc.Server{HandoverFunc: func(context.Context, *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
+		return nil, status.FromContextError(context.DeadlineExceeded).Err()
+	}})
+	_, err := c.Handover(short(t, 10*time.Second), "")
+	if !errors.Is(err, ErrTimeout) || !strings.Contains(err.Error(), ErrTimeout.Error()) {
+		t.Errorf("got %v, want %v", err, ErrTimeout)
+	}
+}
+
 func TestReasonBeatsCode(t *testing.T) {
 	c := serve(t, &fakearc.Server{HandoverFunc: func(context.Context, *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
 		st, err := status.New(codes.Aborted, "a handover is under way").WithDetails(&errdetails.ErrorInfo{Reason: "BUSY", Domain: "arc"})

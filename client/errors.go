@@ -127,7 +127,8 @@ func explain(ctx context.Context, op, addr string, err error, answered bool, dia
 	}
 	// A deadline ends a call on both sides; whichever is first, and however
 	// the other puts it, it means the same.
-	late := code == codes.Canceled || code == codes.DeadlineExceeded && !answered
+	late := code == codes.Canceled ||
+		code == codes.DeadlineExceeded && (!answered || status.Convert(err).Message() == context.DeadlineExceeded.Error())
 	e := &Error{Op: op, Addr: addr, Cause: err, Kind: kindOf(err)}
 	switch {
 	case !answered && (code == codes.Unavailable || late && dialErr != nil):
