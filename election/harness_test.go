@@ -35,15 +35,14 @@ type world struct {
 }
 
 type node struct {
-	name      string
-	id, inc   uint64
-	n         *election.Node
-	up        bool
-	stopped   bool // SIGSTOP
-	backlog   []func()
-	disk      disk
-	claims    bool
-	lastLeads string
+	name    string
+	id, inc uint64
+	n       *election.Node
+	up      bool
+	stopped bool // SIGSTOP
+	backlog []func()
+	disk    disk
+	claims  bool
 }
 
 type disk struct {

@@ -144,21 +144,18 @@ func (s *outbound) close() {
 // were evicted.
 func (s *outbound) receive(t *Transport) {
 	defer close(s.broken)
-	for {
-		env, err := s.stream.Recv()
-		if err != nil {
-			s.err = err
-			return
-		}
-		e := env.GetEvicted()
-		if e == nil {
-			s.err = status.Errorf(codes.InvalidArgument, "unexpected %T from the server of a peer stream", env.GetBody())
-			return
-		}
-		t.evicted(e, s.self)
-		s.err = errEvicted
+	env, err := s.stream.Recv()
+	if err != nil {
+		s.err = err
 		return
 	}
+	e := env.GetEvicted()
+	if e == nil {
+		s.err = status.Errorf(codes.InvalidArgument, "unexpected %T from the server of a peer stream", env.GetBody())
+		return
+	}
+	t.evicted(e, s.self)
+	s.err = errEvicted
 }
 
 // write empties the queue into the stream until that breaks, or until drained
