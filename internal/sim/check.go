@@ -95,21 +95,32 @@ func (s *Sim) lastReach(a, b *node) int64 {
 	return t
 }
 
+// survives tells whether n is one of a pair whose other process has ended: it
+// may go on alone.
+func (s *Sim) survives(n *node, voters []uint64) bool {
+	if len(voters) != 2 || !slices.Contains(voters, n.id) {
+		return false
+	}
+	other := voters[0]
+	if other == n.id {
+		other = voters[1]
+	}
+	m := s.machineOf(other)
+	if m < 0 || !s.nodes[m].up || s.nodes[m].id != other {
+		return true
+	}
+	known, _ := s.ledger.member(other)
+	_, dead := s.dead[known.inc]
+	return dead
+}
+
 // checkMinority is G5: no more than a lease after the time until which a
 // majority could answer, a claim is over.
 func (s *Sim) checkMinority(n *node) {
 	g := &s.ledger
-	if len(g.voters) <= 2 && len(g.outgoing) == 0 {
-		for _, id := range g.voters {
-			m, _ := g.member(id)
-			if _, dead := s.dead[m.inc]; dead && id != n.id {
-				return // the survivor of a pair may go on alone
-			}
-		}
-	}
 	since := s.now
 	for _, voters := range [][]uint64{g.voters, g.outgoing} {
-		if len(voters) == 0 {
+		if len(voters) == 0 || s.survives(n, voters) {
 			continue
 		}
 		var buf [24]int64

@@ -165,10 +165,14 @@ func plan(r *rand.Rand, w *World, length time.Duration) []Fault {
 				faults = append(faults, g)
 			}
 			if f.Kind == CutSome {
-				// At the edge of a majority each voter's word counts.
-				for range r.IntN(4) {
-					g := w.fault(r, [...]FaultKind{Bounce, Bounce, Pause, ClockRate, OpSettings}[r.IntN(5)], f.At+time.Duration(r.Float64()*float64(f.For)))
+				// At the edge of a majority each voter's word counts, most of all
+				// when those who were cut off begin to campaign.
+				for range 1 + r.IntN(3) {
+					g := w.fault(r, [...]FaultKind{Bounce, Bounce, Bounce, Pause, ClockRate, OpSettings}[r.IntN(6)], f.At+time.Duration((0.8+1.6*r.Float64())*float64(w.Settings.Lease())))
 					g.On = ""
+					if g.Kind == Bounce && r.IntN(2) == 0 { // right after its word
+						g.On, g.Who, g.With = "promise", TheSubject, TheSubject
+					}
 					faults = append(faults, g)
 				}
 			}
@@ -225,7 +229,7 @@ func (w *World) fault(r *rand.Rand, kind FaultKind, at time.Duration) Fault {
 	case Pause:
 		f.Mid = r.IntN(2) == 0
 	case Bounce:
-		f.For = time.Duration(r.Float64() * 0.4 * float64(w.Settings.Lease()))
+		f.For = time.Duration(r.Float64() * r.Float64() * 0.6 * float64(w.Settings.Lease()))
 		f.N = r.IntN(1 << 16)
 	case CutSome:
 		f.For = w.Settings.Lease() + time.Duration(r.Float64()*6*float64(w.Settings.Lease()))

@@ -130,7 +130,13 @@ func (s *Sim) inject(f *Fault, subject int) {
 		}
 		s.kill(n, f)
 	case Bounce:
-		if n = s.someVoter(f.N); n != nil {
+		if f.Who != TheSubject {
+			n = s.someVoter(f.N)
+		}
+		if n != nil {
+			if f.N%2 == 0 { // its monitor too: nobody certifies it
+				s.monitorKill(n)
+			}
 			s.kill(n, f)
 		}
 	case KillTwo:

@@ -287,6 +287,9 @@ func (s *Sim) judge(e *raftpb.Entry, c ring.Command) string {
 		g.remove(c.Leave.ID)
 	case c.Evict != nil:
 		m, why := g.evictable(*c.Evict)
+		if why == "" && !m.witness && g.heir([]uint64{m.id}) == 0 {
+			why = "the last that may lead"
+		}
 		if why != "" {
 			return why
 		}
