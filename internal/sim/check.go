@@ -19,7 +19,7 @@ import (
 func (s *Sim) noteClaim(n *node) {
 	term, end := n.core.ClaimUntil()
 	if term == 0 || n.clock.local(s.now) >= end {
-		n.claimTerm, n.claimEnd = 0, 0
+		s.claimOver(n)
 		return
 	}
 	at := int64(forever)
@@ -45,6 +45,12 @@ func (s *Sim) noteClaim(n *node) {
 		}
 		s.stats.count("claims", 1)
 	}
+	if n.claimTerm != term {
+		s.claimOver(n)
+	}
+	if n.claimTerm == 0 {
+		n.claimFrom = s.now
+	}
 	n.claimTerm, n.claimEnd = term, at
 	for _, o := range s.nodes {
 		if o != n && o.claimTerm != 0 && o.claimEnd > s.now {
@@ -53,6 +59,14 @@ func (s *Sim) noteClaim(n *node) {
 		}
 	}
 	s.checkMinority(n)
+}
+
+// claimOver takes down a claim that ended by now.
+func (s *Sim) claimOver(n *node) {
+	if n.claimTerm != 0 {
+		s.claims = append(s.claims, Claim{n.name, n.claimTerm, time.Duration(n.claimFrom), time.Duration(min(n.claimEnd, s.now))})
+	}
+	n.claimTerm, n.claimEnd = 0, 0
 }
 
 // checkClaim reads the claim without a step, as a client of a process that was

@@ -62,9 +62,18 @@ type Result struct {
 	Plan    []Fault
 	World   World
 	Stats   Stats
+	// Claims are all claims in the order of their begin.
+	Claims []Claim
 	// Hash is the same for the same run.
 	Hash   uint64
 	Events int
+}
+
+// Claim is a span of true time in which a node claims.
+type Claim struct {
+	Node     string
+	Term     uint64
+	From, To time.Duration
 }
 
 // Replay is the command that runs it again.

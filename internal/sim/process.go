@@ -64,7 +64,8 @@ type node struct {
 	log       logView
 	checked   uint64 // log index up to which its commits were compared
 	claimTerm uint64
-	claimEnd  int64 // true time
+	claimFrom int64 // true time
+	claimEnd  int64
 	bad       int64 // when it last did not run as it should
 	badSince  int64 // 0: runs as it should
 	joins     int   // tries of the present join
@@ -188,7 +189,7 @@ func (s *Sim) exit(n *node, why string) {
 	n.core = nil
 	delete(s.incarnations, n.inc)
 	s.dead[n.inc] = s.now
-	n.claimTerm, n.claimEnd = 0, 0
+	s.claimOver(n)
 	n.inbox, n.held = n.inbox[:0], nil
 	n.pauseMid, n.killMid = 0, nil
 	n.disk.crash(s, n.idx, !n.power, n.rnd)
@@ -413,7 +414,7 @@ func (s *Sim) removed(n *node, x election.Removed) {
 	s.tracef(n, "no member any more (epoch %d): %s", x.Epoch, x.Why)
 	n.gen++
 	n.core, n.id = nil, 0
-	n.claimTerm, n.claimEnd = 0, 0
+	s.claimOver(n)
 	n.disk.wipe()
 	n.relink, n.tell, n.peers = nil, nil, nil
 	n.refs, n.probes, n.held = nil, nil, nil

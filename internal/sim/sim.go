@@ -45,6 +45,7 @@ type Sim struct {
 	wholeEvicted              int
 	settled                   bool
 
+	claims  []Claim
 	stats   Stats
 	failure *Failure
 	hash    fnv
@@ -90,6 +91,10 @@ func Run(opt Options) *Result {
 		s.run(faults)
 	}()
 	res.Failure, res.Stats, res.Hash, res.Events = s.failure, s.stats, uint64(s.hash), s.events
+	for _, n := range s.nodes {
+		s.claimOver(n)
+	}
+	res.Claims = s.claims
 	return res
 }
 
