@@ -138,6 +138,7 @@ type replay struct {
 
 type replayMember struct {
 	id      uint64
+	since   uint64 // epoch of its join
 	witness bool
 }
 
@@ -145,7 +146,7 @@ func (r *replay) apply(e *arcv1.Event) string {
 	switch e.Type {
 	case "joined":
 		id, _ := strconv.ParseUint(text(e, "id"), 10, 64)
-		r.members[e.Node] = replayMember{id: id, witness: e.Detail.GetFields()["witness"].GetBoolValue()}
+		r.members[e.Node] = replayMember{id: id, since: e.Epoch, witness: e.Detail.GetFields()["witness"].GetBoolValue()}
 	case "left", "evicted":
 		delete(r.members, e.Node)
 	case "leader_declared":
@@ -158,12 +159,18 @@ func (r *replay) apply(e *arcv1.Event) string {
 		if r.members[e.Node].witness {
 			return fmt.Sprintf("G3: %s leads and is a witness", e.Node)
 		}
-		why, leaving := text(e, "why"), ""
-		if strings.Contains(why, "leaves") {
-			leaving = text(e, "after")
+		why := text(e, "why")
+		if appointed(why) {
+			return ""
 		}
-		if heir := r.heir(leaving); heir != e.Node && !appointed(why) {
-			return fmt.Sprintf("G3: %s declared itself (%q), the heir among %s is %s", e.Node, why, r, heir)
+		heirs := []string{r.heir("", e.Epoch)}
+		if strings.Contains(why, "leaves") {
+			// The one that leaves named it a moment before, when who joins
+			// just now was not there or could not lead yet.
+			heirs = []string{r.heir(text(e, "after"), e.Epoch), r.heir(text(e, "after"), e.Epoch-3)}
+		}
+		if !slices.Contains(heirs, e.Node) {
+			return fmt.Sprintf("G3: %s declared itself (%q), the heir among %s is %s", e.Node, why, r, heirs[0])
 		}
 	}
 	return ""
@@ -175,11 +182,12 @@ func appointed(why string) bool {
 	return strings.Contains(why, "handover") || strings.Contains(why, "handed over") || strings.Contains(why, "asked to lead")
 }
 
-// heir is who must lead, with one name left out, or "" for none.
-func (r *replay) heir(without string) string {
+// heir is who must lead, with one name left out, and whoever joined after the
+// epoch.
+func (r *replay) heir(without string, epoch uint64) string {
 	best := ""
 	for name, m := range r.members {
-		if m.witness || name == without {
+		if m.witness || name == without || m.since > epoch {
 			continue
 		}
 		b := r.members[best]
