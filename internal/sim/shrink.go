@@ -39,6 +39,17 @@ func Shrink(r *Result, budget int) *Result {
 	if len(early) < len(keep) && try(early) || len(early) == len(keep) {
 		keep = early
 	}
+	// Often one or two are enough; the failure comes soon after the last.
+	for i := len(keep) - 1; i >= 0; i-- {
+		if try(keep[i : i+1]) {
+			return best
+		}
+	}
+	for i := len(keep) - 2; i >= max(0, len(keep)-12); i-- {
+		if try([]int{keep[i], keep[len(keep)-1]}) {
+			return best
+		}
+	}
 	for chunk := max(len(keep)/2, 1); ; {
 		cut := false
 		for from := 0; from < len(keep); {
