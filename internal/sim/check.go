@@ -245,16 +245,16 @@ func (s *Sim) noteProbe(n *node, r election.ProbeResult) {
 	s.looked[k] = append(s.looked[k], look{s.now, o})
 }
 
-// foundDead tells whether the newest own probe of who proposed an eviction had
-// found that incarnation dead.
+// foundDead tells whether an own probe of who proposed an eviction had found
+// that incarnation dead shortly before. A proposal is seen here only when it is
+// written, and may have waited for a slow disk after newer probes.
 func (s *Sim) foundDead(born birth, inc uint64) bool {
-	dead := false
 	for _, l := range s.looked[lookKey{born.node, inc}] {
-		if l.at <= born.at {
-			dead = l.outcome != election.Answered
+		if l.at <= born.at && l.at >= born.at-int64(s.patience()) && l.outcome != election.Answered {
+			return true
 		}
 	}
-	return dead
+	return false
 }
 
 // look is what a probe found, and when.
