@@ -12,6 +12,7 @@ import (
 // image is what a data directory holds.
 type image struct {
 	id    uint64 // 0: no member's
+	inc   uint64 // the newest process's incarnation
 	hs    *raftpb.HardState
 	snap  *raftpb.Snapshot
 	first uint64 // index of ents[0]

@@ -39,6 +39,7 @@ const (
 	SlowDisk      FaultKind = "slow-disk"      // syncs take long
 	FullDisk      FaultKind = "full-disk"      // the process stops
 	ClockRate     FaultKind = "clock-rate"     // the clock's rate changes, within the bound
+	WallClock     FaultKind = "wall-clock"     // the wall clock is set, back or forth
 	OpJoin        FaultKind = "op-join"        // a machine that stood by joins
 	OpLeave       FaultKind = "op-leave"       // arc leave, and it comes back later
 	OpEvict       FaultKind = "op-evict"       // arc evict
@@ -49,7 +50,7 @@ const (
 
 // FaultKinds lists them all.
 var FaultKinds = []FaultKind{Kill, KillTwo, KillAll, Crash, CrashAll, Pause, PauseMachine, PauseMonitor, KillMonitor, KillBoth, Cut, CutOneWay,
-	Isolate, IsolateOneWay, Deaf, Partition, CutSome, Flap, Bounce, Slow, Lossy, Doubling, SlowDisk, FullDisk, ClockRate, OpJoin, OpLeave, OpEvict, OpHandover,
+	Isolate, IsolateOneWay, Deaf, Partition, CutSome, Flap, Bounce, Slow, Lossy, Doubling, SlowDisk, FullDisk, ClockRate, WallClock, OpJoin, OpLeave, OpEvict, OpHandover,
 	OpSettings, Wear}
 
 // Target says whom a fault hits: a machine by number, or whoever has a role
@@ -249,6 +250,9 @@ func (w *World) fault(r *rand.Rand, kind FaultKind, at time.Duration) Fault {
 		f.N = 1 + r.IntN(2*int(w.Settings.LeaseMS))
 	case ClockRate:
 		f.N = [...]int{-maxRate, maxRate, r.IntN(2*maxRate) - maxRate}[r.IntN(3)]
+		f.For = 0
+	case WallClock:
+		f.N = r.IntN(7200) - 3600
 		f.For = 0
 	case OpSettings:
 		f.N = r.IntN(settingsKinds)

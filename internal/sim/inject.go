@@ -193,6 +193,8 @@ func (s *Sim) inject(f *Fault, subject int) {
 		if n.mon.up {
 			s.monitorWake(n)
 		}
+	case WallClock:
+		n.wall += int64(time.Duration(f.N) * time.Second)
 	case OpJoin, OpLeave, OpEvict, OpHandover, OpSettings:
 		s.operate(f, n)
 	default:

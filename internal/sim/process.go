@@ -139,6 +139,9 @@ func (s *Sim) start(n *node) {
 // draw gives the process a new incarnation.
 func (s *Sim) draw(n *node) {
 	n.inc = election.NewIncarnation((1_760_000_000_000_000_000+s.now+n.wall)/1_000_000, n.rnd.Uint64())
+	// The wall clock may have been set back since; the data directory knows.
+	n.inc = max(n.inc, n.disk.durable.inc+1<<22)
+	n.disk.durable.inc = n.inc
 	s.incarnations[n.inc] = n.idx
 }
 

@@ -165,6 +165,6 @@ func (s *Sim) replied(n *node, e event) {
 	s.tracef(n, "joined as member %d", c.id)
 	n.gen++
 	n.disk.wipe()
-	n.disk.durable.id = c.id
+	n.disk.durable.id, n.disk.durable.inc = c.id, n.inc
 	s.makeCore(n, c.id, election.Recovered{})
 }

@@ -144,7 +144,7 @@ func (s *Sim) found() error {
 	g.confs = []confMark{{1, g.voters, nil}}
 	g.setSettings(0, s.world.Settings)
 	s.learnID(1, 0)
-	n.disk.durable = image{id: 1, hs: rec.HardState, snap: rec.Snapshot, first: 2}
+	n.disk.durable = image{id: 1, inc: n.inc, hs: rec.HardState, snap: rec.Snapshot, first: 2}
 	n.up, n.gen = true, 1
 	s.monitorStart(n)
 	s.makeCore(n, 1, rec)
