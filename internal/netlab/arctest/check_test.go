@@ -176,10 +176,16 @@ func (r *replay) apply(e *arcv1.Event) string {
 	return ""
 }
 
-// appointed tells from the reason whether somebody was named by an operator, or
-// joined in order to lead: then the history does not decide.
+// appointed tells from the reason whether somebody was named by an operator,
+// joined in order to lead, or was appointed by the log because the heir answers
+// and yet cannot take over: then the history does not decide.
 func appointed(why string) bool {
-	return strings.Contains(why, "handover") || strings.Contains(why, "handed over") || strings.Contains(why, "asked to lead")
+	for _, word := range []string{"handover", "handed over", "asked to lead", "did not take over"} {
+		if strings.Contains(why, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // heir is who must lead, with one name left out, and whoever joined after the
