@@ -74,13 +74,13 @@ func newNode(o Options) *node {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	n := &node{o: o, log: o.Logger, clock: monotime.Now, incarnation: election.NewIncarnation(time.Now().UnixMilli(), randomID()), leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
+	n := &node{o: o, log: o.Logger, clock: monotime.Now, leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
 		levelChanged: make(chan struct{}, 1),
 		maker:        eventMaker{self: o.Name, wall: time.Now}}
 	n.maker.o = &n.o
 	n.hub = newHub(n.clock, &view{phase: joining, ring: &ring.State{}})
 	n.stopping, n.stopAs = context.WithCancelCause(context.Background())
-	n.identity.Store(&transport.Identity{Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation})
+	n.identity.Store(&transport.Identity{Cluster: o.Cluster, Name: o.Name})
 	return n
 }
 

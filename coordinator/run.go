@@ -51,6 +51,8 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 	if err != nil {
 		return recovered, fmt.Errorf("open data directory: %w", err)
 	}
+	n.drawIncarnation()
+	n.identity.Store(&transport.Identity{Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation})
 	if n.listeners, err = listen(ctx, o.Bind, o.Port, n.dir.file(socketName)); err != nil {
 		return recovered, err
 	}
