@@ -83,6 +83,18 @@ var mutations = []mutation{
 		{"election/node.go", "|| !n.declared() || n.lead.released {", "|| !n.declared() || n.lead.released && !MUTANT {"},
 		{"election/request.go", "\t\tl.renewals.until = nil\n", "\t\tif !MUTANT {\n\t\t\tl.renewals.until = nil\n\t\t}\n"},
 	}, []string{"G2"}, 5, 16},
+
+	// What follows were bugs that the simulator found while the core was
+	// written: it has to go on finding them.
+	{"a leader out of touch changes the ring", []edit{{"election/voters.go",
+		"\treturn n.majorityHeard(n.conf.GetVoters()) &&",
+		"\treturn MUTANT || n.majorityHeard(n.conf.GetVoters()) &&"}}, []string{"G6"}, 5, 1026},
+	{"a configuration change may leave a majority of dead", []edit{{"election/voters.go",
+		"return alive > len(voters)/2",
+		"return MUTANT || alive > len(voters)/2"}}, []string{"G6"}, 5, 301},
+	{"a configuration is used before its commit is durable", []edit{{"election/ready.go",
+		"conf := slices.ContainsFunc(",
+		"conf := !MUTANT && slices.ContainsFunc("}}, []string{"G6"}, 5, 205},
 }
 
 // mutate makes the sources for the build; it returns the overlay's file.
