@@ -60,7 +60,7 @@ func Found(f ring.Found, firstTerm uint64) (Recovered, error) {
 	return Recovered{
 		HardState: &raftpb.HardState{Term: new(term), Vote: new(uint64(0)), Commit: new(uint64(1))},
 		Snapshot: &raftpb.Snapshot{
-			Data:     s.Snapshot(),
+			Data:     (&Node{ring: s}).snapshot(),
 			Metadata: &raftpb.SnapshotMetadata{Index: new(uint64(1)), Term: new(term), ConfState: &raftpb.ConfState{Voters: []uint64{1}}},
 		},
 	}, nil

@@ -124,12 +124,9 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		if err := n.store.ApplySnapshot(s); err != nil {
 			return nil, fmt.Errorf("restore snapshot at index %d: %w", s.GetMetadata().GetIndex(), err)
 		}
-		st, err := ring.Restore(s.GetData())
-		if err != nil {
+		if err := n.restore(s); err != nil {
 			return nil, err
 		}
-		n.ring, n.conf = st, s.GetMetadata().GetConfState()
-		n.applied, n.snapped = s.GetMetadata().GetIndex(), s.GetMetadata().GetIndex()
 	}
 	if len(rec.Entries) > 0 {
 		if first := rec.Entries[0].GetIndex(); first > n.applied+1 {

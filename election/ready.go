@@ -83,12 +83,9 @@ func (n *Node) finish(p *pendingReady) {
 		if err := n.store.ApplySnapshot(s); err != nil {
 			panic(fmt.Sprintf("election: raft accepted a snapshot that its storage refuses: %v", err))
 		}
-		st, err := ring.Restore(s.GetData())
-		if err != nil {
+		if err := n.restore(s); err != nil {
 			panic(fmt.Sprintf("election: the leader sent a snapshot that cannot be read: %v", err))
 		}
-		n.ring, n.conf = st, s.GetMetadata().GetConfState()
-		n.applied, n.snapped = s.GetMetadata().GetIndex(), s.GetMetadata().GetIndex()
 		n.dropped, n.sealed = 0, nil
 		n.emit(Applied{Index: n.applied, State: n.ring})
 		n.ringChanged()
@@ -274,10 +271,10 @@ func (n *Node) ringChanged() {
 // compact cuts the log behind a snapshot of the present state, keeping a tail
 // so that members a little behind need no snapshot.
 func (n *Node) compact() {
-	if n.applied-n.snapped < n.cfg.CompactAfter || n.dropped != 0 || len(n.gone) > 0 {
+	if n.applied-n.snapped < n.cfg.CompactAfter || n.dropped != 0 {
 		return
 	}
-	snap, err := n.store.CreateSnapshot(n.applied, n.conf, n.ring.Snapshot())
+	snap, err := n.store.CreateSnapshot(n.applied, n.conf, n.snapshot())
 	if err != nil {
 		panic(fmt.Sprintf("election: snapshot at index %d: %v", n.applied, err))
 	}

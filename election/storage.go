@@ -1,9 +1,61 @@
 package election
 
 import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
 )
+
+// snapshotData is what a raft snapshot holds beside the configuration: the
+// ring, and the former members whose log or answers may still be needed.
+type snapshotData struct {
+	Ring json.RawMessage `json:"ring"`
+	Gone []ring.Member   `json:"gone,omitempty"`
+}
+
+// snapshot returns the data for a snapshot of the present state.
+func (n *Node) snapshot() []byte {
+	gone := maps.Clone(n.gone)
+	if n.leavingSince != 0 {
+		gone[n.cfg.ID] = ring.Member{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses}
+	}
+	d := snapshotData{Ring: n.ring.Snapshot()}
+	for _, id := range slices.Sorted(maps.Keys(gone)) {
+		d.Gone = append(d.Gone, gone[id])
+	}
+	b, err := json.Marshal(d)
+	if err != nil {
+		panic(fmt.Sprintf("election: a snapshot does not encode: %v", err)) // only plain fields
+	}
+	return b
+}
+
+// restore takes the state from a snapshot's data.
+func (n *Node) restore(s *raftpb.Snapshot) error {
+	var d snapshotData
+	if err := json.Unmarshal(s.GetData(), &d); err != nil {
+		return fmt.Errorf("restore snapshot at index %d: %w", s.GetMetadata().GetIndex(), err)
+	}
+	st, err := ring.Restore(d.Ring)
+	if err != nil {
+		return fmt.Errorf("restore snapshot at index %d: %w", s.GetMetadata().GetIndex(), err)
+	}
+	n.ring, n.conf = st, s.GetMetadata().GetConfState()
+	n.applied, n.snapped = s.GetMetadata().GetIndex(), s.GetMetadata().GetIndex()
+	n.gone = map[uint64]ring.Member{}
+	for _, m := range d.Gone {
+		if m.ID != n.cfg.ID {
+			n.gone[m.ID] = m
+		}
+	}
+	return nil
+}
 
 // memoryLog is raft's view of what is durable. A snapshot for another member
 // is made of the present state: the one that the log was cut at may not know
@@ -15,9 +67,8 @@ type memoryLog struct {
 
 func (m memoryLog) Snapshot() (*raftpb.Snapshot, error) {
 	n := m.n
-	if n.dropped != 0 || n.changingConf || n.applied == 0 || len(n.gone) > 0 {
-		// The configuration and the applied index do not belong together now,
-		// or a snapshot would hide that former members are still needed.
+	if n.dropped != 0 || n.changingConf || n.applied == 0 {
+		// The configuration and the applied index do not belong together now.
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
 	term, err := m.Term(n.applied)
@@ -25,7 +76,7 @@ func (m memoryLog) Snapshot() (*raftpb.Snapshot, error) {
 		return nil, err
 	}
 	return &raftpb.Snapshot{
-		Data:     n.ring.Snapshot(),
+		Data:     n.snapshot(),
 		Metadata: &raftpb.SnapshotMetadata{Index: new(n.applied), Term: new(term), ConfState: n.conf},
 	}, nil
 }
