@@ -53,6 +53,9 @@ func (s *Sim) joinTry(n *node, e event) {
 		to = (to + 1) % len(s.nodes)
 	}
 	n.joins++
+	if s.opt.Messages {
+		s.tracef(n, "asks %s to be let in", s.nodes[to].name)
+	}
 	if to != n.idx {
 		j := &ring.Join{Member: ring.Member{Name: n.name, Incarnation: n.inc, Addresses: n.addrs, Witness: n.witness, Nonce: n.nonce}}
 		if n.lead {
@@ -61,7 +64,7 @@ func (s *Sim) joinTry(n *node, e event) {
 		s.transmit(n.idx, to, event{kind: evRPC, p: &rpc{from: n.idx, nonce: n.nonce, request: election.Request{Join: j}}}, true)
 	}
 	// Nobody answered in time: ask somebody else.
-	s.joinNext(n, s.between(n.rnd, 150*time.Millisecond, 400*time.Millisecond), n.rnd.IntN(len(s.nodes)))
+	s.joinNext(n, s.between(n.rnd, 100*time.Millisecond, 250*time.Millisecond), (to+1)%len(s.nodes))
 }
 
 // called takes a request at the machine that it was sent to.
@@ -150,6 +153,9 @@ func (s *Sim) replied(n *node, e event) {
 		return
 	}
 	if c.err != nil {
+		if s.opt.Messages {
+			s.tracef(n, "is not let in by %s: %v", s.nodes[e.peer].name, c.err)
+		}
 		if c.hint >= 0 && c.hint != n.idx && n.joins < 64 {
 			s.joinNext(n, s.between(n.rnd, time.Millisecond, 5*time.Millisecond), c.hint)
 		}
