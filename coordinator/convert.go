@@ -58,7 +58,7 @@ func statusToWire(o *Options, v *view, now election.Instant) *arcv1.StatusRespon
 		Self: o.Name, SelfId: v.id, Phase: string(v.phase), Version: o.Version,
 		Members: membersToWire(v), Settings: settingsToWire(v.ring.Settings), Reason: v.status.Reason,
 	}
-	r.Voters = v.status.Voters
+	r.Voters, r.Settled = v.status.Voters, v.status.Settled
 	if n := len(v.status.Voters); n > 0 {
 		r.VotesNeeded = uint32(n/2 + 1)
 	}

@@ -241,6 +241,10 @@ type Status struct {
 	Suspects         []uint64
 	LeaseEnd         Instant
 	Applied          uint64
+	// Settled is true if no change of the configuration is outstanding as far
+	// as is known here: nobody who is gone is counted or waited for, and a pair
+	// is sealed.
+	Settled bool
 }
 
 // Status returns the present state.
@@ -255,6 +259,8 @@ func (n *Node) Status(now Instant) Status {
 	if _, end := n.ClaimUntil(); end != 0 {
 		s.LeaseEnd = end
 	}
+	s.Settled = n.dropped == 0 && len(n.gone) == 0 && len(n.conf.GetVotersOutgoing()) == 0 &&
+		!slices.ContainsFunc(n.conf.GetVoters(), n.ring.Gone) && (len(n.conf.GetVoters()) != 2 || len(n.sealed) == 2)
 	s.Reason = n.reason(now)
 	return s
 }

@@ -8,12 +8,11 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// active is a fault that strikes or is armed.
+// active is a fault that strikes.
 type active struct {
-	f     *Fault
-	armed bool
-	over  bool
-	undo  func()
+	f    *Fault
+	over bool
+	undo func()
 }
 
 // strike begins a fault, or arms it.
@@ -396,6 +395,12 @@ func (s *Sim) poll() {
 	why, led := s.whole()
 	if led && s.leadAt == 0 {
 		s.leadAt = s.now
+	}
+	if s.demand && s.now <= s.healedAt+int64(4*(s.net.base+s.net.jitter)+40*time.Millisecond) && !s.quorum(-1) {
+		// What was still under way, or waited for a stopped process, counts as
+		// the faults' doing.
+		s.demand = false
+		s.stats.count("quiet times without a quorum", 1)
 	}
 	switch {
 	case why != "" || s.ledger.epoch != s.wholeEpoch:

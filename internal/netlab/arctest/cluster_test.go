@@ -139,6 +139,9 @@ func (c *cluster) settled() (leader *arcv1.StatusResponse, why string) {
 		if why := closedRing(st, up); why != "" {
 			return nil, n.name + " says: " + why
 		}
+		if !st.Settled {
+			return nil, n.name + " says: a change of raft's configuration is outstanding"
+		}
 		if first == nil {
 			first = st
 		}

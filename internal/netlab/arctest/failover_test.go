@@ -84,17 +84,18 @@ func TestLeaderAfterLeaderDownToTheLast(t *testing.T) {
 			t.Errorf("with %s back the heir is %s, want %s", n.name, st.Heir, want)
 		}
 		// The event may come after the status that shows it.
-		c.await(patience, "the old tail was linked to "+n.name, func() bool { return len(c.linksMoved(before, n.name)) > 0 })
-		if moved := c.linksMoved(before, n.name); len(moved) != 1 {
+		c.await(patience, "the old tail was linked to "+n.name, func() bool { return len(c.linksMoved(before, n.name, st.Epoch)) > 0 })
+		if moved := c.linksMoved(before, n.name, st.Epoch); len(moved) != 1 {
 			t.Errorf("%d existing links moved for one join: %v", len(moved), moved)
 		}
 	}
 }
 
-// linksMoved returns the relinkings of others than the newcomer.
-func (c *cluster) linksMoved(since time.Time, newcomer string) []heard {
+// linksMoved returns the relinkings of others than the newcomer, from the epoch
+// of its join on: news of the time before may come late.
+func (c *cluster) linksMoved(since time.Time, newcomer string, epoch uint64) []heard {
 	return c.log.since(since, func(h heard) bool {
-		return h.event.Type == "relinked" && h.from != newcomer && text(h.event, "from") != text(h.event, "target")
+		return h.event.Type == "relinked" && h.event.Epoch >= epoch && h.from != newcomer && text(h.event, "from") != text(h.event, "target")
 	})
 }
 

@@ -94,8 +94,12 @@ type StatusResponse struct {
 	// How many votes a majority of raft's configuration takes, and the members
 	// and former members that have one. Right after an eviction the former
 	// member is still among them.
-	VotesNeeded   uint32   `protobuf:"varint,17,opt,name=votes_needed,json=votesNeeded,proto3" json:"votes_needed,omitempty"`
-	Voters        []uint64 `protobuf:"varint,18,rep,packed,name=voters,proto3" json:"voters,omitempty"`
+	VotesNeeded uint32   `protobuf:"varint,17,opt,name=votes_needed,json=votesNeeded,proto3" json:"votes_needed,omitempty"`
+	Voters      []uint64 `protobuf:"varint,18,rep,packed,name=voters,proto3" json:"voters,omitempty"`
+	// True if, as far as the answering node knows, no change of raft's
+	// configuration is outstanding: nobody who is gone has a vote, and of a pair
+	// each may go on alone when the other is certified dead.
+	Settled       bool `protobuf:"varint,19,opt,name=settled,proto3" json:"settled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -254,6 +258,13 @@ func (x *StatusResponse) GetVoters() []uint64 {
 		return x.Voters
 	}
 	return nil
+}
+
+func (x *StatusResponse) GetSettled() bool {
+	if x != nil {
+		return x.Settled
+	}
+	return false
 }
 
 type NodeRef struct {
@@ -1645,7 +1656,7 @@ var File_proto_arc_v1_arc_proto protoreflect.FileDescriptor
 const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\n" +
 	"\x16proto/arc/v1/arc.proto\x12\x06arc.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rStatusRequest\"\x8e\x04\n" +
+	"\rStatusRequest\"\xa8\x04\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x14\n" +
@@ -1666,7 +1677,8 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\x05phase\x18\x0f \x01(\tR\x05phase\x12\x18\n" +
 	"\aversion\x18\x10 \x01(\tR\aversion\x12!\n" +
 	"\fvotes_needed\x18\x11 \x01(\rR\vvotesNeeded\x12\x16\n" +
-	"\x06voters\x18\x12 \x03(\x04R\x06voters\"-\n" +
+	"\x06voters\x18\x12 \x03(\x04R\x06voters\x12\x18\n" +
+	"\asettled\x18\x13 \x01(\bR\asettled\"-\n" +
 	"\aNodeRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"\xd4\x01\n" +
