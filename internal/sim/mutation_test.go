@@ -92,9 +92,6 @@ var mutations = []mutation{
 	{"a configuration change may leave a majority of dead", []edit{{"election/voters.go",
 		"return alive > len(voters)/2",
 		"return MUTANT || alive > len(voters)/2"}}, []string{"G6"}, 5, 301},
-	{"a configuration is used before its commit is durable", []edit{{"election/ready.go",
-		"conf := slices.ContainsFunc(",
-		"conf := !MUTANT && slices.ContainsFunc("}}, []string{"G6"}, 5, 205},
 }
 
 // mutate makes the sources for the build; it returns the overlay's file.
