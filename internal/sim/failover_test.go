@@ -30,7 +30,7 @@ func TestFailover(t *testing.T) {
 			{Crash, "silence: the watcher has to notice too", max(st.Detection(true), st.Lease()+st.Lease()/50) + st.Lease() + elect},
 			{Pause, "silence", max(st.Detection(true), st.Lease()+st.Lease()/50) + st.Lease() + elect},
 			{Isolate, "silence", max(st.Detection(true), st.Lease()+st.Lease()/50) + st.Lease() + elect},
-			{OpHandover, "a planned change", 2 * elect},
+			{OpHandover, "a planned change", st.Lease() + 2*elect},
 		} {
 			t.Run(fmt.Sprintf("%s/%s", name, loss.kind), func(t *testing.T) {
 				seeds := 40
