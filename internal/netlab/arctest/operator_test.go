@@ -23,11 +23,15 @@ func TestHandover(t *testing.T) {
 	if st.Leader.Name == to {
 		to = "n5"
 	}
-	c.nodes[0].mustArc("handover", to)
-	st = c.settle(patience)
-	if st.Leader.Name != to {
-		t.Errorf("handed over to %s, want %s", st.Leader.Name, to)
+	// On a busy machine the answer may come too late; the change is what
+	// counts.
+	if _, err := c.nodes[0].arc("handover", to); err != nil && !contains(err.Error(), "in time") {
+		t.Errorf("handover to %s: %v", to, err)
 	}
+	c.await(patience, to+" leads", func() bool {
+		st, why := c.settled()
+		return why == "" && st.Leader.Name == to
+	})
 	if _, err := c.nodes[0].arc("handover", "nobody"); err == nil || !strings.Contains(err.Error(), "nobody") {
 		t.Errorf("handover to an unknown member: %v", err)
 	}
