@@ -228,9 +228,6 @@ func (h *Host) plugIn(k int) error {
 	if err := h.lab.links.LinkSetMaster(c.link, h.lab.bridges[k]); err != nil {
 		return fmt.Errorf("plug the cable into the switch: %w", err)
 	}
-	if err := h.lab.setCable(c, true); err != nil {
-		return err
-	}
 	eth, err := h.links.LinkByName(veth.PeerName)
 	if err != nil {
 		return fmt.Errorf("find the host's end: %w", err)
@@ -241,6 +238,10 @@ func (h *Host) plugIn(k int) error {
 	}
 	if err := h.links.LinkSetUp(eth); err != nil {
 		return fmt.Errorf("set the host's end up: %w", err)
+	}
+	c.hostEnd = eth.Attrs().Index
+	if err := h.lab.setCable(c, true); err != nil {
+		return err
 	}
 	if h.lab.options.Hosts <= learnNeighboursUpTo {
 		return nil

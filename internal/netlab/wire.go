@@ -2,6 +2,7 @@ package netlab
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/vishvananda/netlink"
 )
@@ -12,6 +13,7 @@ type cable struct {
 	network int
 	port    string       // the name of its end at the switch
 	link    netlink.Link // that end
+	hostEnd int          // the interface index of the other one, on the host
 	// What hangs at the bridge: link itself, or the impairment between.
 	bridgePort netlink.Link
 	impaired   *impairment
@@ -48,6 +50,11 @@ func (l *Lab) moveCable(h *Host, k int, in bool, verb string) {
 	}
 }
 
+// carrierWait bounds how long the kernel may take to tell both ends of a cable
+// that it was pulled or plugged in, which it does in a work queue.
+const carrierWait = 5 * time.Second
+
+// setCable pulls a cable or plugs it in and waits until both ends know.
 func (l *Lab) setCable(c *cable, in bool) error {
 	set, word := l.links.LinkSetDown, "down"
 	if in {
@@ -55,6 +62,23 @@ func (l *Lab) setCable(c *cable, in bool) error {
 	}
 	if err := set(c.link); err != nil {
 		return fmt.Errorf("set %s %s: %w", c.port, word, err)
+	}
+	for _, end := range []struct {
+		links *netlink.Handle
+		index int
+	}{{l.links, c.link.Attrs().Index}, {c.host.links, c.hostEnd}} {
+		for deadline := time.Now().Add(carrierWait); ; time.Sleep(time.Millisecond) {
+			link, err := end.links.LinkByIndex(end.index)
+			if err != nil {
+				return fmt.Errorf("ask for the carrier: %w", err)
+			}
+			if (link.Attrs().OperState == netlink.OperUp) == in {
+				break
+			}
+			if time.Now().After(deadline) {
+				return fmt.Errorf("%s of the cable %s is %v after %v, want %s", link.Attrs().Name, c.port, link.Attrs().OperState, carrierWait, word)
+			}
+		}
 	}
 	return nil
 }
