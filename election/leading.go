@@ -26,6 +26,9 @@ type leading struct {
 	renewals renewals
 	// released: the claim was given up for a handover.
 	released bool
+	// heirless: nobody who may lead is alive; joiners are admitted all the same,
+	// since nobody else ever could.
+	heirless bool
 
 	refs      uint64
 	proposals map[uint64]proposal    // by Ref
@@ -155,12 +158,14 @@ func (n *Node) winner() {
 	if n.ring.RingID == "" || l.inFlight[proposalKey{kind: "declare"}] != 0 {
 		return
 	}
+	l.heirless = false
 	var evict []ring.Evict
 	var dead []uint64
 	for {
 		heir, ok := n.ring.Heir(dead...)
 		if !ok {
-			l.why = "no member may lead: only witnesses are left"
+			l.heirless = true
+			l.why = "no member may lead: only witnesses are left, or those who could are dead"
 			n.evictAll(evict)
 			return
 		}
@@ -198,7 +203,7 @@ func (n *Node) evictAll(evict []ring.Evict) {
 	}
 	for _, e := range evict {
 		key := proposalKey{kind: "evict", id: e.ID}
-		if n.lead.inFlight[key] == 0 {
+		if n.lead.inFlight[key] == 0 && len(n.ring.Succession(e.ID)) > 0 {
 			n.abortTransfer()
 			n.proposeOnce(key, ring.Command{Evict: &e})
 		}
@@ -245,6 +250,11 @@ func (n *Node) takeCare(heir ring.Member) {
 		n.trace("caretaker for %s", heir.Name)
 	}
 	l.why = fmt.Sprintf("the heir is %s", heir.Name)
+	if t, err := n.store.Term(n.applied); err != nil || t != n.term {
+		// An appointment may be in the log: who the heir is, is known only when
+		// an entry of the own term is applied.
+		return
+	}
 	if n.now >= c.nextProbe {
 		c.nextProbe = n.now + 2*n.probeTimeout()
 		c.probing = n.now

@@ -43,7 +43,7 @@ func (n *Node) request(r Request) {
 			return
 		}
 	}
-	if l == nil || !n.declared() && (r.Join == nil || !n.heirless()) {
+	if l == nil || !n.declared() && (r.Join == nil || !l.heirless) {
 		n.emit(Done{Ref: r.Ref, Err: ErrNotLeader})
 		return
 	}
@@ -81,13 +81,6 @@ func (n *Node) request(r Request) {
 	default:
 		n.emit(Done{Ref: r.Ref, Err: fmt.Errorf("%w: empty request", ring.ErrInvalid)})
 	}
-}
-
-// heirless tells whether only witnesses are left: then their caretaker admits
-// joiners, since nobody else ever could.
-func (n *Node) heirless() bool {
-	_, ok := n.ring.Heir()
-	return n.ring.RingID != "" && !ok
 }
 
 // propose puts a command into the log. Its fate comes back in proposalApplied,
