@@ -196,13 +196,12 @@ func TestFullDisk(t *testing.T) {
 	newcomer.start()
 	newcomer.cutOff = true
 	c.await(patience, "an error that names the trouble", func() bool { return contains(newcomer.logs(), "no space left") })
+	c.await(patience, "the end of the newcomer", func() bool { return !newcomer.proc.Running() })
 	if after := c.settle(patience); after.Term != before.Term {
 		t.Errorf("the term went from %d to %d because a newcomer's disk is full", before.Term, after.Term)
 	}
 	newcomer.host.FreeDisk()
-	if !newcomer.proc.Running() {
-		newcomer.start()
-	}
+	newcomer.start()
 	newcomer.cutOff = false
 	c.settle(patience)
 
