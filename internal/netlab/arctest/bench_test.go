@@ -4,67 +4,234 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/netlab"
 )
 
-// BenchmarkFailover measures the time from a fault of the leader to the moment
-// that the first of the others tells of the next leader's declaration, and to
-// that one's claim. Run it on a quiet machine:
+// benchHosts are the sizes of the rings that are measured.
+var benchHosts = []int{5, 20}
+
+// benchProfiles are the timing profiles that are measured.
+var benchProfiles = []string{"lan", "fast"}
+
+// mishap is something that happens to a leader, and its end.
+type mishap struct {
+	name       string
+	begin, end func(n *node)
+}
+
+var (
+	crash = mishap{"crash", func(n *node) { n.kill() }, func(n *node) { n.start() }}
+	hang  = mishap{"hang", func(n *node) { n.proc.Stop() }, func(n *node) { n.proc.Continue() }}
+	pull  = mishap{"pull", func(n *node) { n.c.lab.Pull(n.host) }, func(n *node) { n.c.lab.Plug(n.host) }}
+)
+
+// BenchmarkFailover measures, by the times that the nodes themselves give
+// their events, how long after a fault of the leader the first of the others
+// knows the next leader's declaration (first), all of them do (all), how far
+// these are apart (spread), and when the new one claims (claim). Connects are
+// the connections that all survivors together tried to open from the fault to a
+// tenth of a second after the last knew. Run it on a quiet machine:
 //
 //	go test -run '^$' -bench Failover -benchtime 20x ./internal/netlab/arctest
 func BenchmarkFailover(b *testing.B) {
-	for _, profile := range []string{"lan", "fast"} {
-		for _, f := range []struct {
-			name       string
-			begin, end func(n *node)
+	for _, hosts := range benchHosts {
+		for _, profile := range benchProfiles {
+			for _, f := range []mishap{crash, hang, pull} {
+				b.Run(fmt.Sprintf("hosts=%d/%s/%s", hosts, profile, f.name), func(b *testing.B) {
+					c := benchRing(b, hosts, profile)
+					var m measured
+					for range b.N {
+						n := c.quietLeader(profile)
+						m.add(c.failover(f, n))
+						f.end(n)
+						n.cutOff = false
+					}
+					c.settle(patience)
+					m.report(b, "")
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkSecondFault measures a fault of the leader 0.3 s after another one,
+// and after the end of one:
+//
+//	go test -run '^$' -bench SecondFault -benchtime 10x ./internal/netlab/arctest
+func BenchmarkSecondFault(b *testing.B) {
+	for _, profile := range benchProfiles {
+		for _, v := range []struct {
+			name          string
+			first, second mishap
+			heal          bool
 		}{
-			{"crash", func(n *node) { n.kill() }, func(n *node) { n.start() }},
-			{"hang", func(n *node) { n.proc.Stop() }, func(n *node) { n.proc.Continue() }},
-			{"pull", func(n *node) { n.c.lab.Pull(n.host) }, func(n *node) { n.c.lab.Plug(n.host) }},
+			{"crash-crash", crash, crash, false},
+			{"pull-crash", pull, crash, false},
+			{"pull-pull", pull, pull, false},
+			{"pull-heal-crash", pull, crash, true},
+			{"pull-heal-pull", pull, pull, true},
 		} {
-			b.Run(fmt.Sprintf("%s/%s/nodes=5", profile, f.name), func(b *testing.B) {
-				c := ringOf(b, 5, "--profile", profile)
-				var declared, claimed []time.Duration
+			b.Run(fmt.Sprintf("hosts=7/%s/%s", profile, v.name), func(b *testing.B) {
+				c := benchRing(b, 7, profile)
+				var once, again measured
 				for range b.N {
-					st := c.settle(patience)
-					n := c.node(st.Leader.Name)
-					// At any point of the renewals' and probes' rhythm.
-					time.Sleep(lease + time.Duration(rand.Int64N(int64(lease))))
-					began := time.Now()
-					f.begin(n)
-					n.cutOff = true
-					declared = append(declared, c.firstAfter(began, "leader_declared", n))
-					claimed = append(claimed, c.firstAfter(began, "claim_gained", n))
-					f.end(n)
+					n := c.quietLeader(profile)
+					once.add(c.failover(v.first, n))
+					if v.heal {
+						v.first.end(n)
+					}
+					time.Sleep(300 * time.Millisecond)
+					second := c.node(c.leaderNow(n))
+					again.add(c.failover(v.second, second))
+					if !v.heal {
+						v.first.end(n)
+					}
 					n.cutOff = false
+					v.second.end(second)
+					second.cutOff = false
 				}
 				c.settle(patience)
-				report(b, declared, "declared")
-				report(b, claimed, "claimed")
-				b.ReportMetric(0, "ns/op")
+				once.report(b, "1st-")
+				again.report(b, "2nd-")
 			})
 		}
 	}
 }
 
-// firstAfter waits for the first event of the type that another than n tells
-// about another than n, and returns how long after began it was heard.
-func (c *cluster) firstAfter(began time.Time, event string, n *node) time.Duration {
-	c.t.Helper()
-	var found []heard
-	c.await(patience, event+" after the fault of "+n.name, func() bool {
-		found = c.log.since(began, func(h heard) bool { return h.event.Type == event && h.from != n.name && h.event.Node != n.name })
-		return len(found) > 0
-	})
-	return found[0].at.Sub(began)
+// benchRing is a ring that is disturbed little by being looked at.
+func benchRing(b *testing.B, hosts int, profile string) *cluster {
+	c := newCluster(b, netlab.Options{Hosts: hosts}, "--expect", fmt.Sprint(hosts), "--profile", profile, "--log-level", "info")
+	c.poll = 250 * time.Millisecond
+	c.startAll()
+	c.settle(patience)
+	return c
 }
 
-func report(b *testing.B, times []time.Duration, what string) {
-	slices.Sort(times)
-	ms := func(share float64) float64 {
-		return float64(times[min(len(times)-1, int(share*float64(len(times))))].Microseconds()) / 1000
+// quietLeader waits until all is well, and then for some point of the rhythm
+// of renewals and probes.
+func (c *cluster) quietLeader(profile string) *node {
+	st := c.settle(patience)
+	time.Sleep(lease + time.Duration(rand.Int64N(int64(lease))))
+	return c.node(st.Leader.Name)
+}
+
+// leaderNow is the newest leader that a member other than n tells of.
+func (c *cluster) leaderNow(n *node) string {
+	var name string
+	var term uint64
+	for _, h := range c.log.since(time.Time{}, kind("leader_declared")) {
+		if h.from != n.name && h.event.Term > term {
+			name, term = h.event.Node, h.event.Term
+		}
 	}
-	b.ReportMetric(ms(0.5), what+"-p50-ms")
-	b.ReportMetric(ms(0.9), what+"-p90-ms")
+	return name
+}
+
+// outcome is what one fault cost.
+type outcome struct {
+	first, all, claim time.Duration
+	connects          int
+}
+
+// failover lets the fault happen to the leader n, which counts as cut off
+// from then on.
+func (c *cluster) failover(f mishap, n *node) outcome {
+	c.t.Helper()
+	var survivors []*node
+	for _, s := range c.up() {
+		if s != n {
+			survivors = append(survivors, s)
+		}
+	}
+	term := uint64(0)
+	for _, h := range c.log.since(time.Time{}, kind("leader_declared", "snapshot")) {
+		term = max(term, h.event.Term)
+	}
+	before := connects(c.t, survivors)
+	n.cutOff = true
+	began := time.Now()
+	f.begin(n)
+	told := map[string]time.Duration{}
+	claim := time.Duration(-1)
+	c.await(patience, "all survivors of the "+f.name+" of "+n.name+" know a new leader", func() bool {
+		for _, h := range c.log.since(began, kind("leader_declared", "claim_gained")) {
+			at := h.event.GetTime().AsTime().Sub(began)
+			switch {
+			case h.from == n.name || h.event.Term <= term:
+			case h.event.Type == "claim_gained":
+				if claim < 0 {
+					claim = at
+				}
+			case told[h.from] == 0:
+				told[h.from] = max(at, 1)
+			}
+		}
+		return len(told) == len(survivors) && claim >= 0
+	})
+	o := outcome{first: patience, claim: claim}
+	for _, at := range told {
+		o.first, o.all = min(o.first, at), max(o.all, at)
+	}
+	time.Sleep(100 * time.Millisecond)
+	o.connects = connects(c.t, survivors) - before
+	return o
+}
+
+// connects counts the TCP connections that were tried from the nodes' hosts.
+func connects(t testing.TB, nodes []*node) int {
+	t.Helper()
+	sum := 0
+	for _, n := range nodes {
+		text, err := n.host.Run(patience, "cat", "/proc/net/snmp")
+		if err != nil {
+			t.Fatal(err)
+		}
+		opens, err := activeOpens(text)
+		if err != nil {
+			t.Fatalf("%s: %v", n.name, err)
+		}
+		sum += opens
+	}
+	return sum
+}
+
+// activeOpens finds Tcp's ActiveOpens, the fifth figure of its second line.
+func activeOpens(snmp string) (int, error) {
+	for line := range strings.Lines(snmp) {
+		fields := strings.Fields(line)
+		if len(fields) > 5 && fields[0] == "Tcp:" && fields[5] != "ActiveOpens" {
+			return strconv.Atoi(fields[5])
+		}
+	}
+	return 0, fmt.Errorf("no ActiveOpens in %q", snmp)
+}
+
+// measured are the outcomes of a benchmark.
+type measured []outcome
+
+func (m *measured) add(o outcome) { *m = append(*m, o) }
+
+func (m measured) report(b *testing.B, prefix string) {
+	figures := func(what string, of func(outcome) float64) {
+		list := make([]float64, len(m))
+		for i, o := range m {
+			list[i] = of(o)
+		}
+		slices.Sort(list)
+		b.ReportMetric(list[len(list)/2], prefix+what+"-p50")
+		b.ReportMetric(list[min(len(list)-1, len(list)*9/10)], prefix+what+"-p90")
+		b.ReportMetric(list[len(list)-1], prefix+what+"-max")
+	}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	figures("first-ms", func(o outcome) float64 { return ms(o.first) })
+	figures("all-ms", func(o outcome) float64 { return ms(o.all) })
+	figures("spread-ms", func(o outcome) float64 { return ms(o.all - o.first) })
+	figures("claim-ms", func(o outcome) float64 { return ms(o.claim) })
+	figures("connects", func(o outcome) float64 { return float64(o.connects) })
+	b.ReportMetric(0, "ns/op")
 }

@@ -31,6 +31,9 @@ type cluster struct {
 	lab   *netlab.Lab
 	nodes []*node
 	log   *record
+	// poll is how often each node is asked whether it claims; 0: by their
+	// number.
+	poll time.Duration
 }
 
 // node is a host and the coordinator on it.
@@ -256,7 +259,11 @@ func (n *node) openEyes() {
 	if err != nil {
 		n.c.t.Fatal(err)
 	}
-	n.eyes = watch(n.name, n.api, n.c.log, pollEvery*time.Duration(max(1, len(n.c.nodes)*len(n.c.nodes)/25)))
+	every := n.c.poll
+	if every == 0 {
+		every = pollEvery * time.Duration(max(1, len(n.c.nodes)*len(n.c.nodes)/25))
+	}
+	n.eyes = watch(n.name, n.api, n.c.log, every)
 }
 
 func (n *node) closeEyes() {
