@@ -43,6 +43,9 @@ type Options struct {
 	Profile string
 	OnJoin  ring.OnJoin
 	Witness bool
+	// Realtime says that this process runs under a realtime policy already. It
+	// is only told on; the monitor inherits it.
+	Realtime bool
 	// Insecure allows addresses other than loopback without a secret.
 	Insecure bool
 

@@ -34,6 +34,7 @@ type coordinatorFlags struct {
 	noAutodiscovery     bool
 	profile, onJoin     string
 	witness, insecure   bool
+	realtime            bool
 	logLevel            string
 	logJSON             bool
 }
@@ -72,6 +73,7 @@ func newCoordinatorFlags(flags *pflag.FlagSet, f *factory) *coordinatorFlags {
 	text(&o.profile, "profile", "PROFILE", ring.DefaultProfile, "timing of a ring founded here: "+strings.Join(ring.Profiles, ", "), config.OneOf(ring.Profiles...))
 	text(&o.onJoin, "on-join", "WHAT", string(ring.Stay), "stay: lead only when needed; lead: be handed the leadership at each join", config.OneOf(string(ring.Stay), string(ring.Lead)))
 	toggle(&o.witness, "witness", "vote but never lead")
+	toggle(&o.realtime, "realtime", "run coordinator and monitor under SCHED_RR with all memory locked; needs CAP_SYS_NICE and CAP_IPC_LOCK")
 	toggle(&o.insecure, "insecure", "allow addresses that are not loopback, without any secret")
 	text(&o.logLevel, "log-level", "LEVEL", logging.DefaultLevel, strings.Join(logging.Levels, ", ")+"; SIGHUP reads it again", logLevel)
 	toggle(&o.logJSON, "log-json", "write logs as JSON, one object a line")
@@ -134,11 +136,14 @@ func (o *coordinatorFlags) options(f *factory, executable string, log hclog.Logg
 	if o.logJSON {
 		monitor = append(monitor, "--log-json")
 	}
+	if o.realtime {
+		monitor = append(monitor, "--realtime")
+	}
 	return coordinator.Options{
 		Name: o.name, Cluster: o.cluster, Bind: o.bind, Port: o.port, DataDir: o.dataDir, RunDir: o.runDir,
 		Bootstrap: o.bootstrap, Expect: o.expect, Join: o.join, NoAutodiscovery: o.noAutodiscovery,
 		DiscoveryPort: o.discoveryPort, Interfaces: o.interfaces,
-		Profile: o.profile, OnJoin: ring.OnJoin(o.onJoin), Witness: o.witness, Insecure: o.insecure,
+		Profile: o.profile, OnJoin: ring.OnJoin(o.onJoin), Witness: o.witness, Realtime: o.realtime, Insecure: o.insecure,
 		MonitorCommand: monitor, Version: versionOf().Version, Logger: log,
 		ReloadLogLevel: func() error { return o.reloadLevel(f, log) },
 	}

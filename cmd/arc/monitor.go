@@ -9,6 +9,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/config"
 	"github.com/arc-ring/arc/internal/logging"
+	"github.com/arc-ring/arc/internal/realtime"
 	"github.com/arc-ring/arc/monitor"
 	"github.com/arc-ring/arc/queue"
 )
@@ -23,6 +24,7 @@ type monitorOptions struct {
 	incarnation    uint64
 	logLevel       string
 	logJSON        bool
+	realtime       bool
 }
 
 func newMonitorCmd(f *factory) *cobra.Command {
@@ -53,6 +55,12 @@ SIGUSR1 makes it drop its connections and dial afresh.`,
 			if err != nil {
 				return usagef(cmd, "--log-level: %w", err)
 			}
+			if o.realtime {
+				// A monitor that may be delayed is better than none.
+				if err := realtime.Keep(); err != nil {
+					log.Error("realtime is not complete, the monitor goes on without", "error", err)
+				}
+			}
 			return monitor.Run(ctx, monitor.Options{
 				Queue: links, LocalSocket: o.socket, CoordinatorPID: o.coordinatorPID, Incarnation: o.incarnation,
 				Logger: log, Doorbell: doorbell,
@@ -70,6 +78,7 @@ func newMonitorOptions(flags *pflag.FlagSet) *monitorOptions {
 	config.Var(o.set, &o.incarnation, config.Spec[uint64]{Name: "incarnation", Hint: "NUMBER", Parse: incarnation, Usage: "incarnation of the own coordinator"})
 	config.Var(o.set, &o.logLevel, config.Spec[string]{Name: "log-level", Hint: "LEVEL", Default: logging.DefaultLevel, Parse: logLevel, Usage: "what to log"})
 	config.Var(o.set, &o.logJSON, config.Spec[bool]{Name: "log-json", Default: "false", Shape: config.Switch, Parse: config.Bool, Usage: "write logs as JSON"})
+	config.Var(o.set, &o.realtime, config.Spec[bool]{Name: "realtime", Default: "false", Shape: config.Switch, Parse: config.Bool, Usage: "lock the memory; the policy is inherited"})
 	return o
 }
 
