@@ -38,7 +38,12 @@ const (
 // Either the whole command takes effect, the epoch grows by one and the
 // changes are returned; or an error says why not and s is as before. Both are
 // the same on every member.
+//
+// A Timed alone yields neither a change nor an epoch.
 func (s *State) Apply(term uint64, c Command) ([]Change, error) {
+	if c.Timed != nil {
+		return nil, s.timed(term, *c.Timed)
+	}
 	changes, err := s.apply(term, c)
 	if err != nil {
 		return nil, err
@@ -161,7 +166,7 @@ func (s *State) declare(term uint64, d Declare) ([]Change, error) {
 	}
 	dead := make([]uint64, 0, len(d.Evict))
 	var after Member
-	var evidence Evidence
+	evidence, by := d.Evidence, d.By
 	if l, ok := s.Leader(); ok {
 		after = l
 	}
@@ -173,7 +178,7 @@ func (s *State) declare(term uint64, d Declare) ([]Change, error) {
 			return nil, fmt.Errorf("%w: declaration evicts member %d, which is itself or named twice", ErrInvalid, e.ID)
 		}
 		if e.ID == after.ID {
-			evidence = e.Evidence
+			evidence, by = e.Evidence, e.By
 		}
 		dead = append(dead, e.ID)
 	}
@@ -181,6 +186,7 @@ func (s *State) declare(term uint64, d Declare) ([]Change, error) {
 	if !ok || heir.ID != d.ID {
 		return nil, fmt.Errorf("%w: member %d declares, the heir is %d", ErrNotHeir, d.ID, heir.ID)
 	}
+	seenBy, _ := s.Member(by)
 	var changes []Change
 	for _, e := range d.Evict {
 		m, _ := s.Member(e.ID)
@@ -191,9 +197,12 @@ func (s *State) declare(term uint64, d Declare) ([]Change, error) {
 		s.Members[i].Incarnation = d.Incarnation
 		changes = append(changes, Change{Kind: Returned, Member: s.Members[i]})
 	}
-	l := Leadership{Term: d.Term, Name: heir.Name, ID: heir.ID, Since: d.Since, Why: d.Why, Gap: d.Gap, Evidence: evidence, After: after.Name, Clean: d.Clean}
+	l := Leadership{Term: d.Term, Name: heir.Name, ID: heir.ID, Since: d.Since, Why: d.Why, Gap: d.Gap, Evidence: evidence, SeenBy: seenBy.Name, After: after.Name, Clean: d.Clean, Phases: d.Phases}
 	if after.Name == "" && len(s.History) > 0 {
 		l.After = s.History[len(s.History)-1].Name
+	}
+	if evidence == Certified {
+		l.SeenBy = l.After // its own monitor
 	}
 	s.History = append(s.History, l)
 	if n := len(s.History) - HistoryKept; n > 0 {
@@ -287,8 +296,11 @@ func Restore(b []byte) (*State, error) {
 	return s, nil
 }
 
-// Hash returns the SHA-256 of Snapshot in hexadecimal.
+// Hash returns the SHA-256 in hexadecimal of what Snapshot holds, without what
+// Timed adds, which belongs to no epoch: equal epochs have equal hashes.
 func (s *State) Hash() string {
-	sum := sha256.Sum256(s.Snapshot())
+	c := *s
+	c.History = withoutTimed(s.History)
+	sum := sha256.Sum256(c.Snapshot())
 	return hex.EncodeToString(sum[:])
 }

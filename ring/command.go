@@ -21,7 +21,8 @@ type Command struct {
 	Settings *Settings `json:"settings,omitempty"`
 	Return   *Return   `json:"return,omitempty"`
 	// Seal changes nothing in the ring; package election reads it.
-	Seal *Seal `json:"seal,omitempty"`
+	Seal  *Seal  `json:"seal,omitempty"`
+	Timed *Timed `json:"timed,omitempty"`
 }
 
 // Found makes the ring, with its founder as the first member under id 1. It is
@@ -69,6 +70,12 @@ type Declare struct {
 	Gap   int64  `json:"gap"`
 	Why   string `json:"why"`
 	Clean bool   `json:"clean,omitempty"`
+	// Evidence is what the declarer itself knew of the old leader's end, By the
+	// id of who saw it; what an eviction in Evict says comes first.
+	Evidence Evidence `json:"evidence,omitempty"`
+	By       uint64   `json:"by,omitempty"`
+	// Phases up to Elected; the rest follows in Timed.
+	Phases Phases `json:"phases,omitzero"`
 }
 
 // Appoint names who must lead next; To 0 takes an appointment back.
@@ -114,7 +121,7 @@ func DecodeCommand(b []byte) (Command, error) {
 		return Command{}, errors.New("decode ring command: trailing bytes")
 	}
 	n := 0
-	for _, set := range []bool{c.Found != nil, c.Join != nil, c.Leave != nil, c.Evict != nil, c.Declare != nil, c.Appoint != nil, c.Settings != nil, c.Return != nil, c.Seal != nil} {
+	for _, set := range []bool{c.Found != nil, c.Join != nil, c.Leave != nil, c.Evict != nil, c.Declare != nil, c.Appoint != nil, c.Settings != nil, c.Return != nil, c.Seal != nil, c.Timed != nil} {
 		if set {
 			n++
 		}

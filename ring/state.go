@@ -68,6 +68,12 @@ type Leadership struct {
 	Gap int64 `json:"gap"`
 	// Evidence against the previous leader; empty for a planned change.
 	Evidence Evidence `json:"evidence,omitempty"`
+	// SeenBy is the name of who saw it: the member whose monitor reported it,
+	// or who noticed itself; with a certificate, whose own monitor wrote it.
+	SeenBy string `json:"seen_by,omitempty"`
+	// Phases is zero if nobody had to find out: the first leadership, or a
+	// leader that was elected again without a loss that it knew of.
+	Phases Phases `json:"phases,omitzero"`
 	// After is the previous leader's name.
 	After string `json:"after,omitempty"`
 	// Clean is true if the previous leadership is known to have ended with
