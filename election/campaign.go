@@ -35,9 +35,11 @@ func (n *Node) campaignTimers() {
 		}
 		return
 	}
+	n.lossNoticed()
 	if !n.free() {
 		return // voterTimers wakes
 	}
+	n.lossFreed()
 	if !c.active {
 		*c = campaign{active: true, since: n.now}
 	}
@@ -53,6 +55,7 @@ func (n *Node) campaignTimers() {
 		return // its Persisted comes back here
 	}
 	c.tries++
+	n.lossCampaign()
 	c.next = n.now + n.retryAfter(c.tries)
 	n.wakeAt(c.next)
 	n.trace("campaigns in term %d, try %d, as heir number %d", n.term+1, c.tries, n.rank())

@@ -42,6 +42,12 @@ type leading struct {
 	noAnswer  map[uint64]Instant
 	handover  *handover
 	wantsLead uint64 // the newest joiner that asked to lead
+
+	// loss is what preceded; timed are the figures of the first claim, to be
+	// told at tellTimed (Never: done).
+	loss      loss
+	timed     *ring.Timed
+	tellTimed Instant
 }
 
 // proposalKey names a proposal of this node's own, of which one at a time is
@@ -73,6 +79,8 @@ func (n *Node) elected() {
 		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, noAnswer: map[uint64]Instant{}, snapshots: map[uint64]Instant{},
 	}
 	n.campaign = campaign{}
+	n.loss.elected = n.now
+	n.lead.loss, n.loss = n.loss, loss{}
 	n.voter.held = nil
 	n.trace("elected in term %d", n.term)
 }
@@ -122,6 +130,7 @@ func (n *Node) leadTimers() {
 		l.why = ""
 		n.evictSuspects()
 		n.handoverTimers()
+		n.timedTimers()
 	}
 	if n.lead != l {
 		return
@@ -174,7 +183,7 @@ func (n *Node) winner() {
 		}
 		e, ok := n.evidence(heir)
 		if at, failed := l.noAnswer[heir.ID]; !ok && failed && n.heard[heir.ID] <= at {
-			e.Evidence, ok = ring.Silent, true
+			e.Evidence, e.By, ok = ring.Silent, n.cfg.ID, true
 		}
 		if !ok {
 			// Whoever is dead before the heir goes at once: the heir must not
@@ -237,6 +246,7 @@ func (n *Node) declaration(evict []ring.Evict) *ring.Declare {
 			d.Clean = c.Clean
 		}
 	}
+	n.explain(d)
 	return d
 }
 
@@ -330,6 +340,9 @@ func (n *Node) leaderDeclared(d ring.Declare) {
 	}
 	if n.lead != nil && d.ID == n.cfg.ID {
 		n.lead.caretaking = caretaking{}
+		if d.Term == n.lead.term {
+			n.lead.loss.declared = n.now
+		}
 		for _, s := range n.suspects {
 			s.probed = false
 		}

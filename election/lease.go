@@ -146,6 +146,7 @@ func (n *Node) updateClaim() {
 	c := ClaimChanged{Claiming: claiming, Term: n.ring.Term}
 	switch {
 	case claiming:
+		c.Phases = n.firstClaim()
 		c.Why = "declared, and a majority promised"
 	case n.lead != nil && n.lead.released:
 		c.Why = "handing over"

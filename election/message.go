@@ -190,6 +190,8 @@ type ClaimChanged struct {
 	Claiming bool
 	Term     uint64
 	Why      string
+	// Phases are those of the failover, at its leader's first claim; else zero.
+	Phases ring.Phases
 }
 
 // SuspicionChanged reports a suspicion that is new here, was taken back, or

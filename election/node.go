@@ -53,6 +53,7 @@ type Node struct {
 
 	voter    voter
 	campaign campaign
+	loss     loss
 	lead     *leading // nil unless raft's leader
 
 	// heard is when a member's last message came in.

@@ -147,6 +147,8 @@ func (n *Node) apply(e *raftpb.Entry) {
 	changes, err := next.Apply(e.GetTerm(), c)
 	if err != nil {
 		n.trace("entry %d has no effect: %v", e.GetIndex(), err)
+	} else if c.Timed != nil {
+		n.ring = next // figures for the history, nobody has to act
 	} else {
 		for _, m := range n.ring.Members {
 			if next.Gone(m.ID) && (n.inConf(m.ID) || m.ID == n.dropped) && m.ID != n.cfg.ID {

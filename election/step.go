@@ -132,6 +132,7 @@ func (n *Node) receive(m Message) {
 	case m.Raft != nil:
 		n.receiveRaft(m.From, m.Raft)
 	case m.Renew != nil:
+		n.lossOver(m.Renew.Term)
 		n.renewed(m.From, *m.Renew)
 	case m.RenewAck != nil:
 		n.renewAcked(m.From, *m.RenewAck)
@@ -192,6 +193,9 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 	case raftpb.MsgPreVoteResp, raftpb.MsgVoteResp, raftpb.MsgTimeoutNow:
 		if !n.free() {
 			return
+		}
+		if m.GetType() == raftpb.MsgTimeoutNow {
+			n.takeoverAsked()
 		}
 	case raftpb.MsgAppResp:
 		if !n.inConf(from) {

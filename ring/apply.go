@@ -166,7 +166,8 @@ func (s *State) declare(term uint64, d Declare) ([]Change, error) {
 	}
 	dead := make([]uint64, 0, len(d.Evict))
 	var after Member
-	evidence, by := d.Evidence, d.By
+	var evidence Evidence
+	var by uint64
 	if l, ok := s.Leader(); ok {
 		after = l
 	}
@@ -185,6 +186,9 @@ func (s *State) declare(term uint64, d Declare) ([]Change, error) {
 	heir, ok := s.Heir(dead...)
 	if !ok || heir.ID != d.ID {
 		return nil, fmt.Errorf("%w: member %d declares, the heir is %d", ErrNotHeir, d.ID, heir.ID)
+	}
+	if d.Evidence != "" {
+		evidence, by = d.Evidence, d.By
 	}
 	seenBy, _ := s.Member(by)
 	var changes []Change

@@ -70,8 +70,8 @@ type Declare struct {
 	Gap   int64  `json:"gap"`
 	Why   string `json:"why"`
 	Clean bool   `json:"clean,omitempty"`
-	// Evidence is what the declarer itself knew of the old leader's end, By the
-	// id of who saw it; what an eviction in Evict says comes first.
+	// Evidence is what the declarer holds against the old leader, By the id of
+	// who saw it; empty: what the eviction in Evict says.
 	Evidence Evidence `json:"evidence,omitempty"`
 	By       uint64   `json:"by,omitempty"`
 	// Phases up to Elected; the rest follows in Timed.

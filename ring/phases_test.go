@@ -77,8 +77,9 @@ func TestWhoSawTheEnd(t *testing.T) {
 		seenBy   string
 	}{
 		{"certified by its own monitor", Declare{Evict: []Evict{{ID: 1, Evidence: Certified}}}, Certified, "a"},
-		{"suspected by its watcher", Declare{Evict: []Evict{{ID: 1, Evidence: Reset, By: 3}}, Evidence: Silent, By: 2}, Reset, "c"},
+		{"suspected by its watcher", Declare{Evict: []Evict{{ID: 1, Evidence: Reset, By: 3}}}, Reset, "c"},
 		{"seen by somebody who dies too", Declare{Evict: []Evict{{ID: 3, Evidence: Certified}, {ID: 1, Evidence: Silent, By: 3}}}, Silent, "c"},
+		{"refused first, evicted as silent", Declare{Evict: []Evict{{ID: 1, Evidence: Silent, By: 2}}, Evidence: Refused, By: 3}, Refused, "c"},
 		{"planned", Declare{}, "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,0 +1,155 @@
+package election
+
+import (
+	"slices"
+	"time"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// loss is what a member knows of the end of the newest leadership, and when it
+// did what about it. Nothing is decided by it: it explains the failover in the
+// history.
+type loss struct {
+	// token of the leadership that is lost; 0 if none is known to be.
+	token uint64
+	// at is when this member learned of it.
+	at Instant
+	// silence is for how long the leader had not been heard by then.
+	silence  time.Duration
+	evidence ring.Evidence
+	by       uint64
+
+	// 0 while it has not come to that.
+	freed, campaign, elected, declared Instant
+}
+
+// lossNoticed takes down that the newest leadership is lost, the first time.
+func (n *Node) lossNoticed() {
+	if n.loss.token == n.ring.Term || len(n.ring.History) == 0 {
+		return
+	}
+	n.loss = loss{token: n.ring.Term, at: n.now}
+	n.loss.evidence, n.loss.by = n.lossEvidence(n.ring.LeaderID)
+	if heard, ok := n.heard[n.ring.LeaderID]; ok && n.loss.evidence == ring.Silent {
+		n.loss.silence = n.now - heard
+	}
+}
+
+// lossEvidence is why the member is thought dead, and who says so.
+func (n *Node) lossEvidence(id uint64) (ring.Evidence, uint64) {
+	if _, ok := n.certs[id]; ok {
+		return ring.Certified, 0
+	}
+	if s, ok := n.suspects[id]; ok {
+		return s.Evidence, s.By
+	}
+	if id == 0 || id == n.cfg.ID {
+		return "", 0 // it led itself, or its predecessor was evicted before
+	}
+	return ring.Silent, n.cfg.ID
+}
+
+// lossOver takes it back: the leader of the term is heard.
+func (n *Node) lossOver(term uint64) {
+	if n.lead == nil && n.loss.token == term {
+		n.loss = loss{}
+	}
+}
+
+// takeoverAsked takes down that the leader itself, or a caretaker, asks this
+// member to lead.
+func (n *Node) takeoverAsked() {
+	if n.loss.token != n.ring.Term && len(n.ring.History) > 0 {
+		n.loss = loss{token: n.ring.Term, at: n.now}
+	}
+	n.lossFreed()
+	n.lossCampaign()
+}
+
+// lossFreed takes down when this member's own promise was over.
+func (n *Node) lossFreed() {
+	if l := &n.loss; l.freed == 0 {
+		l.freed = min(max(n.voter.promise.until, n.voter.waitUntil, l.at), n.now)
+	}
+}
+
+func (n *Node) lossCampaign() {
+	if l := &n.loss; l.campaign == 0 {
+		l.campaign = n.now
+	}
+}
+
+// explained tells whether there is a loss before this leadership to explain.
+func (l *leading) explained() bool { return l.loss.token != 0 }
+
+// explain puts into a declaration what is known of the leadership before it.
+func (n *Node) explain(d *ring.Declare) {
+	l := n.lead
+	if !l.explained() || l.loss.token != n.ring.Term {
+		l.loss = loss{} // somebody else declared meanwhile, or nobody ever led
+		return
+	}
+	d.Phases = l.loss.phases()
+	d.Evidence, d.By = l.loss.evidence, l.loss.by
+	// Somebody may know better by now.
+	for _, e := range d.Evict {
+		if e.ID == l.after && strength(e.Evidence) > strength(d.Evidence) {
+			d.Evidence, d.By = e.Evidence, e.By
+		}
+	}
+}
+
+// strength orders evidence: what is certain explains more than what is not.
+func strength(e ring.Evidence) int {
+	return slices.Index([]ring.Evidence{"", ring.Silent, ring.Reset, ring.Refused, ring.Operator, ring.Replaced, ring.Certified}, e)
+}
+
+// phases are the figures as far as they are known.
+func (l *loss) phases() ring.Phases {
+	since := func(t Instant) int64 {
+		if t == 0 {
+			return 0
+		}
+		return (t - l.at).Microseconds()
+	}
+	return ring.Phases{Detected: l.silence.Microseconds(), PromisesEnded: since(l.freed), Campaign: since(l.campaign),
+		Elected: since(l.elected), Declared: since(l.declared)}
+}
+
+// firstClaim returns the whole figures at a leadership's first claim, else zero.
+// They are told to the others a little later, out of the way of what the
+// failover itself still has to do.
+func (n *Node) firstClaim() ring.Phases {
+	l := n.lead
+	if l == nil || !l.explained() || l.timed != nil {
+		return ring.Phases{}
+	}
+	p := l.loss.phases()
+	p.FirstClaim = (n.now - l.loss.at).Microseconds()
+	l.timed = &ring.Timed{Term: l.term, Declared: p.Declared, FirstClaim: p.FirstClaim}
+	l.tellTimed = n.now + timedAfter
+	n.wakeAt(l.tellTimed)
+	return p
+}
+
+// timedAfter is how long after the first claim its figures go into the log.
+const timedAfter = 20 * time.Millisecond
+
+// timedTimers lets the declared leader tell its figures, once.
+func (n *Node) timedTimers() {
+	l := n.lead
+	if l.timed == nil || l.tellTimed == Never {
+		return
+	}
+	if n.now < l.tellTimed {
+		n.wakeAt(l.tellTimed)
+		return
+	}
+	if l.handover == nil && n.propose(proposal{}, ring.Command{Timed: l.timed}) {
+		l.tellTimed = Never
+		return
+	}
+	l.tellTimed = n.now + n.ring.Settings.RenewEvery()
+	n.wakeAt(l.tellTimed)
+}
