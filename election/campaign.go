@@ -116,7 +116,7 @@ func (n *Node) rank() int {
 // vouch passes what voided the promise on to the voters, ahead of the vote.
 func (n *Node) vouch() {
 	v := n.voter.voucher
-	if v.Certificate == nil && v.Release == nil {
+	if v.Certificate == nil && v.Release == nil && v.Suspicion == nil {
 		return
 	}
 	for _, id := range n.otherVoters() {

@@ -32,6 +32,9 @@ type world struct {
 	terms map[uint64]string // who declared in a term
 	// joiner is the node whose join is under way.
 	joiner *node
+	// delay is what a message takes.
+	delay    time.Duration
+	watchers uint64
 }
 
 type node struct {
@@ -73,7 +76,7 @@ func (h *eventHeap) Pop() any {
 }
 
 func newWorld() *world {
-	return &world{nodes: map[string]*node{}, cut: map[[2]string]bool{}, done: map[uint64]election.Done{}, terms: map[uint64]string{}}
+	return &world{nodes: map[string]*node{}, cut: map[[2]string]bool{}, done: map[uint64]election.Done{}, terms: map[uint64]string{}, delay: time.Millisecond}
 }
 
 func (w *world) after(d time.Duration, do func()) {
@@ -164,8 +167,7 @@ func (w *world) effect(nd *node, e election.Effect) {
 	case election.Send:
 		m := e.Message
 		m.Incarnation = nd.inc
-
-		w.after(time.Millisecond, func() {
+		w.after(w.delay, func() {
 			if to := w.byID(m.To); to != nil && to.up && !w.cut[[2]string{nd.name, to.name}] {
 				w.to(to, func(now election.Instant) { to.n.Receive(now, m) })
 			}

@@ -12,9 +12,15 @@ type renewals struct {
 	seq  uint64
 	next Instant
 	sent [64]sentRenewal // by seq modulo its length
-	// until is when each voter's promise ends by this leader's clock, counted
-	// from the sending of the newest renewal that it acked.
-	until map[uint64]Instant
+	// acked is the newest renewal that each voter acked.
+	acked map[uint64]ackedRenewal
+	// named is the grant that the newest renewal names, since namedAt.
+	named   grantKey
+	namedAt Instant
+	// grants are the words of the watchers by their ids; grantEnds when each
+	// grant may end, as this leader counts.
+	grants    map[uint64]*grant
+	grantEnds map[grantKey]Instant
 	// asked are the learners for whose sake a renewal was sent out of turn.
 	asked map[uint64]bool
 	// ignoreUpTo: acks of renewals that were released do not count.
@@ -22,6 +28,14 @@ type renewals struct {
 }
 
 type sentRenewal struct {
+	seq   uint64
+	until Instant
+	named grantKey
+}
+
+// ackedRenewal is a voter's newest ack: until when it is bound, counted from
+// the sending.
+type ackedRenewal struct {
 	seq   uint64
 	until Instant
 }
@@ -36,9 +50,15 @@ func (n *Node) renewTimers() {
 		r.next = n.now
 		return
 	}
-	if n.now < r.next {
+	// A grant is replaced before it ends, out of turn if need be.
+	want := n.wantedGrant()
+	if n.now < r.next && want == r.named {
 		n.wakeAt(r.next)
 		return
+	}
+	if want != r.named {
+		n.trace("renewals name grant %d of watcher %d from now on", want.number, want.watcher)
+		r.named, r.namedAt = want, n.now
 	}
 	s := n.ring.Settings
 	r.next = n.now + s.RenewEvery()
@@ -48,8 +68,8 @@ func (n *Node) renewTimers() {
 		return
 	}
 	r.seq++
-	r.sent[r.seq%uint64(len(r.sent))] = sentRenewal{r.seq, n.now + s.LeaderLease()}
-	renew := Renew{Term: n.term, Seq: r.seq, Incarnation: n.cfg.Incarnation, Lease: s.Lease()}
+	r.sent[r.seq%uint64(len(r.sent))] = sentRenewal{r.seq, n.now + s.LeaderLease(), r.named}
+	renew := Renew{Term: n.term, Seq: r.seq, Incarnation: n.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
 	for _, id := range others {
 		c := renew
 		n.send(Message{To: id, Renew: &c})
@@ -73,7 +93,7 @@ func (n *Node) renewTargets() []uint64 {
 // first time that it does not, it is asked for at once.
 func (n *Node) bound(id uint64) bool {
 	r := &n.lead.renewals
-	if n.lead.released || !n.declared() || n.now < r.until[id] {
+	if n.lead.released || !n.declared() || n.now < r.boundUntil(id) {
 		return true
 	}
 	if !r.asked[id] {
@@ -97,10 +117,11 @@ func (n *Node) renewAcked(from uint64, a RenewAck) {
 	if s.seq != a.Seq || a.Seq <= r.ignoreUpTo {
 		return
 	}
-	if r.until == nil {
-		r.until = map[uint64]Instant{}
+	if r.acked == nil {
+		r.acked = map[uint64]ackedRenewal{}
 	}
-	r.until[from] = max(r.until[from], s.until)
+	old := r.acked[from]
+	r.acked[from] = ackedRenewal{max(old.seq, a.Seq), max(old.until, s.until)}
 }
 
 // leaseEnd is when the leader must have stopped acting: the latest time up to
@@ -122,7 +143,7 @@ func (n *Node) majorityUntil(voters []uint64) Instant {
 		if id == n.cfg.ID {
 			until = append(until, Never)
 		} else {
-			until = append(until, n.lead.renewals.until[id])
+			until = append(until, n.lead.renewals.boundUntil(id))
 		}
 	}
 	if len(until) == 0 {

@@ -42,6 +42,9 @@ type Renew struct {
 	// process that it is about.
 	Incarnation uint64
 	Lease       time.Duration
+	// Watcher and Grant name the grant whose end, testified by that watcher,
+	// ends the promise too; 0 if only time does.
+	Watcher, Grant uint64
 }
 
 // RenewAck tells the leader that the promise was made.
@@ -61,6 +64,10 @@ type Suspicion struct {
 	Cleared  bool
 	// By is the member whose monitor it is.
 	By uint64
+	// Grant, unless 0, is the number of a grant to the leader ID that has ended
+	// for good: By testifies. That stays true for ever, whatever else becomes of
+	// the suspicion.
+	Grant uint64
 }
 
 // Certificate is a monitor's word that its own coordinator's process ended.

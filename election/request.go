@@ -229,7 +229,7 @@ func (n *Node) handoverTimers() {
 		n.wakeAt(h.deadline)
 		l.released = true
 		l.renewals.ignoreUpTo = l.renewals.seq
-		l.renewals.until = nil
+		l.renewals.acked = nil
 	}
 	if n.now < h.nextTry {
 		n.wakeAt(h.nextTry)

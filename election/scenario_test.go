@@ -71,6 +71,20 @@ func (w *world) command(d *datadriven.TestData) error {
 		for _, n := range names {
 			w.kill(n, true, flags["to"])
 		}
+	case "claims": // claims NAME [for=D] : the shortest that its claim lasts at any time of D
+		l, shortest := w.nodes[names[0]], election.Never
+		dur, err := time.ParseDuration(flags["for"])
+		if err != nil {
+			return err
+		}
+		for end := w.now + dur; w.now < end; w.run(50 * time.Microsecond) {
+			if _, left, ok := claimOf(l, w.now); !ok {
+				return fmt.Errorf("no claim at %v", w.now)
+			} else {
+				shortest = min(shortest, left)
+			}
+		}
+		fmt.Fprintf(&w.out, "claims all the time, for another %v at least\n", shortest)
 	case "pull": // pull NAME… : the machine is gone, nobody certifies
 		for _, n := range names {
 			w.kill(n, false, "")
@@ -98,6 +112,16 @@ func (w *world) command(d *datadriven.TestData) error {
 					w.cut[[2]string{a, b}], w.cut[[2]string{b, a}] = true, true
 				}
 			}
+		}
+	case "delay": // delay DURATION : what a message takes from now on
+		dur, err := time.ParseDuration(names[0])
+		if err != nil {
+			return err
+		}
+		w.delay = dur
+	case "watch": // watch NAME : its monitor probes the leader, with grants if the settings say so
+		for _, n := range names {
+			w.watch(n)
 		}
 	case "suspect": // suspect BY NAME [evidence=silent]
 		ev := ring.Evidence(flags["evidence"])

@@ -40,6 +40,7 @@ func (n *Node) ownSuspicion(s Suspicion) {
 
 // suspicion notes somebody's opinion of a member.
 func (n *Node) suspicion(s Suspicion) {
+	n.testified(s)
 	m, ok := n.ring.Member(s.ID)
 	if !ok || !n.concerns(s, m) {
 		return

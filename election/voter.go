@@ -30,6 +30,8 @@ type voter struct {
 	// does not bind this voter to a leader known to be gone.
 	voidTerm, voidSeq uint64
 	voidIncarnation   uint64
+	// deadGrant is the newest grant of which its watcher testified the end.
+	deadGrant grantKey
 
 	// held are votes asked for while a promise lives, the newest of each
 	// candidate; the promise's end lets them through.
@@ -46,6 +48,8 @@ type promise struct {
 	incarnation uint64
 	lease       time.Duration
 	until       Instant
+	// named is the grant whose end ends the promise.
+	named grantKey
 }
 
 // maxHeldVotes bounds held; there are never more candidates than voters.
@@ -115,6 +119,10 @@ func (n *Node) renewed(from uint64, r Renew) {
 	if n.raftLead != 0 && n.raftLead != from {
 		return
 	}
+	named := grantKey{r.Watcher, r.Grant}
+	if named != (grantKey{}) && named == v.deadGrant {
+		return // it was under way when its watcher testified
+	}
 	n.leaderHeard = n.now
 	if r.Term == v.promise.term && r.Seq < v.promise.seq {
 		return // an older one, overtaken
@@ -123,7 +131,7 @@ func (n *Node) renewed(from uint64, r Renew) {
 		v.aboveUntil = max(v.aboveUntil, old.until)
 	}
 	v.promise = promise{to: from, term: r.Term, seq: r.Seq, incarnation: r.Incarnation, lease: r.Lease,
-		until: max(n.now+r.Lease, v.promise.until)}
+		until: max(n.now+r.Lease, v.promise.until), named: named}
 	v.held = nil
 	v.voucher = Message{}
 	ack := Message{To: from, RenewAck: &RenewAck{Term: r.Term, Seq: r.Seq}}

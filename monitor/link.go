@@ -3,6 +3,7 @@ package monitor
 import (
 	"errors"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -75,7 +76,7 @@ func (m *monitor) relink(now time.Duration, l *arcv1.Link) {
 	if old.GetRingId() != l.GetRingId() {
 		// Nothing that was known in another ring holds in this one.
 		m.carryOut(now, m.watch.Relink(now, detector.Link{}))
-		m.watch = detector.NewWatch()
+		m.watch = detector.NewWatch(rand.Uint64())
 	}
 	m.carryOut(now, m.watch.Relink(now, toWatch(l)))
 	to, is := m.watch.Front()

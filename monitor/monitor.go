@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -81,7 +82,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	m := &monitor{
-		o: o, ctx: ctx, process: p, local: newLocal(&o), tellers: newUndertaker(&o), watch: detector.NewWatch(),
+		o: o, ctx: ctx, process: p, local: newLocal(&o), tellers: newUndertaker(&o), watch: detector.NewWatch(rand.Uint64()),
 		neighbours: map[uint64]*neighbour{},
 		links:      make(chan received), events: make(chan event, 256), gone: make(chan struct{}),
 	}

@@ -261,7 +261,7 @@ func (m *monitor) handle(now time.Duration, e event) {
 			m.linkState(n.target, "up", a.path.addr)
 		}
 		// Between two ticks: do not let it wait for the next.
-		m.send(a, m.watch.Seq(id))
+		m.send(a, m.watch.Newest(id).Seq)
 	case ponged:
 		a.answered++
 		if a.answered == 1 {

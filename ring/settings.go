@@ -12,9 +12,12 @@ type Settings struct {
 	Profile          string `json:"profile"`
 	LeaderIntervalMS uint32 `json:"leader_interval_ms"`
 	LeaderMisses     uint32 `json:"leader_misses"`
-	IntervalMS       uint32 `json:"interval_ms"`
-	Misses           uint32 `json:"misses"`
-	LeaseMS          uint32 `json:"lease_ms"`
+	// LeaderGrants lets the watcher's testimony end the voters' promises to the
+	// leader long before the lease would.
+	LeaderGrants bool   `json:"leader_grants,omitempty"`
+	IntervalMS   uint32 `json:"interval_ms"`
+	Misses       uint32 `json:"misses"`
+	LeaseMS      uint32 `json:"lease_ms"`
 	// DriftPPM bounds how much the rates of any two clocks may differ.
 	DriftPPM uint32 `json:"drift_ppm"`
 	// StaggerMS is the delay between the campaigns of succeeding heirs.
@@ -43,6 +46,7 @@ func ProfileSettings(name string) (Settings, error) {
 	switch name {
 	case "realtime":
 		s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.LeaseMS, s.StaggerMS = 2, 3, 50, 4, 50, 10
+		s.LeaderGrants = true
 	case "fast":
 		s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.LeaseMS, s.StaggerMS = 30, 5, 100, 5, 150, 15
 	case "lan":
@@ -62,8 +66,22 @@ func (s Settings) Lease() time.Duration { return ms(s.LeaseMS) }
 
 // LeaderLease is how long an acknowledged renewal lets the leader act, from
 // its sending: the lease less what two clocks may differ.
-func (s Settings) LeaderLease() time.Duration {
-	return s.Lease() - s.Lease()*time.Duration(s.DriftPPM)/1_000_000
+func (s Settings) LeaderLease() time.Duration { return s.Shortened(s.Lease()) }
+
+// Shortened is d less what two clocks may differ in that time.
+func (s Settings) Shortened(d time.Duration) time.Duration {
+	return d - d*time.Duration(s.DriftPPM)/1_000_000
+}
+
+// GrantLength is for how long after the receipt of a pong the leader's watcher
+// will not testify; 0 if grants are off. It is half an interval more than the
+// missed probes take: a suspicion by silence comes a whole one after.
+func (s Settings) GrantLength() time.Duration {
+	if !s.LeaderGrants {
+		return 0
+	}
+	interval, misses := s.Link(true)
+	return interval*time.Duration(misses) + interval/2
 }
 
 // RenewEvery is the interval between renewals.

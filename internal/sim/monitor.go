@@ -41,10 +41,16 @@ func (s *Sim) monitorStart(n *node) {
 	}
 	n.mon.gen++
 	n.mon.up, n.mon.paused, n.mon.inbox = true, false, nil
-	n.mon.watch = detector.NewWatch()
+	n.mon.watch = s.newWatch()
 	n.mon.hang = detector.Hang{}
 	n.mon.tickAt = forever
 	s.monitorLink(n)
+}
+
+// newWatch numbers the grants of every monitor apart.
+func (s *Sim) newWatch() *detector.Watch {
+	s.watches++
+	return detector.NewWatch(s.watches << 32)
 }
 
 func (s *Sim) monitorKill(n *node) {
@@ -55,7 +61,7 @@ func (s *Sim) monitorKill(n *node) {
 // monitorUnlink ends the links of a coordinator that is no member any more.
 func (s *Sim) monitorUnlink(n *node) {
 	if n.mon.up {
-		n.mon.watch = detector.NewWatch()
+		n.mon.watch = s.newWatch()
 		n.mon.tickAt = forever
 	}
 }
@@ -199,7 +205,7 @@ func (s *Sim) refused(n *node, e event) {
 	now := n.clock.local(s.now)
 	if t, broken := e.p.(*detector.Target); broken {
 		s.monitorDo(n, n.mon.watch.Broken(now, t.ID))
-		if seq := n.mon.watch.Seq(t.ID); seq != 0 {
+		if seq := n.mon.watch.Newest(t.ID).Seq; seq != 0 {
 			s.ping(n, *t, seq) // redials at once
 		}
 		return

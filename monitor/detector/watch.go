@@ -38,6 +38,9 @@ type Link struct {
 	Leader         uint64
 	LeaderTiming   Config
 	OrdinaryTiming Config
+	// GrantLength is for how long after a pong this monitor does not testify
+	// against the leader; 0 gives no grants.
+	GrantLength time.Duration
 }
 
 func (l *Link) timing(id uint64) Config {
@@ -73,6 +76,11 @@ type Action struct {
 	Target Target
 	// Seq is the number of a Ping.
 	Seq uint64
+	// Grant of a Ping is the number of the word given to the leader, Length how
+	// long it binds, Ack the newest pong that came under it; 0 if none is given.
+	// Grant of a Suspected is one that has ended for good: a testimony.
+	Grant, Ack uint64
+	Length     time.Duration
 	// Evidence and Reason explain Suspected; Reason explains Cleared too.
 	Evidence Evidence
 	Reason   Reason
@@ -103,12 +111,14 @@ type watched struct {
 type Watch struct {
 	link    Link
 	term    uint64
+	grant   grant
 	open    []*watched
 	actions []Action
 }
 
-// NewWatch returns a watch that looks at nobody until Relink.
-func NewWatch() *Watch { return &Watch{} }
+// NewWatch returns a watch that looks at nobody until Relink. Grants are
+// numbered from grants on: a random number, since none may ever be used twice.
+func NewWatch(grants uint64) *Watch { return &Watch{grant: grant{number: grants >> 1}} }
 
 // Relink changes whom to look at. A member that is looked at already, in the
 // same incarnation at the same addresses, keeps its connections and what is
@@ -146,12 +156,14 @@ func (w *Watch) Relink(now time.Duration, l Link) []Action {
 func (w *Watch) Tick(now time.Duration) []Action {
 	w.actions = w.actions[:0]
 	for _, o := range w.open {
-		if now < o.det.NextTick() {
-			continue
+		if now >= o.det.NextTick() {
+			r := o.det.Tick(now)
+			w.act(o, w.probe(o, r.Ping))
+			w.report(now, o, r)
 		}
-		r := o.det.Tick(now)
-		w.act(o, Action{Kind: Ping, Seq: r.Ping})
-		w.report(o, r)
+		if at, ok := w.testifyAt(o); ok && now >= at {
+			w.act(o, Action{Kind: Suspected, Evidence: o.det.Evidence(), Reason: o.det.Reason(now), Repeat: true, Grant: w.testify(now, o)})
+		}
 	}
 	w.extend(now)
 	w.shrink(now)
@@ -171,7 +183,8 @@ func (w *Watch) Pong(now time.Duration, id, seq, incarnation, term uint64) []Act
 		return w.gone(now, o)
 	}
 	o.foreign = false
-	w.report(o, o.det.Pong(now, seq))
+	w.ponged(now, o, seq)
+	w.report(now, o, o.det.Pong(now, seq))
 	w.extend(now)
 	return w.actions
 }
@@ -188,7 +201,7 @@ func (w *Watch) Foreign(now time.Duration, id uint64) []Action {
 
 func (w *Watch) gone(now time.Duration, o *watched) []Action {
 	o.foreign = true
-	w.report(o, o.det.Foreign(now))
+	w.report(now, o, o.det.Foreign(now))
 	w.extend(now)
 	return w.actions
 }
@@ -197,7 +210,7 @@ func (w *Watch) gone(now time.Duration, o *watched) []Action {
 func (w *Watch) Broken(now time.Duration, id uint64) []Action {
 	w.actions = w.actions[:0]
 	if o := w.find(id); o != nil {
-		w.report(o, o.det.Broken(now))
+		w.report(now, o, o.det.Broken(now))
 		w.extend(now)
 	}
 	return w.actions
@@ -212,9 +225,9 @@ func (w *Watch) Refused(now time.Duration, id uint64) []Action {
 		r := o.det.Refused(now)
 		if before != "" && before != r.Evidence {
 			// Better evidence for an old suspicion is worth telling at once.
-			w.act(o, Action{Kind: Suspected, Evidence: r.Evidence, Reason: r.Reason, Repeat: true})
+			w.act(o, Action{Kind: Suspected, Evidence: r.Evidence, Reason: r.Reason, Repeat: true, Grant: w.testify(now, o)})
 		}
-		w.report(o, r)
+		w.report(now, o, r)
 		w.extend(now)
 	}
 	return w.actions
@@ -234,6 +247,9 @@ func (w *Watch) NextTick() (at time.Duration, ok bool) {
 		if n := o.det.NextTick(); !ok || n < at {
 			at, ok = n, true
 		}
+		if n, due := w.testifyAt(o); due && n < at {
+			at = n
+		}
 	}
 	return at, ok
 }
@@ -241,13 +257,13 @@ func (w *Watch) NextTick() (at time.Duration, ok bool) {
 // Term returns the newest term known from links and answers.
 func (w *Watch) Term() uint64 { return w.term }
 
-// Seq returns the number of the target's newest probe, 0 if there is none:
-// what to send on a stream that came up between two ticks.
-func (w *Watch) Seq(id uint64) uint64 {
+// Newest returns the target's newest probe as a Ping, with Seq 0 if there is
+// none: what to send on a stream that came up between two ticks.
+func (w *Watch) Newest(id uint64) Action {
 	if o := w.find(id); o != nil {
-		return o.det.Seq()
+		return w.probe(o, o.det.Seq())
 	}
-	return 0
+	return Action{}
 }
 
 // Front returns the first target, whom this monitor has to look at; ok is
@@ -280,7 +296,7 @@ func (w *Watch) Watched() []uint64 {
 }
 
 // report turns a detector's result into reports.
-func (w *Watch) report(o *watched, r Result) {
+func (w *Watch) report(now time.Duration, o *watched, r Result) {
 	switch {
 	case r.State == Suspect && o.foreign:
 		// Told once an epoch: the ring is about to learn of the newcomer by
@@ -294,7 +310,7 @@ func (w *Watch) report(o *watched, r Result) {
 		// business. It is told if they are in doubt again.
 	case r.State == Suspect && (r.Changed || r.Ping != 0):
 		o.clears = 0
-		w.act(o, Action{Kind: Suspected, Evidence: r.Evidence, Reason: r.Reason, Repeat: !r.Changed})
+		w.act(o, Action{Kind: Suspected, Evidence: r.Evidence, Reason: r.Reason, Repeat: !r.Changed, Grant: w.testify(now, o)})
 	case r.Changed:
 		o.clears, o.clearReason = clearRepeats-1, r.Reason
 		w.act(o, Action{Kind: Cleared, Reason: r.Reason})
@@ -302,6 +318,15 @@ func (w *Watch) report(o *watched, r Result) {
 		o.clears--
 		w.act(o, Action{Kind: Cleared, Reason: o.clearReason, Repeat: true})
 	}
+}
+
+// probe is a Ping, with the grant if the target is the leader.
+func (w *Watch) probe(o *watched, seq uint64) Action {
+	a := Action{Kind: Ping, Target: o.target, Term: w.term, Seq: seq}
+	if g := w.pledge(o); g != nil {
+		a.Grant, a.Ack, a.Length = g.number, g.pong, g.length
+	}
+	return a
 }
 
 func (w *Watch) act(o *watched, a Action) {
@@ -340,8 +365,11 @@ func (w *Watch) extend(now time.Duration) {
 		o := &watched{target: t, det: New(w.link.timing(t.ID))}
 		w.open = append(w.open, o)
 		w.act(o, Action{Kind: Open})
+		if t.ID == w.grant.target {
+			w.grant.target = 0 // its probes are numbered anew, so is the grant
+		}
 		r := o.det.Tick(now)
-		w.act(o, Action{Kind: Ping, Seq: r.Ping})
+		w.act(o, w.probe(o, r.Ping))
 	}
 }
 

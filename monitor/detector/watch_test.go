@@ -66,7 +66,7 @@ const dashes = "----"
 
 func runScript(t *testing.T, content string) string {
 	var out strings.Builder
-	s := &scene{Watch: NewWatch(), t: t, silent: map[uint64]bool{}}
+	s := &scene{Watch: NewWatch(1), t: t, silent: map[uint64]bool{}}
 	expecting := false
 	for _, line := range strings.Split(strings.TrimRight(content, "\n"), "\n") {
 		switch {
@@ -247,7 +247,7 @@ func (s *scene) timing(w string) Config {
 // doubling of its length.
 func TestARowOfDeadMembersCostsOneDetectionTime(t *testing.T) {
 	for dead := 1; dead <= 15; dead++ {
-		s := &scene{Watch: NewWatch(), t: t, silent: map[uint64]bool{}}
+		s := &scene{Watch: NewWatch(1), t: t, silent: map[uint64]bool{}}
 		l := Link{OrdinaryTiming: Config{100 * ms, 5}, LeaderTiming: Config{100 * ms, 5}}
 		for id := uint64(1); id <= 20; id++ {
 			l.Targets = append(l.Targets, Target{ID: id})
@@ -275,7 +275,7 @@ func TestARowOfDeadMembersCostsOneDetectionTime(t *testing.T) {
 }
 
 func TestWatchedIsBounded(t *testing.T) {
-	s := &scene{Watch: NewWatch(), t: t, silent: map[uint64]bool{}}
+	s := &scene{Watch: NewWatch(1), t: t, silent: map[uint64]bool{}}
 	l := Link{OrdinaryTiming: Config{100 * ms, 1}, LeaderTiming: Config{100 * ms, 1}}
 	for id := uint64(1); id <= 100; id++ {
 		l.Targets = append(l.Targets, Target{ID: id})
@@ -293,7 +293,7 @@ func TestWatchedIsBounded(t *testing.T) {
 }
 
 func TestTermIsTheNewestKnown(t *testing.T) {
-	s := &scene{Watch: NewWatch(), t: t, silent: map[uint64]bool{}}
+	s := &scene{Watch: NewWatch(1), t: t, silent: map[uint64]bool{}}
 	l := Link{Epoch: 1, Term: 7, Targets: []Target{{ID: 2, Incarnation: 5}}, OrdinaryTiming: Config{ms, 1}, LeaderTiming: Config{ms, 1}}
 	s.Relink(0, l)
 	s.Pong(0, 2, 1, 5, 9)
@@ -308,7 +308,7 @@ func TestTermIsTheNewestKnown(t *testing.T) {
 }
 
 func TestAnotherIncarnationIsToldOnceAnEpoch(t *testing.T) {
-	s := &scene{Watch: NewWatch(), t: t, silent: map[uint64]bool{}}
+	s := &scene{Watch: NewWatch(1), t: t, silent: map[uint64]bool{}}
 	l := Link{Epoch: 1, Targets: []Target{{ID: 2, Incarnation: 5}, {ID: 3, Incarnation: 6}}, OrdinaryTiming: Config{10 * ms, 3}, LeaderTiming: Config{ms, 1}}
 	reports := func(actions []Action) int {
 		return len(slices.DeleteFunc(slices.Clone(actions), func(a Action) bool { return a.Kind != Suspected || a.Target.ID != 2 }))
@@ -319,7 +319,7 @@ func TestAnotherIncarnationIsToldOnceAnEpoch(t *testing.T) {
 	}
 	for i := range time.Duration(20) {
 		s.Tick(i * 10 * ms)
-		if n := reports(s.Pong(i*10*ms, 2, s.Seq(2), 99, 1)); n != 0 {
+		if n := reports(s.Pong(i*10*ms, 2, s.Newest(2).Seq, 99, 1)); n != 0 {
 			t.Fatalf("told again in the same epoch")
 		}
 	}

@@ -1,0 +1,184 @@
+package election
+
+import (
+	"time"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// Ping is a probe of this coordinator by another member's monitor, as far as
+// it concerns the leader: the watcher's grant rides on it.
+type Ping struct {
+	// From is the member whose monitor it is, Seq the probe's number.
+	From, Seq uint64
+	// Grant is the number of the word that the watcher gives: not to testify
+	// that it ended before Length after the receipt of the newest pong that it
+	// acked under this number. Numbers are never used twice; 0 gives none.
+	Grant  uint64
+	Length time.Duration
+	// Ack is the newest pong that arrived while the grant had this number; 0
+	// if none did.
+	Ack uint64
+	// At is when the pong to this ping was sent, or any moment before.
+	At Instant
+}
+
+// grantKey names a grant.
+type grantKey struct{ watcher, number uint64 }
+
+// grant is what the declared leader knows of a watcher's word.
+type grant struct {
+	number uint64
+	// pongs are when the newest pongs were sent, by seq modulo the length.
+	pongs [16]sentPong
+	// acked is the newest pong of which the leader knows that it arrived, ackedAt when it
+	// learned so.
+	acked   uint64
+	ackedAt Instant
+	// acks counts those that came in time, one after the other.
+	acks int
+}
+
+type sentPong struct {
+	seq uint64
+	at  Instant
+}
+
+// steadyAcks is how many probes in a row must come in time before a grant is
+// relied upon.
+const steadyAcks = 3
+
+// maxGrants bounds how many grants' ends are remembered. One that is not
+// remembered is counted as ended.
+const maxGrants = 64
+
+// Pinged hands in a watcher's probe, in the order of their receipt. Only the
+// declared leader makes anything of it.
+func (n *Node) Pinged(now Instant, p Ping) { n.step(now, func() { n.pinged(p) }) }
+
+// pinged lets the watcher's word count from the sending of the newest pong
+// that it acked: it arrived no earlier than that.
+func (n *Node) pinged(p Ping) {
+	l := n.lead
+	if l == nil || !n.declared() || l.released || p.Grant == 0 || p.Length <= 0 || p.Seq == 0 || p.At > n.now {
+		return
+	}
+	if _, ok := n.ring.Member(p.From); !ok || p.From == n.cfg.ID {
+		return
+	}
+	r := &l.renewals
+	if r.grants == nil {
+		r.grants, r.grantEnds = map[uint64]*grant{}, map[grantKey]Instant{}
+	}
+	g := r.grants[p.From]
+	if g == nil || g.number != p.Grant {
+		g = &grant{number: p.Grant}
+		r.grants[p.From] = g
+	}
+	if s := g.pongs[p.Ack%uint64(len(g.pongs))]; p.Ack != 0 && s.seq == p.Ack && p.Ack > g.acked {
+		if n.now >= g.overdueAt(n.ring.Settings) {
+			g.acks = 0
+		}
+		g.acked, g.ackedAt, g.acks = p.Ack, n.now, g.acks+1
+		key := grantKey{p.From, p.Grant}
+		r.grantEnds[key] = max(r.grantEnds[key], s.at+n.ring.Settings.Shortened(p.Length))
+		n.pruneGrants()
+	}
+	// The same probe may come by several paths: the first pong counts.
+	if s := &g.pongs[p.Seq%uint64(len(g.pongs))]; p.Seq > s.seq {
+		*s = sentPong{p.Seq, p.At}
+	}
+}
+
+// overdueAt is when the watcher's next probe is late: half an interval after
+// it was due. There must be time left to renew without it before the grant ends.
+func (g *grant) overdueAt(s ring.Settings) Instant {
+	interval, _ := s.Link(true)
+	return g.ackedAt + interval*3/2
+}
+
+// pruneGrants forgets the grants that ended first.
+func (n *Node) pruneGrants() {
+	r := &n.lead.renewals
+	for len(r.grantEnds) > maxGrants {
+		var first grantKey
+		for k, end := range r.grantEnds {
+			if e := r.grantEnds[first]; first == (grantKey{}) || end < e || end == e && k.less(first) {
+				first = k
+			}
+		}
+		delete(r.grantEnds, first)
+	}
+	for id := range r.grants {
+		if _, ok := n.ring.Member(id); !ok {
+			delete(r.grants, id)
+		}
+	}
+}
+
+func (k grantKey) less(o grantKey) bool {
+	return k.watcher < o.watcher || k.watcher == o.watcher && k.number < o.number
+}
+
+// wantedGrant returns the grant that renewals should name now: the named one
+// while its watcher's probes come in time, else another steady one, else none.
+func (n *Node) wantedGrant() grantKey {
+	r := &n.lead.renewals
+	s := n.ring.Settings
+	if !s.LeaderGrants || !n.declared() {
+		return grantKey{}
+	}
+	if g := r.grants[r.named.watcher]; g != nil && g.number == r.named.number && n.now < g.overdueAt(s) {
+		n.wakeAt(g.overdueAt(s))
+		return r.named
+	}
+	interval, _ := s.Link(true)
+	if r.named == (grantKey{}) && n.now < r.namedAt+4*interval {
+		return grantKey{} // one that comes and goes is not worth a renewal each time
+	}
+	var best grantKey
+	for _, m := range n.ring.Members {
+		g := r.grants[m.ID]
+		if g == nil || g.acks < steadyAcks || n.now >= g.overdueAt(s) {
+			continue
+		}
+		key := grantKey{m.ID, g.number}
+		if best == (grantKey{}) || r.grantEnds[key] > r.grantEnds[best] {
+			best = key
+		}
+	}
+	return best
+}
+
+// boundUntil is when a voter's promise to this leader may end: with the lease
+// of the newest renewal that it acked, or earlier with any grant named in that
+// one or in a later one, which may have arrived though its ack did not.
+func (r *renewals) boundUntil(id uint64) Instant {
+	a, ok := r.acked[id]
+	if !ok || r.seq-a.seq >= uint64(len(r.sent)) {
+		return 0
+	}
+	until := a.until
+	for seq := a.seq; seq <= r.seq; seq++ {
+		if named := r.sent[seq%uint64(len(r.sent))].named; named != (grantKey{}) {
+			until = min(until, r.grantEnds[named])
+		}
+	}
+	return until
+}
+
+// testified takes a watcher's word that its grant to a leader has ended: the
+// promise that named this grant is over.
+func (n *Node) testified(s Suspicion) {
+	if s.Grant == 0 || s.Cleared {
+		return
+	}
+	v := &n.voter
+	key := grantKey{s.By, s.Grant}
+	v.deadGrant = key
+	if p := v.promise; p.to == s.ID && p.named == key && p.until > n.now {
+		n.trace("released from the promise to %d: its watcher %d testifies", p.to, s.By)
+		n.lostAt = n.now
+		n.void(Message{Suspicion: &s})
+	}
+}
