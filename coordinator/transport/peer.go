@@ -267,7 +267,7 @@ func (d *dialler) adopt(s *outbound) {
 
 // lost: the stream broke by itself.
 func (d *dialler) lost() {
-	born, err, again := d.stream.born, d.stream.err, d.stream.unacked()
+	born, err, again, cut := d.stream.born, d.stream.err, d.stream.unacked(), lost(d.stream.conn)
 	d.drop()
 	d.queue.putBack(again)
 	d.t.log.Info("stream to peer broke", "peer", d.name(), "to", d.id, "error", err)
@@ -284,7 +284,11 @@ func (d *dialler) lost() {
 		d.race(jitter(quietPause))
 		return
 	}
-	d.race(backoff(d.failures))
+	pause := backoff(d.failures)
+	if cut {
+		pause = max(pause, jitter(cutPause))
+	}
+	d.race(pause)
 }
 
 // poked does what others asked for.

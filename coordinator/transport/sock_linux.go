@@ -46,3 +46,12 @@ func ackState(c net.Conn) (acked uint64, waiting bool, rtt time.Duration, ok boo
 	})
 	return acked, waiting, rtt, ok
 }
+
+// lost says whether the connection itself is gone, and not only a stream on it.
+func lost(c net.Conn) bool {
+	if _, isTCP := c.(*net.TCPConn); !isTCP {
+		return false
+	}
+	_, _, _, ok := ackState(c)
+	return !ok
+}
