@@ -177,6 +177,34 @@ func TestOverflowOfAnUnreachablePeerIsQuiet(t *testing.T) {
 	}
 }
 
+// When a process dies, all others lose their connections to it at once: they
+// do not redial before it is known whom to redial. One that comes back at once
+// is dialled as soon as it says so.
+func TestLostConnectionIsNotRedialledAtOnce(t *testing.T) {
+	dialled := make(chan time.Time, 100)
+	a := start(t, 1, "127.0.0.1:0", Options{DialContext: func(ctx context.Context, addr string) (net.Conn, error) {
+		dialled <- time.Now()
+		return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	}})
+	b := start(t, 2, "127.0.0.1:0", Options{})
+	connect(a, b)
+	await(t, "a's stream", a.up)
+	await(t, "the dial", dialled)
+	b.kill()
+	await(t, "the break", a.down)
+	lost := time.Now()
+	if pause := await(t, "the redial", dialled).Sub(lost); pause < backoffFirst<<(cutFailures-1)/2 {
+		t.Errorf("redialled %v after the connection was lost", pause)
+	}
+
+	back := start(t, 2, b.addr, Options{})
+	for len(dialled) > 0 {
+		<-dialled
+	}
+	back.tr.SetPeers([]Peer{a.peer(), back.peer()})
+	await(t, "a's stream", a.up)
+}
+
 func TestBackoffIsBounded(t *testing.T) {
 	if d := backoff(0); d != 0 {
 		t.Errorf("first retry after %v, want at once", d)

@@ -45,11 +45,12 @@ const (
 	// Rounds after failed ones: at once, then these, doubling.
 	backoffFirst = 5 * time.Millisecond
 	backoffMax   = 500 * time.Millisecond
-	// The pause when the connection itself was lost. Most likely the process
-	// has ended, everybody notices at the same moment, and redials would compete
-	// with the election that follows; soon it is known, by Quiet or SetPeers.
-	// Whoever lives opens a stream to us, which ends the pause.
-	cutPause = 40 * time.Millisecond
+	// A connection that was lost, and not only a stream on it, counts as so many
+	// failed rounds: 80 ms. Most likely the process has ended, everybody notices
+	// at the same moment, and redials would compete with the election that
+	// follows; soon it is known, by Quiet or SetPeers, who is dead. Whoever
+	// lives opens a stream to us, and that ends the pause.
+	cutFailures = 5
 	// The pause between rounds for a peer that is thought dead.
 	quietPause = time.Second
 	// A stream that lived shorter than this does not reset the backoff.

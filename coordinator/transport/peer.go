@@ -284,11 +284,10 @@ func (d *dialler) lost() {
 		d.race(jitter(quietPause))
 		return
 	}
-	pause := backoff(d.failures)
 	if cut {
-		pause = max(pause, jitter(cutPause))
+		d.failures = max(d.failures, cutFailures)
 	}
-	d.race(pause)
+	d.race(backoff(d.failures))
 }
 
 // poked does what others asked for.
