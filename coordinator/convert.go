@@ -91,6 +91,18 @@ func leadershipToWire(l ring.Leadership) *arcv1.HistoryEntry {
 	return &arcv1.HistoryEntry{
 		Term: l.Term, Name: l.Name, Id: l.ID, Since: timestamppb.New(time.UnixMicro(l.Since)), Why: l.Why,
 		GapMs: micros(l.Gap), Evidence: string(l.Evidence), After: l.After,
+		SeenBy: l.SeenBy, Phases: phasesToWire(l.Phases),
+	}
+}
+
+// phasesToWire returns nil for phases of which nothing is known.
+func phasesToWire(p ring.Phases) *arcv1.Phases {
+	if p == (ring.Phases{}) {
+		return nil
+	}
+	return &arcv1.Phases{
+		DetectedUs: float64(p.Detected), PromisesEndedUs: float64(p.PromisesEnded), CampaignUs: float64(p.Campaign),
+		ElectedUs: float64(p.Elected), DeclaredUs: float64(p.Declared), FirstClaimUs: float64(p.FirstClaim),
 	}
 }
 

@@ -136,7 +136,11 @@ func (e eventMaker) claim(s *ring.State, x election.ClaimChanged) *arcv1.Event {
 	if x.Claiming {
 		kind = eventClaimGot
 	}
-	return e.event(s, kind, e.self, fields(map[string]any{"term": x.Term, "why": x.Why}))
+	detail := fields(map[string]any{"term": x.Term, "why": x.Why})
+	if p := phasesToWire(x.Phases); p != nil {
+		detail.Fields["phases"] = structpb.NewStructValue(detailOf(p))
+	}
+	return e.event(s, kind, e.self, detail)
 }
 
 func (e eventMaker) leaderLost(s *ring.State, name string, term uint64, why string) *arcv1.Event {

@@ -89,7 +89,8 @@ func TestSnapshotIsTheStatus(t *testing.T) {
 
 func TestLeaderDeclaredDetail(t *testing.T) {
 	s := testState(t)
-	l := ring.Leadership{Term: 9, Name: "n2", ID: 2, Since: 1_700_000_000_000_000, Why: "lowest id", Gap: 12_345, Evidence: ring.Certified, After: "n1"}
+	l := ring.Leadership{Term: 9, Name: "n2", ID: 2, Since: 1_700_000_000_000_000, Why: "lowest id", Gap: 12_345, Evidence: ring.Certified, SeenBy: "n1", After: "n1",
+		Phases: ring.Phases{PromisesEnded: 3, Campaign: 4, Elected: 1_800}}
 	events := testMaker().changes(s, []ring.Change{
 		{Kind: ring.Evicted, Member: ring.Member{ID: 1, Name: "n1"}, Evidence: ring.Certified, By: 2},
 		{Kind: ring.LeaderDeclared, Member: ring.Member{ID: 2, Name: "n2"}, Leadership: &l},
@@ -102,6 +103,18 @@ func TestLeaderDeclaredDetail(t *testing.T) {
 	if d["why"].GetStringValue() != "lowest id" || d["gap_ms"].GetNumberValue() != 12.345 || d["evidence"].GetStringValue() != "certified" ||
 		d["after"].GetStringValue() != "n1" || d["term"].GetStringValue() != "9" {
 		t.Errorf("detail is %v", d)
+	}
+	p := d["phases"].GetStructValue().GetFields()
+	if d["seen_by"].GetStringValue() != "n1" || p["campaign_us"].GetNumberValue() != 4 || p["elected_us"].GetNumberValue() != 1800 || p["first_claim_us"].GetNumberValue() != 0 {
+		t.Errorf("seen by %v, phases %v", d["seen_by"], p)
+	}
+	claim := testMaker().claim(s, election.ClaimChanged{Claiming: true, Term: 9, Phases: ring.Phases{Elected: 1_800, Declared: 2_500, FirstClaim: 2_700}})
+	if p := claim.GetDetail().GetFields()["phases"].GetStructValue().GetFields(); p["declared_us"].GetNumberValue() != 2500 || p["first_claim_us"].GetNumberValue() != 2700 {
+		t.Errorf("claim_gained has phases %v", p)
+	}
+	again := testMaker().claim(s, election.ClaimChanged{Claiming: true, Term: 9})
+	if _, ok := again.GetDetail().GetFields()["phases"]; ok {
+		t.Error("a later claim of the same leader has phases")
 	}
 	if by := events[0].GetDetail().GetFields()["by"].GetStringValue(); by != "n2" {
 		t.Errorf("evicted by %q, want n2", by)

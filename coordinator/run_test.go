@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -53,6 +54,15 @@ func TestThreeElectFailOverAndTakeBack(t *testing.T) {
 		t.Errorf("token %d after %d, want a higher one", st.GetTerm(), before.GetTerm())
 	}
 	nodes[2].awaitLeader("n2", 2)
+	nodes[2].await("the figures of the failover", func(*arcv1.StatusResponse) bool { return lastLeadership(t, nodes[2]).GetPhases().GetFirstClaimUs() > 0 })
+	e := lastLeadership(t, nodes[2])
+	if p := e.GetPhases(); e.GetAfter() != "n1" || e.GetEvidence() == "" || e.GetSeenBy() == "" || p.GetCampaignUs() < p.GetPromisesEndedUs() ||
+		p.GetElectedUs() <= p.GetCampaignUs() || p.GetDeclaredUs() <= p.GetElectedUs() || p.GetFirstClaimUs() < p.GetDeclaredUs() {
+		t.Errorf("n3 explains the failover as %v", e)
+	}
+	if mine := lastLeadership(t, nodes[1]); !proto.Equal(mine, e) {
+		t.Errorf("n2 tells %v, n3 %v", mine, e)
+	}
 
 	// It finds out that it was evicted, and comes back at the tail.
 	back := nodes[0].again()

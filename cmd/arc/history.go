@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"io"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/config"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 func newHistoryCmd(f *factory) *cobra.Command {
@@ -17,7 +20,13 @@ func newHistoryCmd(f *factory) *cobra.Command {
 		Short: "Past leaderships: token, name, since when, why, how long the gap was",
 		Long: `Prints the leaderships that the ring remembers, the oldest first. GAP is how
 long there was no leader before, as far as the new one knew; EVIDENCE what
-spoke against the one before.`,
+spoke against the one before, SEEN-BY whose monitor saw it.
+
+PHASES is where the time of the failover went, each counted from the moment at
+which the new leader learned of the loss: the silence before that in brackets if
+silence was the evidence, then when its own promise to the old leader was over,
+its campaign began, it was elected, its declaration was committed, and it first
+claimed ("?" while it has not told). The JSON has them in microseconds.`,
 		Example: `  arc history
   arc history --limit 5
   arc history -o json | jq '.entries[-1]'`,
@@ -40,13 +49,52 @@ spoke against the one before.`,
 					var lines [][]string
 					for _, e := range h.GetEntries() {
 						lines = append(lines, []string{number(e.GetTerm()), e.GetName(), number(e.GetId()), f.when(e.GetSince()), millis(e.GetGapMs()),
-							or(e.GetAfter()), or(e.GetEvidence()), e.GetWhy()})
+							or(e.GetAfter()), or(e.GetEvidence()), or(e.GetSeenBy()), phases(e.GetPhases()), e.GetWhy()})
 					}
-					return rows(w, "TOKEN NAME ID SINCE GAP AFTER EVIDENCE WHY", lines)
+					return rows(w, "TOKEN NAME ID SINCE GAP AFTER EVIDENCE SEEN-BY PHASES WHY", lines)
 				})
 			})
 		},
 	}
 	cmd.Flags().StringVar(&limit, "limit", "0", "print only so many of the newest; 0 means all that are kept")
 	return cmd
+}
+
+// phases prints where the time of a failover went, in milliseconds:
+// [612] 0/0/1.7/2.9/3.1 ms.
+func phases(p *arcv1.Phases) string {
+	if p == nil {
+		return "-"
+	}
+	ms := func(us float64) string { return strconv.FormatFloat(us/1000, 'f', decimals(us), 64) }
+	steps := []float64{p.GetPromisesEndedUs(), p.GetCampaignUs(), p.GetElectedUs(), p.GetDeclaredUs(), p.GetFirstClaimUs()}
+	var b strings.Builder
+	if d := p.GetDetectedUs(); d > 0 {
+		b.WriteString("[" + ms(d) + "] ")
+	}
+	last := 0.0
+	for i, us := range steps {
+		if i > 0 {
+			b.WriteByte('/')
+		}
+		if us < last { // none is before the one it follows: not told yet
+			b.WriteByte('?')
+			continue
+		}
+		last = us
+		b.WriteString(ms(us))
+	}
+	return b.String() + " ms"
+}
+
+// decimals keeps three digits of what is below a second.
+func decimals(us float64) int {
+	switch {
+	case us == 0 || us >= 100_000:
+		return 0
+	case us >= 10_000:
+		return 1
+	default:
+		return 2
+	}
 }

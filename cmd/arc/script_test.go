@@ -118,8 +118,11 @@ func three() *fakearc.Server {
 		StatusFunc: func(context.Context, *arcv1.StatusRequest) (*arcv1.StatusResponse, error) { return threeStatus(), nil },
 		HistoryFunc: func(_ context.Context, r *arcv1.HistoryRequest) (*arcv1.HistoryResponse, error) {
 			h := &arcv1.HistoryResponse{Entries: []*arcv1.HistoryEntry{
-				{Term: 1767323045, Name: "n1", Id: 1, Since: timestamppb.New(founded), Why: "lowest id"},
-				{Term: 1767323046, Name: "n2", Id: 2, Since: timestamppb.New(founded.Add(time.Minute)), Why: "next by id", GapMs: 4.625, Evidence: "certified", After: "n1"},
+				{Term: 1767323044, Name: "n1", Id: 1, Since: timestamppb.New(founded), Why: "lowest id"},
+				{Term: 1767323045, Name: "n3", Id: 3, Since: timestamppb.New(founded.Add(time.Minute)), Why: "next by id", GapMs: 620.125, Evidence: "silent", After: "n1",
+					SeenBy: "n2", Phases: &arcv1.Phases{DetectedUs: 501_250, PromisesEndedUs: 96_431, CampaignUs: 96_431, ElectedUs: 98_007}},
+				{Term: 1767323046, Name: "n2", Id: 2, Since: timestamppb.New(founded.Add(2 * time.Minute)), Why: "next by id", GapMs: 4.625, Evidence: "certified", After: "n3",
+					SeenBy: "n3", Phases: &arcv1.Phases{ElectedUs: 1712, DeclaredUs: 2904, FirstClaimUs: 3120}},
 			}}
 			if n := int(r.GetLimit()); n > 0 && n < len(h.Entries) {
 				h.Entries = h.Entries[len(h.Entries)-n:]
@@ -135,9 +138,15 @@ func three() *fakearc.Server {
 			if err != nil {
 				return err
 			}
+			claimed, err := structpb.NewStruct(map[string]any{"term": "1767323047", "why": "declared", "phases": map[string]any{
+				"detected_us": 0, "promises_ended_us": 0, "campaign_us": 12, "elected_us": 1712, "declared_us": 2904, "first_claim_us": 3120}})
+			if err != nil {
+				return err
+			}
 			for _, ev := range []*arcv1.Event{
 				{Time: timestamppb.New(founded), Epoch: 12, Term: 1767323046, Type: "snapshot", Node: "n2", Detail: snapshot},
 				{Time: timestamppb.New(founded.Add(time.Second)), Epoch: 13, Term: 1767323046, Type: "evicted", Node: "n1", Detail: evicted},
+				{Time: timestamppb.New(founded.Add(2 * time.Second)), Epoch: 13, Term: 1767323047, Type: "claim_gained", Node: "n2", Detail: claimed},
 			} {
 				if err := w.Send(ev); err != nil {
 					return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/arc-ring/arc/client"
@@ -85,8 +86,14 @@ func details(ev *arcv1.Event) string {
 	}
 	var b strings.Builder
 	fields := ev.GetDetail().GetFields()
+	if s := fields["phases"].GetStructValue(); s != nil {
+		p := &arcv1.Phases{}
+		if into(s, p) == nil {
+			fmt.Fprintf(&b, "  phases=%q", phases(p))
+		}
+	}
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		if text := plain(fields[key]); text != "" && key != "term" && key != "name" {
+		if text := plain(fields[key]); text != "" && key != "term" && key != "name" && key != "phases" {
 			fmt.Fprintf(&b, "  %s=%s", key, text)
 		}
 	}
@@ -117,13 +124,18 @@ func plain(v *structpb.Value) string {
 	}
 }
 
-func snapshotEssence(detail *structpb.Struct) string {
+// into reads a detail that is the JSON of a message.
+func into(detail *structpb.Struct, m proto.Message) error {
 	loose, err := protojson.Marshal(detail)
 	if err != nil {
-		return ""
+		return err
 	}
+	return (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(loose, m)
+}
+
+func snapshotEssence(detail *structpb.Struct) string {
 	st := &arcv1.StatusResponse{}
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(loose, st); err != nil {
+	if into(detail, st) != nil {
 		return ""
 	}
 	var names []string

@@ -526,7 +526,13 @@ type HistoryEntry struct {
 	// or empty for a planned change.
 	Evidence string `protobuf:"bytes,7,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	// Name of the previous leader, empty for the first.
-	After         string `protobuf:"bytes,8,opt,name=after,proto3" json:"after,omitempty"`
+	After string `protobuf:"bytes,8,opt,name=after,proto3" json:"after,omitempty"`
+	// Name of who saw that: the member whose monitor reported it, or who noticed
+	// it by itself; with a certificate the previous leader, whose own monitor
+	// wrote it. Empty for a planned change.
+	SeenBy string `protobuf:"bytes,9,opt,name=seen_by,json=seenBy,proto3" json:"seen_by,omitempty"`
+	// Absent if nobody had to find out that a leader is gone.
+	Phases        *Phases `protobuf:"bytes,10,opt,name=phases,proto3" json:"phases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -617,6 +623,116 @@ func (x *HistoryEntry) GetAfter() string {
 	return ""
 }
 
+func (x *HistoryEntry) GetSeenBy() string {
+	if x != nil {
+		return x.SeenBy
+	}
+	return ""
+}
+
+func (x *HistoryEntry) GetPhases() *Phases {
+	if x != nil {
+		return x.Phases
+	}
+	return nil
+}
+
+// Phases says where the time of a failover went, by the new leader's monotonic
+// clock: microseconds since it learned that the previous leader is gone (or
+// was asked to take over). No phase is earlier than the one before it; 0 is "at
+// once" where a later phase is not 0, and "not known" otherwise.
+type Phases struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long the previous leader had been silent by then; 0 unless silence is
+	// the evidence. Not part of what follows, it lies before it.
+	DetectedUs float64 `protobuf:"fixed64,1,opt,name=detected_us,json=detectedUs,proto3" json:"detected_us,omitempty"`
+	// The new leader's own promise to the previous one was over.
+	PromisesEndedUs float64 `protobuf:"fixed64,2,opt,name=promises_ended_us,json=promisesEndedUs,proto3" json:"promises_ended_us,omitempty"`
+	// Its first campaign began.
+	CampaignUs float64 `protobuf:"fixed64,3,opt,name=campaign_us,json=campaignUs,proto3" json:"campaign_us,omitempty"`
+	// It was elected.
+	ElectedUs float64 `protobuf:"fixed64,4,opt,name=elected_us,json=electedUs,proto3" json:"elected_us,omitempty"`
+	// Its declaration was committed; 0 until the leader has told.
+	DeclaredUs float64 `protobuf:"fixed64,5,opt,name=declared_us,json=declaredUs,proto3" json:"declared_us,omitempty"`
+	// A majority had promised and it claimed; 0 until the leader has told, a
+	// moment after it happened, or if it never could.
+	FirstClaimUs  float64 `protobuf:"fixed64,6,opt,name=first_claim_us,json=firstClaimUs,proto3" json:"first_claim_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Phases) Reset() {
+	*x = Phases{}
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Phases) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Phases) ProtoMessage() {}
+
+func (x *Phases) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Phases.ProtoReflect.Descriptor instead.
+func (*Phases) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Phases) GetDetectedUs() float64 {
+	if x != nil {
+		return x.DetectedUs
+	}
+	return 0
+}
+
+func (x *Phases) GetPromisesEndedUs() float64 {
+	if x != nil {
+		return x.PromisesEndedUs
+	}
+	return 0
+}
+
+func (x *Phases) GetCampaignUs() float64 {
+	if x != nil {
+		return x.CampaignUs
+	}
+	return 0
+}
+
+func (x *Phases) GetElectedUs() float64 {
+	if x != nil {
+		return x.ElectedUs
+	}
+	return 0
+}
+
+func (x *Phases) GetDeclaredUs() float64 {
+	if x != nil {
+		return x.DeclaredUs
+	}
+	return 0
+}
+
+func (x *Phases) GetFirstClaimUs() float64 {
+	if x != nil {
+		return x.FirstClaimUs
+	}
+	return 0
+}
+
 type WatchRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -625,7 +741,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +753,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +766,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{7}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{8}
 }
 
 // Event types: snapshot joined left evicted leader_declared leader_lost
@@ -671,7 +787,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -683,7 +799,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -696,7 +812,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{8}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Event) GetTime() *timestamppb.Timestamp {
@@ -762,7 +878,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -774,7 +890,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -787,7 +903,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{9}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *JoinRequest) GetCluster() string {
@@ -867,7 +983,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -879,7 +995,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -892,7 +1008,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{10}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *JoinResponse) GetId() uint64 {
@@ -941,7 +1057,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1069,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1082,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{11}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LeaveRequest) GetName() string {
@@ -992,7 +1108,7 @@ type LeaveResponse struct {
 
 func (x *LeaveResponse) Reset() {
 	*x = LeaveResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1004,7 +1120,7 @@ func (x *LeaveResponse) String() string {
 func (*LeaveResponse) ProtoMessage() {}
 
 func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1017,7 +1133,7 @@ func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveResponse.ProtoReflect.Descriptor instead.
 func (*LeaveResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{12}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *LeaveResponse) GetEpoch() uint64 {
@@ -1037,7 +1153,7 @@ type EvictRequest struct {
 
 func (x *EvictRequest) Reset() {
 	*x = EvictRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1165,7 @@ func (x *EvictRequest) String() string {
 func (*EvictRequest) ProtoMessage() {}
 
 func (x *EvictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1178,7 @@ func (x *EvictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictRequest.ProtoReflect.Descriptor instead.
 func (*EvictRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{13}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EvictRequest) GetName() string {
@@ -1088,7 +1204,7 @@ type EvictResponse struct {
 
 func (x *EvictResponse) Reset() {
 	*x = EvictResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1100,7 +1216,7 @@ func (x *EvictResponse) String() string {
 func (*EvictResponse) ProtoMessage() {}
 
 func (x *EvictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1113,7 +1229,7 @@ func (x *EvictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictResponse.ProtoReflect.Descriptor instead.
 func (*EvictResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{14}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EvictResponse) GetEpoch() uint64 {
@@ -1134,7 +1250,7 @@ type HandoverRequest struct {
 
 func (x *HandoverRequest) Reset() {
 	*x = HandoverRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1146,7 +1262,7 @@ func (x *HandoverRequest) String() string {
 func (*HandoverRequest) ProtoMessage() {}
 
 func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1159,7 +1275,7 @@ func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverRequest.ProtoReflect.Descriptor instead.
 func (*HandoverRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{15}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HandoverRequest) GetName() string {
@@ -1186,7 +1302,7 @@ type HandoverResponse struct {
 
 func (x *HandoverResponse) Reset() {
 	*x = HandoverResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1314,7 @@ func (x *HandoverResponse) String() string {
 func (*HandoverResponse) ProtoMessage() {}
 
 func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1327,7 @@ func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverResponse.ProtoReflect.Descriptor instead.
 func (*HandoverResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{16}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HandoverResponse) GetTerm() uint64 {
@@ -1238,7 +1354,7 @@ type RelinkRequest struct {
 
 func (x *RelinkRequest) Reset() {
 	*x = RelinkRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1250,7 +1366,7 @@ func (x *RelinkRequest) String() string {
 func (*RelinkRequest) ProtoMessage() {}
 
 func (x *RelinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1263,7 +1379,7 @@ func (x *RelinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelinkRequest.ProtoReflect.Descriptor instead.
 func (*RelinkRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{17}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RelinkRequest) GetTarget() string {
@@ -1283,7 +1399,7 @@ type RelinkResponse struct {
 
 func (x *RelinkResponse) Reset() {
 	*x = RelinkResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1411,7 @@ func (x *RelinkResponse) String() string {
 func (*RelinkResponse) ProtoMessage() {}
 
 func (x *RelinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1424,7 @@ func (x *RelinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelinkResponse.ProtoReflect.Descriptor instead.
 func (*RelinkResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{18}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RelinkResponse) GetEpoch() uint64 {
@@ -1353,7 +1469,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1365,7 +1481,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1378,7 +1494,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{19}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Settings) GetProfile() string {
@@ -1466,7 +1582,7 @@ type GetSettingsRequest struct {
 
 func (x *GetSettingsRequest) Reset() {
 	*x = GetSettingsRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1478,7 +1594,7 @@ func (x *GetSettingsRequest) String() string {
 func (*GetSettingsRequest) ProtoMessage() {}
 
 func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1491,7 +1607,7 @@ func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{20}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{21}
 }
 
 type GetSettingsResponse struct {
@@ -1504,7 +1620,7 @@ type GetSettingsResponse struct {
 
 func (x *GetSettingsResponse) Reset() {
 	*x = GetSettingsResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1516,7 +1632,7 @@ func (x *GetSettingsResponse) String() string {
 func (*GetSettingsResponse) ProtoMessage() {}
 
 func (x *GetSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +1645,7 @@ func (x *GetSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsResponse.ProtoReflect.Descriptor instead.
 func (*GetSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{21}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetSettingsResponse) GetSettings() *Settings {
@@ -1557,7 +1673,7 @@ type SetSettingsRequest struct {
 
 func (x *SetSettingsRequest) Reset() {
 	*x = SetSettingsRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1569,7 +1685,7 @@ func (x *SetSettingsRequest) String() string {
 func (*SetSettingsRequest) ProtoMessage() {}
 
 func (x *SetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1582,7 +1698,7 @@ func (x *SetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*SetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{22}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SetSettingsRequest) GetChanges() map[string]string {
@@ -1609,7 +1725,7 @@ type SetSettingsResponse struct {
 
 func (x *SetSettingsResponse) Reset() {
 	*x = SetSettingsResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1621,7 +1737,7 @@ func (x *SetSettingsResponse) String() string {
 func (*SetSettingsResponse) ProtoMessage() {}
 
 func (x *SetSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1634,7 +1750,7 @@ func (x *SetSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSettingsResponse.ProtoReflect.Descriptor instead.
 func (*SetSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{23}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SetSettingsResponse) GetSettings() *Settings {
@@ -1694,7 +1810,7 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\x0eHistoryRequest\x12\x14\n" +
 	"\x05limit\x18\x01 \x01(\rR\x05limit\"A\n" +
 	"\x0fHistoryResponse\x12.\n" +
-	"\aentries\x18\x01 \x03(\v2\x14.arc.v1.HistoryEntryR\aentries\"\xd3\x01\n" +
+	"\aentries\x18\x01 \x03(\v2\x14.arc.v1.HistoryEntryR\aentries\"\x94\x02\n" +
 	"\fHistoryEntry\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x0e\n" +
@@ -1703,7 +1819,21 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\x03why\x18\x05 \x01(\tR\x03why\x12\x15\n" +
 	"\x06gap_ms\x18\x06 \x01(\x01R\x05gapMs\x12\x1a\n" +
 	"\bevidence\x18\a \x01(\tR\bevidence\x12\x14\n" +
-	"\x05after\x18\b \x01(\tR\x05after\"\x0e\n" +
+	"\x05after\x18\b \x01(\tR\x05after\x12\x17\n" +
+	"\aseen_by\x18\t \x01(\tR\x06seenBy\x12&\n" +
+	"\x06phases\x18\n" +
+	" \x01(\v2\x0e.arc.v1.PhasesR\x06phases\"\xdc\x01\n" +
+	"\x06Phases\x12\x1f\n" +
+	"\vdetected_us\x18\x01 \x01(\x01R\n" +
+	"detectedUs\x12*\n" +
+	"\x11promises_ended_us\x18\x02 \x01(\x01R\x0fpromisesEndedUs\x12\x1f\n" +
+	"\vcampaign_us\x18\x03 \x01(\x01R\n" +
+	"campaignUs\x12\x1d\n" +
+	"\n" +
+	"elected_us\x18\x04 \x01(\x01R\telectedUs\x12\x1f\n" +
+	"\vdeclared_us\x18\x05 \x01(\x01R\n" +
+	"declaredUs\x12$\n" +
+	"\x0efirst_claim_us\x18\x06 \x01(\x01R\ffirstClaimUs\"\x0e\n" +
 	"\fWatchRequest\"\xba\x01\n" +
 	"\x05Event\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
@@ -1802,7 +1932,7 @@ func file_proto_arc_v1_arc_proto_rawDescGZIP() []byte {
 	return file_proto_arc_v1_arc_proto_rawDescData
 }
 
-var file_proto_arc_v1_arc_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_proto_arc_v1_arc_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_proto_arc_v1_arc_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: arc.v1.StatusRequest
 	(*StatusResponse)(nil),        // 1: arc.v1.StatusResponse
@@ -1811,66 +1941,68 @@ var file_proto_arc_v1_arc_proto_goTypes = []any{
 	(*HistoryRequest)(nil),        // 4: arc.v1.HistoryRequest
 	(*HistoryResponse)(nil),       // 5: arc.v1.HistoryResponse
 	(*HistoryEntry)(nil),          // 6: arc.v1.HistoryEntry
-	(*WatchRequest)(nil),          // 7: arc.v1.WatchRequest
-	(*Event)(nil),                 // 8: arc.v1.Event
-	(*JoinRequest)(nil),           // 9: arc.v1.JoinRequest
-	(*JoinResponse)(nil),          // 10: arc.v1.JoinResponse
-	(*LeaveRequest)(nil),          // 11: arc.v1.LeaveRequest
-	(*LeaveResponse)(nil),         // 12: arc.v1.LeaveResponse
-	(*EvictRequest)(nil),          // 13: arc.v1.EvictRequest
-	(*EvictResponse)(nil),         // 14: arc.v1.EvictResponse
-	(*HandoverRequest)(nil),       // 15: arc.v1.HandoverRequest
-	(*HandoverResponse)(nil),      // 16: arc.v1.HandoverResponse
-	(*RelinkRequest)(nil),         // 17: arc.v1.RelinkRequest
-	(*RelinkResponse)(nil),        // 18: arc.v1.RelinkResponse
-	(*Settings)(nil),              // 19: arc.v1.Settings
-	(*GetSettingsRequest)(nil),    // 20: arc.v1.GetSettingsRequest
-	(*GetSettingsResponse)(nil),   // 21: arc.v1.GetSettingsResponse
-	(*SetSettingsRequest)(nil),    // 22: arc.v1.SetSettingsRequest
-	(*SetSettingsResponse)(nil),   // 23: arc.v1.SetSettingsResponse
-	nil,                           // 24: arc.v1.SetSettingsRequest.ChangesEntry
-	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 26: google.protobuf.Struct
+	(*Phases)(nil),                // 7: arc.v1.Phases
+	(*WatchRequest)(nil),          // 8: arc.v1.WatchRequest
+	(*Event)(nil),                 // 9: arc.v1.Event
+	(*JoinRequest)(nil),           // 10: arc.v1.JoinRequest
+	(*JoinResponse)(nil),          // 11: arc.v1.JoinResponse
+	(*LeaveRequest)(nil),          // 12: arc.v1.LeaveRequest
+	(*LeaveResponse)(nil),         // 13: arc.v1.LeaveResponse
+	(*EvictRequest)(nil),          // 14: arc.v1.EvictRequest
+	(*EvictResponse)(nil),         // 15: arc.v1.EvictResponse
+	(*HandoverRequest)(nil),       // 16: arc.v1.HandoverRequest
+	(*HandoverResponse)(nil),      // 17: arc.v1.HandoverResponse
+	(*RelinkRequest)(nil),         // 18: arc.v1.RelinkRequest
+	(*RelinkResponse)(nil),        // 19: arc.v1.RelinkResponse
+	(*Settings)(nil),              // 20: arc.v1.Settings
+	(*GetSettingsRequest)(nil),    // 21: arc.v1.GetSettingsRequest
+	(*GetSettingsResponse)(nil),   // 22: arc.v1.GetSettingsResponse
+	(*SetSettingsRequest)(nil),    // 23: arc.v1.SetSettingsRequest
+	(*SetSettingsResponse)(nil),   // 24: arc.v1.SetSettingsResponse
+	nil,                           // 25: arc.v1.SetSettingsRequest.ChangesEntry
+	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 27: google.protobuf.Struct
 }
 var file_proto_arc_v1_arc_proto_depIdxs = []int32{
 	2,  // 0: arc.v1.StatusResponse.leader:type_name -> arc.v1.NodeRef
 	3,  // 1: arc.v1.StatusResponse.members:type_name -> arc.v1.MemberStatus
-	19, // 2: arc.v1.StatusResponse.settings:type_name -> arc.v1.Settings
+	20, // 2: arc.v1.StatusResponse.settings:type_name -> arc.v1.Settings
 	6,  // 3: arc.v1.HistoryResponse.entries:type_name -> arc.v1.HistoryEntry
-	25, // 4: arc.v1.HistoryEntry.since:type_name -> google.protobuf.Timestamp
-	25, // 5: arc.v1.Event.time:type_name -> google.protobuf.Timestamp
-	26, // 6: arc.v1.Event.detail:type_name -> google.protobuf.Struct
-	2,  // 7: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
-	3,  // 8: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
-	2,  // 9: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
-	19, // 10: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
-	24, // 11: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
-	19, // 12: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
-	0,  // 13: arc.v1.Arc.Status:input_type -> arc.v1.StatusRequest
-	4,  // 14: arc.v1.Arc.History:input_type -> arc.v1.HistoryRequest
-	7,  // 15: arc.v1.Arc.Watch:input_type -> arc.v1.WatchRequest
-	9,  // 16: arc.v1.Arc.Join:input_type -> arc.v1.JoinRequest
-	11, // 17: arc.v1.Arc.Leave:input_type -> arc.v1.LeaveRequest
-	13, // 18: arc.v1.Arc.Evict:input_type -> arc.v1.EvictRequest
-	15, // 19: arc.v1.Arc.Handover:input_type -> arc.v1.HandoverRequest
-	17, // 20: arc.v1.Arc.Relink:input_type -> arc.v1.RelinkRequest
-	20, // 21: arc.v1.Arc.GetSettings:input_type -> arc.v1.GetSettingsRequest
-	22, // 22: arc.v1.Arc.SetSettings:input_type -> arc.v1.SetSettingsRequest
-	1,  // 23: arc.v1.Arc.Status:output_type -> arc.v1.StatusResponse
-	5,  // 24: arc.v1.Arc.History:output_type -> arc.v1.HistoryResponse
-	8,  // 25: arc.v1.Arc.Watch:output_type -> arc.v1.Event
-	10, // 26: arc.v1.Arc.Join:output_type -> arc.v1.JoinResponse
-	12, // 27: arc.v1.Arc.Leave:output_type -> arc.v1.LeaveResponse
-	14, // 28: arc.v1.Arc.Evict:output_type -> arc.v1.EvictResponse
-	16, // 29: arc.v1.Arc.Handover:output_type -> arc.v1.HandoverResponse
-	18, // 30: arc.v1.Arc.Relink:output_type -> arc.v1.RelinkResponse
-	21, // 31: arc.v1.Arc.GetSettings:output_type -> arc.v1.GetSettingsResponse
-	23, // 32: arc.v1.Arc.SetSettings:output_type -> arc.v1.SetSettingsResponse
-	23, // [23:33] is the sub-list for method output_type
-	13, // [13:23] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	26, // 4: arc.v1.HistoryEntry.since:type_name -> google.protobuf.Timestamp
+	7,  // 5: arc.v1.HistoryEntry.phases:type_name -> arc.v1.Phases
+	26, // 6: arc.v1.Event.time:type_name -> google.protobuf.Timestamp
+	27, // 7: arc.v1.Event.detail:type_name -> google.protobuf.Struct
+	2,  // 8: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
+	3,  // 9: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
+	2,  // 10: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
+	20, // 11: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
+	25, // 12: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
+	20, // 13: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
+	0,  // 14: arc.v1.Arc.Status:input_type -> arc.v1.StatusRequest
+	4,  // 15: arc.v1.Arc.History:input_type -> arc.v1.HistoryRequest
+	8,  // 16: arc.v1.Arc.Watch:input_type -> arc.v1.WatchRequest
+	10, // 17: arc.v1.Arc.Join:input_type -> arc.v1.JoinRequest
+	12, // 18: arc.v1.Arc.Leave:input_type -> arc.v1.LeaveRequest
+	14, // 19: arc.v1.Arc.Evict:input_type -> arc.v1.EvictRequest
+	16, // 20: arc.v1.Arc.Handover:input_type -> arc.v1.HandoverRequest
+	18, // 21: arc.v1.Arc.Relink:input_type -> arc.v1.RelinkRequest
+	21, // 22: arc.v1.Arc.GetSettings:input_type -> arc.v1.GetSettingsRequest
+	23, // 23: arc.v1.Arc.SetSettings:input_type -> arc.v1.SetSettingsRequest
+	1,  // 24: arc.v1.Arc.Status:output_type -> arc.v1.StatusResponse
+	5,  // 25: arc.v1.Arc.History:output_type -> arc.v1.HistoryResponse
+	9,  // 26: arc.v1.Arc.Watch:output_type -> arc.v1.Event
+	11, // 27: arc.v1.Arc.Join:output_type -> arc.v1.JoinResponse
+	13, // 28: arc.v1.Arc.Leave:output_type -> arc.v1.LeaveResponse
+	15, // 29: arc.v1.Arc.Evict:output_type -> arc.v1.EvictResponse
+	17, // 30: arc.v1.Arc.Handover:output_type -> arc.v1.HandoverResponse
+	19, // 31: arc.v1.Arc.Relink:output_type -> arc.v1.RelinkResponse
+	22, // 32: arc.v1.Arc.GetSettings:output_type -> arc.v1.GetSettingsResponse
+	24, // 33: arc.v1.Arc.SetSettings:output_type -> arc.v1.SetSettingsResponse
+	24, // [24:34] is the sub-list for method output_type
+	14, // [14:24] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_proto_arc_v1_arc_proto_init() }
@@ -1884,7 +2016,7 @@ func file_proto_arc_v1_arc_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_arc_v1_arc_proto_rawDesc), len(file_proto_arc_v1_arc_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
