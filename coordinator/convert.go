@@ -17,6 +17,7 @@ func settingsToWire(s ring.Settings) *arcv1.Settings {
 		Profile: s.Profile, LeaderIntervalMs: s.LeaderIntervalMS, LeaderMisses: s.LeaderMisses,
 		IntervalMs: s.IntervalMS, Misses: s.Misses, LeaseMs: s.LeaseMS, DriftPpm: s.DriftPPM,
 		StaggerMs: s.StaggerMS, HangAfterMs: s.HangAfterMS, MaxVoters: s.MaxVoters, GraceMs: s.GraceMS,
+		LeaderGrants: s.LeaderGrants,
 	}
 }
 
@@ -121,7 +122,7 @@ func historyToWire(s *ring.State, limit uint32) []*arcv1.HistoryEntry {
 
 func suspicionFromWire(s *arcv1.Suspicion) election.Suspicion {
 	return election.Suspicion{ID: s.GetId(), Incarnation: s.GetIncarnation(), Term: s.GetTerm(),
-		Evidence: ring.Evidence(s.GetEvidence()), Cleared: s.GetCleared(), By: s.GetBy()}
+		Evidence: ring.Evidence(s.GetEvidence()), Cleared: s.GetCleared(), By: s.GetBy(), Grant: s.GetGrant()}
 }
 
 func certificateFromWire(c *arcv1.Certificate) election.Certificate {
@@ -136,5 +137,6 @@ func linkToWire(r election.Relink, ringID, cluster string, self ring.Member) *ar
 		Epoch: r.Epoch, Term: r.Term, Self: targetToWire(self), Successors: targetsToWire(r.Successors), Tell: targetsToWire(r.Tell),
 		Leader: r.LeaderID, LeaderIntervalMs: s.LeaderIntervalMS, LeaderMisses: s.LeaderMisses,
 		IntervalMs: s.IntervalMS, Misses: s.Misses, HangAfterMs: s.HangAfterMS, RingId: ringID, Cluster: cluster,
+		GrantUs: uint64(s.GrantLength().Microseconds()),
 	}
 }

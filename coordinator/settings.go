@@ -42,14 +42,14 @@ func mergeSettings(cur ring.Settings, changes map[string]string) (ring.Settings,
 			errs = append(errs, fmt.Errorf("unknown setting %q; the keys are %s", key, strings.Join(settingKeys(), " ")))
 			continue
 		}
-		n, err := strconv.ParseUint(changes[key], 10, 32)
+		v, err := parseSetting(key, changes[key], values[key])
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s = %q is not a whole number from 0 to 4294967295", key, changes[key]))
+			errs = append(errs, err)
 			continue
 		}
-		values[key] = uint32(n)
+		values[key] = v
 	}
-	next = fromValues(next.Profile, values)
+	next = fromValues(values)
 	if next.Profile != ring.CustomProfile && !isProfile(next) {
 		next.Profile = ring.CustomProfile
 	}
@@ -75,37 +75,42 @@ func isProfile(s ring.Settings) bool {
 // settingKeys are the keys of `arc config set`, the JSON names of
 // ring.Settings, in its order.
 func settingKeys() []string {
-	return []string{"profile", "leader_interval_ms", "leader_misses", "interval_ms", "misses", "lease_ms", "drift_ppm",
+	return []string{"profile", "leader_interval_ms", "leader_misses", "leader_grants", "interval_ms", "misses", "lease_ms", "drift_ppm",
 		"stagger_ms", "hang_after_ms", "max_voters", "grace_ms"}
+}
+
+// parseSetting reads a value of the same kind as the present one.
+func parseSetting(key, value string, present any) (any, error) {
+	if _, ok := present.(bool); ok {
+		b, err := strconv.ParseBool(value)
+		if err != nil {
+			return nil, fmt.Errorf("%s = %q is not true or false", key, value)
+		}
+		return b, nil
+	}
+	n, err := strconv.ParseUint(value, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("%s = %q is not a whole number from 0 to 4294967295", key, value)
+	}
+	return n, nil
 }
 
 // settingValues and fromValues go by the JSON names, so that a new setting
 // needs no second list to be changeable.
-func settingValues(s ring.Settings) map[string]uint32 {
+func settingValues(s ring.Settings) map[string]any {
 	b, err := json.Marshal(s)
 	if err != nil {
 		panic(fmt.Sprintf("coordinator: settings do not encode: %v", err)) // only plain fields
 	}
-	var all map[string]any
-	if err := json.Unmarshal(b, &all); err != nil {
+	var values map[string]any
+	if err := json.Unmarshal(b, &values); err != nil {
 		panic(fmt.Sprintf("coordinator: settings do not decode: %v", err))
-	}
-	values := make(map[string]uint32, len(all))
-	for key, v := range all {
-		if f, ok := v.(float64); ok {
-			values[key] = uint32(f)
-		}
 	}
 	return values
 }
 
-func fromValues(profile string, values map[string]uint32) ring.Settings {
-	all := make(map[string]any, len(values)+1)
-	for key, v := range values {
-		all[key] = v
-	}
-	all["profile"] = profile
-	b, err := json.Marshal(all)
+func fromValues(values map[string]any) ring.Settings {
+	b, err := json.Marshal(values)
 	if err != nil {
 		panic(fmt.Sprintf("coordinator: settings do not encode: %v", err))
 	}

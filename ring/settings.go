@@ -14,7 +14,7 @@ type Settings struct {
 	LeaderMisses     uint32 `json:"leader_misses"`
 	// LeaderGrants lets the watcher's testimony end the voters' promises to the
 	// leader long before the lease would.
-	LeaderGrants bool   `json:"leader_grants,omitempty"`
+	LeaderGrants bool   `json:"leader_grants"`
 	IntervalMS   uint32 `json:"interval_ms"`
 	Misses       uint32 `json:"misses"`
 	LeaseMS      uint32 `json:"lease_ms"`

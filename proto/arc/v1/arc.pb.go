@@ -1462,7 +1462,10 @@ type Settings struct {
 	HangAfterMs uint32 `protobuf:"varint,9,opt,name=hang_after_ms,json=hangAfterMs,proto3" json:"hang_after_ms,omitempty"`
 	MaxVoters   uint32 `protobuf:"varint,10,opt,name=max_voters,json=maxVoters,proto3" json:"max_voters,omitempty"`
 	// How long after an unclean end of a leadership local work waits.
-	GraceMs       uint32 `protobuf:"varint,11,opt,name=grace_ms,json=graceMs,proto3" json:"grace_ms,omitempty"`
+	GraceMs uint32 `protobuf:"varint,11,opt,name=grace_ms,json=graceMs,proto3" json:"grace_ms,omitempty"`
+	// True lets the testimony of the leader's watcher end the voters' promises
+	// long before the lease would.
+	LeaderGrants  bool `protobuf:"varint,12,opt,name=leader_grants,json=leaderGrants,proto3" json:"leader_grants,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1572,6 +1575,13 @@ func (x *Settings) GetGraceMs() uint32 {
 		return x.GraceMs
 	}
 	return 0
+}
+
+func (x *Settings) GetLeaderGrants() bool {
+	if x != nil {
+		return x.LeaderGrants
+	}
+	return false
 }
 
 type GetSettingsRequest struct {
@@ -1878,7 +1888,7 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\x06target\x18\x01 \x01(\tR\x06target\">\n" +
 	"\x0eRelinkResponse\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x16\n" +
-	"\x06target\x18\x02 \x01(\tR\x06target\"\xe5\x02\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\"\x8a\x03\n" +
 	"\bSettings\x12\x18\n" +
 	"\aprofile\x18\x01 \x01(\tR\aprofile\x12,\n" +
 	"\x12leader_interval_ms\x18\x02 \x01(\rR\x10leaderIntervalMs\x12#\n" +
@@ -1894,7 +1904,8 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\n" +
 	"max_voters\x18\n" +
 	" \x01(\rR\tmaxVoters\x12\x19\n" +
-	"\bgrace_ms\x18\v \x01(\rR\agraceMs\"\x14\n" +
+	"\bgrace_ms\x18\v \x01(\rR\agraceMs\x12#\n" +
+	"\rleader_grants\x18\f \x01(\bR\fleaderGrants\"\x14\n" +
 	"\x12GetSettingsRequest\"Y\n" +
 	"\x13GetSettingsResponse\x12,\n" +
 	"\bsettings\x18\x01 \x01(\v2\x10.arc.v1.SettingsR\bsettings\x12\x14\n" +

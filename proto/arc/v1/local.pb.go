@@ -352,9 +352,12 @@ type Link struct {
 	// True makes the monitor dial afresh even if nothing changed.
 	Redial bool `protobuf:"varint,13,opt,name=redial,proto3" json:"redial,omitempty"`
 	// Set by `arc relink --target`; the next epoch undoes it.
-	Temporary     bool   `protobuf:"varint,14,opt,name=temporary,proto3" json:"temporary,omitempty"`
-	RingId        string `protobuf:"bytes,15,opt,name=ring_id,json=ringId,proto3" json:"ring_id,omitempty"`
-	Cluster       string `protobuf:"bytes,16,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Temporary bool   `protobuf:"varint,14,opt,name=temporary,proto3" json:"temporary,omitempty"`
+	RingId    string `protobuf:"bytes,15,opt,name=ring_id,json=ringId,proto3" json:"ring_id,omitempty"`
+	Cluster   string `protobuf:"bytes,16,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// For how long after a pong this monitor does not testify against the
+	// leader; 0 gives no grants.
+	GrantUs       uint64 `protobuf:"varint,17,opt,name=grant_us,json=grantUs,proto3" json:"grant_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -501,6 +504,13 @@ func (x *Link) GetCluster() string {
 	return ""
 }
 
+func (x *Link) GetGrantUs() uint64 {
+	if x != nil {
+		return x.GrantUs
+	}
+	return 0
+}
+
 type Target struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -592,7 +602,7 @@ const file_proto_arc_v1_local_proto_rawDesc = "" +
 	"\x06detail\x18\x05 \x01(\tR\x06detail\"<\n" +
 	"\vMonitorBeat\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x1b\n" +
-	"\tlog_level\x18\x02 \x01(\tR\blogLevel\"\xeb\x03\n" +
+	"\tlog_level\x18\x02 \x01(\tR\blogLevel\"\x86\x04\n" +
 	"\x04Link\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x10\n" +
@@ -613,7 +623,8 @@ const file_proto_arc_v1_local_proto_rawDesc = "" +
 	"\x06redial\x18\r \x01(\bR\x06redial\x12\x1c\n" +
 	"\ttemporary\x18\x0e \x01(\bR\ttemporary\x12\x17\n" +
 	"\aring_id\x18\x0f \x01(\tR\x06ringId\x12\x18\n" +
-	"\acluster\x18\x10 \x01(\tR\acluster\"l\n" +
+	"\acluster\x18\x10 \x01(\tR\acluster\x12\x19\n" +
+	"\bgrant_us\x18\x11 \x01(\x04R\agrantUs\"l\n" +
 	"\x06Target\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +

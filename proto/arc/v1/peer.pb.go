@@ -131,6 +131,7 @@ type PeerEnvelope struct {
 	//	*PeerEnvelope_Release
 	//	*PeerEnvelope_Evicted
 	//	*PeerEnvelope_Return
+	//	*PeerEnvelope_Check
 	Body          isPeerEnvelope_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -254,6 +255,15 @@ func (x *PeerEnvelope) GetReturn() *Return {
 	return nil
 }
 
+func (x *PeerEnvelope) GetCheck() *Check {
+	if x != nil {
+		if x, ok := x.Body.(*PeerEnvelope_Check); ok {
+			return x.Check
+		}
+	}
+	return nil
+}
+
 type isPeerEnvelope_Body interface {
 	isPeerEnvelope_Body()
 }
@@ -295,6 +305,10 @@ type PeerEnvelope_Return struct {
 	Return *Return `protobuf:"bytes,9,opt,name=return,proto3,oneof"`
 }
 
+type PeerEnvelope_Check struct {
+	Check *Check `protobuf:"bytes,10,opt,name=check,proto3,oneof"`
+}
+
 func (*PeerEnvelope_Hello) isPeerEnvelope_Body() {}
 
 func (*PeerEnvelope_Raft) isPeerEnvelope_Body() {}
@@ -313,6 +327,53 @@ func (*PeerEnvelope_Evicted) isPeerEnvelope_Body() {}
 
 func (*PeerEnvelope_Return) isPeerEnvelope_Body() {}
 
+func (*PeerEnvelope_Check) isPeerEnvelope_Body() {}
+
+// Check asks a member for a sign of life, or gives one.
+type Check struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Answer        bool                   `protobuf:"varint,1,opt,name=answer,proto3" json:"answer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Check) Reset() {
+	*x = Check{}
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Check) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Check) ProtoMessage() {}
+
+func (x *Check) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Check.ProtoReflect.Descriptor instead.
+func (*Check) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Check) GetAnswer() bool {
+	if x != nil {
+		return x.Answer
+	}
+	return false
+}
+
 // Renew asks a voter for a promise of lease_us from its receipt.
 type Renew struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -320,14 +381,18 @@ type Renew struct {
 	Seq     uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
 	LeaseUs uint64                 `protobuf:"varint,3,opt,name=lease_us,json=leaseUs,proto3" json:"lease_us,omitempty"`
 	// The leader's, so that a certificate voids only promises to the dead one.
-	Incarnation   uint64 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Incarnation uint64 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// The grant that ends the promise when its watcher testifies that it is
+	// over; 0 if only time does.
+	Watcher       uint64 `protobuf:"varint,5,opt,name=watcher,proto3" json:"watcher,omitempty"`
+	Grant         uint64 `protobuf:"varint,6,opt,name=grant,proto3" json:"grant,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Renew) Reset() {
 	*x = Renew{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[2]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -339,7 +404,7 @@ func (x *Renew) String() string {
 func (*Renew) ProtoMessage() {}
 
 func (x *Renew) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[2]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -352,7 +417,7 @@ func (x *Renew) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Renew.ProtoReflect.Descriptor instead.
 func (*Renew) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{2}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Renew) GetTerm() uint64 {
@@ -383,6 +448,20 @@ func (x *Renew) GetIncarnation() uint64 {
 	return 0
 }
 
+func (x *Renew) GetWatcher() uint64 {
+	if x != nil {
+		return x.Watcher
+	}
+	return 0
+}
+
+func (x *Renew) GetGrant() uint64 {
+	if x != nil {
+		return x.Grant
+	}
+	return 0
+}
+
 type RenewAck struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Term          uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
@@ -393,7 +472,7 @@ type RenewAck struct {
 
 func (x *RenewAck) Reset() {
 	*x = RenewAck{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[3]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -405,7 +484,7 @@ func (x *RenewAck) String() string {
 func (*RenewAck) ProtoMessage() {}
 
 func (x *RenewAck) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[3]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -418,7 +497,7 @@ func (x *RenewAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewAck.ProtoReflect.Descriptor instead.
 func (*RenewAck) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{3}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RenewAck) GetTerm() uint64 {
@@ -449,14 +528,18 @@ type Suspicion struct {
 	// True takes the opinion back.
 	Cleared bool `protobuf:"varint,5,opt,name=cleared,proto3" json:"cleared,omitempty"`
 	// Member whose monitor it is.
-	By            uint64 `protobuf:"varint,6,opt,name=by,proto3" json:"by,omitempty"`
+	By uint64 `protobuf:"varint,6,opt,name=by,proto3" json:"by,omitempty"`
+	// Number of a grant to the leader that has ended for good; 0 if none.
+	Grant uint64 `protobuf:"varint,7,opt,name=grant,proto3" json:"grant,omitempty"`
+	// True: no suspicion yet; whoever may lead next should look for itself.
+	Doubt         bool `protobuf:"varint,8,opt,name=doubt,proto3" json:"doubt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Suspicion) Reset() {
 	*x = Suspicion{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -468,7 +551,7 @@ func (x *Suspicion) String() string {
 func (*Suspicion) ProtoMessage() {}
 
 func (x *Suspicion) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -481,7 +564,7 @@ func (x *Suspicion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suspicion.ProtoReflect.Descriptor instead.
 func (*Suspicion) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{4}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Suspicion) GetId() uint64 {
@@ -526,6 +609,20 @@ func (x *Suspicion) GetBy() uint64 {
 	return 0
 }
 
+func (x *Suspicion) GetGrant() uint64 {
+	if x != nil {
+		return x.Grant
+	}
+	return 0
+}
+
+func (x *Suspicion) GetDoubt() bool {
+	if x != nil {
+		return x.Doubt
+	}
+	return false
+}
+
 // Certificate says that a coordinator's process has ended, by who saw it.
 type Certificate struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -542,7 +639,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -554,7 +651,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -567,7 +664,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{5}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Certificate) GetName() string {
@@ -619,7 +716,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -631,7 +728,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -644,7 +741,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{6}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Release) GetTerm() uint64 {
@@ -687,7 +784,7 @@ type Evicted struct {
 
 func (x *Evicted) Reset() {
 	*x = Evicted{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -699,7 +796,7 @@ func (x *Evicted) String() string {
 func (*Evicted) ProtoMessage() {}
 
 func (x *Evicted) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -712,7 +809,7 @@ func (x *Evicted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evicted.ProtoReflect.Descriptor instead.
 func (*Evicted) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{7}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Evicted) GetRingId() string {
@@ -749,7 +846,7 @@ type Return struct {
 
 func (x *Return) Reset() {
 	*x = Return{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +858,7 @@ func (x *Return) String() string {
 func (*Return) ProtoMessage() {}
 
 func (x *Return) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +871,7 @@ func (x *Return) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Return.ProtoReflect.Descriptor instead.
 func (*Return) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{8}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Return) GetId() uint64 {
@@ -816,7 +913,7 @@ type CertifyRequest struct {
 
 func (x *CertifyRequest) Reset() {
 	*x = CertifyRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +925,7 @@ func (x *CertifyRequest) String() string {
 func (*CertifyRequest) ProtoMessage() {}
 
 func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +938,7 @@ func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyRequest.ProtoReflect.Descriptor instead.
 func (*CertifyRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{9}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CertifyRequest) GetCluster() string {
@@ -873,7 +970,7 @@ type CertifyResponse struct {
 
 func (x *CertifyResponse) Reset() {
 	*x = CertifyResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -885,7 +982,7 @@ func (x *CertifyResponse) String() string {
 func (*CertifyResponse) ProtoMessage() {}
 
 func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -898,7 +995,7 @@ func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyResponse.ProtoReflect.Descriptor instead.
 func (*CertifyResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{10}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{11}
 }
 
 type AcceptFounderRequest struct {
@@ -917,7 +1014,7 @@ type AcceptFounderRequest struct {
 
 func (x *AcceptFounderRequest) Reset() {
 	*x = AcceptFounderRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -929,7 +1026,7 @@ func (x *AcceptFounderRequest) String() string {
 func (*AcceptFounderRequest) ProtoMessage() {}
 
 func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -942,7 +1039,7 @@ func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderRequest.ProtoReflect.Descriptor instead.
 func (*AcceptFounderRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{11}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AcceptFounderRequest) GetCluster() string {
@@ -998,7 +1095,7 @@ type AcceptFounderResponse struct {
 
 func (x *AcceptFounderResponse) Reset() {
 	*x = AcceptFounderResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1010,7 +1107,7 @@ func (x *AcceptFounderResponse) String() string {
 func (*AcceptFounderResponse) ProtoMessage() {}
 
 func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1023,7 +1120,7 @@ func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderResponse.ProtoReflect.Descriptor instead.
 func (*AcceptFounderResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{12}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AcceptFounderResponse) GetAccepted() bool {
@@ -1044,14 +1141,22 @@ type Ping struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Seq   uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
 	// Name of the probing member, for the log.
-	From          string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Id of the probing member.
+	FromId uint64 `protobuf:"varint,3,opt,name=from_id,json=fromId,proto3" json:"from_id,omitempty"`
+	// Number of the watcher's grant, 0 if it gives none: it will not testify
+	// against the leader before grant_us after the receipt of the newest pong,
+	// which is ack (0 if none came under this number).
+	Grant         uint64 `protobuf:"varint,4,opt,name=grant,proto3" json:"grant,omitempty"`
+	GrantUs       uint64 `protobuf:"varint,5,opt,name=grant_us,json=grantUs,proto3" json:"grant_us,omitempty"`
+	Ack           uint64 `protobuf:"varint,6,opt,name=ack,proto3" json:"ack,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1168,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1181,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{13}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Ping) GetSeq() uint64 {
@@ -1091,6 +1196,34 @@ func (x *Ping) GetFrom() string {
 		return x.From
 	}
 	return ""
+}
+
+func (x *Ping) GetFromId() uint64 {
+	if x != nil {
+		return x.FromId
+	}
+	return 0
+}
+
+func (x *Ping) GetGrant() uint64 {
+	if x != nil {
+		return x.Grant
+	}
+	return 0
+}
+
+func (x *Ping) GetGrantUs() uint64 {
+	if x != nil {
+		return x.GrantUs
+	}
+	return 0
+}
+
+func (x *Ping) GetAck() uint64 {
+	if x != nil {
+		return x.Ack
+	}
+	return 0
 }
 
 type Pong struct {
@@ -1108,7 +1241,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1253,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1266,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{14}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Pong) GetSeq() uint64 {
@@ -1183,7 +1316,7 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04name\x18\x05 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02to\x18\x06 \x01(\x04R\x02to\x12\x1c\n" +
-	"\taddresses\x18\a \x03(\tR\taddresses\"\x9f\x03\n" +
+	"\taddresses\x18\a \x03(\tR\taddresses\"\xc6\x03\n" +
 	"\fPeerEnvelope\x12)\n" +
 	"\x05hello\x18\x01 \x01(\v2\x11.arc.v1.PeerHelloH\x00R\x05hello\x12\x14\n" +
 	"\x04raft\x18\x02 \x01(\fH\x00R\x04raft\x12%\n" +
@@ -1193,23 +1326,31 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\vcertificate\x18\x06 \x01(\v2\x13.arc.v1.CertificateH\x00R\vcertificate\x12+\n" +
 	"\arelease\x18\a \x01(\v2\x0f.arc.v1.ReleaseH\x00R\arelease\x12+\n" +
 	"\aevicted\x18\b \x01(\v2\x0f.arc.v1.EvictedH\x00R\aevicted\x12(\n" +
-	"\x06return\x18\t \x01(\v2\x0e.arc.v1.ReturnH\x00R\x06returnB\x06\n" +
-	"\x04body\"j\n" +
+	"\x06return\x18\t \x01(\v2\x0e.arc.v1.ReturnH\x00R\x06return\x12%\n" +
+	"\x05check\x18\n" +
+	" \x01(\v2\r.arc.v1.CheckH\x00R\x05checkB\x06\n" +
+	"\x04body\"\x1f\n" +
+	"\x05Check\x12\x16\n" +
+	"\x06answer\x18\x01 \x01(\bR\x06answer\"\x9a\x01\n" +
 	"\x05Renew\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x19\n" +
 	"\blease_us\x18\x03 \x01(\x04R\aleaseUs\x12 \n" +
-	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\"0\n" +
+	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x18\n" +
+	"\awatcher\x18\x05 \x01(\x04R\awatcher\x12\x14\n" +
+	"\x05grant\x18\x06 \x01(\x04R\x05grant\"0\n" +
 	"\bRenewAck\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x97\x01\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xc3\x01\n" +
 	"\tSuspicion\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x1a\n" +
 	"\bevidence\x18\x04 \x01(\tR\bevidence\x12\x18\n" +
 	"\acleared\x18\x05 \x01(\bR\acleared\x12\x0e\n" +
-	"\x02by\x18\x06 \x01(\x04R\x02by\"}\n" +
+	"\x02by\x18\x06 \x01(\x04R\x02by\x12\x14\n" +
+	"\x05grant\x18\a \x01(\x04R\x05grant\x12\x14\n" +
+	"\x05doubt\x18\b \x01(\bR\x05doubt\"}\n" +
 	"\vCertificate\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12 \n" +
@@ -1244,10 +1385,14 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x02to\x18\x06 \x01(\tR\x02to\"K\n" +
 	"\x15AcceptFounderResponse\x12\x1a\n" +
 	"\baccepted\x18\x01 \x01(\bR\baccepted\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\",\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x88\x01\n" +
 	"\x04Ping\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
-	"\x04from\x18\x02 \x01(\tR\x04from\"r\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x17\n" +
+	"\afrom_id\x18\x03 \x01(\x04R\x06fromId\x12\x14\n" +
+	"\x05grant\x18\x04 \x01(\x04R\x05grant\x12\x19\n" +
+	"\bgrant_us\x18\x05 \x01(\x04R\agrantUs\x12\x10\n" +
+	"\x03ack\x18\x06 \x01(\x04R\x03ack\"r\n" +
 	"\x04Pong\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x0e\n" +
@@ -1273,47 +1418,49 @@ func file_proto_arc_v1_peer_proto_rawDescGZIP() []byte {
 	return file_proto_arc_v1_peer_proto_rawDescData
 }
 
-var file_proto_arc_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_proto_arc_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_proto_arc_v1_peer_proto_goTypes = []any{
 	(*PeerHello)(nil),             // 0: arc.v1.PeerHello
 	(*PeerEnvelope)(nil),          // 1: arc.v1.PeerEnvelope
-	(*Renew)(nil),                 // 2: arc.v1.Renew
-	(*RenewAck)(nil),              // 3: arc.v1.RenewAck
-	(*Suspicion)(nil),             // 4: arc.v1.Suspicion
-	(*Certificate)(nil),           // 5: arc.v1.Certificate
-	(*Release)(nil),               // 6: arc.v1.Release
-	(*Evicted)(nil),               // 7: arc.v1.Evicted
-	(*Return)(nil),                // 8: arc.v1.Return
-	(*CertifyRequest)(nil),        // 9: arc.v1.CertifyRequest
-	(*CertifyResponse)(nil),       // 10: arc.v1.CertifyResponse
-	(*AcceptFounderRequest)(nil),  // 11: arc.v1.AcceptFounderRequest
-	(*AcceptFounderResponse)(nil), // 12: arc.v1.AcceptFounderResponse
-	(*Ping)(nil),                  // 13: arc.v1.Ping
-	(*Pong)(nil),                  // 14: arc.v1.Pong
+	(*Check)(nil),                 // 2: arc.v1.Check
+	(*Renew)(nil),                 // 3: arc.v1.Renew
+	(*RenewAck)(nil),              // 4: arc.v1.RenewAck
+	(*Suspicion)(nil),             // 5: arc.v1.Suspicion
+	(*Certificate)(nil),           // 6: arc.v1.Certificate
+	(*Release)(nil),               // 7: arc.v1.Release
+	(*Evicted)(nil),               // 8: arc.v1.Evicted
+	(*Return)(nil),                // 9: arc.v1.Return
+	(*CertifyRequest)(nil),        // 10: arc.v1.CertifyRequest
+	(*CertifyResponse)(nil),       // 11: arc.v1.CertifyResponse
+	(*AcceptFounderRequest)(nil),  // 12: arc.v1.AcceptFounderRequest
+	(*AcceptFounderResponse)(nil), // 13: arc.v1.AcceptFounderResponse
+	(*Ping)(nil),                  // 14: arc.v1.Ping
+	(*Pong)(nil),                  // 15: arc.v1.Pong
 }
 var file_proto_arc_v1_peer_proto_depIdxs = []int32{
 	0,  // 0: arc.v1.PeerEnvelope.hello:type_name -> arc.v1.PeerHello
-	2,  // 1: arc.v1.PeerEnvelope.renew:type_name -> arc.v1.Renew
-	3,  // 2: arc.v1.PeerEnvelope.renew_ack:type_name -> arc.v1.RenewAck
-	4,  // 3: arc.v1.PeerEnvelope.suspicion:type_name -> arc.v1.Suspicion
-	5,  // 4: arc.v1.PeerEnvelope.certificate:type_name -> arc.v1.Certificate
-	6,  // 5: arc.v1.PeerEnvelope.release:type_name -> arc.v1.Release
-	7,  // 6: arc.v1.PeerEnvelope.evicted:type_name -> arc.v1.Evicted
-	8,  // 7: arc.v1.PeerEnvelope.return:type_name -> arc.v1.Return
-	5,  // 8: arc.v1.CertifyRequest.certificate:type_name -> arc.v1.Certificate
-	1,  // 9: arc.v1.Peer.Stream:input_type -> arc.v1.PeerEnvelope
-	9,  // 10: arc.v1.Peer.Certify:input_type -> arc.v1.CertifyRequest
-	11, // 11: arc.v1.Peer.AcceptFounder:input_type -> arc.v1.AcceptFounderRequest
-	13, // 12: arc.v1.Probe.Probe:input_type -> arc.v1.Ping
-	1,  // 13: arc.v1.Peer.Stream:output_type -> arc.v1.PeerEnvelope
-	10, // 14: arc.v1.Peer.Certify:output_type -> arc.v1.CertifyResponse
-	12, // 15: arc.v1.Peer.AcceptFounder:output_type -> arc.v1.AcceptFounderResponse
-	14, // 16: arc.v1.Probe.Probe:output_type -> arc.v1.Pong
-	13, // [13:17] is the sub-list for method output_type
-	9,  // [9:13] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	3,  // 1: arc.v1.PeerEnvelope.renew:type_name -> arc.v1.Renew
+	4,  // 2: arc.v1.PeerEnvelope.renew_ack:type_name -> arc.v1.RenewAck
+	5,  // 3: arc.v1.PeerEnvelope.suspicion:type_name -> arc.v1.Suspicion
+	6,  // 4: arc.v1.PeerEnvelope.certificate:type_name -> arc.v1.Certificate
+	7,  // 5: arc.v1.PeerEnvelope.release:type_name -> arc.v1.Release
+	8,  // 6: arc.v1.PeerEnvelope.evicted:type_name -> arc.v1.Evicted
+	9,  // 7: arc.v1.PeerEnvelope.return:type_name -> arc.v1.Return
+	2,  // 8: arc.v1.PeerEnvelope.check:type_name -> arc.v1.Check
+	6,  // 9: arc.v1.CertifyRequest.certificate:type_name -> arc.v1.Certificate
+	1,  // 10: arc.v1.Peer.Stream:input_type -> arc.v1.PeerEnvelope
+	10, // 11: arc.v1.Peer.Certify:input_type -> arc.v1.CertifyRequest
+	12, // 12: arc.v1.Peer.AcceptFounder:input_type -> arc.v1.AcceptFounderRequest
+	14, // 13: arc.v1.Probe.Probe:input_type -> arc.v1.Ping
+	1,  // 14: arc.v1.Peer.Stream:output_type -> arc.v1.PeerEnvelope
+	11, // 15: arc.v1.Peer.Certify:output_type -> arc.v1.CertifyResponse
+	13, // 16: arc.v1.Peer.AcceptFounder:output_type -> arc.v1.AcceptFounderResponse
+	15, // 17: arc.v1.Probe.Probe:output_type -> arc.v1.Pong
+	14, // [14:18] is the sub-list for method output_type
+	10, // [10:14] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_proto_arc_v1_peer_proto_init() }
@@ -1332,6 +1479,7 @@ func file_proto_arc_v1_peer_proto_init() {
 		(*PeerEnvelope_Release)(nil),
 		(*PeerEnvelope_Evicted)(nil),
 		(*PeerEnvelope_Return)(nil),
+		(*PeerEnvelope_Check)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1339,7 +1487,7 @@ func file_proto_arc_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_arc_v1_peer_proto_rawDesc), len(file_proto_arc_v1_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
