@@ -43,6 +43,7 @@ type node struct {
 	n       *election.Node
 	up      bool
 	stopped bool // SIGSTOP
+	gone    bool // the whole machine
 	backlog []func()
 	disk    disk
 	claims  bool
@@ -121,7 +122,7 @@ func (w *world) boot(nd *node, rec election.Recovered) {
 	if err != nil {
 		panic(err)
 	}
-	nd.n, nd.up, nd.stopped, nd.backlog = n, true, false, nil
+	nd.n, nd.up, nd.gone, nd.stopped, nd.backlog = n, true, false, false, nil
 	w.carryOut(nd)
 }
 
@@ -181,7 +182,7 @@ func (w *world) effect(nd *node, e election.Effect) {
 			r := election.ProbeResult{ID: e.ID, Incarnation: e.Incarnation, Outcome: election.NobodyListens}
 			wait := time.Duration(0)
 			switch {
-			case to == nil || w.cut[[2]string{nd.name, to.name}] || to.stopped:
+			case to == nil || w.cut[[2]string{nd.name, to.name}] || to.stopped || to.gone:
 				r.Outcome, wait = election.Unanswered, e.Timeout
 			case to.up:
 				r.Outcome, r.AnsweredBy, r.AnsweredAs = election.Answered, to.inc, to.id

@@ -33,7 +33,12 @@ type Message struct {
 	Release     *Release
 	Evicted     *EvictedNotice
 	Return      *ring.Return
+	Check       *Check
 }
+
+// Check asks a member for a sign of life, over the path that its word takes
+// anyway; or answers that.
+type Check struct{ Answer bool }
 
 // Renew asks a voter to promise until Lease after its receipt.
 type Renew struct {
@@ -68,6 +73,9 @@ type Suspicion struct {
 	// for good: By testifies. That stays true for ever, whatever else becomes of
 	// the suspicion.
 	Grant uint64
+	// Doubt: this is no suspicion yet. Whoever may lead next looks for itself, so
+	// that it knows by the time that the suspicion comes.
+	Doubt bool
 }
 
 // Certificate is a monitor's word that its own coordinator's process ended.

@@ -69,6 +69,11 @@ type Node struct {
 	// denied is until when silence of a member is not believed, since the
 	// leader's own probe reached it.
 	denied map[uint64]Instant
+	// checked is when a member was last asked for a sign of life.
+	checked map[uint64]Instant
+	// told is what this member last told others of a suspicion, at toldAt.
+	told   Suspicion
+	toldAt Instant
 
 	// dropped is the dead half of a pair that the survivor took out of raft's
 	// configuration ahead of the log; 0 if none.
@@ -118,7 +123,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, now: now, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
-		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, seen: map[uint64]uint64{}, denied: map[uint64]Instant{}, gone: map[uint64]ring.Member{},
+		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, seen: map[uint64]uint64{}, denied: map[uint64]Instant{}, checked: map[uint64]Instant{}, gone: map[uint64]ring.Member{},
 		leaderHeard: -Never / 2, returned: -Never / 2, wake: now,
 	}
 	if s := rec.Snapshot; s != nil && s.GetMetadata().GetIndex() > 0 {

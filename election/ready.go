@@ -31,6 +31,9 @@ func (n *Node) ready() {
 			switch m.GetType() {
 			case raftpb.MsgAppResp, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
 				p.after = append(p.after, m)
+			case raftpb.MsgApp:
+				extend(m, rd.Entries)
+				n.sendRaft(m)
 			default:
 				n.sendRaft(m)
 			}
@@ -59,6 +62,27 @@ func (n *Node) ready() {
 		n.pending = p
 	}
 	n.refresh()
+}
+
+// extend lets a new leader's first append carry what was proposed in the same
+// step too, its declaration above all. Raft would send that a round trip
+// later: until a follower answers it sends one message at a time, and that one
+// was made when there was only the empty entry that begins a term. To append
+// more of one's own log is what raft's next message would do.
+func extend(m *raftpb.Message, entries []*raftpb.Entry) {
+	if len(m.Entries) == 0 {
+		return
+	}
+	last := m.Entries[len(m.Entries)-1]
+	if last.GetTerm() != m.GetTerm() || len(last.GetData()) > 0 || last.GetType() != raftpb.EntryNormal {
+		return
+	}
+	for i, e := range entries {
+		if e.GetIndex() == last.GetIndex()+1 {
+			m.Entries = append(slices.Clip(m.Entries), entries[i:]...)
+			return
+		}
+	}
 }
 
 func (n *Node) persist(p Persist) uint64 {
@@ -266,6 +290,7 @@ func (n *Node) ringChanged() {
 		if n.ring.Gone(id) && !n.needed(id) {
 			delete(n.heard, id)
 			delete(n.denied, id)
+			delete(n.checked, id)
 		}
 	}
 }

@@ -88,6 +88,7 @@ func (w *world) command(d *datadriven.TestData) error {
 	case "pull": // pull NAME… : the machine is gone, nobody certifies
 		for _, n := range names {
 			w.kill(n, false, "")
+			w.nodes[n].gone = true
 		}
 	case "stop", "cont": // SIGSTOP, SIGCONT
 		for _, n := range names {

@@ -81,6 +81,9 @@ func (n *Node) settle() {
 			return
 		}
 		n.wake = Never
+		if n.lead != nil && n.lead.since == n.now && !n.declared() {
+			n.winner() // so that its declaration goes with its first append
+		}
 		n.ready()
 		if n.removed {
 			continue
@@ -144,6 +147,8 @@ func (n *Node) receive(m Message) {
 		n.released(*m.Release)
 	case m.Return != nil:
 		n.memberReturned(m.From, *m.Return)
+	case m.Check != nil && !m.Check.Answer:
+		n.send(Message{To: m.From, Check: &Check{Answer: true}})
 	}
 }
 

@@ -26,6 +26,12 @@ func (n *Node) ownSuspicion(s Suspicion) {
 		return
 	}
 	n.suspicion(s)
+	// Repeats are for the case that one got lost, not for every probe of a link
+	// that has one every few milliseconds.
+	if n.told == s && n.now < n.toldAt+n.ring.Settings.RenewEvery() {
+		return
+	}
+	n.told, n.toldAt = s, n.now
 	to := []uint64{n.raftLead}
 	if s.ID == n.ring.LeaderID || s.ID == n.raftLead {
 		to = n.otherVoters() // the voters choose its successor
@@ -61,6 +67,12 @@ func (n *Node) suspicion(s Suspicion) {
 	if s.ID == n.ring.LeaderID && s.Term != n.ring.Term {
 		return // about an earlier leadership
 	}
+	if s.ID == n.ring.LeaderID && n.ring.Settings.LeaderGrants {
+		n.check(s.ID)
+	}
+	if s.Doubt {
+		return
+	}
 	if s.Evidence != ring.Refused && n.now < n.denied[s.ID] {
 		return
 	}
@@ -71,7 +83,10 @@ func (n *Node) suspicion(s Suspicion) {
 		n.trace("suspects %s: %s, says %d", m.Name, s.Evidence, s.By)
 		n.emit(SuspicionChanged{Suspicion: &c, Why: string(s.Evidence)})
 	} else {
-		old.Evidence, old.Term, old.By = s.Evidence, s.Term, s.By
+		if s.Grant == 0 && old.Term == s.Term && old.By == s.By {
+			s.Grant = old.Grant // a testimony is for good
+		}
+		old.Suspicion = s
 	}
 	old.at = n.now
 	if n.lead != nil {
@@ -130,6 +145,33 @@ func (n *Node) probe(m ring.Member, s *suspect) {
 	s.confirmed = false
 	s.probed, s.probing = true, n.now
 	n.emit(Probe{ID: m.ID, Incarnation: m.Incarnation, Addresses: m.Addresses, Timeout: n.probeTimeout()})
+}
+
+// check asks a member for a sign of life, unless one is awaited.
+func (n *Node) check(id uint64) {
+	at, asked := n.checked[id]
+	if asked && n.heard[id] <= at && n.now < at+n.probeTimeout() {
+		return
+	}
+	n.checked[id] = n.now
+	n.send(Message{To: id, Check: &Check{}})
+}
+
+// checkedSilent tells whether this member asked a suspect for a sign of life
+// and got none for as long as it takes to miss one probe less than a suspicion
+// needs.
+func (n *Node) checkedSilent(id uint64) bool {
+	at, asked := n.checked[id]
+	if !asked || n.heard[id] > at {
+		return false
+	}
+	interval, misses := n.ring.Settings.Link(true)
+	end := at + interval*time.Duration(max(misses-1, 1))
+	if n.now < end {
+		n.wakeAt(end)
+		return false
+	}
+	return true
 }
 
 // probeTimeout is how long the leader's own probe waits: two intervals of an
@@ -215,9 +257,14 @@ func (n *Node) evidence(m ring.Member) (ring.Evict, bool) {
 		e.Evidence = s.found
 		return e, true
 	}
+	// A leader whose watcher testified and that answers this member no more than
+	// the watcher was looked for by two.
+	e.Evidence = ring.Silent
+	if s.Grant != 0 && m.ID == n.ring.LeaderID && n.checkedSilent(m.ID) {
+		return e, true
+	}
 	// Whoever follows a leader hears from it all the time; a lease of silence
 	// is worth a probe.
 	heard, ok := n.heard[m.ID]
-	e.Evidence = ring.Silent
 	return e, ok && m.ID == n.ring.LeaderID && n.now >= heard+n.ring.Settings.Lease()
 }

@@ -67,6 +67,10 @@ func (m *watcher) do(actions []detector.Action) {
 					})
 				})
 			})
+		case detector.Doubted:
+			w.to(m.nd, func(now election.Instant) {
+				m.n.Report(now, election.Suspicion{ID: a.Target.ID, Incarnation: a.Target.Incarnation, Term: a.Term, Doubt: true})
+			})
 		case detector.Suspected:
 			if a.Grant != 0 && !a.Repeat || a.Grant != 0 && m.told != "testimony" {
 				m.told = "testimony"

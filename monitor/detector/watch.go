@@ -64,10 +64,13 @@ const (
 	Suspected
 	// Cleared: report that it is taken back. Repeated a few times.
 	Cleared
+	// Doubted: the leader missed a first probe, or its stream broke. Those who
+	// may follow it look for themselves. Only where grants are given.
+	Doubted
 )
 
 func (k Kind) String() string {
-	return [...]string{"none", "open", "close", "ping", "suspected", "cleared"}[k]
+	return [...]string{"none", "open", "close", "ping", "suspected", "cleared", "doubted"}[k]
 }
 
 // Action is what the owner of a Watch has to do.
@@ -102,6 +105,7 @@ type watched struct {
 	// foreign is true while somebody else answers in its place; foreignTold
 	// that this was reported in the present epoch.
 	foreign, foreignTold bool
+	doubted              bool
 }
 
 // Watch looks at the successor and, while that one is in doubt, at the members
@@ -160,6 +164,7 @@ func (w *Watch) Tick(now time.Duration) []Action {
 			r := o.det.Tick(now)
 			w.act(o, w.probe(o, r.Ping))
 			w.report(now, o, r)
+			w.doubt(now, o)
 		}
 		if at, ok := w.testifyAt(o); ok && now >= at {
 			w.act(o, Action{Kind: Suspected, Evidence: o.det.Evidence(), Reason: o.det.Reason(now), Repeat: true, Grant: w.testify(now, o)})
@@ -184,6 +189,7 @@ func (w *Watch) Pong(now time.Duration, id, seq, incarnation, term uint64) []Act
 	}
 	o.foreign = false
 	w.ponged(now, o, seq)
+	o.doubted = false
 	w.report(now, o, o.det.Pong(now, seq))
 	w.extend(now)
 	return w.actions
@@ -211,6 +217,7 @@ func (w *Watch) Broken(now time.Duration, id uint64) []Action {
 	w.actions = w.actions[:0]
 	if o := w.find(id); o != nil {
 		w.report(now, o, o.det.Broken(now))
+		w.doubt(now, o)
 		w.extend(now)
 	}
 	return w.actions
@@ -318,6 +325,15 @@ func (w *Watch) report(now time.Duration, o *watched, r Result) {
 		o.clears--
 		w.act(o, Action{Kind: Cleared, Reason: o.clearReason, Repeat: true})
 	}
+}
+
+// doubt tells once that something speaks against the leader.
+func (w *Watch) doubt(now time.Duration, o *watched) {
+	if o.doubted || !o.det.Doubted() || o.det.State() != Alive || w.pledge(o) == nil {
+		return
+	}
+	o.doubted = true
+	w.act(o, Action{Kind: Doubted, Reason: o.det.Reason(now)})
 }
 
 // probe is a Ping, with the grant if the target is the leader.
