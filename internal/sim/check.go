@@ -347,8 +347,9 @@ func (s *Sim) quorum(lose int) bool {
 	}
 	most := func(voters []uint64) bool {
 		k := 0
-		for _, n := range live {
-			if slices.Contains(voters, n.disk.durable.id) {
+		for _, id := range voters {
+			// Whom the core let go it must not need again.
+			if s.letGo[id] || slices.ContainsFunc(live, func(n *node) bool { return n.disk.durable.id == id }) {
 				k++
 			}
 		}

@@ -55,9 +55,9 @@ func gapAfter(t *testing.T, seed uint64, name string, st ring.Settings, kind Fau
 	at := 20*time.Second + time.Duration(seed)*17*time.Millisecond
 	r := Run(Options{Seed: seed, Length: 40 * time.Second, Plan: []Fault{{At: at, Kind: kind, Who: TheLeader, With: TheLeader, For: 15 * time.Second}}, World: func(w *World) {
 		w.Profile, w.Settings = name, st
-		w.Net = net{base: 150 * time.Microsecond, jitter: 300 * time.Microsecond}
+		w.Net = Network{Base: 150 * time.Microsecond, Jitter: 300 * time.Microsecond}
 		if name == "wan" {
-			w.Net.base, w.Net.jitter = 30*time.Millisecond, 10*time.Millisecond
+			w.Net.Base, w.Net.Jitter = 30*time.Millisecond, 10*time.Millisecond
 		}
 		w.Spares, w.Witnesses, w.Leads, w.Early = 0, nil, nil, false
 		w.Cycle, w.Quiet = time.Hour, 0

@@ -396,7 +396,7 @@ func (s *Sim) poll() {
 	if led && s.leadAt == 0 {
 		s.leadAt = s.now
 	}
-	if s.demand && s.now <= s.healedAt+int64(4*(s.net.base+s.net.jitter)+40*time.Millisecond) && !s.quorum(-1) {
+	if s.demand && s.now <= s.healedAt+int64(4*(s.net.Base+s.net.Jitter)+40*time.Millisecond) && !s.quorum(-1) {
 		// What was still under way, or waited for a stopped process, counts as
 		// the faults' doing.
 		s.demand = false

@@ -38,7 +38,14 @@ type ledger struct {
 	claimed  map[uint64]uint64 // term → incarnation that claimed in it
 	byEpoch  []epochMark
 	evicted  int
+
+	second  int64 // of which entries are counted
+	entries int
 }
+
+// entriesMost is how many entries a second the log may grow by: nobody asks for
+// so many changes, so more come from a decision that is taken again and again.
+const entriesMost = 1000
 
 type lmember struct {
 	id, inc uint64
@@ -190,6 +197,13 @@ func (s *Sim) append(n *node, e *raftpb.Entry) {
 		return
 	}
 	g.ents = append(g.ents, e)
+	if second := s.now / int64(time.Second); second != g.second {
+		g.second, g.entries = second, 0
+	}
+	if g.entries++; g.entries > entriesMost {
+		s.failAt(n, "flood", "more than %d entries were committed in a second, the last is %s", entriesMost, entryText(e))
+		return
+	}
 	switch e.GetType() {
 	case raftpb.EntryConfChangeV2:
 		cc := &raftpb.ConfChangeV2{}

@@ -11,21 +11,21 @@ import (
 	"github.com/arc-ring/arc/election"
 )
 
-// net is how the network of a run behaves when no fault is at work.
-type net struct {
-	base, jitter time.Duration
-	// tail: one message in tailOdds takes up to tail longer.
-	tail     time.Duration
-	tailOdds int
-	// loss and dup are per 65536 messages.
-	loss, dup uint32
-	// ordered links deliver in order, as a stream does.
-	ordered bool
-	// copies are made of every message on the way, as a real wire does.
-	copies bool
-	// hold: one in so many messages into a cut waits in a buffer until the
+// Network is how the network of a run behaves when no fault is at work.
+type Network struct {
+	Base, Jitter time.Duration
+	// Tail: one message in TailOdds takes up to Tail longer.
+	Tail     time.Duration
+	TailOdds int
+	// Loss and Dup are per 65536 messages.
+	Loss, Dup uint32
+	// Ordered links deliver in order, as a stream does.
+	Ordered bool
+	// Copies are made of every message on the way, as a real wire does.
+	Copies bool
+	// Hold: one in so many messages into a cut waits in a buffer until the
 	// cut ends; 0 none.
-	hold int
+	Hold int
 }
 
 // link is one direction between two machines.
@@ -66,14 +66,14 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 	l := s.link(from, to)
 	if l.cut > 0 {
 		l.bad = s.now
-		if s.net.hold > 0 && !reliable && len(l.held) < heldMost && int(l.rnd.Uint64()%uint64(s.net.hold)) == 0 {
+		if s.net.Hold > 0 && !reliable && len(l.held) < heldMost && int(l.rnd.Uint64()%uint64(s.net.Hold)) == 0 {
 			l.held = append(l.held, e)
 			s.stats.counts[cHeld]++
 		}
 		s.stats.counts[cCut]++
 		return false
 	}
-	loss, dup := s.net.loss+l.loss, s.net.dup+l.dup
+	loss, dup := s.net.Loss+l.loss, s.net.Dup+l.dup
 	if s.calm {
 		loss, dup = 0, 0
 	}
@@ -93,7 +93,7 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 		e.at += int64(200 * time.Millisecond)
 		l.bad = e.at
 	}
-	if s.net.ordered || reliable {
+	if s.net.Ordered || reliable {
 		e.at = max(e.at, l.last+1)
 		l.last = e.at
 	} else if e.at < l.last {
@@ -111,14 +111,14 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 }
 
 func (s *Sim) delay(l *link) int64 {
-	d := s.net.base + l.delay
-	if s.net.jitter > 0 {
-		d += time.Duration(l.rnd.Uint64() % uint64(s.net.jitter))
+	d := s.net.Base + l.delay
+	if s.net.Jitter > 0 {
+		d += time.Duration(l.rnd.Uint64() % uint64(s.net.Jitter))
 	}
-	if s.net.tailOdds > 0 && l.rnd.Uint64()%uint64(s.net.tailOdds) == 0 {
+	if s.net.TailOdds > 0 && l.rnd.Uint64()%uint64(s.net.TailOdds) == 0 {
 		// Squared, so that small ones are common and big ones rare.
 		x := l.rnd.Uint64() & 0xffff
-		tail := s.net.tail
+		tail := s.net.Tail
 		if s.calm {
 			tail = min(tail, s.ledger.settings.Detection(true)/8)
 		}
@@ -318,7 +318,7 @@ func (s *Sim) deliver(n *node, e event) {
 		// The host resets the stream; its sender learns of it.
 		from := s.nodes[e.peer]
 		if from.up && from.id == m.From && s.open(n.idx, from.idx) && !n.paused {
-			s.q.push(event{at: s.now + int64(s.net.base), kind: evUnreach, node: e.peer, gen: from.gen, n: m.To})
+			s.q.push(event{at: s.now + int64(s.net.Base), kind: evUnreach, node: e.peer, gen: from.gen, n: m.To})
 		}
 		return
 	}
@@ -328,7 +328,7 @@ func (s *Sim) deliver(n *node, e event) {
 	n.heard = true
 	n.met(m.From, s.now)
 	got := *m
-	if s.net.copies && got.Raft != nil {
+	if s.net.Copies && got.Raft != nil {
 		got.Raft = copyRaft(got.Raft)
 	}
 	n.core.Receive(n.clock.local(s.now), got)

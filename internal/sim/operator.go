@@ -128,6 +128,7 @@ func (s *Sim) leaveTry(n *node, e event) {
 	op.done = func(error) {
 		if n.up && n.id == id && n.leaving != 0 {
 			s.exit(n, "left")
+			s.letGo[id] = true
 			n.disk.wipe()
 			s.restartAfter(n, n.leaveFor)
 		}

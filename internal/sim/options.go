@@ -36,7 +36,7 @@ type Options struct {
 }
 
 // allChecks names what a run checks, panics of the core aside.
-var allChecks = []string{"G1", "G2", "G3", "G4", "G5", "G6", "log", "state", "ids", "start", "disk", "done", "effect"}
+var allChecks = []string{"G1", "G2", "G3", "G4", "G5", "G6", "log", "state", "ids", "start", "disk", "done", "effect", "flood"}
 
 // Failure is a broken guarantee.
 type Failure struct {

@@ -416,6 +416,7 @@ func (s *Sim) removed(n *node, x election.Removed) {
 	s.stats.count("process: removed from the ring", 1)
 	s.tracef(n, "no member any more (epoch %d): %s", x.Epoch, x.Why)
 	n.gen++
+	s.letGo[n.id] = true
 	n.core, n.id = nil, 0
 	s.claimOver(n)
 	n.disk.wipe()

@@ -16,12 +16,14 @@ import (
 type Sim struct {
 	opt   Options
 	world World
-	net   *net
+	net   *Network
 	rnd   *rand.Rand
-	now   int64
-	q     queue
-	nodes []*node
-	links []link
+	// watches counts the monitors' watches, whose grants are numbered apart.
+	watches uint64
+	now     int64
+	q       queue
+	nodes   []*node
+	links   []link
 
 	ledger     ledger
 	births     map[birthKey]birth
@@ -30,6 +32,7 @@ type Sim struct {
 	dead       map[uint64]int64 // when each incarnation ended
 	looked     map[lookKey][]look
 	sanctioned map[string]bool
+	letGo      map[uint64]bool // members that dropped their logs because the core told them to
 	refs       uint64
 
 	incarnations map[uint64]int
@@ -100,9 +103,9 @@ func Run(opt Options) *Result {
 
 func newSim(opt Options, world World) *Sim {
 	s := &Sim{opt: opt, world: world, hash: newPrint(), births: map[birthKey]birth{}, addresses: map[string]int{}, dead: map[uint64]int64{},
-		looked: map[lookKey][]look{}, sanctioned: map[string]bool{}, incarnations: map[uint64]int{}}
+		looked: map[lookKey][]look{}, sanctioned: map[string]bool{}, letGo: map[uint64]bool{}, incarnations: map[uint64]int{}}
 	s.net = &s.world.Net
-	s.net.copies = s.net.copies || opt.Copies
+	s.net.Copies = s.net.Copies || opt.Copies
 	s.stats.Named = map[string]int{}
 	s.rnd = rand.New(rand.NewPCG(opt.Seed, 3+opt.Salt<<8))
 	k := world.Machines + world.Spares

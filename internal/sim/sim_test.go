@@ -137,7 +137,7 @@ func TestPeace(t *testing.T) {
 	}
 	each(n, func(i int) {
 		r := Run(Options{Seed: uint64(i + 1), Plan: []Fault{}, World: func(w *World) {
-			w.Net.loss, w.Net.dup, w.Net.tailOdds = 0, 0, 0
+			w.Net.Loss, w.Net.Dup, w.Net.TailOdds = 0, 0, 0
 			w.Leads = nil
 		}})
 		if r.Failure != nil {
@@ -152,22 +152,6 @@ func TestPeace(t *testing.T) {
 			t.Errorf("seed %d: %d leaders were declared, want 1", i+1, got)
 		}
 	})
-}
-
-// regressions are runs that once broke a check.
-var regressions = []struct {
-	name string
-	opt  Options
-}{}
-
-func TestRegressions(t *testing.T) {
-	for _, r := range regressions {
-		t.Run(r.name, func(t *testing.T) {
-			if got := Run(r.opt); got.Failure != nil {
-				report(t, got)
-			}
-		})
-	}
 }
 
 func TestShrink(t *testing.T) {

@@ -14,7 +14,7 @@ type World struct {
 	Spares   int // that stand by
 	Profile  string
 	Settings ring.Settings
-	Net      net
+	Net      Network
 	// Witnesses and Leads (on_join = lead) are machines by number.
 	Witnesses, Leads []int
 	CompactAfter     uint64
@@ -101,24 +101,24 @@ func newWorld(r *rand.Rand, nodes int) World {
 	if nodes > 1 {
 		w.Spares = r.IntN(3)
 	}
-	w.Net = net{base: 150 * time.Microsecond, jitter: 300 * time.Microsecond, tail: 60 * time.Millisecond, tailOdds: 400, ordered: r.IntN(2) == 0, copies: r.IntN(8) == 0}
+	w.Net = Network{Base: 150 * time.Microsecond, Jitter: 300 * time.Microsecond, Tail: 60 * time.Millisecond, TailOdds: 400, Ordered: r.IntN(2) == 0, Copies: r.IntN(8) == 0}
 	switch w.Profile {
 	case "wan":
-		w.Net.base, w.Net.jitter, w.Net.tail = 20*time.Millisecond, 10*time.Millisecond, 600*time.Millisecond
+		w.Net.Base, w.Net.Jitter, w.Net.Tail = 20*time.Millisecond, 10*time.Millisecond, 600*time.Millisecond
 	case "realtime":
-		w.Net.tail = 4 * time.Millisecond
+		w.Net.Tail = 4 * time.Millisecond
 	}
 	switch r.IntN(4) {
 	case 0:
-		w.Net.loss = uint32(r.IntN(1000))
+		w.Net.Loss = uint32(r.IntN(1000))
 	case 1:
-		w.Net.loss = uint32(r.IntN(10_000))
-		w.Net.dup = uint32(r.IntN(5000))
+		w.Net.Loss = uint32(r.IntN(10_000))
+		w.Net.Dup = uint32(r.IntN(5000))
 	case 2:
-		w.Net.tailOdds = 30
+		w.Net.TailOdds = 30
 	}
 	if r.IntN(2) == 0 {
-		w.Net.hold = 2 + r.IntN(20)
+		w.Net.Hold = 2 + r.IntN(20)
 	}
 	if r.IntN(3) == 0 {
 		w.CompactAfter = uint64(8 + r.IntN(60))

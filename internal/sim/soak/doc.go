@@ -3,6 +3,8 @@
 //
 //	go run ./internal/sim/soak --seeds 10000 --jobs 2
 //	go run ./internal/sim/soak --seed 17 --trace --shrink
+//	go run ./internal/sim/soak --seed 17 --save FILE
+//	go run ./internal/sim/soak --run FILE --trace
 //
 // It exits with 0 when no check failed, with 1 when one did, with 2 for flags
 // that cannot be. Each failure comes with the command that replays it. What the

@@ -24,6 +24,8 @@ type options struct {
 	stats              bool
 	minutes            float64
 	skip               string
+	save, file         string
+	salts              uint64
 }
 
 // parse reads the command line; keep is --keep as numbers.
@@ -46,6 +48,9 @@ func parse(args []string) (*options, []int, error) {
 	set.BoolVar(&o.stats, "stats", true, "print what the seeds covered")
 	set.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile to this file")
 	set.StringVar(&o.skip, "skip", "", "checks that are not made, with commas: G1 to G6, log, state, ids")
+	set.StringVar(&o.save, "save", "", "write the failing --seed, cut down, to this file, as a regression")
+	set.StringVar(&o.file, "run", "", "run the regression in this file instead of seeds")
+	set.Uint64Var(&o.salts, "salts", 1, "with --run: so many times, each with other chance")
 	_ = set.Parse(args)
 	if set.NArg() > 0 || o.nodes < 1 || o.nodes > 24 || o.seconds <= 0 || o.jobs < 1 {
 		return nil, nil, fmt.Errorf("--nodes 1 to 24, --seconds above 0, --jobs at least 1, and no other arguments than flags, not %q", set.Args())

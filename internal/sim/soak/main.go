@@ -21,6 +21,9 @@ func run() int {
 		return 1
 	}
 	defer stop()
+	if o.file != "" {
+		return o.regression()
+	}
 	if o.seed != 0 {
 		return o.one(sim.Options{Seed: o.seed, Nodes: o.nodes, Length: o.length(), Salt: o.salt, Keep: keep, Skip: o.skipped()})
 	}

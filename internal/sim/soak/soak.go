@@ -32,10 +32,40 @@ func (o *options) one(opt sim.Options) int {
 		return 0
 	}
 	fmt.Printf("FAIL %v\nreplay: %s\n", r.Failure, r.Replay())
-	if o.shrink {
-		o.cutDown(r)
+	if o.shrink || o.save != "" {
+		r = o.cutDown(r)
+	}
+	if o.save != "" {
+		g := sim.Regress(r)
+		g.About = r.Failure.Text
+		if err := g.Save(o.save); err != nil {
+			fmt.Fprintf(os.Stderr, "soak: %v\n", err)
+			return 1
+		}
+		fmt.Printf("written to %s: put a name and a sentence to it\n", o.save)
 	}
 	return 1
+}
+
+// regression runs a written down run, with more than one chance if asked.
+func (o *options) regression() int {
+	g, err := sim.LoadRegression(o.file)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "soak: %v\n", err)
+		return 2
+	}
+	for extra := range o.salts {
+		opt := g.Options(extra)
+		if opt.Skip = o.skipped(); o.trace {
+			opt.Trace, opt.Messages = os.Stdout, o.messages
+		}
+		if r := g.Run(opt); r.Failure != nil {
+			fmt.Printf("seed %d: FAIL %v\n  with salt %d more\n", opt.Seed, r.Failure, extra)
+			return 1
+		}
+	}
+	fmt.Printf("no check failed with %d chances\n", o.salts)
+	return 0
 }
 
 func contains(s []int, x int) bool {
@@ -47,13 +77,14 @@ func contains(s []int, x int) bool {
 	return false
 }
 
-func (o *options) cutDown(r *sim.Result) {
+func (o *options) cutDown(r *sim.Result) *sim.Result {
 	small := sim.Shrink(r, 400)
 	fmt.Printf("cut down to %d of %d faults: %v\n", len(small.Options.Keep), len(small.Plan), small.Failure)
 	for _, i := range small.Options.Keep {
 		fmt.Printf("fault %3d: %v\n", i, small.Plan[i])
 	}
 	fmt.Printf("replay: %s\n", small.Replay())
+	return small
 }
 
 // soak runs many seeds.
