@@ -140,6 +140,9 @@ func (m *monitor) loop() error {
 			if err := m.take(monotime.Now(), r); err != nil {
 				return err
 			}
+			if m.endedAt != 0 && m.process.ending() {
+				return m.finish()
+			}
 		case <-m.o.Doorbell:
 			m.rung(monotime.Now())
 		case e := <-m.events:

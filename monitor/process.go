@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +16,9 @@ type process struct {
 	pid  int
 	file *os.File // nil if it had ended before we could look
 	conn syscall.RawConn
+	// memory is the kernel's word on how much memory the process has; nil if
+	// it cannot be had.
+	memory *os.File
 }
 
 func openProcess(pid int) (*process, error) {
@@ -34,7 +38,14 @@ func openProcess(pid int) (*process, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("watch the coordinator, process %d: %w", pid, err), file.Close())
 	}
-	return &process{pid, file, conn}, nil
+	p := &process{pid: pid, file: file, conn: conn}
+	// Without /proc the end is only seen a little later.
+	if p.memory, err = os.Open(fmt.Sprintf("/proc/%d/statm", pid)); err == nil && p.gone() {
+		// It may be of another one that got the pid.
+		_ = p.memory.Close()
+		p.memory = nil
+	}
+	return p, nil
 }
 
 // wait returns nil when the process has ended, and an error after close.
@@ -53,6 +64,32 @@ func (p *process) gone() bool {
 	gone := false
 	err := p.conn.Control(func(fd uintptr) { gone = ended(fd) })
 	return err == nil && gone
+}
+
+// ending tells, once the queue has ended, whether that is because the process
+// is being taken down. The kernel tells of the end itself, by the pidfd, only
+// after it has closed everything, which takes milliseconds when there are many
+// connections and all who hold their other ends wake up meanwhile.
+//
+// It first takes the memory from each thread, and then the open files; what is
+// open is closed when the last thread has let go of it. So if the memory is
+// gone and something that the process had open was closed, no thread of it runs
+// a single instruction of the program any more. That it closed the queue by
+// itself, and lives, shows by the memory that it still has.
+func (p *process) ending() bool {
+	if p.gone() {
+		return true
+	}
+	if p.memory == nil {
+		return false
+	}
+	var text [64]byte
+	n, err := p.memory.ReadAt(text[:], 0)
+	if n == 0 {
+		return errors.Is(err, unix.ESRCH)
+	}
+	size, _, _ := strings.Cut(string(text[:n]), " ")
+	return size == "0"
 }
 
 func ended(fd uintptr) bool {
@@ -85,5 +122,8 @@ func (p *process) close() {
 	if p.file != nil {
 		// Nothing was written: there is nothing to lose.
 		_ = p.file.Close()
+	}
+	if p.memory != nil {
+		_ = p.memory.Close()
 	}
 }

@@ -186,3 +186,52 @@ func cpuTime(t testing.TB, pid int) (sum time.Duration) {
 	}
 	return sum
 }
+
+// As soon as something that a killed process had open is closed, it is known
+// to be ending; while it lives, whatever it closes, it is not.
+func TestEnding(t *testing.T) {
+	for range 20 {
+		here, there, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The shell says that it has closed its standard output, and waits.
+		cmd := exec.Command("/bin/sh", "-c", "exec 1>&-; echo closed >&2; read line")
+		cmd.ExtraFiles = []*os.File{there}
+		stdin, _ := cmd.StdinPipe()
+		defer stdin.Close()
+		said, _ := cmd.StderrPipe()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		_ = there.Close()
+		p, err := openProcess(cmd.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line, err := bufio.NewReader(said).ReadString('\n'); err != nil {
+			t.Fatalf("the shell says %q: %v", line, err)
+		}
+		if p.memory == nil {
+			t.Skip("no /proc here")
+		}
+		if p.ending() {
+			t.Fatal("a process that lives is taken to be ending")
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := here.Read(make([]byte, 1)); n != 0 || err == nil {
+			t.Fatalf("read %d bytes, error %v, want the end", n, err)
+		}
+		if !p.ending() {
+			t.Error("what a killed process had open is closed, and it is not ending")
+		}
+		_ = cmd.Wait()
+		if !p.ending() || !p.gone() {
+			t.Error("a process that was waited for is not gone")
+		}
+		p.close()
+		_ = here.Close()
+	}
+}
