@@ -122,7 +122,7 @@ func historyToWire(s *ring.State, limit uint32) []*arcv1.HistoryEntry {
 
 func suspicionFromWire(s *arcv1.Suspicion) election.Suspicion {
 	return election.Suspicion{ID: s.GetId(), Incarnation: s.GetIncarnation(), Term: s.GetTerm(),
-		Evidence: ring.Evidence(s.GetEvidence()), Cleared: s.GetCleared(), By: s.GetBy(), Grant: s.GetGrant()}
+		Evidence: ring.Evidence(s.GetEvidence()), Cleared: s.GetCleared(), By: s.GetBy(), Grant: s.GetGrant(), Doubt: s.GetDoubt()}
 }
 
 func certificateFromWire(c *arcv1.Certificate) election.Certificate {

@@ -43,6 +43,7 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 		bodies++
 		env.Body = &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{
 			Term: r.Term, Seq: r.Seq, LeaseUs: uint64(r.Lease / time.Microsecond), Incarnation: r.Incarnation,
+			Watcher: r.Watcher, Grant: r.Grant,
 		}}
 	}
 	if r := m.RenewAck; r != nil {
@@ -53,6 +54,7 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 		bodies++
 		env.Body = &arcv1.PeerEnvelope_Suspicion{Suspicion: &arcv1.Suspicion{
 			Id: s.ID, Incarnation: s.Incarnation, Term: s.Term, Evidence: string(s.Evidence), Cleared: s.Cleared, By: s.By,
+			Grant: s.Grant, Doubt: s.Doubt,
 		}}
 	}
 	if c := m.Certificate; c != nil {
@@ -74,6 +76,10 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 		env.Body = &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{
 			Id: r.ID, Incarnation: r.Incarnation, Addresses: append([]string(nil), r.Addresses...),
 		}}
+	}
+	if c := m.Check; c != nil {
+		bodies++
+		env.Body = &arcv1.PeerEnvelope_Check{Check: &arcv1.Check{Answer: c.Answer}}
 	}
 	if bodies != 1 {
 		return nil, fmt.Errorf("encode message from %d to %d with %d bodies, want 1: %w", m.From, m.To, bodies, ErrMalformed)
@@ -125,7 +131,8 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 		}
 		m.Renew = &election.Renew{
 			Term: r.GetTerm(), Seq: r.GetSeq(), Incarnation: r.GetIncarnation(),
-			Lease: time.Duration(r.GetLeaseUs()) * time.Microsecond,
+			Lease:   time.Duration(r.GetLeaseUs()) * time.Microsecond,
+			Watcher: r.GetWatcher(), Grant: r.GetGrant(),
 		}
 	case *arcv1.PeerEnvelope_RenewAck:
 		r := body.RenewAck
@@ -135,12 +142,13 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 		m.RenewAck = &election.RenewAck{Term: r.GetTerm(), Seq: r.GetSeq()}
 	case *arcv1.PeerEnvelope_Suspicion:
 		s := body.Suspicion
-		if s.GetId() == 0 || !isEvidence(s.GetEvidence(), s.GetCleared()) {
+		if s.GetId() == 0 || !isEvidence(s.GetEvidence(), s.GetCleared() || s.GetDoubt()) {
 			return m, fmt.Errorf("%w: suspicion of member %d with evidence %q", ErrMalformed, s.GetId(), clip(s.GetEvidence()))
 		}
 		m.Suspicion = &election.Suspicion{
 			ID: s.GetId(), Incarnation: s.GetIncarnation(), Term: s.GetTerm(),
 			Evidence: ring.Evidence(s.GetEvidence()), Cleared: s.GetCleared(), By: s.GetBy(),
+			Grant: s.GetGrant(), Doubt: s.GetDoubt(),
 		}
 	case *arcv1.PeerEnvelope_Certificate:
 		c := body.Certificate
@@ -173,6 +181,8 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 			}
 		}
 		m.Return = &ring.Return{ID: r.GetId(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses()}
+	case *arcv1.PeerEnvelope_Check:
+		m.Check = &election.Check{Answer: body.Check.GetAnswer()}
 	case *arcv1.PeerEnvelope_Hello:
 		return m, fmt.Errorf("%w: a second hello", ErrMalformed)
 	default:
@@ -181,12 +191,12 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 	return m, nil
 }
 
-func isEvidence(s string, cleared bool) bool {
+func isEvidence(s string, none bool) bool {
 	switch ring.Evidence(s) {
 	case ring.Certified, ring.Refused, ring.Reset, ring.Silent:
 		return true
 	}
-	return s == "" && cleared
+	return s == "" && none
 }
 
 // clip keeps a foreign text from flooding the log.

@@ -39,17 +39,22 @@ func raftMessage(edit func(*raftpb.Message)) election.Message {
 // everyBody has each body once or more.
 func everyBody() map[string]election.Message {
 	return map[string]election.Message{
-		"heartbeat":         raftMessage(func(m *raftpb.Message) { m.Commit = new(uint64(4)) }),
-		"append":            bulk(1, 2, 7, 40),
-		"snapshot":          {From: 1, To: 2, Raft: snapMessage()},
-		"renew":             {From: 1, To: 2, Renew: &election.Renew{Term: 3, Seq: 4, Incarnation: 5, Lease: 150 * time.Millisecond}},
-		"renew-ack":         {From: 1, To: 2, RenewAck: &election.RenewAck{Term: 3, Seq: math.MaxUint64}},
-		"suspicion":         {From: 1, To: 2, Suspicion: &election.Suspicion{ID: 4, Incarnation: 5, Term: 6, Evidence: ring.Silent, By: 7}},
-		"suspicion-cleared": {From: 1, To: 2, Suspicion: &election.Suspicion{ID: 4, Incarnation: 5, Term: 6, Cleared: true, By: 7}},
-		"certificate":       {From: 1, To: 2, Certificate: &election.Certificate{Name: "n4", ID: 4, Incarnation: 5, Exit: "signal: killed", Clean: true}},
-		"release":           {From: 1, To: 2, Release: &election.Release{Term: 3, Seq: 8, ID: 1, Incarnation: 5}},
-		"evicted":           {From: 1, To: 2, Evicted: &election.EvictedNotice{RingID: "r", ID: 2, Epoch: 9}},
-		"return":            {From: 1, To: 2, Return: &ring.Return{ID: 1, Incarnation: 6, Addresses: []string{"10.0.0.1:7400", "[::1]:7400"}}},
+		"heartbeat":          raftMessage(func(m *raftpb.Message) { m.Commit = new(uint64(4)) }),
+		"append":             bulk(1, 2, 7, 40),
+		"snapshot":           {From: 1, To: 2, Raft: snapMessage()},
+		"renew":              {From: 1, To: 2, Renew: &election.Renew{Term: 3, Seq: 4, Incarnation: 5, Lease: 150 * time.Millisecond}},
+		"renew with a grant": {From: 1, To: 2, Renew: &election.Renew{Term: 3, Seq: 4, Incarnation: 5, Lease: 50 * time.Millisecond, Watcher: 7, Grant: 1 << 60}},
+		"testimony":          {From: 1, To: 2, Suspicion: &election.Suspicion{ID: 3, Incarnation: 5, Term: 9, Evidence: ring.Silent, By: 1, Grant: 1 << 60}},
+		"doubt":              {From: 1, To: 2, Suspicion: &election.Suspicion{ID: 3, Incarnation: 5, Term: 9, By: 1, Doubt: true}},
+		"check":              {From: 1, To: 2, Check: &election.Check{}},
+		"check answered":     {From: 1, To: 2, Check: &election.Check{Answer: true}},
+		"renew-ack":          {From: 1, To: 2, RenewAck: &election.RenewAck{Term: 3, Seq: math.MaxUint64}},
+		"suspicion":          {From: 1, To: 2, Suspicion: &election.Suspicion{ID: 4, Incarnation: 5, Term: 6, Evidence: ring.Silent, By: 7}},
+		"suspicion-cleared":  {From: 1, To: 2, Suspicion: &election.Suspicion{ID: 4, Incarnation: 5, Term: 6, Cleared: true, By: 7}},
+		"certificate":        {From: 1, To: 2, Certificate: &election.Certificate{Name: "n4", ID: 4, Incarnation: 5, Exit: "signal: killed", Clean: true}},
+		"release":            {From: 1, To: 2, Release: &election.Release{Term: 3, Seq: 8, ID: 1, Incarnation: 5}},
+		"evicted":            {From: 1, To: 2, Evicted: &election.EvictedNotice{RingID: "r", ID: 2, Epoch: 9}},
+		"return":             {From: 1, To: 2, Return: &ring.Return{ID: 1, Incarnation: 6, Addresses: []string{"10.0.0.1:7400", "[::1]:7400"}}},
 	}
 }
 
