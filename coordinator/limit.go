@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/arc-ring/arc/internal/sockio"
 )
 
 const (
@@ -15,7 +17,7 @@ const (
 	connsMax = 4096
 )
 
-// limitListener closes connections beyond the limits as soon as they come in,
+// limitListener is over TCP. It closes connections beyond the limits as soon as they come in,
 // so that one client which opens many takes no room from the others.
 type limitListener struct {
 	net.Listener
@@ -74,14 +76,14 @@ func (l limitListener) Accept() (net.Conn, error) {
 			host = "local"
 		}
 		if l.limits.enter(host) {
-			return &limitedConn{Conn: conn, leave: func() { l.limits.leave(host) }}, nil
+			return &limitedConn{Conn: sockio.New(conn).(*sockio.Conn), leave: func() { l.limits.leave(host) }}, nil
 		}
 		_ = conn.Close()
 	}
 }
 
 type limitedConn struct {
-	net.Conn
+	*sockio.Conn
 	once  sync.Once
 	leave func()
 }
@@ -89,4 +91,15 @@ type limitedConn struct {
 func (c *limitedConn) Close() error {
 	c.once.Do(c.leave)
 	return c.Conn.Close()
+}
+
+// socketListener accepts from a unix socket.
+type socketListener struct{ net.Listener }
+
+func (l socketListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return sockio.New(conn), nil
 }

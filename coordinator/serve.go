@@ -78,7 +78,7 @@ func (s *servers) serve(l *listeners, limits *connLimits, failed func(error)) {
 	for _, lis := range l.tcp {
 		run(s.tcp, limitListener{lis, limits})
 	}
-	run(s.unix, l.unix)
+	run(s.unix, socketListener{l.unix})
 }
 
 // cut closes all connections at once.

@@ -2,21 +2,28 @@ package transport
 
 import (
 	"net"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+// socket gives access to the socket of a TCP connection, false for another one.
+func socket(c net.Conn) (syscall.RawConn, bool) {
+	s, ok := c.(syscall.Conn)
+	if !ok || c.LocalAddr().Network() != "tcp" {
+		return nil, false
+	}
+	raw, err := s.SyscallConn()
+	return raw, err == nil // else it is closed already: the first use says so
+}
+
 // tuneConn makes the kernel give the connection up when what was sent is not
 // acknowledged in time.
 func tuneConn(c net.Conn) {
-	tcp, ok := c.(*net.TCPConn)
+	raw, ok := socket(c)
 	if !ok {
 		return
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return // closed already: the first use says so
 	}
 	// A kernel without this option only notices later.
 	_ = raw.Control(func(fd uintptr) {
@@ -27,12 +34,8 @@ func tuneConn(c net.Conn) {
 // ackState tells how much the peer's kernel acknowledged, whether something
 // is still unacknowledged, and the smoothed round trip; false if unknown.
 func ackState(c net.Conn) (acked uint64, waiting bool, rtt time.Duration, ok bool) {
-	tcp, isTCP := c.(*net.TCPConn)
+	raw, isTCP := socket(c)
 	if !isTCP {
-		return 0, false, 0, false
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
 		return 0, false, 0, false
 	}
 	_ = raw.Control(func(fd uintptr) {
@@ -49,7 +52,7 @@ func ackState(c net.Conn) (acked uint64, waiting bool, rtt time.Duration, ok boo
 
 // lost says whether the connection itself is gone, and not only a stream on it.
 func lost(c net.Conn) bool {
-	if _, isTCP := c.(*net.TCPConn); !isTCP {
+	if _, isTCP := socket(c); !isTCP {
 		return false
 	}
 	_, _, _, ok := ackState(c)

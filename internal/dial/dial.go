@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/arc-ring/arc/internal/sockio"
 )
 
 const (
@@ -89,10 +91,15 @@ func client(addr string, dialer func(context.Context, string) (net.Conn, error),
 // means.
 func Net(ctx context.Context, addr string) (net.Conn, error) {
 	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive / 3, Count: 3}}
+	network := "tcp"
 	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
-		return d.DialContext(ctx, "unix", path)
+		network, addr = "unix", path
 	}
-	return d.DialContext(ctx, "tcp", addr)
+	conn, err := d.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return sockio.New(conn), nil
 }
 
 // Refused tells whether the error of Net means that the host answers and

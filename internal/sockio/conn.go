@@ -1,0 +1,180 @@
+package sockio
+
+import (
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+
+	"google.golang.org/grpc/mem"
+)
+
+// Conn is a TCP or unix connection. Make one with New.
+type Conn struct {
+	net.Conn
+	raw syscall.RawConn
+
+	in  in
+	out out
+}
+
+// in is the state of one read; its fields are not on the stack of Read since
+// the poller takes a function that would carry them to the heap each time.
+type in struct {
+	mu   sync.Mutex
+	call func(fd uintptr) bool
+	into []byte
+	n    int
+	err  error
+
+	// Of ReadOnReady alone: into is taken from pool when there is something to
+	// read.
+	pool mem.BufferPool
+	size int
+	buf  *[]byte
+}
+
+type out struct {
+	mu   sync.Mutex
+	call func(fd uintptr) bool
+	from []byte
+	n    int
+	err  error
+}
+
+// New returns a Conn over c if that is a plain TCP or unix connection, and c
+// itself if it is not.
+func New(c net.Conn) net.Conn {
+	var s syscall.Conn
+	switch c := c.(type) {
+	case *net.TCPConn:
+		s = c
+	case *net.UnixConn:
+		s = c
+	default:
+		return c
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return c // closed already: its first use says so
+	}
+	n := &Conn{Conn: c, raw: raw}
+	n.in.call, n.out.call = n.read, n.write
+	return n
+}
+
+// SyscallConn gives access to the socket, as that of the connection below.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
+
+// Read is net.Conn's.
+func (c *Conn) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	c.in.mu.Lock()
+	defer c.in.mu.Unlock()
+	c.in.into = p
+	_, n, err := c.readLocked()
+	return n, err
+}
+
+// ReadOnReady is what gRPC prefers: as Read, but the buffer of size bytes is
+// taken from the pool only once there is something to read. After an error
+// nothing is taken.
+func (c *Conn) ReadOnReady(size int, pool mem.BufferPool) (buf *[]byte, n int, err error) {
+	c.in.mu.Lock()
+	defer c.in.mu.Unlock()
+	c.in.pool, c.in.size = pool, size
+	buf, n, err = c.readLocked()
+	if err != nil && buf != nil {
+		pool.Put(buf)
+		buf = nil
+	}
+	return buf, n, err
+}
+
+func (c *Conn) readLocked() (buf *[]byte, n int, err error) {
+	i := &c.in
+	err = c.raw.Read(i.call)
+	buf, n = i.buf, i.n
+	if err == nil && i.err != nil {
+		err = c.wrap("read", i.err)
+	}
+	if err == nil && n == 0 {
+		err = io.EOF
+	}
+	i.into, i.n, i.err, i.pool, i.buf = nil, 0, nil, nil, nil
+	return buf, n, err
+}
+
+// read tries once; false waits until there is something.
+func (c *Conn) read(fd uintptr) bool {
+	i := &c.in
+	into := i.into
+	if i.pool != nil {
+		if i.buf == nil {
+			i.buf = i.pool.Get(i.size)
+		}
+		into = *i.buf
+	}
+	for {
+		n, errno := sysRead(fd, into)
+		switch errno {
+		case 0:
+			i.n = n
+			return true
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			if i.buf != nil {
+				i.pool.Put(i.buf)
+				i.buf = nil
+			}
+			return false
+		default:
+			i.err = errno
+			return true
+		}
+	}
+}
+
+// Write is net.Conn's.
+func (c *Conn) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.from, o.n, o.err = p, 0, nil
+	err := c.raw.Write(o.call)
+	if err == nil && o.err != nil {
+		err = c.wrap("write", o.err)
+	}
+	o.from = nil
+	return o.n, err
+}
+
+// write goes on until everything is written; false waits until there is room.
+func (c *Conn) write(fd uintptr) bool {
+	o := &c.out
+	for o.n < len(o.from) {
+		n, errno := sysWrite(fd, o.from[o.n:])
+		switch errno {
+		case 0:
+			o.n += n
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return false
+		default:
+			o.err = errno
+			return true
+		}
+	}
+	return true
+}
+
+func (c *Conn) wrap(op string, err error) error {
+	local := c.LocalAddr()
+	return &net.OpError{Op: op, Net: local.Network(), Source: local, Addr: c.RemoteAddr(), Err: os.NewSyscallError(op, err)}
+}
