@@ -129,6 +129,14 @@ func (n *node) ringChanged(s *ring.State) {
 func (n *node) peersChanged(peers []ring.Member) {
 	n.peers.Store(&peers)
 	n.transport.SetPeers(peersOf(slices.DeleteFunc(slices.Clone(peers), func(m ring.Member) bool { return len(m.Addresses) == 0 })))
+	// Who was taken out of the ring and is still needed has most likely died;
+	// if not, it opens a stream to us.
+	s := n.hub.views.load().ring
+	for _, m := range peers {
+		if s.Gone(m.ID) {
+			n.transport.Quiet(m.ID)
+		}
+	}
 }
 
 // gone tells whether an id was a member's and may be told that it is none any
