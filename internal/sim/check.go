@@ -376,6 +376,20 @@ func (s *Sim) quorum(lose int) bool {
 	return ok && most(s.ledger.voters) && most(s.ledger.outgoing)
 }
 
+// mayLead tells whether somebody runs, or will run again, who may lead: a
+// member, or one who is free to join. Who was evicted but is still counted by
+// raft is not free: the others need its vote to let it go.
+func (s *Sim) mayLead() bool {
+	return slices.ContainsFunc(s.nodes, func(n *node) bool {
+		id := n.disk.durable.id
+		if n.witness || n.out || n.spare {
+			return false
+		}
+		_, member := s.ledger.member(id)
+		return member || !slices.Contains(s.ledger.voters, id) && !slices.Contains(s.ledger.outgoing, id)
+	})
+}
+
 func membersText(st *ring.State) string {
 	ids := make([]string, 0, len(st.Members))
 	for _, m := range st.Members {

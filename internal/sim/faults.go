@@ -23,9 +23,11 @@ const (
 	PauseMachine  FaultKind = "pause-machine"  // its monitor too
 	PauseMonitor  FaultKind = "pause-monitor"  // only its monitor
 	KillMonitor   FaultKind = "kill-monitor"   // and the coordinator starts another
+	SlowMonitor   FaultKind = "slow-monitor"   // a monitor is stopped for moments, again and again
 	KillBoth      FaultKind = "kill-both"      // coordinator and monitor: no certificate
 	Cut           FaultKind = "cut"            // A–B, both ways; all others see both
 	CutOneWay     FaultKind = "cut-one-way"    // A→B
+	CutWatcher    FaultKind = "cut-watcher"    // the leader from its watcher, both ways or one
 	Isolate       FaultKind = "isolate"        // one from all others
 	IsolateOneWay FaultKind = "isolate-mute"   // it hears, and is not heard
 	Deaf          FaultKind = "isolate-deaf"   // it is heard, and does not hear
@@ -51,7 +53,7 @@ const (
 // FaultKinds lists them all.
 var FaultKinds = []FaultKind{Kill, KillTwo, KillAll, Crash, CrashAll, Pause, PauseMachine, PauseMonitor, KillMonitor, KillBoth, Cut, CutOneWay,
 	Isolate, IsolateOneWay, Deaf, Partition, CutSome, Flap, Bounce, Slow, Lossy, Doubling, SlowDisk, FullDisk, ClockRate, WallClock, OpJoin, OpLeave, OpEvict, OpHandover,
-	OpSettings, Wear}
+	OpSettings, Wear, CutWatcher, SlowMonitor}
 
 // Target says whom a fault hits: a machine by number, or whoever has a role
 // when it strikes.
@@ -92,7 +94,8 @@ type Fault struct {
 	For time.Duration
 	// On, if not empty, arms the fault at At; it strikes when that happens:
 	// declared, claim, vote, joined, conf, evicted, certified, transfer,
-	// snapshot, renew (by a leader), promise (by a voter).
+	// snapshot, renew (by a leader), promise (by a voter), grant (a leader
+	// names another one), testimony (of a watcher).
 	On string
 	// Mid lets it strike in the midst of a step: the step's effects are late
 	// or lost in part.
@@ -132,7 +135,7 @@ func (f Fault) String() string {
 	return b.String()
 }
 
-var triggers = []string{"declared", "claim", "vote", "joined", "conf", "evicted", "certified", "transfer", "renew", "promise"}
+var triggers = []string{"declared", "claim", "vote", "joined", "conf", "evicted", "certified", "transfer", "renew", "promise", "grant", "testimony"}
 
 // plan makes the faults of a run: in each cycle a stormy time and a quiet one.
 // A run has only some of the kinds, so that in some runs a rare one comes often.
@@ -246,6 +249,14 @@ func (w *World) fault(r *rand.Rand, kind FaultKind, at time.Duration) Fault {
 		f.N = r.IntN(40_000)
 	case Doubling:
 		f.N = r.IntN(20_000)
+	case CutWatcher:
+		f.N = r.IntN(3)
+		f.Who, f.With = TheLeader, TheWatcher
+	case SlowMonitor:
+		f.N = 1 + r.IntN(int(4*w.Settings.LeaderIntervalMS*w.Settings.LeaderMisses))
+		if r.IntN(2) == 0 {
+			f.Who = TheWatcher
+		}
 	case SlowDisk:
 		f.N = 1 + r.IntN(2*int(w.Settings.LeaseMS))
 	case ClockRate:
@@ -276,7 +287,7 @@ func (w *World) fault(r *rand.Rand, kind FaultKind, at time.Duration) Fault {
 }
 
 func needsTwo(k FaultKind) bool {
-	return k == Cut || k == CutOneWay || k == Flap || k == KillTwo || k == Wear
+	return k == Cut || k == CutOneWay || k == CutWatcher || k == Flap || k == KillTwo || k == Wear
 }
 
 // maxRate is how much a clock may run too fast or too slow, in ppm, so that no

@@ -170,6 +170,10 @@ func (s *Sim) inject(f *Fault, subject int) {
 		s.monitorPause(n, f.For)
 	case PauseMonitor:
 		s.monitorPause(n, f.For)
+	case SlowMonitor:
+		d := time.Duration(f.N) * time.Millisecond
+		n.mon.slow = d
+		s.until(f, func() { n.mon.slow = 0; s.ran(n) })
 	case KillMonitor:
 		if n.mon.up {
 			s.monitorKill(n)
@@ -216,6 +220,13 @@ func (s *Sim) injectNet(f *Fault, n, o *node) {
 	switch f.Kind {
 	case Cut, Flap:
 		pairs = [][2]int{{n.idx, o.idx}, {o.idx, n.idx}}
+	case CutWatcher:
+		if f.N != 1 {
+			pairs = append(pairs, [2]int{n.idx, o.idx})
+		}
+		if f.N != 2 {
+			pairs = append(pairs, [2]int{o.idx, n.idx})
+		}
 	case CutSome:
 		// As many voters as the majority can spare.
 		spare := (len(s.ledger.voters) - 1) / 2
@@ -336,7 +347,7 @@ func (s *Sim) heal() {
 		}
 	}
 	s.healedAt = s.now
-	s.demand = s.quorum(-1)
+	s.demand = s.quorum(-1) && s.mayLead()
 	if !s.demand {
 		s.stats.count("quiet times without a quorum", 1)
 	}
@@ -396,7 +407,7 @@ func (s *Sim) poll() {
 	if led && s.leadAt == 0 {
 		s.leadAt = s.now
 	}
-	if s.demand && s.now <= s.healedAt+int64(4*(s.net.Base+s.net.Jitter)+40*time.Millisecond) && !s.quorum(-1) {
+	if s.demand && s.now <= s.healedAt+int64(4*(s.net.Base+s.net.Jitter)+40*time.Millisecond) && !(s.quorum(-1) && s.mayLead()) {
 		// What was still under way, or waited for a stopped process, counts as
 		// the faults' doing.
 		s.demand = false

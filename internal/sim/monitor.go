@@ -21,6 +21,8 @@ type monitor struct {
 	linkAt int64 // when the newest link arrives
 	inbox  []event
 	until  int64 // end of the pause
+	self   uint64
+	slow   time.Duration // it is stopped for up to so long, again and again
 }
 
 // obituary is a monitor's work once its coordinator is gone.
@@ -43,6 +45,7 @@ func (s *Sim) monitorStart(n *node) {
 	n.mon.up, n.mon.paused, n.mon.inbox = true, false, nil
 	n.mon.watch = s.newWatch()
 	n.mon.hang = detector.Hang{}
+	n.mon.self, n.mon.slow = 0, 0
 	n.mon.tickAt = forever
 	s.monitorLink(n)
 }
@@ -113,6 +116,8 @@ func (s *Sim) monitorLinked(n *node, r *election.Relink) {
 	l := detector.Link{Epoch: r.Epoch, Term: r.Term, Leader: r.LeaderID}
 	l.LeaderTiming.Interval, l.LeaderTiming.Misses = r.Settings.Link(true)
 	l.OrdinaryTiming.Interval, l.OrdinaryTiming.Misses = r.Settings.Link(false)
+	l.GrantLength = r.Settings.GrantLength()
+	n.mon.self = n.id
 	for _, m := range r.Successors {
 		l.Targets = append(l.Targets, detector.Target{ID: m.ID, Incarnation: m.Incarnation, Name: m.Name, Addresses: m.Addresses})
 	}
@@ -153,23 +158,40 @@ func (s *Sim) monitorDo(n *node, actions []detector.Action) {
 	for _, a := range actions {
 		switch a.Kind {
 		case detector.Ping:
-			s.ping(n, a.Target, a.Seq)
-		case detector.Suspected, detector.Cleared:
+			s.ping(n, a)
+		case detector.Suspected, detector.Cleared, detector.Doubted:
 			if !a.Repeat {
 				s.stats.count("monitor: "+a.Kind.String()+" "+string(a.Evidence), 1)
 				s.tracef(n, "monitor: %s is %s: %s", a.Target.Name, a.Kind, a.Reason)
 			}
-			r := &election.Suspicion{ID: a.Target.ID, Incarnation: a.Target.Incarnation, Term: a.Term, Evidence: ring.Evidence(a.Evidence), Cleared: a.Kind == detector.Cleared}
+			if a.Grant != 0 {
+				s.stats.count("monitor: testimonies", 1)
+				s.tracef(n, "monitor: the grant %x to %s has ended", a.Grant, a.Target.Name)
+			}
+			r := &election.Suspicion{ID: a.Target.ID, Incarnation: a.Target.Incarnation, Term: a.Term, Evidence: ring.Evidence(a.Evidence), Grant: a.Grant,
+				Cleared: a.Kind == detector.Cleared, Doubt: a.Kind == detector.Doubted}
 			s.q.push(event{at: s.now + int64(s.between(n.rnd, 30*time.Microsecond, 200*time.Microsecond)), kind: evReport, node: int16(n.idx), gen: n.gen, p: r})
 		}
+	}
+	if n.mon.slow > 0 && n.rnd.IntN(8) == 0 {
+		s.monitorPause(n, s.between(n.rnd, 0, n.mon.slow))
 	}
 	s.monitorWake(n)
 }
 
-func (s *Sim) ping(n *node, t detector.Target, seq uint64) {
-	if to := s.machineAt(t.Addresses); to >= 0 {
+// ping is a monitor's probe, with its word if it is for the leader.
+type ping struct {
+	target     detector.Target
+	from       uint64
+	grant, ack uint64
+	length     time.Duration
+}
+
+func (s *Sim) ping(n *node, a detector.Action) {
+	if to := s.machineAt(a.Target.Addresses); to >= 0 {
 		s.stats.counts[cPings]++
-		s.transmit(n.idx, to, event{kind: evPing, gen: n.mon.gen, n: seq, p: &t}, false)
+		p := &ping{a.Target, n.mon.self, a.Grant, a.Ack, a.Length}
+		s.transmit(n.idx, to, event{kind: evPing, gen: n.mon.gen, n: a.Seq, p: p}, false)
 	}
 }
 
@@ -178,19 +200,29 @@ type pong struct {
 	target, id, inc, seq, term uint64
 }
 
-// pinged answers a ping at its target.
+// pinged answers a ping at its target. What the ping says reaches the core a
+// little later, in order.
 func (s *Sim) pinged(n *node, e event) {
 	if !n.power {
 		return
 	}
-	t := e.p.(*detector.Target)
+	t := e.p.(*ping)
 	if !n.up {
-		s.transmit(n.idx, int(e.peer), event{kind: evRefused, gen: e.gen, n: t.ID}, true)
+		s.transmit(n.idx, int(e.peer), event{kind: evRefused, gen: e.gen, n: t.target.ID}, true)
 		return
 	}
-	p := &pong{target: t.ID, id: n.id, inc: n.inc, seq: e.n}
+	p := &pong{target: t.target.ID, id: n.id, inc: n.inc, seq: e.n}
 	if n.core != nil {
 		p.term = n.core.State().Term
+	}
+	if n.core != nil && t.grant != 0 && t.from != 0 && t.target.ID == n.id {
+		at := s.now + int64(s.between(n.rnd, 2*time.Microsecond, 60*time.Microsecond))
+		if n.rnd.IntN(256) == 0 {
+			at += n.rnd.Int64N(int64(n.lazy))
+		}
+		n.pingAt = max(n.pingAt+1, at)
+		w := &election.Ping{From: t.from, Seq: e.n, Grant: t.grant, Length: t.length, Ack: t.ack, At: n.clock.local(s.now)}
+		s.q.push(event{at: n.pingAt, kind: evPinged, node: int16(n.idx), gen: n.gen, p: w})
 	}
 	s.transmit(n.idx, int(e.peer), event{kind: evPong, gen: e.gen, p: p}, false)
 }
@@ -205,8 +237,8 @@ func (s *Sim) refused(n *node, e event) {
 	now := n.clock.local(s.now)
 	if t, broken := e.p.(*detector.Target); broken {
 		s.monitorDo(n, n.mon.watch.Broken(now, t.ID))
-		if seq := n.mon.watch.Newest(t.ID).Seq; seq != 0 {
-			s.ping(n, *t, seq) // redials at once
+		if a := n.mon.watch.Newest(t.ID); a.Seq != 0 {
+			s.ping(n, a) // redials at once
 		}
 		return
 	}

@@ -191,6 +191,12 @@ func (s *Sim) send(n *node, m election.Message) {
 		switch {
 		case m.Renew != nil:
 			s.trigger("renew", n)
+			if m.Renew.Grant != n.named {
+				n.named = m.Renew.Grant
+				s.trigger("grant", n)
+			}
+		case m.Suspicion != nil && m.Suspicion.Grant != 0:
+			s.trigger("testimony", n)
 		case m.RenewAck != nil:
 			s.trigger("promise", n)
 		}

@@ -52,7 +52,9 @@ type node struct {
 	peers    []uint64 // to whom messages travel; nil before the core said it
 	heard    bool     // anybody since the start
 	meetings []meeting
-	out      bool // stays down until told otherwise
+	pingAt   int64  // when the newest watcher's word reaches the core
+	named    uint64 // the grant that its renewals name
+	out      bool   // stays down until told otherwise
 
 	leaving  int64 // true time until which it tries to leave; 0 if not
 	leaveFor time.Duration

@@ -302,6 +302,11 @@ func (s *Sim) coordinatorEvent(n *node, e event) {
 			n.core.Report(n.clock.local(s.now), *e.p.(*election.Suspicion))
 			s.stepped(n)
 		}
+	case evPinged:
+		if e.gen == n.gen && n.core != nil {
+			n.core.Pinged(n.clock.local(s.now), *e.p.(*election.Ping))
+			s.stepped(n)
+		}
 	case evProbe:
 		s.probed(n, e)
 	case evProbed, evProbeEnd:

@@ -51,12 +51,14 @@ func describe(m election.Message) string {
 		r := m.Raft
 		return fmt.Sprintf("%v term %d index %d log term %d entries %d commit %d reject %v", r.GetType(), r.GetTerm(), r.GetIndex(), r.GetLogTerm(), len(r.GetEntries()), r.GetCommit(), r.GetReject())
 	case m.Renew != nil:
-		return fmt.Sprintf("renew term %d seq %d", m.Renew.Term, m.Renew.Seq)
+		return fmt.Sprintf("renew term %d seq %d grant %x of %d", m.Renew.Term, m.Renew.Seq, m.Renew.Grant, m.Renew.Watcher)
 	case m.RenewAck != nil:
 		return fmt.Sprintf("renew-ack term %d seq %d", m.RenewAck.Term, m.RenewAck.Seq)
 	case m.Suspicion != nil:
 		x := m.Suspicion
-		return fmt.Sprintf("suspicion of %d by %d: %s, term %d, cleared %v", x.ID, x.By, x.Evidence, x.Term, x.Cleared)
+		return fmt.Sprintf("suspicion of %d by %d: %s, term %d, cleared %v, doubt %v, grant %x", x.ID, x.By, x.Evidence, x.Term, x.Cleared, x.Doubt, x.Grant)
+	case m.Check != nil:
+		return fmt.Sprintf("check, answer %v", m.Check.Answer)
 	case m.Certificate != nil:
 		return fmt.Sprintf("certificate for %d: %s", m.Certificate.ID, m.Certificate.Exit)
 	case m.Release != nil:

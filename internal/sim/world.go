@@ -30,7 +30,7 @@ type World struct {
 }
 
 // settingsKinds is how many settings an operator may choose from.
-const settingsKinds = 10
+const settingsKinds = 12
 
 func profile(name string) ring.Settings {
 	st, err := ring.ProfileSettings(name)
@@ -66,6 +66,10 @@ func (w *World) settingsOf(n int) ring.Settings {
 		st.HangAfterMS = max(st.HangAfterMS, st.LeaseMS)
 	case 9:
 		return profile("fast")
+	case 10:
+		st.LeaderGrants = !st.LeaderGrants
+	case 11:
+		return profile("realtime")
 	}
 	if st.HangAfterMS != 0 {
 		st.HangAfterMS = max(st.HangAfterMS, st.LeaseMS)
@@ -76,15 +80,26 @@ func (w *World) settingsOf(n int) ring.Settings {
 // newWorld draws a world.
 func newWorld(r *rand.Rand, nodes int) World {
 	w := World{Machines: nodes, Profile: "lan", CompactAfter: 4096}
-	switch r.IntN(16) {
-	case 0, 1, 2:
+	kind := r.IntN(24)
+	switch kind {
+	case 0, 1, 2, 3:
 		w.Profile = "fast"
-	case 3:
-		w.Profile = "wan"
 	case 4:
+		w.Profile = "wan"
+	case 5, 6, 7, 8, 9, 10, 11, 12:
 		w.Profile = "realtime"
 	}
 	w.Settings = profile(w.Profile)
+	if kind > 6 && w.Profile == "realtime" {
+		// Slower, which takes fewer steps and shows the same.
+		w.Settings.Profile = ring.CustomProfile
+		w.Settings.LeaderIntervalMS = uint32(5 + r.IntN(20))
+		w.Settings.LeaderMisses = uint32(2 + r.IntN(3))
+		w.Settings.LeaseMS = max(50, w.Settings.LeaderIntervalMS*(2*w.Settings.LeaderMisses+uint32(r.IntN(12))))
+		w.Settings.IntervalMS = max(50, 2*w.Settings.LeaderIntervalMS)
+		w.Settings.StaggerMS = min(10, w.Settings.LeaseMS)
+		w.Settings.HangAfterMS, w.Settings.GraceMS = 10*w.Settings.LeaseMS, w.Settings.LeaseMS
+	}
 	w.Cycle, w.Quiet = 20*time.Second, 9*time.Second
 	if w.Profile == "wan" {
 		w.Cycle, w.Quiet = 60*time.Second, 35*time.Second
@@ -106,7 +121,7 @@ func newWorld(r *rand.Rand, nodes int) World {
 	case "wan":
 		w.Net.Base, w.Net.Jitter, w.Net.Tail = 20*time.Millisecond, 10*time.Millisecond, 600*time.Millisecond
 	case "realtime":
-		w.Net.Tail = 4 * time.Millisecond
+		w.Net.Tail = 2 * time.Millisecond * time.Duration(w.Settings.LeaderIntervalMS)
 	}
 	switch r.IntN(4) {
 	case 0:
