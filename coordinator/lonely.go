@@ -21,16 +21,19 @@ const (
 	asksAtOnce = 8
 )
 
-// lonely watches over a start until the first message comes in.
+// lonely watches over a start until the first message comes in, and over a
+// joiner's until it has the ring: it may be evicted before, and who has no ring
+// yet has nobody to tell, so nobody would answer that it is out.
 func (m *membership) lonely(e entry) {
 	n := m.n
 	warned := false
 	for wait(m.ctx, lonelyAfter) == nil {
 		v := n.hub.views.load()
-		if m.l.heardPeer.Load() != 0 || v.ring.RingID != "" && len(v.ring.Members) <= 1 {
+		heard := m.l.heardPeer.Load() != 0
+		if v.ring.RingID != "" && (heard || len(v.ring.Members) <= 1) {
 			return
 		}
-		if !warned {
+		if !warned && !heard {
 			warned = true
 			n.log.Warn("no member of the ring is heard", "ring", e.ringID, "addresses", n.addresses,
 				"hint", "are the others running, and do they reach these addresses? --join HOST:PORT names one that moved")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/ring"
 )
@@ -59,13 +60,33 @@ func (n *Node) campaignTimers() {
 	c.next = n.now + n.retryAfter(c.tries)
 	n.wakeAt(c.next)
 	n.trace("campaigns in term %d, try %d, as heir number %d", n.term+1, c.tries, n.rank())
-	n.forgetLeader()
+	sure := c.tries == 1 && n.rank() == 0 && n.certifiedLeader()
+	if !sure {
+		n.forgetLeader()
+	}
 	n.vouch()
 	n.twoLeft()
-	if err := n.rn.Campaign(); err != nil {
+	if err := n.ask(sure); err != nil {
 		n.trace("campaign refused: %v", err)
 	}
 	n.refresh()
+}
+
+// ask begins the election. The first heir of a leader that is certified dead
+// asks for votes straight away, a round trip sooner: the vote before the vote
+// is there to spare a leader that lives, and the certificate that goes ahead
+// of it frees the voters. Nobody else follows a leader of this term.
+func (n *Node) ask(sure bool) error {
+	if !sure || n.role != raft.StateFollower {
+		return n.rn.Campaign()
+	}
+	return n.rn.Step(&raftpb.Message{Type: new(raftpb.MsgTimeoutNow), From: new(n.cfg.ID), To: new(n.cfg.ID), Term: new(n.term)})
+}
+
+// certifiedLeader tells whether raft's leader in this term is certified dead.
+func (n *Node) certifiedLeader() bool {
+	_, ok := n.certs[n.raftLead]
+	return ok && n.raftLead != 0
 }
 
 // retryAfter spreads further campaigns, so that two candidates that met once

@@ -224,7 +224,7 @@ func copyRaft(m *raftpb.Message) *raftpb.Message {
 	return c
 }
 
-// lonelyAfter is when a restarted member that hears nobody asks around.
+// lonelyAfter is when a member that hears nobody, or has no ring yet, asks around.
 const lonelyAfter = 3 * time.Second
 
 // hellos opens the streams between a node and its peers: each side dials.
@@ -270,7 +270,7 @@ func (s *Sim) notice(n *node, to int, id uint64) {
 
 // lonely asks everybody in reach whether this node is still a member.
 func (s *Sim) lonely(n *node, e event) {
-	if e.gen != n.gen || n.core == nil || n.heard {
+	if e.gen != n.gen || n.core == nil || n.heard && n.core.State().RingID != "" {
 		return
 	}
 	for _, o := range s.nodes {

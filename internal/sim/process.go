@@ -177,9 +177,7 @@ func (s *Sim) makeCore(n *node, id uint64, rec election.Recovered) {
 	n.core = core
 	s.stepped(n)
 	s.hellos(n)
-	if rec.Restarted {
-		s.q.push(event{at: s.now + int64(lonelyAfter), kind: evLonely, node: int16(n.idx), gen: n.gen})
-	}
+	s.q.push(event{at: s.now + int64(lonelyAfter), kind: evLonely, node: int16(n.idx), gen: n.gen})
 }
 
 // exit ends the coordinator process; its monitor sees it.
