@@ -36,7 +36,7 @@ const (
 	evOp                     // an operator's try
 	evHello                  // a peer stream is opened
 	evPinged                 // a watcher's word reaches the core
-	evLonely                 // a restarted member that hears nobody asks around
+	evLonely                 // a member that hears nobody asks around
 )
 
 var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "pinged", "lonely"}
