@@ -133,6 +133,8 @@ func (l *loop) carryOut(e election.Effect) {
 
 func (l *loop) deliver(m election.Message) { l.inbox.deliver(m) }
 
+func (l *loop) pinged(p election.Ping) (taken bool) { return l.inbox.pinged(p) }
+
 func (l *loop) report(s election.Suspicion) error {
 	return l.inbox.post(func(now election.Instant) { l.core.Report(now, s) })
 }

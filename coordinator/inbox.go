@@ -14,6 +14,8 @@ const (
 	// inputsKept bounds requests, reports and the like; beyond it they are
 	// refused, since their callers wait for an answer.
 	inputsKept = 1024
+	// pingsKept bounds the watchers' pings that wait for the loop.
+	pingsKept = 64
 )
 
 // input is something other than a peer's message that the loop has to do. It
@@ -25,6 +27,7 @@ type input func(now election.Instant)
 // is never held up by a busy loop.
 type inbox struct {
 	mu       sync.Mutex
+	pings    []election.Ping
 	messages []election.Message // a ring buffer once it is full
 	head     int
 	inputs   []input
@@ -34,6 +37,7 @@ type inbox struct {
 	// wake has room for one token: the loop is due.
 	wake chan struct{}
 	// spare are the slices that the loop has finished with.
+	sparePings    []election.Ping
 	spareMessages []election.Message
 	spareInputs   []input
 }
@@ -54,6 +58,17 @@ func (b *inbox) deliver(m election.Message) {
 	}
 	b.mu.Unlock()
 	b.ring()
+}
+
+// pinged leaves a watcher's ping. One that is not taken must not be answered.
+func (b *inbox) pinged(p election.Ping) (taken bool) {
+	b.mu.Lock()
+	if taken = !b.closed && len(b.pings) < pingsKept; taken {
+		b.pings = append(b.pings, p)
+	}
+	b.mu.Unlock()
+	b.ring()
+	return taken
 }
 
 // post leaves an input. It is refused with ErrOverload while too many wait and
@@ -88,33 +103,33 @@ func (b *inbox) ring() {
 	}
 }
 
-// take empties the inbox: messages oldest first. The slices are the caller's
-// until the next call of recycle.
-func (b *inbox) take() (messages []election.Message, inputs []input, dropped uint64) {
+// take empties the inbox: oldest first. The slices are the caller's until the
+// next call of recycle.
+func (b *inbox) take() (pings []election.Ping, messages []election.Message, inputs []input, dropped uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	messages, inputs, dropped = b.messages, b.inputs, b.dropped
+	pings, messages, inputs, dropped = b.pings, b.messages, b.inputs, b.dropped
 	if b.head > 0 {
 		messages = append(append(make([]election.Message, 0, len(b.messages)), b.messages[b.head:]...), b.messages[:b.head]...)
 		b.head = 0
 	}
-	b.messages, b.inputs, b.dropped = b.spareMessages[:0], b.spareInputs[:0], 0
-	b.spareMessages, b.spareInputs = nil, nil
-	return messages, inputs, dropped
+	b.pings, b.messages, b.inputs, b.dropped = b.sparePings[:0], b.spareMessages[:0], b.spareInputs[:0], 0
+	b.sparePings, b.spareMessages, b.spareInputs = nil, nil, nil
+	return pings, messages, inputs, dropped
 }
 
 // recycle gives the slices of take back.
-func (b *inbox) recycle(messages []election.Message, inputs []input) {
+func (b *inbox) recycle(pings []election.Ping, messages []election.Message, inputs []input) {
 	clear(messages)
 	clear(inputs)
 	b.mu.Lock()
-	b.spareMessages, b.spareInputs = messages[:0], inputs[:0]
+	b.sparePings, b.spareMessages, b.spareInputs = pings[:0], messages[:0], inputs[:0]
 	b.mu.Unlock()
 }
 
 // close refuses everything from now on and drops what waits.
 func (b *inbox) close() {
 	b.mu.Lock()
-	b.closed, b.messages, b.inputs = true, nil, nil
+	b.closed, b.pings, b.messages, b.inputs = true, nil, nil, nil
 	b.mu.Unlock()
 }

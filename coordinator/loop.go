@@ -18,6 +18,7 @@ type core interface {
 	Receive(now election.Instant, m election.Message)
 	Report(now election.Instant, s election.Suspicion)
 	Certify(now election.Instant, c election.Certificate)
+	Pinged(now election.Instant, p election.Ping)
 	Probed(now election.Instant, r election.ProbeResult)
 	Persisted(now election.Instant, seq uint64)
 	Unreachable(now election.Instant, id uint64)
@@ -182,9 +183,14 @@ func (l *loop) over() (ended, out bool) {
 func (l *loop) turn() {
 	l.busySince.Store(int64(l.clock()))
 	defer l.busySince.Store(0)
-	messages, inputs, dropped := l.inbox.take()
+	pings, messages, inputs, dropped := l.inbox.take()
 	if dropped > 0 {
 		l.log.Warn("peer messages dropped, the event loop is behind", "count", dropped)
+	}
+	for _, p := range pings {
+		now := l.clock()
+		l.core.Pinged(now, p)
+		l.settle(now)
 	}
 	for _, in := range inputs {
 		now := l.clock()
@@ -196,7 +202,7 @@ func (l *loop) turn() {
 		l.core.Receive(now, m)
 		l.settle(now)
 	}
-	l.inbox.recycle(messages, inputs)
+	l.inbox.recycle(pings, messages, inputs)
 	now := l.clock()
 	if len(messages) > 0 {
 		l.heardPeer.Store(int64(now))

@@ -3,7 +3,9 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/arc-ring/arc/election"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -51,19 +53,42 @@ type probeService struct {
 // event loop. But a coordinator whose loop hangs is as dead as one that is
 // stopped: while a turn lasts longer than silence on the leader's link is
 // tolerated, no pong leaves.
+//
+// The watcher's grant that rides on a ping is handed to the event loop, and the
+// pong does not wait for it: the grant counts only once the next ping acks this
+// pong, from a moment before this pong left. It is handed over before the pong
+// leaves, since the same ping may come by several paths, whose pongs all bear the
+// same number: no pong may be older than the time that the loop notes for it,
+// which is the first one's.
 func (s probeService) Probe(stream arcv1.Probe_ProbeServer) error {
+	// One of each for the whole stream: what is sent is encoded before Send
+	// returns.
+	ping, pong := &arcv1.Ping{}, &arcv1.Pong{Incarnation: s.n.incarnation, Name: s.n.o.Name}
 	for {
-		ping, err := stream.Recv()
-		if err != nil {
+		if err := stream.RecvMsg(ping); err != nil {
 			return err
 		}
 		v := s.n.hub.views.load()
-		if l := s.n.loop.Load(); l != nil && v.ring.RingID != "" && l.stuck() > v.ring.Settings.Detection(true) {
-			continue
+		if l := s.n.loop.Load(); l != nil && v.ring.RingID != "" {
+			if l.stuck() > v.ring.Settings.Detection(true) {
+				continue
+			}
+			// Only who is declared makes anything of a grant.
+			if ping.GetGrant() != 0 && v.claimTerm != 0 && !l.pinged(election.Ping{
+				From: ping.GetFromId(), Seq: ping.GetSeq(), Grant: ping.GetGrant(), Ack: ping.GetAck(),
+				Length: time.Duration(min(ping.GetGrantUs(), longestGrantUS)) * time.Microsecond, At: s.n.clock(),
+			}) {
+				continue
+			}
 		}
-		pong := &arcv1.Pong{Seq: ping.GetSeq(), Name: s.n.o.Name, Id: v.id, Incarnation: s.n.incarnation, Term: v.ring.Term}
+		pong.Seq, pong.Id, pong.Term = ping.GetSeq(), v.id, v.ring.Term
 		if err := stream.Send(pong); err != nil {
 			return err
 		}
+		pong.Name = "" // told
 	}
 }
+
+// longestGrantUS bounds what a ping may say, in microseconds; settings never
+// come near it.
+const longestGrantUS = 3_600_000_000

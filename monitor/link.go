@@ -136,12 +136,16 @@ func toWatch(l *arcv1.Link) detector.Link {
 		Epoch: l.GetEpoch(), Term: l.GetTerm(), Leader: l.GetLeader(),
 		LeaderTiming:   timing(l.GetLeaderIntervalMs(), l.GetLeaderMisses()),
 		OrdinaryTiming: timing(l.GetIntervalMs(), l.GetMisses()),
+		GrantLength:    time.Duration(min(l.GetGrantUs(), longestGrantUS)) * time.Microsecond,
 	}
 	for _, t := range l.GetSuccessors() {
 		w.Targets = append(w.Targets, detector.Target{ID: t.GetId(), Incarnation: t.GetIncarnation(), Name: t.GetName(), Addresses: t.GetAddresses()})
 	}
 	return w
 }
+
+// longestGrantUS bounds what a link may ask for; settings never come near it.
+const longestGrantUS = 3_600_000_000
 
 func timing(intervalMS, misses uint32) detector.Config {
 	return detector.Config{Interval: time.Duration(intervalMS) * time.Millisecond, Misses: int(misses)}

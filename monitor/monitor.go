@@ -250,9 +250,11 @@ func (m *monitor) carryOut(now time.Duration, actions []detector.Action) {
 		case detector.Close:
 			m.close(a.Target)
 		case detector.Ping:
-			m.ping(now, a.Target.ID, a.Seq)
+			m.ping(now, a)
 		case detector.Suspected, detector.Cleared:
 			m.suspect(a)
+		case detector.Doubted:
+			m.doubt(a)
 		}
 	}
 }
@@ -274,8 +276,18 @@ func (m *monitor) suspect(a detector.Action) {
 	}
 	m.local.report(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Suspicion{Suspicion: &arcv1.Suspicion{
 		Id: a.Target.ID, Incarnation: a.Target.Incarnation, Term: a.Term, Evidence: string(a.Evidence),
-		Cleared: cleared, By: m.link.GetSelf().GetId(),
+		Cleared: cleared, By: m.link.GetSelf().GetId(), Grant: a.Grant,
 	}}})
+}
+
+// doubt lets those who may follow a leader look for themselves.
+func (m *monitor) doubt(a detector.Action) {
+	m.local.report(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Suspicion{Suspicion: &arcv1.Suspicion{
+		Id: a.Target.ID, Incarnation: a.Target.Incarnation, Term: a.Term, Doubt: true, By: m.link.GetSelf().GetId(),
+	}}})
+	if m.o.Logger.IsDebug() {
+		m.o.Logger.Debug("doubted", "peer", a.Target.Name, "id", a.Target.ID, "term", a.Term, "reason", a.Reason.String())
+	}
 }
 
 func (m *monitor) linkState(t detector.Target, state, detail string) {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/monitor/detector"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -70,6 +71,7 @@ type attempt struct {
 	path      *path
 	cancel    context.CancelCauseFunc
 	stream    grpc.BidiStreamingClient[arcv1.Ping, arcv1.Pong] // nil until up
+	ping      *arcv1.Ping                                      // what is sent, again and again
 	sent      uint64                                           // probes
 	answered  uint64
 	upAt      time.Duration
@@ -91,7 +93,8 @@ type event struct {
 	kind    eventKind
 	attempt *attempt
 	stream  grpc.BidiStreamingClient[arcv1.Ping, arcv1.Pong]
-	// Of a pong.
+	// Of a pong. at is when it came: it may wait for the loop.
+	at                     time.Duration
 	seq, incarnation, term uint64
 	name                   string
 	// Of a streamDown.
@@ -104,7 +107,7 @@ func (m *monitor) dial(n *neighbour, p *path) {
 	timing := m.watch.Timing(n.target.ID)
 	timeout := max(timing.Interval*time.Duration(timing.Misses), shortestConnect)
 	ctx, cancel := context.WithCancelCause(m.ctx)
-	a := &attempt{neighbour: n, path: p, cancel: cancel}
+	a := &attempt{neighbour: n, path: p, cancel: cancel, ping: &arcv1.Ping{}}
 	p.attempts = append(p.attempts, a)
 	p.quickAt = 0
 	m.attempts.Go(func() {
@@ -158,7 +161,7 @@ func (m *monitor) probe(ctx context.Context, a *attempt, timeout time.Duration) 
 		if err := stream.RecvMsg(pong); err != nil {
 			return end(err, false)
 		}
-		m.post(event{kind: ponged, attempt: a, seq: pong.GetSeq(), incarnation: pong.GetIncarnation(), term: pong.GetTerm(), name: pong.GetName()})
+		m.post(event{kind: ponged, attempt: a, at: monotime.Now(), seq: pong.GetSeq(), incarnation: pong.GetIncarnation(), term: pong.GetTerm(), name: pong.GetName()})
 	}
 }
 
@@ -209,16 +212,16 @@ func (m *monitor) close(t detector.Target) {
 }
 
 // ping sends a probe over every path, and dials where that is due.
-func (m *monitor) ping(now time.Duration, id, seq uint64) {
-	n := m.neighbours[id]
+func (m *monitor) ping(now time.Duration, probe detector.Action) {
+	n := m.neighbours[probe.Target.ID]
 	if n == nil {
 		return
 	}
-	timing := m.watch.Timing(id)
+	timing := m.watch.Timing(probe.Target.ID)
 	for _, p := range n.paths {
 		stale := true
 		for _, a := range p.attempts {
-			m.send(a, seq)
+			m.send(a, probe)
 			stale = stale && a.stream != nil && a.unanswered() > uint64(max(timing.Misses, 2))
 		}
 		switch {
@@ -236,14 +239,21 @@ func (m *monitor) ping(now time.Duration, id, seq uint64) {
 	}
 }
 
-func (m *monitor) send(a *attempt, seq uint64) {
-	if a.stream == nil || seq == 0 || a.unanswered() >= unansweredAtMost {
+func (m *monitor) send(a *attempt, probe detector.Action) {
+	if a.stream == nil || probe.Seq == 0 || a.unanswered() >= unansweredAtMost {
 		return
 	}
+	p := a.ping
+	p.From = ""
+	if a.sent == 0 {
+		p.From = m.link.GetSelf().GetName()
+	}
 	a.sent++
-	// An error means that the stream broke, which the receiving side tells
-	// with its cause.
-	_ = a.stream.SendMsg(&arcv1.Ping{Seq: seq, From: m.link.GetSelf().GetName()})
+	p.Seq, p.FromId = probe.Seq, m.link.GetSelf().GetId()
+	p.Grant, p.Ack, p.GrantUs = probe.Grant, probe.Ack, uint64(probe.Length/time.Microsecond)
+	// It is encoded before SendMsg returns, so it can be filled anew. An error
+	// means that the stream broke, which the receiving side tells with its cause.
+	_ = a.stream.SendMsg(p)
 }
 
 // handle takes an event of an attempt.
@@ -261,7 +271,7 @@ func (m *monitor) handle(now time.Duration, e event) {
 			m.linkState(n.target, "up", a.path.addr)
 		}
 		// Between two ticks: do not let it wait for the next.
-		m.send(a, m.watch.Newest(id).Seq)
+		m.send(a, m.watch.Newest(id))
 	case ponged:
 		a.answered++
 		if a.answered == 1 {
@@ -278,7 +288,7 @@ func (m *monitor) handle(now time.Duration, e event) {
 			m.carryOut(now, m.watch.Foreign(now, id))
 			return
 		}
-		m.carryOut(now, m.watch.Pong(now, id, e.seq, e.incarnation, e.term))
+		m.carryOut(now, m.watch.Pong(e.at, id, e.seq, e.incarnation, e.term))
 	case streamDown:
 		a.over = true
 		a.path.attempts = slices.DeleteFunc(a.path.attempts, func(o *attempt) bool { return o == a })

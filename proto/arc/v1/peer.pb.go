@@ -1140,7 +1140,7 @@ func (x *AcceptFounderResponse) GetReason() string {
 type Ping struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Seq   uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
-	// Name of the probing member, for the log.
+	// Name of the probing member, for the log; only in the first ping of a stream.
 	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
 	// Id of the probing member.
 	FromId uint64 `protobuf:"varint,3,opt,name=from_id,json=fromId,proto3" json:"from_id,omitempty"`
@@ -1229,7 +1229,8 @@ func (x *Ping) GetAck() uint64 {
 type Pong struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Seq   uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
-	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Only in the first pong of a stream.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// 0 while the answering coordinator is not a member.
 	Id          uint64 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`
 	Incarnation uint64 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
