@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"internal":         {"internal", "proto", "ring"},
 	"internal/netlab":  {},
 	"internal/sim":     {"internal", "ring", "election", "monitor/detector"},
+	"internal/bench":   {"client", "internal", "proto"},
 	"internal/devring": {"client", "internal", "proto", "ring"},
 }
 

@@ -1,0 +1,184 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/arc-ring/arc/client"
+	"github.com/arc-ring/arc/internal/netlab"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// arcSystem is ARC with a profile.
+func arcSystem(profile string, patience time.Duration) System {
+	setting := "profile " + profile
+	return System{
+		ID: "arc/" + profile, Name: "ARC", Setting: setting,
+		Rest: 500 * time.Millisecond, Period: 500 * time.Millisecond,
+		Patience: func(int) time.Duration { return patience },
+		provide: func(ctx context.Context, s *shelf) (programs, error) {
+			p, err := s.own(ctx)
+			if err == nil {
+				p.Version = p.version(ctx, "version")
+			}
+			return p, err
+		},
+		begin: func(b *bed, p programs) daemon {
+			d := &arcDaemon{bed: b, programs: p, args: []string{"--profile", profile}, nodes: map[int]*arcNode{}}
+			if profile == "realtime" && p.takes("--realtime", "coordinator", "--help") {
+				d.args = append(d.args, "--realtime")
+			}
+			return d
+		},
+	}
+}
+
+// takes reports whether the program's help text knows a flag.
+func (p programs) takes(flag string, help ...string) bool {
+	text, err := output(context.Background(), "", p.Path, help...)
+	return err == nil && hasFlag(text, flag)
+}
+
+// hasFlag looks for a flag at the beginning of a help text's line.
+func hasFlag(help, flag string) bool {
+	for line := range strings.Lines(help) {
+		if fields := strings.Fields(line); len(fields) > 0 && fields[0] == flag {
+			return true
+		}
+	}
+	return false
+}
+
+type arcDaemon struct {
+	bed      *bed
+	programs programs
+	args     []string
+	nodes    map[int]*arcNode
+}
+
+// arcNode is the connection to one host's coordinator.
+type arcNode struct {
+	api    *client.Client
+	cancel context.CancelFunc
+	wait   sync.WaitGroup
+}
+
+func (d *arcDaemon) start(h *netlab.Host) error {
+	data, err := d.bed.hostDir(h, "arc")
+	if err != nil {
+		return err
+	}
+	if d.nodes[h.Number()] == nil {
+		if err := d.watch(h); err != nil {
+			return err
+		}
+	}
+	args := []string{"coordinator", "--insecure", "--expect", strconv.Itoa(len(d.bed.hosts)), "--data-dir", filepath.Join(data, "data")}
+	d.bed.run(h, d.programs, append(args, d.args...), nil)
+	return nil
+}
+
+// watch follows the events of a host's coordinator, over all its restarts.
+func (d *arcDaemon) watch(h *netlab.Host) error {
+	api, err := client.New("unix://" + h.Outside("/run/arc/"+client.SocketName))
+	if err != nil {
+		return fmt.Errorf("reach the coordinator of %s: %w", h, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	n := &arcNode{api: api, cancel: cancel}
+	d.nodes[h.Number()] = n
+	n.wait.Go(func() {
+		for ctx.Err() == nil {
+			if stream, err := api.Watch(ctx); err == nil {
+				for {
+					event, err := stream.Recv()
+					if err != nil {
+						break
+					}
+					hear(d.bed.ledger, h.Name(), event)
+				}
+				stream.Close()
+			}
+			d.bed.ledger.Act(h.Number(), false)
+			d.bed.ledger.See(h.Number(), nobody)
+			_ = pause(ctx, 10*time.Millisecond)
+		}
+	})
+	return nil
+}
+
+// hear writes down what an event means that a node told.
+func hear(l *Ledger, node string, event *arcv1.Event) {
+	number := hostNumber(node)
+	switch event.Type {
+	case "snapshot":
+		detail := event.GetDetail().GetFields()
+		leader := detail["leader"].GetStructValue().GetFields()["name"].GetStringValue()
+		l.See(number, hostNumber(leader))
+		l.Act(number, detail["claiming"].GetBoolValue())
+	case "leader_declared":
+		l.See(number, hostNumber(event.Node))
+	case "leader_lost":
+		l.See(number, nobody)
+	case "claim_gained":
+		if event.Node == node {
+			l.Act(number, true)
+		}
+	case "claim_lost":
+		if event.Node == node {
+			l.Act(number, false)
+		}
+	}
+}
+
+// hostNumber is that of a host's name, or nobody.
+func hostNumber(name string) int {
+	n, err := strconv.Atoi(strings.TrimPrefix(name, "n"))
+	if err != nil {
+		return nobody
+	}
+	return n
+}
+
+func (d *arcDaemon) unready() string {
+	var first *arcv1.StatusResponse
+	for _, h := range d.bed.hosts {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		st, err := d.nodes[h.Number()].api.Status(ctx)
+		cancel()
+		if err != nil {
+			return err.Error()
+		}
+		if first == nil {
+			first = st
+		}
+		switch {
+		case len(st.Members) != len(d.bed.hosts):
+			return fmt.Sprintf("%s knows %d members", h, len(st.Members))
+		case !st.Settled || st.Epoch != first.Epoch || st.GetLeader().GetName() != first.GetLeader().GetName():
+			return fmt.Sprintf("%s is not settled: %s", h, st.Reason)
+		case slices.ContainsFunc(st.Members, func(m *arcv1.MemberStatus) bool { return !m.Alive }):
+			return fmt.Sprintf("%s suspects somebody", h)
+		}
+	}
+	return d.bed.allMembers()
+}
+
+// The coordinator dies; the monitor is there to tell.
+func (d *arcDaemon) mortal(h *netlab.Host) []netlab.Found { return h.Find("coordinator") }
+
+func (d *arcDaemon) mend(*netlab.Host) error { return nil }
+
+func (d *arcDaemon) close() {
+	for _, n := range d.nodes {
+		n.cancel()
+		n.wait.Wait()
+		_ = n.api.Close()
+	}
+}

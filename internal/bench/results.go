@@ -1,0 +1,74 @@
+package bench
+
+import "time"
+
+// Results are what a run measured; results.json holds them.
+type Results struct {
+	Version int       `json:"version"`
+	Began   time.Time `json:"began"`
+	// TookSeconds is the whole run, preparations included.
+	TookSeconds float64 `json:"took_seconds"`
+	Machine     Machine `json:"machine"`
+	// Programs are the versions, by system.
+	Programs map[string]string `json:"programs"`
+	Failover []Failover        `json:"failover"`
+	Costs    []Cost            `json:"costs"`
+	Cuts     []Cut             `json:"cuts"`
+	Skipped  []Skipped         `json:"skipped"`
+}
+
+// Machine says where it was measured.
+type Machine struct {
+	Kernel string `json:"kernel"`
+	Cores  int    `json:"cores"`
+	// LoadBefore is the load average of a minute at the start; above 0.5 the
+	// figures are of little worth.
+	LoadBefore float64 `json:"load_before"`
+}
+
+// Failover holds the trials of one fault, times in milliseconds.
+type Failover struct {
+	System string `json:"system"`
+	Hosts  int    `json:"hosts"`
+	Fault  string `json:"fault"`
+	First  Sample `json:"first_ms"`
+	All    Sample `json:"all_ms"`
+	// Failed says why trials have no time.
+	Failed []string `json:"failed,omitempty"`
+}
+
+// Cost is what a system takes while nothing happens.
+type Cost struct {
+	System  string  `json:"system"`
+	Hosts   int     `json:"hosts"`
+	Seconds float64 `json:"seconds"`
+	// CPUPerMinute is of all daemons together, in seconds.
+	CPUPerMinute float64 `json:"cpu_seconds_per_minute"`
+	// Sent is in bytes per second, the average over the nodes and the most.
+	SentPerNode float64 `json:"bytes_per_second_per_node"`
+	SentMost    float64 `json:"bytes_per_second_busiest"`
+	// Resident is the memory of a node's processes, the average and the most.
+	ResidentPerNode float64 `json:"resident_bytes_per_node"`
+	ResidentMost    float64 `json:"resident_bytes_most"`
+	// Changes are new leaders in that time: there should be none.
+	Changes int `json:"changes"`
+}
+
+// Cut holds the trials in which the leader was cut off with a minority.
+type Cut struct {
+	System string `json:"system"`
+	Hosts  int    `json:"hosts"`
+	// Both is how long two acted as leaders, of CutFor; milliseconds.
+	Both   Sample `json:"two_leaders_ms"`
+	CutFor Sample `json:"cut_ms"`
+	// New is when the majority knew its leader.
+	New    Sample   `json:"new_leader_ms"`
+	Failed []string `json:"failed,omitempty"`
+}
+
+// Skipped says why something was not measured.
+type Skipped struct {
+	System string `json:"system"`
+	What   string `json:"what"`
+	Why    string `json:"why"`
+}

@@ -1,0 +1,146 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/arc-ring/arc/internal/netlab"
+)
+
+// System is one program with one setting, as it is measured and named in the
+// tables.
+type System struct {
+	// ID is what --only is compared with, as keepalived/10ms.
+	ID string
+	// Name and Setting are for people.
+	Name, Setting string
+	// MaxHosts bounds the hosts that it is run on, 0 means any number; Why says
+	// what is beyond it.
+	MaxHosts int
+	Why      string
+	// Leaderless systems only tell that a member has failed.
+	Leaderless bool
+	// Rest is how long it is left alone after it has settled; a fault then falls
+	// at random within one Period.
+	Rest, Period time.Duration
+	// Patience is how long a failover may take, with n hosts.
+	Patience func(n int) time.Duration
+
+	// provide finds the programs or fetches them. Its error says why this
+	// system is skipped.
+	provide func(ctx context.Context, s *shelf) (programs, error)
+	// begin makes what runs the system on the hosts of a bed.
+	begin func(b *bed, p programs) daemon
+}
+
+// programs are what a system runs.
+type programs struct {
+	// Path is the daemon's program.
+	Path string
+	// Env is added to its environment.
+	Env []string
+	// Version is for the report.
+	Version string
+}
+
+// daemon is a system on the hosts of one lab.
+type daemon interface {
+	// start starts the daemon on a host, also again after it was killed, and
+	// has the ledger told from now on what is seen there.
+	start(h *netlab.Host) error
+	// unready says why the whole is not settled yet; empty if each host that
+	// runs a daemon is a member and all agree on a leader that acts.
+	unready() string
+	// mortal returns the processes that a kill -9 of the leader kills.
+	mortal(h *netlab.Host) []netlab.Found
+	// mend makes a host a member again whose cable was out or whose processes
+	// were stopped, if it does not become one by itself.
+	mend(h *netlab.Host) error
+	// close ends the observers.
+	close()
+}
+
+// bed is a lab with one system on it.
+type bed struct {
+	lab    *netlab.Lab
+	hosts  []*netlab.Host
+	ledger *Ledger
+	// dir is for files of all hosts.
+	dir string
+	// tail keeps what daemons said last, for a failed trial's report.
+	tails []*tail
+}
+
+func (b *bed) numbers() []int {
+	var list []int
+	for _, h := range b.hosts {
+		list = append(list, h.Number())
+	}
+	return list
+}
+
+// hostDir makes a directory of the host's own.
+func (b *bed) hostDir(h *netlab.Host, name string) (string, error) {
+	dir := filepath.Join(h.Dir(), name)
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
+// run starts a program on a host; each line that it writes is given to see, in
+// a goroutine that ends with the program.
+func (b *bed) run(h *netlab.Host, p programs, args []string, see func(line string)) *netlab.Process {
+	said := &tail{host: h.Name()}
+	b.tails = append(b.tails, said)
+	r, w := io.Pipe()
+	go func() {
+		lines := bufio.NewReaderSize(r, 64<<10)
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				_ = r.CloseWithError(err)
+				return
+			}
+			line = strings.TrimRight(line, "\n")
+			if see != nil {
+				see(line)
+			}
+			said.add(line)
+		}
+	}()
+	proc := h.StartCommand(netlab.Command{Path: p.Path, Args: args, Env: p.Env, Stdout: w, Stderr: w})
+	go func() {
+		<-proc.Done()
+		_ = w.Close()
+	}()
+	return proc
+}
+
+// says is the end of what all daemons said.
+func (b *bed) says() string {
+	var all strings.Builder
+	for _, t := range b.tails {
+		if text := t.text(); text != "" {
+			fmt.Fprintf(&all, "--- %s\n%s", t.host, text)
+		}
+	}
+	return all.String()
+}
+
+// allMembers is the part of unready that all systems have in common: everybody
+// runs and takes the same acting host for the leader.
+func (b *bed) allMembers() string {
+	leader := b.ledger.Agreed(b.numbers())
+	if leader == nobody {
+		return "the hosts do not agree on a leader"
+	}
+	acting := b.ledger.Acting()
+	if len(acting) != 1 || acting[0] != leader {
+		return fmt.Sprintf("n%d leads, acting are %v", leader, acting)
+	}
+	return ""
+}
