@@ -89,6 +89,13 @@ func (n *Node) certifiedLeader() bool {
 	return ok && n.raftLead != 0
 }
 
+// campaignAsked gives the campaign that raft begins at a leader's word the time
+// that it needs: one of our own on top of it would start over with a pre-vote,
+// which nobody grants who has just heard that leader.
+func (n *Node) campaignAsked() {
+	n.campaign = campaign{active: true, since: n.now, next: n.now + 2*n.ring.Settings.Stagger(), tries: 1}
+}
+
 // retryAfter spreads further campaigns, so that two candidates that met once
 // do not meet for ever.
 func (n *Node) retryAfter(tries int) time.Duration {

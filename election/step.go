@@ -201,6 +201,7 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		}
 		if m.GetType() == raftpb.MsgTimeoutNow {
 			n.takeoverAsked()
+			n.campaignAsked()
 		}
 	case raftpb.MsgAppResp:
 		if !n.inConf(from) {
