@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -20,6 +21,9 @@ import (
 
 // vip is the address that keepalived moves.
 var vip = netip.MustParseAddr("10.77.0.250")
+
+// keepalivedPids are its processes' files on a host.
+var keepalivedPids = [2]string{"/run/keepalived.pid", "/run/keepalived-vrrp.pid"}
 
 // keepalivedSystem is keepalived with an interval between advertisements.
 func keepalivedSystem(id string, every time.Duration) System {
@@ -88,10 +92,15 @@ func (d *keepalivedDaemon) start(h *netlab.Host) error {
 			return err
 		}
 	}
-	// What was killed leaves the address behind, and a script of the operator
-	// would clean up.
+	// What was killed leaves the address behind, and its number in a file, by
+	// which the next takes any process for it; an operator would clean up.
 	if err := dropAddress(h, vip); err != nil {
 		return err
+	}
+	for _, path := range keepalivedPids {
+		if err := os.Remove(h.Outside(path)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
 	config := filepath.Join(dir, "keepalived.conf")
 	if err := os.WriteFile(config, []byte(keepalivedConfig(h.Number(), d.every)), 0o644); err != nil {
@@ -99,7 +108,7 @@ func (d *keepalivedDaemon) start(h *netlab.Host) error {
 	}
 	d.bed.run(h, d.programs, []string{
 		"--dont-fork", "--log-console", "--vrrp", "--use-file=" + config,
-		"--pid=/run/keepalived.pid", "--vrrp_pid=/run/keepalived-vrrp.pid",
+		"--pid=" + keepalivedPids[0], "--vrrp_pid=" + keepalivedPids[1],
 	}, nil)
 	return nil
 }

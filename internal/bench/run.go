@@ -48,7 +48,7 @@ type Options struct {
 
 const (
 	cutHosts   = 5
-	settleWait = 90 * time.Second
+	settleWait = 60 * time.Second
 	// A case is given up after so many trials in a row without a result.
 	failuresInARow = 2
 	fewestTrials   = 3
@@ -163,7 +163,7 @@ func (r *runner) one(ctx context.Context, s System, n int) error {
 		c := &course{runner: r, system: s, bed: b, daemon: d}
 		began := time.Now()
 		if _, err := c.settle(ctx); err != nil {
-			return fmt.Errorf("%w; it says:\n%s", err, b.says())
+			return err
 		}
 		r.Say("%s on %d hosts is settled after %.1f s", s.ID, n, time.Since(began).Seconds())
 		return c.run(ctx)
@@ -219,7 +219,7 @@ func (c *course) settle(ctx context.Context) (*netlab.Host, error) {
 			why = "the hosts do not agree on a leader"
 		}
 		if time.Now().After(end) {
-			return nil, fmt.Errorf("not settled within %v: %s", settleWait, why)
+			return nil, fmt.Errorf("not settled within %v: %s; the daemons said:\n%s", settleWait, why, c.bed.says())
 		}
 		if err := pause(ctx, 20*time.Millisecond); err != nil {
 			return nil, err
