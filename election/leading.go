@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/ring"
 )
@@ -35,6 +36,7 @@ type leading struct {
 	inFlight  map[proposalKey]uint64 // what must not be proposed twice
 	requests  []waiting              // requests whose command is applied
 
+	heartbeats heartbeats
 	caretaking caretaking
 	// snapshots is when a snapshot was last sent to a member.
 	snapshots map[uint64]Instant
@@ -42,6 +44,10 @@ type leading struct {
 	noAnswer  map[uint64]Instant
 	handover  *handover
 	wantsLead uint64 // the newest joiner that asked to lead
+
+	// postponed are the first appends to learners, which wait for the
+	// declaration.
+	postponed []*raftpb.Message
 
 	// loss is what preceded; timed are the figures of the first claim, to be
 	// told at tellTimed (Never: done).
@@ -75,7 +81,7 @@ type caretaking struct {
 // elected begins a raft leadership.
 func (n *Node) elected() {
 	n.lead = &leading{
-		term: n.term, since: n.now, nextTick: n.now, gapFrom: max(n.leaderHeard, n.lostAt), after: n.ring.LeaderID,
+		term: n.term, since: n.now, nextTick: n.now + n.ring.Settings.RenewEvery(), gapFrom: max(n.leaderHeard, n.lostAt), after: n.ring.LeaderID,
 		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, noAnswer: map[uint64]Instant{}, snapshots: map[uint64]Instant{},
 	}
 	n.campaign = campaign{}
@@ -116,8 +122,7 @@ func (n *Node) stepDown() {
 func (n *Node) leadTimers() {
 	l := n.lead
 	if n.now >= l.nextTick {
-		n.rn.Tick()
-		n.refresh()
+		n.tickRaft()
 		if n.lead != l {
 			return
 		}
@@ -136,6 +141,7 @@ func (n *Node) leadTimers() {
 		return
 	}
 	n.renewTimers()
+	n.sendPostponed()
 	n.reconcile()
 	n.completeRequests()
 }

@@ -58,8 +58,9 @@ type Node struct {
 
 	// heard is when a member's last message came in.
 	heard map[uint64]Instant
-	// leaderHeard is when raft's leader was last heard of.
-	leaderHeard Instant
+	// leaderHeard is when raft's leader was last heard of; touchDoubted since
+	// when something speaks against being in touch with it.
+	leaderHeard, touchDoubted Instant
 	// lostAt is when the end of the newest leadership was learned of.
 	lostAt   Instant
 	suspects map[uint64]*suspect

@@ -33,7 +33,9 @@ func (n *Node) ready() {
 				p.after = append(p.after, m)
 			case raftpb.MsgApp:
 				extend(m, rd.Entries)
-				n.sendRaft(m)
+				if !n.postponed(m) {
+					n.sendRaft(m)
+				}
 			default:
 				n.sendRaft(m)
 			}
@@ -83,6 +85,37 @@ func extend(m *raftpb.Message, entries []*raftpb.Entry) {
 			return
 		}
 	}
+}
+
+// postponed keeps a new leader's first append to a learner until the
+// declaration that it carries is committed: the voters' answers are waited
+// for, not the learners', and one message then tells a learner all, not three.
+func (n *Node) postponed(m *raftpb.Message) bool {
+	l := n.lead
+	if l == nil || n.declared() || n.isVoter(m.GetTo()) || n.now >= n.postponedUntil() {
+		return false
+	}
+	l.postponed = append(l.postponed, m)
+	return true
+}
+
+// postponedUntil is when learners are told although nothing is committed.
+func (n *Node) postponedUntil() Instant { return n.lead.since + n.ring.Settings.Stagger() }
+
+func (n *Node) sendPostponed() {
+	l := n.lead
+	if len(l.postponed) == 0 {
+		return
+	}
+	if end := n.postponedUntil(); !n.declared() && n.now < end {
+		n.wakeAt(end)
+		return
+	}
+	for _, m := range l.postponed {
+		m.Commit = new(max(m.GetCommit(), n.commit))
+		n.sendRaft(m)
+	}
+	l.postponed = nil
 }
 
 func (n *Node) persist(p Persist) uint64 {
@@ -138,6 +171,9 @@ func (n *Node) finish(p *pendingReady) {
 
 func (n *Node) sendRaft(m *raftpb.Message) {
 	if n.ring.Gone(m.GetTo()) && !n.needed(m.GetTo()) {
+		return
+	}
+	if m.GetType() == raftpb.MsgHeartbeat && n.lead != nil && n.lead.heartbeats.spared(n, m.GetTo()) {
 		return
 	}
 	if m.GetType() == raftpb.MsgSnap && n.lead != nil {
@@ -322,6 +358,8 @@ func (n *Node) refresh() {
 	case n.role == raft.StateLeader && (!wasLeader || oldTerm != n.term):
 		n.stepDown()
 		n.elected()
+	case n.role == raft.StateLeader:
+		n.lead.heartbeats.committed(n)
 	case n.role != raft.StateLeader && wasLeader:
 		n.stepDown()
 	}

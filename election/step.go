@@ -50,6 +50,9 @@ func (n *Node) Unreachable(now Instant, id uint64) {
 		if n.lead != nil {
 			n.rn.ReportUnreachable(id)
 			n.rn.ReportSnapshot(id, raft.SnapshotFailure) // ignored unless one was under way
+			n.lead.heartbeats.unsettle(id)
+		} else if id == n.raftLead {
+			n.doubtTouch()
 		}
 	})
 }
@@ -210,6 +213,7 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 	case raftpb.MsgHeartbeatResp:
 		if n.lead != nil {
 			n.retrySnapshot(from)
+			n.lead.heartbeats.answered(from)
 		}
 	default:
 		return // nothing else travels between members
@@ -243,7 +247,16 @@ func (n *Node) memberTimers() {
 		}
 		return
 	}
-	switch lonely := n.leaderHeard + lonelyAfter*n.ring.Settings.Lease(); {
+	// A learner that has everything hears nothing: it is lonely only if
+	// something speaks against its being in touch.
+	lonely := n.leaderHeard + lonelyAfter*n.ring.Settings.Lease()
+	if !n.isVoter(n.cfg.ID) && n.leaderHeard > 0 {
+		lonely = Never
+		if n.touchDoubted > n.leaderHeard {
+			lonely = n.touchDoubted + lonelyAfter*n.ring.Settings.Lease()
+		}
+	}
+	switch {
 	case changed:
 		// Everybody is told, since certificates of the former process may
 		// still be under way to everybody.
@@ -254,6 +267,14 @@ func (n *Node) memberTimers() {
 		n.announce(n.ring.Settings.Lease())
 	default:
 		n.wakeAt(lonely)
+	}
+}
+
+// doubtTouch notes that this member may be cut off: it lost its stream to the
+// leader, or its own monitor suspects somebody.
+func (n *Node) doubtTouch() {
+	if n.touchDoubted <= n.leaderHeard {
+		n.touchDoubted = n.now
 	}
 }
 

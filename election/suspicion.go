@@ -25,6 +25,9 @@ func (n *Node) ownSuspicion(s Suspicion) {
 	if !ok || !n.concerns(s, m) || s.ID == n.cfg.ID {
 		return
 	}
+	if !s.Cleared {
+		n.doubtTouch()
+	}
 	n.suspicion(s)
 	// Repeats are for the case that one got lost, not for every probe of a link
 	// that has one every few milliseconds.

@@ -234,7 +234,13 @@ func (n *Node) voterTimers() {
 // known against its former process is void. The leader commits it.
 func (n *Node) memberReturned(from uint64, r ring.Return) {
 	m, ok := n.ring.Member(from)
-	if !ok || r.ID != from || m.Incarnation == r.Incarnation && slices.Equal(m.Addresses, r.Addresses) {
+	if !ok || r.ID != from {
+		return
+	}
+	if m.Incarnation == r.Incarnation && slices.Equal(m.Addresses, r.Addresses) {
+		if n.lead != nil {
+			n.lead.heartbeats.unsettle(from) // it asks whether anybody is there
+		}
 		return
 	}
 	if !n.fresh(m, r.Incarnation) {

@@ -2,6 +2,7 @@ package election
 
 import (
 	"slices"
+	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -10,6 +11,10 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
+// calm is how long a new leader leaves raft's configuration as it is: first all
+// shall know who leads.
+const calm = 10 * time.Millisecond
+
 // reconcile brings raft's configuration to what the committed ring asks for,
 // in one change at a time: members that are gone are removed, new ones come in
 // as learners, and learners that have caught up replace missing voters. Two
@@ -17,6 +22,10 @@ import (
 func (n *Node) reconcile() {
 	l := n.lead
 	if n.pending != nil || l == nil || n.transferee != 0 || !n.inTouch() || n.ring.RingID == "" || len(n.conf.GetVotersOutgoing()) > 0 || n.unappliedConf() {
+		return
+	}
+	if end := l.loss.declared + calm; l.after != 0 && l.loss.declared != 0 && n.now < end {
+		n.wakeAt(end)
 		return
 	}
 	if n.wantsSeal() {
