@@ -26,7 +26,10 @@ func (l *loop) settle(now election.Instant) {
 // and returns those that belong in the log.
 func (l *loop) publish(now election.Instant, effects []election.Effect) (news []*arcv1.Event) {
 	old := l.hub.views.load()
-	v := &view{phase: l.phase.Load().(phase), id: l.id, ringID: l.ringID, ring: l.core.State(), status: l.core.Status(now)}
+	v := &view{phase: l.phase.Load().(phase), id: l.id, ringID: l.ringID, ring: l.core.State(), status: old.status}
+	if look := l.core.Look(now); look != l.looked {
+		v.status, l.looked = l.core.Status(now), look
+	}
 	v.claimTerm, v.claimEnd = l.core.ClaimUntil()
 	var events []*arcv1.Event
 	add := func(logged bool, more ...*arcv1.Event) {

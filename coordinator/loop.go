@@ -29,6 +29,7 @@ type core interface {
 	ClaimUntil() (term uint64, end election.Instant)
 	State() *ring.State
 	Status(now election.Instant) election.Status
+	Look(now election.Instant) election.Look
 }
 
 var _ core = (*election.Node)(nil)
@@ -79,6 +80,9 @@ type loop struct {
 	// waiting are the requests under way by their Ref; the loop's own.
 	waiting map[uint64]chan<- election.Done
 	nextRef uint64
+
+	// looked is what the status of the newest view was made of.
+	looked election.Look
 
 	// busySince is when the loop began what it is doing now, 0 while it
 	// waits.

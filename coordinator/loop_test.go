@@ -23,6 +23,7 @@ type fakeCore struct {
 	calls    []string
 	persists []uint64
 	wake     election.Instant
+	looks    int
 	term     uint64
 	end      election.Instant
 	state    *ring.State
@@ -51,6 +52,10 @@ func (c *fakeCore) ClaimUntil() (term uint64, end election.Instant) { return c.t
 func (c *fakeCore) State() *ring.State                              { return c.state }
 func (c *fakeCore) Status(election.Instant) election.Status {
 	return election.Status{Leader: c.term, Declared: c.term != 0}
+}
+func (c *fakeCore) Look(election.Instant) election.Look {
+	c.looks++
+	return new(election.Node).Look(election.Instant(-c.looks) * time.Hour)
 }
 func (c *fakeCore) Request(_ election.Instant, r election.Request) { c.request(r) }
 func (c *fakeCore) Effects() (e []election.Effect)                 { e, c.effects = c.effects, nil; return e }
