@@ -105,7 +105,7 @@ func (n *Node) suspectTimers() {
 		if !ok {
 			continue
 		}
-		if end := s.at + n.ring.Settings.Detection(false); n.now >= end {
+		if end := s.at + n.ring.Settings.SuspicionLasts(); n.now >= end {
 			n.clear(m.ID, s.Suspicion, "nobody repeats it")
 		} else {
 			n.wakeAt(end)
@@ -177,12 +177,8 @@ func (n *Node) checkedSilent(id uint64) bool {
 	return true
 }
 
-// probeTimeout is how long the leader's own probe waits: two intervals of an
-// ordinary link, and at least what a busy machine may need to answer.
-func (n *Node) probeTimeout() time.Duration {
-	interval, _ := n.ring.Settings.Link(false)
-	return max(2*interval, 50*time.Millisecond)
-}
+// probeTimeout is how long the leader's own probe waits.
+func (n *Node) probeTimeout() time.Duration { return n.ring.Settings.OwnProbe() }
 
 // probed takes the answer to a Probe. A suspicion is confirmed by silence on
 // every path, or by a host that says that nobody listens.

@@ -67,7 +67,7 @@ func (s *State) apply(term uint64, c Command) ([]Change, error) {
 	case c.Appoint != nil:
 		return s.appoint(*c.Appoint)
 	case c.Settings != nil:
-		if err := c.Settings.Validate(); err != nil {
+		if err := c.Settings.bounds(); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
 		s.Settings = *c.Settings
@@ -294,7 +294,7 @@ func Restore(b []byte) (*State, error) {
 	if !slices.IsSortedFunc(s.Led, func(a, b LastLed) int { return cmp.Compare(a.Name, b.Name) }) {
 		return nil, fmt.Errorf("restore ring state: %w: former leaders are not sorted", ErrInvalid)
 	}
-	if err := s.Settings.Validate(); err != nil {
+	if err := s.Settings.bounds(); err != nil {
 		return nil, fmt.Errorf("restore ring state: %w", err)
 	}
 	return s, nil

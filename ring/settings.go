@@ -1,7 +1,6 @@
 package ring
 
 import (
-	"errors"
 	"fmt"
 	"time"
 )
@@ -73,6 +72,11 @@ func (s Settings) Shortened(d time.Duration) time.Duration {
 	return d - d*time.Duration(s.DriftPPM)/1_000_000
 }
 
+// Stretched is d by a clock that is as slow as any may be.
+func (s Settings) Stretched(d time.Duration) time.Duration {
+	return d + d*time.Duration(s.DriftPPM)/1_000_000
+}
+
 // GrantLength is for how long after the receipt of a pong the leader's watcher
 // will not testify; 0 if grants are off. It is half an interval more than the
 // missed probes take: a suspicion by silence comes a whole one after.
@@ -105,39 +109,25 @@ func (s Settings) Link(leader bool) (interval time.Duration, misses int) {
 	return ms(s.IntervalMS), int(s.Misses)
 }
 
+// SuspicionLasts is after which time a suspicion that nobody repeats is
+// forgotten. It is repeated with the probes of its link, to others not more
+// often than renewals go out, and one repetition may be lost.
+func (s Settings) SuspicionLasts() time.Duration {
+	return max(s.Detection(false), 2*max(s.RenewEvery(), ms(s.LeaderIntervalMS)), 2*s.OwnProbe())
+}
+
+// OwnProbe is how long a leader, or who would be one, itself tries a member
+// before it believes that it is dead: two intervals of an ordinary link, and at
+// least what a busy machine may need to answer.
+func (s Settings) OwnProbe() time.Duration {
+	interval, _ := s.Link(false)
+	return max(2*interval, 50*time.Millisecond)
+}
+
 // Detection is the time in which silence on a link becomes a suspicion.
 func (s Settings) Detection(leader bool) time.Duration {
 	interval, misses := s.Link(leader)
 	return interval * time.Duration(misses+1)
-}
-
-// Validate returns every rule that the settings break, joined; nil if none.
-func (s Settings) Validate() error {
-	var errs []error
-	between := func(key string, v, lo, hi uint32) {
-		if v < lo || v > hi {
-			errs = append(errs, fmt.Errorf("%s = %d is not between %d and %d", key, v, lo, hi))
-		}
-	}
-	between("leader_interval_ms", s.LeaderIntervalMS, 1, 60_000)
-	between("leader_misses", s.LeaderMisses, 1, 100)
-	between("interval_ms", s.IntervalMS, 1, 60_000)
-	between("misses", s.Misses, 1, 100)
-	between("lease_ms", s.LeaseMS, 30, 600_000)
-	between("drift_ppm", s.DriftPPM, 0, 200_000)
-	between("stagger_ms", s.StaggerMS, 1, 60_000)
-	between("max_voters", s.MaxVoters, 3, 15)
-	between("grace_ms", s.GraceMS, 0, 3_600_000)
-	if s.HangAfterMS != 0 {
-		between("hang_after_ms", s.HangAfterMS, 100, 3_600_000)
-		if s.HangAfterMS < s.LeaseMS {
-			errs = append(errs, fmt.Errorf("hang_after_ms = %d is below lease_ms = %d: a coordinator would be killed while its lease lives; set it to 0 (off) or at least the lease", s.HangAfterMS, s.LeaseMS))
-		}
-	}
-	if s.StaggerMS > s.LeaseMS {
-		errs = append(errs, fmt.Errorf("stagger_ms = %d is above lease_ms = %d: the second heir would wait longer than a lease", s.StaggerMS, s.LeaseMS))
-	}
-	return errors.Join(errs...)
 }
 
 func ms(n uint32) time.Duration { return time.Duration(n) * time.Millisecond }

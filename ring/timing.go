@@ -1,0 +1,160 @@
+package ring
+
+import (
+	"fmt"
+	"time"
+)
+
+// Assumed is what no setting bounds: how long the network, disks and kernel
+// take.
+type Assumed struct {
+	// RoundTrip is a message and its answer between two coordinators.
+	RoundTrip time.Duration
+	// Sync is to make a write durable.
+	Sync time.Duration
+	// Notice is until the kernel told a monitor that a process exited or a
+	// stream broke.
+	Notice time.Duration
+}
+
+// Assume returns what fits a profile: a LAN, or the distance between sites.
+func (s Settings) Assume() Assumed {
+	a := Assumed{RoundTrip: time.Millisecond, Sync: time.Millisecond, Notice: 3 * time.Millisecond}
+	if s.Lease() >= time.Second {
+		a.RoundTrip = 80 * time.Millisecond
+	}
+	return a
+}
+
+// election is pre-vote and vote; the voters write their vote down.
+func (a Assumed) election() time.Duration { return 2*a.RoundTrip + a.Sync }
+
+// declaration is an entry through a majority, the leader's own copy among it.
+func (a Assumed) declaration() time.Duration { return a.RoundTrip + a.Sync }
+
+// Fault is a way in which a ring loses its leader.
+type Fault string
+
+const (
+	// FaultCrash: the coordinator dies, its monitor certifies that.
+	FaultCrash Fault = "crash"
+	// FaultBoth: coordinator and monitor die together, their machine lives.
+	FaultBoth Fault = "both-processes"
+	// FaultSilence: power, cable, kernel.
+	FaultSilence Fault = "silence"
+	// FaultStopped: the process stands still, its connections stay.
+	FaultStopped Fault = "stopped"
+	// FaultHeir: leader and heir fall silent together.
+	FaultHeir Fault = "heir-too"
+	// FaultWatcher: leader and watcher fall silent together, and the watcher is
+	// the heir.
+	FaultWatcher Fault = "watcher-too"
+	// FaultHandover is no fault: a planned change.
+	FaultHandover Fault = "handover"
+)
+
+// Phase is one part of a failover.
+type Phase struct {
+	// Name is one of detected, promises_ended, stagger, elected, confirmed,
+	// declared.
+	Name string
+	Took time.Duration
+	// Rule is where that comes from.
+	Rule string
+}
+
+// Failover is the worst case from a fault to the next leader's claim, while a
+// majority of the voters can talk, no message is lost, and no process has to
+// wait for a processor.
+type Failover struct {
+	Fault   Fault
+	Meaning string
+	// Phases follow one another.
+	Phases []Phase
+}
+
+// Total is the sum of the phases.
+func (f Failover) Total() time.Duration {
+	var sum time.Duration
+	for _, p := range f.Phases {
+		sum += p.Took
+	}
+	return sum
+}
+
+// Failovers returns the worst case of every kind of fault under valid settings.
+func (s Settings) Failovers(a Assumed) []Failover {
+	// Each phase is counted from the end of the one before it.
+	hop := a.RoundTrip / 2
+	drift := ""
+	if s.DriftPPM != 0 {
+		drift = " × (1 + drift)"
+	}
+	silence := Phase{"detected", s.Stretched(s.Detection(true)) + hop,
+		fmt.Sprintf("leader_interval_ms × (leader_misses + 1)%s = %d × %d, and a message", drift, s.LeaderIntervalMS, s.LeaderMisses+1)}
+	atOnce := Phase{"promises_ended", 0, "a certificate voids them"}
+	lease := fmt.Sprintf("lease_ms%s = %d from the last renewal", drift, s.LeaseMS)
+	elected := Phase{"elected", a.election(), "pre-vote and vote: 2 round trips, 1 sync"}
+	vote := Phase{"elected", a.RoundTrip + a.Sync, "a vote, no pre-vote is needed: 1 round trip, 1 sync"}
+	declared := Phase{"declared", a.declaration(), "1 round trip, 1 sync; the first renewal travels along"}
+	stagger := Phase{"stagger", s.Stretched(s.Stagger()), fmt.Sprintf("stagger_ms%s = %d: the second heir's turn", drift, s.StaggerMS)}
+	confirm := func(probes int) Phase {
+		return Phase{"confirmed", a.declaration() + time.Duration(probes)*s.Stretched(s.OwnProbe()),
+			fmt.Sprintf("an entry of the new term, then %d own probe(s) of max(2 × interval_ms, 50 ms) = %v%s", probes, s.OwnProbe(), drift)}
+	}
+	interval, misses := s.Link(true)
+	// promises is what is left of them once the fault is detected.
+	promises := func(detected time.Duration) Phase {
+		if s.LeaderGrants {
+			return Phase{"promises_ended", max(s.Stretched(s.GrantLength())+hop-detected, 0),
+				fmt.Sprintf("the watcher testifies, %v after its last pong: leader_interval_ms × (leader_misses + ½)%s", s.GrantLength(), drift)}
+		}
+		return Phase{"promises_ended", max(s.Stretched(s.Lease())-detected, 0), lease + ", less what has passed"}
+	}
+	refused := Phase{"detected", a.Notice + a.RoundTrip + hop, "the stream breaks, the redial is refused, a message"}
+	both := promises(refused.Took)
+	if look := s.Stretched(interval * time.Duration(max(misses-1, 1))); s.LeaderGrants && look > both.Took {
+		both.Took = look
+		both.Rule = fmt.Sprintf("who would lead looks for itself: leader_interval_ms × (leader_misses − 1)%s; the watcher testifies meanwhile", drift)
+	}
+	alone := Phase{"detected", s.Stretched(s.Lease()), lease + ": nobody testifies, the voters notice by themselves"}
+	return []Failover{
+		{FaultCrash, "the coordinator dies, its monitor certifies it", []Phase{
+			{"detected", a.Notice + hop, "the kernel tells the monitor, a message"}, atOnce, vote, declared}},
+		{FaultBoth, "coordinator and monitor die together, their host lives", []Phase{refused, both, elected, declared}},
+		{FaultSilence, "cable, power or kernel: the host is silent", []Phase{silence, promises(silence.Took), elected, declared}},
+		{FaultStopped, "the coordinator stands still, its connections stay", []Phase{silence, promises(silence.Took), elected, declared}},
+		{FaultHeir, "leader and heir fall silent together", []Phase{silence, promises(silence.Took), stagger, elected, confirm(1), declared}},
+		{FaultWatcher, "leader and watcher fall silent together, and the watcher is the heir", []Phase{alone,
+			{"promises_ended", 0, "they end with the silence"}, stagger, elected, confirm(2), declared}},
+		{FaultHandover, "handover, leave or SIGTERM, from the release on", []Phase{
+			{"detected", hop, "the release and the word to take over, a message"},
+			{"promises_ended", 0, "the release voids them"},
+			vote, declared}},
+	}
+}
+
+// FailoverBound is the longest of Failovers.
+func (s Settings) FailoverBound(a Assumed) time.Duration {
+	var most time.Duration
+	for _, f := range s.Failovers(a) {
+		most = max(most, f.Total())
+	}
+	return most
+}
+
+// MinorityClaim is for how long at most a leader goes on claiming that was cut
+// off together with a minority: its lease, by its own clock. If the watcher is
+// on the other side, Alone is the shorter one that grants make of it.
+func (s Settings) MinorityClaim() (most, alone time.Duration) {
+	most = s.LeaderLease()
+	if s.LeaderGrants {
+		return most, min(most, s.Shortened(s.GrantLength()))
+	}
+	return most, most
+}
+
+// LocalWorkWaits is how long after a leadership that did not end clean the new
+// leader's local work begins at the latest, from the old one's last renewal:
+// its lease, and the grace.
+func (s Settings) LocalWorkWaits() time.Duration { return s.Stretched(s.Lease()) + s.Grace() }

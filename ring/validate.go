@@ -1,0 +1,122 @@
+package ring
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// turnaroundLeast is what a renewal and its ack take on any network: settings
+// that leave less for it cannot work.
+const turnaroundLeast = 500 * time.Microsecond
+
+// bounds returns every value that is out of its range, joined; nil if none.
+// The log and its snapshots are held to no more than this, for a rule that a
+// newer ARC adds must not make an older ring's log unreadable.
+func (s Settings) bounds() error {
+	var errs []error
+	between := func(key string, v, lo, hi uint32, why string) {
+		if v < lo || v > hi {
+			errs = append(errs, fmt.Errorf("%s = %d is not between %d and %d%s", key, v, lo, hi, why))
+		}
+	}
+	between("leader_interval_ms", s.LeaderIntervalMS, 1, 60_000, "")
+	between("leader_misses", s.LeaderMisses, 1, 100, "")
+	between("interval_ms", s.IntervalMS, 1, 60_000, "")
+	between("misses", s.Misses, 1, 100, "")
+	between("lease_ms", s.LeaseMS, 30, 600_000, ": renewals go out every third of it, at most one in 10 ms")
+	between("drift_ppm", s.DriftPPM, 0, 200_000, ": the leader's lease is shorter by it, and must outlive its renewals")
+	between("stagger_ms", s.StaggerMS, 1, 60_000, "")
+	between("max_voters", s.MaxVoters, 3, 15, ": with fewer the loss of one ends the ring, with more every change waits for many")
+	between("grace_ms", s.GraceMS, 0, 3_600_000, "")
+	if s.HangAfterMS != 0 {
+		between("hang_after_ms", s.HangAfterMS, 100, 3_600_000, ", and not 0, which switches it off")
+	}
+	return errors.Join(errs...)
+}
+
+// Validate returns every rule that the settings break, joined; nil if none.
+// Each names the values that contradict one another, and what to change. What
+// is legal but doubtful is in Notes.
+func (s Settings) Validate() error {
+	errs := []error{s.bounds()}
+	broken := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if s.HangAfterMS != 0 && s.HangAfterMS < s.LeaseMS {
+		broken("hang_after_ms = %d is below lease_ms = %d: a coordinator would be killed while its lease lives; set it to 0 (off) or at least the lease",
+			s.HangAfterMS, s.LeaseMS)
+	}
+	if s.StaggerMS > s.LeaseMS {
+		broken("stagger_ms = %d is above lease_ms = %d: the second heir would wait longer than a lease; set it to what an election takes", s.StaggerMS, s.LeaseMS)
+	}
+	if s.LeaderGrants {
+		interval, misses := s.Link(true)
+		grant := s.GrantLength()
+		if left := s.Shortened(grant) - interval*5/2; left < turnaroundLeast {
+			broken("leader_interval_ms = %d and leader_misses = %d with leader_grants: a grant lasts interval × (misses + ½) = %v, by drift_ppm = %d only %v; "+
+				"that its probe is late is known after interval × 2½ = %v, and of the %v left a renewal needs at least %v; take leader_misses = %d or more, or leader_grants=false",
+				s.LeaderIntervalMS, s.LeaderMisses, grant, s.DriftPPM, s.Shortened(grant), interval*5/2, left, turnaroundLeast, s.missesForGrants())
+		}
+		if grant >= s.Lease() {
+			broken("leader_interval_ms × (leader_misses + ½) = %d × %d½ = %v is not below lease_ms = %d with leader_grants: the lease would end every promise before the watcher may; "+
+				"probe the leader more often, or set leader_grants=false", s.LeaderIntervalMS, misses, grant, s.LeaseMS)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// missesForGrants is with how many misses grants can work on this link.
+func (s Settings) missesForGrants() uint32 {
+	for s.LeaderMisses = 1; s.LeaderMisses < 100; s.LeaderMisses++ {
+		if interval, _ := s.Link(true); s.Shortened(s.GrantLength())-interval*5/2 >= turnaroundLeast {
+			break
+		}
+	}
+	return s.LeaderMisses
+}
+
+// Notes returns what is legal but doubtful about valid settings, a sentence
+// each, where messages and disks take as long as assumed.
+func (s Settings) Notes(a Assumed) []string {
+	var notes []string
+	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+	interval, _ := s.Link(true)
+	if s.DriftPPM < 100 {
+		note("drift_ppm = %d: the clocks of ordinary machines differ by up to 100; with less than they really do, two leaders may claim at once", s.DriftPPM)
+	}
+	if s.LeaderMisses == 1 || s.Misses == 1 {
+		note("leader_misses = %d, misses = %d: with 1 a single lost probe is a suspicion", s.LeaderMisses, s.Misses)
+	}
+	if s.LeaderIntervalMS > s.IntervalMS {
+		note("leader_interval_ms = %d is above interval_ms = %d: a failover waits for the leader's link alone, which should be the fast one", s.LeaderIntervalMS, s.IntervalMS)
+	}
+	silence := s.Detection(true)
+	switch {
+	case s.LeaderGrants:
+		if left := s.Shortened(s.GrantLength()) - interval*5/2; left < a.RoundTrip {
+			note("leader_interval_ms = %d and leader_misses = %d with leader_grants leave %v for a renewal once the watcher's probe is late, a round trip is assumed to take %v: the claim may lapse for a moment when the watcher dies",
+				s.LeaderIntervalMS, s.LeaderMisses, left, a.RoundTrip)
+		}
+	case silence > 2*s.Lease():
+		note("leader_interval_ms × (leader_misses + 1) = %v is more than twice lease_ms = %d: when the leader falls silent the promises end long before its watcher says so; the winner has to find out by a probe of its own (%v)",
+			silence, s.LeaseMS, s.OwnProbe())
+	case 3*silence < s.Lease():
+		note("leader_interval_ms × (leader_misses + 1) = %v is less than a third of lease_ms = %d: without leader_grants a failover after silence waits for the lease all the same", silence, s.LeaseMS)
+	}
+	if s.OwnProbe() > 2*max(s.Lease(), 50*time.Millisecond) {
+		note("interval_ms = %d makes a winner's own probe of a silent member last %v, more than two leases (lease_ms = %d): if leader and heir, or leader and watcher, are lost together, the failover waits for it",
+			s.IntervalMS, s.OwnProbe(), s.LeaseMS)
+	}
+	if e := a.election(); s.Stagger() < e {
+		note("stagger_ms = %d is less than an election is assumed to take (%v): the second heir campaigns before the first one has won, and may split the vote", s.StaggerMS, e)
+	}
+	if s.RenewEvery() < 2*a.RoundTrip {
+		note("lease_ms = %d: renewals go out every %v, a round trip is assumed to take %v; one that is late costs the claim", s.LeaseMS, s.RenewEvery(), a.RoundTrip)
+	}
+	if s.GraceMS < s.LeaseMS {
+		note("grace_ms = %d is below lease_ms = %d: a leader that is cut off has only that long to end its local work before its successor's begins", s.GraceMS, s.LeaseMS)
+	}
+	if s.MaxVoters%2 == 0 {
+		note("max_voters = %d: an even number bears no more losses than %d and needs one more vote", s.MaxVoters, s.MaxVoters-1)
+	}
+	return notes
+}
