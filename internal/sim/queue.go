@@ -41,6 +41,16 @@ const (
 
 var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "pinged", "lonely"}
 
+// travels tells whether an event comes over the network: a stopped process's
+// socket takes only so many.
+func (k evKind) travels() bool {
+	switch k {
+	case evDeliver, evRPC, evReply, evPing, evPong, evRefused, evCertify, evProbe, evProbed, evHello:
+		return true
+	}
+	return false
+}
+
 // event is something that happens at a machine at a point of true time.
 type event struct {
 	at   int64 // nanoseconds of true time

@@ -235,7 +235,7 @@ func (s *Sim) dispatch(e event) {
 			return
 		}
 		if n.mon.paused {
-			if len(n.mon.inbox) < inboxMost {
+			if len(n.mon.inbox) < inboxMost || !e.kind.travels() {
 				n.mon.inbox = append(n.mon.inbox, e)
 			}
 			return
@@ -244,7 +244,7 @@ func (s *Sim) dispatch(e event) {
 		return
 	}
 	if n.paused {
-		if len(n.inbox) < inboxMost && e.kind != evWake {
+		if e.kind != evWake && (len(n.inbox) < inboxMost || !e.kind.travels()) {
 			s.stats.counts[cInbox]++
 			n.inbox = append(n.inbox, e)
 		}

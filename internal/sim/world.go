@@ -69,7 +69,9 @@ func (w *World) settingsOf(n int) ring.Settings {
 	case 10:
 		st.LeaderGrants = !st.LeaderGrants
 	case 11:
-		return profile("realtime")
+		if w.Profile != "wan" { // a round trip there takes longer than its lease
+			return profile("realtime")
+		}
 	}
 	if st.HangAfterMS != 0 {
 		st.HangAfterMS = max(st.HangAfterMS, st.LeaseMS)
