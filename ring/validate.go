@@ -51,10 +51,10 @@ func (s Settings) Validate() error {
 	if s.LeaderGrants {
 		interval, misses := s.Link(true)
 		grant := s.GrantLength()
-		if left := s.Shortened(grant) - interval*5/2; left < turnaroundLeast {
+		if left := s.grantLeft(3); left < turnaroundLeast {
 			broken("leader_interval_ms = %d and leader_misses = %d with leader_grants: a grant lasts interval × (misses + ½) = %v, by drift_ppm = %d only %v; "+
-				"that its probe is late is known after interval × 2½ = %v, and of the %v left a renewal needs at least %v; take leader_misses = %d or more, or leader_grants=false",
-				s.LeaderIntervalMS, s.LeaderMisses, grant, s.DriftPPM, s.Shortened(grant), interval*5/2, left, turnaroundLeast, s.missesForGrants())
+				"the probe that renews it may come interval × 1½ = %v after it began, and of the %v left a round trip needs at least %v; take leader_misses = %d or more, or leader_grants=false",
+				s.LeaderIntervalMS, s.LeaderMisses, grant, s.DriftPPM, s.Shortened(grant), interval*3/2, left, turnaroundLeast, s.missesForGrants())
 		}
 		if grant >= s.Lease() {
 			broken("leader_interval_ms × (leader_misses + ½) = %d × %d½ = %v is not below lease_ms = %d with leader_grants: the lease would end every promise before the watcher may; "+
@@ -64,10 +64,17 @@ func (s Settings) Validate() error {
 	return errors.Join(errs...)
 }
 
+// grantLeft is what is left of a grant after so many half intervals, as the
+// leader counts.
+func (s Settings) grantLeft(halves int) time.Duration {
+	interval, _ := s.Link(true)
+	return s.Shortened(s.GrantLength()) - interval*time.Duration(halves)/2
+}
+
 // missesForGrants is with how many misses grants can work on this link.
 func (s Settings) missesForGrants() uint32 {
 	for s.LeaderMisses = 1; s.LeaderMisses < 100; s.LeaderMisses++ {
-		if interval, _ := s.Link(true); s.Shortened(s.GrantLength())-interval*5/2 >= turnaroundLeast {
+		if s.grantLeft(3) >= turnaroundLeast {
 			break
 		}
 	}
@@ -79,7 +86,6 @@ func (s Settings) missesForGrants() uint32 {
 func (s Settings) Notes(a Assumed) []string {
 	var notes []string
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
-	interval, _ := s.Link(true)
 	if s.DriftPPM < 100 {
 		note("drift_ppm = %d: the clocks of ordinary machines differ by up to 100; with less than they really do, two leaders may claim at once", s.DriftPPM)
 	}
@@ -92,9 +98,9 @@ func (s Settings) Notes(a Assumed) []string {
 	silence := s.Detection(true)
 	switch {
 	case s.LeaderGrants:
-		if left := s.Shortened(s.GrantLength()) - interval*5/2; left < a.RoundTrip {
-			note("leader_interval_ms = %d and leader_misses = %d with leader_grants leave %v for a renewal once the watcher's probe is late, a round trip is assumed to take %v: the claim may lapse for a moment when the watcher dies",
-				s.LeaderIntervalMS, s.LeaderMisses, left, a.RoundTrip)
+		if left := s.grantLeft(5); left < a.RoundTrip {
+			note("leader_interval_ms = %d and leader_misses = %d with leader_grants leave %v for a renewal that names another watcher once the probe of the present one is late (interval × 2½), a round trip is assumed to take %v: the claim may lapse for a moment when a watcher dies",
+				s.LeaderIntervalMS, s.LeaderMisses, max(left, 0), a.RoundTrip)
 		}
 	case silence > 2*s.Lease():
 		note("leader_interval_ms × (leader_misses + 1) = %v is more than twice lease_ms = %d: when the leader falls silent the promises end long before its watcher says so; the winner has to find out by a probe of its own (%v)",
