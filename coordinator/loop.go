@@ -46,7 +46,7 @@ type hands struct {
 	// ringChanged tells those who work by the ring's state, peersChanged whom
 	// messages go to.
 	ringChanged  func(s *ring.State)
-	peersChanged func(peers []ring.Member)
+	peersChanged func(peers []election.Peer)
 	// published says that the leader known here changed.
 	published func()
 	// suspected says that a member is thought dead here, or no longer.

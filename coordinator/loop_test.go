@@ -97,7 +97,7 @@ func testLoop(c *fakeCore, s store) *loop {
 	l.hands = hands{
 		send: func(election.Message) {}, probe: func(election.Probe) {},
 		relink:      func(election.Relink, *ring.State) (string, string) { return "", "" },
-		ringChanged: func(*ring.State) {}, peersChanged: func([]ring.Member) {},
+		ringChanged: func(*ring.State) {}, peersChanged: func([]election.Peer) {},
 		published: func() {}, suspected: func(uint64, bool) {},
 	}
 	return l

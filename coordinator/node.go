@@ -51,7 +51,7 @@ type node struct {
 	// identity is what peers are told.
 	identity atomic.Pointer[transport.Identity]
 	// peers is to whom messages travel, as the core last said; nil before.
-	peers atomic.Pointer[[]ring.Member]
+	peers atomic.Pointer[[]election.Peer]
 
 	settingsMu sync.Mutex    // one read-modify-write of the settings at a time
 	leaveSlot  chan struct{} // one leave at a time
@@ -126,9 +126,15 @@ func (n *node) ringChanged(s *ring.State) {
 }
 
 // peersChanged takes the core's word to whom messages travel from now on.
-func (n *node) peersChanged(peers []ring.Member) {
+func (n *node) peersChanged(peers []election.Peer) {
 	n.peers.Store(&peers)
-	n.transport.SetPeers(peersOf(slices.DeleteFunc(slices.Clone(peers), func(m ring.Member) bool { return len(m.Addresses) == 0 })))
+	out := make([]transport.Peer, 0, len(peers))
+	for _, p := range peers {
+		if len(p.Addresses) > 0 {
+			out = append(out, peerOf(p.Member, p.Distant))
+		}
+	}
+	n.transport.SetPeers(out)
 	// Who was taken out of the ring and is still needed has most likely died;
 	// if not, it opens a stream to us.
 	s := n.hub.views.load().ring
@@ -147,7 +153,7 @@ func (n *node) gone(id uint64) bool {
 	v := n.hub.views.load()
 	peers := n.peers.Load()
 	return peers != nil && v.ring.RingID != "" && v.ring.Gone(id) &&
-		!slices.ContainsFunc(*peers, func(m ring.Member) bool { return m.ID == id })
+		!slices.ContainsFunc(*peers, func(p election.Peer) bool { return p.ID == id })
 }
 
 // discoveryDue asks for tellDiscovery off the event loop: it sends datagrams.
@@ -181,7 +187,11 @@ func (n *node) tellDiscoveryWhenDue(ctx context.Context) {
 func peersOf(members []ring.Member) []transport.Peer {
 	out := make([]transport.Peer, len(members))
 	for i, m := range members {
-		out[i] = transport.Peer{ID: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses}
+		out[i] = peerOf(m, false)
 	}
 	return out
+}
+
+func peerOf(m ring.Member, distant bool) transport.Peer {
+	return transport.Peer{ID: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses, Distant: distant}
 }

@@ -197,7 +197,15 @@ type Applied struct {
 // PeersChanged says to whom messages have to travel from now on: the other
 // members, and those who left but whose answers raft still needs (without
 // addresses, where nothing else is known of them). Ascending.
-type PeersChanged struct{ Peers []ring.Member }
+type PeersChanged struct{ Peers []Peer }
+
+// Peer is somebody to whom messages travel.
+type Peer struct {
+	ring.Member
+	// Distant: as long as nothing changes, hardly anything does. Neither of
+	// both votes, so the way may be opened when there is something to say.
+	Distant bool
+}
 
 // ClaimChanged reports that this member gained or lost the claim. It may come
 // late; Claim read at the moment of asking decides.

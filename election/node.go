@@ -191,22 +191,25 @@ func (n *Node) State() *ring.State { return n.ring }
 
 // peersChanged says who the peers are now.
 func (n *Node) peersChanged() {
-	peers := make([]ring.Member, 0, len(n.ring.Members)+len(n.gone))
+	peers := make([]Peer, 0, len(n.ring.Members)+len(n.gone))
+	near := append(n.ring.Voters(), n.ring.LeaderID, n.raftLead)
+	near = append(append(near, n.conf.GetVoters()...), n.conf.GetVotersOutgoing()...)
+	voter := slices.Contains(near, n.cfg.ID)
 	for _, m := range n.ring.Members {
 		if m.ID != n.cfg.ID {
-			peers = append(peers, m)
+			peers = append(peers, Peer{m, !voter && !slices.Contains(near, m.ID)})
 		}
 	}
 	for _, m := range n.gone {
-		peers = append(peers, m)
+		peers = append(peers, Peer{Member: m})
 	}
 	// After a snapshot nothing but the id may be known of a former member.
 	for _, id := range n.conf.GetVoters() {
 		if _, known := n.gone[id]; !known && n.ring.Gone(id) && id != n.cfg.ID {
-			peers = append(peers, ring.Member{ID: id})
+			peers = append(peers, Peer{Member: ring.Member{ID: id}})
 		}
 	}
-	slices.SortFunc(peers, func(a, b ring.Member) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(peers, func(a, b Peer) int { return cmp.Compare(a.ID, b.ID) })
 	n.emit(PeersChanged{peers})
 }
 

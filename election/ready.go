@@ -264,7 +264,7 @@ func (n *Node) changeConf(cc raftpb.ConfChangeI) {
 	if !slices.Equal(n.sealed, n.conf.GetVoters()) || len(n.conf.GetVotersOutgoing()) > 0 {
 		n.sealed = nil
 	}
-	if slices.ContainsFunc(n.conf.GetVoters(), n.ring.Gone) {
+	if n.ring.RingID != "" {
 		n.peersChanged()
 	}
 	n.refresh()

@@ -92,6 +92,10 @@ func (d *dialler) due() {
 	if !d.racing {
 		return
 	}
+	if d.stream == nil && d.live == 0 && d.idle() {
+		d.endRace() // until there is something to send
+		return
+	}
 	if d.stream != nil && !d.stream.stuck(0) {
 		d.endRace() // it recovered
 		return

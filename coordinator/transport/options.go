@@ -117,17 +117,20 @@ func (i Identity) sameHello(o Identity) bool {
 	return i.Cluster == o.Cluster && i.RingID == o.RingID && i.ID == o.ID && i.Incarnation == o.Incarnation && i.Name == o.Name
 }
 
-// Peer is another member, to whom a stream is kept.
+// Peer is another member, to whom a stream is kept, unless it is distant.
 type Peer struct {
 	ID          uint64
 	Name        string
 	Incarnation uint64
 	// Addresses are HOST:PORT; all are tried.
 	Addresses []string
+	// Distant: it is dialled only when there is something to send. A stream
+	// that stands is kept.
+	Distant bool
 }
 
 func (p Peer) equal(o Peer) bool {
-	return p.ID == o.ID && p.Name == o.Name && p.Incarnation == o.Incarnation && slices.Equal(p.Addresses, o.Addresses)
+	return p.ID == o.ID && p.Name == o.Name && p.Incarnation == o.Incarnation && slices.Equal(p.Addresses, o.Addresses) && p.Distant == o.Distant
 }
 
 // Options is what New needs. The callbacks are called from the transport's

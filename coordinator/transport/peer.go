@@ -50,6 +50,8 @@ type asked struct {
 	overflow, loud bool
 	// provisional: SetPeers does not list the peer.
 	provisional bool
+	// wanted: there is something to send to a distant peer.
+	wanted bool
 }
 
 func newPeer(t *Transport, info Peer) *peer {
@@ -95,6 +97,27 @@ func (p *peer) wake(alive bool) {
 			a.alive, p.quiet = true, false
 		}
 	})
+}
+
+// idle: nobody needs a stream to this peer now.
+func (p *peer) idle() bool {
+	p.mu.Lock()
+	distant := p.info.Distant
+	p.mu.Unlock()
+	return distant && p.queue.empty()
+}
+
+// wanted tells a distant peer's goroutine that there is something to send.
+func (p *peer) wanted() {
+	if p.isUp() {
+		return
+	}
+	p.mu.Lock()
+	distant := p.info.Distant
+	p.mu.Unlock()
+	if distant {
+		p.ask(func(a *asked) { a.wanted = true })
+	}
 }
 
 func (p *peer) setQuiet() {
@@ -344,7 +367,7 @@ func (d *dialler) poked() {
 	case a.hushed && quiet:
 		d.endRace()
 		d.race(jitter(quietPause))
-	case a.recheck && !d.racing:
+	case (a.recheck || a.wanted) && !d.racing:
 		d.race(0)
 	}
 }

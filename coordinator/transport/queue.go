@@ -62,6 +62,12 @@ func (q *queue) push(m election.Message, env *arcv1.PeerEnvelope) (dropped bool)
 	return dropped
 }
 
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.items.len() == 0 && q.snap == nil
+}
+
 func (q *queue) trimLocked() {
 	limit := queueMessages
 	if q.down {

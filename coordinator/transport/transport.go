@@ -141,6 +141,7 @@ func (t *Transport) Send(m election.Message) {
 	if p.queue.push(m, env) {
 		p.overflowed()
 	}
+	p.wanted()
 }
 
 // Notice tells a former member that it is none any more, on the stream that it

@@ -320,3 +320,35 @@ func BenchmarkStream(b *testing.B) {
 		}
 	}
 }
+
+func TestADistantPeerIsDialledWhenThereIsSomethingToSay(t *testing.T) {
+	a, b, c := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{}), start(t, 3, "127.0.0.1:0", Options{})
+	distant := b.peer()
+	distant.Distant = true
+	a.tr.SetPeers([]Peer{distant, c.peer()})
+	// Whoever is near is dialled at once, and the distant one not before it is
+	// written to.
+	if id := await(t, "stream", a.up); id != 3 {
+		t.Fatalf("the first stream is to %d, want 3", id)
+	}
+	if a.tr.Up(2) {
+		t.Error("a distant peer was dialled though there was nothing to send")
+	}
+	a.tr.Send(renew(1, 2, 7))
+	if m := await(t, "message to the distant peer", b.got); m.Renew.Seq != 7 {
+		t.Errorf("it got %+v", m)
+	}
+	if id := await(t, "stream", a.up); id != 2 {
+		t.Fatalf("the next stream is to %d, want 2", id)
+	}
+
+	// When it comes near it is dialled again after a break, with nothing to send.
+	a.tr.SetPeers([]Peer{b.peer(), c.peer()})
+	a.tr.SelfChanged()
+	self := *a.self.Load()
+	self.Incarnation++
+	a.become(self)
+	for seen := map[uint64]bool{}; !seen[2] || !seen[3]; {
+		seen[await(t, "stream", a.up)] = true
+	}
+}
