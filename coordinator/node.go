@@ -164,18 +164,34 @@ func (n *node) discoveryDue() {
 	}
 }
 
+// discoveryRests is for how long discovery is left alone after the ring changed:
+// it has no part in a failover, and hosts have better things to do then than
+// to read each other's datagrams.
+const discoveryRests = 50 * time.Millisecond
+
 // tellDiscoveryWhenDue says whom joiners should be sent to.
 func (n *node) tellDiscoveryWhenDue(ctx context.Context) {
+	told := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-n.discoveryTold:
 		}
+		if told { // nobody waits for the first word longer than needed
+			pause := time.NewTimer(discoveryRests)
+			select {
+			case <-ctx.Done():
+				pause.Stop()
+				return
+			case <-pause.C:
+			}
+		}
 		v := n.hub.views.load()
 		if v.id == 0 {
 			continue // enter tells which ring is looked for
 		}
+		told = true
 		info := discovery.RingInfo{RingID: v.ringID}
 		if l, ok := v.leader(); ok {
 			info.LeaderName, info.LeaderAddresses, info.IsLeader = l.Name, l.Addresses, l.ID == v.id
