@@ -28,6 +28,9 @@ const (
 	// broke is made again: when a leader dies, every monitor has lost one, and
 	// a herd of redials would slow the failover down.
 	reconnectAfter = time.Second
+	// settleFor (to twice of it) passes before a new one is made after the ring
+	// changed, for the same reason. A certificate would dial by itself.
+	settleFor = 50 * time.Millisecond
 )
 
 // undertaker keeps connections to all who have to learn of the own
@@ -54,6 +57,10 @@ func newUndertaker(o *Options) *undertaker {
 func (u *undertaker) update(ctx context.Context, tell []*arcv1.Target, self uint64) {
 	u.targets = u.targets[:0]
 	wanted := map[string]bool{}
+	settle := time.Duration(0)
+	if len(u.warm) > 0 {
+		settle = settleFor
+	}
 	for _, t := range tell {
 		if t.GetId() == self {
 			continue
@@ -62,7 +69,7 @@ func (u *undertaker) update(ctx context.Context, tell []*arcv1.Target, self uint
 		for _, a := range t.GetAddresses() {
 			wanted[a] = true
 			if u.warm[a] == nil {
-				u.open(ctx, a)
+				u.open(ctx, a, settle)
 			}
 		}
 	}
@@ -74,7 +81,7 @@ func (u *undertaker) update(ctx context.Context, tell []*arcv1.Target, self uint
 	}
 }
 
-func (u *undertaker) open(ctx context.Context, addr string) {
+func (u *undertaker) open(ctx context.Context, addr string, settle time.Duration) {
 	cc, err := dial.Conn(addr, u.options...)
 	if err != nil {
 		u.log.Error("cannot keep a connection for certificates", "peer", addr, "error", err)
@@ -82,7 +89,11 @@ func (u *undertaker) open(ctx context.Context, addr string) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	u.warm[addr] = &warmConn{cc, cancel}
-	u.wg.Go(func() { keepWarm(ctx, cc) })
+	u.wg.Go(func() {
+		if settle == 0 || pause(ctx, settle) {
+			keepWarm(ctx, cc)
+		}
+	})
 }
 
 func (w *warmConn) close() {
@@ -101,16 +112,26 @@ func keepWarm(ctx context.Context, cc *grpc.ClientConn) {
 		case connectivity.Shutdown:
 			return
 		case connectivity.Idle:
-			select {
-			case <-ctx.Done():
+			if !pause(ctx, reconnectAfter) {
 				return
-			case <-time.After(reconnectAfter + rand.N(reconnectAfter)):
 			}
 			cc.Connect()
 		}
 		if !cc.WaitForStateChange(ctx, state) {
 			return
 		}
+	}
+}
+
+// pause waits for d to twice of it; false if ctx ends.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d + rand.N(d))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 
