@@ -12,6 +12,12 @@ var Systems = []System{
 	arcSystem("lan", 15*time.Second),
 	keepalivedSystem("10ms", 10*time.Millisecond), // its minimum
 	keepalivedSystem("1s", time.Second),           // its default
+	corosyncSystem("126ms", 126*time.Millisecond), // the lowest that its own rules allow
+	corosyncSystem("default", corosyncDefault),
+	etcdSystem("10-50", 10*time.Millisecond, 50*time.Millisecond), // the lowest that rests without elections
+	etcdSystem("default", 100*time.Millisecond, time.Second),
+	serfSystem("local"),
+	serfSystem("lan"), // its default
 }
 
 // Choose returns the systems that are meant, all if none is named.

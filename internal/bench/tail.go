@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-const tailLines = 30
+const tailLines = 8
 
 // tail keeps the last lines that a daemon said.
 type tail struct {
