@@ -122,11 +122,13 @@ func (m *monitor) readQueue() {
 }
 
 func (m *monitor) loop() error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	timer, err := monotime.NewTimer()
+	if err != nil {
+		return err
+	}
+	defer timer.Close()
 	for {
-		now := monotime.Now()
-		timer.Reset(max(m.nextWake()-now, 0))
+		timer.At(m.nextWake())
 		select {
 		case <-m.gone:
 			return m.finish()
@@ -150,6 +152,7 @@ func (m *monitor) loop() error {
 		case seq := <-m.local.beats:
 			m.hang.Beat(seq)
 		case <-timer.C:
+			timer.Fired()
 			// What came while this goroutine did not run is older than the
 			// tick.
 			m.catchUp()
@@ -188,8 +191,7 @@ func (m *monitor) nextWake() time.Duration {
 	if m.endedAt != 0 {
 		at = min(at, m.endedAt+endGrace)
 	}
-	// An hour is as good as never, and leaves the timer in range.
-	return min(at, monotime.Now()+time.Hour)
+	return at
 }
 
 func (m *monitor) tick(now time.Duration) error {
