@@ -63,7 +63,9 @@ func newConfigSetCmd(f *factory) *cobra.Command {
 		Use:   "set KEY=VALUE...",
 		Short: "Change the ring's settings, all or none",
 		Long: `Changes the settings of the whole ring; returns when the change is committed.
-profile=NAME sets all timing to the profile's first, the other keys apply after it.`,
+profile=NAME sets all timing to the profile's first, the other keys apply after it.
+What cannot work is refused, every broken rule at once; what is legal but doubtful
+is noted on stderr. "arc timing" says what the settings amount to.`,
 		Example: `  arc config set profile=fast
   arc config set lease_ms=300 leader_interval_ms=60`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -79,6 +81,11 @@ profile=NAME sets all timing to the profile's first, the other keys apply after 
 				r, err := c.SetSettings(ctx, changes)
 				if err != nil {
 					return err
+				}
+				if s, err := fromWire(r.GetSettings()); err == nil {
+					for _, note := range s.Notes(s.Assume()) {
+						f.note("note: %s", note)
+					}
 				}
 				return f.print(r, func(w io.Writer) error { return settingsTable(w, r.GetSettings(), "") })
 			})

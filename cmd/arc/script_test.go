@@ -182,6 +182,9 @@ func three() *fakearc.Server {
 			}
 			changed := threeStatus().GetSettings()
 			changed.LeaseMs, changed.Profile = 300, "custom"
+			if r.GetChanges()["max_voters"] == "4" {
+				changed.MaxVoters = 4
+			}
 			return &arcv1.SetSettingsResponse{Settings: changed, Epoch: 13}, nil
 		},
 	}
@@ -231,6 +234,9 @@ func joining() *fakearc.Server {
 		},
 		HistoryFunc: func(context.Context, *arcv1.HistoryRequest) (*arcv1.HistoryResponse, error) {
 			return &arcv1.HistoryResponse{}, nil
+		},
+		GetSettingsFunc: func(context.Context, *arcv1.GetSettingsRequest) (*arcv1.GetSettingsResponse, error) {
+			return &arcv1.GetSettingsResponse{Settings: &arcv1.Settings{}}, nil
 		},
 	}
 }
