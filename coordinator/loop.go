@@ -34,6 +34,13 @@ type core interface {
 
 var _ core = (*election.Node)(nil)
 
+// alarm is the timer of the loop, by its clock; *monotime.Timer is the real one.
+type alarm interface {
+	At(moment election.Instant)
+	Off()
+	Fired()
+}
+
 // hands are what the event loop carries effects out with. None of them may
 // block: each hands over to a bounded queue or a goroutine of its own.
 type hands struct {
@@ -74,8 +81,8 @@ type loop struct {
 
 	inbox  *inbox
 	writer *writer
-	timer  *time.Timer
-	armed  election.Instant
+	alarm  alarm
+	rings  <-chan struct{}
 
 	// waiting are the requests under way by their Ref; the loop's own.
 	waiting map[uint64]chan<- election.Done
@@ -100,8 +107,11 @@ type loop struct {
 
 // loopConfig is what a loop is made of.
 type loopConfig struct {
-	log    hclog.Logger
-	clock  func() election.Instant
+	log   hclog.Logger
+	clock func() election.Instant
+	// alarm gives a token to rings when its moment came.
+	alarm  alarm
+	rings  <-chan struct{}
 	core   core
 	store  store
 	hub    *hub
@@ -118,7 +128,7 @@ type loopConfig struct {
 func newLoop(c loopConfig) *loop {
 	l := &loop{
 		log: c.log, clock: c.clock, core: c.core, hub: c.hub, maker: c.maker, id: c.id, ringID: c.ringID, replayed: c.replayed, behind: c.rejoins,
-		inbox: newInbox(), waiting: map[uint64]chan<- election.Done{},
+		alarm: c.alarm, rings: c.rings, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{},
 		ended: make(chan struct{}), quit: make(chan struct{}),
 	}
 	l.phase.Store(member)
@@ -139,9 +149,8 @@ func (l *loop) run() (err error) {
 		l.endErr = err
 		close(l.ended)
 	}()
-	l.timer = time.NewTimer(0)
-	defer l.timer.Stop()
 	l.settle(l.clock()) // what making the core has led to
+	l.arm()
 	for {
 		select {
 		case <-l.quit:
@@ -149,8 +158,8 @@ func (l *loop) run() (err error) {
 		case err := <-l.writer.failed:
 			return err
 		case <-l.inbox.wake:
-		case <-l.timer.C:
-			l.armed = 0
+		case <-l.rings:
+			l.alarm.Fired()
 		}
 		l.turn()
 		if l.removed != nil {
@@ -215,22 +224,16 @@ func (l *loop) turn() {
 		l.core.Tick(now)
 		l.settle(now)
 	}
-	l.arm(now)
+	l.arm()
 }
 
-// arm sets the timer for the core's next wake, and leaves it alone if that has
-// not changed.
-func (l *loop) arm(now election.Instant) {
-	next := l.core.NextWake()
-	if next == l.armed {
-		return
+// arm sets the alarm for the core's next wake.
+func (l *loop) arm() {
+	if next := l.core.NextWake(); next == election.Never {
+		l.alarm.Off()
+	} else {
+		l.alarm.At(next)
 	}
-	l.armed = next
-	if next == election.Never {
-		l.timer.Stop()
-		return
-	}
-	l.timer.Reset(max(next-now, 0))
 }
 
 // stuck tells for how long the loop has been at one turn.

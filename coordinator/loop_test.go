@@ -83,6 +83,30 @@ func (s *fakeStore) Save(b wal.Batch) error {
 	return nil
 }
 
+// fakeAlarm rings by the runtime's clock, which stands still in a bubble while
+// anything goes on.
+type fakeAlarm struct {
+	clock func() election.Instant
+	rings chan struct{}
+	timer *time.Timer
+}
+
+func (a *fakeAlarm) Fired() {}
+func (a *fakeAlarm) Off() {
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}
+func (a *fakeAlarm) At(moment election.Instant) {
+	a.Off()
+	a.timer = time.AfterFunc(moment-a.clock(), func() {
+		select {
+		case a.rings <- struct{}{}:
+		default:
+		}
+	})
+}
+
 func testLoop(c *fakeCore, s store) *loop {
 	began := time.Now()
 	clock := func() election.Instant { return time.Since(began) + time.Second }
@@ -92,7 +116,8 @@ func testLoop(c *fakeCore, s store) *loop {
 	if c.wake == 0 {
 		c.wake = election.Never
 	}
-	l := newLoop(loopConfig{log: hclog.NewNullLogger(), clock: clock, core: c, store: s,
+	alarm := &fakeAlarm{clock: clock, rings: make(chan struct{}, 1)}
+	l := newLoop(loopConfig{log: hclog.NewNullLogger(), clock: clock, alarm: alarm, rings: alarm.rings, core: c, store: s,
 		hub: newHub(clock, &view{ring: &ring.State{}}), maker: testMaker(), id: 1, ringID: "r"})
 	l.hands = hands{
 		send: func(election.Message) {}, probe: func(election.Probe) {},

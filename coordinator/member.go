@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -39,7 +40,12 @@ func (n *node) live(ctx context.Context, e entry) error {
 	if err != nil {
 		return fmt.Errorf("start member %d with what %s holds: %w; move the directory away and start again, the node then joins anew", e.id, n.o.DataDir, err)
 	}
-	l := newLoop(loopConfig{log: n.log, clock: n.clock, core: core, store: n.disk, hub: n.hub, maker: n.maker, id: e.id, ringID: e.ringID,
+	timer, err := monotime.NewTimer()
+	if err != nil {
+		return err
+	}
+	defer timer.Close() // when the loop has ended
+	l := newLoop(loopConfig{log: n.log, clock: n.clock, alarm: timer, rings: timer.C, core: core, store: n.disk, hub: n.hub, maker: n.maker, id: e.id, ringID: e.ringID,
 		replayed: e.recovered.HardState.GetCommit(), rejoins: n.rejoins})
 	n.rejoins = true
 	lifetime, cancel := context.WithCancel(context.Background())
