@@ -15,6 +15,7 @@ var (
 	nemesisSeed = flag.Uint64("nemesis-seed", 0, "seed of the nemesis; 0 draws one")
 	alarmsFor   = flag.Duration("alarms", 10*time.Second, "how long busy nodes are watched for false alarms")
 	keepLogs    = flag.String("keep-logs", "", "directory that gets the logs of all nodes")
+	realDisk    = flag.Bool("real-disk", false, "the benchmarks' hosts write to this machine's disk, all to the same one")
 	arcBinary   = flag.String("arc", "", "the arc binary to test; default: build it")
 )
 
