@@ -161,7 +161,12 @@ func peersAt(members []ring.Member, moved map[uint64][]string) []transport.Peer 
 func peersOfMembers(members []*arcv1.MemberStatus) []transport.Peer {
 	out := make([]transport.Peer, len(members))
 	for i, m := range members {
-		out[i] = transport.Peer{ID: m.GetId(), Name: m.GetName(), Incarnation: m.GetIncarnation(), Addresses: m.GetAddresses()}
+		out[i] = transport.Peer{
+			ID: m.GetId(), Name: m.GetName(), Incarnation: m.GetIncarnation(), Addresses: m.GetAddresses(),
+			// A ring is founded by many at once: if each dialled each, none
+			// would have the time to answer.
+			Distant: !m.GetVoter(),
+		}
 	}
 	return out
 }

@@ -104,6 +104,10 @@ func (d *dialler) due() {
 		d.timer.Reset(patienceFirst)
 		return
 	}
+	if len(d.todo) == 0 && d.live > 0 && d.t.tries.Load() > crowded {
+		d.timer.Reset(patienceLinked)
+		return
+	}
 	if len(d.todo) == 0 && !d.newRound() {
 		d.racing = false // until the identity or the addresses change
 		return
@@ -116,7 +120,9 @@ func (d *dialler) due() {
 		d.began = time.Now()
 		ctx, gen, self, linked := d.ctx, d.gen, d.self, d.linked
 		d.t.wg.Go(func() {
+			d.t.tries.Add(1)
 			s, err := d.t.attempt(ctx, d.id, addr, self, linked)
+			d.t.tries.Add(-1)
 			d.results <- result{gen: gen, addr: addr, stream: s, err: err}
 		})
 	}

@@ -57,6 +57,10 @@ const (
 	livedLong = time.Second
 	// Unanswered tries at one peer at the same time.
 	maxPending = 24
+	// While more tries than this are under way to all peers together, none is
+	// repeated before it has failed: most likely it is not answered because too
+	// many are made.
+	crowded = 32
 	// Data that is not acknowledged for so long, and four round trips, makes
 	// us race a fresh connection. The kernel waits 200 ms and doubles.
 	// Acknowledgements are delayed by 40 ms at most.

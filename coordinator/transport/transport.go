@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -32,6 +33,9 @@ type Transport struct {
 	// selfChanged is closed and replaced when Self may have a new answer.
 	selfChanged chan struct{}
 	refused     map[refusal]struct{}
+
+	// tries are those under way to all peers.
+	tries atomic.Int32
 }
 
 // New makes a Transport without peers. Close has to be called.
