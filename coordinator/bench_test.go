@@ -1,0 +1,195 @@
+package coordinator
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/arc-ring/arc/coordinator/transport"
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
+)
+
+// loops are members whose event loops the benchmark turns by hand, in its own
+// time. What they send goes through the wire's encoding.
+type loops struct {
+	b   testing.TB
+	now election.Instant
+	all []*loop
+}
+
+func newLoops(b testing.TB, profile string, members int) *loops {
+	s, err := ring.ProfileSettings(profile)
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := &loops{b: b, now: time.Second}
+	founded, err := election.Found(ring.Found{Cluster: "c", RingID: "r", Settings: s, Founder: ring.Member{Name: "n1", Incarnation: 1, Addresses: []string{"n1:7400"}}}, 1000)
+	if err != nil {
+		b.Fatal(err)
+	}
+	r.add(1, founded)
+	leads := func() bool { _, _, ok := r.all[0].core.(*election.Node).Claim(r.now); return ok }
+	r.until("that the founder leads", leads)
+	for id := uint64(2); id <= uint64(members); id++ {
+		done := make(chan election.Done, 1)
+		l := r.all[0]
+		l.nextRef++
+		l.waiting[l.nextRef] = done
+		l.core.Request(r.now, election.Request{Ref: l.nextRef, Join: &ring.Join{Member: ring.Member{Name: fmt.Sprintf("n%d", id), Incarnation: id, Addresses: []string{"a:1"}}}})
+		l.settle(r.now)
+		r.until("a join", func() bool { return len(done) == 1 })
+		if d := <-done; d.Err != nil || d.ID != id {
+			b.Fatalf("join: %+v", d)
+		}
+		r.add(id, election.Recovered{})
+	}
+	r.until("that all vote", func() bool {
+		st := r.all[len(r.all)-1].core.Status(r.now)
+		return len(st.Voters) == members && st.Declared && st.Settled && leads()
+	})
+	return r
+}
+
+func (r *loops) add(id uint64, rec election.Recovered) {
+	clock := func() election.Instant { return r.now }
+	core, err := election.New(election.Config{ID: id, Incarnation: id, Addresses: []string{"a:1"},
+		Rand: rand.New(rand.NewPCG(1, id)).Uint64, Wall: func() int64 { return r.now.Microseconds() }}, rec, r.now)
+	if err != nil {
+		r.b.Fatal(err)
+	}
+	l := newLoop(loopConfig{log: hclog.NewNullLogger(), clock: clock, alarm: silent{}, core: core, store: &fakeStore{},
+		hub: newHub(clock, &view{ring: &ring.State{}}), maker: testMaker(), id: id, ringID: "r"})
+	l.hands = hands{
+		send: func(m election.Message) {
+			m.From = id
+			if env, err := transport.Encode(m); err != nil {
+				r.b.Error(err)
+			} else if m, err := transport.Decode(env, m.From, m.To); err != nil {
+				r.b.Error(err)
+			} else if int(m.To) <= len(r.all) {
+				m.Incarnation = id
+				r.all[m.To-1].deliver(m)
+			}
+		},
+		probe:       func(election.Probe) {},
+		relink:      func(election.Relink, *ring.State) (string, string) { return "", "" },
+		ringChanged: func(*ring.State) {}, peersChanged: func([]election.Peer) {},
+		published: func() {}, suspected: func(uint64, bool) {},
+	}
+	l.writer.start()
+	r.b.Cleanup(l.writer.stop)
+	r.all = append(r.all, l)
+	l.settle(r.now)
+}
+
+// silent is an alarm that nobody waits for.
+type silent struct{}
+
+func (silent) At(election.Instant) {}
+func (silent) Off()                {}
+func (silent) Fired()              {}
+
+func (r *loops) turn() {
+	for _, l := range r.all {
+		l.turn()
+	}
+}
+
+func (r *loops) until(what string, ok func() bool) {
+	r.b.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); r.now += time.Millisecond {
+		if time.Now().After(end) {
+			r.b.Fatalf("never: %s", what)
+		}
+		r.turn()
+		time.Sleep(10 * time.Microsecond) // the writers have goroutines of their own
+	}
+}
+
+// BenchmarkRenewal is one renewal of a leader to four voters with its four
+// acks: event loops, core and encoding, without the streams.
+func BenchmarkRenewal(b *testing.B) {
+	r := newLoops(b, "realtime", 5)
+	every := r.all[0].core.State().Settings.RenewEvery()
+	b.ReportAllocs()
+	for b.Loop() {
+		r.now += every
+		r.turn()        // the leader sends, the voters ack
+		r.all[0].turn() // and it counts
+	}
+	if _, _, ok := r.all[0].core.(*election.Node).Claim(r.now); !ok {
+		b.Error("the claim was lost")
+	}
+}
+
+// BenchmarkGrant is one ping of the watcher with its grant, in the leader's
+// event loop.
+func BenchmarkGrant(b *testing.B) {
+	r := newLoops(b, "realtime", 5)
+	l := r.all[0]
+	seq, length := uint64(0), l.core.State().Settings.GrantLength()
+	b.ReportAllocs()
+	for b.Loop() {
+		seq++
+		r.now += 100 * time.Microsecond
+		l.pinged(election.Ping{From: 5, Seq: seq, Ack: seq - 1, Grant: 7, Length: length, At: r.now})
+		l.turn()
+	}
+}
+
+// BenchmarkProbe is one ping and its pong over TCP: the service's share, and a
+// client that does nothing else.
+func BenchmarkProbe(b *testing.B) {
+	n := newNode(Options{Name: "n1", Cluster: "c", Logger: hclog.NewNullLogger()})
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	g := grpc.NewServer(transport.ServerOptions()...)
+	arcv1.RegisterProbeServer(g, probeService{n: n})
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = g.Serve(limitListener{lis, newConnLimits(n.log)})
+	}()
+	defer func() { g.Stop(); <-served }()
+	cc, err := grpc.NewClient("passthrough:///"+lis.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDisableRetry())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer cc.Close()
+	stream, err := arcv1.NewProbeClient(cc).Probe(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	ping, pong := &arcv1.Ping{FromId: 2, Grant: 1 << 60, GrantUs: 7000}, &arcv1.Pong{}
+	b.ReportAllocs()
+	for b.Loop() {
+		ping.Ack = ping.Seq
+		ping.Seq++
+		if err := stream.SendMsg(ping); err != nil {
+			b.Fatal(err)
+		}
+		if err := stream.RecvMsg(pong); err != nil || pong.GetSeq() != ping.GetSeq() {
+			b.Fatalf("pong %v, %v", pong, err)
+		}
+	}
+}
+
+// The benchmarks' ring does what it is meant to, also where no benchmark runs.
+func TestBenchmarkLoopsRenew(t *testing.T) {
+	r := newLoops(t, "realtime", 3)
+	st := r.all[0].core.Status(r.now)
+	if !slices.Equal(st.Voters, []uint64{1, 2, 3}) {
+		t.Errorf("voters %v", st.Voters)
+	}
+}
