@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -49,7 +48,8 @@ type corosyncDaemon struct {
 }
 
 // corosyncConfig is the smallest one; the transport is its default. Without a
-// token coefficient the timeout is the same for any number of nodes.
+// token coefficient the timeout is the same for any number of nodes. Its
+// real-time priority is off: it would starve everything else on few cores.
 func corosyncConfig(hosts []corosyncNode, token time.Duration, state string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "totem {\n  version: 2\n  cluster_name: bench\n  transport: knet\n  crypto_cipher: none\n  crypto_hash: none\n")
@@ -116,12 +116,11 @@ func (d *corosyncDaemon) start(h *netlab.Host) error {
 		nodes = append(nodes, corosyncNode{other.Number(), other.Addr(0).String()})
 	}
 	config := filepath.Join(dir, "corosync.conf")
-	if err := os.WriteFile(config, []byte(corosyncConfig(nodes, d.token, state)), 0o644); err != nil {
+	if err := writeFile(h, config, corosyncConfig(nodes, d.token, state)); err != nil {
 		return err
 	}
 	// Its shared memory is named by process number, and all hosts have the same
-	// ones: each gets a /dev/shm of its own. (Its real-time priority is off, since it
-	// would starve everything else on a machine of few cores.)
+	// ones: each gets a /dev/shm of its own.
 	script := `mount -t tmpfs shm /dev/shm && exec "$0" -f -c "$1"`
 	n := h.Number()
 	m := newMembers()

@@ -103,7 +103,7 @@ func (d *keepalivedDaemon) start(h *netlab.Host) error {
 		}
 	}
 	config := filepath.Join(dir, "keepalived.conf")
-	if err := os.WriteFile(config, []byte(keepalivedConfig(h.Number(), d.every)), 0o644); err != nil {
+	if err := writeFile(h, config, keepalivedConfig(h.Number(), d.every)); err != nil {
 		return err
 	}
 	d.bed.run(h, d.programs, []string{

@@ -111,7 +111,7 @@ func (l *Ledger) Known(fault time.Time, survivors []int, victim int) (first, las
 	if leader == nobody || leader == victim {
 		return first, last, leader, false
 	}
-	learnt := map[int]time.Time{} // when a survivor turned to the leader for good
+	learnt := map[int]time.Time{} // when a survivor turned to the leader, the last time
 	for _, e := range l.entries {
 		if e.act || e.at.Before(fault) || !slices.Contains(survivors, e.host) || e.leader != leader {
 			continue

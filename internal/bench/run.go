@@ -35,6 +35,9 @@ type Options struct {
 	IdleHosts []int
 	// Cuts is how often the leader is cut off with a minority of 5, 0 for never.
 	Cuts int
+	// RealDisk keeps the hosts' files on this machine's disk, which they then
+	// share; else each host has one of its own, in memory.
+	RealDisk bool
 	// Arc is the binary to measure; empty to build it.
 	Arc string
 	// Cache is the directory for fetched programs; Offline forbids fetching.
@@ -51,7 +54,12 @@ const (
 	settleWait = 60 * time.Second
 	// A case is given up after so many trials in a row without a result.
 	failuresInARow = 2
-	fewestTrials   = 3
+	// What a host's disk in memory holds: etcd sets 64 MB aside for each file of
+	// its log.
+	diskBytes    = 512 << 20
+	fewestTrials = 3
+	// Longer reasons are cut in the results, in bytes.
+	longestWhy = 4000
 )
 
 type runner struct {
@@ -142,6 +150,9 @@ func (r *runner) all(ctx context.Context) error {
 
 func (r *runner) skip(s System, what, why string) {
 	r.Say("%s, %s, is skipped: %s", s.ID, what, why)
+	if len(why) > longestWhy {
+		why = why[:longestWhy] + " …"
+	}
 	r.results.Skipped = append(r.results.Skipped, Skipped{System: s.ID, What: what, Why: why})
 }
 
@@ -150,8 +161,11 @@ func (r *runner) one(ctx context.Context, s System, n int) error {
 	st := &stage{say: r.Say}
 	defer st.end()
 	return st.do(func() error {
-		b := &bed{ledger: NewLedger(nil), dir: st.TempDir()}
-		b.lab = netlab.New(st, netlab.Options{Hosts: n})
+		lab := netlab.Options{Hosts: n, DiskBytes: diskBytes}
+		if r.RealDisk {
+			lab.DiskBytes = 0
+		}
+		b := &bed{ledger: NewLedger(nil), lab: netlab.New(st, lab)}
 		b.hosts = b.lab.Hosts()
 		d := s.begin(b, r.ready[s.ID])
 		st.Cleanup(d.close)

@@ -71,9 +71,7 @@ type bed struct {
 	lab    *netlab.Lab
 	hosts  []*netlab.Host
 	ledger *Ledger
-	// dir is for files of all hosts.
-	dir string
-	// tail keeps what daemons said last, for a failed trial's report.
+	// tails keep what daemons said last, for a failed trial's report.
 	tails []*tail
 }
 
@@ -85,10 +83,16 @@ func (b *bed) numbers() []int {
 	return list
 }
 
-// hostDir makes a directory of the host's own.
+// hostDir makes a directory on the host's own disk, which only the host itself
+// sees under this path (see netlab's Outside).
 func (b *bed) hostDir(h *netlab.Host, name string) (string, error) {
 	dir := filepath.Join(h.Dir(), name)
-	return dir, os.MkdirAll(dir, 0o755)
+	return dir, os.MkdirAll(h.Outside(dir), 0o755)
+}
+
+// writeFile writes a file on the host's own disk.
+func writeFile(h *netlab.Host, path, content string) error {
+	return os.WriteFile(h.Outside(path), []byte(content), 0o644)
 }
 
 // run starts a program on a host; each line that it writes is given to see, in

@@ -75,6 +75,7 @@ counts.`,
 	f.IntSliceVar(&o.IdleHosts, "idle-hosts", []int{5, 20}, "numbers of hosts at which the cost at rest is measured")
 	f.IntVar(&o.Cuts, "cuts", 5, "how often the leader is cut off with a minority of 5; 0 never")
 	f.StringVar(&o.out, "out", "", "directory for the results; default a new one in the system's directory for temporary files")
+	f.BoolVar(&o.RealDisk, "real-disk", false, "keep all hosts' files on this machine's disk, which they then share; default: each its own, in memory")
 	f.StringVar(&o.Arc, "arc", "", "arc binary to measure; default build it")
 	f.StringVar(&o.Cache, "cache", "", "directory for the peers' programs; default arc-bench in the user's cache directory")
 	f.BoolVar(&o.Offline, "offline", false, "fetch nothing; systems that are not there are skipped")
