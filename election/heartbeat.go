@@ -35,7 +35,7 @@ func (n *Node) tickRaft() {
 	}
 	h.need = map[uint64]bool{}
 	last, _ := n.store.LastIndex()
-	voters := n.ring.Voters()
+	voters := n.wantedVoters()
 	var next, first uint64 // whose turn it is
 	n.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr tracker.Progress) {
 		if typ != raft.ProgressTypeLearner {

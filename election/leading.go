@@ -357,7 +357,7 @@ func (n *Node) leaderDeclared(d ring.Declare) {
 
 // evictSuspects lets the declared leader act on what is known against others.
 func (n *Node) evictSuspects() {
-	if !n.inTouch() {
+	if len(n.certs) == 0 && len(n.suspects) == 0 || !n.inTouch() {
 		return
 	}
 	for _, m := range n.ring.Members {
@@ -365,7 +365,8 @@ func (n *Node) evictSuspects() {
 			continue
 		}
 		if e, ok := n.evidence(m); ok {
-			n.proposeOnce(proposalKey{kind: "evict", id: m.ID}, ring.Command{Evict: &e})
+			evict := e // only this one has to outlive the loop
+			n.proposeOnce(proposalKey{kind: "evict", id: m.ID}, ring.Command{Evict: &evict})
 		} else if s, ok := n.suspects[m.ID]; ok {
 			n.probe(m, s)
 		}

@@ -81,7 +81,7 @@ func (n *Node) renewTimers() {
 // when they do.
 func (n *Node) renewTargets() []uint64 {
 	ids := n.otherVoters()
-	for _, id := range n.ring.Voters() {
+	for _, id := range n.wantedVoters() {
 		if slices.Contains(n.conf.GetLearners(), id) {
 			ids = append(ids, id)
 		}

@@ -95,6 +95,10 @@ type Node struct {
 
 	claiming bool
 	linked   linkKey
+	wanted   struct {
+		of     *ring.State
+		voters []uint64
+	}
 	returned Instant // when the leader was last told of this incarnation
 	removed  bool
 	wake     Instant
@@ -172,6 +176,16 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	}
 	n.settle()
 	return n, nil
+}
+
+// wantedVoters returns who should vote in the committed ring, ascending. The
+// caller must not change it. It is asked for at every step, and takes a look
+// through the whole history for each member.
+func (n *Node) wantedVoters() []uint64 {
+	if n.wanted.of != n.ring {
+		n.wanted.of, n.wanted.voters = n.ring, n.ring.Voters()
+	}
+	return n.wanted.voters
 }
 
 // Effects returns what is to be carried out, in order, and forgets it.

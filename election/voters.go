@@ -35,7 +35,7 @@ func (n *Node) reconcile() {
 	change := func(t raftpb.ConfChangeType, id uint64) {
 		changes = append(changes, &raftpb.ConfChangeSingle{Type: t.Enum(), NodeId: new(id)})
 	}
-	want := n.ring.Voters()
+	want := n.wantedVoters()
 	if n.dropped != 0 {
 		// Through the log what was done ahead of it.
 		change(raftpb.ConfChangeRemoveNode, n.dropped)
