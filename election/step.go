@@ -200,6 +200,9 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		}
 	case raftpb.MsgPreVoteResp, raftpb.MsgVoteResp, raftpb.MsgTimeoutNow:
 		if !n.free() {
+			if m.GetType() == raftpb.MsgTimeoutNow {
+				n.holdVote(m) // it may have overtaken the release that belongs to it
+			}
 			return
 		}
 		if m.GetType() == raftpb.MsgTimeoutNow {
