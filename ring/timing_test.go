@@ -20,7 +20,7 @@ func TestFailovers(t *testing.T) {
 			FaultStopped:  600*ms + ms + (4+1)*ms + (2+1)*ms,
 			FaultHeir:     600*ms + ms + 25*ms + (4+1)*ms + (2+1)*ms + 400*ms + (2+1)*ms,
 			FaultWatcher:  500*ms + 25*ms + (4+1)*ms + (2+1)*ms + 2*400*ms + (2+1)*ms,
-			FaultHandover: ms + (2+1)*ms + (2+1)*ms,
+			FaultHandover: (2+1)*ms + (2+1)*ms + (2+1)*ms,
 		}},
 		{"lan", 100_000, map[Fault]time.Duration{
 			FaultBoth:    550*ms + (4+1)*ms + (2+1)*ms,
