@@ -10,10 +10,10 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/arc-ring/arc/coordinator/transport"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/dial"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -162,7 +162,7 @@ func BenchmarkProbe(b *testing.B) {
 		_ = g.Serve(limitListener{lis, newConnLimits(n.log)})
 	}()
 	defer func() { g.Stop(); <-served }()
-	cc, err := grpc.NewClient("passthrough:///"+lis.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDisableRetry())
+	cc, err := dial.Conn(lis.Addr().String(), grpc.WithDisableRetry())
 	if err != nil {
 		b.Fatal(err)
 	}

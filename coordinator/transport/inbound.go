@@ -135,8 +135,8 @@ func (t *Transport) read(stream arcv1.Peer_StreamServer, hellos chan<- *arcv1.Pe
 	}
 	from, to := in.hello.GetId(), in.self.ID
 	for {
-		env, err := stream.Recv()
-		if err != nil {
+		// Decode keeps nothing of it.
+		if err := stream.RecvMsg(env); err != nil {
 			return ignoreEOF(err)
 		}
 		m, err := Decode(env, from, to)
