@@ -27,6 +27,10 @@ const (
 	restartFirst = 20 * time.Millisecond
 	restartMax   = 5 * time.Second
 	livedLong    = 10 * time.Second
+	// linkRests is how long a link waits that does not change what the monitor
+	// does: all get one when a leader is declared, and the news has to get
+	// through to everybody first.
+	linkRests = 25 * time.Millisecond
 	// monitorStop is how long a monitor may take to end when its queue did.
 	monitorStop = 2 * time.Second
 )
@@ -55,6 +59,8 @@ type supervisor struct {
 	// would end it.
 	registered bool
 	target     string
+	// late sends link when it has rested; nil if the monitor has it.
+	late *time.Timer
 	// quiet is set by dismiss: the monitor has to end by the deadline.
 	quiet    bool
 	deadline time.Time
@@ -205,11 +211,40 @@ func (s *supervisor) unregister(pid int) {
 func (s *supervisor) setLink(link *arcv1.Link) (from, to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	urgent := s.target != targetName(s.link) || !sameDuty(s.link, link)
 	s.link = link
 	from, to = s.target, targetName(link)
 	s.target = to
-	_ = s.sendLocked(link) // logged; the next monitor is given it anew
+	switch {
+	case urgent:
+		_ = s.sendLocked(link) // logged; the next monitor is given it anew
+	case s.late == nil:
+		s.late = time.AfterFunc(linkRests, s.sendLate)
+	}
 	return from, to
+}
+
+// sendLate sends the link that has rested, unless a later one was sent.
+func (s *supervisor) sendLate() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.late != nil {
+		_ = s.sendLocked(s.link)
+	}
+}
+
+// sameDuty tells whether a monitor that has the one link does what the other
+// asks for, but for whom it would turn to next, or tell.
+func sameDuty(a, b *arcv1.Link) bool {
+	if len(a.GetSuccessors()) == 0 || len(b.GetSuccessors()) == 0 || !proto.Equal(a.GetSuccessors()[0], b.GetSuccessors()[0]) {
+		return false
+	}
+	first := a.GetSuccessors()[0].GetId()
+	return proto.Equal(a.GetSelf(), b.GetSelf()) && a.GetRingId() == b.GetRingId() && a.GetCluster() == b.GetCluster() &&
+		(a.GetLeader() == first) == (b.GetLeader() == first) && (b.GetLeader() != first || a.GetTerm() == b.GetTerm()) &&
+		a.GetLeaderIntervalMs() == b.GetLeaderIntervalMs() && a.GetLeaderMisses() == b.GetLeaderMisses() &&
+		a.GetIntervalMs() == b.GetIntervalMs() && a.GetMisses() == b.GetMisses() &&
+		a.GetHangAfterMs() == b.GetHangAfterMs() && a.GetGrantUs() == b.GetGrantUs()
 }
 
 // redial makes the monitor dial its target afresh and returns its name.
@@ -272,6 +307,10 @@ func (s *supervisor) emptyLocked() {
 
 // sendLocked queues the link and rings. It logs what goes wrong.
 func (s *supervisor) sendLocked(link *arcv1.Link) error {
+	if s.late != nil {
+		s.late.Stop()
+		s.late = nil
+	}
 	if s.sender == nil || link == nil {
 		return nil // the next monitor is given the newest one
 	}

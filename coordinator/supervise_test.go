@@ -1,0 +1,78 @@
+package coordinator
+
+import (
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/proto"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/queue"
+)
+
+// A link that changes nothing for the monitor may rest; one that does is sent
+// at once. The monitor gets the newest in the end, once.
+func TestLinksRest(t *testing.T) {
+	target := func(id uint64, name string) *arcv1.Target {
+		return &arcv1.Target{Id: id, Name: name, Incarnation: 10 + id, Addresses: []string{"192.0.2.1:7400"}}
+	}
+	base := &arcv1.Link{
+		Epoch: 5, Term: 3, Self: target(1, "a"), RingId: "r", Cluster: "c", Leader: 4, LeaderIntervalMs: 10, LeaderMisses: 3, IntervalMs: 50, Misses: 4,
+		Successors: []*arcv1.Target{target(2, "b"), target(3, "c"), target(4, "d")}, Tell: []*arcv1.Target{target(4, "d")},
+	}
+	for name, c := range map[string]struct {
+		change func(l *arcv1.Link)
+		rests  bool
+	}{
+		"another leader":             {func(l *arcv1.Link) { l.Leader, l.Term = 3, 4 }, true},
+		"another after the next":     {func(l *arcv1.Link) { l.Successors = l.Successors[:2] }, true},
+		"others to tell":             {func(l *arcv1.Link) { l.Tell = nil }, true},
+		"another successor":          {func(l *arcv1.Link) { l.Successors = l.Successors[1:] }, false},
+		"the successor came back":    {func(l *arcv1.Link) { l.Successors[0].Incarnation++ }, false},
+		"the successor leads":        {func(l *arcv1.Link) { l.Leader = 2 }, false},
+		"nobody to probe":            {func(l *arcv1.Link) { l.Successors = nil }, false},
+		"another timing":             {func(l *arcv1.Link) { l.Misses++ }, false},
+		"another incarnation of one": {func(l *arcv1.Link) { l.Self.Incarnation++ }, false},
+		"another ring":               {func(l *arcv1.Link) { l.RingId = "s" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sender, file, err := queue.New()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer sender.Close()
+			fd, err := unix.Dup(int(file.Fd())) // the receiver's own, as if inherited
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = file.Close()
+			receiver, err := queue.Inherited(uintptr(fd))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer receiver.Close()
+			s := &supervisor{log: hclog.NewNullLogger(), sender: sender}
+			s.setLink(base)
+			next := proto.CloneOf(base)
+			next.Epoch++
+			c.change(next)
+			s.setLink(next)
+			s.mu.Lock()
+			if rests := s.late != nil; rests != c.rests {
+				t.Errorf("the link rests: %v, want %v", rests, c.rests)
+			}
+			s.mu.Unlock()
+			last := proto.CloneOf(next)
+			last.Epoch++
+			s.setLink(last)
+			for want := base.Epoch; want != last.Epoch; {
+				l, err := receiver.Receive()
+				if err != nil {
+					t.Fatal(err)
+				}
+				want = l.Epoch
+			}
+		})
+	}
+}
