@@ -48,14 +48,15 @@ func (n *Node) ready() {
 		if raft.IsEmptySnap(snap) {
 			snap = nil
 		}
-		// A configuration is used only when it is durable that it is committed:
-		// whoever it removes drops its log as soon as it hears of that.
-		conf := slices.ContainsFunc(rd.CommittedEntries, func(e *raftpb.Entry) bool { return e.GetType() != raftpb.EntryNormal })
-		if hard == nil && snap == nil && len(rd.Entries) == 0 && !conf {
+		// That a configuration is committed need not be durable before it is used:
+		// whoever it removes keeps its log until the change is sealed, and every
+		// entry of the leader's after it is synced with a commit index that covers
+		// it, so nobody can win by the old configuration against one that has more.
+		if hard == nil && snap == nil && len(rd.Entries) == 0 {
 			n.finish(p)
 			continue
 		}
-		sync := rd.MustSync || snap != nil || conf
+		sync := rd.MustSync || snap != nil
 		p.seq = n.persist(Persist{HardState: hard, Entries: rd.Entries, Snapshot: snap, Reset: snap != nil, Sync: sync})
 		if !sync { // a commit index alone is not worth waiting for
 			n.finish(p)

@@ -96,7 +96,7 @@ func newWorld(r *rand.Rand, nodes int) World {
 		// Slower, which takes fewer steps and shows the same.
 		w.Settings.Profile = ring.CustomProfile
 		w.Settings.LeaderIntervalMS = uint32(5 + r.IntN(20))
-		w.Settings.LeaderMisses = uint32(2 + r.IntN(3))
+		w.Settings.LeaderMisses = uint32(3 + r.IntN(3))
 		w.Settings.LeaseMS = max(50, w.Settings.LeaderIntervalMS*(2*w.Settings.LeaderMisses+uint32(r.IntN(12))))
 		w.Settings.IntervalMS = max(50, 2*w.Settings.LeaderIntervalMS)
 		w.Settings.StaggerMS = min(10, w.Settings.LeaseMS)
