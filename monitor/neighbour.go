@@ -141,7 +141,7 @@ func (m *monitor) probe(ctx context.Context, a *attempt, timeout time.Duration) 
 	if err != nil {
 		return end(err, dial.Refused(err))
 	}
-	cc, err := dial.Over(conn, a.path.addr, m.o.DialOptions...)
+	cc, err := dial.Over(conn, a.path.addr, append([]grpc.DialOption{grpc.WithDisableRetry()}, m.o.DialOptions...)...)
 	if err != nil {
 		return end(err, false)
 	}
@@ -289,6 +289,9 @@ func (m *monitor) handle(now time.Duration, e event) {
 			return
 		}
 		m.carryOut(now, m.watch.Pong(e.at, id, e.seq, e.incarnation, e.term))
+		if m.o.Logger.IsDebug() {
+			m.logRun(n)
+		}
 	case streamDown:
 		a.over = true
 		a.path.attempts = slices.DeleteFunc(a.path.attempts, func(o *attempt) bool { return o == a })
@@ -297,6 +300,15 @@ func (m *monitor) handle(now time.Duration, e event) {
 			return
 		}
 		m.dialFailed(now, a, e)
+	}
+}
+
+// logRun tells how many probes in a row were missed before this answer, which
+// is how far the link was from a false alarm.
+func (m *monitor) logRun(n *neighbour) {
+	if run := m.watch.Ran(n.target.ID); run.Missed > 0 {
+		m.o.Logger.Debug("answered after missed probes", "peer", n.target.Name, "id", n.target.ID,
+			"interval", m.watch.Timing(n.target.ID).Interval, "missed", run.Missed, "counted", run.Counted, "elapsed", run.Silence)
 	}
 }
 

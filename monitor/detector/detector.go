@@ -63,6 +63,8 @@ type Detector struct {
 	broken   bool
 	brokenAt time.Duration
 
+	ran Run // that the last call of Pong ended
+
 	flaps int // suspicions that were taken back, less what was forgotten
 	calm  int // answers in a row since the last miss
 }
@@ -153,10 +155,14 @@ func (d *Detector) suspect(e Evidence, c Cause) bool {
 // Pong takes the answer to probe seq. An answer to a probe that was never
 // sent, or that is older than one already answered, says nothing new.
 func (d *Detector) Pong(now time.Duration, seq uint64) Result {
+	d.ran = Run{}
 	if seq > d.seq || seq <= d.acked {
 		return d.result(now, false, 0)
 	}
 	r := Reason{Cause: AnsweredAgain, Silence: now - d.heard, Misses: d.misses, Needed: d.needed()}
+	if missed := d.misses + d.excused; missed > 0 {
+		d.ran = Run{Missed: missed, Counted: d.misses, Silence: r.Silence}
+	}
 	d.acked, d.heard = seq, now
 	d.misses, d.excused, d.broken = 0, 0, false
 	if d.calm++; d.calm >= calmAfter {
@@ -172,6 +178,10 @@ func (d *Detector) Pong(now time.Duration, seq uint64) Result {
 	d.calm = 0
 	return Result{State: Alive, Changed: true, Reason: r}
 }
+
+// Ran returns the run of unanswered probes that the last call of Pong ended;
+// zero if it ended none.
+func (d *Detector) Ran() Run { return d.ran }
 
 // Broken says that the last stream to the member broke. That alone is no
 // suspicion: the member has a grace of one interval to be had again.

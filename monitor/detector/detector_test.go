@@ -343,6 +343,42 @@ func TestReasonsAreSentences(t *testing.T) {
 	}
 }
 
+func TestRunsOfMissedProbesAreToldWhenTheyEnd(t *testing.T) {
+	l := newLink(t, 10*ms, 5)
+	ran := func(want Run) {
+		t.Helper()
+		got := l.Ran()
+		got.Silence = 0
+		if got != want {
+			t.Errorf("at %v: ran %+v, want %+v", l.now, got, want)
+		}
+	}
+	l.ticks(3, 0, true)
+	ran(Run{})
+	l.ticks(3, 0, false) // the newest is not due yet
+	ran(Run{})
+	l.Pong(l.now, l.Seq()-2)
+	ran(Run{Missed: 2, Counted: 2})
+	l.Pong(l.now, l.Seq()-2) // by another path
+	ran(Run{})
+
+	// A late tick is excused, but told.
+	l.ticks(1, 0, true)
+	l.ticks(2, 0, false)
+	l.tick(5*ms, false)
+	l.ticks(2, 0, true)
+	ran(Run{})
+	l.ticks(2, 0, false)
+	l.tick(5*ms, true)
+	ran(Run{Missed: 2, Counted: 1})
+
+	// A suspicion does not end a run, an answer does.
+	l.ticks(3, 0, true)
+	l.want(l.ticks(8, 0, false), Suspect, false, Silent)
+	l.Pong(l.now, l.Seq())
+	ran(Run{Missed: 7, Counted: 7})
+}
+
 func BenchmarkProbe(b *testing.B) {
 	d := New(Config{200 * ms, 5})
 	now := time.Duration(0)

@@ -105,3 +105,15 @@ func (r Reason) String() string {
 		return fmt.Sprintf("cause %d", int(r.Cause))
 	}
 }
+
+// Run is a row of probes that were still unanswered when the next one was due,
+// of a member that answered after all. Without a fault, each that is as long as
+// what makes a suspicion was a false alarm, so runs say how far settings are
+// from one.
+type Run struct {
+	// Missed is how long the row was; Counted leaves out what was excused since
+	// this monitor itself was late.
+	Missed, Counted int
+	// Silence is the time between the two answers.
+	Silence time.Duration
+}

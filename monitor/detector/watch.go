@@ -290,6 +290,14 @@ func (w *Watch) Look(now time.Duration, id uint64) (State, Reason) {
 	return Unknown, Reason{}
 }
 
+// Ran returns the run of unanswered probes that the last Pong of the target ended.
+func (w *Watch) Ran(id uint64) Run {
+	if o := w.find(id); o != nil {
+		return o.det.Ran()
+	}
+	return Run{}
+}
+
 // Timing returns the timing of the target's link.
 func (w *Watch) Timing(id uint64) Config { return w.link.timing(id) }
 

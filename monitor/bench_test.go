@@ -1,0 +1,50 @@
+package monitor
+
+import (
+	"context"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/arc-ring/arc/internal/monotime"
+	"github.com/arc-ring/arc/monitor/detector"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// BenchmarkProbe is one probe of a leader, from the tick to the pong that the
+// detector has judged, over TCP to a server that does nothing else.
+func BenchmarkProbe(b *testing.B) {
+	n := newNode(b, 2, "n2")
+	ctx, cancel := context.WithCancel(context.Background())
+	o := Options{LocalSocket: "none", Logger: hclog.NewNullLogger()}
+	m := &monitor{o: o, ctx: ctx, local: newLocal(&o), tellers: newUndertaker(&o), watch: detector.NewWatch(1),
+		neighbours: map[uint64]*neighbour{}, events: make(chan event, 256)}
+	defer func() {
+		cancel()
+		m.tellers.close()
+		m.attempts.Wait()
+	}()
+	link := &arcv1.Link{Epoch: 1, Term: 5, RingId: "ring", Cluster: "c", Self: &arcv1.Target{Id: 1, Name: "n1", Incarnation: 9},
+		Successors: []*arcv1.Target{n.target()}, Leader: 2, LeaderIntervalMs: 2, LeaderMisses: 3, IntervalMs: 50, Misses: 4, GrantUs: 7000}
+	n.term.Store(5)
+	m.relink(monotime.Now(), link)
+	handle := func(kind eventKind) {
+		for {
+			e := <-m.events
+			m.handle(monotime.Now(), e)
+			if e.kind == streamDown {
+				b.Fatal(e.err)
+			}
+			if e.kind == kind {
+				return
+			}
+		}
+	}
+	handle(ponged) // of the ping that is sent as soon as the stream is up
+	b.ReportAllocs()
+	for b.Loop() {
+		at, _ := m.watch.NextTick()
+		m.carryOut(at, m.watch.Tick(at))
+		handle(ponged)
+	}
+}
