@@ -40,10 +40,11 @@ type leading struct {
 	caretaking caretaking
 	// snapshots is when a snapshot was last sent to a member.
 	snapshots map[uint64]Instant
-	// noAnswer is when the caretaker's probe of an heir began that failed.
-	noAnswer  map[uint64]Instant
-	handover  *handover
-	wantsLead uint64 // the newest joiner that asked to lead
+	// probes is when the caretaker's newest probe of an heir began, noAnswer when
+	// one began that failed.
+	probes, noAnswer map[uint64]Instant
+	handover         *handover
+	wantsLead        uint64 // the newest joiner that asked to lead
 
 	// postponed are the first appends to learners, which wait for the
 	// declaration.
@@ -55,6 +56,9 @@ type leading struct {
 	timed     *ring.Timed
 	tellTimed Instant
 }
+
+// probedAhead bounds how many heirs a caretaker probes at the same time.
+const probedAhead = 4
 
 // proposalKey names a proposal of this node's own, of which one at a time is
 // under way.
@@ -71,18 +75,16 @@ type proposal struct {
 
 // caretaking is a winner's care for the heir that is somebody else.
 type caretaking struct {
-	heir      uint64
-	since     Instant
-	probing   Instant // when the last probe began
-	nextProbe Instant
-	nextTry   Instant
+	heir    uint64
+	since   Instant
+	nextTry Instant
 }
 
 // elected begins a raft leadership.
 func (n *Node) elected() {
 	n.lead = &leading{
 		term: n.term, since: n.now, nextTick: n.now + n.ring.Settings.RenewEvery(), gapFrom: max(n.leaderHeard, n.lostAt), after: n.ring.LeaderID,
-		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, noAnswer: map[uint64]Instant{}, snapshots: map[uint64]Instant{},
+		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, probes: map[uint64]Instant{}, noAnswer: map[uint64]Instant{}, snapshots: map[uint64]Instant{},
 	}
 	n.campaign = campaign{}
 	n.loss.elected = n.now
@@ -195,7 +197,7 @@ func (n *Node) winner() {
 			// Whoever is dead before the heir goes at once: the heir must not
 			// have to find that out again.
 			n.evictAll(evict)
-			n.takeCare(heir)
+			n.takeCare(heir, dead)
 			return
 		}
 		dead = append(dead, heir.ID)
@@ -258,7 +260,7 @@ func (n *Node) declaration(evict []ring.Evict) *ring.Declare {
 
 // takeCare hands the leadership to the heir, whom the raft election passed
 // over, or finds out that it is dead.
-func (n *Node) takeCare(heir ring.Member) {
+func (n *Node) takeCare(heir ring.Member, dead []uint64) {
 	l := n.lead
 	c := &l.caretaking
 	if c.heir != heir.ID {
@@ -266,17 +268,12 @@ func (n *Node) takeCare(heir ring.Member) {
 		n.trace("caretaker for %s", heir.Name)
 	}
 	l.why = fmt.Sprintf("the heir is %s", heir.Name)
+	n.lookAhead(dead)
 	if t, err := n.store.Term(n.applied); err != nil || t != n.term {
 		// An appointment may be in the log: who the heir is, is known only when
 		// an entry of the own term is applied.
 		return
 	}
-	if n.now >= c.nextProbe {
-		c.nextProbe = n.now + 2*n.probeTimeout()
-		c.probing = n.now
-		n.emit(Probe{ID: heir.ID, Incarnation: heir.Incarnation, Addresses: heir.Addresses, Timeout: n.probeTimeout()})
-	}
-	n.wakeAt(c.nextProbe)
 	// An heir that answers but cannot take over (it may reach nobody but this
 	// member) is not evicted, it is passed over: somebody else is appointed.
 	patience := 4*n.ring.Settings.Lease() + n.voter.bound + 4*n.probeTimeout()
@@ -307,6 +304,26 @@ func (n *Node) takeCare(heir ring.Member) {
 	}
 }
 
+// lookAhead probes those who must lead before this member, several at once: if
+// the leader and its heir died together, that costs one wait.
+func (n *Node) lookAhead(dead []uint64) {
+	l := n.lead
+	for i, id := range n.ring.Succession(dead...) {
+		m, ok := n.ring.Member(id)
+		if !ok || id == n.cfg.ID || i >= probedAhead {
+			return
+		}
+		began, probed := l.probes[id]
+		if next := began + 2*n.probeTimeout(); probed && n.now < next {
+			n.wakeAt(next)
+			continue
+		}
+		l.probes[id] = n.now
+		n.wakeAt(n.now + 2*n.probeTimeout())
+		n.emit(Probe{ID: id, Incarnation: m.Incarnation, Addresses: m.Addresses, Timeout: n.probeTimeout()})
+	}
+}
+
 // transfer asks raft to make another voter leader. It is repeated by aborting
 // the former try: the message that starts it may be lost.
 func (n *Node) transfer(to uint64) {
@@ -320,16 +337,14 @@ func (n *Node) abortTransfer() {
 	n.refresh()
 }
 
-// heirProbed takes the caretaker's probe of the heir.
+// heirProbed takes the caretaker's probe of who must lead before it.
 func (l *leading) heirProbed(r ProbeResult) {
-	c := &l.caretaking
-	if c.heir != r.ID {
-		return
-	}
-	if r.found() {
+	began, probed := l.probes[r.ID]
+	switch {
+	case r.found():
 		delete(l.noAnswer, r.ID)
-	} else {
-		l.noAnswer[r.ID] = c.probing
+	case probed:
+		l.noAnswer[r.ID] = began
 	}
 }
 
