@@ -23,7 +23,7 @@ func corosyncSystem(id string, token time.Duration) System {
 		setting = fmt.Sprintf("token %v for any number of nodes", token)
 	}
 	return System{
-		ID: "corosync/" + id, Name: "corosync", Setting: setting,
+		ID: "corosync/" + id, Name: "corosync", Setting: setting, Slow: token == corosyncDefault,
 		Rest: 2 * time.Second, Period: time.Second,
 		Patience: func(n int) time.Duration { return 15*time.Second + time.Duration(n)*2*time.Second },
 		provide: func(ctx context.Context, s *shelf) (programs, error) {

@@ -5,6 +5,7 @@ import (
 	"image/color"
 	"math"
 	"os"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -16,116 +17,149 @@ import (
 // inks are the faults' colours, apart from each other for all eyes.
 var inks = []color.RGBA{{0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x72, 0xb2, 0xff}, {0x00, 0x9e, 0x73, 0xff}}
 
-// Plot draws every trial's time until the first survivor knew, a picture per
-// number of hosts side by side, on one logarithmic axis.
+// The picture's measures.
+const (
+	plotWidth  = 20 * vg.Centimeter
+	lineHeight = 0.6 * vg.Centimeter
+	// What a panel needs besides its lines, and what the legend needs.
+	panelExtra = 1.8 * vg.Centimeter
+	legendRoom = 0.9 * vg.Centimeter
+)
+
+// Plot draws, as SVG, every trial's time until the first survivor knew: a panel
+// per number of hosts, all on one logarithmic axis.
 func (r *Results) Plot(path string) error {
-	sizes := r.sizes()
-	if len(sizes) == 0 {
-		return nil
-	}
-	low, high := math.Inf(1), math.Inf(-1)
-	for _, f := range r.Failover {
-		for _, v := range f.First {
-			low, high = min(low, v), max(high, v)
-		}
-	}
-	if math.IsInf(low, 1) {
+	canvas := r.picture(func(width, height vg.Length) vg.CanvasSizer { return vgsvg.New(width, height) })
+	if canvas == nil {
 		return nil // nothing but failures
-	}
-	low, high = math.Pow(10, math.Floor(math.Log10(max(low, 0.01)))), math.Pow(10, math.Ceil(math.Log10(high)))
-	plots := [][]*plot.Plot{make([]*plot.Plot, len(sizes))}
-	rows := 0
-	for i, n := range sizes {
-		p, count, err := r.panel(n, low, high)
-		if err != nil {
-			return fmt.Errorf("draw %s: %w", path, err)
-		}
-		plots[0][i] = p
-		rows = max(rows, count)
-	}
-	canvas := vgsvg.New(vg.Length(len(sizes))*13*vg.Centimeter, vg.Length(rows+4)*0.9*vg.Centimeter)
-	tiles := draw.Tiles{Rows: 1, Cols: len(sizes), PadX: vg.Centimeter, PadTop: vg.Points(4), PadRight: vg.Points(12)}
-	for i, c := range plot.Align(plots, tiles, draw.New(canvas))[0] {
-		plots[0][i].Draw(c)
 	}
 	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
-	if _, err := canvas.WriteTo(f); err != nil {
+	if _, err := canvas.(*vgsvg.Canvas).WriteTo(f); err != nil {
 		_ = f.Close()
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return f.Close()
 }
 
+// picture draws on a new canvas, or returns nil if there is nothing to draw.
+func (r *Results) picture(blank func(width, height vg.Length) vg.CanvasSizer) vg.CanvasSizer {
+	low, high := math.Inf(1), math.Inf(-1)
+	var sizes []int
+	for _, f := range r.Failover {
+		for _, v := range f.First {
+			low, high = min(low, v), max(high, v)
+		}
+		if len(f.First) > 0 && !slices.Contains(sizes, f.Hosts) {
+			sizes = append(sizes, f.Hosts)
+		}
+	}
+	if len(sizes) == 0 {
+		return nil
+	}
+	slices.Sort(sizes)
+	low, high = math.Pow(10, math.Floor(math.Log10(max(low, 0.01)))), math.Pow(10, math.Ceil(math.Log10(high)))
+
+	height := legendRoom
+	var panels []*plot.Plot
+	var heights []vg.Length
+	for i, n := range sizes {
+		p, lines := r.panel(n, low, high)
+		if i == len(sizes)-1 {
+			p.X.Label.Text = "ms from the fault until the first survivor knows the new leader"
+		}
+		panels = append(panels, p)
+		heights = append(heights, vg.Length(lines)*lineHeight+panelExtra)
+		height += heights[i]
+	}
+	canvas := blank(plotWidth, height)
+	whole := draw.New(canvas)
+	whole.SetColor(color.White)
+	whole.Fill(whole.Rectangle.Path())
+	r.legend(draw.Crop(whole, 0, 0, height-legendRoom, 0))
+
+	// Aligned in one column, whatever their heights are.
+	grid := make([][]*plot.Plot, len(panels))
+	for i := range panels {
+		grid[i] = []*plot.Plot{panels[i]}
+	}
+	columns := plot.Align(grid, draw.Tiles{Rows: len(panels), Cols: 1, PadRight: vg.Points(16), PadLeft: vg.Points(4)}, whole)
+	top := height - legendRoom
+	for i, p := range panels {
+		c := columns[i][0]
+		c.Min.Y, c.Max.Y = top-heights[i], top
+		top -= heights[i]
+		p.Draw(c)
+	}
+	return canvas
+}
+
+// legend names the colours in one line.
+func (r *Results) legend(c draw.Canvas) {
+	style := plot.New().Legend.TextStyle
+	style.Font.Size = vg.Points(9)
+	style.YAlign = draw.YCenter
+	at := vg.Point{X: c.Min.X + vg.Centimeter, Y: (c.Min.Y + c.Max.Y) / 2}
+	for k, f := range Faults {
+		if !slices.ContainsFunc(r.faults(), func(g Fault) bool { return g.Name == f.Name }) {
+			continue
+		}
+		c.DrawGlyph(draw.GlyphStyle{Color: inks[k], Radius: vg.Points(3), Shape: draw.CircleGlyph{}}, at)
+		at.X += vg.Points(7)
+		c.FillText(style, at, f.What)
+		at.X += style.Width(f.What) + vg.Points(20)
+	}
+}
+
 // panel is the picture of one number of hosts: a line per system, a dot per
-// trial, a bar at the median.
-func (r *Results) panel(hosts int, low, high float64) (*plot.Plot, int, error) {
+// trial, a bar at the median. It also returns the number of lines.
+func (r *Results) panel(hosts int, low, high float64) (*plot.Plot, int) {
 	p := plot.New()
 	p.Title.Text = fmt.Sprintf("%d hosts", hosts)
-	p.X.Label.Text = "ms from the fault until a survivor knows the new leader"
+	p.Title.TextStyle.Font.Size = vg.Points(10)
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-	p.X.Min, p.X.Max = low, high
+	p.X.Label.TextStyle.Font.Size, p.X.Tick.Label.Font.Size, p.Y.Tick.Label.Font.Size = vg.Points(9), vg.Points(8), vg.Points(8)
 	p.Add(plotter.NewGrid())
 
 	var names []string
-	for i := range Systems {
-		s := Systems[len(Systems)-1-i] // the first one on top
-		at, drawn := float64(len(names)), false
+	for _, s := range slices.Backward(Systems) { // the first one on top
+		drawn := false
 		for k, f := range Faults {
 			m := r.failover(s.ID, hosts, f.Name)
 			if m == nil || len(m.First) == 0 {
 				continue
 			}
 			drawn = true
-			y := at + 0.22*float64(1-k)
-			if err := dots(p, m.First, y, inks[k]); err != nil {
-				return nil, 0, err
-			}
+			p.Add(marks{sample: m.First, y: float64(len(names)) + 0.22*float64(1-k), ink: inks[k]})
 		}
 		if drawn {
-			names = append(names, s.Title())
+			names = append(names, s.ID)
 		}
 	}
 	p.NominalY(names...)
-	p.Y.Min, p.Y.Max = -0.6, float64(len(names))-0.4
-	for k, f := range Faults {
-		if !hasFault(r.faults(), f.Name) {
-			continue
-		}
-		glyph := &plotter.Scatter{GlyphStyle: draw.GlyphStyle{Color: inks[k], Radius: vg.Points(2.5), Shape: draw.CircleGlyph{}}}
-		p.Legend.Add(f.What, glyph)
-	}
-	p.Legend.Top = true
-	return p, len(names), nil
+	p.X.Min, p.X.Max = low, high
+	p.Y.Min, p.Y.Max = -0.5, float64(len(names))-0.5
+	return p, len(names)
 }
 
-func hasFault(list []Fault, name string) bool {
-	for _, f := range list {
-		if f.Name == name {
-			return true
-		}
-	}
-	return false
+// marks draw the trials of one case.
+type marks struct {
+	sample Sample
+	y      float64
+	ink    color.RGBA
 }
 
-func dots(p *plot.Plot, s Sample, y float64, ink color.RGBA) error {
-	points := make(plotter.XYs, len(s))
-	for i, v := range s {
-		points[i] = plotter.XY{X: v, Y: y}
+var _ plot.Plotter = marks{}
+
+// Plot draws a dot per trial and a bar at the median.
+func (m marks) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	dot := draw.GlyphStyle{Color: m.ink, Radius: vg.Points(1.6), Shape: draw.CircleGlyph{}}
+	for _, v := range m.sample {
+		c.DrawGlyph(dot, vg.Point{X: x(v), Y: y(m.y)})
 	}
-	scatter, err := plotter.NewScatter(points)
-	if err != nil {
-		return err
-	}
-	scatter.GlyphStyle = draw.GlyphStyle{Color: ink, Radius: vg.Points(1.6), Shape: draw.CircleGlyph{}}
-	median := s.Summarize().Median
-	bar, err := plotter.NewLine(plotter.XYs{{X: median, Y: y - 0.1}, {X: median, Y: y + 0.1}})
-	if err != nil {
-		return err
-	}
-	bar.Width, bar.Color = vg.Points(2), ink
-	p.Add(scatter, bar)
-	return nil
+	at := x(m.sample.Summarize().Median)
+	c.StrokeLine2(draw.LineStyle{Color: m.ink, Width: vg.Points(1.5)}, at, y(m.y)-vg.Points(3.5), at, y(m.y)+vg.Points(3.5))
 }

@@ -65,7 +65,7 @@ func TestPlot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"<svg", "3 hosts", "5 hosts", "ARC, profile lan", "keepalived"} {
+	for _, want := range []string{"<svg", "3 hosts", "5 hosts", "arc/lan", "keepalived/1s"} {
 		if !strings.Contains(string(content), want) {
 			t.Errorf("the picture lacks %q", want)
 		}

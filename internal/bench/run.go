@@ -25,10 +25,11 @@ type Options struct {
 	Hosts []int
 	// Faults by name.
 	Faults []string
-	// Trials of each fault; a case ends early when CaseTime (if not 0) is over
-	// and it has at least 3, or all.
+	// Trials of each fault. A case ends early when CaseTime (if not 0) is over
+	// and Least trials were made.
 	Trials   int
 	CaseTime time.Duration
+	Least    int
 	// Idle is for how long the cost is watched, 0 for not at all; IdleHosts are
 	// the sizes at which it is.
 	Idle      time.Duration
@@ -56,8 +57,9 @@ const (
 	failuresInARow = 2
 	// What a host's disk in memory holds: etcd sets 64 MB aside for each file of
 	// its log.
-	diskBytes    = 512 << 20
-	fewestTrials = 3
+	diskBytes = 512 << 20
+	// A case that takes longer than this says how far it is.
+	tellEvery = 30 * time.Second
 	// Longer reasons are cut in the results, in bytes.
 	longestWhy = 4000
 )
@@ -261,21 +263,26 @@ func (c *course) rested(ctx context.Context) (*netlab.Host, error) {
 
 func (c *course) failover(ctx context.Context, f Fault) error {
 	n := len(c.bed.hosts)
+	name := fmt.Sprintf("%s, %d hosts, %s", c.system.ID, n, f.Name)
 	result := Failover{System: c.system.ID, Hosts: n, Fault: f.Name}
-	end := time.Now().Add(c.CaseTime)
+	began, told := time.Now(), time.Now()
 	inARow := 0
 	for i := 0; i < c.Trials && inARow < failuresInARow; i++ {
-		if c.CaseTime > 0 && i >= min(fewestTrials, c.Trials) && time.Now().After(end) {
+		if c.CaseTime > 0 && i >= c.Least && time.Since(began) > c.CaseTime {
 			break
+		}
+		if time.Since(told) > tellEvery {
+			told = time.Now()
+			c.Say("%s: %d of %d trials", name, i, c.Trials)
 		}
 		took, err := c.trial(ctx, f)
 		if ctx.Err() != nil {
-			return ctx.Err()
+			break
 		}
 		if err != nil {
 			inARow++
 			result.Failed = append(result.Failed, err.Error())
-			c.Say("%s, %d hosts, %s: trial %d failed: %v", c.system.ID, n, f.Name, i+1, err)
+			c.Say("%s: trial %d failed: %v", name, i+1, err)
 			continue
 		}
 		inARow = 0
@@ -284,11 +291,13 @@ func (c *course) failover(ctx context.Context, f Fault) error {
 	}
 	c.results.Failover = append(c.results.Failover, result)
 	first, all := result.First.Summarize(), result.All.Summarize()
-	c.Say("%s, %d hosts, %s: first %.1f ms, all %.1f ms (medians of %d), worst %.1f", c.system.ID, n, f.Name, first.Median, all.Median, first.N, all.Max)
+	if first.N > 0 {
+		c.Say("%s: first %.1f ms, all %.1f ms (medians of %d), worst %.1f", name, first.Median, all.Median, first.N, all.Max)
+	}
 	if inARow == failuresInARow {
 		return fmt.Errorf("%s: given up after %d failures in a row, the last: %s", f.Name, inARow, result.Failed[len(result.Failed)-1])
 	}
-	return nil
+	return ctx.Err()
 }
 
 // trial lets the fault happen once to the leader.

@@ -15,8 +15,8 @@ import (
 func serfSystem(profile string) System {
 	return System{
 		ID: "serf/" + profile, Name: "Serf", Setting: "profile " + profile,
-		Leaderless: true,
-		Rest:       2 * time.Second, Period: time.Second,
+		Leaderless: true, Slow: profile != "lan",
+		Rest: 2 * time.Second, Period: time.Second,
 		Patience: func(int) time.Duration { return 30 * time.Second },
 		provide: func(ctx context.Context, s *shelf) (programs, error) {
 			p, err := s.debian(ctx, "serf", "serf")

@@ -26,6 +26,8 @@ type System struct {
 	Why      string
 	// Leaderless systems only tell that a member has failed.
 	Leaderless bool
+	// Slow marks a setting that is left out of a quick look.
+	Slow bool
 	// Rest is how long it is left alone after it has settled; a fault then falls
 	// at random within one Period.
 	Rest, Period time.Duration

@@ -64,13 +64,14 @@ counts.`,
 	cmd.SetErr(stderr)
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.BoolVar(&o.quick, "quick", false, "under 3 minutes: 3 hosts, few trials, short rests; other flags still count")
+	f.BoolVar(&o.quick, "quick", false, "under 3 minutes: 3 hosts, few trials, without the slowest settings; other flags still count")
 	f.StringSliceVar(&o.Only, "only", nil, "systems, by name or with the setting (see --list); default all")
 	f.BoolVar(&o.list, "list", false, "list the systems and end")
 	f.IntSliceVar(&o.Hosts, "hosts", []int{3, 5, 20}, "numbers of hosts")
 	f.StringSliceVar(&o.Faults, "faults", []string{"kill", "pull", "stop"}, "what happens to the leader: kill -9, its cable pulled, SIGSTOP")
 	f.IntVar(&o.Trials, "trials", 20, "trials of each fault")
-	f.DurationVar(&o.CaseTime, "case-time", 0, "end a case (system, hosts, fault) early after this time, with 3 trials at least; 0 never")
+	f.DurationVar(&o.CaseTime, "case-time", 0, "end a case (system, hosts, fault) early after this time; 0 never")
+	f.IntVar(&o.Least, "least", 3, "trials that a case makes at least, however long they take")
 	f.DurationVar(&o.Idle, "idle", time.Minute, "how long the cost at rest is measured; 0 not at all")
 	f.IntSliceVar(&o.IdleHosts, "idle-hosts", []int{5, 20}, "numbers of hosts at which the cost at rest is measured")
 	f.IntVar(&o.Cuts, "cuts", 5, "how often the leader is cut off with a minority of 5; 0 never")
@@ -92,7 +93,15 @@ func (o *options) hurry(cmd *cobra.Command) {
 	set("hosts", func() { o.Hosts = []int{3} })
 	set("trials", func() { o.Trials = 3 })
 	set("faults", func() { o.Faults = []string{"kill", "pull"} })
-	set("case-time", func() { o.CaseTime = time.Second })
+	set("case-time", func() { o.CaseTime = 4 * time.Second })
+	set("least", func() { o.Least = 1 })
+	set("only", func() {
+		for _, s := range bench.Systems {
+			if !s.Slow {
+				o.Only = append(o.Only, s.ID)
+			}
+		}
+	})
 	set("idle", func() { o.Idle = 2 * time.Second })
 	set("idle-hosts", func() { o.IdleHosts = o.Hosts })
 	set("cuts", func() { o.Cuts = 1 })
@@ -120,8 +129,8 @@ func (o *options) check() error {
 			errs = append(errs, fmt.Errorf("--faults %s: there are %s", name, strings.Join(names, ", ")))
 		}
 	}
-	if o.Trials < 0 || o.Cuts < 0 || o.Idle < 0 || o.CaseTime < 0 {
-		errs = append(errs, errors.New("--trials, --cuts, --idle and --case-time cannot be negative"))
+	if o.Trials < 0 || o.Least < 0 || o.Cuts < 0 || o.Idle < 0 || o.CaseTime < 0 {
+		errs = append(errs, errors.New("--trials, --least, --cuts, --idle and --case-time cannot be negative"))
 	}
 	if os.Geteuid() != 0 {
 		errs = append(errs, errors.New("hosts are made of network namespaces, which takes root: run it with sudo"))

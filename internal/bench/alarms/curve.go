@@ -1,0 +1,202 @@
+package alarms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/arc-ring/arc/internal/bench"
+)
+
+// CurveOptions say which curves.
+type CurveOptions struct {
+	Options
+	// Intervals of the leader's link, in milliseconds.
+	Intervals []int
+	// Realtime also measures processes under --realtime.
+	Realtime bool
+	// Loads under which it is measured.
+	Loads []Load
+}
+
+// Curves are what Curve measured.
+type Curves struct {
+	Version     int           `json:"version"`
+	Began       time.Time     `json:"began"`
+	TookSeconds float64       `json:"took_seconds"`
+	Machine     bench.Machine `json:"machine"`
+	Nodes       int           `json:"nodes"`
+	Cases       []Case        `json:"cases"`
+	// Skipped says what could not be measured.
+	Skipped []string `json:"skipped,omitempty"`
+}
+
+// Case is one interval of the leader's link under one load.
+type Case struct {
+	IntervalMS int     `json:"interval_ms"`
+	Load       Load    `json:"load"`
+	Realtime   bool    `json:"realtime"`
+	Seconds    float64 `json:"seconds"`
+	// Disturbed says what happened although nothing may: then the runs are not
+	// of one link all the time.
+	Disturbed []string `json:"disturbed,omitempty"`
+	Runs      []Run    `json:"runs"`
+	Points    []Point  `json:"points"`
+}
+
+// Point is what so many misses would have meant.
+type Point struct {
+	Misses int `json:"misses"`
+	// DetectionMS is the longest that a silent leader goes unnoticed.
+	DetectionMS int `json:"detection_ms"`
+	// Raw are the false alarms of a monitor that does not know its own lag,
+	// Alarms those of ARC's.
+	Raw    int `json:"raw"`
+	Alarms int `json:"alarms"`
+}
+
+// PerHour is what so many alarms in the case's time are in an hour.
+func (c *Case) PerHour(alarms int) float64 { return float64(alarms) * 3600 / c.Seconds }
+
+const (
+	// neverSuspect is more misses than there are without a fault, and the most
+	// that settings take.
+	neverSuspect = 100
+	// fewestPoints and mostPoints bound how many misses a curve tells about.
+	fewestPoints = 4
+	mostPoints   = 16
+)
+
+// points follows the curve until two misses more than the longest run.
+func points(intervalMS int, runs []Run) []Point {
+	var list []Point
+	for misses := 1; misses <= mostPoints; misses++ {
+		p := Point{Misses: misses, DetectionMS: intervalMS * (misses + 1)}
+		for _, r := range runs {
+			raw, corrected := r.raises(misses)
+			if raw {
+				p.Raw++
+			}
+			if corrected {
+				p.Alarms++
+			}
+		}
+		list = append(list, p)
+		if misses >= fewestPoints && p.Raw == 0 {
+			break
+		}
+	}
+	return list
+}
+
+// Curve measures. It returns what it has, also when it was interrupted.
+func Curve(ctx context.Context, o CurveOptions) (_ *Curves, err error) {
+	began := time.Now()
+	r := &Curves{Version: 1, Began: began, Machine: bench.ThisMachine(), Nodes: o.Nodes}
+	w, err := open(ctx, o.Options)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		r.TookSeconds = time.Since(began).Seconds()
+		err = errors.Join(err, w.close())
+	}()
+	modes := []bool{false}
+	if o.Realtime {
+		modes = append(modes, true)
+	}
+	for _, realtime := range modes {
+		if err := r.mode(ctx, w, o, realtime); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+func (r *Curves) mode(ctx context.Context, w *workshop, o CurveOptions, realtime bool) (err error) {
+	b, err := w.ring(ctx, "lan", realtime)
+	if err != nil {
+		if realtime && ctx.Err() == nil {
+			w.Say("skipped --realtime: %v", err)
+			r.Skipped = append(r.Skipped, fmt.Sprintf("--realtime: %v", err))
+			return nil
+		}
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	for _, ms := range o.Intervals {
+		// The lease stays that of the default profile: nobody takes over, whatever
+		// a probe does.
+		err := b.set(ctx, map[string]string{
+			"leader_interval_ms": strconv.Itoa(ms), "leader_misses": strconv.Itoa(neverSuspect),
+			"leader_grants": "false", "hang_after_ms": "0",
+		})
+		if err != nil {
+			return fmt.Errorf("set the leader's link to %d ms: %w", ms, err)
+		}
+		for _, load := range o.Loads {
+			c := Case{IntervalMS: ms, Load: load, Realtime: realtime}
+			seen, err := w.under(ctx, b, load)
+			if seen != nil {
+				c.take(b, seen)
+				r.Cases = append(r.Cases, c)
+				w.Say("%s: %d runs of missed probes, the longest %d", c.name(), len(c.Runs), longest(c.Runs).Missed)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// under watches the ring under a load.
+func (w *workshop) under(ctx context.Context, b *bed, load Load) (seen *window, err error) {
+	if load == Busy {
+		fires, err := burn(ctx, w.Burner)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, fires.stop()) }()
+		if err := pause(ctx, warmUp); err != nil {
+			return nil, err
+		}
+	}
+	return b.watch(ctx, w.For)
+}
+
+// take keeps the runs of the leader's link.
+func (c *Case) take(b *bed, w *window) {
+	c.Seconds = w.seconds
+	c.Disturbed = append(append(append(c.Disturbed, w.evictions...), w.leaders...), w.suspicions...)
+	for _, m := range w.runs {
+		if m.peer == b.leader && m.interval == time.Duration(c.IntervalMS)*time.Millisecond {
+			c.Runs = append(c.Runs, m.Run)
+		}
+	}
+	c.Points = points(c.IntervalMS, c.Runs)
+}
+
+func (c *Case) name() string {
+	s := fmt.Sprintf("%d ms, %s", c.IntervalMS, loadName(c.Load))
+	if c.Realtime {
+		s += ", --realtime"
+	}
+	return s
+}
+
+func loadName(l Load) string {
+	if l == Busy {
+		return "all processors busy"
+	}
+	return "at rest"
+}
+
+func longest(runs []Run) (most Run) {
+	for _, r := range runs {
+		most.Missed, most.Counted = max(most.Missed, r.Missed), max(most.Counted, r.Counted)
+	}
+	return most
+}

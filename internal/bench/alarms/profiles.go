@@ -1,0 +1,163 @@
+package alarms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/arc-ring/arc/internal/bench"
+)
+
+// ProfilesOptions say which profiles.
+type ProfilesOptions struct {
+	Options
+	// AtRest and Busy are the profiles watched under each load. "realtime" is
+	// run with --realtime.
+	AtRest, Busy []string
+	// Together runs the rings of one load all at the same time.
+	Together bool
+}
+
+// Quiet is what Profiles saw.
+type Quiet struct {
+	Version     int           `json:"version"`
+	Began       time.Time     `json:"began"`
+	TookSeconds float64       `json:"took_seconds"`
+	Machine     bench.Machine `json:"machine"`
+	Nodes       int           `json:"nodes"`
+	Together    bool          `json:"together"`
+	Watched     []Watched     `json:"watched"`
+}
+
+// Watched is one ring that was left alone. Everything in its lists is a false
+// alarm.
+type Watched struct {
+	Profile   string   `json:"profile"`
+	Load      Load     `json:"load"`
+	Seconds   float64  `json:"seconds"`
+	Evictions []string `json:"evictions"`
+	Leaders   []string `json:"leader_changes"`
+	// Suspicions of all monitors, also those that led to nothing.
+	Suspicions []string `json:"suspicions"`
+	// Losses are moments in which the leader could not claim.
+	Losses []string `json:"claim_losses"`
+	// Longest is the longest run of missed probes on the leader's link.
+	Longest Run `json:"longest_run"`
+	// Misses is how many would have been a suspicion there.
+	Misses int `json:"misses"`
+	// Failed says why it was not watched to the end.
+	Failed string `json:"failed,omitempty"`
+}
+
+// Alarms is how many false alarms there were.
+func (w *Watched) Alarms() int {
+	return len(w.Evictions) + len(w.Leaders) + len(w.Suspicions) + len(w.Losses)
+}
+
+// Alarms is the sum over all rings.
+func (q *Quiet) Alarms() (n int) {
+	for _, w := range q.Watched {
+		n += w.Alarms()
+	}
+	return n
+}
+
+// Profiles watches. It returns what it has, also when it was interrupted.
+func Profiles(ctx context.Context, o ProfilesOptions) (_ *Quiet, err error) {
+	began := time.Now()
+	q := &Quiet{Version: 1, Began: began, Machine: bench.ThisMachine(), Nodes: o.Nodes, Together: o.Together}
+	w, err := open(ctx, o.Options)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		q.TookSeconds = time.Since(began).Seconds()
+		err = errors.Join(err, w.close())
+	}()
+	for _, l := range []struct {
+		load     Load
+		profiles []string
+	}{{Rest, o.AtRest}, {Busy, o.Busy}} {
+		groups := [][]string{l.profiles}
+		if !o.Together {
+			groups = nil
+			for _, p := range l.profiles {
+				groups = append(groups, []string{p})
+			}
+		}
+		for _, g := range groups {
+			if len(g) == 0 {
+				continue
+			}
+			seen, err := w.together(ctx, g, l.load)
+			q.Watched = append(q.Watched, seen...)
+			if err != nil {
+				return q, err
+			}
+		}
+	}
+	return q, nil
+}
+
+// together watches a ring of each profile, all at the same time. Rings are
+// formed before the load begins, and one after the other.
+func (w *workshop) together(ctx context.Context, profiles []string, load Load) (_ []Watched, err error) {
+	var beds []*bed
+	defer func() {
+		for _, b := range beds {
+			err = errors.Join(err, b.Close())
+		}
+	}()
+	list := make([]Watched, len(profiles))
+	for i, p := range profiles {
+		list[i] = Watched{Profile: p, Load: load}
+		b, err := w.ring(ctx, p, p == "realtime")
+		if err != nil {
+			return nil, fmt.Errorf("profile %s: %w", p, err)
+		}
+		beds = append(beds, b)
+		st, err := b.Named(b.leader).Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		list[i].Misses = int(st.GetSettings().GetLeaderMisses())
+	}
+	if load == Busy {
+		fires, err := burn(ctx, w.Burner)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, fires.stop()) }()
+	}
+	w.Say("watching %v %s for %v", profiles, loadName(load), w.For)
+	errs := make([]error, len(beds))
+	var wg sync.WaitGroup
+	for i, b := range beds {
+		wg.Go(func() {
+			var seen *window
+			seen, errs[i] = b.watch(ctx, w.For)
+			if seen != nil {
+				list[i].take(b, seen)
+			}
+		})
+	}
+	wg.Wait()
+	for _, l := range list {
+		w.Say("%s %s: %d false alarms", l.Profile, loadName(l.Load), l.Alarms())
+	}
+	return list, errors.Join(errs...)
+}
+
+func (w *Watched) take(b *bed, seen *window) {
+	w.Seconds = seen.seconds
+	w.Evictions, w.Leaders, w.Suspicions, w.Losses = seen.evictions, seen.leaders, seen.suspicions, seen.losses
+	var runs []Run
+	for _, m := range seen.runs {
+		if m.peer == b.leader {
+			runs = append(runs, m.Run)
+		}
+	}
+	w.Longest = longest(runs)
+}

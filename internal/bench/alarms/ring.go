@@ -1,0 +1,201 @@
+package alarms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/arc-ring/arc/internal/devring"
+)
+
+// Options say what is measured.
+type Options struct {
+	// Arc is the program; empty builds it.
+	Arc string
+	// Nodes of each ring, at least 2.
+	Nodes int
+	// For is how long each case is measured.
+	For time.Duration
+	// Burner is a command that calls Burn.
+	Burner []string
+	// Say prints progress.
+	Say func(format string, args ...any)
+}
+
+const (
+	// formBound bounds how long a ring may take to form, and a change of its
+	// settings.
+	formBound = time.Minute
+	// warmUp is for how long a ring is left alone after a change, before it is
+	// measured.
+	warmUp = 2 * time.Second
+	// logTail is how much of a log explains a ring that does not form, in bytes.
+	logTail = 400
+)
+
+// workshop holds what rings need, for one call of Curve or Profiles.
+type workshop struct {
+	Options
+	dir string
+}
+
+func open(ctx context.Context, o Options) (*workshop, error) {
+	dir, err := os.MkdirTemp("", "arc-al")
+	if err != nil {
+		return nil, err
+	}
+	w := &workshop{Options: o, dir: dir}
+	if w.Arc != "" {
+		return w, nil
+	}
+	w.Say("building arc")
+	w.Arc = filepath.Join(dir, "arc")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", w.Arc, "github.com/arc-ring/arc/cmd/arc")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, errors.Join(fmt.Errorf("build arc (run this in its repository, or use --arc FILE): %w: %s", err, out), w.close())
+	}
+	return w, nil
+}
+
+func (w *workshop) close() error { return os.RemoveAll(w.dir) }
+
+// bed is a running ring.
+type bed struct {
+	*devring.Ring
+	leader string
+}
+
+// ring starts a ring and waits until it is whole.
+func (w *workshop) ring(ctx context.Context, profile string, realtime bool) (*bed, error) {
+	dir, err := os.MkdirTemp(w.dir, "r")
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"--log-json"}
+	if realtime {
+		args = append(args, "--realtime")
+	}
+	r, err := devring.Start(devring.Options{
+		Arc: w.Arc, Dir: dir, Nodes: w.Nodes, Profile: profile, LogLevel: "debug",
+		Args: func(int) []string { return args },
+	})
+	if err != nil {
+		return nil, err
+	}
+	b := &bed{Ring: r}
+	if err := b.settle(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("form a ring: %w\n%s", err, r.Node(1).LogTail(logTail)), r.Close())
+	}
+	return b, nil
+}
+
+// settle waits until the ring is whole, and then for a moment.
+func (b *bed) settle(ctx context.Context) error {
+	within, cancel := context.WithTimeout(ctx, formBound)
+	defer cancel()
+	// Of processes that ended, as without a right that they need, no ring forms.
+	err := b.Until(within, "the first answers", func(ctx context.Context) error {
+		for _, n := range b.Nodes() {
+			if !n.Running() {
+				cancel()
+				return fmt.Errorf("%s has ended", n.Name())
+			}
+			if _, err := n.Status(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	st, err := b.AwaitRing(within)
+	if err != nil {
+		return err
+	}
+	b.leader = st.GetLeader().GetName()
+	return pause(ctx, warmUp)
+}
+
+// set changes the ring's settings.
+func (b *bed) set(ctx context.Context, changes map[string]string) error {
+	c, err := b.Named(b.leader).Client()
+	if err != nil {
+		return err
+	}
+	within, cancel := context.WithTimeout(ctx, formBound)
+	defer cancel()
+	if _, err := c.SetSettings(within, changes); err != nil {
+		return err
+	}
+	return pause(ctx, warmUp)
+}
+
+// window is what happened in a while.
+type window struct {
+	said
+	seconds float64
+	// Members evicted, terms declared, and who lost a claim: what each node
+	// says of itself, or all of them say of the ring, once.
+	evictions, leaders, losses []string
+}
+
+// watch lets the ring run for a while. What was seen is returned also when ctx
+// ended.
+func (b *bed) watch(ctx context.Context, d time.Duration) (*window, error) {
+	offsets := map[string]int64{}
+	for _, n := range b.Nodes() {
+		info, err := os.Stat(n.LogFile())
+		if err != nil {
+			return nil, err
+		}
+		offsets[n.Name()] = info.Size()
+	}
+	mark, began := b.Mark(), time.Now()
+	interrupted := pause(ctx, d)
+	w := &window{seconds: time.Since(began).Seconds()}
+	for _, e := range b.Since(mark) {
+		w.see(e)
+	}
+	for _, n := range b.Nodes() {
+		if err := w.read(n.Name(), n.LogFile(), offsets[n.Name()]); err != nil {
+			return nil, err
+		}
+	}
+	return w, interrupted
+}
+
+func (w *window) see(e devring.Event) {
+	once := func(list *[]string, what string) {
+		if !slices.Contains(*list, what) {
+			*list = append(*list, what)
+		}
+	}
+	switch e.Type {
+	case "evicted":
+		once(&w.evictions, fmt.Sprintf("%s evicted in epoch %d", e.Node, e.Epoch))
+	case "leader_declared":
+		once(&w.leaders, fmt.Sprintf("%s declared in term %d", e.Node, e.Term))
+	case "claim_lost":
+		if e.Node == e.By.Name() {
+			w.losses = append(w.losses, fmt.Sprintf("%s lost its claim in term %d", e.Node, e.Term))
+		}
+	}
+}
+
+// pause waits, or returns early with the context's error.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
