@@ -100,9 +100,9 @@ func (s Settings) Failovers(a Assumed) []Failover {
 	vote := Phase{"elected", a.RoundTrip + a.Sync, "a vote, no pre-vote is needed: 1 round trip, 1 sync"}
 	declared := Phase{"declared", a.declaration(), "1 round trip, 1 sync; the first renewal travels along"}
 	stagger := Phase{"stagger", s.Stretched(s.Stagger()), fmt.Sprintf("stagger_ms%s = %d: the second heir's turn", drift, s.StaggerMS)}
-	confirm := func(probes int, of string) Phase {
-		return Phase{"confirmed", a.declaration() + time.Duration(probes)*s.Stretched(s.OwnProbe()),
-			fmt.Sprintf("an entry of the new term, then the winner's own probe of %s: %d × max(2 × interval_ms, 50 ms)%s = %d × %v", of, probes, drift, probes, s.OwnProbe())}
+	confirm := func(of string) Phase {
+		return Phase{"confirmed", max(a.declaration(), s.Stretched(s.OwnProbe())),
+			fmt.Sprintf("the winner's own probe of %s: max(2 × interval_ms, 50 ms)%s = %v; meanwhile an entry of the new term", of, drift, s.OwnProbe())}
 	}
 	interval, misses := s.Link(true)
 	// promises is what is left of them once the fault is detected.
@@ -126,9 +126,9 @@ func (s Settings) Failovers(a Assumed) []Failover {
 		{FaultBoth, "coordinator and monitor die together, their host lives", []Phase{refused, both, elected, declared}},
 		{FaultSilence, "cable, power or kernel: the host is silent", []Phase{silence, promises(silence.Took), elected, declared}},
 		{FaultStopped, "the coordinator stands still, its connections stay", []Phase{silence, promises(silence.Took), elected, declared}},
-		{FaultHeir, "leader and heir fall silent together", []Phase{silence, promises(silence.Took), stagger, elected, confirm(1, "the heir"), declared}},
+		{FaultHeir, "leader and heir fall silent together", []Phase{silence, promises(silence.Took), stagger, elected, confirm("the heir"), declared}},
 		{FaultWatcher, "leader and watcher fall silent together, and the watcher is the heir", []Phase{alone,
-			{"promises_ended", 0, "they end with the silence"}, stagger, elected, confirm(2, "both"), declared}},
+			{"promises_ended", 0, "they end with the silence"}, stagger, elected, confirm("both at once"), declared}},
 		{FaultHandover, "handover, leave or SIGTERM, from the release on", []Phase{
 			{"detected", a.RoundTrip + hop, "what it still lacks of the log, a round trip; the release and the word to take over, a message"},
 			{"promises_ended", 0, "the release voids them"},

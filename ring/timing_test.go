@@ -18,8 +18,8 @@ func TestFailovers(t *testing.T) {
 			FaultBoth:     500*ms + (4+1)*ms + (2+1)*ms,
 			FaultSilence:  600*ms + ms + (4+1)*ms + (2+1)*ms,
 			FaultStopped:  600*ms + ms + (4+1)*ms + (2+1)*ms,
-			FaultHeir:     600*ms + ms + 25*ms + (4+1)*ms + (2+1)*ms + 400*ms + (2+1)*ms,
-			FaultWatcher:  500*ms + 25*ms + (4+1)*ms + (2+1)*ms + 2*400*ms + (2+1)*ms,
+			FaultHeir:     600*ms + ms + 25*ms + (4+1)*ms + 400*ms + (2+1)*ms,
+			FaultWatcher:  500*ms + 25*ms + (4+1)*ms + 400*ms + (2+1)*ms,
 			FaultHandover: (2+1)*ms + (2+1)*ms + (2+1)*ms,
 		}},
 		{"lan", 100_000, map[Fault]time.Duration{
@@ -30,7 +30,7 @@ func TestFailovers(t *testing.T) {
 			FaultCrash:   3*ms + ms + (2+1)*ms + (2+1)*ms,
 			FaultBoth:    (3+2+1)*ms + 4*ms + (4+1)*ms + (2+1)*ms,
 			FaultSilence: 8*ms + ms + (4+1)*ms + (2+1)*ms,
-			FaultWatcher: 50*ms + 10*ms + (4+1)*ms + (2+1)*ms + 2*100*ms + (2+1)*ms,
+			FaultWatcher: 50*ms + 10*ms + (4+1)*ms + 100*ms + (2+1)*ms,
 		}},
 	} {
 		s, err := ProfileSettings(c.profile)
