@@ -13,32 +13,26 @@ import (
 // for the same Status, so that an owner who steps the Node hundreds of times a
 // second need not have it written out each time. It means nothing by itself.
 type Look struct {
-	ring          *ring.State
-	conf          *raftpb.ConfState
-	lead          *leading
-	role          raft.StateType
-	term, leader  uint64
-	applied       uint64
-	dropped       uint64
-	why           string
-	waits         time.Duration
-	claims        bool
-	removed       bool
-	gone, sealed  int
-	suspects      int
-	suspectsSum   uint64
-	suspectsPower uint64
+	ring         *ring.State
+	conf         *raftpb.ConfState
+	lead         *leading
+	role         raft.StateType
+	term, leader uint64
+	applied      uint64
+	dropped      uint64
+	why          string
+	waits        time.Duration
+	claims       bool
+	removed      bool
+	gone, sealed int
+	suspected    uint64
 }
 
 // Look returns what the Status at now would be made of.
 func (n *Node) Look(now Instant) Look {
 	l := Look{
 		ring: n.ring, conf: n.conf, lead: n.lead, role: n.role, term: n.term, leader: n.raftLead, applied: n.applied,
-		dropped: n.dropped, removed: n.removed, gone: len(n.gone), sealed: len(n.sealed), suspects: len(n.suspects),
-	}
-	for id := range n.suspects {
-		l.suspectsSum += id
-		l.suspectsPower += id * id * id
+		dropped: n.dropped, removed: n.removed, gone: len(n.gone), sealed: len(n.sealed), suspected: n.suspected,
 	}
 	if n.lead != nil {
 		l.why = n.lead.why

@@ -64,7 +64,9 @@ type Node struct {
 	// lostAt is when the end of the newest leadership was learned of.
 	lostAt   Instant
 	suspects map[uint64]*suspect
-	certs    map[uint64]Certificate
+	// suspected counts the changes of who is suspect.
+	suspected uint64
+	certs     map[uint64]Certificate
 	// seen are newer incarnations than the committed ones.
 	seen map[uint64]uint64
 	// denied is until when silence of a member is not believed, since the

@@ -82,6 +82,7 @@ func (n *Node) suspicion(s Suspicion) {
 	if old == nil {
 		old = &suspect{Suspicion: s}
 		n.suspects[s.ID] = old
+		n.suspected++
 		c := s
 		n.trace("suspects %s: %s, says %d", m.Name, s.Evidence, s.By)
 		n.emit(SuspicionChanged{Suspicion: &c, Why: string(s.Evidence)})
@@ -119,6 +120,7 @@ func (n *Node) forgetStale(id uint64) {
 	m, ok := n.ring.Member(id)
 	if s := n.suspects[id]; s != nil && (!ok || !n.concerns(s.Suspicion, m)) {
 		delete(n.suspects, id)
+		n.suspected++
 	}
 	if c, known := n.certs[id]; known && (!ok || c.Incarnation < n.incarnation(m)) {
 		delete(n.certs, id)
@@ -134,6 +136,7 @@ func (n *Node) concerns(s Suspicion, m ring.Member) bool {
 
 func (n *Node) clear(id uint64, s Suspicion, why string) {
 	delete(n.suspects, id)
+	n.suspected++
 	s.Cleared = true
 	n.trace("clears %d: %s", id, why)
 	n.emit(SuspicionChanged{Suspicion: &s, Why: why})
