@@ -11,8 +11,8 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// calm is how long a new leader leaves raft's configuration as it is: first all
-// shall know who leads.
+// calm is how long a new leader leaves raft's configuration as it is, if it can
+// bear another death meanwhile: first all shall know who leads.
 const calm = 10 * time.Millisecond
 
 // reconcile brings raft's configuration to what the committed ring asks for,
@@ -24,7 +24,7 @@ func (n *Node) reconcile() {
 	if n.pending != nil || l == nil || n.transferee != 0 || !n.inTouch() || n.ring.RingID == "" || len(n.conf.GetVotersOutgoing()) > 0 || n.unappliedConf() {
 		return
 	}
-	if end := l.loss.declared + calm; l.after != 0 && l.loss.declared != 0 && n.now < end {
+	if end := l.loss.declared + calm; l.after != 0 && l.loss.declared != 0 && n.now < end && n.bearsAnotherDeath() {
 		n.wakeAt(end)
 		return
 	}
@@ -142,6 +142,18 @@ func (n *Node) keepsQuorum(changes []*raftpb.ConfChangeSingle) bool {
 		}
 	})
 	return alive > len(voters)/2
+}
+
+// bearsAnotherDeath tells whether the configuration keeps its majority if one
+// more voter dies.
+func (n *Node) bearsAnotherDeath() bool {
+	voters, alive := n.conf.GetVoters(), 0
+	for _, id := range voters {
+		if !n.ring.Gone(id) && (id == n.cfg.ID || n.thoughtAlive(id)) {
+			alive++
+		}
+	}
+	return alive-1 > len(voters)/2
 }
 
 // caughtUp tells whether a learner has all but what is under way.
