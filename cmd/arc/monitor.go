@@ -74,7 +74,7 @@ SIGUSR1 makes it drop its connections and dial afresh.`,
 func newMonitorOptions(flags *pflag.FlagSet) *monitorOptions {
 	o := &monitorOptions{set: config.NewSet(flags)}
 	config.Var(o.set, &o.socket, config.Spec[string]{Name: "socket", Hint: "PATH", Parse: config.NonEmpty, Usage: "unix socket of the own coordinator"})
-	config.Var(o.set, &o.coordinatorPID, config.Spec[int]{Name: "coordinator-pid", Hint: "PID", Parse: config.Int(2, 1<<30), Usage: "process of the own coordinator"})
+	config.Var(o.set, &o.coordinatorPID, config.Spec[int]{Name: "coordinator-pid", Hint: "PID", Parse: config.Int(1, 1<<30), Usage: "process of the own coordinator"})
 	config.Var(o.set, &o.incarnation, config.Spec[uint64]{Name: "incarnation", Hint: "NUMBER", Parse: incarnation, Usage: "incarnation of the own coordinator"})
 	config.Var(o.set, &o.logLevel, config.Spec[string]{Name: "log-level", Hint: "LEVEL", Default: logging.DefaultLevel, Parse: logLevel, Usage: "what to log"})
 	config.Var(o.set, &o.logJSON, config.Spec[bool]{Name: "log-json", Default: "false", Shape: config.Switch, Parse: config.Bool, Usage: "write logs as JSON"})
