@@ -47,8 +47,6 @@ type Watched struct {
 	Longest Run `json:"longest_run"`
 	// Misses is how many would have been a suspicion there.
 	Misses int `json:"misses"`
-	// Failed says why it was not watched to the end.
-	Failed string `json:"failed,omitempty"`
 }
 
 // Alarms is how many false alarms there were.

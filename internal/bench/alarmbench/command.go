@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/arc-ring/arc/internal/bench/alarms"
+)
+
+// report is what both kinds of measurement make.
+type report interface {
+	WriteMarkdown(io.Writer) error
+}
+
+// options are the flags that both kinds have.
+type options struct {
+	alarms.Options
+	out string
+
+	stdout, stderr io.Writer
+}
+
+func newCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "alarms",
+		Short: "Measures false alarms of rings on this machine",
+		Long: `Measures what rings of real processes on this machine's loopback take for a
+fault although there is none. Run it on a machine that does nothing else.`,
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	burn := &cobra.Command{
+		Use: "burn", Short: "Keep a processor busy until the input ends", Hidden: true, Args: cobra.NoArgs,
+		Run: func(*cobra.Command, []string) { alarms.Burn(stdin) },
+	}
+	cmd.AddCommand(newCurveCommand(stdout, stderr), newProfilesCommand(stdout, stderr), burn)
+	return cmd
+}
+
+func newCurveCommand(stdout, stderr io.Writer) *cobra.Command {
+	o := &options{stdout: stdout, stderr: stderr}
+	var c alarms.CurveOptions
+	var quick, plain bool
+	var loads []string
+	cmd := &cobra.Command{
+		Use:   "curve",
+		Short: "Detection time against false alarms per hour, on the leader's link",
+		Long: `Measures, for each interval of the leader's link, under each load, without and
+with --realtime, how many false alarms an hour each number of misses would give.`,
+		Example: `  # a look, under 2 minutes
+  scripts/alarms curve --quick
+
+  # 20 cases of half a minute each, 12 minutes
+  scripts/alarms curve`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if quick && !cmd.Flags().Changed("for") {
+				o.For = 2 * time.Second
+			}
+			for _, l := range loads {
+				c.Loads = append(c.Loads, alarms.Load(l))
+			}
+			c.Realtime = !plain
+			if err := checkCurve(o, c); err != nil {
+				return err
+			}
+			return o.measure(cmd.Context(), func(common alarms.Options) (report, error) {
+				c.Options = common
+				r, err := alarms.Curve(cmd.Context(), c)
+				if r == nil {
+					return nil, err
+				}
+				return r, errors.Join(err, r.Plot(filepath.Join(o.out, "alarms.svg")))
+			})
+		},
+	}
+	o.flags(cmd, 30*time.Second)
+	f := cmd.Flags()
+	f.BoolVar(&quick, "quick", false, "2 seconds a case, under 2 minutes")
+	f.IntSliceVar(&c.Intervals, "intervals", []int{1, 2, 5, 10, 30}, "intervals of the leader's link, in milliseconds")
+	f.StringSliceVar(&loads, "loads", []string{string(alarms.Rest), string(alarms.Busy)}, "rest, busy: as many busy programs as processors")
+	f.BoolVar(&plain, "plain", false, "do not measure --realtime")
+	return cmd
+}
+
+func checkCurve(o *options, c alarms.CurveOptions) error {
+	errs := []error{o.check()}
+	for _, ms := range c.Intervals {
+		if ms < 1 || ms > 1000 {
+			errs = append(errs, fmt.Errorf("--intervals %d: 1 to 1000 ms are possible", ms))
+		}
+	}
+	for _, l := range c.Loads {
+		if l != alarms.Rest && l != alarms.Busy {
+			errs = append(errs, fmt.Errorf("--loads %s: there are rest and busy", l))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// profiles that ARC has.
+var profiles = []string{"lan", "fast", "realtime", "wan"}
+
+func newProfilesCommand(stdout, stderr io.Writer) *cobra.Command {
+	o := &options{stdout: stdout, stderr: stderr}
+	var p alarms.ProfilesOptions
+	cmd := &cobra.Command{
+		Use:   "profiles",
+		Short: "Leave rings of each profile alone, and count what they do",
+		Long: `Lets a ring of each profile run at rest, and of some with all processors busy,
+and counts evictions, changes of the leader, suspicions and lost claims, of which
+there should be none. Ends with an error if there were any.`,
+		Example: `  # 6 rings one after the other, an hour
+  scripts/alarms profiles
+
+  # all rings of a load at the same time, which is harder; 21 minutes
+  scripts/alarms profiles --together`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			errs := []error{o.check()}
+			for _, name := range slices.Concat(p.AtRest, p.Busy) {
+				if !slices.Contains(profiles, name) {
+					errs = append(errs, fmt.Errorf("profile %q is not one of %v", name, profiles))
+				}
+			}
+			if err := errors.Join(errs...); err != nil {
+				return err
+			}
+			return o.measure(cmd.Context(), func(common alarms.Options) (report, error) {
+				p.Options = common
+				q, err := alarms.Profiles(cmd.Context(), p)
+				if q == nil {
+					return nil, err
+				}
+				if n := q.Alarms(); n > 0 {
+					err = errors.Join(err, fmt.Errorf("%d false alarms", n))
+				}
+				return q, err
+			})
+		},
+	}
+	o.flags(cmd, 10*time.Minute)
+	f := cmd.Flags()
+	f.StringSliceVar(&p.AtRest, "at-rest", profiles, "profiles watched at rest; realtime is run with --realtime")
+	f.StringSliceVar(&p.Busy, "busy", []string{"lan", "fast"}, "profiles watched with all processors busy")
+	f.BoolVar(&p.Together, "together", false, "run the rings of one load all at the same time")
+	return cmd
+}
+
+func (o *options) flags(cmd *cobra.Command, each time.Duration) {
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.IntVar(&o.Nodes, "nodes", 5, "nodes of each ring")
+	f.DurationVar(&o.For, "for", each, "how long each case is measured")
+	f.StringVar(&o.out, "out", "", "directory for the results; default a new one in the system's directory for temporary files")
+	f.StringVar(&o.Arc, "arc", "", "arc binary to measure; default build it")
+}
+
+func (o *options) check() error {
+	var errs []error
+	if o.Nodes < 2 || o.Nodes > 100 {
+		errs = append(errs, fmt.Errorf("--nodes %d: 2 to 100 are possible", o.Nodes))
+	}
+	if o.For <= 0 {
+		errs = append(errs, fmt.Errorf("--for %v: must be above 0", o.For))
+	}
+	return errors.Join(errs...)
+}
+
+// measure runs one of the two and keeps what it returns.
+func (o *options) measure(ctx context.Context, run func(alarms.Options) (report, error)) (err error) {
+	began := time.Now()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if o.out == "" {
+		o.out, err = os.MkdirTemp("", "arc-alarms-"+began.Format("20060102-150405")+"-")
+	} else {
+		err = os.MkdirAll(o.out, 0o755)
+	}
+	if err != nil {
+		return fmt.Errorf("make the directory for the results: %w", err)
+	}
+	o.Burner = []string{self, "burn"}
+	o.Say = func(format string, args ...any) {
+		fmt.Fprintf(o.stderr, "%7.1f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+	}
+	r, err := run(o.Options)
+	if r == nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		err = errors.New("interrupted; what was measured until then is kept")
+	}
+	return errors.Join(err, o.write(r))
+}
+
+func (o *options) write(r report) error {
+	content, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(filepath.Join(o.out, "report.md"))
+	if err != nil {
+		return err
+	}
+	err = errors.Join(r.WriteMarkdown(io.MultiWriter(o.stdout, f)), f.Close(), os.WriteFile(filepath.Join(o.out, "results.json"), append(content, '\n'), 0o644))
+	fmt.Fprintf(o.stderr, "results and tables are in %s\n", o.out)
+	return err
+}

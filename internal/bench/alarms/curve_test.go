@@ -1,0 +1,130 @@
+package alarms
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestWhatARunWouldHaveRaised(t *testing.T) {
+	for _, c := range []struct {
+		run            Run
+		misses         int
+		raw, corrected bool
+	}{
+		{Run{1, 1}, 1, true, true},
+		{Run{1, 0}, 1, true, false},
+		{Run{2, 2}, 3, false, false},
+		{Run{5, 2}, 3, true, false},
+		{Run{5, 3}, 3, true, true},
+		// The monitor's own lag hides a silence only so long.
+		{Run{11, 0}, 3, true, false},
+		{Run{12, 0}, 3, true, true},
+	} {
+		if raw, corrected := c.run.raises(c.misses); raw != c.raw || corrected != c.corrected {
+			t.Errorf("%+v with %d misses: raw %v corrected %v, want %v %v", c.run, c.misses, raw, corrected, c.raw, c.corrected)
+		}
+	}
+}
+
+func TestPointsFollowTheCurveToItsEnd(t *testing.T) {
+	got := points(2, []Run{{1, 1}, {1, 0}, {6, 2}})
+	want := []Point{{1, 4, 3, 2}, {2, 6, 1, 1}, {3, 8, 1, 0}, {4, 10, 1, 0}, {5, 12, 1, 0}, {6, 14, 1, 0}, {7, 16, 0, 0}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if got := points(30, nil); len(got) != fewestPoints || got[3] != (Point{Misses: 4, DetectionMS: 150}) {
+		t.Errorf("of a clean link %+v", got)
+	}
+	if got := points(1, []Run{{90, 90}}); len(got) != mostPoints {
+		t.Errorf("%d points of a link that is hardly there, want %d", len(got), mostPoints)
+	}
+}
+
+func TestLogsAreReadToTheLastWholeLine(t *testing.T) {
+	text := `{"@level":"debug","@message":"answered after missed probes","@module":"monitor","peer":"n1","interval":2000000,"missed":3,"counted":2,"elapsed":7100000}
+panic: nothing of ours
+{"@level":"warn","@message":"suspected","@module":"monitor","peer":"n2","reason":"3 probes in a row unanswered, silent for 7.8ms"}
+{"@level":"warn","@message":"suspected","@module":"coordinator","peer":"n3"}
+{"@level":"debug","@message":"answered after missed probes","@module":"monitor","peer":"n1"`
+	var s said
+	if err := s.take("n5", strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	if want := []missed{{Run{3, 2}, "n1", 2 * time.Millisecond}}; !slices.Equal(s.runs, want) {
+		t.Errorf("runs %+v, want %+v", s.runs, want)
+	}
+	if want := []string{"n5 suspected n2: 3 probes in a row unanswered, silent for 7.8ms"}; !slices.Equal(s.suspicions, want) {
+		t.Errorf("suspicions %q, want %q", s.suspicions, want)
+	}
+}
+
+// A leader that is stopped for a moment shows as a run of that length, and, as
+// its promises live, nothing happens to it.
+func TestARunIsMeasuredOnARealRing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a ring")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*formBound)
+	defer cancel()
+	w, err := open(ctx, Options{Nodes: 3, For: 2 * time.Second, Say: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := w.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	b, err := w.ring(ctx, "lan", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := b.set(ctx, map[string]string{"leader_interval_ms": "20", "leader_misses": "100", "lease_ms": "3000"}); err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan error, 1)
+	go func() {
+		leader := b.Named(b.leader)
+		stopped <- errors.Join(leader.Stop(), pause(ctx, 600*time.Millisecond), leader.Cont())
+	}()
+	seen, err := b.watch(ctx, w.For)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-stopped; err != nil {
+		t.Fatal(err)
+	}
+	c := Case{IntervalMS: 20, Load: Rest}
+	c.take(b, seen)
+	if len(c.Disturbed) > 0 {
+		t.Errorf("the ring was disturbed: %q", c.Disturbed)
+	}
+	// On a busy machine the monitor is late too, and some are excused.
+	if most := longest(c.Runs); most.Missed < 10 || most.Counted < 5 {
+		t.Errorf("the longest of %d runs is %+v, want about 30 of 20 ms in 600 ms", len(c.Runs), most)
+	}
+
+	r := &Curves{Began: time.Now(), Nodes: 3, Cases: []Case{c}}
+	dir := t.TempDir()
+	if err := r.Plot(filepath.Join(dir, "plot.svg")); err != nil {
+		t.Fatal(err)
+	}
+	if svg, err := os.ReadFile(filepath.Join(dir, "plot.svg")); err != nil || !strings.Contains(string(svg), "false alarms per hour") {
+		t.Errorf("the plot is no plot: %v", err)
+	}
+	var text strings.Builder
+	if err := r.WriteMarkdown(&text); err != nil || !strings.Contains(text.String(), "| 20 ms | 2 |") {
+		t.Errorf("the report says %q (%v)", text.String(), err)
+	}
+}

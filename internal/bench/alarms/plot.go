@@ -1,0 +1,141 @@
+package alarms
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+	"os"
+	"slices"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// inks are the intervals' colours, apart from each other for all eyes.
+var inks = []color.RGBA{
+	{0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x72, 0xb2, 0xff}, {0x00, 0x9e, 0x73, 0xff}, {0xcc, 0x79, 0xa7, 0xff}, {0x99, 0x80, 0x00, 0xff}, {0x33, 0x33, 0x33, 0xff},
+}
+
+// panels are the cases that share a picture: a load, with or without
+// --realtime, in the order in which they were measured.
+func (r *Curves) panels() [][]Case {
+	var list [][]Case
+	for _, c := range r.Cases {
+		i := slices.IndexFunc(list, func(p []Case) bool { return p[0].Load == c.Load && p[0].Realtime == c.Realtime })
+		if i < 0 {
+			list = append(list, nil)
+			i = len(list) - 1
+		}
+		list[i] = append(list[i], c)
+	}
+	return list
+}
+
+// Plot draws false alarms per hour over detection time, a picture per load and
+// mode, a line per interval.
+func (r *Curves) Plot(path string) error {
+	panels := r.panels()
+	if len(panels) == 0 {
+		return nil
+	}
+	box := r.box()
+	const columns = 2
+	rows := (len(panels) + columns - 1) / columns
+	plots := make([][]*plot.Plot, rows)
+	for i := range plots {
+		plots[i] = make([]*plot.Plot, columns)
+	}
+	for i, cases := range panels {
+		p, err := panel(cases, box)
+		if err != nil {
+			return fmt.Errorf("draw %s: %w", path, err)
+		}
+		plots[i/columns][i%columns] = p
+	}
+	canvas := vgsvg.New(columns*12*vg.Centimeter, vg.Length(rows)*9*vg.Centimeter)
+	tiles := draw.Tiles{Rows: rows, Cols: columns, PadX: vg.Centimeter, PadY: vg.Centimeter, PadTop: vg.Points(4), PadRight: vg.Points(12), PadBottom: vg.Points(4)}
+	for i, row := range plot.Align(plots, tiles, draw.New(canvas)) {
+		for k, c := range row {
+			if plots[i][k] != nil {
+				plots[i][k].Draw(c)
+			}
+		}
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if _, err := canvas.WriteTo(f); err != nil {
+		_ = f.Close()
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return f.Close()
+}
+
+// box holds the axes of all panels, whole powers of ten.
+type box struct{ left, right, low, high float64 }
+
+func (r *Curves) box() box {
+	b := box{math.Inf(1), 0, math.Inf(1), 0}
+	for _, c := range r.Cases {
+		for _, p := range c.Points {
+			b.left, b.right = min(b.left, float64(p.DetectionMS)), max(b.right, float64(p.DetectionMS))
+			b.low, b.high = min(b.low, c.PerHour(1)), max(b.high, c.PerHour(max(p.Alarms, 2)))
+		}
+	}
+	return box{power(b.left, math.Floor), power(b.right, math.Ceil), power(b.low, math.Floor), power(b.high, math.Ceil)}
+}
+
+func power(v float64, round func(float64) float64) float64 {
+	return math.Pow(10, round(math.Log10(v)))
+}
+
+func panel(cases []Case, b box) (*plot.Plot, error) {
+	p := plot.New()
+	p.Title.Text = loadName(cases[0].Load)
+	if cases[0].Realtime {
+		p.Title.Text += ", --realtime"
+	}
+	p.X.Label.Text = "ms until a silent leader is noticed"
+	p.Y.Label.Text = "false alarms per hour"
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = b.left, b.right, b.low, b.high
+	p.Add(plotter.NewGrid())
+	for i, c := range cases {
+		ink := inks[i%len(inks)]
+		var seen, none plotter.XYs
+		for _, at := range c.Points {
+			if at.Alarms == 0 {
+				// None: less than one in the measured time.
+				none = append(none, plotter.XY{X: float64(at.DetectionMS), Y: c.PerHour(1)})
+				break
+			}
+			seen = append(seen, plotter.XY{X: float64(at.DetectionMS), Y: c.PerHour(at.Alarms)})
+		}
+		line, err := plotter.NewLine(append(slices.Clone(seen), none...))
+		if err != nil {
+			return nil, err
+		}
+		line.Color, line.Width = ink, vg.Points(1.5)
+		p.Add(line)
+		for _, mark := range []struct {
+			at    plotter.XYs
+			shape draw.GlyphDrawer
+		}{{seen, draw.CircleGlyph{}}, {none, draw.TriangleGlyph{}}} {
+			glyphs, err := plotter.NewScatter(mark.at)
+			if err != nil {
+				continue // there are none
+			}
+			glyphs.GlyphStyle = draw.GlyphStyle{Color: ink, Radius: vg.Points(2.5), Shape: mark.shape}
+			p.Add(glyphs)
+		}
+		p.Legend.Add(fmt.Sprintf("%d ms", c.IntervalMS), line)
+	}
+	p.Legend.Add("none seen: less than this", &plotter.Scatter{GlyphStyle: draw.GlyphStyle{Color: color.Gray{0x60}, Radius: vg.Points(2.5), Shape: draw.TriangleGlyph{}}})
+	p.Legend.Top = true
+	return p, nil
+}
