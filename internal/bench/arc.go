@@ -24,10 +24,14 @@ func arcSystem(profile string, patience time.Duration) System {
 		Patience: func(int) time.Duration { return patience },
 		provide: func(ctx context.Context, s *shelf) (programs, error) {
 			p, err := s.own(ctx)
-			if err == nil {
-				p.Version = p.version(ctx, "version")
+			if err != nil {
+				return p, err
 			}
-			return p, err
+			p.Version = p.version(ctx, "version")
+			if commit, err := output(ctx, "", "git", "rev-parse", "--short", "HEAD"); err == nil {
+				p.Version += ", repository at " + strings.TrimSpace(commit)
+			}
+			return p, nil
 		},
 		begin: func(b *bed, p programs) daemon {
 			d := &arcDaemon{bed: b, programs: p, args: []string{"--profile", profile}, nodes: map[int]*arcNode{}}

@@ -175,9 +175,9 @@ func (p programs) version(ctx context.Context, args ...string) string {
 func output(ctx context.Context, dir, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	if dir != "" {
-		cmd.Env = append(cmd.Env, "GOFLAGS=-mod=mod -buildvcs=false")
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C")
+	if dir != "" { // a module of the cache, not ours
+		cmd.Env = append(cmd.Env, "GOFLAGS=-mod=mod -buildvcs=false", "GOWORK=off")
 	}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -12,8 +12,8 @@ type Sample []float64
 // Summary is what a table says about a sample.
 type Summary struct {
 	// N is how many times were measured; the others are 0 if it is.
-	N                int     `json:"n"`
-	Median, P90, Max float64 `json:"-"`
+	N                int
+	Median, P90, Max float64
 }
 
 // Summarize sorts nothing in place.

@@ -75,18 +75,32 @@ func (r *Curves) Plot(path string) error {
 	return f.Close()
 }
 
-// box holds the axes of all panels, whole powers of ten.
+// drawn are the points with alarms, and the first one without: it is drawn
+// below what one alarm in the measured time would be.
+func (c *Case) drawn() (seen, none plotter.XYs) {
+	for _, p := range c.Points {
+		x := float64(p.DetectionMS)
+		if p.Alarms == 0 {
+			return seen, plotter.XYs{{X: x, Y: c.PerHour(1) / 3}}
+		}
+		seen = append(seen, plotter.XY{X: x, Y: c.PerHour(p.Alarms)})
+	}
+	return seen, nil
+}
+
+// box holds the axes of all panels, in whole powers of ten upwards.
 type box struct{ left, right, low, high float64 }
 
 func (r *Curves) box() box {
 	b := box{math.Inf(1), 0, math.Inf(1), 0}
 	for _, c := range r.Cases {
-		for _, p := range c.Points {
-			b.left, b.right = min(b.left, float64(p.DetectionMS)), max(b.right, float64(p.DetectionMS))
-			b.low, b.high = min(b.low, c.PerHour(1)), max(b.high, c.PerHour(max(p.Alarms, 2)))
+		seen, none := c.drawn()
+		for _, p := range append(seen, none...) {
+			b.left, b.right = min(b.left, p.X), max(b.right, p.X)
+			b.low, b.high = min(b.low, p.Y), max(b.high, p.Y, c.PerHour(3))
 		}
 	}
-	return box{power(b.left, math.Floor), power(b.right, math.Ceil), power(b.low, math.Floor), power(b.high, math.Ceil)}
+	return box{b.left / 1.2, max(b.right, 100) * 1.2, power(b.low, math.Floor), power(b.high, math.Ceil)}
 }
 
 func power(v float64, round func(float64) float64) float64 {
@@ -107,15 +121,7 @@ func panel(cases []Case, b box) (*plot.Plot, error) {
 	p.Add(plotter.NewGrid())
 	for i, c := range cases {
 		ink := inks[i%len(inks)]
-		var seen, none plotter.XYs
-		for _, at := range c.Points {
-			if at.Alarms == 0 {
-				// None: less than one in the measured time.
-				none = append(none, plotter.XY{X: float64(at.DetectionMS), Y: c.PerHour(1)})
-				break
-			}
-			seen = append(seen, plotter.XY{X: float64(at.DetectionMS), Y: c.PerHour(at.Alarms)})
-		}
+		seen, none := c.drawn()
 		line, err := plotter.NewLine(append(slices.Clone(seen), none...))
 		if err != nil {
 			return nil, err
@@ -135,7 +141,7 @@ func panel(cases []Case, b box) (*plot.Plot, error) {
 		}
 		p.Legend.Add(fmt.Sprintf("%d ms", c.IntervalMS), line)
 	}
-	p.Legend.Add("none seen: less than this", &plotter.Scatter{GlyphStyle: draw.GlyphStyle{Color: color.Gray{0x60}, Radius: vg.Points(2.5), Shape: draw.TriangleGlyph{}}})
+	p.Legend.Add("none in the time measured", &plotter.Scatter{GlyphStyle: draw.GlyphStyle{Color: color.Gray{0x60}, Radius: vg.Points(2.5), Shape: draw.TriangleGlyph{}}})
 	p.Legend.Top = true
 	return p, nil
 }
