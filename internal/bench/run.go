@@ -167,7 +167,7 @@ func (r *runner) one(ctx context.Context, s System, n int) error {
 		if r.RealDisk {
 			lab.DiskBytes = 0
 		}
-		b := &bed{ledger: NewLedger(nil), lab: netlab.New(st, lab)}
+		b := &bed{ledger: NewLedger(nil), lab: netlab.New(st, lab), tails: map[int]*tail{}}
 		b.hosts = b.lab.Hosts()
 		d := s.begin(b, r.ready[s.ID])
 		st.Cleanup(d.close)

@@ -73,8 +73,9 @@ type bed struct {
 	lab    *netlab.Lab
 	hosts  []*netlab.Host
 	ledger *Ledger
-	// tails keep what daemons said last, for a failed trial's report.
-	tails []*tail
+	// tails keep, by host, what the daemons said last, for a failed trial's
+	// report.
+	tails map[int]*tail
 }
 
 func (b *bed) numbers() []int {
@@ -100,8 +101,8 @@ func writeFile(h *netlab.Host, path, content string) error {
 // run starts a program on a host; each line that it writes is given to see, in
 // a goroutine that ends with the program.
 func (b *bed) run(h *netlab.Host, p programs, args []string, see func(line string)) *netlab.Process {
-	said := &tail{host: h.Name()}
-	b.tails = append(b.tails, said)
+	said := &tail{}
+	b.tails[h.Number()] = said
 	r, w := io.Pipe()
 	go func() {
 		lines := bufio.NewReaderSize(r, 64<<10)
@@ -131,9 +132,9 @@ func (b *bed) run(h *netlab.Host, p programs, args []string, see func(line strin
 func (b *bed) says() string {
 	const enough = 3
 	var all strings.Builder
-	for _, t := range b.tails[:min(enough, len(b.tails))] {
-		if text := t.text(); text != "" {
-			fmt.Fprintf(&all, "--- %s\n%s", t.host, text)
+	for _, h := range b.hosts[:min(enough, len(b.hosts))] {
+		if t := b.tails[h.Number()]; t != nil {
+			fmt.Fprintf(&all, "--- %s\n%s", h, t.text())
 		}
 	}
 	return all.String()

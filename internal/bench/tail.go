@@ -9,7 +9,6 @@ const tailLines = 8
 
 // tail keeps the last lines that a daemon said.
 type tail struct {
-	host  string
 	mu    sync.Mutex
 	lines []string
 }
