@@ -4,6 +4,7 @@ import (
 	"net"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,8 +40,11 @@ func ackState(c net.Conn) (acked uint64, waiting bool, rtt time.Duration, ok boo
 		return 0, false, 0, false
 	}
 	_ = raw.Control(func(fd uintptr) {
-		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err != nil {
+		// Raw, since it never blocks: see internal/sockio.
+		var info unix.TCPInfo
+		size := uint32(unsafe.Sizeof(info))
+		if _, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, fd, unix.IPPROTO_TCP, unix.TCP_INFO,
+			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0); errno != 0 {
 			return
 		}
 		// One that is closed has thrown away what it was waiting for.
