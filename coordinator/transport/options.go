@@ -70,10 +70,12 @@ const (
 	// Without such a sign, not more often than this: hosts that stop now and
 	// then would spend their time on connections.
 	stallPause = 500 * time.Millisecond
-	// So many messages of at most that size are sent again if they were not
-	// acknowledged on a connection that is replaced.
+	// So many messages of at most that size are sent again if they may not have
+	// been acknowledged on a connection that broke or was replaced.
 	recentMessages = 64
 	recentSize     = 16 << 10
+	// Where nobody can tell what was acknowledged, this tells what may not be.
+	recentAge = 2 * ackTimeout
 	// The kernel gives a connection up when data is unacknowledged for so long.
 	ackTimeout = time.Second
 	// Dropped messages of a peer are logged not more often than this.

@@ -183,41 +183,47 @@ func (s *outbound) write(p *peer) {
 		if err := s.stream.Send(it.env); err != nil {
 			if !errors.Is(err, io.EOF) {
 				s.cancel() // nothing was wrong with the stream: the receiver would not end
+				return     // it is the message that cannot be sent
 			}
+			s.remember(it)
 			return
 		}
-		s.watch(p, it)
+		s.remember(it)
+		s.watch(p)
 	}
 }
 
-// watch has a look later whether what was just sent is acknowledged.
-func (s *outbound) watch(p *peer, it item) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopped {
-		return
-	}
-	now := time.Now()
-	if !s.watching {
-		acked, _, rtt, ok := ackState(s.conn)
-		if !ok {
-			return
-		}
-		s.watching, s.acked, s.since = true, acked, now
-		wait := max(stallAfter, 4*rtt)
-		if s.timer == nil {
-			s.timer = time.AfterFunc(wait, func() { s.check(p) })
-		} else {
-			s.timer.Reset(wait)
-		}
-	}
+// remember keeps what was just sent until it is most likely acknowledged.
+func (s *outbound) remember(it item) {
 	if it.size > recentSize {
 		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.recent) == recentMessages {
 		s.recent = slices.Delete(s.recent, 0, recentMessages/2)
 	}
-	s.recent = append(s.recent, sent{it, now})
+	s.recent = append(s.recent, sent{it, time.Now()})
+}
+
+// watch has a look later whether what was just sent is acknowledged.
+func (s *outbound) watch(p *peer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped || s.watching {
+		return
+	}
+	acked, _, rtt, ok := ackState(s.conn)
+	if !ok {
+		return // it is about to break
+	}
+	s.watching, s.acked, s.since = true, acked, time.Now()
+	wait := max(stallAfter, 4*rtt)
+	if s.timer == nil {
+		s.timer = time.AfterFunc(wait, func() { s.check(p) })
+	} else {
+		s.timer.Reset(wait)
+	}
 }
 
 // check runs on the timer.
@@ -247,13 +253,15 @@ func (s *outbound) check(p *peer) {
 	s.timer.Reset(max(stallAfter, 4*rtt))
 }
 
-// unacked returns what may be lost with a stuck connection.
+// unacked returns what may be lost with a connection that is stuck or broke.
 func (s *outbound) unacked() []item {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	items := make([]item, len(s.recent))
-	for i, m := range s.recent {
-		items[i] = m.item
+	items := make([]item, 0, len(s.recent))
+	for _, m := range s.recent {
+		if time.Since(m.at) < recentAge {
+			items = append(items, m.item)
+		}
 	}
 	return items
 }

@@ -262,11 +262,10 @@ func (d *dialler) adopt(s *outbound) {
 	d.endRace()
 	replaced := d.stream != nil
 	if replaced {
-		again := d.stream.unacked()
-		sameProcess := d.stream.remote.GetIncarnation() == s.remote.GetIncarnation()
+		old := d.stream
 		d.drop()
-		if sameProcess {
-			d.queue.putBack(again)
+		if old.remote.GetIncarnation() == s.remote.GetIncarnation() {
+			d.queue.putBack(old.unacked())
 		}
 	}
 	d.stream = s
@@ -290,9 +289,10 @@ func (d *dialler) adopt(s *outbound) {
 
 // lost: the stream broke by itself.
 func (d *dialler) lost() {
-	born, err, again, cut := d.stream.born, d.stream.err, d.stream.unacked(), lost(d.stream.conn)
+	s, cut := d.stream, lost(d.stream.conn)
+	born, err := s.born, s.err
 	d.drop()
-	d.queue.putBack(again)
+	d.queue.putBack(s.unacked())
 	d.t.log.Info("stream to peer broke", "peer", d.name(), "to", d.id, "error", err)
 	d.t.peerDown(d.id) // may call Quiet
 	if time.Since(born) >= livedLong {

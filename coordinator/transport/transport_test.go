@@ -352,3 +352,51 @@ func TestADistantPeerIsDialledWhenThereIsSomethingToSay(t *testing.T) {
 		seen[await(t, "stream", a.up)] = true
 	}
 }
+
+// A process that ends has not read what was sent to it in its last moment. If
+// another takes its place, that one gets it.
+func TestWhatWasSentIntoABreakIsSentAgain(t *testing.T) {
+	for round := range 10 {
+		a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
+		a.tr.SetPeers([]Peer{a.peer(), b.peer()})
+		await(t, "a's stream", a.up)
+		// The end comes at any point of a row of messages.
+		ended := make(chan struct{})
+		time.AfterFunc(time.Duration(round)*200*time.Microsecond, func() {
+			b.server.Stop()
+			close(ended)
+		})
+		sent := uint64(0)
+		for {
+			sent++
+			a.tr.Send(renew(1, 2, sent))
+			if len(a.down) > 0 {
+				break
+			}
+			time.Sleep(100 * time.Microsecond)
+		}
+		<-ended
+		b.kill()
+		got := map[uint64]bool{}
+		for len(b.got) > 0 {
+			got[(<-b.got).Renew.Seq] = true
+		}
+		again := start(t, 2, b.addr, Options{})
+		for uint64(len(got)) < sent {
+			select {
+			case m := <-again.got:
+				got[m.Renew.Seq] = true
+			case <-time.After(patience):
+				var missing []uint64
+				for seq := range sent {
+					if !got[seq+1] {
+						missing = append(missing, seq+1)
+					}
+				}
+				t.Fatalf("of %d messages these were lost: %v", sent, missing)
+			}
+		}
+		again.stop()
+		a.stop()
+	}
+}
