@@ -1,0 +1,133 @@
+package detector
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// starved is a monitor that is preempted again and again, after any event that
+// it handles, beside a neighbour that is well: what comes meanwhile waits.
+type starved struct {
+	*link
+	rng   *rand.Rand
+	stall time.Duration // how long at most, and half of that at least
+	// tickFirst is how likely a tick that is due is handled before an answer
+	// that waits.
+	tickFirst float64
+
+	wakes  time.Duration
+	pongs  []pong
+	alarms int
+}
+
+func (s *starved) done(r Result) {
+	if r.Changed && r.State == Suspect {
+		s.alarms++
+	}
+	if s.rng.IntN(2) == 0 {
+		s.wakes = s.now + s.stall/2 + time.Duration(s.rng.Int64N(int64(s.stall/2)))
+	}
+}
+
+// run lets time pass; each probe is answered after the round trip, unless the
+// neighbour is dead.
+func (s *starved) run(d time.Duration, dead bool) {
+	for end := s.now + d; s.now < end; {
+		tick := max(s.NextTick(), s.wakes, s.now)
+		if len(s.pongs) > 0 {
+			at := max(s.pongs[0].at, s.wakes, s.now)
+			if at < tick || at == tick && s.rng.Float64() >= s.tickFirst {
+				s.now = at
+				seq := s.pongs[0].seq
+				s.pongs = s.pongs[1:]
+				s.done(s.Pong(at, seq))
+				continue
+			}
+		}
+		s.now = tick
+		r := s.Tick(tick)
+		if !dead {
+			s.pongs = append(s.pongs, pong{at: tick + ms/2, seq: r.Ping})
+		}
+		s.done(r)
+	}
+}
+
+func TestAStarvedMonitorSuspectsNobodyWhoIsWell(t *testing.T) {
+	for _, c := range []Config{{ms, 4}, {2 * ms, 3}, {10 * ms, 3}, {30 * ms, 5}, {100 * ms, 5}} {
+		for _, stall := range []time.Duration{5 * ms, 20 * ms, 100 * ms, time.Second} {
+			for _, tickFirst := range []float64{0, 0.3} {
+				t.Run(fmt.Sprintf("%vx%d/stall=%v/tickFirst=%v", c.Interval, c.Misses, stall, tickFirst), func(t *testing.T) {
+					for seed := range uint64(20) {
+						s := &starved{
+							link: newLink(t, c.Interval, c.Misses), rng: rand.New(rand.NewPCG(seed, 7)),
+							stall: stall, tickFirst: tickFirst,
+						}
+						s.run(20*time.Second, false)
+						if s.alarms > 0 {
+							t.Fatalf("seed %d: %d suspicions of a neighbour that answers in 0.5ms", seed, s.alarms)
+						}
+						// One that is dead is found all the same.
+						s.pongs = nil
+						from := s.now
+						for s.State() != Suspect {
+							s.run(c.Interval, true)
+							// Each tick may wait for a stall, and be excused.
+							if n := time.Duration((excusesPerMiss+1)*c.Misses + 3); s.now-from > n*(stall+c.Interval) {
+								t.Fatalf("seed %d: silent for %v and not suspected", seed, s.now-from)
+							}
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// Flapping of one member is not held against another, nor forgotten when the
+// ring changes around it.
+func TestDampingIsPerNeighbour(t *testing.T) {
+	s := &scene{Watch: NewWatch(1), t: t, silent: map[uint64]bool{}}
+	l := Link{Epoch: 1, OrdinaryTiming: Config{10 * ms, 3}, LeaderTiming: Config{10 * ms, 3}}
+	for id := uint64(2); id <= 4; id++ {
+		l.Targets = append(l.Targets, Target{ID: id})
+	}
+	s.do(s.Relink(0, l))
+	s.pass(100 * ms)
+	for range 6 {
+		s.silent[2] = true
+		s.pass(150 * ms)
+		delete(s.silent, 2)
+		s.pass(30 * ms)
+	}
+	needed := func(id uint64) int {
+		_, r := s.Look(s.now, id)
+		return r.Needed
+	}
+	if n := needed(2); n != 6 {
+		t.Errorf("the one that flaps is suspected after %d misses, want 6, twice as many", n)
+	}
+	if n := needed(3); n != 3 {
+		t.Errorf("the one after it is suspected after %d misses, want 3", n)
+	}
+	l.Epoch, l.Targets = 2, append([]Target{}, l.Targets[:2]...)
+	s.do(s.Relink(s.now, l))
+	if n := needed(2); n != 6 {
+		t.Errorf("after a change elsewhere it is suspected after %d misses, want 6 still", n)
+	}
+	// Whoever comes back in another incarnation starts anew.
+	l.Epoch, l.Targets = 3, []Target{{ID: 2, Incarnation: 9}, {ID: 3}}
+	s.do(s.Relink(s.now, l))
+	if n := needed(2); n != 3 {
+		t.Errorf("in a new incarnation it is suspected after %d misses, want 3", n)
+	}
+	// A suspicion that lasts is no flapping.
+	s.pass(100 * ms)
+	s.silent[2] = true
+	s.pass(time.Second)
+	if n := needed(2); n != 3 {
+		t.Errorf("after one long outage it is suspected after %d misses, want 3", n)
+	}
+}
