@@ -14,6 +14,9 @@ type Fault struct {
 	Name string
 	// What is for people.
 	What string
+	// Again lets the same happen first to the leader before this one, until all
+	// know the next, and this much time pass after the cable is back.
+	Again time.Duration
 	// prepare looks up what happen needs, so that happen is quick.
 	prepare func(b *bed, d daemon, h *netlab.Host) (happen func(), undo func() error)
 }
@@ -23,6 +26,7 @@ var Faults = []Fault{
 	{Name: "kill", What: "kill -9 of the leader", prepare: kill},
 	{Name: "pull", What: "the leader's cable pulled", prepare: pull},
 	{Name: "stop", What: "SIGSTOP of the leader's processes", prepare: stop},
+	{Name: "again", What: "pulled 0.3 s after another's came back", Again: 300 * time.Millisecond, prepare: pull},
 }
 
 // kill ends the daemon. For a system of two processes with different tasks that

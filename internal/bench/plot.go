@@ -15,7 +15,7 @@ import (
 )
 
 // inks are the faults' colours, apart from each other for all eyes.
-var inks = []color.RGBA{{0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x72, 0xb2, 0xff}, {0x00, 0x9e, 0x73, 0xff}}
+var inks = []color.RGBA{{0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x72, 0xb2, 0xff}, {0x00, 0x9e, 0x73, 0xff}, {0xcc, 0x79, 0xa7, 0xff}}
 
 // The picture's measures.
 const (
@@ -132,7 +132,7 @@ func (r *Results) panel(hosts int, low, high float64) (*plot.Plot, int) {
 				continue
 			}
 			drawn = true
-			p.Add(marks{sample: m.First, y: float64(len(names)) + 0.22*float64(1-k), ink: inks[k]})
+			p.Add(marks{sample: m.First, y: float64(len(names)) + 0.18*(float64(len(Faults)-1)/2-float64(k)), ink: inks[k]})
 		}
 		if drawn {
 			names = append(names, s.ID)

@@ -77,6 +77,12 @@ func TestPlot(t *testing.T) {
 	}
 }
 
+func TestEveryFaultHasAColour(t *testing.T) {
+	if len(inks) < len(Faults) {
+		t.Errorf("%d colours for %d faults", len(inks), len(Faults))
+	}
+}
+
 func TestChoose(t *testing.T) {
 	if got := len(Choose(nil)); got != len(Systems) {
 		t.Errorf("%d of %d systems are meant by nothing", got, len(Systems))

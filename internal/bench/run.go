@@ -306,8 +306,33 @@ func (c *course) trial(ctx context.Context, f Fault) (times, error) {
 	if err != nil {
 		return times{}, err
 	}
+	survivors := without(c.bed.numbers(), leader.Number())
+	if f.Again == 0 {
+		return c.strike(ctx, f, leader, survivors)
+	}
+	if _, err := c.strike(ctx, f, leader, survivors); err != nil {
+		return times{}, fmt.Errorf("the first time: %w", err)
+	}
+	if err := pause(ctx, f.Again); err != nil {
+		return times{}, err
+	}
+	second := c.bed.ledger.Agreed(survivors)
+	if second == nobody || second == leader.Number() {
+		return times{}, fmt.Errorf("%v after the cable of %s is back the others do not agree on another leader", f.Again, leader)
+	}
+	// Who has just come back is not judged.
+	return c.strike(ctx, f, c.bed.lab.Host(second), without(survivors, second))
+}
+
+// without is the list less one.
+func without(list []int, n int) []int {
+	return slices.DeleteFunc(slices.Clone(list), func(m int) bool { return m == n })
+}
+
+// strike lets the fault happen, and undoes it when all survivors know the next
+// leader.
+func (c *course) strike(ctx context.Context, f Fault, leader *netlab.Host, survivors []int) (times, error) {
 	happen, undo := f.prepare(c.bed, c.daemon, leader)
-	survivors := slices.DeleteFunc(c.bed.numbers(), func(n int) bool { return n == leader.Number() })
 	// All that is not measured is done by now; neither shall the collector of
 	// this program's garbage run in between.
 	runtime.GC()

@@ -68,7 +68,7 @@ counts.`,
 	f.StringSliceVar(&o.Only, "only", nil, "systems, by name or with the setting (see --list); default all")
 	f.BoolVar(&o.list, "list", false, "list the systems and end")
 	f.IntSliceVar(&o.Hosts, "hosts", []int{3, 5, 20}, "numbers of hosts")
-	f.StringSliceVar(&o.Faults, "faults", []string{"kill", "pull", "stop"}, "what happens to the leader: kill -9, its cable pulled, SIGSTOP")
+	f.StringSliceVar(&o.Faults, "faults", []string{"kill", "pull", "stop"}, "what happens to the leader: kill -9, its cable pulled, SIGSTOP; again: pulled 0.3 s after the former one's is back")
 	f.IntVar(&o.Trials, "trials", 20, "trials of each fault")
 	f.DurationVar(&o.CaseTime, "case-time", 0, "end a case (system, hosts, fault) early after this time; 0 never")
 	f.IntVar(&o.Least, "least", 3, "trials that a case makes at least, however long they take")
