@@ -101,6 +101,9 @@ func (n *Node) suspicion(s Suspicion) {
 // suspectTimers forgets what is no longer repeated: a monitor that was
 // re-pointed takes nothing back.
 func (n *Node) suspectTimers() {
+	if len(n.suspects) == 0 {
+		return // this is asked at every step, and a ring may be large
+	}
 	for _, m := range n.ring.Members { // in order, for the sake of replays
 		s, ok := n.suspects[m.ID]
 		if !ok {
