@@ -92,6 +92,9 @@ func (d *dialler) due() {
 	if !d.racing {
 		return
 	}
+	d.mu.Lock()
+	d.resting = false
+	d.mu.Unlock()
 	if d.stream == nil && d.live == 0 && d.idle() {
 		d.endRace() // until there is something to send
 		return

@@ -205,6 +205,26 @@ func TestLostConnectionIsNotRedialledAtOnce(t *testing.T) {
 	await(t, "a's stream", a.up)
 }
 
+func TestWhoComesNearIsDialledByAndByOrWhenNeeded(t *testing.T) {
+	for name, send := range map[string]bool{"nothing to send": false, "something to send": true} {
+		at := dials(t, 1, silence, nil, func(tr *Transport) {
+			p := Peer{ID: 3, Name: "n3", Incarnation: 1, Addresses: []string{"192.0.2.3:7400"}, Distant: true}
+			tr.SetPeers([]Peer{p})
+			time.Sleep(time.Second)
+			p.Distant = false
+			tr.SetPeers([]Peer{p})
+			if send {
+				tr.Send(renew(1, 3, 1))
+			}
+			time.Sleep(time.Second)
+		})
+		early, later := within(at, time.Second, time.Second+nearPause/2), within(at, time.Second+nearPause/2, time.Second+2*nearPause)
+		if send != (early > 0) || later == 0 {
+			t.Errorf("%s: %d dials at once and %d by and by; all: %v", name, early, later, at)
+		}
+	}
+}
+
 func TestBackoffIsBounded(t *testing.T) {
 	if d := backoff(0); d != 0 {
 		t.Errorf("first retry after %v, want at once", d)

@@ -51,6 +51,10 @@ const (
 	// follows; soon it is known, by Quiet or SetPeers, who is dead. Whoever
 	// lives opens a stream to us, and that ends the pause.
 	cutFailures = 5
+	// A peer that is distant no longer is dialled after this, unless there is
+	// something to send: most likely somebody has just died, a new voter is
+	// needed, and everybody would dial it in the midst of the failover.
+	nearPause = 100 * time.Millisecond
 	// The pause between rounds for a peer that is thought dead.
 	quietPause = time.Second
 	// A stream that lived shorter than this does not reset the backoff.

@@ -29,7 +29,9 @@ type peer struct {
 	// are tried after those listed.
 	hints []string
 	quiet bool
-	asked asked
+	// resting: it came near a moment ago, and is not dialled yet.
+	resting bool
+	asked   asked
 	// overflowAt is when a drop was last logged.
 	overflowAt time.Time
 }
@@ -52,6 +54,8 @@ type asked struct {
 	provisional bool
 	// wanted: there is something to send to a distant peer.
 	wanted bool
+	// near: it is distant no longer.
+	near bool
 }
 
 func newPeer(t *Transport, info Peer) *peer {
@@ -76,7 +80,11 @@ func (p *peer) ask(set func(*asked)) {
 func (p *peer) update(info Peer) {
 	p.mu.Lock()
 	same := p.info.equal(info)
+	near := p.info
+	near.Distant = false
+	comesNear := !same && near.equal(info)
 	if !same {
+		p.resting = comesNear
 		if p.info.Incarnation != info.Incarnation {
 			p.quiet = false
 		}
@@ -84,7 +92,10 @@ func (p *peer) update(info Peer) {
 		p.info = info
 	}
 	p.mu.Unlock()
-	if !same {
+	switch {
+	case comesNear:
+		p.ask(func(a *asked) { a.near = true })
+	case !same:
 		p.ask(func(a *asked) { a.moved = true })
 	}
 }
@@ -107,15 +118,16 @@ func (p *peer) idle() bool {
 	return distant && p.queue.empty()
 }
 
-// wanted tells a distant peer's goroutine that there is something to send.
+// wanted tells the goroutine of a peer that is not dialled without need that
+// there is something to send.
 func (p *peer) wanted() {
 	if p.isUp() {
 		return
 	}
 	p.mu.Lock()
-	distant := p.info.Distant
+	undialled := p.info.Distant || p.resting
 	p.mu.Unlock()
-	if distant {
+	if undialled {
 		p.ask(func(a *asked) { a.wanted = true })
 	}
 }
@@ -318,7 +330,7 @@ func (d *dialler) poked() {
 	d.mu.Lock()
 	a, info := d.asked, d.info
 	d.asked = asked{}
-	quiet := d.quiet
+	quiet, resting := d.quiet, d.resting
 	d.mu.Unlock()
 
 	if a.provisional {
@@ -367,7 +379,9 @@ func (d *dialler) poked() {
 	case a.hushed && quiet:
 		d.endRace()
 		d.race(jitter(quietPause))
-	case (a.recheck || a.wanted) && !d.racing:
+	case (a.recheck || a.wanted) && !d.racing, a.wanted && resting:
 		d.race(0)
+	case a.near && !d.racing:
+		d.race(jitter(nearPause))
 	}
 }
