@@ -170,6 +170,7 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 		s.stats.count("ring: evicted by a declaration", 1)
 	}
 	g.evicted++
+	s.evictions = append(s.evictions, Event{time.Duration(s.now), m.name, e.GetTerm()})
 	s.trigger("evicted", s.nodes[s.machineOf(m.id)])
 	who := s.nodes[s.machineOf(m.id)]
 	inc := ev.Incarnation

@@ -49,7 +49,13 @@ const badDelay = 10 * time.Millisecond
 // heldMost bounds the messages that wait in a cut link.
 const heldMost = 64
 
-func (s *Sim) link(from, to int) *link { return &s.links[from*len(s.nodes)+to] }
+func (s *Sim) link(from, to int) *link {
+	i := from*len(s.nodes) + to
+	if s.links[i] == nil {
+		s.links[i] = &link{rnd: rand.NewPCG(s.opt.Seed, 1<<16+uint64(i)+s.opt.Salt<<32), bad: -int64(time.Hour)}
+	}
+	return s.links[i]
+}
 
 // odds is a random number below 65536.
 func (l *link) odds() uint32 { return uint32(l.rnd.Uint64() & 0xffff) }
@@ -62,6 +68,10 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 		e.at = s.now + int64(s.between(s.nodes[from].rnd, 20*time.Microsecond, 60*time.Microsecond))
 		s.q.push(e)
 		return true
+	}
+	if s.now >= int64(s.opt.CountFrom) && (s.opt.CountTo == 0 || s.now < int64(s.opt.CountTo)) {
+		s.nodes[from].sent++
+		s.nodes[to].received++ // if it arrives
 	}
 	l := s.link(from, to)
 	if l.cut > 0 {
@@ -231,9 +241,15 @@ const lonelyAfter = 3 * time.Second
 func (s *Sim) hellos(n *node) {
 	for _, o := range s.nodes {
 		// Who has just joined was told of all members with the answer.
+		if s.world.Formed && o.idx >= 24 {
+			break // a joiner dials the voters alone
+		}
 		if o != n && (n.peers == nil || o.id != 0 && slices.Contains(n.peers, o.id)) {
 			s.transmit(n.idx, o.idx, event{kind: evHello, n: n.id}, true)
 		}
+	}
+	if s.world.Formed {
+		return
 	}
 	for _, o := range s.nodes {
 		if o != n && o.up && o.core != nil && slices.Contains(o.peers, n.id) {

@@ -26,6 +26,9 @@ type Options struct {
 	World func(*World)
 	// Copies sends every message through its encoding; else chance decides.
 	Copies bool
+	// CountFrom is when the count of messages by machine begins, CountTo (0:
+	// never) when it ends.
+	CountFrom, CountTo time.Duration
 	// Trace gets the readable story; Messages adds every message.
 	Trace    io.Writer
 	Messages bool
@@ -64,6 +67,10 @@ type Result struct {
 	Stats   Stats
 	// Claims are all claims in the order of their begin.
 	Claims []Claim
+	// Known tells when a member learned of a new declared leader, Evicted
+	// when a member was evicted, in order.
+	Known, Evicted []Event
+	Traffic        []Traffic
 	// Hash is the same for the same run.
 	Hash   uint64
 	Events int

@@ -52,6 +52,9 @@ type node struct {
 	peers    []uint64 // to whom messages travel; nil before the core said it
 	heard    bool     // anybody since the start
 	meetings []meeting
+	sent     int // messages, from Options.CountFrom on
+	received int
+	knows    uint64 // the newest declared term that it applied
 	pingAt   int64  // when the newest watcher's word reaches the core
 	named    uint64 // the grant that its renewals name
 	out      bool   // stays down until told otherwise

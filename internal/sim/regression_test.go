@@ -74,7 +74,7 @@ func TestRegressionsBite(t *testing.T) {
 	}
 	for _, m := range relapses {
 		if !kept[m.name] {
-			t.Logf("no regression fails when %s", m.name)
+			t.Errorf("no regression fails when %s", m.name)
 		}
 	}
 }

@@ -23,7 +23,7 @@ type Sim struct {
 	now     int64
 	q       queue
 	nodes   []*node
-	links   []link
+	links   []*link // made when first used
 
 	ledger     ledger
 	births     map[birthKey]birth
@@ -48,11 +48,13 @@ type Sim struct {
 	wholeEvicted              int
 	settled                   bool
 
-	claims  []Claim
-	stats   Stats
-	failure *Failure
-	hash    fnv
-	events  int
+	claims    []Claim
+	known     []Event
+	evictions []Event
+	stats     Stats
+	failure   *Failure
+	hash      fnv
+	events    int
 }
 
 // Run carries out one run and returns how it ended.
@@ -98,6 +100,7 @@ func Run(opt Options) *Result {
 		s.claimOver(n)
 	}
 	res.Claims = s.claims
+	s.traffic(res)
 	return res
 }
 
@@ -121,10 +124,7 @@ func newSim(opt Options, world World) *Sim {
 		n.mon.tickAt = forever
 		s.nodes = append(s.nodes, n)
 	}
-	s.links = make([]link, k*k)
-	for i := range s.links {
-		s.links[i] = link{rnd: rand.NewPCG(opt.Seed, 1<<16+uint64(i)+opt.Salt<<32), bad: -int64(time.Hour)}
-	}
+	s.links = make([]*link, k*k)
 	return s
 }
 
@@ -160,7 +160,11 @@ func (s *Sim) found() error {
 }
 
 func (s *Sim) run(faults []Fault) {
-	if err := s.found(); err != nil {
+	found := s.found
+	if s.world.Formed {
+		found = s.foundFormed
+	}
+	if err := found(); err != nil {
 		s.fail("start", "%v", err)
 		return
 	}

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"time"
+
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/ring"
 )
@@ -102,6 +104,10 @@ func (s *Sim) logApplied(n *node, a election.Applied) {
 		s.failAt(n, check, "after epoch %d it has leader %d, term %d, highest id %d, members %s; by the rules it is leader %d, term %d, highest id %d, members %v",
 			st.Epoch, st.LeaderID, st.Term, st.HighestID, membersText(st), mark.leader, mark.term, mark.highest, g.members)
 		return
+	}
+	if st.Term > n.knows {
+		n.knows = st.Term
+		s.known = append(s.known, Event{time.Duration(s.now), n.name, st.Term})
 	}
 	p := statePrint(st)
 	if mark.print == 0 {

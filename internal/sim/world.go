@@ -20,6 +20,8 @@ type World struct {
 	CompactAfter     uint64
 	// Early lets faults begin before the ring is formed.
 	Early bool
+	// Formed: all are members from the start.
+	Formed bool
 	// Reckless lets operators and fate destroy a majority for good.
 	Reckless bool
 	Rates    []int64 // ppm, per machine
