@@ -151,6 +151,9 @@ func (n *Node) probe(m ring.Member, s *suspect) {
 	if s.probed && (!s.confirmed || n.heard[m.ID] <= s.probing) {
 		return // under way, or failed and nothing heard since
 	}
+	if _, dead := n.certs[m.ID]; dead {
+		return // there is better evidence
+	}
 	s.confirmed = false
 	s.probed, s.probing = true, n.now
 	n.emit(Probe{ID: m.ID, Incarnation: m.Incarnation, Addresses: m.Addresses, Timeout: n.probeTimeout()})
