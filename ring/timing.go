@@ -2,6 +2,7 @@ package ring
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -44,6 +45,9 @@ const (
 	FaultSilence Fault = "silence"
 	// FaultStopped: the process stands still, its connections stay.
 	FaultStopped Fault = "stopped"
+	// FaultUngranted: silence while the renewals name no grant, since the watcher
+	// was late just before. Only with grants.
+	FaultUngranted Fault = "silence-ungranted"
 	// FaultHeir: leader and heir fall silent together.
 	FaultHeir Fault = "heir-too"
 	// FaultWatcher: leader and watcher fall silent together, and the watcher is
@@ -83,8 +87,8 @@ func (f Failover) Total() time.Duration {
 }
 
 // Failovers returns the worst case of every kind of fault under valid settings.
-// With grants it holds while the leader's renewals name one: for some
-// milliseconds after its watcher was late they name none, and the lease counts.
+// With grants all but FaultUngranted hold while the leader's renewals name one:
+// for some milliseconds after its watcher was late the lease counts.
 func (s Settings) Failovers(a Assumed) []Failover {
 	// Each phase is counted from the end of the one before it.
 	hop := a.RoundTrip / 2
@@ -120,7 +124,7 @@ func (s Settings) Failovers(a Assumed) []Failover {
 		both.Rule = fmt.Sprintf("who would lead looks for itself: leader_interval_ms × (leader_misses − 1)%s; the watcher testifies meanwhile", drift)
 	}
 	alone := Phase{"detected", s.Stretched(s.Lease()), lease + ": nobody testifies, the voters notice by themselves"}
-	return []Failover{
+	all := []Failover{
 		{FaultCrash, "the coordinator dies, its monitor certifies it", []Phase{
 			{"detected", a.Notice + hop, "the kernel tells the monitor, a message"}, atOnce, vote, declared}},
 		{FaultBoth, "coordinator and monitor die together, their host lives", []Phase{refused, both, elected, declared}},
@@ -134,6 +138,11 @@ func (s Settings) Failovers(a Assumed) []Failover {
 			{"promises_ended", 0, "the release voids them"},
 			vote, declared}},
 	}
+	if s.LeaderGrants {
+		all = slices.Insert(all, 4, Failover{FaultUngranted, "silence just after the watcher was late, while renewals name no grant",
+			[]Phase{silence, {"promises_ended", max(s.Stretched(s.Lease())-silence.Took, 0), lease + ", less what has passed"}, elected, declared}})
+	}
+	return all
 }
 
 // FailoverBound is the longest of Failovers.

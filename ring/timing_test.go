@@ -27,10 +27,11 @@ func TestFailovers(t *testing.T) {
 			FaultSilence: 660*ms + ms + (4+1)*ms + (2+1)*ms,
 		}},
 		{"realtime", 0, map[Fault]time.Duration{
-			FaultCrash:   3*ms + ms + (2+1)*ms + (2+1)*ms,
-			FaultBoth:    (3+2+1)*ms + 4*ms + (4+1)*ms + (2+1)*ms,
-			FaultSilence: 8*ms + ms + (4+1)*ms + (2+1)*ms,
-			FaultWatcher: 50*ms + 10*ms + (4+1)*ms + 100*ms + (2+1)*ms,
+			FaultCrash:     3*ms + ms + (2+1)*ms + (2+1)*ms,
+			FaultBoth:      (3+2+1)*ms + 4*ms + (4+1)*ms + (2+1)*ms,
+			FaultSilence:   8*ms + ms + (4+1)*ms + (2+1)*ms,
+			FaultUngranted: 50*ms + (4+1)*ms + (2+1)*ms,
+			FaultWatcher:   50*ms + 10*ms + (4+1)*ms + 100*ms + (2+1)*ms,
 		}},
 	} {
 		s, err := ProfileSettings(c.profile)
@@ -39,6 +40,7 @@ func TestFailovers(t *testing.T) {
 		}
 		s.DriftPPM = c.drift
 		var most time.Duration
+		seen := map[Fault]bool{}
 		for _, f := range s.Failovers(a) {
 			if want, ok := c.want[f.Fault]; ok && f.Total() != want {
 				t.Errorf("%s, drift %d ppm, %s: %v, want %v: %+v", c.profile, c.drift, f.Fault, f.Total(), want, f.Phases)
@@ -49,6 +51,12 @@ func TestFailovers(t *testing.T) {
 				}
 			}
 			most = max(most, f.Total())
+			seen[f.Fault] = true
+		}
+		for f := range c.want {
+			if !seen[f] {
+				t.Errorf("%s: nothing is said of %s", c.profile, f)
+			}
 		}
 		if got := s.FailoverBound(a); got != most {
 			t.Errorf("%s: bound %v, want %v", c.profile, got, most)
