@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -34,8 +32,8 @@ var (
 // their events, how long after a fault of the leader the first of the others
 // knows the next leader's declaration (first), all of them do (all), how far
 // these are apart (spread), and when the new one claims (claim). Connects are
-// the connections that all survivors together tried to open from the fault to a
-// tenth of a second after the last knew. Run it on a quiet machine:
+// the connections that all survivors together tried to open meanwhile. Run it on
+// a quiet machine:
 //
 //	go test -run '^$' -bench Failover -benchtime 20x ./internal/netlab/arctest
 func BenchmarkFailover(b *testing.B) {
@@ -158,7 +156,7 @@ func (c *cluster) failover(f mishap, n *node) outcome {
 	for _, h := range c.log.since(time.Time{}, kind("leader_declared", "snapshot")) {
 		term = max(term, h.event.Term)
 	}
-	before := connects(c.t, survivors)
+	before := dialled(c.t, survivors)
 	n.cutOff = true
 	began := time.Now()
 	f.begin(n)
@@ -184,38 +182,10 @@ func (c *cluster) failover(f mishap, n *node) outcome {
 	for _, at := range told {
 		o.first, o.all = min(o.first, at), max(o.all, at)
 	}
-	time.Sleep(100 * time.Millisecond)
-	o.connects = connects(c.t, survivors) - before
+	for n, d := range dialled(c.t, survivors) {
+		o.connects += d.tried - before[n].tried
+	}
 	return o
-}
-
-// connects counts the TCP connections that were tried from the nodes' hosts.
-func connects(t testing.TB, nodes []*node) int {
-	t.Helper()
-	sum := 0
-	for _, n := range nodes {
-		text, err := n.host.Run(patience, "cat", "/proc/net/snmp")
-		if err != nil {
-			t.Fatal(err)
-		}
-		opens, err := activeOpens(text)
-		if err != nil {
-			t.Fatalf("%s: %v", n.name, err)
-		}
-		sum += opens
-	}
-	return sum
-}
-
-// activeOpens finds Tcp's ActiveOpens, the fifth figure of its second line.
-func activeOpens(snmp string) (int, error) {
-	for line := range strings.Lines(snmp) {
-		fields := strings.Fields(line)
-		if len(fields) > 5 && fields[0] == "Tcp:" && fields[5] != "ActiveOpens" {
-			return strconv.Atoi(fields[5])
-		}
-	}
-	return 0, fmt.Errorf("no ActiveOpens in %q", snmp)
 }
 
 // measured are the outcomes of a benchmark.
