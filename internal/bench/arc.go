@@ -27,6 +27,9 @@ func arcSystem(profile string, patience time.Duration) System {
 			if err != nil {
 				return p, err
 			}
+			if profile == "realtime" && p.takes(ctx, "--realtime", "coordinator", "--help") {
+				p.Args = []string{"--realtime"}
+			}
 			p.Version = p.version(ctx, "version")
 			if commit, err := output(ctx, "", "git", "rev-parse", "--short", "HEAD"); err == nil {
 				p.Version += ", repository at " + strings.TrimSpace(commit)
@@ -34,18 +37,14 @@ func arcSystem(profile string, patience time.Duration) System {
 			return p, nil
 		},
 		begin: func(b *bed, p programs) daemon {
-			d := &arcDaemon{bed: b, programs: p, args: []string{"--profile", profile}, nodes: map[int]*arcNode{}}
-			if profile == "realtime" && p.takes("--realtime", "coordinator", "--help") {
-				d.args = append(d.args, "--realtime")
-			}
-			return d
+			return &arcDaemon{bed: b, programs: p, args: append([]string{"--profile", profile}, p.Args...), nodes: map[int]*arcNode{}}
 		},
 	}
 }
 
 // takes reports whether the program's help text knows a flag.
-func (p programs) takes(flag string, help ...string) bool {
-	text, err := output(context.Background(), "", p.Path, help...)
+func (p programs) takes(ctx context.Context, flag string, help ...string) bool {
+	text, err := output(ctx, "", p.Path, help...)
 	return err == nil && hasFlag(text, flag)
 }
 
@@ -117,7 +116,9 @@ func (d *arcDaemon) watch(h *netlab.Host) error {
 	return nil
 }
 
-// hear writes down what an event means that a node told.
+// hear writes down what an event means that a node told. Who has lost the leader
+// and finds the same one again tells only the first (no term is declared twice),
+// so leader_lost counts for nothing: what is looked for is the next declaration.
 func hear(l *Ledger, node string, event *arcv1.Event) {
 	number := hostNumber(node)
 	switch event.Type {
@@ -128,8 +129,6 @@ func hear(l *Ledger, node string, event *arcv1.Event) {
 		l.Act(number, detail["claiming"].GetBoolValue())
 	case "leader_declared":
 		l.See(number, hostNumber(event.Node))
-	case "leader_lost":
-		l.See(number, nobody)
 	case "claim_gained":
 		if event.Node == node {
 			l.Act(number, true)

@@ -133,7 +133,7 @@ func TestHearARC(t *testing.T) {
 	}{
 		{&arcv1.Event{Type: "snapshot", Node: "n3", Detail: detail}, 3, true},
 		{&arcv1.Event{Type: "claim_lost", Node: "n3"}, 3, false},
-		{&arcv1.Event{Type: "leader_lost", Node: "n3"}, nobody, false},
+		{&arcv1.Event{Type: "leader_lost", Node: "n3"}, 3, false},
 		{&arcv1.Event{Type: "leader_declared", Node: "n12"}, 12, false},
 		{&arcv1.Event{Type: "evicted", Node: "n4"}, 12, false},
 		{&arcv1.Event{Type: "claim_gained", Node: "n12"}, 12, false},

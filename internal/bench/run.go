@@ -122,6 +122,9 @@ func (r *runner) all(ctx context.Context) error {
 		}
 		r.ready[s.ID] = p
 		r.results.Programs[s.Name] = p.Version
+		if len(p.Args) > 0 {
+			r.results.Programs[s.ID] = "with " + strings.Join(p.Args, " ")
+		}
 	}
 	for _, n := range r.Hosts {
 		for _, s := range chosen {

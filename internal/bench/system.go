@@ -47,6 +47,9 @@ type programs struct {
 	Path string
 	// Env is added to its environment.
 	Env []string
+	// Args are told the daemon beyond what the system's setting says, since this
+	// version knows them.
+	Args []string
 	// Version is for the report.
 	Version string
 }
