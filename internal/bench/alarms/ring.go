@@ -158,7 +158,11 @@ func (b *bed) watch(ctx context.Context, d time.Duration) (*window, error) {
 	}
 	mark, began := b.Mark(), time.Now()
 	interrupted := pause(ctx, d)
-	w := &window{seconds: time.Since(began).Seconds()}
+	// Empty lists, not null, in the results.
+	w := &window{
+		said: said{suspicions: []string{}}, seconds: time.Since(began).Seconds(),
+		evictions: []string{}, leaders: []string{}, losses: []string{},
+	}
 	for _, e := range b.Since(mark) {
 		w.see(e)
 	}

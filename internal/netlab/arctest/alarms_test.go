@@ -59,14 +59,21 @@ func watchForAlarms(t *testing.T, profile string, busy int) int {
 	time.Sleep(*alarmsFor)
 	seen, count := map[string]bool{}, map[string]int{}
 	for _, h := range c.log.since(began, kind("evicted", "leader_declared", "suspected", "claim_lost")) {
-		// All say what happens to the ring, each alone what it suspects.
 		key := fmt.Sprint(h.event.Type, h.event.Node, h.event.Term, text(h.event, "id"))
-		if h.event.Type == "suspected" || h.event.Type == "claim_lost" {
-			if text(h.event, "by") != "" && text(h.event, "by") != h.from || h.event.Type == "claim_lost" && h.event.Node != h.from {
+		switch h.event.Type {
+		case "suspected":
+			// Others hear of it from who suspects.
+			if text(h.event, "by") != h.from {
+				continue
+			}
+			key += h.at.String()
+		case "claim_lost":
+			if h.event.Node != h.from {
 				continue
 			}
 			key += h.at.String()
 		}
+		// What happens to the ring all say.
 		if !seen[key] {
 			seen[key] = true
 			count[h.event.Type]++
