@@ -55,10 +55,11 @@ included, needs --insecure; use it on networks that you trust.`,
 					return fmt.Errorf("%s: %w; run as root or give the right, or go without %s", o.set.Origin("realtime"), err, o.set.Origin("realtime"))
 				}
 			}
-			log, err := logging.New(logging.Options{Name: logging.Coordinator, Level: o.logLevel, JSON: o.logJSON, Output: f.err})
+			log, flush, err := logging.NewAsync(logging.Options{Name: logging.Coordinator, Level: o.logLevel, JSON: o.logJSON, Output: f.err})
 			if err != nil {
 				return usagef(cmd, "--log-level: %w", err)
 			}
+			defer flush()
 			err = coordinator.Run(cmd.Context(), o.options(f, executable, log))
 			if errors.Is(err, coordinator.ErrUsage) {
 				return &usageError{err, cmd.CommandPath()}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -51,10 +52,14 @@ SIGUSR1 makes it drop its connections and dial afresh.`,
 			if err := o.set.Resolve(f.env, ""); err != nil {
 				return &usageError{err, cmd.CommandPath()}
 			}
-			log, err := logging.New(logging.Options{Name: logging.Monitor, Level: o.logLevel, JSON: o.logJSON, Output: f.err})
+			log, flush, err := logging.NewAsync(logging.Options{Name: logging.Monitor, Level: o.logLevel, JSON: o.logJSON, Output: f.err})
 			if err != nil {
 				return usagef(cmd, "--log-level: %w", err)
 			}
+			defer flush()
+			// It waits, and now and then does a little: a second processor
+			// would only be woken to look for work.
+			runtime.GOMAXPROCS(1)
 			if o.realtime {
 				// A monitor that may be delayed is better than none.
 				if err := realtime.Keep(); err != nil {
