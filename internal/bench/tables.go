@@ -175,8 +175,8 @@ func (r *Results) costTable() Table {
 	t := Table{
 		Title: "At rest",
 		Note: "Processor seconds a minute are of all daemons together; the other figures are of one node, on average and of the busiest. " +
-			"New leaders: how often one appeared although nothing happened.",
-		Header: []string{"system", "hosts", "CPU s/min", "% of a core per node", "bytes/s sent", "busiest", "MiB resident", "largest", "new leaders"},
+			"Begun: how often somebody began to lead, or to claim it anew, although nothing happened.",
+		Header: []string{"system", "hosts", "CPU s/min", "% of a core per node", "bytes/s sent", "busiest", "MiB resident", "largest", "begun"},
 	}
 	for _, s := range Systems {
 		for _, c := range r.Costs {

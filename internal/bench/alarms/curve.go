@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-
-	"github.com/arc-ring/arc/internal/bench"
 )
 
 // CurveOptions say which curves.
@@ -23,12 +21,8 @@ type CurveOptions struct {
 
 // Curves are what Curve measured.
 type Curves struct {
-	Version     int           `json:"version"`
-	Began       time.Time     `json:"began"`
-	TookSeconds float64       `json:"took_seconds"`
-	Machine     bench.Machine `json:"machine"`
-	Nodes       int           `json:"nodes"`
-	Cases       []Case        `json:"cases"`
+	Head
+	Cases []Case `json:"cases"`
 	// Skipped says what could not be measured.
 	Skipped []string `json:"skipped,omitempty"`
 }
@@ -93,14 +87,13 @@ func points(intervalMS int, runs []Run) []Point {
 
 // Curve measures. It returns what it has, also when it was interrupted.
 func Curve(ctx context.Context, o CurveOptions) (_ *Curves, err error) {
-	began := time.Now()
-	r := &Curves{Version: 1, Began: began, Machine: bench.ThisMachine(), Nodes: o.Nodes}
+	r := &Curves{Head: begin(o.Options)}
 	w, err := open(ctx, o.Options)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
-		r.TookSeconds = time.Since(began).Seconds()
+		r.end()
 		err = errors.Join(err, w.close())
 	}()
 	modes := []bool{false}

@@ -115,7 +115,7 @@ func TestARunIsMeasuredOnARealRing(t *testing.T) {
 		t.Errorf("the longest of %d runs is %+v, want about 30 of 20 ms in 600 ms", len(c.Runs), most)
 	}
 
-	r := &Curves{Began: time.Now(), Nodes: 3, Cases: []Case{c}}
+	r := &Curves{Head: begin(w.Options), Cases: []Case{c}}
 	dir := t.TempDir()
 	if err := r.Plot(filepath.Join(dir, "plot.svg")); err != nil {
 		t.Fatal(err)

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
-
-	"github.com/arc-ring/arc/internal/bench"
 )
 
 // ProfilesOptions say which profiles.
@@ -22,13 +19,9 @@ type ProfilesOptions struct {
 
 // Quiet is what Profiles saw.
 type Quiet struct {
-	Version     int           `json:"version"`
-	Began       time.Time     `json:"began"`
-	TookSeconds float64       `json:"took_seconds"`
-	Machine     bench.Machine `json:"machine"`
-	Nodes       int           `json:"nodes"`
-	Together    bool          `json:"together"`
-	Watched     []Watched     `json:"watched"`
+	Head
+	Together bool      `json:"together"`
+	Watched  []Watched `json:"watched"`
 }
 
 // Watched is one ring that was left alone. Everything in its lists is a false
@@ -64,14 +57,13 @@ func (q *Quiet) Alarms() (n int) {
 
 // Profiles watches. It returns what it has, also when it was interrupted.
 func Profiles(ctx context.Context, o ProfilesOptions) (_ *Quiet, err error) {
-	began := time.Now()
-	q := &Quiet{Version: 1, Began: began, Machine: bench.ThisMachine(), Nodes: o.Nodes, Together: o.Together}
+	q := &Quiet{Head: begin(o.Options), Together: o.Together}
 	w, err := open(ctx, o.Options)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
-		q.TookSeconds = time.Since(began).Seconds()
+		q.end()
 		err = errors.Join(err, w.close())
 	}()
 	for _, l := range []struct {

@@ -5,14 +5,12 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // WriteMarkdown prints the curves as tables for a page.
 func (r *Curves) WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %d nodes, %d cores, Linux %s, load average before %.2f, took %v.\n", r.Began.Format(time.RFC3339), r.Nodes,
-		r.Machine.Cores, r.Machine.Kernel, r.Machine.LoadBefore, time.Duration(r.TookSeconds)*time.Second)
+	fmt.Fprintf(&b, "%s\n", &r.Head)
 	for _, s := range r.Skipped {
 		why, _, _ := strings.Cut(s, "\n")
 		fmt.Fprintf(&b, "Skipped: %s.\n", why)
@@ -81,8 +79,7 @@ func rate(v float64) string {
 // WriteMarkdown prints what the rings went through.
 func (q *Quiet) WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, rings of %d nodes, %d cores, Linux %s, load average before %.2f, took %v.\n", q.Began.Format(time.RFC3339), q.Nodes,
-		q.Machine.Cores, q.Machine.Kernel, q.Machine.LoadBefore, time.Duration(q.TookSeconds)*time.Second)
+	fmt.Fprintf(&b, "%s\n", &q.Head)
 	if q.Together {
 		b.WriteString("All rings of a load ran at the same time.\n")
 	}
