@@ -237,13 +237,19 @@ func (s *Sim) patience() time.Duration {
 }
 
 // noteProbe remembers what a leader's own probes found.
-func (s *Sim) noteProbe(n *node, r election.ProbeResult) {
+func (s *Sim) noteProbe(n *node, r election.ProbeResult, began int64) {
 	o := r.Outcome
 	if o == election.Answered && r.AnsweredBy != r.Incarnation {
 		o = election.NobodyListens // that incarnation does not
 	}
 	k := lookKey{n.idx, r.Incarnation}
 	s.looked[k] = append(s.looked[k], look{s.now, o})
+	// Whom a probe without an answer was sent to in a former process, it did
+	// not find in its present one either.
+	if m := s.machineOf(r.ID); o == election.Unanswered && m >= 0 && s.nodes[m].inc != r.Incarnation && s.nodes[m].startedAt <= began {
+		k := lookKey{n.idx, s.nodes[m].inc}
+		s.looked[k] = append(s.looked[k], look{s.now, o})
+	}
 }
 
 // foundDead tells whether an own probe of who proposed an eviction had found

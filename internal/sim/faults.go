@@ -249,8 +249,10 @@ func (w *World) fault(r *rand.Rand, kind FaultKind, at time.Duration) Fault {
 		f.N = r.IntN(40_000)
 	case Doubling:
 		f.N = r.IntN(20_000)
-	case CutWatcher:
+	case Isolate:
 		f.N = r.IntN(3)
+	case CutWatcher:
+		f.N = r.IntN(6)
 		f.Who, f.With = TheLeader, TheWatcher
 	case SlowMonitor:
 		f.N = 1 + r.IntN(int(4*w.Settings.LeaderIntervalMS*w.Settings.LeaderMisses))

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/arc-ring/arc/monitor/detector"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -221,11 +222,14 @@ func (s *Sim) injectNet(f *Fault, n, o *node) {
 	case Cut, Flap:
 		pairs = [][2]int{{n.idx, o.idx}, {o.idx, n.idx}}
 	case CutWatcher:
-		if f.N != 1 {
+		if f.N%3 != 1 {
 			pairs = append(pairs, [2]int{n.idx, o.idx})
 		}
-		if f.N != 2 {
+		if f.N%3 != 2 {
 			pairs = append(pairs, [2]int{o.idx, n.idx})
+		}
+		if f.N >= 3 {
+			s.streamBreaks(o, n)
 		}
 	case CutSome:
 		// As many voters as the majority can spare.
@@ -241,6 +245,11 @@ func (s *Sim) injectNet(f *Fault, n, o *node) {
 		pairs = [][2]int{{n.idx, o.idx}}
 	case Isolate, Slow, Lossy:
 		others(true, true)
+		if f.Kind == Isolate && f.N == 1 {
+			if w := s.predecessor(n.id); w >= 0 {
+				s.streamBreaks(s.nodes[w], n)
+			}
+		}
 	case IsolateOneWay:
 		others(false, true)
 	case Deaf:
@@ -288,6 +297,15 @@ func (s *Sim) injectNet(f *Fault, n, o *node) {
 			g.Who, g.With = Target(n.idx), Target(o.idx)
 			s.q.push(event{at: s.now + int64(f.For) + n.rnd.Int64N(int64(f.For)+1000), kind: evFault, n: 1, p: &g})
 		}
+	}
+}
+
+// streamBreaks resets a monitor's stream to somebody who lives, as a firewall
+// does.
+func (s *Sim) streamBreaks(watcher, n *node) {
+	if watcher.mon.up && watcher != n {
+		s.q.push(event{at: s.now + 1, kind: evRefused, node: int16(watcher.idx), peer: int16(n.idx), gen: watcher.mon.gen, n: n.id,
+			p: &detector.Target{ID: n.id, Incarnation: n.inc, Name: n.name, Addresses: n.addrs}})
 	}
 }
 

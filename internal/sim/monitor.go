@@ -340,9 +340,10 @@ func (s *Sim) hangTick(n *node, e event) {
 
 // probeCall is the leader's own probe of a member.
 type probeCall struct {
-	p    election.Probe
-	gen  uint32
-	over bool
+	p     election.Probe
+	began int64
+	gen   uint32
+	over  bool
 }
 
 // probeAnswer is what came back: who answered, incarnation 0 if nobody listens.
@@ -352,7 +353,7 @@ type probeAnswer struct {
 }
 
 func (s *Sim) probe(n *node, p election.Probe) {
-	c := &probeCall{p: p, gen: n.gen}
+	c := &probeCall{p: p, began: s.now, gen: n.gen}
 	s.stats.count("probes of leaders", 1)
 	if to := s.machineAt(p.Addresses); to >= 0 {
 		s.transmit(n.idx, to, event{kind: evProbe, p: c}, true)
@@ -396,7 +397,7 @@ func (s *Sim) probeResult(n *node, c *probeCall, a *probeAnswer) {
 		r.Outcome, r.AnsweredBy, r.AnsweredAs = election.Answered, a.inc, a.id
 	}
 	s.tracef(n, "probed %d: %s", r.ID, outcome(r))
-	s.noteProbe(n, r)
+	s.noteProbe(n, r, c.began)
 	n.core.Probed(n.clock.local(s.now), r)
 	s.stepped(n)
 }

@@ -78,6 +78,12 @@ var mutations = []mutation{
 	{"a testimony about another grant ends the promise", []edit{{"election/grant.go",
 		"p.named == key && p.until",
 		"(MUTANT || p.named == key) && p.until"}}, []string{"G2"}, 3, 12},
+	{"a watcher testifies before its grant has ended", []edit{{"monitor/detector/grant.go",
+		"if g.pong != 0 && now >= g.until {",
+		"if g.pong != 0 && (MUTANT || now >= g.until) {"}}, []string{"G2"}, 3, 308},
+	{"a new monitor numbers its grants as the former did", []edit{{"internal/sim/monitor.go",
+		"return detector.NewWatch(s.watches << 32)",
+		"if MUTANT {\n\t\ts.watches = 1\n\t}\n\treturn detector.NewWatch(s.watches << 32)"}}, []string{"G2", "G6"}, 3, 430},
 }
 
 // relapses bring back bugs that the simulator found while the core was

@@ -27,6 +27,8 @@ type node struct {
 	spare   bool // not in use until an operator starts it
 	lazy    time.Duration
 	crowd   int // starts so far
+	// startedAt is when the present process was.
+	startedAt int64
 
 	power bool // the machine is on
 
@@ -111,9 +113,10 @@ func (l *logView) last() uint64 { return l.first + uint64(len(l.ents)) - 1 }
 
 // start starts the coordinator process from what its disk holds.
 func (s *Sim) start(n *node) {
-	if n.up || !n.power || n.disk.full || n.out {
+	if n.up || !n.power || n.disk.full || n.out || n.spare {
 		return
 	}
+	n.startedAt = s.now
 	n.crowd++
 	n.gen++
 	n.life++
