@@ -46,7 +46,7 @@ type sentPong struct {
 
 // steadyAcks is how many probes in a row must come in time before a grant is
 // relied upon.
-const steadyAcks = 3
+const steadyAcks = 2
 
 // maxGrants bounds how many grants' ends are remembered. One that is not
 // remembered is counted as ended.
@@ -90,12 +90,9 @@ func (n *Node) pinged(p Ping) {
 	}
 }
 
-// overdueAt is when the watcher's next probe is late: half an interval after
-// it was due. There must be time left to renew without it before the grant ends.
-func (g *grant) overdueAt(s ring.Settings) Instant {
-	interval, _ := s.Link(true)
-	return g.ackedAt + interval*3/2
-}
+// overdueAt is when the watcher's next probe is late: three quarters of an
+// interval after it was due. There must be time left to renew without it before the grant ends.
+func (g *grant) overdueAt(s ring.Settings) Instant { return g.ackedAt + s.GrantOverdue() }
 
 // pruneGrants forgets the grants that ended first.
 func (n *Node) pruneGrants() {
@@ -133,7 +130,7 @@ func (n *Node) wantedGrant() grantKey {
 		return r.named
 	}
 	interval, _ := s.Link(true)
-	if r.named == (grantKey{}) && n.now < r.namedAt+4*interval {
+	if r.named == (grantKey{}) && n.now < r.namedAt+3*interval {
 		return grantKey{} // one that comes and goes is not worth a renewal each time
 	}
 	var best grantKey

@@ -77,6 +77,13 @@ func (s Settings) Stretched(d time.Duration) time.Duration {
 	return d + d*time.Duration(s.DriftPPM)/1_000_000
 }
 
+// GrantOverdue is how long after a watcher's probe the next one is late: the
+// leader must then renew without its grant, before that ends.
+func (s Settings) GrantOverdue() time.Duration {
+	interval, _ := s.Link(true)
+	return interval * 7 / 4
+}
+
 // GrantLength is for how long after the receipt of a pong the leader's watcher
 // will not testify; 0 if grants are off. It is half an interval more than the
 // missed probes take: a suspicion by silence comes a whole one after.

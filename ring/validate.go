@@ -49,12 +49,12 @@ func (s Settings) Validate() error {
 		broken("stagger_ms = %d is above lease_ms = %d: the second heir would wait longer than a lease; set it to what an election takes", s.StaggerMS, s.LeaseMS)
 	}
 	if s.LeaderGrants {
-		interval, misses := s.Link(true)
+		_, misses := s.Link(true)
 		grant := s.GrantLength()
-		if left := s.grantLeft(3); left < turnaroundLeast {
+		if left := s.grantLeft(s.GrantOverdue()); left < turnaroundLeast {
 			broken("leader_interval_ms = %d and leader_misses = %d with leader_grants: a grant lasts interval × (misses + ½) = %v, by drift_ppm = %d only %v; "+
-				"the probe that renews it may come interval × 1½ = %v after it began, and of the %v left a round trip needs at least %v; take leader_misses = %d or more, or leader_grants=false",
-				s.LeaderIntervalMS, s.LeaderMisses, grant, s.DriftPPM, s.Shortened(grant), interval*3/2, left, turnaroundLeast, s.missesForGrants())
+				"the probe that renews it may come interval × 1¾ = %v after it began, and of the %v left a round trip needs at least %v; take leader_misses = %d or more, or leader_grants=false",
+				s.LeaderIntervalMS, s.LeaderMisses, grant, s.DriftPPM, s.Shortened(grant), s.GrantOverdue(), left, turnaroundLeast, s.missesForGrants())
 		}
 		if grant >= s.Lease() {
 			broken("leader_interval_ms × (leader_misses + ½) = %d × %d½ = %v is not below lease_ms = %d with leader_grants: the lease would end every promise before the watcher may; "+
@@ -64,17 +64,15 @@ func (s Settings) Validate() error {
 	return errors.Join(errs...)
 }
 
-// grantLeft is what is left of a grant after so many half intervals, as the
-// leader counts.
-func (s Settings) grantLeft(halves int) time.Duration {
-	interval, _ := s.Link(true)
-	return s.Shortened(s.GrantLength()) - interval*time.Duration(halves)/2
+// grantLeft is what is left of a grant after so long, as the leader counts.
+func (s Settings) grantLeft(after time.Duration) time.Duration {
+	return s.Shortened(s.GrantLength()) - after
 }
 
 // missesForGrants is with how many misses grants can work on this link.
 func (s Settings) missesForGrants() uint32 {
 	for s.LeaderMisses = 1; s.LeaderMisses < 100; s.LeaderMisses++ {
-		if s.grantLeft(3) >= turnaroundLeast {
+		if s.grantLeft(s.GrantOverdue()) >= turnaroundLeast {
 			break
 		}
 	}
@@ -98,8 +96,8 @@ func (s Settings) Notes(a Assumed) []string {
 	silence := s.Detection(true)
 	switch {
 	case s.LeaderGrants:
-		if left := s.grantLeft(5); left < a.RoundTrip {
-			note("leader_interval_ms = %d and leader_misses = %d with leader_grants leave %v for a renewal that names another watcher once the probe of the present one is late (interval × 2½), a round trip is assumed to take %v: the claim may lapse for a moment when a watcher dies",
+		if left := s.grantLeft(ms(s.LeaderIntervalMS) + s.GrantOverdue()); left < a.RoundTrip {
+			note("leader_interval_ms = %d and leader_misses = %d with leader_grants leave %v for a renewal that names another watcher once the probe of the present one is late (interval × 2¾), a round trip is assumed to take %v: the claim may lapse for a moment when a watcher dies",
 				s.LeaderIntervalMS, s.LeaderMisses, max(left, 0), a.RoundTrip)
 		}
 	case silence > 2*s.Lease():
