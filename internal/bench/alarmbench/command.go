@@ -120,7 +120,8 @@ func newProfilesCommand(stdout, stderr io.Writer) *cobra.Command {
 		Short: "Leave rings of each profile alone, and count what they do",
 		Long: `Lets a ring of each profile run at rest, and of some with all processors busy,
 and counts evictions, changes of the leader, suspicions and lost claims, of which
-there should be none. Ends with an error if there were any.`,
+there should be none. Ends with an error if there were any, and keeps the logs of
+these rings.`,
 		Example: `  # 6 rings one after the other, an hour
   scripts/alarms profiles
 
@@ -193,6 +194,7 @@ func (o *options) measure(ctx context.Context, run func(alarms.Options) (report,
 	if err != nil {
 		return fmt.Errorf("make the directory for the results: %w", err)
 	}
+	o.Logs = filepath.Join(o.out, "logs")
 	o.Burner = []string{self, "burn"}
 	o.Say = func(format string, args ...any) {
 		fmt.Fprintf(o.stderr, "%7.1f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))

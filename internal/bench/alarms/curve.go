@@ -33,6 +33,7 @@ type Case struct {
 	Load       Load    `json:"load"`
 	Realtime   bool    `json:"realtime"`
 	Seconds    float64 `json:"seconds"`
+	Stalls     Stalls  `json:"stalls"`
 	// Disturbed says what happened although nothing may: then the runs are not
 	// of one link all the time.
 	Disturbed []string `json:"disturbed,omitempty"`
@@ -162,7 +163,7 @@ func (w *workshop) under(ctx context.Context, b *bed, load Load) (seen *window, 
 
 // take keeps the runs of the leader's link.
 func (c *Case) take(b *bed, w *window) {
-	c.Seconds = w.seconds
+	c.Seconds, c.Stalls = w.seconds, w.stalls
 	c.Disturbed = append(append(append(c.Disturbed, w.evictions...), w.leaders...), w.suspicions...)
 	for _, m := range w.runs {
 		if m.peer == b.leader && m.interval == time.Duration(c.IntervalMS)*time.Millisecond {

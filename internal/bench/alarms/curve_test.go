@@ -64,6 +64,18 @@ panic: nothing of ours
 	}
 }
 
+func TestStolenTime(t *testing.T) {
+	for stat, want := range map[string]time.Duration{
+		"cpu  2 1 3 4 5 6 7 42 0 0\ncpu0 1 1 1 1": 420 * time.Millisecond,
+		"cpu  2 1 3 4\n": 0,
+		"":               0,
+	} {
+		if got := parseStolen(stat); got != want {
+			t.Errorf("of %q %v, want %v", stat, got, want)
+		}
+	}
+}
+
 // A leader that is stopped for a moment shows as a run of that length, and, as
 // its promises live, nothing happens to it.
 func TestARunIsMeasuredOnARealRing(t *testing.T) {

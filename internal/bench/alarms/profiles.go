@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 )
 
@@ -30,6 +31,7 @@ type Watched struct {
 	Profile   string   `json:"profile"`
 	Load      Load     `json:"load"`
 	Seconds   float64  `json:"seconds"`
+	Stalls    Stalls   `json:"stalls"`
 	Evictions []string `json:"evictions"`
 	Leaders   []string `json:"leader_changes"`
 	// Suspicions of all monitors, also those that led to nothing.
@@ -134,14 +136,17 @@ func (w *workshop) together(ctx context.Context, profiles []string, load Load) (
 		})
 	}
 	wg.Wait()
-	for _, l := range list {
+	for i, l := range list {
 		w.Say("%s %s: %d false alarms", l.Profile, loadName(l.Load), l.Alarms())
+		if l.Alarms() > 0 && w.Logs != "" {
+			errs = append(errs, beds[i].keepLogs(filepath.Join(w.Logs, fmt.Sprintf("%s-%s", l.Profile, l.Load))))
+		}
 	}
 	return list, errors.Join(errs...)
 }
 
 func (w *Watched) take(b *bed, seen *window) {
-	w.Seconds = seen.seconds
+	w.Seconds, w.Stalls = seen.seconds, seen.stalls
 	w.Evictions, w.Leaders, w.Suspicions, w.Losses = seen.evictions, seen.leaders, seen.suspicions, seen.losses
 	var runs []Run
 	for _, m := range seen.runs {

@@ -21,6 +21,9 @@ type Options struct {
 	Nodes int
 	// For is how long each case is measured.
 	For time.Duration
+	// Logs is a directory that gets the logs of rings with false alarms; empty
+	// keeps none.
+	Logs string
 	// Burner is a command that calls Burn.
 	Burner []string
 	// Say prints progress.
@@ -140,6 +143,7 @@ func (b *bed) set(ctx context.Context, changes map[string]string) error {
 type window struct {
 	said
 	seconds float64
+	stalls  Stalls
 	// Members evicted, terms declared, and who lost a claim: what each node
 	// says of itself, or all of them say of the ring, once.
 	evictions, leaders, losses []string
@@ -157,10 +161,12 @@ func (b *bed) watch(ctx context.Context, d time.Duration) (*window, error) {
 		offsets[n.Name()] = info.Size()
 	}
 	mark, began := b.Mark(), time.Now()
+	meter := newMeter()
 	interrupted := pause(ctx, d)
+	stalls := meter.end()
 	// Empty lists, not null, in the results.
 	w := &window{
-		said: said{suspicions: []string{}}, seconds: time.Since(began).Seconds(),
+		said: said{suspicions: []string{}}, seconds: time.Since(began).Seconds(), stalls: stalls,
 		evictions: []string{}, leaders: []string{}, losses: []string{},
 	}
 	for _, e := range b.Since(mark) {
@@ -172,6 +178,22 @@ func (b *bed) watch(ctx context.Context, d time.Duration) (*window, error) {
 		}
 	}
 	return w, interrupted
+}
+
+// keepLogs copies the logs of all nodes.
+func (b *bed) keepLogs(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	var errs []error
+	for _, n := range b.Nodes() {
+		text, err := os.ReadFile(n.LogFile())
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, n.Name()+".log"), text, 0o644)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 func (w *window) see(e devring.Event) {

@@ -29,13 +29,13 @@ func (r *Curves) WriteMarkdown(w io.Writer) error {
 		for m := range most {
 			fmt.Fprintf(&b, " × %d |", m+1)
 		}
-		fmt.Fprintf(&b, " clean from |\n%s\n", strings.Repeat("|---", most+3)+"|")
+		fmt.Fprintf(&b, " clean from | longest stall, stolen |\n%s\n", strings.Repeat("|---", most+4)+"|")
 		for _, c := range cases {
 			fmt.Fprintf(&b, "| %d ms | %.0f |", c.IntervalMS, c.Seconds)
 			for m := range most {
 				fmt.Fprintf(&b, " %s |", c.cell(m))
 			}
-			fmt.Fprintf(&b, " %s |\n", c.clean())
+			fmt.Fprintf(&b, " %s | %s |\n", c.clean(), c.Stalls)
 		}
 		for _, c := range cases {
 			for _, d := range c.Disturbed {
@@ -69,6 +69,11 @@ func (c *Case) clean() string {
 	return "–"
 }
 
+// String tells about the machine itself.
+func (s Stalls) String() string {
+	return fmt.Sprintf("%.1f ms, %.0f ms", s.LongestStallMS, s.StolenMS)
+}
+
 func rate(v float64) string {
 	if v < 10 && v != 0 {
 		return strconv.FormatFloat(v, 'f', 1, 64)
@@ -83,10 +88,10 @@ func (q *Quiet) WriteMarkdown(w io.Writer) error {
 	if q.Together {
 		b.WriteString("All rings of a load ran at the same time.\n")
 	}
-	b.WriteString("\n| profile | load | minutes | evictions | leader changes | suspicions | claim losses | longest run of misses (needed) |\n|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("\n| profile | load | minutes | evictions | leader changes | suspicions | claim losses | longest run of misses (needed) | longest stall, stolen |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, s := range q.Watched {
-		fmt.Fprintf(&b, "| %s | %s | %.1f | %d | %d | %d | %d | %d, raw %d (%d) |\n", s.Profile, loadName(s.Load), s.Seconds/60,
-			len(s.Evictions), len(s.Leaders), len(s.Suspicions), len(s.Losses), s.Longest.Counted, s.Longest.Missed, s.Misses)
+		fmt.Fprintf(&b, "| %s | %s | %.1f | %d | %d | %d | %d | %d, raw %d (%d) | %s |\n", s.Profile, loadName(s.Load), s.Seconds/60,
+			len(s.Evictions), len(s.Leaders), len(s.Suspicions), len(s.Losses), s.Longest.Counted, s.Longest.Missed, s.Misses, s.Stalls)
 	}
 	for _, s := range q.Watched {
 		for _, list := range [][]string{s.Evictions, s.Leaders, s.Suspicions, s.Losses} {
