@@ -48,8 +48,8 @@ func (n *Node) campaignTimers() {
 		// Worked out again each time: a new certificate may move us forward.
 		c.next = c.since + time.Duration(n.rank())*n.ring.Settings.Stagger()
 	}
-	if n.now < c.next {
-		n.wakeAt(c.next)
+	if next := max(c.next, n.yieldUntil); n.now < next {
+		n.wakeAt(next)
 		return
 	}
 	if n.pending != nil {
@@ -94,6 +94,17 @@ func (n *Node) certifiedLeader() bool {
 // which nobody grants who has just heard that leader.
 func (n *Node) campaignAsked() {
 	n.campaign = campaign{active: true, since: n.now, next: n.now + 2*n.ring.Settings.Stagger(), tries: 1}
+}
+
+// yield leaves time to a candidate that this member has just helped: on busy
+// machines an election takes longer than a stagger, and candidates that do not
+// wait for each other go on for many terms.
+func (n *Node) yield(granted raftpb.MessageType) {
+	rest := n.ring.Settings.Stagger()
+	if granted == raftpb.MsgVoteResp {
+		rest *= 2
+	}
+	n.yieldUntil = max(n.yieldUntil, n.now+rest)
 }
 
 // retryAfter spreads further campaigns, so that two candidates that met once

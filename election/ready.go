@@ -31,6 +31,9 @@ func (n *Node) ready() {
 			switch m.GetType() {
 			case raftpb.MsgAppResp, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
 				p.after = append(p.after, m)
+				if m.GetType() != raftpb.MsgAppResp && !m.GetReject() && m.GetTo() != n.cfg.ID {
+					n.yield(m.GetType())
+				}
 			case raftpb.MsgApp:
 				extend(m, rd.Entries)
 				if !n.postponed(m) {
