@@ -146,9 +146,10 @@ func BenchmarkGrant(b *testing.B) {
 	}
 }
 
-// BenchmarkProbe is one ping and its pong over TCP: the service's share, and a
-// client that does nothing else.
-func BenchmarkProbe(b *testing.B) {
+// probed is a node of which nothing runs but the Probe service, and a stream to
+// that.
+func probed(b testing.TB) (*node, arcv1.Probe_ProbeClient) {
+	b.Helper()
 	n := newNode(Options{Name: "n1", Cluster: "c", Logger: hclog.NewNullLogger()})
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -161,16 +162,23 @@ func BenchmarkProbe(b *testing.B) {
 		defer close(served)
 		_ = g.Serve(limitListener{lis, newConnLimits(n.log)})
 	}()
-	defer func() { g.Stop(); <-served }()
+	b.Cleanup(func() { g.Stop(); <-served })
 	cc, err := dial.Conn(lis.Addr().String(), grpc.WithDisableRetry())
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer cc.Close()
+	b.Cleanup(func() { _ = cc.Close() })
 	stream, err := arcv1.NewProbeClient(cc).Probe(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
+	return n, stream
+}
+
+// BenchmarkProbe is one ping and its pong over TCP: the service's share, and a
+// client that does nothing else.
+func BenchmarkProbe(b *testing.B) {
+	_, stream := probed(b)
 	ping, pong := &arcv1.Ping{FromId: 2, Grant: 1 << 60, GrantUs: 7000}, &arcv1.Pong{}
 	b.ReportAllocs()
 	for b.Loop() {
