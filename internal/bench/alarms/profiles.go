@@ -38,6 +38,8 @@ type Watched struct {
 	Suspicions []string `json:"suspicions"`
 	// Losses are moments in which the leader could not claim.
 	Losses []string `json:"claim_losses"`
+	// LostMS is how long those lasted in all that the same node made good.
+	LostMS float64 `json:"claim_lost_ms"`
 	// Longest is the longest run of missed probes on the leader's link.
 	Longest Run `json:"longest_run"`
 	// Misses is how many would have been a suspicion there.
@@ -148,6 +150,7 @@ func (w *workshop) together(ctx context.Context, profiles []string, load Load) (
 func (w *Watched) take(b *bed, seen *window) {
 	w.Seconds, w.Stalls = seen.seconds, seen.stalls
 	w.Evictions, w.Leaders, w.Suspicions, w.Losses = seen.evictions, seen.leaders, seen.suspicions, seen.losses
+	w.LostMS = float64(seen.lost.Microseconds()) / 1000
 	var runs []Run
 	for _, m := range seen.runs {
 		if m.peer == b.leader {

@@ -147,6 +147,10 @@ type window struct {
 	// Members evicted, terms declared, and who lost a claim: what each node
 	// says of itself, or all of them say of the ring, once.
 	evictions, leaders, losses []string
+	// lost is how long claims were lost, by when each node's own word was heard;
+	// lostAt is set while a node's is.
+	lost   time.Duration
+	lostAt map[string]time.Time
 }
 
 // watch lets the ring run for a while. What was seen is returned also when ctx
@@ -167,7 +171,7 @@ func (b *bed) watch(ctx context.Context, d time.Duration) (*window, error) {
 	// Empty lists, not null, in the results.
 	w := &window{
 		said: said{suspicions: []string{}}, seconds: time.Since(began).Seconds(), stalls: stalls,
-		evictions: []string{}, leaders: []string{}, losses: []string{},
+		evictions: []string{}, leaders: []string{}, losses: []string{}, lostAt: map[string]time.Time{},
 	}
 	for _, e := range b.Since(mark) {
 		w.see(e)
@@ -209,7 +213,14 @@ func (w *window) see(e devring.Event) {
 		once(&w.leaders, fmt.Sprintf("%s declared in term %d", e.Node, e.Term))
 	case "claim_lost":
 		if e.Node == e.By.Name() {
-			w.losses = append(w.losses, fmt.Sprintf("%s lost its claim in term %d", e.Node, e.Term))
+			why := e.GetDetail().GetFields()["why"].GetStringValue()
+			w.losses = append(w.losses, fmt.Sprintf("%s lost its claim in term %d: %s", e.Node, e.Term, why))
+			w.lostAt[e.Node] = e.At
+		}
+	case "claim_gained":
+		if at, lost := w.lostAt[e.Node]; lost && e.Node == e.By.Name() {
+			w.lost += e.At.Sub(at)
+			delete(w.lostAt, e.Node)
 		}
 	}
 }

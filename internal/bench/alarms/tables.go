@@ -88,10 +88,10 @@ func (q *Quiet) WriteMarkdown(w io.Writer) error {
 	if q.Together {
 		b.WriteString("All rings of a load ran at the same time.\n")
 	}
-	b.WriteString("\n| profile | load | minutes | evictions | leader changes | suspicions | claim losses | longest run of misses (needed) | longest stall, stolen |\n|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("\n| profile | load | minutes | evictions | leader changes | suspicions | claim losses (ms) | longest run of misses (needed) | longest stall, stolen |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, s := range q.Watched {
-		fmt.Fprintf(&b, "| %s | %s | %.1f | %d | %d | %d | %d | %d, raw %d (%d) | %s |\n", s.Profile, loadName(s.Load), s.Seconds/60,
-			len(s.Evictions), len(s.Leaders), len(s.Suspicions), len(s.Losses), s.Longest.Counted, s.Longest.Missed, s.Misses, s.Stalls)
+		fmt.Fprintf(&b, "| %s | %s | %.1f | %d | %d | %d | %d (%.1f) | %d, raw %d (%d) | %s |\n", s.Profile, loadName(s.Load), s.Seconds/60,
+			len(s.Evictions), len(s.Leaders), len(s.Suspicions), len(s.Losses), s.LostMS, s.Longest.Counted, s.Longest.Missed, s.Misses, s.Stalls)
 	}
 	for _, s := range q.Watched {
 		for _, list := range [][]string{s.Evictions, s.Leaders, s.Suspicions, s.Losses} {
