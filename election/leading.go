@@ -338,11 +338,16 @@ func (n *Node) abortTransfer() {
 }
 
 // heirProbed takes the caretaker's probe of who must lead before it.
-func (l *leading) heirProbed(r ProbeResult) {
+func (n *Node) heirProbed(r ProbeResult) {
+	l := n.lead
 	began, probed := l.probes[r.ID]
 	switch {
 	case r.found():
 		delete(l.noAnswer, r.ID)
+	case probed && r.Outcome == Unanswered:
+		// Another probe of the same member, for a suspicion, may have begun
+		// earlier: what is silent now was asked a timeout ago.
+		l.noAnswer[r.ID] = min(began, n.now-n.probeTimeout())
 	case probed:
 		l.noAnswer[r.ID] = began
 	}

@@ -193,7 +193,7 @@ func (n *Node) probeTimeout() time.Duration { return n.ring.Settings.OwnProbe() 
 // every path, or by a host that says that nobody listens.
 func (n *Node) probed(r ProbeResult) {
 	if n.lead != nil {
-		n.lead.heirProbed(r)
+		n.heirProbed(r)
 	}
 	s := n.suspects[r.ID]
 	if s == nil || !s.probed || s.Incarnation != r.Incarnation {
