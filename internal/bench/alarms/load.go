@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync"
+	"sync/atomic"
 )
 
 // Load is what else the machine does.
@@ -23,12 +25,16 @@ const (
 // Burn keeps a processor busy until its input ends, which it does at the latest
 // when the process that started it is gone.
 func Burn(stdin io.Reader) {
-	go func() {
-		for n := 0; ; n++ {
+	var over atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for !over.Load() {
 		}
-	}()
+	})
 	// Whatever ends the input ends the work.
 	_, _ = io.Copy(io.Discard, stdin)
+	over.Store(true)
+	wg.Wait()
 }
 
 // burners are processes that Burn.

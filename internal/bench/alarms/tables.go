@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// widest is how many misses a table tells about; the results have all.
+const widest = 8
+
 // WriteMarkdown prints the curves as tables for a page.
 func (r *Curves) WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
@@ -19,7 +22,7 @@ func (r *Curves) WriteMarkdown(w io.Writer) error {
 	for _, cases := range r.panels() {
 		most := 0
 		for _, c := range cases {
-			most = max(most, len(c.Points))
+			most = min(max(most, len(c.Points)), widest)
 		}
 		title := loadName(cases[0].Load)
 		if cases[0].Realtime {
