@@ -98,13 +98,11 @@ func (n *Node) campaignAsked() {
 
 // yield leaves time to a candidate that this member has just helped: on busy
 // machines an election takes longer than a stagger, and candidates that do not
-// wait for each other go on for many terms.
-func (n *Node) yield(granted raftpb.MessageType) {
-	rest := n.ring.Settings.Stagger()
-	if granted == raftpb.MsgVoteResp {
-		rest *= 2
-	}
-	n.yieldUntil = max(n.yieldUntil, n.now+rest)
+// wait for each other go on for many terms. As with retryAfter, no two wait for
+// equally long.
+func (n *Node) yield() {
+	s := n.ring.Settings.Stagger()
+	n.yieldUntil = max(n.yieldUntil, n.now+s+time.Duration(n.cfg.Rand()%uint64(max(s, 1))))
 }
 
 // retryAfter spreads further campaigns, so that two candidates that met once

@@ -32,7 +32,7 @@ func (n *Node) ready() {
 			case raftpb.MsgAppResp, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
 				p.after = append(p.after, m)
 				if m.GetType() != raftpb.MsgAppResp && !m.GetReject() && m.GetTo() != n.cfg.ID {
-					n.yield(m.GetType())
+					n.yield()
 				}
 			case raftpb.MsgApp:
 				extend(m, rd.Entries)
