@@ -76,9 +76,9 @@ func TestStolenTime(t *testing.T) {
 	}
 }
 
-// A leader that is stopped for a moment shows as a run of that length, and, as
-// its promises live, nothing happens to it.
-func TestARunIsMeasuredOnARealRing(t *testing.T) {
+// It shows as a run of that length, and, as its promises live, nothing happens
+// to it.
+func TestALeaderThatIsStoppedForAMoment(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a ring")
 	}
@@ -105,18 +105,7 @@ func TestARunIsMeasuredOnARealRing(t *testing.T) {
 	if err := b.set(ctx, map[string]string{"leader_interval_ms": "20", "leader_misses": "100", "lease_ms": "3000"}); err != nil {
 		t.Fatal(err)
 	}
-	stopped := make(chan error, 1)
-	go func() {
-		leader := b.Named(b.leader)
-		stopped <- errors.Join(leader.Stop(), pause(ctx, 600*time.Millisecond), leader.Cont())
-	}()
-	seen, err := b.watch(ctx, w.For)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := <-stopped; err != nil {
-		t.Fatal(err)
-	}
+	seen := watchStopped(ctx, t, w, b)
 	c := Case{IntervalMS: 20, Load: Rest}
 	c.take(b, seen)
 	if len(c.Disturbed) > 0 {
@@ -139,4 +128,31 @@ func TestARunIsMeasuredOnARealRing(t *testing.T) {
 	if err := r.WriteMarkdown(&text); err != nil || !strings.Contains(text.String(), "| 20 ms | 2 |") {
 		t.Errorf("the report says %q (%v)", text.String(), err)
 	}
+
+	// With few misses it is suspected for it, and that is all.
+	if err := b.set(ctx, map[string]string{"leader_misses": "2"}); err != nil {
+		t.Fatal(err)
+	}
+	seen = watchStopped(ctx, t, w, b)
+	if len(seen.suspicions) == 0 {
+		t.Error("a leader that was stopped for 30 intervals was not suspected after 2 misses")
+	}
+	if got := slices.Concat(seen.evictions, seen.leaders, seen.losses); len(got) > 0 {
+		t.Errorf("a leader whose promises live was disturbed: %q", got)
+	}
+}
+
+// watchStopped watches a ring whose leader is stopped for 0.6 s.
+func watchStopped(ctx context.Context, t *testing.T, w *workshop, b *bed) *window {
+	t.Helper()
+	stopped := make(chan error, 1)
+	go func() {
+		leader := b.Named(b.leader)
+		stopped <- errors.Join(leader.Stop(), pause(ctx, 600*time.Millisecond), leader.Cont())
+	}()
+	seen, err := b.watch(ctx, w.For)
+	if err := errors.Join(err, <-stopped); err != nil {
+		t.Fatal(err)
+	}
+	return seen
 }
