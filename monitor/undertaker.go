@@ -3,6 +3,7 @@ package monitor
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -143,7 +144,9 @@ func (u *undertaker) certify(ctx context.Context, request *arcv1.CertifyRequest)
 		err    error
 	}
 	outcomes := make(chan outcome)
-	for _, t := range u.targets {
+	// The first of them is the most recent former leader, the heir most likely;
+	// what is started last runs first.
+	for _, t := range slices.Backward(u.targets) {
 		go func() { outcomes <- outcome{t, u.tell(ctx, t, request)} }()
 	}
 	for range u.targets {
@@ -160,6 +163,9 @@ func (u *undertaker) certify(ctx context.Context, request *arcv1.CertifyRequest)
 
 // tell tries all addresses of one member at once, until one takes it.
 func (u *undertaker) tell(ctx context.Context, t *arcv1.Target, request *arcv1.CertifyRequest) error {
+	if a := t.GetAddresses(); len(a) == 1 {
+		return u.tellAt(ctx, a[0], u.warm[a[0]], request)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	results := make(chan error, len(t.GetAddresses()))
 	var wg sync.WaitGroup
