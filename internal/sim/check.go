@@ -383,6 +383,11 @@ func (s *Sim) quorum(lose int) bool {
 	return ok && most(s.ledger.voters) && most(s.ledger.outgoing)
 }
 
+// demanded tells whether there has to be a leader again.
+func (s *Sim) demanded() bool {
+	return s.world.Demand || s.quorum(-1) && s.mayLead()
+}
+
 // mayLead tells whether somebody runs, or will run again, who may lead: a
 // member, or one who is free to join. Who was evicted but is still counted by
 // raft is not free: the others need its vote to let it go.

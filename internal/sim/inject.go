@@ -365,7 +365,7 @@ func (s *Sim) heal() {
 		}
 	}
 	s.healedAt = s.now
-	s.demand = s.quorum(-1) && s.mayLead()
+	s.demand = s.demanded()
 	if !s.demand {
 		s.stats.count("quiet times without a quorum", 1)
 	}
@@ -425,7 +425,7 @@ func (s *Sim) poll() {
 	if led && s.leadAt == 0 {
 		s.leadAt = s.now
 	}
-	if s.demand && s.now <= s.healedAt+int64(4*(s.net.Base+s.net.Jitter)+40*time.Millisecond) && !(s.quorum(-1) && s.mayLead()) {
+	if s.demand && s.now <= s.healedAt+int64(4*(s.net.Base+s.net.Jitter)+40*time.Millisecond) && !s.demanded() {
 		// What was still under way, or waited for a stopped process, counts as
 		// the faults' doing.
 		s.demand = false

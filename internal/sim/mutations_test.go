@@ -89,6 +89,9 @@ var mutations = []mutation{
 // relapses bring back bugs that the simulator found while the core was
 // written; a regression in testdata/regressions fails with each of them.
 var relapses = []mutation{
+	{"a configuration change may leave a majority of dead", []edit{{"election/voters.go",
+		"return alive > len(voters)/2",
+		"return MUTANT || alive > len(voters)/2"}}, []string{"G6"}, 5, 0},
 	{"a leader out of touch changes the ring", []edit{{"election/voters.go",
 		"\treturn n.majorityHeard(n.conf.GetVoters()) &&",
 		"\treturn MUTANT || n.majorityHeard(n.conf.GetVoters()) &&"}}, []string{"G6"}, 5, 109},

@@ -22,6 +22,9 @@ type World struct {
 	Early bool
 	// Formed: all are members from the start.
 	Formed bool
+	// Demand a leader after the faults whether or not a majority is left: the
+	// core could have kept one.
+	Demand bool
 	// Reckless lets operators and fate destroy a majority for good.
 	Reckless bool
 	Rates    []int64 // ppm, per machine
