@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"go.etcd.io/raft/v3"
+
+	"github.com/arc-ring/arc/ring"
 )
 
 // renewals is the leader's side of the promises: what was sent, and for how
@@ -193,8 +195,11 @@ func (n *Node) relink() {
 	}
 	n.linked = key
 	r := Relink{Epoch: n.ring.Epoch, Term: n.ring.Term, Successors: n.ring.Successors(n.cfg.ID), Settings: n.ring.Settings, LeaderID: n.ring.LeaderID}
-	for _, id := range n.ring.Voters() {
-		if m, ok := n.ring.Member(id); ok && id != n.cfg.ID {
+	voters := n.ring.Voters()
+	order := n.ring.Succession(n.cfg.ID)
+	for _, id := range append(order, voters...) {
+		told := slices.ContainsFunc(r.Tell, func(m ring.Member) bool { return m.ID == id })
+		if m, ok := n.ring.Member(id); ok && id != n.cfg.ID && !told && slices.Contains(voters, id) {
 			r.Tell = append(r.Tell, m)
 		}
 	}

@@ -179,7 +179,8 @@ type Relink struct {
 	Epoch, Term uint64
 	// Successors in ring order, nearest first; empty in a ring of one.
 	Successors []ring.Member
-	// Tell are the other voters and the leader.
+	// Tell are the other voters and the leader, in the order in which they would
+	// lead if this member died.
 	Tell     []ring.Member
 	LeaderID uint64
 	Settings ring.Settings
