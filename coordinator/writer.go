@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/arc-ring/arc/election"
@@ -48,6 +49,10 @@ func (w *writer) stop() {
 func (w *writer) run() {
 	var group []election.Persist
 	for p := range w.queue {
+		// Votes and appends leave before the sync. Their streams' goroutines were
+		// woken before this one, but the last that is woken runs first, and a sync
+		// keeps its processor: with one processor they would wait for the disk.
+		runtime.Gosched()
 		group = append(group[:0], p)
 	more:
 		for len(group) < persistsQueued {
