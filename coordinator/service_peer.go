@@ -73,8 +73,7 @@ func (s probeService) Probe(stream arcv1.Probe_ProbeServer) error {
 			if l.stuck() > v.ring.Settings.Detection(true) {
 				continue
 			}
-			// Only who is declared makes anything of a grant.
-			if ping.GetGrant() != 0 && v.claimTerm != 0 && !l.pinged(election.Ping{
+			if ping.GetGrant() != 0 && !l.pinged(election.Ping{
 				From: ping.GetFromId(), Seq: ping.GetSeq(), Grant: ping.GetGrant(), Ack: ping.GetAck(),
 				Length: time.Duration(min(ping.GetGrantUs(), longestGrantUS)) * time.Microsecond, At: s.n.clock(),
 			}) {

@@ -26,7 +26,7 @@ type Ping struct {
 // grantKey names a grant.
 type grantKey struct{ watcher, number uint64 }
 
-// grant is what the declared leader knows of a watcher's word.
+// grant is what this member knows of a watcher's word; it matters once it leads.
 type grant struct {
 	number uint64
 	// pongs are when the newest pongs were sent, by seq modulo the length.
@@ -52,28 +52,27 @@ const steadyAcks = 2
 // remembered is counted as ended.
 const maxGrants = 64
 
-// Pinged hands in a watcher's probe, in the order of their receipt. Only the
-// declared leader makes anything of it.
+// Pinged hands in a watcher's probe, in the order of their receipt; every one
+// that is answered and carries a grant, whoever leads.
 func (n *Node) Pinged(now Instant, p Ping) { n.step(now, func() { n.pinged(p) }) }
 
 // pinged lets the watcher's word count from the sending of the newest pong
 // that it acked: it arrived no earlier than that.
+//
+// The same probe may come by several paths, and its pongs bear the same number:
+// the first one counts, since any of them may be the one that is acked. So all
+// are noted, also before this member is declared and while a handover is tried.
 func (n *Node) pinged(p Ping) {
-	l := n.lead
-	if l == nil || !n.declared() || l.released || p.Grant == 0 || p.Length <= 0 || p.Seq == 0 || p.At > n.now {
+	if p.Grant == 0 || p.Length <= 0 || p.Seq == 0 || p.At > n.now {
 		return
 	}
 	if _, ok := n.ring.Member(p.From); !ok || p.From == n.cfg.ID {
 		return
 	}
-	r := &l.renewals
-	if r.grants == nil {
-		r.grants, r.grantEnds = map[uint64]*grant{}, map[grantKey]Instant{}
-	}
-	g := r.grants[p.From]
+	g := n.grants[p.From]
 	if g == nil || g.number != p.Grant {
 		g = &grant{number: p.Grant}
-		r.grants[p.From] = g
+		n.grants[p.From] = g
 	}
 	if s := g.pongs[p.Ack%uint64(len(g.pongs))]; p.Ack != 0 && s.seq == p.Ack && p.Ack > g.acked {
 		if n.now >= g.overdueAt(n.ring.Settings) {
@@ -81,10 +80,9 @@ func (n *Node) pinged(p Ping) {
 		}
 		g.acked, g.ackedAt, g.acks = p.Ack, n.now, g.acks+1
 		key := grantKey{p.From, p.Grant}
-		r.grantEnds[key] = max(r.grantEnds[key], s.at+n.ring.Settings.Shortened(p.Length))
+		n.grantEnds[key] = max(n.grantEnds[key], s.at+n.ring.Settings.Shortened(p.Length))
 		n.pruneGrants()
 	}
-	// The same probe may come by several paths: the first pong counts.
 	if s := &g.pongs[p.Seq%uint64(len(g.pongs))]; p.Seq > s.seq {
 		*s = sentPong{p.Seq, p.At}
 	}
@@ -96,19 +94,18 @@ func (g *grant) overdueAt(s ring.Settings) Instant { return g.ackedAt + s.GrantO
 
 // pruneGrants forgets the grants that ended first.
 func (n *Node) pruneGrants() {
-	r := &n.lead.renewals
-	for len(r.grantEnds) > maxGrants {
+	for len(n.grantEnds) > maxGrants {
 		var first grantKey
-		for k, end := range r.grantEnds {
-			if e := r.grantEnds[first]; first == (grantKey{}) || end < e || end == e && k.less(first) {
+		for k, end := range n.grantEnds {
+			if e := n.grantEnds[first]; first == (grantKey{}) || end < e || end == e && k.less(first) {
 				first = k
 			}
 		}
-		delete(r.grantEnds, first)
+		delete(n.grantEnds, first)
 	}
-	for id := range r.grants {
+	for id := range n.grants {
 		if _, ok := n.ring.Member(id); !ok {
-			delete(r.grants, id)
+			delete(n.grants, id)
 		}
 	}
 }
@@ -125,7 +122,7 @@ func (n *Node) wantedGrant() grantKey {
 	if !s.LeaderGrants || !n.declared() {
 		return grantKey{}
 	}
-	if g := r.grants[r.named.watcher]; g != nil && g.number == r.named.number && n.now < g.overdueAt(s) {
+	if g := n.grants[r.named.watcher]; g != nil && g.number == r.named.number && n.now < g.overdueAt(s) {
 		n.wakeAt(g.overdueAt(s))
 		return r.named
 	}
@@ -135,12 +132,15 @@ func (n *Node) wantedGrant() grantKey {
 	}
 	var best grantKey
 	for _, m := range n.ring.Members {
-		g := r.grants[m.ID]
-		if g == nil || g.acks < steadyAcks || n.now >= g.overdueAt(s) {
+		g := n.grants[m.ID]
+		if g == nil {
 			continue
 		}
 		key := grantKey{m.ID, g.number}
-		if best == (grantKey{}) || r.grantEnds[key] > r.grantEnds[best] {
+		if g.acks < steadyAcks || n.now >= g.overdueAt(s) || n.now+interval >= n.grantEnds[key] {
+			continue
+		}
+		if best == (grantKey{}) || n.grantEnds[key] > n.grantEnds[best] {
 			best = key
 		}
 	}
@@ -150,7 +150,8 @@ func (n *Node) wantedGrant() grantKey {
 // boundUntil is when a voter's promise to this leader may end: with the lease
 // of the newest renewal that it acked, or earlier with any grant named in that
 // one or in a later one, which may have arrived though its ack did not.
-func (r *renewals) boundUntil(id uint64) Instant {
+func (n *Node) boundUntil(id uint64) Instant {
+	r := &n.lead.renewals
 	a, ok := r.acked[id]
 	if !ok || r.seq-a.seq >= uint64(len(r.sent)) {
 		return 0
@@ -158,7 +159,7 @@ func (r *renewals) boundUntil(id uint64) Instant {
 	until := a.until
 	for seq := a.seq; seq <= r.seq; seq++ {
 		if named := r.sent[seq%uint64(len(r.sent))].named; named != (grantKey{}) {
-			until = min(until, r.grantEnds[named])
+			until = min(until, n.grantEnds[named])
 		}
 	}
 	return until

@@ -19,10 +19,6 @@ type renewals struct {
 	// named is the grant that the newest renewal names, since namedAt.
 	named   grantKey
 	namedAt Instant
-	// grants are the words of the watchers by their ids; grantEnds when each
-	// grant may end, as this leader counts.
-	grants    map[uint64]*grant
-	grantEnds map[grantKey]Instant
 	// asked are the learners for whose sake a renewal was sent out of turn.
 	asked map[uint64]bool
 	// ignoreUpTo: acks of renewals that were released do not count.
@@ -95,7 +91,7 @@ func (n *Node) renewTargets() []uint64 {
 // first time that it does not, it is asked for at once.
 func (n *Node) bound(id uint64) bool {
 	r := &n.lead.renewals
-	if n.lead.released || !n.declared() || n.now < r.boundUntil(id) {
+	if n.lead.released || !n.declared() || n.now < n.boundUntil(id) {
 		return true
 	}
 	if !r.asked[id] {
@@ -145,7 +141,7 @@ func (n *Node) majorityUntil(voters []uint64) Instant {
 		if id == n.cfg.ID {
 			until = append(until, Never)
 		} else {
-			until = append(until, n.lead.renewals.boundUntil(id))
+			until = append(until, n.boundUntil(id))
 		}
 	}
 	if len(until) == 0 {

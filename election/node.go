@@ -77,6 +77,10 @@ type Node struct {
 	denied map[uint64]Instant
 	// checked is when a member was last asked for a sign of life.
 	checked map[uint64]Instant
+	// grants are the words of the watchers by their ids; grantEnds when each
+	// grant may end, as this member counts.
+	grants    map[uint64]*grant
+	grantEnds map[grantKey]Instant
 	// told is what this member last told others of a suspicion, at toldAt.
 	told   Suspicion
 	toldAt Instant
@@ -133,7 +137,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, now: now, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
-		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, seen: map[uint64]uint64{}, denied: map[uint64]Instant{}, checked: map[uint64]Instant{}, gone: map[uint64]ring.Member{},
+		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, seen: map[uint64]uint64{}, denied: map[uint64]Instant{}, checked: map[uint64]Instant{}, grants: map[uint64]*grant{}, grantEnds: map[grantKey]Instant{}, gone: map[uint64]ring.Member{},
 		leaderHeard: -Never / 2, returned: -Never / 2, wake: now,
 	}
 	if s := rec.Snapshot; s != nil && s.GetMetadata().GetIndex() > 0 {
