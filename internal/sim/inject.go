@@ -462,7 +462,16 @@ func (s *Sim) poll() {
 // quietEnd checks that a whole ring at peace stayed as it was.
 func (s *Sim) quietEnd() {
 	if s.settled && s.demand {
-		if why, _ := s.whole(); why != "" {
+		why, led := s.whole()
+		if !led && s.ledger.settings.LeaderGrants && s.blinks < 5 {
+			// A grant is shorter than a late timer may be: the claim may lapse for
+			// a moment, and comes back with the next probe.
+			s.blinks++
+			s.q.push(event{at: s.now + int64(10*time.Millisecond), kind: evQuietEnd})
+			return
+		}
+		s.blinks = 0
+		if why != "" {
 			s.fail("G6", "the ring was whole %v after the faults, and is not any more: %s", time.Duration(s.wholeAt-s.healedAt), why)
 		} else if s.ledger.evicted != s.wholeEvicted {
 			s.fail("G6", "somebody was evicted while nothing was wrong")

@@ -47,6 +47,7 @@ type Sim struct {
 	wholeEpoch                uint64
 	wholeEvicted              int
 	settled                   bool
+	blinks                    int
 
 	claims    []Claim
 	known     []Event
