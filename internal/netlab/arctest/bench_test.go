@@ -14,7 +14,7 @@ import (
 var benchHosts = []int{5, 20}
 
 // benchProfiles are the timing profiles that are measured.
-var benchProfiles = []string{"lan", "fast"}
+var benchProfiles = []string{"lan", "fast", "realtime"}
 
 // mishap is something that happens to a leader, and its end.
 type mishap struct {
@@ -109,7 +109,11 @@ func benchRing(b *testing.B, hosts int, profile string) *cluster {
 	if *realDisk {
 		o.DiskBytes = 0
 	}
-	c := newCluster(b, o, "--expect", fmt.Sprint(hosts), "--profile", profile, "--log-level", "info")
+	args := []string{"--expect", fmt.Sprint(hosts), "--profile", profile, "--log-level", "info"}
+	if profile == "realtime" {
+		args = append(args, "--realtime")
+	}
+	c := newCluster(b, o, args...)
 	c.poll = 250 * time.Millisecond
 	c.startAll()
 	c.settle(patience)
