@@ -33,6 +33,7 @@ func (n *Node) campaignTimers() {
 		c.active = false
 		if n.isVoter(n.cfg.ID) && n.ring.RingID != "" && n.raftLead != n.cfg.ID {
 			n.wakeAt(max(n.leaderHeard+n.patience(), n.now+1))
+			n.missRenewal()
 		}
 		return
 	}

@@ -186,6 +186,38 @@ func (n *Node) checkedSilent(id uint64) bool {
 	return true
 }
 
+// missRenewal asks the leader for a sign of life once its renewals are overdue,
+// so that whoever wins when the promises have ended has looked for itself.
+func (n *Node) missRenewal() {
+	if n.raftLead == 0 || n.raftLead != n.ring.LeaderID {
+		return
+	}
+	due := n.leaderHeard + n.ring.Settings.Lease()*2/3
+	if n.now < due {
+		n.wakeAt(due)
+	} else if at, asked := n.checked[n.raftLead]; !asked || at < due {
+		n.check(n.raftLead)
+	}
+}
+
+// silentToAll tells whether the old leader may go although no monitor suspects
+// it yet: a majority has just voted whose promises had run out, so none of it
+// had heard a renewal for a lease, and this winner has not either, and has
+// asked it in vain.
+func (n *Node) silentToAll(id uint64) bool {
+	at, asked := n.checked[id]
+	heard, ever := n.heard[id]
+	if id != n.ring.LeaderID || n.lead == nil || n.declared() || !asked || !ever || heard > at {
+		return false
+	}
+	end := max(heard+n.ring.Settings.Lease(), at+n.ring.Settings.Lease()/4)
+	if n.now < end {
+		n.wakeAt(end)
+		return false
+	}
+	return true
+}
+
 // probeTimeout is how long the leader's own probe waits.
 func (n *Node) probeTimeout() time.Duration { return n.ring.Settings.OwnProbe() }
 
@@ -258,7 +290,8 @@ func (n *Node) evidence(m ring.Member) (ring.Evict, bool) {
 	}
 	s, ok := n.suspects[m.ID]
 	if !ok {
-		return e, false
+		e.Evidence, e.By = ring.Silent, n.cfg.ID
+		return e, n.silentToAll(m.ID)
 	}
 	e.Evidence, e.By = s.Evidence, s.By
 	if s.confirmed && n.heard[m.ID] <= s.probing {
