@@ -100,6 +100,10 @@ func (s Settings) Failovers(a Assumed) []Failover {
 		fmt.Sprintf("leader_interval_ms × (leader_misses + 1)%s = %d × %d, and a message", drift, s.LeaderIntervalMS, s.LeaderMisses+1)}
 	atOnce := Phase{"promises_ended", 0, "a certificate voids them"}
 	lease := fmt.Sprintf("lease_ms%s = %d from the last renewal", drift, s.LeaseMS)
+	alone := Phase{"detected", s.Stretched(s.Lease()), lease + ": the voters notice by themselves, and have asked it in vain"}
+	if !s.LeaderGrants && alone.Took < silence.Took {
+		silence = alone
+	}
 	elected := Phase{"elected", a.election(), "pre-vote and vote: 2 round trips, 1 sync"}
 	vote := Phase{"elected", a.RoundTrip + a.Sync, "a vote, no pre-vote is needed: 1 round trip, 1 sync"}
 	declared := Phase{"declared", a.declaration(), "1 round trip, 1 sync; the first renewal travels along"}
@@ -123,7 +127,6 @@ func (s Settings) Failovers(a Assumed) []Failover {
 		both.Took = look
 		both.Rule = fmt.Sprintf("who would lead looks for itself: leader_interval_ms × (leader_misses − 1)%s; the watcher testifies meanwhile", drift)
 	}
-	alone := Phase{"detected", s.Stretched(s.Lease()), lease + ": nobody testifies, the voters notice by themselves"}
 	all := []Failover{
 		{FaultCrash, "the coordinator dies, its monitor certifies it", []Phase{
 			{"detected", a.Notice + hop, "the kernel tells the monitor, a message"}, atOnce, vote, declared}},
@@ -132,7 +135,7 @@ func (s Settings) Failovers(a Assumed) []Failover {
 		{FaultStopped, "the coordinator stands still, its connections stay", []Phase{silence, promises(silence.Took), elected, declared}},
 		{FaultHeir, "leader and heir fall silent together", []Phase{silence, promises(silence.Took), stagger, elected, confirm("the heir"), declared}},
 		{FaultWatcher, "leader and watcher fall silent together, and the watcher is the heir", []Phase{alone,
-			{"promises_ended", 0, "they end with the silence"}, stagger, elected, confirm("both at once"), declared}},
+			{"promises_ended", 0, "they end with the silence"}, stagger, elected, confirm("the heir"), declared}},
 		{FaultHandover, "handover, leave or SIGTERM, from the release on", []Phase{
 			{"detected", a.RoundTrip + hop, "what it still lacks of the log, a round trip; the release and the word to take over, a message"},
 			{"promises_ended", 0, "the release voids them"},

@@ -16,15 +16,15 @@ func TestFailovers(t *testing.T) {
 		{"lan", 0, map[Fault]time.Duration{
 			FaultCrash:    3*ms + ms + (2+1)*ms + (2+1)*ms,
 			FaultBoth:     500*ms + (4+1)*ms + (2+1)*ms,
-			FaultSilence:  600*ms + ms + (4+1)*ms + (2+1)*ms,
-			FaultStopped:  600*ms + ms + (4+1)*ms + (2+1)*ms,
-			FaultHeir:     600*ms + ms + 25*ms + (4+1)*ms + 400*ms + (2+1)*ms,
+			FaultSilence:  500*ms + (4+1)*ms + (2+1)*ms,
+			FaultStopped:  500*ms + (4+1)*ms + (2+1)*ms,
+			FaultHeir:     500*ms + 25*ms + (4+1)*ms + 400*ms + (2+1)*ms,
 			FaultWatcher:  500*ms + 25*ms + (4+1)*ms + 400*ms + (2+1)*ms,
 			FaultHandover: (2+1)*ms + (2+1)*ms + (2+1)*ms,
 		}},
 		{"lan", 100_000, map[Fault]time.Duration{
 			FaultBoth:    550*ms + (4+1)*ms + (2+1)*ms,
-			FaultSilence: 660*ms + ms + (4+1)*ms + (2+1)*ms,
+			FaultSilence: 550*ms + (4+1)*ms + (2+1)*ms,
 		}},
 		{"realtime", 0, map[Fault]time.Duration{
 			FaultCrash:     3*ms + ms + (2+1)*ms + (2+1)*ms,

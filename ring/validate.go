@@ -101,8 +101,8 @@ func (s Settings) Notes(a Assumed) []string {
 				s.LeaderIntervalMS, s.LeaderMisses, max(left, 0), a.RoundTrip)
 		}
 	case silence > 2*s.Lease():
-		note("leader_interval_ms × (leader_misses + 1) = %v is more than twice lease_ms = %d: when the leader falls silent the promises end long before its watcher says so; the winner has to find out by a probe of its own (%v)",
-			silence, s.LeaseMS, s.OwnProbe())
+		note("leader_interval_ms × (leader_misses + 1) = %v is more than twice lease_ms = %d: when the leader falls silent the promises end long before its watcher says so, so its own, faster link is of little use; probe it more often, or lengthen the lease",
+			silence, s.LeaseMS)
 	case 3*silence < s.Lease():
 		note("leader_interval_ms × (leader_misses + 1) = %v is less than a third of lease_ms = %d: without leader_grants a failover after silence waits for the lease all the same", silence, s.LeaseMS)
 	}
