@@ -316,7 +316,7 @@ func (n *Node) ringChanged() {
 		n.leavingSince, n.leavingWhy, n.leavingVoter = max(n.now, 1), "taken out of the ring", n.isVoter(n.cfg.ID)
 	}
 	for id, inc := range n.seen {
-		if m, ok := n.ring.Member(id); !ok || m.Incarnation == inc {
+		if m, ok := n.ring.Member(id); !ok || m.Incarnation >= inc {
 			delete(n.seen, id)
 		}
 	}
