@@ -52,8 +52,8 @@ func (l *loop) publish(now election.Instant, effects []election.Effect) (news []
 				changes = missed(state, e.State)
 				l.log.Info("ring state received", "epoch", e.State.Epoch, "term", e.State.Term, "members", len(e.State.Members))
 			}
-			// What the disk held, or the snapshot, is no news for the log.
-			add(len(e.Changes) > 0 && e.Index > l.replayed, l.maker.changes(e.State, changes)...)
+			// A snapshot is no news for the log.
+			add(len(e.Changes) > 0, l.maker.changes(e.State, changes)...)
 			state = e.State
 		case election.ClaimChanged:
 			add(true, l.maker.claim(v.ring, e))

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,8 +74,8 @@ type loop struct {
 	phase  atomic.Value // phase
 	id     uint64
 	ringID string
-	// replayed is the log index up to which the disk knew what was committed.
-	replayed uint64
+	// first are the effects of making the core.
+	first []election.Effect
 	// behind: the ring is told to have changed only when this node, which was
 	// in it before, knows a state that has it back.
 	behind bool
@@ -118,16 +119,13 @@ type loopConfig struct {
 	maker  eventMaker
 	id     uint64
 	ringID string
-	// replayed is the commit index that the disk held; what is applied up to
-	// there is not logged again.
-	replayed uint64
 	// rejoins: watchers of an earlier membership may be there.
 	rejoins bool
 }
 
 func newLoop(c loopConfig) *loop {
 	l := &loop{
-		log: c.log, clock: c.clock, core: c.core, hub: c.hub, maker: c.maker, id: c.id, ringID: c.ringID, replayed: c.replayed, behind: c.rejoins,
+		log: c.log, clock: c.clock, core: c.core, hub: c.hub, maker: c.maker, id: c.id, ringID: c.ringID, behind: c.rejoins,
 		alarm: c.alarm, rings: c.rings, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{},
 		ended: make(chan struct{}), quit: make(chan struct{}),
 	}
@@ -149,9 +147,9 @@ func (l *loop) run() (err error) {
 		l.endErr = err
 		close(l.ended)
 	}()
-	l.settle(l.clock()) // what making the core has led to
+	l.start()
 	l.arm()
-	for {
+	for l.removed == nil {
 		select {
 		case <-l.quit:
 			return nil
@@ -162,20 +160,33 @@ func (l *loop) run() (err error) {
 			l.alarm.Fired()
 		}
 		l.turn()
-		if l.removed != nil {
-			return fmt.Errorf("%w at epoch %d: %s", election.ErrRemoved, l.removed.Epoch, l.removed.Why)
-		}
 	}
+	return fmt.Errorf("%w at epoch %d: %s", election.ErrRemoved, l.removed.Epoch, l.removed.Why)
 }
 
-// begin publishes the first view, before run; what led to it is no news.
+// begin publishes the first view, before run. What the disk held is no news
+// entry by entry: who watches hears what it comes to.
 func (l *loop) begin() {
+	l.first = l.core.Effects()
 	v := &view{phase: member, id: l.id, ringID: l.ringID, ring: l.core.State(), status: l.core.Status(l.clock())}
 	if l.behind {
 		l.hub.publish(v, nil)
 		return
 	}
 	l.hub.publish(v, l.maker.changes(v.ring, missed(l.hub.views.load().ring, v.ring)))
+}
+
+// start carries out what making the core has led to.
+func (l *loop) start() {
+	news := l.publish(l.clock(), slices.DeleteFunc(slices.Clone(l.first), func(e election.Effect) bool {
+		_, told := e.(election.Applied)
+		return told
+	}))
+	for _, e := range l.first {
+		l.carryOut(e)
+	}
+	l.first = nil
+	l.tell(news)
 }
 
 // stop ends run; the caller waits on ended.

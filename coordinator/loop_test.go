@@ -163,18 +163,67 @@ func TestNothingIsToldTwiceAfterARejoin(t *testing.T) {
 		l.stop()
 		<-l.ended
 		l.hub.close()
-		var got []string
-		for {
-			e, err := w.next(context.Background())
-			if err != nil {
-				break
-			}
-			got = append(got, fmt.Sprintf("%s %d", e.GetType(), e.GetTerm()))
-		}
-		if want := []string{"snapshot 7", "leader_declared 9"}; !slices.Equal(got, want) {
+		if got, want := heard(w), []string{"snapshot 7", "leader_declared 9"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
 		}
 	})
+}
+
+// A restarted node applies what its disk holds. Who watches it from the start
+// hears what that comes to, once; who comes when the state is there has seen it
+// in the first snapshot.
+func TestTheDiskIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		state := func(term uint64) *ring.State {
+			return &ring.State{RingID: "r", Epoch: term, Term: term, Members: []ring.Member{{ID: 1, Name: "n1"}},
+				History: []ring.Leadership{{Term: term, ID: 1, Name: "n1"}}}
+		}
+		c := &fakeCore{state: state(5)}
+		for _, term := range []uint64{3, 5} {
+			s := state(term)
+			c.emit(election.Applied{State: s, Index: term, Changes: []ring.Change{{Kind: ring.LeaderDeclared, Member: s.Members[0], Leadership: &s.History[0]}}})
+		}
+		l := testLoop(c, &fakeStore{})
+		changed := 0
+		l.hands.ringChanged = func(*ring.State) { changed++ }
+		first, _, err := l.hub.subscribe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.begin()
+		second, v, err := l.hub.subscribe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.ring.Term != 5 {
+			t.Errorf("the first view has token %d, want 5", v.ring.Term)
+		}
+		go func() { _ = l.run() }()
+		synctest.Wait()
+		l.stop()
+		<-l.ended
+		l.hub.close()
+		if got, want := heard(first), []string{"joined 5", "leader_declared 5"}; !slices.Equal(got, want) {
+			t.Errorf("told from the start: %q, want %q", got, want)
+		}
+		if got := heard(second); len(got) > 0 {
+			t.Errorf("told after the first snapshot: %q, want nothing", got)
+		}
+		if changed != 2 {
+			t.Errorf("those who work by the ring's state were told %d times, want 2", changed)
+		}
+	})
+}
+
+// heard returns what waits for a watcher of a closed hub.
+func heard(w *watcher) (events []string) {
+	for {
+		e, err := w.next(context.Background())
+		if err != nil {
+			return events
+		}
+		events = append(events, fmt.Sprintf("%s %d", e.GetType(), e.GetTerm()))
+	}
 }
 
 // A claim that is given up is unreadable before the message leaves by which

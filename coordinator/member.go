@@ -45,8 +45,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 		return err
 	}
 	defer timer.Close() // when the loop has ended
-	l := newLoop(loopConfig{log: n.log, clock: n.clock, alarm: timer, rings: timer.C, core: core, store: n.disk, hub: n.hub, maker: n.maker, id: e.id, ringID: e.ringID,
-		replayed: e.recovered.HardState.GetCommit(), rejoins: n.rejoins})
+	l := newLoop(loopConfig{log: n.log, clock: n.clock, alarm: timer, rings: timer.C, core: core, store: n.disk, hub: n.hub, maker: n.maker, id: e.id, ringID: e.ringID, rejoins: n.rejoins})
 	n.rejoins = true
 	lifetime, cancel := context.WithCancel(context.Background())
 	m := &membership{n: n, l: l, ctx: lifetime, slot: make(chan struct{}, probesMax)}
