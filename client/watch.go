@@ -22,8 +22,9 @@ type Stream struct {
 
 // Watch opens a stream of events: first one snapshot of the present state,
 // then everything after it. A coordinator that was out of the ring and is back
-// says one more snapshot in place of what it missed. Along one stream, the terms
-// of leader_declared rise. It ends with ctx, or with Close.
+// says one more snapshot in place of what it missed; one that told leader_lost
+// and knows the same leader again, with the same term, says that by a snapshot
+// too. Along one stream, the terms of leader_declared rise. It ends with ctx, or with Close.
 func (c *Client) Watch(ctx context.Context) (*Stream, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	stream, err := c.arc.Watch(ctx, &arcv1.WatchRequest{})

@@ -5,7 +5,7 @@ import (
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
-// settle publishes what has become of the last step and carries its effects
+// settle publishes what has become of a turn's steps and carries their effects
 // out. The view comes first: a claim that was given up must not be readable
 // any more when the message that gives it up leaves.
 //
@@ -38,13 +38,14 @@ func (l *loop) publish(now election.Instant, effects []election.Effect) (news []
 			news = append(news, more...)
 		}
 	}
-	if was, ok := old.leader(); ok {
-		if is, ok := v.leader(); !ok || is.ID != was.ID || v.ring.Term != old.ring.Term {
-			add(true, l.maker.leaderLost(old.ring, was.Name, old.ring.Term, v.status.Reason))
-		}
+	was, known := old.leader()
+	is, knows := v.leader()
+	if known && (!knows || is.ID != was.ID || v.ring.Term != old.ring.Term) {
+		add(true, l.maker.leaderLost(old.ring, was.Name, old.ring.Term, v.status.Reason))
+		l.lost = old.ring.Term
 	}
 	state := old.ring
-	for _, e := range effects {
+	for i, e := range effects {
 		switch e := e.(type) {
 		case election.Applied:
 			changes := e.Changes
@@ -56,20 +57,44 @@ func (l *loop) publish(now election.Instant, effects []election.Effect) (news []
 			add(len(e.Changes) > 0, l.maker.changes(e.State, changes)...)
 			state = e.State
 		case election.ClaimChanged:
-			add(true, l.maker.claim(v.ring, e))
+			if !blinks(effects, i) {
+				add(true, l.maker.claim(state, e))
+			}
 		case election.SuspicionChanged:
-			add(true, l.maker.suspicion(v.ring, e))
+			add(true, l.maker.suspicion(state, e))
 		}
 	}
 	if l.behind {
 		events, news = l.catchUp(v, now), nil
+	} else if knows && l.lost == v.ring.Term {
+		// No declaration comes twice: the state says that it holds again.
+		add(true, l.maker.snapshot(v, now))
+	}
+	if knows {
+		l.lost = 0
 	}
 	l.hub.publish(v, events)
-	was, _ := old.leader()
-	if is, _ := v.leader(); is.ID != was.ID {
+	if is.ID != was.ID {
 		l.hands.published()
 	}
 	return news
+}
+
+// blinks tells whether the change of the claim at effects[i] is undone within
+// the same turn: answers that prolong the lease had come in, but the core took
+// something else first and saw it run out. The lease counts from when they were
+// asked for, so there was no moment without one.
+func blinks(effects []election.Effect, i int) bool {
+	c, step := effects[i].(election.ClaimChanged), 1
+	if c.Claiming {
+		step = -1
+	}
+	for j := i + step; j >= 0 && j < len(effects); j += step {
+		if o, ok := effects[j].(election.ClaimChanged); ok {
+			return o.Term == c.Term && o.Claiming != c.Claiming
+		}
+	}
+	return false
 }
 
 // catchUp replaces the events that lead to v while this node, back in its

@@ -30,6 +30,9 @@ func logEvent(log hclog.Logger, e *arcv1.Event) {
 		log.Info("settings changed", "epoch", e.GetEpoch(), "profile", text("profile"))
 	case eventLeaderLost:
 		log.Info("leader lost", append(args, "reason", text("why"))...)
+	case eventSnapshot: // logged only in place of a declaration
+		leader := e.GetDetail().GetFields()["leader"].GetStructValue().GetFields()["name"].GetStringValue()
+		log.Info("leader known again", "peer", leader, "epoch", e.GetEpoch(), "term", e.GetTerm())
 	case eventClaimGot:
 		log.Info("this node leads now", append(args, "reason", text("why"))...)
 	case eventClaimLost:

@@ -91,6 +91,9 @@ type loop struct {
 
 	// looked is what the status of the newest view was made of.
 	looked election.Look
+	// lost is the token of the leader that was told as lost last, 0 when one is
+	// known.
+	lost uint64
 
 	// busySince is when the loop began what it is doing now, 0 while it
 	// waits.
@@ -203,7 +206,8 @@ func (l *loop) over() (ended, out bool) {
 	}
 }
 
-// turn handles all that has come in, and the time.
+// turn handles all that has come in, and the time, and then settles once: what
+// comes in together is told as what it comes to.
 func (l *loop) turn() {
 	l.busySince.Store(int64(l.clock()))
 	defer l.busySince.Store(0)
@@ -212,19 +216,13 @@ func (l *loop) turn() {
 		l.log.Warn("peer messages dropped, the event loop is behind", "count", dropped)
 	}
 	for _, p := range pings {
-		now := l.clock()
-		l.core.Pinged(now, p)
-		l.settle(now)
+		l.core.Pinged(l.clock(), p)
 	}
 	for _, in := range inputs {
-		now := l.clock()
-		in(now)
-		l.settle(now)
+		in(l.clock())
 	}
 	for _, m := range messages {
-		now := l.clock()
-		l.core.Receive(now, m)
-		l.settle(now)
+		l.core.Receive(l.clock(), m)
 	}
 	l.inbox.recycle(pings, messages, inputs)
 	now := l.clock()
@@ -233,8 +231,8 @@ func (l *loop) turn() {
 	}
 	if now >= l.core.NextWake() {
 		l.core.Tick(now)
-		l.settle(now)
 	}
+	l.settle(now)
 	l.arm()
 }
 

@@ -48,8 +48,9 @@ type ArcClient interface {
 	// History tells past leaderships, oldest first.
 	History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (*HistoryResponse, error)
 	// Watch streams events: first one `snapshot`, then everything after it; one
-	// more `snapshot` when the node was out of the ring and is back. The terms of
-	// leader_declared rise along a stream.
+	// more `snapshot` when the node was out of the ring and is back, or when a
+	// leader that was told as lost is known again with the same term. The terms
+	// of leader_declared rise along a stream.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error)
 	// Join admits a coordinator to the ring and allocates its id.
 	Join(ctx context.Context, in *JoinRequest, opts ...grpc.CallOption) (*JoinResponse, error)
@@ -198,8 +199,9 @@ type ArcServer interface {
 	// History tells past leaderships, oldest first.
 	History(context.Context, *HistoryRequest) (*HistoryResponse, error)
 	// Watch streams events: first one `snapshot`, then everything after it; one
-	// more `snapshot` when the node was out of the ring and is back. The terms of
-	// leader_declared rise along a stream.
+	// more `snapshot` when the node was out of the ring and is back, or when a
+	// leader that was told as lost is known again with the same term. The terms
+	// of leader_declared rise along a stream.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[Event]) error
 	// Join admits a coordinator to the ring and allocates its id.
 	Join(context.Context, *JoinRequest) (*JoinResponse, error)
