@@ -20,8 +20,9 @@ const (
 	// it may overtake it by a moment.
 	bellGrace = 20 * time.Millisecond
 	// bellBelongs is how long after a link its doorbell may come. A later one
-	// is an operator's.
-	bellBelongs = time.Second
+	// is an operator's; an earlier one counts as the link's, also if that had
+	// none of its own, since pending signals merge.
+	bellBelongs = 300 * time.Millisecond
 	// endGrace is how long after the end of the queue the coordinator's
 	// process may live on before this monitor is abandoned.
 	endGrace = 2 * time.Second

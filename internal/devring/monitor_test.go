@@ -65,12 +65,18 @@ func TestDoorbellRedials(t *testing.T) {
 	target := next(st, n.name)
 	for _, how := range []string{"signal", "command"} {
 		logged := len(n.LogTail(1 << 20))
-		if how == "signal" {
-			must(t, n.SignalMonitor(syscall.SIGUSR1))
-		} else if out, errs, code := arc(t, "--addr", n.Addr(), "relink"); code != 0 || !strings.Contains(out, target) {
-			t.Errorf("arc relink: code %d, %q %q; want %s", code, out, errs, target)
+		var signalled time.Time
+		if how == "command" {
+			if out, errs, code := arc(t, "--addr", n.Addr(), "relink"); code != 0 || !strings.Contains(out, target) {
+				t.Errorf("arc relink: code %d, %q %q; want %s", code, out, errs, target)
+			}
 		}
 		must(t, r.Until(within(t, stepBound), "a fresh dial by "+how, func(context.Context) error {
+			// One that comes with a change of the ring counts as that one's.
+			if how == "signal" && time.Since(signalled) > time.Second {
+				must(t, n.SignalMonitor(syscall.SIGUSR1))
+				signalled = time.Now()
+			}
 			if log := n.LogTail(1 << 20)[logged:]; !strings.Contains(log, "monitor: ") || !strings.Contains(log, target) {
 				return fmt.Errorf("nothing about %s in %q", target, log)
 			}
