@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -27,41 +25,27 @@ const (
 	eventCertified  = "certified"
 )
 
-// contractJSON is how ARC writes messages as JSON: proto names, every field,
-// uint64 as strings.
-var contractJSON = protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}
-
-// detailOf returns a message's contract JSON as an event's detail.
-func detailOf(m proto.Message) *structpb.Struct {
-	b, err := contractJSON.Marshal(m)
-	if err != nil {
-		panic(fmt.Sprintf("coordinator: %T does not encode: %v", m, err)) // our own message, valid UTF-8 was checked at the door
-	}
-	s := &structpb.Struct{}
-	if err := protojson.Unmarshal(b, s); err != nil {
-		panic(fmt.Sprintf("coordinator: JSON of %T is no object: %v", m, err))
-	}
-	return s
-}
-
 // fields makes a detail of plain values; uint64 become strings as everywhere
 // in the JSON contract.
 func fields(kv map[string]any) *structpb.Struct {
+	s := &structpb.Struct{Fields: make(map[string]*structpb.Value, len(kv))}
 	for k, v := range kv {
 		switch v := v.(type) {
 		case uint64:
-			kv[k] = strconv.FormatUint(v, 10)
+			s.Fields[k] = structpb.NewStringValue(strconv.FormatUint(v, 10))
+		case string:
+			s.Fields[k] = structpb.NewStringValue(v)
+		case bool:
+			s.Fields[k] = structpb.NewBoolValue(v)
 		case []string:
-			list := make([]any, len(v))
+			list := make([]*structpb.Value, len(v))
 			for i, s := range v {
-				list[i] = s
+				list[i] = structpb.NewStringValue(s)
 			}
-			kv[k] = list
+			s.Fields[k] = structpb.NewListValue(&structpb.ListValue{Values: list})
+		default:
+			panic(fmt.Sprintf("coordinator: event detail %s is a %T", k, v))
 		}
-	}
-	s, err := structpb.NewStruct(kv)
-	if err != nil {
-		panic(fmt.Sprintf("coordinator: event detail %v: %v", kv, err))
 	}
 	return s
 }

@@ -149,11 +149,11 @@ func (s *State) Leader() (Member, bool) {
 // Successor returns the member that id monitors: the next one in ring order,
 // the first for the last. A ring of one monitors nobody.
 func (s *State) Successor(id uint64) (Member, bool) {
-	succ := s.Successors(id)
-	if len(succ) == 0 {
+	i, ok := s.index(id)
+	if !ok || len(s.Members) < 2 {
 		return Member{}, false
 	}
-	return succ[0], true
+	return s.Members[(i+1)%len(s.Members)], true
 }
 
 // Successors returns all other members in ring order, beginning with id's
@@ -275,8 +275,17 @@ func (s *State) Voters() []uint64 {
 func (s *State) Clone() *State {
 	c := *s
 	c.Members = slices.Clone(s.Members)
+	n := 0
+	for _, m := range s.Members {
+		n += len(m.Addresses)
+	}
+	addresses := make([]string, 0, n) // one piece for all
 	for i := range c.Members {
-		c.Members[i].Addresses = slices.Clone(c.Members[i].Addresses)
+		if m := &c.Members[i]; m.Addresses != nil {
+			from := len(addresses)
+			addresses = append(addresses, m.Addresses...)
+			m.Addresses = slices.Clip(addresses[from:])
+		}
 	}
 	c.History = slices.Clone(s.History)
 	c.Led = slices.Clone(s.Led)
