@@ -20,8 +20,9 @@ func arcSystem(profile string, patience time.Duration) System {
 	setting := "profile " + profile
 	return System{
 		ID: "arc/" + profile, Name: "ARC", Setting: setting,
-		Rest: 500 * time.Millisecond, Period: 500 * time.Millisecond,
-		Patience: func(int) time.Duration { return patience },
+		Takes: always(10 * time.Millisecond), // a crash, with any profile
+		Rest:  300 * time.Millisecond, Period: 250 * time.Millisecond,
+		Patience: always(patience),
 		provide: func(ctx context.Context, s *shelf) (programs, error) {
 			p, err := s.own(ctx)
 			if err != nil {

@@ -22,9 +22,13 @@ func corosyncSystem(id string, token time.Duration) System {
 	if token != corosyncDefault {
 		setting = fmt.Sprintf("token %v for any number of nodes", token)
 	}
+	// It looks at its links some times within a token.
+	rhythm := min(corosyncToken(token, 2), time.Second)
 	return System{
-		ID: "corosync/" + id, Name: "corosync", Setting: setting, Slow: token == corosyncDefault,
-		Rest: 2 * time.Second, Period: time.Second,
+		ID: "corosync/" + id, Name: "corosync", Setting: setting,
+		// The token is missed, and then the consensus not reached, which is 1.2 tokens.
+		Takes: func(n int) time.Duration { return corosyncToken(token, n) * 22 / 10 },
+		Rest:  time.Second + rhythm, Period: rhythm,
 		Patience: func(n int) time.Duration { return 15*time.Second + time.Duration(n)*2*time.Second },
 		provide: func(ctx context.Context, s *shelf) (programs, error) {
 			p, err := s.debian(ctx, "corosync", "corosync")
@@ -37,6 +41,14 @@ func corosyncSystem(id string, token time.Duration) System {
 			return &corosyncDaemon{bed: b, programs: p, token: token, procs: map[int]*netlab.Process{}, known: map[int]*members{}}
 		},
 	}
+}
+
+// corosyncToken is the timeout that it has, its own default for n nodes included.
+func corosyncToken(token time.Duration, n int) time.Duration {
+	if token != corosyncDefault {
+		return token
+	}
+	return 3*time.Second + time.Duration(max(n-2, 0))*650*time.Millisecond
 }
 
 type corosyncDaemon struct {

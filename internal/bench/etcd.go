@@ -25,8 +25,9 @@ func etcdSystem(id string, heartbeat, election time.Duration) System {
 	return System{
 		ID: "etcd/" + id, Name: "etcd", Setting: fmt.Sprintf("heartbeat %v, election %v", heartbeat, election),
 		MaxHosts: etcdMembers, Why: fmt.Sprintf("its makers advise at most %d members", etcdMembers),
-		Rest: 500*time.Millisecond + election, Period: heartbeat + 100*time.Millisecond,
-		Patience: func(int) time.Duration { return 5*time.Second + 10*election },
+		Takes: always(election),
+		Rest:  500*time.Millisecond + election, Period: heartbeat + 100*time.Millisecond,
+		Patience: always(5*time.Second + 10*election),
 		provide: func(ctx context.Context, s *shelf) (programs, error) {
 			p, err := s.module(ctx, "etcd", etcdModule, etcdVersion)
 			if err != nil && ctx.Err() == nil {

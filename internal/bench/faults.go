@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,9 +34,10 @@ var Faults = []Fault{
 // is the one that leads (see mortal).
 func kill(b *bed, d daemon, h *netlab.Host) (happen func(), undo func() error) {
 	victims := d.mortal(h)
+	signals := atOnce(victims, unix.SIGKILL)
 	happen = func() {
-		for _, p := range victims {
-			h.SignalPid(p, unix.SIGKILL)
+		for _, s := range signals {
+			h.SignalPid(s.to, s.what)
 		}
 	}
 	undo = func() error {
@@ -47,6 +49,48 @@ func kill(b *bed, d daemon, h *netlab.Host) (happen func(), undo func() error) {
 	return happen, undo
 }
 
+// signal is one that a process gets.
+type signal struct {
+	to   netlab.Found
+	what unix.Signal
+}
+
+// atOnce is how processes of one daemon get a signal as if it were one moment,
+// so that none acts on what happens to another. A child that lives on when its
+// parent has died may say goodbye: keepalived's gives up its address, and others
+// have it a millisecond later, which no crash of a machine does. A parent that
+// sees its child die may start another. So parents are stopped first, and then
+// children come before their parents.
+func atOnce(daemon []netlab.Found, what unix.Signal) []signal {
+	depth := map[int]int{}
+	parents := map[int]bool{}
+	for _, p := range daemon {
+		depth[p.Pid] = 1
+	}
+	for range daemon { // as deep as it can be
+		for _, p := range daemon {
+			if above := depth[p.Parent]; above > 0 {
+				depth[p.Pid] = above + 1
+				parents[p.Parent] = true
+			}
+		}
+	}
+	order := slices.Clone(daemon)
+	slices.SortStableFunc(order, func(a, b netlab.Found) int { return depth[a.Pid] - depth[b.Pid] })
+	var list []signal
+	for _, p := range order {
+		if parents[p.Pid] {
+			list = append(list, signal{p, unix.SIGSTOP})
+		}
+	}
+	for _, p := range slices.Backward(order) {
+		if what != unix.SIGSTOP || !parents[p.Pid] {
+			list = append(list, signal{p, what})
+		}
+	}
+	return list
+}
+
 // pull takes the carrier from both ends of the cable.
 func pull(b *bed, d daemon, h *netlab.Host) (happen func(), undo func() error) {
 	return func() { b.lab.Pull(h) }, func() error {
@@ -55,13 +99,13 @@ func pull(b *bed, d daemon, h *netlab.Host) (happen func(), undo func() error) {
 	}
 }
 
-// stop stops all processes on the host, the last started ones first, so that
-// no parent sees its child stop.
+// stop stops all processes on the host.
 func stop(b *bed, d daemon, h *netlab.Host) (happen func(), undo func() error) {
 	all := h.Processes()
+	signals := atOnce(all, unix.SIGSTOP)
 	happen = func() {
-		for i := range all {
-			h.SignalPid(all[len(all)-1-i], unix.SIGSTOP)
+		for _, s := range signals {
+			h.SignalPid(s.to, s.what)
 		}
 	}
 	undo = func() error {
@@ -72,6 +116,3 @@ func stop(b *bed, d daemon, h *netlab.Host) (happen func(), undo func() error) {
 	}
 	return happen, undo
 }
-
-// times are what a trial measured.
-type times struct{ first, all time.Duration }

@@ -29,8 +29,9 @@ var keepalivedPids = [2]string{"/run/keepalived.pid", "/run/keepalived-vrrp.pid"
 func keepalivedSystem(id string, every time.Duration) System {
 	return System{
 		ID: "keepalived/" + id, Name: "keepalived", Setting: fmt.Sprintf("advertisements every %v", every),
-		Rest: 500*time.Millisecond + 2*every, Period: every,
-		Patience: func(int) time.Duration { return 10*every + 5*time.Second },
+		Takes: always(3 * every),
+		Rest:  300*time.Millisecond + 2*every, Period: every,
+		Patience: always(10*every + 5*time.Second),
 		provide: func(ctx context.Context, s *shelf) (programs, error) {
 			p, err := s.debian(ctx, "keepalived", "keepalived")
 			if err == nil {
@@ -39,7 +40,7 @@ func keepalivedSystem(id string, every time.Duration) System {
 			return p, err
 		},
 		begin: func(b *bed, p programs) daemon {
-			return &keepalivedDaemon{bed: b, programs: p, every: every, eyes: map[int]*keepalivedEyes{}}
+			return &keepalivedDaemon{bed: b, programs: p, every: every, procs: map[int]*netlab.Process{}, eyes: map[int]*keepalivedEyes{}}
 		},
 	}
 }
@@ -48,6 +49,7 @@ type keepalivedDaemon struct {
 	bed      *bed
 	programs programs
 	every    time.Duration
+	procs    map[int]*netlab.Process
 	eyes     map[int]*keepalivedEyes
 }
 
@@ -106,7 +108,7 @@ func (d *keepalivedDaemon) start(h *netlab.Host) error {
 	if err := writeFile(h, config, keepalivedConfig(h.Number(), d.every)); err != nil {
 		return err
 	}
-	d.bed.run(h, d.programs, []string{
+	d.procs[h.Number()] = d.bed.run(h, d.programs, []string{
 		"--dont-fork", "--log-console", "--vrrp", "--use-file=" + config,
 		"--pid=" + keepalivedPids[0], "--vrrp_pid=" + keepalivedPids[1],
 	}, nil)
@@ -197,16 +199,10 @@ func dropAddress(h *netlab.Host, ip netip.Addr) error {
 	})
 }
 
-func (d *keepalivedDaemon) unready() string {
-	for _, h := range d.bed.hosts {
-		if len(h.Find("keepalived")) == 0 {
-			return h.Name() + " runs no keepalived"
-		}
-	}
-	return d.bed.allMembers()
-}
+func (d *keepalivedDaemon) unready() string { return unreadyProcs(d.bed, d.procs) }
 
-// Its two processes make one daemon: the first would restart the second.
+// Its two processes make one daemon: the first would restart the second, which
+// would give the address up when the first has died.
 func (d *keepalivedDaemon) mortal(h *netlab.Host) []netlab.Found {
 	return h.Find("keepalived")
 }

@@ -71,9 +71,14 @@ func (l *Ledger) Acts(host int) bool {
 func (l *Ledger) Acting() []int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return numbered(l.acts)
+}
+
+// numbered are the hosts for which it is so, in order.
+func numbered(hosts map[int]bool) []int {
 	var list []int
-	for host, on := range l.acts {
-		if on {
+	for host, so := range hosts {
+		if so {
 			list = append(list, host)
 		}
 	}

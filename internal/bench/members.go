@@ -1,9 +1,6 @@
 package bench
 
-import (
-	"slices"
-	"sync"
-)
+import "sync"
 
 // members is what a host knows of the others in a system that has no leader.
 // The lowest number among them stands for one, so that "the next leader" means
@@ -23,10 +20,8 @@ func (m *members) change(l *Ledger, host int, f func(m *members)) {
 	defer m.mu.Unlock()
 	f(m)
 	lowest := nobody
-	for n, alive := range m.alive {
-		if alive && (lowest == nobody || n < lowest) {
-			lowest = n
-		}
+	if alive := numbered(m.alive); len(alive) > 0 {
+		lowest = alive[0]
 	}
 	l.Act(host, m.quorate && lowest == host)
 	l.See(host, lowest)
@@ -41,28 +36,11 @@ func (m *members) set(list []int) {
 }
 
 // count is how many members the host knows.
-func (m *members) count() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := 0
-	for _, alive := range m.alive {
-		if alive {
-			n++
-		}
-	}
-	return n
-}
+func (m *members) count() int { return len(m.list()) }
 
 // list are they, in order.
 func (m *members) list() []int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var list []int
-	for n, alive := range m.alive {
-		if alive {
-			list = append(list, n)
-		}
-	}
-	slices.Sort(list)
-	return list
+	return numbered(m.alive)
 }

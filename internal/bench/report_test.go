@@ -12,7 +12,7 @@ func example() *Results {
 		Programs: map[string]string{"ARC": "arc 1"},
 		Failover: []Failover{
 			{System: "arc/lan", Hosts: 5, Fault: "kill", First: Sample{4, 5, 6}, All: Sample{5, 6, 7}},
-			{System: "keepalived/1s", Hosts: 5, Fault: "kill", First: Sample{2500, 2400, 2600}, All: Sample{2500, 2400, 2601}},
+			{System: "keepalived/1s", Hosts: 5, Fault: "kill", First: Sample{2500, 2400, 2600}, All: Sample{2500, 2400, 2601}, Labs: 12},
 			{System: "etcd/default", Hosts: 5, Fault: "kill", Failed: []string{"no new leader"}},
 			{System: "arc/lan", Hosts: 3, Fault: "pull", First: Sample{500}, All: Sample{501}},
 		},
@@ -38,6 +38,8 @@ func TestTables(t *testing.T) {
 		"0 (+1 failed)",
 		"32.0",
 		"no apt-get",
+		"labs",
+		"12",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the text lacks %q:\n%s", want, text.String())

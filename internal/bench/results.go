@@ -35,6 +35,9 @@ type Failover struct {
 	All    Sample `json:"all_ms"`
 	// Failed says why trials have no time.
 	Failed []string `json:"failed,omitempty"`
+	// Labs is in how many labs of this system, side by side, it was measured; 1
+	// is alone. Costs are always measured alone.
+	Labs int `json:"labs"`
 }
 
 // Cost is what a system takes while nothing happens.
@@ -64,6 +67,8 @@ type Cut struct {
 	// New is when the majority knew its leader.
 	New    Sample   `json:"new_leader_ms"`
 	Failed []string `json:"failed,omitempty"`
+	// Labs is as in Failover.
+	Labs int `json:"labs"`
 }
 
 // Skipped says why something was not measured.

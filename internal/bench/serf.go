@@ -15,9 +15,10 @@ import (
 func serfSystem(profile string) System {
 	return System{
 		ID: "serf/" + profile, Name: "Serf", Setting: "profile " + profile,
-		Leaderless: true, Slow: profile != "lan",
-		Rest: 2 * time.Second, Period: time.Second,
-		Patience: func(int) time.Duration { return 30 * time.Second },
+		Leaderless: true,
+		Takes:      always(5 * time.Second),
+		Rest:       2 * time.Second, Period: time.Second,
+		Patience: always(30 * time.Second),
 		provide: func(ctx context.Context, s *shelf) (programs, error) {
 			p, err := s.debian(ctx, "serf", "serf")
 			if err == nil {

@@ -26,8 +26,10 @@ type System struct {
 	Why      string
 	// Leaderless systems only tell that a member has failed.
 	Leaderless bool
-	// Slow marks a setting that is left out of a quick look.
-	Slow bool
+	// Takes is about how long its quickest failover takes with n hosts, as its
+	// settings say. From this follows in how many labs it may be measured side
+	// by side (see labs), and how often it is looked at.
+	Takes func(n int) time.Duration
 	// Rest is how long it is left alone after it has settled; a fault then falls
 	// at random within one Period.
 	Rest, Period time.Duration
@@ -40,6 +42,19 @@ type System struct {
 	// begin makes what runs the system on the hosts of a bed.
 	begin func(b *bed, p programs) daemon
 }
+
+// always is a time that does not depend on the number of hosts.
+func always(d time.Duration) func(int) time.Duration { return func(int) time.Duration { return d } }
+
+// formBound bounds how long n hosts may take to settle, at the start and after
+// a trial.
+func (s System) formBound(n int) time.Duration {
+	return 20*time.Second + time.Duration(n)*time.Second/2 + 3*s.Takes(n)
+}
+
+// look is how often is looked whether something has happened that takes about d.
+// Nothing measured depends on it, only when the next thing is begun.
+func look(d, atLeast time.Duration) time.Duration { return min(max(d/200, atLeast), 10*atLeast) }
 
 // programs are what a system runs.
 type programs struct {

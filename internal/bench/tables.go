@@ -18,6 +18,8 @@ type Table struct {
 	Rows   [][]string
 }
 
+const labsNote = "Labs: how many of this system were measured side by side; 1 is alone."
+
 // Tables are what people read of the results.
 func (r *Results) Tables() []Table {
 	var list []Table
@@ -76,21 +78,22 @@ func (r *Results) failoverTable(hosts int) Table {
 	t := Table{
 		Title: fmt.Sprintf("Failover, %d hosts", hosts),
 		Note: "Milliseconds from the fault until the first survivor knows the new leader, and until all know: median / 90 % / worst, " +
-			"number of trials. corosync and Serf have no leader; theirs is the news that the member is gone.",
+			"number of trials. corosync and Serf have no leader; theirs is the news that the member is gone. " + labsNote,
 		Header: []string{"system"},
 	}
 	for _, f := range r.faults() {
 		t.Header = append(t.Header, f.Name+": first", "all", "n")
 	}
+	t.Header = append(t.Header, "labs")
 	for _, s := range Systems {
-		row, any := []string{s.Title()}, false
+		row, any, labs := []string{s.Title()}, false, 0
 		for _, f := range r.faults() {
 			m := r.failover(s.ID, hosts, f.Name)
 			if m == nil || len(m.First) == 0 && len(m.Failed) == 0 {
 				row = append(row, "–", "–", "–")
 				continue
 			}
-			any = true
+			any, labs = true, max(labs, m.Labs)
 			n := strconv.Itoa(len(m.First))
 			if len(m.Failed) > 0 {
 				n += fmt.Sprintf(" (+%d failed)", len(m.Failed))
@@ -98,7 +101,7 @@ func (r *Results) failoverTable(hosts int) Table {
 			row = append(row, m.First.figures(), m.All.figures(), n)
 		}
 		if any {
-			t.Rows = append(t.Rows, row)
+			t.Rows = append(t.Rows, append(row, strconv.Itoa(labs)))
 		}
 	}
 	return t
@@ -174,7 +177,7 @@ func (r *Results) ratioTable(hosts int) Table {
 func (r *Results) costTable() Table {
 	t := Table{
 		Title: "At rest",
-		Note: "Processor seconds a minute are of all daemons together; the other figures are of one node, on average and of the busiest. " +
+		Note: "Measured alone. Processor seconds a minute are of all daemons together; the other figures are of one node, on average and of the busiest. " +
 			"Begun: how often somebody began to lead, or to claim it anew, although nothing happened.",
 		Header: []string{"system", "hosts", "CPU s/min", "% of a core per node", "bytes/s sent", "busiest", "MiB resident", "largest", "begun"},
 	}
@@ -195,9 +198,9 @@ func (r *Results) costTable() Table {
 func (r *Results) cutTable() Table {
 	t := Table{
 		Title: fmt.Sprintf("The leader is cut off with a minority, 2 | 3 of %d hosts", cutHosts),
-		Note:  "Milliseconds, median / 90 % / worst: how long two acted as leaders, when the majority knew its own, how long the cut lasted.",
+		Note:  "Milliseconds, median / 90 % / worst: how long two acted as leaders, when the majority knew its own, how long the cut lasted. " + labsNote,
 		Header: []string{
-			"system", "two leaders", "new leader", "cut", "n",
+			"system", "two leaders", "new leader", "cut", "n", "labs",
 		},
 	}
 	for _, s := range Systems {
@@ -209,7 +212,7 @@ func (r *Results) cutTable() Table {
 			if len(c.Failed) > 0 {
 				n += fmt.Sprintf(" (+%d failed)", len(c.Failed))
 			}
-			t.Rows = append(t.Rows, []string{s.Title(), c.Both.figures(), c.New.figures(), c.CutFor.figures(), n})
+			t.Rows = append(t.Rows, []string{s.Title(), c.Both.figures(), c.New.figures(), c.CutFor.figures(), n, strconv.Itoa(c.Labs)})
 		}
 	}
 	return t
