@@ -181,19 +181,28 @@ func TestOverflowOfAnUnreachablePeerIsQuiet(t *testing.T) {
 // do not redial before it is known whom to redial. One that comes back at once
 // is dialled as soon as it says so.
 func TestLostConnectionIsNotRedialledAtOnce(t *testing.T) {
-	dialled := make(chan time.Time, 100)
-	a := start(t, 1, "127.0.0.1:0", Options{DialContext: func(ctx context.Context, addr string) (net.Conn, error) {
-		dialled <- time.Now()
-		return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
-	}})
+	dialled, lost := make(chan time.Time, 100), make(chan time.Time, 100)
+	a := start(t, 1, "127.0.0.1:0", Options{
+		DialContext: func(ctx context.Context, addr string) (net.Conn, error) {
+			if ctx.Err() == nil { // else the race was over before this try began
+				dialled <- time.Now()
+			}
+			return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+		},
+		PeerDown: func(uint64) { lost <- time.Now() },
+	})
 	b := start(t, 2, "127.0.0.1:0", Options{})
 	connect(a, b)
 	await(t, "a's stream", a.up)
-	await(t, "the dial", dialled)
+	await(t, "b's stream", b.up)
+	a.looks(2)
+	for len(dialled) > 0 { // more than one, if b was slow to answer
+		<-dialled
+	}
 	b.kill()
-	await(t, "the break", a.down)
-	lost := time.Now()
-	if pause := await(t, "the redial", dialled).Sub(lost); pause < backoffFirst<<(cutFailures-1)/2 {
+	// Both when they happened, and not when this goroutine was told.
+	down := await(t, "the break", lost)
+	if pause := await(t, "the redial", dialled).Sub(down); pause < backoffFirst<<(cutFailures-1)/2 {
 		t.Errorf("redialled %v after the connection was lost", pause)
 	}
 

@@ -120,6 +120,27 @@ func (n *node) peer() Peer {
 	return Peer{ID: self.ID, Name: self.Name, Incarnation: self.Incarnation, Addresses: []string{n.addr}}
 }
 
+// looks waits until the node has seen to all that it was asked to do about a
+// peer. A stream that the peer has opened is a sign of life: one that is taken
+// only after a break ends the pause before the next dial.
+func (n *node) looks(id uint64) {
+	n.t.Helper()
+	n.tr.mu.Lock()
+	p := n.tr.peers[id]
+	n.tr.mu.Unlock()
+	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		p.mu.Lock()
+		waiting := p.asked
+		p.mu.Unlock()
+		if waiting == (asked{}) {
+			return
+		}
+		if time.Now().After(limit) {
+			n.t.Fatalf("not seen to within %s: %+v", patience, waiting)
+		}
+	}
+}
+
 func offer[T any](c chan T, v T) {
 	select {
 	case c <- v:

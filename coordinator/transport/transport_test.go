@@ -222,6 +222,8 @@ func TestQuietPeerIsLeftAloneUntilItLives(t *testing.T) {
 	b := start(t, 2, "127.0.0.1:0", Options{})
 	connect(a, b)
 	await(t, "a's stream", a.up)
+	await(t, "b's stream", b.up)
+	a.looks(2)
 	b.kill()
 	await(t, "news of the break", a.down)
 	before, since := dials.Load(), time.Now()
