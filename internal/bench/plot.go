@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"image/color"
 	"math"
-	"os"
 	"slices"
 
 	"gonum.org/v1/plot"
@@ -12,10 +11,9 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
-)
 
-// inks are the faults' colours, apart from each other for all eyes.
-var inks = []color.RGBA{{0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x72, 0xb2, 0xff}, {0x00, 0x9e, 0x73, 0xff}, {0xcc, 0x79, 0xa7, 0xff}}
+	"github.com/arc-ring/arc/internal/bench/picture"
+)
 
 // The picture's measures.
 const (
@@ -29,23 +27,15 @@ const (
 // Plot draws, as SVG, every trial's time until the first survivor knew: a panel
 // per number of hosts, all on one logarithmic axis.
 func (r *Results) Plot(path string) error {
-	canvas := r.picture(func(width, height vg.Length) vg.CanvasSizer { return vgsvg.New(width, height) })
+	canvas := r.picture()
 	if canvas == nil {
 		return nil // nothing but failures
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if _, err := canvas.(*vgsvg.Canvas).WriteTo(f); err != nil {
-		_ = f.Close()
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return f.Close()
+	return picture.Save(path, canvas)
 }
 
 // picture draws on a new canvas, or returns nil if there is nothing to draw.
-func (r *Results) picture(blank func(width, height vg.Length) vg.CanvasSizer) vg.CanvasSizer {
+func (r *Results) picture() *vgsvg.Canvas {
 	low, high := math.Inf(1), math.Inf(-1)
 	var sizes []int
 	for _, f := range r.Failover {
@@ -74,7 +64,7 @@ func (r *Results) picture(blank func(width, height vg.Length) vg.CanvasSizer) vg
 		heights = append(heights, vg.Length(lines)*lineHeight+panelExtra)
 		height += heights[i]
 	}
-	canvas := blank(plotWidth, height)
+	canvas := vgsvg.New(plotWidth, height)
 	whole := draw.New(canvas)
 	whole.SetColor(color.White)
 	whole.Fill(whole.Rectangle.Path())
@@ -106,7 +96,7 @@ func (r *Results) legend(c draw.Canvas) {
 		if !slices.ContainsFunc(r.faults(), func(g Fault) bool { return g.Name == f.Name }) {
 			continue
 		}
-		c.DrawGlyph(draw.GlyphStyle{Color: inks[k], Radius: vg.Points(3), Shape: draw.CircleGlyph{}}, at)
+		c.DrawGlyph(draw.GlyphStyle{Color: picture.Inks[k], Radius: vg.Points(3), Shape: draw.CircleGlyph{}}, at)
 		at.X += vg.Points(7)
 		c.FillText(style, at, f.What)
 		at.X += style.Width(f.What) + vg.Points(20)
@@ -132,7 +122,7 @@ func (r *Results) panel(hosts int, low, high float64) (*plot.Plot, int) {
 				continue
 			}
 			drawn = true
-			p.Add(marks{sample: m.First, y: float64(len(names)) + 0.18*(float64(len(Faults)-1)/2-float64(k)), ink: inks[k]})
+			p.Add(marks{sample: m.First, y: float64(len(names)) + 0.18*(float64(len(Faults)-1)/2-float64(k)), ink: picture.Inks[k]})
 		}
 		if drawn {
 			names = append(names, s.ID)

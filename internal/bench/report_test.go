@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/arc-ring/arc/internal/bench/picture"
 )
 
 func example() *Results {
@@ -80,8 +82,8 @@ func TestPlot(t *testing.T) {
 }
 
 func TestEveryFaultHasAColour(t *testing.T) {
-	if len(inks) < len(Faults) {
-		t.Errorf("%d colours for %d faults", len(inks), len(Faults))
+	if len(picture.Inks) < len(Faults) {
+		t.Errorf("%d colours for %d faults", len(picture.Inks), len(Faults))
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // not judged here.
 func TestSmoke(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds arc and runs three of it")
+		t.Skip("-short: builds arc and runs three of it")
 	}
 	saved := 0
 	results, err := Run(t.Context(), Options{
@@ -24,7 +24,7 @@ func TestSmoke(t *testing.T) {
 		Save: func(*Results) error { saved++; return nil },
 	})
 	if errors.Is(err, errDenied) {
-		t.Skip(err)
+		t.Skipf("needs root, to make network namespaces: %v", err)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -35,6 +35,9 @@ func TestSmoke(t *testing.T) {
 	f, c := results.Failover[0], results.Costs[0]
 	if f.First[0] <= 0 || f.All[0] < f.First[0] {
 		t.Errorf("the first knew after %v ms, all after %v ms", f.First[0], f.All[0])
+	}
+	if f.Labs != 1 {
+		t.Errorf("measured in %d labs, want alone", f.Labs)
 	}
 	if c.CPUPerMinute <= 0 || c.SentPerNode <= 0 || c.ResidentPerNode < 1<<20 {
 		t.Errorf("three nodes at rest cost %+v", c)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/arc-ring/arc/internal/bench/alarms"
+	"github.com/arc-ring/arc/internal/bench/console"
 )
 
 // report is what both kinds of measurement make.
@@ -181,44 +181,21 @@ func (o *options) check() error {
 
 // measure runs one of the two and keeps what it returns.
 func (o *options) measure(ctx context.Context, run func(alarms.Options) (report, error)) (err error) {
-	began := time.Now()
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	if o.out == "" {
-		o.out, err = os.MkdirTemp("", "arc-alarms-"+began.Format("20060102-150405")+"-")
-	} else {
-		err = os.MkdirAll(o.out, 0o755)
-	}
-	if err != nil {
-		return fmt.Errorf("make the directory for the results: %w", err)
+	if o.out, err = console.Directory(o.out, "arc-alarms"); err != nil {
+		return err
 	}
 	o.Logs = filepath.Join(o.out, "logs")
 	o.Burner = []string{self, "burn"}
-	o.Say = func(format string, args ...any) {
-		fmt.Fprintf(o.stderr, "%7.1f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
-	}
+	o.Say = console.Progress(o.stderr)
 	r, err := run(o.Options)
 	if r == nil {
 		return err
 	}
-	if ctx.Err() != nil {
-		err = errors.New("interrupted; what was measured until then is kept")
-	}
-	return errors.Join(err, o.write(r))
-}
-
-func (o *options) write(r report) error {
-	content, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return err
-	}
-	f, err := os.Create(filepath.Join(o.out, "report.md"))
-	if err != nil {
-		return err
-	}
-	err = errors.Join(r.WriteMarkdown(io.MultiWriter(o.stdout, f)), f.Close(), os.WriteFile(filepath.Join(o.out, "results.json"), append(content, '\n'), 0o644))
+	err = errors.Join(console.Interrupted(ctx, err), console.Write(o.out, "report.md", o.stdout, r.WriteMarkdown), console.Save(o.out, r))
 	fmt.Fprintf(o.stderr, "results and tables are in %s\n", o.out)
 	return err
 }

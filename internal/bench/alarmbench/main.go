@@ -1,24 +1,11 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/arc-ring/arc/internal/bench/console"
 )
 
-func main() { os.Exit(run()) }
-
-func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	// The first signal ends the run in order, the second ends the process.
-	defer context.AfterFunc(ctx, stop)()
-
-	if err := newCommand(os.Stdin, os.Stdout, os.Stderr).ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "alarms:", err)
-		return 1
-	}
-	return 0
+func main() {
+	os.Exit(console.Run("alarms", newCommand(os.Stdin, os.Stdout, os.Stderr).ExecuteContext))
 }

@@ -80,7 +80,7 @@ func TestStolenTime(t *testing.T) {
 // to it.
 func TestALeaderThatIsStoppedForAMoment(t *testing.T) {
 	if testing.Short() {
-		t.Skip("runs a ring")
+		t.Skip("-short: runs a ring of three nodes for some seconds")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*formBound)
 	defer cancel()

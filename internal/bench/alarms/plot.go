@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"image/color"
 	"math"
-	"os"
 	"slices"
 
 	"gonum.org/v1/plot"
@@ -12,12 +11,9 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
-)
 
-// inks are the intervals' colours, apart from each other for all eyes.
-var inks = []color.RGBA{
-	{0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x72, 0xb2, 0xff}, {0x00, 0x9e, 0x73, 0xff}, {0xcc, 0x79, 0xa7, 0xff}, {0x99, 0x80, 0x00, 0xff}, {0x33, 0x33, 0x33, 0xff},
-}
+	"github.com/arc-ring/arc/internal/bench/picture"
+)
 
 // panels are the cases that share a picture: a load, with or without
 // --realtime, in the order in which they were measured.
@@ -64,15 +60,7 @@ func (r *Curves) Plot(path string) error {
 			}
 		}
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if _, err := canvas.WriteTo(f); err != nil {
-		_ = f.Close()
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return f.Close()
+	return picture.Save(path, canvas)
 }
 
 // drawn are the points with alarms, and the first one without: it is drawn
@@ -120,7 +108,7 @@ func panel(cases []Case, b box) (*plot.Plot, error) {
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = b.left, b.right, b.low, b.high
 	p.Add(plotter.NewGrid())
 	for i, c := range cases {
-		ink := inks[i%len(inks)]
+		ink := picture.Inks[i%len(picture.Inks)]
 		seen, none := c.drawn()
 		line, err := plotter.NewLine(append(slices.Clone(seen), none...))
 		if err != nil {

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/arc-ring/arc/internal/bench"
+	"github.com/arc-ring/arc/internal/bench/console"
 )
 
 type options struct {
@@ -61,7 +62,7 @@ counts.`,
 			if err := o.check(); err != nil {
 				return err
 			}
-			return o.measure(cmd, stdout, stderr)
+			return o.measure(cmd.Context(), stdout, stderr)
 		},
 	}
 	cmd.SetOut(stdout)
@@ -140,11 +141,8 @@ func (o *options) check() error {
 	return errors.Join(errs...)
 }
 
-func (o *options) measure(cmd *cobra.Command, stdout, stderr io.Writer) error {
-	began := time.Now()
-	o.Say = func(format string, args ...any) {
-		fmt.Fprintf(stderr, "%7.1f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
-	}
+func (o *options) measure(ctx context.Context, stdout, stderr io.Writer) (err error) {
+	o.Say = console.Progress(stderr)
 	if o.Cache == "" {
 		dir, err := os.UserCacheDir()
 		if err != nil {
@@ -152,54 +150,18 @@ func (o *options) measure(cmd *cobra.Command, stdout, stderr io.Writer) error {
 		}
 		o.Cache = filepath.Join(dir, "arc-bench")
 	}
-	var err error
-	if o.out == "" {
-		o.out, err = os.MkdirTemp("", "arc-bench-"+began.Format("20060102-150405")+"-")
-	} else {
-		err = os.MkdirAll(o.out, 0o755)
+	if o.out, err = console.Directory(o.out, "arc-bench"); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("make the directory for the results: %w", err)
-	}
-	o.Save = func(r *bench.Results) error { return saveJSON(filepath.Join(o.out, "results.json"), r) }
-	results, err := bench.Run(cmd.Context(), o.Options)
+	o.Save = func(r *bench.Results) error { return console.Save(o.out, r) }
+	results, err := bench.Run(ctx, o.Options)
 	if results == nil {
 		return err
 	}
-	if cmd.Context().Err() != nil {
-		err = errors.New("interrupted; what was measured until then is kept")
-	}
-	return errors.Join(err, results.WriteText(stdout), o.write(results), o.tell(stderr))
-}
-
-func (o *options) tell(stderr io.Writer) error {
-	_, err := fmt.Fprintf(stderr, "results, tables and plots are in %s\n", o.out)
+	err = errors.Join(console.Interrupted(ctx, err),
+		console.Write(o.out, "report.txt", stdout, results.WriteText),
+		console.Write(o.out, "report.md", nil, results.WriteMarkdown),
+		results.Plot(filepath.Join(o.out, "failover.svg")))
+	fmt.Fprintf(stderr, "results, tables and plots are in %s\n", o.out)
 	return err
-}
-
-// write makes the files for people.
-func (o *options) write(r *bench.Results) error {
-	for name, render := range map[string]func(io.Writer) error{"report.md": r.WriteMarkdown, "report.txt": r.WriteText} {
-		f, err := os.Create(filepath.Join(o.out, name))
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(render(f), f.Close()); err != nil {
-			return fmt.Errorf("write %s: %w", f.Name(), err)
-		}
-	}
-	return r.Plot(filepath.Join(o.out, "failover.svg"))
-}
-
-// saveJSON replaces the file at once, so that an interrupted run leaves a whole
-// one.
-func saveJSON(path string, r *bench.Results) error {
-	content, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(path+".new", append(content, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
 }
