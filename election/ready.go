@@ -17,6 +17,8 @@ type pendingReady struct {
 	seq   uint64
 	rd    raft.Ready
 	after []*raftpb.Message
+	// replaced: raft's log may have other entries by now.
+	replaced bool
 }
 
 // ready carries out what raft wants. What a member owes to its disk (answers
@@ -24,6 +26,7 @@ type pendingReady struct {
 // account (appends, heartbeats, votes) leaves at once (Ongaro's thesis,
 // 10.2.1; raft counts a leader's own copy only after the Persist).
 func (n *Node) ready() {
+	n.applyAhead()
 	for n.pending == nil && !n.removed && n.rn.HasReady() {
 		rd := n.rn.Ready()
 		p := &pendingReady{rd: rd}
@@ -66,8 +69,49 @@ func (n *Node) ready() {
 			continue
 		}
 		n.pending = p
+		n.applyAhead()
 	}
 	n.refresh()
+}
+
+// applyAhead applies what is committed although this member's own copy is not
+// durable yet: a majority's is, and a leader should be known everywhere no later
+// than the slowest disk allows. After a crash this member is told again.
+// Changes of the configuration wait: raft takes them in the order of its own.
+func (n *Node) applyAhead() {
+	p := n.pending
+	if p == nil || p.replaced || !raft.IsEmptySnap(p.rd.Snapshot) {
+		return
+	}
+	for _, entries := range [][]*raftpb.Entry{p.rd.CommittedEntries, p.rd.Entries} {
+		for _, e := range entries {
+			if e.GetIndex() <= n.applied {
+				continue
+			}
+			if e.GetIndex() != n.applied+1 || e.GetIndex() > n.commit || e.GetType() != raftpb.EntryNormal || n.removed {
+				return
+			}
+			n.apply(e)
+		}
+	}
+}
+
+// replaces tells whether a message to raft may take entries out of its log that
+// a Ready under way has.
+func (p *pendingReady) replaces(m *raftpb.Message) bool {
+	switch m.GetType() {
+	case raftpb.MsgSnap:
+		return true
+	case raftpb.MsgApp:
+		for _, e := range m.GetEntries() {
+			for _, old := range p.rd.Entries {
+				if e.GetIndex() == old.GetIndex() && e.GetTerm() != old.GetTerm() {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // extend lets a new leader's first append carry what was proposed in the same
@@ -163,6 +207,9 @@ func (n *Node) finish(p *pendingReady) {
 		n.sendRaft(m)
 	}
 	for _, e := range rd.CommittedEntries {
+		if e.GetIndex() <= n.applied {
+			continue // ahead
+		}
 		n.apply(e)
 		if n.removed {
 			return
@@ -338,7 +385,9 @@ func (n *Node) ringChanged() {
 // compact cuts the log behind a snapshot of the present state, keeping a tail
 // so that members a little behind need no snapshot.
 func (n *Node) compact() {
-	if n.applied-n.snapped < n.cfg.CompactAfter || n.dropped != 0 {
+	// Raft may still have to hand out what was applied ahead.
+	handed := n.rn.BasicStatus().Applied
+	if n.applied-n.snapped < n.cfg.CompactAfter || n.dropped != 0 || n.applied != handed {
 		return
 	}
 	snap, err := n.store.CreateSnapshot(n.applied, n.conf, n.snapshot())

@@ -221,6 +221,9 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 	default:
 		return // nothing else travels between members
 	}
+	if p := n.pending; p != nil && p.replaces(m) {
+		p.replaced = true
+	}
 	if err := n.rn.Step(m); err != nil {
 		n.trace("raft refuses %v from %d: %v", m.GetType(), from, err)
 	}

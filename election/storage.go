@@ -2,6 +2,7 @@ package election
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -72,6 +73,9 @@ func (m memoryLog) Snapshot() (*raftpb.Snapshot, error) {
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
 	term, err := m.Term(n.applied)
+	if errors.Is(err, raft.ErrUnavailable) {
+		return nil, raft.ErrSnapshotTemporarilyUnavailable // applied ahead
+	}
 	if err != nil {
 		return nil, err
 	}
