@@ -73,22 +73,27 @@ func (c *Client) AwaitLeader(ctx context.Context, self bool) (*arcv1.StatusRespo
 
 	poll := time.NewTicker(awaitPoll)
 	defer poll.Stop()
+	var last *arcv1.StatusResponse
 	for {
 		st, err := c.Status(ctx)
-		if err == nil && leads(st, self) {
-			return st, nil
+		if err == nil {
+			if last = st; leads(st, self) {
+				return st, nil
+			}
 		}
 		select {
 		case <-bell:
 		case <-poll.C:
 		case <-ctx.Done():
 			switch {
-			case err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
+			case errors.Is(err, ErrTimeout) && last != nil:
+				// The end of the wait cut this question short; it was answered before.
+			case err != nil && !errors.Is(err, context.Canceled):
 				return nil, err
 			case errors.Is(ctx.Err(), context.Canceled):
 				return nil, fmt.Errorf("await leader: %w", ctx.Err())
 			}
-			return st, &Error{Op: "await leader", Addr: c.addr, Kind: ErrNoLeader, Cause: errors.New(why(st, self))}
+			return last, &Error{Op: "await leader", Addr: c.addr, Kind: ErrNoLeader, Cause: errors.New(why(last, self))}
 		}
 	}
 }
