@@ -63,31 +63,45 @@ func TestDoorbellRedials(t *testing.T) {
 	mark := r.Mark()
 	n := r.Node(1)
 	target := next(st, n.name)
-	for _, how := range []string{"signal", "command"} {
-		logged := len(n.LogTail(1 << 20))
-		var signalled time.Time
-		if how == "command" {
-			if out, errs, code := arc(t, "--addr", n.Addr(), "relink"); code != 0 || !strings.Contains(out, target) {
-				t.Errorf("arc relink: code %d, %q %q; want %s", code, out, errs, target)
-			}
-		}
-		must(t, r.Until(within(t, stepBound), "a fresh dial by "+how, func(context.Context) error {
-			// One that comes with a change of the ring counts as that one's.
-			if how == "signal" && time.Since(signalled) > time.Second {
-				must(t, n.SignalMonitor(syscall.SIGUSR1))
-				signalled = time.Now()
-			}
-			if log := n.LogTail(1 << 20)[logged:]; !strings.Contains(log, "monitor: ") || !strings.Contains(log, target) {
-				return fmt.Errorf("nothing about %s in %q", target, log)
-			}
-			return nil
-		}))
+	dialsAfresh(t, r, n, target)
+	logged := len(n.LogTail(1 << 20))
+	if out, errs, code := arc(t, "--addr", n.Addr(), "relink"); code != 0 || !strings.Contains(out, target) {
+		t.Errorf("arc relink: code %d, %q %q; want %s", code, out, errs, target)
 	}
+	must(t, r.Until(within(t, stepBound), "a fresh dial by command", func(context.Context) error {
+		return logs(n, logged, "monitor: relinked: from="+target+" to="+target)
+	}))
 	after := awaitRing(t, r, stepBound)
 	if after.GetEpoch() != st.GetEpoch() {
 		t.Errorf("the epoch went from %d to %d", st.GetEpoch(), after.GetEpoch())
 	}
 	noSuspicion(t, r, mark)
+}
+
+// dialsAfresh signals the node's monitor until it says that it dials its
+// neighbour afresh.
+func dialsAfresh(t *testing.T, r *Ring, n *Node, target string) {
+	t.Helper()
+	logged := len(n.LogTail(1 << 20))
+	var signalled time.Time
+	must(t, r.Until(within(t, stepBound), "a fresh dial by signal", func(context.Context) error {
+		// One that comes with a link counts as that one's.
+		if time.Since(signalled) > time.Second {
+			if err := n.SignalMonitor(syscall.SIGUSR1); err != nil {
+				return err
+			}
+			signalled = time.Now()
+		}
+		return logs(n, logged, "monitor: relinked: from="+target+" to="+target)
+	}))
+}
+
+// logs tells whether the node said so after the first so many bytes.
+func logs(n *Node, logged int, what string) error {
+	if log := n.LogTail(1 << 20)[logged:]; !strings.Contains(log, what) {
+		return fmt.Errorf("no %q in %q", what, log)
+	}
+	return nil
 }
 
 // A temporary link lasts until the next epoch.

@@ -47,14 +47,7 @@ func TestRealtimeProcesses(t *testing.T) {
 		must(t, isRealtime(n.PID()))
 		must(t, r.Until(within(t, stepBound), "a realtime monitor", func(context.Context) error { return isRealtime(old) }))
 
-		logged := len(n.LogTail(1 << 20))
-		must(t, n.SignalMonitor(syscall.SIGUSR1))
-		must(t, r.Until(within(t, stepBound), "a fresh dial", func(context.Context) error {
-			if log := n.LogTail(1 << 20)[logged:]; !strings.Contains(log, "monitor: relinked: from="+next(st, n.name)) {
-				return fmt.Errorf("not in %q", log)
-			}
-			return nil
-		}))
+		dialsAfresh(t, r, n, next(st, n.name))
 		must(t, n.KillMonitor())
 		must(t, r.Until(within(t, stepBound), "a new monitor that is realtime", func(context.Context) error {
 			pid, err := n.MonitorPID()

@@ -17,14 +17,14 @@ func TestAPullCostsTheGrantNotTheLease(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if _, err := leader.api.SetSettings(ctx, map[string]string{"hang_after_ms": "0", "lease_ms": "10000",
-		"leader_interval_ms": "100", "leader_misses": "3", "leader_grants": "true"}); err != nil {
+		"leader_interval_ms": "500", "leader_misses": "3", "leader_grants": "true"}); err != nil {
 		t.Fatal(err)
 	}
 	// The leader relies on a grant once three probes in a row came in time; its
 	// claim is then as long as the grant.
 	c.await(patience, "that the claim ends with a grant", func() bool {
 		st, err := leader.api.Status(ctx)
-		return err == nil && st.GetClaiming() && st.GetLeaseMs() < 1000
+		return err == nil && st.GetClaiming() && st.GetLeaseMs() < 2000
 	})
 	began := time.Now()
 	c.lab.Pull(leader.host)
