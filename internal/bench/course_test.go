@@ -100,7 +100,7 @@ func TestTheTimeIsShared(t *testing.T) {
 	began := time.Unix(0, 0)
 	after := func(d time.Duration) time.Time { return began.Add(d) }
 	p := &plan{
-		errands: []errand{{System{ID: "a"}, 3, 10 * time.Second}, {System{ID: "b"}, 3, 30 * time.Second}, {System{ID: "a"}, 5, 20 * time.Second}},
+		errands: []errand{{System{ID: "a"}, 3, 0, 10 * time.Second}, {System{ID: "b"}, 3, 5 * time.Second, 25 * time.Second}, {System{ID: "a"}, 5, 10 * time.Second, 15 * time.Second}},
 		within:  after(80 * time.Second), pace: map[string]float64{},
 	}
 	until := func(now, want time.Duration) {
@@ -110,12 +110,12 @@ func TestTheTimeIsShared(t *testing.T) {
 			t.Errorf("errand %d may last until %v (%v), want %v", p.next, end.Sub(began), ok, want)
 		}
 	}
-	until(0, 30*time.Second) // all the slack, which leaves 50 s
+	until(0, 25*time.Second) // all the slack, which leaves 55 s
 	p.done(20*time.Second, true)
-	// The first took twice as long as was guessed, so the last will take 40 s.
+	// The trials of the first took twice as long as was guessed, so the last takes 40 s.
 	until(20*time.Second, after(20*time.Second).Add(60*time.Second*30/70).Sub(began))
 	p.done(26*time.Second, false)
-	if got := p.expected(errand{System{ID: "b"}, 5, time.Second}); got != time.Second {
+	if got := p.expected(errand{System{ID: "b"}, 5, 0, time.Second}); got != time.Second {
 		t.Errorf("the pace of what was cut short counts: %v", got)
 	}
 	until(46*time.Second, 80*time.Second)

@@ -101,13 +101,17 @@ const (
 	quietShare  = 0.05
 	quietWindow = 300 * time.Millisecond
 	quietWait   = 5 * time.Second
+	// A machine that is never quiet shall not keep a run longer than this.
+	quietWaits = 30 * time.Second
 )
 
 // quiet waits until the kernel has removed the last labs, and for whatever else
 // the machine does, for a while.
 func (r *runner) quiet(ctx context.Context) error {
 	var share float64
-	for began := time.Now(); time.Since(began) < quietWait; {
+	began := time.Now()
+	defer count(&r.waited, began)
+	for time.Since(began) < min(quietWait, quietWaits-r.waited) {
 		busy, all := processorTime()
 		if err := pause(ctx, quietWindow); err != nil {
 			return err
@@ -120,7 +124,9 @@ func (r *runner) quiet(ctx context.Context) error {
 			return nil
 		}
 	}
-	r.Say("the machine is busy for %.0f %% of its processor time with something else", share*100)
+	if share > 0 {
+		r.Say("the machine is busy for %.0f %% of its processor time with something else", share*100)
+	}
 	return nil
 }
 

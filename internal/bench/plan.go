@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// errand is one system on one number of hosts, and for how long it keeps the run
-// busy by what is known beforehand.
+// errand is one system on one number of hosts, and about how long its trials
+// take by what is known beforehand, and what comes before them.
 type errand struct {
-	system System
-	hosts  int
-	guess  time.Duration
+	system         System
+	hosts          int
+	before, trials time.Duration
 }
 
 // plan knows what is still to be measured, about how long that takes, and how
@@ -21,7 +21,8 @@ type plan struct {
 	next    int
 	// within is when the run shall be over, the zero time for whenever it is.
 	within time.Time
-	// pace is by how much a system's last errand took longer than was guessed.
+	// pace is by how much the trials of a system's last errand took longer than
+	// was guessed.
 	pace map[string]float64
 }
 
@@ -33,16 +34,17 @@ func (r *runner) plan(systems []System) *plan {
 	}
 	for _, n := range r.Hosts {
 		for _, s := range systems {
-			p.errands = append(p.errands, errand{s, n, r.guess(s, n)})
+			p.errands = append(p.errands, r.guess(s, n))
 		}
 	}
 	return p
 }
 
-// guess is about how long a system on n hosts takes.
-func (r *runner) guess(s System, n int) time.Duration {
+// guess makes the errand of a system on n hosts.
+func (r *runner) guess(s System, n int) errand {
+	e := errand{system: s, hosts: n}
 	if r.skipped[s.ID] || s.MaxHosts != 0 && n > s.MaxHosts {
-		return 0
+		return e
 	}
 	const form, again = 2 * time.Second, 300 * time.Millisecond
 	trials := r.Trials * len(r.Faults)
@@ -55,20 +57,21 @@ func (r *runner) guess(s System, n int) time.Duration {
 		trials += cuts
 		sum += time.Duration(cuts) * (each + watchedAfter)
 	}
-	sum = sum/time.Duration(r.estimated(s, n, trials).labs()) + form + s.Takes(n)
+	e.trials = sum / time.Duration(r.estimated(s, n, trials).labs())
+	e.before = form + s.Takes(n)
 	if r.idleAt(n) {
-		sum += r.Idle + time.Second
+		e.before += r.Idle + time.Second
 	}
-	return sum
+	return e
 }
 
-// expected is the guess for an errand, at the pace of the same system before.
+// expected is how long an errand takes, at the pace of the same system before.
 func (p *plan) expected(e errand) time.Duration {
 	pace, known := p.pace[e.system.ID]
 	if !known {
 		pace = 1
 	}
-	return time.Duration(pace * float64(e.guess))
+	return e.before + time.Duration(pace*float64(e.trials))
 }
 
 // after is about how long everything takes that comes after the next errand.
@@ -100,8 +103,8 @@ func (p *plan) until(now time.Time) (end time.Time, ok bool) {
 // The pace is unknown of one that was not measured to its end.
 func (p *plan) done(took time.Duration, whole bool) {
 	e := p.errands[p.next]
-	if whole && e.guess > 0 {
-		p.pace[e.system.ID] = float64(took) / float64(e.guess)
+	if whole && e.trials > 0 {
+		p.pace[e.system.ID] = float64(max(took-e.before, 0)) / float64(e.trials)
 	}
 	p.next++
 }

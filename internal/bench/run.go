@@ -62,6 +62,7 @@ type runner struct {
 	results *Results
 	skipped map[string]bool // systems whose programs are missing
 	ready   map[string]programs
+	waited  time.Duration // for the machine to be quiet
 }
 
 // Run measures. It returns what it has, also when it was interrupted.
