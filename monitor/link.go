@@ -26,11 +26,7 @@ func (m *monitor) take(now time.Duration, r received) error {
 		return r.err
 	}
 	// Even an old link explains the doorbell that comes with it.
-	if m.bellAt != 0 {
-		m.bellAt = 0
-	} else {
-		m.linkAt = now
-	}
+	m.bell.linked(now)
 	if !m.own(r.link) {
 		return nil
 	}

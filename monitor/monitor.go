@@ -16,13 +16,6 @@ import (
 )
 
 const (
-	// bellGrace is how long a doorbell waits for the link that it announces:
-	// it may overtake it by a moment.
-	bellGrace = 20 * time.Millisecond
-	// bellBelongs is how long after a link its doorbell may come. A later one
-	// is an operator's; an earlier one counts as the link's, also if that had
-	// none of its own, since pending signals merge.
-	bellBelongs = 300 * time.Millisecond
 	// endGrace is how long after the end of the queue the coordinator's
 	// process may live on before this monitor is abandoned.
 	endGrace = 2 * time.Second
@@ -57,8 +50,7 @@ type monitor struct {
 	gone     chan struct{} // closed when the coordinator's process has ended
 	attempts sync.WaitGroup
 
-	linkAt  time.Duration // a link came and its doorbell did not ring yet; 0: none
-	bellAt  time.Duration // the doorbell rang and its link did not come yet; 0: none
+	bell    bell
 	endedAt time.Duration // the queue ended; 0: it did not
 	killed  string        // why this monitor killed its coordinator
 }
@@ -85,7 +77,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	m := &monitor{
 		o: o, ctx: ctx, process: p, local: newLocal(&o), tellers: newUndertaker(&o), watch: detector.NewWatch(rand.Uint64()),
 		neighbours: map[uint64]*neighbour{},
-		links:      make(chan received), events: make(chan event, 256), gone: make(chan struct{}),
+		bell:       o.bell, links: make(chan received), events: make(chan event, 256), gone: make(chan struct{}),
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -147,7 +139,7 @@ func (m *monitor) loop() error {
 				return m.finish()
 			}
 		case <-m.o.Doorbell:
-			m.rung(monotime.Now())
+			m.bell.rung(monotime.Now())
 		case e := <-m.events:
 			m.handle(monotime.Now(), e)
 		case seq := <-m.local.beats:
@@ -185,10 +177,7 @@ func (m *monitor) nextWake() time.Duration {
 	if next, ok := m.hang.NextTick(); ok {
 		at = min(at, next)
 	}
-	at = min(at, m.nextQuick())
-	if m.bellAt != 0 {
-		at = min(at, m.bellAt+bellGrace)
-	}
+	at = min(at, m.nextQuick(), m.bell.nextWake())
 	if m.endedAt != 0 {
 		at = min(at, m.endedAt+endGrace)
 	}
@@ -202,8 +191,7 @@ func (m *monitor) tick(now time.Duration) error {
 		}
 		return fmt.Errorf("process %d: %w", m.o.CoordinatorPID, ErrAbandoned)
 	}
-	if m.bellAt != 0 && now >= m.bellAt+bellGrace {
-		m.bellAt = 0
+	if m.bell.operators(now) {
 		m.dialAfresh(now, "an operator's signal")
 	}
 	m.retryQuickly(now)
@@ -228,19 +216,6 @@ func (m *monitor) kill(now time.Duration) {
 	if err := m.process.kill(); err != nil {
 		m.killed = ""
 		m.o.Logger.Error("cannot kill the coordinator; kill it by hand", "pid", m.o.CoordinatorPID, "error", err)
-	}
-}
-
-// rung takes the doorbell: the coordinator's if a link came just now or comes
-// at once, else an operator's.
-func (m *monitor) rung(now time.Duration) {
-	if m.linkAt != 0 && now < m.linkAt+bellBelongs {
-		m.linkAt = 0
-		return
-	}
-	m.linkAt = 0
-	if m.bellAt == 0 {
-		m.bellAt = now
 	}
 }
 

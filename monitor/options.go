@@ -36,6 +36,9 @@ type Options struct {
 	Doorbell <-chan os.Signal
 	// CertifyFor bounds how long a certificate is handed around; 0 means 5 s.
 	CertifyFor time.Duration
+
+	// bell is for tests, which cannot rely on being quick.
+	bell bell
 }
 
 func (o *Options) check() error {
@@ -63,6 +66,9 @@ func (o *Options) check() error {
 	}
 	if o.CertifyFor == 0 {
 		o.CertifyFor = 5 * time.Second
+	}
+	if o.bell == (bell{}) {
+		o.bell = bell{grace: bellGrace, belongs: bellBelongs}
 	}
 	return nil
 }

@@ -1,0 +1,57 @@
+package monitor
+
+import "time"
+
+const (
+	// bellGrace is how long a doorbell waits for the link that it announces:
+	// it may overtake it, on a busy machine by more than a moment.
+	bellGrace = 100 * time.Millisecond
+	// bellBelongs is how long after a link its doorbell may come. A later one
+	// is an operator's; an earlier one counts as the link's, also if that had
+	// none of its own, since pending signals merge.
+	bellBelongs = 300 * time.Millisecond
+)
+
+// bell tells the coordinator's doorbell, which says that a link was queued,
+// from an operator's, which wants a fresh dial.
+type bell struct {
+	grace, belongs time.Duration
+	linkAt         time.Duration // a link came and its doorbell did not ring yet; 0: none
+	rangAt         time.Duration // the doorbell rang and its link did not come yet; 0: none
+}
+
+// linked takes a link.
+func (b *bell) linked(now time.Duration) {
+	if b.rangAt != 0 {
+		b.rangAt = 0
+	} else {
+		b.linkAt = now
+	}
+}
+
+// rung takes the doorbell: the coordinator's if a link came just now or comes
+// at once, else an operator's.
+func (b *bell) rung(now time.Duration) {
+	belongs := b.linkAt != 0 && now < b.linkAt+b.belongs
+	b.linkAt = 0
+	if !belongs && b.rangAt == 0 {
+		b.rangAt = now
+	}
+}
+
+// nextWake returns when operators should be asked.
+func (b *bell) nextWake() time.Duration {
+	if b.rangAt == 0 {
+		return never
+	}
+	return b.rangAt + b.grace
+}
+
+// operators tells whether it was an operator who rang, once for each ring.
+func (b *bell) operators(now time.Duration) bool {
+	if now < b.nextWake() {
+		return false
+	}
+	b.rangAt = 0
+	return true
+}
