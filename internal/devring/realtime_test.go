@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,6 +61,82 @@ func TestRealtimeProcesses(t *testing.T) {
 		}))
 		if log := n.LogTail(1 << 20); strings.Contains(log, "realtime is not complete") {
 			t.Error(log)
+		}
+	}
+}
+
+// A service manager hears from the process that it started, also if that has
+// executed itself anew: systemd (Type=notify) listens to the main pid alone.
+func TestServiceManagerIsNotified(t *testing.T) {
+	for _, how := range []string{"plain", "realtime"} {
+		t.Run(how, func(t *testing.T) {
+			var args []string
+			if how == "realtime" {
+				if os.Getuid() != 0 {
+					t.Skip("needs root, for CAP_SYS_NICE and CAP_IPC_LOCK")
+				}
+				args = append(args, "--realtime")
+			}
+			dir, err := os.MkdirTemp("", "arc-notify-")
+			must(t, err)
+			t.Cleanup(func() { _ = os.RemoveAll(dir) })
+			manager := notifySocket(t, filepath.Join(dir, "notify"))
+			t.Setenv("NOTIFY_SOCKET", manager.LocalAddr().String())
+			r := prepare(t, Options{Nodes: 1, Profile: calm})
+			n := r.Node(1)
+			must(t, n.Start(args...))
+			pid := n.PID()
+			state, by := notice(t, manager, n)
+			if state != "READY=1" || by != pid {
+				t.Errorf("process %d says %q first, want READY=1 of %d", by, state, pid)
+			}
+			if how == "realtime" {
+				must(t, isRealtime(pid))
+			}
+			awaitRing(t, r, formBound)
+			must(t, n.Terminate(within(t, stepBound)))
+			if state, by := notice(t, manager, n); state != "STOPPING=1" || by != pid {
+				t.Errorf("process %d says %q after SIGTERM, want STOPPING=1 of %d", by, state, pid)
+			}
+		})
+	}
+}
+
+// notifySocket listens as a service manager does: it is told who speaks.
+func notifySocket(t *testing.T, path string) *net.UnixConn {
+	t.Helper()
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	must(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	raw, err := conn.SyscallConn()
+	must(t, err)
+	var failed error
+	must(t, raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSCRED, 1) }))
+	must(t, failed)
+	return conn
+}
+
+// notice is the next one, and the pid of its sender. A node that ended because
+// the machine forbids realtime ends the test.
+func notice(t *testing.T, manager *net.UnixConn, n *Node) (state string, by int) {
+	t.Helper()
+	limit := time.Now().Add(stepBound)
+	data, control := make([]byte, 4096), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	for {
+		must(t, manager.SetReadDeadline(time.Now().Add(200*time.Millisecond)))
+		got, gotControl, _, _, err := manager.ReadMsgUnix(data, control)
+		if err == nil {
+			messages, err := unix.ParseSocketControlMessage(control[:gotControl])
+			must(t, err)
+			who, err := unix.ParseUnixCredentials(&messages[0])
+			must(t, err)
+			return string(data[:got]), int(who.Pid)
+		}
+		if log := n.LogTail(1 << 16); strings.Contains(log, "the process has CAP_SYS_NICE") {
+			t.Skip(log)
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) || time.Now().After(limit) {
+			t.Fatalf("no notice: %v\n%s", err, n.LogTail(1<<14))
 		}
 	}
 }
