@@ -38,8 +38,6 @@ type course struct {
 	labs  int
 	spent spent
 	told  time.Time
-	// short is set once trials are left out since the end has come.
-	short bool
 }
 
 // kind is one kind of trial.
@@ -121,7 +119,7 @@ func (c *course) run(ctx context.Context) error {
 		})
 	}
 	workers.Wait()
-	c.report()
+	c.report(ctx.Err() != nil)
 	return ctx.Err()
 }
 
@@ -164,7 +162,6 @@ func (c *course) take(now time.Time) *kind {
 		want := k.want
 		if !c.end.IsZero() && now.After(c.end) {
 			want = min(want, c.Least)
-			c.short = c.short || k.begun >= want && want < k.want && !k.givenUp()
 		}
 		if k.begun >= want || k.givenUp() {
 			continue
@@ -263,7 +260,7 @@ func (c *course) progressLocked() string {
 }
 
 // report adds what was measured to the results.
-func (c *course) report() {
+func (c *course) report(interrupted bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var short []string
@@ -277,11 +274,11 @@ func (c *course) report() {
 		case k.givenUp():
 			c.skip(c.system, fmt.Sprintf("%d hosts, %s", c.hosts, k.name),
 				fmt.Sprintf("given up after %d failures in a row, the last: %s", k.inARow, k.failed[len(k.failed)-1]))
-		case k.begun < k.want:
+		case k.begun < k.want && !interrupted && !c.asked:
 			short = append(short, fmt.Sprintf("%s %d of %d", k.name, k.begun, k.want))
 		}
 	}
-	if c.short && !c.asked {
+	if len(short) > 0 {
 		c.skip(c.system, fmt.Sprintf("%d hosts, all trials: %s", c.hosts, strings.Join(short, ", ")), fmt.Sprintf("they do not fit into --within %v", c.Within))
 	}
 	c.Say("%s: that took %.1f s (settling %.1f, resting %.1f, failing over %.1f, mending %.1f; %s)", c, time.Since(c.began).Seconds(),

@@ -77,8 +77,8 @@ func TestTrialsTakeTurns(t *testing.T) {
 	if got := order(c, now); got != "kill pull kill pull kill pull cut cut" {
 		t.Errorf("order %q", got)
 	}
-	if c.short || c.left() != 0 {
-		t.Errorf("short %v, %d left", c.short, c.left())
+	if c.left() != 0 {
+		t.Errorf("%d left", c.left())
 	}
 	c = fresh()
 	c.kinds[1].inARow = failuresInARow
@@ -91,8 +91,8 @@ func TestTrialsTakeTurns(t *testing.T) {
 	if got := order(c, now.Add(1)); got != "pull cut" {
 		t.Errorf("after the end: order %q", got)
 	}
-	if !c.short || c.left() != 4 {
-		t.Errorf("after the end: short %v, %d left", c.short, c.left())
+	if c.left() != 4 {
+		t.Errorf("after the end: %d left, want 1 of kill, 2 of pull, 1 of cut", c.left())
 	}
 }
 

@@ -111,14 +111,10 @@ func (p *plan) done(took time.Duration, whole bool) {
 
 // roughly prints a time that is left.
 func roughly(d time.Duration) string {
-	switch {
-	case d < 10*time.Second:
-		return "some seconds"
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%d s", int(d.Round(10*time.Second).Seconds()))
-	default:
-		return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))
+	if d < 2*time.Minute {
+		return fmt.Sprintf("%d s", int(max(d, 5*time.Second).Round(10*time.Second).Seconds()))
 	}
+	return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))
 }
 
 // idleAt reports whether the cost at rest of n hosts is measured.
