@@ -152,6 +152,13 @@ func (c *course) left() int {
 	return n
 }
 
+// whole reports whether every trial was made.
+func (c *course) whole() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !slices.ContainsFunc(c.kinds, func(k *kind) bool { return k.begun < k.want })
+}
+
 // take chooses the next trial: all kinds in turns, so that whatever the machine
 // does meanwhile disturbs all alike. Nil if there is none.
 func (c *course) take(now time.Time) *kind {

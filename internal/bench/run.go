@@ -158,7 +158,7 @@ func (r *runner) errand(ctx context.Context, p *plan, e errand) (whole bool, err
 	c := r.course(e.system, e.hosts)
 	c.end, c.rest = end, p.after()
 	err = c.run(ctx)
-	return err == nil && c.left() == 0, err
+	return err == nil && c.whole(), err
 }
 
 func (r *runner) skip(s System, what, why string) {
