@@ -20,7 +20,7 @@ func (w testWriter) Write(b []byte) (int, error) {
 // come back, and a returned former leader takes over.
 func TestLeaderAfterLeaderIsKilled(t *testing.T) {
 	t.Parallel()
-	r := prepare(t, Options{Nodes: 5})
+	r := prepare(t, Options{Nodes: 5, Profile: calm})
 	startAll(t, r)
 	v, err := r.Demo(within(t, 2*time.Minute), testWriter{t})
 	if err != nil {
@@ -88,7 +88,7 @@ func TestReturnMovesOneLink(t *testing.T) {
 
 func TestReturnedFormerLeaderIsHeir(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 3})
+	r, st := whole(t, Options{Nodes: 3, Profile: calm})
 	first := r.Named(st.GetLeader().GetName())
 	must(t, first.Kill())
 	if st = awaitRing(t, r, stepBound); st.GetHeir() == first.name {
@@ -151,7 +151,7 @@ func TestLeaderAndItsWatcherDie(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"killed", "silent"} {
 		t.Run(how, func(t *testing.T) {
-			r, st := whole(t, Options{Nodes: 5})
+			r, st := whole(t, Options{Nodes: 5, Profile: calm})
 			leader := r.Named(st.GetLeader().GetName())
 			w := r.Named(watcher(st, leader.name))
 			mark := r.Mark()

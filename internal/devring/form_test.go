@@ -33,7 +33,7 @@ func oneRing(t *testing.T, r *Ring, st *arcv1.StatusResponse) {
 
 func TestRingFormsAtOnce(t *testing.T) {
 	t.Parallel()
-	r := prepare(t, Options{Nodes: 5})
+	r := prepare(t, Options{Nodes: 5, Profile: calm})
 	startAll(t, r)
 	began := time.Now()
 	st := awaitRing(t, r, formBound)
@@ -43,7 +43,7 @@ func TestRingFormsAtOnce(t *testing.T) {
 
 func TestRingFormsInAnyOrder(t *testing.T) {
 	t.Parallel()
-	r := prepare(t, Options{Nodes: 5})
+	r := prepare(t, Options{Nodes: 5, Profile: calm})
 	nodes := r.Nodes()
 	rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 	for i, n := range nodes {
@@ -59,7 +59,7 @@ func TestRingFormsInAnyOrder(t *testing.T) {
 }
 
 func TestRingOfTwentyForms(t *testing.T) {
-	r := prepare(t, Options{Nodes: 20, LogLevel: "warn"})
+	r := prepare(t, Options{Nodes: 20, Profile: calm, LogLevel: "warn"})
 	startAll(t, r)
 	began := time.Now()
 	st := awaitRing(t, r, 2*formBound)
@@ -69,7 +69,7 @@ func TestRingOfTwentyForms(t *testing.T) {
 
 func TestRingOfOneMonitorsNobody(t *testing.T) {
 	t.Parallel()
-	_, st := whole(t, Options{Nodes: 1})
+	_, st := whole(t, Options{Nodes: 1, Profile: calm})
 	if m := st.GetMembers()[0]; m.GetMonitors() != "" || !st.GetClaiming() {
 		t.Errorf("alone: monitors %q, claiming %v", m.GetMonitors(), st.GetClaiming())
 	}

@@ -32,7 +32,7 @@ func TestHungLeaderIsReplacedAndRejoins(t *testing.T) {
 	t.Parallel()
 	for _, what := range []string{"coordinator", "machine"} {
 		t.Run(what, func(t *testing.T) {
-			r, st := whole(t, Options{Nodes: 3})
+			r, st := whole(t, Options{Nodes: 3, Profile: calm})
 			old := r.Named(st.GetLeader().GetName())
 			id := member(st, old.name).GetId()
 			mark := r.Mark()

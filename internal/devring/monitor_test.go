@@ -151,7 +151,7 @@ func TestMonitorEndsWithItsCoordinator(t *testing.T) {
 // Power off: nobody certifies, the others find out all the same.
 func TestPowerOffOfTheLeader(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 3})
+	r, st := whole(t, Options{Nodes: 3, Profile: calm})
 	leader := r.Named(st.GetLeader().GetName())
 	began := time.Now()
 	mark := r.Mark()

@@ -148,7 +148,7 @@ func TestEvict(t *testing.T) {
 
 func TestOnJoinLead(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 3})
+	r, st := whole(t, Options{Nodes: 3, Profile: calm})
 	n, err := r.Add()
 	must(t, err)
 	must(t, n.Start("--on-join", "lead"))
@@ -313,11 +313,11 @@ func TestSettingsAreTheRings(t *testing.T) {
 	t.Parallel()
 	r, st := whole(t, Options{Nodes: 3})
 	n := bystander(t, r, st)
-	if out, errs, code := arc(t, "--addr", n.Addr(), "config", "set", "profile=fast", "max_voters=5"); code != 0 {
+	if out, errs, code := arc(t, "--addr", n.Addr(), "config", "set", "profile="+calm, "max_voters=5"); code != 0 {
 		t.Fatalf("arc config set: code %d, %q %q", code, out, errs)
 	}
 	after := awaitRing(t, r, stepBound)
-	if s := after.GetSettings(); s.GetLeaseMs() != 150 || s.GetMaxVoters() != 5 {
+	if s := after.GetSettings(); s.GetLeaseMs() != 3000 || s.GetMaxVoters() != 5 {
 		t.Errorf("settings are %v", s)
 	}
 	if _, errs, code := arc(t, "--addr", n.Addr(), "config", "set", "lease_ms=1"); code != 2 || !strings.Contains(errs, "lease_ms = 1") {
@@ -409,7 +409,7 @@ func TestHangupReloadsTheLogLevel(t *testing.T) {
 // The commands say over a real coordinator what the contract says.
 func TestCommandsOnARealRing(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 3})
+	r, st := whole(t, Options{Nodes: 3, Profile: calm})
 	leader := r.Named(st.GetLeader().GetName())
 	for _, n := range r.Nodes() {
 		want := 3
