@@ -40,7 +40,7 @@ func (s *succession) next(members []*arcv1.MemberStatus, without string) string 
 }
 
 func TestLeaderAfterLeaderDownToTheLast(t *testing.T) {
-	c := ringOf(t, 5)
+	c := ringOf(t, 5, calm...)
 	st := c.settle(patience)
 	order := &succession{}
 	order.add(st.Leader.Name)
@@ -132,7 +132,7 @@ func at(st *arcv1.StatusResponse, i int) string {
 }
 
 func TestStoppedLeaderIsReplacedAndNeverClaimsAgain(t *testing.T) {
-	c := ringOf(t, 5)
+	c := ringOf(t, 5, calm...)
 	st := c.settle(patience)
 	old := c.node(st.Leader.Name)
 	oldID, oldTerm := st.Leader.Id, st.Term
@@ -174,7 +174,7 @@ func TestPausedMachine(t *testing.T) {
 }
 
 func TestKilledMonitorIsReplacedAndNothingElseHappens(t *testing.T) {
-	c := ringOf(t, 3)
+	c := ringOf(t, 3, calm...)
 	before := c.settle(patience)
 	n := c.nodes[1]
 	old := n.monitor()
@@ -197,7 +197,7 @@ func memberIndex(st *arcv1.StatusResponse, name string) int {
 }
 
 func TestDoorbellByHandDialsAfresh(t *testing.T) {
-	c := ringOf(t, 3)
+	c := ringOf(t, 3, calm...)
 	before := c.settle(patience)
 	n := c.nodes[0]
 	monitor := n.monitor()

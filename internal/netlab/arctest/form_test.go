@@ -50,7 +50,7 @@ func TestTwentyNodesFoundOneRing(t *testing.T) {
 
 // A ring that was founded by one and joined by the others, without broadcast.
 func TestBootstrapAndJoinByAddress(t *testing.T) {
-	c := newCluster(t, netlab.Options{Hosts: 3}, "--no-autodiscovery")
+	c := newCluster(t, netlab.Options{Hosts: 3}, append(calm, "--no-autodiscovery")...)
 	c.nodes[0].start("--bootstrap")
 	c.settle(patience)
 	c.nodes[1].start("--join", fmt.Sprintf("%s:7400", c.nodes[0].host.Addr(0)))
@@ -64,7 +64,7 @@ func TestBootstrapAndJoinByAddress(t *testing.T) {
 }
 
 func TestANameInUseIsRefused(t *testing.T) {
-	c := newCluster(t, netlab.Options{Hosts: 4}, "--expect", "3")
+	c := newCluster(t, netlab.Options{Hosts: 4}, append(calm, "--expect", "3")...)
 	twin := c.nodes[3]
 	for _, n := range c.nodes[:3] {
 		n.start()

@@ -11,7 +11,7 @@ import (
 )
 
 func TestHandover(t *testing.T) {
-	c := ringOf(t, 5)
+	c := ringOf(t, 5, calm...)
 	st := c.settle(patience)
 	heir := st.Heir
 	c.nodes[3].mustArc("handover")
@@ -38,7 +38,7 @@ func TestHandover(t *testing.T) {
 }
 
 func TestLeaveAndTerminate(t *testing.T) {
-	c := ringOf(t, 5)
+	c := ringOf(t, 5, calm...)
 	st := c.settle(patience)
 
 	leader := c.node(st.Leader.Name)
