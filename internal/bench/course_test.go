@@ -20,7 +20,7 @@ func TestHowManyLabs(t *testing.T) {
 		"by request":                    {func(s *shape) { s.most = 0 }, 1},
 		"as many hosts as may be":       {func(s *shape) { s.hosts = 20 }, 8},
 		"a quarter of the processors":   {func(s *shape) { s.cores = 0.1 }, 5},
-		"half of the memory":            {func(s *shape) { s.memory = 2 << 30 }, 4},
+		"most of the memory":            {func(s *shape) { s.memory = 2 << 30 }, 5},
 		"one that takes all of it":      {func(s *shape) { s.cores = 3 }, 1},
 		"nothing is known of the costs": {func(s *shape) { s.cores, s.memory = 0, 0 }, 16},
 	} {

@@ -20,7 +20,7 @@ const (
 	perLab = 250 * time.Millisecond
 	// At rest all labs together take at most this share of the processors, and
 	// of the memory that is free.
-	idleShare, memoryShare = 0.25, 0.5
+	idleShare, memoryShare = 0.25, 0.7
 	// Labs side by side have at most so many hosts.
 	mostHosts = 160
 )
