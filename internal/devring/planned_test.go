@@ -97,9 +97,7 @@ func TestTerminate(t *testing.T) {
 		t.Errorf("%s leads, want the heir %s", after.GetLeader().GetName(), st.GetHeir())
 	}
 	noSuspicion(t, r, mark)
-	if left := pidsBelow(leader.dir); len(left) > 0 {
-		t.Errorf("processes %v of %s are left", left, leader.name)
-	}
+	awaitNobody(t, leader.dir)
 }
 
 // All are told to end at once: each does so in time and in order, and the ring

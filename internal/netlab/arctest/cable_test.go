@@ -79,8 +79,8 @@ func TestLeaderInAMinority(t *testing.T) {
 		}
 	}
 	old := minority[0]
-	cut := time.Now()
 	c.lab.Partition(hostsOf(minority), hostsOf(majority))
+	cut := time.Now() // the last path is cut by now
 	for _, n := range minority {
 		n.cutOff = true
 	}
@@ -218,8 +218,8 @@ func TestPowerCut(t *testing.T) {
 	if left == gone {
 		left = pair[1]
 	}
-	cut := time.Now()
 	c.lab.Pull(gone.host)
+	cut := time.Now()
 	time.Sleep(4 * lease)
 	for _, n := range []*node{gone, left} {
 		for _, s := range c.log.claims(n.name) {

@@ -51,9 +51,7 @@ func TestLeaveAndTerminate(t *testing.T) {
 	if next.Leader.Name != st.Heir {
 		t.Errorf("%s leads after SIGTERM, want the heir %s", next.Leader.Name, st.Heir)
 	}
-	if left := leader.host.Processes(); len(left) != 0 {
-		t.Errorf("%s still runs %+v", leader.name, left)
-	}
+	c.await(patience, leader.name+" runs nothing any more", func() bool { return len(leader.host.Processes()) == 0 })
 
 	var follower *node
 	for _, n := range c.up() {
