@@ -1,7 +1,8 @@
 // Package bench measures how long a group of machines is without a leader, with
 // ARC and with what people would pick instead: keepalived, corosync, etcd and
 // Serf. Each runs with a stated setting on hosts of internal/netlab, all made
-// alike, on the same machine, one after the other.
+// alike, on the same machine, one after the other. Only of a system whose
+// failovers take seconds several labs stand side by side (see labs).
 //
 // It decides what a fault is, when it began, and what counts as an answer:
 //
