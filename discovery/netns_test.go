@@ -37,7 +37,7 @@ func TestHostsOnANetworkFindOneAnother(t *testing.T) {
 		return
 	}
 	if os.Getuid() != 0 {
-		t.Skip("making network namespaces needs root")
+		t.Skip("needs root: makes network namespaces")
 	}
 	two := startHost(t, "2", 0)
 	one := startHost(t, "1", two.Process.Pid)
@@ -64,7 +64,7 @@ func startHost(t *testing.T, role string, peer int) *hostProcess {
 	h.Stdout, h.Stderr = h.output, h.output
 	h.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	if err := h.Start(); errors.Is(err, unix.EPERM) {
-		t.Skip("this machine forbids network namespaces")
+		t.Skip("this machine or container forbids root to make network namespaces")
 	} else if err != nil {
 		t.Fatal(err)
 	}

@@ -213,7 +213,7 @@ func TestEnding(t *testing.T) {
 			t.Fatalf("the shell says %q: %v", line, err)
 		}
 		if p.memory == nil {
-			t.Skip("no /proc here")
+			t.Skip("needs /proc/PID/statm, which this system does not show")
 		}
 		if p.ending() {
 			t.Fatal("a process that lives is taken to be ending")

@@ -53,7 +53,7 @@ func (s *ownStalls) end() time.Duration {
 // notices who is not.
 func TestAStarvedProcessSuspectsNobodyWhoIsWell(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes its time")
+		t.Skip("-short: starves a monitor of its processor for seconds")
 	}
 	for _, c := range []struct {
 		name       string
@@ -111,7 +111,7 @@ func stopAgainAndAgain(t *testing.T, pid int) {
 // and a program that never rests; this process has the others.
 func neverScheduled(t *testing.T, pid int) {
 	if runtime.NumCPU() < 2 {
-		t.Skip("needs two processors")
+		t.Skip("needs two processors: one is taken from the monitor, the test runs on the other")
 	}
 	var one unix.CPUSet
 	one.Set(runtime.NumCPU() - 1)

@@ -58,7 +58,7 @@ func labNode(t *testing.T, h *netlab.Host, id uint64) *node {
 // cable is back; how soon is logged.
 func TestHealsAfterPull(t *testing.T) {
 	if testing.Short() {
-		t.Skip("waits for outages")
+		t.Skip("-short: waits for outages of up to 1.5 s and for what heals after them")
 	}
 	for _, outage := range []time.Duration{30 * time.Millisecond, 300 * time.Millisecond, 1500 * time.Millisecond} {
 		t.Run(outage.String(), func(t *testing.T) {

@@ -188,7 +188,7 @@ func FuzzFile(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "arc.toml")
 	f.Fuzz(func(t *testing.T, text string) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Skipf("no room for the file: %v", err)
+			t.Skipf("the file cannot be written here: %v", err)
 		}
 		s, _, v := newSample()
 		if err := s.Resolve(env(), path); err == nil && (v.port < 1 || v.port > 65535) {

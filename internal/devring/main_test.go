@@ -56,7 +56,7 @@ var arcBinary = sync.OnceValues(func() (string, error) {
 func binary(t testing.TB) string {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("runs real processes; not with -short")
+		t.Skip("-short: runs real processes")
 	}
 	path, err := arcBinary()
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 // monitor that is started later too, and behave like any other.
 func TestRealtimeProcesses(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("needs root")
+		t.Skip("needs root: for CAP_SYS_NICE and CAP_IPC_LOCK")
 	}
 	r := prepare(t, Options{Nodes: 2, Profile: calm, Args: func(int) []string { return []string{"--realtime"} }})
 	if err := r.Node(1).Start(); err != nil {
@@ -30,7 +30,7 @@ func TestRealtimeProcesses(t *testing.T) {
 	must(t, r.Until(within(t, stepBound), "the first log line", func(context.Context) error {
 		switch log := r.Node(1).LogTail(1 << 20); {
 		case strings.Contains(log, "the process has CAP_SYS_NICE"):
-			t.Skip(log)
+			t.Skipf("--realtime is not possible here, as the coordinator says: %s", log)
 			return nil
 		case !strings.Contains(log, "realtime is on"):
 			return errors.New(log)
@@ -73,7 +73,7 @@ func TestServiceManagerIsNotified(t *testing.T) {
 			var args []string
 			if how == "realtime" {
 				if os.Getuid() != 0 {
-					t.Skip("needs root, for CAP_SYS_NICE and CAP_IPC_LOCK")
+					t.Skip("needs root: for CAP_SYS_NICE and CAP_IPC_LOCK")
 				}
 				args = append(args, "--realtime")
 			}
@@ -133,7 +133,7 @@ func notice(t *testing.T, manager *net.UnixConn, n *Node) (state string, by int)
 			return string(data[:got]), int(who.Pid)
 		}
 		if log := n.LogTail(1 << 16); strings.Contains(log, "the process has CAP_SYS_NICE") {
-			t.Skip(log)
+			t.Skipf("--realtime is not possible here, as the coordinator says: %s", log)
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) || time.Now().After(limit) {
 			t.Fatalf("no notice: %v\n%s", err, n.LogTail(1<<14))
@@ -177,7 +177,7 @@ func isRealtime(pid int) error {
 // Without the rights a coordinator says which ones, and starts nothing.
 func TestRealtimeWithoutRights(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("needs root, to give it away")
+		t.Skip("needs root: becomes nobody, to be without rights")
 	}
 	r := prepare(t, Options{Nodes: 1, Profile: calm})
 	n := r.Node(1)

@@ -10,7 +10,7 @@ import (
 // leader. It takes its minute, so it runs only with ARC_SOAK set.
 func TestQuietRingStaysQuiet(t *testing.T) {
 	if os.Getenv("ARC_SOAK") == "" {
-		t.Skip("takes more than a minute; set ARC_SOAK=1")
+		t.Skip("takes more than a minute: runs if ARC_SOAK=1 is set")
 	}
 	r, st := whole(t, Options{Nodes: 24, LogLevel: "warn"})
 	mark := r.Mark()

@@ -279,7 +279,7 @@ func TestFullDisk(t *testing.T) {
 // The kernel alone has to clean up when the lab's process cannot.
 func TestNothingOutlivesItsKilledMaker(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("netlab needs root")
+		t.Skip("needs root: makes network namespaces")
 	}
 	mark := fmt.Sprintf("%d", 1_000_000+os.Getpid())
 	cmd := exec.Command(os.Args[0])

@@ -132,7 +132,7 @@ func attributes(what string) *syscall.SysProcAttr {
 func run(t *testing.T, what string) found {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("needs root")
+		t.Skip("needs root: gives capabilities to a process")
 	}
 	dir, err := os.MkdirTemp("", "arc-realtime-")
 	if err != nil {
@@ -165,7 +165,7 @@ func run(t *testing.T, what string) found {
 		t.Errorf("pid %d after %d, want %d: it is the same process", f.Pid, f.Executed, cmd.Process.Pid)
 	}
 	if f.Skip != "" || what != "nothing" && strings.Contains(f.Error, "the process has CAP_SYS_NICE") {
-		t.Skip(f.Skip, f.Error)
+		t.Skipf("realtime is not possible here: %s%s", f.Skip, f.Error)
 	}
 	return f
 }

@@ -97,7 +97,7 @@ var failed = regexp.MustCompile(`(?m)^seed (\d+): FAIL (\S+) broken (.*)$`)
 // found: a check that never fails would prove nothing.
 func TestTheChecksBite(t *testing.T) {
 	if testing.Short() || raceDetector {
-		t.Skip("builds a binary and runs many seeds")
+		t.Skip("-short or the race detector: builds a binary and runs thousands of seeds")
 	}
 	soak := brokenSoak(t)
 	for _, m := range mutations {

@@ -48,7 +48,7 @@ func TestRegressions(t *testing.T) {
 // back.
 func TestRegressionsBite(t *testing.T) {
 	if raceDetector || testing.Short() {
-		t.Skip("builds a broken core")
+		t.Skip("-short or the race detector: builds a binary with a broken core")
 	}
 	soak := brokenSoak(t)
 	kept := map[string]bool{}

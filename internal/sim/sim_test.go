@@ -157,7 +157,7 @@ func TestPeace(t *testing.T) {
 
 func TestShrink(t *testing.T) {
 	if raceDetector {
-		t.Skip("many runs, one goroutine")
+		t.Skip("under the race detector: hundreds of runs in one goroutine have nothing to race with")
 	}
 	// A check that calls the first suspicion a failure is broken by one fault.
 	for seed := uint64(1); seed < 40; seed++ {

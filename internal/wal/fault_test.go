@@ -151,7 +151,7 @@ func TestOldSegmentThatStaysIsRemovedLater(t *testing.T) {
 // thread that mounted it.
 func TestFullDisk(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root can mount a small file system; the same is tested with injected errors")
+		t.Skip("needs root: mounts a small file system; the same is tested with injected errors")
 	}
 	dir := t.TempDir()
 	done := make(chan error)
@@ -161,7 +161,7 @@ func TestFullDisk(t *testing.T) {
 	}()
 	err := <-done
 	if errors.Is(err, errNoMount) {
-		t.Skip(err)
+		t.Skipf("this machine or container forbids root to mount a small file system: %v", err)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -105,7 +105,7 @@ func BenchmarkSave(b *testing.B) {
 			b.Run(name+"/"+mode, func(b *testing.B) {
 				dir, err := os.MkdirTemp(root, "wal-bench")
 				if err != nil {
-					b.Skip(err)
+					b.Skipf("needs a directory in %s: %v", root, err)
 				}
 				b.Cleanup(func() { _ = os.RemoveAll(dir) })
 				l := mustInit(b, filepath.Join(dir, "data"), Batch{})

@@ -22,7 +22,7 @@ var (
 // is a false alarm; on a machine that does other things too there may be some.
 func TestFalseAlarmsOnABusyMachine(t *testing.T) {
 	if testing.Short() {
-		t.Skip("measures, and takes its time")
+		t.Skip("-short: watches for false alarms among busy programs")
 	}
 	for profile := range strings.SplitSeq(*alarmProfiles, ",") {
 		t.Run(profile, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestFalseAlarmsAtRest(t *testing.T) {
 					t.Logf("this says nothing: %s", why)
 				}
 			}
-			t.Skip("the machine is too busy")
+			t.Skip("this machine was too busy at each try to be called at rest")
 		})
 	}
 }

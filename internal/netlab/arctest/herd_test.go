@@ -59,7 +59,7 @@ func readDials(snmp string) (d dials, err error) {
 // moment. Only the one who watches it dials it before all know the next leader.
 func TestOnlyTheWatcherRedials(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts twelve nodes")
+		t.Skip("-short: starts twelve nodes")
 	}
 	c := ringOf(t, 12)
 	for try := range 5 {
@@ -96,5 +96,5 @@ func TestOnlyTheWatcherRedials(t *testing.T) {
 		t.Logf("within %v %d connections were tried by all together", o.all, o.connects)
 		return
 	}
-	t.Skip("the machine is too busy")
+	t.Skip("this machine is too busy: no failover of five was fast enough to tell who dialled before it")
 }

@@ -26,7 +26,7 @@ type fault struct {
 // recorded meanwhile is checked for G1 to G3.
 func TestNemesis(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes longer than a short test may")
+		t.Skipf("-short: makes random faults for %v", *nemesisFor)
 	}
 	seed := *nemesisSeed
 	if seed == 0 {
