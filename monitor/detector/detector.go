@@ -123,6 +123,9 @@ func (d *Detector) judge(now time.Duration, doubt bool) bool {
 	}
 	d.misses++
 	if d.state == Suspect {
+		if d.Replaced() && d.misses >= d.needed() {
+			d.suspect(Silent, TooManyMissing) // that one has gone too
+		}
 		return false
 	}
 	switch {
@@ -199,8 +202,9 @@ func (d *Detector) Refused(now time.Duration) Result {
 }
 
 // Foreign says that another coordinator, or another incarnation, answered in
-// the member's place. It is believed at once.
+// the member's place. It is believed at once, and for as long as it goes on.
 func (d *Detector) Foreign(now time.Duration) Result {
+	d.misses = 0
 	return d.result(now, d.suspect(Reset, SomebodyElse), 0)
 }
 
@@ -244,6 +248,10 @@ func (d *Detector) Evidence() Evidence { return d.evidence }
 // Doubted tells whether anything speaks against the member: a missed probe, a
 // broken stream, or a suspicion.
 func (d *Detector) Doubted() bool { return d.misses > 0 || d.broken || d.state == Suspect }
+
+// Replaced tells whether the member is suspect since somebody else answers in
+// its place.
+func (d *Detector) Replaced() bool { return d.state == Suspect && d.cause == SomebodyElse }
 
 // Seq returns the number of the newest probe, 0 before the first.
 func (d *Detector) Seq() uint64 { return d.seq }

@@ -44,7 +44,7 @@ func (w *Watch) ponged(now time.Duration, o *watched, seq uint64) {
 // has. Only while the target is suspect is one ended.
 func (w *Watch) testify(now time.Duration, o *watched) uint64 {
 	g := w.pledge(o)
-	if g == nil || o.foreign {
+	if g == nil || o.det.Replaced() {
 		return 0
 	}
 	if g.pong != 0 && now >= g.until {
@@ -58,7 +58,7 @@ func (w *Watch) testify(now time.Duration, o *watched) uint64 {
 // testifyAt is when a testimony becomes possible; ok is false if none is due.
 func (w *Watch) testifyAt(o *watched) (at time.Duration, ok bool) {
 	g := w.pledge(o)
-	if g == nil || o.det.State() != Suspect || g.pong == 0 || o.foreign {
+	if g == nil || o.det.State() != Suspect || g.pong == 0 || o.det.Replaced() {
 		return 0, false
 	}
 	return g.until, true

@@ -102,10 +102,10 @@ type watched struct {
 	// clears is how often Cleared has still to be told.
 	clears      int
 	clearReason Reason
-	// foreign is true while somebody else answers in its place; foreignTold
-	// that this was reported in the present epoch.
-	foreign, foreignTold bool
-	doubted              bool
+	// foreignTold: that somebody else answers in its place was reported in the
+	// present epoch.
+	foreignTold bool
+	doubted     bool
 }
 
 // Watch looks at the successor and, while that one is in doubt, at the members
@@ -187,7 +187,6 @@ func (w *Watch) Pong(now time.Duration, id, seq, incarnation, term uint64) []Act
 	if incarnation != 0 && o.target.Incarnation != 0 && incarnation != o.target.Incarnation {
 		return w.gone(now, o)
 	}
-	o.foreign = false
 	w.ponged(now, o, seq)
 	o.doubted = false
 	w.report(now, o, o.det.Pong(now, seq))
@@ -206,7 +205,6 @@ func (w *Watch) Foreign(now time.Duration, id uint64) []Action {
 }
 
 func (w *Watch) gone(now time.Duration, o *watched) []Action {
-	o.foreign = true
 	w.report(now, o, o.det.Foreign(now))
 	w.extend(now)
 	return w.actions
@@ -227,7 +225,6 @@ func (w *Watch) Broken(now time.Duration, id uint64) []Action {
 func (w *Watch) Refused(now time.Duration, id uint64) []Action {
 	w.actions = w.actions[:0]
 	if o := w.find(id); o != nil {
-		o.foreign = false
 		before := o.det.Evidence()
 		r := o.det.Refused(now)
 		if before != "" && before != r.Evidence {
@@ -313,9 +310,9 @@ func (w *Watch) Watched() []uint64 {
 // report turns a detector's result into reports.
 func (w *Watch) report(now time.Duration, o *watched, r Result) {
 	switch {
-	case r.State == Suspect && o.foreign:
+	case o.det.Replaced():
 		// Told once an epoch: the ring is about to learn of the newcomer by
-		// itself.
+		// itself, if it lives.
 		if !o.foreignTold {
 			o.foreignTold = true
 			w.act(o, Action{Kind: Suspected, Evidence: r.Evidence, Reason: r.Reason, Repeat: !r.Changed})
