@@ -77,6 +77,13 @@ func (p *peer) ask(set func(*asked)) {
 	}
 }
 
+// is tells whether update would change nothing.
+func (p *peer) is(info Peer) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.info.equal(info)
+}
+
 func (p *peer) update(info Peer) {
 	p.mu.Lock()
 	same := p.info.equal(info)

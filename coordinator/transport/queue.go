@@ -14,11 +14,44 @@ type item struct {
 	env  *arcv1.PeerEnvelope
 	from uint64
 	size int
+	gist gist
+}
+
+// gist is what tells whether a raft message says all that an earlier one does.
+// Raft sends the commit index on its own right before the next entry, whose
+// message has it too, to everybody who is not waited for; and every message
+// costs both ends more than anything in it.
+type gist struct {
+	kind                raftpb.MessageType
+	term, index, commit uint64
+	// bare: an append without entries, or an acknowledgement.
+	bare bool
+	// good: neither a refusal nor of another kind.
+	good bool
+}
+
+func gistOf(m *raftpb.Message) gist {
+	g := gist{kind: m.GetType(), term: m.GetTerm(), index: m.GetIndex(), commit: m.GetCommit()}
+	switch {
+	case m == nil:
+	case g.kind == raftpb.MsgApp:
+		g.good, g.bare = true, len(m.GetEntries()) == 0
+	case g.kind == raftpb.MsgAppResp:
+		g.good = !m.GetReject()
+		g.bare = g.good
+	}
+	return g
+}
+
+// covers tells whether nothing is lost with an earlier message.
+func (g gist) covers(old gist) bool {
+	return g.good && old.bare && g.kind == old.kind && g.term == old.term && g.index >= old.index && g.commit >= old.commit
 }
 
 // queue is what waits for one peer: bounded, the oldest dropped first. All but
 // snapshots leave in the order in which they came; snapshots, the only large
-// messages, leave when nothing else waits, and only the newest one is kept.
+// messages, leave when nothing else waits, and only the newest one is kept. A
+// raft message takes the place of the last one if it says all that that does.
 type queue struct {
 	// ready has room for one: something was pushed since it was last taken.
 	ready chan struct{}
@@ -37,7 +70,7 @@ func newQueue() *queue {
 
 // push never blocks. It says whether something had to be dropped for it.
 func (q *queue) push(m election.Message, env *arcv1.PeerEnvelope) (dropped bool) {
-	it := item{env: env, from: m.From, size: 64}
+	it := item{env: env, from: m.From, size: 64, gist: gistOf(m.Raft)}
 	if raft, ok := env.GetBody().(*arcv1.PeerEnvelope_Raft); ok {
 		it.size += len(raft.Raft)
 	}
@@ -47,9 +80,15 @@ func (q *queue) push(m election.Message, env *arcv1.PeerEnvelope) (dropped bool)
 		if q.snap != nil {
 			q.dropped++
 		}
-		q.snap = &it
+		snap := it // so that only snapshots are copied to the heap
+		q.snap = &snap
 	} else {
-		q.items.push(it)
+		if last := q.items.last(); last != nil && it.gist.covers(last.gist) && it.from == last.from {
+			q.bytes -= last.size
+			*last = it
+		} else {
+			q.items.push(it)
+		}
 		q.bytes += it.size
 		q.trimLocked()
 	}
@@ -161,6 +200,14 @@ func (f *fifo) push(it item) {
 	}
 	f.buf[(f.head+f.n)%len(f.buf)] = it
 	f.n++
+}
+
+// last is the newest item, nil if there is none.
+func (f *fifo) last() *item {
+	if f.n == 0 {
+		return nil
+	}
+	return &f.buf[(f.head+f.n-1)%len(f.buf)]
 }
 
 func (f *fifo) pop() item {

@@ -66,6 +66,9 @@ func New(opts Options) *Transport {
 // one. The node itself may be listed.
 func (t *Transport) SetPeers(peers []Peer) {
 	self := t.opts.Self().ID
+	if t.known(peers, self) {
+		return
+	}
 	listed := make(map[uint64]bool, len(peers))
 	for _, info := range peers {
 		if info.ID != 0 && info.ID != self {
@@ -100,6 +103,25 @@ func (t *Transport) SetPeers(peers []Peer) {
 			t.removeLocked(p)
 		}
 	}
+}
+
+// known tells whether there is nothing to do: the peers are exactly these, none
+// provisional. Most changes of the ring's configuration change no member.
+func (t *Transport) known(peers []Peer, self uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for _, info := range peers {
+		if info.ID == 0 || info.ID == self {
+			continue
+		}
+		p := t.peers[info.ID]
+		if p == nil || p.provision != nil || !p.is(info) {
+			return false
+		}
+		n++
+	}
+	return n == len(t.peers) // a peer that is listed twice is looked at again
 }
 
 // Addresses are those at which the peer is dialled: where the member is listed,
