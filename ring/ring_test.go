@@ -371,3 +371,33 @@ func FuzzRestore(f *testing.F) {
 		s.Heir()
 	})
 }
+
+// Heir finds without sorting what Succession sorts.
+func TestHeirIsFirstInSuccession(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		s := &State{}
+		for id := uint64(1); id <= random.Uint64N(9); id++ {
+			m := Member{ID: 3 * id, Name: fmt.Sprint("n", random.IntN(20)), Witness: random.IntN(4) == 0}
+			s.Members = append(s.Members, m)
+			if random.IntN(2) == 0 {
+				s.rememberLed(m.Name, random.Uint64N(5))
+			}
+		}
+		if random.IntN(3) == 0 {
+			s.Designated = &Designation{To: 3 * random.Uint64N(9)}
+		}
+		without := []uint64{3 * random.Uint64N(9), 3 * random.Uint64N(9)}
+		order := s.Succession(without...)
+		heir, ok := s.Heir(without...)
+		if ok != (len(order) > 0) || ok && heir.ID != order[0] {
+			t.Fatalf("heir %d, %v of %+v without %v, the succession is %v", heir.ID, ok, s, without, order)
+		}
+		for id := range uint64(30) {
+			m, ok := s.Member(id)
+			if known := slices.ContainsFunc(s.Members, func(m Member) bool { return m.ID == id }); ok != known || ok && m.ID != id {
+				t.Fatalf("member %d is %+v, %v of %+v", id, m, ok, s.Members)
+			}
+		}
+	}
+}

@@ -186,35 +186,46 @@ func (s *State) LastLed(name string) uint64 {
 	return s.Led[i].Term
 }
 
+// rank is a member's place in the succession.
+type rank struct {
+	id, led    uint64
+	designated bool
+}
+
+// rankOf returns false for who may not lead.
+func (s *State) rankOf(m *Member, without []uint64) (rank, bool) {
+	if m.Witness || slices.Contains(without, m.ID) {
+		return rank{}, false
+	}
+	return rank{m.ID, s.LastLed(m.Name), s.Designated != nil && s.Designated.To == m.ID}, true
+}
+
+func (a rank) compare(b rank) int {
+	switch {
+	case a.designated != b.designated:
+		if a.designated {
+			return -1
+		}
+		return 1
+	case a.led != b.led:
+		return cmp.Compare(b.led, a.led)
+	default:
+		return cmp.Compare(a.id, b.id)
+	}
+}
+
 // Succession returns the ids of all members that may lead, in the order in
 // which they must: a designated one, then former leaders by name, the most
 // recent first, then by id, the lowest first. Witnesses never lead, and ids
 // in without are left out.
 func (s *State) Succession(without ...uint64) []uint64 {
-	type rank struct {
-		id, led    uint64
-		designated bool
-	}
 	ranks := make([]rank, 0, len(s.Members))
-	for _, m := range s.Members {
-		if m.Witness || slices.Contains(without, m.ID) {
-			continue
+	for i := range s.Members {
+		if r, ok := s.rankOf(&s.Members[i], without); ok {
+			ranks = append(ranks, r)
 		}
-		ranks = append(ranks, rank{m.ID, s.LastLed(m.Name), s.Designated != nil && s.Designated.To == m.ID})
 	}
-	slices.SortFunc(ranks, func(a, b rank) int {
-		switch {
-		case a.designated != b.designated:
-			if a.designated {
-				return -1
-			}
-			return 1
-		case a.led != b.led:
-			return cmp.Compare(b.led, a.led)
-		default:
-			return cmp.Compare(a.id, b.id)
-		}
-	})
+	slices.SortFunc(ranks, rank.compare)
 	ids := make([]uint64, len(ranks))
 	for i, r := range ranks {
 		ids[i] = r.id
@@ -223,14 +234,20 @@ func (s *State) Succession(without ...uint64) []uint64 {
 }
 
 // Heir returns who must lead if a leader had to be declared now, with the ids
-// in without taken for dead. The present leader, while it is a member and
-// nobody is designated, is its own heir.
+// in without taken for dead: the first of the succession. The present leader,
+// while it is a member and nobody is designated, is its own heir.
 func (s *State) Heir(without ...uint64) (Member, bool) {
-	ids := s.Succession(without...)
-	if len(ids) == 0 {
+	var first rank
+	at := -1
+	for i := range s.Members {
+		if r, ok := s.rankOf(&s.Members[i], without); ok && (at < 0 || r.compare(first) < 0) {
+			first, at = r, i
+		}
+	}
+	if at < 0 {
 		return Member{}, false
 	}
-	return s.Member(ids[0])
+	return s.Members[at], true
 }
 
 // NextHeir returns who leads when the present leader is gone.
@@ -296,6 +313,16 @@ func (s *State) Clone() *State {
 	return &c
 }
 
+// index is a binary search that copies no member: a step of the core looks up
+// hundreds.
 func (s *State) index(id uint64) (int, bool) {
-	return slices.BinarySearchFunc(s.Members, id, func(m Member, id uint64) int { return cmp.Compare(m.ID, id) })
+	low, high := 0, len(s.Members)
+	for low < high {
+		if mid := (low + high) / 2; s.Members[mid].ID < id {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low, low < len(s.Members) && s.Members[low].ID == id
 }
