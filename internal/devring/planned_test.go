@@ -125,7 +125,7 @@ func TestTerminateAll(t *testing.T) {
 
 func TestEvict(t *testing.T) {
 	t.Parallel()
-	r, st := whole(t, Options{Nodes: 4})
+	r, st := whole(t, Options{Nodes: 4, Profile: calm})
 	n := bystander(t, r, st)
 	id := member(st, n.name).GetId()
 	if out, errs, code := arc(t, "--addr", n.Addr(), "evict", n.name); code != 0 {
@@ -259,7 +259,7 @@ func TestRestartOfAll(t *testing.T) {
 }
 
 func restartOfAll(t *testing.T, end func(*Node) error, sameIDs bool) {
-	r, st := whole(t, Options{Nodes: 3})
+	r, st := whole(t, Options{Nodes: 3, Profile: calm})
 	for _, n := range r.Nodes() {
 		must(t, end(n))
 	}
