@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -194,6 +195,10 @@ func (r *Ring) pickAddresses() error {
 }
 
 func (r *Ring) tryAddresses() error {
+	// A process that this one starts meanwhile has all our sockets, and so the
+	// ports, until it has become another program.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	for i := 1; i <= r.opts.Nodes; i++ {
 		lis, err := net.Listen("tcp", net.JoinHostPort(r.ip(i), strconv.Itoa(r.port)))
 		if err != nil {
