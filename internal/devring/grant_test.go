@@ -15,7 +15,7 @@ const patientLease = 15 * time.Second
 
 func granting(t *testing.T) (r *Ring, leader, its *Node) {
 	t.Helper()
-	r, st := whole(t, Options{Nodes: 5, Profile: "lan", LogLevel: "debug"})
+	r, st := whole(t, Options{Nodes: 5, Profile: calm, LogLevel: "debug"})
 	leader = r.Named(st.GetLeader().GetName())
 	its = r.Named(watcher(st, leader.name))
 	if _, errs, code := arc(t, "--addr", leader.Addr(), "config", "set", "hang_after_ms=0", "lease_ms=15000",
