@@ -28,9 +28,11 @@ const (
 	restartMax   = 5 * time.Second
 	livedLong    = 10 * time.Second
 	// linkRests is how long a link waits that does not change what the monitor
-	// does: all get one when a leader is declared, and the news has to get
-	// through to everybody first.
-	linkRests = 25 * time.Millisecond
+	// does: all get one when a leader is declared or somebody joins, and the news
+	// has to get through to everybody first; what follows within it needs no link
+	// of its own. It is shorter than any patience with a neighbour but that of a
+	// leader's watcher, whose link does not wait.
+	linkRests = 100 * time.Millisecond
 	// monitorStop is how long a monitor may take to end when its queue did.
 	monitorStop = 2 * time.Second
 )
