@@ -231,9 +231,15 @@ func (n *Node) probed(r ProbeResult) {
 	if s == nil || !s.probed || s.Incarnation != r.Incarnation {
 		return
 	}
+	began := s.probing
+	if r.Outcome == Unanswered {
+		// A probe for an earlier suspicion may have begun before this one's: what
+		// is silent now was asked a timeout ago.
+		began = min(began, n.now-n.probeTimeout())
+	}
 	switch {
-	case !r.found() && (r.Outcome != Unanswered || n.heard[r.ID] <= s.probing):
-		s.confirmed = true
+	case !r.found() && (r.Outcome != Unanswered || n.heard[r.ID] <= began):
+		s.confirmed, s.probing = true, began
 		switch r.Outcome {
 		case NobodyListens:
 			s.found = ring.Refused

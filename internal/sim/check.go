@@ -238,6 +238,9 @@ func (s *Sim) patience() time.Duration {
 
 // noteProbe remembers what a leader's own probes found.
 func (s *Sim) noteProbe(n *node, r election.ProbeResult, began int64) {
+	if n.heardSince(r.ID, began) {
+		return // whatever the probe found, its target was alive after it
+	}
 	o := r.Outcome
 	if o == election.Answered && r.AnsweredBy != r.Incarnation {
 		o = election.NobodyListens // that incarnation does not

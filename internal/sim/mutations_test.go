@@ -147,4 +147,10 @@ var relapses = []mutation{
 	{"no snapshot is made while somebody waits to be let go", []edit{{"election/storage.go",
 		"if n.dropped != 0 || n.changingConf || n.applied == 0 {",
 		"if n.dropped != 0 || n.changingConf || n.applied == 0 || MUTANT && len(n.gone) > 0 {"}}, nil, 3, 0},
+	{"an older probe's silence counts for a newer one", []edit{{"election/leading.go",
+		"case probed && r.Outcome == Unanswered:",
+		"case probed && r.Outcome == Unanswered && !MUTANT:"}}, []string{"G4"}, 5, 0},
+	{"an older probe's silence confirms a newer suspicion", []edit{{"election/suspicion.go",
+		"began = min(began, n.now-n.probeTimeout())",
+		"if !MUTANT {\n\t\t\tbegan = min(began, n.now-n.probeTimeout())\n\t\t}"}}, []string{"G4"}, 5, 0},
 }

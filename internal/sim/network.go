@@ -301,20 +301,29 @@ func (s *Sim) lonely(n *node, e event) {
 // not know yet but that has a stream open to it.
 const provisionalKeep = 5 * time.Second
 
-// meeting is when a member was last heard by the transport.
+// meeting is when a member was last heard by the transport, and when its
+// present process was.
 type meeting struct {
-	id uint64
-	at int64
+	id          uint64
+	at, present int64
 }
 
-func (n *node) met(id uint64, now int64) {
-	for i := range n.meetings {
-		if n.meetings[i].id == id {
-			n.meetings[i].at = now
-			return
-		}
+func (n *node) met(id uint64, now int64, present bool) {
+	i := slices.IndexFunc(n.meetings, func(m meeting) bool { return m.id == id })
+	if i < 0 {
+		i = len(n.meetings)
+		n.meetings = append(n.meetings, meeting{id: id})
 	}
-	n.meetings = append(n.meetings, meeting{id, now})
+	n.meetings[i].at = now
+	if present {
+		n.meetings[i].present = now
+	}
+}
+
+// heardSince tells whether anything of a member's present process came in
+// after a time.
+func (n *node) heardSince(id uint64, since int64) bool {
+	return slices.ContainsFunc(n.meetings, func(m meeting) bool { return m.id == id && m.present > since })
 }
 
 func (n *node) provisional(id uint64, now int64) bool {
@@ -348,7 +357,8 @@ func (s *Sim) deliver(n *node, e event) {
 		s.tracef(n, "  ← %s: %s", s.nodes[e.peer].name, describe(*m))
 	}
 	n.heard = true
-	n.met(m.From, s.now)
+	from := s.nodes[e.peer]
+	n.met(m.From, s.now, from.up && from.inc == m.Incarnation)
 	got := *m
 	if s.net.Copies && got.Raft != nil {
 		got.Raft = copyRaft(got.Raft)
