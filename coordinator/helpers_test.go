@@ -127,8 +127,9 @@ func start(t *testing.T, o Options) *testNode {
 		}
 		n.n.close()
 		// A monitor that another coordinator of this process just starts has
-		// the locks of all of them until it is another program.
-		if !errors.Is(err, wal.ErrLocked) && !errors.Is(err, ErrRunning) || time.Now().After(deadline) {
+		// the locks and the ports of all of them until it is another program.
+		passes := errors.Is(err, wal.ErrLocked) || errors.Is(err, ErrRunning) || errors.Is(err, unix.EADDRINUSE)
+		if !passes || time.Now().After(deadline) {
 			cancel()
 			t.Fatal(err)
 		}
@@ -201,7 +202,8 @@ func (n *testNode) status() *arcv1.StatusResponse {
 }
 
 func (n *testNode) ctx() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	// What follows one change may be many syncs of a disk that others use.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	n.t.Cleanup(cancel)
 	return ctx
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 // benchHosts are the sizes of the rings that are measured.
 var benchHosts = []int{5, 20}
 
-// benchProfiles are the timing profiles that are measured.
-var benchProfiles = []string{"lan", "fast", "realtime"}
+// benchProfiles are the timing profiles that are measured; realtime-1x4 is
+// realtime with the leader's link at 1 ms and 4 misses.
+var benchProfiles = []string{"lan", "fast", "realtime", "realtime-1x4"}
 
 // mishap is something that happens to a leader, and its end.
 type mishap struct {
@@ -109,14 +111,19 @@ func benchRing(b *testing.B, hosts int, profile string) *cluster {
 	if *realDisk {
 		o.DiskBytes = 0
 	}
-	args := []string{"--expect", fmt.Sprint(hosts), "--profile", profile, "--log-level", "info"}
-	if profile == "realtime" {
+	name, quicker, _ := strings.Cut(profile, "-")
+	args := []string{"--expect", fmt.Sprint(hosts), "--profile", name, "--log-level", "info"}
+	if name == "realtime" {
 		args = append(args, "--realtime")
 	}
 	c := newCluster(b, o, args...)
 	c.poll = 250 * time.Millisecond
 	c.startAll()
 	c.settle(patience)
+	if quicker != "" {
+		c.nodes[0].mustArc("config", "set", "leader_interval_ms=1", "leader_misses=4")
+		c.settle(patience)
+	}
 	return c
 }
 
