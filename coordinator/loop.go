@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -161,6 +162,9 @@ func (l *loop) run() (err error) {
 		case <-l.inbox.wake:
 		case <-l.rings:
 			l.alarm.Fired()
+			// After a stall of the process the answers that prolong a lease are
+			// there as soon as the alarm of its end is: let them be read first.
+			runtime.Gosched()
 		}
 		l.turn()
 	}
