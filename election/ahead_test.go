@@ -28,13 +28,7 @@ func newFollower(t *testing.T) *follower {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.found("a", s)
-	for _, name := range []string{"b", "c"} {
-		if err := w.join(name, ring.Member{}); err != nil {
-			t.Fatal(err)
-		}
-		w.run(200 * time.Millisecond)
-	}
+	w.form(t, s, 200*time.Millisecond, "a", "b", "c")
 	b := w.nodes["b"]
 	e := b.disk.entries
 	return &follower{t: t, n: b.n, now: w.now, last: e[len(e)-1].GetIndex(), term: e[len(e)-1].GetTerm(),

@@ -17,13 +17,7 @@ func TestAGrantIsCountedFromTheFirstPongOfAProbe(t *testing.T) {
 	w.delay = 100 * time.Microsecond
 	s := realtime(t)
 	s.DriftPPM = 0
-	w.found("a", s)
-	for _, name := range []string{"b", "c"} {
-		if err := w.join(name, ring.Member{}); err != nil {
-			t.Fatal(err)
-		}
-		w.run(50 * time.Millisecond)
-	}
+	w.form(t, s, 50*time.Millisecond, "a", "b", "c")
 	a := w.nodes["a"]
 	ping := func(seq, ack uint64) {
 		w.to(a, func(now election.Instant) {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -276,6 +277,19 @@ func (w *world) found(name string, s ring.Settings) {
 	nd.disk = disk{hard: rec.HardState, snap: rec.Snapshot}
 	w.boot(nd, rec)
 	w.run(10 * time.Millisecond)
+}
+
+// form founds a ring at the first and lets the others join, one after the other,
+// with a rest after each.
+func (w *world) form(t testing.TB, s ring.Settings, rest time.Duration, names ...string) {
+	t.Helper()
+	w.found(names[0], s)
+	for _, name := range names[1:] {
+		if err := w.join(name, ring.Member{}); err != nil {
+			t.Fatal(err)
+		}
+		w.run(rest)
+	}
 }
 
 func (w *world) leader() *node {

@@ -45,13 +45,7 @@ func TestPhases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.found("a", s)
-			for _, name := range []string{"b", "c", "d"} {
-				if err := w.join(name, ring.Member{}); err != nil {
-					t.Fatal(err)
-				}
-				w.run(200 * time.Millisecond)
-			}
+			w.form(t, s, 200*time.Millisecond, "a", "b", "c", "d")
 			c.lose(w)
 			w.run(3 * time.Second)
 			var first ring.Leadership
@@ -94,13 +88,7 @@ func TestPhasesAfterAFalseAlarm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.found("a", s)
-	for _, name := range []string{"b", "c"} {
-		if err := w.join(name, ring.Member{}); err != nil {
-			t.Fatal(err)
-		}
-		w.run(200 * time.Millisecond)
-	}
+	w.form(t, s, 200*time.Millisecond, "a", "b", "c")
 	w.suspect("c", "a", ring.Silent)
 	w.run(10 * time.Second) // nobody repeats it
 	w.kill("a", true, "")
