@@ -32,19 +32,7 @@ func TestABlinkOfTheClaimIsNotTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := &fakeCore{}
-				l := testLoop(c, &fakeStore{})
-				l.begin()
-				w, _, err := l.hub.subscribe()
-				if err != nil {
-					t.Fatal(err)
-				}
-				go func() { _ = l.run() }()
-				_ = l.inbox.post(func(election.Instant) { c.emit(tt.effects...) })
-				synctest.Wait()
-				l.stop()
-				<-l.ended
-				l.hub.close()
-				if got := heard(w); !slices.Equal(got, tt.want) {
+				if got := toldAfter(t, c, func() { c.emit(tt.effects...) }); !slices.Equal(got, tt.want) {
 					t.Errorf("told %q, want %q", got, tt.want)
 				}
 			})
@@ -57,22 +45,33 @@ func TestABlinkOfTheClaimIsNotTold(t *testing.T) {
 func TestALeaderThatIsKnownAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &fakeCore{state: &ring.State{RingID: "r", Term: 1, LeaderID: 1, Members: []ring.Member{{ID: 1, Name: "n1"}}}}
-		l := testLoop(c, &fakeStore{})
-		l.begin()
-		w, _, err := l.hub.subscribe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		go func() { _ = l.run() }()
+		var turns []func()
 		for _, term := range []uint64{1, 0, 0, 1, 1, 0} {
-			_ = l.inbox.post(func(election.Instant) { c.term = term })
-			synctest.Wait()
+			turns = append(turns, func() { c.term = term })
 		}
-		l.stop()
-		<-l.ended
-		l.hub.close()
-		if got, want := heard(w), []string{"leader_lost 1", "snapshot 1", "leader_lost 1"}; !slices.Equal(got, want) {
+		if got, want := toldAfter(t, c, turns...), []string{"leader_lost 1", "snapshot 1", "leader_lost 1"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
 		}
 	})
+}
+
+// toldAfter returns what a watcher from the start hears of turns in which these
+// are done, one each.
+func toldAfter(t *testing.T, c *fakeCore, turns ...func()) []string {
+	t.Helper()
+	l := testLoop(c, &fakeStore{})
+	l.begin()
+	w, _, err := l.hub.subscribe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = l.run() }()
+	for _, do := range turns {
+		_ = l.inbox.post(func(election.Instant) { do() })
+		synctest.Wait()
+	}
+	l.stop()
+	<-l.ended
+	l.hub.close()
+	return heard(w)
 }
