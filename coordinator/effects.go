@@ -16,10 +16,10 @@ import (
 func (l *loop) settle(now election.Instant) {
 	effects := l.core.Effects()
 	news := l.publish(now, effects)
-	for _, e := range effects {
-		l.carryOut(e)
+	l.rest.add(effects, news)
+	if l.rest.over(now) || !patient(effects) {
+		l.endRest()
 	}
-	l.tell(news)
 }
 
 // publish makes the view of the present state, with the events that led to it,
@@ -76,6 +76,9 @@ func (l *loop) publish(now election.Instant, effects []election.Effect) (news []
 	l.hub.publish(v, events)
 	if is.ID != was.ID {
 		l.hands.published()
+	}
+	if knows && is.ID != l.id && old.ring.Term != 0 && v.ring.Term > old.ring.Term {
+		l.rest.until = now + restsFor
 	}
 	return news
 }

@@ -90,6 +90,9 @@ type loop struct {
 	waiting map[uint64]chan<- election.Done
 	nextRef uint64
 
+	// rest is what waits while others tell.
+	rest rest
+
 	// looked is what the status of the newest view was made of.
 	looked election.Look
 	// lost is the token of the leader that was told as lost last, 0 when one is
@@ -147,6 +150,7 @@ func (l *loop) run() (err error) {
 	l.writer.start()
 	defer func() {
 		l.inbox.close()
+		l.tell(l.rest.news)
 		l.writer.stop()
 		l.endErr = err
 		close(l.ended)
@@ -240,9 +244,9 @@ func (l *loop) turn() {
 	l.arm()
 }
 
-// arm sets the alarm for the core's next wake.
+// arm sets the alarm for the core's next wake, or for what rests.
 func (l *loop) arm() {
-	if next := l.core.NextWake(); next == election.Never {
+	if next := min(l.core.NextWake(), l.rest.ends()); next == election.Never {
 		l.alarm.Off()
 	} else {
 		l.alarm.At(next)

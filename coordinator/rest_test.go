@@ -1,0 +1,88 @@
+package coordinator
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/wal"
+	"github.com/arc-ring/arc/ring"
+)
+
+// A member that has told who leads now lets its disk and its answer wait, but
+// not what somebody waits for, and then what waited goes first.
+func TestWhatNobodyWaitsForRestsAfterADeclaration(t *testing.T) {
+	answer := election.Send{Message: election.Message{To: 2, Raft: &raftpb.Message{Type: raftpb.MsgAppResp.Enum()}}}
+	renewed := election.Send{Message: election.Message{To: 2, RenewAck: &election.RenewAck{}}}
+	persist := election.Persist{Seq: 1}
+	declared := func(c *fakeCore, id uint64) {
+		s := *c.state
+		s.Term, s.LeaderID = 2, id
+		c.state, c.term = &s, id
+	}
+	for name, tt := range map[string]struct {
+		leader uint64
+		turns  [][]election.Effect
+		want   []string
+	}{
+		"until nobody tells any more":     {2, [][]election.Effect{{persist, answer}}, []string{"answer at 8ms", "persist at 8ms"}},
+		"and what follows with it":        {2, [][]election.Effect{{persist}, {answer}}, []string{"answer at 8ms", "persist at 8ms"}},
+		"not what prolongs a lease":       {2, [][]election.Effect{{persist, renewed}}, []string{"persist at 0s", "renewed at 0s"}},
+		"which takes what waits with it":  {2, [][]election.Effect{{persist}, {renewed}}, []string{"persist at 1ms", "renewed at 1ms"}},
+		"and the next one waits no more":  {2, [][]election.Effect{{renewed}, {answer}}, []string{"answer at 1ms", "renewed at 0s"}},
+		"the leader itself does not rest": {1, [][]election.Effect{{persist, answer}}, []string{"answer at 0s", "persist at 0s"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &fakeCore{state: &ring.State{RingID: "r", Term: 1, Members: []ring.Member{{ID: 1, Name: "n1"}, {ID: 2, Name: "n2"}}}}
+				began := time.Now()
+				var mu sync.Mutex
+				var got []string
+				done := func(what string) {
+					mu.Lock()
+					defer mu.Unlock()
+					got = append(got, fmt.Sprint(what, " at ", time.Since(began)))
+				}
+				l := testLoop(c, saved(func() { done("persist") }))
+				l.hands.send = func(m election.Message) {
+					if m.RenewAck != nil {
+						done("renewed")
+					} else {
+						done("answer")
+					}
+				}
+				l.begin()
+				go func() { _ = l.run() }()
+				synctest.Wait()
+				for i, effects := range tt.turns {
+					_ = l.inbox.post(func(election.Instant) {
+						if i == 0 {
+							declared(c, tt.leader)
+						}
+						c.emit(effects...)
+					})
+					synctest.Wait()
+					time.Sleep(time.Millisecond)
+				}
+				time.Sleep(time.Second)
+				l.stop()
+				<-l.ended
+				slices.Sort(got)
+				if !slices.Equal(got, tt.want) {
+					t.Errorf("%q, want %q", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// saved is a disk that takes everything.
+type saved func()
+
+func (s saved) Save(wal.Batch) error { s(); return nil }
