@@ -135,6 +135,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 		wg.Go(func() { n.tellDiscoveryWhenDue(serving) })
 	}
 	wg.Go(func() { n.reloadOnHangup(serving) })
+	wg.Go(func() { n.collectAtRest(serving) })
 	var monitor sync.WaitGroup
 	monitor.Go(func() { n.monitor.run(supervising) })
 	if err := notifySystemd("READY=1"); err != nil {

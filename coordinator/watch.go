@@ -30,6 +30,8 @@ type hub struct {
 	mu       sync.Mutex
 	watchers map[*watcher]struct{}
 	closed   bool
+	// news is when something happened last.
+	news election.Instant
 }
 
 // watcher is one Watch call.
@@ -58,6 +60,7 @@ func (h *hub) publish(v *view, events []*arcv1.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.views.p.Store(v)
+	h.news = h.views.clock()
 	for w := range h.watchers {
 		for _, e := range events {
 			select {
@@ -69,6 +72,13 @@ func (h *hub) publish(v *view, events []*arcv1.Event) {
 			break
 		}
 	}
+}
+
+// calm is for how long nothing has happened.
+func (h *hub) calm() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.views.clock() - h.news
 }
 
 // subscribe returns a watcher and the view after which its events begin.

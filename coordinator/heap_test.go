@@ -1,0 +1,55 @@
+package coordinator
+
+import (
+	"context"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
+)
+
+// Garbage is collected where nothing happens, and left where something does.
+func TestGarbageIsCollectedAtRest(t *testing.T) {
+	metric := func(name string) uint64 {
+		s := []metrics.Sample{{Name: name}}
+		metrics.Read(s)
+		return s[0].Value.Uint64()
+	}
+	for name, busy := range map[string]bool{"at rest": false, "while things happen": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("GOGC", "")
+			defer debug.SetGCPercent(debug.SetGCPercent(-1))
+			runtime.GC()
+			live := metric("/gc/heap/live:bytes")
+			var garbage [][]byte
+			for metric("/memory/classes/heap/objects:bytes") < 3*max(live, heapGoal) {
+				garbage = append(garbage, make([]byte, 64<<10))
+			}
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				n := &node{hub: newHub(func() election.Instant { return time.Since(began) }, &view{ring: &ring.State{}})}
+				before := metric("/gc/cycles/forced:gc-cycles")
+				ctx, cancel := context.WithCancel(t.Context())
+				go n.collectAtRest(ctx)
+				for range 10 {
+					if busy {
+						n.hub.publish(n.hub.views.load(), []*arcv1.Event{{}})
+					}
+					time.Sleep(heapCalm / 2)
+				}
+				cancel()
+				synctest.Wait()
+				if got := metric("/gc/cycles/forced:gc-cycles") - before; (got > 0) == busy {
+					t.Errorf("%d collections", got)
+				}
+			})
+			runtime.KeepAlive(garbage)
+		})
+	}
+}
