@@ -215,7 +215,7 @@ func (n *Node) State() *ring.State { return n.ring }
 // peersChanged says who the peers are now.
 func (n *Node) peersChanged() {
 	peers := make([]Peer, 0, len(n.ring.Members)+len(n.gone))
-	near := append(n.ring.Voters(), n.ring.LeaderID, n.raftLead)
+	near := append(slices.Clone(n.wantedVoters()), n.ring.LeaderID, n.raftLead)
 	near = append(append(near, n.conf.GetVoters()...), n.conf.GetVotersOutgoing()...)
 	voter := slices.Contains(near, n.cfg.ID)
 	for _, m := range n.ring.Members {
