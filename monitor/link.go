@@ -67,7 +67,7 @@ func (m *monitor) relink(now time.Duration, l *arcv1.Link) {
 	old := m.link
 	m.link = l
 	m.hang.Configure(now, time.Duration(l.GetHangAfterMs())*time.Millisecond)
-	m.tellers.update(m.ctx, l.GetTell(), l.GetSelf().GetId())
+	m.tellers.update(m.ctx, l)
 	from, was := m.watch.Front()
 	if old.GetRingId() != l.GetRingId() {
 		// Nothing that was known in another ring holds in this one.

@@ -313,7 +313,7 @@ func (m *monitor) takeLast() {
 			switch {
 			case r.err == nil && m.own(r.link) && m.fresh(r.link):
 				m.link = r.link
-				m.tellers.update(m.ctx, r.link.GetTell(), r.link.GetSelf().GetId())
+				m.tellers.update(m.ctx, r.link)
 			case r.err != nil && (errors.Is(r.err, io.EOF) || errors.Is(r.err, queue.ErrClosed)):
 				return
 			}

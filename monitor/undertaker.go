@@ -26,17 +26,20 @@ const (
 	shortestRetry = 2 * time.Millisecond
 	longestRetry  = 250 * time.Millisecond
 	// reconnectAfter (to twice of it) passes before a warm connection that
-	// broke is made again: when a leader dies, every monitor has lost one, and
-	// a herd of redials would slow the failover down.
+	// broke is made again.
 	reconnectAfter = time.Second
-	// settleFor (to twice of it) passes before a new one is made after the ring
-	// changed, for the same reason. A certificate would dial by itself.
+	// settleFor (to twice of it) passes before a new one is made: the ring has
+	// just changed, and has more urgent things to do. A certificate would dial
+	// by itself.
 	settleFor = 50 * time.Millisecond
 )
 
-// undertaker keeps connections to all who have to learn of the own
-// coordinator's death, so that telling them costs one round trip. Its methods
-// belong to the monitor's loop.
+// undertaker tells all who have to learn of the own coordinator's death. A
+// leader's keeps connections to them, so that telling costs one round trip: for
+// a leader a whole ring waits. The others dial when they have to; did they keep
+// connections too, every monitor would lose one to a leader that dies, and
+// taking those down took a third of a failover's processor time where twenty
+// members shared a machine. Its methods belong to the monitor's loop.
 type undertaker struct {
 	log     hclog.Logger
 	options []grpc.DialOption
@@ -54,23 +57,21 @@ func newUndertaker(o *Options) *undertaker {
 	return &undertaker{log: o.Logger, options: o.DialOptions, warm: map[string]*warmConn{}}
 }
 
-// update makes and drops connections as the link says; self is not told.
-func (u *undertaker) update(ctx context.Context, tell []*arcv1.Target, self uint64) {
+// update takes whom to tell from the link, and makes and drops connections.
+func (u *undertaker) update(ctx context.Context, l *arcv1.Link) {
+	self := l.GetSelf().GetId()
+	leads := self != 0 && l.GetLeader() == self
 	u.targets = u.targets[:0]
 	wanted := map[string]bool{}
-	settle := time.Duration(0)
-	if len(u.warm) > 0 {
-		settle = settleFor
-	}
-	for _, t := range tell {
+	for _, t := range l.GetTell() {
 		if t.GetId() == self {
 			continue
 		}
 		u.targets = append(u.targets, t)
 		for _, a := range t.GetAddresses() {
-			wanted[a] = true
-			if u.warm[a] == nil {
-				u.open(ctx, a, settle)
+			wanted[a] = leads
+			if leads && u.warm[a] == nil {
+				u.open(ctx, a)
 			}
 		}
 	}
@@ -82,7 +83,7 @@ func (u *undertaker) update(ctx context.Context, tell []*arcv1.Target, self uint
 	}
 }
 
-func (u *undertaker) open(ctx context.Context, addr string, settle time.Duration) {
+func (u *undertaker) open(ctx context.Context, addr string) {
 	cc, err := dial.Conn(addr, u.options...)
 	if err != nil {
 		u.log.Error("cannot keep a connection for certificates", "peer", addr, "error", err)
@@ -91,7 +92,7 @@ func (u *undertaker) open(ctx context.Context, addr string, settle time.Duration
 	ctx, cancel := context.WithCancel(ctx)
 	u.warm[addr] = &warmConn{cc, cancel}
 	u.wg.Go(func() {
-		if settle == 0 || pause(ctx, settle) {
+		if pause(ctx, settleFor) {
 			keepWarm(ctx, cc)
 		}
 	})
