@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -132,9 +133,9 @@ func (r *Curves) mode(ctx context.Context, w *workshop, o CurveOptions, realtime
 		}
 		for _, load := range o.Loads {
 			c := Case{IntervalMS: ms, Load: load, Realtime: realtime}
-			seen, err := w.under(ctx, b, load)
+			seen, stalls, err := w.under(ctx, b, load)
 			if seen != nil {
-				c.take(b, seen)
+				c.take(b, seen, stalls)
 				r.Cases = append(r.Cases, c)
 				w.Say("%s: %d runs of missed probes, the longest %d", c.name(), len(c.Runs), longest(c.Runs).Missed)
 			}
@@ -146,25 +147,29 @@ func (r *Curves) mode(ctx context.Context, w *workshop, o CurveOptions, realtime
 	return nil
 }
 
-// under watches the ring under a load.
-func (w *workshop) under(ctx context.Context, b *bed, load Load) (seen *window, err error) {
+// under watches the ring, and the machine, under a load.
+func (w *workshop) under(ctx context.Context, b *bed, load Load) (seen *window, stalls Stalls, err error) {
 	if load == Busy {
 		fires, err := burn(ctx, w.Burner)
 		if err != nil {
-			return nil, err
+			return nil, Stalls{}, err
 		}
 		defer func() { err = errors.Join(err, fires.stop()) }()
 		if err := pause(ctx, warmUp); err != nil {
-			return nil, err
+			return nil, Stalls{}, err
 		}
 	}
-	return b.watch(ctx, w.For)
+	m := newMeter()
+	seen, err = b.watch(ctx, w.For)
+	return seen, m.end(), err
 }
 
 // take keeps the runs of the leader's link.
-func (c *Case) take(b *bed, w *window) {
-	c.Seconds, c.Stalls = w.seconds, w.stalls
-	c.Disturbed = append(append(append(c.Disturbed, w.evictions...), w.leaders...), w.suspicions...)
+func (c *Case) take(b *bed, w *window, stalls Stalls) {
+	c.Seconds, c.Stalls = w.seconds(), stalls
+	for _, a := range slices.Concat(w.evictions, w.leaders, w.suspicions) {
+		c.Disturbed = append(c.Disturbed, a.What)
+	}
 	for _, m := range w.runs {
 		if m.peer == b.leader && m.interval == time.Duration(c.IntervalMS)*time.Millisecond {
 			c.Runs = append(c.Runs, m.Run)

@@ -49,7 +49,7 @@ func TestPointsFollowTheCurveToItsEnd(t *testing.T) {
 func TestLogsAreReadToTheLastWholeLine(t *testing.T) {
 	text := `{"@level":"debug","@message":"answered after missed probes","@module":"monitor","peer":"n1","interval":2000000,"missed":3,"counted":2,"elapsed":7100000}
 panic: nothing of ours
-{"@level":"warn","@message":"suspected","@module":"monitor","peer":"n2","reason":"3 probes in a row unanswered, silent for 7.8ms"}
+{"@level":"warn","@message":"suspected","@module":"monitor","@timestamp":"2026-11-22T09:47:15.102240Z","peer":"n2","reason":"3 probes in a row unanswered, silent for 7.8ms"}
 {"@level":"warn","@message":"suspected","@module":"coordinator","peer":"n3"}
 {"@level":"debug","@message":"answered after missed probes","@module":"monitor","peer":"n1"`
 	var s said
@@ -59,19 +59,26 @@ panic: nothing of ours
 	if want := []missed{{Run{3, 2}, "n1", 2 * time.Millisecond}}; !slices.Equal(s.runs, want) {
 		t.Errorf("runs %+v, want %+v", s.runs, want)
 	}
-	if want := []string{"n5 suspected n2: 3 probes in a row unanswered, silent for 7.8ms"}; !slices.Equal(s.suspicions, want) {
-		t.Errorf("suspicions %q, want %q", s.suspicions, want)
+	want := []Alarm{{At: time.Date(2026, 11, 22, 9, 47, 15, 102_240_000, time.UTC), What: "n5 suspected n2: 3 probes in a row unanswered, silent for 7.8ms"}}
+	if !slices.Equal(s.suspicions, want) {
+		t.Errorf("suspicions %v, want %v", s.suspicions, want)
 	}
 }
 
-func TestStolenTime(t *testing.T) {
-	for stat, want := range map[string]time.Duration{
-		"cpu  2 1 3 4 5 6 7 42 0 0\ncpu0 1 1 1 1": 420 * time.Millisecond,
-		"cpu  2 1 3 4\n": 0,
-		"":               0,
+func TestWhenALineWasWritten(t *testing.T) {
+	for text, want := range map[string]time.Time{
+		`"2026-11-22T09:47:15.102240Z"`:      time.Date(2026, 11, 22, 9, 47, 15, 102_240_000, time.UTC),
+		`"2026-11-22T11:47:15.102240+02:00"`: time.Date(2026, 11, 22, 9, 47, 15, 102_240_000, time.UTC),
+		`"quarter to ten"`:                   {},
+		`""`:                                 {},
 	} {
-		if got := parseStolen(stat); got != want {
-			t.Errorf("of %q %v, want %v", stat, got, want)
+		var s said
+		log := `{"@message":"suspected","@module":"monitor","@timestamp":` + text + `,"peer":"n2","reason":"gone"}` + "\n"
+		if err := s.take("n1", strings.NewReader(log)); err != nil {
+			t.Fatal(err)
+		}
+		if len(s.suspicions) != 1 || !s.suspicions[0].At.Equal(want) {
+			t.Errorf("of %s %v, want one suspicion at %v", text, s.suspicions, want)
 		}
 	}
 }
@@ -107,7 +114,7 @@ func TestALeaderThatIsStoppedForAMoment(t *testing.T) {
 	}
 	seen := watchStopped(ctx, t, w, b)
 	c := Case{IntervalMS: 20, Load: Rest}
-	c.take(b, seen)
+	c.take(b, seen, Stalls{})
 	if len(c.Disturbed) > 0 {
 		t.Errorf("the ring was disturbed: %q", c.Disturbed)
 	}
@@ -138,7 +145,7 @@ func TestALeaderThatIsStoppedForAMoment(t *testing.T) {
 		t.Error("a leader that was stopped for 30 intervals was not suspected after 2 misses")
 	}
 	if got := slices.Concat(seen.evictions, seen.leaders, seen.losses); len(got) > 0 {
-		t.Errorf("a leader whose promises live was disturbed: %q", got)
+		t.Errorf("a leader whose promises live was disturbed: %v", got)
 	}
 }
 

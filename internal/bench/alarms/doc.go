@@ -8,6 +8,18 @@
 // up to k misses, so one measurement tells about all of them. Profiles lets
 // rings run for a while as they are, and counts what happens to them.
 //
+// Meanwhile a meter watches each processor from above all other threads, and
+// notes when even that was stopped, as by the hypervisor below a virtual
+// machine. Profiles tells of each alarm whether it is beside such a stall, and in
+// which share of the time any alarm would be, so that a reader can tell the
+// machine's alarms from ARC's. Beside is not because: what comes long after its
+// cause, as an eviction that a slow disk delays, is told as if there was none,
+// and a stall on a processor that no node wanted is one nevertheless. The meter
+// itself wakes up 2000 times a second on each processor, ahead of the nodes.
+// Without the right to that (root, or CAP_SYS_NICE) it is made of ordinary
+// threads, and its stalls are also moments in which others were preferred; it
+// says so.
+//
 // It decides settings, load and what counts. It does not judge whether the
 // machine did anything else meanwhile; results tell the load that was found. A
 // false alarm here is a suspicion: whether it would have cost the leader its

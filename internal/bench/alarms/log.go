@@ -32,7 +32,7 @@ func (r Run) raises(misses int) (raw, corrected bool) {
 // said is what the logs of a ring tell about a window.
 type said struct {
 	runs       []missed
-	suspicions []string
+	suspicions []Alarm
 }
 
 type missed struct {
@@ -43,6 +43,7 @@ type missed struct {
 
 // line holds the fields of a log line that are looked at.
 type line struct {
+	Time     string        `json:"@timestamp"`
 	Message  string        `json:"@message"`
 	Module   string        `json:"@module"`
 	Peer     string        `json:"peer"`
@@ -50,6 +51,16 @@ type line struct {
 	Interval time.Duration `json:"interval"`
 	Missed   int           `json:"missed"`
 	Counted  int           `json:"counted"`
+}
+
+// at is when the line was written; the zero time if that is not told, or not as
+// a time: it counts nevertheless.
+func (l *line) at() time.Time {
+	at, err := time.Parse(time.RFC3339Nano, l.Time)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 // monitorModule is the name of monitors' loggers.
@@ -90,7 +101,7 @@ func (s *said) take(node string, r io.Reader) error {
 		case "answered after missed probes":
 			s.runs = append(s.runs, missed{Run{l.Missed, l.Counted}, l.Peer, l.Interval})
 		case "suspected":
-			s.suspicions = append(s.suspicions, fmt.Sprintf("%s suspected %s: %s", node, l.Peer, l.Reason))
+			s.suspicions = append(s.suspicions, Alarm{At: l.at(), What: fmt.Sprintf("%s suspected %s: %s", node, l.Peer, l.Reason)})
 		}
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"time"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 // ProfilesOptions say which profiles.
@@ -28,22 +31,31 @@ type Quiet struct {
 // Watched is one ring that was left alone. Everything in its lists is a false
 // alarm.
 type Watched struct {
-	Profile   string   `json:"profile"`
-	Load      Load     `json:"load"`
-	Seconds   float64  `json:"seconds"`
-	Stalls    Stalls   `json:"stalls"`
-	Evictions []string `json:"evictions"`
-	Leaders   []string `json:"leader_changes"`
+	Profile   string  `json:"profile"`
+	Load      Load    `json:"load"`
+	Seconds   float64 `json:"seconds"`
+	Stalls    Stalls  `json:"stalls"`
+	Evictions []Alarm `json:"evictions"`
+	Leaders   []Alarm `json:"leader_changes"`
 	// Suspicions of all monitors, also those that led to nothing.
-	Suspicions []string `json:"suspicions"`
+	Suspicions []Alarm `json:"suspicions"`
 	// Losses are moments in which the leader could not claim.
-	Losses []string `json:"claim_losses"`
+	Losses []Alarm `json:"claim_losses"`
 	// LostMS is how long those lasted in all that the same node made good.
 	LostMS float64 `json:"claim_lost_ms"`
 	// Longest is the longest run of missed probes on the leader's link.
 	Longest Run `json:"longest_run"`
 	// Misses is how many would have been a suspicion there.
 	Misses int `json:"misses"`
+	// ReachMS is the longest that a silent leader goes unnoticed. An alarm is
+	// beside a stall that overlaps the time from so long before it to 5 ms after
+	// it.
+	ReachMS int `json:"reach_ms"`
+	// Beside is how many of the alarms are beside a stall.
+	Beside int `json:"beside"`
+	// BesidePercent is in how much of the time any alarm would be: with a small
+	// share, and many beside, it is no coincidence.
+	BesidePercent float64 `json:"beside_percent"`
 }
 
 // Alarms is how many false alarms there were.
@@ -57,6 +69,22 @@ func (q *Quiet) Alarms() (n int) {
 		n += w.Alarms()
 	}
 	return n
+}
+
+// Beside is how many of Alarms are beside a stall.
+func (q *Quiet) Beside() (n int) {
+	for _, w := range q.Watched {
+		n += w.Beside
+	}
+	return n
+}
+
+// Err is the verdict: nil if there were no alarms.
+func (q *Quiet) Err() error {
+	if n := q.Alarms(); n > 0 {
+		return fmt.Errorf("%d false alarms, %d of them not beside a stall of the machine", n, n-q.Beside())
+	}
+	return nil
 }
 
 // Profiles watches. It returns what it has, also when it was interrupted.
@@ -116,7 +144,7 @@ func (w *workshop) together(ctx context.Context, profiles []string, load Load) (
 		if err != nil {
 			return nil, err
 		}
-		list[i].Misses = int(st.GetSettings().GetLeaderMisses())
+		list[i].know(st.GetSettings())
 	}
 	if load == Busy {
 		fires, err := burn(ctx, w.Burner)
@@ -127,19 +155,22 @@ func (w *workshop) together(ctx context.Context, profiles []string, load Load) (
 	}
 	w.Say("watching %v %s for %v", profiles, loadName(load), w.For)
 	errs := make([]error, len(beds))
+	saw := make([]*window, len(beds))
+	m := newMeter()
 	var wg sync.WaitGroup
 	for i, b := range beds {
 		wg.Go(func() {
-			var seen *window
-			seen, errs[i] = b.watch(ctx, w.For)
-			if seen != nil {
-				list[i].take(b, seen)
-			}
+			saw[i], errs[i] = b.watch(ctx, w.For)
 		})
 	}
 	wg.Wait()
-	for i, l := range list {
-		w.Say("%s %s: %d false alarms", l.Profile, loadName(l.Load), l.Alarms())
+	stalls := m.end()
+	for i := range list {
+		l := &list[i]
+		if saw[i] != nil {
+			l.take(beds[i], saw[i], stalls)
+		}
+		w.Say("%s %s: %d false alarms, %d of them beside a stall", l.Profile, loadName(l.Load), l.Alarms(), l.Beside)
 		if l.Alarms() > 0 && w.Logs != "" {
 			errs = append(errs, beds[i].keepLogs(filepath.Join(w.Logs, fmt.Sprintf("%s-%s", l.Profile, l.Load))))
 		}
@@ -147,10 +178,21 @@ func (w *workshop) together(ctx context.Context, profiles []string, load Load) (
 	return list, errors.Join(errs...)
 }
 
-func (w *Watched) take(b *bed, seen *window) {
-	w.Seconds, w.Stalls = seen.seconds, seen.stalls
+// know keeps what of the ring's settings says what an alarm is.
+func (w *Watched) know(s *arcv1.Settings) {
+	w.Misses = int(s.GetLeaderMisses())
+	w.ReachMS = int(s.GetLeaderIntervalMs()) * (w.Misses + 1)
+}
+
+func (w *Watched) take(b *bed, seen *window, stalls Stalls) {
+	w.Seconds, w.Stalls = seen.seconds(), stalls
 	w.Evictions, w.Leaders, w.Suspicions, w.Losses = seen.evictions, seen.leaders, seen.suspicions, seen.losses
 	w.LostMS = float64(seen.lost.Microseconds()) / 1000
+	reach := time.Duration(w.ReachMS) * time.Millisecond
+	for _, alarms := range [][]Alarm{w.Evictions, w.Leaders, w.Suspicions, w.Losses} {
+		w.Beside += stalls.compare(alarms, reach)
+	}
+	w.BesidePercent = 100 * stalls.share(seen.began, seen.ended, reach)
 	var runs []Run
 	for _, m := range seen.runs {
 		if m.peer == b.leader {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/arc-ring/arc/internal/devring"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -30,8 +31,8 @@ func TestWhatCountsAsAnAlarm(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	began := time.Now()
-	w := &window{lostAt: map[string]time.Time{}}
+	began := noon
+	w := &window{began: began, ended: began.Add(time.Minute), lostAt: map[string]time.Time{}}
 	for _, e := range []struct {
 		at   time.Duration
 		by   int
@@ -53,21 +54,26 @@ func TestWhatCountsAsAnAlarm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.see(devring.Event{At: began.Add(e.at * time.Millisecond), By: r.Node(e.by), Event: &arcv1.Event{Type: e.kind, Node: e.node, Epoch: 6, Term: 7, Detail: detail}})
+		at := began.Add(e.at * time.Millisecond)
+		w.see(devring.Event{At: at.Add(time.Second), By: r.Node(e.by), Event: &arcv1.Event{Time: timestamppb.New(at), Type: e.kind, Node: e.node, Epoch: 6, Term: 7, Detail: detail}})
 	}
-	if want := []string{"n2 evicted in epoch 6"}; !slices.Equal(w.evictions, want) {
-		t.Errorf("evictions %q, want %q", w.evictions, want)
+	if want := []Alarm{{At: after(40), What: "n2 evicted in epoch 6"}}; !slices.Equal(w.evictions, want) {
+		t.Errorf("evictions %v, want %v", w.evictions, want)
 	}
-	if want := []string{"n1 declared in term 7"}; !slices.Equal(w.leaders, want) {
-		t.Errorf("leader changes %q, want %q", w.leaders, want)
+	if want := []Alarm{{At: after(42), What: "n1 declared in term 7"}}; !slices.Equal(w.leaders, want) {
+		t.Errorf("leader changes %v, want %v", w.leaders, want)
 	}
-	if want := []string{"n1 lost its claim in term 7: the lease ran out"}; !slices.Equal(w.losses, want) || w.lost != 30*time.Millisecond {
-		t.Errorf("losses %q for %v, want %q for 30ms", w.losses, w.lost, want)
+	if want := []Alarm{{At: after(1), What: "n1 lost its claim in term 7: the lease ran out"}}; !slices.Equal(w.losses, want) || w.lost != 30*time.Millisecond {
+		t.Errorf("losses %v for %v, want %v for 30ms", w.losses, w.lost, want)
 	}
 
-	w.seconds, w.runs = 60, []missed{{Run{3, 2}, "n1", time.Second}, {Run{9, 9}, "n2", time.Second}}
-	q := &Quiet{Watched: []Watched{{Profile: "fast", Load: Busy, Misses: 5}}}
-	q.Watched[0].take(&bed{leader: "n1"}, w)
+	w.runs = []missed{{Run{3, 2}, "n1", time.Second}, {Run{9, 9}, "n2", time.Second}}
+	q := &Quiet{Watched: []Watched{{Profile: "fast", Load: Busy}}}
+	if err := q.Err(); err != nil {
+		t.Errorf("the verdict without alarms: %v", err)
+	}
+	q.Watched[0].know(&arcv1.Settings{LeaderIntervalMs: 2, LeaderMisses: 3})
+	q.Watched[0].take(&bed{leader: "n1"}, w, Stalls{LongestMS: 227, StolenMS: 40, Ordinary: true, List: []Stall{{0, after(35), 12}, {1, after(20_000), 215}}})
 	if n := q.Alarms(); n != 3 {
 		t.Errorf("%d alarms, want 3", n)
 	}
@@ -75,7 +81,19 @@ func TestWhatCountsAsAnAlarm(t *testing.T) {
 	if err := q.WriteMarkdown(&text); err != nil {
 		t.Fatal(err)
 	}
-	if row := "| fast | all processors busy | 1.0 | 1 | 1 | 0 | 1 (30.0) | 2, raw 3 (5) | 0.0 ms, 0 ms |\n"; !strings.Contains(text.String(), row) {
-		t.Errorf("no row %q in\n%s", row, &text)
+	// The claim was lost 22 ms before the stall. Of the minute 12 + 215 ms are
+	// stalls, and twice 8 + 5 ms are beside them.
+	for _, line := range []string{
+		"| claim losses (ms) | of these beside a stall (share of the time) |",
+		"| fast | all processors busy | 1.0 | 1 | 1 | 0 | 1 (30.0) | 2 of 3 (0.4 %) | 2, raw 3 (3) | 227.0 ms, 40 ms (ordinary threads) |\n",
+		"\nfast all processors busy: n2 evicted in epoch 6 (beside a stall of 12.0 ms)\n",
+		"\nfast all processors busy: n1 lost its claim in term 7: the lease ran out\n",
+	} {
+		if !strings.Contains(text.String(), line) {
+			t.Errorf("no %q in\n%s", line, &text)
+		}
+	}
+	if err := q.Err(); err == nil || err.Error() != "3 false alarms, 1 of them not beside a stall of the machine" {
+		t.Errorf("the verdict is %v", err)
 	}
 }

@@ -142,16 +142,17 @@ func (b *bed) set(ctx context.Context, changes map[string]string) error {
 // window is what happened in a while.
 type window struct {
 	said
-	seconds float64
-	stalls  Stalls
+	began, ended time.Time
 	// Members evicted, terms declared, and who lost a claim: what each node
 	// says of itself, or all of them say of the ring, once.
-	evictions, leaders, losses []string
+	evictions, leaders, losses []Alarm
 	// lost is how long claims were lost, by when each node's own word was heard;
 	// lostAt is set while a node's is.
 	lost   time.Duration
 	lostAt map[string]time.Time
 }
+
+func (w *window) seconds() float64 { return w.ended.Sub(w.began).Seconds() }
 
 // watch lets the ring run for a while. What was seen is returned also when ctx
 // ended.
@@ -165,13 +166,11 @@ func (b *bed) watch(ctx context.Context, d time.Duration) (*window, error) {
 		offsets[n.Name()] = info.Size()
 	}
 	mark, began := b.Mark(), time.Now()
-	meter := newMeter()
 	interrupted := pause(ctx, d)
-	stalls := meter.end()
 	// Empty lists, not null, in the results.
 	w := &window{
-		said: said{suspicions: []string{}}, seconds: time.Since(began).Seconds(), stalls: stalls,
-		evictions: []string{}, leaders: []string{}, losses: []string{}, lostAt: map[string]time.Time{},
+		said: said{suspicions: []Alarm{}}, began: began, ended: time.Now(),
+		evictions: []Alarm{}, leaders: []Alarm{}, losses: []Alarm{}, lostAt: map[string]time.Time{},
 	}
 	for _, e := range b.Since(mark) {
 		w.see(e)
@@ -201,9 +200,13 @@ func (b *bed) keepLogs(dir string) error {
 }
 
 func (w *window) see(e devring.Event) {
-	once := func(list *[]string, what string) {
-		if !slices.Contains(*list, what) {
-			*list = append(*list, what)
+	var at time.Time
+	if e.GetTime() != nil {
+		at = e.GetTime().AsTime()
+	}
+	once := func(list *[]Alarm, what string) {
+		if !slices.ContainsFunc(*list, func(a Alarm) bool { return a.What == what }) {
+			*list = append(*list, Alarm{At: at, What: what})
 		}
 	}
 	switch e.Type {
@@ -214,7 +217,7 @@ func (w *window) see(e devring.Event) {
 	case "claim_lost":
 		if e.Node == e.By.Name() {
 			why := e.GetDetail().GetFields()["why"].GetStringValue()
-			w.losses = append(w.losses, fmt.Sprintf("%s lost its claim in term %d: %s", e.Node, e.Term, why))
+			w.losses = append(w.losses, Alarm{At: at, What: fmt.Sprintf("%s lost its claim in term %d: %s", e.Node, e.Term, why)})
 			w.lostAt[e.Node] = e.At
 		}
 	case "claim_gained":

@@ -74,7 +74,11 @@ func (c *Case) clean() string {
 
 // String tells about the machine itself.
 func (s Stalls) String() string {
-	return fmt.Sprintf("%.1f ms, %.0f ms", s.LongestStallMS, s.StolenMS)
+	text := fmt.Sprintf("%.1f ms, %.0f ms", s.LongestMS, s.StolenMS)
+	if s.Ordinary {
+		text += " (ordinary threads)"
+	}
+	return text
 }
 
 func rate(v float64) string {
@@ -91,13 +95,13 @@ func (q *Quiet) WriteMarkdown(w io.Writer) error {
 	if q.Together {
 		b.WriteString("All rings of a load ran at the same time.\n")
 	}
-	b.WriteString("\n| profile | load | minutes | evictions | leader changes | suspicions | claim losses (ms) | longest run of misses (needed) | longest stall, stolen |\n|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("\n| profile | load | minutes | evictions | leader changes | suspicions | claim losses (ms) | of these beside a stall (share of the time) | longest run of misses (needed) | longest stall, stolen |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, s := range q.Watched {
-		fmt.Fprintf(&b, "| %s | %s | %.1f | %d | %d | %d | %d (%.1f) | %d, raw %d (%d) | %s |\n", s.Profile, loadName(s.Load), s.Seconds/60,
-			len(s.Evictions), len(s.Leaders), len(s.Suspicions), len(s.Losses), s.LostMS, s.Longest.Counted, s.Longest.Missed, s.Misses, s.Stalls)
+		fmt.Fprintf(&b, "| %s | %s | %.1f | %d | %d | %d | %d (%.1f) | %d of %d (%s %%) | %d, raw %d (%d) | %s |\n", s.Profile, loadName(s.Load), s.Seconds/60,
+			len(s.Evictions), len(s.Leaders), len(s.Suspicions), len(s.Losses), s.LostMS, s.Beside, s.Alarms(), rate(s.BesidePercent), s.Longest.Counted, s.Longest.Missed, s.Misses, s.Stalls)
 	}
 	for _, s := range q.Watched {
-		for _, list := range [][]string{s.Evictions, s.Leaders, s.Suspicions, s.Losses} {
+		for _, list := range [][]Alarm{s.Evictions, s.Leaders, s.Suspicions, s.Losses} {
 			for i, what := range list {
 				if i == 10 {
 					fmt.Fprintf(&b, "\n%s %s: and %d more\n", s.Profile, loadName(s.Load), len(list)-i)
