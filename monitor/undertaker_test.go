@@ -1,0 +1,44 @@
+package monitor
+
+import (
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// Only a leader's monitor keeps connections: did all, a leader's death would
+// break one of every monitor.
+func TestWhoKeepsConnectionsForACertificate(t *testing.T) {
+	b, c := newNode(t, 2, "n2"), newNode(t, 3, "n3")
+	o := Options{Logger: hclog.NewNullLogger()}
+	u := newUndertaker(&o)
+	defer u.close()
+	taken := func() (n int) {
+		for _, node := range []*node{b, c} {
+			node.conns.mu.Lock()
+			n += len(node.conns.conns)
+			node.conns.mu.Unlock()
+		}
+		return n
+	}
+	leads := func(id uint64) {
+		u.update(t.Context(), &arcv1.Link{
+			Self: &arcv1.Target{Id: 1, Name: "n1"}, Leader: id,
+			Tell: []*arcv1.Target{{Id: 1, Name: "n1", Addresses: []string{"127.0.0.1:1"}}, b.target(), c.target()},
+		})
+	}
+	for _, leader := range []uint64{0, 2} {
+		leads(leader)
+		if len(u.targets) != 2 || len(u.warm) != 0 {
+			t.Errorf("while %d leads, %d are to be told over %d connections, want 2 and none", leader, len(u.targets), len(u.warm))
+		}
+	}
+	leads(1)
+	eventually(t, "a connection to each", func() bool { return taken() == 2 })
+	leads(2)
+	if len(u.targets) != 2 || len(u.warm) != 0 {
+		t.Errorf("when it leads no longer, %d are to be told over %d connections, want 2 and none", len(u.targets), len(u.warm))
+	}
+}
