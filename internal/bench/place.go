@@ -54,7 +54,7 @@ func (r *runner) open(ctx context.Context, s System, n int) (*place, error) {
 		if r.RealDisk {
 			lab.DiskBytes = 0
 		}
-		p.bed = &bed{ledger: NewLedger(nil), lab: netlab.New(p.stage, lab), tails: map[int]*tail{}}
+		p.bed = &bed{ledger: NewLedger(nil), lab: netlab.New(p.stage, lab), tails: map[int]func() string{}}
 		p.bed.hosts = p.bed.lab.Hosts()
 		p.daemon = s.begin(p.bed, r.ready[s.ID])
 		p.stage.Cleanup(p.daemon.close)

@@ -31,3 +31,12 @@ func (t *tail) text() string {
 	}
 	return strings.Join(t.lines, "\n") + "\n"
 }
+
+// lastLines is the end of a text that a daemon wrote.
+func lastLines(text string) string {
+	var t tail
+	for line := range strings.Lines(text) {
+		t.add(strings.TrimRight(line, "\n"))
+	}
+	return t.text()
+}
