@@ -77,7 +77,7 @@ func (l *loop) publish(now election.Instant, effects []election.Effect) (news []
 	if is.ID != was.ID {
 		l.hands.published()
 	}
-	if knows && is.ID != l.id && old.ring.Term != 0 && v.ring.Term > old.ring.Term {
+	if knows && is.ID != l.id && old.ring.Term != 0 && v.ring.Term > old.ring.Term && l.rest.over(now) {
 		l.rest.until = now + restsFor
 	}
 	return news

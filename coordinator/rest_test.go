@@ -21,22 +21,25 @@ func TestWhatNobodyWaitsForRestsAfterADeclaration(t *testing.T) {
 	answer := election.Send{Message: election.Message{To: 2, Raft: &raftpb.Message{Type: raftpb.MsgAppResp.Enum()}}}
 	renewed := election.Send{Message: election.Message{To: 2, RenewAck: &election.RenewAck{}}}
 	persist := election.Persist{Seq: 1}
-	declared := func(c *fakeCore, id uint64) {
+	declared := func(c *fakeCore, term, id uint64) {
 		s := *c.state
-		s.Term, s.LeaderID = 2, id
+		s.Term, s.LeaderID = term, id
 		c.state, c.term = &s, id
 	}
 	for name, tt := range map[string]struct {
 		leader uint64
 		turns  [][]election.Effect
 		want   []string
+		// again: another declaration with each turn.
+		again bool
 	}{
-		"until nobody tells any more":     {2, [][]election.Effect{{persist, answer}}, []string{"answer at 8ms", "persist at 8ms"}},
-		"and what follows with it":        {2, [][]election.Effect{{persist}, {answer}}, []string{"answer at 8ms", "persist at 8ms"}},
-		"not what prolongs a lease":       {2, [][]election.Effect{{persist, renewed}}, []string{"persist at 0s", "renewed at 0s"}},
-		"which takes what waits with it":  {2, [][]election.Effect{{persist}, {renewed}}, []string{"persist at 1ms", "renewed at 1ms"}},
-		"and the next one waits no more":  {2, [][]election.Effect{{renewed}, {answer}}, []string{"answer at 1ms", "renewed at 0s"}},
-		"the leader itself does not rest": {1, [][]election.Effect{{persist, answer}}, []string{"answer at 0s", "persist at 0s"}},
+		"until nobody tells any more":     {2, [][]election.Effect{{persist, answer}}, []string{"answer at 8ms", "persist at 8ms"}, false},
+		"and what follows with it":        {2, [][]election.Effect{{persist}, {answer}}, []string{"answer at 8ms", "persist at 8ms"}, false},
+		"not what prolongs a lease":       {2, [][]election.Effect{{persist, renewed}}, []string{"persist at 0s", "renewed at 0s"}, false},
+		"which takes what waits with it":  {2, [][]election.Effect{{persist}, {renewed}}, []string{"persist at 1ms", "renewed at 1ms"}, false},
+		"and the next one waits no more":  {2, [][]election.Effect{{renewed}, {answer}}, []string{"answer at 1ms", "renewed at 0s"}, false},
+		"however many leaders follow":     {2, [][]election.Effect{{persist}, {answer}, {}}, []string{"answer at 8ms", "persist at 8ms"}, true},
+		"the leader itself does not rest": {1, [][]election.Effect{{persist, answer}}, []string{"answer at 0s", "persist at 0s"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -62,8 +65,8 @@ func TestWhatNobodyWaitsForRestsAfterADeclaration(t *testing.T) {
 				synctest.Wait()
 				for i, effects := range tt.turns {
 					_ = l.inbox.post(func(election.Instant) {
-						if i == 0 {
-							declared(c, tt.leader)
+						if i == 0 || tt.again {
+							declared(c, uint64(2+i), tt.leader)
 						}
 						c.emit(effects...)
 					})
