@@ -14,10 +14,10 @@ import (
 const (
 	// nap is how long the meter's threads sleep: short enough to see what
 	// realtime rings see, long enough to leave the processors alone.
-	nap = 500 * time.Microsecond
+	nap = time.Millisecond
 	// leastStall is the shortest time between two wake-ups that is a stall: below
 	// it is what timers and interrupts do everywhere.
-	leastStall = nap + 1500*time.Microsecond
+	leastStall = nap + time.Millisecond
 	// meterPriority is the SCHED_FIFO priority of the meter's threads, of 1 to
 	// 99: above realtime nodes and the kernel's threaded interrupts, so that what
 	// stops a thread of the meter stops everything on that processor.

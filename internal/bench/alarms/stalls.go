@@ -12,7 +12,7 @@ import (
 // stall, or much stolen time, are its own.
 type Stalls struct {
 	// LongestMS is the longest time between two wake-ups of one of the meter's
-	// threads, which are to be half a millisecond apart.
+	// threads, which are to be a millisecond apart.
 	LongestMS float64 `json:"longest_stall_ms"`
 	// StolenMS is the processor time that the machine below took away from this
 	// one, of all processors together.
