@@ -38,7 +38,7 @@ const (
 // leader's keeps connections to them, so that telling costs one round trip: for
 // a leader a whole ring waits. The others dial when they have to; did they keep
 // connections too, every monitor would lose one to a leader that dies, and
-// taking those down took a third of a failover's processor time where twenty
+// taking those down took a sixth of a failover's processor time where twenty
 // members shared a machine. Its methods belong to the monitor's loop.
 type undertaker struct {
 	log     hclog.Logger
