@@ -40,8 +40,9 @@ func (r *rest) ends() election.Instant {
 
 func (r *rest) over(now election.Instant) bool { return now >= r.until }
 
-// patient tells whether nobody waits for the effects: all are what follows from
-// an entry that is committed already.
+// patient tells whether nobody waits for the effects: right after a declaration
+// all of these follow from what is committed. An append that comes before the
+// rest is over, or a vote, waits with it, as if the disk were so much slower.
 func patient(effects []election.Effect) bool {
 	for _, e := range effects {
 		switch e := e.(type) {

@@ -15,7 +15,7 @@
 // machine's alarms from ARC's. Beside is not because: what comes long after its
 // cause, as an eviction that a slow disk delays, is told as if there was none,
 // and a stall on a processor that no node wanted is one nevertheless. The meter
-// itself wakes up 2000 times a second on each processor, ahead of the nodes.
+// itself wakes up 1000 times a second on each processor, ahead of the nodes.
 // Without the right to that (root, or CAP_SYS_NICE) it is made of ordinary
 // threads, and its stalls are also moments in which others were preferred; it
 // says so.
