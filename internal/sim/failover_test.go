@@ -53,7 +53,7 @@ func TestFailover(t *testing.T) {
 // change, how long nobody claims.
 func gapAfter(t *testing.T, seed uint64, name string, st ring.Settings, kind FaultKind) time.Duration {
 	at := 20*time.Second + time.Duration(seed)*17*time.Millisecond
-	r := Run(Options{Seed: seed, Length: 40 * time.Second, Plan: []Fault{{At: at, Kind: kind, Who: TheLeader, With: TheLeader, For: 15 * time.Second}}, World: func(w *World) {
+	r := Run(Options{Seed: seed, Nodes: 5, Length: 40 * time.Second, Plan: []Fault{{At: at, Kind: kind, Who: TheLeader, With: TheLeader, For: 15 * time.Second}}, World: func(w *World) {
 		w.Profile, w.Settings = name, st
 		w.Net = Network{Base: 150 * time.Microsecond, Jitter: 300 * time.Microsecond}
 		if name == "wan" {

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"sort"
 	"strings"
 	"time"
@@ -11,8 +12,9 @@ import (
 // Options describe a run. The zero value of each field has a default.
 type Options struct {
 	Seed uint64
-	// Nodes is how many machines found and join the ring (default 5, 1 to
-	// 24). Up to two more stand by for operators who let somebody join.
+	// Nodes is how many machines found and join the ring, 1 to 24; 0 means
+	// that the seed draws 2 to 9 (NodesOf). Up to two more stand by for
+	// operators who let somebody join.
 	Nodes int
 	// Length of the run in virtual time (default 60 s).
 	Length time.Duration
@@ -36,6 +38,17 @@ type Options struct {
 	Skip []string
 	// Make makes the cores; nil makes the real one.
 	Make Maker
+}
+
+// The sizes of rings that a seed draws from.
+const (
+	smallestRing = 2
+	largestRing  = 9
+)
+
+// NodesOf is the size of the ring that a seed draws.
+func NodesOf(seed uint64) int {
+	return smallestRing + rand.New(rand.NewPCG(seed, 4)).IntN(largestRing-smallestRing+1)
 }
 
 // allChecks names what a run checks, panics of the core aside.

@@ -61,7 +61,7 @@ type Sim struct {
 // Run carries out one run and returns how it ended.
 func Run(opt Options) *Result {
 	if opt.Nodes == 0 {
-		opt.Nodes = 5
+		opt.Nodes = NodesOf(opt.Seed)
 	}
 	if opt.Length == 0 {
 		opt.Length = 60 * time.Second

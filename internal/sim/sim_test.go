@@ -49,11 +49,13 @@ func each(n int, f func(i int)) {
 func TestSeeds(t *testing.T) {
 	var mu sync.Mutex
 	var total Stats
+	sizes := map[int]int{}
 	each(seedsNow(), func(i int) {
 		r := Run(Options{Seed: uint64(i + 1), Skip: openChecks})
 		mu.Lock()
 		defer mu.Unlock()
 		total.Add(&r.Stats)
+		sizes[r.Options.Nodes]++
 		if r.Failure != nil {
 			report(t, r)
 		}
@@ -65,6 +67,11 @@ func TestSeeds(t *testing.T) {
 		return
 	}
 	// What never happens is not tested.
+	for nodes := smallestRing; nodes <= largestRing; nodes++ {
+		if sizes[nodes] == 0 {
+			t.Errorf("no seed has a ring of %d", nodes)
+		}
+	}
 	for _, kind := range FaultKinds {
 		if total.Named["fault: "+string(kind)] == 0 {
 			t.Errorf("no seed has the fault %s", kind)

@@ -35,7 +35,7 @@ func parse(args []string) (*options, []int, error) {
 	set.Uint64Var(&o.seeds, "seeds", 1000, "how many seeds to run")
 	set.Uint64Var(&o.start, "start", 1, "the first of them")
 	set.Uint64Var(&o.seed, "seed", 0, "run only this seed, and say what happened")
-	set.IntVar(&o.nodes, "nodes", 5, "machines that form the ring, 1 to 24")
+	set.IntVar(&o.nodes, "nodes", 0, "machines that form the ring, 1 to 24 (0: 2 to 9, as the seed draws)")
 	set.Float64Var(&o.seconds, "seconds", 60, "length of a run in virtual seconds")
 	set.Float64Var(&o.minutes, "minutes", 0, "stop after so many real minutes (0: when all seeds are done)")
 	set.Uint64Var(&o.salt, "salt", 0, "other chance with the same faults")
@@ -52,8 +52,8 @@ func parse(args []string) (*options, []int, error) {
 	set.StringVar(&o.file, "run", "", "run the regression in this file instead of seeds")
 	set.Uint64Var(&o.salts, "salts", 1, "with --run: so many times, each with other chance")
 	_ = set.Parse(args)
-	if set.NArg() > 0 || o.nodes < 1 || o.nodes > 24 || o.seconds <= 0 || o.jobs < 1 {
-		return nil, nil, fmt.Errorf("--nodes 1 to 24, --seconds above 0, --jobs at least 1, and no other arguments than flags, not %q", set.Args())
+	if set.NArg() > 0 || o.nodes < 0 || o.nodes > 24 || o.seconds <= 0 || o.jobs < 1 {
+		return nil, nil, fmt.Errorf("--nodes 0 to 24, --seconds above 0, --jobs at least 1, and no other arguments than flags, not %q", set.Args())
 	}
 	keep, err := parseKeep(o.keep)
 	if err != nil {

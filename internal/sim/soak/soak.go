@@ -87,6 +87,14 @@ func (o *options) cutDown(r *sim.Result) *sim.Result {
 	return small
 }
 
+// sizes says how many nodes the rings have.
+func (o *options) sizes() string {
+	if o.nodes == 0 {
+		return "2 to 9 nodes"
+	}
+	return fmt.Sprintf("%d nodes", o.nodes)
+}
+
 // soak runs many seeds.
 func (o *options) soak() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -140,7 +148,7 @@ func (o *options) soak() int {
 		fmt.Print(total.String())
 	}
 	took := time.Since(began)
-	fmt.Printf("%d seeds of %d nodes and %g s each in %v: %.1f seeds per second; %d failures\n", done, o.nodes, o.seconds, took.Round(time.Millisecond), float64(done)/took.Seconds(), len(failures))
+	fmt.Printf("%d seeds of %s and %g s each in %v: %.1f seeds per second; %d failures\n", done, o.sizes(), o.seconds, took.Round(time.Millisecond), float64(done)/took.Seconds(), len(failures))
 	if len(failures) == 0 {
 		return 0
 	}
