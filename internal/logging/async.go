@@ -3,8 +3,10 @@ package logging
 import (
 	"io"
 	"os"
+	"os/signal"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -22,6 +24,9 @@ const (
 // terminal that is held, a full pipe. Lines are written by a goroutine of its
 // own; flush, which has to be called once at the end, waits for it, for a second
 // at most. What the process could not write before it was killed is lost.
+//
+// The process outlives its log: from now on SIGPIPE does not end it. Lines that
+// cannot be written are dropped, and counted in the log once it takes lines again.
 func NewAsync(o Options) (log hclog.Logger, flush func(), err error) {
 	if o.Output == nil {
 		o.Output = os.Stderr
@@ -31,15 +36,21 @@ func NewAsync(o Options) (log hclog.Logger, flush func(), err error) {
 	if log, err = New(o); err != nil {
 		return nil, nil, err
 	}
+	outliveReaders()
 	go a.run(log)
 	return log, a.close, nil
 }
+
+// outliveReaders keeps a write to stdout or stderr that has no reader any more
+// from ending the process: Go raises SIGPIPE there unless the signal is taken.
+// It is taken rather than ignored, since child processes inherit what is ignored.
+var outliveReaders = sync.OnceFunc(func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) })
 
 type async struct {
 	out     io.Writer
 	lines   chan []byte
 	ended   chan struct{}
-	dropped atomic.Uint64
+	dropped atomic.Uint64 // lines that found no room in the queue
 
 	mu     sync.RWMutex // held for reading while a line is queued
 	closed bool
@@ -62,12 +73,20 @@ func (a *async) Write(line []byte) (int, error) {
 
 func (a *async) run(log hclog.Logger) {
 	defer close(a.ended)
+	unwritten := 0
 	for line := range a.lines {
-		// There is nobody who could be told that the log cannot be written.
-		_, _ = a.out.Write(line)
+		// Nobody can be told that the log cannot be written until it can be.
+		if _, err := a.out.Write(line); err != nil {
+			unwritten++
+			continue
+		}
+		// Both are queued like any other line: there is room again.
 		if n := a.dropped.Swap(0); n > 0 {
-			// Queued like any other: there is room again.
-			log.Warn("log lines dropped, whoever reads the log does not keep up", "count", n)
+			log.Warn("log lines dropped, the reader of the log does not keep up", "count", n)
+		}
+		if unwritten > 0 {
+			log.Warn("log lines dropped, the log could not be written", "count", unwritten)
+			unwritten = 0
 		}
 	}
 }

@@ -68,7 +68,7 @@ func TestAsyncWaitsForNoReader(t *testing.T) {
 		}
 		close(gate)
 		synctest.Wait()
-		if text := r.text.String(); !strings.Contains(text, fmt.Sprintf("log lines dropped, whoever reads the log does not keep up: count=%d", more)) {
+		if text := r.text.String(); !strings.Contains(text, fmt.Sprintf("log lines dropped, the reader of the log does not keep up: count=%d", more)) {
 			t.Errorf("nothing is said about the %d lines that were dropped", more)
 		}
 	})
