@@ -71,7 +71,9 @@ func (n *node) found(others []string) (entry, error) {
 		Cluster: n.o.Cluster, RingID: fmt.Sprintf("%016x%016x", randomID(), randomID()), Settings: settings,
 		Founder: ring.Member{Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.addresses, Witness: n.o.Witness, OnJoin: n.o.OnJoin},
 	}
-	rec, err := election.Found(f, uint64(time.Now().Unix()))
+	now := time.Now()
+	n.warnOfPast(now)
+	rec, err := election.Found(f, uint64(max(now.Unix(), 0)))
 	if err != nil {
 		return entry{}, fmt.Errorf("found a ring: %w", err)
 	}

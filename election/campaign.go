@@ -81,7 +81,11 @@ func (n *Node) ask(sure bool) error {
 	if !sure || n.role != raft.StateFollower {
 		return n.rn.Campaign()
 	}
-	return n.rn.Step(&raftpb.Message{Type: new(raftpb.MsgTimeoutNow), From: new(n.cfg.ID), To: new(n.cfg.ID), Term: new(n.term)})
+	n.forced = true
+	err := n.rn.Step(&raftpb.Message{Type: new(raftpb.MsgTimeoutNow), From: new(n.cfg.ID), To: new(n.cfg.ID), Term: new(n.term)})
+	n.refresh()
+	n.forced = false
+	return err
 }
 
 // certifiedLeader tells whether raft's leader in this term is certified dead.

@@ -20,7 +20,8 @@ type Config struct {
 	// Rand returns 64 random bits; it is called only from within the Node's
 	// methods.
 	Rand func() uint64
-	// Wall returns the wall clock, Unix microseconds; for the history alone.
+	// Wall returns the wall clock, Unix microseconds. It dates the history and
+	// raises tokens (see token.go). Nothing else depends on it.
 	Wall func() int64
 	// RaftLogger may be nil.
 	RaftLogger raft.Logger
@@ -55,6 +56,9 @@ func Found(f ring.Found, firstTerm uint64) (Recovered, error) {
 	s := &ring.State{}
 	if _, err := s.Apply(0, ring.Command{Found: &f}); err != nil {
 		return Recovered{}, err
+	}
+	if firstTerm > maxWall {
+		firstTerm = 0 // no clock is so far ahead
 	}
 	term := max(firstTerm, 2) - 1
 	return Recovered{

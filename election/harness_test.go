@@ -36,6 +36,8 @@ type world struct {
 	// delay is what a message takes.
 	delay    time.Duration
 	watchers uint64
+	// clock, if not 0, is the Unix time in seconds at the world's begin.
+	clock int64
 }
 
 type node struct {
@@ -117,7 +119,7 @@ func (w *world) name(id uint64) string {
 func (w *world) boot(nd *node, rec election.Recovered) {
 	n, err := election.New(election.Config{
 		ID: nd.id, Incarnation: nd.inc, Addresses: []string{nd.name + ":7400"},
-		Rand: rand.New(rand.NewPCG(nd.id, nd.inc)).Uint64, Wall: func() int64 { return w.now.Microseconds() },
+		Rand: rand.New(rand.NewPCG(nd.id, nd.inc)).Uint64, Wall: func() int64 { return w.clock*1_000_000 + w.now.Microseconds() },
 		Trace: func(f string, args ...any) { w.logf("%s %s", nd.name, fmt.Sprintf(f, args...)) },
 	}, rec, w.now)
 	if err != nil {
@@ -388,4 +390,10 @@ func (w *world) status() string {
 		fmt.Fprintf(&b, "%s: id %d ring [%s] token %d leader %s heir %s claims %v voters %v learners %v\n", name, nd.id, strings.Join(members, " "), st.Term, w.name(s.Leader), next.Name, claims, s.Voters, s.Learners)
 	}
 	return b.String()
+}
+
+func (d *disk) copy() disk {
+	c := *d
+	c.entries = slices.Clone(d.entries)
+	return c
 }

@@ -50,6 +50,11 @@ type Node struct {
 	// proposals meanwhile.
 	transferee uint64
 	commit     uint64
+	// lifting is true while liftTerm works, forced while raft campaigns at
+	// somebody's word. plainVotes is the newest term of votes that liftTerm began
+	// and nobody asked for.
+	lifting, forced bool
+	plainVotes      uint64
 
 	voter    voter
 	campaign campaign
@@ -157,6 +162,9 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		}
 	}
 	if rec.HardState != nil {
+		if t := rec.HardState.GetTerm(); t > MaxTerm {
+			return nil, fmt.Errorf("election: %w: term %d, no term is above %d", ring.ErrInvalid, t, uint64(MaxTerm))
+		}
 		last, _ := n.store.LastIndex()
 		if c := rec.HardState.GetCommit(); c > last || c < n.applied {
 			return nil, fmt.Errorf("election: %w: commit index %d is outside the log %d to %d", ring.ErrInvalid, c, n.applied, last)

@@ -31,6 +31,9 @@ func (n *Node) ready() {
 		rd := n.rn.Ready()
 		p := &pendingReady{rd: rd}
 		for _, m := range rd.Messages {
+			if n.superseded(m) {
+				continue
+			}
 			switch m.GetType() {
 			case raftpb.MsgAppResp, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
 				p.after = append(p.after, m)
@@ -406,6 +409,7 @@ func (n *Node) compact() {
 func (n *Node) refresh() {
 	st := n.rn.BasicStatus()
 	wasLeader, oldTerm := n.role == raft.StateLeader, n.term
+	wasCandidate := n.role == raft.StateCandidate
 	n.role, n.term, n.raftLead, n.commit, n.transferee = st.RaftState, st.GetTerm(), st.Lead, st.GetCommit(), st.LeadTransferee
 	switch {
 	case n.role == raft.StateLeader && (!wasLeader || oldTerm != n.term):
@@ -415,5 +419,8 @@ func (n *Node) refresh() {
 		n.lead.heartbeats.committed(n)
 	case n.role != raft.StateLeader && wasLeader:
 		n.stepDown()
+	}
+	if n.role == raft.StateCandidate && (!wasCandidate || oldTerm != n.term) {
+		n.liftTerm()
 	}
 }

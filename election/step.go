@@ -179,6 +179,10 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 	if m.GetFrom() != from || m.GetTo() != n.cfg.ID {
 		return
 	}
+	if m.GetTerm() > MaxTerm {
+		n.trace("drops %v of term %d from %d: no term is above %d", m.GetType(), m.GetTerm(), from, uint64(MaxTerm))
+		return
+	}
 	switch m.GetType() {
 	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
 		if m.GetTerm() >= n.term {
@@ -224,10 +228,12 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 	if p := n.pending; p != nil && p.replaces(m) {
 		p.replaced = true
 	}
+	n.forced = m.GetType() == raftpb.MsgTimeoutNow
 	if err := n.rn.Step(m); err != nil {
 		n.trace("raft refuses %v from %d: %v", m.GetType(), from, err)
 	}
 	n.refresh()
+	n.forced = false
 }
 
 // memberTimers does what every member does beside voting: tell the leader of
