@@ -66,7 +66,7 @@ func statusToWire(o *Options, v *view, now election.Instant) *arcv1.StatusRespon
 	if v.ring.RingID != "" {
 		r.StateHash = v.ring.Hash()
 	}
-	if l, ok := v.leader(); ok {
+	if l, ok := v.leader(now); ok {
 		r.Leader = &arcv1.NodeRef{Id: l.ID, Name: l.Name}
 	}
 	if _, left, ok := v.claim(now); ok {

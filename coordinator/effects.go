@@ -31,6 +31,7 @@ func (l *loop) publish(now election.Instant, effects []election.Effect) (news []
 		v.status, l.looked = l.core.Status(now), look
 	}
 	v.claimTerm, v.claimEnd = l.core.ClaimUntil()
+	v.leaderEnd = l.core.LeaderUntil()
 	var events []*arcv1.Event
 	add := func(logged bool, more ...*arcv1.Event) {
 		events = append(events, more...)
@@ -38,8 +39,9 @@ func (l *loop) publish(now election.Instant, effects []election.Effect) (news []
 			news = append(news, more...)
 		}
 	}
-	was, known := old.leader()
-	is, knows := v.leader()
+	was, known := l.known, l.known.ID != 0
+	is, knows := v.leader(now)
+	l.known = is
 	if known && (!knows || is.ID != was.ID || v.ring.Term != old.ring.Term) {
 		add(true, l.maker.leaderLost(old.ring, was.Name, old.ring.Term, v.status.Reason))
 		l.lost = old.ring.Term

@@ -33,8 +33,8 @@ func testState(t *testing.T) *ring.State {
 }
 
 func testView(t *testing.T) *view {
-	return &view{phase: member, id: 1, ringID: "r", ring: testState(t), claimTerm: 7, claimEnd: 500 * time.Millisecond,
-		status: election.Status{Term: 7, Leader: 1, Declared: true, Reason: "n1 leads, token 7", Voters: []uint64{1}, Suspects: []uint64{2}}}
+	return &view{phase: member, id: 1, ringID: "r", ring: testState(t), claimTerm: 7, claimEnd: 500 * time.Millisecond, leaderEnd: 500 * time.Millisecond,
+		status: election.Status{Term: 7, Leader: 1, Declared: true, Reason: "this node leads, token 7", Voters: []uint64{1}, Suspects: []uint64{2}}}
 }
 
 func TestStatusToWire(t *testing.T) {
@@ -48,8 +48,8 @@ func TestStatusToWire(t *testing.T) {
 	if n2.GetMonitors() != "n1" || n2.GetAlive() || n2.GetVoter() || !r.GetMembers()[0].GetVoter() {
 		t.Errorf("n2 is %v", n2)
 	}
-	if r := statusToWire(&Options{}, v, 500*time.Millisecond); r.GetClaiming() || r.GetLeaseMs() != 0 {
-		t.Errorf("at the end of its lease it claims for %v ms", r.GetLeaseMs())
+	if r := statusToWire(&Options{}, v, 500*time.Millisecond); r.GetClaiming() || r.GetLeaseMs() != 0 || r.GetLeader() != nil {
+		t.Errorf("at the end of its lease it claims for %v ms, and says that %v leads", r.GetLeaseMs(), r.GetLeader())
 	}
 	v.status.Declared = false
 	if r := statusToWire(&Options{}, v, 0); r.GetLeader() != nil {

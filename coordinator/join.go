@@ -22,7 +22,7 @@ func (n *node) join(ctx context.Context, l *loop, r *arcv1.JoinRequest) (*arcv1.
 		v := n.hub.views.load()
 		a := admit(v.ring, r)
 		if a.already != nil {
-			return joined(v, a.already.ID), nil
+			return n.joinedAs(a.already.ID), nil
 		}
 		if m := a.doubtful; m != nil {
 			if n.answers(ctx, *m) {
@@ -41,7 +41,7 @@ func (n *node) join(ctx context.Context, l *loop, r *arcv1.JoinRequest) (*arcv1.
 		var d election.Done
 		d, err = l.request(ctx, election.Request{Join: &ring.Join{Member: m, Replaces: a.replaces}})
 		if err == nil {
-			return joined(n.hub.views.load(), d.ID), nil
+			return n.joinedAs(d.ID), nil
 		}
 		if !errors.Is(err, ring.ErrNameInUse) {
 			return nil, err
@@ -56,9 +56,10 @@ func (n *node) answers(ctx context.Context, m ring.Member) bool {
 	return outcome == election.Answered && pong.GetName() == m.Name
 }
 
-func joined(v *view, id uint64) *arcv1.JoinResponse {
+func (n *node) joinedAs(id uint64) *arcv1.JoinResponse {
+	v, l, ok := n.hub.views.leader()
 	r := &arcv1.JoinResponse{Id: id, RingId: v.ringID, Epoch: v.ring.Epoch, Members: membersToWire(v)}
-	if l, ok := v.leader(); ok {
+	if ok {
 		r.Leader = &arcv1.NodeRef{Id: l.ID, Name: l.Name}
 	}
 	return r

@@ -77,7 +77,7 @@ func (n *node) leave(ctx context.Context) (uint64, error) {
 
 func (d *departure) try(ctx context.Context) (uint64, error) {
 	n, l := d.n, d.l
-	v := n.hub.views.load()
+	v, leader, led := n.hub.views.leader()
 	if ended, out := l.over(); out {
 		return v.ring.Epoch, nil
 	} else if ended {
@@ -93,16 +93,15 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 		}
 		return 0, fmt.Errorf("%w: stop it instead, its data directory keeps the ring", ErrLastMember)
 	}
-	leader, ok := v.leader()
-	if !ok {
+	if !led {
 		return 0, fmt.Errorf("%w: %s", ErrNoLeader, v.status.Reason)
 	}
 	if leader.ID == v.id {
 		if d.ledSince.IsZero() {
 			d.ledSince = time.Now()
 		}
-		led := time.Since(d.ledSince)
-		if n.leavers.Load() > 0 && led < leaveQueue || v.ring.Term != d.term && led < leaveYield {
+		since := time.Since(d.ledSince)
+		if n.leavers.Load() > 0 && since < leaveQueue || v.ring.Term != d.term && since < leaveYield {
 			return 0, fmt.Errorf("%w: this leader lets others leave first", election.ErrBusy)
 		}
 		if _, err := l.request(ctx, election.Request{Handover: &election.Handover{Why: n.o.Name + " leaves"}}); err != nil {

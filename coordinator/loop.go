@@ -29,6 +29,7 @@ type core interface {
 	NextWake() election.Instant
 	Effects() []election.Effect
 	ClaimUntil() (term uint64, end election.Instant)
+	LeaderUntil() election.Instant
 	State() *ring.State
 	Status(now election.Instant) election.Status
 	Look(now election.Instant) election.Look
@@ -95,6 +96,9 @@ type loop struct {
 
 	// looked is what the status of the newest view was made of.
 	looked election.Look
+	// known is the leader that the newest view was published with; its ID is 0
+	// without one.
+	known ring.Member
 	// lost is the token of the leader that was told as lost last, 0 when one is
 	// known.
 	lost uint64
@@ -179,7 +183,9 @@ func (l *loop) run() (err error) {
 // entry by entry: who watches hears what it comes to.
 func (l *loop) begin() {
 	l.first = l.core.Effects()
-	v := &view{phase: member, id: l.id, ringID: l.ringID, ring: l.core.State(), status: l.core.Status(l.clock())}
+	now := l.clock()
+	v := &view{phase: member, id: l.id, ringID: l.ringID, ring: l.core.State(), status: l.core.Status(now), leaderEnd: l.core.LeaderUntil()}
+	l.known, _ = v.leader(now)
 	if l.behind {
 		l.hub.publish(v, nil)
 		return

@@ -26,9 +26,11 @@ type fakeCore struct {
 	looks    int
 	term     uint64
 	end      election.Instant
-	state    *ring.State
-	request  func(election.Request)
-	tick     func(election.Instant)
+	// leaderEnd is until when there is proof of a leader, 0 for always.
+	leaderEnd election.Instant
+	state     *ring.State
+	request   func(election.Request)
+	tick      func(election.Instant)
 }
 
 var _ core = (*fakeCore)(nil)
@@ -49,7 +51,13 @@ func (c *fakeCore) Unreachable(election.Instant, uint64)            { c.calls = 
 func (c *fakeCore) Persisted(_ election.Instant, seq uint64)        { c.persists = append(c.persists, seq) }
 func (c *fakeCore) NextWake() election.Instant                      { return c.wake }
 func (c *fakeCore) ClaimUntil() (term uint64, end election.Instant) { return c.term, c.end }
-func (c *fakeCore) State() *ring.State                              { return c.state }
+func (c *fakeCore) LeaderUntil() election.Instant {
+	if c.leaderEnd != 0 {
+		return c.leaderEnd
+	}
+	return election.Never
+}
+func (c *fakeCore) State() *ring.State { return c.state }
 func (c *fakeCore) Status(election.Instant) election.Status {
 	return election.Status{Leader: c.term, Declared: c.term != 0}
 }
@@ -272,6 +280,43 @@ func TestTheClaimEndsWithTheLease(t *testing.T) {
 		}
 		l.stop()
 		<-l.ended
+	})
+}
+
+// Whoever asks is told of a leader only while there is proof. That it ended is
+// told once, and that it holds again by a snapshot, since no token is declared
+// twice.
+func TestTheLeaderIsToldWhileThereIsProof(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &fakeCore{term: 1, leaderEnd: 1500 * time.Millisecond} // the clock begins at one second
+		c.state = &ring.State{RingID: "r", Epoch: 1, Term: 1, Members: []ring.Member{{ID: 1, Name: "n1"}}}
+		l := testLoop(c, &fakeStore{})
+		w, _, err := l.hub.subscribe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.begin()
+		go func() { _ = l.run() }()
+		turn := func() { _ = l.inbox.post(func(election.Instant) {}); synctest.Wait() }
+		turn()
+		if _, m, ok := l.hub.views.leader(); !ok || m.Name != "n1" {
+			t.Errorf("with proof it says that %q leads", m.Name)
+		}
+		time.Sleep(500 * time.Millisecond) // nobody tells the loop
+		if _, m, ok := l.hub.views.leader(); ok {
+			t.Errorf("without proof it says that %q leads", m.Name)
+		}
+		turn()
+		turn()
+		c.leaderEnd = 0
+		turn()
+		turn()
+		l.stop()
+		<-l.ended
+		l.hub.close()
+		if got, want := heard(w), []string{"joined 1", "leader_lost 1", "snapshot 1"}; !slices.Equal(got, want) {
+			t.Errorf("told %q, want %q", got, want)
+		}
 	})
 }
 

@@ -98,6 +98,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 func (n *node) unclaim() {
 	v := *n.hub.views.load()
 	v.phase, v.claimTerm, v.claimEnd = leaving, 0, 0
+	v.leaderEnd = 0
 	v.status.Reason = "this coordinator is stopping"
 	n.hub.publish(&v, nil)
 }

@@ -187,13 +187,13 @@ func (n *node) tellDiscoveryWhenDue(ctx context.Context) {
 			case <-pause.C:
 			}
 		}
-		v := n.hub.views.load()
+		v, l, ok := n.hub.views.leader()
 		if v.id == 0 {
 			continue // enter tells which ring is looked for
 		}
 		told = true
 		info := discovery.RingInfo{RingID: v.ringID}
-		if l, ok := v.leader(); ok {
+		if ok {
 			info.LeaderName, info.LeaderAddresses, info.IsLeader = l.Name, l.Addresses, l.ID == v.id
 		}
 		n.discovery.SetRing(info)

@@ -14,11 +14,10 @@ import (
 func atLeader[R any](ctx context.Context, n *node, forwarded bool, here func(*loop, *view) (R, error), there func(context.Context, arcv1.ArcClient) (R, error)) (R, error) {
 	var none R
 	l := n.loop.Load()
-	v := n.hub.views.load()
+	v, leader, ok := n.hub.views.leader()
 	if l == nil {
 		return none, fmt.Errorf("%w: it is %s", ErrNotJoined, v.phase)
 	}
-	leader, ok := v.leader()
 	switch {
 	case !ok:
 		return none, fmt.Errorf("%w: %s; try again", ErrNoLeader, v.status.Reason)

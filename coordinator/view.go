@@ -32,6 +32,8 @@ type view struct {
 	// claimTerm and claimEnd are ClaimUntil's; 0 without a declaration.
 	claimTerm uint64
 	claimEnd  election.Instant
+	// leaderEnd is until when there is proof that the declared leader leads.
+	leaderEnd election.Instant
 }
 
 // claim tells whether this node leads at now.
@@ -46,10 +48,11 @@ func (v *view) claim(now election.Instant) (term uint64, left time.Duration, ok 
 	}
 }
 
-// leader is the declared leader as far as known here. A caretaker is none: it
-// must not act, and it carries out no requests.
-func (v *view) leader() (ring.Member, bool) {
-	if !v.status.Declared || v.status.Leader == 0 {
+// leader is the declared leader, if there is proof at now that it leads. A
+// caretaker is none: it must not act, and it carries out no requests. Nor is a
+// leader that may be cut off, this node itself included.
+func (v *view) leader(now election.Instant) (ring.Member, bool) {
+	if !v.status.Declared || v.status.Leader == 0 || now >= v.leaderEnd {
 		return ring.Member{}, false
 	}
 	return v.ring.Member(v.status.Leader)
@@ -73,6 +76,13 @@ type viewBox struct {
 }
 
 func (b *viewBox) load() *view { return b.p.Load() }
+
+// leader is who leads as far as there is proof at the moment of asking.
+func (b *viewBox) leader() (*view, ring.Member, bool) {
+	v, now, _, _, _ := b.claim()
+	m, ok := v.leader(now)
+	return v, m, ok
+}
 
 // claim reads the claim at the moment of asking. The view is read on both
 // sides of the clock: a claim that was given up in between is not told.

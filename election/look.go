@@ -23,6 +23,7 @@ type Look struct {
 	why          string
 	waits        time.Duration
 	claims       bool
+	proven       bool
 	removed      bool
 	gone, sealed int
 	suspected    uint64
@@ -38,6 +39,7 @@ func (n *Node) Look(now Instant) Look {
 		l.why = n.lead.why
 		_, _, l.claims = n.Claim(now)
 	}
+	l.proven = now < n.LeaderUntil()
 	if now < n.voter.waitUntil {
 		l.waits = 1 + (n.voter.waitUntil - now).Round(time.Millisecond)
 	}

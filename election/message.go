@@ -38,7 +38,11 @@ type Message struct {
 
 // Check asks a member for a sign of life, over the path that its word takes
 // anyway; or answers that.
-type Check struct{ Answer bool }
+type Check struct {
+	Answer bool
+	// Term is the token of the answering member's claim, 0 if it does not claim.
+	Term uint64
+}
 
 // Renew asks a voter to promise until Lease after its receipt.
 type Renew struct {

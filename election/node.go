@@ -69,6 +69,8 @@ type Node struct {
 	// leaderHeard is when raft's leader was last heard of; touchDoubted since
 	// when something speaks against being in touch with it.
 	leaderHeard, touchDoubted Instant
+	// leaderShown is when the declared leader last answered that it claims.
+	leaderShown Instant
 	// lostAt is when the end of the newest leadership was learned of.
 	lostAt   Instant
 	suspects map[uint64]*suspect
@@ -143,7 +145,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	n := &Node{
 		cfg: cfg, now: now, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
 		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, seen: map[uint64]uint64{}, denied: map[uint64]Instant{}, checked: map[uint64]Instant{}, grants: map[uint64]*grant{}, grantEnds: map[grantKey]Instant{}, gone: map[uint64]ring.Member{},
-		leaderHeard: -Never / 2, returned: -Never / 2, wake: now,
+		leaderHeard: -Never / 2, leaderShown: -Never / 2, returned: -Never / 2, wake: now,
 	}
 	if s := rec.Snapshot; s != nil && s.GetMetadata().GetIndex() > 0 {
 		if err := n.store.ApplySnapshot(s); err != nil {
@@ -272,10 +274,13 @@ type Status struct {
 	// Term is raft's; Role raft's word for the state.
 	Term uint64
 	Role string
-	// Leader is who is known to lead in this term; 0 if nobody. Declared is
-	// false while that one is but a caretaker.
+	// Leader is who leads in this term by raft; 0 if nobody is known to. Declared
+	// is false while that one is but a caretaker, or was taken out of the ring.
 	Leader   uint64
 	Declared bool
+	// LeaderProven reports whether there is proof now that a declared Leader leads:
+	// see Node.LeaderUntil.
+	LeaderProven bool
 	// Reason is a short sentence on the present state.
 	Reason           string
 	Voters, Learners []uint64
@@ -292,7 +297,8 @@ type Status struct {
 func (n *Node) Status(now Instant) Status {
 	s := Status{Term: n.term, Role: n.role.String(), Leader: n.raftLead, Applied: n.applied,
 		Voters: slices.Clone(n.conf.GetVoters()), Learners: slices.Clone(n.conf.GetLearners())}
-	s.Declared = n.raftLead != 0 && n.ring.LeaderID == n.raftLead && n.ring.Term == n.term
+	s.Declared = n.leaderDeclaredInTerm()
+	s.LeaderProven = now < n.LeaderUntil()
 	for id := range n.suspects {
 		s.Suspects = append(s.Suspects, id)
 	}
@@ -318,13 +324,18 @@ func (n *Node) reason(now Instant) string {
 		return "no member of the ring any more"
 	case n.lead != nil && n.declared():
 		if _, _, ok := n.Claim(now); ok {
-			return fmt.Sprintf("%s leads, token %d", name(n.cfg.ID), n.ring.Term)
+			return fmt.Sprintf("this node leads, token %d", n.ring.Term)
 		}
-		return fmt.Sprintf("%s is declared with token %d, but its lease ran out: too few voters answer", name(n.cfg.ID), n.ring.Term)
+		if n.lead.released {
+			return fmt.Sprintf("this node gave its claim up to hand over, token %d", n.ring.Term)
+		}
+		return fmt.Sprintf("this node is declared with token %d, but does not claim: too few voters answer", n.ring.Term)
 	case n.lead != nil:
-		return fmt.Sprintf("%s is caretaker in term %d: %s", name(n.cfg.ID), n.term, n.lead.why)
-	case n.raftLead != 0 && n.ring.LeaderID == n.raftLead && n.ring.Term == n.term:
+		return fmt.Sprintf("this node is caretaker in term %d: %s", n.term, n.lead.why)
+	case n.leaderDeclaredInTerm() && now < n.LeaderUntil():
 		return fmt.Sprintf("%s leads, token %d", name(n.raftLead), n.ring.Term)
+	case n.leaderDeclaredInTerm():
+		return fmt.Sprintf("no proof that %s leads: %s", name(n.raftLead), n.unproven())
 	case n.raftLead != 0:
 		return fmt.Sprintf("%s is caretaker in term %d", name(n.raftLead), n.term)
 	case now < n.voter.waitUntil:

@@ -150,8 +150,10 @@ func (n *Node) receive(m Message) {
 		n.released(*m.Release)
 	case m.Return != nil:
 		n.memberReturned(m.From, *m.Return)
-	case m.Check != nil && !m.Check.Answer:
-		n.send(Message{To: m.From, Check: &Check{Answer: true}})
+	case m.Check != nil && m.Check.Answer:
+		n.checkAnswered(m.From, *m.Check)
+	case m.Check != nil:
+		n.answerCheck(m.From)
 	}
 }
 
@@ -247,6 +249,7 @@ func (n *Node) memberTimers() {
 			n.wakeAt(w.deadline)
 		}
 	}
+	n.proofTimers()
 	n.leaveTimers()
 	me, ok := n.ring.Member(n.cfg.ID)
 	if n.removed || !ok {
@@ -285,7 +288,7 @@ func (n *Node) memberTimers() {
 // doubtTouch notes that this member may be cut off: it lost its stream to the
 // leader, or its own monitor suspects somebody.
 func (n *Node) doubtTouch() {
-	if n.touchDoubted <= n.leaderHeard {
+	if n.touchDoubted <= max(n.leaderHeard, n.leaderShown) {
 		n.touchDoubted = n.now
 	}
 }

@@ -21,7 +21,9 @@ func newLeaderCmd(f *factory) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "leader",
 		Short: "The leader's name; with --self, whether it is this machine",
-		Long: `Prints the leader's name. Exits 3 if there is none.
+		Long: `Prints the leader's name. Exits 3 if there is none, or if the asked coordinator
+has no proof that somebody leads: it heard nothing of the leader for a lease, or
+is itself a leader whose lease has run out.
 
 With --self it exits 0 only if the asked coordinator leads now: its declaration
 is committed and its lease has not run out at the moment of asking.
@@ -63,7 +65,7 @@ func (f *factory) askLeader(ctx context.Context, self, wait bool) (*arcv1.Status
 	case st.GetLeader() == nil:
 		return st, fmt.Errorf("%w: no leader: %s", errNotLeading, or(st.GetReason()))
 	case self && !st.GetClaiming():
-		return st, fmt.Errorf("%w: %s leads as far as %s knows", errNotLeading, st.GetLeader().GetName(), st.GetSelf())
+		return st, fmt.Errorf("%w: %s leads, not this node, %s", errNotLeading, st.GetLeader().GetName(), st.GetSelf())
 	}
 	return st, nil
 }

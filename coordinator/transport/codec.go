@@ -76,7 +76,7 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 	}
 	if c := m.Check; c != nil {
 		bodies++
-		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Check{Check: &arcv1.Check{Answer: c.Answer}}}
+		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Check{Check: &arcv1.Check{Answer: c.Answer, Term: c.Term}}}
 	}
 	if bodies != 1 {
 		return nil, fmt.Errorf("encode message from %d to %d with %d bodies, want 1: %w", m.From, m.To, bodies, ErrMalformed)
@@ -205,7 +205,7 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 		}
 		m.Return = &ring.Return{ID: r.GetId(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses()}
 	case *arcv1.PeerEnvelope_Check:
-		m.Check = &election.Check{Answer: body.Check.GetAnswer()}
+		m.Check = &election.Check{Answer: body.Check.GetAnswer(), Term: body.Check.GetTerm()}
 	case *arcv1.PeerEnvelope_Hello:
 		return m, fmt.Errorf("%w: a second hello", ErrMalformed)
 	default:

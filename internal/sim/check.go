@@ -446,6 +446,9 @@ func (s *Sim) whole() (string, bool) {
 		if m.Incarnation != n.inc {
 			return n.name + "'s return is not recorded", true
 		}
+		if n.clock.local(s.now) >= n.core.LeaderUntil() {
+			return n.name + " has no proof that anybody leads", true
+		}
 		if own := n.core.State(); own.Epoch != st.Epoch || own.LeaderID != st.LeaderID {
 			return fmt.Sprintf("%s is in epoch %d, the leader in %d", n.name, own.Epoch, st.Epoch), true
 		}

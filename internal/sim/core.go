@@ -20,6 +20,7 @@ type Core interface {
 	NextWake() election.Instant
 	Effects() []election.Effect
 	ClaimUntil() (term uint64, end election.Instant)
+	LeaderUntil() election.Instant
 	State() *ring.State
 	Status(now election.Instant) election.Status
 }

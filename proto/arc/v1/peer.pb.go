@@ -331,8 +331,10 @@ func (*PeerEnvelope_Check) isPeerEnvelope_Body() {}
 
 // Check asks a member for a sign of life, or gives one.
 type Check struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Answer        bool                   `protobuf:"varint,1,opt,name=answer,proto3" json:"answer,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Answer bool                   `protobuf:"varint,1,opt,name=answer,proto3" json:"answer,omitempty"`
+	// In an answer: the token of the sender's claim, 0 if it does not claim.
+	Term          uint64 `protobuf:"varint,2,opt,name=term,proto3" json:"term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -372,6 +374,13 @@ func (x *Check) GetAnswer() bool {
 		return x.Answer
 	}
 	return false
+}
+
+func (x *Check) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
 }
 
 // Renew asks a voter for a promise of lease_us from its receipt.
@@ -1330,9 +1339,10 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x06return\x18\t \x01(\v2\x0e.arc.v1.ReturnH\x00R\x06return\x12%\n" +
 	"\x05check\x18\n" +
 	" \x01(\v2\r.arc.v1.CheckH\x00R\x05checkB\x06\n" +
-	"\x04body\"\x1f\n" +
+	"\x04body\"3\n" +
 	"\x05Check\x12\x16\n" +
-	"\x06answer\x18\x01 \x01(\bR\x06answer\"\x9a\x01\n" +
+	"\x06answer\x18\x01 \x01(\bR\x06answer\x12\x12\n" +
+	"\x04term\x18\x02 \x01(\x04R\x04term\"\x9a\x01\n" +
 	"\x05Renew\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x19\n" +
