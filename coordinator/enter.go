@@ -242,7 +242,7 @@ func (j *joiner) byDiscovery(ctx context.Context) (*arcv1.JoinResponse, []string
 func (j *joiner) ask(ctx context.Context, addresses []string) (*arcv1.JoinResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinCallWait)
 	defer cancel()
-	conn, err := dialMember(ctx, addresses)
+	conn, err := j.n.dialAny(ctx, addresses)
 	if err != nil {
 		return nil, err
 	}
@@ -308,8 +308,8 @@ func (n *node) acceptFounder(r *arcv1.AcceptFounderRequest) (*arcv1.AcceptFounde
 }
 
 // askFounder is discovery's way to call AcceptFounder.
-func askFounder(ctx context.Context, address string, r *arcv1.AcceptFounderRequest) (bool, string, error) {
-	conn, err := dialMember(ctx, []string{address})
+func (n *node) askFounder(ctx context.Context, address string, r *arcv1.AcceptFounderRequest) (bool, string, error) {
+	conn, err := n.dialAny(ctx, []string{address})
 	if err != nil {
 		return false, "", err
 	}

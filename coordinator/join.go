@@ -52,8 +52,8 @@ func (n *node) join(ctx context.Context, l *loop, r *arcv1.JoinRequest) (*arcv1.
 
 // answers tells whether a member's coordinator is alive under its name.
 func (n *node) answers(ctx context.Context, m ring.Member) bool {
-	outcome, pong := probeMember(ctx, n.o.Name, m.Addresses, doubtfulWait)
-	return outcome == election.Answered && pong.GetName() == m.Name
+	found := n.wanted(m).Look(n.look(ctx, n.wanted(m), m.Addresses, doubtfulWait))
+	return found.Match == ring.Itself || found.Match == ring.Restarted
 }
 
 func (n *node) joinedAs(id uint64) *arcv1.JoinResponse {

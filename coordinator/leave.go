@@ -110,7 +110,7 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 		d.ledSince = time.Time{}
 		return 0, fmt.Errorf("%w: handed over, the successor is not known yet", ErrNoLeader) // and again
 	}
-	conn, err := dialMember(ctx, leader.Addresses)
+	conn, err := n.dialMember(ctx, leader)
 	if err != nil {
 		return 0, fmt.Errorf("%w that can be reached: %s: %w", ErrNoLeader, leader.Name, err)
 	}

@@ -89,7 +89,7 @@ func (m *membership) ask(places [][]string) []answer {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			st, err := statusOf(m.ctx, addresses)
+			st, err := m.n.statusOf(m.ctx, addresses)
 			if err != nil {
 				m.n.log.Debug("status not had", "from", addresses, "error", err)
 				return
@@ -132,10 +132,10 @@ func (n *node) candidates(s *ring.State, peers []transport.Peer) [][]string {
 	return out
 }
 
-func statusOf(ctx context.Context, addresses []string) (*arcv1.StatusResponse, error) {
+func (n *node) statusOf(ctx context.Context, addresses []string) (*arcv1.StatusResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectWait)
 	defer cancel()
-	conn, err := dialMember(ctx, addresses)
+	conn, err := n.dialAny(ctx, addresses)
 	if err != nil {
 		return nil, err
 	}

@@ -123,13 +123,11 @@ func (m *membership) relink(r election.Relink, s *ring.State) (from, to string) 
 // as answered: the member's monitor says it again, and a late eviction is
 // better than a wrong one.
 func (m *membership) probe(p election.Probe) {
-	result := election.ProbeResult{ID: p.ID, Incarnation: p.Incarnation}
 	select {
 	case m.slot <- struct{}{}:
 	default:
 		m.n.log.Warn("too many probes under way, one is left out", "id", p.ID)
-		result.Outcome, result.AnsweredBy, result.AnsweredAs = election.Answered, p.Incarnation, p.ID
-		m.l.probed(result)
+		m.l.probed(election.ProbeResult{ID: p.ID, Incarnation: p.Incarnation, Outcome: election.Answered, AnsweredBy: p.Incarnation, AnsweredAs: p.ID})
 		return
 	}
 	// The ring may know an older address than the peer streams do.
@@ -141,9 +139,7 @@ func (m *membership) probe(p election.Probe) {
 	}
 	m.wg.Go(func() {
 		defer func() { <-m.slot }()
-		outcome, pong := probeMember(m.ctx, m.n.o.Name, addresses, p.Timeout)
-		result.Outcome, result.AnsweredBy, result.AnsweredAs = outcome, pong.GetIncarnation(), pong.GetId()
-		m.l.probed(result)
+		m.l.probed(p.Result(m.n.look(m.ctx, p.Wanted, addresses, p.Timeout)))
 	})
 }
 

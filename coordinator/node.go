@@ -15,6 +15,8 @@ import (
 	"github.com/arc-ring/arc/coordinator/transport"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/wal"
 	"github.com/arc-ring/arc/ring"
@@ -40,6 +42,8 @@ type node struct {
 	// discovery is nil with NoAutodiscovery.
 	discovery *discovery.Service
 	monitor   *supervisor
+	// others dials every node but this one.
+	others *dial.Others
 	// levelChanged has room for one token: the monitor has to be told the log
 	// level.
 	levelChanged chan struct{}
@@ -78,6 +82,7 @@ func newNode(o Options) *node {
 		levelChanged: make(chan struct{}, 1),
 		maker:        eventMaker{self: o.Name, wall: time.Now}}
 	n.maker.o = &n.o
+	n.others = &dial.Others{Ports: func() []uint16 { return dial.PortsOf(n.addresses) }, Local: &hostaddr.Table{}}
 	n.hub = newHub(n.clock, &view{phase: joining, ring: &ring.State{}})
 	n.stopping, n.stopAs = context.WithCancelCause(context.Background())
 	n.identity.Store(&transport.Identity{Cluster: o.Cluster, Name: o.Name})

@@ -61,7 +61,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		n.discovery, err = discovery.New(discovery.Options{
 			Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation, Addresses: n.addresses,
 			Bind: o.Bind, Interfaces: o.Interfaces, Port: o.DiscoveryPort, Expect: o.Expect, Witness: o.Witness,
-			Ask: askFounder, Logger: n.log.Named(logging.Discovery),
+			Ask: n.askFounder, Logger: n.log.Named(logging.Discovery),
 		})
 		if err != nil {
 			return recovered, fmt.Errorf("start discovery: %w; --no-autodiscovery with --join does without", err)
@@ -74,6 +74,8 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		Evicted:  n.evicted,
 		Gone:     n.gone,
 		Logger:   n.log.Named(logging.Peer),
+
+		DialContext: n.others.Net,
 	})
 	n.monitor = &supervisor{
 		log: n.log.Named(logging.Monitor), command: o.MonitorCommand, socket: n.dir.file(socketName),

@@ -26,7 +26,7 @@ func atLeader[R any](ctx context.Context, n *node, forwarded bool, here func(*lo
 	case forwarded:
 		return none, fmt.Errorf("%w here: %s, to whom this was forwarded, thinks that %s leads; try again", ErrNoLeader, n.o.Name, leader.Name)
 	}
-	conn, err := dialMember(ctx, leader.Addresses)
+	conn, err := n.dialMember(ctx, leader)
 	if err != nil {
 		return none, fmt.Errorf("%w that can be reached: forward to %s: %w; try again", ErrNoLeader, leader.Name, err)
 	}
@@ -77,7 +77,7 @@ func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Le
 	if err != nil {
 		return nil, err
 	}
-	conn, err := dialMember(ctx, m.Addresses)
+	conn, err := n.dialMember(ctx, m)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s cannot be asked to leave: %w; if its machine is gone, use evict", ErrUnreachable, m.Name, err)
 	}

@@ -36,7 +36,7 @@ func (s peerService) Certify(_ context.Context, r *arcv1.CertifyRequest) (*arcv1
 	if err := l.certify(certificateFromWire(r.GetCertificate())); err != nil {
 		return nil, err
 	}
-	return &arcv1.CertifyResponse{}, nil
+	return &arcv1.CertifyResponse{Id: v.id}, nil
 }
 
 func (s peerService) AcceptFounder(_ context.Context, r *arcv1.AcceptFounderRequest) (*arcv1.AcceptFounderResponse, error) {
@@ -59,32 +59,42 @@ type probeService struct {
 // pong, from a moment before this pong left. It is handed over before the pong
 // leaves, since the same ping may come by several paths, whose pongs all bear the
 // same number: no pong may be older than the time that the loop notes for it,
-// which is the first one's.
+// which is the first one's. A grant on a stream that is meant for somebody else
+// is not taken: an address may lead to another ring's leader.
 func (s probeService) Probe(stream arcv1.Probe_ProbeServer) error {
 	// One of each for the whole stream: what is sent is encoded before Send
 	// returns.
-	ping, pong := &arcv1.Ping{}, &arcv1.Pong{Incarnation: s.n.incarnation, Name: s.n.o.Name}
+	ping, pong := &arcv1.Ping{}, &arcv1.Pong{Incarnation: s.n.incarnation, Name: s.n.o.Name, Cluster: s.n.o.Cluster}
+	var ringID, toldRing string // that the stream is meant for; that was told
+	var to uint64
 	for {
 		if err := stream.RecvMsg(ping); err != nil {
 			return err
 		}
+		if ping.GetTo() != 0 {
+			ringID, to = ping.GetRingId(), ping.GetTo()
+		}
 		v := s.n.hub.views.load()
+		meant := to == 0 || to == v.id && ringID == v.ringID
 		if l := s.n.loop.Load(); l != nil && v.ring.RingID != "" {
 			if l.stuck() > v.ring.Settings.Detection(true) {
 				continue
 			}
-			if ping.GetGrant() != 0 && !l.pinged(election.Ping{
+			if ping.GetGrant() != 0 && meant && !l.pinged(election.Ping{
 				From: ping.GetFromId(), Seq: ping.GetSeq(), Grant: ping.GetGrant(), Ack: ping.GetAck(),
 				Length: time.Duration(min(ping.GetGrantUs(), longestGrantUS)) * time.Microsecond, At: s.n.clock(),
 			}) {
 				continue
 			}
 		}
-		pong.Seq, pong.Id, pong.Term = ping.GetSeq(), v.id, v.ring.Term
+		pong.Seq, pong.Id, pong.Term, pong.RingId = ping.GetSeq(), v.id, v.ring.Term, ""
+		if v.id != 0 && v.ringID != toldRing {
+			pong.RingId, toldRing = v.ringID, v.ringID
+		}
 		if err := stream.Send(pong); err != nil {
 			return err
 		}
-		pong.Name = "" // told
+		pong.Name, pong.Cluster = "", "" // told
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/wal"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 // dial connects to the node's TCP port.
@@ -69,9 +70,12 @@ func TestServices(t *testing.T) {
 		}
 	})
 	t.Run("a probe is answered with who answers", func(t *testing.T) {
-		outcome, pong := probeMember(ctx, "test", []string{n2.address()}, time.Second)
-		if outcome != election.Answered || pong.GetName() != "n2" || pong.GetId() != 2 || pong.GetIncarnation() != n2.n.incarnation || pong.GetTerm() == 0 {
-			t.Errorf("outcome %v, pong %v", outcome, pong)
+		v := n1.n.hub.views.load()
+		m, _ := v.ring.Member(2)
+		paths := n1.n.look(ctx, n1.n.wanted(m), []string{n1.address(), n2.address()}, 5*time.Second)
+		found := n1.n.wanted(m).Look(paths)
+		if found.Match != ring.Itself || !slices.ContainsFunc(paths, func(p ring.Path) bool { return p.Outcome == ring.PathOwn }) {
+			t.Errorf("found %+v on %+v, want n2 itself, and the own address not dialled", found, paths)
 		}
 	})
 	t.Run("settings are changed via any member", func(t *testing.T) {
@@ -321,8 +325,9 @@ func TestProbeOutcomes(t *testing.T) {
 		"refused and silent":  {[]string{refused, silent.Addr().String()}, election.Unanswered},
 		"no address is known": {nil, election.Unanswered},
 	} {
-		if got, _ := probeMember(context.Background(), "test", c.addresses, 100*time.Millisecond); got != c.want {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
+		n, p := newNode(testOptions(t, "test")), election.Probe{ID: 2, Incarnation: 20, Wanted: ring.Wanted{ID: 2, Incarnation: 20}}
+		if got := p.Result(n.look(context.Background(), p.Wanted, c.addresses, 100*time.Millisecond)); got.Outcome != c.want {
+			t.Errorf("%s: %v, want %v", name, got.Outcome, c.want)
 		}
 	}
 }

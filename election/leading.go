@@ -320,7 +320,7 @@ func (n *Node) lookAhead(dead []uint64) {
 		}
 		l.probes[id] = n.now
 		n.wakeAt(n.now + 2*n.probeTimeout())
-		n.emit(Probe{ID: id, Incarnation: m.Incarnation, Addresses: m.Addresses, Timeout: n.probeTimeout()})
+		n.emit(n.probeOf(m))
 	}
 }
 

@@ -135,22 +135,47 @@ type Persist struct {
 }
 
 // Probe asks the owner to try a member's coordinator by a connection of its
-// own, at all addresses at once, and to call Probed with the answer.
+// own, at all addresses at once, and to call Probed with the Result.
 type Probe struct {
 	ID, Incarnation uint64
-	Addresses       []string
-	Timeout         time.Duration
+	// Wanted is the same process, for the comparison with who answers.
+	Wanted    ring.Wanted
+	Addresses []string
+	Timeout   time.Duration
+}
+
+// Result is what the paths, one for each address, say together. The member's
+// own answer at any of them outweighs everything else; somebody else's says
+// nothing while any address may still lead to the member.
+func (p Probe) Result(paths []ring.Path) ProbeResult {
+	r := ProbeResult{ID: p.ID, Incarnation: p.Incarnation, Outcome: Unanswered}
+	found := p.Wanted.Look(paths)
+	switch {
+	case found.Refused:
+		r.Outcome = NobodyListens
+	case found.Match == ring.Itself, found.Match == ring.Restarted, found.Ended():
+		r.Outcome = Answered
+	}
+	if r.Outcome != Answered {
+		return r
+	}
+	for _, path := range paths {
+		if path.Outcome == ring.PathAnswered && p.Wanted.Match(path.Answer) == found.Match {
+			r.AnsweredBy, r.AnsweredAs = path.Answer.Incarnation, path.Answer.ID
+		}
+	}
+	return r
 }
 
 // ProbeOutcome is what a Probe found.
 type ProbeOutcome int
 
 const (
-	// Answered: a coordinator answered in time.
+	// Answered: the member answered in time, or one that has its place.
 	Answered ProbeOutcome = iota + 1
 	// Unanswered: nothing came in time at any address.
 	Unanswered
-	// NobodyListens: every address refused the connection.
+	// NobodyListens: every address that may lead there refused the connection.
 	NobodyListens
 )
 

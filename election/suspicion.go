@@ -156,7 +156,12 @@ func (n *Node) probe(m ring.Member, s *suspect) {
 	}
 	s.confirmed = false
 	s.probed, s.probing = true, n.now
-	n.emit(Probe{ID: m.ID, Incarnation: m.Incarnation, Addresses: m.Addresses, Timeout: n.probeTimeout()})
+	n.emit(n.probeOf(m))
+}
+
+func (n *Node) probeOf(m ring.Member) Probe {
+	return Probe{ID: m.ID, Incarnation: m.Incarnation, Addresses: m.Addresses, Timeout: n.probeTimeout(),
+		Wanted: ring.Wanted{Cluster: n.ring.Cluster, RingID: n.ring.RingID, Name: m.Name, ID: m.ID, Incarnation: m.Incarnation}}
 }
 
 // check asks a member for a sign of life, unless one is awaited.

@@ -59,10 +59,10 @@ func (m *watcher) do(actions []detector.Action) {
 				}
 				w.to(to, func(now election.Instant) {
 					to.n.Pinged(now, election.Ping{From: m.nd.id, Seq: a.Seq, Grant: a.Grant, Length: a.Length, Ack: a.Ack, At: now})
-					inc, term := to.inc, to.n.State().Term
+					term := to.n.State().Term
 					w.after(w.delay, func() {
 						if !w.cut[[2]string{to.name, m.nd.name}] {
-							m.do(m.Pong(w.now, a.Target.ID, a.Seq, inc, term))
+							m.do(m.Pong(w.now, a.Target.ID, a.Seq, term))
 						}
 					})
 				})

@@ -6,6 +6,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/monitor/detector"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -17,7 +19,8 @@ func BenchmarkProbe(b *testing.B) {
 	n := newNode(b, 2, "n2")
 	ctx, cancel := context.WithCancel(context.Background())
 	o := Options{LocalSocket: "none", Logger: hclog.NewNullLogger()}
-	m := &monitor{o: o, ctx: ctx, local: newLocal(&o), tellers: newUndertaker(&o), watch: detector.NewWatch(1),
+	others := &dial.Others{Ports: func() []uint16 { return nil }, Local: &hostaddr.Table{}}
+	m := &monitor{o: o, ctx: ctx, local: newLocal(&o), tellers: newUndertaker(&o, others), others: others, watch: detector.NewWatch(1),
 		neighbours: map[uint64]*neighbour{}, events: make(chan event, 256)}
 	defer func() {
 		cancel()

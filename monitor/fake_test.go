@@ -31,6 +31,7 @@ type node struct {
 	t           testing.TB
 	id          uint64
 	name        string
+	ringID      string
 	addr        string
 	incarnation atomic.Uint64
 	term        atomic.Uint64
@@ -133,7 +134,7 @@ func (n *node) Probe(s grpc.BidiStreamingServer[arcv1.Ping, arcv1.Pong]) error {
 		if n.mute.Load() {
 			continue
 		}
-		if err := s.Send(&arcv1.Pong{Seq: p.Seq, Name: n.name, Id: n.id, Incarnation: n.incarnation.Load(), Term: n.term.Load()}); err != nil {
+		if err := s.Send(&arcv1.Pong{Seq: p.Seq, Name: n.name, Id: n.id, Incarnation: n.incarnation.Load(), Term: n.term.Load(), RingId: n.ringID}); err != nil {
 			return nil
 		}
 	}

@@ -7,8 +7,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/monitor/detector"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -45,6 +48,10 @@ type monitor struct {
 	link       *arcv1.Link // nil until the first
 	neighbours map[uint64]*neighbour
 
+	// others dials; ports are those of the own coordinator.
+	others *dial.Others
+	ports  atomic.Pointer[[]uint16]
+
 	links    chan received
 	events   chan event
 	gone     chan struct{} // closed when the coordinator's process has ended
@@ -75,10 +82,13 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	m := &monitor{
-		o: o, ctx: ctx, process: p, local: newLocal(&o), tellers: newUndertaker(&o), watch: detector.NewWatch(rand.Uint64()),
+		o: o, ctx: ctx, process: p, local: newLocal(&o), watch: detector.NewWatch(rand.Uint64()),
 		neighbours: map[uint64]*neighbour{},
 		bell:       o.bell, links: make(chan received), events: make(chan event, 256), gone: make(chan struct{}),
 	}
+	m.ports.Store(&[]uint16{})
+	m.others = &dial.Others{Ports: func() []uint16 { return *m.ports.Load() }, Local: &hostaddr.Table{}}
+	m.tellers = newUndertaker(&o, m.others)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if p.wait() == nil {
@@ -227,6 +237,8 @@ func (m *monitor) carryOut(now time.Duration, actions []detector.Action) {
 			m.open(a.Target)
 		case detector.Close:
 			m.close(a.Target)
+		case detector.Move:
+			m.move(a.Target)
 		case detector.Ping:
 			m.ping(now, a)
 		case detector.Suspected, detector.Cleared:

@@ -126,13 +126,6 @@ func TestAnotherIncarnationAnswers(t *testing.T) {
 	h.awaitLink(b, "up")
 }
 
-func TestAStrangerAtTheAddressIsNotTheMember(t *testing.T) {
-	h, b := newHome(t), newNode(t, 2, "n2")
-	h.start()
-	h.link(func(l *arcv1.Link) { l.Successors[0].Name = "other" }, b)
-	h.awaitSuspicion(b, "reset")
-}
-
 func TestOnePathIsEnough(t *testing.T) {
 	h, b := newHome(t), newNode(t, 2, "n2")
 	gone := newNode(t, 9, "n9")

@@ -13,6 +13,7 @@ import (
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/monitor/detector"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 const (
@@ -48,6 +49,7 @@ var (
 // attempt, which sends events.
 type neighbour struct {
 	target detector.Target
+	wanted ring.Wanted
 	paths  []*path
 	wasUp  bool
 }
@@ -57,12 +59,14 @@ type path struct {
 	// attempts are at most two, oldest first: the second races the first one
 	// when that is silent.
 	attempts []*attempt
-	failures int  // in a row: dials that failed, streams that soon broke
-	refused  bool // the last dial was refused
-	retryAt  time.Duration
-	raceAt   time.Duration
-	quick    int           // quick retries left
-	quickAt  time.Duration // when the next is due; 0: none is
+	failures int // in a row: dials that failed, streams that soon broke
+	// known is where the address leads, as far as the last answer or refusal
+	// tells.
+	known   ring.Path
+	retryAt time.Duration
+	raceAt  time.Duration
+	quick   int           // quick retries left
+	quickAt time.Duration // when the next is due; 0: none is
 }
 
 // attempt is one connection: dialled, then a stream, until it breaks.
@@ -74,6 +78,7 @@ type attempt struct {
 	ping      *arcv1.Ping                                      // what is sent, again and again
 	sent      uint64                                           // probes
 	answered  uint64
+	by        ring.Answer // who answers
 	upAt      time.Duration
 	over      bool // the loop wants to hear no more of it
 }
@@ -93,13 +98,14 @@ type event struct {
 	kind    eventKind
 	attempt *attempt
 	stream  grpc.BidiStreamingClient[arcv1.Ping, arcv1.Pong]
-	// Of a pong. at is when it came: it may wait for the loop.
-	at                     time.Duration
-	seq, incarnation, term uint64
-	name                   string
-	// Of a streamDown.
-	err     error
-	refused bool
+	// Of a pong. at is when it came: it may wait for the loop. In by a name, ring
+	// or cluster is empty if it is as in the pong before.
+	at        time.Duration
+	seq, term uint64
+	by        ring.Answer
+	// Of a streamDown. local: the address is this machine's.
+	err            error
+	refused, local bool
 }
 
 // dial starts an attempt.
@@ -133,11 +139,11 @@ func (m *monitor) probe(ctx context.Context, a *attempt, timeout time.Duration) 
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
-		return event{kind: streamDown, attempt: a, err: err, refused: refused}
+		return event{kind: streamDown, attempt: a, err: err, refused: refused, local: refused && m.others.OnThisMachine(a.path.addr)}
 	}
 	late := time.AfterFunc(timeout, func() { a.cancel(errDialTook) })
 	defer late.Stop()
-	conn, err := dial.Net(ctx, a.path.addr)
+	conn, err := m.others.Net(ctx, a.path.addr)
 	if err != nil {
 		return end(err, dial.Refused(err))
 	}
@@ -161,7 +167,8 @@ func (m *monitor) probe(ctx context.Context, a *attempt, timeout time.Duration) 
 		if err := stream.RecvMsg(pong); err != nil {
 			return end(err, false)
 		}
-		m.post(event{kind: ponged, attempt: a, at: monotime.Now(), seq: pong.GetSeq(), incarnation: pong.GetIncarnation(), term: pong.GetTerm(), name: pong.GetName()})
+		m.post(event{kind: ponged, attempt: a, at: monotime.Now(), seq: pong.GetSeq(), term: pong.GetTerm(),
+			by: ring.Answer{Cluster: pong.GetCluster(), RingID: pong.GetRingId(), Name: pong.GetName(), ID: pong.GetId(), Incarnation: pong.GetIncarnation()}})
 	}
 }
 
@@ -187,21 +194,23 @@ func (n *neighbour) up() bool {
 	})
 }
 
-// refused tells whether all addresses refuse.
-func (n *neighbour) refused() bool {
-	return !slices.ContainsFunc(n.paths, func(p *path) bool { return !p.refused || len(p.attempts) > 0 })
-}
-
 // open dials all addresses of a target.
 func (m *monitor) open(t detector.Target) {
-	n := &neighbour{target: t}
+	n := &neighbour{target: t, wanted: m.wanted(t)}
 	m.neighbours[t.ID] = n
-	for _, a := range t.Addresses {
-		p := &path{addr: a, quick: quickRetries}
-		n.paths = append(n.paths, p)
-		m.dial(n, p)
-	}
+	m.dialAll(n)
 	m.linkState(t, "dialled", fmt.Sprint(t.Addresses))
+}
+
+// dialAll dials the addresses of the target that have no path yet.
+func (m *monitor) dialAll(n *neighbour) {
+	for _, a := range n.target.Addresses {
+		if !slices.ContainsFunc(n.paths, func(p *path) bool { return p.addr == a }) {
+			p := &path{addr: a, quick: quickRetries}
+			n.paths = append(n.paths, p)
+			m.dial(n, p)
+		}
+	}
 }
 
 func (m *monitor) close(t detector.Target) {
@@ -245,8 +254,10 @@ func (m *monitor) send(a *attempt, probe detector.Action) {
 	}
 	p := a.ping
 	p.From = ""
+	p.RingId, p.To = "", 0
 	if a.sent == 0 {
 		p.From = m.link.GetSelf().GetName()
+		p.RingId, p.To = a.neighbour.wanted.RingID, a.neighbour.wanted.ID
 	}
 	a.sent++
 	p.Seq, p.FromId = probe.Seq, m.link.GetSelf().GetId()
@@ -262,36 +273,16 @@ func (m *monitor) handle(now time.Duration, e event) {
 	if a.over {
 		return
 	}
-	n, id := a.neighbour, a.neighbour.target.ID
 	switch e.kind {
 	case streamUp:
-		a.stream, a.upAt, a.path.refused = e.stream, now, false
-		if !n.wasUp {
-			n.wasUp = true
-			m.linkState(n.target, "up", a.path.addr)
+		a.stream, a.upAt = e.stream, now
+		if a.path.known.Outcome == ring.PathRefused {
+			a.path.known = ring.Path{}
 		}
 		// Between two ticks: do not let it wait for the next.
-		m.send(a, m.watch.Newest(id))
+		m.send(a, m.watch.Newest(a.neighbour.target.ID))
 	case ponged:
-		a.answered++
-		if a.answered == 1 {
-			for _, o := range slices.Clone(a.path.attempts) {
-				if o != a {
-					a.path.drop(o)
-				}
-			}
-		}
-		if now-a.upAt >= m.watch.Timing(id).Interval {
-			a.path.failures, a.path.quick = 0, quickRetries
-		}
-		if e.name != "" && n.target.Name != "" && e.name != n.target.Name {
-			m.carryOut(now, m.watch.Foreign(now, id))
-			return
-		}
-		m.carryOut(now, m.watch.Pong(e.at, id, e.seq, e.incarnation, e.term))
-		if m.o.Logger.IsDebug() {
-			m.logRun(n)
-		}
+		m.ponged(now, a, e)
 	case streamDown:
 		a.over = true
 		a.path.attempts = slices.DeleteFunc(a.path.attempts, func(o *attempt) bool { return o == a })
@@ -300,6 +291,46 @@ func (m *monitor) handle(now time.Duration, e event) {
 			return
 		}
 		m.dialFailed(now, a, e)
+	}
+}
+
+// ponged takes an answer. It counts for the neighbour only if it is its own.
+func (m *monitor) ponged(now time.Duration, a *attempt, e event) {
+	n, p := a.neighbour, a.path
+	a.answered++
+	a.heardOf(e.by)
+	if e.by.Incarnation == m.o.Incarnation && m.o.Incarnation != 0 {
+		m.leave(now, a, ring.Path{Outcome: ring.PathOwn})
+		return
+	}
+	known := ring.Path{Outcome: ring.PathAnswered, Answer: a.by}
+	match := n.wanted.Match(a.by)
+	if match == ring.Elsewhere {
+		m.leave(now, a, known)
+		return
+	}
+	p.known = known
+	if a.answered == 1 {
+		for _, o := range slices.Clone(p.attempts) {
+			if o != a {
+				p.drop(o)
+			}
+		}
+	}
+	if match != ring.Itself {
+		m.judge(now, n)
+		return
+	}
+	if now-a.upAt >= m.watch.Timing(n.target.ID).Interval {
+		p.failures, p.quick = 0, quickRetries
+	}
+	if !n.wasUp {
+		n.wasUp = true
+		m.linkState(n.target, "up", p.addr)
+	}
+	m.carryOut(now, m.watch.Pong(e.at, n.target.ID, e.seq, e.term))
+	if m.o.Logger.IsDebug() {
+		m.logRun(n)
 	}
 }
 
@@ -317,7 +348,7 @@ func (m *monitor) logRun(n *neighbour) {
 func (m *monitor) broke(now time.Duration, a *attempt, err error) {
 	n, p := a.neighbour, a.path
 	m.o.Logger.Debug("a probe stream broke", "peer", n.target.Name, "address", p.addr, "error", err)
-	p.refused = false
+	p.known = ring.Path{}
 	m.failed(now, n, p)
 	if len(p.attempts) == 0 {
 		if p.failures == 1 {
@@ -335,13 +366,18 @@ func (m *monitor) broke(now time.Duration, a *attempt, err error) {
 
 func (m *monitor) dialFailed(now time.Duration, a *attempt, e event) {
 	n, p := a.neighbour, a.path
-	p.refused = e.refused
+	if errors.Is(e.err, dial.ErrOwn) {
+		m.leave(now, a, ring.Path{Outcome: ring.PathOwn})
+		return
+	}
+	p.known = ring.Path{}
+	if e.refused {
+		p.known = ring.Path{Outcome: ring.PathRefused, Local: e.local}
+	}
 	m.failed(now, n, p)
 	m.o.Logger.Debug("a probe stream cannot be had", "peer", n.target.Name, "address", p.addr, "attempt", p.failures, "refused", e.refused, "error", e.err)
-	switch {
-	case n.refused():
-		m.carryOut(now, m.watch.Refused(now, n.target.ID))
-	case !p.refused && p.quick > 0 && len(p.attempts) == 0:
+	m.judge(now, n)
+	if !e.refused && p.quick > 0 && len(p.attempts) == 0 {
 		p.quickAt = now + quickRetry<<(quickRetries-p.quick)
 		p.quick--
 	}
@@ -384,7 +420,7 @@ func (m *monitor) redial(n *neighbour, why string) {
 	n.drop()
 	m.watch.Excuse(n.target.ID)
 	for _, p := range n.paths {
-		p.failures, p.refused, p.retryAt, p.raceAt = 0, false, 0, 0
+		p.failures, p.known, p.retryAt, p.raceAt = 0, ring.Path{}, 0, 0
 		m.dial(n, p)
 	}
 	m.linkState(n.target, "redialled", why)

@@ -2,7 +2,9 @@ package monitor
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -53,8 +55,9 @@ type warmConn struct {
 	cancel context.CancelFunc
 }
 
-func newUndertaker(o *Options) *undertaker {
-	return &undertaker{log: o.Logger, options: o.DialOptions, warm: map[string]*warmConn{}}
+func newUndertaker(o *Options, others *dial.Others) *undertaker {
+	dialler := grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) { return others.Net(ctx, addr) })
+	return &undertaker{log: o.Logger, options: append([]grpc.DialOption{dialler}, o.DialOptions...), warm: map[string]*warmConn{}}
 }
 
 // update takes whom to tell from the link, and makes and drops connections.
@@ -165,7 +168,7 @@ func (u *undertaker) certify(ctx context.Context, request *arcv1.CertifyRequest)
 // tell tries all addresses of one member at once, until one takes it.
 func (u *undertaker) tell(ctx context.Context, t *arcv1.Target, request *arcv1.CertifyRequest) error {
 	if a := t.GetAddresses(); len(a) == 1 {
-		return u.tellAt(ctx, a[0], u.warm[a[0]], request)
+		return u.tellAt(ctx, t, a[0], u.warm[a[0]], request)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	results := make(chan error, len(t.GetAddresses()))
@@ -174,7 +177,7 @@ func (u *undertaker) tell(ctx context.Context, t *arcv1.Target, request *arcv1.C
 	defer cancel()
 	for _, a := range t.GetAddresses() {
 		warm := u.warm[a]
-		wg.Go(func() { results <- u.tellAt(ctx, a, warm, request) })
+		wg.Go(func() { results <- u.tellAt(ctx, t, a, warm, request) })
 	}
 	var last error
 	for range t.GetAddresses() {
@@ -186,10 +189,10 @@ func (u *undertaker) tell(ctx context.Context, t *arcv1.Target, request *arcv1.C
 }
 
 // tellAt tries the warm connection first, then fresh ones.
-func (u *undertaker) tellAt(ctx context.Context, addr string, warm *warmConn, request *arcv1.CertifyRequest) error {
+func (u *undertaker) tellAt(ctx context.Context, t *arcv1.Target, addr string, warm *warmConn, request *arcv1.CertifyRequest) error {
 	var last error
 	for attempt := 0; ; attempt++ {
-		err := u.tellOnce(ctx, addr, warm, request)
+		err := u.tellOnce(ctx, t, addr, warm, request)
 		if err == nil {
 			return nil
 		}
@@ -209,7 +212,9 @@ func (u *undertaker) tellAt(ctx context.Context, addr string, warm *warmConn, re
 	}
 }
 
-func (u *undertaker) tellOnce(ctx context.Context, addr string, warm *warmConn, request *arcv1.CertifyRequest) error {
+// tellOnce makes sure that it was the target who took it: an address may lead
+// to another member.
+func (u *undertaker) tellOnce(ctx context.Context, t *arcv1.Target, addr string, warm *warmConn, request *arcv1.CertifyRequest) error {
 	var cc *grpc.ClientConn
 	try := laterTry
 	if warm != nil {
@@ -226,7 +231,10 @@ func (u *undertaker) tellOnce(ctx context.Context, addr string, warm *warmConn, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, try)
 	defer cancel()
-	_, err := arcv1.NewPeerClient(cc).Certify(ctx, request)
+	resp, err := arcv1.NewPeerClient(cc).Certify(ctx, request)
+	if err == nil && resp.GetId() != 0 && resp.GetId() != t.GetId() {
+		return fmt.Errorf("%s leads to member %d instead of %d (%s)", addr, resp.GetId(), t.GetId(), t.GetName())
+	}
 	return err
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/arc-ring/arc/monitor/detector"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -304,8 +303,7 @@ func (s *Sim) injectNet(f *Fault, n, o *node) {
 // does.
 func (s *Sim) streamBreaks(watcher, n *node) {
 	if watcher.mon.up && watcher != n {
-		s.q.push(event{at: s.now + 1, kind: evRefused, node: int16(watcher.idx), peer: int16(n.idx), gen: watcher.mon.gen, n: n.id,
-			p: &detector.Target{ID: n.id, Incarnation: n.inc, Name: n.name, Addresses: n.addrs}})
+		s.q.push(event{at: s.now + 1, kind: evRefused, node: int16(watcher.idx), peer: int16(n.idx), gen: watcher.mon.gen, p: broken(n)})
 	}
 }
 

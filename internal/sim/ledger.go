@@ -289,7 +289,7 @@ func (s *Sim) judge(e *raftpb.Entry, c ring.Command) string {
 		}
 		g.joined[g.highest] = m.Name
 		g.members = append(g.members, lmember{g.highest, m.Incarnation, m.Name, m.Witness})
-		if node := s.machineAt(m.Addresses); node >= 0 {
+		if node := s.machineNamed(m.Name); node >= 0 {
 			s.learnID(g.highest, node)
 			s.trigger("joined", s.nodes[node])
 		}

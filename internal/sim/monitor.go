@@ -21,8 +21,10 @@ type monitor struct {
 	linkAt int64 // when the newest link arrives
 	inbox  []event
 	until  int64 // end of the pause
-	self   uint64
-	slow   time.Duration // it is stopped for up to so long, again and again
+	// known is where the addresses of the targets lead, by id.
+	known map[uint64][]ring.Path
+	self  uint64
+	slow  time.Duration // it is stopped for up to so long, again and again
 }
 
 // obituary is a monitor's work once its coordinator is gone.
@@ -43,7 +45,7 @@ func (s *Sim) monitorStart(n *node) {
 	}
 	n.mon.gen++
 	n.mon.up, n.mon.paused, n.mon.inbox = true, false, nil
-	n.mon.watch = s.newWatch()
+	n.mon.watch, n.mon.known = s.newWatch(), map[uint64][]ring.Path{}
 	n.mon.hang = detector.Hang{}
 	n.mon.self, n.mon.slow = 0, 0
 	n.mon.tickAt = forever
@@ -64,7 +66,7 @@ func (s *Sim) monitorKill(n *node) {
 // monitorUnlink ends the links of a coordinator that is no member any more.
 func (s *Sim) monitorUnlink(n *node) {
 	if n.mon.up {
-		n.mon.watch = s.newWatch()
+		n.mon.watch, n.mon.known = s.newWatch(), map[uint64][]ring.Path{}
 		n.mon.tickAt = forever
 	}
 }
@@ -157,6 +159,8 @@ func (s *Sim) monitorTick(n *node, e event) {
 func (s *Sim) monitorDo(n *node, actions []detector.Action) {
 	for _, a := range actions {
 		switch a.Kind {
+		case detector.Open, detector.Close, detector.Move:
+			delete(n.mon.known, a.Target.ID)
 		case detector.Ping:
 			s.ping(n, a)
 		case detector.Suspected, detector.Cleared, detector.Doubted:
@@ -179,25 +183,46 @@ func (s *Sim) monitorDo(n *node, actions []detector.Action) {
 	s.monitorWake(n)
 }
 
-// ping is a monitor's probe, with its word if it is for the leader.
+// ping is a monitor's probe, with its word if it is for the leader. path is the
+// number of the address that it was sent to.
 type ping struct {
 	target     detector.Target
+	path       int
 	from       uint64
 	grant, ack uint64
 	length     time.Duration
 }
 
 func (s *Sim) ping(n *node, a detector.Action) {
-	if to := s.machineAt(a.Target.Addresses); to >= 0 {
+	for i, addr := range a.Target.Addresses {
+		to := s.leads(n, addr)
+		if to == n.idx {
+			n.mon.know(a.Target, i, ring.Path{Outcome: ring.PathOwn}) // never dialled
+		}
+		if to < 0 || to == n.idx {
+			continue
+		}
 		s.stats.counts[cPings]++
-		p := &ping{a.Target, n.mon.self, a.Grant, a.Ack, a.Length}
+		p := &ping{a.Target, i, n.mon.self, a.Grant, a.Ack, a.Length}
 		s.transmit(n.idx, to, event{kind: evPing, gen: n.mon.gen, n: a.Seq, p: p}, false)
 	}
 }
 
 // pong is what a coordinator answers to a ping.
 type pong struct {
-	target, id, inc, seq, term uint64
+	target    detector.Target
+	path      int
+	answer    ring.Answer
+	seq, term uint64
+}
+
+// answer is what a coordinator says of itself.
+func (n *node) answer() ring.Answer {
+	a := ring.Answer{Cluster: "sim", Name: n.name, ID: n.id, Incarnation: n.inc}
+	if n.id != 0 {
+		a.RingID = "r1"
+	}
+	return a
 }
 
 // pinged answers a ping at its target. What the ping says reaches the core a
@@ -208,10 +233,10 @@ func (s *Sim) pinged(n *node, e event) {
 	}
 	t := e.p.(*ping)
 	if !n.up {
-		s.transmit(n.idx, int(e.peer), event{kind: evRefused, gen: e.gen, n: t.target.ID}, true)
+		s.transmit(n.idx, int(e.peer), event{kind: evRefused, gen: e.gen, p: &refusal{target: t.target, path: t.path}}, true)
 		return
 	}
-	p := &pong{target: t.target.ID, id: n.id, inc: n.inc, seq: e.n}
+	p := &pong{target: t.target, path: t.path, answer: n.answer(), seq: e.n}
 	if n.core != nil {
 		p.term = n.core.State().Term
 	}
@@ -229,20 +254,64 @@ func (s *Sim) pinged(n *node, e event) {
 
 func (s *Sim) ponged(n *node, e event) {
 	p := e.p.(*pong)
-	s.monitorDo(n, n.mon.watch.Pong(n.clock.local(s.now), p.target, p.seq, p.inc, p.term))
-}
-
-// refused takes a broken stream (n.peer has its target) or a refusal.
-func (s *Sim) refused(n *node, e event) {
 	now := n.clock.local(s.now)
-	if t, broken := e.p.(*detector.Target); broken {
-		s.monitorDo(n, n.mon.watch.Broken(now, t.ID))
-		if a := n.mon.watch.Newest(t.ID); a.Seq != 0 {
-			s.ping(n, a) // redials at once
-		}
+	w := wanted(p.target)
+	n.mon.know(p.target, p.path, ring.Path{Outcome: ring.PathAnswered, Answer: p.answer})
+	if w.Match(p.answer) == ring.Itself {
+		s.monitorDo(n, n.mon.watch.Pong(now, p.target.ID, p.seq, p.term))
 		return
 	}
-	s.monitorDo(n, n.mon.watch.Refused(now, e.n))
+	s.judgePaths(n, p.target)
+}
+
+// judgePaths tells the detector what all paths to a target say together.
+func (s *Sim) judgePaths(n *node, t detector.Target) {
+	now := n.clock.local(s.now)
+	switch found := wanted(t).Look(n.mon.known[t.ID]); {
+	case found.Refused:
+		s.monitorDo(n, n.mon.watch.Refused(now, t.ID))
+	case found.Ended():
+		s.monitorDo(n, n.mon.watch.Foreign(now, t.ID))
+	}
+}
+
+func wanted(t detector.Target) ring.Wanted {
+	return ring.Wanted{Cluster: "sim", RingID: "r1", Name: t.Name, ID: t.ID, Incarnation: t.Incarnation}
+}
+
+// know notes where an address of a target leads.
+func (m *monitor) know(t detector.Target, path int, p ring.Path) {
+	if len(m.known[t.ID]) != len(t.Addresses) {
+		m.known[t.ID] = make([]ring.Path, len(t.Addresses))
+	}
+	m.known[t.ID][path] = p
+}
+
+// refusal is a connection that a host refused, or (broken) a stream that broke.
+type refusal struct {
+	target detector.Target
+	path   int
+	broken bool
+}
+
+// refused takes a refusal or the end of a stream.
+func (s *Sim) refused(n *node, e event) {
+	r := e.p.(*refusal)
+	if !r.broken {
+		n.mon.know(r.target, r.path, ring.Path{Outcome: ring.PathRefused})
+		s.judgePaths(n, r.target)
+		return
+	}
+	delete(n.mon.known, r.target.ID)
+	s.monitorDo(n, n.mon.watch.Broken(n.clock.local(s.now), r.target.ID))
+	if a := n.mon.watch.Newest(r.target.ID); a.Seq != 0 {
+		s.ping(n, a) // redials at once
+	}
+}
+
+// broken is the end of the streams to a machine's coordinator.
+func broken(n *node) *refusal {
+	return &refusal{target: detector.Target{ID: n.id, Incarnation: n.inc, Name: n.name}, broken: true}
 }
 
 // streamsBreak resets the streams that other monitors hold to a process that
@@ -253,8 +322,7 @@ func (s *Sim) streamsBreak(n *node) {
 	}
 	for _, o := range s.nodes {
 		if o != n && o.mon.up && slices.Contains(o.mon.watch.Watched(), n.id) {
-			t := &detector.Target{ID: n.id, Incarnation: n.inc, Name: n.name, Addresses: n.addrs}
-			s.transmit(n.idx, o.idx, event{kind: evRefused, gen: o.mon.gen, n: n.id, p: t}, true)
+			s.transmit(n.idx, o.idx, event{kind: evRefused, gen: o.mon.gen, p: broken(n)}, true)
 		}
 	}
 }
@@ -274,8 +342,10 @@ func (s *Sim) monitorOrphan(n *node, why string) {
 	}
 	o := &obituary{cert: election.Certificate{Name: n.name, ID: n.id, Incarnation: n.inc, Exit: why, Clean: true}, boot: n.boot}
 	for _, t := range n.tell {
-		if to := s.machineAt(t.Addresses); to >= 0 && to != n.idx {
-			o.to = append(o.to, to)
+		for _, a := range t.Addresses {
+			if to := s.leads(n, a); to >= 0 && to != n.idx && !slices.Contains(o.to, to) {
+				o.to = append(o.to, to)
+			}
 		}
 	}
 	o.acked = make([]bool, len(o.to))
@@ -336,68 +406,4 @@ func (s *Sim) hangTick(n *node, e event) {
 	if at, ok := n.mon.hang.NextTick(); ok {
 		s.q.push(event{at: max(n.clock.trueAt(at), s.now+1), kind: evHang, node: int16(n.idx), gen: n.mon.gen, n: uint64(at)})
 	}
-}
-
-// probeCall is the leader's own probe of a member.
-type probeCall struct {
-	p     election.Probe
-	began int64
-	gen   uint32
-	over  bool
-}
-
-// probeAnswer is what came back: who answered, incarnation 0 if nobody listens.
-type probeAnswer struct {
-	call    *probeCall
-	inc, id uint64
-}
-
-func (s *Sim) probe(n *node, p election.Probe) {
-	c := &probeCall{p: p, began: s.now, gen: n.gen}
-	s.stats.count("probes of leaders", 1)
-	if to := s.machineAt(p.Addresses); to >= 0 {
-		s.transmit(n.idx, to, event{kind: evProbe, p: c}, true)
-	}
-	s.q.push(event{at: n.clock.trueAt(n.clock.local(s.now) + p.Timeout), kind: evProbeEnd, node: int16(n.idx), gen: n.gen, p: c})
-}
-
-// probed is the arrival of a leader's probe at its target.
-func (s *Sim) probed(n *node, e event) {
-	if !n.power {
-		return
-	}
-	a := probeAnswer{call: e.p.(*probeCall)}
-	if n.up {
-		a.inc, a.id = n.inc, n.id
-	}
-	s.transmit(n.idx, int(e.peer), event{kind: evProbed, p: &a}, true)
-}
-
-// probeEnded is its answer, or the end of its time.
-func (s *Sim) probeEnded(n *node, e event) {
-	if e.kind == evProbed {
-		a := e.p.(*probeAnswer)
-		s.probeResult(n, a.call, a)
-		return
-	}
-	s.probeResult(n, e.p.(*probeCall), nil)
-}
-
-// probeResult hands the first of both to the core.
-func (s *Sim) probeResult(n *node, c *probeCall, a *probeAnswer) {
-	if c.over || c.gen != n.gen || n.core == nil {
-		return
-	}
-	c.over = true
-	r := election.ProbeResult{ID: c.p.ID, Incarnation: c.p.Incarnation, Outcome: election.Unanswered}
-	switch {
-	case a != nil && a.inc == 0:
-		r.Outcome = election.NobodyListens
-	case a != nil:
-		r.Outcome, r.AnsweredBy, r.AnsweredAs = election.Answered, a.inc, a.id
-	}
-	s.tracef(n, "probed %d: %s", r.ID, outcome(r))
-	s.noteProbe(n, r, c.began)
-	n.core.Probed(n.clock.local(s.now), r)
-	s.stepped(n)
 }

@@ -344,11 +344,14 @@ func (s *Sim) learnID(id uint64, machine int) {
 	s.idMachine[id] = machine
 }
 
-func (s *Sim) machineAt(addresses []string) int {
-	if len(addresses) == 0 {
-		return -1
-	}
-	if i, ok := s.addresses[addresses[0]]; ok {
+// machineNamed is the machine with the name, -1 if there is none.
+func (s *Sim) machineNamed(name string) int {
+	return slices.IndexFunc(s.nodes, func(n *node) bool { return n.name == name })
+}
+
+// leads is the machine that an address leads to from n, -1 if to none.
+func (s *Sim) leads(_ *node, address string) int {
+	if i, ok := s.addresses[address]; ok {
 		return i
 	}
 	return -1

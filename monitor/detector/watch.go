@@ -25,9 +25,7 @@ type Target struct {
 	Addresses       []string
 }
 
-func (t Target) same(o Target) bool {
-	return t.ID == o.ID && t.Incarnation == o.Incarnation && slices.Equal(t.Addresses, o.Addresses)
-}
+func (t Target) same(o Target) bool { return t.ID == o.ID && t.Incarnation == o.Incarnation }
 
 // Link is what a Watch is given: whom to look at and how often.
 type Link struct {
@@ -58,6 +56,9 @@ const (
 	Open Kind = iota + 1
 	// Close them.
 	Close
+	// Move: the target has other addresses. Connections at those that it keeps
+	// stay, and so does what is known about it.
+	Move
 	// Ping with number Seq.
 	Ping
 	// Suspected: report the suspicion. Repeated every interval while it lasts.
@@ -70,7 +71,7 @@ const (
 )
 
 func (k Kind) String() string {
-	return [...]string{"none", "open", "close", "ping", "suspected", "cleared", "doubted"}[k]
+	return [...]string{"none", "open", "close", "move", "ping", "suspected", "cleared", "doubted"}[k]
 }
 
 // Action is what the owner of a Watch has to do.
@@ -125,8 +126,7 @@ type Watch struct {
 func NewWatch(grants uint64) *Watch { return &Watch{grant: grant{number: grants >> 1}} }
 
 // Relink changes whom to look at. A member that is looked at already, in the
-// same incarnation at the same addresses, keeps its connections and what is
-// known about it.
+// same incarnation, keeps its connections and what is known about it.
 func (w *Watch) Relink(now time.Duration, l Link) []Action {
 	w.actions = w.actions[:0]
 	newEpoch := l.Epoch != w.link.Epoch
@@ -140,7 +140,11 @@ func (w *Watch) Relink(now time.Duration, l Link) []Action {
 			break
 		}
 		o := w.open[i]
+		moved := !slices.Equal(o.target.Addresses, t.Addresses)
 		o.target = t
+		if moved {
+			w.act(o, Action{Kind: Move})
+		}
 		o.foreignTold = o.foreignTold && !newEpoch
 		c := l.timing(t.ID)
 		o.det.Configure(now, c.Interval, c.Misses)
@@ -175,17 +179,13 @@ func (w *Watch) Tick(now time.Duration) []Action {
 	return w.actions
 }
 
-// Pong takes the answer of the target, given by another one's incarnation if
-// it is not the target's own (0 in either means unknown, and fits).
-func (w *Watch) Pong(now time.Duration, id, seq, incarnation, term uint64) []Action {
+// Pong takes the answer of the target itself.
+func (w *Watch) Pong(now time.Duration, id, seq, term uint64) []Action {
 	w.actions = w.actions[:0]
 	w.term = max(w.term, term)
 	o := w.find(id)
 	if o == nil {
 		return nil
-	}
-	if incarnation != 0 && o.target.Incarnation != 0 && incarnation != o.target.Incarnation {
-		return w.gone(now, o)
 	}
 	w.ponged(now, o, seq)
 	o.doubted = false
@@ -194,19 +194,14 @@ func (w *Watch) Pong(now time.Duration, id, seq, incarnation, term uint64) []Act
 	return w.actions
 }
 
-// Foreign says that a coordinator of another name answers at the target's
-// addresses.
+// Foreign says that another process has the target's place: one of its name
+// answers, and no address may still lead to the target.
 func (w *Watch) Foreign(now time.Duration, id uint64) []Action {
 	w.actions = w.actions[:0]
 	if o := w.find(id); o != nil {
-		return w.gone(now, o)
+		w.report(now, o, o.det.Foreign(now))
+		w.extend(now)
 	}
-	return nil
-}
-
-func (w *Watch) gone(now time.Duration, o *watched) []Action {
-	w.report(now, o, o.det.Foreign(now))
-	w.extend(now)
 	return w.actions
 }
 

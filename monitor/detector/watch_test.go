@@ -157,7 +157,7 @@ func (s *scene) pass(d time.Duration) {
 			s.pongs = s.pongs[1:]
 			s.now = max(s.now, p.at)
 			if !s.silent[p.id] {
-				s.do(s.Pong(s.now, p.id, p.seq, 0, 0))
+				s.do(s.Pong(s.now, p.id, p.seq, 0))
 			}
 			continue
 		}
@@ -296,7 +296,7 @@ func TestTermIsTheNewestKnown(t *testing.T) {
 	s := &scene{Watch: NewWatch(1), t: t, silent: map[uint64]bool{}}
 	l := Link{Epoch: 1, Term: 7, Targets: []Target{{ID: 2, Incarnation: 5}}, OrdinaryTiming: Config{ms, 1}, LeaderTiming: Config{ms, 1}}
 	s.Relink(0, l)
-	s.Pong(0, 2, 1, 5, 9)
+	s.Pong(0, 2, 1, 9)
 	if a := s.Refused(0, 2); len(a) == 0 || a[0].Term != 9 {
 		t.Errorf("actions %v, want a suspicion of term 9", a)
 	}
@@ -314,12 +314,12 @@ func TestAnotherIncarnationIsToldOnceAnEpoch(t *testing.T) {
 		return len(slices.DeleteFunc(slices.Clone(actions), func(a Action) bool { return a.Kind != Suspected || a.Target.ID != 2 }))
 	}
 	s.Relink(0, l)
-	if n := reports(s.Pong(0, 2, 1, 99, 1)); n != 1 {
+	if n := reports(s.Foreign(0, 2)); n != 1 {
 		t.Errorf("%d reports of another incarnation, want 1", n)
 	}
 	for i := range time.Duration(20) {
 		s.Tick(i * 10 * ms)
-		if n := reports(s.Pong(i*10*ms, 2, s.Newest(2).Seq, 99, 1)); n != 0 {
+		if n := reports(s.Foreign(i*10*ms, 2)); n != 0 {
 			t.Fatalf("told again in the same epoch")
 		}
 	}

@@ -972,7 +972,9 @@ func (x *CertifyRequest) GetCertificate() *Certificate {
 }
 
 type CertifyResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Member that took it: an address may lead to another one than was meant.
+	Id            uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1005,6 +1007,13 @@ func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use CertifyResponse.ProtoReflect.Descriptor instead.
 func (*CertifyResponse) Descriptor() ([]byte, []int) {
 	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CertifyResponse) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
 }
 
 type AcceptFounderRequest struct {
@@ -1156,9 +1165,13 @@ type Ping struct {
 	// Number of the watcher's grant, 0 if it gives none: it will not testify
 	// against the leader before grant_us after the receipt of the newest pong,
 	// which is ack (0 if none came under this number).
-	Grant         uint64 `protobuf:"varint,4,opt,name=grant,proto3" json:"grant,omitempty"`
-	GrantUs       uint64 `protobuf:"varint,5,opt,name=grant_us,json=grantUs,proto3" json:"grant_us,omitempty"`
-	Ack           uint64 `protobuf:"varint,6,opt,name=ack,proto3" json:"ack,omitempty"`
+	Grant   uint64 `protobuf:"varint,4,opt,name=grant,proto3" json:"grant,omitempty"`
+	GrantUs uint64 `protobuf:"varint,5,opt,name=grant_us,json=grantUs,proto3" json:"grant_us,omitempty"`
+	Ack     uint64 `protobuf:"varint,6,opt,name=ack,proto3" json:"ack,omitempty"`
+	// Ring and member that the stream is meant for; only in its first ping. A
+	// coordinator that is somebody else answers, and takes no grant.
+	RingId        string `protobuf:"bytes,7,opt,name=ring_id,json=ringId,proto3" json:"ring_id,omitempty"`
+	To            uint64 `protobuf:"varint,8,opt,name=to,proto3" json:"to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1235,16 +1248,34 @@ func (x *Ping) GetAck() uint64 {
 	return 0
 }
 
+func (x *Ping) GetRingId() string {
+	if x != nil {
+		return x.RingId
+	}
+	return ""
+}
+
+func (x *Ping) GetTo() uint64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
 type Pong struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Seq   uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
-	// Only in the first pong of a stream.
+	// Only in the first pong of a stream, with cluster; and again with ring_id
+	// when that has changed.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// 0 while the answering coordinator is not a member.
 	Id          uint64 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`
 	Incarnation uint64 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// Term that the answering coordinator last knew.
-	Term          uint64 `protobuf:"varint,5,opt,name=term,proto3" json:"term,omitempty"`
+	Term uint64 `protobuf:"varint,5,opt,name=term,proto3" json:"term,omitempty"`
+	// Empty while the answering coordinator is not a member.
+	RingId        string `protobuf:"bytes,6,opt,name=ring_id,json=ringId,proto3" json:"ring_id,omitempty"`
+	Cluster       string `protobuf:"bytes,7,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1312,6 +1343,20 @@ func (x *Pong) GetTerm() uint64 {
 		return x.Term
 	}
 	return 0
+}
+
+func (x *Pong) GetRingId() string {
+	if x != nil {
+		return x.RingId
+	}
+	return ""
+}
+
+func (x *Pong) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
 }
 
 var File_proto_arc_v1_peer_proto protoreflect.FileDescriptor
@@ -1385,8 +1430,9 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x0eCertifyRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x125\n" +
-	"\vcertificate\x18\x03 \x01(\v2\x13.arc.v1.CertificateR\vcertificate\"\x11\n" +
-	"\x0fCertifyResponse\"\xb0\x01\n" +
+	"\vcertificate\x18\x03 \x01(\v2\x13.arc.v1.CertificateR\vcertificate\"!\n" +
+	"\x0fCertifyResponse\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"\xb0\x01\n" +
 	"\x14AcceptFounderRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x18\n" +
 	"\afounder\x18\x02 \x01(\tR\afounder\x12 \n" +
@@ -1396,20 +1442,24 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x02to\x18\x06 \x01(\tR\x02to\"K\n" +
 	"\x15AcceptFounderResponse\x12\x1a\n" +
 	"\baccepted\x18\x01 \x01(\bR\baccepted\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x88\x01\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xb1\x01\n" +
 	"\x04Ping\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x17\n" +
 	"\afrom_id\x18\x03 \x01(\x04R\x06fromId\x12\x14\n" +
 	"\x05grant\x18\x04 \x01(\x04R\x05grant\x12\x19\n" +
 	"\bgrant_us\x18\x05 \x01(\x04R\agrantUs\x12\x10\n" +
-	"\x03ack\x18\x06 \x01(\x04R\x03ack\"r\n" +
+	"\x03ack\x18\x06 \x01(\x04R\x03ack\x12\x17\n" +
+	"\aring_id\x18\a \x01(\tR\x06ringId\x12\x0e\n" +
+	"\x02to\x18\b \x01(\x04R\x02to\"\xa5\x01\n" +
 	"\x04Pong\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x12\n" +
-	"\x04term\x18\x05 \x01(\x04R\x04term2\xca\x01\n" +
+	"\x04term\x18\x05 \x01(\x04R\x04term\x12\x17\n" +
+	"\aring_id\x18\x06 \x01(\tR\x06ringId\x12\x18\n" +
+	"\acluster\x18\a \x01(\tR\acluster2\xca\x01\n" +
 	"\x04Peer\x128\n" +
 	"\x06Stream\x12\x14.arc.v1.PeerEnvelope\x1a\x14.arc.v1.PeerEnvelope(\x010\x01\x12:\n" +
 	"\aCertify\x12\x16.arc.v1.CertifyRequest\x1a\x17.arc.v1.CertifyResponse\x12L\n" +

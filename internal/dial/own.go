@@ -1,0 +1,62 @@
+package dial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/arc-ring/arc/internal/hostaddr"
+)
+
+// ErrOwn: the address is this node's own, so it would answer itself.
+var ErrOwn = errors.New("the address is this node's own")
+
+// Others dials everybody but the own node, whose addresses others may have
+// too: a container bridge has the same one on every host.
+type Others struct {
+	// Ports are those at which the own node listens.
+	Ports func() []uint16
+	// Local is the machine's addresses.
+	Local *hostaddr.Table
+}
+
+// Net is as the function Net, but returns ErrOwn for an own address.
+func (o *Others) Net(ctx context.Context, addr string) (net.Conn, error) {
+	if ap, err := netip.ParseAddrPort(addr); err == nil && o.Local.Has(ap.Addr()) && slices.Contains(o.Ports(), ap.Port()) {
+		return nil, fmt.Errorf("dial %s: %w", addr, ErrOwn)
+	}
+	conn, err := Net(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	// What is dialled by name, or has just become an own address, is seen here:
+	// a machine speaks with itself from the very address that it dials.
+	to, okTo := conn.RemoteAddr().(*net.TCPAddr)
+	from, okFrom := conn.LocalAddr().(*net.TCPAddr)
+	if okTo && okFrom && to.IP.Equal(from.IP) && slices.Contains(o.Ports(), uint16(to.Port)) {
+		_ = conn.Close()
+		o.Local.Forget()
+		return nil, fmt.Errorf("dial %s: %w", addr, ErrOwn)
+	}
+	return conn, nil
+}
+
+// OnThisMachine reports whether the address is one of this machine's.
+func (o *Others) OnThisMachine(addr string) bool {
+	ap, err := netip.ParseAddrPort(addr)
+	return err == nil && o.Local.Has(ap.Addr())
+}
+
+// PortsOf returns the ports of addresses.
+func PortsOf(addresses []string) []uint16 {
+	var ports []uint16
+	for _, a := range addresses {
+		if ap, err := netip.ParseAddrPort(a); err == nil && !slices.Contains(ports, ap.Port()) {
+			ports = append(ports, ap.Port())
+		}
+	}
+	return ports
+}

@@ -1,0 +1,121 @@
+package hostaddr
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// alone moves the test to a network namespace of its own, on a thread that is
+// not used again.
+func alone(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("a network namespace needs root")
+	}
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Skipf("no network namespace here: %v", err)
+	}
+}
+
+func add(t *testing.T, name, addr string, up bool) netlink.Link {
+	t.Helper()
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	link := &netlink.Dummy{LinkAttrs: attrs}
+	if err := netlink.LinkAdd(link); err != nil {
+		t.Skipf("no dummy interface here: %v", err)
+	}
+	a, err := netlink.ParseAddr(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.AddrAdd(link, a); err != nil {
+		t.Fatal(err)
+	}
+	if up {
+		if err := netlink.LinkSetUp(link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return link
+}
+
+// An address of an interface that is down is this machine's own, but nobody
+// reaches the machine there.
+func TestOwnAndReachable(t *testing.T) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		alone(t)
+		if got, err := Reachable(false); err != nil || len(got) != 0 {
+			t.Errorf("a machine without interfaces is reached at %v, %v", got, err)
+		}
+		add(t, "up0", "10.1.2.3/24", true)
+		add(t, "down0", "172.17.0.1/16", false)
+		table := &Table{}
+		for a, want := range map[string]bool{"10.1.2.3": true, "172.17.0.1": true, "::ffff:10.1.2.3": true, "127.0.0.1": true, "10.1.2.4": false} {
+			if got := table.Has(netip.MustParseAddr(a)); got != want {
+				t.Errorf("%s is own: %v, want %v", a, got, want)
+			}
+		}
+		if got, err := Reachable(true); err != nil || len(got) != 1 || got[0] != netip.MustParseAddr("10.1.2.3") {
+			t.Errorf("reached at %v, %v; want 10.1.2.3 alone", got, err)
+		}
+	}()
+	<-done
+}
+
+func TestWatchTellsOfAnAddress(t *testing.T) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		alone(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		changes, over := make(chan struct{}, 100), make(chan struct{})
+		notices, err := subscribe()
+		if err != nil {
+			t.Error(err)
+			cancel()
+			return
+		}
+		go func() {
+			defer close(over)
+			follow(ctx, notices, func() { changes <- struct{}{} })
+		}()
+		link := add(t, "up0", "10.1.2.3/24", true)
+		await := func(what string) {
+			select {
+			case <-changes:
+			case <-time.After(10 * time.Second):
+				t.Errorf("not told of %s", what)
+			}
+		}
+		await("an address")
+		for len(changes) > 0 {
+			<-changes
+		}
+		if err := netlink.LinkSetDown(link); err != nil {
+			t.Error(err)
+		}
+		await("an interface that went down")
+		cancel()
+		<-over
+	}()
+	<-done
+	Watch(cancelled(t), hclog.NewNullLogger(), func() { t.Error("called after the end") })
+}
+
+func cancelled(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}

@@ -1,0 +1,86 @@
+package hostaddr
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// freshFor is for how long a Table trusts what it read.
+const freshFor = time.Second
+
+// Table tells which addresses are this machine's own, of interfaces that are
+// up and of those that are not. The zero value is ready for use.
+type Table struct {
+	mu   sync.Mutex
+	read time.Time
+	own  map[netip.Addr]bool
+}
+
+// Has reports whether the machine has the address now. It looks at the
+// interfaces at most once a second.
+func (t *Table) Has(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	if a.IsLoopback() {
+		return true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := time.Now(); t.own == nil || now.Sub(t.read) >= freshFor {
+		t.readLocked(now)
+	}
+	return t.own[a]
+}
+
+// Forget makes the next Has look at the interfaces.
+func (t *Table) Forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.own = nil
+}
+
+func (t *Table) readLocked(now time.Time) {
+	t.read = now
+	list, err := net.InterfaceAddrs()
+	if err != nil && t.own != nil {
+		return // what was known is the best guess
+	}
+	t.own = map[netip.Addr]bool{}
+	for _, each := range list {
+		if p, err := netip.ParsePrefix(each.String()); err == nil {
+			t.own[p.Addr().Unmap().WithZone("")] = true
+		}
+	}
+}
+
+// Reachable lists the addresses at which other machines may reach this one:
+// the global unicast ones of the interfaces that are up. It is empty while the
+// machine has none.
+func Reachable(only4 bool) ([]netip.Addr, error) {
+	ifaces, err := net.Interfaces()
+	if err != nil {
+		return nil, fmt.Errorf("list the machine's addresses: %w", err)
+	}
+	var out []netip.Addr
+	for _, i := range ifaces {
+		if i.Flags&net.FlagUp == 0 {
+			continue
+		}
+		list, err := i.Addrs()
+		if err != nil {
+			continue // the interface went away meanwhile
+		}
+		for _, each := range list {
+			p, err := netip.ParsePrefix(each.String())
+			if err != nil || only4 && !p.Addr().Is4() {
+				continue
+			}
+			if a := p.Addr(); a.IsGlobalUnicast() && !a.IsLoopback() {
+				out = append(out, a)
+			}
+		}
+	}
+	return out, nil
+}

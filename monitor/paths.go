@@ -1,0 +1,87 @@
+package monitor
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/arc-ring/arc/monitor/detector"
+	"github.com/arc-ring/arc/ring"
+)
+
+// look puts together what all paths say. An address that is being dialled has
+// said nothing yet, unless it led elsewhere the last time.
+func (n *neighbour) look() ring.Finding {
+	paths := make([]ring.Path, len(n.paths))
+	for i, p := range n.paths {
+		paths[i] = p.known
+		if p.known.Outcome == ring.PathRefused && len(p.attempts) > 0 {
+			paths[i].Outcome = ring.PathOpen
+		}
+	}
+	return n.wanted.Look(paths)
+}
+
+// judge tells the watch what all paths together say against the neighbour.
+func (m *monitor) judge(now time.Duration, n *neighbour) {
+	switch found := n.look(); {
+	case found.Refused:
+		m.carryOut(now, m.watch.Refused(now, n.target.ID))
+	case found.Ended():
+		m.carryOut(now, m.watch.Foreign(now, n.target.ID))
+	}
+}
+
+func (m *monitor) wanted(t detector.Target) ring.Wanted {
+	return ring.Wanted{Cluster: m.link.GetCluster(), RingID: m.link.GetRingId(), Name: t.Name, ID: t.ID, Incarnation: t.Incarnation}
+}
+
+// move takes the new addresses of a target over: paths that go on leading
+// there keep their streams.
+func (m *monitor) move(t detector.Target) {
+	n := m.neighbours[t.ID]
+	if n == nil {
+		return
+	}
+	n.target = t
+	n.paths = slices.DeleteFunc(n.paths, func(p *path) bool {
+		if slices.Contains(t.Addresses, p.addr) {
+			return false
+		}
+		for _, a := range slices.Clone(p.attempts) {
+			p.drop(a)
+		}
+		return true
+	})
+	m.dialAll(n)
+	m.linkState(t, "dialled", fmt.Sprint(t.Addresses))
+}
+
+// heardOf takes over what a pong tells that earlier ones told already.
+func (a *attempt) heardOf(by ring.Answer) {
+	if by.RingID == "" && by.ID != 0 {
+		by.RingID = a.by.RingID
+	}
+	if by.Name == "" {
+		by.Name, by.Cluster = a.by.Name, a.by.Cluster
+	}
+	a.by = by
+}
+
+// leave gives up an address that does not lead to the neighbour; it is tried
+// again now and then, since addresses move.
+func (m *monitor) leave(now time.Duration, a *attempt, known ring.Path) {
+	n, p := a.neighbour, a.path
+	switch {
+	case p.known == known:
+	case known.Outcome == ring.PathOwn:
+		m.o.Logger.Debug("an address of the peer leads back to this node", "peer", n.target.Name, "address", p.addr)
+	default:
+		m.o.Logger.Info("an address of the peer leads to somebody else", "peer", n.target.Name, "address", p.addr,
+			"reached", a.by.Name, "cluster", a.by.Cluster, "ring", a.by.RingID)
+	}
+	p.known = known
+	p.drop(a)
+	p.failures, p.quick, p.quickAt, p.retryAt = 0, 0, 0, now+longestRedial
+	m.judge(now, n)
+}
