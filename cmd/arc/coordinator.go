@@ -18,8 +18,9 @@ func newCoordinatorCmd(f *factory) *cobra.Command {
 		Short: "Run this machine's coordinator and its monitor",
 		Long: `Runs this machine's coordinator in the foreground, with its monitor as a process
 of its own. SIGTERM or an interrupt hands a leadership over, leaves the ring and
-ends it within 5 s; a second one ends it at once. SIGHUP reads the log level again,
-for its monitor too.
+ends it within 5 s; another one ends it at once. Signals within one second of the
+first are the same one: timeout(1) and terminals signal twice. SIGHUP reads the log
+level again, for its monitor too.
 
 --realtime runs both processes under SCHED_RR priority 10 with their memory
 locked, so that other programs do not delay them; the realtime profile is meant
