@@ -118,9 +118,15 @@ func (c *Client) History(ctx context.Context, limit uint32) (*arcv1.HistoryRespo
 }
 
 // Relink makes the coordinator's monitor dial its neighbour afresh, or probe
-// the named member until the ring's next epoch.
+// the named member for a while, at most until the ring's next epoch.
 func (c *Client) Relink(ctx context.Context, target string) (*arcv1.RelinkResponse, error) {
-	return call(ctx, c, "relink", c.arc.Relink, &arcv1.RelinkRequest{Target: target})
+	return c.RelinkFor(ctx, target, 0)
+}
+
+// RelinkFor is Relink with a bound on how long the named member is probed; 0
+// takes the coordinator's default.
+func (c *Client) RelinkFor(ctx context.Context, target string, d time.Duration) (*arcv1.RelinkResponse, error) {
+	return call(ctx, c, "relink", c.arc.Relink, &arcv1.RelinkRequest{Target: target, ForMs: uint64(max(d.Milliseconds(), 0))})
 }
 
 // Handover gives the leadership to the named member, or to the heir if name is

@@ -184,7 +184,8 @@ func (l *loop) unreachable(id uint64) {
 	_ = l.inbox.post(func(now election.Instant) { l.core.Unreachable(now, id) })
 }
 
-// relinkedTemporarily tells that the operator sent the monitor elsewhere.
-func (l *loop) relinkedTemporarily(from, to string) {
-	l.inbox.must(func(election.Instant) { l.relinked(from, to, true) })
+// monitorRelinked tells that the operator sent the monitor elsewhere for a
+// while, or that it is back.
+func (l *loop) monitorRelinked(from, to string, temporary bool) {
+	l.inbox.must(func(election.Instant) { l.relinked(from, to, temporary) })
 }

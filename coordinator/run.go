@@ -154,6 +154,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 		n.monitor.dismiss(deadline)
 	} else {
 		// Others wait for this process to end.
+		n.monitor.ending(endingOf(err))
 		n.servers.cut()
 	}
 	n.transport.Close() // what is queued for others leaves first
@@ -183,6 +184,16 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 // orderly tells whether nobody has to be told that this process ended.
 func orderly(err error) bool {
 	return errors.Is(err, errLeft) || errors.Is(err, errStays) || errors.Is(err, errNeverJoined) || errors.Is(err, ErrUsage)
+}
+
+// endingOf is what this node's death certificate says when it ends by itself
+// and others have to do without it. An end in order is clean: there is no local
+// work of a leader that could be left.
+func endingOf(err error) (why string, clean bool) {
+	if errors.Is(err, errNotLeft) {
+		return "exited in order, but could not leave the ring before", true
+	}
+	return "exited by itself: " + err.Error(), false
 }
 
 // errNeverJoined: the node was stopped while it was no member.

@@ -15,7 +15,11 @@ type arcService struct {
 
 func (s arcService) Status(context.Context, *arcv1.StatusRequest) (*arcv1.StatusResponse, error) {
 	v, now, _, _, _ := s.n.hub.views.claim()
-	return statusToWire(&s.n.o, v, now), nil
+	r := statusToWire(&s.n.o, v, now)
+	if name, left, ok := s.n.monitor.onDetour(now); ok {
+		r.TemporaryLink = &arcv1.TemporaryLink{Target: name, LeftMs: millis(left)}
+	}
+	return r, nil
 }
 
 func (s arcService) History(_ context.Context, r *arcv1.HistoryRequest) (*arcv1.HistoryResponse, error) {

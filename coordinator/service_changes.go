@@ -161,12 +161,16 @@ func (s arcService) Relink(_ context.Context, r *arcv1.RelinkRequest) (*arcv1.Re
 	if m.ID == v.id {
 		return nil, fmt.Errorf("%w: %s is this node; a monitor watches another one", ring.ErrInvalid, m.Name)
 	}
-	from, err := n.monitor.relinkTo(targetToWire(m))
+	d, err := detourFor(v.ring.Settings, r.GetForMs())
 	if err != nil {
 		return nil, err
 	}
-	l.relinkedTemporarily(from, m.Name)
-	return &arcv1.RelinkResponse{Epoch: v.ring.Epoch, Target: m.Name}, nil
+	from, err := n.monitor.relinkTo(n.clock(), targetToWire(m), d)
+	if err != nil {
+		return nil, err
+	}
+	l.monitorRelinked(from, m.Name, true)
+	return &arcv1.RelinkResponse{Epoch: v.ring.Epoch, Target: m.Name, ForMs: uint64(d.Milliseconds())}, nil
 }
 
 func (s arcService) SetSettings(ctx context.Context, r *arcv1.SetSettingsRequest) (*arcv1.SetSettingsResponse, error) {

@@ -90,6 +90,11 @@ func (s localService) report(r *arcv1.MonitorReport, beats chan<- uint64) {
 	case *arcv1.MonitorReport_Link:
 		k := b.Link
 		s.n.log.Debug("link", "peer", k.GetTargetName(), "state", k.GetState(), "epoch", k.GetEpoch(), "reason", k.GetDetail())
+		if k.GetState() == "returned" && l != nil {
+			if from, to, changed := s.n.monitor.returned(); changed {
+				l.monitorRelinked(from, to, false)
+			}
+		}
 	case *arcv1.MonitorReport_Beat:
 		answer := func(election.Instant) {
 			select {

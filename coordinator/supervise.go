@@ -61,6 +61,8 @@ type supervisor struct {
 	// would end it.
 	registered bool
 	target     string
+	// detour is whom the monitor was sent to in place of target's.
+	detour detour
 	// late sends link when it has rested; nil if the monitor has it.
 	late *time.Timer
 	// quiet is set by dismiss: the monitor has to end by the deadline.
@@ -181,6 +183,8 @@ func (s *supervisor) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.process, s.sender, s.registered = nil, nil, false
+	s.detour = detour{} // the next monitor knows nothing of it
+	s.target = targetName(s.link)
 }
 
 // register notes that the monitor with the pid listens to us.
@@ -213,8 +217,8 @@ func (s *supervisor) unregister(pid int) {
 func (s *supervisor) setLink(link *arcv1.Link) (from, to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	urgent := s.target != targetName(s.link) || !sameDuty(s.link, link)
-	s.link = link
+	urgent := s.target != targetName(s.link) || s.detour.name != "" || !sameDuty(s.link, link)
+	s.link, s.detour = link, detour{}
 	from, to = s.target, targetName(link)
 	s.target = to
 	switch {
@@ -258,30 +262,8 @@ func (s *supervisor) redial() (string, error) {
 	}
 	link := proto.CloneOf(s.link)
 	link.Redial = true
-	s.target = targetName(link)
+	s.target, s.detour = targetName(link), detour{}
 	return s.target, s.sendLocked(link)
-}
-
-// relinkTo makes the monitor probe another member until the next link, and
-// returns the name of the one that it probed before.
-func (s *supervisor) relinkTo(t *arcv1.Target) (from string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.link == nil || !s.registered {
-		return "", errNoMonitor
-	}
-	link := proto.CloneOf(s.link)
-	// Those after the target come next; the ring's order is kept.
-	rest := []*arcv1.Target{}
-	for _, m := range link.Successors {
-		if m.Id != t.Id {
-			rest = append(rest, m)
-		}
-	}
-	link.Successors = append([]*arcv1.Target{t}, rest...)
-	link.Temporary, link.Redial = true, true
-	from, s.target = s.target, t.Name
-	return from, s.sendLocked(link)
 }
 
 // dismiss tells the monitor that there is nothing to certify and nobody to
@@ -294,6 +276,22 @@ func (s *supervisor) dismiss(deadline time.Time) {
 	s.emptyLocked()
 }
 
+// endingMax bounds what a coordinator says of its end, in bytes.
+const endingMax = 255
+
+// ending tells the monitor, which is to certify the end of this process, why it
+// ends; clean that nothing is left of what it did as a leader.
+func (s *supervisor) ending(why string, clean bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link == nil {
+		return
+	}
+	link := proto.CloneOf(s.link)
+	link.Ending, link.Clean = strings.ToValidUTF8(why[:min(len(why), endingMax)], ""), clean
+	_ = s.sendLocked(link)
+}
+
 // idle tells the monitor that this node is no member (for now).
 func (s *supervisor) idle() {
 	s.mu.Lock()
@@ -303,7 +301,7 @@ func (s *supervisor) idle() {
 
 func (s *supervisor) emptyLocked() {
 	empty := &arcv1.Link{Epoch: s.link.GetEpoch(), Term: s.link.GetTerm(), RingId: s.link.GetRingId(), Cluster: s.link.GetCluster()}
-	s.link, s.target = empty, ""
+	s.link, s.target, s.detour = empty, "", detour{}
 	_ = s.sendLocked(empty)
 }
 

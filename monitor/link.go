@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -88,8 +89,8 @@ func (m *monitor) relink(now time.Duration, l *arcv1.Link) {
 		switch {
 		case old == nil:
 			why = "first link"
-		case l.GetTemporary():
-			why = "arc relink, until the next epoch"
+		case l.GetDetour() != nil:
+			why = fmt.Sprintf("arc relink, for %v", time.Duration(l.GetDetourMs())*time.Millisecond)
 		case l.GetSelf().GetId() == 0:
 			why = "left the ring"
 		case from.ID == to.ID && from.Incarnation != to.Incarnation:
@@ -138,9 +139,30 @@ func toWatch(l *arcv1.Link) detector.Link {
 		GrantLength:    time.Duration(min(l.GetGrantUs(), longestGrantUS)) * time.Microsecond,
 	}
 	for _, t := range l.GetSuccessors() {
-		w.Targets = append(w.Targets, detector.Target{ID: t.GetId(), Incarnation: t.GetIncarnation(), Name: t.GetName(), Addresses: t.GetAddresses()})
+		w.Targets = append(w.Targets, toTarget(t))
+	}
+	if d := l.GetDetour(); d != nil {
+		t := toTarget(d)
+		w.Detour, w.DetourFor = &t, time.Duration(l.GetDetourMs())*time.Millisecond
 	}
 	return w
+}
+
+func toTarget(t *arcv1.Target) detector.Target {
+	return detector.Target{ID: t.GetId(), Incarnation: t.GetIncarnation(), Name: t.GetName(), Addresses: t.GetAddresses()}
+}
+
+// watchTick lets the watch do what is due. When a detour is over by that, the
+// coordinator is told.
+func (m *monitor) watchTick(now time.Duration) {
+	from, _, was := m.watch.Detour()
+	m.carryOut(now, m.watch.Tick(now))
+	if _, _, is := m.watch.Detour(); !was || is {
+		return
+	}
+	to, _ := m.watch.Front()
+	m.logRelinked(from.Name, to.Name, "the time of arc relink is over")
+	m.linkState(to, "returned", "from "+from.Name)
 }
 
 // longestGrantUS bounds what a link may ask for; settings never come near it.

@@ -205,7 +205,7 @@ func (m *monitor) tick(now time.Duration) error {
 		m.dialAfresh(now, "an operator's signal")
 	}
 	m.retryQuickly(now)
-	m.carryOut(now, m.watch.Tick(now))
+	m.watchTick(now)
 	beat, hung := m.hang.Tick(now)
 	if hung {
 		m.kill(now)
@@ -294,13 +294,10 @@ func (m *monitor) finish() error {
 		m.o.Logger.Info("monitor ends: its coordinator has, and was in no ring")
 		return nil
 	}
-	exit := "exited"
-	if m.killed != "" {
-		exit = m.killed
-	}
+	exit, clean := m.exit()
 	request := &arcv1.CertifyRequest{
 		Cluster: m.link.GetCluster(), RingId: m.link.GetRingId(),
-		Certificate: &arcv1.Certificate{Name: self.GetName(), Id: self.GetId(), Incarnation: self.GetIncarnation(), Exit: exit, Clean: true},
+		Certificate: &arcv1.Certificate{Name: self.GetName(), Id: self.GetId(), Incarnation: self.GetIncarnation(), Exit: exit, Clean: clean},
 	}
 	from := monotime.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), m.o.CertifyFor)
@@ -309,6 +306,24 @@ func (m *monitor) finish() error {
 	m.o.Logger.Warn("certified the death of the coordinator", "node", self.GetName(), "id", self.GetId(), "reason", exit,
 		"told", len(m.tellers.targets)-missed, "missed", missed, "elapsed", (monotime.Now() - from).Round(10*time.Microsecond))
 	return nil
+}
+
+// exitUnknown is all that a monitor knows of an end that its coordinator did not
+// announce: the wait status goes to the process's parent, which it is not.
+const exitUnknown = "gone; its monitor does not know why"
+
+// exit says how the coordinator ended, as far as it was seen. clean is true only
+// if the coordinator said, before it ended, that it had ended what it did as a
+// leader: nothing else has seen that.
+func (m *monitor) exit() (text string, clean bool) {
+	switch {
+	case m.killed != "":
+		return m.killed, false
+	case m.link.GetEnding() != "":
+		return m.link.GetEnding(), m.link.GetClean()
+	default:
+		return exitUnknown, false
+	}
 }
 
 // takeLast takes the links that were queued before the coordinator ended: the

@@ -151,7 +151,7 @@ func TestCertificate(t *testing.T) {
 	for _, n := range []*node{b, c} {
 		select {
 		case r := <-n.certs:
-			want := &arcv1.Certificate{Name: "n1", Id: 1, Incarnation: 99, Exit: "exited", Clean: true}
+			want := &arcv1.Certificate{Name: "n1", Id: 1, Incarnation: 99, Exit: "gone; its monitor does not know why"}
 			if got := r.Certificate; r.RingId != "ring" || r.Cluster != "c" || got.String() != want.String() {
 				t.Errorf("%s was told %v, want %v of ring ring, cluster c", n.name, r, want)
 			}
@@ -161,6 +161,23 @@ func TestCertificate(t *testing.T) {
 	}
 	if err := h.awaitEnd(); err != nil {
 		t.Errorf("Run returns %v", err)
+	}
+}
+
+func TestACertificateSaysWhatTheCoordinatorSaidOfItsEnd(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	h.start()
+	h.link(nil, b)
+	h.awaitLink(b, "up")
+	h.link(func(l *arcv1.Link) { l.Ending, l.Clean = "exited in order", true }, b)
+	h.killCoordinator()
+	select {
+	case r := <-b.certs:
+		if c := r.GetCertificate(); c.GetExit() != "exited in order" || !c.GetClean() {
+			t.Errorf("certified %v", c)
+		}
+	case <-time.After(patience):
+		t.Fatal("not certified")
 	}
 }
 

@@ -21,6 +21,8 @@ const (
 	MaxTell = 32
 	// MaxAddresses bounds the addresses of one member.
 	MaxAddresses = 16
+	// MaxDetourMS bounds how long a monitor looks away from its successor.
+	MaxDetourMS = 60_000
 
 	maxText       = 255 // bytes, of a name or an address
 	maxIntervalMS = 60_000
@@ -72,6 +74,7 @@ func validate(l *arcv1.Link) error {
 	}
 	text("cluster", l.GetCluster())
 	text("ring_id", l.GetRingId())
+	text("ending", l.GetEnding())
 	between := func(what string, v, lo, hi uint32) {
 		if v < lo || v > hi {
 			errs = append(errs, fmt.Errorf("%s = %d is not between %d and %d", what, v, lo, hi))
@@ -92,6 +95,17 @@ func validate(l *arcv1.Link) error {
 	}
 	if len(errs) > 0 {
 		return errors.Join(errs...)
+	}
+	if d := l.GetDetour(); d != nil {
+		if err := validTarget(d); err != nil {
+			errs = append(errs, fmt.Errorf("detour: %w", err))
+		}
+		if d.GetId() == l.GetSelf().GetId() || len(l.GetSuccessors()) == 0 {
+			errs = append(errs, fmt.Errorf("detour: to id %d, but the monitor's own is %d and it has %d successors", d.GetId(), l.GetSelf().GetId(), len(l.GetSuccessors())))
+		}
+		if ms := l.GetDetourMs(); ms == 0 || ms > MaxDetourMS {
+			errs = append(errs, fmt.Errorf("detour_ms = %d is not between 1 and %d", ms, MaxDetourMS))
+		}
 	}
 	if l.GetSelf().GetId() != 0 {
 		text("self.name", l.GetSelf().GetName())

@@ -50,6 +50,9 @@ func statusTable(w io.Writer, st *arcv1.StatusResponse) error {
 	if line := votesLine(st); line != "" {
 		fmt.Fprintf(w, "votes   %s\n", line)
 	}
+	if t := st.GetTemporaryLink(); t != nil {
+		fmt.Fprintf(w, "monitor looks at %s for %s more, by arc relink\n", t.GetTarget(), millis(t.GetLeftMs()))
+	}
 	if len(st.GetMembers()) == 0 {
 		return nil
 	}

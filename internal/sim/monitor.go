@@ -340,7 +340,7 @@ func (s *Sim) monitorOrphan(n *node, why string) {
 	if n.id == 0 || len(n.tell) == 0 {
 		return
 	}
-	o := &obituary{cert: election.Certificate{Name: n.name, ID: n.id, Incarnation: n.inc, Exit: why, Clean: true}, boot: n.boot}
+	o := &obituary{cert: election.Certificate{Name: n.name, ID: n.id, Incarnation: n.inc, Exit: why}, boot: n.boot}
 	for _, t := range n.tell {
 		for _, a := range t.Addresses {
 			if to := s.leads(n, a); to >= 0 && to != n.idx && !slices.Contains(o.to, to) {

@@ -39,6 +39,15 @@ type Link struct {
 	// GrantLength is for how long after a pong this monitor does not testify
 	// against the leader; 0 gives no grants.
 	GrantLength time.Duration
+	// Detour, unless nil, is looked at in place of the first of Targets, for
+	// DetourFor; then the watch goes back by itself. The others come after it.
+	Detour    *Target
+	DetourFor time.Duration
+}
+
+// onDetour returns whom to look at, in order, while the detour lasts.
+func (l *Link) onDetour() []Target {
+	return append([]Target{*l.Detour}, slices.DeleteFunc(slices.Clone(l.Targets), func(t Target) bool { return t.ID == l.Detour.ID })...)
 }
 
 func (l *Link) timing(id uint64) Config {
@@ -114,7 +123,12 @@ type watched struct {
 // one with NewWatch. The actions that a method returns are valid until the
 // next call.
 type Watch struct {
-	link    Link
+	link Link
+	// targets are whom to look at now, in order: the link's, or its detour first.
+	targets []Target
+	// detourEnd is when the detour is over; 0 if there is none.
+	detourEnd time.Duration
+
 	term    uint64
 	grant   grant
 	open    []*watched
@@ -132,8 +146,19 @@ func (w *Watch) Relink(now time.Duration, l Link) []Action {
 	newEpoch := l.Epoch != w.link.Epoch
 	w.link = l
 	w.term = max(w.term, l.Term)
+	w.targets, w.detourEnd = l.Targets, 0
+	if l.Detour != nil && l.DetourFor > 0 {
+		w.targets, w.detourEnd = l.onDetour(), now+l.DetourFor
+	}
+	w.retarget(now, newEpoch)
+	return w.actions
+}
+
+// retarget keeps of those who are looked at whom the targets have too, and turns
+// to the others.
+func (w *Watch) retarget(now time.Duration, newEpoch bool) {
 	kept := make([]*watched, 0, len(w.open))
-	for _, t := range l.Targets {
+	for _, t := range w.targets {
 		i := slices.IndexFunc(w.open, func(o *watched) bool { return o.target.same(t) })
 		if i < 0 {
 			// Beyond a gap nobody can be kept: they are looked at in order.
@@ -146,7 +171,7 @@ func (w *Watch) Relink(now time.Duration, l Link) []Action {
 			w.act(o, Action{Kind: Move})
 		}
 		o.foreignTold = o.foreignTold && !newEpoch
-		c := l.timing(t.ID)
+		c := w.link.timing(t.ID)
 		o.det.Configure(now, c.Interval, c.Misses)
 		kept = append(kept, o)
 	}
@@ -157,12 +182,24 @@ func (w *Watch) Relink(now time.Duration, l Link) []Action {
 	}
 	w.open = kept
 	w.extend(now)
-	return w.actions
+}
+
+// Detour returns whom the watch looks at in place of its first target, and until
+// when; ok is false if it is on no detour.
+func (w *Watch) Detour() (t Target, end time.Duration, ok bool) {
+	if w.detourEnd == 0 {
+		return Target{}, 0, false
+	}
+	return w.targets[0], w.detourEnd, true
 }
 
 // Tick does what is due now.
 func (w *Watch) Tick(now time.Duration) []Action {
 	w.actions = w.actions[:0]
+	if w.detourEnd != 0 && now >= w.detourEnd {
+		w.targets, w.detourEnd = w.link.Targets, 0
+		w.retarget(now, false)
+	}
 	for _, o := range w.open {
 		if now >= o.det.NextTick() {
 			r := o.det.Tick(now)
@@ -249,6 +286,9 @@ func (w *Watch) NextTick() (at time.Duration, ok bool) {
 		if n, due := w.testifyAt(o); due && n < at {
 			at = n
 		}
+	}
+	if w.detourEnd != 0 {
+		at = min(at, w.detourEnd) // whoever is on a detour looks at somebody
 	}
 	return at, ok
 }
@@ -354,7 +394,7 @@ func (w *Watch) act(o *watched, a Action) {
 // nobody answers yet, twice as many as are in doubt: a row of dead members is
 // found in the logarithm of its length.
 func (w *Watch) wanted() int {
-	n := len(w.link.Targets)
+	n := len(w.targets)
 	doubted := 0
 	for _, o := range w.open {
 		if !o.det.Doubted() {
@@ -377,7 +417,7 @@ func (w *Watch) extend(now time.Duration) {
 		}
 	}
 	for len(w.open) < want {
-		t := w.link.Targets[len(w.open)]
+		t := w.targets[len(w.open)]
 		o := &watched{target: t, det: New(w.link.timing(t.ID))}
 		w.open = append(w.open, o)
 		w.act(o, Action{Kind: Open})

@@ -17,7 +17,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts in testdata gi
 // TestScripts runs testdata/*.txt. A script is a row of blocks: comments,
 // one command, a line of dashes, and what the command gives. The commands:
 //
-//	link epoch=N term=N targets=ID,ID… leader=ID ordinary=200ms*5 fast=100ms*5 [incarnation=N]
+//	link epoch=N term=N targets=ID,ID… leader=ID ordinary=200ms*5 fast=100ms*5 [incarnation=N] [detour=ID/5s]
 //	run DURATION        time passes; those who live answer 1 ms after a probe
 //	silence ID…         they stop answering
 //	answer ID…          they answer (again)
@@ -208,6 +208,9 @@ func (s *scene) parseLink(words []string) Link {
 			l.LeaderTiming = s.timing(v)
 		case "incarnation":
 			incarnation = s.number(v)
+		case "detour":
+			id, d, _ := strings.Cut(v, "/")
+			l.Detour, l.DetourFor = &Target{ID: s.number(id), Incarnation: 1, Addresses: []string{"n" + id + ":7400"}}, s.duration(d)
 		case "targets":
 			for id := range strings.SplitSeq(v, ",") {
 				l.Targets = append(l.Targets, Target{ID: s.number(id), Addresses: []string{"n" + id + ":7400"}})

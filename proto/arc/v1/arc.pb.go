@@ -99,7 +99,10 @@ type StatusResponse struct {
 	// True if, as far as the answering node knows, no change of raft's
 	// configuration is outstanding: nobody who is gone has a vote, and of a pair
 	// each may go on alone when the other is certified dead.
-	Settled       bool `protobuf:"varint,19,opt,name=settled,proto3" json:"settled,omitempty"`
+	Settled bool `protobuf:"varint,19,opt,name=settled,proto3" json:"settled,omitempty"`
+	// Whom the answering node's monitor probes in place of its successor; absent
+	// unless `arc relink --target` asked for it and its time is not over.
+	TemporaryLink *TemporaryLink `protobuf:"bytes,40,opt,name=temporary_link,json=temporaryLink,proto3" json:"temporary_link,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -267,6 +270,66 @@ func (x *StatusResponse) GetSettled() bool {
 	return false
 }
 
+func (x *StatusResponse) GetTemporaryLink() *TemporaryLink {
+	if x != nil {
+		return x.TemporaryLink
+	}
+	return nil
+}
+
+type TemporaryLink struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Target string                 `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	// After so many milliseconds the monitor goes back by itself.
+	LeftMs        float64 `protobuf:"fixed64,2,opt,name=left_ms,json=leftMs,proto3" json:"left_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TemporaryLink) Reset() {
+	*x = TemporaryLink{}
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TemporaryLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TemporaryLink) ProtoMessage() {}
+
+func (x *TemporaryLink) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TemporaryLink.ProtoReflect.Descriptor instead.
+func (*TemporaryLink) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *TemporaryLink) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *TemporaryLink) GetLeftMs() float64 {
+	if x != nil {
+		return x.LeftMs
+	}
+	return 0
+}
+
 type NodeRef struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -277,7 +340,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[2]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -289,7 +352,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[2]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -302,7 +365,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{2}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *NodeRef) GetId() uint64 {
@@ -338,7 +401,7 @@ type MemberStatus struct {
 
 func (x *MemberStatus) Reset() {
 	*x = MemberStatus{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[3]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -350,7 +413,7 @@ func (x *MemberStatus) String() string {
 func (*MemberStatus) ProtoMessage() {}
 
 func (x *MemberStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[3]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -363,7 +426,7 @@ func (x *MemberStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberStatus.ProtoReflect.Descriptor instead.
 func (*MemberStatus) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{3}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *MemberStatus) GetId() uint64 {
@@ -432,7 +495,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[4]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -444,7 +507,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[4]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -457,7 +520,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{4}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *HistoryRequest) GetLimit() uint32 {
@@ -476,7 +539,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[5]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -488,7 +551,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[5]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -501,7 +564,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{5}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HistoryResponse) GetEntries() []*HistoryEntry {
@@ -539,7 +602,7 @@ type HistoryEntry struct {
 
 func (x *HistoryEntry) Reset() {
 	*x = HistoryEntry{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[6]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +614,7 @@ func (x *HistoryEntry) String() string {
 func (*HistoryEntry) ProtoMessage() {}
 
 func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[6]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,7 +627,7 @@ func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryEntry.ProtoReflect.Descriptor instead.
 func (*HistoryEntry) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{6}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *HistoryEntry) GetTerm() uint64 {
@@ -663,7 +726,7 @@ type Phases struct {
 
 func (x *Phases) Reset() {
 	*x = Phases{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -675,7 +738,7 @@ func (x *Phases) String() string {
 func (*Phases) ProtoMessage() {}
 
 func (x *Phases) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -688,7 +751,7 @@ func (x *Phases) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Phases.ProtoReflect.Descriptor instead.
 func (*Phases) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{7}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Phases) GetDetectedUs() float64 {
@@ -741,7 +804,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +816,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +829,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{8}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{9}
 }
 
 // Event types: snapshot joined left evicted leader_declared leader_lost
@@ -787,7 +850,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +862,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +875,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{9}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Event) GetTime() *timestamppb.Timestamp {
@@ -878,7 +941,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +953,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +966,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{10}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *JoinRequest) GetCluster() string {
@@ -983,7 +1046,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1058,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1071,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{11}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *JoinResponse) GetId() uint64 {
@@ -1057,7 +1120,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1069,7 +1132,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1082,7 +1145,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{12}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *LeaveRequest) GetName() string {
@@ -1108,7 +1171,7 @@ type LeaveResponse struct {
 
 func (x *LeaveResponse) Reset() {
 	*x = LeaveResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1183,7 @@ func (x *LeaveResponse) String() string {
 func (*LeaveResponse) ProtoMessage() {}
 
 func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1196,7 @@ func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveResponse.ProtoReflect.Descriptor instead.
 func (*LeaveResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{13}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *LeaveResponse) GetEpoch() uint64 {
@@ -1153,7 +1216,7 @@ type EvictRequest struct {
 
 func (x *EvictRequest) Reset() {
 	*x = EvictRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1228,7 @@ func (x *EvictRequest) String() string {
 func (*EvictRequest) ProtoMessage() {}
 
 func (x *EvictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1241,7 @@ func (x *EvictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictRequest.ProtoReflect.Descriptor instead.
 func (*EvictRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{14}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EvictRequest) GetName() string {
@@ -1204,7 +1267,7 @@ type EvictResponse struct {
 
 func (x *EvictResponse) Reset() {
 	*x = EvictResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1216,7 +1279,7 @@ func (x *EvictResponse) String() string {
 func (*EvictResponse) ProtoMessage() {}
 
 func (x *EvictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1229,7 +1292,7 @@ func (x *EvictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictResponse.ProtoReflect.Descriptor instead.
 func (*EvictResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{15}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EvictResponse) GetEpoch() uint64 {
@@ -1250,7 +1313,7 @@ type HandoverRequest struct {
 
 func (x *HandoverRequest) Reset() {
 	*x = HandoverRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1325,7 @@ func (x *HandoverRequest) String() string {
 func (*HandoverRequest) ProtoMessage() {}
 
 func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1338,7 @@ func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverRequest.ProtoReflect.Descriptor instead.
 func (*HandoverRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{16}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HandoverRequest) GetName() string {
@@ -1302,7 +1365,7 @@ type HandoverResponse struct {
 
 func (x *HandoverResponse) Reset() {
 	*x = HandoverResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1314,7 +1377,7 @@ func (x *HandoverResponse) String() string {
 func (*HandoverResponse) ProtoMessage() {}
 
 func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1327,7 +1390,7 @@ func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverResponse.ProtoReflect.Descriptor instead.
 func (*HandoverResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{17}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HandoverResponse) GetTerm() uint64 {
@@ -1347,14 +1410,17 @@ func (x *HandoverResponse) GetLeader() *NodeRef {
 type RelinkRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty: dial the present target afresh.
-	Target        string `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	Target string `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	// For how long the target is probed; 0 takes the default, a few detection
+	// times.
+	ForMs         uint64 `protobuf:"varint,2,opt,name=for_ms,json=forMs,proto3" json:"for_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RelinkRequest) Reset() {
 	*x = RelinkRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +1432,7 @@ func (x *RelinkRequest) String() string {
 func (*RelinkRequest) ProtoMessage() {}
 
 func (x *RelinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +1445,7 @@ func (x *RelinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelinkRequest.ProtoReflect.Descriptor instead.
 func (*RelinkRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{18}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RelinkRequest) GetTarget() string {
@@ -1389,17 +1455,26 @@ func (x *RelinkRequest) GetTarget() string {
 	return ""
 }
 
+func (x *RelinkRequest) GetForMs() uint64 {
+	if x != nil {
+		return x.ForMs
+	}
+	return 0
+}
+
 type RelinkResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Target        string                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Epoch  uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Target string                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	// When the monitor goes back to the ring's own target; 0 without a target.
+	ForMs         uint64 `protobuf:"varint,3,opt,name=for_ms,json=forMs,proto3" json:"for_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RelinkResponse) Reset() {
 	*x = RelinkResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1411,7 +1486,7 @@ func (x *RelinkResponse) String() string {
 func (*RelinkResponse) ProtoMessage() {}
 
 func (x *RelinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1424,7 +1499,7 @@ func (x *RelinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelinkResponse.ProtoReflect.Descriptor instead.
 func (*RelinkResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{19}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RelinkResponse) GetEpoch() uint64 {
@@ -1439,6 +1514,13 @@ func (x *RelinkResponse) GetTarget() string {
 		return x.Target
 	}
 	return ""
+}
+
+func (x *RelinkResponse) GetForMs() uint64 {
+	if x != nil {
+		return x.ForMs
+	}
+	return 0
 }
 
 // Settings are cluster-wide and committed. Intervals are milliseconds.
@@ -1472,7 +1554,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1484,7 +1566,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1497,7 +1579,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{20}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Settings) GetProfile() string {
@@ -1592,7 +1674,7 @@ type GetSettingsRequest struct {
 
 func (x *GetSettingsRequest) Reset() {
 	*x = GetSettingsRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1604,7 +1686,7 @@ func (x *GetSettingsRequest) String() string {
 func (*GetSettingsRequest) ProtoMessage() {}
 
 func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1617,7 +1699,7 @@ func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{21}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{22}
 }
 
 type GetSettingsResponse struct {
@@ -1630,7 +1712,7 @@ type GetSettingsResponse struct {
 
 func (x *GetSettingsResponse) Reset() {
 	*x = GetSettingsResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +1724,7 @@ func (x *GetSettingsResponse) String() string {
 func (*GetSettingsResponse) ProtoMessage() {}
 
 func (x *GetSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +1737,7 @@ func (x *GetSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsResponse.ProtoReflect.Descriptor instead.
 func (*GetSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{22}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetSettingsResponse) GetSettings() *Settings {
@@ -1683,7 +1765,7 @@ type SetSettingsRequest struct {
 
 func (x *SetSettingsRequest) Reset() {
 	*x = SetSettingsRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1695,7 +1777,7 @@ func (x *SetSettingsRequest) String() string {
 func (*SetSettingsRequest) ProtoMessage() {}
 
 func (x *SetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1708,7 +1790,7 @@ func (x *SetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*SetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{23}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SetSettingsRequest) GetChanges() map[string]string {
@@ -1735,7 +1817,7 @@ type SetSettingsResponse struct {
 
 func (x *SetSettingsResponse) Reset() {
 	*x = SetSettingsResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1747,7 +1829,7 @@ func (x *SetSettingsResponse) String() string {
 func (*SetSettingsResponse) ProtoMessage() {}
 
 func (x *SetSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1760,7 +1842,7 @@ func (x *SetSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSettingsResponse.ProtoReflect.Descriptor instead.
 func (*SetSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{24}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SetSettingsResponse) GetSettings() *Settings {
@@ -1782,7 +1864,7 @@ var File_proto_arc_v1_arc_proto protoreflect.FileDescriptor
 const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\n" +
 	"\x16proto/arc/v1/arc.proto\x12\x06arc.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rStatusRequest\"\xa8\x04\n" +
+	"\rStatusRequest\"\xe6\x04\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x14\n" +
@@ -1804,7 +1886,11 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\aversion\x18\x10 \x01(\tR\aversion\x12!\n" +
 	"\fvotes_needed\x18\x11 \x01(\rR\vvotesNeeded\x12\x16\n" +
 	"\x06voters\x18\x12 \x03(\x04R\x06voters\x12\x18\n" +
-	"\asettled\x18\x13 \x01(\bR\asettled\"-\n" +
+	"\asettled\x18\x13 \x01(\bR\asettled\x12<\n" +
+	"\x0etemporary_link\x18( \x01(\v2\x15.arc.v1.TemporaryLinkR\rtemporaryLink\"@\n" +
+	"\rTemporaryLink\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\tR\x06target\x12\x17\n" +
+	"\aleft_ms\x18\x02 \x01(\x01R\x06leftMs\"-\n" +
 	"\aNodeRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"\xd4\x01\n" +
@@ -1883,12 +1969,14 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\tforwarded\x18\x02 \x01(\bR\tforwarded\"O\n" +
 	"\x10HandoverResponse\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12'\n" +
-	"\x06leader\x18\x02 \x01(\v2\x0f.arc.v1.NodeRefR\x06leader\"'\n" +
+	"\x06leader\x18\x02 \x01(\v2\x0f.arc.v1.NodeRefR\x06leader\">\n" +
 	"\rRelinkRequest\x12\x16\n" +
-	"\x06target\x18\x01 \x01(\tR\x06target\">\n" +
+	"\x06target\x18\x01 \x01(\tR\x06target\x12\x15\n" +
+	"\x06for_ms\x18\x02 \x01(\x04R\x05forMs\"U\n" +
 	"\x0eRelinkResponse\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x16\n" +
-	"\x06target\x18\x02 \x01(\tR\x06target\"\x8a\x03\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x15\n" +
+	"\x06for_ms\x18\x03 \x01(\x04R\x05forMs\"\x8a\x03\n" +
 	"\bSettings\x12\x18\n" +
 	"\aprofile\x18\x01 \x01(\tR\aprofile\x12,\n" +
 	"\x12leader_interval_ms\x18\x02 \x01(\rR\x10leaderIntervalMs\x12#\n" +
@@ -1943,77 +2031,79 @@ func file_proto_arc_v1_arc_proto_rawDescGZIP() []byte {
 	return file_proto_arc_v1_arc_proto_rawDescData
 }
 
-var file_proto_arc_v1_arc_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_proto_arc_v1_arc_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_proto_arc_v1_arc_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: arc.v1.StatusRequest
 	(*StatusResponse)(nil),        // 1: arc.v1.StatusResponse
-	(*NodeRef)(nil),               // 2: arc.v1.NodeRef
-	(*MemberStatus)(nil),          // 3: arc.v1.MemberStatus
-	(*HistoryRequest)(nil),        // 4: arc.v1.HistoryRequest
-	(*HistoryResponse)(nil),       // 5: arc.v1.HistoryResponse
-	(*HistoryEntry)(nil),          // 6: arc.v1.HistoryEntry
-	(*Phases)(nil),                // 7: arc.v1.Phases
-	(*WatchRequest)(nil),          // 8: arc.v1.WatchRequest
-	(*Event)(nil),                 // 9: arc.v1.Event
-	(*JoinRequest)(nil),           // 10: arc.v1.JoinRequest
-	(*JoinResponse)(nil),          // 11: arc.v1.JoinResponse
-	(*LeaveRequest)(nil),          // 12: arc.v1.LeaveRequest
-	(*LeaveResponse)(nil),         // 13: arc.v1.LeaveResponse
-	(*EvictRequest)(nil),          // 14: arc.v1.EvictRequest
-	(*EvictResponse)(nil),         // 15: arc.v1.EvictResponse
-	(*HandoverRequest)(nil),       // 16: arc.v1.HandoverRequest
-	(*HandoverResponse)(nil),      // 17: arc.v1.HandoverResponse
-	(*RelinkRequest)(nil),         // 18: arc.v1.RelinkRequest
-	(*RelinkResponse)(nil),        // 19: arc.v1.RelinkResponse
-	(*Settings)(nil),              // 20: arc.v1.Settings
-	(*GetSettingsRequest)(nil),    // 21: arc.v1.GetSettingsRequest
-	(*GetSettingsResponse)(nil),   // 22: arc.v1.GetSettingsResponse
-	(*SetSettingsRequest)(nil),    // 23: arc.v1.SetSettingsRequest
-	(*SetSettingsResponse)(nil),   // 24: arc.v1.SetSettingsResponse
-	nil,                           // 25: arc.v1.SetSettingsRequest.ChangesEntry
-	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 27: google.protobuf.Struct
+	(*TemporaryLink)(nil),         // 2: arc.v1.TemporaryLink
+	(*NodeRef)(nil),               // 3: arc.v1.NodeRef
+	(*MemberStatus)(nil),          // 4: arc.v1.MemberStatus
+	(*HistoryRequest)(nil),        // 5: arc.v1.HistoryRequest
+	(*HistoryResponse)(nil),       // 6: arc.v1.HistoryResponse
+	(*HistoryEntry)(nil),          // 7: arc.v1.HistoryEntry
+	(*Phases)(nil),                // 8: arc.v1.Phases
+	(*WatchRequest)(nil),          // 9: arc.v1.WatchRequest
+	(*Event)(nil),                 // 10: arc.v1.Event
+	(*JoinRequest)(nil),           // 11: arc.v1.JoinRequest
+	(*JoinResponse)(nil),          // 12: arc.v1.JoinResponse
+	(*LeaveRequest)(nil),          // 13: arc.v1.LeaveRequest
+	(*LeaveResponse)(nil),         // 14: arc.v1.LeaveResponse
+	(*EvictRequest)(nil),          // 15: arc.v1.EvictRequest
+	(*EvictResponse)(nil),         // 16: arc.v1.EvictResponse
+	(*HandoverRequest)(nil),       // 17: arc.v1.HandoverRequest
+	(*HandoverResponse)(nil),      // 18: arc.v1.HandoverResponse
+	(*RelinkRequest)(nil),         // 19: arc.v1.RelinkRequest
+	(*RelinkResponse)(nil),        // 20: arc.v1.RelinkResponse
+	(*Settings)(nil),              // 21: arc.v1.Settings
+	(*GetSettingsRequest)(nil),    // 22: arc.v1.GetSettingsRequest
+	(*GetSettingsResponse)(nil),   // 23: arc.v1.GetSettingsResponse
+	(*SetSettingsRequest)(nil),    // 24: arc.v1.SetSettingsRequest
+	(*SetSettingsResponse)(nil),   // 25: arc.v1.SetSettingsResponse
+	nil,                           // 26: arc.v1.SetSettingsRequest.ChangesEntry
+	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 28: google.protobuf.Struct
 }
 var file_proto_arc_v1_arc_proto_depIdxs = []int32{
-	2,  // 0: arc.v1.StatusResponse.leader:type_name -> arc.v1.NodeRef
-	3,  // 1: arc.v1.StatusResponse.members:type_name -> arc.v1.MemberStatus
-	20, // 2: arc.v1.StatusResponse.settings:type_name -> arc.v1.Settings
-	6,  // 3: arc.v1.HistoryResponse.entries:type_name -> arc.v1.HistoryEntry
-	26, // 4: arc.v1.HistoryEntry.since:type_name -> google.protobuf.Timestamp
-	7,  // 5: arc.v1.HistoryEntry.phases:type_name -> arc.v1.Phases
-	26, // 6: arc.v1.Event.time:type_name -> google.protobuf.Timestamp
-	27, // 7: arc.v1.Event.detail:type_name -> google.protobuf.Struct
-	2,  // 8: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
-	3,  // 9: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
-	2,  // 10: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
-	20, // 11: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
-	25, // 12: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
-	20, // 13: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
-	0,  // 14: arc.v1.Arc.Status:input_type -> arc.v1.StatusRequest
-	4,  // 15: arc.v1.Arc.History:input_type -> arc.v1.HistoryRequest
-	8,  // 16: arc.v1.Arc.Watch:input_type -> arc.v1.WatchRequest
-	10, // 17: arc.v1.Arc.Join:input_type -> arc.v1.JoinRequest
-	12, // 18: arc.v1.Arc.Leave:input_type -> arc.v1.LeaveRequest
-	14, // 19: arc.v1.Arc.Evict:input_type -> arc.v1.EvictRequest
-	16, // 20: arc.v1.Arc.Handover:input_type -> arc.v1.HandoverRequest
-	18, // 21: arc.v1.Arc.Relink:input_type -> arc.v1.RelinkRequest
-	21, // 22: arc.v1.Arc.GetSettings:input_type -> arc.v1.GetSettingsRequest
-	23, // 23: arc.v1.Arc.SetSettings:input_type -> arc.v1.SetSettingsRequest
-	1,  // 24: arc.v1.Arc.Status:output_type -> arc.v1.StatusResponse
-	5,  // 25: arc.v1.Arc.History:output_type -> arc.v1.HistoryResponse
-	9,  // 26: arc.v1.Arc.Watch:output_type -> arc.v1.Event
-	11, // 27: arc.v1.Arc.Join:output_type -> arc.v1.JoinResponse
-	13, // 28: arc.v1.Arc.Leave:output_type -> arc.v1.LeaveResponse
-	15, // 29: arc.v1.Arc.Evict:output_type -> arc.v1.EvictResponse
-	17, // 30: arc.v1.Arc.Handover:output_type -> arc.v1.HandoverResponse
-	19, // 31: arc.v1.Arc.Relink:output_type -> arc.v1.RelinkResponse
-	22, // 32: arc.v1.Arc.GetSettings:output_type -> arc.v1.GetSettingsResponse
-	24, // 33: arc.v1.Arc.SetSettings:output_type -> arc.v1.SetSettingsResponse
-	24, // [24:34] is the sub-list for method output_type
-	14, // [14:24] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	3,  // 0: arc.v1.StatusResponse.leader:type_name -> arc.v1.NodeRef
+	4,  // 1: arc.v1.StatusResponse.members:type_name -> arc.v1.MemberStatus
+	21, // 2: arc.v1.StatusResponse.settings:type_name -> arc.v1.Settings
+	2,  // 3: arc.v1.StatusResponse.temporary_link:type_name -> arc.v1.TemporaryLink
+	7,  // 4: arc.v1.HistoryResponse.entries:type_name -> arc.v1.HistoryEntry
+	27, // 5: arc.v1.HistoryEntry.since:type_name -> google.protobuf.Timestamp
+	8,  // 6: arc.v1.HistoryEntry.phases:type_name -> arc.v1.Phases
+	27, // 7: arc.v1.Event.time:type_name -> google.protobuf.Timestamp
+	28, // 8: arc.v1.Event.detail:type_name -> google.protobuf.Struct
+	3,  // 9: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
+	4,  // 10: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
+	3,  // 11: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
+	21, // 12: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
+	26, // 13: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
+	21, // 14: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
+	0,  // 15: arc.v1.Arc.Status:input_type -> arc.v1.StatusRequest
+	5,  // 16: arc.v1.Arc.History:input_type -> arc.v1.HistoryRequest
+	9,  // 17: arc.v1.Arc.Watch:input_type -> arc.v1.WatchRequest
+	11, // 18: arc.v1.Arc.Join:input_type -> arc.v1.JoinRequest
+	13, // 19: arc.v1.Arc.Leave:input_type -> arc.v1.LeaveRequest
+	15, // 20: arc.v1.Arc.Evict:input_type -> arc.v1.EvictRequest
+	17, // 21: arc.v1.Arc.Handover:input_type -> arc.v1.HandoverRequest
+	19, // 22: arc.v1.Arc.Relink:input_type -> arc.v1.RelinkRequest
+	22, // 23: arc.v1.Arc.GetSettings:input_type -> arc.v1.GetSettingsRequest
+	24, // 24: arc.v1.Arc.SetSettings:input_type -> arc.v1.SetSettingsRequest
+	1,  // 25: arc.v1.Arc.Status:output_type -> arc.v1.StatusResponse
+	6,  // 26: arc.v1.Arc.History:output_type -> arc.v1.HistoryResponse
+	10, // 27: arc.v1.Arc.Watch:output_type -> arc.v1.Event
+	12, // 28: arc.v1.Arc.Join:output_type -> arc.v1.JoinResponse
+	14, // 29: arc.v1.Arc.Leave:output_type -> arc.v1.LeaveResponse
+	16, // 30: arc.v1.Arc.Evict:output_type -> arc.v1.EvictResponse
+	18, // 31: arc.v1.Arc.Handover:output_type -> arc.v1.HandoverResponse
+	20, // 32: arc.v1.Arc.Relink:output_type -> arc.v1.RelinkResponse
+	23, // 33: arc.v1.Arc.GetSettings:output_type -> arc.v1.GetSettingsResponse
+	25, // 34: arc.v1.Arc.SetSettings:output_type -> arc.v1.SetSettingsResponse
+	25, // [25:35] is the sub-list for method output_type
+	15, // [15:25] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_proto_arc_v1_arc_proto_init() }
@@ -2027,7 +2117,7 @@ func file_proto_arc_v1_arc_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_arc_v1_arc_proto_rawDesc), len(file_proto_arc_v1_arc_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

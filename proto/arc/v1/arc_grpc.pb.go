@@ -61,7 +61,7 @@ type ArcClient interface {
 	// Handover gives the leadership to the heir, or to the named member.
 	Handover(ctx context.Context, in *HandoverRequest, opts ...grpc.CallOption) (*HandoverResponse, error)
 	// Relink makes the called node's monitor dial afresh, or probe a named
-	// member until the ring's next epoch.
+	// member for a while, at most until the ring's next epoch.
 	Relink(ctx context.Context, in *RelinkRequest, opts ...grpc.CallOption) (*RelinkResponse, error)
 	// GetSettings tells the committed cluster-wide settings.
 	GetSettings(ctx context.Context, in *GetSettingsRequest, opts ...grpc.CallOption) (*GetSettingsResponse, error)
@@ -212,7 +212,7 @@ type ArcServer interface {
 	// Handover gives the leadership to the heir, or to the named member.
 	Handover(context.Context, *HandoverRequest) (*HandoverResponse, error)
 	// Relink makes the called node's monitor dial afresh, or probe a named
-	// member until the ring's next epoch.
+	// member for a while, at most until the ring's next epoch.
 	Relink(context.Context, *RelinkRequest) (*RelinkResponse, error)
 	// GetSettings tells the committed cluster-wide settings.
 	GetSettings(context.Context, *GetSettingsRequest) (*GetSettingsResponse, error)

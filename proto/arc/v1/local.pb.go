@@ -198,7 +198,8 @@ type LinkState struct {
 	Epoch      uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	Target     uint64                 `protobuf:"varint,2,opt,name=target,proto3" json:"target,omitempty"`
 	TargetName string                 `protobuf:"bytes,3,opt,name=target_name,json=targetName,proto3" json:"target_name,omitempty"`
-	// dialled, up, redialled, suspected, cleared.
+	// dialled, up, redialled, suspected, cleared, or returned: a detour is over,
+	// and the target is the ring's again.
 	State         string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
 	Detail        string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -351,13 +352,22 @@ type Link struct {
 	HangAfterMs      uint32 `protobuf:"varint,12,opt,name=hang_after_ms,json=hangAfterMs,proto3" json:"hang_after_ms,omitempty"`
 	// True makes the monitor dial afresh even if nothing changed.
 	Redial bool `protobuf:"varint,13,opt,name=redial,proto3" json:"redial,omitempty"`
-	// Set by `arc relink --target`; the next epoch undoes it.
+	// Set by `arc relink --target`, with detour.
 	Temporary bool   `protobuf:"varint,14,opt,name=temporary,proto3" json:"temporary,omitempty"`
 	RingId    string `protobuf:"bytes,15,opt,name=ring_id,json=ringId,proto3" json:"ring_id,omitempty"`
 	Cluster   string `protobuf:"bytes,16,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	// For how long after a pong this monitor does not testify against the
 	// leader; 0 gives no grants.
-	GrantUs       uint64 `protobuf:"varint,17,opt,name=grant_us,json=grantUs,proto3" json:"grant_us,omitempty"`
+	GrantUs uint64 `protobuf:"varint,17,opt,name=grant_us,json=grantUs,proto3" json:"grant_us,omitempty"`
+	// Why the coordinator is about to end although it is a member: what its
+	// certificate says when it has. Empty in every link but such a last one.
+	Ending string `protobuf:"bytes,18,opt,name=ending,proto3" json:"ending,omitempty"`
+	// True with ending if the coordinator has ended what it did as a leader.
+	Clean bool `protobuf:"varint,19,opt,name=clean,proto3" json:"clean,omitempty"`
+	// Whom to look at before the successors, for detour_ms and no longer than
+	// until the next link.
+	Detour        *Target `protobuf:"bytes,20,opt,name=detour,proto3" json:"detour,omitempty"`
+	DetourMs      uint64  `protobuf:"varint,21,opt,name=detour_ms,json=detourMs,proto3" json:"detour_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -511,6 +521,34 @@ func (x *Link) GetGrantUs() uint64 {
 	return 0
 }
 
+func (x *Link) GetEnding() string {
+	if x != nil {
+		return x.Ending
+	}
+	return ""
+}
+
+func (x *Link) GetClean() bool {
+	if x != nil {
+		return x.Clean
+	}
+	return false
+}
+
+func (x *Link) GetDetour() *Target {
+	if x != nil {
+		return x.Detour
+	}
+	return nil
+}
+
+func (x *Link) GetDetourMs() uint64 {
+	if x != nil {
+		return x.DetourMs
+	}
+	return 0
+}
+
 type Target struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -602,7 +640,7 @@ const file_proto_arc_v1_local_proto_rawDesc = "" +
 	"\x06detail\x18\x05 \x01(\tR\x06detail\"<\n" +
 	"\vMonitorBeat\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x1b\n" +
-	"\tlog_level\x18\x02 \x01(\tR\blogLevel\"\x86\x04\n" +
+	"\tlog_level\x18\x02 \x01(\tR\blogLevel\"\xf9\x04\n" +
 	"\x04Link\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x10\n" +
@@ -624,7 +662,11 @@ const file_proto_arc_v1_local_proto_rawDesc = "" +
 	"\ttemporary\x18\x0e \x01(\bR\ttemporary\x12\x17\n" +
 	"\aring_id\x18\x0f \x01(\tR\x06ringId\x12\x18\n" +
 	"\acluster\x18\x10 \x01(\tR\acluster\x12\x19\n" +
-	"\bgrant_us\x18\x11 \x01(\x04R\agrantUs\"l\n" +
+	"\bgrant_us\x18\x11 \x01(\x04R\agrantUs\x12\x16\n" +
+	"\x06ending\x18\x12 \x01(\tR\x06ending\x12\x14\n" +
+	"\x05clean\x18\x13 \x01(\bR\x05clean\x12&\n" +
+	"\x06detour\x18\x14 \x01(\v2\x0e.arc.v1.TargetR\x06detour\x12\x1b\n" +
+	"\tdetour_ms\x18\x15 \x01(\x04R\bdetourMs\"l\n" +
 	"\x06Target\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -662,13 +704,14 @@ var file_proto_arc_v1_local_proto_depIdxs = []int32{
 	5, // 3: arc.v1.Link.self:type_name -> arc.v1.Target
 	5, // 4: arc.v1.Link.successors:type_name -> arc.v1.Target
 	5, // 5: arc.v1.Link.tell:type_name -> arc.v1.Target
-	0, // 6: arc.v1.Local.Monitor:input_type -> arc.v1.MonitorReport
-	3, // 7: arc.v1.Local.Monitor:output_type -> arc.v1.MonitorBeat
-	7, // [7:8] is the sub-list for method output_type
-	6, // [6:7] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	5, // 6: arc.v1.Link.detour:type_name -> arc.v1.Target
+	0, // 7: arc.v1.Local.Monitor:input_type -> arc.v1.MonitorReport
+	3, // 8: arc.v1.Local.Monitor:output_type -> arc.v1.MonitorBeat
+	8, // [8:9] is the sub-list for method output_type
+	7, // [7:8] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_proto_arc_v1_local_proto_init() }

@@ -1,0 +1,78 @@
+package coordinator
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/queue"
+	"github.com/arc-ring/arc/ring"
+)
+
+const (
+	// detourDetections and detourLeast are how long `arc relink --target` lasts
+	// unless it says otherwise: some detection times, and long enough to be seen.
+	// The node's own successor goes unwatched meanwhile.
+	detourDetections = 5
+	detourLeast      = 5 * time.Second
+)
+
+// detour is a member that the monitor looks at in place of its successor, until
+// the time end. The monitor goes back by itself; this is what others are told.
+type detour struct {
+	name string
+	end  election.Instant
+}
+
+// detourFor returns for how long a detour lasts when forMS was asked for.
+func detourFor(s ring.Settings, forMS uint64) (time.Duration, error) {
+	if forMS > queue.MaxDetourMS {
+		return 0, fmt.Errorf("%w: a temporary link of %v: at most %v, since the ring's own neighbour is not watched meanwhile",
+			ring.ErrInvalid, time.Duration(min(forMS, 1<<40))*time.Millisecond, queue.MaxDetourMS*time.Millisecond)
+	}
+	if forMS == 0 {
+		return min(max(detourDetections*s.Detection(false), detourLeast), queue.MaxDetourMS*time.Millisecond), nil
+	}
+	return time.Duration(forMS) * time.Millisecond, nil
+}
+
+// relinkTo makes the monitor probe another member for a while, at most until the
+// next link, and returns the name of the one that it probed before.
+func (s *supervisor) relinkTo(now election.Instant, t *arcv1.Target, d time.Duration) (from string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link == nil || !s.registered {
+		return "", errNoMonitor
+	}
+	link := proto.CloneOf(s.link)
+	link.Detour, link.DetourMs = t, uint64(max(d.Milliseconds(), 1))
+	link.Temporary, link.Redial = true, true
+	from, s.target, s.detour = s.target, t.Name, detour{t.Name, now + d}
+	return from, s.sendLocked(link)
+}
+
+// returned takes the monitor's word that its detour is over, and returns the
+// names of whom it looked at and looks at now.
+func (s *supervisor) returned() (from, to string, changed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.detour.name == "" {
+		return "", "", false // a newer link ended it first
+	}
+	from, s.target, s.detour = s.target, targetName(s.link), detour{}
+	return from, s.target, true
+}
+
+// onDetour returns the temporary target and how long the monitor still looks at
+// it; ok is false if there is none.
+func (s *supervisor) onDetour(now election.Instant) (name string, left time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.detour.name == "" || now >= s.detour.end {
+		return "", 0, false
+	}
+	return s.detour.name, s.detour.end - now, true
+}
