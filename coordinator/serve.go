@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
@@ -35,12 +34,11 @@ const (
 // socket, which alone has the Local service.
 type servers struct {
 	tcp, unix *grpc.Server
-	health    *health.Server
 	wg        sync.WaitGroup
 }
 
 func newServers(n *node) *servers {
-	s := &servers{health: health.NewServer()}
+	s := &servers{}
 	make := func() *grpc.Server {
 		opts := append(transport.ServerOptions(),
 			grpc.MaxConcurrentStreams(streamsPerConn),
@@ -55,7 +53,7 @@ func newServers(n *node) *servers {
 		arcv1.RegisterArcServer(g, arcService{n: n})
 		arcv1.RegisterPeerServer(g, peerService{n: n})
 		arcv1.RegisterProbeServer(g, probeService{n: n})
-		healthv1.RegisterHealthServer(g, s.health)
+		healthv1.RegisterHealthServer(g, healthService{n: n})
 		return g
 	}
 	s.tcp, s.unix = make(), make()
@@ -89,7 +87,6 @@ func (s *servers) cut() {
 
 // stop lets calls under way end for a moment, closes all connections and waits.
 func (s *servers) stop() {
-	s.health.Shutdown()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

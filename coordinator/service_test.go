@@ -43,9 +43,14 @@ func TestServices(t *testing.T) {
 	ctx := n1.ctx()
 
 	t.Run("health", func(t *testing.T) {
-		r, err := healthv1.NewHealthClient(n1.dial()).Check(ctx, &healthv1.HealthCheckRequest{})
-		if err != nil || r.GetStatus() != healthv1.HealthCheckResponse_SERVING {
-			t.Errorf("health: %v, %v", r, err)
+		for _, n := range nodes {
+			client := healthv1.NewHealthClient(n.dial())
+			for service, want := range map[string]bool{healthOverall: true, healthLeader: n == n1} {
+				r, err := client.Check(ctx, &healthv1.HealthCheckRequest{Service: service})
+				if err != nil || r.GetStatus() != healthWord(want) {
+					t.Errorf("health of %q at %s: %v, %v; want %v", service, n.o.Name, r, err, healthWord(want))
+				}
+			}
 		}
 	})
 	t.Run("the local service is not on the network", func(t *testing.T) {
@@ -142,6 +147,10 @@ func TestServices(t *testing.T) {
 		}
 		if r, err := n3.client.Relink(ctx, &arcv1.RelinkRequest{Target: "n2"}); err != nil || r.GetTarget() != "n2" {
 			t.Errorf("relink to n2: %v, %v", r, err)
+		} else if want := 5 * n3.n.hub.views.load().ring.Settings.Detection(false); time.Duration(r.GetForMs())*time.Millisecond != want {
+			t.Errorf("relink to n2 for %d ms, want the default of %v", r.GetForMs(), want)
+		} else if l := n3.status().GetTemporaryLink(); l.GetTarget() != "n2" || l.GetLeftMs() <= 0 || l.GetLeftMs() > float64(want.Milliseconds()) {
+			t.Errorf("temporary link in status: %v, want n2 for at most %v", l, want)
 		}
 		e := nextOf(t, w, "relinked")
 		if e.GetDetail().GetFields()["target"].GetStringValue() == "n1" {
@@ -156,6 +165,12 @@ func TestServices(t *testing.T) {
 		}
 		if e := nextOf(t, w, "relinked"); e.GetDetail().GetFields()["target"].GetStringValue() != "n1" {
 			t.Errorf("event %v, want relinked to n1", e)
+		}
+		if l := n3.status().GetTemporaryLink(); l != nil {
+			t.Errorf("temporary link in status after the next epoch: %v", l)
+		}
+		if _, err := n3.client.Relink(ctx, &arcv1.RelinkRequest{Target: "n2", ForMs: 3_600_000}); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("relink for an hour: %v, want InvalidArgument", err)
 		}
 		for name, code := range map[string]codes.Code{"n3": codes.InvalidArgument, "nobody": codes.NotFound} {
 			if _, err := n3.client.Relink(ctx, &arcv1.RelinkRequest{Target: name}); status.Code(err) != code {

@@ -34,6 +34,12 @@ type view struct {
 	claimEnd  election.Instant
 	// leaderEnd is until when there is proof that the declared leader leads.
 	leaderEnd election.Instant
+	// leaderless is since when there was no proof of a leader when this view was
+	// published; 0 if there was one.
+	leaderless election.Instant
+	// waitsFor says, while this node is no member, whom its ring needs before
+	// anybody can join it; empty if nobody is known to be missing.
+	waitsFor string
 }
 
 // claim tells whether this node leads at now.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/arc-ring/arc/election"
@@ -32,6 +33,10 @@ type hub struct {
 	closed   bool
 	// news is when something happened last.
 	news election.Instant
+	// ended is closed by close.
+	ended chan struct{}
+	// next is closed when the next view is published; nil if nobody waits.
+	next atomic.Pointer[chan struct{}]
 }
 
 // watcher is one Watch call.
@@ -43,7 +48,7 @@ type watcher struct {
 }
 
 func newHub(clock func() election.Instant, first *view) *hub {
-	h := &hub{views: viewBox{clock: clock}, watchers: map[*watcher]struct{}{}}
+	h := &hub{views: viewBox{clock: clock}, watchers: map[*watcher]struct{}{}, ended: make(chan struct{})}
 	h.views.p.Store(first)
 	return h
 }
@@ -54,12 +59,12 @@ func (h *hub) publish(v *view, events []*arcv1.Event) {
 	if len(events) == 0 {
 		// Nobody can tell whether this happened before or after a
 		// subscription.
-		h.views.p.Store(v)
+		h.store(v)
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.views.p.Store(v)
+	h.store(v)
 	h.news = h.views.clock()
 	for w := range h.watchers {
 		for _, e := range events {
@@ -70,6 +75,32 @@ func (h *hub) publish(v *view, events []*arcv1.Event) {
 			}
 			h.dropLocked(w, fmt.Errorf("%w: %d events waited; watch again, the first event is the present state", ErrSlowWatcher, watcherQueue))
 			break
+		}
+	}
+}
+
+// store makes v the newest view and notes since when no leader is known.
+func (h *hub) store(v *view) {
+	now := h.views.clock()
+	if _, known := v.leader(now); known {
+		v.leaderless = 0
+	} else if v.leaderless = h.views.load().leaderless; v.leaderless == 0 {
+		v.leaderless = now
+	}
+	h.views.p.Store(v)
+	if next := h.next.Swap(nil); next != nil {
+		close(*next)
+	}
+}
+
+// published returns a channel that is closed when the next view is published.
+func (h *hub) published() <-chan struct{} {
+	for {
+		if next := h.next.Load(); next != nil {
+			return *next
+		}
+		if next := make(chan struct{}); h.next.CompareAndSwap(nil, &next) {
+			return next
 		}
 	}
 }
@@ -114,6 +145,9 @@ func (h *hub) dropLocked(w *watcher, err error) {
 func (h *hub) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !h.closed {
+		close(h.ended)
+	}
 	h.closed = true
 	for w := range h.watchers {
 		h.dropLocked(w, ErrStopping)
