@@ -115,11 +115,16 @@ func (n *Node) renewAcked(from uint64, a RenewAck) {
 	if s.seq != a.Seq || a.Seq <= r.ignoreUpTo {
 		return
 	}
+	if a.Seq <= r.acked[from].seq {
+		return // an older ack, overtaken
+	}
 	if r.acked == nil {
 		r.acked = map[uint64]ackedRenewal{}
 	}
-	old := r.acked[from]
-	r.acked[from] = ackedRenewal{max(old.seq, a.Seq), max(old.until, s.until)}
+	// The newest renewal alone counts, even where an older one had a longer
+	// lease. A grant that was named in between may have ended the older promise,
+	// and boundUntil looks at grants from the newest acked renewal on.
+	r.acked[from] = ackedRenewal{a.Seq, s.until}
 }
 
 // leaseEnd is when the leader must have stopped acting: the latest time up to
