@@ -128,10 +128,9 @@ func TestACommittedEntryDoesNotWaitForTheDisk(t *testing.T) {
 func TestAReplacedEntryIsNotAppliedAhead(t *testing.T) {
 	f := newFollower(t)
 	f.n.Effects()
-	before := f.n.State().Settings.MaxVoters
 	f.append(1, f.term, f.last, f.term, f.last, 9)
 	f.append(3, f.term+1, f.last, f.term, f.last+1, 11)
-	f.want("replaced", before)
+	f.want("replaced", 11)
 	f.sync()
 	f.want("durable", 11)
 }

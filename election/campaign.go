@@ -53,7 +53,7 @@ func (n *Node) campaignTimers() {
 		n.wakeAt(next)
 		return
 	}
-	if n.pending != nil {
+	if n.writing() {
 		return // its Persisted comes back here
 	}
 	c.tries++
@@ -200,7 +200,7 @@ func (n *Node) twoLeft() {
 // deadPartner returns the other one of a pair, if this member may go on
 // without it.
 func (n *Node) deadPartner() (uint64, bool) {
-	if n.dropped != 0 || n.pending != nil || len(n.conf.GetVotersOutgoing()) > 0 || len(n.conf.GetVoters()) != 2 || !n.isVoter(n.cfg.ID) {
+	if n.dropped != 0 || n.writing() || len(n.conf.GetVotersOutgoing()) > 0 || len(n.conf.GetVoters()) != 2 || !n.isVoter(n.cfg.ID) {
 		return 0, false
 	}
 	if n.role == raft.StateCandidate || !slices.Equal(n.sealed, n.conf.GetVoters()) {

@@ -34,7 +34,7 @@ func (n *Node) tickRaft() {
 		h.sent, h.settled = map[uint64]Instant{}, map[uint64]Instant{}
 	}
 	h.need = map[uint64]bool{}
-	last, _ := n.store.LastIndex()
+	last := n.lastIndex()
 	voters := n.wantedVoters()
 	var next, first uint64 // whose turn it is
 	n.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr tracker.Progress) {

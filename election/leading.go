@@ -269,7 +269,7 @@ func (n *Node) takeCare(heir ring.Member, dead []uint64) {
 	}
 	l.why = fmt.Sprintf("the heir is %s", heir.Name)
 	n.lookAhead(dead)
-	if t, err := n.store.Term(n.applied); err != nil || t != n.term {
+	if t, known := n.termAt(n.applied); !known || t != n.term {
 		// An appointment may be in the log: who the heir is, is known only when
 		// an entry of the own term is applied.
 		return

@@ -38,8 +38,8 @@ type Node struct {
 	changingConf bool
 
 	effects []Effect
-	// pending is the raft Ready that waits for its Persist.
-	pending    *pendingReady
+	// writes are raft's writes under way, oldest first.
+	writes     []*write
 	persistSeq uint64
 
 	// What raft says, refreshed after each of its steps.
@@ -178,7 +178,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	rn, err := raft.NewRawNode(&raft.Config{
 		ID: cfg.ID, ElectionTick: electionTicks, HeartbeatTick: 1, Storage: memoryLog{n.store, n}, Applied: n.applied,
 		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, CheckQuorum: true, PreVote: true,
-		DisableProposalForwarding: true, StepDownOnRemoval: true, Logger: cfg.RaftLogger,
+		DisableProposalForwarding: true, StepDownOnRemoval: true, AsyncStorageWrites: true, Logger: cfg.RaftLogger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start raft: %w", err)

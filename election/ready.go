@@ -12,34 +12,25 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// pendingReady is a raft.Ready whose Persist is under way.
-type pendingReady struct {
-	seq   uint64
-	rd    raft.Ready
-	after []*raftpb.Message
-	// replaced: raft's log may have other entries by now.
-	replaced bool
-}
-
 // ready carries out what raft wants. What a member owes to its disk (answers
-// to votes and appends) waits for the Persist; what it tells on its own
-// account (appends, heartbeats, votes) leaves at once (Ongaro's thesis,
-// 10.2.1; raft counts a leader's own copy only after the Persist).
+// to votes and appends, and a candidate's own vote) waits for the Persist; what
+// it tells on its own account (appends, heartbeats, votes) leaves at once
+// (Ongaro's thesis, 10.2.1). Raft does not wait for a write before it goes on
+// (its AsyncStorageWrites), so a slow disk delays only what depends on it.
 func (n *Node) ready() {
-	n.applyAhead()
-	for n.pending == nil && !n.removed && n.rn.HasReady() {
+	for len(n.writes) < maxWrites && !n.removed && n.rn.HasReady() {
 		rd := n.rn.Ready()
-		p := &pendingReady{rd: rd}
+		w := &write{hard: rd.HardState, entries: rd.Entries, snapshot: rd.Snapshot}
+		var apply []*raftpb.Message
 		for _, m := range rd.Messages {
 			if n.superseded(m) {
 				continue
 			}
 			switch m.GetType() {
-			case raftpb.MsgAppResp, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
-				p.after = append(p.after, m)
-				if m.GetType() != raftpb.MsgAppResp && !m.GetReject() && m.GetTo() != n.cfg.ID {
-					n.yield()
-				}
+			case raftpb.MsgStorageAppend:
+				w.after = append(w.after, m.GetResponses()...)
+			case raftpb.MsgStorageApply:
+				apply = m.GetResponses()
 			case raftpb.MsgApp:
 				extend(m, rd.Entries)
 				if !n.postponed(m) {
@@ -49,32 +40,56 @@ func (n *Node) ready() {
 				n.sendRaft(m)
 			}
 		}
-		hard := rd.HardState
-		if raft.IsEmptyHardState(hard) {
-			hard = nil
+		if raft.IsEmptyHardState(w.hard) {
+			w.hard = nil
 		}
-		snap := rd.Snapshot
-		if raft.IsEmptySnap(snap) {
-			snap = nil
+		if raft.IsEmptySnap(w.snapshot) {
+			w.snapshot = nil
 		}
-		// That a configuration is committed need not be durable before it is used:
-		// whoever it removes keeps its log until the change is sealed, and every
-		// entry of the leader's after it is synced with a commit index that covers
-		// it, so nobody can win by the old configuration against one that has more.
-		if hard == nil && snap == nil && len(rd.Entries) == 0 {
-			n.finish(p)
-			continue
+		n.write(w, rd.MustSync)
+		n.applyCommitted(rd.CommittedEntries)
+		for _, m := range apply {
+			n.stepRaft(m)
 		}
-		sync := rd.MustSync || snap != nil
-		p.seq = n.persist(Persist{HardState: hard, Entries: rd.Entries, Snapshot: snap, Reset: snap != nil, Sync: sync})
-		if !sync { // a commit index alone is not worth waiting for
-			n.finish(p)
-			continue
-		}
-		n.pending = p
-		n.applyAhead()
 	}
+	n.applyAhead()
 	n.refresh()
+	n.compact()
+}
+
+// write hands a write to the disk.
+//
+// That a configuration is committed need not be durable before it is used: a
+// member that it removes keeps its log until the change is sealed, and every
+// later entry of the leader is synced with a commit index that covers it, so
+// nobody can win by the old configuration against one that has more.
+func (n *Node) write(w *write, sync bool) {
+	// An answer to a pre-vote promises nothing, so it waits for no disk.
+	kept := w.after[:0:0]
+	var now []*raftpb.Message
+	for _, m := range w.after {
+		if m.GetType() == raftpb.MsgPreVoteResp {
+			now = append(now, m)
+		} else {
+			kept = append(kept, m)
+		}
+	}
+	w.after = kept
+	if w.hard != nil || w.snapshot != nil || len(w.entries) > 0 {
+		sync = sync || w.snapshot != nil
+		w.seq = n.persist(Persist{HardState: w.hard, Entries: w.entries, Snapshot: w.snapshot, Reset: w.snapshot != nil, Sync: sync})
+	} else {
+		sync = false
+		if n.writing() {
+			w.seq = n.writes[len(n.writes)-1].seq // what it answers for is under way
+		}
+	}
+	n.answer(now)
+	if !sync && !n.writing() { // a commit index alone is not worth waiting for
+		n.finish(w)
+		return
+	}
+	n.writes = append(n.writes, w)
 }
 
 // applyAhead applies what is committed although this member's own copy is not
@@ -82,39 +97,13 @@ func (n *Node) ready() {
 // than the slowest disk allows. After a crash this member is told again.
 // Changes of the configuration wait: raft takes them in the order of its own.
 func (n *Node) applyAhead() {
-	p := n.pending
-	if p == nil || p.replaced || !raft.IsEmptySnap(p.rd.Snapshot) {
-		return
-	}
-	for _, entries := range [][]*raftpb.Entry{p.rd.CommittedEntries, p.rd.Entries} {
-		for _, e := range entries {
-			if e.GetIndex() <= n.applied {
-				continue
-			}
-			if e.GetIndex() != n.applied+1 || e.GetIndex() > n.commit || e.GetType() != raftpb.EntryNormal || n.removed {
-				return
-			}
-			n.apply(e)
+	for !n.removed && n.applied < n.commit {
+		e := n.entry(n.applied + 1)
+		if e == nil || e.GetType() != raftpb.EntryNormal {
+			return
 		}
+		n.apply(e)
 	}
-}
-
-// replaces tells whether a message to raft may take entries out of its log that
-// a Ready under way has.
-func (p *pendingReady) replaces(m *raftpb.Message) bool {
-	switch m.GetType() {
-	case raftpb.MsgSnap:
-		return true
-	case raftpb.MsgApp:
-		for _, e := range m.GetEntries() {
-			for _, old := range p.rd.Entries {
-				if e.GetIndex() == old.GetIndex() && e.GetTerm() != old.GetTerm() {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }
 
 // extend lets a new leader's first append carry what was proposed in the same
@@ -178,19 +167,18 @@ func (n *Node) persist(p Persist) uint64 {
 
 func (n *Node) persisted(seq uint64) {
 	n.boundPersisted(seq)
-	if p := n.pending; p != nil && seq >= p.seq {
-		n.pending = nil
-		n.finish(p)
+	for len(n.writes) > 0 && n.writes[0].seq <= seq && !n.removed {
+		w := n.writes[0]
+		n.writes[0] = nil
+		n.writes = n.writes[1:]
+		n.finish(w)
 	}
 }
 
-// finish goes on with a Ready whose contents are durable.
-func (n *Node) finish(p *pendingReady) {
-	rd := p.rd
-	if s := rd.Snapshot; !raft.IsEmptySnap(s) {
-		if err := n.store.ApplySnapshot(s); err != nil {
-			panic(fmt.Sprintf("election: raft accepted a snapshot that its storage refuses: %v", err))
-		}
+// finish goes on with a write that is durable.
+func (n *Node) finish(w *write) {
+	n.stored(w)
+	if s := w.snapshot; s != nil {
 		if err := n.restore(s); err != nil {
 			panic(fmt.Sprintf("election: the leader sent a snapshot that cannot be read: %v", err))
 		}
@@ -198,29 +186,41 @@ func (n *Node) finish(p *pendingReady) {
 		n.emit(Applied{Index: n.applied, State: n.ring})
 		n.ringChanged()
 	}
-	if len(rd.Entries) > 0 {
-		if err := n.store.Append(rd.Entries); err != nil {
-			panic(fmt.Sprintf("election: append to memory log: %v", err))
+	n.answer(w.after)
+}
+
+// answer sends what waited for a write, to other members and to raft itself.
+func (n *Node) answer(after []*raftpb.Message) {
+	for _, m := range after {
+		if m.GetTo() == n.cfg.ID {
+			n.stepRaft(m)
+			continue
 		}
-	}
-	if !raft.IsEmptyHardState(rd.HardState) {
-		_ = n.store.SetHardState(rd.HardState) // never fails
-	}
-	for _, m := range p.after {
+		if t := m.GetType(); (t == raftpb.MsgVoteResp || t == raftpb.MsgPreVoteResp) && !m.GetReject() {
+			n.yield()
+		}
 		n.sendRaft(m)
 	}
-	for _, e := range rd.CommittedEntries {
-		if e.GetIndex() <= n.applied {
-			continue // ahead
-		}
-		n.apply(e)
+}
+
+// stepRaft hands raft a message of this member's own.
+func (n *Node) stepRaft(m *raftpb.Message) {
+	if err := n.rn.Step(m); err != nil {
+		n.trace("raft refuses its own %v: %v", m.GetType(), err)
+	}
+	n.refresh()
+}
+
+// applyCommitted applies what raft hands out, but for what was applied ahead.
+func (n *Node) applyCommitted(entries []*raftpb.Entry) {
+	for _, e := range entries {
 		if n.removed {
 			return
 		}
+		if e.GetIndex() > n.applied {
+			n.apply(e)
+		}
 	}
-	n.rn.Advance(rd)
-	n.refresh()
-	n.compact()
 }
 
 func (n *Node) sendRaft(m *raftpb.Message) {

@@ -105,7 +105,7 @@ func (n *Node) settle() {
 		}
 		n.updateClaim()
 		n.relink()
-		if n.pending != nil || !n.rn.HasReady() {
+		if len(n.writes) >= maxWrites || !n.rn.HasReady() {
 			return
 		}
 	}
@@ -226,9 +226,6 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		}
 	default:
 		return // nothing else travels between members
-	}
-	if p := n.pending; p != nil && p.replaces(m) {
-		p.replaced = true
 	}
 	n.forced = m.GetType() == raftpb.MsgTimeoutNow
 	if err := n.rn.Step(m); err != nil {

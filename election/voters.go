@@ -21,7 +21,7 @@ const calm = 10 * time.Millisecond
 // changes in flight would make raft drop the second silently.
 func (n *Node) reconcile() {
 	l := n.lead
-	if n.pending != nil || l == nil || n.transferee != 0 || !n.inTouch() || n.ring.RingID == "" || len(n.conf.GetVotersOutgoing()) > 0 || n.unappliedConf() {
+	if l == nil || n.transferee != 0 || !n.inTouch() || n.ring.RingID == "" || len(n.conf.GetVotersOutgoing()) > 0 || n.unappliedConf() {
 		return
 	}
 	if end := l.loss.declared + calm; l.after != 0 && l.loss.declared != 0 && n.now < end && n.bearsAnotherDeath() {
@@ -177,22 +177,11 @@ func (n *Node) thoughtAlive(id uint64) bool {
 // what is applied. A new leader cannot know what its predecessor left there
 // before it has applied an entry of its own term.
 func (n *Node) unappliedConf() bool {
-	last, err := n.store.LastIndex()
-	if err != nil {
+	if t, known := n.termAt(n.applied); !known || t != n.term {
 		return true
 	}
-	if t, err := n.store.Term(n.applied); err != nil || t != n.term {
-		return true
-	}
-	if last <= n.applied {
-		return false
-	}
-	entries, err := n.store.Entries(n.applied+1, last+1, Never64)
-	if err != nil {
-		return true
-	}
-	for _, e := range entries {
-		if e.GetType() != raftpb.EntryNormal {
+	for i, last := n.applied+1, n.lastIndex(); i <= last; i++ {
+		if e := n.entry(i); e == nil || e.GetType() != raftpb.EntryNormal {
 			return true
 		}
 	}

@@ -1,0 +1,100 @@
+package election
+
+import (
+	"fmt"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// write is what raft wants on disk, and the messages that wait for it.
+type write struct {
+	seq      uint64 // Persist's number
+	hard     *raftpb.HardState
+	entries  []*raftpb.Entry
+	snapshot *raftpb.Snapshot
+	after    []*raftpb.Message
+}
+
+// maxWrites is how many writes may be under way. Beyond that the core takes
+// nothing more from raft until the disk has finished one, so that the owner's
+// queue stays bounded.
+const maxWrites = 128
+
+// writing reports whether a write of raft's is under way.
+func (n *Node) writing() bool { return len(n.writes) > 0 }
+
+// lastIndex is the index of the last entry of the log, durable or not.
+func (n *Node) lastIndex() uint64 {
+	for i := len(n.writes) - 1; i >= 0; i-- {
+		w := n.writes[i]
+		if k := len(w.entries); k > 0 {
+			return w.entries[k-1].GetIndex()
+		}
+		if w.snapshot != nil {
+			return w.snapshot.GetMetadata().GetIndex()
+		}
+	}
+	last, err := n.store.LastIndex()
+	if err != nil {
+		panic(fmt.Sprintf("election: last index of the memory log: %v", err)) // it never fails
+	}
+	return last
+}
+
+// entry returns an entry of the log, durable or not; nil if the log does not
+// hold it.
+func (n *Node) entry(index uint64) *raftpb.Entry {
+	for i := len(n.writes) - 1; i >= 0; i-- {
+		w := n.writes[i]
+		if len(w.entries) > 0 {
+			first := w.entries[0].GetIndex()
+			if index >= first+uint64(len(w.entries)) {
+				return nil // this write cut the log
+			}
+			if index >= first {
+				return w.entries[index-first]
+			}
+		}
+		if w.snapshot != nil {
+			return nil
+		}
+	}
+	es, err := n.store.Entries(index, index+1, Never64)
+	if err != nil || len(es) == 0 {
+		return nil
+	}
+	return es[0]
+}
+
+// termAt returns the term of an entry of the log, durable or not; false if it
+// is not known.
+func (n *Node) termAt(index uint64) (uint64, bool) {
+	if e := n.entry(index); e != nil {
+		return e.GetTerm(), true
+	}
+	for i := len(n.writes) - 1; i >= 0; i-- {
+		if s := n.writes[i].snapshot; s != nil {
+			return s.GetMetadata().GetTerm(), s.GetMetadata().GetIndex() == index
+		}
+	}
+	t, err := n.store.Term(index)
+	return t, err == nil
+}
+
+// store a finished write where raft reads the durable log.
+func (n *Node) stored(w *write) {
+	if w.snapshot != nil {
+		if err := n.store.ApplySnapshot(w.snapshot); err != nil {
+			panic(fmt.Sprintf("election: raft accepted a snapshot that its storage refuses: %v", err))
+		}
+	}
+	if len(w.entries) > 0 {
+		if err := n.store.Append(w.entries); err != nil {
+			panic(fmt.Sprintf("election: append to memory log: %v", err))
+		}
+	}
+	if w.hard != nil && !raft.IsEmptyHardState(w.hard) {
+		_ = n.store.SetHardState(w.hard) // never fails
+	}
+}
