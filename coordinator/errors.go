@@ -71,6 +71,7 @@ var errorTable = []struct {
 	{election.ErrIsLeader, codes.FailedPrecondition, "IS_LEADER"},
 	{election.ErrNoHeir, codes.FailedPrecondition, "NO_HEIR"},
 	{election.ErrNoAnswer, codes.DeadlineExceeded, "NO_ANSWER"},
+	{election.ErrUnable, codes.FailedPrecondition, "UNABLE"},
 	{election.ErrRemoved, codes.Unavailable, "REMOVED"},
 	{ring.ErrNameInUse, codes.AlreadyExists, "NAME_IN_USE"},
 	{ring.ErrNotMember, codes.NotFound, "NOT_MEMBER"},

@@ -58,7 +58,7 @@ func TestEverySentinelHasACode(t *testing.T) {
 	for _, err := range []error{
 		ErrUsage, ErrOtherRing, ErrNoLeader, ErrNotJoined, ErrLastMember, ErrWitness, ErrOverload, ErrSlowWatcher, ErrStopping,
 		ErrStorage, ErrDenied, ErrUnreachable, election.ErrNotLeader, election.ErrLeadershipLost, election.ErrBusy,
-		election.ErrIsLeader, election.ErrNoHeir, election.ErrNoAnswer, election.ErrRemoved, ring.ErrNameInUse,
+		election.ErrIsLeader, election.ErrNoHeir, election.ErrNoAnswer, election.ErrUnable, election.ErrRemoved, ring.ErrNameInUse,
 		ring.ErrNotMember, ring.ErrStale, ring.ErrNotHeir, ring.ErrInvalid,
 	} {
 		if c := status.Code(toStatus(err)); c == codes.Internal || c == codes.Unknown {

@@ -154,7 +154,7 @@ func (d *departure) awaitRemoval(ctx context.Context) (uint64, error) {
 
 // tryAgain tells whether a change failed for a reason that passes.
 func tryAgain(err error) bool {
-	for _, passing := range []error{ErrNoLeader, election.ErrNotLeader, election.ErrLeadershipLost, election.ErrBusy, election.ErrNoAnswer, election.ErrRemoved,
+	for _, passing := range []error{ErrNoLeader, election.ErrNotLeader, election.ErrLeadershipLost, election.ErrBusy, election.ErrNoAnswer, election.ErrUnable, election.ErrRemoved,
 		ring.ErrNotMember /* an heir that left first */, ErrOverload} {
 		if errors.Is(err, passing) {
 			return true

@@ -19,6 +19,8 @@ type campaign struct {
 	since  Instant
 	next   Instant
 	tries  int
+	// helped are the candidates whose pre-votes this member granted.
+	helped []uint64
 }
 
 // quickTries is how many campaigns follow one another by the stagger before
@@ -30,7 +32,7 @@ const quickTries = 4
 func (n *Node) campaignTimers() {
 	c := &n.campaign
 	if !n.isVoter(n.cfg.ID) || n.ring.RingID == "" || !n.leaderLost() {
-		c.active = false
+		c.active, c.helped = false, nil
 		if n.isVoter(n.cfg.ID) && n.ring.RingID != "" && n.raftLead != n.cfg.ID {
 			n.wakeAt(max(n.leaderHeard+n.patience(), n.now+1))
 			n.missRenewal()
@@ -43,7 +45,7 @@ func (n *Node) campaignTimers() {
 	}
 	n.lossFreed()
 	if !c.active {
-		*c = campaign{active: true, since: n.now}
+		*c = campaign{active: true, since: n.now, helped: c.helped}
 	}
 	if c.tries == 0 {
 		// Worked out again each time: a new certificate may move us forward.
@@ -104,8 +106,14 @@ func (n *Node) campaignAsked() {
 // yield leaves time to a candidate that this member has just helped: on busy
 // machines an election takes longer than a stagger, and candidates that do not
 // wait for each other go on for many terms. As with retryAfter, no two wait for
-// equally long.
-func (n *Node) yield() {
+// equally long. A candidate that reaches too few voters asks for pre-votes
+// again and again, so only its first one is waited for.
+func (n *Node) yield(to uint64, vote bool) {
+	if again := slices.Contains(n.campaign.helped, to); !again {
+		n.campaign.helped = append(n.campaign.helped, to)
+	} else if !vote {
+		return
+	}
 	s := n.ring.Settings.Stagger()
 	n.yieldUntil = max(n.yieldUntil, n.now+s+time.Duration(n.cfg.Rand()%uint64(max(s, 1))))
 }

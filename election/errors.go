@@ -15,6 +15,8 @@ var (
 	ErrNoHeir = errors.New("no member can take over")
 	// ErrNoAnswer: the chosen member did not take the leadership in time.
 	ErrNoAnswer = errors.New("the member did not take the leadership over in time")
+	// ErrUnable: the chosen member answers, but could not lead now.
+	ErrUnable = errors.New("the member could not lead now")
 	// ErrRemoved: this node is no member any more.
 	ErrRemoved = errors.New("removed from the ring")
 )

@@ -24,18 +24,19 @@ func TestAGrantIsCountedFromTheFirstPongOfAProbe(t *testing.T) {
 			a.n.Pinged(now, election.Ping{From: 3, Seq: seq, Ack: ack, Grant: 7, Length: s.GrantLength(), At: now})
 		})
 	}
-	// b is asked to take over and cannot: the leader has released meanwhile.
-	w.nodes["b"].stopped = true
+	// b says that it could lead, is told to, and is stopped: the leader has
+	// released meanwhile.
 	w.refs++
 	w.to(a, func(now election.Instant) {
 		a.n.Request(now, election.Request{Ref: w.refs, Handover: &election.Handover{To: 2}})
 	})
-	for range 100 {
+	for range 1000 {
 		if _, _, ok := claimOf(a, w.now); !ok {
 			break
 		}
-		w.run(100 * time.Microsecond)
+		w.run(10 * time.Microsecond)
 	}
+	w.nodes["b"].stopped = true
 	if _, _, ok := claimOf(a, w.now); ok {
 		t.Fatal("it claims while it hands over")
 	}

@@ -25,6 +25,7 @@ type leading struct {
 	after   uint64
 
 	renewals renewals
+	lapse    lapse
 	// released: the claim was given up for a handover.
 	released bool
 	// heirless: nobody who may lead is alive; joiners are admitted all the same,
@@ -38,6 +39,7 @@ type leading struct {
 
 	heartbeats heartbeats
 	caretaking caretaking
+	takeover   takeover
 	// snapshots is when a snapshot was last sent to a member.
 	snapshots map[uint64]Instant
 	// probes is when the caretaker's newest probe of an heir began, noAnswer when
@@ -76,7 +78,7 @@ type proposal struct {
 // caretaking is a winner's care for the heir that is somebody else.
 type caretaking struct {
 	heir    uint64
-	since   Instant
+	since   Instant // 0 until the log says for certain who the heir is
 	nextTry Instant
 }
 
@@ -89,6 +91,9 @@ func (n *Node) elected() {
 	n.campaign = campaign{}
 	n.loss.elected = n.now
 	n.lead.loss, n.loss = n.loss, loss{}
+	// A member that was told to take over and let it come to another election
+	// is not told again.
+	n.unable, n.triedHeirs = append(n.unable, n.triedHeirs...), nil
 	n.voter.held = nil
 	n.trace("elected in term %d", n.term)
 }
@@ -264,32 +269,30 @@ func (n *Node) takeCare(heir ring.Member, dead []uint64) {
 	l := n.lead
 	c := &l.caretaking
 	if c.heir != heir.ID {
-		*c = caretaking{heir: heir.ID, since: n.now}
+		*c = caretaking{heir: heir.ID}
 		n.trace("caretaker for %s", heir.Name)
 	}
 	l.why = fmt.Sprintf("the heir is %s", heir.Name)
 	n.lookAhead(dead)
+	able := n.askTakeover(heir.ID)
 	if t, known := n.termAt(n.applied); !known || t != n.term {
 		// An appointment may be in the log: who the heir is, is known only when
 		// an entry of the own term is applied.
 		return
 	}
-	// An heir that answers but cannot take over (it may reach nobody but this
-	// member) is not evicted, it is passed over: somebody else is appointed.
-	patience := 4*n.ring.Settings.Lease() + n.voter.bound + 4*n.probeTimeout()
-	if n.now >= c.since+patience {
-		if next := n.ring.Succession(heir.ID); len(next) > 0 {
-			n.abortTransfer()
-			to := next[0]
-			if me, ok := n.ring.Member(n.cfg.ID); ok && !me.Witness {
-				to = n.cfg.ID
-			}
-			c.since = n.now // should it come to nothing
-			n.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: to, Why: heir.Name + " answers but did not take over"}})
-		}
+	if c.since == 0 {
+		c.since = n.now
+	}
+	if slices.Contains(n.unable, heir.ID) {
+		n.passOver(heir, "did not take over when it was asked to")
 		return
 	}
-	n.wakeAt(c.since + patience)
+	if end := n.passedOverAt(c.since); n.now < end {
+		n.wakeAt(end)
+	} else {
+		n.passOver(heir, n.unableBecause(heir))
+		return
+	}
 	if len(l.proposals) > 0 {
 		return // raft takes none while it transfers; their fate comes back here
 	}
@@ -297,11 +300,41 @@ func (n *Node) takeCare(heir ring.Member, dead []uint64) {
 		n.wakeAt(c.nextTry)
 		return
 	}
+	if !able || !n.isVoter(heir.ID) {
+		return
+	}
 	c.nextTry = n.now + max(2*n.ring.Settings.Stagger(), n.tickEvery())
 	n.wakeAt(c.nextTry)
-	if n.isVoter(heir.ID) {
-		n.transfer(heir.ID)
+	if !slices.Contains(n.triedHeirs, heir.ID) {
+		n.triedHeirs = append(n.triedHeirs, heir.ID)
 	}
+	n.transfer(heir.ID)
+}
+
+// passOver lets somebody else than the heir lead, by an appointment: the heir
+// answers, so it is not evicted, but it cannot take over. This member comes
+// first, since it has just won a majority.
+func (n *Node) passOver(heir ring.Member, why string) {
+	key := proposalKey{kind: "appoint"}
+	if n.lead.inFlight[key] != 0 {
+		return
+	}
+	if !slices.Contains(n.unable, heir.ID) {
+		n.unable = append(n.unable, heir.ID)
+	}
+	to := n.cfg.ID
+	if me, ok := n.ring.Member(n.cfg.ID); !ok || me.Witness {
+		next := n.ring.Succession(n.unable...)
+		if len(next) == 0 {
+			n.unable = nil // all of them once more
+			n.lead.caretaking = caretaking{}
+			return
+		}
+		to = next[0]
+	}
+	n.abortTransfer()
+	n.trace("passes %s over: it %s", heir.Name, why)
+	n.proposeOnce(key, ring.Command{Appoint: &ring.Appoint{To: to, Why: heir.Name + " " + why}})
 }
 
 // lookAhead probes those who must lead before this member, several at once: if
@@ -356,6 +389,7 @@ func (n *Node) heirProbed(r ProbeResult) {
 // leaderDeclared follows up on a committed declaration, on every member.
 func (n *Node) leaderDeclared(d ring.Declare) {
 	n.trace("declared: member %d leads in term %d", d.ID, d.Term)
+	n.unable, n.triedHeirs = nil, nil
 	if w := n.handedOver; w != nil {
 		n.handedOver = nil
 		var err error

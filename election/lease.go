@@ -23,6 +23,10 @@ type renewals struct {
 	asked map[uint64]bool
 	// ignoreUpTo: acks of renewals that were released do not count.
 	ignoreUpTo uint64
+	// first is when the first renewal was sent; held is true once a majority
+	// promised.
+	first Instant
+	held  bool
 }
 
 type sentRenewal struct {
@@ -48,6 +52,9 @@ func (n *Node) renewTimers() {
 		r.next = n.now
 		return
 	}
+	if !n.lapseRule() {
+		return
+	}
 	// A grant is replaced before it ends, out of turn if need be.
 	want := n.wantedGrant()
 	if n.now < r.next && want == r.named {
@@ -64,6 +71,9 @@ func (n *Node) renewTimers() {
 	others := n.renewTargets()
 	if len(others) == 0 {
 		return
+	}
+	if r.first == 0 {
+		r.first = n.now
 	}
 	r.seq++
 	r.sent[r.seq%uint64(len(r.sent))] = sentRenewal{r.seq, n.now + s.LeaderLease(), r.named}
@@ -125,6 +135,7 @@ func (n *Node) renewAcked(from uint64, a RenewAck) {
 	// lease. A grant that was named in between may have ended the older promise,
 	// and boundUntil looks at grants from the newest acked renewal on.
 	r.acked[from] = ackedRenewal{a.Seq, s.until}
+	r.held = r.held || n.now < n.leaseEnd()
 }
 
 // leaseEnd is when the leader must have stopped acting: the latest time up to

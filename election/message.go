@@ -34,6 +34,7 @@ type Message struct {
 	Evicted     *EvictedNotice
 	Return      *ring.Return
 	Check       *Check
+	Takeover    *Takeover
 }
 
 // Check asks a member for a sign of life, over the path that its word takes
@@ -97,6 +98,9 @@ type Certificate struct {
 type Release struct {
 	Term, Seq       uint64
 	ID, Incarnation uint64
+	// Lapsed: nothing is handed over. The leader's lease has ended, and it will
+	// lead on only if a majority answers it again.
+	Lapsed bool
 }
 
 // EvictedNotice answers a message from somebody who is no member any more.

@@ -95,6 +95,12 @@ type Node struct {
 	// dropped is the dead half of a pair that the survivor took out of raft's
 	// configuration ahead of the log; 0 if none.
 	dropped uint64
+	// offer is the newest question whether this member could lead.
+	offer offer
+	// triedHeirs were told by this caretaker to take over, unable are those
+	// that did not lead then, or could not. Both are empty once a leader is
+	// declared.
+	triedHeirs, unable []uint64
 	// handedOver is a request of this node that its successor completes.
 	handedOver *handoverWait
 

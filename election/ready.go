@@ -20,7 +20,7 @@ import (
 func (n *Node) ready() {
 	for len(n.writes) < maxWrites && !n.removed && n.rn.HasReady() {
 		rd := n.rn.Ready()
-		w := &write{hard: rd.HardState, entries: rd.Entries, snapshot: rd.Snapshot}
+		w := &write{began: n.now, hard: rd.HardState, entries: rd.Entries, snapshot: rd.Snapshot}
 		var apply []*raftpb.Message
 		for _, m := range rd.Messages {
 			if n.superseded(m) {
@@ -197,7 +197,7 @@ func (n *Node) answer(after []*raftpb.Message) {
 			continue
 		}
 		if t := m.GetType(); (t == raftpb.MsgVoteResp || t == raftpb.MsgPreVoteResp) && !m.GetReject() {
-			n.yield()
+			n.yield(m.GetTo(), t == raftpb.MsgVoteResp)
 		}
 		n.sendRaft(m)
 	}
@@ -225,6 +225,9 @@ func (n *Node) applyCommitted(entries []*raftpb.Entry) {
 
 func (n *Node) sendRaft(m *raftpb.Message) {
 	if n.ring.Gone(m.GetTo()) && !n.needed(m.GetTo()) {
+		return
+	}
+	if n.muted(m) {
 		return
 	}
 	if m.GetType() == raftpb.MsgHeartbeat && n.lead != nil && n.lead.heartbeats.spared(n, m.GetTo()) {

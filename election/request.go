@@ -24,6 +24,10 @@ type handover struct {
 	stage    handoverStage
 	deadline Instant
 	nextTry  Instant
+	// anyone: the operator named nobody, so another member may do. passed are
+	// those that were asked and could not lead.
+	anyone bool
+	passed []uint64
 }
 
 type handoverStage int
@@ -154,7 +158,8 @@ func (n *Node) completeRequests() {
 }
 
 func (n *Node) beginHandover(ref, to uint64, why string) {
-	if to == 0 {
+	anyone := to == 0
+	if anyone {
 		heir, ok := n.ring.NextHeir()
 		if !ok {
 			n.emit(Done{Ref: ref, Err: ErrNoHeir})
@@ -178,7 +183,7 @@ func (n *Node) beginHandover(ref, to uint64, why string) {
 	if why == "" {
 		why = "handed over by " + me.Name
 	}
-	n.lead.handover = &handover{ref: ref, to: to, why: why, deadline: n.now + n.handoverTimeout()}
+	n.lead.handover = &handover{ref: ref, to: to, why: why, anyone: anyone, deadline: n.now + n.handoverTimeout()}
 	n.trace("hands over to %s: %s", m.Name, why)
 	n.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: to, Why: why}})
 }
@@ -187,6 +192,12 @@ func (n *Node) beginHandover(ref, to uint64, why string) {
 // goes on leading.
 func (n *Node) handoverTimeout() time.Duration {
 	return min(max(4*n.ring.Settings.Lease(), time.Second), 3*time.Second)
+}
+
+// handoverPatience is how long the chosen member may take to say that it could
+// lead.
+func (n *Node) handoverPatience() time.Duration {
+	return max(n.ring.Settings.Lease(), 4*n.ring.Settings.Stagger())
 }
 
 // handoverTimers goes through the steps: the appointment is committed, the
@@ -217,9 +228,14 @@ func (n *Node) handoverTimers() {
 		return
 	}
 	if h.stage == promoting {
-		if n.now >= n.heard[h.to]+n.ring.Settings.Lease() {
-			n.wakeAt(n.now + n.ring.Settings.RenewEvery())
-			return // it must be there before the claim is given up
+		// It must be able to lead before the claim is given up.
+		able := n.askTakeover(h.to)
+		if end := l.takeover.began + n.handoverPatience(); !able && n.now >= end {
+			n.handoverUnable()
+			return
+		} else if !able {
+			n.wakeAt(end)
+			return
 		}
 		if !slices.Contains(n.conf.GetVoters(), h.to) || len(n.conf.GetVotersOutgoing()) > 0 || !n.caughtUp(h.to) || len(l.proposals) > 0 {
 			return // reconcile promotes it; an answer of raft's comes back here
@@ -239,9 +255,26 @@ func (n *Node) handoverTimers() {
 	h.nextTry = n.now + max(2*n.ring.Settings.Stagger(), 20*time.Millisecond)
 	n.wakeAt(h.nextTry)
 	for _, id := range n.otherVoters() {
-		n.send(Message{To: id, Release: &Release{Term: n.term, Seq: l.renewals.seq, ID: n.cfg.ID, Incarnation: n.cfg.Incarnation}})
+		n.send(Message{To: id, Release: n.release(false)})
 	}
 	n.transfer(h.to)
+}
+
+// handoverUnable goes on with the next in the succession if the operator named
+// nobody; else the handover ends.
+func (n *Node) handoverUnable() {
+	h := n.lead.handover
+	m, _ := n.ring.Member(h.to)
+	err := fmt.Errorf("%w: %s %s", ErrUnable, m.Name, n.unableBecause(m))
+	h.passed = append(h.passed, h.to)
+	next := n.ring.Succession(append([]uint64{n.cfg.ID}, h.passed...)...)
+	if !h.anyone || len(next) == 0 {
+		n.endHandover(err)
+		return
+	}
+	n.trace("does not hand over: %v", err)
+	h.to, h.stage, h.deadline = next[0], appointing, n.now+n.handoverTimeout()
+	n.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: h.to, Why: h.why}})
 }
 
 // endHandover lets the leader go on after a handover that did not come about.

@@ -99,6 +99,7 @@ func (n *Node) settle() {
 			n.campaignTimers()
 		}
 		n.suspectTimers()
+		n.offerRule()
 		n.memberTimers()
 		if n.removed {
 			continue
@@ -154,6 +155,10 @@ func (n *Node) receive(m Message) {
 		n.checkAnswered(m.From, *m.Check)
 	case m.Check != nil:
 		n.answerCheck(m.From)
+	case m.Takeover != nil && m.Takeover.Answer:
+		n.takeoverAnswered(m.From, *m.Takeover)
+	case m.Takeover != nil:
+		n.takeoverOffered(m.From, *m.Takeover)
 	}
 }
 
@@ -192,6 +197,9 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 			n.supersededBy(m.GetTerm())
 		}
 	case raftpb.MsgVote, raftpb.MsgPreVote:
+		if n.silent() {
+			n.giveUp()
+		}
 		if !n.free() {
 			n.holdVote(m)
 			return
@@ -199,7 +207,7 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		// A leader's own word (transfer) needs no silence; anybody else's
 		// wish is heard only when raft's leader is silent or known dead.
 		if !bytes.Equal(m.GetContext(), campaignTransfer) {
-			if !n.leaderLost() {
+			if !n.leaderLost() && !n.releasedByLeader() {
 				return
 			}
 			n.forgetLeader()

@@ -172,10 +172,18 @@ func (n *Node) released(r Release) {
 	if r.Term > v.voidTerm || r.Seq > v.voidSeq {
 		v.voidTerm, v.voidSeq = r.Term, r.Seq
 	}
-	if p := v.promise; p.term == r.Term && p.seq <= r.Seq && p.until > n.now {
+	p := v.promise
+	if p.term == r.Term && p.seq > r.Seq {
+		return // it has renewed since
+	}
+	if p.term == r.Term && p.until > n.now {
 		n.trace("released from the promise to %d by itself", p.to)
 		n.lostAt = n.now
 		n.void(Message{Release: &r})
+	}
+	// The leader may come back at once, so nobody campaigns at once.
+	if r.Lapsed && r.Term == n.term && n.raftLead == r.ID {
+		n.leaderHeard = min(n.leaderHeard, n.now-n.patience()+n.ring.Settings.RenewEvery()/2)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // write is what raft wants on disk, and the messages that wait for it.
 type write struct {
 	seq      uint64 // Persist's number
+	began    Instant
 	hard     *raftpb.HardState
 	entries  []*raftpb.Entry
 	snapshot *raftpb.Snapshot

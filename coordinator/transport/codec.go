@@ -20,6 +20,8 @@ const (
 	maxLease     = time.Hour
 	maxText      = 1024
 	maxAddresses = 64
+	// maxVoters is more than any configuration of raft has, also a joint one.
+	maxVoters = 1024
 )
 
 // Encode turns a message into its wire form. The envelope shares no memory
@@ -62,7 +64,7 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 	}
 	if r := m.Release; r != nil {
 		bodies++
-		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Release{Release: &arcv1.Release{Term: r.Term, Seq: r.Seq, Id: r.ID, Incarnation: r.Incarnation}}}
+		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Release{Release: &arcv1.Release{Term: r.Term, Seq: r.Seq, Id: r.ID, Incarnation: r.Incarnation, Lapsed: r.Lapsed}}}
 	}
 	if e := m.Evicted; e != nil {
 		bodies++
@@ -77,6 +79,12 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 	if c := m.Check; c != nil {
 		bodies++
 		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Check{Check: &arcv1.Check{Answer: c.Answer, Term: c.Term}}}
+	}
+	if t := m.Takeover; t != nil {
+		bodies++
+		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Takeover{Takeover: &arcv1.Takeover{
+			Term: t.Term, Answer: t.Answer, Able: t.Able, Reached: uint32(t.Reached), Stuck: t.Stuck, // #nosec G115 -- a count of voters
+		}}}
 	}
 	if bodies != 1 {
 		return nil, fmt.Errorf("encode message from %d to %d with %d bodies, want 1: %w", m.From, m.To, bodies, ErrMalformed)
@@ -186,7 +194,7 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 		if r.GetTerm() == 0 || r.GetId() == 0 {
 			return m, fmt.Errorf("%w: release of term %d by member %d", ErrMalformed, r.GetTerm(), r.GetId())
 		}
-		m.Release = &election.Release{Term: r.GetTerm(), Seq: r.GetSeq(), ID: r.GetId(), Incarnation: r.GetIncarnation()}
+		m.Release = &election.Release{Term: r.GetTerm(), Seq: r.GetSeq(), ID: r.GetId(), Incarnation: r.GetIncarnation(), Lapsed: r.GetLapsed()}
 	case *arcv1.PeerEnvelope_Evicted:
 		e := evictedNotice(body.Evicted)
 		if e.ID == 0 || len(e.RingID) > maxText {
@@ -206,6 +214,12 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 		m.Return = &ring.Return{ID: r.GetId(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses()}
 	case *arcv1.PeerEnvelope_Check:
 		m.Check = &election.Check{Answer: body.Check.GetAnswer(), Term: body.Check.GetTerm()}
+	case *arcv1.PeerEnvelope_Takeover:
+		t := body.Takeover
+		if t.GetTerm() == 0 || t.GetReached() > maxVoters {
+			return m, fmt.Errorf("%w: takeover in term %d, %d voters reached", ErrMalformed, t.GetTerm(), t.GetReached())
+		}
+		m.Takeover = &election.Takeover{Term: t.GetTerm(), Answer: t.GetAnswer(), Able: t.GetAble(), Reached: int(t.GetReached()), Stuck: t.GetStuck()}
 	case *arcv1.PeerEnvelope_Hello:
 		return m, fmt.Errorf("%w: a second hello", ErrMalformed)
 	default:

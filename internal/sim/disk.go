@@ -78,7 +78,8 @@ type disk struct {
 	waiting  []*election.Persist
 	done     []uint64      // completed, the core is not told yet
 	working  bool          // between the start of a batch and the core knowing of its end
-	slow     time.Duration // extra time of a sync
+	slow     time.Duration // extra time of two syncs in three, at most
+	stuck    time.Duration // extra time of every sync
 	full     bool
 	gen      uint32
 }
@@ -152,6 +153,7 @@ func (s *Sim) diskStart(n *node) {
 				took += s.between(n.rnd, d.slow/4, d.slow)
 				s.stats.count("disk: slow syncs", 1)
 			}
+			took += d.stuck
 			break
 		}
 	}

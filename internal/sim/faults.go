@@ -39,6 +39,7 @@ const (
 	Lossy         FaultKind = "lossy"          // a machine's links lose messages
 	Doubling      FaultKind = "doubling"       // all links double messages
 	SlowDisk      FaultKind = "slow-disk"      // syncs take long
+	StuckDisk     FaultKind = "stuck-disk"     // every sync takes long
 	FullDisk      FaultKind = "full-disk"      // the process stops
 	ClockRate     FaultKind = "clock-rate"     // the clock's rate changes, within the bound
 	WallClock     FaultKind = "wall-clock"     // the wall clock is set, back or forth

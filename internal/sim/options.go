@@ -84,6 +84,9 @@ type Result struct {
 	// when a member was evicted, in order.
 	Known, Evicted []Event
 	Traffic        []Traffic
+	// Joined are the machines by the id that each joined under, from 1 on; -1
+	// where that is not known.
+	Joined []int
 	// Hash is the same for the same run.
 	Hash   uint64
 	Events int

@@ -289,7 +289,7 @@ func (s *Sim) ran(n *node) {
 
 // lastBad is when the process last did not run as it should.
 func (n *node) lastBad(now int64) int64 {
-	if n.badSince != 0 || n.disk.slow > 0 || n.disk.full {
+	if n.badSince != 0 || n.disk.slow > 0 || n.disk.stuck > 0 || n.disk.full {
 		return now
 	}
 	return n.bad

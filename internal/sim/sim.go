@@ -101,6 +101,9 @@ func Run(opt Options) *Result {
 		s.claimOver(n)
 	}
 	res.Claims = s.claims
+	if len(s.idMachine) > 0 {
+		res.Joined = s.idMachine[1:]
+	}
 	s.traffic(res)
 	return res
 }

@@ -59,10 +59,13 @@ func describe(m election.Message) string {
 		return fmt.Sprintf("suspicion of %d by %d: %s, term %d, cleared %v, doubt %v, grant %x", x.ID, x.By, x.Evidence, x.Term, x.Cleared, x.Doubt, x.Grant)
 	case m.Check != nil:
 		return fmt.Sprintf("check, answer %v", m.Check.Answer)
+	case m.Takeover != nil:
+		x := m.Takeover
+		return fmt.Sprintf("takeover in term %d, answer %v, able %v, reached %d, stuck %v", x.Term, x.Answer, x.Able, x.Reached, x.Stuck)
 	case m.Certificate != nil:
 		return fmt.Sprintf("certificate for %d: %s", m.Certificate.ID, m.Certificate.Exit)
 	case m.Release != nil:
-		return fmt.Sprintf("release term %d up to %d", m.Release.Term, m.Release.Seq)
+		return fmt.Sprintf("release term %d up to %d, lapsed %v", m.Release.Term, m.Release.Seq, m.Release.Lapsed)
 	case m.Evicted != nil:
 		return fmt.Sprintf("evicted: member %d, epoch %d", m.Evicted.ID, m.Evicted.Epoch)
 	case m.Return != nil:

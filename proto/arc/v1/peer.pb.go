@@ -132,6 +132,7 @@ type PeerEnvelope struct {
 	//	*PeerEnvelope_Evicted
 	//	*PeerEnvelope_Return
 	//	*PeerEnvelope_Check
+	//	*PeerEnvelope_Takeover
 	Body          isPeerEnvelope_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -264,6 +265,15 @@ func (x *PeerEnvelope) GetCheck() *Check {
 	return nil
 }
 
+func (x *PeerEnvelope) GetTakeover() *Takeover {
+	if x != nil {
+		if x, ok := x.Body.(*PeerEnvelope_Takeover); ok {
+			return x.Takeover
+		}
+	}
+	return nil
+}
+
 type isPeerEnvelope_Body interface {
 	isPeerEnvelope_Body()
 }
@@ -309,6 +319,10 @@ type PeerEnvelope_Check struct {
 	Check *Check `protobuf:"bytes,10,opt,name=check,proto3,oneof"`
 }
 
+type PeerEnvelope_Takeover struct {
+	Takeover *Takeover `protobuf:"bytes,15,opt,name=takeover,proto3,oneof"`
+}
+
 func (*PeerEnvelope_Hello) isPeerEnvelope_Body() {}
 
 func (*PeerEnvelope_Raft) isPeerEnvelope_Body() {}
@@ -329,6 +343,89 @@ func (*PeerEnvelope_Return) isPeerEnvelope_Body() {}
 
 func (*PeerEnvelope_Check) isPeerEnvelope_Body() {}
 
+func (*PeerEnvelope_Takeover) isPeerEnvelope_Body() {}
+
+// Takeover asks a member whether it could lead now, or answers that.
+type Takeover struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Raft's term in which the asker leads.
+	Term   uint64 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
+	Answer bool   `protobuf:"varint,2,opt,name=answer,proto3" json:"answer,omitempty"`
+	// A majority of the voters has answered the member since it was asked.
+	Able bool `protobuf:"varint,3,opt,name=able,proto3" json:"able,omitempty"`
+	// How many voters the member reaches, itself and the asker among them.
+	Reached uint32 `protobuf:"varint,4,opt,name=reached,proto3" json:"reached,omitempty"`
+	// The member's disk does not finish a write.
+	Stuck         bool `protobuf:"varint,5,opt,name=stuck,proto3" json:"stuck,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Takeover) Reset() {
+	*x = Takeover{}
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Takeover) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Takeover) ProtoMessage() {}
+
+func (x *Takeover) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Takeover.ProtoReflect.Descriptor instead.
+func (*Takeover) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Takeover) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *Takeover) GetAnswer() bool {
+	if x != nil {
+		return x.Answer
+	}
+	return false
+}
+
+func (x *Takeover) GetAble() bool {
+	if x != nil {
+		return x.Able
+	}
+	return false
+}
+
+func (x *Takeover) GetReached() uint32 {
+	if x != nil {
+		return x.Reached
+	}
+	return 0
+}
+
+func (x *Takeover) GetStuck() bool {
+	if x != nil {
+		return x.Stuck
+	}
+	return false
+}
+
 // Check asks a member for a sign of life, or gives one.
 type Check struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -341,7 +438,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[2]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -353,7 +450,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[2]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -366,7 +463,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{2}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Check) GetAnswer() bool {
@@ -401,7 +498,7 @@ type Renew struct {
 
 func (x *Renew) Reset() {
 	*x = Renew{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[3]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -413,7 +510,7 @@ func (x *Renew) String() string {
 func (*Renew) ProtoMessage() {}
 
 func (x *Renew) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[3]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -426,7 +523,7 @@ func (x *Renew) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Renew.ProtoReflect.Descriptor instead.
 func (*Renew) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{3}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Renew) GetTerm() uint64 {
@@ -481,7 +578,7 @@ type RenewAck struct {
 
 func (x *RenewAck) Reset() {
 	*x = RenewAck{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -493,7 +590,7 @@ func (x *RenewAck) String() string {
 func (*RenewAck) ProtoMessage() {}
 
 func (x *RenewAck) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -506,7 +603,7 @@ func (x *RenewAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewAck.ProtoReflect.Descriptor instead.
 func (*RenewAck) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{4}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RenewAck) GetTerm() uint64 {
@@ -548,7 +645,7 @@ type Suspicion struct {
 
 func (x *Suspicion) Reset() {
 	*x = Suspicion{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -560,7 +657,7 @@ func (x *Suspicion) String() string {
 func (*Suspicion) ProtoMessage() {}
 
 func (x *Suspicion) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -573,7 +670,7 @@ func (x *Suspicion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suspicion.ProtoReflect.Descriptor instead.
 func (*Suspicion) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{5}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Suspicion) GetId() uint64 {
@@ -648,7 +745,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +757,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +770,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{6}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Certificate) GetName() string {
@@ -718,14 +815,17 @@ type Release struct {
 	Id          uint64                 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
 	Incarnation uint64                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// Promises to renewals above this number stand.
-	Seq           uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	Seq uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	// Nothing is handed over: the leader's lease ended, and it may lead on when a
+	// majority answers it again.
+	Lapsed        bool `protobuf:"varint,5,opt,name=lapsed,proto3" json:"lapsed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +837,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +850,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{7}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Release) GetTerm() uint64 {
@@ -781,6 +881,13 @@ func (x *Release) GetSeq() uint64 {
 	return 0
 }
 
+func (x *Release) GetLapsed() bool {
+	if x != nil {
+		return x.Lapsed
+	}
+	return false
+}
+
 // Evicted tells a former member that the ring went on without it.
 type Evicted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -793,7 +900,7 @@ type Evicted struct {
 
 func (x *Evicted) Reset() {
 	*x = Evicted{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -805,7 +912,7 @@ func (x *Evicted) String() string {
 func (*Evicted) ProtoMessage() {}
 
 func (x *Evicted) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -818,7 +925,7 @@ func (x *Evicted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evicted.ProtoReflect.Descriptor instead.
 func (*Evicted) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{8}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Evicted) GetRingId() string {
@@ -855,7 +962,7 @@ type Return struct {
 
 func (x *Return) Reset() {
 	*x = Return{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +974,7 @@ func (x *Return) String() string {
 func (*Return) ProtoMessage() {}
 
 func (x *Return) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +987,7 @@ func (x *Return) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Return.ProtoReflect.Descriptor instead.
 func (*Return) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{9}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Return) GetId() uint64 {
@@ -922,7 +1029,7 @@ type CertifyRequest struct {
 
 func (x *CertifyRequest) Reset() {
 	*x = CertifyRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -934,7 +1041,7 @@ func (x *CertifyRequest) String() string {
 func (*CertifyRequest) ProtoMessage() {}
 
 func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -947,7 +1054,7 @@ func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyRequest.ProtoReflect.Descriptor instead.
 func (*CertifyRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{10}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CertifyRequest) GetCluster() string {
@@ -981,7 +1088,7 @@ type CertifyResponse struct {
 
 func (x *CertifyResponse) Reset() {
 	*x = CertifyResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1100,7 @@ func (x *CertifyResponse) String() string {
 func (*CertifyResponse) ProtoMessage() {}
 
 func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1113,7 @@ func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyResponse.ProtoReflect.Descriptor instead.
 func (*CertifyResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{11}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CertifyResponse) GetId() uint64 {
@@ -1032,7 +1139,7 @@ type AcceptFounderRequest struct {
 
 func (x *AcceptFounderRequest) Reset() {
 	*x = AcceptFounderRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1044,7 +1151,7 @@ func (x *AcceptFounderRequest) String() string {
 func (*AcceptFounderRequest) ProtoMessage() {}
 
 func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1057,7 +1164,7 @@ func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderRequest.ProtoReflect.Descriptor instead.
 func (*AcceptFounderRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{12}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AcceptFounderRequest) GetCluster() string {
@@ -1113,7 +1220,7 @@ type AcceptFounderResponse struct {
 
 func (x *AcceptFounderResponse) Reset() {
 	*x = AcceptFounderResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1125,7 +1232,7 @@ func (x *AcceptFounderResponse) String() string {
 func (*AcceptFounderResponse) ProtoMessage() {}
 
 func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1138,7 +1245,7 @@ func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderResponse.ProtoReflect.Descriptor instead.
 func (*AcceptFounderResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{13}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AcceptFounderResponse) GetAccepted() bool {
@@ -1178,7 +1285,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1297,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1310,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{14}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Ping) GetSeq() uint64 {
@@ -1282,7 +1389,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1401,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1414,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{15}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Pong) GetSeq() uint64 {
@@ -1371,7 +1478,7 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04name\x18\x05 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02to\x18\x06 \x01(\x04R\x02to\x12\x1c\n" +
-	"\taddresses\x18\a \x03(\tR\taddresses\"\xc6\x03\n" +
+	"\taddresses\x18\a \x03(\tR\taddresses\"\xf6\x03\n" +
 	"\fPeerEnvelope\x12)\n" +
 	"\x05hello\x18\x01 \x01(\v2\x11.arc.v1.PeerHelloH\x00R\x05hello\x12\x14\n" +
 	"\x04raft\x18\x02 \x01(\fH\x00R\x04raft\x12%\n" +
@@ -1383,8 +1490,15 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\aevicted\x18\b \x01(\v2\x0f.arc.v1.EvictedH\x00R\aevicted\x12(\n" +
 	"\x06return\x18\t \x01(\v2\x0e.arc.v1.ReturnH\x00R\x06return\x12%\n" +
 	"\x05check\x18\n" +
-	" \x01(\v2\r.arc.v1.CheckH\x00R\x05checkB\x06\n" +
-	"\x04body\"3\n" +
+	" \x01(\v2\r.arc.v1.CheckH\x00R\x05check\x12.\n" +
+	"\btakeover\x18\x0f \x01(\v2\x10.arc.v1.TakeoverH\x00R\btakeoverB\x06\n" +
+	"\x04body\"z\n" +
+	"\bTakeover\x12\x12\n" +
+	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x16\n" +
+	"\x06answer\x18\x02 \x01(\bR\x06answer\x12\x12\n" +
+	"\x04able\x18\x03 \x01(\bR\x04able\x12\x18\n" +
+	"\areached\x18\x04 \x01(\rR\areached\x12\x14\n" +
+	"\x05stuck\x18\x05 \x01(\bR\x05stuck\"3\n" +
 	"\x05Check\x12\x16\n" +
 	"\x06answer\x18\x01 \x01(\bR\x06answer\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\"\x9a\x01\n" +
@@ -1412,12 +1526,13 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04exit\x18\x04 \x01(\tR\x04exit\x12\x14\n" +
-	"\x05clean\x18\x05 \x01(\bR\x05clean\"a\n" +
+	"\x05clean\x18\x05 \x01(\bR\x05clean\"y\n" +
 	"\aRelease\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x10\n" +
-	"\x03seq\x18\x04 \x01(\x04R\x03seq\"H\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12\x16\n" +
+	"\x06lapsed\x18\x05 \x01(\bR\x06lapsed\"H\n" +
 	"\aEvicted\x12\x17\n" +
 	"\aring_id\x18\x01 \x01(\tR\x06ringId\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12\x14\n" +
@@ -1479,49 +1594,51 @@ func file_proto_arc_v1_peer_proto_rawDescGZIP() []byte {
 	return file_proto_arc_v1_peer_proto_rawDescData
 }
 
-var file_proto_arc_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_proto_arc_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_proto_arc_v1_peer_proto_goTypes = []any{
 	(*PeerHello)(nil),             // 0: arc.v1.PeerHello
 	(*PeerEnvelope)(nil),          // 1: arc.v1.PeerEnvelope
-	(*Check)(nil),                 // 2: arc.v1.Check
-	(*Renew)(nil),                 // 3: arc.v1.Renew
-	(*RenewAck)(nil),              // 4: arc.v1.RenewAck
-	(*Suspicion)(nil),             // 5: arc.v1.Suspicion
-	(*Certificate)(nil),           // 6: arc.v1.Certificate
-	(*Release)(nil),               // 7: arc.v1.Release
-	(*Evicted)(nil),               // 8: arc.v1.Evicted
-	(*Return)(nil),                // 9: arc.v1.Return
-	(*CertifyRequest)(nil),        // 10: arc.v1.CertifyRequest
-	(*CertifyResponse)(nil),       // 11: arc.v1.CertifyResponse
-	(*AcceptFounderRequest)(nil),  // 12: arc.v1.AcceptFounderRequest
-	(*AcceptFounderResponse)(nil), // 13: arc.v1.AcceptFounderResponse
-	(*Ping)(nil),                  // 14: arc.v1.Ping
-	(*Pong)(nil),                  // 15: arc.v1.Pong
+	(*Takeover)(nil),              // 2: arc.v1.Takeover
+	(*Check)(nil),                 // 3: arc.v1.Check
+	(*Renew)(nil),                 // 4: arc.v1.Renew
+	(*RenewAck)(nil),              // 5: arc.v1.RenewAck
+	(*Suspicion)(nil),             // 6: arc.v1.Suspicion
+	(*Certificate)(nil),           // 7: arc.v1.Certificate
+	(*Release)(nil),               // 8: arc.v1.Release
+	(*Evicted)(nil),               // 9: arc.v1.Evicted
+	(*Return)(nil),                // 10: arc.v1.Return
+	(*CertifyRequest)(nil),        // 11: arc.v1.CertifyRequest
+	(*CertifyResponse)(nil),       // 12: arc.v1.CertifyResponse
+	(*AcceptFounderRequest)(nil),  // 13: arc.v1.AcceptFounderRequest
+	(*AcceptFounderResponse)(nil), // 14: arc.v1.AcceptFounderResponse
+	(*Ping)(nil),                  // 15: arc.v1.Ping
+	(*Pong)(nil),                  // 16: arc.v1.Pong
 }
 var file_proto_arc_v1_peer_proto_depIdxs = []int32{
 	0,  // 0: arc.v1.PeerEnvelope.hello:type_name -> arc.v1.PeerHello
-	3,  // 1: arc.v1.PeerEnvelope.renew:type_name -> arc.v1.Renew
-	4,  // 2: arc.v1.PeerEnvelope.renew_ack:type_name -> arc.v1.RenewAck
-	5,  // 3: arc.v1.PeerEnvelope.suspicion:type_name -> arc.v1.Suspicion
-	6,  // 4: arc.v1.PeerEnvelope.certificate:type_name -> arc.v1.Certificate
-	7,  // 5: arc.v1.PeerEnvelope.release:type_name -> arc.v1.Release
-	8,  // 6: arc.v1.PeerEnvelope.evicted:type_name -> arc.v1.Evicted
-	9,  // 7: arc.v1.PeerEnvelope.return:type_name -> arc.v1.Return
-	2,  // 8: arc.v1.PeerEnvelope.check:type_name -> arc.v1.Check
-	6,  // 9: arc.v1.CertifyRequest.certificate:type_name -> arc.v1.Certificate
-	1,  // 10: arc.v1.Peer.Stream:input_type -> arc.v1.PeerEnvelope
-	10, // 11: arc.v1.Peer.Certify:input_type -> arc.v1.CertifyRequest
-	12, // 12: arc.v1.Peer.AcceptFounder:input_type -> arc.v1.AcceptFounderRequest
-	14, // 13: arc.v1.Probe.Probe:input_type -> arc.v1.Ping
-	1,  // 14: arc.v1.Peer.Stream:output_type -> arc.v1.PeerEnvelope
-	11, // 15: arc.v1.Peer.Certify:output_type -> arc.v1.CertifyResponse
-	13, // 16: arc.v1.Peer.AcceptFounder:output_type -> arc.v1.AcceptFounderResponse
-	15, // 17: arc.v1.Probe.Probe:output_type -> arc.v1.Pong
-	14, // [14:18] is the sub-list for method output_type
-	10, // [10:14] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	4,  // 1: arc.v1.PeerEnvelope.renew:type_name -> arc.v1.Renew
+	5,  // 2: arc.v1.PeerEnvelope.renew_ack:type_name -> arc.v1.RenewAck
+	6,  // 3: arc.v1.PeerEnvelope.suspicion:type_name -> arc.v1.Suspicion
+	7,  // 4: arc.v1.PeerEnvelope.certificate:type_name -> arc.v1.Certificate
+	8,  // 5: arc.v1.PeerEnvelope.release:type_name -> arc.v1.Release
+	9,  // 6: arc.v1.PeerEnvelope.evicted:type_name -> arc.v1.Evicted
+	10, // 7: arc.v1.PeerEnvelope.return:type_name -> arc.v1.Return
+	3,  // 8: arc.v1.PeerEnvelope.check:type_name -> arc.v1.Check
+	2,  // 9: arc.v1.PeerEnvelope.takeover:type_name -> arc.v1.Takeover
+	7,  // 10: arc.v1.CertifyRequest.certificate:type_name -> arc.v1.Certificate
+	1,  // 11: arc.v1.Peer.Stream:input_type -> arc.v1.PeerEnvelope
+	11, // 12: arc.v1.Peer.Certify:input_type -> arc.v1.CertifyRequest
+	13, // 13: arc.v1.Peer.AcceptFounder:input_type -> arc.v1.AcceptFounderRequest
+	15, // 14: arc.v1.Probe.Probe:input_type -> arc.v1.Ping
+	1,  // 15: arc.v1.Peer.Stream:output_type -> arc.v1.PeerEnvelope
+	12, // 16: arc.v1.Peer.Certify:output_type -> arc.v1.CertifyResponse
+	14, // 17: arc.v1.Peer.AcceptFounder:output_type -> arc.v1.AcceptFounderResponse
+	16, // 18: arc.v1.Probe.Probe:output_type -> arc.v1.Pong
+	15, // [15:19] is the sub-list for method output_type
+	11, // [11:15] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_proto_arc_v1_peer_proto_init() }
@@ -1541,6 +1658,7 @@ func file_proto_arc_v1_peer_proto_init() {
 		(*PeerEnvelope_Evicted)(nil),
 		(*PeerEnvelope_Return)(nil),
 		(*PeerEnvelope_Check)(nil),
+		(*PeerEnvelope_Takeover)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1548,7 +1666,7 @@ func file_proto_arc_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_arc_v1_peer_proto_rawDesc), len(file_proto_arc_v1_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

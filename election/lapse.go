@@ -1,0 +1,132 @@
+package election
+
+import (
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// A leader whose lease has ended and that cannot renew it may have lost its
+// majority. Those whom it still reaches must not stay bound to it, since the
+// others may need their votes. So it falls silent: it releases the voters,
+// sends no renewals, heartbeats or appends, and only asks for signs of life.
+// When a majority answers, it renews again in the same term. When somebody
+// asks for its vote first, it gives up its term.
+
+// lapse is the time in which a leader has no lease.
+type lapse struct {
+	// since is when the lease ended; 0 while it runs.
+	since Instant
+	// silent is when the leader fell silent; 0 if it did not.
+	silent  Instant
+	nextAsk Instant
+}
+
+// lapseRule follows the lease. It reports whether the leader may renew.
+func (n *Node) lapseRule() bool {
+	l := n.lead
+	s := n.ring.Settings
+	if n.now < n.leaseEnd() {
+		l.lapse = lapse{}
+		return true
+	}
+	if l.lapse.since == 0 {
+		// A new leader has not had its first answers yet.
+		if first := l.renewals.first + s.Lease(); l.renewals.first == 0 || n.now < first && !l.renewals.held {
+			return true
+		}
+		l.lapse = lapse{since: n.now}
+	}
+	if l.lapse.silent == 0 {
+		// A short stop of this process or its network ends the lease, too. The
+		// answers are on their way then.
+		if end := l.lapse.since + s.Stagger(); n.now < end {
+			n.wakeAt(end)
+			return true
+		}
+		n.fallSilent()
+	}
+	if n.majorityHeardSince(l.lapse.silent) {
+		n.trace("a majority answers again")
+		l.lapse = lapse{since: n.now} // it has to be proven within the stagger
+		l.renewals.next, l.nextTick = n.now, n.now
+		n.wakeAt(n.now + s.Stagger())
+		return true
+	}
+	if n.now >= l.lapse.nextAsk {
+		l.lapse.nextAsk = n.now + s.RenewEvery()/2
+		n.askVoters()
+	}
+	n.wakeAt(l.lapse.nextAsk)
+	return false
+}
+
+// fallSilent voids all promises that this leader was given.
+func (n *Node) fallSilent() {
+	l := n.lead
+	n.trace("falls silent: its lease ended, and too few voters answer")
+	l.lapse.silent, l.lapse.nextAsk = n.now, n.now
+	l.renewals.ignoreUpTo = l.renewals.seq
+	l.renewals.acked = nil
+}
+
+// askVoters releases the voters that this leader still reaches and asks all of
+// them for a sign of life. Either message may be lost, so both are repeated.
+func (n *Node) askVoters() {
+	for _, id := range n.otherVoters() {
+		n.send(Message{To: id, Release: n.release(true)})
+		n.send(Message{To: id, Check: &Check{}})
+	}
+}
+
+// release voids every promise that was given to this leader until now.
+func (n *Node) release(lapsed bool) *Release {
+	return &Release{Term: n.term, Seq: n.lead.renewals.ignoreUpTo, ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Lapsed: lapsed}
+}
+
+// silent reports whether this member leads in raft's eyes, but has fallen
+// silent.
+func (n *Node) silent() bool { return n.lead != nil && n.lead.lapse.silent != 0 }
+
+// muted reports whether a silent leader keeps a message of raft's back: those
+// that would pass for a sign of a leader. Raft takes them for lost.
+func (n *Node) muted(m *raftpb.Message) bool {
+	switch m.GetType() {
+	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
+		return n.silent()
+	}
+	return false
+}
+
+// giveUp ends a silent leadership in raft, too, so that this member can vote.
+// Raft's leader steps down when no majority was active between two of its
+// quorum checks; no message comes in here between them.
+func (n *Node) giveUp() {
+	n.trace("gives up term %d", n.term)
+	for i := 0; i < 2*electionTicks && n.rn.BasicStatus().RaftState == raft.StateLeader; i++ {
+		n.rn.Tick()
+	}
+	n.refresh()
+	n.leaderHeard = n.now - n.patience()
+}
+
+// majorityHeardSince reports whether a majority of the configuration, of both
+// halves while it is joint, was heard after an instant. This member counts.
+func (n *Node) majorityHeardSince(since Instant) bool {
+	heard := func(voters []uint64) bool {
+		k := n.heardSince(voters, since)
+		return k > len(voters)/2
+	}
+	out := n.conf.GetVotersOutgoing()
+	return heard(n.conf.GetVoters()) && (len(out) == 0 || heard(out))
+}
+
+// heardSince counts the voters that were heard after an instant, and this one.
+func (n *Node) heardSince(voters []uint64, since Instant) int {
+	k := 0
+	for _, id := range voters {
+		if at, ok := n.heard[id]; id == n.cfg.ID || ok && at > since {
+			k++
+		}
+	}
+	return k
+}
