@@ -53,6 +53,9 @@ const (
 	// FaultWatcher: leader and watcher fall silent together, and the watcher is
 	// the heir.
 	FaultWatcher Fault = "watcher-too"
+	// FaultPartial: the leader is cut off, and the others see one another only in
+	// part, so that those who come first in the succession reach no majority.
+	FaultPartial Fault = "partial"
 	// FaultHandover is no fault: a planned change.
 	FaultHandover Fault = "handover"
 )
@@ -60,7 +63,7 @@ const (
 // Phase is one part of a failover.
 type Phase struct {
 	// Name is one of detected, promises_ended, stagger, elected, confirmed,
-	// declared.
+	// handed_over, declared.
 	Name string
 	Took time.Duration
 	// Rule is where that comes from.
@@ -136,6 +139,12 @@ func (s Settings) Failovers(a Assumed) []Failover {
 		{FaultHeir, "leader and heir fall silent together", []Phase{silence, promises(silence.Took), stagger, elected, confirm("the heir"), declared}},
 		{FaultWatcher, "leader and watcher fall silent together, and the watcher is the heir", []Phase{alone,
 			{"promises_ended", 0, "they end with the silence"}, stagger, elected, confirm("the heir"), declared}},
+		{FaultPartial, "the leader is cut off, and the others see one another only in part", []Phase{alone,
+			{"promises_ended", 0, "they end with the silence, or the leader releases those whom it still reaches"},
+			{"stagger", s.Stretched(s.Stagger() * time.Duration(s.MaxVoters-1)),
+				fmt.Sprintf("stagger_ms × (max_voters − 1)%s = %d × %d: the turn of the last voter", drift, s.StaggerMS, s.MaxVoters-1)},
+			elected, confirm("those who come before it"),
+			{"handed_over", a.RoundTrip + vote.Took, "the heir is asked whether it could lead, and told to"}, declared}},
 		{FaultHandover, "handover, leave or SIGTERM, from the release on", []Phase{
 			{"detected", a.RoundTrip + hop, "what it still lacks of the log, a round trip; the release and the word to take over, a message"},
 			{"promises_ended", 0, "the release voids them"},

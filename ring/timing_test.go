@@ -20,6 +20,7 @@ func TestFailovers(t *testing.T) {
 			FaultStopped:  500*ms + (4+1)*ms + (2+1)*ms,
 			FaultHeir:     500*ms + 25*ms + (4+1)*ms + 400*ms + (2+1)*ms,
 			FaultWatcher:  500*ms + 25*ms + (4+1)*ms + 400*ms + (2+1)*ms,
+			FaultPartial:  500*ms + 6*25*ms + (4+1)*ms + 400*ms + (2+2+1)*ms + (2+1)*ms,
 			FaultHandover: (2+1)*ms + (2+1)*ms + (2+1)*ms,
 		}},
 		{"lan", 100_000, map[Fault]time.Duration{
