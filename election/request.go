@@ -174,7 +174,11 @@ func (n *Node) beginHandover(ref, to uint64, why string) {
 		n.emit(Done{Ref: ref, Err: fmt.Errorf("%w: id %d", ring.ErrNotMember, to)})
 		return
 	case to == n.cfg.ID:
-		n.emit(Done{Ref: ref})
+		var err error
+		if _, _, leads := n.Claim(n.now); !leads {
+			err = ErrNotLeader // it may have a successor that it has not heard of
+		}
+		n.emit(Done{Ref: ref, Err: err})
 		return
 	case m.Witness:
 		n.emit(Done{Ref: ref, Err: fmt.Errorf("%w: %q is a witness and never leads", ring.ErrInvalid, m.Name)})

@@ -191,7 +191,7 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 		}
 		return
 	case ring.Operator:
-		if !s.sanctioned[m.name] {
+		if !s.asked.evictions[m.name] {
 			s.fail("G4", "%s, but no operator asked for it", what)
 		}
 		return

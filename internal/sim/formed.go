@@ -55,11 +55,11 @@ func (s *Sim) foundFormed() error {
 	conf := rec.Snapshot.GetMetadata().GetConfState()
 	conf.Voters = slices.Sorted(slices.Values(st.Voters()))
 	g.highest, g.epoch = uint64(len(s.nodes)), st.Epoch
-	g.byEpoch = make([]epochMark, st.Epoch+1)
-	g.byEpoch[st.Epoch] = epochMark{highest: g.highest, members: g.memberPrint()}
 	g.voters = conf.GetVoters()
 	g.confs = []confMark{{1, g.voters, nil}}
 	g.setSettings(0, s.world.Settings)
+	g.founded, g.byEpoch = st.Epoch, make([]epochMark, st.Epoch+1)
+	g.byEpoch[st.Epoch] = g.epochMark()
 	for i, n := range s.nodes {
 		n.disk.durable = image{id: uint64(i) + 1, inc: n.inc, hs: rec.HardState, snap: rec.Snapshot, first: 2}
 		n.up, n.gen = true, 1

@@ -441,6 +441,7 @@ func (s *Sim) poll() {
 		s.wholeEvicted = s.ledger.evicted
 		took := time.Duration(s.wholeAt - s.healedAt)
 		s.tracef(nil, "WHOLE after %v", took)
+		s.wish()
 		if s.demand {
 			s.stats.HealWorst = max(s.stats.HealWorst, took)
 			s.stats.HealShare = max(s.stats.HealShare, float64(took)/float64(s.ringBound()))
@@ -463,6 +464,7 @@ func (s *Sim) poll() {
 
 // quietEnd checks that a whole ring at peace stayed as it was.
 func (s *Sim) quietEnd() {
+	s.unanswered()
 	if s.settled && s.demand {
 		why, led := s.whole()
 		if !led && s.ledger.settings.LeaderGrants && s.blinks < 5 {

@@ -26,6 +26,7 @@ type ledger struct {
 	term       uint64
 	highest    uint64
 	epoch      uint64
+	founded    uint64 // the epoch that the log begins with
 	settings   ring.Settings
 	leases     []leaseSince
 
@@ -37,6 +38,9 @@ type ledger struct {
 	declared map[uint64]uint64 // term → id
 	claimed  map[uint64]uint64 // term → incarnation that claimed in it
 	byEpoch  []epochMark
+	epochs   []uint64 // after each of ents
+	changed  []settingsMark
+	leaders  []leaderMark
 	evicted  int
 
 	second  int64 // of which entries are counted
@@ -55,9 +59,31 @@ type lmember struct {
 
 // epochMark is what every member's state must be after the same epoch.
 type epochMark struct {
-	leader, term, highest, members uint64
-	print                          uint64 // fingerprint of the first state seen; 0: none yet
-	hash                           string // ring's own hash, now and then
+	leader, term, highest, members, designated uint64
+	settings                                   ring.Settings
+	print                                      uint64 // fingerprint of the first state seen; 0: none yet
+	hash                                       string // ring's own hash, now and then
+}
+
+// mark is where in the log something was committed.
+type mark struct{ index uint64 }
+
+type settingsMark struct {
+	mark
+	settings ring.Settings
+}
+
+type leaderMark struct {
+	mark
+	id uint64
+}
+
+// epochAfter is the epoch after an index.
+func (g *ledger) epochAfter(index uint64) uint64 {
+	if index < 2 {
+		return g.founded
+	}
+	return g.epochs[index-2]
 }
 
 // confMark is raft's configuration from an index on.
@@ -196,7 +222,7 @@ func (s *Sim) append(n *node, e *raftpb.Entry) {
 		s.failAt(n, "log", "entry %d has term %d, the one before it has %d", e.GetIndex(), e.GetTerm(), last.GetTerm())
 		return
 	}
-	g.ents = append(g.ents, e)
+	g.ents, g.epochs = append(g.ents, e), append(g.epochs, g.epoch)
 	if second := s.now / int64(time.Second); second != g.second {
 		g.second, g.entries = second, 0
 	}
@@ -232,16 +258,18 @@ func (s *Sim) append(n *node, e *raftpb.Entry) {
 		s.failAt(n, "log", "entry %d: %v", e.GetIndex(), err)
 		return
 	}
+	s.judgeAsked(e, c)
 	if why := s.judge(e, c); why != "" {
 		s.tracef(n, "committed %d: no effect (%s): %s", e.GetIndex(), why, e.GetData())
 		return
 	}
 	s.tracef(n, "committed %d: %s", e.GetIndex(), e.GetData())
 	g.epoch++
+	g.epochs[len(g.epochs)-1] = g.epoch
 	for uint64(len(g.byEpoch)) <= g.epoch {
 		g.byEpoch = append(g.byEpoch, epochMark{})
 	}
-	g.byEpoch[g.epoch] = epochMark{leader: g.leader, term: g.term, highest: g.highest, members: g.memberPrint()}
+	g.byEpoch[g.epoch] = g.epochMark()
 }
 
 // configure applies a change of raft's configuration.
@@ -331,6 +359,7 @@ func (s *Sim) judge(e *raftpb.Entry, c ring.Command) string {
 			return "invalid"
 		}
 		s.stats.count("ring: settings changed", 1)
+		g.changed = append(g.changed, settingsMark{mark{e.GetIndex()}, *c.Settings})
 		g.setSettings(s.now, *c.Settings)
 	case c.Return != nil:
 		for i := range g.members {
@@ -386,6 +415,7 @@ func (s *Sim) judgeDeclare(e *raftpb.Entry, d ring.Declare) string {
 	}
 	g.declared[d.Term] = d.ID
 	g.leader, g.term, g.designated = d.ID, d.Term, 0
+	g.leaders = append(g.leaders, leaderMark{mark{e.GetIndex()}, d.ID})
 	for i := range g.members {
 		if m := &g.members[i]; m.id == d.ID {
 			m.inc = d.Incarnation
@@ -433,6 +463,11 @@ func (g *ledger) longestLease(then int64) time.Duration {
 		}
 	}
 	return d
+}
+
+// epochMark is what the ring is now.
+func (g *ledger) epochMark() epochMark {
+	return epochMark{leader: g.leader, term: g.term, highest: g.highest, members: g.memberPrint(), designated: g.designated, settings: g.settings}
 }
 
 func (g *ledger) memberPrint() uint64 {

@@ -33,7 +33,7 @@ func (s *Sim) operate(f *Fault, n *node) {
 		}
 		return
 	case OpEvict:
-		s.sanctioned[name] = true
+		s.asked.evictions[name] = true
 		op.make = func(l *node) (election.Request, bool) {
 			m, ok := byName(l)
 			return election.Request{Evict: &ring.Evict{ID: m.ID, Incarnation: m.Incarnation, Evidence: ring.Operator}}, ok
@@ -50,6 +50,7 @@ func (s *Sim) operate(f *Fault, n *node) {
 		}
 	case OpSettings:
 		st := s.world.settingsOf(f.N)
+		s.asked.settings[st] = true
 		op.make = func(*node) (election.Request, bool) { return election.Request{Settings: &st}, true }
 	}
 	s.opNext(op, 0, s.leaderNow())
@@ -65,7 +66,7 @@ func (s *Sim) opNext(op *operation, in time.Duration, whom int) {
 // opTry sends an operator's request to a machine.
 func (s *Sim) opTry(e event) {
 	op := e.p.(*operation)
-	if s.calm || op.tries >= opTries {
+	if s.calm && !op.wish || op.tries >= opTries {
 		s.stats.count(op.what+": given up", 1)
 		return
 	}
@@ -82,6 +83,7 @@ func (s *Sim) operated(n *node, c *rpc) {
 	case c.err == nil:
 		s.stats.count(op.what+": done", 1)
 		s.lastOp = s.now
+		op.answered = true
 		if op.done != nil {
 			op.done(nil)
 		}
@@ -109,10 +111,8 @@ func (s *Sim) leaveTry(n *node, e event) {
 	status := n.core.Status(n.clock.local(s.now))
 	if status.Leader == n.id {
 		if n.leaveRef == 0 {
-			s.refs++
-			n.leaveRef = s.refs
-			n.core.Request(n.clock.local(s.now), election.Request{Ref: n.leaveRef, Handover: &election.Handover{Why: n.name + " leaves"}})
-			s.stepped(n)
+			n.leaveRef = s.refs + 1 // it may be answered in the same step
+			s.request(n, election.Request{Handover: &election.Handover{Why: n.name + " leaves"}}, nil)
 		}
 		return
 	}
@@ -121,6 +121,7 @@ func (s *Sim) leaveTry(n *node, e event) {
 		return
 	}
 	id := n.id
+	s.asked.leaves[id] = true
 	op := &operation{what: string(OpLeave), via: n.idx, tries: opTries}
 	op.make = func(*node) (election.Request, bool) {
 		return election.Request{Leave: &ring.Leave{ID: id}}, true

@@ -82,10 +82,14 @@ type node struct {
 	killMid  *Fault
 }
 
-// pendingRef is a request that this node's core works on for somebody.
+// pendingRef is a request that this node's core works on for somebody; rpc is
+// nil if that is the node itself.
 type pendingRef struct {
-	ref uint64
-	rpc *rpc
+	ref     uint64
+	rpc     *rpc
+	request election.Request
+	at      int64
+	index   uint64 // up to which the log was committed when it was asked
 }
 
 // logView is a node's log as its core handed it out, durable or not.
@@ -196,10 +200,9 @@ func (s *Sim) exit(n *node, why string) {
 	n.up, n.paused = false, false
 	n.gen++
 	n.core = nil
-	delete(s.incarnations, n.inc)
 	s.dead[n.inc] = s.now
 	s.claimOver(n)
-	n.inbox, n.held = n.inbox[:0], nil
+	n.inbox, n.held, n.refs = n.inbox[:0], nil, nil
 	n.pauseMid, n.killMid = 0, nil
 	n.disk.crash(s, n.idx, !n.power, n.rnd)
 	n.badSince = s.now

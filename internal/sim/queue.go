@@ -37,9 +37,10 @@ const (
 	evHello                  // a peer stream is opened
 	evPinged                 // a watcher's word reaches the core
 	evLonely                 // a member that hears nobody asks around
+	evWish                   // what was asked of a whole ring is due
 )
 
-var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "pinged", "lonely"}
+var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "pinged", "lonely", "wish"}
 
 // travels tells whether an event comes over the network: a stopped process's
 // socket takes only so many.

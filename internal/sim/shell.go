@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"errors"
 	"time"
 
 	"github.com/arc-ring/arc/election"
@@ -28,6 +27,10 @@ type operation struct {
 	make  func(*node) (election.Request, bool) // at the machine that gets it
 	tries int
 	done  func(err error)
+	// wish: it is asked of a whole ring, with no fault at work; answered says
+	// how that ended.
+	wish     bool
+	answered bool
 }
 
 // beginJoin starts a new attempt to become a member.
@@ -97,49 +100,7 @@ func (s *Sim) called(n *node, e event) {
 		}
 		req.Join = &j
 	}
-	s.refs++
-	req.Ref = s.refs
-	n.refs = append(n.refs, pendingRef{req.Ref, c})
-	n.core.Request(n.clock.local(s.now), req)
-	s.stepped(n)
-}
-
-// done completes a request.
-func (s *Sim) done(n *node, d election.Done) {
-	for i, r := range n.refs {
-		if r.ref != d.Ref {
-			continue
-		}
-		n.refs = append(n.refs[:i], n.refs[i+1:]...)
-		c := r.rpc
-		c.id, c.err = d.ID, d.Err
-		c.hint = -1
-		if d.Err == nil {
-			s.acknowledged(n, c)
-		} else if errors.Is(d.Err, election.ErrNotLeader) && n.core != nil {
-			if l := n.core.Status(n.clock.local(s.now)).Leader; l != 0 {
-				c.hint = s.machineOf(l)
-			}
-		}
-		s.transmit(n.idx, c.from, event{kind: evReply, p: c}, true)
-		return
-	}
-	if d.Ref == n.leaveRef && d.Ref != 0 {
-		n.leaveRef = 0
-		return
-	}
-	s.fail("done", "%s completes request %d, which is not under way", n.name, d.Ref)
-}
-
-// acknowledged checks that what the core calls done is committed.
-func (s *Sim) acknowledged(n *node, c *rpc) {
-	if c.request.Join == nil {
-		return
-	}
-	m, ok := s.ledger.joined[c.id]
-	if !ok || m != c.request.Join.Member.Name {
-		s.fail("ids", "%s tells %s that it joined as member %d, but the log says %q", n.name, s.nodes[c.from].name, c.id, m)
-	}
+	s.request(n, req, c)
 }
 
 // replied takes the answer.

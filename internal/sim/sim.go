@@ -25,17 +25,17 @@ type Sim struct {
 	nodes   []*node
 	links   []*link // made when first used
 
-	ledger     ledger
-	births     map[birthKey]birth
-	idMachine  []int // machine of each id, -1 unknown
-	addresses  map[string]int
-	dead       map[uint64]int64 // when each incarnation ended
-	looked     map[lookKey][]look
-	sanctioned map[string]bool
-	letGo      map[uint64]bool // members that dropped their logs because the core told them to
-	refs       uint64
+	ledger    ledger
+	births    map[birthKey]birth
+	idMachine []int // machine of each id, -1 unknown
+	addresses map[string]int
+	dead      map[uint64]int64 // when each incarnation ended
+	looked    map[lookKey][]look
+	asked     asked
+	letGo     map[uint64]bool // members that dropped their logs because the core told them to
+	refs      uint64
 
-	incarnations map[uint64]int
+	incarnations map[uint64]int // machine of each that ever ran
 
 	active []*active
 	armed  []*Fault
@@ -43,6 +43,8 @@ type Sim struct {
 	demand bool
 
 	healedAt, leadAt, wholeAt int64
+	quietUntil                int64
+	wishes                    *rand.Rand // what operators want of a whole ring
 	lastOp                    int64
 	wholeEpoch                uint64
 	wholeEvicted              int
@@ -110,11 +112,13 @@ func Run(opt Options) *Result {
 
 func newSim(opt Options, world World) *Sim {
 	s := &Sim{opt: opt, world: world, hash: newPrint(), births: map[birthKey]birth{}, addresses: map[string]int{}, dead: map[uint64]int64{},
-		looked: map[lookKey][]look{}, sanctioned: map[string]bool{}, letGo: map[uint64]bool{}, incarnations: map[uint64]int{}}
+		looked: map[lookKey][]look{}, letGo: map[uint64]bool{}, incarnations: map[uint64]int{}}
+	s.asked = asked{settings: map[ring.Settings]bool{}, evictions: map[string]bool{}, leaves: map[uint64]bool{}}
 	s.net = &s.world.Net
 	s.net.Copies = s.net.Copies || opt.Copies
 	s.stats.Named = map[string]int{}
 	s.rnd = rand.New(rand.NewPCG(opt.Seed, 3+opt.Salt<<8))
+	s.wishes = rand.New(rand.NewPCG(opt.Seed, 5+opt.Salt<<8))
 	k := world.Machines + world.Spares
 	for i := range k {
 		n := &node{idx: i, name: fmt.Sprintf("n%d", i+1), power: true, spare: i >= world.Machines, lazy: world.Lazy[i],
@@ -146,10 +150,10 @@ func (s *Sim) found() error {
 	g.led = map[string]uint64{}
 	g.highest, g.epoch = 1, 1
 	g.joined, g.declared, g.claimed = map[uint64]string{1: n.name}, map[uint64]uint64{}, map[uint64]uint64{}
-	g.byEpoch = []epochMark{{}, {highest: 1, members: g.memberPrint()}}
 	g.voters = []uint64{1}
 	g.confs = []confMark{{1, g.voters, nil}}
 	g.setSettings(0, s.world.Settings)
+	g.founded, g.byEpoch = 1, []epochMark{{}, g.epochMark()}
 	s.learnID(1, 0)
 	n.disk.durable = image{id: 1, inc: n.inc, hs: rec.HardState, snap: rec.Snapshot, first: 2}
 	n.up, n.gen = true, 1
@@ -176,7 +180,7 @@ func (s *Sim) run(faults []Fault) {
 		s.q.push(event{at: int64(faults[i].At), kind: evFault, p: &faults[i]})
 	}
 	for _, c := range s.world.cycles(s.opt.Length) {
-		s.q.push(event{at: int64(c.quiet), kind: evHeal})
+		s.q.push(event{at: int64(c.quiet), kind: evHeal, n: uint64(c.end)})
 		s.q.push(event{at: int64(c.end), kind: evQuietEnd})
 	}
 	end := int64(s.opt.Length) + 1
@@ -209,7 +213,11 @@ func (s *Sim) dispatch(e event) {
 		s.undo(e.p.(*active))
 		return
 	case evHeal:
+		s.quietUntil = int64(e.n)
 		s.heal()
+		return
+	case evWish:
+		s.wishDue(e.p.(*operation))
 		return
 	case evPoll:
 		if s.calm {

@@ -90,6 +90,10 @@ func (s *Sim) logApplied(n *node, a election.Applied) {
 		s.failAt(n, "state", "is in epoch %d after index %d, the ledger in %d after %d", st.Epoch, a.Index, g.epoch, g.last())
 		return
 	}
+	if want := g.epochAfter(a.Index); st.Epoch != want {
+		s.failAt(n, "state", "is in epoch %d after index %d, by the log it is %d", st.Epoch, a.Index, want)
+		return
+	}
 	mark := &g.byEpoch[st.Epoch]
 	members := newPrint()
 	for _, m := range st.Members {
@@ -103,6 +107,18 @@ func (s *Sim) logApplied(n *node, a election.Applied) {
 		}
 		s.failAt(n, check, "after epoch %d it has leader %d, term %d, highest id %d, members %s; by the rules it is leader %d, term %d, highest id %d, members %v",
 			st.Epoch, st.LeaderID, st.Term, st.HighestID, membersText(st), mark.leader, mark.term, mark.highest, g.members)
+		return
+	}
+	if mark.settings != st.Settings {
+		s.failAt(n, "state", "after epoch %d it has the settings %+v, by the log they are %+v", st.Epoch, st.Settings, mark.settings)
+		return
+	}
+	designated := uint64(0)
+	if st.Designated != nil {
+		designated = st.Designated.To
+	}
+	if mark.designated != designated {
+		s.failAt(n, "state", "after epoch %d member %d is appointed, by the log it is %d (0: nobody)", st.Epoch, designated, mark.designated)
 		return
 	}
 	if st.Term > n.knows {

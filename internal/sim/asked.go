@@ -1,0 +1,203 @@
+package sim
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// asked is what people and joiners have asked of the ring in a run. Nothing
+// that only they can want may be committed without it.
+type asked struct {
+	settings  map[ring.Settings]bool
+	evictions map[string]bool // of members by name
+	leaves    map[uint64]bool // of members by id
+	handovers []handoverAsked
+}
+
+// handoverAsked is a handover that a core was told to carry out; to is 0 for
+// one to the heir.
+type handoverAsked struct {
+	node int
+	at   int64
+	to   uint64
+}
+
+// appointmentLasts is for how long after a request a leader may still appoint
+// somebody: a handover takes three seconds at most, and its entry may wait for
+// a slow disk.
+const appointmentLasts = 10 * time.Second
+
+// request hands a request to a core, and remembers what it is to be held to.
+func (s *Sim) request(n *node, req election.Request, c *rpc) uint64 {
+	s.refs++
+	req.Ref = s.refs
+	n.refs = append(n.refs, pendingRef{ref: req.Ref, rpc: c, request: req, at: s.now, index: s.ledger.last()})
+	if h := req.Handover; h != nil {
+		s.asked.handovers = append(s.asked.handovers, handoverAsked{n.idx, s.now, h.To})
+	}
+	n.core.Request(n.clock.local(s.now), req)
+	s.stepped(n)
+	return req.Ref
+}
+
+// done completes a request.
+func (s *Sim) done(n *node, d election.Done) {
+	i := slices.IndexFunc(n.refs, func(r pendingRef) bool { return r.ref == d.Ref })
+	if i < 0 {
+		s.fail("done", "%s completes request %d, which is not under way", n.name, d.Ref)
+		return
+	}
+	r := n.refs[i]
+	n.refs = slices.Delete(n.refs, i, i+1)
+	if d.Err == nil {
+		s.acknowledged(n, r, d)
+	}
+	c := r.rpc
+	if c == nil {
+		n.leaveRef = 0
+		return
+	}
+	c.id, c.err, c.hint = d.ID, d.Err, -1
+	if errors.Is(d.Err, election.ErrNotLeader) && n.core != nil {
+		if l := n.core.Status(n.clock.local(s.now)).Leader; l != 0 {
+			c.hint = s.machineOf(l)
+		}
+	}
+	s.transmit(n.idx, c.from, event{kind: evReply, p: c}, true)
+}
+
+// acknowledged checks that what a core calls done is committed. That it stays
+// so, and that every member's state shows it, is checked with the log and with
+// what each member applies.
+func (s *Sim) acknowledged(n *node, r pendingRef, d election.Done) {
+	g := &s.ledger
+	req := r.request
+	since := func(m mark) bool { return m.index > r.index }
+	switch {
+	case req.Join != nil:
+		m := req.Join.Member
+		if name, ok := g.joined[d.ID]; !ok || name != m.Name {
+			s.fail("ids", "%s tells %s that it joined as member %d, but the log says %q", n.name, m.Name, d.ID, name)
+		}
+	case req.Leave != nil:
+		id := req.Leave.ID
+		if _, member := g.member(id); member {
+			s.failAt(n, "done", "member %d is told that it has left, but it is a member by the log", id)
+		} else if slices.Contains(g.voters, id) || slices.Contains(g.outgoing, id) {
+			s.failAt(n, "done", "member %d is told that it may go, but raft counts its vote: %v %v", id, g.voters, g.outgoing)
+		}
+	case req.Evict != nil:
+		if m, member := g.member(req.Evict.ID); member {
+			s.failAt(n, "done", "the operator is told that %s (member %d) is evicted, but it is a member by the log", m.name, m.id)
+		}
+	case req.Settings != nil:
+		if !slices.ContainsFunc(g.changed, func(m settingsMark) bool { return since(m.mark) && m.settings == *req.Settings }) {
+			s.failAt(n, "done", "the operator is told that the settings are changed to %+v, but no such change was committed after index %d", *req.Settings, r.index)
+		}
+	case req.Handover != nil:
+		to := req.Handover.To
+		if to == n.id && g.leader == n.id {
+			return
+		}
+		if !slices.ContainsFunc(g.leaders, func(m leaderMark) bool {
+			return since(m.mark) && m.id != n.id && (to == 0 || m.id == to)
+		}) {
+			s.failAt(n, "done", "the operator is told that member %d (0: the heir) leads, but none declared itself after index %d", to, r.index)
+		}
+	}
+}
+
+// unanswered checks that no core sits on a request, once nothing has been
+// wrong for a while.
+func (s *Sim) unanswered() {
+	if !s.demand || s.leadAt == 0 {
+		return
+	}
+	for _, n := range s.nodes {
+		for _, r := range n.refs {
+			if waits := s.now - max(r.at, s.leadAt); waits > int64(s.answerBound()) {
+				s.failAt(n, "done", "a request of %.6f s (%s) is not answered, although nothing has been wrong for %v", time.Duration(r.at).Seconds(), requestText(r.request), time.Duration(waits))
+				return
+			}
+		}
+	}
+}
+
+// answerBound is how long a request may take where nothing is wrong.
+func (s *Sim) answerBound() time.Duration {
+	_, lease := s.boundSettings()
+	handover := min(max(4*lease, time.Second), 3*time.Second)
+	return handover + 2*lease + time.Second + 8*(s.net.Base+s.net.Jitter)
+}
+
+func requestText(r election.Request) string {
+	switch {
+	case r.Join != nil:
+		return "join of " + r.Join.Member.Name
+	case r.Leave != nil:
+		return "leave"
+	case r.Evict != nil:
+		return "evict"
+	case r.Handover != nil:
+		return "handover"
+	case r.Settings != nil:
+		return "settings"
+	}
+	return "nothing"
+}
+
+// judgeAsked checks that somebody asked for what is committed, if only
+// somebody can want it, and that it names processes that there were.
+func (s *Sim) judgeAsked(e *raftpb.Entry, c ring.Command) {
+	switch {
+	case c.Settings != nil:
+		if !s.asked.settings[*c.Settings] {
+			s.fail("asked", "the settings become %+v, and nobody asked for that", *c.Settings)
+		}
+	case c.Leave != nil:
+		if !s.asked.leaves[c.Leave.ID] {
+			s.fail("asked", "member %d leaves, and did not ask for it", c.Leave.ID)
+		}
+	case c.Appoint != nil:
+		s.judgeAppointment(e, c.Appoint.To)
+	case c.Join != nil:
+		m := c.Join.Member
+		if node := s.machineNamed(m.Name); node < 0 || !s.ranAt(m.Incarnation, node) {
+			s.fail("asked", "%s joins as incarnation %x, which never ran on its machine", m.Name, m.Incarnation&0xffff)
+		}
+	case c.Return != nil:
+		if !s.ranAt(c.Return.Incarnation, s.machineOf(c.Return.ID)) {
+			s.fail("asked", "member %d returns as incarnation %x, which never ran on its machine", c.Return.ID, c.Return.Incarnation&0xffff)
+		}
+	}
+}
+
+// judgeAppointment: a declared leader appoints by request alone, or who joined
+// and asked to lead. A caretaker may pass over an heir that does not take over.
+func (s *Sim) judgeAppointment(e *raftpb.Entry, to uint64) {
+	g := &s.ledger
+	born, ok := s.births[birthKey{e.GetIndex(), e.GetTerm()}]
+	if to == 0 || !ok || g.term < e.GetTerm() {
+		return
+	}
+	if m := s.machineOf(to); m >= 0 && s.nodes[m].lead {
+		return
+	}
+	if !slices.ContainsFunc(s.asked.handovers, func(h handoverAsked) bool {
+		return h.node == born.node && (h.to == to || h.to == 0) && h.at <= born.at && born.at <= h.at+int64(appointmentLasts)
+	}) {
+		s.fail("asked", "%s appoints member %d, and nobody asked for a handover", s.nodes[born.node].name, to)
+	}
+}
+
+// ranAt reports whether an incarnation was ever a process of a machine.
+func (s *Sim) ranAt(inc uint64, machine int) bool {
+	at, ok := s.incarnations[inc]
+	return ok && at == machine
+}

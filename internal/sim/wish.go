@@ -1,0 +1,43 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/arc-ring/arc/election"
+)
+
+// wish lets an operator ask something of a whole ring, with no fault at work,
+// if the quiet time is long enough for it to settle again. It has to come
+// about: during a storm no single request has to.
+func (s *Sim) wish() {
+	due := s.now + int64(s.answerBound())
+	if !s.demand || due+s.settle() >= s.quietUntil {
+		return
+	}
+	op := &operation{via: s.wishes.IntN(len(s.nodes)), wish: true}
+	if to := s.wishes.IntN(len(s.ledger.members)); s.wishes.IntN(3) == 0 && s.mayTakeOver(s.ledger.members[to]) {
+		id := s.ledger.members[to].id
+		op.what = "wish: handover"
+		op.make = func(*node) (election.Request, bool) {
+			return election.Request{Handover: &election.Handover{To: id}}, true
+		}
+	} else {
+		// A setting that no timing depends on.
+		st := s.ledger.settings
+		st.GraceMS ^= 1
+		op.what = "wish: settings"
+		s.asked.settings[st] = true
+		op.make = func(*node) (election.Request, bool) { return election.Request{Settings: &st}, true }
+	}
+	s.opNext(op, 0, s.leaderNow())
+	s.q.push(event{at: due, kind: evWish, p: op})
+}
+
+func (s *Sim) mayTakeOver(m lmember) bool { return !m.witness && m.id != s.ledger.leader }
+
+// wishDue checks that it came about.
+func (s *Sim) wishDue(op *operation) {
+	if !op.answered {
+		s.fail("done", "a whole ring was asked for something (%s) %v ago, with no fault at work, and it has not come about", op.what, time.Duration(s.answerBound()))
+	}
+}
