@@ -153,6 +153,11 @@ func TestPeace(t *testing.T) {
 			report(t, r)
 		}
 		for _, never := range []string{"ring: evicted, silent", "ring: evicted, certified", "ring: evicted, refused", "ring: evicted, reset", "core: caretaker for %s"} {
+			// Who takes over from a leader by request may win before it knows
+			// that it is appointed.
+			if strings.HasPrefix(never, "core: caretaker") && r.Stats.Named["wish: handover: done"] > 0 {
+				continue
+			}
 			if r.Stats.Named[never] != 0 {
 				t.Errorf("seed %d: %s: %d, without any fault", i+1, never, r.Stats.Named[never])
 			}

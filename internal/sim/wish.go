@@ -33,7 +33,12 @@ func (s *Sim) wish() {
 	s.q.push(event{at: due, kind: evWish, p: op})
 }
 
-func (s *Sim) mayTakeOver(m lmember) bool { return !m.witness && m.id != s.ledger.leader }
+// mayTakeOver reports whether a handover to a member has to succeed. Its last
+// step has to be over within a lease: where operators chose one that is too
+// short for the network, it may not be.
+func (s *Sim) mayTakeOver(m lmember) bool {
+	return !m.witness && m.id != s.ledger.leader && s.ledger.settings.Lease() >= 16*(s.net.Base+s.net.Jitter)
+}
 
 // wishDue checks that it came about.
 func (s *Sim) wishDue(op *operation) {
