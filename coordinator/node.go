@@ -82,7 +82,7 @@ func newNode(o Options) *node {
 		levelChanged: make(chan struct{}, 1),
 		maker:        eventMaker{self: o.Name, wall: time.Now}}
 	n.maker.o = &n.o
-	n.others = &dial.Others{Ports: func() []uint16 { return dial.PortsOf(n.addresses) }, Local: &hostaddr.Table{}}
+	n.others = &dial.Others{Own: func() []string { return n.addresses }, Local: &hostaddr.Table{}}
 	n.hub = newHub(n.clock, &view{phase: joining, ring: &ring.State{}})
 	n.stopping, n.stopAs = context.WithCancelCause(context.Background())
 	n.identity.Store(&transport.Identity{Cluster: o.Cluster, Name: o.Name})

@@ -19,7 +19,7 @@ func BenchmarkProbe(b *testing.B) {
 	n := newNode(b, 2, "n2")
 	ctx, cancel := context.WithCancel(context.Background())
 	o := Options{LocalSocket: "none", Logger: hclog.NewNullLogger()}
-	others := &dial.Others{Ports: func() []uint16 { return nil }, Local: &hostaddr.Table{}}
+	others := &dial.Others{Own: func() []string { return nil }, Local: &hostaddr.Table{}}
 	m := &monitor{o: o, ctx: ctx, local: newLocal(&o), tellers: newUndertaker(&o, others), others: others, watch: detector.NewWatch(1),
 		neighbours: map[uint64]*neighbour{}, events: make(chan event, 256)}
 	defer func() {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/arc-ring/arc/internal/dial"
 	"github.com/arc-ring/arc/monitor/detector"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/queue"
@@ -68,8 +67,8 @@ func (m *monitor) fresh(l *arcv1.Link) bool {
 func (m *monitor) relink(now time.Duration, l *arcv1.Link) {
 	old := m.link
 	m.link = l
-	ports := dial.PortsOf(l.GetSelf().GetAddresses())
-	m.ports.Store(&ports)
+	own := l.GetSelf().GetAddresses()
+	m.selfAt.Store(&own)
 	m.hang.Configure(now, time.Duration(l.GetHangAfterMs())*time.Millisecond)
 	m.tellers.update(m.ctx, l)
 	from, was := m.watch.Front()

@@ -48,9 +48,9 @@ type monitor struct {
 	link       *arcv1.Link // nil until the first
 	neighbours map[uint64]*neighbour
 
-	// others dials; ports are those of the own coordinator.
+	// others dials; selfAt are the addresses of the own coordinator.
 	others *dial.Others
-	ports  atomic.Pointer[[]uint16]
+	selfAt atomic.Pointer[[]string]
 
 	links    chan received
 	events   chan event
@@ -86,8 +86,8 @@ func Run(ctx context.Context, o Options) (err error) {
 		neighbours: map[uint64]*neighbour{},
 		bell:       o.bell, links: make(chan received), events: make(chan event, 256), gone: make(chan struct{}),
 	}
-	m.ports.Store(&[]uint16{})
-	m.others = &dial.Others{Ports: func() []uint16 { return *m.ports.Load() }, Local: &hostaddr.Table{}}
+	m.selfAt.Store(&[]string{})
+	m.others = &dial.Others{Own: func() []string { return *m.selfAt.Load() }, Local: &hostaddr.Table{}}
 	m.tellers = newUndertaker(&o, m.others)
 	var wg sync.WaitGroup
 	wg.Go(func() {

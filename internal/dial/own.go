@@ -17,15 +17,17 @@ var ErrOwn = errors.New("the address is this node's own")
 // Others dials everybody but the own node, whose addresses others may have
 // too: a container bridge has the same one on every host.
 type Others struct {
-	// Ports are those at which the own node listens.
-	Ports func() []uint16
+	// Own are the addresses at which the own node listens, HOST:PORT.
+	Own func() []string
 	// Local is the machine's addresses.
 	Local *hostaddr.Table
 }
 
 // Net is as the function Net, but returns ErrOwn for an own address.
 func (o *Others) Net(ctx context.Context, addr string) (net.Conn, error) {
-	if ap, err := netip.ParseAddrPort(addr); err == nil && o.Local.Has(ap.Addr()) && slices.Contains(o.Ports(), ap.Port()) {
+	own := o.Own()
+	ports := portsOf(own)
+	if ap, err := netip.ParseAddrPort(addr); err == nil && slices.Contains(ports, ap.Port()) && o.leadsHere(ap.Addr(), addr, own) {
 		return nil, fmt.Errorf("dial %s: %w", addr, ErrOwn)
 	}
 	conn, err := Net(ctx, addr)
@@ -36,12 +38,22 @@ func (o *Others) Net(ctx context.Context, addr string) (net.Conn, error) {
 	// a machine speaks with itself from the very address that it dials.
 	to, okTo := conn.RemoteAddr().(*net.TCPAddr)
 	from, okFrom := conn.LocalAddr().(*net.TCPAddr)
-	if okTo && okFrom && to.IP.Equal(from.IP) && slices.Contains(o.Ports(), uint16(to.Port)) {
+	if okTo && okFrom && to.IP.Equal(from.IP) && slices.Contains(ports, uint16(to.Port)) {
 		_ = conn.Close()
 		o.Local.Forget()
 		return nil, fmt.Errorf("dial %s: %w", addr, ErrOwn)
 	}
 	return conn, nil
+}
+
+// leadsHere reports whether an address at an own port is the own node's. A
+// machine has 2^24 loopback addresses, and a node at each of them may have the
+// same port: there only an address that this node listens at is its own.
+func (o *Others) leadsHere(a netip.Addr, addr string, own []string) bool {
+	if a.Unmap().IsLoopback() {
+		return slices.Contains(own, addr)
+	}
+	return o.Local.Has(a)
 }
 
 // OnThisMachine reports whether the address is one of this machine's.
@@ -50,8 +62,8 @@ func (o *Others) OnThisMachine(addr string) bool {
 	return err == nil && o.Local.Has(ap.Addr())
 }
 
-// PortsOf returns the ports of addresses.
-func PortsOf(addresses []string) []uint16 {
+// portsOf returns the ports of addresses.
+func portsOf(addresses []string) []uint16 {
 	var ports []uint16
 	for _, a := range addresses {
 		if ap, err := netip.ParseAddrPort(a); err == nil && !slices.Contains(ports, ap.Port()) {

@@ -11,13 +11,22 @@ import (
 
 func TestOthersNeverDialTheOwnNode(t *testing.T) {
 	own, other := serve(t, "tcp", "127.0.0.1:0").Addr().String(), serve(t, "tcp", "127.0.0.1:0").Addr().String()
-	o := &Others{Ports: func() []uint16 { return PortsOf([]string{own}) }, Local: &hostaddr.Table{}}
+	o := &Others{Own: func() []string { return []string{own} }, Local: &hostaddr.Table{}}
 	if c, err := o.Net(t.Context(), other); err != nil {
 		t.Errorf("another node of this machine: %v", err)
 	} else {
 		c.Close()
 	}
+	// Many nodes on one machine: each has a loopback address, all the same port.
 	_, port, err := net.SplitHostPort(own)
+	if err == nil {
+		neighbour := serve(t, "tcp", "127.99.0.7:"+port).Addr().String()
+		c, err := o.Net(t.Context(), neighbour)
+		if err != nil {
+			t.Fatalf("another node at another loopback address: %v", err)
+		}
+		c.Close()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
