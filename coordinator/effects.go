@@ -157,6 +157,8 @@ func (l *loop) carryOut(e election.Effect) {
 		} else {
 			l.hands.suspected(e.Suspicion.ID, !e.Suspicion.Cleared)
 		}
+	case election.Inquire:
+		l.hands.inquire()
 	case election.Removed:
 		l.removed = &e
 	}
@@ -178,6 +180,10 @@ func (l *loop) certify(c election.Certificate) error {
 
 func (l *loop) probed(r election.ProbeResult) {
 	l.inbox.must(func(now election.Instant) { l.core.Probed(now, r) })
+}
+
+func (l *loop) answered(s election.Standing) {
+	l.inbox.must(func(now election.Instant) { l.core.Answered(now, s) })
 }
 
 func (l *loop) unreachable(id uint64) {

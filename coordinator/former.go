@@ -17,8 +17,15 @@ import (
 // started with --bootstrap or --expect.
 const formerName = "former-ring"
 
-// formerAddresses bounds the addresses kept in the file.
-const formerAddresses = 256
+const (
+	// formerAddresses bounds the addresses kept in the file.
+	formerAddresses = 256
+	// formerLogs is the directory in the data directory into which the log of a
+	// membership that ended is moved. It is deleted when a new membership holds.
+	formerLogs = "former-logs"
+	// formerLogsKept is how many are kept at most, while none holds.
+	formerLogsKept = 4
+)
 
 // former is the ring that a node belonged to last; zero if it never did. In
 // the file it is the ring's id and the addresses, a line each.
@@ -40,16 +47,32 @@ func formerOf(s *ring.State, self string) former {
 
 func (n *node) formerPath() string { return filepath.Join(n.o.DataDir, formerName) }
 
-// dropLog forgets the membership, and remembers which ring it was in.
+func (n *node) formerLogsPath() string { return filepath.Join(n.o.DataDir, formerLogs) }
+
+// dropLog ends the membership on the disk, and remembers which ring it was in.
+// The log is moved aside: whoever was told to be out by mistake can have it
+// back, by moving the file up again and starting the coordinator.
 func (n *node) dropLog(f former) error {
 	lines := append([]string{f.ringID}, f.addresses[:min(len(f.addresses), formerAddresses)]...)
 	if err := writeDurably(n.formerPath(), strings.Join(lines, "\n")+"\n"); err != nil {
 		return fmt.Errorf("%w: remember the former ring: %w", ErrStorage, err)
 	}
-	if err := n.disk.Wipe(); err != nil {
-		return fmt.Errorf("%w: drop the log of the former membership: %w", ErrStorage, err)
+	if err := n.disk.Retire(n.formerLogsPath(), formerLogsKept); err != nil {
+		return fmt.Errorf("%w: move the log of the former membership to %s: %w", ErrStorage, n.formerLogsPath(), err)
 	}
 	return nil
+}
+
+// dropFormerLogs deletes the logs of memberships that ended.
+func (n *node) dropFormerLogs() {
+	if _, err := os.Stat(n.formerLogsPath()); errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	if err := os.RemoveAll(n.formerLogsPath()); err != nil {
+		n.log.Warn("the log of a former membership is not deleted", "file", n.formerLogsPath(), "error", err)
+		return
+	}
+	n.log.Info("the log of the former membership is deleted: the new membership holds", "file", n.formerLogsPath())
 }
 
 // formerRing reads what dropLog wrote.

@@ -33,6 +33,8 @@ type core interface {
 	State() *ring.State
 	Status(now election.Instant) election.Status
 	Look(now election.Instant) election.Look
+	Answered(now election.Instant, a election.Standing)
+	Standing(now election.Instant, id uint64) election.Standing
 }
 
 var _ core = (*election.Node)(nil)
@@ -61,6 +63,9 @@ type hands struct {
 	published func()
 	// suspected says that a member is thought dead here, or no longer.
 	suspected func(id uint64, dead bool)
+	// inquire asks others what they say of this member, and hands their answers
+	// to loop.answered.
+	inquire func()
 }
 
 // loop is one membership's event loop: the only goroutine that touches the

@@ -35,6 +35,9 @@ type fakeCore struct {
 
 var _ core = (*fakeCore)(nil)
 
+func (*fakeCore) Answered(election.Instant, election.Standing)        {}
+func (*fakeCore) Standing(election.Instant, uint64) election.Standing { return election.Standing{} }
+
 func (c *fakeCore) emit(e ...election.Effect) { c.effects = append(c.effects, e...) }
 func (c *fakeCore) Receive(_ election.Instant, m election.Message) {
 	c.calls = append(c.calls, "receive")

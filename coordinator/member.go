@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -20,11 +19,13 @@ const probesMax = 64
 // membership is this node's life under one id: from the entry to the removal
 // or the process's end.
 type membership struct {
-	n    *node
-	l    *loop
-	wg   sync.WaitGroup
-	ctx  context.Context // ends with the membership
-	slot chan struct{}   // one token for each probe under way
+	n   *node
+	l   *loop
+	wg  sync.WaitGroup
+	ctx context.Context // ends with the membership
+	// holds: the ring's state with this node in it has come in. The loop's own.
+	holds bool
+	slot  chan struct{} // one token for each probe under way
 }
 
 // live runs the membership until this node was removed (the error wraps
@@ -53,10 +54,11 @@ func (n *node) live(ctx context.Context, e entry) error {
 		send:         n.transport.Send,
 		probe:        m.probe,
 		relink:       m.relink,
-		ringChanged:  n.ringChanged,
+		ringChanged:  m.ringChanged,
 		peersChanged: n.peersChanged,
 		published:    n.discoveryDue,
 		suspected:    n.peerSuspected,
+		inquire:      newInquirer(m, e).start,
 	}
 	// In this order: the first message may come in as soon as peers know who
 	// this is, and then finds the inbox.
@@ -69,7 +71,6 @@ func (n *node) live(ctx context.Context, e entry) error {
 	}
 	n.log.Info("member of the ring", "node", n.o.Name, "id", e.id, "ring", e.ringID, "restarted", e.recovered.Restarted)
 	m.wg.Go(func() { _ = l.run() })
-	m.wg.Go(func() { m.lonely(e) })
 
 	var outcome error
 	select {
@@ -91,6 +92,16 @@ func (n *node) live(ctx context.Context, e entry) error {
 		return outcome
 	}
 	return context.Cause(n.stopping)
+}
+
+// ringChanged follows up on a committed change. Once the ring is known to have
+// this member, the log of an earlier membership is of no use any more.
+func (m *membership) ringChanged(s *ring.State) {
+	m.n.ringChanged(s)
+	if _, in := s.Member(m.l.id); in && !m.holds {
+		m.holds = true
+		m.wg.Go(m.n.dropFormerLogs)
+	}
 }
 
 // unclaim takes the claim out of the view when the event loop has ended: the
@@ -152,16 +163,14 @@ func (n *node) peerSuspected(id uint64, dead bool) {
 	}
 }
 
-// evicted takes a member's word that this node is none any more.
-func (n *node) evicted(e election.EvictedNotice) {
-	l := n.loop.Load()
-	if l == nil || e.ID != l.id {
-		return
+// evicted takes a notice that this node is no member any more, said at an
+// address of the member from. The core asks others before it believes that.
+func (n *node) evicted(from uint64, e election.EvictedNotice) {
+	if l := n.loop.Load(); l != nil && e.ID == l.id {
+		l.inbox.must(func(now election.Instant) {
+			l.core.Receive(now, election.Message{From: from, To: l.id, Evicted: &e})
+		})
 	}
-	l.inbox.must(func(now election.Instant) {
-		// Whose word it was is of no matter to the core, but nobody's is none.
-		l.core.Receive(now, election.Message{From: math.MaxUint64, To: l.id, Evicted: &e})
-	})
 }
 
 // removed tells whether a membership ended because the ring went on without

@@ -54,8 +54,6 @@ type node struct {
 	loop atomic.Pointer[loop]
 	// identity is what peers are told.
 	identity atomic.Pointer[transport.Identity]
-	// peers is to whom messages travel, as the core last said; nil before.
-	peers atomic.Pointer[[]election.Peer]
 
 	settingsMu sync.Mutex    // one read-modify-write of the settings at a time
 	leaveSlot  chan struct{} // one leave at a time
@@ -117,7 +115,6 @@ func (n *node) outside(p phase, ringID string) {
 // under it leaves.
 func (n *node) become(e entry) {
 	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.addresses, RingID: e.ringID, ID: e.id})
-	n.peers.Store(nil)
 	n.transport.SelfChanged()
 	n.transport.SetPeers(e.peers)
 }
@@ -132,7 +129,6 @@ func (n *node) ringChanged(s *ring.State) {
 
 // peersChanged takes the core's word to whom messages travel from now on.
 func (n *node) peersChanged(peers []election.Peer) {
-	n.peers.Store(&peers)
 	out := make([]transport.Peer, 0, len(peers))
 	for _, p := range peers {
 		if len(p.Addresses) > 0 {
@@ -150,15 +146,14 @@ func (n *node) peersChanged(peers []election.Peer) {
 	}
 }
 
-// gone tells whether an id was a member's and may be told that it is none any
+// gone reports whether an id was a member's and may be told that it is none any
 // more. Former members whose log or answers raft still needs may not: they
-// would drop what the others cannot go on without. Nobody may before the core
-// has said who they are.
+// would drop what the others cannot go on without. Ring and needs are of one
+// view, and so of one moment of the core: what a deferral holds back does not
+// matter.
 func (n *node) gone(id uint64) bool {
 	v := n.hub.views.load()
-	peers := n.peers.Load()
-	return peers != nil && v.ring.RingID != "" && v.ring.Gone(id) &&
-		!slices.ContainsFunc(*peers, func(p election.Peer) bool { return p.ID == id })
+	return v.ring.RingID != "" && v.ring.Gone(id) && !slices.Contains(v.status.Needed, id)
 }
 
 // discoveryDue asks for tellDiscovery off the event loop: it sends datagrams.

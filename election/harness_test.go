@@ -38,6 +38,8 @@ type world struct {
 	watchers uint64
 	// clock, if not 0, is the Unix time in seconds at the world's begin.
 	clock int64
+	// lie bends what a node says of another one's standing.
+	lie func(by *node, s *election.Standing)
 }
 
 type node struct {
@@ -192,6 +194,28 @@ func (w *world) effect(nd *node, e election.Effect) {
 			}
 			w.after(wait, func() { w.to(nd, func(now election.Instant) { nd.n.Probed(now, r) }) })
 		})
+	case election.Inquire:
+		asker, id := nd.n, nd.id
+		for _, name := range w.order {
+			o := w.nodes[name]
+			if o == nd || w.cut[[2]string{nd.name, name}] {
+				continue
+			}
+			w.after(w.delay, func() {
+				if !o.up || o.stopped {
+					return
+				}
+				s := o.n.Standing(w.now, id)
+				if w.lie != nil {
+					w.lie(o, &s)
+				}
+				w.after(w.delay, func() {
+					if nd.n == asker && !w.cut[[2]string{name, nd.name}] {
+						w.to(nd, func(now election.Instant) { asker.Answered(now, s) })
+					}
+				})
+			})
+		}
 	case election.Done:
 		w.done[e.Ref] = e
 		if e.ID != 0 && e.Err == nil {

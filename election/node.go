@@ -122,8 +122,11 @@ type Node struct {
 		voters []uint64
 	}
 	returned Instant // when the leader was last told of this incarnation
-	removed  bool
-	wake     Instant
+	// started is when this Node was made.
+	started Instant
+	inquiry inquiry
+	removed bool
+	wake    Instant
 }
 
 // linkKey tells whether a Relink would say anything new.
@@ -149,7 +152,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		cfg.RaftLogger = discardLogger{}
 	}
 	n := &Node{
-		cfg: cfg, now: now, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
+		cfg: cfg, now: now, started: now, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
 		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, seen: map[uint64]uint64{}, denied: map[uint64]Instant{}, checked: map[uint64]Instant{}, grants: map[uint64]*grant{}, grantEnds: map[grantKey]Instant{}, gone: map[uint64]ring.Member{},
 		leaderHeard: -Never / 2, leaderShown: -Never / 2, returned: -Never / 2, wake: now,
 	}
@@ -297,6 +300,9 @@ type Status struct {
 	// as is known here: nobody who is gone is counted or waited for, and a pair
 	// is sealed.
 	Settled bool
+	// Needed are former members whose log or answers may still be needed,
+	// ascending: they must not be told that they are out.
+	Needed []uint64
 }
 
 // Status returns the present state.
@@ -314,6 +320,15 @@ func (n *Node) Status(now Instant) Status {
 	}
 	s.Settled = n.dropped == 0 && len(n.gone) == 0 && len(n.conf.GetVotersOutgoing()) == 0 &&
 		!slices.ContainsFunc(n.conf.GetVoters(), n.ring.Gone) && (len(n.conf.GetVoters()) != 2 || len(n.sealed) == 2)
+	for id := range n.gone {
+		s.Needed = append(s.Needed, id)
+	}
+	for _, id := range append(append([]uint64{n.dropped}, n.conf.GetVotersOutgoing()...), append(s.Voters, s.Learners...)...) {
+		if n.ring.Gone(id) && !slices.Contains(s.Needed, id) {
+			s.Needed = append(s.Needed, id)
+		}
+	}
+	slices.Sort(s.Needed)
 	s.Reason = n.reason(now)
 	return s
 }

@@ -101,6 +101,7 @@ func (n *Node) settle() {
 		n.suspectTimers()
 		n.offerRule()
 		n.memberTimers()
+		n.inquiryRule()
 		if n.removed {
 			continue
 		}
@@ -117,10 +118,8 @@ func (n *Node) receive(m Message) {
 	if m.To != n.cfg.ID || m.From == n.cfg.ID || m.From == 0 {
 		return
 	}
-	if e := m.Evicted; e != nil {
-		if e.ID == n.cfg.ID && (n.ring.RingID == "" || e.RingID == n.ring.RingID) {
-			n.remove(e.Epoch, "evicted, as told by another member")
-		}
+	if m.Evicted != nil {
+		n.noticed(m.From, *m.Evicted)
 		return
 	}
 	if n.ring.Gone(m.From) && !n.needed(m.From) {

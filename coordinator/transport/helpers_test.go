@@ -68,7 +68,7 @@ func startOn(t testing.TB, id uint64, opts Options, listen func() (net.Listener,
 		opts.PeerDown = func(id uint64) { offer(n.down, id) }
 	}
 	opts.PeerUp = func(id uint64) { offer(n.up, id) }
-	opts.Evicted = func(e election.EvictedNotice) { offer(n.evicted, e) }
+	opts.Evicted = func(_ uint64, e election.EvictedNotice) { offer(n.evicted, e) }
 	opts.RefusedHello = func(_ uint64, err error) { offer(n.refused, err) }
 	if opts.Logger == nil {
 		opts.Logger = hclog.NewNullLogger()

@@ -162,8 +162,9 @@ type Options struct {
 	// PeerUp says that the stream to a peer stands. May be nil.
 	PeerUp func(id uint64)
 	// Evicted takes the answer of a member which says that this node is none
-	// any more. Ring and id are checked to be our own. It may come many times.
-	Evicted func(election.EvictedNotice)
+	// any more. Ring and id are checked to be our own; from is the member that
+	// was dialled, and may not be the one who answers. It may come many times.
+	Evicted func(from uint64, n election.EvictedNotice)
 	// RefusedHello is called when our hello is refused at an address of a peer,
 	// with an error that has a gRPC status: at every try. It may come although
 	// another address of the peer is the right one. May be nil.

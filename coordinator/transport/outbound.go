@@ -100,7 +100,7 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 		return nil, fmt.Errorf("hello to %s: %w", addr, err)
 	}
 	if e := env.GetEvicted(); e != nil {
-		t.evicted(e, self)
+		t.evicted(id, e, self)
 		return nil, fmt.Errorf("hello to %s: %w", addr, errEvicted)
 	}
 	s.remote = env.GetHello()
@@ -114,14 +114,14 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 }
 
 // evicted passes a notice on if it is about us.
-func (t *Transport) evicted(e *arcv1.Evicted, self Identity) {
+func (t *Transport) evicted(from uint64, e *arcv1.Evicted, self Identity) {
 	n := evictedNotice(e)
 	if n.RingID != self.RingID || n.ID != self.ID {
 		t.log.Warn("notice of eviction is not about this node", "ring", clip(n.RingID), "node", n.ID)
 		return
 	}
 	if t.opts.Evicted != nil {
-		t.opts.Evicted(n)
+		t.opts.Evicted(from, n)
 	}
 }
 
@@ -154,7 +154,7 @@ func (s *outbound) receive(t *Transport) {
 		s.err = status.Errorf(codes.InvalidArgument, "unexpected %T from the server of a peer stream", env.GetBody())
 		return
 	}
-	t.evicted(e, s.self)
+	t.evicted(s.remote.GetId(), e, s.self)
 	s.err = errEvicted
 }
 

@@ -16,6 +16,8 @@ type Core interface {
 	Persisted(now election.Instant, seq uint64)
 	Unreachable(now election.Instant, id uint64)
 	Request(now election.Instant, r election.Request)
+	Answered(now election.Instant, a election.Standing)
+	Standing(now election.Instant, id uint64) election.Standing
 	Tick(now election.Instant)
 	NextWake() election.Instant
 	Effects() []election.Effect

@@ -49,6 +49,7 @@ const (
 	OpHandover    FaultKind = "op-handover"    // arc handover, to the heir or to a named one
 	OpSettings    FaultKind = "op-settings"    // arc config set
 	Wear          FaultKind = "kill-certified" // kill -9 of one, and of the next as soon as that is certified
+	Mistake       FaultKind = "mistake"        // a member is told that it is out, and it is not; drawn apart from the others
 )
 
 // FaultKinds lists them all.
@@ -187,6 +188,26 @@ func plan(r *rand.Rand, w *World, length time.Duration) []Fault {
 	return faults
 }
 
+// mistakes adds false notices of eviction to a plan, from a source of their own:
+// nothing else of the run depends on them.
+func mistakes(r *rand.Rand, w *World, faults []Fault, length time.Duration) []Fault {
+	if r.IntN(3) > 0 {
+		return faults
+	}
+	for _, c := range w.cycles(length) {
+		for range r.IntN(6) {
+			f := Fault{At: c.from + time.Duration(r.Float64()*float64(max(c.quiet-c.from, 1))), Kind: Mistake,
+				Who: w.target(r), With: Target(r.IntN(w.Machines)), N: r.IntN(1 << 10)}
+			if f.Who == f.With {
+				f.With = Target((int(max(f.Who, 0)) + 1) % w.Machines)
+			}
+			faults = append(faults, f)
+		}
+	}
+	slices.SortStableFunc(faults, func(a, b Fault) int { return int(a.At - b.At) })
+	return faults
+}
+
 // lasts draws a length: mostly short, about as long as the timings that it
 // may upset, at times much longer.
 func (w *World) lasts(r *rand.Rand) time.Duration {
@@ -290,7 +311,7 @@ func (w *World) fault(r *rand.Rand, kind FaultKind, at time.Duration) Fault {
 }
 
 func needsTwo(k FaultKind) bool {
-	return k == Cut || k == CutOneWay || k == CutWatcher || k == Flap || k == KillTwo || k == Wear
+	return k == Cut || k == CutOneWay || k == CutWatcher || k == Flap || k == KillTwo || k == Wear || k == Mistake
 }
 
 // maxRate is how much a clock may run too fast or too slow, in ppm, so that no

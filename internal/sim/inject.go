@@ -200,6 +200,8 @@ func (s *Sim) inject(f *Fault, subject int) {
 		if n.mon.up {
 			s.monitorWake(n)
 		}
+	case Mistake:
+		s.mistake(n, o, uint64(f.N))
 	case WallClock:
 		n.wall += int64(time.Duration(f.N) * time.Second)
 	case OpJoin, OpLeave, OpEvict, OpHandover, OpSettings:

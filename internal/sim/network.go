@@ -234,9 +234,6 @@ func copyRaft(m *raftpb.Message) *raftpb.Message {
 	return c
 }
 
-// lonelyAfter is when a member that hears nobody, or has no ring yet, asks around.
-const lonelyAfter = 3 * time.Second
-
 // hellos opens the streams between a node and its peers: each side dials.
 func (s *Sim) hellos(n *node) {
 	for _, o := range s.nodes {
@@ -277,24 +274,49 @@ func (s *Sim) hello(n *node, e event) {
 // notice tells who is no member any more.
 func (s *Sim) notice(n *node, to int, id uint64) {
 	st := n.core.State()
-	if st.RingID == "" || !st.Gone(id) || slices.Contains(n.peers, id) { // a peer: raft still counts it
+	if a := n.core.Standing(n.clock.local(s.now), id); !a.Out || a.Needed {
 		return
 	}
 	m := &election.Message{From: n.id, To: id, Evicted: &election.EvictedNotice{RingID: st.RingID, ID: id, Epoch: st.Epoch}}
 	s.transmit(n.idx, to, event{kind: evDeliver, p: m}, false)
 }
 
-// lonely asks everybody in reach whether this node is still a member.
-func (s *Sim) lonely(n *node, e event) {
-	if e.gen != n.gen || n.core == nil || n.heard && n.core.State().RingID != "" {
-		return
-	}
+// inquiry is a member's question whether it still is one, and an answer.
+type inquiry struct {
+	id     uint64
+	gen    uint32
+	answer election.Standing
+}
+
+// inquire asks every machine in reach: the daemon asks whom it knows, whom it
+// was told to join and whom discovery hears.
+func (s *Sim) inquire(n *node) {
+	s.stats.count("inquiries", 1)
 	for _, o := range s.nodes {
-		if o != n && o.core != nil && s.reaches(n, o) && s.open(o.idx, n.idx) && o.core.State().Epoch >= n.core.State().Epoch {
-			s.notice(o, n.idx, n.id)
+		if o != n {
+			s.transmit(n.idx, o.idx, event{kind: evInquire, p: &inquiry{id: n.id, gen: n.gen}}, true)
 		}
 	}
-	s.q.push(event{at: s.now + int64(lonelyAfter), kind: evLonely, node: int16(n.idx), gen: n.gen})
+}
+
+func (s *Sim) inquired(n *node, e event) {
+	if !n.up || n.core == nil {
+		return
+	}
+	q := *e.p.(*inquiry)
+	q.answer = n.core.Standing(n.clock.local(s.now), q.id)
+	s.transmit(n.idx, int(e.peer), event{kind: evStanding, p: &q}, true)
+}
+
+// mistake tells a member in the name of another one that it is out, which is
+// false.
+func (s *Sim) mistake(n, by *node, later uint64) {
+	if n.core == nil {
+		return
+	}
+	m := &election.Message{From: by.id, To: n.id, Incarnation: by.inc,
+		Evicted: &election.EvictedNotice{RingID: "r1", ID: n.id, Epoch: n.core.State().Epoch + later}}
+	s.transmit(by.idx, n.idx, event{kind: evDeliver, p: m}, true)
 }
 
 // provisionalKeep is for how long the transport answers a member that it does
@@ -356,7 +378,6 @@ func (s *Sim) deliver(n *node, e event) {
 	if s.opt.Messages {
 		s.tracef(n, "  ← %s: %s", s.nodes[e.peer].name, describe(*m))
 	}
-	n.heard = true
 	from := s.nodes[e.peer]
 	n.met(m.From, s.now, from.up && from.inc == m.Incarnation)
 	got := *m

@@ -52,7 +52,6 @@ type node struct {
 	relink   *election.Relink
 	tell     []ring.Member
 	peers    []uint64 // to whom messages travel; nil before the core said it
-	heard    bool     // anybody since the start
 	meetings []meeting
 	sent     int // messages, from Options.CountFrom on
 	received int
@@ -127,7 +126,7 @@ func (s *Sim) start(n *node) {
 	n.up, n.paused = true, false
 	s.draw(n)
 	n.inbox, n.held, n.refs, n.probes, n.relink, n.tell = n.inbox[:0], nil, nil, nil, nil, nil
-	n.peers, n.heard, n.meetings = nil, false, nil
+	n.peers, n.meetings = nil, nil
 	n.leaving, n.joins = 0, 0
 	n.core, n.id = nil, 0
 	s.ran(n)
@@ -187,7 +186,6 @@ func (s *Sim) makeCore(n *node, id uint64, rec election.Recovered) {
 	n.core = core
 	s.stepped(n)
 	s.hellos(n)
-	s.q.push(event{at: s.now + int64(lonelyAfter), kind: evLonely, node: int16(n.idx), gen: n.gen})
 }
 
 // exit ends the coordinator process; its monitor sees it.
@@ -412,6 +410,8 @@ func (s *Sim) carryOut(n *node, effects []election.Effect) {
 			s.claimChanged(n, x)
 		case election.SuspicionChanged:
 			s.suspicionChanged(n, x)
+		case election.Inquire:
+			s.inquire(n)
 		case election.Removed:
 			s.removed(n, x)
 		default:
@@ -424,6 +424,10 @@ func (s *Sim) carryOut(n *node, effects []election.Effect) {
 func (s *Sim) removed(n *node, x election.Removed) {
 	s.stats.count("process: removed from the ring", 1)
 	s.tracef(n, "no member any more (epoch %d): %s", x.Epoch, x.Why)
+	if _, in := s.ledger.member(n.id); in {
+		s.fail("G4", "%s drops its log as member %d, which it still is: %s", n.name, n.id, x.Why)
+		return
+	}
 	n.gen++
 	s.letGo[n.id] = true
 	n.core, n.id = nil, 0

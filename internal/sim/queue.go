@@ -36,17 +36,18 @@ const (
 	evOp                     // an operator's try
 	evHello                  // a peer stream is opened
 	evPinged                 // a watcher's word reaches the core
-	evLonely                 // a member that hears nobody asks around
+	evInquire                // a member asks whether it still is one
+	evStanding               // the answer arrives
 	evWish                   // what was asked of a whole ring is due
 )
 
-var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "pinged", "lonely", "wish"}
+var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "pinged", "inquire", "standing", "wish"}
 
 // travels tells whether an event comes over the network: a stopped process's
 // socket takes only so many.
 func (k evKind) travels() bool {
 	switch k {
-	case evDeliver, evRPC, evReply, evPing, evPong, evRefused, evCertify, evProbe, evProbed, evHello:
+	case evDeliver, evRPC, evReply, evPing, evPong, evRefused, evCertify, evProbe, evProbed, evHello, evInquire, evStanding:
 		return true
 	}
 	return false

@@ -78,6 +78,7 @@ func Run(opt Options) *Result {
 	faults := opt.Plan
 	if faults == nil {
 		faults = plan(rand.New(rand.NewPCG(opt.Seed, 2)), &world, opt.Length)
+		faults = mistakes(rand.New(rand.NewPCG(opt.Seed, 5)), &world, faults, opt.Length)
 	}
 	all := faults
 	if opt.Keep != nil {
@@ -333,8 +334,13 @@ func (s *Sim) coordinatorEvent(n *node, e event) {
 		s.leaveTry(n, e)
 	case evHello:
 		s.hello(n, e)
-	case evLonely:
-		s.lonely(n, e)
+	case evInquire:
+		s.inquired(n, e)
+	case evStanding:
+		if q := e.p.(*inquiry); q.gen == n.gen && n.core != nil {
+			n.core.Answered(n.clock.local(s.now), q.answer)
+			s.stepped(n)
+		}
 	default:
 		panic("sim: no handler for " + evNames[e.kind])
 	}

@@ -236,35 +236,6 @@ func (l *Log) next(b *Batch) error {
 	return nil
 }
 
-// Wipe drops the ring, durably, and keeps the directory locked; Init may
-// follow.
-func (l *Log) Wipe() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.usable(); err != nil {
-		return err
-	}
-	if l.seg == nil {
-		return nil
-	}
-	// An older segment must not outlive the newest, not even in a power cut.
-	if err := l.dropOthers(l.number); err != nil {
-		return l.fail("wipe log", err)
-	}
-	if err := l.sys.syncDir(l.dirFile); err != nil {
-		return l.fail("wipe log", err)
-	}
-	if err := l.sys.remove(l.seg.path); err != nil {
-		return l.fail("wipe log", err)
-	}
-	if err := l.sys.syncDir(l.dirFile); err != nil {
-		return l.fail("wipe log", err)
-	}
-	_ = l.seg.f.Close()
-	l.seg, l.state, l.identity = nil, state{}, Identity{}
-	return nil
-}
-
 // Close makes everything durable and gives the directory back. A second Close
 // does nothing.
 func (l *Log) Close() error {

@@ -103,6 +103,9 @@ type StatusResponse struct {
 	// Whom the answering node's monitor probes in place of its successor; absent
 	// unless `arc relink --target` asked for it and its time is not over.
 	TemporaryLink *TemporaryLink `protobuf:"bytes,40,opt,name=temporary_link,json=temporaryLink,proto3" json:"temporary_link,omitempty"`
+	// Other rings of this cluster that were heard lately: each may have a leader
+	// of its own.
+	OtherRings    []*OtherRing `protobuf:"bytes,60,rep,name=other_rings,json=otherRings,proto3" json:"other_rings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -277,6 +280,13 @@ func (x *StatusResponse) GetTemporaryLink() *TemporaryLink {
 	return nil
 }
 
+func (x *StatusResponse) GetOtherRings() []*OtherRing {
+	if x != nil {
+		return x.OtherRings
+	}
+	return nil
+}
+
 type TemporaryLink struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Target string                 `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
@@ -330,6 +340,77 @@ func (x *TemporaryLink) GetLeftMs() float64 {
 	return 0
 }
 
+// OtherRing is another ring of the same cluster.
+type OtherRing struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	RingId string                 `protobuf:"bytes,1,opt,name=ring_id,json=ringId,proto3" json:"ring_id,omitempty"`
+	// Name and addresses of its member that was heard.
+	From      string   `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	Addresses []string `protobuf:"bytes,3,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// Name of its leader, empty if it is not known.
+	Leader        string `protobuf:"bytes,4,opt,name=leader,proto3" json:"leader,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OtherRing) Reset() {
+	*x = OtherRing{}
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OtherRing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OtherRing) ProtoMessage() {}
+
+func (x *OtherRing) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OtherRing.ProtoReflect.Descriptor instead.
+func (*OtherRing) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *OtherRing) GetRingId() string {
+	if x != nil {
+		return x.RingId
+	}
+	return ""
+}
+
+func (x *OtherRing) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *OtherRing) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *OtherRing) GetLeader() string {
+	if x != nil {
+		return x.Leader
+	}
+	return ""
+}
+
 type NodeRef struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -340,7 +421,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[3]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -352,7 +433,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[3]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -365,7 +446,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{3}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *NodeRef) GetId() uint64 {
@@ -401,7 +482,7 @@ type MemberStatus struct {
 
 func (x *MemberStatus) Reset() {
 	*x = MemberStatus{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[4]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -413,7 +494,7 @@ func (x *MemberStatus) String() string {
 func (*MemberStatus) ProtoMessage() {}
 
 func (x *MemberStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[4]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -426,7 +507,7 @@ func (x *MemberStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberStatus.ProtoReflect.Descriptor instead.
 func (*MemberStatus) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{4}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *MemberStatus) GetId() uint64 {
@@ -495,7 +576,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[5]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -507,7 +588,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[5]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -520,7 +601,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{5}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HistoryRequest) GetLimit() uint32 {
@@ -539,7 +620,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[6]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +632,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[6]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,7 +645,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{6}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *HistoryResponse) GetEntries() []*HistoryEntry {
@@ -602,7 +683,7 @@ type HistoryEntry struct {
 
 func (x *HistoryEntry) Reset() {
 	*x = HistoryEntry{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -614,7 +695,7 @@ func (x *HistoryEntry) String() string {
 func (*HistoryEntry) ProtoMessage() {}
 
 func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -627,7 +708,7 @@ func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryEntry.ProtoReflect.Descriptor instead.
 func (*HistoryEntry) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{7}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *HistoryEntry) GetTerm() uint64 {
@@ -726,7 +807,7 @@ type Phases struct {
 
 func (x *Phases) Reset() {
 	*x = Phases{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +819,7 @@ func (x *Phases) String() string {
 func (*Phases) ProtoMessage() {}
 
 func (x *Phases) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +832,7 @@ func (x *Phases) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Phases.ProtoReflect.Descriptor instead.
 func (*Phases) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{8}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Phases) GetDetectedUs() float64 {
@@ -804,7 +885,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +897,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +910,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{9}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{10}
 }
 
 // Event types: snapshot joined left evicted leader_declared leader_lost
@@ -850,7 +931,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -862,7 +943,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -875,7 +956,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{10}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Event) GetTime() *timestamppb.Timestamp {
@@ -941,7 +1022,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1034,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1047,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{11}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *JoinRequest) GetCluster() string {
@@ -1046,7 +1127,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1139,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1152,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{12}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *JoinResponse) GetId() uint64 {
@@ -1120,7 +1201,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1132,7 +1213,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1145,7 +1226,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{13}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *LeaveRequest) GetName() string {
@@ -1171,7 +1252,7 @@ type LeaveResponse struct {
 
 func (x *LeaveResponse) Reset() {
 	*x = LeaveResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1264,7 @@ func (x *LeaveResponse) String() string {
 func (*LeaveResponse) ProtoMessage() {}
 
 func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1277,7 @@ func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveResponse.ProtoReflect.Descriptor instead.
 func (*LeaveResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{14}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *LeaveResponse) GetEpoch() uint64 {
@@ -1216,7 +1297,7 @@ type EvictRequest struct {
 
 func (x *EvictRequest) Reset() {
 	*x = EvictRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1309,7 @@ func (x *EvictRequest) String() string {
 func (*EvictRequest) ProtoMessage() {}
 
 func (x *EvictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1322,7 @@ func (x *EvictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictRequest.ProtoReflect.Descriptor instead.
 func (*EvictRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{15}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EvictRequest) GetName() string {
@@ -1267,7 +1348,7 @@ type EvictResponse struct {
 
 func (x *EvictResponse) Reset() {
 	*x = EvictResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1360,7 @@ func (x *EvictResponse) String() string {
 func (*EvictResponse) ProtoMessage() {}
 
 func (x *EvictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1373,7 @@ func (x *EvictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictResponse.ProtoReflect.Descriptor instead.
 func (*EvictResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{16}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EvictResponse) GetEpoch() uint64 {
@@ -1313,7 +1394,7 @@ type HandoverRequest struct {
 
 func (x *HandoverRequest) Reset() {
 	*x = HandoverRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1325,7 +1406,7 @@ func (x *HandoverRequest) String() string {
 func (*HandoverRequest) ProtoMessage() {}
 
 func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1338,7 +1419,7 @@ func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverRequest.ProtoReflect.Descriptor instead.
 func (*HandoverRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{17}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HandoverRequest) GetName() string {
@@ -1365,7 +1446,7 @@ type HandoverResponse struct {
 
 func (x *HandoverResponse) Reset() {
 	*x = HandoverResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1377,7 +1458,7 @@ func (x *HandoverResponse) String() string {
 func (*HandoverResponse) ProtoMessage() {}
 
 func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1390,7 +1471,7 @@ func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverResponse.ProtoReflect.Descriptor instead.
 func (*HandoverResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{18}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HandoverResponse) GetTerm() uint64 {
@@ -1420,7 +1501,7 @@ type RelinkRequest struct {
 
 func (x *RelinkRequest) Reset() {
 	*x = RelinkRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1432,7 +1513,7 @@ func (x *RelinkRequest) String() string {
 func (*RelinkRequest) ProtoMessage() {}
 
 func (x *RelinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1445,7 +1526,7 @@ func (x *RelinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelinkRequest.ProtoReflect.Descriptor instead.
 func (*RelinkRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{19}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RelinkRequest) GetTarget() string {
@@ -1474,7 +1555,7 @@ type RelinkResponse struct {
 
 func (x *RelinkResponse) Reset() {
 	*x = RelinkResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1486,7 +1567,7 @@ func (x *RelinkResponse) String() string {
 func (*RelinkResponse) ProtoMessage() {}
 
 func (x *RelinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1499,7 +1580,7 @@ func (x *RelinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelinkResponse.ProtoReflect.Descriptor instead.
 func (*RelinkResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{20}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RelinkResponse) GetEpoch() uint64 {
@@ -1554,7 +1635,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1566,7 +1647,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1579,7 +1660,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{21}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Settings) GetProfile() string {
@@ -1674,7 +1755,7 @@ type GetSettingsRequest struct {
 
 func (x *GetSettingsRequest) Reset() {
 	*x = GetSettingsRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1686,7 +1767,7 @@ func (x *GetSettingsRequest) String() string {
 func (*GetSettingsRequest) ProtoMessage() {}
 
 func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1699,7 +1780,7 @@ func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{22}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{23}
 }
 
 type GetSettingsResponse struct {
@@ -1712,7 +1793,7 @@ type GetSettingsResponse struct {
 
 func (x *GetSettingsResponse) Reset() {
 	*x = GetSettingsResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1724,7 +1805,7 @@ func (x *GetSettingsResponse) String() string {
 func (*GetSettingsResponse) ProtoMessage() {}
 
 func (x *GetSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1737,7 +1818,7 @@ func (x *GetSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsResponse.ProtoReflect.Descriptor instead.
 func (*GetSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{23}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetSettingsResponse) GetSettings() *Settings {
@@ -1765,7 +1846,7 @@ type SetSettingsRequest struct {
 
 func (x *SetSettingsRequest) Reset() {
 	*x = SetSettingsRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1777,7 +1858,7 @@ func (x *SetSettingsRequest) String() string {
 func (*SetSettingsRequest) ProtoMessage() {}
 
 func (x *SetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1790,7 +1871,7 @@ func (x *SetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*SetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{24}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SetSettingsRequest) GetChanges() map[string]string {
@@ -1817,7 +1898,7 @@ type SetSettingsResponse struct {
 
 func (x *SetSettingsResponse) Reset() {
 	*x = SetSettingsResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[25]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1829,7 +1910,7 @@ func (x *SetSettingsResponse) String() string {
 func (*SetSettingsResponse) ProtoMessage() {}
 
 func (x *SetSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[25]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1842,7 +1923,7 @@ func (x *SetSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSettingsResponse.ProtoReflect.Descriptor instead.
 func (*SetSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{25}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SetSettingsResponse) GetSettings() *Settings {
@@ -1864,7 +1945,7 @@ var File_proto_arc_v1_arc_proto protoreflect.FileDescriptor
 const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\n" +
 	"\x16proto/arc/v1/arc.proto\x12\x06arc.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rStatusRequest\"\xe6\x04\n" +
+	"\rStatusRequest\"\x9a\x05\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x14\n" +
@@ -1887,10 +1968,17 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\fvotes_needed\x18\x11 \x01(\rR\vvotesNeeded\x12\x16\n" +
 	"\x06voters\x18\x12 \x03(\x04R\x06voters\x12\x18\n" +
 	"\asettled\x18\x13 \x01(\bR\asettled\x12<\n" +
-	"\x0etemporary_link\x18( \x01(\v2\x15.arc.v1.TemporaryLinkR\rtemporaryLink\"@\n" +
+	"\x0etemporary_link\x18( \x01(\v2\x15.arc.v1.TemporaryLinkR\rtemporaryLink\x122\n" +
+	"\vother_rings\x18< \x03(\v2\x11.arc.v1.OtherRingR\n" +
+	"otherRings\"@\n" +
 	"\rTemporaryLink\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x17\n" +
-	"\aleft_ms\x18\x02 \x01(\x01R\x06leftMs\"-\n" +
+	"\aleft_ms\x18\x02 \x01(\x01R\x06leftMs\"n\n" +
+	"\tOtherRing\x12\x17\n" +
+	"\aring_id\x18\x01 \x01(\tR\x06ringId\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x1c\n" +
+	"\taddresses\x18\x03 \x03(\tR\taddresses\x12\x16\n" +
+	"\x06leader\x18\x04 \x01(\tR\x06leader\"-\n" +
 	"\aNodeRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"\xd4\x01\n" +
@@ -2031,79 +2119,81 @@ func file_proto_arc_v1_arc_proto_rawDescGZIP() []byte {
 	return file_proto_arc_v1_arc_proto_rawDescData
 }
 
-var file_proto_arc_v1_arc_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_proto_arc_v1_arc_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_proto_arc_v1_arc_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: arc.v1.StatusRequest
 	(*StatusResponse)(nil),        // 1: arc.v1.StatusResponse
 	(*TemporaryLink)(nil),         // 2: arc.v1.TemporaryLink
-	(*NodeRef)(nil),               // 3: arc.v1.NodeRef
-	(*MemberStatus)(nil),          // 4: arc.v1.MemberStatus
-	(*HistoryRequest)(nil),        // 5: arc.v1.HistoryRequest
-	(*HistoryResponse)(nil),       // 6: arc.v1.HistoryResponse
-	(*HistoryEntry)(nil),          // 7: arc.v1.HistoryEntry
-	(*Phases)(nil),                // 8: arc.v1.Phases
-	(*WatchRequest)(nil),          // 9: arc.v1.WatchRequest
-	(*Event)(nil),                 // 10: arc.v1.Event
-	(*JoinRequest)(nil),           // 11: arc.v1.JoinRequest
-	(*JoinResponse)(nil),          // 12: arc.v1.JoinResponse
-	(*LeaveRequest)(nil),          // 13: arc.v1.LeaveRequest
-	(*LeaveResponse)(nil),         // 14: arc.v1.LeaveResponse
-	(*EvictRequest)(nil),          // 15: arc.v1.EvictRequest
-	(*EvictResponse)(nil),         // 16: arc.v1.EvictResponse
-	(*HandoverRequest)(nil),       // 17: arc.v1.HandoverRequest
-	(*HandoverResponse)(nil),      // 18: arc.v1.HandoverResponse
-	(*RelinkRequest)(nil),         // 19: arc.v1.RelinkRequest
-	(*RelinkResponse)(nil),        // 20: arc.v1.RelinkResponse
-	(*Settings)(nil),              // 21: arc.v1.Settings
-	(*GetSettingsRequest)(nil),    // 22: arc.v1.GetSettingsRequest
-	(*GetSettingsResponse)(nil),   // 23: arc.v1.GetSettingsResponse
-	(*SetSettingsRequest)(nil),    // 24: arc.v1.SetSettingsRequest
-	(*SetSettingsResponse)(nil),   // 25: arc.v1.SetSettingsResponse
-	nil,                           // 26: arc.v1.SetSettingsRequest.ChangesEntry
-	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 28: google.protobuf.Struct
+	(*OtherRing)(nil),             // 3: arc.v1.OtherRing
+	(*NodeRef)(nil),               // 4: arc.v1.NodeRef
+	(*MemberStatus)(nil),          // 5: arc.v1.MemberStatus
+	(*HistoryRequest)(nil),        // 6: arc.v1.HistoryRequest
+	(*HistoryResponse)(nil),       // 7: arc.v1.HistoryResponse
+	(*HistoryEntry)(nil),          // 8: arc.v1.HistoryEntry
+	(*Phases)(nil),                // 9: arc.v1.Phases
+	(*WatchRequest)(nil),          // 10: arc.v1.WatchRequest
+	(*Event)(nil),                 // 11: arc.v1.Event
+	(*JoinRequest)(nil),           // 12: arc.v1.JoinRequest
+	(*JoinResponse)(nil),          // 13: arc.v1.JoinResponse
+	(*LeaveRequest)(nil),          // 14: arc.v1.LeaveRequest
+	(*LeaveResponse)(nil),         // 15: arc.v1.LeaveResponse
+	(*EvictRequest)(nil),          // 16: arc.v1.EvictRequest
+	(*EvictResponse)(nil),         // 17: arc.v1.EvictResponse
+	(*HandoverRequest)(nil),       // 18: arc.v1.HandoverRequest
+	(*HandoverResponse)(nil),      // 19: arc.v1.HandoverResponse
+	(*RelinkRequest)(nil),         // 20: arc.v1.RelinkRequest
+	(*RelinkResponse)(nil),        // 21: arc.v1.RelinkResponse
+	(*Settings)(nil),              // 22: arc.v1.Settings
+	(*GetSettingsRequest)(nil),    // 23: arc.v1.GetSettingsRequest
+	(*GetSettingsResponse)(nil),   // 24: arc.v1.GetSettingsResponse
+	(*SetSettingsRequest)(nil),    // 25: arc.v1.SetSettingsRequest
+	(*SetSettingsResponse)(nil),   // 26: arc.v1.SetSettingsResponse
+	nil,                           // 27: arc.v1.SetSettingsRequest.ChangesEntry
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 29: google.protobuf.Struct
 }
 var file_proto_arc_v1_arc_proto_depIdxs = []int32{
-	3,  // 0: arc.v1.StatusResponse.leader:type_name -> arc.v1.NodeRef
-	4,  // 1: arc.v1.StatusResponse.members:type_name -> arc.v1.MemberStatus
-	21, // 2: arc.v1.StatusResponse.settings:type_name -> arc.v1.Settings
+	4,  // 0: arc.v1.StatusResponse.leader:type_name -> arc.v1.NodeRef
+	5,  // 1: arc.v1.StatusResponse.members:type_name -> arc.v1.MemberStatus
+	22, // 2: arc.v1.StatusResponse.settings:type_name -> arc.v1.Settings
 	2,  // 3: arc.v1.StatusResponse.temporary_link:type_name -> arc.v1.TemporaryLink
-	7,  // 4: arc.v1.HistoryResponse.entries:type_name -> arc.v1.HistoryEntry
-	27, // 5: arc.v1.HistoryEntry.since:type_name -> google.protobuf.Timestamp
-	8,  // 6: arc.v1.HistoryEntry.phases:type_name -> arc.v1.Phases
-	27, // 7: arc.v1.Event.time:type_name -> google.protobuf.Timestamp
-	28, // 8: arc.v1.Event.detail:type_name -> google.protobuf.Struct
-	3,  // 9: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
-	4,  // 10: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
-	3,  // 11: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
-	21, // 12: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
-	26, // 13: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
-	21, // 14: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
-	0,  // 15: arc.v1.Arc.Status:input_type -> arc.v1.StatusRequest
-	5,  // 16: arc.v1.Arc.History:input_type -> arc.v1.HistoryRequest
-	9,  // 17: arc.v1.Arc.Watch:input_type -> arc.v1.WatchRequest
-	11, // 18: arc.v1.Arc.Join:input_type -> arc.v1.JoinRequest
-	13, // 19: arc.v1.Arc.Leave:input_type -> arc.v1.LeaveRequest
-	15, // 20: arc.v1.Arc.Evict:input_type -> arc.v1.EvictRequest
-	17, // 21: arc.v1.Arc.Handover:input_type -> arc.v1.HandoverRequest
-	19, // 22: arc.v1.Arc.Relink:input_type -> arc.v1.RelinkRequest
-	22, // 23: arc.v1.Arc.GetSettings:input_type -> arc.v1.GetSettingsRequest
-	24, // 24: arc.v1.Arc.SetSettings:input_type -> arc.v1.SetSettingsRequest
-	1,  // 25: arc.v1.Arc.Status:output_type -> arc.v1.StatusResponse
-	6,  // 26: arc.v1.Arc.History:output_type -> arc.v1.HistoryResponse
-	10, // 27: arc.v1.Arc.Watch:output_type -> arc.v1.Event
-	12, // 28: arc.v1.Arc.Join:output_type -> arc.v1.JoinResponse
-	14, // 29: arc.v1.Arc.Leave:output_type -> arc.v1.LeaveResponse
-	16, // 30: arc.v1.Arc.Evict:output_type -> arc.v1.EvictResponse
-	18, // 31: arc.v1.Arc.Handover:output_type -> arc.v1.HandoverResponse
-	20, // 32: arc.v1.Arc.Relink:output_type -> arc.v1.RelinkResponse
-	23, // 33: arc.v1.Arc.GetSettings:output_type -> arc.v1.GetSettingsResponse
-	25, // 34: arc.v1.Arc.SetSettings:output_type -> arc.v1.SetSettingsResponse
-	25, // [25:35] is the sub-list for method output_type
-	15, // [15:25] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	3,  // 4: arc.v1.StatusResponse.other_rings:type_name -> arc.v1.OtherRing
+	8,  // 5: arc.v1.HistoryResponse.entries:type_name -> arc.v1.HistoryEntry
+	28, // 6: arc.v1.HistoryEntry.since:type_name -> google.protobuf.Timestamp
+	9,  // 7: arc.v1.HistoryEntry.phases:type_name -> arc.v1.Phases
+	28, // 8: arc.v1.Event.time:type_name -> google.protobuf.Timestamp
+	29, // 9: arc.v1.Event.detail:type_name -> google.protobuf.Struct
+	4,  // 10: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
+	5,  // 11: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
+	4,  // 12: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
+	22, // 13: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
+	27, // 14: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
+	22, // 15: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
+	0,  // 16: arc.v1.Arc.Status:input_type -> arc.v1.StatusRequest
+	6,  // 17: arc.v1.Arc.History:input_type -> arc.v1.HistoryRequest
+	10, // 18: arc.v1.Arc.Watch:input_type -> arc.v1.WatchRequest
+	12, // 19: arc.v1.Arc.Join:input_type -> arc.v1.JoinRequest
+	14, // 20: arc.v1.Arc.Leave:input_type -> arc.v1.LeaveRequest
+	16, // 21: arc.v1.Arc.Evict:input_type -> arc.v1.EvictRequest
+	18, // 22: arc.v1.Arc.Handover:input_type -> arc.v1.HandoverRequest
+	20, // 23: arc.v1.Arc.Relink:input_type -> arc.v1.RelinkRequest
+	23, // 24: arc.v1.Arc.GetSettings:input_type -> arc.v1.GetSettingsRequest
+	25, // 25: arc.v1.Arc.SetSettings:input_type -> arc.v1.SetSettingsRequest
+	1,  // 26: arc.v1.Arc.Status:output_type -> arc.v1.StatusResponse
+	7,  // 27: arc.v1.Arc.History:output_type -> arc.v1.HistoryResponse
+	11, // 28: arc.v1.Arc.Watch:output_type -> arc.v1.Event
+	13, // 29: arc.v1.Arc.Join:output_type -> arc.v1.JoinResponse
+	15, // 30: arc.v1.Arc.Leave:output_type -> arc.v1.LeaveResponse
+	17, // 31: arc.v1.Arc.Evict:output_type -> arc.v1.EvictResponse
+	19, // 32: arc.v1.Arc.Handover:output_type -> arc.v1.HandoverResponse
+	21, // 33: arc.v1.Arc.Relink:output_type -> arc.v1.RelinkResponse
+	24, // 34: arc.v1.Arc.GetSettings:output_type -> arc.v1.GetSettingsResponse
+	26, // 35: arc.v1.Arc.SetSettings:output_type -> arc.v1.SetSettingsResponse
+	26, // [26:36] is the sub-list for method output_type
+	16, // [16:26] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_proto_arc_v1_arc_proto_init() }
@@ -2117,7 +2207,7 @@ func file_proto_arc_v1_arc_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_arc_v1_arc_proto_rawDesc), len(file_proto_arc_v1_arc_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

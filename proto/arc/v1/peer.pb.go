@@ -1132,7 +1132,9 @@ type AcceptFounderRequest struct {
 	// Every name that the founder heard, its own included, sorted.
 	Names []string `protobuf:"bytes,5,rep,name=names,proto3" json:"names,omitempty"`
 	// Name of the node that is asked; another one at that address refuses.
-	To            string `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
+	To string `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
+	// Id of the ring that would be founded.
+	RingId        string `protobuf:"bytes,7,opt,name=ring_id,json=ringId,proto3" json:"ring_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1209,11 +1211,22 @@ func (x *AcceptFounderRequest) GetTo() string {
 	return ""
 }
 
+func (x *AcceptFounderRequest) GetRingId() string {
+	if x != nil {
+		return x.RingId
+	}
+	return ""
+}
+
 type AcceptFounderResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Accepted bool                   `protobuf:"varint,1,opt,name=accepted,proto3" json:"accepted,omitempty"`
 	// Why not: whom this node accepted instead, or the ring that it is in.
-	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The number with which this node enters the ring that is founded; its join
+	// bears the same one.
+	Nonce         uint64 `protobuf:"varint,3,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	OnJoin        string `protobuf:"bytes,4,opt,name=on_join,json=onJoin,proto3" json:"on_join,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1262,6 +1275,213 @@ func (x *AcceptFounderResponse) GetReason() string {
 	return ""
 }
 
+func (x *AcceptFounderResponse) GetNonce() uint64 {
+	if x != nil {
+		return x.Nonce
+	}
+	return 0
+}
+
+func (x *AcceptFounderResponse) GetOnJoin() string {
+	if x != nil {
+		return x.OnJoin
+	}
+	return ""
+}
+
+type StandingRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Cluster string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	RingId  string                 `protobuf:"bytes,2,opt,name=ring_id,json=ringId,proto3" json:"ring_id,omitempty"`
+	// Member that asks about itself.
+	Id            uint64 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandingRequest) Reset() {
+	*x = StandingRequest{}
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandingRequest) ProtoMessage() {}
+
+func (x *StandingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandingRequest.ProtoReflect.Descriptor instead.
+func (*StandingRequest) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *StandingRequest) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *StandingRequest) GetRingId() string {
+	if x != nil {
+		return x.RingId
+	}
+	return ""
+}
+
+func (x *StandingRequest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+// StandingResponse is what the answering member knows. All fields but the first
+// three are about the ring that was asked for, and empty in another one.
+type StandingResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Cluster string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// The ring that the answering node is in; empty if it is in none.
+	RingId string `protobuf:"bytes,2,opt,name=ring_id,json=ringId,proto3" json:"ring_id,omitempty"`
+	Self   string `protobuf:"bytes,3,opt,name=self,proto3" json:"self,omitempty"`
+	SelfId uint64 `protobuf:"varint,4,opt,name=self_id,json=selfId,proto3" json:"self_id,omitempty"`
+	Epoch  uint64 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The asker is a member.
+	Member bool `protobuf:"varint,6,opt,name=member,proto3" json:"member,omitempty"`
+	// The asker was a member and is none any more.
+	Out bool `protobuf:"varint,7,opt,name=out,proto3" json:"out,omitempty"`
+	// It is out, and its log or its answers may still be needed.
+	Needed bool `protobuf:"varint,8,opt,name=needed,proto3" json:"needed,omitempty"`
+	// The answering member leads, or has heard a leader within a lease.
+	InTouch bool `protobuf:"varint,9,opt,name=in_touch,json=inTouch,proto3" json:"in_touch,omitempty"`
+	// Members with a vote.
+	Voters        []uint64        `protobuf:"varint,10,rep,packed,name=voters,proto3" json:"voters,omitempty"`
+	Members       []*MemberStatus `protobuf:"bytes,11,rep,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandingResponse) Reset() {
+	*x = StandingResponse{}
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandingResponse) ProtoMessage() {}
+
+func (x *StandingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandingResponse.ProtoReflect.Descriptor instead.
+func (*StandingResponse) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *StandingResponse) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *StandingResponse) GetRingId() string {
+	if x != nil {
+		return x.RingId
+	}
+	return ""
+}
+
+func (x *StandingResponse) GetSelf() string {
+	if x != nil {
+		return x.Self
+	}
+	return ""
+}
+
+func (x *StandingResponse) GetSelfId() uint64 {
+	if x != nil {
+		return x.SelfId
+	}
+	return 0
+}
+
+func (x *StandingResponse) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *StandingResponse) GetMember() bool {
+	if x != nil {
+		return x.Member
+	}
+	return false
+}
+
+func (x *StandingResponse) GetOut() bool {
+	if x != nil {
+		return x.Out
+	}
+	return false
+}
+
+func (x *StandingResponse) GetNeeded() bool {
+	if x != nil {
+		return x.Needed
+	}
+	return false
+}
+
+func (x *StandingResponse) GetInTouch() bool {
+	if x != nil {
+		return x.InTouch
+	}
+	return false
+}
+
+func (x *StandingResponse) GetVoters() []uint64 {
+	if x != nil {
+		return x.Voters
+	}
+	return nil
+}
+
+func (x *StandingResponse) GetMembers() []*MemberStatus {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
 type Ping struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Seq   uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
@@ -1285,7 +1505,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1297,7 +1517,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1310,7 +1530,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{15}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Ping) GetSeq() uint64 {
@@ -1389,7 +1609,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1401,7 +1621,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1414,7 +1634,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{16}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Pong) GetSeq() uint64 {
@@ -1547,17 +1767,37 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x125\n" +
 	"\vcertificate\x18\x03 \x01(\v2\x13.arc.v1.CertificateR\vcertificate\"!\n" +
 	"\x0fCertifyResponse\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x04R\x02id\"\xb0\x01\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"\xc9\x01\n" +
 	"\x14AcceptFounderRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x18\n" +
 	"\afounder\x18\x02 \x01(\tR\afounder\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x1c\n" +
 	"\taddresses\x18\x04 \x03(\tR\taddresses\x12\x14\n" +
 	"\x05names\x18\x05 \x03(\tR\x05names\x12\x0e\n" +
-	"\x02to\x18\x06 \x01(\tR\x02to\"K\n" +
+	"\x02to\x18\x06 \x01(\tR\x02to\x12\x17\n" +
+	"\aring_id\x18\a \x01(\tR\x06ringId\"z\n" +
 	"\x15AcceptFounderResponse\x12\x1a\n" +
 	"\baccepted\x18\x01 \x01(\bR\baccepted\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xb1\x01\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05nonce\x18\x03 \x01(\x04R\x05nonce\x12\x17\n" +
+	"\aon_join\x18\x04 \x01(\tR\x06onJoin\"T\n" +
+	"\x0fStandingRequest\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
+	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x04R\x02id\"\xad\x02\n" +
+	"\x10StandingResponse\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
+	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x12\n" +
+	"\x04self\x18\x03 \x01(\tR\x04self\x12\x17\n" +
+	"\aself_id\x18\x04 \x01(\x04R\x06selfId\x12\x14\n" +
+	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\x12\x16\n" +
+	"\x06member\x18\x06 \x01(\bR\x06member\x12\x10\n" +
+	"\x03out\x18\a \x01(\bR\x03out\x12\x16\n" +
+	"\x06needed\x18\b \x01(\bR\x06needed\x12\x19\n" +
+	"\bin_touch\x18\t \x01(\bR\ainTouch\x12\x16\n" +
+	"\x06voters\x18\n" +
+	" \x03(\x04R\x06voters\x12.\n" +
+	"\amembers\x18\v \x03(\v2\x14.arc.v1.MemberStatusR\amembers\"\xb1\x01\n" +
 	"\x04Ping\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x17\n" +
@@ -1574,11 +1814,12 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04term\x18\x05 \x01(\x04R\x04term\x12\x17\n" +
 	"\aring_id\x18\x06 \x01(\tR\x06ringId\x12\x18\n" +
-	"\acluster\x18\a \x01(\tR\acluster2\xca\x01\n" +
+	"\acluster\x18\a \x01(\tR\acluster2\x89\x02\n" +
 	"\x04Peer\x128\n" +
 	"\x06Stream\x12\x14.arc.v1.PeerEnvelope\x1a\x14.arc.v1.PeerEnvelope(\x010\x01\x12:\n" +
 	"\aCertify\x12\x16.arc.v1.CertifyRequest\x1a\x17.arc.v1.CertifyResponse\x12L\n" +
-	"\rAcceptFounder\x12\x1c.arc.v1.AcceptFounderRequest\x1a\x1d.arc.v1.AcceptFounderResponse20\n" +
+	"\rAcceptFounder\x12\x1c.arc.v1.AcceptFounderRequest\x1a\x1d.arc.v1.AcceptFounderResponse\x12=\n" +
+	"\bStanding\x12\x17.arc.v1.StandingRequest\x1a\x18.arc.v1.StandingResponse20\n" +
 	"\x05Probe\x12'\n" +
 	"\x05Probe\x12\f.arc.v1.Ping\x1a\f.arc.v1.Pong(\x010\x01B,Z*github.com/arc-ring/arc/proto/arc/v1;arcv1b\x06proto3"
 
@@ -1594,7 +1835,7 @@ func file_proto_arc_v1_peer_proto_rawDescGZIP() []byte {
 	return file_proto_arc_v1_peer_proto_rawDescData
 }
 
-var file_proto_arc_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_proto_arc_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_proto_arc_v1_peer_proto_goTypes = []any{
 	(*PeerHello)(nil),             // 0: arc.v1.PeerHello
 	(*PeerEnvelope)(nil),          // 1: arc.v1.PeerEnvelope
@@ -1611,8 +1852,11 @@ var file_proto_arc_v1_peer_proto_goTypes = []any{
 	(*CertifyResponse)(nil),       // 12: arc.v1.CertifyResponse
 	(*AcceptFounderRequest)(nil),  // 13: arc.v1.AcceptFounderRequest
 	(*AcceptFounderResponse)(nil), // 14: arc.v1.AcceptFounderResponse
-	(*Ping)(nil),                  // 15: arc.v1.Ping
-	(*Pong)(nil),                  // 16: arc.v1.Pong
+	(*StandingRequest)(nil),       // 15: arc.v1.StandingRequest
+	(*StandingResponse)(nil),      // 16: arc.v1.StandingResponse
+	(*Ping)(nil),                  // 17: arc.v1.Ping
+	(*Pong)(nil),                  // 18: arc.v1.Pong
+	(*MemberStatus)(nil),          // 19: arc.v1.MemberStatus
 }
 var file_proto_arc_v1_peer_proto_depIdxs = []int32{
 	0,  // 0: arc.v1.PeerEnvelope.hello:type_name -> arc.v1.PeerHello
@@ -1626,19 +1870,22 @@ var file_proto_arc_v1_peer_proto_depIdxs = []int32{
 	3,  // 8: arc.v1.PeerEnvelope.check:type_name -> arc.v1.Check
 	2,  // 9: arc.v1.PeerEnvelope.takeover:type_name -> arc.v1.Takeover
 	7,  // 10: arc.v1.CertifyRequest.certificate:type_name -> arc.v1.Certificate
-	1,  // 11: arc.v1.Peer.Stream:input_type -> arc.v1.PeerEnvelope
-	11, // 12: arc.v1.Peer.Certify:input_type -> arc.v1.CertifyRequest
-	13, // 13: arc.v1.Peer.AcceptFounder:input_type -> arc.v1.AcceptFounderRequest
-	15, // 14: arc.v1.Probe.Probe:input_type -> arc.v1.Ping
-	1,  // 15: arc.v1.Peer.Stream:output_type -> arc.v1.PeerEnvelope
-	12, // 16: arc.v1.Peer.Certify:output_type -> arc.v1.CertifyResponse
-	14, // 17: arc.v1.Peer.AcceptFounder:output_type -> arc.v1.AcceptFounderResponse
-	16, // 18: arc.v1.Probe.Probe:output_type -> arc.v1.Pong
-	15, // [15:19] is the sub-list for method output_type
-	11, // [11:15] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	19, // 11: arc.v1.StandingResponse.members:type_name -> arc.v1.MemberStatus
+	1,  // 12: arc.v1.Peer.Stream:input_type -> arc.v1.PeerEnvelope
+	11, // 13: arc.v1.Peer.Certify:input_type -> arc.v1.CertifyRequest
+	13, // 14: arc.v1.Peer.AcceptFounder:input_type -> arc.v1.AcceptFounderRequest
+	15, // 15: arc.v1.Peer.Standing:input_type -> arc.v1.StandingRequest
+	17, // 16: arc.v1.Probe.Probe:input_type -> arc.v1.Ping
+	1,  // 17: arc.v1.Peer.Stream:output_type -> arc.v1.PeerEnvelope
+	12, // 18: arc.v1.Peer.Certify:output_type -> arc.v1.CertifyResponse
+	14, // 19: arc.v1.Peer.AcceptFounder:output_type -> arc.v1.AcceptFounderResponse
+	16, // 20: arc.v1.Peer.Standing:output_type -> arc.v1.StandingResponse
+	18, // 21: arc.v1.Probe.Probe:output_type -> arc.v1.Pong
+	17, // [17:22] is the sub-list for method output_type
+	12, // [12:17] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_proto_arc_v1_peer_proto_init() }
@@ -1666,7 +1913,7 @@ func file_proto_arc_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_arc_v1_peer_proto_rawDesc), len(file_proto_arc_v1_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -24,6 +24,7 @@ const (
 	Peer_Stream_FullMethodName        = "/arc.v1.Peer/Stream"
 	Peer_Certify_FullMethodName       = "/arc.v1.Peer/Certify"
 	Peer_AcceptFounder_FullMethodName = "/arc.v1.Peer/AcceptFounder"
+	Peer_Standing_FullMethodName      = "/arc.v1.Peer/Standing"
 )
 
 // PeerClient is the client API for Peer service.
@@ -44,6 +45,9 @@ type PeerClient interface {
 	// AcceptFounder asks a ringless coordinator to accept the caller as the one
 	// founder of the cluster. Each coordinator accepts one.
 	AcceptFounder(ctx context.Context, in *AcceptFounderRequest, opts ...grpc.CallOption) (*AcceptFounderResponse, error)
+	// Standing says whether another member of the same ring still is one, as far
+	// as the answering member knows. Who was told to be out asks many.
+	Standing(ctx context.Context, in *StandingRequest, opts ...grpc.CallOption) (*StandingResponse, error)
 }
 
 type peerClient struct {
@@ -87,6 +91,16 @@ func (c *peerClient) AcceptFounder(ctx context.Context, in *AcceptFounderRequest
 	return out, nil
 }
 
+func (c *peerClient) Standing(ctx context.Context, in *StandingRequest, opts ...grpc.CallOption) (*StandingResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StandingResponse)
+	err := c.cc.Invoke(ctx, Peer_Standing_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PeerServer is the server API for Peer service.
 // All implementations must embed UnimplementedPeerServer
 // for forward compatibility.
@@ -105,6 +119,9 @@ type PeerServer interface {
 	// AcceptFounder asks a ringless coordinator to accept the caller as the one
 	// founder of the cluster. Each coordinator accepts one.
 	AcceptFounder(context.Context, *AcceptFounderRequest) (*AcceptFounderResponse, error)
+	// Standing says whether another member of the same ring still is one, as far
+	// as the answering member knows. Who was told to be out asks many.
+	Standing(context.Context, *StandingRequest) (*StandingResponse, error)
 	mustEmbedUnimplementedPeerServer()
 }
 
@@ -123,6 +140,9 @@ func (UnimplementedPeerServer) Certify(context.Context, *CertifyRequest) (*Certi
 }
 func (UnimplementedPeerServer) AcceptFounder(context.Context, *AcceptFounderRequest) (*AcceptFounderResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AcceptFounder not implemented")
+}
+func (UnimplementedPeerServer) Standing(context.Context, *StandingRequest) (*StandingResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Standing not implemented")
 }
 func (UnimplementedPeerServer) mustEmbedUnimplementedPeerServer() {}
 func (UnimplementedPeerServer) testEmbeddedByValue()              {}
@@ -188,6 +208,24 @@ func _Peer_AcceptFounder_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Peer_Standing_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StandingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeerServer).Standing(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Peer_Standing_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeerServer).Standing(ctx, req.(*StandingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Peer_ServiceDesc is the grpc.ServiceDesc for Peer service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -202,6 +240,10 @@ var Peer_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AcceptFounder",
 			Handler:    _Peer_AcceptFounder_Handler,
+		},
+		{
+			MethodName: "Standing",
+			Handler:    _Peer_Standing_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -1,0 +1,231 @@
+package coordinator
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/arc-ring/arc/coordinator/transport"
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
+)
+
+const (
+	// asksAtOnce bounds the members that are asked at the same time.
+	asksAtOnce = 8
+	// placesMax bounds the places learned from answers.
+	placesMax = 256
+)
+
+// inquirer finds out for the core what others say of this member, and mends the
+// peers' addresses by the way.
+type inquirer struct {
+	m *membership
+	e entry
+	// busy holds a token while a round is under way.
+	busy chan struct{}
+	// The rest belongs to the round. learned are places of members that this
+	// node does not know, or knows elsewhere.
+	learned [][]string
+	warned  bool
+}
+
+func newInquirer(m *membership, e entry) *inquirer {
+	return &inquirer{m: m, e: e, busy: make(chan struct{}, 1)}
+}
+
+// start begins a round unless one is under way; the loop calls it.
+func (q *inquirer) start() {
+	select {
+	case q.busy <- struct{}{}:
+	default:
+		return
+	}
+	q.m.wg.Go(func() {
+		defer func() { <-q.busy }()
+		q.round()
+	})
+}
+
+// answer is what somebody said, and where.
+type answer struct {
+	addresses []string
+	said      *arcv1.StandingResponse
+}
+
+func (q *inquirer) round() {
+	n, l := q.m.n, q.m.l
+	v := n.hub.views.load()
+	heard := l.heardPeer.Load() != 0
+	if !q.warned && !heard {
+		q.warned = true
+		n.log.Warn("no member of the ring is heard", "ring", q.e.ringID, "addresses", n.addresses,
+			"hint", "are the others running, and do they reach these addresses? --join HOST:PORT names one that moved")
+	}
+	moved := map[uint64][]string{}
+	joined := false
+	for _, a := range q.ask(append(n.candidates(v.ring, q.e.peers), q.learned...)) {
+		r := a.said
+		if r.GetRingId() != v.ringID || r.GetSelfId() == 0 {
+			continue
+		}
+		for _, m := range r.GetMembers() {
+			if was, _ := v.ring.Member(m.GetId()); m.GetId() != l.id && !overlap(was.Addresses, m.GetAddresses()) {
+				q.learn(m.GetAddresses())
+			}
+		}
+		if r.GetMember() && v.ring.RingID == "" && !heard && !joined {
+			// It knows the members of now, and this joiner those of then.
+			joined = true
+			n.transport.SetPeers(peersOfMembers(r.GetMembers()))
+		}
+		if was, ok := v.ring.Member(r.GetSelfId()); ok && !overlap(was.Addresses, a.addresses) {
+			n.log.Info("a member answers at another address", "peer", was.Name, "from", was.Addresses, "to", a.addresses)
+			moved[was.ID] = a.addresses
+		}
+	}
+	if len(moved) > 0 && l.heardPeer.Load() == 0 {
+		n.transport.SetPeers(peersAt(v.ring.Members, moved))
+	}
+}
+
+func (q *inquirer) learn(addresses []string) {
+	if len(q.learned) < placesMax && !slices.ContainsFunc(q.learned, func(p []string) bool { return slices.Equal(p, addresses) }) {
+		q.learned = append(q.learned, addresses)
+	}
+}
+
+// ask asks at each address of the places, since some may lead to somebody else,
+// and hands every answer to the core as soon as it is there.
+func (q *inquirer) ask(places [][]string) []answer {
+	n, l := q.m.n, q.m.l
+	var mu sync.Mutex
+	var answers []answer
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, asksAtOnce)
+	for _, address := range slices.Concat(places...) {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			addresses := []string{address}
+			r, err := n.standingAt(q.m.ctx, addresses, &arcv1.StandingRequest{Cluster: n.o.Cluster, RingId: q.e.ringID, Id: l.id})
+			if err != nil {
+				n.log.Debug("a member does not say whether this node is one", "from", address, "error", err)
+				return
+			}
+			if r.GetCluster() == n.o.Cluster && r.GetRingId() == q.e.ringID {
+				l.answered(standingFromWire(r))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			answers = append(answers, answer{addresses, r})
+		})
+	}
+	wg.Wait()
+	return answers
+}
+
+// candidates are the addresses, by machine, at which a member of this node's
+// ring may answer; peers are those whom it was to expect when it joined.
+func (n *node) candidates(s *ring.State, peers []transport.Peer) [][]string {
+	var out [][]string
+	for _, a := range n.o.Join {
+		out = append(out, []string{a})
+	}
+	if n.discovery != nil {
+		for _, h := range n.discovery.Heard() {
+			if h.RingID != "" {
+				out = append(out, h.Node.Addresses)
+			}
+		}
+	}
+	for _, m := range s.Members {
+		if m.Name != n.o.Name {
+			out = append(out, m.Addresses)
+		}
+	}
+	if s.RingID == "" {
+		for _, p := range peers {
+			if p.Name != n.o.Name {
+				out = append(out, p.Addresses)
+			}
+		}
+	}
+	return out
+}
+
+func (n *node) standingAt(ctx context.Context, addresses []string, r *arcv1.StandingRequest) (*arcv1.StandingResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectWait)
+	defer cancel()
+	conn, err := n.dialAny(ctx, addresses)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return arcv1.NewPeerClient(conn).Standing(ctx, r)
+}
+
+// Standing answers for the event loop: what the core knows, and not what the
+// rest of this node has made of it by now.
+func (s peerService) Standing(ctx context.Context, r *arcv1.StandingRequest) (*arcv1.StandingResponse, error) {
+	n := s.n
+	l, v := n.loop.Load(), n.hub.views.load()
+	resp := &arcv1.StandingResponse{Cluster: n.o.Cluster, Self: n.o.Name}
+	if l == nil || v.ring.RingID == "" {
+		return resp, nil
+	}
+	resp.RingId, resp.SelfId = v.ringID, v.id
+	if r.GetCluster() != n.o.Cluster || r.GetRingId() != v.ringID {
+		return resp, nil
+	}
+	said := make(chan election.Standing, 1)
+	if err := l.inbox.post(func(now election.Instant) { said <- l.core.Standing(now, r.GetId()) }); err != nil {
+		return nil, err
+	}
+	select {
+	case st := <-said:
+		standingToWire(st, resp)
+		resp.Members = membersToWire(n.hub.views.load())
+		return resp, nil
+	case <-l.ended:
+		return nil, ErrStopping
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func standingToWire(s election.Standing, r *arcv1.StandingResponse) {
+	r.Epoch, r.Member, r.Out, r.Needed, r.InTouch, r.Voters = s.Epoch, s.Member, s.Out, s.Needed, s.InTouch, s.Voters
+}
+
+func standingFromWire(r *arcv1.StandingResponse) election.Standing {
+	return election.Standing{
+		RingID: r.GetRingId(), From: r.GetSelfId(), Epoch: r.GetEpoch(), Member: r.GetMember(), Out: r.GetOut(), Needed: r.GetNeeded(),
+		InTouch: r.GetInTouch(), Voters: r.GetVoters(),
+	}
+}
+
+// peersAt are the members, some of them at other addresses.
+func peersAt(members []ring.Member, moved map[uint64][]string) []transport.Peer {
+	out := peersOf(members)
+	for i := range out {
+		if a, ok := moved[out[i].ID]; ok {
+			out[i].Addresses = a
+		}
+	}
+	return out
+}
+
+func peersOfMembers(members []*arcv1.MemberStatus) []transport.Peer {
+	out := make([]transport.Peer, len(members))
+	for i, m := range members {
+		out[i] = transport.Peer{
+			ID: m.GetId(), Name: m.GetName(), Incarnation: m.GetIncarnation(), Addresses: m.GetAddresses(),
+			// A ring is founded by many at once: if each dialled each, none
+			// would have the time to answer.
+			Distant: !m.GetVoter(),
+		}
+	}
+	return out
+}

@@ -1,0 +1,228 @@
+package election
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+const (
+	// inquireEvery is the time between two inquiries of a member that is out of
+	// touch, and how long it waits before the first.
+	inquireEvery = 3 * time.Second
+	// inquireAgain is the least time between two inquiries about one notice.
+	inquireAgain = 500 * time.Millisecond
+)
+
+// Inquire asks the owner to find out what others say of this member: the
+// members that it knows, and whoever else may be in its ring. Each answer comes
+// back through Answered.
+type Inquire struct{}
+
+func (Inquire) effect() {}
+
+// Standing is one member's answer to the question whether another one is in
+// its ring.
+type Standing struct {
+	RingID string
+	// From is the member that answers, Epoch the newest that it knows.
+	From, Epoch uint64
+	// Member: the asker is in that ring. Out: it was, and is no longer. Neither:
+	// the one who answers does not know.
+	Member, Out bool
+	// Needed: the asker is out, but its log or its answers may still be needed.
+	Needed bool
+	// InTouch: the one who answers leads, or has heard a declared leader, other
+	// than the asker, within a lease. Without that, its opinion that the asker is
+	// a member may be old.
+	InTouch bool
+	// Voters are those of raft's configuration that the one who answers knows.
+	Voters []uint64
+}
+
+// Standing answers another member's question whether it still is one.
+func (n *Node) Standing(now Instant, id uint64) Standing {
+	_, member := n.ring.Member(id)
+	s := Standing{RingID: n.ring.RingID, From: n.cfg.ID, Epoch: n.ring.Epoch, Member: member, Voters: slices.Clone(n.conf.GetVoters())}
+	if n.removed {
+		return s
+	}
+	s.Out = n.ring.Gone(id)
+	s.Needed = s.Out && n.needed(id)
+	_, _, claims := n.Claim(now)
+	s.InTouch = claims || n.lead == nil && n.raftLead != 0 && n.raftLead == n.ring.LeaderID && n.raftLead != id && now < n.leaderHeard+n.ring.Settings.Lease()
+	return s
+}
+
+// inquiry is a member's doubt whether it still is one, and what others say to
+// that. One opinion never ends a membership: a notice is but a reason to ask.
+type inquiry struct {
+	// since is when the doubt arose; 0 without one.
+	since Instant
+	// next is when to ask again, noticed when a notice last gave cause to.
+	next    Instant
+	answers map[uint64]Standing
+}
+
+// noticed takes a notice of eviction.
+func (n *Node) noticed(from uint64, e EvictedNotice) {
+	switch {
+	case e.ID != n.cfg.ID || n.ring.RingID != "" && e.RingID != n.ring.RingID:
+		return
+	case n.leavingSince != 0 && n.knows(from):
+		// Its own committed log has this member out already. What it waited
+		// for is the word that raft does without it.
+		n.remove(e.Epoch, n.leavingWhy)
+		return
+	case !n.newer(e.Epoch), n.lead != nil && n.claiming:
+		return
+	}
+	q := &n.inquiry
+	if q.since == 0 {
+		n.trace("is told to be out of the ring, and asks the others")
+		n.beginInquiry()
+	}
+}
+
+// newer reports whether an epoch can be one that this member is out of: the
+// ring that it has applied has it in.
+func (n *Node) newer(epoch uint64) bool {
+	return n.ring.RingID == "" || epoch > n.ring.Epoch || n.leavingSince != 0 && epoch == n.ring.Epoch
+}
+
+// knows reports whether a message comes from a member that is known here.
+func (n *Node) knows(id uint64) bool {
+	_, ok := n.ring.Member(id)
+	return ok || n.inConf(id)
+}
+
+func (n *Node) beginInquiry() {
+	q := &n.inquiry
+	q.since = max(n.now, 1)
+	q.answers = map[uint64]Standing{}
+}
+
+func (n *Node) endInquiry() { n.inquiry = inquiry{next: n.inquiry.next} }
+
+// inquiryRule asks while there is a doubt, and raises one when this member is
+// out of touch: it may have been taken out of the ring by members that it does
+// not know, who have nothing to say to it.
+func (n *Node) inquiryRule() {
+	q := &n.inquiry
+	if n.removed {
+		return
+	}
+	lonely := n.outOfTouchSince()
+	if lonely != Never {
+		lonely += max(inquireEvery, lonelyAfter*n.ring.Settings.Lease())
+	}
+	if q.since != 0 && (n.claiming || n.ring.RingID != "" && n.leavingSince == 0 && n.leaderHeard > q.since) {
+		n.endInquiry() // a leader speaks to this member
+	}
+	if q.since == 0 {
+		if n.now < lonely {
+			n.wakeAt(lonely)
+			return
+		}
+		n.beginInquiry()
+	}
+	if n.now >= q.next {
+		q.next = n.now + max(inquireAgain, n.ring.Settings.Lease())
+		if n.now >= lonely {
+			q.next = n.now + inquireEvery
+		}
+		n.emit(Inquire{})
+	}
+	n.wakeAt(q.next)
+	if end := q.since + n.inquiryPatience(); n.now < end {
+		n.wakeAt(end)
+	}
+	n.judge()
+}
+
+// outOfTouchSince is when this member was last in touch with its ring as far as
+// it can tell, Never while nothing speaks against it.
+func (n *Node) outOfTouchSince() Instant {
+	switch {
+	case n.lead != nil, len(n.ring.Members) == 1 && n.knows(n.cfg.ID) && n.leavingSince == 0:
+		return Never
+	case n.ring.RingID == "", n.isVoter(n.cfg.ID), n.leaderHeard < 0:
+		return max(n.started, n.leaderHeard)
+	case n.touchDoubted > n.leaderHeard:
+		return n.touchDoubted
+	}
+	return Never // a learner that has everything hears nothing
+}
+
+// inquiryPatience is how long a member waits for those whom it knows before it
+// believes others.
+func (n *Node) inquiryPatience() time.Duration {
+	if n.ring.RingID == "" {
+		return 0 // it knows nobody, and has no log that anybody could need
+	}
+	return 2*n.ring.Settings.Lease() + inquireAgain
+}
+
+// Answered hands in what another member says of this one.
+func (n *Node) Answered(now Instant, s Standing) {
+	n.step(now, func() {
+		q := &n.inquiry
+		if q.since == 0 || s.From == 0 || s.From == n.cfg.ID || n.ring.RingID != "" && s.RingID != n.ring.RingID {
+			return
+		}
+		q.answers[s.From] = s
+		n.judge()
+	})
+}
+
+// judge ends the membership, or the doubt, if the answers suffice.
+//
+// Out is this member if a majority of the voters that it knows says so. They
+// may be gone: every machine may have been replaced since. So after a while a
+// majority of the voters of a newer configuration suffices, if none of those in
+// touch with a leader says otherwise.
+func (n *Node) judge() {
+	q := &n.inquiry
+	if n.removed || q.since == 0 {
+		return
+	}
+	newest, inside := Standing{}, false
+	for _, s := range q.answers {
+		if n.saysOut(s.From) && (s.Epoch > newest.Epoch || s.Epoch == newest.Epoch && s.From < newest.From) {
+			newest = s
+		}
+		inside = inside || s.Member && s.InTouch
+	}
+	switch {
+	case newest.From != 0 && n.ring.RingID != "" && n.majoritySaysOut(n.conf.GetVoters()) && n.majoritySaysOut(n.conf.GetVotersOutgoing()):
+		n.remove(newest.Epoch, "evicted, as a majority of the voters known here says")
+	case inside:
+		n.trace("is a member, as one that is in touch with the leader says")
+		n.endInquiry()
+	case newest.From != 0 && n.now >= q.since+n.inquiryPatience() && n.majoritySaysOut(newest.Voters):
+		n.remove(newest.Epoch, fmt.Sprintf("evicted, as a majority of the voters of epoch %d says", newest.Epoch))
+	}
+}
+
+// saysOut reports whether a member has said that this one is out, and needed
+// by nobody.
+func (n *Node) saysOut(id uint64) bool {
+	s, ok := n.inquiry.answers[id]
+	return ok && s.Out && !s.Needed && n.newer(s.Epoch)
+}
+
+// majoritySaysOut reports whether a majority of the voters has said that this
+// member is out; all others of a pair. No voters agree to everything.
+func (n *Node) majoritySaysOut(voters []uint64) bool {
+	out, others := 0, 0
+	for _, id := range voters {
+		if id == n.cfg.ID {
+			continue
+		}
+		others++
+		if n.saysOut(id) {
+			out++
+		}
+	}
+	return out >= min(len(voters)/2+1, others)
+}

@@ -1,0 +1,135 @@
+package election_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// tell hands a notice of eviction to a member, as if another one had sent it.
+func (w *world) tell(name, from string, epoch uint64) {
+	to, by := w.nodes[name], w.nodes[from]
+	w.to(to, func(now election.Instant) {
+		to.n.Receive(now, election.Message{From: by.id, To: to.id, Incarnation: by.inc,
+			Evicted: &election.EvictedNotice{RingID: "r", ID: to.id, Epoch: epoch}})
+	})
+}
+
+func standingWorld(t *testing.T, names ...string) *world {
+	t.Helper()
+	w := newWorld()
+	w.quiet = true
+	s, err := ring.ProfileSettings("lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.form(t, s, 300*time.Millisecond, names...)
+	return w
+}
+
+func (w *world) in(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if nd := w.nodes[name]; !nd.up || nd.n.Status(w.now).Role == "" {
+			t.Errorf("%s was taken out of the ring", name)
+		}
+	}
+}
+
+func TestNoticesThatAreFalseEndNoMembership(t *testing.T) {
+	w := standingWorld(t, "a", "b", "c")
+	for range 40 {
+		w.tell("a", "b", 1000)
+		w.tell("b", "c", 1000)
+		w.tell("c", "a", 1000)
+		w.run(50 * time.Millisecond)
+	}
+	w.run(10 * time.Second)
+	w.in(t, "a", "b", "c")
+}
+
+func TestOneOpinionEndsNoMembership(t *testing.T) {
+	w := standingWorld(t, "a", "b", "c", "d", "e")
+	// b says of everybody that it is out, and stands by that when it is asked.
+	w.lie = func(by *node, s *election.Standing) {
+		if by.name == "b" {
+			s.Member, s.Out, s.Epoch, s.Voters = false, true, 1000, []uint64{by.id}
+		}
+	}
+	// c hears nobody but b.
+	for _, o := range []string{"a", "d", "e"} {
+		w.cut[[2]string{"c", o}] = true
+	}
+	for range 40 {
+		w.tell("a", "b", 1000)
+		w.tell("c", "b", 1000)
+		w.tell("d", "b", 1000)
+		w.run(50 * time.Millisecond)
+	}
+	w.in(t, "a", "b", "d", "e")
+}
+
+func TestWhoIsTrulyOutBelievesAMajority(t *testing.T) {
+	w := standingWorld(t, "a", "b", "c")
+	w.nodes["c"].stopped = true
+	w.suspect("b", "c", ring.Silent)
+	w.run(3 * time.Second)
+	if w.nodes["a"].n.State().Gone(w.nodes["c"].id) == false {
+		t.Fatal("c was not evicted")
+	}
+	c := w.nodes["c"]
+	c.stopped = false
+	for _, f := range c.backlog {
+		f()
+	}
+	w.run(2 * time.Second)
+	if c.up {
+		t.Errorf("c still takes itself for a member: %s", w.status())
+	}
+}
+
+// One after the other every machine is replaced. The one that was off knows
+// nobody who is left.
+func TestWhoKnowsNobodyFindsOutFromStrangers(t *testing.T) {
+	w := standingWorld(t, "a", "b", "c")
+	w.kill("c", true, "")
+	w.run(time.Second)
+	for _, pair := range [][2]string{{"d", "b"}, {"e", "a"}} {
+		if err := w.join(pair[0], ring.Member{}); err != nil {
+			t.Fatal(err)
+		}
+		w.run(time.Second)
+		w.kill(pair[1], true, "")
+		w.run(2 * time.Second)
+	}
+	if err := w.join("f", ring.Member{}); err != nil {
+		t.Fatal(err)
+	}
+	w.run(time.Second)
+	w.restart("c")
+	w.run(time.Second)
+	if !w.nodes["c"].up {
+		t.Fatal("c believed at once, without having waited for those whom it knows")
+	}
+	w.run(5 * time.Second)
+	if w.nodes["c"].up {
+		t.Errorf("c does not find out that it was evicted:\n%s", w.status())
+	}
+	w.in(t, "d", "e", "f")
+}
+
+func TestWhoIsStillNeededIsNotLetGo(t *testing.T) {
+	w := standingWorld(t, "a", "b", "c")
+	w.lie = func(_ *node, s *election.Standing) {
+		s.Member, s.Out, s.Needed, s.Epoch = false, true, true, 1000
+	}
+	for _, o := range []string{"a", "b"} { // nobody leads it meanwhile
+		w.cut[[2]string{o, "c"}] = true
+	}
+	w.tell("c", "a", 1000)
+	w.cut = map[[2]string]bool{}
+	w.run(100 * time.Millisecond)
+	w.in(t, "c")
+}
