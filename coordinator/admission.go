@@ -3,19 +3,12 @@ package coordinator
 import (
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
-
-// nameMax bounds names of nodes and clusters, in bytes; discovery's datagrams
-// have no room for longer ones.
-const nameMax = 128
 
 // admission is what is to be done about a joiner, as far as the committed ring
 // can tell.
@@ -53,61 +46,30 @@ func overlap(a, b []string) bool {
 // checkJoin says what is wrong with a request to join the ring of cluster,
 // whose id is ringID; all of it at once.
 func checkJoin(cluster, ringID string, r *arcv1.JoinRequest) error {
+	name := foreign.Quote(r.GetName())
 	if r.GetCluster() != cluster {
-		return fmt.Errorf("%w: this is cluster %q, the joiner %q wants %q; check --cluster and --join", ErrOtherRing, cluster, r.GetName(), r.GetCluster())
+		return fmt.Errorf("%w: this is cluster %q, the joiner %s wants %s; check --cluster and --join", ErrOtherRing, cluster, name, foreign.Quote(r.GetCluster()))
 	}
 	if want := r.GetRingId(); want != "" && ringID != "" && want != ringID {
-		return fmt.Errorf("%w: this is ring %s of cluster %q, the joiner %q wants ring %s", ErrOtherRing, ringID, cluster, r.GetName(), want)
+		return fmt.Errorf("%w: this is ring %s of cluster %q, the joiner %s wants ring %s", ErrOtherRing, ringID, cluster, name, foreign.Quote(want))
 	}
 	var errs []error
-	errs = append(errs, checkName("name", r.GetName()))
+	errs = append(errs, foreign.CheckName("name", r.GetName()))
 	if r.GetIncarnation() == 0 {
 		errs = append(errs, errors.New("incarnation is 0"))
 	}
-	if n := len(r.GetAddresses()); n == 0 || n > addressesMax {
-		errs = append(errs, fmt.Errorf("%d addresses, want 1 to %d", n, addressesMax))
+	if len(r.GetAddresses()) == 0 {
+		errs = append(errs, fmt.Errorf("0 addresses, want 1 to %d", foreign.MaxAddresses))
 	}
-	for _, a := range r.GetAddresses() {
-		errs = append(errs, checkAddress(a))
-	}
+	errs = append(errs, foreign.CheckAddresses(r.GetAddresses()))
 	if o := ring.OnJoin(r.GetOnJoin()); o != "" && o != ring.Stay && o != ring.Lead {
-		errs = append(errs, fmt.Errorf("on_join %q is neither stay nor lead", o))
+		errs = append(errs, fmt.Errorf("on_join %s is neither stay nor lead", foreign.Quote(string(o))))
 	}
 	if r.GetWitness() && ring.OnJoin(r.GetOnJoin()) == ring.Lead {
 		errs = append(errs, errors.New("on_join is lead, but a witness never leads"))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("%w: join of %q: %w", ring.ErrInvalid, r.GetName(), err)
-	}
-	return nil
-}
-
-// checkName is the rule for the names of nodes and clusters: they are printed
-// in tables, and typed on command lines.
-func checkName(what, name string) error {
-	switch {
-	case name == "":
-		return fmt.Errorf("%s is empty", what)
-	case len(name) > nameMax:
-		return fmt.Errorf("%s %q… has %d bytes, at most %d", what, name[:16], len(name), nameMax)
-	case !utf8.ValidString(name):
-		return fmt.Errorf("%s %q is not UTF-8", what, name)
-	}
-	for _, r := range name {
-		if unicode.IsSpace(r) || !unicode.IsPrint(r) {
-			return fmt.Errorf("%s %q has a space or a character that does not print", what, name)
-		}
-	}
-	return nil
-}
-
-func checkAddress(a string) error {
-	host, port, err := net.SplitHostPort(a)
-	if err != nil {
-		return fmt.Errorf("address %q is not HOST:PORT: %w", a, err)
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" || len(a) > 255 {
-		return fmt.Errorf("address %q is not HOST:PORT with a port from 1 to 65535", a)
+		return fmt.Errorf("%w: join of %s: %w", ring.ErrInvalid, name, err)
 	}
 	return nil
 }

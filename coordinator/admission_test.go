@@ -55,7 +55,7 @@ func TestCheckJoin(t *testing.T) {
 		says string
 	}{
 		"another cluster": {func(r *arcv1.JoinRequest) { r.Cluster = "d" }, ErrOtherRing, `"d"`},
-		"another ring":    {func(r *arcv1.JoinRequest) { r.RingId = "q" }, ErrOtherRing, "ring q"},
+		"another ring":    {func(r *arcv1.JoinRequest) { r.RingId = "q" }, ErrOtherRing, `ring "q"`},
 		"no name":         {func(r *arcv1.JoinRequest) { r.Name = "" }, ring.ErrInvalid, "name is empty"},
 		"a long name":     {func(r *arcv1.JoinRequest) { r.Name = strings.Repeat("x", 200) }, ring.ErrInvalid, "200 bytes"},
 		"a name to print": {func(r *arcv1.JoinRequest) { r.Name = "a\x1b[31m" }, ring.ErrInvalid, "does not print"},

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -14,7 +15,7 @@ import (
 func (o *Options) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	errs = append(errs, checkName("--name", o.Name), checkName("--cluster", o.Cluster))
+	errs = append(errs, foreign.CheckName("--name", o.Name), foreign.CheckName("--cluster", o.Cluster))
 	if len(o.Bind) == 0 {
 		bad("--bind is empty")
 	}
@@ -49,7 +50,7 @@ func (o *Options) Validate() error {
 		bad("--no-autodiscovery needs --join HOST:PORT of a member, or --bootstrap to found a ring")
 	}
 	for _, a := range o.Join {
-		if err := checkAddress(a); err != nil {
+		if err := foreign.CheckAddress(a); err != nil {
 			bad("--join: %w", err)
 		}
 	}
@@ -59,7 +60,7 @@ func (o *Options) Validate() error {
 		}
 	}
 	if o.OnJoin != "" && o.OnJoin != ring.Stay && o.OnJoin != ring.Lead {
-		bad("--on-join %q is neither stay nor lead", o.OnJoin)
+		bad("--on-join %s is neither stay nor lead", foreign.Quote(string(o.OnJoin)))
 	}
 	if o.Witness && o.OnJoin == ring.Lead {
 		bad("--witness and --on-join lead: a witness never leads")

@@ -1,6 +1,8 @@
 package coordinator
 
 import (
+	"time"
+
 	"github.com/arc-ring/arc/election"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -161,7 +163,29 @@ func (l *loop) carryOut(e election.Effect) {
 		l.hands.inquire()
 	case election.Removed:
 		l.removed = &e
+	case election.Refused:
+		l.refused(e)
 	}
+}
+
+// refusedPause is how often a sender of nonsense is complained of.
+const refusedPause = 10 * time.Second
+
+// refused says which message was dropped and why: at Warn once in a while for
+// each sender, since it may be every message of its.
+func (l *loop) refused(r election.Refused) {
+	now := l.clock()
+	last, known := l.complained[r.From]
+	if known && now < last+refusedPause {
+		return
+	}
+	if len(l.complained) >= 64 {
+		clear(l.complained)
+	}
+	l.complained[r.From] = now
+	name := nameOf(l.core.State(), r.From)
+	l.log.Warn("message from a member dropped, it cannot be true; compare `arc version` on both machines, and whether a data directory was copied or restored",
+		"peer", name, "from", r.From, "reason", r.Why)
 }
 
 // The inputs by name. Each runs its step on the loop's goroutine.

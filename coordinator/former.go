@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -90,7 +91,7 @@ func (n *node) formerRing() (former, error) {
 	}
 	f := former{ringID: lines[0]}
 	for _, a := range lines[1:] {
-		if checkAddress(a) == nil && len(f.addresses) < formerAddresses {
+		if foreign.CheckAddress(a) == nil && len(f.addresses) < formerAddresses {
 			f.addresses = append(f.addresses, a)
 		}
 	}

@@ -115,6 +115,8 @@ type loop struct {
 	heardPeer atomic.Int64
 
 	removed *election.Removed
+	// complained is when a sender of nonsense was last complained of.
+	complained map[uint64]election.Instant
 	// ended is closed when run has returned endErr.
 	ended  chan struct{}
 	endErr error
@@ -142,7 +144,7 @@ type loopConfig struct {
 func newLoop(c loopConfig) *loop {
 	l := &loop{
 		log: c.log, clock: c.clock, core: c.core, hub: c.hub, maker: c.maker, id: c.id, ringID: c.ringID, behind: c.rejoins,
-		alarm: c.alarm, rings: c.rings, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{},
+		alarm: c.alarm, rings: c.rings, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{}, complained: map[uint64]election.Instant{},
 		ended: make(chan struct{}), quit: make(chan struct{}),
 	}
 	l.phase.Store(member)

@@ -3,9 +3,9 @@ package coordinator
 import (
 	"context"
 	"fmt"
-	"time"
 
-	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/coordinator/transport"
+	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -27,9 +27,9 @@ func (s peerService) Certify(_ context.Context, r *arcv1.CertifyRequest) (*arcv1
 	case l == nil:
 		return nil, ErrNotJoined
 	case r.GetCluster() != s.n.o.Cluster || r.GetRingId() != v.ringID:
-		return nil, fmt.Errorf("%w: certificate for ring %q of cluster %q, this is ring %q of cluster %q", ErrOtherRing, r.GetRingId(), r.GetCluster(), v.ringID, s.n.o.Cluster)
-	case r.GetCertificate().GetId() == 0 || r.GetCertificate().GetIncarnation() == 0:
-		return nil, fmt.Errorf("%w: certificate without a member's id and incarnation", ring.ErrInvalid)
+		return nil, fmt.Errorf("%w: certificate for ring %s of cluster %s, this is ring %q of cluster %q", ErrOtherRing, foreign.Quote(r.GetRingId()), foreign.Quote(r.GetCluster()), v.ringID, s.n.o.Cluster)
+	case transport.CheckCertificate(r.GetCertificate()) != nil:
+		return nil, fmt.Errorf("%w: %w", ring.ErrInvalid, transport.CheckCertificate(r.GetCertificate()))
 	case r.GetCertificate().GetIncarnation() == s.n.incarnation:
 		return nil, fmt.Errorf("%w: certificate for this very process, which runs", ring.ErrInvalid)
 	}
@@ -80,10 +80,7 @@ func (s probeService) Probe(stream arcv1.Probe_ProbeServer) error {
 			if l.stuck() > v.ring.Settings.Detection(true) {
 				continue
 			}
-			if ping.GetGrant() != 0 && meant && !l.pinged(election.Ping{
-				From: ping.GetFromId(), Seq: ping.GetSeq(), Grant: ping.GetGrant(), Ack: ping.GetAck(),
-				Length: time.Duration(min(ping.GetGrantUs(), longestGrantUS)) * time.Microsecond, At: s.n.clock(),
-			}) {
+			if p, ok := transport.DecodePing(ping, s.n.clock()); ok && meant && !l.pinged(p) {
 				continue
 			}
 		}
@@ -97,7 +94,3 @@ func (s probeService) Probe(stream arcv1.Probe_ProbeServer) error {
 		pong.Name, pong.Cluster = "", "" // told
 	}
 }
-
-// longestGrantUS bounds what a ping may say, in microseconds; settings never
-// come near it.
-const longestGrantUS = 3_600_000_000

@@ -35,6 +35,8 @@ type grant struct {
 	// learned so.
 	acked   uint64
 	ackedAt Instant
+	// newest is the highest number of a probe that came.
+	newest uint64
 	// acks counts those that came in time, one after the other.
 	acks int
 }
@@ -47,6 +49,10 @@ type sentPong struct {
 // steadyAcks is how many probes in a row must come in time before a grant is
 // relied upon.
 const steadyAcks = 2
+
+// maxPingsAhead is how many probes in a row may be lost under one grant; a probe
+// numbered higher is not the watcher's.
+const maxPingsAhead = 1 << 20
 
 // maxGrants bounds how many grants' ends are remembered. One that is not
 // remembered is counted as ended.
@@ -69,11 +75,17 @@ func (n *Node) pinged(p Ping) {
 	if _, ok := n.ring.Member(p.From); !ok || p.From == n.cfg.ID {
 		return
 	}
+	// The watcher's settings may be newer or older than those here.
+	p.Length = min(p.Length, n.ring.Settings.GrantLength())
 	g := n.grants[p.From]
 	if g == nil || g.number != p.Grant {
 		g = &grant{number: p.Grant}
 		n.grants[p.From] = g
 	}
+	if g.newest != 0 && p.Seq > g.newest+maxPingsAhead {
+		return
+	}
+	g.newest = max(g.newest, p.Seq)
 	if s := g.pongs[p.Ack%uint64(len(g.pongs))]; p.Ack != 0 && s.seq == p.Ack && p.Ack > g.acked {
 		if n.now >= g.overdueAt(n.ring.Settings) {
 			g.acks = 0

@@ -33,6 +33,8 @@ type world struct {
 	terms map[uint64]string // who declared in a term
 	// joiner is the node whose join is under way.
 	joiner *node
+	// forge, if set, may return a message that arrives right before another.
+	forge func(election.Message) *election.Message
 	// delay is what a message takes.
 	delay    time.Duration
 	watchers uint64
@@ -173,11 +175,12 @@ func (w *world) effect(nd *node, e election.Effect) {
 	case election.Send:
 		m := e.Message
 		m.Incarnation = nd.inc
-		w.after(w.delay, func() {
-			if to := w.byID(m.To); to != nil && to.up && !w.cut[[2]string{nd.name, to.name}] {
-				w.to(to, func(now election.Instant) { to.n.Receive(now, m) })
+		if w.forge != nil {
+			if f := w.forge(m); f != nil {
+				w.deliver(nd, *f)
 			}
-		})
+		}
+		w.deliver(nd, m)
 	case election.Persist:
 		nd.disk.save(e)
 		nd.n.Persisted(w.now, e.Seq)
@@ -251,6 +254,15 @@ func (w *world) effect(nd *node, e election.Effect) {
 			}
 		}
 	}
+}
+
+// deliver lets a message travel.
+func (w *world) deliver(from *node, m election.Message) {
+	w.after(w.delay, func() {
+		if to := w.byID(m.To); to != nil && to.up && !w.cut[[2]string{from.name, to.name}] {
+			w.to(to, func(now election.Instant) { to.n.Receive(now, m) })
+		}
+	})
 }
 
 func claimOf(nd *node, now time.Duration) (uint64, time.Duration, bool) {

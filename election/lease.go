@@ -2,6 +2,7 @@ package election
 
 import (
 	"slices"
+	"time"
 
 	"go.etcd.io/raft/v3"
 
@@ -32,6 +33,7 @@ type renewals struct {
 type sentRenewal struct {
 	seq   uint64
 	until Instant
+	lease time.Duration // what it asks for
 	named grantKey
 }
 
@@ -76,7 +78,7 @@ func (n *Node) renewTimers() {
 		r.first = n.now
 	}
 	r.seq++
-	r.sent[r.seq%uint64(len(r.sent))] = sentRenewal{r.seq, n.now + s.LeaderLease(), r.named}
+	r.sent[r.seq%uint64(len(r.sent))] = sentRenewal{seq: r.seq, until: n.now + s.LeaderLease(), lease: s.Lease(), named: r.named}
 	renew := Renew{Term: n.term, Seq: r.seq, Incarnation: n.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
 	for _, id := range others {
 		c := renew
@@ -130,6 +132,9 @@ func (n *Node) renewAcked(from uint64, a RenewAck) {
 	}
 	if r.acked == nil {
 		r.acked = map[uint64]ackedRenewal{}
+	}
+	if a.Lease > 0 && a.Lease < s.lease {
+		s.until -= s.lease - a.Lease // the voter knows a shorter lease
 	}
 	// The newest renewal alone counts, even where an older one had a longer
 	// lease. A grant that was named in between may have ended the older promise,

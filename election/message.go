@@ -60,6 +60,9 @@ type Renew struct {
 // RenewAck tells the leader that the promise was made.
 type RenewAck struct {
 	Term, Seq uint64
+	// Lease is what was promised, if that is less than what was asked for; 0 if
+	// it is all.
+	Lease time.Duration
 }
 
 // Suspicion is one monitor's opinion that a member is dead (or, Cleared, that
@@ -112,7 +115,7 @@ type EvictedNotice struct {
 
 // Effect is something that the owner has to carry out: one of Send, Persist,
 // Probe, Done, Relink, Applied, PeersChanged, ClaimChanged, SuspicionChanged,
-// Removed.
+// Removed, Refused.
 type Effect interface{ effect() }
 
 // Send hands a message to the transport. It may be lost.
@@ -266,6 +269,14 @@ type Removed struct {
 	Why   string
 }
 
+// Refused reports a message that was dropped since it cannot be true: its sender
+// runs another version, its data or this member's are damaged, or somebody
+// forges messages. It may come with every message.
+type Refused struct {
+	From uint64
+	Why  string
+}
+
 func (Send) effect()             {}
 func (Persist) effect()          {}
 func (Probe) effect()            {}
@@ -276,6 +287,7 @@ func (PeersChanged) effect()     {}
 func (ClaimChanged) effect()     {}
 func (SuspicionChanged) effect() {}
 func (Removed) effect()          {}
+func (Refused) effect()          {}
 
 // Request is an operator's or a joiner's wish. Only the leader carries it out;
 // others complete it at once with ErrNotLeader. Exactly one pointer is set.

@@ -156,6 +156,9 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, seen: map[uint64]uint64{}, denied: map[uint64]Instant{}, checked: map[uint64]Instant{}, grants: map[uint64]*grant{}, grantEnds: map[grantKey]Instant{}, gone: map[uint64]ring.Member{},
 		leaderHeard: -Never / 2, leaderShown: -Never / 2, returned: -Never / 2, wake: now,
 	}
+	if err := plausibleRecord(rec); err != nil {
+		return nil, err
+	}
 	if s := rec.Snapshot; s != nil && s.GetMetadata().GetIndex() > 0 {
 		if err := n.store.ApplySnapshot(s); err != nil {
 			return nil, fmt.Errorf("restore snapshot at index %d: %w", s.GetMetadata().GetIndex(), err)
@@ -173,9 +176,6 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		}
 	}
 	if rec.HardState != nil {
-		if t := rec.HardState.GetTerm(); t > MaxTerm {
-			return nil, fmt.Errorf("election: %w: term %d, no term is above %d", ring.ErrInvalid, t, uint64(MaxTerm))
-		}
 		last, _ := n.store.LastIndex()
 		if c := rec.HardState.GetCommit(); c > last || c < n.applied {
 			return nil, fmt.Errorf("election: %w: commit index %d is outside the log %d to %d", ring.ErrInvalid, c, n.applied, last)
@@ -193,10 +193,10 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		return nil, fmt.Errorf("start raft: %w", err)
 	}
 	n.rn = rn
-	n.voter.bound = rec.Bound
+	n.voter.bound = min(rec.Bound, ring.LongestLease)
 	if rec.Restarted {
 		// The promises made before the restart are forgotten, but not over.
-		n.voter.waitUntil = now + rec.Bound
+		n.voter.waitUntil = now + n.voter.bound
 	}
 	n.refresh()
 	if n.ring.RingID != "" {

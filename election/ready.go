@@ -7,7 +7,6 @@ import (
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/ring"
 )
@@ -251,7 +250,7 @@ func (n *Node) apply(e *raftpb.Entry) {
 	}
 	c, err := ring.DecodeCommand(e.GetData())
 	if err != nil {
-		panic(fmt.Sprintf("election: log entry %d of term %d cannot be applied: %v; was it written by a newer version?", e.GetIndex(), e.GetTerm(), err))
+		panic(fmt.Sprintf("election: log entry %d of term %d was let in: %v", e.GetIndex(), e.GetTerm(), err))
 	}
 	if c.Seal != nil {
 		n.seal(*c.Seal)
@@ -288,19 +287,13 @@ func (n *Node) apply(e *raftpb.Entry) {
 }
 
 func (n *Node) applyConf(e *raftpb.Entry) {
-	var cc raftpb.ConfChangeI
-	if e.GetType() == raftpb.EntryConfChange {
-		v1 := &raftpb.ConfChange{}
-		if err := proto.Unmarshal(e.GetData(), v1); err != nil {
-			panic(fmt.Sprintf("election: configuration change at index %d: %v", e.GetIndex(), err))
-		}
-		cc = v1
-	} else {
-		v2 := &raftpb.ConfChangeV2{}
-		if err := proto.Unmarshal(e.GetData(), v2); err != nil {
-			panic(fmt.Sprintf("election: configuration change at index %d: %v", e.GetIndex(), err))
-		}
-		cc = v2
+	cc, err := confChangeOf(e)
+	if err != nil {
+		panic(fmt.Sprintf("election: log entry %d of term %d was let in: %v", e.GetIndex(), e.GetTerm(), err))
+	}
+	if err := n.confRefusal(cc); err != nil {
+		n.trace("entry %d changes no configuration: %v", e.GetIndex(), err)
+		return
 	}
 	n.changeConf(cc)
 	if n.dropped != 0 {

@@ -2,6 +2,7 @@ package election
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"time"
 
@@ -185,8 +186,11 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 	if m.GetFrom() != from || m.GetTo() != n.cfg.ID {
 		return
 	}
-	if m.GetTerm() > MaxTerm {
-		n.trace("drops %v of term %d from %d: no term is above %d", m.GetType(), m.GetTerm(), from, uint64(MaxTerm))
+	if len(n.writes) >= maxWrites && m.GetType() == raftpb.MsgHeartbeat && m.GetCommit() > n.commit {
+		return // where raft's log ends now is not known, and raft relies on it
+	}
+	if err := n.plausible(m); err != nil {
+		n.refuse(from, fmt.Sprintf("%s: %v", m.GetType(), err))
 		return
 	}
 	switch m.GetType() {
@@ -240,6 +244,13 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 	}
 	n.refresh()
 	n.forced = false
+}
+
+// refuse drops a message that no member sends which works as it should, and
+// says so.
+func (n *Node) refuse(from uint64, why string) {
+	n.trace("refuses a message from %d: %s", from, why)
+	n.emit(Refused{From: from, Why: why})
 }
 
 // memberTimers does what every member does beside voting: tell the leader of

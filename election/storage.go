@@ -39,18 +39,14 @@ func (n *Node) snapshot() []byte {
 
 // restore takes the state from a snapshot's data.
 func (n *Node) restore(s *raftpb.Snapshot) error {
-	var d snapshotData
-	if err := json.Unmarshal(s.GetData(), &d); err != nil {
-		return fmt.Errorf("restore snapshot at index %d: %w", s.GetMetadata().GetIndex(), err)
-	}
-	st, err := ring.Restore(d.Ring)
+	st, gone, err := readSnapshot(s)
 	if err != nil {
-		return fmt.Errorf("restore snapshot at index %d: %w", s.GetMetadata().GetIndex(), err)
+		return err
 	}
 	n.ring, n.conf = st, s.GetMetadata().GetConfState()
 	n.applied, n.snapped = s.GetMetadata().GetIndex(), s.GetMetadata().GetIndex()
 	n.gone = map[uint64]ring.Member{}
-	for _, m := range d.Gone {
+	for _, m := range gone {
 		if m.ID != n.cfg.ID {
 			n.gone[m.ID] = m
 		}

@@ -5,6 +5,8 @@ import (
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
 )
 
 // A token is the raft term of a leadership. It is above every earlier term that
@@ -15,7 +17,7 @@ import (
 const (
 	// MaxTerm is the highest term that can be. A token is shifted by 20 bits for
 	// groups, and must then stay below 2^53.
-	MaxTerm = 1<<33 - 1
+	MaxTerm = ring.TermLimit - 1
 	// maxWall is the latest Unix time in seconds that raises a term. A clock
 	// that is further ahead is wrong. Half of all terms are left after it.
 	maxWall = 1 << 32

@@ -52,6 +52,10 @@ type promise struct {
 	named grantKey
 }
 
+// releasedAhead is how many renewals beyond the newest that came here a release
+// may be about.
+const releasedAhead = 16
+
 // maxHeldVotes bounds held; there are never more candidates than voters.
 const maxHeldVotes = 32
 
@@ -119,13 +123,23 @@ func (n *Node) renewed(from uint64, r Renew) {
 	if n.raftLead != 0 && n.raftLead != from {
 		return
 	}
+	// A promise is no longer than the lease that is committed as far as this
+	// member knows: a leader that asks for more has settings that did not get
+	// here yet, or none at all. The ack says how much was promised.
+	var less time.Duration
+	if most := n.ring.Settings.Lease(); r.Lease > most {
+		r.Lease, less = most, most
+		if most == 0 {
+			return // no ring yet
+		}
+	}
 	named := grantKey{r.Watcher, r.Grant}
 	if named != (grantKey{}) && named == v.deadGrant {
 		return // it was under way when its watcher testified
 	}
 	n.leaderHeard = n.now
-	if r.Term == v.promise.term && r.Seq < v.promise.seq {
-		return // an older one, overtaken
+	if r.Term == v.promise.term && r.Seq < v.promise.seq && n.now < v.promise.until {
+		return // an older one, overtaken; no number counts for longer than its promise
 	}
 	if old := v.promise; old.lease > r.Lease {
 		v.aboveUntil = max(v.aboveUntil, old.until)
@@ -134,7 +148,7 @@ func (n *Node) renewed(from uint64, r Renew) {
 		until: max(n.now+r.Lease, v.promise.until), named: named}
 	v.held = nil
 	v.voucher = Message{}
-	ack := Message{To: from, RenewAck: &RenewAck{Term: r.Term, Seq: r.Seq}}
+	ack := Message{To: from, RenewAck: &RenewAck{Term: r.Term, Seq: r.Seq, Lease: less}}
 	switch {
 	case r.Lease > v.bound:
 		// The bound must be durable before the leader counts on the promise.
@@ -166,8 +180,15 @@ func (n *Node) boundPersisted(seq uint64) {
 // released takes a leader's word that it leads no longer.
 func (n *Node) released(r Release) {
 	v := &n.voter
-	if r.Term < v.voidTerm {
-		return
+	if r.Term < v.voidTerm || r.Term > n.term {
+		return // an earlier leadership, or one that nobody here has promised to
+	}
+	// The renewals that it is about are at most a few ahead of what came here;
+	// later ones must still be able to bind this voter.
+	if p := v.promise; p.term == r.Term {
+		r.Seq = min(r.Seq, p.seq+releasedAhead)
+	} else {
+		r.Seq = min(r.Seq, releasedAhead)
 	}
 	if r.Term > v.voidTerm || r.Seq > v.voidSeq {
 		v.voidTerm, v.voidSeq = r.Term, r.Seq

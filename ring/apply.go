@@ -286,6 +286,11 @@ func Restore(b []byte) (*State, error) {
 	if s.RingID == "" {
 		return nil, fmt.Errorf("restore ring state: %w: no ring id", ErrInvalid)
 	}
+	// Every admission and every declaration makes an epoch.
+	if s.HighestID > s.Epoch || s.Term >= TermLimit || len(s.History) > HistoryKept || len(s.Led) > LedKept {
+		return nil, fmt.Errorf("restore ring state: %w: highest id %d at epoch %d, token %d, %d leaderships, %d former leaders",
+			ErrInvalid, s.HighestID, s.Epoch, s.Term, len(s.History), len(s.Led))
+	}
 	for i, m := range s.Members {
 		if m.ID == 0 || m.ID > s.HighestID || i > 0 && m.ID <= s.Members[i-1].ID {
 			return nil, fmt.Errorf("restore ring state: %w: member ids are not ascending up to %d", ErrInvalid, s.HighestID)

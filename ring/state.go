@@ -9,6 +9,10 @@ import (
 // from the front. The rank of a name as former leader survives in Led.
 const HistoryKept = 256
 
+// TermLimit is above every term and token. Terms begin with the Unix time in
+// seconds, so the limit is centuries away; the tokens of groups need it.
+const TermLimit = 1 << 33
+
 // LedKept bounds how many names are remembered as former leaders.
 const LedKept = 1024
 

@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// LongestLease is the longest lease that settings can have. Nobody ever promises
+// more.
+const LongestLease = 600 * time.Second
+
 // turnaroundLeast is what a renewal and its ack take on any network: settings
 // that leave less for it cannot work.
 const turnaroundLeast = 500 * time.Microsecond
@@ -24,7 +28,7 @@ func (s Settings) bounds() error {
 	between("leader_misses", s.LeaderMisses, 1, 100, "")
 	between("interval_ms", s.IntervalMS, 1, 60_000, "")
 	between("misses", s.Misses, 1, 100, "")
-	between("lease_ms", s.LeaseMS, 30, 600_000, ": renewals go out every third of it, at most one in 10 ms")
+	between("lease_ms", s.LeaseMS, 30, uint32(LongestLease/time.Millisecond), ": renewals go out every third of it, at most one in 10 ms")
 	between("drift_ppm", s.DriftPPM, 0, 200_000, ": the leader's lease is shorter by it, and must outlive its renewals")
 	between("stagger_ms", s.StaggerMS, 1, 60_000, "")
 	between("max_voters", s.MaxVoters, 3, 15, ": with fewer the loss of one ends the ring, with more every change waits for many")

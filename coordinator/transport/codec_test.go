@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -105,14 +106,14 @@ func TestEncodeRefuses(t *testing.T) {
 }
 
 func TestEncodeMendsText(t *testing.T) {
-	env, err := Encode(election.Message{From: 1, To: 2, Certificate: &election.Certificate{ID: 1, Name: "n\xff", Exit: strings.Repeat("é", maxText)}})
+	env, err := Encode(election.Message{From: 1, To: 2, Certificate: &election.Certificate{ID: 1, Incarnation: 2, Name: "n\xff", Exit: "\x1b" + strings.Repeat("é", foreign.MaxText)}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := proto.Marshal(env); err != nil {
 		t.Error(err)
 	}
-	if m, err := Decode(env, 1, 2); err != nil || m.Certificate.Name != "n\uFFFD" || len(m.Certificate.Exit) != maxText {
+	if m, err := Decode(env, 1, 2); err != nil || m.Certificate.Name != `n\xff` || len(m.Certificate.Exit) > foreign.MaxText || !strings.HasPrefix(m.Certificate.Exit, `\x1bé`) {
 		t.Errorf("got %+v, %v", m.Certificate, err)
 	}
 }
@@ -136,8 +137,23 @@ func TestDecodeRefusesRaft(t *testing.T) {
 		{"unknown type", func(m *raftpb.Message) { m.Type = raftpb.MessageType(99).Enum() }},
 		{"no type", func(m *raftpb.Message) { m.Type = nil }},
 		{"storage answers", func(m *raftpb.Message) { m.Responses = []*raftpb.Message{{}} }},
-		{"empty proposal", func(m *raftpb.Message) { m.Type = raftpb.MsgProp.Enum() }},
-		{"empty read", func(m *raftpb.Message) { m.Type = raftpb.MsgReadIndex.Enum() }},
+		{"local: beat", func(m *raftpb.Message) { m.Type = raftpb.MsgBeat.Enum() }},
+		{"proposal", func(m *raftpb.Message) { m.Type, m.Entries = raftpb.MsgProp.Enum(), []*raftpb.Entry{entry(0, 0)} }},
+		{"read", func(m *raftpb.Message) { m.Type, m.Entries = raftpb.MsgReadIndex.Enum(), []*raftpb.Entry{entry(0, 0)} }},
+		{"read answered", func(m *raftpb.Message) { m.Type = raftpb.MsgReadIndexResp.Enum() }},
+		{"transfer", func(m *raftpb.Message) { m.Type = raftpb.MsgTransferLeader.Enum() }},
+		{"a term beyond all", func(m *raftpb.Message) { m.Term = new(uint64(ring.TermLimit)) }},
+		{"a log term beyond all", func(m *raftpb.Message) { m.LogTerm = new(uint64(math.MaxUint64)) }},
+		{"an index beyond all", func(m *raftpb.Message) { m.Index = new(uint64(election.IndexLimit)) }},
+		{"a commit beyond all", func(m *raftpb.Message) { m.Commit = new(uint64(math.MaxUint64)) }},
+		{"a context", func(m *raftpb.Message) { m.Context = []byte{1} }},
+		{"a novel of a context", func(m *raftpb.Message) { m.Type, m.Context = raftpb.MsgVote.Enum(), make([]byte, 1000) }},
+		{"a heartbeat with an entry", func(m *raftpb.Message) { m.Entries = []*raftpb.Entry{entry(1, 1)} }},
+		{"a heartbeat with a snapshot", func(m *raftpb.Message) { m.Snapshot = snapMessage().Snapshot }},
+		{"a snapshot beyond all", func(m *raftpb.Message) {
+			proto.Merge(m, snapMessage())
+			m.Type, m.Snapshot.Metadata.Index = raftpb.MsgSnap.Enum(), new(uint64(election.IndexLimit))
+		}},
 		{"no snapshot", func(m *raftpb.Message) { m.Type = raftpb.MsgSnap.Enum() }},
 		{"snapshot of a later term", func(m *raftpb.Message) { proto.Merge(m, snapMessage()); m.Term = new(uint64(4)) }},
 		{"gap", func(m *raftpb.Message) {
@@ -175,6 +191,16 @@ func TestDecodeRefusesOthers(t *testing.T) {
 		{"no raft", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Raft{}}},
 		{"renewal for nothing", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{Term: 1}}}},
 		{"renewal without a term", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{LeaseUs: 1}}}},
+		{"renewal for fifty minutes", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{Term: 1, LeaseUs: 3_000_000_000}}}},
+		{"renewal of a term beyond all", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{Term: ring.TermLimit, LeaseUs: 1}}}},
+		{"ack of a promise beyond all", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_RenewAck{RenewAck: &arcv1.RenewAck{Term: 1, LeaseUs: 3_000_000_000}}}},
+		{"suspicion in a term beyond all", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Suspicion{Suspicion: &arcv1.Suspicion{Id: 1, Evidence: "silent", Term: ring.TermLimit}}}},
+		{"certificate for no process", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Certificate{Certificate: &arcv1.Certificate{Id: 1, Name: "n"}}}},
+		{"certificate for a name that steers terminals", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Certificate{Certificate: &arcv1.Certificate{Id: 1, Incarnation: 1, Name: "n\x1b[2J"}}}},
+		{"certificate with an exit that steers terminals", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Certificate{Certificate: &arcv1.Certificate{Id: 1, Incarnation: 1, Name: "n", Exit: "\x1b[2J"}}}},
+		{"release in a term beyond all", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Release{Release: &arcv1.Release{Id: 1, Term: ring.TermLimit}}}},
+		{"return of no process", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{Id: 1}}}},
+		{"return to an address that steers terminals", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{Id: 1, Incarnation: 1, Addresses: []string{"\x1b[2J:1"}}}}},
 		{"renewal for ever", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{Term: 1, LeaseUs: math.MaxUint64}}}},
 		{"ack without a term", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_RenewAck{RenewAck: &arcv1.RenewAck{Seq: 1}}}},
 		{"suspicion of nobody", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Suspicion{Suspicion: &arcv1.Suspicion{Evidence: "silent"}}}},

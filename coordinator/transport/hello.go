@@ -1,23 +1,16 @@
 package transport
 
 import (
+	"errors"
 	"fmt"
-	"net"
-	"strconv"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	grpcpeer "google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
-)
-
-const (
-	// A hello has at most so many addresses, each of at most so many bytes.
-	maxHelloAddresses = 16
-	maxAddressLength  = 255
 )
 
 // refusal is one thing to log once.
@@ -32,41 +25,11 @@ func helloEnvelope(self Identity, to uint64) *arcv1.PeerEnvelope {
 		Cluster: self.Cluster, RingId: self.RingID, Id: self.ID, Incarnation: self.Incarnation, Name: text(self.Name), To: to,
 	}
 	for _, a := range self.Addresses {
-		if len(h.Addresses) < maxHelloAddresses && checkAddress(a) == nil {
+		if len(h.Addresses) < foreign.MaxAddresses && foreign.CheckAddress(a) == nil {
 			h.Addresses = append(h.Addresses, a)
 		}
 	}
 	return &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: h}}
-}
-
-// badAddress says what is wrong with a hello's addresses: they are dialled.
-func badAddress(addresses []string) error {
-	if len(addresses) > maxHelloAddresses {
-		return fmt.Errorf("%d addresses, at most %d", len(addresses), maxHelloAddresses)
-	}
-	for _, a := range addresses {
-		if err := checkAddress(a); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkAddress takes IP:PORT and NAME:PORT. Others mean something to who
-// dials them, such as a socket of this machine.
-func checkAddress(a string) error {
-	if len(a) > maxAddressLength {
-		return fmt.Errorf("address of %d bytes, at most %d", len(a), maxAddressLength)
-	}
-	host, port, err := net.SplitHostPort(a)
-	n, portErr := strconv.ParseUint(port, 10, 16)
-	odd := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(".:-_%", r))
-	}
-	if err != nil || portErr != nil || n == 0 || host == "" || strings.ContainsFunc(host, odd) {
-		return fmt.Errorf("address %q is not HOST:PORT", clip(a))
-	}
-	return nil
 }
 
 // meet checks a hello. While this node does not know its own id it waits a
@@ -105,15 +68,13 @@ func (t *Transport) meet(stream arcv1.Peer_StreamServer, hello *arcv1.PeerHello)
 
 // checkClientHello refuses whom we cannot talk to, as far as we know.
 func checkClientHello(h *arcv1.PeerHello, self Identity) error {
-	switch {
-	case h.GetId() == 0 || len(h.GetName()) > maxText || len(h.GetCluster()) > maxText || len(h.GetRingId()) > maxText:
-		return status.Errorf(codes.InvalidArgument, "malformed hello of member %d", h.GetId())
-	case badAddress(h.GetAddresses()) != nil:
-		return status.Errorf(codes.InvalidArgument, "malformed hello of member %d: %v", h.GetId(), badAddress(h.GetAddresses()))
+	switch err := checkHello(h); {
+	case err != nil:
+		return status.Errorf(codes.InvalidArgument, "malformed hello of member %d: %v", h.GetId(), err)
 	case h.GetCluster() != self.Cluster:
-		return status.Errorf(codes.FailedPrecondition, "this is a coordinator of cluster %q, not %q", self.Cluster, clip(h.GetCluster()))
+		return status.Errorf(codes.FailedPrecondition, "this is a coordinator of cluster %q, not %s", self.Cluster, foreign.Quote(h.GetCluster()))
 	case self.RingID != "" && h.GetRingId() != self.RingID:
-		return status.Errorf(codes.FailedPrecondition, "this is a member of ring %s, not %s", self.RingID, clip(h.GetRingId()))
+		return status.Errorf(codes.FailedPrecondition, "this is a member of ring %s, not %s", self.RingID, foreign.Quote(h.GetRingId()))
 	case self.ID == 0:
 		return nil // undecided
 	case h.GetId() == self.ID:
@@ -124,15 +85,32 @@ func checkClientHello(h *arcv1.PeerHello, self Identity) error {
 	return nil
 }
 
+// checkHello is the rule for a hello's own fields. A name may be missing: some
+// senders of notices know none.
+func checkHello(h *arcv1.PeerHello) error {
+	var errs []error
+	if h.GetId() == 0 {
+		errs = append(errs, errors.New("no id"))
+	}
+	for what, s := range map[string]string{"cluster": h.GetCluster(), "ring": h.GetRingId(), "name": h.GetName()} {
+		if s != "" {
+			errs = append(errs, foreign.CheckName(what, s))
+		}
+	}
+	return errors.Join(append(errs, foreign.CheckAddresses(h.GetAddresses()))...)
+}
+
 // checkServerHello makes sure that the right one answered.
 func checkServerHello(h *arcv1.PeerHello, self Identity, id uint64) error {
 	switch {
 	case h == nil:
 		return fmt.Errorf("%w: the answer to a hello is no hello", ErrMalformed)
+	case checkHello(h) != nil:
+		return fmt.Errorf("%w: the answer to a hello: %w", ErrMalformed, checkHello(h))
 	case h.GetCluster() != self.Cluster || h.GetRingId() != self.RingID:
-		return status.Errorf(codes.FailedPrecondition, "answered by cluster %q, ring %s, instead of %q, %s", clip(h.GetCluster()), clip(h.GetRingId()), self.Cluster, self.RingID)
+		return status.Errorf(codes.FailedPrecondition, "answered by cluster %s, ring %s, instead of %q, %s", foreign.Quote(h.GetCluster()), foreign.Quote(h.GetRingId()), self.Cluster, self.RingID)
 	case h.GetId() != id:
-		return status.Errorf(codes.FailedPrecondition, "answered by member %d (%s) instead of %d", h.GetId(), clip(h.GetName()), id)
+		return status.Errorf(codes.FailedPrecondition, "answered by member %d (%s) instead of %d", h.GetId(), foreign.Quote(h.GetName()), id)
 	}
 	return nil
 }
@@ -157,5 +135,5 @@ func (t *Transport) logRefusal(stream arcv1.Peer_StreamServer, h *arcv1.PeerHell
 	if p, ok := grpcpeer.FromContext(stream.Context()); ok {
 		address = p.Addr.String()
 	}
-	log("peer stream refused", "peer", clip(h.GetName()), "from", h.GetId(), "address", address, "error", err)
+	log("peer stream refused", "peer", foreign.Quote(h.GetName()), "from", h.GetId(), "address", address, "error", err)
 }

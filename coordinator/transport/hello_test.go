@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -42,7 +43,7 @@ func TestForeignHelloIsRefused(t *testing.T) {
 		says string
 	}{
 		{"cluster", func(h *arcv1.PeerHello) { h.Cluster = "other" }, codes.FailedPrecondition, `cluster "c", not "other"`},
-		{"ring", func(h *arcv1.PeerHello) { h.RingId = "other" }, codes.FailedPrecondition, "ring r, not other"},
+		{"ring", func(h *arcv1.PeerHello) { h.RingId = "other" }, codes.FailedPrecondition, `ring r, not "other"`},
 		{"to", func(h *arcv1.PeerHello) { h.To = 9 }, codes.FailedPrecondition, "member 2 (n2), not 9"},
 		{"own id", func(h *arcv1.PeerHello) { h.Id = 2 }, codes.FailedPrecondition, "this node (n2) itself"},
 		{"no id", func(h *arcv1.PeerHello) { h.Id = 0 }, codes.InvalidArgument, "malformed"},
@@ -86,8 +87,8 @@ func TestHelloTellsOnlyGoodAddresses(t *testing.T) {
 		self.Addresses = append(self.Addresses, fmt.Sprintf("192.0.2.%d:7400", i))
 	}
 	h := helloEnvelope(self, 2).GetHello()
-	if !slices.Equal(h.GetAddresses(), self.Addresses[:maxHelloAddresses]) {
-		t.Errorf("addresses %q, want the first %d", h.GetAddresses(), maxHelloAddresses)
+	if !slices.Equal(h.GetAddresses(), self.Addresses[:foreign.MaxAddresses]) {
+		t.Errorf("addresses %q, want the first %d", h.GetAddresses(), foreign.MaxAddresses)
 	}
 	if err := checkClientHello(h, Identity{Cluster: "c", RingID: "r", ID: 2}); err != nil {
 		t.Errorf("our own hello is refused: %v", err)
@@ -118,7 +119,7 @@ func TestRefusedClientIsTold(t *testing.T) {
 	b.become(Identity{Cluster: "c", RingID: "another", ID: 2, Incarnation: 5, Name: "n2"})
 	a.tr.SetPeers([]Peer{b.peer()})
 	err := await(t, "refusal", a.refused)
-	if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "ring another, not r") {
+	if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), `ring another, not "r"`) {
 		t.Errorf("got %v, want FailedPrecondition that names both rings", err)
 	}
 }

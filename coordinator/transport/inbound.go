@@ -141,7 +141,7 @@ func (t *Transport) read(stream arcv1.Peer_StreamServer, hellos chan<- *arcv1.Pe
 		}
 		m, err := Decode(env, from, to)
 		if err != nil {
-			t.log.Warn("stream from peer closed", "peer", clip(in.hello.GetName()), "from", from, "error", err)
+			t.log.Warn("stream from peer closed", "peer", in.hello.GetName(), "from", from, "error", err)
 			return status.Error(codes.InvalidArgument, err.Error())
 		}
 		in.heard.Store(time.Now().UnixNano())
@@ -242,7 +242,7 @@ func (t *Transport) unregister(in *inbound, local bool) {
 	down := last && !local && !t.closed
 	t.mu.Unlock()
 	if down {
-		t.log.Debug("stream from peer ended", "peer", clip(in.hello.GetName()), "from", id)
+		t.log.Debug("stream from peer ended", "peer", in.hello.GetName(), "from", id)
 		t.peerDown(id)
 	}
 }

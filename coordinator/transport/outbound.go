@@ -17,6 +17,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -117,7 +118,7 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 func (t *Transport) evicted(from uint64, e *arcv1.Evicted, self Identity) {
 	n := evictedNotice(e)
 	if n.RingID != self.RingID || n.ID != self.ID {
-		t.log.Warn("notice of eviction is not about this node", "ring", clip(n.RingID), "node", n.ID)
+		t.log.Warn("notice of eviction is not about this node", "ring", foreign.Quote(n.RingID), "node", n.ID)
 		return
 	}
 	if t.opts.Evicted != nil {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/arc-ring/arc/internal/foreign"
 )
 
 // peer is one member that we keep a stream to. Its fields are shared; what
@@ -170,7 +172,7 @@ func (p *peer) hint(addresses []string) {
 	defer p.mu.Unlock()
 	hints := slices.Clone(addresses)
 	for _, a := range p.hints {
-		if len(hints) < maxHelloAddresses && !slices.Contains(hints, a) {
+		if len(hints) < foreign.MaxAddresses && !slices.Contains(hints, a) {
 			hints = append(hints, a)
 		}
 	}

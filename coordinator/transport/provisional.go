@@ -44,12 +44,12 @@ func (t *Transport) addProvisionalLocked(id uint64, force bool) *peer {
 	}
 	if t.provisionalsLocked() >= maxProvisional {
 		if !force || !t.makeRoomLocked() {
-			t.log.Debug("unlisted peer is not dialled: too many", "peer", clip(hello.GetName()), "from", id)
+			t.log.Debug("unlisted peer is not dialled: too many", "peer", hello.GetName(), "from", id)
 			return nil
 		}
 	}
 	// The incarnation stays unknown: only the list tells of one that ended.
-	p := newPeer(t, Peer{ID: id, Name: clip(hello.GetName())})
+	p := newPeer(t, Peer{ID: id, Name: hello.GetName()})
 	for _, in := range ins {
 		p.hint(in.hello.GetAddresses())
 	}
@@ -58,7 +58,7 @@ func (t *Transport) addProvisionalLocked(id uint64, force bool) *peer {
 	}
 	t.peers[id] = p
 	t.wg.Go(p.run)
-	t.log.Debug("dialling a peer that is not listed", "peer", clip(hello.GetName()), "to", id, "addresses", hello.GetAddresses())
+	t.log.Debug("dialling a peer that is not listed", "peer", hello.GetName(), "to", id, "addresses", hello.GetAddresses())
 	return p
 }
 

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -320,14 +321,14 @@ func TestEveryHelloOfAProvisionalPeerCounts(t *testing.T) {
 				t.Errorf("%s is not dialled: %v", want, dialled())
 			}
 		}
-		for i := range 3 * maxHelloAddresses {
+		for i := range 3 * foreign.MaxAddresses {
 			hi(t, tr, 12, 3, fmt.Sprintf("192.0.2.3:%d", i+1))
 		}
 		tr.mu.Lock()
 		all := tr.peers[12].addresses()
 		tr.mu.Unlock()
-		if len(all) != maxHelloAddresses || all[0] != fmt.Sprintf("192.0.2.3:%d", 3*maxHelloAddresses) {
-			t.Errorf("addresses %v, want the newest %d", all, maxHelloAddresses)
+		if len(all) != foreign.MaxAddresses || all[0] != fmt.Sprintf("192.0.2.3:%d", 3*foreign.MaxAddresses) {
+			t.Errorf("addresses %v, want the newest %d", all, foreign.MaxAddresses)
 		}
 	})
 }

@@ -5,11 +5,38 @@ import (
 	"fmt"
 
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
 )
+
+// maxContext bounds what a vote says about its campaign, in bytes.
+const maxContext = 64
 
 // checkRaft refuses messages that only a node's own raft may step, and those
 // on whose shape raft relies so far that it panics or corrupts its log.
+//
+// Proposals, reads and transfers are not sent from member to member: a proposal
+// is not forwarded, and nothing is read or transferred over raft.
 func checkRaft(m *raftpb.Message) error {
+	if badTerm(m.GetTerm()) || m.GetLogTerm() >= ring.TermLimit {
+		// Raft takes a message without a term for one of its own node.
+		return fmt.Errorf("term %d, log term %d", m.GetTerm(), m.GetLogTerm())
+	}
+	if m.GetIndex() >= election.IndexLimit || m.GetCommit() >= election.IndexLimit {
+		return fmt.Errorf("index %d, commit index %d", m.GetIndex(), m.GetCommit())
+	}
+	// A vote says by it that a leader asked for the campaign. Raft takes that of
+	// other messages for its own number of a read, and panics at a short one.
+	if k := len(m.GetContext()); k > maxContext || k > 0 && m.GetType() != raftpb.MsgVote {
+		return fmt.Errorf("a context of %d bytes", k)
+	}
+	if len(m.GetResponses()) > 0 {
+		return errors.New("it carries answers for a storage thread")
+	}
+	if m.Snapshot != nil && m.GetType() != raftpb.MsgSnap || len(m.GetEntries()) > 0 && m.GetType() != raftpb.MsgApp {
+		return fmt.Errorf("%d entries, a snapshot of %d bytes", len(m.GetEntries()), len(m.GetSnapshot().GetData()))
+	}
 	switch m.GetType() {
 	case raftpb.MsgApp:
 		if err := checkEntries(m); err != nil {
@@ -20,28 +47,13 @@ func checkRaft(m *raftpb.Message) error {
 		if meta.GetIndex() == 0 || meta.GetTerm() == 0 || meta.GetConfState() == nil {
 			return errors.New("no snapshot in it")
 		}
-		if meta.GetTerm() > m.GetTerm() {
-			return fmt.Errorf("snapshot of term %d in a message of term %d", meta.GetTerm(), m.GetTerm())
+		if meta.GetTerm() > m.GetTerm() || meta.GetIndex() >= election.IndexLimit {
+			return fmt.Errorf("snapshot at index %d of term %d in a message of term %d", meta.GetIndex(), meta.GetTerm(), m.GetTerm())
 		}
-	case raftpb.MsgProp, raftpb.MsgReadIndex:
-		// These carry no term, and raft takes the first entry for granted.
-		if len(m.GetEntries()) == 0 {
-			return errors.New("no entry in it")
-		}
-		return nil
-	case raftpb.MsgTransferLeader:
-		return nil
 	case raftpb.MsgAppResp, raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp,
-		raftpb.MsgHeartbeat, raftpb.MsgHeartbeatResp, raftpb.MsgTimeoutNow, raftpb.MsgReadIndexResp:
+		raftpb.MsgHeartbeat, raftpb.MsgHeartbeatResp, raftpb.MsgTimeoutNow:
 	default:
 		return errors.New("this type does not travel between members")
-	}
-	if m.GetTerm() == 0 {
-		// Raft takes a message without a term for one of its own node.
-		return errors.New("no term in it")
-	}
-	if len(m.GetResponses()) > 0 {
-		return errors.New("it carries answers for a storage thread")
 	}
 	return nil
 }

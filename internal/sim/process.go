@@ -414,6 +414,8 @@ func (s *Sim) carryOut(n *node, effects []election.Effect) {
 			s.inquire(n)
 		case election.Removed:
 			s.removed(n, x)
+		case election.Refused:
+			s.fail("effect", "%s refuses what member %d sent: %s", n.name, x.From, x.Why)
 		default:
 			s.fail("effect", "unknown effect %T", eff)
 		}

@@ -569,9 +569,12 @@ func (x *Renew) GetGrant() uint64 {
 }
 
 type RenewAck struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Term          uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
-	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Term  uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
+	Seq   uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	// What was promised, if the voter knows a shorter lease than it was asked
+	// for; 0 if it is all.
+	LeaseUs       uint64 `protobuf:"varint,3,opt,name=lease_us,json=leaseUs,proto3" json:"lease_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -616,6 +619,13 @@ func (x *RenewAck) GetTerm() uint64 {
 func (x *RenewAck) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
+	}
+	return 0
+}
+
+func (x *RenewAck) GetLeaseUs() uint64 {
+	if x != nil {
+		return x.LeaseUs
 	}
 	return 0
 }
@@ -1728,10 +1738,11 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\blease_us\x18\x03 \x01(\x04R\aleaseUs\x12 \n" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x18\n" +
 	"\awatcher\x18\x05 \x01(\x04R\awatcher\x12\x14\n" +
-	"\x05grant\x18\x06 \x01(\x04R\x05grant\"0\n" +
+	"\x05grant\x18\x06 \x01(\x04R\x05grant\"K\n" +
 	"\bRenewAck\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xc3\x01\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x19\n" +
+	"\blease_us\x18\x03 \x01(\x04R\aleaseUs\"\xc3\x01\n" +
 	"\tSuspicion\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x12\n" +

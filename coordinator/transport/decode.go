@@ -1,0 +1,148 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/foreign"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
+)
+
+// maxVoters is more than any configuration of raft has, also a joint one.
+const maxVoters = 1024
+
+// Decode is the inverse of Encode for an envelope that came from one member
+// to another, as the hellos of its stream told. Whatever would make the
+// receiver panic or take a message for somebody else's is refused with
+// ErrMalformed.
+func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) {
+	m := election.Message{From: from, To: to}
+	switch body := env.GetBody().(type) {
+	case *arcv1.PeerEnvelope_Raft:
+		r := &raftpb.Message{}
+		if err := proto.Unmarshal(body.Raft, r); err != nil {
+			return m, fmt.Errorf("%w: raft message of %d bytes does not decode: %v", ErrMalformed, len(body.Raft), err)
+		}
+		if r.GetFrom() != from || r.GetTo() != to {
+			return m, fmt.Errorf("%w: raft message from %d to %d on the stream from %d to %d", ErrMalformed, r.GetFrom(), r.GetTo(), from, to)
+		}
+		if err := checkRaft(r); err != nil {
+			return m, fmt.Errorf("%w: raft %s: %w", ErrMalformed, r.GetType(), err)
+		}
+		m.Raft = r
+	case *arcv1.PeerEnvelope_Renew:
+		r := body.Renew
+		if badTerm(r.GetTerm()) || r.GetLeaseUs() == 0 || badLease(r.GetLeaseUs()) {
+			return m, fmt.Errorf("%w: renewal of term %d for %d us", ErrMalformed, r.GetTerm(), r.GetLeaseUs())
+		}
+		m.Renew = &election.Renew{
+			Term: r.GetTerm(), Seq: r.GetSeq(), Incarnation: r.GetIncarnation(),
+			Lease:   time.Duration(r.GetLeaseUs()) * time.Microsecond,
+			Watcher: r.GetWatcher(), Grant: r.GetGrant(),
+		}
+	case *arcv1.PeerEnvelope_RenewAck:
+		r := body.RenewAck
+		if badTerm(r.GetTerm()) || badLease(r.GetLeaseUs()) {
+			return m, fmt.Errorf("%w: acknowledged renewal of term %d for %d us", ErrMalformed, r.GetTerm(), r.GetLeaseUs())
+		}
+		m.RenewAck = &election.RenewAck{Term: r.GetTerm(), Seq: r.GetSeq(), Lease: time.Duration(r.GetLeaseUs()) * time.Microsecond}
+	case *arcv1.PeerEnvelope_Suspicion:
+		s := body.Suspicion
+		if s.GetId() == 0 || s.GetTerm() > election.MaxTerm || !isEvidence(s.GetEvidence(), s.GetCleared() || s.GetDoubt()) {
+			return m, fmt.Errorf("%w: suspicion of member %d in term %d with evidence %s", ErrMalformed, s.GetId(), s.GetTerm(), foreign.Quote(s.GetEvidence()))
+		}
+		m.Suspicion = &election.Suspicion{
+			ID: s.GetId(), Incarnation: s.GetIncarnation(), Term: s.GetTerm(),
+			Evidence: ring.Evidence(s.GetEvidence()), Cleared: s.GetCleared(), By: s.GetBy(),
+			Grant: s.GetGrant(), Doubt: s.GetDoubt(),
+		}
+	case *arcv1.PeerEnvelope_Certificate:
+		c := body.Certificate
+		if err := CheckCertificate(c); err != nil {
+			return m, fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
+		m.Certificate = &election.Certificate{
+			Name: c.GetName(), ID: c.GetId(), Incarnation: c.GetIncarnation(), Exit: c.GetExit(), Clean: c.GetClean(),
+		}
+	case *arcv1.PeerEnvelope_Release:
+		r := body.Release
+		if badTerm(r.GetTerm()) || r.GetId() == 0 {
+			return m, fmt.Errorf("%w: release of term %d by member %d", ErrMalformed, r.GetTerm(), r.GetId())
+		}
+		m.Release = &election.Release{Term: r.GetTerm(), Seq: r.GetSeq(), ID: r.GetId(), Incarnation: r.GetIncarnation(), Lapsed: r.GetLapsed()}
+	case *arcv1.PeerEnvelope_Evicted:
+		e := evictedNotice(body.Evicted)
+		if err := foreign.CheckName("ring", e.RingID); e.ID == 0 || err != nil {
+			return m, fmt.Errorf("%w: notice of eviction for member %d of ring %s", ErrMalformed, e.ID, foreign.Quote(e.RingID))
+		}
+		m.Evicted = &e
+	case *arcv1.PeerEnvelope_Return:
+		r := body.Return
+		if err := foreign.CheckAddresses(r.GetAddresses()); r.GetId() == 0 || r.GetIncarnation() == 0 || err != nil {
+			return m, fmt.Errorf("%w: return of member %d as incarnation %d: %w", ErrMalformed, r.GetId(), r.GetIncarnation(), errors.Join(err))
+		}
+		m.Return = &ring.Return{ID: r.GetId(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses()}
+	case *arcv1.PeerEnvelope_Check:
+		c := body.Check
+		if c.GetTerm() > election.MaxTerm {
+			return m, fmt.Errorf("%w: sign of life with the token %d", ErrMalformed, c.GetTerm())
+		}
+		m.Check = &election.Check{Answer: c.GetAnswer(), Term: c.GetTerm()}
+	case *arcv1.PeerEnvelope_Takeover:
+		t := body.Takeover
+		if badTerm(t.GetTerm()) || t.GetReached() > maxVoters {
+			return m, fmt.Errorf("%w: takeover in term %d, %d voters reached", ErrMalformed, t.GetTerm(), t.GetReached())
+		}
+		m.Takeover = &election.Takeover{Term: t.GetTerm(), Answer: t.GetAnswer(), Able: t.GetAble(), Reached: int(t.GetReached()), Stuck: t.GetStuck()}
+	case *arcv1.PeerEnvelope_Hello:
+		return m, fmt.Errorf("%w: a second hello", ErrMalformed)
+	default:
+		return m, fmt.Errorf("%w: no body that is known here; does the peer run a newer ARC?", ErrMalformed)
+	}
+	return m, nil
+}
+
+func isEvidence(s string, none bool) bool {
+	switch ring.Evidence(s) {
+	case ring.Certified, ring.Refused, ring.Reset, ring.Silent:
+		return true
+	}
+	return s == "" && none
+}
+
+// badTerm reports whether no leadership has the term.
+func badTerm(term uint64) bool { return term == 0 || term > election.MaxTerm }
+
+// badLease reports whether no settings have the lease; 0 is fine.
+func badLease(us uint64) bool { return us > uint64(ring.LongestLease/time.Microsecond) }
+
+// CheckCertificate is the rule for a certificate, whichever way it comes.
+func CheckCertificate(c *arcv1.Certificate) error {
+	if c.GetId() == 0 || c.GetIncarnation() == 0 {
+		return fmt.Errorf("certificate for member %d, incarnation %d", c.GetId(), c.GetIncarnation())
+	}
+	if err := foreign.CheckName("name", c.GetName()); err != nil {
+		return fmt.Errorf("certificate for member %d: %w", c.GetId(), err)
+	}
+	if err := foreign.CheckText("exit", c.GetExit()); err != nil {
+		return fmt.Errorf("certificate for member %d: %w", c.GetId(), err)
+	}
+	return nil
+}
+
+// DecodePing returns what a probe means to a leader, and false if it gives no
+// grant. No watcher's word lasts longer than the longest lease.
+func DecodePing(p *arcv1.Ping, at election.Instant) (election.Ping, bool) {
+	if p.GetGrant() == 0 || p.GetSeq() > math.MaxInt64 {
+		return election.Ping{}, false
+	}
+	us := min(p.GetGrantUs(), uint64(ring.LongestLease/time.Microsecond))
+	return election.Ping{From: p.GetFromId(), Seq: p.GetSeq(), Grant: p.GetGrant(), Ack: p.GetAck(), Length: time.Duration(us) * time.Microsecond, At: at}, true
+}

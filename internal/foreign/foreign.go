@@ -1,0 +1,132 @@
+package foreign
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// MaxName is the longest name of a node or a cluster, in bytes; datagrams
+	// have no room for longer ones.
+	MaxName = 128
+	// MaxAddress is the longest HOST:PORT, in bytes.
+	MaxAddress = 255
+	// MaxAddresses is how many addresses one member may have.
+	MaxAddresses = 16
+	// MaxText is the longest sentence, such as an exit status, in bytes.
+	MaxText = 1024
+	// quoted is how much of a text Quote repeats, in bytes.
+	quoted = 64
+)
+
+// CheckName is the rule for the names of nodes and clusters: they are printed in
+// tables, and typed on command lines. what names the value in the error.
+func CheckName(what, name string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("%s is empty", what)
+	case len(name) > MaxName:
+		return fmt.Errorf("%s %s has %d bytes, at most %d", what, Quote(name), len(name), MaxName)
+	case !utf8.ValidString(name):
+		return fmt.Errorf("%s %s is not UTF-8", what, Quote(name))
+	case !printable(name, false):
+		return fmt.Errorf("%s %s has a space or a character that does not print", what, Quote(name))
+	}
+	return nil
+}
+
+// CheckText is the rule for sentences: printable, and at most MaxText bytes. An
+// empty one is fine.
+func CheckText(what, s string) error {
+	switch {
+	case len(s) > MaxText:
+		return fmt.Errorf("%s of %d bytes, at most %d", what, len(s), MaxText)
+	case !utf8.ValidString(s) || !printable(s, true):
+		return fmt.Errorf("%s %s has a character that does not print", what, Quote(s))
+	}
+	return nil
+}
+
+// CheckAddress is the rule for addresses that are dialled: IP:PORT, or a host
+// name of letters, digits, dots, hyphens and underscores with a port. Others
+// mean something to whoever dials them, such as a socket of its own machine.
+func CheckAddress(a string) error {
+	if len(a) > MaxAddress {
+		return fmt.Errorf("address %s has %d bytes, at most %d", Quote(a), len(a), MaxAddress)
+	}
+	host, port, err := net.SplitHostPort(a)
+	if err != nil {
+		return fmt.Errorf("address %s is not HOST:PORT", Quote(a))
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
+		return fmt.Errorf("address %s is not HOST:PORT with a port from 1 to 65535", Quote(a))
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if zone := ip.Zone(); strings.ContainsFunc(zone, notInHost) {
+			return fmt.Errorf("address %s has a zone that no interface is named by", Quote(a))
+		}
+		return nil
+	}
+	if strings.ContainsFunc(host, notInHost) {
+		return fmt.Errorf("address %s has a character that no host name has", Quote(a))
+	}
+	return nil
+}
+
+func notInHost(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(".-_", r))
+}
+
+// CheckAddresses is the rule for the addresses of one member: all that is wrong
+// with them, at most MaxAddresses.
+func CheckAddresses(addresses []string) error {
+	if n := len(addresses); n > MaxAddresses {
+		return fmt.Errorf("%d addresses, at most %d", n, MaxAddresses)
+	}
+	var errs []error
+	for _, a := range addresses {
+		errs = append(errs, CheckAddress(a))
+	}
+	return errors.Join(errs...)
+}
+
+// Quote is how an error or a log line repeats a text that came from outside:
+// in quotes, what does not print escaped, and cut with its length where it is
+// long.
+func Quote(s string) string {
+	if len(s) <= quoted {
+		return strconv.Quote(s)
+	}
+	cut := quoted
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return fmt.Sprintf("%s… (%d bytes)", strconv.Quote(s[:cut]), len(s))
+}
+
+// Text is how a terminal is shown a text that came from outside: as it is, if
+// all of it prints, or with what does not print escaped. It is not cut.
+func Text(s string) string {
+	if utf8.ValidString(s) && printable(s, true) {
+		return s
+	}
+	q := strconv.Quote(s)
+	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+}
+
+// printable reports whether all of s prints, and holds no space unless spaces
+// are wanted. Only the ordinary space is one that prints.
+func printable(s string, spaces bool) bool {
+	for _, r := range s {
+		if r == utf8.RuneError || !unicode.IsPrint(r) || r == ' ' && !spaces {
+			return false
+		}
+	}
+	return true
+}

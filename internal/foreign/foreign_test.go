@@ -1,0 +1,72 @@
+package foreign
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+)
+
+func TestCheckName(t *testing.T) {
+	for name, ok := range map[string]bool{
+		"n1": true, "Müller-3.example": true, strings.Repeat("n", MaxName): true,
+		"": false, "a b": false, "a\tb": false, "a\x1b[31mb": false, "a\nb": false, "a\xffb": false, "a\u202eb": false, "a\u00a0b": false,
+		strings.Repeat("n", MaxName+1): false, "\uFFFD": false,
+	} {
+		if err := CheckName("name", name); (err == nil) != ok {
+			t.Errorf("%q: %v, want ok: %v", name, err, ok)
+		}
+	}
+}
+
+func TestCheckAddress(t *testing.T) {
+	for a, ok := range map[string]bool{
+		"10.0.0.1:7400": true, "[::1]:7400": true, "[fe80::1%eth0]:7400": true, "node-1.example:1": true, "my_host:65535": true,
+		"": false, "10.0.0.1": false, ":7400": false, "host:0": false, "host:65536": false, "host:http": false,
+		"unix:/run/arc.sock:1": false, "a b:1": false, "a\x1b[2J:1": false, "a\n:1": false, "[fe80::1%e\x1b]:1": false, "häuser:1": false,
+		strings.Repeat("h", MaxAddress) + ":1": false,
+	} {
+		if err := CheckAddress(a); (err == nil) != ok {
+			t.Errorf("%q: %v, want ok: %v", a, err, ok)
+		}
+	}
+	if err := CheckAddresses(make([]string, MaxAddresses+1)); err == nil || strings.Count(err.Error(), "address") != 1 {
+		t.Errorf("too many: %v", err)
+	}
+}
+
+func TestCheckText(t *testing.T) {
+	for s, ok := range map[string]bool{"": true, "signal: killed": true, "größer": true, "a\nb": false, "\x1b": false, "\xff": false, strings.Repeat("x", MaxText+1): false} {
+		if err := CheckText("exit", s); (err == nil) != ok {
+			t.Errorf("%.40q: %v, want ok: %v", s, err, ok)
+		}
+	}
+}
+
+func TestAMegabyteIsNotRepeated(t *testing.T) {
+	long := strings.Repeat("é", 1<<19)
+	for what, got := range map[string]string{
+		"quote": Quote(long), "name": CheckName("name", long).Error(), "address": CheckAddress(long).Error(), "text": CheckText("text", long).Error(),
+	} {
+		if len(got) > 300 || !strings.Contains(got, "1048576") {
+			t.Errorf("%s: %d bytes: %.400s", what, len(got), got)
+		}
+	}
+}
+
+// Whatever comes in, what goes out steers no terminal.
+func FuzzOutput(f *testing.F) {
+	f.Add("plain")
+	f.Add("\x1b]0;title\x07")
+	f.Add("\u202e" + strings.Repeat("\xf0\x9f\x98", 40))
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, out := range []string{Quote(s), Text(s)} {
+			if !utf8.ValidString(out) || strings.ContainsFunc(out, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Fatalf("%q became %q", s, out)
+			}
+		}
+		if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) && Text(s) != s {
+			t.Fatalf("%q became %q without need", s, Text(s))
+		}
+	})
+}
