@@ -160,7 +160,7 @@ func probed(b testing.TB) (*node, arcv1.Probe_ProbeClient) {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = g.Serve(limitListener{lis, newConnLimits(n.log)})
+		_ = g.Serve(doorListener{lis, newDoor(n.log, budgetsFor(1024), n.memberHosts), stranger})
 	}()
 	b.Cleanup(func() { g.Stop(); <-served })
 	cc, err := dial.Conn(lis.Addr().String(), grpc.WithDisableRetry())

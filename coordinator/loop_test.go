@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -158,7 +159,7 @@ func TestNothingIsToldTwiceAfterARejoin(t *testing.T) {
 		c := &fakeCore{state: &ring.State{}}
 		l := testLoop(c, &fakeStore{})
 		l.id, l.behind = 4, true
-		w, _, err := l.hub.subscribe()
+		w, _, err := l.hub.subscribe(local, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,12 +198,12 @@ func TestTheDiskIsToldOnce(t *testing.T) {
 		l := testLoop(c, &fakeStore{})
 		changed := 0
 		l.hands.ringChanged = func(*ring.State) { changed++ }
-		first, _, err := l.hub.subscribe()
+		first, _, err := l.hub.subscribe(local, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		l.begin()
-		second, v, err := l.hub.subscribe()
+		second, v, err := l.hub.subscribe(local, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -294,7 +295,7 @@ func TestTheLeaderIsToldWhileThereIsProof(t *testing.T) {
 		c := &fakeCore{term: 1, leaderEnd: 1500 * time.Millisecond} // the clock begins at one second
 		c.state = &ring.State{RingID: "r", Epoch: 1, Term: 1, Members: []ring.Member{{ID: 1, Name: "n1"}}}
 		l := testLoop(c, &fakeStore{})
-		w, _, err := l.hub.subscribe()
+		w, _, err := l.hub.subscribe(local, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -145,6 +146,22 @@ func (n *node) peersChanged(peers []election.Peer) {
 		}
 	}
 }
+
+// memberHosts are the addresses at which the members' machines are reached.
+func (n *node) memberHosts() map[netip.Addr]bool {
+	hosts := map[netip.Addr]bool{}
+	for _, m := range n.hub.views.load().ring.Members {
+		for _, a := range m.Addresses {
+			if p, err := netip.ParseAddrPort(a); err == nil {
+				hosts[hostOf(p)] = true
+			}
+		}
+	}
+	return hosts
+}
+
+// hostOf is a machine's address as it is compared.
+func hostOf(p netip.AddrPort) netip.Addr { return p.Addr().Unmap().WithZone("") }
 
 // gone reports whether an id was a member's and may be told that it is none any
 // more. Former members whose log or answers raft still needs may not: they

@@ -73,6 +73,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		PeerDown: n.peerDown,
 		Evicted:  n.evicted,
 		Gone:     n.gone,
+		Admitted: func(ctx context.Context) { n.servers.door.recognise(ctx) },
 		Logger:   n.log.Named(logging.Peer),
 
 		DialContext: n.others.Net,
@@ -131,7 +132,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	defer stopMonitor()
 	var wg sync.WaitGroup
 
-	n.servers.serve(n.listeners, newConnLimits(n.log), func(err error) { n.stopAs(err) })
+	n.servers.serve(n.listeners, func(err error) { n.stopAs(err) })
 	if n.discovery != nil {
 		wg.Go(func() { _ = n.discovery.Run(serving) })
 		wg.Go(func() { n.tellDiscoveryWhenDue(serving) })

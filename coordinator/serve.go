@@ -20,8 +20,11 @@ const (
 	// callMax bounds a unary call whose client set no deadline, so that no
 	// forgotten call is held for ever.
 	callMax = 60 * time.Second
-	// streamsPerConn bounds what one connection may have under way.
-	streamsPerConn = 256
+	// streamsPerConn bounds what one connection over the network may have under
+	// way. Nobody there needs more: a peer and a monitor have one stream each.
+	streamsPerConn = 16
+	// localStreamsPerConn is the same for the unix socket.
+	localStreamsPerConn = 256
 	// handshakeWait is how long a connection may take to speak HTTP/2.
 	handshakeWait = 5 * time.Second
 	// headersMax bounds the metadata of a call, bytes.
@@ -34,14 +37,16 @@ const (
 // socket, which alone has the Local service.
 type servers struct {
 	tcp, unix *grpc.Server
+	door      *door
 	wg        sync.WaitGroup
 }
 
 func newServers(n *node) *servers {
-	s := &servers{}
-	make := func() *grpc.Server {
+	s := &servers{door: newDoor(n.log, budgetsFor(fileLimit()), n.memberHosts)}
+	make := func(streams uint32) *grpc.Server {
 		opts := append(transport.ServerOptions(),
-			grpc.MaxConcurrentStreams(streamsPerConn),
+			grpc.MaxConcurrentStreams(streams),
+			grpc.InTapHandle(s.door.call),
 			grpc.ConnectionTimeout(handshakeWait),
 			grpc.MaxHeaderListSize(headersMax),
 			// A client that vanished is noticed, one that pings often is not
@@ -56,7 +61,7 @@ func newServers(n *node) *servers {
 		healthv1.RegisterHealthServer(g, healthService{n: n})
 		return g
 	}
-	s.tcp, s.unix = make(), make()
+	s.tcp, s.unix = make(streamsPerConn), make(localStreamsPerConn)
 	arcv1.RegisterLocalServer(s.unix, localService{n: n})
 	reflection.Register(s.tcp)
 	reflection.Register(s.unix)
@@ -64,7 +69,7 @@ func newServers(n *node) *servers {
 }
 
 // serve starts serving; the first error that ends a listener comes to failed.
-func (s *servers) serve(l *listeners, limits *connLimits, failed func(error)) {
+func (s *servers) serve(l *listeners, failed func(error)) {
 	run := func(g *grpc.Server, lis net.Listener) {
 		s.wg.Go(func() {
 			// Serve returns nil after a stop.
@@ -74,9 +79,9 @@ func (s *servers) serve(l *listeners, limits *connLimits, failed func(error)) {
 		})
 	}
 	for _, lis := range l.tcp {
-		run(s.tcp, limitListener{lis, limits})
+		run(s.tcp, doorListener{lis, s.door, stranger})
 	}
-	run(s.unix, socketListener{l.unix})
+	run(s.unix, doorListener{l.unix, s.door, local})
 }
 
 // cut closes all connections at once.
@@ -102,6 +107,7 @@ func (s *servers) stop() {
 		<-done
 	}
 	s.wg.Wait()
+	s.door.close()
 }
 
 func unaryErrors(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {

@@ -38,7 +38,7 @@ func (s arcService) GetSettings(context.Context, *arcv1.GetSettingsRequest) (*ar
 // Send for good, and it has to be let go when its queue is full. What it has
 // not read by then it still gets, and then why it was dropped.
 func (s arcService) Watch(_ *arcv1.WatchRequest, stream arcv1.Arc_WatchServer) error {
-	w, v, err := s.n.hub.subscribe()
+	w, v, err := s.n.hub.subscribe(caller(stream.Context()))
 	if err != nil {
 		return err
 	}

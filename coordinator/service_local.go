@@ -34,6 +34,7 @@ func (s localService) Monitor(stream arcv1.Local_MonitorServer) error {
 		return err
 	}
 	defer s.n.monitor.unregister(int(reg.GetPid()))
+	s.n.servers.door.recognise(stream.Context())
 
 	// The event loop answers beats into this channel and must not block; a
 	// monitor that does not read is not owed an answer.

@@ -49,6 +49,13 @@ type probeService struct {
 	n *node
 }
 
+// recognise notes that a member's monitor probes on this connection.
+func (s probeService) recognise(ctx context.Context, from uint64, v *view) {
+	if _, ok := v.ring.Member(from); ok && s.n.servers != nil {
+		s.n.servers.door.recognise(ctx)
+	}
+}
+
 // Probe answers from the published view, so that a probe costs no turn of the
 // event loop. But a coordinator whose loop hangs is as dead as one that is
 // stopped: while a turn lasts longer than silence on the leader's link is
@@ -67,15 +74,20 @@ func (s probeService) Probe(stream arcv1.Probe_ProbeServer) error {
 	ping, pong := &arcv1.Ping{}, &arcv1.Pong{Incarnation: s.n.incarnation, Name: s.n.o.Name, Cluster: s.n.o.Cluster}
 	var ringID, toldRing string // that the stream is meant for; that was told
 	var to uint64
+	first := false // of those that say whom they are meant for
 	for {
 		if err := stream.RecvMsg(ping); err != nil {
 			return err
 		}
 		if ping.GetTo() != 0 {
-			ringID, to = ping.GetRingId(), ping.GetTo()
+			ringID, to, first = ping.GetRingId(), ping.GetTo(), true
 		}
 		v := s.n.hub.views.load()
 		meant := to == 0 || to == v.id && ringID == v.ringID
+		if first && to != 0 && meant {
+			s.recognise(stream.Context(), ping.GetFromId(), v)
+		}
+		first = false
 		if l := s.n.loop.Load(); l != nil && v.ring.RingID != "" {
 			if l.stuck() > v.ring.Settings.Detection(true) {
 				continue

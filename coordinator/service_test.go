@@ -346,20 +346,3 @@ func TestProbeOutcomes(t *testing.T) {
 		}
 	}
 }
-
-func TestConnLimits(t *testing.T) {
-	l := newConnLimits(testLog())
-	l.perHost, l.max = 2, 3
-	for i, step := range []struct {
-		host string
-		want bool
-	}{{"a", true}, {"a", true}, {"a", false}, {"b", true}, {"c", false}} {
-		if got := l.enter(step.host); got != step.want {
-			t.Errorf("connection %d from %s: %v, want %v", i, step.host, got, step.want)
-		}
-	}
-	l.leave("a")
-	if !l.enter("c") || l.enter("a") {
-		t.Error("the room that was left is not the next one's")
-	}
-}

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -61,7 +62,7 @@ func toldAfter(t *testing.T, c *fakeCore, turns ...func()) []string {
 	t.Helper()
 	l := testLoop(c, &fakeStore{})
 	l.begin()
-	w, _, err := l.hub.subscribe()
+	w, _, err := l.hub.subscribe(local, netip.Addr{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,8 +16,11 @@ const (
 	// watcherQueue is how many events may wait for one watcher. A ring of 100
 	// that is founded at once makes about 300.
 	watcherQueue = 1024
-	// watchersMax bounds the watchers of one coordinator.
+	// watchersMax bounds the watchers of this machine's programs and of members.
 	watchersMax = 256
+	// foreignWatchersMax bounds the others, watchersPerHost those of one address.
+	foreignWatchersMax = 128
+	watchersPerHost    = 64
 	// watcherGrace is how long a watcher that is dropped may take to read what
 	// waits for it.
 	watcherGrace = time.Second
@@ -41,6 +45,8 @@ type hub struct {
 
 // watcher is one Watch call.
 type watcher struct {
+	as     standing
+	host   netip.Addr
 	events chan *arcv1.Event
 	// gone is closed when the watcher was dropped; err then says why.
 	gone chan struct{}
@@ -113,18 +119,41 @@ func (h *hub) calm() time.Duration {
 }
 
 // subscribe returns a watcher and the view after which its events begin.
-func (h *hub) subscribe() (*watcher, *view, error) {
+func (h *hub) subscribe(as standing, host netip.Addr) (*watcher, *view, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return nil, nil, ErrStopping
 	}
-	if len(h.watchers) >= watchersMax {
-		return nil, nil, fmt.Errorf("%w: %d watchers are connected already", ErrOverload, watchersMax)
+	if err := h.roomLocked(as, host); err != nil {
+		return nil, nil, err
 	}
-	w := &watcher{events: make(chan *arcv1.Event, watcherQueue), gone: make(chan struct{})}
+	w := &watcher{as: as, host: host, events: make(chan *arcv1.Event, watcherQueue), gone: make(chan struct{})}
 	h.watchers[w] = struct{}{}
 	return w, h.views.load(), nil
+}
+
+// roomLocked says why one more watcher is too many. Those over the network take
+// no room from this machine's own.
+func (h *hub) roomLocked(as standing, host netip.Addr) error {
+	same, sameHost := 0, 0
+	for w := range h.watchers {
+		if (w.as == stranger) == (as == stranger) {
+			same++
+		}
+		if w.as == stranger && w.host == host {
+			sameHost++
+		}
+	}
+	switch {
+	case as == stranger && sameHost >= watchersPerHost:
+		return fmt.Errorf("%w: %d watchers are connected from %s already", ErrOverload, watchersPerHost, host)
+	case as == stranger && same >= foreignWatchersMax:
+		return fmt.Errorf("%w: %d watchers are connected over the network already", ErrOverload, foreignWatchersMax)
+	case same >= watchersMax:
+		return fmt.Errorf("%w: %d watchers are connected already", ErrOverload, watchersMax)
+	}
+	return nil
 }
 
 func (h *hub) unsubscribe(w *watcher) {

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strconv"
 	"sync"
 	"testing"
@@ -33,7 +34,7 @@ func TestSubscriptionMissesNothing(t *testing.T) {
 		}
 	})
 	for range 50 {
-		w, v, err := h.subscribe()
+		w, v, err := h.subscribe(local, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,8 +54,8 @@ func TestSubscriptionMissesNothing(t *testing.T) {
 
 func TestSlowWatcherIsDroppedAndTheOthersAreNot(t *testing.T) {
 	h := testHub()
-	slow, _, _ := h.subscribe()
-	good, _, _ := h.subscribe()
+	slow, _, _ := h.subscribe(local, netip.Addr{})
+	good, _, _ := h.subscribe(local, netip.Addr{})
 	for e := range uint64(watcherQueue + 10) {
 		h.publish(&view{ring: &ring.State{}}, []*arcv1.Event{{Epoch: e}})
 		if got, err := good.next(context.Background()); err != nil || got.GetEpoch() != e {
@@ -74,7 +75,7 @@ func TestSlowWatcherIsDroppedAndTheOthersAreNot(t *testing.T) {
 	if _, err := good.next(context.Background()); !errors.Is(err, ErrStopping) {
 		t.Errorf("after close: %v, want ErrStopping", err)
 	}
-	if _, _, err := h.subscribe(); !errors.Is(err, ErrStopping) {
+	if _, _, err := h.subscribe(local, netip.Addr{}); !errors.Is(err, ErrStopping) {
 		t.Errorf("subscribe after close: %v, want ErrStopping", err)
 	}
 }
@@ -82,11 +83,11 @@ func TestSlowWatcherIsDroppedAndTheOthersAreNot(t *testing.T) {
 func TestWatchersAreBounded(t *testing.T) {
 	h := testHub()
 	for range watchersMax {
-		if _, _, err := h.subscribe(); err != nil {
+		if _, _, err := h.subscribe(local, netip.Addr{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := h.subscribe(); !errors.Is(err, ErrOverload) {
+	if _, _, err := h.subscribe(local, netip.Addr{}); !errors.Is(err, ErrOverload) {
 		t.Errorf("one more: %v, want ErrOverload", err)
 	}
 }

@@ -99,6 +99,9 @@ func (t *Transport) ServeStream(stream arcv1.Peer_StreamServer) error {
 	}
 	local := false
 	defer func() { t.unregister(in, local) }()
+	if t.opts.Admitted != nil {
+		t.opts.Admitted(stream.Context())
+	}
 	if err := stream.Send(helloEnvelope(self, hello.GetId())); err != nil {
 		return err
 	}

@@ -174,6 +174,10 @@ type Options struct {
 	// that is called. May be nil: nobody is gone.
 	Gone func(id uint64) bool
 
+	// Admitted is called with the context of a stream to us whose hello was
+	// good. May be nil.
+	Admitted func(context.Context)
+
 	// Logger may be nil.
 	Logger hclog.Logger
 	// DialOptions are added for every connection; without any, connections

@@ -1,0 +1,377 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
+
+	"github.com/arc-ring/arc/internal/sockio"
+)
+
+// standing is on whose account a connection is.
+type standing int
+
+const (
+	// stranger: it came over the network, and has not shown that it is a
+	// member's.
+	stranger standing = iota
+	// known: a member's coordinator or monitor speaks on it.
+	known
+	// local: it came over the unix socket.
+	local
+	standings
+)
+
+// budgets are how many connections of each standing may be open. They are apart,
+// so that none takes the room of another.
+type budgets struct {
+	max [standings]int
+	// perHost bounds the strangers from one address.
+	perHost int
+	// streams bounds what all strangers together have under way.
+	streams int
+}
+
+const (
+	// filesReserved are the descriptors that the process itself needs: files,
+	// listeners, its own probes.
+	filesReserved = 64
+	strangersMax  = 256
+	localsMax     = 256
+	knownMax      = 4096
+	// strangerStreams bounds the calls that strangers have under way, and with
+	// them the memory that unfinished messages take.
+	strangerStreams = 256
+	// idleWait is how long a stranger may keep a connection without a call.
+	idleWait = time.Minute
+)
+
+// budgetsFor divides the descriptors that the process may have. What is left
+// over is for the connections to other members, about as many as from them.
+func budgetsFor(files uint64) budgets {
+	n := int(min(files, 1<<20)) - filesReserved
+	var b budgets
+	b.max[stranger] = min(max(n/4, 8), strangersMax)
+	b.max[local] = min(max(n/8, 8), localsMax)
+	b.max[known] = min(max((n-b.max[stranger]-b.max[local])/2, 16), knownMax)
+	b.perHost = max(b.max[stranger]*3/4, 4)
+	b.streams = strangerStreams
+	return b
+}
+
+// fileLimit is how many descriptors the process may have. It raises the soft
+// limit as far as it may.
+func fileLimit() uint64 {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		return 1024
+	}
+	if l.Cur < l.Max {
+		// The runtime has done so already, unless it was told not to.
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: l.Max, Max: l.Max}); err == nil {
+			l.Cur = l.Max
+		}
+	}
+	return l.Cur
+}
+
+// door lets connections in, over all listeners of the process. A newcomer is
+// always let in: where there is no room, one goes that has shown less of itself.
+// So whoever opens many connections, and says nothing, takes their room from
+// nobody but from himself.
+type door struct {
+	log hclog.Logger
+	// members are the addresses of members. They make nobody known, since others
+	// may have such an address too, but they count when one has to go.
+	members func() map[netip.Addr]bool
+
+	mu      sync.Mutex
+	b       budgets
+	guests  map[*guest]struct{}
+	count   [standings]int
+	byHost  map[netip.Addr]int // strangers
+	streams int                // of strangers
+	warned  time.Time
+	sweeper *time.Timer
+}
+
+// guest is a connection that was let in.
+type guest struct {
+	*sockio.Conn
+	d    *door
+	host netip.Addr
+	once sync.Once
+
+	// Guarded by the door.
+	as      standing
+	streams int
+	// since is when it came, or when its last call ended.
+	since time.Time
+	left  bool
+}
+
+// guestAddr is a guest's remote address, by which its calls find it.
+type guestAddr struct {
+	net.Addr
+	g *guest
+}
+
+func newDoor(log hclog.Logger, b budgets, members func() map[netip.Addr]bool) *door {
+	return &door{log: log, b: b, members: members, guests: map[*guest]struct{}{}, byHost: map[netip.Addr]int{}}
+}
+
+// RemoteAddr is net.Conn's.
+func (g *guest) RemoteAddr() net.Addr { return guestAddr{g.Conn.RemoteAddr(), g} }
+
+// Close is net.Conn's.
+func (g *guest) Close() error {
+	g.once.Do(func() { g.d.leave(g) })
+	return g.Conn.Close()
+}
+
+// doorListener is a listener behind the door.
+type doorListener struct {
+	net.Listener
+	d  *door
+	as standing
+}
+
+// Accept is net.Listener's. Without a descriptor for a newcomer, one that is
+// open goes.
+func (l doorListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		switch {
+		case err == nil:
+			if c, ok := sockio.New(conn).(*sockio.Conn); ok {
+				return l.d.enter(c, l.as), nil
+			}
+			_ = conn.Close() // it was closed already
+		case outOfFiles(err) && l.d.makeRoom():
+		default:
+			return nil, err // gRPC tries again after a while, if that may help
+		}
+	}
+}
+
+func outOfFiles(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }
+
+func (d *door) enter(c *sockio.Conn, as standing) *guest {
+	g := &guest{Conn: c, d: d, as: as, since: time.Now()}
+	if a, ok := c.Conn.RemoteAddr().(*net.TCPAddr); ok {
+		g.host = hostOf(a.AddrPort())
+	}
+	d.mu.Lock()
+	var out *guest
+	switch {
+	case as == stranger && d.byHost[g.host] >= d.b.perHost:
+		out = d.leastLocked(func(o *guest) bool { return o.as == stranger && o.host == g.host })
+	case d.count[as] >= d.b.max[as]:
+		out = d.leastLocked(func(o *guest) bool { return o.as == as })
+	}
+	d.guests[g] = struct{}{}
+	d.addLocked(g, 1)
+	if d.sweeper == nil {
+		d.sweeper = time.AfterFunc(idleWait, d.sweep)
+	}
+	d.mu.Unlock()
+	d.drop(out, "too many are open")
+	return g
+}
+
+// addLocked counts a guest on its account, or takes it off.
+func (d *door) addLocked(g *guest, n int) {
+	d.count[g.as] += n
+	if g.as != stranger {
+		return
+	}
+	d.streams += n * g.streams
+	if d.byHost[g.host] += n; d.byHost[g.host] == 0 {
+		delete(d.byHost, g.host)
+	}
+}
+
+func (d *door) leave(g *guest) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	g.left = true
+	delete(d.guests, g)
+	d.addLocked(g, -1)
+}
+
+// leastLocked returns the guest, of those that fit, whose end costs least: one
+// without a call before one with any, one from elsewhere before one from a
+// member's address, and of these the one that has been so for longest.
+func (d *door) leastLocked(fits func(*guest) bool) *guest {
+	var least *guest
+	members := d.members()
+	rank := func(g *guest) int {
+		n := 0
+		if g.streams > 0 {
+			n = 2
+		}
+		if members[g.host] {
+			n++
+		}
+		return n
+	}
+	worth := 0
+	for g := range d.guests {
+		if !fits(g) {
+			continue
+		}
+		if r := rank(g); least == nil || r < worth || r == worth && g.since.Before(least.since) {
+			least, worth = g, r
+		}
+	}
+	return least
+}
+
+// makeRoom ends one connection; false if there is none that may go.
+func (d *door) makeRoom() bool {
+	d.mu.Lock()
+	out := d.leastLocked(func(g *guest) bool { return g.as == stranger })
+	d.mu.Unlock()
+	d.drop(out, "the process has no file descriptor left; raise its limit (LimitNOFILE, ulimit -n)")
+	return out != nil
+}
+
+// drop ends a connection, and says so once in a while.
+func (d *door) drop(g *guest, why string) {
+	if g == nil {
+		return
+	}
+	_ = g.Close()
+	d.mu.Lock()
+	level := hclog.Debug
+	if now := time.Now(); now.Sub(d.warned) >= doorWarnings {
+		level, d.warned = hclog.Warn, now
+	}
+	strangers, all := d.count[stranger], len(d.guests)
+	d.mu.Unlock()
+	d.log.Log(level, "connection closed to make room", "from", g.host, "reason", why, "strangers", strangers, "all", all)
+}
+
+// doorWarnings is how often closed connections are told of at Warn.
+const doorWarnings = 10 * time.Second
+
+// sweep ends strangers that keep connections without a call. Members' monitors
+// keep one for a certificate, so those addresses are left alone.
+func (d *door) sweep() {
+	var out []*guest
+	d.mu.Lock()
+	d.sweeper = nil
+	members := d.members()
+	for g := range d.guests {
+		if g.as != stranger {
+			continue
+		}
+		if g.streams == 0 && time.Since(g.since) >= idleWait && !members[g.host] {
+			out = append(out, g)
+		} else if d.sweeper == nil {
+			d.sweeper = time.AfterFunc(idleWait, d.sweep)
+		}
+	}
+	d.mu.Unlock()
+	for _, g := range out {
+		_ = g.Close()
+	}
+}
+
+// call counts a call from its first frame to its end; gRPC asks before it takes
+// anything else of it. One call too many of the strangers ends the connection
+// that has the most.
+func (d *door) call(ctx context.Context, _ *tap.Info) (context.Context, error) {
+	g := guestOf(ctx)
+	if g == nil {
+		return ctx, nil
+	}
+	d.mu.Lock()
+	if g.left {
+		d.mu.Unlock()
+		return ctx, status.Error(codes.Unavailable, "the connection was closed to make room")
+	}
+	var out *guest
+	if g.as == stranger && d.streams >= d.b.streams {
+		for o := range d.guests {
+			if o.as == stranger && (out == nil || o.streams > out.streams || o.streams == out.streams && o.since.Before(out.since)) {
+				out = o
+			}
+		}
+	}
+	g.streams++
+	if g.as == stranger {
+		d.streams++
+	}
+	d.mu.Unlock()
+	context.AfterFunc(ctx, func() { d.callEnded(g) })
+	d.drop(out, "too many calls are under way")
+	return ctx, nil
+}
+
+func (d *door) callEnded(g *guest) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	g.streams--
+	if g.as == stranger && !g.left {
+		d.streams--
+	}
+	g.since = time.Now()
+}
+
+// recognise puts a call's connection on the members' account, if there is room.
+func (d *door) recognise(ctx context.Context) {
+	g := guestOf(ctx)
+	if g == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if g.as == known || g.left || d.count[known] >= d.b.max[known] {
+		return
+	}
+	d.addLocked(g, -1)
+	g.as = known
+	d.addLocked(g, 1)
+}
+
+// close ends what the door does by itself.
+func (d *door) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.sweeper != nil {
+		d.sweeper.Stop()
+	}
+}
+
+// guestOf is the connection that a call came on; nil if it did not come through
+// the door.
+func guestOf(ctx context.Context) *guest {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil
+	}
+	a, _ := p.Addr.(guestAddr)
+	return a.g
+}
+
+// caller is whose a call is, and the address that it came from.
+func caller(ctx context.Context) (standing, netip.Addr) {
+	g := guestOf(ctx)
+	if g == nil {
+		return local, netip.Addr{}
+	}
+	g.d.mu.Lock()
+	defer g.d.mu.Unlock()
+	return g.as, g.host
+}

@@ -1,0 +1,263 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/peer"
+
+	"github.com/arc-ring/arc/internal/sockio"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// tcpPair is a connection over loopback: the far end, and what a listener
+// accepted.
+func tcpPair(t *testing.T, lis net.Listener) (far net.Conn, near *sockio.Conn) {
+	t.Helper()
+	far, err := net.Dial(lis.Addr().Network(), lis.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := lis.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = far.Close(); _ = conn.Close() })
+	return far, sockio.New(conn).(*sockio.Conn)
+}
+
+func listenTCP(t *testing.T) net.Listener {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = lis.Close() })
+	return lis
+}
+
+// open reports whether the far end of a connection still stands.
+func open(t *testing.T, far net.Conn) bool {
+	t.Helper()
+	_ = far.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	_, err := far.Read(make([]byte, 1))
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+func TestBudgetsLeaveRoom(t *testing.T) {
+	for _, files := range []uint64{0, 64, 100, 300, 1024, 4096, 1 << 20, 1 << 40} {
+		b := budgetsFor(files)
+		for s := range standings {
+			if b.max[s] < 8 {
+				t.Errorf("%d files: %d for standing %d", files, b.max[s], s)
+			}
+		}
+		sum := b.max[stranger] + b.max[local] + 2*b.max[known] + filesReserved
+		if files >= 200 && uint64(sum) > files {
+			t.Errorf("%d files: budgets need %d", files, sum)
+		}
+		if b.perHost > b.max[stranger] {
+			t.Errorf("%d files: %d from one address, %d in all", files, b.perHost, b.max[stranger])
+		}
+	}
+}
+
+// Where there is no room, the newcomer comes in, and the stranger goes that has
+// been idle for longest. Nobody goes who has a call, or is known, for one who
+// has none.
+func TestTheDoorLetsTheNewcomerIn(t *testing.T) {
+	lis := listenTCP(t)
+	d := newDoor(testLog(), budgets{max: [standings]int{3, 2, 2}, perHost: 3, streams: 100}, func() map[netip.Addr]bool { return nil })
+	var far []net.Conn
+	var near []*guest
+	enter := func(as standing) {
+		f, c := tcpPair(t, lis)
+		far, near = append(far, f), append(near, d.enter(c, as))
+	}
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	call := func(g *guest) {
+		t.Helper()
+		if _, err := d.call(withGuest(ctx, g), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	enter(stranger) // 0
+	call(near[0])
+	enter(stranger)                      // 1
+	enter(stranger)                      // 2
+	d.recognise(withGuest(ctx, near[1])) // a member speaks on it
+	enter(stranger)                      // 3
+	enter(stranger)                      // 4: one too many
+	enter(local)                         // 5: on its own account
+	want := []bool{true, true, false, true, true, true}
+	for i, w := range want {
+		if got := open(t, far[i]); got != w {
+			t.Errorf("connection %d stands: %v, want %v", i, got, w)
+		}
+	}
+	for range 5 {
+		enter(stranger)
+	}
+	if !open(t, far[0]) || !open(t, far[1]) || !open(t, far[5]) {
+		t.Error("one with a call, a member or this machine's own went for an idle stranger")
+	}
+	if d.count != [standings]int{3, 1, 1} {
+		t.Errorf("counts %v", d.count)
+	}
+}
+
+// One address cannot take the room of all strangers.
+func TestOneAddressTakesItsOwnRoomAlone(t *testing.T) {
+	lis := listenTCP(t)
+	members := map[netip.Addr]bool{}
+	d := newDoor(testLog(), budgets{max: [standings]int{10, 2, 2}, perHost: 2, streams: 100}, func() map[netip.Addr]bool { return members })
+	first, c := tcpPair(t, lis)
+	other := d.enter(c, stranger)
+	d.mu.Lock()
+	d.addLocked(other, -1)
+	other.host = netip.MustParseAddr("192.0.2.1")
+	d.addLocked(other, 1)
+	d.mu.Unlock()
+	for range 6 {
+		_, c := tcpPair(t, lis)
+		d.enter(c, stranger)
+	}
+	if d.count[stranger] != 3 || !open(t, first) {
+		t.Errorf("%d strangers, the one from elsewhere stands: %v", d.count[stranger], open(t, first))
+	}
+}
+
+// Calls of strangers are bounded all together, and one too many costs the
+// connection that has the most.
+func TestTooManyCallsCostTheirConnection(t *testing.T) {
+	lis := listenTCP(t)
+	d := newDoor(testLog(), budgets{max: [standings]int{10, 2, 2}, perHost: 10, streams: 4}, func() map[netip.Addr]bool { return nil })
+	greedyFar, c := tcpPair(t, lis)
+	greedy := d.enter(c, stranger)
+	modestFar, c := tcpPair(t, lis)
+	modest := d.enter(c, stranger)
+	ctx, end := context.WithCancel(context.Background())
+	for range 4 {
+		if _, err := d.call(withGuest(ctx, greedy), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.call(withGuest(ctx, modest), nil); err != nil {
+		t.Errorf("a call is refused since others have many: %v", err)
+	}
+	if open(t, greedyFar) || !open(t, modestFar) {
+		t.Error("the wrong connection went")
+	}
+	if d.streams != 1 {
+		t.Errorf("%d calls are counted, want 1", d.streams)
+	}
+	end()
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		d.mu.Lock()
+		n := d.streams
+		d.mu.Unlock()
+		if n == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d calls are counted after all have ended", n)
+		}
+	}
+}
+
+// failing is a listener without a descriptor for one Accept.
+type failing struct {
+	net.Listener
+	failed bool
+}
+
+func (l *failing) Accept() (net.Conn, error) {
+	if !l.failed {
+		l.failed = true
+		return nil, &net.OpError{Op: "accept", Err: unix.EMFILE}
+	}
+	return l.Listener.Accept()
+}
+
+func TestWithoutADescriptorAStrangerGoes(t *testing.T) {
+	lis := listenTCP(t)
+	d := newDoor(testLog(), budgetsFor(1024), func() map[netip.Addr]bool { return nil })
+	old, c := tcpPair(t, lis)
+	d.enter(c, stranger)
+	far, err := net.Dial("tcp", lis.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	conn, err := doorListener{&failing{Listener: lis}, d, stranger}.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if open(t, old) {
+		t.Error("nobody went")
+	}
+	// With nobody to go, gRPC is told, and tries again.
+	empty := newDoor(testLog(), budgetsFor(1024), func() map[netip.Addr]bool { return nil })
+	_, err = doorListener{&failing{Listener: lis}, empty, stranger}.Accept()
+	var temporary interface{ Temporary() bool }
+	if !errors.As(err, &temporary) || !temporary.Temporary() {
+		t.Errorf("error %v does not say that it passes", err)
+	}
+}
+
+// A member is heard, the local socket answers and a local watcher finds room
+// although strangers hold as many connections, streams and watches as they can.
+func TestStrangersLockNobodyOut(t *testing.T) {
+	nodes := startRing(t, "n1", "n2")
+	n1 := nodes[0]
+	ctx := n1.ctx()
+	for range 300 { // idle connections
+		c, err := net.Dial("tcp", n1.address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+	}
+	for range 40 { // streams that never say hello, and watchers
+		cc, err := grpc.NewClient(n1.address(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cc.Close() })
+		for range streamsPerConn / 2 {
+			_, _ = arcv1.NewPeerClient(cc).Stream(ctx)
+			if w, err := arcv1.NewArcClient(cc).Watch(ctx, &arcv1.WatchRequest{}); err == nil {
+				go func() { _, _ = w.Recv() }()
+			}
+		}
+	}
+	w, err := n1.client.Watch(ctx, &arcv1.WatchRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Recv(); err != nil {
+		t.Errorf("a watcher on the local socket: %v", err)
+	}
+	// A third member comes in, through the crowd.
+	o := testOptions(t, "n3")
+	o.Join = []string{n1.address()}
+	start(t, o).awaitLeader("n1", 3)
+	if v := n1.n.hub.views.load(); v.claimTerm == 0 || len(v.ring.Members) != 3 {
+		t.Errorf("n1 claims %v with %d members", v.claimTerm, len(v.ring.Members))
+	}
+}
+
+// withGuest is the context of a call on a guest's connection.
+func withGuest(ctx context.Context, g *guest) context.Context {
+	return peer.NewContext(ctx, &peer.Peer{Addr: g.RemoteAddr()})
+}
