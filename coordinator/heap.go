@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"github.com/arc-ring/arc/coordinator/transport"
 )
 
 const (
@@ -18,6 +20,13 @@ const (
 	// itself, in percent of what lives: enough that no failover comes so far.
 	heapHeadroom = 400
 	heapLook     = time.Second
+	// ownMemory is what a coordinator of a large ring needs for itself.
+	ownMemory = 128 << 20
+	// memoryLimit is up to where the heap may grow freely; beyond it the runtime
+	// collects as often as it must. It is what the process itself needs, what
+	// strangers can make it keep, the unfinished messages of members, and what
+	// waits for the voters of a large ring.
+	memoryLimit = ownMemory + strangerStreams*transport.StreamMemory + 2*transport.PartsMemory + 16*transport.QueueMemory
 	// heapCalm is how long nothing must have happened.
 	heapCalm = 500 * time.Millisecond
 )
@@ -27,12 +36,16 @@ const (
 // when it is full, and what fills it up most often is a failover. One of twenty
 // members then tells two milliseconds late, or all where they share processors.
 //
-// GOGC in the environment is the operator's word and leaves all to the runtime.
+// GOGC in the environment is the operator's word and leaves all to the runtime;
+// GOMEMLIMIT is another, and stands.
 func (n *node) collectAtRest(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(heapHeadroom))
+	if os.Getenv("GOMEMLIMIT") == "" {
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryLimit))
+	}
 	look := time.NewTicker(heapLook)
 	defer look.Stop()
 	sizes := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}

@@ -101,6 +101,8 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 			return m, fmt.Errorf("%w: takeover in term %d, %d voters reached", ErrMalformed, t.GetTerm(), t.GetReached())
 		}
 		m.Takeover = &election.Takeover{Term: t.GetTerm(), Answer: t.GetAnswer(), Able: t.GetAble(), Reached: int(t.GetReached()), Stuck: t.GetStuck()}
+	case *arcv1.PeerEnvelope_Part:
+		return m, fmt.Errorf("%w: a part of an envelope", ErrMalformed)
 	case *arcv1.PeerEnvelope_Hello:
 		return m, fmt.Errorf("%w: a second hello", ErrMalformed)
 	default:

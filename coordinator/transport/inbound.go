@@ -137,12 +137,24 @@ func (t *Transport) read(stream arcv1.Peer_StreamServer, hellos chan<- *arcv1.Pe
 		return stream.Context().Err()
 	}
 	from, to := in.hello.GetId(), in.self.ID
+	parts := assembly{t: t}
+	defer parts.drop()
 	for {
 		// Decode keeps nothing of it.
 		if err := stream.RecvMsg(env); err != nil {
 			return ignoreEOF(err)
 		}
-		m, err := Decode(env, from, to)
+		whole, err := parts.add(env)
+		if err == nil && whole == nil {
+			continue
+		}
+		var m election.Message
+		if err == nil {
+			m, err = Decode(whole, from, to)
+		}
+		if err != nil && !errors.Is(err, ErrMalformed) {
+			return err
+		}
 		if err != nil {
 			t.log.Warn("stream from peer closed", "peer", in.hello.GetName(), "from", from, "error", err)
 			return status.Error(codes.InvalidArgument, err.Error())

@@ -12,6 +12,9 @@ import (
 	"github.com/arc-ring/arc/election"
 )
 
+// QueueMemory bounds what waits for one peer, in bytes.
+const QueueMemory = 4 << 20
+
 // MaxMessage bounds an encoded PeerEnvelope, in bytes, both ways.
 const MaxMessage = 8 << 20
 
@@ -19,7 +22,7 @@ const (
 	// A queue holds this much while its peer is connected; the oldest goes
 	// first.
 	queueMessages = 1024
-	queueBytes    = 4 << 20
+	queueBytes    = QueueMemory
 	// And this many messages while it is not: old raft messages are useless,
 	// and a flood of them would only delay the first useful one.
 	queueMessagesDown = 64
@@ -187,13 +190,13 @@ type Options struct {
 	DialContext func(ctx context.Context, address string) (net.Conn, error)
 }
 
-// ServerOptions returns what a gRPC server needs that serves ServeStream: room
-// for the largest message, and a fixed window, which saves the bandwidth
-// estimator's pings.
+// ServerOptions returns what a gRPC server needs that serves ServeStream: the
+// bound of a message, and fixed windows, which save the bandwidth estimator's
+// pings.
 func ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(MaxMessage),
-		grpc.StaticStreamWindowSize(256 << 10),
+		grpc.MaxRecvMsgSize(MaxWire),
+		grpc.StaticStreamWindowSize(streamWindow),
 		grpc.StaticConnWindowSize(256 << 10),
 	}
 }

@@ -181,7 +181,7 @@ func (s *outbound) write(p *peer) {
 		if it.from != s.self.ID {
 			continue // queued under an id that is no longer ours
 		}
-		if err := s.stream.Send(it.env); err != nil {
+		if err := sendItem(s.stream, it); err != nil {
 			if !errors.Is(err, io.EOF) {
 				s.cancel() // nothing was wrong with the stream: the receiver would not end
 				return     // it is the message that cannot be sent

@@ -36,6 +36,8 @@ type Transport struct {
 
 	// tries are those under way to all peers.
 	tries atomic.Int32
+	// assembling counts the bytes of unfinished envelopes.
+	assembling atomic.Int64
 }
 
 // New makes a Transport without peers. Close has to be called.

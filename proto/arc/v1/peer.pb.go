@@ -133,6 +133,7 @@ type PeerEnvelope struct {
 	//	*PeerEnvelope_Return
 	//	*PeerEnvelope_Check
 	//	*PeerEnvelope_Takeover
+	//	*PeerEnvelope_Part
 	Body          isPeerEnvelope_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -274,6 +275,15 @@ func (x *PeerEnvelope) GetTakeover() *Takeover {
 	return nil
 }
 
+func (x *PeerEnvelope) GetPart() *Part {
+	if x != nil {
+		if x, ok := x.Body.(*PeerEnvelope_Part); ok {
+			return x.Part
+		}
+	}
+	return nil
+}
+
 type isPeerEnvelope_Body interface {
 	isPeerEnvelope_Body()
 }
@@ -323,6 +333,10 @@ type PeerEnvelope_Takeover struct {
 	Takeover *Takeover `protobuf:"bytes,15,opt,name=takeover,proto3,oneof"`
 }
 
+type PeerEnvelope_Part struct {
+	Part *Part `protobuf:"bytes,16,opt,name=part,proto3,oneof"`
+}
+
 func (*PeerEnvelope_Hello) isPeerEnvelope_Body() {}
 
 func (*PeerEnvelope_Raft) isPeerEnvelope_Body() {}
@@ -345,6 +359,62 @@ func (*PeerEnvelope_Check) isPeerEnvelope_Body() {}
 
 func (*PeerEnvelope_Takeover) isPeerEnvelope_Body() {}
 
+func (*PeerEnvelope_Part) isPeerEnvelope_Body() {}
+
+// Part is a piece of an envelope that is too long for one message. The pieces
+// of one envelope follow one another, with nothing between them.
+type Part struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	Last          bool                   `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Part) Reset() {
+	*x = Part{}
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Part) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Part) ProtoMessage() {}
+
+func (x *Part) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Part.ProtoReflect.Descriptor instead.
+func (*Part) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Part) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *Part) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
+}
+
 // Takeover asks a member whether it could lead now, or answers that.
 type Takeover struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -363,7 +433,7 @@ type Takeover struct {
 
 func (x *Takeover) Reset() {
 	*x = Takeover{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[2]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -375,7 +445,7 @@ func (x *Takeover) String() string {
 func (*Takeover) ProtoMessage() {}
 
 func (x *Takeover) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[2]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -388,7 +458,7 @@ func (x *Takeover) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Takeover.ProtoReflect.Descriptor instead.
 func (*Takeover) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{2}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Takeover) GetTerm() uint64 {
@@ -438,7 +508,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[3]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -450,7 +520,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[3]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -463,7 +533,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{3}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Check) GetAnswer() bool {
@@ -498,7 +568,7 @@ type Renew struct {
 
 func (x *Renew) Reset() {
 	*x = Renew{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -510,7 +580,7 @@ func (x *Renew) String() string {
 func (*Renew) ProtoMessage() {}
 
 func (x *Renew) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -523,7 +593,7 @@ func (x *Renew) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Renew.ProtoReflect.Descriptor instead.
 func (*Renew) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{4}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Renew) GetTerm() uint64 {
@@ -581,7 +651,7 @@ type RenewAck struct {
 
 func (x *RenewAck) Reset() {
 	*x = RenewAck{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +663,7 @@ func (x *RenewAck) String() string {
 func (*RenewAck) ProtoMessage() {}
 
 func (x *RenewAck) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +676,7 @@ func (x *RenewAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewAck.ProtoReflect.Descriptor instead.
 func (*RenewAck) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{5}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RenewAck) GetTerm() uint64 {
@@ -655,7 +725,7 @@ type Suspicion struct {
 
 func (x *Suspicion) Reset() {
 	*x = Suspicion{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +737,7 @@ func (x *Suspicion) String() string {
 func (*Suspicion) ProtoMessage() {}
 
 func (x *Suspicion) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,7 +750,7 @@ func (x *Suspicion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suspicion.ProtoReflect.Descriptor instead.
 func (*Suspicion) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{6}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Suspicion) GetId() uint64 {
@@ -755,7 +825,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -767,7 +837,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -780,7 +850,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{7}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Certificate) GetName() string {
@@ -835,7 +905,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -847,7 +917,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -860,7 +930,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{8}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Release) GetTerm() uint64 {
@@ -910,7 +980,7 @@ type Evicted struct {
 
 func (x *Evicted) Reset() {
 	*x = Evicted{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -922,7 +992,7 @@ func (x *Evicted) String() string {
 func (*Evicted) ProtoMessage() {}
 
 func (x *Evicted) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -935,7 +1005,7 @@ func (x *Evicted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evicted.ProtoReflect.Descriptor instead.
 func (*Evicted) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{9}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Evicted) GetRingId() string {
@@ -972,7 +1042,7 @@ type Return struct {
 
 func (x *Return) Reset() {
 	*x = Return{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1054,7 @@ func (x *Return) String() string {
 func (*Return) ProtoMessage() {}
 
 func (x *Return) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1067,7 @@ func (x *Return) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Return.ProtoReflect.Descriptor instead.
 func (*Return) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{10}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Return) GetId() uint64 {
@@ -1039,7 +1109,7 @@ type CertifyRequest struct {
 
 func (x *CertifyRequest) Reset() {
 	*x = CertifyRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1121,7 @@ func (x *CertifyRequest) String() string {
 func (*CertifyRequest) ProtoMessage() {}
 
 func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1134,7 @@ func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyRequest.ProtoReflect.Descriptor instead.
 func (*CertifyRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{11}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CertifyRequest) GetCluster() string {
@@ -1098,7 +1168,7 @@ type CertifyResponse struct {
 
 func (x *CertifyResponse) Reset() {
 	*x = CertifyResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1180,7 @@ func (x *CertifyResponse) String() string {
 func (*CertifyResponse) ProtoMessage() {}
 
 func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1193,7 @@ func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyResponse.ProtoReflect.Descriptor instead.
 func (*CertifyResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{12}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CertifyResponse) GetId() uint64 {
@@ -1151,7 +1221,7 @@ type AcceptFounderRequest struct {
 
 func (x *AcceptFounderRequest) Reset() {
 	*x = AcceptFounderRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1163,7 +1233,7 @@ func (x *AcceptFounderRequest) String() string {
 func (*AcceptFounderRequest) ProtoMessage() {}
 
 func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1176,7 +1246,7 @@ func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderRequest.ProtoReflect.Descriptor instead.
 func (*AcceptFounderRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{13}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AcceptFounderRequest) GetCluster() string {
@@ -1243,7 +1313,7 @@ type AcceptFounderResponse struct {
 
 func (x *AcceptFounderResponse) Reset() {
 	*x = AcceptFounderResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1255,7 +1325,7 @@ func (x *AcceptFounderResponse) String() string {
 func (*AcceptFounderResponse) ProtoMessage() {}
 
 func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1268,7 +1338,7 @@ func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderResponse.ProtoReflect.Descriptor instead.
 func (*AcceptFounderResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{14}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AcceptFounderResponse) GetAccepted() bool {
@@ -1311,7 +1381,7 @@ type StandingRequest struct {
 
 func (x *StandingRequest) Reset() {
 	*x = StandingRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1323,7 +1393,7 @@ func (x *StandingRequest) String() string {
 func (*StandingRequest) ProtoMessage() {}
 
 func (x *StandingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1336,7 +1406,7 @@ func (x *StandingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingRequest.ProtoReflect.Descriptor instead.
 func (*StandingRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{15}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StandingRequest) GetCluster() string {
@@ -1387,7 +1457,7 @@ type StandingResponse struct {
 
 func (x *StandingResponse) Reset() {
 	*x = StandingResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1469,7 @@ func (x *StandingResponse) String() string {
 func (*StandingResponse) ProtoMessage() {}
 
 func (x *StandingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1482,7 @@ func (x *StandingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingResponse.ProtoReflect.Descriptor instead.
 func (*StandingResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{16}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StandingResponse) GetCluster() string {
@@ -1515,7 +1585,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1527,7 +1597,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1540,7 +1610,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{17}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Ping) GetSeq() uint64 {
@@ -1619,7 +1689,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1631,7 +1701,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1644,7 +1714,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{18}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Pong) GetSeq() uint64 {
@@ -1708,7 +1778,7 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04name\x18\x05 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02to\x18\x06 \x01(\x04R\x02to\x12\x1c\n" +
-	"\taddresses\x18\a \x03(\tR\taddresses\"\xf6\x03\n" +
+	"\taddresses\x18\a \x03(\tR\taddresses\"\x9a\x04\n" +
 	"\fPeerEnvelope\x12)\n" +
 	"\x05hello\x18\x01 \x01(\v2\x11.arc.v1.PeerHelloH\x00R\x05hello\x12\x14\n" +
 	"\x04raft\x18\x02 \x01(\fH\x00R\x04raft\x12%\n" +
@@ -1721,8 +1791,12 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x06return\x18\t \x01(\v2\x0e.arc.v1.ReturnH\x00R\x06return\x12%\n" +
 	"\x05check\x18\n" +
 	" \x01(\v2\r.arc.v1.CheckH\x00R\x05check\x12.\n" +
-	"\btakeover\x18\x0f \x01(\v2\x10.arc.v1.TakeoverH\x00R\btakeoverB\x06\n" +
-	"\x04body\"z\n" +
+	"\btakeover\x18\x0f \x01(\v2\x10.arc.v1.TakeoverH\x00R\btakeover\x12\"\n" +
+	"\x04part\x18\x10 \x01(\v2\f.arc.v1.PartH\x00R\x04partB\x06\n" +
+	"\x04body\".\n" +
+	"\x04Part\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x12\x12\n" +
+	"\x04last\x18\x02 \x01(\bR\x04last\"z\n" +
 	"\bTakeover\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x16\n" +
 	"\x06answer\x18\x02 \x01(\bR\x06answer\x12\x12\n" +
@@ -1846,57 +1920,59 @@ func file_proto_arc_v1_peer_proto_rawDescGZIP() []byte {
 	return file_proto_arc_v1_peer_proto_rawDescData
 }
 
-var file_proto_arc_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_proto_arc_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_proto_arc_v1_peer_proto_goTypes = []any{
 	(*PeerHello)(nil),             // 0: arc.v1.PeerHello
 	(*PeerEnvelope)(nil),          // 1: arc.v1.PeerEnvelope
-	(*Takeover)(nil),              // 2: arc.v1.Takeover
-	(*Check)(nil),                 // 3: arc.v1.Check
-	(*Renew)(nil),                 // 4: arc.v1.Renew
-	(*RenewAck)(nil),              // 5: arc.v1.RenewAck
-	(*Suspicion)(nil),             // 6: arc.v1.Suspicion
-	(*Certificate)(nil),           // 7: arc.v1.Certificate
-	(*Release)(nil),               // 8: arc.v1.Release
-	(*Evicted)(nil),               // 9: arc.v1.Evicted
-	(*Return)(nil),                // 10: arc.v1.Return
-	(*CertifyRequest)(nil),        // 11: arc.v1.CertifyRequest
-	(*CertifyResponse)(nil),       // 12: arc.v1.CertifyResponse
-	(*AcceptFounderRequest)(nil),  // 13: arc.v1.AcceptFounderRequest
-	(*AcceptFounderResponse)(nil), // 14: arc.v1.AcceptFounderResponse
-	(*StandingRequest)(nil),       // 15: arc.v1.StandingRequest
-	(*StandingResponse)(nil),      // 16: arc.v1.StandingResponse
-	(*Ping)(nil),                  // 17: arc.v1.Ping
-	(*Pong)(nil),                  // 18: arc.v1.Pong
-	(*MemberStatus)(nil),          // 19: arc.v1.MemberStatus
+	(*Part)(nil),                  // 2: arc.v1.Part
+	(*Takeover)(nil),              // 3: arc.v1.Takeover
+	(*Check)(nil),                 // 4: arc.v1.Check
+	(*Renew)(nil),                 // 5: arc.v1.Renew
+	(*RenewAck)(nil),              // 6: arc.v1.RenewAck
+	(*Suspicion)(nil),             // 7: arc.v1.Suspicion
+	(*Certificate)(nil),           // 8: arc.v1.Certificate
+	(*Release)(nil),               // 9: arc.v1.Release
+	(*Evicted)(nil),               // 10: arc.v1.Evicted
+	(*Return)(nil),                // 11: arc.v1.Return
+	(*CertifyRequest)(nil),        // 12: arc.v1.CertifyRequest
+	(*CertifyResponse)(nil),       // 13: arc.v1.CertifyResponse
+	(*AcceptFounderRequest)(nil),  // 14: arc.v1.AcceptFounderRequest
+	(*AcceptFounderResponse)(nil), // 15: arc.v1.AcceptFounderResponse
+	(*StandingRequest)(nil),       // 16: arc.v1.StandingRequest
+	(*StandingResponse)(nil),      // 17: arc.v1.StandingResponse
+	(*Ping)(nil),                  // 18: arc.v1.Ping
+	(*Pong)(nil),                  // 19: arc.v1.Pong
+	(*MemberStatus)(nil),          // 20: arc.v1.MemberStatus
 }
 var file_proto_arc_v1_peer_proto_depIdxs = []int32{
 	0,  // 0: arc.v1.PeerEnvelope.hello:type_name -> arc.v1.PeerHello
-	4,  // 1: arc.v1.PeerEnvelope.renew:type_name -> arc.v1.Renew
-	5,  // 2: arc.v1.PeerEnvelope.renew_ack:type_name -> arc.v1.RenewAck
-	6,  // 3: arc.v1.PeerEnvelope.suspicion:type_name -> arc.v1.Suspicion
-	7,  // 4: arc.v1.PeerEnvelope.certificate:type_name -> arc.v1.Certificate
-	8,  // 5: arc.v1.PeerEnvelope.release:type_name -> arc.v1.Release
-	9,  // 6: arc.v1.PeerEnvelope.evicted:type_name -> arc.v1.Evicted
-	10, // 7: arc.v1.PeerEnvelope.return:type_name -> arc.v1.Return
-	3,  // 8: arc.v1.PeerEnvelope.check:type_name -> arc.v1.Check
-	2,  // 9: arc.v1.PeerEnvelope.takeover:type_name -> arc.v1.Takeover
-	7,  // 10: arc.v1.CertifyRequest.certificate:type_name -> arc.v1.Certificate
-	19, // 11: arc.v1.StandingResponse.members:type_name -> arc.v1.MemberStatus
-	1,  // 12: arc.v1.Peer.Stream:input_type -> arc.v1.PeerEnvelope
-	11, // 13: arc.v1.Peer.Certify:input_type -> arc.v1.CertifyRequest
-	13, // 14: arc.v1.Peer.AcceptFounder:input_type -> arc.v1.AcceptFounderRequest
-	15, // 15: arc.v1.Peer.Standing:input_type -> arc.v1.StandingRequest
-	17, // 16: arc.v1.Probe.Probe:input_type -> arc.v1.Ping
-	1,  // 17: arc.v1.Peer.Stream:output_type -> arc.v1.PeerEnvelope
-	12, // 18: arc.v1.Peer.Certify:output_type -> arc.v1.CertifyResponse
-	14, // 19: arc.v1.Peer.AcceptFounder:output_type -> arc.v1.AcceptFounderResponse
-	16, // 20: arc.v1.Peer.Standing:output_type -> arc.v1.StandingResponse
-	18, // 21: arc.v1.Probe.Probe:output_type -> arc.v1.Pong
-	17, // [17:22] is the sub-list for method output_type
-	12, // [12:17] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	5,  // 1: arc.v1.PeerEnvelope.renew:type_name -> arc.v1.Renew
+	6,  // 2: arc.v1.PeerEnvelope.renew_ack:type_name -> arc.v1.RenewAck
+	7,  // 3: arc.v1.PeerEnvelope.suspicion:type_name -> arc.v1.Suspicion
+	8,  // 4: arc.v1.PeerEnvelope.certificate:type_name -> arc.v1.Certificate
+	9,  // 5: arc.v1.PeerEnvelope.release:type_name -> arc.v1.Release
+	10, // 6: arc.v1.PeerEnvelope.evicted:type_name -> arc.v1.Evicted
+	11, // 7: arc.v1.PeerEnvelope.return:type_name -> arc.v1.Return
+	4,  // 8: arc.v1.PeerEnvelope.check:type_name -> arc.v1.Check
+	3,  // 9: arc.v1.PeerEnvelope.takeover:type_name -> arc.v1.Takeover
+	2,  // 10: arc.v1.PeerEnvelope.part:type_name -> arc.v1.Part
+	8,  // 11: arc.v1.CertifyRequest.certificate:type_name -> arc.v1.Certificate
+	20, // 12: arc.v1.StandingResponse.members:type_name -> arc.v1.MemberStatus
+	1,  // 13: arc.v1.Peer.Stream:input_type -> arc.v1.PeerEnvelope
+	12, // 14: arc.v1.Peer.Certify:input_type -> arc.v1.CertifyRequest
+	14, // 15: arc.v1.Peer.AcceptFounder:input_type -> arc.v1.AcceptFounderRequest
+	16, // 16: arc.v1.Peer.Standing:input_type -> arc.v1.StandingRequest
+	18, // 17: arc.v1.Probe.Probe:input_type -> arc.v1.Ping
+	1,  // 18: arc.v1.Peer.Stream:output_type -> arc.v1.PeerEnvelope
+	13, // 19: arc.v1.Peer.Certify:output_type -> arc.v1.CertifyResponse
+	15, // 20: arc.v1.Peer.AcceptFounder:output_type -> arc.v1.AcceptFounderResponse
+	17, // 21: arc.v1.Peer.Standing:output_type -> arc.v1.StandingResponse
+	19, // 22: arc.v1.Probe.Probe:output_type -> arc.v1.Pong
+	18, // [18:23] is the sub-list for method output_type
+	13, // [13:18] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_proto_arc_v1_peer_proto_init() }
@@ -1917,6 +1993,7 @@ func file_proto_arc_v1_peer_proto_init() {
 		(*PeerEnvelope_Return)(nil),
 		(*PeerEnvelope_Check)(nil),
 		(*PeerEnvelope_Takeover)(nil),
+		(*PeerEnvelope_Part)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1924,7 +2001,7 @@ func file_proto_arc_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_arc_v1_peer_proto_rawDesc), len(file_proto_arc_v1_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

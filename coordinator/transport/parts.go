@@ -1,0 +1,94 @@
+package transport
+
+import (
+	"fmt"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+const (
+	// MaxWire bounds one gRPC message to a coordinator, in bytes, whoever sends
+	// it. gRPC takes a message into memory before anybody can look at it, and
+	// has one bound for all methods: so a longer envelope, such as a snapshot's,
+	// travels in parts.
+	MaxWire = 64 << 10
+	// partSize is how much of an envelope is in one part.
+	partSize = MaxWire - 64
+	// PartsMemory bounds the unfinished envelopes of all peers together, in
+	// bytes. A slice that grows takes up to twice that.
+	PartsMemory = 32 << 20
+	// streamWindow is what gRPC takes of a stream that nobody reads, in bytes;
+	// for a message that is awaited it takes up to MaxWire more.
+	streamWindow = 128 << 10
+	// StreamMemory is what one stream can make gRPC keep, in bytes.
+	StreamMemory = streamWindow + MaxWire
+)
+
+// sendItem sends one message, in parts if it is long.
+func sendItem(stream arcv1.Peer_StreamClient, it item) error {
+	if it.size <= partSize {
+		return stream.Send(it.env)
+	}
+	wire, err := proto.Marshal(it.env)
+	if err != nil {
+		return err
+	}
+	for len(wire) > 0 {
+		n := min(len(wire), partSize)
+		part := &arcv1.Part{Data: wire[:n], Last: n == len(wire)}
+		if err := stream.Send(&arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Part{Part: part}}); err != nil {
+			return err
+		}
+		wire = wire[n:]
+	}
+	return nil
+}
+
+// assembly puts the parts of one stream's envelopes together.
+type assembly struct {
+	t   *Transport
+	buf []byte
+}
+
+// add takes what came, and returns the envelope that is whole with it; nil if
+// there is none yet.
+func (a *assembly) add(env *arcv1.PeerEnvelope) (*arcv1.PeerEnvelope, error) {
+	p, ok := env.GetBody().(*arcv1.PeerEnvelope_Part)
+	if !ok {
+		if len(a.buf) > 0 {
+			return nil, fmt.Errorf("%w: %T amid the parts of an envelope", ErrMalformed, env.GetBody())
+		}
+		return env, nil
+	}
+	data := p.Part.GetData()
+	if len(data) == 0 || len(a.buf)+len(data) > MaxMessage {
+		return nil, fmt.Errorf("%w: a part of %d bytes after %d", ErrMalformed, len(data), len(a.buf))
+	}
+	if a.t.assembling.Add(int64(len(data))) > PartsMemory {
+		a.t.assembling.Add(-int64(len(data)))
+		return nil, status.Errorf(codes.ResourceExhausted, "the unfinished messages of all peers take %d bytes already", PartsMemory)
+	}
+	a.buf = append(a.buf, data...)
+	if !p.Part.GetLast() {
+		return nil, nil
+	}
+	defer a.drop()
+	whole := &arcv1.PeerEnvelope{}
+	if err := proto.Unmarshal(a.buf, whole); err != nil {
+		return nil, fmt.Errorf("%w: an envelope of %d bytes in parts does not decode: %w", ErrMalformed, len(a.buf), err)
+	}
+	if whole.GetPart() != nil {
+		return nil, fmt.Errorf("%w: a part within parts", ErrMalformed)
+	}
+	return whole, nil
+}
+
+// drop forgets what came.
+func (a *assembly) drop() {
+	a.t.assembling.Add(-int64(len(a.buf)))
+	a.buf = nil
+}

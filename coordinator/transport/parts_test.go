@@ -1,0 +1,119 @@
+package transport
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// collected keeps what a stream is given.
+type collected struct {
+	arcv1.Peer_StreamClient
+	all []*arcv1.PeerEnvelope
+}
+
+func (c *collected) Send(env *arcv1.PeerEnvelope) error {
+	c.all = append(c.all, proto.Clone(env).(*arcv1.PeerEnvelope))
+	return nil
+}
+
+func TestLongEnvelopesTravelInParts(t *testing.T) {
+	for _, size := range []int{10, partSize - 100, partSize, MaxWire, 3*partSize + 1, MaxMessage - 200} {
+		m := bulk(1, 2, 1, size)
+		env, err := Encode(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c collected
+		if err := sendItem(&c, item{env: env, size: 64 + len(env.GetRaft())}); err != nil {
+			t.Fatal(err)
+		}
+		a := assembly{t: New(Options{})}
+		var whole *arcv1.PeerEnvelope
+		for i, part := range c.all {
+			if n := proto.Size(part); n > MaxWire {
+				t.Errorf("%d bytes: message %d has %d, more than %d", size, i, n, MaxWire)
+			}
+			if whole, err = a.add(part); err != nil || (whole != nil) != (i == len(c.all)-1) {
+				t.Fatalf("%d bytes: message %d of %d: %v, %v", size, i, len(c.all), whole != nil, err)
+			}
+		}
+		if diff := cmp.Diff(env, whole, protocmp.Transform()); diff != "" {
+			t.Errorf("%d bytes changed on the way", size)
+		}
+		if n := a.t.assembling.Load(); n != 0 {
+			t.Errorf("%d bytes are counted after the last part", n)
+		}
+	}
+}
+
+func part(n int, last bool) *arcv1.PeerEnvelope {
+	return &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Part{Part: &arcv1.Part{Data: make([]byte, n), Last: last}}}
+}
+
+func TestPartsThatAreRefused(t *testing.T) {
+	renewal := &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{Term: 1, LeaseUs: 1}}}
+	nested, err := proto.Marshal(part(1, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, parts := range map[string][]*arcv1.PeerEnvelope{
+		"empty":           {part(0, false)},
+		"another amid":    {part(1, false), renewal},
+		"noise":           {part(100, true)},
+		"a part in parts": {{Body: &arcv1.PeerEnvelope_Part{Part: &arcv1.Part{Data: nested, Last: true}}}},
+	} {
+		a := assembly{t: New(Options{})}
+		var err error
+		for _, p := range parts {
+			_, err = a.add(p)
+		}
+		if !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v, want ErrMalformed", name, err)
+		}
+	}
+	a := assembly{t: New(Options{})}
+	err = nil
+	for n := 0; err == nil; n += partSize {
+		if n > MaxMessage {
+			t.Fatalf("%d bytes are taken, and no end", n)
+		}
+		_, err = a.add(part(partSize, false))
+	}
+}
+
+// The unfinished envelopes of all streams have one bound, and a stream that ends
+// gives its share back.
+func TestUnfinishedEnvelopesHaveOneBound(t *testing.T) {
+	tr := New(Options{})
+	var all []*assembly
+	var err error
+	for err == nil {
+		a := &assembly{t: tr}
+		all = append(all, a)
+		for range 100 {
+			if _, err = a.add(part(partSize, false)); err != nil {
+				break
+			}
+		}
+		if len(all) > PartsMemory/(100*partSize)+1 {
+			t.Fatalf("%d streams have unfinished envelopes of %d bytes each", len(all), 100*partSize)
+		}
+	}
+	if status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("got %v", err)
+	}
+	for _, a := range all {
+		a.drop()
+	}
+	if n := tr.assembling.Load(); n != 0 {
+		t.Errorf("%d bytes are counted after the end", n)
+	}
+}
