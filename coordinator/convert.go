@@ -17,7 +17,7 @@ func settingsToWire(s ring.Settings) *arcv1.Settings {
 		Profile: s.Profile, LeaderIntervalMs: s.LeaderIntervalMS, LeaderMisses: s.LeaderMisses,
 		IntervalMs: s.IntervalMS, Misses: s.Misses, LeaseMs: s.LeaseMS, DriftPpm: s.DriftPPM,
 		StaggerMs: s.StaggerMS, HangAfterMs: s.HangAfterMS, MaxVoters: s.MaxVoters, GraceMs: s.GraceMS,
-		LeaderGrants: s.LeaderGrants,
+		LeaderGrants: s.LeaderGrants, ForgetAfterS: s.ForgetAfterS,
 	}
 }
 
@@ -89,11 +89,18 @@ func millis(d time.Duration) float64 {
 func micros(us int64) float64 { return float64(us) / 1000 }
 
 func leadershipToWire(l ring.Leadership) *arcv1.HistoryEntry {
-	return &arcv1.HistoryEntry{
+	known, certain := l.Outage()
+	e := &arcv1.HistoryEntry{
 		Term: l.Term, Name: l.Name, Id: l.ID, Since: timestamppb.New(time.UnixMicro(l.Since)), Why: l.Why,
-		GapMs: micros(l.Gap), Evidence: string(l.Evidence), After: l.After,
-		SeenBy: l.SeenBy, Phases: phasesToWire(l.Phases),
+		GapMs: millis(known), CertainGapMs: millis(certain), GapAtLeast: l.GapAtLeast, Claimed: l.Claimed,
+		Evidence: string(l.Evidence), After: l.After, SeenBy: l.SeenBy, Phases: phasesToWire(l.Phases),
 	}
+	for _, i := range l.Interruptions {
+		e.Interruptions = append(e.Interruptions, &arcv1.Interruption{
+			Since: timestamppb.New(time.UnixMicro(i.Since)), GapMs: micros(i.Gap), Times: uint32(i.Times), TotalMs: micros(i.Total), Why: i.Why, Evidence: string(i.Evidence),
+		})
+	}
+	return e
 }
 
 // phasesToWire returns nil for phases of which nothing is known.

@@ -27,9 +27,9 @@ func mergeSettings(cur ring.Settings, changes map[string]string) (ring.Settings,
 		if err != nil {
 			errs = append(errs, err)
 		} else {
-			// These two describe the machines and the ring's size, not how
-			// long silence is tolerated.
-			p.DriftPPM, p.MaxVoters = cur.DriftPPM, cur.MaxVoters
+			// These describe the machines, the ring's size and its memory, not
+			// how long silence is tolerated.
+			p.DriftPPM, p.MaxVoters, p.ForgetAfterS = cur.DriftPPM, cur.MaxVoters, cur.ForgetAfterS
 			next = p
 		}
 	}
@@ -68,7 +68,7 @@ func isProfile(s ring.Settings) bool {
 	if err != nil {
 		return false
 	}
-	p.DriftPPM, p.MaxVoters = s.DriftPPM, s.MaxVoters
+	p.DriftPPM, p.MaxVoters, p.ForgetAfterS = s.DriftPPM, s.MaxVoters, s.ForgetAfterS
 	return s == p
 }
 
@@ -76,7 +76,7 @@ func isProfile(s ring.Settings) bool {
 // ring.Settings, in its order.
 func settingKeys() []string {
 	return []string{"profile", "leader_interval_ms", "leader_misses", "leader_grants", "interval_ms", "misses", "lease_ms", "drift_ppm",
-		"stagger_ms", "hang_after_ms", "max_voters", "grace_ms"}
+		"stagger_ms", "hang_after_ms", "max_voters", "grace_ms", "forget_after_s"}
 }
 
 // parseSetting reads a value of the same kind as the present one.

@@ -17,6 +17,8 @@ type Config struct {
 	// member the larger is taken for the newer: see NewIncarnation.
 	Incarnation uint64
 	Addresses   []string
+	// Version is what this process runs, for status.
+	Version string
 	// Rand returns 64 random bits; it is called only from within the Node's
 	// methods.
 	Rand func() uint64

@@ -188,7 +188,6 @@ func (n *Node) testified(s Suspicion) {
 	v.deadGrant = key
 	if p := v.promise; p.to == s.ID && p.named == key && p.until > n.now {
 		n.trace("released from the promise to %d: its watcher %d testifies", p.to, s.By)
-		n.lostAt = n.now
 		n.void(Message{Suspicion: &s})
 	}
 }

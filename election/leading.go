@@ -19,10 +19,10 @@ type leading struct {
 	why      string
 	since    Instant
 	nextTick Instant
-	// gapFrom is when the previous leader's end was learned of, or it was last
-	// heard of.
-	gapFrom Instant
-	after   uint64
+	after    uint64
+	// measured is when the declaration said how long nobody had led.
+	measured Instant
+	breaks   breaks
 
 	renewals renewals
 	lapse    lapse
@@ -85,7 +85,7 @@ type caretaking struct {
 // elected begins a raft leadership.
 func (n *Node) elected() {
 	n.lead = &leading{
-		term: n.term, since: n.now, nextTick: n.now + n.ring.Settings.RenewEvery(), gapFrom: max(n.leaderHeard, n.lostAt), after: n.ring.LeaderID,
+		term: n.term, since: n.now, nextTick: n.now + n.ring.Settings.RenewEvery(), after: n.ring.LeaderID,
 		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, probes: map[uint64]Instant{}, noAnswer: map[uint64]Instant{}, snapshots: map[uint64]Instant{},
 	}
 	n.campaign = campaign{}
@@ -143,6 +143,7 @@ func (n *Node) leadTimers() {
 		n.evictSuspects()
 		n.handoverTimers()
 		n.timedTimers()
+		n.breakTimers()
 	}
 	if n.lead != l {
 		return
@@ -233,11 +234,8 @@ func (n *Node) evictAll(evict []ring.Evict) {
 }
 
 func (n *Node) declaration(evict []ring.Evict) *ring.Declare {
-	l := n.lead
 	d := &ring.Declare{Term: n.term, ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Evict: evict, Since: n.cfg.Wall()}
-	if l.gapFrom > 0 && len(n.ring.History) > 0 {
-		d.Gap = (n.now - l.gapFrom).Microseconds()
-	}
+	n.measureGap(d)
 	me, _ := n.ring.Member(n.cfg.ID)
 	old, hadLeader := n.ring.Leader()
 	led := n.ring.LastLed(me.Name)
@@ -249,6 +247,9 @@ func (n *Node) declaration(evict []ring.Evict) *ring.Declare {
 		d.Clean = true
 	case hadLeader && old.ID == n.cfg.ID:
 		d.Why = "led last and is still alive"
+		if n.ownLoss() == ring.Unanswered {
+			d.Why = "led last and is heard again, after no majority had answered it"
+		}
 	case led != 0:
 		d.Why = fmt.Sprintf("most recent former leader alive, led in term %d", led)
 	default:
@@ -260,6 +261,11 @@ func (n *Node) declaration(evict []ring.Evict) *ring.Declare {
 		}
 	}
 	n.explain(d)
+	if d.Evidence == "" && hadLeader && old.ID == n.cfg.ID && n.ring.Designated == nil {
+		if d.Evidence = n.ownLoss(); d.Evidence != "" {
+			d.By = n.cfg.ID
+		}
+	}
 	return d
 }
 

@@ -79,7 +79,8 @@ func (n *Node) renewTimers() {
 	}
 	r.seq++
 	r.sent[r.seq%uint64(len(r.sent))] = sentRenewal{seq: r.seq, until: n.now + s.LeaderLease(), lease: s.Lease(), named: r.named}
-	renew := Renew{Term: n.term, Seq: r.seq, Incarnation: n.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
+	_, _, claims := n.Claim(n.now)
+	renew := Renew{Claims: claims, Term: n.term, Seq: r.seq, Incarnation: n.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
 	for _, id := range others {
 		c := renew
 		n.send(Message{To: id, Renew: &c})
@@ -179,6 +180,9 @@ func (n *Node) updateClaim() {
 	if claiming && end != Never {
 		n.wakeAt(end)
 	}
+	if claiming {
+		n.claimTerm, n.claimEnd = term, end
+	}
 	if claiming == n.claiming {
 		return
 	}
@@ -188,12 +192,19 @@ func (n *Node) updateClaim() {
 	case claiming:
 		c.Phases = n.firstClaim()
 		c.Why = "declared, and a majority promised"
+		n.unanswered = false
+		n.claimRegained()
 	case n.lead != nil && n.lead.released:
 		c.Why = "handing over"
+		n.unanswered = false
 	case n.role != raft.StateLeader:
 		c.Why = "no longer raft's leader"
 	default:
 		c.Why = "the lease ran out: too few voters answer"
+		n.unanswered = true
+	}
+	if !claiming {
+		n.claimEnded(n.claimTerm, min(n.claimEnd, n.now), c.Why)
 	}
 	n.emit(c)
 }

@@ -52,6 +52,8 @@ type Renew struct {
 	// process that it is about.
 	Incarnation uint64
 	Lease       time.Duration
+	// Claims: the leader claimed when it sent this.
+	Claims bool
 	// Watcher and Grant name the grant whose end, testified by that watcher,
 	// ends the promise too; 0 if only time does.
 	Watcher, Grant uint64

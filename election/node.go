@@ -71,9 +71,7 @@ type Node struct {
 	leaderHeard, touchDoubted Instant
 	// leaderShown is when the declared leader last answered that it claims.
 	leaderShown Instant
-	// lostAt is when the end of the newest leadership was learned of.
-	lostAt   Instant
-	suspects map[uint64]*suspect
+	suspects    map[uint64]*suspect
 	// suspected counts the changes of who is suspect.
 	suspected uint64
 	certs     map[uint64]Certificate
@@ -116,8 +114,19 @@ type Node struct {
 	leavingVoter bool
 
 	claiming bool
-	linked   linkKey
-	wanted   struct {
+	// claimEnd is when the claim of claimTerm ends, as of the last step; unanswered
+	// that the last one of ownTerm ended since no majority answered.
+	claimEnd   Instant
+	claimTerm  uint64
+	unanswered bool
+	ownTerm    uint64
+	lastClaim  lastClaim
+	// born is when this Node was made, restarted whether the member had been one
+	// before.
+	born      Instant
+	restarted bool
+	linked    linkKey
+	wanted    struct {
 		of     *ring.State
 		voters []uint64
 	}
@@ -193,10 +202,12 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		return nil, fmt.Errorf("start raft: %w", err)
 	}
 	n.rn = rn
+	n.born, n.restarted = now, rec.Restarted
 	n.voter.bound = min(rec.Bound, ring.LongestLease)
 	if rec.Restarted {
 		// The promises made before the restart are forgotten, but not over.
 		n.voter.waitUntil = now + n.voter.bound
+		n.lastClaim.possible = n.voter.waitUntil
 	}
 	n.refresh()
 	if n.ring.RingID != "" {

@@ -34,6 +34,9 @@ func (n *Node) lossNoticed() {
 	if heard, ok := n.heard[n.ring.LeaderID]; ok && n.loss.evidence == ring.Silent {
 		n.loss.silence = n.now - heard
 	}
+	if n.loss.evidence == ring.Unanswered {
+		n.loss.silence = n.now - n.lastClaim.proven
+	}
 }
 
 // lossEvidence is why the member is thought dead, and who says so.
@@ -44,8 +47,14 @@ func (n *Node) lossEvidence(id uint64) (ring.Evidence, uint64) {
 	if s, ok := n.suspects[id]; ok {
 		return s.Evidence, s.By
 	}
-	if id == 0 || id == n.cfg.ID {
-		return "", 0 // it led itself, or its predecessor was evicted before
+	if id == n.cfg.ID {
+		if own := n.ownLoss(); own != "" {
+			return own, n.cfg.ID
+		}
+		return "", 0
+	}
+	if id == 0 {
+		return "", 0 // the predecessor was evicted before: the ring remembers why
 	}
 	return ring.Silent, n.cfg.ID
 }
@@ -62,6 +71,9 @@ func (n *Node) lossOver(term uint64) {
 func (n *Node) takeoverAsked() {
 	if n.loss.token != n.ring.Term && len(n.ring.History) > 0 {
 		n.loss = loss{token: n.ring.Term, at: n.now}
+		if n.ring.LeaderID == n.cfg.ID {
+			n.loss.evidence, n.loss.by = n.lossEvidence(n.cfg.ID)
+		}
 	}
 	n.lossFreed()
 	n.lossCampaign()
@@ -102,7 +114,7 @@ func (n *Node) explain(d *ring.Declare) {
 
 // strength orders evidence: what is certain explains more than what is not.
 func strength(e ring.Evidence) int {
-	return slices.Index([]ring.Evidence{"", ring.Silent, ring.Reset, ring.Refused, ring.Operator, ring.Replaced, ring.Certified}, e)
+	return slices.Index([]ring.Evidence{"", ring.BornAgain, ring.Unanswered, ring.Silent, ring.Reset, ring.Refused, ring.Operator, ring.Replaced, ring.Certified}, e)
 }
 
 // phases are the figures as far as they are known.
@@ -122,12 +134,15 @@ func (l *loss) phases() ring.Phases {
 // failover itself still has to do.
 func (n *Node) firstClaim() ring.Phases {
 	l := n.lead
-	if l == nil || !l.explained() || l.timed != nil {
+	if l == nil || l.timed != nil {
 		return ring.Phases{}
 	}
-	p := l.loss.phases()
-	p.FirstClaim = (n.now - l.loss.at).Microseconds()
-	l.timed = &ring.Timed{Term: l.term, Declared: p.Declared, FirstClaim: p.FirstClaim}
+	var p ring.Phases
+	if l.explained() {
+		p = l.loss.phases()
+		p.FirstClaim = (n.now - l.loss.at).Microseconds()
+	}
+	l.timed = &ring.Timed{Term: l.term, Declared: p.Declared, FirstClaim: p.FirstClaim, ClaimAfter: (n.now - l.measured).Microseconds()}
 	l.tellTimed = n.now + timedAfter
 	n.wakeAt(l.tellTimed)
 	return p

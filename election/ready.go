@@ -235,6 +235,7 @@ func (n *Node) sendRaft(m *raftpb.Message) {
 	if m.GetType() == raftpb.MsgSnap && n.lead != nil {
 		n.lead.snapshots[m.GetTo()] = n.now
 	}
+	n.attachClaim(m)
 	n.send(Message{To: m.GetTo(), Raft: m})
 }
 
@@ -263,8 +264,11 @@ func (n *Node) apply(e *raftpb.Entry) {
 	changes, err := next.Apply(e.GetTerm(), c)
 	if err != nil {
 		n.trace("entry %d has no effect: %v", e.GetIndex(), err)
-	} else if c.Timed != nil {
-		n.ring = next // figures for the history, nobody has to act
+	} else if c.Beside() {
+		n.ring = next // nobody has to act
+		if c.Forget == nil && n.lead == nil && n.raftLead != 0 && e.GetTerm() == n.term {
+			n.claimTold(n.term)
+		}
 	} else {
 		for _, m := range n.ring.Members {
 			if next.Gone(m.ID) && (n.inConf(m.ID) || m.ID == n.dropped) && m.ID != n.cfg.ID {

@@ -91,6 +91,12 @@ func (n *Node) request(r Request) {
 // or in stepDown.
 func (n *Node) propose(p proposal, c ring.Command) bool {
 	l := n.lead
+	switch {
+	case c.Evict != nil && c.Evict.At == 0:
+		c.Evict.At = n.cfg.Wall()
+	case c.Leave != nil && c.Leave.At == 0:
+		c.Leave.At = n.cfg.Wall()
+	}
 	l.refs++
 	c.Ref = l.refs
 	if err := n.rn.Propose(c.Encode()); err != nil {

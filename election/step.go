@@ -226,6 +226,9 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 			n.takeoverAsked()
 			n.campaignAsked()
 		}
+		if !m.GetReject() {
+			n.learnClaim(m)
+		}
 	case raftpb.MsgAppResp:
 		if !n.inConf(from) {
 			return // a former member that does not know it yet
@@ -270,7 +273,7 @@ func (n *Node) memberTimers() {
 	if n.removed || !ok {
 		return
 	}
-	changed := me.Incarnation != n.cfg.Incarnation || !slices.Equal(me.Addresses, n.cfg.Addresses)
+	changed := me.Incarnation != n.cfg.Incarnation || !slices.Equal(me.Addresses, n.cfg.Addresses) || me.Version != n.cfg.Version
 	if n.lead != nil {
 		if changed && n.declared() {
 			n.proposeOnce(proposalKey{kind: "return", id: me.ID}, ring.Command{Return: n.self()})
@@ -314,7 +317,7 @@ func (n *Node) notice(id uint64) {
 }
 
 func (n *Node) self() *ring.Return {
-	return &ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses}
+	return &ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses, Version: n.cfg.Version}
 }
 
 // announce sends this incarnation to all members every so often.

@@ -278,9 +278,6 @@ func (n *Node) certify(c Certificate) {
 		return
 	}
 	n.certs[c.ID] = c
-	if c.ID == n.ring.LeaderID {
-		n.lostAt = n.now
-	}
 	n.voidFor(c)
 	n.trace("%s is certified dead: %s", m.Name, c.Exit)
 	k := c

@@ -148,6 +148,7 @@ func (n *Node) renewed(from uint64, r Renew) {
 		until: max(n.now+r.Lease, v.promise.until), named: named}
 	v.held = nil
 	v.voucher = Message{}
+	n.claimPromised(r.Term, v.promise.until, r.Claims)
 	ack := Message{To: from, RenewAck: &RenewAck{Term: r.Term, Seq: r.Seq, Lease: less}}
 	switch {
 	case r.Lease > v.bound:
@@ -199,7 +200,6 @@ func (n *Node) released(r Release) {
 	}
 	if p.term == r.Term && p.until > n.now {
 		n.trace("released from the promise to %d by itself", p.to)
-		n.lostAt = n.now
 		n.void(Message{Release: &r})
 	}
 	// The leader may come back at once, so nobody campaigns at once.
@@ -214,6 +214,7 @@ func (n *Node) released(r Release) {
 func (n *Node) supersededBy(term uint64) {
 	if p := &n.voter.promise; p.term < term && p.until > n.now {
 		n.trace("released from the promise to %d: term %d has a leader", p.to, term)
+		n.claimVoided(p.term, false)
 		p.until = n.now
 	}
 }
@@ -230,6 +231,9 @@ func (n *Node) voidFor(c Certificate) {
 }
 
 func (n *Node) void(voucher Message) {
+	// A leader that fell silent had lost its claim before it said so.
+	ended := voucher.Certificate != nil || voucher.Release != nil && !voucher.Release.Lapsed
+	n.claimVoided(n.voter.promise.term, ended)
 	n.voter.promise.until = min(n.voter.promise.until, n.now)
 	n.voter.voucher = voucher
 }
@@ -266,7 +270,7 @@ func (n *Node) memberReturned(from uint64, r ring.Return) {
 	if !ok || r.ID != from {
 		return
 	}
-	if m.Incarnation == r.Incarnation && slices.Equal(m.Addresses, r.Addresses) {
+	if m.Incarnation == r.Incarnation && slices.Equal(m.Addresses, r.Addresses) && m.Version == r.Version {
 		if n.lead != nil {
 			n.lead.heartbeats.unsettle(from) // it asks whether anybody is there
 		}

@@ -9,6 +9,9 @@ import (
 	"slices"
 )
 
+// VersionMost bounds the version that a member tells, bytes.
+const VersionMost = 128
+
 // Change is one thing that an accepted command changed, in order.
 type Change struct {
 	Kind ChangeKind
@@ -39,10 +42,15 @@ const (
 // changes are returned; or an error says why not and s is as before. Both are
 // the same on every member.
 //
-// A Timed alone yields neither a change nor an epoch.
+// What is beside the ring (Command.Beside) yields neither a change nor an epoch.
 func (s *State) Apply(term uint64, c Command) ([]Change, error) {
-	if c.Timed != nil {
+	switch {
+	case c.Timed != nil:
 		return nil, s.timed(term, *c.Timed)
+	case c.Interrupted != nil:
+		return nil, s.interrupted(term, *c.Interrupted)
+	case c.Forget != nil:
+		return nil, s.forget(*c.Forget)
 	}
 	changes, err := s.apply(term, c)
 	if err != nil {
@@ -94,15 +102,15 @@ func (s *State) found(f Found) ([]Change, error) {
 
 func (s *State) join(j Join) ([]Change, error) {
 	m := j.Member
-	if m.Name == "" || m.Incarnation == 0 || len(m.Addresses) == 0 {
-		return nil, fmt.Errorf("%w: a joiner needs a name, an incarnation and an address", ErrInvalid)
+	if m.Name == "" || m.Incarnation == 0 || len(m.Addresses) == 0 || len(m.Version) > VersionMost {
+		return nil, fmt.Errorf("%w: a joiner needs a name, an incarnation, an address, and a version of at most %d bytes", ErrInvalid, VersionMost)
 	}
 	var changes []Change
 	if old, ok := s.MemberByName(m.Name); ok {
 		if old.ID != j.Replaces {
 			return nil, fmt.Errorf("%w: %q is member %d at %v", ErrNameInUse, m.Name, old.ID, old.Addresses)
 		}
-		changes = append(changes, s.remove(old, Evicted, Replaced, 0))
+		changes = append(changes, s.remove(old, Evicted, Replaced, 0, 0))
 	}
 	return append(changes, s.admit(m)), nil
 }
@@ -110,6 +118,7 @@ func (s *State) join(j Join) ([]Change, error) {
 func (s *State) admit(m Member) Change {
 	s.HighestID++
 	m.ID = s.HighestID
+	s.backAgain(m.Name)
 	m.Addresses = slices.Clone(m.Addresses)
 	s.Members = append(s.Members, m) // the highest id: order holds
 	return Change{Kind: Joined, Member: m}
@@ -120,7 +129,7 @@ func (s *State) leave(l Leave) ([]Change, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: id %d", ErrNotMember, l.ID)
 	}
-	return []Change{s.remove(m, Left, "", 0)}, nil
+	return []Change{s.remove(m, Left, "", 0, l.At)}, nil
 }
 
 func (s *State) evict(e Evict) ([]Change, error) {
@@ -131,7 +140,7 @@ func (s *State) evict(e Evict) ([]Change, error) {
 	if len(s.Succession(e.ID)) == 0 && !m.Witness {
 		return nil, fmt.Errorf("%w: %q is the last member that may lead", ErrInvalid, m.Name)
 	}
-	return []Change{s.remove(m, Evicted, e.Evidence, e.By)}, nil
+	return []Change{s.remove(m, Evicted, e.Evidence, e.By, e.At)}, nil
 }
 
 func (s *State) evictable(e Evict) (Member, error) {
@@ -145,7 +154,8 @@ func (s *State) evictable(e Evict) (Member, error) {
 	return m, nil
 }
 
-func (s *State) remove(m Member, kind ChangeKind, ev Evidence, by uint64) Change {
+func (s *State) remove(m Member, kind ChangeKind, ev Evidence, by uint64, at int64) Change {
+	s.depart(m, kind, ev, by, at)
 	i, _ := s.index(m.ID)
 	s.Members = slices.Delete(s.Members, i, i+1)
 	if s.LeaderID == m.ID {
@@ -190,20 +200,27 @@ func (s *State) declare(term uint64, d Declare) ([]Change, error) {
 	if d.Evidence != "" {
 		evidence, by = d.Evidence, d.By
 	}
-	seenBy, _ := s.Member(by)
+	seenBy := s.nameOf(by)
 	var changes []Change
 	for _, e := range d.Evict {
 		m, _ := s.Member(e.ID)
-		changes = append(changes, s.remove(m, Evicted, e.Evidence, e.By))
+		changes = append(changes, s.remove(m, Evicted, e.Evidence, e.By, d.Since))
 	}
 	i, _ := s.index(d.ID)
 	if d.Incarnation != 0 && s.Members[i].Incarnation != d.Incarnation {
 		s.Members[i].Incarnation = d.Incarnation
 		changes = append(changes, Change{Kind: Returned, Member: s.Members[i]})
 	}
-	l := Leadership{Term: d.Term, Name: heir.Name, ID: heir.ID, Since: d.Since, Why: d.Why, Gap: d.Gap, Evidence: evidence, SeenBy: seenBy.Name, After: after.Name, Clean: d.Clean, Phases: d.Phases}
+	l := Leadership{Term: d.Term, Name: heir.Name, ID: heir.ID, Since: d.Since, Why: d.Why, Gap: d.Gap, CertainGap: d.CertainGap, GapAtLeast: d.GapAtLeast,
+		Evidence: evidence, SeenBy: seenBy, After: after.Name, Clean: d.Clean, Phases: d.Phases}
 	if after.Name == "" && len(s.History) > 0 {
-		l.After = s.History[len(s.History)-1].Name
+		last := s.History[len(s.History)-1]
+		l.After = last.Name
+		if old, ok := s.departedByID(last.ID); ok && evidence == "" {
+			// It was taken out before, by somebody who declared nothing.
+			evidence = old.Evidence
+			l.Evidence, l.SeenBy = old.Evidence, old.SeenBy
+		}
 	}
 	if evidence == Certified {
 		l.SeenBy = l.After // its own monitor
@@ -256,14 +273,14 @@ func (s *State) comeBack(r Return) ([]Change, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: id %d", ErrNotMember, r.ID)
 	}
-	if r.Incarnation == 0 || len(r.Addresses) == 0 {
-		return nil, fmt.Errorf("%w: a return needs an incarnation and an address", ErrInvalid)
+	if r.Incarnation == 0 || len(r.Addresses) == 0 || len(r.Version) > VersionMost {
+		return nil, fmt.Errorf("%w: a return needs an incarnation, an address, and a version of at most %d bytes", ErrInvalid, VersionMost)
 	}
 	m := &s.Members[i]
-	if m.Incarnation == r.Incarnation && slices.Equal(m.Addresses, r.Addresses) {
+	if m.Incarnation == r.Incarnation && slices.Equal(m.Addresses, r.Addresses) && m.Version == r.Version {
 		return nil, fmt.Errorf("%w: member %d is already known as incarnation %d", ErrStale, r.ID, r.Incarnation)
 	}
-	m.Incarnation, m.Addresses = r.Incarnation, slices.Clone(r.Addresses)
+	m.Incarnation, m.Addresses, m.Version = r.Incarnation, slices.Clone(r.Addresses), r.Version
 	return []Change{{Kind: Returned, Member: *m}}, nil
 }
 
@@ -296,6 +313,9 @@ func Restore(b []byte) (*State, error) {
 			return nil, fmt.Errorf("restore ring state: %w: member ids are not ascending up to %d", ErrInvalid, s.HighestID)
 		}
 	}
+	if len(s.Departed) > DepartedKept {
+		return nil, fmt.Errorf("restore ring state: %w: %d former members, at most %d are kept", ErrInvalid, len(s.Departed), DepartedKept)
+	}
 	if !slices.IsSortedFunc(s.Led, func(a, b LastLed) int { return cmp.Compare(a.Name, b.Name) }) {
 		return nil, fmt.Errorf("restore ring state: %w: former leaders are not sorted", ErrInvalid)
 	}
@@ -306,10 +326,10 @@ func Restore(b []byte) (*State, error) {
 }
 
 // Hash returns the SHA-256 in hexadecimal of what Snapshot holds, without what
-// Timed adds, which belongs to no epoch: equal epochs have equal hashes.
+// belongs to no epoch (Command.Beside): equal epochs have equal hashes.
 func (s *State) Hash() string {
 	c := *s
-	c.History = withoutTimed(s.History)
+	c.History, c.Departed = withoutTimed(s.History), nil
 	sum := sha256.Sum256(c.Snapshot())
 	return hex.EncodeToString(sum[:])
 }

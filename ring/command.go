@@ -21,8 +21,10 @@ type Command struct {
 	Settings *Settings `json:"settings,omitempty"`
 	Return   *Return   `json:"return,omitempty"`
 	// Seal changes nothing in the ring; package election reads it.
-	Seal  *Seal  `json:"seal,omitempty"`
-	Timed *Timed `json:"timed,omitempty"`
+	Seal        *Seal        `json:"seal,omitempty"`
+	Timed       *Timed       `json:"timed,omitempty"`
+	Interrupted *Interrupted `json:"interrupted,omitempty"`
+	Forget      *Forget      `json:"forget,omitempty"`
 }
 
 // Found makes the ring, with its founder as the first member under id 1. It is
@@ -45,6 +47,8 @@ type Join struct {
 // Leave removes a member by its own wish.
 type Leave struct {
 	ID uint64 `json:"id"`
+	// At is the leader's wall clock, Unix microseconds; 0 if it was not recorded.
+	At int64 `json:"at,omitempty"`
 }
 
 // Evict removes a member that is thought dead.
@@ -56,6 +60,9 @@ type Evict struct {
 	Evidence    Evidence `json:"evidence"`
 	// By is the id of the member whose monitor saw it.
 	By uint64 `json:"by,omitempty"`
+	// At is the leader's wall clock, Unix microseconds; 0 in a declaration, which
+	// has its own, or if it was not recorded.
+	At int64 `json:"at,omitempty"`
 }
 
 // Declare begins a leadership. It is accepted only in the term that it names,
@@ -65,11 +72,14 @@ type Declare struct {
 	ID          uint64  `json:"id"`
 	Incarnation uint64  `json:"incarnation"`
 	Evict       []Evict `json:"evict,omitempty"`
-	// Since is the declarer's wall clock, Unix microseconds; Gap microseconds.
-	Since int64  `json:"since"`
-	Gap   int64  `json:"gap"`
-	Why   string `json:"why"`
-	Clean bool   `json:"clean,omitempty"`
+	// Since is the declarer's wall clock, Unix microseconds. Gap, CertainGap and
+	// GapAtLeast are those of a Leadership, up to the declaration.
+	Since      int64  `json:"since"`
+	Gap        int64  `json:"gap"`
+	CertainGap int64  `json:"certain_gap,omitempty"`
+	GapAtLeast bool   `json:"gap_at_least,omitempty"`
+	Why        string `json:"why"`
+	Clean      bool   `json:"clean,omitempty"`
 	// Evidence is what the declarer holds against the old leader, By the id of
 	// who saw it; empty: what the eviction in Evict says.
 	Evidence Evidence `json:"evidence,omitempty"`
@@ -90,6 +100,7 @@ type Return struct {
 	ID          uint64   `json:"id"`
 	Incarnation uint64   `json:"incarnation"`
 	Addresses   []string `json:"addresses"`
+	Version     string   `json:"version,omitempty"`
 }
 
 // Seal says that raft's configuration with these voters, ascending, is known to
@@ -97,6 +108,10 @@ type Return struct {
 type Seal struct {
 	Voters []uint64 `json:"voters"`
 }
+
+// Beside reports whether the command concerns the memory of the ring alone, not
+// the ring: nobody has to act on it, and no epoch counts it.
+func (c Command) Beside() bool { return c.Timed != nil || c.Interrupted != nil || c.Forget != nil }
 
 // Encode returns the bytes that go into the log.
 func (c Command) Encode() []byte {
@@ -121,7 +136,7 @@ func DecodeCommand(b []byte) (Command, error) {
 		return Command{}, errors.New("decode ring command: trailing bytes")
 	}
 	n := 0
-	for _, set := range []bool{c.Found != nil, c.Join != nil, c.Leave != nil, c.Evict != nil, c.Declare != nil, c.Appoint != nil, c.Settings != nil, c.Return != nil, c.Seal != nil, c.Timed != nil} {
+	for _, set := range []bool{c.Found != nil, c.Join != nil, c.Leave != nil, c.Evict != nil, c.Declare != nil, c.Appoint != nil, c.Settings != nil, c.Return != nil, c.Seal != nil, c.Timed != nil, c.Interrupted != nil, c.Forget != nil} {
 		if set {
 			n++
 		}

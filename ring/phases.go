@@ -29,6 +29,9 @@ type Timed struct {
 	// Declared and FirstClaim are those of Phases.
 	Declared   int64 `json:"declared"`
 	FirstClaim int64 `json:"first_claim"`
+	// ClaimAfter is how long after its declaration the leader first claimed,
+	// microseconds.
+	ClaimAfter int64 `json:"claim_after,omitempty"`
 }
 
 // timed takes the newest leader's figures, once.
@@ -37,22 +40,26 @@ func (s *State) timed(term uint64, t Timed) error {
 	if n == 0 || t.Term != term || s.History[n-1].Term != t.Term {
 		return fmt.Errorf("%w: figures for term %d in an entry of term %d, the newest leadership is %d", ErrStale, t.Term, term, s.Term)
 	}
-	p := &s.History[n-1].Phases
-	if p.Declared != 0 || p.FirstClaim != 0 {
+	l := &s.History[n-1]
+	p := &l.Phases
+	if l.Claimed || p.Declared != 0 || p.FirstClaim != 0 {
 		return fmt.Errorf("%w: the figures of term %d are known", ErrStale, t.Term)
 	}
-	if t.Declared < 0 || t.FirstClaim < t.Declared {
-		return fmt.Errorf("%w: declared after %d µs and first claim after %d µs", ErrInvalid, t.Declared, t.FirstClaim)
+	if t.Declared < 0 || t.FirstClaim < t.Declared || t.ClaimAfter < 0 {
+		return fmt.Errorf("%w: declared after %d µs and first claim after %d µs, %d µs after the declaration", ErrInvalid, t.Declared, t.FirstClaim, t.ClaimAfter)
 	}
 	p.Declared, p.FirstClaim = t.Declared, t.FirstClaim
+	l.Claimed, l.ClaimAfter = true, t.ClaimAfter
 	return nil
 }
 
-// withoutTimed returns the history as it was before Timed added to it.
+// withoutTimed returns the history as it was before Timed and Interrupted added
+// to it.
 func withoutTimed(h []Leadership) []Leadership {
 	out := make([]Leadership, len(h))
 	for i, l := range h {
 		l.Phases.Declared, l.Phases.FirstClaim = 0, 0
+		l.Claimed, l.ClaimAfter, l.Interruptions = false, 0, nil
 		out[i] = l
 	}
 	return out

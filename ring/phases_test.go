@@ -2,6 +2,7 @@ package ring
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 )
 
@@ -26,7 +27,7 @@ func TestTimedBelongsToNoEpoch(t *testing.T) {
 		t.Errorf("phases %+v, evidence %q seen by %q; want %+v, silent, c", l.Phases, l.Evidence, l.SeenBy, want)
 	}
 	r, err := Restore(s.Snapshot())
-	if err != nil || r.History[len(r.History)-1] != l || r.Hash() != hash {
+	if err != nil || !reflect.DeepEqual(r.History[len(r.History)-1], l) || r.Hash() != hash {
 		t.Errorf("a snapshot gives back %+v, %v; want %+v", r.History, err, l)
 	}
 }

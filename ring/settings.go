@@ -28,6 +28,9 @@ type Settings struct {
 	// GraceMS is how long after an unclean end of a leadership local work
 	// waits.
 	GraceMS uint32 `json:"grace_ms"`
+	// ForgetAfterS is for how many seconds a former member stays listed; 0 is until
+	// it is forgotten by hand.
+	ForgetAfterS uint32 `json:"forget_after_s"`
 }
 
 // DefaultProfile is what a ring is founded with unless told otherwise.
@@ -41,7 +44,7 @@ var Profiles = []string{"realtime", "fast", "lan", "wan"}
 
 // ProfileSettings returns the settings of a named profile.
 func ProfileSettings(name string) (Settings, error) {
-	s := Settings{Profile: name, DriftPPM: 10_000, MaxVoters: 7}
+	s := Settings{Profile: name, DriftPPM: 10_000, MaxVoters: 7, ForgetAfterS: 7 * 24 * 3600}
 	switch name {
 	case "realtime":
 		s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.LeaseMS, s.StaggerMS = 2, 3, 50, 4, 50, 10
@@ -103,6 +106,9 @@ func (s Settings) Stagger() time.Duration { return ms(s.StaggerMS) }
 
 // Grace is how long local work waits after an unclean end.
 func (s Settings) Grace() time.Duration { return ms(s.GraceMS) }
+
+// ForgetAfter is for how long a former member stays listed; 0 is without end.
+func (s Settings) ForgetAfter() time.Duration { return time.Duration(s.ForgetAfterS) * time.Second }
 
 // HangAfter is after which silence a monitor kills its own coordinator; 0 is
 // never.

@@ -3,6 +3,7 @@ package ring
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // HistoryKept is how many leaderships a State keeps; older ones are dropped
@@ -26,6 +27,8 @@ type Member struct {
 	OnJoin      OnJoin   `json:"on_join,omitempty"`
 	// Nonce makes a retried join find the member that the first try made.
 	Nonce uint64 `json:"nonce,omitempty"`
+	// Version is what the member runs; empty if it did not say.
+	Version string `json:"version,omitempty"`
 }
 
 // OnJoin is what a newcomer wants: to be there, or to lead at once.
@@ -54,6 +57,11 @@ const (
 	Operator Evidence = "operator"
 	// Replaced: the same name came back from the same machine.
 	Replaced Evidence = "replaced"
+	// Unanswered: no majority answered the leader, so that its lease ran out; and
+	// then it led again itself.
+	Unanswered Evidence = "unanswered"
+	// BornAgain: the leader's process was started again, and led again itself.
+	BornAgain Evidence = "restarted"
 )
 
 // Leadership is one declared leadership.
@@ -67,9 +75,20 @@ type Leadership struct {
 	Since int64 `json:"since"`
 	// Why is a short sentence.
 	Why string `json:"why"`
-	// Gap is how long there was no leader as far as the declarer knows,
-	// microseconds.
-	Gap int64 `json:"gap"`
+	// Gap is the time between the last moment at which somebody is known to have
+	// led and this declaration, by the best knowledge of those who elected this
+	// leader, microseconds. CertainGap is that part of it in which nobody can have
+	// claimed: a leader that is not heard may go on for a lease. With GapAtLeast
+	// none of them remembers the leadership before: the gap was longer.
+	Gap        int64 `json:"gap"`
+	CertainGap int64 `json:"certain_gap,omitempty"`
+	GapAtLeast bool  `json:"gap_at_least,omitempty"`
+	// Claimed is true when the leader has told of its first claim, ClaimAfter how
+	// long after its declaration that was, microseconds.
+	Claimed    bool  `json:"claimed,omitempty"`
+	ClaimAfter int64 `json:"claim_after,omitempty"`
+	// Interruptions of the claim within the term, the newest last.
+	Interruptions []Interruption `json:"interruptions,omitempty"`
 	// Evidence against the previous leader; empty for a planned change.
 	Evidence Evidence `json:"evidence,omitempty"`
 	// SeenBy is the name of who saw it: the member whose monitor reported it,
@@ -83,6 +102,15 @@ type Leadership struct {
 	// Clean is true if the previous leadership is known to have ended with
 	// nothing of its local work left.
 	Clean bool `json:"clean,omitempty"`
+}
+
+// Outage returns for how long there was no leader before this one's first claim
+// (before its declaration while it has not told): from the last moment at which
+// somebody is known to have led, and from the last at which somebody can have
+// claimed.
+func (l *Leadership) Outage() (known, certain time.Duration) {
+	us := func(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
+	return us(l.Gap + l.ClaimAfter), us(l.CertainGap + l.ClaimAfter)
 }
 
 // LastLed remembers the newest term in which a name led.
@@ -113,7 +141,9 @@ type State struct {
 	History    []Leadership `json:"history"`
 	Led        []LastLed    `json:"led"`
 	Designated *Designation `json:"designated,omitempty"`
-	Settings   Settings     `json:"settings"`
+	// Departed are former members, the newest last.
+	Departed []Departed `json:"departed,omitempty"`
+	Settings Settings   `json:"settings"`
 }
 
 // Member returns the member with the id.
@@ -310,6 +340,7 @@ func (s *State) Clone() *State {
 	}
 	c.History = slices.Clone(s.History)
 	c.Led = slices.Clone(s.Led)
+	c.Departed = slices.Clone(s.Departed)
 	if s.Designated != nil {
 		d := *s.Designated
 		c.Designated = &d

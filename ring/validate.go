@@ -33,6 +33,7 @@ func (s Settings) bounds() error {
 	between("stagger_ms", s.StaggerMS, 1, 60_000, "")
 	between("max_voters", s.MaxVoters, 3, 15, ": with fewer the loss of one ends the ring, with more every change waits for many")
 	between("grace_ms", s.GraceMS, 0, 3_600_000, "")
+	between("forget_after_s", s.ForgetAfterS, 0, 10*365*86_400, "; 0 keeps former members listed until `arc forget`")
 	if s.HangAfterMS != 0 {
 		between("hang_after_ms", s.HangAfterMS, 100, 3_600_000, ", and not 0, which switches it off")
 	}

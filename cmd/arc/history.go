@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -19,8 +20,16 @@ func newHistoryCmd(f *factory) *cobra.Command {
 		Use:   "history",
 		Short: "Past leaderships: token, name, since when, why, how long the gap was",
 		Long: `Prints the leaderships that the ring remembers, the oldest first. GAP is how
-long there was no leader before, as far as the new one knew; EVIDENCE what
-spoke against the one before, SEEN-BY whose monitor saw it.
+long nobody led before: from the last moment at which somebody is known to have
+led, as those know who elected the new leader, to its first claim. "over" says
+that all of them had been restarted, so that it was longer. (A leader that is
+cut off may claim for a lease after it was last heard: certain_gap_ms in the
+JSON leaves that time out.) EVIDENCE is what spoke against the one before:
+"unanswered" is a leader that no majority answered, and "restarted" one whose
+process was, where the same member leads again. SEEN-BY is whose monitor saw it.
+
+A leader that lost its claim and regained it in the same term has a line more
+for it, which begins with the same token; several in short succession share one.
 
 PHASES is where the time of the failover went, each counted from the moment at
 which the new leader learned of the loss: the silence before that in brackets if
@@ -48,8 +57,12 @@ claimed ("?" while it has not told). The JSON has them in microseconds.`,
 				return f.print(h, func(w io.Writer) error {
 					var lines [][]string
 					for _, e := range h.GetEntries() {
-						lines = append(lines, []string{number(e.GetTerm()), e.GetName(), number(e.GetId()), f.when(e.GetSince()), millis(e.GetGapMs()),
+						lines = append(lines, []string{number(e.GetTerm()), e.GetName(), number(e.GetId()), f.when(e.GetSince()), gap(e),
 							or(e.GetAfter()), or(e.GetEvidence()), or(e.GetSeenBy()), phases(e.GetPhases()), e.GetWhy()})
+						for _, i := range e.GetInterruptions() {
+							lines = append(lines, []string{number(e.GetTerm()), e.GetName(), number(e.GetId()), f.when(i.GetSince()), millis(i.GetGapMs()),
+								e.GetName(), or(i.GetEvidence()), e.GetName(), "-", interruption(i)})
+						}
 					}
 					return rows(w, "TOKEN NAME ID SINCE GAP AFTER EVIDENCE SEEN-BY PHASES WHY", lines)
 				})
@@ -58,6 +71,23 @@ claimed ("?" while it has not told). The JSON has them in microseconds.`,
 	}
 	cmd.Flags().StringVar(&limit, "limit", "0", "print only so many of the newest; 0 means all that are kept")
 	return cmd
+}
+
+// gap prints how long nobody led.
+func gap(e *arcv1.HistoryEntry) string {
+	if e.GetGapAtLeast() {
+		return "over " + millis(e.GetGapMs())
+	}
+	return millis(e.GetGapMs())
+}
+
+// interruption says why a claim lapsed, and how often in short succession.
+func interruption(i *arcv1.Interruption) string {
+	text := "lost the claim and regained it: " + i.GetWhy()
+	if i.GetTimes() > 1 {
+		text += fmt.Sprintf("; %d times, %s together", i.GetTimes(), millis(i.GetTotalMs()))
+	}
+	return text
 }
 
 // phases prints where the time of a failover went, in milliseconds:

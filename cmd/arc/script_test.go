@@ -107,7 +107,7 @@ func threeStatus() *arcv1.StatusResponse {
 		Leader: &arcv1.NodeRef{Id: 2, Name: "n2"}, Claiming: true, LeaseMs: 412.5, Heir: "n1",
 		Members: []*arcv1.MemberStatus{member(1, "n1", "n2"), member(2, "n2", "n3"), member(3, "n3", "n1")},
 		Settings: &arcv1.Settings{Profile: "lan", LeaderIntervalMs: 100, LeaderMisses: 5, IntervalMs: 200, Misses: 5, LeaseMs: 500,
-			DriftPpm: 10000, StaggerMs: 25, HangAfterMs: 5000, MaxVoters: 7, GraceMs: 500},
+			DriftPpm: 10000, StaggerMs: 25, HangAfterMs: 5000, MaxVoters: 7, GraceMs: 500, ForgetAfterS: 604800},
 		StateHash: "ab12", Reason: "n2 leads: lowest id", VotesNeeded: 2, Voters: []uint64{1, 2, 3},
 	}
 }
@@ -119,11 +119,17 @@ func three() *fakearc.Server {
 		StatusFunc: func(context.Context, *arcv1.StatusRequest) (*arcv1.StatusResponse, error) { return threeStatus(), nil },
 		HistoryFunc: func(_ context.Context, r *arcv1.HistoryRequest) (*arcv1.HistoryResponse, error) {
 			h := &arcv1.HistoryResponse{Entries: []*arcv1.HistoryEntry{
-				{Term: 1767323044, Name: "n1", Id: 1, Since: timestamppb.New(founded), Why: "lowest id"},
-				{Term: 1767323045, Name: "n3", Id: 3, Since: timestamppb.New(founded.Add(time.Minute)), Why: "next by id", GapMs: 620.125, Evidence: "silent", After: "n1",
+				{Term: 1767323044, Name: "n1", Id: 1, Since: timestamppb.New(founded), Why: "lowest id", Claimed: true,
+					Interruptions: []*arcv1.Interruption{
+						{Since: timestamppb.New(founded.Add(10 * time.Second)), GapMs: 120.5, Times: 1, TotalMs: 120.5, Evidence: "unanswered", Why: "the lease ran out: too few voters answer"},
+						{Since: timestamppb.New(founded.Add(20 * time.Second)), GapMs: 700, Times: 3, TotalMs: 1200, Evidence: "unanswered", Why: "the lease ran out: too few voters answer"},
+					}},
+				{Term: 1767323045, Name: "n3", Id: 3, Since: timestamppb.New(founded.Add(time.Minute)), Why: "next by id", GapMs: 620.125, CertainGapMs: 118.75, Claimed: true, Evidence: "silent", After: "n1",
 					SeenBy: "n2", Phases: &arcv1.Phases{DetectedUs: 501_250, PromisesEndedUs: 96_431, CampaignUs: 96_431, ElectedUs: 98_007}},
-				{Term: 1767323046, Name: "n2", Id: 2, Since: timestamppb.New(founded.Add(2 * time.Minute)), Why: "next by id", GapMs: 4.625, Evidence: "certified", After: "n3",
+				{Term: 1767323046, Name: "n2", Id: 2, Since: timestamppb.New(founded.Add(2 * time.Minute)), Why: "next by id", GapMs: 4.625, CertainGapMs: 4.625, Claimed: true, Evidence: "certified", After: "n3",
 					SeenBy: "n3", Phases: &arcv1.Phases{ElectedUs: 1712, DeclaredUs: 2904, FirstClaimUs: 3120}},
+				{Term: 1767329046, Name: "n2", Id: 2, Since: timestamppb.New(founded.Add(time.Hour)), Why: "led last and is still alive", GapMs: 4250, CertainGapMs: 3750,
+					GapAtLeast: true, Claimed: true, Evidence: "restarted", After: "n2", SeenBy: "n2"},
 			}}
 			if n := int(r.GetLimit()); n > 0 && n < len(h.Entries) {
 				h.Entries = h.Entries[len(h.Entries)-n:]

@@ -61,7 +61,7 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 	if r := m.Return; r != nil {
 		bodies++
 		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{
-			Id: r.ID, Incarnation: r.Incarnation, Addresses: append([]string(nil), r.Addresses...),
+			Id: r.ID, Incarnation: r.Incarnation, Addresses: append([]string(nil), r.Addresses...), Version: text(r.Version),
 		}}}
 	}
 	if c := m.Check; c != nil {
@@ -91,7 +91,7 @@ func renewEnvelope(r *election.Renew) *arcv1.PeerEnvelope {
 	all.env.Body, all.body.Renew = &all.body, &all.renew
 	w := &all.renew
 	w.Term, w.Seq, w.LeaseUs, w.Incarnation = r.Term, r.Seq, uint64(r.Lease/time.Microsecond), r.Incarnation
-	w.Watcher, w.Grant = r.Watcher, r.Grant
+	w.Watcher, w.Grant, w.Claims = r.Watcher, r.Grant, r.Claims
 	return &all.env
 }
 

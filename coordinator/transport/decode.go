@@ -45,7 +45,7 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 		m.Renew = &election.Renew{
 			Term: r.GetTerm(), Seq: r.GetSeq(), Incarnation: r.GetIncarnation(),
 			Lease:   time.Duration(r.GetLeaseUs()) * time.Microsecond,
-			Watcher: r.GetWatcher(), Grant: r.GetGrant(),
+			Watcher: r.GetWatcher(), Grant: r.GetGrant(), Claims: r.GetClaims(),
 		}
 	case *arcv1.PeerEnvelope_RenewAck:
 		r := body.RenewAck
@@ -88,7 +88,10 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 		if err := foreign.CheckAddresses(r.GetAddresses()); r.GetId() == 0 || r.GetIncarnation() == 0 || err != nil {
 			return m, fmt.Errorf("%w: return of member %d as incarnation %d: %w", ErrMalformed, r.GetId(), r.GetIncarnation(), errors.Join(err))
 		}
-		m.Return = &ring.Return{ID: r.GetId(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses()}
+		if err := foreign.CheckText("version", r.GetVersion()); err != nil {
+			return m, fmt.Errorf("%w: return of member %d: %w", ErrMalformed, r.GetId(), err)
+		}
+		m.Return = &ring.Return{ID: r.GetId(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(), Version: r.GetVersion()}
 	case *arcv1.PeerEnvelope_Check:
 		c := body.Check
 		if c.GetTerm() > election.MaxTerm {

@@ -26,10 +26,18 @@ func checkRaft(m *raftpb.Message) error {
 	if m.GetIndex() >= election.IndexLimit || m.GetCommit() >= election.IndexLimit {
 		return fmt.Errorf("index %d, commit index %d", m.GetIndex(), m.GetCommit())
 	}
-	// A vote says by it that a leader asked for the campaign. Raft takes that of
-	// other messages for its own number of a read, and panics at a short one.
-	if k := len(m.GetContext()); k > maxContext || k > 0 && m.GetType() != raftpb.MsgVote {
-		return fmt.Errorf("a context of %d bytes", k)
+	// A vote says by it that a leader asked for the campaign, and the answer to one
+	// what the voter knows of the newest claim. Raft takes that of other messages
+	// for its own number of a read, and panics at a short one.
+	if k := len(m.GetContext()); k > 0 {
+		switch m.GetType() {
+		case raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
+		default:
+			return fmt.Errorf("a context of %d bytes", k)
+		}
+		if k > maxContext {
+			return fmt.Errorf("a context of %d bytes", k)
+		}
 	}
 	if len(m.GetResponses()) > 0 {
 		return errors.New("it carries answers for a storage thread")

@@ -443,6 +443,7 @@ func (s *Sim) poll() {
 		s.wholeEvicted = s.ledger.evicted
 		took := time.Duration(s.wholeAt - s.healedAt)
 		s.tracef(nil, "WHOLE after %v", took)
+		s.checkOutages(s.nodes[s.leaderNow()])
 		s.wish()
 		if s.demand {
 			s.stats.HealWorst = max(s.stats.HealWorst, took)

@@ -373,7 +373,7 @@ func (s *Sim) judge(e *raftpb.Entry, c ring.Command) string {
 			}
 		}
 		return "not a member"
-	case c.Seal != nil, c.Timed != nil:
+	case c.Seal != nil, c.Beside():
 		return "no matter of the ring"
 	default:
 		s.fail("log", "entry %d: a command that the ledger does not know", e.GetIndex())

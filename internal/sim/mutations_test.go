@@ -25,6 +25,15 @@ type edit struct {
 
 // mutations must each be found within so many seeds.
 var mutations = []mutation{
+	{"a gap counts from when the winner noticed", []edit{{"election/outage.go",
+		"known, certain := n.lastClaim.proven, n.lastClaim.possible\n",
+		"known, certain := n.lastClaim.proven, n.lastClaim.possible\n\tif MUTANT {\n\t\tknown = max(n.leaderHeard, known)\n\t}\n"}}, []string{"outage"}, 5, 7},
+	{"a vote says nothing of the newest claim", []edit{{"election/step.go",
+		"if !m.GetReject() {\n\t\t\tn.learnClaim",
+		"if !m.GetReject() && !MUTANT {\n\t\t\tn.learnClaim"}}, []string{"outage"}, 5, 9},
+	{"a claim that comes back in its term is not told", []edit{{"election/outage.go",
+		"if l.breaks.pending.Times == 0 ||",
+		"if MUTANT || l.breaks.pending.Times == 0 ||"}}, []string{"outage"}, 5, 19},
 	{"a voter ignores its promise", []edit{{"election/voter.go",
 		"return n.now >= n.voter.promise.until && n.now >= n.voter.waitUntil",
 		"return (n.now >= n.voter.promise.until || MUTANT) && n.now >= n.voter.waitUntil"}}, []string{"G2"}, 3, 9},

@@ -49,6 +49,7 @@ type Sim struct {
 	wholeEpoch                uint64
 	wholeEvicted              int
 	settled                   bool
+	outagesFrom               int64 // from when on holes in the claims are not yet judged
 	blinks                    int
 
 	claims    []Claim

@@ -72,7 +72,8 @@ type StatusResponse struct {
 	Term uint64 `protobuf:"varint,4,opt,name=term,proto3" json:"term,omitempty"`
 	// Name of the answering node.
 	Self string `protobuf:"bytes,5,opt,name=self,proto3" json:"self,omitempty"`
-	// Absent while no leader is known.
+	// Absent while the answering node has no proof that somebody leads. A leader
+	// has proof while it claims, others while they hear from it.
 	Leader *NodeRef `protobuf:"bytes,6,opt,name=leader,proto3" json:"leader,omitempty"`
 	// True only if the answering node leads and its lease has not run out now.
 	Claiming bool `protobuf:"varint,7,opt,name=claiming,proto3" json:"claiming,omitempty"`
@@ -100,6 +101,23 @@ type StatusResponse struct {
 	// configuration is outstanding: nobody who is gone has a vote, and of a pair
 	// each may go on alone when the other is certified dead.
 	Settled bool `protobuf:"varint,19,opt,name=settled,proto3" json:"settled,omitempty"`
+	// Who was evicted or left, the newest last, until the name is back in the ring
+	// or is forgotten. `members` has only those who are in.
+	Departed []*DepartedMember `protobuf:"bytes,20,rep,name=departed,proto3" json:"departed,omitempty"`
+	// How many more machines can be lost at once before there is no leader, as far
+	// as the answering node knows: any of them, the worst choice.
+	CanLose uint32 `protobuf:"varint,21,opt,name=can_lose,json=canLose,proto3" json:"can_lose,omitempty"`
+	// True if a pair is left of which each goes on alone when the process of the
+	// other is certified dead, although the loss of its machine stops it.
+	BearsCrash bool `protobuf:"varint,22,opt,name=bears_crash,json=bearsCrash,proto3" json:"bears_crash,omitempty"`
+	// While there is no leader since too few voters answer: so many of those named
+	// in needed_of have to come back; 0 otherwise.
+	Needed   uint32   `protobuf:"varint,23,opt,name=needed,proto3" json:"needed,omitempty"`
+	NeededOf []string `protobuf:"bytes,24,rep,name=needed_of,json=neededOf,proto3" json:"needed_of,omitempty"`
+	// When the leader declared itself, by its wall clock, and how long that is ago
+	// by the answering node's; absent and 0 without a leader.
+	LeaderSince *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=leader_since,json=leaderSince,proto3" json:"leader_since,omitempty"`
+	LeaderForMs float64                `protobuf:"fixed64,26,opt,name=leader_for_ms,json=leaderForMs,proto3" json:"leader_for_ms,omitempty"`
 	// Whom the answering node's monitor probes in place of its successor; absent
 	// unless `arc relink --target` asked for it and its time is not over.
 	TemporaryLink *TemporaryLink `protobuf:"bytes,40,opt,name=temporary_link,json=temporaryLink,proto3" json:"temporary_link,omitempty"`
@@ -273,6 +291,55 @@ func (x *StatusResponse) GetSettled() bool {
 	return false
 }
 
+func (x *StatusResponse) GetDeparted() []*DepartedMember {
+	if x != nil {
+		return x.Departed
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetCanLose() uint32 {
+	if x != nil {
+		return x.CanLose
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetBearsCrash() bool {
+	if x != nil {
+		return x.BearsCrash
+	}
+	return false
+}
+
+func (x *StatusResponse) GetNeeded() uint32 {
+	if x != nil {
+		return x.Needed
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetNeededOf() []string {
+	if x != nil {
+		return x.NeededOf
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetLeaderSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LeaderSince
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetLeaderForMs() float64 {
+	if x != nil {
+		return x.LeaderForMs
+	}
+	return 0
+}
+
 func (x *StatusResponse) GetTemporaryLink() *TemporaryLink {
 	if x != nil {
 		return x.TemporaryLink
@@ -287,6 +354,95 @@ func (x *StatusResponse) GetOtherRings() []*OtherRing {
 	return nil
 }
 
+type DepartedMember struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// By the wall clock of the leader that proposed it; absent if not recorded.
+	At *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	// "evicted" or "left".
+	How string `protobuf:"bytes,4,opt,name=how,proto3" json:"how,omitempty"`
+	// Evidence of an eviction: certified, refused, reset, silent, operator.
+	Evidence string `protobuf:"bytes,5,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	// Name of who saw it; with a certificate the member itself, whose own monitor
+	// wrote it.
+	SeenBy        string `protobuf:"bytes,6,opt,name=seen_by,json=seenBy,proto3" json:"seen_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DepartedMember) Reset() {
+	*x = DepartedMember{}
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DepartedMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DepartedMember) ProtoMessage() {}
+
+func (x *DepartedMember) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DepartedMember.ProtoReflect.Descriptor instead.
+func (*DepartedMember) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DepartedMember) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *DepartedMember) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DepartedMember) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *DepartedMember) GetHow() string {
+	if x != nil {
+		return x.How
+	}
+	return ""
+}
+
+func (x *DepartedMember) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
+func (x *DepartedMember) GetSeenBy() string {
+	if x != nil {
+		return x.SeenBy
+	}
+	return ""
+}
+
 type TemporaryLink struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Target string                 `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
@@ -298,7 +454,7 @@ type TemporaryLink struct {
 
 func (x *TemporaryLink) Reset() {
 	*x = TemporaryLink{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[2]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -310,7 +466,7 @@ func (x *TemporaryLink) String() string {
 func (*TemporaryLink) ProtoMessage() {}
 
 func (x *TemporaryLink) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[2]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -323,7 +479,7 @@ func (x *TemporaryLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TemporaryLink.ProtoReflect.Descriptor instead.
 func (*TemporaryLink) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{2}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *TemporaryLink) GetTarget() string {
@@ -355,7 +511,7 @@ type OtherRing struct {
 
 func (x *OtherRing) Reset() {
 	*x = OtherRing{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[3]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -367,7 +523,7 @@ func (x *OtherRing) String() string {
 func (*OtherRing) ProtoMessage() {}
 
 func (x *OtherRing) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[3]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -380,7 +536,7 @@ func (x *OtherRing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OtherRing.ProtoReflect.Descriptor instead.
 func (*OtherRing) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{3}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *OtherRing) GetRingId() string {
@@ -421,7 +577,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[4]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -433,7 +589,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[4]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -446,7 +602,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{4}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *NodeRef) GetId() uint64 {
@@ -475,14 +631,19 @@ type MemberStatus struct {
 	// in a ring of one.
 	Monitors string `protobuf:"bytes,7,opt,name=monitors,proto3" json:"monitors,omitempty"`
 	// False while the answering node knows a suspicion that is not cleared.
-	Alive         bool `protobuf:"varint,8,opt,name=alive,proto3" json:"alive,omitempty"`
+	Alive bool `protobuf:"varint,8,opt,name=alive,proto3" json:"alive,omitempty"`
+	// What the member's process runs; empty if it did not say.
+	Version string `protobuf:"bytes,9,opt,name=version,proto3" json:"version,omitempty"`
+	// How far the member's copy of the log is; absent where the answering node does
+	// not know: the leader knows everybody's, others their own.
+	Progress      *Progress `protobuf:"bytes,10,opt,name=progress,proto3" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberStatus) Reset() {
 	*x = MemberStatus{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[5]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -494,7 +655,7 @@ func (x *MemberStatus) String() string {
 func (*MemberStatus) ProtoMessage() {}
 
 func (x *MemberStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[5]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -507,7 +668,7 @@ func (x *MemberStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberStatus.ProtoReflect.Descriptor instead.
 func (*MemberStatus) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{5}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *MemberStatus) GetId() uint64 {
@@ -566,6 +727,76 @@ func (x *MemberStatus) GetAlive() bool {
 	return false
 }
 
+func (x *MemberStatus) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *MemberStatus) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+// Progress is how far a member's copy of the log is.
+type Progress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Newest entry that the member has.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// By how many entries that is behind what the answering node knows to be
+	// committed.
+	Lag           uint64 `protobuf:"varint,2,opt,name=lag,proto3" json:"lag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Progress) Reset() {
+	*x = Progress{}
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Progress) ProtoMessage() {}
+
+func (x *Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
+func (*Progress) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Progress) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Progress) GetLag() uint64 {
+	if x != nil {
+		return x.Lag
+	}
+	return 0
+}
+
 type HistoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most this many of the newest; 0 means all that are kept.
@@ -576,7 +807,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[6]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -588,7 +819,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[6]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -601,7 +832,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{6}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *HistoryRequest) GetLimit() uint32 {
@@ -620,7 +851,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -632,7 +863,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -645,7 +876,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{7}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *HistoryResponse) GetEntries() []*HistoryEntry {
@@ -663,11 +894,13 @@ type HistoryEntry struct {
 	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
 	// A short sentence: why this member led.
 	Why string `protobuf:"bytes,5,opt,name=why,proto3" json:"why,omitempty"`
-	// From the end of the previous leadership, as far as known, to this
-	// declaration, in milliseconds; 0 for the first.
+	// From the last moment at which somebody is known to have led to this leader's
+	// first claim (to its declaration until it has told), in milliseconds; 0 for
+	// the first.
 	GapMs float64 `protobuf:"fixed64,6,opt,name=gap_ms,json=gapMs,proto3" json:"gap_ms,omitempty"`
 	// Evidence against the previous leader: certified, refused, reset, silent,
-	// or empty for a planned change.
+	// unanswered (no majority answered it, and it leads again itself), restarted
+	// (its process was, and it leads again itself), or empty for a planned change.
 	Evidence string `protobuf:"bytes,7,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	// Name of the previous leader, empty for the first.
 	After string `protobuf:"bytes,8,opt,name=after,proto3" json:"after,omitempty"`
@@ -676,14 +909,25 @@ type HistoryEntry struct {
 	// wrote it. Empty for a planned change.
 	SeenBy string `protobuf:"bytes,9,opt,name=seen_by,json=seenBy,proto3" json:"seen_by,omitempty"`
 	// Absent if nobody had to find out that a leader is gone.
-	Phases        *Phases `protobuf:"bytes,10,opt,name=phases,proto3" json:"phases,omitempty"`
+	Phases *Phases `protobuf:"bytes,10,opt,name=phases,proto3" json:"phases,omitempty"`
+	// The part of gap_ms in which for certain nobody could claim: the rest is the
+	// time for which a leader that is not heard may have gone on.
+	CertainGapMs float64 `protobuf:"fixed64,11,opt,name=certain_gap_ms,json=certainGapMs,proto3" json:"certain_gap_ms,omitempty"`
+	// True if nobody who voted remembers the previous leadership, since all were
+	// restarted: the gap was longer than gap_ms.
+	GapAtLeast bool `protobuf:"varint,12,opt,name=gap_at_least,json=gapAtLeast,proto3" json:"gap_at_least,omitempty"`
+	// True once the leader has told of its first claim.
+	Claimed bool `protobuf:"varint,13,opt,name=claimed,proto3" json:"claimed,omitempty"`
+	// Times at which this leader's claim lapsed and came back in the same term,
+	// the newest last; only the last few are kept.
+	Interruptions []*Interruption `protobuf:"bytes,14,rep,name=interruptions,proto3" json:"interruptions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HistoryEntry) Reset() {
 	*x = HistoryEntry{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +939,7 @@ func (x *HistoryEntry) String() string {
 func (*HistoryEntry) ProtoMessage() {}
 
 func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +952,7 @@ func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryEntry.ProtoReflect.Descriptor instead.
 func (*HistoryEntry) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{8}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HistoryEntry) GetTerm() uint64 {
@@ -781,6 +1025,124 @@ func (x *HistoryEntry) GetPhases() *Phases {
 	return nil
 }
 
+func (x *HistoryEntry) GetCertainGapMs() float64 {
+	if x != nil {
+		return x.CertainGapMs
+	}
+	return 0
+}
+
+func (x *HistoryEntry) GetGapAtLeast() bool {
+	if x != nil {
+		return x.GapAtLeast
+	}
+	return false
+}
+
+func (x *HistoryEntry) GetClaimed() bool {
+	if x != nil {
+		return x.Claimed
+	}
+	return false
+}
+
+func (x *HistoryEntry) GetInterruptions() []*Interruption {
+	if x != nil {
+		return x.Interruptions
+	}
+	return nil
+}
+
+// Interruption says that a leader lost its claim and regained it in the same
+// term. Several in short succession are one.
+type Interruption struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the claim ended, by the leader's wall clock; the first of several.
+	Since *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
+	// How long nobody could claim, the longest of several, in milliseconds.
+	GapMs float64 `protobuf:"fixed64,2,opt,name=gap_ms,json=gapMs,proto3" json:"gap_ms,omitempty"`
+	// How many they are, and how long all of them were together.
+	Times   uint32  `protobuf:"varint,3,opt,name=times,proto3" json:"times,omitempty"`
+	TotalMs float64 `protobuf:"fixed64,4,opt,name=total_ms,json=totalMs,proto3" json:"total_ms,omitempty"`
+	Why     string  `protobuf:"bytes,5,opt,name=why,proto3" json:"why,omitempty"`
+	// unanswered, or empty if the leader gave the claim up itself.
+	Evidence      string `protobuf:"bytes,6,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Interruption) Reset() {
+	*x = Interruption{}
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Interruption) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Interruption) ProtoMessage() {}
+
+func (x *Interruption) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Interruption.ProtoReflect.Descriptor instead.
+func (*Interruption) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Interruption) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Interruption) GetGapMs() float64 {
+	if x != nil {
+		return x.GapMs
+	}
+	return 0
+}
+
+func (x *Interruption) GetTimes() uint32 {
+	if x != nil {
+		return x.Times
+	}
+	return 0
+}
+
+func (x *Interruption) GetTotalMs() float64 {
+	if x != nil {
+		return x.TotalMs
+	}
+	return 0
+}
+
+func (x *Interruption) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Interruption) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
 // Phases says where the time of a failover went, by the new leader's monotonic
 // clock: microseconds since it learned that the previous leader is gone (or
 // was asked to take over). No phase is earlier than the one before it; 0 is "at
@@ -807,7 +1169,7 @@ type Phases struct {
 
 func (x *Phases) Reset() {
 	*x = Phases{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +1181,7 @@ func (x *Phases) String() string {
 func (*Phases) ProtoMessage() {}
 
 func (x *Phases) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +1194,7 @@ func (x *Phases) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Phases.ProtoReflect.Descriptor instead.
 func (*Phases) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{9}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Phases) GetDetectedUs() float64 {
@@ -885,7 +1247,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +1259,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +1272,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{10}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{13}
 }
 
 // Event types: snapshot joined left evicted leader_declared leader_lost
@@ -931,7 +1293,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1305,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1318,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{11}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Event) GetTime() *timestamppb.Timestamp {
@@ -1015,14 +1377,16 @@ type JoinRequest struct {
 	Forwarded bool   `protobuf:"varint,8,opt,name=forwarded,proto3" json:"forwarded,omitempty"`
 	// Random, the same in every retry of one join, so that a retry after a lost
 	// answer is admitted once.
-	Nonce         uint64 `protobuf:"varint,9,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	Nonce uint64 `protobuf:"varint,9,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	// What the joiner runs.
+	Version       string `protobuf:"bytes,10,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1398,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1411,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{12}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *JoinRequest) GetCluster() string {
@@ -1113,6 +1477,13 @@ func (x *JoinRequest) GetNonce() uint64 {
 	return 0
 }
 
+func (x *JoinRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
 type JoinResponse struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Id     uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1127,7 +1498,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1139,7 +1510,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1152,7 +1523,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{13}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *JoinResponse) GetId() uint64 {
@@ -1201,7 +1572,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1584,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1597,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{14}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LeaveRequest) GetName() string {
@@ -1252,7 +1623,7 @@ type LeaveResponse struct {
 
 func (x *LeaveResponse) Reset() {
 	*x = LeaveResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1264,7 +1635,7 @@ func (x *LeaveResponse) String() string {
 func (*LeaveResponse) ProtoMessage() {}
 
 func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1277,7 +1648,7 @@ func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveResponse.ProtoReflect.Descriptor instead.
 func (*LeaveResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{15}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LeaveResponse) GetEpoch() uint64 {
@@ -1297,7 +1668,7 @@ type EvictRequest struct {
 
 func (x *EvictRequest) Reset() {
 	*x = EvictRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1309,7 +1680,7 @@ func (x *EvictRequest) String() string {
 func (*EvictRequest) ProtoMessage() {}
 
 func (x *EvictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1322,7 +1693,7 @@ func (x *EvictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictRequest.ProtoReflect.Descriptor instead.
 func (*EvictRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{16}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *EvictRequest) GetName() string {
@@ -1348,7 +1719,7 @@ type EvictResponse struct {
 
 func (x *EvictResponse) Reset() {
 	*x = EvictResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1731,7 @@ func (x *EvictResponse) String() string {
 func (*EvictResponse) ProtoMessage() {}
 
 func (x *EvictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,12 +1744,109 @@ func (x *EvictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictResponse.ProtoReflect.Descriptor instead.
 func (*EvictResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{17}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EvictResponse) GetEpoch() uint64 {
 	if x != nil {
 		return x.Epoch
+	}
+	return 0
+}
+
+type ForgetRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Forwarded     bool                   `protobuf:"varint,2,opt,name=forwarded,proto3" json:"forwarded,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForgetRequest) Reset() {
+	*x = ForgetRequest{}
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForgetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForgetRequest) ProtoMessage() {}
+
+func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
+func (*ForgetRequest) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ForgetRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ForgetRequest) GetForwarded() bool {
+	if x != nil {
+		return x.Forwarded
+	}
+	return false
+}
+
+type ForgetResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the former member that was forgotten.
+	Id            uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForgetResponse) Reset() {
+	*x = ForgetResponse{}
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForgetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForgetResponse) ProtoMessage() {}
+
+func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForgetResponse.ProtoReflect.Descriptor instead.
+func (*ForgetResponse) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ForgetResponse) GetId() uint64 {
+	if x != nil {
+		return x.Id
 	}
 	return 0
 }
@@ -1394,7 +1862,7 @@ type HandoverRequest struct {
 
 func (x *HandoverRequest) Reset() {
 	*x = HandoverRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1874,7 @@ func (x *HandoverRequest) String() string {
 func (*HandoverRequest) ProtoMessage() {}
 
 func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +1887,7 @@ func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverRequest.ProtoReflect.Descriptor instead.
 func (*HandoverRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{18}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *HandoverRequest) GetName() string {
@@ -1446,7 +1914,7 @@ type HandoverResponse struct {
 
 func (x *HandoverResponse) Reset() {
 	*x = HandoverResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1926,7 @@ func (x *HandoverResponse) String() string {
 func (*HandoverResponse) ProtoMessage() {}
 
 func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1939,7 @@ func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverResponse.ProtoReflect.Descriptor instead.
 func (*HandoverResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{19}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *HandoverResponse) GetTerm() uint64 {
@@ -1501,7 +1969,7 @@ type RelinkRequest struct {
 
 func (x *RelinkRequest) Reset() {
 	*x = RelinkRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1513,7 +1981,7 @@ func (x *RelinkRequest) String() string {
 func (*RelinkRequest) ProtoMessage() {}
 
 func (x *RelinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,7 +1994,7 @@ func (x *RelinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelinkRequest.ProtoReflect.Descriptor instead.
 func (*RelinkRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{20}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RelinkRequest) GetTarget() string {
@@ -1555,7 +2023,7 @@ type RelinkResponse struct {
 
 func (x *RelinkResponse) Reset() {
 	*x = RelinkResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1567,7 +2035,7 @@ func (x *RelinkResponse) String() string {
 func (*RelinkResponse) ProtoMessage() {}
 
 func (x *RelinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1580,7 +2048,7 @@ func (x *RelinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelinkResponse.ProtoReflect.Descriptor instead.
 func (*RelinkResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{21}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RelinkResponse) GetEpoch() uint64 {
@@ -1628,14 +2096,17 @@ type Settings struct {
 	GraceMs uint32 `protobuf:"varint,11,opt,name=grace_ms,json=graceMs,proto3" json:"grace_ms,omitempty"`
 	// True lets the testimony of the leader's watcher end the voters' promises
 	// long before the lease would.
-	LeaderGrants  bool `protobuf:"varint,12,opt,name=leader_grants,json=leaderGrants,proto3" json:"leader_grants,omitempty"`
+	LeaderGrants bool `protobuf:"varint,12,opt,name=leader_grants,json=leaderGrants,proto3" json:"leader_grants,omitempty"`
+	// For how long a former member stays listed, in seconds; 0 is until it is
+	// forgotten by hand.
+	ForgetAfterS  uint32 `protobuf:"varint,13,opt,name=forget_after_s,json=forgetAfterS,proto3" json:"forget_after_s,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1647,7 +2118,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1660,7 +2131,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{22}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Settings) GetProfile() string {
@@ -1747,6 +2218,13 @@ func (x *Settings) GetLeaderGrants() bool {
 	return false
 }
 
+func (x *Settings) GetForgetAfterS() uint32 {
+	if x != nil {
+		return x.ForgetAfterS
+	}
+	return 0
+}
+
 type GetSettingsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1755,7 +2233,7 @@ type GetSettingsRequest struct {
 
 func (x *GetSettingsRequest) Reset() {
 	*x = GetSettingsRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +2245,7 @@ func (x *GetSettingsRequest) String() string {
 func (*GetSettingsRequest) ProtoMessage() {}
 
 func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1780,7 +2258,7 @@ func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{23}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{28}
 }
 
 type GetSettingsResponse struct {
@@ -1793,7 +2271,7 @@ type GetSettingsResponse struct {
 
 func (x *GetSettingsResponse) Reset() {
 	*x = GetSettingsResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1805,7 +2283,7 @@ func (x *GetSettingsResponse) String() string {
 func (*GetSettingsResponse) ProtoMessage() {}
 
 func (x *GetSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1818,7 +2296,7 @@ func (x *GetSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsResponse.ProtoReflect.Descriptor instead.
 func (*GetSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{24}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetSettingsResponse) GetSettings() *Settings {
@@ -1846,7 +2324,7 @@ type SetSettingsRequest struct {
 
 func (x *SetSettingsRequest) Reset() {
 	*x = SetSettingsRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[25]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1858,7 +2336,7 @@ func (x *SetSettingsRequest) String() string {
 func (*SetSettingsRequest) ProtoMessage() {}
 
 func (x *SetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[25]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1871,7 +2349,7 @@ func (x *SetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*SetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{25}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SetSettingsRequest) GetChanges() map[string]string {
@@ -1898,7 +2376,7 @@ type SetSettingsResponse struct {
 
 func (x *SetSettingsResponse) Reset() {
 	*x = SetSettingsResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[26]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1910,7 +2388,7 @@ func (x *SetSettingsResponse) String() string {
 func (*SetSettingsResponse) ProtoMessage() {}
 
 func (x *SetSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[26]
+	mi := &file_proto_arc_v1_arc_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1923,7 +2401,7 @@ func (x *SetSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSettingsResponse.ProtoReflect.Descriptor instead.
 func (*SetSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{26}
+	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SetSettingsResponse) GetSettings() *Settings {
@@ -1945,7 +2423,7 @@ var File_proto_arc_v1_arc_proto protoreflect.FileDescriptor
 const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\n" +
 	"\x16proto/arc/v1/arc.proto\x12\x06arc.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rStatusRequest\"\x9a\x05\n" +
+	"\rStatusRequest\"\xa2\a\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x14\n" +
@@ -1967,10 +2445,25 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\aversion\x18\x10 \x01(\tR\aversion\x12!\n" +
 	"\fvotes_needed\x18\x11 \x01(\rR\vvotesNeeded\x12\x16\n" +
 	"\x06voters\x18\x12 \x03(\x04R\x06voters\x12\x18\n" +
-	"\asettled\x18\x13 \x01(\bR\asettled\x12<\n" +
+	"\asettled\x18\x13 \x01(\bR\asettled\x122\n" +
+	"\bdeparted\x18\x14 \x03(\v2\x16.arc.v1.DepartedMemberR\bdeparted\x12\x19\n" +
+	"\bcan_lose\x18\x15 \x01(\rR\acanLose\x12\x1f\n" +
+	"\vbears_crash\x18\x16 \x01(\bR\n" +
+	"bearsCrash\x12\x16\n" +
+	"\x06needed\x18\x17 \x01(\rR\x06needed\x12\x1b\n" +
+	"\tneeded_of\x18\x18 \x03(\tR\bneededOf\x12=\n" +
+	"\fleader_since\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\vleaderSince\x12\"\n" +
+	"\rleader_for_ms\x18\x1a \x01(\x01R\vleaderForMs\x12<\n" +
 	"\x0etemporary_link\x18( \x01(\v2\x15.arc.v1.TemporaryLinkR\rtemporaryLink\x122\n" +
 	"\vother_rings\x18< \x03(\v2\x11.arc.v1.OtherRingR\n" +
-	"otherRings\"@\n" +
+	"otherRings\"\xa7\x01\n" +
+	"\x0eDepartedMember\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x10\n" +
+	"\x03how\x18\x04 \x01(\tR\x03how\x12\x1a\n" +
+	"\bevidence\x18\x05 \x01(\tR\bevidence\x12\x17\n" +
+	"\aseen_by\x18\x06 \x01(\tR\x06seenBy\"@\n" +
 	"\rTemporaryLink\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x17\n" +
 	"\aleft_ms\x18\x02 \x01(\x01R\x06leftMs\"n\n" +
@@ -1981,7 +2474,7 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\x06leader\x18\x04 \x01(\tR\x06leader\"-\n" +
 	"\aNodeRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\xd4\x01\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\x9c\x02\n" +
 	"\fMemberStatus\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -1990,11 +2483,17 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\x05voter\x18\x05 \x01(\bR\x05voter\x12\x18\n" +
 	"\awitness\x18\x06 \x01(\bR\awitness\x12\x1a\n" +
 	"\bmonitors\x18\a \x01(\tR\bmonitors\x12\x14\n" +
-	"\x05alive\x18\b \x01(\bR\x05alive\"&\n" +
+	"\x05alive\x18\b \x01(\bR\x05alive\x12\x18\n" +
+	"\aversion\x18\t \x01(\tR\aversion\x12,\n" +
+	"\bprogress\x18\n" +
+	" \x01(\v2\x10.arc.v1.ProgressR\bprogress\"2\n" +
+	"\bProgress\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x10\n" +
+	"\x03lag\x18\x02 \x01(\x04R\x03lag\"&\n" +
 	"\x0eHistoryRequest\x12\x14\n" +
 	"\x05limit\x18\x01 \x01(\rR\x05limit\"A\n" +
 	"\x0fHistoryResponse\x12.\n" +
-	"\aentries\x18\x01 \x03(\v2\x14.arc.v1.HistoryEntryR\aentries\"\x94\x02\n" +
+	"\aentries\x18\x01 \x03(\v2\x14.arc.v1.HistoryEntryR\aentries\"\xb2\x03\n" +
 	"\fHistoryEntry\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x0e\n" +
@@ -2006,7 +2505,19 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\x05after\x18\b \x01(\tR\x05after\x12\x17\n" +
 	"\aseen_by\x18\t \x01(\tR\x06seenBy\x12&\n" +
 	"\x06phases\x18\n" +
-	" \x01(\v2\x0e.arc.v1.PhasesR\x06phases\"\xdc\x01\n" +
+	" \x01(\v2\x0e.arc.v1.PhasesR\x06phases\x12$\n" +
+	"\x0ecertain_gap_ms\x18\v \x01(\x01R\fcertainGapMs\x12 \n" +
+	"\fgap_at_least\x18\f \x01(\bR\n" +
+	"gapAtLeast\x12\x18\n" +
+	"\aclaimed\x18\r \x01(\bR\aclaimed\x12:\n" +
+	"\rinterruptions\x18\x0e \x03(\v2\x14.arc.v1.InterruptionR\rinterruptions\"\xb6\x01\n" +
+	"\fInterruption\x120\n" +
+	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x15\n" +
+	"\x06gap_ms\x18\x02 \x01(\x01R\x05gapMs\x12\x14\n" +
+	"\x05times\x18\x03 \x01(\rR\x05times\x12\x19\n" +
+	"\btotal_ms\x18\x04 \x01(\x01R\atotalMs\x12\x10\n" +
+	"\x03why\x18\x05 \x01(\tR\x03why\x12\x1a\n" +
+	"\bevidence\x18\x06 \x01(\tR\bevidence\"\xdc\x01\n" +
 	"\x06Phases\x12\x1f\n" +
 	"\vdetected_us\x18\x01 \x01(\x01R\n" +
 	"detectedUs\x12*\n" +
@@ -2025,7 +2536,7 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x12\n" +
 	"\x04type\x18\x04 \x01(\tR\x04type\x12\x12\n" +
 	"\x04node\x18\x05 \x01(\tR\x04node\x12/\n" +
-	"\x06detail\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x06detail\"\xfb\x01\n" +
+	"\x06detail\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x06detail\"\x95\x02\n" +
 	"\vJoinRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -2035,7 +2546,9 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\aon_join\x18\x06 \x01(\tR\x06onJoin\x12\x17\n" +
 	"\aring_id\x18\a \x01(\tR\x06ringId\x12\x1c\n" +
 	"\tforwarded\x18\b \x01(\bR\tforwarded\x12\x14\n" +
-	"\x05nonce\x18\t \x01(\x04R\x05nonce\"\xa6\x01\n" +
+	"\x05nonce\x18\t \x01(\x04R\x05nonce\x12\x18\n" +
+	"\aversion\x18\n" +
+	" \x01(\tR\aversion\"\xa6\x01\n" +
 	"\fJoinResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x14\n" +
@@ -2051,7 +2564,12 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tforwarded\x18\x02 \x01(\bR\tforwarded\"%\n" +
 	"\rEvictResponse\x12\x14\n" +
-	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\"C\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\"A\n" +
+	"\rForgetRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\tforwarded\x18\x02 \x01(\bR\tforwarded\" \n" +
+	"\x0eForgetResponse\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"C\n" +
 	"\x0fHandoverRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tforwarded\x18\x02 \x01(\bR\tforwarded\"O\n" +
@@ -2064,7 +2582,7 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\x0eRelinkResponse\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12\x15\n" +
-	"\x06for_ms\x18\x03 \x01(\x04R\x05forMs\"\x8a\x03\n" +
+	"\x06for_ms\x18\x03 \x01(\x04R\x05forMs\"\xb0\x03\n" +
 	"\bSettings\x12\x18\n" +
 	"\aprofile\x18\x01 \x01(\tR\aprofile\x12,\n" +
 	"\x12leader_interval_ms\x18\x02 \x01(\rR\x10leaderIntervalMs\x12#\n" +
@@ -2081,7 +2599,8 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"max_voters\x18\n" +
 	" \x01(\rR\tmaxVoters\x12\x19\n" +
 	"\bgrace_ms\x18\v \x01(\rR\agraceMs\x12#\n" +
-	"\rleader_grants\x18\f \x01(\bR\fleaderGrants\"\x14\n" +
+	"\rleader_grants\x18\f \x01(\bR\fleaderGrants\x12$\n" +
+	"\x0eforget_after_s\x18\r \x01(\rR\fforgetAfterS\"\x14\n" +
 	"\x12GetSettingsRequest\"Y\n" +
 	"\x13GetSettingsResponse\x12,\n" +
 	"\bsettings\x18\x01 \x01(\v2\x10.arc.v1.SettingsR\bsettings\x12\x14\n" +
@@ -2094,14 +2613,15 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Y\n" +
 	"\x13SetSettingsResponse\x12,\n" +
 	"\bsettings\x18\x01 \x01(\v2\x10.arc.v1.SettingsR\bsettings\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x04R\x05epoch2\xd1\x04\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch2\x8a\x05\n" +
 	"\x03Arc\x127\n" +
 	"\x06Status\x12\x15.arc.v1.StatusRequest\x1a\x16.arc.v1.StatusResponse\x12:\n" +
 	"\aHistory\x12\x16.arc.v1.HistoryRequest\x1a\x17.arc.v1.HistoryResponse\x12.\n" +
 	"\x05Watch\x12\x14.arc.v1.WatchRequest\x1a\r.arc.v1.Event0\x01\x121\n" +
 	"\x04Join\x12\x13.arc.v1.JoinRequest\x1a\x14.arc.v1.JoinResponse\x124\n" +
 	"\x05Leave\x12\x14.arc.v1.LeaveRequest\x1a\x15.arc.v1.LeaveResponse\x124\n" +
-	"\x05Evict\x12\x14.arc.v1.EvictRequest\x1a\x15.arc.v1.EvictResponse\x12=\n" +
+	"\x05Evict\x12\x14.arc.v1.EvictRequest\x1a\x15.arc.v1.EvictResponse\x127\n" +
+	"\x06Forget\x12\x15.arc.v1.ForgetRequest\x1a\x16.arc.v1.ForgetResponse\x12=\n" +
 	"\bHandover\x12\x17.arc.v1.HandoverRequest\x1a\x18.arc.v1.HandoverResponse\x127\n" +
 	"\x06Relink\x12\x15.arc.v1.RelinkRequest\x1a\x16.arc.v1.RelinkResponse\x12F\n" +
 	"\vGetSettings\x12\x1a.arc.v1.GetSettingsRequest\x1a\x1b.arc.v1.GetSettingsResponse\x12F\n" +
@@ -2119,81 +2639,94 @@ func file_proto_arc_v1_arc_proto_rawDescGZIP() []byte {
 	return file_proto_arc_v1_arc_proto_rawDescData
 }
 
-var file_proto_arc_v1_arc_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_proto_arc_v1_arc_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_proto_arc_v1_arc_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: arc.v1.StatusRequest
 	(*StatusResponse)(nil),        // 1: arc.v1.StatusResponse
-	(*TemporaryLink)(nil),         // 2: arc.v1.TemporaryLink
-	(*OtherRing)(nil),             // 3: arc.v1.OtherRing
-	(*NodeRef)(nil),               // 4: arc.v1.NodeRef
-	(*MemberStatus)(nil),          // 5: arc.v1.MemberStatus
-	(*HistoryRequest)(nil),        // 6: arc.v1.HistoryRequest
-	(*HistoryResponse)(nil),       // 7: arc.v1.HistoryResponse
-	(*HistoryEntry)(nil),          // 8: arc.v1.HistoryEntry
-	(*Phases)(nil),                // 9: arc.v1.Phases
-	(*WatchRequest)(nil),          // 10: arc.v1.WatchRequest
-	(*Event)(nil),                 // 11: arc.v1.Event
-	(*JoinRequest)(nil),           // 12: arc.v1.JoinRequest
-	(*JoinResponse)(nil),          // 13: arc.v1.JoinResponse
-	(*LeaveRequest)(nil),          // 14: arc.v1.LeaveRequest
-	(*LeaveResponse)(nil),         // 15: arc.v1.LeaveResponse
-	(*EvictRequest)(nil),          // 16: arc.v1.EvictRequest
-	(*EvictResponse)(nil),         // 17: arc.v1.EvictResponse
-	(*HandoverRequest)(nil),       // 18: arc.v1.HandoverRequest
-	(*HandoverResponse)(nil),      // 19: arc.v1.HandoverResponse
-	(*RelinkRequest)(nil),         // 20: arc.v1.RelinkRequest
-	(*RelinkResponse)(nil),        // 21: arc.v1.RelinkResponse
-	(*Settings)(nil),              // 22: arc.v1.Settings
-	(*GetSettingsRequest)(nil),    // 23: arc.v1.GetSettingsRequest
-	(*GetSettingsResponse)(nil),   // 24: arc.v1.GetSettingsResponse
-	(*SetSettingsRequest)(nil),    // 25: arc.v1.SetSettingsRequest
-	(*SetSettingsResponse)(nil),   // 26: arc.v1.SetSettingsResponse
-	nil,                           // 27: arc.v1.SetSettingsRequest.ChangesEntry
-	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 29: google.protobuf.Struct
+	(*DepartedMember)(nil),        // 2: arc.v1.DepartedMember
+	(*TemporaryLink)(nil),         // 3: arc.v1.TemporaryLink
+	(*OtherRing)(nil),             // 4: arc.v1.OtherRing
+	(*NodeRef)(nil),               // 5: arc.v1.NodeRef
+	(*MemberStatus)(nil),          // 6: arc.v1.MemberStatus
+	(*Progress)(nil),              // 7: arc.v1.Progress
+	(*HistoryRequest)(nil),        // 8: arc.v1.HistoryRequest
+	(*HistoryResponse)(nil),       // 9: arc.v1.HistoryResponse
+	(*HistoryEntry)(nil),          // 10: arc.v1.HistoryEntry
+	(*Interruption)(nil),          // 11: arc.v1.Interruption
+	(*Phases)(nil),                // 12: arc.v1.Phases
+	(*WatchRequest)(nil),          // 13: arc.v1.WatchRequest
+	(*Event)(nil),                 // 14: arc.v1.Event
+	(*JoinRequest)(nil),           // 15: arc.v1.JoinRequest
+	(*JoinResponse)(nil),          // 16: arc.v1.JoinResponse
+	(*LeaveRequest)(nil),          // 17: arc.v1.LeaveRequest
+	(*LeaveResponse)(nil),         // 18: arc.v1.LeaveResponse
+	(*EvictRequest)(nil),          // 19: arc.v1.EvictRequest
+	(*EvictResponse)(nil),         // 20: arc.v1.EvictResponse
+	(*ForgetRequest)(nil),         // 21: arc.v1.ForgetRequest
+	(*ForgetResponse)(nil),        // 22: arc.v1.ForgetResponse
+	(*HandoverRequest)(nil),       // 23: arc.v1.HandoverRequest
+	(*HandoverResponse)(nil),      // 24: arc.v1.HandoverResponse
+	(*RelinkRequest)(nil),         // 25: arc.v1.RelinkRequest
+	(*RelinkResponse)(nil),        // 26: arc.v1.RelinkResponse
+	(*Settings)(nil),              // 27: arc.v1.Settings
+	(*GetSettingsRequest)(nil),    // 28: arc.v1.GetSettingsRequest
+	(*GetSettingsResponse)(nil),   // 29: arc.v1.GetSettingsResponse
+	(*SetSettingsRequest)(nil),    // 30: arc.v1.SetSettingsRequest
+	(*SetSettingsResponse)(nil),   // 31: arc.v1.SetSettingsResponse
+	nil,                           // 32: arc.v1.SetSettingsRequest.ChangesEntry
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 34: google.protobuf.Struct
 }
 var file_proto_arc_v1_arc_proto_depIdxs = []int32{
-	4,  // 0: arc.v1.StatusResponse.leader:type_name -> arc.v1.NodeRef
-	5,  // 1: arc.v1.StatusResponse.members:type_name -> arc.v1.MemberStatus
-	22, // 2: arc.v1.StatusResponse.settings:type_name -> arc.v1.Settings
-	2,  // 3: arc.v1.StatusResponse.temporary_link:type_name -> arc.v1.TemporaryLink
-	3,  // 4: arc.v1.StatusResponse.other_rings:type_name -> arc.v1.OtherRing
-	8,  // 5: arc.v1.HistoryResponse.entries:type_name -> arc.v1.HistoryEntry
-	28, // 6: arc.v1.HistoryEntry.since:type_name -> google.protobuf.Timestamp
-	9,  // 7: arc.v1.HistoryEntry.phases:type_name -> arc.v1.Phases
-	28, // 8: arc.v1.Event.time:type_name -> google.protobuf.Timestamp
-	29, // 9: arc.v1.Event.detail:type_name -> google.protobuf.Struct
-	4,  // 10: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
-	5,  // 11: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
-	4,  // 12: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
-	22, // 13: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
-	27, // 14: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
-	22, // 15: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
-	0,  // 16: arc.v1.Arc.Status:input_type -> arc.v1.StatusRequest
-	6,  // 17: arc.v1.Arc.History:input_type -> arc.v1.HistoryRequest
-	10, // 18: arc.v1.Arc.Watch:input_type -> arc.v1.WatchRequest
-	12, // 19: arc.v1.Arc.Join:input_type -> arc.v1.JoinRequest
-	14, // 20: arc.v1.Arc.Leave:input_type -> arc.v1.LeaveRequest
-	16, // 21: arc.v1.Arc.Evict:input_type -> arc.v1.EvictRequest
-	18, // 22: arc.v1.Arc.Handover:input_type -> arc.v1.HandoverRequest
-	20, // 23: arc.v1.Arc.Relink:input_type -> arc.v1.RelinkRequest
-	23, // 24: arc.v1.Arc.GetSettings:input_type -> arc.v1.GetSettingsRequest
-	25, // 25: arc.v1.Arc.SetSettings:input_type -> arc.v1.SetSettingsRequest
-	1,  // 26: arc.v1.Arc.Status:output_type -> arc.v1.StatusResponse
-	7,  // 27: arc.v1.Arc.History:output_type -> arc.v1.HistoryResponse
-	11, // 28: arc.v1.Arc.Watch:output_type -> arc.v1.Event
-	13, // 29: arc.v1.Arc.Join:output_type -> arc.v1.JoinResponse
-	15, // 30: arc.v1.Arc.Leave:output_type -> arc.v1.LeaveResponse
-	17, // 31: arc.v1.Arc.Evict:output_type -> arc.v1.EvictResponse
-	19, // 32: arc.v1.Arc.Handover:output_type -> arc.v1.HandoverResponse
-	21, // 33: arc.v1.Arc.Relink:output_type -> arc.v1.RelinkResponse
-	24, // 34: arc.v1.Arc.GetSettings:output_type -> arc.v1.GetSettingsResponse
-	26, // 35: arc.v1.Arc.SetSettings:output_type -> arc.v1.SetSettingsResponse
-	26, // [26:36] is the sub-list for method output_type
-	16, // [16:26] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	5,  // 0: arc.v1.StatusResponse.leader:type_name -> arc.v1.NodeRef
+	6,  // 1: arc.v1.StatusResponse.members:type_name -> arc.v1.MemberStatus
+	27, // 2: arc.v1.StatusResponse.settings:type_name -> arc.v1.Settings
+	2,  // 3: arc.v1.StatusResponse.departed:type_name -> arc.v1.DepartedMember
+	33, // 4: arc.v1.StatusResponse.leader_since:type_name -> google.protobuf.Timestamp
+	3,  // 5: arc.v1.StatusResponse.temporary_link:type_name -> arc.v1.TemporaryLink
+	4,  // 6: arc.v1.StatusResponse.other_rings:type_name -> arc.v1.OtherRing
+	33, // 7: arc.v1.DepartedMember.at:type_name -> google.protobuf.Timestamp
+	7,  // 8: arc.v1.MemberStatus.progress:type_name -> arc.v1.Progress
+	10, // 9: arc.v1.HistoryResponse.entries:type_name -> arc.v1.HistoryEntry
+	33, // 10: arc.v1.HistoryEntry.since:type_name -> google.protobuf.Timestamp
+	12, // 11: arc.v1.HistoryEntry.phases:type_name -> arc.v1.Phases
+	11, // 12: arc.v1.HistoryEntry.interruptions:type_name -> arc.v1.Interruption
+	33, // 13: arc.v1.Interruption.since:type_name -> google.protobuf.Timestamp
+	33, // 14: arc.v1.Event.time:type_name -> google.protobuf.Timestamp
+	34, // 15: arc.v1.Event.detail:type_name -> google.protobuf.Struct
+	5,  // 16: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
+	6,  // 17: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
+	5,  // 18: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
+	27, // 19: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
+	32, // 20: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
+	27, // 21: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
+	0,  // 22: arc.v1.Arc.Status:input_type -> arc.v1.StatusRequest
+	8,  // 23: arc.v1.Arc.History:input_type -> arc.v1.HistoryRequest
+	13, // 24: arc.v1.Arc.Watch:input_type -> arc.v1.WatchRequest
+	15, // 25: arc.v1.Arc.Join:input_type -> arc.v1.JoinRequest
+	17, // 26: arc.v1.Arc.Leave:input_type -> arc.v1.LeaveRequest
+	19, // 27: arc.v1.Arc.Evict:input_type -> arc.v1.EvictRequest
+	21, // 28: arc.v1.Arc.Forget:input_type -> arc.v1.ForgetRequest
+	23, // 29: arc.v1.Arc.Handover:input_type -> arc.v1.HandoverRequest
+	25, // 30: arc.v1.Arc.Relink:input_type -> arc.v1.RelinkRequest
+	28, // 31: arc.v1.Arc.GetSettings:input_type -> arc.v1.GetSettingsRequest
+	30, // 32: arc.v1.Arc.SetSettings:input_type -> arc.v1.SetSettingsRequest
+	1,  // 33: arc.v1.Arc.Status:output_type -> arc.v1.StatusResponse
+	9,  // 34: arc.v1.Arc.History:output_type -> arc.v1.HistoryResponse
+	14, // 35: arc.v1.Arc.Watch:output_type -> arc.v1.Event
+	16, // 36: arc.v1.Arc.Join:output_type -> arc.v1.JoinResponse
+	18, // 37: arc.v1.Arc.Leave:output_type -> arc.v1.LeaveResponse
+	20, // 38: arc.v1.Arc.Evict:output_type -> arc.v1.EvictResponse
+	22, // 39: arc.v1.Arc.Forget:output_type -> arc.v1.ForgetResponse
+	24, // 40: arc.v1.Arc.Handover:output_type -> arc.v1.HandoverResponse
+	26, // 41: arc.v1.Arc.Relink:output_type -> arc.v1.RelinkResponse
+	29, // 42: arc.v1.Arc.GetSettings:output_type -> arc.v1.GetSettingsResponse
+	31, // 43: arc.v1.Arc.SetSettings:output_type -> arc.v1.SetSettingsResponse
+	33, // [33:44] is the sub-list for method output_type
+	22, // [22:33] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_proto_arc_v1_arc_proto_init() }
@@ -2207,7 +2740,7 @@ func file_proto_arc_v1_arc_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_arc_v1_arc_proto_rawDesc), len(file_proto_arc_v1_arc_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,7 @@ const (
 	Arc_Join_FullMethodName        = "/arc.v1.Arc/Join"
 	Arc_Leave_FullMethodName       = "/arc.v1.Arc/Leave"
 	Arc_Evict_FullMethodName       = "/arc.v1.Arc/Evict"
+	Arc_Forget_FullMethodName      = "/arc.v1.Arc/Forget"
 	Arc_Handover_FullMethodName    = "/arc.v1.Arc/Handover"
 	Arc_Relink_FullMethodName      = "/arc.v1.Arc/Relink"
 	Arc_GetSettings_FullMethodName = "/arc.v1.Arc/GetSettings"
@@ -58,6 +59,8 @@ type ArcClient interface {
 	Leave(ctx context.Context, in *LeaveRequest, opts ...grpc.CallOption) (*LeaveResponse, error)
 	// Evict removes a member that the operator knows to be gone.
 	Evict(ctx context.Context, in *EvictRequest, opts ...grpc.CallOption) (*EvictResponse, error)
+	// Forget drops a former member from the list of those who departed.
+	Forget(ctx context.Context, in *ForgetRequest, opts ...grpc.CallOption) (*ForgetResponse, error)
 	// Handover gives the leadership to the heir, or to the named member.
 	Handover(ctx context.Context, in *HandoverRequest, opts ...grpc.CallOption) (*HandoverResponse, error)
 	// Relink makes the called node's monitor dial afresh, or probe a named
@@ -146,6 +149,16 @@ func (c *arcClient) Evict(ctx context.Context, in *EvictRequest, opts ...grpc.Ca
 	return out, nil
 }
 
+func (c *arcClient) Forget(ctx context.Context, in *ForgetRequest, opts ...grpc.CallOption) (*ForgetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ForgetResponse)
+	err := c.cc.Invoke(ctx, Arc_Forget_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *arcClient) Handover(ctx context.Context, in *HandoverRequest, opts ...grpc.CallOption) (*HandoverResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(HandoverResponse)
@@ -209,6 +222,8 @@ type ArcServer interface {
 	Leave(context.Context, *LeaveRequest) (*LeaveResponse, error)
 	// Evict removes a member that the operator knows to be gone.
 	Evict(context.Context, *EvictRequest) (*EvictResponse, error)
+	// Forget drops a former member from the list of those who departed.
+	Forget(context.Context, *ForgetRequest) (*ForgetResponse, error)
 	// Handover gives the leadership to the heir, or to the named member.
 	Handover(context.Context, *HandoverRequest) (*HandoverResponse, error)
 	// Relink makes the called node's monitor dial afresh, or probe a named
@@ -245,6 +260,9 @@ func (UnimplementedArcServer) Leave(context.Context, *LeaveRequest) (*LeaveRespo
 }
 func (UnimplementedArcServer) Evict(context.Context, *EvictRequest) (*EvictResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Evict not implemented")
+}
+func (UnimplementedArcServer) Forget(context.Context, *ForgetRequest) (*ForgetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Forget not implemented")
 }
 func (UnimplementedArcServer) Handover(context.Context, *HandoverRequest) (*HandoverResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Handover not implemented")
@@ -380,6 +398,24 @@ func _Arc_Evict_Handler(srv interface{}, ctx context.Context, dec func(interface
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Arc_Forget_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ForgetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ArcServer).Forget(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Arc_Forget_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ArcServer).Forget(ctx, req.(*ForgetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Arc_Handover_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(HandoverRequest)
 	if err := dec(in); err != nil {
@@ -478,6 +514,10 @@ var Arc_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Evict",
 			Handler:    _Arc_Evict_Handler,
+		},
+		{
+			MethodName: "Forget",
+			Handler:    _Arc_Forget_Handler,
 		},
 		{
 			MethodName: "Handover",

@@ -560,8 +560,10 @@ type Renew struct {
 	Incarnation uint64 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// The grant that ends the promise when its watcher testifies that it is
 	// over; 0 if only time does.
-	Watcher       uint64 `protobuf:"varint,5,opt,name=watcher,proto3" json:"watcher,omitempty"`
-	Grant         uint64 `protobuf:"varint,6,opt,name=grant,proto3" json:"grant,omitempty"`
+	Watcher uint64 `protobuf:"varint,5,opt,name=watcher,proto3" json:"watcher,omitempty"`
+	Grant   uint64 `protobuf:"varint,6,opt,name=grant,proto3" json:"grant,omitempty"`
+	// The leader claimed when it sent this.
+	Claims        bool `protobuf:"varint,7,opt,name=claims,proto3" json:"claims,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -636,6 +638,13 @@ func (x *Renew) GetGrant() uint64 {
 		return x.Grant
 	}
 	return 0
+}
+
+func (x *Renew) GetClaims() bool {
+	if x != nil {
+		return x.Claims
+	}
+	return false
 }
 
 type RenewAck struct {
@@ -1031,11 +1040,13 @@ func (x *Evicted) GetEpoch() uint64 {
 
 // Return announces a member that was restarted with its disk.
 type Return struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	Incarnation   uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	Addresses     []string               `protobuf:"bytes,4,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Id          uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Name        string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Addresses   []string               `protobuf:"bytes,4,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// What the member runs.
+	Version       string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1096,6 +1107,13 @@ func (x *Return) GetAddresses() []string {
 		return x.Addresses
 	}
 	return nil
+}
+
+func (x *Return) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
 }
 
 type CertifyRequest struct {
@@ -1805,14 +1823,15 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x05stuck\x18\x05 \x01(\bR\x05stuck\"3\n" +
 	"\x05Check\x12\x16\n" +
 	"\x06answer\x18\x01 \x01(\bR\x06answer\x12\x12\n" +
-	"\x04term\x18\x02 \x01(\x04R\x04term\"\x9a\x01\n" +
+	"\x04term\x18\x02 \x01(\x04R\x04term\"\xb2\x01\n" +
 	"\x05Renew\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x19\n" +
 	"\blease_us\x18\x03 \x01(\x04R\aleaseUs\x12 \n" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x18\n" +
 	"\awatcher\x18\x05 \x01(\x04R\awatcher\x12\x14\n" +
-	"\x05grant\x18\x06 \x01(\x04R\x05grant\"K\n" +
+	"\x05grant\x18\x06 \x01(\x04R\x05grant\x12\x16\n" +
+	"\x06claims\x18\a \x01(\bR\x06claims\"K\n" +
 	"\bRenewAck\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x19\n" +
@@ -1841,12 +1860,13 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\aEvicted\x12\x17\n" +
 	"\aring_id\x18\x01 \x01(\tR\x06ringId\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"l\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\x86\x01\n" +
 	"\x06Return\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x1c\n" +
-	"\taddresses\x18\x04 \x03(\tR\taddresses\"z\n" +
+	"\taddresses\x18\x04 \x03(\tR\taddresses\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\"z\n" +
 	"\x0eCertifyRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x125\n" +

@@ -1,0 +1,218 @@
+package election
+
+import (
+	"encoding/binary"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// lastClaim is what a member knows of the newest claim of anybody. Nothing is
+// decided by it: it says in the history how long nobody led.
+//
+// Each voter knows this of its own promise alone, and may have been cut off from
+// a leader that led on. So a vote carries what the voter knows. Whoever claimed
+// had promises of a majority, and so had one of some voter of the majority that
+// elects the next leader.
+type lastClaim struct {
+	// proven is the newest moment at which a leader is known to have claimed, in
+	// provenTerm; 0 if no claim is known.
+	proven     Instant
+	provenTerm uint64
+	// possible is the newest moment at which a leader can have claimed, in
+	// possibleTerm.
+	possible     Instant
+	possibleTerm uint64
+}
+
+// merge takes what somebody else knows too.
+func (c *lastClaim) merge(o lastClaim) {
+	if o.provenTerm != 0 && (c.provenTerm == 0 || o.proven > c.proven) {
+		c.proven, c.provenTerm = o.proven, o.provenTerm
+	}
+	if o.possible > c.possible {
+		c.possible, c.possibleTerm = o.possible, o.possibleTerm
+	}
+}
+
+// claimPromised takes down that this member promised to a leader, which may
+// claim by that promise until it ends; claims says that it claimed already.
+func (n *Node) claimPromised(term uint64, until Instant, claims bool) {
+	c := &n.lastClaim
+	if until >= c.possible || term > c.possibleTerm {
+		c.possible, c.possibleTerm = until, term
+	}
+	if claims {
+		c.proven, c.provenTerm = n.now, term
+	}
+}
+
+// claimVoided takes down that the promise that lived is void from now on. If the
+// leader is known to have led until now, as by its own release or by a
+// certificate that came while the promise lived, ended is true.
+func (n *Node) claimVoided(term uint64, ended bool) {
+	c := &n.lastClaim
+	if term < c.possibleTerm || n.now > c.possible {
+		return // it was over before
+	}
+	c.possible = n.now
+	if ended && c.provenTerm == term {
+		c.proven = n.now
+	}
+}
+
+// claimTold takes down that a leader told of its claim in the log. That is news
+// only while a promise to it lives: entries come late to who was away.
+func (n *Node) claimTold(term uint64) {
+	if c := &n.lastClaim; term != n.ownTerm && term == c.possibleTerm && n.now <= c.possible {
+		c.proven, c.provenTerm = n.now, term
+	}
+}
+
+// attachClaim lets a vote carry what this member knows, as ages. Raft does not
+// use the context of an answer to a vote.
+func (n *Node) attachClaim(m *raftpb.Message) {
+	switch m.GetType() {
+	case raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
+	default:
+		return
+	}
+	if m.GetReject() || m.GetTo() == n.cfg.ID {
+		return
+	}
+	c := n.lastClaim
+	age := func(t Instant) uint64 { return uint64(max(n.now-t, 0) / time.Microsecond) }
+	b := binary.AppendUvarint(nil, c.provenTerm)
+	b = binary.AppendUvarint(b, age(c.proven))
+	b = binary.AppendUvarint(b, c.possibleTerm)
+	m.Context = binary.AppendUvarint(b, age(c.possible))
+}
+
+// learnClaim is the inverse of attachClaim. What does not decode is ignored: a
+// vote counts without it.
+func (n *Node) learnClaim(m *raftpb.Message) {
+	b := m.GetContext()
+	var v [4]uint64
+	for i := range v {
+		x, k := binary.Uvarint(b)
+		if k <= 0 {
+			return
+		}
+		v[i], b = x, b[k:]
+	}
+	if v[0] > MaxTerm || v[2] > MaxTerm {
+		return
+	}
+	moment := func(age uint64) Instant {
+		return n.now - time.Duration(min(age, uint64(longestAge/time.Microsecond)))*time.Microsecond
+	}
+	o := lastClaim{provenTerm: v[0], proven: moment(v[1]), possibleTerm: v[2], possible: moment(v[3])}
+	if o.provenTerm == n.ownTerm {
+		o.provenTerm = 0
+	}
+	if o.possibleTerm == n.ownTerm {
+		o.possible = 0
+	}
+	n.lastClaim.merge(o)
+}
+
+// longestAge bounds what a vote may say.
+const longestAge = 10 * 365 * 24 * time.Hour
+
+// measureGap says in a declaration how long nobody led.
+func (n *Node) measureGap(d *ring.Declare) {
+	n.lead.measured = n.now
+	if len(n.ring.History) == 0 {
+		return
+	}
+	known, certain := n.lastClaim.proven, n.lastClaim.possible
+	if n.lastClaim.provenTerm == 0 {
+		known, certain, d.GapAtLeast = n.born, max(certain, n.born), true
+	}
+	d.Gap = max(n.now-known, 0).Microseconds()
+	d.CertainGap = min(max(n.now-certain, 0).Microseconds(), d.Gap)
+}
+
+// ownLoss is why this member, which led last, does not any more.
+func (n *Node) ownLoss() ring.Evidence {
+	switch {
+	case n.ownTerm == n.ring.Term && n.unanswered:
+		return ring.Unanswered
+	case n.ownTerm == 0 && n.restarted:
+		return ring.BornAgain
+	default:
+		return ""
+	}
+}
+
+// breaks are the interruptions of a leader's claim within its term that are not
+// told yet.
+type breaks struct {
+	// since is when the claim ended that is not back yet, 0 if it is; and why.
+	since    Instant
+	why      string
+	evidence ring.Evidence
+	// told is what is to be told when tellAt comes; its Times is 0 if nothing.
+	pending ring.Interruption
+	tellAt  Instant
+}
+
+// breaksApart is how many leases lie between two tellings: a claim that comes and
+// goes is told as one.
+const breaksApart = 10
+
+// claimEnded takes down when and why this member's claim ended, which it knows
+// best.
+func (n *Node) claimEnded(term uint64, end Instant, why string) {
+	n.ownTerm = term
+	n.lastClaim = lastClaim{proven: end, provenTerm: term, possible: end, possibleTerm: term}
+	if l := n.lead; l != nil {
+		l.breaks = breaks{since: max(end, 1), why: why, pending: l.breaks.pending, tellAt: l.breaks.tellAt}
+		if n.unanswered {
+			l.breaks.evidence = ring.Unanswered
+		}
+	}
+}
+
+// claimRegained takes down that the claim is back in the same term.
+
+func (n *Node) claimRegained() {
+	l := n.lead
+	if l == nil || l.breaks.since == 0 {
+		return
+	}
+	gap := (n.now - l.breaks.since).Microseconds()
+	l.breaks.since = 0
+	if gap <= 0 {
+		return
+	}
+	p := &l.breaks.pending
+	if p.Times == 0 {
+		p.Since = n.cfg.Wall() - gap
+		p.Why, p.Evidence = l.breaks.why, l.breaks.evidence
+	}
+	p.Times++
+	p.Total += gap
+	p.Gap = max(p.Gap, gap)
+}
+
+// breakTimers tells of interruptions, once the claim is back.
+func (n *Node) breakTimers() {
+	l := n.lead
+	if l.breaks.pending.Times == 0 || l.handover != nil {
+		return
+	}
+	if n.now < l.breaks.tellAt {
+		n.wakeAt(l.breaks.tellAt)
+		return
+	}
+	l.breaks.tellAt = n.now + n.ring.Settings.RenewEvery()
+	if _, _, claims := n.Claim(n.now); claims && n.propose(proposal{}, ring.Command{Interrupted: &ring.Interrupted{Term: n.term, Interruption: l.breaks.pending}}) {
+		l.breaks.pending = ring.Interruption{}
+		l.breaks.tellAt = n.now + breaksApart*n.ring.Settings.Lease()
+		return
+	}
+	n.wakeAt(l.breaks.tellAt)
+}

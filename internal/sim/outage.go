@@ -1,0 +1,80 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// checkOutages compares the holes between the true claims with what the
+// committed history says about them. It is called when the ring is whole again:
+// what can be known is known by then.
+//
+// The history may say less than the truth where the leader that came after did
+// not last long enough to tell, and where all who voted for it had been
+// restarted. It may say more by what a voter cannot know: how long before its
+// end a leader was last heard, or how long it went on unheard.
+func (s *Sim) checkOutages(lead *node) {
+	st := lead.core.State()
+	claims := slices.Clone(s.claims)
+	claims = append(claims, Claim{lead.name, lead.claimTerm, time.Duration(lead.claimFrom), time.Duration(s.now)})
+	slices.SortFunc(claims, func(a, b Claim) int { return int(a.From - b.From) })
+	lease := s.ledger.longestLease(s.outagesFrom - int64(time.Minute))
+	slack := lease + 250*time.Millisecond
+	var solid Claim // the newest claim that lasted long enough to be known of
+	for i, c := range claims {
+		if i > 0 && solid.Term != 0 && int64(c.From) > s.outagesFrom {
+			before := claims[i-1]
+			s.judgeOutage(st, before, c, c.From-solid.To, lease, slack)
+			if s.failure != nil {
+				return
+			}
+		}
+		if c.To-c.From > 2*lease || solid.Term == 0 {
+			solid = c
+		}
+	}
+	s.outagesFrom = s.now
+}
+
+// judgeOutage looks for the hole between two claims; most is how long it was
+// since a claim that everybody must know of.
+func (s *Sim) judgeOutage(st *ring.State, before, c Claim, most, lease, slack time.Duration) {
+	hole := c.From - before.To
+	at := slices.IndexFunc(st.History, func(l ring.Leadership) bool { return l.Term == c.Term })
+	if at < 0 {
+		return // it was declared and claimed by somebody who lost its log before it was committed elsewhere: G3 judges
+	}
+	l := &st.History[at]
+	known, certain := l.Outage()
+	told := c.To-c.From > lease+time.Second
+	if before.Term == c.Term {
+		known, certain, told = 0, 0, c.To-c.From > 12*lease+time.Second
+		for _, x := range l.Interruptions {
+			known = max(known, time.Duration(x.Gap)*time.Microsecond)
+		}
+		if len(l.Interruptions) == ring.InterruptionsKept {
+			return
+		}
+	}
+	s.stats.count("outages: compared with the history", 1)
+	name := "a new term"
+	if before.Term == c.Term {
+		name = "the same term"
+	}
+	if hole > slack && told && !l.GapAtLeast && known < hole-slack {
+		s.fail("outage", "nobody claimed for %v until %s did at %.6f s in %s, %d; the history says %v (evidence %q, %s)", hole, c.Node, c.From.Seconds(), name, c.Term, known, l.Evidence, l.Why)
+		return
+	}
+	// A voter that was restarted has forgotten its promise, and the others may
+	// not have made one for long.
+	forgot := slices.ContainsFunc(s.nodes, func(n *node) bool { return n.startedAt >= int64(c.From-known) })
+	if before.Term != c.Term && !forgot && known > most+slack {
+		s.fail("outage", "nobody claimed for %v (%v since a long claim) until %s did at %.6f s in %s, %d; the history says %v", hole, most, c.Node, c.From.Seconds(), name, c.Term, known)
+		return
+	}
+	if before.Term != c.Term && certain > hole+slack {
+		s.fail("outage", "nobody claimed for %v until %s did at %.6f s in %s, %d; the history says %v for certain", hole, c.Node, c.From.Seconds(), name, c.Term, certain)
+	}
+}
