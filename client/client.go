@@ -145,6 +145,11 @@ func (c *Client) Evict(ctx context.Context, name string) (*arcv1.EvictResponse, 
 	return call(ctx, c, "evict", c.arc.Evict, &arcv1.EvictRequest{Name: name})
 }
 
+// Forget drops a former member from the list of those who departed.
+func (c *Client) Forget(ctx context.Context, name string) (*arcv1.ForgetResponse, error) {
+	return call(ctx, c, "forget", c.arc.Forget, &arcv1.ForgetRequest{Name: name})
+}
+
 // Settings returns the committed cluster-wide settings.
 func (c *Client) Settings(ctx context.Context) (*arcv1.GetSettingsResponse, error) {
 	return call(ctx, c, "config get", c.arc.GetSettings, &arcv1.GetSettingsRequest{})

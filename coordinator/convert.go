@@ -42,7 +42,7 @@ func membersToWire(v *view) []*arcv1.MemberStatus {
 	for i, m := range v.ring.Members {
 		ms := &arcv1.MemberStatus{
 			Id: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses,
-			Voter: voters[m.ID], Witness: m.Witness, Alive: !v.suspect(m.ID),
+			Voter: voters[m.ID], Witness: m.Witness, Alive: !v.suspect(m.ID), Version: m.Version,
 		}
 		if next, ok := v.ring.Successor(m.ID); ok {
 			ms.Monitors = next.Name
@@ -52,8 +52,8 @@ func membersToWire(v *view) []*arcv1.MemberStatus {
 	return out
 }
 
-// statusToWire tells v at the time now.
-func statusToWire(o *Options, v *view, now election.Instant) *arcv1.StatusResponse {
+// statusToWire tells v at the time now, which is wall by the wall clock.
+func statusToWire(o *Options, v *view, now election.Instant, wall time.Time) *arcv1.StatusResponse {
 	r := &arcv1.StatusResponse{
 		Cluster: o.Cluster, RingId: v.ringID, Epoch: v.ring.Epoch, Term: v.ring.Term,
 		Self: o.Name, SelfId: v.id, Phase: string(v.phase), Version: o.Version,
@@ -68,7 +68,14 @@ func statusToWire(o *Options, v *view, now election.Instant) *arcv1.StatusRespon
 	}
 	if l, ok := v.leader(now); ok {
 		r.Leader = &arcv1.NodeRef{Id: l.ID, Name: l.Name}
+		if k := len(v.ring.History); k > 0 {
+			since := time.UnixMicro(v.ring.History[k-1].Since)
+			r.LeaderSince, r.LeaderForMs = timestamppb.New(since), millis(max(wall.Sub(since), 0))
+		}
 	}
+	t := v.status.Tolerance
+	r.CanLose, r.BearsCrash, r.Needed, r.NeededOf = uint32(t.CanLose), t.BearsCrash, uint32(t.Needed), t.NeededOf
+	r.Departed = departedToWire(v.ring.Departed)
 	if _, left, ok := v.claim(now); ok {
 		r.Claiming, r.LeaseMs = true, millis(left)
 	}
@@ -79,6 +86,26 @@ func statusToWire(o *Options, v *view, now election.Instant) *arcv1.StatusRespon
 		r.Reason = "this node is " + string(v.phase)
 	}
 	return r
+}
+
+func departedToWire(departed []ring.Departed) []*arcv1.DepartedMember {
+	out := make([]*arcv1.DepartedMember, len(departed))
+	for i, d := range departed {
+		out[i] = &arcv1.DepartedMember{Id: d.ID, Name: d.Name, How: string(d.How), Evidence: string(d.Evidence), SeenBy: d.SeenBy}
+		if d.At != 0 {
+			out[i].At = timestamppb.New(time.UnixMicro(d.At))
+		}
+	}
+	return out
+}
+
+// addProgress adds how far the members' copies of the log are.
+func addProgress(r *arcv1.StatusResponse, index map[uint64]uint64, committed uint64) {
+	for _, m := range r.GetMembers() {
+		if at, ok := index[m.GetId()]; ok {
+			m.Progress = &arcv1.Progress{Index: at, Lag: max(committed, at) - at}
+		}
+	}
 }
 
 // millis keeps microseconds and drops what would only be noise in JSON.

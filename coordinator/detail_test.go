@@ -19,8 +19,8 @@ func TestDetailIsTheJSON(t *testing.T) {
 	l := ring.Leadership{Term: 1<<63 + 1, Name: "n2", ID: 2, Since: 1_700_000_000_123_456, Why: "lowest \"id\"", Gap: 12_345, Evidence: ring.Certified,
 		Phases: ring.Phases{PromisesEnded: 3, Campaign: 4, Elected: 1_800}}
 	messages := []proto.Message{
-		statusToWire(&Options{Cluster: "c", Name: "n1", Version: "v"}, v, 0),
-		statusToWire(&Options{}, &view{phase: joining, ring: &ring.State{}}, 0),
+		statusToWire(&Options{Cluster: "c", Name: "n1", Version: "v"}, v, 0, testMaker().wall()),
+		statusToWire(&Options{}, &view{phase: joining, ring: &ring.State{}}, 0, testMaker().wall()),
 		leadershipToWire(l), leadershipToWire(ring.Leadership{}),
 		settingsToWire(profile(t, "realtime")), &arcv1.Settings{},
 	}
@@ -61,7 +61,7 @@ func BenchmarkStatus(b *testing.B) {
 	o := &Options{Cluster: "c", Name: "n1"}
 	b.ReportAllocs()
 	for b.Loop() {
-		statusToWire(o, v, 0)
+		statusToWire(o, v, 0, testMaker().wall())
 	}
 }
 

@@ -69,7 +69,7 @@ func (n *node) found(others []string) (entry, error) {
 	}
 	f := ring.Found{
 		Cluster: n.o.Cluster, RingID: fmt.Sprintf("%016x%016x", randomID(), randomID()), Settings: settings,
-		Founder: ring.Member{Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.addresses, Witness: n.o.Witness, OnJoin: n.o.OnJoin},
+		Founder: ring.Member{Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.addresses, Witness: n.o.Witness, OnJoin: n.o.OnJoin, Version: n.o.Version},
 	}
 	now := time.Now()
 	n.warnOfPast(now)
@@ -250,7 +250,7 @@ func (j *joiner) ask(ctx context.Context, addresses []string) (*arcv1.JoinRespon
 	o := &j.n.o
 	return arcv1.NewArcClient(conn).Join(ctx, &arcv1.JoinRequest{
 		Cluster: o.Cluster, Name: o.Name, Incarnation: j.n.incarnation, Addresses: j.n.addresses,
-		Witness: o.Witness, OnJoin: string(o.OnJoin), RingId: j.former.ringID, Nonce: j.nonce,
+		Witness: o.Witness, OnJoin: string(o.OnJoin), RingId: j.former.ringID, Nonce: j.nonce, Version: o.Version,
 	})
 }
 

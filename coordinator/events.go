@@ -65,7 +65,7 @@ func (e eventMaker) event(s *ring.State, kind, node string, detail *structpb.Str
 // snapshot is what a new watcher sees first, and every watcher when this node
 // is back in the ring; its detail has the fields of `arc status -o json`.
 func (e eventMaker) snapshot(v *view, now election.Instant) *arcv1.Event {
-	return e.event(v.ring, eventSnapshot, e.self, detailOf(statusToWire(e.o, v, now)))
+	return e.event(v.ring, eventSnapshot, e.self, detailOf(statusToWire(e.o, v, now, e.wall())))
 }
 
 // changes turns committed changes into events. An appointment is not one: it

@@ -39,7 +39,7 @@ func testView(t *testing.T) *view {
 
 func TestStatusToWire(t *testing.T) {
 	v := testView(t)
-	r := statusToWire(&Options{Cluster: "c", Name: "n1", Version: "v"}, v, 100*time.Millisecond)
+	r := statusToWire(&Options{Cluster: "c", Name: "n1", Version: "v"}, v, 100*time.Millisecond, testMaker().wall())
 	if r.GetLeader().GetName() != "n1" || !r.GetClaiming() || r.GetLeaseMs() != 400 || r.GetHeir() != "n2" || r.GetTerm() != 7 ||
 		r.GetEpoch() != 3 || r.GetSelfId() != 1 || r.GetPhase() != "member" || r.GetVotesNeeded() != 1 || r.GetStateHash() != v.ring.Hash() {
 		t.Errorf("status is %v", r)
@@ -48,14 +48,14 @@ func TestStatusToWire(t *testing.T) {
 	if n2.GetMonitors() != "n1" || n2.GetAlive() || n2.GetVoter() || !r.GetMembers()[0].GetVoter() {
 		t.Errorf("n2 is %v", n2)
 	}
-	if r := statusToWire(&Options{}, v, 500*time.Millisecond); r.GetClaiming() || r.GetLeaseMs() != 0 || r.GetLeader() != nil {
+	if r := statusToWire(&Options{}, v, 500*time.Millisecond, testMaker().wall()); r.GetClaiming() || r.GetLeaseMs() != 0 || r.GetLeader() != nil {
 		t.Errorf("at the end of its lease it claims for %v ms, and says that %v leads", r.GetLeaseMs(), r.GetLeader())
 	}
 	v.status.Declared = false
-	if r := statusToWire(&Options{}, v, 0); r.GetLeader() != nil {
+	if r := statusToWire(&Options{}, v, 0, testMaker().wall()); r.GetLeader() != nil {
 		t.Errorf("a caretaker is told as leader %v", r.GetLeader())
 	}
-	empty := statusToWire(&Options{}, &view{phase: joining, ring: &ring.State{}}, 0)
+	empty := statusToWire(&Options{}, &view{phase: joining, ring: &ring.State{}}, 0, testMaker().wall())
 	if empty.GetReason() == "" || empty.GetLeader() != nil || empty.GetStateHash() != "" {
 		t.Errorf("a joiner's status is %v", empty)
 	}
@@ -64,7 +64,7 @@ func TestStatusToWire(t *testing.T) {
 // The snapshot's detail is the status as `arc status -o json` prints it.
 func TestSnapshotIsTheStatus(t *testing.T) {
 	v := testView(t)
-	st := statusToWire(&Options{Cluster: "c", Name: "n1"}, v, 0)
+	st := statusToWire(&Options{Cluster: "c", Name: "n1"}, v, 0, testMaker().wall())
 	m := testMaker()
 	m.o = &Options{Cluster: "c", Name: "n1"}
 	e := m.snapshot(v, 0)

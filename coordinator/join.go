@@ -37,7 +37,7 @@ func (n *node) join(ctx context.Context, l *loop, r *arcv1.JoinRequest) (*arcv1.
 			return nil, fmt.Errorf("%w: %q is this leader, member %d at %s", ring.ErrNameInUse, r.GetName(), v.id, strings.Join(n.addresses, ", "))
 		}
 		m := ring.Member{Name: r.GetName(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(),
-			Witness: r.GetWitness(), OnJoin: ring.OnJoin(r.GetOnJoin()), Nonce: r.GetNonce()}
+			Witness: r.GetWitness(), OnJoin: ring.OnJoin(r.GetOnJoin()), Nonce: r.GetNonce(), Version: r.GetVersion()}
 		var d election.Done
 		d, err = l.request(ctx, election.Request{Join: &ring.Join{Member: m, Replaces: a.replaces}})
 		if err == nil {

@@ -35,6 +35,7 @@ type core interface {
 	Look(now election.Instant) election.Look
 	Answered(now election.Instant, a election.Standing)
 	Standing(now election.Instant, id uint64) election.Standing
+	Progress() (index map[uint64]uint64, committed uint64)
 }
 
 var _ core = (*election.Node)(nil)
@@ -313,6 +314,34 @@ func (l *loop) request(ctx context.Context, r election.Request) (election.Done, 
 		}
 		return election.Done{}, ErrStopping
 	}
+}
+
+// progressWait is how long a reader of the status waits for the event loop.
+const progressWait = 100 * time.Millisecond
+
+// progress asks the core how far the members' logs are. It gives up on a loop
+// that does not answer: the rest of the status needs none.
+func (l *loop) progress(ctx context.Context) (index map[uint64]uint64, committed uint64) {
+	type answer struct {
+		index     map[uint64]uint64
+		committed uint64
+	}
+	got := make(chan answer, 1)
+	if l.inbox.post(func(election.Instant) {
+		index, committed := l.core.Progress()
+		got <- answer{index, committed}
+	}) != nil {
+		return nil, 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, progressWait)
+	defer cancel()
+	select {
+	case a := <-got:
+		return a.index, a.committed
+	case <-ctx.Done():
+	case <-l.ended:
+	}
+	return nil, 0
 }
 
 // setPhase publishes a change of the phase.

@@ -65,6 +65,9 @@ func (c *fakeCore) State() *ring.State { return c.state }
 func (c *fakeCore) Status(election.Instant) election.Status {
 	return election.Status{Leader: c.term, Declared: c.term != 0}
 }
+func (c *fakeCore) Progress() (map[uint64]uint64, uint64) {
+	return map[uint64]uint64{1: 40, 2: 37}, 41
+}
 func (c *fakeCore) Look(election.Instant) election.Look {
 	c.looks++
 	return new(election.Node).Look(election.Instant(-c.looks) * time.Hour)

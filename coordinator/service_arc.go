@@ -13,9 +13,16 @@ type arcService struct {
 	n *node
 }
 
-func (s arcService) Status(context.Context, *arcv1.StatusRequest) (*arcv1.StatusResponse, error) {
+func (s arcService) Status(ctx context.Context, _ *arcv1.StatusRequest) (*arcv1.StatusResponse, error) {
+	var index map[uint64]uint64
+	var committed uint64
+	if l := s.n.loop.Load(); l != nil {
+		index, committed = l.progress(ctx)
+	}
+	// The view comes last: what it says of the claim must not be old.
 	v, now, _, _, _ := s.n.hub.views.claim()
-	r := statusToWire(&s.n.o, v, now)
+	r := statusToWire(&s.n.o, v, now, s.n.maker.wall())
+	addProgress(r, index, committed)
 	if name, left, ok := s.n.monitor.onDetour(now); ok {
 		r.TemporaryLink = &arcv1.TemporaryLink{Target: name, LeftMs: millis(left)}
 	}

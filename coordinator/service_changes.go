@@ -108,6 +108,28 @@ func (s arcService) Evict(ctx context.Context, r *arcv1.EvictRequest) (*arcv1.Ev
 		})
 }
 
+// Forget drops a former member from the list of those who departed.
+func (s arcService) Forget(ctx context.Context, r *arcv1.ForgetRequest) (*arcv1.ForgetResponse, error) {
+	return atLeader(ctx, s.n, r.GetForwarded(),
+		func(l *loop, v *view) (*arcv1.ForgetResponse, error) {
+			d, ok := v.ring.DepartedByName(r.GetName())
+			if !ok {
+				if _, member := v.ring.MemberByName(r.GetName()); member {
+					return nil, fmt.Errorf("%w: %q is a member of the ring; only former members are forgotten: use leave or evict", ring.ErrInvalid, r.GetName())
+				}
+				return nil, fmt.Errorf("%w, nor a former one that is listed: %q; `arc status` lists both", ring.ErrNotMember, r.GetName())
+			}
+			if _, err := l.request(ctx, election.Request{Forget: &ring.Forget{IDs: []uint64{d.ID}}}); err != nil {
+				return nil, err
+			}
+			return &arcv1.ForgetResponse{Id: d.ID}, nil
+		},
+		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.ForgetResponse, error) {
+			r.Forwarded = true
+			return c.Forget(ctx, r)
+		})
+}
+
 func (s arcService) Handover(ctx context.Context, r *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
 	return atLeader(ctx, s.n, r.GetForwarded(),
 		func(l *loop, v *view) (*arcv1.HandoverResponse, error) {

@@ -23,6 +23,8 @@ type leading struct {
 	// measured is when the declaration said how long nobody had led.
 	measured Instant
 	breaks   breaks
+	// nextForget is when to look for former members that may be forgotten.
+	nextForget Instant
 
 	renewals renewals
 	lapse    lapse
@@ -144,6 +146,7 @@ func (n *Node) leadTimers() {
 		n.handoverTimers()
 		n.timedTimers()
 		n.breakTimers()
+		n.forgetTimers()
 	}
 	if n.lead != l {
 		return

@@ -24,6 +24,8 @@ type Look struct {
 	waits        time.Duration
 	claims       bool
 	proven       bool
+	needed       int
+	neededOf     string
 	removed      bool
 	gone, sealed int
 	suspected    uint64
@@ -39,7 +41,10 @@ func (n *Node) Look(now Instant) Look {
 		l.why = n.lead.why
 		_, _, l.claims = n.Claim(now)
 	}
-	l.proven = now < n.LeaderUntil()
+	if l.proven = now < n.LeaderUntil(); !l.proven {
+		t := n.tolerance(now)
+		l.needed, l.neededOf = t.Needed, t.needs()
+	}
 	if now < n.voter.waitUntil {
 		l.waits = 1 + (n.voter.waitUntil - now).Round(time.Millisecond)
 	}

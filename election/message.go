@@ -306,6 +306,8 @@ type Request struct {
 	// when that one has declared itself.
 	Handover *Handover
 	Settings *ring.Settings
+	// Forget drops former members from the list.
+	Forget *ring.Forget
 }
 
 // Handover is a planned change of the leader.

@@ -313,7 +313,8 @@ type Status struct {
 	Settled bool
 	// Needed are former members whose log or answers may still be needed,
 	// ascending: they must not be told that they are out.
-	Needed []uint64
+	Needed    []uint64
+	Tolerance Tolerance
 }
 
 // Status returns the present state.
@@ -340,17 +341,13 @@ func (n *Node) Status(now Instant) Status {
 		}
 	}
 	slices.Sort(s.Needed)
+	s.Tolerance = n.tolerance(now)
 	s.Reason = n.reason(now)
 	return s
 }
 
 func (n *Node) reason(now Instant) string {
-	name := func(id uint64) string {
-		if m, ok := n.ring.Member(id); ok {
-			return m.Name
-		}
-		return fmt.Sprintf("member %d", id)
-	}
+	needs := n.tolerance(now).needs()
 	switch {
 	case n.removed:
 		return "no member of the ring any more"
@@ -361,20 +358,28 @@ func (n *Node) reason(now Instant) string {
 		if n.lead.released {
 			return fmt.Sprintf("this node gave its claim up to hand over, token %d", n.ring.Term)
 		}
-		return fmt.Sprintf("this node is declared with token %d, but does not claim: too few voters answer", n.ring.Term)
+		return fmt.Sprintf("this node is declared with token %d, but does not claim: %s", n.ring.Term, cmp.Or(needs, "too few voters answer"))
 	case n.lead != nil:
 		return fmt.Sprintf("this node is caretaker in term %d: %s", n.term, n.lead.why)
 	case n.leaderDeclaredInTerm() && now < n.LeaderUntil():
-		return fmt.Sprintf("%s leads, token %d", name(n.raftLead), n.ring.Term)
+		return fmt.Sprintf("%s leads, token %d", n.nameOf(n.raftLead), n.ring.Term)
 	case n.leaderDeclaredInTerm():
-		return fmt.Sprintf("no proof that %s leads: %s", name(n.raftLead), n.unproven())
+		return fmt.Sprintf("no proof that %s leads: %s%s", n.nameOf(n.raftLead), n.unproven(), and(needs))
 	case n.raftLead != 0:
-		return fmt.Sprintf("%s is caretaker in term %d", name(n.raftLead), n.term)
+		return fmt.Sprintf("%s is caretaker in term %d%s", n.nameOf(n.raftLead), n.term, and(needs))
 	case now < n.voter.waitUntil:
-		return fmt.Sprintf("restarted: takes part in elections in %v", (n.voter.waitUntil - now).Round(time.Millisecond))
+		return fmt.Sprintf("restarted: takes part in elections in %v%s", (n.voter.waitUntil - now).Round(time.Millisecond), and(needs))
 	default:
-		return fmt.Sprintf("no leader known: %d of %d voters are needed", len(n.conf.GetVoters())/2+1, len(n.conf.GetVoters()))
+		return fmt.Sprintf("no leader known: %s", cmp.Or(needs, fmt.Sprintf("%d of %d voters are needed", len(n.conf.GetVoters())/2+1, len(n.conf.GetVoters()))))
 	}
+}
+
+// and continues a sentence, if there is more to say.
+func and(more string) string {
+	if more == "" {
+		return ""
+	}
+	return "; " + more
 }
 
 // declared tells whether this raft leader's declaration is committed.

@@ -111,7 +111,7 @@ func (n *Node) unproven() string {
 	case dead:
 		return "its process has ended"
 	case n.releasedByLeader():
-		return "it gave its claim up to hand over"
+		return "it says that it claims no longer"
 	case n.leaderHeard <= 0 && n.leaderShown <= 0:
 		return "it was not heard since this node started"
 	default:

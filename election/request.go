@@ -74,6 +74,8 @@ func (n *Node) request(r Request) {
 			return
 		}
 		n.propose(proposal{req: r.Ref}, ring.Command{Evict: r.Evict})
+	case r.Forget != nil:
+		n.propose(proposal{req: r.Ref}, ring.Command{Forget: r.Forget})
 	case r.Settings != nil:
 		if err := r.Settings.Validate(); err != nil {
 			n.emit(Done{Ref: r.Ref, Err: fmt.Errorf("%w: %w", ring.ErrInvalid, err)})

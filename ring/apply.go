@@ -200,7 +200,7 @@ func (s *State) declare(term uint64, d Declare) ([]Change, error) {
 	if d.Evidence != "" {
 		evidence, by = d.Evidence, d.By
 	}
-	seenBy := s.nameOf(by)
+	seenBy := s.NameOf(by)
 	var changes []Change
 	for _, e := range d.Evict {
 		m, _ := s.Member(e.ID)

@@ -51,8 +51,8 @@ func (s *State) departedByID(id uint64) (Departed, bool) {
 	return Departed{}, false
 }
 
-// nameOf returns the name of a member, or of a former one that is still listed.
-func (s *State) nameOf(id uint64) string {
+// NameOf returns the name of a member, or of a former one that is still listed.
+func (s *State) NameOf(id uint64) string {
 	if m, ok := s.Member(id); ok {
 		return m.Name
 	}
@@ -62,7 +62,7 @@ func (s *State) nameOf(id uint64) string {
 
 // depart lists a member that is taken out.
 func (s *State) depart(m Member, how ChangeKind, ev Evidence, by uint64, at int64) {
-	d := Departed{ID: m.ID, Name: m.Name, At: at, How: how, Evidence: ev, SeenBy: s.nameOf(by)}
+	d := Departed{ID: m.ID, Name: m.Name, At: at, How: how, Evidence: ev, SeenBy: s.NameOf(by)}
 	if ev == Certified {
 		d.SeenBy = m.Name
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,7 +64,7 @@ func (f *factory) askLeader(ctx context.Context, self, wait bool) (*arcv1.Status
 	case err != nil:
 		return nil, err
 	case st.GetLeader() == nil:
-		return st, fmt.Errorf("%w: no leader: %s", errNotLeading, or(st.GetReason()))
+		return st, fmt.Errorf("%w: no leader: %s", errNotLeading, or(strings.TrimPrefix(st.GetReason(), "no leader known: ")))
 	case self && !st.GetClaiming():
 		return st, fmt.Errorf("%w: %s leads, not this node, %s", errNotLeading, st.GetLeader().GetName(), st.GetSelf())
 	}

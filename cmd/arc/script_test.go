@@ -100,7 +100,7 @@ var founded = time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
 func threeStatus() *arcv1.StatusResponse {
 	member := func(id uint64, name, monitors string) *arcv1.MemberStatus {
 		return &arcv1.MemberStatus{Id: id, Name: name, Incarnation: 18446744073709551600 + id, Addresses: []string{fmt.Sprintf("10.0.0.%d:7400", id)},
-			Voter: true, Monitors: monitors, Alive: true}
+			Voter: true, Monitors: monitors, Alive: true, Version: "1.4.0", Progress: &arcv1.Progress{Index: 40 + id, Lag: 3 - id}}
 	}
 	return &arcv1.StatusResponse{
 		Cluster: "arc", RingId: "7f3a", Epoch: 12, Term: 1767323046, Self: "n2", SelfId: 2, Phase: "member", Version: "test",
@@ -108,7 +108,12 @@ func threeStatus() *arcv1.StatusResponse {
 		Members: []*arcv1.MemberStatus{member(1, "n1", "n2"), member(2, "n2", "n3"), member(3, "n3", "n1")},
 		Settings: &arcv1.Settings{Profile: "lan", LeaderIntervalMs: 100, LeaderMisses: 5, IntervalMs: 200, Misses: 5, LeaseMs: 500,
 			DriftPpm: 10000, StaggerMs: 25, HangAfterMs: 5000, MaxVoters: 7, GraceMs: 500, ForgetAfterS: 604800},
-		StateHash: "ab12", Reason: "n2 leads: lowest id", VotesNeeded: 2, Voters: []uint64{1, 2, 3},
+		StateHash: "ab12", Reason: "this node leads, token 1767323046", VotesNeeded: 2, Voters: []uint64{1, 2, 3},
+		CanLose: 1, LeaderSince: timestamppb.New(founded.Add(2 * time.Minute)), LeaderForMs: 754_000,
+		Departed: []*arcv1.DepartedMember{
+			{Id: 4, Name: "n4", At: timestamppb.New(founded.Add(3 * time.Minute)), How: "left"},
+			{Id: 5, Name: "n5", At: timestamppb.New(founded.Add(4 * time.Minute)), How: "evicted", Evidence: "silent", SeenBy: "n3"},
+		},
 	}
 }
 
@@ -160,6 +165,12 @@ func three() *fakearc.Server {
 				}
 			}
 			return nil // ends the stream: the coordinator goes away
+		},
+		ForgetFunc: func(_ context.Context, r *arcv1.ForgetRequest) (*arcv1.ForgetResponse, error) {
+			if r.GetName() != "n4" {
+				return nil, status.Errorf(codes.NotFound, "not a member, nor a former one that is listed: %q", r.GetName())
+			}
+			return &arcv1.ForgetResponse{Id: 4}, nil
 		},
 		HandoverFunc: func(_ context.Context, r *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
 			if r.GetName() == "n9" {
@@ -223,7 +234,8 @@ func noLeader() *fakearc.Server {
 	s := three()
 	s.StatusFunc = func(context.Context, *arcv1.StatusRequest) (*arcv1.StatusResponse, error) {
 		st := threeStatus()
-		st.Leader, st.Claiming, st.LeaseMs, st.Reason = nil, false, 0, "2 of 3 voters are silent"
+		st.Leader, st.Claiming, st.LeaseMs, st.Reason = nil, false, 0, "no leader known: needs one of n1, n3"
+		st.CanLose, st.Needed, st.NeededOf, st.LeaderSince, st.LeaderForMs = 0, 1, []string{"n1", "n3"}, nil, 0
 		st.Members[0].Alive, st.Members[2].Alive = false, false
 		return st, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +20,12 @@ func newStatusCmd(f *factory) *cobra.Command {
 		Long: `Prints the ring as the asked coordinator knows it: its members in ring order,
 who monitors whom, who votes, who leads and who would next, the token (the
 term of the leadership), the epoch, and what is left of the lease if the asked
-coordinator itself leads.`,
+coordinator itself leads. LAG is by how many log entries a member is behind; only
+the leader knows everybody's.
+
+"bears" is how many machines more can be lost at once, whichever they are, before
+there is no leader. Former members are listed until their name is back, for
+forget_after_s at most; "arc forget" drops one by hand.`,
 		Example: `  arc status
   arc --addr 10.0.0.5:7400 status
   arc status -o json | jq -r .leader.name`,
@@ -30,15 +36,15 @@ coordinator itself leads.`,
 				if err != nil {
 					return err
 				}
-				return f.print(st, func(w io.Writer) error { return statusTable(w, st) })
+				return f.print(st, func(w io.Writer) error { return f.statusTable(w, st) })
 			})
 		},
 	}
 }
 
-func statusTable(w io.Writer, st *arcv1.StatusResponse) error {
+func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) error {
 	fmt.Fprintf(w, "cluster %s, ring %s, epoch %d, token %d\n", st.GetCluster(), or(st.GetRingId()), st.GetEpoch(), st.GetTerm())
-	fmt.Fprintf(w, "leader  %s, next %s\n", or(st.GetLeader().GetName()), or(st.GetHeir()))
+	fmt.Fprintf(w, "leader  %s%s, next %s\n", or(st.GetLeader().GetName()), leadsSince(st), or(st.GetHeir()))
 	self := fmt.Sprintf("%s, %s", st.GetSelf(), or(st.GetPhase()))
 	if st.GetClaiming() {
 		self += fmt.Sprintf(", leads for at least %s more", millis(st.GetLeaseMs()))
@@ -46,6 +52,9 @@ func statusTable(w io.Writer, st *arcv1.StatusResponse) error {
 	fmt.Fprintf(w, "asked   %s\n", self)
 	if st.GetReason() != "" {
 		fmt.Fprintf(w, "reason  %s\n", st.GetReason())
+	}
+	if line := bearsLine(st); line != "" {
+		fmt.Fprintf(w, "bears   %s\n", line)
 	}
 	if line := votesLine(st); line != "" {
 		fmt.Fprintf(w, "votes   %s\n", line)
@@ -59,9 +68,50 @@ func statusTable(w io.Writer, st *arcv1.StatusResponse) error {
 	fmt.Fprintln(w)
 	var lines [][]string
 	for _, m := range st.GetMembers() {
-		lines = append(lines, []string{number(m.GetId()), m.GetName(), or(m.GetMonitors()), voteOf(m), roleOf(st, m), stateOf(m), strings.Join(m.GetAddresses(), ",")})
+		lines = append(lines, []string{number(m.GetId()), m.GetName(), or(m.GetMonitors()), voteOf(m), roleOf(st, m), stateOf(m), lagOf(m), or(m.GetVersion()),
+			strings.Join(m.GetAddresses(), ",")})
 	}
-	return rows(w, "ID NAME MONITORS VOTE ROLE STATE ADDRESSES", lines)
+	if err := rows(w, "ID NAME MONITORS VOTE ROLE STATE LAG VERSION ADDRESSES", lines); err != nil || len(st.GetDeparted()) == 0 {
+		return err
+	}
+	fmt.Fprintln(w)
+	lines = nil
+	for _, d := range st.GetDeparted() {
+		lines = append(lines, []string{number(d.GetId()), d.GetName(), d.GetHow(), f.when(d.GetAt()), or(d.GetEvidence()), or(d.GetSeenBy())})
+	}
+	return rows(w, "ID DEPARTED HOW WHEN EVIDENCE SEEN-BY", lines)
+}
+
+// leadsSince says since when the leader leads, and for how long.
+func leadsSince(st *arcv1.StatusResponse) string {
+	if st.GetLeader() == nil || st.GetLeaderSince() == nil {
+		return ""
+	}
+	d := time.Duration(st.GetLeaderForMs() * float64(time.Millisecond)).Round(time.Second)
+	return fmt.Sprintf(" since %s (%v)", st.GetLeaderSince().AsTime().Format(time.RFC3339), d)
+}
+
+// bearsLine says how much more the ring can lose.
+func bearsLine(st *arcv1.StatusResponse) string {
+	switch n := st.GetCanLose(); {
+	case st.GetLeader() == nil:
+		return "" // the reason says who is needed
+	case st.GetBearsCrash():
+		return "the crash of either process, but the loss of neither machine"
+	case n == 0:
+		return "no loss"
+	case n == 1:
+		return "the loss of any 1 machine"
+	default:
+		return fmt.Sprintf("the loss of any %d machines at once", n)
+	}
+}
+
+func lagOf(m *arcv1.MemberStatus) string {
+	if m.GetProgress() == nil {
+		return "-"
+	}
+	return number(m.GetProgress().GetLag())
 }
 
 // votesLine tells what a majority takes when that cannot be counted in the

@@ -19,6 +19,7 @@ type Server struct {
 	WatchFunc       func(*arcv1.WatchRequest, grpc.ServerStreamingServer[arcv1.Event]) error
 	LeaveFunc       func(context.Context, *arcv1.LeaveRequest) (*arcv1.LeaveResponse, error)
 	EvictFunc       func(context.Context, *arcv1.EvictRequest) (*arcv1.EvictResponse, error)
+	ForgetFunc      func(context.Context, *arcv1.ForgetRequest) (*arcv1.ForgetResponse, error)
 	HandoverFunc    func(context.Context, *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error)
 	RelinkFunc      func(context.Context, *arcv1.RelinkRequest) (*arcv1.RelinkResponse, error)
 	GetSettingsFunc func(context.Context, *arcv1.GetSettingsRequest) (*arcv1.GetSettingsResponse, error)
@@ -70,6 +71,11 @@ func (s *Server) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Leave
 // Evict implements arcv1.ArcServer.
 func (s *Server) Evict(ctx context.Context, r *arcv1.EvictRequest) (*arcv1.EvictResponse, error) {
 	return answer(ctx, s.EvictFunc, r, s.UnimplementedArcServer.Evict)
+}
+
+// Forget answers with ForgetFunc.
+func (s *Server) Forget(ctx context.Context, r *arcv1.ForgetRequest) (*arcv1.ForgetResponse, error) {
+	return answer(ctx, s.ForgetFunc, r, s.UnimplementedArcServer.Forget)
 }
 
 // Handover implements arcv1.ArcServer.

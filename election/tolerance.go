@@ -1,0 +1,149 @@
+package election
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Tolerance says how much more a ring can lose, and whom it needs if it has lost
+// too much, as far as one member knows.
+type Tolerance struct {
+	// CanLose is how many machines can be lost at once, whichever they are, before
+	// there is no leader.
+	CanLose int
+	// BearsCrash is true for a pair of which each goes on alone when the other's
+	// process is certified dead, although the loss of its machine stops it.
+	BearsCrash bool
+	// Needed is how many of those in NeededOf have to answer before there can be a
+	// leader; 0 while there is one, or it is being elected.
+	Needed   int
+	NeededOf []string
+}
+
+// neededLeases is for how many leases a voter that is not heard still counts as
+// there while nobody leads: those who wait for a leader are heard when they
+// campaign, which is not more often than that.
+const neededLeases = 4
+
+// tolerance works it out from the voters of both halves of the configuration:
+// each needs its majority, and some voter that may lead.
+func (n *Node) tolerance(now Instant) Tolerance {
+	var t Tolerance
+	if n.ring.RingID == "" || n.removed {
+		return t
+	}
+	halves := [][]uint64{n.conf.GetVoters()}
+	if out := n.conf.GetVotersOutgoing(); len(out) > 0 {
+		halves = append(halves, out)
+	}
+	if now >= n.LeaderUntil() {
+		for _, voters := range halves {
+			if need, of := n.missing(voters, now); need > t.Needed {
+				t.Needed, t.NeededOf = need, of
+			}
+		}
+		return t
+	}
+	for i, voters := range halves {
+		alive, lead := 0, 0
+		for _, id := range voters {
+			m, member := n.ring.Member(id)
+			if !member || id != n.cfg.ID && !n.thoughtAlive(id) {
+				continue
+			}
+			alive++
+			if !m.Witness {
+				lead++
+			}
+		}
+		can := max(min(alive-len(voters)/2-1, lead-1), 0)
+		if i == 0 || can < t.CanLose {
+			t.CanLose = can
+		}
+		t.BearsCrash = len(halves) == 1 && len(voters) == 2 && lead == 2 && slices.Equal(n.sealed, voters)
+	}
+	return t
+}
+
+// missing returns how many of which voters have to answer to make a majority, or
+// to bring back somebody who may lead.
+func (n *Node) missing(voters []uint64, now Instant) (int, []string) {
+	here, leaders := 0, 0
+	var away, leadersAway []string
+	for _, id := range voters {
+		m, member := n.ring.Member(id)
+		if id == n.cfg.ID || n.thoughtAlive(id) && n.answers(id, now) {
+			here++
+			if member && !m.Witness {
+				leaders++
+			}
+			continue
+		}
+		away = append(away, n.nameOf(id))
+		if member && !m.Witness {
+			leadersAway = append(leadersAway, n.nameOf(id))
+		}
+	}
+	switch need := len(voters)/2 + 1 - here; {
+	case need > 0:
+		return need, away
+	case leaders == 0 && len(leadersAway) > 0:
+		return 1, leadersAway
+	default:
+		return 0, nil
+	}
+}
+
+// answers reports whether a voter counts as there while nobody leads. A leader
+// that does not claim asks for answers all the time: those before the end of its
+// claim are too old.
+func (n *Node) answers(id uint64, now Instant) bool {
+	at, ever := n.heard[id]
+	lease := n.ring.Settings.Lease()
+	if n.lead == nil || !n.declared() || n.claimTerm != n.term {
+		return ever && now < at+neededLeases*lease
+	}
+	return now < n.boundUntil(id) || ever && at >= n.claimEnd && now < at+lease
+}
+
+// nameOf is the name of a member or of a former one.
+func (n *Node) nameOf(id uint64) string {
+	if name := n.ring.NameOf(id); name != "" {
+		return name
+	}
+	return fmt.Sprintf("member %d", id)
+}
+
+// needs says it for people: "needs one of n2, n3".
+func (t Tolerance) needs() string {
+	names := strings.Join(t.NeededOf, ", ")
+	switch {
+	case t.Needed == 0:
+		return ""
+	case t.Needed == len(t.NeededOf):
+		return "needs " + names
+	case t.Needed == 1:
+		return "needs one of " + names
+	default:
+		return fmt.Sprintf("needs %d of %s", t.Needed, names)
+	}
+}
+
+// Progress returns the newest log entry that members have, by id, as far as is
+// known: a leader knows everybody's, others their own. committed is the newest
+// entry that is known to be committed.
+func (n *Node) Progress() (index map[uint64]uint64, committed uint64) {
+	index = map[uint64]uint64{}
+	if n.removed {
+		return index, 0
+	}
+	if n.lead == nil {
+		index[n.cfg.ID] = n.applied
+		return index, n.commit
+	}
+	for id, pr := range n.rn.Status().Progress {
+		index[id] = pr.Match
+	}
+	return index, n.commit
+}
