@@ -142,7 +142,10 @@ func (n *Node) firstClaim() ring.Phases {
 		p = l.loss.phases()
 		p.FirstClaim = (n.now - l.loss.at).Microseconds()
 	}
-	l.timed = &ring.Timed{Term: l.term, Declared: p.Declared, FirstClaim: p.FirstClaim, ClaimAfter: (n.now - l.measured).Microseconds()}
+	l.timed = &ring.Timed{Term: l.term, Declared: p.Declared, FirstClaim: p.FirstClaim}
+	if len(n.ring.History) > 1 { // before the first one there was nothing to lead
+		l.timed.ClaimAfter = (n.now - l.measured).Microseconds()
+	}
 	l.tellTimed = n.now + timedAfter
 	n.wakeAt(l.tellTimed)
 	return p

@@ -54,7 +54,7 @@ func TestPhases(t *testing.T) {
 				if len(h) != 2 {
 					t.Fatalf("%s knows %d leaderships, want 2\n%s", name, len(h), w.out.String())
 				}
-				if h[0].Phases != (ring.Phases{}) || h[0].SeenBy != "" {
+				if h[0].Phases != (ring.Phases{}) || h[0].SeenBy != "" || h[0].ClaimAfter != 0 {
 					t.Errorf("the first leadership has phases %+v, seen by %q", h[0].Phases, h[0].SeenBy)
 				}
 				l := h[1]
