@@ -62,6 +62,11 @@ func checkJoin(cluster, ringID string, r *arcv1.JoinRequest) error {
 		errs = append(errs, fmt.Errorf("0 addresses, want 1 to %d", foreign.MaxAddresses))
 	}
 	errs = append(errs, foreign.CheckAddresses(r.GetAddresses()))
+	if v := r.GetVersion(); len(v) > ring.VersionMost {
+		errs = append(errs, fmt.Errorf("version of %d bytes, at most %d", len(v), ring.VersionMost))
+	} else {
+		errs = append(errs, foreign.CheckText("version", v))
+	}
 	if o := ring.OnJoin(r.GetOnJoin()); o != "" && o != ring.Stay && o != ring.Lead {
 		errs = append(errs, fmt.Errorf("on_join %s is neither stay nor lead", foreign.Quote(string(o))))
 	}
