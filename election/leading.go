@@ -42,6 +42,8 @@ type leading struct {
 	heartbeats heartbeats
 	caretaking caretaking
 	takeover   takeover
+	// owed are the answers that members owe, the oldest first.
+	owed []owed
 	// snapshots is when a snapshot was last sent to a member.
 	snapshots map[uint64]Instant
 	// probes is when the caretaker's newest probe of an heir began, noAnswer when
@@ -142,6 +144,7 @@ func (n *Node) leadTimers() {
 		n.winner()
 	} else {
 		l.why = ""
+		n.owedRule()
 		n.evictSuspects()
 		n.handoverTimers()
 		n.timedTimers()

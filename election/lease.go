@@ -84,6 +84,7 @@ func (n *Node) renewTimers() {
 	for _, id := range others {
 		c := renew
 		n.send(Message{To: id, Renew: &c})
+		n.owe(id)
 	}
 }
 

@@ -35,6 +35,8 @@ type Message struct {
 	Return      *ring.Return
 	Check       *Check
 	Takeover    *Takeover
+	Unwatched   *Unwatched
+	Inspect     *Inspect
 }
 
 // Check asks a member for a sign of life, over the path that its word takes
@@ -44,6 +46,14 @@ type Check struct {
 	// Term is the token of the answering member's claim, 0 if it does not claim.
 	Term uint64
 }
+
+// Unwatched tells the leader that the sender's monitor does not run, so that
+// nobody watches the sender's successor.
+type Unwatched struct{}
+
+// Inspect asks a member to probe another one that owes the leader an answer.
+// The answer is a Suspicion by the member that was asked.
+type Inspect struct{ ID, Incarnation uint64 }
 
 // Renew asks a voter to promise until Lease after its receipt.
 type Renew struct {

@@ -89,6 +89,12 @@ type Node struct {
 	// told is what this member last told others of a suspicion, at toldAt.
 	told   Suspicion
 	toldAt Instant
+	// unwatched: the own monitor does not run. The leader was last told so at
+	// unwatchedTold.
+	unwatched     bool
+	unwatchedTold Instant
+	// inspections are the probes for the leader that are under way, by member.
+	inspections map[uint64]inspection
 
 	// dropped is the dead half of a pair that the survivor took out of raft's
 	// configuration ahead of the log; 0 if none.

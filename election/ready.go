@@ -229,8 +229,11 @@ func (n *Node) sendRaft(m *raftpb.Message) {
 	if n.muted(m) {
 		return
 	}
-	if m.GetType() == raftpb.MsgHeartbeat && n.lead != nil && n.lead.heartbeats.spared(n, m.GetTo()) {
-		return
+	if m.GetType() == raftpb.MsgHeartbeat && n.lead != nil {
+		if n.lead.heartbeats.spared(n, m.GetTo()) {
+			return
+		}
+		n.owe(m.GetTo())
 	}
 	if m.GetType() == raftpb.MsgSnap && n.lead != nil {
 		n.lead.snapshots[m.GetTo()] = n.now

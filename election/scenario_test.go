@@ -130,6 +130,8 @@ func (w *world) command(d *datadriven.TestData) error {
 			ev = ring.Silent
 		}
 		w.suspect(names[0], names[1], ev)
+	case "monitor": // monitor NAME off|on : its own monitor cannot be started, or can
+		w.to(w.nodes[names[0]], func(now election.Instant) { w.nodes[names[0]].n.MonitorRuns(now, names[1] == "on") })
 	case "restart": // restart NAME… : with its disk
 		for _, n := range names {
 			w.restart(n)

@@ -52,6 +52,7 @@ func (n *Node) Unreachable(now Instant, id uint64) {
 			n.rn.ReportUnreachable(id)
 			n.rn.ReportSnapshot(id, raft.SnapshotFailure) // ignored unless one was under way
 			n.lead.heartbeats.unsettle(id)
+			n.owe(id)
 		} else if id == n.raftLead {
 			n.doubtTouch()
 		}
@@ -135,6 +136,7 @@ func (n *Node) receive(m Message) {
 	} else if n.needed(m.From) {
 		n.heard[m.From] = n.now
 	}
+	n.answered(m.From)
 	switch {
 	case m.Raft != nil:
 		n.receiveRaft(m.From, m.Raft)
@@ -159,6 +161,10 @@ func (n *Node) receive(m Message) {
 		n.takeoverAnswered(m.From, *m.Takeover)
 	case m.Takeover != nil:
 		n.takeoverOffered(m.From, *m.Takeover)
+	case m.Unwatched != nil:
+		n.unwatchedBy(m.From)
+	case m.Inspect != nil:
+		n.inspect(m.From, *m.Inspect)
 	}
 }
 
@@ -269,6 +275,7 @@ func (n *Node) memberTimers() {
 	}
 	n.proofTimers()
 	n.leaveTimers()
+	n.unwatchedRule()
 	me, ok := n.ring.Member(n.cfg.ID)
 	if n.removed || !ok {
 		return

@@ -62,6 +62,7 @@ func (n *Node) suspicion(s Suspicion) {
 		if old != nil && old.By == s.By {
 			n.clear(s.ID, s, "answers again")
 		}
+		n.deferInspection(s.ID)
 		return
 	}
 	if s.ID == n.cfg.ID {
@@ -232,6 +233,7 @@ func (n *Node) probed(r ProbeResult) {
 	if n.lead != nil {
 		n.heirProbed(r)
 	}
+	n.inspected(r)
 	s := n.suspects[r.ID]
 	if s == nil || !s.probed || s.Incarnation != r.Incarnation {
 		return
@@ -245,20 +247,14 @@ func (n *Node) probed(r ProbeResult) {
 	switch {
 	case !r.found() && (r.Outcome != Unanswered || n.heard[r.ID] <= began):
 		s.confirmed, s.probing = true, began
-		switch r.Outcome {
-		case NobodyListens:
-			s.found = ring.Refused
-		case Unanswered:
-			s.found = ring.Silent
-		default:
-			s.found = ring.Reset // somebody else has its place
-		}
+		s.found = r.evidence()
 		n.trace("confirms the suspicion of %d by its own probe", r.ID)
 	default:
 		// A watcher that alone cannot reach it says so again and again: it is
 		// believed anew after as long as it takes to form the opinion.
 		n.denied[r.ID] = n.now + n.ring.Settings.Detection(false)
 		n.clear(r.ID, s.Suspicion, "the leader reaches it")
+		n.deferInspection(r.ID)
 	}
 }
 

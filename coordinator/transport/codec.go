@@ -74,6 +74,14 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 			Term: t.Term, Answer: t.Answer, Able: t.Able, Reached: uint32(t.Reached), Stuck: t.Stuck, // #nosec G115 -- a count of voters
 		}}}
 	}
+	if m.Unwatched != nil {
+		bodies++
+		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Unwatched{Unwatched: &arcv1.Unwatched{}}}
+	}
+	if x := m.Inspect; x != nil {
+		bodies++
+		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Inspect{Inspect: &arcv1.Inspect{Id: x.ID, Incarnation: x.Incarnation}}}
+	}
 	if bodies != 1 {
 		return nil, fmt.Errorf("encode message from %d to %d with %d bodies, want 1: %w", m.From, m.To, bodies, ErrMalformed)
 	}

@@ -49,6 +49,8 @@ func everyBody() map[string]election.Message {
 		"doubt":              {From: 1, To: 2, Suspicion: &election.Suspicion{ID: 3, Incarnation: 5, Term: 9, By: 1, Doubt: true}},
 		"check":              {From: 1, To: 2, Check: &election.Check{}},
 		"check answered":     {From: 1, To: 2, Check: &election.Check{Answer: true}},
+		"unwatched":          {From: 1, To: 2, Unwatched: &election.Unwatched{}},
+		"inspect":            {From: 1, To: 2, Inspect: &election.Inspect{ID: 3, Incarnation: 99}},
 		"renew-ack":          {From: 1, To: 2, RenewAck: &election.RenewAck{Term: 3, Seq: math.MaxUint64}},
 		"suspicion":          {From: 1, To: 2, Suspicion: &election.Suspicion{ID: 4, Incarnation: 5, Term: 6, Evidence: ring.Silent, By: 7}},
 		"suspicion-cleared":  {From: 1, To: 2, Suspicion: &election.Suspicion{ID: 4, Incarnation: 5, Term: 6, Cleared: true, By: 7}},

@@ -104,6 +104,14 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 			return m, fmt.Errorf("%w: takeover in term %d, %d voters reached", ErrMalformed, t.GetTerm(), t.GetReached())
 		}
 		m.Takeover = &election.Takeover{Term: t.GetTerm(), Answer: t.GetAnswer(), Able: t.GetAble(), Reached: int(t.GetReached()), Stuck: t.GetStuck()}
+	case *arcv1.PeerEnvelope_Unwatched:
+		m.Unwatched = &election.Unwatched{}
+	case *arcv1.PeerEnvelope_Inspect:
+		x := body.Inspect
+		if x.GetId() == 0 {
+			return m, fmt.Errorf("%w: inspection of member 0", ErrMalformed)
+		}
+		m.Inspect = &election.Inspect{ID: x.GetId(), Incarnation: x.GetIncarnation()}
 	case *arcv1.PeerEnvelope_Part:
 		return m, fmt.Errorf("%w: a part of an envelope", ErrMalformed)
 	case *arcv1.PeerEnvelope_Hello:

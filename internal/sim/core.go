@@ -10,6 +10,7 @@ import (
 type Core interface {
 	Receive(now election.Instant, m election.Message)
 	Report(now election.Instant, s election.Suspicion)
+	MonitorRuns(now election.Instant, runs bool)
 	Pinged(now election.Instant, p election.Ping)
 	Certify(now election.Instant, c election.Certificate)
 	Probed(now election.Instant, r election.ProbeResult)

@@ -23,6 +23,7 @@ const (
 	PauseMachine  FaultKind = "pause-machine"  // its monitor too
 	PauseMonitor  FaultKind = "pause-monitor"  // only its monitor
 	KillMonitor   FaultKind = "kill-monitor"   // and the coordinator starts another
+	NoMonitor     FaultKind = "no-monitor"     // and the coordinator can start no other for a while
 	SlowMonitor   FaultKind = "slow-monitor"   // a monitor is stopped for moments, again and again
 	KillBoth      FaultKind = "kill-both"      // coordinator and monitor: no certificate
 	Cut           FaultKind = "cut"            // A–B, both ways; all others see both
@@ -55,7 +56,7 @@ const (
 // FaultKinds lists them all.
 var FaultKinds = []FaultKind{Kill, KillTwo, KillAll, Crash, CrashAll, Pause, PauseMachine, PauseMonitor, KillMonitor, KillBoth, Cut, CutOneWay,
 	Isolate, IsolateOneWay, Deaf, Partition, CutSome, Flap, Bounce, Slow, Lossy, Doubling, SlowDisk, FullDisk, ClockRate, WallClock, OpJoin, OpLeave, OpEvict, OpHandover,
-	OpSettings, Wear, CutWatcher, SlowMonitor}
+	OpSettings, Wear, CutWatcher, SlowMonitor, NoMonitor}
 
 // Target says whom a fault hits: a machine by number, or whoever has a role
 // when it strikes.

@@ -174,6 +174,8 @@ func (s *Sim) inject(f *Fault, subject int) {
 		d := time.Duration(f.N) * time.Millisecond
 		n.mon.slow = d
 		s.until(f, func() { n.mon.slow = 0; s.ran(n) })
+	case NoMonitor:
+		s.until(f, s.monitorBar(n))
 	case KillMonitor:
 		if n.mon.up {
 			s.monitorKill(n)

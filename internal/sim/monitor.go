@@ -25,6 +25,8 @@ type monitor struct {
 	known map[uint64][]ring.Path
 	self  uint64
 	slow  time.Duration // it is stopped for up to so long, again and again
+	// barred counts the faults that keep it from being started.
+	barred int
 }
 
 // obituary is a monitor's work once its coordinator is gone.
@@ -41,6 +43,10 @@ const certTries = 7
 
 func (s *Sim) monitorStart(n *node) {
 	if !n.power || !n.up {
+		return
+	}
+	if n.mon.barred > 0 {
+		s.tellMonitorRuns(n, false)
 		return
 	}
 	n.mon.gen++
@@ -61,6 +67,40 @@ func (s *Sim) newWatch() *detector.Watch {
 func (s *Sim) monitorKill(n *node) {
 	n.mon.up, n.mon.paused, n.mon.inbox = false, false, nil
 	n.mon.gen++
+}
+
+// monitorBar kills a monitor and keeps the coordinator from starting another,
+// until unbar is called.
+func (s *Sim) monitorBar(n *node) (unbar func()) {
+	n.mon.barred++
+	s.monitorKill(n)
+	s.ran(n)
+	s.tellMonitorRuns(n, false)
+	return func() {
+		n.mon.barred--
+		s.ran(n)
+		if n.mon.barred == 0 && n.up {
+			s.monitorStart(n)
+			s.tellMonitorRuns(n, true)
+		}
+	}
+}
+
+// tellMonitorRuns lets the coordinator learn a moment later whether its monitor
+// runs.
+func (s *Sim) tellMonitorRuns(n *node, runs bool) {
+	e := event{at: s.now + int64(s.between(n.rnd, time.Millisecond, 40*time.Millisecond)), kind: evMonRuns, node: int16(n.idx), gen: n.life}
+	if runs {
+		e.n = 1
+	}
+	s.q.push(e)
+}
+
+func (s *Sim) monitorRuns(n *node, e event) {
+	if e.gen == n.life && n.core != nil && (e.n == 1) == (n.mon.barred == 0) {
+		n.core.MonitorRuns(n.clock.local(s.now), e.n == 1)
+		s.stepped(n)
+	}
 }
 
 // monitorUnlink ends the links of a coordinator that is no member any more.

@@ -184,6 +184,9 @@ func (s *Sim) makeCore(n *node, id uint64, rec election.Recovered) {
 		return
 	}
 	n.core = core
+	if n.mon.barred > 0 {
+		s.tellMonitorRuns(n, false)
+	}
 	s.stepped(n)
 	s.hellos(n)
 }

@@ -39,9 +39,10 @@ const (
 	evInquire                // a member asks whether it still is one
 	evStanding               // the answer arrives
 	evWish                   // what was asked of a whole ring is due
+	evMonRuns                // a coordinator learns whether its monitor runs
 )
 
-var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "pinged", "inquire", "standing", "wish"}
+var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "pinged", "inquire", "standing", "wish", "mon-runs"}
 
 // travels tells whether an event comes over the network: a stopped process's
 // socket takes only so many.

@@ -342,6 +342,8 @@ func (s *Sim) coordinatorEvent(n *node, e event) {
 			n.core.Answered(n.clock.local(s.now), q.answer)
 			s.stepped(n)
 		}
+	case evMonRuns:
+		s.monitorRuns(n, e)
 	default:
 		panic("sim: no handler for " + evNames[e.kind])
 	}

@@ -57,6 +57,10 @@ func describe(m election.Message) string {
 	case m.Suspicion != nil:
 		x := m.Suspicion
 		return fmt.Sprintf("suspicion of %d by %d: %s, term %d, cleared %v, doubt %v, grant %x", x.ID, x.By, x.Evidence, x.Term, x.Cleared, x.Doubt, x.Grant)
+	case m.Unwatched != nil:
+		return "unwatched"
+	case m.Inspect != nil:
+		return fmt.Sprintf("inspect %d", m.Inspect.ID)
 	case m.Check != nil:
 		return fmt.Sprintf("check, answer %v", m.Check.Answer)
 	case m.Takeover != nil:

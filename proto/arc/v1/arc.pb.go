@@ -118,6 +118,9 @@ type StatusResponse struct {
 	// by the answering node's; absent and 0 without a leader.
 	LeaderSince *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=leader_since,json=leaderSince,proto3" json:"leader_since,omitempty"`
 	LeaderForMs float64                `protobuf:"fixed64,26,opt,name=leader_for_ms,json=leaderForMs,proto3" json:"leader_for_ms,omitempty"`
+	// Why the answering node's own monitor does not run, so that nobody probes
+	// its successor from here; empty while it runs.
+	MonitorMissing string `protobuf:"bytes,50,opt,name=monitor_missing,json=monitorMissing,proto3" json:"monitor_missing,omitempty"`
 	// Whom the answering node's monitor probes in place of its successor; absent
 	// unless `arc relink --target` asked for it and its time is not over.
 	TemporaryLink *TemporaryLink `protobuf:"bytes,40,opt,name=temporary_link,json=temporaryLink,proto3" json:"temporary_link,omitempty"`
@@ -338,6 +341,13 @@ func (x *StatusResponse) GetLeaderForMs() float64 {
 		return x.LeaderForMs
 	}
 	return 0
+}
+
+func (x *StatusResponse) GetMonitorMissing() string {
+	if x != nil {
+		return x.MonitorMissing
+	}
+	return ""
 }
 
 func (x *StatusResponse) GetTemporaryLink() *TemporaryLink {
@@ -1277,7 +1287,7 @@ func (*WatchRequest) Descriptor() ([]byte, []int) {
 
 // Event types: snapshot joined left evicted leader_declared leader_lost
 // claim_gained claim_lost relinked suspected cleared certified
-// settings_changed.
+// settings_changed monitor_lost monitor_back.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Time  *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
@@ -2423,7 +2433,7 @@ var File_proto_arc_v1_arc_proto protoreflect.FileDescriptor
 const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\n" +
 	"\x16proto/arc/v1/arc.proto\x12\x06arc.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rStatusRequest\"\xa2\a\n" +
+	"\rStatusRequest\"\xcb\a\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x14\n" +
@@ -2453,7 +2463,8 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\x06needed\x18\x17 \x01(\rR\x06needed\x12\x1b\n" +
 	"\tneeded_of\x18\x18 \x03(\tR\bneededOf\x12=\n" +
 	"\fleader_since\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\vleaderSince\x12\"\n" +
-	"\rleader_for_ms\x18\x1a \x01(\x01R\vleaderForMs\x12<\n" +
+	"\rleader_for_ms\x18\x1a \x01(\x01R\vleaderForMs\x12'\n" +
+	"\x0fmonitor_missing\x182 \x01(\tR\x0emonitorMissing\x12<\n" +
 	"\x0etemporary_link\x18( \x01(\v2\x15.arc.v1.TemporaryLinkR\rtemporaryLink\x122\n" +
 	"\vother_rings\x18< \x03(\v2\x11.arc.v1.OtherRingR\n" +
 	"otherRings\"\xa7\x01\n" +

@@ -127,7 +127,8 @@ type MonitorReport_Link struct {
 }
 
 type MonitorReport_Beat struct {
-	// Asks for one MonitorBeat of the same number.
+	// Asks for one MonitorBeat of the same number. It is a sign of life too: the
+	// monitor sends it from its event loop, every beat_ms of its link.
 	Beat uint64 `protobuf:"varint,4,opt,name=beat,proto3,oneof"`
 }
 
@@ -366,8 +367,10 @@ type Link struct {
 	Clean bool `protobuf:"varint,19,opt,name=clean,proto3" json:"clean,omitempty"`
 	// Whom to look at before the successors, for detour_ms and no longer than
 	// until the next link.
-	Detour        *Target `protobuf:"bytes,20,opt,name=detour,proto3" json:"detour,omitempty"`
-	DetourMs      uint64  `protobuf:"varint,21,opt,name=detour_ms,json=detourMs,proto3" json:"detour_ms,omitempty"`
+	Detour   *Target `protobuf:"bytes,20,opt,name=detour,proto3" json:"detour,omitempty"`
+	DetourMs uint64  `protobuf:"varint,21,opt,name=detour_ms,json=detourMs,proto3" json:"detour_ms,omitempty"`
+	// How often the monitor asks for a beat; 0 means once a second.
+	BeatMs        uint32 `protobuf:"varint,22,opt,name=beat_ms,json=beatMs,proto3" json:"beat_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -549,6 +552,13 @@ func (x *Link) GetDetourMs() uint64 {
 	return 0
 }
 
+func (x *Link) GetBeatMs() uint32 {
+	if x != nil {
+		return x.BeatMs
+	}
+	return 0
+}
+
 type Target struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -640,7 +650,7 @@ const file_proto_arc_v1_local_proto_rawDesc = "" +
 	"\x06detail\x18\x05 \x01(\tR\x06detail\"<\n" +
 	"\vMonitorBeat\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x1b\n" +
-	"\tlog_level\x18\x02 \x01(\tR\blogLevel\"\xf9\x04\n" +
+	"\tlog_level\x18\x02 \x01(\tR\blogLevel\"\x92\x05\n" +
 	"\x04Link\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x10\n" +
@@ -666,7 +676,8 @@ const file_proto_arc_v1_local_proto_rawDesc = "" +
 	"\x06ending\x18\x12 \x01(\tR\x06ending\x12\x14\n" +
 	"\x05clean\x18\x13 \x01(\bR\x05clean\x12&\n" +
 	"\x06detour\x18\x14 \x01(\v2\x0e.arc.v1.TargetR\x06detour\x12\x1b\n" +
-	"\tdetour_ms\x18\x15 \x01(\x04R\bdetourMs\"l\n" +
+	"\tdetour_ms\x18\x15 \x01(\x04R\bdetourMs\x12\x17\n" +
+	"\abeat_ms\x18\x16 \x01(\rR\x06beatMs\"l\n" +
 	"\x06Target\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +

@@ -132,6 +132,8 @@ type PeerEnvelope struct {
 	//	*PeerEnvelope_Evicted
 	//	*PeerEnvelope_Return
 	//	*PeerEnvelope_Check
+	//	*PeerEnvelope_Unwatched
+	//	*PeerEnvelope_Inspect
 	//	*PeerEnvelope_Takeover
 	//	*PeerEnvelope_Part
 	Body          isPeerEnvelope_Body `protobuf_oneof:"body"`
@@ -266,6 +268,24 @@ func (x *PeerEnvelope) GetCheck() *Check {
 	return nil
 }
 
+func (x *PeerEnvelope) GetUnwatched() *Unwatched {
+	if x != nil {
+		if x, ok := x.Body.(*PeerEnvelope_Unwatched); ok {
+			return x.Unwatched
+		}
+	}
+	return nil
+}
+
+func (x *PeerEnvelope) GetInspect() *Inspect {
+	if x != nil {
+		if x, ok := x.Body.(*PeerEnvelope_Inspect); ok {
+			return x.Inspect
+		}
+	}
+	return nil
+}
+
 func (x *PeerEnvelope) GetTakeover() *Takeover {
 	if x != nil {
 		if x, ok := x.Body.(*PeerEnvelope_Takeover); ok {
@@ -329,6 +349,14 @@ type PeerEnvelope_Check struct {
 	Check *Check `protobuf:"bytes,10,opt,name=check,proto3,oneof"`
 }
 
+type PeerEnvelope_Unwatched struct {
+	Unwatched *Unwatched `protobuf:"bytes,11,opt,name=unwatched,proto3,oneof"`
+}
+
+type PeerEnvelope_Inspect struct {
+	Inspect *Inspect `protobuf:"bytes,12,opt,name=inspect,proto3,oneof"`
+}
+
 type PeerEnvelope_Takeover struct {
 	Takeover *Takeover `protobuf:"bytes,15,opt,name=takeover,proto3,oneof"`
 }
@@ -356,6 +384,10 @@ func (*PeerEnvelope_Evicted) isPeerEnvelope_Body() {}
 func (*PeerEnvelope_Return) isPeerEnvelope_Body() {}
 
 func (*PeerEnvelope_Check) isPeerEnvelope_Body() {}
+
+func (*PeerEnvelope_Unwatched) isPeerEnvelope_Body() {}
+
+func (*PeerEnvelope_Inspect) isPeerEnvelope_Body() {}
 
 func (*PeerEnvelope_Takeover) isPeerEnvelope_Body() {}
 
@@ -496,6 +528,98 @@ func (x *Takeover) GetStuck() bool {
 	return false
 }
 
+// Unwatched tells the leader that nobody watches the sender's successor, since
+// the sender's monitor does not run.
+type Unwatched struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unwatched) Reset() {
+	*x = Unwatched{}
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unwatched) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unwatched) ProtoMessage() {}
+
+func (x *Unwatched) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unwatched.ProtoReflect.Descriptor instead.
+func (*Unwatched) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{4}
+}
+
+// Inspect asks a member to probe another one that owes the leader an answer.
+// The member answers with a Suspicion.
+type Inspect struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation   uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Inspect) Reset() {
+	*x = Inspect{}
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Inspect) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Inspect) ProtoMessage() {}
+
+func (x *Inspect) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Inspect.ProtoReflect.Descriptor instead.
+func (*Inspect) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Inspect) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Inspect) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
 // Check asks a member for a sign of life, or gives one.
 type Check struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -508,7 +632,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -520,7 +644,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -533,7 +657,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{4}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Check) GetAnswer() bool {
@@ -570,7 +694,7 @@ type Renew struct {
 
 func (x *Renew) Reset() {
 	*x = Renew{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +706,7 @@ func (x *Renew) String() string {
 func (*Renew) ProtoMessage() {}
 
 func (x *Renew) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +719,7 @@ func (x *Renew) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Renew.ProtoReflect.Descriptor instead.
 func (*Renew) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{5}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Renew) GetTerm() uint64 {
@@ -660,7 +784,7 @@ type RenewAck struct {
 
 func (x *RenewAck) Reset() {
 	*x = RenewAck{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -672,7 +796,7 @@ func (x *RenewAck) String() string {
 func (*RenewAck) ProtoMessage() {}
 
 func (x *RenewAck) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -685,7 +809,7 @@ func (x *RenewAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewAck.ProtoReflect.Descriptor instead.
 func (*RenewAck) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{6}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RenewAck) GetTerm() uint64 {
@@ -734,7 +858,7 @@ type Suspicion struct {
 
 func (x *Suspicion) Reset() {
 	*x = Suspicion{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +870,7 @@ func (x *Suspicion) String() string {
 func (*Suspicion) ProtoMessage() {}
 
 func (x *Suspicion) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +883,7 @@ func (x *Suspicion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suspicion.ProtoReflect.Descriptor instead.
 func (*Suspicion) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{7}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Suspicion) GetId() uint64 {
@@ -834,7 +958,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -846,7 +970,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -859,7 +983,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{8}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Certificate) GetName() string {
@@ -914,7 +1038,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1050,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1063,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{9}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Release) GetTerm() uint64 {
@@ -989,7 +1113,7 @@ type Evicted struct {
 
 func (x *Evicted) Reset() {
 	*x = Evicted{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1001,7 +1125,7 @@ func (x *Evicted) String() string {
 func (*Evicted) ProtoMessage() {}
 
 func (x *Evicted) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1014,7 +1138,7 @@ func (x *Evicted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evicted.ProtoReflect.Descriptor instead.
 func (*Evicted) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{10}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Evicted) GetRingId() string {
@@ -1053,7 +1177,7 @@ type Return struct {
 
 func (x *Return) Reset() {
 	*x = Return{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1189,7 @@ func (x *Return) String() string {
 func (*Return) ProtoMessage() {}
 
 func (x *Return) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1202,7 @@ func (x *Return) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Return.ProtoReflect.Descriptor instead.
 func (*Return) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{11}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Return) GetId() uint64 {
@@ -1127,7 +1251,7 @@ type CertifyRequest struct {
 
 func (x *CertifyRequest) Reset() {
 	*x = CertifyRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1139,7 +1263,7 @@ func (x *CertifyRequest) String() string {
 func (*CertifyRequest) ProtoMessage() {}
 
 func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1152,7 +1276,7 @@ func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyRequest.ProtoReflect.Descriptor instead.
 func (*CertifyRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{12}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CertifyRequest) GetCluster() string {
@@ -1186,7 +1310,7 @@ type CertifyResponse struct {
 
 func (x *CertifyResponse) Reset() {
 	*x = CertifyResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1322,7 @@ func (x *CertifyResponse) String() string {
 func (*CertifyResponse) ProtoMessage() {}
 
 func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1335,7 @@ func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyResponse.ProtoReflect.Descriptor instead.
 func (*CertifyResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{13}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CertifyResponse) GetId() uint64 {
@@ -1239,7 +1363,7 @@ type AcceptFounderRequest struct {
 
 func (x *AcceptFounderRequest) Reset() {
 	*x = AcceptFounderRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1375,7 @@ func (x *AcceptFounderRequest) String() string {
 func (*AcceptFounderRequest) ProtoMessage() {}
 
 func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1388,7 @@ func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderRequest.ProtoReflect.Descriptor instead.
 func (*AcceptFounderRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{14}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AcceptFounderRequest) GetCluster() string {
@@ -1331,7 +1455,7 @@ type AcceptFounderResponse struct {
 
 func (x *AcceptFounderResponse) Reset() {
 	*x = AcceptFounderResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1343,7 +1467,7 @@ func (x *AcceptFounderResponse) String() string {
 func (*AcceptFounderResponse) ProtoMessage() {}
 
 func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1356,7 +1480,7 @@ func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderResponse.ProtoReflect.Descriptor instead.
 func (*AcceptFounderResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{15}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AcceptFounderResponse) GetAccepted() bool {
@@ -1399,7 +1523,7 @@ type StandingRequest struct {
 
 func (x *StandingRequest) Reset() {
 	*x = StandingRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1411,7 +1535,7 @@ func (x *StandingRequest) String() string {
 func (*StandingRequest) ProtoMessage() {}
 
 func (x *StandingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1424,7 +1548,7 @@ func (x *StandingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingRequest.ProtoReflect.Descriptor instead.
 func (*StandingRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{16}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StandingRequest) GetCluster() string {
@@ -1475,7 +1599,7 @@ type StandingResponse struct {
 
 func (x *StandingResponse) Reset() {
 	*x = StandingResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1487,7 +1611,7 @@ func (x *StandingResponse) String() string {
 func (*StandingResponse) ProtoMessage() {}
 
 func (x *StandingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1500,7 +1624,7 @@ func (x *StandingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingResponse.ProtoReflect.Descriptor instead.
 func (*StandingResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{17}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StandingResponse) GetCluster() string {
@@ -1603,7 +1727,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1615,7 +1739,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1628,7 +1752,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{18}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Ping) GetSeq() uint64 {
@@ -1707,7 +1831,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[19]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +1843,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[19]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +1856,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{19}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Pong) GetSeq() uint64 {
@@ -1796,7 +1920,7 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04name\x18\x05 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02to\x18\x06 \x01(\x04R\x02to\x12\x1c\n" +
-	"\taddresses\x18\a \x03(\tR\taddresses\"\x9a\x04\n" +
+	"\taddresses\x18\a \x03(\tR\taddresses\"\xfa\x04\n" +
 	"\fPeerEnvelope\x12)\n" +
 	"\x05hello\x18\x01 \x01(\v2\x11.arc.v1.PeerHelloH\x00R\x05hello\x12\x14\n" +
 	"\x04raft\x18\x02 \x01(\fH\x00R\x04raft\x12%\n" +
@@ -1808,7 +1932,9 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\aevicted\x18\b \x01(\v2\x0f.arc.v1.EvictedH\x00R\aevicted\x12(\n" +
 	"\x06return\x18\t \x01(\v2\x0e.arc.v1.ReturnH\x00R\x06return\x12%\n" +
 	"\x05check\x18\n" +
-	" \x01(\v2\r.arc.v1.CheckH\x00R\x05check\x12.\n" +
+	" \x01(\v2\r.arc.v1.CheckH\x00R\x05check\x121\n" +
+	"\tunwatched\x18\v \x01(\v2\x11.arc.v1.UnwatchedH\x00R\tunwatched\x12+\n" +
+	"\ainspect\x18\f \x01(\v2\x0f.arc.v1.InspectH\x00R\ainspect\x12.\n" +
 	"\btakeover\x18\x0f \x01(\v2\x10.arc.v1.TakeoverH\x00R\btakeover\x12\"\n" +
 	"\x04part\x18\x10 \x01(\v2\f.arc.v1.PartH\x00R\x04partB\x06\n" +
 	"\x04body\".\n" +
@@ -1820,7 +1946,11 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x06answer\x18\x02 \x01(\bR\x06answer\x12\x12\n" +
 	"\x04able\x18\x03 \x01(\bR\x04able\x12\x18\n" +
 	"\areached\x18\x04 \x01(\rR\areached\x12\x14\n" +
-	"\x05stuck\x18\x05 \x01(\bR\x05stuck\"3\n" +
+	"\x05stuck\x18\x05 \x01(\bR\x05stuck\"\v\n" +
+	"\tUnwatched\";\n" +
+	"\aInspect\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\"3\n" +
 	"\x05Check\x12\x16\n" +
 	"\x06answer\x18\x01 \x01(\bR\x06answer\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\"\xb2\x01\n" +
@@ -1940,59 +2070,63 @@ func file_proto_arc_v1_peer_proto_rawDescGZIP() []byte {
 	return file_proto_arc_v1_peer_proto_rawDescData
 }
 
-var file_proto_arc_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_proto_arc_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_proto_arc_v1_peer_proto_goTypes = []any{
 	(*PeerHello)(nil),             // 0: arc.v1.PeerHello
 	(*PeerEnvelope)(nil),          // 1: arc.v1.PeerEnvelope
 	(*Part)(nil),                  // 2: arc.v1.Part
 	(*Takeover)(nil),              // 3: arc.v1.Takeover
-	(*Check)(nil),                 // 4: arc.v1.Check
-	(*Renew)(nil),                 // 5: arc.v1.Renew
-	(*RenewAck)(nil),              // 6: arc.v1.RenewAck
-	(*Suspicion)(nil),             // 7: arc.v1.Suspicion
-	(*Certificate)(nil),           // 8: arc.v1.Certificate
-	(*Release)(nil),               // 9: arc.v1.Release
-	(*Evicted)(nil),               // 10: arc.v1.Evicted
-	(*Return)(nil),                // 11: arc.v1.Return
-	(*CertifyRequest)(nil),        // 12: arc.v1.CertifyRequest
-	(*CertifyResponse)(nil),       // 13: arc.v1.CertifyResponse
-	(*AcceptFounderRequest)(nil),  // 14: arc.v1.AcceptFounderRequest
-	(*AcceptFounderResponse)(nil), // 15: arc.v1.AcceptFounderResponse
-	(*StandingRequest)(nil),       // 16: arc.v1.StandingRequest
-	(*StandingResponse)(nil),      // 17: arc.v1.StandingResponse
-	(*Ping)(nil),                  // 18: arc.v1.Ping
-	(*Pong)(nil),                  // 19: arc.v1.Pong
-	(*MemberStatus)(nil),          // 20: arc.v1.MemberStatus
+	(*Unwatched)(nil),             // 4: arc.v1.Unwatched
+	(*Inspect)(nil),               // 5: arc.v1.Inspect
+	(*Check)(nil),                 // 6: arc.v1.Check
+	(*Renew)(nil),                 // 7: arc.v1.Renew
+	(*RenewAck)(nil),              // 8: arc.v1.RenewAck
+	(*Suspicion)(nil),             // 9: arc.v1.Suspicion
+	(*Certificate)(nil),           // 10: arc.v1.Certificate
+	(*Release)(nil),               // 11: arc.v1.Release
+	(*Evicted)(nil),               // 12: arc.v1.Evicted
+	(*Return)(nil),                // 13: arc.v1.Return
+	(*CertifyRequest)(nil),        // 14: arc.v1.CertifyRequest
+	(*CertifyResponse)(nil),       // 15: arc.v1.CertifyResponse
+	(*AcceptFounderRequest)(nil),  // 16: arc.v1.AcceptFounderRequest
+	(*AcceptFounderResponse)(nil), // 17: arc.v1.AcceptFounderResponse
+	(*StandingRequest)(nil),       // 18: arc.v1.StandingRequest
+	(*StandingResponse)(nil),      // 19: arc.v1.StandingResponse
+	(*Ping)(nil),                  // 20: arc.v1.Ping
+	(*Pong)(nil),                  // 21: arc.v1.Pong
+	(*MemberStatus)(nil),          // 22: arc.v1.MemberStatus
 }
 var file_proto_arc_v1_peer_proto_depIdxs = []int32{
 	0,  // 0: arc.v1.PeerEnvelope.hello:type_name -> arc.v1.PeerHello
-	5,  // 1: arc.v1.PeerEnvelope.renew:type_name -> arc.v1.Renew
-	6,  // 2: arc.v1.PeerEnvelope.renew_ack:type_name -> arc.v1.RenewAck
-	7,  // 3: arc.v1.PeerEnvelope.suspicion:type_name -> arc.v1.Suspicion
-	8,  // 4: arc.v1.PeerEnvelope.certificate:type_name -> arc.v1.Certificate
-	9,  // 5: arc.v1.PeerEnvelope.release:type_name -> arc.v1.Release
-	10, // 6: arc.v1.PeerEnvelope.evicted:type_name -> arc.v1.Evicted
-	11, // 7: arc.v1.PeerEnvelope.return:type_name -> arc.v1.Return
-	4,  // 8: arc.v1.PeerEnvelope.check:type_name -> arc.v1.Check
-	3,  // 9: arc.v1.PeerEnvelope.takeover:type_name -> arc.v1.Takeover
-	2,  // 10: arc.v1.PeerEnvelope.part:type_name -> arc.v1.Part
-	8,  // 11: arc.v1.CertifyRequest.certificate:type_name -> arc.v1.Certificate
-	20, // 12: arc.v1.StandingResponse.members:type_name -> arc.v1.MemberStatus
-	1,  // 13: arc.v1.Peer.Stream:input_type -> arc.v1.PeerEnvelope
-	12, // 14: arc.v1.Peer.Certify:input_type -> arc.v1.CertifyRequest
-	14, // 15: arc.v1.Peer.AcceptFounder:input_type -> arc.v1.AcceptFounderRequest
-	16, // 16: arc.v1.Peer.Standing:input_type -> arc.v1.StandingRequest
-	18, // 17: arc.v1.Probe.Probe:input_type -> arc.v1.Ping
-	1,  // 18: arc.v1.Peer.Stream:output_type -> arc.v1.PeerEnvelope
-	13, // 19: arc.v1.Peer.Certify:output_type -> arc.v1.CertifyResponse
-	15, // 20: arc.v1.Peer.AcceptFounder:output_type -> arc.v1.AcceptFounderResponse
-	17, // 21: arc.v1.Peer.Standing:output_type -> arc.v1.StandingResponse
-	19, // 22: arc.v1.Probe.Probe:output_type -> arc.v1.Pong
-	18, // [18:23] is the sub-list for method output_type
-	13, // [13:18] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	7,  // 1: arc.v1.PeerEnvelope.renew:type_name -> arc.v1.Renew
+	8,  // 2: arc.v1.PeerEnvelope.renew_ack:type_name -> arc.v1.RenewAck
+	9,  // 3: arc.v1.PeerEnvelope.suspicion:type_name -> arc.v1.Suspicion
+	10, // 4: arc.v1.PeerEnvelope.certificate:type_name -> arc.v1.Certificate
+	11, // 5: arc.v1.PeerEnvelope.release:type_name -> arc.v1.Release
+	12, // 6: arc.v1.PeerEnvelope.evicted:type_name -> arc.v1.Evicted
+	13, // 7: arc.v1.PeerEnvelope.return:type_name -> arc.v1.Return
+	6,  // 8: arc.v1.PeerEnvelope.check:type_name -> arc.v1.Check
+	4,  // 9: arc.v1.PeerEnvelope.unwatched:type_name -> arc.v1.Unwatched
+	5,  // 10: arc.v1.PeerEnvelope.inspect:type_name -> arc.v1.Inspect
+	3,  // 11: arc.v1.PeerEnvelope.takeover:type_name -> arc.v1.Takeover
+	2,  // 12: arc.v1.PeerEnvelope.part:type_name -> arc.v1.Part
+	10, // 13: arc.v1.CertifyRequest.certificate:type_name -> arc.v1.Certificate
+	22, // 14: arc.v1.StandingResponse.members:type_name -> arc.v1.MemberStatus
+	1,  // 15: arc.v1.Peer.Stream:input_type -> arc.v1.PeerEnvelope
+	14, // 16: arc.v1.Peer.Certify:input_type -> arc.v1.CertifyRequest
+	16, // 17: arc.v1.Peer.AcceptFounder:input_type -> arc.v1.AcceptFounderRequest
+	18, // 18: arc.v1.Peer.Standing:input_type -> arc.v1.StandingRequest
+	20, // 19: arc.v1.Probe.Probe:input_type -> arc.v1.Ping
+	1,  // 20: arc.v1.Peer.Stream:output_type -> arc.v1.PeerEnvelope
+	15, // 21: arc.v1.Peer.Certify:output_type -> arc.v1.CertifyResponse
+	17, // 22: arc.v1.Peer.AcceptFounder:output_type -> arc.v1.AcceptFounderResponse
+	19, // 23: arc.v1.Peer.Standing:output_type -> arc.v1.StandingResponse
+	21, // 24: arc.v1.Probe.Probe:output_type -> arc.v1.Pong
+	20, // [20:25] is the sub-list for method output_type
+	15, // [15:20] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_proto_arc_v1_peer_proto_init() }
@@ -2012,6 +2146,8 @@ func file_proto_arc_v1_peer_proto_init() {
 		(*PeerEnvelope_Evicted)(nil),
 		(*PeerEnvelope_Return)(nil),
 		(*PeerEnvelope_Check)(nil),
+		(*PeerEnvelope_Unwatched)(nil),
+		(*PeerEnvelope_Inspect)(nil),
 		(*PeerEnvelope_Takeover)(nil),
 		(*PeerEnvelope_Part)(nil),
 	}
@@ -2021,7 +2157,7 @@ func file_proto_arc_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_arc_v1_peer_proto_rawDesc), len(file_proto_arc_v1_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
