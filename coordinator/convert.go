@@ -171,6 +171,6 @@ func linkToWire(r election.Relink, ringID, cluster string, self ring.Member) *ar
 		Epoch: r.Epoch, Term: r.Term, Self: targetToWire(self), Successors: targetsToWire(r.Successors), Tell: targetsToWire(r.Tell),
 		Leader: r.LeaderID, LeaderIntervalMs: s.LeaderIntervalMS, LeaderMisses: s.LeaderMisses,
 		IntervalMs: s.IntervalMS, Misses: s.Misses, HangAfterMs: s.HangAfterMS, RingId: ringID, Cluster: cluster,
-		GrantUs: uint64(s.GrantLength().Microseconds()),
+		GrantUs: uint64(s.GrantLength().Microseconds()), BeatMs: uint32(s.BeatEvery().Milliseconds()),
 	}
 }

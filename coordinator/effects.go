@@ -214,6 +214,16 @@ func (l *loop) unreachable(id uint64) {
 	_ = l.inbox.post(func(now election.Instant) { l.core.Unreachable(now, id) })
 }
 
+// monitorChanged tells the core and the subscribers why the own monitor does not
+// run, or (missing is empty) that it does.
+func (l *loop) monitorChanged(missing string) {
+	l.inbox.must(func(now election.Instant) {
+		l.core.MonitorRuns(now, missing == "")
+		v := *l.hub.views.load()
+		l.hub.publish(&v, []*arcv1.Event{l.maker.monitor(v.ring, v.id, missing)})
+	})
+}
+
 // monitorRelinked tells that the operator sent the monitor elsewhere for a
 // while, or that it is back.
 func (l *loop) monitorRelinked(from, to string, temporary bool) {

@@ -23,6 +23,8 @@ const (
 	eventSuspected  = "suspected"
 	eventCleared    = "cleared"
 	eventCertified  = "certified"
+	eventMonLost    = "monitor_lost"
+	eventMonBack    = "monitor_back"
 )
 
 // fields makes a detail of plain values; uint64 become strings as everywhere
@@ -56,6 +58,9 @@ type eventMaker struct {
 	self string
 	wall func() time.Time
 	o    *Options
+	// monitorMissing says why the own monitor does not run; nil or empty while
+	// it does.
+	monitorMissing func() string
 }
 
 func (e eventMaker) event(s *ring.State, kind, node string, detail *structpb.Struct) *arcv1.Event {
@@ -65,7 +70,26 @@ func (e eventMaker) event(s *ring.State, kind, node string, detail *structpb.Str
 // snapshot is what a new watcher sees first, and every watcher when this node
 // is back in the ring; its detail has the fields of `arc status -o json`.
 func (e eventMaker) snapshot(v *view, now election.Instant) *arcv1.Event {
-	return e.event(v.ring, eventSnapshot, e.self, detailOf(statusToWire(e.o, v, now, e.wall())))
+	return e.event(v.ring, eventSnapshot, e.self, detailOf(e.status(v, now)))
+}
+
+// status is what `arc status` prints.
+func (e eventMaker) status(v *view, now election.Instant) *arcv1.StatusResponse {
+	r := statusToWire(e.o, v, now, e.wall())
+	if e.monitorMissing != nil {
+		r.MonitorMissing = e.monitorMissing()
+	}
+	return r
+}
+
+// monitor says that the own monitor does not run, and whom nobody watches from
+// here meanwhile; or that it runs again.
+func (e eventMaker) monitor(s *ring.State, id uint64, missing string) *arcv1.Event {
+	next, _ := s.Successor(id)
+	if missing == "" {
+		return e.event(s, eventMonBack, e.self, fields(map[string]any{"target": next.Name}))
+	}
+	return e.event(s, eventMonLost, e.self, fields(map[string]any{"target": next.Name, "why": missing}))
 }
 
 // changes turns committed changes into events. An appointment is not one: it

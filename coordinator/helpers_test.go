@@ -58,6 +58,13 @@ func fakeMonitor(args []string) int {
 		fmt.Fprintln(os.Stderr, "fake monitor:", err)
 		return 1
 	}
+	go func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for n := uint64(1); stream.Send(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Beat{Beat: n}}) == nil; n++ {
+			<-tick.C
+		}
+	}()
 	r, err := queue.Inherited(3)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "fake monitor:", err)

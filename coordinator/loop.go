@@ -19,6 +19,7 @@ import (
 type core interface {
 	Receive(now election.Instant, m election.Message)
 	Report(now election.Instant, s election.Suspicion)
+	MonitorRuns(now election.Instant, runs bool)
 	Certify(now election.Instant, c election.Certificate)
 	Pinged(now election.Instant, p election.Ping)
 	Probed(now election.Instant, r election.ProbeResult)

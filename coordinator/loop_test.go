@@ -44,6 +44,7 @@ func (c *fakeCore) Receive(_ election.Instant, m election.Message) {
 	c.calls = append(c.calls, "receive")
 }
 func (c *fakeCore) Report(election.Instant, election.Suspicion) { c.calls = append(c.calls, "report") }
+func (c *fakeCore) MonitorRuns(election.Instant, bool)          { c.calls = append(c.calls, "monitor") }
 func (c *fakeCore) Certify(election.Instant, election.Certificate) {
 	c.calls = append(c.calls, "certify")
 }

@@ -70,6 +70,9 @@ func (n *node) live(ctx context.Context, e entry) error {
 		n.transport.SetPeers(peersOf(s.Members))
 	}
 	n.log.Info("member of the ring", "node", n.o.Name, "id", e.id, "ring", e.ringID, "restarted", e.recovered.Restarted)
+	if n.monitor.why() != "" {
+		l.inbox.must(func(now election.Instant) { core.MonitorRuns(now, false) })
+	}
 	m.wg.Go(func() { _ = l.run() })
 
 	var outcome error

@@ -49,8 +49,11 @@ type Options struct {
 	// Insecure allows addresses other than loopback without a secret.
 	Insecure bool
 
-	// MonitorCommand starts the monitor; the queue is its fd 3.
+	// MonitorCommand starts the monitor; the queue is its fd 3. MonitorImage, if
+	// not empty, is the file that is executed in place of the command's first
+	// word: one that is there for as long as this process.
 	MonitorCommand []string
+	MonitorImage   string
 	Version        string
 	Logger         hclog.Logger
 	// ReloadLogLevel is called at SIGHUP to reload the level; may be nil.

@@ -80,8 +80,14 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 	})
 	n.monitor = &supervisor{
 		log: n.log.Named(logging.Monitor), command: o.MonitorCommand, socket: n.dir.file(socketName),
-		incarnation: n.incarnation, pidFile: n.dir.file(monitorPidName),
+		image: o.MonitorImage, incarnation: n.incarnation, pidFile: n.dir.file(monitorPidName),
+		changed: func(missing string) {
+			if l := n.loop.Load(); l != nil {
+				l.monitorChanged(missing)
+			}
+		},
 	}
+	n.maker.monitorMissing = n.monitor.why
 	n.servers = newServers(n)
 	return recovered, nil
 }

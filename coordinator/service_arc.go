@@ -21,7 +21,7 @@ func (s arcService) Status(ctx context.Context, _ *arcv1.StatusRequest) (*arcv1.
 	}
 	// The view comes last: what it says of the claim must not be old.
 	v, now, _, _, _ := s.n.hub.views.claim()
-	r := statusToWire(&s.n.o, v, now, s.n.maker.wall())
+	r := s.n.maker.status(v, now)
 	addProgress(r, index, committed)
 	if name, left, ok := s.n.monitor.onDetour(now); ok {
 		r.TemporaryLink = &arcv1.TemporaryLink{Target: name, LeftMs: millis(left)}

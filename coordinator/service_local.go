@@ -65,6 +65,7 @@ func (s localService) Monitor(stream arcv1.Local_MonitorServer) error {
 		if err != nil {
 			return err
 		}
+		s.n.monitor.beat(int(reg.GetPid()))
 		s.report(r, beats)
 	}
 }

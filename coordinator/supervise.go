@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/internal/monotime"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/queue"
 )
@@ -45,11 +46,18 @@ var errNoMonitor = fmt.Errorf("%w: the monitor of this node is not connected; it
 type supervisor struct {
 	log         hclog.Logger
 	command     []string
+	image       string // executed in place of command[0] unless empty
 	socket      string
 	incarnation uint64
 	pidFile     string
+	// changed hears why no monitor runs, or (empty) that one does.
+	changed func(missing string)
+	reserve fdReserve
 
 	mu sync.Mutex
+	// missing is why no monitor runs; empty while one does, or is new.
+	missing string
+	pulse   pulse
 	// link is the newest that the core gave; nil before the first.
 	link *arcv1.Link
 	// process and sender are the present monitor's; nil between two.
@@ -74,6 +82,11 @@ type supervisor struct {
 // was called; else it leaves it alone, so that it sees this process end and
 // certifies that.
 func (s *supervisor) run(ctx context.Context) {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.reserve.release()
+	}()
 	pause := restartFirst
 	for attempt := 1; ; attempt++ {
 		began := time.Now()
@@ -81,15 +94,17 @@ func (s *supervisor) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		s.setMissing(err.Error())
 		lived := time.Since(began)
 		if lived >= livedLong {
 			pause, attempt = restartFirst, 1
 		}
 		level := hclog.Warn
-		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
-			level = hclog.Error
+		what := "monitor ended, it is started again"
+		if errors.Is(err, errNotStarted) {
+			level, what = hclog.Error, "monitor cannot be started, the leader watches in its place meanwhile; it is tried again"
 		}
-		s.log.Log(level, "monitor ended, it is started again", "error", err, "elapsed", lived, "attempt", attempt, "pause", pause)
+		s.log.Log(level, what, "error", err, "elapsed", lived, "attempt", attempt, "pause", pause)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -102,15 +117,22 @@ func (s *supervisor) run(ctx context.Context) {
 // once runs one monitor and returns why it ended.
 func (s *supervisor) once(ctx context.Context) error {
 	if len(s.command) == 0 {
-		return errors.New("no monitor command is set")
+		return fmt.Errorf("%w: no command is set", errNotStarted)
 	}
+	// What a start needs was kept back, should others have taken all the rest.
+	s.mu.Lock()
+	s.reserve.release()
+	s.mu.Unlock()
 	sender, file, err := queue.New()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w%s", errNotStarted, err, advice(err))
 	}
 	args := append(append([]string{}, s.command[1:]...), "--socket", s.socket,
 		"--coordinator-pid", strconv.Itoa(os.Getpid()), "--incarnation", strconv.FormatUint(s.incarnation, 10))
 	cmd := exec.Command(s.command[0], args...)
+	if s.image != "" {
+		cmd.Path, cmd.Err = s.image, nil
+	}
 	cmd.ExtraFiles = []*os.File{file} // descriptor 3
 	cmd.Stderr = os.Stderr
 	cmd.Env = withoutNotifySocket(os.Environ())
@@ -130,6 +152,7 @@ func (s *supervisor) once(ctx context.Context) error {
 	s.mu.Lock()
 	if err == nil {
 		s.process, s.sender, s.registered = cmd.Process, sender, false
+		s.pulse.begin(monotime.Now())
 		_ = s.sendLocked(s.link)
 	}
 	s.starting = nil
@@ -137,7 +160,7 @@ func (s *supervisor) once(ctx context.Context) error {
 	s.mu.Unlock()
 	if err != nil {
 		_ = sender.Close()
-		return fmt.Errorf("start monitor: %w", err)
+		return fmt.Errorf("%w: %w%s", errNotStarted, err, advice(err))
 	}
 	if err := writePid(s.pidFile, cmd.Process.Pid); err != nil {
 		s.log.Warn("pid file of the monitor not written", "error", err)
@@ -146,16 +169,12 @@ func (s *supervisor) once(ctx context.Context) error {
 
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	select {
-	case err = <-ended:
+	err, over := s.attend(ctx, cmd.Process, ended)
+	if over {
 		s.forget()
 		_ = sender.Close()
 		_ = os.Remove(s.pidFile)
-		if err == nil {
-			err = errors.New("exit status 0")
-		}
 		return err
-	case <-ctx.Done():
 	}
 	s.mu.Lock()
 	quiet, patience := s.quiet, min(monitorStop, time.Until(s.deadline))
@@ -201,6 +220,9 @@ func (s *supervisor) register(pid int) error {
 		return fmt.Errorf("%w: pid %d is not the monitor that this coordinator started", ErrDenied, pid)
 	}
 	s.registered = true
+	s.pulse.beat(monotime.Now())
+	s.reserve.refill()
+	s.setMissingLocked("")
 	return nil
 }
 

@@ -69,7 +69,7 @@ func (m *monitor) relink(now time.Duration, l *arcv1.Link) {
 	m.link = l
 	own := l.GetSelf().GetAddresses()
 	m.selfAt.Store(&own)
-	m.hang.Configure(now, time.Duration(l.GetHangAfterMs())*time.Millisecond)
+	m.hang.Configure(now, time.Duration(l.GetHangAfterMs())*time.Millisecond, beatOf(l))
 	m.tellers.update(m.ctx, l)
 	from, was := m.watch.Front()
 	if old.GetRingId() != l.GetRingId() {
@@ -101,6 +101,14 @@ func (m *monitor) relink(now time.Duration, l *arcv1.Link) {
 		return
 	}
 	m.o.Logger.Debug("link taken", "epoch", l.GetEpoch(), "term", l.GetTerm(), "seq", l.GetSeq(), "to", to.Name)
+}
+
+// beatOf is how often a monitor with this link asks for a beat.
+func beatOf(l *arcv1.Link) time.Duration {
+	if ms := l.GetBeatMs(); ms > 0 {
+		return time.Duration(ms) * time.Millisecond
+	}
+	return beatEvery
 }
 
 // dialAfresh drops the stream to the front member and dials it again.

@@ -25,6 +25,9 @@ const (
 	// lastLinkGrace bounds the wait for the end of the queue once the process
 	// has ended: another process may hold the queue's other side.
 	lastLinkGrace = 50 * time.Millisecond
+	// beatEvery is how often the coordinator is asked for a beat where no link
+	// says otherwise.
+	beatEvery = time.Second
 	// never is later than everything.
 	never = time.Duration(1<<63 - 1)
 )
@@ -106,6 +109,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		m.attempts.Wait()
 		wg.Wait()
 	}()
+	m.hang.Configure(monotime.Now(), 0, beatEvery)
 	o.Logger.Info("monitor started", "pid", o.CoordinatorPID)
 	return m.loop()
 }
@@ -219,7 +223,7 @@ func (m *monitor) tick(now time.Duration) error {
 // ended is seen by the pidfd, as with any other end.
 func (m *monitor) kill(now time.Duration) {
 	silent := m.hang.Silent().Round(time.Millisecond)
-	m.hang.Configure(now, 0)
+	m.hang.Configure(now, 0, beatEvery)
 	m.killed = fmt.Sprintf("killed by its monitor: it hung for %v", silent)
 	m.o.Logger.Error("killing the coordinator, which does not answer its own monitor", "pid", m.o.CoordinatorPID,
 		"elapsed", silent, "reason", "hang_after_ms; 0 switches this off")

@@ -114,6 +114,16 @@ func (s Settings) ForgetAfter() time.Duration { return time.Duration(s.ForgetAft
 // never.
 func (s Settings) HangAfter() time.Duration { return ms(s.HangAfterMS) }
 
+// BeatEvery is how often a monitor asks its own coordinator for a beat: often
+// enough for both to notice in time that the other one stands still.
+func (s Settings) BeatEvery() time.Duration {
+	every := min(max(s.Detection(false)/2, 50*time.Millisecond), time.Second)
+	if hang := s.HangAfter(); hang > 0 {
+		every = min(every, max(hang/10, 50*time.Millisecond))
+	}
+	return every
+}
+
 // Link returns probe interval and misses of a link, the leader's or another.
 func (s Settings) Link(leader bool) (interval time.Duration, misses int) {
 	if leader {

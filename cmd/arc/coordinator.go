@@ -52,10 +52,11 @@ included, needs --insecure; use it on networks that you trust.`,
 			}
 			if o.realtime {
 				// Before anything is opened: it executes the program anew.
-				if err := realtime.Enter(executable); err != nil {
+				if err := realtime.Enter(ownImage); err != nil {
 					return fmt.Errorf("%s: %w; run as root or give the right, or go without %s", o.set.Origin("realtime"), err, o.set.Origin("realtime"))
 				}
 			}
+			keepName()
 			log, flush, err := logging.NewAsync(logging.Options{Name: logging.Coordinator, Level: o.logLevel, JSON: o.logJSON, Output: f.err})
 			if err != nil {
 				return usagef(cmd, "--log-level: %w", err)

@@ -144,7 +144,7 @@ func (o *coordinatorFlags) options(f *factory, executable string, log hclog.Logg
 		Bootstrap: o.bootstrap, Expect: o.expect, Join: o.join, NoAutodiscovery: o.noAutodiscovery,
 		DiscoveryPort: o.discoveryPort, Interfaces: o.interfaces,
 		Profile: o.profile, OnJoin: ring.OnJoin(o.onJoin), Witness: o.witness, Realtime: o.realtime, Insecure: o.insecure,
-		MonitorCommand: monitor, Version: versionOf().Version, Logger: log,
+		MonitorCommand: monitor, MonitorImage: ownImage, Version: versionOf().Version, Logger: log,
 		ReloadLogLevel: func() error { return o.reloadLevel(f, log) },
 	}
 }

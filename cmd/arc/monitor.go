@@ -45,6 +45,7 @@ SIGUSR1 makes it drop its connections and dial afresh.`,
 			// Before all else: until then SIGUSR1 would end the process.
 			ctx, doorbell, stop := monitor.Signals(cmd.Context())
 			defer stop()
+			keepName()
 			links, err := queue.Inherited(queueFD)
 			if err != nil {
 				return usagef(cmd, "no queue was inherited, so this is not started by a coordinator: %w; run arc coordinator, which starts its own monitor", err)

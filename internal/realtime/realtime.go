@@ -38,11 +38,7 @@ func Enter(program string) error {
 		return err
 	}
 	env := append(without(os.Environ(), mark), mark+"="+strconv.Itoa(os.Getpid()))
-	err := syscall.Exec(program, os.Args, env)
-	if errors.Is(err, unix.ENOENT) { // replaced by another version since the start
-		err = syscall.Exec("/proc/self/exe", os.Args, env)
-	}
-	return fmt.Errorf("execute %s anew for realtime: %w", program, err)
+	return fmt.Errorf("execute %s again for realtime: %w", program, syscall.Exec(program, os.Args, env))
 }
 
 // Keep is Enter for a process that was started by a realtime one: it checks the

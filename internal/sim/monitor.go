@@ -165,7 +165,7 @@ func (s *Sim) monitorLinked(n *node, r *election.Relink) {
 	}
 	now := n.clock.local(s.now)
 	s.monitorDo(n, n.mon.watch.Relink(now, l))
-	n.mon.hang.Configure(now, r.Settings.HangAfter())
+	n.mon.hang.Configure(now, r.Settings.HangAfter(), r.Settings.BeatEvery())
 	if at, ok := n.mon.hang.NextTick(); ok {
 		s.q.push(event{at: n.clock.trueAt(at), kind: evHang, node: int16(n.idx), gen: n.mon.gen, n: uint64(at)})
 	}

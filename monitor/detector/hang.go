@@ -3,7 +3,8 @@ package detector
 import "time"
 
 // Hang judges the monitor's own coordinator: whether its event loop still
-// answers. The zero Hang never suspects anybody.
+// answers. The zero Hang never suspects anybody. Its beats are the monitor's own
+// sign of life too, so they go on where nobody may be suspected.
 type Hang struct {
 	after  time.Duration
 	period time.Duration
@@ -15,32 +16,32 @@ type Hang struct {
 	silent time.Duration
 }
 
-// Configure sets after which silence the coordinator hangs; 0 switches it off.
-func (h *Hang) Configure(now, after time.Duration) {
-	if after == h.after {
+// Configure sets after which silence the coordinator hangs (0 is never), and how
+// often a beat is asked for (0 is never).
+func (h *Hang) Configure(now, after, every time.Duration) {
+	if after == h.after && every == h.period {
 		return
 	}
-	h.after, h.silent = after, 0
-	h.period = min(max(after/10, 50*time.Millisecond), time.Second)
+	h.after, h.period, h.silent = after, every, 0
 	h.next, h.last = now, now
 }
 
 // NextTick returns when Tick wants to be called; ok is false while it is off.
-func (h *Hang) NextTick() (at time.Duration, ok bool) { return h.next, h.after > 0 }
+func (h *Hang) NextTick() (at time.Duration, ok bool) { return h.next, h.period > 0 }
 
 // Tick returns the number of the beat to ask for now (0: none is due), and
 // whether the coordinator hangs. Time beyond one and a half periods between
 // two ticks is time in which this process did not run: it does not count. A
 // coordinator that never answered is still starting, and does not hang.
 func (h *Hang) Tick(now time.Duration) (beat uint64, hung bool) {
-	if h.after == 0 || now < h.next {
+	if h.period == 0 || now < h.next {
 		return 0, false
 	}
 	if h.begun && h.acked < h.seq {
 		h.silent += min(now-h.last, h.period*3/2)
 	}
 	h.last, h.next = now, now+h.period
-	if h.begun && h.silent >= h.after {
+	if h.after > 0 && h.begun && h.silent >= h.after {
 		return 0, true
 	}
 	h.seq++

@@ -36,7 +36,7 @@ func TestHang(t *testing.T) {
 	t.Run("answers", func(t *testing.T) {
 		var h Hang
 		now := 5 * time.Second
-		h.Configure(now, after)
+		h.Configure(now, after, after/10)
 		if at := run(&h, &now, 1000, 0, true); at != 0 {
 			t.Errorf("hung at %v though it answers", at)
 		}
@@ -44,7 +44,7 @@ func TestHang(t *testing.T) {
 	t.Run("stops answering", func(t *testing.T) {
 		var h Hang
 		var now time.Duration
-		h.Configure(now, after)
+		h.Configure(now, after, after/10)
 		run(&h, &now, 10, 0, true)
 		from := now
 		at := run(&h, &now, 100, 0, false)
@@ -55,7 +55,7 @@ func TestHang(t *testing.T) {
 	t.Run("never answered: it is starting", func(t *testing.T) {
 		var h Hang
 		var now time.Duration
-		h.Configure(now, after)
+		h.Configure(now, after, after/10)
 		if at := run(&h, &now, 1000, 0, false); at != 0 {
 			t.Errorf("hung at %v before its first answer", at)
 		}
@@ -63,7 +63,7 @@ func TestHang(t *testing.T) {
 	t.Run("own stall does not count", func(t *testing.T) {
 		var h Hang
 		var now time.Duration
-		h.Configure(now, after)
+		h.Configure(now, after, after/10)
 		run(&h, &now, 10, 0, true)
 		run(&h, &now, 2, 0, false)
 		now += time.Hour
@@ -77,20 +77,20 @@ func TestHang(t *testing.T) {
 	t.Run("an old answer is none", func(t *testing.T) {
 		var h Hang
 		var now time.Duration
-		h.Configure(now, after)
+		h.Configure(now, after, after/10)
 		run(&h, &now, 5, 0, true)
 		if h.Beat(3) || h.Beat(99) {
 			t.Error("took an old answer or one that was not asked for")
 		}
 	})
-	t.Run("period", func(t *testing.T) {
-		for _, c := range []struct{ after, want time.Duration }{
-			{100 * time.Millisecond, 50 * time.Millisecond}, {5 * time.Second, 500 * time.Millisecond}, {time.Minute, time.Second},
-		} {
-			var h Hang
-			h.Configure(0, c.after)
-			if h.period != c.want {
-				t.Errorf("hang_after %v asks every %v, want %v", c.after, h.period, c.want)
+	t.Run("beats where nobody may be killed", func(t *testing.T) {
+		var h Hang
+		h.Configure(0, 0, time.Second)
+		h.Tick(0)
+		h.Beat(1)
+		for now := time.Second; now < time.Hour; now += time.Second {
+			if beat, hung := h.Tick(now); beat == 0 || hung {
+				t.Fatalf("at %v: beat %d, hung %v", now, beat, hung)
 			}
 		}
 	})

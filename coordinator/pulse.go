@@ -1,0 +1,152 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/monotime"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+const (
+	// beatsMissed is how many beats in a row a monitor may leave out.
+	beatsMissed = 4
+	// defaultBeat is how often a monitor beats while no link says otherwise.
+	defaultBeat = time.Second
+	// startPatience is how long a new monitor may take to register.
+	startPatience = 5 * time.Second
+)
+
+var (
+	// errNotStarted: no process came about.
+	errNotStarted = errors.New("start monitor")
+	// errSilent: the process is there and does nothing.
+	errSilent = errors.New("it gave no sign of life, as if it was stopped, and was killed")
+)
+
+// pulse judges by a monitor's beats whether it runs. A process that is stopped
+// keeps its connections and its pid; only what it does not do shows.
+type pulse struct {
+	// last is when it gave a sign of life, or began; due is when this process
+	// meant to look again.
+	last, due election.Instant
+	begun     bool // it registered
+}
+
+func (p *pulse) begin(now election.Instant) { *p = pulse{last: now} }
+
+func (p *pulse) beat(now election.Instant) { p.last, p.begun = now, true }
+
+// check reports whether the monitor is silent for longer than patience, and when
+// to look again. Time in which this process itself did not run is not held
+// against the monitor: its beats may wait to be read.
+func (p *pulse) check(now election.Instant, patience time.Duration) (next election.Instant, silent bool) {
+	if !p.begun {
+		patience = max(patience, startPatience)
+	}
+	if p.due != 0 && now > p.due+patience/4 {
+		p.last = max(p.last, now-patience/2)
+	}
+	if now >= p.last+patience {
+		return 0, true
+	}
+	p.due = p.last + patience
+	return p.due, false
+}
+
+// patienceWith is how long a monitor with this link may be silent: a few beats,
+// and twice what it itself takes to suspect its neighbour.
+func patienceWith(l *arcv1.Link) time.Duration {
+	beat := time.Duration(l.GetBeatMs()) * time.Millisecond
+	if beat == 0 {
+		beat = defaultBeat
+	}
+	return max(beatsMissed*beat, 2*time.Duration(l.GetIntervalMs())*time.Duration(l.GetMisses()+1)*time.Millisecond)
+}
+
+// beat notes a sign of life of the monitor with the pid.
+func (s *supervisor) beat(pid int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process != nil && s.process.Pid == pid {
+		s.pulse.beat(monotime.Now())
+	}
+}
+
+// attend waits until the monitor has ended, or was silent for too long and was
+// killed, and returns why; over is false if ctx ended before.
+func (s *supervisor) attend(ctx context.Context, p *os.Process, ended <-chan error) (err error, over bool) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case err := <-ended:
+			if err == nil {
+				err = errors.New("exit status 0")
+			}
+			return fmt.Errorf("its process ended: %w", err), true
+		case <-ctx.Done():
+			return nil, false
+		case <-timer.C:
+		}
+		now := monotime.Now()
+		s.mu.Lock()
+		next, silent := s.pulse.check(now, patienceWith(s.link))
+		since := now - s.pulse.last
+		s.mu.Unlock()
+		if !silent {
+			timer.Reset(next - now)
+			continue
+		}
+		_ = p.Kill() // it has ended already, or will
+		select {
+		case <-ended:
+		case <-time.After(monitorStop): // it hangs in the kernel, and ends when it comes back
+		}
+		return fmt.Errorf("%w: silent for %v", errSilent, since.Round(time.Millisecond)), true
+	}
+}
+
+// why says why no monitor runs; empty while one does.
+func (s *supervisor) why() string {
+	if s == nil {
+		return ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.missing
+}
+
+func (s *supervisor) setMissing(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.setMissingLocked(why)
+}
+
+// setMissingLocked tells when a monitor is missed, and when there is one again.
+func (s *supervisor) setMissingLocked(why string) {
+	told := s.missing != ""
+	s.missing = why
+	if told != (why != "") && s.changed != nil {
+		s.changed(why)
+	}
+}
+
+// advice says what an operator can do about a start that failed.
+func advice(err error) string {
+	switch {
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+		return "; raise the limit of open files (LimitNOFILE= in a systemd unit, ulimit -n in a shell)"
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOMEM):
+		return "; raise the limit of processes (TasksMax= in a systemd unit, ulimit -u in a shell) or free memory"
+	case errors.Is(err, os.ErrPermission), errors.Is(err, os.ErrNotExist):
+		return "; is /proc mounted, and may programs be executed from where arc is installed?"
+	}
+	return ""
+}
