@@ -47,16 +47,17 @@ func (p *pulse) beat(now election.Instant) { p.last, p.begun = now, true }
 // to look again. Time in which this process itself did not run is not held
 // against the monitor: its beats may wait to be read.
 func (p *pulse) check(now election.Instant, patience time.Duration) (next election.Instant, silent bool) {
+	limit := patience
 	if !p.begun {
-		patience = max(patience, startPatience)
+		limit = max(limit, startPatience)
 	}
 	if p.due != 0 && now > p.due+patience/4 {
 		p.last = max(p.last, now-patience/2)
 	}
-	if now >= p.last+patience {
+	if now >= p.last+limit {
 		return 0, true
 	}
-	p.due = p.last + patience
+	p.due = min(p.last+limit, now+patience)
 	return p.due, false
 }
 
