@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/arc-ring/arc/internal/plainfile"
 )
 
 var (
@@ -22,6 +24,8 @@ var (
 	ErrNotFresh = errors.New("data directory already holds a ring")
 	// ErrFresh: Save on a directory that holds no ring.
 	ErrFresh = errors.New("data directory holds no ring yet")
+	// ErrRemoved: the files were removed or replaced while they were in use.
+	ErrRemoved = errors.New("the log was taken away while it was in use")
 	// ErrClosed: the Log was closed.
 	ErrClosed = errors.New("log is closed")
 )
@@ -55,6 +59,11 @@ func advise(dir string, err error) error {
 		hint = "is the file system mounted read-only, perhaps after a disk error?"
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		hint = "the directory must belong to the user that runs the coordinator"
+	case errors.Is(err, ErrRemoved):
+		return fmt.Errorf("%w; nothing was acknowledged since: put the directory %s back as it was and start again; if it is lost, "+
+			"make an empty one and start again, the node then joins the others under a new id", err, dir)
+	case errors.Is(err, plainfile.ErrOther):
+		return fmt.Errorf("%w, or choose another --data-dir", err)
 	case errors.Is(err, unix.EIO):
 		hint = "check the disk (dmesg)"
 	default:

@@ -8,6 +8,9 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
+
+	"github.com/arc-ring/arc/internal/plainfile"
 )
 
 // Options of a Log.
@@ -60,7 +63,7 @@ func open(dir string, o Options, sys system) (_ *Log, _ Recovered, err error) {
 	if err := makeDir(l.dir); err != nil {
 		return nil, Recovered{}, fmt.Errorf("make data directory: %w", advise(l.dir, err))
 	}
-	if l.dirFile, err = os.Open(l.dir); err != nil {
+	if l.dirFile, err = plainfile.OpenDir(l.dir); err != nil {
 		return nil, Recovered{}, fmt.Errorf("open data directory: %w", advise(l.dir, err))
 	}
 	if l.lock, err = lockDir(l.dir); err != nil {
@@ -104,7 +107,7 @@ func (l *Log) load() error {
 	}
 	number := numbers[len(numbers)-1]
 	path := filepath.Join(l.dir, segmentName(number))
-	data, err := os.ReadFile(path)
+	data, err := plainfile.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("read log: %w", advise(l.dir, err))
 	}
@@ -214,6 +217,47 @@ func (l *Log) Save(b Batch) error {
 		if err := l.seg.sync(); err != nil {
 			return l.fail("sync log", err)
 		}
+		if err := l.seg.linked(); err != nil {
+			return l.fail("sync log", err)
+		}
+	}
+	return nil
+}
+
+// Check reports, by an error, that the directory or the log in it was removed,
+// moved or replaced while it was open: what is saved would not be found by the
+// next Open. The error is final.
+func (l *Log) Check() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return err
+	}
+	if err := sameFile(l.dirFile, l.dir); err != nil {
+		return l.fail("look at data directory", err)
+	}
+	if l.seg != nil {
+		if err := sameFile(l.seg.f, l.seg.path); err != nil {
+			return l.fail("look at log", err)
+		}
+	}
+	return nil
+}
+
+// sameFile reports, by an error, that f is no longer what is at the path.
+func sameFile(f *os.File, path string) error {
+	ours, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	there, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, unix.ENOTDIR):
+		return fmt.Errorf("%w: %s is not there any more", ErrRemoved, path)
+	case err != nil:
+		return nil // nothing is known, as when the limit of open files is reached
+	case !os.SameFile(ours, there):
+		return fmt.Errorf("%w: something else is at %s now", ErrRemoved, path)
 	}
 	return nil
 }
@@ -222,6 +266,9 @@ func (l *Log) Save(b Batch) error {
 func (l *Log) next(b *Batch) error {
 	l.state.apply(b)
 	seg, err := newSegment(l.sys, l.dirFile, l.number+1, l.identity, &l.state)
+	if errors.Is(err, os.ErrNotExist) && l.seg != nil {
+		err = fmt.Errorf("%w: %w", ErrRemoved, err)
+	}
 	if err != nil {
 		return l.fail("start log segment", err)
 	}

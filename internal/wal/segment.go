@@ -233,6 +233,16 @@ func (s *segment) sync() error {
 	return nil
 }
 
+// linked reports, by an error, that nothing leads to the file any more: what is
+// in it is gone when it is closed, however durable.
+func (s *segment) linked() error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(s.f.Fd()), &st); err != nil || st.Nlink > 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s is not there any more", ErrRemoved, s.path)
+}
+
 // seal writes an empty record whose mark tells that all before is durable,
 // unless the last record is such a one, or there is no room left. It is not
 // synced: nothing would be missed with it.

@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/arc-ring/arc/internal/plainfile"
 )
 
 // system is everything that changes the disk, so that tests can fail it and
@@ -28,7 +30,7 @@ func (linux) create(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 }
 
-func (linux) open(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDWR, 0) }
+func (linux) open(path string) (*os.File, error) { return plainfile.Open(path, os.O_RDWR, 0) }
 
 func (linux) write(f *os.File, p []byte, off int64) error {
 	_, err := f.WriteAt(p, off)

@@ -1,0 +1,120 @@
+package plainfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrOther: something else than a regular file, or a directory, has the name.
+var ErrOther = errors.New("not what ARC keeps there")
+
+// Open opens a regular file as os.OpenFile does. It never waits for the other
+// end of a pipe, and never follows a symbolic link at the path's end.
+func Open(path string, flag int, perm os.FileMode) (*os.File, error) {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, other(path, info.Mode(), "a regular file") // opening a device may have effects
+	}
+	f, err := os.OpenFile(path, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, perm)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = other(path, info.Mode(), "a regular file")
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// OpenDir opens a directory. Its path may lead through symbolic links.
+func OpenDir(path string) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("%w: %w", unix.ENOTDIR, other(path, info.Mode(), "a directory"))
+	}
+	return os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
+}
+
+// ReadFile is os.ReadFile for a regular file.
+func ReadFile(path string) ([]byte, error) {
+	f, err := Open(path, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(f)
+	return data, errors.Join(err, f.Close())
+}
+
+// Replace gives the file at the path a new content, which is never seen half.
+// Nothing that lies at the path, or under the temporary name beside it, is
+// written to.
+func Replace(path string, data []byte, perm os.FileMode, sync bool) error {
+	temp := path + ".new"
+	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, perm)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil && sync {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temp, path)
+}
+
+// Owned reports, by an error, that a directory may be another user's doing: it
+// belongs to somebody else than this user and root, or everybody may write
+// there. A link to it has to belong to one of the two as well.
+func Owned(path string) error {
+	link, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	dir, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !dir.IsDir() {
+		return other(path, dir.Mode(), "a directory")
+	}
+	for _, info := range []os.FileInfo{link, dir} {
+		if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 && owner != uint32(os.Geteuid()) {
+			return fmt.Errorf("%w: %s belongs to user %d, this process runs as user %d; somebody else may have made it", ErrOther, path, owner, os.Geteuid())
+		}
+	}
+	if dir.Mode().Perm()&0o002 != 0 {
+		return fmt.Errorf("%w: everybody may write to %s (mode %04o)", ErrOther, path, dir.Mode().Perm())
+	}
+	return nil
+}
+
+func other(path string, mode os.FileMode, want string) error {
+	kind := "something else"
+	switch {
+	case mode.IsDir():
+		kind = "a directory"
+	case mode.IsRegular():
+		kind = "a regular file"
+	case mode&os.ModeNamedPipe != 0:
+		kind = "a named pipe"
+	case mode&os.ModeSymlink != 0:
+		kind = "a symbolic link"
+	case mode&os.ModeSocket != 0:
+		kind = "a socket"
+	case mode&os.ModeDevice != 0:
+		kind = "a device"
+	}
+	return fmt.Errorf("%w: %s is %s, want %s; move it away", ErrOther, path, kind, want)
+}
