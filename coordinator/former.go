@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/plainfile"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -78,7 +79,7 @@ func (n *node) dropFormerLogs() {
 
 // formerRing reads what dropLog wrote.
 func (n *node) formerRing() (former, error) {
-	b, err := os.ReadFile(n.formerPath())
+	b, err := plainfile.ReadFile(n.formerPath())
 	if errors.Is(err, os.ErrNotExist) {
 		return former{}, nil
 	}
@@ -99,19 +100,10 @@ func (n *node) formerRing() (former, error) {
 }
 
 func writeDurably(path, text string) error {
-	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
+	if err := plainfile.Replace(path, []byte(text), 0o600, true); err != nil {
 		return err
 	}
-	_, err = f.WriteString(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
+	dir, err := plainfile.OpenDir(filepath.Dir(path))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/plainfile"
 )
 
 // incarnationName is the file in the data directory that holds the incarnation
@@ -37,7 +38,7 @@ func (n *node) drawIncarnation() {
 
 // lastIncarnation reads what the former process wrote, 0 if there was none.
 func lastIncarnation(path string) (uint64, error) {
-	b, err := os.ReadFile(path)
+	b, err := plainfile.ReadFile(path)
 	if os.IsNotExist(err) {
 		return 0, nil
 	}

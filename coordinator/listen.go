@@ -15,7 +15,7 @@ import (
 // listeners are what the coordinator is reached at.
 type listeners struct {
 	tcp  []net.Listener
-	unix net.Listener
+	unix *socketFile
 	// addresses are what other machines are told, HOST:PORT.
 	addresses []string
 }
@@ -45,18 +45,59 @@ func listen(ctx context.Context, bind []netip.Addr, port int, socket string) (_ 
 	if l.addresses, err = advertised(bind, port); err != nil {
 		return nil, err
 	}
-	// The run directory is locked: a socket there is a dead coordinator's.
-	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("remove stale socket: %w", err)
-	}
-	if l.unix, err = cfg.Listen(ctx, "unix", socket); err != nil {
-		return nil, fmt.Errorf("listen at %s: %w", socket, err)
-	}
-	// Who can write to the socket can change the ring: owner and group.
-	if err := os.Chmod(socket, 0o660); err != nil {
-		return nil, fmt.Errorf("listen at %s: %w", socket, err)
+	if l.unix, err = listenUnix(ctx, socket); err != nil {
+		return nil, err
 	}
 	return l, nil
+}
+
+// socketFile is a listening unix socket, and the file that leads to it.
+type socketFile struct {
+	net.Listener
+	path string
+	info os.FileInfo
+}
+
+// listenUnix makes the socket. The run directory is locked, so one that is
+// there is a dead coordinator's.
+func listenUnix(ctx context.Context, path string) (*socketFile, error) {
+	info, err := os.Lstat(path)
+	if err == nil && info.IsDir() {
+		return nil, fmt.Errorf("listen at %s: a directory is there; move it away, or choose another --run-dir", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove stale socket: %w", err)
+	}
+	var cfg net.ListenConfig
+	lis, err := cfg.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", path, err)
+	}
+	// Who can write to the socket can change the ring: owner and group.
+	err = os.Chmod(path, 0o660)
+	if err == nil {
+		info, err = os.Lstat(path)
+	}
+	if err != nil {
+		_ = lis.Close()
+		return nil, fmt.Errorf("listen at %s: %w", path, err)
+	}
+	return &socketFile{Listener: lis, path: path, info: info}, nil
+}
+
+// reachable reports whether the path still leads to the socket.
+func (s *socketFile) reachable() bool {
+	there, err := os.Lstat(s.path)
+	return err == nil && os.SameFile(there, s.info)
+}
+
+// abandon closes a socket whose file is gone, and leaves alone what is at the
+// path now.
+func (s *socketFile) abandon() {
+	if u, ok := s.Listener.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	_ = s.Close()
 }
 
 func listenError(address string, err error) error {

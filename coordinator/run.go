@@ -31,14 +31,38 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	n := newNode(o)
-	recovered, err := n.open(ctx)
-	if err != nil {
+	type opened struct {
+		recovered wal.Recovered
+		err       error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		recovered, err := n.open(ctx)
+		done <- opened{recovered, err}
+	}()
+	var is opened
+	select {
+	case is = <-done:
+	case <-ctx.Done():
+		// A disk that hangs holds up the opening for good, and must not hold up
+		// the end.
+		select {
+		case is = <-done:
+		case <-time.After(openGrace):
+			return fmt.Errorf("stopped while --data-dir %s and --run-dir %s were being opened; does the disk answer?", o.DataDir, o.RunDir)
+		}
+	}
+	if is.err != nil {
 		n.close()
-		return err
+		return is.err
 	}
 	n.hello()
-	return n.run(ctx, recovered)
+	return n.run(ctx, is.recovered)
 }
+
+// openGrace is how long the opening of directories may go on when the process
+// has to stop.
+const openGrace = time.Second
 
 // open takes the directories and the addresses. After an error, close gives
 // back what was taken.
@@ -147,6 +171,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	wg.Go(func() { n.collectAtRest(serving) })
 	var monitor sync.WaitGroup
 	monitor.Go(func() { n.monitor.run(supervising) })
+	monitor.Go(func() { n.keepHouse(supervising) })
 	if err := notifySystemd("READY=1"); err != nil {
 		n.log.Warn("systemd not told", "error", err)
 	}

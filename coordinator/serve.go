@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -39,6 +40,8 @@ type servers struct {
 	tcp, unix *grpc.Server
 	door      *door
 	wg        sync.WaitGroup
+	// serveUnix serves at one more unix socket; set by serve.
+	serveUnix func(net.Listener)
 }
 
 func newServers(n *node) *servers {
@@ -73,7 +76,7 @@ func (s *servers) serve(l *listeners, failed func(error)) {
 	run := func(g *grpc.Server, lis net.Listener) {
 		s.wg.Go(func() {
 			// Serve returns nil after a stop.
-			if err := g.Serve(lis); err != nil {
+			if err := g.Serve(lis); err != nil && !errors.Is(err, net.ErrClosed) { // closed by its owner
 				failed(fmt.Errorf("serve at %s: %w", lis.Addr(), err))
 			}
 		})
@@ -82,6 +85,7 @@ func (s *servers) serve(l *listeners, failed func(error)) {
 		run(s.tcp, doorListener{lis, s.door, stranger})
 	}
 	run(s.unix, doorListener{l.unix, s.door, local})
+	s.serveUnix = func(lis net.Listener) { run(s.unix, doorListener{lis, s.door, local}) }
 }
 
 // cut closes all connections at once.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/internal/monotime"
+	"github.com/arc-ring/arc/internal/plainfile"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/queue"
 )
@@ -373,9 +373,19 @@ func withoutNotifySocket(env []string) []string {
 
 // writePid writes a pid file that is never seen half.
 func writePid(path string, pid int) error {
-	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
-	if err := os.WriteFile(tmp, []byte(strconv.Itoa(pid)+"\n"), 0o644); err != nil {
-		return err
+	return plainfile.Replace(path, []byte(strconv.Itoa(pid)+"\n"), 0o644, false)
+}
+
+// keepPidFile writes the pid file again if something removed it; written is true
+// if that was so.
+func (s *supervisor) keepPidFile() (written bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == nil {
+		return false, nil
 	}
-	return os.Rename(tmp, path)
+	if _, err := os.Lstat(s.pidFile); !errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return true, writePid(s.pidFile, s.process.Pid)
 }

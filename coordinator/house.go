@@ -1,0 +1,66 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// houseEvery is how often this process looks whether its files are still there.
+// That is five calls of the kernel; a watch by inotify would end with the
+// directory that it is on.
+const houseEvery = time.Second
+
+// keepHouse minds what others may do to the files of a running coordinator,
+// until ctx ends. A cleaner that empties the run directory (systemd-tmpfiles,
+// tmpwatch) would leave commands and the next monitor without a way in. A data
+// directory that was removed would take everything along that is acknowledged
+// from now on.
+func (n *node) keepHouse(ctx context.Context) {
+	tick := time.NewTicker(houseEvery)
+	defer tick.Stop()
+	told := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := n.disk.Check(); err != nil {
+			n.stopAs(fmt.Errorf("%w: %w", ErrStorage, err))
+			return
+		}
+		repaired, err := n.repairRunDir(ctx)
+		switch {
+		case err != nil && err.Error() != told:
+			told = err.Error()
+			n.log.Error("run directory is not usable, commands and monitors cannot reach this coordinator; it is tried again", "path", n.o.RunDir, "error", err)
+		case err == nil && (repaired || told != ""):
+			told = ""
+			n.log.Warn("files of the run directory had been removed and were made again; exempt it from cleaning", "path", n.o.RunDir)
+		}
+	}
+}
+
+// repairRunDir makes again what is missing of the lock, the socket and the
+// monitor's pid file.
+func (n *node) repairRunDir(ctx context.Context) (repaired bool, err error) {
+	if !n.dir.held() {
+		repaired = true
+		if err := n.dir.take(); err != nil {
+			return true, err
+		}
+	}
+	if old := n.listeners.unix; !old.reachable() {
+		repaired = true
+		lis, err := listenUnix(ctx, old.path)
+		if err != nil {
+			return true, err
+		}
+		n.listeners.unix = lis
+		n.servers.serveUnix(lis)
+		old.abandon()
+	}
+	written, err := n.monitor.keepPidFile()
+	return repaired || written, err
+}
