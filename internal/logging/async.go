@@ -27,18 +27,23 @@ const (
 //
 // The process outlives its log: from now on SIGPIPE does not end it. Lines that
 // cannot be written are dropped, and counted in the log once it takes lines again.
+//
+// Lines of one kind that come too often are left out and counted, too.
 func NewAsync(o Options) (log hclog.Logger, flush func(), err error) {
 	if o.Output == nil {
 		o.Output = os.Stderr
 	}
 	a := &async{out: o.Output, lines: make(chan []byte, linesKept), ended: make(chan struct{})}
 	o.Output = a
+	limits := &limiter{kinds: map[lineKind]*budget{}}
+	o.exclude = limits.exclude
 	if log, err = New(o); err != nil {
 		return nil, nil, err
 	}
+	limits.log = log
 	outliveReaders()
 	go a.run(log)
-	return log, a.close, nil
+	return log, func() { limits.close(); a.close() }, nil
 }
 
 // outliveReaders keeps a write to stdout or stderr that has no reader any more

@@ -23,12 +23,12 @@ func (r *reader) Write(p []byte) (int, error) {
 
 func TestAsyncWritesEverythingInOrder(t *testing.T) {
 	r := &reader{}
-	log, flush, err := NewAsync(Options{Name: "test", Output: r})
+	log, flush, err := NewAsync(Options{Name: "test", Output: r, Level: "debug"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 100 {
-		log.Info("line", "number", i)
+		log.Debug("line", "number", i)
 	}
 	flush()
 	lines := strings.Split(strings.TrimSpace(r.text.String()), "\n")
@@ -51,7 +51,7 @@ func TestAsyncWaitsForNoReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
 		r := &gated{gate: gate}
-		log, flush, err := NewAsync(Options{Output: r})
+		log, flush, err := NewAsync(Options{Output: r, Level: "debug"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +59,7 @@ func TestAsyncWaitsForNoReader(t *testing.T) {
 		log.Info("first")
 		synctest.Wait() // it hangs in the reader
 		for i := range linesKept + more {
-			log.Info("line", "number", i)
+			log.Debug("line", "number", i)
 		}
 		began := time.Now()
 		flush()

@@ -36,6 +36,9 @@ type Options struct {
 	JSON bool
 	// Output is where lines go; nil means stderr.
 	Output io.Writer
+
+	// exclude reports whether a line is left out; nil lets all through.
+	exclude func(level hclog.Level, message string, args ...any) bool
 }
 
 // New returns the root logger of a process. The error names a bad level.
@@ -55,6 +58,7 @@ func New(o Options) (hclog.Logger, error) {
 		Level:      level,
 		JSONFormat: o.JSON,
 		Output:     o.Output,
+		Exclude:    o.exclude,
 		TimeFormat: "2006-01-02T15:04:05.000000Z07:00",
 	}), nil
 }
