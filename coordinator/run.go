@@ -88,7 +88,11 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 			Ask: n.askFounder, Logger: n.log.Named(logging.Discovery),
 		})
 		if err != nil {
-			return recovered, fmt.Errorf("start discovery: %w; --no-autodiscovery with --join does without", err)
+			err = fmt.Errorf("start discovery: %w; --no-autodiscovery with --join does without", err)
+			if errors.Is(err, discovery.ErrOptions) {
+				err = usageError{err}
+			}
+			return recovered, err
 		}
 	}
 	n.transport = transport.New(transport.Options{

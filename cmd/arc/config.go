@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/arc-ring/arc/client"
+	"github.com/arc-ring/arc/internal/config"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -174,6 +176,21 @@ func checkKey(cmd *cobra.Command, key string) error {
 	return nil
 }
 
+// checkValue refuses what is not of the setting's kind. Which values work
+// together is for the coordinator to say.
+func checkValue(key, value string) (err error) {
+	field := (&arcv1.Settings{}).ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(key))
+	switch field.Kind() {
+	case protoreflect.Uint32Kind:
+		_, err = config.Int(0, math.MaxUint32)(value)
+	case protoreflect.BoolKind:
+		_, err = config.Bool(value)
+	case protoreflect.StringKind:
+		_, err = config.NonEmpty(value)
+	}
+	return err
+}
+
 func parseChanges(cmd *cobra.Command, args []string) (map[string]string, error) {
 	if len(args) == 0 {
 		return nil, usagef(cmd, "arc config set wants at least one KEY=VALUE")
@@ -189,6 +206,9 @@ func parseChanges(cmd *cobra.Command, args []string) (map[string]string, error) 
 		}
 		if _, twice := changes[key]; twice {
 			return nil, usagef(cmd, "%s is set twice", key)
+		}
+		if err := checkValue(key, value); err != nil {
+			return nil, usagef(cmd, "%s: %w", key, err)
 		}
 		changes[key] = value
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/coordinator"
+	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/internal/config"
 	"github.com/arc-ring/arc/internal/logging"
 	"github.com/arc-ring/arc/ring"
@@ -65,7 +66,7 @@ func newCoordinatorFlags(flags *pflag.FlagSet, f *factory) *coordinatorFlags {
 	text(&o.dataDir, "data-dir", "DIR", defaultDataDir(f), "holds the log; locked while the coordinator runs", config.Text)
 	text(&o.runDir, "run-dir", "DIR", client.RunDir(without(f.env, "ARC_RUN_DIR"), f.uid), "holds arc.sock and the pid files; locked while the coordinator runs", config.NonEmpty)
 	toggle(&o.bootstrap, "bootstrap", "found a ring alone, on the first start of one node only")
-	number(&o.expect, "expect", "N", "0", 0, 1000, "found a ring as soon as N nodes have heard each other; 0 never founds")
+	number(&o.expect, "expect", "N", "0", 0, discovery.MaxExpect, "found a ring as soon as N nodes have heard each other; 0 never founds")
 	list(&o.join, "join", "HOST:PORT,...", "members to ask, beside discovery", config.HostPort)
 	toggle(&o.noAutodiscovery, "no-autodiscovery", "neither send nor answer UDP hellos; use --join")
 	number(&o.discoveryPort, "discovery-port", "PORT", port, 1, 65535, "UDP port of the hellos, shared by all coordinators of a host")

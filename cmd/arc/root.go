@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +41,9 @@ func execute(ctx context.Context, f *factory, args []string) error {
 		return resolve(cmd, args)
 	}
 	root.SetArgs(args)
+	if err := checkWords(root, args); err != nil {
+		return err
+	}
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !ran && !errors.Is(err, errUsage) {
 		// cobra found an unknown command or flag, or a wrong number of
@@ -47,6 +51,47 @@ func execute(ctx context.Context, f *factory, args []string) error {
 		err = &usageError{err, cmd.CommandPath()}
 	}
 	return err
+}
+
+// checkWords refuses words that follow a command which only groups or explains
+// others. cobra prints its help and takes that for success.
+func checkWords(root *cobra.Command, args []string) error {
+	root.InitDefaultCompletionCmd(args...)
+	cmd, rest, err := root.Find(args)
+	if err != nil || cmd.Runnable() {
+		return nil // cobra says it, or the command itself
+	}
+	cmd.InitDefaultHelpFlag()
+	if err := cmd.ParseFlags(rest); err != nil {
+		return nil // the same
+	}
+	if help, err := cmd.Flags().GetBool("help"); err == nil && help {
+		return nil
+	}
+	if words := cmd.Flags().Args(); len(words) > 0 {
+		return usagef(cmd, "unknown command %q for %q", words[0], cmd.CommandPath())
+	}
+	return nil
+}
+
+// strictHelp makes `arc help` refuse what it has no help for.
+func strictHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		if c.Name() != "help" {
+			continue
+		}
+		c.Example = "  arc help config set"
+		c.Run = nil
+		c.RunE = func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef(c, "no help for %q: no such command or topic", strings.Join(args, " "))
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		}
+	}
 }
 
 func newRootCmd(f *factory) *cobra.Command {
@@ -86,6 +131,7 @@ the leader dies the one that led most recently takes over, in milliseconds.`,
 	group("change", newHandoverCmd(f), newLeaveCmd(f), newEvictCmd(f), newForgetCmd(f), newRelinkCmd(f), newConfigCmd(f))
 	group("run", newCoordinatorCmd(f), newMonitorCmd(f), newDevCmd(f))
 	root.AddCommand(newVersionCmd(f), newExitCodesTopic(), newEnvironmentTopic())
+	strictHelp(root)
 	return root
 }
 
@@ -115,8 +161,15 @@ func exactly(n int, what string) cobra.PositionalArgs {
 		if len(args) != n {
 			return usagef(cmd, "%s wants %s, got %d arguments: %q", cmd.CommandPath(), what, len(args), args)
 		}
-		return nil
+		return noneEmpty(cmd, args, what)
 	}
+}
+
+func noneEmpty(cmd *cobra.Command, args []string, what string) error {
+	if slices.Contains(args, "") {
+		return usagef(cmd, "%s wants %s, got an empty one", cmd.CommandPath(), what)
+	}
+	return nil
 }
 
 func atMost(n int, what string) cobra.PositionalArgs {
@@ -124,7 +177,7 @@ func atMost(n int, what string) cobra.PositionalArgs {
 		if len(args) > n {
 			return usagef(cmd, "%s wants %s, got %d arguments: %q", cmd.CommandPath(), what, len(args), args)
 		}
-		return nil
+		return noneEmpty(cmd, args, what)
 	}
 }
 
