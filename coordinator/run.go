@@ -31,38 +31,47 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	n := newNode(o)
-	type opened struct {
-		recovered wal.Recovered
-		err       error
-	}
-	done := make(chan opened, 1)
-	go func() {
-		recovered, err := n.open(ctx)
-		done <- opened{recovered, err}
-	}()
-	var is opened
-	select {
-	case is = <-done:
-	case <-ctx.Done():
-		// A disk that hangs holds up the opening for good, and must not hold up
-		// the end.
-		select {
-		case is = <-done:
-		case <-time.After(openGrace):
-			return fmt.Errorf("stopped while --data-dir %s and --run-dir %s were being opened; does the disk answer?", o.DataDir, o.RunDir)
-		}
-	}
-	if is.err != nil {
+	var recovered wal.Recovered
+	err := interruptible(ctx, func() (err error) {
+		recovered, err = n.open(ctx)
+		return err
+	})
+	switch {
+	case errors.Is(err, errStuck): // what is being opened cannot be closed
+		return fmt.Errorf("%w while --data-dir %s and --run-dir %s were being opened; do their disks answer?", err, o.DataDir, o.RunDir)
+	case err != nil:
 		n.close()
-		return is.err
+		return err
 	}
 	n.hello()
-	return n.run(ctx, is.recovered)
+	return n.run(ctx, recovered)
 }
 
 // openGrace is how long the opening of directories may go on when the process
 // has to stop.
 const openGrace = time.Second
+
+// errStuck: the process had to stop in the midst of a call that does not return.
+var errStuck = errors.New("stopped")
+
+// interruptible calls f and returns what it returns. A disk that hangs holds up
+// f for good, but not the end: errStuck comes a moment after ctx has ended, and
+// f goes on alone.
+func interruptible(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(openGrace):
+		return errStuck
+	}
+}
 
 // open takes the directories and the addresses. After an error, close gives
 // back what was taken.

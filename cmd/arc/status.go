@@ -56,6 +56,9 @@ func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) error {
 	if line := bearsLine(st); line != "" {
 		fmt.Fprintf(w, "bears   %s\n", line)
 	}
+	if st.GetMonitorMissing() != "" {
+		fmt.Fprintf(w, "monitor does not run, the leader watches in its place: %s\n", st.GetMonitorMissing())
+	}
 	if line := votesLine(st); line != "" {
 		fmt.Fprintf(w, "votes   %s\n", line)
 	}
