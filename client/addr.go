@@ -1,12 +1,15 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/arc-ring/arc/internal/plainfile"
 )
 
 // SocketName is the coordinator's unix socket in its run directory.
@@ -32,7 +35,23 @@ func RunDir(env func(string) (string, bool), uid int) string {
 	if dir, ok := env("XDG_RUNTIME_DIR"); ok && filepath.IsAbs(dir) {
 		return filepath.Join(dir, "arc")
 	}
-	return filepath.Join(os.TempDir(), "arc-"+strconv.Itoa(uid))
+	return sharedRunDir(uid)
+}
+
+// sharedRunDir lies where everybody may make a directory of that name.
+func sharedRunDir(uid int) string { return filepath.Join(os.TempDir(), "arc-"+strconv.Itoa(uid)) }
+
+// notForeign refuses a default run directory that another user has made: what
+// listens there could say that this machine leads.
+func notForeign(e endpoint) error {
+	dir := sharedRunDir(os.Geteuid())
+	if e.network != "unix" || filepath.Dir(e.address) != dir {
+		return nil
+	}
+	if err := plainfile.Owned(dir); errors.Is(err, plainfile.ErrOther) {
+		return fmt.Errorf("the default run directory is not used: %w", err)
+	}
+	return nil // the dial says what else is wrong
 }
 
 // DefaultAddr returns $ARC_ADDR if set, else the socket in DefaultRunDir.

@@ -59,6 +59,10 @@ func (c *Client) Addr() string { return c.addr }
 func (c *Client) Close() error { return c.conn.Close() }
 
 func (c *Client) dial(ctx context.Context, end endpoint) (net.Conn, error) {
+	if err := notForeign(end); err != nil {
+		c.setDialErr(err)
+		return nil, err
+	}
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, end.network, end.address)
 	if err == nil {

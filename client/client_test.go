@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -323,5 +324,42 @@ func TestClosedClient(t *testing.T) {
 	_ = c.Close()
 	if _, err := c.Status(short(t, time.Second)); err == nil {
 		t.Error("a closed client answers")
+	}
+}
+
+// Somebody else made the default run directory, and listens there.
+func TestRunDirectoryOfSomebodyElseIsNotAsked(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make directories of others")
+	}
+	t.Setenv("TMPDIR", t.TempDir())
+	dir := sharedRunDir(0)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	stop, err := (&fakearc.Server{}).Serve(filepath.Join(dir, SocketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	ask := func() error {
+		c, err := New(SocketAddr(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_, err = c.Status(ctx)
+		return err
+	}
+	if err := ask(); err != nil && strings.Contains(err.Error(), "default run directory") {
+		t.Errorf("the own directory: %v", err)
+	}
+	if err := os.Chown(dir, 12345, 12345); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(); err == nil || !strings.Contains(err.Error(), "belongs to user 12345") {
+		t.Errorf("the directory of user 12345: %v", err)
 	}
 }
