@@ -99,10 +99,12 @@ func TestProofOfTheLeaderEndsWhenCutOff(t *testing.T) {
 					}
 				}
 			}
-			// Back in time, it knows at once.
+			// Back in time, it knows at once. Without a word for so long it may have
+			// been evicted, and then has to find that out first.
 			w.cut = map[[2]string]bool{}
 			w.run(2 * s.Lease())
-			if cut.up && w.knows(cut) == "" {
+			_, in := w.leader().n.State().Member(cut.id)
+			if in && cut.up && w.knows(cut) == "" {
 				t.Errorf("back, %s does not know who leads: %s", c.who, cut.n.Status(w.now).Reason)
 			}
 		})
