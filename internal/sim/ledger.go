@@ -110,13 +110,6 @@ type leaseSince struct {
 
 type birthKey struct{ index, term uint64 }
 
-// birth is who first had an entry, and when.
-type birth struct {
-	node   int
-	at     int64
-	leader uint64 // by its ring at that time
-}
-
 func (g *ledger) last() uint64 { return uint64(len(g.ents)) + 1 }
 
 func (g *ledger) at(index uint64) *raftpb.Entry {
@@ -175,16 +168,14 @@ func (s *Sim) logPersist(n *node, p *election.Persist) {
 		}
 		l.ents = append(l.ents, e)
 		if len(e.GetData()) > 0 && e.GetType() == raftpb.EntryNormal {
-			k := birthKey{at, e.GetTerm()}
-			if _, ok := s.births[k]; !ok {
-				s.births[k] = birth{n.idx, s.now, n.core.State().LeaderID}
-			}
+			s.born(n, e)
 		}
 		if c := s.ledger.at(at); c != nil && at <= n.checked && !sameEntry(c, e) {
 			s.failAt(n, "log", "replaces entry %d of term %d, which is committed, by one of term %d", at, c.GetTerm(), e.GetTerm())
 			return
 		}
 	}
+	n.wrote = s.now
 	if p.HardState != nil {
 		s.committed(n, p.HardState.GetCommit())
 	}

@@ -212,6 +212,9 @@ func (s *Sim) monitorDo(n *node, actions []detector.Action) {
 				s.stats.count("monitor: testimonies", 1)
 				s.tracef(n, "monitor: the grant %x to %s has ended", a.Grant, a.Target.Name)
 			}
+			if a.Kind == detector.Suspected {
+				s.accuse(n, a)
+			}
 			r := &election.Suspicion{ID: a.Target.ID, Incarnation: a.Target.Incarnation, Term: a.Term, Evidence: ring.Evidence(a.Evidence), Grant: a.Grant,
 				Cleared: a.Kind == detector.Cleared, Doubt: a.Kind == detector.Doubted}
 			s.q.push(event{at: s.now + int64(s.between(n.rnd, 30*time.Microsecond, 200*time.Microsecond)), kind: evReport, node: int16(n.idx), gen: n.gen, p: r})
@@ -234,6 +237,7 @@ type ping struct {
 }
 
 func (s *Sim) ping(n *node, a detector.Action) {
+	s.asks(n, a.Target, a.Seq)
 	for i, addr := range a.Target.Addresses {
 		to := s.leads(n, addr)
 		if to == n.idx {
@@ -298,6 +302,7 @@ func (s *Sim) ponged(n *node, e event) {
 	w := wanted(p.target)
 	n.mon.know(p.target, p.path, ring.Path{Outcome: ring.PathAnswered, Answer: p.answer})
 	if w.Match(p.answer) == ring.Itself {
+		s.answered(n, p.target, p.seq)
 		s.monitorDo(n, n.mon.watch.Pong(now, p.target.ID, p.seq, p.term))
 		return
 	}

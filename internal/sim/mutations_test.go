@@ -126,6 +126,18 @@ var mutations = []mutation{
 	{"a member that leads anew lets the former leader leave", []edit{{"election/leading.go",
 		"\tif n.lead != nil && d.ID == n.cfg.ID {\n",
 		"\tif n.lead != nil && d.ID == n.cfg.ID {\n\t\tif MUTANT && n.lead.after != 0 && n.lead.after != n.cfg.ID {\n\t\t\tn.propose(proposal{}, ring.Command{Leave: &ring.Leave{ID: n.lead.after}})\n\t\t}\n"}}, []string{"asked"}, 5, 1},
+	{"a new leader evicts the one that handed over", []edit{{"election/leading.go",
+		"\t\tif d.Term == n.lead.term {\n\t\t\tn.lead.loss.declared",
+		"\t\tif MUTANT && n.lead.after != 0 && n.lead.after != n.cfg.ID {\n\t\t\tn.propose(proposal{}, ring.Command{Evict: &ring.Evict{ID: n.lead.after, Evidence: ring.Silent, By: n.cfg.ID}})\n\t\t}\n\t\tif d.Term == n.lead.term {\n\t\t\tn.lead.loss.declared"}}, []string{"G4"}, 5, 1},
+	{"a caretaker evicts an heir that it did not probe", []edit{{"election/leading.go",
+		"!ok && failed && n.heard[heir.ID] <= at {",
+		"!ok && (failed && n.heard[heir.ID] <= at || MUTANT) {"}}, []string{"G4"}, 5, 2},
+	{"a winner takes the old leader for silent without asking it", []edit{{"election/suspicion.go",
+		"if id != n.ring.LeaderID || n.lead == nil || n.declared() || !asked ||",
+		"if MUTANT && id == n.ring.LeaderID {\n\t\treturn true\n\t}\n\tif id != n.ring.LeaderID || n.lead == nil || n.declared() || !asked ||"}}, []string{"G4"}, 5, 1},
+	{"a monitor takes a single miss for silence", []edit{{"monitor/detector/detector.go",
+		"\tcase d.misses >= d.needed():\n",
+		"\tcase d.misses >= d.needed() || MUTANT:\n"}}, []string{"G4"}, 5, 1},
 }
 
 // relapses bring back bugs that the simulator found while the core was

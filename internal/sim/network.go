@@ -197,6 +197,9 @@ func (s *Sim) send(n *node, m election.Message) {
 	if m.Raft != nil {
 		s.watchRaft(n, m.Raft)
 	}
+	if m.Check != nil && !m.Check.Answer && n.asked[m.To] <= n.silenceOf(m.To).heard {
+		n.asked[m.To] = s.now
+	}
 	if len(s.armed) > 0 {
 		switch {
 		case m.Renew != nil:

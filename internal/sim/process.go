@@ -55,10 +55,12 @@ type node struct {
 	meetings []meeting
 	sent     int // messages, from Options.CountFrom on
 	received int
-	knows    uint64 // the newest declared term that it applied
-	pingAt   int64  // when the newest watcher's word reaches the core
-	named    uint64 // the grant that its renewals name
-	out      bool   // stays down until told otherwise
+	knows    uint64           // the newest declared term that it applied
+	pingAt   int64            // when the newest watcher's word reaches the core
+	asked    map[uint64]int64 // when it first asked a member for a sign of life since it heard of it
+	wrote    int64            // when its core last handed out a record
+	named    uint64           // the grant that its renewals name
+	out      bool             // stays down until told otherwise
 
 	leaving  int64 // true time until which it tries to leave; 0 if not
 	leaveFor time.Duration
@@ -126,7 +128,7 @@ func (s *Sim) start(n *node) {
 	n.up, n.paused = true, false
 	s.draw(n)
 	n.inbox, n.held, n.refs, n.probes, n.relink, n.tell = n.inbox[:0], nil, nil, nil, nil, nil
-	n.peers, n.meetings = nil, nil
+	n.peers, n.meetings, n.asked = nil, nil, map[uint64]int64{}
 	n.leaving, n.joins = 0, 0
 	n.core, n.id = nil, 0
 	s.ran(n)

@@ -30,7 +30,7 @@ type Sim struct {
 	idMachine []int // machine of each id, -1 unknown
 	addresses map[string]int
 	dead      map[uint64]int64 // when each incarnation ended
-	looked    map[lookKey][]look
+	evidence  evidence
 	asked     asked
 	letGo     map[uint64]bool // members that dropped their logs because the core told them to
 	refs      uint64
@@ -114,7 +114,7 @@ func Run(opt Options) *Result {
 
 func newSim(opt Options, world World) *Sim {
 	s := &Sim{opt: opt, world: world, hash: newPrint(), births: map[birthKey]birth{}, addresses: map[string]int{}, dead: map[uint64]int64{},
-		looked: map[lookKey][]look{}, letGo: map[uint64]bool{}, incarnations: map[uint64]int{}}
+		evidence: newEvidence(), letGo: map[uint64]bool{}, incarnations: map[uint64]int{}}
 	s.asked = asked{settings: map[ring.Settings]bool{}, evictions: map[string]bool{}, leaves: map[uint64]bool{}}
 	s.net = &s.world.Net
 	s.net.Copies = s.net.Copies || opt.Copies
@@ -131,7 +131,7 @@ func newSim(opt Options, world World) *Sim {
 		n.clock = clock{base: n.rnd.Int64N(int64(1000 * time.Hour)), ppm: world.Rates[i]}
 		n.wall = n.rnd.Int64N(int64(time.Hour))
 		n.bad = -int64(time.Hour)
-		n.mon.tickAt = forever
+		n.asked, n.mon.tickAt = map[uint64]int64{}, forever
 		s.nodes = append(s.nodes, n)
 	}
 	s.links = make([]*link, k*k)

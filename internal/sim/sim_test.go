@@ -95,7 +95,7 @@ var covered = []string{
 	"wish: handover: done", "wish: settings: done",
 	"op-evict: done", "op-handover: done", "op-leave: done", "op-settings: done", "process: gone through a quiet time",
 	"process: killed in the midst of a step", "process: pauses in the midst of a step", "raft: snapshots sent", "raft: transfers",
-	"ring: evicted by a declaration", "ring: evicted, certified", "ring: evicted, operator", "ring: evicted, refused", "ring: evicted, replaced",
+	"ring: evicted by a declaration", "ring: evicted by an own probe", "ring: evicted by its silence", "ring: evicted, certified", "ring: evicted, operator", "ring: evicted, refused", "ring: evicted, replaced",
 	"ring: evicted, silent", "ring: left", "ring: returned", "ring: settings changed",
 }
 

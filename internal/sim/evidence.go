@@ -1,0 +1,331 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/monitor/detector"
+	"github.com/arc-ring/arc/ring"
+)
+
+// What G4 is judged by: not what the cores believe, but what was sent, what
+// arrived, and who lived.
+
+// evidence is what happened that may speak against a member.
+type evidence struct {
+	// pinged is when a monitor first asked an incarnation in vain since their
+	// last exchange; exchanged is when that was.
+	pinged, exchanged map[watchKey]int64
+	// sent and newest are the numbers of the newest probe, and of the newest
+	// that was answered.
+	sent, newest map[watchKey]uint64
+	// accused are the suspicions of all monitors by incarnation.
+	accused map[uint64][]accusation
+	// looked are the results of the probes of leaders, and of who would lead,
+	// by member.
+	looked map[lookKey][]look
+}
+
+// accusation is one monitor's suspicion: when it was first and last told.
+type accusation struct {
+	node        int
+	from, until int64
+}
+
+// look is what a probe found, and when it began and ended: whom it asked for,
+// and which process was there when it began (0: none).
+type look struct {
+	began, at      int64
+	asked, present uint64
+	silent, dead   bool
+}
+
+// watchKey is a monitor's machine and whom it looks at. A process may come
+// back under another id.
+type watchKey struct {
+	node    int
+	id, inc uint64
+}
+
+// lookKey is a leader's machine and the member that it probes.
+type lookKey struct {
+	node int
+	id   uint64
+}
+
+func newEvidence() evidence {
+	return evidence{map[watchKey]int64{}, map[watchKey]int64{}, map[watchKey]uint64{}, map[watchKey]uint64{}, map[uint64][]accusation{}, map[lookKey][]look{}}
+}
+
+// asks notes that a monitor probes; its word counts from the first probe that
+// is not answered.
+func (s *Sim) asks(n *node, t detector.Target, seq uint64) {
+	k := watchKey{n.idx, t.ID, t.Incarnation}
+	if seq < s.evidence.sent[k] {
+		s.evidence.newest[k] = 0 // it counts from 1 again
+	}
+	s.evidence.sent[k] = seq
+	if at, ok := s.evidence.pinged[k]; !ok || at <= s.evidence.exchanged[k] {
+		s.evidence.pinged[k] = s.now
+	}
+}
+
+// answered notes an answer to a monitor's probe. One that was doubled on the
+// way, that a later one overtook, or that is from before a new count, says
+// nothing new.
+func (s *Sim) answered(n *node, t detector.Target, seq uint64) {
+	k := watchKey{n.idx, t.ID, t.Incarnation}
+	if seq > s.evidence.newest[k] && seq <= s.evidence.sent[k] {
+		s.evidence.newest[k], s.evidence.exchanged[k] = seq, s.now
+	}
+}
+
+// accuse notes a monitor's suspicion, and checks that there was the silence
+// that it is about.
+func (s *Sim) accuse(n *node, a detector.Action) {
+	inc := a.Target.Incarnation
+	list := s.evidence.accused[inc]
+	i := slices.IndexFunc(list, func(x accusation) bool { return x.node == n.idx && s.now-x.until < int64(10*time.Second) })
+	if i >= 0 {
+		list[i].until = s.now
+	} else {
+		s.evidence.accused[inc] = append(list, accusation{n.idx, s.now, s.now})
+	}
+	if ring.Evidence(a.Evidence) != ring.Silent || a.Repeat {
+		return
+	}
+	// The probe that is given up last was sent an interval after the one
+	// before it, so the first was so many intervals ago, by the fastest clock.
+	st := n.relink.Settings
+	span := int64(forever)
+	for _, leader := range []bool{true, false} {
+		interval, misses := st.Link(leader)
+		span = min(span, int64(st.Shortened(interval*time.Duration(misses-1))))
+	}
+	k := watchKey{n.idx, a.Target.ID, inc}
+	if asked, ok := s.evidence.pinged[k]; !ok || s.now-asked < span || s.evidence.exchanged[k] >= asked {
+		s.failAt(n, "G4", "its monitor takes %s for silent, but asked it first %v ago; they last spoke %v ago", a.Target.Name, time.Duration(s.now-asked), time.Duration(s.now-s.evidence.exchanged[k]))
+	}
+}
+
+// noteProbe remembers what a leader's own probes found.
+func (s *Sim) noteProbe(n *node, r election.ProbeResult, began int64) {
+	if n.heardSince(r.ID, began) {
+		return // whatever the probe found, its target was alive after it
+	}
+	l := look{began: began, at: s.now, asked: r.Incarnation, silent: r.Outcome == election.Unanswered}
+	l.dead = l.silent || r.Outcome == election.NobodyListens || r.AnsweredBy != r.Incarnation
+	if m := s.machineOf(r.ID); m >= 0 && s.nodes[m].startedAt <= began {
+		l.present = s.nodes[m].inc
+	}
+	k := lookKey{n.idx, r.ID}
+	s.evidence.looked[k] = append(s.evidence.looked[k], l)
+}
+
+// against reports whether a probe found an incarnation dead. Where nobody
+// answered at all, none did: neither the process that was there, nor one that
+// had ended before.
+func (l look) against(s *Sim, inc uint64) bool {
+	if l.asked == inc {
+		return l.dead
+	}
+	died, ended := s.dead[inc]
+	return l.silent && (l.present == inc || ended && died <= l.began)
+}
+
+// birth is who first had an entry, and when. A proposal is seen only when it is
+// written; it was made after from, since it may have waited for the disk.
+type birth struct {
+	node     int
+	at, from int64
+	leader   uint64 // by its ring at that time
+	settings ring.Settings
+	silence  []silence // of those whom the entry evicts
+}
+
+// silence is when the proposer last heard of a member's process, and when it
+// first asked it for a sign of life since then (0: not).
+type silence struct {
+	id           uint64
+	heard, asked int64
+}
+
+// born notes the birth of an entry.
+func (s *Sim) born(n *node, e *raftpb.Entry) {
+	k := birthKey{e.GetIndex(), e.GetTerm()}
+	if _, ok := s.births[k]; ok {
+		return
+	}
+	st := n.core.State()
+	b := birth{node: n.idx, at: s.now, from: s.now, leader: st.LeaderID, settings: st.Settings}
+	if n.disk.working {
+		b.from = n.wrote
+	}
+	if c, err := ring.DecodeCommand(e.GetData()); err == nil {
+		if c.Evict != nil {
+			b.silence = append(b.silence, n.silenceOf(c.Evict.ID))
+		}
+		if c.Declare != nil {
+			for _, ev := range c.Declare.Evict {
+				b.silence = append(b.silence, n.silenceOf(ev.ID))
+			}
+		}
+	}
+	s.births[k] = b
+}
+
+func (n *node) silenceOf(id uint64) silence {
+	x := silence{id: id, heard: n.startedAt}
+	for _, m := range n.meetings {
+		if m.id == id {
+			x.heard = max(x.heard, m.present)
+		}
+	}
+	if at := n.asked[id]; at > x.heard {
+		x.asked = at
+	}
+	return x
+}
+
+// judgeEviction is G4.
+func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare bool) {
+	g := &s.ledger
+	s.stats.count("ring: evicted, "+string(ev.Evidence), 1)
+	if declare {
+		s.stats.count("ring: evicted by a declaration", 1)
+	}
+	g.evicted++
+	s.evictions = append(s.evictions, Event{time.Duration(s.now), m.name, e.GetTerm()})
+	who := s.nodes[s.machineOf(m.id)]
+	s.trigger("evicted", who)
+	inc := ev.Incarnation
+	if inc == 0 {
+		inc = m.inc
+	}
+	born, ok := s.births[birthKey{e.GetIndex(), e.GetTerm()}]
+	if !ok {
+		born = birth{node: who.idx, at: s.now, from: s.now, settings: g.settings}
+	}
+	diedAt, dead := s.dead[inc]
+	dead = dead && diedAt <= born.at
+	what := fmt.Sprintf("%s (member %d) is evicted as %s by %s", m.name, m.id, ev.Evidence, s.nodes[born.node].name)
+	switch ev.Evidence {
+	case ring.Certified:
+		if !dead {
+			s.fail("G4", "%s, but that incarnation is alive", what)
+		}
+		return
+	case ring.Operator:
+		if !s.asked.evictions[m.name] {
+			s.fail("G4", "%s, but no operator asked for it", what)
+		}
+		return
+	case ring.Replaced:
+		if !dead && who.id == m.id && who.core != nil {
+			s.fail("G4", "%s, but that one still runs as member %d", what, m.id)
+		}
+		return
+	case ring.Refused:
+		if !dead {
+			s.fail("G4", "%s, but that incarnation listens", what)
+			return
+		}
+	}
+	caretaker := g.term < e.GetTerm() // or one that just declares itself
+	switch {
+	case s.confirmed(born, m.id, inc, caretaker):
+		s.stats.count("ring: evicted by an own probe", 1)
+	case caretaker && (m.id == g.leader || m.id == born.leader) && s.abandoned(born, m.id, inc):
+		s.stats.count("ring: evicted by its silence", 1)
+	default:
+		s.fail("G4", "%s, but what happened does not bear that out: %s", what, s.against(born, m.id, inc))
+		return
+	}
+	if dead {
+		return
+	}
+	// It lives: something must have been in the way.
+	window := born.at - int64(s.patience())
+	proposer := s.nodes[born.node]
+	if who.lastBad(s.now) >= window || proposer.lastBad(s.now) >= window || who.mon.paused || who.bad >= window {
+		return
+	}
+	for _, o := range s.nodes {
+		if o != who && (s.link(o.idx, who.idx).bad >= window || s.link(who.idx, o.idx).bad >= window || s.link(o.idx, who.idx).cut > 0 || s.link(who.idx, o.idx).cut > 0) {
+			return
+		}
+	}
+	s.fail("G4", "%s, but it was alive and reachable for %v before", what, s.patience())
+}
+
+// confirmed reports whether a suspicion and an own probe of the proposer speak
+// against an incarnation: a monitor accused it, the probe found it dead, and
+// since that began the proposer heard nothing of it. An heir that the votes
+// passed over has only the caretaker's probe against it (G3).
+func (s *Sim) confirmed(born birth, id, inc uint64, caretaker bool) bool {
+	heard := born.silenceOf(id).heard
+	return slices.ContainsFunc(s.evidence.looked[lookKey{born.node, id}], func(l look) bool {
+		return l.at <= born.at && l.at >= born.from-int64(s.patience()) && l.against(s, inc) &&
+			(heard <= l.began || heard >= born.from) && (caretaker || s.suspected(born, inc))
+	})
+}
+
+// suspected reports whether a monitor told of a suspicion that still counted.
+func (s *Sim) suspected(born birth, inc uint64) bool {
+	st := born.settings
+	lasts := int64(st.Stretched(st.SuspicionLasts())) + int64(s.patience()/4) // the way, and a stopped process
+	return slices.ContainsFunc(s.evidence.accused[inc], func(a accusation) bool {
+		return a.from <= born.at && a.until >= born.from-lasts
+	})
+}
+
+// abandoned reports whether the old leader may go without a probe: its winner
+// heard nothing of it for a lease; or a watcher accused it, and it did not
+// answer the winner's own question for as long as it takes to miss one probe
+// less than a suspicion needs.
+func (s *Sim) abandoned(born birth, id, inc uint64) bool {
+	x := born.silenceOf(id)
+	st := born.settings
+	interval, misses := st.Link(true)
+	if x.heard >= born.from {
+		return true // it was heard only after the decision; what was before is not known
+	}
+	if born.at-x.heard >= int64(st.Shortened(st.Lease())) && (x.asked != 0 || s.suspected(born, inc)) {
+		return true
+	}
+	return x.asked != 0 && born.at-x.asked >= int64(st.Shortened(interval*time.Duration(max(misses-1, 1)))) && s.suspected(born, inc)
+}
+
+func (b birth) silenceOf(id uint64) silence {
+	for _, x := range b.silence {
+		if x.id == id {
+			return x
+		}
+	}
+	return silence{id: id, heard: b.at}
+}
+
+// against says what there was against an incarnation.
+func (s *Sim) against(born birth, id, inc uint64) string {
+	sec := func(at int64) float64 { return time.Duration(at).Seconds() }
+	x := born.silenceOf(id)
+	t := fmt.Sprintf("decided between %.6f s and %.6f s, heard of it at %.6f s, asked it at %.6f s (0: not)", sec(born.from), sec(born.at), sec(x.heard), sec(x.asked))
+	for _, l := range s.evidence.looked[lookKey{born.node, id}] {
+		t += fmt.Sprintf("; probed it from %.6f s to %.6f s, dead: %v", sec(l.began), sec(l.at), l.against(s, inc))
+	}
+	for _, a := range s.evidence.accused[inc] {
+		t += fmt.Sprintf("; accused by %s from %.6f s to %.6f s", s.nodes[a.node].name, sec(a.from), sec(a.until))
+	}
+	return t
+}
+
+// patience is how old a disturbance may be that explains an eviction.
+func (s *Sim) patience() time.Duration {
+	st := s.ledger.settings
+	lease := s.ledger.longestLease(s.now - int64(10*time.Second))
+	return 2*st.Detection(false) + st.Detection(true) + 8*lease + 8*st.RenewEvery() + 2*time.Second
+}
