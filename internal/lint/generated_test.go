@@ -11,12 +11,12 @@ import (
 	"testing"
 )
 
-var generated = flag.Bool("generated", false, "also generate the code of proto/ again and compare it (builds buf: a minute the first time)")
+var generated = flag.Bool("generated", false, "also generate the code of proto/ again and compare it (builds the generators the first time)")
 
 // The committed code is what the pinned generators make of the .proto files.
 func TestGeneratedCodeIsFresh(t *testing.T) {
 	if !*generated {
-		t.Skip("building the generators takes a minute: run with -generated, as scripts/lint does")
+		t.Skip("building the generators takes a while: run with -generated, as scripts/lint does")
 	}
 	fresh := t.TempDir()
 	cmd := exec.Command("scripts/proto", "-o", fresh)
