@@ -138,6 +138,9 @@ var mutations = []mutation{
 	{"a monitor takes a single miss for silence", []edit{{"monitor/detector/detector.go",
 		"\tcase d.misses >= d.needed():\n",
 		"\tcase d.misses >= d.needed() || MUTANT:\n"}}, []string{"G4"}, 5, 1},
+	{"a claim that lapses is not told", []edit{{"election/lease.go",
+		"\tif claiming == n.claiming {\n",
+		"\tif claiming == n.claiming || MUTANT && !claiming {\n"}}, []string{"told"}, 5, 1},
 }
 
 // relapses bring back bugs that the simulator found while the core was

@@ -58,9 +58,10 @@ type node struct {
 	knows    uint64           // the newest declared term that it applied
 	pingAt   int64            // when the newest watcher's word reaches the core
 	asked    map[uint64]int64 // when it first asked a member for a sign of life since it heard of it
-	wrote    int64            // when its core last handed out a record
-	named    uint64           // the grant that its renewals name
-	out      bool             // stays down until told otherwise
+	told     told
+	wrote    int64  // when its core last handed out a record
+	named    uint64 // the grant that its renewals name
+	out      bool   // stays down until told otherwise
 
 	leaving  int64 // true time until which it tries to leave; 0 if not
 	leaveFor time.Duration
@@ -160,6 +161,7 @@ func (s *Sim) draw(n *node) {
 
 func (s *Sim) makeCore(n *node, id uint64, rec election.Recovered) {
 	n.id = id
+	n.told = told{}
 	n.log = logView{first: 1}
 	n.checked = 0
 	if m := rec.Snapshot.GetMetadata(); m.GetIndex() > 0 {
@@ -314,9 +316,11 @@ func (s *Sim) stepped(n *node) {
 		case election.Applied:
 			s.logApplied(n, x)
 		}
+		s.tell(n, e)
 	}
 	if s.failure == nil {
 		s.noteClaim(n)
+		s.checkTold(n)
 	}
 	if s.failure != nil {
 		return

@@ -1,0 +1,41 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/arc-ring/arc/election"
+)
+
+// told is what a process was told by its core's effects: what programs and
+// people on its machine go by.
+type told struct {
+	claim uint64 // the token of the claim, 0 if it has none
+	epoch uint64 // of the newest state, 0 before the first
+}
+
+// tell follows an effect.
+func (s *Sim) tell(n *node, e election.Effect) {
+	switch x := e.(type) {
+	case election.Applied:
+		n.told.epoch = x.State.Epoch
+	case election.ClaimChanged:
+		n.told.claim = 0
+		if x.Claiming {
+			n.told.claim = x.Term
+		}
+	case election.Removed:
+		if m, ok := s.ledger.member(n.id); ok && m.inc == n.inc {
+			s.failAt(n, "told", "its membership ends (%s), but it is a member by the log", x.Why)
+		}
+	}
+}
+
+// checkTold checks after a step that the process was told what is so.
+func (s *Sim) checkTold(n *node) {
+	if n.told.claim != n.claimTerm {
+		s.failAt(n, "told", "it claims with token %d (0: not) until %v, and was told %d", n.claimTerm, time.Duration(n.claimEnd), n.told.claim)
+	}
+	if st := n.core.State(); n.told.epoch != 0 && n.told.epoch != st.Epoch {
+		s.failAt(n, "told", "it is in epoch %d, and was told of %d", st.Epoch, n.told.epoch)
+	}
+}
