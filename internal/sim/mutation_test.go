@@ -93,6 +93,16 @@ func brokenSoak(t *testing.T) string {
 
 var failed = regexp.MustCompile(`(?m)^seed (\d+): FAIL (\S+) broken (.*)$`)
 
+// TestMutationsFit finds out without a build whether a change of the sources
+// took the place of a mutation away.
+func TestMutationsFit(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mutate(t, root, t.TempDir())
+}
+
 // TestTheChecksBite breaks the core in many ways and demands that each is
 // found: a check that never fails would prove nothing.
 func TestTheChecksBite(t *testing.T) {
