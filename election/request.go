@@ -195,6 +195,7 @@ func (n *Node) beginHandover(ref, to uint64, why string) {
 	if why == "" {
 		why = "handed over by " + me.Name
 	}
+	n.lead.takeover = takeover{} // what it answered before says nothing of now
 	n.lead.handover = &handover{ref: ref, to: to, why: why, anyone: anyone, deadline: n.now + n.handoverTimeout()}
 	n.trace("hands over to %s: %s", m.Name, why)
 	n.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: to, Why: why}})
