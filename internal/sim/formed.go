@@ -47,6 +47,8 @@ func (s *Sim) foundFormed() error {
 		return fmt.Errorf("snapshot: %w", err)
 	}
 	data["ring"] = st.Snapshot()
+	rec.Snapshot.GetMetadata().Index = &st.Epoch // each change was an entry
+	rec.HardState.Commit = &st.Epoch
 	if rec.Snapshot.Data, err = json.Marshal(data); err != nil {
 		return fmt.Errorf("snapshot: %w", err)
 	}
@@ -56,12 +58,12 @@ func (s *Sim) foundFormed() error {
 	conf.Voters = slices.Sorted(slices.Values(st.Voters()))
 	g.highest, g.epoch = uint64(len(s.nodes)), st.Epoch
 	g.voters = conf.GetVoters()
-	g.confs = []confMark{{1, g.voters, nil}}
+	g.confs = []confMark{{st.Epoch, g.voters, nil}}
 	g.setSettings(0, s.world.Settings)
-	g.founded, g.byEpoch = st.Epoch, make([]epochMark, st.Epoch+1)
+	g.base, g.founded, g.byEpoch = st.Epoch, st.Epoch, make([]epochMark, st.Epoch+1)
 	g.byEpoch[st.Epoch] = g.epochMark()
 	for i, n := range s.nodes {
-		n.disk.durable = image{id: uint64(i) + 1, inc: n.inc, hs: rec.HardState, snap: rec.Snapshot, first: 2}
+		n.disk.durable = image{id: uint64(i) + 1, inc: n.inc, hs: rec.HardState, snap: rec.Snapshot, first: st.Epoch + 1}
 		n.up, n.gen = true, 1
 		s.monitorStart(n)
 		own := rec

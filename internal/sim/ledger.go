@@ -17,7 +17,8 @@ import (
 // them must agree with, and what follows from it by rules that are written
 // down here a second time.
 type ledger struct {
-	ents []*raftpb.Entry // from index 2 on; index 1 is the founder's snapshot
+	ents []*raftpb.Entry // from base+1 on
+	base uint64          // index of the founder's snapshot
 
 	members    []lmember // by id
 	led        map[string]uint64
@@ -80,10 +81,10 @@ type leaderMark struct {
 
 // epochAfter is the epoch after an index.
 func (g *ledger) epochAfter(index uint64) uint64 {
-	if index < 2 {
+	if index <= g.base {
 		return g.founded
 	}
-	return g.epochs[index-2]
+	return g.epochs[index-g.base-1]
 }
 
 // confMark is raft's configuration from an index on.
@@ -110,13 +111,13 @@ type leaseSince struct {
 
 type birthKey struct{ index, term uint64 }
 
-func (g *ledger) last() uint64 { return uint64(len(g.ents)) + 1 }
+func (g *ledger) last() uint64 { return uint64(len(g.ents)) + g.base }
 
 func (g *ledger) at(index uint64) *raftpb.Entry {
-	if index < 2 || index > g.last() {
+	if index <= g.base || index > g.last() {
 		return nil
 	}
-	return g.ents[index-2]
+	return g.ents[index-g.base-1]
 }
 
 func (g *ledger) member(id uint64) (lmember, bool) {
@@ -189,7 +190,7 @@ func sameEntry(a, b *raftpb.Entry) bool {
 // the first to tell of it.
 func (s *Sim) committed(n *node, upto uint64) {
 	g := &s.ledger
-	for i := max(n.checked+1, 2); i <= upto && s.failure == nil; i++ {
+	for i := max(n.checked+1, g.base+1); i <= upto && s.failure == nil; i++ {
 		e := n.log.at(i)
 		if e == nil {
 			s.failAt(n, "log", "takes entry %d for committed, but its log is %d to %d", i, n.log.first, n.log.last())

@@ -155,7 +155,7 @@ func (s *Sim) found() error {
 	g.voters = []uint64{1}
 	g.confs = []confMark{{1, g.voters, nil}}
 	g.setSettings(0, s.world.Settings)
-	g.founded, g.byEpoch = 1, []epochMark{{}, g.epochMark()}
+	g.base, g.founded, g.byEpoch = 1, 1, []epochMark{{}, g.epochMark()}
 	s.learnID(1, 0)
 	n.disk.durable = image{id: 1, inc: n.inc, hs: rec.HardState, snap: rec.Snapshot, first: 2}
 	n.up, n.gen = true, 1
