@@ -19,8 +19,15 @@ type campaign struct {
 	since  Instant
 	next   Instant
 	tries  int
-	// helped are the candidates whose pre-votes this member granted.
+	// helped are the candidates whose pre-votes this member granted, votes is
+	// how often it voted.
 	helped []uint64
+	votes  int
+	// asked are the votes that this candidate asked for in its term, since
+	// askedAt; refused is true once somebody voted for another candidate.
+	asked   []*raftpb.Message
+	askedAt Instant
+	refused bool
 }
 
 // quickTries is how many campaigns follow one another by the stagger before
@@ -32,7 +39,7 @@ const quickTries = 4
 func (n *Node) campaignTimers() {
 	c := &n.campaign
 	if !n.isVoter(n.cfg.ID) || n.ring.RingID == "" || !n.leaderLost() {
-		c.active, c.helped = false, nil
+		*c = campaign{}
 		if n.isVoter(n.cfg.ID) && n.ring.RingID != "" && n.raftLead != n.cfg.ID {
 			n.wakeAt(max(n.leaderHeard+n.patience(), n.now+1))
 			n.missRenewal()
@@ -45,7 +52,7 @@ func (n *Node) campaignTimers() {
 	}
 	n.lossFreed()
 	if !c.active {
-		*c = campaign{active: true, since: n.now, helped: c.helped}
+		c.active, c.since, c.tries = true, n.now, 0
 	}
 	if c.tries == 0 {
 		// Worked out again each time: a new certificate may move us forward.
@@ -59,6 +66,12 @@ func (n *Node) campaignTimers() {
 		return // its Persisted comes back here
 	}
 	c.tries++
+	if n.awaitsVotes() {
+		c.next = n.now + n.retryAfter(c.tries)
+		n.wakeAt(c.next)
+		n.askAgain()
+		return
+	}
 	n.lossCampaign()
 	c.next = n.now + n.retryAfter(c.tries)
 	n.wakeAt(c.next)
@@ -73,6 +86,42 @@ func (n *Node) campaignTimers() {
 		n.trace("campaign refused: %v", err)
 	}
 	n.refresh()
+}
+
+// awaitsVotes reports whether this member is a candidate that may still win. A
+// majority granted its pre-vote, so it has reached one. If nobody refused, those
+// that have not answered are slow, or their answers are lost. To begin again
+// would help neither: it would put one more write before a slow disk.
+func (n *Node) awaitsVotes() bool {
+	c := &n.campaign
+	if n.role != raft.StateCandidate || len(c.asked) == 0 || c.asked[0].GetTerm() != n.term || len(c.asked[0].GetContext()) > 0 {
+		return false // without a pre-vote nobody may be there
+	}
+	return !c.refused && n.now < c.askedAt+n.votePatience()
+}
+
+// votePatience is how long a candidate waits for slow voters at the most.
+func (n *Node) votePatience() time.Duration { return 16 * n.ring.Settings.Lease() }
+
+// askAgain asks for the same votes once more.
+func (n *Node) askAgain() {
+	n.trace("asks again for votes in term %d", n.term)
+	n.vouch()
+	for _, m := range n.campaign.asked {
+		n.send(Message{To: m.GetTo(), Raft: m})
+	}
+}
+
+// voteAsked notes a vote that raft asks for.
+func (n *Node) voteAsked(m *raftpb.Message) {
+	c := &n.campaign
+	if len(c.asked) > 0 && c.asked[0].GetTerm() != m.GetTerm() {
+		c.asked = nil
+	}
+	if len(c.asked) == 0 {
+		c.askedAt, c.refused = n.now, false
+	}
+	c.asked = append(c.asked, m)
 }
 
 // ask begins the election. The first heir of a leader that is certified dead
@@ -100,14 +149,16 @@ func (n *Node) certifiedLeader() bool {
 // that it needs: one of our own on top of it would start over with a pre-vote,
 // which nobody grants who has just heard that leader.
 func (n *Node) campaignAsked() {
-	n.campaign = campaign{active: true, since: n.now, next: n.now + 2*n.ring.Settings.Stagger(), tries: 1}
+	n.campaign = campaign{active: true, votes: n.campaign.votes, since: n.now, next: n.now + 2*n.ring.Settings.Stagger(), tries: 1}
 }
 
 // yield leaves time to a candidate that this member has just helped: on busy
 // machines an election takes longer than a stagger, and candidates that do not
 // wait for each other go on for many terms. As with retryAfter, no two wait for
 // equally long. A candidate that reaches too few voters asks for pre-votes
-// again and again, so only its first one is waited for.
+// again and again, so only its first one is waited for. After each vote this
+// member waits longer: the disk of another voter may be slow, and a candidate
+// in a new term makes it write once more.
 func (n *Node) yield(to uint64, vote bool) {
 	if again := slices.Contains(n.campaign.helped, to); !again {
 		n.campaign.helped = append(n.campaign.helped, to)
@@ -115,6 +166,10 @@ func (n *Node) yield(to uint64, vote bool) {
 		return
 	}
 	s := n.ring.Settings.Stagger()
+	if vote {
+		s = min(s<<min(n.campaign.votes, 10), max(s, n.votePatience()/4))
+		n.campaign.votes++
+	}
 	n.yieldUntil = max(n.yieldUntil, n.now+s+time.Duration(n.cfg.Rand()%uint64(max(s, 1))))
 }
 

@@ -1,6 +1,8 @@
 package election
 
 import (
+	"time"
+
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 )
@@ -19,6 +21,8 @@ type lapse struct {
 	// silent is when the leader fell silent; 0 if it did not.
 	silent  Instant
 	nextAsk Instant
+	// until is when the lease must be back after a majority answered; 0 before.
+	until Instant
 }
 
 // lapseRule follows the lease. It reports whether the leader may renew.
@@ -36,6 +40,18 @@ func (n *Node) lapseRule() bool {
 		}
 		l.lapse = lapse{since: n.now}
 	}
+	if l.lapse.until != 0 {
+		if n.now < l.lapse.until {
+			n.wakeAt(l.lapse.until)
+			return true
+		}
+		// A majority answers, but not in time for a lease. The others campaign
+		// first, since one of them may have a better network.
+		n.giveUp()
+		n.gaveUpAt = n.now
+		n.yieldUntil = max(n.yieldUntil, n.now+s.Stagger()*time.Duration(len(n.conf.GetVoters())))
+		return false
+	}
 	if l.lapse.silent == 0 {
 		// A short stop of this process or its network ends the lease, too. The
 		// answers are on their way then.
@@ -47,9 +63,9 @@ func (n *Node) lapseRule() bool {
 	}
 	if n.majorityHeardSince(l.lapse.silent) {
 		n.trace("a majority answers again")
-		l.lapse = lapse{since: n.now} // it has to be proven within the stagger
+		l.lapse = lapse{since: n.now, until: n.now + s.Lease()}
 		l.renewals.next, l.nextTick = n.now, n.now
-		n.wakeAt(n.now + s.Stagger())
+		n.wakeAt(l.lapse.until)
 		return true
 	}
 	if n.now >= l.lapse.nextAsk {
@@ -97,8 +113,8 @@ func (n *Node) muted(m *raftpb.Message) bool {
 	return false
 }
 
-// giveUp ends a silent leadership in raft, too, so that this member can vote.
-// Raft's leader steps down when no majority was active between two of its
+// giveUp ends a leadership without a lease in raft, too, so that this member
+// can vote. Raft's leader steps down when no majority was active between two of its
 // quorum checks; no message comes in here between them.
 func (n *Node) giveUp() {
 	n.trace("gives up term %d", n.term)
@@ -107,6 +123,12 @@ func (n *Node) giveUp() {
 	}
 	n.refresh()
 	n.leaderHeard = n.now - n.patience()
+}
+
+// lapsedLately reports whether this member led a moment ago and could not keep
+// a lease although a majority answered it.
+func (n *Node) lapsedLately() bool {
+	return n.gaveUpAt != 0 && n.now < n.gaveUpAt+8*n.ring.Settings.Lease()
 }
 
 // majorityHeardSince reports whether a majority of the configuration, of both

@@ -155,6 +155,9 @@ func (n *Node) leadTimers() {
 		return
 	}
 	n.renewTimers()
+	if n.lead != l {
+		return
+	}
 	n.sendPostponed()
 	n.reconcile()
 	n.completeRequests()

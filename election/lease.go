@@ -108,7 +108,7 @@ func (n *Node) bound(id uint64) bool {
 	if n.lead.released || !n.declared() || n.now < n.boundUntil(id) {
 		return true
 	}
-	if !r.asked[id] {
+	if !r.asked[id] && n.lead.lapse.since == 0 {
 		if r.asked == nil {
 			r.asked = map[uint64]bool{}
 		}

@@ -99,6 +99,8 @@ type Node struct {
 	// dropped is the dead half of a pair that the survivor took out of raft's
 	// configuration ahead of the log; 0 if none.
 	dropped uint64
+	// gaveUpAt is when this member last gave a leadership up for want of a lease.
+	gaveUpAt Instant
 	// offer is the newest question whether this member could lead.
 	offer offer
 	// triedHeirs were told by this caretaker to take over, unable are those

@@ -30,6 +30,9 @@ func (n *Node) ready() {
 				w.after = append(w.after, m.GetResponses()...)
 			case raftpb.MsgStorageApply:
 				apply = m.GetResponses()
+			case raftpb.MsgVote:
+				n.voteAsked(m)
+				n.sendRaft(m)
 			case raftpb.MsgApp:
 				extend(m, rd.Entries)
 				if !n.postponed(m) {

@@ -234,6 +234,8 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		}
 		if !m.GetReject() {
 			n.learnClaim(m)
+		} else if m.GetType() == raftpb.MsgVoteResp && m.GetTerm() == n.term {
+			n.campaign.refused = true
 		}
 	case raftpb.MsgAppResp:
 		if !n.inConf(from) {

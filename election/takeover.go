@@ -26,6 +26,8 @@ type Takeover struct {
 	// among them; Stuck that its disk does not finish a write.
 	Reached int
 	Stuck   bool
+	// Lapsed: it led a moment ago and could not keep a lease.
+	Lapsed bool
 }
 
 // offer is what a member was asked last.
@@ -90,8 +92,8 @@ func (n *Node) takeoverAnswer() *Takeover {
 	o := n.offer
 	enough := func(voters []uint64) bool { return n.reached(voters) > len(voters)/2 }
 	out := n.conf.GetVotersOutgoing()
-	a := &Takeover{Term: o.term, Answer: true, Reached: n.reached(n.conf.GetVoters()), Stuck: n.stuck()}
-	a.Able = !a.Stuck && enough(n.conf.GetVoters()) && (len(out) == 0 || enough(out))
+	a := &Takeover{Term: o.term, Answer: true, Reached: n.reached(n.conf.GetVoters()), Stuck: n.stuck(), Lapsed: n.lapsedLately()}
+	a.Able = !a.Stuck && !a.Lapsed && enough(n.conf.GetVoters()) && (len(out) == 0 || enough(out))
 	return a
 }
 
@@ -166,6 +168,8 @@ func (n *Node) unableBecause(m ring.Member) string {
 		return "was able to lead, but did not take over in time"
 	case a == nil:
 		return "does not answer when it is asked to lead"
+	case a.Lapsed:
+		return "cannot lead: it could not keep its lease"
 	case a.Stuck:
 		return "cannot lead: its disk does not finish a write"
 	default:

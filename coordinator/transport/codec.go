@@ -71,7 +71,7 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 	if t := m.Takeover; t != nil {
 		bodies++
 		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Takeover{Takeover: &arcv1.Takeover{
-			Term: t.Term, Answer: t.Answer, Able: t.Able, Reached: uint32(t.Reached), Stuck: t.Stuck, // #nosec G115 -- a count of voters
+			Term: t.Term, Answer: t.Answer, Able: t.Able, Reached: uint32(t.Reached), Stuck: t.Stuck, Lapsed: t.Lapsed, // #nosec G115 -- a count of voters
 		}}}
 	}
 	if m.Unwatched != nil {

@@ -66,6 +66,7 @@ func (s *Sim) claimOver(n *node) {
 	if n.claimTerm != 0 {
 		s.claims = append(s.claims, Claim{n.name, n.claimTerm, time.Duration(n.claimFrom), time.Duration(min(n.claimEnd, s.now))})
 	}
+	s.ledUntil = max(s.ledUntil, min(n.claimEnd, s.now))
 	n.claimTerm, n.claimEnd = 0, 0
 }
 

@@ -80,8 +80,10 @@ type disk struct {
 	working  bool          // between the start of a batch and the core knowing of its end
 	slow     time.Duration // extra time of two syncs in three, at most
 	stuck    time.Duration // extra time of every sync
-	full     bool
-	gen      uint32
+	// slowUntil is when the newest sync that took long was done.
+	slowUntil int64
+	full      bool
+	gen       uint32
 }
 
 func (d *disk) flush(s *Sim, node int) {
@@ -156,6 +158,9 @@ func (s *Sim) diskStart(n *node) {
 			took += d.stuck
 			break
 		}
+	}
+	if took > 50*time.Millisecond {
+		d.slowUntil = s.now + int64(took)
 	}
 	s.q.push(event{at: s.now + int64(took), kind: evDisk, node: int16(n.idx), gen: d.gen})
 }

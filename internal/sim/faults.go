@@ -34,6 +34,7 @@ const (
 	Deaf          FaultKind = "isolate-deaf"   // it is heard, and does not hear
 	Partition     FaultKind = "partition"      // two sides
 	CutSome       FaultKind = "cut-some"       // one from some others, who see one another; it keeps a bare majority
+	Graph         FaultKind = "graph"          // all see one another only in part: star, chain, bridge, random
 	Flap          FaultKind = "flap"           // A–B is cut and healed again and again
 	Bounce        FaultKind = "bounce"         // kill -9 of a voter that is not the leader, and again at once from its disk
 	Slow          FaultKind = "slow"           // a machine's links are slow
@@ -56,7 +57,7 @@ const (
 // FaultKinds lists them all.
 var FaultKinds = []FaultKind{Kill, KillTwo, KillAll, Crash, CrashAll, Pause, PauseMachine, PauseMonitor, KillMonitor, KillBoth, Cut, CutOneWay,
 	Isolate, IsolateOneWay, Deaf, Partition, CutSome, Flap, Bounce, Slow, Lossy, Doubling, SlowDisk, FullDisk, ClockRate, WallClock, OpJoin, OpLeave, OpEvict, OpHandover,
-	OpSettings, Wear, CutWatcher, SlowMonitor, NoMonitor}
+	OpSettings, Wear, CutWatcher, SlowMonitor, NoMonitor, Graph, StuckDisk}
 
 // Target says whom a fault hits: a machine by number, or whoever has a role
 // when it strikes.
@@ -281,6 +282,15 @@ func (w *World) fault(r *rand.Rand, kind FaultKind, at time.Duration) Fault {
 		f.N = 1 + r.IntN(int(4*w.Settings.LeaderIntervalMS*w.Settings.LeaderMisses))
 		if r.IntN(2) == 0 {
 			f.Who = TheWatcher
+		}
+	case Graph:
+		f.For = w.Settings.Lease() + time.Duration((2+20*r.Float64())*float64(w.Settings.Lease())) + time.Second
+		f.N = r.IntN(1 << 16)
+	case StuckDisk:
+		f.For = w.Settings.Lease() + time.Duration((2+20*r.Float64())*float64(w.Settings.Lease())) + time.Second
+		f.N = 1 + r.IntN(8*int(w.Settings.LeaseMS))
+		if r.IntN(2) == 0 {
+			f.Who = TheHeir
 		}
 	case SlowDisk:
 		f.N = 1 + r.IntN(2*int(w.Settings.LeaseMS))

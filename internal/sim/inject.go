@@ -261,6 +261,8 @@ func (s *Sim) injectNet(f *Fault, n, o *node) {
 		others(false, true)
 	case Deaf:
 		others(false, false)
+	case Graph:
+		pairs = s.graphCuts(f.N)
 	case Partition, Doubling:
 		for i := range s.nodes {
 			for j := range s.nodes {
@@ -291,6 +293,7 @@ func (s *Sim) injectNet(f *Fault, n, o *node) {
 				}
 			}
 			l.bad = max(l.bad, s.now)
+			l.goodAt = s.now
 		}
 	}
 	change(1)

@@ -445,6 +445,17 @@ func (g *ledger) setSettings(at int64, st ring.Settings) {
 	g.leases = append(g.leases, leaseSince{at, st.Lease()})
 }
 
+// settingsAt is when the settings in force were committed.
+func (g *ledger) settingsAt() int64 { return g.leases[len(g.leases)-1].at }
+
+// lastTerm is the term of the last committed entry.
+func (g *ledger) lastTerm() uint64 {
+	if len(g.ents) == 0 {
+		return 0
+	}
+	return g.ents[len(g.ents)-1].GetTerm()
+}
+
 // longestLease is the longest lease that was in force at any time after then.
 func (g *ledger) longestLease(then int64) time.Duration {
 	var d time.Duration

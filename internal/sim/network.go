@@ -38,7 +38,9 @@ type link struct {
 	dup   uint32
 	last  int64 // when the newest message of an ordered link arrives
 	bad   int64 // when it last lost or delayed anything, or was cut
-	held  []event
+	// goodAt is when a fault was last at work on it.
+	goodAt int64
+	held   []event
 	// redialled is when the stream was last opened anew after a loss.
 	redialled int64
 }

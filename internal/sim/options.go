@@ -143,6 +143,9 @@ type Stats struct {
 	// a share of the bound; the worst of the run.
 	HealWorst time.Duration
 	HealShare float64
+	// LedShare is the longest time without a claim while a majority could talk,
+	// as a share of its bound.
+	LedShare float64
 }
 
 func (st *Stats) count(name string, n int) {
@@ -164,6 +167,7 @@ func (st *Stats) Add(o *Stats) {
 	}
 	st.HealWorst = max(st.HealWorst, o.HealWorst)
 	st.HealShare = max(st.HealShare, o.HealShare)
+	st.LedShare = max(st.LedShare, o.LedShare)
 }
 
 // String lists all counts, sorted by name.
@@ -186,6 +190,7 @@ func (st *Stats) String() string {
 	for _, k := range keys {
 		fmt.Fprintf(&b, "%10d  %s\n", all[k], k)
 	}
+	fmt.Fprintf(&b, "%10.0f  %% of its bound: the longest time that a majority had no leader\n", 100*st.LedShare)
 	fmt.Fprintf(&b, "%10.2f  seconds: slowest repair; %.0f %% of its bound\n", st.HealWorst.Seconds(), 100*st.HealShare)
 	return b.String()
 }

@@ -77,6 +77,7 @@ type node struct {
 	claimEnd  int64
 	bad       int64 // when it last did not run as it should
 	badSince  int64 // 0: runs as it should
+	behindAt  int64 // when its log was last seen to lack what is committed
 	joins     int   // tries of the present join
 
 	// Faults that are armed for its next step.

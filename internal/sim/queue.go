@@ -40,9 +40,10 @@ const (
 	evStanding               // the answer arrives
 	evWish                   // what was asked of a whole ring is due
 	evMonRuns                // a coordinator learns whether its monitor runs
+	evLed                    // has a majority that can talk a leader?
 )
 
-var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "pinged", "inquire", "standing", "wish", "mon-runs"}
+var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "pinged", "inquire", "standing", "wish", "mon-runs", "led"}
 
 // travels tells whether an event comes over the network: a stopped process's
 // socket takes only so many.

@@ -43,14 +43,16 @@ type Sim struct {
 	demand bool
 
 	healedAt, leadAt, wholeAt int64
-	quietUntil                int64
-	wishes                    *rand.Rand // what operators want of a whole ring
-	lastOp                    int64
-	wholeEpoch                uint64
-	wholeEvicted              int
-	settled                   bool
-	outagesFrom               int64 // from when on holes in the claims are not yet judged
-	blinks                    int
+	// ledUntil is when the newest claim ended.
+	ledUntil     int64
+	quietUntil   int64
+	wishes       *rand.Rand // what operators want of a whole ring
+	lastOp       int64
+	wholeEpoch   uint64
+	wholeEvicted int
+	settled      bool
+	outagesFrom  int64 // from when on holes in the claims are not yet judged
+	blinks       int
 
 	claims    []Claim
 	known     []Event
@@ -185,6 +187,7 @@ func (s *Sim) run(faults []Fault) {
 		s.q.push(event{at: int64(c.quiet), kind: evHeal, n: uint64(c.end)})
 		s.q.push(event{at: int64(c.end), kind: evQuietEnd})
 	}
+	s.q.push(event{at: int64(ledEvery), kind: evLed})
 	end := int64(s.opt.Length) + 1
 	for s.failure == nil {
 		e, ok := s.q.pop()

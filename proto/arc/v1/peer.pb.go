@@ -458,7 +458,9 @@ type Takeover struct {
 	// How many voters the member reaches, itself and the asker among them.
 	Reached uint32 `protobuf:"varint,4,opt,name=reached,proto3" json:"reached,omitempty"`
 	// The member's disk does not finish a write.
-	Stuck         bool `protobuf:"varint,5,opt,name=stuck,proto3" json:"stuck,omitempty"`
+	Stuck bool `protobuf:"varint,5,opt,name=stuck,proto3" json:"stuck,omitempty"`
+	// The member led a moment ago and could not keep a lease.
+	Lapsed        bool `protobuf:"varint,6,opt,name=lapsed,proto3" json:"lapsed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -524,6 +526,13 @@ func (x *Takeover) GetReached() uint32 {
 func (x *Takeover) GetStuck() bool {
 	if x != nil {
 		return x.Stuck
+	}
+	return false
+}
+
+func (x *Takeover) GetLapsed() bool {
+	if x != nil {
+		return x.Lapsed
 	}
 	return false
 }
@@ -1940,13 +1949,14 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x04body\".\n" +
 	"\x04Part\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x12\n" +
-	"\x04last\x18\x02 \x01(\bR\x04last\"z\n" +
+	"\x04last\x18\x02 \x01(\bR\x04last\"\x92\x01\n" +
 	"\bTakeover\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x16\n" +
 	"\x06answer\x18\x02 \x01(\bR\x06answer\x12\x12\n" +
 	"\x04able\x18\x03 \x01(\bR\x04able\x12\x18\n" +
 	"\areached\x18\x04 \x01(\rR\areached\x12\x14\n" +
-	"\x05stuck\x18\x05 \x01(\bR\x05stuck\"\v\n" +
+	"\x05stuck\x18\x05 \x01(\bR\x05stuck\x12\x16\n" +
+	"\x06lapsed\x18\x06 \x01(\bR\x06lapsed\"\v\n" +
 	"\tUnwatched\";\n" +
 	"\aInspect\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +

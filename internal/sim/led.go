@@ -1,0 +1,136 @@
+package sim
+
+import (
+	"slices"
+	"time"
+)
+
+// G6 while faults last. A machine is a hub if it can exchange messages with a
+// majority of the voters, and could lead. As long as the same machine is a hub,
+// with the same others, there must be a claim again within the failover bound,
+// whatever else is broken meanwhile.
+
+// ledEvery is how often the check looks.
+const ledEvery = 20 * time.Millisecond
+
+// pollLed makes the check, and looks again later.
+func (s *Sim) pollLed() {
+	s.q.push(event{at: s.now + int64(ledEvery), kind: evLed})
+	for _, n := range s.nodes {
+		if g := &s.ledger; n.core == nil || n.log.last() < g.last() || n.log.lastTerm() < g.lastTerm() {
+			n.behindAt = s.now
+		}
+	}
+	since, claimed := s.unledSince()
+	if claimed {
+		return
+	}
+	bound := int64(s.ledBound())
+	if s.now-since <= bound {
+		s.noteUnled(s.now-since, bound, nil)
+		return
+	}
+	for _, h := range s.nodes {
+		from := max(since, s.hubSince(h))
+		s.noteUnled(s.now-from, bound, h)
+		if s.now-from > bound {
+			s.failAt(h, "G6", "it has reached a majority of %v %v since %.6f s, and nobody has claimed for %v: more than %v", s.ledger.voters, s.ledger.outgoing,
+				time.Duration(s.hubSince(h)).Seconds(), time.Duration(s.now-from).Round(time.Microsecond), time.Duration(bound))
+			return
+		}
+	}
+}
+
+// noteUnled keeps the longest time without a claim that a hub saw, as a share
+// of the bound.
+func (s *Sim) noteUnled(d, bound int64, hub *node) {
+	if hub != nil && d > 0 && d <= bound {
+		s.stats.LedShare = max(s.stats.LedShare, float64(d)/float64(bound))
+	}
+}
+
+// unledSince is since when nobody claims, or that somebody does.
+func (s *Sim) unledSince() (since int64, claimed bool) {
+	for _, n := range s.nodes {
+		if n.claimTerm == 0 {
+			continue
+		}
+		if n.claimEnd > s.now {
+			return 0, true
+		}
+		s.ledUntil = max(s.ledUntil, n.claimEnd)
+	}
+	return s.ledUntil, false
+}
+
+// ledBound is the longest failover that the settings allow, and what this
+// world's network and disks add to it at the most.
+func (s *Sim) ledBound() time.Duration {
+	st, lease := s.boundSettings()
+	st.LeaseMS = uint32(max(st.Lease(), lease) / time.Millisecond) // #nosec G115 -- a lease
+	a := st.Assume()
+	a.RoundTrip = max(a.RoundTrip, 2*(s.net.Base+s.net.Jitter))
+	bound := st.FailoverBound(a) + 2*s.net.Tail + 100*time.Millisecond
+	if s.net.Loss > 0 || s.net.Dup > 0 {
+		bound += 2 * st.Lease() // a lost vote, declaration or renewal is repeated
+	}
+	return bound
+}
+
+// hubSince is since when a machine has been a hub, the present if it is none.
+func (s *Sim) hubSince(h *node) int64 {
+	g := &s.ledger
+	m, member := g.member(h.id)
+	if !member || m.witness || h.core == nil || !slices.Contains(g.voters, h.id) {
+		return s.now
+	}
+	if own := h.core.Status(h.clock.local(s.now)).Voters; !slices.Equal(own, g.voters) {
+		return s.now // it has not applied the newest configuration
+	}
+	// Only a log that has all that is committed wins.
+	since := max(s.ableSince(h), h.behindAt, g.confAt, g.settingsAt())
+	for _, voters := range [][]uint64{g.voters, g.outgoing} {
+		if len(voters) == 0 {
+			continue
+		}
+		var buf [24]int64
+		reach := buf[:0]
+		for _, id := range voters {
+			reach = append(reach, s.pairSince(h, id))
+		}
+		slices.Sort(reach)
+		since = max(since, reach[len(voters)/2]) // so many and all earlier ones are a majority
+	}
+	return since
+}
+
+// pairSince is since when a machine and a voter can exchange messages, and the
+// voter can vote.
+func (s *Sim) pairSince(h *node, id uint64) int64 {
+	i := s.machineOf(id)
+	if i < 0 {
+		return s.now
+	}
+	v := s.nodes[i]
+	if v == h {
+		return s.ableSince(h)
+	}
+	out, in := s.link(h.idx, v.idx), s.link(v.idx, h.idx)
+	if v.id != id || out.disturbed() || in.disturbed() {
+		return s.now
+	}
+	return max(s.ableSince(v), out.goodAt, in.goodAt)
+}
+
+// ableSince is since when a member's process has run as it should; a restarted
+// voter takes no part for as long as its promises may last.
+func (s *Sim) ableSince(n *node) int64 {
+	if n.core == nil || n.paused || !n.up {
+		return s.now
+	}
+	_, lease := s.boundSettings()
+	return max(n.lastBad(s.now), n.disk.slowUntil, n.startedAt+int64(lease)+int64(lease)/50)
+}
+
+// disturbed reports whether a fault is at work on the link.
+func (l *link) disturbed() bool { return l.cut > 0 || l.delay > 0 || l.loss > 0 || l.dup > 0 }
