@@ -107,6 +107,7 @@ func (s *Sim) undo(a *active) {
 		return
 	}
 	a.over = true
+	s.disturbedAt = s.now
 	a.undo()
 }
 
@@ -121,6 +122,7 @@ func (s *Sim) inject(f *Fault, subject int) {
 	}
 	s.stats.count("fault: "+string(f.Kind), 1)
 	s.tracef(n, "FAULT %s", f)
+	s.disturbedAt = s.now
 	switch f.Kind {
 	case Kill:
 		if f.Mid && n.core != nil && !n.paused {

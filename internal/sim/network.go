@@ -48,6 +48,9 @@ type link struct {
 // badDelay is what makes a link count as disturbed.
 const badDelay = 10 * time.Millisecond
 
+// retransmission is how long a stream takes to send again what was lost.
+const retransmission = 200 * time.Millisecond
+
 // heldMost bounds the messages that wait in a cut link.
 const heldMost = 64
 
@@ -102,7 +105,7 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 	}
 	e.at = s.now + s.delay(l)
 	if lost {
-		e.at += int64(200 * time.Millisecond)
+		e.at += int64(retransmission)
 		l.bad = e.at
 	}
 	if s.net.Ordered || reliable {

@@ -123,7 +123,7 @@ func (s *Sim) start(n *node) {
 	if n.up || !n.power || n.disk.full || n.out || n.spare {
 		return
 	}
-	n.startedAt = s.now
+	n.startedAt, s.disturbedAt = s.now, s.now
 	n.crowd++
 	n.gen++
 	n.life++

@@ -43,16 +43,17 @@ type Sim struct {
 	demand bool
 
 	healedAt, leadAt, wholeAt int64
-	// ledUntil is when the newest claim ended.
-	ledUntil     int64
-	quietUntil   int64
-	wishes       *rand.Rand // what operators want of a whole ring
-	lastOp       int64
-	wholeEpoch   uint64
-	wholeEvicted int
-	settled      bool
-	outagesFrom  int64 // from when on holes in the claims are not yet judged
-	blinks       int
+	// ledUntil is when the newest claim ended, disturbedAt when the newest fault
+	// began or ended, or a process started.
+	ledUntil, disturbedAt int64
+	quietUntil            int64
+	wishes                *rand.Rand // what operators want of a whole ring
+	lastOp                int64
+	wholeEpoch            uint64
+	wholeEvicted          int
+	settled               bool
+	outagesFrom           int64 // from when on holes in the claims are not yet judged
+	blinks                int
 
 	claims    []Claim
 	known     []Event
