@@ -20,9 +20,10 @@ type campaign struct {
 	next   Instant
 	tries  int
 	// helped are the candidates whose pre-votes this member granted, votes is
-	// how often it voted.
-	helped []uint64
-	votes  int
+	// how often it voted, votedIn the newest term of these.
+	helped  []uint64
+	votes   int
+	votedIn uint64
 	// asked are the votes that this candidate asked for in its term, since
 	// askedAt; refused is true once somebody voted for another candidate.
 	asked   []*raftpb.Message
@@ -149,28 +150,39 @@ func (n *Node) certifiedLeader() bool {
 // that it needs: one of our own on top of it would start over with a pre-vote,
 // which nobody grants who has just heard that leader.
 func (n *Node) campaignAsked() {
-	n.campaign = campaign{active: true, votes: n.campaign.votes, since: n.now, next: n.now + 2*n.ring.Settings.Stagger(), tries: 1}
+	n.campaign = campaign{active: true, votes: n.campaign.votes, votedIn: n.campaign.votedIn, since: n.now, next: n.now + 2*n.ring.Settings.Stagger(), tries: 1}
 }
 
 // yield leaves time to a candidate that this member has just helped: on busy
 // machines an election takes longer than a stagger, and candidates that do not
 // wait for each other go on for many terms. As with retryAfter, no two wait for
-// equally long. A candidate that reaches too few voters asks for pre-votes
-// again and again, so only its first one is waited for. After each vote this
-// member waits longer: the disk of another voter may be slow, and a candidate
-// in a new term makes it write once more.
-func (n *Node) yield(to uint64, vote bool) {
-	if again := slices.Contains(n.campaign.helped, to); !again {
-		n.campaign.helped = append(n.campaign.helped, to)
-	} else if !vote {
+// equally long.
+func (n *Node) yield(d time.Duration) {
+	n.yieldUntil = max(n.yieldUntil, n.now+d+time.Duration(n.cfg.Rand()%uint64(max(d, 1))))
+}
+
+// yieldPreVote leaves time to the winner of a pre-vote. A candidate that reaches
+// too few voters asks again and again, so only its first one is waited for.
+func (n *Node) yieldPreVote(to uint64) {
+	c := &n.campaign
+	if !slices.Contains(c.helped, to) {
+		c.helped = append(c.helped, to)
+		n.yield(n.ring.Settings.Stagger())
+	}
+}
+
+// yieldVote leaves time after a vote, and more after each further one: the disk
+// of another voter may be slow, and a candidate in a new term makes it write
+// once more. The same vote may be asked for again.
+func (n *Node) yieldVote(term uint64) {
+	c := &n.campaign
+	if c.votedIn == term {
 		return
 	}
 	s := n.ring.Settings.Stagger()
-	if vote {
-		s = min(s<<min(n.campaign.votes, 10), max(s, n.votePatience()/4))
-		n.campaign.votes++
-	}
-	n.yieldUntil = max(n.yieldUntil, n.now+s+time.Duration(n.cfg.Rand()%uint64(max(s, 1))))
+	n.yield(min(s<<min(c.votes, 10), max(s, n.votePatience()/4)))
+	c.votedIn = term
+	c.votes++
 }
 
 // retryAfter spreads further campaigns, so that two candidates that met once

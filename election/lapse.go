@@ -103,12 +103,13 @@ func (n *Node) release(lapsed bool) *Release {
 // silent.
 func (n *Node) silent() bool { return n.lead != nil && n.lead.lapse.silent != 0 }
 
-// muted reports whether a silent leader keeps a message of raft's back: those
-// that would pass for a sign of a leader. Raft takes them for lost.
+// muted reports whether a message of raft's is kept back: one that would pass
+// for a sign of a leader, while this member is none or has fallen silent. Raft
+// takes it for lost.
 func (n *Node) muted(m *raftpb.Message) bool {
 	switch m.GetType() {
 	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
-		return n.silent()
+		return n.lead == nil || n.silent()
 	}
 	return false
 }

@@ -198,8 +198,15 @@ func (n *Node) answer(after []*raftpb.Message) {
 			n.stepRaft(m)
 			continue
 		}
-		if t := m.GetType(); (t == raftpb.MsgVoteResp || t == raftpb.MsgPreVoteResp) && !m.GetReject() {
-			n.yield(m.GetTo(), t == raftpb.MsgVoteResp)
+		switch m.GetType() {
+		case raftpb.MsgPreVoteResp:
+			if !m.GetReject() {
+				n.yieldPreVote(m.GetTo())
+			}
+		case raftpb.MsgVoteResp:
+			if !m.GetReject() {
+				n.yieldVote(m.GetTerm())
+			}
 		}
 		n.sendRaft(m)
 	}

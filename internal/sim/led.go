@@ -88,7 +88,7 @@ func (s *Sim) hubSince(h *node) int64 {
 	if !member || m.witness || h.core == nil || !slices.Contains(g.voters, h.id) {
 		return s.now
 	}
-	since := max(s.ableSince(h), h.behindAt, g.confAt, g.settingsAt())
+	since := max(s.ableSince(h), h.behindAt, h.log.grewAt, g.confAt, g.settingsAt())
 	for _, voters := range [][]uint64{g.voters, g.outgoing} {
 		if len(voters) == 0 {
 			continue
@@ -116,7 +116,7 @@ func (s *Sim) pairSince(h *node, id uint64) int64 {
 		return s.ableSince(h)
 	}
 	out, in := s.link(h.idx, v.idx), s.link(v.idx, h.idx)
-	if v.id != id || out.disturbed() || in.disturbed() {
+	if v.id != id || out.disturbed() || in.disturbed() || v.log.newer(&h.log) {
 		return s.now
 	}
 	return max(s.ableSince(v), out.goodAt, in.goodAt)
@@ -130,6 +130,11 @@ func (s *Sim) ableSince(n *node) int64 {
 	}
 	_, lease := s.boundSettings()
 	return max(n.lastBad(s.now), n.disk.slowUntil, n.startedAt+int64(lease)+int64(lease)/50)
+}
+
+// newer reports whether a log wins against another one.
+func (l *logView) newer(o *logView) bool {
+	return l.lastTerm() > o.lastTerm() || l.lastTerm() == o.lastTerm() && l.last() > o.last()
 }
 
 // disturbed reports whether a fault is at work on the link.

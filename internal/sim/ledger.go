@@ -158,6 +158,9 @@ func (s *Sim) logPersist(n *node, p *election.Persist) {
 			n.checked = max(n.checked, next-1)
 		}
 	}
+	if len(p.Entries) > 0 || p.Snapshot != nil {
+		l.grewAt = s.now
+	}
 	for i, e := range p.Entries {
 		at := e.GetIndex()
 		if i == 0 {

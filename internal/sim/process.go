@@ -100,6 +100,8 @@ type logView struct {
 	first uint64
 	term  uint64 // of the entry before the first
 	ents  []*raftpb.Entry
+	// grewAt is when it last changed.
+	grewAt int64
 }
 
 func (l *logView) lastTerm() uint64 {
