@@ -210,7 +210,7 @@ func (n *Node) handoverTimeout() time.Duration {
 // handoverPatience is how long the chosen member may take to say that it could
 // lead.
 func (n *Node) handoverPatience() time.Duration {
-	return max(n.ring.Settings.Lease(), 4*n.ring.Settings.Stagger())
+	return max(min(n.ring.Settings.Lease(), time.Second), 4*n.ring.Settings.Stagger())
 }
 
 // handoverTimers goes through the steps: the appointment is committed, the
@@ -224,6 +224,10 @@ func (n *Node) handoverTimers() {
 		return
 	}
 	if n.now >= h.deadline {
+		if h.stage == promoting && !l.takeover.able {
+			n.handoverUnable()
+			return
+		}
 		n.endHandover(ErrNoAnswer)
 		return
 	}
