@@ -103,7 +103,7 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 		if badTerm(t.GetTerm()) || t.GetReached() > maxVoters {
 			return m, fmt.Errorf("%w: takeover in term %d, %d voters reached", ErrMalformed, t.GetTerm(), t.GetReached())
 		}
-		m.Takeover = &election.Takeover{Term: t.GetTerm(), Answer: t.GetAnswer(), Able: t.GetAble(), Reached: int(t.GetReached()), Stuck: t.GetStuck()}
+		m.Takeover = &election.Takeover{Term: t.GetTerm(), Answer: t.GetAnswer(), Able: t.GetAble(), Reached: int(t.GetReached()), Stuck: t.GetStuck(), Lapsed: t.GetLapsed()}
 	case *arcv1.PeerEnvelope_Unwatched:
 		m.Unwatched = &election.Unwatched{}
 	case *arcv1.PeerEnvelope_Inspect:
