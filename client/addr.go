@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/plainfile"
 )
 
@@ -86,18 +87,18 @@ func parseAddr(addr string) (endpoint, error) {
 	if isUnix {
 		switch {
 		case path == "" || strings.HasSuffix(path, "/"):
-			return endpoint{}, fmt.Errorf("address %q names no socket, want unix:///path/to/%s", addr, SocketName)
+			return endpoint{}, fmt.Errorf("address %s names no socket, want unix:///path/to/%s", foreign.Quote(addr), SocketName)
 		case len(path) > MaxSocketPath:
-			return endpoint{}, fmt.Errorf("address %q: a socket path has at most %d bytes, this one has %d", addr, MaxSocketPath, len(path))
+			return endpoint{}, fmt.Errorf("address %s: a socket path has at most %d bytes, this one has %d", foreign.Quote(addr), MaxSocketPath, len(path))
 		}
 		return endpoint{"unix", path}, nil
 	}
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || host == "" {
-		return endpoint{}, fmt.Errorf("address %q is neither unix:///path/to/%s nor host:port", addr, SocketName)
+		return endpoint{}, fmt.Errorf("address %s is neither unix:///path/to/%s nor host:port", foreign.Quote(addr), SocketName)
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return endpoint{}, fmt.Errorf("address %q: port %q is not a number from 1 to 65535", addr, port)
+		return endpoint{}, fmt.Errorf("address %s: port %s is not a number from 1 to 65535", foreign.Quote(addr), foreign.Quote(port))
 	}
 	return endpoint{"tcp", addr}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -46,7 +47,7 @@ func New(addr string) (*Client, error) {
 		}),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %q: %w", ErrBadAddr, addr, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrBadAddr, foreign.Quote(addr), err)
 	}
 	c.arc = arcv1.NewArcClient(c.conn)
 	return c, nil

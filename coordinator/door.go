@@ -87,8 +87,8 @@ func fileLimit() uint64 {
 
 // door lets connections in, over all listeners of the process. A newcomer is
 // always let in: where there is no room, one goes that has shown less of itself.
-// So whoever opens many connections, and says nothing, takes their room from
-// nobody but from himself.
+// So a client that opens many connections, and says nothing, takes room from
+// itself alone.
 type door struct {
 	log hclog.Logger
 	// members are the addresses of members. They make nobody known, since others

@@ -11,6 +11,7 @@ import (
 
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -98,7 +99,7 @@ func toStatus(err error) error {
 		if !errors.Is(err, row.is) {
 			continue
 		}
-		st := status.New(row.code, err.Error())
+		st := status.New(row.code, foreign.Report(err.Error()))
 		if row.reason != "" {
 			if with, derr := st.WithDetails(&errdetails.ErrorInfo{Reason: row.reason, Domain: errorDomain}); derr == nil {
 				st = with
@@ -106,7 +107,7 @@ func toStatus(err error) error {
 		}
 		return st.Err()
 	}
-	return status.Error(codes.Internal, err.Error())
+	return status.Error(codes.Internal, foreign.Report(err.Error()))
 }
 
 // reasonOf returns the reason that toStatus put into a gRPC error, or "".

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -220,7 +221,7 @@ func (s arcService) SetSettings(ctx context.Context, r *arcv1.SetSettingsRequest
 func memberNamed(s *ring.State, name string) (ring.Member, error) {
 	m, ok := s.MemberByName(name)
 	if !ok {
-		return ring.Member{}, fmt.Errorf("%w: %q; `arc status` lists the members", ring.ErrNotMember, name)
+		return ring.Member{}, fmt.Errorf("%w: %s; `arc status` lists the members", ring.ErrNotMember, foreign.Quote(name))
 	}
 	return m, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -39,7 +40,7 @@ func mergeSettings(cur ring.Settings, changes map[string]string) (ring.Settings,
 			continue
 		}
 		if _, known := values[key]; !known {
-			errs = append(errs, fmt.Errorf("unknown setting %q; the keys are %s", key, strings.Join(settingKeys(), " ")))
+			errs = append(errs, fmt.Errorf("unknown setting %s; the keys are %s", foreign.Quote(key), strings.Join(settingKeys(), " ")))
 			continue
 		}
 		v, err := parseSetting(key, changes[key], values[key])
@@ -84,13 +85,13 @@ func parseSetting(key, value string, present any) (any, error) {
 	if _, ok := present.(bool); ok {
 		b, err := strconv.ParseBool(value)
 		if err != nil {
-			return nil, fmt.Errorf("%s = %q is not true or false", key, value)
+			return nil, fmt.Errorf("%s = %s is not true or false", key, foreign.Quote(value))
 		}
 		return b, nil
 	}
 	n, err := strconv.ParseUint(value, 10, 32)
 	if err != nil {
-		return nil, fmt.Errorf("%s = %q is not a whole number from 0 to 4294967295", key, value)
+		return nil, fmt.Errorf("%s = %s is not a whole number from 0 to 4294967295", key, foreign.Quote(value))
 	}
 	return n, nil
 }

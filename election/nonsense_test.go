@@ -217,7 +217,7 @@ func life(t *testing.T, w *world, forge func(election.Message) *election.Message
 	}
 }
 
-// ask sends a request to whoever leads, and does not wait.
+// ask sends a request to the leader, and does not wait.
 func (w *world) ask(r election.Request) {
 	if l := w.leader(); l != nil {
 		w.refs++

@@ -80,8 +80,8 @@ func (n *Node) plausible(m *raftpb.Message) error {
 	return nil
 }
 
-// plausibleTerm bounds how far a message may raise this member's term. Whoever
-// has no ring yet knows nothing to hold it against.
+// plausibleTerm bounds how far a message may raise this member's term. A member
+// without a ring has nothing to hold it against.
 func (n *Node) plausibleTerm(term uint64) error {
 	reach := uint64(MaxTerm)
 	if n.term != 0 {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/config"
+	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -25,7 +26,7 @@ func newConfigCmd(f *factory) *cobra.Command {
 with get and set. Options are this machine's coordinator's: flags, environment
 and file, printed by show.`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			return usagef(cmd, "arc config wants get, set or show, got %q", args)
+			return usagef(cmd, "arc config wants get, set or show, got %s", foreign.Quote(strings.Join(args, " ")))
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usagef(cmd, "arc config wants get, set or show")
@@ -171,7 +172,7 @@ func settingKeys() []string {
 
 func checkKey(cmd *cobra.Command, key string) error {
 	if keys := settingKeys(); !slices.Contains(keys, key) {
-		return usagef(cmd, "%q is not one of the settings %s", key, strings.Join(keys, ", "))
+		return usagef(cmd, "%s is not one of the settings %s", foreign.Quote(key), strings.Join(keys, ", "))
 	}
 	return nil
 }
@@ -199,7 +200,7 @@ func parseChanges(cmd *cobra.Command, args []string) (map[string]string, error) 
 	for _, arg := range args {
 		key, value, ok := strings.Cut(arg, "=")
 		if !ok {
-			return nil, usagef(cmd, "%q is not KEY=VALUE", arg)
+			return nil, usagef(cmd, "%s is not KEY=VALUE", foreign.Quote(arg))
 		}
 		if err := checkKey(cmd, key); err != nil {
 			return nil, err

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/arc-ring/arc/internal/foreign"
 )
 
 func main() { os.Exit(run()) }
@@ -13,7 +15,7 @@ func run() int {
 	defer stop()
 	err := execute(ctx, newFactory(), os.Args[1:])
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "arc: "+strings.ReplaceAll(err.Error(), "\n", "\narc: "))
+		fmt.Fprintln(os.Stderr, "arc: "+strings.ReplaceAll(foreign.Report(err.Error()), "\n", "\narc: "))
 	}
 	return exitCode(err)
 }

@@ -13,6 +13,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/arc-ring/arc/internal/foreign"
 )
 
 var contractJSON = protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}
@@ -38,7 +40,13 @@ func (f *factory) print(m proto.Message, table func(w io.Writer) error) error {
 	if f.json {
 		return writeJSON(f.out, m)
 	}
-	return table(f.out)
+	var text bytes.Buffer
+	if err := table(&text); err != nil {
+		return err
+	}
+	// Names, addresses and reasons come from other machines.
+	_, err := io.WriteString(f.out, foreign.Lines(text.String()))
+	return err
 }
 
 // rows prints a table with a header.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/config"
+	"github.com/arc-ring/arc/internal/foreign"
 )
 
 // errUsage: the command line cannot be understood.
@@ -159,7 +160,7 @@ func addGlobals(root *cobra.Command, f *factory) {
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usagef(cmd, "%s wants %s, got %d arguments: %q", cmd.CommandPath(), what, len(args), args)
+			return usagef(cmd, "%s wants %s, got %d arguments: %s", cmd.CommandPath(), what, len(args), foreign.Quote(strings.Join(args, " ")))
 		}
 		return noneEmpty(cmd, args, what)
 	}
@@ -175,7 +176,7 @@ func noneEmpty(cmd *cobra.Command, args []string, what string) error {
 func atMost(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > n {
-			return usagef(cmd, "%s wants %s, got %d arguments: %q", cmd.CommandPath(), what, len(args), args)
+			return usagef(cmd, "%s wants %s, got %d arguments: %s", cmd.CommandPath(), what, len(args), foreign.Quote(strings.Join(args, " ")))
 		}
 		return noneEmpty(cmd, args, what)
 	}

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// MaxWire bounds one gRPC message to a coordinator, in bytes, whoever sends
-	// it. gRPC takes a message into memory before anybody can look at it, and
+	// MaxWire bounds one gRPC message to a coordinator, in bytes, from any
+	// sender. gRPC takes a message into memory before anybody can look at it, and
 	// has one bound for all methods: so a longer envelope, such as a snapshot's,
 	// travels in parts.
 	MaxWire = 64 << 10

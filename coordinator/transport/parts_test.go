@@ -4,11 +4,9 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/testing/protocmp"
 
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -45,7 +43,7 @@ func TestLongEnvelopesTravelInParts(t *testing.T) {
 				t.Fatalf("%d bytes: message %d of %d: %v, %v", size, i, len(c.all), whole != nil, err)
 			}
 		}
-		if diff := cmp.Diff(env, whole, protocmp.Transform()); diff != "" {
+		if !proto.Equal(env, whole) {
 			t.Errorf("%d bytes changed on the way", size)
 		}
 		if n := a.t.assembling.Load(); n != 0 {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/pflag"
+
+	"github.com/arc-ring/arc/internal/foreign"
 )
 
 // Layer names where a value came from, the strongest last.
@@ -124,7 +126,7 @@ func (s *Set) Resolve(env func(string) (string, bool), path string) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(file)) {
 		if _, known := s.opts[key]; !known {
-			errs = append(errs, fmt.Errorf("%s: unknown key %q%s", path, key, s.suggest(key)))
+			errs = append(errs, fmt.Errorf("%s: unknown key %s%s", path, foreign.Quote(key), s.suggest(key)))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.opts)) {

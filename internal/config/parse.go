@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/arc-ring/arc/internal/foreign"
 )
 
 // Text accepts anything.
@@ -24,7 +26,7 @@ func NonEmpty(s string) (string, error) {
 func Bool(s string) (bool, error) {
 	v, err := strconv.ParseBool(s)
 	if err != nil {
-		return false, fmt.Errorf("%q is neither true nor false", s)
+		return false, fmt.Errorf("%s is neither true nor false", foreign.Quote(s))
 	}
 	return v, nil
 }
@@ -34,7 +36,7 @@ func Int(lo, hi int) func(string) (int, error) {
 	return func(s string) (int, error) {
 		v, err := strconv.Atoi(s)
 		if err != nil || v < lo || v > hi {
-			return 0, fmt.Errorf("%q is not a whole number from %d to %d", s, lo, hi)
+			return 0, fmt.Errorf("%s is not a whole number from %d to %d", foreign.Quote(s), lo, hi)
 		}
 		return v, nil
 	}
@@ -45,7 +47,7 @@ func Duration(lo time.Duration) func(string) (time.Duration, error) {
 	return func(s string) (time.Duration, error) {
 		v, err := time.ParseDuration(s)
 		if err != nil || v < lo {
-			return 0, fmt.Errorf("%q is not a duration of at least %v, such as 500ms or 5s", s, lo)
+			return 0, fmt.Errorf("%s is not a duration of at least %v, such as 500ms or 5s", foreign.Quote(s), lo)
 		}
 		return v, nil
 	}
@@ -55,7 +57,7 @@ func Duration(lo time.Duration) func(string) (time.Duration, error) {
 func OneOf(words ...string) func(string) (string, error) {
 	return func(s string) (string, error) {
 		if !slices.Contains(words, s) {
-			return "", fmt.Errorf("%q is not one of %s", s, strings.Join(words, ", "))
+			return "", fmt.Errorf("%s is not one of %s", foreign.Quote(s), strings.Join(words, ", "))
 		}
 		return s, nil
 	}
@@ -89,14 +91,14 @@ func ListOf[T any](parse func(string) (T, error)) func(string) ([]T, error) {
 func Addr(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("%q is not an IP address", s)
+		return netip.Addr{}, fmt.Errorf("%s is not an IP address", foreign.Quote(s))
 	}
 	return a.Unmap(), nil
 }
 
 // HostPort accepts HOST:PORT with a port from 1 to 65535.
 func HostPort(s string) (string, error) {
-	bad := fmt.Errorf("%q is not HOST:PORT, such as 10.0.0.5:7400", s)
+	bad := fmt.Errorf("%s is not HOST:PORT, such as 10.0.0.5:7400", foreign.Quote(s))
 	i := strings.LastIndexByte(s, ':')
 	if i <= 0 {
 		return "", bad
@@ -106,7 +108,7 @@ func HostPort(s string) (string, error) {
 	}
 	host := s[:i]
 	if strings.ContainsRune(host, ':') && (host[0] != '[' || host[len(host)-1] != ']') {
-		return "", fmt.Errorf("%q: an IPv6 address needs brackets, such as [fd00::5]:7400", s)
+		return "", fmt.Errorf("%s: an IPv6 address needs brackets, such as [fd00::5]:7400", foreign.Quote(s))
 	}
 	return s, nil
 }

@@ -23,6 +23,10 @@ const (
 	MaxText = 1024
 	// quoted is how much of a text Quote repeats, in bytes.
 	quoted = 64
+	// reportLine and reportLines bound what Report shows: bytes of a line, and
+	// lines.
+	reportLine  = 1024
+	reportLines = 64
 )
 
 // CheckName is the rule for the names of nodes and clusters: they are printed in
@@ -55,7 +59,7 @@ func CheckText(what, s string) error {
 
 // CheckAddress is the rule for addresses that are dialled: IP:PORT, or a host
 // name of letters, digits, dots, hyphens and underscores with a port. Others
-// mean something to whoever dials them, such as a socket of its own machine.
+// mean something to the machine that dials them, such as a socket of its own.
 func CheckAddress(a string) error {
 	if len(a) > MaxAddress {
 		return fmt.Errorf("address %s has %d bytes, at most %d", Quote(a), len(a), MaxAddress)
@@ -103,11 +107,7 @@ func Quote(s string) string {
 	if len(s) <= quoted {
 		return strconv.Quote(s)
 	}
-	cut := quoted
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return fmt.Sprintf("%s… (%d bytes)", strconv.Quote(s[:cut]), len(s))
+	return fmt.Sprintf("%s… (%d bytes)", strconv.Quote(cut(s, quoted)), len(s))
 }
 
 // Text is how a terminal is shown a text that came from outside: as it is, if
@@ -118,6 +118,40 @@ func Text(s string) string {
 	}
 	q := strconv.Quote(s)
 	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+}
+
+// Lines is Text for several lines, which stay apart.
+func Lines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		lines[i] = Text(l)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Report is how an error is shown or sent: as Lines, but none longer than
+// reportLine bytes and not more than reportLines of them. It is the last
+// resort for errors of other packages, which repeat what they were given.
+func Report(s string) string {
+	lines := strings.SplitN(s, "\n", reportLines+1)
+	if k := len(lines); k > reportLines {
+		lines[reportLines] = fmt.Sprintf("… (%d more lines)", 1+strings.Count(lines[reportLines], "\n"))
+	}
+	for i, l := range lines {
+		if n := len(l); n > reportLine {
+			l = fmt.Sprintf("%s … %s (%d bytes)", cut(l, reportLine*3/4), l[n-reportLine/4:], n)
+		}
+		lines[i] = Text(strings.ToValidUTF8(l, "\uFFFD"))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// cut is the beginning of s, at most n bytes, without half a character.
+func cut(s string, n int) string {
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }
 
 // printable reports whether all of s prints, and holds no space unless spaces

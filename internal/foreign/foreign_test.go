@@ -54,13 +54,25 @@ func TestAMegabyteIsNotRepeated(t *testing.T) {
 	}
 }
 
+func TestReport(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain": "plain", "two\nlines": "two\nlines", "a\x1b[2J\nb": `a\x1b[2J` + "\nb", "\xff": "\uFFFD",
+		strings.Repeat("x", 5000) + "end": strings.Repeat("x", 768) + " … " + strings.Repeat("x", 253) + "end (5003 bytes)",
+		strings.Repeat("l\n", 100):        strings.Repeat("l\n", 64) + "… (37 more lines)",
+	} {
+		if got := Report(in); got != want && got != Text(want) {
+			t.Errorf("%.40q became %q", in, got)
+		}
+	}
+}
+
 // Whatever comes in, what goes out steers no terminal.
 func FuzzOutput(f *testing.F) {
 	f.Add("plain")
 	f.Add("\x1b]0;title\x07")
 	f.Add("\u202e" + strings.Repeat("\xf0\x9f\x98", 40))
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, out := range []string{Quote(s), Text(s)} {
+		for _, out := range []string{Quote(s), Text(s), strings.ReplaceAll(Lines(s), "\n", ""), strings.ReplaceAll(Report(s), "\n", "")} {
 			if !utf8.ValidString(out) || strings.ContainsFunc(out, func(r rune) bool { return !unicode.IsPrint(r) }) {
 				t.Fatalf("%q became %q", s, out)
 			}
