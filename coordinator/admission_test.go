@@ -54,22 +54,26 @@ func TestCheckJoin(t *testing.T) {
 		is   error
 		says string
 	}{
-		"another cluster": {func(r *arcv1.JoinRequest) { r.Cluster = "d" }, ErrOtherRing, `"d"`},
-		"another ring":    {func(r *arcv1.JoinRequest) { r.RingId = "q" }, ErrOtherRing, `ring "q"`},
-		"no name":         {func(r *arcv1.JoinRequest) { r.Name = "" }, ring.ErrInvalid, "name is empty"},
-		"a long name":     {func(r *arcv1.JoinRequest) { r.Name = strings.Repeat("x", 200) }, ring.ErrInvalid, "200 bytes"},
-		"a name to print": {func(r *arcv1.JoinRequest) { r.Name = "a\x1b[31m" }, ring.ErrInvalid, "does not print"},
-		"no incarnation":  {func(r *arcv1.JoinRequest) { r.Incarnation = 0 }, ring.ErrInvalid, "incarnation"},
-		"no address":      {func(r *arcv1.JoinRequest) { r.Addresses = nil }, ring.ErrInvalid, "0 addresses"},
-		"a bad address":   {func(r *arcv1.JoinRequest) { r.Addresses = []string{"host"} }, ring.ErrInvalid, `"host"`},
-		"port 0":          {func(r *arcv1.JoinRequest) { r.Addresses = []string{"h:0"} }, ring.ErrInvalid, `"h:0"`},
-		"many addresses":  {func(r *arcv1.JoinRequest) { r.Addresses = make([]string, 17) }, ring.ErrInvalid, "17 addresses"},
-		"a wish unknown":  {func(r *arcv1.JoinRequest) { r.OnJoin = "rule" }, ring.ErrInvalid, `"rule"`},
+		"another cluster":                   {func(r *arcv1.JoinRequest) { r.Cluster = "d" }, ErrOtherRing, `"d"`},
+		"another ring":                      {func(r *arcv1.JoinRequest) { r.RingId = "q" }, ErrOtherRing, `ring "q"`},
+		"no name":                           {func(r *arcv1.JoinRequest) { r.Name = "" }, ring.ErrInvalid, "name is empty"},
+		"a long name":                       {func(r *arcv1.JoinRequest) { r.Name = strings.Repeat("x", 200) }, ring.ErrInvalid, "200 bytes"},
+		"a name to print":                   {func(r *arcv1.JoinRequest) { r.Name = "a\x1b[31m" }, ring.ErrInvalid, "does not print"},
+		"no incarnation":                    {func(r *arcv1.JoinRequest) { r.Incarnation = 0 }, ring.ErrInvalid, "incarnation"},
+		"no address":                        {func(r *arcv1.JoinRequest) { r.Addresses = nil }, ring.ErrInvalid, "0 addresses"},
+		"a bad address":                     {func(r *arcv1.JoinRequest) { r.Addresses = []string{"host"} }, ring.ErrInvalid, `"host"`},
+		"an address that steers a terminal": {func(r *arcv1.JoinRequest) { r.Addresses = []string{"\x1b[2J:1"} }, ring.ErrInvalid, `"\x1b[2J:1"`},
+		"port 0":                            {func(r *arcv1.JoinRequest) { r.Addresses = []string{"h:0"} }, ring.ErrInvalid, `"h:0"`},
+		"many addresses":                    {func(r *arcv1.JoinRequest) { r.Addresses = make([]string, 17) }, ring.ErrInvalid, "17 addresses"},
+		"a wish unknown":                    {func(r *arcv1.JoinRequest) { r.OnJoin = "rule" }, ring.ErrInvalid, `"rule"`},
 		"a leading witness": {func(r *arcv1.JoinRequest) { r.Witness, r.OnJoin = true, "lead" },
 			ring.ErrInvalid, "witness never leads"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := checkJoin("c", "r", joinRequest(c.edit))
+			if strings.ContainsRune(err.Error(), '\x1b') {
+				t.Errorf("the error steers a terminal: %q", err)
+			}
 			if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %v, want %v that says %q", err, c.is, c.says)
 			}

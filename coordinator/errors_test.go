@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -13,6 +14,19 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/ring"
 )
+
+// An answer repeats no more of a request than a reader needs.
+func TestStatusRepeatsNoMegabyte(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	for _, err := range []error{fmt.Errorf("%w: %s", ring.ErrInvalid, long), errors.New(long), errors.New(strings.Repeat("x\n", 1<<19))} {
+		if n := len(status.Convert(toStatus(err)).Message()); n > 100_000 {
+			t.Errorf("an error of %d bytes became a status of %d", len(err.Error()), n)
+		}
+	}
+	if got := status.Convert(toStatus(errors.New("\x1b[2J"))).Message(); got != `\x1b[2J` {
+		t.Errorf("the status is %q", got)
+	}
+}
 
 func TestToStatus(t *testing.T) {
 	for _, c := range []struct {
