@@ -30,10 +30,12 @@ type evidence struct {
 	looked map[lookKey][]look
 }
 
-// accusation is one monitor's suspicion: when it was first and last told.
+// accusation is one monitor's suspicion: when it was first and last told; or a
+// coordinator's own probe that failed.
 type accusation struct {
 	node        int
 	from, until int64
+	probe       bool
 }
 
 // look is what a probe found, and when it began and ended: whom it asked for,
@@ -89,11 +91,11 @@ func (s *Sim) answered(n *node, t detector.Target, seq uint64) {
 func (s *Sim) accuse(n *node, a detector.Action) {
 	inc := a.Target.Incarnation
 	list := s.evidence.accused[inc]
-	i := slices.IndexFunc(list, func(x accusation) bool { return x.node == n.idx && s.now-x.until < int64(10*time.Second) })
+	i := slices.IndexFunc(list, func(x accusation) bool { return x.node == n.idx && !x.probe && s.now-x.until < int64(10*time.Second) })
 	if i >= 0 {
 		list[i].until = s.now
 	} else {
-		s.evidence.accused[inc] = append(list, accusation{n.idx, s.now, s.now})
+		s.evidence.accused[inc] = append(list, accusation{n.idx, s.now, s.now, false})
 	}
 	if ring.Evidence(a.Evidence) != ring.Silent || a.Repeat {
 		return
@@ -124,6 +126,9 @@ func (s *Sim) noteProbe(n *node, r election.ProbeResult, began int64) {
 	}
 	k := lookKey{n.idx, r.ID}
 	s.evidence.looked[k] = append(s.evidence.looked[k], l)
+	if l.dead {
+		s.evidence.accused[r.Incarnation] = append(s.evidence.accused[r.Incarnation], accusation{n.idx, s.now, s.now, true})
+	}
 }
 
 // against reports whether a probe found an incarnation dead. Where nobody
@@ -270,16 +275,38 @@ func (s *Sim) confirmed(born birth, id, inc uint64, caretaker bool) bool {
 	heard := born.silenceOf(id).heard
 	return slices.ContainsFunc(s.evidence.looked[lookKey{born.node, id}], func(l look) bool {
 		return l.at <= born.at && l.at >= born.from-int64(s.patience()) && l.against(s, inc) &&
-			(heard <= l.began || heard >= born.from) && (caretaker || s.suspected(born, inc))
+			(heard <= l.began || heard >= born.from) && (caretaker || s.suspected(born, inc) || s.alone(born, id))
 	})
 }
 
-// suspected reports whether a monitor told of a suspicion that still counted.
+// alone reports whether the proposer heard nothing of a member for as long as a
+// monitor's suspicion takes, and there was nobody else whom it could have asked
+// to probe it.
+func (s *Sim) alone(born birth, id uint64) bool {
+	st, by := born.settings, s.nodes[born.node]
+	if born.at-born.silenceOf(id).heard < int64(st.Shortened(st.Detection(false))) {
+		return false
+	}
+	window := born.at - int64(s.patience())
+	for _, m := range s.ledger.members {
+		i := s.machineOf(m.id)
+		if m.id == id || i < 0 || i == born.node {
+			continue
+		}
+		if o := s.nodes[i]; o.up && o.id == m.id && o.lastBad(s.now) < window && s.link(o.idx, by.idx).bad < window && s.link(by.idx, o.idx).bad < window {
+			return false
+		}
+	}
+	return true
+}
+
+// suspected reports whether a monitor told of a suspicion that still counted,
+// or somebody else's probe, for which the leader asked, had failed.
 func (s *Sim) suspected(born birth, inc uint64) bool {
 	st := born.settings
 	lasts := int64(st.Stretched(st.SuspicionLasts())) + int64(s.patience()/4) // the way, and a stopped process
 	return slices.ContainsFunc(s.evidence.accused[inc], func(a accusation) bool {
-		return a.from <= born.at && a.until >= born.from-lasts
+		return a.from <= born.at && a.until >= born.from-lasts && !(a.probe && a.node == born.node)
 	})
 }
 
