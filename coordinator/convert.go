@@ -84,6 +84,9 @@ func statusToWire(o *Options, v *view, now election.Instant, wall time.Time) *ar
 	}
 	if r.Reason == "" {
 		r.Reason = "this node is " + string(v.phase)
+		if v.waitsFor != "" {
+			r.Reason += "; " + v.waitsFor
+		}
 	}
 	return r
 }

@@ -32,6 +32,12 @@ func (l *loop) publish(now election.Instant, effects []election.Effect) (news []
 	if look := l.core.Look(now); look != l.looked {
 		v.status, l.looked = l.core.Status(now), look
 	}
+	if v.status.Missing != l.missing {
+		l.missing = v.status.Missing
+		if l.missing != "" {
+			l.log.Warn("the ring waits: too few of its voters are there", "ring", l.ringID, "reason", l.missing)
+		}
+	}
 	v.claimTerm, v.claimEnd = l.core.ClaimUntil()
 	v.leaderEnd = l.core.LeaderUntil()
 	var events []*arcv1.Event

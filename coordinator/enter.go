@@ -117,6 +117,8 @@ func (n *node) enter(ctx context.Context) (entry, error) {
 func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	late := time.AfterFunc(formerPatience, func() { n.waitsForFormer(j.former) })
+	defer late.Stop()
 	type outcome struct {
 		resp    *arcv1.JoinResponse
 		founder []string
@@ -274,6 +276,7 @@ func (j *joiner) complain(err error, via string) {
 	if s, ok := status.FromError(err); ok {
 		text = s.Message()
 	}
+	j.n.waits(err, text, via)
 	level := hclog.Debug
 	j.said.Lock()
 	if now := time.Now(); now.Sub(j.advised) >= joinAdvice || text != j.lastErr && j.lastErr == "" {

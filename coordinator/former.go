@@ -20,8 +20,10 @@ import (
 const formerName = "former-ring"
 
 const (
-	// formerAddresses bounds the addresses kept in the file.
+	// formerAddresses bounds the addresses kept in the file, and the names.
 	formerAddresses = 256
+	// formerNameMark begins a line with a member's name.
+	formerNameMark = "member "
 	// formerLogs is the directory in the data directory into which the log of a
 	// membership that ended is moved. It is deleted when a new membership holds.
 	formerLogs = "former-logs"
@@ -30,11 +32,12 @@ const (
 )
 
 // former is the ring that a node belonged to last; zero if it never did. In
-// the file it is the ring's id and the addresses, a line each.
+// the file it is the ring's id, the addresses and the names, a line each.
 type former struct {
 	ringID string
-	// addresses of the other members when they were last known.
+	// addresses of the other members when they were last known, and their names.
 	addresses []string
+	names     []string
 }
 
 func formerOf(s *ring.State, self string) former {
@@ -42,6 +45,7 @@ func formerOf(s *ring.State, self string) former {
 	for _, m := range s.Members {
 		if m.Name != self {
 			f.addresses = append(f.addresses, m.Addresses...)
+			f.names = append(f.names, m.Name)
 		}
 	}
 	return f
@@ -56,6 +60,9 @@ func (n *node) formerLogsPath() string { return filepath.Join(n.o.DataDir, forme
 // back, by moving the file up again and starting the coordinator.
 func (n *node) dropLog(f former) error {
 	lines := append([]string{f.ringID}, f.addresses[:min(len(f.addresses), formerAddresses)]...)
+	for _, name := range f.names[:min(len(f.names), formerAddresses)] {
+		lines = append(lines, formerNameMark+name)
+	}
 	if err := writeDurably(n.formerPath(), strings.Join(lines, "\n")+"\n"); err != nil {
 		return fmt.Errorf("%w: remember the former ring: %w", ErrStorage, err)
 	}
@@ -92,6 +99,10 @@ func (n *node) formerRing() (former, error) {
 	}
 	f := former{ringID: lines[0]}
 	for _, a := range lines[1:] {
+		if name, ok := strings.CutPrefix(a, formerNameMark); ok && foreign.CheckName("name", name) == nil && len(f.names) < formerAddresses {
+			f.names = append(f.names, name)
+			continue
+		}
 		if foreign.CheckAddress(a) == nil && len(f.addresses) < formerAddresses {
 			f.addresses = append(f.addresses, a)
 		}

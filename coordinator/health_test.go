@@ -92,7 +92,7 @@ func TestHealthAsAWhole(t *testing.T) {
 		"leaving":                            {view: with(func(v *view) { v.phase = leaving }), want: false},
 		"joining":                            {view: &view{phase: joining, ring: &ring.State{}}, want: true},
 		"founding":                           {view: &view{phase: founding, ring: &ring.State{}}, want: true},
-		"joining a ring that misses a disk":  {view: &view{phase: joining, ring: &ring.State{}, waitsFor: "n3 is needed"}, want: false},
+		"joining a ring that misses a disk":  {view: &view{phase: joining, ring: &ring.State{}, waitsFor: "needs n3"}, want: false},
 		"joined, the ring's state is coming": {view: &view{phase: member, ring: &ring.State{}, leaderless: now}, want: true},
 	} {
 		if got, _ := c.view.able(now, c.stuck); got != c.want {

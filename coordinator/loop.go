@@ -106,6 +106,8 @@ type loop struct {
 	// known is the leader that the newest view was published with; its ID is 0
 	// without one.
 	known ring.Member
+	// missing is whom the ring needed when that was logged last, "" if nobody.
+	missing string
 	// lost is the token of the leader that was told as lost last, 0 when one is
 	// known.
 	lost uint64

@@ -22,6 +22,7 @@ type Look struct {
 	dropped      uint64
 	why          string
 	waits        time.Duration
+	missing      string
 	claims       bool
 	proven       bool
 	needed       int
@@ -45,6 +46,7 @@ func (n *Node) Look(now Instant) Look {
 		t := n.tolerance(now)
 		l.needed, l.neededOf = t.Needed, t.needs()
 	}
+	l.missing = n.Missing(now)
 	if now < n.voter.waitUntil {
 		l.waits = 1 + (n.voter.waitUntil - now).Round(time.Millisecond)
 	}

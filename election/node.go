@@ -310,7 +310,9 @@ type Status struct {
 	// see Node.LeaderUntil.
 	LeaderProven bool
 	// Reason is a short sentence on the present state.
-	Reason           string
+	Reason string
+	// Missing says whose disks are needed before anybody can lead; "" if nobody's.
+	Missing          string
 	Voters, Learners []uint64
 	Suspects         []uint64
 	LeaseEnd         Instant
@@ -351,6 +353,7 @@ func (n *Node) Status(now Instant) Status {
 	slices.Sort(s.Needed)
 	s.Tolerance = n.tolerance(now)
 	s.Reason = n.reason(now)
+	s.Missing = n.Missing(now)
 	return s
 }
 
@@ -366,9 +369,11 @@ func (n *Node) reason(now Instant) string {
 		if n.lead.released {
 			return fmt.Sprintf("this node gave its claim up to hand over, token %d", n.ring.Term)
 		}
-		return fmt.Sprintf("this node is declared with token %d, but does not claim: %s", n.ring.Term, cmp.Or(needs, "too few voters answer"))
+		return fmt.Sprintf("this node is declared with token %d, but does not claim: %s", n.ring.Term, cmp.Or(n.Missing(now), needs, "too few voters answer"))
 	case n.lead != nil:
 		return fmt.Sprintf("this node is caretaker in term %d: %s", n.term, n.lead.why)
+	case now >= n.voter.waitUntil && n.Missing(now) != "":
+		return "no leader known: " + n.Missing(now)
 	case n.leaderDeclaredInTerm() && now < n.LeaderUntil():
 		return fmt.Sprintf("%s leads, token %d", n.nameOf(n.raftLead), n.ring.Term)
 	case n.leaderDeclaredInTerm():

@@ -1,0 +1,61 @@
+package election
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// missingAfter is for how many leases a member knows no leader before it says
+// whose disks are needed; an election takes less.
+const missingAfter = lonelyAfter
+
+// Missing says in a sentence whose disks a majority of the voters needs; "" while
+// somebody leads, or is being elected.
+func (n *Node) Missing(now Instant) string {
+	if n.ring == nil || n.removed || n.ring.RingID == "" || now < n.LeaderUntil() {
+		return ""
+	}
+	if s, out := n.saidOut(); out {
+		// The ring went on without this member, and it is that one that waits.
+		silent := slices.DeleteFunc(slices.Clone(s.Voters), func(id uint64) bool { _, answers := n.inquiry.answers[id]; return answers })
+		needed := len(s.Voters)/2 + 1 - (len(s.Voters) - len(silent))
+		return missingText(Tolerance{Needed: needed, NeededOf: n.namesOf(silent)}, n.namesOf(s.Voters))
+	}
+	if now < max(n.started, n.leaderHeard)+missingAfter*n.ring.Settings.Lease() {
+		return ""
+	}
+	return missingText(n.tolerance(now), n.namesOf(n.conf.GetVoters()))
+}
+
+// saidOut returns what the member said that knows the newest ring without this
+// one, while this member has not come to a judgement.
+func (n *Node) saidOut() (newest Standing, ok bool) {
+	for _, from := range slices.Sorted(maps.Keys(n.inquiry.answers)) {
+		if s := n.inquiry.answers[from]; n.saysOut(from) && s.Epoch > newest.Epoch {
+			newest, ok = s, true
+		}
+	}
+	return newest, ok
+}
+
+// missingText says whom t needs, with their disks.
+func missingText(t Tolerance, voters []string) string {
+	disks := "its disk"
+	switch {
+	case t.Needed <= 0:
+		return ""
+	case t.Needed > 1:
+		disks = "their disks"
+	}
+	return fmt.Sprintf("%s with %s; the voters are %s (if a disk is lost: arc recover)", t.needs(), disks, strings.Join(voters, ", "))
+}
+
+func (n *Node) namesOf(ids []uint64) []string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = n.nameOf(id)
+	}
+	return names
+}
