@@ -70,6 +70,7 @@ var errorTable = []struct {
 	{election.ErrLeadershipLost, codes.Aborted, "LEADERSHIP_LOST"},
 	{election.ErrBusy, codes.Aborted, "BUSY"},
 	{election.ErrIsLeader, codes.FailedPrecondition, "IS_LEADER"},
+	{election.ErrRests, codes.FailedPrecondition, "RESTS"},
 	{election.ErrNoHeir, codes.FailedPrecondition, "NO_HEIR"},
 	{election.ErrNoAnswer, codes.DeadlineExceeded, "NO_ANSWER"},
 	{election.ErrUnable, codes.FailedPrecondition, "UNABLE"},

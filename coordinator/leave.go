@@ -33,6 +33,9 @@ const (
 type departure struct {
 	n *node
 	l *loop
+	// stopping: the process ends in any case, so the ring may rest instead.
+	// Once this leader has asked whether it does, gathered is true.
+	stopping, gathered bool
 	// term is the newest token when it began; ledSince is when this node was
 	// first seen to lead after that, zero if it did not.
 	term     uint64
@@ -41,8 +44,9 @@ type departure struct {
 
 // leave takes this node out of the ring: the leadership is handed over first,
 // then the leader removes it. It returns the epoch in which that was
-// committed. Until ctx ends it tries again while there is no leader.
-func (n *node) leave(ctx context.Context) (uint64, error) {
+// committed. Until ctx ends it tries again while there is no leader. If stopping,
+// all members may be: the error then wraps election.ErrRests, and nobody leaves.
+func (n *node) leave(ctx context.Context, stopping bool) (uint64, error) {
 	select {
 	case n.leaveSlot <- struct{}{}:
 		defer func() { <-n.leaveSlot }()
@@ -55,7 +59,7 @@ func (n *node) leave(ctx context.Context) (uint64, error) {
 	}
 	n.leaving.Store(true)
 	l.setPhase(leaving)
-	d := &departure{n: n, l: l, term: n.hub.views.load().ring.Term}
+	d := &departure{n: n, l: l, stopping: stopping, term: n.hub.views.load().ring.Term}
 	for {
 		epoch, err := d.try(ctx)
 		if err == nil {
@@ -96,6 +100,12 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 	if !led {
 		return 0, fmt.Errorf("%w: %s", ErrNoLeader, v.status.Reason)
 	}
+	if leader.ID == v.id && d.stopping && !d.gathered {
+		if _, err := l.request(ctx, election.Request{Stop: &election.Stop{ID: v.id}}); !errors.Is(err, election.ErrIsLeader) {
+			return 0, fmt.Errorf("end with the ring: %w", err)
+		}
+		d.gathered = true
+	}
 	if leader.ID == v.id {
 		if d.ledSince.IsZero() {
 			d.ledSince = time.Now()
@@ -125,8 +135,10 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 		case <-ctx.Done():
 		}
 	}()
-	resp, err := arcv1.NewArcClient(conn).Leave(ctx, &arcv1.LeaveRequest{Name: n.o.Name, Forwarded: true})
+	resp, err := arcv1.NewArcClient(conn).Leave(ctx, &arcv1.LeaveRequest{Name: n.o.Name, Forwarded: true, Stopping: d.stopping})
 	switch {
+	case reasonOf(err) == "RESTS":
+		return 0, fmt.Errorf("%w, says %s", election.ErrRests, leader.Name)
 	case err == nil:
 		return resp.GetEpoch(), nil
 	case status.Code(err) == codes.NotFound:
@@ -171,16 +183,19 @@ func tryAgain(err error) bool {
 
 // leaveInTime is what a signal makes of leave: bounded, and never an error
 // that would keep the process from ending. It returns errLeft if the node is
-// out, errStays if it is the last member and keeps the ring, and else
+// out, errStays if it is the last member or all end with it, and else
 // errNotLeft.
 func (n *node) leaveInTime() error {
 	_ = notifySystemd("STOPPING=1")
 	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
 	defer cancel()
-	_, err := n.leave(ctx)
+	_, err := n.leave(ctx, true)
 	switch {
 	case err == nil:
 		return errLeft
+	case errors.Is(err, election.ErrRests):
+		n.log.Info("all members stop, so the ring stays on all their disks: a majority of them goes on when it is started again", "data-dir", n.o.DataDir)
+		return errStays
 	case errors.Is(err, ErrLastMember):
 		n.log.Info("last member of the ring, which stays on its disk: start it again to go on", "data-dir", n.o.DataDir)
 		return errStays
@@ -190,7 +205,7 @@ func (n *node) leaveInTime() error {
 }
 
 // errStays: the node ends as a member, and nobody waits for it.
-var errStays = errors.New("the last member ends")
+var errStays = errors.New("ended as a member that nobody waits for")
 
 // errNotLeft: the node ends as a member that others have to do without.
 var errNotLeft = errors.New("ended without leaving the ring")

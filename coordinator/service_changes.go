@@ -51,7 +51,7 @@ func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Le
 	n := s.n
 	switch {
 	case r.GetName() == "" || r.GetName() == n.o.Name:
-		epoch, err := n.leave(ctx)
+		epoch, err := n.leave(ctx, false)
 		if err != nil {
 			return nil, err
 		}
@@ -66,7 +66,11 @@ func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Le
 			}
 			n.leavers.Add(1)
 			defer n.leavers.Add(-1)
-			if _, err := l.request(ctx, election.Request{Leave: &ring.Leave{ID: m.ID}}); err != nil {
+			request := election.Request{Leave: &ring.Leave{ID: m.ID}}
+			if r.GetStopping() {
+				request = election.Request{Stop: &election.Stop{ID: m.ID}}
+			}
+			if _, err := l.request(ctx, request); err != nil {
 				return nil, err
 			}
 			return &arcv1.LeaveResponse{Epoch: n.hub.views.load().ring.Epoch}, nil

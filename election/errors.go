@@ -11,6 +11,8 @@ var (
 	ErrBusy = errors.New("a handover is under way")
 	// ErrIsLeader: the leader must hand over first.
 	ErrIsLeader = errors.New("the leader must hand over first")
+	// ErrRests: all members are about to end, so none leaves; each keeps its disk.
+	ErrRests = errors.New("all members end, and the ring rests on their disks")
 	// ErrNoHeir: there is nobody to hand over to.
 	ErrNoHeir = errors.New("no member can take over")
 	// ErrNoAnswer: the chosen member did not take the leadership in time.

@@ -52,6 +52,8 @@ type leading struct {
 	handover         *handover
 	wantsLead        uint64 // the newest joiner that asked to lead
 
+	stops stops
+
 	// postponed are the first appends to learners, which wait for the
 	// declaration.
 	postponed []*raftpb.Message
@@ -118,6 +120,7 @@ func (n *Node) stepDown() {
 	for _, w := range l.requests {
 		n.emit(Done{Ref: w.ref, Err: ErrLeadershipLost})
 	}
+	n.refuseStops(l.stops.refs, ErrLeadershipLost)
 	if h := l.handover; h != nil && h.ref != 0 {
 		if h.stage == handingOver {
 			n.handedOver = &handoverWait{ref: h.ref, to: h.to, deadline: h.deadline}
@@ -147,6 +150,7 @@ func (n *Node) leadTimers() {
 		n.owedRule()
 		n.evictSuspects()
 		n.handoverTimers()
+		n.stopRule()
 		n.timedTimers()
 		n.breakTimers()
 		n.forgetTimers()
@@ -253,7 +257,7 @@ func (n *Node) declaration(evict []ring.Evict) *ring.Declare {
 		d.Why = "first leader of the ring"
 	case n.ring.Designated != nil && n.ring.Designated.To == n.cfg.ID:
 		d.Why = n.ring.Designated.Why
-		d.Clean = true
+		d.Clean = !n.ring.Designated.Recovered
 	case hadLeader && old.ID == n.cfg.ID:
 		d.Why = "led last and is still alive"
 		if n.ownLoss() == ring.Unanswered {

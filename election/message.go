@@ -311,6 +311,9 @@ type Request struct {
 	// Leave removes a member for good; done when raft too has let it go, so
 	// that it may stop. The leader cannot leave before it handed over.
 	Leave *ring.Leave
+	// Stop says that a member's process is about to end: it leaves, unless all
+	// members are about to (ErrRests). The leader has to hand over first.
+	Stop  *Stop
 	Evict *ring.Evict
 	// Handover gives the leadership to member To, or (0) to the heir; done
 	// when that one has declared itself.
@@ -319,6 +322,9 @@ type Request struct {
 	// Forget drops former members from the list.
 	Forget *ring.Forget
 }
+
+// Stop is a member's wish to end.
+type Stop struct{ ID uint64 }
 
 // Handover is a planned change of the leader.
 type Handover struct {

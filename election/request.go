@@ -68,6 +68,8 @@ func (n *Node) request(r Request) {
 			return
 		}
 		n.propose(proposal{req: r.Ref, id: r.Leave.ID}, ring.Command{Leave: r.Leave})
+	case r.Stop != nil:
+		n.stopping(r.Ref, r.Stop.ID)
 	case r.Evict != nil:
 		if r.Evict.ID == n.cfg.ID {
 			n.emit(Done{Ref: r.Ref, Err: ErrIsLeader})

@@ -125,6 +125,9 @@ type Designation struct {
 	To uint64 `json:"to"`
 	// Why is a short sentence for the history.
 	Why string `json:"why"`
+	// Recovered: the ring was founded again for it, and nobody saw the former
+	// leader's work end.
+	Recovered bool `json:"recovered,omitempty"`
 }
 
 // State is the committed ring. The zero State is an empty, unfounded ring.

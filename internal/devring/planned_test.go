@@ -435,3 +435,53 @@ func TestCommandsOnARealRing(t *testing.T) {
 	}
 	awaitRing(t, r, stepBound)
 }
+
+// All are told to end at once, and one of them does not come back: the ring was
+// left on the disks of all, so that two of three have a leader.
+func TestTerminateAllAndStartAMajority(t *testing.T) {
+	t.Parallel()
+	for missing := 1; missing <= 3; missing++ {
+		t.Run(fmt.Sprintf("without n%d", missing), func(t *testing.T) {
+			t.Parallel()
+			r, st := whole(t, Options{Nodes: 3})
+			for _, n := range r.Nodes() {
+				must(t, n.Signal(syscall.SIGTERM))
+			}
+			for _, n := range r.Nodes() {
+				must(t, n.Wait(within(t, stepBound)))
+			}
+			for i, n := range r.Nodes() {
+				if i+1 != missing {
+					must(t, n.Start())
+				}
+			}
+			after := awaitRing(t, r, stepBound)
+			if after.GetRingId() != st.GetRingId() || after.GetTerm() <= st.GetTerm() {
+				t.Errorf("ring %s, token %d; was %s, %d", after.GetRingId(), after.GetTerm(), st.GetRingId(), st.GetTerm())
+			}
+			must(t, r.Node(missing).Start())
+			awaitRing(t, r, stepBound)
+		})
+	}
+}
+
+// All are stopped one after the other: the last one has the ring, and those that
+// are started without it say so by its name.
+func TestTerminateOneByOneAndStartTheOthers(t *testing.T) {
+	t.Parallel()
+	r, _ := whole(t, Options{Nodes: 3})
+	for i := range 3 {
+		must(t, r.Node(i+1).Terminate(within(t, stepBound)))
+	}
+	must(t, r.Node(1).Start())
+	must(t, r.Node(2).Start())
+	must(t, r.Until(within(t, stepBound), "n2 names the disk of n3", func(ctx context.Context) error {
+		st, err := r.Node(2).Status(ctx)
+		if err == nil && !strings.Contains(st.GetReason(), "the disk of n3") {
+			err = fmt.Errorf("reason %q", st.GetReason())
+		}
+		return err
+	}))
+	must(t, r.Node(3).Start())
+	awaitRing(t, r, stepBound)
+}

@@ -1574,8 +1574,11 @@ func (x *JoinResponse) GetMembers() []*MemberStatus {
 type LeaveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty: the called node.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Forwarded     bool   `protobuf:"varint,2,opt,name=forwarded,proto3" json:"forwarded,omitempty"`
+	Name      string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Forwarded bool   `protobuf:"varint,2,opt,name=forwarded,proto3" json:"forwarded,omitempty"`
+	// True if the member's process was told to end: if all members are, none of
+	// them leaves (reason RESTS), and each ends with its disk.
+	Stopping      bool `protobuf:"varint,3,opt,name=stopping,proto3" json:"stopping,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1620,6 +1623,13 @@ func (x *LeaveRequest) GetName() string {
 func (x *LeaveRequest) GetForwarded() bool {
 	if x != nil {
 		return x.Forwarded
+	}
+	return false
+}
+
+func (x *LeaveRequest) GetStopping() bool {
+	if x != nil {
+		return x.Stopping
 	}
 	return false
 }
@@ -2565,10 +2575,11 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12'\n" +
 	"\x06leader\x18\x04 \x01(\v2\x0f.arc.v1.NodeRefR\x06leader\x12.\n" +
-	"\amembers\x18\x05 \x03(\v2\x14.arc.v1.MemberStatusR\amembers\"@\n" +
+	"\amembers\x18\x05 \x03(\v2\x14.arc.v1.MemberStatusR\amembers\"\\\n" +
 	"\fLeaveRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
-	"\tforwarded\x18\x02 \x01(\bR\tforwarded\"%\n" +
+	"\tforwarded\x18\x02 \x01(\bR\tforwarded\x12\x1a\n" +
+	"\bstopping\x18\x03 \x01(\bR\bstopping\"%\n" +
 	"\rLeaveResponse\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\"@\n" +
 	"\fEvictRequest\x12\x12\n" +

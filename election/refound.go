@@ -1,0 +1,141 @@
+package election
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// ErrNotGone: too few members are gone for a ring to be founded again.
+var ErrNotGone = errors.New("the ring can go on without being recovered")
+
+// Survivor is what one disk knows of a ring that cannot go on. Nothing in it is
+// changed by what is done with it.
+type Survivor struct {
+	// Ring is the state after everything that the disk holds, whether it is known
+	// to be committed or not: somebody may have been told that it is.
+	Ring *ring.State
+	// Name and ID are of the node that the disk belongs to.
+	Name string
+	ID   uint64
+	// Voters are the names of those whom raft counts, ascending by id; Needed is
+	// how many of them a majority takes. A former member without a known name is
+	// called "member" and its id.
+	Voters []string
+	Needed int
+	// Term is the highest one that the disk knows, Index the last of its log.
+	Term, Index uint64
+
+	halves [][]uint64 // ids of the voters, of both halves while joint
+	names  map[uint64]string
+	bound  time.Duration
+}
+
+// Survive reads what a disk holds of a member.
+func Survive(rec Recovered, id uint64, name string) (*Survivor, error) {
+	if rec.Snapshot == nil {
+		return nil, fmt.Errorf("%w: the log holds no state of a ring: %s joined it and was stopped before it had it", ring.ErrInvalid, name)
+	}
+	all := rec
+	s := &Survivor{Name: name, ID: id, Index: rec.Snapshot.GetMetadata().GetIndex(), bound: rec.Bound}
+	s.Term = max(rec.HardState.GetTerm(), rec.Snapshot.GetMetadata().GetTerm())
+	if n := len(rec.Entries); n > 0 {
+		last := rec.Entries[n-1]
+		s.Index, s.Term = last.GetIndex(), max(s.Term, last.GetTerm())
+	}
+	// The whole log counts: what was committed by this disk and those that are
+	// gone may not be known as committed here.
+	all.HardState = &raftpb.HardState{Term: new(s.Term), Vote: new(uint64(0)), Commit: new(s.Index)}
+	// It stands still: a member that was just started takes part in no election
+	// for as long as it may have promised.
+	all.Restarted, all.Bound = true, time.Hour
+	n, err := New(Config{ID: id, Incarnation: 1, Rand: func() uint64 { return 0 }, Wall: func() int64 { return 0 }}, all, 0)
+	if err != nil {
+		return nil, err
+	}
+	if n.applied != s.Index {
+		return nil, fmt.Errorf("election: %w: the log ends at index %d and cannot be applied beyond %d", ring.ErrInvalid, s.Index, n.applied)
+	}
+	s.Ring = n.ring
+	s.Term = max(s.Term, n.ring.Term)
+	s.halves = [][]uint64{n.conf.GetVoters()}
+	if out := n.conf.GetVotersOutgoing(); len(out) > 0 {
+		s.halves = append(s.halves, out)
+	}
+	s.name(n)
+	return s, nil
+}
+
+func (s *Survivor) name(n *Node) {
+	s.names = map[uint64]string{s.ID: s.Name}
+	var ids []uint64
+	for _, half := range s.halves {
+		s.Needed = max(s.Needed, len(half)/2+1)
+		for _, id := range half {
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		if _, known := s.names[id]; !known {
+			s.names[id] = n.nameOf(id)
+		}
+		s.Voters = append(s.Voters, s.names[id])
+	}
+	for _, m := range s.Ring.Members {
+		if _, known := s.names[m.ID]; !known {
+			s.names[m.ID] = m.Name
+		}
+	}
+}
+
+// Without returns why the ring cannot be founded again with the named members
+// taken for gone: a name is not one of its members or voters, or those who are
+// not named can go on by themselves.
+func (s *Survivor) Without(gone []string) error {
+	known := map[string]bool{}
+	for _, name := range s.names {
+		known[name] = true
+	}
+	for _, name := range gone {
+		switch {
+		case name == s.Name:
+			return fmt.Errorf("%w: %q is the node whose disk this is", ring.ErrInvalid, name)
+		case !known[name]:
+			return fmt.Errorf("%w: %q", ring.ErrNotMember, name)
+		}
+	}
+	if slices.ContainsFunc(s.halves, func(half []uint64) bool {
+		left := slices.DeleteFunc(slices.Clone(half), func(id uint64) bool { return slices.Contains(gone, s.names[id]) })
+		return len(left) < len(half)/2+1
+	}) {
+		return nil
+	}
+	return fmt.Errorf("%w: of its voters %q, those that are not named gone are a majority; start them", ErrNotGone, s.Voters)
+}
+
+// Refound returns the storage content of the ring founded again from this disk
+// alone, and the id of its only member; at is the Unix time in microseconds.
+func (s *Survivor) Refound(why string, at int64) (Recovered, uint64, error) {
+	st, err := s.Ring.Refound(s.Name, why, at)
+	if err != nil {
+		return Recovered{}, 0, err
+	}
+	id := st.HighestID
+	index := max(s.Index+1, st.Epoch) // every epoch is an entry
+	return Recovered{
+		HardState: &raftpb.HardState{Term: new(s.Term), Vote: new(uint64(0)), Commit: new(index)},
+		Snapshot: &raftpb.Snapshot{
+			Data:     (&Node{ring: st}).snapshot(),
+			Metadata: &raftpb.SnapshotMetadata{Index: new(index), Term: new(s.Term), ConfState: &raftpb.ConfState{Voters: []uint64{id}}},
+		},
+		Bound: s.bound,
+	}, id, nil
+}
