@@ -12,6 +12,7 @@ import (
 
 // A factory is what commands take from the world.
 type factory struct {
+	in         io.Reader
 	out, err   io.Writer
 	env        func(string) (string, bool)
 	uid        int
@@ -30,7 +31,7 @@ type factory struct {
 
 func newFactory() *factory {
 	return &factory{
-		out: os.Stdout, err: os.Stderr,
+		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		env: os.LookupEnv, uid: os.Geteuid(), now: time.Now,
 		hostname: os.Hostname, executable: os.Executable,
 		terminal: isTerminal(os.Stdout),

@@ -129,7 +129,7 @@ the leader dies the one that led most recently takes over, in milliseconds.`,
 		}
 	}
 	group("look", newStatusCmd(f), newLeaderCmd(f), newHistoryCmd(f), newWatchCmd(f), newTimingCmd(f))
-	group("change", newHandoverCmd(f), newLeaveCmd(f), newEvictCmd(f), newForgetCmd(f), newRelinkCmd(f), newConfigCmd(f))
+	group("change", newHandoverCmd(f), newLeaveCmd(f), newEvictCmd(f), newForgetCmd(f), newRelinkCmd(f), newConfigCmd(f), newRecoverCmd(f))
 	group("run", newCoordinatorCmd(f), newMonitorCmd(f), newDevCmd(f))
 	root.AddCommand(newVersionCmd(f), newExitCodesTopic(), newEnvironmentTopic())
 	strictHelp(root)

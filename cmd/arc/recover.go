@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/arc-ring/arc/coordinator"
+	"github.com/arc-ring/arc/internal/config"
+	"github.com/arc-ring/arc/internal/logging"
+)
+
+// errNotConfirmed: the operator did not say yes.
+var errNotConfirmed = errors.New("not confirmed, nothing was changed; --yes goes without the question")
+
+func newRecoverCmd(f *factory) *cobra.Command {
+	var o *recoverOptions
+	cmd := &cobra.Command{
+		Use:   "recover --gone NAME,...",
+		Short: "Found a ring again from one disk, when the others are lost",
+		Long: `Founds a ring again from what the disk of one node has, when so many members are
+gone for good that the rest is no majority. arc status and the log of a waiting
+node say whose disks are needed: start those machines if you can.
+
+Run it on the machine whose disk it is, while its coordinator is stopped, and
+start the coordinator afterwards. Ring id, settings and history stay, the next
+token is above every one known. Members that come back join again by themselves.
+
+What can be lost: whatever the others acknowledged and this disk does not have.
+What must not be: a member that is called gone and leads on with others. Then two
+rings lead at once, and neither can know.
+
+A copy of the data directory is kept beside it.`,
+		Example: `  systemctl stop arc-coordinator
+  arc recover --gone n3
+  systemctl start arc-coordinator`,
+		Args: none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.set.Resolve(f.env, ""); err != nil {
+				return &usageError{err, cmd.CommandPath()}
+			}
+			if len(o.gone) == 0 {
+				return usagef(cmd, "--gone is missing: name the members that are lost for good")
+			}
+			if o.dataDir == "" {
+				return usagef(cmd, "--data-dir is empty")
+			}
+			return f.recover(o)
+		},
+	}
+	o = newRecoverOptions(cmd, f)
+	return cmd
+}
+
+type recoverOptions struct {
+	set     *config.Set
+	dataDir string
+	gone    []string
+	yes     bool
+}
+
+func newRecoverOptions(cmd *cobra.Command, f *factory) *recoverOptions {
+	o := &recoverOptions{set: config.NewSet(cmd.Flags())}
+	config.Var(o.set, &o.dataDir, config.Spec[string]{Name: "data-dir", Hint: "DIR", Default: defaultDataDir(f), Parse: config.Text,
+		Usage: "data directory of the stopped coordinator"})
+	config.Var(o.set, &o.gone, config.Spec[[]string]{Name: "gone", Hint: "NAME,...", Shape: config.List, Parse: config.ListOf(config.NonEmpty),
+		Usage: "members that are lost for good"})
+	cmd.Flags().BoolVar(&o.yes, "yes", false, "do not ask")
+	return o
+}
+
+func (f *factory) recover(o *recoverOptions) (err error) {
+	log, flush, err := logging.NewAsync(logging.Options{Name: logging.Coordinator, Level: "warn", Output: f.err})
+	if err != nil {
+		return err
+	}
+	defer flush()
+	r, err := coordinator.OpenRecovery(o.dataDir, o.gone, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	f.note("%s", recoveryPlan(r))
+	if !o.yes {
+		if err := f.confirm(); err != nil {
+			return err
+		}
+	}
+	done, err := r.Do(f.now())
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return json.NewEncoder(f.out).Encode(done)
+	}
+	_, err = fmt.Fprintf(f.out, "ring %s is founded again: member %d (%s), epoch %d, tokens above %d\nbefore it: %s\nstart the coordinator of %s as ever\n",
+		done.RingID, done.ID, done.Name, done.Epoch, done.TokenAbove, done.Copy, done.Name)
+	return err
+}
+
+// recoveryPlan says what is about to be done and what that can cost.
+func recoveryPlan(r *coordinator.Recovery) string {
+	var b strings.Builder
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(&b, "  %-10s"+format+"\n", append([]any{what}, args...)...)
+	}
+	gone := strings.Join(r.Gone, ", ")
+	fmt.Fprintf(&b, "Ring %s of cluster %s is to be founded again from the disk of %s alone.\n", r.Ring.RingID, r.Ring.Cluster, r.Name)
+	line("disk", "epoch %d, token %d, log up to index %d", r.Ring.Epoch, r.Ring.Term, r.Index)
+	line("missing", "%s: %d of the voters %s are needed", gone, r.Needed, strings.Join(r.Voters, ", "))
+	if again := r.Rejoin(); len(again) > 0 {
+		line("again", "%s: each joins under a new id when it runs, and drops what it has", strings.Join(again, ", "))
+	}
+	line("lost", "all that others acknowledged and this disk does not have: joins, leaves, settings, leaders")
+	line("danger", "if %s can still lead with others, two rings lead at once and neither can know;", gone)
+	line("", "make sure that those machines stay off until their data directories are removed")
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// confirm asks on stderr and reads the answer from stdin.
+func (f *factory) confirm() error {
+	_, _ = fmt.Fprint(f.err, `Type "yes" to go on: `)
+	answer, err := bufio.NewReader(f.in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the confirmation: %w", err)
+	}
+	if strings.TrimSpace(answer) != "yes" {
+		return errNotConfirmed
+	}
+	return nil
+}
