@@ -27,6 +27,8 @@ const (
 	joinAgainMax = 500 * time.Millisecond
 	// joinAdvice is how often a joiner that gets nowhere says so.
 	joinAdvice = 10 * time.Second
+	// foundingWait is how long a founder waits for the addresses given by --join.
+	foundingWait = 2 * time.Second
 )
 
 // entry is what a membership begins with.
@@ -92,15 +94,22 @@ func (n *node) enter(ctx context.Context) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	if was.ringID == "" && (n.o.Bootstrap || n.o.Expect == 1 && n.discovery == nil) {
-		return n.found(nil)
+	j := &joiner{n: n, former: was, nonce: randomID()}
+	if was.ringID == "" && n.discovery == nil && n.foundsAlone() {
+		n.outside(founding, "")
+		if there, err := j.ringThere(ctx); err != nil || !there {
+			if err != nil {
+				return entry{}, err
+			}
+			return n.found(nil)
+		}
 	}
 	if was.ringID != "" && (n.o.Bootstrap || n.o.Expect > 0) {
 		n.log.Info("this node belonged to a ring and joins that one again; to found a new one, remove the file",
 			"ring", was.ringID, "file", n.formerPath())
 	}
 	p := joining
-	if was.ringID == "" && n.o.Expect > 0 {
+	if was.ringID == "" && (n.o.Expect > 0 || n.o.Bootstrap) {
 		p = founding
 	}
 	n.outside(p, was.ringID)
@@ -109,7 +118,20 @@ func (n *node) enter(ctx context.Context) (entry, error) {
 		// founds.
 		n.discovery.SetRing(discovery.RingInfo{RingID: was.ringID})
 	}
-	return n.seek(ctx, &joiner{n: n, former: was, nonce: randomID()})
+	return n.seek(ctx, j)
+}
+
+// foundsAlone reports whether this node may found a ring without others.
+func (n *node) foundsAlone() bool { return n.o.Bootstrap || n.o.Expect == 1 }
+
+// expect is how many nodes discovery has to hear before this one may found. With
+// --bootstrap it listens for a ring first, as with --expect 1: the disk may be
+// lost, and the ring may live.
+func (o *Options) expect() int {
+	if o.Bootstrap {
+		return 1
+	}
+	return o.Expect
 }
 
 // seek asks the named addresses and whom discovery finds, both at once, until
@@ -219,7 +241,17 @@ func (j *joiner) byDiscovery(ctx context.Context) (*arcv1.JoinResponse, []string
 			return nil, nil, fmt.Errorf("look for a ring: %w", err)
 		}
 		if f.Founder {
-			return nil, f.Names, nil
+			switch there, err := j.ringThere(ctx); {
+			case err != nil:
+				return nil, nil, err
+			case !there:
+				return nil, f.Names, nil
+			}
+			// The other search joins it; the next Seek says that nothing was founded.
+			if err := wait(ctx, joinAgainMax); err != nil {
+				return nil, nil, err
+			}
+			continue
 		}
 		for _, addresses := range [][]string{f.LeaderAddresses, f.FromAddresses} {
 			if len(addresses) == 0 {
@@ -254,6 +286,33 @@ func (j *joiner) ask(ctx context.Context, addresses []string) (*arcv1.JoinRespon
 		Cluster: o.Cluster, Name: o.Name, Incarnation: j.n.incarnation, Addresses: j.n.addresses,
 		Witness: o.Witness, OnJoin: string(o.OnJoin), RingId: j.former.ringID, Nonce: j.nonce, Version: o.Version,
 	})
+}
+
+// ringThere asks every address given by --join, for a bounded time, whether a
+// ring of this cluster is there already. One that does not answer by then may be
+// that of a machine that is down.
+func (j *joiner) ringThere(ctx context.Context) (bool, error) {
+	n := j.n
+	asking, cancel := context.WithTimeout(ctx, foundingWait)
+	defer cancel()
+	rings := make(chan string, len(n.o.Join))
+	for _, a := range n.o.Join {
+		go func() {
+			r, err := n.standingAt(asking, []string{a}, &arcv1.StandingRequest{Cluster: n.o.Cluster})
+			if err != nil || r.GetCluster() != n.o.Cluster || r.GetRingId() == "" {
+				rings <- ""
+				return
+			}
+			n.log.Warn("a ring of this cluster is there already: it is joined, and none is founded", "ring", r.GetRingId(), "peer", r.GetSelf(), "via", a)
+			rings <- r.GetRingId()
+		}()
+	}
+	for range n.o.Join {
+		if ring := <-rings; ring != "" {
+			return true, nil
+		}
+	}
+	return false, ctx.Err()
 }
 
 // never tells whether a join was refused for a reason that a repetition does

@@ -1,0 +1,57 @@
+package coordinator
+
+import (
+	"path/filepath"
+	"testing"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// The machine that founded the ring has lost its disk, and is started as it
+// always is.
+func TestABootstrapWithALostDiskJoinsTheRingThatLives(t *testing.T) {
+	nodes := startRing(t, "n1", "n2", "n3")
+	before := nodes[1].awaitLeader("n1", 3)
+	nodes[0].crash()
+	nodes[1].await("a leader without n1", func(st *arcv1.StatusResponse) bool {
+		return st.GetLeader() != nil && st.GetTerm() > before.GetTerm()
+	})
+	o := nodes[0].o
+	o.DataDir = filepath.Join(t.TempDir(), "new")
+	o.Join = []string{nodes[1].address(), nodes[2].address()}
+	back := start(t, o)
+	st := back.await("the ring again", func(st *arcv1.StatusResponse) bool { return st.GetLeader() != nil })
+	if st.GetRingId() != before.GetRingId() {
+		t.Errorf("n1 is in ring %s, want %s", st.GetRingId(), before.GetRingId())
+	}
+}
+
+// A ring without a leader is a ring too.
+func TestABootstrapFoundsNothingBesideARingWithoutALeader(t *testing.T) {
+	nodes := startRing(t, "n1", "n2", "n3")
+	before := nodes[2].awaitLeader("n1", 3)
+	nodes[0].crash()
+	nodes[1].crash()
+	o := nodes[0].o
+	o.DataDir = filepath.Join(t.TempDir(), "new")
+	o.Join = []string{nodes[2].address()}
+	back := start(t, o)
+	if there, err := (&joiner{n: back.n}).ringThere(back.ctx()); err != nil || !there {
+		t.Errorf("the ring of n3 is there: %v, %v", there, err)
+	}
+	if st := back.status(); st.GetRingId() != "" && st.GetRingId() != before.GetRingId() {
+		t.Errorf("founded ring %s", st.GetRingId())
+	}
+	nodes[1].again()
+	st := back.await("the ring again", func(st *arcv1.StatusResponse) bool { return st.GetLeader() != nil })
+	if st.GetRingId() != before.GetRingId() {
+		t.Errorf("n1 is in ring %s, want %s", st.GetRingId(), before.GetRingId())
+	}
+}
+
+func TestABootstrapThatReachesNobodyFounds(t *testing.T) {
+	o := testOptions(t, "n1")
+	o.Bootstrap, o.Join = true, []string{"127.0.0.1:1"}
+	n := start(t, o)
+	n.awaitLeader("n1", 1)
+}
