@@ -58,9 +58,8 @@ func (n *node) resume(r wal.Recovered) (entry, bool, error) {
 	}}, true, nil
 }
 
-// found makes a ring of this node alone; others is who takes part, for the
-// log.
-func (n *node) found(others []string) (entry, error) {
+// found makes a ring of this node and of those who accepted it as the founder.
+func (n *node) found(others []discovery.Node) (entry, error) {
 	profile := n.o.Profile
 	if profile == "" {
 		profile = ring.DefaultProfile
@@ -73,6 +72,13 @@ func (n *node) found(others []string) (entry, error) {
 		Cluster: n.o.Cluster, RingID: fmt.Sprintf("%016x%016x", randomID(), randomID()), Settings: settings,
 		Founder: ring.Member{Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.addresses, Witness: n.o.Witness, OnJoin: n.o.OnJoin, Version: n.o.Version},
 	}
+	names := []string{n.o.Name}
+	for _, o := range others {
+		word := n.acceptance.of(o.Name)
+		names = append(names, o.Name)
+		f.Others = append(f.Others, ring.Member{Name: o.Name, Incarnation: o.Incarnation, Addresses: o.Addresses, Witness: o.Witness,
+			OnJoin: ring.OnJoin(word.GetOnJoin()), Nonce: word.GetNonce()})
+	}
 	now := time.Now()
 	n.warnOfPast(now)
 	rec, err := election.Found(f, uint64(max(now.Unix(), 0)))
@@ -83,7 +89,7 @@ func (n *node) found(others []string) (entry, error) {
 	if err := n.disk.Init(id, wal.Batch{HardState: rec.HardState, Snapshot: rec.Snapshot, Sync: true}); err != nil {
 		return entry{}, fmt.Errorf("%w: found a ring: %w", ErrStorage, err)
 	}
-	n.log.Info("ring founded", "cluster", n.o.Cluster, "ring", f.RingID, "profile", profile, "names", others)
+	n.log.Info("ring founded", "cluster", n.o.Cluster, "ring", f.RingID, "profile", profile, "names", names)
 	return entry{id: 1, ringID: f.RingID, recovered: rec}, nil
 }
 
@@ -94,7 +100,7 @@ func (n *node) enter(ctx context.Context) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	j := &joiner{n: n, former: was, nonce: randomID()}
+	j := &joiner{n: n, former: was}
 	if was.ringID == "" && n.discovery == nil && n.foundsAlone() {
 		n.outside(founding, "")
 		if there, err := j.ringThere(ctx); err != nil || !there {
@@ -118,7 +124,9 @@ func (n *node) enter(ctx context.Context) (entry, error) {
 		// founds.
 		n.discovery.SetRing(discovery.RingInfo{RingID: was.ringID})
 	}
-	return n.seek(ctx, j)
+	e, err := n.seek(ctx, j)
+	n.acceptance.renew() // a later entry is another one
+	return e, err
 }
 
 // foundsAlone reports whether this node may found a ring without others.
@@ -143,7 +151,7 @@ func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 	defer late.Stop()
 	type outcome struct {
 		resp    *arcv1.JoinResponse
-		founder []string
+		founder *discovery.Found
 		err     error
 	}
 	ways := 0
@@ -158,8 +166,8 @@ func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 	if n.discovery != nil {
 		ways++
 		go func() {
-			resp, names, err := j.byDiscovery(ctx)
-			outcomes <- outcome{resp: resp, founder: names, err: err}
+			resp, f, err := j.byDiscovery(ctx)
+			outcomes <- outcome{resp: resp, founder: f, err: err}
 		}()
 	}
 	if ways == 0 {
@@ -178,7 +186,7 @@ func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 	case first.resp != nil:
 		return n.joined(first.resp)
 	case first.founder != nil:
-		return n.found(first.founder)
+		return n.found(first.founder.Others)
 	default:
 		return entry{}, first.err
 	}
@@ -194,12 +202,12 @@ func (n *node) joined(r *arcv1.JoinResponse) (entry, error) {
 	return entry{id: r.GetId(), ringID: r.GetRingId(), peers: peersOfMembers(r.GetMembers()), epoch: r.GetEpoch()}, nil
 }
 
-// joiner asks members to be admitted. All its requests carry one nonce, so
-// that however many of them arrive, one join comes of them.
+// joiner asks members to be admitted. All its requests carry one nonce, so that
+// however many of them arrive, one join comes of them; but another one once this
+// node has accepted another founder.
 type joiner struct {
 	n      *node
 	former former
-	nonce  uint64
 
 	// Both searches complain; said guards what they last said.
 	said    sync.Mutex
@@ -232,9 +240,9 @@ func (j *joiner) byAddresses(ctx context.Context) (*arcv1.JoinResponse, error) {
 	}
 }
 
-// byDiscovery asks whomever discovery finds. It returns the names of the
-// founders if this node may found.
-func (j *joiner) byDiscovery(ctx context.Context) (*arcv1.JoinResponse, []string, error) {
+// byDiscovery asks whomever discovery finds. It returns who founds with it if
+// this node may found.
+func (j *joiner) byDiscovery(ctx context.Context) (*arcv1.JoinResponse, *discovery.Found, error) {
 	for pause := joinAgain; ; pause = min(2*pause, joinAgainMax) {
 		f, err := j.n.discovery.Seek(ctx)
 		if err != nil {
@@ -245,7 +253,7 @@ func (j *joiner) byDiscovery(ctx context.Context) (*arcv1.JoinResponse, []string
 			case err != nil:
 				return nil, nil, err
 			case !there:
-				return nil, f.Names, nil
+				return nil, &f, nil
 			}
 			// The other search joins it; the next Seek says that nothing was founded.
 			if err := wait(ctx, joinAgainMax); err != nil {
@@ -281,11 +289,15 @@ func (j *joiner) ask(ctx context.Context, addresses []string) (*arcv1.JoinRespon
 		return nil, err
 	}
 	defer conn.Close()
-	o := &j.n.o
-	return arcv1.NewArcClient(conn).Join(ctx, &arcv1.JoinRequest{
+	o, nonce := &j.n.o, j.n.acceptance.nonce()
+	resp, err := arcv1.NewArcClient(conn).Join(ctx, &arcv1.JoinRequest{
 		Cluster: o.Cluster, Name: o.Name, Incarnation: j.n.incarnation, Addresses: j.n.addresses,
-		Witness: o.Witness, OnJoin: string(o.OnJoin), RingId: j.former.ringID, Nonce: j.nonce, Version: o.Version,
+		Witness: o.Witness, OnJoin: string(o.OnJoin), RingId: j.former.ringID, Nonce: nonce, Version: o.Version,
 	})
+	if err == nil && nonce != j.n.acceptance.nonce() {
+		return nil, fmt.Errorf("join via %v: another founder was accepted meanwhile", addresses)
+	}
+	return resp, err
 }
 
 // ringThere asks every address given by --join, for a bounded time, whether a
@@ -355,27 +367,4 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// acceptFounder answers Peer.AcceptFounder.
-func (n *node) acceptFounder(r *arcv1.AcceptFounderRequest) (*arcv1.AcceptFounderResponse, error) {
-	if n.discovery == nil {
-		return &arcv1.AcceptFounderResponse{Reason: n.o.Name + " was started with --no-autodiscovery"}, nil
-	}
-	ok, reason, err := n.discovery.Accept(r)
-	if err != nil {
-		return nil, err
-	}
-	return &arcv1.AcceptFounderResponse{Accepted: ok, Reason: reason}, nil
-}
-
-// askFounder is discovery's way to call AcceptFounder.
-func (n *node) askFounder(ctx context.Context, address string, r *arcv1.AcceptFounderRequest) (bool, string, error) {
-	conn, err := n.dialAny(ctx, []string{address})
-	if err != nil {
-		return false, "", err
-	}
-	defer conn.Close()
-	resp, err := arcv1.NewPeerClient(conn).AcceptFounder(ctx, r)
-	return resp.GetAccepted(), resp.GetReason(), err
 }

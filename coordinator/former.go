@@ -66,6 +66,10 @@ func (n *node) dropLog(f former) error {
 	if err := writeDurably(n.formerPath(), strings.Join(lines, "\n")+"\n"); err != nil {
 		return fmt.Errorf("%w: remember the former ring: %w", ErrStorage, err)
 	}
+	return n.moveLogAside()
+}
+
+func (n *node) moveLogAside() error {
 	if err := n.disk.Retire(n.formerLogsPath(), formerLogsKept); err != nil {
 		return fmt.Errorf("%w: move the log of the former membership to %s: %w", ErrStorage, n.formerLogsPath(), err)
 	}

@@ -4,7 +4,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/arc-ring/arc/discovery"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 // The machine that founded the ring has lost its disk, and is started as it
@@ -54,4 +56,11 @@ func TestABootstrapThatReachesNobodyFounds(t *testing.T) {
 	o.Bootstrap, o.Join = true, []string{"127.0.0.1:1"}
 	n := start(t, o)
 	n.awaitLeader("n1", 1)
+}
+
+func TestAsManyFoundersVoteAsDiscoveryCounts(t *testing.T) {
+	s, err := ring.ProfileSettings(ring.DefaultProfile)
+	if err != nil || s.MaxVoters != discovery.FoundingVoters {
+		t.Errorf("%d members vote in a new ring (%v), discovery counts with %d", s.MaxVoters, err, discovery.FoundingVoters)
+	}
 }

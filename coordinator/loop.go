@@ -187,6 +187,9 @@ func (l *loop) run() (err error) {
 		}
 		l.turn()
 	}
+	if l.removed.Unborn {
+		return fmt.Errorf("%w: %w: %s", election.ErrRemoved, errUnborn, l.removed.Why)
+	}
 	return fmt.Errorf("%w at epoch %d: %s", election.ErrRemoved, l.removed.Epoch, l.removed.Why)
 }
 

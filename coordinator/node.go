@@ -44,7 +44,8 @@ type node struct {
 	discovery *discovery.Service
 	monitor   *supervisor
 	// others dials every node but this one.
-	others *dial.Others
+	others     *dial.Others
+	acceptance *acceptance
 	// levelChanged has room for one token: the monitor has to be told the log
 	// level.
 	levelChanged chan struct{}
@@ -77,7 +78,7 @@ func newNode(o Options) *node {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	n := &node{o: o, log: o.Logger, clock: monotime.Now, leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
+	n := &node{o: o, acceptance: newAcceptance(), log: o.Logger, clock: monotime.Now, leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
 		levelChanged: make(chan struct{}, 1),
 		maker:        eventMaker{self: o.Name, wall: time.Now}}
 	n.maker.o = &n.o

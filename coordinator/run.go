@@ -244,6 +244,9 @@ func endingOf(err error) (why string, clean bool) {
 // errNeverJoined: the node was stopped while it was no member.
 var errNeverJoined = errors.New("stopped before it joined a ring")
 
+// errUnborn: the ring that this node founded, or joined, never had a leader.
+var errUnborn = errors.New("a ring without a first leader")
+
 // memberships enters rings and lives in them until the node has to stop; the
 // result says why, and is never nil.
 func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
@@ -275,6 +278,16 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 		}
 		if n.leaving.Load() {
 			return errLeft
+		}
+		if errors.Is(err, errUnborn) {
+			n.log.Warn("the founding came to nothing; this node looks for a ring again", "ring", e.ringID, "reason", err,
+				"hint", "are all that take part running, and do they reach one another?")
+			n.monitor.idle()
+			n.outside(founding, "")
+			if err := n.moveLogAside(); err != nil {
+				return err
+			}
+			continue
 		}
 		n.log.Warn("this node was taken out of the ring; it joins again under a new id", "ring", e.ringID, "id", e.id, "reason", err)
 		n.monitor.idle()

@@ -39,6 +39,15 @@ func (s arcService) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.Join
 	if err := checkJoin(s.n.o.Cluster, s.n.hub.views.load().ringID, r); err != nil {
 		return nil, err
 	}
+	if v := s.n.hub.views.load(); v.ring.RingID != "" {
+		// A founder's ring has no leader before a majority of its voters is there:
+		// any member can tell them who they are.
+		if _, led := v.leader(s.n.clock()); !led {
+			if a := admit(v.ring, r); a.already != nil {
+				return s.n.joinedAs(a.already.ID), nil
+			}
+		}
+	}
 	return atLeader(ctx, s.n, r.GetForwarded(),
 		func(l *loop, _ *view) (*arcv1.JoinResponse, error) { return s.n.join(ctx, l, r) },
 		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.JoinResponse, error) {

@@ -29,6 +29,9 @@ const (
 	aloneAfter = 4
 )
 
+// FoundingVoters is how many of its founders vote in a new ring at most.
+const FoundingVoters = 7
+
 // founding is this node's part in the founding of a ring: it either holds its
 // word for another founder, or asks for the others' words, or neither. Once
 // decided, it never gives its word again until the ring is known or the next
@@ -36,6 +39,9 @@ const (
 type founding struct {
 	// word is whom this node accepted as founder, nil for nobody.
 	word *word
+	// bound is the last word that ended because its founder fell silent: that
+	// one may have founded a ring, and be cut off.
+	bound *word
 	// asking is this node's own candidacy.
 	asking  *candidacy
 	decided bool
@@ -55,6 +61,34 @@ type word struct {
 	until       time.Time
 	// seq is the last hello sent before the word was given.
 	seq uint64
+	// names are those with which the founder founds.
+	names []string
+}
+
+// voters is how many of its names vote in the ring that is founded.
+func (w *word) voters() int { return min(len(w.names), FoundingVoters) }
+
+// leaderlessWithout reports whether the ring of the word's founder can have no
+// leader as long as none of the given names joins it.
+func (w *word) leaderlessWithout(names []string) bool {
+	free := 0
+	for _, name := range w.names {
+		if !slices.Contains(names, name) {
+			free++
+		}
+	}
+	return free <= w.voters()/2
+}
+
+// blocked says why a ring with these names must not be founded: the founder
+// that this node was bound to may get a leader from those left out.
+func (f *founding) blocked(now time.Time, founder string, names []string) string {
+	b := f.bound
+	if b == nil || b.name == founder || b.leaderlessWithout(names) {
+		return ""
+	}
+	return fmt.Sprintf("%s was accepted %s ago with %v and is not heard; with %v alone a second ring could be founded",
+		b.name, now.Sub(b.given).Round(time.Second), b.names, names)
 }
 
 type candidacy struct {
@@ -87,7 +121,7 @@ func (f *founding) forget() { *f = founding{round: f.round} }
 
 // restart begins a search: a founding that had been decided did not happen,
 // but the word given to another holds.
-func (f *founding) restart() { *f = founding{round: f.round, word: f.word} }
+func (f *founding) restart() { *f = founding{round: f.round, word: f.word, bound: f.bound} }
 
 // abandon ends a candidacy; no other begins before the wait is over.
 func (f *founding) abandon(now time.Time, wait time.Duration) {
@@ -162,7 +196,8 @@ func (c *core) mayFound(now time.Time) ([]string, string) {
 	if now.Before(f.retryAt) {
 		return nil, "was refused: " + f.logged
 	}
-	return append([]string{c.self.Name}, names...), ""
+	all := append([]string{c.self.Name}, names...)
+	return all, f.blocked(now, c.self.Name, all)
 }
 
 // whyNotFounding says what a node that expects others waits for.
@@ -304,7 +339,7 @@ func (c *core) lapse(now time.Time) []effect {
 	if w == nil || now.Before(w.until) {
 		return nil
 	}
-	c.found.word = nil
+	c.found.word, c.found.bound = nil, w
 	return []effect{note{level: warn, message: "accepted founder was not heard to found, free for another", args: []any{
 		"peer", w.name, "elapsed", now.Sub(w.given).Round(time.Millisecond),
 	}}}
@@ -356,6 +391,7 @@ func (c *core) accept(now time.Time, req *arcv1.AcceptFounderRequest) (bool, str
 		out = append(out, note{level: info, message: "accepted a founder", args: []any{"cluster", c.cluster, "peer", req.Founder, "addresses", req.Addresses, "names", req.Names}})
 		f.word = &word{name: req.Founder, incarnation: req.Incarnation, given: now}
 	}
+	f.word.names = slices.Clone(req.Names)
 	f.word.until, f.word.seq = now.Add(acceptFor), c.seq
 	return true, "", out, nil
 }
@@ -390,6 +426,9 @@ func (c *core) refusal(now time.Time, req *arcv1.AcceptFounderRequest) string {
 		return fmt.Sprintf("%s accepted %s (incarnation %016x) as the founder %s ago", c.self.Name, w.name, w.incarnation, now.Sub(w.given).Round(time.Millisecond))
 	}
 	if reason := c.badNames(now, req); reason != "" {
+		return reason
+	}
+	if reason := f.blocked(now, req.Founder, req.Names); reason != "" {
 		return reason
 	}
 	if h := c.heard.byName[req.Founder]; h != nil && h.node.Witness && h.node.Incarnation == req.Incarnation {

@@ -396,8 +396,9 @@ func TestCandidacy(t *testing.T) {
 				t.Fatalf("hello %v, want one that says b founds and asks for no answer", h.hello)
 			}
 		}
-		if early := of[sendHello](b.setRing(b.now, RingInfo{RingID: "r1"})); len(early) > 0 {
-			t.Errorf("announced %v before there is a leader", early)
+		// Those who accepted it wait: it has no leader before they are there.
+		if early := of[sendHello](b.setRing(b.now, RingInfo{RingID: "r1"})); len(early) != 1 || early[0].hello.Ring.GetRingId() != "r1" {
+			t.Errorf("announced %v, want the ring without a leader", early)
 		}
 		announced := of[sendHello](b.setRing(b.now, RingInfo{RingID: "r1", IsLeader: true}))
 		announced = append(announced, of[sendHello](b.setRing(b.now, RingInfo{RingID: "r1", IsLeader: true}))...)
@@ -452,4 +453,25 @@ func TestReleaseOfAWord(t *testing.T) {
 			t.Errorf("hellos %v, want one that names the word", hellos)
 		}
 	})
+}
+
+// Who was accepted and fell silent may have founded. Whoever founds next needs
+// so many of its names that the first ring can have no leader.
+func TestASilentFounderBindsItsAcceptors(t *testing.T) {
+	w := &word{name: "a", names: []string{"a", "b", "c", "d"}}
+	for names, want := range map[string]bool{"bcd": true, "cd": true, "d": false, "cdxyz": true, "dxyz": false} {
+		if got := w.leaderlessWithout(strings.Split(names, "")); got != want {
+			t.Errorf("with %s elsewhere, the ring of %v can have no leader: %v, want %v", names, w.names, got, want)
+		}
+	}
+	f := &founding{bound: w}
+	if f.blocked(time.Now(), "b", []string{"b", "x", "y"}) == "" {
+		t.Error("b may found with one of four")
+	}
+	if why := f.blocked(time.Now(), "b", []string{"b", "c", "d"}); why != "" {
+		t.Errorf("b may not found with three of four: %s", why)
+	}
+	if why := f.blocked(time.Now(), "a", []string{"a", "x"}); why != "" {
+		t.Errorf("a itself is bound by its own founding: %s", why)
+	}
 }

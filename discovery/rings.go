@@ -106,7 +106,8 @@ func (c *core) consider(now time.Time, from netip.AddrPort, node Node, r RingInf
 		RingID: r.RingID, LeaderName: r.LeaderName, LeaderAddresses: nearestFirst(r.LeaderAddresses, from.Addr()),
 		From: node.Name, FromAddresses: nearestFirst(node.Addresses, from.Addr()),
 	}
-	if len(f.LeaderAddresses) > 0 {
+	if w := c.found.word; len(f.LeaderAddresses) > 0 || w != nil && w.is(node) {
+		// The founder that this node accepted leads as soon as a majority is there.
 		return c.finish(now, f)
 	}
 	if c.search.leaderless == nil {
@@ -118,6 +119,7 @@ func (c *core) consider(now time.Time, from netip.AddrPort, node Node, r RingInf
 // setRing takes in which ring this node belongs to now; an empty id means none.
 func (c *core) setRing(now time.Time, r RingInfo) []effect {
 	leads := r.IsLeader && !(c.ring.IsLeader && c.ring.RingID == r.RingID)
+	leads = leads || c.found.decided && r.RingID != "" // its acceptors wait
 	if r.RingID != c.ring.RingID {
 		c.found.forget()
 		for _, h := range c.rings {

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -25,6 +26,8 @@ type Config struct {
 	// Wall returns the wall clock, Unix microseconds. It dates the history and
 	// raises tokens (see token.go). Nothing else depends on it.
 	Wall func() int64
+	// Unborn: this member joined a ring that had no leader yet.
+	Unborn bool
 	// RaftLogger may be nil.
 	RaftLogger raft.Logger
 	// Trace, if not nil, is told every decision as a short sentence.
@@ -51,8 +54,10 @@ type Recovered struct {
 	Restarted bool
 }
 
-// Found returns the storage content of a new ring whose only member is the
-// founder, under id 1. The first leadership's term is firstTerm, by rule the
+// Found returns the storage content of a new ring for its founder, under id 1.
+// Those who accepted it vote from the start, as far as there is room: they
+// begin with nothing, and the founder is elected when a majority of them is
+// there. The first leadership's term is firstTerm, by rule the
 // Unix time in seconds, so that tokens rise even over a lost disk.
 func Found(f ring.Found, firstTerm uint64) (Recovered, error) {
 	s := &ring.State{}
@@ -63,11 +68,17 @@ func Found(f ring.Found, firstTerm uint64) (Recovered, error) {
 		firstTerm = 0 // no clock is so far ahead
 	}
 	term := max(firstTerm, 2) - 1
+	conf := &raftpb.ConfState{Voters: s.Voters()}
+	for _, m := range s.Members {
+		if !slices.Contains(conf.Voters, m.ID) {
+			conf.Learners = append(conf.Learners, m.ID)
+		}
+	}
 	return Recovered{
 		HardState: &raftpb.HardState{Term: new(term), Vote: new(uint64(0)), Commit: new(uint64(1))},
 		Snapshot: &raftpb.Snapshot{
 			Data:     (&Node{ring: s}).snapshot(),
-			Metadata: &raftpb.SnapshotMetadata{Index: new(uint64(1)), Term: new(term), ConfState: &raftpb.ConfState{Voters: []uint64{1}}},
+			Metadata: &raftpb.SnapshotMetadata{Index: new(uint64(1)), Term: new(term), ConfState: conf},
 		},
 	}, nil
 }

@@ -279,6 +279,9 @@ type SuspicionChanged struct {
 type Removed struct {
 	Epoch uint64
 	Why   string
+	// Unborn: the ring never had a leader as far as is known here. Another one
+	// may be founded.
+	Unborn bool
 }
 
 // Refused reports a message that was dropped since it cannot be true: its sender

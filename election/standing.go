@@ -14,6 +14,21 @@ const (
 	inquireAgain = 500 * time.Millisecond
 )
 
+// unbornPatience is how long the members of a ring that was founded wait for its
+// first leader before they look for another ring.
+const unbornPatience = 20 * time.Second
+
+// unborn reports whether the ring never had a leader, as far as is known here.
+// What a restarted member has in its log may have been committed: it knows only
+// if there is nothing.
+func (n *Node) unborn() bool {
+	if n.ring.RingID == "" {
+		return n.cfg.Unborn
+	}
+	last, err := n.store.LastIndex()
+	return err == nil && (last == n.applied || !n.restarted) && n.ring.Epoch == 1 && n.ring.Term == 0 && n.lead == nil
+}
+
 // Inquire asks the owner to find out what others say of this member: the
 // members that it knows, and whoever else may be in its ring. Each answer comes
 // back through Answered.
@@ -112,6 +127,14 @@ func (n *Node) inquiryRule() {
 	if n.removed {
 		return
 	}
+	if n.unborn() {
+		if end := max(n.started, n.leaderHeard) + unbornPatience; n.now < end {
+			n.wakeAt(end)
+		} else {
+			n.giveBirthUp()
+			return
+		}
+	}
 	lonely := n.outOfTouchSince()
 	if lonely != Never {
 		lonely += max(inquireEvery, lonelyAfter*n.ring.Settings.Lease())
@@ -138,6 +161,14 @@ func (n *Node) inquiryRule() {
 		n.wakeAt(end)
 	}
 	n.judge()
+}
+
+// giveBirthUp ends the membership in a ring that never had a leader.
+func (n *Node) giveBirthUp() {
+	n.removed = true
+	why := fmt.Sprintf("the ring that was founded had no leader within %v: a majority of its founders is not there", unbornPatience)
+	n.trace("%s", why)
+	n.emit(Removed{Epoch: n.ring.Epoch, Why: why, Unborn: true})
 }
 
 // outOfTouchSince is when this member was last in touch with its ring as far as

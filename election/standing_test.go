@@ -133,3 +133,91 @@ func TestWhoIsStillNeededIsNotLetGo(t *testing.T) {
 	w.run(100 * time.Millisecond)
 	w.in(t, "c")
 }
+
+// foundWith founds a ring at the first name, accepted by the others, who are not
+// there yet.
+func (w *world) foundWith(t *testing.T, names ...string) {
+	t.Helper()
+	s, err := ring.ProfileSettings("lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := ring.Found{Cluster: "c", RingID: "r", Settings: s}
+	for i, name := range names {
+		nd := &node{name: name, id: uint64(i + 1), inc: w.incarnation()}
+		w.nodes[name] = nd
+		w.order = append(w.order, name)
+		m := ring.Member{Name: name, Incarnation: nd.inc, Addresses: []string{name + ":7400"}, Nonce: uint64(100 + i)}
+		if i == 0 {
+			f.Founder = m
+		} else {
+			f.Others = append(f.Others, m)
+		}
+	}
+	rec, err := election.Found(f, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nd := w.nodes[names[0]]
+	nd.disk = disk{hard: rec.HardState, snap: rec.Snapshot}
+	w.boot(nd, rec)
+}
+
+func TestAFounderAloneNeverClaims(t *testing.T) {
+	w := newWorld()
+	w.quiet = true
+	w.foundWith(t, "a", "b", "c", "d")
+	w.boot(w.nodes["b"], election.Recovered{}) // two of four are no majority
+	for range 190 {
+		w.run(100 * time.Millisecond)
+		for _, name := range []string{"a", "b"} {
+			if _, _, claims := claimOf(w.nodes[name], w.now); claims {
+				t.Fatalf("%s claims without a majority of those who accepted the founder", name)
+			}
+		}
+	}
+	// The ring never had a leader: its founder looks for another one.
+	w.run(2 * time.Second)
+	if w.nodes["a"].up {
+		t.Error("the founder still waits for a majority that is not there")
+	}
+}
+
+// It was elected, and cut off before anything was committed.
+func TestAFounderThatIsCutOffAfterItsElectionGivesUp(t *testing.T) {
+	w := newWorld()
+	w.quiet = true
+	w.foundWith(t, "a", "b", "c")
+	w.boot(w.nodes["b"], election.Recovered{})
+	for w.nodes["a"].n.Status(w.now).Role != "StateLeader" {
+		w.run(100 * time.Microsecond)
+		if w.now > 5*time.Second {
+			t.Fatal("a is not elected")
+		}
+	}
+	for _, pair := range [][2]string{{"a", "b"}, {"b", "a"}} {
+		w.cut[pair] = true
+	}
+	w.run(40 * time.Second)
+	if w.nodes["a"].up {
+		t.Errorf("a waits for a ring that never had a leader:\n%s", w.status())
+	}
+}
+
+func TestAFounderClaimsOnceAMajorityIsThere(t *testing.T) {
+	w := newWorld()
+	w.quiet = true
+	w.foundWith(t, "a", "b", "c", "d")
+	w.run(5 * time.Second)
+	w.boot(w.nodes["b"], election.Recovered{})
+	w.boot(w.nodes["c"], election.Recovered{})
+	w.run(2 * time.Second)
+	if _, _, claims := claimOf(w.nodes["a"], w.now); !claims {
+		t.Fatalf("the founder does not claim with three of four:\n%s", w.status())
+	}
+	w.boot(w.nodes["d"], election.Recovered{})
+	w.run(2 * time.Second)
+	if st := w.nodes["d"].n.State(); len(st.Members) != 4 || st.Term == 0 {
+		t.Errorf("d has not got the ring:\n%s", w.status())
+	}
+}

@@ -96,8 +96,19 @@ func (s *State) found(f Found) ([]Change, error) {
 	if err := f.Settings.Validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
+	names := map[string]bool{f.Founder.Name: true}
+	for _, m := range f.Others {
+		if m.Name == "" || names[m.Name] || m.Incarnation == 0 || len(m.Addresses) == 0 {
+			return nil, fmt.Errorf("%w: a ring is founded with names that differ, incarnations and addresses: %q", ErrInvalid, m.Name)
+		}
+		names[m.Name] = true
+	}
 	s.Cluster, s.RingID, s.Settings = f.Cluster, f.RingID, f.Settings
-	return []Change{s.admit(f.Founder)}, nil
+	changes := []Change{s.admit(f.Founder)}
+	for _, m := range f.Others {
+		changes = append(changes, s.admit(m))
+	}
+	return changes, nil
 }
 
 func (s *State) join(j Join) ([]Change, error) {

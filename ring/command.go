@@ -30,9 +30,12 @@ type Command struct {
 // Found makes the ring, with its founder as the first member under id 1. It is
 // never in a log: it is applied to the zero State before the first snapshot.
 type Found struct {
-	Cluster  string   `json:"cluster"`
-	RingID   string   `json:"ring_id"`
-	Founder  Member   `json:"founder"`
+	Cluster string `json:"cluster"`
+	RingID  string `json:"ring_id"`
+	Founder Member `json:"founder"`
+	// Others accepted the founder. They are members from the start, so that
+	// nobody leads before a majority of them is there.
+	Others   []Member `json:"others,omitempty"`
 	Settings Settings `json:"settings"`
 }
 

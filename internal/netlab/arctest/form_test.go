@@ -2,6 +2,8 @@ package arctest
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -82,6 +84,48 @@ func TestANameInUseIsRefused(t *testing.T) {
 	}
 	if twin.proc.Running() {
 		twin.kill()
+	}
+}
+
+// The founder is accepted by all and cut off at once. The others may found
+// without it; its own ring never has a leader, and it joins theirs.
+func TestAFounderThatIsCutOffLeadsNobody(t *testing.T) {
+	c := newCluster(t, netlab.Options{Hosts: 4}, append(calm, "--expect", "3")...)
+	c.startAll()
+	founder := c.nodes[0]
+	c.await(patience, "n1 founds", func() bool { return contains(founder.logs(), "ring founded") })
+	c.lab.Pull(founder.host)
+	founder.cutOff = true
+	if len(c.log.claims("n1")) == 0 {
+		// Whatever was told so far is about its ring, which nobody leads.
+		c.log.forgetEvents()
+	}
+	st := c.settle(60 * time.Second)
+	if len(c.log.claims("n1")) > 0 && st.Leader.Name != "n1" {
+		t.Log("n1 led before it was cut off, and was replaced")
+	}
+	c.lab.Plug(founder.host)
+	founder.cutOff = false
+	if after := c.settle(60 * time.Second); after.RingId != st.RingId {
+		t.Errorf("ring %s became %s", st.RingId, after.RingId)
+	}
+}
+
+// The founder's machine has lost its disk and is started as it always is.
+func TestABootstrapWithALostDiskFoundsNoSecondRing(t *testing.T) {
+	c := newCluster(t, netlab.Options{Hosts: 3}, calm...)
+	c.nodes[0].start("--bootstrap")
+	c.nodes[1].start()
+	c.nodes[2].start()
+	before := c.settle(patience)
+	c.nodes[0].kill()
+	c.settle(patience)
+	if err := os.RemoveAll(filepath.Join(c.nodes[0].host.Dir(), "data")); err != nil {
+		t.Fatal(err)
+	}
+	c.nodes[0].start("--bootstrap")
+	if after := c.settle(patience); after.RingId != before.RingId {
+		t.Errorf("ring %s became %s", before.RingId, after.RingId)
 	}
 }
 

@@ -51,6 +51,14 @@ func (r *record) addEvent(h heard) {
 	r.events = append(r.events, h)
 }
 
+// forgetEvents drops what was told of another ring so far: events do not say of
+// which ring they are. The answers about claims stay.
+func (r *record) forgetEvents() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = nil
+}
+
 func (r *record) addSample(s sample) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1363,9 +1363,7 @@ type AcceptFounderRequest struct {
 	// Every name that the founder heard, its own included, sorted.
 	Names []string `protobuf:"bytes,5,rep,name=names,proto3" json:"names,omitempty"`
 	// Name of the node that is asked; another one at that address refuses.
-	To string `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
-	// Id of the ring that would be founded.
-	RingId        string `protobuf:"bytes,7,opt,name=ring_id,json=ringId,proto3" json:"ring_id,omitempty"`
+	To            string `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1442,20 +1440,13 @@ func (x *AcceptFounderRequest) GetTo() string {
 	return ""
 }
 
-func (x *AcceptFounderRequest) GetRingId() string {
-	if x != nil {
-		return x.RingId
-	}
-	return ""
-}
-
 type AcceptFounderResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Accepted bool                   `protobuf:"varint,1,opt,name=accepted,proto3" json:"accepted,omitempty"`
 	// Why not: whom this node accepted instead, or the ring that it is in.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The number with which this node enters the ring that is founded; its join
-	// bears the same one.
+	// The number under which this node enters the ring of this founder: its join
+	// bears it too. It is another one for another founder.
 	Nonce         uint64 `protobuf:"varint,3,opt,name=nonce,proto3" json:"nonce,omitempty"`
 	OnJoin        string `protobuf:"bytes,4,opt,name=on_join,json=onJoin,proto3" json:"on_join,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2012,15 +2003,14 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x125\n" +
 	"\vcertificate\x18\x03 \x01(\v2\x13.arc.v1.CertificateR\vcertificate\"!\n" +
 	"\x0fCertifyResponse\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x04R\x02id\"\xc9\x01\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"\xb0\x01\n" +
 	"\x14AcceptFounderRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x18\n" +
 	"\afounder\x18\x02 \x01(\tR\afounder\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x1c\n" +
 	"\taddresses\x18\x04 \x03(\tR\taddresses\x12\x14\n" +
 	"\x05names\x18\x05 \x03(\tR\x05names\x12\x0e\n" +
-	"\x02to\x18\x06 \x01(\tR\x02to\x12\x17\n" +
-	"\aring_id\x18\a \x01(\tR\x06ringId\"z\n" +
+	"\x02to\x18\x06 \x01(\tR\x02to\"z\n" +
 	"\x15AcceptFounderResponse\x12\x1a\n" +
 	"\baccepted\x18\x01 \x01(\bR\baccepted\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +

@@ -1,0 +1,94 @@
+package coordinator
+
+import (
+	"context"
+	"sync"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// acceptance is this node's part in foundings: the number under which it enters
+// a ring, and the words that others gave it.
+//
+// A founder makes those who accepted it members from the start, under the number
+// that each of them named. Whoever accepts another founder later names another
+// number, and so never becomes a voter of the first one's ring as long as that
+// has no leader: two foundings cannot both count on it.
+type acceptance struct {
+	mu     sync.Mutex
+	number uint64
+	// founder is whom the number was named to, incarnation its process.
+	founder     string
+	incarnation uint64
+	words       map[string]*arcv1.AcceptFounderResponse
+}
+
+func newAcceptance() *acceptance {
+	return &acceptance{number: randomID(), words: map[string]*arcv1.AcceptFounderResponse{}}
+}
+
+func (a *acceptance) nonce() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.number
+}
+
+// renew makes the next entry another one.
+func (a *acceptance) renew() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.number, a.founder, a.incarnation = randomID(), "", 0
+}
+
+// give returns the number for a founder that this node accepts.
+func (a *acceptance) give(founder string, incarnation uint64) uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.founder != founder || a.incarnation != incarnation {
+		a.number, a.founder, a.incarnation = randomID(), founder, incarnation
+	}
+	return a.number
+}
+
+// had keeps what a node said that accepted this one as the founder.
+func (a *acceptance) had(name string, r *arcv1.AcceptFounderResponse) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.words[name] = r
+}
+
+func (a *acceptance) of(name string) *arcv1.AcceptFounderResponse {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.words[name]
+}
+
+// acceptFounder answers Peer.AcceptFounder.
+func (n *node) acceptFounder(r *arcv1.AcceptFounderRequest) (*arcv1.AcceptFounderResponse, error) {
+	if n.discovery == nil {
+		return &arcv1.AcceptFounderResponse{Reason: n.o.Name + " was started with --no-autodiscovery"}, nil
+	}
+	ok, reason, err := n.discovery.Accept(r)
+	if err != nil {
+		return nil, err
+	}
+	resp := &arcv1.AcceptFounderResponse{Accepted: ok, Reason: reason, OnJoin: string(n.o.OnJoin)}
+	if ok {
+		resp.Nonce = n.acceptance.give(r.GetFounder(), r.GetIncarnation())
+	}
+	return resp, nil
+}
+
+// askFounder is discovery's way to call AcceptFounder.
+func (n *node) askFounder(ctx context.Context, address string, r *arcv1.AcceptFounderRequest) (bool, string, error) {
+	conn, err := n.dialAny(ctx, []string{address})
+	if err != nil {
+		return false, "", err
+	}
+	defer conn.Close()
+	resp, err := arcv1.NewPeerClient(conn).AcceptFounder(ctx, r)
+	if resp.GetAccepted() {
+		n.acceptance.had(r.GetTo(), resp)
+	}
+	return resp.GetAccepted(), resp.GetReason(), err
+}
