@@ -77,7 +77,7 @@ func (n *node) found(others []discovery.Node) (entry, error) {
 		word := n.acceptance.of(o.Name)
 		names = append(names, o.Name)
 		f.Others = append(f.Others, ring.Member{Name: o.Name, Incarnation: o.Incarnation, Addresses: o.Addresses, Witness: o.Witness,
-			OnJoin: ring.OnJoin(word.GetOnJoin()), Nonce: word.GetNonce()})
+			OnJoin: ring.OnJoin(word.GetOnJoin()), Nonce: word.GetNonce(), Version: n.o.Version})
 	}
 	now := time.Now()
 	n.warnOfPast(now)

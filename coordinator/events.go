@@ -25,6 +25,7 @@ const (
 	eventCertified  = "certified"
 	eventMonLost    = "monitor_lost"
 	eventMonBack    = "monitor_back"
+	eventOtherRing  = "other_ring"
 )
 
 // fields makes a detail of plain values; uint64 become strings as everywhere

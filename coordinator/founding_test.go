@@ -3,6 +3,7 @@ package coordinator
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/arc-ring/arc/discovery"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -62,5 +63,30 @@ func TestAsManyFoundersVoteAsDiscoveryCounts(t *testing.T) {
 	s, err := ring.ProfileSettings(ring.DefaultProfile)
 	if err != nil || s.MaxVoters != discovery.FoundingVoters {
 		t.Errorf("%d members vote in a new ring (%v), discovery counts with %d", s.MaxVoters, err, discovery.FoundingVoters)
+	}
+}
+
+func TestAnotherRingIsTold(t *testing.T) {
+	o := testOptions(t, "n1")
+	o.Bootstrap = true
+	n := start(t, o)
+	n.awaitLeader("n1", 1)
+	stream, err := n.client.Watch(n.ctx(), &arcv1.WatchRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil { // the snapshot
+		t.Fatal(err)
+	}
+	n.n.heardOtherRing(discovery.ForeignRing{RingID: "r2", From: discovery.Node{Name: "x1", Addresses: []string{"10.0.0.9:7400"}}, LeaderName: "x2"})
+	if e, err := stream.Recv(); err != nil || e.GetType() != eventOtherRing || e.GetNode() != "x1" {
+		t.Errorf("the watcher got %v, %v", e, err)
+	}
+	st := n.status()
+	if len(st.GetOtherRings()) != 1 || st.GetOtherRings()[0].GetRingId() != "r2" || st.GetOtherRings()[0].GetLeader() != "x2" {
+		t.Errorf("status lists %v, want r2", st.GetOtherRings())
+	}
+	if left := n.n.foreign.list(time.Now().Add(2*otherRingFor), "r1"); len(left) != 0 {
+		t.Errorf("still lists %v", left)
 	}
 }

@@ -46,6 +46,7 @@ type node struct {
 	// others dials every node but this one.
 	others     *dial.Others
 	acceptance *acceptance
+	foreign    otherRings
 	// levelChanged has room for one token: the monitor has to be told the log
 	// level.
 	levelChanged chan struct{}

@@ -94,7 +94,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		n.discovery, err = discovery.New(discovery.Options{
 			Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation, Addresses: n.addresses,
 			Bind: o.Bind, Interfaces: o.Interfaces, Port: o.DiscoveryPort, Expect: o.expect(), Witness: o.Witness,
-			Ask: n.askFounder, Logger: n.log.Named(logging.Discovery),
+			Ask: n.askFounder, OnForeignRing: n.heardOtherRing, Logger: n.log.Named(logging.Discovery),
 		})
 		if err != nil {
 			err = fmt.Errorf("start discovery: %w; --no-autodiscovery with --join does without", err)

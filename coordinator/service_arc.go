@@ -26,6 +26,7 @@ func (s arcService) Status(ctx context.Context, _ *arcv1.StatusRequest) (*arcv1.
 	if name, left, ok := s.n.monitor.onDetour(now); ok {
 		r.TemporaryLink = &arcv1.TemporaryLink{Target: name, LeftMs: millis(left)}
 	}
+	r.OtherRings = s.n.foreign.list(time.Now(), v.ringID)
 	return r, nil
 }
 

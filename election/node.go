@@ -139,13 +139,9 @@ type Node struct {
 		voters []uint64
 	}
 	returned Instant // when the leader was last told of this incarnation
-	// started is when this Node was made; restarted: from what a former process
-	// left.
-	started   Instant
-	restarted bool
-	inquiry   inquiry
-	removed   bool
-	wake      Instant
+	inquiry  inquiry
+	removed  bool
+	wake     Instant
 }
 
 // linkKey tells whether a Relink would say anything new.
@@ -171,7 +167,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		cfg.RaftLogger = discardLogger{}
 	}
 	n := &Node{
-		cfg: cfg, now: now, started: now, restarted: rec.Restarted, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
+		cfg: cfg, now: now, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
 		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, seen: map[uint64]uint64{}, denied: map[uint64]Instant{}, checked: map[uint64]Instant{}, grants: map[uint64]*grant{}, grantEnds: map[grantKey]Instant{}, gone: map[uint64]ring.Member{},
 		leaderHeard: -Never / 2, leaderShown: -Never / 2, returned: -Never / 2, wake: now,
 	}

@@ -128,7 +128,7 @@ func (n *Node) inquiryRule() {
 		return
 	}
 	if n.unborn() {
-		if end := max(n.started, n.leaderHeard) + unbornPatience; n.now < end {
+		if end := max(n.born, n.leaderHeard) + unbornPatience; n.now < end {
 			n.wakeAt(end)
 		} else {
 			n.giveBirthUp()
@@ -178,7 +178,7 @@ func (n *Node) outOfTouchSince() Instant {
 	case n.lead != nil, len(n.ring.Members) == 1 && n.knows(n.cfg.ID) && n.leavingSince == 0:
 		return Never
 	case n.ring.RingID == "", n.isVoter(n.cfg.ID), n.leaderHeard < 0:
-		return max(n.started, n.leaderHeard)
+		return max(n.born, n.leaderHeard)
 	case n.touchDoubted > n.leaderHeard:
 		return n.touchDoubted
 	}

@@ -50,6 +50,10 @@ func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) error {
 		self += fmt.Sprintf(", leads for at least %s more", millis(st.GetLeaseMs()))
 	}
 	fmt.Fprintf(w, "asked   %s\n", self)
+	for _, o := range st.GetOtherRings() {
+		fmt.Fprintf(w, "another ring %s of this cluster, led by %s, was heard from %s at %s: stop one of the two\n",
+			o.GetRingId(), or(o.GetLeader()), o.GetFrom(), strings.Join(o.GetAddresses(), ", "))
+	}
 	if st.GetReason() != "" {
 		fmt.Fprintf(w, "reason  %s\n", st.GetReason())
 	}

@@ -1,0 +1,74 @@
+package coordinator
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/arc-ring/arc/discovery"
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// otherRingFor is how long another ring of this cluster is told of after it was
+// heard. Discovery reports one that is there every ten seconds.
+const otherRingFor = 30 * time.Second
+
+// otherRings are the rings of this cluster beside the own one. Each may have a
+// leader: somebody has to stop one of them.
+type otherRings struct {
+	mu    sync.Mutex
+	heard map[string]otherRing
+}
+
+type otherRing struct {
+	at   time.Time
+	wire *arcv1.OtherRing
+}
+
+// hear takes a report in; it reports whether the ring is new.
+func (o *otherRings) hear(now time.Time, f discovery.ForeignRing) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.heard == nil {
+		o.heard = map[string]otherRing{}
+	}
+	old, known := o.heard[f.RingID]
+	o.heard[f.RingID] = otherRing{now, &arcv1.OtherRing{
+		RingId: f.RingID, From: f.From.Name, Addresses: f.From.Addresses, Leader: f.LeaderName,
+	}}
+	return !known || now.Sub(old.at) > otherRingFor
+}
+
+// list returns those heard lately, sorted, but for the own one.
+func (o *otherRings) list(now time.Time, own string) []*arcv1.OtherRing {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var out []*arcv1.OtherRing
+	for id, r := range o.heard {
+		if now.Sub(r.at) > otherRingFor {
+			delete(o.heard, id)
+		} else if id != own {
+			out = append(out, r.wire)
+		}
+	}
+	slices.SortFunc(out, func(a, b *arcv1.OtherRing) int { return strings.Compare(a.GetRingId(), b.GetRingId()) })
+	return out
+}
+
+// heardOtherRing tells the operator of another ring: discovery logs it, status
+// lists it, and watchers get an event.
+func (n *node) heardOtherRing(f discovery.ForeignRing) {
+	if !n.foreign.hear(time.Now(), f) {
+		return
+	}
+	if l := n.loop.Load(); l != nil {
+		l.inbox.must(func(election.Instant) {
+			v := *n.hub.views.load()
+			n.hub.publish(&v, []*arcv1.Event{n.maker.event(v.ring, eventOtherRing, f.From.Name, fields(map[string]any{
+				"ring": f.RingID, "addresses": f.From.Addresses, "leader": f.LeaderName,
+			}))})
+		})
+	}
+}
