@@ -40,6 +40,8 @@ type entry struct {
 	// that has this node as a member. A member that was restarted has neither.
 	peers []transport.Peer
 	epoch uint64
+	// unborn: the ring had nobody but its founders, and no leader yet.
+	unborn bool
 }
 
 // resume is the entry that the disk holds, if it holds one.
@@ -199,7 +201,8 @@ func (n *node) joined(r *arcv1.JoinResponse) (entry, error) {
 		return entry{}, fmt.Errorf("%w: join: %w", ErrStorage, err)
 	}
 	n.log.Info("joined", "ring", r.GetRingId(), "id", r.GetId(), "epoch", r.GetEpoch(), "leader", r.GetLeader().GetName())
-	return entry{id: r.GetId(), ringID: r.GetRingId(), peers: peersOfMembers(r.GetMembers()), epoch: r.GetEpoch()}, nil
+	return entry{id: r.GetId(), ringID: r.GetRingId(), peers: peersOfMembers(r.GetMembers()), epoch: r.GetEpoch(),
+		unborn: r.GetLeader() == nil && r.GetEpoch() == uint64(len(r.GetMembers()))}, nil
 }
 
 // joiner asks members to be admitted. All its requests carry one nonce, so that

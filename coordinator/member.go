@@ -33,7 +33,7 @@ type membership struct {
 // after an orderly leave if there was time).
 func (n *node) live(ctx context.Context, e entry) error {
 	core, err := election.New(election.Config{
-		ID: e.id, Incarnation: n.incarnation, Unborn: e.epoch == 1, Addresses: n.addresses, Version: n.o.Version, Rand: randomID,
+		ID: e.id, Incarnation: n.incarnation, Unborn: e.unborn, Addresses: n.addresses, Version: n.o.Version, Rand: randomID,
 		Wall:       func() int64 { return time.Now().UnixMicro() },
 		RaftLogger: raftLog{n.log.Named("raft")},
 		Trace:      n.trace(),

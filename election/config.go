@@ -75,10 +75,10 @@ func Found(f ring.Found, firstTerm uint64) (Recovered, error) {
 		}
 	}
 	return Recovered{
-		HardState: &raftpb.HardState{Term: new(term), Vote: new(uint64(0)), Commit: new(uint64(1))},
+		HardState: &raftpb.HardState{Term: new(term), Vote: new(uint64(0)), Commit: new(s.Epoch)},
 		Snapshot: &raftpb.Snapshot{
 			Data:     (&Node{ring: s}).snapshot(),
-			Metadata: &raftpb.SnapshotMetadata{Index: new(uint64(1)), Term: new(term), ConfState: conf},
+			Metadata: &raftpb.SnapshotMetadata{Index: new(s.Epoch), Term: new(term), ConfState: conf},
 		},
 	}, nil
 }

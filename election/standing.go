@@ -26,7 +26,7 @@ func (n *Node) unborn() bool {
 		return n.cfg.Unborn
 	}
 	last, err := n.store.LastIndex()
-	return err == nil && (last == n.applied || !n.restarted) && n.ring.Epoch == 1 && n.ring.Term == 0 && n.lead == nil
+	return err == nil && (last == n.applied || !n.restarted) && n.ring.Epoch == n.ring.HighestID && n.ring.Term == 0 && n.lead == nil
 }
 
 // Inquire asks the owner to find out what others say of this member: the

@@ -107,6 +107,7 @@ func (s *State) found(f Found) ([]Change, error) {
 	changes := []Change{s.admit(f.Founder)}
 	for _, m := range f.Others {
 		changes = append(changes, s.admit(m))
+		s.Epoch++ // as for any other join
 	}
 	return changes, nil
 }
