@@ -51,12 +51,12 @@ func (r *record) addEvent(h heard) {
 	r.events = append(r.events, h)
 }
 
-// forgetEvents drops what was told of another ring so far: events do not say of
-// which ring they are. The answers about claims stay.
-func (r *record) forgetEvents() {
+// forgetEvents drops what a node told while it was in another ring: events do
+// not say of which ring they are. Its answers about claims stay.
+func (r *record) forgetEvents(node string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.events = nil
+	r.events = slices.DeleteFunc(r.events, func(h heard) bool { return h.from == node })
 }
 
 func (r *record) addSample(s sample) {
