@@ -23,7 +23,7 @@ func (n *Node) Missing(now Instant) string {
 		needed := len(s.Voters)/2 + 1 - (len(s.Voters) - len(silent))
 		return missingText(Tolerance{Needed: needed, NeededOf: n.namesOf(silent)}, n.namesOf(s.Voters))
 	}
-	if now < max(n.started, n.leaderHeard)+missingAfter*n.ring.Settings.Lease() {
+	if now < max(n.born, n.leaderHeard)+missingAfter*n.ring.Settings.Lease() {
 		return ""
 	}
 	return missingText(n.tolerance(now), n.namesOf(n.conf.GetVoters()))
