@@ -225,6 +225,9 @@ func (s *Sim) dispatch(e event) {
 	case evWish:
 		s.wishDue(e.p.(*operation))
 		return
+	case evLed:
+		s.pollLed()
+		return
 	case evPoll:
 		if s.calm {
 			s.poll()
