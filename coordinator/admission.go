@@ -10,35 +10,6 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// admission is what is to be done about a joiner, as far as the committed ring
-// can tell.
-type admission struct {
-	// already is the member that an earlier try of the same join made.
-	already *ring.Member
-	// replaces is the joiner's older self.
-	replaces uint64
-	// doubtful is a member of that name at another address: only if its
-	// coordinator does not answer may the joiner take its place.
-	doubtful *ring.Member
-}
-
-// admit applies the rules for a joiner's name: an unused one is free; the same
-// machine (an address in common) replaces its old self; anybody else's is free
-// only when its holder is gone.
-func admit(s *ring.State, r *arcv1.JoinRequest) admission {
-	m, ok := s.MemberByName(r.GetName())
-	switch {
-	case !ok:
-		return admission{}
-	case m.Incarnation == r.GetIncarnation() && m.Nonce == r.GetNonce():
-		return admission{already: &m}
-	case m.Incarnation == r.GetIncarnation(), overlap(m.Addresses, r.GetAddresses()):
-		return admission{replaces: m.ID}
-	default:
-		return admission{doubtful: &m}
-	}
-}
-
 func overlap(a, b []string) bool {
 	return slices.ContainsFunc(a, func(x string) bool { return slices.Contains(b, x) })
 }

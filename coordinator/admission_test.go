@@ -15,36 +15,6 @@ func joinRequest(edit func(*arcv1.JoinRequest)) *arcv1.JoinRequest {
 	return r
 }
 
-func TestAdmit(t *testing.T) {
-	s := &ring.State{Members: []ring.Member{{ID: 4, Name: "n1", Incarnation: 7, Addresses: []string{"10.0.0.1:7400", "10.1.0.1:7400"}, Nonce: 3}}}
-	for name, c := range map[string]struct {
-		edit                        func(*arcv1.JoinRequest)
-		already, replaces, doubtful uint64
-	}{
-		"an unused name":             {func(r *arcv1.JoinRequest) { r.Name = "n2" }, 0, 0, 0},
-		"a retry":                    {func(*arcv1.JoinRequest) {}, 4, 0, 0},
-		"the same machine came back": {func(r *arcv1.JoinRequest) { r.Incarnation, r.Nonce = 8, 9 }, 0, 4, 0},
-		"one address in common":      {func(r *arcv1.JoinRequest) { r.Incarnation, r.Addresses = 8, []string{"10.2.0.1:7400", "10.1.0.1:7400"} }, 0, 4, 0},
-		"the same process anew":      {func(r *arcv1.JoinRequest) { r.Nonce, r.Addresses = 9, []string{"10.9.0.1:7400"} }, 0, 4, 0},
-		"the same host, another port": {func(r *arcv1.JoinRequest) { r.Incarnation, r.Addresses = 8, []string{"10.0.0.1:7401"} },
-			0, 0, 4},
-		"another machine": {func(r *arcv1.JoinRequest) { r.Incarnation, r.Addresses = 8, []string{"10.0.0.2:7400"} }, 0, 0, 4},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := admit(s, joinRequest(c.edit))
-			id := func(m *ring.Member) uint64 {
-				if m == nil {
-					return 0
-				}
-				return m.ID
-			}
-			if id(a.already) != c.already || a.replaces != c.replaces || id(a.doubtful) != c.doubtful {
-				t.Errorf("already %d replaces %d doubtful %d, want %d %d %d", id(a.already), a.replaces, id(a.doubtful), c.already, c.replaces, c.doubtful)
-			}
-		})
-	}
-}
-
 func TestCheckJoin(t *testing.T) {
 	if err := checkJoin("c", "r", joinRequest(func(*arcv1.JoinRequest) {})); err != nil {
 		t.Errorf("a good request: %v", err)

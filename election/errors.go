@@ -7,8 +7,8 @@ var (
 	ErrNotLeader = errors.New("not the leader")
 	// ErrLeadershipLost: the request may or may not take effect.
 	ErrLeadershipLost = errors.New("leadership lost before the change was committed")
-	// ErrBusy: a handover is under way.
-	ErrBusy = errors.New("a handover is under way")
+	// ErrBusy: something is under way, such as a handover, that has to end first.
+	ErrBusy = errors.New("the leader is busy, try again")
 	// ErrIsLeader: the leader must hand over first.
 	ErrIsLeader = errors.New("the leader must hand over first")
 	// ErrRests: all members are about to end, so none leaves; each keeps its disk.

@@ -35,6 +35,8 @@ type world struct {
 	joiner *node
 	// forge, if set, may return a message that arrives right before another.
 	forge func(election.Message) *election.Message
+	// finds, if not nil, says what a probe finds, instead of who is there.
+	finds func(election.Probe) election.ProbeResult
 	// delay is what a message takes.
 	delay    time.Duration
 	watchers uint64
@@ -194,6 +196,9 @@ func (w *world) effect(nd *node, e election.Effect) {
 				r.Outcome, wait = election.Unanswered, e.Timeout
 			case to.up:
 				r.Outcome, r.AnsweredBy, r.AnsweredAs = election.Answered, to.inc, to.id
+			}
+			if w.finds != nil {
+				r = w.finds(e)
 			}
 			w.after(wait, func() { w.to(nd, func(now election.Instant) { nd.n.Probed(now, r) }) })
 		})

@@ -38,6 +38,8 @@ type leading struct {
 	proposals map[uint64]proposal    // by Ref
 	inFlight  map[proposalKey]uint64 // what must not be proposed twice
 	requests  []waiting              // requests whose command is applied
+	// applicants wait for the look at the holder of their name.
+	applicants []applicant
 
 	heartbeats heartbeats
 	caretaking caretaking
@@ -121,6 +123,7 @@ func (n *Node) stepDown() {
 		n.emit(Done{Ref: w.ref, Err: ErrLeadershipLost})
 	}
 	n.refuseStops(l.stops.refs, ErrLeadershipLost)
+	n.dropApplicants(l.applicants)
 	if h := l.handover; h != nil && h.ref != 0 {
 		if h.stage == handingOver {
 			n.handedOver = &handoverWait{ref: h.ref, to: h.to, deadline: h.deadline}

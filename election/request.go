@@ -41,9 +41,8 @@ const (
 func (n *Node) request(r Request) {
 	l := n.lead
 	if r.Join != nil {
-		m := r.Join.Member
-		if old, ok := n.ring.MemberByName(m.Name); ok && old.Incarnation == m.Incarnation && old.Nonce == m.Nonce {
-			n.emit(Done{Ref: r.Ref, ID: old.ID}) // a retry of what is committed
+		if id, ok := n.joinedAlready(r.Join.Member); ok {
+			n.emit(Done{Ref: r.Ref, ID: id}) // a retry of what is committed
 			return
 		}
 	}
@@ -57,11 +56,7 @@ func (n *Node) request(r Request) {
 	}
 	switch {
 	case r.Join != nil:
-		if r.Join.Replaces == n.cfg.ID {
-			n.emit(Done{Ref: r.Ref, Err: fmt.Errorf("%w: %q is the leader", ring.ErrNameInUse, r.Join.Member.Name)})
-			return
-		}
-		n.propose(proposal{req: r.Ref}, ring.Command{Join: r.Join})
+		n.join(r.Ref, *r.Join)
 	case r.Leave != nil:
 		if r.Leave.ID == n.cfg.ID {
 			n.emit(Done{Ref: r.Ref, Err: ErrIsLeader})
@@ -142,6 +137,12 @@ func (n *Node) proposalApplied(c ring.Command, changes []ring.Change, err error)
 	}
 	if p.req == 0 {
 		return
+	}
+	if c.Join != nil && err != nil {
+		if id, ok := n.joinedAlready(c.Join.Member); ok { // by another try
+			n.emit(Done{Ref: p.req, ID: id})
+			return
+		}
 	}
 	switch {
 	case err != nil:

@@ -232,6 +232,7 @@ func (n *Node) probeTimeout() time.Duration { return n.ring.Settings.OwnProbe() 
 func (n *Node) probed(r ProbeResult) {
 	if n.lead != nil {
 		n.heirProbed(r)
+		n.holderProbed(r)
 	}
 	n.inspected(r)
 	s := n.suspects[r.ID]

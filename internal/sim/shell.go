@@ -82,7 +82,6 @@ func (s *Sim) called(n *node, e event) {
 		s.transmit(n.idx, c.from, event{kind: evReply, p: c}, true)
 		return
 	}
-	st := n.core.State()
 	req := c.request
 	if c.op != nil {
 		var ok bool
@@ -91,14 +90,6 @@ func (s *Sim) called(n *node, e event) {
 			s.transmit(n.idx, c.from, event{kind: evReply, p: c}, true)
 			return
 		}
-	}
-	if req.Join != nil {
-		// Another self at the same address is replaced.
-		j := *req.Join
-		if old, ok := st.MemberByName(j.Member.Name); ok {
-			j.Replaces = old.ID
-		}
-		req.Join = &j
 	}
 	s.request(n, req, c)
 }

@@ -1,0 +1,111 @@
+package election
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+const (
+	// maxApplicants bounds the joiners that wait for the look at who has their
+	// name.
+	maxApplicants = 64
+	// holderProbe is how long the holder of a wanted name has to answer, at
+	// least.
+	holderProbe = time.Second
+)
+
+// applicant is a joiner whose name a member has. It may take the member's place
+// only when that one is known to be gone.
+type applicant struct {
+	ref    uint64
+	join   ring.Join
+	holder ring.Member
+	// until is when the look at the holder is over.
+	until Instant
+}
+
+// join admits a joiner; this member leads. An unused name is free. So is the
+// name of a member whose process has ended: it is certified, or the joiner's
+// own process answers in its place and none of its addresses may still lead to
+// it. An address in common is no proof: many machines may have it.
+func (n *Node) join(ref uint64, j ring.Join) {
+	j.Replaces = 0
+	l := n.lead
+	holder, held := n.ring.MemberByName(j.Member.Name)
+	_, dead := n.certs[holder.ID]
+	switch {
+	case !held:
+	case holder.ID == n.cfg.ID:
+		n.emit(Done{Ref: ref, Err: inUse(holder, "the leader")})
+		return
+	case dead || holder.Incarnation == j.Member.Incarnation:
+		j.Replaces = holder.ID
+	case len(l.applicants) >= maxApplicants:
+		n.emit(Done{Ref: ref, Err: fmt.Errorf("%w: %d joiners wait for names that are in use", ErrBusy, len(l.applicants))})
+		return
+	default:
+		p := n.probeOf(holder)
+		p.Timeout = max(p.Timeout, holderProbe)
+		l.applicants = append(l.applicants, applicant{ref: ref, join: j, holder: holder, until: n.now + p.Timeout})
+		n.emit(p)
+		return
+	}
+	n.propose(proposal{req: ref}, ring.Command{Join: &j})
+}
+
+func inUse(m ring.Member, what string) error {
+	return fmt.Errorf("%w: %q is %s, member %d at %s; give one of them another --name", ring.ErrNameInUse, m.Name, what, m.ID, strings.Join(m.Addresses, ", "))
+}
+
+// holderProbed decides about the joiners that want the name of the member that
+// was looked for.
+func (n *Node) holderProbed(r ProbeResult) {
+	l := n.lead
+	waiting := l.applicants
+	l.applicants = nil
+	for i, a := range waiting {
+		if a.holder.ID != r.ID || a.holder.Incarnation != r.Incarnation || r.Outcome == Unanswered && n.now < a.until {
+			l.applicants = append(l.applicants, a) // another one, or looked for less long
+			continue
+		}
+		switch {
+		case r.found():
+			n.emit(Done{Ref: a.ref, Err: inUse(a.holder, "alive")})
+		case r.Outcome == Answered && r.AnsweredBy == a.join.Member.Incarnation:
+			n.trace("%s was started again without its disk and takes the place of member %d", a.holder.Name, a.holder.ID)
+			a.join.Replaces = a.holder.ID
+			n.propose(proposal{req: a.ref}, ring.Command{Join: &a.join})
+			if n.lead != l { // raft may have stepped down
+				n.dropApplicants(waiting[i+1:])
+				return
+			}
+		default:
+			// This leader alone does not reach it. If its monitor does not either it
+			// is evicted soon, and the name is free.
+			n.emit(Done{Ref: a.ref, Err: fmt.Errorf("%w: %q is member %d at %s, which does not answer; its name is free once it is evicted",
+				ErrBusy, a.holder.Name, a.holder.ID, strings.Join(a.holder.Addresses, ", "))})
+		}
+	}
+}
+
+// dropApplicants ends the wait of joiners that this member cannot admit any more.
+func (n *Node) dropApplicants(list []applicant) {
+	for _, a := range list {
+		n.emit(Done{Ref: a.ref, Err: ErrLeadershipLost})
+	}
+}
+
+// joinedAlready finds the member that an earlier try of the same join made.
+func (n *Node) joinedAlready(m ring.Member) (id uint64, ok bool) {
+	i := slices.IndexFunc(n.ring.Members, func(o ring.Member) bool {
+		return o.Name == m.Name && o.Incarnation == m.Incarnation && o.Nonce == m.Nonce
+	})
+	if i < 0 {
+		return 0, false
+	}
+	return n.ring.Members[i].ID, true
+}
