@@ -72,7 +72,7 @@ func (n *node) found(others []discovery.Node) (entry, error) {
 	}
 	f := ring.Found{
 		Cluster: n.o.Cluster, RingID: fmt.Sprintf("%016x%016x", randomID(), randomID()), Settings: settings,
-		Founder: ring.Member{Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.addresses, Witness: n.o.Witness, OnJoin: n.o.OnJoin, Version: n.o.Version},
+		Founder: ring.Member{Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.reachedAt(), Witness: n.o.Witness, OnJoin: n.o.OnJoin, Version: n.o.Version},
 	}
 	names := []string{n.o.Name}
 	for _, o := range others {
@@ -125,6 +125,9 @@ func (n *node) enter(ctx context.Context) (entry, error) {
 		// A node that was in a ring is answered by that one alone, and never
 		// founds.
 		n.discovery.SetRing(discovery.RingInfo{RingID: was.ringID})
+	}
+	if err := n.awaitAddress(ctx); err != nil {
+		return entry{}, err
 	}
 	e, err := n.seek(ctx, j)
 	n.acceptance.renew() // a later entry is another one
@@ -294,7 +297,7 @@ func (j *joiner) ask(ctx context.Context, addresses []string) (*arcv1.JoinRespon
 	defer conn.Close()
 	o, nonce := &j.n.o, j.n.acceptance.nonce()
 	resp, err := arcv1.NewArcClient(conn).Join(ctx, &arcv1.JoinRequest{
-		Cluster: o.Cluster, Name: o.Name, Incarnation: j.n.incarnation, Addresses: j.n.addresses,
+		Cluster: o.Cluster, Name: o.Name, Incarnation: j.n.incarnation, Addresses: j.n.reachedAt(),
 		Witness: o.Witness, OnJoin: string(o.OnJoin), RingId: j.former.ringID, Nonce: nonce, Version: o.Version,
 	})
 	if err == nil && nonce != j.n.acceptance.nonce() {

@@ -192,7 +192,7 @@ func (n *testNode) again() *testNode {
 	return start(n.t, o)
 }
 
-func (n *testNode) address() string { return n.n.addresses[0] }
+func (n *testNode) address() string { return n.n.reachedAt()[0] }
 
 func (n *testNode) status() *arcv1.StatusResponse {
 	n.t.Helper()

@@ -11,11 +11,11 @@ func TestIdentityTellsTheAddresses(t *testing.T) {
 	o.Bootstrap = true
 	n := start(t, o)
 	n.awaitLeader("n1", 1)
-	if id := n.n.identity.Load(); id.ID == 0 || len(id.Addresses) == 0 || !slices.Equal(id.Addresses, n.n.addresses) {
-		t.Errorf("member %d says that it is reached at %v, want %v", id.ID, id.Addresses, n.n.addresses)
+	if id := n.n.self(); id.ID == 0 || len(id.Addresses) == 0 || !slices.Equal(id.Addresses, n.n.reachedAt()) {
+		t.Errorf("member %d says that it is reached at %v, want %v", id.ID, id.Addresses, n.n.reachedAt())
 	}
 	n.n.outside(joining, "r")
-	if id := n.n.identity.Load(); id.ID != 0 || !slices.Equal(id.Addresses, n.n.addresses) {
-		t.Errorf("outside, member %d says that it is reached at %v, want %v", id.ID, id.Addresses, n.n.addresses)
+	if id := n.n.self(); id.ID != 0 || !slices.Equal(id.Addresses, n.n.reachedAt()) {
+		t.Errorf("outside, member %d says that it is reached at %v, want %v", id.ID, id.Addresses, n.n.reachedAt())
 	}
 }

@@ -16,8 +16,8 @@ import (
 type listeners struct {
 	tcp  []net.Listener
 	unix *socketFile
-	// addresses are what other machines are told, HOST:PORT.
-	addresses []string
+	// port is that of all TCP listeners.
+	port int
 }
 
 // listen opens every address, all at the same port, and the unix socket. Port
@@ -42,9 +42,7 @@ func listen(ctx context.Context, bind []netip.Addr, port int, socket string) (_ 
 		l.tcp = append(l.tcp, lis)
 		port = lis.Addr().(*net.TCPAddr).Port
 	}
-	if l.addresses, err = advertised(bind, port); err != nil {
-		return nil, err
-	}
+	l.port = port
 	if l.unix, err = listenUnix(ctx, socket); err != nil {
 		return nil, err
 	}
@@ -118,66 +116,4 @@ func (l *listeners) close() {
 	if l.unix != nil {
 		_ = l.unix.Close()
 	}
-}
-
-// advertised is what others are told to dial: the bound addresses, and for an
-// unspecified one every address of the machine that others may reach.
-func advertised(bind []netip.Addr, port int) ([]string, error) {
-	var out []string
-	seen := map[netip.Addr]bool{}
-	add := func(a netip.Addr) {
-		if a = a.Unmap(); !seen[a] && len(out) < addressesMax {
-			seen[a] = true
-			out = append(out, netip.AddrPortFrom(a, uint16(port)).String())
-		}
-	}
-	for _, b := range bind {
-		if !b.IsUnspecified() {
-			add(b)
-			continue
-		}
-		all, err := machineAddresses(b.Is4())
-		if err != nil {
-			return nil, err
-		}
-		for _, a := range all {
-			add(a)
-		}
-	}
-	return out, nil
-}
-
-// machineAddresses lists the global unicast addresses of the interfaces that
-// are up; on a machine without any, the loopback ones.
-func machineAddresses(only4 bool) ([]netip.Addr, error) {
-	ifaces, err := net.Interfaces()
-	if err != nil {
-		return nil, fmt.Errorf("list the machine's addresses: %w", err)
-	}
-	var global, loopback []netip.Addr
-	for _, i := range ifaces {
-		if i.Flags&net.FlagUp == 0 {
-			continue
-		}
-		list, err := i.Addrs()
-		if err != nil {
-			continue // the interface went away meanwhile
-		}
-		for _, each := range list {
-			p, err := netip.ParsePrefix(each.String())
-			if err != nil || only4 && !p.Addr().Is4() {
-				continue
-			}
-			switch a := p.Addr(); {
-			case a.IsLoopback():
-				loopback = append(loopback, a)
-			case a.IsGlobalUnicast():
-				global = append(global, a)
-			}
-		}
-	}
-	if len(global) == 0 {
-		return loopback, nil
-	}
-	return global, nil
 }

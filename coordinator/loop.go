@@ -25,6 +25,7 @@ type core interface {
 	Probed(now election.Instant, r election.ProbeResult)
 	Persisted(now election.Instant, seq uint64)
 	Unreachable(now election.Instant, id uint64)
+	Readdress(now election.Instant, addresses []string)
 	Request(now election.Instant, r election.Request)
 	Tick(now election.Instant)
 	NextWake() election.Instant

@@ -52,6 +52,7 @@ func (c *fakeCore) Probed(election.Instant, election.ProbeResult) {
 	c.calls = append(c.calls, "probed")
 }
 func (c *fakeCore) Pinged(election.Instant, election.Ping)          { c.calls = append(c.calls, "pinged") }
+func (c *fakeCore) Readdress(election.Instant, []string)            {}
 func (c *fakeCore) Unreachable(election.Instant, uint64)            { c.calls = append(c.calls, "unreachable") }
 func (c *fakeCore) Persisted(_ election.Instant, seq uint64)        { c.persists = append(c.persists, seq) }
 func (c *fakeCore) NextWake() election.Instant                      { return c.wake }

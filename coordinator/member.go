@@ -32,8 +32,9 @@ type membership struct {
 // election.ErrRemoved), the disk failed (ErrStorage), or it has to stop (nil,
 // after an orderly leave if there was time).
 func (n *node) live(ctx context.Context, e entry) error {
+	at := n.reachedAt()
 	core, err := election.New(election.Config{
-		ID: e.id, Incarnation: n.incarnation, Unborn: e.unborn, Addresses: n.addresses, Version: n.o.Version, Rand: randomID,
+		ID: e.id, Incarnation: n.incarnation, Unborn: e.unborn, Addresses: at, Version: n.o.Version, Rand: randomID,
 		Wall:       func() int64 { return time.Now().UnixMicro() },
 		RaftLogger: raftLog{n.log.Named("raft")},
 		Trace:      n.trace(),
@@ -65,6 +66,12 @@ func (n *node) live(ctx context.Context, e entry) error {
 	l.begin()
 	n.loop.Store(l)
 	n.become(e)
+	if now := n.reachedAt(); !slices.Equal(now, at) {
+		l.inbox.must(func(t election.Instant) { l.core.Readdress(t, now) })
+	}
+	if n.discovery != nil {
+		n.discovery.Announce()
+	}
 	if s := core.State(); s.RingID != "" {
 		n.ringChanged(s)
 		n.transport.SetPeers(peersOf(s.Members))

@@ -29,7 +29,6 @@ type node struct {
 	log         hclog.Logger
 	clock       func() election.Instant
 	incarnation uint64
-	addresses   []string
 	maker       eventMaker
 	hub         *hub
 
@@ -43,8 +42,11 @@ type node struct {
 	// discovery is nil with NoAutodiscovery.
 	discovery *discovery.Service
 	monitor   *supervisor
-	// others dials every node but this one.
-	others     *dial.Others
+	// others dials every node but this one; local is what it asks.
+	others *dial.Others
+	local  *hostaddr.Table
+	// place is where this node is reached.
+	place      place
 	acceptance *acceptance
 	foreign    otherRings
 	// levelChanged has room for one token: the monitor has to be told the log
@@ -55,7 +57,7 @@ type node struct {
 
 	// loop is the present membership's; nil while this node is no member.
 	loop atomic.Pointer[loop]
-	// identity is what peers are told.
+	// identity is what peers are told, but for the addresses.
 	identity atomic.Pointer[transport.Identity]
 
 	settingsMu sync.Mutex    // one read-modify-write of the settings at a time
@@ -83,7 +85,9 @@ func newNode(o Options) *node {
 		levelChanged: make(chan struct{}, 1),
 		maker:        eventMaker{self: o.Name, wall: time.Now}}
 	n.maker.o = &n.o
-	n.others = &dial.Others{Own: func() []string { return n.addresses }, Local: &hostaddr.Table{}}
+	n.local = &hostaddr.Table{}
+	n.others = &dial.Others{Own: n.listensAt, Local: n.local}
+	n.place.changed = make(chan struct{})
 	n.hub = newHub(n.clock, &view{phase: joining, ring: &ring.State{}})
 	n.stopping, n.stopAs = context.WithCancelCause(context.Background())
 	n.identity.Store(&transport.Identity{Cluster: o.Cluster, Name: o.Name})
@@ -101,13 +105,20 @@ func randomID() uint64 {
 	}
 }
 
+// self is what peers are told now.
+func (n *node) self() transport.Identity {
+	id := *n.identity.Load()
+	id.Addresses = n.reachedAt()
+	return id
+}
+
 // outside publishes that this node is no member now.
 func (n *node) outside(p phase, ringID string) {
 	if n.transport != nil {
 		// First, so that what is queued still leaves, under the old identity.
 		n.transport.SetPeers(nil)
 	}
-	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.addresses, RingID: ringID})
+	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, RingID: ringID})
 	n.hub.publish(&view{phase: p, ringID: ringID, ring: &ring.State{}}, nil)
 	if n.transport != nil {
 		n.transport.SelfChanged()
@@ -117,7 +128,7 @@ func (n *node) outside(p phase, ringID string) {
 // become publishes this node's new identity as a member, before any message
 // under it leaves.
 func (n *node) become(e entry) {
-	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.addresses, RingID: e.ringID, ID: e.id})
+	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, RingID: e.ringID, ID: e.id})
 	n.transport.SelfChanged()
 	n.transport.SetPeers(e.peers)
 }

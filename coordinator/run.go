@@ -89,12 +89,14 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 	if n.listeners, err = listen(ctx, o.Bind, o.Port, n.dir.file(socketName)); err != nil {
 		return recovered, err
 	}
-	n.addresses = n.listeners.addresses
+	if err := n.openPlace(); err != nil {
+		return recovered, err
+	}
 	if !o.NoAutodiscovery {
 		n.discovery, err = discovery.New(discovery.Options{
-			Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation, Addresses: n.addresses,
+			Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation, Addresses: n.reachedAt(),
 			Bind: o.Bind, Interfaces: o.Interfaces, Port: o.DiscoveryPort, Expect: o.expect(), Witness: o.Witness,
-			Ask: n.askFounder, OnForeignRing: n.heardOtherRing, Logger: n.log.Named(logging.Discovery),
+			Ask: n.askFounder, OnForeignRing: n.heardOtherRing, OnFellow: n.fellowHeard, Logger: n.log.Named(logging.Discovery),
 		})
 		if err != nil {
 			err = fmt.Errorf("start discovery: %w; --no-autodiscovery with --join does without", err)
@@ -105,7 +107,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		}
 	}
 	n.transport = transport.New(transport.Options{
-		Self:     func() transport.Identity { return *n.identity.Load() },
+		Self:     n.self,
 		Deliver:  n.deliver,
 		PeerDown: n.peerDown,
 		Evicted:  n.evicted,
@@ -114,6 +116,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		Logger:   n.log.Named(logging.Peer),
 
 		DialContext: n.others.Net,
+		Local:       n.local.Has,
 	})
 	n.monitor = &supervisor{
 		log: n.log.Named(logging.Monitor), command: o.MonitorCommand, socket: n.dir.file(socketName),
@@ -153,7 +156,7 @@ func (n *node) close() {
 // hello is the start-up line.
 func (n *node) hello() {
 	o := &n.o
-	n.log.Info("coordinator starts", "node", o.Name, "cluster", o.Cluster, "addresses", n.addresses, "profile", o.Profile,
+	n.log.Info("coordinator starts", "node", o.Name, "cluster", o.Cluster, "addresses", n.reachedAt(), "profile", o.Profile,
 		"data-dir", o.DataDir, "run-dir", o.RunDir, "version", o.Version, "incarnation", strconv.FormatUint(n.incarnation, 16))
 	switch {
 	case o.Realtime:
@@ -179,7 +182,9 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	if n.discovery != nil {
 		wg.Go(func() { _ = n.discovery.Run(serving) })
 		wg.Go(func() { n.tellDiscoveryWhenDue(serving) })
+		wg.Go(func() { n.announceWhileApart(serving) })
 	}
+	wg.Go(func() { n.followAddresses(serving) })
 	wg.Go(func() { n.reloadOnHangup(serving) })
 	wg.Go(func() { n.collectAtRest(serving) })
 	var monitor sync.WaitGroup

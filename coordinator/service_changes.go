@@ -43,8 +43,8 @@ func (s arcService) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.Join
 		// A founder's ring has no leader before a majority of its voters is there:
 		// any member can tell them who they are.
 		if _, led := v.leader(s.n.clock()); !led {
-			if a := admit(v.ring, r); a.already != nil {
-				return s.n.joinedAs(a.already.ID), nil
+			if id, ok := v.ring.JoinedAs(r.GetName(), r.GetIncarnation(), r.GetNonce()); ok {
+				return s.n.joinedAs(id), nil
 			}
 		}
 	}

@@ -230,11 +230,15 @@ func nextOf(t *testing.T, w arcv1.Arc_WatchClient, kind string) *arcv1.Event {
 }
 
 // A member that was killed and comes back elsewhere without its disk takes its
-// name back, since nobody answers at the old address.
+// name back, once its own ring has evicted it.
 func TestTheNameOfADeadMemberIsFree(t *testing.T) {
 	nodes := startRing(t, "n1", "n2", "n3")
+	dead := election.Suspicion{ID: 3, Incarnation: nodes[2].n.incarnation, Evidence: ring.Refused}
 	nodes[2].n.stopAs(errCrash)
 	nodes[2].reap()
+	if err := nodes[1].n.loop.Load().report(dead); err != nil { // as its monitor does
+		t.Fatal(err)
+	}
 	o := testOptions(t, "n3")
 	o.Join = []string{nodes[0].address()}
 	again := start(t, o)

@@ -60,7 +60,7 @@ func (q *inquirer) round() {
 	heard := l.heardPeer.Load() != 0
 	if !q.warned && !heard {
 		q.warned = true
-		n.log.Warn("no member of the ring is heard", "ring", q.e.ringID, "addresses", n.addresses,
+		n.log.Warn("no member of the ring is heard", "ring", q.e.ringID, "addresses", n.reachedAt(),
 			"hint", "are the others running, and do they reach these addresses? --join HOST:PORT names one that moved")
 	}
 	moved := map[uint64][]string{}

@@ -99,6 +99,9 @@ type finish struct {
 // report hands another ring of the cluster to the callback.
 type report struct{ foreign ForeignRing }
 
+// fellow hands a node of this node's ring that was heard to the callback.
+type fellow struct{ node Node }
+
 // note is a line for the log.
 type note struct {
 	level   level
@@ -120,6 +123,7 @@ func (sendHello) effect()  {}
 func (sendAnswer) effect() {}
 func (ask) effect()        {}
 func (finish) effect()     {}
+func (fellow) effect()     {}
 func (report) effect()     {}
 func (note) effect()       {}
 
@@ -217,8 +221,28 @@ func (c *core) quietHello(now time.Time) effect {
 	return c.makeHello(now, 0)
 }
 
+// moved takes new addresses over and tells them.
+func (c *core) moved(now time.Time, addresses []string) []effect {
+	c.self.Addresses = addresses
+	return c.announce(now)
+}
+
+// announce says hello out of turn.
+func (c *core) announce(now time.Time) []effect {
+	if c.search != nil {
+		c.poke(now)
+		return c.tick(now)
+	}
+	return []effect{c.quietHello(now)}
+}
+
+// makeHello is a hello to everybody; a node without an address has nothing to
+// say.
 func (c *core) makeHello(now time.Time, attempt uint32) effect {
 	c.lastHello = now
+	if len(c.self.Addresses) == 0 {
+		return note{level: debug, message: "no hello: this machine has no address yet"}
+	}
 	c.seq++
 	n := nonce{value: c.random() | 1, seq: c.seq, sent: now}
 	if len(c.nonces) == maxNonces {
@@ -256,6 +280,9 @@ func (c *core) hello(now time.Time, from netip.AddrPort, h *discoveryv1.Hello) [
 // when it did not, and those who want to found when the asker may not have
 // heard them or waits for their word.
 func (c *core) answer(now time.Time, from netip.AddrPort, h *discoveryv1.Hello, namesake bool) []effect {
+	if len(c.self.Addresses) == 0 {
+		return nil
+	}
 	f := h.Founding
 	waitsForUs := f.GetAccepted() == c.self.Name && f.GetAcceptedIncarnation() == c.self.Incarnation
 	switch {

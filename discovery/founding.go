@@ -171,6 +171,9 @@ func (c *core) foundingState() *discoveryv1.Founding {
 // included, or why it may not.
 func (c *core) mayFound(now time.Time) ([]string, string) {
 	f := &c.found
+	if len(c.self.Addresses) == 0 {
+		return nil, "this machine has no address yet"
+	}
 	if f.word != nil {
 		return nil, fmt.Sprintf("accepted %s as the founder %s ago, waiting for its ring", f.word.name, now.Sub(f.word.given).Round(time.Millisecond))
 	}
@@ -266,6 +269,8 @@ func (c *core) askDue(now time.Time) []effect {
 		if h := c.heard.byName[name]; h != nil {
 			node.Addresses = nearestFirst(node.Addresses, h.source)
 		}
+		// At an own address it would be this node that answers.
+		node.Addresses = slices.DeleteFunc(node.Addresses, func(a string) bool { return slices.Contains(c.self.Addresses, a) })
 		out = append(out, ask{a.round, node, &arcv1.AcceptFounderRequest{
 			Cluster: c.cluster, Founder: c.self.Name, Incarnation: c.self.Incarnation,
 			Addresses: slices.Clone(c.self.Addresses), Names: slices.Sorted(slices.Values(a.names)), To: t.node.Name,
@@ -402,7 +407,7 @@ func (c *core) refusal(now time.Time, req *arcv1.AcceptFounderRequest) string {
 	if err := checkWord("cluster", req.GetCluster()); err != nil {
 		return err.Error()
 	}
-	if err := checkNode(req.Founder, req.Incarnation, req.Addresses, nil); err != nil {
+	if err := checkSender(req.Founder, req.Incarnation, req.Addresses, nil); err != nil {
 		return err.Error()
 	}
 	switch {

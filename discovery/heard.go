@@ -90,6 +90,9 @@ func (c *core) hear(now time.Time, from netip.AddrPort, node Node, ring *discove
 	}
 	if ring != nil {
 		out = append(out, c.hearRing(now, from, node, ringFromWire(ring, node))...)
+		if ring.RingId == c.ring.RingID {
+			out = append(out, fellow{node.clone()})
+		}
 	}
 	c.heardFounder(now, node, f)
 	return out

@@ -26,8 +26,8 @@ type Options struct {
 	Name        string
 	Incarnation uint64
 	// Addresses are the HOST:PORT at which this coordinator's TCP port is
-	// reached, at least one; the first ones are advertised, at most MaxAddresses
-	// and as many as a datagram holds.
+	// reached; the first ones are advertised, at most MaxAddresses and as many as
+	// a datagram holds. Without any nothing is said until SetAddresses.
 	Addresses []string
 	// Classes are told to whoever hears this node; at most MaxClasses words.
 	Classes []string
@@ -56,6 +56,9 @@ type Options struct {
 	// OnForeignRing, if not nil, is told of another ring of the same cluster,
 	// at most every ten seconds for each. It must not block.
 	OnForeignRing func(ForeignRing)
+	// OnFellow, if not nil, is told of every hello and answer of another node of
+	// this node's ring. It must not block.
+	OnFellow func(Node)
 
 	// Logger may be nil.
 	Logger hclog.Logger
@@ -84,7 +87,7 @@ func (o *Options) validate() error {
 		bad(fmt.Errorf("expect %d without a way to ask the others", o.Expect))
 	}
 	if len(problems) == 0 {
-		if n := o.node(); len(n.Addresses) == 0 {
+		if n := o.node(); len(n.Addresses) == 0 && len(o.Addresses) > 0 {
 			bad(fmt.Errorf("no room for the address %q in a datagram of %d bytes: use shorter names or fewer classes", o.Addresses[0], MaxDatagram))
 		}
 	}

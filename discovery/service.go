@@ -187,6 +187,22 @@ func (s *Service) SetRing(r RingInfo) {
 	s.do(func(c *core, now time.Time) []effect { return c.setRing(now, r) })
 }
 
+// SetAddresses says where this node is reached now, and says hello.
+func (s *Service) SetAddresses(addresses []string) {
+	o := s.opts
+	o.Addresses = addresses
+	node := o.node()
+	s.sendMu.Lock()
+	s.scanned = time.Time{} // the interfaces have changed too
+	s.sendMu.Unlock()
+	s.do(func(c *core, now time.Time) []effect { return c.moved(now, node.Addresses) })
+}
+
+// Announce says hello: a member that misses others, or that they miss.
+func (s *Service) Announce() {
+	s.do(func(c *core, now time.Time) []effect { return c.announce(now) })
+}
+
 // Accept decides whether this node accepts the caller as the founder of the
 // cluster; if not, the reason is a short sentence for the caller. It accepts one
 // founder; its word holds for ten seconds after it was given or the founder was
@@ -256,6 +272,10 @@ func (s *Service) carryOut(e effect) {
 		}
 		if err != nil && s.ctx.Err() == nil {
 			s.log.Debug("cannot answer a hello", "to", e.to, "error", err)
+		}
+	case fellow:
+		if s.opts.OnFellow != nil {
+			s.opts.OnFellow(e.node)
 		}
 	case report:
 		if s.opts.OnForeignRing != nil {
@@ -370,9 +390,6 @@ func (s *Service) ask(a ask) {
 	defer tries.Wait()
 	started := 0
 	for _, address := range a.node.Addresses {
-		if slices.Contains(s.opts.Addresses, address) {
-			continue // Ours: it would be this node that answers.
-		}
 		wait := time.Duration(started) * askStagger
 		started++
 		tries.Go(func() {
@@ -389,7 +406,7 @@ func (s *Service) ask(a ask) {
 			answers <- answer{ok, reason, err}
 		})
 	}
-	last := answer{err: fmt.Errorf("ask %s: it advertises none but this node's own addresses %v", a.node.Name, a.node.Addresses)}
+	last := answer{err: fmt.Errorf("ask %s: it advertises none but this node's own addresses", a.node.Name)}
 	for range started {
 		if last = <-answers; last.err == nil {
 			cancel()

@@ -353,7 +353,6 @@ func TestBadOptionsAreNamed(t *testing.T) {
 		{"no cluster", func(o *Options) { o.Cluster = "" }},
 		{"name with a space", func(o *Options) { o.Name = "a b" }},
 		{"no incarnation", func(o *Options) { o.Incarnation = 0 }},
-		{"no address", func(o *Options) { o.Addresses = nil }},
 		{"address without port", func(o *Options) { o.Addresses = []string{"127.0.0.1"} }},
 		{"port", func(o *Options) { o.Port = 70000 }},
 		{"expect without ask", func(o *Options) { o.Expect = 2 }},

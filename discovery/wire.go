@@ -144,7 +144,7 @@ func checkCommon(cluster string, n *discoveryv1.Node, r *discoveryv1.Ring, f *di
 	if n == nil {
 		return fmt.Errorf("no sender")
 	}
-	if err := checkNode(n.Name, n.Incarnation, n.Addresses, n.Classes); err != nil {
+	if err := checkSender(n.Name, n.Incarnation, n.Addresses, n.Classes); err != nil {
 		return err
 	}
 	if r != nil {
@@ -161,15 +161,20 @@ func checkCommon(cluster string, n *discoveryv1.Node, r *discoveryv1.Ring, f *di
 	return nil
 }
 
+// checkSender is checkNode for somebody who was heard, and so has an address.
+func checkSender(name string, incarnation uint64, addresses, classes []string) error {
+	if len(addresses) == 0 {
+		return fmt.Errorf("node %.80q has no address", name)
+	}
+	return checkNode(name, incarnation, addresses, classes)
+}
+
 func checkNode(name string, incarnation uint64, addresses, classes []string) error {
 	if err := checkWord("name", name); err != nil {
 		return err
 	}
 	if incarnation == 0 {
 		return fmt.Errorf("node %q has no incarnation", name)
-	}
-	if len(addresses) == 0 {
-		return fmt.Errorf("node %q has no address", name)
 	}
 	if err := checkAddresses(addresses); err != nil {
 		return fmt.Errorf("node %q: %w", name, err)

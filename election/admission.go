@@ -24,8 +24,9 @@ type applicant struct {
 	ref    uint64
 	join   ring.Join
 	holder ring.Member
-	// until is when the look at the holder is over.
-	until Instant
+	// until is when silence means that the holder does not answer; at deadline the
+	// joiner is told to try again, whatever became of the look.
+	until, deadline Instant
 }
 
 // join admits a joiner; this member leads. An unused name is free. So is the
@@ -50,7 +51,8 @@ func (n *Node) join(ref uint64, j ring.Join) {
 	default:
 		p := n.probeOf(holder)
 		p.Timeout = max(p.Timeout, holderProbe)
-		l.applicants = append(l.applicants, applicant{ref: ref, join: j, holder: holder, until: n.now + p.Timeout})
+		l.applicants = append(l.applicants, applicant{ref: ref, join: j, holder: holder,
+			until: n.now + p.Timeout*9/10, deadline: n.now + 2*p.Timeout})
 		n.emit(p)
 		return
 	}
@@ -84,12 +86,30 @@ func (n *Node) holderProbed(r ProbeResult) {
 				return
 			}
 		default:
-			// This leader alone does not reach it. If its monitor does not either it
-			// is evicted soon, and the name is free.
-			n.emit(Done{Ref: a.ref, Err: fmt.Errorf("%w: %q is member %d at %s, which does not answer; its name is free once it is evicted",
-				ErrBusy, a.holder.Name, a.holder.ID, strings.Join(a.holder.Addresses, ", "))})
+			n.later(a)
 		}
 	}
+}
+
+// later ends the try of a joiner: this leader alone does not reach the holder of
+// its name. If the holder's monitor does not either, the holder is evicted soon,
+// and the name is free.
+func (n *Node) later(a applicant) {
+	n.emit(Done{Ref: a.ref, Err: fmt.Errorf("%w: %q is member %d at %s, which does not answer; its name is free once it is evicted",
+		ErrBusy, a.holder.Name, a.holder.ID, strings.Join(a.holder.Addresses, ", "))})
+}
+
+// applicantTimers bounds the wait of joiners.
+func (n *Node) applicantTimers() {
+	l := n.lead
+	l.applicants = slices.DeleteFunc(l.applicants, func(a applicant) bool {
+		if n.now >= a.deadline {
+			n.later(a)
+			return true
+		}
+		n.wakeAt(a.deadline)
+		return false
+	})
 }
 
 // dropApplicants ends the wait of joiners that this member cannot admit any more.
@@ -97,15 +117,4 @@ func (n *Node) dropApplicants(list []applicant) {
 	for _, a := range list {
 		n.emit(Done{Ref: a.ref, Err: ErrLeadershipLost})
 	}
-}
-
-// joinedAlready finds the member that an earlier try of the same join made.
-func (n *Node) joinedAlready(m ring.Member) (id uint64, ok bool) {
-	i := slices.IndexFunc(n.ring.Members, func(o ring.Member) bool {
-		return o.Name == m.Name && o.Incarnation == m.Incarnation && o.Nonce == m.Nonce
-	})
-	if i < 0 {
-		return 0, false
-	}
-	return n.ring.Members[i].ID, true
 }

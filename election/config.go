@@ -17,7 +17,9 @@ type Config struct {
 	// Incarnation is drawn at the start of the process. Of two of the same
 	// member the larger is taken for the newer: see NewIncarnation.
 	Incarnation uint64
-	Addresses   []string
+	// Addresses are where the member is reached; none if that is not known yet.
+	// Readdress changes them.
+	Addresses []string
 	// Version is what this process runs, for status.
 	Version string
 	// Rand returns 64 random bits; it is called only from within the Node's

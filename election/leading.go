@@ -168,6 +168,7 @@ func (n *Node) leadTimers() {
 	n.sendPostponed()
 	n.reconcile()
 	n.completeRequests()
+	n.applicantTimers()
 }
 
 // tickEvery is the interval of raft's heartbeats. A declared leader is known

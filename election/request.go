@@ -41,7 +41,7 @@ const (
 func (n *Node) request(r Request) {
 	l := n.lead
 	if r.Join != nil {
-		if id, ok := n.joinedAlready(r.Join.Member); ok {
+		if id, ok := n.ring.JoinedAs(r.Join.Member.Name, r.Join.Member.Incarnation, r.Join.Member.Nonce); ok {
 			n.emit(Done{Ref: r.Ref, ID: id}) // a retry of what is committed
 			return
 		}
@@ -139,7 +139,7 @@ func (n *Node) proposalApplied(c ring.Command, changes []ring.Change, err error)
 		return
 	}
 	if c.Join != nil && err != nil {
-		if id, ok := n.joinedAlready(c.Join.Member); ok { // by another try
+		if id, ok := n.ring.JoinedAs(c.Join.Member.Name, c.Join.Member.Incarnation, c.Join.Member.Nonce); ok { // by another try
 			n.emit(Done{Ref: p.req, ID: id})
 			return
 		}

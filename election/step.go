@@ -59,6 +59,18 @@ func (n *Node) Unreachable(now Instant, id uint64) {
 	})
 }
 
+// Readdress says where this member is reached now. It tells the others, and the
+// ring commits it; nothing else of the member changes. While it is empty the
+// ring's knowledge stands.
+func (n *Node) Readdress(now Instant, addresses []string) {
+	n.step(now, func() {
+		if !slices.Equal(n.cfg.Addresses, addresses) {
+			n.cfg.Addresses = slices.Clone(addresses)
+			n.returned = min(n.returned, n.now-n.ring.Settings.RenewEvery()) // announced at once
+		}
+	})
+}
+
 // Request asks the leader for a change; exactly one Done answers it.
 func (n *Node) Request(now Instant, r Request) {
 	if n.removed {
@@ -282,7 +294,7 @@ func (n *Node) memberTimers() {
 	if n.removed || !ok {
 		return
 	}
-	changed := me.Incarnation != n.cfg.Incarnation || !slices.Equal(me.Addresses, n.cfg.Addresses) || me.Version != n.cfg.Version
+	changed := me.Incarnation != n.cfg.Incarnation || !slices.Equal(me.Addresses, n.self().Addresses) || me.Version != n.cfg.Version
 	if n.lead != nil {
 		if changed && n.declared() {
 			n.proposeOnce(proposalKey{kind: "return", id: me.ID}, ring.Command{Return: n.self()})
@@ -326,7 +338,12 @@ func (n *Node) notice(id uint64) {
 }
 
 func (n *Node) self() *ring.Return {
-	return &ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses, Version: n.cfg.Version}
+	r := &ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses, Version: n.cfg.Version}
+	if len(r.Addresses) == 0 {
+		me, _ := n.ring.Member(n.cfg.ID)
+		r.Addresses = me.Addresses
+	}
+	return r
 }
 
 // announce sends this incarnation to all members every so often.

@@ -55,10 +55,13 @@ type monitor struct {
 	others *dial.Others
 	selfAt atomic.Pointer[[]string]
 
-	links    chan received
-	events   chan event
-	gone     chan struct{} // closed when the coordinator's process has ended
-	attempts sync.WaitGroup
+	links  chan received
+	events chan event
+	// dialledDown is when the network's change last set off dials.
+	dialledDown time.Duration
+	network     chan struct{} // links, addresses or routes of the machine changed
+	gone        chan struct{} // closed when the coordinator's process has ended
+	attempts    sync.WaitGroup
 
 	bell    bell
 	endedAt time.Duration // the queue ended; 0: it did not
@@ -87,7 +90,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	m := &monitor{
 		o: o, ctx: ctx, process: p, local: newLocal(&o), watch: detector.NewWatch(rand.Uint64()),
 		neighbours: map[uint64]*neighbour{},
-		bell:       o.bell, links: make(chan received), events: make(chan event, 256), gone: make(chan struct{}),
+		bell:       o.bell, links: make(chan received), events: make(chan event, 256), network: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
 	m.selfAt.Store(&[]string{})
 	m.others = &dial.Others{Own: func() []string { return *m.selfAt.Load() }, Local: &hostaddr.Table{}}
@@ -99,6 +102,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 	})
 	wg.Go(m.readQueue)
+	wg.Go(func() { hostaddr.Watch(ctx, o.Logger, m.networkChanged) })
 	wg.Go(func() { m.local.run(ctx) })
 	defer func() {
 		cancel()
@@ -156,6 +160,8 @@ func (m *monitor) loop() error {
 			m.bell.rung(monotime.Now())
 		case e := <-m.events:
 			m.handle(monotime.Now(), e)
+		case <-m.network:
+			m.dialDown(monotime.Now())
 		case seq := <-m.local.beats:
 			m.hang.Beat(seq)
 		case <-timer.C:

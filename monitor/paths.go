@@ -85,3 +85,30 @@ func (m *monitor) leave(now time.Duration, a *attempt, known ring.Path) {
 	p.failures, p.quick, p.quickAt, p.retryAt = 0, 0, 0, now+longestRedial
 	m.judge(now, n)
 }
+
+// networkChanged is called from the watch of the machine's addresses.
+func (m *monitor) networkChanged() {
+	m.others.Local.Forget()
+	select {
+	case m.network <- struct{}{}:
+	default:
+	}
+}
+
+// dialDown dials at once what waits for its next dial: with the network the
+// reason why it failed may be gone. At most once a second, since hosts that
+// start containers change all the time.
+func (m *monitor) dialDown(now time.Duration) {
+	if m.dialledDown != 0 && now < m.dialledDown+longestRedial {
+		return // what fails now is dialled again within a second anyway
+	}
+	m.dialledDown = now
+	for _, n := range m.neighbours {
+		for _, p := range n.paths {
+			if len(p.attempts) == 0 {
+				p.failures, p.retryAt = 0, now
+				m.dial(n, p)
+			}
+		}
+	}
+}

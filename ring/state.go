@@ -158,6 +158,13 @@ func (s *State) Member(id uint64) (Member, bool) {
 	return s.Members[i], true
 }
 
+// JoinedAs returns the id of the member that an earlier try of the same join
+// made: one of this name, by this process, with this nonce.
+func (s *State) JoinedAs(name string, incarnation, nonce uint64) (id uint64, ok bool) {
+	m, ok := s.MemberByName(name)
+	return m.ID, ok && m.Incarnation == incarnation && m.Nonce == nonce
+}
+
 // MemberByName returns the member with the name.
 func (s *State) MemberByName(name string) (Member, bool) {
 	for _, m := range s.Members {

@@ -150,8 +150,8 @@ func (d *dialler) newRound() bool {
 	if !d.self.sameHello(self) {
 		d.endRace()
 		d.racing = true
-		d.self = self
 	}
+	d.self = self // the addresses that it tells may be others
 	d.todo = d.addresses()
 	if i := slices.Index(d.todo, d.good); i > 0 {
 		d.todo[0], d.todo[i] = d.todo[i], d.todo[0]

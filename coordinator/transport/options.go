@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"net"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -180,6 +181,8 @@ type Options struct {
 	// Admitted is called with the context of a stream to us whose hello was
 	// good. May be nil.
 	Admitted func(context.Context)
+	// Local reports whether an address is this machine's now. May be nil.
+	Local func(netip.Addr) bool
 
 	// Logger may be nil.
 	Logger hclog.Logger

@@ -2,6 +2,8 @@ package transport
 
 import (
 	"errors"
+	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -46,6 +48,8 @@ type asked struct {
 	alive bool
 	// moved: another incarnation or other addresses.
 	moved bool
+	// network: this machine's addresses, links or routes changed.
+	network bool
 	// hushed: it became quiet.
 	hushed bool
 	// stalled: what was sent stays unacknowledged.
@@ -125,6 +129,12 @@ func (p *peer) idle() bool {
 	distant := p.info.Distant
 	p.mu.Unlock()
 	return distant && p.queue.empty()
+}
+
+func (p *peer) distant() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.info.Distant
 }
 
 // wanted tells the goroutine of a peer that is not dialled without need that
@@ -247,6 +257,14 @@ func (p *peer) run() {
 	}
 }
 
+// localAddr is where a connection comes from; the zero Addr if it is none of IP.
+func localAddr(c net.Conn) netip.Addr {
+	if t, ok := c.LocalAddr().(*net.TCPAddr); ok {
+		return t.AddrPort().Addr()
+	}
+	return netip.Addr{}
+}
+
 // finish waits for the queue to leave, and for everything that was started.
 func (d *dialler) finish() {
 	d.endRace()
@@ -364,6 +382,14 @@ func (d *dialler) poked() {
 		}
 		d.failures = 0
 	}
+	if a.network && d.stream != nil && d.t.opts.Local != nil && !d.t.opts.Local(localAddr(d.stream.conn)) {
+		d.t.log.Debug("the address of the stream to a peer is gone", "peer", info.Name, "to", d.id)
+		d.endRace()
+		unacked := d.stream.unacked()
+		d.drop()
+		d.queue.putBack(unacked)
+		d.t.peerDown(d.id)
+	}
 	if d.stream != nil {
 		patience := time.Duration(-1)
 		switch {
@@ -382,7 +408,7 @@ func (d *dialler) poked() {
 	switch {
 	case a.alive && d.live > 0 && time.Since(d.began) < addressStagger:
 		// The tries under way are as good as new ones.
-	case a.alive || a.moved:
+	case a.alive || a.moved || a.network && !quiet:
 		d.failures = 0
 		d.race(0)
 	case a.hushed && quiet:

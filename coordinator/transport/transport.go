@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/foreign"
 )
 
 // Transport keeps a stream to every peer and takes theirs.
@@ -225,6 +227,48 @@ func (t *Transport) Wake(id uint64) {
 	if p := t.peers[id]; p != nil {
 		p.wake(true)
 	}
+}
+
+// Hint says where a peer may be reached beside the places that are known. It
+// is dialled there if there is no stream to it, or one that is stuck.
+func (t *Transport) Hint(id uint64, addresses []string) {
+	if foreign.CheckAddresses(addresses) != nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.peers[id]
+	if p == nil {
+		return
+	}
+	known := p.addresses()
+	if slices.ContainsFunc(addresses, func(a string) bool { return !slices.Contains(known, a) }) {
+		p.hint(addresses)
+		p.ask(func(a *asked) { a.moved, a.alive = true, true })
+	}
+}
+
+// NetworkChanged says that addresses, links or routes of this machine changed:
+// peers without a stream are dialled at once, and so are those whose stream
+// comes from an address that is this machine's no more.
+func (t *Transport) NetworkChanged() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.peers {
+		p.ask(func(a *asked) { a.network = true })
+	}
+}
+
+// Apart reports whether the stream to a peer that is not distant is missing.
+func (t *Transport) Apart() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.peers {
+		if !p.isUp() && !p.distant() {
+			return true
+		}
+	}
+	return false
 }
 
 // Up says whether the stream to a peer stands.

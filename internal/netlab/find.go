@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Found is a process on a host, whoever started it.
@@ -20,6 +21,8 @@ type Found struct {
 	// Parent is the parent's number as the test sees it; 0 if that is not on
 	// this machine any more.
 	Parent int
+	// CPU is the processor time that it took so far, to 10 ms.
+	CPU time.Duration
 }
 
 // Processes lists what runs on the host, by process number, without the
@@ -86,12 +89,30 @@ func (h *Host) processes() ([]Found, error) {
 			continue
 		}
 		list = append(list, Found{
-			Pid: pid, Parent: parentOf(dir),
+			Pid: pid, Parent: parentOf(dir), CPU: cpuOf(dir),
 			Args: strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00"),
 		})
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Pid < list[j].Pid })
 	return list, nil
+}
+
+// cpuOf is the user and system time of a process, which the kernel counts in
+// hundredths of a second.
+func cpuOf(dir string) time.Duration {
+	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	if err != nil {
+		return 0
+	}
+	// The second field, a name in parentheses, may hold anything.
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
 func parentOf(dir string) int {

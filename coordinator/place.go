@@ -1,0 +1,234 @@
+package coordinator
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/arc-ring/arc/discovery"
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/hostaddr"
+)
+
+const (
+	// goneFor is for how long an address has to be gone before the others are
+	// told, as long as no new one has come: an interface that goes down and up
+	// again is no news.
+	goneFor = 10 * time.Second
+	// redialPause is the shortest time between two rounds of redials that a
+	// change of links or routes sets off.
+	redialPause = time.Second
+	// apartEvery is how often a member that misses a stream to another one says
+	// hello, so that those who moved find each other.
+	apartEvery = time.Second
+)
+
+// place is where this node is reached, as it tells others: HOST:PORT. It is
+// empty while the machine has no address.
+type place struct {
+	mu        sync.Mutex
+	addresses []string
+	// changed is closed and replaced when the addresses change.
+	changed chan struct{}
+	// missing is since when some of them are gone, zero if none is.
+	missing time.Time
+	// redialled is when a change last set off redials.
+	redialled time.Time
+}
+
+// reachedAt is where others are told to dial this node. The caller may keep it.
+func (n *node) reachedAt() []string {
+	n.place.mu.Lock()
+	defer n.place.mu.Unlock()
+	return n.place.addresses
+}
+
+// listensAt is where this node listens, and what it tells others.
+func (n *node) listensAt() []string {
+	at := slices.Clone(n.reachedAt())
+	if n.listeners != nil {
+		for _, l := range n.listeners.tcp {
+			at = append(at, l.Addr().String())
+		}
+	}
+	return at
+}
+
+// openPlace finds out where this node is reached at its start.
+func (n *node) openPlace() error {
+	addresses, err := advertised(n.o.Bind, n.listeners.port)
+	if err != nil {
+		return err
+	}
+	n.place.addresses = addresses
+	if len(addresses) == 0 {
+		n.log.Warn("this machine has no address yet; it is waited for, and then told to the others", "bind", joinAddrs(n.o.Bind))
+	}
+	return nil
+}
+
+// advertised is what others are told to dial: the bound addresses, and for an
+// unspecified one every address of the machine that others may reach.
+func advertised(bind []netip.Addr, port int) ([]string, error) {
+	var out []string
+	seen := map[netip.Addr]bool{}
+	add := func(a netip.Addr) {
+		if a = a.Unmap(); !seen[a] && len(out) < addressesMax {
+			seen[a] = true
+			out = append(out, netip.AddrPortFrom(a, uint16(port)).String())
+		}
+	}
+	for _, b := range bind {
+		if !b.IsUnspecified() {
+			add(b)
+			continue
+		}
+		all, err := hostaddr.Reachable(b.Is4())
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range all {
+			add(a)
+		}
+	}
+	return out, nil
+}
+
+// settled says what of the present addresses is to be told now, given what was
+// told. A new address is told at once, and with it what is gone. What is only
+// gone is told after a while, and never if nothing is left.
+func settled(told, present []string, missing time.Duration) []string {
+	isNew := slices.ContainsFunc(present, func(a string) bool { return !slices.Contains(told, a) })
+	isGone := slices.ContainsFunc(told, func(a string) bool { return !slices.Contains(present, a) })
+	if isNew || isGone && len(present) > 0 && missing >= goneFor {
+		return present
+	}
+	return told
+}
+
+// followAddresses tells everybody when this node's addresses change, until ctx
+// ends.
+func (n *node) followAddresses(ctx context.Context) {
+	notices := make(chan struct{}, 1)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watching.Go(func() {
+		hostaddr.Watch(ctx, n.log, func() {
+			select {
+			case notices <- struct{}{}:
+			default:
+			}
+		})
+	})
+	later := time.NewTimer(0) // something may have changed since the start
+	defer later.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-notices:
+		case <-later.C:
+		}
+		if again := n.lookAtAddresses(time.Now()); again > 0 {
+			later.Reset(again)
+		}
+	}
+}
+
+// lookAtAddresses reads the interfaces and tells what has changed. It returns
+// when to look again, 0 if at the next notice.
+func (n *node) lookAtAddresses(now time.Time) (again time.Duration) {
+	n.local.Forget()
+	present, err := advertised(n.o.Bind, n.listeners.port)
+	if err != nil {
+		n.log.Warn("the machine's addresses cannot be read", "error", err)
+		return time.Second
+	}
+	p := &n.place
+	p.mu.Lock()
+	told := p.addresses
+	if slices.ContainsFunc(told, func(a string) bool { return !slices.Contains(present, a) }) {
+		if p.missing.IsZero() {
+			p.missing = now
+		}
+		again = max(goneFor-now.Sub(p.missing), time.Millisecond)
+	} else {
+		p.missing = time.Time{}
+	}
+	missing := time.Duration(0)
+	if !p.missing.IsZero() {
+		missing = now.Sub(p.missing)
+	}
+	next := settled(told, present, missing)
+	changed := !slices.Equal(next, told)
+	if changed {
+		p.addresses, p.missing = next, time.Time{}
+		close(p.changed)
+		p.changed = make(chan struct{})
+	}
+	redial := changed || now.Sub(p.redialled) >= redialPause
+	if redial {
+		p.redialled = now
+	} else if again == 0 {
+		again = redialPause
+	}
+	p.mu.Unlock()
+	if len(present) == 0 {
+		again = 0 // nothing to tell until there is one
+	}
+	if changed {
+		n.moved(told, next)
+	}
+	if redial {
+		n.transport.NetworkChanged()
+	}
+	return again
+}
+
+// moved tells everybody where this node is reached now.
+func (n *node) moved(from, to []string) {
+	n.log.Info("the addresses of this node changed", "from", from, "to", to)
+	if n.discovery != nil {
+		n.discovery.SetAddresses(to)
+	}
+	if l := n.loop.Load(); l != nil {
+		l.inbox.must(func(now election.Instant) { l.core.Readdress(now, to) })
+	}
+}
+
+// awaitAddress waits until this node has an address that others can be told.
+func (n *node) awaitAddress(ctx context.Context) error {
+	for {
+		n.place.mu.Lock()
+		some, changed := len(n.place.addresses) > 0, n.place.changed
+		n.place.mu.Unlock()
+		if some {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// announceWhileApart says hello while a stream to another member is missing:
+// it may have moved, or not know that this node did.
+func (n *node) announceWhileApart(ctx context.Context) {
+	for wait(ctx, apartEvery) == nil {
+		if n.loop.Load() != nil && n.transport.Apart() {
+			n.discovery.Announce()
+		}
+	}
+}
+
+// fellowHeard takes a hello of a node that says that it belongs to this node's
+// ring: it is dialled where the hello says, and believed only there.
+func (n *node) fellowHeard(f discovery.Node) {
+	if m, ok := n.hub.views.load().ring.MemberByName(f.Name); ok {
+		n.transport.Hint(m.ID, f.Addresses)
+	}
+}

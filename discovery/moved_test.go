@@ -1,0 +1,42 @@
+package discovery
+
+import (
+	"slices"
+	"testing"
+)
+
+// A node without an address has nothing to say, and says hello as soon as it
+// has one.
+func TestSayingNothingWithoutAnAddress(t *testing.T) {
+	b := newBench(t, "a", 3)
+	b.self.Addresses = nil
+	if hellos := of[sendHello](b.startSeek(b.now)); len(hellos) != 0 {
+		t.Errorf("a node without an address says %v", hellos)
+	}
+	if answers := of[sendAnswer](b.hears("j", attempt(2))); len(answers) != 0 {
+		t.Errorf("a node without an address answers %v", answers)
+	}
+	b.after(pokeAfter)
+	hellos := of[sendHello](b.moved(b.now, []string{"10.0.0.1:7400"}))
+	if len(hellos) != 1 || !slices.Equal(hellos[0].hello.Node.Addresses, []string{"10.0.0.1:7400"}) {
+		t.Errorf("with an address it says %v, want one hello that tells it", hellos)
+	}
+}
+
+// Where another member of the own ring says that it is reached is handed on.
+func TestAFellowIsHandedOn(t *testing.T) {
+	b := newBench(t, "a", 0)
+	b.setRing(b.now, RingInfo{RingID: "r1"})
+	member := func(ringID string) []fellow {
+		return of[fellow](b.hears("b", attempt(0), inRing(ringID)))
+	}
+	if got := member("r2"); len(got) != 0 {
+		t.Errorf("a member of another ring is a fellow: %v", got)
+	}
+	if got := member("r1"); len(got) != 1 || got[0].node.Name != "b" || len(got[0].node.Addresses) == 0 {
+		t.Errorf("fellows %v, want b with its addresses", got)
+	}
+	if hellos := of[sendHello](b.announce(b.now)); len(hellos) != 1 || hellos[0].hello.Ring.GetRingId() != "r1" {
+		t.Errorf("announced as %v, want one hello of a member of r1", hellos)
+	}
+}
