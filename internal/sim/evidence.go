@@ -101,12 +101,13 @@ func (s *Sim) accuse(n *node, a detector.Action) {
 		return
 	}
 	// The probe that is given up last was sent an interval after the one
-	// before it, so the first was so many intervals ago, by the fastest clock.
+	// before it, so the first was so many intervals ago, by the fastest clock. It
+	// may have been sent a little late: up to a quarter of an interval counts.
 	st := n.relink.Settings
 	span := int64(forever)
 	for _, leader := range []bool{true, false} {
 		interval, misses := st.Link(leader)
-		span = min(span, int64(st.Shortened(interval*time.Duration(misses-1))))
+		span = min(span, int64(st.Shortened(interval*time.Duration(misses-1)-interval/4)))
 	}
 	k := watchKey{n.idx, a.Target.ID, inc}
 	if asked, ok := s.evidence.pinged[k]; !ok || s.now-asked < span || s.evidence.exchanged[k] >= asked {

@@ -129,7 +129,7 @@ func (s *Sim) ableSince(n *node) int64 {
 		return s.now
 	}
 	_, lease := s.boundSettings()
-	return max(n.lastBad(s.now), n.disk.slowUntil, n.startedAt+int64(lease)+int64(lease)/50)
+	return max(n.lastBad(s.now), n.startedAt+int64(lease)+int64(lease)/50)
 }
 
 // newer reports whether a log wins against another one.

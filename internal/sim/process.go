@@ -300,10 +300,10 @@ func (s *Sim) ran(n *node) {
 
 // lastBad is when the process last did not run as it should.
 func (n *node) lastBad(now int64) int64 {
-	if n.badSince != 0 || n.disk.slow > 0 || n.disk.stuck > 0 || n.disk.full {
+	if n.badSince != 0 || n.disk.slow > 0 || n.disk.stuck > 0 || n.disk.full || now < n.disk.slowUntil {
 		return now
 	}
-	return n.bad
+	return max(n.bad, n.disk.slowUntil)
 }
 
 // stepped carries out what a step of the core asked for, checks, and sets the
