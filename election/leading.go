@@ -50,9 +50,10 @@ type leading struct {
 	snapshots map[uint64]Instant
 	// probes is when the caretaker's newest probe of an heir began, noAnswer when
 	// one began that failed.
-	probes, noAnswer map[uint64]Instant
-	handover         *handover
-	wantsLead        uint64 // the newest joiner that asked to lead
+	probes    map[uint64]Instant
+	noAnswer  map[uint64]unanswered
+	handover  *handover
+	wantsLead uint64 // the newest joiner that asked to lead
 
 	stops stops
 
@@ -65,6 +66,13 @@ type leading struct {
 	loss      loss
 	timed     *ring.Timed
 	tellTimed Instant
+}
+
+// unanswered is a probe of an heir that failed: when it began, and which
+// process it was for. It says nothing of a newer one.
+type unanswered struct {
+	at          Instant
+	incarnation uint64
 }
 
 // probedAhead bounds how many heirs a caretaker probes at the same time.
@@ -94,7 +102,7 @@ type caretaking struct {
 func (n *Node) elected() {
 	n.lead = &leading{
 		term: n.term, since: n.now, nextTick: n.now + n.ring.Settings.RenewEvery(), after: n.ring.LeaderID,
-		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, probes: map[uint64]Instant{}, noAnswer: map[uint64]Instant{}, snapshots: map[uint64]Instant{},
+		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, probes: map[uint64]Instant{}, noAnswer: map[uint64]unanswered{}, snapshots: map[uint64]Instant{},
 	}
 	n.campaign = campaign{}
 	n.loss.elected = n.now
@@ -213,7 +221,7 @@ func (n *Node) winner() {
 			break
 		}
 		e, ok := n.evidence(heir)
-		if at, failed := l.noAnswer[heir.ID]; !ok && failed && n.heard[heir.ID] <= at {
+		if x, failed := l.noAnswer[heir.ID]; !ok && failed && x.incarnation == heir.Incarnation && n.heard[heir.ID] <= x.at {
 			e.Evidence, e.By, ok = ring.Silent, n.cfg.ID, true
 		}
 		if !ok {
@@ -403,9 +411,9 @@ func (n *Node) heirProbed(r ProbeResult) {
 	case probed && r.Outcome == Unanswered:
 		// Another probe of the same member, for a suspicion, may have begun
 		// earlier: what is silent now was asked a timeout ago.
-		l.noAnswer[r.ID] = min(began, n.now-n.probeTimeout())
+		l.noAnswer[r.ID] = unanswered{min(began, n.now-n.probeTimeout()), r.Incarnation}
 	case probed:
-		l.noAnswer[r.ID] = began
+		l.noAnswer[r.ID] = unanswered{began, r.Incarnation}
 	}
 }
 
