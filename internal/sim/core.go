@@ -16,6 +16,7 @@ type Core interface {
 	Probed(now election.Instant, r election.ProbeResult)
 	Persisted(now election.Instant, seq uint64)
 	Unreachable(now election.Instant, id uint64)
+	Readdress(now election.Instant, addresses []string)
 	Request(now election.Instant, r election.Request)
 	Answered(now election.Instant, a election.Standing)
 	Standing(now election.Instant, id uint64) election.Standing

@@ -236,6 +236,10 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 		}
 		return
 	case ring.Refused:
+		if !dead && s.misplaced(who, m) {
+			s.stats.count("ring: evicted, while every address that the ring had led elsewhere", 1)
+			return
+		}
 		if !dead {
 			s.fail("G4", "%s, but that incarnation listens", what)
 			return

@@ -50,6 +50,10 @@ const (
 	OpEvict       FaultKind = "op-evict"       // arc evict
 	OpHandover    FaultKind = "op-handover"    // arc handover, to the heir or to a named one
 	OpSettings    FaultKind = "op-settings"    // arc config set
+	Renumber      FaultKind = "renumber"       // a machine has another address; its old one leads nowhere, or to somebody else
+	Usurp         FaultKind = "usurp"          // power off, and another ring's member takes the address over
+	Float         FaultKind = "float"          // an address moves to another machine
+	OpImpostor    FaultKind = "op-impostor"    // somebody asks to join under the name of a member that runs
 	Wear          FaultKind = "kill-certified" // kill -9 of one, and of the next as soon as that is certified
 	Mistake       FaultKind = "mistake"        // a member is told that it is out, and it is not; drawn apart from the others
 )
@@ -248,6 +252,8 @@ func (w *World) fault(r *rand.Rand, kind FaultKind, at time.Duration) Fault {
 	f := Fault{At: at, Kind: kind, Who: w.target(r), For: w.lasts(r)}
 	f.With = Target(r.IntN(w.Machines))
 	switch kind {
+	case Usurp:
+		f.Gone = r.IntN(2) == 0
 	case Kill, KillTwo, KillBoth, Crash, Wear:
 		f.Wipe = r.IntN(6) == 0
 		f.Gone = r.IntN(8) == 0
@@ -302,8 +308,10 @@ func (w *World) fault(r *rand.Rand, kind FaultKind, at time.Duration) Fault {
 		f.For = 0
 	case OpSettings:
 		f.N = r.IntN(settingsKinds)
-	case OpHandover:
+	case OpHandover, Renumber:
 		f.N = r.IntN(3)
+	case Float:
+		f.N = r.IntN(2)
 	case OpEvict, OpJoin, OpLeave, KillMonitor, FullDisk:
 	}
 	if f.Who == f.With || !needsTwo(kind) {
@@ -322,7 +330,7 @@ func (w *World) fault(r *rand.Rand, kind FaultKind, at time.Duration) Fault {
 }
 
 func needsTwo(k FaultKind) bool {
-	return k == Cut || k == CutOneWay || k == CutWatcher || k == Flap || k == KillTwo || k == Wear || k == Mistake
+	return k == Cut || k == CutOneWay || k == CutWatcher || k == Flap || k == KillTwo || k == Wear || k == Mistake || k == Renumber
 }
 
 // maxRate is how much a clock may run too fast or too slow, in ppm, so that no

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -34,7 +35,7 @@ func (s *Sim) foundFormed() error {
 		} else if _, err := st.Apply(1, ring.Command{Join: &ring.Join{Member: m}}); err != nil {
 			return fmt.Errorf("join %s: %w", n.name, err)
 		}
-		g.members = append(g.members, lmember{id, n.inc, n.name, n.witness})
+		g.members = append(g.members, lmember{id, n.inc, n.name, n.witness, strings.Join(n.addrs, " ")})
 		g.joined[id] = n.name
 		s.learnID(id, i)
 	}

@@ -208,7 +208,9 @@ func (s *Sim) inject(f *Fault, subject int) {
 		s.mistake(n, o, uint64(f.N))
 	case WallClock:
 		n.wall += int64(time.Duration(f.N) * time.Second)
-	case OpJoin, OpLeave, OpEvict, OpHandover, OpSettings:
+	case Usurp, Renumber, Float:
+		s.misdirect(n, o, f)
+	case OpJoin, OpLeave, OpEvict, OpHandover, OpSettings, OpImpostor:
 		s.operate(f, n)
 	default:
 		s.injectNet(f, n, o)

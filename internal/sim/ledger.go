@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -56,6 +57,7 @@ type lmember struct {
 	id, inc uint64
 	name    string
 	witness bool
+	at      string // its addresses
 }
 
 // epochMark is what every member's state must be after the same epoch.
@@ -311,7 +313,7 @@ func (s *Sim) judge(e *raftpb.Entry, c ring.Command) string {
 			s.fail("ids", "id %d of %s was used before, by %s", g.highest, m.Name, old)
 		}
 		g.joined[g.highest] = m.Name
-		g.members = append(g.members, lmember{g.highest, m.Incarnation, m.Name, m.Witness})
+		g.members = append(g.members, lmember{g.highest, m.Incarnation, m.Name, m.Witness, strings.Join(m.Addresses, " ")})
 		if node := s.machineNamed(m.Name); node >= 0 {
 			s.learnID(g.highest, node)
 			s.trigger("joined", s.nodes[node])
@@ -359,11 +361,12 @@ func (s *Sim) judge(e *raftpb.Entry, c ring.Command) string {
 	case c.Return != nil:
 		for i := range g.members {
 			if m := &g.members[i]; m.id == c.Return.ID {
-				if m.inc == c.Return.Incarnation {
+				at := strings.Join(c.Return.Addresses, " ")
+				if m.inc == c.Return.Incarnation && m.at == at {
 					return "known"
 				}
-				m.inc = c.Return.Incarnation
-				s.stats.count("ring: returned", 1)
+				m.inc, m.at = c.Return.Incarnation, at
+				s.stats.count("ring: returned or moved", 1)
 				return ""
 			}
 		}

@@ -243,6 +243,10 @@ func (s *Sim) ping(n *node, a detector.Action) {
 		if to == n.idx {
 			n.mon.know(a.Target, i, ring.Path{Outcome: ring.PathOwn}) // never dialled
 		}
+		if to == stranger {
+			p := &pong{target: a.Target, path: i, answer: strange(wanted(a.Target)), seq: a.Seq}
+			s.q.push(event{at: s.now + int64(strangerDelay), kind: evPong, node: int16(n.idx), gen: n.mon.gen, p: p})
+		}
 		if to < 0 || to == n.idx {
 			continue
 		}

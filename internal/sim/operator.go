@@ -38,6 +38,10 @@ func (s *Sim) operate(f *Fault, n *node) {
 			m, ok := byName(l)
 			return election.Request{Evict: &ring.Evict{ID: m.ID, Incarnation: m.Incarnation, Evidence: ring.Operator}}, ok
 		}
+	case OpImpostor:
+		if !s.impostor(n, op) {
+			return
+		}
 	case OpHandover:
 		op.make = func(l *node) (election.Request, bool) {
 			to := uint64(0)

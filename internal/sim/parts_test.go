@@ -3,6 +3,7 @@ package sim
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,7 +136,7 @@ func TestLedgerAgreesWithTheRing(t *testing.T) {
 			_, _ = st.Apply(term, ring.Command{Appoint: &ring.Appoint{To: r.Uint64N(9)}})
 		}
 		for _, m := range st.Members {
-			g.members = append(g.members, lmember{m.ID, m.Incarnation, m.Name, m.Witness})
+			g.members = append(g.members, lmember{m.ID, m.Incarnation, m.Name, m.Witness, strings.Join(m.Addresses, " ")})
 		}
 		if st.Designated != nil {
 			g.designated = st.Designated.To

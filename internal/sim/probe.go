@@ -29,6 +29,10 @@ func (s *Sim) probe(n *node, p election.Probe) {
 		if to == n.idx {
 			c.paths[i].Outcome = ring.PathOwn
 		}
+		if to == stranger {
+			t := &probeTry{call: c, path: i, got: ring.Path{Outcome: ring.PathAnswered, Answer: strange(p.Wanted)}}
+			s.q.push(event{at: s.now + int64(strangerDelay), kind: evProbed, node: int16(n.idx), p: t})
+		}
 		if to >= 0 && to != n.idx {
 			s.transmit(n.idx, to, event{kind: evProbe, p: &probeTry{call: c, path: i}}, true)
 		}

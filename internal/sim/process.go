@@ -15,18 +15,21 @@ const inboxMost = 512
 
 // node is one machine: its clock and disk, its coordinator and its monitor.
 type node struct {
-	idx     int
-	name    string
-	addrs   []string
-	rnd     *rand.Rand
-	clock   clock
-	disk    disk
-	wall    int64 // what the wall clock is wrong by
-	witness bool
-	lead    bool // on_join = lead
-	spare   bool // not in use until an operator starts it
-	lazy    time.Duration
-	crowd   int // starts so far
+	idx   int
+	name  string
+	own   string   // its own address
+	addrs []string // what the coordinator was told of its addresses
+	// floating: the machine has the floating address, or still thinks so.
+	floating bool
+	rnd      *rand.Rand
+	clock    clock
+	disk     disk
+	wall     int64 // what the wall clock is wrong by
+	witness  bool
+	lead     bool // on_join = lead
+	spare    bool // not in use until an operator starts it
+	lazy     time.Duration
+	crowd    int // starts so far
 	// startedAt is when the present process was.
 	startedAt int64
 
@@ -126,6 +129,7 @@ func (s *Sim) start(n *node) {
 		return
 	}
 	n.startedAt, s.disturbedAt = s.now, s.now
+	s.ownAgain(n)
 	n.crowd++
 	n.gen++
 	n.life++

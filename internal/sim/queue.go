@@ -4,46 +4,47 @@ package sim
 type evKind uint8
 
 const (
-	evWake     evKind = iota // the coordinator's timer
-	evDeliver                // a peer message arrives at a machine
-	evDisk                   // a write or sync completes
-	evStart                  // a coordinator process starts
-	evResume                 // the end of a pause
-	evJoinTry                // a joiner asks again
-	evRPC                    // a request of a joiner or operator arrives
-	evReply                  // its answer arrives
-	evUnreach                // the transport reports a lost stream
-	evPing                   // a monitor's ping arrives
-	evPong                   // its answer arrives
-	evRefused                // nobody listens (or the stream broke) arrives at a monitor
-	evMonTick                // a monitor's link is due
-	evMonLink                // a link arrives in the monitor's queue
-	evMonStart               // a new monitor process
-	evMonSees                // a monitor sees its coordinator's exit
-	evCertSend               // a monitor tries to hand in its certificate
-	evCertify                // the certificate arrives
-	evReport                 // a monitor's opinion arrives at its coordinator
-	evProbe                  // a leader's own probe arrives
-	evProbed                 // its answer arrives
-	evProbeEnd               // its time is over
-	evHang                   // the monitor looks whether its coordinator hangs
-	evFault                  // a fault of the plan begins
-	evFaultEnd               // and ends
-	evHeal                   // all faults end
-	evPoll                   // is the ring whole again?
-	evQuietEnd               // the end of a quiet time
-	evLeave                  // a leaving coordinator tries again
-	evOp                     // an operator's try
-	evHello                  // a peer stream is opened
-	evPinged                 // a watcher's word reaches the core
-	evInquire                // a member asks whether it still is one
-	evStanding               // the answer arrives
-	evWish                   // what was asked of a whole ring is due
-	evMonRuns                // a coordinator learns whether its monitor runs
-	evLed                    // has a majority that can talk a leader?
+	evWake      evKind = iota // the coordinator's timer
+	evDeliver                 // a peer message arrives at a machine
+	evDisk                    // a write or sync completes
+	evStart                   // a coordinator process starts
+	evResume                  // the end of a pause
+	evJoinTry                 // a joiner asks again
+	evRPC                     // a request of a joiner or operator arrives
+	evReply                   // its answer arrives
+	evUnreach                 // the transport reports a lost stream
+	evPing                    // a monitor's ping arrives
+	evPong                    // its answer arrives
+	evRefused                 // nobody listens (or the stream broke) arrives at a monitor
+	evMonTick                 // a monitor's link is due
+	evMonLink                 // a link arrives in the monitor's queue
+	evMonStart                // a new monitor process
+	evMonSees                 // a monitor sees its coordinator's exit
+	evCertSend                // a monitor tries to hand in its certificate
+	evCertify                 // the certificate arrives
+	evReport                  // a monitor's opinion arrives at its coordinator
+	evProbe                   // a leader's own probe arrives
+	evProbed                  // its answer arrives
+	evProbeEnd                // its time is over
+	evHang                    // the monitor looks whether its coordinator hangs
+	evFault                   // a fault of the plan begins
+	evFaultEnd                // and ends
+	evHeal                    // all faults end
+	evPoll                    // is the ring whole again?
+	evQuietEnd                // the end of a quiet time
+	evLeave                   // a leaving coordinator tries again
+	evOp                      // an operator's try
+	evHello                   // a peer stream is opened
+	evPinged                  // a watcher's word reaches the core
+	evInquire                 // a member asks whether it still is one
+	evStanding                // the answer arrives
+	evReaddress               // a machine notices that its addresses have changed
+	evWish                    // what was asked of a whole ring is due
+	evMonRuns                 // a coordinator learns whether its monitor runs
+	evLed                     // has a majority that can talk a leader?
 )
 
-var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "pinged", "inquire", "standing", "wish", "mon-runs", "led"}
+var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "pinged", "inquire", "standing", "readdress", "wish", "mon-runs", "led"}
 
 // travels tells whether an event comes over the network: a stopped process's
 // socket takes only so many.

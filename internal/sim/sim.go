@@ -25,15 +25,17 @@ type Sim struct {
 	nodes   []*node
 	links   []*link // made when first used
 
-	ledger    ledger
-	births    map[birthKey]birth
-	idMachine []int // machine of each id, -1 unknown
-	addresses map[string]int
-	dead      map[uint64]int64 // when each incarnation ended
-	evidence  evidence
-	asked     asked
-	letGo     map[uint64]bool // members that dropped their logs because the core told them to
-	refs      uint64
+	ledger     ledger
+	births     map[birthKey]birth
+	idMachine  []int // machine of each id, -1 unknown
+	addresses  map[string]int
+	floats     int // machine with the floating address, -1 none
+	renumbered int
+	dead       map[uint64]int64 // when each incarnation ended
+	evidence   evidence
+	asked      asked
+	letGo      map[uint64]bool // members that dropped their logs because the core told them to
+	refs       uint64
 
 	incarnations map[uint64]int // machine of each that ever ran
 
@@ -83,6 +85,7 @@ func Run(opt Options) *Result {
 	if faults == nil {
 		faults = plan(rand.New(rand.NewPCG(opt.Seed, 2)), &world, opt.Length)
 		faults = mistakes(rand.New(rand.NewPCG(opt.Seed, 5)), &world, faults, opt.Length)
+		faults = withAddressFaults(rand.New(rand.NewPCG(opt.Seed, 6)), &world, opt.Length, faults)
 	}
 	all := faults
 	if opt.Keep != nil {
@@ -119,6 +122,7 @@ func newSim(opt Options, world World) *Sim {
 	s := &Sim{opt: opt, world: world, hash: newPrint(), births: map[birthKey]birth{}, addresses: map[string]int{}, dead: map[uint64]int64{},
 		evidence: newEvidence(), letGo: map[uint64]bool{}, incarnations: map[uint64]int{}}
 	s.asked = asked{settings: map[ring.Settings]bool{}, evictions: map[string]bool{}, leaves: map[uint64]bool{}}
+	s.floats = -1
 	s.net = &s.world.Net
 	s.net.Copies = s.net.Copies || opt.Copies
 	s.stats.Named = map[string]int{}
@@ -128,8 +132,9 @@ func newSim(opt Options, world World) *Sim {
 	for i := range k {
 		n := &node{idx: i, name: fmt.Sprintf("n%d", i+1), power: true, spare: i >= world.Machines, lazy: world.Lazy[i],
 			witness: slices.Contains(world.Witnesses, i), lead: slices.Contains(world.Leads, i), wakeAt: forever}
-		n.addrs = []string{n.name + ":7400"}
-		s.addresses[n.addrs[0]] = i
+		n.own = n.name + ":7400"
+		s.addresses[n.own] = i
+		n.addrs = s.addressesOf(n)
 		n.rnd = rand.New(rand.NewPCG(opt.Seed, 16+uint64(i)+opt.Salt<<8))
 		n.clock = clock{base: n.rnd.Int64N(int64(1000 * time.Hour)), ppm: world.Rates[i]}
 		n.wall = n.rnd.Int64N(int64(time.Hour))
@@ -151,7 +156,7 @@ func (s *Sim) found() error {
 		return err
 	}
 	g := &s.ledger
-	g.members = []lmember{{1, n.inc, n.name, false}}
+	g.members = []lmember{{1, n.inc, n.name, false, strings.Join(n.addrs, " ")}}
 	g.led = map[string]uint64{}
 	g.highest, g.epoch = 1, 1
 	g.joined, g.declared, g.claimed = map[uint64]string{1: n.name}, map[uint64]uint64{}, map[uint64]uint64{}
@@ -244,6 +249,11 @@ func (s *Sim) dispatch(e event) {
 	case evResume:
 		s.resume(n, e.gen)
 		return
+	case evReaddress:
+		if !n.paused {
+			s.readdress(n)
+			return
+		}
 	case evOp:
 		s.opTry(e)
 		return
@@ -340,6 +350,8 @@ func (s *Sim) coordinatorEvent(n *node, e event) {
 		s.certified(n, e)
 	case evLeave:
 		s.leaveTry(n, e)
+	case evReaddress:
+		s.readdress(n)
 	case evHello:
 		s.hello(n, e)
 	case evInquire:
@@ -374,14 +386,6 @@ func (s *Sim) learnID(id uint64, machine int) {
 // machineNamed is the machine with the name, -1 if there is none.
 func (s *Sim) machineNamed(name string) int {
 	return slices.IndexFunc(s.nodes, func(n *node) bool { return n.name == name })
-}
-
-// leads is the machine that an address leads to from n, -1 if to none.
-func (s *Sim) leads(_ *node, address string) int {
-	if i, ok := s.addresses[address]; ok {
-		return i
-	}
-	return -1
 }
 
 // trimStack leaves the lines between the panic and the simulator's loop.

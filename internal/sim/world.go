@@ -18,6 +18,10 @@ type World struct {
 	// Witnesses and Leads (on_join = lead) are machines by number.
 	Witnesses, Leads []int
 	CompactAfter     uint64
+	// Bridges: every machine lists an address that leads back to whoever dials it.
+	Bridges bool
+	// Moves: addresses change and move, and impostors ask to be let in.
+	Moves bool
 	// Early lets faults begin before the ring is formed.
 	Early bool
 	// Formed: all are members from the start.
@@ -167,6 +171,7 @@ func newWorld(r *rand.Rand, nodes int) World {
 		w.Rates = append(w.Rates, rate)
 		w.Lazy = append(w.Lazy, time.Millisecond<<r.IntN(5))
 	}
+	w.Bridges, w.Moves = r.IntN(3) == 0, r.IntN(3) == 0
 	return w
 }
 
