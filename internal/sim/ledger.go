@@ -366,7 +366,7 @@ func (s *Sim) judge(e *raftpb.Entry, c ring.Command) string {
 					return "known"
 				}
 				m.inc, m.at = c.Return.Incarnation, at
-				s.stats.count("ring: returned or moved", 1)
+				s.stats.count("ring: returned", 1)
 				return ""
 			}
 		}
