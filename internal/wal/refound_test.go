@@ -22,7 +22,7 @@ func TestRefoundReplacesAllUnderAnotherIdentity(t *testing.T) {
 		t.Errorf("holds %s of %+v, want %s", got, r.Identity, want)
 	}
 	names, err := os.ReadDir(dir)
-	if err != nil || len(names) != 2 { // the lock and one segment
+	if err != nil || len(names) != 3 { // the lock, one segment, and what remembers its end
 		t.Errorf("%v in the directory (%v)", names, err)
 	}
 
