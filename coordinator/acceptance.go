@@ -11,7 +11,7 @@ import (
 // a ring, and the words that others gave it.
 //
 // A founder makes those who accepted it members from the start, under the number
-// that each of them named. Whoever accepts another founder later names another
+// that each of them named. A node that accepts another founder later names another
 // number, and so never becomes a voter of the first one's ring as long as that
 // has no leader: two foundings cannot both count on it.
 type acceptance struct {

@@ -169,7 +169,7 @@ func (n *node) look(ctx context.Context, wanted ring.Wanted, addresses []string,
 type try struct {
 	address string
 	path    ring.Path
-	// client is that of an answer; whoever takes the try closes it.
+	// client is that of an answer; the taker of the try closes it.
 	client *grpc.ClientConn
 	err    error
 }

@@ -56,7 +56,7 @@ func (n *node) formerPath() string { return filepath.Join(n.o.DataDir, formerNam
 func (n *node) formerLogsPath() string { return filepath.Join(n.o.DataDir, formerLogs) }
 
 // dropLog ends the membership on the disk, and remembers which ring it was in.
-// The log is moved aside: whoever was told to be out by mistake can have it
+// The log is moved aside: a node that was told to be out by mistake can have it
 // back, by moving the file up again and starting the coordinator.
 func (n *node) dropLog(f former) error {
 	lines := append([]string{f.ringID}, f.addresses[:min(len(f.addresses), formerAddresses)]...)

@@ -292,7 +292,7 @@ func TestTheClaimEndsWithTheLease(t *testing.T) {
 	})
 }
 
-// Whoever asks is told of a leader only while there is proof. That it ended is
+// A client is told of a leader only while there is proof. That it ended is
 // told once, and that it holds again by a snapshot, since no token is declared
 // twice.
 func TestTheLeaderIsToldWhileThereIsProof(t *testing.T) {

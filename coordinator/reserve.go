@@ -23,7 +23,7 @@ func (r *fdReserve) refill() {
 	}
 }
 
-// release gives them back to whoever opens something next.
+// release gives them back to the next caller that opens something.
 func (r *fdReserve) release() {
 	for _, fd := range r.fds {
 		_ = unix.Close(fd) // nothing was written

@@ -455,7 +455,7 @@ func TestReleaseOfAWord(t *testing.T) {
 	})
 }
 
-// Who was accepted and fell silent may have founded. Whoever founds next needs
+// Who was accepted and fell silent may have founded. The next founder needs
 // so many of its names that the first ring can have no leader.
 func TestASilentFounderBindsItsAcceptors(t *testing.T) {
 	w := &word{name: "a", names: []string{"a", "b", "c", "d"}}

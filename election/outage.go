@@ -13,7 +13,7 @@ import (
 // decided by it: it says in the history how long nobody led.
 //
 // Each voter knows this of its own promise alone, and may have been cut off from
-// a leader that led on. So a vote carries what the voter knows. Whoever claimed
+// a leader that led on. So a vote carries what the voter knows. A leader that claimed
 // had promises of a majority, and so had one of some voter of the majority that
 // elects the next leader.
 type lastClaim struct {

@@ -30,7 +30,7 @@ func (n *Node) unborn() bool {
 }
 
 // Inquire asks the owner to find out what others say of this member: the
-// members that it knows, and whoever else may be in its ring. Each answer comes
+// members that it knows, and others that may be in its ring. Each answer comes
 // back through Answered.
 type Inquire struct{}
 

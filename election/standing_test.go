@@ -213,7 +213,7 @@ func TestAFounderClaimsOnceAMajorityIsThere(t *testing.T) {
 	w.boot(w.nodes["c"], election.Recovered{})
 	for began := w.now; ; w.run(time.Millisecond) {
 		if _, _, claims := claimOf(w.nodes["a"], w.now); claims {
-			break // whoever is not there soon is evicted like any other
+			break // a member that is not there soon is evicted like any other
 		}
 		if w.now > began+2*time.Second {
 			t.Fatalf("the founder does not claim with three of four:\n%s", w.status())

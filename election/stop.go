@@ -10,7 +10,7 @@ import (
 
 // A process that is told to end leaves the ring, so that the others go on with a
 // majority that is there. But when all are told to end at about the same time,
-// each that leaves puts the ring on fewer disks, at last on one, and whoever is
+// each that leaves puts the ring on fewer disks, at last on one, and the one that is
 // started again without that one has no ring. So the leader waits a moment: if
 // all members are about to end, nobody leaves, and any majority of them can go
 // on when they are started again.

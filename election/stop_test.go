@@ -20,7 +20,7 @@ func (w *world) stopping(name string) uint64 {
 }
 
 // All members are told to end within half a second: nobody leaves, and two of the
-// three have a leader when they are started again, whoever led before.
+// three have a leader when they are started again, no matter which one led before.
 func TestAllThatEndTogetherKeepTheRing(t *testing.T) {
 	for _, left := range []string{"a", "b", "c"} {
 		w := newWorld()

@@ -16,7 +16,7 @@ func at(nodes ...*node) func(*arcv1.Link) {
 	}
 }
 
-// Whoever else answers at the only address says nothing about the member: it
+// Another process that answers at the only address says nothing about the member: it
 // is silent.
 func TestAStrangerAtTheAddressIsNotTheMember(t *testing.T) {
 	for name, stranger := range map[string]func(n *node){

@@ -83,7 +83,7 @@ func TestWhoDepartedIsBounded(t *testing.T) {
 	if n := len(s.Departed); n != DepartedKept || s.Departed[n-1].Name != fmt.Sprint("n", DepartedKept+9) {
 		t.Errorf("%d are listed, the last is %+v", n, s.Departed[n-1])
 	}
-	// Whoever has more was not written by this code.
+	// A state that has more was not written by this code.
 	s.Departed = append(s.Departed, s.Departed[0])
 	if _, err := Restore(s.Snapshot()); !errors.Is(err, ErrInvalid) {
 		t.Errorf("restored: %v, want ErrInvalid", err)

@@ -120,7 +120,7 @@ var mutations = []mutation{
 	{"a leader appoints the next one unasked", []edit{{"election/request.go",
 		"\tif l.wantsLead == 0 {\n\t\treturn",
 		"\tif next, ok := n.ring.NextHeir(); ok && MUTANT {\n\t\tl.wantsLead = next.ID\n\t}\n\tif l.wantsLead == 0 {\n\t\treturn"}}, []string{"asked"}, 5, 1},
-	{"a member that leads anew lets the former leader leave", []edit{{"election/leading.go",
+	{"a member that leads again lets the former leader leave", []edit{{"election/leading.go",
 		"\tif n.lead != nil && d.ID == n.cfg.ID {\n",
 		"\tif n.lead != nil && d.ID == n.cfg.ID {\n\t\tif MUTANT && n.lead.after != 0 && n.lead.after != n.cfg.ID {\n\t\t\tn.propose(proposal{}, ring.Command{Leave: &ring.Leave{ID: n.lead.after}})\n\t\t}\n"}}, []string{"asked"}, 5, 1},
 	{"a new leader evicts the one that handed over", []edit{{"election/leading.go",

@@ -71,7 +71,7 @@ func TestUnwatchedMember(t *testing.T) {
 }
 
 // A member that only the leader cannot reach stays, however long that lasts:
-// whoever is asked to look reaches it.
+// the member that is asked to look reaches it.
 func TestMemberThatOnlyTheLeaderCannotReachStays(t *testing.T) {
 	each(10, func(i int) {
 		st := profile("lan")

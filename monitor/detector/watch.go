@@ -288,7 +288,7 @@ func (w *Watch) NextTick() (at time.Duration, ok bool) {
 		}
 	}
 	if w.detourEnd != 0 {
-		at = min(at, w.detourEnd) // whoever is on a detour looks at somebody
+		at = min(at, w.detourEnd) // a monitor on a detour looks at somebody
 	}
 	return at, ok
 }

@@ -29,7 +29,7 @@ func TestContainerBridges(t *testing.T) {
 			st := c.settle(patience)
 			t.Logf("a ring of 9 stands %v after the last start, at epoch %d", time.Since(began).Round(time.Millisecond), st.Epoch)
 			settled := time.Now()
-			time.Sleep(4 * time.Second) // in which whoever is mistaken for dead would be evicted
+			time.Sleep(4 * time.Second) // in which a member mistaken for dead would be evicted
 			if wrong := c.log.since(began, kind("evicted")); len(wrong) > 0 {
 				t.Errorf("evicted: %v", wrong[0])
 			}
