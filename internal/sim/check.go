@@ -86,11 +86,6 @@ func (s *Sim) checkClaim(n *node) {
 	}
 }
 
-// reaches tells whether two machines could exchange messages now.
-func (s *Sim) reaches(a, b *node) bool {
-	return a == b || s.open(a.idx, b.idx) && s.open(b.idx, a.idx) && b.up && !b.paused
-}
-
 // lastReach is until when two machines may have exchanged a message and its
 // answer: until the earlier of the two directions was cut for good, or the
 // other process last ran.
