@@ -7,9 +7,9 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// clearOutage reports whether the history can be exact about a hole: nobody who
-// voted had been restarted since the claim before it, and no message was held
-// back for later than the hole.
+// clearOutage reports whether the history can be exact about a hole before a new
+// term: no voter had been restarted since the claim before it, and no message
+// was held back for later than the hole.
 func (s *Sim) clearOutage(before Claim) bool {
 	return s.net.Hold == 0 && !slices.ContainsFunc(s.nodes, func(n *node) bool { return n.startedAt >= int64(before.From) })
 }
@@ -70,7 +70,7 @@ func (s *Sim) judgeOutage(st *ring.State, before, c Claim, most, lease, slack ti
 	if before.Term == c.Term {
 		name = "the same term"
 	}
-	if hole > slack && told && !l.GapAtLeast && known < hole-slack && s.clearOutage(before) {
+	if hole > slack && told && !l.GapAtLeast && known < hole-slack && (before.Term == c.Term || s.clearOutage(before)) {
 		s.fail("outage", "nobody claimed for %v until %s did at %.6f s in %s, %d; the history says %v (evidence %q, %s)", hole, c.Node, c.From.Seconds(), name, c.Term, known, l.Evidence, l.Why)
 		return
 	}
