@@ -37,11 +37,13 @@ func tell(t *testing.T, batches ...Batch) story {
 	return s
 }
 
-// reopen opens a directory with data as its segment.
+// reopen opens a directory with data as its segment, as after a power cut that
+// the file that remembers the end did not survive.
 func (s story) reopen(t *testing.T, dir string, data []byte) (got, warned string, err error) {
 	t.Helper()
 	path := filepath.Join(dir, s.name)
 	writeFile(t, path, data)
+	loseEnd(t, dir)
 	var log bytes.Buffer
 	l, r, err := Open(dir, Options{Logger: warnings(&log)})
 	if err != nil {
@@ -163,6 +165,7 @@ func TestCutRecordsNeverComeBack(t *testing.T) {
 		Batch{Entries: entriesOf(6, 11, "old, and the number that is due after the new one")})
 	offsets := recordOffsets(t, s.data)
 	dir := t.TempDir()
+	loseEnd(t, dir)
 	writeFile(t, filepath.Join(dir, s.name), zeroed(s.data, offsets[2], offsets[3]))
 	l, r := mustOpen(t, dir)
 	if describe(r) != s.after[2] {
@@ -172,6 +175,7 @@ func TestCutRecordsNeverComeBack(t *testing.T) {
 	// where an old one starts.
 	abandon(l)
 	for length := range 60 {
+		loseEnd(t, dir)
 		writeFile(t, filepath.Join(dir, s.name), zeroed(s.data, offsets[2], offsets[3]))
 		l, _ := mustOpen(t, dir)
 		mustSave(t, l, Batch{Entries: entriesOf(4, 12, strings.Repeat("n", length))})

@@ -29,12 +29,18 @@
 // to be synced, then it was whole once, and Open refuses the file (ErrCorrupt)
 // and changes nothing. Open and Close write an empty record for its mark.
 //
+// The file "end" remembers outside the log how far it was synced. A log that was
+// shortened, at whatever byte, that lost its file, or that was put back from an
+// older copy without "end" beside it is refused (ErrCorrupt), and nothing is
+// changed. "end" is never synced: after a power cut it may be some seconds old.
+//
 // # Not guaranteed
 //
-// If the very last record rots on the disk after its sync and before anything
-// was written behind it, this looks like a torn tail, and it is cut. A whole
-// file that was put back from an old copy is not noticed. Bytes are protected
-// against accidents, not against somebody who can write to the directory.
+// If the very last record rots on the disk after its sync, in a power cut that
+// "end" did not survive either, this looks like a torn tail, and it is cut. A
+// whole directory that was put back from an old copy is not noticed here: the
+// other members notice it. Bytes are protected against accidents, not against
+// somebody who can write to the directory.
 //
 // # Use
 //

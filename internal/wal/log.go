@@ -37,7 +37,10 @@ type Log struct {
 	// seg is nil while there is no ring; number is the newest segment's.
 	seg    *segment
 	number uint64
-	closed bool
+	// endFile remembers, outside the segment, how far that is durable.
+	endFile *os.File
+	mark    endMark
+	closed  bool
 	// err is the first error that left the files in doubt.
 	err error
 }
@@ -99,7 +102,13 @@ func (l *Log) load() error {
 	if err != nil {
 		return fmt.Errorf("list data directory: %w", advise(l.dir, err))
 	}
+	if l.mark, err = readEnd(l.dir); err != nil {
+		return fmt.Errorf("read log: %w", advise(l.dir, err))
+	}
 	if len(numbers) == 0 {
+		if err := l.mark.missing(); err != nil {
+			return corruptError(l.dir, filepath.Join(l.dir, segmentName(l.mark.number)), err)
+		}
 		if err := l.dropOthers(0); err != nil {
 			return fmt.Errorf("tidy data directory: %w", advise(l.dir, err))
 		}
@@ -114,6 +123,9 @@ func (l *Log) load() error {
 	r, err := replaySegment(data)
 	if err == nil && r.header.number != number {
 		err = &damage{why: fmt.Sprintf("the file is number %d under the name of %d", r.header.number, number)}
+	}
+	if err == nil {
+		err = l.mark.contradicts(number, r, int64(len(data)))
 	}
 	switch {
 	case errors.Is(err, ErrCorrupt):
@@ -138,6 +150,9 @@ func (l *Log) load() error {
 	}
 	if err := l.dropOthers(number); err != nil {
 		return fmt.Errorf("tidy data directory: %w", advise(l.dir, err))
+	}
+	if err := l.markEnd(); err != nil {
+		return fmt.Errorf("take up log: %w", advise(l.dir, err))
 	}
 	return nil
 }
@@ -220,6 +235,9 @@ func (l *Log) Save(b Batch) error {
 		if err := l.seg.linked(); err != nil {
 			return l.fail("sync log", err)
 		}
+		if err := l.markEnd(); err != nil {
+			return l.fail("write log", err)
+		}
 	}
 	return nil
 }
@@ -276,6 +294,9 @@ func (l *Log) next(b *Batch) error {
 		_ = l.seg.f.Close() // what it held is in the new one
 	}
 	l.seg, l.number = seg, seg.header.number
+	if err := l.markEnd(); err != nil {
+		return l.fail("start log segment", err)
+	}
 	if err := l.dropOthers(l.number); err != nil {
 		// Open, or the next segment, tries again.
 		l.logger.Warn("old log segment not removed", "file", l.dir, "error", err)
@@ -294,6 +315,8 @@ func (l *Log) Close() error {
 	if l.err == nil && l.seg != nil && !l.seg.sealed {
 		if err := l.seg.sync(); err != nil {
 			_ = l.fail("sync log", err)
+		} else if err := l.markEnd(); err != nil {
+			_ = l.fail("write log", err)
 		} else if err := l.seg.seal(); err != nil {
 			_ = l.fail("write log", err)
 		}
@@ -325,7 +348,7 @@ func (l *Log) release() {
 	if l.seg != nil {
 		_ = l.seg.f.Close()
 	}
-	for _, f := range []*os.File{l.dirFile, l.lock} {
+	for _, f := range []*os.File{l.dirFile, l.lock, l.endFile} {
 		if f != nil {
 			_ = f.Close()
 		}

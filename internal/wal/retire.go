@@ -51,6 +51,9 @@ func (l *Log) end(what string, take func(path string) error) error {
 	if l.seg == nil {
 		return nil
 	}
+	if err := l.dropMark(); err != nil {
+		return l.fail(what, err)
+	}
 	// An older segment must not outlive the newest, not even in a power cut.
 	if err := l.dropOthers(l.number); err != nil {
 		return l.fail(what, err)
