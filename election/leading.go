@@ -450,6 +450,11 @@ func (n *Node) evictSuspects() {
 			continue
 		}
 		if e, ok := n.evidence(m); ok {
+			if c, ok := n.claimed(m.ID); ok && c.ret != nil && !n.behind(m, *c.ret) {
+				// The same evidence lets another process take its place.
+				n.proposeReturn(m.ID)
+				continue
+			}
 			evict := e // only this one has to outlive the loop
 			n.proposeOnce(proposalKey{kind: "evict", id: m.ID}, ring.Command{Evict: &evict})
 		} else if s, ok := n.suspects[m.ID]; ok {

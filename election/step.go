@@ -136,16 +136,22 @@ func (n *Node) receive(m Message) {
 		n.noticed(m.From, *m.Evicted)
 		return
 	}
+	if h := m.Held; h != nil {
+		n.heldBy(m.From, *h)
+		return
+	}
 	if n.ring.Gone(m.From) && !n.needed(m.From) {
 		n.notice(m.From)
 		return
 	}
-	if from, ok := n.ring.Member(m.From); ok {
-		if !n.fresh(from, m.Incarnation) {
-			return
-		}
-		n.heard[m.From] = n.now
-	} else if n.needed(m.From) {
+	from, member := n.ring.Member(m.From)
+	if !member {
+		from, member = n.gone[m.From]
+	}
+	if member && !n.counts(from, m) {
+		return
+	}
+	if member || n.needed(m.From) {
 		n.heard[m.From] = n.now
 	}
 	n.answered(m.From)
@@ -178,24 +184,6 @@ func (n *Node) receive(m Message) {
 	case m.Inspect != nil:
 		n.inspect(m.From, *m.Inspect)
 	}
-}
-
-// fresh tells whether a message comes from the member's newest process, and
-// takes note of a new one.
-func (n *Node) fresh(from ring.Member, incarnation uint64) bool {
-	known := n.incarnation(from)
-	if incarnation == 0 || incarnation == known {
-		_, dead := n.certs[from.ID]
-		return !dead || incarnation == 0
-	}
-	// A former process speaks no longer than its messages are under way. One
-	// that goes on is the present one, and its machine's clock was set back.
-	if incarnation < known && n.now < n.heard[from.ID]+n.patience() {
-		return false
-	}
-	n.seen[from.ID] = incarnation
-	n.forgetStale(from.ID)
-	return true
 }
 
 // receiveRaft filters what may reach raft. Losing a message is always safe
@@ -234,6 +222,9 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 			n.forgetLeader()
 		}
 	case raftpb.MsgPreVoteResp, raftpb.MsgVoteResp, raftpb.MsgTimeoutNow:
+		if n.now < n.identity.quiet[from] {
+			return
+		}
 		if !n.free() {
 			if m.GetType() == raftpb.MsgTimeoutNow {
 				n.holdVote(m) // it may have overtaken the release that belongs to it
@@ -297,7 +288,7 @@ func (n *Node) memberTimers() {
 	changed := me.Incarnation != n.cfg.Incarnation || !slices.Equal(me.Addresses, n.self().Addresses) || me.Version != n.cfg.Version
 	if n.lead != nil {
 		if changed && n.declared() {
-			n.proposeOnce(proposalKey{kind: "return", id: me.ID}, ring.Command{Return: n.self()})
+			n.proposeOnce(proposalKey{kind: "return", id: me.ID}, ring.Command{Return: &n.self().Return})
 		}
 		return
 	}
@@ -337,8 +328,12 @@ func (n *Node) notice(id uint64) {
 	n.send(Message{To: id, Evicted: &EvictedNotice{RingID: n.ring.RingID, ID: id, Epoch: n.ring.Epoch}})
 }
 
-func (n *Node) self() *ring.Return {
-	r := &ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses, Version: n.cfg.Version}
+func (n *Node) self() *Return {
+	last, _ := n.store.LastIndex() // fails for no log in memory
+	r := &Return{
+		Return: ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses, Version: n.cfg.Version},
+		Former: n.cfg.Former, Last: last, Term: n.term,
+	}
 	if len(r.Addresses) == 0 {
 		me, _ := n.ring.Member(n.cfg.ID)
 		r.Addresses = me.Addresses
@@ -354,6 +349,9 @@ func (n *Node) announce(every time.Duration) {
 			if m.ID != n.cfg.ID {
 				n.send(Message{To: m.ID, Return: n.self()})
 			}
+		}
+		if _, known := n.ring.Member(n.raftLead); !known && n.raftLead != 0 {
+			n.send(Message{To: n.raftLead, Return: n.self()}) // it joined later than this member knows
 		}
 	}
 	n.wakeAt(n.returned + every)
@@ -381,12 +379,17 @@ func (n *Node) remove(epoch uint64, why string) {
 	if n.removed {
 		return
 	}
+	n.end(ErrRemoved)
+	n.trace("removed: %s", why)
+	n.emit(Removed{Epoch: epoch, Why: why})
+}
+
+// end lets the Node do nothing from now on.
+func (n *Node) end(why error) {
 	n.stepDown()
 	if w := n.handedOver; w != nil {
 		n.handedOver = nil
-		n.emit(Done{Ref: w.ref, Err: ErrRemoved})
+		n.emit(Done{Ref: w.ref, Err: why})
 	}
 	n.removed = true
-	n.trace("removed: %s", why)
-	n.emit(Removed{Epoch: epoch, Why: why})
 }

@@ -126,7 +126,7 @@ func (n *Node) forgetStale(id uint64) {
 		delete(n.suspects, id)
 		n.suspected++
 	}
-	if c, known := n.certs[id]; known && (!ok || c.Incarnation < n.incarnation(m)) {
+	if c, known := n.certs[id]; known && (!ok || c.Incarnation != n.holder(m)) {
 		delete(n.certs, id)
 	}
 }
@@ -135,7 +135,7 @@ func (n *Node) forgetStale(id uint64) {
 // still be. Monitors know the committed incarnation alone, and a newer one may
 // die before it is committed; the leader's own probe asks for any.
 func (n *Node) concerns(s Suspicion, m ring.Member) bool {
-	return s.Incarnation == m.Incarnation || s.Incarnation == n.incarnation(m)
+	return s.Incarnation == m.Incarnation || s.Incarnation == n.holder(m)
 }
 
 func (n *Node) clear(id uint64, s Suspicion, why string) {
@@ -230,6 +230,10 @@ func (n *Node) probeTimeout() time.Duration { return n.ring.Settings.OwnProbe() 
 // probed takes the answer to a Probe. A suspicion is confirmed by silence on
 // every path, or by a host that says that nobody listens.
 func (n *Node) probed(r ProbeResult) {
+	if r.Recorded {
+		n.questioned(r)
+		return
+	}
 	if n.lead != nil {
 		n.heirProbed(r)
 		n.holderProbed(r)
@@ -267,9 +271,16 @@ func (n *Node) certify(c Certificate) {
 	if p := n.voter.promise; p.to == c.ID && p.incarnation == c.Incarnation {
 		n.voidFor(c)
 	}
+	n.retire(c.ID, c.Incarnation)
 	m, ok := n.ring.Member(c.ID)
-	if !ok || c.Incarnation < n.incarnation(m) {
-		return // it was started again since
+	if !ok || c.Incarnation != n.holder(m) {
+		return // it was started again since, or never was the member
+	}
+	if k, ok := n.claimed(c.ID); ok {
+		// It was started again, and speaks already.
+		n.identity.quiet[c.ID] = n.now + max(n.ring.Settings.Lease(), n.voter.bound)
+		n.admit(m, k)
+		return
 	}
 	if _, known := n.certs[c.ID]; known {
 		return

@@ -172,7 +172,7 @@ func (s *Sim) judgeAsked(e *raftpb.Entry, c ring.Command) {
 			s.fail("asked", "%s joins as incarnation %x, which never ran on its machine", m.Name, m.Incarnation&0xffff)
 		}
 	case c.Return != nil:
-		if !s.ranAt(c.Return.Incarnation, s.machineOf(c.Return.ID)) {
+		if !s.ranAt(c.Return.Incarnation, s.machineOf(c.Return.ID)) && s.twins[c.Return.Incarnation] != c.Return.ID {
 			s.fail("asked", "member %d returns as incarnation %x, which never ran on its machine", c.Return.ID, c.Return.Incarnation&0xffff)
 		}
 	}

@@ -206,6 +206,8 @@ func (s *Sim) inject(f *Fault, subject int) {
 		}
 	case Mistake:
 		s.mistake(n, o, uint64(f.N))
+	case CloneDisk, RestoreDisk:
+		s.copyDisk(f, n)
 	case WallClock:
 		n.wall += int64(time.Duration(f.N) * time.Second)
 	case OpJoin, OpLeave, OpEvict, OpHandover, OpSettings:

@@ -363,6 +363,9 @@ func (s *Sim) judge(e *raftpb.Entry, c ring.Command) string {
 					return "known"
 				}
 				m.inc = c.Return.Incarnation
+				if i, ok := s.incarnations[m.inc]; ok {
+					s.learnID(m.id, i)
+				}
 				s.stats.count("ring: returned", 1)
 				return ""
 			}

@@ -191,11 +191,11 @@ func (s *Sim) between(r *rand.Rand, lo, hi time.Duration) time.Duration {
 
 // send carries a core's message to the machine of the member it is for.
 func (s *Sim) send(n *node, m election.Message) {
-	to := s.machineOf(m.To)
+	to := s.routed(n, m)
 	if to < 0 || to == n.idx {
 		return
 	}
-	if m.Evicted == nil && n.peers != nil && !slices.Contains(n.peers, m.To) && !n.provisional(m.To, s.now) {
+	if m.Evicted == nil && m.Held == nil && n.peers != nil && !slices.Contains(n.peers, m.To) && !n.provisional(m.To, s.now) {
 		s.stats.count("net: not to a peer", 1)
 		return
 	}
