@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -62,8 +63,10 @@ func TestDeliversInOrderBothWays(t *testing.T) {
 
 func TestBlockedPeerHoldsUpNobody(t *testing.T) {
 	gate := make(chan struct{})
+	open := sync.OnceFunc(func() { close(gate) })
 	got := make(chan election.Message, 1<<14)
 	blocked := start(t, 2, "127.0.0.1:0", Options{Deliver: func(m election.Message) { <-gate; got <- m }})
+	t.Cleanup(open) // before the transports are closed, which wait for Deliver
 	a, c := start(t, 1, "127.0.0.1:0", Options{}), start(t, 3, "127.0.0.1:0", Options{})
 	a.tr.SetPeers([]Peer{blocked.peer(), c.peer()})
 	await(t, "first stream", a.up)
@@ -82,7 +85,7 @@ func TestBlockedPeerHoldsUpNobody(t *testing.T) {
 			t.Fatalf("got number %d, want %d", m.Renew.Seq, i)
 		}
 	}
-	close(gate)
+	open()
 	last, count := uint64(0), 0
 	for last != n {
 		seq := await(t, "message to the blocked peer", got).Raft.GetIndex() + 1
