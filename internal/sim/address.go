@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// bridgeAddress is one that every machine has: whoever dials it reaches
+	// bridgeAddress is one that every machine has: its dialler reaches
 	// itself.
 	bridgeAddress = "bridge:7400"
 	// floatingAddress is one that wanders among the machines.
 	floatingAddress = "floating:7400"
 	// stranger stands for a member of another ring that has the same small id and
-	// name as whoever is looked for at its address.
+	// name as the member that is looked for at its address.
 	stranger = -2
 	// strangerDelay is how long it takes to answer.
 	strangerDelay = 300 * time.Microsecond

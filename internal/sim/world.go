@@ -18,7 +18,7 @@ type World struct {
 	// Witnesses and Leads (on_join = lead) are machines by number.
 	Witnesses, Leads []int
 	CompactAfter     uint64
-	// Bridges: every machine lists an address that leads back to whoever dials it.
+	// Bridges: every machine lists an address that leads back to its dialler.
 	Bridges bool
 	// Moves: addresses change and move, and impostors ask to be let in.
 	Moves bool
