@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +22,31 @@ func walk(cmd *cobra.Command, f func(*cobra.Command)) {
 	f(cmd)
 	for _, c := range cmd.Commands() {
 		walk(c, f)
+	}
+}
+
+// No command takes a wrong word, flag or value, whether or not a help is asked
+// for: exit code 2, and nothing that looks like a result.
+func TestEveryCommandRefusesMistakes(t *testing.T) {
+	mistakes := [][]string{{"--nosuch"}, {"-o", "xml"}, {"--timeout", "soon"}, {"a", "b", "c", "d"}}
+	var paths []string
+	walk(newRootCmd(testFactory()), func(cmd *cobra.Command) { paths = append(paths, cmd.CommandPath()) })
+	for _, path := range paths {
+		words := strings.Fields(path)[1:]
+		for _, m := range mistakes {
+			for _, args := range [][]string{
+				slices.Concat(words, m), slices.Concat(m, words),
+				slices.Concat(words, []string{"--help"}, m), slices.Concat(words, m, []string{"--help"}),
+			} {
+				f := testFactory()
+				var out bytes.Buffer
+				f.out, f.err = &out, io.Discard
+				err := execute(t.Context(), f, args)
+				if code := exitCode(err); code != exitUsage || out.Len() > 0 {
+					t.Errorf("arc %s: exit code %d with %d bytes of output, want %d and none: %v", strings.Join(args, " "), code, out.Len(), exitUsage, err)
+				}
+			}
+		}
 	}
 }
 

@@ -42,7 +42,8 @@ func execute(ctx context.Context, f *factory, args []string) error {
 		return resolve(cmd, args)
 	}
 	root.SetArgs(args)
-	if err := checkWords(root, args); err != nil {
+	// On a tree of its own: flags remember.
+	if err := checkWords(newRootCmd(f), args); err != nil {
 		return err
 	}
 	cmd, err := root.ExecuteContextC(ctx)
@@ -54,23 +55,35 @@ func execute(ctx context.Context, f *factory, args []string) error {
 	return err
 }
 
-// checkWords refuses words that follow a command which only groups or explains
-// others. cobra prints its help and takes that for success.
+// checkWords refuses what cobra does not look at when it prints a help: wrong
+// words and values beside --help, and those given to a command that only groups
+// or explains others. cobra prints the help and takes that for success.
 func checkWords(root *cobra.Command, args []string) error {
 	root.InitDefaultCompletionCmd(args...)
 	cmd, rest, err := root.Find(args)
-	if err != nil || cmd.Runnable() {
-		return nil // cobra says it, or the command itself
+	if err != nil {
+		return nil // cobra says it
 	}
 	cmd.InitDefaultHelpFlag()
 	if err := cmd.ParseFlags(rest); err != nil {
 		return nil // the same
 	}
-	if help, err := cmd.Flags().GetBool("help"); err == nil && help {
-		return nil
+	help, err := cmd.Flags().GetBool("help")
+	if err != nil || cmd.Runnable() && !help {
+		return nil // the command itself says it
 	}
 	if words := cmd.Flags().Args(); len(words) > 0 {
-		return usagef(cmd, "unknown command %q for %q", words[0], cmd.CommandPath())
+		if !cmd.Runnable() {
+			return usagef(cmd, "unknown command %s for %q", foreign.Quote(words[0]), cmd.CommandPath())
+		}
+		if err := cmd.ValidateArgs(words); errors.Is(err, errUsage) {
+			return err
+		} else if err != nil {
+			return &usageError{err, cmd.CommandPath()}
+		}
+	}
+	if err := config.CheckFlags(cmd.Flags()); err != nil {
+		return &usageError{err, cmd.CommandPath()}
 	}
 	return nil
 }
@@ -83,11 +96,17 @@ func strictHelp(root *cobra.Command) {
 			continue
 		}
 		c.Example = "  arc help config set"
+		c.Args = func(c *cobra.Command, args []string) error {
+			if _, rest, err := c.Root().Find(args); err != nil || len(rest) > 0 {
+				return usagef(c, "no help for %s: no such command or topic", foreign.Quote(strings.Join(args, " ")))
+			}
+			return nil
+		}
 		c.Run = nil
 		c.RunE = func(c *cobra.Command, args []string) error {
-			about, rest, err := c.Root().Find(args)
-			if err != nil || len(rest) > 0 {
-				return usagef(c, "no help for %q: no such command or topic", strings.Join(args, " "))
+			about, _, err := c.Root().Find(args)
+			if err != nil {
+				return err
 			}
 			about.InitDefaultHelpFlag()
 			return about.Help()

@@ -172,6 +172,21 @@ func (s *Set) Layer(key string) Layer { return s.opts[key].value.Layer }
 // Origin says where the option's value came from, for error messages.
 func (s *Set) Origin(key string) string { return s.opts[key].value.Origin }
 
+// CheckFlags returns everything that is wrong with the values that the command
+// line gave to options of any Set, joined. A command that will not resolve its
+// options needs it, since flags keep bad values for Resolve.
+func CheckFlags(flags *pflag.FlagSet) error {
+	var errs []error
+	flags.Visit(func(f *pflag.Flag) {
+		if v, ok := f.Value.(*flagValue); ok {
+			if err := v.assign(v.flag); err != nil {
+				errs = append(errs, fmt.Errorf("--%s: %w", v.name, err))
+			}
+		}
+	})
+	return errors.Join(errs...)
+}
+
 // EnvName returns the variable of an option: log-level is ARC_LOG_LEVEL.
 func EnvName(key string) string {
 	return "ARC_" + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
