@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
-
+	"github.com/arc-ring/arc/internal/foreign"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 const (
@@ -404,7 +404,7 @@ func (c *core) accept(now time.Time, req *arcv1.AcceptFounderRequest) (bool, str
 // refusal is why this node does not give its word, empty if it does.
 func (c *core) refusal(now time.Time, req *arcv1.AcceptFounderRequest) string {
 	f := &c.found
-	if err := checkWord("cluster", req.GetCluster()); err != nil {
+	if err := foreign.CheckName("cluster", req.GetCluster()); err != nil {
 		return err.Error()
 	}
 	if err := checkSender(req.Founder, req.Incarnation, req.Addresses, nil); err != nil {
@@ -452,7 +452,7 @@ func (c *core) badNames(now time.Time, req *arcv1.AcceptFounderRequest) string {
 	}
 	names := map[string]bool{}
 	for _, name := range req.Names {
-		if err := checkWord("name", name); err != nil {
+		if err := foreign.CheckName("name", name); err != nil {
 			return err.Error()
 		}
 		names[name] = true

@@ -247,7 +247,7 @@ func TestWhomANodeAccepts(t *testing.T) {
 		{"in a ring", func(b *bench) { b.setRing(b.now, RingInfo{RingID: "r1", LeaderName: "z"}) }, "a", []string{"a", "b", "c"}, `in ring r1, led by "z"`},
 		{"a ring was heard", func(b *bench) { b.hears("z", inRing("r1")) }, "a", []string{"a", "b", "c"}, "heard ring r1 from z"},
 		{"its own name", nil, "b", []string{"b", "c", "d"}, `the name "b" is in use`},
-		{"unprintable", nil, "a\n", []string{"a\n", "b", "c"}, "unprintable"},
+		{"unprintable", nil, "a\n", []string{"a\n", "b", "c"}, "does not print"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, "b", 3)

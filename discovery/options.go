@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/internal/foreign"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -20,13 +21,13 @@ const DefaultPort = 7400
 
 // Options is what New needs.
 type Options struct {
-	// Cluster and Name are one printable word each, at most MaxWord bytes.
+	// Cluster and Name are one printable word each, at most foreign.MaxName bytes.
 	// Incarnation is this start's random number, not 0.
 	Cluster     string
 	Name        string
 	Incarnation uint64
 	// Addresses are the HOST:PORT at which this coordinator's TCP port is
-	// reached; the first ones are advertised, at most MaxAddresses and as many as
+	// reached; the first ones are advertised, at most foreign.MaxAddresses and as many as
 	// a datagram holds. Without any nothing is said until SetAddresses.
 	Addresses []string
 	// Classes are told to whoever hears this node; at most MaxClasses words.
@@ -72,8 +73,8 @@ func (o *Options) validate() error {
 			problems = append(problems, err)
 		}
 	}
-	bad(checkWord("cluster", o.Cluster))
-	bad(checkNode(o.Name, o.Incarnation, o.Addresses[:min(len(o.Addresses), MaxAddresses)], o.Classes))
+	bad(foreign.CheckName("cluster", o.Cluster))
+	bad(checkNode(o.Name, o.Incarnation, o.Addresses[:min(len(o.Addresses), foreign.MaxAddresses)], o.Classes))
 	if o.Port < 0 || o.Port > 65535 {
 		bad(fmt.Errorf("port %d is not from 1 to 65535", o.Port))
 	}
@@ -102,10 +103,10 @@ func (o *Options) validate() error {
 func (o *Options) node() Node {
 	n := Node{
 		Name: o.Name, Incarnation: o.Incarnation,
-		Addresses: slices.Clone(o.Addresses[:min(len(o.Addresses), MaxAddresses)]), Classes: slices.Clone(o.Classes),
+		Addresses: slices.Clone(o.Addresses[:min(len(o.Addresses), foreign.MaxAddresses)]), Classes: slices.Clone(o.Classes),
 		Witness: o.Witness,
 	}
-	longest := strings.Repeat("x", MaxWord)
+	longest := strings.Repeat("x", foreign.MaxName)
 	for len(n.Addresses) > 0 {
 		_, err := encodeHello(&discoveryv1.Hello{
 			Cluster: o.Cluster, Node: n.wire(), Nonce: 1 << 63, Attempt: 1 << 31,

@@ -2,33 +2,27 @@ package discovery
 
 import (
 	"fmt"
-	"net"
-	"strconv"
-	"unicode"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/internal/foreign"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
 
-// Bounds of what a datagram may hold; one that goes over any of them is
-// dropped whole.
+// Bounds of what a datagram may hold, beside those of package foreign; one that
+// goes over any of them is dropped whole. Cluster, names, classes and ring ids
+// keep to foreign.CheckName, addresses to foreign.CheckAddresses.
 const (
 	// MaxDatagram is the longest datagram in bytes, magic included: it fits
 	// the smallest IPv6 MTU, so it is never fragmented.
 	MaxDatagram = 1200
-	// MaxWord is the longest cluster, name, class or ring id in bytes.
-	MaxWord = 128
-	// MaxAddresses is how many addresses a node may advertise.
-	MaxAddresses = 16
 	// MaxClasses is how many classes a node may have.
 	MaxClasses = 16
 	// MaxExpect is the largest number of founding nodes.
 	MaxExpect = 256
 
-	maxAddress = 255
-	maxHeard   = 256
-	magic      = "ARC1"
+	maxHeard = 256
+	magic    = "ARC1"
 )
 
 // encodeHello returns the datagram. It leaves out addresses of the leader, the
@@ -127,7 +121,7 @@ func decode(b []byte) (*discoveryv1.Hello, *discoveryv1.Answer, error) {
 			return nil, nil, fmt.Errorf("%w: answer: %d heard names are more than %d", ErrMalformed, len(a.Heard), maxHeard)
 		}
 		for _, name := range a.Heard {
-			if err := checkWord("heard name", name); err != nil {
+			if err := foreign.CheckName("heard name", name); err != nil {
 				return nil, nil, fmt.Errorf("%w: answer: %w", ErrMalformed, err)
 			}
 		}
@@ -138,7 +132,7 @@ func decode(b []byte) (*discoveryv1.Hello, *discoveryv1.Answer, error) {
 }
 
 func checkCommon(cluster string, n *discoveryv1.Node, r *discoveryv1.Ring, f *discoveryv1.Founding) error {
-	if err := checkWord("cluster", cluster); err != nil {
+	if err := foreign.CheckName("cluster", cluster); err != nil {
 		return err
 	}
 	if n == nil {
@@ -156,7 +150,7 @@ func checkCommon(cluster string, n *discoveryv1.Node, r *discoveryv1.Ring, f *di
 		return fmt.Errorf("expect %d is more than %d", f.GetExpect(), MaxExpect)
 	}
 	if f.GetAccepted() != "" {
-		return checkWord("accepted founder", f.Accepted)
+		return foreign.CheckName("accepted founder", f.Accepted)
 	}
 	return nil
 }
@@ -164,26 +158,26 @@ func checkCommon(cluster string, n *discoveryv1.Node, r *discoveryv1.Ring, f *di
 // checkSender is checkNode for somebody who was heard, and so has an address.
 func checkSender(name string, incarnation uint64, addresses, classes []string) error {
 	if len(addresses) == 0 {
-		return fmt.Errorf("node %.80q has no address", name)
+		return fmt.Errorf("node %s has no address", foreign.Quote(name))
 	}
 	return checkNode(name, incarnation, addresses, classes)
 }
 
 func checkNode(name string, incarnation uint64, addresses, classes []string) error {
-	if err := checkWord("name", name); err != nil {
+	if err := foreign.CheckName("name", name); err != nil {
 		return err
 	}
 	if incarnation == 0 {
 		return fmt.Errorf("node %q has no incarnation", name)
 	}
-	if err := checkAddresses(addresses); err != nil {
+	if err := foreign.CheckAddresses(addresses); err != nil {
 		return fmt.Errorf("node %q: %w", name, err)
 	}
 	if len(classes) > MaxClasses {
 		return fmt.Errorf("node %q: %d classes are more than %d", name, len(classes), MaxClasses)
 	}
 	for _, c := range classes {
-		if err := checkWord("class", c); err != nil {
+		if err := foreign.CheckName("class", c); err != nil {
 			return fmt.Errorf("node %q: %w", name, err)
 		}
 	}
@@ -191,54 +185,13 @@ func checkNode(name string, incarnation uint64, addresses, classes []string) err
 }
 
 func checkRing(id, leader string, addresses []string) error {
-	if err := checkWord("ring id", id); err != nil {
+	if err := foreign.CheckName("ring id", id); err != nil {
 		return err
 	}
 	if leader != "" {
-		if err := checkWord("leader", leader); err != nil {
+		if err := foreign.CheckName("leader", leader); err != nil {
 			return err
 		}
 	}
-	return checkAddresses(addresses)
-}
-
-func checkAddresses(addresses []string) error {
-	if len(addresses) > MaxAddresses {
-		return fmt.Errorf("%d addresses are more than %d", len(addresses), MaxAddresses)
-	}
-	for _, a := range addresses {
-		if len(a) > maxAddress || !printable(a) {
-			return fmt.Errorf("address %.80q is too long or unprintable", a)
-		}
-		host, port, err := net.SplitHostPort(a)
-		if err != nil {
-			return fmt.Errorf("address %.80q is not HOST:PORT", a)
-		}
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
-			return fmt.Errorf("address %.80q is not HOST:PORT with a port from 1 to 65535", a)
-		}
-	}
-	return nil
-}
-
-// checkWord keeps what ends up in logs and tables to one printable word.
-func checkWord(what, s string) error {
-	switch {
-	case s == "":
-		return fmt.Errorf("no %s", what)
-	case len(s) > MaxWord:
-		return fmt.Errorf("%s %.40q… has %d bytes, more than %d", what, s, len(s), MaxWord)
-	case !printable(s):
-		return fmt.Errorf("%s %q holds spaces or unprintable characters", what, s)
-	}
-	return nil
-}
-
-func printable(s string) bool {
-	for _, r := range s {
-		if r == unicode.ReplacementChar || unicode.IsSpace(r) || !unicode.IsPrint(r) {
-			return false
-		}
-	}
-	return true
+	return foreign.CheckAddresses(addresses)
 }

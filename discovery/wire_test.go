@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/internal/foreign"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
 
@@ -75,14 +76,16 @@ func TestDecodeRefuses(t *testing.T) {
 		{"no node", hello(func(h *discoveryv1.Hello) { h.Node = nil })},
 		{"no name", hello(func(h *discoveryv1.Hello) { h.Node.Name = "" })},
 		{"line break in the name", hello(func(h *discoveryv1.Hello) { h.Node.Name = "a\nb" })},
-		{"long name", hello(func(h *discoveryv1.Hello) { h.Node.Name = strings.Repeat("a", MaxWord+1) })},
+		{"long name", hello(func(h *discoveryv1.Hello) { h.Node.Name = strings.Repeat("a", foreign.MaxName+1) })},
 		{"no incarnation", hello(func(h *discoveryv1.Hello) { h.Node.Incarnation = 0 })},
 		{"no address", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = nil })},
 		{"address without port", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = []string{"10.0.0.1"} })},
 		{"port 0", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = []string{"10.0.0.1:0"} })},
 		{"named port", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = []string{"10.0.0.1:http"} })},
 		{"no host", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = []string{":7400"} })},
-		{"many addresses", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = slicesOf(MaxAddresses+1, "h:1") })},
+		{"a host that no name server knows", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = []string{"unix/arc.sock:1"} })},
+		{"a zone that no interface has", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = []string{"[fe80::1%a/b]:1"} })},
+		{"many addresses", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = slicesOf(foreign.MaxAddresses+1, "h:1") })},
 		{"many classes", hello(func(h *discoveryv1.Hello) { h.Node.Classes = slicesOf(MaxClasses+1, "c") })},
 		{"empty class", hello(func(h *discoveryv1.Hello) { h.Node.Classes = []string{""} })},
 		{"ring without id", hello(func(h *discoveryv1.Hello) { h.Ring.RingId = "" })},
@@ -119,7 +122,7 @@ func TestLongAnswersAreCut(t *testing.T) {
 		a.Heard = append(a.Heard, fmt.Sprintf("node-with-a-long-name-%03d", i))
 	}
 	a.Ring.LeaderAddresses = nil
-	for i := range MaxAddresses {
+	for i := range foreign.MaxAddresses {
 		a.Ring.LeaderAddresses = append(a.Ring.LeaderAddresses, fmt.Sprintf("%s-%02d:7400", strings.Repeat("x", 90), i))
 	}
 	b, err := encodeAnswer(a)
@@ -130,11 +133,11 @@ func TestLongAnswersAreCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Heard) != 0 || len(got.Ring.LeaderAddresses) == 0 || len(got.Ring.LeaderAddresses) == MaxAddresses {
+	if len(got.Heard) != 0 || len(got.Ring.LeaderAddresses) == 0 || len(got.Ring.LeaderAddresses) == foreign.MaxAddresses {
 		t.Errorf("%d heard names and %d addresses are left", len(got.Heard), len(got.Ring.LeaderAddresses))
 	}
 	h := sampleHello()
-	h.Node.Addresses = slicesOf(MaxAddresses, strings.Repeat("x", 200)+":1")
+	h.Node.Addresses = slicesOf(foreign.MaxAddresses, strings.Repeat("x", 200)+":1")
 	if _, err := encodeHello(h); err == nil || !strings.Contains(err.Error(), "fewer addresses") {
 		t.Errorf("a node that does not fit: %v", err)
 	}
@@ -148,7 +151,7 @@ func TestOnlyAddressesThatFitAreAdvertised(t *testing.T) {
 	if err := o.validate(); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(o.node().Addresses); n < 8 || n > MaxAddresses {
+	if n := len(o.node().Addresses); n < 8 || n > foreign.MaxAddresses {
 		t.Errorf("%d addresses advertised", n)
 	}
 }

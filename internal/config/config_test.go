@@ -147,7 +147,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	}
 	for _, want := range []string{
 		`--port: "99999" is not a whole number from 1 to 65535`,
-		`--join: "nowhere" is not HOST:PORT`,
+		`--join: address "nowhere" is not HOST:PORT`,
 		`ARC_WAIT: "soon" is not a duration`,
 		`bind: "here" is not an IP address`,
 		`unknown key "log_quiet" (did you mean "log-quiet"?)`,

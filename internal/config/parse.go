@@ -98,17 +98,13 @@ func Addr(s string) (netip.Addr, error) {
 
 // HostPort accepts HOST:PORT with a port from 1 to 65535.
 func HostPort(s string) (string, error) {
-	bad := fmt.Errorf("%s is not HOST:PORT, such as 10.0.0.5:7400", foreign.Quote(s))
-	i := strings.LastIndexByte(s, ':')
-	if i <= 0 {
-		return "", bad
+	err := foreign.CheckAddress(s)
+	switch {
+	case err == nil:
+		return s, nil
+	case strings.Count(s, ":") > 1 && s[0] != '[':
+		return "", fmt.Errorf("%w: an IPv6 address needs brackets, such as [fd00::5]:7400", err)
+	default:
+		return "", fmt.Errorf("%w, such as 10.0.0.5:7400", err)
 	}
-	if _, err := Int(1, 65535)(s[i+1:]); err != nil {
-		return "", bad
-	}
-	host := s[:i]
-	if strings.ContainsRune(host, ':') && (host[0] != '[' || host[len(host)-1] != ']') {
-		return "", fmt.Errorf("%s: an IPv6 address needs brackets, such as [fd00::5]:7400", foreign.Quote(s))
-	}
-	return s, nil
 }
