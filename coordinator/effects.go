@@ -17,10 +17,14 @@ import (
 // The log comes last: a failover must not wait for a terminal.
 func (l *loop) settle(now election.Instant) {
 	effects := l.core.Effects()
-	news := l.publish(now, effects)
-	l.rest.add(effects, news)
-	if l.rest.over(now) || !patient(effects) {
-		l.endRest()
+	l.toLog = append(l.toLog, l.publish(now, effects)...)
+	for _, e := range l.deferral.Turn(now, l.core.State(), l.core.LeaderUntil(), effects) {
+		l.carryOut(e)
+	}
+	if !l.deferral.Active(now) {
+		l.tell(l.toLog)
+		clear(l.toLog)
+		l.toLog = l.toLog[:0]
 	}
 }
 
@@ -86,9 +90,6 @@ func (l *loop) publish(now election.Instant, effects []election.Effect) (news []
 	l.hub.publish(v, events)
 	if is.ID != was.ID {
 		l.hands.published()
-	}
-	if knows && is.ID != l.id && old.ring.Term != 0 && v.ring.Term > old.ring.Term && l.rest.over(now) {
-		l.rest.until = now + restsFor
 	}
 	return news
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -99,8 +100,10 @@ type loop struct {
 	waiting map[uint64]chan<- election.Done
 	nextRef uint64
 
-	// rest is what waits while others tell.
-	rest rest
+	// deferral holds back what nobody waits for, toLog the events for the log
+	// meanwhile.
+	deferral election.Deferral
+	toLog    []*arcv1.Event
 
 	// looked is what the status of the newest view was made of.
 	looked election.Look
@@ -152,6 +155,7 @@ func newLoop(c loopConfig) *loop {
 		alarm: c.alarm, rings: c.rings, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{}, complained: map[uint64]election.Instant{},
 		ended: make(chan struct{}), quit: make(chan struct{}),
 	}
+	l.deferral = election.NewDeferral(c.id, c.core.State())
 	l.phase.Store(member)
 	l.writer = newWriter(c.store, func(seq uint64) {
 		l.inbox.must(func(now election.Instant) { l.core.Persisted(now, seq) })
@@ -166,7 +170,7 @@ func (l *loop) run() (err error) {
 	l.writer.start()
 	defer func() {
 		l.inbox.close()
-		l.tell(l.rest.news)
+		l.tell(l.toLog)
 		l.writer.stop()
 		l.endErr = err
 		close(l.ended)
@@ -265,9 +269,9 @@ func (l *loop) turn() {
 	l.arm()
 }
 
-// arm sets the alarm for the core's next wake, or for what rests.
+// arm sets the alarm for the core's next wake, or for what is held back.
 func (l *loop) arm() {
-	if next := min(l.core.NextWake(), l.rest.ends()); next == election.Never {
+	if next := min(l.core.NextWake(), l.deferral.Ends()); next == election.Never {
 		l.alarm.Off()
 	} else {
 		l.alarm.At(next)

@@ -1,0 +1,88 @@
+package election
+
+import (
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// maxDeferral is how long effects are deferred at most. They are due at once
+// when an effect comes that somebody waits for.
+const maxDeferral = 8 * time.Millisecond
+
+// Deferral decides when the owner of a Node carries out its effects. Right after
+// another member has declared itself, it holds back those that nobody waits for.
+//
+// A member that has told its subscribers who leads still owes a write to its disk
+// and an answer to the leader, which decides nothing any more. Where many
+// members share a processor, as virtual machines do, this work would keep the
+// others from telling theirs. And the leader would read answers while it still
+// has members to tell.
+//
+// The order of effects never changes: all that is held back goes before what
+// ends the deferral. A process that ends loses what is held back, as it loses a
+// write that was under way.
+type Deferral struct {
+	id   uint64
+	term uint64
+	// effects are held back until then.
+	effects []Effect
+	until   Instant
+}
+
+// NewDeferral returns the deferral of member id, whose Node was just made with
+// the state s.
+func NewDeferral(id uint64, s *ring.State) Deferral { return Deferral{id: id, term: s.Term} }
+
+// Turn takes the effects of a turn and returns those to carry out now, in
+// order. The state s and leaderUntil are the Node's after the turn.
+func (d *Deferral) Turn(now Instant, s *ring.State, leaderUntil Instant, effects []Effect) (due []Effect) {
+	_, member := s.Member(s.LeaderID)
+	if d.term != 0 && s.Term > d.term && member && s.LeaderID != d.id && now < leaderUntil && now >= d.until {
+		d.until = now + maxDeferral
+	}
+	d.term = s.Term
+	if now < d.until && deferrable(effects) {
+		d.effects = append(d.effects, effects...)
+		return nil
+	}
+	due = effects
+	if len(d.effects) > 0 {
+		due = append(d.effects, effects...)
+	}
+	d.effects, d.until = nil, 0
+	return due
+}
+
+// Active reports whether effects that come at now may be held back.
+func (d *Deferral) Active(now Instant) bool { return now < d.until }
+
+// Ends returns when the owner has to make a turn although nothing else happens;
+// Never if nothing may be held back.
+func (d *Deferral) Ends() Instant {
+	if d.until == 0 {
+		return Never
+	}
+	return d.until
+}
+
+// deferrable reports whether nobody waits for the effects: right after a
+// declaration all of these follow from what is committed. An append or a vote
+// that comes before the deferral is over waits with it, as if the disk were so
+// much slower.
+func deferrable(effects []Effect) bool {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case Applied, Persist, PeersChanged, Relink:
+		case Send:
+			if e.Message.Raft.GetType() != raftpb.MsgAppResp {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
