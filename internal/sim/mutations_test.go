@@ -135,6 +135,15 @@ var mutations = []mutation{
 	{"a claim that lapses is not told", []edit{{"election/lease.go",
 		"\tif claiming == n.claiming {\n",
 		"\tif claiming == n.claiming || MUTANT && !claiming {\n"}}, []string{"told"}, 5, 1},
+	{"effects that are held back go after what ends that", []edit{{"election/deferral.go",
+		"\t\tdue = append(d.effects, effects...)\n",
+		"\t\tdue = append(d.effects, effects...)\n\t\tif MUTANT {\n\t\t\tdue = append(effects[:len(effects):len(effects)], d.effects...)\n\t\t}\n"}}, []string{"order", "disk", "log"}, 5, 2},
+	{"a promise is held back although the leader waits for it", []edit{{"election/deferral.go",
+		"\t\t\tif e.Message.Raft.GetType() != raftpb.MsgAppResp {\n",
+		"\t\t\tif e.Message.Raft.GetType() != raftpb.MsgAppResp && !(MUTANT && e.Message.RenewAck != nil) {\n"}}, []string{"order"}, 5, 2},
+	{"a member that is still needed is told that it is out", []edit{{"election/standing.go",
+		"\ts.Needed = s.Out && n.needed(id)\n",
+		"\ts.Needed = s.Out && n.needed(id) && !MUTANT\n"}}, []string{"G6", "done", "told"}, 5, 64},
 }
 
 // relapses bring back bugs that the simulator found while the core was

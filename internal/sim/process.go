@@ -47,6 +47,9 @@ type node struct {
 	chain  uint32 // of join tries
 	boot   uint32 // of the machine
 	inbox  []event
+	// deferral holds back effects that nobody waits for.
+	deferral election.Deferral
+	deferred []deferred
 	// held are effects that a pause in the midst of a step left over.
 	held     []election.Effect
 	wakeAt   int64
@@ -194,7 +197,7 @@ func (s *Sim) makeCore(n *node, id uint64, rec election.Recovered) {
 		s.fail("start", "%s cannot start as member %d from what it persisted: %v", n.name, id, err)
 		return
 	}
-	n.core = core
+	n.core, n.deferral, n.deferred = core, election.NewDeferral(id, core.State()), nil
 	if n.mon.barred > 0 {
 		s.tellMonitorRuns(n, false)
 	}
@@ -332,6 +335,7 @@ func (s *Sim) stepped(n *node) {
 	if s.failure != nil {
 		return
 	}
+	effects = s.due(n, effects)
 	if n.pauseMid > 0 && len(effects) > 0 {
 		d := n.pauseMid
 		n.pauseMid = 0
@@ -358,7 +362,7 @@ func (s *Sim) stepped(n *node) {
 // wake makes sure that the timer fires when the core wants it, or a little
 // later.
 func (s *Sim) wake(n *node) {
-	w := n.core.NextWake()
+	w := min(n.core.NextWake(), n.deferral.Ends())
 	if w == election.Never {
 		return
 	}
@@ -381,12 +385,15 @@ func (s *Sim) woken(n *node, e event) {
 	}
 	n.wakeAt = forever
 	now := n.clock.local(s.now)
-	if n.core.NextWake() > now {
+	switch {
+	case n.core.NextWake() <= now:
+		n.core.Tick(now)
+		s.stepped(n)
+	case n.deferral.Ends() <= now:
+		s.stepped(n)
+	default:
 		s.wake(n)
-		return
 	}
-	n.core.Tick(now)
-	s.stepped(n)
 }
 
 // carryOut does what the core asked for, in order.

@@ -22,6 +22,9 @@ type World struct {
 	Bridges bool
 	// Moves: addresses change and move, and impostors ask to be let in.
 	Moves bool
+	// Defers: coordinators hold back what nobody waits for, as the daemon's do.
+	// Without it all effects are carried out at once.
+	Defers bool
 	// Early lets faults begin before the ring is formed.
 	Early bool
 	// Formed: all are members from the start.
@@ -172,6 +175,7 @@ func newWorld(r *rand.Rand, nodes int) World {
 		w.Lazy = append(w.Lazy, time.Millisecond<<r.IntN(5))
 	}
 	w.Bridges, w.Moves = r.IntN(3) == 0, r.IntN(3) == 0
+	w.Defers = r.IntN(4) > 0
 	return w
 }
 
