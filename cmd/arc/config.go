@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -139,10 +138,7 @@ func showOptions(f *factory, o *coordinatorFlags) error {
 		shown.Options = append(shown.Options, shownOption{v.Key, v.Text, string(v.Layer), v.Origin})
 		lines = append(lines, []string{v.Key, or(v.Text), string(v.Layer), v.Origin})
 	}
-	if f.json {
-		return json.NewEncoder(f.out).Encode(shown)
-	}
-	return rows(f.out, "KEY VALUE SOURCE ORIGIN", lines)
+	return f.print(shown, func(w io.Writer) error { return rows(w, "KEY VALUE SOURCE ORIGIN", lines) })
 }
 
 // settingsTable prints all settings, or the bare value of one.

@@ -118,10 +118,11 @@ func (f *factory) dev(ctx context.Context, o *devOptions) (err error) {
 }
 
 func (f *factory) demo(ctx context.Context, r *devring.Ring) error {
-	verdict, err := r.Demo(ctx, f.out)
-	broken := verdict.Summary(f.out, r.Declared())
+	w := f.lines()
+	verdict, err := r.Demo(ctx, w)
+	broken := verdict.Summary(w, r.Declared())
 	if err != nil {
-		fmt.Fprintln(f.out, "FAILED  the demonstration did not come to its end")
+		fmt.Fprintln(w, "FAILED  the demonstration did not come to its end")
 	}
 	return errors.Join(err, broken)
 }

@@ -1,14 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/arc-ring/arc/internal/devring"
+	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -156,28 +157,37 @@ func (v *devView) draw(ctx context.Context) error {
 		return nil
 	}
 	v.ask(ctx)
-	var b bytes.Buffer
+	text, err := v.picture()
+	if err != nil {
+		return err
+	}
 	// Home, and no wrapping of long lines; each line is cleared to its end as
 	// it is written.
-	b.WriteString("\x1b[?7l\x1b[H")
+	screen := "\x1b[?7l\x1b[H" + strings.ReplaceAll(foreign.Lines(text), "\n", "\x1b[K\n") + "\x1b[J\x1b[?7h"
+	_, err = io.WriteString(v.f.out, screen)
+	return err
+}
+
+// picture is the text of the live picture.
+func (v *devView) picture() (string, error) {
+	var b strings.Builder
 	fmt.Fprintf(&b, "ring %s of %d nodes below %s, Ctrl-C ends it\n\n", v.r.Cluster(), len(v.r.Nodes()), v.r.Dir())
 	fmt.Fprintf(&b, "%s\n", devring.Picture(v.ring))
-	fmt.Fprintf(&b, "leader %s*  next %s+  token %d  epoch %d\n\n", or(v.ring.GetLeader().GetName()), or(v.ring.GetHeir()), v.ring.GetTerm(), v.ring.GetEpoch())
+	line(&b, "leader %s*  next %s+  token %d  epoch %d", or(v.ring.GetLeader().GetName()), or(v.ring.GetHeir()), v.ring.GetTerm(), v.ring.GetEpoch())
+	b.WriteString("\n")
 	if err := v.table(&b); err != nil {
-		return err
+		return "", err
 	}
 	b.WriteString("\nlast events\n")
 	for _, ev := range v.last {
 		if err := eventLine(&b, ev); err != nil {
-			return err
+			return "", err
 		}
 	}
 	if n := v.example(); n != nil {
 		fmt.Fprintf(&b, "\nlook   arc --addr %s status\nkill   kill -9 %d\n", n.Addr(), n.PID())
 	}
-	screen := bytes.ReplaceAll(b.Bytes(), []byte("\n"), []byte("\x1b[K\n"))
-	_, err := v.f.out.Write(append(screen, "\x1b[J\x1b[?7h"...))
-	return err
+	return b.String(), nil
 }
 
 // ask refreshes the ring from the first node that answers, the leader first.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/client"
+	"github.com/arc-ring/arc/internal/foreign"
 )
 
 // A factory is what commands take from the world.
@@ -57,5 +58,5 @@ func (f *factory) call(ctx context.Context, do func(context.Context, *client.Cli
 
 // note tells a person something that is no result.
 func (f *factory) note(format string, args ...any) {
-	fmt.Fprintf(f.err, format+"\n", args...)
+	_, _ = fmt.Fprintf(foreign.Writer(f.err), format+"\n", args...) // nobody else can be told
 }

@@ -113,6 +113,6 @@ func leaderLine(w io.Writer, st *arcv1.StatusResponse) error {
 	if st.GetLeader() == nil {
 		return nil
 	}
-	_, err := fmt.Fprintln(w, st.GetLeader().GetName())
-	return err
+	line(w, "%s", st.GetLeader().GetName())
+	return nil
 }

@@ -19,41 +19,56 @@ import (
 
 var contractJSON = protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}
 
-// writeJSON prints a message as one line. protojson puts in blanks at random,
-// so that nobody relies on its bytes; ours are a contract and stay the same.
-func writeJSON(w io.Writer, m proto.Message) error {
-	loose, err := contractJSON.Marshal(m)
+// printJSON prints one value as a line. protojson puts in blanks at random, so
+// that nobody relies on its bytes; ours are a contract and stay the same.
+func (f *factory) printJSON(v any) error {
+	marshal := json.Marshal
+	if m, ok := v.(proto.Message); ok {
+		marshal = func(any) ([]byte, error) { return contractJSON.Marshal(m) }
+	}
+	loose, err := marshal(v)
 	if err != nil {
-		return fmt.Errorf("print %s: %w", m.ProtoReflect().Descriptor().Name(), err)
+		return fmt.Errorf("print as JSON: %w", err)
 	}
 	var line bytes.Buffer
 	if err := json.Compact(&line, loose); err != nil {
-		return fmt.Errorf("print %s: %w", m.ProtoReflect().Descriptor().Name(), err)
+		return fmt.Errorf("print as JSON: %w", err)
 	}
 	line.WriteByte('\n')
-	_, err = w.Write(line.Bytes())
+	_, err = f.out.Write(foreign.JSON(line.Bytes()))
 	return err
 }
 
 // print writes an answer as JSON, or as what table makes of it.
-func (f *factory) print(m proto.Message, table func(w io.Writer) error) error {
+func (f *factory) print(v any, table func(w io.Writer) error) error {
 	if f.json {
-		return writeJSON(f.out, m)
+		return f.printJSON(v)
 	}
 	var text bytes.Buffer
 	if err := table(&text); err != nil {
 		return err
 	}
-	// Names, addresses and reasons come from other machines.
-	_, err := io.WriteString(f.out, foreign.Lines(text.String()))
+	_, err := f.lines().Write(text.Bytes())
 	return err
 }
 
-// rows prints a table with a header.
+// lines is where text for people goes. Names, addresses and reasons in it come
+// from other machines.
+func (f *factory) lines() io.Writer { return foreign.Writer(f.out) }
+
+// line prints one line, whatever is in the values.
+func line(w io.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintln(w, foreign.Text(fmt.Sprintf(format, args...))) // w is memory
+}
+
+// rows prints a table with a header. No value breaks a row.
 func rows(w io.Writer, header string, lines [][]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, strings.ReplaceAll(header, " ", "\t"))
 	for _, cells := range lines {
+		for i, c := range cells {
+			cells[i] = foreign.Text(c)
+		}
 		fmt.Fprintln(tw, strings.Join(cells, "\t"))
 	}
 	return tw.Flush()

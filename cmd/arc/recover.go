@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -95,12 +94,11 @@ func (f *factory) recover(o *recoverOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if f.json {
-		return json.NewEncoder(f.out).Encode(done)
-	}
-	_, err = fmt.Fprintf(f.out, "ring %s is founded again: member %d (%s), epoch %d, tokens above %d\nbefore it: %s\nstart the coordinator of %s as ever\n",
-		done.RingID, done.ID, done.Name, done.Epoch, done.TokenAbove, done.Copy, done.Name)
-	return err
+	return f.print(done, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "ring %s is founded again: member %d (%s), epoch %d, tokens above %d\nbefore it: %s\nstart the coordinator of %s as ever\n",
+			done.RingID, done.ID, done.Name, done.Epoch, done.TokenAbove, done.Copy, done.Name)
+		return err
+	})
 }
 
 // recoveryPlan says what is about to be done and what that can cost.

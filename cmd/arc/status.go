@@ -43,31 +43,31 @@ forget_after_s at most; "arc forget" drops one by hand.`,
 }
 
 func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) error {
-	fmt.Fprintf(w, "cluster %s, ring %s, epoch %d, token %d\n", st.GetCluster(), or(st.GetRingId()), st.GetEpoch(), st.GetTerm())
-	fmt.Fprintf(w, "leader  %s%s, next %s\n", or(st.GetLeader().GetName()), leadsSince(st), or(st.GetHeir()))
+	line(w, "cluster %s, ring %s, epoch %d, token %d", st.GetCluster(), or(st.GetRingId()), st.GetEpoch(), st.GetTerm())
+	line(w, "leader  %s%s, next %s", or(st.GetLeader().GetName()), leadsSince(st), or(st.GetHeir()))
 	self := fmt.Sprintf("%s, %s", st.GetSelf(), or(st.GetPhase()))
 	if st.GetClaiming() {
 		self += fmt.Sprintf(", leads for at least %s more", millis(st.GetLeaseMs()))
 	}
-	fmt.Fprintf(w, "asked   %s\n", self)
+	line(w, "asked   %s", self)
 	for _, o := range st.GetOtherRings() {
-		fmt.Fprintf(w, "another ring %s of this cluster, led by %s, was heard from %s at %s: stop one of the two\n",
+		line(w, "another ring %s of this cluster, led by %s, was heard from %s at %s: stop one of the two",
 			o.GetRingId(), or(o.GetLeader()), o.GetFrom(), strings.Join(o.GetAddresses(), ", "))
 	}
 	if st.GetReason() != "" {
-		fmt.Fprintf(w, "reason  %s\n", st.GetReason())
+		fmt.Fprintf(w, "reason  %s\n", st.GetReason()) // may be of several lines
 	}
-	if line := bearsLine(st); line != "" {
-		fmt.Fprintf(w, "bears   %s\n", line)
+	if text := bearsLine(st); text != "" {
+		line(w, "bears   %s", text)
 	}
 	if st.GetMonitorMissing() != "" {
-		fmt.Fprintf(w, "monitor does not run, the leader watches in its place: %s\n", st.GetMonitorMissing())
+		line(w, "monitor does not run, the leader watches in its place: %s", st.GetMonitorMissing())
 	}
-	if line := votesLine(st); line != "" {
-		fmt.Fprintf(w, "votes   %s\n", line)
+	if text := votesLine(st); text != "" {
+		line(w, "votes   %s", text)
 	}
 	if t := st.GetTemporaryLink(); t != nil {
-		fmt.Fprintf(w, "monitor looks at %s for %s more, by arc relink\n", t.GetTarget(), millis(t.GetLeftMs()))
+		line(w, "monitor looks at %s for %s more, by arc relink", t.GetTarget(), millis(t.GetLeftMs()))
 	}
 	if len(st.GetMembers()) == 0 {
 		return nil

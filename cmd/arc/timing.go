@@ -95,10 +95,7 @@ func (f *factory) timing(cmd *cobra.Command, o timingFlags) error {
 	for _, note := range t.Notes {
 		f.note("note: %s", note)
 	}
-	if f.json {
-		return json.NewEncoder(f.out).Encode(t)
-	}
-	return t.table(f.out)
+	return f.print(t, t.table)
 }
 
 // assume puts what was given in place of what is assumed.
@@ -224,8 +221,9 @@ func measured(history []*arcv1.HistoryEntry) timingMeasured {
 }
 
 func (t *timing) table(w io.Writer) error {
-	fmt.Fprintf(w, "profile %s; assumed: round trip %s, sync %s, notice of an exit %s\n\n",
+	line(w, "profile %s; assumed: round trip %s, sync %s, notice of an exit %s",
 		t.Settings.Profile, msText(t.Assumed.RoundTrip), msText(t.Assumed.Sync), msText(t.Assumed.Notice))
+	fmt.Fprintln(w)
 	var lines [][]string
 	for _, f := range t.Faults {
 		lines = append(lines, []string{f.Fault, "total", msText(f.Total), f.Meaning})

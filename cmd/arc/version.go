@@ -1,8 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -26,11 +26,10 @@ func newVersionCmd(f *factory) *cobra.Command {
 		Args:    none,
 		RunE: func(*cobra.Command, []string) error {
 			v := versionOf()
-			if f.json {
-				return json.NewEncoder(f.out).Encode(v)
-			}
-			_, err := fmt.Fprintf(f.out, "arc %s (commit %s, %s, %s/%s)\n", v.Version, or(v.Commit), v.Go, v.OS, v.Arch)
-			return err
+			return f.print(v, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "arc %s (commit %s, %s, %s/%s)\n", v.Version, or(v.Commit), v.Go, v.OS, v.Arch)
+				return err
+			})
 		},
 	}
 }

@@ -74,9 +74,9 @@ func (f *factory) watch(interrupt context.Context) error {
 
 // eventLine prints an event for people.
 func eventLine(w io.Writer, ev *arcv1.Event) error {
-	_, err := fmt.Fprintf(w, "%s  %-15s  %-10s  token %d epoch %d%s\n",
+	line(w, "%s  %-15s  %-10s  token %d epoch %d%s",
 		ev.GetTime().AsTime().Local().Format("15:04:05.000"), ev.GetType(), or(ev.GetNode()), ev.GetTerm(), ev.GetEpoch(), details(ev))
-	return err
+	return nil
 }
 
 // details prints what an event says beyond its head. A snapshot's is a whole

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -217,10 +218,10 @@ func Picture(st *arcv1.StatusResponse) string {
 	}
 	var parts []string
 	for _, m := range st.GetMembers() {
-		name := m.GetName()
+		name := foreign.Text(m.GetName())
 		if st.GetLeader() != nil && m.GetId() == st.GetLeader().GetId() {
 			name += "*"
-		} else if name == st.GetHeir() {
+		} else if m.GetName() == st.GetHeir() {
 			name += "+"
 		}
 		if !m.GetAlive() {
@@ -229,7 +230,7 @@ func Picture(st *arcv1.StatusResponse) string {
 		parts = append(parts, name)
 	}
 	if len(parts) > 1 {
-		parts = append(parts, st.GetMembers()[0].GetName())
+		parts = append(parts, foreign.Text(st.GetMembers()[0].GetName()))
 	}
 	return strings.Join(parts, " → ")
 }

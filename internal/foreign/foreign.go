@@ -3,11 +3,13 @@ package foreign
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -127,6 +129,35 @@ func Lines(s string) string {
 		lines[i] = Text(l)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Writer returns a writer that shows w what is written to it as Lines does. Each
+// write has to be of whole lines.
+func Writer(w io.Writer) io.Writer { return writer{w} }
+
+type writer struct{ to io.Writer }
+
+func (w writer) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(w.to, Lines(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// JSON escapes what does not print in the strings of a JSON text. It means the
+// same to a program, and nothing to a terminal.
+func JSON(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		if r < utf8.RuneSelf && r != '\x7f' || unicode.IsPrint(r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, unit)
+		}
+	}
+	return out
 }
 
 // Report is how an error is shown or sent: as Lines, but none longer than

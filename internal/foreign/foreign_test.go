@@ -82,3 +82,13 @@ func FuzzOutput(f *testing.F) {
 		}
 	})
 }
+
+func TestJSONMeansTheSame(t *testing.T) {
+	for in, want := range map[string]string{
+		"{\"a\":\"ü \\n\"}\n": "{\"a\":\"ü \\n\"}\n", "\x7f": `\u007f`, "\u009b\u202e": `\u009b\u202e`, "\U000e0001": `\udb40\udc01`, "\xff": "\uFFFD",
+	} {
+		if got := string(JSON([]byte(in))); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
