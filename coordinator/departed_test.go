@@ -47,7 +47,7 @@ func TestFormerMembersAreListedAndForgotten(t *testing.T) {
 	if d := departed(1)[0]; d.GetName() != "n3" || d.GetId() != 3 || d.GetHow() != "evicted" || d.GetAt() == nil || d.GetEvidence() == "" {
 		t.Errorf("departed %v", d)
 	}
-	for name, code := range map[string]codes.Code{"n2": codes.InvalidArgument, "n9": codes.NotFound} {
+	for name, code := range map[string]codes.Code{"n2": codes.FailedPrecondition, "n9": codes.NotFound} {
 		if _, err := n2.client.Forget(ctx, &arcv1.ForgetRequest{Name: name}); status.Code(err) != code {
 			t.Errorf("forget %s: %v, want %v", name, err, code)
 		}

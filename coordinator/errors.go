@@ -28,6 +28,8 @@ var (
 	ErrNotJoined = errors.New("not a member of a ring yet")
 	// ErrLastMember: a ring is never left by its last member.
 	ErrLastMember = errors.New("the last member of a ring does not leave it")
+	// ErrIsMember: only former members can be forgotten.
+	ErrIsMember = errors.New("a member of the ring")
 	// ErrWitness: a witness never leads.
 	ErrWitness = errors.New("a witness never leads")
 	// ErrOverload: the event loop's inbox is full.
@@ -65,6 +67,7 @@ var errorTable = []struct {
 	{ErrDenied, codes.PermissionDenied, "DENIED"},
 	{ErrOtherRing, codes.FailedPrecondition, "OTHER_RING"},
 	{ErrLastMember, codes.FailedPrecondition, "LAST_MEMBER"},
+	{ErrIsMember, codes.FailedPrecondition, "IS_MEMBER"},
 	{ErrWitness, codes.FailedPrecondition, "WITNESS"},
 	{election.ErrNotLeader, codes.Unavailable, "NO_LEADER"},
 	{election.ErrLeadershipLost, codes.Aborted, "LEADERSHIP_LOST"},

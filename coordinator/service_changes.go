@@ -129,9 +129,9 @@ func (s arcService) Forget(ctx context.Context, r *arcv1.ForgetRequest) (*arcv1.
 			d, ok := v.ring.DepartedByName(r.GetName())
 			if !ok {
 				if _, member := v.ring.MemberByName(r.GetName()); member {
-					return nil, fmt.Errorf("%w: %q is a member of the ring; only former members are forgotten: use leave or evict", ring.ErrInvalid, r.GetName())
+					return nil, fmt.Errorf("%s is %w; only former members are forgotten: use leave or evict", r.GetName(), ErrIsMember)
 				}
-				return nil, fmt.Errorf("%w, nor a former one that is listed: %q; `arc status` lists both", ring.ErrNotMember, r.GetName())
+				return nil, fmt.Errorf("%w, nor a former one that is listed: %s; `arc status` lists both", ring.ErrNotMember, foreign.Quote(r.GetName()))
 			}
 			if _, err := l.request(ctx, election.Request{Forget: &ring.Forget{IDs: []uint64{d.ID}}}); err != nil {
 				return nil, err
