@@ -196,6 +196,25 @@ func (n *Node) retryAfter(tries int) time.Duration {
 	return d + time.Duration(n.cfg.Rand()%uint64(d))
 }
 
+// tryAgainSoon ends a long wait for this member's next campaign: it has refused
+// another candidate that it hears, most likely since that one's log is behind.
+// If both went on to wait, nobody would lead.
+func (n *Node) tryAgainSoon() {
+	if c := &n.campaign; c.active && c.tries > quickTries {
+		c.next = min(c.next, n.now+n.retryAfter(1))
+	}
+}
+
+// voterBack begins a campaign that has failed often with short waits again. It
+// failed while a voter was out of reach, and that voter answers now.
+func (n *Node) voterBack() {
+	c := &n.campaign
+	if c.active && c.tries > 1 {
+		c.tries = 1
+		c.next = min(c.next, n.now+n.retryAfter(c.tries))
+	}
+}
+
 // rank is this member's place among the voters that may win now: 0 is the
 // heir. Those known or thought to be dead are passed over; witnesses come last, since
 // they can only be caretakers.

@@ -200,7 +200,9 @@ func (n *Node) answer(after []*raftpb.Message) {
 		}
 		switch m.GetType() {
 		case raftpb.MsgPreVoteResp:
-			if !m.GetReject() {
+			if m.GetReject() {
+				n.tryAgainSoon()
+			} else {
 				n.yieldPreVote(m.GetTo())
 			}
 		case raftpb.MsgVoteResp:

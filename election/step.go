@@ -144,9 +144,9 @@ func (n *Node) receive(m Message) {
 		if !n.fresh(from, m.Incarnation) {
 			return
 		}
-		n.heard[m.From] = n.now
+		n.hears(m.From)
 	} else if n.needed(m.From) {
-		n.heard[m.From] = n.now
+		n.hears(m.From)
 	}
 	n.answered(m.From)
 	switch {
@@ -177,6 +177,15 @@ func (n *Node) receive(m Message) {
 		n.unwatchedBy(m.From)
 	case m.Inspect != nil:
 		n.inspect(m.From, *m.Inspect)
+	}
+}
+
+// hears notes that a member was heard now.
+func (n *Node) hears(id uint64) {
+	at, ever := n.heard[id]
+	n.heard[id] = n.now
+	if ever && n.now >= at+n.ring.Settings.Lease() && n.isVoter(id) {
+		n.voterBack()
 	}
 }
 
