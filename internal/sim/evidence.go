@@ -197,6 +197,8 @@ func (n *node) silenceOf(id uint64) silence {
 	return x
 }
 
+const elsewhere = "ring: evicted, while every address that the ring had led elsewhere"
+
 // judgeEviction is G4.
 func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare bool) {
 	g := &s.ledger
@@ -236,11 +238,12 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 		}
 		return
 	case ring.Refused:
-		if !dead && s.misplaced(who, m) {
-			s.stats.count("ring: evicted, while every address that the ring had led elsewhere", 1)
+		switch {
+		case dead:
+		case s.misplaced(who, m):
+			s.stats.count(elsewhere, 1)
 			return
-		}
-		if !dead {
+		default:
 			s.fail("G4", "%s, but that incarnation listens", what)
 			return
 		}
@@ -259,6 +262,10 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 		return
 	}
 	// It lives: something must have been in the way.
+	if s.misplaced(who, m) {
+		s.stats.count(elsewhere, 1)
+		return
+	}
 	window := born.at - int64(s.patience())
 	proposer := s.nodes[born.node]
 	if who.lastBad(s.now) >= window || proposer.lastBad(s.now) >= window || who.mon.paused || who.bad >= window {
