@@ -64,6 +64,10 @@ func (s *Sim) done(n *node, d election.Done) {
 		return
 	}
 	c.id, c.err, c.hint = d.ID, d.Err, -1
+	if r.request.Join != nil && n.core != nil {
+		st := n.core.State()
+		c.unborn = !n.core.Status(n.clock.local(s.now)).Declared && st.Epoch == uint64(len(st.Members))
+	}
 	if errors.Is(d.Err, election.ErrNotLeader) && n.core != nil {
 		if l := n.core.Status(n.clock.local(s.now)).Leader; l != 0 {
 			c.hint = s.machineOf(l)

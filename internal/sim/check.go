@@ -36,6 +36,7 @@ func (s *Sim) noteClaim(n *node) {
 			return
 		}
 		g.claimed[term] = n.inc
+		s.checkFounded(n)
 		if by, ok := g.declared[term]; !ok {
 			s.failAt(n, "G3", "claims with token %d, which was never declared", term)
 			return
@@ -268,7 +269,7 @@ func (s *Sim) quorum(lose int) bool {
 
 // demanded tells whether there has to be a leader again.
 func (s *Sim) demanded() bool {
-	return s.world.Demand || s.quorum(-1) && s.mayLead()
+	return s.world.Demand || s.quorum(-1) && s.mayLead() || s.foundersThere()
 }
 
 // mayLead tells whether somebody runs, or will run again, who may lead: a

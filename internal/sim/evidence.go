@@ -103,7 +103,7 @@ func (s *Sim) accuse(n *node, a detector.Action) {
 	// The probe that is given up last was sent an interval after the one
 	// before it, so the first was so many intervals ago, by the fastest clock. It
 	// may have been sent a little late: up to a quarter of an interval counts.
-	st := n.relink.Settings
+	st := n.mon.settings
 	span := int64(forever)
 	for _, leader := range []bool{true, false} {
 		interval, misses := st.Link(leader)

@@ -122,14 +122,14 @@ func (s *Sim) pairSince(h *node, id uint64) int64 {
 	return max(s.ableSince(v), out.goodAt, in.goodAt)
 }
 
-// ableSince is since when a member's process has run as it should; a restarted
+// ableSince is since when a process has run as it should, as the member that it is; a restarted
 // voter takes no part for as long as its promises may last.
 func (s *Sim) ableSince(n *node) int64 {
 	if n.core == nil || n.paused || !n.up {
 		return s.now
 	}
 	_, lease := s.boundSettings()
-	return max(n.lastBad(s.now), n.startedAt+int64(lease)+int64(lease)/50)
+	return max(n.lastBad(s.now), n.bornAt, n.startedAt+int64(lease)+int64(lease)/50)
 }
 
 // newer reports whether a log wins against another one.

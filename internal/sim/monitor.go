@@ -24,7 +24,9 @@ type monitor struct {
 	// known is where the addresses of the targets lead, by id.
 	known map[uint64][]ring.Path
 	self  uint64
-	slow  time.Duration // it is stopped for up to so long, again and again
+	// settings are those of its newest link.
+	settings ring.Settings
+	slow     time.Duration // it is stopped for up to so long, again and again
 	// barred counts the faults that keep it from being started.
 	barred int
 }
@@ -159,7 +161,7 @@ func (s *Sim) monitorLinked(n *node, r *election.Relink) {
 	l.LeaderTiming.Interval, l.LeaderTiming.Misses = r.Settings.Link(true)
 	l.OrdinaryTiming.Interval, l.OrdinaryTiming.Misses = r.Settings.Link(false)
 	l.GrantLength = r.Settings.GrantLength()
-	n.mon.self = n.id
+	n.mon.self, n.mon.settings = n.id, r.Settings
 	for _, m := range r.Successors {
 		l.Targets = append(l.Targets, detector.Target{ID: m.ID, Incarnation: m.Incarnation, Name: m.Name, Addresses: m.Addresses})
 	}

@@ -29,16 +29,18 @@ func (s *Sim) checkOutages(lead *node) {
 	slices.SortFunc(claims, func(a, b Claim) int { return int(a.From - b.From) })
 	lease := s.ledger.longestLease(s.outagesFrom - int64(time.Minute))
 	slack := lease + 250*time.Millisecond
-	var solid Claim // the newest claim that lasted long enough to be known of
+	// The newest claim that lasted long enough to be known of; the beginning if
+	// there is none. A founder alone knows of its own claim.
+	var solid Claim
 	for i, c := range claims {
-		if i > 0 && solid.Term != 0 && int64(c.From) > s.outagesFrom {
+		if i > 0 && int64(c.From) > s.outagesFrom {
 			before := claims[i-1]
 			s.judgeOutage(st, before, c, c.From-solid.To, lease, slack)
 			if s.failure != nil {
 				return
 			}
 		}
-		if c.To-c.From > 2*lease || solid.Term == 0 {
+		if c.To-c.From > 2*lease || solid.Term == 0 && !s.world.Together {
 			solid = c
 		}
 	}

@@ -30,8 +30,8 @@ type node struct {
 	spare    bool // not in use until an operator starts it
 	lazy     time.Duration
 	crowd    int // starts so far
-	// startedAt is when the present process was.
-	startedAt int64
+	// startedAt is when the present process was, bornAt its present core.
+	startedAt, bornAt int64
 
 	power bool // the machine is on
 
@@ -43,6 +43,8 @@ type node struct {
 	inc    uint64
 	core   Core
 	id     uint64
+	// unborn: it joined a ring that had no leader yet.
+	unborn bool
 	nonce  uint64
 	chain  uint32 // of join tries
 	boot   uint32 // of the machine
@@ -141,7 +143,7 @@ func (s *Sim) start(n *node) {
 	n.inbox, n.held, n.refs, n.probes, n.relink, n.tell = n.inbox[:0], nil, nil, nil, nil, nil
 	n.peers, n.meetings, n.asked = nil, nil, map[uint64]int64{}
 	n.leaving, n.joins = 0, 0
-	n.core, n.id = nil, 0
+	n.core, n.id, n.unborn = nil, 0, false
 	s.ran(n)
 	s.monitorStart(n)
 	im := &n.disk.durable
@@ -170,7 +172,7 @@ func (s *Sim) draw(n *node) {
 }
 
 func (s *Sim) makeCore(n *node, id uint64, rec election.Recovered) {
-	n.id = id
+	n.id, n.bornAt = id, s.now
 	n.told = told{}
 	n.log = logView{first: 1}
 	n.checked = 0
@@ -186,7 +188,7 @@ func (s *Sim) makeCore(n *node, id uint64, rec election.Recovered) {
 		ID: id, Incarnation: n.inc, Addresses: n.addrs,
 		Rand:         chance.Uint64,
 		Wall:         func() int64 { return 1_760_000_000_000_000 + (s.now+n.wall)/1000 },
-		CompactAfter: s.world.CompactAfter,
+		CompactAfter: s.world.CompactAfter, Unborn: n.unborn,
 	}
 	cfg.Trace = func(format string, args ...any) {
 		s.stats.Named["core: "+format]++
@@ -449,12 +451,14 @@ func (s *Sim) carryOut(n *node, effects []election.Effect) {
 func (s *Sim) removed(n *node, x election.Removed) {
 	s.stats.count("process: removed from the ring", 1)
 	s.tracef(n, "no member any more (epoch %d): %s", x.Epoch, x.Why)
-	if _, in := s.ledger.member(n.id); in {
+	if x.Unborn {
+		s.unborn(n)
+	} else if _, in := s.ledger.member(n.id); in {
 		s.fail("G4", "%s drops its log as member %d, which it still is: %s", n.name, n.id, x.Why)
 		return
 	}
 	n.gen++
-	s.letGo[n.id] = true
+	s.letGo[n.id] = !x.Unborn
 	n.core, n.id = nil, 0
 	s.claimOver(n)
 	n.disk.wipe()

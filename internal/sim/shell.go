@@ -15,9 +15,10 @@ type rpc struct {
 	op      *operation
 	nonce   uint64
 	// The answer.
-	id   uint64
-	err  error
-	hint int // machine of the leader as far as is known, -1 unknown
+	id     uint64
+	unborn bool // the ring had no leader yet
+	err    error
+	hint   int // machine of the leader as far as is known, -1 unknown
 }
 
 // operation is an operator's wish until it is fulfilled or given up.
@@ -67,7 +68,11 @@ func (s *Sim) joinTry(n *node, e event) {
 		s.transmit(n.idx, to, event{kind: evRPC, p: &rpc{from: n.idx, nonce: n.nonce, request: election.Request{Join: j}}}, true)
 	}
 	// Nobody answered in time: ask somebody else.
-	s.joinNext(n, s.between(n.rnd, 100*time.Millisecond, 250*time.Millisecond), (to+1)%len(s.nodes))
+	next := (to + 1) % len(s.nodes)
+	if n.joins%2 == 0 && s.accepted(n) {
+		next = 0
+	}
+	s.joinNext(n, s.between(n.rnd, 100*time.Millisecond, 250*time.Millisecond), next)
 }
 
 // called takes a request at the machine that it was sent to.
@@ -124,5 +129,6 @@ func (s *Sim) replied(n *node, e event) {
 	n.gen++
 	n.disk.wipe()
 	n.disk.durable.id, n.disk.durable.inc = c.id, n.inc
+	n.unborn, s.entered[c.id] = c.unborn, true
 	s.makeCore(n, c.id, election.Recovered{})
 }

@@ -43,6 +43,9 @@ type Sim struct {
 	armed  []*Fault
 	calm   bool
 	demand bool
+	over   bool // nothing is left to look at
+
+	entered map[uint64]bool // founders that have learned their ids
 
 	healedAt, leadAt, wholeAt int64
 	// ledUntil is when the newest claim ended, disturbedAt when the newest fault
@@ -86,6 +89,7 @@ func Run(opt Options) *Result {
 		faults = plan(rand.New(rand.NewPCG(opt.Seed, 2)), &world, opt.Length)
 		faults = mistakes(rand.New(rand.NewPCG(opt.Seed, 5)), &world, faults, opt.Length)
 		faults = withAddressFaults(rand.New(rand.NewPCG(opt.Seed, 6)), &world, opt.Length, faults)
+		faults = foundingFaults(rand.New(rand.NewPCG(opt.Seed, 8)), &world, opt.Length, faults)
 	}
 	all := faults
 	if opt.Keep != nil {
@@ -120,7 +124,7 @@ func Run(opt Options) *Result {
 
 func newSim(opt Options, world World) *Sim {
 	s := &Sim{opt: opt, world: world, hash: newPrint(), births: map[birthKey]birth{}, addresses: map[string]int{}, dead: map[uint64]int64{},
-		evidence: newEvidence(), letGo: map[uint64]bool{}, incarnations: map[uint64]int{}}
+		evidence: newEvidence(), letGo: map[uint64]bool{}, incarnations: map[uint64]int{}, entered: map[uint64]bool{}}
 	s.asked = asked{settings: map[ring.Settings]bool{}, evictions: map[string]bool{}, leaves: map[uint64]bool{}}
 	s.floats = -1
 	s.net = &s.world.Net
@@ -179,8 +183,11 @@ func (s *Sim) found() error {
 
 func (s *Sim) run(faults []Fault) {
 	found := s.found
-	if s.world.Formed {
+	switch {
+	case s.world.Formed:
 		found = s.foundFormed
+	case s.world.Together:
+		found = s.foundTogether
 	}
 	if err := found(); err != nil {
 		s.fail("start", "%v", err)
@@ -195,7 +202,7 @@ func (s *Sim) run(faults []Fault) {
 	}
 	s.q.push(event{at: int64(ledEvery), kind: evLed})
 	end := int64(s.opt.Length) + 1
-	for s.failure == nil {
+	for s.failure == nil && !s.over {
 		e, ok := s.q.pop()
 		if !ok || e.at > end {
 			return

@@ -25,6 +25,9 @@ type World struct {
 	// Defers: coordinators hold back what nobody waits for, as the daemon's do.
 	// Without it all effects are carried out at once.
 	Defers bool
+	// Together: the ring is founded by all machines, as with --expect. Without
+	// it the first one founds alone, and the others join.
+	Together bool
 	// Early lets faults begin before the ring is formed.
 	Early bool
 	// Formed: all are members from the start.
@@ -176,6 +179,9 @@ func newWorld(r *rand.Rand, nodes int) World {
 	}
 	w.Bridges, w.Moves = r.IntN(3) == 0, r.IntN(3) == 0
 	w.Defers = r.IntN(4) > 0
+	if w.Together = nodes > 1 && r.IntN(4) == 0; w.Together && w.Profile != "wan" && r.IntN(2) == 0 {
+		w.Cycle, w.Quiet = 45*time.Second, 15*time.Second // long enough to give a founding up
+	}
 	return w
 }
 

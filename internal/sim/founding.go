@@ -1,0 +1,157 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// foundTogether starts a ring as --expect does: all machines have accepted the
+// first one as the founder, and are members from the start. Each begins with
+// nothing but the number that it named, and asks who knows its id. So the
+// founder leads only when a majority of them is there.
+func (s *Sim) foundTogether() error {
+	f := ring.Found{Cluster: "sim", RingID: "r1", Settings: s.world.Settings}
+	for i, n := range s.nodes[:s.world.Machines] {
+		s.draw(n)
+		m := ring.Member{Name: n.name, Incarnation: n.inc, Addresses: n.addrs, Witness: n.witness}
+		if n.lead {
+			m.OnJoin = ring.Lead
+		}
+		if i == 0 {
+			f.Founder = m
+			continue
+		}
+		n.nonce = n.rnd.Uint64() | 1
+		m.Nonce = n.nonce
+		f.Others = append(f.Others, m)
+	}
+	rec, err := election.Found(f, 1_760_000_000)
+	if err != nil {
+		return fmt.Errorf("found: %w", err)
+	}
+	st := &ring.State{}
+	if _, err := st.Apply(0, ring.Command{Found: &f}); err != nil {
+		return fmt.Errorf("found: %w", err)
+	}
+	s.ledgerFrom(st)
+	founder := s.nodes[0]
+	founder.disk.durable = image{id: 1, inc: founder.inc, hs: rec.HardState, snap: rec.Snapshot, first: st.Epoch + 1}
+	for _, n := range s.nodes[:s.world.Machines] {
+		n.up, n.gen, n.life = true, 1, 1
+		s.monitorStart(n)
+		if n != founder {
+			s.joinNext(n, s.between(n.rnd, time.Millisecond, time.Second), 0)
+		}
+	}
+	s.makeCore(founder, 1, rec)
+	return nil
+}
+
+// ledgerFrom begins the ledger with a ring that was just founded.
+func (s *Sim) ledgerFrom(st *ring.State) {
+	g := &s.ledger
+	g.led = map[string]uint64{}
+	g.joined, g.declared, g.claimed = map[uint64]string{}, map[uint64]uint64{}, map[uint64]uint64{}
+	g.voters = slices.Sorted(slices.Values(st.Voters()))
+	for i, m := range st.Members {
+		g.members = append(g.members, lmember{m.ID, m.Incarnation, m.Name, m.Witness, strings.Join(m.Addresses, " ")})
+		g.joined[m.ID] = m.Name
+		s.learnID(m.ID, i)
+	}
+	g.highest, g.epoch = uint64(len(st.Members)), st.Epoch
+	g.confs = []confMark{{st.Epoch, g.voters, nil}}
+	g.setSettings(0, s.world.Settings)
+	g.base, g.founded, g.byEpoch = st.Epoch, st.Epoch, make([]epochMark, st.Epoch+1)
+	g.byEpoch[st.Epoch] = g.epochMark()
+}
+
+// accepted reports whether a process gave its word to the founder, and has not
+// learned its id yet.
+func (s *Sim) accepted(n *node) bool {
+	m, ok := s.ledger.member(uint64(n.idx) + 1)
+	return s.world.Together && ok && n.up && n.core == nil && m.inc == n.inc
+}
+
+// foundersThere reports whether a majority of those who vote from the start run
+// as members, or as the processes that gave their words, although nobody has led
+// yet.
+func (s *Sim) foundersThere() bool {
+	g := &s.ledger
+	if !s.world.Together || len(g.declared) > 0 || s.over {
+		return false
+	}
+	there := 0
+	for _, id := range g.voters {
+		if n := s.nodes[s.machineOf(id)]; n.core != nil && n.id == id || s.accepted(n) {
+			there++
+		}
+	}
+	return there > len(g.voters)/2
+}
+
+// unborn takes the end of a membership in a ring that never had a leader. If
+// none was ever declared, the founding has come to nothing, and the run ends
+// there. One that was cut off from the beginning may be mistaken: it must not
+// hold anything that the others have counted on.
+func (s *Sim) unborn(n *node) {
+	g := &s.ledger
+	if len(g.declared) == 0 {
+		s.stats.count("founding: came to nothing", 1)
+		s.over = true
+		return
+	}
+	s.stats.count("founding: given up by one that the others lead without", 1)
+	if last := n.log.last(); last > g.base {
+		s.failAt(n, "founded", "it gives the ring up as one without a first leader, but its log goes on to index %d, and %d leaders have declared themselves", last, len(g.declared))
+	}
+}
+
+// checkFounded checks that the founder does not claim alone: the first claim
+// needs a majority of those who vote from the start, each as the process that
+// gave its word, or one with a disk from after that.
+func (s *Sim) checkFounded(n *node) {
+	g := &s.ledger
+	if !s.world.Together || len(g.claimed) != 1 {
+		return
+	}
+	there := 0
+	voters := g.confs[0].voters
+	for _, id := range voters {
+		if i := s.machineOf(id); i >= 0 && (s.nodes[i].id == id || s.nodes[i].disk.durable.id == id || s.entered[id]) {
+			there++
+		}
+	}
+	if there <= len(voters)/2 {
+		s.failAt(n, "founded", "it claims as the first leader, but only %d of the founders %v have entered the ring", there, voters)
+	}
+}
+
+// foundingFaults adds to a plan what may happen while a ring is founded
+// together, from a source of their own.
+func foundingFaults(r *rand.Rand, w *World, length time.Duration, faults []Fault) []Fault {
+	if !w.Together || w.Formed {
+		return faults
+	}
+	storm := w.cycles(length)[0].quiet
+	kinds := [...]FaultKind{Isolate, Isolate, IsolateOneWay, Deaf, Cut, Crash, Kill, KillBoth, Pause, Partition}
+	for range r.IntN(5) {
+		f := w.fault(r, kinds[r.IntN(len(kinds))], time.Duration(r.Float64()*float64(time.Second)))
+		f.On, f.Mid, f.Wipe, f.Gone = "", false, false, false
+		if r.IntN(2) == 0 {
+			f.Who = 0
+		}
+		if f.With == f.Who && needsTwo(f.Kind) {
+			f.With = Target((int(max(f.Who, 0)) + 1) % w.Machines)
+		}
+		f.For = time.Duration(r.Float64() * r.Float64() * 1.2 * float64(storm))
+		faults = append(faults, f)
+	}
+	slices.SortStableFunc(faults, func(a, b Fault) int { return int(a.At - b.At) })
+	return faults
+}
