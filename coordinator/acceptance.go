@@ -13,7 +13,9 @@ import (
 // A founder makes those who accepted it members from the start, under the number
 // that each of them named. A node that accepts another founder later names another
 // number, and so never becomes a voter of the first one's ring as long as that
-// has no leader: two foundings cannot both count on it.
+// has no leader: two foundings cannot both count on it. So does a node that was
+// restarted, for its incarnation is another one; that the ring of the first founder
+// may live without it is what the file wordsName remembers.
 type acceptance struct {
 	mu     sync.Mutex
 	number uint64

@@ -81,6 +81,11 @@ func (n *node) found(others []discovery.Node) (entry, error) {
 		f.Others = append(f.Others, ring.Member{Name: o.Name, Incarnation: o.Incarnation, Addresses: o.Addresses, Witness: o.Witness,
 			OnJoin: ring.OnJoin(word.GetOnJoin()), Nonce: word.GetNonce(), Version: n.o.Version})
 	}
+	if n.discovery != nil {
+		if err := n.discovery.Founding(names); err != nil {
+			return entry{}, fmt.Errorf("%w: found a ring: %w", ErrStorage, err)
+		}
+	}
 	now := time.Now()
 	n.warnOfPast(now)
 	rec, err := election.Found(f, uint64(max(now.Unix(), 0)))
@@ -104,6 +109,9 @@ func (n *node) enter(ctx context.Context) (entry, error) {
 	}
 	j := &joiner{n: n, former: was}
 	if was.ringID == "" && n.discovery == nil && n.foundsAlone() {
+		if err := n.mayFoundAlone(); err != nil {
+			return entry{}, err
+		}
 		n.outside(founding, "")
 		if there, err := j.ringThere(ctx); err != nil || !there {
 			if err != nil {

@@ -48,7 +48,9 @@ type node struct {
 	// place is where this node is reached.
 	place      place
 	acceptance *acceptance
-	foreign    otherRings
+	// words are those that former processes gave to founders; see wordsName.
+	words   []discovery.Word
+	foreign otherRings
 	// levelChanged has room for one token: the monitor has to be told the log
 	// level.
 	levelChanged chan struct{}

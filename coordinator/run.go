@@ -92,10 +92,14 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 	if err := n.openPlace(); err != nil {
 		return recovered, err
 	}
+	if n.words, err = n.readWords(); err != nil {
+		return recovered, err
+	}
 	if !o.NoAutodiscovery {
 		n.discovery, err = discovery.New(discovery.Options{
 			Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation, Addresses: n.reachedAt(),
 			Bind: o.Bind, Interfaces: o.Interfaces, Port: o.DiscoveryPort, Expect: o.expect(), Witness: o.Witness,
+			Words: n.words, Keep: n.keepWords, KeptAt: n.wordsPath(),
 			Ask: n.askFounder, OnForeignRing: n.heardOtherRing, OnFellow: n.fellowHeard, Logger: n.log.Named(logging.Discovery),
 		})
 		if err != nil {

@@ -37,11 +37,7 @@ const FoundingVoters = 7
 // decided, it never gives its word again until the ring is known or the next
 // search says that there is none.
 type founding struct {
-	// word is whom this node accepted as founder, nil for nobody.
-	word *word
-	// bound is the last word that ended because its founder fell silent: that
-	// one may have founded a ring, and be cut off.
-	bound *word
+	words
 	// asking is this node's own candidacy.
 	asking  *candidacy
 	decided bool
@@ -52,43 +48,6 @@ type founding struct {
 	wait    time.Duration
 	// logged is the last reason at Info, so that repeats go to Debug.
 	logged string
-}
-
-type word struct {
-	name        string
-	incarnation uint64
-	given       time.Time
-	until       time.Time
-	// seq is the last hello sent before the word was given.
-	seq uint64
-	// names are those with which the founder founds.
-	names []string
-}
-
-// voters is how many of its names vote in the ring that is founded.
-func (w *word) voters() int { return min(len(w.names), FoundingVoters) }
-
-// leaderlessWithout reports whether the ring of the word's founder can have no
-// leader as long as none of the given names joins it.
-func (w *word) leaderlessWithout(names []string) bool {
-	free := 0
-	for _, name := range w.names {
-		if !slices.Contains(names, name) {
-			free++
-		}
-	}
-	return free <= w.voters()/2
-}
-
-// blocked says why a ring with these names must not be founded: the founder
-// that this node was bound to may get a leader from those left out.
-func (f *founding) blocked(now time.Time, founder string, names []string) string {
-	b := f.bound
-	if b == nil || b.name == founder || b.leaderlessWithout(names) {
-		return ""
-	}
-	return fmt.Sprintf("%s was accepted %s ago with %v and is not heard; with %v alone a second ring could be founded",
-		b.name, now.Sub(b.given).Round(time.Second), b.names, names)
 }
 
 type candidacy struct {
@@ -115,13 +74,6 @@ type ask struct {
 	node    Node
 	request *arcv1.AcceptFounderRequest
 }
-
-// forget drops everything: the node's ring has changed.
-func (f *founding) forget() { *f = founding{round: f.round} }
-
-// restart begins a search: a founding that had been decided did not happen,
-// but the word given to another holds.
-func (f *founding) restart() { *f = founding{round: f.round, word: f.word, bound: f.bound} }
 
 // abandon ends a candidacy; no other begins before the wait is over.
 func (f *founding) abandon(now time.Time, wait time.Duration) {
@@ -162,7 +114,7 @@ func (c *core) foundingState() *discoveryv1.Founding {
 	case f.asking != nil || f.decided:
 		s.Accepted, s.AcceptedIncarnation = c.self.Name, c.self.Incarnation
 	case f.word != nil:
-		s.Accepted, s.AcceptedIncarnation = f.word.name, f.word.incarnation
+		s.Accepted, s.AcceptedIncarnation = f.word.Founder, f.word.Incarnation
 	}
 	return s
 }
@@ -175,7 +127,7 @@ func (c *core) mayFound(now time.Time) ([]string, string) {
 		return nil, "this machine has no address yet"
 	}
 	if f.word != nil {
-		return nil, fmt.Sprintf("accepted %s as the founder %s ago, waiting for its ring", f.word.name, now.Sub(f.word.given).Round(time.Millisecond))
+		return nil, fmt.Sprintf("accepted %s as the founder %s ago, waiting for its ring", f.word.Founder, now.Sub(f.word.Given).Round(time.Millisecond))
 	}
 	if id, h, ok := c.rings.present(now); ok {
 		return nil, fmt.Sprintf("ring %s was heard from %s", id, h.from.Name)
@@ -200,7 +152,7 @@ func (c *core) mayFound(now time.Time) ([]string, string) {
 		return nil, "was refused: " + f.logged
 	}
 	all := append([]string{c.self.Name}, names...)
-	return all, f.blocked(now, c.self.Name, all)
+	return all, f.blocked(now, Node{}, all)
 }
 
 // whyNotFounding says what a node that expects others waits for.
@@ -338,43 +290,6 @@ func (c *core) giveUp(now time.Time, reason string) []effect {
 	return []effect{note{level: l, message: "not founding the ring yet", args: []any{"cluster", c.cluster, "reason", reason, "wait", f.wait}}}
 }
 
-// lapse takes back a word whose time is over.
-func (c *core) lapse(now time.Time) []effect {
-	w := c.found.word
-	if w == nil || now.Before(w.until) {
-		return nil
-	}
-	c.found.word, c.found.bound = nil, w
-	return []effect{note{level: warn, message: "accepted founder was not heard to found, free for another", args: []any{
-		"peer", w.name, "elapsed", now.Sub(w.given).Round(time.Millisecond),
-	}}}
-}
-
-// heardFounder prolongs the word while its founder is at it.
-func (c *core) heardFounder(now time.Time, node Node, f *discoveryv1.Founding) {
-	w := c.found.word
-	if w != nil && w.is(node) && f.GetAccepted() == node.Name && f.GetAcceptedIncarnation() == node.Incarnation {
-		w.until = now.Add(acceptFor)
-	}
-}
-
-// releaseByAnswer takes the word back early: the founder said, in answer to a
-// hello sent after the word was given, that it is not at it. So the candidacy
-// that the word was for has ended, and its answer to a later one would be newer
-// than this hello. A hello cannot release: it may be older than the word.
-func (c *core) releaseByAnswer(node Node, asked uint64, a *discoveryv1.Answer) {
-	w := c.found.word
-	if w == nil || !w.is(node) || asked <= w.seq || a.Ring != nil {
-		return
-	}
-	if f := a.Founding; f.GetAccepted() == node.Name && f.GetAcceptedIncarnation() == node.Incarnation {
-		return
-	}
-	c.found.word = nil
-}
-
-func (w *word) is(n Node) bool { return w.name == n.Name && w.incarnation == n.Incarnation }
-
 // accept decides whether this node gives its word to a founder; if not, the
 // reason is a short sentence for the founder's log. An error says that it was
 // not this node who was asked.
@@ -394,10 +309,8 @@ func (c *core) accept(now time.Time, req *arcv1.AcceptFounderRequest) (bool, str
 	f.abandon(now, 0)
 	if f.word == nil {
 		out = append(out, note{level: info, message: "accepted a founder", args: []any{"cluster", c.cluster, "peer", req.Founder, "addresses", req.Addresses, "names", req.Names}})
-		f.word = &word{name: req.Founder, incarnation: req.Incarnation, given: now}
 	}
-	f.word.names = slices.Clone(req.Names)
-	f.word.until, f.word.seq = now.Add(acceptFor), c.seq
+	f.give(now, Word{Founder: req.Founder, Incarnation: req.Incarnation, Names: slices.Clone(req.Names), Given: now}, c.seq)
 	return true, "", out, nil
 }
 
@@ -427,13 +340,14 @@ func (c *core) refusal(now time.Time, req *arcv1.AcceptFounderRequest) string {
 	if id, h, ok := c.rings.present(now); ok {
 		return fmt.Sprintf("%s heard ring %s from %s", c.self.Name, id, h.from.Name)
 	}
-	if w := f.word; w != nil && !w.is(Node{Name: req.Founder, Incarnation: req.Incarnation}) {
-		return fmt.Sprintf("%s accepted %s (incarnation %016x) as the founder %s ago", c.self.Name, w.name, w.incarnation, now.Sub(w.given).Round(time.Millisecond))
+	founder := Node{Name: req.Founder, Incarnation: req.Incarnation}
+	if w := f.word; w != nil && !w.is(founder) {
+		return fmt.Sprintf("%s accepted %s (incarnation %016x) as the founder %s ago", c.self.Name, w.Founder, w.Incarnation, now.Sub(w.Given).Round(time.Millisecond))
 	}
 	if reason := c.badNames(now, req); reason != "" {
 		return reason
 	}
-	if reason := f.blocked(now, req.Founder, req.Names); reason != "" {
+	if reason := f.blocked(now, founder, req.Names); reason != "" {
 		return reason
 	}
 	if h := c.heard.byName[req.Founder]; h != nil && h.node.Witness && h.node.Incarnation == req.Incarnation {

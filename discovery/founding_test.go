@@ -458,20 +458,23 @@ func TestReleaseOfAWord(t *testing.T) {
 // Who was accepted and fell silent may have founded. The next founder needs
 // so many of its names that the first ring can have no leader.
 func TestASilentFounderBindsItsAcceptors(t *testing.T) {
-	w := &word{name: "a", names: []string{"a", "b", "c", "d"}}
+	w := &word{Word: Word{Founder: "a", Incarnation: 1, Names: []string{"a", "b", "c", "d"}}}
 	for names, want := range map[string]bool{"bcd": true, "cd": true, "d": false, "cdxyz": true, "dxyz": false} {
 		if got := w.leaderlessWithout(strings.Split(names, "")); got != want {
-			t.Errorf("with %s elsewhere, the ring of %v can have no leader: %v, want %v", names, w.names, got, want)
+			t.Errorf("with %s elsewhere, the ring of %v can have no leader: %v, want %v", names, w.Names, got, want)
 		}
 	}
-	f := &founding{bound: w}
-	if f.blocked(time.Now(), "b", []string{"b", "x", "y"}) == "" {
+	f := &founding{words: words{bounds: []*word{w}}}
+	if f.blocked(time.Now(), Node{Name: "b", Incarnation: 1}, []string{"b", "x", "y"}) == "" {
 		t.Error("b may found with one of four")
 	}
-	if why := f.blocked(time.Now(), "b", []string{"b", "c", "d"}); why != "" {
+	if why := f.blocked(time.Now(), Node{Name: "b", Incarnation: 1}, []string{"b", "c", "d"}); why != "" {
 		t.Errorf("b may not found with three of four: %s", why)
 	}
-	if why := f.blocked(time.Now(), "a", []string{"a", "x"}); why != "" {
+	if why := f.blocked(time.Now(), Node{Name: "a", Incarnation: 1}, []string{"a", "x"}); why != "" {
 		t.Errorf("a itself is bound by its own founding: %s", why)
+	}
+	if f.blocked(time.Now(), Node{Name: "a", Incarnation: 2}, []string{"a", "x"}) == "" {
+		t.Error("a may found again when it has lost its disk, although b, c and d may have its ring")
 	}
 }

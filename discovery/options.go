@@ -54,6 +54,13 @@ type Options struct {
 	// to come back as one. Needed if Expect > 1. It is called by many
 	// goroutines at once, with a context that ends within two seconds.
 	Ask func(ctx context.Context, address string, req *arcv1.AcceptFounderRequest) (accepted bool, reason string, err error)
+	// Words are those that this node's former processes gave and Keep kept. Keep,
+	// if not nil, makes all words durable: before a founder gets one, and when they
+	// have changed. None are left once SetRing has named a ring and its leader.
+	// KeptAt is where they are, for messages.
+	Words  []Word
+	Keep   func([]Word) error
+	KeptAt string
 	// OnForeignRing, if not nil, is told of another ring of the same cluster,
 	// at most every ten seconds for each. It must not block.
 	OnForeignRing func(ForeignRing)

@@ -121,10 +121,13 @@ func (c *core) setRing(now time.Time, r RingInfo) []effect {
 	leads := r.IsLeader && !(c.ring.IsLeader && c.ring.RingID == r.RingID)
 	leads = leads || c.found.decided && r.RingID != "" // its acceptors wait
 	if r.RingID != c.ring.RingID {
-		c.found.forget()
+		c.found.leave()
 		for _, h := range c.rings {
 			h.reported = time.Time{}
 		}
+	}
+	if r.RingID != "" && r.LeaderName != "" {
+		c.found.drop()
 	}
 	c.ring = r
 	if r.RingID == "" {

@@ -48,6 +48,9 @@ type Service struct {
 	outlets []outlet
 	scanned time.Time
 	failed  map[string]bool // ways out whose last send failed
+
+	keepMu sync.Mutex // guards what follows; never taken under mu
+	kept   uint64     // version of the words that are durable
 }
 
 // New opens the sockets. The error says what is wrong with the options
@@ -77,6 +80,7 @@ func New(o Options) (*Service, error) {
 	var seed [32]byte
 	crand.Read(seed[:]) // Never fails.
 	s.core = newCore(time.Now(), o.Cluster, o.node(), o.Expect, rand.NewChaCha8(seed).Uint64)
+	s.core.found.recall(o.Words, o.KeptAt)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.sendMu.Lock()
 	s.scan(time.Now())
@@ -207,7 +211,7 @@ func (s *Service) Announce() {
 // Accept decides whether this node accepts the caller as the founder of the
 // cluster; if not, the reason is a short sentence for the caller. It accepts one
 // founder; its word holds for ten seconds after it was given or the founder was
-// last heard to be at it.
+// last heard to be at it. It binds this node for longer, see Word.
 //
 // An error wraps ErrOtherNode: another node's word was asked for, so this one's
 // refusal would say nothing. The caller has to be given it as an error, so that
@@ -217,7 +221,41 @@ func (s *Service) Accept(req *arcv1.AcceptFounderRequest) (accepted bool, reason
 		accepted, reason, out, err = c.accept(now, req)
 		return out
 	})
+	if accepted {
+		// A word that a restart forgets could be counted in two rings.
+		if err := s.keep(); err != nil {
+			return false, fmt.Sprintf("%s cannot make its word durable: %v", s.opts.Name, err), nil
+		}
+	}
 	return accepted, reason, err
+}
+
+// Founding has to be called before a ring is founded with these names. It binds
+// this node as a word to another founder does, if that ring never gets a leader
+// as far as this node knows.
+func (s *Service) Founding(names []string) error {
+	s.do(func(c *core, now time.Time) []effect {
+		c.found.founds(now, c.self, names)
+		return nil
+	})
+	return s.keep()
+}
+
+// keep makes the words durable.
+func (s *Service) keep() error {
+	s.keepMu.Lock()
+	defer s.keepMu.Unlock()
+	s.mu.Lock()
+	words, version := s.core.found.list(), s.core.found.version
+	s.mu.Unlock()
+	if s.opts.Keep == nil || version == s.kept {
+		return nil
+	}
+	if err := s.opts.Keep(words); err != nil {
+		return err
+	}
+	s.kept = version
+	return nil
 }
 
 // Heard returns the nodes of the cluster that were heard in the last ten
@@ -233,9 +271,10 @@ func (s *Service) coreTick(c *core, now time.Time) []effect { return c.tick(now)
 // do gives the core an input and carries out what it wants done.
 func (s *Service) do(input func(c *core, now time.Time) []effect) {
 	s.mu.Lock()
-	before := s.core.next()
+	before, words := s.core.next(), s.core.found.version
 	effects := input(s.core, time.Now())
 	changed := !s.core.next().Equal(before)
+	keep := s.core.found.version != words
 	for _, e := range effects {
 		if f, ok := e.(finish); ok && s.waiter != nil {
 			s.waiter <- f // Has room for the one that ends it.
@@ -250,6 +289,11 @@ func (s *Service) do(input func(c *core, now time.Time) []effect) {
 		select {
 		case s.wake <- struct{}{}:
 		default:
+		}
+	}
+	if keep {
+		if err := s.keep(); err != nil {
+			s.log.Error("the words to founders cannot be made durable", "file", s.opts.KeptAt, "error", err)
 		}
 	}
 	for _, e := range effects {

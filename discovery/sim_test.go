@@ -54,6 +54,7 @@ type simNode struct {
 	life    int // counts starts; events of an earlier life are void
 	core    *core
 	disk    string // ring id
+	words   []Word // on the disk
 	ring    string
 	tickAt  time.Time
 }
@@ -153,6 +154,7 @@ func (n *simNode) boot() {
 	w.log("%s starts (ring %q)", n.name, n.ring)
 	self := Node{Name: n.name, Incarnation: w.rng.Uint64() | 1, Addresses: []string{n.addr.String()}, Witness: n.witness}
 	n.core = newCore(w.now, "c", self, n.expect, w.rng.Uint64)
+	n.core.found.recall(n.words, "")
 	if n.ring != "" {
 		n.do(func() []effect { return n.core.setRing(w.now, n.info()) })
 		return
@@ -163,8 +165,9 @@ func (n *simNode) boot() {
 func (n *simNode) crash(loseDisk bool) {
 	n.w.log("%s crashes (disk lost: %v)", n.name, loseDisk)
 	n.alive, n.ring = false, ""
+	n.words = n.core.found.list()
 	if loseDisk {
-		n.disk = ""
+		n.disk, n.words = "", nil
 	}
 }
 
@@ -474,25 +477,4 @@ func (w *world) others(n *simNode) (count int) {
 		}
 	}
 	return count
-}
-
-// How long it takes on a network like a LAN, in virtual time.
-func TestFoundingIsQuick(t *testing.T) {
-	for _, c := range []struct {
-		nodes int
-		bound time.Duration
-	}{{3, 200 * time.Millisecond}, {5, 200 * time.Millisecond}, {20, 300 * time.Millisecond}, {100, 500 * time.Millisecond}} {
-		t.Run(fmt.Sprint(c.nodes), func(t *testing.T) {
-			w := newWorld(t, 7)
-			for i := range c.nodes {
-				w.at(time.Duration(w.rng.Int64N(int64(20*time.Millisecond))), w.add(fmt.Sprintf("n%03d", i), c.nodes).boot)
-			}
-			w.run(time.Minute, func() bool { return len(w.founders) > 0 })
-			took := w.now.Sub(w.start)
-			if len(w.founders) != 1 || took > c.bound {
-				w.fail("founders %v after %s, want one within %s", w.founders, took, c.bound)
-			}
-			t.Logf("%d nodes: founded after %s", c.nodes, took)
-		})
-	}
 }

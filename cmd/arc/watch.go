@@ -30,7 +30,8 @@ place of what it missed; so it does when a leader that was told as lost is known
 again with the same token. --timeout bounds only how long the first event may take.
 
 Events: joined left evicted leader_declared leader_lost claim_gained claim_lost
-relinked suspected cleared certified settings_changed monitor_lost monitor_back`,
+relinked suspected cleared certified settings_changed monitor_lost monitor_back
+other_ring`,
 		Example: `  arc watch
   arc watch -o json | jq -r 'select(.type == "leader_declared") | .node'`,
 		Args: none,
