@@ -116,6 +116,11 @@ func (c *Client) Status(ctx context.Context) (*arcv1.StatusResponse, error) {
 	return call(ctx, c, "status", c.arc.Status, &arcv1.StatusRequest{})
 }
 
+// FullStatus is Status with what only the leader knows, if it answers in time.
+func (c *Client) FullStatus(ctx context.Context) (*arcv1.StatusResponse, error) {
+	return call(ctx, c, "status", c.arc.Status, &arcv1.StatusRequest{AskLeader: true})
+}
+
 // History tells the newest limit leaderships, oldest first; 0 means all that
 // are kept.
 func (c *Client) History(ctx context.Context, limit uint32) (*arcv1.HistoryResponse, error) {

@@ -102,15 +102,6 @@ func departedToWire(departed []ring.Departed) []*arcv1.DepartedMember {
 	return out
 }
 
-// addProgress adds how far the members' copies of the log are.
-func addProgress(r *arcv1.StatusResponse, index map[uint64]uint64, committed uint64) {
-	for _, m := range r.GetMembers() {
-		if at, ok := index[m.GetId()]; ok {
-			m.Progress = &arcv1.Progress{Index: at, Lag: max(committed, at) - at}
-		}
-	}
-}
-
 // millis keeps microseconds and drops what would only be noise in JSON.
 func millis(d time.Duration) float64 {
 	return math.Round(float64(d)/float64(time.Microsecond)) / 1000

@@ -330,8 +330,8 @@ func (l *loop) request(ctx context.Context, r election.Request) (election.Done, 
 // progressWait is how long a reader of the status waits for the event loop.
 const progressWait = 100 * time.Millisecond
 
-// progress asks the core how far the members' logs are. It gives up on a loop
-// that does not answer: the rest of the status needs none.
+// progress asks the core how far the members' logs are, as far as it knows. It
+// gives up on a loop that does not answer: the rest of the status needs none.
 func (l *loop) progress(ctx context.Context) (index map[uint64]uint64, committed uint64) {
 	type answer struct {
 		index     map[uint64]uint64

@@ -13,16 +13,12 @@ type arcService struct {
 	n *node
 }
 
-func (s arcService) Status(ctx context.Context, _ *arcv1.StatusRequest) (*arcv1.StatusResponse, error) {
-	var index map[uint64]uint64
-	var committed uint64
-	if l := s.n.loop.Load(); l != nil {
-		index, committed = l.progress(ctx)
-	}
+func (s arcService) Status(ctx context.Context, req *arcv1.StatusRequest) (*arcv1.StatusResponse, error) {
+	progress := s.n.progress(ctx, req.GetAskLeader())
 	// The view comes last: what it says of the claim must not be old.
 	v, now, _, _, _ := s.n.hub.views.claim()
 	r := s.n.maker.status(v, now)
-	addProgress(r, index, committed)
+	addProgress(r, progress)
 	if name, left, ok := s.n.monitor.onDetour(now); ok {
 		r.TemporaryLink = &arcv1.TemporaryLink{Target: name, LeftMs: millis(left)}
 	}

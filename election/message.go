@@ -104,7 +104,8 @@ type Certificate struct {
 	ID, Incarnation uint64
 	// Exit is the wait status as text.
 	Exit string
-	// Clean is true if no local work of a leader is left.
+	// Clean is true only if the process announced that none of its local work as a
+	// leader is left.
 	Clean bool
 }
 

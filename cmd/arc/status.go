@@ -20,8 +20,8 @@ func newStatusCmd(f *factory) *cobra.Command {
 		Long: `Prints the ring as the asked coordinator knows it: its members in ring order,
 who monitors whom, who votes, who leads and who would next, the token (the
 term of the leadership), the epoch, and what is left of the lease if the asked
-coordinator itself leads. LAG is by how many log entries a member is behind; only
-the leader knows everybody's.
+coordinator itself leads. LAG is by how many log entries a member is behind, as
+the leader says: "-" is not known, as when nobody leads or the leader is not reached.
 
 "bears" is how many machines more can be lost at once, whichever they are, before
 there is no leader. Former members are listed until their name is back, for
@@ -32,7 +32,7 @@ forget_after_s at most; "arc forget" drops one by hand.`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				st, err := c.Status(ctx)
+				st, err := c.FullStatus(ctx)
 				if err != nil {
 					return err
 				}

@@ -28,7 +28,10 @@ const (
 )
 
 type StatusRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ask the leader, for a quarter of a second at most, for what only it knows: how
+	// far the members' logs are.
+	AskLeader     bool `protobuf:"varint,1,opt,name=ask_leader,json=askLeader,proto3" json:"ask_leader,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -61,6 +64,13 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
 	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *StatusRequest) GetAskLeader() bool {
+	if x != nil {
+		return x.AskLeader
+	}
+	return false
 }
 
 type StatusResponse struct {
@@ -644,8 +654,9 @@ type MemberStatus struct {
 	Alive bool `protobuf:"varint,8,opt,name=alive,proto3" json:"alive,omitempty"`
 	// What the member's process runs; empty if it did not say.
 	Version string `protobuf:"bytes,9,opt,name=version,proto3" json:"version,omitempty"`
-	// How far the member's copy of the log is; absent where the answering node does
-	// not know: the leader knows everybody's, others their own.
+	// How far the member's copy of the log is; absent where that is not known. The
+	// leader knows everybody's, and others their own, as long as there is proof that
+	// it leads; with ask_leader others know everybody's from the leader.
 	Progress      *Progress `protobuf:"bytes,10,opt,name=progress,proto3" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2442,8 +2453,10 @@ var File_proto_arc_v1_arc_proto protoreflect.FileDescriptor
 
 const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\n" +
-	"\x16proto/arc/v1/arc.proto\x12\x06arc.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rStatusRequest\"\xcb\a\n" +
+	"\x16proto/arc/v1/arc.proto\x12\x06arc.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\".\n" +
+	"\rStatusRequest\x12\x1d\n" +
+	"\n" +
+	"ask_leader\x18\x01 \x01(\bR\taskLeader\"\xcb\a\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x14\n" +

@@ -957,9 +957,10 @@ type Certificate struct {
 	Name        string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Id          uint64                 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
 	Incarnation uint64                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	// The wait status as text, such as "signal: killed".
+	// How it ended, as far as somebody saw: what it announced itself, why its
+	// monitor killed it, or that its monitor does not know.
 	Exit string `protobuf:"bytes,4,opt,name=exit,proto3" json:"exit,omitempty"`
-	// True if all local work of a leader ended before this was signed.
+	// True only if it announced that all its local work as a leader had ended.
 	Clean         bool `protobuf:"varint,5,opt,name=clean,proto3" json:"clean,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
