@@ -184,6 +184,17 @@ func (s *Sim) diskDone(n *node, gen uint32) {
 	s.diskTell(n)
 }
 
+// unstick ends a fault of the disk: the batch that it held up is soon done.
+func (s *Sim) unstick(n *node) {
+	d := &n.disk
+	if len(d.busy) == 0 || d.slowUntil <= s.now || d.stuck > 0 || d.slow > 0 {
+		return
+	}
+	d.gen++
+	d.slowUntil = s.now + int64(time.Millisecond)
+	s.q.push(event{at: d.slowUntil, kind: evDisk, node: int16(n.idx), gen: d.gen})
+}
+
 // diskTell tells the core what has completed. A pause in the midst of it
 // leaves the rest for the resume.
 func (s *Sim) diskTell(n *node) {

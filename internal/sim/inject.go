@@ -189,11 +189,11 @@ func (s *Sim) inject(f *Fault, subject int) {
 	case SlowDisk:
 		d := time.Duration(f.N) * time.Millisecond
 		n.disk.slow += d
-		s.until(f, func() { n.disk.slow -= d; s.ran(n) })
+		s.until(f, func() { n.disk.slow -= d; s.unstick(n); s.ran(n) })
 	case StuckDisk:
 		d := time.Duration(f.N) * time.Millisecond
 		n.disk.stuck += d
-		s.until(f, func() { n.disk.stuck -= d; s.ran(n) })
+		s.until(f, func() { n.disk.stuck -= d; s.unstick(n); s.ran(n) })
 	case ClockRate:
 		n.clock.setRate(s.now, int64(f.N))
 		n.wakeAt, n.mon.tickAt = forever, forever
