@@ -281,12 +281,11 @@ func TestAHungCoordinatorIsKilledAndCertified(t *testing.T) {
 	h.start()
 	h.link(func(l *arcv1.Link) { slow(l); l.HangAfterMs = 200 }, b)
 	h.awaitLink(b, "up")
-	// Let it answer for longer than that first.
-	time.Sleep(500 * time.Millisecond)
+	// It answers for longer than that first.
 	select {
 	case <-h.ended:
 		t.Fatal("killed although it answers")
-	default:
+	case <-time.After(500 * time.Millisecond):
 	}
 	h.deaf.Store(true)
 	// The child stays a zombie until it is waited for, as under any parent.

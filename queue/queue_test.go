@@ -366,8 +366,10 @@ func TestAChildInheritsTheQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Wait until the child has taken the link: from then on it can be rung.
-	for queued(t, s) > 0 {
-		time.Sleep(time.Millisecond)
+	for end := time.Now().Add(20 * time.Second); queued(t, s) > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the child takes no link")
+		}
 	}
 	if err := s.Ring(cmd.Process.Pid); err != nil {
 		t.Fatal(err)

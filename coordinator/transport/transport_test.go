@@ -378,7 +378,7 @@ func TestWhatWasSentIntoABreakIsSentAgain(t *testing.T) {
 			if len(a.down) > 0 {
 				break
 			}
-			time.Sleep(100 * time.Microsecond)
+			time.Sleep(100 * time.Microsecond) // the pace of the load
 		}
 		<-ended
 		b.kill()

@@ -108,7 +108,7 @@ func TestMinorityHasNoLeader(t *testing.T) {
 	lost := awaitEvent(t, r, mark, "that the leader loses its claim", func(ev Event) bool {
 		return ev.GetType() == "claim_lost" && ev.By == leader
 	})
-	// Whoever is left must not claim while the others are away.
+	// Nobody who is left claims in the time that an election takes.
 	time.Sleep(2 * time.Duration(st.GetSettings().GetLeaseMs()) * time.Millisecond)
 	for _, n := range r.Running() {
 		s, err := n.Status(within(t, stepBound))

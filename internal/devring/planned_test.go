@@ -214,7 +214,7 @@ func witness(t *testing.T, which int) {
 	// Alone, the witness stays without a leader.
 	mark := r.Mark()
 	must(t, last.Kill())
-	time.Sleep(3 * time.Duration(st.GetSettings().GetLeaseMs()) * time.Millisecond)
+	time.Sleep(3 * time.Duration(st.GetSettings().GetLeaseMs()) * time.Millisecond) // in which it would claim
 	for _, ev := range r.Since(mark) {
 		if ev.GetType() == "claim_gained" {
 			t.Errorf("%s claims", ev.GetNode())
