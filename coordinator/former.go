@@ -22,6 +22,8 @@ const formerName = "former-ring"
 const (
 	// formerAddresses bounds the addresses kept in the file, and the names.
 	formerAddresses = 256
+	// formerMost bounds the file, in bytes.
+	formerMost = 1 << 20
 	// formerNameMark begins a line with a member's name.
 	formerNameMark = "member "
 	// formerLogs is the directory in the data directory into which the log of a
@@ -90,7 +92,7 @@ func (n *node) dropFormerLogs() {
 
 // formerRing reads what dropLog wrote.
 func (n *node) formerRing() (former, error) {
-	b, err := plainfile.ReadFile(n.formerPath())
+	b, err := plainfile.ReadFile(n.formerPath(), formerMost)
 	if errors.Is(err, os.ErrNotExist) {
 		return former{}, nil
 	}

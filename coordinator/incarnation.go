@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -38,7 +39,7 @@ func (n *node) drawIncarnation() {
 
 // lastIncarnation reads what the former process wrote, 0 if there was none.
 func lastIncarnation(path string) (uint64, error) {
-	b, err := plainfile.ReadFile(path)
+	b, err := plainfile.ReadFile(path, 64)
 	if os.IsNotExist(err) {
 		return 0, nil
 	}
@@ -48,6 +49,9 @@ func lastIncarnation(path string) (uint64, error) {
 	last, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("read the last incarnation in %s: %w", path, err)
+	}
+	if last == math.MaxUint64 {
+		return 0, fmt.Errorf("read the last incarnation in %s: nothing is above %d", path, last)
 	}
 	return last, nil
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -25,10 +26,12 @@ func TestIncarnationsNeverGoBack(t *testing.T) {
 		}
 	}
 	// A damaged file is no reason not to start.
-	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if n.drawIncarnation(); n.incarnation < first {
-		t.Fatalf("incarnation %d, want one above %d", n.incarnation, first)
+	for _, text := range []string{"x", "18446744073709551615", strings.Repeat("9", 1<<20)} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if n.drawIncarnation(); n.incarnation < first {
+			t.Fatalf("incarnation %d after a file with %.30s, want one above %d", n.incarnation, text, first)
+		}
 	}
 }

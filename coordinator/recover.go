@@ -3,6 +3,7 @@ package coordinator
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/plainfile"
 	"github.com/arc-ring/arc/internal/wal"
 )
 
@@ -153,16 +155,7 @@ func copyDir(from, to string) error {
 		case !d.Type().IsRegular():
 			return nil // nothing of ARC's
 		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		f, err := os.OpenFile(filepath.Join(to, rel), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = f.Write(text)
-		return errors.Join(err, f.Sync(), f.Close())
+		return copyFile(path, filepath.Join(to, rel))
 	})
 	if err != nil {
 		return err
@@ -172,4 +165,17 @@ func copyDir(from, to string) error {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+func copyFile(from, to string) error {
+	source, err := plainfile.Open(from, os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return errors.Join(err, source.Close())
+	}
+	_, err = io.Copy(f, source)
+	return errors.Join(err, f.Sync(), f.Close(), source.Close())
 }

@@ -17,6 +17,9 @@ import (
 // restart, one node's word could be counted in two rings.
 const wordsName = "accepted-founders"
 
+// wordsMost bounds the file, in bytes: discovery remembers 64 words of 256 names.
+const wordsMost = 4 << 20
+
 // keptWords is the file's content.
 type keptWords struct {
 	Cluster string           `json:"cluster"`
@@ -42,7 +45,7 @@ func (n *node) keepWords(words []discovery.Word) error {
 
 // readWords reads what keepWords wrote. Another cluster's words bind nobody here.
 func (n *node) readWords() ([]discovery.Word, error) {
-	text, err := plainfile.ReadFile(n.wordsPath())
+	text, err := plainfile.ReadFile(n.wordsPath(), wordsMost)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

@@ -42,14 +42,31 @@ func OpenDir(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
 }
 
-// ReadFile is os.ReadFile for a regular file.
-func ReadFile(path string) ([]byte, error) {
+// ReadFile is os.ReadFile for a regular file of at most so many bytes: ARC did not
+// write a longer one, and memory is not there for what is no file of ARC's.
+func ReadFile(path string, most int64) ([]byte, error) {
 	f, err := Open(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(f)
+	data, err := readMost(f, path, most)
 	return data, errors.Join(err, f.Close())
+}
+
+func readMost(f *os.File, path string, most int64) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if n := info.Size(); n > most {
+		return nil, fmt.Errorf("%w: %s has %d bytes, ARC writes at most %d; move it away", ErrOther, path, n, most)
+	}
+	data := make([]byte, info.Size())
+	n, err := io.ReadFull(f, data)
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		err = nil // it became shorter meanwhile
+	}
+	return data[:n], err
 }
 
 // Replace gives the file at the path a new content, which is never seen half.

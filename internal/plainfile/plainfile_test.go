@@ -41,7 +41,7 @@ func TestOnlyRegularFilesAreOpened(t *testing.T) {
 				_ = f.Close()
 			}
 		}
-		if _, err := ReadFile(path); !errors.Is(err, ErrOther) {
+		if _, err := ReadFile(path, 1<<20); !errors.Is(err, ErrOther) {
 			t.Errorf("read %s: %v", path, err)
 		}
 	}
@@ -68,12 +68,32 @@ func TestReplaceWritesBehindNoLink(t *testing.T) {
 		if err := Replace(path, []byte("pid"), 0o644, true); err != nil {
 			t.Fatal(err)
 		}
-		if b, err := ReadFile(path); err != nil || string(b) != "pid" {
+		if b, err := ReadFile(path, 1<<20); err != nil || string(b) != "pid" {
 			t.Errorf("%s holds %q, %v", name, b, err)
 		}
 	}
 	if b, err := os.ReadFile(victim); err != nil || string(b) != "precious" {
 		t.Errorf("behind the links is %q, %v", b, err)
+	}
+}
+
+// A file that is not ARC's may be larger than the memory.
+func TestAFileThatIsTooLongIsNotRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, []byte("12345678"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := ReadFile(path, 8); err != nil || string(b) != "12345678" {
+		t.Errorf("8 bytes of 8: %q, %v", b, err)
+	}
+	if _, err := ReadFile(path, 7); !errors.Is(err, ErrOther) || !strings.Contains(err.Error(), "8 bytes") {
+		t.Errorf("8 bytes of 7: %v", err)
+	}
+	if err := os.Truncate(path, 1<<40); err != nil {
+		t.Skip("this file system holds no sparse file of a terabyte: ", err)
+	}
+	if _, err := ReadFile(path, 1<<30); !errors.Is(err, ErrOther) {
+		t.Errorf("a terabyte: %v", err)
 	}
 }
 

@@ -31,6 +31,7 @@ const (
 	endMagic    = "ARCEND\r\n"
 	endSlot     = 64
 	endChecksum = 48
+	endMost     = 4096 // no file of ARC's is longer
 )
 
 // endMark is what the file says; zero if it says nothing.
@@ -60,7 +61,7 @@ func decodeEnd(b []byte) (endMark, bool) {
 // readEnd returns the newest good slot, zero without one: an older program wrote
 // the directory, or a crash came first.
 func readEnd(dir string) (endMark, error) {
-	b, err := plainfile.ReadFile(filepath.Join(dir, endName))
+	b, err := plainfile.ReadFile(filepath.Join(dir, endName), endMost)
 	if errors.Is(err, os.ErrNotExist) {
 		return endMark{}, nil
 	}

@@ -116,7 +116,7 @@ func (l *Log) load() error {
 	}
 	number := numbers[len(numbers)-1]
 	path := filepath.Join(l.dir, segmentName(number))
-	data, err := plainfile.ReadFile(path)
+	data, err := plainfile.ReadFile(path, segmentMost)
 	if err != nil {
 		return fmt.Errorf("read log: %w", advise(l.dir, err))
 	}

@@ -25,6 +25,9 @@ const (
 	// compactMin is the smallest size at which a segment is rewritten without
 	// a snapshot having come.
 	compactMin = 4 << 20
+	// segmentMost is the longest segment that is read; compaction keeps those of
+	// ARC far below it.
+	segmentMost = 1 << 30
 )
 
 var zeros [reserveStep]byte
