@@ -104,7 +104,7 @@ func (n *Node) elected() {
 		term: n.term, since: n.now, nextTick: n.now + n.ring.Settings.RenewEvery(), after: n.ring.LeaderID,
 		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, probes: map[uint64]Instant{}, noAnswer: map[uint64]unanswered{}, snapshots: map[uint64]Instant{},
 	}
-	n.campaign = campaign{}
+	n.campaign, n.wonTerm = campaign{}, n.term
 	n.loss.elected = n.now
 	n.lead.loss, n.loss = n.loss, loss{}
 	// A member that was told to take over and let it come to another election

@@ -129,6 +129,8 @@ type Node struct {
 	unanswered bool
 	ownTerm    uint64
 	lastClaim  lastClaim
+	// wonTerm is the newest term that this process was elected in, 0 for none.
+	wonTerm uint64
 	// born is when this Node was made, restarted whether the member had been one
 	// before.
 	born      Instant

@@ -19,14 +19,23 @@ const (
 const unbornPatience = 20 * time.Second
 
 // unborn reports whether the ring never had a leader, as far as is known here.
-// What a restarted member has in its log may have been committed: it knows only
-// if there is nothing.
+// What another leader appended to this member's log may have been committed,
+// although no word of that came through. What this process appended as a leader
+// was not, or it would know, and nobody else counts its copy.
 func (n *Node) unborn() bool {
 	if n.ring.RingID == "" {
 		return n.cfg.Unborn
 	}
+	if n.ring.Epoch != n.ring.HighestID || n.ring.Term != 0 || n.lead != nil {
+		return false
+	}
 	last, err := n.store.LastIndex()
-	return err == nil && (last == n.applied || !n.restarted) && n.ring.Epoch == n.ring.HighestID && n.ring.Term == 0 && n.lead == nil
+	if err != nil || last == n.applied {
+		return err == nil
+	}
+	first, err := n.store.Term(n.applied + 1)
+	newest, errNewest := n.store.Term(last)
+	return err == nil && errNewest == nil && n.wonTerm != 0 && first == n.wonTerm && newest == n.wonTerm
 }
 
 // Inquire asks the owner to find out what others say of this member: the
