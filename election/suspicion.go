@@ -149,7 +149,7 @@ func (n *Node) clear(id uint64, s Suspicion, why string) {
 // probe begins the leader's own check of a suspect, unless one runs or was
 // denied just now.
 func (n *Node) probe(m ring.Member, s *suspect) {
-	if s.probed && (!s.confirmed || n.heard[m.ID] <= s.probing) {
+	if s.probed && (!s.confirmed || n.confirmed(s)) {
 		return // under way, or failed and nothing heard since
 	}
 	if _, dead := n.certs[m.ID]; dead {
@@ -158,6 +158,13 @@ func (n *Node) probe(m ring.Member, s *suspect) {
 	s.confirmed = false
 	s.probed, s.probing = true, n.now
 	n.emit(n.probeOf(m))
+}
+
+// confirmed reports whether this member's own probe of a suspect failed, and
+// nothing was heard since. That ages as a suspicion does: a leader that was cut
+// off has to look again when it is back.
+func (n *Node) confirmed(s *suspect) bool {
+	return s.confirmed && n.heard[s.ID] <= s.probing && n.now < s.probing+n.probeTimeout()+n.ring.Settings.SuspicionLasts()
 }
 
 func (n *Node) probeOf(m ring.Member) Probe {
@@ -299,7 +306,7 @@ func (n *Node) evidence(m ring.Member) (ring.Evict, bool) {
 		return e, n.silentToAll(m.ID)
 	}
 	e.Evidence, e.By = s.Evidence, s.By
-	if s.confirmed && n.heard[m.ID] <= s.probing {
+	if n.confirmed(s) {
 		e.Evidence = s.found
 		return e, true
 	}

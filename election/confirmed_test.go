@@ -1,0 +1,29 @@
+package election
+
+import (
+	"testing"
+	"time"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// A leader that was cut off still has the suspicions of before, and what its own
+// probes found then. It has to look again before it evicts.
+func TestAProbeThatFailedLongAgoConfirmsNothing(t *testing.T) {
+	settings, err := ring.ProfileSettings(ring.DefaultProfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := ring.Member{ID: 2, Name: "n2", Incarnation: 20, Addresses: []string{"n2:1"}}
+	lasts := settings.OwnProbe() + settings.SuspicionLasts()
+	for age, want := range map[time.Duration]bool{0: true, lasts - 1: true, lasts: false, 25 * time.Second: false} {
+		s := &suspect{Suspicion: Suspicion{ID: 2, Incarnation: 20, Evidence: ring.Silent, By: 3}, probing: time.Minute, probed: true, confirmed: true, found: ring.Silent}
+		n := &Node{cfg: Config{ID: 1}, now: time.Minute + age, ring: &ring.State{Members: []ring.Member{m}, Settings: settings}, suspects: map[uint64]*suspect{2: s}}
+		if _, ok := n.evidence(m); ok != want {
+			t.Errorf("a probe of %v ago is evidence: %v, want %v", age, ok, want)
+		}
+		if n.probe(m, s); (len(n.effects) == 0) != want {
+			t.Errorf("after a probe of %v ago it probes again: %v, want %v", age, len(n.effects) > 0, !want)
+		}
+	}
+}
