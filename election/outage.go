@@ -112,7 +112,9 @@ func (n *Node) learnClaim(m *raftpb.Message) {
 	if o.provenTerm == n.ownTerm {
 		o.provenTerm = 0
 	}
-	if o.possibleTerm == n.ownTerm {
+	// A voter that was restarted names no term: it has forgotten to whom it had
+	// promised.
+	if o.possibleTerm != 0 && o.possibleTerm == n.ownTerm {
 		o.possible = 0
 	}
 	n.lastClaim.merge(o)
@@ -129,7 +131,9 @@ func (n *Node) measureGap(d *ring.Declare) {
 	}
 	known, certain := n.lastClaim.proven, n.lastClaim.possible
 	if n.lastClaim.provenTerm == 0 {
-		known, certain, d.GapAtLeast = n.born, max(certain, n.born), true
+		// A promise began a lease before it ended.
+		certain = max(certain, n.born)
+		known, d.GapAtLeast = max(n.born, certain-n.ring.Settings.Lease()), true
 	}
 	d.Gap = max(n.now-known, 0).Microseconds()
 	d.CertainGap = min(max(n.now-certain, 0).Microseconds(), d.Gap)

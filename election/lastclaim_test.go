@@ -1,0 +1,28 @@
+package election
+
+import (
+	"testing"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// A member that never led and knows of no claim wins by the votes of members
+// that were restarted. Any of them may have bound a leader until its restart, so
+// the gap is not counted from before that.
+func TestAGapIsNotOlderThanTheRestartOfThoseWhoVote(t *testing.T) {
+	s := &ring.State{History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
+	restarted := &Node{cfg: Config{ID: 2}, now: 90 * time.Second, ring: s, lastClaim: lastClaim{possible: 90*time.Second - 20*time.Millisecond}}
+	vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(uint64(2)), To: new(uint64(1))}
+	restarted.attachClaim(vote)
+
+	n := &Node{cfg: Config{ID: 1}, now: 30 * time.Second, born: 10 * time.Second, ring: s, lead: &leading{}}
+	n.learnClaim(vote)
+	var d ring.Declare
+	n.measureGap(&d)
+	if !d.GapAtLeast || d.CertainGap != 20_000 || d.Gap != 520_000 {
+		t.Errorf("gap %d µs, for certain %d µs, at least: %v; want 520000, 20000, true", d.Gap, d.CertainGap, d.GapAtLeast)
+	}
+}
