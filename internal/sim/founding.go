@@ -107,8 +107,13 @@ func (s *Sim) unborn(n *node) {
 		return
 	}
 	s.stats.count("founding: given up by one that the others lead without", 1)
-	if last := n.log.last(); last > g.base {
-		s.failAt(n, "founded", "it gives the ring up as one without a first leader, but its log goes on to index %d, and %d leaders have declared themselves", last, len(g.declared))
+	for i := max(n.log.first, g.base+1); i <= n.log.last(); i++ {
+		e := n.log.at(i)
+		if born, ok := s.births[birthKey{i, e.GetTerm()}]; ok && born.node == n.idx {
+			continue // its own as a leader: it knows that nobody has counted on it
+		}
+		s.failAt(n, "founded", "it gives the ring up as one without a first leader, but its log has entry %d of term %d, and %d leaders have declared themselves", i, e.GetTerm(), len(g.declared))
+		return
 	}
 }
 
