@@ -183,7 +183,7 @@ func checkValue(key, value string) (err error) {
 	case protoreflect.BoolKind:
 		_, err = config.Bool(value)
 	case protoreflect.StringKind:
-		_, err = config.NonEmpty(value)
+		_, err = config.Name(value)
 	}
 	return err
 }

@@ -17,7 +17,7 @@ func newEvictCmd(f *factory) *cobra.Command {
 		Long: `Removes a member from the ring on the operator's word. Returns when the change is
 committed. If it was alive after all it joins anew under a new id.`,
 		Example: `  arc evict n4`,
-		Args:    exactly(1, "one member's NAME"),
+		Args:    names(exactly(1, "one member's NAME")),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				r, err := c.Evict(ctx, args[0])

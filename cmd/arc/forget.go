@@ -19,7 +19,7 @@ prints. It changes nothing in the ring. A name that is back in the ring leaves
 the list by itself, and so does one that is listed for longer than the setting
 forget_after_s.`,
 		Example: `  arc forget n4`,
-		Args:    exactly(1, "one former member's NAME"),
+		Args:    names(exactly(1, "one former member's NAME")),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				r, err := c.Forget(ctx, args[0])

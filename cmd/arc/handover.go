@@ -18,7 +18,7 @@ func newHandoverCmd(f *factory) *cobra.Command {
 the new leader has declared itself. Any member may be asked.`,
 		Example: `  arc handover
   arc handover n3`,
-		Args: atMost(1, "at most one member's NAME"),
+		Args: names(atMost(1, "at most one member's NAME")),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				r, err := c.Handover(ctx, first(args))

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 func testFactory() *factory {
@@ -46,6 +48,36 @@ func TestEveryCommandRefusesMistakes(t *testing.T) {
 					t.Errorf("arc %s: exit code %d with %d bytes of output, want %d and none: %v", strings.Join(args, " "), code, out.Len(), exitUsage, err)
 				}
 			}
+		}
+	}
+}
+
+// What no member is called is a mistake on the command line; no ring is asked.
+func TestNamesAreChecked(t *testing.T) {
+	for _, name := range []string{"a b", "\x1b[2J", "\xff", "", strings.Repeat("n", 100_000)} {
+		for _, args := range [][]string{
+			{"evict", name}, {"forget", name}, {"handover", name}, {"relink", "--target", name}, {"config", "set", "profile=" + name},
+			{"recover", "--yes", "--data-dir", t.TempDir(), "--gone", name},
+		} {
+			f := testFactory()
+			f.out, f.err = io.Discard, io.Discard
+			if err := execute(t.Context(), f, args); exitCode(err) != exitUsage {
+				t.Errorf("arc %.60q: exit code %d, want %d: %.300v", args, exitCode(err), exitUsage, err)
+			}
+		}
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, unix.ENOSPC }
+
+func TestAHelpThatCannotBeWrittenFails(t *testing.T) {
+	for _, args := range [][]string{nil, {"--help"}, {"help", "status"}, {"exit-codes"}, {"config", "get", "--help"}, {"completion", "bash"}, {"version"}} {
+		f := testFactory()
+		f.out, f.err = fullDisk{}, io.Discard
+		if err := execute(t.Context(), f, args); exitCode(err) != exitFailed || !errors.Is(err, unix.ENOSPC) {
+			t.Errorf("arc %q: exit code %d, want %d: %v", args, exitCode(err), exitFailed, err)
 		}
 	}
 }

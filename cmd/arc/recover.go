@@ -67,7 +67,7 @@ func newRecoverOptions(cmd *cobra.Command, f *factory) *recoverOptions {
 	o := &recoverOptions{set: config.NewSet(cmd.Flags())}
 	config.Var(o.set, &o.dataDir, config.Spec[string]{Name: "data-dir", Hint: "DIR", Default: defaultDataDir(f), Parse: config.Text,
 		Usage: "data directory of the stopped coordinator"})
-	config.Var(o.set, &o.gone, config.Spec[[]string]{Name: "gone", Hint: "NAME,...", Shape: config.List, Parse: config.ListOf(config.NonEmpty),
+	config.Var(o.set, &o.gone, config.Spec[[]string]{Name: "gone", Hint: "NAME,...", Shape: config.List, Parse: config.ListOf(config.Name),
 		Usage: "members that are lost for good"})
 	cmd.Flags().BoolVar(&o.yes, "yes", false, "do not ask")
 	return o

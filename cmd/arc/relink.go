@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/arc-ring/arc/client"
+	"github.com/arc-ring/arc/internal/foreign"
 )
 
 func newRelinkCmd(f *factory) *cobra.Command {
@@ -27,8 +28,10 @@ neighbour; then it goes back by itself. arc status shows the time left.`,
   arc relink --target n3 --for 30s`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if given(cmd.Flags(), "target") && target == "" {
-				return usagef(cmd, "--target: must not be empty")
+			if given(cmd.Flags(), "target") {
+				if err := foreign.CheckName("--target", target); err != nil {
+					return usagef(cmd, "%w", err)
+				}
 			}
 			if given(cmd.Flags(), "for") {
 				switch {

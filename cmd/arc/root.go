@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -46,13 +47,33 @@ func execute(ctx context.Context, f *factory, args []string) error {
 	if err := checkWords(newRootCmd(f), args); err != nil {
 		return err
 	}
+	help := &checkedWriter{to: f.out}
+	root.SetOut(help)
 	cmd, err := root.ExecuteContextC(ctx)
+	if help.err != nil {
+		return help.err
+	}
 	if err != nil && !ran && !errors.Is(err, errUsage) {
 		// cobra found an unknown command or flag, or a wrong number of
 		// arguments, before anything ran.
 		err = &usageError{err, cmd.CommandPath()}
 	}
 	return err
+}
+
+// checkedWriter keeps the first error of a writer whose user drops them, as cobra
+// does with those of its helps.
+type checkedWriter struct {
+	to  io.Writer
+	err error
+}
+
+func (w *checkedWriter) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
 
 // checkWords refuses what cobra does not look at when it prints a help: wrong
@@ -132,7 +153,6 @@ the leader dies the one that led most recently takes over, in milliseconds.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.SetOut(f.out)
 	root.SetErr(f.err)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	addGlobals(root, f)
@@ -198,6 +218,21 @@ func atMost(n int, what string) cobra.PositionalArgs {
 			return usagef(cmd, "%s wants %s, got %d arguments: %s", cmd.CommandPath(), what, len(args), foreign.Quote(strings.Join(args, " ")))
 		}
 		return noneEmpty(cmd, args, what)
+	}
+}
+
+// names refuses, after the check of their number, what no member is called.
+func names(count cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := count(cmd, args); err != nil {
+			return err
+		}
+		for _, name := range args {
+			if err := foreign.CheckName("name", name); err != nil {
+				return usagef(cmd, "%w", err)
+			}
+		}
+		return nil
 	}
 }
 

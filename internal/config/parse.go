@@ -22,6 +22,9 @@ func NonEmpty(s string) (string, error) {
 	return s, nil
 }
 
+// Name accepts what a member, a cluster or a profile may be called.
+func Name(s string) (string, error) { return s, foreign.CheckName("name", s) }
+
 // Bool accepts true and false and their short forms.
 func Bool(s string) (bool, error) {
 	v, err := strconv.ParseBool(s)
