@@ -183,3 +183,18 @@ func TestAShorterPromiseCountsForLess(t *testing.T) {
 		}
 	}
 }
+
+// A certificate names the member of the id as the ring does, or it counts
+// nothing: nobody's monitor wrote it.
+func TestACertificateNamesItsMember(t *testing.T) {
+	for name, want := range map[string]bool{"b": true, "c": false, "": false, "B": false} {
+		n, err := startOn(record(t, func(*Recovered) {}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.Certify(0, Certificate{Name: name, ID: 2, Incarnation: 5, Exit: "gone"})
+		if _, dead := n.certs[2]; dead != want {
+			t.Errorf("a certificate for member 2, which is b, under the name %q: certified dead %v, want %v", name, dead, want)
+		}
+	}
+}

@@ -271,10 +271,14 @@ func (n *Node) certify(c Certificate) {
 	if c.ID == 0 || c.ID == n.cfg.ID || c.Incarnation == 0 {
 		return
 	}
+	m, ok := n.ring.Member(c.ID)
+	if ok && c.Name != m.Name {
+		n.trace("a certificate for member %d names %q, it is %s: no monitor of this ring wrote that", c.ID, c.Name, m.Name)
+		return
+	}
 	if p := n.voter.promise; p.to == c.ID && p.incarnation == c.Incarnation {
 		n.voidFor(c)
 	}
-	m, ok := n.ring.Member(c.ID)
 	if !ok || c.Incarnation < n.incarnation(m) {
 		return // it was started again since
 	}

@@ -219,7 +219,7 @@ func TestDecodeRefusesOthers(t *testing.T) {
 		{"nil inside", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if m, err := Decode(tc.env, 1, 2); !errors.Is(err, ErrMalformed) {
+			if m, err := Decode(tc.env, 1, 2); !errors.Is(err, ErrMalformed) || strings.Contains(err.Error(), "%!") {
 				t.Errorf("decoded as %+v, %v; want ErrMalformed", m, err)
 			}
 		})

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -85,8 +84,11 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 		m.Evicted = &e
 	case *arcv1.PeerEnvelope_Return:
 		r := body.Return
-		if err := foreign.CheckAddresses(r.GetAddresses()); r.GetId() == 0 || r.GetIncarnation() == 0 || err != nil {
-			return m, fmt.Errorf("%w: return of member %d as incarnation %d: %w", ErrMalformed, r.GetId(), r.GetIncarnation(), errors.Join(err))
+		if r.GetId() == 0 || r.GetIncarnation() == 0 {
+			return m, fmt.Errorf("%w: return of member %d as incarnation %d", ErrMalformed, r.GetId(), r.GetIncarnation())
+		}
+		if err := foreign.CheckAddresses(r.GetAddresses()); err != nil {
+			return m, fmt.Errorf("%w: return of member %d: %w", ErrMalformed, r.GetId(), err)
 		}
 		if err := foreign.CheckText("version", r.GetVersion()); err != nil {
 			return m, fmt.Errorf("%w: return of member %d: %w", ErrMalformed, r.GetId(), err)

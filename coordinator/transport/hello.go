@@ -135,5 +135,5 @@ func (t *Transport) logRefusal(stream arcv1.Peer_StreamServer, h *arcv1.PeerHell
 	if p, ok := grpcpeer.FromContext(stream.Context()); ok {
 		address = p.Addr.String()
 	}
-	log("peer stream refused", "peer", foreign.Quote(h.GetName()), "from", h.GetId(), "address", address, "error", err)
+	log("peer stream refused", "peer", foreign.Brief(h.GetName()), "from", h.GetId(), "address", address, "error", err)
 }

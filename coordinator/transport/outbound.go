@@ -118,7 +118,7 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 func (t *Transport) evicted(from uint64, e *arcv1.Evicted, self Identity) {
 	n := evictedNotice(e)
 	if n.RingID != self.RingID || n.ID != self.ID {
-		t.log.Warn("notice of eviction is not about this node", "ring", foreign.Quote(n.RingID), "node", n.ID)
+		t.log.Warn("notice of eviction is not about this node", "ring", foreign.Brief(n.RingID), "node", n.ID)
 		return
 	}
 	if t.opts.Evicted != nil {

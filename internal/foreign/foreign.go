@@ -112,6 +112,14 @@ func Quote(s string) string {
 	return fmt.Sprintf("%s… (%d bytes)", strconv.Quote(cut(s, quoted)), len(s))
 }
 
+// Brief is the same for a log, which puts the quotes and the escapes itself.
+func Brief(s string) string {
+	if len(s) <= quoted {
+		return s
+	}
+	return fmt.Sprintf("%s… (%d bytes)", cut(s, quoted), len(s))
+}
+
 // Text is how a terminal is shown a text that came from outside: as it is, if
 // all of it prints, or with what does not print escaped. It is not cut.
 func Text(s string) string {
