@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -88,5 +89,26 @@ func TestAnotherRingIsTold(t *testing.T) {
 	}
 	if left := n.n.foreign.list(time.Now().Add(2*otherRingFor), "r1"); len(left) != 0 {
 		t.Errorf("still lists %v", left)
+	}
+}
+
+// Anybody can make up the ids of rings: what is told of them stays bounded.
+func TestManyOtherRingsAreNotAllTold(t *testing.T) {
+	o, now, told := &otherRings{}, time.Unix(1_700_000_000, 0), 0
+	hear := func(id string) {
+		if o.hear(now, discovery.ForeignRing{RingID: id}) {
+			told++
+		}
+	}
+	for i := range 10 * otherRingsMost {
+		hear(fmt.Sprint("forged", i))
+	}
+	if n := len(o.heard); told != otherRingsMost || n != otherRingsMost {
+		t.Errorf("%d rings told, %d kept, want %d", told, n, otherRingsMost)
+	}
+	now = now.Add(otherRingFor + time.Second)
+	hear("r2")
+	if got := o.list(now, "r1"); told != otherRingsMost+1 || len(got) != 1 || got[0].GetRingId() != "r2" {
+		t.Errorf("%d rings told, listed %v, want r2 when the others are silent", told, got)
 	}
 }

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,10 @@ import (
 // otherRingFor is how long another ring of this cluster is told of after it was
 // heard. Discovery reports one that is there every ten seconds.
 const otherRingFor = 30 * time.Second
+
+// otherRingsMost bounds those that are told of: each makes an event, and anybody
+// can make up the ids of rings.
+const otherRingsMost = 64
 
 // otherRings are the rings of this cluster beside the own one. Each may have a
 // leader: somebody has to stop one of them.
@@ -34,22 +39,29 @@ func (o *otherRings) hear(now time.Time, f discovery.ForeignRing) bool {
 	if o.heard == nil {
 		o.heard = map[string]otherRing{}
 	}
-	old, known := o.heard[f.RingID]
+	o.dropOld(now)
+	_, known := o.heard[f.RingID]
+	if !known && len(o.heard) >= otherRingsMost {
+		return false
+	}
 	o.heard[f.RingID] = otherRing{now, &arcv1.OtherRing{
 		RingId: f.RingID, From: f.From.Name, Addresses: f.From.Addresses, Leader: f.LeaderName,
 	}}
-	return !known || now.Sub(old.at) > otherRingFor
+	return !known
+}
+
+func (o *otherRings) dropOld(now time.Time) {
+	maps.DeleteFunc(o.heard, func(_ string, r otherRing) bool { return now.Sub(r.at) > otherRingFor })
 }
 
 // list returns those heard lately, sorted, but for the own one.
 func (o *otherRings) list(now time.Time, own string) []*arcv1.OtherRing {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.dropOld(now)
 	var out []*arcv1.OtherRing
 	for id, r := range o.heard {
-		if now.Sub(r.at) > otherRingFor {
-			delete(o.heard, id)
-		} else if id != own {
+		if id != own {
 			out = append(out, r.wire)
 		}
 	}
