@@ -170,6 +170,7 @@ func (s *Sim) healLink(from, to int) {
 	l.bad = s.now
 	for _, e := range l.held {
 		e.at = s.now + int64(time.Millisecond) + s.delay(l)
+		s.heldBack = append(s.heldBack, e.at)
 		s.q.push(e)
 	}
 	l.held = l.held[:0]

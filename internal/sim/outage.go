@@ -7,11 +7,17 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// clearOutage reports whether the history can be exact about a hole before a new
-// term: no voter had been restarted since the claim before it, and no message
-// was held back for later than the hole.
-func (s *Sim) clearOutage(before Claim) bool {
-	return s.net.Hold == 0 && !slices.ContainsFunc(s.nodes, func(n *node) bool { return n.startedAt >= int64(before.From) })
+// clearOutage reports whether the history can be exact about the hole between two
+// claims. A voter that was started since the first of them has forgotten its
+// promise. A renewal that a cut held back, or that waited for a stopped process, makes
+// a promise when it is read: its reader thinks that the leader has claimed until then.
+func (s *Sim) clearOutage(before, c Claim) bool {
+	return !within(s.starts, before.From, c.From) && !within(s.heldBack, before.To, c.From)
+}
+
+// within reports whether one of the moments is between two others.
+func within(moments []int64, from, to time.Duration) bool {
+	return slices.ContainsFunc(moments, func(at int64) bool { return at >= int64(from) && at <= int64(to) })
 }
 
 // checkOutages compares the holes between the true claims with what the
@@ -72,13 +78,13 @@ func (s *Sim) judgeOutage(st *ring.State, before, c Claim, most, lease, slack ti
 	if before.Term == c.Term {
 		name = "the same term"
 	}
-	if hole > slack && told && !l.GapAtLeast && known < hole-slack && (before.Term == c.Term || s.clearOutage(before)) {
+	if hole > slack && told && !l.GapAtLeast && known < hole-slack && (before.Term == c.Term || s.clearOutage(before, c)) {
 		s.fail("outage", "nobody claimed for %v until %s did at %.6f s in %s, %d; the history says %v (evidence %q, %s)", hole, c.Node, c.From.Seconds(), name, c.Term, known, l.Evidence, l.Why)
 		return
 	}
 	// A voter that was restarted has forgotten its promise, and the others may
 	// not have made one for long.
-	forgot := slices.ContainsFunc(s.nodes, func(n *node) bool { return n.startedAt >= int64(c.From-known) })
+	forgot := within(s.starts, c.From-known, c.From)
 	if before.Term != c.Term && !forgot && known > most+slack {
 		s.fail("outage", "nobody claimed for %v (%v since a long claim) until %s did at %.6f s in %s, %d; the history says %v", hole, most, c.Node, c.From.Seconds(), name, c.Term, known)
 		return

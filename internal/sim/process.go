@@ -134,6 +134,7 @@ func (s *Sim) start(n *node) {
 		return
 	}
 	n.startedAt, s.disturbedAt = s.now, s.now
+	s.starts = append(s.starts, s.now)
 	s.ownAgain(n)
 	n.crowd++
 	n.gen++
@@ -294,6 +295,9 @@ func (s *Sim) resume(n *node, gen uint32) {
 		e := inbox[i]
 		at += 1 + n.rnd.Int64N(int64(20*time.Microsecond))
 		e.at = at
+		if e.kind.travels() {
+			s.heldBack = append(s.heldBack, at)
+		}
 		s.q.push(e)
 	}
 	if n.gen == gen && n.core != nil {

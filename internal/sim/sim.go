@@ -58,7 +58,10 @@ type Sim struct {
 	wholeEvicted          int
 	settled               bool
 	outagesFrom           int64 // from when on holes in the claims are not yet judged
-	blinks                int
+	// starts are when processes were started, heldBack when messages were read
+	// that a cut or a stopped process had held back.
+	starts, heldBack []int64
+	blinks           int
 
 	claims    []Claim
 	known     []Event

@@ -37,9 +37,6 @@ func (s *Sim) wish() {
 // step has to be over within a lease: where operators chose one that is too
 // short for the network, it may not be.
 func (s *Sim) mayTakeOver(m lmember) bool {
-	if i := s.machineOf(m.id); i < 0 || s.nodes[i].lastBad(s.now) == s.now {
-		return false // its disk is still at a write that a fault made slow
-	}
 	return !m.witness && m.id != s.ledger.leader && s.ledger.settings.Lease() >= 16*(s.net.Base+s.net.Jitter)
 }
 
