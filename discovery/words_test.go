@@ -109,7 +109,7 @@ func TestEveryWordBinds(t *testing.T) {
 }
 
 // A member of a ring that had no leader when it was cut off gives that ring up.
-// The others may lead it, whoever of them founded it.
+// The others may lead it, also if this node founded it.
 func TestARingThatIsGivenUpBindsItsMembers(t *testing.T) {
 	for what, enter := range map[string]func(*bench){
 		"it accepted": func(b *bench) { b.request("a", 1, "a", "n", "x") },
