@@ -1,0 +1,103 @@
+package election
+
+import (
+	"testing"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// ringOfFour is a leader's view of four voters at 10 s.
+func ringOfFour(t *testing.T) *Node {
+	t.Helper()
+	settings, err := ring.ProfileSettings(ring.DefaultProfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &ring.State{Cluster: "c", RingID: "r", Settings: settings, Epoch: 12, HighestID: 9}
+	for id := range uint64(4) {
+		s.Members = append(s.Members, ring.Member{ID: id + 1, Name: "n" + string(rune('1'+id)), Incarnation: 10 + id, Addresses: []string{"a"}})
+	}
+	return &Node{
+		cfg: Config{ID: 1}, now: 10 * time.Second, term: 4, ring: s, store: raft.NewMemoryStorage(), conf: &raftpb.ConfState{Voters: []uint64{1, 2, 3, 4}},
+		lead:  &leading{term: 4, probes: map[uint64]Instant{}, noAnswer: map[uint64]unanswered{}, proposals: map[uint64]proposal{}},
+		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, gone: map[uint64]ring.Member{}, seen: map[uint64]uint64{},
+	}
+}
+
+// A probe of an heir, begun for a suspicion, ends without an answer while a
+// newer one is under way. The newer one has not failed by that.
+func TestAnOlderProbesSilenceIsNotTheNewerOnes(t *testing.T) {
+	n := ringOfFour(t)
+	n.lead.probes[2] = n.now - 10*time.Millisecond
+	n.heard[2] = n.now - 50*time.Millisecond
+	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Outcome: Unanswered})
+	if x := n.lead.noAnswer[2]; n.heard[2] <= x.at {
+		t.Errorf("heard at %v, the silence is counted from %v on", n.heard[2], x.at)
+	}
+	n.now += n.probeTimeout()
+	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Outcome: Unanswered})
+	if x := n.lead.noAnswer[2]; n.heard[2] > x.at {
+		t.Errorf("heard at %v, the silence of the newer probe is counted from %v on", n.heard[2], x.at)
+	}
+}
+
+// A leader that is cut off, or whose voters are dying, changes nothing in the
+// ring: its successor would have to commit that.
+func TestALeaderOutOfTouchEvictsNobody(t *testing.T) {
+	for name, tt := range map[string]struct {
+		heard   []uint64 // within a lease
+		suspect uint64
+		want    bool
+	}{
+		"two of three others": {[]uint64{2, 3}, 0, true},
+		"one":                 {[]uint64{2}, 0, false},
+		"one is thought dead": {[]uint64{2, 3}, 3, false},
+		"nobody":              {nil, 0, false},
+	} {
+		n := ringOfFour(t)
+		for _, id := range tt.heard {
+			n.heard[id] = n.now - n.ring.Settings.Lease()/2
+		}
+		n.heard[4] = n.now - n.ring.Settings.Lease()
+		if tt.suspect != 0 {
+			n.suspects[tt.suspect] = &suspect{Suspicion: Suspicion{ID: tt.suspect, Incarnation: 9 + tt.suspect}, probing: n.now, confirmed: true, probed: true}
+		}
+		if got := n.inTouch(); got != tt.want {
+			t.Errorf("%s: in touch %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+// Whom raft still counts has to be answered by a joiner too, which knows the
+// ring by a snapshot alone.
+func TestASnapshotNamesFormerMembersThatAreStillNeeded(t *testing.T) {
+	n := ringOfFour(t)
+	n.gone[9] = ring.Member{ID: 9, Name: "n9"}
+	joiner := &Node{cfg: Config{ID: 5}}
+	if err := joiner.restore(&raftpb.Snapshot{Data: n.snapshot(), Metadata: &raftpb.SnapshotMetadata{Index: new(uint64(20)), Term: new(uint64(3)), ConfState: n.conf}}); err != nil {
+		t.Fatal(err)
+	}
+	if !joiner.needed(9) {
+		t.Error("the joiner takes member 9 for one that nobody needs")
+	}
+}
+
+// An appointment may be in the log of a member that was just elected. It waits
+// for no heir before it knows who that is.
+func TestACaretakerFirstKnowsWhoTheHeirIs(t *testing.T) {
+	for term, want := range map[uint64]bool{3: false, 4: true} {
+		n := ringOfFour(t)
+		if err := n.store.Append([]*raftpb.Entry{{Index: new(uint64(1)), Term: new(term)}}); err != nil {
+			t.Fatal(err)
+		}
+		n.applied = 1
+		n.takeCare(n.ring.Members[1], nil)
+		if got := n.lead.caretaking.since != 0; got != want {
+			t.Errorf("applied an entry of term %d in term 4: waits for the heir %v, want %v", term, got, want)
+		}
+	}
+}

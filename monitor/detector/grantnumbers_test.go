@@ -1,0 +1,38 @@
+package detector
+
+import "testing"
+
+// A voter may have promised until the former monitor's grant ends. What a new
+// monitor testifies must not be about that one.
+func TestANewMonitorRepeatsNoGrantNumber(t *testing.T) {
+	grants := func(first uint64) map[uint64]bool {
+		s := &scene{Watch: NewWatch(first), t: t, silent: map[uint64]bool{}}
+		got := map[uint64]bool{}
+		l := Link{LeaderTiming: Config{ms, 3}, OrdinaryTiming: Config{100 * ms, 5}, GrantLength: 4 * ms, Leader: 2, Term: 1, Targets: []Target{{ID: 2, Incarnation: 5}}}
+		actions := s.Relink(0, l)
+		for range 40 {
+			for _, a := range actions {
+				if a.Kind == Ping && a.Grant != 0 {
+					got[a.Grant] = true
+				}
+			}
+			s.do(actions)
+			at, ok := s.NextTick()
+			if !ok {
+				break
+			}
+			s.now = max(s.now, at)
+			actions = s.Tick(s.now)
+		}
+		return got
+	}
+	former, present := grants(1<<32), grants(2<<32)
+	if len(former) == 0 || len(present) == 0 {
+		t.Fatalf("grants %v and %v, want some of each", former, present)
+	}
+	for g := range present {
+		if former[g] {
+			t.Errorf("grant %d is given by both", g)
+		}
+	}
+}
