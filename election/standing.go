@@ -83,7 +83,8 @@ func (n *Node) Standing(now Instant, id uint64) Standing {
 type inquiry struct {
 	// since is when the doubt arose; 0 without one.
 	since Instant
-	// next is when to ask again, noticed when a notice last gave cause to.
+	// asked is when the others were asked last, next when to ask again.
+	asked   Instant
 	next    Instant
 	answers map[uint64]Standing
 }
@@ -93,9 +94,9 @@ func (n *Node) noticed(from uint64, e EvictedNotice) {
 	switch {
 	case e.ID != n.cfg.ID || n.ring.RingID != "" && e.RingID != n.ring.RingID:
 		return
-	case n.leavingSince != 0 && n.knows(from):
-		// Its own committed log has this member out already. What it waited
-		// for is the word that raft does without it.
+	case n.leavingSince != 0 && !n.leavingVoter && n.knows(from):
+		// Its own committed log has this member out already. It never voted,
+		// so nobody needs it.
 		n.remove(e.Epoch, n.leavingWhy)
 		return
 	case !n.newer(e.Epoch), n.lead != nil && n.claiming:
@@ -105,6 +106,9 @@ func (n *Node) noticed(from uint64, e EvictedNotice) {
 	if q.since == 0 {
 		n.trace("is told to be out of the ring, and asks the others")
 		n.beginInquiry()
+	} else if n.leavingSince != 0 {
+		// One more no longer needs this member.
+		q.next = min(q.next, q.asked+n.ring.Settings.RenewEvery())
 	}
 }
 
@@ -126,7 +130,7 @@ func (n *Node) beginInquiry() {
 	q.answers = map[uint64]Standing{}
 }
 
-func (n *Node) endInquiry() { n.inquiry = inquiry{next: n.inquiry.next} }
+func (n *Node) endInquiry() { n.inquiry = inquiry{asked: n.inquiry.asked, next: n.inquiry.next} }
 
 // inquiryRule asks while there is a doubt, and raises one when this member is
 // out of touch: it may have been taken out of the ring by members that it does
@@ -159,7 +163,7 @@ func (n *Node) inquiryRule() {
 		n.beginInquiry()
 	}
 	if n.now >= q.next {
-		q.next = n.now + max(inquireAgain, n.ring.Settings.Lease())
+		q.asked, q.next = n.now, n.now+max(inquireAgain, n.ring.Settings.Lease())
 		if n.now >= lonely {
 			q.next = n.now + inquireEvery
 		}
@@ -235,13 +239,22 @@ func (n *Node) judge() {
 	}
 	switch {
 	case newest.From != 0 && n.ring.RingID != "" && n.majoritySaysOut(n.conf.GetVoters()) && n.majoritySaysOut(n.conf.GetVotersOutgoing()):
-		n.remove(newest.Epoch, "evicted, as a majority of the voters known here says")
+		n.removeTold(newest.Epoch, "evicted, as a majority of the voters known here says")
 	case inside:
 		n.trace("is a member, as one that is in touch with the leader says")
 		n.endInquiry()
 	case newest.From != 0 && n.now >= q.since+n.inquiryPatience() && n.majoritySaysOut(newest.Voters):
-		n.remove(newest.Epoch, fmt.Sprintf("evicted, as a majority of the voters of epoch %d says", newest.Epoch))
+		n.removeTold(newest.Epoch, fmt.Sprintf("evicted, as a majority of the voters of epoch %d says", newest.Epoch))
 	}
+}
+
+// removeTold ends the membership. A member that was going already goes for its
+// own reason.
+func (n *Node) removeTold(epoch uint64, why string) {
+	if n.leavingSince != 0 {
+		why = n.leavingWhy
+	}
+	n.remove(epoch, why)
 }
 
 // saysOut reports whether a member has said that this one is out, and needed

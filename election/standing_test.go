@@ -134,6 +134,35 @@ func TestWhoIsStillNeededIsNotLetGo(t *testing.T) {
 	w.in(t, "c")
 }
 
+// A member that leaves is out of the ring as soon as it has applied that, and
+// its vote is still needed until raft's configuration has changed.
+func TestOneWordLetsNoVoterGo(t *testing.T) {
+	w := standingWorld(t, "a", "b")
+	a, b := w.nodes["a"], w.nodes["b"]
+	w.refs++
+	w.to(a, func(now election.Instant) {
+		a.n.Request(now, election.Request{Ref: w.refs, Leave: &ring.Leave{ID: b.id}})
+	})
+	for i := 0; !b.n.State().Gone(b.id); i++ {
+		if i == 1000 {
+			t.Fatal("b does not learn that it has left")
+		}
+		w.run(100 * time.Microsecond)
+	}
+	w.cut[[2]string{"a", "b"}], w.cut[[2]string{"b", "a"}] = true, true
+	w.tell("b", "a", 1000)
+	w.run(time.Second)
+	w.in(t, "b")
+	w.cut = map[[2]string]bool{}
+	w.run(3 * time.Second)
+	if b.up {
+		t.Errorf("b does not go although a no longer needs it:\n%s", w.status())
+	}
+	if _, _, ok := claimOf(a, w.now); !ok {
+		t.Errorf("a does not lead:\n%s", w.status())
+	}
+}
+
 // foundWith founds a ring at the first name, accepted by the others, who are not
 // there yet.
 func (w *world) foundWith(t *testing.T, names ...string) {

@@ -368,8 +368,8 @@ func (n *Node) announce(every time.Duration) {
 	n.wakeAt(n.returned + every)
 }
 
-// leaveTimers lets a member that was taken out of the ring go as soon as
-// another one says that raft does without it too, or after a while.
+// leaveTimers lets a member that was taken out of the ring go as soon as the
+// others say that raft does without it too. Who never voted goes after a while.
 func (n *Node) leaveTimers() {
 	if n.leavingSince == 0 {
 		return

@@ -191,7 +191,7 @@ func (n *node) silenceOf(id uint64) silence {
 			x.heard = max(x.heard, m.present)
 		}
 	}
-	if at := n.asked[id]; at > x.heard {
+	if at := n.asked[id]; at >= x.heard { // it may answer and ask in one step
 		x.asked = at
 	}
 	return x
