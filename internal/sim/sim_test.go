@@ -94,7 +94,7 @@ var covered = []string{
 	"monitor: killed its hung coordinator", "monitor: pauses", "monitor: restarted", "monitor: suspected refused", "monitor: suspected reset", "monitor: suspected silent",
 	"wish: handover: done", "wish: settings: done",
 	"op-evict: done", "op-handover: done", "op-leave: done", "op-settings: done", "process: gone through a quiet time",
-	"process: killed in the midst of a step", "process: turns whose effects are held back", "process: pauses in the midst of a step", "raft: snapshots sent", "raft: transfers",
+	"process: killed in the midst of a step", "process: turns whose effects are held back", "founding: came to nothing", "process: pauses in the midst of a step", "raft: snapshots sent", "raft: transfers",
 	"ring: evicted by a declaration", "ring: evicted by an own probe", "ring: evicted by its silence", "ring: evicted, certified", "ring: evicted, operator", "ring: evicted, refused", "ring: evicted, replaced",
 	"ring: evicted, silent", "ring: left", "ring: returned", "ring: settings changed",
 }
