@@ -35,11 +35,16 @@ type voter struct {
 
 	// held are votes asked for while a promise lives, the newest of each
 	// candidate; the promise's end lets them through.
-	held []*raftpb.Message
+	held []heldVote
 
 	// voucher is what voided the promise; a candidate passes it to the voters
 	// ahead of its vote.
 	voucher Message
+}
+
+type heldVote struct {
+	m  *raftpb.Message
+	at Instant
 }
 
 type promise struct {
@@ -146,7 +151,9 @@ func (n *Node) renewed(from uint64, r Renew) {
 	}
 	v.promise = promise{to: from, term: r.Term, seq: r.Seq, incarnation: r.Incarnation, lease: r.Lease,
 		until: max(n.now+r.Lease, v.promise.until), named: named}
-	v.held = nil
+	// The leader goes on, so a vote that was asked for before is not held longer.
+	// This renewal itself may be older than the vote, and late.
+	v.held = slices.DeleteFunc(v.held, func(h heldVote) bool { return n.now >= h.at+n.ring.Settings.RenewEvery() })
 	v.voucher = Message{}
 	n.claimPromised(r.Term, v.promise.until, r.Claims)
 	ack := Message{To: from, RenewAck: &RenewAck{Term: r.Term, Seq: r.Seq, Lease: less}}
@@ -241,9 +248,9 @@ func (n *Node) void(voucher Message) {
 // holdVote keeps a vote that may not be answered yet.
 func (n *Node) holdVote(m *raftpb.Message) {
 	v := &n.voter
-	v.held = slices.DeleteFunc(v.held, func(h *raftpb.Message) bool { return h.GetFrom() == m.GetFrom() })
+	v.held = slices.DeleteFunc(v.held, func(h heldVote) bool { return h.m.GetFrom() == m.GetFrom() })
 	if len(v.held) < maxHeldVotes {
-		v.held = append(v.held, m)
+		v.held = append(v.held, heldVote{m, n.now})
 	}
 }
 
@@ -258,8 +265,8 @@ func (n *Node) voterTimers() {
 	}
 	held := v.held
 	v.held = nil
-	for _, m := range held {
-		n.receiveRaft(m.GetFrom(), m)
+	for _, h := range held {
+		n.receiveRaft(h.m.GetFrom(), h.m)
 	}
 }
 

@@ -234,4 +234,7 @@ var relapses = []mutation{
 	{"a probe that failed long ago confirms a suspicion", []edit{{"election/suspicion.go",
 		"&& n.now < s.probing+n.probeTimeout()+",
 		"&& n.now < s.probing+n.probeTimeout()+map[bool]time.Duration{true: time.Hour}[MUTANT]+"}}, []string{"G4"}, 5, 0},
+	{"a renewal drops the votes that are held", []edit{{"election/voter.go",
+		"return n.now >= h.at+n.ring.Settings.RenewEvery() })",
+		"return MUTANT || n.now >= h.at+n.ring.Settings.RenewEvery() })"}}, []string{"done"}, 4, 0},
 }
