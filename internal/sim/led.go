@@ -75,8 +75,9 @@ func (s *Sim) ledBound() time.Duration {
 	bound := st.FailoverBound(a) + 2*s.net.Tail + 100*time.Millisecond
 	if s.net.Loss > 0 || s.net.Dup > 0 {
 		// A lost vote, declaration or renewal is repeated, and a stream stands
-		// still until what it lost was sent again.
-		bound += 2*st.Lease() + 2*retransmission
+		// still until what it lost was sent again. Where one message in twelve is
+		// lost, four elections in a row may fail for that.
+		bound += time.Duration(2+s.net.Loss/2048) * (st.Lease() + retransmission)
 	}
 	return bound
 }
