@@ -172,6 +172,8 @@ func (l *loop) carryOut(e election.Effect) {
 		l.removed = &e
 	case election.Refused:
 		l.refused(e)
+	case election.Superseded:
+		l.superseded = &e
 	}
 }
 

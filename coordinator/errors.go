@@ -78,6 +78,7 @@ var errorTable = []struct {
 	{election.ErrNoAnswer, codes.DeadlineExceeded, "NO_ANSWER"},
 	{election.ErrUnable, codes.FailedPrecondition, "UNABLE"},
 	{election.ErrRemoved, codes.Unavailable, "REMOVED"},
+	{election.ErrSuperseded, codes.FailedPrecondition, "SUPERSEDED"},
 	{ring.ErrNameInUse, codes.AlreadyExists, "NAME_IN_USE"},
 	{ring.ErrNotMember, codes.NotFound, "NOT_MEMBER"},
 	{ring.ErrStale, codes.FailedPrecondition, "STALE"},

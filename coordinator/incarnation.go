@@ -13,45 +13,59 @@ import (
 	"github.com/arc-ring/arc/internal/plainfile"
 )
 
-// incarnationName is the file in the data directory that holds the incarnation
-// drawn last.
+// incarnationName is the file in the data directory that holds the newest
+// incarnations, one a line, the newest first. Others learn from it whether a
+// directory knows the process that the ring has recorded, or is an older copy.
 const incarnationName = "incarnation"
 
 // drawIncarnation makes this process's incarnation, larger than that of any
-// former process on the same directory, also if the clock was set back: others
-// take the larger of two for the newer. A file that cannot be read or written
-// is a warning: it matters only when the clock goes back.
+// former process on the same directory, also if the clock was set back. A file
+// that cannot be read or written is a warning: then nobody can tell from it
+// whether the directory is an older copy.
 func (n *node) drawIncarnation() {
 	inc := election.NewIncarnation(time.Now().UnixMilli(), randomID())
 	path := filepath.Join(n.o.DataDir, incarnationName)
-	last, err := lastIncarnation(path)
-	if last >= inc {
-		inc = last + 1
+	former, err := formerIncarnations(path)
+	for _, last := range former {
+		if last >= inc {
+			inc = last + 1
+		}
 	}
-	if werr := writeDurably(path, strconv.FormatUint(inc, 10)+"\n"); err == nil {
+	n.incarnation, n.former = inc, former
+	lines := strconv.FormatUint(inc, 10) + "\n"
+	for _, f := range former[:min(len(former), election.FormerKept-1)] {
+		lines += strconv.FormatUint(f, 10) + "\n"
+	}
+	if werr := writeDurably(path, lines); err == nil {
 		err = werr
 	}
 	if err != nil {
-		n.log.Warn("incarnation not remembered; it matters only if the clock is set back before the next start", "error", err)
+		n.log.Warn("incarnations not remembered; it matters if the data directory is ever restored from a copy", "error", err)
 	}
-	n.incarnation = inc
 }
 
-// lastIncarnation reads what the former process wrote, 0 if there was none.
-func lastIncarnation(path string) (uint64, error) {
-	b, err := plainfile.ReadFile(path, 64)
+// formerIncarnations reads what former processes wrote, nothing if there were
+// none.
+func formerIncarnations(path string) ([]uint64, error) {
+	b, err := plainfile.ReadFile(path, 32*election.FormerKept)
 	if os.IsNotExist(err) {
-		return 0, nil
+		return nil, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read the last incarnation: %w", err)
+		return nil, fmt.Errorf("read the former incarnations: %w", err)
 	}
-	last, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("read the last incarnation in %s: %w", path, err)
+	var out []uint64
+	for line := range strings.FieldsSeq(string(b)) {
+		inc, err := strconv.ParseUint(line, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("read the former incarnations in %s: %w", path, err)
+		}
+		if inc == math.MaxUint64 {
+			return nil, fmt.Errorf("read the former incarnations in %s: nothing is above %d", path, inc)
+		}
+		if len(out) < election.FormerKept {
+			out = append(out, inc)
+		}
 	}
-	if last == math.MaxUint64 {
-		return 0, fmt.Errorf("read the last incarnation in %s: nothing is above %d", path, last)
-	}
-	return last, nil
+	return out, nil
 }

@@ -122,9 +122,10 @@ type loop struct {
 	// heardPeer is when a member's message last came in, 0 if never.
 	heardPeer atomic.Int64
 
-	removed *election.Removed
 	// complained is when a sender of nonsense was last complained of.
 	complained map[uint64]election.Instant
+	removed    *election.Removed
+	superseded *election.Superseded
 	// ended is closed when run has returned endErr.
 	ended  chan struct{}
 	endErr error
@@ -164,7 +165,8 @@ func newLoop(c loopConfig) *loop {
 }
 
 // run is the event loop. It returns nil after stop, an error that wraps
-// election.ErrRemoved when this node is no member any more, and one that wraps
+// election.ErrRemoved when this node is no member any more, one that wraps
+// election.ErrSuperseded when another process is the member, and one that wraps
 // ErrStorage when the log could not be written.
 func (l *loop) run() (err error) {
 	l.writer.start()
@@ -177,7 +179,7 @@ func (l *loop) run() (err error) {
 	}()
 	l.start()
 	l.arm()
-	for l.removed == nil {
+	for l.removed == nil && l.superseded == nil {
 		select {
 		case <-l.quit:
 			return nil
@@ -191,6 +193,9 @@ func (l *loop) run() (err error) {
 			runtime.Gosched()
 		}
 		l.turn()
+	}
+	if s := l.superseded; s != nil {
+		return &heldError{*s}
 	}
 	if l.removed.Unborn {
 		return fmt.Errorf("%w: %w: %s", election.ErrRemoved, errUnborn, l.removed.Why)

@@ -34,13 +34,18 @@ type membership struct {
 func (n *node) live(ctx context.Context, e entry) error {
 	at := n.reachedAt()
 	core, err := election.New(election.Config{
-		ID: e.id, Incarnation: n.incarnation, Unborn: e.unborn, Addresses: at, Version: n.o.Version, Rand: randomID,
+		ID: e.id, Incarnation: n.incarnation, Unborn: e.unborn, Addresses: at, Former: n.former, Version: n.o.Version, Rand: randomID,
 		Wall:       func() int64 { return time.Now().UnixMicro() },
 		RaftLogger: raftLog{n.log.Named("raft")},
 		Trace:      n.trace(),
 	}, e.recovered, n.clock())
 	if err != nil {
 		return fmt.Errorf("start member %d with what %s holds: %w; move the directory away and start again, the node then joins anew", e.id, n.o.DataDir, err)
+	}
+	if e.recovered.Restarted {
+		if err := n.heldElsewhere(ctx, e, core.State()); err != nil {
+			return err
+		}
 	}
 	timer, err := monotime.NewTimer()
 	if err != nil {
@@ -95,6 +100,9 @@ func (n *node) live(ctx context.Context, e entry) error {
 	n.unclaim()
 	cancel()
 	m.wg.Wait()
+	if held := (*heldError)(nil); errors.As(l.endErr, &held) {
+		return n.notTheMember(e, held.Superseded)
+	}
 	switch {
 	case l.endErr != nil:
 		return l.endErr
@@ -148,13 +156,16 @@ func (m *membership) probe(p election.Probe) {
 	case m.slot <- struct{}{}:
 	default:
 		m.n.log.Warn("too many probes under way, one is left out", "id", p.ID)
+		if p.Recorded {
+			return // the core asks again
+		}
 		m.l.probed(election.ProbeResult{ID: p.ID, Incarnation: p.Incarnation, Outcome: election.Answered, AnsweredBy: p.Incarnation, AnsweredAs: p.ID})
 		return
 	}
 	// The ring may know an older address than the peer streams do.
 	addresses := slices.Clone(p.Addresses)
 	for _, a := range m.n.transport.Addresses(p.ID) {
-		if !slices.Contains(addresses, a) {
+		if !p.Recorded && !slices.Contains(addresses, a) {
 			addresses = append(addresses, a)
 		}
 	}

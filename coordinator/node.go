@@ -29,8 +29,11 @@ type node struct {
 	log         hclog.Logger
 	clock       func() election.Instant
 	incarnation uint64
-	maker       eventMaker
-	hub         *hub
+	// former are the incarnations of earlier processes on the data directory,
+	// newest first.
+	former []uint64
+	maker  eventMaker
+	hub    *hub
 
 	dir  *runDir
 	disk *wal.Log

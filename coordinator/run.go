@@ -237,7 +237,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 
 // orderly tells whether nobody has to be told that this process ended.
 func orderly(err error) bool {
-	return errors.Is(err, errLeft) || errors.Is(err, errStays) || errors.Is(err, errNeverJoined) || errors.Is(err, ErrUsage)
+	return errors.Is(err, errLeft) || errors.Is(err, errStays) || errors.Is(err, errNeverJoined) || errors.Is(err, ErrUsage) || errors.Is(err, election.ErrSuperseded)
 }
 
 // endingOf is what this node's death certificate says when it ends by itself

@@ -22,6 +22,10 @@ type Config struct {
 	Addresses []string
 	// Version is what this process runs, for status.
 	Version string
+	// Former are the newest incarnations of earlier processes on the same data
+	// directory. If there are any, and none is the one that the ring has
+	// recorded, the directory is an older copy. Empty: not known.
+	Former []uint64
 	// Rand returns 64 random bits; it is called only from within the Node's
 	// methods.
 	Rand func() uint64
@@ -38,6 +42,9 @@ type Config struct {
 	// behind a snapshot; 0 means 4096.
 	CompactAfter uint64
 }
+
+// FormerKept bounds Config.Former.
+const FormerKept = 64
 
 // NewIncarnation makes an incarnation of the Unix time in milliseconds at a
 // process's start (upper 42 bits) and of random bits (lower 22).

@@ -3,6 +3,8 @@ package election
 import "errors"
 
 var (
+	// ErrSuperseded: another process is this member.
+	ErrSuperseded = errors.New("another process is this member")
 	// ErrNotLeader: only the declared leader carries out requests.
 	ErrNotLeader = errors.New("not the leader")
 	// ErrLeadershipLost: the request may or may not take effect.

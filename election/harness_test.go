@@ -56,6 +56,9 @@ type node struct {
 	backlog []func()
 	disk    disk
 	claims  bool
+	// former are the incarnations that ran on its disk.
+	former     []uint64
+	superseded *election.Superseded
 }
 
 type disk struct {
@@ -124,13 +127,14 @@ func (w *world) name(id uint64) string {
 // boot starts a node's core on what its disk holds.
 func (w *world) boot(nd *node, rec election.Recovered) {
 	n, err := election.New(election.Config{
-		ID: nd.id, Incarnation: nd.inc, Addresses: []string{nd.name + ":7400"},
+		ID: nd.id, Incarnation: nd.inc, Addresses: []string{nd.name + ":7400"}, Former: slices.Clone(nd.former),
 		Rand: rand.New(rand.NewPCG(nd.id, nd.inc)).Uint64, Wall: func() int64 { return w.clock*1_000_000 + w.now.Microseconds() },
 		Trace: func(f string, args ...any) { w.logf("%s %s", nd.name, fmt.Sprintf(f, args...)) },
 	}, rec, w.now)
 	if err != nil {
 		panic(err)
 	}
+	nd.former = append(nd.former, nd.inc)
 	nd.n, nd.up, nd.gone, nd.stopped, nd.backlog = n, true, false, false, nil
 	w.carryOut(nd)
 }
@@ -189,7 +193,7 @@ func (w *world) effect(nd *node, e election.Effect) {
 	case election.Probe:
 		w.after(time.Millisecond, func() {
 			to := w.byID(e.ID)
-			r := election.ProbeResult{ID: e.ID, Incarnation: e.Incarnation, Outcome: election.NobodyListens}
+			r := election.ProbeResult{ID: e.ID, Incarnation: e.Incarnation, Recorded: e.Recorded, Outcome: election.NobodyListens}
 			wait := time.Duration(0)
 			switch {
 			case to == nil || w.cut[[2]string{nd.name, to.name}] || to.stopped || to.gone:
@@ -243,6 +247,9 @@ func (w *world) effect(nd *node, e election.Effect) {
 				w.logf("VIOLATION: %s claims too", o)
 			}
 		}
+	case election.Superseded:
+		w.logf("%s is superseded (behind: %v)", nd.name, e.Behind)
+		nd.up, nd.superseded = false, &e
 	case election.Removed:
 		w.logf("%s is removed: %s", nd.name, e.Why)
 		nd.up, nd.disk = false, disk{}
@@ -264,8 +271,14 @@ func (w *world) effect(nd *node, e election.Effect) {
 // deliver lets a message travel.
 func (w *world) deliver(from *node, m election.Message) {
 	w.after(w.delay, func() {
-		if to := w.byID(m.To); to != nil && to.up && !w.cut[[2]string{from.name, to.name}] {
-			w.to(to, func(now election.Instant) { to.n.Receive(now, m) })
+		for _, name := range w.order {
+			to := w.nodes[name]
+			if to.id != m.To || m.Held != nil && to.inc != m.Held.Incarnation {
+				continue
+			}
+			if to.up && !w.cut[[2]string{from.name, to.name}] {
+				w.to(to, func(now election.Instant) { to.n.Receive(now, m) })
+			}
 		}
 	})
 }
@@ -437,4 +450,33 @@ func (d *disk) copy() disk {
 	c := *d
 	c.entries = slices.Clone(d.entries)
 	return c
+}
+
+func (w *world) byIncarnation(inc uint64) *node {
+	for _, name := range w.order {
+		if nd := w.nodes[name]; nd.inc == inc {
+			return nd
+		}
+	}
+	return nil
+}
+
+// clone starts a node from a copy of another one's disk, while that one runs.
+// What is sent to the member reaches both.
+func (w *world) clone(of, name string) *node {
+	o := w.nodes[of]
+	nd := &node{name: name, id: o.id, disk: o.disk.copy(), former: slices.Clone(o.former)}
+	w.nodes[name] = nd
+	w.order = append(w.order, name)
+	w.restart(name)
+	return nd
+}
+
+// split cuts the nodes of two sides from one another.
+func (w *world) split(a, b []string) {
+	for _, x := range a {
+		for _, y := range b {
+			w.cut[[2]string{x, y}], w.cut[[2]string{y, x}] = true, true
+		}
+	}
 }

@@ -221,7 +221,8 @@ func (n *Node) winner() {
 			break
 		}
 		e, ok := n.evidence(heir)
-		if x, failed := l.noAnswer[heir.ID]; !ok && failed && x.incarnation == heir.Incarnation && n.heard[heir.ID] <= x.at {
+		sign, _ := n.lastSign(heir)
+		if x, failed := l.noAnswer[heir.ID]; !ok && failed && x.incarnation == heir.Incarnation && sign <= x.at && !n.spokenFor(heir) {
 			e.Evidence, e.By, ok = ring.Silent, n.cfg.ID, true
 		}
 		if !ok {
@@ -450,7 +451,14 @@ func (n *Node) evictSuspects() {
 		if m.ID == n.cfg.ID {
 			continue
 		}
-		if e, ok := n.evidence(m); ok {
+		if e, ok := n.against(m); ok {
+			if n.spokenFor(m) {
+				// The same evidence lets another process take its place.
+				if !n.proposeReturn(m) && n.suspects[m.ID] != nil {
+					n.probe(m, n.suspects[m.ID]) // that one is silent too by now
+				}
+				continue
+			}
 			evict := e // only this one has to outlive the loop
 			n.proposeOnce(proposalKey{kind: "evict", id: m.ID}, ring.Command{Evict: &evict})
 		} else if s, ok := n.suspects[m.ID]; ok {

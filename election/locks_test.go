@@ -24,7 +24,7 @@ func ringOfFour(t *testing.T) *Node {
 	return &Node{
 		cfg: Config{ID: 1}, now: 10 * time.Second, term: 4, ring: s, store: raft.NewMemoryStorage(), conf: &raftpb.ConfState{Voters: []uint64{1, 2, 3, 4}},
 		lead:  &leading{term: 4, probes: map[uint64]Instant{}, noAnswer: map[uint64]unanswered{}, proposals: map[uint64]proposal{}},
-		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, gone: map[uint64]ring.Member{}, seen: map[uint64]uint64{},
+		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, gone: map[uint64]ring.Member{}, identity: newIdentity(),
 	}
 }
 

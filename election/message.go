@@ -32,11 +32,36 @@ type Message struct {
 	Certificate *Certificate
 	Release     *Release
 	Evicted     *EvictedNotice
-	Return      *ring.Return
+	Return      *Return
 	Check       *Check
 	Takeover    *Takeover
 	Unwatched   *Unwatched
 	Inspect     *Inspect
+	Held        *Held
+}
+
+// Held tells a process that its member is held by another one, which lives. It
+// reaches the process that it names, and no other process of the member.
+type Held struct {
+	RingID string
+	// Incarnation is of the process that is told, By of the one that is the
+	// member, at Addresses.
+	ID, Incarnation, By uint64
+	Addresses           []string
+	// Behind: whether or not the other process lives, the data directory of the
+	// one that is told is older than what the member has done since.
+	Behind bool
+}
+
+// Return announces a member's process: after a restart, and to ask whether
+// anybody is there.
+type Return struct {
+	ring.Return
+	// Former are incarnations of earlier processes on the same data directory,
+	// as in Config.
+	Former []uint64
+	// Last is the last index of its log, Term the newest term that it knows.
+	Last, Term uint64
 }
 
 // Check asks a member for a sign of life, over the path that its word takes
@@ -128,7 +153,7 @@ type EvictedNotice struct {
 
 // Effect is something that the owner has to carry out: one of Send, Persist,
 // Probe, Done, Relink, Applied, PeersChanged, ClaimChanged, SuspicionChanged,
-// Removed, Refused.
+// Superseded, Removed, Refused.
 type Effect interface{ effect() }
 
 // Send hands a message to the transport. It may be lost.
@@ -162,14 +187,18 @@ type Probe struct {
 	Wanted    ring.Wanted
 	Addresses []string
 	Timeout   time.Duration
+	// Recorded asks at these addresses alone, although the transport may know
+	// others: who answers there is the question.
+	Recorded bool
 }
 
 // Result is what the paths, one for each address, say together. The member's
 // own answer at any of them outweighs everything else; somebody else's says
 // nothing while any address may still lead to the member.
 func (p Probe) Result(paths []ring.Path) ProbeResult {
-	r := ProbeResult{ID: p.ID, Incarnation: p.Incarnation, Outcome: Unanswered}
+	r := ProbeResult{ID: p.ID, Incarnation: p.Incarnation, Recorded: p.Recorded, Outcome: Unanswered}
 	found := p.Wanted.Look(paths)
+	r.Displaced = found.Displaced
 	switch {
 	case found.Refused:
 		r.Outcome = NobodyListens
@@ -206,6 +235,9 @@ type ProbeResult struct {
 	// AnsweredBy is the incarnation that answered, AnsweredAs the id that it
 	// has in this ring; 0 if it is no member.
 	AnsweredBy, AnsweredAs uint64
+	// Displaced: every address leads to somebody else.
+	Displaced bool
+	Recorded  bool // as in the Probe
 }
 
 // found tells whether the member was reached. Another process that is no
@@ -249,7 +281,8 @@ type Applied struct {
 // addresses, where nothing else is known of them). Ascending.
 type PeersChanged struct{ Peers []Peer }
 
-// Peer is somebody to whom messages travel.
+// Peer is somebody to whom messages travel. Its incarnation is that of the
+// process that counts, which the ring may not have recorded yet.
 type Peer struct {
 	ring.Member
 	// Distant: as long as nothing changes, hardly anything does. Neither of
@@ -293,6 +326,18 @@ type Refused struct {
 	Why  string
 }
 
+// Superseded reports that another process is this member. The Node does nothing
+// from then on. The owner must not act under this member's identity again, and
+// tells its operator.
+type Superseded struct {
+	// By is the other process's incarnation, at Addresses.
+	By        uint64
+	Addresses []string
+	// Behind: this process's log is older than what its member acknowledged.
+	Behind bool
+}
+
+func (Superseded) effect()       {}
 func (Send) effect()             {}
 func (Persist) effect()          {}
 func (Probe) effect()            {}

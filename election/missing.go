@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/arc-ring/arc/ring"
 )
 
 // missingAfter is for how many leases a member knows no leader before it says
@@ -26,7 +28,33 @@ func (n *Node) Missing(now Instant) string {
 	if now < max(n.born, n.leaderHeard)+missingAfter*n.ring.Settings.Lease() {
 		return ""
 	}
-	return missingText(n.tolerance(now), n.namesOf(n.conf.GetVoters()))
+	text := missingText(n.tolerance(now), n.namesOf(n.conf.GetVoters()))
+	if text != "" {
+		text += n.doubted(now)
+	}
+	return text
+}
+
+// doubted says which voters speak as another process that this member does not
+// count, and what an operator can do.
+func (n *Node) doubted(now Instant) (text string) {
+	for _, id := range n.otherVoters() {
+		c, m := n.identity.claims[id], n.memberOrGone(id)
+		if c == nil || now >= c.heard+n.ring.Settings.Lease() || c.incarnation == n.holder(m) || n.behind(m, c) {
+			continue
+		}
+		text += fmt.Sprintf("; %s speaks as another process than the one at %s, which is silent and may live: if it has ended, restart this node",
+			m.Name, strings.Join(m.Addresses, ", "))
+	}
+	return text
+}
+
+// memberOrGone returns a member, or a former one that is still needed.
+func (n *Node) memberOrGone(id uint64) ring.Member {
+	if m, ok := n.ring.Member(id); ok {
+		return m
+	}
+	return n.gone[id]
 }
 
 // saidOut returns what the member said that knows the newest ring without this

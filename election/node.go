@@ -75,8 +75,8 @@ type Node struct {
 	// suspected counts the changes of who is suspect.
 	suspected uint64
 	certs     map[uint64]Certificate
-	// seen are newer incarnations than the committed ones.
-	seen map[uint64]uint64
+	// identity is whose words count.
+	identity identity
 	// denied is until when silence of a member is not believed, since the
 	// leader's own probe reached it.
 	denied map[uint64]Instant
@@ -170,7 +170,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, now: now, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
-		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, seen: map[uint64]uint64{}, denied: map[uint64]Instant{}, checked: map[uint64]Instant{}, grants: map[uint64]*grant{}, grantEnds: map[grantKey]Instant{}, gone: map[uint64]ring.Member{},
+		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, identity: newIdentity(), denied: map[uint64]Instant{}, checked: map[uint64]Instant{}, grants: map[uint64]*grant{}, grantEnds: map[grantKey]Instant{}, gone: map[uint64]ring.Member{},
 		leaderHeard: -Never / 2, leaderShown: -Never / 2, returned: -Never / 2, wake: now,
 	}
 	if err := plausibleRecord(rec); err != nil {
@@ -192,6 +192,8 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 			return nil, fmt.Errorf("restore log: %w", err)
 		}
 	}
+	n.identity.restored, _ = n.store.LastIndex()
+	n.noteReturns(rec.Entries)
 	if rec.HardState != nil {
 		last, _ := n.store.LastIndex()
 		if c := rec.HardState.GetCommit(); c > last || c < n.applied {
@@ -219,6 +221,8 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	}
 	n.refresh()
 	if n.ring.RingID != "" {
+		n.checkFormer()
+		n.checkRecorded()
 		n.ringChanged()
 	}
 	n.settle()
@@ -258,6 +262,7 @@ func (n *Node) peersChanged() {
 	voter := slices.Contains(near, n.cfg.ID)
 	for _, m := range n.ring.Members {
 		if m.ID != n.cfg.ID {
+			m.Incarnation = n.holder(m)
 			peers = append(peers, Peer{m, !voter && !slices.Contains(near, m.ID)})
 		}
 	}
@@ -428,14 +433,6 @@ func (n *Node) otherVoters() []uint64 {
 	ids = slices.DeleteFunc(ids, func(id uint64) bool { return id == n.cfg.ID })
 	slices.Sort(ids)
 	return ids
-}
-
-// incarnation returns a member's newest known incarnation.
-func (n *Node) incarnation(m ring.Member) uint64 {
-	if inc, ok := n.seen[m.ID]; ok {
-		return inc
-	}
-	return m.Incarnation
 }
 
 // inConf tells whether raft's configuration counts a member, as voter or

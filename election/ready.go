@@ -20,9 +20,10 @@ func (n *Node) ready() {
 	for len(n.writes) < maxWrites && !n.removed && n.rn.HasReady() {
 		rd := n.rn.Ready()
 		w := &write{began: n.now, hard: rd.HardState, entries: rd.Entries, snapshot: rd.Snapshot}
+		n.noteReturns(rd.Entries)
 		var apply []*raftpb.Message
 		for _, m := range rd.Messages {
-			if n.superseded(m) {
+			if n.leftOut(m) {
 				continue
 			}
 			switch m.GetType() {
@@ -181,12 +182,24 @@ func (n *Node) persisted(seq uint64) {
 func (n *Node) finish(w *write) {
 	n.stored(w)
 	if s := w.snapshot; s != nil {
+		was := n.ring
 		if err := n.restore(s); err != nil {
 			panic(fmt.Sprintf("election: the leader sent a snapshot that cannot be read: %v", err))
 		}
 		n.dropped, n.sealed = 0, nil
+		for _, is := range n.ring.Members {
+			if m, ok := was.Member(is.ID); ok {
+				n.recordChange(n.applied, m, is)
+			} else {
+				n.recordJoin(n.applied, is)
+			}
+		}
 		n.emit(Applied{Index: n.applied, State: n.ring})
 		n.ringChanged()
+		n.checkRecorded()
+		if n.removed {
+			return
+		}
 	}
 	n.answer(w.after)
 }
@@ -290,9 +303,20 @@ func (n *Node) apply(e *raftpb.Entry) {
 				n.gone[m.ID] = m
 			}
 		}
+		was := n.ring
 		n.ring = next
+		for _, ch := range changes {
+			m, known := was.Member(ch.Member.ID)
+			switch {
+			case known && ch.Kind == ring.Returned:
+				n.recordChange(e.GetIndex(), m, ch.Member)
+			case ch.Kind == ring.Joined:
+				n.recordJoin(e.GetIndex(), ch.Member)
+			}
+		}
 		n.emit(Applied{Index: e.GetIndex(), Changes: changes, State: next})
 		n.ringChanged()
+		n.checkRecorded()
 	}
 	if n.removed {
 		return
@@ -328,12 +352,16 @@ func (n *Node) applyConf(e *raftpb.Entry) {
 
 func (n *Node) changeConf(cc raftpb.ConfChangeI) {
 	n.changingConf = true
+	voted := n.isVoter(n.cfg.ID)
 	n.conf = n.rn.ApplyConfChange(cc)
 	n.changingConf = false
 	if !slices.Equal(n.sealed, n.conf.GetVoters()) || len(n.conf.GetVotersOutgoing()) > 0 {
 		n.sealed = nil
 	}
 	if n.ring.RingID != "" {
+		if !voted && n.isVoter(n.cfg.ID) {
+			n.forgetOpinions()
+		}
 		n.peersChanged()
 	}
 	n.refresh()
@@ -380,17 +408,13 @@ func (n *Node) ringChanged() {
 	if n.ring.Gone(n.cfg.ID) && n.leavingSince == 0 {
 		n.leavingSince, n.leavingWhy, n.leavingVoter = max(n.now, 1), "taken out of the ring", n.isVoter(n.cfg.ID)
 	}
-	for id, inc := range n.seen {
-		if m, ok := n.ring.Member(id); !ok || m.Incarnation >= inc {
-			delete(n.seen, id)
-		}
-	}
 	for id := range n.suspects {
 		n.forgetStale(id)
 	}
 	for id := range n.certs {
 		n.forgetStale(id)
 	}
+	n.forgetIdentity()
 	for id := range n.heard {
 		if n.ring.Gone(id) && !n.needed(id) {
 			delete(n.heard, id)

@@ -89,7 +89,7 @@ func TestARingFoundedAgainKeepsTheWholeLog(t *testing.T) {
 	}
 	// A member of the former ring that speaks to it is told that it is out.
 	again.n.Effects()
-	again.n.Receive(w.now, election.Message{From: 3, To: id, Incarnation: 3, Return: &ring.Return{ID: 3, Incarnation: 3, Addresses: []string{"c:1"}}})
+	again.n.Receive(w.now, election.Message{From: 3, To: id, Incarnation: 3, Return: &election.Return{Return: ring.Return{ID: 3, Incarnation: 3, Addresses: []string{"c:1"}}}})
 	told := slices.ContainsFunc(again.n.Effects(), func(e election.Effect) bool {
 		s, ok := e.(election.Send)
 		return ok && s.Message.To == 3 && s.Message.Evicted != nil && s.Message.Evicted.ID == 3 && s.Message.Evicted.RingID == old.RingID

@@ -136,16 +136,22 @@ func (n *Node) receive(m Message) {
 		n.noticed(m.From, *m.Evicted)
 		return
 	}
+	if h := m.Held; h != nil {
+		n.heldBy(m.From, *h)
+		return
+	}
 	if n.ring.Gone(m.From) && !n.needed(m.From) {
 		n.notice(m.From)
 		return
 	}
-	if from, ok := n.ring.Member(m.From); ok {
-		if !n.fresh(from, m.Incarnation) {
-			return
-		}
-		n.hears(m.From)
-	} else if n.needed(m.From) {
+	from, member := n.ring.Member(m.From)
+	if !member {
+		from, member = n.gone[m.From]
+	}
+	if member && !n.counts(from, m) {
+		return
+	}
+	if member || n.needed(m.From) {
 		n.hears(m.From)
 	}
 	n.answered(m.From)
@@ -189,24 +195,6 @@ func (n *Node) hears(id uint64) {
 	}
 }
 
-// fresh tells whether a message comes from the member's newest process, and
-// takes note of a new one.
-func (n *Node) fresh(from ring.Member, incarnation uint64) bool {
-	known := n.incarnation(from)
-	if incarnation == 0 || incarnation == known {
-		_, dead := n.certs[from.ID]
-		return !dead || incarnation == 0
-	}
-	// A former process speaks no longer than its messages are under way. One
-	// that goes on is the present one, and its machine's clock was set back.
-	if incarnation < known && n.now < n.heard[from.ID]+n.patience() {
-		return false
-	}
-	n.seen[from.ID] = incarnation
-	n.forgetStale(from.ID)
-	return true
-}
-
 // receiveRaft filters what may reach raft. Losing a message is always safe
 // there, so a promise is kept by not letting votes through.
 func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
@@ -243,6 +231,9 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 			n.forgetLeader()
 		}
 	case raftpb.MsgPreVoteResp, raftpb.MsgVoteResp, raftpb.MsgTimeoutNow:
+		if n.now < n.identity.quiet[from] {
+			return
+		}
 		if !n.free() {
 			if m.GetType() == raftpb.MsgTimeoutNow {
 				n.holdVote(m) // it may have overtaken the release that belongs to it
@@ -306,7 +297,7 @@ func (n *Node) memberTimers() {
 	changed := me.Incarnation != n.cfg.Incarnation || !slices.Equal(me.Addresses, n.self().Addresses) || me.Version != n.cfg.Version
 	if n.lead != nil {
 		if changed && n.declared() {
-			n.proposeOnce(proposalKey{kind: "return", id: me.ID}, ring.Command{Return: n.self()})
+			n.proposeOnce(proposalKey{kind: "return", id: me.ID}, ring.Command{Return: &n.self().Return})
 		}
 		return
 	}
@@ -346,8 +337,12 @@ func (n *Node) notice(id uint64) {
 	n.send(Message{To: id, Evicted: &EvictedNotice{RingID: n.ring.RingID, ID: id, Epoch: n.ring.Epoch}})
 }
 
-func (n *Node) self() *ring.Return {
-	r := &ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses, Version: n.cfg.Version}
+func (n *Node) self() *Return {
+	last, _ := n.store.LastIndex() // fails for no log in memory
+	r := &Return{
+		Return: ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses, Version: n.cfg.Version},
+		Former: n.cfg.Former, Last: last, Term: n.term,
+	}
 	if len(r.Addresses) == 0 {
 		me, _ := n.ring.Member(n.cfg.ID)
 		r.Addresses = me.Addresses
@@ -362,6 +357,13 @@ func (n *Node) announce(every time.Duration) {
 		for _, m := range n.ring.Members {
 			if m.ID != n.cfg.ID {
 				n.send(Message{To: m.ID, Return: n.self()})
+			}
+		}
+		// Others may decide about this member too: voters that are out of the ring as far
+		// as it knows, and a leader that joined later than it knows.
+		for _, id := range slices.Compact(append(n.otherVoters(), n.raftLead)) {
+			if _, known := n.ring.Member(id); !known && id != 0 && id != n.cfg.ID {
+				n.send(Message{To: id, Return: n.self()})
 			}
 		}
 	}
@@ -390,12 +392,17 @@ func (n *Node) remove(epoch uint64, why string) {
 	if n.removed {
 		return
 	}
+	n.end(ErrRemoved)
+	n.trace("removed: %s", why)
+	n.emit(Removed{Epoch: epoch, Why: why})
+}
+
+// end lets the Node do nothing from now on.
+func (n *Node) end(why error) {
 	n.stepDown()
 	if w := n.handedOver; w != nil {
 		n.handedOver = nil
-		n.emit(Done{Ref: w.ref, Err: ErrRemoved})
+		n.emit(Done{Ref: w.ref, Err: why})
 	}
 	n.removed = true
-	n.trace("removed: %s", why)
-	n.emit(Removed{Epoch: epoch, Why: why})
 }

@@ -126,7 +126,7 @@ func (n *Node) forgetStale(id uint64) {
 		delete(n.suspects, id)
 		n.suspected++
 	}
-	if c, known := n.certs[id]; known && (!ok || c.Incarnation < n.incarnation(m)) {
+	if c, known := n.certs[id]; known && (!ok || c.Incarnation != n.holder(m)) {
 		delete(n.certs, id)
 	}
 }
@@ -135,7 +135,7 @@ func (n *Node) forgetStale(id uint64) {
 // still be. Monitors know the committed incarnation alone, and a newer one may
 // die before it is committed; the leader's own probe asks for any.
 func (n *Node) concerns(s Suspicion, m ring.Member) bool {
-	return s.Incarnation == m.Incarnation || s.Incarnation == n.incarnation(m)
+	return s.Incarnation == m.Incarnation || s.Incarnation == n.holder(m)
 }
 
 func (n *Node) clear(id uint64, s Suspicion, why string) {
@@ -149,7 +149,7 @@ func (n *Node) clear(id uint64, s Suspicion, why string) {
 // probe begins the leader's own check of a suspect, unless one runs or was
 // denied just now.
 func (n *Node) probe(m ring.Member, s *suspect) {
-	if s.probed && (!s.confirmed || n.confirmed(s)) {
+	if sign, _ := n.lastSign(m); s.probed && (!s.confirmed || n.confirmed(s) && sign <= s.probing) {
 		return // under way, or failed and nothing heard since
 	}
 	if _, dead := n.certs[m.ID]; dead {
@@ -237,6 +237,10 @@ func (n *Node) probeTimeout() time.Duration { return n.ring.Settings.OwnProbe() 
 // probed takes the answer to a Probe. A suspicion is confirmed by silence on
 // every path, or by a host that says that nobody listens.
 func (n *Node) probed(r ProbeResult) {
+	if r.Recorded {
+		n.questioned(r)
+		return
+	}
 	if n.lead != nil {
 		n.heirProbed(r)
 		n.holderProbed(r)
@@ -247,13 +251,15 @@ func (n *Node) probed(r ProbeResult) {
 		return
 	}
 	began := s.probing
-	if r.Outcome == Unanswered {
+	c, claimed := n.claimed(r.ID)
+	claimed = claimed && r.Outcome == Answered && r.AnsweredBy == c.incarnation && r.AnsweredBy != r.Incarnation
+	if r.Outcome == Unanswered || claimed {
 		// A probe for an earlier suspicion may have begun before this one's: what
 		// is silent now was asked a timeout ago.
 		began = min(began, n.now-n.probeTimeout())
 	}
 	switch {
-	case !r.found() && (r.Outcome != Unanswered || n.heard[r.ID] <= began):
+	case claimed && n.heard[r.ID] <= began, !r.found() && (r.Outcome != Unanswered || n.heardGone(r.ID) <= began):
 		s.confirmed, s.probing = true, began
 		s.found = r.evidence()
 		n.trace("confirms the suspicion of %d by its own probe", r.ID)
@@ -279,8 +285,17 @@ func (n *Node) certify(c Certificate) {
 	if p := n.voter.promise; p.to == c.ID && p.incarnation == c.Incarnation {
 		n.voidFor(c)
 	}
-	if !ok || c.Incarnation < n.incarnation(m) {
-		return // it was started again since
+	if ok || n.needed(c.ID) {
+		n.retire(c.ID, c.Incarnation)
+	}
+	if !ok || c.Incarnation != n.holder(m) {
+		return // it was started again since, or never was the member
+	}
+	if k, ok := n.claimed(c.ID); ok {
+		// It was started again, and speaks already.
+		n.identity.quiet[c.ID] = n.now + max(n.ring.Settings.Lease(), n.voter.bound)
+		n.admit(m, k)
+		return
 	}
 	if _, known := n.certs[c.ID]; known {
 		return
@@ -295,10 +310,17 @@ func (n *Node) certify(c Certificate) {
 	}
 }
 
-// evidence tells whether a member may be evicted by this leader, and why: it
-// is certified dead; or it is suspected and this leader's own probe, or a
-// lease of silence towards this leader, confirms that.
+// evidence reports whether this leader may evict a member, and why. Nothing is
+// held against a recorded process while another one speaks for the member.
 func (n *Node) evidence(m ring.Member) (ring.Evict, bool) {
+	e, ok := n.against(m)
+	return e, ok && !n.spokenFor(m)
+}
+
+// against reports whether the process that the ring has recorded is gone as far
+// as this leader can find out: it is certified dead; or it is suspected, and this
+// leader's own probe, or a lease of silence towards this leader, confirms that.
+func (n *Node) against(m ring.Member) (ring.Evict, bool) {
 	e := ring.Evict{ID: m.ID, Incarnation: m.Incarnation}
 	if _, ok := n.certs[m.ID]; ok {
 		e.Evidence = ring.Certified

@@ -35,7 +35,7 @@ func (n *Node) wallTerm() uint64 {
 // liftTerm lets a member that has just become a candidate ask for votes in the
 // term of the wall clock, if that is higher. It is too early before that: a
 // candidate of the pre-vote must not move anybody's term. The votes of the term
-// that is left out never leave (see superseded), and are never written.
+// that is left out never leave (see leftOut), and are never written.
 //
 // Raft adds one to its own term when it campaigns. So it is shown an answer
 // from the term before the wanted one, which makes it a follower there, and is
@@ -60,11 +60,11 @@ func (n *Node) liftTerm() {
 	n.refresh()
 }
 
-// superseded reports whether a vote that raft wants to ask for is of a term that
+// leftOut reports whether a vote that raft wants to ask for is of a term that
 // liftTerm left out. It takes the mark of a transfer from the others: raft puts
 // it on every vote after MsgTimeoutNow, and it would let voters forget a leader
 // that they hear.
-func (n *Node) superseded(m *raftpb.Message) bool {
+func (n *Node) leftOut(m *raftpb.Message) bool {
 	if m.GetType() != raftpb.MsgVote {
 		return false
 	}

@@ -272,7 +272,7 @@ func (n *Node) voterTimers() {
 
 // memberReturned takes note that a member was restarted with its disk: what is
 // known against its former process is void. The leader commits it.
-func (n *Node) memberReturned(from uint64, r ring.Return) {
+func (n *Node) memberReturned(from uint64, r Return) {
 	m, ok := n.ring.Member(from)
 	if !ok || r.ID != from {
 		return
@@ -283,10 +283,10 @@ func (n *Node) memberReturned(from uint64, r ring.Return) {
 		}
 		return
 	}
-	if !n.fresh(m, r.Incarnation) {
-		return
+	if r.Incarnation != n.holder(m) {
+		return // a word about another process
 	}
 	if n.lead != nil && n.declared() {
-		n.proposeOnce(proposalKey{kind: "return", id: from}, ring.Command{Return: &r})
+		n.proposeOnce(proposalKey{kind: "return", id: from}, ring.Command{Return: &r.Return})
 	}
 }

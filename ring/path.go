@@ -30,6 +30,8 @@ type Finding struct {
 	Match Match
 	// Refused: every address that may lead to the process refuses.
 	Refused bool
+	// Displaced: every address leads to somebody else.
+	Displaced bool
 	// Open: an address that may lead to the process has said nothing yet.
 	Open bool
 }
@@ -70,5 +72,6 @@ func (w Wanted) Look(paths []Path) Finding {
 		}
 	}
 	f.Refused = counted > 0 && refused == counted || counted == 0 && elsewhere == 0 && local > 0
+	f.Displaced = counted == 0 && elsewhere > 0
 	return f
 }

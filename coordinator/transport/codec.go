@@ -62,7 +62,12 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 		bodies++
 		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{
 			Id: r.ID, Incarnation: r.Incarnation, Addresses: append([]string(nil), r.Addresses...), Version: text(r.Version),
+			Former: append([]uint64(nil), r.Former...), LastIndex: r.Last, Term: r.Term,
 		}}}
+	}
+	if h := m.Held; h != nil {
+		bodies++
+		env = &arcv1.PeerEnvelope{Body: heldBody(*h)}
 	}
 	if c := m.Check; c != nil {
 		bodies++
@@ -131,4 +136,15 @@ func evictedBody(e election.EvictedNotice) *arcv1.PeerEnvelope_Evicted {
 
 func evictedNotice(e *arcv1.Evicted) election.EvictedNotice {
 	return election.EvictedNotice{RingID: e.GetRingId(), ID: e.GetId(), Epoch: e.GetEpoch()}
+}
+
+func heldBody(h election.Held) *arcv1.PeerEnvelope_Held {
+	return &arcv1.PeerEnvelope_Held{Held: &arcv1.Held{RingId: h.RingID, Id: h.ID, Incarnation: h.Incarnation, By: h.By, Addresses: append([]string(nil), h.Addresses...), Behind: h.Behind}}
+}
+
+func heldNotice(h *arcv1.Held) (election.Held, error) {
+	if foreign.CheckName("ring", h.GetRingId()) != nil || h.GetId() == 0 || foreign.CheckAddresses(h.GetAddresses()) != nil {
+		return election.Held{}, fmt.Errorf("%w: word about who is member %d", ErrMalformed, h.GetId())
+	}
+	return election.Held{RingID: h.GetRingId(), ID: h.GetId(), Incarnation: h.GetIncarnation(), By: h.GetBy(), Addresses: h.GetAddresses(), Behind: h.GetBehind()}, nil
 }

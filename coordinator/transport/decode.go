@@ -93,7 +93,22 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 		if err := foreign.CheckText("version", r.GetVersion()); err != nil {
 			return m, fmt.Errorf("%w: return of member %d: %w", ErrMalformed, r.GetId(), err)
 		}
-		m.Return = &ring.Return{ID: r.GetId(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(), Version: r.GetVersion()}
+		if r.GetTerm() > election.MaxTerm {
+			return m, fmt.Errorf("%w: return of member %d in term %d", ErrMalformed, r.GetId(), r.GetTerm())
+		}
+		if len(r.GetFormer()) > election.FormerKept {
+			return m, fmt.Errorf("%w: return of member %d with %d former incarnations", ErrMalformed, r.GetId(), len(r.GetFormer()))
+		}
+		m.Return = &election.Return{
+			Return: ring.Return{ID: r.GetId(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(), Version: r.GetVersion()},
+			Former: r.GetFormer(), Last: r.GetLastIndex(), Term: r.GetTerm(),
+		}
+	case *arcv1.PeerEnvelope_Held:
+		h, err := heldNotice(body.Held)
+		if err != nil {
+			return m, err
+		}
+		m.Held = &h
 	case *arcv1.PeerEnvelope_Check:
 		c := body.Check
 		if c.GetTerm() > election.MaxTerm {

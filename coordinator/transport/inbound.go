@@ -19,6 +19,7 @@ var (
 	endClosing  = status.Error(codes.Unavailable, "this coordinator is stopping")
 	endOlder    = status.Error(codes.Aborted, "replaced by a stream of a newer process of the same member")
 	endIdle     = status.Error(codes.Aborted, "too many streams of the same member: this one was the idlest")
+	endHeld     = status.Error(codes.FailedPrecondition, "another process is this member")
 	endNotice   = status.Error(codes.FailedPrecondition, "no longer a member: join anew")
 )
 
@@ -27,15 +28,21 @@ type inbound struct {
 	hello *arcv1.PeerHello
 	self  Identity
 	// Each has room for one; the first thing said counts.
-	notice chan election.EvictedNotice
+	notice chan lastWord
 	over   chan error
 	// heard is when the last message came, Unix nanoseconds.
 	heard atomic.Int64
 }
 
-func (in *inbound) tell(n election.EvictedNotice) {
+// lastWord is what a peer is told before its stream ends, and why it ends.
+type lastWord struct {
+	env *arcv1.PeerEnvelope
+	why error
+}
+
+func (in *inbound) tell(w lastWord) {
 	select {
-	case in.notice <- n:
+	case in.notice <- w:
 	default:
 	}
 }
@@ -113,10 +120,10 @@ func (t *Transport) ServeStream(stream arcv1.Peer_StreamServer) error {
 	case err := <-in.over:
 		local = true
 		return err
-	case n := <-in.notice:
+	case w := <-in.notice:
 		local = true
-		_ = stream.Send(evictedEnvelope(n)) // the status says it too
-		return endNotice
+		_ = stream.Send(w.env) // the status says it too
+		return w.why
 	}
 }
 
@@ -176,7 +183,7 @@ func (t *Transport) gone(id uint64) bool { return t.opts.Gone != nil && t.opts.G
 
 // register makes the stream known, so that it can be ended from here.
 func (t *Transport) register(hello *arcv1.PeerHello, self Identity) (*inbound, error) {
-	in := &inbound{hello: hello, self: self, notice: make(chan election.EvictedNotice, 1), over: make(chan error, 1)}
+	in := &inbound{hello: hello, self: self, notice: make(chan lastWord, 1), over: make(chan error, 1)}
 	id := hello.GetId()
 	t.mu.Lock()
 	changed := t.selfChanged
@@ -191,8 +198,9 @@ func (t *Transport) register(hello *arcv1.PeerHello, self Identity) (*inbound, e
 		return nil, endIdentity
 	}
 	in.heard.Store(time.Now().UnixNano())
+	p := t.peers[id]
 	for _, old := range t.inbound[id] {
-		if old.hello.GetIncarnation() < hello.GetIncarnation() {
+		if i := old.hello.GetIncarnation(); i < hello.GetIncarnation() && (p == nil || !p.listedAs(i)) {
 			old.end(endOlder) // the peer's earlier process is gone
 		}
 	}
@@ -200,7 +208,7 @@ func (t *Transport) register(hello *arcv1.PeerHello, self Identity) (*inbound, e
 		t.idlestLocked(hello).end(endIdle)
 	}
 	t.inbound[id] = append(t.inbound[id], in)
-	if p := t.peers[id]; p != nil {
+	if p != nil {
 		p.hint(hello.GetAddresses())
 		if p.provision != nil {
 			p.provision.orphaned = time.Time{}

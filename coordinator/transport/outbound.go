@@ -21,8 +21,12 @@ import (
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
-// errEvicted: the peer says that we are no member any more.
-var errEvicted = errors.New("the peer says that this node is no longer a member")
+// errHeld: the peer says that another process is the member that we are.
+// errEvicted: it says that we are no member any more.
+var (
+	errHeld    = errors.New("the peer says that another process is this member")
+	errEvicted = errors.New("the peer says that this node is no longer a member")
+)
 
 // outbound is an open stream to a peer, hellos exchanged.
 type outbound struct {
@@ -126,6 +130,16 @@ func (t *Transport) evicted(from uint64, e *arcv1.Evicted, self Identity) {
 	}
 }
 
+// heldHere passes on the word that another process is the member that we are.
+func (t *Transport) heldHere(h *arcv1.Held, s *outbound) {
+	n, err := heldNotice(h)
+	if err != nil || n.RingID != s.self.RingID || n.ID != s.self.ID || n.Incarnation != s.self.Incarnation {
+		t.log.Warn("word about another process is not about this one", "ring", foreign.Quote(h.GetRingId()), "node", h.GetId())
+		return
+	}
+	t.opts.Deliver(election.Message{From: s.remote.GetId(), To: s.self.ID, Incarnation: s.remote.GetIncarnation(), Held: &n})
+}
+
 // close ends the stream and its connection. It does not wait.
 func (s *outbound) close() {
 	s.mu.Lock()
@@ -148,6 +162,11 @@ func (s *outbound) receive(t *Transport) {
 	env, err := s.stream.Recv()
 	if err != nil {
 		s.err = err
+		return
+	}
+	if h := env.GetHeld(); h != nil {
+		s.err = errHeld
+		t.heldHere(h, s)
 		return
 	}
 	e := env.GetEvicted()

@@ -113,6 +113,14 @@ func (p *peer) update(info Peer) {
 	}
 }
 
+// listedAs reports whether the peer is listed as this process. A process that
+// says that it is a newer one may be a copy.
+func (p *peer) listedAs(incarnation uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.info.Incarnation == incarnation
+}
+
 // wake: alive is a sign of life, else only our own identity changed.
 func (p *peer) wake(alive bool) {
 	p.ask(func(a *asked) {

@@ -12,6 +12,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/dial"
 	"github.com/arc-ring/arc/internal/foreign"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 // Transport keeps a stream to every peer and takes theirs.
@@ -151,6 +152,10 @@ func (t *Transport) removeLocked(p *peer) {
 // is not listed goes out as by Notice, and ends a provisional peer. Send keeps
 // nothing of m; its Incarnation is not sent, the hello told it.
 func (t *Transport) Send(m election.Message) {
+	if m.Held != nil {
+		t.held(m.To, *m.Held)
+		return
+	}
 	p, stranger := t.receiver(m.To, m.Evicted != nil)
 	switch {
 	case p != nil:
@@ -181,7 +186,19 @@ func (t *Transport) Notice(id uint64, n election.EvictedNotice) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, in := range t.inbound[id] {
-		in.tell(n)
+		in.tell(lastWord{evictedEnvelope(n), endNotice})
+	}
+}
+
+// held tells a process, on the stream that it has open to us, that another
+// process is its member, and closes that stream.
+func (t *Transport) held(id uint64, h election.Held) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, in := range t.inbound[id] {
+		if in.hello.GetIncarnation() == h.Incarnation {
+			in.tell(lastWord{&arcv1.PeerEnvelope{Body: heldBody(h)}, endHeld})
+		}
 	}
 }
 

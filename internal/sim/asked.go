@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -176,7 +177,7 @@ func (s *Sim) judgeAsked(e *raftpb.Entry, c ring.Command) {
 			s.fail("asked", "%s joins as incarnation %x, which never ran on its machine", m.Name, m.Incarnation&0xffff)
 		}
 	case c.Return != nil:
-		if !s.ranAt(c.Return.Incarnation, s.machineOf(c.Return.ID)) {
+		if !s.ranAt(c.Return.Incarnation, s.machineOf(c.Return.ID)) && s.twins[c.Return.Incarnation] != c.Return.ID {
 			s.fail("asked", "member %d returns as incarnation %x, which never ran on its machine", c.Return.ID, c.Return.Incarnation&0xffff)
 		}
 	}
@@ -204,4 +205,23 @@ func (s *Sim) judgeAppointment(e *raftpb.Entry, to uint64) {
 func (s *Sim) ranAt(inc uint64, machine int) bool {
 	at, ok := s.incarnations[inc]
 	return ok && at == machine
+}
+
+// judgeReturn follows a member's process, or what it says of itself.
+func (s *Sim) judgeReturn(r ring.Return) string {
+	g := &s.ledger
+	i := slices.IndexFunc(g.members, func(m lmember) bool { return m.id == r.ID })
+	if i < 0 {
+		return "not a member"
+	}
+	m, at := &g.members[i], strings.Join(r.Addresses, " ")
+	if m.inc == r.Incarnation && m.at == at {
+		return "known"
+	}
+	m.inc, m.at = r.Incarnation, at
+	if i, ok := s.incarnations[m.inc]; ok && s.nodes[i].up && s.nodes[i].id == m.id { // not a twin that was stopped
+		s.learnID(m.id, i)
+	}
+	s.stats.count("ring: returned", 1)
+	return ""
 }

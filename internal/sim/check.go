@@ -138,8 +138,10 @@ func (s *Sim) checkMinority(n *node) {
 		until := buf[:0]
 		for _, id := range voters {
 			at := int64(0)
-			if m := s.machineOf(id); m >= 0 {
-				at = s.lastReach(n, s.nodes[m])
+			for i, o := range s.nodes {
+				if i == s.machineOf(id) || o.twinOf != 0 && o.id == id {
+					at = max(at, s.lastReach(n, o))
+				}
 			}
 			until = append(until, at)
 		}
@@ -269,7 +271,13 @@ func (s *Sim) quorum(lose int) bool {
 
 // demanded tells whether there has to be a leader again.
 func (s *Sim) demanded() bool {
-	return s.world.Demand || s.quorum(-1) && s.mayLead() || s.foundersThere()
+	return s.world.Demand || (s.quorum(-1) && s.mayLead() || s.foundersThere()) && !s.needsUnproven()
+}
+
+// needsUnproven reports whether there is no majority without a process that those
+// who knew its predecessor need not count.
+func (s *Sim) needsUnproven() bool {
+	return slices.ContainsFunc(s.nodes, func(n *node) bool { return n.core != nil && s.unproven(n) && !s.quorum(n.idx) })
 }
 
 // mayLead tells whether somebody runs, or will run again, who may lead: a

@@ -11,13 +11,15 @@ import (
 
 // image is what a data directory holds.
 type image struct {
-	id    uint64 // 0: no member's
-	inc   uint64 // the newest process's incarnation
-	hs    *raftpb.HardState
-	snap  *raftpb.Snapshot
-	first uint64 // index of ents[0]
-	ents  []*raftpb.Entry
-	bound time.Duration
+	id  uint64 // 0: no member's
+	inc uint64 // the newest process's incarnation
+	// former are the incarnations that ran on it, newest first.
+	former []uint64
+	hs     *raftpb.HardState
+	snap   *raftpb.Snapshot
+	first  uint64 // index of ents[0]
+	ents   []*raftpb.Entry
+	bound  time.Duration
 }
 
 // write carries out one record. false: it leaves a gap in the log.

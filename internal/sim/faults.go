@@ -54,6 +54,8 @@ const (
 	Usurp         FaultKind = "usurp"          // power off, and another ring's member takes the address over
 	Float         FaultKind = "float"          // an address moves to another machine
 	OpImpostor    FaultKind = "op-impostor"    // somebody asks to join under the name of a member that runs
+	CloneDisk     FaultKind = "clone-disk"     // a machine that stood by runs from a copy of a disk in use
+	RestoreDisk   FaultKind = "restore-disk"   // kill -9, and an older disk is put back
 	Wear          FaultKind = "kill-certified" // kill -9 of one, and of the next as soon as that is certified
 	Mistake       FaultKind = "mistake"        // a member is told that it is out, and it is not; drawn apart from the others
 )
@@ -61,7 +63,7 @@ const (
 // FaultKinds lists them all.
 var FaultKinds = []FaultKind{Kill, KillTwo, KillAll, Crash, CrashAll, Pause, PauseMachine, PauseMonitor, KillMonitor, KillBoth, Cut, CutOneWay,
 	Isolate, IsolateOneWay, Deaf, Partition, CutSome, Flap, Bounce, Slow, Lossy, Doubling, SlowDisk, FullDisk, ClockRate, WallClock, OpJoin, OpLeave, OpEvict, OpHandover,
-	OpSettings, Wear, CutWatcher, SlowMonitor, NoMonitor, Graph, StuckDisk}
+	OpSettings, Wear, CutWatcher, SlowMonitor, NoMonitor, Graph, StuckDisk, CloneDisk, RestoreDisk}
 
 // Target says whom a fault hits: a machine by number, or whoever has a role
 // when it strikes.
@@ -304,7 +306,8 @@ func (w *World) fault(r *rand.Rand, kind FaultKind, at time.Duration) Fault {
 		f.N = [...]int{-maxRate, maxRate, r.IntN(2*maxRate) - maxRate}[r.IntN(3)]
 		f.For = 0
 	case WallClock:
-		f.N = r.IntN(7200) - 3600
+		// By an hour, to 1970, to 2072, and to when no clock is believed.
+		f.N = [...]int{r.IntN(7200) - 3600, -1_759_990_000, 1_500_000_000, 2_600_000_000}[r.IntN(4)]
 		f.For = 0
 	case OpSettings:
 		f.N = r.IntN(settingsKinds)

@@ -64,7 +64,7 @@ func (s *Sim) foundFormed() error {
 	g.base, g.founded, g.byEpoch = st.Epoch, st.Epoch, make([]epochMark, st.Epoch+1)
 	g.byEpoch[st.Epoch] = g.epochMark()
 	for i, n := range s.nodes {
-		n.disk.durable = image{id: uint64(i) + 1, inc: n.inc, hs: rec.HardState, snap: rec.Snapshot, first: st.Epoch + 1}
+		n.disk.durable = image{id: uint64(i) + 1, inc: n.inc, former: []uint64{n.inc}, hs: rec.HardState, snap: rec.Snapshot, first: st.Epoch + 1}
 		n.up, n.gen = true, 1
 		s.monitorStart(n)
 		own := rec

@@ -41,7 +41,7 @@ func (s *Sim) foundTogether() error {
 	}
 	s.ledgerFrom(st)
 	founder := s.nodes[0]
-	founder.disk.durable = image{id: 1, inc: founder.inc, hs: rec.HardState, snap: rec.Snapshot, first: st.Epoch + 1}
+	founder.disk.durable = image{id: 1, inc: founder.inc, former: []uint64{founder.inc}, hs: rec.HardState, snap: rec.Snapshot, first: st.Epoch + 1}
 	for _, n := range s.nodes[:s.world.Machines] {
 		n.up, n.gen, n.life = true, 1, 1
 		s.monitorStart(n)

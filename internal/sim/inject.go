@@ -49,52 +49,6 @@ func (s *Sim) trigger(what string, n *node) {
 	s.armed = kept
 }
 
-func (s *Sim) resolve(t Target, subject int) *node {
-	i := int(t)
-	switch t {
-	case TheLeader:
-		i = s.leaderNow()
-	case TheHeir:
-		i = s.machineOf(s.ledger.heir([]uint64{s.ledger.leader}))
-	case TheWatcher:
-		if l := s.leaderNow(); l >= 0 {
-			i = s.predecessor(s.nodes[l].id)
-		}
-	case TheSubject:
-		i = subject
-	case ANewest:
-		if m := s.ledger.members; len(m) > 0 {
-			i = s.machineOf(m[len(m)-1].id)
-		}
-	}
-	if i < 0 || i >= len(s.nodes) {
-		return s.nodes[s.rnd.IntN(len(s.nodes))]
-	}
-	return s.nodes[i]
-}
-
-// someVoter is one of the voters that run, but for the leader.
-func (s *Sim) someVoter(n int) *node {
-	leader := s.leaderNow()
-	for i := range s.nodes {
-		o := s.nodes[(i+n)%len(s.nodes)]
-		if o.idx != leader && o.core != nil && !o.paused && slices.Contains(s.ledger.voters, o.id) {
-			return o
-		}
-	}
-	return nil
-}
-
-func (s *Sim) predecessor(id uint64) int {
-	m := s.ledger.members
-	for i := range m {
-		if m[i].id == id {
-			return s.machineOf(m[(i+len(m)-1)%len(m)].id)
-		}
-	}
-	return -1
-}
-
 // until lets a fault end after its time, or when the quiet time begins.
 func (s *Sim) until(f *Fault, undo func()) {
 	a := &active{f: f, undo: undo}
@@ -206,6 +160,8 @@ func (s *Sim) inject(f *Fault, subject int) {
 		}
 	case Mistake:
 		s.mistake(n, o, uint64(f.N))
+	case CloneDisk, RestoreDisk:
+		s.copyDisk(f, n)
 	case WallClock:
 		n.wall += int64(time.Duration(f.N) * time.Second)
 	case Usurp, Renumber, Float:

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -117,10 +118,18 @@ func (s *Sim) pairSince(h *node, id uint64) int64 {
 		return s.ableSince(h)
 	}
 	out, in := s.link(h.idx, v.idx), s.link(v.idx, h.idx)
-	if v.id != id || out.disturbed() || in.disturbed() || v.log.newer(&h.log) {
+	if v.id != id || out.disturbed() || in.disturbed() || v.log.newer(&h.log) || s.unproven(h) || s.unproven(v) {
 		return s.now
 	}
 	return max(s.ableSince(v), out.goodAt, in.goodAt)
+}
+
+// unproven reports whether a process is none that the ring has recorded, and an
+// address of the recorded one does not lead to it: who knew that one need not
+// count this one.
+func (s *Sim) unproven(n *node) bool {
+	m, ok := s.ledger.member(n.id)
+	return ok && m.inc != n.inc && slices.ContainsFunc(strings.Fields(m.at), func(a string) bool { return s.leads(n, a) != n.idx })
 }
 
 // ableSince is since when a process has run as it should, as the member that it is; a restarted

@@ -359,18 +359,7 @@ func (s *Sim) judge(e *raftpb.Entry, c ring.Command) string {
 		g.changed = append(g.changed, settingsMark{mark{e.GetIndex()}, *c.Settings})
 		g.setSettings(s.now, *c.Settings)
 	case c.Return != nil:
-		for i := range g.members {
-			if m := &g.members[i]; m.id == c.Return.ID {
-				at := strings.Join(c.Return.Addresses, " ")
-				if m.inc == c.Return.Incarnation && m.at == at {
-					return "known"
-				}
-				m.inc, m.at = c.Return.Incarnation, at
-				s.stats.count("ring: returned", 1)
-				return ""
-			}
-		}
-		return "not a member"
+		return s.judgeReturn(*c.Return)
 	case c.Seal != nil, c.Beside():
 		return "no matter of the ring"
 	default:

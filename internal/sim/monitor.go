@@ -268,7 +268,7 @@ type pong struct {
 
 // answer is what a coordinator says of itself.
 func (n *node) answer() ring.Answer {
-	a := ring.Answer{Cluster: "sim", Name: n.name, ID: n.id, Incarnation: n.inc}
+	a := ring.Answer{Cluster: "sim", Name: n.asName(), ID: n.id, Incarnation: n.inc}
 	if n.id != 0 {
 		a.RingID = "r1"
 	}

@@ -192,11 +192,11 @@ func (s *Sim) between(r *rand.Rand, lo, hi time.Duration) time.Duration {
 
 // send carries a core's message to the machine of the member it is for.
 func (s *Sim) send(n *node, m election.Message) {
-	to := s.machineOf(m.To)
+	to := s.routed(n, m)
 	if to < 0 || to == n.idx {
 		return
 	}
-	if m.Evicted == nil && n.peers != nil && !slices.Contains(n.peers, m.To) && !n.provisional(m.To, s.now) {
+	if m.Evicted == nil && m.Held == nil && n.peers != nil && !slices.Contains(n.peers, m.To) && !n.provisional(m.To, s.now) {
 		s.stats.count("net: not to a peer", 1)
 		return
 	}
@@ -388,7 +388,8 @@ func (s *Sim) deliver(n *node, e event) {
 		s.tracef(n, "  ← %s: %s", s.nodes[e.peer].name, describe(*m))
 	}
 	from := s.nodes[e.peer]
-	n.met(m.From, s.now, from.up && from.inc == m.Incarnation)
+	// A notice is no sign of life: anybody may give it.
+	n.met(m.From, s.now, m.Evicted == nil && m.Held == nil && from.up && from.inc == m.Incarnation)
 	got := *m
 	if s.net.Copies && got.Raft != nil {
 		got.Raft = copyRaft(got.Raft)

@@ -74,7 +74,9 @@ func (s *Sim) probeResult(n *node, c *probeCall) {
 	c.over = true
 	r := c.p.Result(c.paths)
 	s.tracef(n, "probed %d: %s", r.ID, outcome(r))
-	s.noteProbe(n, r, c.began)
+	if !r.Recorded {
+		s.noteProbe(n, r, c.began)
+	}
 	n.core.Probed(n.clock.local(s.now), r)
 	s.stepped(n)
 }

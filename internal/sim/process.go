@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -71,6 +72,11 @@ type node struct {
 	named    uint64 // the grant that its renewals name
 	out      bool   // stays down until told otherwise
 
+	twinOf   int     // the machine whose disk it copied, from 1; 0 none
+	joinAs   string  // the name under which it joins; empty: name
+	past     []image // of its disk at earlier starts
+	restored bool    // an older image was put back
+
 	leaving  int64 // true time until which it tries to leave; 0 if not
 	leaveFor time.Duration
 	leaveRef uint64
@@ -133,6 +139,13 @@ func (s *Sim) start(n *node) {
 	if n.up || !n.power || n.disk.full || n.out || n.spare {
 		return
 	}
+	if n.disk.durable.id != 0 && s.refusedStart(n) {
+		s.stats.count("process: refused at its start", 1)
+		s.retireMachine(n, "")
+		return
+	}
+	s.stopTwins(nil)
+	n.keepImage()
 	n.startedAt, s.disturbedAt = s.now, s.now
 	s.starts = append(s.starts, s.now)
 	s.ownAgain(n)
@@ -168,7 +181,7 @@ func (s *Sim) draw(n *node) {
 	n.inc = election.NewIncarnation((1_760_000_000_000_000_000+s.now+n.wall)/1_000_000, n.rnd.Uint64())
 	// The wall clock may have been set back since; the data directory knows.
 	n.inc = max(n.inc, n.disk.durable.inc+1<<22)
-	n.disk.durable.inc = n.inc
+	n.disk.durable.ran(n.inc)
 	s.incarnations[n.inc] = n.idx
 }
 
@@ -186,7 +199,7 @@ func (s *Sim) makeCore(n *node, id uint64, rec election.Recovered) {
 	seed := n.rnd.Uint64()
 	chance := rand.NewPCG(seed, uint64(n.gen))
 	cfg := election.Config{
-		ID: id, Incarnation: n.inc, Addresses: n.addrs,
+		ID: id, Incarnation: n.inc, Addresses: n.addrs, Former: slices.Clone(n.disk.durable.former),
 		Rand:         chance.Uint64,
 		Wall:         func() int64 { return 1_760_000_000_000_000 + (s.now+n.wall)/1000 },
 		CompactAfter: s.world.CompactAfter, Unborn: n.unborn,
@@ -213,6 +226,7 @@ func (s *Sim) exit(n *node, why string) {
 	if !n.up {
 		return
 	}
+	s.stopTwins(n)
 	s.tracef(n, "coordinator ends: %s", why)
 	s.ran(n)
 	n.up, n.paused = false, false
@@ -445,6 +459,8 @@ func (s *Sim) carryOut(n *node, effects []election.Effect) {
 			s.removed(n, x)
 		case election.Refused:
 			s.fail("effect", "%s refuses what member %d sent: %s", n.name, x.From, x.Why)
+		case election.Superseded:
+			s.superseded(n, x)
 		default:
 			s.fail("effect", "unknown effect %T", eff)
 		}

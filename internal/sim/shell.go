@@ -61,7 +61,7 @@ func (s *Sim) joinTry(n *node, e event) {
 		s.tracef(n, "asks %s to be let in", s.nodes[to].name)
 	}
 	if to != n.idx {
-		j := &ring.Join{Member: ring.Member{Name: n.name, Incarnation: n.inc, Addresses: n.addrs, Witness: n.witness, Nonce: n.nonce}}
+		j := &ring.Join{Member: ring.Member{Name: n.asName(), Incarnation: n.inc, Addresses: n.addrs, Witness: n.witness, Nonce: n.nonce}}
 		if n.lead {
 			j.Member.OnJoin = ring.Lead
 		}
@@ -128,7 +128,8 @@ func (s *Sim) replied(n *node, e event) {
 	s.tracef(n, "joined as member %d", c.id)
 	n.gen++
 	n.disk.wipe()
-	n.disk.durable.id, n.disk.durable.inc = c.id, n.inc
 	n.unborn, s.entered[c.id] = c.unborn, true
+	n.disk.durable.id, n.past, n.restored = c.id, nil, false
+	n.disk.durable.ran(n.inc)
 	s.makeCore(n, c.id, election.Recovered{})
 }

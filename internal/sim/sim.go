@@ -36,6 +36,8 @@ type Sim struct {
 	asked      asked
 	letGo      map[uint64]bool // members that dropped their logs because the core told them to
 	refs       uint64
+	retired    int               // machines whose process ended for good
+	twins      map[uint64]uint64 // members as whom twins ran, by incarnation
 
 	incarnations map[uint64]int // machine of each that ever ran
 
@@ -127,7 +129,7 @@ func Run(opt Options) *Result {
 
 func newSim(opt Options, world World) *Sim {
 	s := &Sim{opt: opt, world: world, hash: newPrint(), births: map[birthKey]birth{}, addresses: map[string]int{}, dead: map[uint64]int64{},
-		evidence: newEvidence(), letGo: map[uint64]bool{}, incarnations: map[uint64]int{}, entered: map[uint64]bool{}}
+		evidence: newEvidence(), letGo: map[uint64]bool{}, twins: map[uint64]uint64{}, incarnations: map[uint64]int{}, entered: map[uint64]bool{}}
 	s.asked = asked{settings: map[ring.Settings]bool{}, evictions: map[string]bool{}, leaves: map[uint64]bool{}}
 	s.floats = -1
 	s.net = &s.world.Net
@@ -172,7 +174,7 @@ func (s *Sim) found() error {
 	g.setSettings(0, s.world.Settings)
 	g.base, g.founded, g.byEpoch = 1, 1, []epochMark{{}, g.epochMark()}
 	s.learnID(1, 0)
-	n.disk.durable = image{id: 1, inc: n.inc, hs: rec.HardState, snap: rec.Snapshot, first: 2}
+	n.disk.durable = image{id: 1, inc: n.inc, former: []uint64{n.inc}, hs: rec.HardState, snap: rec.Snapshot, first: 2}
 	n.up, n.gen = true, 1
 	s.monitorStart(n)
 	s.makeCore(n, 1, rec)
@@ -395,7 +397,7 @@ func (s *Sim) learnID(id uint64, machine int) {
 
 // machineNamed is the machine with the name, -1 if there is none.
 func (s *Sim) machineNamed(name string) int {
-	return slices.IndexFunc(s.nodes, func(n *node) bool { return n.name == name })
+	return slices.IndexFunc(s.nodes, func(n *node) bool { return n.asName() == name })
 }
 
 // trimStack leaves the lines between the panic and the simulator's loop.

@@ -136,6 +136,7 @@ type PeerEnvelope struct {
 	//	*PeerEnvelope_Inspect
 	//	*PeerEnvelope_Takeover
 	//	*PeerEnvelope_Part
+	//	*PeerEnvelope_Held
 	Body          isPeerEnvelope_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -304,6 +305,15 @@ func (x *PeerEnvelope) GetPart() *Part {
 	return nil
 }
 
+func (x *PeerEnvelope) GetHeld() *Held {
+	if x != nil {
+		if x, ok := x.Body.(*PeerEnvelope_Held); ok {
+			return x.Held
+		}
+	}
+	return nil
+}
+
 type isPeerEnvelope_Body interface {
 	isPeerEnvelope_Body()
 }
@@ -365,6 +375,11 @@ type PeerEnvelope_Part struct {
 	Part *Part `protobuf:"bytes,16,opt,name=part,proto3,oneof"`
 }
 
+type PeerEnvelope_Held struct {
+	// Only from the server of a stream, to the process that opened it.
+	Held *Held `protobuf:"bytes,17,opt,name=held,proto3,oneof"`
+}
+
 func (*PeerEnvelope_Hello) isPeerEnvelope_Body() {}
 
 func (*PeerEnvelope_Raft) isPeerEnvelope_Body() {}
@@ -392,6 +407,8 @@ func (*PeerEnvelope_Inspect) isPeerEnvelope_Body() {}
 func (*PeerEnvelope_Takeover) isPeerEnvelope_Body() {}
 
 func (*PeerEnvelope_Part) isPeerEnvelope_Body() {}
+
+func (*PeerEnvelope_Held) isPeerEnvelope_Body() {}
 
 // Part is a piece of an envelope that is too long for one message. The pieces
 // of one envelope follow one another, with nothing between them.
@@ -1180,7 +1197,12 @@ type Return struct {
 	Name        string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	Addresses   []string               `protobuf:"bytes,4,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	// What the member runs.
-	Version       string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	Version string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	// Incarnations of earlier processes on the same data directory, newest first.
+	Former []uint64 `protobuf:"varint,6,rep,packed,name=former,proto3" json:"former,omitempty"`
+	// The last index of its log, and the newest term that it knows.
+	LastIndex     uint64 `protobuf:"varint,7,opt,name=last_index,json=lastIndex,proto3" json:"last_index,omitempty"`
+	Term          uint64 `protobuf:"varint,8,opt,name=term,proto3" json:"term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1250,6 +1272,116 @@ func (x *Return) GetVersion() string {
 	return ""
 }
 
+func (x *Return) GetFormer() []uint64 {
+	if x != nil {
+		return x.Former
+	}
+	return nil
+}
+
+func (x *Return) GetLastIndex() uint64 {
+	if x != nil {
+		return x.LastIndex
+	}
+	return 0
+}
+
+func (x *Return) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+// Held tells a process that it is not the member that it says it is.
+type Held struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	RingId string                 `protobuf:"bytes,1,opt,name=ring_id,json=ringId,proto3" json:"ring_id,omitempty"`
+	Id     uint64                 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Incarnation of the process that is told.
+	Incarnation uint64 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// Incarnation of the process that is the member, and where.
+	By        uint64   `protobuf:"varint,4,opt,name=by,proto3" json:"by,omitempty"`
+	Addresses []string `protobuf:"bytes,5,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// True if the told process's data directory is older than what the member
+	// has done since.
+	Behind        bool `protobuf:"varint,6,opt,name=behind,proto3" json:"behind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Held) Reset() {
+	*x = Held{}
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Held) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Held) ProtoMessage() {}
+
+func (x *Held) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Held.ProtoReflect.Descriptor instead.
+func (*Held) Descriptor() ([]byte, []int) {
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Held) GetRingId() string {
+	if x != nil {
+		return x.RingId
+	}
+	return ""
+}
+
+func (x *Held) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Held) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Held) GetBy() uint64 {
+	if x != nil {
+		return x.By
+	}
+	return 0
+}
+
+func (x *Held) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *Held) GetBehind() bool {
+	if x != nil {
+		return x.Behind
+	}
+	return false
+}
+
 type CertifyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
@@ -1261,7 +1393,7 @@ type CertifyRequest struct {
 
 func (x *CertifyRequest) Reset() {
 	*x = CertifyRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1273,7 +1405,7 @@ func (x *CertifyRequest) String() string {
 func (*CertifyRequest) ProtoMessage() {}
 
 func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1286,7 +1418,7 @@ func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyRequest.ProtoReflect.Descriptor instead.
 func (*CertifyRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{14}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CertifyRequest) GetCluster() string {
@@ -1320,7 +1452,7 @@ type CertifyResponse struct {
 
 func (x *CertifyResponse) Reset() {
 	*x = CertifyResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1332,7 +1464,7 @@ func (x *CertifyResponse) String() string {
 func (*CertifyResponse) ProtoMessage() {}
 
 func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1345,7 +1477,7 @@ func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyResponse.ProtoReflect.Descriptor instead.
 func (*CertifyResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{15}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CertifyResponse) GetId() uint64 {
@@ -1371,7 +1503,7 @@ type AcceptFounderRequest struct {
 
 func (x *AcceptFounderRequest) Reset() {
 	*x = AcceptFounderRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1383,7 +1515,7 @@ func (x *AcceptFounderRequest) String() string {
 func (*AcceptFounderRequest) ProtoMessage() {}
 
 func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1396,7 +1528,7 @@ func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderRequest.ProtoReflect.Descriptor instead.
 func (*AcceptFounderRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{16}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AcceptFounderRequest) GetCluster() string {
@@ -1456,7 +1588,7 @@ type AcceptFounderResponse struct {
 
 func (x *AcceptFounderResponse) Reset() {
 	*x = AcceptFounderResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +1600,7 @@ func (x *AcceptFounderResponse) String() string {
 func (*AcceptFounderResponse) ProtoMessage() {}
 
 func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +1613,7 @@ func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderResponse.ProtoReflect.Descriptor instead.
 func (*AcceptFounderResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{17}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AcceptFounderResponse) GetAccepted() bool {
@@ -1524,7 +1656,7 @@ type StandingRequest struct {
 
 func (x *StandingRequest) Reset() {
 	*x = StandingRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1668,7 @@ func (x *StandingRequest) String() string {
 func (*StandingRequest) ProtoMessage() {}
 
 func (x *StandingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1681,7 @@ func (x *StandingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingRequest.ProtoReflect.Descriptor instead.
 func (*StandingRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{18}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StandingRequest) GetCluster() string {
@@ -1600,7 +1732,7 @@ type StandingResponse struct {
 
 func (x *StandingResponse) Reset() {
 	*x = StandingResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[19]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1612,7 +1744,7 @@ func (x *StandingResponse) String() string {
 func (*StandingResponse) ProtoMessage() {}
 
 func (x *StandingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[19]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1625,7 +1757,7 @@ func (x *StandingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingResponse.ProtoReflect.Descriptor instead.
 func (*StandingResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{19}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StandingResponse) GetCluster() string {
@@ -1728,7 +1860,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[20]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1740,7 +1872,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[20]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1753,7 +1885,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{20}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Ping) GetSeq() uint64 {
@@ -1832,7 +1964,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[21]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1844,7 +1976,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[21]
+	mi := &file_proto_arc_v1_peer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1857,7 +1989,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{21}
+	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Pong) GetSeq() uint64 {
@@ -1921,7 +2053,7 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04name\x18\x05 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02to\x18\x06 \x01(\x04R\x02to\x12\x1c\n" +
-	"\taddresses\x18\a \x03(\tR\taddresses\"\xfa\x04\n" +
+	"\taddresses\x18\a \x03(\tR\taddresses\"\x9e\x05\n" +
 	"\fPeerEnvelope\x12)\n" +
 	"\x05hello\x18\x01 \x01(\v2\x11.arc.v1.PeerHelloH\x00R\x05hello\x12\x14\n" +
 	"\x04raft\x18\x02 \x01(\fH\x00R\x04raft\x12%\n" +
@@ -1937,7 +2069,8 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\tunwatched\x18\v \x01(\v2\x11.arc.v1.UnwatchedH\x00R\tunwatched\x12+\n" +
 	"\ainspect\x18\f \x01(\v2\x0f.arc.v1.InspectH\x00R\ainspect\x12.\n" +
 	"\btakeover\x18\x0f \x01(\v2\x10.arc.v1.TakeoverH\x00R\btakeover\x12\"\n" +
-	"\x04part\x18\x10 \x01(\v2\f.arc.v1.PartH\x00R\x04partB\x06\n" +
+	"\x04part\x18\x10 \x01(\v2\f.arc.v1.PartH\x00R\x04part\x12\"\n" +
+	"\x04held\x18\x11 \x01(\v2\f.arc.v1.HeldH\x00R\x04heldB\x06\n" +
 	"\x04body\".\n" +
 	"\x04Part\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x12\n" +
@@ -1992,13 +2125,24 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\aEvicted\x12\x17\n" +
 	"\aring_id\x18\x01 \x01(\tR\x06ringId\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\x86\x01\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\xd1\x01\n" +
 	"\x06Return\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x1c\n" +
 	"\taddresses\x18\x04 \x03(\tR\taddresses\x12\x18\n" +
-	"\aversion\x18\x05 \x01(\tR\aversion\"z\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\x12\x16\n" +
+	"\x06former\x18\x06 \x03(\x04R\x06former\x12\x1d\n" +
+	"\n" +
+	"last_index\x18\a \x01(\x04R\tlastIndex\x12\x12\n" +
+	"\x04term\x18\b \x01(\x04R\x04term\"\x97\x01\n" +
+	"\x04Held\x12\x17\n" +
+	"\aring_id\x18\x01 \x01(\tR\x06ringId\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\x04R\x02id\x12 \n" +
+	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\x04R\x02by\x12\x1c\n" +
+	"\taddresses\x18\x05 \x03(\tR\taddresses\x12\x16\n" +
+	"\x06behind\x18\x06 \x01(\bR\x06behind\"z\n" +
 	"\x0eCertifyRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x125\n" +
@@ -2071,7 +2215,7 @@ func file_proto_arc_v1_peer_proto_rawDescGZIP() []byte {
 	return file_proto_arc_v1_peer_proto_rawDescData
 }
 
-var file_proto_arc_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_proto_arc_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_proto_arc_v1_peer_proto_goTypes = []any{
 	(*PeerHello)(nil),             // 0: arc.v1.PeerHello
 	(*PeerEnvelope)(nil),          // 1: arc.v1.PeerEnvelope
@@ -2087,15 +2231,16 @@ var file_proto_arc_v1_peer_proto_goTypes = []any{
 	(*Release)(nil),               // 11: arc.v1.Release
 	(*Evicted)(nil),               // 12: arc.v1.Evicted
 	(*Return)(nil),                // 13: arc.v1.Return
-	(*CertifyRequest)(nil),        // 14: arc.v1.CertifyRequest
-	(*CertifyResponse)(nil),       // 15: arc.v1.CertifyResponse
-	(*AcceptFounderRequest)(nil),  // 16: arc.v1.AcceptFounderRequest
-	(*AcceptFounderResponse)(nil), // 17: arc.v1.AcceptFounderResponse
-	(*StandingRequest)(nil),       // 18: arc.v1.StandingRequest
-	(*StandingResponse)(nil),      // 19: arc.v1.StandingResponse
-	(*Ping)(nil),                  // 20: arc.v1.Ping
-	(*Pong)(nil),                  // 21: arc.v1.Pong
-	(*MemberStatus)(nil),          // 22: arc.v1.MemberStatus
+	(*Held)(nil),                  // 14: arc.v1.Held
+	(*CertifyRequest)(nil),        // 15: arc.v1.CertifyRequest
+	(*CertifyResponse)(nil),       // 16: arc.v1.CertifyResponse
+	(*AcceptFounderRequest)(nil),  // 17: arc.v1.AcceptFounderRequest
+	(*AcceptFounderResponse)(nil), // 18: arc.v1.AcceptFounderResponse
+	(*StandingRequest)(nil),       // 19: arc.v1.StandingRequest
+	(*StandingResponse)(nil),      // 20: arc.v1.StandingResponse
+	(*Ping)(nil),                  // 21: arc.v1.Ping
+	(*Pong)(nil),                  // 22: arc.v1.Pong
+	(*MemberStatus)(nil),          // 23: arc.v1.MemberStatus
 }
 var file_proto_arc_v1_peer_proto_depIdxs = []int32{
 	0,  // 0: arc.v1.PeerEnvelope.hello:type_name -> arc.v1.PeerHello
@@ -2111,23 +2256,24 @@ var file_proto_arc_v1_peer_proto_depIdxs = []int32{
 	5,  // 10: arc.v1.PeerEnvelope.inspect:type_name -> arc.v1.Inspect
 	3,  // 11: arc.v1.PeerEnvelope.takeover:type_name -> arc.v1.Takeover
 	2,  // 12: arc.v1.PeerEnvelope.part:type_name -> arc.v1.Part
-	10, // 13: arc.v1.CertifyRequest.certificate:type_name -> arc.v1.Certificate
-	22, // 14: arc.v1.StandingResponse.members:type_name -> arc.v1.MemberStatus
-	1,  // 15: arc.v1.Peer.Stream:input_type -> arc.v1.PeerEnvelope
-	14, // 16: arc.v1.Peer.Certify:input_type -> arc.v1.CertifyRequest
-	16, // 17: arc.v1.Peer.AcceptFounder:input_type -> arc.v1.AcceptFounderRequest
-	18, // 18: arc.v1.Peer.Standing:input_type -> arc.v1.StandingRequest
-	20, // 19: arc.v1.Probe.Probe:input_type -> arc.v1.Ping
-	1,  // 20: arc.v1.Peer.Stream:output_type -> arc.v1.PeerEnvelope
-	15, // 21: arc.v1.Peer.Certify:output_type -> arc.v1.CertifyResponse
-	17, // 22: arc.v1.Peer.AcceptFounder:output_type -> arc.v1.AcceptFounderResponse
-	19, // 23: arc.v1.Peer.Standing:output_type -> arc.v1.StandingResponse
-	21, // 24: arc.v1.Probe.Probe:output_type -> arc.v1.Pong
-	20, // [20:25] is the sub-list for method output_type
-	15, // [15:20] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	14, // 13: arc.v1.PeerEnvelope.held:type_name -> arc.v1.Held
+	10, // 14: arc.v1.CertifyRequest.certificate:type_name -> arc.v1.Certificate
+	23, // 15: arc.v1.StandingResponse.members:type_name -> arc.v1.MemberStatus
+	1,  // 16: arc.v1.Peer.Stream:input_type -> arc.v1.PeerEnvelope
+	15, // 17: arc.v1.Peer.Certify:input_type -> arc.v1.CertifyRequest
+	17, // 18: arc.v1.Peer.AcceptFounder:input_type -> arc.v1.AcceptFounderRequest
+	19, // 19: arc.v1.Peer.Standing:input_type -> arc.v1.StandingRequest
+	21, // 20: arc.v1.Probe.Probe:input_type -> arc.v1.Ping
+	1,  // 21: arc.v1.Peer.Stream:output_type -> arc.v1.PeerEnvelope
+	16, // 22: arc.v1.Peer.Certify:output_type -> arc.v1.CertifyResponse
+	18, // 23: arc.v1.Peer.AcceptFounder:output_type -> arc.v1.AcceptFounderResponse
+	20, // 24: arc.v1.Peer.Standing:output_type -> arc.v1.StandingResponse
+	22, // 25: arc.v1.Probe.Probe:output_type -> arc.v1.Pong
+	21, // [21:26] is the sub-list for method output_type
+	16, // [16:21] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_proto_arc_v1_peer_proto_init() }
@@ -2151,6 +2297,7 @@ func file_proto_arc_v1_peer_proto_init() {
 		(*PeerEnvelope_Inspect)(nil),
 		(*PeerEnvelope_Takeover)(nil),
 		(*PeerEnvelope_Part)(nil),
+		(*PeerEnvelope_Held)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2158,7 +2305,7 @@ func file_proto_arc_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_arc_v1_peer_proto_rawDesc), len(file_proto_arc_v1_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

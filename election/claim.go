@@ -1,0 +1,205 @@
+package election
+
+import (
+	"slices"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// claim is what is known of a process that wants to be a member.
+type claim struct {
+	incarnation uint64
+	// heard is when it was last heard of, ret what it announces, votes the newest
+	// of each kind that it asked for or answered.
+	heard Instant
+	ret   *Return
+	votes []*raftpb.Message
+	// had is up to where the member had acknowledged this leader's log when the
+	// process was first heard, in term hadIn.
+	had, hadIn uint64
+	// asked is when the holder was last asked whether it lives, waiting true
+	// until it answers.
+	asked   Instant
+	waiting bool
+	// refused is when it was last told that it is not the member.
+	refused Instant
+}
+
+// noteClaim takes down what a process that does not count says.
+func (n *Node) noteClaim(m ring.Member, msg Message) *claim {
+	c := n.identity.claims[m.ID]
+	if c == nil {
+		c = &claim{asked: -Never / 2}
+		n.identity.claims[m.ID] = c
+	}
+	if c.incarnation != msg.Incarnation {
+		c.incarnation, c.ret, c.votes = msg.Incarnation, nil, nil
+		c.had, c.hadIn = n.acknowledged(m.ID), n.term
+		c.waiting = false // an answer on its way was for another claim
+	}
+	c.heard = n.now
+	if r := msg.Return; r != nil && r.ID == m.ID && r.Incarnation == msg.Incarnation {
+		c.ret = r
+	}
+	switch v := msg.Raft; v.GetType() {
+	case raftpb.MsgVote, raftpb.MsgPreVote, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
+		c.votes = append(slices.DeleteFunc(c.votes, func(o *raftpb.Message) bool { return o.GetType() == v.GetType() }), v)
+	}
+	return c
+}
+
+// behind reports whether the process that claims to be a member was started from
+// a data directory that is older than what its member did since: the ring has
+// recorded a process that the directory does not know, or its log ends before
+// what the member has acknowledged to this leader. One that knows a later term
+// proves nothing by that: a later leader may have cut the log.
+func (n *Node) behind(m ring.Member, c *claim) bool {
+	r := c.ret
+	if r == nil || r.Incarnation == m.Incarnation {
+		return false
+	}
+	unknown := len(r.Former) > 0 && !slices.Contains(r.Former, m.Incarnation)
+	return unknown || n.lead != nil && r.Term <= c.hadIn && r.Last < c.had
+}
+
+// acknowledged returns up to where a member has acknowledged this leader's log.
+func (n *Node) acknowledged(id uint64) (match uint64) {
+	if n.lead != nil {
+		n.rn.WithProgress(func(p uint64, _ raft.ProgressType, pr tracker.Progress) {
+			if p == id {
+				match = pr.Match
+			}
+		})
+	}
+	return match
+}
+
+// claimed returns the claim of a process that was heard within a lease.
+func (n *Node) claimed(id uint64) (*claim, bool) {
+	c, ok := n.identity.claims[id]
+	return c, ok && n.now < c.heard+n.ring.Settings.Lease() && !n.ended(id, c.incarnation)
+}
+
+// spokenFor reports whether another process than the recorded one was heard
+// within a lease, or since this leader last looked for the member.
+func (n *Node) spokenFor(m ring.Member) bool {
+	sign, ok := n.lastSign(m)
+	if !ok || n.holder(m) == m.Incarnation && sign == n.heard[m.ID] {
+		return false
+	}
+	s := n.suspects[m.ID]
+	return n.now < sign+n.ring.Settings.Lease() || s != nil && s.confirmed && sign > s.probing
+}
+
+// lastSign returns when a process was last heard that is the member or may be it.
+func (n *Node) lastSign(m ring.Member) (Instant, bool) {
+	at, heard := n.heard[m.ID]
+	if c := n.identity.claims[m.ID]; c != nil && !n.ended(m.ID, c.incarnation) && !n.behind(m, c) {
+		return max(at, c.heard), true
+	}
+	return at, heard
+}
+
+// heardGone returns when the holder of a member was last heard, or one that
+// claimed to be the member and has ended since. One that still claims it says
+// nothing for the holder.
+func (n *Node) heardGone(id uint64) Instant {
+	if c := n.identity.claims[id]; c != nil && n.ended(id, c.incarnation) {
+		return max(n.heard[id], c.heard)
+	}
+	return n.heard[id]
+}
+
+// rival returns the process that stands in the way of one that does not count:
+// the holder, or the one to which the log gives the holder's place.
+func (n *Node) rival(m ring.Member, c *claim) uint64 {
+	if h := n.holder(m); h != c.incarnation {
+		return h
+	}
+	return n.inLog(m.ID)
+}
+
+// question asks the rival of a process, at the recorded addresses alone, whether
+// it lives: another process speaks for the member.
+func (n *Node) question(m ring.Member, c *claim) {
+	pause := n.ring.Settings.RenewEvery()
+	if c.waiting {
+		pause = 2 * n.probeTimeout()
+	}
+	if n.now < c.asked+pause {
+		return
+	}
+	c.asked, c.waiting = n.now, true
+	m.Incarnation = n.rival(m, c)
+	n.trace("asks whether process %x of %s lives, since process %x speaks for it", m.Incarnation, m.Name, c.incarnation)
+	p := n.probeOf(m)
+	p.Recorded = true
+	n.emit(p)
+}
+
+// questioned takes the answer to a question. Silence proves nothing.
+func (n *Node) questioned(r ProbeResult) {
+	m, ok := n.ring.Member(r.ID)
+	if !ok {
+		m, ok = n.gone[r.ID]
+	}
+	c := n.identity.claims[r.ID]
+	if !ok || c == nil || !c.waiting || n.rival(m, c) != r.Incarnation {
+		return
+	}
+	c.waiting = false
+	holder := n.holder(m) == r.Incarnation
+	_, heard := n.identity.holders[m.ID]
+	forgotten := n.restarted && !heard
+	switch {
+	case r.Outcome == Answered && r.AnsweredBy == r.Incarnation && holder:
+		n.identity.holders[m.ID] = r.Incarnation
+		n.refuseClaim(m, c, false)
+	case r.Outcome == Answered && r.AnsweredBy == r.Incarnation, holder && n.heard[m.ID] > c.asked:
+		// It lives, wherever its addresses lead.
+	case r.Outcome == Answered, r.Outcome == NobodyListens, r.Displaced:
+		// Two processes cannot listen at one address.
+		n.retire(m.ID, r.Incarnation)
+		n.admit(m, c)
+	case holder && forgotten, !holder && n.restoredEntry(m.ID), n.everyMajorityNeedsMe():
+		n.admit(m, c)
+	}
+}
+
+// everyMajorityNeedsMe reports whether this member is one of two voters. Then no
+// two majorities can count two processes of the other one.
+func (n *Node) everyMajorityNeedsMe() bool {
+	return len(n.conf.GetVoters()) == 2 && len(n.conf.GetVotersOutgoing()) == 0 && n.isVoter(n.cfg.ID)
+}
+
+// admit lets the process that claims to be a member take its holder's place,
+// unless what it announces speaks against it or is not known yet.
+func (n *Node) admit(m ring.Member, c *claim) {
+	if n.lead != nil && c.ret == nil || n.behind(m, c) || n.ended(m.ID, c.incarnation) {
+		return
+	}
+	n.takeOver(m, c.incarnation)
+	n.proposeReturn(m)
+	votes := c.votes
+	c.votes = nil
+	for _, v := range votes {
+		n.receiveRaft(m.ID, v)
+	}
+}
+
+// proposeReturn lets a leader record the process that speaks for a member.
+// It reports whether there is one that was heard within a lease.
+func (n *Node) proposeReturn(m ring.Member) bool {
+	c, ok := n.claimed(m.ID)
+	if !ok || n.behind(m, c) {
+		return false
+	}
+	if c.ret != nil && n.lead != nil && n.declared() {
+		n.proposeOnce(proposalKey{kind: "return", id: m.ID}, ring.Command{Return: &c.ret.Return})
+	}
+	return true
+}

@@ -1,0 +1,135 @@
+package election_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// The leader was restarted, and its voters do not know yet that its former
+// process has ended. Whoever wins then holds nothing against it.
+func TestAMemberThatSpeaksAgainIsNotEvicted(t *testing.T) {
+	w := threeFormed(t)
+	id := w.nodes["a"].id
+	for _, by := range []string{"b", "c"} {
+		w.cut[[2]string{by, "a"}] = true // their questions are lost
+	}
+	w.kill("a", false, "")
+	w.suspect("c", "a", ring.Refused)
+	w.run(400 * time.Millisecond)
+	w.restart("a")
+	for range 10 {
+		w.suspect("c", "a", ring.Refused)
+		w.run(100 * time.Millisecond)
+	}
+	l := w.leader()
+	if l == nil || l.name == "a" {
+		t.Fatalf("b and c have no leader\n%s\n%s", w.out.String(), w.status())
+	}
+	if _, ok := l.n.State().Member(id); !ok {
+		t.Errorf("a was heard all the time, and is evicted\n%s", w.out.String())
+	}
+	clear(w.cut)
+	w.run(2 * time.Second)
+	if m, ok := w.leader().n.State().Member(id); !ok || m.Incarnation != w.nodes["a"].inc {
+		t.Errorf("the ring has recorded %+v, want a's new process\n%s", m, w.out.String())
+	}
+}
+
+// The log gives a member's place to a process that has ended since. Its newest
+// process counts all the same: nobody else could commit that entry.
+func TestAReturnInTheLogOfAProcessThatEnded(t *testing.T) {
+	w := threeFormed(t)
+	w.cut[[2]string{"a", "b"}] = true // b does not get the entry
+	w.kill("c", true, "a")
+	w.restart("c")
+	w.run(100 * time.Millisecond)
+	if m, _ := w.nodes["a"].n.State().Member(w.nodes["c"].id); m.Incarnation != w.nodes["c"].inc {
+		t.Fatalf("the return of c is not committed\n%s", w.out.String())
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		w.kill(name, false, "")
+	}
+	w.nodes["a"].gone = true
+	clear(w.cut)
+	w.restart("b")
+	w.restart("c")
+	w.run(5 * time.Second)
+	if got := w.claimant(t); got != "b" && got != "c" {
+		t.Errorf("%q claims, want b or c\n%s\n%s", got, w.out.String(), w.status())
+	}
+	w.nobodyElse(t)
+}
+
+// A member is back from its disk at another address. If its old one is silent,
+// its former process may live behind a cut cable. If somebody else is there, it
+// does not.
+func TestReturnWithoutALeader(t *testing.T) {
+	for name, displaced := range map[string]bool{"its old address is silent": false, "somebody else has its old address": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.form(t, lan(t), 200*time.Millisecond, "a", "b", "c", "d", "e")
+			w.run(2 * time.Second)
+			for _, lost := range []string{"a", "b", "c"} {
+				w.kill(lost, false, "")
+				w.nodes[lost].gone = true
+			}
+			w.run(50 * time.Millisecond)
+			c2 := w.clone("c", "c2")
+			w.finds = func(p election.Probe) election.ProbeResult {
+				r := election.ProbeResult{ID: p.ID, Incarnation: p.Incarnation, Recorded: p.Recorded, Outcome: election.Unanswered}
+				if nd := w.byIncarnation(p.Incarnation); nd != nil && nd.up {
+					r.Outcome, r.AnsweredBy, r.AnsweredAs = election.Answered, nd.inc, nd.id
+				}
+				r.Displaced = displaced && p.ID == c2.id
+				return r
+			}
+			// What is sent to member c reaches its only process.
+			w.nodes["c"], w.order = c2, []string{"a", "b", "c", "d", "e"}
+			w.run(5 * time.Second)
+			if got := w.claimant(t); (got != "") != displaced {
+				t.Errorf("%q claims\n%s\n%s", got, w.out.String(), w.status())
+			}
+			if why := w.nodes["d"].n.Missing(w.now); !displaced && !strings.Contains(why, "c speaks as another process") {
+				t.Errorf("the operator is told %q", why)
+			}
+			w.nobodyElse(t)
+		})
+	}
+}
+
+// The answer to a question about one claim does not refuse the next one.
+func TestALateAnswerIsForItsOwnClaim(t *testing.T) {
+	w := threeFormed(t)
+	b, c := w.nodes["b"], w.nodes["c"]
+	var late []func()
+	w.finds = func(p election.Probe) election.ProbeResult {
+		r := election.ProbeResult{ID: p.ID, Incarnation: p.Incarnation, Recorded: p.Recorded, Outcome: election.Answered, AnsweredBy: p.Incarnation, AnsweredAs: p.ID}
+		late = append(late, func() { w.to(b, func(now election.Instant) { b.n.Probed(now, r) }) })
+		return election.ProbeResult{} // it is on its way
+	}
+	says := func(inc uint64) {
+		w.to(b, func(now election.Instant) {
+			b.n.Receive(now, election.Message{From: c.id, To: b.id, Incarnation: inc, Raft: &raftpb.Message{
+				Type: raftpb.MsgPreVote.Enum(), From: new(c.id), To: new(b.id), Term: new(uint64(9999))}})
+		})
+	}
+	says(77777)
+	w.run(10 * time.Millisecond)
+	w.kill("c", false, "")
+	w.finds = nil
+	w.restart("c")
+	w.run(5 * time.Millisecond)
+	for _, f := range late {
+		f()
+	}
+	w.run(2 * time.Second)
+	if c.superseded != nil {
+		t.Errorf("c was restarted, and is told %+v\n%s", c.superseded, w.out.String())
+	}
+}

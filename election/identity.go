@@ -1,0 +1,294 @@
+package election
+
+import (
+	"bytes"
+	"slices"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// A member's word counts for one process alone, its holder: the one that the
+// ring has recorded. A data directory may be copied, and then two processes
+// speak for one member. If one voter counted the first and another voter the
+// second, two majorities would have nobody in common.
+//
+// Another process takes the holder's place in one of these ways only:
+//
+//   - The holder is known to have ended: it is certified dead, or another process
+//     of the member answers at the addresses that the ring has recorded, or the
+//     host there answers that nobody listens. (A packet filter that rejects a
+//     connection, instead of dropping it, looks like that.)
+//   - The ring has recorded the other one. The holder's words stop counting as
+//     soon as that entry is in the log, those of the other one begin to count
+//     when it is applied. So a majority without both of them has to agree.
+//   - This member was restarted, neither it nor the ring has heard the holder
+//     since, and the holder does not answer. That is what a restart of all machines
+//     needs.
+//   - The two are all voters there are, and the holder does not answer.
+//
+// A learner's opinion decides nothing. It takes any process, so that a restart
+// costs one probe from each voter and not one from each member.
+type identity struct {
+	// holders are the processes that were heard and count, by member. A member
+	// without one has its recorded process as holder.
+	holders map[uint64]uint64
+	// retired are processes whose words never count again, since when; a
+	// certified one as of its certificate.
+	retired map[process]Instant
+	// quiet is until when votes of a member do not count: its former process
+	// may have promised until then, and its present one may not know.
+	quiet map[uint64]Instant
+	// claims are processes that speak for a member and do not count.
+	claims map[uint64]*claim
+	// logged are the returns in the log that are not applied.
+	logged []loggedReturn
+	// restored is the last index of the log at the start.
+	restored uint64
+	// recorded is true once the ring has recorded this very process.
+	recorded bool
+	// told are the processes that other members say are this member, since
+	// toldSince; toldAt is when a former process of a member was last told such a thing.
+	told      map[uint64]uint64
+	toldSince Instant
+	toldAt    map[uint64]Instant
+}
+
+// process is one process of a member.
+type process struct{ id, incarnation uint64 }
+
+// loggedReturn is an entry that gives a member another process.
+type loggedReturn struct{ index, id, incarnation uint64 }
+
+func newIdentity() identity {
+	return identity{holders: map[uint64]uint64{}, retired: map[process]Instant{}, quiet: map[uint64]Instant{}, claims: map[uint64]*claim{}, told: map[uint64]uint64{}, toldAt: map[uint64]Instant{}}
+}
+
+// holder returns the incarnation whose words count for a member.
+func (n *Node) holder(m ring.Member) uint64 {
+	if inc, ok := n.identity.holders[m.ID]; ok {
+		return inc
+	}
+	return m.Incarnation
+}
+
+// counts reports whether a message from a process of a member counts, and
+// takes note of it. A transport that does not know the process says 0.
+func (n *Node) counts(m ring.Member, msg Message) bool {
+	i := &n.identity
+	incarnation, h := msg.Incarnation, n.holder(m)
+	_, certified := n.certs[m.ID]
+	switch {
+	case incarnation == 0:
+		return true
+	case n.ended(m.ID, incarnation):
+		if at, told := i.toldAt[m.ID]; incarnation != m.Incarnation && (!told || n.now >= at+n.ring.Settings.RenewEvery()) {
+			i.toldAt[m.ID] = n.now
+			n.tellHeld(m, incarnation, false) // perhaps it lives
+		}
+		return false
+	case incarnation == h && !n.replacedInLog(m.ID, incarnation):
+		if !certified {
+			i.holders[m.ID] = incarnation
+		}
+		return !certified
+	}
+	c := n.noteClaim(m, msg)
+	switch {
+	case incarnation == h:
+		n.question(m, c)
+		return false
+	case n.lead != nil && c.ret == nil:
+		return false // what it announces decides
+	case n.behind(m, c):
+		n.refuseClaim(m, c, true)
+		return false
+	case n.ended(m.ID, h) || incarnation == m.Incarnation && !n.replacedInLog(m.ID, incarnation) || !n.isVoter(n.cfg.ID):
+		n.takeOver(m, incarnation)
+		return true
+	}
+	n.question(m, c)
+	return false
+}
+
+func (n *Node) ended(id, incarnation uint64) bool {
+	_, ok := n.identity.retired[process{id, incarnation}]
+	return ok
+}
+
+// retire notes that a process's words never count again.
+func (n *Node) retire(id, incarnation uint64) {
+	p := process{id, incarnation}
+	if _, known := n.identity.retired[p]; !known {
+		n.identity.retired[p] = n.now
+	}
+}
+
+// takeOver lets another process of a member count from now on.
+func (n *Node) takeOver(m ring.Member, incarnation uint64) {
+	i := &n.identity
+	i.holders[m.ID] = incarnation
+	if c := i.claims[m.ID]; c != nil && c.incarnation == incarnation {
+		n.heard[m.ID] = max(n.heard[m.ID], c.heard) // silent was the former one
+	}
+	// What the log gives to former processes says nothing about this one.
+	i.logged = slices.DeleteFunc(i.logged, func(l loggedReturn) bool { return l.id == m.ID })
+	n.trace("%s speaks as process %x from now on", m.Name, incarnation)
+	n.forgetStale(m.ID)
+	if n.isVoter(m.ID) {
+		n.voterBack()
+	}
+	n.peersChanged()
+}
+
+// recordChange follows up on a member's process that the log gives at index.
+func (n *Node) recordChange(index uint64, was, is ring.Member) {
+	i := &n.identity
+	switch {
+	case is.ID == n.cfg.ID:
+		return // see checkRecorded
+	case was.Incarnation == is.Incarnation:
+		return
+	}
+	n.retire(is.ID, was.Incarnation)
+	if n.lead != nil && n.holder(was) != is.Incarnation {
+		// Silence let it in, not a proof. Who was silent may still be bound, and
+		// who came does not know to what.
+		delete(n.lead.renewals.acked, is.ID)
+		i.quiet[is.ID] = n.now + max(n.ring.Settings.Lease(), n.voter.bound)
+	}
+	h, heard := i.holders[is.ID]
+	switch {
+	case heard && h != was.Incarnation && (index <= i.restored || n.ended(is.ID, is.Incarnation)):
+		// The entry is older than what this member has found out.
+	case index > i.restored:
+		i.holders[is.ID] = is.Incarnation // somebody has heard it in this life
+	default:
+		delete(i.holders, is.ID)
+	}
+	n.forgetStale(is.ID)
+}
+
+// recordJoin follows up on a joiner that the log gives at index: whoever let it in
+// has heard it.
+func (n *Node) recordJoin(index uint64, m ring.Member) {
+	if index > n.identity.restored && m.ID != n.cfg.ID {
+		n.identity.holders[m.ID] = m.Incarnation
+	}
+}
+
+// forgetOpinions lets a learner that becomes a voter count those that the ring
+// has recorded: as a learner it took any process.
+func (n *Node) forgetOpinions() {
+	for _, m := range n.ring.Members {
+		if h, ok := n.identity.holders[m.ID]; ok && h != m.Incarnation {
+			n.identity.holders[m.ID] = m.Incarnation
+		}
+	}
+}
+
+// checkFormer drops the list of former incarnations if it does not reach back to
+// the process that the own log has recorded: so many have started since that the
+// list says nothing.
+func (n *Node) checkFormer() {
+	if me, ok := n.ring.Member(n.cfg.ID); ok && !slices.Contains(n.cfg.Former, me.Incarnation) {
+		n.cfg.Former = nil
+	}
+}
+
+// checkRecorded notes that the ring has recorded this process, or another one
+// after it.
+func (n *Node) checkRecorded() {
+	me, ok := n.ring.Member(n.cfg.ID)
+	switch {
+	case !ok:
+	case me.Incarnation == n.cfg.Incarnation:
+		n.identity.recorded = true
+	case n.identity.recorded:
+		n.supersede(Superseded{By: me.Incarnation, Addresses: slices.Clone(me.Addresses)})
+	}
+}
+
+// forgetIdentity drops what is known of the processes of a former member.
+func (n *Node) forgetIdentity() {
+	i := &n.identity
+	known := func(id uint64) bool {
+		_, ok := n.ring.Member(id)
+		return ok || n.needed(id)
+	}
+	for id := range i.holders {
+		if !known(id) {
+			delete(i.holders, id)
+		}
+	}
+	for id := range i.claims {
+		if !known(id) {
+			delete(i.claims, id)
+		}
+	}
+	for id := range i.toldAt {
+		if !known(id) {
+			delete(i.toldAt, id)
+		}
+	}
+	for id := range i.quiet {
+		if !known(id) {
+			delete(i.quiet, id)
+		}
+	}
+	for p := range i.retired {
+		if !known(p.id) {
+			delete(i.retired, p)
+		}
+	}
+}
+
+// noteReturns takes down which of these entries, new in the log, give a member
+// another process.
+func (n *Node) noteReturns(entries []*raftpb.Entry) {
+	i := &n.identity
+	if len(entries) == 0 {
+		return
+	}
+	first := entries[0].GetIndex()
+	i.logged = slices.DeleteFunc(i.logged, func(l loggedReturn) bool { return l.index >= first || l.index <= n.applied })
+	for _, e := range entries {
+		if e.GetType() != raftpb.EntryNormal || !bytes.Contains(e.GetData(), []byte(`"return"`)) {
+			continue
+		}
+		if c, err := ring.DecodeCommand(e.GetData()); err == nil && c.Return != nil {
+			i.logged = append(i.logged, loggedReturn{e.GetIndex(), c.Return.ID, c.Return.Incarnation})
+		}
+	}
+}
+
+// replacedInLog reports whether an entry of this member's log gives the place of
+// a process to another one that is not known to have ended.
+func (n *Node) replacedInLog(id, incarnation uint64) bool {
+	l := n.inLog(id)
+	return l != 0 && l != incarnation && !n.ended(id, l)
+}
+
+// inLog returns the process to which the newest entry that is not applied gives
+// a member, 0 if there is none.
+func (n *Node) inLog(id uint64) uint64 {
+	l, _ := n.newestReturn(id)
+	return l.incarnation
+}
+
+// restoredEntry reports whether that entry was in the log when this member
+// started: what it agreed to with others then, it may have forgotten.
+func (n *Node) restoredEntry(id uint64) bool {
+	l, ok := n.newestReturn(id)
+	return ok && l.index <= n.identity.restored
+}
+
+func (n *Node) newestReturn(id uint64) (newest loggedReturn, ok bool) {
+	for _, l := range n.identity.logged {
+		if l.id == id && l.index > n.applied {
+			newest, ok = l, true
+		}
+	}
+	return newest, ok
+}

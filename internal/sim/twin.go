@@ -1,0 +1,209 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/election"
+)
+
+// A twin is a machine that runs from a copy of another one's data directory,
+// while that one runs too. The operator of the simulator stops a twin before any
+// other process starts or ends: a voter that was restarted, and cannot reach the
+// original, has no means to know which of both it should believe.
+
+// imagesKept is how many older images of a disk may be put back.
+const imagesKept = 4
+
+// copy returns an image that shares nothing that either will change.
+func (im *image) copy() image {
+	c := *im
+	c.ents = append([]*raftpb.Entry(nil), im.ents...)
+	c.former = slices.Clone(im.former)
+	return c
+}
+
+// keepImage keeps the disk of a process that starts, to put it back later.
+func (n *node) keepImage() {
+	if im := &n.disk.durable; im.id != 0 && !n.restored {
+		n.past = append(n.past, im.copy())
+		n.past = n.past[max(0, len(n.past)-imagesKept):]
+	}
+}
+
+// ran notes a process on this directory.
+func (im *image) ran(inc uint64) {
+	im.inc = inc
+	im.former = append([]uint64{inc}, im.former[:min(len(im.former), election.FormerKept-1)]...)
+}
+
+// copyDisk strikes with a copy of n's disk.
+func (s *Sim) copyDisk(f *Fault, n *node) {
+	if f.Kind == CloneDisk {
+		s.cloneDisk(f, n)
+	} else {
+		s.restoreDisk(f, n)
+	}
+}
+
+// cloneDisk starts a machine that stands by from a copy of n's disk.
+func (s *Sim) cloneDisk(f *Fault, n *node) {
+	i := slices.IndexFunc(s.nodes, func(o *node) bool { return o.spare })
+	m, recorded := s.ledger.member(n.id)
+	im := &n.disk.durable
+	if i < 0 || n.core == nil || n.paused || im.id != n.id || im.empty() || !recorded || m.inc != n.inc || !s.heardByAll(n) || !s.judged(im, 2) {
+		s.stats.count("clone: not possible now", 1)
+		return
+	}
+	o := s.nodes[i]
+	s.stats.count("clone: started", 1)
+	o.spare, o.disk.durable, o.joinAs = false, im.copy(), n.asName()
+	s.startTwin(o, n)
+	s.until(f, func() { s.stopTwin(o) })
+}
+
+// judged reports whether others have to agree to what a process does from an
+// image: by the configuration that it holds, and by the present one. A process
+// that needs nobody's vote asks nobody. One older disk at a time is enough for a
+// majority to know better.
+func (s *Sim) judged(im *image, voters int) bool {
+	g := &s.ledger
+	mine, outgoing := g.confAfter(im.hs.GetCommit())
+	old := slices.ContainsFunc(s.nodes, func(o *node) bool { return o.restored || o.twinOf != 0 })
+	return len(mine) >= voters && slices.Equal(mine, g.voters) && len(outgoing) == 0 && len(g.outgoing) == 0 && !old
+}
+
+func (s *Sim) startTwin(o, n *node) {
+	s.start(o)
+	if o.up {
+		o.twinOf = n.idx + 1
+		s.twins[o.inc] = n.id
+	}
+}
+
+// heardByAll reports whether every running process heard the present process of
+// n in its life.
+func (s *Sim) heardByAll(n *node) bool {
+	return !slices.ContainsFunc(s.nodes, func(o *node) bool {
+		return o != n && o.up && !o.heardSince(n.id, max(o.startedAt, n.startedAt))
+	})
+}
+
+// recordedByAll reports whether the disk of each other voter has that the ring
+// recorded the present process of n. Who does not know that cannot refuse an
+// older one, and could elect it with its vote.
+func (s *Sim) recordedByAll(n *node) bool {
+	return !slices.ContainsFunc(s.ledger.voters, func(id uint64) bool {
+		i := s.machineOf(id)
+		if id == n.id || i < 0 {
+			return i < 0
+		}
+		o := s.nodes[i]
+		if o.core == nil || o.id != id {
+			return true
+		}
+		m, ok := o.core.State().Member(n.id)
+		im := &o.disk.durable
+		return !ok || m.Incarnation != n.inc || im.first+uint64(len(im.ents)) <= o.core.Status(o.clock.local(s.now)).Applied
+	})
+}
+
+// stopTwins ends the twins of a machine, or (nil) of all.
+func (s *Sim) stopTwins(of *node) {
+	for _, o := range s.nodes {
+		if o.twinOf != 0 && (of == nil || o.twinOf == of.idx+1) {
+			s.stopTwin(o)
+		}
+	}
+}
+
+// stopTwin ends a twin, unless the ring has recorded it: then it is the member.
+func (s *Sim) stopTwin(o *node) {
+	if o.twinOf == 0 {
+		return
+	}
+	o.twinOf = 0
+	if m, ok := s.ledger.member(o.id); o.up && ok && m.inc == o.inc {
+		s.stats.count("clone: became the member", 1)
+		return
+	}
+	s.retireMachine(o, "the operator stops the clone")
+}
+
+// retireMachine ends a process for good. Its machine stands by, without a disk,
+// and would join under a name that nobody has.
+func (s *Sim) retireMachine(n *node, why string) {
+	s.exit(n, why)
+	n.disk.wipe()
+	n.past = nil
+	n.spare, n.twinOf, n.restored = true, 0, false
+	s.retired++
+	n.joinAs = fmt.Sprintf("%s.%d", n.name, s.retired)
+}
+
+// asName is the name under which a machine joins.
+func (n *node) asName() string {
+	if n.joinAs != "" {
+		return n.joinAs
+	}
+	return n.name
+}
+
+// superseded ends a process that learned that it is not its member.
+func (s *Sim) superseded(n *node, x election.Superseded) {
+	s.stats.count(fmt.Sprintf("process: superseded (behind: %v)", x.Behind), 1)
+	if n.twinOf == 0 && x.Behind && !n.restored {
+		s.failAt(n, "start", "is told that its directory is behind, and nobody put an older one back")
+	}
+	s.retireMachine(n, "another process is this member")
+}
+
+// refusedStart reports whether a process that would resume a membership finds
+// another one of it alive, as the daemon asks before it speaks.
+func (s *Sim) refusedStart(n *node) bool {
+	for _, o := range s.nodes {
+		if o != n && o.core != nil && o.id == n.disk.durable.id && s.open(n.idx, o.idx) && s.open(o.idx, n.idx) && o.up && !o.paused && n.rnd.IntN(4) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// restoreDisk kills a process and puts back an image of its disk from before the
+// process that the ring has recorded.
+func (s *Sim) restoreDisk(f *Fault, n *node) {
+	m, recorded := s.ledger.member(n.disk.durable.id)
+	i := slices.IndexFunc(n.past, func(im image) bool {
+		return im.id == n.disk.durable.id && !im.empty() && !slices.Contains(im.former, m.inc)
+	})
+	if i < 0 || !recorded || !n.up || m.inc != n.inc || !s.heardByAll(n) || !s.recordedByAll(n) || !s.judged(&n.past[i], 3) ||
+		!s.world.Reckless && !s.quorum(n.idx) {
+		s.stats.count("restore: not possible now", 1)
+		return
+	}
+	s.stats.count("restore: an older disk", 1)
+	s.tracef(n, "its disk is put back as it was before")
+	s.kill(n, f)
+	n.disk.durable = n.past[i].copy()
+	n.restored = true
+}
+
+// routed returns the machine that a message reaches. Two may run as the same
+// member: then chance decides, but for a message to one process.
+func (s *Sim) routed(n *node, m election.Message) int {
+	to := s.machineOf(m.To)
+	if h := m.Held; h != nil {
+		if i, ok := s.incarnations[h.Incarnation]; ok {
+			return i
+		}
+		return -1
+	}
+	for _, o := range s.nodes {
+		if o.twinOf != 0 && o.core != nil && o.id == m.To && o != n && n.rnd.IntN(2) == 0 {
+			return o.idx
+		}
+	}
+	return to
+}
