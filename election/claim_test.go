@@ -47,11 +47,18 @@ func TestAReturnInTheLogOfAProcessThatEnded(t *testing.T) {
 	w := threeFormed(t)
 	w.cut[[2]string{"a", "b"}] = true // b does not get the entry
 	w.kill("c", true, "a")
+	w.run(5 * time.Millisecond)
 	w.restart("c")
-	w.run(100 * time.Millisecond)
-	if m, _ := w.nodes["a"].n.State().Member(w.nodes["c"].id); m.Incarnation != w.nodes["c"].inc {
-		t.Fatalf("the return of c is not committed\n%s", w.out.String())
+	returned := func() bool {
+		entries := w.nodes["c"].disk.entries
+		return strings.Contains(string(entries[len(entries)-1].GetData()), `"return"`)
 	}
+	for end := w.now + 100*time.Millisecond; !returned(); w.run(500 * time.Microsecond) {
+		if w.now > end {
+			t.Fatalf("c does not get its return\n%s", w.out.String())
+		}
+	}
+	// It does not know that the entry is committed.
 	for _, name := range []string{"a", "b", "c"} {
 		w.kill(name, false, "")
 	}
@@ -124,7 +131,7 @@ func TestALateAnswerIsForItsOwnClaim(t *testing.T) {
 	w.kill("c", false, "")
 	w.finds = nil
 	w.restart("c")
-	w.run(5 * time.Millisecond)
+	w.run(1500 * time.Microsecond) // b has heard the new process, a has not recorded it
 	for _, f := range late {
 		f()
 	}
