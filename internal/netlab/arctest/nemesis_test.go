@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -33,7 +32,12 @@ func TestNemesis(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Logf("replay its choices (not the timing) with: scripts/nemesis --seed %d", seed)
-	c := ringOf(t, 5)
+	c := newCluster(t, netlab.Options{Hosts: 5}, "--expect", "5")
+	for _, node := range c.nodes {
+		node.host.AddBridge("docker0", bridgeAddress, true)
+	}
+	c.startAll()
+	c.settle(patience)
 	n := &nemesis{c: c, chance: rand.New(rand.NewPCG(seed, 0))}
 	began := time.Now()
 	for time.Since(began) < *nemesisFor {
@@ -50,6 +54,7 @@ func TestNemesis(t *testing.T) {
 		}
 	}
 	healed := time.Now()
+	n.calmSettings()
 	st := c.settle(2 * patience)
 	t.Logf("%d faults in %v; all back %v after the last was healed, in term %d, epoch %d", n.count,
 		time.Since(began).Round(time.Second), time.Since(healed).Round(time.Millisecond), st.Term, st.Epoch)
@@ -112,64 +117,4 @@ func (n *nemesis) victim() *node {
 	return free[n.chance.IntN(len(free))] // atOnce leaves some
 }
 
-func (n *nemesis) pick() *fault {
-	v := n.victim()
-	lab := n.c.lab
-	switch n.chance.IntN(11) {
-	case 0:
-		v.kill()
-		return &fault{"kill -9 of " + v.name, v, func() { v.start() }, time.Time{}}
-	case 1:
-		for _, m := range v.host.Find("monitor") {
-			v.host.SignalPid(m, syscall.SIGKILL)
-		}
-		return &fault{"kill -9 of the monitor of " + v.name, v, func() {}, time.Time{}}
-	case 2:
-		v.proc.Stop()
-		return &fault{"SIGSTOP of " + v.name, v, v.proc.Continue, time.Time{}}
-	case 3:
-		v.host.Freeze()
-		return &fault{"pause of the machine " + v.name, v, v.host.Thaw, time.Time{}}
-	case 4:
-		v.powerOff()
-		return &fault{"power cut of " + v.name, v, v.boot, time.Time{}}
-	case 5:
-		lab.Pull(v.host)
-		return &fault{"pulled cable of " + v.name, v, func() { lab.Plug(v.host) }, time.Time{}}
-	case 6:
-		hosts := lab.Hosts()
-		n.chance.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
-		k := 1 + n.chance.IntN(len(hosts)-1)
-		lab.Partition(hosts[:k], hosts[k:])
-		return &fault{fmt.Sprintf("partition %v | %v", hosts[:k], hosts[k:]), nil, func() { n.mend(hosts[:k], hosts[k:]) }, time.Time{}}
-	case 7:
-		other := n.c.nodes[n.chance.IntN(len(n.c.nodes))]
-		if other == v {
-			other = n.c.nodes[v.host.Number()%len(n.c.nodes)]
-		}
-		lab.CutOneWay(v.host, other.host)
-		return &fault{"one-way cut from " + v.name + " to " + other.name, nil, func() { lab.Mend(v.host, other.host) }, time.Time{}}
-	case 8:
-		worse := netlab.Impairment{
-			Delay:  time.Duration(n.chance.IntN(20)) * time.Millisecond,
-			Jitter: time.Duration(n.chance.IntN(30)) * time.Millisecond,
-			Loss:   n.chance.Float64() / 5, Duplicate: n.chance.Float64() / 5,
-		}
-		lab.Impair(v.host, worse)
-		return &fault{fmt.Sprintf("bad cable of %s: %+v", v.name, worse), v, func() { lab.Impair(v.host, netlab.Impairment{}) }, time.Time{}}
-	case 9:
-		_, err := v.host.Run(3*time.Second, *arcBinary, "--timeout", "2s", "handover")
-		return &fault{fmt.Sprintf("handover, asked at %s (%v)", v.name, err), nil, func() {}, time.Time{}}
-	default:
-		v.proc.Signal(syscall.SIGTERM)
-		return &fault{"SIGTERM of " + v.name, v, func() { v.proc.Wait(patience); v.start() }, time.Time{}}
-	}
-}
-
-func (n *nemesis) mend(a, b []*netlab.Host) {
-	for _, x := range a {
-		for _, y := range b {
-			n.c.lab.Mend(x, y)
-		}
-	}
-}
+func (n *nemesis) pick() *fault { return mischief[n.chance.IntN(len(mischief))](n, n.victim()) }
