@@ -38,7 +38,8 @@ func (s *Sim) pollLed() {
 	}
 }
 
-// stormy is how many failover bounds may pass while faults go on to strike.
+// stormy is how many failover bounds may pass while faults go on to strike: one
+// that a fault undoes, one that the next fault undoes, and one to come about.
 const stormy = 3
 
 // noteBehind notes who cannot win yet: a log that lacks what is committed, or a
