@@ -122,7 +122,7 @@ func (s *Sim) unborn(n *node) {
 // needs a majority of those who vote from the start to have entered the ring.
 func (s *Sim) checkFounded(n *node) {
 	g := &s.ledger
-	if !s.world.Together || len(g.claimed) != 1 {
+	if !s.world.Together || s.world.Formed || len(g.claimed) != 1 {
 		return
 	}
 	there := 0
