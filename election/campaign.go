@@ -286,6 +286,7 @@ func (n *Node) twoLeft() {
 			return
 		}
 		n.trace("goes on alone: voter %d is certified dead (%s)", other, n.certs[other].Exit)
+		n.claimPossibleWith(other)
 		n.dropped = other
 		n.changeConf(removeNode(other))
 	}

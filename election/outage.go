@@ -49,6 +49,13 @@ func (n *Node) claimPromised(term uint64, until Instant, claims bool) {
 	}
 }
 
+// claimPossibleWith takes down that another voter, which cannot say what it
+// knew, may have promised to a leader until its process ended.
+func (n *Node) claimPossibleWith(id uint64) {
+	ended := n.identity.retired[process{id, n.certs[id].Incarnation}]
+	n.lastClaim.possible = max(n.lastClaim.possible, ended)
+}
+
 // claimVoided takes down that the promise that lived is void from now on. If the
 // leader is known to have led until now, as by its own release or by a
 // certificate that came while the promise lived, ended is true.

@@ -68,6 +68,7 @@ func (s *Sim) claimOver(n *node) {
 		s.claims = append(s.claims, Claim{n.name, n.claimTerm, time.Duration(n.claimFrom), time.Duration(min(n.claimEnd, s.now))})
 	}
 	s.ledUntil = max(s.ledUntil, min(n.claimEnd, s.now))
+	n.ledUntil = max(n.ledUntil, min(n.claimEnd, s.now))
 	n.claimTerm, n.claimEnd = 0, 0
 }
 

@@ -89,6 +89,7 @@ type node struct {
 	claimTerm uint64
 	claimFrom int64 // true time
 	claimEnd  int64
+	ledUntil  int64 // the end of its newest claim that is over
 	bad       int64 // when it last did not run as it should
 	badSince  int64 // 0: runs as it should
 	behindAt  int64 // when its log was last seen to lack what is committed
