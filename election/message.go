@@ -196,7 +196,7 @@ type Probe struct {
 // own answer at any of them outweighs everything else; somebody else's says
 // nothing while any address may still lead to the member.
 func (p Probe) Result(paths []ring.Path) ProbeResult {
-	r := ProbeResult{ID: p.ID, Incarnation: p.Incarnation, Recorded: p.Recorded, Outcome: Unanswered}
+	r := ProbeResult{ID: p.ID, Incarnation: p.Incarnation, Addresses: p.Addresses, Recorded: p.Recorded, Outcome: Unanswered}
 	found := p.Wanted.Look(paths)
 	r.Displaced = found.Displaced
 	switch {
@@ -230,7 +230,8 @@ const (
 
 // ProbeResult answers a Probe.
 type ProbeResult struct {
-	ID, Incarnation uint64 // as in the Probe
+	ID, Incarnation uint64   // as in the Probe
+	Addresses       []string // as in the Probe; empty: not known
 	Outcome         ProbeOutcome
 	// AnsweredBy is the incarnation that answered, AnsweredAs the id that it
 	// has in this ring; 0 if it is no member.

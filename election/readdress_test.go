@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
 )
 
 // A member's addresses are changed by itself, and nothing else changes with
@@ -36,5 +37,29 @@ func TestAMemberTellsWhereItIsReachedNow(t *testing.T) {
 		if s := nd.n.State(); s.Epoch != epoch {
 			t.Errorf("a machine without an address changed the ring from epoch %d to %d", epoch, s.Epoch)
 		}
+	}
+}
+
+// What is found at addresses that a member has left says nothing of it.
+func TestAProbeOfFormerAddressesConfirmsNothing(t *testing.T) {
+	w := newWorld()
+	w.form(t, lan(t), time.Second, "a", "b", "c")
+	a, b := w.nodes["a"], w.nodes["b"]
+	m, _ := a.n.State().Member(b.id)
+	w.to(b, func(now election.Instant) { b.n.Readdress(now, []string{"b2:7400"}) })
+	w.run(50 * time.Millisecond)
+	b.stopped = true
+	w.suspect("c", "b", ring.Refused)
+	w.run(5 * time.Millisecond)
+	w.to(a, func(now election.Instant) {
+		a.n.Probed(now, election.ProbeResult{ID: b.id, Incarnation: b.inc, Addresses: m.Addresses, Outcome: election.NobodyListens})
+	})
+	b.stopped = false
+	for _, f := range b.backlog {
+		f()
+	}
+	w.run(3 * time.Second)
+	if _, in := a.n.State().Member(b.id); !in {
+		t.Errorf("b is evicted for what answers at an address that it has left:\n%s", w.out.String())
 	}
 }

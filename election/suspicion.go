@@ -1,6 +1,7 @@
 package election
 
 import (
+	"slices"
 	"time"
 
 	"github.com/arc-ring/arc/ring"
@@ -237,6 +238,9 @@ func (n *Node) probeTimeout() time.Duration { return n.ring.Settings.OwnProbe() 
 // probed takes the answer to a Probe. A suspicion is confirmed by silence on
 // every path, or by a host that says that nobody listens.
 func (n *Node) probed(r ProbeResult) {
+	if n.lookElsewhere(r) {
+		return
+	}
 	if r.Recorded {
 		n.questioned(r)
 		return
@@ -270,6 +274,19 @@ func (n *Node) probed(r ProbeResult) {
 		n.clear(r.ID, s.Suspicion, "the leader reaches it")
 		n.deferInspection(r.ID)
 	}
+}
+
+// lookElsewhere repeats a probe that found nothing, if its member has told of
+// other addresses meanwhile: what is at the old ones says nothing of it.
+func (n *Node) lookElsewhere(r ProbeResult) bool {
+	m, ok := n.ring.Member(r.ID)
+	if !ok || r.found() || m.Incarnation != r.Incarnation || len(r.Addresses) == 0 || slices.Equal(r.Addresses, m.Addresses) {
+		return false
+	}
+	p := n.probeOf(m)
+	p.Recorded = r.Recorded
+	n.emit(p)
+	return true
 }
 
 // certify notes that a member's process has ended.
