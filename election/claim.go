@@ -167,7 +167,25 @@ func (n *Node) questioned(r ProbeResult) {
 		n.admit(m, c)
 	case holder && forgotten, !holder && n.restoredEntry(m.ID), n.everyMajorityNeedsMe():
 		n.admit(m, c)
+	default:
+		n.doubt() // the ring may have recorded it
 	}
+}
+
+// followLeader takes another member's word that it follows a process of the
+// leader that the ring has recorded. The log says the same, but it comes from that
+// very process alone.
+func (n *Node) followLeader(s Standing) {
+	m, ok := n.ring.Member(s.Leader)
+	if !ok || !s.InTouch || s.Epoch <= n.ring.Epoch || m.ID == n.cfg.ID || s.LeaderIncarnation == 0 ||
+		n.holder(m) == s.LeaderIncarnation || n.ended(m.ID, s.LeaderIncarnation) {
+		return
+	}
+	if at, ever := n.heard[m.ID]; ever && n.now < at+n.ring.Settings.Lease() {
+		return // the process that counts here speaks
+	}
+	n.retire(m.ID, n.holder(m))
+	n.takeOver(m, s.LeaderIncarnation)
 }
 
 // everyMajorityNeedsMe reports whether this member is one of two voters. Then no

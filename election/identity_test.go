@@ -229,3 +229,20 @@ func TestManyStartsAreNoOlderCopy(t *testing.T) {
 		t.Errorf("c is told %+v\n%s", c.superseded, w.out.String())
 	}
 }
+
+// A leader's new process that one voter cannot ask brings the log itself, so
+// the others have to tell that voter that the ring has recorded it.
+func TestOthersTellWhichProcessLeads(t *testing.T) {
+	w := newWorld()
+	w.form(t, lan(t), time.Second, "a", "b", "c", "d", "e")
+	a, e := w.nodes["a"], w.nodes["e"]
+	w.cut[[2]string{"e", "a"}] = true
+	w.restart("a")
+	w.run(8 * time.Second)
+	if w.leader() != a {
+		t.Fatalf("a does not lead again:\n%s", w.status())
+	}
+	if !e.n.Standing(w.now, e.id).InTouch {
+		t.Errorf("e does not follow the new process of a:\n%s", w.out.String())
+	}
+}

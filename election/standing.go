@@ -60,6 +60,9 @@ type Standing struct {
 	// than the asker, within a lease. Without that, its opinion that the asker is
 	// a member may be old.
 	InTouch bool
+	// Leader is that leader, and LeaderIncarnation its process that the ring has
+	// recorded; 0 if not in touch.
+	Leader, LeaderIncarnation uint64
 	// Voters are those of raft's configuration that the one who answers knows.
 	Voters []uint64
 }
@@ -75,6 +78,9 @@ func (n *Node) Standing(now Instant, id uint64) Standing {
 	s.Needed = s.Out && n.needed(id)
 	_, _, claims := n.Claim(now)
 	s.InTouch = claims || n.lead == nil && n.raftLead != 0 && n.raftLead == n.ring.LeaderID && n.raftLead != id && now < n.leaderHeard+n.ring.Settings.Lease()
+	if l, ok := n.ring.Leader(); ok && s.InTouch {
+		s.Leader, s.LeaderIncarnation = l.ID, l.Incarnation
+	}
 	return s
 }
 
@@ -128,6 +134,13 @@ func (n *Node) beginInquiry() {
 	q := &n.inquiry
 	q.since = max(n.now, 1)
 	q.answers = map[uint64]Standing{}
+}
+
+// doubt asks the others what they know, unless that is under way.
+func (n *Node) doubt() {
+	if n.inquiry.since == 0 {
+		n.beginInquiry()
+	}
 }
 
 func (n *Node) endInquiry() { n.inquiry = inquiry{asked: n.inquiry.asked, next: n.inquiry.next} }
@@ -215,6 +228,7 @@ func (n *Node) Answered(now Instant, s Standing) {
 			return
 		}
 		q.answers[s.From] = s
+		n.followLeader(s)
 		n.judge()
 	})
 }

@@ -1724,10 +1724,13 @@ type StandingResponse struct {
 	// The answering member leads, or has heard a leader within a lease.
 	InTouch bool `protobuf:"varint,9,opt,name=in_touch,json=inTouch,proto3" json:"in_touch,omitempty"`
 	// Members with a vote.
-	Voters        []uint64        `protobuf:"varint,10,rep,packed,name=voters,proto3" json:"voters,omitempty"`
-	Members       []*MemberStatus `protobuf:"bytes,11,rep,name=members,proto3" json:"members,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Voters  []uint64        `protobuf:"varint,10,rep,packed,name=voters,proto3" json:"voters,omitempty"`
+	Members []*MemberStatus `protobuf:"bytes,11,rep,name=members,proto3" json:"members,omitempty"`
+	// The leader and its process that the ring has recorded, if in_touch.
+	LeaderId          uint64 `protobuf:"varint,12,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"`
+	LeaderIncarnation uint64 `protobuf:"varint,13,opt,name=leader_incarnation,json=leaderIncarnation,proto3" json:"leader_incarnation,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *StandingResponse) Reset() {
@@ -1835,6 +1838,20 @@ func (x *StandingResponse) GetMembers() []*MemberStatus {
 		return x.Members
 	}
 	return nil
+}
+
+func (x *StandingResponse) GetLeaderId() uint64 {
+	if x != nil {
+		return x.LeaderId
+	}
+	return 0
+}
+
+func (x *StandingResponse) GetLeaderIncarnation() uint64 {
+	if x != nil {
+		return x.LeaderIncarnation
+	}
+	return 0
 }
 
 type Ping struct {
@@ -2164,7 +2181,7 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x0fStandingRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x0e\n" +
-	"\x02id\x18\x03 \x01(\x04R\x02id\"\xad\x02\n" +
+	"\x02id\x18\x03 \x01(\x04R\x02id\"\xf9\x02\n" +
 	"\x10StandingResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x12\n" +
@@ -2177,7 +2194,9 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\bin_touch\x18\t \x01(\bR\ainTouch\x12\x16\n" +
 	"\x06voters\x18\n" +
 	" \x03(\x04R\x06voters\x12.\n" +
-	"\amembers\x18\v \x03(\v2\x14.arc.v1.MemberStatusR\amembers\"\xb1\x01\n" +
+	"\amembers\x18\v \x03(\v2\x14.arc.v1.MemberStatusR\amembers\x12\x1b\n" +
+	"\tleader_id\x18\f \x01(\x04R\bleaderId\x12-\n" +
+	"\x12leader_incarnation\x18\r \x01(\x04R\x11leaderIncarnation\"\xb1\x01\n" +
 	"\x04Ping\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x17\n" +
