@@ -71,7 +71,8 @@ func (n *Node) claimVoided(term uint64, ended bool) {
 }
 
 // claimTold takes down that a leader told of its claim in the log. That is news
-// only while a promise to it lives: entries come late to who was away.
+// only while a promise to it lives: entries come late to who was away. An
+// interruption is told later, and its claim may have lapsed again.
 func (n *Node) claimTold(term uint64) {
 	if c := &n.lastClaim; term != n.ownTerm && term == c.possibleTerm && n.now <= c.possible {
 		c.proven, c.provenTerm = n.now, term

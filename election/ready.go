@@ -294,7 +294,7 @@ func (n *Node) apply(e *raftpb.Entry) {
 		n.trace("entry %d has no effect: %v", e.GetIndex(), err)
 	} else if c.Beside() {
 		n.ring = next // nobody has to act
-		if c.Forget == nil && n.lead == nil && n.raftLead != 0 && e.GetTerm() == n.term {
+		if c.Timed != nil && n.lead == nil && n.raftLead != 0 && e.GetTerm() == n.term {
 			n.claimTold(n.term)
 		}
 	} else {
