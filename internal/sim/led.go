@@ -75,6 +75,9 @@ func (s *Sim) ledBound() time.Duration {
 	a := st.Assume()
 	a.RoundTrip = max(a.RoundTrip, 2*(s.net.Base+s.net.Jitter))
 	bound := st.FailoverBound(a) + 2*s.net.Tail + 100*time.Millisecond
+	// Where links are missing, several can win a pre-vote and split the votes.
+	// They draw lots for who is next, in steps of a stagger.
+	bound += time.Duration(len(s.ledger.voters)) * st.Stagger()
 	if s.net.Loss > 0 || s.net.Dup > 0 {
 		// A lost vote, declaration or renewal is repeated, and a stream stands
 		// still until what it lost was sent again. Where one message in twelve is
