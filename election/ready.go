@@ -67,11 +67,12 @@ func (n *Node) ready() {
 // later entry of the leader is synced with a commit index that covers it, so
 // nobody can win by the old configuration against one that has more.
 func (n *Node) write(w *write, sync bool) {
-	// An answer to a pre-vote promises nothing, so it waits for no disk.
-	kept := w.after[:0:0]
+	// An answer to a pre-vote promises nothing, so it waits for no disk. But a
+	// voter whose disk is stuck could not vote now, and must not promise hope.
+	kept, stuck := w.after[:0:0], n.stuck()
 	var now []*raftpb.Message
 	for _, m := range w.after {
-		if m.GetType() == raftpb.MsgPreVoteResp {
+		if m.GetType() == raftpb.MsgPreVoteResp && (m.GetReject() || !stuck) {
 			now = append(now, m)
 		} else {
 			kept = append(kept, m)
