@@ -257,7 +257,7 @@ func (n *Node) judge() {
 	case inside:
 		n.trace("is a member, as one that is in touch with the leader says")
 		n.endInquiry()
-	case newest.From != 0 && n.now >= q.since+n.inquiryPatience() && n.majoritySaysOut(newest.Voters):
+	case newest.From != 0 && n.now >= q.since+n.inquiryPatience() && len(newest.Voters) > 0 && n.majoritySaysOut(newest.Voters):
 		n.removeTold(newest.Epoch, fmt.Sprintf("evicted, as a majority of the voters of epoch %d says", newest.Epoch))
 	}
 }

@@ -71,6 +71,21 @@ func TestOneOpinionEndsNoMembership(t *testing.T) {
 	w.in(t, "a", "b", "d", "e")
 }
 
+func TestAnAnswerWithoutVotersEndsNoMembership(t *testing.T) {
+	w := standingWorld(t, "a", "b", "c")
+	w.lie = func(by *node, s *election.Standing) {
+		if by.name == "b" {
+			s.Member, s.Out, s.Epoch, s.Voters = false, true, 1000, nil
+		}
+	}
+	w.cut[[2]string{"a", "c"}], w.cut[[2]string{"c", "a"}] = true, true // c hears nobody but b
+	for range 60 {
+		w.tell("c", "b", 1000)
+		w.run(50 * time.Millisecond)
+	}
+	w.in(t, "c")
+}
+
 func TestWhoIsTrulyOutBelievesAMajority(t *testing.T) {
 	w := standingWorld(t, "a", "b", "c")
 	w.nodes["c"].stopped = true
