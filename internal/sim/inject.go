@@ -420,6 +420,13 @@ func (s *Sim) poll() {
 		s.wholeAt, s.wholeEpoch = s.now, s.ledger.epoch
 	}
 	if s.demand && s.leadAt == 0 && s.now > s.healedAt+int64(s.leaderBound()) {
+		if !s.world.Demand && !s.mayLead() && !s.foundersThere() {
+			// An eviction from before was committed by the first who was elected.
+			s.demand = false
+			s.stats.count("quiet times in which nobody may lead", 1)
+			s.q.push(event{at: s.now + int64(20*time.Millisecond), kind: evPoll})
+			return
+		}
 		s.fail("G6", "%v after all faults ended there is no leader: %s", s.leaderBound(), why)
 		return
 	}
