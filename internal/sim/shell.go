@@ -69,8 +69,11 @@ func (s *Sim) joinTry(n *node, e event) {
 	}
 	// Nobody answered in time: ask somebody else.
 	next := (to + 1) % len(s.nodes)
-	if n.joins%2 == 0 && s.accepted(n) {
-		next = 0
+	if s.accepted(n) {
+		next = 0 // the founder, and each of the others in turn
+		if n.joins%2 == 1 {
+			next = 1 + n.joins/2%(len(s.nodes)-1)
+		}
 	}
 	s.joinNext(n, s.between(n.rnd, 100*time.Millisecond, 250*time.Millisecond), next)
 }
