@@ -81,7 +81,7 @@ func (s *Sim) accepted(n *node) bool {
 
 // foundersThere reports whether a majority of those who vote from the start run
 // as members, or as the processes that gave their words, although nobody has led
-// yet.
+// yet. Only the founder tells the latter of the ring.
 func (s *Sim) foundersThere() bool {
 	g := &s.ledger
 	if !s.world.Together || len(g.declared) > 0 || s.over {
@@ -89,7 +89,7 @@ func (s *Sim) foundersThere() bool {
 	}
 	there := 0
 	for _, id := range g.voters {
-		if n := s.nodes[s.machineOf(id)]; n.core != nil && n.id == id || s.accepted(n) {
+		if n := s.nodes[s.machineOf(id)]; n.core != nil && n.id == id || s.nodes[0].core != nil && s.accepted(n) {
 			there++
 		}
 	}
