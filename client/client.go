@@ -24,7 +24,7 @@ type Client struct {
 	arc  arcv1.ArcClient
 
 	mu      sync.Mutex
-	dialErr error // of the newest dial; nil once it led to a connection
+	dialErr error // why there is no connection on which the coordinator spoke; nil: there is one
 }
 
 // New returns a client of the coordinator at addr: unix:///path/arc.sock or
@@ -34,7 +34,7 @@ func New(addr string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadAddr, err)
 	}
-	c := &Client{addr: addr}
+	c := &Client{addr: addr, dialErr: errNotConnected}
 	c.conn, err = grpc.NewClient("passthrough:///arc",
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return c.dial(ctx, end) }),
@@ -64,6 +64,7 @@ func (c *Client) dial(ctx context.Context, end endpoint) (net.Conn, error) {
 		c.setDialErr(err)
 		return nil, err
 	}
+	c.connecting()
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, end.network, end.address)
 	if err == nil {
@@ -79,6 +80,16 @@ func (c *Client) setDialErr(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dialErr = err
+}
+
+// connecting notes that a dial is under way. What the one before it met says
+// more than that, and stays.
+func (c *Client) connecting() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dialErr == nil {
+		c.dialErr = errNotConnected
+	}
 }
 
 func (c *Client) lastDialErr() error {

@@ -115,8 +115,8 @@ func (e *Error) message() string {
 }
 
 // explain turns an RPC's error into an *Error. answered tells whether the
-// error is the coordinator's word; dialErr is the newest dial's, if it did not
-// come to a connection.
+// error is the coordinator's word; dialErr is why no connection leads there,
+// nil if one does.
 func explain(ctx context.Context, op, addr string, err error, answered bool, dialErr error) error {
 	if err == nil {
 		return nil
@@ -161,3 +161,6 @@ func hint(cause error) string {
 
 // errNoGreeting: somebody accepted the connection and then said nothing.
 var errNoGreeting = errors.New("connected, but nothing is said there")
+
+// errNotConnected: no dial has ended yet, neither well nor badly.
+var errNotConnected = errors.New("no connection came about in the time given")
