@@ -168,8 +168,8 @@ func JSON(text []byte) []byte {
 	return out
 }
 
-// Report is how an error is shown or sent: as Lines, but none longer than
-// reportLine bytes and not more than reportLines of them. It is the last
+// Report is how an error is shown or sent: as Lines, but with spaces for tabs,
+// none longer than reportLine bytes and not more than reportLines of them. It is the last
 // resort for errors of other packages, which repeat what they were given.
 func Report(s string) string {
 	lines := strings.SplitN(s, "\n", reportLines+1)
@@ -180,7 +180,7 @@ func Report(s string) string {
 		if n := len(l); n > reportLine {
 			l = fmt.Sprintf("%s … %s (%d bytes)", cut(l, reportLine*3/4), l[n-reportLine/4:], n)
 		}
-		lines[i] = Text(strings.ToValidUTF8(l, "\uFFFD"))
+		lines[i] = Text(strings.ToValidUTF8(strings.ReplaceAll(l, "\t", "    "), "\uFFFD"))
 	}
 	return strings.Join(lines, "\n")
 }

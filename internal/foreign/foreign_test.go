@@ -56,7 +56,7 @@ func TestAMegabyteIsNotRepeated(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	for in, want := range map[string]string{
-		"plain": "plain", "two\nlines": "two\nlines", "a\x1b[2J\nb": `a\x1b[2J` + "\nb", "\xff": "\uFFFD",
+		"plain": "plain", "two\nlines": "two\nlines", "meant:\n\tstatus": "meant:\n    status", "a\x1b[2J\nb": `a\x1b[2J` + "\nb", "\xff": "\uFFFD",
 		strings.Repeat("x", 5000) + "end": strings.Repeat("x", 768) + " … " + strings.Repeat("x", 253) + "end (5003 bytes)",
 		strings.Repeat("l\n", 100):        strings.Repeat("l\n", 64) + "… (37 more lines)",
 	} {
