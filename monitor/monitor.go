@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,7 +115,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		wg.Wait()
 	}()
 	m.hang.Configure(monotime.Now(), 0, beatEvery)
-	o.Logger.Info("monitor started", "pid", o.CoordinatorPID)
+	o.Logger.Info("monitor started", "pid", os.Getpid(), "coordinator-pid", o.CoordinatorPID)
 	return m.loop()
 }
 
