@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,16 @@ func (e *connectError) Error() string {
 		texts[i] = err.Error()
 	}
 	return strings.Join(texts, "; ")
+}
+
+// telling is the error without own addresses, which a member may have too, if
+// anything else failed.
+func (e *connectError) telling() error {
+	errs := slices.DeleteFunc(slices.Clone(e.errs), func(err error) bool { return errors.Is(err, dial.ErrOwn) })
+	if len(errs) == 0 {
+		return e
+	}
+	return &connectError{errs}
 }
 
 func (e *connectError) Unwrap() []error { return e.errs }
@@ -74,7 +85,7 @@ func (n *node) connectAny(ctx context.Context, addresses []string) (net.Conn, er
 		}
 		return r.conn, nil
 	}
-	return nil, failed
+	return nil, failed.telling()
 }
 
 // overConn returns a gRPC client that uses this one connection and never
@@ -138,7 +149,7 @@ func (n *node) dialMember(ctx context.Context, m ring.Member) (*grpc.ClientConn,
 	case len(failed.errs) == 0:
 		return nil, errors.New("no address is known")
 	}
-	return nil, failed
+	return nil, failed.telling()
 }
 
 func (n *node) wanted(m ring.Member) ring.Wanted {

@@ -16,6 +16,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/transport"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/dial"
 	"github.com/arc-ring/arc/internal/wal"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
@@ -240,6 +241,8 @@ func (j *joiner) byAddresses(ctx context.Context) (*arcv1.JoinResponse, error) {
 			switch {
 			case err == nil:
 				return resp, nil
+			case errors.Is(err, dial.ErrOwn) && i >= named:
+				continue // the former member has an address of this node too, as container bridges do
 			case reasonOf(err) == "OTHER_RING" && i >= named: // another one got the address
 			case reasonOf(err) == "OTHER_RING" && j.former.ringID != "":
 				return nil, fmt.Errorf("join via %s: %w; to give the former ring up, remove %s", a, err, j.n.formerPath())

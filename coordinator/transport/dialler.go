@@ -10,6 +10,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/arc-ring/arc/internal/dial"
 )
 
 // dialler is what belongs to a peer's goroutine alone: the stream in use and
@@ -40,6 +42,9 @@ type dialler struct {
 	overlaps, failures int
 	refused            bool
 	warned             bool
+	// telling is this race's newest failure at an address that is not this
+	// node's own.
+	telling result
 	// linked counts this race's tries that have a connection.
 	linked *atomic.Int32
 	// listed is the incarnation that SetPeers last told, 0 if none.
@@ -84,6 +89,7 @@ func (d *dialler) endRace() {
 	d.gen++
 	d.linked = new(atomic.Int32)
 	d.racing, d.todo, d.live, d.overlaps, d.refused = false, nil, 0, 0, false
+	d.telling = result{}
 	d.timer.Stop()
 }
 
@@ -218,7 +224,16 @@ func (d *dialler) failed(r result) {
 	}
 	log := d.t.log.Debug
 	allFailed := d.live == 0 && len(d.todo) == 0
-	if !d.warned && (allFailed || time.Since(d.raceBegan) >= connectWait) {
+	loud := allFailed || time.Since(d.raceBegan) >= connectWait
+	switch {
+	case !errors.Is(r.err, dial.ErrOwn):
+		d.telling = r
+	case d.telling.err != nil:
+		r = d.telling // that the peer has an address of ours too explains nothing
+	default:
+		loud = allFailed
+	}
+	if !d.warned && loud {
 		log, d.warned = d.t.log.Warn, true
 	}
 	log(say, "peer", d.name(), "to", d.id, "address", r.addr, "attempt", d.failures+1, "error", r.err)

@@ -13,11 +13,18 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/arc-ring/arc/internal/dial"
 )
 
 // dials runs a lone transport with one peer in virtual time and returns when
 // it dialled, counted from the start.
 func dials(t *testing.T, addresses int, answer func(ctx context.Context) error, log hclog.Logger, story func(tr *Transport)) []time.Duration {
+	t.Helper()
+	return dialsAt(t, addresses, func(ctx context.Context, _ string) error { return answer(ctx) }, log, story)
+}
+
+func dialsAt(t *testing.T, addresses int, answer func(ctx context.Context, addr string) error, log hclog.Logger, story func(tr *Transport)) []time.Duration {
 	t.Helper()
 	var mu sync.Mutex
 	var at []time.Duration
@@ -26,11 +33,11 @@ func dials(t *testing.T, addresses int, answer func(ctx context.Context) error, 
 		tr := New(Options{
 			Self:   func() Identity { return Identity{Cluster: "c", RingID: "r", ID: 1, Name: "n1"} },
 			Logger: log,
-			DialContext: func(ctx context.Context, _ string) (net.Conn, error) {
+			DialContext: func(ctx context.Context, addr string) (net.Conn, error) {
 				mu.Lock()
 				at = append(at, time.Since(began))
 				mu.Unlock()
-				return nil, answer(ctx)
+				return nil, answer(ctx, addr)
 			},
 		})
 		p := Peer{ID: 2, Name: "n2", Incarnation: 1}
@@ -139,6 +146,27 @@ func TestUnreachableIsLoggedLoudOnce(t *testing.T) {
 			dials(t, 2, answer, hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Warn}), func(*Transport) { time.Sleep(10 * time.Second) })
 			if n := strings.Count(out.String(), "cannot be reached"); n != 1 {
 				t.Errorf("logged %d times, want once:\n%s", n, out.String())
+			}
+		})
+	}
+}
+
+// A container bridge has the same address on every host: what fails there is
+// harmless, and says nothing of why the peer cannot be reached.
+func TestTheAddressThatFailedIsNamedAndNotOurOwn(t *testing.T) {
+	for name, answer := range map[string]func(context.Context) error{"refused": refuse, "silent": silence} {
+		t.Run(name, func(t *testing.T) {
+			for _, own := range []string{"192.0.2.1:7400", "192.0.2.2:7400"} {
+				var out lockedBuffer
+				dialsAt(t, 2, func(ctx context.Context, addr string) error {
+					if addr == own {
+						return fmt.Errorf("dial %s: %w", addr, dial.ErrOwn)
+					}
+					return answer(ctx)
+				}, hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Warn}), func(*Transport) { time.Sleep(10 * time.Second) })
+				if s := out.String(); strings.Count(s, "cannot be reached") != 1 || strings.Contains(s, own) {
+					t.Errorf("own address %s: want one line, without it:\n%s", own, s)
+				}
 			}
 		})
 	}
