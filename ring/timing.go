@@ -3,6 +3,7 @@ package ring
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -95,14 +96,14 @@ func (f Failover) Total() time.Duration {
 func (s Settings) Failovers(a Assumed) []Failover {
 	// Each phase is counted from the end of the one before it.
 	hop := a.RoundTrip / 2
-	drift := ""
+	drift, times := "", "" // by name, and by value
 	if s.DriftPPM != 0 {
-		drift = " × (1 + drift)"
+		drift, times = " × (1 + drift)", " × "+strconv.FormatFloat(float64(1e6+s.DriftPPM)/1e6, 'f', -1, 64)
 	}
 	silence := Phase{"detected", s.Stretched(s.Detection(true)) + hop,
-		fmt.Sprintf("leader_interval_ms × (leader_misses + 1)%s = %d × %d, and a message", drift, s.LeaderIntervalMS, s.LeaderMisses+1)}
+		fmt.Sprintf("leader_interval_ms × (leader_misses + 1)%s = %d × %d%s, and a message", drift, s.LeaderIntervalMS, s.LeaderMisses+1, times)}
 	atOnce := Phase{"promises_ended", 0, "a certificate voids them"}
-	lease := fmt.Sprintf("lease_ms%s = %d from the last renewal", drift, s.LeaseMS)
+	lease := fmt.Sprintf("lease_ms%s = %d%s from the last renewal", drift, s.LeaseMS, times)
 	alone := Phase{"detected", s.Stretched(s.Lease()), lease + ": the voters notice by themselves, and have asked it in vain"}
 	if !s.LeaderGrants && alone.Took < silence.Took {
 		silence = alone
@@ -110,17 +111,17 @@ func (s Settings) Failovers(a Assumed) []Failover {
 	elected := Phase{"elected", a.election(), "pre-vote and vote: 2 round trips, 1 sync"}
 	vote := Phase{"elected", a.RoundTrip + a.Sync, "a vote, no pre-vote is needed: 1 round trip, 1 sync"}
 	declared := Phase{"declared", a.declaration(), "1 round trip, 1 sync; the first renewal travels along"}
-	stagger := Phase{"stagger", s.Stretched(s.Stagger()), fmt.Sprintf("stagger_ms%s = %d: the second heir's turn", drift, s.StaggerMS)}
+	stagger := Phase{"stagger", s.Stretched(s.Stagger()), fmt.Sprintf("stagger_ms%s = %d%s: the second heir's turn", drift, s.StaggerMS, times)}
 	confirm := func(of string) Phase {
 		return Phase{"confirmed", max(a.declaration(), s.Stretched(s.OwnProbe())),
-			fmt.Sprintf("the winner's own probe of %s: max(2 × interval_ms, 50 ms)%s = %v; meanwhile an entry of the new term", of, drift, s.OwnProbe())}
+			fmt.Sprintf("the winner's own probe of %s: max(2 × interval_ms, 50 ms)%s = %v%s; meanwhile an entry of the new term", of, drift, s.OwnProbe(), times)}
 	}
 	interval, misses := s.Link(true)
 	// promises is what is left of them once the fault is detected.
 	promises := func(detected time.Duration) Phase {
 		if s.LeaderGrants {
 			return Phase{"promises_ended", max(s.Stretched(s.GrantLength())+hop-detected, 0),
-				fmt.Sprintf("the watcher testifies, %v after its last pong: leader_interval_ms × (leader_misses + ½)%s", s.GrantLength(), drift)}
+				fmt.Sprintf("the watcher testifies, %v%s after its last pong: leader_interval_ms × (leader_misses + ½)%s", s.GrantLength(), times, drift)}
 		}
 		return Phase{"promises_ended", max(s.Stretched(s.Lease())-detected, 0), lease + ", less what has passed"}
 	}
@@ -142,7 +143,7 @@ func (s Settings) Failovers(a Assumed) []Failover {
 		{FaultPartial, "the leader is cut off, and the others see one another only in part", []Phase{alone,
 			{"promises_ended", 0, "they end with the silence, or the leader releases those whom it still reaches"},
 			{"stagger", s.Stretched(s.Stagger() * time.Duration(s.MaxVoters-1)),
-				fmt.Sprintf("stagger_ms × (max_voters − 1)%s = %d × %d: the turn of the last voter", drift, s.StaggerMS, s.MaxVoters-1)},
+				fmt.Sprintf("stagger_ms × (max_voters − 1)%s = %d × %d%s: the turn of the last voter", drift, s.StaggerMS, s.MaxVoters-1, times)},
 			elected, confirm("those who come before it"),
 			{"handed_over", a.RoundTrip + vote.Took, "the heir is asked whether it could lead, and told to"}, declared}},
 		{FaultHandover, "handover, leave or SIGTERM, from the release on", []Phase{
