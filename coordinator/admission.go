@@ -1,9 +1,15 @@
 package coordinator
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
+	"strings"
+
+	"google.golang.org/grpc/peer"
 
 	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -48,4 +54,33 @@ func checkJoin(cluster, ringID string, r *arcv1.JoinRequest) error {
 		return fmt.Errorf("%w: join of %s: %w", ring.ErrInvalid, name, err)
 	}
 	return nil
+}
+
+// checkReach refuses a joiner that nobody but its own machine can dial, if it
+// asks from another one: it would be evicted and join again without end. from is
+// where the request came from, thisMachine whether that is this machine.
+func checkReach(r *arcv1.JoinRequest, from netip.AddrPort, thisMachine bool) error {
+	loopback := func(a string) bool {
+		ap, err := netip.ParseAddrPort(a)
+		return err == nil && ap.Addr().Unmap().IsLoopback()
+	}
+	if thisMachine || !from.IsValid() || slices.ContainsFunc(r.GetAddresses(), func(a string) bool { return !loopback(a) }) {
+		return nil
+	}
+	return fmt.Errorf("%w: join of %s: it asks from %s, but no other machine reaches it at %s; give it a --bind address that the other members reach",
+		ring.ErrInvalid, foreign.Quote(r.GetName()), from.Addr(), strings.Join(r.GetAddresses(), ", "))
+}
+
+// reachOf is checkReach for a request that came in over the network.
+func (n *node) reachOf(ctx context.Context, r *arcv1.JoinRequest) error {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil
+	}
+	from, ok := p.Addr.(*net.TCPAddr)
+	if !ok {
+		return nil // by the socket of this machine
+	}
+	at := from.AddrPort()
+	return checkReach(r, at, n.local.Has(at.Addr()))
 }

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -48,5 +49,24 @@ func TestCheckJoin(t *testing.T) {
 				t.Errorf("got %v, want %v that says %q", err, c.is, c.says)
 			}
 		})
+	}
+}
+
+// A node that listens on loopback alone can join on its own machine only.
+func TestCheckReach(t *testing.T) {
+	far := netip.MustParseAddrPort("10.0.0.2:40000")
+	loopback := joinRequest(func(r *arcv1.JoinRequest) { r.Addresses = []string{"127.0.0.1:7400", "[::1]:7400"} })
+	if err := checkReach(loopback, far, false); !errors.Is(err, ring.ErrInvalid) || !strings.Contains(err.Error(), "10.0.0.2") || !strings.Contains(err.Error(), "--bind") {
+		t.Errorf("from another machine: %v, want a refusal that says from where and what to do", err)
+	}
+	if err := checkReach(loopback, far, true); err != nil {
+		t.Errorf("on this machine: %v", err)
+	}
+	if err := checkReach(loopback, netip.AddrPort{}, false); err != nil {
+		t.Errorf("from nobody knows where: %v", err)
+	}
+	mixed := joinRequest(func(r *arcv1.JoinRequest) { r.Addresses = []string{"127.0.0.1:7400", "10.0.0.2:7400"} })
+	if err := checkReach(mixed, far, false); err != nil {
+		t.Errorf("with another address too: %v", err)
 	}
 }

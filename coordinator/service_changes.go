@@ -39,6 +39,9 @@ func (s arcService) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.Join
 	if err := checkJoin(s.n.o.Cluster, s.n.hub.views.load().ringID, r); err != nil {
 		return nil, err
 	}
+	if err := s.n.reachOf(ctx, r); err != nil {
+		return nil, err
+	}
 	if v := s.n.hub.views.load(); v.ring.RingID != "" {
 		// A founder's ring has no leader before a majority of its voters is there:
 		// any member can tell them who they are.
