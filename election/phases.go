@@ -19,6 +19,8 @@ type loss struct {
 	silence  time.Duration
 	evidence ring.Evidence
 	by       uint64
+	// incarnation is the process that the evidence is about, 0 if not known.
+	incarnation uint64
 
 	// 0 while it has not come to that.
 	freed, campaign, elected, declared Instant
@@ -30,7 +32,7 @@ func (n *Node) lossNoticed() {
 		return
 	}
 	n.loss = loss{token: n.ring.Term, at: n.now}
-	n.loss.evidence, n.loss.by = n.lossEvidence(n.ring.LeaderID)
+	n.loss.evidence, n.loss.by, n.loss.incarnation = n.lossEvidence(n.ring.LeaderID)
 	if heard, ok := n.heard[n.ring.LeaderID]; ok && n.loss.evidence == ring.Silent {
 		n.loss.silence = n.now - heard
 	}
@@ -39,24 +41,25 @@ func (n *Node) lossNoticed() {
 	}
 }
 
-// lossEvidence is why the member is thought dead, and who says so.
-func (n *Node) lossEvidence(id uint64) (ring.Evidence, uint64) {
-	if _, ok := n.certs[id]; ok {
-		return ring.Certified, 0
+// lossEvidence is why the member is thought dead, who says so, and of which
+// process.
+func (n *Node) lossEvidence(id uint64) (why ring.Evidence, by, incarnation uint64) {
+	if c, ok := n.certs[id]; ok {
+		return ring.Certified, 0, c.Incarnation
 	}
 	if s, ok := n.suspects[id]; ok {
-		return s.Evidence, s.By
+		return s.Evidence, s.By, s.Incarnation
 	}
 	if id == n.cfg.ID {
 		if own := n.ownLoss(); own != "" {
-			return own, n.cfg.ID
+			return own, n.cfg.ID, 0
 		}
-		return "", 0
+		return "", 0, 0
 	}
 	if id == 0 {
-		return "", 0 // the predecessor was evicted before: the ring remembers why
+		return "", 0, 0 // the predecessor was evicted before: the ring remembers why
 	}
-	return ring.Silent, n.cfg.ID
+	return ring.Silent, n.cfg.ID, 0
 }
 
 // lossOver takes it back: the leader of the term is heard.
@@ -72,7 +75,7 @@ func (n *Node) takeoverAsked() {
 	if n.loss.token != n.ring.Term && len(n.ring.History) > 0 {
 		n.loss = loss{token: n.ring.Term, at: n.now}
 		if n.ring.LeaderID == n.cfg.ID {
-			n.loss.evidence, n.loss.by = n.lossEvidence(n.cfg.ID)
+			n.loss.evidence, n.loss.by, n.loss.incarnation = n.lossEvidence(n.cfg.ID)
 		}
 	}
 	n.lossFreed()
@@ -104,10 +107,17 @@ func (n *Node) explain(d *ring.Declare) {
 	}
 	d.Phases = l.loss.phases()
 	d.Evidence, d.By = l.loss.evidence, l.loss.by
-	// Somebody may know better by now.
-	for _, e := range d.Evict {
-		if e.ID == l.after && strength(e.Evidence) > strength(d.Evidence) {
+	// Somebody may know better by now, or have known better then. The entry tells
+	// one story: the better word stands for the eviction and for the history.
+	for i := range d.Evict {
+		e := &d.Evict[i]
+		switch {
+		case e.ID != l.after:
+		case strength(e.Evidence) > strength(d.Evidence):
 			d.Evidence, d.By = e.Evidence, e.By
+		case strength(e.Evidence) < strength(d.Evidence) && e.Incarnation == l.loss.incarnation,
+			e.Evidence == d.Evidence:
+			e.Evidence, e.By = d.Evidence, d.By
 		}
 	}
 }

@@ -1,0 +1,42 @@
+package election
+
+import (
+	"testing"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// What a declaration says of the old leader's end goes to the history, to the
+// list of those who departed and to watchers: it must be the same.
+func TestADeclarationTellsOneStory(t *testing.T) {
+	const term, old, by, other = 7, 1, 2, 3
+	for name, c := range map[string]struct {
+		loss         loss
+		evict        ring.Evict
+		history, out ring.Evidence
+		historyBy    uint64
+	}{
+		"what was known at first is better": {loss{evidence: ring.Refused, by: by, incarnation: 10},
+			ring.Evict{Incarnation: 10, Evidence: ring.Silent, By: other}, ring.Refused, ring.Refused, by},
+		"what is known at last is better": {loss{evidence: ring.Silent, by: by, incarnation: 10},
+			ring.Evict{Incarnation: 10, Evidence: ring.Refused, By: other}, ring.Refused, ring.Refused, other},
+		"both know the same": {loss{evidence: ring.Silent, by: by},
+			ring.Evict{Incarnation: 10, Evidence: ring.Silent, By: other}, ring.Silent, ring.Silent, by},
+		"the better word is of an earlier process": {loss{evidence: ring.Refused, by: by, incarnation: 9},
+			ring.Evict{Incarnation: 10, Evidence: ring.Silent, By: other}, ring.Refused, ring.Silent, by},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.loss.token, c.evict.ID = term, old
+			n := &Node{ring: &ring.State{Term: term}, lead: &leading{after: old, loss: c.loss}}
+			d := &ring.Declare{Evict: []ring.Evict{c.evict}}
+			n.explain(d)
+			e := d.Evict[0]
+			if d.Evidence != c.history || d.By != c.historyBy || e.Evidence != c.out {
+				t.Errorf("history %s by %d, evicted %s by %d; want %s by %d and %s", d.Evidence, d.By, e.Evidence, e.By, c.history, c.historyBy, c.out)
+			}
+			if e.Evidence == d.Evidence && e.By != d.By {
+				t.Errorf("the same evidence is by %d and by %d", d.By, e.By)
+			}
+		})
+	}
+}
