@@ -19,6 +19,9 @@ const SocketName = "arc.sock"
 // MaxSocketPath is what fits into a sockaddr_un, less the final zero byte.
 const MaxSocketPath = 107
 
+// rootRunDir is where root's coordinator keeps its socket.
+const rootRunDir = "/run/arc"
+
 // DefaultRunDir returns where a coordinator of this user keeps its socket and
 // pid files: $ARC_RUN_DIR if set, /run/arc for root, else
 // $XDG_RUNTIME_DIR/arc, else a directory named after the user in the
@@ -31,7 +34,7 @@ func RunDir(env func(string) (string, bool), uid int) string {
 		return dir
 	}
 	if uid == 0 {
-		return "/run/arc"
+		return rootRunDir
 	}
 	if dir, ok := env("XDG_RUNTIME_DIR"); ok && filepath.IsAbs(dir) {
 		return filepath.Join(dir, "arc")

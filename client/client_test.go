@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -152,6 +153,26 @@ func TestNoSocket(t *testing.T) {
 	_, err := c.Status(short(t, 10*time.Second))
 	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "no such file") || !strings.Contains(err.Error(), "arc coordinator") {
 		t.Errorf("got %v, want unreachable with the cause and a hint", err)
+	}
+}
+
+// An ordinary user looks in a directory of its own, and root's coordinator is
+// elsewhere.
+func TestRootsCoordinatorIsNamed(t *testing.T) {
+	const roots = "unix:///run/arc/arc.sock"
+	asked := ""
+	there := func(path string) bool { asked = path; return true }
+	if h := hint(fs.ErrNotExist, "unix:///tmp/arc-65534/arc.sock", there); !strings.Contains(h, "--addr "+roots) || asked != "/run/arc/arc.sock" {
+		t.Errorf("%q after a look at %s, want root's socket named", h, asked)
+	}
+	for name, h := range map[string]string{
+		"root's own":    hint(fs.ErrNotExist, roots, there),
+		"not there":     hint(fs.ErrNotExist, "unix:///tmp/arc-65534/arc.sock", func(string) bool { return false }),
+		"another cause": hint(fs.ErrPermission, "unix:///tmp/arc-65534/arc.sock", there),
+	} {
+		if strings.Contains(h, roots) {
+			t.Errorf("%s: %q names root's socket", name, h)
+		}
 	}
 }
 

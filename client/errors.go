@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -136,7 +138,7 @@ func explain(ctx context.Context, op, addr string, err error, answered bool, dia
 		if dialErr != nil {
 			e.Cause = dialErr
 		}
-		e.Hint = hint(e.Cause)
+		e.Hint = hint(e.Cause, addr, exists)
 	case late:
 		e.Kind, e.Cause = ErrTimeout, ErrTimeout
 		if op != "status" {
@@ -146,8 +148,17 @@ func explain(ctx context.Context, op, addr string, err error, answered bool, dia
 	return e
 }
 
-func hint(cause error) string {
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// hint says what to do about a coordinator that does not answer at addr.
+func hint(cause error, addr string, there func(path string) bool) string {
+	roots := SocketAddr(rootRunDir)
 	switch {
+	case errors.Is(cause, fs.ErrNotExist) && addr != roots && there(filepath.Join(rootRunDir, SocketName)):
+		return "root's coordinator is at " + roots + ": give --addr " + roots + ", or run as root"
 	case errors.Is(cause, fs.ErrNotExist), errors.Is(cause, syscall.ECONNREFUSED):
 		return "is a coordinator running there? start one with arc coordinator, or name another with --addr"
 	case errors.Is(cause, fs.ErrPermission):

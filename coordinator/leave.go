@@ -204,8 +204,8 @@ func (n *node) leaveInTime() error {
 	return errNotLeft
 }
 
-// errStays: the node ends as a member, and nobody waits for it.
-var errStays = errors.New("ended as a member that nobody waits for")
+// errStays: the node ends as a member, and no process is left that waits for it.
+var errStays = errors.New("ended in order as a member: the ring stays on its disk")
 
 // errNotLeft: the node ends as a member that others have to do without.
 var errNotLeft = errors.New("ended without leaving the ring")

@@ -30,7 +30,7 @@ func (n *node) waitsForFormer(f former) {
 	if len(f.names) > 1 {
 		who = "the disks of " + strings.Join(f.names, ", ")
 	}
-	n.nowWaits(fmt.Sprintf("it left ring %s, which is on %s as far as it knows: start that one first (if a disk is lost: arc recover)", f.ringID, who))
+	n.nowWaits(fmt.Sprintf("it left ring %s, which is on %s as far as it knows: start the one of them that ended last first (if a disk is lost: arc recover)", f.ringID, who))
 }
 
 // nowWaits publishes it, and logs it when it is new.
