@@ -459,6 +459,9 @@ func (s *Sim) carryOut(n *node, effects []election.Effect) {
 		case election.Removed:
 			s.removed(n, x)
 		case election.Refused:
+			if n.restored {
+				break // others count on what its disk has lost
+			}
 			s.fail("effect", "%s refuses what member %d sent: %s", n.name, x.From, x.Why)
 		case election.Superseded:
 			s.superseded(n, x)

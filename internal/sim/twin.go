@@ -50,7 +50,7 @@ func (s *Sim) copyDisk(f *Fault, n *node) {
 
 // cloneDisk starts a machine that stands by from a copy of n's disk.
 func (s *Sim) cloneDisk(f *Fault, n *node) {
-	i := slices.IndexFunc(s.nodes, func(o *node) bool { return o.spare })
+	i := slices.IndexFunc(s.nodes, func(o *node) bool { return o.spare && o.power })
 	m, recorded := s.ledger.member(n.id)
 	im := &n.disk.durable
 	if i < 0 || n.core == nil || n.paused || im.id != n.id || im.empty() || !recorded || m.inc != n.inc || !s.heardByAll(n) || !s.judged(im, 2) {
