@@ -123,11 +123,15 @@ func (r *Recovery) Do(now time.Time) (Recovered, error) {
 	if err := r.log.Refound(r.id, batch); err != nil {
 		return Recovered{}, fmt.Errorf("recover from %s, of which %s is a copy: %w", r.dir, copied, err)
 	}
+	term, err := r.TermAbove(now.UnixMicro())
+	if err != nil {
+		return Recovered{}, err
+	}
 	st, err := r.Ring.Refound(r.Name, why, now.UnixMicro())
 	if err != nil {
 		return Recovered{}, err
 	}
-	return Recovered{RingID: st.RingID, Name: r.Name, ID: id, Epoch: st.Epoch, TokenAbove: r.Term, Gone: r.Gone, Copy: copied}, nil
+	return Recovered{RingID: st.RingID, Name: r.Name, ID: id, Epoch: st.Epoch, TokenAbove: term, Gone: r.Gone, Copy: copied}, nil
 }
 
 // Close gives the directory back.

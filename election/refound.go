@@ -14,6 +14,12 @@ import (
 // ErrNotGone: too few members are gone for a ring to be founded again.
 var ErrNotGone = errors.New("the ring can go on without being recovered")
 
+// refoundStep is how far the terms of a ring that is founded again lie above all
+// that its disk knows and above the wall clock. A term of the former ring rises
+// by one an election, or with the wall clock, one a second: it reaches the new
+// ring's first term after this many elections, or seconds (194 days).
+const refoundStep = 1 << 24
+
 // Survivor is what one disk knows of a ring that cannot go on. Nothing in it is
 // changed by what is done with it.
 type Survivor struct {
@@ -128,14 +134,29 @@ func (s *Survivor) Refound(why string, at int64) (Recovered, uint64, error) {
 	if err != nil {
 		return Recovered{}, 0, err
 	}
+	term, err := s.TermAbove(at)
+	if err != nil {
+		return Recovered{}, 0, err
+	}
 	id := st.HighestID
 	index := max(s.Index+1, st.Epoch) // every epoch is an entry
 	return Recovered{
-		HardState: &raftpb.HardState{Term: new(s.Term), Vote: new(uint64(0)), Commit: new(index)},
+		HardState: &raftpb.HardState{Term: new(term), Vote: new(uint64(0)), Commit: new(index)},
 		Snapshot: &raftpb.Snapshot{
 			Data:     (&Node{ring: st}).snapshot(),
-			Metadata: &raftpb.SnapshotMetadata{Index: new(index), Term: new(s.Term), ConfState: &raftpb.ConfState{Voters: []uint64{id}}},
+			Metadata: &raftpb.SnapshotMetadata{Index: new(index), Term: new(term), ConfState: &raftpb.ConfState{Voters: []uint64{id}}},
 		},
 		Bound: s.bound,
 	}, id, nil
+}
+
+// TermAbove returns the term above which those of the ring that is founded again
+// begin, a fixed step above what the former ring is likely to reach soon; at is
+// the Unix time in microseconds.
+func (s *Survivor) TermAbove(at int64) (uint64, error) {
+	term := max(s.Term, wallTerm(at)) + refoundStep
+	if term >= MaxTerm {
+		return 0, fmt.Errorf("election: %w: the disk knows term %d, and the ring founded again would begin above %d; no term is above %d", ring.ErrInvalid, s.Term, term, uint64(MaxTerm))
+	}
+	return term, nil
 }

@@ -98,3 +98,55 @@ func TestARingFoundedAgainKeepsTheWholeLog(t *testing.T) {
 		t.Error("a member of the former ring is not told that it is out")
 	}
 }
+
+// The machines that were called gone come back, and lead after the founder does:
+// for half a year their tokens stay below its.
+func TestARingFoundedAgainHasTheHigherTokens(t *testing.T) {
+	const step = 1 << 24
+	for _, c := range []struct {
+		name  string
+		clock int64
+	}{{"terms of the wall clock", 1_800_000_000}, {"terms above the wall clock", 5}} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld()
+			w.clock = c.clock
+			w.form(t, lan(t), 200*time.Millisecond, "a", "b", "c")
+			old := failover(t, w, false)
+			alive := w.leader()
+			s := survivor(t, alive)
+			rec, id, err := s.Refound("recovered", w.clock*1_000_000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			above, err := s.TermAbove(w.clock * 1_000_000)
+			if err != nil || above != max(s.Term, uint64(w.clock))+step || rec.HardState.GetTerm() != above {
+				t.Fatalf("tokens above %d, %v, want %d; the disk says %d", above, err, max(s.Term, uint64(w.clock))+step, rec.HardState.GetTerm())
+			}
+			rec.Restarted = true
+			founder := &node{name: "again", id: id, inc: w.incarnation(), disk: disk{hard: rec.HardState, snap: rec.Snapshot}}
+			w.nodes[founder.name], w.order = founder, append(w.order, founder.name)
+			w.boot(founder, rec)
+			w.run(3 * time.Second)
+			token, _, ok := claimOf(founder, w.now)
+			if !ok || token <= above || token <= old {
+				t.Fatalf("the founder claims %v with token %d, above %d and %d\n%s", ok, token, above, old, w.out.String())
+			}
+			w.clock += step - 60
+			w.kill(alive.name, false, "")
+			for _, name := range []string{"a", "b", "c"} {
+				if !w.nodes[name].up {
+					w.restart(name)
+				}
+			}
+			w.run(3 * time.Second)
+			for _, name := range []string{"a", "b", "c"} {
+				if term, _, ok := claimOf(w.nodes[name], w.now); ok && (term <= old || term >= token) {
+					t.Errorf("%s of the former ring claims with token %d, the founder with %d, the former one had %d", name, term, token, old)
+				} else if ok {
+					return
+				}
+			}
+			t.Errorf("the former ring has no leader\n%s", w.status())
+		})
+	}
+}

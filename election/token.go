@@ -23,9 +23,10 @@ const (
 	maxWall = 1 << 32
 )
 
-// wallTerm returns the lowest term that may be issued now by the wall clock.
-func (n *Node) wallTerm() uint64 {
-	s := n.cfg.Wall() / int64(time.Second/time.Microsecond)
+// wallTerm returns the lowest term that may be issued at a Unix time in
+// microseconds.
+func wallTerm(at int64) uint64 {
+	s := at / int64(time.Second/time.Microsecond)
 	if s <= 0 || s > maxWall {
 		return 0
 	}
@@ -41,7 +42,7 @@ func (n *Node) wallTerm() uint64 {
 // from the term before the wanted one, which makes it a follower there, and is
 // then told to campaign at once.
 func (n *Node) liftTerm() {
-	want := n.wallTerm()
+	want := wallTerm(n.cfg.Wall())
 	if n.lifting || n.role != raft.StateCandidate || n.term >= want {
 		return
 	}

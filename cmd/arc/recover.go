@@ -27,8 +27,9 @@ gone for good that the rest is no majority. arc status and the log of a waiting
 node say whose disks are needed: start those machines if you can.
 
 Run it on the machine whose disk it is, while its coordinator is stopped, and
-start the coordinator afterwards. Ring id, settings and history stay, the next
-token is above every one known. Members that come back join again by themselves.
+start the coordinator afterwards. Ring id, settings and history stay. Tokens go
+on far above every one known: for 194 days the former ring cannot issue higher
+ones. Members that come back join again by themselves.
 
 What can be lost: whatever the others acknowledged and this disk does not have.
 What must not be: a member that is called gone and leads on with others. Then two
