@@ -87,6 +87,15 @@ func TestAnotherRingIsTold(t *testing.T) {
 	if len(st.GetOtherRings()) != 1 || st.GetOtherRings()[0].GetRingId() != "r2" || st.GetOtherRings()[0].GetLeader() != "x2" {
 		t.Errorf("status lists %v, want r2", st.GetOtherRings())
 	}
+	own := n.status().GetRingId()
+	n.n.heardOtherRing(discovery.ForeignRing{RingID: own, Split: "founded again", From: discovery.Node{Name: "x3"}})
+	if e, err := stream.Recv(); err != nil || e.GetType() != eventOtherRing || e.GetNode() != "x3" {
+		t.Errorf("of a ring with the own id the watcher got %v, %v", e, err)
+	}
+	st = n.status()
+	if len(st.GetOtherRings()) != 2 || st.GetOtherRings()[0].GetSplit()+st.GetOtherRings()[1].GetSplit() != "founded again" {
+		t.Errorf("status lists %v, want one with the own id too", st.GetOtherRings())
+	}
 	if left := n.n.foreign.list(time.Now().Add(2*otherRingFor), "r1"); len(left) != 0 {
 		t.Errorf("still lists %v", left)
 	}

@@ -227,7 +227,7 @@ func (n *node) tellDiscoveryWhenDue(ctx context.Context) {
 			continue // enter tells which ring is looked for
 		}
 		told = true
-		info := discovery.RingInfo{RingID: v.ringID}
+		info := discovery.RingInfo{RingID: v.ringID, RefoundedAt: v.ring.Refounding.At, RefoundedFrom: v.ring.Refounding.From}
 		if ok {
 			info.LeaderName, info.LeaderAddresses, info.IsLeader = l.Name, l.Addresses, l.ID == v.id
 		}

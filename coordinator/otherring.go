@@ -40,12 +40,13 @@ func (o *otherRings) hear(now time.Time, f discovery.ForeignRing) bool {
 		o.heard = map[string]otherRing{}
 	}
 	o.dropOld(now)
-	_, known := o.heard[f.RingID]
+	key := f.RingID + " " + f.Split
+	_, known := o.heard[key]
 	if !known && len(o.heard) >= otherRingsMost {
 		return false
 	}
-	o.heard[f.RingID] = otherRing{now, &arcv1.OtherRing{
-		RingId: f.RingID, From: f.From.Name, Addresses: f.From.Addresses, Leader: f.LeaderName,
+	o.heard[key] = otherRing{now, &arcv1.OtherRing{
+		RingId: f.RingID, Split: f.Split, From: f.From.Name, Addresses: f.From.Addresses, Leader: f.LeaderName,
 	}}
 	return !known
 }
@@ -54,14 +55,15 @@ func (o *otherRings) dropOld(now time.Time) {
 	maps.DeleteFunc(o.heard, func(_ string, r otherRing) bool { return now.Sub(r.at) > otherRingFor })
 }
 
-// list returns those heard lately, sorted, but for the own one.
+// list returns those heard lately, sorted, but for the own one. One with the own
+// one's id is another if its members say so.
 func (o *otherRings) list(now time.Time, own string) []*arcv1.OtherRing {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.dropOld(now)
 	var out []*arcv1.OtherRing
-	for id, r := range o.heard {
-		if id != own {
+	for _, r := range o.heard {
+		if (r.wire.GetRingId() == own) == (r.wire.GetSplit() != "") {
 			out = append(out, r.wire)
 		}
 	}
@@ -79,7 +81,7 @@ func (n *node) heardOtherRing(f discovery.ForeignRing) {
 		l.inbox.must(func(election.Instant) {
 			v := *n.hub.views.load()
 			n.hub.publish(&v, []*arcv1.Event{n.maker.event(v.ring, eventOtherRing, f.From.Name, fields(map[string]any{
-				"ring": f.RingID, "addresses": f.From.Addresses, "leader": f.LeaderName,
+				"ring": f.RingID, "addresses": f.From.Addresses, "leader": f.LeaderName, "split": f.Split,
 			}))})
 		})
 	}

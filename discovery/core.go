@@ -46,6 +46,7 @@ type core struct {
 	search *search
 	heard  heardTable
 	rings  ringTable
+	split  split
 	found  founding
 	limit  limiter
 

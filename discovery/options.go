@@ -160,24 +160,32 @@ type RingInfo struct {
 	LeaderName      string
 	LeaderAddresses []string
 	IsLeader        bool
+	// RefoundedAt and RefoundedFrom say when the ring was founded again by arc
+	// recover, in Unix microseconds, and from whose disk; zero if it never was.
+	RefoundedAt   int64
+	RefoundedFrom string
 }
 
 // wire returns nil for no ring. A leader's addresses are those of the sender.
 func (r RingInfo) wire() *discoveryv1.Ring {
-	switch {
-	case r.RingID == "":
+	if r.RingID == "" {
 		return nil
-	case r.IsLeader:
-		return &discoveryv1.Ring{RingId: r.RingID, Leads: true}
 	}
-	return &discoveryv1.Ring{RingId: r.RingID, Leader: r.LeaderName, LeaderAddresses: slices.Clone(r.LeaderAddresses)}
+	w := &discoveryv1.Ring{RingId: r.RingID, RefoundedAt: r.RefoundedAt, RefoundedFrom: r.RefoundedFrom}
+	if r.IsLeader {
+		w.Leads = true
+	} else {
+		w.Leader, w.LeaderAddresses = r.LeaderName, slices.Clone(r.LeaderAddresses)
+	}
+	return w
 }
 
-func ringFromWire(r *discoveryv1.Ring, sender Node) RingInfo {
-	if r.Leads {
-		return RingInfo{RingID: r.RingId, LeaderName: sender.Name, LeaderAddresses: sender.Addresses, IsLeader: true}
+func ringFromWire(w *discoveryv1.Ring, sender Node) RingInfo {
+	r := RingInfo{RingID: w.RingId, LeaderName: w.Leader, LeaderAddresses: w.LeaderAddresses, RefoundedAt: w.RefoundedAt, RefoundedFrom: w.RefoundedFrom}
+	if w.Leads {
+		r.LeaderName, r.LeaderAddresses, r.IsLeader = sender.Name, sender.Addresses, true
 	}
-	return RingInfo{RingID: r.RingId, LeaderName: r.Leader, LeaderAddresses: r.LeaderAddresses}
+	return r
 }
 
 // Found is how a search ended: with a ring to join, or with the right to found
@@ -208,6 +216,9 @@ type ForeignRing struct {
 	RingID string
 	// Own is the ring that this node belongs to.
 	Own string
+	// Split says how the ring came to have the same id as the own one; empty if it
+	// has another id.
+	Split string
 	// From is the member of the other ring that was heard, at Source.
 	From            Node
 	Source          netip.AddrPort

@@ -45,6 +45,10 @@ func (c *core) hearRing(now time.Time, from netip.AddrPort, node Node, r RingInf
 	}
 	h.last, h.info, h.from, h.source = now, r, node, from
 	out := c.reportForeign(now)
+	if r.RingID == c.ring.RingID {
+		c.hearSplit(ringHeard{last: now, info: r, from: node, source: from, reported: c.split.reported})
+		out = append(out, c.reportSplit(now)...)
+	}
 	if c.ring.RingID == "" && c.search != nil {
 		other, two := c.rings.other(now, r.RingID)
 		if two {
@@ -133,7 +137,7 @@ func (c *core) setRing(now time.Time, r RingInfo) []effect {
 	if r.RingID == "" {
 		return nil
 	}
-	out := c.reportForeign(now)
+	out := append(c.reportForeign(now), c.reportSplit(now)...)
 	if leads {
 		// Those who accepted this founder, or look for the leader, wait.
 		out = append(out, c.makeHello(now, 0))

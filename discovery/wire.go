@@ -145,6 +145,11 @@ func checkCommon(cluster string, n *discoveryv1.Node, r *discoveryv1.Ring, f *di
 		if err := checkRing(r.RingId, r.Leader, r.LeaderAddresses); err != nil {
 			return err
 		}
+		if r.RefoundedFrom != "" {
+			if err := foreign.CheckName("whose disk a ring was founded from", r.RefoundedFrom); err != nil {
+				return err
+			}
+		}
 	}
 	if f.GetExpect() > MaxExpect {
 		return fmt.Errorf("expect %d is more than %d", f.GetExpect(), MaxExpect)

@@ -31,6 +31,7 @@ func (s *State) Refound(name, why string, at int64) (*State, error) {
 		}
 		c.remove(m, Evicted, evidence, 0, at)
 	}
+	c.Refounding = Refounding{At: at, From: name}
 	c.HighestID = afterGap(s.HighestID)
 	admitted := c.admit(founder)
 	c.Epoch = max(afterGap(s.Epoch), c.HighestID) // every id took an epoch

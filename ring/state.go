@@ -147,6 +147,17 @@ type State struct {
 	// Departed are former members, the newest last.
 	Departed []Departed `json:"departed,omitempty"`
 	Settings Settings   `json:"settings"`
+	// Refounding is how the ring was founded again last; zero if it never was.
+	Refounding Refounding `json:"refounding,omitzero"`
+}
+
+// Refounding tells a ring that was founded again from its former self, which has
+// the same id.
+type Refounding struct {
+	// At is the Unix time in microseconds, From the name of the node whose disk it
+	// was founded from.
+	At   int64  `json:"at"`
+	From string `json:"from"`
 }
 
 // Member returns the member with the id.

@@ -33,7 +33,8 @@ ones. Members that come back join again by themselves.
 
 What can be lost: whatever the others acknowledged and this disk does not have.
 What must not be: a member that is called gone and leads on with others. Then two
-rings lead at once, and neither can know.
+rings lead at once. Those that hear each other by broadcast warn, and list each
+other in arc status.
 
 A copy of the data directory is kept beside it.`,
 		Example: `  systemctl stop arc-coordinator
@@ -116,7 +117,7 @@ func recoveryPlan(r *coordinator.Recovery) string {
 		line("again", "%s: each joins under a new id when it runs, and drops what it has", strings.Join(again, ", "))
 	}
 	line("lost", "all that others acknowledged and this disk does not have: joins, leaves, settings, leaders")
-	line("danger", "if %s can still lead with others, two rings lead at once and neither can know;", gone)
+	line("danger", "if %s can still lead with others, two rings lead at once and neither stops;", gone)
 	line("", "make sure that those machines stay off until their data directories are removed")
 	return strings.TrimRight(b.String(), "\n")
 }

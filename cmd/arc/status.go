@@ -51,6 +51,11 @@ func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) error {
 	}
 	line(w, "asked   %s", self)
 	for _, o := range st.GetOtherRings() {
+		if o.GetSplit() != "" {
+			line(w, "another ring has this one's id, led by %s, and was heard from %s at %s: %s; stop one of the two",
+				or(o.GetLeader()), o.GetFrom(), strings.Join(o.GetAddresses(), ", "), o.GetSplit())
+			continue
+		}
 		line(w, "another ring %s of this cluster, led by %s, was heard from %s at %s: stop one of the two",
 			o.GetRingId(), or(o.GetLeader()), o.GetFrom(), strings.Join(o.GetAddresses(), ", "))
 	}

@@ -524,7 +524,10 @@ type OtherRing struct {
 	From      string   `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
 	Addresses []string `protobuf:"bytes,3,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	// Name of its leader, empty if it is not known.
-	Leader        string `protobuf:"bytes,4,opt,name=leader,proto3" json:"leader,omitempty"`
+	Leader string `protobuf:"bytes,4,opt,name=leader,proto3" json:"leader,omitempty"`
+	// How it came to have the same id as the own ring, which arc recover is the
+	// cause of; empty for a ring with another id.
+	Split         string `protobuf:"bytes,5,opt,name=split,proto3" json:"split,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -583,6 +586,13 @@ func (x *OtherRing) GetAddresses() []string {
 func (x *OtherRing) GetLeader() string {
 	if x != nil {
 		return x.Leader
+	}
+	return ""
+}
+
+func (x *OtherRing) GetSplit() string {
+	if x != nil {
+		return x.Split
 	}
 	return ""
 }
@@ -2500,12 +2510,13 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\aseen_by\x18\x06 \x01(\tR\x06seenBy\"@\n" +
 	"\rTemporaryLink\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x17\n" +
-	"\aleft_ms\x18\x02 \x01(\x01R\x06leftMs\"n\n" +
+	"\aleft_ms\x18\x02 \x01(\x01R\x06leftMs\"\x84\x01\n" +
 	"\tOtherRing\x12\x17\n" +
 	"\aring_id\x18\x01 \x01(\tR\x06ringId\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x1c\n" +
 	"\taddresses\x18\x03 \x03(\tR\taddresses\x12\x16\n" +
-	"\x06leader\x18\x04 \x01(\tR\x06leader\"-\n" +
+	"\x06leader\x18\x04 \x01(\tR\x06leader\x12\x14\n" +
+	"\x05split\x18\x05 \x01(\tR\x05split\"-\n" +
 	"\aNodeRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"\x9c\x02\n" +

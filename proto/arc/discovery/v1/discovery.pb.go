@@ -387,8 +387,12 @@ type Ring struct {
 	// Name and addresses of the leader; empty while none is known.
 	Leader          string   `protobuf:"bytes,3,opt,name=leader,proto3" json:"leader,omitempty"`
 	LeaderAddresses []string `protobuf:"bytes,4,rep,name=leader_addresses,json=leaderAddresses,proto3" json:"leader_addresses,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// When arc recover founded the ring again last, as Unix time in microseconds,
+	// and the name of the node whose disk it was; 0 and empty if it never did.
+	RefoundedAt   int64  `protobuf:"varint,5,opt,name=refounded_at,json=refoundedAt,proto3" json:"refounded_at,omitempty"`
+	RefoundedFrom string `protobuf:"bytes,6,opt,name=refounded_from,json=refoundedFrom,proto3" json:"refounded_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Ring) Reset() {
@@ -447,6 +451,20 @@ func (x *Ring) GetLeaderAddresses() []string {
 		return x.LeaderAddresses
 	}
 	return nil
+}
+
+func (x *Ring) GetRefoundedAt() int64 {
+	if x != nil {
+		return x.RefoundedAt
+	}
+	return 0
+}
+
+func (x *Ring) GetRefoundedFrom() string {
+	if x != nil {
+		return x.RefoundedFrom
+	}
+	return ""
 }
 
 // Founding is where the sender stands in the founding of a ring.
@@ -542,12 +560,14 @@ const file_proto_arc_discovery_v1_discovery_proto_rawDesc = "" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x1c\n" +
 	"\taddresses\x18\x03 \x03(\tR\taddresses\x12\x18\n" +
 	"\aclasses\x18\x04 \x03(\tR\aclasses\x12\x18\n" +
-	"\awitness\x18\x05 \x01(\bR\awitness\"x\n" +
+	"\awitness\x18\x05 \x01(\bR\awitness\"\xc2\x01\n" +
 	"\x04Ring\x12\x17\n" +
 	"\aring_id\x18\x01 \x01(\tR\x06ringId\x12\x14\n" +
 	"\x05leads\x18\x02 \x01(\bR\x05leads\x12\x16\n" +
 	"\x06leader\x18\x03 \x01(\tR\x06leader\x12)\n" +
-	"\x10leader_addresses\x18\x04 \x03(\tR\x0fleaderAddresses\"q\n" +
+	"\x10leader_addresses\x18\x04 \x03(\tR\x0fleaderAddresses\x12!\n" +
+	"\frefounded_at\x18\x05 \x01(\x03R\vrefoundedAt\x12%\n" +
+	"\x0erefounded_from\x18\x06 \x01(\tR\rrefoundedFrom\"q\n" +
 	"\bFounding\x12\x16\n" +
 	"\x06expect\x18\x01 \x01(\rR\x06expect\x12\x1a\n" +
 	"\baccepted\x18\x02 \x01(\tR\baccepted\x121\n" +
