@@ -242,27 +242,6 @@ func (s *Sim) exit(n *node, why string) {
 	s.monitorOrphan(n, why)
 }
 
-// powerOff takes the machine down: both processes, and what was not synced.
-func (s *Sim) powerOff(n *node) {
-	if !n.power {
-		return
-	}
-	n.power = false
-	s.monitorKill(n)
-	if n.up {
-		s.exit(n, "the machine lost its power")
-	}
-	s.ran(n)
-	n.badSince = s.now
-}
-
-func (s *Sim) powerOn(n *node) {
-	if !n.power {
-		n.power = true
-		n.boot++
-	}
-}
-
 // restartAfter lets a supervisor start the coordinator after a while.
 func (s *Sim) restartAfter(n *node, d time.Duration) {
 	s.q.push(event{at: s.now + int64(d), kind: evStart, node: int16(n.idx)})
