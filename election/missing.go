@@ -19,20 +19,41 @@ func (n *Node) Missing(now Instant) string {
 	if n.ring == nil || n.removed || n.ring.RingID == "" || now < n.LeaderUntil() {
 		return ""
 	}
+	if n.asksWhetherMember(now) {
+		return ""
+	}
 	if s, out := n.saidOut(); out {
 		// The ring went on without this member, and it is that one that waits.
 		silent := slices.DeleteFunc(slices.Clone(s.Voters), func(id uint64) bool { _, answers := n.inquiry.answers[id]; return answers })
 		needed := len(s.Voters)/2 + 1 - (len(s.Voters) - len(silent))
-		return missingText(Tolerance{Needed: needed, NeededOf: n.namesOf(silent)}, n.namesOf(s.Voters))
+		return missingText(Tolerance{Needed: needed, NeededOf: n.namesOf(silent)}, n.namesOf(s.Voters), false)
 	}
-	if now < max(n.born, n.leaderHeard)+missingAfter*n.ring.Settings.Lease() {
+	if now < max(n.born, n.leaderHeard, min(n.claimEnd, now))+missingAfter*n.ring.Settings.Lease() {
 		return ""
 	}
-	text := missingText(n.tolerance(now), n.namesOf(n.conf.GetVoters()))
+	text := missingText(n.tolerance(now), n.namesOf(n.conf.GetVoters()), n.alone(now))
 	if text != "" {
 		text += n.doubted(now)
 	}
 	return text
+}
+
+// asksWhetherMember reports whether others have just told this member that it is
+// out, or one of those who say so knows a leader: the ring does not wait.
+func (n *Node) asksWhetherMember(now Instant) bool {
+	q := &n.inquiry
+	for from, s := range q.answers {
+		if s.InTouch && n.saysOut(from) {
+			return true
+		}
+	}
+	return q.told != 0 && now < q.told+n.inquiryPatience()
+}
+
+// alone reports whether this member hears none of the other voters.
+func (n *Node) alone(now Instant) bool {
+	others := n.otherVoters()
+	return len(others) > 0 && !slices.ContainsFunc(others, func(id uint64) bool { return n.thoughtAlive(id) && n.answers(id, now) })
 }
 
 // doubted says which voters speak as another process that this member does not
@@ -68,16 +89,20 @@ func (n *Node) saidOut() (newest Standing, ok bool) {
 	return newest, ok
 }
 
-// missingText says whom t needs, with their disks.
-func missingText(t Tolerance, voters []string) string {
-	disks := "its disk"
+// missingText says whom t needs, with their disks, and what to look at first. One
+// that hears nobody (alone) cannot tell whether the others lead.
+func missingText(t Tolerance, voters []string, alone bool) string {
+	disks, advice := "its disk", "if a disk is lost: arc recover"
+	if alone {
+		advice = "this node hears none of the others, who may lead: look at its network first, then whether they run; " + advice
+	}
 	switch {
 	case t.Needed <= 0:
 		return ""
 	case t.Needed > 1:
 		disks = "their disks"
 	}
-	return fmt.Sprintf("%s with %s; the voters are %s (if a disk is lost: arc recover)", t.needs(), disks, strings.Join(voters, ", "))
+	return fmt.Sprintf("%s with %s; the voters are %s (%s)", t.needs(), disks, strings.Join(voters, ", "), advice)
 }
 
 func (n *Node) namesOf(ids []uint64) []string {

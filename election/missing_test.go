@@ -1,15 +1,21 @@
 package election_test
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/ring"
 )
 
 // missing is what a node says of those that are needed.
 func (w *world) missing(name string) string { return w.nodes[name].n.Missing(w.now) }
 
 func TestAMemberThatWaitsNamesTheDisksThatAreNeeded(t *testing.T) {
-	const lost = " (if a disk is lost: arc recover)"
+	const (
+		lost = " (if a disk is lost: arc recover)"
+		cut  = " (this node hears none of the others, who may lead: look at its network first, then whether they run; if a disk is lost: arc recover)"
+	)
 	w := newWorld()
 	w.form(t, lan(t), 200*time.Millisecond, "a", "b", "c", "d", "e")
 	for _, name := range []string{"d", "e"} {
@@ -22,7 +28,7 @@ func TestAMemberThatWaitsNamesTheDisksThatAreNeeded(t *testing.T) {
 	w.kill("c", false, "")
 	w.kill("b", false, "")
 	w.run(8 * time.Second)
-	if got, want := w.missing("a"), "needs 2 of b, c, d, e with their disks; the voters are a, b, c, d, e"+lost; got != want {
+	if got, want := w.missing("a"), "needs 2 of b, c, d, e with their disks; the voters are a, b, c, d, e"+cut; got != want {
 		t.Errorf("a says %q, want %q", got, want)
 	}
 	w.restart("b")
@@ -42,12 +48,58 @@ func TestAMemberThatWaitsNamesTheDisksThatAreNeeded(t *testing.T) {
 		t.Errorf("at once: %q", got)
 	}
 	p.run(8 * time.Second)
-	if got, want := p.missing("a"), "needs b with its disk; the voters are a, b"+lost; got != want {
+	if got, want := p.missing("a"), "needs b with its disk; the voters are a, b"+cut; got != want {
 		t.Errorf("a says %q, want %q", got, want)
 	}
 	p.kill("a", false, "")
 	p.restart("a")
 	if got := p.missing("a"); got != "" {
 		t.Errorf("just restarted: %q", got)
+	}
+}
+
+// A leader whose cable was pulled waits no longer than a follower before it says
+// whom it needs: a short interruption is no loss of a disk.
+func TestALeaderThatIsCutOffLooksAtItsNetworkFirst(t *testing.T) {
+	w := standingWorld(t, "a", "b", "c")
+	w.run(10 * time.Second)
+	l := w.leader()
+	for _, o := range w.order {
+		w.cut[[2]string{l.name, o}], w.cut[[2]string{o, l.name}] = true, true
+	}
+	lost := false
+	for range 800 {
+		w.run(10 * time.Millisecond)
+		if _, _, claims := claimOf(l, w.now); claims {
+			continue
+		}
+		if reason := l.n.Status(w.now).Reason; !lost && strings.Contains(reason, "arc recover") {
+			t.Errorf("as soon as the claim is lost: %q", reason)
+		}
+		lost = true
+	}
+	if got := w.missing(l.name); !strings.Contains(got, "hears none of the others, who may lead: look at its network first") {
+		t.Errorf("%s is cut off and says %q, %q\n%s", l.name, got, l.n.Status(w.now).Reason, w.status())
+	}
+}
+
+// Who was evicted and hears one of the others again asks it, and says of no disk
+// that it is needed: the ring leads.
+func TestWhoAsksWhetherItIsAMemberNamesNoDisk(t *testing.T) {
+	w := standingWorld(t, "a", "b", "c")
+	w.kill("c", false, "")
+	w.suspect("b", "c", ring.Silent)
+	w.run(8 * time.Second)
+	if !w.nodes["a"].n.State().Gone(w.nodes["c"].id) {
+		t.Fatal("c was not evicted")
+	}
+	w.cut[[2]string{"b", "c"}], w.cut[[2]string{"c", "b"}] = true, true
+	w.restart("c")
+	for range 100 {
+		w.tell("c", "a", w.nodes["a"].n.State().Epoch)
+		w.run(10 * time.Millisecond)
+		if got := w.missing("c"); got != "" {
+			t.Fatalf("c says %q while it asks\n%s", got, w.status())
+		}
 	}
 }

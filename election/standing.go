@@ -93,6 +93,8 @@ type inquiry struct {
 	asked   Instant
 	next    Instant
 	answers map[uint64]Standing
+	// told is when the first notice of eviction came in; 0 without one.
+	told Instant
 }
 
 // noticed takes a notice of eviction.
@@ -109,6 +111,9 @@ func (n *Node) noticed(from uint64, e EvictedNotice) {
 		return
 	}
 	q := &n.inquiry
+	if q.told == 0 {
+		q.told = max(n.now, 1)
+	}
 	if q.since == 0 {
 		n.trace("is told to be out of the ring, and asks the others")
 		n.beginInquiry()
