@@ -83,3 +83,4 @@ func TestDeferredEffectsAreCarriedOutInTime(t *testing.T) {
 type saved func()
 
 func (s saved) Save(wal.Batch) error { s(); return nil }
+func (s saved) Mark() error          { return nil }

@@ -90,6 +90,8 @@ type fakeStore struct {
 	gate    chan error
 }
 
+func (s *fakeStore) Mark() error { return nil }
+
 func (s *fakeStore) Save(b wal.Batch) error {
 	s.mu.Lock()
 	s.batches = append(s.batches, b)

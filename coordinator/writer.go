@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/wal"
@@ -17,7 +18,12 @@ const persistsQueued = 256
 // store is the part of *wal.Log that a running member needs.
 type store interface {
 	Save(wal.Batch) error
+	Mark() error
 }
+
+// markAfter is how long after a sync the log's end is marked: a failover is over
+// by then.
+const markAfter = 50 * time.Millisecond
 
 // writer carries out Persists on a goroutine of its own, so that a slow disk
 // holds back only what depends on it: renewals, their acks and the answers to
@@ -48,7 +54,23 @@ func (w *writer) stop() {
 
 func (w *writer) run() {
 	var group []election.Persist
-	for p := range w.queue {
+	var idle <-chan time.Time // runs while the log's end is not marked
+	for {
+		var p election.Persist
+		var ok bool
+		select {
+		case p, ok = <-w.queue:
+			if !ok {
+				return // Close marks it
+			}
+		case <-idle:
+			idle = nil
+			if err := w.store.Mark(); err != nil {
+				w.fail(err)
+				return
+			}
+			continue
+		}
 		// Votes and appends leave before the sync. Their streams' goroutines were
 		// woken before this one, but the last that is woken runs first, and a sync
 		// keeps its processor: with one processor they would wait for the disk.
@@ -67,15 +89,23 @@ func (w *writer) run() {
 			}
 		}
 		if err := w.save(group); err != nil {
-			w.failed <- fmt.Errorf("%w: %w", ErrStorage, err)
-			for range w.queue { // the loop is told, and is about to end
-			}
+			w.fail(err)
 			return
+		}
+		if idle == nil {
+			idle = time.After(markAfter)
 		}
 		for _, p := range group {
 			w.done(p.Seq)
 		}
 		clear(group)
+	}
+}
+
+// fail tells the loop, which is about to end.
+func (w *writer) fail(err error) {
+	w.failed <- fmt.Errorf("%w: %w", ErrStorage, err)
+	for range w.queue {
 	}
 }
 

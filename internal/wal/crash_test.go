@@ -303,6 +303,9 @@ func oneLife(t *testing.T, seed uint64, seen map[string]int) {
 				states = append(states, m.String())
 			default:
 				err = l.Save(b)
+				if err == nil && len(b.Entries)%2 == 0 {
+					err = l.Mark()
+				}
 				m.save(b)
 				states = append(states, m.String())
 			}

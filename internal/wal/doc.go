@@ -32,7 +32,9 @@
 // The file "end" remembers outside the log how far it was synced. A log that was
 // shortened, at whatever byte, that lost its file, or that was put back from an
 // older copy without "end" beside it is refused (ErrCorrupt), and nothing is
-// changed. "end" is never synced: after a power cut it may be some seconds old.
+// changed. "end" is written by Mark and Close, some time after a sync, and never synced
+// itself: what a process saved just before it was killed it may not cover, and
+// after a power cut it may be some seconds old.
 //
 // # Not guaranteed
 //

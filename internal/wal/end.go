@@ -23,8 +23,8 @@ import (
 //	40  size      8  of the segment's file, synced
 //	48  checksum  4  CRC-32C of all before
 //
-// It is written after a sync and never synced itself, so it costs no sync, and
-// after a power cut it may be as old as the system lets it lie. It then says
+// It is written some time after a sync (see Mark) and never synced itself, so it
+// costs no sync, and after a power cut it may be as old as the system lets it lie. It then says
 // less, never more, than what was durable.
 const (
 	endName     = "end"

@@ -28,6 +28,7 @@ func lived(t *testing.T) (dir, segment string, data, mark []byte) {
 	for i := range uint64(8) {
 		mustSave(t, l, Batch{Entries: entries(4+i, 1, 1), HardState: hard(1, 0, 4+i), Sync: true})
 	}
+	must(t, l.Mark())
 	abandon(l) // as kill -9 leaves it
 	segment = onlySegment(t, dir)
 	return dir, segment, readFile(t, segment), readFile(t, filepath.Join(dir, endName))
