@@ -254,6 +254,10 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 		s.stats.count("ring: evicted by an own probe", 1)
 	case caretaker && (m.id == g.leader || m.id == born.leader) && s.abandoned(born, m.id, inc):
 		s.stats.count("ring: evicted by its silence", 1)
+	case dead && who.inc != inc && (!who.up || who.startedAt > born.at):
+		// The process that the ring has recorded had been silent until it was found
+		// dead, and a later one that spoke had ended as well.
+		s.stats.count("ring: evicted after a process that it had not recorded", 1)
 	default:
 		s.fail("G4", "%s, but what happened does not bear that out: %s", what, s.against(born, m.id, inc))
 		return
