@@ -148,7 +148,12 @@ func (n *Node) questioned(r ProbeResult) {
 		m, ok = n.gone[r.ID]
 	}
 	c := n.identity.claims[r.ID]
-	if !ok || c == nil || !c.waiting || n.rival(m, c) != r.Incarnation {
+	if !ok || c == nil || n.rival(m, c) != r.Incarnation {
+		return
+	}
+	// That it answers itself says the same, whoever made this member ask.
+	itself := r.Outcome == Answered && r.AnsweredBy == c.incarnation
+	if !c.waiting && !itself {
 		return
 	}
 	c.waiting = false
@@ -161,8 +166,11 @@ func (n *Node) questioned(r ProbeResult) {
 		n.refuseClaim(m, c, false)
 	case r.Outcome == Answered && r.AnsweredBy == r.Incarnation, holder && n.heard[m.ID] > c.asked:
 		// It lives, wherever its addresses lead.
+	case r.Outcome == Answered && r.AnsweredAs == m.ID && !itself:
+		// Two processes cannot listen at one address. So the rival has ended, and
+		// whoever is there comes next.
+		n.retire(m.ID, r.Incarnation)
 	case r.Outcome == Answered, r.Outcome == NobodyListens, r.Displaced:
-		// Two processes cannot listen at one address.
 		n.retire(m.ID, r.Incarnation)
 		n.admit(m, c)
 	case holder && forgotten, !holder && n.restoredEntry(m.ID), n.everyMajorityNeedsMe():

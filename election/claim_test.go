@@ -140,3 +140,51 @@ func TestALateAnswerIsForItsOwnClaim(t *testing.T) {
 		t.Errorf("c was restarted, and is told %+v\n%s", c.superseded, w.out.String())
 	}
 }
+
+// A member was restarted, and a copy of its disk runs elsewhere. One voter heard
+// the copy first, the other one the member. Only who answers at the member's
+// address counts, whether or not its former process is certified dead.
+func TestACopyThatSpeaksBeforeTheRestartedMember(t *testing.T) {
+	for _, by := range []string{"a", "b"} { // who hears the copy: the leader, or a voter with a certificate
+		for _, reached := range []bool{false, true} { // by its question
+			w := threeFormed(t)
+			other := map[string]string{"a": "b", "b": "a"}[by]
+			w.cut[[2]string{"b", "a"}] = by == "b" // it passes no certificate on
+			w.kill("c", by == "b", "b")
+			w.run(3 * time.Millisecond)
+			if !reached {
+				w.split([]string{by}, []string{"c"})
+			}
+			w.restart("c")
+			w.cut[[2]string{"c", by}] = true // its first word is late
+			w.split([]string{"twin"}, []string{other})
+			w.clone("c", "twin")
+			w.run(2500 * time.Microsecond)
+			w.split([]string{by, "twin"}, []string{other, "c"})
+			w.run(5 * time.Second)
+			if got := w.claimant(t); got != other && got != "c" {
+				t.Errorf("%s heard the copy, reached %v: %q claims, want %s or c\n%s\n%s", by, reached, got, other, w.out.String(), w.status())
+			}
+			w.nobodyElse(t)
+		}
+	}
+}
+
+// The certificate of the former process comes when the copy has spoken already.
+func TestACopyThatSpeaksBeforeTheCertificate(t *testing.T) {
+	w := threeFormed(t)
+	w.kill("c", false, "")
+	w.split([]string{"a"}, []string{"c"})
+	w.split([]string{"twin"}, []string{"b"})
+	dead := election.Certificate{ID: w.nodes["c"].id, Name: "c", Incarnation: w.nodes["c"].inc, Exit: "signal: killed"}
+	w.restart("c")
+	w.clone("c", "twin")
+	w.run(2500 * time.Microsecond)
+	w.to(w.nodes["a"], func(now election.Instant) { w.nodes["a"].n.Certify(now, dead) })
+	w.split([]string{"a", "twin"}, []string{"b", "c"})
+	w.run(5 * time.Second)
+	if got := w.claimant(t); got != "b" && got != "c" {
+		t.Errorf("%q claims, want b or c\n%s\n%s", got, w.out.String(), w.status())
+	}
+	w.nobodyElse(t)
+}

@@ -117,6 +117,16 @@ func (w *world) byID(id uint64) *node {
 	return nil
 }
 
+// at returns the node at the addresses of a probe, or else the one with its id.
+func (w *world) at(p election.Probe) *node {
+	for _, name := range w.order {
+		if slices.Contains(p.Addresses, name+":7400") {
+			return w.nodes[name]
+		}
+	}
+	return w.byID(p.ID)
+}
+
 func (w *world) name(id uint64) string {
 	if nd := w.byID(id); nd != nil {
 		return nd.name
@@ -192,7 +202,7 @@ func (w *world) effect(nd *node, e election.Effect) {
 		nd.n.Persisted(w.now, e.Seq)
 	case election.Probe:
 		w.after(time.Millisecond, func() {
-			to := w.byID(e.ID)
+			to := w.at(e)
 			r := election.ProbeResult{ID: e.ID, Incarnation: e.Incarnation, Recorded: e.Recorded, Outcome: election.NobodyListens}
 			wait := time.Duration(0)
 			switch {

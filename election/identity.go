@@ -16,10 +16,12 @@ import (
 //
 // Another process takes the holder's place in one of these ways only:
 //
-//   - The holder is known to have ended: it is certified dead, or another process
-//     of the member answers at the addresses that the ring has recorded, or the
-//     host there answers that nobody listens. (A packet filter that rejects a
-//     connection, instead of dropping it, looks like that.)
+//   - It answers at the addresses that the ring has recorded, where the holder was:
+//     two processes cannot listen at one address.
+//   - The host there answers that nobody listens, or only strangers are there, and
+//     the other one speaks. (A packet filter that rejects a connection, instead of
+//     dropping it, looks like that.) A certificate alone lets nobody in: the member
+//     may have been started again where this one cannot look.
 //   - The ring has recorded the other one. The holder's words stop counting as
 //     soon as that entry is in the log, those of the other one begin to count
 //     when it is applied. So a majority without both of them has to agree.
@@ -104,7 +106,7 @@ func (n *Node) counts(m ring.Member, msg Message) bool {
 	case n.behind(m, c):
 		n.refuseClaim(m, c, true)
 		return false
-	case n.ended(m.ID, h) || incarnation == m.Incarnation && !n.replacedInLog(m.ID, incarnation) || !n.isVoter(n.cfg.ID):
+	case incarnation == m.Incarnation && !n.replacedInLog(m.ID, incarnation) || !n.isVoter(n.cfg.ID):
 		n.takeOver(m, incarnation)
 		return true
 	}

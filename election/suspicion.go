@@ -309,10 +309,10 @@ func (n *Node) certify(c Certificate) {
 		return // it was started again since, or never was the member
 	}
 	if k, ok := n.claimed(c.ID); ok {
-		// It was started again, and speaks already.
+		// It was started again, and speaks already. But a copy may speak too, so the
+		// certificate alone lets nobody in.
 		n.identity.quiet[c.ID] = n.now + max(n.ring.Settings.Lease(), n.voter.bound)
-		n.admit(m, k)
-		return
+		n.question(m, k)
 	}
 	if _, known := n.certs[c.ID]; known {
 		return
