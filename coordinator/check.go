@@ -81,6 +81,25 @@ func (o *Options) Validate() error {
 	return nil
 }
 
+// checkInterfaces refuses a wrong --interface before any directory is made.
+func (o *Options) checkInterfaces() error {
+	if o.NoAutodiscovery {
+		return nil
+	}
+	if err := discovery.CheckInterfaces(o.Interfaces); err != nil {
+		return discoveryError(err)
+	}
+	return nil
+}
+
+func discoveryError(err error) error {
+	err = fmt.Errorf("start discovery: %w; --no-autodiscovery with --join does without", err)
+	if errors.Is(err, discovery.ErrOptions) {
+		return usageError{err}
+	}
+	return err
+}
+
 // exposed tells whether other machines reach this node without any proof of
 // who they are.
 func (o *Options) exposed() bool {

@@ -51,6 +51,13 @@ func OpenRecovery(dataDir string, gone []string, log hclog.Logger) (_ *Recovery,
 	if info, err := os.Stat(dataDir); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("recover from %s: no such directory; --data-dir names the one that the coordinator is started with", dataDir)
 	}
+	// Opening makes a lock file, which a wrong directory is not to be left with.
+	switch holds, err := wal.Holds(dataDir); {
+	case err != nil:
+		return nil, fmt.Errorf("recover from %s: %w", dataDir, err)
+	case !holds:
+		return nil, fmt.Errorf("recover from %s: %w; %s", dataDir, wal.ErrFresh, withoutLog(dataDir))
+	}
 	l, rec, err := wal.Open(dataDir, wal.Options{Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("recover from %s: %w", dataDir, err)

@@ -77,6 +77,9 @@ func interruptible(ctx context.Context, f func() error) error {
 // back what was taken.
 func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 	o := &n.o
+	if err := o.checkInterfaces(); err != nil {
+		return recovered, err
+	}
 	if n.dir, err = lockRunDir(o.RunDir); err != nil {
 		return recovered, err
 	}
@@ -103,11 +106,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 			Ask: n.askFounder, OnForeignRing: n.heardOtherRing, OnFellow: n.fellowHeard, Logger: n.log.Named(logging.Discovery),
 		})
 		if err != nil {
-			err = fmt.Errorf("start discovery: %w; --no-autodiscovery with --join does without", err)
-			if errors.Is(err, discovery.ErrOptions) {
-				err = usageError{err}
-			}
-			return recovered, err
+			return recovered, discoveryError(err)
 		}
 	}
 	n.transport = transport.New(transport.Options{

@@ -92,6 +92,17 @@ func (s scope) check(all []card) error {
 	return nil
 }
 
+// CheckInterfaces says whether the machine has all the named interfaces; the
+// error wraps ErrOptions. New finds that too, but after its caller has opened
+// what Options need.
+func CheckInterfaces(names []string) error {
+	all, err := cards()
+	if err != nil {
+		return err
+	}
+	return scope{names: names}.check(all)
+}
+
 // outlets returns the ways out that are up and allowed, in the cards' order.
 // Loopback is one if an address of it is bound or the interface is named, or if
 // any address will do and there is no other.

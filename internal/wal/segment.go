@@ -77,6 +77,20 @@ func segments(dir string) (numbers []uint64, temps []string, err error) {
 	return numbers, temps, nil
 }
 
+// Holds reports whether the directory holds a log, be it a damaged one. It
+// changes nothing there.
+func Holds(dir string) (bool, error) {
+	numbers, _, err := segments(dir)
+	if err != nil || len(numbers) > 0 {
+		return err == nil, err
+	}
+	_, err = os.Lstat(filepath.Join(dir, endName))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // newSegment writes st as the base of a segment with that number and makes it
 // the newest one in dir, durably. On error the directory is as before, apart
 // from an unfinished file that could not be removed, or the new segment may

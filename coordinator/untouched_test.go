@@ -1,0 +1,35 @@
+package coordinator
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/arc-ring/arc/internal/wal"
+)
+
+// A wrong directory is left as it was.
+func TestARecoveryFromAWrongDirectoryLeavesNothingThere(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := OpenRecovery(dir, []string{"n2"}, hclog.NewNullLogger()); !errors.Is(err, wal.ErrFresh) {
+		t.Errorf("got %v, want %v", err, wal.ErrFresh)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left there: %v, %v", left, err)
+	}
+}
+
+// A wrong option is found before any directory is made.
+func TestAWrongInterfaceMakesNoDirectory(t *testing.T) {
+	dir := t.TempDir()
+	n := &node{o: Options{Interfaces: []string{"none-of-it"}, RunDir: filepath.Join(dir, "run"), DataDir: filepath.Join(dir, "data")}}
+	if _, err := n.open(t.Context()); !errors.Is(err, ErrUsage) {
+		t.Errorf("got %v, want %v", err, ErrUsage)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left there: %v, %v", left, err)
+	}
+}
