@@ -245,9 +245,9 @@ func (j *joiner) byAddresses(ctx context.Context) (*arcv1.JoinResponse, error) {
 				continue // the former member has an address of this node too, as container bridges do
 			case reasonOf(err) == "OTHER_RING" && i >= named: // another one got the address
 			case reasonOf(err) == "OTHER_RING" && j.former.ringID != "":
-				return nil, fmt.Errorf("join via %s: %w; to give the former ring up, remove %s", a, err, j.n.formerPath())
+				return nil, fmt.Errorf("join via %s: %w; to give the former ring up, remove %s", a, inWords{err}, j.n.formerPath())
 			case never(err):
-				return nil, fmt.Errorf("join via %s: %w", a, err)
+				return nil, fmt.Errorf("join via %s: %w", a, inWords{err})
 			}
 			j.complain(err, a)
 		}
@@ -288,7 +288,7 @@ func (j *joiner) byDiscovery(ctx context.Context) (*arcv1.JoinResponse, *discove
 			}
 			// Another ring may answer at an address that was just reused.
 			if never(err) && status.Code(err) != codes.FailedPrecondition {
-				return nil, nil, fmt.Errorf("join the ring %s: %w", f.RingID, err)
+				return nil, nil, fmt.Errorf("join the ring %s: %w", f.RingID, inWords{err})
 			}
 			j.complain(err, strings.Join(addresses, ","))
 		}
@@ -344,6 +344,19 @@ func (j *joiner) ringThere(ctx context.Context) (bool, error) {
 	return false, ctx.Err()
 }
 
+// inWords is a member's error as people read it: gRPC's own Error begins with a
+// code that means nothing to them.
+type inWords struct{ error }
+
+func (w inWords) Error() string {
+	if s, ok := status.FromError(w.error); ok {
+		return s.Message()
+	}
+	return w.error.Error()
+}
+
+func (w inWords) Unwrap() error { return w.error }
+
 // never tells whether a join was refused for a reason that a repetition does
 // not change.
 func never(err error) bool {
@@ -360,10 +373,7 @@ func (j *joiner) complain(err error, via string) {
 	if errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled {
 		return
 	}
-	text := err.Error()
-	if s, ok := status.FromError(err); ok {
-		text = s.Message()
-	}
+	text := inWords{err}.Error()
 	j.n.waits(err, text, via)
 	level := hclog.Debug
 	j.said.Lock()

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
@@ -21,7 +22,7 @@ func atLeader[R any](ctx context.Context, n *node, forwarded bool, here func(*lo
 	}
 	switch {
 	case !ok:
-		return none, fmt.Errorf("%w: %s; try again", ErrNoLeader, v.status.Reason)
+		return none, fmt.Errorf("%w: %s; try again", ErrNoLeader, strings.TrimPrefix(v.status.Reason, "no leader known: "))
 	case leader.ID == v.id:
 		return here(l, v)
 	case forwarded:

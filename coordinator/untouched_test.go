@@ -2,11 +2,14 @@ package coordinator
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/internal/wal"
 )
@@ -19,6 +22,18 @@ func TestARecoveryFromAWrongDirectoryLeavesNothingThere(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left there: %v, %v", left, err)
+	}
+}
+
+// A refusal is told in the member's words, and stays what it is.
+func TestARefusedJoinIsToldInPlainWords(t *testing.T) {
+	refused := status.Error(codes.FailedPrecondition, "this is cluster \"a\"")
+	err := fmt.Errorf("join via n2:7400: %w", inWords{refused})
+	if want := "join via n2:7400: this is cluster \"a\""; err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
+	}
+	if !errors.Is(err, refused) || !never(inWords{refused}) {
+		t.Errorf("%v is no longer the refusal", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package ring
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -56,7 +57,7 @@ func ProfileSettings(name string) (Settings, error) {
 	case "wan":
 		s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.LeaseMS, s.StaggerMS = 500, 6, 1000, 6, 3000, 500
 	default:
-		return Settings{}, fmt.Errorf("profile %q is not one of %v", name, Profiles)
+		return Settings{}, fmt.Errorf("profile %q is not one of %s", name, strings.Join(Profiles, ", "))
 	}
 	s.HangAfterMS = 10 * s.LeaseMS
 	s.GraceMS = s.LeaseMS

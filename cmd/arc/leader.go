@@ -62,7 +62,7 @@ func (f *factory) askLeader(ctx context.Context, self, wait bool) (*arcv1.Status
 	})
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, asLeader(err)
 	case st.GetLeader() == nil:
 		return st, fmt.Errorf("%w: no leader: %s", errNotLeading, or(strings.TrimPrefix(st.GetReason(), "no leader known: ")))
 	case self && !st.GetClaiming():
@@ -83,9 +83,21 @@ func (f *factory) awaitLeader(ctx context.Context, self bool) (*arcv1.StatusResp
 		defer cancel()
 	}
 	if err := f.reach(ctx, c); err != nil {
-		return nil, err
+		return nil, asLeader(err)
 	}
-	return c.AwaitLeader(ctx, self)
+	st, err := c.AwaitLeader(ctx, self)
+	return st, asLeader(err)
+}
+
+// asLeader names this command in an error of the calls that it makes.
+func asLeader(err error) error {
+	var e *client.Error
+	if !errors.As(err, &e) || e.Op != "status" {
+		return err
+	}
+	named := *e
+	named.Op = "leader"
+	return &named
 }
 
 // reachPoll is how often an unreachable coordinator is tried.

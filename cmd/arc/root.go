@@ -195,11 +195,23 @@ func addGlobals(root *cobra.Command, f *factory) {
 	}
 }
 
+// countWords says how many arguments there are, and which.
+func countWords(args []string) string {
+	switch len(args) {
+	case 0:
+		return "none"
+	case 1:
+		return "one: " + foreign.Quote(args[0])
+	default:
+		return fmt.Sprintf("%d: %s", len(args), foreign.Quote(strings.Join(args, " ")))
+	}
+}
+
 // exactly and atMost are cobra's argument checks in ARC's words.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usagef(cmd, "%s wants %s, got %d arguments: %s", cmd.CommandPath(), what, len(args), foreign.Quote(strings.Join(args, " ")))
+			return usagef(cmd, "%s wants %s, got %s", cmd.CommandPath(), what, countWords(args))
 		}
 		return noneEmpty(cmd, args, what)
 	}
@@ -215,7 +227,7 @@ func noneEmpty(cmd *cobra.Command, args []string, what string) error {
 func atMost(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > n {
-			return usagef(cmd, "%s wants %s, got %d arguments: %s", cmd.CommandPath(), what, len(args), foreign.Quote(strings.Join(args, " ")))
+			return usagef(cmd, "%s wants %s, got %s", cmd.CommandPath(), what, countWords(args))
 		}
 		return noneEmpty(cmd, args, what)
 	}

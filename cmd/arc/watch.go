@@ -95,6 +95,9 @@ func details(ev *arcv1.Event) string {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		if key == "why" && plain(fields[key]) == plain(fields["exit"]) {
+			continue // a certificate's reason is how the process exited
+		}
 		if text := plain(fields[key]); text != "" && key != "term" && key != "name" && key != "phases" {
 			fmt.Fprintf(&b, "  %s=%s", key, text)
 		}
