@@ -114,17 +114,8 @@ func (n *Node) heardGone(id uint64) Instant {
 	return n.heard[id]
 }
 
-// rival returns the process that stands in the way of one that does not count:
-// the holder, or the one to which the log gives the holder's place.
-func (n *Node) rival(m ring.Member, c *claim) uint64 {
-	if h := n.holder(m); h != c.incarnation {
-		return h
-	}
-	return n.inLog(m.ID)
-}
-
-// question asks the rival of a process, at the recorded addresses alone, whether
-// it lives: another process speaks for the member.
+// question asks the holder of a member, where it listens and nowhere else,
+// whether it lives: another process speaks for the member.
 func (n *Node) question(m ring.Member, c *claim) {
 	pause := n.ring.Settings.RenewEvery()
 	if c.waiting {
@@ -134,7 +125,9 @@ func (n *Node) question(m ring.Member, c *claim) {
 		return
 	}
 	c.asked, c.waiting = n.now, true
-	m.Incarnation = n.rival(m, c)
+	h := n.holder(m)
+	m.Addresses, _ = n.livesAt(m, h)
+	m.Incarnation = h
 	n.trace("asks whether process %x of %s lives, since process %x speaks for it", m.Incarnation, m.Name, c.incarnation)
 	p := n.probeOf(m)
 	p.Recorded = true
@@ -148,32 +141,33 @@ func (n *Node) questioned(r ProbeResult) {
 		m, ok = n.gone[r.ID]
 	}
 	c := n.identity.claims[r.ID]
-	if !ok || c == nil || n.rival(m, c) != r.Incarnation {
+	if !ok || c == nil || n.holder(m) != r.Incarnation || c.incarnation == r.Incarnation {
 		return
 	}
+	at, known := n.livesAt(m, r.Incarnation)
+	known = known && (len(r.Addresses) == 0 || slices.Equal(r.Addresses, at)) // else who is there says nothing of it
 	// That it answers itself says the same, whoever made this member ask.
 	itself := r.Outcome == Answered && r.AnsweredBy == c.incarnation
 	if !c.waiting && !itself {
 		return
 	}
 	c.waiting = false
-	holder := n.holder(m) == r.Incarnation
 	_, heard := n.identity.holders[m.ID]
 	forgotten := n.restarted && !heard
 	switch {
-	case r.Outcome == Answered && r.AnsweredBy == r.Incarnation && holder:
+	case r.Outcome == Answered && r.AnsweredBy == r.Incarnation:
 		n.identity.holders[m.ID] = r.Incarnation
 		n.refuseClaim(m, c, false)
-	case r.Outcome == Answered && r.AnsweredBy == r.Incarnation, holder && n.heard[m.ID] > c.asked:
+	case n.heard[m.ID] > c.asked:
 		// It lives, wherever its addresses lead.
-	case r.Outcome == Answered && r.AnsweredAs == m.ID && !itself:
-		// Two processes cannot listen at one address. So the rival has ended, and
+	case known && r.Outcome == Answered && r.AnsweredAs == m.ID && !itself:
+		// Two processes cannot listen at one address. So the holder has ended, and
 		// whoever is there comes next.
-		n.retire(m.ID, r.Incarnation)
-	case r.Outcome == Answered, r.Outcome == NobodyListens, r.Displaced:
-		n.retire(m.ID, r.Incarnation)
+		n.retire(m.ID, r.Incarnation, false)
+	case known && (r.Outcome == Answered || r.Outcome == NobodyListens || r.Displaced):
+		n.retire(m.ID, r.Incarnation, false)
 		n.admit(m, c)
-	case holder && forgotten, !holder && n.restoredEntry(m.ID), n.everyMajorityNeedsMe():
+	case forgotten, n.everyMajorityNeedsMe():
 		n.admit(m, c)
 	default:
 		n.doubt() // the ring may have recorded it
@@ -192,7 +186,9 @@ func (n *Node) followLeader(s Standing) {
 	if at, ever := n.heard[m.ID]; ever && n.now < at+n.ring.Settings.Lease() {
 		return // the process that counts here speaks
 	}
-	n.retire(m.ID, n.holder(m))
+	n.retire(m.ID, n.holder(m), false)
+	// The ring has gone on since that, whatever this log gave to former processes.
+	n.identity.logged = slices.DeleteFunc(n.identity.logged, func(l loggedReturn) bool { return l.id == m.ID })
 	n.takeOver(m, s.LeaderIncarnation)
 }
 
@@ -205,7 +201,7 @@ func (n *Node) everyMajorityNeedsMe() bool {
 // admit lets the process that claims to be a member take its holder's place,
 // unless what it announces speaks against it or is not known yet.
 func (n *Node) admit(m ring.Member, c *claim) {
-	if n.lead != nil && c.ret == nil || n.behind(m, c) || n.ended(m.ID, c.incarnation) {
+	if n.lead != nil && c.ret == nil || n.behind(m, c) || n.ended(m.ID, c.incarnation) || n.replacedInLog(m.ID, c.incarnation) {
 		return
 	}
 	n.takeOver(m, c.incarnation)

@@ -24,7 +24,10 @@ import (
 //     may have been started again where this one cannot look.
 //   - The ring has recorded the other one. The holder's words stop counting as
 //     soon as that entry is in the log, those of the other one begin to count
-//     when it is applied. So a majority without both of them has to agree.
+//     when it is applied. So a majority without both of them has to agree. The
+//     other one may end before, after it has acknowledged more: the holder stays
+//     out all the same, and only one that was started later from the other one's
+//     directory counts.
 //   - This member was restarted, neither it nor the ring has heard the holder
 //     since, and the holder does not answer. That is what a restart of all machines
 //     needs.
@@ -36,9 +39,9 @@ type identity struct {
 	// holders are the processes that were heard and count, by member. A member
 	// without one has its recorded process as holder.
 	holders map[uint64]uint64
-	// retired are processes whose words never count again, since when; a
-	// certified one as of its certificate.
-	retired map[process]Instant
+	// retired are processes whose words never count again, unless the ring records
+	// one of them after all that is not certified dead.
+	retired map[process]ending
 	// quiet is until when votes of a member do not count: its former process
 	// may have promised until then, and its present one may not know.
 	quiet map[uint64]Instant
@@ -46,6 +49,8 @@ type identity struct {
 	claims map[uint64]*claim
 	// logged are the returns in the log that are not applied.
 	logged []loggedReturn
+	// announced is what the holder of a member said of itself, if that is known.
+	announced map[uint64]*Return
 	// restored is the last index of the log at the start.
 	restored uint64
 	// recorded is true once the ring has recorded this very process.
@@ -60,11 +65,20 @@ type identity struct {
 // process is one process of a member.
 type process struct{ id, incarnation uint64 }
 
+// ending is when a process was found to have ended, and whether that is certified.
+type ending struct {
+	at        Instant
+	certified bool
+}
+
 // loggedReturn is an entry that gives a member another process.
-type loggedReturn struct{ index, id, incarnation uint64 }
+type loggedReturn struct {
+	index, id, incarnation uint64
+	addresses              []string
+}
 
 func newIdentity() identity {
-	return identity{holders: map[uint64]uint64{}, retired: map[process]Instant{}, quiet: map[uint64]Instant{}, claims: map[uint64]*claim{}, told: map[uint64]uint64{}, toldAt: map[uint64]Instant{}}
+	return identity{holders: map[uint64]uint64{}, retired: map[process]ending{}, quiet: map[uint64]Instant{}, claims: map[uint64]*claim{}, announced: map[uint64]*Return{}, told: map[uint64]uint64{}, toldAt: map[uint64]Instant{}}
 }
 
 // holder returns the incarnation whose words count for a member.
@@ -94,13 +108,19 @@ func (n *Node) counts(m ring.Member, msg Message) bool {
 		if !certified {
 			i.holders[m.ID] = incarnation
 		}
+		if r := msg.Return; r != nil && r.ID == m.ID && r.Incarnation == incarnation {
+			i.announced[m.ID] = r
+		}
 		return !certified
 	}
 	c := n.noteClaim(m, msg)
 	switch {
 	case incarnation == h:
-		n.question(m, c)
-		return false
+		if n.isVoter(n.cfg.ID) && n.replacedInLog(m.ID, incarnation) {
+			return false // until it is known whether that entry is committed
+		}
+		n.takeOver(m, incarnation) // it says that it comes after that one
+		return true
 	case n.lead != nil && c.ret == nil:
 		return false // what it announces decides
 	case n.behind(m, c):
@@ -109,8 +129,9 @@ func (n *Node) counts(m ring.Member, msg Message) bool {
 	case incarnation == m.Incarnation && !n.replacedInLog(m.ID, incarnation) || !n.isVoter(n.cfg.ID):
 		n.takeOver(m, incarnation)
 		return true
+	case !n.replacedInLog(m.ID, incarnation):
+		n.question(m, c)
 	}
-	n.question(m, c)
 	return false
 }
 
@@ -120,22 +141,27 @@ func (n *Node) ended(id, incarnation uint64) bool {
 }
 
 // retire notes that a process's words never count again.
-func (n *Node) retire(id, incarnation uint64) {
+func (n *Node) retire(id, incarnation uint64, certified bool) {
 	p := process{id, incarnation}
-	if _, known := n.identity.retired[p]; !known {
-		n.identity.retired[p] = n.now
+	e, known := n.identity.retired[p]
+	if !known {
+		e.at = n.now
 	}
+	e.certified = e.certified || certified
+	n.identity.retired[p] = e
 }
 
 // takeOver lets another process of a member count from now on.
 func (n *Node) takeOver(m ring.Member, incarnation uint64) {
 	i := &n.identity
 	i.holders[m.ID] = incarnation
+	delete(i.announced, m.ID)
 	if c := i.claims[m.ID]; c != nil && c.incarnation == incarnation {
 		n.heard[m.ID] = max(n.heard[m.ID], c.heard) // silent was the former one
+		if c.ret != nil {
+			i.announced[m.ID] = c.ret
+		}
 	}
-	// What the log gives to former processes says nothing about this one.
-	i.logged = slices.DeleteFunc(i.logged, func(l loggedReturn) bool { return l.id == m.ID })
 	n.trace("%s speaks as process %x from now on", m.Name, incarnation)
 	n.forgetStale(m.ID)
 	if n.isVoter(m.ID) {
@@ -147,13 +173,14 @@ func (n *Node) takeOver(m ring.Member, incarnation uint64) {
 // recordChange follows up on a member's process that the log gives at index.
 func (n *Node) recordChange(index uint64, was, is ring.Member) {
 	i := &n.identity
+	defer n.forgetStale(is.ID)
 	switch {
 	case is.ID == n.cfg.ID:
 		return // see checkRecorded
 	case was.Incarnation == is.Incarnation:
 		return
 	}
-	n.retire(is.ID, was.Incarnation)
+	n.retire(is.ID, was.Incarnation, false)
 	if n.lead != nil && n.holder(was) != is.Incarnation {
 		// Silence let it in, not a proof. Who was silent may still be bound, and
 		// who came does not know to what.
@@ -161,15 +188,20 @@ func (n *Node) recordChange(index uint64, was, is ring.Member) {
 		i.quiet[is.ID] = n.now + max(n.ring.Settings.Lease(), n.voter.bound)
 	}
 	h, heard := i.holders[is.ID]
+	later := heard && h != was.Incarnation && h != is.Incarnation
+	p := process{is.ID, is.Incarnation}
 	switch {
-	case heard && h != was.Incarnation && (index <= i.restored || n.ended(is.ID, is.Incarnation)):
+	case later && (index <= i.restored || i.retired[p].certified || n.follows(is.ID, h, is.Incarnation) || n.everyMajorityNeedsMe()):
 		// The entry is older than what this member has found out.
+		return
 	case index > i.restored:
 		i.holders[is.ID] = is.Incarnation // somebody has heard it in this life
 	default:
 		delete(i.holders, is.ID)
 	}
-	n.forgetStale(is.ID)
+	if !i.retired[p].certified {
+		delete(i.retired, p) // a majority counts it, whatever this member was answered
+	}
 }
 
 // recordJoin follows up on a joiner that the log gives at index: whoever let it in
@@ -229,6 +261,11 @@ func (n *Node) forgetIdentity() {
 			delete(i.claims, id)
 		}
 	}
+	for id := range i.announced {
+		if !known(id) {
+			delete(i.announced, id)
+		}
+	}
 	for id := range i.toldAt {
 		if !known(id) {
 			delete(i.toldAt, id)
@@ -260,32 +297,56 @@ func (n *Node) noteReturns(entries []*raftpb.Entry) {
 			continue
 		}
 		if c, err := ring.DecodeCommand(e.GetData()); err == nil && c.Return != nil {
-			i.logged = append(i.logged, loggedReturn{e.GetIndex(), c.Return.ID, c.Return.Incarnation})
+			i.logged = append(i.logged, loggedReturn{e.GetIndex(), c.Return.ID, c.Return.Incarnation, c.Return.Addresses})
 		}
 	}
 }
 
 // replacedInLog reports whether an entry of this member's log gives the place of
-// a process to another one that is not known to have ended.
+// a process to another one. That entry may be committed, and the other one may
+// have acknowledged more since, even if it has ended. So only a process counts
+// that was started from its directory later. In a pair this member has all.
 func (n *Node) replacedInLog(id, incarnation uint64) bool {
-	l := n.inLog(id)
-	return l != 0 && l != incarnation && !n.ended(id, l)
-}
-
-// inLog returns the process to which the newest entry that is not applied gives
-// a member, 0 if there is none.
-func (n *Node) inLog(id uint64) uint64 {
-	l, _ := n.newestReturn(id)
-	return l.incarnation
-}
-
-// restoredEntry reports whether that entry was in the log when this member
-// started: what it agreed to with others then, it may have forgotten.
-func (n *Node) restoredEntry(id uint64) bool {
 	l, ok := n.newestReturn(id)
-	return ok && l.index <= n.identity.restored
+	return ok && l.incarnation != incarnation && !n.follows(id, incarnation, l.incarnation) && !n.everyMajorityNeedsMe()
 }
 
+// follows reports whether a process of a member has announced that it was
+// started from the directory of a former one.
+func (n *Node) follows(id, incarnation, former uint64) bool {
+	r := n.announcedBy(id, incarnation)
+	return r != nil && slices.Contains(r.Former, former)
+}
+
+// announcedBy returns what the holder of a member, or one that claims to be it,
+// said of itself; nil if that is not known.
+func (n *Node) announcedBy(id, incarnation uint64) *Return {
+	if r := n.identity.announced[id]; r != nil && r.Incarnation == incarnation {
+		return r
+	}
+	if c := n.identity.claims[id]; c != nil && c.incarnation == incarnation {
+		return c.ret
+	}
+	return nil
+}
+
+// livesAt returns where a process of a member listens; not known, where the
+// member does.
+func (n *Node) livesAt(m ring.Member, incarnation uint64) (addresses []string, known bool) {
+	if r := n.announcedBy(m.ID, incarnation); r != nil {
+		return r.Addresses, true
+	}
+	if incarnation == m.Incarnation {
+		return m.Addresses, true
+	}
+	if l, ok := n.newestReturn(m.ID); ok && l.incarnation == incarnation {
+		return l.addresses, true
+	}
+	return m.Addresses, false
+}
+
+// newestReturn returns the newest entry that is not applied and gives a member
+// another process.
 func (n *Node) newestReturn(id uint64) (newest loggedReturn, ok bool) {
 	for _, l := range n.identity.logged {
 		if l.id == id && l.index > n.applied {

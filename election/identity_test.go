@@ -246,3 +246,92 @@ func TestOthersTellWhichProcessLeads(t *testing.T) {
 		t.Errorf("e does not follow the new process of a:\n%s", w.out.String())
 	}
 }
+
+// returnLogged lets the leader a propose to record c2, which runs from a copy of
+// the disk of c, while c is cut off. It ends when b has that entry in its log, has
+// acknowledged it, and will not hear that it is committed.
+func returnLogged(t *testing.T) *world {
+	t.Helper()
+	w := threeFormed(t)
+	w.split([]string{"c"}, []string{"a", "b"})
+	w.clone("c", "c2")
+	logged := func() bool {
+		e := w.nodes["b"].disk.entries
+		return strings.Contains(string(e[len(e)-1].GetData()), `"return"`)
+	}
+	for end := w.now + 3*time.Second; !logged(); w.run(500 * time.Microsecond) {
+		if w.now > end {
+			t.Fatalf("b does not get the return\n%s", w.out.String())
+		}
+		if w.now%(100*time.Millisecond) == 0 {
+			w.suspect("b", "c", ring.Silent)
+		}
+	}
+	w.cut[[2]string{"a", "b"}] = true
+	w.run(1500 * time.Microsecond)
+	return w
+}
+
+// A voter has an entry in its log that records a copy, and hears the original. The
+// entry may be committed, so the original counts no more.
+func TestAReturnInTheLogMayBeCommitted(t *testing.T) {
+	w := returnLogged(t)
+	token := w.nodes["a"].n.State().Term
+	clear(w.cut)
+	w.split([]string{"a", "c2"}, []string{"b", "c"})
+	w.run(5 * time.Second)
+	if m, _ := w.nodes["a"].n.State().Member(3); m.Incarnation != w.nodes["c2"].inc {
+		t.Fatalf("a has recorded process %x, want c2\n%s", m.Incarnation, w.out.String())
+	}
+	if got := w.nodes["b"].n.State().Term; got != token {
+		t.Errorf("b has a leader of term %d, and a still leads\n%s\n%s", got, w.out.String(), w.status())
+	}
+	clear(w.cut)
+	w.run(5 * time.Second)
+	if got := w.claimant(t); got != "a" && got != "c2" {
+		t.Errorf("%q claims, want a or c2\n%s", got, w.out.String())
+	}
+	w.nobodyElse(t)
+}
+
+// A voter that heard the original in vain counts the copy, once it learns that
+// the ring has recorded it.
+func TestAProcessThatTheRingRecordsCountsAfterAll(t *testing.T) {
+	w := returnLogged(t)
+	w.split([]string{"c"}, []string{"c2"})
+	delete(w.cut, [2]string{"b", "c"})
+	delete(w.cut, [2]string{"c", "b"})
+	w.run(time.Second)
+	w.kill("c", false, "")
+	delete(w.cut, [2]string{"a", "b"})
+	w.run(3 * time.Second)
+	w.kill("a", true, "")
+	w.nodes["a"].gone = true
+	w.run(5 * time.Second)
+	if got := w.claimant(t); got != "b" && got != "c2" {
+		t.Errorf("%q claims, want b or c2: b misses %q\n%s\n%s", got, w.nodes["b"].n.Missing(w.now), w.out.String(), w.status())
+	}
+	w.nobodyElse(t)
+}
+
+// The entry in the log of a voter records a copy that has ended since. What it
+// acknowledged may be nowhere else, so the original does not count all the same.
+func TestAReturnInTheLogOfACopyThatEnded(t *testing.T) {
+	w := returnLogged(t)
+	clear(w.cut)
+	w.split([]string{"b"}, []string{"a", "c2"})
+	w.split([]string{"c"}, []string{"a", "c2"})
+	w.run(2 * time.Second)
+	token := w.nodes["a"].n.State().Term
+	for _, name := range []string{"a", "c2"} {
+		w.kill(name, false, "")
+	}
+	b := w.nodes["b"]
+	w.to(b, func(now election.Instant) {
+		b.n.Certify(now, election.Certificate{ID: 3, Name: "c", Incarnation: w.nodes["c2"].inc, Exit: "signal: killed"})
+	})
+	w.run(5 * time.Second)
+	if got := b.n.State().Term; got != token {
+		t.Errorf("b has a leader of term %d that lacks what a and the copy agreed to\n%s", got, w.out.String())
+	}
+}

@@ -52,7 +52,7 @@ func (n *Node) claimPromised(term uint64, until Instant, claims bool) {
 // claimPossibleWith takes down that another voter, which cannot say what it
 // knew, may have promised to a leader until its process ended.
 func (n *Node) claimPossibleWith(id uint64) {
-	ended := n.identity.retired[process{id, n.certs[id].Incarnation}]
+	ended := n.identity.retired[process{id, n.certs[id].Incarnation}].at
 	n.lastClaim.possible = max(n.lastClaim.possible, ended)
 }
 

@@ -280,7 +280,7 @@ func (n *Node) probed(r ProbeResult) {
 // other addresses meanwhile: what is at the old ones says nothing of it.
 func (n *Node) lookElsewhere(r ProbeResult) bool {
 	m, ok := n.ring.Member(r.ID)
-	if !ok || r.found() || m.Incarnation != r.Incarnation || len(r.Addresses) == 0 || slices.Equal(r.Addresses, m.Addresses) {
+	if !ok || r.Recorded && n.holder(m) != m.Incarnation || r.found() || m.Incarnation != r.Incarnation || len(r.Addresses) == 0 || slices.Equal(r.Addresses, m.Addresses) {
 		return false
 	}
 	p := n.probeOf(m)
@@ -303,7 +303,7 @@ func (n *Node) certify(c Certificate) {
 		n.voidFor(c)
 	}
 	if ok || n.needed(c.ID) {
-		n.retire(c.ID, c.Incarnation)
+		n.retire(c.ID, c.Incarnation, true)
 	}
 	if !ok || c.Incarnation != n.holder(m) {
 		return // it was started again since, or never was the member
