@@ -448,8 +448,8 @@ func (n *Node) evictSuspects() {
 		return
 	}
 	for _, m := range n.ring.Members {
-		if m.ID == n.cfg.ID {
-			continue
+		if m.ID == n.cfg.ID || n.lead.inFlight[proposalKey{kind: "return", id: m.ID}] != 0 {
+			continue // what it tells of itself is decided first
 		}
 		if e, ok := n.against(m); ok {
 			if n.spokenFor(m) {
