@@ -53,8 +53,8 @@ func (n *Node) noteClaim(m ring.Member, msg Message) *claim {
 }
 
 // behind reports whether the process that claims to be a member was started from
-// a data directory that is older than what its member did since: the ring has
-// recorded a process that the directory does not know, or its log ends before
+// a data directory that is older than what its member did since: the directory
+// knows neither the recorded process nor the holder, or its log ends before
 // what the member has acknowledged to this leader. One that knows a later term
 // proves nothing by that: a later leader may have cut the log.
 func (n *Node) behind(m ring.Member, c *claim) bool {
@@ -62,7 +62,7 @@ func (n *Node) behind(m ring.Member, c *claim) bool {
 	if r == nil || r.Incarnation == m.Incarnation {
 		return false
 	}
-	unknown := len(r.Former) > 0 && !slices.Contains(r.Former, m.Incarnation)
+	unknown := len(r.Former) > 0 && !slices.Contains(r.Former, m.Incarnation) && !slices.Contains(r.Former, n.holder(m))
 	return unknown || n.lead != nil && r.Term <= c.hadIn && r.Last < c.had
 }
 

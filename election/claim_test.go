@@ -1,6 +1,7 @@
 package election_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -188,3 +189,45 @@ func TestACopyThatSpeaksBeforeTheCertificate(t *testing.T) {
 	}
 	w.nobodyElse(t)
 }
+
+// The leader of a pair took a copy for its partner, and the copy ended. That the
+// ring records it then says nothing against the partner, which goes on or starts
+// again.
+func TestACopyThatEndedInAPair(t *testing.T) {
+	for _, restarts := range []bool{false, true} {
+		w := newWorld()
+		w.form(t, lan(t), 200*time.Millisecond, "a", "b")
+		w.run(2 * time.Second)
+		a, b := w.nodes["a"], w.nodes["b"]
+		w.split([]string{"a", "twin"}, []string{"b"})
+		w.cut[[2]string{"a", "twin"}] = true // it acknowledges nothing
+		twin := w.clone("b", "twin")
+		length := len(a.disk.entries)
+		for end := w.now + 3*time.Second; !slices.ContainsFunc(a.disk.entries[length:], isReturn); w.run(100 * time.Microsecond) {
+			if w.now%(100*time.Millisecond) == 0 {
+				w.suspect("a", "b", ring.Silent)
+			}
+			if w.now > end {
+				t.Fatalf("a proposes no return\n%s", w.out.String())
+			}
+		}
+		twin.up = false
+		clear(w.cut)
+		for range 3 {
+			if restarts {
+				w.kill("b", false, "")
+				w.restart("b")
+			}
+			w.run(5 * time.Second)
+			if m, _ := a.n.State().Member(b.id); m.Incarnation != b.inc {
+				t.Errorf("the ring has recorded process %x of b, want %x (the copy was %x)\n%s", m.Incarnation, b.inc, twin.inc, w.out.String())
+			}
+			if b.superseded != nil || w.claimant(t) == "" {
+				t.Errorf("b is told %+v, %q claims\n%s", b.superseded, w.claimant(t), w.out.String())
+			}
+		}
+		w.nobodyElse(t)
+	}
+}
+
+func isReturn(e *raftpb.Entry) bool { return strings.Contains(string(e.GetData()), `"return"`) }

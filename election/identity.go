@@ -180,6 +180,10 @@ func (n *Node) recordChange(index uint64, was, is ring.Member) {
 	case was.Incarnation == is.Incarnation:
 		return
 	}
+	h, heard := i.holders[is.ID]
+	if heard && h != is.Incarnation && n.everyMajorityNeedsMe() && !n.ended(is.ID, h) {
+		return // a pair: this member has taken another one since, and decides alone
+	}
 	n.retire(is.ID, was.Incarnation, false)
 	if n.lead != nil && n.holder(was) != is.Incarnation {
 		// Silence let it in, not a proof. Who was silent may still be bound, and
@@ -187,11 +191,9 @@ func (n *Node) recordChange(index uint64, was, is ring.Member) {
 		delete(n.lead.renewals.acked, is.ID)
 		i.quiet[is.ID] = n.now + max(n.ring.Settings.Lease(), n.voter.bound)
 	}
-	h, heard := i.holders[is.ID]
-	later := heard && h != was.Incarnation && h != is.Incarnation
 	p := process{is.ID, is.Incarnation}
 	switch {
-	case later && (index <= i.restored || i.retired[p].certified || n.follows(is.ID, h, is.Incarnation) || n.everyMajorityNeedsMe()):
+	case heard && h != was.Incarnation && h != is.Incarnation && (index <= i.restored || n.follows(is.ID, h, is.Incarnation)):
 		// The entry is older than what this member has found out.
 		return
 	case index > i.restored:
@@ -239,6 +241,9 @@ func (n *Node) checkRecorded() {
 	case !ok:
 	case me.Incarnation == n.cfg.Incarnation:
 		n.identity.recorded = true
+	case n.identity.recorded && n.everyMajorityNeedsMe():
+		// The partner may have taken a copy for this member, which has ended. It says
+		// so if that one lives, and else records this process again.
 	case n.identity.recorded:
 		n.supersede(Superseded{By: me.Incarnation, Addresses: slices.Clone(me.Addresses)})
 	}
