@@ -20,9 +20,10 @@ const incarnationName = "incarnation"
 
 // drawIncarnation makes this process's incarnation, larger than that of any
 // former process on the same directory, also if the clock was set back. A file
-// that cannot be read or written is a warning: then nobody can tell from it
-// whether the directory is an older copy.
-func (n *node) drawIncarnation() {
+// that cannot be read is a warning: then nobody can tell from it whether the
+// directory is an older copy. One that cannot be written ends the start. The
+// ring might record this process, and the next one would look like a copy.
+func (n *node) drawIncarnation() error {
 	inc := election.NewIncarnation(time.Now().UnixMilli(), randomID())
 	path := filepath.Join(n.o.DataDir, incarnationName)
 	former, err := formerIncarnations(path)
@@ -36,12 +37,13 @@ func (n *node) drawIncarnation() {
 	for _, f := range former[:min(len(former), election.FormerKept-1)] {
 		lines += strconv.FormatUint(f, 10) + "\n"
 	}
-	if werr := writeDurably(path, lines); err == nil {
-		err = werr
-	}
 	if err != nil {
-		n.log.Warn("incarnations not remembered; it matters if the data directory is ever restored from a copy", "error", err)
+		n.log.Warn("former incarnations not read; it matters if the data directory is ever restored from a copy", "error", err)
 	}
+	if err := writeDurably(path, lines); err != nil {
+		return fmt.Errorf("remember the incarnation of this process: %w", err)
+	}
+	return nil
 }
 
 // formerIncarnations reads what former processes wrote, nothing if there were

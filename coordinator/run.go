@@ -87,7 +87,9 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 	if err != nil {
 		return recovered, fmt.Errorf("open data directory: %w", err)
 	}
-	n.drawIncarnation()
+	if err := n.drawIncarnation(); err != nil {
+		return recovered, err
+	}
 	n.identity.Store(&transport.Identity{Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation})
 	if n.listeners, err = listen(ctx, o.Bind, o.Port, n.dir.file(socketName)); err != nil {
 		return recovered, err
