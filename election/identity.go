@@ -57,13 +57,19 @@ type identity struct {
 	recorded bool
 	// told are the processes that other members say are this member, since
 	// toldSince; toldAt is when a former process of a member was last told such a thing.
-	told      map[uint64]uint64
+	told      map[uint64]heldWord
 	toldSince Instant
 	toldAt    map[uint64]Instant
 }
 
 // process is one process of a member.
 type process struct{ id, incarnation uint64 }
+
+// heldWord is a member's word that another process is this member, and when it came.
+type heldWord struct {
+	by uint64
+	at Instant
+}
 
 // ending is when a process was found to have ended, and whether that is certified.
 type ending struct {
@@ -78,7 +84,7 @@ type loggedReturn struct {
 }
 
 func newIdentity() identity {
-	return identity{holders: map[uint64]uint64{}, retired: map[process]ending{}, quiet: map[uint64]Instant{}, claims: map[uint64]*claim{}, announced: map[uint64]*Return{}, told: map[uint64]uint64{}, toldAt: map[uint64]Instant{}}
+	return identity{holders: map[uint64]uint64{}, retired: map[process]ending{}, quiet: map[uint64]Instant{}, claims: map[uint64]*claim{}, announced: map[uint64]*Return{}, told: map[uint64]heldWord{}, toldAt: map[uint64]Instant{}}
 }
 
 // holder returns the incarnation whose words count for a member.

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/arc-ring/arc/ring"
@@ -24,7 +25,8 @@ func (n *Node) tellHeld(m ring.Member, incarnation uint64, behind bool) {
 // heldBy takes another member's word that this process is not the member. A
 // process that the ring has not recorded believes the first one: that member has
 // just heard the other process. One that the ring has recorded can be out only
-// by a committed entry, so the others have to agree.
+// by a committed entry, so the others have to agree. Whoever has said so repeats
+// it, since this process goes on speaking: an old word says nothing.
 func (n *Node) heldBy(from uint64, h Held) {
 	if h.ID != n.cfg.ID || h.Incarnation != n.cfg.Incarnation || h.By == h.Incarnation || h.RingID != n.ring.RingID {
 		return
@@ -33,10 +35,12 @@ func (n *Node) heldBy(from uint64, h Held) {
 		return
 	}
 	if n.identity.recorded {
-		if len(n.identity.told) == 0 {
-			n.identity.toldSince = n.now
+		i := &n.identity
+		maps.DeleteFunc(i.told, func(_ uint64, w heldWord) bool { return n.now >= w.at+lonelyAfter*n.ring.Settings.Lease() })
+		if len(i.told) == 0 {
+			i.toldSince = n.now
 		}
-		n.identity.told[from] = h.By
+		i.told[from] = heldWord{h.By, n.now}
 		if !n.agreed(h.By) {
 			n.announce(n.ring.Settings.RenewEvery()) // the others say what they know
 			return
@@ -47,21 +51,22 @@ func (n *Node) heldBy(from uint64, h Held) {
 
 // agreed reports whether enough other voters say that another process is this
 // member. A majority of them is enough. So are all that can be reached, if no
-// leader has been heard for long: the others may have left the ring since.
+// leader has been heard for long, a voter among them: the others may have left
+// the ring since.
 func (n *Node) agreed(by uint64) bool {
 	others, agree, objects := n.otherVoters(), 0, false
 	lease := n.ring.Settings.Lease()
 	for _, id := range others {
 		at, heard := n.heard[id]
 		switch {
-		case n.identity.told[id] == by:
+		case n.identity.told[id].by == by:
 			agree++
 		case heard && n.now < at+lonelyAfter*lease:
 			objects = true
 		}
 	}
 	alone := n.lead == nil && n.now >= n.leaderHeard+lonelyAfter*lease && n.now >= n.identity.toldSince+2*lease
-	return agree > len(others)/2 || alone && !objects
+	return agree > len(others)/2 || alone && agree > 0 && !objects
 }
 
 // supersede ends this process's part in the ring: another one is the member, or
