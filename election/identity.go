@@ -2,6 +2,7 @@ package election
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -146,6 +147,10 @@ func (n *Node) ended(id, incarnation uint64) bool {
 	return ok
 }
 
+// retiredKept bounds how many processes of one member are known as ended. A
+// certificate may name any.
+const retiredKept = 64
+
 // retire notes that a process's words never count again.
 func (n *Node) retire(id, incarnation uint64, certified bool) {
 	p := process{id, incarnation}
@@ -155,6 +160,36 @@ func (n *Node) retire(id, incarnation uint64, certified bool) {
 	}
 	e.certified = e.certified || certified
 	n.identity.retired[p] = e
+	if !known {
+		n.forgetRetired(id, incarnation)
+	}
+}
+
+// forgetRetired drops the oldest ended process of a member above the bound, but
+// the newest and none that still matters. If a dropped one spoke again, the holder
+// would be asked.
+func (n *Node) forgetRetired(id, newest uint64) {
+	var all []process
+	for p := range n.identity.retired {
+		if p.id == id {
+			all = append(all, p)
+		}
+	}
+	if len(all) <= retiredKept {
+		return
+	}
+	m := n.memberOrGone(id)
+	matters := func(p process) bool {
+		c := n.identity.claims[id]
+		return p.incarnation == newest || p.incarnation == m.Incarnation || p.incarnation == n.holder(m) || c != nil && p.incarnation == c.incarnation ||
+			slices.ContainsFunc(n.identity.logged, func(l loggedReturn) bool { return l.id == id && l.incarnation == p.incarnation })
+	}
+	all = slices.DeleteFunc(all, matters)
+	if len(all) > 0 {
+		delete(n.identity.retired, slices.MinFunc(all, func(a, b process) int {
+			return cmp.Or(cmp.Compare(n.identity.retired[a].at, n.identity.retired[b].at), cmp.Compare(a.incarnation, b.incarnation))
+		}))
+	}
 }
 
 // takeOver lets another process of a member count from now on.
