@@ -175,20 +175,21 @@ func (n *Node) questioned(r ProbeResult) {
 }
 
 // followLeader takes another member's word that it follows a process of the
-// leader that the ring has recorded. The log says the same, but it comes from that
-// very process alone.
+// leader that the ring has recorded, or that the ring has recorded itself. The
+// log says the same, but it may come from that very process alone.
 func (n *Node) followLeader(s Standing) {
 	m, ok := n.ring.Member(s.Leader)
-	if !ok || !s.InTouch || s.Epoch <= n.ring.Epoch || m.ID == n.cfg.ID || s.LeaderIncarnation == 0 ||
+	if !ok || !s.InTouch && s.From != s.Leader || s.Epoch <= n.ring.Epoch || m.ID == n.cfg.ID || s.LeaderIncarnation == 0 ||
 		n.holder(m) == s.LeaderIncarnation || n.ended(m.ID, s.LeaderIncarnation) {
 		return
 	}
 	if at, ever := n.heard[m.ID]; ever && n.now < at+n.ring.Settings.Lease() {
 		return // the process that counts here speaks
 	}
+	if n.replacedInLog(m.ID, s.LeaderIncarnation) {
+		return // perhaps by an entry that is newer than what was said
+	}
 	n.retire(m.ID, n.holder(m), false)
-	// The ring has gone on since that, whatever this log gave to former processes.
-	n.identity.logged = slices.DeleteFunc(n.identity.logged, func(l loggedReturn) bool { return l.id == m.ID })
 	n.takeOver(m, s.LeaderIncarnation)
 }
 

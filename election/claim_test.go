@@ -231,3 +231,45 @@ func TestACopyThatEndedInAPair(t *testing.T) {
 }
 
 func isReturn(e *raftpb.Entry) bool { return strings.Contains(string(e.GetData()), `"return"`) }
+
+// A leader is back from its disk at another address, and leads again. The third
+// member dies before the last one knows that the ring has recorded that process:
+// the leader itself says so.
+func TestALeaderAtANewAddressSaysThatItIsRecorded(t *testing.T) {
+	w := threeFormed(t)
+	if _, err := w.request(election.Request{Handover: &election.Handover{To: w.nodes["c"].id}}, 3*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	w.kill("a", false, "")
+	w.nodes["a"].gone = true
+	w.split([]string{"b"}, []string{"a2"})
+	a2 := w.clone("a", "a2")
+	w.nodes["a"].id = 0 // what is sent to the member reaches a2
+	b := w.nodes["b"]
+	length := len(b.disk.entries)
+	for end := w.now + 5*time.Second; !slices.ContainsFunc(b.disk.entries[length:], isReturn); w.run(500 * time.Microsecond) {
+		if w.now%(100*time.Millisecond) == 0 {
+			w.suspect("b", "a2", ring.Silent)
+		}
+		if w.now > end {
+			t.Fatalf("b does not get the return\n%s", w.out.String())
+		}
+	}
+	w.cut[[2]string{"c", "b"}] = true
+	w.run(1500 * time.Microsecond)
+	w.cut[[2]string{"b", "c"}] = true
+	w.run(100 * time.Millisecond)
+	if _, err := w.request(election.Request{Handover: &election.Handover{To: a2.id}}, 3*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if m, _ := b.n.State().Member(a2.id); w.claimant(t) != "a2" || m.Incarnation == a2.inc {
+		t.Fatalf("%q claims, b has recorded process %x\n%s", w.claimant(t), m.Incarnation, w.out.String())
+	}
+	w.kill("c", false, "")
+	clear(w.cut)
+	w.run(20 * time.Second)
+	if got := w.claimant(t); got != "a2" && got != "b" {
+		t.Errorf("%q claims; b misses %q\n%s\n%s", got, b.n.Missing(w.now), w.out.String(), w.status())
+	}
+	w.nobodyElse(t)
+}

@@ -61,7 +61,8 @@ type Standing struct {
 	// a member may be old.
 	InTouch bool
 	// Leader is that leader, and LeaderIncarnation its process that the ring has
-	// recorded; 0 if not in touch.
+	// recorded. Out of touch they are the one who answers, if the ring has recorded
+	// it; else 0.
 	Leader, LeaderIncarnation uint64
 	// Voters are those of raft's configuration that the one who answers knows.
 	Voters []uint64
@@ -80,6 +81,8 @@ func (n *Node) Standing(now Instant, id uint64) Standing {
 	s.InTouch = claims || n.lead == nil && n.raftLead != 0 && n.raftLead == n.ring.LeaderID && n.raftLead != id && now < n.leaderHeard+n.ring.Settings.Lease()
 	if l, ok := n.ring.Leader(); ok && s.InTouch {
 		s.Leader, s.LeaderIncarnation = l.ID, l.Incarnation
+	} else if me, ok := n.ring.Member(n.cfg.ID); ok && me.Incarnation == n.cfg.Incarnation {
+		s.Leader, s.LeaderIncarnation = me.ID, me.Incarnation
 	}
 	return s
 }

@@ -1726,7 +1726,8 @@ type StandingResponse struct {
 	// Members with a vote.
 	Voters  []uint64        `protobuf:"varint,10,rep,packed,name=voters,proto3" json:"voters,omitempty"`
 	Members []*MemberStatus `protobuf:"bytes,11,rep,name=members,proto3" json:"members,omitempty"`
-	// The leader and its process that the ring has recorded, if in_touch.
+	// The leader and its process that the ring has recorded, if in_touch. Else the
+	// answering member, if the ring has recorded its process.
 	LeaderId          uint64 `protobuf:"varint,12,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"`
 	LeaderIncarnation uint64 `protobuf:"varint,13,opt,name=leader_incarnation,json=leaderIncarnation,proto3" json:"leader_incarnation,omitempty"`
 	unknownFields     protoimpl.UnknownFields
