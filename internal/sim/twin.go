@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -157,7 +158,15 @@ func (s *Sim) superseded(n *node, x election.Superseded) {
 	if n.twinOf == 0 && x.Behind && !n.restored {
 		s.failAt(n, "start", "is told that its directory is behind, and nobody put an older one back")
 	}
+	if !x.Behind && !s.copied(n.id) {
+		s.failAt(n, "start", "is told that another process is the member, and nobody copied its directory")
+	}
 	s.retireMachine(n, "another process is this member")
+}
+
+// copied reports whether a twin of a member ever ran.
+func (s *Sim) copied(id uint64) bool {
+	return slices.Contains(slices.Collect(maps.Values(s.twins)), id)
 }
 
 // refusedStart reports whether a process that would resume a membership finds
