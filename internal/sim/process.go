@@ -145,7 +145,9 @@ func (s *Sim) start(n *node) {
 		s.retireMachine(n, "")
 		return
 	}
-	s.stopTwins(nil)
+	if n.disk.durable.id != 0 {
+		s.stopTwins(nil)
+	}
 	n.keepImage()
 	n.startedAt, s.disturbedAt = s.now, s.now
 	s.starts = append(s.starts, s.now)

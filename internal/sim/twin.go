@@ -12,8 +12,9 @@ import (
 
 // A twin is a machine that runs from a copy of another one's data directory,
 // while that one runs too. The operator of the simulator stops a twin before any
-// other process starts or ends: a voter that was restarted, and cannot reach the
-// original, has no means to know which of both it should believe.
+// other process starts from its disk or ends: a voter that was restarted, and
+// cannot reach the original, has no means to know which of both it should believe.
+// Newcomers join while it runs.
 
 // imagesKept is how many older images of a disk may be put back.
 const imagesKept = 4
