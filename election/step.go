@@ -294,7 +294,8 @@ func (n *Node) memberTimers() {
 	if n.removed || !ok {
 		return
 	}
-	changed := me.Incarnation != n.cfg.Incarnation || !slices.Equal(me.Addresses, n.self().Addresses) || me.Version != n.cfg.Version
+	moved := len(n.cfg.Addresses) > 0 && !slices.Equal(me.Addresses, n.cfg.Addresses)
+	changed := moved || me.Incarnation != n.cfg.Incarnation || me.Version != n.cfg.Version
 	if n.lead != nil {
 		if changed && n.declared() {
 			n.proposeOnce(proposalKey{kind: "return", id: me.ID}, ring.Command{Return: &n.self().Return})
