@@ -61,6 +61,10 @@ func (n *Node) entry(index uint64) *raftpb.Entry {
 			return nil
 		}
 	}
+	// While the disk is stuck, raft holds entries that it has not handed out yet.
+	if last, err := n.store.LastIndex(); err != nil || index > last {
+		return nil
+	}
 	es, err := n.store.Entries(index, index+1, Never64)
 	if err != nil || len(es) == 0 {
 		return nil
