@@ -73,7 +73,7 @@ type fullDisk struct{}
 func (fullDisk) Write([]byte) (int, error) { return 0, unix.ENOSPC }
 
 func TestAHelpThatCannotBeWrittenFails(t *testing.T) {
-	for _, args := range [][]string{nil, {"--help"}, {"help", "status"}, {"exit-codes"}, {"config", "get", "--help"}, {"completion", "bash"}, {"version"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"help", "status"}, {"exit-codes"}, {"config", "get", "--help"}, {"completion", "bash"}, {"version"}} {
 		f := testFactory()
 		f.out, f.err = fullDisk{}, io.Discard
 		if err := execute(t.Context(), f, args); exitCode(err) != exitFailed || !errors.Is(err, unix.ENOSPC) {

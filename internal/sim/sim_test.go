@@ -19,7 +19,7 @@ func seedsNow() int {
 	case testing.Short():
 		return 30
 	}
-	return 300
+	return 360
 }
 
 // report says how a failed run can be had again.
