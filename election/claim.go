@@ -146,7 +146,7 @@ func (n *Node) questioned(r ProbeResult) {
 	}
 	at, known := n.livesAt(m, r.Incarnation)
 	known = known && (len(r.Addresses) == 0 || slices.Equal(r.Addresses, at)) // else who is there says nothing of it
-	// That it answers itself says the same, whoever made this member ask.
+	// That it answers itself says the same, whichever claim made this member ask.
 	itself := r.Outcome == Answered && r.AnsweredBy == c.incarnation
 	if !c.waiting && !itself {
 		return
@@ -162,7 +162,7 @@ func (n *Node) questioned(r ProbeResult) {
 		// It lives, wherever its addresses lead.
 	case known && r.Outcome == Answered && r.AnsweredAs == m.ID && !itself:
 		// Two processes cannot listen at one address. So the holder has ended, and
-		// whoever is there comes next.
+		// the process that is there comes next.
 		n.retire(m.ID, r.Incarnation, false)
 	case known && (r.Outcome == Answered || r.Outcome == NobodyListens || r.Displaced):
 		n.retire(m.ID, r.Incarnation, false)

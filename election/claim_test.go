@@ -13,7 +13,7 @@ import (
 )
 
 // The leader was restarted, and its voters do not know yet that its former
-// process has ended. Whoever wins then holds nothing against it.
+// process has ended. The next winner holds nothing against it.
 func TestAMemberThatSpeaksAgainIsNotEvicted(t *testing.T) {
 	w := threeFormed(t)
 	id := w.nodes["a"].id

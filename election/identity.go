@@ -247,8 +247,8 @@ func (n *Node) recordChange(index uint64, was, is ring.Member) {
 	}
 }
 
-// recordJoin follows up on a joiner that the log gives at index: whoever let it in
-// has heard it.
+// recordJoin follows up on a joiner that the log gives at index: the member that let it
+// in has heard it.
 func (n *Node) recordJoin(index uint64, m ring.Member) {
 	if index > n.identity.restored && m.ID != n.cfg.ID {
 		n.identity.holders[m.ID] = m.Incarnation

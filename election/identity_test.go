@@ -76,7 +76,7 @@ func TestCloneIsRefused(t *testing.T) {
 }
 
 // The original and one member are cut from the copy and the third member: the
-// side of the copy never claims, whoever led before, and whether or not its
+// side of the copy never claims, with either side leading before, and whether or not its
 // members had ever spoken to the original.
 func TestCloneDoesNotMakeAMajority(t *testing.T) {
 	for _, c := range []struct{ of, with, other string }{{"b", "c", "a"}, {"c", "b", "a"}, {"b", "a", "c"}, {"c", "a", "b"}, {"a", "b", "c"}} {

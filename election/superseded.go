@@ -25,7 +25,7 @@ func (n *Node) tellHeld(m ring.Member, incarnation uint64, behind bool) {
 // heldBy takes another member's word that this process is not the member. A
 // process that the ring has not recorded believes the first one: that member has
 // just heard the other process. One that the ring has recorded can be out only
-// by a committed entry, so the others have to agree. Whoever has said so repeats
+// by a committed entry, so the others have to agree. Who has said so repeats
 // it, since this process goes on speaking: an old word says nothing.
 func (n *Node) heldBy(from uint64, h Held) {
 	if h.ID != n.cfg.ID || h.Incarnation != n.cfg.Incarnation || h.By == h.Incarnation || h.RingID != n.ring.RingID {

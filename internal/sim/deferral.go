@@ -57,7 +57,7 @@ type deferred struct {
 	since  election.Instant
 }
 
-// awaited reports whether somebody waits for an effect: whoever renews, asks or
+// awaited reports whether somebody waits for an effect: a member that renews, asks or
 // campaigns, an operator, or a program that wants to know who leads.
 func awaited(e election.Effect) bool {
 	switch x := e.(type) {
