@@ -277,15 +277,14 @@ func (n *Node) probed(r ProbeResult) {
 }
 
 // lookElsewhere repeats a probe that found nothing, if its member has told of
-// other addresses meanwhile: what is at the old ones says nothing of it.
+// other addresses meanwhile: what is at the old ones says nothing of it. A
+// question goes where one process listens, and is judged by that.
 func (n *Node) lookElsewhere(r ProbeResult) bool {
 	m, ok := n.ring.Member(r.ID)
-	if !ok || r.Recorded && n.holder(m) != m.Incarnation || r.found() || m.Incarnation != r.Incarnation || len(r.Addresses) == 0 || slices.Equal(r.Addresses, m.Addresses) {
+	if !ok || r.Recorded || r.found() || m.Incarnation != r.Incarnation || len(r.Addresses) == 0 || slices.Equal(r.Addresses, m.Addresses) {
 		return false
 	}
-	p := n.probeOf(m)
-	p.Recorded = r.Recorded
-	n.emit(p)
+	n.emit(n.probeOf(m))
 	return true
 }
 
