@@ -3,6 +3,7 @@ package arctest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,8 +70,20 @@ type nemesis struct {
 	story  strings.Builder
 }
 
+// restart starts what ended by itself, as a service manager does: a monitor kills
+// a coordinator that was stopped for too long, and in realtime that is not long.
+func (n *nemesis) restart() {
+	for _, node := range n.c.nodes {
+		about := slices.ContainsFunc(n.going, func(f *fault) bool { return f.node == node })
+		if !about && node.host.On() && !node.proc.Running() {
+			node.start()
+		}
+	}
+}
+
 // step begins a fault, ends one, or waits a moment.
 func (n *nemesis) step(began time.Time) {
+	n.restart()
 	for i, f := range n.going {
 		if time.Now().After(f.ends) {
 			n.end(began, i)
