@@ -167,7 +167,8 @@ func (n *Node) questioned(r ProbeResult) {
 	case known && (r.Outcome == Answered || r.Outcome == NobodyListens || r.Displaced):
 		n.retire(m.ID, r.Incarnation, false)
 		n.admit(m, c)
-	case forgotten, n.everyMajorityNeedsMe():
+	case forgotten && c.ret != nil, n.everyMajorityNeedsMe():
+		// Where it listens has to be known: its own successor is looked for there.
 		n.admit(m, c)
 	default:
 		n.doubt() // the ring may have recorded it
