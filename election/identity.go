@@ -3,6 +3,7 @@ package election
 import (
 	"bytes"
 	"cmp"
+	"maps"
 	"slices"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -293,40 +294,16 @@ func (n *Node) checkRecorded() {
 // forgetIdentity drops what is known of the processes of a former member.
 func (n *Node) forgetIdentity() {
 	i := &n.identity
-	known := func(id uint64) bool {
+	gone := func(id uint64) bool {
 		_, ok := n.ring.Member(id)
-		return ok || n.needed(id)
+		return !ok && !n.needed(id)
 	}
-	for id := range i.holders {
-		if !known(id) {
-			delete(i.holders, id)
-		}
-	}
-	for id := range i.claims {
-		if !known(id) {
-			delete(i.claims, id)
-		}
-	}
-	for id := range i.announced {
-		if !known(id) {
-			delete(i.announced, id)
-		}
-	}
-	for id := range i.toldAt {
-		if !known(id) {
-			delete(i.toldAt, id)
-		}
-	}
-	for id := range i.quiet {
-		if !known(id) {
-			delete(i.quiet, id)
-		}
-	}
-	for p := range i.retired {
-		if !known(p.id) {
-			delete(i.retired, p)
-		}
-	}
+	maps.DeleteFunc(i.holders, func(id, _ uint64) bool { return gone(id) })
+	maps.DeleteFunc(i.claims, func(id uint64, _ *claim) bool { return gone(id) })
+	maps.DeleteFunc(i.announced, func(id uint64, _ *Return) bool { return gone(id) })
+	maps.DeleteFunc(i.toldAt, func(id uint64, _ Instant) bool { return gone(id) })
+	maps.DeleteFunc(i.quiet, func(id uint64, _ Instant) bool { return gone(id) })
+	maps.DeleteFunc(i.retired, func(p process, _ ending) bool { return gone(p.id) })
 }
 
 // noteReturns takes down which of these entries, new in the log, give a member
