@@ -203,14 +203,14 @@ func (w *world) effect(nd *node, e election.Effect) {
 	case election.Probe:
 		w.after(time.Millisecond, func() {
 			to := w.at(e)
-			r := election.ProbeResult{ID: e.ID, Incarnation: e.Incarnation, Recorded: e.Recorded, Outcome: election.NobodyListens}
-			wait := time.Duration(0)
+			path, wait := ring.Path{Outcome: ring.PathRefused}, time.Duration(0)
 			switch {
 			case to == nil || w.cut[[2]string{nd.name, to.name}] || to.stopped || to.gone:
-				r.Outcome, wait = election.Unanswered, e.Timeout
+				path.Outcome, wait = ring.PathOpen, e.Timeout
 			case to.up:
-				r.Outcome, r.AnsweredBy, r.AnsweredAs = election.Answered, to.inc, to.id
+				path = ring.Path{Outcome: ring.PathAnswered, Answer: ring.Answer{Cluster: "c", RingID: "r", Name: to.name, ID: to.id, Incarnation: to.inc}}
 			}
+			r := e.Result([]ring.Path{path})
 			if w.finds != nil {
 				r = w.finds(e)
 			}

@@ -168,7 +168,7 @@ func (n *Node) inspect(by uint64, x Inspect) {
 		n.inspections = map[uint64]inspection{}
 	}
 	n.inspections[x.ID] = inspection{incarnation: m.Incarnation, by: by, began: n.now}
-	n.emit(Probe{ID: m.ID, Incarnation: m.Incarnation, Addresses: m.Addresses, Timeout: n.probeTimeout()})
+	n.emit(n.probeOf(m))
 }
 
 // inspected tells the leader what the probe that it asked for has found.
