@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/plainfile"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -310,7 +311,7 @@ func (s *supervisor) ending(why string, clean bool) {
 		return
 	}
 	link := proto.CloneOf(s.link)
-	link.Ending, link.Clean = strings.ToValidUTF8(why[:min(len(why), endingMax)], ""), clean
+	link.Ending, link.Clean = foreign.Cut(why, endingMax), clean
 	_ = s.sendLocked(link)
 }
 

@@ -1,7 +1,9 @@
 package coordinator
 
 import (
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
@@ -37,21 +39,7 @@ func TestLinksRest(t *testing.T) {
 		"another ring":               {func(l *arcv1.Link) { l.RingId = "s" }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			sender, file, err := queue.New()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer sender.Close()
-			fd, err := unix.Dup(int(file.Fd())) // the receiver's own, as if inherited
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = file.Close()
-			receiver, err := queue.Inherited(uintptr(fd))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer receiver.Close()
+			sender, receiver := newQueue(t)
 			s := &supervisor{log: hclog.NewNullLogger(), sender: sender}
 			s.setLink(base)
 			next := proto.CloneOf(base)
@@ -74,5 +62,43 @@ func TestLinksRest(t *testing.T) {
 				want = l.Epoch
 			}
 		})
+	}
+}
+
+// newQueue returns both sides of a queue.
+func newQueue(t *testing.T) (*queue.Sender, *queue.Receiver) {
+	t.Helper()
+	sender, file, err := queue.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sender.Close() })
+	fd, err := unix.Dup(int(file.Fd())) // the receiver's own, as if inherited
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = file.Close()
+	receiver, err := queue.Inherited(uintptr(fd))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = receiver.Close() })
+	return sender, receiver
+}
+
+// A reason that is too long for a link says that it goes on.
+func TestALongEndingIsMarked(t *testing.T) {
+	for _, why := range []string{"exited by itself: a disk", "exited by itself: " + strings.Repeat("é", 200), strings.Repeat("x", 300)} {
+		sender, receiver := newQueue(t)
+		s := &supervisor{log: hclog.NewNullLogger(), sender: sender, link: &arcv1.Link{Epoch: 5, RingId: "r", Cluster: "c"}}
+		s.ending(why, false)
+		l, err := receiver.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin, cut := strings.CutSuffix(l.GetEnding(), "…")
+		if !strings.HasPrefix(why, begin) || cut != (len(why) > endingMax) || !utf8.ValidString(begin) || len(begin) < min(len(why), endingMax-4) {
+			t.Errorf("%q became %q", why, l.GetEnding())
+		}
 	}
 }

@@ -3,7 +3,6 @@ package transport
 import (
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -121,14 +120,7 @@ func renewAckEnvelope(r *election.RenewAck) *arcv1.PeerEnvelope {
 
 // text makes a text one that the other side takes: it would end the whole
 // stream.
-func text(s string) string {
-	s = foreign.Text(s)
-	for len(s) > foreign.MaxText {
-		_, size := utf8.DecodeLastRuneInString(s)
-		s = s[:len(s)-size]
-	}
-	return s
-}
+func text(s string) string { return foreign.Cut(foreign.Text(s), foreign.MaxText) }
 
 func evictedBody(e election.EvictedNotice) *arcv1.PeerEnvelope_Evicted {
 	return &arcv1.PeerEnvelope_Evicted{Evicted: &arcv1.Evicted{RingId: e.RingID, Id: e.ID, Epoch: e.Epoch}}

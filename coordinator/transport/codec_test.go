@@ -116,7 +116,7 @@ func TestEncodeMendsText(t *testing.T) {
 	if _, err := proto.Marshal(env); err != nil {
 		t.Error(err)
 	}
-	if m, err := Decode(env, 1, 2); err != nil || m.Certificate.Name != `n\xff` || len(m.Certificate.Exit) > foreign.MaxText || !strings.HasPrefix(m.Certificate.Exit, `\x1bé`) {
+	if m, err := Decode(env, 1, 2); err != nil || m.Certificate.Name != `n\xff` || len(m.Certificate.Exit) > foreign.MaxText || !strings.HasPrefix(m.Certificate.Exit, `\x1bé`) || !strings.HasSuffix(m.Certificate.Exit, "é…") {
 		t.Errorf("got %+v, %v", m.Certificate, err)
 	}
 }

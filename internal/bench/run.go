@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/arc-ring/arc/internal/foreign"
 )
 
 // Options say what a run measures.
@@ -163,8 +165,5 @@ func (r *runner) errand(ctx context.Context, p *plan, e errand) (whole bool, err
 
 func (r *runner) skip(s System, what, why string) {
 	r.Say("%s, %s, is skipped: %s", s.ID, what, why)
-	if len(why) > longestWhy {
-		why = why[:longestWhy] + " …"
-	}
-	r.results.Skipped = append(r.results.Skipped, Skipped{System: s.ID, What: what, Why: why})
+	r.results.Skipped = append(r.results.Skipped, Skipped{System: s.ID, What: what, Why: foreign.Cut(why, longestWhy)})
 }

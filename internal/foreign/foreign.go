@@ -178,12 +178,24 @@ func Report(s string) string {
 	}
 	for i, l := range lines {
 		if n := len(l); n > reportLine {
-			l = fmt.Sprintf("%s … %s (%d bytes)", cut(l, reportLine*3/4), l[n-reportLine/4:], n)
+			l = fmt.Sprintf("%s … %s (%d bytes)", cut(l, reportLine*3/4), last(l, reportLine/4), n)
 		}
 		lines[i] = Text(strings.ToValidUTF8(strings.ReplaceAll(l, "\t", "    "), "\uFFFD"))
 	}
 	return strings.Join(lines, "\n")
 }
+
+// Cut is s, or as much of its beginning as fits into n bytes with an ellipsis
+// after it. It leaves out what is not UTF-8.
+func Cut(s string, n int) string {
+	s = strings.ToValidUTF8(s, "")
+	if len(s) <= n {
+		return s
+	}
+	return cut(s, max(n-len(ellipsis), 0)) + ellipsis
+}
+
+const ellipsis = "…"
 
 // cut is the beginning of s, at most n bytes, without half a character.
 func cut(s string, n int) string {
@@ -191,6 +203,15 @@ func cut(s string, n int) string {
 		n--
 	}
 	return s[:n]
+}
+
+// last is the end of s, at most n bytes, without half a character.
+func last(s string, n int) string {
+	from := len(s) - n
+	for from < len(s) && !utf8.RuneStart(s[from]) {
+		from++
+	}
+	return s[from:]
 }
 
 // printable reports whether all of s prints, and holds no space unless spaces

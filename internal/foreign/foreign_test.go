@@ -67,6 +67,27 @@ func TestReport(t *testing.T) {
 }
 
 // Whatever comes in, what goes out steers no terminal.
+func TestCutIsMarkedAfterAWholeCharacter(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		n    int
+		want string
+	}{
+		{"", 3, ""}, {"short", 5, "short"}, {"longer", 5, "lo…"}, {"ééé", 6, "ééé"}, {"ééééé", 8, "éé…"}, {"ééééé", 9, "ééé…"}, {"日本語日本語", 11, "日本…"},
+		{"a\xffb", 2, "ab"}, {"ab\xe6\x97", 4, "ab"},
+	} {
+		if got := Cut(c.in, c.n); got != c.want {
+			t.Errorf("Cut(%q, %d) = %q, want %q", c.in, c.n, got, c.want)
+		}
+	}
+	if got := Report(strings.Repeat("é", 2000)); strings.ContainsRune(got, utf8.RuneError) {
+		t.Errorf("half a character is left: %q", got)
+	}
+	if got := Report("x" + strings.Repeat("日", 1000)); strings.ContainsRune(got, utf8.RuneError) {
+		t.Errorf("half a character is left: %q", got)
+	}
+}
+
 func FuzzOutput(f *testing.F) {
 	f.Add("plain")
 	f.Add("\x1b]0;title\x07")
