@@ -170,7 +170,7 @@ func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 	}
 	ways := 0
 	outcomes := make(chan outcome, 2)
-	if len(n.o.Join)+len(j.former.addresses) > 0 {
+	if len(n.o.Join)+len(j.former.addresses()) > 0 {
 		ways++
 		go func() {
 			resp, err := j.byAddresses(ctx)
@@ -234,7 +234,7 @@ type joiner struct {
 // members, in turn, until one admits this node or says that it never will.
 func (j *joiner) byAddresses(ctx context.Context) (*arcv1.JoinResponse, error) {
 	named := len(j.n.o.Join)
-	addresses := append(slices.Clone(j.n.o.Join), j.former.addresses...)
+	addresses := append(slices.Clone(j.n.o.Join), j.former.addresses()...)
 	for pause := joinAgain; ; pause = min(2*pause, joinAgainMax) {
 		for i, a := range addresses {
 			resp, err := j.ask(ctx, []string{a})

@@ -24,7 +24,7 @@ const (
 	formerAddresses = 256
 	// formerMost bounds the file, in bytes.
 	formerMost = 1 << 20
-	// formerNameMark begins a line with a member's name.
+	// formerNameMark begins a line with a member's name. Its addresses follow.
 	formerNameMark = "member "
 	// formerLogs is the directory in the data directory into which the log of a
 	// membership that ended is moved. It is deleted when a new membership holds.
@@ -34,23 +34,46 @@ const (
 )
 
 // former is the ring that a node belonged to last; zero if it never did. In
-// the file it is the ring's id, the addresses and the names, a line each.
+// the file it is the ring's id, then the other members when they were last known,
+// each with its name and its addresses, a line each.
 type former struct {
 	ringID string
-	// addresses of the other members when they were last known, and their names.
+	// others are the other members. A file of an older version has addresses of
+	// which the names are not known.
+	others []formerMember
+}
+
+type formerMember struct {
+	name      string
 	addresses []string
-	names     []string
 }
 
 func formerOf(s *ring.State, self string) former {
 	f := former{ringID: s.RingID}
 	for _, m := range s.Members {
 		if m.Name != self {
-			f.addresses = append(f.addresses, m.Addresses...)
-			f.names = append(f.names, m.Name)
+			f.others = append(f.others, formerMember{m.Name, m.Addresses})
 		}
 	}
 	return f
+}
+
+// addresses are those of all other members.
+func (f former) addresses() (all []string) {
+	for _, m := range f.others {
+		all = append(all, m.addresses...)
+	}
+	return all
+}
+
+// whereabouts names the other members, with their addresses.
+func (f former) whereabouts() (all []string) {
+	for _, m := range f.others {
+		if m.name != "" {
+			all = append(all, ring.Whereabouts(m.name, m.addresses))
+		}
+	}
+	return all
 }
 
 func (n *node) formerPath() string { return filepath.Join(n.o.DataDir, formerName) }
@@ -61,14 +84,20 @@ func (n *node) formerLogsPath() string { return filepath.Join(n.o.DataDir, forme
 // The log is moved aside: a node that was told to be out by mistake can have it
 // back, by moving the file up again and starting the coordinator.
 func (n *node) dropLog(f former) error {
-	lines := append([]string{f.ringID}, f.addresses[:min(len(f.addresses), formerAddresses)]...)
-	for _, name := range f.names[:min(len(f.names), formerAddresses)] {
-		lines = append(lines, formerNameMark+name)
-	}
-	if err := writeDurably(n.formerPath(), strings.Join(lines, "\n")+"\n"); err != nil {
+	if err := n.writeFormer(f); err != nil {
 		return fmt.Errorf("%w: remember the former ring: %w", ErrStorage, err)
 	}
 	return n.moveLogAside()
+}
+
+func (n *node) writeFormer(f former) error {
+	lines, addresses := []string{f.ringID}, 0
+	for _, m := range f.others[:min(len(f.others), formerAddresses)] {
+		lines = append(lines, formerNameMark+m.name)
+		kept := m.addresses[:min(len(m.addresses), formerAddresses-addresses)]
+		lines, addresses = append(lines, kept...), addresses+len(kept)
+	}
+	return writeDurably(n.formerPath(), strings.Join(lines, "\n")+"\n")
 }
 
 func (n *node) moveLogAside() error {
@@ -103,15 +132,22 @@ func (n *node) formerRing() (former, error) {
 	if len(lines) == 0 {
 		return former{}, nil
 	}
-	f := former{ringID: lines[0]}
+	f, addresses := former{ringID: lines[0]}, 0
 	for _, a := range lines[1:] {
-		if name, ok := strings.CutPrefix(a, formerNameMark); ok && foreign.CheckName("name", name) == nil && len(f.names) < formerAddresses {
-			f.names = append(f.names, name)
+		if name, ok := strings.CutPrefix(a, formerNameMark); ok {
+			if foreign.CheckName("name", name) == nil && len(f.others) < formerAddresses {
+				f.others = append(f.others, formerMember{name: name})
+			}
 			continue
 		}
-		if foreign.CheckAddress(a) == nil && len(f.addresses) < formerAddresses {
-			f.addresses = append(f.addresses, a)
+		if foreign.CheckAddress(a) != nil || addresses >= formerAddresses {
+			continue
 		}
+		if len(f.others) == 0 {
+			f.others = append(f.others, formerMember{})
+		}
+		m := &f.others[len(f.others)-1]
+		m.addresses, addresses = append(m.addresses, a), addresses+1
 	}
 	return f, nil
 }

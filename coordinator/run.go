@@ -303,10 +303,10 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 		n.monitor.idle()
 		was := formerOf(n.hub.views.load().ring, n.o.Name)
 		was.ringID = e.ringID
-		if len(was.addresses) == 0 { // it never got the ring's state
+		if len(was.others) == 0 { // it never got the ring's state
 			for _, p := range e.peers {
 				if p.Name != n.o.Name {
-					was.addresses = append(was.addresses, p.Addresses...)
+					was.others = append(was.others, formerMember{p.Name, p.Addresses})
 				}
 			}
 		}

@@ -10,6 +10,9 @@ import (
 // it says on whose disks that was.
 const formerPatience = 3 * time.Second
 
+// namedMost is how many members of its former ring it names.
+const namedMost = 16
+
 // waits publishes whom this node's ring needs before it can join it, as far as
 // the refusal of its join tells: text is of a member that knows no leader.
 func (n *node) waits(err error, text, via string) {
@@ -21,16 +24,20 @@ func (n *node) waits(err error, text, via string) {
 }
 
 // waitsForFormer says, while nobody that has the ring answers, on whose disks it
-// was when this node left it.
+// was when this node left it, and where those members were.
 func (n *node) waitsForFormer(f former) {
-	if f.ringID == "" || len(f.names) == 0 || n.hub.views.load().waitsFor != "" {
+	others := f.whereabouts()
+	if f.ringID == "" || len(others) == 0 || n.hub.views.load().waitsFor != "" {
 		return
 	}
-	who := "the disk of " + f.names[0]
-	if len(f.names) > 1 {
-		who = "the disks of " + strings.Join(f.names, ", ")
+	disks, advice := "the disk of", "start it"
+	if len(others) > 1 {
+		disks, advice = "the disks of", "start the one of them that ended last first"
 	}
-	n.nowWaits(fmt.Sprintf("it left ring %s, which is on %s as far as it knows: start the one of them that ended last first (if a disk is lost: arc recover)", f.ringID, who))
+	if k := len(others) - namedMost; k > 1 {
+		others = append(others[:namedMost], fmt.Sprintf("%d more", k))
+	}
+	n.nowWaits(fmt.Sprintf("it left ring %s, which is on %s %s as far as it knows: %s (if a disk is lost: arc recover)", f.ringID, disks, strings.Join(others, ", "), advice))
 }
 
 // nowWaits publishes it, and logs it when it is new.

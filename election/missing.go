@@ -26,12 +26,12 @@ func (n *Node) Missing(now Instant) string {
 		// The ring went on without this member, and it is that one that waits.
 		silent := slices.DeleteFunc(slices.Clone(s.Voters), func(id uint64) bool { _, answers := n.inquiry.answers[id]; return answers })
 		needed := len(s.Voters)/2 + 1 - (len(s.Voters) - len(silent))
-		return missingText(Tolerance{Needed: needed, NeededOf: n.namesOf(silent)}, n.namesOf(s.Voters), false)
+		return missingText(Tolerance{Needed: needed, NeededOf: n.namesOf(silent)}, n.whereabouts(s.Voters), false)
 	}
 	if now < max(n.born, n.leaderHeard, min(n.claimEnd, now))+missingAfter*n.ring.Settings.Lease() {
 		return ""
 	}
-	text := missingText(n.tolerance(now), n.namesOf(n.conf.GetVoters()), n.alone(now))
+	text := missingText(n.tolerance(now), n.whereabouts(n.conf.GetVoters()), n.alone(now))
 	if text != "" {
 		text += n.doubted(now)
 	}
@@ -89,7 +89,7 @@ func (n *Node) saidOut() (newest Standing, ok bool) {
 	return newest, ok
 }
 
-// missingText says whom t needs, with their disks, and what to look at first. One
+// missingText says whom t needs, with their disks, where the voters are, and what to look at first. One
 // that hears nobody (alone) cannot tell whether the others lead.
 func missingText(t Tolerance, voters []string, alone bool) string {
 	disks, advice := "its disk", "if a disk is lost: arc recover"
@@ -103,6 +103,18 @@ func missingText(t Tolerance, voters []string, alone bool) string {
 		disks = "their disks"
 	}
 	return fmt.Sprintf("%s with %s; the voters are %s (%s)", t.needs(), disks, strings.Join(voters, ", "), advice)
+}
+
+// whereabouts names the others with their addresses.
+func (n *Node) whereabouts(ids []uint64) []string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = n.nameOf(id)
+		if id != n.cfg.ID {
+			names[i] = ring.Whereabouts(names[i], n.memberOrGone(id).Addresses)
+		}
+	}
+	return names
 }
 
 func (n *Node) namesOf(ids []uint64) []string {

@@ -28,13 +28,13 @@ func TestAMemberThatWaitsNamesTheDisksThatAreNeeded(t *testing.T) {
 	w.kill("c", false, "")
 	w.kill("b", false, "")
 	w.run(8 * time.Second)
-	if got, want := w.missing("a"), "needs 2 of b, c, d, e with their disks; the voters are a, b, c, d, e"+cut; got != want {
+	if got, want := w.missing("a"), "needs 2 of b, c, d, e with their disks; the voters are a, b (b:7400), c (c:7400), d (d:7400), e (e:7400)"+cut; got != want {
 		t.Errorf("a says %q, want %q", got, want)
 	}
 	w.restart("b")
 	w.run(3 * time.Second)
-	for _, name := range []string{"a", "b"} {
-		if got, want := w.missing(name), "needs one of c, d, e with its disk; the voters are a, b, c, d, e"+lost; got != want {
+	for name, ab := range map[string]string{"a": "a, b (b:7400)", "b": "a (a:7400), b"} {
+		if got, want := w.missing(name), "needs one of c, d, e with its disk; the voters are "+ab+", c (c:7400), d (d:7400), e (e:7400)"+lost; got != want {
 			t.Errorf("%s says %q, want %q", name, got, want)
 		}
 	}
@@ -48,7 +48,7 @@ func TestAMemberThatWaitsNamesTheDisksThatAreNeeded(t *testing.T) {
 		t.Errorf("at once: %q", got)
 	}
 	p.run(8 * time.Second)
-	if got, want := p.missing("a"), "needs b with its disk; the voters are a, b"+cut; got != want {
+	if got, want := p.missing("a"), "needs b with its disk; the voters are a, b (b:7400)"+cut; got != want {
 		t.Errorf("a says %q, want %q", got, want)
 	}
 	p.kill("a", false, "")
