@@ -114,9 +114,10 @@ func (n *Node) heardGone(id uint64) Instant {
 	return n.heard[id]
 }
 
-// question asks the holder of a member, where it listens and nowhere else,
-// whether it lives: another process speaks for the member.
-func (n *Node) question(m ring.Member, c *claim) {
+// question asks a process of a member, where it listens and nowhere else,
+// whether it lives: another one speaks for the member, or it is the recorded one
+// and speaks although it was taken for dead.
+func (n *Node) question(m ring.Member, c *claim, incarnation uint64) {
 	pause := n.ring.Settings.RenewEvery()
 	if c.waiting {
 		pause = 2 * n.probeTimeout()
@@ -125,9 +126,8 @@ func (n *Node) question(m ring.Member, c *claim) {
 		return
 	}
 	c.asked, c.waiting = n.now, true
-	h := n.holder(m)
-	m.Addresses, _ = n.livesAt(m, h)
-	m.Incarnation = h
+	m.Addresses, _ = n.livesAt(m, incarnation)
+	m.Incarnation = incarnation
 	n.trace("asks whether process %x of %s lives, since process %x speaks for it", m.Incarnation, m.Name, c.incarnation)
 	p := n.probeOf(m)
 	p.Recorded = true
@@ -139,6 +139,10 @@ func (n *Node) questioned(r ProbeResult) {
 	m, ok := n.ring.Member(r.ID)
 	if !ok {
 		m, ok = n.gone[r.ID]
+	}
+	if ok && r.Outcome == Answered && r.AnsweredBy == r.Incarnation && n.misjudged(m, r.Incarnation) {
+		n.takeBack(m, r.Incarnation)
+		return
 	}
 	c := n.identity.claims[r.ID]
 	if !ok || c == nil || n.holder(m) != r.Incarnation || c.incarnation == r.Incarnation {
@@ -164,9 +168,15 @@ func (n *Node) questioned(r ProbeResult) {
 		// Two processes cannot listen at one address. So the holder has ended, and
 		// the process that is there comes next.
 		n.retire(m.ID, r.Incarnation, false)
-	case known && (r.Outcome == Answered || r.Outcome == NobodyListens || r.Displaced):
+	case known && itself:
 		n.retire(m.ID, r.Incarnation, false)
 		n.admit(m, c)
+	case known && (r.Outcome == Answered || r.Outcome == NobodyListens || r.Displaced):
+		// It may have moved, and this member has not heard where to.
+		if at, ever := n.heard[m.ID]; !ever || n.now >= at+n.ring.Settings.Lease() {
+			n.retire(m.ID, r.Incarnation, false)
+			n.admit(m, c)
+		}
 	case forgotten && c.ret != nil, n.everyMajorityNeedsMe():
 		// Where it listens has to be known: its own successor is looked for there.
 		n.admit(m, c)
@@ -211,6 +221,7 @@ func (n *Node) admit(m ring.Member, c *claim) {
 	votes := c.votes
 	c.votes = nil
 	for _, v := range votes {
+		n.rely(Message{From: m.ID, Incarnation: c.incarnation, Raft: v})
 		n.receiveRaft(m.ID, v)
 	}
 }

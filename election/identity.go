@@ -35,6 +35,10 @@ import (
 //     needs.
 //   - The two are all voters there are, and the holder does not answer.
 //
+// Addresses change, so an address may have said something wrong. If the recorded
+// process answers after all, it counts again, unless something was done on the
+// other one's word.
+//
 // A learner's opinion decides nothing. It takes any process, so that a restart
 // costs one probe from each voter and not one from each member.
 type identity struct {
@@ -53,6 +57,10 @@ type identity struct {
 	logged []loggedReturn
 	// announced is what the holder of a member said of itself, if that is known.
 	announced map[uint64]*Return
+	// met is which process answered last in the name of a member, and where.
+	met map[uint64]meeting
+	// relied is the process of a member on whose word something was last done.
+	relied map[uint64]uint64
 	// restored is the last index of the log at the start.
 	restored uint64
 	// recorded is true once the ring has recorded this very process.
@@ -86,7 +94,10 @@ type loggedReturn struct {
 }
 
 func newIdentity() identity {
-	return identity{holders: map[uint64]uint64{}, retired: map[process]ending{}, quiet: map[uint64]Instant{}, claims: map[uint64]*claim{}, announced: map[uint64]*Return{}, told: map[uint64]heldWord{}, toldAt: map[uint64]Instant{}}
+	return identity{
+		holders: map[uint64]uint64{}, retired: map[process]ending{}, quiet: map[uint64]Instant{}, claims: map[uint64]*claim{}, announced: map[uint64]*Return{},
+		met: map[uint64]meeting{}, relied: map[uint64]uint64{}, told: map[uint64]heldWord{}, toldAt: map[uint64]Instant{},
+	}
 }
 
 // holder returns the incarnation whose words count for a member.
@@ -106,6 +117,9 @@ func (n *Node) counts(m ring.Member, msg Message) bool {
 	switch {
 	case incarnation == 0:
 		return true
+	case n.misjudged(m, incarnation):
+		n.question(m, n.noteClaim(m, msg), incarnation)
+		return false
 	case n.ended(m.ID, incarnation):
 		if at, told := i.toldAt[m.ID]; incarnation != m.Incarnation && (!told || n.now >= at+n.ring.Settings.RenewEvery()) {
 			i.toldAt[m.ID] = n.now
@@ -138,7 +152,7 @@ func (n *Node) counts(m ring.Member, msg Message) bool {
 		n.takeOver(m, incarnation)
 		return true
 	case !n.replacedInLog(m.ID, incarnation):
-		n.question(m, c)
+		n.question(m, c, h)
 	}
 	return false
 }
@@ -220,6 +234,7 @@ func (n *Node) recordChange(index uint64, was, is ring.Member) {
 	case is.ID == n.cfg.ID:
 		return // see checkRecorded
 	case was.Incarnation == is.Incarnation:
+		n.recordAddresses(is)
 		return
 	}
 	h, heard := i.holders[is.ID]
@@ -245,6 +260,16 @@ func (n *Node) recordChange(index uint64, was, is ring.Member) {
 	}
 	if !i.retired[p].certified {
 		delete(i.retired, p) // a majority counts it, whatever this member was answered
+	}
+}
+
+// recordAddresses lets the addresses that the ring has recorded for a process
+// replace those that it announced. If they are the older ones, it announces again.
+func (n *Node) recordAddresses(is ring.Member) {
+	if r := n.identity.announced[is.ID]; r != nil && r.Incarnation == is.Incarnation {
+		c := *r
+		c.Addresses = is.Addresses
+		n.identity.announced[is.ID] = &c
 	}
 }
 
@@ -301,6 +326,8 @@ func (n *Node) forgetIdentity() {
 	maps.DeleteFunc(i.holders, func(id, _ uint64) bool { return gone(id) })
 	maps.DeleteFunc(i.claims, func(id uint64, _ *claim) bool { return gone(id) })
 	maps.DeleteFunc(i.announced, func(id uint64, _ *Return) bool { return gone(id) })
+	maps.DeleteFunc(i.met, func(id uint64, _ meeting) bool { return gone(id) })
+	maps.DeleteFunc(i.relied, func(id, _ uint64) bool { return gone(id) })
 	maps.DeleteFunc(i.toldAt, func(id uint64, _ Instant) bool { return gone(id) })
 	maps.DeleteFunc(i.quiet, func(id uint64, _ Instant) bool { return gone(id) })
 	maps.DeleteFunc(i.retired, func(p process, _ ending) bool { return gone(p.id) })
@@ -364,6 +391,9 @@ func (n *Node) livesAt(m ring.Member, incarnation uint64) (addresses []string, k
 	}
 	if l, ok := n.newestReturn(m.ID); ok && l.incarnation == incarnation {
 		return l.addresses, true
+	}
+	if p := n.identity.met[m.ID]; p.incarnation == incarnation {
+		return p.addresses, true
 	}
 	return m.Addresses, false
 }

@@ -43,7 +43,7 @@ func (n *Node) Missing(now Instant) string {
 func (n *Node) asksWhetherMember(now Instant) bool {
 	q := &n.inquiry
 	for from, s := range q.answers {
-		if s.InTouch && n.saysOut(from) {
+		if s.InTouch && n.saysNo(from) {
 			return true
 		}
 	}
@@ -82,7 +82,7 @@ func (n *Node) memberOrGone(id uint64) ring.Member {
 // one, while this member has not come to a judgement.
 func (n *Node) saidOut() (newest Standing, ok bool) {
 	for _, from := range slices.Sorted(maps.Keys(n.inquiry.answers)) {
-		if s := n.inquiry.answers[from]; n.saysOut(from) && s.Epoch > newest.Epoch {
+		if s := n.inquiry.answers[from]; n.saysNo(from) && s.Epoch > newest.Epoch {
 			newest, ok = s, true
 		}
 	}

@@ -54,6 +54,10 @@ type Standing struct {
 	// Member: the asker is in that ring. Out: it was, and is no longer. Neither:
 	// the one who answers does not know.
 	Member, Out bool
+	// Incarnation is the asker's process that the ring has recorded, if it is a
+	// member, and Addresses where that one listens.
+	Incarnation uint64
+	Addresses   []string
 	// Needed: the asker is out, but its log or its answers may still be needed.
 	Needed bool
 	// InTouch: the one who answers leads, or has heard a declared leader, other
@@ -70,8 +74,11 @@ type Standing struct {
 
 // Standing answers another member's question whether it still is one.
 func (n *Node) Standing(now Instant, id uint64) Standing {
-	_, member := n.ring.Member(id)
-	s := Standing{RingID: n.ring.RingID, From: n.cfg.ID, Epoch: n.ring.Epoch, Member: member, Voters: slices.Clone(n.conf.GetVoters())}
+	asker, member := n.ring.Member(id)
+	s := Standing{
+		RingID: n.ring.RingID, From: n.cfg.ID, Epoch: n.ring.Epoch, Member: member, Voters: slices.Clone(n.conf.GetVoters()),
+		Incarnation: asker.Incarnation, Addresses: slices.Clone(asker.Addresses),
+	}
 	if n.removed {
 		return s
 	}
@@ -246,7 +253,9 @@ func (n *Node) Answered(now Instant, s Standing) {
 // Out is this member if a majority of the voters that it knows says so. They
 // may be gone: every machine may have been replaced since. So after a while a
 // majority of the voters of a newer configuration suffices, if none of those in
-// touch with a leader says otherwise.
+// touch with a leader says otherwise. In the same way a copy learns that another
+// process is the member, if it knows too few of the present members to speak to
+// one.
 func (n *Node) judge() {
 	q := &n.inquiry
 	if n.removed || q.since == 0 {
@@ -254,48 +263,62 @@ func (n *Node) judge() {
 	}
 	newest, inside := Standing{}, false
 	for _, s := range q.answers {
-		if n.saysOut(s.From) && (s.Epoch > newest.Epoch || s.Epoch == newest.Epoch && s.From < newest.From) {
+		if n.saysNo(s.From) && (s.Epoch > newest.Epoch || s.Epoch == newest.Epoch && s.From < newest.From) {
 			newest = s
 		}
-		inside = inside || s.Member && s.InTouch
+		inside = inside || s.Member && s.InTouch && !n.saysNo(s.From)
 	}
 	switch {
-	case newest.From != 0 && n.ring.RingID != "" && n.majoritySaysOut(n.conf.GetVoters()) && n.majoritySaysOut(n.conf.GetVotersOutgoing()):
-		n.removeTold(newest.Epoch, "evicted, as a majority of the voters known here says")
+	case newest.From != 0 && n.ring.RingID != "" && n.majoritySaysNo(n.conf.GetVoters()) && n.majoritySaysNo(n.conf.GetVotersOutgoing()):
+		n.endTold(newest, "evicted, as a majority of the voters known here says")
 	case inside:
 		n.trace("is a member, as one that is in touch with the leader says")
 		n.endInquiry()
-	case newest.From != 0 && n.now >= q.since+n.inquiryPatience() && len(newest.Voters) > 0 && n.majoritySaysOut(newest.Voters):
-		n.removeTold(newest.Epoch, fmt.Sprintf("evicted, as a majority of the voters of epoch %d says", newest.Epoch))
+	case newest.From != 0 && n.now >= q.since+n.inquiryPatience() && len(newest.Voters) > 0 && n.majoritySaysNo(newest.Voters):
+		n.endTold(newest, fmt.Sprintf("evicted, as a majority of the voters of epoch %d says", newest.Epoch))
 	}
 }
 
-// removeTold ends the membership. A member that was going already goes for its
-// own reason.
-func (n *Node) removeTold(epoch uint64, why string) {
-	if n.leavingSince != 0 {
-		why = n.leavingWhy
+// endTold ends the membership, or this process's part in it. A member that was
+// going already goes for its own reason.
+func (n *Node) endTold(s Standing, why string) {
+	switch {
+	case s.Member:
+		n.supersede(Superseded{By: s.Incarnation, Addresses: slices.Clone(s.Addresses)})
+	case n.leavingSince != 0:
+		n.remove(s.Epoch, n.leavingWhy)
+	default:
+		n.remove(s.Epoch, why)
 	}
-	n.remove(epoch, why)
 }
 
-// saysOut reports whether a member has said that this one is out, and needed
-// by nobody.
-func (n *Node) saysOut(id uint64) bool {
+// saysNo reports whether a member has said that this one is out, and needed by
+// nobody, or that another process is this member.
+func (n *Node) saysNo(id uint64) bool {
 	s, ok := n.inquiry.answers[id]
-	return ok && s.Out && !s.Needed && n.newer(s.Epoch)
+	return ok && (s.Out && !s.Needed && n.newer(s.Epoch) || n.replaced(s))
 }
 
-// majoritySaysOut reports whether a majority of the voters has said that this
-// member is out; all others of a pair. No voters agree to everything.
-func (n *Node) majoritySaysOut(voters []uint64) bool {
+// replaced reports whether the ring has recorded a process of this member that
+// this one does not come after. One that lost count of those before it cannot say.
+func (n *Node) replaced(s Standing) bool {
+	if !s.Member || s.Incarnation == 0 || s.Incarnation == n.cfg.Incarnation || s.Epoch <= n.ring.Epoch || slices.Contains(n.cfg.Former, s.Incarnation) {
+		return false
+	}
+	return n.identity.recorded || len(n.cfg.Former) > 0
+}
+
+// majoritySaysNo reports whether a majority of the voters has said that this
+// member, or this process of it, is out; all others of a pair. No voters agree to
+// everything.
+func (n *Node) majoritySaysNo(voters []uint64) bool {
 	out, others := 0, 0
 	for _, id := range voters {
 		if id == n.cfg.ID {
 			continue
 		}
 		others++
-		if n.saysOut(id) {
+		if n.saysNo(id) {
 			out++
 		}
 	}

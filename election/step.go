@@ -155,6 +155,7 @@ func (n *Node) receive(m Message) {
 		n.hears(m.From)
 	}
 	n.answered(m.From)
+	n.rely(m)
 	switch {
 	case m.Raft != nil:
 		n.receiveRaft(m.From, m.Raft)

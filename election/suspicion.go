@@ -238,6 +238,7 @@ func (n *Node) probeTimeout() time.Duration { return n.ring.Settings.OwnProbe() 
 // probed takes the answer to a Probe. A suspicion is confirmed by silence on
 // every path, or by a host that says that nobody listens.
 func (n *Node) probed(r ProbeResult) {
+	defer n.meet(r)
 	if n.lookElsewhere(r) {
 		return
 	}
@@ -311,7 +312,7 @@ func (n *Node) certify(c Certificate) {
 		// It was started again, and speaks already. But a copy may speak too, so the
 		// certificate alone lets nobody in.
 		n.identity.quiet[c.ID] = n.now + max(n.ring.Settings.Lease(), n.voter.bound)
-		n.question(m, k)
+		n.question(m, k, n.holder(m))
 	}
 	if _, known := n.certs[c.ID]; known {
 		return

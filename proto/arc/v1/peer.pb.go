@@ -1730,8 +1730,12 @@ type StandingResponse struct {
 	// answering member, if the ring has recorded its process.
 	LeaderId          uint64 `protobuf:"varint,12,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"`
 	LeaderIncarnation uint64 `protobuf:"varint,13,opt,name=leader_incarnation,json=leaderIncarnation,proto3" json:"leader_incarnation,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The asker's process that the ring has recorded, if it is a member, and where
+	// that one listens.
+	Incarnation   uint64   `protobuf:"varint,14,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Addresses     []string `protobuf:"bytes,15,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StandingResponse) Reset() {
@@ -1853,6 +1857,20 @@ func (x *StandingResponse) GetLeaderIncarnation() uint64 {
 		return x.LeaderIncarnation
 	}
 	return 0
+}
+
+func (x *StandingResponse) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *StandingResponse) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
 }
 
 type Ping struct {
@@ -2182,7 +2200,7 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x0fStandingRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x0e\n" +
-	"\x02id\x18\x03 \x01(\x04R\x02id\"\xf9\x02\n" +
+	"\x02id\x18\x03 \x01(\x04R\x02id\"\xb9\x03\n" +
 	"\x10StandingResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x12\n" +
@@ -2197,7 +2215,9 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	" \x03(\x04R\x06voters\x12.\n" +
 	"\amembers\x18\v \x03(\v2\x14.arc.v1.MemberStatusR\amembers\x12\x1b\n" +
 	"\tleader_id\x18\f \x01(\x04R\bleaderId\x12-\n" +
-	"\x12leader_incarnation\x18\r \x01(\x04R\x11leaderIncarnation\"\xb1\x01\n" +
+	"\x12leader_incarnation\x18\r \x01(\x04R\x11leaderIncarnation\x12 \n" +
+	"\vincarnation\x18\x0e \x01(\x04R\vincarnation\x12\x1c\n" +
+	"\taddresses\x18\x0f \x03(\tR\taddresses\"\xb1\x01\n" +
 	"\x04Ping\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x17\n" +

@@ -1,0 +1,46 @@
+package election
+
+import (
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// meeting is that a process answered at these addresses.
+type meeting struct {
+	incarnation uint64
+	addresses   []string
+}
+
+// meet takes down where the holder of a member answered. It is known from that
+// where it listens, also if it has not said so.
+func (n *Node) meet(r ProbeResult) {
+	m, ok := n.ring.Member(r.ID)
+	if ok && r.Outcome == Answered && r.AnsweredBy == n.holder(m) && len(r.Addresses) > 0 {
+		n.identity.met[r.ID] = meeting{r.AnsweredBy, r.Addresses}
+	}
+}
+
+// rely takes down whose word it was if something is done on a message. A wish for
+// votes that are not given yet binds nobody, nor does news of other members.
+func (n *Node) rely(m Message) {
+	if m.Incarnation != 0 && (m.Renew != nil || m.RenewAck != nil || m.Release != nil || m.Check != nil || m.Takeover != nil ||
+		m.Raft != nil && m.Raft.GetType() != raftpb.MsgPreVote) {
+		n.identity.relied[m.From] = m.Incarnation
+	}
+}
+
+// misjudged reports whether a process speaks that was taken for dead without a
+// certificate, although the ring has recorded it, and could count again: nothing
+// was done on the word of the one that came after it.
+func (n *Node) misjudged(m ring.Member, incarnation uint64) bool {
+	e, ended := n.identity.retired[process{m.ID, incarnation}]
+	h := n.holder(m)
+	return ended && !e.certified && incarnation == m.Incarnation && incarnation != h && n.identity.relied[m.ID] != h && !n.replacedInLog(m.ID, incarnation)
+}
+
+// takeBack lets a process count again that was taken for dead and has answered.
+func (n *Node) takeBack(m ring.Member, incarnation uint64) {
+	delete(n.identity.retired, process{m.ID, incarnation})
+	n.takeOver(m, incarnation)
+}
