@@ -32,11 +32,11 @@ func (n *Node) rely(m Message) {
 
 // misjudged reports whether a process speaks that was taken for dead without a
 // certificate, although the ring has recorded it, and could count again: nothing
-// was done on the word of the one that came after it.
+// was done on the word of one that came after it.
 func (n *Node) misjudged(m ring.Member, incarnation uint64) bool {
 	e, ended := n.identity.retired[process{m.ID, incarnation}]
-	h := n.holder(m)
-	return ended && !e.certified && incarnation == m.Incarnation && incarnation != h && n.identity.relied[m.ID] != h && !n.replacedInLog(m.ID, incarnation)
+	relied, ever := n.identity.relied[m.ID]
+	return ended && !e.certified && incarnation == m.Incarnation && incarnation != n.holder(m) && (!ever || relied == incarnation) && !n.replacedInLog(m.ID, incarnation)
 }
 
 // takeBack lets a process count again that was taken for dead and has answered.
