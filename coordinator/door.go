@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/sockio"
 )
 
@@ -157,7 +158,7 @@ func (l doorListener) Accept() (net.Conn, error) {
 				return l.d.enter(c, l.as), nil
 			}
 			_ = conn.Close() // it was closed already
-		case outOfFiles(err) && l.d.makeRoom():
+		case outOfFiles(err) && l.d.makeRoom(err):
 		default:
 			return nil, err // gRPC tries again after a while, if that may help
 		}
@@ -237,12 +238,13 @@ func (d *door) leastLocked(fits func(*guest) bool) *guest {
 	return least
 }
 
-// makeRoom ends one connection; false if there is none that may go.
-func (d *door) makeRoom() bool {
+// makeRoom ends one connection, for the error of another one; false if there is
+// none that may go.
+func (d *door) makeRoom(err error) bool {
 	d.mu.Lock()
 	out := d.leastLocked(func(g *guest) bool { return g.as == stranger })
 	d.mu.Unlock()
-	d.drop(out, "the process has no file descriptor left; raise its limit (LimitNOFILE, ulimit -n)")
+	d.drop(out, "no file descriptor is left: "+limits.Hint(err))
 	return out != nil
 }
 

@@ -7,9 +7,8 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/monotime"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -139,15 +138,10 @@ func (s *supervisor) setMissingLocked(why string) {
 	}
 }
 
-// advice says what an operator can do about a start that failed.
-func advice(err error) string {
-	switch {
-	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
-		return "; raise the limit of open files (LimitNOFILE= in a systemd unit, ulimit -n in a shell)"
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOMEM):
-		return "; raise the limit of processes (TasksMax= in a systemd unit, ulimit -u in a shell) or free memory"
-	case errors.Is(err, os.ErrPermission), errors.Is(err, os.ErrNotExist):
-		return "; is /proc mounted, and may programs be executed from where arc is installed?"
+// startError adds what an operator can do about a start that failed.
+func startError(err error) error {
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: %w; is /proc mounted, and may programs be executed from where arc is installed?", errNotStarted, err)
 	}
-	return ""
+	return fmt.Errorf("%w: %w", errNotStarted, limits.ExplainStart(err))
 }

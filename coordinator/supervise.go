@@ -126,7 +126,7 @@ func (s *supervisor) once(ctx context.Context) error {
 	s.mu.Unlock()
 	sender, file, err := queue.New()
 	if err != nil {
-		return fmt.Errorf("%w: %w%s", errNotStarted, err, advice(err))
+		return startError(err)
 	}
 	args := append(append([]string{}, s.command[1:]...), "--socket", s.socket,
 		"--coordinator-pid", strconv.Itoa(os.Getpid()), "--incarnation", strconv.FormatUint(s.incarnation, 10))
@@ -161,7 +161,7 @@ func (s *supervisor) once(ctx context.Context) error {
 	s.mu.Unlock()
 	if err != nil {
 		_ = sender.Close()
-		return fmt.Errorf("%w: %w%s", errNotStarted, err, advice(err))
+		return startError(err)
 	}
 	if err := writePid(s.pidFile, cmd.Process.Pid); err != nil {
 		s.log.Warn("pid file of the monitor not written", "error", err)

@@ -15,6 +15,7 @@ import (
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/config"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 )
 
 // errUsage: the command line cannot be understood.
@@ -58,7 +59,7 @@ func execute(ctx context.Context, f *factory, args []string) error {
 		// arguments, before anything ran.
 		err = &usageError{err, cmd.CommandPath()}
 	}
-	return err
+	return limits.Explain(err)
 }
 
 // checkedWriter keeps the first error of a writer whose user drops them, as cobra

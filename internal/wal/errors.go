@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/plainfile"
 )
 
@@ -53,8 +54,6 @@ func advise(dir string, err error) error {
 	switch {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		hint = "free space there and start again"
-	case errors.Is(err, unix.EFBIG):
-		hint = "raise the file size limit (ulimit -f) and start again"
 	case errors.Is(err, unix.EROFS):
 		hint = "is the file system mounted read-only, perhaps after a disk error?"
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
@@ -66,6 +65,8 @@ func advise(dir string, err error) error {
 		return fmt.Errorf("%w, or choose another --data-dir", err)
 	case errors.Is(err, unix.EIO):
 		hint = "check the disk (dmesg)"
+	case limits.Hint(err) != "":
+		return fmt.Errorf("%w; what was saved before is intact in %s", limits.Explain(err), dir)
 	default:
 		return err
 	}

@@ -1,0 +1,104 @@
+package limits
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// explained is an error whose text has its hint already.
+type explained struct {
+	error
+	hint string
+}
+
+func (e *explained) Error() string { return e.error.Error() + "; " + e.hint }
+func (e *explained) Unwrap() error { return e.error }
+
+// Explain adds the Hint to an error that has one, once.
+func Explain(err error) error { return explain(err, Hint(err)) }
+
+// ExplainStart is Explain for an error of the start of a process.
+func ExplainStart(err error) error {
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+		return explain(err, processes())
+	case errors.Is(err, unix.ENOMEM):
+		return explain(err, "memory is short on this machine, or in this control group (memory.max): free some, or raise that with MemoryMax= in a systemd unit")
+	}
+	return Explain(err)
+}
+
+func explain(err error, hint string) error {
+	if was := (*explained)(nil); hint == "" || errors.As(err, &was) {
+		return err
+	}
+	return &explained{err, hint}
+}
+
+// Hint says which limit an error comes from, its value, and what raises it; ""
+// if it comes from none.
+func Hint(err error) string {
+	switch {
+	case errors.Is(err, unix.EMFILE):
+		return "this process may have " + current(unix.RLIMIT_NOFILE) + " open files (RLIMIT_NOFILE): raise that with LimitNOFILE= in a systemd unit or ulimit -n in a shell"
+	case errors.Is(err, unix.ENFILE):
+		return "this machine may have " + read("/proc/sys/fs/file-max") + " open files (fs.file-max): raise that with sysctl, or end what has so many open"
+	case errors.Is(err, unix.EFBIG):
+		return "a file may have " + current(unix.RLIMIT_FSIZE) + " bytes (RLIMIT_FSIZE): raise that with LimitFSIZE= in a systemd unit or ulimit -f in a shell"
+	}
+	return ""
+}
+
+// processes is the hint for the start of a process that the kernel refuses.
+func processes() string {
+	hint := "this user may have " + current(unix.RLIMIT_NPROC) + " processes (RLIMIT_NPROC)"
+	if most := groupMost(); most != "" {
+		hint += ", this control group " + most + " (pids.max)"
+	}
+	return hint + ": raise that with LimitNPROC= and TasksMax= in a systemd unit or ulimit -u in a shell"
+}
+
+// groupMost is how many processes the control group may have, "" where that is
+// not known.
+func groupMost() string {
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(own)) {
+		path, ok := strings.CutPrefix(line, "0::")
+		if !ok {
+			continue
+		}
+		if most, err := os.ReadFile(filepath.Join("/sys/fs/cgroup", strings.TrimSpace(path), "pids.max")); err == nil {
+			return strings.TrimSpace(string(most))
+		}
+	}
+	return ""
+}
+
+// current is the soft limit in words.
+func current(resource int) string {
+	var l unix.Rlimit
+	switch err := unix.Getrlimit(resource, &l); {
+	case err != nil:
+		return "an unknown number of"
+	case l.Cur == unix.RLIM_INFINITY:
+		return "any number of"
+	}
+	return strconv.FormatUint(l.Cur, 10)
+}
+
+func read(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Sprintf("an unknown number (%v) of", err)
+	}
+	return strings.TrimSpace(string(text))
+}
