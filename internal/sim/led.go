@@ -74,6 +74,11 @@ func (s *Sim) ledBound() time.Duration {
 	st.LeaseMS = uint32(max(st.Lease(), lease) / time.Millisecond) // #nosec G115 -- a lease
 	a := st.Assume()
 	a.RoundTrip = max(a.RoundTrip, 2*(s.net.Base+s.net.Jitter))
+	if s.net.Ordered && s.net.TailOdds > 0 && st.Lease() < 2*s.net.Tail {
+		// A stream that delivers in order holds up what follows a late message, and
+		// so short a lease sends so often that something always does.
+		a.RoundTrip = max(a.RoundTrip, 2*s.net.Tail)
+	}
 	bound := st.FailoverBound(a) + 2*s.net.Tail + 100*time.Millisecond
 	// Where links are missing, several can win a pre-vote and split the votes.
 	// They draw lots for who is next, in steps of a stagger.
