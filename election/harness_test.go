@@ -59,6 +59,10 @@ type node struct {
 	// former are the incarnations that ran on its disk.
 	former     []uint64
 	superseded *election.Superseded
+	// hangs, if set, says at which write the disk gets stuck; unsaved are that one
+	// and all that wait behind it.
+	hangs   func(election.Persist) bool
+	unsaved []election.Persist
 }
 
 type disk struct {
@@ -198,6 +202,10 @@ func (w *world) effect(nd *node, e election.Effect) {
 		}
 		w.deliver(nd, m)
 	case election.Persist:
+		if len(nd.unsaved) > 0 || nd.hangs != nil && nd.hangs(e) {
+			nd.unsaved = append(nd.unsaved, e)
+			return
+		}
 		nd.disk.save(e)
 		nd.n.Persisted(w.now, e.Seq)
 	case election.Probe:

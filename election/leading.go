@@ -44,6 +44,7 @@ type leading struct {
 	heartbeats heartbeats
 	caretaking caretaking
 	takeover   takeover
+	handOn     handOn
 	// owed are the answers that members owe, the oldest first.
 	owed []owed
 	// snapshots is when a snapshot was last sent to a member.
@@ -154,9 +155,11 @@ func (n *Node) leadTimers() {
 		l.nextTick = n.now + n.tickEvery()
 	}
 	n.wakeAt(l.nextTick)
-	if !n.declared() {
+	switch {
+	case n.handOnRule():
+	case !n.declared():
 		n.winner()
-	} else {
+	default:
 		l.why = ""
 		n.owedRule()
 		n.evictSuspects()

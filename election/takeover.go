@@ -110,12 +110,21 @@ func (n *Node) reached(voters []uint64) int {
 // stuck reports whether this member's disk takes so long for a write that
 // somebody else should lead.
 func (n *Node) stuck() bool {
-	return n.writing() && n.now >= n.writes[0].began+n.ring.Settings.RenewEvery()
+	return n.writing() && n.now >= n.stuckAt()
 }
+
+// stuckAt is when the write under way takes that long.
+func (n *Node) stuckAt() Instant { return n.writes[0].began + n.ring.Settings.RenewEvery() }
 
 // takeoverAnswered takes a member's answer.
 func (n *Node) takeoverAnswered(from uint64, t Takeover) {
-	if n.lead == nil || t.Term != n.term || n.lead.takeover.of != from {
+	if n.lead == nil || t.Term != n.term {
+		return
+	}
+	if t.Able {
+		n.handsOnTo(from)
+	}
+	if n.lead.takeover.of != from {
 		return
 	}
 	if t.Able {

@@ -24,6 +24,12 @@ func (n *Node) reconcile() {
 	if l == nil || n.transferee != 0 || !n.inTouch() || n.ring.RingID == "" || len(n.conf.GetVotersOutgoing()) > 0 || n.unappliedConf() {
 		return
 	}
+	if n.writing() && !n.declared() {
+		// A change is applied once the own disk has it, and so is all that comes
+		// after it. A declaration, which the disks of the others commit, must not
+		// wait for that. The end of the write comes back here.
+		return
+	}
 	if end := l.loss.declared + calm; l.after != 0 && l.loss.declared != 0 && n.now < end && n.bearsAnotherDeath() {
 		n.wakeAt(end)
 		return

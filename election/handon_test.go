@@ -1,0 +1,80 @@
+package election_test
+
+import (
+	"testing"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// unstick lets a node's disk write what has waited.
+func (w *world) unstick(name string) {
+	nd := w.nodes[name]
+	waited := nd.unsaved
+	nd.hangs, nd.unsaved = nil, nil
+	for _, p := range waited {
+		w.to(nd, func(now election.Instant) {
+			nd.disk.save(p)
+			nd.n.Persisted(now, p.Seq)
+		})
+	}
+}
+
+// anyWrite, and one that has a change of the configuration in it.
+func anyWrite(election.Persist) bool { return true }
+
+func changesConf(p election.Persist) bool {
+	for _, e := range p.Entries {
+		if e.GetType() != raftpb.EntryNormal {
+			return true
+		}
+	}
+	return false
+}
+
+// The leader's machine is lost, the heir's disk is stuck, and so is that of the
+// one who wins in its place. The others have fast disks, and there is a leader
+// within the bound.
+func TestAWinnerWhoseDiskIsStuckLeavesNobodyWithoutALeader(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		hangs  func(election.Persist) bool
+		leader string
+	}{
+		{"from its vote on", anyWrite, "c"},             // it needs no disk of its own
+		{"when it changes who votes", changesConf, "f"}, // the first that is able
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld()
+			s, err := ring.ProfileSettings("lan")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.form(t, s, 200*time.Millisecond, "a", "b", "c", "d", "e", "f", "g")
+			w.run(2 * time.Second)
+			w.nodes["b"].hangs = anyWrite
+			changed := s
+			changed.GraceMS++
+			if _, err := w.request(election.Request{Settings: &changed}, time.Second); err != nil {
+				t.Fatal(err)
+			}
+			w.nodes["c"].hangs = c.hangs
+			w.kill("a", false, "")
+			w.nodes["a"].gone = true
+			w.run(s.FailoverBound(s.Assume()))
+			if got := w.claimant(t); got != c.leader {
+				t.Errorf("%q leads after the bound, want %s\n%s\n%s", got, c.leader, w.out.String(), w.status())
+			}
+			w.unstick("b")
+			w.unstick("c")
+			w.run(5 * time.Second)
+			leader := w.claimant(t)
+			if _, kept := w.leader().n.State().Member(w.nodes["a"].id); leader == "" || kept {
+				t.Errorf("%q leads at the end, want one who has evicted a\n%s\n%s", leader, w.out.String(), w.status())
+			}
+		})
+	}
+}
