@@ -79,11 +79,12 @@ func (n *Node) claimTold(term uint64) {
 	}
 }
 
-// attachClaim lets a vote carry what this member knows, as ages. Raft does not
-// use the context of an answer to a vote.
+// attachClaim lets a vote carry what this member knows, as ages, and the word with
+// which a leader appoints another one: a caretaker may have taken those out of the
+// ring who know of the last claim. Raft does not use the context of these.
 func (n *Node) attachClaim(m *raftpb.Message) {
 	switch m.GetType() {
-	case raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
+	case raftpb.MsgVoteResp, raftpb.MsgPreVoteResp, raftpb.MsgTimeoutNow:
 	default:
 		return
 	}

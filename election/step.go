@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/ring"
 )
@@ -235,9 +236,14 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		if n.now < n.identity.quiet[from] {
 			return
 		}
+		if m.GetType() == raftpb.MsgTimeoutNow {
+			n.learnClaim(m)
+		}
 		if !n.free() {
 			if m.GetType() == raftpb.MsgTimeoutNow {
-				n.holdVote(m) // it may have overtaken the release that belongs to it
+				m = proto.CloneOf(m)
+				m.Context = nil // its ages count from now
+				n.holdVote(m)   // it may have overtaken the release that belongs to it
 			}
 			return
 		}
