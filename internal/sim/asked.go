@@ -62,6 +62,12 @@ func (s *Sim) done(n *node, d election.Done) {
 	c := r.rpc
 	if c == nil {
 		n.leaveRef = 0
+		if r.request.Stop != nil {
+			n.gathered = errors.Is(d.Err, election.ErrIsLeader)
+			if errors.Is(d.Err, election.ErrRests) && n.leaving != 0 {
+				s.rests(n)
+			}
+		}
 		return
 	}
 	c.id, c.err, c.hint = d.ID, d.Err, -1
@@ -90,8 +96,8 @@ func (s *Sim) acknowledged(n *node, r pendingRef, d election.Done) {
 		if name, ok := g.joined[d.ID]; !ok || name != m.Name {
 			s.fail("ids", "%s tells %s that it joined as member %d, but the log says %q", n.name, m.Name, d.ID, name)
 		}
-	case req.Leave != nil:
-		id := req.Leave.ID
+	case req.Leave != nil, req.Stop != nil:
+		id := leaver(req)
 		if _, member := g.member(id); member {
 			s.failAt(n, "done", "member %d is told that it has left, but it is a member by the log", id)
 		} else if slices.Contains(g.voters, id) || slices.Contains(g.outgoing, id) {
@@ -141,12 +147,22 @@ func (s *Sim) answerBound() time.Duration {
 	return handover + 2*lease + time.Second + 8*(s.net.Base+s.net.Jitter)
 }
 
+// leaver is the member that a request lets go.
+func leaver(r election.Request) uint64 {
+	if r.Stop != nil {
+		return r.Stop.ID
+	}
+	return r.Leave.ID
+}
+
 func requestText(r election.Request) string {
 	switch {
 	case r.Join != nil:
 		return "join of " + r.Join.Member.Name
 	case r.Leave != nil:
 		return "leave"
+	case r.Stop != nil:
+		return "stop"
 	case r.Evict != nil:
 		return "evict"
 	case r.Handover != nil:

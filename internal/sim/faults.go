@@ -46,7 +46,7 @@ const (
 	ClockRate     FaultKind = "clock-rate"     // the clock's rate changes, within the bound
 	WallClock     FaultKind = "wall-clock"     // the wall clock is set, back or forth
 	OpJoin        FaultKind = "op-join"        // a machine that stood by joins
-	OpLeave       FaultKind = "op-leave"       // arc leave, and it comes back later
+	OpLeave       FaultKind = "op-leave"       // arc leave or SIGTERM, of one or of all, and it comes back later
 	OpEvict       FaultKind = "op-evict"       // arc evict
 	OpHandover    FaultKind = "op-handover"    // arc handover, to the heir or to a named one
 	OpSettings    FaultKind = "op-settings"    // arc config set
@@ -63,7 +63,7 @@ const (
 // FaultKinds lists them all.
 var FaultKinds = []FaultKind{Kill, KillTwo, KillAll, Crash, CrashAll, Pause, PauseMachine, PauseMonitor, KillMonitor, KillBoth, Cut, CutOneWay,
 	Isolate, IsolateOneWay, Deaf, Partition, CutSome, Flap, Bounce, Slow, Lossy, Doubling, SlowDisk, FullDisk, ClockRate, WallClock, OpJoin, OpLeave, OpEvict, OpHandover,
-	OpSettings, Wear, CutWatcher, SlowMonitor, NoMonitor, Graph, StuckDisk, CloneDisk, RestoreDisk}
+	OpSettings, Wear, CutWatcher, SlowMonitor, NoMonitor, Graph, StuckDisk, CloneDisk, RestoreDisk, Renumber, Usurp, Float, OpImpostor, Mistake}
 
 // Target says whom a fault hits: a machine by number, or whoever has a role
 // when it strikes.

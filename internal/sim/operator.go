@@ -27,10 +27,7 @@ func (s *Sim) operate(f *Fault, n *node) {
 		}
 		return
 	case OpLeave:
-		if n.up && n.core != nil && n.leaving == 0 {
-			n.leaving, n.leaveFor, n.leaveRef = s.now+int64(5*time.Second), f.For, 0
-			s.q.push(event{at: s.now, kind: evLeave, node: int16(n.idx), gen: n.gen})
-		}
+		s.beginLeaving(n, f)
 		return
 	case OpEvict:
 		s.asked.evictions[name] = true
@@ -84,6 +81,9 @@ func (s *Sim) opTry(e event) {
 func (s *Sim) operated(n *node, c *rpc) {
 	op := c.op
 	switch {
+	case errors.Is(c.err, election.ErrRests):
+		op.answered = true
+		op.done(c.err)
 	case c.err == nil:
 		s.stats.count(op.what+": done", 1)
 		s.lastOp = s.now
@@ -97,6 +97,37 @@ func (s *Sim) operated(n *node, c *rpc) {
 		s.stats.count(op.what+": refused", 1)
 		s.tracef(n, "%s refused: %v", op.what, c.err)
 	}
+}
+
+// beginLeaving lets a member leave, on the operator's command or since its process
+// is told to end (SIGTERM). Now and then all are told to end at about the same time.
+func (s *Sim) beginLeaving(n *node, f *Fault) {
+	leave := func(n *node, stopping bool, in time.Duration) {
+		if n.up && n.core != nil && n.leaving == 0 {
+			n.leaving, n.leaveFor, n.leaveRef = s.now+int64(5*time.Second), f.For, 0
+			n.stopping, n.gathered = stopping, false
+			s.q.push(event{at: s.now + int64(in), kind: evLeave, node: int16(n.idx), gen: n.gen})
+		}
+	}
+	stopping := s.stops.IntN(2) == 0
+	leave(n, stopping, 0)
+	if !stopping || s.stops.IntN(3) > 0 {
+		return
+	}
+	s.stats.count("op-leave: all are told to end", 1)
+	for _, o := range s.nodes {
+		if o.twinOf == 0 {
+			leave(o, true, s.between(s.stops, 0, 400*time.Millisecond))
+		}
+	}
+}
+
+// rests ends a process while its member stays: all end, and the ring rests on their
+// disks.
+func (s *Sim) rests(n *node) {
+	s.stats.count("op-leave: the ring rests", 1)
+	s.exit(n, "rests")
+	s.restartAfter(n, n.leaveFor)
 }
 
 // leaveTry is one step of `arc leave`: a leader hands over first; then the
@@ -116,6 +147,11 @@ func (s *Sim) leaveTry(n *node, e event) {
 	if status.Leader == n.id {
 		if n.leaveRef == 0 {
 			n.leaveRef = s.refs + 1 // it may be answered in the same step
+			if n.stopping && !n.gathered {
+				s.asked.leaves[n.id] = true
+				s.request(n, election.Request{Stop: &election.Stop{ID: n.id}}, nil)
+				return
+			}
 			s.request(n, election.Request{Handover: &election.Handover{Why: n.name + " leaves"}}, nil)
 		}
 		return
@@ -128,10 +164,17 @@ func (s *Sim) leaveTry(n *node, e event) {
 	s.asked.leaves[id] = true
 	op := &operation{what: string(OpLeave), via: n.idx, tries: opTries}
 	op.make = func(*node) (election.Request, bool) {
+		if n.stopping {
+			return election.Request{Stop: &election.Stop{ID: id}}, true
+		}
 		return election.Request{Leave: &ring.Leave{ID: id}}, true
 	}
-	op.done = func(error) {
-		if n.up && n.id == id && n.leaving != 0 {
+	op.done = func(err error) {
+		switch {
+		case !n.up || n.id != id || n.leaving == 0:
+		case err != nil:
+			s.rests(n)
+		default:
 			s.exit(n, "left")
 			s.letGo[id] = true
 			n.disk.wipe()

@@ -80,6 +80,8 @@ type node struct {
 	leaving  int64 // true time until which it tries to leave; 0 if not
 	leaveFor time.Duration
 	leaveRef uint64
+	stopping bool // its process was told to end
+	gathered bool // and not all others were
 
 	mon monitor
 

@@ -55,6 +55,7 @@ type Sim struct {
 	ledUntil, disturbedAt int64
 	quietUntil            int64
 	wishes                *rand.Rand // what operators want of a whole ring
+	stops                 *rand.Rand // which processes are told to end
 	lastOp                int64
 	wholeEpoch            uint64
 	wholeEvicted          int
@@ -137,6 +138,7 @@ func newSim(opt Options, world World) *Sim {
 	s.stats.Named = map[string]int{}
 	s.rnd = rand.New(rand.NewPCG(opt.Seed, 3+opt.Salt<<8))
 	s.wishes = rand.New(rand.NewPCG(opt.Seed, 5+opt.Salt<<8))
+	s.stops = rand.New(rand.NewPCG(opt.Seed, 9+opt.Salt<<8))
 	k := world.Machines + world.Spares
 	for i := range k {
 		n := &node{idx: i, name: fmt.Sprintf("n%d", i+1), power: true, spare: i >= world.Machines, lazy: world.Lazy[i],

@@ -93,7 +93,7 @@ var covered = []string{
 	"disk: full, process stops", "disk: slow syncs", "disk: unsynced records lost", "disk: wiped",
 	"monitor: killed its hung coordinator", "monitor: pauses", "monitor: restarted", "monitor: suspected refused", "monitor: suspected reset", "monitor: suspected silent",
 	"wish: handover: done", "wish: settings: done",
-	"op-evict: done", "op-handover: done", "op-leave: done", "op-settings: done", "process: gone through a quiet time",
+	"op-evict: done", "op-handover: done", "op-leave: done", "op-leave: all are told to end", "op-leave: the ring rests", "op-settings: done", "process: gone through a quiet time",
 	"process: killed in the midst of a step", "process: turns whose effects are held back", "founding: came to nothing", "process: pauses in the midst of a step", "raft: snapshots sent", "raft: transfers",
 	"ring: evicted by a declaration", "ring: evicted by an own probe", "ring: evicted by its silence", "ring: evicted, certified", "ring: evicted, operator", "ring: evicted, refused", "ring: evicted, replaced",
 	"ring: evicted, silent", "ring: left", "ring: returned", "ring: settings changed",
