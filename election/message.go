@@ -106,9 +106,9 @@ type RenewAck struct {
 // it is not).
 type Suspicion struct {
 	ID, Incarnation uint64
-	// Term that the monitor last knew. A suspicion of a leader counts only in
-	// the term in which it leads, since one that lay in the buffer of an
-	// isolated machine may arrive much later.
+	// Term that the monitor last knew. One of an earlier leadership does not
+	// count, since it may arrive much later if it lay in the buffer of an isolated
+	// machine. A suspicion of a leader counts only in the term in which it leads.
 	Term     uint64
 	Evidence ring.Evidence
 	Cleared  bool

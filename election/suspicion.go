@@ -69,8 +69,8 @@ func (n *Node) suspicion(s Suspicion) {
 	if s.ID == n.cfg.ID {
 		return // a leader hears what others think of it; its lease decides
 	}
-	if s.ID == n.ring.LeaderID && s.Term != n.ring.Term {
-		return // about an earlier leadership
+	if s.Term < n.ring.Term || s.ID == n.ring.LeaderID && s.Term != n.ring.Term {
+		return // from an earlier leadership: it may have lain in a buffer, and is repeated if it is true
 	}
 	if s.ID == n.ring.LeaderID && n.ring.Settings.LeaderGrants {
 		n.check(s.ID)
