@@ -290,7 +290,7 @@ func (j *joiner) byDiscovery(ctx context.Context) (*arcv1.JoinResponse, *discove
 			if never(err) && status.Code(err) != codes.FailedPrecondition {
 				return nil, nil, fmt.Errorf("join the ring %s: %w", f.RingID, inWords{err})
 			}
-			j.complain(err, strings.Join(addresses, ","))
+			j.complain(err, strings.Join(addresses, ", "))
 		}
 		if err := wait(ctx, pause); err != nil {
 			return nil, nil, err
@@ -312,7 +312,7 @@ func (j *joiner) ask(ctx context.Context, addresses []string) (*arcv1.JoinRespon
 		Witness: o.Witness, OnJoin: string(o.OnJoin), RingId: j.former.ringID, Nonce: nonce, Version: o.Version,
 	})
 	if err == nil && nonce != j.n.acceptance.nonce() {
-		return nil, fmt.Errorf("join via %v: another founder was accepted meanwhile", addresses)
+		return nil, fmt.Errorf("join via %s: another founder was accepted meanwhile", strings.Join(addresses, ", "))
 	}
 	return resp, err
 }

@@ -21,7 +21,7 @@ const heldWait = 250 * time.Millisecond
 type heldError struct{ election.Superseded }
 
 func (e *heldError) Error() string {
-	return fmt.Sprintf("%v: process %x at %v", election.ErrSuperseded, e.By, e.Addresses)
+	return fmt.Sprintf("%v: process %x at %s", election.ErrSuperseded, e.By, strings.Join(e.Addresses, ", "))
 }
 func (e *heldError) Unwrap() error { return election.ErrSuperseded }
 

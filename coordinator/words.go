@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/internal/foreign"
@@ -77,6 +78,6 @@ func (n *node) mayFoundAlone() error {
 		return nil
 	}
 	w := n.words[len(n.words)-1]
-	return usagef("this node accepted %s as the founder of a ring with %v and never heard of it; a ring founded here could be a second one: join that one with --join, or, if it does not live, remove %s",
-		w.Founder, w.Names, n.wordsPath())
+	return usagef("this node accepted %s as the founder of a ring with %s and never heard of it; a ring founded here could be a second one: join that one with --join, or, if it does not live, remove %s",
+		w.Founder, strings.Join(w.Names, ", "), n.wordsPath())
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/arc-ring/arc/internal/foreign"
@@ -327,11 +328,11 @@ func (c *core) refusal(now time.Time, req *arcv1.AcceptFounderRequest) string {
 	case req.Cluster != c.cluster:
 		return fmt.Sprintf("%s belongs to cluster %q, not %q", c.self.Name, c.cluster, req.Cluster)
 	case req.Founder == c.self.Name && req.Incarnation == c.self.Incarnation:
-		return fmt.Sprintf("%s was asked by itself: another node advertises one of its addresses %v", c.self.Name, c.self.Addresses)
+		return fmt.Sprintf("%s was asked by itself: another node advertises one of its addresses %s", c.self.Name, strings.Join(c.self.Addresses, ", "))
 	case req.Founder == c.self.Name:
-		return fmt.Sprintf("the name %q is in use at %v", c.self.Name, c.self.Addresses)
+		return fmt.Sprintf("the name %q is in use at %s", c.self.Name, strings.Join(c.self.Addresses, ", "))
 	case c.ring.RingID != "":
-		return fmt.Sprintf("%s is in ring %s, led by %q at %v", c.self.Name, c.ring.RingID, c.ring.LeaderName, c.ring.LeaderAddresses)
+		return fmt.Sprintf("%s is in ring %s, led by %q at %s", c.self.Name, c.ring.RingID, c.ring.LeaderName, strings.Join(c.ring.LeaderAddresses, ", "))
 	case c.expect == 0:
 		return fmt.Sprintf("%s was started without --expect", c.self.Name)
 	case f.decided:

@@ -3,6 +3,7 @@ package discovery
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
@@ -97,8 +98,8 @@ func (ws *words) blocked(now time.Time, founder Node, names []string) string {
 		if b.is(founder) || b.leaderlessWithout(names) {
 			continue
 		}
-		why := fmt.Sprintf("%s was accepted %s ago with %v and is not heard; with %v alone a second ring could be founded",
-			b.Founder, now.Sub(b.Given).Round(time.Second), b.Names, names)
+		why := fmt.Sprintf("%s was accepted %s ago with %s and is not heard; with %s alone a second ring could be founded",
+			b.Founder, now.Sub(b.Given).Round(time.Second), strings.Join(b.Names, ", "), strings.Join(names, ", "))
 		if ws.keptAt != "" {
 			why += fmt.Sprintf("; if no ring of %s lives, stop this coordinator, remove %s and start it again", b.Founder, ws.keptAt)
 		}

@@ -231,7 +231,7 @@ func readSnapshot(s *raftpb.Snapshot) (*ring.State, []ring.Member, error) {
 	neverAdmitted := func(id uint64) bool { return id == 0 || id > st.HighestID }
 	for _, ids := range [][]uint64{cs.GetVoters(), cs.GetLearners(), cs.GetVotersOutgoing(), cs.GetLearnersNext()} {
 		if slices.ContainsFunc(ids, neverAdmitted) {
-			return fail(fmt.Errorf("%w: configuration %v, the highest id is %d", ring.ErrInvalid, ids[:min(len(ids), 16)], st.HighestID))
+			return fail(fmt.Errorf("%w: configuration %s, the highest id is %d", ring.ErrInvalid, ring.IDs(ids[:min(len(ids), 16)]), st.HighestID))
 		}
 	}
 	for _, m := range d.Gone {

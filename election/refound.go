@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -124,7 +125,7 @@ func (s *Survivor) Without(gone []string) error {
 	}) {
 		return nil
 	}
-	return fmt.Errorf("%w: of its voters %q, those that are not named gone are a majority; start them", ErrNotGone, s.Voters)
+	return fmt.Errorf("%w: of its voters %s, those that are not named gone are a majority; start them", ErrNotGone, strings.Join(s.Voters, ", "))
 }
 
 // Refound returns the storage content of the ring founded again from this disk

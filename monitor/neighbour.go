@@ -3,8 +3,8 @@ package monitor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -199,7 +199,7 @@ func (m *monitor) open(t detector.Target) {
 	n := &neighbour{target: t, wanted: m.wanted(t)}
 	m.neighbours[t.ID] = n
 	m.dialAll(n)
-	m.linkState(t, "dialled", fmt.Sprint(t.Addresses))
+	m.linkState(t, "dialled", strings.Join(t.Addresses, ", "))
 }
 
 // dialAll dials the addresses of the target that have no path yet.

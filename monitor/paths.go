@@ -1,8 +1,8 @@
 package monitor
 
 import (
-	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/arc-ring/arc/monitor/detector"
@@ -54,7 +54,7 @@ func (m *monitor) move(t detector.Target) {
 		return true
 	})
 	m.dialAll(n)
-	m.linkState(t, "dialled", fmt.Sprint(t.Addresses))
+	m.linkState(t, "dialled", strings.Join(t.Addresses, ", "))
 }
 
 // heardOf takes over what a pong tells that earlier ones told already.

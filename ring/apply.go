@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // VersionMost bounds the version that a member tells, bytes.
@@ -120,7 +121,7 @@ func (s *State) join(j Join) ([]Change, error) {
 	var changes []Change
 	if old, ok := s.MemberByName(m.Name); ok {
 		if old.ID != j.Replaces {
-			return nil, fmt.Errorf("%w: %q is member %d at %v", ErrNameInUse, m.Name, old.ID, old.Addresses)
+			return nil, fmt.Errorf("%w: %q is member %d at %s", ErrNameInUse, m.Name, old.ID, strings.Join(old.Addresses, ", "))
 		}
 		changes = append(changes, s.remove(old, Evicted, Replaced, 0, 0))
 	}

@@ -82,7 +82,7 @@ func (s *State) forget(f Forget) error {
 	n := len(s.Departed)
 	s.Departed = slices.DeleteFunc(s.Departed, func(d Departed) bool { return slices.Contains(f.IDs, d.ID) })
 	if len(s.Departed) == n {
-		return fmt.Errorf("%w: none of the ids %v is that of a former member who is listed", ErrNotMember, f.IDs)
+		return fmt.Errorf("%w: none of the ids %s is that of a former member who is listed", ErrNotMember, IDs(f.IDs))
 	}
 	return nil
 }

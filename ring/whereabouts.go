@@ -1,6 +1,9 @@
 package ring
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // whereaboutsMost is how many addresses Whereabouts names.
 const whereaboutsMost = 3
@@ -16,4 +19,13 @@ func Whereabouts(name string, addresses []string) string {
 		addresses, more = addresses[:whereaboutsMost], ", …"
 	}
 	return name + " (" + strings.Join(addresses, ", ") + more + ")"
+}
+
+// IDs are ids as people read them: "1, 2, 3".
+func IDs(ids []uint64) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = strconv.FormatUint(id, 10)
+	}
+	return strings.Join(texts, ", ")
 }

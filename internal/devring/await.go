@@ -187,7 +187,7 @@ func closed(st *arcv1.StatusResponse, nodes []*Node) error {
 	slices.Sort(have)
 	slices.Sort(want)
 	if !slices.Equal(have, want) {
-		return fmt.Errorf("members are %v, want %v", have, want)
+		return fmt.Errorf("members are %s, want %s", strings.Join(have, ", "), strings.Join(want, ", "))
 	}
 	if !slices.IsSortedFunc(members, func(a, b *arcv1.MemberStatus) int { return int(a.GetId()) - int(b.GetId()) }) {
 		return fmt.Errorf("members are not in the order of their ids: %s", Picture(st))

@@ -266,7 +266,7 @@ func (r *Ring) bringBack(ctx context.Context, w io.Writer, v *Verdict) (*arcv1.S
 	}
 	st, err := r.AwaitRing(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("bringing back %v: %w", back, err)
+		return nil, fmt.Errorf("bringing back %s: %w", strings.Join(back, ", "), err)
 	}
 	fmt.Fprintf(w, "back after %s: %s; ring %s\n", Ms(time.Since(start)), strings.Join(back, " "), Picture(st))
 	for _, m := range st.GetMembers() {

@@ -53,14 +53,18 @@ func New(o Options) (hclog.Logger, error) {
 	if o.Output == nil {
 		o.Output = os.Stderr
 	}
-	return hclog.New(&hclog.LoggerOptions{
+	log := hclog.New(&hclog.LoggerOptions{
 		Name:       o.Name,
 		Level:      level,
 		JSONFormat: o.JSON,
 		Output:     o.Output,
 		Exclude:    o.exclude,
 		TimeFormat: "2006-01-02T15:04:05.000000Z07:00",
-	}), nil
+	})
+	if o.JSON {
+		return log, nil // where a list is an array
+	}
+	return lists{log}, nil
 }
 
 // ParseLevel returns the level of a name. A typo is an error: hclog's own

@@ -3,8 +3,10 @@ package logging
 import (
 	"bytes"
 	"encoding/json"
+	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -56,5 +58,44 @@ func TestJSONLinesDecode(t *testing.T) {
 func TestBadLevelIsNamed(t *testing.T) {
 	if _, err := New(Options{Level: "loud"}); err == nil || !strings.Contains(err.Error(), `"loud"`) {
 		t.Errorf("New with level loud: %v, want the value in the error", err)
+	}
+}
+
+// Lists are read by people in a text, and by programs in JSON.
+func TestListsAreShownAsPeopleWriteThem(t *testing.T) {
+	var none []string
+	addrs := []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")}
+	args := []any{"names", []string{"n1", "n 2", "n3"}, "one", []string{"n1"}, "ids", []uint64{1, 2}, "none", none, "addresses", addrs, "took", time.Second, "raw", []byte("ab")}
+	var out bytes.Buffer
+	log, err := New(Options{Name: Coordinator, Output: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`names="n1, n 2, n3"`, "one=n1", `ids="1, 2"`, "none=none", `addresses="10.0.0.1, fd00::1"`, "took=1s"}
+	for how, write := range map[string]func(){
+		"info":  func() { log.Info("x", args...) },
+		"log":   func() { log.Log(hclog.Warn, "x", args...) },
+		"with":  func() { log.Named("peer").With(args...).Error("x") },
+		"below": func() { log.Named("peer").With("a", 1).ResetNamed("b").Warn("x", args...) },
+	} {
+		out.Reset()
+		write()
+		for _, w := range want {
+			if !strings.Contains(out.String(), w) {
+				t.Errorf("%s: %q lacks %q", how, out.String(), w)
+			}
+		}
+	}
+	if ids, ok := args[5].([]uint64); !ok || len(ids) != 2 {
+		t.Errorf("the caller's arguments became %v", args)
+	}
+
+	out.Reset()
+	if log, err = New(Options{Output: &out, JSON: true}); err != nil {
+		t.Fatal(err)
+	}
+	log.Info("x", args...)
+	if !strings.Contains(out.String(), `"names":["n1","n 2","n3"]`) {
+		t.Errorf("JSON: %s", out.String())
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -133,7 +134,7 @@ rings.`,
 			errs := []error{o.check()}
 			for _, name := range slices.Concat(p.AtRest, p.Busy) {
 				if !slices.Contains(profiles, name) {
-					errs = append(errs, fmt.Errorf("profile %q is not one of %v", name, profiles))
+					errs = append(errs, fmt.Errorf("profile %q is not one of %s", name, strings.Join(profiles, ", ")))
 				}
 			}
 			if err := errors.Join(errs...); err != nil {

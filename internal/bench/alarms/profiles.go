@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -153,7 +154,7 @@ func (w *workshop) together(ctx context.Context, profiles []string, load Load) (
 		}
 		defer func() { err = errors.Join(err, fires.stop()) }()
 	}
-	w.Say("watching %v %s for %v", profiles, loadName(load), w.For)
+	w.Say("watching %s %s for %v", strings.Join(profiles, ", "), loadName(load), w.For)
 	errs := make([]error, len(beds))
 	saw := make([]*window, len(beds))
 	m := newMeter()

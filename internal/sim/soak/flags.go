@@ -53,7 +53,7 @@ func parse(args []string) (*options, []int, error) {
 	set.Uint64Var(&o.salts, "salts", 1, "with --run: so many times, each with other chance")
 	_ = set.Parse(args)
 	if set.NArg() > 0 || o.nodes < 0 || o.nodes > 24 || o.seconds <= 0 || o.jobs < 1 {
-		return nil, nil, fmt.Errorf("--nodes 0 to 24, --seconds above 0, --jobs at least 1, and no other arguments than flags, not %q", set.Args())
+		return nil, nil, fmt.Errorf("--nodes 0 to 24, --seconds above 0, --jobs at least 1, and no other arguments than flags, not %s", strings.Join(set.Args(), " "))
 	}
 	keep, err := parseKeep(o.keep)
 	if err != nil {
