@@ -16,6 +16,7 @@ type factory struct {
 	in         io.Reader
 	out, err   io.Writer
 	env        func(string) (string, bool)
+	environ    func() []string
 	uid        int
 	now        func() time.Time
 	hostname   func() (string, error)
@@ -33,7 +34,7 @@ type factory struct {
 func newFactory() *factory {
 	return &factory{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
-		env: os.LookupEnv, uid: os.Geteuid(), now: time.Now,
+		env: os.LookupEnv, environ: os.Environ, uid: os.Geteuid(), now: time.Now,
 		hostname: os.Hostname, executable: os.Executable,
 		terminal: isTerminal(os.Stdout),
 	}

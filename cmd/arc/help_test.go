@@ -15,6 +15,7 @@ import (
 func testFactory() *factory {
 	return &factory{
 		env:        func(string) (string, bool) { return "", false },
+		environ:    func() []string { return nil },
 		hostname:   func() (string, error) { return "box", nil },
 		executable: func() (string, error) { return "/bin/arc", nil },
 	}

@@ -190,6 +190,7 @@ func addGlobals(root *cobra.Command, f *factory) {
 		if err := set.Resolve(f.env, ""); err != nil {
 			return &usageError{err, cmd.CommandPath()}
 		}
+		f.noteUnknownEnv(cmd)
 		f.json = output == "json"
 		f.timeoutSet = set.Layer("timeout") != config.Default
 		return nil
@@ -250,22 +251,6 @@ func names(count cobra.PositionalArgs) cobra.PositionalArgs {
 }
 
 func none(cmd *cobra.Command, args []string) error { return atMost(0, "no argument")(cmd, args) }
-
-func newEnvironmentTopic() *cobra.Command {
-	var b strings.Builder
-	b.WriteString(`Every option --some-name may be given as ARC_SOME_NAME in the environment. Flags
-win over the environment, the environment over the file of --config (which the
-coordinator alone reads), the file over the defaults.
-
-  ARC_ADDR      coordinator that commands ask
-  ARC_RUN_DIR   where the coordinator keeps arc.sock; its default address follows
-  ARC_OUTPUT    table or json
-  ARC_TIMEOUT   how long commands wait for an answer
-  ARC_CONFIG    the coordinator's file
-
-"arc config show" prints every option of the coordinator and where it came from.`)
-	return &cobra.Command{Use: "environment", Short: "Options from the environment", Long: b.String()}
-}
 
 // given tells whether a plain flag was set.
 func given(flags *pflag.FlagSet, name string) bool { return flags.Changed(name) }

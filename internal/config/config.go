@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -189,14 +190,13 @@ func CheckFlags(flags *pflag.FlagSet) error {
 
 // EnvName returns the variable of an option: log-level is ARC_LOG_LEVEL.
 func EnvName(key string) string {
-	return "ARC_" + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
 }
 
 func (s *Set) suggest(key string) string {
-	if alt := strings.ReplaceAll(strings.ToLower(key), "_", "-"); alt != key {
-		if _, ok := s.opts[alt]; ok {
-			return fmt.Sprintf(" (did you mean %q?)", alt)
-		}
+	alt := strings.ReplaceAll(strings.ToLower(key), "_", "-")
+	if meant := nearest(alt, "", slices.Collect(maps.Keys(s.opts))); meant != "" {
+		return didYouMean(strconv.Quote(meant))
 	}
 	return ""
 }

@@ -17,17 +17,17 @@ import (
 // may think more urgent.
 const Priority = 10
 
-// mark holds the pid of the process that executed itself anew. The pid tells
-// it from one that was inherited.
-const mark = "ARC_REALTIME_PID"
+// Mark is the variable that holds the pid of the process that executed itself
+// again. The pid tells it from one that was inherited.
+const Mark = "ARC_REALTIME_PID"
 
 // Enter makes this process a realtime one. It executes the program at the path
 // anew with the same arguments, and then does not return; in the new image it
 // returns nil, or an error. Without the rights it fails with ErrDenied and
 // nothing has changed that matters: the caller is expected to end.
 func Enter(program string) error {
-	if os.Getenv(mark) == strconv.Itoa(os.Getpid()) {
-		_ = os.Unsetenv(mark) // children have another pid; they need not see it at all
+	if os.Getenv(Mark) == strconv.Itoa(os.Getpid()) {
+		_ = os.Unsetenv(Mark) // children have another pid; they need not see it at all
 		return Keep()
 	}
 	// Both rights first, so that they are reported together and before anything
@@ -37,7 +37,7 @@ func Enter(program string) error {
 	if err := errors.Join(policy(), tryLock()); err != nil {
 		return err
 	}
-	env := append(without(os.Environ(), mark), mark+"="+strconv.Itoa(os.Getpid()))
+	env := append(without(os.Environ(), Mark), Mark+"="+strconv.Itoa(os.Getpid()))
 	return fmt.Errorf("execute %s again for realtime: %w", program, syscall.Exec(program, os.Args, env))
 }
 

@@ -65,7 +65,7 @@ func program(what string) error {
 	if err := Enter(self); err != nil {
 		f.Error, f.Denied = err.Error(), errors.Is(err, ErrDenied)
 	}
-	_, f.Marked = os.LookupEnv(mark)
+	_, f.Marked = os.LookupEnv(Mark)
 	f.Procs, f.Args = runtime.GOMAXPROCS(0), os.Args[1:]
 	// More threads than the runtime had at its start.
 	stop := make(chan struct{})
@@ -150,7 +150,7 @@ func run(t *testing.T, what string) found {
 	}
 	cmd := exec.CommandContext(t.Context(), path, "one", "", "two words")
 	// A mark of another process must not count.
-	cmd.Env = append(os.Environ(), job+"="+what, mark+"=1")
+	cmd.Env = append(os.Environ(), job+"="+what, Mark+"=1")
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = attributes(what)
 	out, err := cmd.Output()
