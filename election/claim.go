@@ -204,10 +204,10 @@ func (n *Node) followLeader(s Standing) {
 	n.takeOver(m, s.LeaderIncarnation)
 }
 
-// everyMajorityNeedsMe reports whether this member is one of two voters. Then no
-// two majorities can count two processes of the other one.
+// everyMajorityNeedsMe reports whether this member is one of two voters, or the only
+// one. Then no two majorities can count two processes of another member.
 func (n *Node) everyMajorityNeedsMe() bool {
-	return len(n.conf.GetVoters()) == 2 && len(n.conf.GetVotersOutgoing()) == 0 && n.isVoter(n.cfg.ID)
+	return len(n.conf.GetVoters()) <= 2 && len(n.conf.GetVotersOutgoing()) == 0 && n.isVoter(n.cfg.ID)
 }
 
 // admit lets the process that claims to be a member take its holder's place,

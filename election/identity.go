@@ -33,7 +33,8 @@ import (
 //   - This member was restarted, neither it nor the ring has heard the holder
 //     since, and the holder does not answer. That is what a restart of all machines
 //     needs.
-//   - The two are all voters there are, and the holder does not answer.
+//   - The two are all voters there are, or this one is the only voter, and the holder
+//     does not answer.
 //
 // Addresses change, so an address may have said something wrong. If the recorded
 // process answers after all, it counts again, unless something was done on the
