@@ -26,3 +26,29 @@ func TestAGapIsNotOlderThanTheRestartOfThoseWhoVote(t *testing.T) {
 		t.Errorf("gap %d µs, for certain %d µs, at least: %v; want 520000, 20000, true", d.Gap, d.CertainGap, d.GapAtLeast)
 	}
 }
+
+// Two members campaign in turn while nobody can win, over a slow path. What they
+// tell each other makes the newest claim no newer than one of them has seen it.
+func TestAClaimThatIsToldAgainAndAgainAges(t *testing.T) {
+	const way = 300 * time.Millisecond
+	s := &ring.State{Term: 7, History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
+	member := func(id uint64) *Node {
+		return &Node{cfg: Config{ID: id}, now: 10 * time.Second, ring: s, lead: &leading{}}
+	}
+	a, b := member(1), member(2)
+	a.claimPromised(7, a.now+500*time.Millisecond, true)
+	began := a.now
+	for from, to := a, b; to.now < began+10*time.Second; from, to = to, from {
+		vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(from.cfg.ID), To: new(to.cfg.ID)}
+		from.attachClaim(vote)
+		a.now, b.now = a.now+way, b.now+way
+		to.learnClaim(vote)
+	}
+	for _, n := range []*Node{a, b} {
+		var d ring.Declare
+		n.measureGap(&d)
+		if gap, most := time.Duration(d.Gap)*time.Microsecond, n.now-began; gap > most || gap < most-way || d.GapAtLeast {
+			t.Errorf("member %d: gap %v, at least: %v; it was %v, and a vote is %v on its way", n.cfg.ID, gap, d.GapAtLeast, most, way)
+		}
+	}
+}

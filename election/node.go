@@ -128,7 +128,8 @@ type Node struct {
 	claimTerm  uint64
 	unanswered bool
 	ownTerm    uint64
-	lastClaim  lastClaim
+	// lastClaim is what this member has seen of it, toldClaim what votes told.
+	lastClaim, toldClaim lastClaim
 	// wonTerm is the newest term that this process was elected in, 0 for none.
 	wonTerm uint64
 	// born is when this Node was made, restarted whether the member had been one

@@ -16,6 +16,10 @@ import (
 // a leader that led on. So a vote carries what the voter knows. A leader that claimed
 // had promises of a majority, and so had one of some voter of the majority that
 // elects the next leader.
+//
+// A vote says how long ago something was, and is itself on its way for a while.
+// So it carries what its voter has seen, and not what that one was told: two that
+// told each other the same over and over would make it newer each time.
 type lastClaim struct {
 	// proven is the newest moment at which a leader is known to have claimed, in
 	// provenTerm; 0 if no claim is known.
@@ -79,12 +83,13 @@ func (n *Node) claimTold(term uint64) {
 	}
 }
 
-// attachClaim lets a vote carry what this member knows, as ages, and the word with
-// which a leader appoints another one: a caretaker may have taken those out of the
-// ring who know of the last claim. Raft does not use the context of these.
+// attachClaim lets a vote carry what this member has seen, as ages. The word with
+// which a leader appoints another one carries all that it knows: a caretaker may have
+// taken those out of the ring who have seen the last claim. Raft does not use the
+// context of these.
 func (n *Node) attachClaim(m *raftpb.Message) {
 	switch m.GetType() {
-	case raftpb.MsgVoteResp, raftpb.MsgPreVoteResp, raftpb.MsgTimeoutNow:
+	case raftpb.MsgVoteResp, raftpb.MsgTimeoutNow:
 	default:
 		return
 	}
@@ -92,11 +97,21 @@ func (n *Node) attachClaim(m *raftpb.Message) {
 		return
 	}
 	c := n.lastClaim
+	if m.GetType() == raftpb.MsgTimeoutNow {
+		c = n.newestClaim()
+	}
 	age := func(t Instant) uint64 { return uint64(max(n.now-t, 0) / time.Microsecond) }
 	b := binary.AppendUvarint(nil, c.provenTerm)
 	b = binary.AppendUvarint(b, age(c.proven))
 	b = binary.AppendUvarint(b, c.possibleTerm)
 	m.Context = binary.AppendUvarint(b, age(c.possible))
+}
+
+// newestClaim is what this member has seen and what it was told by votes.
+func (n *Node) newestClaim() lastClaim {
+	c := n.lastClaim
+	c.merge(n.toldClaim)
+	return c
 }
 
 // learnClaim is the inverse of attachClaim. What does not decode is ignored: a
@@ -126,7 +141,7 @@ func (n *Node) learnClaim(m *raftpb.Message) {
 	if o.possibleTerm != 0 && o.possibleTerm == n.ownTerm {
 		o.possible = 0
 	}
-	n.lastClaim.merge(o)
+	n.toldClaim.merge(o)
 }
 
 // longestAge bounds what a vote may say.
@@ -138,8 +153,9 @@ func (n *Node) measureGap(d *ring.Declare) {
 	if len(n.ring.History) == 0 {
 		return
 	}
-	known, certain := n.lastClaim.proven, n.lastClaim.possible
-	if n.lastClaim.provenTerm == 0 {
+	c := n.newestClaim()
+	known, certain := c.proven, c.possible
+	if c.provenTerm == 0 {
 		// A promise began a lease before it ended.
 		certain = max(certain, n.born)
 		known, d.GapAtLeast = max(n.born, certain-n.ring.Settings.Lease()), true
@@ -180,7 +196,7 @@ const breaksApart = 10
 // best.
 func (n *Node) claimEnded(term uint64, end Instant, why string) {
 	n.ownTerm = term
-	n.lastClaim = lastClaim{proven: end, provenTerm: term, possible: end, possibleTerm: term}
+	n.lastClaim, n.toldClaim = lastClaim{proven: end, provenTerm: term, possible: end, possibleTerm: term}, lastClaim{}
 	if l := n.lead; l != nil {
 		l.breaks = breaks{since: max(end, 1), why: why, pending: l.breaks.pending, tellAt: l.breaks.tellAt}
 		if n.unanswered {
