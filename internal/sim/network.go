@@ -170,7 +170,6 @@ func (s *Sim) healLink(from, to int) {
 	l.bad = s.now
 	for _, e := range l.held {
 		e.at = s.now + int64(time.Millisecond) + s.delay(l)
-		s.heldBack = append(s.heldBack, e.at)
 		s.q.push(e)
 	}
 	l.held = l.held[:0]
@@ -220,8 +219,8 @@ func (s *Sim) send(n *node, m election.Message) {
 			s.trigger("promise", n)
 		}
 	}
-	m.Incarnation = n.inc // the receiver's transport knows it from the stream
-	e := event{kind: evDeliver, p: &m}
+	m.Incarnation = n.inc                                // the receiver's transport knows it from the stream
+	e := event{kind: evDeliver, p: &m, n: uint64(s.now)} // #nosec G115 -- a time since the beginning
 	if s.opt.Messages {
 		s.tracef(n, "  → %s: %s", s.nodes[to].name, describe(m))
 	}
@@ -394,6 +393,7 @@ func (s *Sim) deliver(n *node, e event) {
 	if s.net.Copies && got.Raft != nil {
 		got.Raft = copyRaft(got.Raft)
 	}
+	s.noteAge(&got, s.now-int64(e.n)) // #nosec G115 -- a time since the beginning
 	n.core.Receive(n.clock.local(s.now), got)
 	s.stepped(n)
 }

@@ -4,15 +4,41 @@ import (
 	"slices"
 	"time"
 
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/ring"
 )
 
-// clearOutage reports whether the history can be exact about the hole between two
-// claims. A voter that was started since the first of them has forgotten its
-// promise. A renewal that a cut held back, or that waited for a stopped process, makes
-// a promise when it is read: its reader thinks that the leader has claimed until then.
-func (s *Sim) clearOutage(before, c Claim) bool {
-	return !within(s.starts, before.From, c.From) && !within(s.heldBack, before.To, c.From)
+// reading is when a message was read, and how long after it was sent.
+type reading struct{ at, age int64 }
+
+// readLate is from which age on a message is noted: what is younger is within the
+// slack of the check.
+const readLate = 20 * time.Millisecond
+
+// noteAge takes down a message that says something of a claim, if it is read late: it
+// was held back by a cut, or its reader had been stopped, or the network is slow.
+func (s *Sim) noteAge(m *election.Message, age int64) {
+	if age < int64(readLate) {
+		return
+	}
+	switch r := m.Raft; {
+	case m.Renew != nil:
+		s.renewed = append(s.renewed, reading{s.now, age})
+	case r.GetType() == raftpb.MsgVoteResp, r.GetType() == raftpb.MsgTimeoutNow:
+		s.voted = append(s.voted, reading{s.now, age})
+	}
+}
+
+// oldest is the greatest age of what was read between two moments.
+func oldest(read []reading, from, to time.Duration) (age time.Duration) {
+	for _, r := range read {
+		if r.at >= int64(from) && r.at <= int64(to) {
+			age = max(age, time.Duration(r.age))
+		}
+	}
+	return age
 }
 
 // within reports whether one of the moments is between two others.
@@ -78,7 +104,14 @@ func (s *Sim) judgeOutage(st *ring.State, before, c Claim, most, lease, slack ti
 	if before.Term == c.Term {
 		name = "the same term"
 	}
-	if hole > slack && told && !l.GapAtLeast && known < hole-slack && (before.Term == c.Term || s.clearOutage(before, c)) {
+	// A message says nothing of the time that it was on its way. A late renewal looks
+	// like a claim that goes on, and a vote tells of one as if it were so much newer. A
+	// voter that was started since the first claim has forgotten its promise.
+	late := oldest(s.renewed, before.To, c.From) + oldest(s.voted, before.To, c.From)
+	if before.Term == c.Term {
+		late = 0 // a leader knows its own claim
+	}
+	if hole > slack+late && told && !l.GapAtLeast && known < hole-slack-late && (before.Term == c.Term || !within(s.starts, before.From, c.From)) {
 		s.fail("outage", "nobody claimed for %v until %s did at %.6f s in %s, %d; the history says %v (evidence %q, %s)", hole, c.Node, c.From.Seconds(), name, c.Term, known, l.Evidence, l.Why)
 		return
 	}

@@ -293,9 +293,6 @@ func (s *Sim) resume(n *node, gen uint32) {
 		e := inbox[i]
 		at += 1 + n.rnd.Int64N(int64(20*time.Microsecond))
 		e.at = at
-		if e.kind.travels() {
-			s.heldBack = append(s.heldBack, at)
-		}
 		s.q.push(e)
 	}
 	if n.gen == gen && n.core != nil {
