@@ -68,7 +68,9 @@ func (s *Sim) claimOver(n *node) {
 		s.claims = append(s.claims, Claim{n.name, n.claimTerm, time.Duration(n.claimFrom), time.Duration(min(n.claimEnd, s.now))})
 	}
 	s.ledUntil = max(s.ledUntil, min(n.claimEnd, s.now))
-	n.ledUntil = max(n.ledUntil, min(n.claimEnd, s.now))
+	if n.claimTerm != 0 && n.claimEnd <= s.now {
+		n.lapsedAt = n.claimEnd
+	}
 	n.claimTerm, n.claimEnd = 0, 0
 }
 
@@ -281,9 +283,9 @@ func (s *Sim) needsUnproven() bool {
 	return slices.ContainsFunc(s.nodes, func(n *node) bool { return n.core != nil && s.unproven(n) && !s.quorum(n.idx) })
 }
 
-// mayLead tells whether somebody runs, or will run again, who may lead: a
+// mayLead reports whether somebody runs, or will run again, who may lead: a
 // member, or one who is free to join. Who was evicted but is still counted by
-// raft is not free: the others need its vote to let it go.
+// raft is free once the others have let it go.
 func (s *Sim) mayLead() bool {
 	return slices.ContainsFunc(s.nodes, func(n *node) bool {
 		id := n.disk.durable.id
@@ -291,8 +293,26 @@ func (s *Sim) mayLead() bool {
 			return false
 		}
 		_, member := s.ledger.member(id)
-		return member || !slices.Contains(s.ledger.voters, id) && !slices.Contains(s.ledger.outgoing, id)
+		return member || !slices.Contains(s.ledger.voters, id) && !slices.Contains(s.ledger.outgoing, id) || s.letsGo()
 	})
+}
+
+// letsGo reports whether the members, none of whom runs and may lead, can let
+// former members go: they need a majority among themselves then. The last member
+// that may lead is never evicted, dead or not, and counts in that. So one witness
+// beside it needs the vote of whom it should let go, and nobody can ever lead.
+func (s *Sim) letsGo() bool {
+	alive, kept := 0, 0
+	for _, m := range s.ledger.members {
+		i := s.machineOf(m.id)
+		switch {
+		case !m.witness:
+			kept = 1
+		case i >= 0 && !s.nodes[i].out && s.nodes[i].disk.durable.id == m.id && slices.Contains(s.ledger.voters, m.id):
+			alive++
+		}
+	}
+	return alive > kept
 }
 
 func membersText(st *ring.State) string {

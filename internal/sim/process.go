@@ -91,7 +91,7 @@ type node struct {
 	claimTerm uint64
 	claimFrom int64 // true time
 	claimEnd  int64
-	ledUntil  int64 // the end of its newest claim that is over
+	lapsedAt  int64 // when a lease of the present process last ran out
 	bad       int64 // when it last did not run as it should
 	badSince  int64 // 0: runs as it should
 	behindAt  int64 // when its log was last seen to lack what is committed
@@ -161,7 +161,7 @@ func (s *Sim) start(n *node) {
 	s.draw(n)
 	n.inbox, n.held, n.refs, n.probes, n.relink, n.tell = n.inbox[:0], nil, nil, nil, nil, nil
 	n.peers, n.meetings, n.asked = nil, nil, map[uint64]int64{}
-	n.leaving, n.joins = 0, 0
+	n.leaving, n.joins, n.lapsedAt = 0, 0, 0
 	n.core, n.id, n.unborn = nil, 0, false
 	s.ran(n)
 	s.monitorStart(n)

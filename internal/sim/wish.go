@@ -35,10 +35,10 @@ func (s *Sim) wish() {
 
 // mayTakeOver reports whether a handover to a member has to succeed. Its last
 // step has to be over within a lease: where operators chose one that is too
-// short for the network, it may not be. A member that could not keep its own
-// lease gives up some leases later, and then declines for eight.
+// short for the network, it may not be. A process whose lease ran out may give up
+// some leases later, and then declines for eight: nobody but itself knows.
 func (s *Sim) mayTakeOver(m lmember) bool {
-	if i := s.machineOf(m.id); i < 0 || s.now < s.nodes[i].ledUntil+12*int64(s.ledger.settings.Lease()) {
+	if i := s.machineOf(m.id); i < 0 || s.nodes[i].lapsedAt != 0 && s.now < s.nodes[i].lapsedAt+12*int64(s.ledger.settings.Lease()) {
 		return false
 	}
 	return !m.witness && m.id != s.ledger.leader && s.ledger.settings.Lease() >= 16*(s.net.Base+s.net.Jitter)
