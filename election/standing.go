@@ -222,6 +222,8 @@ func (n *Node) outOfTouchSince() Instant {
 		return max(n.born, n.leaderHeard)
 	case n.touchDoubted > n.leaderHeard:
 		return n.touchDoubted
+	case !n.leaderDeclaredInTerm():
+		return n.leaderHeard // a caretaker speaks often, or is none any more
 	}
 	return Never // a learner that has everything hears nothing
 }
