@@ -185,6 +185,8 @@ func (s *Sim) suspicionChanged(n *node, c election.SuspicionChanged) {
 // watchRaft looks at what members say to one another, for triggers and counts.
 func (s *Sim) watchRaft(n *node, m *raftpb.Message) {
 	switch m.GetType() {
+	case raftpb.MsgApp, raftpb.MsgHeartbeat:
+		s.appends[m.GetTerm()] = n.inc
 	case raftpb.MsgPreVote:
 		s.stats.count("raft: pre-votes asked", 1)
 	case raftpb.MsgVote:

@@ -110,8 +110,8 @@ func (s *Sim) unborn(n *node) {
 	s.stats.count("founding: given up by one that the others lead without", 1)
 	for i := max(n.log.first, g.base+1); i <= n.log.last(); i++ {
 		e := n.log.at(i)
-		if born, ok := s.births[birthKey{i, e.GetTerm()}]; ok && born.node == n.idx {
-			continue // its own as a leader: it knows that nobody has counted on it
+		if s.appends[e.GetTerm()] == n.inc {
+			continue // its own as a leader: it knows that nobody has counted on its copy
 		}
 		s.failAt(n, "founded", "it gives the ring up as one without a first leader, but its log has entry %d of term %d, and %d leaders have declared themselves", i, e.GetTerm(), len(g.declared))
 		return

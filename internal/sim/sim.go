@@ -27,7 +27,8 @@ type Sim struct {
 
 	ledger     ledger
 	births     map[birthKey]birth
-	idMachine  []int // machine of each id, -1 unknown
+	appends    map[uint64]uint64 // raft's leader of each term by incarnation
+	idMachine  []int             // machine of each id, -1 unknown
 	addresses  map[string]int
 	floats     int // machine with the floating address, -1 none
 	renumbered int
@@ -130,7 +131,7 @@ func Run(opt Options) *Result {
 }
 
 func newSim(opt Options, world World) *Sim {
-	s := &Sim{opt: opt, world: world, hash: newPrint(), births: map[birthKey]birth{}, addresses: map[string]int{}, dead: map[uint64]int64{},
+	s := &Sim{opt: opt, world: world, hash: newPrint(), births: map[birthKey]birth{}, appends: map[uint64]uint64{}, addresses: map[string]int{}, dead: map[uint64]int64{},
 		evidence: newEvidence(), letGo: map[uint64]bool{}, twins: map[uint64]uint64{}, incarnations: map[uint64]int{}, entered: map[uint64]bool{}}
 	s.asked = asked{settings: map[ring.Settings]bool{}, evictions: map[string]bool{}, leaves: map[uint64]bool{}}
 	s.floats = -1
