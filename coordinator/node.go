@@ -65,6 +65,10 @@ type node struct {
 	// identity is what peers are told, but for the addresses.
 	identity atomic.Pointer[transport.Identity]
 
+	// lacksRealtime: the ring's timing is meant for --realtime, and this node runs
+	// without.
+	lacksRealtime bool
+
 	settingsMu sync.Mutex    // one read-modify-write of the settings at a time
 	leaveSlot  chan struct{} // one leave at a time
 	leaving    atomic.Bool
@@ -143,6 +147,7 @@ func (n *node) ringChanged(s *ring.State) {
 	id := *n.identity.Load()
 	id.Epoch = s.Epoch
 	n.identity.Store(&id)
+	n.mindRealtime(s.Settings)
 	n.discoveryDue()
 }
 

@@ -163,11 +163,8 @@ func (n *node) hello() {
 	o := &n.o
 	n.log.Info("coordinator starts", "node", o.Name, "cluster", o.Cluster, "addresses", n.reachedAt(), "profile", o.Profile,
 		"data-dir", o.DataDir, "run-dir", o.RunDir, "version", o.Version, "incarnation", strconv.FormatUint(n.incarnation, 16))
-	switch {
-	case o.Realtime:
+	if o.Realtime {
 		n.log.Info("realtime is on: SCHED_RR, memory locked, one processor at a time")
-	case o.Profile == "realtime":
-		n.log.Warn("the realtime profile without --realtime: a busy machine may delay a probe for longer than silence is tolerated", "profile", o.Profile)
 	}
 	if o.exposed() {
 		n.log.Warn("no secret: everybody who reaches this port can read and change the ring", "bind", joinAddrs(o.Bind), "port", o.Port)

@@ -216,23 +216,32 @@ func (s arcService) Relink(_ context.Context, r *arcv1.RelinkRequest) (*arcv1.Re
 func (s arcService) SetSettings(ctx context.Context, r *arcv1.SetSettingsRequest) (*arcv1.SetSettingsResponse, error) {
 	return atLeader(ctx, s.n, r.GetForwarded(),
 		func(l *loop, _ *view) (*arcv1.SetSettingsResponse, error) {
-			// Two changes at once must not undo each other.
-			s.n.settingsMu.Lock()
-			defer s.n.settingsMu.Unlock()
-			next, err := mergeSettings(s.n.hub.views.load().ring.Settings, r.GetChanges())
+			was, err := s.changeSettings(ctx, l, r.GetChanges())
 			if err != nil {
 				return nil, err
 			}
-			if _, err := l.request(ctx, election.Request{Settings: &next}); err != nil {
-				return nil, err
-			}
 			v := s.n.hub.views.load()
-			return &arcv1.SetSettingsResponse{Settings: settingsToWire(v.ring.Settings), Epoch: v.ring.Epoch}, nil
+			return &arcv1.SetSettingsResponse{Settings: settingsToWire(v.ring.Settings), Epoch: v.ring.Epoch,
+				Notes: s.n.realtimeNotes(ctx, was, v.ring)}, nil
 		},
 		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.SetSettingsResponse, error) {
 			r.Forwarded = true
 			return c.SetSettings(ctx, r)
 		})
+}
+
+// changeSettings commits the changes, and returns the settings of before.
+func (s arcService) changeSettings(ctx context.Context, l *loop, changes map[string]string) (was ring.Settings, err error) {
+	// Two changes at once must not undo each other.
+	s.n.settingsMu.Lock()
+	defer s.n.settingsMu.Unlock()
+	was = s.n.hub.views.load().ring.Settings
+	next, err := mergeSettings(was, changes)
+	if err != nil {
+		return was, err
+	}
+	_, err = l.request(ctx, election.Request{Settings: &next})
+	return was, err
 }
 
 func memberNamed(s *ring.State, name string) (ring.Member, error) {

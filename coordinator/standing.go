@@ -171,7 +171,7 @@ func (n *node) standingAt(ctx context.Context, addresses []string, r *arcv1.Stan
 func (s peerService) Standing(ctx context.Context, r *arcv1.StandingRequest) (*arcv1.StandingResponse, error) {
 	n := s.n
 	l, v := n.loop.Load(), n.hub.views.load()
-	resp := &arcv1.StandingResponse{Cluster: n.o.Cluster, Self: n.o.Name}
+	resp := &arcv1.StandingResponse{Cluster: n.o.Cluster, Self: n.o.Name, Realtime: n.o.Realtime}
 	if l == nil || v.ring.RingID == "" {
 		return resp, nil
 	}

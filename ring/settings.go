@@ -154,4 +154,12 @@ func (s Settings) Detection(leader bool) time.Duration {
 	return interval * time.Duration(misses+1)
 }
 
+// realtimeSilence is the longest tolerated silence of the leader that is meant for
+// --realtime: an ordinary process is kept waiting for longer now and then.
+const realtimeSilence = 20 * time.Millisecond
+
+// NeedsRealtime reports whether the timing is meant for coordinators that run
+// with --realtime.
+func (s Settings) NeedsRealtime() bool { return s.Detection(true) <= realtimeSilence }
+
 func ms(n uint32) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -145,3 +145,15 @@ func TestNotes(t *testing.T) {
 		t.Errorf("lan over %v: notes are %q", far.RoundTrip, notes)
 	}
 }
+
+func TestWhichProfilesNeedRealtime(t *testing.T) {
+	for _, name := range Profiles {
+		s, err := ProfileSettings(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.NeedsRealtime(); got != (name == "realtime") {
+			t.Errorf("%s needs --realtime: %v", name, got)
+		}
+	}
+}

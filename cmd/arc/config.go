@@ -84,6 +84,9 @@ is noted on stderr. "arc timing" says what the settings amount to.`,
 				if err != nil {
 					return err
 				}
+				for _, note := range r.GetNotes() {
+					f.note("note: %s", note)
+				}
 				if s, err := fromWire(r.GetSettings()); err == nil {
 					for _, note := range s.Notes(s.Assume()) {
 						f.note("note: %s", note)

@@ -2408,9 +2408,11 @@ func (x *SetSettingsRequest) GetForwarded() bool {
 }
 
 type SetSettingsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Settings      *Settings              `protobuf:"bytes,1,opt,name=settings,proto3" json:"settings,omitempty"`
-	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Settings *Settings              `protobuf:"bytes,1,opt,name=settings,proto3" json:"settings,omitempty"`
+	Epoch    uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// What the operator should know of the change, a sentence each.
+	Notes         []string `protobuf:"bytes,3,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2457,6 +2459,13 @@ func (x *SetSettingsResponse) GetEpoch() uint64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+func (x *SetSettingsResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
 }
 
 var File_proto_arc_v1_arc_proto protoreflect.FileDescriptor
@@ -2656,10 +2665,11 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\tforwarded\x18\x02 \x01(\bR\tforwarded\x1a:\n" +
 	"\fChangesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Y\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"o\n" +
 	"\x13SetSettingsResponse\x12,\n" +
 	"\bsettings\x18\x01 \x01(\v2\x10.arc.v1.SettingsR\bsettings\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x04R\x05epoch2\x8a\x05\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x14\n" +
+	"\x05notes\x18\x03 \x03(\tR\x05notes2\x8a\x05\n" +
 	"\x03Arc\x127\n" +
 	"\x06Status\x12\x15.arc.v1.StatusRequest\x1a\x16.arc.v1.StatusResponse\x12:\n" +
 	"\aHistory\x12\x16.arc.v1.HistoryRequest\x1a\x17.arc.v1.HistoryResponse\x12.\n" +

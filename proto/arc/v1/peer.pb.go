@@ -1732,8 +1732,10 @@ type StandingResponse struct {
 	LeaderIncarnation uint64 `protobuf:"varint,13,opt,name=leader_incarnation,json=leaderIncarnation,proto3" json:"leader_incarnation,omitempty"`
 	// The asker's process that the ring has recorded, if it is a member, and where
 	// that one listens.
-	Incarnation   uint64   `protobuf:"varint,14,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	Addresses     []string `protobuf:"bytes,15,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	Incarnation uint64   `protobuf:"varint,14,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Addresses   []string `protobuf:"bytes,15,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// The answering process runs with --realtime.
+	Realtime      bool `protobuf:"varint,16,opt,name=realtime,proto3" json:"realtime,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1871,6 +1873,13 @@ func (x *StandingResponse) GetAddresses() []string {
 		return x.Addresses
 	}
 	return nil
+}
+
+func (x *StandingResponse) GetRealtime() bool {
+	if x != nil {
+		return x.Realtime
+	}
+	return false
 }
 
 type Ping struct {
@@ -2200,7 +2209,7 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x0fStandingRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x0e\n" +
-	"\x02id\x18\x03 \x01(\x04R\x02id\"\xb9\x03\n" +
+	"\x02id\x18\x03 \x01(\x04R\x02id\"\xd5\x03\n" +
 	"\x10StandingResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x12\n" +
@@ -2217,7 +2226,8 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\tleader_id\x18\f \x01(\x04R\bleaderId\x12-\n" +
 	"\x12leader_incarnation\x18\r \x01(\x04R\x11leaderIncarnation\x12 \n" +
 	"\vincarnation\x18\x0e \x01(\x04R\vincarnation\x12\x1c\n" +
-	"\taddresses\x18\x0f \x03(\tR\taddresses\"\xb1\x01\n" +
+	"\taddresses\x18\x0f \x03(\tR\taddresses\x12\x1a\n" +
+	"\brealtime\x18\x10 \x01(\bR\brealtime\"\xb1\x01\n" +
 	"\x04Ping\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x17\n" +
