@@ -159,7 +159,7 @@ func (m *membership) probe(p election.Probe) {
 		if p.Recorded {
 			return // the core asks again
 		}
-		m.l.probed(election.ProbeResult{ID: p.ID, Incarnation: p.Incarnation, Outcome: election.Answered, AnsweredBy: p.Incarnation, AnsweredAs: p.ID})
+		m.l.probed(election.ProbeResult{ID: p.ID, Asked: p.Asked, Incarnation: p.Incarnation, Outcome: election.Answered, AnsweredBy: p.Incarnation, AnsweredAs: p.ID})
 		return
 	}
 	// The ring may know an older address than the peer streams do.

@@ -216,7 +216,7 @@ func (w *world) effect(nd *node, e election.Effect) {
 			case to == nil || w.cut[[2]string{nd.name, to.name}] || to.stopped || to.gone:
 				path.Outcome, wait = ring.PathOpen, e.Timeout
 			case to.up:
-				path = ring.Path{Outcome: ring.PathAnswered, Answer: ring.Answer{Cluster: "c", RingID: "r", Name: to.name, ID: to.id, Incarnation: to.inc}}
+				path = ring.Path{Outcome: ring.PathAnswered, Answer: ring.Answer{Cluster: "c", RingID: "r", Name: w.name(to.id), ID: to.id, Incarnation: to.inc}}
 			}
 			r := e.Result([]ring.Path{path})
 			if w.finds != nil {

@@ -408,16 +408,14 @@ func (n *Node) abortTransfer() {
 // heirProbed takes the caretaker's probe of who must lead before it.
 func (n *Node) heirProbed(r ProbeResult) {
 	l := n.lead
-	began, probed := l.probes[r.ID]
+	_, probed := l.probes[r.ID]
 	switch {
 	case r.found():
 		delete(l.noAnswer, r.ID)
 	case probed && r.Outcome == Unanswered:
-		// Another probe of the same member, for a suspicion, may have begun
-		// earlier: what is silent now was asked a timeout ago.
-		l.noAnswer[r.ID] = unanswered{min(began, n.now-n.probeTimeout()), r.Incarnation}
+		l.noAnswer[r.ID] = unanswered{min(r.Asked, n.now-n.probeTimeout()), r.Incarnation} // strangers answer at once
 	case probed:
-		l.noAnswer[r.ID] = unanswered{began, r.Incarnation}
+		l.noAnswer[r.ID] = unanswered{r.Asked, r.Incarnation}
 	}
 }
 

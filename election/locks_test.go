@@ -34,12 +34,12 @@ func TestAnOlderProbesSilenceIsNotTheNewerOnes(t *testing.T) {
 	n := ringOfFour(t)
 	n.lead.probes[2] = n.now - 10*time.Millisecond
 	n.heard[2] = n.now - 50*time.Millisecond
-	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Outcome: Unanswered})
+	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.now - n.probeTimeout(), Outcome: Unanswered})
 	if x := n.lead.noAnswer[2]; n.heard[2] <= x.at {
 		t.Errorf("heard at %v, the silence is counted from %v on", n.heard[2], x.at)
 	}
 	n.now += n.probeTimeout()
-	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Outcome: Unanswered})
+	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.lead.probes[2], Outcome: Unanswered})
 	if x := n.lead.noAnswer[2]; n.heard[2] > x.at {
 		t.Errorf("heard at %v, the silence of the newer probe is counted from %v on", n.heard[2], x.at)
 	}

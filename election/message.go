@@ -187,6 +187,8 @@ type Probe struct {
 	Wanted    ring.Wanted
 	Addresses []string
 	Timeout   time.Duration
+	// Asked is when the core asked.
+	Asked Instant
 	// Recorded asks at these addresses alone, although the transport may know
 	// others: who answers there is the question.
 	Recorded bool
@@ -196,7 +198,7 @@ type Probe struct {
 // own answer at any of them outweighs everything else; somebody else's says
 // nothing while any address may still lead to the member.
 func (p Probe) Result(paths []ring.Path) ProbeResult {
-	r := ProbeResult{ID: p.ID, Incarnation: p.Incarnation, Addresses: p.Addresses, Recorded: p.Recorded, Outcome: Unanswered}
+	r := ProbeResult{ID: p.ID, Incarnation: p.Incarnation, Addresses: p.Addresses, Asked: p.Asked, Recorded: p.Recorded, Outcome: Unanswered}
 	found := p.Wanted.Look(paths)
 	r.Displaced = found.Displaced
 	switch {
@@ -232,6 +234,7 @@ const (
 type ProbeResult struct {
 	ID, Incarnation uint64   // as in the Probe
 	Addresses       []string // as in the Probe; empty: not known
+	Asked           Instant  // as in the Probe
 	Outcome         ProbeOutcome
 	// AnsweredBy is the incarnation that answered, AnsweredAs the id that it
 	// has in this ring; 0 if it is no member.

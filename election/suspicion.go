@@ -169,7 +169,7 @@ func (n *Node) confirmed(s *suspect) bool {
 }
 
 func (n *Node) probeOf(m ring.Member) Probe {
-	return Probe{ID: m.ID, Incarnation: m.Incarnation, Addresses: m.Addresses, Timeout: n.probeTimeout(),
+	return Probe{ID: m.ID, Incarnation: m.Incarnation, Addresses: m.Addresses, Timeout: n.probeTimeout(), Asked: n.now,
 		Wanted: ring.Wanted{Cluster: n.ring.Cluster, RingID: n.ring.RingID, Name: m.Name, ID: m.ID, Incarnation: m.Incarnation}}
 }
 
@@ -239,7 +239,7 @@ func (n *Node) probeTimeout() time.Duration { return n.ring.Settings.OwnProbe() 
 // every path, or by a host that says that nobody listens.
 func (n *Node) probed(r ProbeResult) {
 	defer n.meet(r)
-	if n.lookElsewhere(r) {
+	if n.lookElsewhere(r) || n.lookAgain(r) {
 		return
 	}
 	if r.Recorded {
@@ -255,12 +255,12 @@ func (n *Node) probed(r ProbeResult) {
 	if s == nil || !s.probed || s.Incarnation != r.Incarnation {
 		return
 	}
-	began := s.probing
 	c, claimed := n.claimed(r.ID)
 	claimed = claimed && r.Outcome == Answered && r.AnsweredBy == c.incarnation && r.AnsweredBy != r.Incarnation
+	began := r.Asked
 	if r.Outcome == Unanswered || claimed {
-		// A probe for an earlier suspicion may have begun before this one's: what
-		// is silent now was asked a timeout ago.
+		// Strangers answer at once, and so does the process that speaks for the
+		// member now: silence has to last all the same.
 		began = min(began, n.now-n.probeTimeout())
 	}
 	switch {
@@ -286,6 +286,25 @@ func (n *Node) lookElsewhere(r ProbeResult) bool {
 		return false
 	}
 	n.emit(n.probeOf(m))
+	return true
+}
+
+// lookAgain repeats a probe whose silence comes much later than its time was over:
+// this process was stopped or starved meanwhile. What was found may be long
+// outdated, and what is under way since has not been read yet.
+func (n *Node) lookAgain(r ProbeResult) bool {
+	if r.Outcome != Unanswered || n.now < r.Asked+n.probeTimeout()+max(n.probeTimeout(), n.ring.Settings.Lease()) {
+		return false
+	}
+	m := n.memberOrGone(r.ID)
+	if m.ID == 0 {
+		return false
+	}
+	m.Incarnation, m.Addresses = r.Incarnation, r.Addresses
+	p := n.probeOf(m)
+	p.Recorded = r.Recorded
+	n.trace("looks again for %s: the answer to its probe is late", m.Name)
+	n.emit(p)
 	return true
 }
 

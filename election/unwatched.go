@@ -179,7 +179,7 @@ func (n *Node) inspected(r ProbeResult) {
 	}
 	delete(n.inspections, r.ID)
 	s := Suspicion{ID: r.ID, Incarnation: r.Incarnation, Term: n.ring.Term, By: n.cfg.ID}
-	if r.found() || r.Outcome == Unanswered && n.heard[r.ID] > x.began {
+	if r.found() || r.Outcome == Unanswered && n.heard[r.ID] > r.Asked {
 		s.Cleared = true
 	} else {
 		s.Evidence = r.evidence()
