@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -26,8 +24,6 @@ const (
 	joinCallWait = 10 * time.Second
 	joinAgain    = 50 * time.Millisecond
 	joinAgainMax = 500 * time.Millisecond
-	// joinAdvice is how often a joiner that gets nowhere says so.
-	joinAdvice = 10 * time.Second
 	// foundingWait is how long a founder waits for the addresses given by --join.
 	foundingWait = 2 * time.Second
 )
@@ -224,10 +220,7 @@ type joiner struct {
 	n      *node
 	former former
 
-	// Both searches complain; said guards what they last said.
-	said    sync.Mutex
-	lastErr string
-	advised time.Time
+	complaints complaints // of both searches
 }
 
 // byAddresses asks the addresses given by --join, and those of former fellow
@@ -237,6 +230,10 @@ func (j *joiner) byAddresses(ctx context.Context) (*arcv1.JoinResponse, error) {
 	addresses := append(slices.Clone(j.n.o.Join), j.former.addresses()...)
 	for pause := joinAgain; ; pause = min(2*pause, joinAgainMax) {
 		for i, a := range addresses {
+			next := fmt.Sprintf("%s in %v", addresses[0], pause)
+			if i+1 < len(addresses) {
+				next = addresses[i+1] + " at once"
+			}
 			resp, err := j.ask(ctx, []string{a})
 			switch {
 			case err == nil:
@@ -249,7 +246,7 @@ func (j *joiner) byAddresses(ctx context.Context) (*arcv1.JoinResponse, error) {
 			case never(err):
 				return nil, fmt.Errorf("join via %s: %w", a, inWords{err})
 			}
-			j.complain(err, a)
+			j.complain(err, a, next)
 		}
 		if err := wait(ctx, pause); err != nil {
 			return nil, err
@@ -290,7 +287,7 @@ func (j *joiner) byDiscovery(ctx context.Context) (*arcv1.JoinResponse, *discove
 			if never(err) && status.Code(err) != codes.FailedPrecondition {
 				return nil, nil, fmt.Errorf("join the ring %s: %w", f.RingID, inWords{err})
 			}
-			j.complain(err, strings.Join(addresses, ", "))
+			j.complain(err, strings.Join(addresses, ", "), fmt.Sprintf("who answers in %v", pause))
 		}
 		if err := wait(ctx, pause); err != nil {
 			return nil, nil, err
@@ -301,6 +298,8 @@ func (j *joiner) byDiscovery(ctx context.Context) (*arcv1.JoinResponse, *discove
 func (j *joiner) ask(ctx context.Context, addresses []string) (*arcv1.JoinResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinCallWait)
 	defer cancel()
+	late := time.AfterFunc(joinLate, func() { j.tellLate(addresses) })
+	defer late.Stop()
 	conn, err := j.n.dialAny(ctx, addresses)
 	if err != nil {
 		return nil, err
@@ -365,24 +364,6 @@ func never(err error) bool {
 		return true
 	}
 	return false
-}
-
-// complain logs why a join did not come about: a new reason at Warn, the same
-// one again every ten seconds.
-func (j *joiner) complain(err error, via string) {
-	if errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled {
-		return
-	}
-	text := inWords{err}.Error()
-	j.n.waits(err, text, via)
-	level := hclog.Debug
-	j.said.Lock()
-	if now := time.Now(); now.Sub(j.advised) >= joinAdvice || text != j.lastErr && j.lastErr == "" {
-		level, j.advised = hclog.Warn, now
-	}
-	j.lastErr = text
-	j.said.Unlock()
-	j.n.log.Log(level, "not joined yet", "via", via, "error", text)
 }
 
 func wait(ctx context.Context, d time.Duration) error {

@@ -22,7 +22,7 @@ func TestBothSearchesComplain(t *testing.T) {
 	for _, via := range []string{"--join", "discovery"} {
 		searches.Go(func() {
 			for range each {
-				j.complain(errors.New("nobody there"), via)
+				j.complain(errors.New("nobody there"), via, "again")
 			}
 		})
 	}

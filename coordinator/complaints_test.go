@@ -1,0 +1,81 @@
+package coordinator
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+func TestComplaintsGrowRare(t *testing.T) {
+	var c complaints
+	var said []time.Duration
+	began := time.Unix(1000, 0)
+	for d := time.Duration(0); d <= 20*time.Minute; d += 500 * time.Millisecond {
+		if c.due(began.Add(d), "refused") {
+			said = append(said, d)
+		}
+	}
+	want := []time.Duration{0, 2 * time.Second, 6 * time.Second, 14 * time.Second, 30 * time.Second, 62 * time.Second, 126 * time.Second,
+		254 * time.Second, 510 * time.Second, 810 * time.Second, 1110 * time.Second}
+	if fmt.Sprint(said) != fmt.Sprint(want) {
+		t.Errorf("said at %v, want %v", said, want)
+	}
+	// A reason that is new does not wait for the long pause, and a hundred new
+	// ones are no flood.
+	at := began.Add(20*time.Minute + newReason)
+	if !c.due(at, "the name is in use") || c.due(at.Add(time.Second), "another") || c.due(at.Add(newReason), "the name is in use") {
+		t.Error("a new reason is not said once")
+	}
+	lines := 0
+	for i := range 1000 {
+		if c.due(at.Add(time.Duration(i)*100*time.Millisecond), fmt.Sprint("port ", i)) {
+			lines++
+		}
+	}
+	if lines > 10 {
+		t.Errorf("%d lines in 100 s", lines)
+	}
+}
+
+// lineLog hands on the lines of a log.
+type lineLog chan string
+
+func (l lineLog) Write(p []byte) (int, error) {
+	select {
+	case l <- string(p):
+	default: // nobody waits for so many
+	}
+	return len(p), nil
+}
+
+// A joiner that gets no answer says soon whom it asks.
+func TestAJoinerSaysWhomItAsks(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	out := make(lineLog, 1000)
+	o := testOptions(t, "n1")
+	o.Join, o.Logger = []string{silent.Addr().String()}, hclog.New(&hclog.LoggerOptions{Output: out})
+	start(t, o)
+	want := "no answer so far: via=" + silent.Addr().String() + ` elapsed=1s next-try="in 9s at the latest"`
+	late := time.After(joinCallWait)
+	for {
+		select {
+		case line := <-out:
+			if strings.Contains(line, want) {
+				return
+			}
+			if strings.Contains(line, "not joined yet") {
+				t.Errorf("before: %s", line)
+			}
+		case <-late:
+			t.Fatalf("the log lacks %q", want)
+		}
+	}
+}
