@@ -29,6 +29,10 @@ type campaign struct {
 	asked   []*raftpb.Message
 	askedAt Instant
 	refused bool
+	// repeated is how often they were asked for again out of turn, repeatAt when
+	// that is due.
+	repeated int
+	repeatAt Instant
 }
 
 // quickTries is how many campaigns follow one another by the stagger before
@@ -59,6 +63,7 @@ func (n *Node) campaignTimers() {
 		// Worked out again each time: a new certificate may move us forward.
 		c.next = c.since + time.Duration(n.rank())*n.ring.Settings.Stagger()
 	}
+	n.repeatVotes()
 	if next := max(c.next, n.yieldUntil); n.now < next {
 		n.wakeAt(next)
 		return
@@ -101,6 +106,22 @@ func (n *Node) awaitsVotes() bool {
 	return !c.refused && n.now < c.askedAt+n.votePatience()
 }
 
+// repeatVotes asks for the same votes again soon, a few times: a vote or its answer
+// may be lost. A candidate that had campaigned in vain before would come to that
+// after leases only.
+func (n *Node) repeatVotes() {
+	c := &n.campaign
+	if c.repeated >= quickTries || !n.awaitsVotes() {
+		return
+	}
+	if n.now >= c.repeatAt {
+		c.repeated++
+		c.repeatAt = n.now + n.ring.Settings.Stagger()
+		n.askAgain()
+	}
+	n.wakeAt(c.repeatAt)
+}
+
 // votePatience is how long a candidate waits for slow voters at the most.
 func (n *Node) votePatience() time.Duration { return 16 * n.ring.Settings.Lease() }
 
@@ -121,6 +142,7 @@ func (n *Node) voteAsked(m *raftpb.Message) {
 	}
 	if len(c.asked) == 0 {
 		c.askedAt, c.refused = n.now, false
+		c.repeated, c.repeatAt = 0, n.now+n.ring.Settings.Stagger()
 	}
 	c.asked = append(c.asked, m)
 }

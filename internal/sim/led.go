@@ -80,14 +80,16 @@ func (s *Sim) ledBound() time.Duration {
 		a.RoundTrip = max(a.RoundTrip, 2*s.net.Tail)
 	}
 	bound := st.FailoverBound(a) + 2*s.net.Tail + 100*time.Millisecond
-	// Where links are missing, several can win a pre-vote and split the votes.
-	// They draw lots for who is next, in steps of a stagger.
-	bound += time.Duration(len(s.ledger.voters)) * st.Stagger()
+	if slices.ContainsFunc(s.links, func(l *link) bool { return l != nil && l.cut > 0 }) {
+		// Where links are missing, several can win a pre-vote and split the votes.
+		// They draw lots for who is next, in steps of a stagger.
+		bound += time.Duration(len(s.ledger.voters)) * st.Stagger()
+	}
 	if s.net.Loss > 0 || s.net.Dup > 0 {
 		// A lost vote, declaration or renewal is repeated, and a stream stands
 		// still until what it lost was sent again. Where one message in twelve is
-		// lost, four elections in a row may fail for that.
-		bound += time.Duration(2+s.net.Loss/2048) * (st.Lease() + retransmission)
+		// lost, two elections in a row may fail for that.
+		bound += time.Duration(1+s.net.Loss/4096) * (st.Lease() + retransmission)
 	}
 	return bound
 }

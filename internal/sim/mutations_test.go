@@ -26,8 +26,8 @@ type edit struct {
 // mutations must each be found within so many seeds.
 var mutations = []mutation{
 	{"a gap counts from when the winner noticed", []edit{{"election/outage.go",
-		"known, certain := n.lastClaim.proven, n.lastClaim.possible\n",
-		"known, certain := n.lastClaim.proven, n.lastClaim.possible\n\tif MUTANT {\n\t\tknown = max(n.leaderHeard, known)\n\t}\n"}}, []string{"outage"}, 5, 90},
+		"known, certain := c.proven, c.possible\n",
+		"known, certain := c.proven, c.possible\n\tif MUTANT {\n\t\tknown = max(n.leaderHeard, known)\n\t}\n"}}, []string{"outage"}, 5, 90},
 	{"a vote says nothing of the newest claim", []edit{{"election/step.go",
 		"if !m.GetReject() {\n\t\t\tn.learnClaim",
 		"if !m.GetReject() && !MUTANT {\n\t\t\tn.learnClaim"}}, []string{"outage"}, 5, 116},
@@ -167,6 +167,9 @@ var mutations = []mutation{
 // relapses bring back bugs that the simulator found while the core was
 // written; a regression in testdata/regressions fails with each of them.
 var relapses = []mutation{
+	{"a candidate waits for long before it asks again for a lost vote", []edit{{"election/campaign.go",
+		"if c.repeated >= quickTries ||",
+		"if MUTANT || c.repeated >= quickTries ||"}}, []string{"G6"}, 2, 0},
 	{"a configuration change may leave a majority of dead", []edit{{"election/voters.go",
 		"return alive > len(voters)/2",
 		"return MUTANT || alive > len(voters)/2"}}, []string{"G6"}, 5, 0},
