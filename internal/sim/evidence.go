@@ -250,13 +250,13 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 	}
 	caretaker := g.term < e.GetTerm() // or one that just declares itself
 	switch {
-	case s.confirmed(born, m.id, inc, caretaker):
+	case s.confirmed(born, m.id, inc, born.silenceOf(m.id).heard, caretaker):
 		s.stats.count("ring: evicted by an own probe", 1)
 	case caretaker && (m.id == g.leader || m.id == born.leader) && s.abandoned(born, m.id, inc):
 		s.stats.count("ring: evicted by its silence", 1)
-	case dead && who.inc != inc && (!who.up || who.startedAt > born.at):
-		// The process that the ring has recorded had been silent until it was found
-		// dead, and a later one that spoke had ended as well.
+	case dead && who.inc != inc && !s.ranAtThat(who, born.at) && s.confirmed(born, m.id, inc, 0, caretaker):
+		// The process that the ring has recorded was found dead, and a later one
+		// that spoke since had ended as well.
 		s.stats.count("ring: evicted after a process that it had not recorded", 1)
 	default:
 		s.fail("G4", "%s, but what happened does not bear that out: %s", what, s.against(born, m.id, inc))
@@ -283,12 +283,17 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 	s.fail("G4", "%s, but it was alive and reachable for %v before", what, s.patience())
 }
 
+// ranAtThat reports whether a process of a machine ran at a moment.
+func (s *Sim) ranAtThat(n *node, at int64) bool {
+	ended, over := s.dead[n.inc]
+	return n.startedAt <= at && (n.up || !over || ended > at)
+}
+
 // confirmed reports whether a suspicion and an own probe of the proposer speak
 // against an incarnation: a monitor accused it, the probe found it dead, and
-// since that began the proposer heard nothing of it. An heir that the votes
+// since that began the proposer heard nothing of its member. An heir that the votes
 // passed over has only the caretaker's probe against it (G3).
-func (s *Sim) confirmed(born birth, id, inc uint64, caretaker bool) bool {
-	heard := born.silenceOf(id).heard
+func (s *Sim) confirmed(born birth, id, inc uint64, heard int64, caretaker bool) bool {
 	return slices.ContainsFunc(s.evidence.looked[lookKey{born.node, id}], func(l look) bool {
 		return l.at <= born.at && l.at >= born.from-int64(s.patience()) && l.against(s, inc) &&
 			(heard <= l.began || heard >= born.from) && (caretaker || s.suspected(born, inc) || s.alone(born, id))

@@ -81,15 +81,17 @@ func (s *Sim) accepted(n *node) bool {
 
 // foundersThere reports whether a majority of those who vote from the start run
 // as members, or as the processes that gave their words, although nobody has led
-// yet. Only the founder tells the latter of the ring.
+// yet. The latter learn of the ring from the founder, or from a member that has it
+// from there. Without one of these nobody ever will.
 func (s *Sim) foundersThere() bool {
 	g := &s.ledger
 	if !s.world.Together || len(g.declared) > 0 || s.over {
 		return false
 	}
+	told := slices.ContainsFunc(s.nodes, func(n *node) bool { return n.core != nil && n.core.State().RingID != "" })
 	there := 0
 	for _, id := range g.voters {
-		if n := s.nodes[s.machineOf(id)]; n.core != nil && n.id == id || s.nodes[0].core != nil && s.accepted(n) {
+		if n := s.nodes[s.machineOf(id)]; n.core != nil && n.id == id || told && s.accepted(n) {
 			there++
 		}
 	}
