@@ -62,7 +62,7 @@ func (n *Node) behind(m ring.Member, c *claim) bool {
 	if r == nil || r.Incarnation == m.Incarnation {
 		return false
 	}
-	unknown := len(r.Former) > 0 && !slices.Contains(r.Former, m.Incarnation) && !slices.Contains(r.Former, n.holder(m))
+	unknown := unknownTo(r.Former, m.Incarnation) && !slices.Contains(r.Former, n.holder(m))
 	return unknown || n.lead != nil && r.Term <= c.hadIn && r.Last < c.had
 }
 

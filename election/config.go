@@ -23,8 +23,8 @@ type Config struct {
 	// Version is what this process runs, for status.
 	Version string
 	// Former are the newest incarnations of earlier processes on the same data
-	// directory. If there are any, and none is the one that the ring has
-	// recorded, the directory is an older copy. Empty: not known.
+	// directory. If they reach back to the one that the ring has recorded, and it
+	// is not among them, the directory is an older copy. Empty: not known.
 	Former []uint64
 	// Rand returns 64 random bits; it is called only from within the Node's
 	// methods.

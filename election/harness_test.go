@@ -40,6 +40,8 @@ type world struct {
 	// delay is what a message takes.
 	delay    time.Duration
 	watchers uint64
+	// compact, if not 0, is after how many entries a node cuts its log.
+	compact uint64
 	// clock, if not 0, is the Unix time in seconds at the world's begin.
 	clock int64
 	// lie bends what a node says of another one's standing.
@@ -56,7 +58,7 @@ type node struct {
 	backlog []func()
 	disk    disk
 	claims  bool
-	// former are the incarnations that ran on its disk.
+	// former are the incarnations that ran on its disk, the newest first.
 	former     []uint64
 	superseded *election.Superseded
 	// hangs, if set, says at which write the disk gets stuck; unsaved are that one
@@ -141,14 +143,14 @@ func (w *world) name(id uint64) string {
 // boot starts a node's core on what its disk holds.
 func (w *world) boot(nd *node, rec election.Recovered) {
 	n, err := election.New(election.Config{
-		ID: nd.id, Incarnation: nd.inc, Addresses: []string{nd.name + ":7400"}, Former: slices.Clone(nd.former),
+		ID: nd.id, Incarnation: nd.inc, Addresses: []string{nd.name + ":7400"}, Former: slices.Clone(nd.former), CompactAfter: w.compact,
 		Rand: rand.New(rand.NewPCG(nd.id, nd.inc)).Uint64, Wall: func() int64 { return w.clock*1_000_000 + w.now.Microseconds() },
 		Trace: func(f string, args ...any) { w.logf("%s %s", nd.name, fmt.Sprintf(f, args...)) },
 	}, rec, w.now)
 	if err != nil {
 		panic(err)
 	}
-	nd.former = append(nd.former, nd.inc)
+	nd.former = append([]uint64{nd.inc}, nd.former[:min(len(nd.former), election.FormerKept-1)]...)
 	nd.n, nd.up, nd.gone, nd.stopped, nd.backlog = n, true, false, false, nil
 	w.carryOut(nd)
 }

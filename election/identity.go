@@ -292,11 +292,17 @@ func (n *Node) forgetOpinions() {
 	}
 }
 
-// checkFormer drops the list of former incarnations if it does not reach back to
-// the process that the own log has recorded: so many have started since that the
-// list says nothing.
+// unknownTo reports whether a directory with these former processes never ran a
+// process of its member. Incarnations of one directory grow, so a list that begins
+// later says nothing of it.
+func unknownTo(former []uint64, incarnation uint64) bool {
+	return len(former) > 0 && incarnation > slices.Min(former) && !slices.Contains(former, incarnation)
+}
+
+// checkFormer drops the list of former incarnations if the own log knows a process
+// that has to be in it: it lost some of them.
 func (n *Node) checkFormer() {
-	if me, ok := n.ring.Member(n.cfg.ID); ok && !slices.Contains(n.cfg.Former, me.Incarnation) {
+	if me, ok := n.ring.Member(n.cfg.ID); ok && unknownTo(n.cfg.Former, me.Incarnation) {
 		n.cfg.Former = nil
 	}
 }

@@ -307,7 +307,7 @@ func (n *Node) replaced(s Standing) bool {
 	if !s.Member || s.Incarnation == 0 || s.Incarnation == n.cfg.Incarnation || s.Epoch <= n.ring.Epoch || slices.Contains(n.cfg.Former, s.Incarnation) {
 		return false
 	}
-	return n.identity.recorded || len(n.cfg.Former) > 0
+	return n.identity.recorded || unknownTo(n.cfg.Former, s.Incarnation)
 }
 
 // majoritySaysNo reports whether a majority of the voters has said that this
