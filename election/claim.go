@@ -140,19 +140,25 @@ func (n *Node) questioned(r ProbeResult) {
 	if !ok {
 		m, ok = n.gone[r.ID]
 	}
-	if ok && r.Outcome == Answered && r.AnsweredBy == r.Incarnation && n.misjudged(m, r.Incarnation) {
+	c := n.identity.claims[r.ID]
+	if !ok || c == nil {
+		return
+	}
+	// A question may be asked again before an answer comes. An older one may have
+	// been answered by a process that has ended since.
+	newest := r.Asked >= c.asked
+	if newest && r.Outcome == Answered && r.AnsweredBy == r.Incarnation && n.misjudged(m, r.Incarnation) {
 		n.takeBack(m, r.Incarnation)
 		return
 	}
-	c := n.identity.claims[r.ID]
-	if !ok || c == nil || n.holder(m) != r.Incarnation || c.incarnation == r.Incarnation {
+	if n.holder(m) != r.Incarnation || c.incarnation == r.Incarnation {
 		return
 	}
 	at, known := n.livesAt(m, r.Incarnation)
 	known = known && (len(r.Addresses) == 0 || slices.Equal(r.Addresses, at)) // else who is there says nothing of it
 	// That it answers itself says the same, whichever claim made this member ask.
 	itself := r.Outcome == Answered && r.AnsweredBy == c.incarnation
-	if !c.waiting && !itself {
+	if !(c.waiting && newest) && !itself {
 		return
 	}
 	c.waiting = false

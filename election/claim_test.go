@@ -111,8 +111,16 @@ func TestReturnWithoutALeader(t *testing.T) {
 	}
 }
 
-// The answer to a question about one claim does not refuse the next one.
+// The answer to a question about one claim does not refuse the next one, whether
+// or not the question was asked again since.
 func TestALateAnswerIsForItsOwnClaim(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		lateAnswer(t, again)
+	}
+}
+
+func lateAnswer(t *testing.T, again bool) {
+	t.Helper()
 	w := threeFormed(t)
 	b, c := w.nodes["b"], w.nodes["c"]
 	var late []func()
@@ -130,12 +138,24 @@ func TestALateAnswerIsForItsOwnClaim(t *testing.T) {
 	says(77777)
 	w.run(10 * time.Millisecond)
 	w.kill("c", false, "")
-	w.finds = nil
+	if !again {
+		w.finds = nil
+	}
+	w.cut[[2]string{"c", "a"}] = true // a has not recorded it
 	w.restart("c")
-	w.run(1500 * time.Microsecond) // b has heard the new process, a has not recorded it
+	w.run(1500 * time.Microsecond) // b has heard the new process
+	if again {
+		w.run(200 * time.Millisecond)
+		w.finds = nil
+		if len(late) < 2 {
+			t.Fatal("b asks once")
+		}
+		late = late[:1]
+	}
 	for _, f := range late {
 		f()
 	}
+	clear(w.cut)
 	w.run(2 * time.Second)
 	if c.superseded != nil {
 		t.Errorf("c was restarted, and is told %+v\n%s", c.superseded, w.out.String())

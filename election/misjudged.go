@@ -16,7 +16,8 @@ type meeting struct {
 // where it listens, also if it has not said so.
 func (n *Node) meet(r ProbeResult) {
 	m, ok := n.ring.Member(r.ID)
-	if ok && r.Outcome == Answered && r.AnsweredBy == n.holder(m) && len(r.Addresses) > 0 {
+	// A probe that is no question may have gone elsewhere too.
+	if ok && r.Recorded && r.Outcome == Answered && r.AnsweredBy == n.holder(m) && len(r.Addresses) > 0 {
 		n.identity.met[r.ID] = meeting{r.AnsweredBy, r.Addresses}
 	}
 }
