@@ -197,7 +197,7 @@ func (s peerService) Standing(ctx context.Context, r *arcv1.StandingRequest) (*a
 
 func standingToWire(s election.Standing, r *arcv1.StandingResponse) {
 	r.Epoch, r.Member, r.Out, r.Needed, r.InTouch, r.Voters = s.Epoch, s.Member, s.Out, s.Needed, s.InTouch, s.Voters
-	r.LeaderId, r.LeaderIncarnation = s.Leader, s.LeaderIncarnation
+	r.LeaderId, r.LeaderIncarnation, r.LeaderAddresses = s.Leader, s.LeaderIncarnation, s.LeaderAddresses
 	r.Incarnation, r.Addresses = s.Incarnation, s.Addresses
 }
 
@@ -205,7 +205,7 @@ func standingFromWire(r *arcv1.StandingResponse) election.Standing {
 	return election.Standing{
 		RingID: r.GetRingId(), From: r.GetSelfId(), Epoch: r.GetEpoch(), Member: r.GetMember(), Out: r.GetOut(), Needed: r.GetNeeded(),
 		InTouch: r.GetInTouch(), Voters: r.GetVoters(), Leader: r.GetLeaderId(), LeaderIncarnation: r.GetLeaderIncarnation(),
-		Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(),
+		LeaderAddresses: r.GetLeaderAddresses(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(),
 	}
 }
 

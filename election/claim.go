@@ -206,8 +206,14 @@ func (n *Node) followLeader(s Standing) {
 	if n.replacedInLog(m.ID, s.LeaderIncarnation) {
 		return // perhaps by an entry that is newer than what was said
 	}
+	if n.follows(m.ID, n.holder(m), s.LeaderIncarnation) {
+		return // that process has ended, and the one that counts here came after it
+	}
 	n.retire(m.ID, n.holder(m), false)
 	n.takeOver(m, s.LeaderIncarnation)
+	if len(s.LeaderAddresses) > 0 {
+		n.identity.met[m.ID] = meeting{s.LeaderIncarnation, s.LeaderAddresses}
+	}
 }
 
 // everyMajorityNeedsMe reports whether this member is one of two voters, or the only

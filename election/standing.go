@@ -65,9 +65,10 @@ type Standing struct {
 	// a member may be old.
 	InTouch bool
 	// Leader is that leader, and LeaderIncarnation its process that the ring has
-	// recorded. Out of touch they are the one who answers, if the ring has recorded
-	// it; else 0.
+	// recorded, at LeaderAddresses. Out of touch they are the one who answers, if
+	// the ring has recorded it; else 0.
 	Leader, LeaderIncarnation uint64
+	LeaderAddresses           []string
 	// Voters are those of raft's configuration that the one who answers knows.
 	Voters []uint64
 }
@@ -87,9 +88,9 @@ func (n *Node) Standing(now Instant, id uint64) Standing {
 	_, _, claims := n.Claim(now)
 	s.InTouch = claims || n.lead == nil && n.raftLead != 0 && n.raftLead == n.ring.LeaderID && n.raftLead != id && now < n.leaderHeard+n.ring.Settings.Lease()
 	if l, ok := n.ring.Leader(); ok && s.InTouch {
-		s.Leader, s.LeaderIncarnation = l.ID, l.Incarnation
+		s.Leader, s.LeaderIncarnation, s.LeaderAddresses = l.ID, l.Incarnation, slices.Clone(l.Addresses)
 	} else if me, ok := n.ring.Member(n.cfg.ID); ok && me.Incarnation == n.cfg.Incarnation {
-		s.Leader, s.LeaderIncarnation = me.ID, me.Incarnation
+		s.Leader, s.LeaderIncarnation, s.LeaderAddresses = me.ID, me.Incarnation, slices.Clone(me.Addresses)
 	}
 	return s
 }

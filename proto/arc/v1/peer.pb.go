@@ -1735,9 +1735,11 @@ type StandingResponse struct {
 	Incarnation uint64   `protobuf:"varint,14,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Addresses   []string `protobuf:"bytes,15,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	// The answering process runs with --realtime.
-	Realtime      bool `protobuf:"varint,16,opt,name=realtime,proto3" json:"realtime,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Realtime bool `protobuf:"varint,16,opt,name=realtime,proto3" json:"realtime,omitempty"`
+	// Where the leader's process listens that the ring has recorded.
+	LeaderAddresses []string `protobuf:"bytes,17,rep,name=leader_addresses,json=leaderAddresses,proto3" json:"leader_addresses,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *StandingResponse) Reset() {
@@ -1880,6 +1882,13 @@ func (x *StandingResponse) GetRealtime() bool {
 		return x.Realtime
 	}
 	return false
+}
+
+func (x *StandingResponse) GetLeaderAddresses() []string {
+	if x != nil {
+		return x.LeaderAddresses
+	}
+	return nil
 }
 
 type Ping struct {
@@ -2209,7 +2218,7 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x0fStandingRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x0e\n" +
-	"\x02id\x18\x03 \x01(\x04R\x02id\"\xd5\x03\n" +
+	"\x02id\x18\x03 \x01(\x04R\x02id\"\x80\x04\n" +
 	"\x10StandingResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x12\n" +
@@ -2227,7 +2236,8 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x12leader_incarnation\x18\r \x01(\x04R\x11leaderIncarnation\x12 \n" +
 	"\vincarnation\x18\x0e \x01(\x04R\vincarnation\x12\x1c\n" +
 	"\taddresses\x18\x0f \x03(\tR\taddresses\x12\x1a\n" +
-	"\brealtime\x18\x10 \x01(\bR\brealtime\"\xb1\x01\n" +
+	"\brealtime\x18\x10 \x01(\bR\brealtime\x12)\n" +
+	"\x10leader_addresses\x18\x11 \x03(\tR\x0fleaderAddresses\"\xb1\x01\n" +
 	"\x04Ping\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x17\n" +
