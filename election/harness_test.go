@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"go.etcd.io/raft/v3/raftpb"
-
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/ring"
 )
@@ -65,13 +63,6 @@ type node struct {
 	// and all that wait behind it.
 	hangs   func(election.Persist) bool
 	unsaved []election.Persist
-}
-
-type disk struct {
-	hard    *raftpb.HardState
-	snap    *raftpb.Snapshot
-	entries []*raftpb.Entry
-	bound   time.Duration
 }
 
 type event struct {
@@ -310,27 +301,6 @@ func claimOf(nd *node, now time.Duration) (uint64, time.Duration, bool) {
 	return nd.n.Claim(now)
 }
 
-func (d *disk) save(p election.Persist) {
-	if p.HardState != nil {
-		d.hard = p.HardState
-	}
-	if p.Bound != 0 {
-		d.bound = p.Bound
-	}
-	if p.Snapshot != nil {
-		d.snap = p.Snapshot
-		if p.Reset {
-			d.entries = nil
-		}
-		d.entries = slices.DeleteFunc(d.entries, func(e *raftpb.Entry) bool { return e.GetIndex() <= p.Snapshot.GetMetadata().GetIndex() })
-	}
-	if len(p.Entries) > 0 {
-		first := p.Entries[0].GetIndex()
-		d.entries = slices.DeleteFunc(d.entries, func(e *raftpb.Entry) bool { return e.GetIndex() >= first })
-		d.entries = append(d.entries, p.Entries...)
-	}
-}
-
 // run lets virtual time pass.
 func (w *world) run(d time.Duration) {
 	end := w.now + d
@@ -464,12 +434,6 @@ func (w *world) status() string {
 		fmt.Fprintf(&b, "%s: id %d ring [%s] token %d leader %s heir %s claims %v voters %v learners %v\n", name, nd.id, strings.Join(members, " "), st.Term, w.name(s.Leader), next.Name, claims, s.Voters, s.Learners)
 	}
 	return b.String()
-}
-
-func (d *disk) copy() disk {
-	c := *d
-	c.entries = slices.Clone(d.entries)
-	return c
 }
 
 func (w *world) byIncarnation(inc uint64) *node {
