@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"math"
@@ -181,6 +182,21 @@ func TestDecodeRefusesRaft(t *testing.T) {
 				t.Errorf("decoded as %v, %v; want ErrMalformed", m.Raft, err)
 			}
 		})
+	}
+}
+
+// What a vote, its answer and the word that appoints a leader say in their
+// context gets through.
+func TestDecodeTakesTheContextsOfElections(t *testing.T) {
+	for _, kind := range []raftpb.MessageType{raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp, raftpb.MsgTimeoutNow} {
+		context := bytes.Repeat([]byte{7}, 40) // four numbers of ten bytes
+		env, err := Encode(raftMessage(func(m *raftpb.Message) { m.Type, m.Context = kind.Enum(), context }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := Decode(env, 1, 2); err != nil || !bytes.Equal(m.Raft.GetContext(), context) {
+			t.Errorf("%v: decoded as %v, %v", kind, m.Raft, err)
+		}
 	}
 }
 

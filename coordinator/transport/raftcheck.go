@@ -26,12 +26,13 @@ func checkRaft(m *raftpb.Message) error {
 	if m.GetIndex() >= election.IndexLimit || m.GetCommit() >= election.IndexLimit {
 		return fmt.Errorf("index %d, commit index %d", m.GetIndex(), m.GetCommit())
 	}
-	// A vote says by it that a leader asked for the campaign, and the answer to one
-	// what the voter knows of the newest claim. Raft takes that of other messages
-	// for its own number of a read, and panics at a short one.
+	// A vote says by it that a leader asked for the campaign. The answer to one, and
+	// the word that appoints a leader, say what the sender knows of the newest claim.
+	// Raft takes that of other messages for its own number of a read, and panics at
+	// a short one.
 	if k := len(m.GetContext()); k > 0 {
 		switch m.GetType() {
-		case raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
+		case raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp, raftpb.MsgTimeoutNow:
 		default:
 			return fmt.Errorf("a context of %d bytes", k)
 		}
