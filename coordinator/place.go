@@ -115,7 +115,7 @@ func (n *node) followAddresses(ctx context.Context) {
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	watching.Go(func() {
-		hostaddr.Watch(ctx, n.log, func() {
+		n.local.Watch(ctx, n.log, func() {
 			select {
 			case notices <- struct{}{}:
 			default:
@@ -140,7 +140,6 @@ func (n *node) followAddresses(ctx context.Context) {
 // lookAtAddresses reads the interfaces and tells what has changed. It returns
 // when to look again, 0 if at the next notice.
 func (n *node) lookAtAddresses(now time.Time) (again time.Duration) {
-	n.local.Forget()
 	present, err := advertised(n.o.Bind, n.listeners.port)
 	if err != nil {
 		n.log.Warn("the machine's addresses cannot be read", "error", err)

@@ -103,7 +103,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 	})
 	wg.Go(m.readQueue)
-	wg.Go(func() { hostaddr.Watch(ctx, o.Logger, m.networkChanged) })
+	wg.Go(func() { m.others.Local.Watch(ctx, o.Logger, m.networkChanged) })
 	wg.Go(func() { m.local.run(ctx) })
 	defer func() {
 		cancel()

@@ -88,7 +88,6 @@ func (m *monitor) leave(now time.Duration, a *attempt, known ring.Path) {
 
 // networkChanged is called from the watch of the machine's addresses.
 func (m *monitor) networkChanged() {
-	m.others.Local.Forget()
 	select {
 	case m.network <- struct{}{}:
 	default:

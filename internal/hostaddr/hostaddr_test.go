@@ -89,7 +89,7 @@ func TestWatchTellsOfAnAddress(t *testing.T) {
 		}
 		go func() {
 			defer close(over)
-			follow(ctx, notices, func() { changes <- struct{}{} })
+			(&Table{}).follow(ctx, notices, func() { changes <- struct{}{} })
 		}()
 		link := add(t, "up0", "10.1.2.3/24", true)
 		await := func(what string) {
@@ -111,7 +111,7 @@ func TestWatchTellsOfAnAddress(t *testing.T) {
 		<-over
 	}()
 	<-done
-	Watch(cancelled(t), hclog.NewNullLogger(), func() { t.Error("called after the end") })
+	(&Table{}).Watch(cancelled(t), hclog.NewNullLogger(), func() { t.Error("called after the end") })
 }
 
 func cancelled(t *testing.T) context.Context {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// freshFor is for how long a Table trusts what it read.
+// freshFor is for how long a Table trusts what it read while no Watch runs.
 const freshFor = time.Second
 
 // Table tells which addresses are this machine's own, of interfaces that are
@@ -17,10 +17,17 @@ type Table struct {
 	mu   sync.Mutex
 	read time.Time
 	own  map[netip.Addr]bool
+	// watched: the kernel says when own changes; good: the last look at the
+	// interfaces worked.
+	watched, good bool
+	// list replaces net.InterfaceAddrs unless it is nil.
+	list func() ([]net.Addr, error)
 }
 
-// Has reports whether the machine has the address now. It looks at the
-// interfaces at most once a second.
+// Has reports whether the machine has the address now. While a Watch runs that
+// gets notices, it looks at nothing: whoever redials a member that has just died
+// would spend on it what the election needs. Else it looks at the interfaces at
+// most once a second.
 func (t *Table) Has(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if a.IsLoopback() {
@@ -28,7 +35,7 @@ func (t *Table) Has(a netip.Addr) bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now := time.Now(); t.own == nil || now.Sub(t.read) >= freshFor {
+	if now := time.Now(); t.own == nil || !(t.watched && t.good) && now.Sub(t.read) >= freshFor {
 		t.readLocked(now)
 	}
 	return t.own[a]
@@ -41,9 +48,28 @@ func (t *Table) Forget() {
 	t.own = nil
 }
 
+// refresh looks at the interfaces now. watched is what holds from then on.
+func (t *Table) refresh(watched bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.watched = watched
+	t.readLocked(time.Now())
+}
+
+func (t *Table) unwatch() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.watched = false
+}
+
 func (t *Table) readLocked(now time.Time) {
+	read := net.InterfaceAddrs
+	if t.list != nil {
+		read = t.list
+	}
 	t.read = now
-	list, err := net.InterfaceAddrs()
+	list, err := read()
+	t.good = err == nil
 	if err != nil && t.own != nil {
 		return // what was known is the best guess
 	}

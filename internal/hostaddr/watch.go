@@ -22,20 +22,22 @@ const (
 
 // Watch calls changed after each change of the machine's links, addresses or
 // routes, about ten times a second at most, until ctx ends. It does not say
-// what has changed. Where the kernel gives no notices it calls once a second.
-func Watch(ctx context.Context, log hclog.Logger, changed func()) {
+// what has changed; the table knows it by then. Where the kernel gives no
+// notices it calls once a second.
+func (t *Table) Watch(ctx context.Context, log hclog.Logger, changed func()) {
 	notices, err := subscribe()
 	if err != nil {
 		log.Warn("the kernel does not tell of changed addresses: they are read once a second", "error", err)
 		for pause(ctx, pollEvery) {
+			t.refresh(false)
 			changed()
 		}
 		return
 	}
-	follow(ctx, notices, changed)
+	t.follow(ctx, notices, changed)
 }
 
-func follow(ctx context.Context, notices *os.File, changed func()) {
+func (t *Table) follow(ctx context.Context, notices *os.File, changed func()) {
 	stop := context.AfterFunc(ctx, func() { _ = notices.Close() })
 	defer stop()
 	defer notices.Close()
@@ -43,11 +45,14 @@ func follow(ctx context.Context, notices *os.File, changed func()) {
 	if err != nil {
 		return // closed already
 	}
+	defer t.unwatch()
+	t.refresh(true) // what changes from now on is noticed
 	one := make([]byte, 1)
 	for ctx.Err() == nil {
 		// An error other than that of Close stands for notices that were dropped.
 		_, _ = notices.Read(one)
 		for more := true; more && ctx.Err() == nil; {
+			t.refresh(true)
 			changed()
 			more = pause(ctx, noticesMerge) && drain(raw)
 		}
