@@ -83,7 +83,7 @@ func (r *loops) add(id uint64, rec election.Recovered) {
 		probe:       func(election.Probe) {},
 		relink:      func(election.Relink, *ring.State) (string, string) { return "", "" },
 		ringChanged: func(*ring.State) {}, peersChanged: func([]election.Peer) {},
-		published: func() {}, suspected: func(uint64, bool) {},
+		published: func() {}, suspected: func(uint64, bool) {}, inquire: func() {},
 	}
 	l.writer.start()
 	r.b.Cleanup(l.writer.stop)
@@ -132,7 +132,7 @@ func BenchmarkRenewal(b *testing.B) {
 }
 
 // BenchmarkGrant is one ping of the watcher with its grant, in the leader's
-// event loop.
+// event loop. After every hundred the ring renews.
 func BenchmarkGrant(b *testing.B) {
 	r := newLoops(b, "realtime", 5)
 	l := r.all[0]
@@ -143,6 +143,13 @@ func BenchmarkGrant(b *testing.B) {
 		r.now += 100 * time.Microsecond
 		l.pinged(election.Ping{From: 5, Seq: seq, Ack: seq - 1, Grant: 7, Length: length, At: r.now})
 		l.turn()
+		if seq%100 == 0 { // the lease lives on
+			r.turn()
+			l.turn()
+		}
+	}
+	if _, _, ok := l.core.(*election.Node).Claim(r.now); !ok {
+		b.Error("the claim was lost")
 	}
 }
 

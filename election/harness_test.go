@@ -24,6 +24,8 @@ type world struct {
 	order  []string // names in the order of their first join
 	out    strings.Builder
 	quiet  bool
+	// untraced: the nodes write no trace, for benchmarks.
+	untraced bool
 	// cut holds directed pairs of names whose messages are lost.
 	cut   map[[2]string]bool
 	refs  uint64
@@ -133,11 +135,14 @@ func (w *world) name(id uint64) string {
 
 // boot starts a node's core on what its disk holds.
 func (w *world) boot(nd *node, rec election.Recovered) {
-	n, err := election.New(election.Config{
+	c := election.Config{
 		ID: nd.id, Incarnation: nd.inc, Addresses: []string{nd.name + ":7400"}, Former: slices.Clone(nd.former), CompactAfter: w.compact,
 		Rand: rand.New(rand.NewPCG(nd.id, nd.inc)).Uint64, Wall: func() int64 { return w.clock*1_000_000 + w.now.Microseconds() },
-		Trace: func(f string, args ...any) { w.logf("%s %s", nd.name, fmt.Sprintf(f, args...)) },
-	}, rec, w.now)
+	}
+	if !w.untraced {
+		c.Trace = func(f string, args ...any) { w.logf("%s %s", nd.name, fmt.Sprintf(f, args...)) }
+	}
+	n, err := election.New(c, rec, w.now)
 	if err != nil {
 		panic(err)
 	}
@@ -164,6 +169,7 @@ func (w *world) to(nd *node, f func(now election.Instant)) {
 }
 
 func (w *world) carryOut(nd *node) {
+	nd.checkSettled()
 	for nd.up {
 		effects := nd.n.Effects()
 		if len(effects) == 0 {

@@ -38,6 +38,9 @@ type Node struct {
 	changingConf bool
 
 	effects []Effect
+	// stepping is true while a step changes the Node, settled what the last one led to.
+	stepping bool
+	settled  settled
 	// writes are raft's writes under way, oldest first.
 	writes     []*write
 	persistSeq uint64
@@ -147,6 +150,13 @@ type Node struct {
 	wake     Instant
 }
 
+// settled is what is read many times after each step, and holds until the next
+// one begins.
+type settled struct {
+	claimTerm             uint64
+	claimEnd, leaderUntil Instant
+}
+
 // linkKey tells whether a Relink would say anything new.
 type linkKey struct {
 	epoch, term uint64
@@ -220,6 +230,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		n.voter.waitUntil = now + n.voter.bound
 		n.lastClaim.possible = n.voter.waitUntil
 	}
+	n.stepping = true
 	n.refresh()
 	if n.ring.RingID != "" {
 		n.checkFormer()
@@ -227,6 +238,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		n.ringChanged()
 	}
 	n.settle()
+	n.stepEnds()
 	return n, nil
 }
 
@@ -297,6 +309,13 @@ func (n *Node) Claim(now Instant) (term uint64, left time.Duration, ok bool) {
 // others read the claim at the moment of asking; 0 if this member is not the
 // declared leader. It holds until the next call of any method that takes now.
 func (n *Node) ClaimUntil() (term uint64, end Instant) {
+	if !n.stepping && !n.removed {
+		return n.settled.claimTerm, n.settled.claimEnd
+	}
+	return n.claimUntil()
+}
+
+func (n *Node) claimUntil() (term uint64, end Instant) {
 	if n.lead == nil || n.removed || !n.declared() || n.lead.released {
 		return 0, 0
 	}
@@ -358,13 +377,13 @@ func (n *Node) Status(now Instant) Status {
 	}
 	slices.Sort(s.Needed)
 	s.Tolerance = n.tolerance(now)
-	s.Reason = n.reason(now)
 	s.Missing = n.Missing(now)
+	s.Reason = n.reason(now, s.Tolerance.needs(), s.Missing)
 	return s
 }
 
-func (n *Node) reason(now Instant) string {
-	needs := n.tolerance(now).needs()
+// reason says what this member does. It takes what Tolerance needs, and Missing.
+func (n *Node) reason(now Instant, needs, missing string) string {
 	switch {
 	case n.removed:
 		return "no member of the ring any more"
@@ -375,11 +394,11 @@ func (n *Node) reason(now Instant) string {
 		if n.lead.released {
 			return fmt.Sprintf("this node gave its claim up to hand over, token %d", n.ring.Term)
 		}
-		return fmt.Sprintf("this node is declared with token %d, but does not claim: %s", n.ring.Term, cmp.Or(n.Missing(now), needs, "too few voters answer"))
+		return fmt.Sprintf("this node is declared with token %d, but does not claim: %s", n.ring.Term, cmp.Or(missing, needs, "too few voters answer"))
 	case n.lead != nil:
 		return fmt.Sprintf("this node is caretaker in term %d: %s", n.term, n.lead.why)
-	case now >= n.voter.waitUntil && n.Missing(now) != "":
-		return "no leader known: " + n.Missing(now)
+	case now >= n.voter.waitUntil && missing != "":
+		return "no leader known: " + missing
 	case n.leaderDeclaredInTerm() && now < n.LeaderUntil():
 		return fmt.Sprintf("%s leads, token %d", n.nameOf(n.raftLead), n.ring.Term)
 	case n.leaderDeclaredInTerm():

@@ -15,6 +15,13 @@ import (
 // reason to think that it is cut off has no more than a lease from then on.
 // Both ask the leader before their proof ends.
 func (n *Node) LeaderUntil() Instant {
+	if !n.stepping && !n.removed {
+		return n.settled.leaderUntil
+	}
+	return n.leaderUntil()
+}
+
+func (n *Node) leaderUntil() Instant {
 	if n.removed || !n.leaderDeclaredInTerm() {
 		return 0
 	}

@@ -85,9 +85,18 @@ func (n *Node) step(now Instant, f func()) {
 	if n.removed {
 		return
 	}
+	n.stepping = true
 	n.now = max(n.now, now)
 	f()
 	n.settle()
+	n.stepEnds()
+}
+
+// stepEnds takes down what is read until the next step.
+func (n *Node) stepEnds() {
+	n.settled.claimTerm, n.settled.claimEnd = n.claimUntil()
+	n.settled.leaderUntil = n.leaderUntil()
+	n.stepping = false
 }
 
 // settle carries on until nothing more follows from the present state at the
@@ -126,7 +135,7 @@ func (n *Node) settle() {
 			return
 		}
 	}
-	panic("election: the state does not settle: " + n.reason(n.now))
+	panic("election: the state does not settle: " + n.reason(n.now, n.tolerance(n.now).needs(), n.Missing(n.now)))
 }
 
 func (n *Node) receive(m Message) {
