@@ -245,7 +245,7 @@ func (n *Node) proposeReturn(m ring.Member) bool {
 	if !ok || n.behind(m, c) {
 		return false
 	}
-	if c.ret != nil && n.lead != nil && n.declared() {
+	if c.ret != nil && n.lead != nil && n.declared() && c.incarnation != m.Incarnation {
 		n.proposeOnce(proposalKey{kind: "return", id: m.ID}, ring.Command{Return: &c.ret.Return})
 	}
 	return true

@@ -219,6 +219,7 @@ func (n *Node) takeOver(m ring.Member, incarnation uint64) {
 			i.announced[m.ID] = c.ret
 		}
 	}
+	n.answered(m.ID) // what the former one owed
 	n.trace("%s speaks as process %x from now on", m.Name, incarnation)
 	n.forgetStale(m.ID)
 	if n.isVoter(m.ID) {
@@ -239,10 +240,12 @@ func (n *Node) recordChange(index uint64, was, is ring.Member) {
 		return
 	}
 	h, heard := i.holders[is.ID]
-	if heard && h != is.Incarnation && n.everyMajorityNeedsMe() && !n.ended(is.ID, h) {
+	speaks := n.now < n.heard[is.ID]+n.ring.Settings.Lease()
+	if heard && h != is.Incarnation && speaks && n.everyMajorityNeedsMe() && !n.ended(is.ID, h) {
 		return // a pair: this member has taken another one since, and decides alone
 	}
 	n.retire(is.ID, was.Incarnation, false)
+	n.answered(is.ID) // what the former one owed
 	if n.lead != nil && n.holder(was) != is.Incarnation {
 		// Silence let it in, not a proof. Who was silent may still be bound, and
 		// who came does not know to what.

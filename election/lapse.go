@@ -76,6 +76,18 @@ func (n *Node) lapseRule() bool {
 	return false
 }
 
+// lostRule lets a leader that has not declared itself give up after a lease in which
+// no majority answered it. It has no lease that could end, and those that it still
+// reaches would wait for it.
+func (n *Node) lostRule() {
+	lease := n.ring.Settings.Lease()
+	if n.declared() || n.now < n.lead.since+lease || n.majorityHeardSince(n.now-lease) {
+		return // its heartbeats come back here
+	}
+	n.giveUp()
+	n.yieldUntil = max(n.yieldUntil, n.now+n.ring.Settings.Stagger()*time.Duration(len(n.conf.GetVoters())))
+}
+
 // fallSilent voids all promises that this leader was given.
 func (n *Node) fallSilent() {
 	l := n.lead

@@ -52,6 +52,7 @@ func (n *Node) renewTimers() {
 	r := &l.renewals
 	if l.released || !n.declared() && l.inFlight[proposalKey{kind: "declare"}] == 0 {
 		r.next = n.now
+		n.lostRule()
 		return
 	}
 	if !n.lapseRule() {
