@@ -36,7 +36,7 @@ func TestAClaimThatIsToldAgainAndAgainAges(t *testing.T) {
 		return &Node{cfg: Config{ID: id}, now: 10 * time.Second, ring: s, lead: &leading{}}
 	}
 	a, b := member(1), member(2)
-	a.claimPromised(7, a.now+500*time.Millisecond, true)
+	a.claimPromised(7, a.now+500*time.Millisecond, a.now, true)
 	began := a.now
 	for from, to := a, b; to.now < began+10*time.Second; from, to = to, from {
 		vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(from.cfg.ID), To: new(to.cfg.ID)}

@@ -84,6 +84,7 @@ func (n *Node) renewTimers() {
 	renew := Renew{Claims: claims, Term: n.term, Seq: r.seq, Incarnation: n.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
 	for _, id := range others {
 		c := renew
+		c.Acked = r.acked[id].seq
 		n.send(Message{To: id, Renew: &c})
 		n.owe(id)
 	}

@@ -42,14 +42,15 @@ func (c *lastClaim) merge(o lastClaim) {
 }
 
 // claimPromised takes down that this member promised to a leader, which may
-// claim by that promise until it ends; claims says that it claimed already.
-func (n *Node) claimPromised(term uint64, until Instant, claims bool) {
+// claim by that promise until it ends; claims says that it claimed already, at shown
+// or later.
+func (n *Node) claimPromised(term uint64, until, shown Instant, claims bool) {
 	c := &n.lastClaim
 	if until >= c.possible || term > c.possibleTerm {
 		c.possible, c.possibleTerm = until, term
 	}
-	if claims {
-		c.proven, c.provenTerm = n.now, term
+	if claims && (shown >= c.proven || c.provenTerm == 0) {
+		c.proven, c.provenTerm = shown, term
 	}
 }
 
@@ -69,7 +70,7 @@ func (n *Node) claimVoided(term uint64, ended bool) {
 		return // it was over before
 	}
 	c.possible = n.now
-	if ended && c.provenTerm == term {
+	if ended && c.provenTerm == term && !n.voter.promise.old {
 		c.proven = n.now
 	}
 }
@@ -78,7 +79,7 @@ func (n *Node) claimVoided(term uint64, ended bool) {
 // only while a promise to it lives: entries come late to who was away. An
 // interruption is told later, and its claim may have lapsed again.
 func (n *Node) claimTold(term uint64) {
-	if c := &n.lastClaim; term != n.ownTerm && term == c.possibleTerm && n.now <= c.possible {
+	if c := &n.lastClaim; term != n.ownTerm && term == c.possibleTerm && n.now <= c.possible && !n.voter.promise.old {
 		c.proven, c.provenTerm = n.now, term
 	}
 }

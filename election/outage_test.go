@@ -187,3 +187,36 @@ func TestInterruptionsAreToldTogether(t *testing.T) {
 		t.Errorf("%d interruptions in %d entries of %d leaderships, want %d in at most 4 of one: %+v", sum, len(l.Interruptions), len(h), times, l.Interruptions)
 	}
 }
+
+// A voter was stopped while the leader led on and was lost. What it reads when it
+// goes on is old, and it says so.
+func TestAStoppedVoterDoesNotTakeOldRenewalsForNew(t *testing.T) {
+	w := threeFormed(t)
+	w.run(2 * time.Second)
+	stopped := func(on bool) {
+		nd := w.nodes["b"]
+		nd.stopped = on
+		backlog := nd.backlog
+		nd.backlog = nil
+		for _, f := range backlog {
+			f()
+		}
+	}
+	stopped(true)
+	w.run(time.Second) // it is not evicted yet
+	w.kill("a", true, "")
+	w.nodes["a"].gone = true
+	lost := w.now
+	w.run(20 * time.Second)
+	stopped(false)
+	for end := w.now + 5*time.Second; w.claimant(t) == "" && w.now < end; w.run(time.Millisecond) {
+	}
+	took := w.now - lost
+	h := w.nodes["b"].n.State().History
+	l := h[len(h)-1]
+	lease := w.nodes["b"].n.State().Settings.Lease()
+	known, certain := l.Outage()
+	if l.Name == "a" || known < took-20*time.Millisecond || known > took+lease || certain > took || l.GapAtLeast {
+		t.Errorf("%s leads; the gap is told as %v, %v of it for certain, at least: %v; it was %v\n%s", l.Name, known, certain, l.GapAtLeast, took, w.out.String())
+	}
+}

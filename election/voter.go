@@ -23,6 +23,8 @@ type voter struct {
 	boundSeq  uint64 // Persist under way that raises it; 0 if none
 	boundNext time.Duration
 	boundAck  Message
+	// acks are the newest that were sent, by their numbers modulo its length.
+	acks [64]sentAck
 	// aboveUntil is when the last promise longer than the newest ends.
 	aboveUntil Instant
 
@@ -55,6 +57,14 @@ type promise struct {
 	until       Instant
 	// named is the grant whose end ends the promise.
 	named grantKey
+	// old: more than a lease may have passed between the renewal's sending and its
+	// reading.
+	old bool
+}
+
+type sentAck struct {
+	term, seq uint64
+	at        Instant
 }
 
 // releasedAhead is how many renewals beyond the newest that came here a release
@@ -149,13 +159,14 @@ func (n *Node) renewed(from uint64, r Renew) {
 	if old := v.promise; old.lease > r.Lease {
 		v.aboveUntil = max(v.aboveUntil, old.until)
 	}
+	shown, known := n.renewedAfter(r)
 	v.promise = promise{to: from, term: r.Term, seq: r.Seq, incarnation: r.Incarnation, lease: r.Lease,
-		until: max(n.now+r.Lease, v.promise.until), named: named}
+		until: max(n.now+r.Lease, v.promise.until), named: named, old: r.Acked != 0 && shown != n.now}
 	// The leader goes on, so a vote that was asked for before is not held longer.
 	// This renewal itself may be older than the vote, and late.
 	v.held = slices.DeleteFunc(v.held, func(h heldVote) bool { return n.now >= h.at+n.ring.Settings.RenewEvery() })
 	v.voucher = Message{}
-	n.claimPromised(r.Term, v.promise.until, r.Claims)
+	n.claimPromised(r.Term, v.promise.until, shown, r.Claims && known)
 	ack := Message{To: from, RenewAck: &RenewAck{Term: r.Term, Seq: r.Seq, Lease: less}}
 	switch {
 	case r.Lease > v.bound:
@@ -170,7 +181,28 @@ func (n *Node) renewed(from uint64, r Renew) {
 		v.bound = r.Lease
 		n.persist(Persist{Bound: r.Lease})
 	}
-	n.send(ack)
+	n.ack(ack)
+}
+
+// ack sends an ack, and remembers when.
+func (n *Node) ack(m Message) {
+	a := m.RenewAck
+	n.voter.acks[a.Seq%uint64(len(n.voter.acks))] = sentAck{a.Term, a.Seq, n.now}
+	n.send(m)
+}
+
+// renewedAfter returns a moment after which a renewal was sent for certain: the
+// leader had an ack then. Within a lease of that it is taken to be new. A process
+// that was stopped reads what had come in before, and cannot tell it by the time.
+func (n *Node) renewedAfter(r Renew) (at Instant, known bool) {
+	a := n.voter.acks[r.Acked%uint64(len(n.voter.acks))]
+	if r.Acked == 0 || a.term != r.Term || a.seq != r.Acked {
+		return 0, false
+	}
+	if n.now < a.at+r.Lease {
+		return n.now, true
+	}
+	return a.at, true
 }
 
 func (n *Node) boundPersisted(seq uint64) {
@@ -180,7 +212,7 @@ func (n *Node) boundPersisted(seq uint64) {
 	}
 	v.bound, v.boundSeq = v.boundNext, 0
 	if v.promise.term == v.boundAck.RenewAck.Term && n.now < v.promise.until && v.promise.lease <= v.bound {
-		n.send(v.boundAck)
+		n.ack(v.boundAck)
 	}
 	v.boundAck = Message{}
 }

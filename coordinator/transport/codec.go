@@ -103,7 +103,7 @@ func renewEnvelope(r *election.Renew) *arcv1.PeerEnvelope {
 	all.env.Body, all.body.Renew = &all.body, &all.renew
 	w := &all.renew
 	w.Term, w.Seq, w.LeaseUs, w.Incarnation = r.Term, r.Seq, uint64(r.Lease/time.Microsecond), r.Incarnation
-	w.Watcher, w.Grant, w.Claims = r.Watcher, r.Grant, r.Claims
+	w.Watcher, w.Grant, w.Claims, w.Acked = r.Watcher, r.Grant, r.Claims, r.Acked
 	return &all.env
 }
 

@@ -44,7 +44,7 @@ func everyBody() map[string]election.Message {
 		"heartbeat":          raftMessage(func(m *raftpb.Message) { m.Commit = new(uint64(4)) }),
 		"append":             bulk(1, 2, 7, 40),
 		"snapshot":           {From: 1, To: 2, Raft: snapMessage()},
-		"renew":              {From: 1, To: 2, Renew: &election.Renew{Term: 3, Seq: 4, Incarnation: 5, Lease: 150 * time.Millisecond}},
+		"renew":              {From: 1, To: 2, Renew: &election.Renew{Term: 3, Seq: 4, Incarnation: 5, Lease: 150 * time.Millisecond, Claims: true, Acked: 3}},
 		"renew with a grant": {From: 1, To: 2, Renew: &election.Renew{Term: 3, Seq: 4, Incarnation: 5, Lease: 50 * time.Millisecond, Watcher: 7, Grant: 1 << 60}},
 		"testimony":          {From: 1, To: 2, Suspicion: &election.Suspicion{ID: 3, Incarnation: 5, Term: 9, Evidence: ring.Silent, By: 1, Grant: 1 << 60}},
 		"doubt":              {From: 1, To: 2, Suspicion: &election.Suspicion{ID: 3, Incarnation: 5, Term: 9, By: 1, Doubt: true}},

@@ -44,7 +44,7 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 		m.Renew = &election.Renew{
 			Term: r.GetTerm(), Seq: r.GetSeq(), Incarnation: r.GetIncarnation(),
 			Lease:   time.Duration(r.GetLeaseUs()) * time.Microsecond,
-			Watcher: r.GetWatcher(), Grant: r.GetGrant(), Claims: r.GetClaims(),
+			Watcher: r.GetWatcher(), Grant: r.GetGrant(), Claims: r.GetClaims(), Acked: r.GetAcked(),
 		}
 	case *arcv1.PeerEnvelope_RenewAck:
 		r := body.RenewAck

@@ -17,16 +17,13 @@ type reading struct{ at, age int64 }
 // slack of the check.
 const readLate = 20 * time.Millisecond
 
-// noteAge takes down a message that says something of a claim, if it is read late: it
-// was held back by a cut, or its reader had been stopped, or the network is slow.
+// noteAge takes down a vote that is read late: it was held back by a cut, or its reader
+// had been stopped, or the network is slow.
 func (s *Sim) noteAge(m *election.Message, age int64) {
 	if age < int64(readLate) {
 		return
 	}
-	switch r := m.Raft; {
-	case m.Renew != nil:
-		s.renewed = append(s.renewed, reading{s.now, age})
-	case r.GetType() == raftpb.MsgVoteResp, r.GetType() == raftpb.MsgTimeoutNow:
+	if t := m.Raft.GetType(); m.Raft != nil && (t == raftpb.MsgVoteResp || t == raftpb.MsgTimeoutNow) {
 		s.voted = append(s.voted, reading{s.now, age})
 	}
 }
@@ -104,10 +101,10 @@ func (s *Sim) judgeOutage(st *ring.State, before, c Claim, most, lease, slack ti
 	if before.Term == c.Term {
 		name = "the same term"
 	}
-	// A message says nothing of the time that it was on its way. A late renewal looks
-	// like a claim that goes on, and a vote tells of one as if it were so much newer. A
-	// voter that was started since the first claim has forgotten its promise.
-	late := oldest(s.renewed, before.To, c.From) + oldest(s.voted, before.To, c.From)
+	// A vote says nothing of the time that it was on its way, so it tells of a claim as
+	// if it were so much newer. A voter that was started since the first claim has
+	// forgotten its promise.
+	late := oldest(s.voted, before.To, c.From)
 	if before.Term == c.Term {
 		late = 0 // a leader knows its own claim
 	}

@@ -62,11 +62,11 @@ type Sim struct {
 	wholeEvicted          int
 	settled               bool
 	outagesFrom           int64 // from when on holes in the claims are not yet judged
-	// starts are when processes were started, renewed and voted when renewals and
-	// votes were read that had been on their way for long.
-	starts         []int64
-	renewed, voted []reading
-	blinks         int
+	// starts are when processes were started, voted when votes were read that had
+	// been on their way for long.
+	starts []int64
+	voted  []reading
+	blinks int
 
 	claims    []Claim
 	known     []Event

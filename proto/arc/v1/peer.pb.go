@@ -713,7 +713,10 @@ type Renew struct {
 	Watcher uint64 `protobuf:"varint,5,opt,name=watcher,proto3" json:"watcher,omitempty"`
 	Grant   uint64 `protobuf:"varint,6,opt,name=grant,proto3" json:"grant,omitempty"`
 	// The leader claimed when it sent this.
-	Claims        bool `protobuf:"varint,7,opt,name=claims,proto3" json:"claims,omitempty"`
+	Claims bool `protobuf:"varint,7,opt,name=claims,proto3" json:"claims,omitempty"`
+	// The newest renewal that the receiver has acknowledged, as far as the leader
+	// knew when it sent this; 0 if none.
+	Acked         uint64 `protobuf:"varint,8,opt,name=acked,proto3" json:"acked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -795,6 +798,13 @@ func (x *Renew) GetClaims() bool {
 		return x.Claims
 	}
 	return false
+}
+
+func (x *Renew) GetAcked() uint64 {
+	if x != nil {
+		return x.Acked
+	}
+	return 0
 }
 
 type RenewAck struct {
@@ -2142,7 +2152,7 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\"3\n" +
 	"\x05Check\x12\x16\n" +
 	"\x06answer\x18\x01 \x01(\bR\x06answer\x12\x12\n" +
-	"\x04term\x18\x02 \x01(\x04R\x04term\"\xb2\x01\n" +
+	"\x04term\x18\x02 \x01(\x04R\x04term\"\xc8\x01\n" +
 	"\x05Renew\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x19\n" +
@@ -2150,7 +2160,8 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x18\n" +
 	"\awatcher\x18\x05 \x01(\x04R\awatcher\x12\x14\n" +
 	"\x05grant\x18\x06 \x01(\x04R\x05grant\x12\x16\n" +
-	"\x06claims\x18\a \x01(\bR\x06claims\"K\n" +
+	"\x06claims\x18\a \x01(\bR\x06claims\x12\x14\n" +
+	"\x05acked\x18\b \x01(\x04R\x05acked\"K\n" +
 	"\bRenewAck\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x19\n" +
