@@ -307,6 +307,11 @@ func (n *Node) memberTimers() {
 	n.leaveTimers()
 	n.unwatchedRule()
 	me, ok := n.ring.Member(n.cfg.ID)
+	if n.ring.RingID == "" && n.restarted && n.raftLead != 0 && !n.removed {
+		// The ring may have recorded its former process, which ended before anything
+		// was on its disk. The leader gives it nothing before it says what it is.
+		n.announce(inquireAgain)
+	}
 	if n.removed || !ok {
 		return
 	}
