@@ -59,9 +59,13 @@ func (n *Node) campaignTimers() {
 	if !c.active {
 		c.active, c.since, c.tries = true, n.now, 0
 	}
+	rank := -1
+	if c.tries == 0 || n.cfg.Trace != nil {
+		rank = n.rank()
+	}
 	if c.tries == 0 {
 		// Worked out again each time: a new certificate may move us forward.
-		c.next = c.since + time.Duration(n.rank())*n.ring.Settings.Stagger()
+		c.next = c.since + time.Duration(rank)*n.ring.Settings.Stagger()
 	}
 	n.repeatVotes()
 	if next := max(c.next, n.yieldUntil); n.now < next {
@@ -81,8 +85,8 @@ func (n *Node) campaignTimers() {
 	n.lossCampaign()
 	c.next = n.now + n.retryAfter(c.tries)
 	n.wakeAt(c.next)
-	n.trace("campaigns in term %d, try %d, as heir number %d", n.term+1, c.tries, n.rank())
-	sure := c.tries == 1 && n.rank() == 0 && n.certifiedLeader()
+	n.trace("campaigns in term %d, try %d, as heir number %d", n.term+1, c.tries, rank)
+	sure := c.tries == 1 && rank == 0 && n.certifiedLeader()
 	if !sure {
 		n.forgetLeader()
 	}

@@ -60,8 +60,12 @@ func (n *Node) plausible(m *raftpb.Message) error {
 		}
 	case raftpb.MsgApp:
 		for _, e := range m.GetEntries() {
-			if err := plausibleEntry(e); err != nil {
+			c, err := plausibleEntry(e)
+			if err != nil {
 				return err
+			}
+			if e.GetType() == raftpb.EntryNormal && len(e.GetData()) > 0 {
+				n.noteCommand(e, c)
 			}
 		}
 	case raftpb.MsgSnap:
@@ -102,23 +106,53 @@ func (n *Node) indexReach() uint64 {
 	return min(last+maxIndexAhead, IndexLimit)
 }
 
-// plausibleEntry returns why an entry can never be applied, or nil. It must be
-// found out before the entry is on the disk: from there it would come back at
-// every start.
-func plausibleEntry(e *raftpb.Entry) error {
-	var err error
+// plausibleEntry returns why an entry can never be applied, or else the command in
+// it, if it has one. It must be found out before the entry is on the disk: from
+// there it would come back at every start.
+func plausibleEntry(e *raftpb.Entry) (c ring.Command, err error) {
 	switch {
 	case e.GetIndex() == 0 || e.GetIndex() >= IndexLimit || e.GetTerm() == 0 || e.GetTerm() > MaxTerm:
-		return implausible("entry %d of term %d", e.GetIndex(), e.GetTerm())
+		return c, implausible("entry %d of term %d", e.GetIndex(), e.GetTerm())
 	case e.GetType() != raftpb.EntryNormal:
 		_, err = confChangeOf(e)
 	case len(e.GetData()) > 0:
-		_, err = ring.DecodeCommand(e.GetData())
+		c, err = ring.DecodeCommand(e.GetData())
 	}
 	if err != nil {
-		return implausible("entry %d of term %d cannot be read: %w; was it written by a newer version of ARC?", e.GetIndex(), e.GetTerm(), err)
+		return c, implausible("entry %d of term %d cannot be read: %w; was it written by a newer version of ARC?", e.GetIndex(), e.GetTerm(), err)
 	}
-	return nil
+	return c, nil
+}
+
+// commandsKept bounds the commands that were decoded when their entries came in.
+const commandsKept = 8
+
+// decoded is the command of an entry. Entries never change.
+type decoded struct {
+	entry   *raftpb.Entry
+	command ring.Command
+}
+
+// noteCommand keeps a command until its entry is applied, most likely within
+// moments: to decode a declaration twice costs more than all else that a voter
+// does with it.
+func (n *Node) noteCommand(e *raftpb.Entry, c ring.Command) {
+	if len(n.commands) == commandsKept {
+		n.commands = slices.Delete(n.commands, 0, 1)
+	}
+	n.commands = append(n.commands, decoded{e, c})
+}
+
+// command returns what an entry says, decoded when it came in or now. It is asked
+// for once: who applies a command may keep parts of it.
+func (n *Node) command(e *raftpb.Entry) (ring.Command, error) {
+	for i, d := range n.commands {
+		if d.entry == e {
+			n.commands = slices.Delete(n.commands, i, i+1)
+			return d.command, nil
+		}
+	}
+	return ring.DecodeCommand(e.GetData())
 }
 
 // confChangeOf decodes the change of raft's configuration in an entry.
@@ -253,7 +287,7 @@ func plausibleRecord(rec Recovered) error {
 	}
 	before := raftpb.Entry{Index: new(rec.Snapshot.GetMetadata().GetIndex()), Term: new(rec.Snapshot.GetMetadata().GetTerm())}
 	for i, e := range rec.Entries {
-		if err := plausibleEntry(e); err != nil {
+		if _, err := plausibleEntry(e); err != nil {
 			return fmt.Errorf("election: %w: %w", ring.ErrInvalid, err)
 		}
 		if i > 0 && (e.GetIndex() != before.GetIndex()+1 || e.GetTerm() < before.GetTerm()) {

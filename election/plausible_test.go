@@ -118,7 +118,7 @@ func TestConfChangesThatCannotBe(t *testing.T) {
 		"of nobody":        confEntry(t, confChange(raftpb.ConfChangeAddNode, 0)),
 		"of no known kind": confEntry(t, confChange(raftpb.ConfChangeType(9), 1)),
 	} {
-		if err := plausibleEntry(e); !errors.Is(err, errImplausible) {
+		if _, err := plausibleEntry(e); !errors.Is(err, errImplausible) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -132,7 +132,7 @@ func TestConfChangesThatCannotBe(t *testing.T) {
 		"no joint to end": confEntry(t),
 		"never admitted":  confEntry(t, confChange(raftpb.ConfChangeAddNode, 5)),
 	} {
-		if err := plausibleEntry(e); err != nil {
+		if _, err := plausibleEntry(e); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		before := proto.Clone(n.conf)

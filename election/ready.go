@@ -278,7 +278,7 @@ func (n *Node) apply(e *raftpb.Entry) {
 	if len(e.GetData()) == 0 {
 		return
 	}
-	c, err := ring.DecodeCommand(e.GetData())
+	c, err := n.command(e)
 	if err != nil {
 		panic(fmt.Sprintf("election: log entry %d of term %d was let in: %v", e.GetIndex(), e.GetTerm(), err))
 	}
