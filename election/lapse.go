@@ -78,15 +78,32 @@ func (n *Node) lapseRule() bool {
 
 // lostRule lets a leader that has not declared itself give up after a lease in which
 // no majority answered it. It has no lease that could end, and those that it still
-// reaches would wait for it.
+// reaches would wait for it. So it does if a majority answers, but commits nothing,
+// and somebody else may reach more voters. If their disks are slow, that helps
+// nothing, so its patience grows with each time.
 func (n *Node) lostRule() {
-	lease := n.ring.Settings.Lease()
-	if n.declared() || n.now < n.lead.since+lease || n.majorityHeardSince(n.now-lease) {
+	l, s := n.lead, n.ring.Settings
+	if n.declared() {
+		return
+	}
+	if last, err := n.store.LastIndex(); l.advanced == 0 || n.commit > l.committed || err == nil && last == n.commit {
+		l.advanced, l.committed = max(n.now, 1), n.commit
+	}
+	lately := n.now - s.Lease()
+	voters := n.conf.GetVoters()
+	stalled := n.now >= l.advanced+s.Lease()<<min(n.stalls, mostStalls) && n.heardSince(voters, lately) < len(voters)
+	if n.now < l.since+s.Lease() || !stalled && n.majorityHeardSince(lately) {
 		return // its heartbeats come back here
 	}
+	if stalled {
+		n.stalls++
+	}
 	n.giveUp()
-	n.yieldUntil = max(n.yieldUntil, n.now+n.ring.Settings.Stagger()*time.Duration(len(n.conf.GetVoters())))
+	n.yieldUntil = max(n.yieldUntil, n.now+s.Stagger()*time.Duration(len(voters)))
 }
+
+// mostStalls bounds how often the patience of lostRule doubles.
+const mostStalls = 4
 
 // fallSilent voids all promises that this leader was given.
 func (n *Node) fallSilent() {

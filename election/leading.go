@@ -23,6 +23,9 @@ type leading struct {
 	// measured is when the declaration said how long nobody had led.
 	measured Instant
 	breaks   breaks
+	// advanced is when the commit index last moved on, to committed.
+	advanced  Instant
+	committed uint64
 	// nextForget is when to look for former members that may be forgotten.
 	nextForget Instant
 
@@ -423,6 +426,7 @@ func (n *Node) heirProbed(r ProbeResult) {
 func (n *Node) leaderDeclared(d ring.Declare) {
 	n.trace("declared: member %d leads in term %d", d.ID, d.Term)
 	n.unable, n.triedHeirs = nil, nil
+	n.stalls = 0
 	n.yieldUntil = 0 // the candidate that this member yielded to has led
 	if w := n.handedOver; w != nil {
 		n.handedOver = nil

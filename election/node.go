@@ -106,6 +106,9 @@ type Node struct {
 	dropped uint64
 	// gaveUpAt is when this member last gave a leadership up for want of a lease.
 	gaveUpAt Instant
+	// stalls is how often this member gave a leadership up since somebody last led,
+	// as it could commit nothing.
+	stalls int
 	// offer is the newest question whether this member could lead.
 	offer offer
 	// triedHeirs were told by this caretaker to take over, unable are those
