@@ -10,6 +10,7 @@ import (
 )
 
 func TestPulledCables(t *testing.T) {
+	t.Parallel()
 	for name, pick := range map[string]func(st *arcv1.StatusResponse, leader int) []string{
 		"of the leader": func(st *arcv1.StatusResponse, leader int) []string { return []string{at(st, leader)} },
 		"of a follower": func(st *arcv1.StatusResponse, leader int) []string { return []string{at(st, leader+1)} },
@@ -48,6 +49,7 @@ func TestPulledCables(t *testing.T) {
 
 // The second fault, right after the first, must cost no more than the first.
 func TestAPullRightAfterAHeal(t *testing.T) {
+	t.Parallel()
 	c := ringOf(t, 5)
 	for range 3 {
 		st := c.settle(patience)
@@ -127,6 +129,7 @@ func hostsOf(nodes []*node) []*netlab.Host {
 
 // One way only: the leader hears all and is heard by nobody, or the reverse.
 func TestOneWayCutsOfTheLeader(t *testing.T) {
+	t.Parallel()
 	for name, mute := range map[string]bool{"mute": true, "deaf": false} {
 		t.Run(name, func(t *testing.T) {
 			c := ringOf(t, 5)

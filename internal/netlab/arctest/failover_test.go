@@ -40,6 +40,7 @@ func (s *succession) next(members []*arcv1.MemberStatus, without string) string 
 }
 
 func TestLeaderAfterLeaderDownToTheLast(t *testing.T) {
+	t.Parallel()
 	c := ringOf(t, 5, calm...)
 	st := c.settle(patience)
 	order := &succession{}
@@ -100,6 +101,7 @@ func (c *cluster) linksMoved(since time.Time, newcomer string, epoch uint64) []h
 }
 
 func TestTwoNeighboursKilledAtOnce(t *testing.T) {
+	t.Parallel()
 	for name, pick := range map[string]func(st *arcv1.StatusResponse, i int) []string{
 		"followers": func(st *arcv1.StatusResponse, leader int) []string {
 			return []string{at(st, leader+2), at(st, leader+3)}
@@ -132,6 +134,7 @@ func at(st *arcv1.StatusResponse, i int) string {
 }
 
 func TestStoppedLeaderIsReplacedAndNeverClaimsAgain(t *testing.T) {
+	t.Parallel()
 	c := ringOf(t, 5, calm...)
 	st := c.settle(patience)
 	old := c.node(st.Leader.Name)
@@ -174,6 +177,7 @@ func TestPausedMachine(t *testing.T) {
 }
 
 func TestKilledMonitorIsReplacedAndNothingElseHappens(t *testing.T) {
+	t.Parallel()
 	c := ringOf(t, 3, calm...)
 	before := c.settle(patience)
 	n := c.nodes[1]

@@ -11,6 +11,7 @@ import (
 )
 
 func TestExpectFoundsOneRing(t *testing.T) {
+	t.Parallel()
 	for name, between := range map[string]time.Duration{"all at once": 0, "one after the other": 400 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, netlab.Options{Hosts: 5}, "--expect", "5")
@@ -52,6 +53,7 @@ func TestTwentyNodesFoundOneRing(t *testing.T) {
 
 // A ring that was founded by one and joined by the others, without broadcast.
 func TestBootstrapAndJoinByAddress(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, netlab.Options{Hosts: 3}, append(calm, "--no-autodiscovery")...)
 	c.nodes[0].start("--bootstrap")
 	c.settle(patience)
@@ -66,6 +68,7 @@ func TestBootstrapAndJoinByAddress(t *testing.T) {
 }
 
 func TestANameInUseIsRefused(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, netlab.Options{Hosts: 4}, append(calm, "--expect", "3")...)
 	twin := c.nodes[3]
 	for _, n := range c.nodes[:3] {
@@ -90,6 +93,7 @@ func TestANameInUseIsRefused(t *testing.T) {
 // The founder is accepted by all and cut off at once. The others may found
 // without it; its own ring never has a leader, and it joins theirs.
 func TestAFounderThatIsCutOffLeadsNobody(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, netlab.Options{Hosts: 4}, append(calm, "--expect", "3")...)
 	c.startAll()
 	founder := c.nodes[0]
@@ -112,6 +116,7 @@ func TestAFounderThatIsCutOffLeadsNobody(t *testing.T) {
 
 // The founder's machine has lost its disk and is started as it always is.
 func TestABootstrapWithALostDiskFoundsNoSecondRing(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, netlab.Options{Hosts: 3}, calm...)
 	c.nodes[0].start("--bootstrap")
 	c.nodes[1].start()
@@ -129,6 +134,7 @@ func TestABootstrapWithALostDiskFoundsNoSecondRing(t *testing.T) {
 }
 
 func TestAllAtOnceFromDisk(t *testing.T) {
+	t.Parallel()
 	c := ringOf(t, 5)
 	before := c.settle(patience)
 	for _, n := range c.nodes {

@@ -11,6 +11,7 @@ import (
 )
 
 func TestHandover(t *testing.T) {
+	t.Parallel()
 	c := ringOf(t, 5, calm...)
 	st := c.settle(patience)
 	heir := st.Heir
@@ -65,6 +66,7 @@ func TestLeaveAndTerminate(t *testing.T) {
 }
 
 func TestEvict(t *testing.T) {
+	t.Parallel()
 	c := ringOf(t, 5)
 	st := c.settle(patience)
 	victim := c.node(at(st, memberIndex(st, st.Leader.Name)+2))
@@ -78,6 +80,7 @@ func TestEvict(t *testing.T) {
 
 // ARC's original rule.
 func TestOnJoinLead(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, netlab.Options{Hosts: 4}, "--expect", "3")
 	for _, n := range c.nodes[:3] {
 		n.start()
@@ -92,6 +95,7 @@ func TestOnJoinLead(t *testing.T) {
 }
 
 func TestWitnessBreaksTheTieAndNeverLeads(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, netlab.Options{Hosts: 3}, "--expect", "3")
 	c.nodes[2].args = append(c.nodes[2].args, "--witness")
 	c.startAll()
@@ -133,6 +137,7 @@ func TestSettingsChange(t *testing.T) {
 
 // What scripts outside read: one object per line, the snapshot first.
 func TestWatchAndStatusSpeakTheContract(t *testing.T) {
+	t.Parallel()
 	c := ringOf(t, 3)
 	st := c.settle(patience)
 	watcher := c.nodes[0]

@@ -59,6 +59,7 @@ func writer(ctx context.Context, name string, api *client.Client, r *register) {
 
 // No write of a superseded leader is accepted, whatever happens to the ring.
 func TestFencedRegister(t *testing.T) {
+	t.Parallel()
 	c := ringOf(t, 5)
 	r := &register{}
 	ctx, stop := context.WithCancel(context.Background())
