@@ -362,6 +362,19 @@ func (n *Node) noteReturns(entries []*raftpb.Entry) {
 	}
 }
 
+// noteSnapshot does the same for a snapshot that is not on the disk yet.
+func (n *Node) noteSnapshot(s *raftpb.Snapshot) {
+	next, _, err := readSnapshot(s)
+	if err != nil {
+		return // restore says so
+	}
+	for _, is := range next.Members {
+		if was, ok := n.ring.Member(is.ID); ok && was.Incarnation != is.Incarnation {
+			n.identity.logged = append(n.identity.logged, loggedReturn{s.GetMetadata().GetIndex(), is.ID, is.Incarnation, is.Addresses})
+		}
+	}
+}
+
 // replacedInLog reports whether an entry of this member's log gives the place of
 // a process to another one. That entry may be committed, and the other one may
 // have acknowledged more since, even if it has ended. So only a process counts

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -99,5 +100,19 @@ func TestACaretakerFirstKnowsWhoTheHeirIs(t *testing.T) {
 		if got := n.lead.caretaking.since != 0; got != want {
 			t.Errorf("applied an entry of term %d in term 4: waits for the heir %v, want %v", term, got, want)
 		}
+	}
+}
+
+// A snapshot that is under way to the disk may record another process of a member.
+// Its former process is not believed any more by then.
+func TestASnapshotOnItsWayRecordsReturns(t *testing.T) {
+	n := ringOfFour(t)
+	next := *n.ring
+	next.Members = slices.Clone(n.ring.Members)
+	next.Members[1].Incarnation = 99
+	sender := &Node{cfg: Config{ID: 3}, ring: &next}
+	n.noteSnapshot(&raftpb.Snapshot{Data: sender.snapshot(), Metadata: &raftpb.SnapshotMetadata{Index: new(uint64(20)), Term: new(uint64(3)), ConfState: n.conf}})
+	if !n.replacedInLog(2, 11) || n.replacedInLog(2, 99) || n.replacedInLog(3, 12) {
+		t.Error("the snapshot records process 99 of member 2, and that alone")
 	}
 }

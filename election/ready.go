@@ -48,6 +48,8 @@ func (n *Node) ready() {
 		}
 		if raft.IsEmptySnap(w.snapshot) {
 			w.snapshot = nil
+		} else {
+			n.noteSnapshot(w.snapshot)
 		}
 		n.write(w, rd.MustSync)
 		n.applyCommitted(rd.CommittedEntries)
