@@ -140,6 +140,9 @@ func (s *Sim) pairSince(h *node, id uint64) int64 {
 // count this one.
 func (s *Sim) unproven(n *node) bool {
 	m, ok := s.ledger.member(n.id)
+	if !ok {
+		m, ok = s.ledger.gone[n.id] // raft may still count it
+	}
 	return ok && m.inc != n.inc && slices.ContainsFunc(strings.Fields(m.at), func(a string) bool { return s.leads(n, a) != n.idx })
 }
 

@@ -22,6 +22,7 @@ type ledger struct {
 	base uint64          // index of the founder's snapshot
 
 	members    []lmember // by id
+	gone       map[uint64]lmember
 	led        map[string]uint64
 	designated uint64
 	leader     uint64
@@ -426,6 +427,12 @@ func (g *ledger) evictable(e ring.Evict) (lmember, string) {
 }
 
 func (g *ledger) remove(id uint64) {
+	if m, ok := g.member(id); ok {
+		if g.gone == nil {
+			g.gone = map[uint64]lmember{}
+		}
+		g.gone[id] = m
+	}
 	g.members = slices.DeleteFunc(g.members, func(m lmember) bool { return m.id == id })
 	if g.leader == id {
 		g.leader = 0
