@@ -421,6 +421,15 @@ func (n *Node) livesAt(m ring.Member, incarnation uint64) (addresses []string, k
 	return m.Addresses, false
 }
 
+// placeOf returns where a member's process announced that it listens, else where
+// the member does.
+func (n *Node) placeOf(m ring.Member) []string {
+	if r := n.announcedBy(m.ID, m.Incarnation); r != nil && len(r.Addresses) > 0 {
+		return r.Addresses
+	}
+	return m.Addresses
+}
+
 // newestReturn returns the newest entry that is not applied and gives a member
 // another process.
 func (n *Node) newestReturn(id uint64) (newest loggedReturn, ok bool) {

@@ -17,6 +17,8 @@ type renewals struct {
 	sent [64]sentRenewal // by seq modulo its length
 	// acked is the newest renewal that each voter acked.
 	acked map[uint64]ackedRenewal
+	// seen is the same, and stays when the promises are void.
+	seen map[uint64]uint64
 	// named is the grant that the newest renewal names, since namedAt.
 	named   grantKey
 	namedAt Instant
@@ -84,7 +86,7 @@ func (n *Node) renewTimers() {
 	renew := Renew{Claims: claims, Term: n.term, Seq: r.seq, Incarnation: n.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
 	for _, id := range others {
 		c := renew
-		c.Acked = r.acked[id].seq
+		c.Acked = r.seen[id]
 		n.send(Message{To: id, Renew: &c})
 		n.owe(id)
 	}
@@ -137,6 +139,10 @@ func (n *Node) renewAcked(from uint64, a RenewAck) {
 	if r.acked == nil {
 		r.acked = map[uint64]ackedRenewal{}
 	}
+	if r.seen == nil {
+		r.seen = map[uint64]uint64{}
+	}
+	r.seen[from] = a.Seq
 	if a.Lease > 0 && a.Lease < s.lease {
 		s.until -= s.lease - a.Lease // the voter knows a shorter lease
 	}

@@ -116,3 +116,22 @@ func TestASnapshotOnItsWayRecordsReturns(t *testing.T) {
 		t.Error("the snapshot records process 99 of member 2, and that alone")
 	}
 }
+
+// A renewal that was late on its way says nothing of a vote that was asked for just
+// now. One that comes much later does: the leader goes on.
+func TestALateRenewalDropsNoVote(t *testing.T) {
+	n := ringOfFour(t)
+	n.lead, n.raftLead = nil, 2
+	lease, every := n.ring.Settings.Lease(), n.ring.Settings.RenewEvery()
+	n.voter.bound = lease
+	n.voter.held = []heldVote{{at: n.now}}
+	n.renewed(2, Renew{Term: n.term, Seq: 1, Incarnation: 11, Lease: lease})
+	if len(n.voter.held) != 1 {
+		t.Error("a renewal that came right after a vote drops it")
+	}
+	n.now += every
+	n.renewed(2, Renew{Term: n.term, Seq: 2, Incarnation: 11, Lease: lease})
+	if len(n.voter.held) != 0 {
+		t.Error("a vote is held although the leader goes on")
+	}
+}

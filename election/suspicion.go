@@ -168,7 +168,10 @@ func (n *Node) confirmed(s *suspect) bool {
 	return s.confirmed && n.heard[s.ID] <= s.probing && n.now < s.probing+n.probeTimeout()+n.ring.Settings.SuspicionLasts()
 }
 
+// probeOf makes a probe of a member's process, where that one listens as far as is
+// known: it may have told so before the ring has recorded it.
 func (n *Node) probeOf(m ring.Member) Probe {
+	m.Addresses = n.placeOf(m)
 	return Probe{ID: m.ID, Incarnation: m.Incarnation, Addresses: m.Addresses, Timeout: n.probeTimeout(), Asked: n.now,
 		Wanted: ring.Wanted{Cluster: n.ring.Cluster, RingID: n.ring.RingID, Name: m.Name, ID: m.ID, Incarnation: m.Incarnation}}
 }
@@ -282,7 +285,7 @@ func (n *Node) probed(r ProbeResult) {
 // question goes where one process listens, and is judged by that.
 func (n *Node) lookElsewhere(r ProbeResult) bool {
 	m, ok := n.ring.Member(r.ID)
-	if !ok || r.Recorded || r.found() || m.Incarnation != r.Incarnation || len(r.Addresses) == 0 || slices.Equal(r.Addresses, m.Addresses) {
+	if !ok || r.Recorded || r.found() || m.Incarnation != r.Incarnation || len(r.Addresses) == 0 || slices.Equal(r.Addresses, n.placeOf(m)) {
 		return false
 	}
 	n.emit(n.probeOf(m))

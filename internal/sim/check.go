@@ -219,12 +219,17 @@ func (s *Sim) leaderNow() int {
 // longest log win or nobody, and they count by the configuration that they
 // know to be committed. lose, if not -1, is a machine that is lost.
 func (s *Sim) quorum(lose int) bool {
+	return s.quorumWithout(func(n *node) bool { return n.idx == lose })
+}
+
+// quorumWithout is the same without some machines.
+func (s *Sim) quorumWithout(lost func(*node) bool) bool {
 	var live []*node
 	var best *node
 	var bestTerm, bestIndex, known uint64
 	for _, n := range s.nodes {
 		im := &n.disk.durable
-		if n.idx == lose || n.out || im.id == 0 || im.empty() {
+		if lost(n) || n.out || im.id == 0 || im.empty() {
 			continue
 		}
 		live = append(live, n)
@@ -279,10 +284,11 @@ func (s *Sim) demanded() bool {
 	return s.world.Demand || (s.quorum(-1) && s.mayLead() || s.foundersThere()) && !s.needsUnproven()
 }
 
-// needsUnproven reports whether there is no majority without a process that those
-// who knew its predecessor need not count.
+// needsUnproven reports whether there is no majority without the processes that
+// those who knew their predecessors need not count.
 func (s *Sim) needsUnproven() bool {
-	return slices.ContainsFunc(s.nodes, func(n *node) bool { return n.core != nil && s.unproven(n) && !s.quorum(n.idx) })
+	unproven := func(n *node) bool { return n.core != nil && s.unproven(n) }
+	return slices.ContainsFunc(s.nodes, unproven) && !s.quorumWithout(unproven)
 }
 
 // mayLead reports whether somebody runs, or will run again, who may lead: a
