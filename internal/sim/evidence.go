@@ -258,7 +258,8 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 		// The process that the ring has recorded was found dead, and a later one
 		// that spoke since had ended as well.
 		s.stats.count("ring: evicted after a process that it had not recorded", 1)
-	case dead && (who.startedAt > born.silenceOf(m.id).heard || !s.ranAtThat(who, born.at)) && caretaker && (m.id == g.leader || m.id == born.leader) && s.suspected(born, inc):
+	case dead && caretaker && (m.id == g.leader || m.id == born.leader) &&
+		(!s.ranAtThat(who, born.at) || who.startedAt > born.silenceOf(m.id).heard && s.suspected(born, inc)):
 		// The same for the old leader, whose silence its winner need not probe. If a
 		// process runs now, it had not spoken to the winner yet.
 		s.stats.count("ring: evicted after a process that it had not recorded", 1)
