@@ -102,7 +102,9 @@ func (s *Sim) hubSince(h *node) int64 {
 		return s.now
 	}
 	since := max(s.ableSince(h), h.behindAt, h.log.grewAt, g.confAt, g.settingsAt())
-	for _, voters := range [][]uint64{g.voters, g.outgoing} {
+	// What is committed last it may not know yet, and then it counts by what was before.
+	mine, outgoing := g.confAfter(h.checked)
+	for _, voters := range [][]uint64{g.voters, g.outgoing, mine, outgoing} {
 		if len(voters) == 0 {
 			continue
 		}

@@ -115,6 +115,10 @@ func (s *Sim) judgeOutage(st *ring.State, before, c Claim, most, lease, slack ti
 	// A voter that was restarted has forgotten its promise, and the others may
 	// not have made one for long.
 	forgot := within(s.starts, c.From-known, c.From)
+	// The last renewals before it may have been lost, with the stream standing still.
+	if s.net.Loss > 0 {
+		most += lease + retransmission
+	}
 	if before.Term != c.Term && !forgot && known > most+slack {
 		s.fail("outage", "nobody claimed for %v (%v since a long claim) until %s did at %.6f s in %s, %d; the history says %v", hole, most, c.Node, c.From.Seconds(), name, c.Term, known)
 		return
