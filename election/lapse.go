@@ -1,6 +1,7 @@
 package election
 
 import (
+	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -80,7 +81,7 @@ func (n *Node) lapseRule() bool {
 // no majority answered it. It has no lease that could end, and those that it still
 // reaches would wait for it. So it does if a majority answers, but commits nothing,
 // and somebody else may reach more voters. If their disks are slow, that helps
-// nothing, so its patience grows with each time.
+// nothing, so its patience grows with each time. Nobody reaches the certified dead.
 func (n *Node) lostRule() {
 	l, s := n.lead, n.ring.Settings
 	if n.declared() {
@@ -91,7 +92,11 @@ func (n *Node) lostRule() {
 	}
 	lately := n.now - s.Lease()
 	voters := n.conf.GetVoters()
-	stalled := n.now >= l.advanced+s.Lease()<<min(n.stalls, mostStalls) && n.heardSince(voters, lately) < len(voters)
+	unheard := slices.ContainsFunc(voters, func(id uint64) bool {
+		_, dead := n.certs[id]
+		return !dead && n.heardSince([]uint64{id}, lately) == 0
+	})
+	stalled := unheard && n.now >= l.advanced+s.Lease()<<min(n.stalls, mostStalls)
 	if n.now < l.since+s.Lease() || !stalled && n.majorityHeardSince(lately) {
 		return // its heartbeats come back here
 	}

@@ -85,7 +85,7 @@ func TestAMisjudgedProcessCountsAgain(t *testing.T) {
 	}
 }
 
-// A member that was heard just now has not ended, whoever is at its addresses.
+// A member that was heard just now has not ended, although strangers are at its addresses.
 func TestAMemberThatMovedIsNotTakenForDead(t *testing.T) {
 	w := threeFormed(t)
 	b, c := w.nodes["b"], w.nodes["c"]

@@ -25,7 +25,7 @@ type Table struct {
 }
 
 // Has reports whether the machine has the address now. While a Watch runs that
-// gets notices, it looks at nothing: whoever redials a member that has just died
+// gets notices, it looks at nothing: a redial of a member that has just died
 // would spend on it what the election needs. Else it looks at the interfaces at
 // most once a second.
 func (t *Table) Has(a netip.Addr) bool {
