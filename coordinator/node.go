@@ -41,6 +41,7 @@ type node struct {
 	diskFailed bool
 	listeners  *listeners
 	servers    *servers
+	house      house
 	transport  *transport.Transport
 	// discovery is nil with NoAutodiscovery.
 	discovery *discovery.Service

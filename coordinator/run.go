@@ -197,6 +197,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	}
 
 	err := n.memberships(ctx, recovered)
+	n.house.leave()
 
 	// Half of what is left; calls under way and peers' queues have the rest.
 	deadline := time.Now().Add((stopWithin - leaveWithin) / 2)
