@@ -161,7 +161,8 @@ func (n *Node) giveUp() {
 }
 
 // lapsedLately reports whether this member led a moment ago and could not keep
-// a lease although a majority answered it.
+// a lease although a majority answered it. If somebody else may lead, that one is
+// to try.
 func (n *Node) lapsedLately() bool {
 	return n.gaveUpAt != 0 && n.now < n.gaveUpAt+8*n.ring.Settings.Lease()
 }

@@ -92,7 +92,8 @@ func (n *Node) takeoverAnswer() *Takeover {
 	o := n.offer
 	enough := func(voters []uint64) bool { return n.reached(voters) > len(voters)/2 }
 	out := n.conf.GetVotersOutgoing()
-	a := &Takeover{Term: o.term, Answer: true, Reached: n.reached(n.conf.GetVoters()), Stuck: n.stuck(), Lapsed: n.lapsedLately()}
+	others := slices.ContainsFunc(n.ring.Succession(n.cfg.ID), n.thoughtAlive)
+	a := &Takeover{Term: o.term, Answer: true, Reached: n.reached(n.conf.GetVoters()), Stuck: n.stuck(), Lapsed: others && n.lapsedLately()}
 	a.Able = !a.Stuck && !a.Lapsed && enough(n.conf.GetVoters()) && (len(out) == 0 || enough(out))
 	return a
 }
