@@ -254,6 +254,9 @@ func (n *Node) sendRaft(m *raftpb.Message) {
 	if n.ring.Gone(m.GetTo()) && !n.needed(m.GetTo()) {
 		return
 	}
+	if m.GetType() == raftpb.MsgSnap && n.lead != nil {
+		n.lead.snapshots[m.GetTo()] = n.now // also if it is kept back: raft waits for it
+	}
 	if n.muted(m) {
 		return
 	}
@@ -262,9 +265,6 @@ func (n *Node) sendRaft(m *raftpb.Message) {
 			return
 		}
 		n.owe(m.GetTo())
-	}
-	if m.GetType() == raftpb.MsgSnap && n.lead != nil {
-		n.lead.snapshots[m.GetTo()] = n.now
 	}
 	n.attachClaim(m)
 	n.send(Message{To: m.GetTo(), Raft: m})

@@ -439,8 +439,8 @@ func (s *Sim) carryOut(n *node, effects []election.Effect) {
 		case election.Removed:
 			s.removed(n, x)
 		case election.Refused:
-			if n.restored {
-				break // others count on what its disk has lost
+			if n.restored || n.twinOf != 0 {
+				break // others count on what its disk has lost, or on the original's
 			}
 			s.fail("effect", "%s refuses what member %d sent: %s", n.name, x.From, x.Why)
 		case election.Superseded:
