@@ -58,7 +58,8 @@ type identity struct {
 	logged []loggedReturn
 	// announced is what the holder of a member said of itself, if that is known.
 	announced map[uint64]*Return
-	// met is which process answered last in the name of a member, and where.
+	// met is where the holder of a member was met: it answered a question there, or
+	// somebody in touch with it said so.
 	met map[uint64]meeting
 	// relied is the process of a member on whose word something was last done.
 	relied map[uint64]uint64
