@@ -7,25 +7,70 @@ import (
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
+// logDelay is how long the log is told later than everybody else: a failover must
+// wait neither for a terminal nor for the processor's time that a line takes.
+const logDelay = 8 * time.Millisecond
+
 // settle publishes what has become of a turn's steps and carries their effects
-// out. The view comes first: a claim that was given up must not be readable
-// any more when the message that gives it up leaves.
+// out. What was given up goes first of all: a claim that has ended must not be
+// readable any more when the message that gives it up leaves. Then go messages and
+// writes, which others wait for, then the view with its events, then what depends
+// on the view: who is answered finds in it what the answer says.
 //
 // Effects leave in the core's order without waiting for the disk: the core
 // emits what depends on a Persist only after Persisted.
-//
-// The log comes last: a failover must not wait for a terminal.
 func (l *loop) settle(now election.Instant) {
+	l.withdraw()
 	effects := l.core.Effects()
-	l.toLog = append(l.toLog, l.publish(now, effects)...)
-	for _, e := range l.deferral.Turn(now, l.core.State(), l.core.LeaderUntil(), effects) {
+	due := l.deferral.Turn(now, l.core.State(), l.core.LeaderUntil(), effects)
+	ahead := aheadOfView(due)
+	for _, e := range due[:ahead] {
 		l.carryOut(e)
 	}
-	if !l.deferral.Active(now) {
+	news := l.publish(now, effects)
+	for _, e := range due[ahead:] {
+		l.carryOut(e)
+	}
+	if len(l.toLog) == 0 && len(news) > 0 {
+		l.logAt = now + logDelay
+	}
+	l.toLog = append(l.toLog, news...)
+	if len(l.toLog) > 0 && now >= l.logAt {
 		l.tell(l.toLog)
 		clear(l.toLog)
 		l.toLog = l.toLog[:0]
 	}
+}
+
+// withdraw publishes that the claim, or the proof that somebody leads, has ended or
+// ends sooner, if so.
+func (l *loop) withdraw() {
+	old := l.hub.views.load()
+	term, end := l.core.ClaimUntil()
+	proven := l.core.LeaderUntil()
+	if (old.claimTerm == 0 || term == old.claimTerm && end >= old.claimEnd) && proven >= old.leaderEnd {
+		return
+	}
+	v := *old
+	if term != old.claimTerm {
+		v.claimTerm, v.claimEnd = 0, 0
+	}
+	v.claimEnd, v.leaderEnd = min(v.claimEnd, end), min(v.leaderEnd, proven)
+	l.hub.publish(&v, nil)
+}
+
+// aheadOfView returns how many of the effects, from the first on, are carried out
+// before the view is published: those that leave the machine or go to its disk, and
+// who is suspected, which decides how the machine is spoken to.
+func aheadOfView(effects []election.Effect) int {
+	for i, e := range effects {
+		switch e.(type) {
+		case election.Send, election.Persist, election.SuspicionChanged:
+		default:
+			return i
+		}
+	}
+	return len(effects)
 }
 
 // publish makes the view of the present state, with the events that led to it,

@@ -100,10 +100,11 @@ type loop struct {
 	waiting map[uint64]chan<- election.Done
 	nextRef uint64
 
-	// deferral holds back what nobody waits for, toLog the events for the log
-	// meanwhile.
+	// deferral holds back what nobody waits for.
 	deferral election.Deferral
-	toLog    []*arcv1.Event
+	// toLog are the events for the log, which is told at logAt.
+	toLog []*arcv1.Event
+	logAt election.Instant
 
 	// looked is what the status of the newest view was made of.
 	looked election.Look
@@ -274,9 +275,14 @@ func (l *loop) turn() {
 	l.arm()
 }
 
-// arm sets the alarm for the core's next wake, or for what is held back.
+// arm sets the alarm for the core's next wake, or for what is held back, the log
+// included.
 func (l *loop) arm() {
-	if next := min(l.core.NextWake(), l.deferral.Ends()); next == election.Never {
+	next := min(l.core.NextWake(), l.deferral.Ends())
+	if len(l.toLog) > 0 {
+		next = min(next, l.logAt)
+	}
+	if next == election.Never {
 		l.alarm.Off()
 	} else {
 		l.alarm.At(next)

@@ -245,34 +245,6 @@ func heard(w *watcher) (events []string) {
 	}
 }
 
-// A claim that is given up is unreadable before the message leaves by which
-// another one may come to lead.
-func TestTheViewIsPublishedBeforeMessagesLeave(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := &fakeCore{term: 1, end: election.Never}
-		l := testLoop(c, &fakeStore{})
-		l.begin()
-		var claimedWhenSent []bool
-		l.hands.send = func(election.Message) {
-			_, _, _, _, ok := l.hub.views.claim()
-			claimedWhenSent = append(claimedWhenSent, ok)
-		}
-		go func() { _ = l.run() }()
-		_ = l.inbox.post(func(election.Instant) { c.emit(election.Send{}) })
-		synctest.Wait()
-		_ = l.inbox.post(func(election.Instant) {
-			c.term, c.end = 0, 0
-			c.emit(election.Send{}, election.ClaimChanged{Term: 1})
-		})
-		synctest.Wait()
-		if want := []bool{true, false}; !slices.Equal(claimedWhenSent, want) {
-			t.Errorf("claims readable when the messages left: %v, want %v", claimedWhenSent, want)
-		}
-		l.stop()
-		<-l.ended
-	})
-}
-
 func TestTheClaimEndsWithTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := testLoop(&fakeCore{term: 1, end: 1500 * time.Millisecond}, &fakeStore{}) // the clock begins at one second

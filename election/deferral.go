@@ -56,9 +56,6 @@ func (d *Deferral) Turn(now Instant, s *ring.State, leaderUntil Instant, effects
 	return due
 }
 
-// Active reports whether effects that come at now may be held back.
-func (d *Deferral) Active(now Instant) bool { return now < d.until }
-
 // Ends returns when the owner has to make a turn although nothing else happens;
 // Never if nothing may be held back.
 func (d *Deferral) Ends() Instant {

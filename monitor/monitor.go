@@ -262,23 +262,21 @@ func (m *monitor) carryOut(now time.Duration, actions []detector.Action) {
 
 func (m *monitor) suspect(a detector.Action) {
 	cleared := a.Kind == detector.Cleared
-	state := "suspected"
-	if cleared {
-		state = "cleared"
-	}
-	if !a.Repeat {
-		args := []any{"peer", a.Target.Name, "id", a.Target.ID, "term", a.Term, "reason", a.Reason.String()}
-		if cleared {
-			m.o.Logger.Info("suspicion cleared", args...)
-		} else {
-			m.o.Logger.Warn("suspected", append(args, "evidence", string(a.Evidence))...)
-		}
-		m.linkState(a.Target, state, a.Reason.String())
-	}
 	m.local.report(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Suspicion{Suspicion: &arcv1.Suspicion{
 		Id: a.Target.ID, Incarnation: a.Target.Incarnation, Term: a.Term, Evidence: string(a.Evidence),
 		Cleared: cleared, By: m.link.GetSelf().GetId(), Grant: a.Grant,
 	}}})
+	if a.Repeat {
+		return
+	}
+	args := []any{"peer", a.Target.Name, "id", a.Target.ID, "term", a.Term, "reason", a.Reason.String()}
+	if cleared {
+		m.linkState(a.Target, "cleared", a.Reason.String())
+		m.o.Logger.Info("suspicion cleared", args...)
+	} else {
+		m.linkState(a.Target, "suspected", a.Reason.String())
+		m.o.Logger.Warn("suspected", append(args, "evidence", string(a.Evidence))...)
+	}
 }
 
 // doubt lets those who may follow a leader look for themselves.

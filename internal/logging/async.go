@@ -47,9 +47,10 @@ func NewAsync(o Options) (log hclog.Logger, flush func(), err error) {
 }
 
 // outliveReaders keeps a write to stdout or stderr that has no reader any more
-// from ending the process: Go raises SIGPIPE there unless the signal is taken.
-// It is taken rather than ignored, since child processes inherit what is ignored.
-var outliveReaders = sync.OnceFunc(func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) })
+// from ending the process: Go raises SIGPIPE there unless the signal is taken or
+// ignored. It is ignored: taken, it would cost a goroutine's run for each socket
+// that breaks. Child processes inherit that, and every Go program undoes it.
+var outliveReaders = sync.OnceFunc(func() { signal.Ignore(syscall.SIGPIPE) })
 
 type async struct {
 	out     io.Writer

@@ -1,0 +1,118 @@
+package coordinator
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// A claim that is given up, or the proof of a leader, is unreadable before the
+// message leaves by which another one may come to lead.
+func TestWhatIsGivenUpIsUnreadableBeforeMessagesLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &fakeCore{term: 1, end: election.Never}
+		l := testLoop(c, &fakeStore{})
+		l.begin()
+		type readable struct{ claim, leader bool }
+		var whenSent []readable
+		l.hands.send = func(election.Message) {
+			v, now, _, _, ok := l.hub.views.claim()
+			_, led := v.leader(now)
+			whenSent = append(whenSent, readable{ok, led})
+		}
+		go func() { _ = l.run() }()
+		turn := func(f func()) {
+			_ = l.inbox.post(func(election.Instant) { f(); c.emit(election.Send{}) })
+			synctest.Wait()
+		}
+		turn(func() {})
+		turn(func() { c.leaderEnd = 1 }) // long ago: somebody certified it dead
+		turn(func() { c.end = 1 })       // a lease that is shorter than was thought
+		turn(func() { c.end, c.leaderEnd = election.Never, 0 })
+		turn(func() {})
+		turn(func() { c.term, c.end, c.leaderEnd = 0, 0, 1 })
+		want := []readable{{true, true}, {true, false}, {false, false}, {false, false}, {true, true}, {false, false}}
+		if !slices.Equal(whenSent, want) {
+			t.Errorf("claim and leader readable when the messages left: %v, want %v", whenSent, want)
+		}
+		l.stop()
+		<-l.ended
+	})
+}
+
+// Others wait for messages and for what has to be on the disk first, so these do
+// not wait for the view and its events. Who is answered finds the answer in the
+// view.
+func TestMessagesDoNotWaitForTheView(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &fakeCore{}
+		l := testLoop(c, &fakeStore{})
+		l.begin()
+		var epochs []uint64
+		note := func() { epochs = append(epochs, l.hub.views.load().ring.Epoch) }
+		l.hands.send = func(election.Message) { note() }
+		l.hands.suspected = func(uint64, bool) { note() }
+		l.hands.peersChanged = func([]election.Peer) { note() }
+		go func() { _ = l.run() }()
+		_ = l.inbox.post(func(election.Instant) {
+			c.state = &ring.State{RingID: "r", Epoch: 7, Members: c.state.Members}
+			c.emit(election.SuspicionChanged{Suspicion: &election.Suspicion{ID: 2}}, election.Send{}, election.Persist{Seq: 1}, election.PeersChanged{}, election.Send{})
+		})
+		synctest.Wait()
+		if want := []uint64{0, 0, 7, 7}; !slices.Equal(epochs, want) {
+			t.Errorf("epochs in the view as the effects were carried out: %v, want %v: a peer that is new is known before it is spoken to", epochs, want)
+		}
+		l.stop()
+		<-l.ended
+	})
+}
+
+// The log is told within moments, and after everybody who waits.
+func TestTheLogComesLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &fakeCore{}
+		l := testLoop(c, &fakeStore{})
+		lines := make(lineCount, 16)
+		l.log = hclog.New(&hclog.LoggerOptions{Output: lines})
+		w, _, err := l.hub.subscribe(local, netip.Addr{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.begin()
+		go func() { _ = l.run() }()
+		synctest.Wait()
+		for len(w.events) > 0 {
+			<-w.events
+		}
+		claim := func() {
+			_ = l.inbox.post(func(election.Instant) { c.emit(election.ClaimChanged{Claiming: true, Term: 1}) })
+			synctest.Wait()
+		}
+		claim()
+		if len(w.events) != 1 || len(lines) != 0 {
+			t.Errorf("%d events and %d lines at once, want 1 and none", len(w.events), len(lines))
+		}
+		time.Sleep(logDelay)
+		synctest.Wait()
+		if len(lines) != 1 {
+			t.Errorf("%d lines after %v, want 1", len(lines), logDelay)
+		}
+		claim()
+		l.stop()
+		<-l.ended
+		if len(lines) != 2 {
+			t.Errorf("%d lines at the end, want 2: what has happened is told before the loop ends", len(lines))
+		}
+	})
+}
+
+type lineCount chan string
+
+func (c lineCount) Write(b []byte) (int, error) { c <- string(b); return len(b), nil }
