@@ -57,7 +57,7 @@ func (n *Node) handOnRule() bool {
 	// Either message may be lost: both are repeated.
 	h.nextTry = n.now + max(2*n.ring.Settings.Stagger(), n.tickEvery())
 	n.wakeAt(h.nextTry)
-	if l.renewals.seq > 0 { // the voters have promised for the sake of its declaration
+	if l.renewals.first != 0 { // the voters have promised for the sake of its declaration
 		l.released = true
 		l.renewals.ignoreUpTo, l.renewals.acked = l.renewals.seq, nil
 		for _, id := range n.otherVoters() {

@@ -105,7 +105,7 @@ type caretaking struct {
 // elected begins a raft leadership.
 func (n *Node) elected() {
 	n.lead = &leading{
-		term: n.term, since: n.now, nextTick: n.now + n.ring.Settings.RenewEvery(), after: n.ring.LeaderID,
+		term: n.term, since: n.now, nextTick: n.now + n.ring.Settings.RenewEvery(), after: n.ring.LeaderID, renewals: renewals{seq: voteAck, ignoreUpTo: voteAck},
 		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, probes: map[uint64]Instant{}, noAnswer: map[uint64]unanswered{}, snapshots: map[uint64]Instant{},
 	}
 	n.campaign, n.wonTerm = campaign{}, n.term

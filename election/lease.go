@@ -86,7 +86,9 @@ func (n *Node) renewTimers() {
 	renew := Renew{Claims: claims, Term: n.term, Seq: r.seq, Incarnation: n.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
 	for _, id := range others {
 		c := renew
-		c.Acked = r.seen[id]
+		if c.Acked = r.seen[id]; c.Acked == 0 && n.votedBy[id] == n.term {
+			c.Acked = voteAck
+		}
 		n.send(Message{To: id, Renew: &c})
 		n.owe(id)
 	}

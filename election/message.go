@@ -90,7 +90,8 @@ type Renew struct {
 	// Claims: the leader claimed when it sent this.
 	Claims bool
 	// Acked is the newest renewal that the voter has acked, as far as the leader
-	// knew when it sent this; 0 if none. So the voter knows how old this can be.
+	// knew when it sent this, or voteAck if it has voted for the leader; 0 if
+	// neither. So the voter knows how old this can be.
 	Acked uint64
 	// Watcher and Grant name the grant whose end, testified by that watcher,
 	// ends the promise too; 0 if only time does.

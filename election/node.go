@@ -138,6 +138,8 @@ type Node struct {
 	ownTerm    uint64
 	// lastClaim is what this member has seen of it, toldClaim what votes told.
 	lastClaim, toldClaim lastClaim
+	// votedBy are those who voted for this member, with the newest term of that.
+	votedBy map[uint64]uint64
 	// wonTerm is the newest term that this process was elected in, 0 for none.
 	wonTerm uint64
 	// born is when this Node was made, restarted whether the member had been one
@@ -186,7 +188,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, now: now, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
-		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, identity: newIdentity(), denied: map[uint64]Instant{}, checked: map[uint64]Instant{}, grants: map[uint64]*grant{}, grantEnds: map[grantKey]Instant{}, gone: map[uint64]ring.Member{},
+		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, identity: newIdentity(), denied: map[uint64]Instant{}, checked: map[uint64]Instant{}, votedBy: map[uint64]uint64{}, grants: map[uint64]*grant{}, grantEnds: map[grantKey]Instant{}, gone: map[uint64]ring.Member{},
 		leaderHeard: -Never / 2, leaderShown: -Never / 2, returned: -Never / 2, wake: now,
 	}
 	if err := plausibleRecord(rec); err != nil {

@@ -4,6 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -189,34 +192,91 @@ func TestInterruptionsAreToldTogether(t *testing.T) {
 }
 
 // A voter was stopped while the leader led on and was lost. What it reads when it
-// goes on is old, and it says so.
+// goes on is old, and it says so, whatever it had read of that leader before.
 func TestAStoppedVoterDoesNotTakeOldRenewalsForNew(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		// stops reports whether b stops right after this message is sent.
+		stops func(m election.Message) bool
+		// again: the newest renewal comes again.
+		again bool
+	}{
+		{name: "it had followed for long", stops: func(m election.Message) bool { return m.RenewAck != nil && m.RenewAck.Seq > 8 }},
+		{name: "it had not voted", stops: func(m election.Message) bool { return m.Raft.GetType() == raftpb.MsgVote }},
+		{name: "it had voted", stops: func(m election.Message) bool { return m.Raft.GetType() == raftpb.MsgVoteResp }},
+		{name: "it had acked an entry", stops: func(m election.Message) bool { return m.Raft.GetType() == raftpb.MsgAppResp }},
+		{name: "it had acked a renewal", stops: func(m election.Message) bool { return m.RenewAck != nil }},
+		{name: "a renewal that it had acked comes again", stops: func(m election.Message) bool { return m.RenewAck != nil }, again: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := threeFormed(t)
+			w.run(2 * time.Second)
+			b, term := w.nodes["b"], w.nodes["b"].n.Status(w.now).Term
+			var newest election.Message
+			stopped := false
+			w.forge = func(m election.Message) *election.Message {
+				switch r := m.Raft; {
+				case m.Renew != nil && m.To == b.id:
+					newest = m
+				case m.RenewAck != nil && m.RenewAck.Term > term && m.From == b.id, r.GetTerm() > term && (m.From == b.id || m.To == b.id):
+					if !stopped && c.stops(m) {
+						stopped, b.stopped = true, true
+					}
+				}
+				return nil
+			}
+			if _, err := w.request(election.Request{Handover: &election.Handover{To: w.nodes["c"].id}}, 3*time.Second); err != nil {
+				t.Fatal(err)
+			}
+			if c.again {
+				w.deliver(w.nodes["c"], newest)
+			}
+			for end := w.now + 3*time.Second; !stopped; w.run(time.Millisecond) {
+				if w.now > end {
+					t.Fatalf("b does not stop\n%s", w.out.String())
+				}
+			}
+			w.run(time.Second) // it is not evicted yet
+			w.kill("c", true, "")
+			w.nodes["c"].gone = true
+			lost := w.now
+			w.run(20 * time.Second)
+			b.stopped = false
+			backlog := b.backlog
+			b.backlog = nil
+			for _, f := range backlog {
+				f()
+			}
+			for end := w.now + 5*time.Second; w.claimant(t) == "" && w.now < end; w.run(time.Millisecond) {
+			}
+			took := w.now - lost
+			w.run(10 * time.Millisecond)
+			h := b.n.State().History
+			l := h[len(h)-1]
+			lease := b.n.State().Settings.Lease()
+			known, certain := l.Outage()
+			if l.Name == "c" || known < took-20*time.Millisecond || known > took+lease || certain > took || l.GapAtLeast {
+				t.Errorf("%s leads; the gap is told as %v, %v of it for certain, at least: %v; it was %v\n%s", l.Name, known, certain, l.GapAtLeast, took, w.out.String())
+			}
+		})
+	}
+}
+
+// A leader dies before any voter has acked a renewal and heard the next one. Those
+// who voted for it know that its first one was no old one.
+func TestAShortClaimIsKnown(t *testing.T) {
 	w := threeFormed(t)
-	w.run(2 * time.Second)
-	stopped := func(on bool) {
-		nd := w.nodes["b"]
-		nd.stopped = on
-		backlog := nd.backlog
-		nd.backlog = nil
-		for _, f := range backlog {
-			f()
-		}
+	if _, err := w.request(election.Request{Handover: &election.Handover{To: w.nodes["c"].id}}, 3*time.Second); err != nil {
+		t.Fatal(err)
 	}
-	stopped(true)
-	w.run(time.Second) // it is not evicted yet
-	w.kill("a", true, "")
-	w.nodes["a"].gone = true
+	w.run(w.nodes["c"].n.State().Settings.RenewEvery() / 2)
+	w.kill("c", true, "")
 	lost := w.now
-	w.run(20 * time.Second)
-	stopped(false)
-	for end := w.now + 5*time.Second; w.claimant(t) == "" && w.now < end; w.run(time.Millisecond) {
+	for end := w.now + 5*time.Second; w.claimant(t) != "a" && w.now < end; w.run(time.Millisecond) {
 	}
-	took := w.now - lost
-	h := w.nodes["b"].n.State().History
+	h := w.nodes["a"].n.State().History
 	l := h[len(h)-1]
-	lease := w.nodes["b"].n.State().Settings.Lease()
-	known, certain := l.Outage()
-	if l.Name == "a" || known < took-20*time.Millisecond || known > took+lease || certain > took || l.GapAtLeast {
-		t.Errorf("%s leads; the gap is told as %v, %v of it for certain, at least: %v; it was %v\n%s", l.Name, known, certain, l.GapAtLeast, took, w.out.String())
+	if known, _ := l.Outage(); l.Name == "c" || known > w.now-lost || l.GapAtLeast {
+		t.Errorf("%s leads; the gap is told as %v, at least: %v; it was %v\n%s", l.Name, known, l.GapAtLeast, w.now-lost, w.out.String())
 	}
 }

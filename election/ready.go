@@ -224,6 +224,7 @@ func (n *Node) answer(after []*raftpb.Message) {
 		case raftpb.MsgVoteResp:
 			if !m.GetReject() {
 				n.yieldVote(m.GetTerm())
+				n.noteAck(m.GetTerm(), voteAck)
 			}
 		}
 		n.sendRaft(m)
@@ -423,6 +424,7 @@ func (n *Node) ringChanged() {
 			delete(n.heard, id)
 			delete(n.denied, id)
 			delete(n.checked, id)
+			delete(n.votedBy, id)
 		}
 	}
 }

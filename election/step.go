@@ -262,6 +262,9 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		}
 		if !m.GetReject() {
 			n.learnClaim(m)
+			if m.GetType() == raftpb.MsgVoteResp {
+				n.votedBy[from] = m.GetTerm()
+			}
 		} else if m.GetType() == raftpb.MsgVoteResp && m.GetTerm() == n.term {
 			n.campaign.refused = true
 		}

@@ -57,8 +57,8 @@ type promise struct {
 	until       Instant
 	// named is the grant whose end ends the promise.
 	named grantKey
-	// old: more than a lease may have passed between the renewal's sending and its
-	// reading.
+	// old: for all that this member knows, more than a lease may have passed
+	// between the renewal's sending and its reading.
 	old bool
 }
 
@@ -161,7 +161,7 @@ func (n *Node) renewed(from uint64, r Renew) {
 	}
 	shown, known := n.renewedAfter(r)
 	v.promise = promise{to: from, term: r.Term, seq: r.Seq, incarnation: r.Incarnation, lease: r.Lease,
-		until: max(n.now+r.Lease, v.promise.until), named: named, old: r.Acked != 0 && shown != n.now}
+		until: max(n.now+r.Lease, v.promise.until), named: named, old: shown != n.now}
 	// The leader goes on, so a vote that was asked for before is not held longer.
 	// This renewal itself may be older than the vote, and late.
 	v.held = slices.DeleteFunc(v.held, func(h heldVote) bool { return n.now >= h.at+n.ring.Settings.RenewEvery() })
@@ -186,9 +186,20 @@ func (n *Node) renewed(from uint64, r Renew) {
 
 // ack sends an ack, and remembers when.
 func (n *Node) ack(m Message) {
-	a := m.RenewAck
-	n.voter.acks[a.Seq%uint64(len(n.voter.acks))] = sentAck{a.Term, a.Seq, n.now}
+	n.noteAck(m.RenewAck.Term, m.RenewAck.Seq)
 	n.send(m)
+}
+
+// voteAck is the number of a vote among the acks of a term. It binds nobody, but
+// says as much of the age of what the leader sends later.
+const voteAck = 1
+
+// noteAck takes down when something was first acked: a renewal may come again
+// much later, and be acked again.
+func (n *Node) noteAck(term, seq uint64) {
+	if a := &n.voter.acks[seq%uint64(len(n.voter.acks))]; a.term != term || a.seq != seq {
+		*a = sentAck{term, seq, n.now}
+	}
 }
 
 // renewedAfter returns a moment after which a renewal was sent for certain: the

@@ -228,4 +228,7 @@ var relapses = []mutation{
 	{"an entry beyond the log on the disk is looked for there", []edit{{"election/writes.go",
 		"err != nil || index > last {",
 		"err != nil || index > last && !MUTANT {"}}, []string{"panic"}, 5, 0},
+	{"a renewal that comes again is as if acked for the first time", []edit{{"election/voter.go",
+		"a.term != term || a.seq != seq {",
+		"a.term != term || a.seq != seq || MUTANT {"}}, []string{"outage"}, 3, 0},
 }

@@ -715,7 +715,7 @@ type Renew struct {
 	// The leader claimed when it sent this.
 	Claims bool `protobuf:"varint,7,opt,name=claims,proto3" json:"claims,omitempty"`
 	// The newest renewal that the receiver has acknowledged, as far as the leader
-	// knew when it sent this; 0 if none.
+	// knew when it sent this; 1 is its vote, 0 if neither.
 	Acked         uint64 `protobuf:"varint,8,opt,name=acked,proto3" json:"acked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
