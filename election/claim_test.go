@@ -252,10 +252,11 @@ func TestACopyThatEndedInAPair(t *testing.T) {
 
 func isReturn(e *raftpb.Entry) bool { return strings.Contains(string(e.GetData()), `"return"`) }
 
-// A leader is back from its disk at another address, and leads again. The third
-// member dies before the last one knows that the ring has recorded that process:
-// the leader itself says so.
-func TestALeaderAtANewAddressSaysThatItIsRecorded(t *testing.T) {
+// ledFromElsewhere is a ring of three whose leader a is back from its disk at another
+// address, as a2, and leads again. Its member b does not hear that the ring has
+// recorded that process.
+func ledFromElsewhere(t *testing.T) *world {
+	t.Helper()
 	w := threeFormed(t)
 	if _, err := w.request(election.Request{Handover: &election.Handover{To: w.nodes["c"].id}}, 3*time.Second); err != nil {
 		t.Fatal(err)
@@ -285,11 +286,37 @@ func TestALeaderAtANewAddressSaysThatItIsRecorded(t *testing.T) {
 	if m, _ := b.n.State().Member(a2.id); w.claimant(t) != "a2" || m.Incarnation == a2.inc {
 		t.Fatalf("%q claims, b has recorded process %x\n%s", w.claimant(t), m.Incarnation, w.out.String())
 	}
+	return w
+}
+
+// The third member dies before b knows that the ring has recorded the leader's
+// process: the leader itself says so.
+func TestALeaderAtANewAddressSaysThatItIsRecorded(t *testing.T) {
+	w := ledFromElsewhere(t)
 	w.kill("c", false, "")
 	clear(w.cut)
 	w.run(20 * time.Second)
 	if got := w.claimant(t); got != "a2" && got != "b" {
-		t.Errorf("%q claims; b misses %q\n%s\n%s", got, b.n.Missing(w.now), w.out.String(), w.status())
+		t.Errorf("%q claims; b misses %q\n%s\n%s", got, w.nodes["b"].n.Missing(w.now), w.out.String(), w.status())
 	}
 	w.nobodyElse(t)
+}
+
+// A member that has been out of touch for long asks the others now and then. When it
+// hears somebody whom it does not count, it asks soon.
+func TestWhoHearsAnUnknownProcessAsksSoon(t *testing.T) {
+	for at := range 6 {
+		w := ledFromElsewhere(t)
+		w.kill("c", false, "")
+		w.run(10*time.Second + time.Duration(at)*500*time.Millisecond)
+		clear(w.cut)
+		lease := w.nodes["b"].n.State().Settings.Lease()
+		began := w.now
+		for w.run(time.Millisecond); w.claimant(t) == "" && w.now < began+20*time.Second; w.run(time.Millisecond) {
+		}
+		// A lease until it listens, half a second between two questions, an election.
+		if took := w.now - began; took > 2*lease+500*time.Millisecond {
+			t.Errorf("%q claims after %v; b misses %q\n%s\n%s", w.claimant(t), took, w.nodes["b"].n.Missing(w.now), w.out.String(), w.status())
+		}
+	}
 }

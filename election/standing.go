@@ -152,12 +152,18 @@ func (n *Node) beginInquiry() {
 	q.answers = map[uint64]Standing{}
 }
 
-// doubt asks the others what they know, unless that is under way.
+// doubt asks the others what they know. If that is under way, it asks again soon:
+// somebody speaks, so there is more to find out than while nobody is heard.
 func (n *Node) doubt() {
-	if n.inquiry.since == 0 {
+	q := &n.inquiry
+	if q.since == 0 {
 		n.beginInquiry()
 	}
+	q.next = min(q.next, q.asked+n.inquirePause())
 }
+
+// inquirePause is the time between two inquiries of a member that hears somebody.
+func (n *Node) inquirePause() time.Duration { return max(inquireAgain, n.ring.Settings.Lease()) }
 
 func (n *Node) endInquiry() { n.inquiry = inquiry{asked: n.inquiry.asked, next: n.inquiry.next} }
 
@@ -192,7 +198,7 @@ func (n *Node) inquiryRule() {
 		n.beginInquiry()
 	}
 	if n.now >= q.next {
-		q.asked, q.next = n.now, n.now+max(inquireAgain, n.ring.Settings.Lease())
+		q.asked, q.next = n.now, n.now+n.inquirePause()
 		if n.now >= lonely {
 			q.next = n.now + inquireEvery
 		}

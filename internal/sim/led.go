@@ -43,12 +43,16 @@ func (s *Sim) pollLed() {
 const stormy = 3
 
 // noteBehind notes who cannot win yet: a log that lacks what is committed, or a
-// member that has not applied the newest configuration.
+// member that has not applied the newest configuration. It notes too who need not
+// be counted yet.
 func (s *Sim) noteBehind() {
 	g := &s.ledger
 	for _, n := range s.nodes {
 		if n.core == nil || n.log.last() < g.last() || n.log.lastTerm() < g.lastTerm() || !slices.Equal(n.core.Status(n.clock.local(s.now)).Voters, g.voters) {
 			n.behindAt = s.now
+		}
+		if s.unproven(n) {
+			n.unprovenAt = s.now
 		}
 	}
 }
@@ -134,7 +138,31 @@ func (s *Sim) pairSince(h *node, id uint64) int64 {
 	if v.id != id || out.disturbed() || in.disturbed() || v.log.newer(&h.log) || s.unproven(h) || s.unproven(v) {
 		return s.now
 	}
-	return max(s.ableSince(v), out.goodAt, in.goodAt)
+	since := max(s.ableSince(v), out.goodAt, in.goodAt, h.unprovenAt, v.unprovenAt)
+	if s.knowsFormer(h, v) || s.knowsFormer(v, h) {
+		since += int64(max(asksAround, s.ledger.settings.Lease()))
+	}
+	return since
+}
+
+// asksAround is how often a member asks the others which process of a member the
+// ring has recorded, while one speaks that it does not count.
+const asksAround = 500 * time.Millisecond
+
+// knowsFormer reports whether a member knows only a former process of another one,
+// and an address of that one leads elsewhere. The log of the new process may say that
+// the ring has recorded it, but does not count, so the member has to ask.
+func (s *Sim) knowsFormer(n, other *node) bool {
+	if n.core == nil {
+		return false
+	}
+	m, ok := n.core.State().Member(other.id)
+	return ok && m.Incarnation != other.inc && s.elsewhere(other, m.Addresses)
+}
+
+// elsewhere reports whether one of these addresses does not lead to a machine.
+func (s *Sim) elsewhere(n *node, addresses []string) bool {
+	return slices.ContainsFunc(addresses, func(a string) bool { return s.leads(n, a) != n.idx })
 }
 
 // unproven reports whether a process is none that the ring has recorded, and an
@@ -145,7 +173,7 @@ func (s *Sim) unproven(n *node) bool {
 	if !ok {
 		m, ok = s.ledger.gone[n.id] // raft may still count it
 	}
-	return ok && m.inc != n.inc && slices.ContainsFunc(strings.Fields(m.at), func(a string) bool { return s.leads(n, a) != n.idx })
+	return ok && m.inc != n.inc && s.elsewhere(n, strings.Fields(m.at))
 }
 
 // ableSince is since when a process has run as it should, as the member that it is; a restarted

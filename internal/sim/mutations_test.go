@@ -231,4 +231,7 @@ var relapses = []mutation{
 	{"a renewal that comes again is as if acked for the first time", []edit{{"election/voter.go",
 		"a.term != term || a.seq != seq {",
 		"a.term != term || a.seq != seq || MUTANT {"}}, []string{"outage"}, 3, 0},
+	{"a member that doubts a process asks around no sooner", []edit{{"election/standing.go",
+		"q.next = min(q.next, q.asked+n.inquirePause())",
+		"q.next = min(q.next, q.asked+n.inquirePause()+map[bool]time.Duration{true: time.Hour}[MUTANT])"}}, []string{"G6"}, 3, 0},
 }

@@ -95,7 +95,9 @@ type node struct {
 	bad       int64 // when it last did not run as it should
 	badSince  int64 // 0: runs as it should
 	behindAt  int64 // when its log was last seen to lack what is committed
-	joins     int   // tries of the present join
+	// unprovenAt is when it was last seen not to be the recorded process.
+	unprovenAt int64
+	joins      int // tries of the present join
 
 	// Faults that are armed for its next step.
 	pauseMid time.Duration
