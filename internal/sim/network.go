@@ -96,6 +96,7 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 	if lost && !reliable {
 		l.bad = s.now
 		s.stats.counts[cLost]++
+		s.noteLost(e)
 		// What a stream loses it loses by breaking: it is opened anew.
 		if e.kind == evDeliver && s.now >= l.redialled+int64(time.Second) {
 			l.redialled = s.now

@@ -28,6 +28,13 @@ func (s *Sim) noteAge(m *election.Message, age int64) {
 	}
 }
 
+// noteLost takes down that a renewal or its ack was lost.
+func (s *Sim) noteLost(e event) {
+	if m, ok := e.p.(*election.Message); ok && (m.Renew != nil || m.RenewAck != nil) {
+		s.unrenewed = append(s.unrenewed, s.now)
+	}
+}
+
 // oldest is the greatest age of what was read between two moments.
 func oldest(read []reading, from, to time.Duration) (age time.Duration) {
 	for _, r := range read {
@@ -115,8 +122,9 @@ func (s *Sim) judgeOutage(st *ring.State, before, c Claim, most, lease, slack ti
 	// A voter that was restarted has forgotten its promise, and the others may
 	// not have made one for long.
 	forgot := within(s.starts, c.From-known, c.From)
-	// The last renewals before it may have been lost, with the stream standing still.
-	if s.net.Loss > 0 {
+	// The last renewals before it, or what they named as acked, may have been lost,
+	// with the stream standing still.
+	if s.net.Loss > 0 || within(s.unrenewed, c.From-known-lease, before.To) {
 		most += lease + retransmission
 	}
 	if before.Term != c.Term && !forgot && known > most+slack {

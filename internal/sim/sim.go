@@ -63,10 +63,11 @@ type Sim struct {
 	settled               bool
 	outagesFrom           int64 // from when on holes in the claims are not yet judged
 	// starts are when processes were started, voted when votes were read that had
-	// been on their way for long.
-	starts []int64
-	voted  []reading
-	blinks int
+	// been on their way for long, unrenewed when renewals or their acks were lost.
+	starts    []int64
+	voted     []reading
+	unrenewed []int64
+	blinks    int
 
 	claims    []Claim
 	known     []Event
