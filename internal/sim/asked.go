@@ -189,7 +189,7 @@ func (s *Sim) judgeAsked(e *raftpb.Entry, c ring.Command) {
 		s.judgeAppointment(e, c.Appoint.To)
 	case c.Join != nil:
 		m := c.Join.Member
-		if node := s.machineNamed(m.Name); node < 0 || !s.ranAt(m.Incarnation, node) {
+		if s.machineOfJoiner(m) < 0 {
 			s.fail("asked", "%s joins as incarnation %x, which never ran on its machine", m.Name, m.Incarnation&0xffff)
 		}
 	case c.Return != nil:
@@ -235,9 +235,15 @@ func (s *Sim) judgeReturn(r ring.Return) string {
 		return "known"
 	}
 	m.inc, m.at = r.Incarnation, at
-	if i, ok := s.incarnations[m.inc]; ok && s.nodes[i].up && s.nodes[i].id == m.id { // not a twin that was stopped
-		s.learnID(m.id, i)
-	}
+	s.recorded(*m)
 	s.stats.count("ring: returned", 1)
 	return ""
+}
+
+// recorded lets messages to a member reach the process that the ring has recorded,
+// but no twin that was stopped.
+func (s *Sim) recorded(m lmember) {
+	if i, ok := s.incarnations[m.inc]; ok && s.nodes[i].up && s.nodes[i].id == m.id {
+		s.learnID(m.id, i)
+	}
 }

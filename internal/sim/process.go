@@ -235,6 +235,7 @@ func (s *Sim) exit(n *node, why string) {
 	}
 	s.stopTwins(n)
 	s.tracef(n, "coordinator ends: %s", why)
+	s.twinEnds(n)
 	s.ran(n)
 	n.up, n.paused = false, false
 	n.gen++
@@ -441,8 +442,8 @@ func (s *Sim) carryOut(n *node, effects []election.Effect) {
 		case election.Removed:
 			s.removed(n, x)
 		case election.Refused:
-			if n.restored || n.twinOf != 0 {
-				break // others count on what its disk has lost, or on the original's
+			if n.restored || n.twinOf != 0 || s.twinCounted(n) {
+				break // others count on what its disk has lost, or on the disk of the other one
 			}
 			s.fail("effect", "%s refuses what member %d sent: %s", n.name, x.From, x.Why)
 		case election.Superseded:

@@ -39,6 +39,7 @@ type Sim struct {
 	refs       uint64
 	retired    int               // machines whose process ended for good
 	twins      map[uint64]uint64 // members as whom twins ran, by incarnation
+	twinTerms  map[uint64]uint64 // the newest term of a twin that ended, by member
 
 	incarnations map[uint64]int // machine of each that ever ran
 
@@ -133,7 +134,7 @@ func Run(opt Options) *Result {
 
 func newSim(opt Options, world World) *Sim {
 	s := &Sim{opt: opt, world: world, hash: newPrint(), births: map[birthKey]birth{}, appends: map[uint64]uint64{}, addresses: map[string]int{}, dead: map[uint64]int64{},
-		evidence: newEvidence(), letGo: map[uint64]bool{}, twins: map[uint64]uint64{}, incarnations: map[uint64]int{}, entered: map[uint64]bool{}}
+		evidence: newEvidence(), letGo: map[uint64]bool{}, twins: map[uint64]uint64{}, twinTerms: map[uint64]uint64{}, incarnations: map[uint64]int{}, entered: map[uint64]bool{}}
 	s.asked = asked{settings: map[ring.Settings]bool{}, evictions: map[string]bool{}, leaves: map[uint64]bool{}}
 	s.floats = -1
 	s.net = &s.world.Net
@@ -400,9 +401,13 @@ func (s *Sim) learnID(id uint64, machine int) {
 	s.idMachine[id] = machine
 }
 
-// machineNamed is the machine with the name, -1 if there is none.
-func (s *Sim) machineNamed(name string) int {
-	return slices.IndexFunc(s.nodes, func(n *node) bool { return n.asName() == name })
+// machineOfJoiner is the machine on which a process joined under its name, -1 if
+// there is none. A copy and its original have one name, and either may join.
+func (s *Sim) machineOfJoiner(m ring.Member) int {
+	if i, ok := s.incarnations[m.Incarnation]; ok && s.nodes[i].asName() == m.Name {
+		return i
+	}
+	return -1
 }
 
 // trimStack leaves the lines between the panic and the simulator's loop.

@@ -156,13 +156,35 @@ func (n *node) asName() string {
 // superseded ends a process that learned that it is not its member.
 func (s *Sim) superseded(n *node, x election.Superseded) {
 	s.stats.count(fmt.Sprintf("process: superseded (behind: %v)", x.Behind), 1)
-	if n.twinOf == 0 && x.Behind && !n.restored {
+	if n.twinOf == 0 && x.Behind && !n.restored && !s.twinWentOn(n, x.By) {
 		s.failAt(n, "start", "is told that its directory is behind, and nobody put an older one back")
 	}
 	if !x.Behind && !s.copied(n.id) {
 		s.failAt(n, "start", "is told that another process is the member, and nobody copied its directory")
 	}
 	s.retireMachine(n, "another process is this member")
+}
+
+// twinEnds notes up to which term a twin spoke for its member.
+func (s *Sim) twinEnds(n *node) {
+	if n.core != nil && s.twins[n.inc] == n.id {
+		s.twinTerms[n.id] = max(s.twinTerms[n.id], n.core.Status(n.clock.local(s.now)).Term)
+	}
+}
+
+// twinCounted reports whether a leader may count on what a twin of n has: it runs, or
+// it ran in the term that n is in.
+func (s *Sim) twinCounted(n *node) bool {
+	return n.core.Status(n.clock.local(s.now)).Term <= s.twinTerms[n.id] ||
+		slices.ContainsFunc(s.nodes, func(o *node) bool { return o.up && o.twinOf == n.idx+1 })
+}
+
+// twinWentOn reports whether the ring has recorded this twin as n's member, and n's
+// disk lacks what was committed with the twin's word.
+func (s *Sim) twinWentOn(n *node, twin uint64) bool {
+	im, g := &n.disk.durable, &s.ledger
+	m, ok := g.member(n.id)
+	return ok && m.inc == twin && s.twins[twin] == n.id && im.first+uint64(len(im.ents)) <= g.base+uint64(len(g.ents))
 }
 
 // copied reports whether a twin of a member ever ran.
