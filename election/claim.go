@@ -56,13 +56,16 @@ func (n *Node) noteClaim(m ring.Member, msg Message) *claim {
 // a data directory that is older than what its member did since: the directory
 // knows neither the recorded process nor the holder, or its log ends before
 // what the member has acknowledged to this leader. One that knows a later term
-// proves nothing by that: a later leader may have cut the log.
+// proves nothing by that: a later leader may have cut the log. In a pair the
+// recorded process may have been a copy that has ended since. The original's log
+// has that record, and one from before it ends earlier.
 func (n *Node) behind(m ring.Member, c *claim) bool {
 	r := c.ret
 	if r == nil || r.Incarnation == m.Incarnation {
 		return false
 	}
-	unknown := unknownTo(r.Former, m.Incarnation) && !slices.Contains(r.Former, n.holder(m))
+	hasAll := n.everyMajorityNeedsMe() && r.Last >= n.applied
+	unknown := !hasAll && unknownTo(r.Former, m.Incarnation) && !slices.Contains(r.Former, n.holder(m))
 	return unknown || n.lead != nil && r.Term <= c.hadIn && r.Last < c.had
 }
 

@@ -32,12 +32,19 @@ func (n *Node) rely(m Message) {
 }
 
 // misjudged reports whether a process speaks that was taken for dead without a
-// certificate, although the ring has recorded it, and could count again: nothing
-// was done on the word of one that came after it.
+// certificate, and could count again. The ring has recorded it, and nothing was done
+// on the word of one that came after it. Or this member of a pair was restarted: it
+// may have taken that process back before, and has forgotten so.
 func (n *Node) misjudged(m ring.Member, incarnation uint64) bool {
 	e, ended := n.identity.retired[process{m.ID, incarnation}]
+	if !ended || e.certified || incarnation == n.holder(m) {
+		return false
+	}
+	if _, heard := n.identity.holders[m.ID]; !heard && n.everyMajorityNeedsMe() {
+		return true
+	}
 	relied, ever := n.identity.relied[m.ID]
-	return ended && !e.certified && incarnation == m.Incarnation && incarnation != n.holder(m) && (!ever || relied == incarnation) && !n.replacedInLog(m.ID, incarnation)
+	return incarnation == m.Incarnation && (!ever || relied == incarnation) && !n.replacedInLog(m.ID, incarnation)
 }
 
 // takeBack lets a process count again that was taken for dead and has answered.

@@ -1,0 +1,93 @@
+package election_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// pairRecordsACopy lets the leader a of a pair record a copy of b's directory that
+// has ended, with b's own ack, and then lose its power: as soon as it has applied
+// that, or once its log records b again. b itself is restarted when the copy ends, or
+// runs on.
+func pairRecordsACopy(t *testing.T, restarted, again bool) *world {
+	t.Helper()
+	w := newWorld()
+	w.form(t, lan(t), 200*time.Millisecond, "a", "b")
+	w.run(time.Second)
+	a, b := w.nodes["a"], w.nodes["b"]
+	records := func(inc uint64) bool {
+		return slices.ContainsFunc(a.disk.entries, func(e *raftpb.Entry) bool {
+			return strings.Contains(string(e.GetData()), fmt.Sprintf(`"return":{"id":%d,"incarnation":%d,`, b.id, inc))
+		})
+	}
+	until := func(what string, done func() bool) {
+		t.Helper()
+		for end := w.now + 5*time.Second; !done(); w.run(500 * time.Microsecond) {
+			if w.now > end {
+				t.Fatalf("%s: not after 5 s\n%s", what, w.out.String())
+			}
+		}
+	}
+	w.split([]string{"a"}, []string{"b"})
+	w.cut[[2]string{"a", "copy"}] = true // it acknowledges nothing
+	c := w.clone("b", "copy")
+	until("a records the copy", func() bool { return records(c.inc) })
+	w.kill("copy", false, "")
+	c.gone = true
+	if restarted {
+		w.kill("b", false, "")
+		w.restart("b")
+	}
+	clear(w.cut)
+	applied := func() bool { m, _ := a.n.State().Member(b.id); return m.Incarnation == c.inc }
+	until("that is committed", applied)
+	if again {
+		until("a records b again", func() bool { return records(b.inc) })
+	}
+	w.kill("a", false, "")
+	if b.superseded != nil || !applied() {
+		t.Fatalf("b is told %+v before a was restarted\n%s", b.superseded, w.out.String())
+	}
+	return w
+}
+
+// A pair recorded a copy that has ended, and its leader is restarted. The original
+// is not behind, for its log has that record: it goes on, and somebody leads.
+func TestAPairTakesTheOriginalOfACopyThatEnded(t *testing.T) {
+	for i := range 4 {
+		restarted, again := i&1 != 0, i&2 != 0
+		w := pairRecordsACopy(t, restarted, again)
+		w.restart("a")
+		w.run(5 * time.Second)
+		if b := w.nodes["b"]; b.superseded != nil || w.claimant(t) == "" {
+			t.Errorf("b restarted: %v, recorded again: %v: b is told %+v, and %q claims\n%s", restarted, again, b.superseded, w.claimant(t), w.out.String())
+		}
+		w.nobodyElse(t)
+	}
+}
+
+// A pair that was restarted refuses an older directory all the same.
+func TestAPairRefusesAnOlderDirectory(t *testing.T) {
+	w := newWorld()
+	w.form(t, lan(t), 200*time.Millisecond, "a", "b")
+	w.run(time.Second)
+	b := w.nodes["b"]
+	saved, former := b.disk.copy(), slices.Clone(b.former)
+	w.kill("b", true, "")
+	w.restart("b")
+	w.run(time.Second)
+	w.kill("b", false, "")
+	w.kill("a", false, "")
+	b.disk, b.former = saved, former
+	w.restart("a")
+	w.restart("b")
+	w.run(5 * time.Second)
+	if b.superseded == nil || !b.superseded.Behind {
+		t.Errorf("the old directory is told %+v, want that it is behind\n%s", b.superseded, w.out.String())
+	}
+}
