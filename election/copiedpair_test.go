@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/election"
 )
 
 // pairRecordsACopy lets the leader a of a pair record a copy of b's directory that
@@ -90,4 +92,30 @@ func TestAPairRefusesAnOlderDirectory(t *testing.T) {
 	if b.superseded == nil || !b.superseded.Behind {
 		t.Errorf("the old directory is told %+v, want that it is behind\n%s", b.superseded, w.out.String())
 	}
+}
+
+// The leader of a pair counts a copy, which acknowledges its entries and ends. The
+// original lacks them, and raft would not send them again in that term.
+func TestAPairSendsTheOriginalWhatACopyAcknowledged(t *testing.T) {
+	w := newWorld()
+	w.form(t, lan(t), 200*time.Millisecond, "a", "b")
+	w.run(time.Second)
+	b := w.nodes["b"]
+	w.split([]string{"a"}, []string{"b"})
+	w.kill("a", false, "")
+	w.restart("a")
+	w.clone("b", "copy")
+	for end := w.now + 5*time.Second; w.claimant(t) != "a"; w.run(500 * time.Microsecond) {
+		if w.now > end {
+			t.Fatalf("a does not lead with the word of the copy\n%s", w.out.String())
+		}
+	}
+	w.kill("copy", false, "")
+	clear(w.cut)
+	w.run(5 * time.Second)
+	s := lan(t)
+	if _, err := w.request(election.Request{Settings: &s}, time.Second); err != nil || b.superseded != nil {
+		t.Errorf("a change ends with %v, b is told %+v\n%s", err, b.superseded, w.out.String())
+	}
+	w.nobodyElse(t)
 }

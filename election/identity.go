@@ -227,6 +227,17 @@ func (n *Node) takeOver(m ring.Member, incarnation uint64) {
 		n.voterBack()
 	}
 	n.peersChanged()
+	if n.ackedByAnother(m.ID, incarnation) {
+		n.giveUp()
+	}
+}
+
+// ackedByAnother reports whether a voter's former process has acknowledged entries of
+// this term, and the present one does not come after it. Raft would never send those
+// again, so nothing could be committed.
+func (n *Node) ackedByAnother(id, incarnation uint64) bool {
+	r, former := n.announcedBy(id, incarnation), n.identity.relied[id]
+	return n.lead != nil && r != nil && n.isVoter(id) && n.acknowledged(id) > 0 && unknownTo(append(slices.Clone(r.Former), incarnation), former)
 }
 
 // recordChange follows up on a member's process that the log gives at index.
