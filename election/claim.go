@@ -157,8 +157,8 @@ func (n *Node) questioned(r ProbeResult) {
 	if n.holder(m) != r.Incarnation || c.incarnation == r.Incarnation {
 		return
 	}
-	at, known := n.livesAt(m, r.Incarnation)
-	known = known && (len(r.Addresses) == 0 || slices.Equal(r.Addresses, at)) // else who is there says nothing of it
+	where, known := n.livesAt(m, r.Incarnation)
+	known = known && (len(r.Addresses) == 0 || slices.Equal(r.Addresses, where)) // else who is there says nothing of it
 	// That it answers itself says the same, whichever claim made this member ask.
 	itself := r.Outcome == Answered && r.AnsweredBy == c.incarnation
 	if !(c.waiting && newest) && !itself {
@@ -167,11 +167,12 @@ func (n *Node) questioned(r ProbeResult) {
 	c.waiting = false
 	_, heard := n.identity.holders[m.ID]
 	forgotten := n.restarted && !heard
+	at, ever := n.heard[m.ID]
 	switch {
 	case r.Outcome == Answered && r.AnsweredBy == r.Incarnation:
 		n.identity.holders[m.ID] = r.Incarnation
 		n.refuseClaim(m, c, false)
-	case n.heard[m.ID] > c.asked:
+	case at > c.asked:
 		// It lives, wherever its addresses lead.
 	case known && r.Outcome == Answered && r.AnsweredAs == m.ID && !itself:
 		// Two processes cannot listen at one address. So the holder has ended, and
@@ -180,12 +181,11 @@ func (n *Node) questioned(r ProbeResult) {
 	case known && itself:
 		n.retire(m.ID, r.Incarnation, false)
 		n.admit(m, c)
-	case known && (r.Outcome == Answered || r.Outcome == NobodyListens || r.Displaced):
+	case ever && n.now < at+n.ring.Settings.Lease():
 		// It may have moved, and this member has not heard where to.
-		if at, ever := n.heard[m.ID]; !ever || n.now >= at+n.ring.Settings.Lease() {
-			n.retire(m.ID, r.Incarnation, false)
-			n.admit(m, c)
-		}
+	case known && (r.Outcome == Answered || r.Outcome == NobodyListens || r.Displaced):
+		n.retire(m.ID, r.Incarnation, false)
+		n.admit(m, c)
 	case forgotten && c.ret != nil, n.everyMajorityNeedsMe():
 		// Where it listens has to be known: its own successor is looked for there.
 		n.admit(m, c)

@@ -119,3 +119,23 @@ func TestAPairSendsTheOriginalWhatACopyAcknowledged(t *testing.T) {
 	}
 	w.nobodyElse(t)
 }
+
+// The leader of a pair renews, and is not found where it was. Its copy waits until it
+// has been silent for a lease.
+func TestAPairCountsNoCopyWhileItHearsTheOriginal(t *testing.T) {
+	w := newWorld()
+	w.form(t, lan(t), 200*time.Millisecond, "a", "b")
+	w.run(time.Second)
+	a := w.nodes["a"]
+	token := a.n.State().Term
+	w.finds = func(p election.Probe) election.ProbeResult {
+		return election.ProbeResult{ID: p.ID, Asked: p.Asked, Incarnation: p.Incarnation, Recorded: p.Recorded, Addresses: p.Addresses, Outcome: election.Unanswered}
+	}
+	w.clone("a", "copy")
+	w.run(3 * time.Second)
+	counted := strings.Contains(w.out.String(), "a speaks as process")
+	if w.claimant(t) != "a" || a.n.State().Term != token || counted {
+		t.Errorf("a is told %+v, and %q claims\n%s", a.superseded, w.claimant(t), w.out.String())
+	}
+	w.nobodyElse(t)
+}

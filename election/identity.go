@@ -34,7 +34,7 @@ import (
 //     since, and the holder does not answer. That is what a restart of all machines
 //     needs.
 //   - The two are all voters there are, or this one is the only voter, and the holder
-//     does not answer.
+//     does not answer and was not heard for a lease.
 //
 // Addresses change, so an address may have said something wrong. If the recorded
 // process answers after all, it counts again, unless something was done on the

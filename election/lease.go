@@ -4,8 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"go.etcd.io/raft/v3"
-
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -208,7 +206,7 @@ func (n *Node) updateClaim() {
 	case n.lead != nil && n.lead.released:
 		c.Why = "handing over"
 		n.unanswered = false
-	case n.role != raft.StateLeader:
+	case n.lead == nil:
 		c.Why = "no longer raft's leader"
 	default:
 		c.Why = "the lease ran out: too few voters answer"

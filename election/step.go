@@ -422,9 +422,10 @@ func (n *Node) remove(epoch uint64, why string) {
 	n.emit(Removed{Epoch: epoch, Why: why})
 }
 
-// end lets the Node do nothing from now on.
+// end lets the Node do nothing from now on. A leader may still have had a lease.
 func (n *Node) end(why error) {
 	n.stepDown()
+	n.updateClaim()
 	if w := n.handedOver; w != nil {
 		n.handedOver = nil
 		n.emit(Done{Ref: w.ref, Err: why})

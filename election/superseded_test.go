@@ -59,3 +59,15 @@ func TestALearnersWordEndsNoRecordedProcess(t *testing.T) {
 		t.Error("the only voter that is heard says so again and again, and c goes on")
 	}
 }
+
+// A leader that learns that another process is the member says first that it no
+// longer claims.
+func TestALeaderThatIsReplacedNoLongerClaims(t *testing.T) {
+	w := newWorld()
+	w.form(t, lan(t), 200*time.Millisecond, "a", "b")
+	w.run(time.Second)
+	w.tells("b", "a")
+	if a := w.nodes["a"]; a.superseded == nil || a.claims {
+		t.Errorf("a is told %+v, and claims: %v\n%s", a.superseded, a.claims, w.out.String())
+	}
+}
