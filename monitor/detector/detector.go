@@ -208,6 +208,18 @@ func (d *Detector) Foreign(now time.Duration) Result {
 	return d.result(now, d.suspect(Reset, SomebodyElse), 0)
 }
 
+// Moved says that the member has other addresses now. What refused the connection
+// at the old ones, or answered there, says nothing of it any more: such a suspicion
+// is taken back, and one of silence stands until there is an answer.
+func (d *Detector) Moved(now time.Duration) Result {
+	if d.state != Suspect || d.evidence == Silent || d.cause == StreamLost {
+		return d.result(now, false, 0)
+	}
+	d.state, d.evidence, d.misses, d.excuse = Unknown, "", 0, true
+	r := Reason{Cause: OtherAddresses, Silence: now - d.heard, Needed: d.needed()}
+	return Result{State: Unknown, Changed: true, Reason: r}
+}
+
 // Excuse says that the caller cut the stream itself: the probe under way is
 // not held against the member.
 func (d *Detector) Excuse() { d.excuse = true }

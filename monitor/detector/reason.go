@@ -63,6 +63,9 @@ const (
 	SomebodyElse
 	// AnsweredAgain: it answered after it was suspected.
 	AnsweredAgain
+	// OtherAddresses: what spoke against it was found at addresses that it has no
+	// more.
+	OtherAddresses
 )
 
 // Reason says why a Detector thinks what it thinks. It prints as a short
@@ -101,6 +104,8 @@ func (r Reason) String() string {
 		return "another coordinator answers at its address"
 	case AnsweredAgain:
 		return fmt.Sprintf("answered again after %v", silence)
+	case OtherAddresses:
+		return "it has other addresses now"
 	default:
 		return fmt.Sprintf("cause %d", int(r.Cause))
 	}

@@ -169,6 +169,7 @@ func (w *Watch) retarget(now time.Duration, newEpoch bool) {
 		o.target = t
 		if moved {
 			w.act(o, Action{Kind: Move})
+			w.report(now, o, o.det.Moved(now))
 		}
 		o.foreignTold = o.foreignTold && !newEpoch
 		c := w.link.timing(t.ID)

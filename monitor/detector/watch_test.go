@@ -339,3 +339,41 @@ func TestAnotherIncarnationIsToldOnceAnEpoch(t *testing.T) {
 		t.Errorf("the new incarnation is %v, want unknown", state)
 	}
 }
+
+// Its former address is somebody else's now, or nobody's, and what the monitor
+// found there is repeated to the ring while it lasts.
+func TestWhatWasFoundAtAnOldAddressIsForgotten(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		find      func(s *scene)
+		want      []Kind
+		wantState State
+	}{
+		{"refused", func(s *scene) { s.Refused(10*ms, 2) }, []Kind{Move, Cleared}, Unknown},
+		{"somebody else", func(s *scene) { s.Foreign(10*ms, 2) }, []Kind{Move, Cleared}, Unknown},
+		{"silent", func(s *scene) {
+			for i := range time.Duration(6) {
+				s.Tick(i * 10 * ms)
+			}
+		}, []Kind{Move}, Suspect},
+		{"nothing", func(*scene) {}, []Kind{Move}, Unknown},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := &scene{Watch: NewWatch(1), t: t, silent: map[uint64]bool{}}
+			l := Link{Epoch: 1, Targets: []Target{{ID: 2, Incarnation: 5, Addresses: []string{"old"}}}, OrdinaryTiming: Config{10 * ms, 3}, LeaderTiming: Config{ms, 1}}
+			s.Relink(0, l)
+			c.find(s)
+			l.Targets = []Target{{ID: 2, Incarnation: 5, Addresses: []string{"new"}}}
+			var kinds []Kind
+			for _, a := range s.Relink(70*ms, l) {
+				kinds = append(kinds, a.Kind)
+			}
+			if !slices.Equal(kinds, c.want) {
+				t.Errorf("actions %v, want %v", kinds, c.want)
+			}
+			if state, _ := s.Look(70*ms, 2); state != c.wantState {
+				t.Errorf("it is %v, want %v", state, c.wantState)
+			}
+		})
+	}
+}
