@@ -163,6 +163,11 @@ func toTarget(t *arcv1.Target) detector.Target {
 // coordinator is told.
 func (m *monitor) watchTick(now time.Duration) {
 	from, _, was := m.watch.Detour()
+	for id, n := range m.neighbours {
+		if m.watch.Due(now, id) && n.waitsForUs() {
+			m.watch.Excuse(id)
+		}
+	}
 	m.carryOut(now, m.watch.Tick(now))
 	if _, _, is := m.watch.Detour(); !was || is {
 		return

@@ -3,6 +3,7 @@ package monitor
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/dial"
 	"github.com/arc-ring/arc/internal/monotime"
+	"github.com/arc-ring/arc/internal/sockio"
 	"github.com/arc-ring/arc/monitor/detector"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
@@ -75,6 +77,8 @@ type attempt struct {
 	path      *path
 	cancel    context.CancelCauseFunc
 	stream    grpc.BidiStreamingClient[arcv1.Ping, arcv1.Pong] // nil until up
+	conn      net.Conn                                         // of the stream
+	written   uint64                                           // bytes on conn before the newest probe
 	ping      *arcv1.Ping                                      // what is sent, again and again
 	sent      uint64                                           // probes
 	answered  uint64
@@ -98,6 +102,7 @@ type event struct {
 	kind    eventKind
 	attempt *attempt
 	stream  grpc.BidiStreamingClient[arcv1.Ping, arcv1.Pong]
+	conn    net.Conn
 	// Of a pong. at is when it came: it may wait for the loop. In by a name, ring
 	// or cluster is empty if it is as in the pong before.
 	at        time.Duration
@@ -159,7 +164,7 @@ func (m *monitor) probe(ctx context.Context, a *attempt, timeout time.Duration) 
 	if !late.Stop() {
 		return end(errDialTook, false)
 	}
-	if !m.post(event{kind: streamUp, attempt: a, stream: stream}) {
+	if !m.post(event{kind: streamUp, attempt: a, stream: stream, conn: conn}) {
 		return end(errDropped, false)
 	}
 	pong := &arcv1.Pong{}
@@ -191,6 +196,18 @@ func (n *neighbour) drop() {
 func (n *neighbour) up() bool {
 	return slices.ContainsFunc(n.paths, func(p *path) bool {
 		return slices.ContainsFunc(p.attempts, func(a *attempt) bool { return a.stream != nil })
+	})
+}
+
+// waitsForUs reports whether the newest probe has not left this process on a
+// stream that is up, or something has come there that nobody has read. The threads
+// that write and read may be starved while the loop is not.
+func (n *neighbour) waitsForUs() bool {
+	return slices.ContainsFunc(n.paths, func(p *path) bool {
+		return slices.ContainsFunc(p.attempts, func(a *attempt) bool {
+			c, ok := a.conn.(*sockio.Conn)
+			return ok && (c.Written() == a.written || c.Unread())
+		})
 	})
 }
 
@@ -262,6 +279,9 @@ func (m *monitor) send(a *attempt, probe detector.Action) {
 	a.sent++
 	p.Seq, p.FromId = probe.Seq, m.link.GetSelf().GetId()
 	p.Grant, p.Ack, p.GrantUs = probe.Grant, probe.Ack, uint64(probe.Length/time.Microsecond)
+	if c, ok := a.conn.(*sockio.Conn); ok {
+		a.written = c.Written()
+	}
 	// It is encoded before SendMsg returns, so it can be filled anew. An error
 	// means that the stream broke, which the receiving side tells with its cause.
 	_ = a.stream.SendMsg(p)
@@ -275,7 +295,7 @@ func (m *monitor) handle(now time.Duration, e event) {
 	}
 	switch e.kind {
 	case streamUp:
-		a.stream, a.upAt = e.stream, now
+		a.stream, a.conn, a.upAt = e.stream, e.conn, now
 		if a.path.known.Outcome == ring.PathRefused {
 			a.path.known = ring.Path{}
 		}

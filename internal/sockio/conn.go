@@ -5,15 +5,18 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/mem"
 )
 
 // Conn is a TCP or unix connection. Make one with New.
 type Conn struct {
 	net.Conn
-	raw syscall.RawConn
+	raw     syscall.RawConn
+	written atomic.Uint64
 
 	in  in
 	out out
@@ -66,6 +69,17 @@ func New(c net.Conn) net.Conn {
 
 // SyscallConn gives access to the socket, as that of the connection below.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
+
+// Unread reports whether bytes have come that this process has not read yet.
+func (c *Conn) Unread() bool {
+	waiting := 0
+	// Errors say that the connection is closed: nothing is read there any more.
+	_ = c.raw.Control(func(fd uintptr) { waiting, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+	return waiting > 0
+}
+
+// Written returns how many bytes were handed to the kernel so far.
+func (c *Conn) Written() uint64 { return c.written.Load() }
 
 // Read is net.Conn's.
 func (c *Conn) Read(p []byte) (int, error) {
@@ -152,6 +166,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 		err = c.wrap("write", o.err)
 	}
 	o.from = nil
+	c.written.Add(uint64(o.n))
 	return o.n, err
 }
 

@@ -262,3 +262,31 @@ func BenchmarkEcho(b *testing.B) {
 		})
 	}
 }
+
+func TestUnreadAndWritten(t *testing.T) {
+	networks(t, func(t *testing.T, a, b net.Conn) {
+		from, to := a.(*Conn), b.(*Conn)
+		if to.Unread() || from.Written() != 0 {
+			t.Error("something was sent before anything was")
+		}
+		if _, err := from.Write([]byte("ping")); err != nil {
+			t.Fatal(err)
+		}
+		if n := from.Written(); n != 4 {
+			t.Errorf("%d bytes written, want 4", n)
+		}
+		buf := make([]byte, 1)
+		for left := 3; left >= 0; left-- {
+			if _, err := io.ReadFull(to, buf); err != nil {
+				t.Fatal(err)
+			}
+			if unread := to.Unread(); unread != (left > 0) {
+				t.Errorf("unread: %v with %d bytes left", unread, left)
+			}
+		}
+		_ = to.Close()
+		if to.Unread() {
+			t.Error("a closed connection has something to read")
+		}
+	})
+}

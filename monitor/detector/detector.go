@@ -220,8 +220,8 @@ func (d *Detector) Moved(now time.Duration) Result {
 	return Result{State: Unknown, Changed: true, Reason: r}
 }
 
-// Excuse says that the caller cut the stream itself: the probe under way is
-// not held against the member.
+// Excuse says that the caller cut the stream itself, or did not get to send the
+// probe under way or to read the answer: it is not held against the member.
 func (d *Detector) Excuse() { d.excuse = true }
 
 // Configure changes the timing. A probe that is under way is not held against

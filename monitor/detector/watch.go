@@ -270,7 +270,15 @@ func (w *Watch) Refused(now time.Duration, id uint64) []Action {
 	return w.actions
 }
 
-// Excuse says that the caller cut the target's streams itself.
+// Due reports whether the next Tick judges a probe of the target that is not
+// answered.
+func (w *Watch) Due(now time.Duration, id uint64) bool {
+	o := w.find(id)
+	return o != nil && now >= o.det.NextTick() && o.det.seq > o.det.acked
+}
+
+// Excuse says that the caller cut the target's streams itself, or did not get to
+// send the newest probe or to read what came after it.
 func (w *Watch) Excuse(id uint64) {
 	if o := w.find(id); o != nil {
 		o.det.Excuse()
