@@ -24,6 +24,8 @@ type campaign struct {
 	helped  []uint64
 	votes   int
 	votedIn uint64
+	// yieldUntil: this member has helped another one, and does not campaign before.
+	yieldUntil Instant
 	// asked are the votes that this candidate asked for in its term, since
 	// askedAt; refused is true once somebody voted for another candidate.
 	asked   []*raftpb.Message
@@ -68,7 +70,7 @@ func (n *Node) campaignTimers() {
 		c.next = c.since + time.Duration(rank)*n.ring.Settings.Stagger()
 	}
 	n.repeatVotes()
-	if next := max(c.next, n.yieldUntil); n.now < next {
+	if next := max(c.next, c.yieldUntil); n.now < next {
 		n.wakeAt(next)
 		return
 	}
@@ -184,7 +186,7 @@ func (n *Node) campaignAsked() {
 // wait for each other go on for many terms. As with retryAfter, no two wait for
 // equally long.
 func (n *Node) yield(d time.Duration) {
-	n.yieldUntil = max(n.yieldUntil, n.now+d+time.Duration(n.cfg.Rand()%uint64(max(d, 1))))
+	n.campaign.yieldUntil = max(n.campaign.yieldUntil, n.now+d+time.Duration(n.cfg.Rand()%uint64(max(d, 1))))
 }
 
 // yieldPreVote leaves time to the winner of a pre-vote. A candidate that reaches

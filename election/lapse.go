@@ -50,7 +50,7 @@ func (n *Node) lapseRule() bool {
 		// first, since one of them may have a better network.
 		n.giveUp()
 		n.gaveUpAt = n.now
-		n.yieldUntil = max(n.yieldUntil, n.now+s.Stagger()*time.Duration(len(n.conf.GetVoters())))
+		n.campaign.yieldUntil = max(n.campaign.yieldUntil, n.now+s.Stagger()*time.Duration(len(n.conf.GetVoters())))
 		return false
 	}
 	if l.lapse.silent == 0 {
@@ -104,7 +104,7 @@ func (n *Node) lostRule() {
 		n.stalls++
 	}
 	n.giveUp()
-	n.yieldUntil = max(n.yieldUntil, n.now+s.Stagger()*time.Duration(len(voters)))
+	n.campaign.yieldUntil = max(n.campaign.yieldUntil, n.now+s.Stagger()*time.Duration(len(voters)))
 }
 
 // mostStalls bounds how often the patience of lostRule doubles.

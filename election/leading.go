@@ -427,7 +427,6 @@ func (n *Node) leaderDeclared(d ring.Declare) {
 	n.trace("declared: member %d leads in term %d", d.ID, d.Term)
 	n.unable, n.triedHeirs = nil, nil
 	n.stalls = 0
-	n.yieldUntil = 0 // the candidate that this member yielded to has led
 	if w := n.handedOver; w != nil {
 		n.handedOver = nil
 		var err error

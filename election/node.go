@@ -63,11 +63,8 @@ type Node struct {
 
 	voter    voter
 	campaign campaign
-	// yieldUntil is until when this member does not campaign, since it has
-	// helped another one.
-	yieldUntil Instant
-	loss       loss
-	lead       *leading // nil unless raft's leader
+	loss     loss
+	lead     *leading // nil unless raft's leader
 
 	// heard is when a member's last message came in.
 	heard map[uint64]Instant
