@@ -35,6 +35,8 @@ type campaign struct {
 	// that is due.
 	repeated int
 	repeatAt Instant
+	// committed is up to where votes said that this member's log is committed.
+	committed uint64
 }
 
 // quickTries is how many campaigns follow one another by the stagger before
@@ -76,6 +78,9 @@ func (n *Node) campaignTimers() {
 	}
 	if n.writing() {
 		return // its Persisted comes back here
+	}
+	if !n.awaitsVotes() && n.takeCommitted() {
+		return // what it leads to is applied first
 	}
 	c.tries++
 	if n.awaitsVotes() {

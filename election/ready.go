@@ -23,7 +23,7 @@ func (n *Node) ready() {
 		n.noteReturns(rd.Entries)
 		var apply []*raftpb.Message
 		for _, m := range rd.Messages {
-			if n.leftOut(m) {
+			if n.leftOut(m) || m.GetTo() == raft.None { // takeCommitted wants no answer
 				continue
 			}
 			switch m.GetType() {
@@ -67,7 +67,8 @@ func (n *Node) ready() {
 // That a configuration is committed need not be durable before it is used: a
 // member that it removes keeps its log until the change is sealed, and every
 // later entry of the leader is synced with a commit index that covers it, so
-// nobody can win by the old configuration against one that has more.
+// nobody can win by the old configuration against one that has more: the answers
+// to its votes tell it of the new one.
 func (n *Node) write(w *write, sync bool) {
 	// An answer to a pre-vote promises nothing, so it waits for no disk. But a
 	// voter whose disk is stuck could not vote now, and must not promise hope.
@@ -268,6 +269,7 @@ func (n *Node) sendRaft(m *raftpb.Message) {
 		n.owe(m.GetTo())
 	}
 	n.attachClaim(m)
+	n.attachCommitted(m)
 	n.send(Message{To: m.GetTo(), Raft: m})
 }
 

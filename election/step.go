@@ -241,10 +241,15 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 			}
 			n.forgetLeader()
 		}
+		n.learnCommitted(m)
+		if !n.isVoter(n.cfg.ID) && n.role == raft.StateFollower && n.raftLead == 0 {
+			n.takeCommitted() // it may vote, and then it may campaign
+		}
 	case raftpb.MsgPreVoteResp, raftpb.MsgVoteResp, raftpb.MsgTimeoutNow:
 		if n.now < n.identity.quiet[from] {
 			return
 		}
+		n.learnCommitted(m)
 		if m.GetType() == raftpb.MsgTimeoutNow {
 			n.learnClaim(m)
 		}

@@ -167,6 +167,9 @@ var mutations = []mutation{
 // relapses bring back bugs that the simulator found while the core was
 // written; a regression in testdata/regressions fails with each of them.
 var relapses = []mutation{
+	{"votes do not say what is committed", []edit{{"election/committed.go",
+		"if term, known := n.termAt(n.commit); known {",
+		"if term, known := n.termAt(n.commit); known && !MUTANT {"}}, []string{"G6"}, 9, 0},
 	{"a member goes on to yield to a candidate that has led", []edit{{"election/campaign.go",
 		"\t\t*c = campaign{}\n",
 		"\t\tif MUTANT {\n\t\t\t*c = campaign{yieldUntil: c.yieldUntil}\n\t\t} else {\n\t\t\t*c = campaign{}\n\t\t}\n"}}, []string{"G6"}, 9, 0},
