@@ -81,17 +81,21 @@ func (s *Sim) accepted(n *node) bool {
 
 // foundersThere reports whether a majority of those who vote from the start run
 // as members, or as the processes that gave their words, although nobody has led
-// yet. The latter learn of the ring from the founder, or from a member that has it
-// from there. Without one of these nobody ever will.
+// yet. Both learn of the ring from the founder, or from a member that has it from
+// there: a member whose id the founder has told has an empty log until then. Without
+// one of these nobody ever will, and they give the ring up.
 func (s *Sim) foundersThere() bool {
 	g := &s.ledger
 	if !s.world.Together || len(g.declared) > 0 || s.over {
 		return false
 	}
-	told := slices.ContainsFunc(s.nodes, func(n *node) bool { return n.core != nil && n.core.State().RingID != "" })
+	told := func(n *node) bool { return n.core != nil && n.core.State().RingID != "" }
+	if !slices.ContainsFunc(s.nodes, told) {
+		return false
+	}
 	there := 0
 	for _, id := range g.voters {
-		if n := s.nodes[s.machineOf(id)]; n.core != nil && n.id == id || told && s.accepted(n) {
+		if n := s.nodes[s.machineOf(id)]; n.core != nil && n.id == id || s.accepted(n) {
 			there++
 		}
 	}
