@@ -411,6 +411,8 @@ func (n *Node) reason(now Instant, needs, missing string) string {
 		return fmt.Sprintf("%s is caretaker in term %d%s", n.nameOf(n.raftLead), n.term, and(needs))
 	case now < n.voter.waitUntil:
 		return fmt.Sprintf("restarted: takes part in elections in %v%s", (n.voter.waitUntil - now).Round(time.Millisecond), and(needs))
+	case n.ring.RingID == "":
+		return "no leader known: this node was let in, and waits for the ring's log"
 	default:
 		return fmt.Sprintf("no leader known: %s", cmp.Or(needs, fmt.Sprintf("%d of %d voters are needed", len(n.conf.GetVoters())/2+1, len(n.conf.GetVoters()))))
 	}

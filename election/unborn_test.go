@@ -63,3 +63,14 @@ func TestAnUnbornRingIsGivenUpByThoseWhoHoldNothing(t *testing.T) {
 		})
 	}
 }
+
+// A member that has nothing yet says what it waits for, and counts no voters.
+func TestAMemberWithoutALogSaysSo(t *testing.T) {
+	n, err := New(Config{ID: 2, Incarnation: 20, Rand: rand.NewPCG(1, 2).Uint64, Wall: func() int64 { return 1 }, Unborn: true}, Recovered{}, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := n.Status(time.Second).Reason, "no leader known: this node was let in, and waits for the ring's log"; got != want {
+		t.Errorf("reason %q, want %q", got, want)
+	}
+}
