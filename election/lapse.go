@@ -46,11 +46,9 @@ func (n *Node) lapseRule() bool {
 			n.wakeAt(l.lapse.until)
 			return true
 		}
-		// A majority answers, but not in time for a lease. The others campaign
-		// first, since one of them may have a better network.
-		n.giveUp()
+		// A majority answers, but not in time for a lease.
+		n.stepAside()
 		n.gaveUpAt = n.now
-		n.campaign.yieldUntil = max(n.campaign.yieldUntil, n.now+s.Stagger()*time.Duration(len(n.conf.GetVoters())))
 		return false
 	}
 	if l.lapse.silent == 0 {
@@ -78,16 +76,16 @@ func (n *Node) lapseRule() bool {
 }
 
 // lostRule lets a leader that has not declared itself give up after a lease in which
-// no majority answered it. It has no lease that could end, and those that it still
-// reaches would wait for it. So it does if a majority answers, but commits nothing,
-// and somebody else may reach more voters. If their disks are slow, that helps
-// nothing, so its patience grows with each time. Nobody reaches the certified dead.
-func (n *Node) lostRule() {
+// no majority answered it: those that it still reaches would wait for it. So it does
+// if a majority answers and promises, but commits nothing, and somebody else may reach
+// more voters. If their disks are slow, that helps nothing, so its patience grows with
+// each time. Nobody reaches the certified dead. It reports whether it gave up.
+func (n *Node) lostRule() bool {
 	l, s := n.lead, n.ring.Settings
 	if n.declared() {
-		return
+		return false
 	}
-	if last, err := n.store.LastIndex(); l.advanced == 0 || n.commit > l.committed || err == nil && last == n.commit {
+	if l.advanced == 0 || n.commit > l.committed || n.lastIndex() == n.commit {
 		l.advanced, l.committed = max(n.now, 1), n.commit
 	}
 	lately := n.now - s.Lease()
@@ -98,13 +96,13 @@ func (n *Node) lostRule() {
 	})
 	stalled := unheard && n.now >= l.advanced+s.Lease()<<min(n.stalls, mostStalls)
 	if n.now < l.since+s.Lease() || !stalled && n.majorityHeardSince(lately) {
-		return // its heartbeats come back here
+		return false // its heartbeats come back here
 	}
 	if stalled {
 		n.stalls++
 	}
-	n.giveUp()
-	n.campaign.yieldUntil = max(n.campaign.yieldUntil, n.now+s.Stagger()*time.Duration(len(voters)))
+	n.stepAside()
+	return true
 }
 
 // mostStalls bounds how often the patience of lostRule doubles.
@@ -115,8 +113,7 @@ func (n *Node) fallSilent() {
 	l := n.lead
 	n.trace("falls silent: its lease ended, and too few voters answer")
 	l.lapse.silent, l.lapse.nextAsk = n.now, n.now
-	l.renewals.ignoreUpTo = l.renewals.seq
-	l.renewals.acked = nil
+	l.renewals.void()
 }
 
 // askVoters releases the voters that this leader still reaches and asks all of
@@ -148,16 +145,29 @@ func (n *Node) muted(m *raftpb.Message) bool {
 	return false
 }
 
-// giveUp ends a leadership without a lease in raft, too, so that this member
-// can vote. Raft's leader steps down when no majority was active between two of its
+// giveUp ends a leadership without a claim in raft, too, so that this member
+// can vote, and releases those that have promised it something since it last did.
+// Raft's leader steps down when no majority was active between two of its
 // quorum checks; no message comes in here between them.
 func (n *Node) giveUp() {
 	n.trace("gives up term %d", n.term)
+	n.lead.renewals.void()
+	for _, id := range n.otherVoters() {
+		n.send(Message{To: id, Release: n.release(true)})
+	}
 	for i := 0; i < 2*electionTicks && n.rn.BasicStatus().RaftState == raft.StateLeader; i++ {
 		n.rn.Tick()
 	}
 	n.refresh()
 	n.leaderHeard = n.now - n.patience()
+}
+
+// stepAside gives up and lets the others campaign first, since one of them may
+// have a better network or disk. They begin half a renewal after the release.
+func (n *Node) stepAside() {
+	s := n.ring.Settings
+	n.giveUp()
+	n.campaign.yieldUntil = max(n.campaign.yieldUntil, n.now+s.RenewEvery()/2+s.Stagger()*time.Duration(len(n.conf.GetVoters())))
 }
 
 // lapsedLately reports whether this member led a moment ago and could not keep

@@ -30,6 +30,9 @@ type renewals struct {
 	held  bool
 }
 
+// void ends all promises that were given until now.
+func (r *renewals) void() { r.ignoreUpTo, r.acked = r.seq, nil }
+
 type sentRenewal struct {
 	seq   uint64
 	until Instant
@@ -50,9 +53,11 @@ type ackedRenewal struct {
 func (n *Node) renewTimers() {
 	l := n.lead
 	r := &l.renewals
+	if n.lostRule() {
+		return
+	}
 	if l.released || !n.declared() && l.inFlight[proposalKey{kind: "declare"}] == 0 {
 		r.next = n.now
-		n.lostRule()
 		return
 	}
 	if !n.lapseRule() {

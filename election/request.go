@@ -264,8 +264,7 @@ func (n *Node) handoverTimers() {
 		h.deadline = min(h.deadline, n.now+max(n.ring.Settings.Lease(), 4*n.ring.Settings.Stagger()))
 		n.wakeAt(h.deadline)
 		l.released = true
-		l.renewals.ignoreUpTo = l.renewals.seq
-		l.renewals.acked = nil
+		l.renewals.void()
 	}
 	if n.now < h.nextTry {
 		n.wakeAt(h.nextTry)
