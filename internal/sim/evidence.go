@@ -259,10 +259,9 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 		// that spoke since had ended as well.
 		s.stats.count("ring: evicted after a process that it had not recorded", 1)
 	case dead && caretaker && (m.id == g.leader || m.id == born.leader) &&
-		(!s.ranAtThat(who, born.at) || who.restored || who.startedAt > born.silenceOf(m.id).heard && s.suspected(born, inc)):
+		(!s.ranAtThat(who, born.at) || who.startedAt > born.silenceOf(m.id).heard && s.suspected(born, inc)):
 		// The same for the old leader, whose silence its winner need not probe. If a
-		// process runs now, it had not spoken to the winner yet, or it runs from an
-		// older disk and what it says does not count.
+		// process runs now, it had not spoken to the winner yet.
 		s.stats.count("ring: evicted after a process that it had not recorded", 1)
 	default:
 		s.fail("G4", "%s, but what happened does not bear that out: %s", what, s.against(born, m.id, inc))

@@ -388,8 +388,13 @@ func (s *Sim) deliver(n *node, e event) {
 		s.tracef(n, "  ← %s: %s", s.nodes[e.peer].name, describe(*m))
 	}
 	from := s.nodes[e.peer]
-	// A notice is no sign of life: anybody may give it.
-	n.met(m.From, s.now, m.Evicted == nil && m.Held == nil && from.up && from.inc == m.Incarnation)
+	// A notice is no sign of life: anybody may give it. Nor is the word of a process
+	// that runs from an older disk, unless the ring has taken it for the member.
+	present := from.up && from.inc == m.Incarnation
+	if r, _ := s.ledger.member(m.From); from.restored && r.inc != from.inc {
+		present = false
+	}
+	n.met(m.From, s.now, present && m.Evicted == nil && m.Held == nil)
 	got := *m
 	if s.net.Copies && got.Raft != nil {
 		got.Raft = copyRaft(got.Raft)
