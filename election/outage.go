@@ -218,6 +218,10 @@ func (n *Node) claimRegained() {
 	if gap <= 0 {
 		return
 	}
+	// Voters hear at once that their acks make a claim: it may be this leader's last
+	// one, and one of them then says since when nobody led.
+	l.renewals.next = n.now
+	n.wakeAt(n.now)
 	p := &l.breaks.pending
 	if p.Times == 0 {
 		p.Since = n.cfg.Wall() - gap
