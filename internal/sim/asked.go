@@ -189,7 +189,7 @@ func (s *Sim) judgeAsked(e *raftpb.Entry, c ring.Command) {
 		s.judgeAppointment(e, c.Appoint.To)
 	case c.Join != nil:
 		m := c.Join.Member
-		if s.machineOfJoiner(m) < 0 {
+		if node := s.machineNamed(m.Name); node < 0 || !s.ranAt(m.Incarnation, node) {
 			s.fail("asked", "%s joins as incarnation %x, which never ran on its machine", m.Name, m.Incarnation&0xffff)
 		}
 	case c.Return != nil:

@@ -315,7 +315,7 @@ func (s *Sim) judge(e *raftpb.Entry, c ring.Command) string {
 		}
 		g.joined[g.highest] = m.Name
 		g.members = append(g.members, lmember{g.highest, m.Incarnation, m.Name, m.Witness, strings.Join(m.Addresses, " ")})
-		if node := s.machineOfJoiner(m); node >= 0 {
+		if node := s.machineNamed(m.Name); node >= 0 {
 			s.learnID(g.highest, node)
 			s.trigger("joined", s.nodes[node])
 		}

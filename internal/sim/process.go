@@ -473,6 +473,8 @@ func (s *Sim) removed(n *node, x election.Removed) {
 	n.refs, n.probes, n.held = nil, nil, nil
 	s.monitorUnlink(n)
 	switch {
+	case s.sharesName(n):
+		s.retireMachine(n, "evicted, and the name is its original's")
 	case n.leaving > 0:
 		s.exit(n, "left")
 		s.restartAfter(n, n.leaveFor)

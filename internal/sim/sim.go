@@ -401,13 +401,9 @@ func (s *Sim) learnID(id uint64, machine int) {
 	s.idMachine[id] = machine
 }
 
-// machineOfJoiner is the machine on which a process joined under its name, -1 if
-// there is none. A copy and its original have one name, and either may join.
-func (s *Sim) machineOfJoiner(m ring.Member) int {
-	if i, ok := s.incarnations[m.Incarnation]; ok && s.nodes[i].asName() == m.Name {
-		return i
-	}
-	return -1
+// machineNamed is the machine with the name, -1 if there is none.
+func (s *Sim) machineNamed(name string) int {
+	return slices.IndexFunc(s.nodes, func(n *node) bool { return n.asName() == name })
 }
 
 // trimStack leaves the lines between the panic and the simulator's loop.

@@ -153,6 +153,12 @@ func (n *node) asName() string {
 	return n.name
 }
 
+// sharesName reports whether a machine runs from a copy, and its original is there.
+// Only one of both can join.
+func (s *Sim) sharesName(n *node) bool {
+	return n.joinAs != "" && slices.ContainsFunc(s.nodes, func(o *node) bool { return o != n && o.asName() == n.joinAs })
+}
+
 // superseded ends a process that learned that it is not its member.
 func (s *Sim) superseded(n *node, x election.Superseded) {
 	s.stats.count(fmt.Sprintf("process: superseded (behind: %v)", x.Behind), 1)
