@@ -151,6 +151,9 @@ func (s *Sim) start(n *node) {
 	}
 	if n.disk.durable.id != 0 {
 		s.stopTwins(nil)
+		if n.spare {
+			return // it was to run from a copy itself
+		}
 	}
 	n.keepImage()
 	n.startedAt, s.disturbedAt = s.now, s.now
