@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
 )
 
 // pairRecordsACopy lets the leader a of a pair record a copy of b's directory that
@@ -136,6 +137,37 @@ func TestAPairCountsNoCopyWhileItHearsTheOriginal(t *testing.T) {
 	counted := strings.Contains(w.out.String(), "a speaks as process")
 	if w.claimant(t) != "a" || a.n.State().Term != token || counted {
 		t.Errorf("a is told %+v, and %q claims\n%s", a.superseded, w.claimant(t), w.out.String())
+	}
+	w.nobodyElse(t)
+}
+
+// A leader of a pair counts the original again, and the ring has recorded the copy that
+// ended. A third member votes only when the ring has recorded the original, and does not
+// end it before.
+func TestAThirdVoterCountsTheOriginalToo(t *testing.T) {
+	w := pairRecordsACopy(t, true, false)
+	w.restart("a")
+	b := w.nodes["b"]
+	for end := w.now + 5*time.Second; w.claimant(t) == ""; w.run(500 * time.Microsecond) {
+		if w.now > end {
+			t.Fatalf("nobody claims\n%s", w.out.String())
+		}
+	}
+	w.drop = func(m election.Message) bool { return m.Return != nil && m.From == b.id }
+	if err := w.join("c", ring.Member{}); err != nil {
+		t.Fatal(err)
+	}
+	w.run(time.Second)
+	if voters := w.leader().n.Status(w.now).Voters; len(voters) != 2 {
+		t.Errorf("%v vote, and the ring has recorded the copy\n%s", voters, w.out.String())
+	}
+	w.drop = nil
+	w.run(3 * time.Second)
+	if b.superseded != nil {
+		t.Fatalf("b is told %+v\n%s", b.superseded, w.out.String())
+	}
+	if voters := w.leader().n.Status(w.now).Voters; len(voters) != 3 {
+		t.Errorf("%v vote\n%s", voters, w.out.String())
 	}
 	w.nobodyElse(t)
 }

@@ -35,6 +35,8 @@ type world struct {
 	joiner *node
 	// forge, if set, may return a message that arrives right before another.
 	forge func(election.Message) *election.Message
+	// drop, if set, says which messages are lost.
+	drop func(election.Message) bool
 	// finds, if not nil, says what a probe finds, instead of who is there.
 	finds func(election.Probe) election.ProbeResult
 	// delay is what a message takes.
@@ -289,6 +291,9 @@ func (w *world) effect(nd *node, e election.Effect) {
 
 // deliver lets a message travel.
 func (w *world) deliver(from *node, m election.Message) {
+	if w.drop != nil && w.drop(m) {
+		return
+	}
 	w.after(w.delay, func() {
 		for _, name := range w.order {
 			to := w.nodes[name]

@@ -147,7 +147,7 @@ func (n *Node) counts(m ring.Member, msg Message) bool {
 		return true
 	case n.lead != nil && c.ret == nil:
 		return false // what it announces decides
-	case n.behind(m, c):
+	case n.isVoter(n.cfg.ID) && n.behind(m, c):
 		n.refuseClaim(m, c, true)
 		return false
 	case incarnation == m.Incarnation && !n.replacedInLog(m.ID, incarnation) || !n.isVoter(n.cfg.ID):

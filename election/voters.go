@@ -57,6 +57,7 @@ func (n *Node) reconcile() {
 		}
 	}
 	var promoted int
+	recorded := n.countsTheRecorded()
 	for _, m := range n.ring.Members {
 		voter, learner := slices.Contains(n.conf.GetVoters(), m.ID), slices.Contains(n.conf.GetLearners(), m.ID)
 		wanted := slices.Contains(want, m.ID)
@@ -64,7 +65,7 @@ func (n *Node) reconcile() {
 		case m.ID == n.dropped:
 		case !voter && !learner:
 			change(raftpb.ConfChangeAddLearnerNode, m.ID)
-		case learner && wanted && n.caughtUp(m.ID) && n.bound(m.ID) && n.thoughtAlive(m.ID):
+		case learner && wanted && recorded && n.caughtUp(m.ID) && n.bound(m.ID) && n.thoughtAlive(m.ID):
 			change(raftpb.ConfChangeAddNode, m.ID)
 			promoted++
 		}
@@ -93,6 +94,16 @@ func (n *Node) reconcile() {
 	}
 	n.trace("proposes %d configuration changes", len(changes))
 	n.refresh()
+}
+
+// countsTheRecorded reports whether this member of a pair counts the process of the
+// other one that the ring has recorded. A third voter would count that one, and a
+// majority of the two would not need this member.
+func (n *Node) countsTheRecorded() bool {
+	return !n.everyMajorityNeedsMe() || !slices.ContainsFunc(n.otherVoters(), func(id uint64) bool {
+		m, ok := n.ring.Member(id)
+		return ok && n.holder(m) != m.Incarnation
+	})
 }
 
 // wantsSeal tells whether the present configuration has to be sealed: somebody
