@@ -185,12 +185,13 @@ func (s *Sim) twinCounted(n *node) bool {
 		slices.ContainsFunc(s.nodes, func(o *node) bool { return o.up && o.twinOf == n.idx+1 })
 }
 
-// twinWentOn reports whether the ring has recorded this twin as n's member, and n's
-// disk lacks what was committed with the twin's word.
-func (s *Sim) twinWentOn(n *node, twin uint64) bool {
+// twinWentOn reports whether the ring has recorded a copy of n's disk as its member,
+// which may have been restarted since, and n's disk lacks what was committed with the
+// copy's word.
+func (s *Sim) twinWentOn(n *node, by uint64) bool {
 	im, g := &n.disk.durable, &s.ledger
 	m, ok := g.member(n.id)
-	return ok && m.inc == twin && s.twins[twin] == n.id && im.first+uint64(len(im.ents)) <= g.base+uint64(len(g.ents))
+	return ok && m.inc == by && s.copied(n.id) && im.first+uint64(len(im.ents)) <= g.base+uint64(len(g.ents))
 }
 
 // copied reports whether a twin of a member ever ran.
