@@ -166,14 +166,15 @@ func (s *Sim) elsewhere(n *node, addresses []string) bool {
 }
 
 // unproven reports whether a process is none that the ring has recorded, and an
-// address of the recorded one does not lead to it: who knew that one need not
-// count this one.
+// address of the recorded one, or of the one that some member knows, does not lead to
+// it: a member that knew that one need not count this one.
 func (s *Sim) unproven(n *node) bool {
 	m, ok := s.ledger.member(n.id)
 	if !ok {
 		m, ok = s.ledger.gone[n.id] // raft may still count it
 	}
-	return ok && m.inc != n.inc && s.elsewhere(n, strings.Fields(m.at))
+	return ok && m.inc != n.inc && (s.elsewhere(n, strings.Fields(m.at)) ||
+		slices.ContainsFunc(s.nodes, func(o *node) bool { return o != n && s.knowsFormer(o, n) }))
 }
 
 // ableSince is since when a process has run as it should, as the member that it is; a restarted
