@@ -70,7 +70,7 @@ var mutations = []mutation{
 		"if m.GetType() == raftpb.MsgPreVoteResp && (m.GetReject() || !stuck) || MUTANT && m.GetTo() != n.cfg.ID {"}}, nil, 5, 34},
 	{"a joint configuration's old half does not count", []edit{{"election/lease.go",
 		"if out := n.conf.GetVotersOutgoing(); len(out) > 0 {",
-		"if out := n.conf.GetVotersOutgoing(); len(out) > 0 && !MUTANT {"}}, []string{"G2", "G5"}, 5, 2082},
+		"if out := n.conf.GetVotersOutgoing(); len(out) > 0 && !MUTANT {"}}, []string{"G2", "G5"}, 5, 106},
 	{"the survivor of a pair needs no certificate", []edit{{"election/campaign.go",
 		"if _, ok := n.certs[other]; !ok {",
 		"if _, ok := n.certs[other]; !ok && !MUTANT {"}}, []string{"G1", "G2", "log", "state"}, 5, 34},
