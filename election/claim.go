@@ -167,6 +167,7 @@ func (n *Node) questioned(r ProbeResult) {
 	c.waiting = false
 	_, heard := n.identity.holders[m.ID]
 	forgotten := n.restarted && !heard
+	certified := n.identity.retired[process{m.ID, r.Incarnation}].certified
 	at, ever := n.heard[m.ID]
 	switch {
 	case r.Outcome == Answered && r.AnsweredBy == r.Incarnation:
@@ -178,7 +179,8 @@ func (n *Node) questioned(r ProbeResult) {
 		// Two processes cannot listen at one address. So the holder has ended, and
 		// the process that is there comes next.
 		n.retire(m.ID, r.Incarnation, false)
-	case known && itself:
+	case (known || certified) && itself:
+		// Wherever one that is certified dead may have been, it is there no more.
 		n.retire(m.ID, r.Incarnation, false)
 		n.admit(m, c)
 	case ever && n.now < at+n.ring.Settings.Lease():

@@ -39,6 +39,9 @@ func NewDeferral(id uint64, s *ring.State) Deferral { return Deferral{id: id, te
 // Turn takes the effects of a turn and returns those to carry out now, in
 // order. The state s and leaderUntil are the Node's after the turn.
 func (d *Deferral) Turn(now Instant, s *ring.State, leaderUntil Instant, effects []Effect) (due []Effect) {
+	if now >= d.until {
+		due, d.effects, d.until = d.effects, nil, 0 // also if another deferral begins
+	}
 	_, member := s.Member(s.LeaderID)
 	if d.term != 0 && s.Term > d.term && member && s.LeaderID != d.id && now < leaderUntil && now >= d.until {
 		d.until = now + maxDeferral
@@ -46,14 +49,13 @@ func (d *Deferral) Turn(now Instant, s *ring.State, leaderUntil Instant, effects
 	d.term = s.Term
 	if now < d.until && deferrable(effects) {
 		d.effects = append(d.effects, effects...)
-		return nil
+		return due
 	}
-	due = effects
-	if len(d.effects) > 0 {
-		due = append(d.effects, effects...)
+	if waited := append(due, d.effects...); len(waited) > 0 {
+		effects = append(waited, effects...)
 	}
 	d.effects, d.until = nil, 0
-	return due
+	return effects
 }
 
 // Ends returns when the owner has to make a turn although nothing else happens;

@@ -104,3 +104,29 @@ func TestAMemberThatStartsDefersNothing(t *testing.T) {
 		t.Errorf("a joiner: %d effects are due, want 1", len(due))
 	}
 }
+
+// A process that was stopped in between takes the next declaration before it gets
+// to what the one before it held back.
+func TestWhatWasHeldBackDoesNotWaitForTheNextLeader(t *testing.T) {
+	s := &ring.State{Term: 1, LeaderID: 2, Members: []ring.Member{{ID: 1, Name: "n1"}, {ID: 2, Name: "n2"}}}
+	d := NewDeferral(1, s)
+	const began, late = Instant(time.Minute), Instant(time.Minute + time.Second)
+	turn := func(now Instant, e Effect) []Effect {
+		next := *s
+		next.Term++
+		s = &next
+		return d.Turn(now, s, now+time.Second, []Effect{e})
+	}
+	if due := turn(began, Persist{Seq: 1}); len(due) != 0 {
+		t.Fatalf("due at once: %v", due)
+	}
+	if due := turn(late, Persist{Seq: 2}); len(due) != 1 || due[0].(Persist).Seq != 1 {
+		t.Errorf("due after a second: %v, want the first write alone", due)
+	}
+	if end := d.Ends(); end != late+maxDeferral {
+		t.Errorf("the second write waits until %v, want %v", end, late+maxDeferral)
+	}
+	if due := d.Turn(d.Ends(), s, late+time.Second, nil); len(due) != 1 || due[0].(Persist).Seq != 2 {
+		t.Errorf("due at the end: %v, want the second write", due)
+	}
+}

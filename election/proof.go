@@ -54,9 +54,13 @@ func (n *Node) leaderDeclaredInTerm() bool {
 }
 
 // releasedByLeader reports whether the leader of this term said that it leads no
-// longer, and did not renew since.
+// longer, and did not renew since. One whose lease had ended and came back renews
+// to voters alone; others hear it as before.
 func (n *Node) releasedByLeader() bool {
 	v := &n.voter
+	if v.lapsedAt != 0 && n.leaderHeard > v.lapsedAt && !n.isVoter(n.cfg.ID) {
+		return false
+	}
 	return v.voidTerm == n.term && (v.promise.term != n.term || v.promise.seq <= v.voidSeq)
 }
 

@@ -32,6 +32,9 @@ type voter struct {
 	// does not bind this voter to a leader known to be gone.
 	voidTerm, voidSeq uint64
 	voidIncarnation   uint64
+	// lapsedAt is when the newest leader said that its lease had ended; 0 if it
+	// handed over, or said nothing.
+	lapsedAt Instant
 	// deadGrant is the newest grant of which its watcher testified the end.
 	deadGrant grantKey
 
@@ -242,7 +245,10 @@ func (n *Node) released(r Release) {
 		r.Seq = min(r.Seq, releasedAhead)
 	}
 	if r.Term > v.voidTerm || r.Seq > v.voidSeq {
-		v.voidTerm, v.voidSeq = r.Term, r.Seq
+		v.voidTerm, v.voidSeq, v.lapsedAt = r.Term, r.Seq, 0
+		if r.Lapsed {
+			v.lapsedAt = n.now
+		}
 	}
 	p := v.promise
 	if p.term == r.Term && p.seq > r.Seq {
