@@ -66,6 +66,9 @@ type Node struct {
 	loss     loss
 	lead     *leading // nil unless raft's leader
 
+	// resumed is when this member last took a step long after it was due: its
+	// process was stopped or starved, and the silence until then is its own.
+	resumed Instant
 	// heard is when a member's last message came in.
 	heard map[uint64]Instant
 	// leaderHeard is when raft's leader was last heard of; touchDoubted since

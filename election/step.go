@@ -86,6 +86,9 @@ func (n *Node) step(now Instant, f func()) {
 		return
 	}
 	n.stepping = true
+	if n.wake != Never && now > max(n.wake, n.now)+n.ring.Settings.Lease()/2 {
+		n.resumed = now
+	}
 	n.now = max(n.now, now)
 	f()
 	n.settle()

@@ -350,9 +350,15 @@ func (n *Node) certify(c Certificate) {
 }
 
 // evidence reports whether this leader may evict a member, and why. Nothing is
-// held against a recorded process while another one speaks for the member.
+// held against a recorded process while another one speaks for the member. A leader
+// that stood still may have slept through what either of them said: the member has a
+// lease to say it again, unless it is certified dead.
 func (n *Node) evidence(m ring.Member) (ring.Evict, bool) {
 	e, ok := n.against(m)
+	if again := n.resumed + n.ring.Settings.Lease(); ok && e.Evidence != ring.Certified && n.resumed != 0 && n.now < again {
+		n.wakeAt(again)
+		return e, false
+	}
 	return e, ok && !n.spokenFor(m)
 }
 
