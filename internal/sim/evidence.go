@@ -117,7 +117,7 @@ func (s *Sim) accuse(n *node, a detector.Action) {
 
 // noteProbe remembers what a leader's own probes found.
 func (s *Sim) noteProbe(n *node, r election.ProbeResult, began int64) {
-	if n.heardSince(r.ID, began) {
+	if i := s.machineOf(r.ID); n.heardSince(r.ID, began) && i >= 0 && s.nodes[i].up {
 		return // whatever the probe found, its target was alive after it
 	}
 	l := look{began: began, at: s.now, asked: r.Incarnation, silent: r.Outcome == election.Unanswered}
@@ -259,7 +259,7 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 		// that spoke since had ended as well.
 		s.stats.count("ring: evicted after a process that it had not recorded", 1)
 	case dead && caretaker && (m.id == g.leader || m.id == born.leader) &&
-		(!s.ranAtThat(who, born.at) || who.startedAt > born.silenceOf(m.id).heard && s.suspected(born, inc)):
+		(!s.ranAtThat(who, born.at) || who.startedAt > born.silenceOf(m.id).heard && (s.suspected(born, inc) || s.silentForALease(born, m.id))):
 		// The same for the old leader, whose silence its winner need not probe. If a
 		// process runs now, it had not spoken to the winner yet.
 		s.stats.count("ring: evicted after a process that it had not recorded", 1)
@@ -347,10 +347,16 @@ func (s *Sim) abandoned(born birth, id, inc uint64) bool {
 	if x.heard >= born.from {
 		return true // it was heard only after the decision; what was before is not known
 	}
-	if born.at-x.heard >= int64(st.Shortened(st.Lease())) && (x.asked != 0 || s.suspected(born, inc)) {
+	if s.silentForALease(born, id) && (x.asked != 0 || s.suspected(born, inc)) {
 		return true
 	}
 	return x.asked != 0 && born.at-x.asked >= int64(st.Shortened(interval*time.Duration(max(misses-1, 1)))) && s.suspected(born, inc)
+}
+
+// silentForALease reports whether the proposer had not heard of a member for as
+// long as a lease.
+func (s *Sim) silentForALease(born birth, id uint64) bool {
+	return born.at-born.silenceOf(id).heard >= int64(born.settings.Shortened(born.settings.Lease()))
 }
 
 func (b birth) silenceOf(id uint64) silence {
