@@ -165,7 +165,9 @@ func (s *Sim) superseded(n *node, x election.Superseded) {
 	if n.twinOf == 0 && x.Behind && !n.restored && !s.twinWentOn(n, x.By) {
 		s.failAt(n, "start", "is told that its directory is behind, and nobody put an older one back")
 	}
-	if !x.Behind && !s.copied(n.id) {
+	// A process from an older disk may get the number of one that has ended, and
+	// hears what that one would: that it is not the member.
+	if !x.Behind && !n.restored && !s.copied(n.id) {
 		s.failAt(n, "start", "is told that another process is the member, and nobody copied its directory")
 	}
 	s.retireMachine(n, "another process is this member")
