@@ -84,7 +84,14 @@ func (n *Node) reconcile() {
 			surplus--
 		}
 	}
-	if len(changes) == 0 || !n.keepsQuorum(changes) {
+	if !n.keepsQuorum(changes) {
+		// Who votes stays. But newcomers get the log: they may be the majority that
+		// is missing, or the only ones who can watch the dead.
+		changes = slices.DeleteFunc(changes, func(c *raftpb.ConfChangeSingle) bool {
+			return c.GetType() == raftpb.ConfChangeAddNode || slices.Contains(n.conf.GetVoters(), c.GetNodeId())
+		})
+	}
+	if len(changes) == 0 {
 		return
 	}
 	cc := &raftpb.ConfChangeV2{Changes: changes}
