@@ -23,7 +23,7 @@ func (n *Node) ready() {
 		n.noteReturns(rd.Entries)
 		var apply []*raftpb.Message
 		for _, m := range rd.Messages {
-			if n.leftOut(m) || m.GetTo() == raft.None { // takeCommitted wants no answer
+			if n.leftOut(m) || m.GetTo() == raft.None { // a heartbeat of nobody wants no answer
 				continue
 			}
 			switch m.GetType() {

@@ -38,9 +38,9 @@ func wallTerm(at int64) uint64 {
 // candidate of the pre-vote must not move anybody's term. The votes of the term
 // that is left out never leave (see leftOut), and are never written.
 //
-// Raft adds one to its own term when it campaigns. So it is shown an answer
-// from the term before the wanted one, which makes it a follower there, and is
-// then told to campaign at once.
+// Raft adds one to its own term when it campaigns. So it is shown a heartbeat of
+// nobody from the term before the wanted one, which makes it a follower there, also
+// if that is the term in which it asks for votes. Then it is told to campaign at once.
 func (n *Node) liftTerm() {
 	want := wallTerm(n.cfg.Wall())
 	if n.lifting || n.role != raft.StateCandidate || n.term >= want {
@@ -53,8 +53,11 @@ func (n *Node) liftTerm() {
 		n.plainVotes = want
 	}
 	below := want - 1
-	for _, t := range []raftpb.MessageType{raftpb.MsgHeartbeatResp, raftpb.MsgTimeoutNow} {
-		if err := n.rn.Step(&raftpb.Message{Type: t.Enum(), From: new(n.cfg.ID), To: new(n.cfg.ID), Term: new(below)}); err != nil {
+	for _, m := range []*raftpb.Message{
+		{Type: raftpb.MsgHeartbeat.Enum(), To: new(n.cfg.ID), Term: new(below)},
+		{Type: raftpb.MsgTimeoutNow.Enum(), From: new(n.cfg.ID), To: new(n.cfg.ID), Term: new(below)},
+	} {
+		if err := n.rn.Step(m); err != nil {
 			n.trace("term %d is not reached: %v", want, err)
 		}
 	}

@@ -81,6 +81,25 @@ func TestTokenOfAFounderAndOfAHandover(t *testing.T) {
 	}
 }
 
+// Raft's own next term may be just below the wall clock's.
+func TestTokenIsAtLeastTheWallClockHoweverCloseItIs(t *testing.T) {
+	for above := uint64(0); above < 6; above++ {
+		w := newWorld()
+		w.clock = 1_800_000_000
+		w.form(t, lan(t), 100*time.Millisecond, "a", "b", "c")
+		first := w.leader().n.State().Term
+		want := first + above
+		w.clock = int64(want) - int64(w.now/time.Second)
+		if _, err := w.request(election.Request{Handover: &election.Handover{}}, 2*time.Second); err != nil {
+			t.Errorf("%d above: %v", above, err)
+		}
+		w.run(100 * time.Millisecond)
+		if got := w.leader().n.State().Term; got < want || got == first {
+			t.Errorf("token %d after %d, the wall clock said %d", got, first, want)
+		}
+	}
+}
+
 // All disks are restored from a backup together: what the ring issued since is
 // not issued again.
 func TestTokenIsNotIssuedTwiceAfterARestore(t *testing.T) {

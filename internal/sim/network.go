@@ -109,6 +109,11 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 		e.at += int64(retransmission)
 		l.bad = e.at
 	}
+	// A probe has a connection of its own, on which nothing is ahead of it.
+	if e.kind == evProbe || e.kind == evProbed {
+		s.q.push(e)
+		return true
+	}
 	if s.net.Ordered || reliable {
 		e.at = max(e.at, l.last+1)
 		l.last = e.at
