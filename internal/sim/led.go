@@ -91,9 +91,10 @@ func (s *Sim) ledBound() time.Duration {
 	}
 	if s.net.Loss > 0 || s.net.Dup > 0 {
 		// A lost vote, declaration or renewal is repeated, and a stream stands
-		// still until what it lost was sent again. Where one message in twelve is
-		// lost, two elections in a row may fail for that.
-		bound += time.Duration(1+s.net.Loss/4096) * (st.Lease() + retransmission)
+		// still until what it lost was sent again. Where one message in seventeen is
+		// lost, two elections in a row may fail for that, and where it is twice as
+		// many, three.
+		bound += time.Duration(1+s.net.Loss/3840) * (st.Lease() + retransmission)
 	}
 	return bound
 }
