@@ -61,6 +61,16 @@ func (n *Node) claimPossibleWith(id uint64) {
 	n.lastClaim.possible = max(n.lastClaim.possible, ended)
 }
 
+// votersChanged takes down that a leader of a term changed the configuration. If
+// that term is later than all claims that this member knows of, its vote may be one of
+// a majority in which nobody has seen the last claim. That one was over when the
+// leader was elected, and so it is now.
+func (n *Node) votersChanged(term uint64) {
+	if c := &n.lastClaim; n.lead == nil && term > c.possibleTerm {
+		c.possible = max(c.possible, n.now)
+	}
+}
+
 // claimVoided takes down that the promise that lived is void from now on. If the
 // leader is known to have led until now, as by its own release or by a
 // certificate that came while the promise lived, ended is true.

@@ -345,6 +345,7 @@ func (n *Node) applyConf(e *raftpb.Entry) {
 		return
 	}
 	n.changeConf(cc)
+	n.votersChanged(e.GetTerm())
 	if n.dropped != 0 {
 		for _, ch := range cc.AsV2().GetChanges() {
 			if ch.GetNodeId() == n.dropped {

@@ -70,14 +70,15 @@ func (n *Node) reconcile() {
 			promoted++
 		}
 	}
-	// Surplus voters step back only when those who replace them are there.
+	// Surplus voters step back only when those who replace them are there, and not
+	// before somebody is declared: one of them may be who has seen the last claim.
 	surplus := promoted - int(n.ring.Settings.MaxVoters)
 	for _, id := range n.conf.GetVoters() {
 		if _, ok := n.ring.Member(id); ok && id != n.dropped {
 			surplus++
 		}
 	}
-	for i := len(n.conf.GetVoters()) - 1; i >= 0 && surplus > 0; i-- {
+	for i := len(n.conf.GetVoters()) - 1; i >= 0 && surplus > 0 && n.declared(); i-- {
 		id := n.conf.GetVoters()[i]
 		if _, ok := n.ring.Member(id); ok && !slices.Contains(want, id) && id != n.cfg.ID {
 			change(raftpb.ConfChangeAddLearnerNode, id)
