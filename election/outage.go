@@ -171,6 +171,11 @@ func (n *Node) measureGap(d *ring.Declare) {
 		certain = max(certain, n.born)
 		known, d.GapAtLeast = max(n.born, certain-n.ring.Settings.Lease()), true
 	}
+	if l := &n.lead.loss; l.evidence == ring.Certified && l.token == c.provenTerm {
+		// Whoever got the certificate later saw the leader lead for longer. It had
+		// ended before anybody had it.
+		known, certain = min(known, l.at), min(certain, l.at)
+	}
 	d.Gap = max(n.now-known, 0).Microseconds()
 	d.CertainGap = min(max(n.now-certain, 0).Microseconds(), d.Gap)
 }

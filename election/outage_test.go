@@ -280,3 +280,21 @@ func TestAShortClaimIsKnown(t *testing.T) {
 		t.Errorf("%s leads; the gap is told as %v, at least: %v; it was %v\n%s", l.Name, known, l.GapAtLeast, w.now-lost, w.out.String())
 	}
 }
+
+// The voter that gets the certificate last has seen the leader lead for the longest.
+// The gap is from when the winner had it.
+func TestAGapBeginsWithTheWinnersCertificate(t *testing.T) {
+	w := newWorld()
+	w.form(t, lan(t), time.Second, "a", "b", "c")
+	w.kill(w.leader().name, true, "")
+	w.run(200 * time.Millisecond)
+	l := w.leader()
+	if l == nil {
+		t.Fatalf("nobody leads\n%s", w.status())
+	}
+	h := l.n.State().History
+	last := h[len(h)-1]
+	if gap, _ := last.Outage(); gap.Microseconds() < last.Phases.FirstClaim {
+		t.Errorf("a gap of %v and phases %+v, want at least as much as all phases together", gap, last.Phases)
+	}
+}

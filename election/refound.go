@@ -125,7 +125,7 @@ func (s *Survivor) Without(gone []string) error {
 	}) {
 		return nil
 	}
-	return fmt.Errorf("%w: of its voters %s, those that are not named gone are a majority; start them", ErrNotGone, strings.Join(s.Voters, ", "))
+	return fmt.Errorf("%w: of its voters %s, those that are not named gone are a majority as far as this disk knows; start them, and if nobody leads then, run this on the machine whose status shows the highest token", ErrNotGone, strings.Join(s.Voters, ", "))
 }
 
 // Refound returns the storage content of the ring founded again from this disk

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/arc-ring/arc/client"
+	"github.com/arc-ring/arc/internal/wal"
 )
 
 // The exit codes.
@@ -40,6 +41,7 @@ var exitTable = []struct {
 	{errUsage, exitUsage},
 	{client.ErrBadAddr, exitUsage},
 	{client.ErrInvalid, exitUsage},
+	{wal.ErrForeign, exitUsage}, // --name, --cluster or --data-dir is wrong
 	{errNotLeading, exitNoLeader},
 	{client.ErrNoLeader, exitNoLeader},
 	{client.ErrUnreachable, exitUnreachable},

@@ -52,11 +52,11 @@ func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) error {
 	line(w, "asked   %s", self)
 	for _, o := range st.GetOtherRings() {
 		if o.GetSplit() != "" {
-			line(w, "another ring has this one's id, led by %s, and was heard from %s at %s: %s; stop one of the two",
+			line(w, "another ring has this one's id, led by %s, and was heard from %s at %s: %s; stop one of the two, move its data directories aside and start it again",
 				or(o.GetLeader()), o.GetFrom(), strings.Join(o.GetAddresses(), ", "), o.GetSplit())
 			continue
 		}
-		line(w, "another ring %s of this cluster, led by %s, was heard from %s at %s: stop one of the two",
+		line(w, "another ring %s of this cluster, led by %s, was heard from %s at %s: stop one of the two, move its data directories aside and start it again, so that it joins the other",
 			o.GetRingId(), or(o.GetLeader()), o.GetFrom(), strings.Join(o.GetAddresses(), ", "))
 	}
 	if st.GetReason() != "" {
