@@ -15,7 +15,7 @@ const logDelay = 8 * time.Millisecond
 // out. What was given up goes first of all: a claim that has ended must not be
 // readable any more when the message that gives it up leaves. Then go messages and
 // writes, which others wait for, then the view with its events, then what depends
-// on the view: who is answered finds in it what the answer says.
+// on the view: a caller finds in the view what its answer says.
 //
 // Effects leave in the core's order without waiting for the disk: the core
 // emits what depends on a Persist only after Persisted.
@@ -61,7 +61,7 @@ func (l *loop) withdraw() {
 
 // aheadOfView returns how many of the effects, from the first on, are carried out
 // before the view is published: those that leave the machine or go to its disk, and
-// who is suspected, which decides how the machine is spoken to.
+// suspicions, which decide how peers are dialled.
 func aheadOfView(effects []election.Effect) int {
 	for i, e := range effects {
 		switch e.(type) {

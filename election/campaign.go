@@ -24,7 +24,8 @@ type campaign struct {
 	helped  []uint64
 	votes   int
 	votedIn uint64
-	// yieldUntil: this member has helped another one, and does not campaign before.
+	// yieldUntil is until when this member does not campaign, since it has helped
+	// another candidate.
 	yieldUntil Instant
 	// asked are the votes that this candidate asked for in its term, since
 	// askedAt; refused is true once somebody voted for another candidate.

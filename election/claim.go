@@ -179,8 +179,9 @@ func (n *Node) questioned(r ProbeResult) {
 		// Two processes cannot listen at one address. So the holder has ended, and
 		// the process that is there comes next.
 		n.retire(m.ID, r.Incarnation, false)
-	case (known || certified) && itself:
-		// Wherever one that is certified dead may have been, it is there no more.
+	case (known || certified && n.follows(m.ID, c.incarnation, r.Incarnation)) && itself:
+		// Where one that is certified dead was may not be known. The one that answers at
+		// the recorded address was started from its directory.
 		n.retire(m.ID, r.Incarnation, false)
 		n.admit(m, c)
 	case ever && n.now < at+n.ring.Settings.Lease():
@@ -222,9 +223,21 @@ func (n *Node) followLeader(s Standing) {
 }
 
 // everyMajorityNeedsMe reports whether this member is one of two voters, or the only
-// one. Then no two majorities can count two processes of another member.
+// one. Then no two majorities can count two processes of another member. A change
+// of the configuration in its log may be committed already: others would count by it.
 func (n *Node) everyMajorityNeedsMe() bool {
-	return len(n.conf.GetVoters()) <= 2 && len(n.conf.GetVotersOutgoing()) == 0 && n.isVoter(n.cfg.ID)
+	return len(n.conf.GetVoters()) <= 2 && len(n.conf.GetVotersOutgoing()) == 0 && n.isVoter(n.cfg.ID) && !n.confAhead()
+}
+
+// confAhead reports whether this member's log has a change of the configuration, or
+// something that cannot be read, after what is applied.
+func (n *Node) confAhead() bool {
+	for i, last := n.applied+1, n.lastIndex(); i <= last; i++ {
+		if e := n.entry(i); e == nil || e.GetType() != raftpb.EntryNormal {
+			return true
+		}
+	}
+	return false
 }
 
 // admit lets the process that claims to be a member take its holder's place,

@@ -6,13 +6,13 @@ import "go.etcd.io/raft/v3/raftpb"
 // It may have the entry and not know that: the leader's word was lost, or was not
 // on the disk when the process ended. So members can count different voters, and
 // two of them can wait for each other. One refuses its vote, since its log is
-// longer, and does not campaign, since in its configuration it does not vote. The
+// newer, and does not campaign, since in its configuration it does not vote. The
 // other one counts it as a voter and cannot win without it. Either of them may be
 // the one with the older configuration.
 //
 // So votes and the answers to them say what is committed, and the one that knows
 // less catches up. The one that refuses has all that the candidate knows to be
-// committed, since its log is longer. A candidate that lacks what is committed
+// committed, since its log is newer. A candidate that lacks what is committed
 // cannot win anyhow: one of the majority that has it is to lead.
 
 // attachCommitted lets a vote, or the answer to one, say what is committed here. Raft
@@ -40,7 +40,7 @@ func (n *Node) learnCommitted(m *raftpb.Message) {
 	}
 }
 
-// takeCommitted hands raft what votes said, as a heartbeat of nobody would, and
+// takeCommitted hands raft what votes said, as a heartbeat without a sender, and
 // reports whether it was news. A candidacy ends with that.
 func (n *Node) takeCommitted() bool {
 	if n.campaign.committed <= n.commit || n.campaign.committed > n.lastIndex() || len(n.writes) >= maxWrites {

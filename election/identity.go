@@ -23,7 +23,9 @@ import (
 //   - The host there answers that nobody listens, or only strangers are there, and
 //     the other one speaks. (A packet filter that rejects a connection, instead of
 //     dropping it, looks like that.) A certificate alone lets nobody in: the member
-//     may have been started again where this one cannot look.
+//     may have been started again where this one cannot look. With it, one counts that
+//     answers at the recorded addresses and was started from the holder's directory,
+//     also if it is not known where the holder was.
 //   - The ring has recorded the other one. The holder's words stop counting as
 //     soon as that entry is in the log, those of the other one begin to count
 //     when it is applied. So a majority without both of them has to agree. The
@@ -33,8 +35,9 @@ import (
 //   - This member was restarted, neither it nor the ring has heard the holder
 //     since, and the holder does not answer. That is what a restart of all machines
 //     needs.
-//   - The two are all voters there are, or this one is the only voter, and the holder
-//     does not answer and was not heard for a lease.
+//   - The two are all voters there are, or this one is the only voter, and its log has
+//     no change of the configuration that may be committed. The holder does not
+//     answer and was not heard for a lease.
 //
 // Addresses change, so an address may have said something wrong. If the recorded
 // process answers after all, it counts again, unless something was done on the

@@ -145,8 +145,7 @@ func (n *Node) muted(m *raftpb.Message) bool {
 	return false
 }
 
-// giveUp ends a leadership without a claim in raft, too, so that this member
-// can vote, and releases those that have promised it something since it last did.
+// giveUp ends a leadership in raft, too, so that this member can vote, and releases those that have promised it something since it last did.
 // Raft's leader steps down when no majority was active between two of its
 // quorum checks; no message comes in here between them.
 func (n *Node) giveUp() {

@@ -222,7 +222,6 @@ func (n *Node) claimEnded(term uint64, end Instant, why string) {
 }
 
 // claimRegained takes down that the claim is back in the same term.
-
 func (n *Node) claimRegained() {
 	l := n.lead
 	if l == nil || l.breaks.since == 0 {

@@ -55,7 +55,7 @@ func (n *Node) leaderDeclaredInTerm() bool {
 
 // releasedByLeader reports whether the leader of this term said that it leads no
 // longer, and did not renew since. One whose lease had ended and came back renews
-// to voters alone; others hear it as before.
+// to voters alone; a learner goes by appends and heartbeats.
 func (n *Node) releasedByLeader() bool {
 	v := &n.voter
 	if v.lapsedAt != 0 && n.leaderHeard > v.lapsedAt && !n.isVoter(n.cfg.ID) {

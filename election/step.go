@@ -24,6 +24,10 @@ var campaignTransfer = []byte("CampaignTransfer")
 // whether it still is one.
 const lonelyAfter = 4
 
+// resumedApart is for how many leases a process that stands still again and again
+// gives nobody another lease: the silent have to be evicted at last.
+const resumedApart = 4
+
 // Tick tells the time. Calling it early is harmless.
 func (n *Node) Tick(now Instant) { n.step(now, func() {}) }
 
@@ -86,7 +90,7 @@ func (n *Node) step(now Instant, f func()) {
 		return
 	}
 	n.stepping = true
-	if n.wake != Never && now > max(n.wake, n.now)+n.ring.Settings.Lease()/2 {
+	if lease := n.ring.Settings.Lease(); n.wake != Never && now > max(n.wake, n.now)+lease/2 && (n.resumed == 0 || now >= n.resumed+resumedApart*lease) {
 		n.resumed = now
 	}
 	n.now = max(n.now, now)

@@ -104,11 +104,12 @@ func (n *Node) reconcile() {
 	n.refresh()
 }
 
-// countsTheRecorded reports whether this member of a pair counts the process of the
-// other one that the ring has recorded. A third voter would count that one, and a
+// countsTheRecorded reports whether the ring has recorded both processes of a pair,
+// this one and the one that it counts. A third voter would count that one, and a
 // majority of the two would not need this member.
 func (n *Node) countsTheRecorded() bool {
-	return !n.everyMajorityNeedsMe() || !slices.ContainsFunc(n.otherVoters(), func(id uint64) bool {
+	me, _ := n.ring.Member(n.cfg.ID)
+	return !n.everyMajorityNeedsMe() || me.Incarnation == n.cfg.Incarnation && !slices.ContainsFunc(n.otherVoters(), func(id uint64) bool {
 		m, ok := n.ring.Member(id)
 		return ok && n.holder(m) != m.Incarnation
 	})

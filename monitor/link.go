@@ -164,7 +164,7 @@ func toTarget(t *arcv1.Target) detector.Target {
 func (m *monitor) watchTick(now time.Duration) {
 	from, _, was := m.watch.Detour()
 	for id, n := range m.neighbours {
-		if m.watch.Due(now, id) && n.waitsForUs() {
+		if m.watch.Due(now, id) && n.unsentOrUnread() {
 			m.watch.Excuse(id)
 		}
 	}

@@ -199,10 +199,10 @@ func (n *neighbour) up() bool {
 	})
 }
 
-// waitsForUs reports whether the newest probe has not left this process on a
+// unsentOrUnread reports whether the newest probe has not left this process on a
 // stream that is up, or something has come there that nobody has read. The threads
 // that write and read may be starved while the loop is not.
-func (n *neighbour) waitsForUs() bool {
+func (n *neighbour) unsentOrUnread() bool {
 	return slices.ContainsFunc(n.paths, func(p *path) bool {
 		return slices.ContainsFunc(p.attempts, func(a *attempt) bool {
 			c, ok := a.conn.(*sockio.Conn)

@@ -49,7 +49,8 @@ func NewAsync(o Options) (log hclog.Logger, flush func(), err error) {
 // outliveReaders keeps a write to stdout or stderr that has no reader any more
 // from ending the process: Go raises SIGPIPE there unless the signal is taken or
 // ignored. It is ignored: taken, it would cost a goroutine's run for each socket
-// that breaks. Child processes inherit that, and every Go program undoes it.
+// that breaks. Child processes inherit that: the monitor, which is the only one
+// today, ignores it too, and who starts others has to undo it.
 var outliveReaders = sync.OnceFunc(func() { signal.Ignore(syscall.SIGPIPE) })
 
 type async struct {

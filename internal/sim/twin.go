@@ -193,7 +193,8 @@ func (s *Sim) twinCounted(n *node) bool {
 func (s *Sim) twinWentOn(n *node, by uint64) bool {
 	im, g := &n.disk.durable, &s.ledger
 	m, ok := g.member(n.id)
-	return ok && m.inc == by && s.copied(n.id) && im.first+uint64(len(im.ents)) <= g.base+uint64(len(g.ents))
+	i, known := s.incarnations[by]
+	return ok && m.inc == by && known && i != n.idx && s.copied(n.id) && im.first+uint64(len(im.ents)) <= g.base+uint64(len(g.ents))
 }
 
 // copied reports whether a twin of a member ever ran.
