@@ -355,10 +355,10 @@ func (n *Node) unsettledLog() string {
 		return fmt.Sprintf("the log after index %d cannot be read: %v", n.applied, err)
 	}
 	for _, e := range entries {
-		if e.GetType() != 0 {
+		if n.changesVoters(e) {
 			return fmt.Sprintf("the configuration change at index %d is not committed", e.GetIndex())
 		}
-		if len(e.GetData()) == 0 {
+		if e.GetType() != raftpb.EntryNormal || len(e.GetData()) == 0 {
 			continue
 		}
 		c, err := ring.DecodeCommand(e.GetData())

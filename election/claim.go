@@ -229,15 +229,27 @@ func (n *Node) everyMajorityNeedsMe() bool {
 	return len(n.conf.GetVoters()) <= 2 && len(n.conf.GetVotersOutgoing()) == 0 && n.isVoter(n.cfg.ID) && !n.confAhead()
 }
 
-// confAhead reports whether this member's log has a change of the configuration, or
-// something that cannot be read, after what is applied.
+// confAhead reports whether this member's log has a change of the voters, or something
+// that cannot be read, after what is applied.
 func (n *Node) confAhead() bool {
 	for i, last := n.applied+1, n.lastIndex(); i <= last; i++ {
-		if e := n.entry(i); e == nil || e.GetType() != raftpb.EntryNormal {
+		if e := n.entry(i); e == nil || n.changesVoters(e) {
 			return true
 		}
 	}
 	return false
+}
+
+// changesVoters reports whether an entry changes who votes: one that only adds learners,
+// or takes them out, leaves every majority as it is.
+func (n *Node) changesVoters(e *raftpb.Entry) bool {
+	if e.GetType() == raftpb.EntryNormal {
+		return false
+	}
+	cc, err := confChangeOf(e)
+	return err != nil || slices.ContainsFunc(cc.AsV2().GetChanges(), func(c *raftpb.ConfChangeSingle) bool {
+		return c.GetType() == raftpb.ConfChangeAddNode || n.isVoter(c.GetNodeId())
+	})
 }
 
 // admit lets the process that claims to be a member take its holder's place,
