@@ -48,7 +48,9 @@ type core struct {
 	rings  ringTable
 	split  split
 	found  founding
-	limit  limiter
+	// clusters are the other clusters that were heard, by name.
+	clusters map[string]clusterHeard
+	limit    limiter
 
 	// nonces of hellos sent, the newest last; seq counts them all.
 	nonces []nonce
@@ -259,6 +261,7 @@ func (c *core) makeHello(now time.Time, attempt uint32) effect {
 // hello handles somebody's hello, wherever it came from.
 func (c *core) hello(now time.Time, from netip.AddrPort, h *discoveryv1.Hello) []effect {
 	if h.Cluster != c.cluster {
+		c.hearCluster(now, from, h.Cluster, h.Node.GetName())
 		return nil
 	}
 	node := nodeFromWire(h.Node)
@@ -390,6 +393,9 @@ func (c *core) advice(now time.Time) effect {
 		n.message = "no ring found"
 		n.args = append(n.args, "heard", c.heard.names(now), "hint", fmt.Sprintf(
 			"no ring of cluster %s answers: start one node with --bootstrap, or all with --expect N, or name a member with --join HOST:PORT", c.cluster))
+	}
+	if others := c.otherClusters(now); len(others) > 0 {
+		n.args = append(n.args, "other-clusters", others)
 	}
 	return n
 }

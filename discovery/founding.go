@@ -135,7 +135,7 @@ func (c *core) mayFound(now time.Time) ([]string, string) {
 	}
 	names := c.heard.founders(now, c.expect)
 	if len(names)+1 < c.expect {
-		return nil, fmt.Sprintf("heard %d of %d names", len(names)+1, c.expect)
+		return nil, c.heardNames(now)
 	}
 	switch lowest, ok := c.heard.lowest(names); {
 	case c.self.Witness && !ok:

@@ -47,7 +47,7 @@ type Service struct {
 	sendMu  sync.Mutex // guards what follows; never taken under mu
 	outlets []outlet
 	scanned time.Time
-	failed  map[string]bool // ways out whose last send failed
+	failed  map[string]*failure // by way out
 
 	keepMu sync.Mutex // guards what follows; never taken under mu
 	kept   uint64     // version of the words that are durable
@@ -66,7 +66,7 @@ func New(o Options) (*Service, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	s := &Service{opts: o, log: o.Logger, scope: scope{o.Bind, o.Interfaces}, wake: make(chan struct{}, 1), failed: map[string]bool{}}
+	s := &Service{opts: o, log: o.Logger, scope: scope{o.Bind, o.Interfaces}, wake: make(chan struct{}, 1), failed: map[string]*failure{}}
 	all, err := cards()
 	if err != nil {
 		return nil, err
@@ -360,7 +360,8 @@ func (s *Service) datagram(b []byte, from netip.AddrPort, shared bool) {
 func (s *Service) broadcast(b []byte) {
 	s.sendMu.Lock()
 	defer s.sendMu.Unlock()
-	if now := time.Now(); now.Sub(s.scanned) >= rescanAfter {
+	now := time.Now()
+	if now.Sub(s.scanned) >= rescanAfter {
 		s.scan(now)
 	}
 	for _, o := range s.outlets {
@@ -371,11 +372,17 @@ func (s *Service) broadcast(b []byte) {
 			delete(s.failed, way)
 		case s.ctx.Err() != nil:
 			return
-		case !s.failed[way]:
-			s.failed[way] = true
-			s.log.Warn("cannot say hello on an interface", "to", way, "error", err, "hint", "does a firewall forbid UDP broadcast? name the interfaces to use with --interface")
 		default:
-			s.log.Debug("cannot say hello on an interface", "to", way, "error", err)
+			f := s.failed[way]
+			if f == nil {
+				f = &failure{since: now}
+				s.failed[way] = f
+			}
+			if hint, yes := f.warns(now, err); yes {
+				s.log.Warn("cannot say hello on an interface", "to", way, "error", err, "hint", hint)
+			} else {
+				s.log.Debug("cannot say hello on an interface", "to", way, "error", err)
+			}
 		}
 	}
 }
