@@ -66,7 +66,7 @@ func (j *joiner) complain(err error, via, next string) {
 		return
 	}
 	text := inWords{err}.Error()
-	j.n.waits(err, text, via)
+	j.heard(err, text, via)
 	level := hclog.Debug
 	if j.complaints.due(time.Now(), text) {
 		level = hclog.Warn

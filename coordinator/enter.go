@@ -157,7 +157,7 @@ func (o *Options) expect() int {
 func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	late := time.AfterFunc(formerPatience, func() { n.waitsForFormer(j.former) })
+	late := time.AfterFunc(formerPatience, j.losePatience)
 	defer late.Stop()
 	type outcome struct {
 		resp    *arcv1.JoinResponse
@@ -221,6 +221,7 @@ type joiner struct {
 	former former
 
 	complaints complaints // of both searches
+	answers    answers
 }
 
 // byAddresses asks the addresses given by --join, and those of former fellow

@@ -1,11 +1,16 @@
 package coordinator
 
 import (
+	"fmt"
 	"os"
 	"reflect"
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -51,10 +56,44 @@ func TestTheFormerRingIsKnownByNamesAndAddresses(t *testing.T) {
 			if err != nil || !reflect.DeepEqual(f, c.want) {
 				t.Errorf("read %+v, %v; want %+v", f, err, c.want)
 			}
-			n.waitsForFormer(f)
+			(&joiner{n: n, former: f}).losePatience()
 			if got := n.hub.views.load().waitsFor; !strings.Contains(got, c.says) {
 				t.Errorf("says %q, want %q", got, c.says)
 			}
 		})
+	}
+}
+
+// Members that answer run: it does not help to start them.
+func TestAJoinerSaysWhatThoseItAskedAnswered(t *testing.T) {
+	n := newNode(testOptions(t, "n3"))
+	j := &joiner{n: n, former: former{"r1", []formerMember{{"n1", []string{"10.0.0.1:7400"}}, {"n2", []string{"10.0.0.2:7400"}}}}}
+	says := func() string { return n.hub.views.load().waitsFor }
+	other := toStatus(checkJoin("arc", "r1", &arcv1.JoinRequest{Cluster: "acr", Name: "n3"}))
+	down := status.Error(codes.Unavailable, "connection refused")
+	hear := func(via string, err error) { j.heard(err, inWords{err}.Error(), via) }
+
+	hear("10.0.0.1:7400", other)
+	if got := says(); got != "" {
+		t.Errorf("at once it says %q", got)
+	}
+	j.losePatience()
+	hear("10.0.0.2:7400", other)
+	want := `it left ring r1; those it asked for that ring answered: 10.0.0.1:7400, 10.0.0.2:7400: another ring: this is cluster "arc", the joiner "n3" wants "acr"; check --cluster and --join`
+	if got := says(); got != want {
+		t.Errorf("says %q, want %q", got, want)
+	}
+	hear("10.0.0.1:7400", down)
+	if got := says(); !strings.Contains(got, "answered: 10.0.0.2:7400: ") {
+		t.Errorf("with one of two down it says %q", got)
+	}
+	hear("10.0.0.2:7400", down)
+	if got := says(); !strings.Contains(got, "start the one of them that ended last first") {
+		t.Errorf("with all down it says %q", got)
+	}
+	hear("10.0.0.2:7400", toStatus(fmt.Errorf("%w: needs n1", ErrNoLeader)))
+	hear("10.0.0.1:7400", other)
+	if got, want := says(), "a member of its ring answers at 10.0.0.2:7400: needs n1"; got != want {
+		t.Errorf("says %q, want %q", got, want)
 	}
 }

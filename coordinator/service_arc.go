@@ -22,6 +22,11 @@ func (s arcService) Status(ctx context.Context, req *arcv1.StatusRequest) (*arcv
 	if name, left, ok := s.n.monitor.onDetour(now); ok {
 		r.TemporaryLink = &arcv1.TemporaryLink{Target: name, LeftMs: millis(left)}
 	}
+	if v.id == 0 && s.n.discovery != nil {
+		if why := s.n.discovery.Standstill(); why != "" {
+			r.Reason += "; " + why
+		}
+	}
 	r.OtherRings = s.n.foreign.list(time.Now(), v.ringID)
 	return r, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/arc-ring/arc/coordinator/transport"
 	"github.com/arc-ring/arc/election"
@@ -16,6 +17,9 @@ const (
 	asksAtOnce = 8
 	// placesMax bounds the places learned from answers.
 	placesMax = 256
+	// unheardPatience is how long the others have to be heard, from this member's
+	// start, before it warns that none is.
+	unheardPatience = 3 * time.Second
 )
 
 // inquirer finds out for the core what others say of this member, and mends the
@@ -28,11 +32,12 @@ type inquirer struct {
 	// The rest belongs to the round. learned are places of members that this
 	// node does not know, or knows elsewhere.
 	learned [][]string
+	began   election.Instant
 	warned  bool
 }
 
 func newInquirer(m *membership, e entry) *inquirer {
-	return &inquirer{m: m, e: e, busy: make(chan struct{}, 1)}
+	return &inquirer{m: m, e: e, began: m.n.clock(), busy: make(chan struct{}, 1)}
 }
 
 // start begins a round unless one is under way; the loop calls it.
@@ -58,18 +63,14 @@ func (q *inquirer) round() {
 	n, l := q.m.n, q.m.l
 	v := n.hub.views.load()
 	heard := l.heardPeer.Load() != 0
-	if !q.warned && !heard {
-		q.warned = true
-		n.log.Warn("no member of the ring is heard", "ring", q.e.ringID, "addresses", n.reachedAt(),
-			"hint", "are the others running, and do they reach these addresses? --join HOST:PORT names one that moved")
-	}
 	moved := map[uint64][]string{}
-	joined := false
+	answered, joined := false, false
 	for _, a := range q.ask(append(n.candidates(v.ring, q.e.peers), q.learned...)) {
 		r := a.said
 		if r.GetRingId() != v.ringID || r.GetSelfId() == 0 {
 			continue
 		}
+		answered = true
 		for _, m := range r.GetMembers() {
 			if was, _ := v.ring.Member(m.GetId()); m.GetId() != l.id && !overlap(was.Addresses, m.GetAddresses()) {
 				q.learn(m.GetAddresses())
@@ -88,6 +89,20 @@ func (q *inquirer) round() {
 	if len(moved) > 0 && l.heardPeer.Load() == 0 {
 		n.transport.SetPeers(peersAt(v.ring.Members, moved))
 	}
+	if q.unheard(n.clock(), answered || l.heardPeer.Load() != 0) {
+		n.log.Warn("no member of the ring is heard", "ring", q.e.ringID, "addresses", n.reachedAt(),
+			"hint", "are the others running, and do they reach these addresses? --join HOST:PORT names one that moved")
+	}
+}
+
+// unheard reports once that nobody was heard for as long as the others had a fair
+// chance.
+func (q *inquirer) unheard(now election.Instant, heard bool) bool {
+	if q.warned || heard || now-q.began < unheardPatience {
+		return false
+	}
+	q.warned = true
+	return true
 }
 
 func (q *inquirer) learn(addresses []string) {

@@ -2,42 +2,113 @@ package coordinator
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/arc-ring/arc/internal/foreign"
 )
 
 // formerPatience is how long a node that looks for its former ring waits before
 // it says on whose disks that was.
 const formerPatience = 3 * time.Second
 
-// namedMost is how many members of its former ring it names.
+// namedMost is how many members of its former ring it names, and how many answers.
 const namedMost = 16
 
-// waits publishes whom this node's ring needs before it can join it, as far as
-// the refusal of its join tells: text is of a member that knows no leader.
-func (n *node) waits(err error, text, via string) {
-	if reasonOf(err) == "NO_LEADER" {
-		// The member says whose disks are needed.
-		text = strings.TrimPrefix(strings.TrimSuffix(text, "; try again"), ErrNoLeader.Error()+": ")
-		n.nowWaits(fmt.Sprintf("a member of its ring answers at %s: %s", via, text))
-	}
+// answerMost bounds what is repeated of an answer, in bytes.
+const answerMost = 512
+
+// answers are what those whom a joiner asked said last.
+type answers struct {
+	mu sync.Mutex // held while what they mean is published, so that the newest stays
+	by map[string]string
+	// leaderless: a member of the ring said whose disks are needed.
+	leaderless bool
+	impatient  bool
 }
 
-// waitsForFormer says, while nobody that has the ring answers, on whose disks it
-// was when this node left it, and where those members were.
-func (n *node) waitsForFormer(f former) {
+// heard takes in why a join was refused at an address, or that nobody answers
+// there: text is the error's. It publishes whom this node's ring needs before it
+// can join it, as far as that is known.
+func (j *joiner) heard(err error, text, via string) {
+	a := &j.answers
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if reasonOf(err) == "NO_LEADER" {
+		// The member says whose disks are needed.
+		a.leaderless = true
+		text = strings.TrimPrefix(strings.TrimSuffix(text, "; try again"), ErrNoLeader.Error()+": ")
+		j.n.nowWaits(fmt.Sprintf("a member of its ring answers at %s: %s", via, text))
+		return
+	}
+	switch _, known := a.by[via]; {
+	case reasonOf(err) == "" && !never(err): // nobody answers there
+		delete(a.by, via)
+	case known || len(a.by) < placesMax:
+		if a.by == nil {
+			a.by = map[string]string{}
+		}
+		a.by[via] = text
+	}
+	j.waitsForFormer()
+}
+
+// losePatience lets a node that looks for its former ring say where that was.
+func (j *joiner) losePatience() {
+	a := &j.answers
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.impatient = true
+	j.waitsForFormer()
+}
+
+// waitsForFormer says what those answered whom this node asked for its former
+// ring: they run, so it does not help to start them. If nobody answers, it says
+// on whose disks the ring was when this node left it. The caller holds answers.mu.
+func (j *joiner) waitsForFormer() {
+	f, a := j.former, &j.answers
+	if f.ringID == "" || !a.impatient || a.leaderless {
+		return
+	}
+	if len(a.by) > 0 {
+		j.n.nowWaits(fmt.Sprintf("it left ring %s; those it asked for that ring answered: %s", f.ringID, strings.Join(a.list(), "; ")))
+		return
+	}
 	others := f.whereabouts()
-	if f.ringID == "" || len(others) == 0 || n.hub.views.load().waitsFor != "" {
+	if len(others) == 0 {
 		return
 	}
 	disks, advice := "the disk of", "start it"
 	if len(others) > 1 {
 		disks, advice = "the disks of", "start the one of them that ended last first"
 	}
-	if k := len(others) - namedMost; k > 1 {
-		others = append(others[:namedMost], fmt.Sprintf("%d more", k))
+	j.n.nowWaits(fmt.Sprintf("it left ring %s, which is on %s %s as far as it knows: %s (if a disk is lost: arc recover)",
+		f.ringID, disks, strings.Join(firstOf(others), ", "), advice))
+}
+
+// list says each answer once, with all addresses at which it was given.
+func (a *answers) list() []string {
+	at := map[string][]string{}
+	for _, via := range slices.Sorted(maps.Keys(a.by)) {
+		at[a.by[via]] = append(at[a.by[via]], via)
 	}
-	n.nowWaits(fmt.Sprintf("it left ring %s, which is on %s %s as far as it knows: %s (if a disk is lost: arc recover)", f.ringID, disks, strings.Join(others, ", "), advice))
+	var all []string
+	for text, addresses := range at {
+		all = append(all, fmt.Sprintf("%s: %s", strings.Join(firstOf(addresses), ", "), foreign.Cut(text, answerMost)))
+	}
+	slices.Sort(all)
+	return firstOf(all)
+}
+
+// firstOf names the first of many.
+func firstOf(all []string) []string {
+	if k := len(all) - namedMost; k > 1 {
+		return append(slices.Clone(all[:namedMost]), fmt.Sprintf("%d more", k))
+	}
+	return all
 }
 
 // nowWaits publishes it, and logs it when it is new.
