@@ -105,11 +105,11 @@ func (n *Node) reconcile() {
 }
 
 // countsTheRecorded reports whether the ring has recorded both processes of a pair,
-// this one and the one that it counts. A third voter would count that one, and a
+// this one (unless it has left the ring) and the one that it counts. A third voter would count that one, and a
 // majority of the two would not need this member.
 func (n *Node) countsTheRecorded() bool {
-	me, _ := n.ring.Member(n.cfg.ID)
-	return !n.everyMajorityNeedsMe() || me.Incarnation == n.cfg.Incarnation && !slices.ContainsFunc(n.otherVoters(), func(id uint64) bool {
+	me, member := n.ring.Member(n.cfg.ID)
+	return !n.everyMajorityNeedsMe() || (!member || me.Incarnation == n.cfg.Incarnation) && !slices.ContainsFunc(n.otherVoters(), func(id uint64) bool {
 		m, ok := n.ring.Member(id)
 		return ok && n.holder(m) != m.Incarnation
 	})
