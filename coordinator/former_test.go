@@ -87,7 +87,7 @@ func TestAJoinerSaysWhatThoseItAskedAnswered(t *testing.T) {
 	if got := says(); !strings.Contains(got, "answered: 10.0.0.2:7400: ") {
 		t.Errorf("with one of two down it says %q", got)
 	}
-	hear("10.0.0.2:7400", down)
+	hear("10.0.0.2:7400", toStatus(fmt.Errorf("%w: it is joining", ErrNotJoined))) // it waits as well
 	if got := says(); !strings.Contains(got, "start the one of them that ended last first") {
 		t.Errorf("with all down it says %q", got)
 	}

@@ -45,7 +45,7 @@ func (j *joiner) heard(err error, text, via string) {
 		return
 	}
 	switch _, known := a.by[via]; {
-	case reasonOf(err) == "" && !never(err): // nobody answers there
+	case reasonOf(err) == "" && !never(err), reasonOf(err) == "NOT_JOINED": // nobody answers there who knows
 		delete(a.by, via)
 	case known || len(a.by) < placesMax:
 		if a.by == nil {

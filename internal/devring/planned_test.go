@@ -338,7 +338,7 @@ func TestDirectoriesAreLocked(t *testing.T) {
 		must(t, other.Start(args...))
 		must(t, other.Wait(within(t, stepBound)))
 		if log := other.LogTail(1 << 16); other.ExitCode() != 1 || !strings.Contains(log, args[1]) {
-			t.Errorf("%v: exit code %d, want 1 and the directory:\n%s", args, other.ExitCode(), log)
+			t.Errorf("%v: exit code %d, want 2 and the directory:\n%s", args, other.ExitCode(), log)
 		}
 	}
 	if after := awaitRing(t, r, stepBound); after.GetTerm() != st.GetTerm() {
@@ -356,7 +356,7 @@ func TestForeignDataDirIsRefused(t *testing.T) {
 	for _, args := range [][]string{{"--name", "somebody"}, {"--cluster", "elsewhere"}} {
 		must(t, n.Start(args...))
 		must(t, n.Wait(within(t, stepBound)))
-		if log := n.LogTail(4096); n.ExitCode() != 1 || !strings.Contains(log, n.DataDir()) {
+		if log := n.LogTail(4096); n.ExitCode() != 2 || !strings.Contains(log, n.DataDir()) {
 			t.Errorf("%v: exit code %d, want 1 and the directory:\n%s", args, n.ExitCode(), log)
 		}
 	}

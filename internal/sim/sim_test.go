@@ -87,7 +87,7 @@ func TestSeeds(t *testing.T) {
 // covered is what some seed of the ordinary test has to have.
 var covered = []string{
 	"certificates: delivered", "claims", "core: caretaker for %s", "core: goes on alone: voter %d is certified dead (%s)",
-	"core: does not go on alone: %s", "core: hands over to %s: %s", "core: released from the promise to %d by its death certificate",
+	"core: hands over to %s: %s", "core: released from the promise to %d by its death certificate",
 	"core: released from the promise to %d by itself", "core: confirms the suspicion of %d by its own probe",
 	"monitor: testimonies", "core: released from the promise to %d: its watcher %d testifies", "faults: set off by grant", "faults: set off by testimony",
 	"disk: full, process stops", "disk: slow syncs", "disk: unsynced records lost", "disk: wiped",
