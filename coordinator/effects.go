@@ -128,9 +128,12 @@ func (l *loop) publish(now election.Instant, effects []election.Effect) (news []
 	} else if knows && l.lost == v.ring.Term {
 		// No declaration comes twice: the state says that it holds again.
 		add(true, l.maker.snapshot(v, now))
+	} else if knows && l.hub.unsure.Load() {
+		add(false, l.maker.snapshot(v, now))
 	}
 	if knows {
 		l.lost = 0
+		l.hub.unsure.Store(false)
 	}
 	l.hub.publish(v, events)
 	if is.ID != was.ID {

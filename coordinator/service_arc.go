@@ -54,7 +54,11 @@ func (s arcService) Watch(_ *arcv1.WatchRequest, stream arcv1.Arc_WatchServer) e
 	defer s.n.hub.unsubscribe(w)
 	sent := make(chan error, 1)
 	go func() {
-		err := stream.Send(s.n.maker.snapshot(v, s.n.clock()))
+		now := s.n.clock()
+		if v.lapsed(now) {
+			s.n.hub.unsure.Store(true)
+		}
+		err := stream.Send(s.n.maker.snapshot(v, now))
 		for err == nil {
 			var e *arcv1.Event
 			if e, err = w.next(stream.Context()); err == nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/ring"
@@ -51,6 +52,38 @@ func TestALeaderThatIsKnownAgain(t *testing.T) {
 			turns = append(turns, func() { c.term = term })
 		}
 		if got, want := toldAfter(t, c, turns...), []string{"leader_lost 1", "snapshot 1", "leader_lost 1"}; !slices.Equal(got, want) {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	})
+}
+
+// Somebody began to watch in a moment without proof, and was told that nobody leads.
+// The loop prolongs the proof without having seen that it had run out.
+func TestAWatcherOfAMomentWithoutProofIsToldOfTheLeader(t *testing.T) {
+	c := &fakeCore{term: 1, leaderEnd: 1500 * time.Millisecond} // the clock begins at one second
+	c.state = &ring.State{RingID: "r", Epoch: 1, Term: 1, Members: []ring.Member{{ID: 1, Name: "n1"}}}
+	synctest.Test(t, func(t *testing.T) {
+		l := testLoop(c, &fakeStore{})
+		l.begin()
+		go func() { _ = l.run() }()
+		turn := func() { _ = l.inbox.post(func(election.Instant) {}); synctest.Wait() }
+		turn()
+		time.Sleep(600 * time.Millisecond)
+		w, v, err := l.hub.subscribe(local, netip.Addr{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !v.lapsed(l.clock()) {
+			t.Error("the view knows a leader although the proof has run out")
+		}
+		l.hub.unsure.Store(true) // as its stream does
+		c.leaderEnd = 0
+		turn()
+		turn()
+		l.stop()
+		<-l.ended
+		l.hub.close()
+		if got, want := heard(w), []string{"snapshot 1"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
 		}
 	})

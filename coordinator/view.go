@@ -64,6 +64,11 @@ func (v *view) leader(now election.Instant) (ring.Member, bool) {
 	return v.ring.Member(v.status.Leader)
 }
 
+// lapsed reports whether the proof of a declared leader has run out at now.
+func (v *view) lapsed(now election.Instant) bool {
+	return v.status.Declared && v.status.Leader != 0 && now >= v.leaderEnd
+}
+
 // suspect tells whether a suspicion against id is known and not cleared.
 func (v *view) suspect(id uint64) bool {
 	for _, s := range v.status.Suspects {

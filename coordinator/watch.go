@@ -41,6 +41,9 @@ type hub struct {
 	ended chan struct{}
 	// next is closed when the next view is published; nil if nobody waits.
 	next atomic.Pointer[chan struct{}]
+	// unsure: a stream began with a snapshot that knows no leader, since the proof of
+	// the newest view had run out. The event loop may prolong it unaware of that.
+	unsure atomic.Bool
 }
 
 // watcher is one Watch call.

@@ -70,3 +70,29 @@ func TestAPairThatMayHaveGrownTakesNobodyBack(t *testing.T) {
 		w.nobodyElse(t)
 	}
 }
+
+// The survivor of a pair has a join in its log that it does not know to be committed.
+// Whoever joined may be needed, so it does not go on alone.
+func TestASurvivorWithAnUnsettledLogWaits(t *testing.T) {
+	for unsettled, want := range map[bool]string{false: "b", true: ""} {
+		w := newWorld()
+		w.form(t, lan(t), 1200*time.Millisecond, "a", "b")
+		a, b := w.nodes["a"], w.nodes["b"]
+		if unsettled {
+			w.cut[[2]string{"b", "a"}] = true
+			before := b.n.Status(w.now).Applied
+			w.to(a, func(now election.Instant) {
+				a.n.Request(now, election.Request{Ref: 9, Join: &ring.Join{Member: ring.Member{Name: "c", Incarnation: w.incarnation(), Nonce: 1, Addresses: []string{"c"}}}})
+			})
+			w.run(20 * time.Millisecond)
+			if b.n.Status(w.now).Applied != before {
+				t.Fatal("the join is committed")
+			}
+		}
+		w.kill("a", true, "")
+		w.run(5 * time.Second)
+		if got := w.claimant(t); got != want {
+			t.Errorf("unsettled %v: %q claims, want %q\n%s", unsettled, got, want, w.status())
+		}
+	}
+}
