@@ -172,7 +172,7 @@ func (n *Node) measureGap(d *ring.Declare) {
 		known, d.GapAtLeast = max(n.born, certain-n.ring.Settings.Lease()), true
 	}
 	if l := &n.lead.loss; l.evidence == ring.Certified && l.token == c.provenTerm {
-		// Whoever got the certificate later saw the leader lead for longer. It had
+		// A voter that got the certificate later saw the leader lead for longer. It had
 		// ended before anybody had it.
 		known, certain = min(known, l.at), min(certain, l.at)
 	}

@@ -72,7 +72,7 @@ func TestAPairThatMayHaveGrownTakesNobodyBack(t *testing.T) {
 }
 
 // The survivor of a pair has a join in its log that it does not know to be committed.
-// Whoever joined may be needed, so it does not go on alone.
+// The one that joined may be needed, so it does not go on alone.
 func TestASurvivorWithAnUnsettledLogWaits(t *testing.T) {
 	for unsettled, want := range map[bool]string{false: "b", true: ""} {
 		w := newWorld()
