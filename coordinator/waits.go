@@ -18,7 +18,7 @@ const formerPatience = 3 * time.Second
 // namedMost is how many members of its former ring it names, and how many answers.
 const namedMost = 16
 
-// answerMost bounds what is repeated of an answer, in bytes.
+// answerMost bounds what is kept and repeated of an answer, in bytes.
 const answerMost = 512
 
 // answers are what those whom a joiner asked said last.
@@ -51,7 +51,7 @@ func (j *joiner) heard(err error, text, via string) {
 		if a.by == nil {
 			a.by = map[string]string{}
 		}
-		a.by[via] = text
+		a.by[via] = foreign.Cut(text, answerMost)
 	}
 	j.waitsForFormer()
 }
@@ -97,7 +97,7 @@ func (a *answers) list() []string {
 	}
 	var all []string
 	for text, addresses := range at {
-		all = append(all, fmt.Sprintf("%s: %s", strings.Join(firstOf(addresses), ", "), foreign.Cut(text, answerMost)))
+		all = append(all, fmt.Sprintf("%s: %s", strings.Join(firstOf(addresses), ", "), text))
 	}
 	slices.Sort(all)
 	return firstOf(all)
