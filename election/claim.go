@@ -84,7 +84,13 @@ func (n *Node) acknowledged(id uint64) (match uint64) {
 // claimed returns the claim of a process that was heard within a lease.
 func (n *Node) claimed(id uint64) (*claim, bool) {
 	c, ok := n.identity.claims[id]
-	return c, ok && n.now < c.heard+n.ring.Settings.Lease() && !n.ended(id, c.incarnation)
+	return c, ok && n.now < c.heard+n.ring.Settings.Lease() && n.standsBy(id, c)
+}
+
+// standsBy reports whether a process may still claim to be the member, as far as is
+// known: one that has ended does not, nor one that was refused, unless it spoke again.
+func (n *Node) standsBy(id uint64, c *claim) bool {
+	return !n.ended(id, c.incarnation) && (c.refused == 0 || c.heard > c.refused)
 }
 
 // spokenFor reports whether another process than the recorded one was heard
@@ -101,7 +107,7 @@ func (n *Node) spokenFor(m ring.Member) bool {
 // lastSign returns when a process was last heard that is the member or may be it.
 func (n *Node) lastSign(m ring.Member) (Instant, bool) {
 	at, heard := n.heard[m.ID]
-	if c := n.identity.claims[m.ID]; c != nil && !n.ended(m.ID, c.incarnation) && !n.behind(m, c) {
+	if c := n.identity.claims[m.ID]; c != nil && n.standsBy(m.ID, c) && !n.behind(m, c) {
 		return max(at, c.heard), true
 	}
 	return at, heard

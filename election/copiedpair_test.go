@@ -171,3 +171,24 @@ func TestAThirdVoterCountsTheOriginalToo(t *testing.T) {
 	}
 	w.nobodyElse(t)
 }
+
+// A copy was refused, and has ended. Its claim ends with it, also if the original is
+// certified dead within a lease: the ring does not record the copy, and tells the
+// original that it was evicted, not that its directory is behind.
+func TestARefusedCopyIsNotRecorded(t *testing.T) {
+	w := newWorld()
+	w.form(t, lan(t), 200*time.Millisecond, "a", "b")
+	w.run(time.Second)
+	a, b := w.nodes["a"], w.nodes["b"]
+	c := w.clone("b", "copy")
+	w.until(t, "the copy is refused", func() bool { return c.superseded != nil })
+	c.gone = true
+	w.kill("b", true, "")
+	w.run(200 * time.Millisecond)
+	w.restart("b")
+	w.run(5 * time.Second)
+	if b.superseded != nil || slices.ContainsFunc(a.disk.entries, isReturn) || w.claimant(t) != "a" {
+		t.Errorf("b is told %+v, and %q claims\n%s\n%s", b.superseded, w.claimant(t), w.out.String(), w.status())
+	}
+	w.nobodyElse(t)
+}
