@@ -118,7 +118,7 @@ func (n *node) enter(ctx context.Context) (entry, error) {
 		}
 	}
 	if was.ringID != "" && (n.o.Bootstrap || n.o.Expect > 0) {
-		n.log.Info("this node belonged to a ring and joins that one again; to found a new one, remove the file",
+		n.log.Info("this node was in a ring, and looks for that one: it founds none while the file is there",
 			"ring", was.ringID, "file", n.formerPath())
 	}
 	p := joining

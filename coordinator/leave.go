@@ -69,7 +69,7 @@ func (n *node) leave(ctx context.Context, stopping bool) (uint64, error) {
 		if !tryAgain(err) || ctx.Err() != nil {
 			n.leaving.Store(false)
 			l.setPhase(member)
-			return 0, fmt.Errorf("leave the ring: %w", err)
+			return 0, fmt.Errorf("not out of the ring: %w", err)
 		}
 		n.log.Debug("leave is tried again", "error", err)
 		select {
@@ -98,7 +98,7 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 		return 0, fmt.Errorf("%w: stop it instead, its data directory keeps the ring", ErrLastMember)
 	}
 	if !led {
-		return 0, fmt.Errorf("%w: %s", ErrNoLeader, v.status.Reason)
+		return 0, noLeader(v)
 	}
 	if leader.ID == v.id && d.stopping && !d.gathered {
 		if _, err := l.request(ctx, election.Request{Stop: &election.Stop{ID: v.id}}); !errors.Is(err, election.ErrIsLeader) {

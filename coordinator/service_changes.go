@@ -22,7 +22,7 @@ func atLeader[R any](ctx context.Context, n *node, forwarded bool, here func(*lo
 	}
 	switch {
 	case !ok:
-		return none, fmt.Errorf("%w: %s; try again", ErrNoLeader, strings.TrimPrefix(v.status.Reason, "no leader known: "))
+		return none, noLeader(v)
 	case leader.ID == v.id:
 		return here(l, v)
 	case forwarded:
@@ -34,6 +34,11 @@ func atLeader[R any](ctx context.Context, n *node, forwarded bool, here func(*lo
 	}
 	defer conn.Close()
 	return there(ctx, arcv1.NewArcClient(conn))
+}
+
+// noLeader says why no leader is known here.
+func noLeader(v *view) error {
+	return fmt.Errorf("%w: %s", ErrNoLeader, strings.TrimPrefix(v.status.Reason, "no leader known: "))
 }
 
 func (s arcService) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.JoinResponse, error) {

@@ -40,7 +40,7 @@ func (j *joiner) heard(err error, text, via string) {
 	if reasonOf(err) == "NO_LEADER" {
 		// The member says whose disks are needed.
 		a.leaderless = true
-		text = strings.TrimPrefix(strings.TrimSuffix(text, "; try again"), ErrNoLeader.Error()+": ")
+		text = strings.TrimPrefix(text, ErrNoLeader.Error()+": ")
 		j.n.nowWaits(fmt.Sprintf("a member of its ring answers at %s: %s", via, text))
 		return
 	}

@@ -98,6 +98,9 @@ func details(ev *arcv1.Event) string {
 		if key == "why" && plain(fields[key]) == plain(fields["exit"]) {
 			continue // a certificate's reason is how the process exited
 		}
+		if b, ok := fields[key].GetKind().(*structpb.Value_BoolValue); ok && !b.BoolValue {
+			continue // what it is not goes without saying
+		}
 		if text := plain(fields[key]); text != "" && key != "term" && key != "name" && key != "phases" {
 			fmt.Fprintf(&b, "  %s=%s", key, text)
 		}

@@ -217,7 +217,7 @@ func TestSomebodyElseInItsPlace(t *testing.T) {
 	l := newLink(t, 100*ms, 5)
 	l.ticks(3, 0, true)
 	l.want(l.Foreign(l.now), Suspect, true, Reset)
-	if got, want := l.Reason(l.now).String(), "another coordinator answers at its address"; got != want {
+	if got, want := l.Reason(l.now).String(), "another process answers at its address"; got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}
 }

@@ -59,7 +59,7 @@ const (
 	StreamLost
 	// NobodyListens: every address refused the connection.
 	NobodyListens
-	// SomebodyElse: another coordinator answers at its addresses.
+	// SomebodyElse: another process answers at its addresses.
 	SomebodyElse
 	// AnsweredAgain: it answered after it was suspected.
 	AnsweredAgain
@@ -101,7 +101,7 @@ func (r Reason) String() string {
 	case NobodyListens:
 		return "every address refuses the connection"
 	case SomebodyElse:
-		return "another coordinator answers at its address"
+		return "another process answers at its address"
 	case AnsweredAgain:
 		return fmt.Sprintf("answered again after %v", silence)
 	case OtherAddresses:
