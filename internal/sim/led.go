@@ -19,6 +19,7 @@ func (s *Sim) pollLed() {
 	s.q.push(event{at: s.now + int64(ledEvery), kind: evLed})
 	since, claimed := s.unledSince()
 	if claimed {
+		s.checkCommits()
 		return
 	}
 	s.noteBehind()
@@ -41,6 +42,26 @@ func (s *Sim) pollLed() {
 // stormy is how many failover bounds may pass while faults go on to strike: one
 // that a fault undoes, one that the next fault undoes, and one to come about.
 const stormy = 3
+
+// checkCommits demands of a leader that claims and can exchange messages with a majority
+// that it commits what it has in its log: a claim alone lets nobody join, leave or be
+// taken out of the ring.
+func (s *Sim) checkCommits() {
+	g, bound := &s.ledger, int64(s.ledBound())
+	for _, h := range s.nodes {
+		if h.claimTerm == 0 || h.claimEnd <= s.now || h.log.last() <= g.last() || h.committed < g.last() {
+			h.committed, h.committedAt = g.last(), s.now
+			continue
+		}
+		quiet := max(h.committedAt, s.reachesSince(h), s.disturbedAt)
+		s.stats.CommitShare = max(s.stats.CommitShare, float64(s.now-quiet)/float64(bound))
+		if s.now-quiet > bound {
+			s.failAt(h, "G6", "it claims with token %d and has reached a majority of %v %v since %.6f s, and nothing after entry %d was committed for %v, its log ends at %d", h.claimTerm, g.voters, g.outgoing,
+				time.Duration(s.reachesSince(h)).Seconds(), g.last(), time.Duration(s.now-quiet).Round(time.Microsecond), h.log.last())
+			return
+		}
+	}
+}
 
 // noteBehind notes who cannot win yet: a log that lacks what is committed, or a
 // member that has not applied the newest configuration. It notes too who need not
@@ -99,14 +120,21 @@ func (s *Sim) ledBound() time.Duration {
 	return bound
 }
 
-// hubSince is since when a machine has been a hub, the present if it is none.
+// hubSince is since when a machine has been a hub that could win, the present if it is
+// none.
 func (s *Sim) hubSince(h *node) int64 {
+	return max(s.reachesSince(h), h.behindAt, h.log.grewAt)
+}
+
+// reachesSince is since when a machine may lead and can exchange messages with a
+// majority, the present if it cannot.
+func (s *Sim) reachesSince(h *node) int64 {
 	g := &s.ledger
 	m, member := g.member(h.id)
 	if !member || m.witness || h.core == nil || !slices.Contains(g.voters, h.id) {
 		return s.now
 	}
-	since := max(s.ableSince(h), h.behindAt, h.log.grewAt, g.confAt, g.settingsAt())
+	since := max(s.ableSince(h), g.confAt, g.settingsAt())
 	// What is committed last it may not know yet, and then it counts by what was before.
 	mine, outgoing := g.confAfter(h.checked)
 	for _, voters := range [][]uint64{g.voters, g.outgoing, mine, outgoing} {

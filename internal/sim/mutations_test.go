@@ -162,6 +162,9 @@ var mutations = []mutation{
 	{"a member that is still needed is told that it is out", []edit{{"election/standing.go",
 		"\ts.Needed = s.Out && n.needed(id)\n",
 		"\ts.Needed = s.Out && n.needed(id) && !MUTANT\n"}}, []string{"G6", "done", "told"}, 5, 410},
+	{"a leader that has declared itself hears no acknowledgement", []edit{{"election/step.go",
+		"case raftpb.MsgAppResp:\n\t\tif !n.inConf(from) {\n",
+		"case raftpb.MsgAppResp:\n\t\tif !n.inConf(from) || MUTANT && n.declared() {\n"}}, []string{"G6"}, 3, 3},
 }
 
 // relapses bring back bugs that the simulator found while the core was

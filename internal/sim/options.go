@@ -146,6 +146,9 @@ type Stats struct {
 	// LedShare is the longest time without a claim while a majority could talk,
 	// as a share of its bound.
 	LedShare float64
+	// CommitShare is the longest time in which a leader that claimed and could talk
+	// to a majority committed nothing of its log, as a share of that bound.
+	CommitShare float64
 }
 
 func (st *Stats) count(name string, n int) {
@@ -168,6 +171,7 @@ func (st *Stats) Add(o *Stats) {
 	st.HealWorst = max(st.HealWorst, o.HealWorst)
 	st.HealShare = max(st.HealShare, o.HealShare)
 	st.LedShare = max(st.LedShare, o.LedShare)
+	st.CommitShare = max(st.CommitShare, o.CommitShare)
 }
 
 // String lists all counts, sorted by name.
@@ -191,6 +195,7 @@ func (st *Stats) String() string {
 		fmt.Fprintf(&b, "%10d  %s\n", all[k], k)
 	}
 	fmt.Fprintf(&b, "%10.0f  %% of its bound: the longest time that a majority had no leader\n", 100*st.LedShare)
+	fmt.Fprintf(&b, "%10.0f  %% of its bound: the longest time that a leader committed nothing of its log\n", 100*st.CommitShare)
 	fmt.Fprintf(&b, "%10.2f  seconds: slowest repair; %.0f %% of its bound\n", st.HealWorst.Seconds(), 100*st.HealShare)
 	return b.String()
 }

@@ -95,6 +95,10 @@ type node struct {
 	bad       int64 // when it last did not run as it should
 	badSince  int64 // 0: runs as it should
 	behindAt  int64 // when its log was last seen to lack what is committed
+	// committed is the last entry that was committed when that last grew, or when
+	// its own log had no more; committedAt is when that was.
+	committed   uint64
+	committedAt int64
 	// unprovenAt is when it was last seen not to be the recorded process.
 	unprovenAt int64
 	joins      int // tries of the present join
