@@ -164,7 +164,7 @@ var mutations = []mutation{
 		"\ts.Needed = s.Out && n.needed(id) && !MUTANT\n"}}, []string{"G6", "done", "told"}, 5, 410},
 	{"a leader that has declared itself hears no acknowledgement", []edit{{"election/step.go",
 		"case raftpb.MsgAppResp:\n\t\tif !n.inConf(from) {\n",
-		"case raftpb.MsgAppResp:\n\t\tif !n.inConf(from) || MUTANT && n.declared() {\n"}}, []string{"G6"}, 3, 3},
+		"case raftpb.MsgAppResp:\n\t\tif !n.inConf(from) || MUTANT && n.declared() {\n"}}, []string{"G6"}, 3, 4},
 }
 
 // relapses bring back bugs that the simulator found while the core was
