@@ -25,6 +25,11 @@ type claim struct {
 	// until it answers.
 	asked   Instant
 	waiting bool
+	// knew: ret was known when the holder was last asked. An earlier answer could not
+	// decide.
+	knew bool
+	// askedWho is when it was last asked to announce itself.
+	askedWho Instant
 	// refused is when it was last told that it is not the member.
 	refused Instant
 }
@@ -33,7 +38,7 @@ type claim struct {
 func (n *Node) noteClaim(m ring.Member, msg Message) *claim {
 	c := n.identity.claims[m.ID]
 	if c == nil {
-		c = &claim{asked: -Never / 2}
+		c = &claim{asked: -Never / 2, askedWho: -Never / 2}
 		n.identity.claims[m.ID] = c
 	}
 	if c.incarnation != msg.Incarnation {
@@ -131,16 +136,28 @@ func (n *Node) question(m ring.Member, c *claim, incarnation uint64) {
 	if c.waiting {
 		pause = 2 * n.probeTimeout()
 	}
-	if n.now < c.asked+pause {
+	if first := c.ret != nil && !c.knew && !c.waiting; n.now < c.asked+pause && !first {
 		return
 	}
-	c.asked, c.waiting = n.now, true
+	c.asked, c.waiting, c.knew = n.now, true, c.ret != nil
 	m.Addresses, _ = n.livesAt(m, incarnation)
 	m.Incarnation = incarnation
 	n.trace("asks whether process %x of %s lives, since process %x speaks for it", m.Incarnation, m.Name, c.incarnation)
 	p := n.probeOf(m)
 	p.Recorded = true
 	n.emit(p)
+}
+
+// askWho asks a process that claims to be a member to announce itself: nobody lets
+// it in before that. It does so unasked only while it knows that the ring has not recorded it.
+func (n *Node) askWho(m ring.Member, c *claim) {
+	if c.ret != nil || n.now < c.askedWho+n.ring.Settings.RenewEvery() {
+		return
+	}
+	c.askedWho = n.now
+	r := n.self()
+	r.Ask = true
+	n.send(Message{To: m.ID, Return: r})
 }
 
 // questioned takes the answer to a question. Silence proves nothing.
@@ -195,8 +212,7 @@ func (n *Node) questioned(r ProbeResult) {
 	case known && (r.Outcome == Answered || r.Outcome == NobodyListens || r.Displaced):
 		n.retire(m.ID, r.Incarnation, false)
 		n.admit(m, c)
-	case forgotten && c.ret != nil, n.everyMajorityNeedsMe():
-		// Where it listens has to be known: its own successor is looked for there.
+	case forgotten, n.everyMajorityNeedsMe():
 		n.admit(m, c)
 	default:
 		n.doubt() // the ring may have recorded it
@@ -259,9 +275,10 @@ func (n *Node) changesVoters(e *raftpb.Entry) bool {
 }
 
 // admit lets the process that claims to be a member take its holder's place,
-// unless what it announces speaks against it or is not known yet.
+// unless what it announces speaks against it or is not known yet. An answer says
+// where a process listens, and nothing of the disk that it was started from.
 func (n *Node) admit(m ring.Member, c *claim) {
-	if n.lead != nil && c.ret == nil || n.behind(m, c) || n.ended(m.ID, c.incarnation) || n.replacedInLog(m.ID, c.incarnation) {
+	if c.ret == nil || n.behind(m, c) || n.ended(m.ID, c.incarnation) || n.replacedInLog(m.ID, c.incarnation) {
 		return
 	}
 	n.takeOver(m, c.incarnation)

@@ -39,6 +39,9 @@ import (
 //     no change of the configuration that may be committed. The holder does not
 //     answer and was not heard for a lease.
 //
+// In each of these ways but the third, the other process must have announced what it
+// was started from: an answer says nothing of its disk. It is asked if it does not.
+//
 // Addresses change, so an address may have said something wrong. If the recorded
 // process answers after all, it counts again, unless something was done on the
 // other one's word.
@@ -149,6 +152,7 @@ func (n *Node) counts(m ring.Member, msg Message) bool {
 		n.takeOver(m, incarnation) // it says that it comes after that one
 		return true
 	case n.lead != nil && c.ret == nil:
+		n.askWho(m, c)
 		return false // what it announces decides
 	case n.isVoter(n.cfg.ID) && n.behind(m, c):
 		n.refuseClaim(m, c, true)
@@ -158,6 +162,7 @@ func (n *Node) counts(m ring.Member, msg Message) bool {
 		return true
 	case !n.replacedInLog(m.ID, incarnation):
 		n.question(m, c, h)
+		n.askWho(m, c)
 	}
 	return false
 }

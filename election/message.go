@@ -62,6 +62,9 @@ type Return struct {
 	Former []uint64
 	// Last is the last index of its log, Term the newest term that it knows.
 	Last, Term uint64
+	// Ask: the receiver should announce itself too. The sender does not know what
+	// disk it was started from.
+	Ask bool
 }
 
 // Check asks a member for a sign of life, over the path that its word takes

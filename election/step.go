@@ -165,6 +165,10 @@ func (n *Node) receive(m Message) {
 	if !member {
 		from, member = n.gone[m.From]
 	}
+	if r := m.Return; r != nil && r.Ask {
+		// The answer asks for nothing: neither side may count the other one yet.
+		n.send(Message{To: m.From, Return: n.self()})
+	}
 	if member && !n.counts(from, m) {
 		return
 	}

@@ -61,7 +61,7 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 		bodies++
 		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{
 			Id: r.ID, Incarnation: r.Incarnation, Addresses: append([]string(nil), r.Addresses...), Version: text(r.Version),
-			Former: append([]uint64(nil), r.Former...), LastIndex: r.Last, Term: r.Term,
+			Former: append([]uint64(nil), r.Former...), LastIndex: r.Last, Term: r.Term, Ask: r.Ask,
 		}}}
 	}
 	if h := m.Held; h != nil {

@@ -101,7 +101,7 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 		}
 		m.Return = &election.Return{
 			Return: ring.Return{ID: r.GetId(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(), Version: r.GetVersion()},
-			Former: r.GetFormer(), Last: r.GetLastIndex(), Term: r.GetTerm(),
+			Former: r.GetFormer(), Last: r.GetLastIndex(), Term: r.GetTerm(), Ask: r.GetAsk(),
 		}
 	case *arcv1.PeerEnvelope_Held:
 		h, err := heldNotice(body.Held)

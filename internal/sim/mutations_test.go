@@ -240,4 +240,10 @@ var relapses = []mutation{
 	{"a member that doubts a process asks around no sooner", []edit{{"election/standing.go",
 		"q.next = min(q.next, q.asked+n.inquirePause())",
 		"q.next = min(q.next, q.asked+n.inquirePause()+map[bool]time.Duration{true: time.Hour}[MUTANT])"}}, []string{"G6"}, 3, 0},
+	{"a voter counts a process before it has announced itself", []edit{{"election/claim.go",
+		"\tif c.ret == nil || n.behind(m, c)",
+		"\tif c.ret == nil && !(MUTANT && n.lead == nil) || n.behind(m, c)"}}, []string{"effect", "log", "state", "G2"}, 3, 0},
+	{"nobody asks a process to announce itself", []edit{{"election/claim.go",
+		"\tif c.ret != nil || n.now < c.askedWho",
+		"\tif MUTANT || c.ret != nil || n.now < c.askedWho"}}, []string{"G6"}, 5, 0},
 }

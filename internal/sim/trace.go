@@ -73,7 +73,7 @@ func describe(m election.Message) string {
 	case m.Evicted != nil:
 		return fmt.Sprintf("evicted: member %d, epoch %d", m.Evicted.ID, m.Evicted.Epoch)
 	case m.Return != nil:
-		return fmt.Sprintf("return of %d as %x", m.Return.ID, m.Return.Incarnation&0xffff)
+		return fmt.Sprintf("return of %d as %x, ask %v", m.Return.ID, m.Return.Incarnation&0xffff, m.Return.Ask)
 	}
 	return "nothing"
 }

@@ -1211,8 +1211,10 @@ type Return struct {
 	// Incarnations of earlier processes on the same data directory, newest first.
 	Former []uint64 `protobuf:"varint,6,rep,packed,name=former,proto3" json:"former,omitempty"`
 	// The last index of its log, and the newest term that it knows.
-	LastIndex     uint64 `protobuf:"varint,7,opt,name=last_index,json=lastIndex,proto3" json:"last_index,omitempty"`
-	Term          uint64 `protobuf:"varint,8,opt,name=term,proto3" json:"term,omitempty"`
+	LastIndex uint64 `protobuf:"varint,7,opt,name=last_index,json=lastIndex,proto3" json:"last_index,omitempty"`
+	Term      uint64 `protobuf:"varint,8,opt,name=term,proto3" json:"term,omitempty"`
+	// True if the receiver should announce itself too.
+	Ask           bool `protobuf:"varint,9,opt,name=ask,proto3" json:"ask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1301,6 +1303,13 @@ func (x *Return) GetTerm() uint64 {
 		return x.Term
 	}
 	return 0
+}
+
+func (x *Return) GetAsk() bool {
+	if x != nil {
+		return x.Ask
+	}
+	return false
 }
 
 // Held tells a process that it is not the member that it says it is.
@@ -2190,7 +2199,7 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\aEvicted\x12\x17\n" +
 	"\aring_id\x18\x01 \x01(\tR\x06ringId\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\xd1\x01\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\xe3\x01\n" +
 	"\x06Return\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x12\n" +
@@ -2200,7 +2209,8 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\x06former\x18\x06 \x03(\x04R\x06former\x12\x1d\n" +
 	"\n" +
 	"last_index\x18\a \x01(\x04R\tlastIndex\x12\x12\n" +
-	"\x04term\x18\b \x01(\x04R\x04term\"\x97\x01\n" +
+	"\x04term\x18\b \x01(\x04R\x04term\x12\x10\n" +
+	"\x03ask\x18\t \x01(\bR\x03ask\"\x97\x01\n" +
 	"\x04Held\x12\x17\n" +
 	"\aring_id\x18\x01 \x01(\tR\x06ringId\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12 \n" +
