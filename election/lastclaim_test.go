@@ -52,3 +52,40 @@ func TestAClaimThatIsToldAgainAndAgainAges(t *testing.T) {
 		}
 	}
 }
+
+// A winner has the certificate of a leader's former process, and it or a voter may
+// have promised to a later leader since, of whose claim it knows nothing.
+func TestACertificateSaysNothingOfALaterLeader(t *testing.T) {
+	s := &ring.State{Term: 7, History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
+	const now = 10 * time.Second
+	for _, c := range []struct {
+		name    string
+		term    uint64 // of the promise
+		certain time.Duration
+	}{
+		{"to the one that is certified dead", 7, 800 * time.Millisecond},
+		{"to a later one", 8, 100 * time.Millisecond},
+	} {
+		promised := func(n *Node) { n.claimPromised(c.term, now-100*time.Millisecond, now-600*time.Millisecond, false) }
+		restarted := func(n *Node) { n.lastClaim.possible, n.lastClaim.newest = now-100*time.Millisecond, c.term }
+		for who, knows := range map[string]func(winner, voter *Node){
+			"the winner promised":      func(winner, _ *Node) { promised(winner) },
+			"a voter promised":         func(_, voter *Node) { promised(voter) },
+			"a restarted voter did so": func(_, voter *Node) { restarted(voter) },
+		} {
+			n := &Node{cfg: Config{ID: 1}, now: now, ring: s, lead: &leading{loss: loss{token: 7, at: now - 800*time.Millisecond, evidence: ring.Certified}}}
+			n.claimPromised(7, now-400*time.Millisecond, now-850*time.Millisecond, true)
+			n.lastClaim.possible = now - 800*time.Millisecond // it is certified dead
+			voter := &Node{cfg: Config{ID: 2}, now: now, ring: s}
+			knows(n, voter)
+			vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(uint64(2)), To: new(uint64(1))}
+			voter.attachClaim(vote)
+			n.learnClaim(vote)
+			var d ring.Declare
+			n.measureGap(&d)
+			if got := time.Duration(d.CertainGap) * time.Microsecond; got != c.certain {
+				t.Errorf("%s %s: certain gap %v, want %v", who, c.name, got, c.certain)
+			}
+		}
+	}
+}

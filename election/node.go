@@ -235,7 +235,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	if rec.Restarted {
 		// The promises made before the restart are forgotten, but not over.
 		n.voter.waitUntil = now + n.voter.bound
-		n.lastClaim.possible = n.voter.waitUntil
+		n.lastClaim.possible, n.lastClaim.newest = n.voter.waitUntil, rec.HardState.GetTerm()
 	}
 	n.stepping = true
 	n.refresh()

@@ -29,6 +29,9 @@ type lastClaim struct {
 	// possibleTerm.
 	possible     Instant
 	possibleTerm uint64
+	// newest is the newest term of a leader that can have claimed until possible. Of a
+	// voter that was restarted it is the term in which it ended: it promised in no later one.
+	newest uint64
 }
 
 // merge takes what somebody else knows too.
@@ -39,6 +42,7 @@ func (c *lastClaim) merge(o lastClaim) {
 	if o.possible > c.possible {
 		c.possible, c.possibleTerm = o.possible, o.possibleTerm
 	}
+	c.newest = max(c.newest, o.newest)
 }
 
 // claimPromised takes down that this member promised to a leader, which may
@@ -49,6 +53,7 @@ func (n *Node) claimPromised(term uint64, until, shown Instant, claims bool) {
 	if until >= c.possible || term > c.possibleTerm {
 		c.possible, c.possibleTerm = until, term
 	}
+	c.newest = max(c.newest, term)
 	if claims && (shown >= c.proven || c.provenTerm == 0) {
 		c.proven, c.provenTerm = shown, term
 	}
@@ -67,7 +72,7 @@ func (n *Node) claimPossibleWith(id uint64) {
 // leader was elected, and so it is now.
 func (n *Node) votersChanged(term uint64) {
 	if c := &n.lastClaim; n.lead == nil && term > c.possibleTerm {
-		c.possible = max(c.possible, n.now)
+		c.possible, c.newest = max(c.possible, n.now), max(c.newest, n.ring.Term)
 	}
 }
 
@@ -115,7 +120,8 @@ func (n *Node) attachClaim(m *raftpb.Message) {
 	b := binary.AppendUvarint(nil, c.provenTerm)
 	b = binary.AppendUvarint(b, age(c.proven))
 	b = binary.AppendUvarint(b, c.possibleTerm)
-	m.Context = binary.AppendUvarint(b, age(c.possible))
+	b = binary.AppendUvarint(b, age(c.possible))
+	m.Context = binary.AppendUvarint(b, c.newest)
 }
 
 // newestClaim is what this member has seen and what it was told by votes.
@@ -129,7 +135,7 @@ func (n *Node) newestClaim() lastClaim {
 // vote counts without it.
 func (n *Node) learnClaim(m *raftpb.Message) {
 	b := m.GetContext()
-	var v [4]uint64
+	var v [5]uint64
 	for i := range v {
 		x, k := binary.Uvarint(b)
 		if k <= 0 {
@@ -137,20 +143,20 @@ func (n *Node) learnClaim(m *raftpb.Message) {
 		}
 		v[i], b = x, b[k:]
 	}
-	if v[0] > MaxTerm || v[2] > MaxTerm {
+	if v[0] > MaxTerm || v[2] > MaxTerm || v[4] > MaxTerm {
 		return
 	}
 	moment := func(age uint64) Instant {
 		return n.now - time.Duration(min(age, uint64(longestAge/time.Microsecond)))*time.Microsecond
 	}
-	o := lastClaim{provenTerm: v[0], proven: moment(v[1]), possibleTerm: v[2], possible: moment(v[3])}
+	o := lastClaim{provenTerm: v[0], proven: moment(v[1]), possibleTerm: v[2], possible: moment(v[3]), newest: v[4]}
 	if o.provenTerm == n.ownTerm {
 		o.provenTerm = 0
 	}
 	// A voter that was restarted names no term: it has forgotten to whom it had
 	// promised.
 	if o.possibleTerm != 0 && o.possibleTerm == n.ownTerm {
-		o.possible = 0
+		o.possible, o.newest = 0, 0
 	}
 	n.toldClaim.merge(o)
 }
@@ -173,8 +179,11 @@ func (n *Node) measureGap(d *ring.Declare) {
 	}
 	if l := &n.lead.loss; l.evidence == ring.Certified && l.token == c.provenTerm {
 		// A voter that got the certificate later saw the leader lead for longer. It had
-		// ended before anybody had it.
-		known, certain = min(known, l.at), min(certain, l.at)
+		// ended before anybody had it. It says nothing of a later leader.
+		known = min(known, l.at)
+		if c.newest <= l.token {
+			certain = min(certain, l.at)
+		}
 	}
 	d.Gap = max(n.now-known, 0).Microseconds()
 	d.CertainGap = min(max(n.now-certain, 0).Microseconds(), d.Gap)
@@ -212,7 +221,7 @@ const breaksApart = 10
 // best.
 func (n *Node) claimEnded(term uint64, end Instant, why string) {
 	n.ownTerm = term
-	n.lastClaim, n.toldClaim = lastClaim{proven: end, provenTerm: term, possible: end, possibleTerm: term}, lastClaim{}
+	n.lastClaim, n.toldClaim = lastClaim{proven: end, provenTerm: term, possible: end, possibleTerm: term, newest: term}, lastClaim{}
 	if l := n.lead; l != nil {
 		l.breaks = breaks{since: max(end, 1), why: why, pending: l.breaks.pending, tellAt: l.breaks.tellAt}
 		if n.unanswered {
