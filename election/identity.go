@@ -95,7 +95,8 @@ type ending struct {
 	certified bool
 }
 
-// loggedReturn is an entry that gives a member another process.
+// loggedReturn is an entry that gives a member another process: its return, or the
+// declaration of a leader whose return is not committed. That one names no addresses.
 type loggedReturn struct {
 	index, id, incarnation uint64
 	addresses              []string
@@ -373,13 +374,27 @@ func (n *Node) noteReturns(entries []*raftpb.Entry) {
 	first := entries[0].GetIndex()
 	i.logged = slices.DeleteFunc(i.logged, func(l loggedReturn) bool { return l.index >= first || l.index <= n.applied })
 	for _, e := range entries {
-		if e.GetType() != raftpb.EntryNormal || !bytes.Contains(e.GetData(), []byte(`"return"`)) {
+		if e.GetType() != raftpb.EntryNormal || !bytes.Contains(e.GetData(), []byte(`"return"`)) && !bytes.Contains(e.GetData(), []byte(`"declare"`)) {
 			continue
 		}
-		if c, err := ring.DecodeCommand(e.GetData()); err == nil && c.Return != nil {
+		c, err := ring.DecodeCommand(e.GetData())
+		switch {
+		case err != nil:
+		case c.Return != nil:
 			i.logged = append(i.logged, loggedReturn{e.GetIndex(), c.Return.ID, c.Return.Incarnation, c.Return.Addresses})
+		case c.Declare != nil && c.Declare.Incarnation != 0 && c.Declare.Incarnation != n.processInLog(c.Declare.ID):
+			i.logged = append(i.logged, loggedReturn{e.GetIndex(), c.Declare.ID, c.Declare.Incarnation, nil})
 		}
 	}
+}
+
+// processInLog returns the process that the ring will have recorded for a member, if
+// what this member knows of the log is committed.
+func (n *Node) processInLog(id uint64) uint64 {
+	if l, ok := n.newestReturn(id); ok {
+		return l.incarnation
+	}
+	return n.memberOrGone(id).Incarnation
 }
 
 // noteSnapshot does the same for a snapshot that is not on the disk yet.
@@ -432,7 +447,7 @@ func (n *Node) livesAt(m ring.Member, incarnation uint64) (addresses []string, k
 	if incarnation == m.Incarnation {
 		return m.Addresses, true
 	}
-	if l, ok := n.newestReturn(m.ID); ok && l.incarnation == incarnation {
+	if l, ok := n.newestReturn(m.ID); ok && l.incarnation == incarnation && len(l.addresses) > 0 {
 		return l.addresses, true
 	}
 	if p := n.identity.met[m.ID]; p.incarnation == incarnation {
