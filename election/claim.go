@@ -262,6 +262,27 @@ func (n *Node) confAhead() bool {
 	return false
 }
 
+// promotedAhead reports whether this member's log makes it a voter after what is
+// applied. A leader that knows that this is committed counts on it already.
+func (n *Node) promotedAhead() bool {
+	for i, last := n.applied+1, n.lastIndex(); i <= last; i++ {
+		e := n.entry(i)
+		if e == nil {
+			return true // it cannot be read
+		}
+		if e.GetType() == raftpb.EntryNormal {
+			continue
+		}
+		cc, err := confChangeOf(e)
+		if err != nil || slices.ContainsFunc(cc.AsV2().GetChanges(), func(c *raftpb.ConfChangeSingle) bool {
+			return c.GetType() == raftpb.ConfChangeAddNode && c.GetNodeId() == n.cfg.ID
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
 // changesVoters reports whether an entry changes who votes: one that only adds learners,
 // or takes them out, leaves every majority as it is.
 func (n *Node) changesVoters(e *raftpb.Entry) bool {

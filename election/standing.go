@@ -113,8 +113,8 @@ func (n *Node) noticed(from uint64, e EvictedNotice) {
 	switch {
 	case e.ID != n.cfg.ID || n.ring.RingID != "" && e.RingID != n.ring.RingID:
 		return
-	case n.leavingSince != 0 && !n.leavingVoter && n.knows(from):
-		// Its own committed log has this member out already. It never voted,
+	case n.leavingSince != 0 && !n.mayVote() && n.knows(from):
+		// Its own committed log has this member out already. It does not vote,
 		// so nobody needs it.
 		n.remove(e.Epoch, n.leavingWhy)
 		return

@@ -418,7 +418,7 @@ func (n *Node) leaveTimers() {
 		return
 	}
 	// A voter never goes by time: the others may need its log.
-	if !n.leavingVoter || len(n.ring.Members) == 0 {
+	if !n.mayVote() || len(n.ring.Members) == 0 {
 		end := n.leavingSince + 2*n.ring.Settings.Lease() + time.Second
 		if n.now >= end || len(n.ring.Members) == 0 {
 			n.remove(n.ring.Epoch, n.leavingWhy)
@@ -427,6 +427,14 @@ func (n *Node) leaveTimers() {
 		n.wakeAt(end)
 	}
 	n.announce(n.ring.Settings.RenewEvery() / 4) // any message will do: the answer is the notice
+}
+
+// mayVote reports whether raft may count on a member that was taken out of the ring: it
+// voted then, or has become a voter since by a change that was in the log already, be
+// that committed or not.
+func (n *Node) mayVote() bool {
+	n.leavingVoter = n.leavingVoter || n.isVoter(n.cfg.ID) || n.promotedAhead()
+	return n.leavingVoter
 }
 
 func (n *Node) remove(epoch uint64, why string) {
