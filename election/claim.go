@@ -319,7 +319,7 @@ func (n *Node) proposeReturn(m ring.Member) bool {
 	if !ok || n.behind(m, c) {
 		return false
 	}
-	if c.ret != nil && n.lead != nil && n.declared() && c.incarnation != m.Incarnation {
+	if c.ret != nil && n.mayRecord() && c.incarnation != m.Incarnation {
 		n.proposeOnce(proposalKey{kind: "return", id: m.ID}, ring.Command{Return: &c.ret.Return})
 	}
 	return true

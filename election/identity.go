@@ -249,6 +249,15 @@ func (n *Node) ackedByAnother(id, incarnation uint64) bool {
 	return n.lead != nil && r != nil && n.isVoter(id) && n.acknowledged(id) > 0 && unknownTo(append(slices.Clone(r.Former), incarnation), former)
 }
 
+// mayRecord reports whether this leader lets the ring record processes: once it is
+// declared, so that a declaration waits for nothing. A witness never is, and must not
+// wait for that: in a pair, or alone, it promotes those who may lead only when the
+// ring has recorded it.
+func (n *Node) mayRecord() bool {
+	me, member := n.ring.Member(n.cfg.ID)
+	return n.lead != nil && (n.declared() || member && me.Witness)
+}
+
 // recordChange follows up on a member's process that the log gives at index.
 func (n *Node) recordChange(index uint64, was, is ring.Member) {
 	i := &n.identity

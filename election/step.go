@@ -337,7 +337,7 @@ func (n *Node) memberTimers() {
 	moved := len(n.cfg.Addresses) > 0 && !slices.Equal(me.Addresses, n.cfg.Addresses)
 	changed := moved || me.Incarnation != n.cfg.Incarnation || me.Version != n.cfg.Version
 	if n.lead != nil {
-		if changed && n.declared() {
+		if changed && n.mayRecord() {
 			n.proposeOnce(proposalKey{kind: "return", id: me.ID}, ring.Command{Return: &n.self().Return})
 		}
 		return

@@ -337,7 +337,7 @@ func (n *Node) memberReturned(from uint64, r Return) {
 	if r.Incarnation != n.holder(m) {
 		return // a word about another process
 	}
-	if n.lead != nil && n.declared() {
+	if n.mayRecord() {
 		n.proposeOnce(proposalKey{kind: "return", id: from}, ring.Command{Return: &r.Return})
 	}
 }

@@ -246,4 +246,7 @@ var relapses = []mutation{
 	{"nobody asks a process to announce itself", []edit{{"election/claim.go",
 		"\tif c.ret != nil || n.now < c.askedWho",
 		"\tif MUTANT || c.ret != nil || n.now < c.askedWho"}}, []string{"G6"}, 5, 0},
+	{"a witness that leads records nobody", []edit{{"election/identity.go",
+		"(n.declared() || member && me.Witness)",
+		"(n.declared() || member && me.Witness && !MUTANT)"}}, []string{"G6"}, 6, 0},
 }
