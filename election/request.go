@@ -280,17 +280,20 @@ func (n *Node) handoverTimers() {
 }
 
 // handoverUnable goes on with the next in the succession if the operator named
-// nobody; else the handover ends.
+// nobody; else the handover ends. A member that declines only since it lost a lease
+// of its own is asked until the deadline: it declines for a limited time.
 func (n *Node) handoverUnable() {
 	h := n.lead.handover
 	m, _ := n.ring.Member(h.to)
 	err := fmt.Errorf("%w: %s %s", ErrUnable, m.Name, n.unableBecause(m))
-	h.passed = append(h.passed, h.to)
-	next := n.ring.Succession(append([]uint64{n.cfg.ID}, h.passed...)...)
+	next := n.ring.Succession(append([]uint64{n.cfg.ID, h.to}, h.passed...)...)
 	if !h.anyone || len(next) == 0 {
-		n.endHandover(err)
+		if n.now >= h.deadline || !n.lead.takeover.declines(len(n.conf.GetVoters())) {
+			n.endHandover(err)
+		}
 		return
 	}
+	h.passed = append(h.passed, h.to)
 	n.trace("does not hand over: %v", err)
 	h.to, h.stage, h.deadline = next[0], appointing, n.now+n.handoverTimeout()
 	n.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: h.to, Why: h.why}})

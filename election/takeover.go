@@ -167,6 +167,13 @@ func (n *Node) passedOverAt(since Instant) Instant {
 	return end
 }
 
+// declines reports whether the member could lead, but leaves that to others since it
+// could not keep a lease a moment ago.
+func (t *takeover) declines(voters int) bool {
+	a := t.answer
+	return a != nil && a.Lapsed && !a.Stuck && a.Reached > voters/2
+}
+
 // unableBecause says why a member does not lead, for the history and for the
 // operator.
 func (n *Node) unableBecause(m ring.Member) string {

@@ -143,8 +143,12 @@ func (s *Sim) unanswered() {
 // answerBound is how long a request may take where nothing is wrong.
 func (s *Sim) answerBound() time.Duration {
 	_, lease := s.boundSettings()
-	handover := min(max(4*lease, time.Second), 3*time.Second)
-	return handover + 2*lease + time.Second + 8*(s.net.Base+s.net.Jitter)
+	return handoverTime(lease) + 2*lease + time.Second + 8*(s.net.Base+s.net.Jitter)
+}
+
+// handoverTime is how long a leader tries to hand over.
+func handoverTime(lease time.Duration) time.Duration {
+	return min(max(4*lease, time.Second), 3*time.Second)
 }
 
 // leaver is the member that a request lets go.

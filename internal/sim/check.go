@@ -20,6 +20,10 @@ func (s *Sim) noteClaim(n *node) {
 	term, end := n.core.ClaimUntil()
 	if term == 0 || n.clock.local(s.now) >= end {
 		s.claimOver(n)
+		if n.lapsing {
+			n.lapsedAt = s.now
+			n.lapsing = n.core.Status(n.clock.local(s.now)).Role == "StateLeader"
+		}
 		return
 	}
 	at := int64(forever)
@@ -52,7 +56,7 @@ func (s *Sim) noteClaim(n *node) {
 	if n.claimTerm == 0 {
 		n.claimFrom = s.now
 	}
-	n.claimTerm, n.claimEnd = term, at
+	n.claimTerm, n.claimEnd, n.lapsing = term, at, false
 	for _, o := range s.nodes {
 		if o != n && o.claimTerm != 0 && o.claimEnd > s.now {
 			s.failAt(n, "G2", "claims with token %d, while %s may claim with token %d for %v more", term, o.name, o.claimTerm, time.Duration(o.claimEnd-s.now))
@@ -68,9 +72,7 @@ func (s *Sim) claimOver(n *node) {
 		s.claims = append(s.claims, Claim{n.name, n.claimTerm, time.Duration(n.claimFrom), time.Duration(min(n.claimEnd, s.now))})
 	}
 	s.ledUntil = max(s.ledUntil, min(n.claimEnd, s.now))
-	if n.claimTerm != 0 && n.claimEnd <= s.now {
-		n.lapsedAt = n.claimEnd
-	}
+	n.lapsing = n.lapsing || n.claimTerm != 0 && n.claimEnd <= s.now
 	n.claimTerm, n.claimEnd = 0, 0
 }
 

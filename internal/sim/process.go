@@ -91,10 +91,13 @@ type node struct {
 	claimTerm uint64
 	claimFrom int64 // true time
 	claimEnd  int64
-	lapsedAt  int64 // when a lease of the present process last ran out
-	bad       int64 // when it last did not run as it should
-	badSince  int64 // 0: runs as it should
-	behindAt  int64 // when its log was last seen to lack what is committed
+	// lapsedAt is when the present process last led in raft's eyes after its lease had
+	// run out; lapsing is true while it does.
+	lapsedAt int64
+	lapsing  bool
+	bad      int64 // when it last did not run as it should
+	badSince int64 // 0: runs as it should
+	behindAt int64 // when its log was last seen to lack what is committed
 	// committed is the last entry that was committed when that last grew, or when
 	// its own log had no more; committedAt is when that was.
 	committed   uint64
@@ -170,7 +173,7 @@ func (s *Sim) start(n *node) {
 	s.draw(n)
 	n.inbox, n.held, n.refs, n.probes, n.relink, n.tell = n.inbox[:0], nil, nil, nil, nil, nil
 	n.peers, n.meetings, n.asked = nil, nil, map[uint64]int64{}
-	n.leaving, n.joins, n.lapsedAt = 0, 0, 0
+	n.leaving, n.joins, n.lapsedAt, n.lapsing = 0, 0, 0, false
 	n.core, n.id, n.unborn = nil, 0, false
 	s.ran(n)
 	s.monitorStart(n)

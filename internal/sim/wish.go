@@ -35,13 +35,14 @@ func (s *Sim) wish() {
 
 // mayTakeOver reports whether a handover to a member has to succeed. Its last
 // step has to be over within a lease: where operators chose one that is too
-// short for the network, it may not be. A process whose lease ran out may give up
-// some leases later, and then declines for eight: nobody but itself knows.
+// short for the network, it may not be. A process that gave a term up since its lease
+// had run out declines for eight leases: it is asked again, but not for so long.
 func (s *Sim) mayTakeOver(m lmember) bool {
-	if i := s.machineOf(m.id); i < 0 || s.nodes[i].lapsedAt != 0 && s.now < s.nodes[i].lapsedAt+12*int64(s.ledger.settings.Lease()) {
+	lease := s.ledger.settings.Lease()
+	if i := s.machineOf(m.id); i < 0 || s.nodes[i].lapsedAt != 0 && s.now+int64(handoverTime(lease)) < s.nodes[i].lapsedAt+int64(9*lease) {
 		return false
 	}
-	return !m.witness && m.id != s.ledger.leader && s.ledger.settings.Lease() >= 16*(s.net.Base+s.net.Jitter)
+	return !m.witness && m.id != s.ledger.leader && lease >= 16*(s.net.Base+s.net.Jitter)
 }
 
 // wishDue checks that it came about.
