@@ -228,7 +228,7 @@ func (s *Sim) ranAt(inc uint64, machine int) bool {
 }
 
 // judgeReturn follows a member's process, or what it says of itself.
-func (s *Sim) judgeReturn(r ring.Return) string {
+func (s *Sim) judgeReturn(index uint64, r ring.Return) string {
 	g := &s.ledger
 	i := slices.IndexFunc(g.members, func(m lmember) bool { return m.id == r.ID })
 	if i < 0 {
@@ -238,6 +238,7 @@ func (s *Sim) judgeReturn(r ring.Return) string {
 	if m.inc == r.Incarnation && m.at == at {
 		return "known"
 	}
+	s.replaces(m.inc, r.Incarnation, index)
 	m.inc, m.at = r.Incarnation, at
 	s.recorded(*m)
 	s.stats.count("ring: returned", 1)

@@ -28,6 +28,9 @@ type evidence struct {
 	// looked are the results of the probes of leaders, and of who would lead,
 	// by member.
 	looked map[lookKey][]look
+	// replaced are the processes whose place the ring has given to another one, each
+	// with the index of the entry that did.
+	replaced map[uint64]uint64
 }
 
 // accusation is one monitor's suspicion: when it was first and last told; or a
@@ -60,7 +63,7 @@ type lookKey struct {
 }
 
 func newEvidence() evidence {
-	return evidence{map[watchKey]int64{}, map[watchKey]int64{}, map[watchKey]uint64{}, map[watchKey]uint64{}, map[uint64][]accusation{}, map[lookKey][]look{}}
+	return evidence{map[watchKey]int64{}, map[watchKey]int64{}, map[watchKey]uint64{}, map[watchKey]uint64{}, map[uint64][]accusation{}, map[lookKey][]look{}, map[uint64]uint64{}}
 }
 
 // asks notes that a monitor probes; its word counts from the first probe that
@@ -130,6 +133,21 @@ func (s *Sim) noteProbe(n *node, r election.ProbeResult, began int64) {
 	if l.dead {
 		s.evidence.accused[r.Incarnation] = append(s.evidence.accused[r.Incarnation], accusation{n.idx, s.now, s.now, true})
 	}
+}
+
+// replaces notes the entry that gives the place of a process to another one.
+func (s *Sim) replaces(was, is, index uint64) {
+	if was != is {
+		s.evidence.replaced[was] = index
+		delete(s.evidence.replaced, is)
+	}
+}
+
+// replacedFor reports whether a machine has applied the entry that gave the place of a
+// process to another one. Of a pair, it may take that process back.
+func (s *Sim) replacedFor(n *node, inc uint64) bool {
+	index, ok := s.evidence.replaced[inc]
+	return ok && n.core.Status(n.clock.local(s.now)).Applied >= index && len(s.ledger.voters) > 2
 }
 
 // against reports whether a probe found an incarnation dead. Where nobody

@@ -360,7 +360,7 @@ func (s *Sim) judge(e *raftpb.Entry, c ring.Command) string {
 		g.changed = append(g.changed, settingsMark{mark{e.GetIndex()}, *c.Settings})
 		g.setSettings(s.now, *c.Settings)
 	case c.Return != nil:
-		return s.judgeReturn(*c.Return)
+		return s.judgeReturn(e.GetIndex(), *c.Return)
 	case c.Seal != nil, c.Beside():
 		return "no matter of the ring"
 	default:
@@ -406,6 +406,7 @@ func (s *Sim) judgeDeclare(e *raftpb.Entry, d ring.Declare) string {
 	g.leaders = append(g.leaders, leaderMark{mark{e.GetIndex()}, d.ID})
 	for i := range g.members {
 		if m := &g.members[i]; m.id == d.ID {
+			s.replaces(m.inc, d.Incarnation, e.GetIndex())
 			m.inc = d.Incarnation
 			s.recorded(*m)
 			g.led[m.name] = d.Term

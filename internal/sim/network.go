@@ -394,8 +394,9 @@ func (s *Sim) deliver(n *node, e event) {
 	}
 	from := s.nodes[e.peer]
 	// A notice is no sign of life: anybody may give it. Nor is the word of a process
-	// that runs from an older disk, unless the ring has taken it for the member.
-	present := from.up && from.inc == m.Incarnation
+	// that runs from an older disk, unless the ring has taken it for the member, nor
+	// that of one that is no longer the member.
+	present := from.up && from.inc == m.Incarnation && !s.replacedFor(n, from.inc)
 	if r, _ := s.ledger.member(m.From); from.restored && r.inc != from.inc {
 		present = false
 	}
