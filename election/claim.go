@@ -44,7 +44,8 @@ func (n *Node) noteClaim(m ring.Member, msg Message) *claim {
 	if c.incarnation != msg.Incarnation {
 		c.incarnation, c.ret, c.votes = msg.Incarnation, nil, nil
 		c.had, c.hadIn = n.acknowledged(m.ID), n.term
-		c.waiting = false // an answer on its way was for another claim
+		// An answer on its way was for another claim, and so was what was told.
+		c.waiting, c.refused = false, 0
 	}
 	c.heard = n.now
 	if r := msg.Return; r != nil && r.ID == m.ID && r.Incarnation == msg.Incarnation {
@@ -93,9 +94,11 @@ func (n *Node) claimed(id uint64) (*claim, bool) {
 }
 
 // standsBy reports whether a process may still claim to be the member, as far as is
-// known: one that has ended does not, nor one that was refused, unless it spoke again.
+// known: one that has ended does not, nor one that was refused, unless it speaks again
+// after that. What it said before it was told may come later, so it is the next time
+// that it would be told again that counts.
 func (n *Node) standsBy(id uint64, c *claim) bool {
-	return !n.ended(id, c.incarnation) && (c.refused == 0 || c.heard > c.refused)
+	return !n.ended(id, c.incarnation) && (c.refused == 0 || c.heard >= c.refused+n.ring.Settings.RenewEvery())
 }
 
 // spokenFor reports whether another process than the recorded one was heard

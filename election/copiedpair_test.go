@@ -192,3 +192,34 @@ func TestARefusedCopyIsNotRecorded(t *testing.T) {
 	}
 	w.nobodyElse(t)
 }
+
+// The refused copy had spoken once more before it was told. That comes in after its
+// refusal, and its claim has ended all the same.
+func TestARefusedCopyThatSpokeBeforeItWasTold(t *testing.T) {
+	for later := time.Duration(0); later <= 200*time.Millisecond; later += 20 * time.Millisecond {
+		w := newWorld()
+		w.form(t, lan(t), 200*time.Millisecond, "a", "b")
+		w.run(time.Second)
+		a, b := w.nodes["a"], w.nodes["b"]
+		c := w.clone("b", "copy")
+		w.forge = func(m election.Message) *election.Message {
+			if m.Held == nil {
+				return nil
+			}
+			w.forge = nil
+			return &election.Message{From: b.id, To: a.id, Incarnation: c.inc, Raft: &raftpb.Message{
+				Type: raftpb.MsgPreVote.Enum(), From: new(b.id), To: new(a.id), Term: new(uint64(9999))}}
+		}
+		w.until(t, "the copy is refused", func() bool { return c.superseded != nil })
+		c.gone = true
+		w.run(later)
+		w.kill("b", true, "")
+		w.run(200 * time.Millisecond)
+		w.restart("b")
+		w.run(5 * time.Second)
+		if b.superseded != nil || slices.ContainsFunc(a.disk.entries, isReturn) || w.claimant(t) != "a" {
+			t.Errorf("b dies after %v: it is told %+v, and %q claims\n%s\n%s", later, b.superseded, w.claimant(t), w.out.String(), w.status())
+		}
+		w.nobodyElse(t)
+	}
+}
