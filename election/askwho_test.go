@@ -110,3 +110,23 @@ func TestAnAnswerToWhoIsThereAsksForNothing(t *testing.T) {
 		}
 	}
 }
+
+// Both were down, and the leader is recorded already. A voter that is back cannot ask
+// it, as its word to the leader is lost, so the third one tells which process leads.
+func TestOthersTellWhichProcessLeadsIfItCannotBeAsked(t *testing.T) {
+	w := threeFormed(t)
+	a, b := w.nodes["a"], w.nodes["b"]
+	w.kill("b", false, "")
+	w.kill("a", false, "")
+	w.run(10 * time.Millisecond)
+	w.restart("a")
+	w.until(t, "a claims", func() bool { return w.claimant(t) == "a" })
+	w.drop = func(m election.Message) bool { return m.From == b.id && m.To == a.id }
+	w.restart("b")
+	// It votes for nobody for a lease, and asks within another one.
+	w.run(2 * lan(t).Lease())
+	if !b.n.Standing(w.now, b.id).InTouch {
+		t.Errorf("b does not follow a\n%s\n%s", w.out.String(), w.status())
+	}
+	w.nobodyElse(t)
+}

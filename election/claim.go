@@ -302,7 +302,11 @@ func (n *Node) changesVoters(e *raftpb.Entry) bool {
 // unless what it announces speaks against it or is not known yet. An answer says
 // where a process listens, and nothing of the disk that it was started from.
 func (n *Node) admit(m ring.Member, c *claim) {
-	if c.ret == nil || n.behind(m, c) || n.ended(m.ID, c.incarnation) || n.replacedInLog(m.ID, c.incarnation) {
+	if c.ret == nil {
+		n.doubt() // it may not hear that it is asked, and the ring may have recorded it
+		return
+	}
+	if n.behind(m, c) || n.ended(m.ID, c.incarnation) || n.replacedInLog(m.ID, c.incarnation) {
 		return
 	}
 	n.takeOver(m, c.incarnation)
