@@ -69,6 +69,18 @@ func (n *Node) lossOver(term uint64) {
 	}
 }
 
+// lossUnexplained finds another reason for a loss, since what somebody had against the
+// leader was wrong.
+func (n *Node) lossUnexplained(id, by uint64) {
+	l := &n.loss
+	if n.lead != nil {
+		l = &n.lead.loss
+	}
+	if id == n.ring.LeaderID && l.token == n.ring.Term && l.by == by && l.evidence != ring.Certified {
+		l.evidence, l.by, l.incarnation = n.lossEvidence(id)
+	}
+}
+
 // takeoverAsked takes down that the leader itself, or a caretaker, asks this
 // member to lead.
 func (n *Node) takeoverAsked() {

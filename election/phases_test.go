@@ -101,3 +101,25 @@ func TestPhasesAfterAFalseAlarm(t *testing.T) {
 		t.Errorf("%+v, want b within 50 ms of the certificate", l)
 	}
 }
+
+// What was taken back explains nothing: the leader had moved, fell silent after that,
+// and goes for its silence.
+func TestTheHistoryNamesNoEvidenceThatWasTakenBack(t *testing.T) {
+	w := threeFormed(t)
+	a, b, c := w.nodes["a"], w.nodes["b"], w.nodes["c"]
+	a.stopped = true
+	said := election.Suspicion{ID: a.id, Incarnation: a.inc, Term: b.n.State().Term, Evidence: ring.Refused}
+	w.to(c, func(now election.Instant) { c.n.Report(now, said) })
+	w.run(100 * time.Millisecond)
+	said.Cleared = true
+	w.to(c, func(now election.Instant) { c.n.Report(now, said) })
+	w.run(5 * time.Second)
+	l := w.leader()
+	if l == nil || l == a {
+		t.Fatalf("nobody took over\n%s", w.out.String())
+	}
+	h := l.n.State().History
+	if last := h[len(h)-1]; last.Evidence != ring.Silent {
+		t.Errorf("the history says %q\n%s", last.Evidence, w.out.String())
+	}
+}

@@ -62,6 +62,7 @@ func (n *Node) suspicion(s Suspicion) {
 	if s.Cleared {
 		if old != nil && old.By == s.By {
 			n.clear(s.ID, s, "answers again")
+			n.lossUnexplained(s.ID, s.By)
 		}
 		n.deferInspection(s.ID)
 		return
@@ -276,6 +277,7 @@ func (n *Node) probed(r ProbeResult) {
 		// believed anew after as long as it takes to form the opinion.
 		n.denied[r.ID] = n.now + n.ring.Settings.Detection(false)
 		n.clear(r.ID, s.Suspicion, "the leader reaches it")
+		n.lossUnexplained(r.ID, s.By)
 		n.deferInspection(r.ID)
 	}
 }
