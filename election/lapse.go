@@ -82,11 +82,11 @@ func (n *Node) lapseRule() bool {
 // each time. Nobody reaches the certified dead. It reports whether it gave up.
 func (n *Node) lostRule() bool {
 	l, s := n.lead, n.ring.Settings
-	if n.declared() {
-		return false
-	}
 	if l.advanced == 0 || n.commit > l.committed || n.lastIndex() == n.commit {
 		l.advanced, l.committed = max(n.now, 1), n.commit
+	}
+	if n.declared() {
+		return false
 	}
 	lately := n.now - s.Lease()
 	voters := n.conf.GetVoters()

@@ -23,7 +23,8 @@ type leading struct {
 	// measured is when the declaration said how long nobody had led.
 	measured Instant
 	breaks   breaks
-	// advanced is when the commit index last moved on, to committed.
+	// advanced is when the commit index last moved on, to committed, or all was
+	// committed.
 	advanced  Instant
 	committed uint64
 	// nextForget is when to look for former members that may be forgotten.

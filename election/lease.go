@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"go.etcd.io/raft/v3/raftpb"
+
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -156,6 +158,17 @@ func (n *Node) renewAcked(from uint64, a RenewAck) {
 	// and boundUntil looks at grants from the newest acked renewal on.
 	r.acked[from] = ackedRenewal{a.Seq, s.until}
 	r.held = r.held || n.now < n.leaseEnd()
+	n.appendAgain(from)
+}
+
+// appendAgain lets raft send again what a member has not acknowledged, although it
+// acks renewals: the append or its answer may be lost. Raft would do that after the
+// answer to a heartbeat, and a declared leader sends one in a lease. Where messages are
+// lost, an entry would wait for several leases.
+func (n *Node) appendAgain(to uint64) {
+	if n.now >= n.lead.advanced+n.ring.Settings.RenewEvery() && n.acknowledged(to) < n.lastIndex() {
+		n.stepRaft(&raftpb.Message{Type: raftpb.MsgHeartbeatResp.Enum(), From: new(to), To: new(n.cfg.ID), Term: new(n.term)})
+	}
 }
 
 // leaseEnd is when the leader must have stopped acting: the latest time up to
