@@ -224,7 +224,8 @@ func (s *Sim) quorum(lose int) bool {
 	return s.quorumWithout(func(n *node) bool { return n.idx == lose })
 }
 
-// quorumWithout is the same without some machines.
+// quorumWithout is the same without some machines. Who is refused by the one with the
+// longest log, or refuses it, gives it no vote.
 func (s *Sim) quorumWithout(lost func(*node) bool) bool {
 	var live []*node
 	var best *node
@@ -243,7 +244,8 @@ func (s *Sim) quorumWithout(lost func(*node) bool) bool {
 		if !slices.Contains(voters, im.id) && !slices.Contains(outgoing, im.id) {
 			continue
 		}
-		if best == nil || term > bestTerm || term == bestTerm && index > bestIndex {
+		longer := best == nil || term > bestTerm || term == bestTerm && index > bestIndex
+		if longer || term == bestTerm && index == bestIndex && s.refuses(best, best) {
 			best, bestTerm, bestIndex, known = n, term, index, commit
 		}
 	}
@@ -254,7 +256,9 @@ func (s *Sim) quorumWithout(lost func(*node) bool) bool {
 		k := 0
 		for _, id := range voters {
 			// Whom the core let go it must not need again.
-			if s.letGo[id] || slices.ContainsFunc(live, func(n *node) bool { return n.disk.durable.id == id }) {
+			if s.letGo[id] || slices.ContainsFunc(live, func(n *node) bool {
+				return n.disk.durable.id == id && (n == best || !s.refuses(best, n) && !s.refuses(n, best))
+			}) {
 				k++
 			}
 		}

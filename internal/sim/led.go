@@ -75,6 +75,11 @@ func (s *Sim) noteBehind() {
 		if s.unproven(n) {
 			n.unprovenAt = s.now
 		}
+		for _, o := range s.nodes {
+			if n != o && s.refuses(n, o) {
+				s.refusedAt[[2]int{n.idx, o.idx}] = s.now
+			}
+		}
 	}
 }
 
@@ -164,10 +169,10 @@ func (s *Sim) pairSince(h *node, id uint64) int64 {
 		return s.ableSince(h)
 	}
 	out, in := s.link(h.idx, v.idx), s.link(v.idx, h.idx)
-	if v.id != id || out.disturbed() || in.disturbed() || v.log.newer(&h.log) || s.unproven(h) || s.unproven(v) {
+	if v.id != id || out.disturbed() || in.disturbed() || v.log.newer(&h.log) || s.unproven(h) || s.unproven(v) || s.refuses(h, v) || s.refuses(v, h) {
 		return s.now
 	}
-	since := max(s.ableSince(v), out.goodAt, in.goodAt, h.unprovenAt, v.unprovenAt)
+	since := max(s.ableSince(v), out.goodAt, in.goodAt, h.unprovenAt, v.unprovenAt, s.refusedAt[[2]int{h.idx, v.idx}], s.refusedAt[[2]int{v.idx, h.idx}])
 	if s.knowsFormer(h, v) || s.knowsFormer(v, h) {
 		since += int64(max(asksAround, s.ledger.settings.Lease()))
 	}

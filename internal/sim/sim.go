@@ -55,14 +55,16 @@ type Sim struct {
 	// ledUntil is when the newest claim ended, disturbedAt when the newest fault
 	// began or ended, or a process started.
 	ledUntil, disturbedAt int64
-	quietUntil            int64
-	wishes                *rand.Rand // what operators want of a whole ring
-	stops                 *rand.Rand // which processes are told to end
-	lastOp                int64
-	wholeEpoch            uint64
-	wholeEvicted          int
-	settled               bool
-	outagesFrom           int64 // from when on holes in the claims are not yet judged
+	// refusedAt is when a machine was last seen to refuse another one, by their numbers.
+	refusedAt    map[[2]int]int64
+	quietUntil   int64
+	wishes       *rand.Rand // what operators want of a whole ring
+	stops        *rand.Rand // which processes are told to end
+	lastOp       int64
+	wholeEpoch   uint64
+	wholeEvicted int
+	settled      bool
+	outagesFrom  int64 // from when on holes in the claims are not yet judged
 	// starts are when processes were started, voted when votes were read that had
 	// been on their way for long, unrenewed when renewals or their acks were lost.
 	starts    []int64
@@ -134,7 +136,7 @@ func Run(opt Options) *Result {
 
 func newSim(opt Options, world World) *Sim {
 	s := &Sim{opt: opt, world: world, hash: newPrint(), births: map[birthKey]birth{}, appends: map[uint64]uint64{}, addresses: map[string]int{}, dead: map[uint64]int64{},
-		evidence: newEvidence(), letGo: map[uint64]bool{}, twins: map[uint64]uint64{}, twinTerms: map[uint64]uint64{}, incarnations: map[uint64]int{}, entered: map[uint64]bool{}}
+		evidence: newEvidence(), letGo: map[uint64]bool{}, refusedAt: map[[2]int]int64{}, twins: map[uint64]uint64{}, twinTerms: map[uint64]uint64{}, incarnations: map[uint64]int{}, entered: map[uint64]bool{}}
 	s.asked = asked{settings: map[ring.Settings]bool{}, evictions: map[string]bool{}, leaves: map[uint64]bool{}}
 	s.floats = -1
 	s.net = &s.world.Net

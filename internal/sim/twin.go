@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
 )
 
 // A twin is a machine that runs from a copy of another one's data directory,
@@ -157,6 +158,38 @@ func (n *node) asName() string {
 // Only one of both can join.
 func (s *Sim) sharesName(n *node) bool {
 	return n.joinAs != "" && slices.ContainsFunc(s.nodes, func(o *node) bool { return o != n && o.asName() == n.joinAs })
+}
+
+// refuses reports whether a process's log gives the place of another one to a third, as
+// far as is known there not committed. It need not count that one: if the entry is
+// committed, the third may have acknowledged more, even if it has ended. The voters of
+// a pair know better.
+func (s *Sim) refuses(n, o *node) bool {
+	id, ents, known := o.disk.durable.id, n.disk.durable.ents, n.disk.durable.hs.GetCommit()
+	if n.core != nil {
+		ents, known = n.log.ents, n.checked
+	}
+	if k := len(ents); k == 0 || ents[k-1].GetIndex() <= known {
+		return false
+	}
+	if voters, outgoing := s.ledger.confAfter(known); len(voters) <= 2 && len(outgoing) == 0 {
+		return false
+	}
+	inc := uint64(0)
+	for _, e := range ents {
+		if e.GetIndex() <= known || e.GetType() != raftpb.EntryNormal || len(e.GetData()) == 0 {
+			continue
+		}
+		c, err := ring.DecodeCommand(e.GetData())
+		switch {
+		case err != nil:
+		case c.Return != nil && c.Return.ID == id:
+			inc = c.Return.Incarnation
+		case c.Declare != nil && c.Declare.ID == id && c.Declare.Incarnation != 0:
+			inc = c.Declare.Incarnation
+		}
+	}
+	return inc != 0 && !slices.Contains(o.disk.durable.former, inc)
 }
 
 // superseded ends a process that learned that it is not its member.
