@@ -53,7 +53,7 @@ func (s *Sim) checkCommits() {
 			h.committed, h.committedAt = g.last(), s.now
 			continue
 		}
-		quiet := max(h.committedAt, s.reachesSince(h), s.disturbedAt)
+		quiet := max(h.committedAt, h.claimFrom, s.reachesSince(h), s.disturbedAt)
 		s.stats.CommitShare = max(s.stats.CommitShare, float64(s.now-quiet)/float64(bound))
 		if s.now-quiet > bound {
 			s.failAt(h, "G6", "it claims with token %d and has reached a majority of %v %v since %.6f s, and nothing after entry %d was committed for %v, its log ends at %d", h.claimTerm, g.voters, g.outgoing,
