@@ -220,14 +220,16 @@ func (s *Sim) twinCounted(n *node) bool {
 		slices.ContainsFunc(s.nodes, func(o *node) bool { return o.up && o.twinOf == n.idx+1 })
 }
 
-// twinWentOn reports whether the ring has recorded a copy of n's disk as its member,
-// which may have been restarted since, and n's disk lacks what was committed with the
-// copy's word.
+// twinWentOn reports whether a copy of n's disk was the member, and n's disk lacks what
+// was committed with the copy's word: the ring has recorded the copy, which may have
+// been restarted since, or it took part in a later term than n's disk knows.
 func (s *Sim) twinWentOn(n *node, by uint64) bool {
 	im, g := &n.disk.durable, &s.ledger
 	m, ok := g.member(n.id)
 	i, known := s.incarnations[by]
-	return ok && m.inc == by && known && i != n.idx && s.copied(n.id) && im.first+uint64(len(im.ents)) <= g.base+uint64(len(g.ents))
+	recorded := ok && m.inc == by && s.copied(n.id)
+	tookPart := s.twins[by] == n.id && s.twinTerms[n.id] > im.hs.GetTerm()
+	return (recorded || tookPart) && known && i != n.idx && im.first+uint64(len(im.ents)) <= g.base+uint64(len(g.ents))
 }
 
 // copied reports whether a twin of a member ever ran.
