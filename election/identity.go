@@ -466,12 +466,21 @@ func (n *Node) livesAt(m ring.Member, incarnation uint64) (addresses []string, k
 }
 
 // placeOf returns where a member's process announced that it listens, else where
-// the member does.
+// the member does; and also where an entry says that is not applied yet: it may have
+// moved since.
 func (n *Node) placeOf(m ring.Member) []string {
+	at := m.Addresses
 	if r := n.announcedBy(m.ID, m.Incarnation); r != nil && len(r.Addresses) > 0 {
-		return r.Addresses
+		at = r.Addresses
 	}
-	return m.Addresses
+	if l, ok := n.newestReturn(m.ID); ok && l.incarnation == m.Incarnation {
+		for _, a := range l.addresses {
+			if !slices.Contains(at, a) {
+				at = append(slices.Clip(at), a)
+			}
+		}
+	}
+	return at
 }
 
 // newestReturn returns the newest entry that is not applied and gives a member
