@@ -27,6 +27,9 @@ type leading struct {
 	// committed.
 	advanced  Instant
 	committed uint64
+	// ringAt is the newest entry that changed the ring, at least the one that began
+	// the term.
+	ringAt uint64
 	// nextForget is when to look for former members that may be forgotten.
 	nextForget Instant
 
@@ -108,6 +111,7 @@ func (n *Node) elected() {
 	n.lead = &leading{
 		term: n.term, since: n.now, nextTick: n.now + n.ring.Settings.RenewEvery(), after: n.ring.LeaderID, renewals: renewals{seq: voteAck, ignoreUpTo: voteAck},
 		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, probes: map[uint64]Instant{}, noAnswer: map[uint64]unanswered{}, snapshots: map[uint64]Instant{},
+		ringAt: n.lastIndex(),
 	}
 	n.campaign, n.wonTerm = campaign{}, n.term
 	n.loss.elected = n.now

@@ -37,3 +37,26 @@ func TestWhoIsPromotedAfterItsEvictionStays(t *testing.T) {
 		t.Errorf("%q claims, a counts %d voters, b is up: %v\n%s\n%s", w.claimant(t), w.votersOf(a), b.up, w.out.String(), w.status())
 	}
 }
+
+// A member leaves, and another one died a moment before, which nobody knows yet. The
+// one that leaves is needed to take the dead one out: a pair of the living and the
+// dead could do nothing.
+func TestNobodyIsLetGoWhileTheOthersDoNotAnswer(t *testing.T) {
+	w := threeFormed(t)
+	a, c := w.nodes["a"], w.nodes["c"]
+	w.kill("b", false, "")
+	w.nodes["b"].gone = true
+	w.ask(election.Request{Leave: &ring.Leave{ID: c.id}})
+	w.run(400 * time.Millisecond)
+	if got := w.votersOf(a); got != 3 || !a.n.State().Gone(c.id) {
+		t.Fatalf("a counts %d voters, want 3: b is silent\n%s\n%s", got, w.out.String(), w.status())
+	}
+	for range 8 {
+		w.suspect("a", "b", ring.Silent)
+		w.suspect("c", "b", ring.Silent)
+		w.run(500 * time.Millisecond)
+	}
+	if w.claimant(t) != "a" || w.votersOf(a) != 1 {
+		t.Errorf("%q claims, a counts %d voters\n%s\n%s", w.claimant(t), w.votersOf(a), w.out.String(), w.status())
+	}
+}

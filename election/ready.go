@@ -411,6 +411,9 @@ func (n *Node) needed(id uint64) bool {
 
 // ringChanged follows up on a new committed ring.
 func (n *Node) ringChanged() {
+	if n.lead != nil {
+		n.lead.ringAt = max(n.lead.ringAt, n.applied)
+	}
 	n.peersChanged()
 	if n.ring.Gone(n.cfg.ID) && n.leavingSince == 0 {
 		n.leavingSince, n.leavingWhy, n.leavingVoter = max(n.now, 1), "taken out of the ring", n.isVoter(n.cfg.ID)

@@ -151,7 +151,8 @@ func (n *Node) majorityHeard(voters []uint64) bool {
 }
 
 // keepsQuorum tells whether the configuration after the changes has a majority
-// that answers. If it has none, others have to be evicted in the same change
+// that has answered since the ring changed: a voter may have died a moment ago, and the
+// one that leaves may be needed for the next majority. If it has none, others have to be evicted in the same change
 // first: removing a living member one by one could leave a majority of dead.
 func (n *Node) keepsQuorum(changes []*raftpb.ConfChangeSingle) bool {
 	voters := slices.Clone(n.conf.GetVoters())
@@ -163,7 +164,7 @@ func (n *Node) keepsQuorum(changes []*raftpb.ConfChangeSingle) bool {
 	}
 	alive := 0
 	n.rn.WithProgress(func(id uint64, _ raft.ProgressType, pr tracker.Progress) {
-		if slices.Contains(voters, id) && (id == n.cfg.ID || pr.RecentActive && n.thoughtAlive(id)) {
+		if slices.Contains(voters, id) && (id == n.cfg.ID || pr.RecentActive && pr.Match >= n.lead.ringAt && n.thoughtAlive(id)) {
 			alive++
 		}
 	})
