@@ -78,3 +78,22 @@ func TestAWinnerWhoseDiskIsStuckLeavesNobodyWithoutALeader(t *testing.T) {
 		})
 	}
 }
+
+// A leader leaves, and the heir's disk is stuck: the next one leads, and the history
+// says why it was not the heir.
+func TestTheHistorySaysWhomAHandoverPassedOver(t *testing.T) {
+	w := threeFormed(t)
+	w.nodes["b"].hangs = anyWrite
+	if _, err := w.request(election.Request{Settings: func() *ring.Settings { s := lan(t); s.GraceMS++; return &s }()}, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	w.run(2 * lan(t).Lease()) // until b says so
+	if _, err := w.request(election.Request{Handover: &election.Handover{Why: "a leaves"}}, 5*time.Second); err != nil {
+		t.Fatalf("handover: %v\n%s", err, w.out.String())
+	}
+	w.run(time.Second)
+	h := w.nodes["c"].n.State().History
+	if got, want := h[len(h)-1].Why, "a leaves; b cannot lead: its disk does not finish a write"; got != want || w.claimant(t) != "c" {
+		t.Errorf("%q leads, since %q, want c, since %q\n%s", w.claimant(t), got, want, w.out.String())
+	}
+}

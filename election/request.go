@@ -294,6 +294,7 @@ func (n *Node) handoverUnable() {
 		return
 	}
 	h.passed = append(h.passed, h.to)
+	h.why += "; " + m.Name + " " + n.unableBecause(m) // the history names whom it passed over
 	n.trace("does not hand over: %v", err)
 	h.to, h.stage, h.deadline = next[0], appointing, n.now+n.handoverTimeout()
 	n.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: h.to, Why: h.why}})

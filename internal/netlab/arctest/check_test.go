@@ -180,7 +180,7 @@ func (r *replay) apply(e *arcv1.Event) string {
 // joined in order to lead, or was appointed by the log because the heir answers
 // and yet cannot take over: then the history does not decide.
 func appointed(why string) bool {
-	for _, word := range []string{"handover", "handed over", "asked to lead", "did not take over", "cannot lead"} {
+	for _, word := range []string{"handover", "handed over", "asked to lead", "did not take over", "cannot lead", "does not answer when it is asked to lead"} {
 		if strings.Contains(why, word) {
 			return true
 		}
