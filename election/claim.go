@@ -147,7 +147,7 @@ func (n *Node) question(m ring.Member, c *claim, incarnation uint64) {
 	m.Incarnation = incarnation
 	n.trace("asks whether process %x of %s lives, since process %x speaks for it", m.Incarnation, m.Name, c.incarnation)
 	p := n.probeOf(m)
-	p.Recorded = true
+	p.Recorded, p.Addresses = true, m.Addresses // there, and nowhere else
 	n.emit(p)
 }
 

@@ -307,7 +307,7 @@ func (n *Node) lookAgain(r ProbeResult) bool {
 	}
 	m.Incarnation, m.Addresses = r.Incarnation, r.Addresses
 	p := n.probeOf(m)
-	p.Recorded = r.Recorded
+	p.Recorded, p.Addresses = r.Recorded, r.Addresses
 	n.trace("looks again for %s: the answer to its probe is late", m.Name)
 	n.emit(p)
 	return true
