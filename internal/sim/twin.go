@@ -282,5 +282,12 @@ func (s *Sim) routed(n *node, m election.Message) int {
 			return o.idx
 		}
 	}
+	if to >= 0 && s.nodes[to].core == nil {
+		// The ring has recorded a twin that has ended. The original listens where its
+		// addresses lead.
+		if i := slices.IndexFunc(s.nodes, func(o *node) bool { return o.twinOf == 0 && o.core != nil && o.id == m.To }); i >= 0 {
+			return i
+		}
+	}
 	return to
 }
