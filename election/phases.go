@@ -78,6 +78,10 @@ func (n *Node) lossUnexplained(id, by uint64) {
 	}
 	if id == n.ring.LeaderID && l.token == n.ring.Term && l.by == by && l.evidence != ring.Certified {
 		l.evidence, l.by, l.incarnation = n.lossEvidence(id)
+		if l.evidence == ring.Certified {
+			// It came after the loss: a gap that is measured from it would begin too early.
+			l.evidence, l.by, l.incarnation = ring.Silent, n.cfg.ID, 0
+		}
 	}
 }
 
