@@ -191,6 +191,8 @@ type Options struct {
 	DialOptions []grpc.DialOption
 	// DialContext opens a connection; nil means dial.Net.
 	DialContext func(ctx context.Context, address string) (net.Conn, error)
+	// flushWait, if not 0, replaces the constant: a test must not fail on a slow moment.
+	flushWait time.Duration
 }
 
 // ServerOptions returns what a gRPC server needs that serves ServeStream: the

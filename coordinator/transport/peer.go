@@ -277,7 +277,7 @@ func localAddr(c net.Conn) netip.Addr {
 func (d *dialler) finish() {
 	d.endRace()
 	if d.stream != nil {
-		flush := time.NewTimer(flushWait)
+		flush := time.NewTimer(d.t.opts.flushWait)
 		select {
 		case <-d.stream.broken:
 		case <-flush.C:

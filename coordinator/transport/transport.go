@@ -60,6 +60,9 @@ func New(opts Options) *Transport {
 	if t.opts.DialContext == nil {
 		t.opts.DialContext = dial.Net
 	}
+	if t.opts.flushWait == 0 {
+		t.opts.flushWait = flushWait
+	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t
 }
@@ -313,7 +316,7 @@ func (t *Transport) Close() {
 		}
 	}
 	t.mu.Unlock()
-	stop := time.AfterFunc(flushWait+50*time.Millisecond, t.cancel)
+	stop := time.AfterFunc(t.opts.flushWait+50*time.Millisecond, t.cancel)
 	defer stop.Stop()
 	t.wg.Wait()
 	t.cancel()

@@ -167,7 +167,7 @@ func TestFlushesAtCloseAndRemoval(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			// b is gone for a, so that the removal is one.
-			a, b := start(t, 1, "127.0.0.1:0", Options{Gone: func(uint64) bool { return true }}), start(t, 2, "127.0.0.1:0", Options{})
+			a, b := start(t, 1, "127.0.0.1:0", Options{Gone: func(uint64) bool { return true }, flushWait: time.Minute}), start(t, 2, "127.0.0.1:0", Options{})
 			connect(a, b)
 			await(t, "a's stream", a.up)
 			for i := uint64(1); i <= 500; i++ {
