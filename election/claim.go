@@ -256,30 +256,26 @@ func (n *Node) everyMajorityNeedsMe() bool {
 
 // confAhead reports whether this member's log has a change of the voters, or something
 // that cannot be read, after what is applied.
-func (n *Node) confAhead() bool {
-	for i, last := n.applied+1, n.lastIndex(); i <= last; i++ {
-		if e := n.entry(i); e == nil || n.changesVoters(e) {
-			return true
-		}
-	}
-	return false
-}
+func (n *Node) confAhead() bool { return n.ahead(n.changesVoters) }
 
-// promotedAhead reports whether this member's log makes it a voter after what is
-// applied. A leader that knows that this is committed counts on it already.
+// promotedAhead reports the same of a change that makes this member a voter. A leader
+// that knows that it is committed counts on it already.
 func (n *Node) promotedAhead() bool {
-	for i, last := n.applied+1, n.lastIndex(); i <= last; i++ {
-		e := n.entry(i)
-		if e == nil {
-			return true // it cannot be read
-		}
+	return n.ahead(func(e *raftpb.Entry) bool {
 		if e.GetType() == raftpb.EntryNormal {
-			continue
+			return false
 		}
 		cc, err := confChangeOf(e)
-		if err != nil || slices.ContainsFunc(cc.AsV2().GetChanges(), func(c *raftpb.ConfChangeSingle) bool {
+		return err != nil || slices.ContainsFunc(cc.AsV2().GetChanges(), func(c *raftpb.ConfChangeSingle) bool {
 			return c.GetType() == raftpb.ConfChangeAddNode && c.GetNodeId() == n.cfg.ID
-		}) {
+		})
+	})
+}
+
+// ahead reports whether an entry after what is applied is of a kind, or cannot be read.
+func (n *Node) ahead(kind func(*raftpb.Entry) bool) bool {
+	for i, last := n.applied+1, n.lastIndex(); i <= last; i++ {
+		if e := n.entry(i); e == nil || kind(e) {
 			return true
 		}
 	}

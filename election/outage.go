@@ -30,7 +30,8 @@ type lastClaim struct {
 	possible     Instant
 	possibleTerm uint64
 	// newest is the newest term of a leader that can have claimed until possible. Of a
-	// voter that was restarted it is the term in which it ended: it promised in no later one.
+	// voter that was restarted it is the term on its disk: it may have promised in a later
+	// one, and then a gap may be said to be longer than it was.
 	newest uint64
 }
 

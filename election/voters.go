@@ -151,9 +151,10 @@ func (n *Node) majorityHeard(voters []uint64) bool {
 }
 
 // keepsQuorum tells whether the configuration after the changes has a majority
-// that has answered since the ring changed: a voter may have died a moment ago, and the
-// one that leaves may be needed for the next majority. If it has none, others have to be evicted in the same change
-// first: removing a living member one by one could leave a majority of dead.
+// that has answered since the ring changed: a voter may have died a moment ago, and
+// the one that leaves may be needed for the next majority. If it has none, others have
+// to be evicted in the same change first: removing a living member one by one could
+// leave a majority of dead.
 func (n *Node) keepsQuorum(changes []*raftpb.ConfChangeSingle) bool {
 	voters := slices.Clone(n.conf.GetVoters())
 	for _, c := range changes {
