@@ -157,6 +157,9 @@ func (n *Node) voteAsked(m *raftpb.Message) {
 		c.repeated, c.repeatAt = 0, n.now+n.ring.Settings.Stagger()
 	}
 	c.asked = append(c.asked, m)
+	if n.wished.term != m.GetTerm() {
+		n.wished.term, n.wished.at = m.GetTerm(), n.now
+	}
 }
 
 // ask begins the election. The first heir of a leader that is certified dead

@@ -37,18 +37,56 @@ func TestAClaimThatIsToldAgainAndAgainAges(t *testing.T) {
 	}
 	a, b := member(1), member(2)
 	a.claimPromised(7, a.now+500*time.Millisecond, a.now, true)
-	began := a.now
+	began, pass := a.now, func(d time.Duration) { a.now, b.now = a.now+d, b.now+d }
+	term := uint64(7)
 	for from, to := a, b; to.now < began+10*time.Second; from, to = to, from {
-		vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(from.cfg.ID), To: new(to.cfg.ID)}
+		term++
+		to.wished.term, to.wished.at = term, to.now
+		pass(way)
+		vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(from.cfg.ID), To: new(to.cfg.ID), Term: new(term)}
 		from.attachClaim(vote)
-		a.now, b.now = a.now+way, b.now+way
+		pass(way)
 		to.learnClaim(vote)
 	}
 	for _, n := range []*Node{a, b} {
 		var d ring.Declare
 		n.measureGap(&d)
-		if gap, most := time.Duration(d.Gap)*time.Microsecond, n.now-began; gap > most || gap < most-way || d.GapAtLeast {
-			t.Errorf("member %d: gap %v, at least: %v; it was %v, and a vote is %v on its way", n.cfg.ID, gap, d.GapAtLeast, most, way)
+		if gap, is := time.Duration(d.Gap)*time.Microsecond, n.now-began; gap < is || gap > is+way || d.GapAtLeast {
+			t.Errorf("member %d: gap %v, at least: %v; it was %v, and a vote is asked for %v before", n.cfg.ID, gap, d.GapAtLeast, is, way)
+		}
+	}
+}
+
+// What a winner hears of a claim was made at some moment between its question and the
+// answer. Its sender may have been stopped in between, after it measured.
+func TestAWordThatComesLateMakesNoClaimNewer(t *testing.T) {
+	const late = 9 * time.Second
+	s := &ring.State{Term: 7, History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
+	for _, c := range []struct {
+		kind  raftpb.MessageType
+		term  uint64
+		asked func(*Node)
+	}{
+		{raftpb.MsgVoteResp, 8, func(n *Node) { n.voteAsked(&raftpb.Message{Term: new(uint64(8))}) }},
+		{raftpb.MsgTimeoutNow, 7, func(n *Node) {
+			n.offer = offer{from: 3, term: 7, since: n.now - 1, open: true}
+			n.conf = &raftpb.ConfState{Voters: []uint64{1, 3}}
+			n.offerRule()
+		}},
+	} {
+		n := &Node{cfg: Config{ID: 1}, now: 30 * time.Second, ring: s, lead: &leading{}}
+		c.asked(n)
+		sender := &Node{cfg: Config{ID: 3}, now: 90 * time.Second, ring: s}
+		ended := sender.now - 100*time.Millisecond
+		sender.lastClaim = lastClaim{proven: ended, provenTerm: 7, possible: ended, possibleTerm: 7, newest: 7}
+		m := &raftpb.Message{Type: c.kind.Enum(), From: new(uint64(3)), To: new(uint64(1)), Term: new(c.term)}
+		sender.attachClaim(m)
+		n.now += late
+		n.learnClaim(m)
+		var d ring.Declare
+		n.measureGap(&d)
+		if want := (late + 100*time.Millisecond).Microseconds(); d.Gap != want || d.CertainGap != 100_000 {
+			t.Errorf("%v: gap %d µs, for certain %d µs; want %d, 100000", c.kind, d.Gap, d.CertainGap, want)
 		}
 	}
 }

@@ -138,6 +138,11 @@ type Node struct {
 	ownTerm    uint64
 	// lastClaim is what this member has seen of it, toldClaim what votes told.
 	lastClaim, toldClaim lastClaim
+	// wished is in which term this member asked for votes last, and since when.
+	wished struct {
+		term uint64
+		at   Instant
+	}
 	// votedBy are those who voted for this member, with the newest term of that.
 	votedBy map[uint64]uint64
 	// wonTerm is the newest term that this process was elected in, 0 for none.

@@ -17,8 +17,12 @@ import (
 // had promises of a majority, and so had one of some voter of the majority that
 // elects the next leader.
 //
-// A vote says how long ago something was, and is itself on its way for a while.
-// So it carries what its voter has seen, and not what that one was told: two that
+// A vote says how long ago something was, and is itself on its way for a while, or
+// its voter stood still. The moment that it names lies between two that its reader
+// knows: that age before the vote was asked for, and that age before it came. A proven
+// claim is taken for as old as it can be, a possible one for as new.
+//
+// A vote carries what its voter has seen, and not what that one was told: two that
 // told each other the same over and over would make it newer each time.
 type lastClaim struct {
 	// proven is the newest moment at which a leader is known to have claimed, in
@@ -147,10 +151,10 @@ func (n *Node) learnClaim(m *raftpb.Message) {
 	if v[0] > MaxTerm || v[2] > MaxTerm || v[4] > MaxTerm {
 		return
 	}
-	moment := func(age uint64) Instant {
-		return n.now - time.Duration(min(age, uint64(longestAge/time.Microsecond)))*time.Microsecond
+	before := func(t Instant, age uint64) Instant {
+		return t - time.Duration(min(age, uint64(longestAge/time.Microsecond)))*time.Microsecond
 	}
-	o := lastClaim{provenTerm: v[0], proven: moment(v[1]), possibleTerm: v[2], possible: moment(v[3]), newest: v[4]}
+	o := lastClaim{provenTerm: v[0], proven: before(n.askedFor(m), v[1]), possibleTerm: v[2], possible: before(n.now, v[3]), newest: v[4]}
 	if o.provenTerm == n.ownTerm {
 		o.provenTerm = 0
 	}
@@ -160,6 +164,19 @@ func (n *Node) learnClaim(m *raftpb.Message) {
 		o.possible, o.newest = 0, 0
 	}
 	n.toldClaim.merge(o)
+}
+
+// askedFor is the newest moment of which this member knows that m was made after it:
+// when it asked for that vote, or answered that it is able to take over.
+func (n *Node) askedFor(m *raftpb.Message) Instant {
+	switch o := &n.offer; {
+	case m.GetType() == raftpb.MsgVoteResp && n.wished.term == m.GetTerm():
+		return n.wished.at
+	case m.GetType() == raftpb.MsgTimeoutNow && o.ableAt != 0 && o.from == m.GetFrom() && o.term == m.GetTerm():
+		return o.ableAt
+	default:
+		return n.now
+	}
 }
 
 // longestAge bounds what a vote may say.

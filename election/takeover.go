@@ -36,6 +36,7 @@ type offer struct {
 	since      Instant // when it began to look
 	at         Instant // of the newest question
 	open       bool    // not yet answered that it is able
+	ableAt     Instant // when it answered so, to the first of the questions that the asker counts as one
 }
 
 // takeover is what the asker knows of a member's answers.
@@ -83,6 +84,9 @@ func (n *Node) offerRule() bool {
 		return false
 	}
 	n.offer.open = false
+	if n.offer.ableAt == 0 || n.now >= n.offer.ableAt+n.offerLasts() {
+		n.offer.ableAt = n.now
+	}
 	n.send(Message{To: n.offer.from, Takeover: a})
 	return true
 }

@@ -17,14 +17,16 @@ type reading struct{ at, age int64 }
 // slack of the check.
 const readLate = 20 * time.Millisecond
 
-// noteAge takes down a vote that is read late: it was held back by a cut, or its reader
-// had been stopped, or the network is slow.
+// noteAge takes down a wish for a vote, or an answer that its sender can lead, that is
+// read late: it was held back by a cut, or its reader had been stopped, or the network
+// is slow.
 func (s *Sim) noteAge(m *election.Message, age int64) {
 	if age < int64(readLate) {
 		return
 	}
-	if t := m.Raft.GetType(); m.Raft != nil && (t == raftpb.MsgVoteResp || t == raftpb.MsgTimeoutNow) {
-		s.voted = append(s.voted, reading{s.now, age})
+	asks := m.Raft != nil && m.Raft.GetType() == raftpb.MsgVote
+	if asks || m.Takeover != nil && m.Takeover.Able {
+		s.wanted = append(s.wanted, reading{s.now, age})
 	}
 }
 
@@ -108,14 +110,8 @@ func (s *Sim) judgeOutage(st *ring.State, before, c Claim, most, lease, slack ti
 	if before.Term == c.Term {
 		name = "the same term"
 	}
-	// A vote says nothing of the time that it was on its way, so it tells of a claim as
-	// if it were so much newer. A voter that was started since the first claim has
-	// forgotten its promise.
-	late := oldest(s.voted, before.To, c.From)
-	if before.Term == c.Term {
-		late = 0 // a leader knows its own claim
-	}
-	if hole > slack+late && told && !l.GapAtLeast && known < hole-slack-late && (before.Term == c.Term || !within(s.starts, before.From, c.From)) {
+	// A voter that was started since the first claim has forgotten its promise.
+	if hole > slack && told && !l.GapAtLeast && known < hole-slack && (before.Term == c.Term || !within(s.starts, before.From, c.From)) {
 		s.fail("outage", "nobody claimed for %v until %s did at %.6f s in %s, %d; the history says %v (evidence %q, %s)", hole, c.Node, c.From.Seconds(), name, c.Term, known, l.Evidence, l.Why)
 		return
 	}
@@ -127,6 +123,8 @@ func (s *Sim) judgeOutage(st *ring.State, before, c Claim, most, lease, slack ti
 	if s.net.Loss > 0 || within(s.unrenewed, c.From-known-lease, before.To) {
 		most += lease + retransmission
 	}
+	// A vote says how long ago something was. Its reader counts from when it asked.
+	most += oldest(s.wanted, before.To, c.From)
 	if before.Term != c.Term && !forgot && known > most+slack {
 		s.fail("outage", "nobody claimed for %v (%v since a long claim) until %s did at %.6f s in %s, %d; the history says %v", hole, most, c.Node, c.From.Seconds(), name, c.Term, known)
 		return

@@ -65,10 +65,10 @@ type Sim struct {
 	wholeEvicted int
 	settled      bool
 	outagesFrom  int64 // from when on holes in the claims are not yet judged
-	// starts are when processes were started, voted when votes were read that had
+	// starts are when processes were started, wanted when wishes for votes were read that had
 	// been on their way for long, unrenewed when renewals or their acks were lost.
 	starts    []int64
-	voted     []reading
+	wanted    []reading
 	unrenewed []int64
 	blinks    int
 
