@@ -250,12 +250,12 @@ func (n *Node) ackedByAnother(id, incarnation uint64) bool {
 }
 
 // mayRecord reports whether this leader lets the ring record processes: once it is
-// declared, so that a declaration waits for nothing. A witness never is, and must not
-// wait for that: in a pair, or alone, it promotes those who may lead only when the
-// ring has recorded it.
+// declared, so that a declaration waits for nothing. A witness never is, nor is who has
+// left the ring, and they must not wait for that: in a pair, or alone, they promote those
+// who may lead only when the ring has recorded who counts.
 func (n *Node) mayRecord() bool {
 	me, member := n.ring.Member(n.cfg.ID)
-	return n.lead != nil && (n.declared() || member && me.Witness)
+	return n.lead != nil && (n.declared() || n.ring.RingID != "" && (!member || me.Witness))
 }
 
 // recordChange follows up on a member's process that the log gives at index.

@@ -247,6 +247,9 @@ var relapses = []mutation{
 		"\tif c.ret != nil || n.now < c.askedWho",
 		"\tif MUTANT || c.ret != nil || n.now < c.askedWho"}}, []string{"G6"}, 5, 0},
 	{"a witness that leads records nobody", []edit{{"election/identity.go",
-		"(n.declared() || member && me.Witness)",
-		"(n.declared() || member && me.Witness && !MUTANT)"}}, []string{"G6"}, 6, 0},
+		"|| me.Witness))",
+		"|| me.Witness && !MUTANT))"}}, []string{"G6"}, 6, 0},
+	{"who has left the ring and leads records nobody", []edit{{"election/identity.go",
+		"n.ring.RingID != \"\" && (!member ",
+		"n.ring.RingID != \"\" && (!member && !MUTANT "}}, []string{"G6"}, 8, 0},
 }
