@@ -27,15 +27,16 @@ type campaign struct {
 	// yieldUntil is until when this member does not campaign, since it has helped
 	// another candidate.
 	yieldUntil Instant
-	// asked are the votes that this candidate asked for in its term, since
-	// askedAt; refused is true once somebody voted for another candidate.
-	asked   []*raftpb.Message
+	// askedIn is the term in which this candidate asks for votes after a pre-vote,
+	// askedAt since when; refused is true once somebody voted for another candidate.
+	askedIn uint64
 	askedAt Instant
 	refused bool
-	// repeated is how often they were asked for again out of turn, repeatAt when
-	// that is due.
-	repeated int
-	repeatAt Instant
+	// open are the newest votes or pre-votes that are not answered, repeated is how
+	// often they were asked for again out of turn, repeatedAt when they were last.
+	open       []*raftpb.Message
+	repeated   int
+	repeatedAt Instant
 	// committed is up to where votes said that this member's log is committed.
 	committed uint64
 }
@@ -100,66 +101,107 @@ func (n *Node) campaignTimers() {
 	}
 	n.vouch()
 	n.twoLeft()
+	c.open = nil
 	if err := n.ask(sure); err != nil {
 		n.trace("campaign refused: %v", err)
 	}
 	n.refresh()
 }
 
-// awaitsVotes reports whether this member is a candidate that may still win. A
-// majority granted its pre-vote, so it has reached one. If nobody refused, those
-// that have not answered are slow, or their answers are lost. To begin again
+// awaitsVotes reports whether this member is a candidate that need not begin
+// again. A majority granted its pre-vote, so it has reached one. If nobody refused,
+// those that have not answered are slow, or their answers are lost. To begin again
 // would help neither: it would put one more write before a slow disk.
 func (n *Node) awaitsVotes() bool {
 	c := &n.campaign
-	if n.role != raft.StateCandidate || len(c.asked) == 0 || c.asked[0].GetTerm() != n.term || len(c.asked[0].GetContext()) > 0 {
-		return false // without a pre-vote nobody may be there
-	}
-	return !c.refused && n.now < c.askedAt+n.votePatience()
+	return n.role == raft.StateCandidate && c.askedIn == n.term && !c.refused && n.now < c.askedAt+n.votePatience()
 }
 
-// repeatVotes asks for the same votes again soon, a few times: a vote or its answer
-// may be lost. A candidate that had campaigned in vain before would come to that
-// after leases only.
+// repeatVotes asks again for votes and pre-votes that are not answered: a message or
+// its answer may be lost. A candidate that has campaigned in vain before would come to
+// that after leases only.
 func (n *Node) repeatVotes() {
 	c := &n.campaign
-	if c.repeated >= quickTries || !n.awaitsVotes() {
+	if len(c.open) == 0 {
 		return
 	}
-	if n.now >= c.repeatAt {
-		c.repeated++
-		c.repeatAt = n.now + n.ring.Settings.Stagger()
-		n.askAgain()
+	var pause time.Duration
+	switch {
+	case n.role == raft.StatePreCandidate:
+		pause = n.ring.Settings.RenewEvery() // for as long as it takes, so no oftener than a leader renews
+	case n.votesMayWin() && c.repeated < quickTries:
+		pause = n.ring.Settings.Stagger()
+	default:
+		return
 	}
-	n.wakeAt(c.repeatAt)
+	at := c.repeatedAt + pause
+	if n.role == raft.StatePreCandidate {
+		at = max(at, c.yieldUntil) // two that win a pre-vote at once split the votes
+	}
+	if n.now >= at {
+		c.repeated++
+		n.askAgain()
+		at = n.now + pause
+	}
+	n.wakeAt(at)
+}
+
+// votesMayWin reports whether the votes that this member asked for in its term are
+// worth a repetition. Without a pre-vote nobody may be there. Where somebody refused,
+// the others may be enough, but the first few campaigns begin again as soon.
+func (n *Node) votesMayWin() bool {
+	c := &n.campaign
+	return n.role == raft.StateCandidate && c.askedIn == n.term && (!c.refused || c.tries > quickTries)
 }
 
 // votePatience is how long a candidate waits for slow voters at the most.
 func (n *Node) votePatience() time.Duration { return 16 * n.ring.Settings.Lease() }
 
-// askAgain asks for the same votes once more.
+// askAgain asks once more for the votes or pre-votes that are not answered.
 func (n *Node) askAgain() {
-	n.trace("asks again for votes in term %d", n.term)
+	c := &n.campaign
+	if len(c.open) == 0 {
+		return // all have answered: it waits for its own disk
+	}
+	n.trace("asks %d again: %v for term %d", len(c.open), c.open[0].GetType(), c.open[0].GetTerm())
+	c.repeatedAt = n.now
 	n.vouch()
-	for _, m := range n.campaign.asked {
+	for _, m := range c.open {
 		n.send(Message{To: m.GetTo(), Raft: m})
 	}
 }
 
-// voteAsked notes a vote that raft asks for.
+// voteAsked notes a vote or pre-vote that raft asks for.
 func (n *Node) voteAsked(m *raftpb.Message) {
 	c := &n.campaign
-	if len(c.asked) > 0 && c.asked[0].GetTerm() != m.GetTerm() {
-		c.asked = nil
+	if len(c.open) == 0 || c.open[0].GetType() != m.GetType() || c.open[0].GetTerm() != m.GetTerm() {
+		c.open, c.repeated, c.repeatedAt = nil, 0, n.now
+		if m.GetType() == raftpb.MsgVote {
+			c.askedIn, c.askedAt, c.refused = m.GetTerm(), n.now, false
+			if len(m.GetContext()) > 0 {
+				c.askedIn = 0 // without a pre-vote
+			}
+			if n.wished.term != m.GetTerm() {
+				n.wished.term, n.wished.at = m.GetTerm(), n.now
+			}
+		}
 	}
-	if len(c.asked) == 0 {
-		c.askedAt, c.refused = n.now, false
-		c.repeated, c.repeatAt = 0, n.now+n.ring.Settings.Stagger()
-	}
-	c.asked = append(c.asked, m)
-	if n.wished.term != m.GetTerm() {
-		n.wished.term, n.wished.at = m.GetTerm(), n.now
-	}
+	c.open = append(c.open, m)
+}
+
+// voteAnswered notes that a vote or pre-vote need not be asked for again.
+func (n *Node) voteAnswered(from uint64, m *raftpb.Message) {
+	c := &n.campaign
+	c.open = slices.DeleteFunc(c.open, func(o *raftpb.Message) bool {
+		switch {
+		case o.GetTo() != from:
+			return false
+		case m.GetType() == raftpb.MsgPreVoteResp:
+			return o.GetType() == raftpb.MsgPreVote // a refusal is of the voter's own term
+		default:
+			return m.GetType() == raftpb.MsgVoteResp && o.GetType() == raftpb.MsgVote && o.GetTerm() == m.GetTerm()
+		}
+	})
 }
 
 // ask begins the election. The first heir of a leader that is certified dead

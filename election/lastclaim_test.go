@@ -67,7 +67,12 @@ func TestAWordThatComesLateMakesNoClaimNewer(t *testing.T) {
 		term  uint64
 		asked func(*Node)
 	}{
-		{raftpb.MsgVoteResp, 8, func(n *Node) { n.voteAsked(&raftpb.Message{Term: new(uint64(8))}) }},
+		{raftpb.MsgVoteResp, 8, func(n *Node) {
+			n.now -= time.Second
+			n.voteAsked(&raftpb.Message{Type: raftpb.MsgPreVote.Enum(), Term: new(uint64(8))})
+			n.now += time.Second
+			n.voteAsked(&raftpb.Message{Type: raftpb.MsgVote.Enum(), Term: new(uint64(8))})
+		}},
 		{raftpb.MsgTimeoutNow, 7, func(n *Node) {
 			n.offer = offer{from: 3, term: 7, since: n.now - 1, open: true}
 			n.conf = &raftpb.ConfState{Voters: []uint64{1, 3}}

@@ -9,37 +9,63 @@ import (
 	"github.com/arc-ring/arc/election"
 )
 
-// A candidate has campaigned in vain for long, so it campaigns seldom. Its
-// next pre-vote succeeds, and then the answer to its vote is lost: it asks again
-// soon.
+// A candidate has campaigned in vain for long, so it campaigns seldom. When others
+// can be reached again, one message of its election is lost, or its answer: it asks
+// again soon.
 func TestALostVoteIsAskedForAgainSoon(t *testing.T) {
-	w := threeFormed(t)
-	s := w.nodes["b"].n.State().Settings
-	w.run(time.Second)
-	var preVotes, lost bool
-	var at time.Duration
+	for _, kind := range []raftpb.MessageType{raftpb.MsgPreVote, raftpb.MsgPreVoteResp, raftpb.MsgVote, raftpb.MsgVoteResp} {
+		t.Run(kind.String(), func(t *testing.T) {
+			w := threeFormed(t)
+			w.run(time.Second)
+			w.losesOnce(t, kind, "b", "c")
+		})
+	}
+}
+
+// The same holds where somebody has voted for another candidate, and the others are
+// enough.
+func TestALostVoteIsAskedForAgainAlthoughAnotherIsRefused(t *testing.T) {
+	w := newWorld()
+	w.form(t, lan(t), time.Second, "a", "b", "c", "d", "e")
 	w.forge = func(m election.Message) *election.Message {
-		answers := m.From == w.nodes["c"].id && m.To == w.nodes["b"].id
-		switch m.Raft.GetType() {
-		case raftpb.MsgPreVoteResp:
-			if !preVotes || !answers {
-				m.Raft.To = new(uint64(99)) // nobody takes it
-			}
-		case raftpb.MsgVoteResp:
-			if answers && !lost {
-				lost, at = true, w.now
-				m.Raft.To = new(uint64(99))
-			}
+		if m.From == w.nodes["e"].id && m.Raft.GetType() == raftpb.MsgVoteResp {
+			m.Raft.Reject = new(true)
 		}
 		return nil
+	}
+	w.losesOnce(t, raftpb.MsgVoteResp, "b", "c")
+}
+
+// losesOnce ends the leader a, lets b campaign in vain for long, and then loses the
+// first message of a kind between b and another voter. It fails if b does not lead
+// soon after that.
+func (w *world) losesOnce(t *testing.T, kind raftpb.MessageType, b, voter string) {
+	t.Helper()
+	var reached bool
+	var at time.Duration // when the message was lost
+	w.drop = func(m election.Message) bool {
+		from, to, is := w.name(m.From), w.name(m.To), m.Raft.GetType()
+		if is == raftpb.MsgPreVoteResp && (!reached || to != b) {
+			return true // so b hears the others all the time, and nobody else wins
+		}
+		if reached && at == 0 && is == kind && (from == voter || to == voter) {
+			at = w.now
+			return true
+		}
+		return false
 	}
 	w.kill("a", false, "")
 	w.nodes["a"].gone = true
 	w.run(8 * time.Second)
-	preVotes = true
+	reached = true
 	for end := w.now + 5*time.Second; w.claimant(t) == "" && w.now < end; w.run(time.Millisecond) {
 	}
-	if took := w.now - at; !lost || w.claimant(t) != "b" || took > 2*s.Stagger()+20*time.Millisecond {
-		t.Errorf("%q leads %v after a vote was lost (%v), want b after %v\n%s", w.claimant(t), took, lost, s.Stagger(), w.out.String())
+	s := w.nodes[b].n.State().Settings
+	soon := 2*s.Stagger() + 20*time.Millisecond
+	if kind == raftpb.MsgPreVote || kind == raftpb.MsgPreVoteResp {
+		soon = s.RenewEvery() + 20*time.Millisecond
+	}
+	if took := w.now - at; at == 0 || w.claimant(t) != b || took > soon {
+		t.Errorf("%q leads %v after the loss at %v, want %s after %v\n%s", w.claimant(t), took, at, b, soon, w.out.String())
 	}
 }

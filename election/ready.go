@@ -31,7 +31,7 @@ func (n *Node) ready() {
 				w.after = append(w.after, m.GetResponses()...)
 			case raftpb.MsgStorageApply:
 				apply = m.GetResponses()
-			case raftpb.MsgVote:
+			case raftpb.MsgVote, raftpb.MsgPreVote:
 				n.voteAsked(m)
 				n.sendRaft(m)
 			case raftpb.MsgApp:

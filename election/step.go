@@ -276,6 +276,7 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 			n.takeoverAsked()
 			n.campaignAsked()
 		}
+		n.voteAnswered(from, m)
 		if !m.GetReject() {
 			n.learnClaim(m)
 			if m.GetType() == raftpb.MsgVoteResp {
