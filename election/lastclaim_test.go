@@ -96,6 +96,21 @@ func TestAWordThatComesLateMakesNoClaimNewer(t *testing.T) {
 	}
 }
 
+// A vote in a term that is over may come very late, and elects nobody.
+func TestALateVoteInAFormerTermSaysNothing(t *testing.T) {
+	s := &ring.State{Term: 7, History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
+	n := &Node{cfg: Config{ID: 1}, now: 30 * time.Second, ring: s, lead: &leading{}}
+	n.voteAsked(&raftpb.Message{Term: new(uint64(9))})
+	voter := &Node{cfg: Config{ID: 3}, now: 90 * time.Second, ring: s}
+	voter.claimPromised(7, voter.now, voter.now, true)
+	vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(uint64(3)), To: new(uint64(1)), Term: new(uint64(8))}
+	voter.attachClaim(vote)
+	n.learnClaim(vote)
+	if n.toldClaim != (lastClaim{}) {
+		t.Errorf("it has learned %+v", n.toldClaim)
+	}
+}
+
 // A winner has the certificate of a leader's former process, and it or a voter may
 // have promised to a later leader since, of whose claim it knows nothing.
 func TestACertificateSaysNothingOfALaterLeader(t *testing.T) {

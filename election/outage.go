@@ -148,13 +148,14 @@ func (n *Node) learnClaim(m *raftpb.Message) {
 		}
 		v[i], b = x, b[k:]
 	}
-	if v[0] > MaxTerm || v[2] > MaxTerm || v[4] > MaxTerm {
+	asked, ok := n.askedFor(m)
+	if !ok || v[0] > MaxTerm || v[2] > MaxTerm || v[4] > MaxTerm {
 		return
 	}
 	before := func(t Instant, age uint64) Instant {
 		return t - time.Duration(min(age, uint64(longestAge/time.Microsecond)))*time.Microsecond
 	}
-	o := lastClaim{provenTerm: v[0], proven: before(n.askedFor(m), v[1]), possibleTerm: v[2], possible: before(n.now, v[3]), newest: v[4]}
+	o := lastClaim{provenTerm: v[0], proven: before(asked, v[1]), possibleTerm: v[2], possible: before(n.now, v[3]), newest: v[4]}
 	if o.provenTerm == n.ownTerm {
 		o.provenTerm = 0
 	}
@@ -167,15 +168,16 @@ func (n *Node) learnClaim(m *raftpb.Message) {
 }
 
 // askedFor is the newest moment of which this member knows that m was made after it:
-// when it asked for that vote, or answered that it is able to take over.
-func (n *Node) askedFor(m *raftpb.Message) Instant {
+// when it asked for that vote, or answered that it is able to take over. It is
+// false for a vote in a term that is over, which elects nobody.
+func (n *Node) askedFor(m *raftpb.Message) (Instant, bool) {
 	switch o := &n.offer; {
-	case m.GetType() == raftpb.MsgVoteResp && n.wished.term == m.GetTerm():
-		return n.wished.at
-	case m.GetType() == raftpb.MsgTimeoutNow && o.ableAt != 0 && o.from == m.GetFrom() && o.term == m.GetTerm():
-		return o.ableAt
+	case m.GetType() == raftpb.MsgVoteResp:
+		return n.wished.at, n.wished.term == m.GetTerm()
+	case o.ableAt != 0 && o.from == m.GetFrom() && o.term == m.GetTerm():
+		return o.ableAt, true
 	default:
-		return n.now
+		return n.now, true
 	}
 }
 
