@@ -20,10 +20,7 @@ func (s *Sim) noteClaim(n *node) {
 	term, end := n.core.ClaimUntil()
 	if term == 0 || n.clock.local(s.now) >= end {
 		s.claimOver(n)
-		if n.lapsing {
-			n.lapsedAt = s.now
-			n.lapsing = n.core.Status(n.clock.local(s.now)).Role == "StateLeader"
-		}
+		s.noteLapse(n)
 		return
 	}
 	at := int64(forever)
@@ -74,6 +71,21 @@ func (s *Sim) claimOver(n *node) {
 	s.ledUntil = max(s.ledUntil, min(n.claimEnd, s.now))
 	n.lapsing = n.lapsing || n.claimTerm != 0 && n.claimEnd <= s.now
 	n.claimTerm, n.claimEnd = 0, 0
+}
+
+// noteLapse takes down when the declared leader gave its term up, since its lease had
+// run out or it never had one.
+func (s *Sim) noteLapse(n *node) {
+	if !n.lapsing && s.ledger.leader != n.id {
+		return
+	}
+	st := n.core.Status(n.clock.local(s.now))
+	leads := st.Role == "StateLeader"
+	if n.lapsing && !leads {
+		n.lapsedAt = s.now
+	}
+	_, claimed := s.ledger.claimed[st.Term]
+	n.lapsing = leads && (n.lapsing || !claimed)
 }
 
 // checkClaim reads the claim without a step, as a client of a process that was

@@ -91,8 +91,8 @@ type node struct {
 	claimTerm uint64
 	claimFrom int64 // true time
 	claimEnd  int64
-	// lapsedAt is when the present process last led in raft's eyes after its lease had
-	// run out; lapsing is true while it does.
+	// lapsedAt is when the present process last gave a term up for want of a lease;
+	// lapsing is true while it leads in raft's eyes without one.
 	lapsedAt int64
 	lapsing  bool
 	bad      int64 // when it last did not run as it should
