@@ -100,7 +100,7 @@ func TestAWordThatComesLateMakesNoClaimNewer(t *testing.T) {
 func TestALateVoteInAFormerTermSaysNothing(t *testing.T) {
 	s := &ring.State{Term: 7, History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
 	n := &Node{cfg: Config{ID: 1}, now: 30 * time.Second, ring: s, lead: &leading{}}
-	n.voteAsked(&raftpb.Message{Term: new(uint64(9))})
+	n.voteAsked(&raftpb.Message{Type: raftpb.MsgVote.Enum(), Term: new(uint64(9))})
 	voter := &Node{cfg: Config{ID: 3}, now: 90 * time.Second, ring: s}
 	voter.claimPromised(7, voter.now, voter.now, true)
 	vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(uint64(3)), To: new(uint64(1)), Term: new(uint64(8))}
