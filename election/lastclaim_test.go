@@ -96,6 +96,26 @@ func TestAWordThatComesLateMakesNoClaimNewer(t *testing.T) {
 	}
 }
 
+// A member is asked twice to take over. Its first answer suffices, and it stands still
+// before it reads the second question and the word to take over.
+func TestAQuestionThatComesLateMakesNoClaimNewer(t *testing.T) {
+	const late = 9 * time.Second
+	s := &ring.State{Term: 7, History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
+	n := &Node{cfg: Config{ID: 1}, now: 30 * time.Second, ring: s, term: 7, raftLead: 3, conf: &raftpb.ConfState{Voters: []uint64{1, 3}}, heard: map[uint64]Instant{}}
+	question := Takeover{Term: 7}
+	n.takeoverOffered(3, question)
+	sender := &Node{cfg: Config{ID: 3}, now: 90 * time.Second, ring: s}
+	sender.claimPromised(7, sender.now, sender.now, true)
+	m := &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: new(uint64(3)), To: new(uint64(1)), Term: new(uint64(7))}
+	sender.attachClaim(m)
+	n.now += late
+	n.takeoverOffered(3, question)
+	n.learnClaim(m)
+	if gap := n.now - n.newestClaim().proven; gap < late {
+		t.Errorf("the last claim is taken to be %v ago, it was %v", gap, late)
+	}
+}
+
 // A vote in a term that is over may come very late, and elects nobody.
 func TestALateVoteInAFormerTermSaysNothing(t *testing.T) {
 	s := &ring.State{Term: 7, History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}

@@ -36,7 +36,7 @@ type offer struct {
 	since      Instant // when it began to look
 	at         Instant // of the newest question
 	open       bool    // not yet answered that it is able
-	ableAt     Instant // when it answered so, to the first of the questions that the asker counts as one
+	ableAt     Instant // when it first answered that asker in that term that it is able; 0 if it did not
 }
 
 // takeover is what the asker knows of a member's answers.
@@ -61,6 +61,9 @@ func (n *Node) takeoverOffered(from uint64, t Takeover) {
 	}
 	if o := n.offer; o.from != from || o.term != t.Term || n.now >= o.at+n.offerLasts() {
 		n.offer = offer{from: from, term: t.Term, since: n.now}
+		if o.from == from && o.term == t.Term {
+			n.offer.ableAt = o.ableAt
+		}
 	}
 	n.offer.at, n.offer.open = n.now, true
 	for _, id := range n.otherVoters() {
@@ -84,7 +87,7 @@ func (n *Node) offerRule() bool {
 		return false
 	}
 	n.offer.open = false
-	if n.offer.ableAt == 0 || n.now >= n.offer.ableAt+n.offerLasts() {
+	if n.offer.ableAt == 0 { // the word to take over may be older than a question that was read late
 		n.offer.ableAt = n.now
 	}
 	n.send(Message{To: n.offer.from, Takeover: a})
