@@ -50,6 +50,9 @@ type voter struct {
 type heldVote struct {
 	m  *raftpb.Message
 	at Instant
+	// by is the process that asked. An answer would count for its member's present
+	// one, whose log may be shorter.
+	by uint64
 }
 
 type promise struct {
@@ -299,7 +302,7 @@ func (n *Node) holdVote(m *raftpb.Message) {
 	v := &n.voter
 	v.held = slices.DeleteFunc(v.held, func(h heldVote) bool { return h.m.GetFrom() == m.GetFrom() })
 	if len(v.held) < maxHeldVotes {
-		v.held = append(v.held, heldVote{m, n.now})
+		v.held = append(v.held, heldVote{m, n.now, n.holder(n.memberOrGone(m.GetFrom()))})
 	}
 }
 
@@ -315,7 +318,9 @@ func (n *Node) voterTimers() {
 	held := v.held
 	v.held = nil
 	for _, h := range held {
-		n.receiveRaft(h.m.GetFrom(), h.m)
+		if n.holder(n.memberOrGone(h.m.GetFrom())) == h.by {
+			n.receiveRaft(h.m.GetFrom(), h.m)
+		}
 	}
 }
 
