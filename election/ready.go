@@ -77,7 +77,7 @@ func (n *Node) write(w *write, sync bool) {
 	for _, m := range w.after {
 		if m.GetType() == raftpb.MsgPreVoteResp && (m.GetReject() || !stuck) {
 			now = append(now, m)
-		} else {
+		} else if !n.owesVote(m) {
 			kept = append(kept, m)
 		}
 	}
@@ -87,6 +87,10 @@ func (n *Node) write(w *write, sync bool) {
 		w.seq = n.persist(Persist{HardState: w.hard, Entries: w.entries, Snapshot: w.snapshot, Reset: w.snapshot != nil, Sync: sync})
 	} else {
 		sync = false
+		if len(w.after) == 0 {
+			n.answer(now)
+			return
+		}
 		if n.writing() {
 			w.seq = n.writes[len(n.writes)-1].seq // what it answers for is under way
 		}

@@ -25,6 +25,23 @@ const maxWrites = 128
 // writing reports whether a write of raft's is under way.
 func (n *Node) writing() bool { return len(n.writes) > 0 }
 
+// owesVote reports whether the same answer to a candidate waits for the disk already.
+// A candidate asks again and again, and while the disk is stuck its questions would
+// leave no room for what a leader says.
+func (n *Node) owesVote(m *raftpb.Message) bool {
+	if t := m.GetType(); t != raftpb.MsgVoteResp && t != raftpb.MsgPreVoteResp {
+		return false
+	}
+	for _, w := range n.writes {
+		for _, o := range w.after {
+			if o.GetType() == m.GetType() && o.GetTo() == m.GetTo() && o.GetTerm() == m.GetTerm() && o.GetReject() == m.GetReject() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // lastIndex is the index of the last entry of the log, durable or not.
 func (n *Node) lastIndex() uint64 {
 	for i := len(n.writes) - 1; i >= 0; i-- {
