@@ -111,10 +111,27 @@ func (n *Node) campaignTimers() {
 // awaitsVotes reports whether this member is a candidate that need not begin
 // again. A majority granted its pre-vote, so it has reached one. If nobody refused,
 // those that have not answered are slow, or their answers are lost. To begin again
-// would help neither: it would put one more write before a slow disk.
+// would help neither: it would put one more write before a slow disk. The certified
+// dead never answer, and the survivor of a pair goes on alone in a campaign only.
 func (n *Node) awaitsVotes() bool {
 	c := &n.campaign
-	return n.role == raft.StateCandidate && c.askedIn == n.term && !c.refused && n.now < c.askedAt+n.votePatience()
+	return n.role == raft.StateCandidate && c.askedIn == n.term && !c.refused && n.now < c.askedAt+n.votePatience() && n.enoughLive()
+}
+
+// enoughLive reports whether those who are not certified dead are a majority of the
+// voters, of both halves while the configuration is joint.
+func (n *Node) enoughLive() bool {
+	enough := func(voters []uint64) bool {
+		dead := 0
+		for _, id := range voters {
+			if _, ok := n.certs[id]; ok {
+				dead++
+			}
+		}
+		return dead < len(voters)-len(voters)/2
+	}
+	out := n.conf.GetVotersOutgoing()
+	return enough(n.conf.GetVoters()) && (len(out) == 0 || enough(out))
 }
 
 // repeatVotes asks again for votes and pre-votes that are not answered: a message or
@@ -197,7 +214,8 @@ func (n *Node) voteAnswered(from uint64, m *raftpb.Message) {
 		case o.GetTo() != from:
 			return false
 		case m.GetType() == raftpb.MsgPreVoteResp:
-			return o.GetType() == raftpb.MsgPreVote // a refusal is of the voter's own term
+			// A refusal is of the voter's own term, a grant of an older campaign may be late.
+			return o.GetType() == raftpb.MsgPreVote && (m.GetReject() || o.GetTerm() == m.GetTerm())
 		default:
 			return m.GetType() == raftpb.MsgVoteResp && o.GetType() == raftpb.MsgVote && o.GetTerm() == m.GetTerm()
 		}

@@ -69,3 +69,32 @@ func (w *world) losesOnce(t *testing.T, kind raftpb.MessageType, b, voter string
 		t.Errorf("%q leads %v after the loss at %v, want %s after %v\n%s", w.claimant(t), took, at, b, soon, w.out.String())
 	}
 }
+
+// The other one of a pair has granted a pre-vote, and its process ends before it votes.
+// The candidate need not wait for that vote.
+func TestACandidateWhosePartnerIsCertifiedDeadGoesOnAlone(t *testing.T) {
+	w := newWorld()
+	w.form(t, lan(t), 1200*time.Millisecond, "a", "b")
+	w.split([]string{"a"}, []string{"b"})
+	var died time.Duration
+	w.drop = func(m election.Message) bool {
+		if m.Raft.GetType() == raftpb.MsgPreVote && w.name(m.From) == "a" {
+			return true // b is the candidate
+		}
+		if m.Raft.GetType() == raftpb.MsgVoteResp && w.name(m.From) == "a" {
+			if died == 0 {
+				died = w.now
+				w.after(0, func() { w.kill("a", true, "") })
+			}
+			return true
+		}
+		return false
+	}
+	w.run(3 * time.Second)
+	clear(w.cut)
+	for end := w.now + 20*time.Second; (died == 0 || w.claimant(t) != "b") && w.now < end; w.run(time.Millisecond) {
+	}
+	if took := w.now - died; died == 0 || w.claimant(t) != "b" || took > lan(t).Lease() {
+		t.Errorf("%q leads %v after a's death at %v\n%s", w.claimant(t), took, died, w.out.String())
+	}
+}
