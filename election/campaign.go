@@ -302,9 +302,10 @@ func (n *Node) tryAgainSoon() {
 	}
 }
 
-// voterBack begins a campaign that has failed often with short waits again. It
-// failed while a voter was out of reach, and that voter answers now.
-func (n *Node) voterBack() {
+// startOver begins a campaign that has failed often with short waits again. It
+// failed while a voter was out of reach, and that voter answers now, or is known to be
+// dead.
+func (n *Node) startOver() {
 	c := &n.campaign
 	if c.active && c.tries > 1 {
 		c.tries = 1

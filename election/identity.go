@@ -233,7 +233,7 @@ func (n *Node) takeOver(m ring.Member, incarnation uint64) {
 	n.trace("%s speaks as process %x from now on", m.Name, incarnation)
 	n.forgetStale(m.ID)
 	if n.isVoter(m.ID) {
-		n.voterBack()
+		n.startOver()
 	}
 	n.peersChanged()
 	if n.ackedByAnother(m.ID, incarnation) {

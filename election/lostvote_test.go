@@ -98,3 +98,22 @@ func TestACandidateWhosePartnerIsCertifiedDeadGoesOnAlone(t *testing.T) {
 		t.Errorf("%q leads %v after a's death at %v\n%s", w.claimant(t), took, died, w.out.String())
 	}
 }
+
+// One of a pair has campaigned in vain for long. When it learns that the other one's
+// process has ended, it does not wait for the turn that it had set itself.
+func TestASurvivorThatCampaignedInVainGoesOnAloneSoon(t *testing.T) {
+	for k := range time.Duration(8) {
+		w := newWorld()
+		w.form(t, lan(t), 1200*time.Millisecond, "a", "b")
+		w.split([]string{"a"}, []string{"b"})
+		w.run(5*time.Second + k*97*time.Millisecond)
+		clear(w.cut)
+		died := w.now
+		w.kill("a", true, "")
+		for end := w.now + 5*time.Second; w.claimant(t) != "b" && w.now < end; w.run(time.Millisecond) {
+		}
+		if took := w.now - died; took > 4*lan(t).Stagger() {
+			t.Errorf("%q leads %v after a's certificate", w.claimant(t), took)
+		}
+	}
+}

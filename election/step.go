@@ -213,7 +213,7 @@ func (n *Node) hears(id uint64) {
 	at, ever := n.heard[id]
 	n.heard[id] = n.now
 	if ever && n.now >= at+n.ring.Settings.Lease() && n.isVoter(id) {
-		n.voterBack()
+		n.startOver()
 	}
 }
 

@@ -343,6 +343,9 @@ func (n *Node) certify(c Certificate) {
 	}
 	n.certs[c.ID] = c
 	n.voidFor(c)
+	if !n.enoughLive() {
+		n.startOver() // in a pair this member may go on alone now
+	}
 	n.trace("%s is certified dead: %s", m.Name, c.Exit)
 	k := c
 	n.emit(SuspicionChanged{Certificate: &k, Why: c.Exit})
