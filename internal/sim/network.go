@@ -205,6 +205,7 @@ func (s *Sim) send(n *node, m election.Message) {
 		s.stats.count("net: not to a peer", 1)
 		return
 	}
+	s.noteAsked(n, &m)
 	if m.Raft != nil {
 		s.watchRaft(n, m.Raft)
 	}
@@ -225,8 +226,8 @@ func (s *Sim) send(n *node, m election.Message) {
 			s.trigger("promise", n)
 		}
 	}
-	m.Incarnation = n.inc                                // the receiver's transport knows it from the stream
-	e := event{kind: evDeliver, p: &m, n: uint64(s.now)} // #nosec G115 -- a time since the beginning
+	m.Incarnation = n.inc // the receiver's transport knows it from the stream
+	e := event{kind: evDeliver, p: &m}
 	if s.opt.Messages {
 		s.tracef(n, "  → %s: %s", s.nodes[to].name, describe(m))
 	}
@@ -405,7 +406,7 @@ func (s *Sim) deliver(n *node, e event) {
 	if s.net.Copies && got.Raft != nil {
 		got.Raft = copyRaft(got.Raft)
 	}
-	s.noteAge(&got, s.now-int64(e.n)) // #nosec G115 -- a time since the beginning
+	s.noteAge(from, n, &got)
 	n.core.Receive(n.clock.local(s.now), got)
 	s.stepped(n)
 }

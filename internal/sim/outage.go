@@ -17,15 +17,43 @@ type reading struct{ at, age int64 }
 // slack of the check.
 const readLate = 20 * time.Millisecond
 
-// noteAge takes down a wish for a vote, or an answer that its sender can lead, that is
-// read late: it was held back by a cut, or its reader had been stopped, or the network
-// is slow.
-func (s *Sim) noteAge(m *election.Message, age int64) {
-	if age < int64(readLate) {
+// since is when a process first said something in a term.
+type since struct {
+	term uint64
+	at   int64
+}
+
+func (f *since) note(term uint64, now int64) {
+	if f.term != term {
+		*f = since{term, now}
+	}
+}
+
+// noteAsked takes down when a process first asked for votes in a term, and when it first
+// answered that it can take over. It counts a claim of which it is told from then.
+func (s *Sim) noteAsked(n *node, m *election.Message) {
+	switch {
+	case m.Raft != nil && m.Raft.GetType() == raftpb.MsgVote:
+		n.wished.note(m.Raft.GetTerm(), s.now)
+	case m.Takeover != nil && m.Takeover.Able:
+		n.able.note(m.Takeover.Term, s.now)
+	}
+}
+
+// noteAge takes down what is read long after its question was first asked: a wish for a
+// vote, or the word to take over.
+func (s *Sim) noteAge(from, to *node, m *election.Message) {
+	if m.Raft == nil {
 		return
 	}
-	asks := m.Raft != nil && m.Raft.GetType() == raftpb.MsgVote
-	if asks || m.Takeover != nil && m.Takeover.Able {
+	asked := since{term: m.Raft.GetTerm(), at: s.now}
+	switch t := m.Raft.GetType(); {
+	case t == raftpb.MsgVote && from.wished.term == asked.term:
+		asked = from.wished
+	case t == raftpb.MsgTimeoutNow && to.able.term == asked.term:
+		asked = to.able
+	}
+	if age := s.now - asked.at; age >= int64(readLate) {
 		s.wanted = append(s.wanted, reading{s.now, age})
 	}
 }

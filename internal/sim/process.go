@@ -70,6 +70,8 @@ type node struct {
 	told     told
 	wrote    int64  // when its core last handed out a record
 	named    uint64 // the grant that its renewals name
+	wished   since  // in which term it asked for votes last
+	able     since  // in which term it answered last that it can take over
 	out      bool   // stays down until told otherwise
 
 	twinOf   int     // the machine whose disk it copied, from 1; 0 none

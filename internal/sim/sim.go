@@ -65,8 +65,8 @@ type Sim struct {
 	wholeEvicted int
 	settled      bool
 	outagesFrom  int64 // from when on holes in the claims are not yet judged
-	// starts are when processes were started, wanted when wishes for votes were read that had
-	// been on their way for long, unrenewed when renewals or their acks were lost.
+	// starts are when processes were started, wanted when words were read
+	// long after the question that they belong to, unrenewed when renewals or their acks were lost.
 	starts    []int64
 	wanted    []reading
 	unrenewed []int64
