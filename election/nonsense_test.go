@@ -187,8 +187,8 @@ func forgeries(m election.Message, nth int) (all []forgery) {
 
 // life is a ring's life in which every kind of message is sent: to a ring of
 // three comes a fourth, settings change, one is suspected, one hands over, one
-// leaves, and two leaders die, the second without a certificate. The messages
-// count from the fourth on.
+// leaves, and two leaders die, the second without a certificate. Some messages are
+// sent for no reason. The messages count from the fourth on.
 func life(t *testing.T, w *world, forge func(election.Message) *election.Message) {
 	fast, err := ring.ProfileSettings("fast")
 	if err != nil {
@@ -203,6 +203,11 @@ func life(t *testing.T, w *world, forge func(election.Message) *election.Message
 	w.run(100 * time.Millisecond)
 	w.suspect("b", "c", ring.Silent)
 	w.run(100 * time.Millisecond)
+	c := w.nodes["c"]
+	w.say("b", "a", election.Message{Unwatched: &election.Unwatched{}})
+	w.say("a", "b", election.Message{Inspect: &election.Inspect{ID: c.id, Incarnation: c.inc}})
+	w.say("b", "c", election.Message{Held: &election.Held{RingID: "r", ID: c.id, Incarnation: c.inc, By: 7, Addresses: []string{"x:1"}}})
+	w.run(100 * time.Millisecond)
 	w.ask(election.Request{Handover: &election.Handover{To: 2}})
 	w.run(400 * time.Millisecond)
 	w.ask(election.Request{Leave: &ring.Leave{ID: 4}})
@@ -214,6 +219,15 @@ func life(t *testing.T, w *world, forge func(election.Message) *election.Message
 			w.restart(who)
 			w.run(300 * time.Millisecond)
 		}
+	}
+}
+
+// say lets one send a message to another that it has no reason for.
+func (w *world) say(from, to string, m election.Message) {
+	f, t := w.nodes[from], w.nodes[to]
+	m.From, m.To = f.id, t.id
+	if f.up && t.up {
+		w.effect(f, election.Send{Message: m})
 	}
 }
 
@@ -342,7 +356,7 @@ func TestNoFieldOfAnyMessageHurtsTheRing(t *testing.T) {
 		return nil
 	})
 	for _, kind := range []string{"MsgApp", "MsgAppResp", "MsgVote", "MsgVoteResp", "MsgPreVote", "MsgPreVoteResp", "MsgHeartbeat", "MsgHeartbeatResp", "MsgSnap", "MsgTimeoutNow",
-		"renew", "renew_ack", "suspicion", "certificate", "release", "check", "return", "takeover"} {
+		"renew", "renew_ack", "suspicion", "certificate", "release", "check", "return", "takeover", "evicted", "held", "inspect", "unwatched"} {
 		if seen[kind] == 0 {
 			t.Errorf("no %s is sent in this life: %v", kind, seen)
 		}

@@ -28,7 +28,7 @@ func (n *Node) tellHeld(m ring.Member, incarnation uint64, behind bool) {
 // by a committed entry, so the others have to agree. Who has said so repeats
 // it, since this process goes on speaking: an old word says nothing.
 func (n *Node) heldBy(from uint64, h Held) {
-	if h.ID != n.cfg.ID || h.Incarnation != n.cfg.Incarnation || h.By == h.Incarnation || h.RingID != n.ring.RingID {
+	if h.ID != n.cfg.ID || h.Incarnation != n.cfg.Incarnation || h.By == 0 || h.By == h.Incarnation || h.RingID != n.ring.RingID {
 		return
 	}
 	if _, ok := n.ring.Member(from); !ok {

@@ -8,12 +8,26 @@ import (
 )
 
 // tells hands a node another one's word that a process 77777 is that node.
-func (w *world) tells(by, to string) {
+func (w *world) tells(by, to string) { w.tellsOf(77777, by, to) }
+
+func (w *world) tellsOf(process uint64, by, to string) {
 	b, nd := w.nodes[by], w.nodes[to]
 	w.to(nd, func(now election.Instant) {
 		nd.n.Receive(now, election.Message{From: b.id, To: nd.id, Incarnation: b.inc,
-			Held: &election.Held{RingID: "r", ID: nd.id, Incarnation: nd.inc, By: 77777}})
+			Held: &election.Held{RingID: "r", ID: nd.id, Incarnation: nd.inc, By: process}})
 	})
+}
+
+// A word that names no process is none: the silence of the others is no assent.
+func TestAWordThatNamesNoProcessEndsNone(t *testing.T) {
+	for _, of := range []string{"a", "c"} { // the leader, and a follower
+		w := threeFormed(t)
+		w.tellsOf(0, "b", of)
+		w.run(time.Second)
+		if nd := w.nodes[of]; nd.superseded != nil || w.claimant(t) != "a" {
+			t.Errorf("%s is told %+v by one voter, %q claims", of, nd.superseded, w.claimant(t))
+		}
+	}
 }
 
 // A voter's word that is not repeated does not wait for another one.

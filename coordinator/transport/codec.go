@@ -135,7 +135,7 @@ func heldBody(h election.Held) *arcv1.PeerEnvelope_Held {
 }
 
 func heldNotice(h *arcv1.Held) (election.Held, error) {
-	if foreign.CheckName("ring", h.GetRingId()) != nil || h.GetId() == 0 || foreign.CheckAddresses(h.GetAddresses()) != nil {
+	if foreign.CheckName("ring", h.GetRingId()) != nil || h.GetId() == 0 || h.GetIncarnation() == 0 || h.GetBy() == 0 || foreign.CheckAddresses(h.GetAddresses()) != nil {
 		return election.Held{}, fmt.Errorf("%w: word about who is member %d", ErrMalformed, h.GetId())
 	}
 	return election.Held{RingID: h.GetRingId(), ID: h.GetId(), Incarnation: h.GetIncarnation(), By: h.GetBy(), Addresses: h.GetAddresses(), Behind: h.GetBehind()}, nil

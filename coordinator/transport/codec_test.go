@@ -232,6 +232,8 @@ func TestDecodeRefusesOthers(t *testing.T) {
 		{"return of nobody", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{}}}},
 		{"return to everywhere", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{Id: 1, Addresses: make([]string, 65)}}}},
 		{"return to a long address", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{Id: 1, Addresses: []string{string(make([]byte, 2000))}}}}},
+		{"held by no process", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Held{Held: &arcv1.Held{RingId: "r", Id: 1, Incarnation: 5, Addresses: []string{"a:1"}}}}},
+		{"held to no process", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Held{Held: &arcv1.Held{RingId: "r", Id: 1, By: 5, Addresses: []string{"a:1"}}}}},
 		{"hello", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: &arcv1.PeerHello{Id: 1}}}},
 		{"nil inside", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{}}},
 	} {
