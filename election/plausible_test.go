@@ -184,6 +184,27 @@ func TestAShorterPromiseCountsForLess(t *testing.T) {
 	}
 }
 
+// The settings made the lease shorter: the voter is bound by its newest promise, and
+// not by the older and longer one.
+func TestTheNewestPromiseCountsAndNotTheLongest(t *testing.T) {
+	const ms = time.Millisecond
+	l := &leading{term: 5}
+	n := &Node{lead: l, ring: fourMembers(t)}
+	for seq, until := range map[uint64]Instant{1: 495 * ms, 2: 215 * ms} {
+		l.renewals.sent[seq] = sentRenewal{seq: seq, until: until, lease: 500 * ms}
+	}
+	for _, c := range []struct {
+		ack  uint64
+		want Instant
+	}{{1, 495 * ms}, {2, 215 * ms}, {1, 215 * ms}} { // the last one came late
+		l.renewals.seq = 2
+		n.renewAcked(2, RenewAck{Term: 5, Seq: c.ack})
+		if got := n.boundUntil(2); got != c.want {
+			t.Errorf("after the ack of renewal %d: bound until %v, want %v", c.ack, got, c.want)
+		}
+	}
+}
+
 // A certificate names the member of the id as the ring does, or it counts
 // nothing: nobody's monitor wrote it.
 func TestACertificateNamesItsMember(t *testing.T) {

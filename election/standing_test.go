@@ -55,20 +55,23 @@ func TestOneOpinionEndsNoMembership(t *testing.T) {
 	// b says of everybody that it is out, and stands by that when it is asked.
 	w.lie = func(by *node, s *election.Standing) {
 		if by.name == "b" {
-			s.Member, s.Out, s.Epoch, s.Voters = false, true, 1000, []uint64{by.id}
+			s.Member, s.Out, s.Epoch = false, true, 1000
 		}
 	}
-	// c hears nobody but b.
+	// c speaks with nobody but b.
 	for _, o := range []string{"a", "d", "e"} {
-		w.cut[[2]string{"c", o}] = true
+		w.cut[[2]string{"c", o}], w.cut[[2]string{o, "c"}] = true, true
 	}
-	for range 40 {
+	for range 200 {
 		w.tell("a", "b", 1000)
 		w.tell("c", "b", 1000)
 		w.tell("d", "b", 1000)
 		w.run(50 * time.Millisecond)
 	}
-	w.in(t, "a", "b", "d", "e")
+	w.in(t, "a", "b", "c", "d", "e")
+	if _, in := w.leader().n.State().Member(w.nodes["c"].id); !in {
+		t.Fatal("c was evicted: its membership should have ended")
+	}
 }
 
 func TestAnAnswerWithoutVotersEndsNoMembership(t *testing.T) {
