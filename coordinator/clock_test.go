@@ -30,3 +30,30 @@ func TestAFoundingInThePastIsWarnedOf(t *testing.T) {
 		})
 	}
 }
+
+// Who founds a ring is warned, and who joins one is not.
+func TestTheFounderIsWarnedOfThePast(t *testing.T) {
+	was := releasedAfter
+	t.Cleanup(func() { releasedAfter = was }) // when the nodes have ended
+	releasedAfter = time.Now().Add(time.Hour)
+	var logs [2]bytes.Buffer
+	node := func(i int, o Options) *testNode {
+		o.Logger = hclog.New(&hclog.LoggerOptions{Output: &logs[i]})
+		n := start(t, o)
+		n.awaitLeader("n1", i+1)
+		return n
+	}
+	o := testOptions(t, "n1")
+	o.Bootstrap = true
+	n1 := node(0, o)
+	o = testOptions(t, "n2")
+	o.Join = []string{n1.address()}
+	n2 := node(1, o)
+	n2.crash()
+	n1.crash()
+	for i, want := range []int{1, 0} {
+		if got := strings.Count(logs[i].String(), "the clock of this machine is wrong"); got != want {
+			t.Errorf("n%d warned %d times, want %d:\n%s", i+1, got, want, logs[i].String())
+		}
+	}
+}

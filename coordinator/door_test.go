@@ -5,13 +5,16 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/internal/sockio"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -254,6 +257,39 @@ func TestStrangersLockNobodyOut(t *testing.T) {
 	start(t, o).awaitLeader("n1", 3)
 	if v := n1.n.hub.views.load(); v.claimTerm == 0 || len(v.ring.Members) != 3 {
 		t.Errorf("n1 claims %v with %d members", v.claimTerm, len(v.ring.Members))
+	}
+}
+
+// No message to a coordinator has more than 64 KiB, by whichever way it comes, and a
+// connection over the network has few calls under way.
+func TestCallsAreSmallAndFew(t *testing.T) {
+	n1 := startRing(t, "n1")[0]
+	n1.awaitLeader("n1", 1)
+	cc := n1.dial()
+	for way, conn := range map[string]*grpc.ClientConn{"over the network": cc, "over the socket": n1.conn} {
+		for size, want := range map[int]bool{63 << 10: false, 64 << 10: true, 8 << 20: true} {
+			_, err := arcv1.NewArcClient(conn).Evict(n1.ctx(), &arcv1.EvictRequest{Name: strings.Repeat("x", size)})
+			if refused := status.Code(err) == codes.ResourceExhausted; refused != want {
+				t.Errorf("%d bytes %s: %v", size, way, err)
+			}
+		}
+	}
+	for range streamsPerConn {
+		w, err := arcv1.NewArcClient(cc).Watch(n1.ctx(), &arcv1.WatchRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Recv(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(n1.ctx(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := arcv1.NewArcClient(cc).Status(ctx, &arcv1.StatusRequest{}); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("one call more on that connection: %v", err)
+	}
+	if _, err := arcv1.NewArcClient(n1.dial()).Status(n1.ctx(), &arcv1.StatusRequest{}); err != nil {
+		t.Errorf("a call on another one: %v", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -96,4 +97,27 @@ func TestAJoinerSaysWhatThoseItAskedAnswered(t *testing.T) {
 	if got, want := says(), "a member of its ring answers at 10.0.0.2:7400: needs n1"; got != want {
 		t.Errorf("says %q, want %q", got, want)
 	}
+}
+
+// The log of a membership that ended lies aside until the next membership holds.
+func TestTheFormerLogIsKeptUntilTheNextMembershipHolds(t *testing.T) {
+	nodes := startRing(t, "n1", "n2", "n3")
+	n3 := nodes[2]
+	aside := func() []string {
+		logs, err := filepath.Glob(filepath.Join(n3.n.formerLogsPath(), "*.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return logs
+	}
+	if _, err := nodes[0].client.Leave(nodes[0].ctx(), &arcv1.LeaveRequest{Name: "n3"}); err != nil {
+		t.Fatal(err)
+	}
+	n3.reap()
+	if got := aside(); len(got) != 1 {
+		t.Errorf("n3 left, and has %v aside, want its log", got)
+	}
+	n3 = n3.again()
+	n3.await("n3 under a new id", func(st *arcv1.StatusResponse) bool { return st.GetSelfId() == 4 && st.GetLeader() != nil })
+	n3.await("nothing aside", func(*arcv1.StatusResponse) bool { return len(aside()) == 0 })
 }

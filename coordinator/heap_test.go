@@ -53,3 +53,28 @@ func TestGarbageIsCollectedAtRest(t *testing.T) {
 		})
 	}
 }
+
+// What a coordinator may use follows from what strangers, members and it itself can
+// make it keep, and the runtime is told.
+func TestTheMemoryHasALimit(t *testing.T) {
+	t.Setenv("GOGC", "")
+	t.Setenv("GOMEMLIMIT", "")
+	was := debug.SetMemoryLimit(-1)
+	if memoryLimit > 512<<20 {
+		t.Errorf("the limit is %d MiB", memoryLimit>>20)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		n := &node{hub: newHub(func() election.Instant { return 0 }, &view{ring: &ring.State{}})}
+		ctx, cancel := context.WithCancel(t.Context())
+		go n.collectAtRest(ctx)
+		synctest.Wait()
+		if got := debug.SetMemoryLimit(-1); got != memoryLimit {
+			t.Errorf("the runtime's limit is %d, want %d", got, memoryLimit)
+		}
+		cancel()
+		synctest.Wait()
+	})
+	if got := debug.SetMemoryLimit(-1); got != was {
+		t.Errorf("the limit stays at %d, want %d", got, was)
+	}
+}

@@ -239,9 +239,12 @@ func noLeader() *fakearc.Server {
 		st.Members[0].Alive, st.Members[2].Alive = false, false
 		return st, nil
 	}
-	s.HandoverFunc = func(context.Context, *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
-		return nil, status.Error(codes.Unavailable, "no leader: 2 of 3 voters are silent")
-	}
+	none := status.Error(codes.Unavailable, "no leader: 2 of 3 voters are silent")
+	s.HandoverFunc = func(context.Context, *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) { return nil, none }
+	s.EvictFunc = func(context.Context, *arcv1.EvictRequest) (*arcv1.EvictResponse, error) { return nil, none }
+	s.ForgetFunc = func(context.Context, *arcv1.ForgetRequest) (*arcv1.ForgetResponse, error) { return nil, none }
+	s.LeaveFunc = func(context.Context, *arcv1.LeaveRequest) (*arcv1.LeaveResponse, error) { return nil, none }
+	s.SetSettingsFunc = func(context.Context, *arcv1.SetSettingsRequest) (*arcv1.SetSettingsResponse, error) { return nil, none }
 	return s
 }
 
