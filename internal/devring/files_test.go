@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -222,5 +223,38 @@ func TestStartRefusesTheRunDirectoryOfSomebodyElse(t *testing.T) {
 	}
 	if b, err := os.ReadFile(victim); err != nil || string(b) != "precious" {
 		t.Errorf("behind the link is %q, %v", b, err)
+	}
+}
+
+// A coordinator that may have 300 descriptors, and whom a stranger gives 400
+// connections, answers on its socket, and its monitor can be replaced.
+func TestStrangersTakeNotTheLastDescriptors(t *testing.T) {
+	t.Parallel()
+	r := prepare(t, Options{Nodes: 1, Profile: calm})
+	n := r.Node(1)
+	arcBinary := r.opts.Arc
+	script := filepath.Join(t.TempDir(), "arc")
+	must(t, os.WriteFile(script, []byte("#!/bin/sh\nulimit -n 300\nexec "+arcBinary+" \"$@\"\n"), 0o755))
+	r.opts.Arc = script
+	startAll(t, r)
+	awaitRing(t, r, formBound)
+	var limit unix.Rlimit
+	must(t, unix.Prlimit(n.PID(), unix.RLIMIT_NOFILE, nil, &limit))
+	if limit.Cur != 300 {
+		t.Fatalf("it may have %d descriptors", limit.Cur)
+	}
+	for range 400 {
+		c, err := net.Dial("tcp", n.TCPAddr())
+		must(t, err)
+		t.Cleanup(func() { _ = c.Close() })
+	}
+	mark := r.Mark()
+	must(t, n.KillMonitor())
+	awaitEvent(t, r, mark, "that the monitor is back", func(ev Event) bool { return ev.GetType() == "monitor_back" })
+	if out, errs, code := arc(t, "--addr", n.Addr(), "leader", "--self"); code != 0 {
+		t.Errorf("arc leader --self: code %d, %q %q", code, out, errs)
+	}
+	if _, errs, code := arc(t, "--addr", n.TCPAddr(), "status"); code != 0 {
+		t.Errorf("arc status over the network: code %d, %q", code, errs)
 	}
 }

@@ -97,6 +97,9 @@ var covered = []string{
 	"process: killed in the midst of a step", "process: turns whose effects are held back", "founding: came to nothing", "process: pauses in the midst of a step", "raft: snapshots sent", "raft: transfers",
 	"ring: evicted by a declaration", "ring: evicted by an own probe", "ring: evicted by its silence", "ring: evicted, certified", "ring: evicted, operator", "ring: evicted, refused", "ring: evicted, replaced",
 	"ring: evicted, silent", "ring: left", "ring: returned", "ring: settings changed",
+	"graph: star", "graph: chain", "graph: bridge", "graph: one sees only one", "graph: in part", "graph: in part, by direction",
+	"clone: started", "restore: an older disk", "process: refused at its start", "process: told of other addresses", "inquiries",
+	"outages: compared with the history",
 }
 
 func TestOtherSizes(t *testing.T) {
