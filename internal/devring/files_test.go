@@ -226,6 +226,9 @@ func TestStartRefusesTheRunDirectoryOfSomebodyElse(t *testing.T) {
 	}
 }
 
+// http2Begins is what a client of HTTP/2 says first: its preface, and no settings.
+const http2Begins = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+
 // A coordinator that may have 300 descriptors, and whom a stranger gives 400
 // connections, answers on its socket, and its monitor can be replaced.
 func TestStrangersTakeNotTheLastDescriptors(t *testing.T) {
@@ -247,6 +250,7 @@ func TestStrangersTakeNotTheLastDescriptors(t *testing.T) {
 		c, err := net.Dial("tcp", n.TCPAddr())
 		must(t, err)
 		t.Cleanup(func() { _ = c.Close() })
+		_, _ = io.WriteString(c, http2Begins) // so it stays, unless somebody ends it
 	}
 	mark := r.Mark()
 	must(t, n.KillMonitor())
