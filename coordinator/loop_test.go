@@ -44,7 +44,9 @@ func (c *fakeCore) Receive(_ election.Instant, m election.Message) {
 	c.calls = append(c.calls, "receive")
 }
 func (c *fakeCore) Report(election.Instant, election.Suspicion) { c.calls = append(c.calls, "report") }
-func (c *fakeCore) MonitorRuns(election.Instant, bool)          { c.calls = append(c.calls, "monitor") }
+func (c *fakeCore) MonitorRuns(_ election.Instant, runs bool) {
+	c.calls = append(c.calls, fmt.Sprint("monitor runs: ", runs))
+}
 func (c *fakeCore) Certify(election.Instant, election.Certificate) {
 	c.calls = append(c.calls, "certify")
 }
@@ -437,6 +439,33 @@ func TestTheTimerFollowsTheCore(t *testing.T) {
 		want := []election.Instant{1500 * time.Millisecond, 1750 * time.Millisecond, 2000 * time.Millisecond}
 		if !slices.Equal(ticks, want) {
 			t.Errorf("ticks at %v, want %v", ticks, want)
+		}
+	})
+}
+
+// The core knows when this node's monitor watches nobody, so the leader does, and a
+// watcher of events too.
+func TestTheCoreKnowsThatTheMonitorIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &fakeCore{}
+		l := testLoop(c, &fakeStore{})
+		w, _, err := l.hub.subscribe(local, netip.Addr{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = l.run() }()
+		for _, missing := range []string{"cannot be started: no such file", ""} {
+			l.monitorChanged(missing)
+			synctest.Wait()
+		}
+		l.stop()
+		<-l.ended
+		l.hub.close()
+		if want := []string{"monitor runs: false", "monitor runs: true"}; !slices.Equal(c.calls, want) {
+			t.Errorf("the core is told %q, want %q", c.calls, want)
+		}
+		if got, want := heard(w), []string{"monitor_lost 0", "monitor_back 0"}; !slices.Equal(got, want) {
+			t.Errorf("told %q, want %q", got, want)
 		}
 	})
 }
