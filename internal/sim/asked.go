@@ -29,6 +29,24 @@ type handoverAsked struct {
 	to   uint64
 }
 
+// mark is where in the log something was committed.
+type mark struct{ index uint64 }
+
+type settingsMark struct {
+	mark
+	settings ring.Settings
+}
+
+type forgetMark struct {
+	mark
+	ids []uint64
+}
+
+type leaderMark struct {
+	mark
+	id uint64
+}
+
 // appointmentLasts is for how long after a request a leader may still appoint
 // somebody: a handover takes three seconds at most, and its entry may wait for
 // a slow disk.
@@ -111,6 +129,10 @@ func (s *Sim) acknowledged(n *node, r pendingRef, d election.Done) {
 		if !slices.ContainsFunc(g.changed, func(m settingsMark) bool { return since(m.mark) && m.settings == *req.Settings }) {
 			s.failAt(n, "done", "the operator is told that the settings are changed to %+v, but no such change was committed after index %d", *req.Settings, r.index)
 		}
+	case req.Forget != nil:
+		if !slices.ContainsFunc(g.forgotten, func(m forgetMark) bool { return since(m.mark) && slices.Equal(m.ids, req.Forget.IDs) }) {
+			s.failAt(n, "done", "the operator is told that the former members %v are forgotten, but that was not committed after index %d", req.Forget.IDs, r.index)
+		}
 	case req.Handover != nil:
 		to := req.Handover.To
 		if to == n.id && g.leader == n.id {
@@ -173,6 +195,8 @@ func requestText(r election.Request) string {
 		return "handover"
 	case r.Settings != nil:
 		return "settings"
+	case r.Forget != nil:
+		return "forget"
 	}
 	return "nothing"
 }

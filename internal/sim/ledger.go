@@ -37,14 +37,15 @@ type ledger struct {
 	confAt           int64    // true time of its last change
 	confs            []confMark
 
-	joined   map[uint64]string // name of every id ever allocated
-	declared map[uint64]uint64 // term → id
-	claimed  map[uint64]uint64 // term → incarnation that claimed in it
-	byEpoch  []epochMark
-	epochs   []uint64 // after each of ents
-	changed  []settingsMark
-	leaders  []leaderMark
-	evicted  int
+	joined    map[uint64]string // name of every id ever allocated
+	declared  map[uint64]uint64 // term → id
+	claimed   map[uint64]uint64 // term → incarnation that claimed in it
+	byEpoch   []epochMark
+	epochs    []uint64 // after each of ents
+	changed   []settingsMark
+	forgotten []forgetMark
+	leaders   []leaderMark
+	evicted   int
 
 	second  int64 // of which entries are counted
 	entries int
@@ -67,19 +68,6 @@ type epochMark struct {
 	settings                                   ring.Settings
 	print                                      uint64 // fingerprint of the first state seen; 0: none yet
 	hash                                       string // ring's own hash, now and then
-}
-
-// mark is where in the log something was committed.
-type mark struct{ index uint64 }
-
-type settingsMark struct {
-	mark
-	settings ring.Settings
-}
-
-type leaderMark struct {
-	mark
-	id uint64
 }
 
 // epochAfter is the epoch after an index.
@@ -361,6 +349,9 @@ func (s *Sim) judge(e *raftpb.Entry, c ring.Command) string {
 		g.setSettings(s.now, *c.Settings)
 	case c.Return != nil:
 		return s.judgeReturn(e.GetIndex(), *c.Return)
+	case c.Forget != nil:
+		g.forgotten = append(g.forgotten, forgetMark{mark{e.GetIndex()}, c.Forget.IDs})
+		return "no matter of the ring"
 	case c.Seal != nil, c.Beside():
 		return "no matter of the ring"
 	default:

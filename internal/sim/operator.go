@@ -94,6 +94,8 @@ func (s *Sim) operated(n *node, c *rpc) {
 	case errors.Is(c.err, election.ErrNotLeader), errors.Is(c.err, election.ErrLeadershipLost), errors.Is(c.err, election.ErrBusy):
 		s.opNext(op, s.between(n.rnd, 5*time.Millisecond, 200*time.Millisecond), c.hint)
 	default:
+		// Who is back, or was forgotten at an earlier try, is not listed any more.
+		op.answered = op.answered || op.what == forgetting && errors.Is(c.err, ring.ErrNotMember)
 		s.stats.count(op.what+": refused", 1)
 		s.tracef(n, "%s refused: %v", op.what, c.err)
 	}

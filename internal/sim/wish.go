@@ -4,7 +4,10 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
 )
+
+const forgetting = "wish: forget"
 
 // wish lets an operator ask something of a whole ring, with no fault at work,
 // if the quiet time is long enough for it to settle again. It has to come
@@ -21,6 +24,12 @@ func (s *Sim) wish() {
 		op.make = func(*node) (election.Request, bool) {
 			return election.Request{Handover: &election.Handover{To: id}}, true
 		}
+	} else if d := s.departed(); len(d) > 0 && s.wishes.IntN(2) == 0 {
+		id := d[s.wishes.IntN(len(d))].ID
+		op.what = forgetting
+		op.make = func(*node) (election.Request, bool) {
+			return election.Request{Forget: &ring.Forget{IDs: []uint64{id}}}, true
+		}
 	} else {
 		// A setting that no timing depends on.
 		st := s.ledger.settings
@@ -31,6 +40,15 @@ func (s *Sim) wish() {
 	}
 	s.opNext(op, 0, s.leaderNow())
 	s.q.push(event{at: due, kind: evWish, p: op})
+}
+
+// departed are the former members that the leader lists.
+func (s *Sim) departed() []ring.Departed {
+	l := s.leaderNow()
+	if l < 0 || s.nodes[l].core == nil {
+		return nil
+	}
+	return s.nodes[l].core.State().Departed
 }
 
 // mayTakeOver reports whether a handover to a member has to succeed. Its last
