@@ -21,6 +21,8 @@ const (
 	leaveWithin = 3500 * time.Millisecond
 	// leaveAgain is the pause between two tries.
 	leaveAgain = 50 * time.Millisecond
+	// answerWithin is what the answer to a leave in vain may take.
+	answerWithin = 250 * time.Millisecond
 	// A leader that leaves lets others leave first: as long as some are at it,
 	// up to leaveQueue; and for leaveYield if it was made leader only while it
 	// was leaving, for they may be about to. Else two that leave at once would
@@ -148,6 +150,16 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 		return n.hub.views.load().ring.Epoch, nil
 	}
 	return 0, err
+}
+
+// beforeDeadline ends a little before ctx does, so that why a leave did not come
+// about still reaches who asked for it.
+func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, end.Add(-min(time.Until(end)/10, answerWithin)))
 }
 
 // awaitRemoval is for a leave that was committed although nobody said so, its

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"testing"
+	"time"
 
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -32,6 +33,12 @@ func TestWhatNeedsALeaderIsRefusedWithoutProof(t *testing.T) {
 				},
 				"forget": func(ctx context.Context) error {
 					_, err := n.client.Forget(ctx, &arcv1.ForgetRequest{Name: "n9"})
+					return err
+				},
+				"leave": func(ctx context.Context) error {
+					ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+					defer cancel()
+					_, err := n.client.Leave(ctx, &arcv1.LeaveRequest{})
 					return err
 				},
 				"config set": func(ctx context.Context) error {

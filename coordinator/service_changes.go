@@ -69,7 +69,9 @@ func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Le
 	n := s.n
 	switch {
 	case r.GetName() == "" || r.GetName() == n.o.Name:
-		epoch, err := n.leave(ctx, false)
+		within, cancel := beforeDeadline(ctx)
+		defer cancel()
+		epoch, err := n.leave(within, false)
 		if err != nil {
 			return nil, err
 		}
