@@ -16,6 +16,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/plainfile"
 	"github.com/arc-ring/arc/internal/wal"
+	"github.com/arc-ring/arc/ring"
 )
 
 // Recovery is a ring that too few members are left of, about to be founded again
@@ -76,6 +77,10 @@ func OpenRecovery(dataDir string, gone []string, log hclog.Logger) (_ *Recovery,
 		return nil, fmt.Errorf("recover from %s: %w", dataDir, err)
 	}
 	if err := r.Without(gone); err != nil {
+		if errors.Is(err, ring.ErrNotMember) {
+			// No coordinator runs that could be asked for its members.
+			err = fmt.Errorf("%w; the members that this disk knows are %s", err, strings.Join(append(r.Rejoin(), r.Name), ", "))
+		}
 		return nil, fmt.Errorf("recover from %s without %s: %w", dataDir, strings.Join(gone, ", "), err)
 	}
 	return r, nil

@@ -129,6 +129,9 @@ func (f *factory) confirm() error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the confirmation: %w", err)
 	}
+	if err != nil {
+		_, _ = fmt.Fprintln(f.err) // nobody typed the end of the line
+	}
 	if strings.TrimSpace(answer) != "yes" {
 		return errNotConfirmed
 	}

@@ -47,9 +47,9 @@ func TestRecover(t *testing.T) {
 	}
 	refuse("while it runs", "locked by pid", "--gone", lost.name, "--yes")
 	must(t, survivor.Kill())
-	refuse("a stranger", "not a member", "--gone", "n9", "--yes")
+	refuse("a stranger", "the members that this disk knows are "+lost.name+", "+survivor.name+"\n", "--gone", "n9", "--yes")
 	refuse("itself", "whose disk this is", "--gone", survivor.name, "--yes")
-	refuse("unconfirmed", "not confirmed", "--gone", lost.name)
+	refuse("unconfirmed", "go on: \narc: not confirmed", "--gone", lost.name)
 
 	out, errs, code := arc(t, "recover", "--data-dir", survivor.DataDir(), "--gone", lost.name, "--yes")
 	if code != 0 || !strings.Contains(errs, "lost") || !strings.Contains(errs, "two rings") || !strings.Contains(out, "founded again") {
