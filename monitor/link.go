@@ -91,7 +91,7 @@ func (m *monitor) relink(now time.Duration, l *arcv1.Link) {
 		case l.GetDetour() != nil:
 			why = fmt.Sprintf("arc relink, for %v", time.Duration(l.GetDetourMs())*time.Millisecond)
 		case l.GetSelf().GetId() == 0:
-			why = "left the ring"
+			why = "told to watch nobody"
 		case from.ID == to.ID && from.Incarnation != to.Incarnation:
 			why = "it came back in a new incarnation"
 		case from.ID == to.ID:

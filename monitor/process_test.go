@@ -128,6 +128,28 @@ func TestAsAProcess(t *testing.T) {
 	}
 }
 
+// Its coordinator may have left the ring, be out of it, or end as a member of it:
+// the monitor says no more than it knows.
+func TestWithoutATargetItSaysThatItWasToldSo(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	_, log := h.startChild()
+	h.link(slow, b)
+	h.awaitLink(b, "up")
+	h.link(func(l *arcv1.Link) { l.Self = nil })
+	for lines := bufio.NewReader(log); ; {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatalf("its log ends: %v", err)
+		}
+		if strings.Contains(line, "to=nobody") {
+			if !strings.Contains(line, `relinked: from=n2 to=nobody epoch=2 reason="told to watch nobody"`) {
+				t.Errorf("its log says %q", line)
+			}
+			return
+		}
+	}
+}
+
 func TestSIGTERMEndsIt(t *testing.T) {
 	h, b := newHome(t), newNode(t, 2, "n2")
 	cmd, _ := h.startChild()
