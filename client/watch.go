@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -110,7 +111,7 @@ func why(st *arcv1.StatusResponse, self bool) string {
 	case self && st.GetLeader() != nil:
 		return fmt.Sprintf("%s leads, not this node, %s", st.GetLeader().GetName(), st.GetSelf())
 	case st.GetReason() != "":
-		return "no leader: " + st.GetReason()
+		return "no leader: " + strings.TrimPrefix(st.GetReason(), "no leader known: ")
 	default:
 		return "no leader"
 	}

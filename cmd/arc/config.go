@@ -25,10 +25,13 @@ func newConfigCmd(f *factory) *cobra.Command {
 with get and set. Options are this machine's coordinator's: flags, environment
 and file, printed by show.`,
 		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil // RunE says what is missing
+			}
 			return usagef(cmd, "arc config wants get, set or show, got %s", foreign.Quote(strings.Join(args, " ")))
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usagef(cmd, "arc config wants get, set or show")
+			return usagef(cmd, "arc config wants get, set or show, got none")
 		},
 	}
 	cmd.AddCommand(newConfigGetCmd(f), newConfigSetCmd(f), newConfigShowCmd(f))

@@ -78,7 +78,7 @@ func newCoordinatorFlags(flags *pflag.FlagSet, f *factory) *coordinatorFlags {
 	toggle(&o.insecure, "insecure", "allow addresses that are not loopback, without any secret")
 	text(&o.logLevel, "log-level", "LEVEL", logging.DefaultLevel, strings.Join(logging.Levels, ", ")+"; SIGHUP reads it again", logLevel)
 	toggle(&o.logJSON, "log-json", "write logs as JSON, one object a line")
-	flags.StringVar(&o.configFile, "config", "", "TOML file with these options, keys as the flags are named")
+	flags.StringVar(&o.configFile, "config", "", "TOML `FILE` with these options, keys as the flags are named")
 	return o
 }
 

@@ -250,6 +250,13 @@ func (v *devView) farewell() error {
 	if len(bad) > 0 {
 		return devring.ErrBroken
 	}
-	v.f.note("ending all nodes; %d leaderships seen, tokens rose and no term had two leaders", v.r.Declared())
+	v.f.note("ending all nodes; %s seen, tokens rose and no term had two leaders", leaderships(v.r.Declared()))
 	return nil
+}
+
+func leaderships(n int) string {
+	if n == 1 {
+		return "1 leadership"
+	}
+	return fmt.Sprintf("%d leaderships", n)
 }

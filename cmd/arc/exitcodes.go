@@ -28,7 +28,7 @@ var exitMeanings = []struct {
 	{exitDone, "done"},
 	{exitFailed, "failed: the coordinator refused it, or it did not happen in time"},
 	{exitUsage, "usage: the command line, an option or an argument is wrong"},
-	{exitNoLeader, "no leader; for `arc leader --self`: this machine does not lead now"},
+	{exitNoLeader, "no leader, or in no ring yet; for `arc leader --self`: this machine does not lead now"},
 	{exitUnreachable, "no coordinator answers at the address"},
 }
 
@@ -43,6 +43,7 @@ var exitTable = []struct {
 	{client.ErrInvalid, exitUsage},
 	{wal.ErrForeign, exitUsage}, // --name, --cluster or --data-dir is wrong
 	{errNotLeading, exitNoLeader},
+	{errNoLeader, exitNoLeader},
 	{client.ErrNoLeader, exitNoLeader},
 	{client.ErrUnreachable, exitUnreachable},
 }

@@ -15,7 +15,8 @@ func newHandoverCmd(f *factory) *cobra.Command {
 		Use:   "handover [NAME]",
 		Short: "Give the leadership to the heir, or to the named member",
 		Long: `Asks the leader to stop and the heir, or the named member, to lead. Returns when
-the new leader has declared itself. Any member may be asked.`,
+the new leader has declared itself, at once if it leads already. Any member may
+be asked.`,
 		Example: `  arc handover
   arc handover n3`,
 		Args: names(atMost(1, "at most one member's NAME")),

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 )
 
@@ -150,6 +151,25 @@ func TestCoordinatorExamplesResolve(t *testing.T) {
 		err := o.resolve(f)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s %s: got %v, want %q", cmd.CommandPath(), c.args, err, c.want)
+		}
+	}
+}
+
+// A flag's help names what the flag takes, not the type that holds it.
+func TestEveryFlagNamesWhatItTakes(t *testing.T) {
+	walk(newRootCmd(testFactory()), func(cmd *cobra.Command) {
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if name, _ := pflag.UnquoteUsage(f); name != strings.ToUpper(name) {
+				t.Errorf("%s --%s %s", cmd.CommandPath(), f.Name, name)
+			}
+		})
+	})
+}
+
+func TestOneLeadershipIsOne(t *testing.T) {
+	for n, want := range map[int]string{0: "0 leaderships", 1: "1 leadership", 2: "2 leaderships"} {
+		if got := leaderships(n); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
 		}
 	}
 }

@@ -41,9 +41,12 @@ claimed ("?" while it has not told). The JSON has them in microseconds.`,
   arc history -o json | jq '.entries[-1]'`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			n, err := config.Int(0, 1<<20)(limit)
-			if err != nil {
-				return usagef(cmd, "--limit: %w", err)
+			n := 0
+			if given(cmd.Flags(), "limit") {
+				var err error
+				if n, err = config.Int(0, 1<<20)(limit); err != nil {
+					return usagef(cmd, "--limit: %w", err)
+				}
 			}
 			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				h, err := c.History(ctx, uint32(n))
@@ -51,7 +54,7 @@ claimed ("?" while it has not told). The JSON has them in microseconds.`,
 					return err
 				}
 				if len(h.GetEntries()) == 0 && !f.json {
-					f.note("nobody has led yet")
+					f.note("no leadership is known here")
 					return nil
 				}
 				return f.print(h, func(w io.Writer) error {
@@ -69,7 +72,7 @@ claimed ("?" while it has not told). The JSON has them in microseconds.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&limit, "limit", "0", "print only so many of the newest; 0 means all that are kept")
+	cmd.Flags().StringVar(&limit, "limit", "", "print only `N` of the newest; 0, the default, means all that are kept")
 	return cmd
 }
 

@@ -14,8 +14,12 @@ import (
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
-// errNotLeading: nobody leads, or not this machine.
-var errNotLeading = errors.New("not leading")
+var (
+	// errNotLeading: another machine leads.
+	errNotLeading = errors.New("not leading")
+	// errNoLeader: nobody is known to lead.
+	errNoLeader = errors.New("no leader")
+)
 
 func newLeaderCmd(f *factory) *cobra.Command {
 	var self, wait bool
@@ -30,7 +34,7 @@ With --self it exits 0 only if the asked coordinator leads now: its declaration
 is committed and its lease has not run out at the moment of asking.
 
 With --wait it waits until there is a leader (or, with --self, until this
-machine leads); for ever, unless --timeout is given. A coordinator that does not
+machine leads); without end, unless --timeout is given. A coordinator that does not
 answer at all is given up after the timeout in any case (exit 4).`,
 		Example: `  arc leader
   arc leader --self && echo "I lead"
@@ -64,7 +68,7 @@ func (f *factory) askLeader(ctx context.Context, self, wait bool) (*arcv1.Status
 	case err != nil:
 		return nil, asLeader(err)
 	case st.GetLeader() == nil:
-		return st, fmt.Errorf("%w: no leader: %s", errNotLeading, or(strings.TrimPrefix(st.GetReason(), "no leader known: ")))
+		return st, fmt.Errorf("%w: %s", errNoLeader, or(strings.TrimPrefix(st.GetReason(), "no leader known: ")))
 	case self && !st.GetClaiming():
 		return st, fmt.Errorf("%w: %s leads, not this node, %s", errNotLeading, st.GetLeader().GetName(), st.GetSelf())
 	}
@@ -104,7 +108,7 @@ func asLeader(err error) error {
 const reachPoll = 100 * time.Millisecond
 
 // reach waits until the coordinator answers at all, at most for the timeout: a
-// wait for ever on a mistyped address would help nobody.
+// wait without end on a mistyped address would help nobody.
 func (f *factory) reach(ctx context.Context, c *client.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()

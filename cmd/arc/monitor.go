@@ -48,7 +48,7 @@ SIGUSR1 makes it drop its connections and dial afresh.`,
 			keepName()
 			links, err := queue.Inherited(queueFD)
 			if err != nil {
-				return usagef(cmd, "no queue was inherited, so this is not started by a coordinator: %w; run arc coordinator, which starts its own monitor", err)
+				return usagef(cmd, "%w; run arc coordinator, which starts its own monitor", err)
 			}
 			if err := o.set.Resolve(f.env, ""); err != nil {
 				return &usageError{err, cmd.CommandPath()}

@@ -47,17 +47,21 @@ neighbour; then it goes back by itself. arc status shows the time left.`,
 					return err
 				}
 				return f.print(r, func(w io.Writer) error {
+					if r.GetTarget() == "" {
+						_, err := fmt.Fprintf(w, "the monitor has nobody to dial, epoch %d\n", r.GetEpoch())
+						return err
+					}
 					until := ""
 					if ms := r.GetForMs(); ms != 0 {
 						until = fmt.Sprintf(" for %v", time.Duration(ms)*time.Millisecond)
 					}
-					_, err := fmt.Fprintf(w, "the monitor dials %s%s, epoch %d\n", or(r.GetTarget()), until, r.GetEpoch())
+					_, err := fmt.Fprintf(w, "the monitor dials %s%s, epoch %d\n", r.GetTarget(), until, r.GetEpoch())
 					return err
 				})
 			})
 		},
 	}
-	cmd.Flags().StringVar(&target, "target", "", "member to probe for a while in place of the neighbour")
-	cmd.Flags().DurationVar(&lasts, "for", 0, "how long --target is probed, at most 1m")
+	cmd.Flags().StringVar(&target, "target", "", "member `NAME` to probe for a while in place of the neighbour")
+	cmd.Flags().DurationVar(&lasts, "for", 0, "`DURATION` for which --target is probed, at most 1m")
 	return cmd
 }

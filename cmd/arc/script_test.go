@@ -89,6 +89,7 @@ var tempers = map[string]func() *fakearc.Server{
 	"three":     three,
 	"follower":  follower,
 	"evicting":  evicting,
+	"alone":     alone,
 	"no-leader": noLeader,
 	"joining":   joining,
 	"mute":      mute,
@@ -215,6 +216,15 @@ func follower() *fakearc.Server {
 		st := threeStatus()
 		st.Self, st.SelfId, st.Claiming, st.LeaseMs = "n3", 3, false, 0
 		return st, nil
+	}
+	return s
+}
+
+// alone is a member without others: its monitor has nobody to dial.
+func alone() *fakearc.Server {
+	s := three()
+	s.RelinkFunc = func(context.Context, *arcv1.RelinkRequest) (*arcv1.RelinkResponse, error) {
+		return &arcv1.RelinkResponse{Epoch: 12}, nil
 	}
 	return s
 }

@@ -47,10 +47,10 @@ is asked.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.timing(cmd, o) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.profile, "profile", "", "compute for this profile, without a ring: "+strings.Join(ring.Profiles, ", "))
-	flags.StringVar(&o.roundTrip, "round-trip", "", "assumed round trip (default 1ms; 80ms with leases of a second or more)")
-	flags.StringVar(&o.sync, "sync", "", "assumed time to make a write durable (default 1ms)")
-	flags.StringVar(&o.notice, "notice", "", "assumed time until the kernel tells a monitor of an exit (default 3ms)")
+	flags.StringVar(&o.profile, "profile", "", "compute for this `PROFILE`, without a ring: "+strings.Join(ring.Profiles, ", "))
+	flags.StringVar(&o.roundTrip, "round-trip", "", "assumed round trip, a `DURATION` (default 1ms; 80ms with leases of a second or more)")
+	flags.StringVar(&o.sync, "sync", "", "assumed `DURATION` to make a write durable (default 1ms)")
+	flags.StringVar(&o.notice, "notice", "", "assumed `DURATION` until the kernel tells a monitor of an exit (default 3ms)")
 	return cmd
 }
 
