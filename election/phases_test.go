@@ -123,3 +123,26 @@ func TestTheHistoryNamesNoEvidenceThatWasTakenBack(t *testing.T) {
 		t.Errorf("the history says %q\n%s", last.Evidence, w.out.String())
 	}
 }
+
+// What nobody repeats explains nothing either: who said it may have looked where the
+// leader was before, or has left the ring.
+func TestTheHistoryNamesNoEvidenceThatNobodyRepeats(t *testing.T) {
+	w := threeFormed(t)
+	a, b, c := w.nodes["a"], w.nodes["b"], w.nodes["c"]
+	a.stopped = true
+	said := election.Suspicion{ID: a.id, Incarnation: a.inc, Term: b.n.State().Term, Evidence: ring.Refused}
+	w.to(c, func(now election.Instant) { c.n.Report(now, said) })
+	w.run(100 * time.Millisecond)
+	c.stopped = true
+	w.run(10 * time.Second)
+	c.stopped = false
+	w.run(5 * time.Second)
+	l := w.leader()
+	if l == nil || l == a {
+		t.Fatalf("nobody took over\n%s", w.out.String())
+	}
+	h := l.n.State().History
+	if last := h[len(h)-1]; last.Evidence != ring.Silent {
+		t.Errorf("the history says %q\n%s", last.Evidence, w.out.String())
+	}
+}

@@ -114,6 +114,7 @@ func (n *Node) suspectTimers() {
 		}
 		if end := s.at + n.ring.Settings.SuspicionLasts(); n.now >= end {
 			n.clear(m.ID, s.Suspicion, "nobody repeats it")
+			n.lossUnexplained(m.ID, s.By)
 		} else {
 			n.wakeAt(end)
 		}
