@@ -102,7 +102,7 @@ func missingText(t Tolerance, voters []string, alone bool) string {
 	case t.Needed > 1:
 		disks = "their disks"
 	}
-	return fmt.Sprintf("%s with %s; the voters are %s (%s)", t.needs(), disks, strings.Join(voters, ", "), advice)
+	return fmt.Sprintf("%s with %s; the voters are %s; %s", t.needs(), disks, strings.Join(voters, ", "), advice)
 }
 
 // whereabouts names the others with their addresses.

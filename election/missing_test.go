@@ -13,8 +13,8 @@ func (w *world) missing(name string) string { return w.nodes[name].n.Missing(w.n
 
 func TestAMemberThatWaitsNamesTheDisksThatAreNeeded(t *testing.T) {
 	const (
-		lost = " (if a disk is lost: arc recover)"
-		cut  = " (this node hears none of the others, who may lead: look at its network first, then whether they run; if a disk is lost: arc recover)"
+		lost = "; if a disk is lost: arc recover"
+		cut  = "; this node hears none of the others, who may lead: look at its network first, then whether they run; if a disk is lost: arc recover"
 	)
 	w := newWorld()
 	w.form(t, lan(t), 200*time.Millisecond, "a", "b", "c", "d", "e")
