@@ -127,6 +127,9 @@ func TestOutagesAreInTheHistory(t *testing.T) {
 			if certain > took+3*time.Millisecond {
 				t.Errorf("the gap is told as %v for certain, it was %v", certain, took)
 			}
+			if claim := time.Duration(l.Phases.FirstClaim) * time.Microsecond; c.evidence == ring.Unanswered && !c.same && (claim < took-3*time.Millisecond || claim > took+3*time.Millisecond) {
+				t.Errorf("its phases begin %v before its claim, it was without a claim for %v: it knows when its own claim ended", claim, took)
+			}
 			if !l.Claimed && !c.same || l.GapAtLeast {
 				t.Errorf("claimed %v, at least %v: %+v", l.Claimed, l.GapAtLeast, l)
 			}

@@ -37,7 +37,7 @@ func (n *Node) lossNoticed() {
 		n.loss.silence = n.now - heard
 	}
 	if n.loss.evidence == ring.Unanswered {
-		n.loss.silence = n.now - n.lastClaim.proven
+		n.loss.at = n.lastClaim.proven // a leader knows when its own claim ends
 	}
 }
 
