@@ -25,7 +25,7 @@ var (
 	ErrNotFresh = errors.New("data directory already holds a ring")
 	// ErrFresh: Save on a directory that holds no ring.
 	ErrFresh = errors.New("data directory holds no ring yet")
-	// ErrRemoved: the files were removed or replaced while they were in use.
+	// ErrRemoved: the files were removed, replaced or shortened while they were in use.
 	ErrRemoved = errors.New("the log was taken away while it was in use")
 	// ErrClosed: the Log was closed.
 	ErrClosed = errors.New("log is closed")

@@ -69,7 +69,7 @@ func open(dir string, o Options, sys system) (_ *Log, _ Recovered, err error) {
 	if l.dirFile, err = plainfile.OpenDir(l.dir); err != nil {
 		return nil, Recovered{}, fmt.Errorf("open data directory: %w", advise(l.dir, err))
 	}
-	if l.lock, err = lockDir(l.dir); err != nil {
+	if l.lock, err = lockDir(l.dirFile); err != nil {
 		return nil, Recovered{}, advise(l.dir, err)
 	}
 	if err := l.load(); err != nil {
@@ -232,7 +232,7 @@ func (l *Log) Save(b Batch) error {
 		if err := l.seg.sync(); err != nil {
 			return l.fail("sync log", err)
 		}
-		if err := l.seg.linked(); err != nil {
+		if err := l.seg.whole(); err != nil {
 			return l.fail("sync log", err)
 		}
 	}
@@ -258,8 +258,8 @@ func (l *Log) Mark() error {
 }
 
 // Check reports, by an error, that the directory or the log in it was removed,
-// moved or replaced while it was open: what is saved would not be found by the
-// next Open. The error is final.
+// moved, replaced or shortened while it was open: what is saved would not be
+// found by the next Open. The error is final.
 func (l *Log) Check() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -271,6 +271,9 @@ func (l *Log) Check() error {
 	}
 	if l.seg != nil {
 		if err := sameFile(l.seg.f, l.seg.path); err != nil {
+			return l.fail("look at log", err)
+		}
+		if err := l.seg.whole(); err != nil {
 			return l.fail("look at log", err)
 		}
 	}

@@ -23,6 +23,8 @@ func TestLogThatIsTakenAway(t *testing.T) {
 	}{
 		"directory removed":           {os.RemoveAll, true},
 		"log removed":                 {func(dir string) error { return os.Remove(filepath.Join(dir, segmentName(1))) }, true},
+		"log emptied":                 {func(dir string) error { return os.Truncate(filepath.Join(dir, segmentName(1)), 0) }, true},
+		"log shortened by its room":   {func(dir string) error { return os.Truncate(filepath.Join(dir, segmentName(1)), 4<<10) }, true},
 		"directory moved away":        {aside, false},
 		"directory replaced":          {func(dir string) error { return errors.Join(aside(dir), os.Mkdir(dir, 0o700)) }, false},
 		"a file in place of the path": {func(dir string) error { return errors.Join(aside(dir), os.WriteFile(dir, nil, 0o600)) }, false},
@@ -94,5 +96,25 @@ func TestOpenRefusesPipesDevicesAndLinks(t *testing.T) {
 				_ = l.Close()
 			}
 		}
+	}
+}
+
+// A lock file that somebody removed as stale lets no second process in: it would
+// write what it read over what came since.
+func TestARemovedLockFileLetsNobodyIn(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	l := mustInit(t, dir, Batch{HardState: hard(1, 1, 0), Entries: entries(1, 1, 2), Sync: true})
+	if err := os.Remove(filepath.Join(dir, lockName)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Open(dir, Options{}); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "lock file was removed") {
+		t.Errorf("got %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := mustOpen(t, dir)
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

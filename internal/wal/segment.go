@@ -250,14 +250,20 @@ func (s *segment) sync() error {
 	return nil
 }
 
-// linked reports, by an error, that nothing leads to the file any more: what is
-// in it is gone when it is closed, however durable.
-func (s *segment) linked() error {
+// whole reports, by an error, that nothing leads to the file any more, so that
+// what is in it is gone when it is closed, or that somebody shortened it, as
+// logrotate does with copytruncate: what was acknowledged is no longer in it.
+func (s *segment) whole() error {
 	var st unix.Stat_t
-	if err := unix.Fstat(int(s.f.Fd()), &st); err != nil || st.Nlink > 0 {
+	switch err := unix.Fstat(int(s.f.Fd()), &st); {
+	case err != nil:
 		return nil
+	case st.Nlink == 0:
+		return fmt.Errorf("%w: %s is not there any more", ErrRemoved, s.path)
+	case st.Size < s.reserved:
+		return fmt.Errorf("%w: %s was shortened from %d to %d bytes", ErrRemoved, s.path, s.reserved, st.Size)
 	}
-	return fmt.Errorf("%w: %s is not there any more", ErrRemoved, s.path)
+	return nil
 }
 
 // seal writes an empty record whose mark tells that all before is durable,
