@@ -107,7 +107,8 @@ func (n *node) notTheMember(e entry, s election.Superseded) error {
 	who := fmt.Sprintf("member %d (%s) of ring %s", e.id, n.o.Name, e.ringID)
 	if s.Behind {
 		return fmt.Errorf("%w: the data directory %s is older than what %s has done since: it was restored from a copy, or its log was shortened; "+
-			"nothing was changed: remove the directory and start again, the node then joins as a new member",
+			"nothing was changed: if the ring has a leader (ask another member: arc leader), remove the directory and start again, the node then joins "+
+			"as a new member; if it has none, keep the directory and see arc recover --help",
 			election.ErrSuperseded, n.o.DataDir, who)
 	}
 	return fmt.Errorf("%w: %s runs as process %x at %s, and this one is process %x at %s: one of their data directories is a copy of the other; "+

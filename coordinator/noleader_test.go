@@ -2,54 +2,43 @@ package coordinator
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
-	"time"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/arc-ring/arc/election"
 )
 
-// A node without proof that somebody leads says so to whatever is asked of it that
-// needs a leader, also one that led itself.
-func TestWhatNeedsALeaderIsRefusedWithoutProof(t *testing.T) {
-	for name, left := range map[string]int{"the former leader": 0, "a follower": 1} {
-		t.Run(name, func(t *testing.T) {
-			nodes := startRing(t, "n1", "n2", "n3")
-			n := nodes[left]
-			n.awaitLeader("n1", 3)
-			for i, o := range nodes {
-				if i != left {
-					o.crash()
-				}
-			}
-			n.await("no leader", func(st *arcv1.StatusResponse) bool { return st.GetLeader() == nil && !st.GetClaiming() })
-			for what, call := range map[string]func(ctx context.Context) error{
-				"handover": func(ctx context.Context) error {
-					_, err := n.client.Handover(ctx, &arcv1.HandoverRequest{})
-					return err
-				},
-				"evict": func(ctx context.Context) error {
-					_, err := n.client.Evict(ctx, &arcv1.EvictRequest{Name: "n3"})
-					return err
-				},
-				"forget": func(ctx context.Context) error {
-					_, err := n.client.Forget(ctx, &arcv1.ForgetRequest{Name: "n9"})
-					return err
-				},
-				"leave": func(ctx context.Context) error {
-					ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-					defer cancel()
-					_, err := n.client.Leave(ctx, &arcv1.LeaveRequest{})
-					return err
-				},
-				"config set": func(ctx context.Context) error {
-					_, err := n.client.SetSettings(ctx, &arcv1.SetSettingsRequest{Changes: map[string]string{"misses": "7"}})
-					return err
-				},
-			} {
-				if err := call(n.ctx()); reasonOf(err) != "NO_LEADER" {
-					t.Errorf("%s: %v, want NO_LEADER", what, err)
-				}
-			}
-		})
+// A view may have been made while its leader had proof. Once that is over, the
+// refusal does not say "no leader: n2 leads".
+func TestARefusalDoesNotNameALeader(t *testing.T) {
+	for reason, want := range map[string]string{
+		"this node leads, token 7":               "no leader: the lease of this node has just run out; try again",
+		"n2 leads, token 7":                      "no leader: the lease of n2 has just run out; try again",
+		"no leader known: needs n2":              "no leader: needs n2",
+		"no proof that n2 leads: it is too late": "no leader: no proof that n2 leads: it is too late",
+	} {
+		v := &view{status: election.Status{Reason: reason}}
+		if got := noLeader(v).Error(); got != want || strings.Contains(got, ", token") {
+			t.Errorf("%s: got %q, want %q", reason, got, want)
+		}
+	}
+}
+
+// A leader that dies while a call was forwarded to it is named, and that the
+// change may have been made; its own refusals pass as they are.
+func TestALeaderThatBreaksOffIsNamed(t *testing.T) {
+	err := brokeOff("n2", status.Error(codes.Unavailable, "error reading from server: EOF"))
+	if got := status.Convert(err).Message(); status.Code(err) != codes.Unavailable || reasonOf(err) != "" ||
+		!strings.HasPrefix(got, "n2, to whom this was forwarded, broke off: ") || !strings.Contains(got, "may or may not") {
+		t.Errorf("got %v", err)
+	}
+	for _, own := range []error{nil, toStatus(ErrStopping), toStatus(ErrOverload), context.Canceled} {
+		if got := brokeOff("n2", own); !errors.Is(got, own) {
+			t.Errorf("%v became %v", own, got)
+		}
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -33,12 +36,27 @@ func atLeader[R any](ctx context.Context, n *node, forwarded bool, here func(*lo
 		return none, fmt.Errorf("%w that can be reached: forward to %s: %w; try again", ErrNoLeader, leader.Name, err)
 	}
 	defer conn.Close()
-	return there(ctx, arcv1.NewArcClient(conn))
+	r, err := there(ctx, arcv1.NewArcClient(conn))
+	return r, brokeOff(leader.Name, err)
+}
+
+// brokeOff says in words that the one to whom a call was forwarded was lost on
+// the way. What a coordinator itself answers has a reason, and passes unchanged.
+func brokeOff(name string, err error) error {
+	if status.Code(err) != codes.Unavailable || reasonOf(err) != "" {
+		return err
+	}
+	return status.Errorf(codes.Unavailable, "%s, to whom this was forwarded, broke off: %s; a change may or may not have been made: look with arc status before you repeat it",
+		name, status.Convert(err).Message())
 }
 
 // noLeader says why no leader is known here.
 func noLeader(v *view) error {
-	return fmt.Errorf("%w: %s", ErrNoLeader, strings.TrimPrefix(v.status.Reason, "no leader known: "))
+	why := strings.TrimPrefix(v.status.Reason, "no leader known: ")
+	if who, _, leads := strings.Cut(why, " leads, token "); leads { // it did when the view was made
+		why = fmt.Sprintf("the lease of %s has just run out; try again", who)
+	}
+	return fmt.Errorf("%w: %s", ErrNoLeader, why)
 }
 
 func (s arcService) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.JoinResponse, error) {

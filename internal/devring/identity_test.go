@@ -61,7 +61,7 @@ func TestDirectoryFromAnOldCopyIsRefused(t *testing.T) {
 	must(t, os.CopyFS(n.DataDir(), os.DirFS(old)))
 	on()
 	must(t, n.Wait(within(t, formBound)))
-	wayOut := "nothing was changed: remove the directory and start again"
+	wayOut := "nothing was changed: if the ring has a leader (ask another member: arc leader), remove the directory and start again"
 	if n.ExitCode() != 1 || logs(n, 0, "is older than what member") != nil || logs(n, 0, wayOut) != nil {
 		t.Errorf("code %d, log %s", n.ExitCode(), n.LogTail(2000))
 	}

@@ -15,17 +15,25 @@ import (
 
 const lockName = "lock"
 
-// lockDir takes the directory for this process until the file is closed or
-// the process ends. The lock is the kernel's; the pid in the file is only for
-// the message of the next one who tries.
-func lockDir(dir string) (*os.File, error) {
+// lockDir takes the directory for this process until both files are closed or
+// the process ends. The locks are the kernel's; the pid in the file is only for
+// the message of the next one who tries. The directory itself is locked too: a
+// lock file that somebody removes as stale would let a second process write to
+// the same log. Not every file system can do that.
+func lockDir(d *os.File) (*os.File, error) {
+	dir := d.Name()
 	path := filepath.Join(dir, lockName)
 	f, err := plainfile.Open(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)
 	}
-	err = noInterrupt("flock", path, func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
-	if err == nil {
+	if err = flock(f); err == nil {
+		err = flock(d)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			_ = f.Close()
+			return nil, fmt.Errorf("%w: %s is locked by a process whose lock file was removed (fuser %s names it); "+
+				"stop that one first, or choose another --data-dir", ErrLocked, dir, dir)
+		}
 		// As wide as any pid, so that it is overwritten whole. A full disk
 		// may refuse it; the lock holds without it.
 		_, _ = f.WriteAt(fmt.Appendf(nil, "%-20d\n", os.Getpid()), 0)
@@ -37,6 +45,10 @@ func lockDir(dir string) (*os.File, error) {
 	}
 	return nil, fmt.Errorf("%w: %s is locked by %s; stop that one first, or choose another --data-dir",
 		ErrLocked, dir, holder(f))
+}
+
+func flock(f *os.File) error {
+	return noInterrupt("flock", f.Name(), func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
 }
 
 func holder(f *os.File) string {
