@@ -91,14 +91,11 @@ var errorTable = []struct {
 }
 
 // toStatus turns an error into what goes over the wire. An error that already
-// is a gRPC status (a leader's answer to a forwarded call) passes unchanged.
+// is a gRPC status (a leader's answer to a forwarded call) passes unchanged,
+// unless an error of this node's is around it, which says more.
 func toStatus(err error) error {
 	if err == nil {
 		return nil
-	}
-	var already interface{ GRPCStatus() *status.Status }
-	if errors.As(err, &already) {
-		return already.GRPCStatus().Err()
 	}
 	for _, row := range errorTable {
 		if !errors.Is(err, row.is) {
@@ -111,6 +108,10 @@ func toStatus(err error) error {
 			}
 		}
 		return st.Err()
+	}
+	var already interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &already) {
+		return already.GRPCStatus().Err()
 	}
 	return status.Error(codes.Internal, foreign.Report(err.Error()))
 }

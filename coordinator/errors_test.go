@@ -80,3 +80,14 @@ func TestEverySentinelHasACode(t *testing.T) {
 		}
 	}
 }
+
+// What a dial met on the way does not stand in for what this node says of it.
+func TestToStatusSaysWhatThisNodeSays(t *testing.T) {
+	met := status.Error(codes.Unavailable, "connection error: desc = ...")
+	for sentinel, reason := range map[error]string{ErrNoLeader: "NO_LEADER", ErrUnreachable: "UNREACHABLE"} {
+		got := toStatus(fmt.Errorf("%w: forward to n2: %w; try again", sentinel, met))
+		if msg := status.Convert(got).Message(); reasonOf(got) != reason || !strings.HasSuffix(msg, "; try again") {
+			t.Errorf("%v: got %v", sentinel, got)
+		}
+	}
+}
