@@ -135,3 +135,14 @@ func TestALateRenewalDropsNoVote(t *testing.T) {
 		t.Error("a vote is held although the leader goes on")
 	}
 }
+
+// Who alone can elect a leader is named.
+func TestTheOnlyVoterIsNamed(t *testing.T) {
+	n := &Node{cfg: Config{ID: 2}, ring: &ring.State{Members: []ring.Member{{ID: 1, Name: "n1"}}}}
+	for want, voters := range map[string][]uint64{"the only voter is n1": {1}, "2 of 3 voters are needed": {1, 2, 3}} {
+		n.conf = &raftpb.ConfState{Voters: voters}
+		if got := n.majorityText(); got != want {
+			t.Errorf("%v: %q, want %q", voters, got, want)
+		}
+	}
+}

@@ -105,6 +105,15 @@ func missingText(t Tolerance, voters []string, alone bool) string {
 	return fmt.Sprintf("%s with %s; the voters are %s; %s", t.needs(), disks, strings.Join(voters, ", "), advice)
 }
 
+// majorityText says how many voters a leader needs.
+func (n *Node) majorityText() string {
+	voters := n.conf.GetVoters()
+	if len(voters) == 1 {
+		return "the only voter is " + n.nameOf(voters[0])
+	}
+	return fmt.Sprintf("%d of %d voters are needed", len(voters)/2+1, len(voters))
+}
+
 // whereabouts names the others with their addresses.
 func (n *Node) whereabouts(ids []uint64) []string {
 	names := make([]string, len(ids))

@@ -408,7 +408,7 @@ func (n *Node) reason(now Instant, needs, missing string) string {
 		}
 		return fmt.Sprintf("this node is declared with token %d, but does not claim: %s", n.ring.Term, cmp.Or(missing, needs, "too few voters answer"))
 	case n.lead != nil:
-		return fmt.Sprintf("this node is caretaker in term %d: %s", n.term, n.lead.why)
+		return fmt.Sprintf("this node is caretaker in term %d: %s", n.term, cmp.Or(n.lead.why, "it has just won the vote"))
 	case now >= n.voter.waitUntil && missing != "":
 		return "no leader known: " + missing
 	case n.leaderDeclaredInTerm() && now < n.LeaderUntil():
@@ -422,7 +422,7 @@ func (n *Node) reason(now Instant, needs, missing string) string {
 	case n.ring.RingID == "":
 		return "no leader known: this node was let in, and waits for the ring's log"
 	default:
-		return fmt.Sprintf("no leader known: %s", cmp.Or(needs, fmt.Sprintf("%d of %d voters are needed", len(n.conf.GetVoters())/2+1, len(n.conf.GetVoters()))))
+		return fmt.Sprintf("no leader known: %s", cmp.Or(needs, n.majorityText()))
 	}
 }
 
