@@ -40,7 +40,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 		Trace:      n.trace(),
 	}, e.recovered, n.clock())
 	if err != nil {
-		return fmt.Errorf("start member %d with what %s holds: %w; move the directory away and start again, the node then joins anew", e.id, n.o.DataDir, err)
+		return fmt.Errorf("start member %d with what %s holds: %w; if the ring has a leader (ask another member: arc leader), move the directory away and start again, the node then joins as a new member; if it has none, keep the directory and see arc recover --help", e.id, n.o.DataDir, err)
 	}
 	if e.recovered.Restarted {
 		if err := n.heldElsewhere(ctx, e, core.State()); err != nil {

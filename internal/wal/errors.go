@@ -43,9 +43,9 @@ func (d *damage) Unwrap() error { return ErrCorrupt }
 // corruptError says what the operator can do; nothing in the directory has
 // been changed when it is returned.
 func corruptError(dir, path string, err error) error {
-	return fmt.Errorf("read log %s: %w; nothing was changed: move the directory %s away and start again, "+
-		"the node then rejoins under a new id; the other members keep all that was committed "+
-		"(if there are none, put the directory back from a copy)", path, err, dir)
+	return fmt.Errorf("read log %s: %w; nothing was changed: if the ring has a leader (ask another member: arc leader), "+
+		"move the directory %s away and start again, the node then rejoins under a new id; "+
+		"if it has none, keep the directory and see arc recover --help", path, err, dir)
 }
 
 // advise adds what the operator can do about an error of the system.
@@ -59,8 +59,9 @@ func advise(dir string, err error) error {
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		hint = "the directory must belong to the user that runs the coordinator"
 	case errors.Is(err, ErrRemoved):
-		return fmt.Errorf("%w; nothing was acknowledged since: put the directory %s back as it was and start again; if it is lost, "+
-			"make an empty one and start again, the node then joins the others under a new id", err, dir)
+		return fmt.Errorf("%w; nothing was acknowledged since: put the directory %s back as it was and start again; if it is lost and the ring has "+
+			"a leader (ask another member: arc leader), make an empty one and start again, the node then joins the others under a new id; "+
+			"if the ring has none, see arc recover --help", err, dir)
 	case errors.Is(err, plainfile.ErrOther):
 		return fmt.Errorf("%w, or choose another --data-dir", err)
 	case errors.Is(err, unix.EIO):
