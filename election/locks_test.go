@@ -146,3 +146,18 @@ func TestTheOnlyVoterIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// One path of a probe is refused at once, and another one takes its time. Meanwhile
+// the member is back in another process, and speaks: it is looked for again.
+func TestARefusalFromBeforeAMembersWordIsLookedAtAgain(t *testing.T) {
+	m := ring.Member{ID: 2, Name: "n2", Incarnation: 11, Addresses: []string{"n2:7400"}}
+	const asked = time.Minute
+	for spoke, again := range map[Instant]bool{asked - time.Second: false, asked + time.Millisecond: true} {
+		n := &Node{cfg: Config{ID: 1}, now: asked + 200*time.Millisecond, identity: newIdentity(), ring: &ring.State{Settings: ring.Settings{LeaseMS: 500}, Members: []ring.Member{m}}}
+		n.identity.claims[2] = &claim{incarnation: 12, heard: spoke}
+		r := ProbeResult{ID: 2, Incarnation: 11, Asked: asked, Addresses: m.Addresses, Outcome: NobodyListens}
+		if got := n.lookAgain(r); got != again {
+			t.Errorf("a process that spoke %v after the probe began: looked at again %v", spoke-asked, got)
+		}
+	}
+}

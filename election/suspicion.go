@@ -297,9 +297,14 @@ func (n *Node) lookElsewhere(r ProbeResult) bool {
 
 // lookAgain repeats a probe whose silence comes much later than its time was over:
 // this process was stopped or starved meanwhile. What was found may be long
-// outdated, and what is under way since has not been read yet.
+// outdated, and what is under way since has not been read yet. So it does with one that
+// found nobody who listens, if another process of the member has spoken since: the one
+// path was refused before that, and the other ones took their time.
 func (n *Node) lookAgain(r ProbeResult) bool {
-	if r.Outcome != Unanswered || n.now < r.Asked+n.probeTimeout()+max(n.probeTimeout(), n.ring.Settings.Lease()) {
+	late := r.Outcome == Unanswered && n.now >= r.Asked+n.probeTimeout()+max(n.probeTimeout(), n.ring.Settings.Lease())
+	c := n.identity.claims[r.ID]
+	overtaken := r.Outcome == NobodyListens && !r.Recorded && c != nil && c.incarnation != r.Incarnation && c.heard > r.Asked
+	if !late && !overtaken {
 		return false
 	}
 	m := n.memberOrGone(r.ID)
@@ -309,7 +314,7 @@ func (n *Node) lookAgain(r ProbeResult) bool {
 	m.Incarnation, m.Addresses = r.Incarnation, r.Addresses
 	p := n.probeOf(m)
 	p.Recorded, p.Addresses = r.Recorded, r.Addresses
-	n.trace("looks again for %s: the answer to its probe is late", m.Name)
+	n.trace("looks again for %s: the answer to its probe is outdated", m.Name)
 	n.emit(p)
 	return true
 }
