@@ -103,46 +103,37 @@ func TestPhasesAfterAFalseAlarm(t *testing.T) {
 }
 
 // What was taken back explains nothing: the leader had moved, fell silent after that,
-// and goes for its silence.
-func TestTheHistoryNamesNoEvidenceThatWasTakenBack(t *testing.T) {
-	w := threeFormed(t)
-	a, b, c := w.nodes["a"], w.nodes["b"], w.nodes["c"]
-	a.stopped = true
-	said := election.Suspicion{ID: a.id, Incarnation: a.inc, Term: b.n.State().Term, Evidence: ring.Refused}
-	w.to(c, func(now election.Instant) { c.n.Report(now, said) })
-	w.run(100 * time.Millisecond)
-	said.Cleared = true
-	w.to(c, func(now election.Instant) { c.n.Report(now, said) })
-	w.run(5 * time.Second)
-	l := w.leader()
-	if l == nil || l == a {
-		t.Fatalf("nobody took over\n%s", w.out.String())
-	}
-	h := l.n.State().History
-	if last := h[len(h)-1]; last.Evidence != ring.Silent {
-		t.Errorf("the history says %q\n%s", last.Evidence, w.out.String())
-	}
-}
-
-// What nobody repeats explains nothing either: who said it may have looked where the
-// leader was before, or has left the ring.
-func TestTheHistoryNamesNoEvidenceThatNobodyRepeats(t *testing.T) {
-	w := threeFormed(t)
-	a, b, c := w.nodes["a"], w.nodes["b"], w.nodes["c"]
-	a.stopped = true
-	said := election.Suspicion{ID: a.id, Incarnation: a.inc, Term: b.n.State().Term, Evidence: ring.Refused}
-	w.to(c, func(now election.Instant) { c.n.Report(now, said) })
-	w.run(100 * time.Millisecond)
-	c.stopped = true
-	w.run(10 * time.Second)
-	c.stopped = false
-	w.run(5 * time.Second)
-	l := w.leader()
-	if l == nil || l == a {
-		t.Fatalf("nobody took over\n%s", w.out.String())
-	}
-	h := l.n.State().History
-	if last := h[len(h)-1]; last.Evidence != ring.Silent {
-		t.Errorf("the history says %q\n%s", last.Evidence, w.out.String())
+// and goes for its silence. Nor does what nobody repeats: who said it may have looked
+// where the leader was before, or has left the ring.
+func TestTheHistoryNamesNoEvidenceThatNoLongerStands(t *testing.T) {
+	for name, fall := range map[string]func(w *world, c *node, said election.Suspicion){
+		"taken back": func(w *world, c *node, said election.Suspicion) {
+			said.Cleared = true
+			w.to(c, func(now election.Instant) { c.n.Report(now, said) })
+		},
+		"not repeated": func(w *world, c *node, _ election.Suspicion) {
+			c.stopped = true
+			w.run(10 * time.Second)
+			c.stopped = false
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := threeFormed(t)
+			a, b, c := w.nodes["a"], w.nodes["b"], w.nodes["c"]
+			a.stopped = true
+			said := election.Suspicion{ID: a.id, Incarnation: a.inc, Term: b.n.State().Term, Evidence: ring.Refused}
+			w.to(c, func(now election.Instant) { c.n.Report(now, said) })
+			w.run(100 * time.Millisecond)
+			fall(w, c, said)
+			w.run(5 * time.Second)
+			l := w.leader()
+			if l == nil || l == a {
+				t.Fatalf("nobody took over\n%s", w.out.String())
+			}
+			h := l.n.State().History
+			if last := h[len(h)-1]; last.Evidence != ring.Silent {
+				t.Errorf("the history says %q\n%s", last.Evidence, w.out.String())
+			}
+		})
 	}
 }
