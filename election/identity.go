@@ -386,7 +386,7 @@ func (n *Node) noteReturns(entries []*raftpb.Entry) {
 		if e.GetType() != raftpb.EntryNormal || !bytes.Contains(e.GetData(), []byte(`"return"`)) && !bytes.Contains(e.GetData(), []byte(`"declare"`)) {
 			continue
 		}
-		c, err := ring.DecodeCommand(e.GetData())
+		c, err := n.readCommand(e)
 		switch {
 		case err != nil:
 		case c.Return != nil:

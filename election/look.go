@@ -25,8 +25,7 @@ type Look struct {
 	missing      string
 	claims       bool
 	proven       bool
-	needed       int
-	neededOf     string
+	away         away
 	removed      bool
 	gone, sealed int
 	suspected    uint64
@@ -43,12 +42,26 @@ func (n *Node) Look(now Instant) Look {
 		_, _, l.claims = n.Claim(now)
 	}
 	if l.proven = now < n.LeaderUntil(); !l.proven {
-		t := n.tolerance(now)
-		l.needed, l.neededOf = t.Needed, t.needs()
+		l.away = n.awayNow(now)
 	}
 	l.missing = n.Missing(now)
 	if now < n.voter.waitUntil {
 		l.waits = 1 + (n.voter.waitUntil - now).Round(time.Millisecond)
 	}
 	return l
+}
+
+// away has a bit for each voter that does not count as there, by its place in the
+// two halves of the configuration. There are fewer than 64 voters in each.
+type away [2]uint64
+
+func (n *Node) awayNow(now Instant) (a away) {
+	for half, voters := range [2][]uint64{n.conf.GetVoters(), n.conf.GetVotersOutgoing()} {
+		for i, id := range voters {
+			if !n.isThere(id, now) {
+				a[half] |= 1 << (i % 64)
+			}
+		}
+	}
+	return a
 }

@@ -30,12 +30,12 @@ type Node struct {
 
 	// ring is the committed state; it is replaced, never changed, when a
 	// command is applied, so that Applied may share it.
-	ring    *ring.State
-	conf    *raftpb.ConfState
-	applied uint64
-	snapped uint64
-	// changingConf is true while raft applies a configuration change.
-	changingConf bool
+	ring         *ring.State
+	conf         *raftpb.ConfState
+	applied      uint64
+	snapped      uint64
+	changingConf bool // while raft applies a configuration change
+	trial        trial
 
 	effects []Effect
 	// stepping is true while a step changes the Node, settled what the last one led to.

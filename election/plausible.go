@@ -143,6 +143,21 @@ func (n *Node) noteCommand(e *raftpb.Entry, c ring.Command) {
 	n.commands = append(n.commands, decoded{e, c})
 }
 
+// readCommand returns what an entry says, and keeps it until the entry is applied.
+// The caller must not change it.
+func (n *Node) readCommand(e *raftpb.Entry) (ring.Command, error) {
+	for _, d := range n.commands {
+		if d.entry == e {
+			return d.command, nil
+		}
+	}
+	c, err := ring.DecodeCommand(e.GetData())
+	if err == nil {
+		n.noteCommand(e, c)
+	}
+	return c, err
+}
+
 // command returns what an entry says, decoded when it came in or now. It is asked
 // for once: who applies a command may keep parts of it.
 func (n *Node) command(e *raftpb.Entry) (ring.Command, error) {
@@ -193,29 +208,48 @@ func confChangeOf(e *raftpb.Entry) (raftpb.ConfChangeI, error) {
 // nil. Raft panics where this returns an error; all members agree on it, since
 // they apply the same changes to the same configuration.
 func (n *Node) confRefusal(cc raftpb.ConfChangeI) error {
-	v2 := cc.AsV2()
-	for _, c := range v2.GetChanges() {
+	for _, c := range cc.AsV2().GetChanges() {
 		if c.GetNodeId() > n.ring.HighestID {
 			return fmt.Errorf("member %d was never admitted, the highest id is %d", c.GetNodeId(), n.ring.HighestID)
 		}
 	}
-	last := n.lastIndex()
-	trk := tracker.MakeProgressTracker(1, 0)
-	cfg, progress, err := confchange.Restore(confchange.Changer{Tracker: trk, LastIndex: last}, n.conf)
-	if err != nil {
-		return err
+	return n.trial.try(n.conf, cc, n.lastIndex())
+}
+
+// trial is what raft makes of a configuration, kept from one change to the next.
+// To make it again for each change takes longer than the change itself.
+type trial struct {
+	of   *raftpb.ConfState
+	trk  tracker.ProgressTracker
+	next tracker.ProgressTracker // after the change that was tried last
+}
+
+// try returns why a configuration cannot be changed so, or nil. last is the last
+// index of the log.
+func (t *trial) try(conf *raftpb.ConfState, cc raftpb.ConfChangeI, last uint64) error {
+	if t.of != conf {
+		t.of, t.trk = nil, tracker.MakeProgressTracker(1, 0)
+		cfg, progress, err := confchange.Restore(confchange.Changer{Tracker: t.trk, LastIndex: last}, conf)
+		if err != nil {
+			return err
+		}
+		t.of, t.trk.Config, t.trk.Progress = conf, cfg, progress
 	}
-	trk.Config, trk.Progress = cfg, progress
-	change := confchange.Changer{Tracker: trk, LastIndex: last}
+	v2, change := cc.AsV2(), confchange.Changer{Tracker: t.trk, LastIndex: last}
+	t.next = t.trk
+	var err error
 	if v2.LeaveJoint() {
-		_, _, err = change.LeaveJoint()
+		t.next.Config, t.next.Progress, err = change.LeaveJoint()
 	} else if auto, joint := v2.EnterJoint(); joint {
-		_, _, err = change.EnterJoint(auto, v2.GetChanges()...)
+		t.next.Config, t.next.Progress, err = change.EnterJoint(auto, v2.GetChanges()...)
 	} else {
-		_, _, err = change.Simple(v2.GetChanges()...)
+		t.next.Config, t.next.Progress, err = change.Simple(v2.GetChanges()...)
 	}
 	return err
 }
+
+// changed notes that the change that was tried last made this configuration.
+func (t *trial) changed(conf *raftpb.ConfState) { t.of, t.trk = conf, t.next }
 
 // plausibleConf returns why raft cannot start from a configuration, or nil.
 func plausibleConf(cs *raftpb.ConfState) error {

@@ -349,6 +349,7 @@ func (n *Node) applyConf(e *raftpb.Entry) {
 		return
 	}
 	n.changeConf(cc)
+	n.trial.changed(n.conf)
 	n.votersChanged(e.GetTerm())
 	if n.dropped != 0 {
 		for _, ch := range cc.AsV2().GetChanges() {

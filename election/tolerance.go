@@ -73,7 +73,7 @@ func (n *Node) missing(voters []uint64, now Instant) (int, []string) {
 	var away, leadersAway []string
 	for _, id := range voters {
 		m, member := n.ring.Member(id)
-		if id == n.cfg.ID || n.thoughtAlive(id) && n.answers(id, now) {
+		if n.isThere(id, now) {
 			here++
 			if member && !m.Witness {
 				leaders++
@@ -93,6 +93,11 @@ func (n *Node) missing(voters []uint64, now Instant) (int, []string) {
 	default:
 		return 0, nil
 	}
+}
+
+// isThere reports whether a voter counts as there while nobody leads.
+func (n *Node) isThere(id uint64, now Instant) bool {
+	return id == n.cfg.ID || n.thoughtAlive(id) && n.answers(id, now)
 }
 
 // answers reports whether a voter counts as there while nobody leads. A leader
