@@ -215,12 +215,17 @@ func (n *node) awaitAddress(ctx context.Context) error {
 }
 
 // announceWhileApart says hello while a stream to another member is missing:
-// it may have moved, or not know that this node did.
+// it may have moved, or not know that this node did. A member that has just died
+// is evicted before the second look: a hello of each survivor would only delay
+// the failover.
 func (n *node) announceWhileApart(ctx context.Context) {
+	was := false
 	for wait(ctx, apartEvery) == nil {
-		if n.loop.Load() != nil && n.transport.Apart() {
+		apart := n.loop.Load() != nil && n.transport.Apart()
+		if apart && was {
 			n.discovery.Announce()
 		}
+		was = apart
 	}
 }
 
