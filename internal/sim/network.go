@@ -231,6 +231,9 @@ func (s *Sim) send(n *node, m election.Message) {
 	if s.opt.Messages {
 		s.tracef(n, "  → %s: %s", s.nodes[to].name, describe(m))
 	}
+	if s.opt.Contents {
+		s.hash.str(describe(m))
+	}
 	s.stats.counts[cSent]++
 	if !s.transmit(n.idx, to, e, false) && n.rnd.IntN(4) == 0 {
 		s.q.push(event{at: s.now + int64(s.between(n.rnd, time.Millisecond, 40*time.Millisecond)), kind: evUnreach, node: int16(n.idx), gen: n.gen, n: m.To})

@@ -34,6 +34,9 @@ type Options struct {
 	// Trace gets the readable story; Messages adds every message.
 	Trace    io.Writer
 	Messages bool
+	// Contents lets Result.Hash cover what each message says, and not only when it
+	// comes. A run takes longer then.
+	Contents bool
 	// Skip are checks, by name, that are not made.
 	Skip []string
 	// Make makes the cores; nil makes the real one.

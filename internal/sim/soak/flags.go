@@ -26,6 +26,7 @@ type options struct {
 	skip               string
 	save, file         string
 	salts              uint64
+	hashes             string
 }
 
 // parse reads the command line; keep is --keep as numbers.
@@ -50,6 +51,7 @@ func parse(args []string) (*options, []int, error) {
 	set.StringVar(&o.skip, "skip", "", "checks that are not made, with commas: G1 to G6, log, state, ids")
 	set.StringVar(&o.save, "save", "", "write the failing --seed, cut down, to this file, as a regression")
 	set.StringVar(&o.file, "run", "", "run the regression in this file instead of seeds")
+	set.StringVar(&o.hashes, "hashes", "", "write what each seed's run hashes to, messages included, to this file")
 	set.Uint64Var(&o.salts, "salts", 1, "with --run: so many times, each with other chance")
 	_ = set.Parse(args)
 	if set.NArg() > 0 || o.nodes < 0 || o.nodes > 24 || o.seconds <= 0 || o.jobs < 1 {

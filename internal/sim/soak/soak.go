@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,6 +90,19 @@ func (o *options) cutDown(r *sim.Result) *sim.Result {
 	return small
 }
 
+// saveHashes writes one line for each seed, ascending. Two versions of the core
+// that behave in the same way write the same file.
+func saveHashes(file string, hashes map[uint64]uint64) error {
+	var b strings.Builder
+	for _, seed := range slices.Sorted(maps.Keys(hashes)) {
+		fmt.Fprintf(&b, "%d %016x\n", seed, hashes[seed])
+	}
+	if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+		return fmt.Errorf("write hashes: %w", err)
+	}
+	return nil
+}
+
 // sizes says how many nodes the rings have.
 func (o *options) sizes() string {
 	if o.nodes == 0 {
@@ -112,6 +128,7 @@ func (o *options) soak() int {
 		total    sim.Stats
 		began    = time.Now()
 		wg       sync.WaitGroup
+		hashes   = map[uint64]uint64{}
 	)
 	said := began
 	for range o.jobs {
@@ -127,8 +144,9 @@ func (o *options) soak() int {
 				}
 				next++
 				mu.Unlock()
-				r := sim.Run(sim.Options{Seed: seed, Nodes: o.nodes, Length: o.length(), Salt: o.salt, Skip: o.skipped()})
+				r := sim.Run(sim.Options{Seed: seed, Nodes: o.nodes, Length: o.length(), Salt: o.salt, Skip: o.skipped(), Contents: o.hashes != ""})
 				mu.Lock()
+				hashes[seed] = r.Hash
 				done++
 				total.Add(&r.Stats)
 				if r.Failure != nil {
@@ -146,6 +164,12 @@ func (o *options) soak() int {
 	wg.Wait()
 	if o.stats {
 		fmt.Print(total.String())
+	}
+	if o.hashes != "" {
+		if err := saveHashes(o.hashes, hashes); err != nil {
+			fmt.Fprintf(os.Stderr, "soak: %v\n", err)
+			return 1
+		}
 	}
 	took := time.Since(began)
 	fmt.Printf("%d seeds of %s and %g s each in %v: %.1f seeds per second; %d failures\n", done, o.sizes(), o.seconds, took.Round(time.Millisecond), float64(done)/took.Seconds(), len(failures))
