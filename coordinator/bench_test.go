@@ -14,6 +14,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/transport"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/mono"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -31,7 +32,7 @@ func newLoops(b testing.TB, profile string, members int) *loops {
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := &loops{b: b, now: time.Second}
+	r := &loops{b: b, now: mono.Instant(time.Second)}
 	founded, err := election.Found(ring.Found{Cluster: "c", RingID: "r", Settings: s, Founder: ring.Member{Name: "n1", Incarnation: 1, Addresses: []string{"n1:7400"}}}, 1000)
 	if err != nil {
 		b.Fatal(err)
@@ -62,7 +63,7 @@ func newLoops(b testing.TB, profile string, members int) *loops {
 func (r *loops) add(id uint64, rec election.Recovered) {
 	clock := func() election.Instant { return r.now }
 	core, err := election.New(election.Config{ID: id, Incarnation: id, Addresses: []string{"a:1"},
-		Rand: rand.New(rand.NewPCG(1, id)).Uint64, Wall: func() int64 { return r.now.Microseconds() }}, rec, r.now)
+		Rand: rand.New(rand.NewPCG(1, id)).Uint64, Wall: func() int64 { return r.now.SinceOrigin().Microseconds() }}, rec, r.now)
 	if err != nil {
 		r.b.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func (r *loops) turn() {
 
 func (r *loops) until(what string, ok func() bool) {
 	r.b.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); r.now += time.Millisecond {
+	for end := time.Now().Add(20 * time.Second); !ok(); r.now = r.now.Add(time.Millisecond) {
 		if time.Now().After(end) {
 			r.b.Fatalf("never: %s", what)
 		}
@@ -122,7 +123,7 @@ func BenchmarkRenewal(b *testing.B) {
 	every := r.all[0].core.State().Settings.RenewEvery()
 	b.ReportAllocs()
 	for b.Loop() {
-		r.now += every
+		r.now = r.now.Add(every)
 		r.turn()        // the leader sends, the voters ack
 		r.all[0].turn() // and it counts
 	}
@@ -140,7 +141,7 @@ func BenchmarkGrant(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		seq++
-		r.now += 100 * time.Microsecond
+		r.now = r.now.Add(100 * time.Microsecond)
 		l.pinged(election.Ping{From: 5, Seq: seq, Ack: seq - 1, Grant: 7, Length: length, At: r.now})
 		l.turn()
 		if seq%100 == 0 { // the lease lives on

@@ -50,7 +50,7 @@ func (s *supervisor) relinkTo(now election.Instant, t *arcv1.Target, d time.Dura
 	link := proto.CloneOf(s.link)
 	link.Detour, link.DetourMs = t, uint64(max(d.Milliseconds(), 1))
 	link.Temporary, link.Redial = true, true
-	from, s.target, s.detour = s.target, t.Name, detour{t.Name, now + d}
+	from, s.target, s.detour = s.target, t.Name, detour{t.Name, now.Add(d)}
 	return from, s.sendLocked(link)
 }
 
@@ -74,5 +74,5 @@ func (s *supervisor) onDetour(now election.Instant) (name string, left time.Dura
 	if s.detour.name == "" || now >= s.detour.end {
 		return "", 0, false
 	}
-	return s.detour.name, s.detour.end - now, true
+	return s.detour.name, s.detour.end.Sub(now), true
 }

@@ -32,7 +32,7 @@ func (l *loop) settle(now election.Instant) {
 		l.carryOut(e)
 	}
 	if len(l.toLog) == 0 && len(news) > 0 {
-		l.logAt = now + logDelay
+		l.logAt = now.Add(logDelay)
 	}
 	l.toLog = append(l.toLog, news...)
 	if len(l.toLog) > 0 && now >= l.logAt {
@@ -233,7 +233,7 @@ const refusedPause = 10 * time.Second
 func (l *loop) refused(r election.Refused) {
 	now := l.clock()
 	last, known := l.complained[r.From]
-	if known && now < last+refusedPause {
+	if known && now < last.Add(refusedPause) {
 		return
 	}
 	if len(l.complained) >= 64 {

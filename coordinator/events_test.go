@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/mono"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -33,13 +34,13 @@ func testState(t *testing.T) *ring.State {
 }
 
 func testView(t *testing.T) *view {
-	return &view{phase: member, id: 1, ringID: "r", ring: testState(t), claimTerm: 7, claimEnd: 500 * time.Millisecond, leaderEnd: 500 * time.Millisecond,
+	return &view{phase: member, id: 1, ringID: "r", ring: testState(t), claimTerm: 7, claimEnd: mono.Instant(500 * time.Millisecond), leaderEnd: mono.Instant(500 * time.Millisecond),
 		status: election.Status{Term: 7, Leader: 1, Declared: true, Reason: "this node leads, token 7", Voters: []uint64{1}, Suspects: []uint64{2}}}
 }
 
 func TestStatusToWire(t *testing.T) {
 	v := testView(t)
-	r := statusToWire(&Options{Cluster: "c", Name: "n1", Version: "v"}, v, 100*time.Millisecond, testMaker().wall())
+	r := statusToWire(&Options{Cluster: "c", Name: "n1", Version: "v"}, v, mono.Instant(100*time.Millisecond), testMaker().wall())
 	if r.GetLeader().GetName() != "n1" || !r.GetClaiming() || r.GetLeaseMs() != 400 || r.GetHeir() != "n2" || r.GetTerm() != 7 ||
 		r.GetEpoch() != 3 || r.GetSelfId() != 1 || r.GetPhase() != "member" || r.GetVotesNeeded() != 1 || r.GetStateHash() != v.ring.Hash() {
 		t.Errorf("status is %v", r)
@@ -48,7 +49,7 @@ func TestStatusToWire(t *testing.T) {
 	if n2.GetMonitors() != "n1" || n2.GetAlive() || n2.GetVoter() || !r.GetMembers()[0].GetVoter() {
 		t.Errorf("n2 is %v", n2)
 	}
-	if r := statusToWire(&Options{}, v, 500*time.Millisecond, testMaker().wall()); r.GetClaiming() || r.GetLeaseMs() != 0 || r.GetLeader() != nil {
+	if r := statusToWire(&Options{}, v, mono.Instant(500*time.Millisecond), testMaker().wall()); r.GetClaiming() || r.GetLeaseMs() != 0 || r.GetLeader() != nil {
 		t.Errorf("at the end of its lease it claims for %v ms, and says that %v leads", r.GetLeaseMs(), r.GetLeader())
 	}
 	v.status.Declared = false

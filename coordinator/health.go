@@ -52,7 +52,7 @@ func (n *node) health(service string) (word healthv1.HealthCheckResponse_Serving
 	case healthLeader:
 		until = election.Never
 		if claims && v.claimEnd != election.Never {
-			until = now + left
+			until = now.Add(left)
 		}
 		return healthWord(claims), until, true
 	case healthOverall:
@@ -86,7 +86,7 @@ func (v *view) able(now election.Instant, stuck time.Duration) (ok bool, until e
 	if since == election.Never {
 		return true, since
 	}
-	end := since + max(leaderlessLeases*v.ring.Settings.Lease(), healthPatience)
+	end := since.Add(max(leaderlessLeases*v.ring.Settings.Lease(), healthPatience))
 	if now >= end {
 		return false, election.Never
 	}
@@ -125,7 +125,7 @@ func (s healthService) Watch(r *healthv1.HealthCheckRequest, stream healthv1.Hea
 			}
 			sent = word
 		}
-		again.Reset(min(max(until-s.n.clock(), 0), healthAgain))
+		again.Reset(min(max(until.Sub(s.n.clock()), 0), healthAgain))
 		select {
 		case <-stream.Context().Done():
 			return stream.Context().Err()

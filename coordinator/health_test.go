@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -36,9 +37,9 @@ func timed(now *election.Instant) *node {
 }
 
 func TestHealthOfAClaimIsReadAtTheMomentOfAsking(t *testing.T) {
-	now := 10 * time.Second
+	now := mono.Instant(10 * time.Second)
 	n := timed(&now)
-	n.hub.publish(leads(t, now+500*time.Millisecond), nil)
+	n.hub.publish(leads(t, now.Add(500*time.Millisecond)), nil)
 	check := func(service string) healthv1.HealthCheckResponse_ServingStatus {
 		t.Helper()
 		r, err := healthService{n: n}.Check(t.Context(), &healthv1.HealthCheckRequest{Service: service})
@@ -50,7 +51,7 @@ func TestHealthOfAClaimIsReadAtTheMomentOfAsking(t *testing.T) {
 	for at, want := range map[time.Duration]healthv1.HealthCheckResponse_ServingStatus{
 		0: serving, 499 * time.Millisecond: serving, 500 * time.Millisecond: notServing, time.Hour: notServing,
 	} {
-		now = 10*time.Second + at
+		now = mono.Instant(10*time.Second + at)
 		if got := check(healthLeader); got != want {
 			t.Errorf("%v after the renewal, without a word of the event loop: %v, want %v", at, got, want)
 		}
@@ -58,7 +59,7 @@ func TestHealthOfAClaimIsReadAtTheMomentOfAsking(t *testing.T) {
 			t.Errorf("%v after the renewal this node as a whole is %v, want %v", at, got, want)
 		}
 	}
-	now = 11 * time.Second
+	now = mono.Instant(11 * time.Second)
 	if _, err := (healthService{n: n}).Check(t.Context(), &healthv1.HealthCheckRequest{Service: "other"}); status.Code(err) != codes.NotFound {
 		t.Errorf("an unknown service: %v, want NotFound", err)
 	}
@@ -87,15 +88,15 @@ func TestHealthAsAWhole(t *testing.T) {
 		"a follower":                         {view: with(func(*view) {}), want: true},
 		"the event loop is at a turn":        {view: with(func(*view) {}), stuck: 100 * time.Millisecond, want: true},
 		"the event loop hangs":               {view: with(func(*view) {}), stuck: time.Second, want: false},
-		"an election":                        {view: noLeader(now - 500*time.Millisecond), want: true},
-		"without a leader for long":          {view: noLeader(now - 4*time.Second), want: false},
+		"an election":                        {view: noLeader(mono.Instant(now - 500*time.Millisecond)), want: true},
+		"without a leader for long":          {view: noLeader(mono.Instant(now - 4*time.Second)), want: false},
 		"leaving":                            {view: with(func(v *view) { v.phase = leaving }), want: false},
 		"joining":                            {view: &view{phase: joining, ring: &ring.State{}}, want: true},
 		"founding":                           {view: &view{phase: founding, ring: &ring.State{}}, want: true},
 		"joining a ring that misses a disk":  {view: &view{phase: joining, ring: &ring.State{}, waitsFor: "needs n3"}, want: false},
-		"joined, the ring's state is coming": {view: &view{phase: member, ring: &ring.State{}, leaderless: now}, want: true},
+		"joined, the ring's state is coming": {view: &view{phase: member, ring: &ring.State{}, leaderless: mono.Instant(now)}, want: true},
 	} {
-		if got, _ := c.view.able(now, c.stuck); got != c.want {
+		if got, _ := c.view.able(mono.Instant(now), c.stuck); got != c.want {
 			t.Errorf("%s: able %v, want %v", name, got, c.want)
 		}
 	}
@@ -118,7 +119,7 @@ func TestAWatchedHealthChangesWhenTheLeaseEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		origin := time.Now()
 		n := newNode(Options{Name: "n1", Cluster: "test"})
-		n.clock = func() election.Instant { return time.Since(origin) + time.Hour }
+		n.clock = func() election.Instant { return mono.Instant(time.Since(origin) + time.Hour) }
 		n.hub.views.clock = n.clock
 		stream := &healthStream{ctx: t.Context(), got: make(chan healthv1.HealthCheckResponse_ServingStatus)}
 		ended := make(chan error, 1)
@@ -133,10 +134,10 @@ func TestAWatchedHealthChangesWhenTheLeaseEnds(t *testing.T) {
 			}
 		}
 		expect("at first", notServing, 0)
-		n.hub.publish(leads(t, n.clock()+490*time.Millisecond), nil)
+		n.hub.publish(leads(t, n.clock().Add(490*time.Millisecond)), nil)
 		expect("it claims", serving, 0)
 		synctest.Wait()
-		n.hub.publish(leads(t, n.clock()+700*time.Millisecond), nil)
+		n.hub.publish(leads(t, n.clock().Add(700*time.Millisecond)), nil)
 		expect("renewed, then no more", notServing, 700*time.Millisecond)
 		n.hub.publish(leads(t, election.Never), nil)
 		expect("alone", serving, 0)

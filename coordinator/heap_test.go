@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/mono"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -33,7 +34,7 @@ func TestGarbageIsCollectedAtRest(t *testing.T) {
 			}
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				n := &node{hub: newHub(func() election.Instant { return time.Since(began) }, &view{ring: &ring.State{}})}
+				n := &node{hub: newHub(func() election.Instant { return mono.Instant(time.Since(began)) }, &view{ring: &ring.State{}})}
 				before := metric("/gc/cycles/forced:gc-cycles")
 				ctx, cancel := context.WithCancel(t.Context())
 				go n.collectAtRest(ctx)

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/mono"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -295,7 +296,7 @@ func (l *loop) stuck() time.Duration {
 	if since == 0 {
 		return 0
 	}
-	return l.clock() - time.Duration(since)
+	return l.clock().Sub(mono.Instant(since))
 }
 
 // request hands a wish to the core and waits for its end. An error other than

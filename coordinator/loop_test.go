@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/wal"
 	"github.com/arc-ring/arc/ring"
 )
@@ -74,7 +75,7 @@ func (c *fakeCore) Progress() (map[uint64]uint64, uint64) {
 }
 func (c *fakeCore) Look(election.Instant) election.Look {
 	c.looks++
-	return new(election.Node).Look(election.Instant(-c.looks) * time.Hour)
+	return new(election.Node).Look(-election.Instant(time.Duration(c.looks) * time.Hour))
 }
 func (c *fakeCore) Request(_ election.Instant, r election.Request) { c.request(r) }
 func (c *fakeCore) Effects() (e []election.Effect)                 { e, c.effects = c.effects, nil; return e }
@@ -120,7 +121,7 @@ func (a *fakeAlarm) Off() {
 }
 func (a *fakeAlarm) At(moment election.Instant) {
 	a.Off()
-	a.timer = time.AfterFunc(moment-a.clock(), func() {
+	a.timer = time.AfterFunc(moment.Sub(a.clock()), func() {
 		select {
 		case a.rings <- struct{}{}:
 		default:
@@ -130,7 +131,7 @@ func (a *fakeAlarm) At(moment election.Instant) {
 
 func testLoop(c *fakeCore, s store) *loop {
 	began := time.Now()
-	clock := func() election.Instant { return time.Since(began) + time.Second }
+	clock := func() election.Instant { return mono.Instant(time.Since(began) + time.Second) }
 	if c.state == nil {
 		c.state = &ring.State{RingID: "r", Members: []ring.Member{{ID: 1, Name: "n1"}}}
 	}
@@ -249,7 +250,7 @@ func heard(w *watcher) (events []string) {
 
 func TestTheClaimEndsWithTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := testLoop(&fakeCore{term: 1, end: 1500 * time.Millisecond}, &fakeStore{}) // the clock begins at one second
+		l := testLoop(&fakeCore{term: 1, end: mono.Instant(1500 * time.Millisecond)}, &fakeStore{}) // the clock begins at one second
 		l.begin()
 		if _, _, _, _, ok := l.hub.views.claim(); ok {
 			t.Error("it claims before the core ran")
@@ -273,7 +274,7 @@ func TestTheClaimEndsWithTheLease(t *testing.T) {
 // twice.
 func TestTheLeaderIsToldWhileThereIsProof(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &fakeCore{term: 1, leaderEnd: 1500 * time.Millisecond} // the clock begins at one second
+		c := &fakeCore{term: 1, leaderEnd: mono.Instant(1500 * time.Millisecond)} // the clock begins at one second
 		c.state = &ring.State{RingID: "r", Epoch: 1, Term: 1, Members: []ring.Member{{ID: 1, Name: "n1"}}}
 		l := testLoop(c, &fakeStore{})
 		w, _, err := l.hub.subscribe(local, netip.Addr{})
@@ -423,10 +424,10 @@ func TestRequests(t *testing.T) {
 func TestTheTimerFollowsTheCore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ticks []election.Instant
-		c := &fakeCore{wake: 1500 * time.Millisecond}
+		c := &fakeCore{wake: mono.Instant(1500 * time.Millisecond)}
 		c.tick = func(now election.Instant) {
 			ticks = append(ticks, now)
-			c.wake = now + 250*time.Millisecond
+			c.wake = now.Add(250 * time.Millisecond)
 			if len(ticks) == 3 {
 				c.wake = election.Never
 			}
@@ -436,7 +437,7 @@ func TestTheTimerFollowsTheCore(t *testing.T) {
 		time.Sleep(time.Hour)
 		l.stop()
 		<-l.ended
-		want := []election.Instant{1500 * time.Millisecond, 1750 * time.Millisecond, 2000 * time.Millisecond}
+		want := []election.Instant{mono.Instant(1500 * time.Millisecond), mono.Instant(1750 * time.Millisecond), mono.Instant(2000 * time.Millisecond)}
 		if !slices.Equal(ticks, want) {
 			t.Errorf("ticks at %v, want %v", ticks, want)
 		}

@@ -50,13 +50,13 @@ func (p *pulse) check(now election.Instant, patience time.Duration) (next electi
 	if !p.begun {
 		limit = max(limit, startPatience)
 	}
-	if p.due != 0 && now > p.due+patience/4 {
-		p.last = max(p.last, now-patience/2)
+	if p.due != 0 && now > p.due.Add(patience/4) {
+		p.last = max(p.last, now.Add(-(patience / 2)))
 	}
-	if now >= p.last+limit {
+	if now >= p.last.Add(limit) {
 		return 0, true
 	}
-	p.due = min(p.last+limit, now+patience)
+	p.due = min(p.last.Add(limit), now.Add(patience))
 	return p.due, false
 }
 
@@ -98,10 +98,10 @@ func (s *supervisor) attend(ctx context.Context, p *os.Process, ended <-chan err
 		now := monotime.Now()
 		s.mu.Lock()
 		next, silent := s.pulse.check(now, patienceWith(s.link))
-		since := now - s.pulse.last
+		since := now.Sub(s.pulse.last)
 		s.mu.Unlock()
 		if !silent {
-			timer.Reset(next - now)
+			timer.Reset(next.Sub(now))
 			continue
 		}
 		_ = p.Kill() // it has ended already, or will

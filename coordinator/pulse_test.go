@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/mono"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -18,17 +19,17 @@ func TestPulse(t *testing.T) {
 		stops  [2]election.Instant
 		silent election.Instant // when it is found silent; 0: not within a minute
 	}{
-		"never registered":                {nil, [2]election.Instant{}, startPatience},
-		"stopped after four beats":        {beatsUntil(4), [2]election.Instant{}, 4*time.Second + patience},
+		"never registered":                {nil, [2]election.Instant{}, mono.Instant(startPatience)},
+		"stopped after four beats":        {beatsUntil(4), [2]election.Instant{}, mono.Instant(4*time.Second + patience)},
 		"beats":                           {beatsUntil(60), [2]election.Instant{}, 0},
-		"this process was stopped itself": {append(beatsUntil(3), beatsUntil(60)[14:]...), [2]election.Instant{4 * time.Second, 15 * time.Second}, 0},
-		"both were stopped, it for good":  {beatsUntil(3), [2]election.Instant{4 * time.Second, 20 * time.Second}, 20*time.Second + patience/2},
+		"this process was stopped itself": {append(beatsUntil(3), beatsUntil(60)[14:]...), [2]election.Instant{mono.Instant(4 * time.Second), mono.Instant(15 * time.Second)}, 0},
+		"both were stopped, it for good":  {beatsUntil(3), [2]election.Instant{mono.Instant(4 * time.Second), mono.Instant(20 * time.Second)}, mono.Instant(20*time.Second + patience/2)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var p pulse
 			p.begin(0)
 			next, at := election.Instant(0), election.Instant(0)
-			for ; at < time.Minute; at += 50 * time.Millisecond {
+			for ; at < election.Instant(time.Minute); at = at.Add(50 * time.Millisecond) {
 				if at >= c.stops[0] && at < c.stops[1] {
 					continue
 				}
@@ -45,7 +46,7 @@ func TestPulse(t *testing.T) {
 					c.beats = c.beats[1:]
 				}
 			}
-			if at == time.Minute {
+			if at == election.Instant(time.Minute) {
 				at = 0
 			}
 			if at != c.silent {
@@ -59,7 +60,7 @@ func TestPulse(t *testing.T) {
 func beatsUntil(n int) []election.Instant {
 	var out []election.Instant
 	for i := range n {
-		out = append(out, time.Duration(i+1)*time.Second)
+		out = append(out, mono.Instant(time.Duration(i+1)*time.Second))
 	}
 	return out
 }

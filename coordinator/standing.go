@@ -98,7 +98,7 @@ func (q *inquirer) round() {
 // unheard reports once that nobody was heard for as long as the others had a fair
 // chance.
 func (q *inquirer) unheard(now election.Instant, heard bool) bool {
-	if q.warned || heard || now-q.began < unheardPatience {
+	if q.warned || heard || now.Sub(q.began) < unheardPatience {
 		return false
 	}
 	q.warned = true

@@ -82,7 +82,7 @@ func TestOthersHaveAChanceToBeHeard(t *testing.T) {
 		{2 * unheardPatience, false, true},
 		{3 * unheardPatience, false, false}, // it is said once
 	} {
-		if got := q.unheard(began+c.after, c.heard); got != c.want {
+		if got := q.unheard(began.Add(c.after), c.heard); got != c.want {
 			t.Errorf("%d: %v after the start, heard %v, it warns: %v", i, c.after, c.heard, got)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -60,7 +61,7 @@ func TestALeaderThatIsKnownAgain(t *testing.T) {
 // Somebody began to watch in a moment without proof, and was told that nobody leads.
 // The loop prolongs the proof without having seen that it had run out.
 func TestAWatcherOfAMomentWithoutProofIsToldOfTheLeader(t *testing.T) {
-	c := &fakeCore{term: 1, leaderEnd: 1500 * time.Millisecond} // the clock begins at one second
+	c := &fakeCore{term: 1, leaderEnd: mono.Instant(1500 * time.Millisecond)} // the clock begins at one second
 	c.state = &ring.State{RingID: "r", Epoch: 1, Term: 1, Members: []ring.Member{{ID: 1, Name: "n1"}}}
 	synctest.Test(t, func(t *testing.T) {
 		l := testLoop(c, &fakeStore{})

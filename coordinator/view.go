@@ -50,7 +50,7 @@ func (v *view) claim(now election.Instant) (term uint64, left time.Duration, ok 
 	case v.claimEnd == election.Never:
 		return v.claimTerm, v.ring.Settings.Lease(), true
 	default:
-		return v.claimTerm, v.claimEnd - now, true
+		return v.claimTerm, v.claimEnd.Sub(now), true
 	}
 }
 

@@ -118,7 +118,7 @@ func (h *hub) published() <-chan struct{} {
 func (h *hub) calm() time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.views.clock() - h.news
+	return h.views.clock().Sub(h.news)
 }
 
 // subscribe returns a watcher and the view after which its events begin.

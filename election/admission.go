@@ -52,7 +52,7 @@ func (n *Node) join(ref uint64, j ring.Join) {
 		p := n.probeOf(holder)
 		p.Timeout = max(p.Timeout, holderProbe)
 		l.applicants = append(l.applicants, applicant{ref: ref, join: j, holder: holder,
-			until: n.now + p.Timeout*9/10, deadline: n.now + 2*p.Timeout})
+			until: n.now.Add(p.Timeout * 9 / 10), deadline: n.now.Add(2 * p.Timeout)})
 		n.emit(p)
 		return
 	}

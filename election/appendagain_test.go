@@ -21,7 +21,7 @@ func TestALostAppendIsSentAgainBeforeTheNextHeartbeat(t *testing.T) {
 			beat = beat || m.Raft.GetType() == raftpb.MsgHeartbeat
 			return false
 		}
-		for end := w.now + 2*s.Lease(); !beat && w.now < end; w.run(time.Millisecond) {
+		for end := w.now.Add(2 * s.Lease()); !beat && w.now < end; w.run(time.Millisecond) {
 		}
 		w.run(10 * time.Millisecond) // its answers would do
 		lost := map[uint64]bool{}
@@ -36,7 +36,7 @@ func TestALostAppendIsSentAgainBeforeTheNextHeartbeat(t *testing.T) {
 		began := w.now
 		_, err := w.request(election.Request{Settings: &s}, time.Second)
 		// The first renewal may come too early to say that something is missing.
-		if took, most := w.now-began, 2*s.RenewEvery()+20*time.Millisecond; err != nil || len(lost) != 2 || took > most {
+		if took, most := w.now.Sub(began), 2*s.RenewEvery()+20*time.Millisecond; err != nil || len(lost) != 2 || took > most {
 			t.Errorf("%d messages of type %v were lost, and the request took %v (%v), want at most %v\n%s", len(lost), kind, took, err, most, w.out.String())
 		}
 	}

@@ -34,7 +34,7 @@ func TestAnOldDirectoryIsNotCountedBeforeItsAnnouncement(t *testing.T) {
 	}
 	clear(w.cut)
 	c.disk, c.former = saved, former
-	late := w.now + 1500*time.Millisecond
+	late := w.now.Add(1500 * time.Millisecond)
 	w.drop = func(m election.Message) bool { return m.Return != nil && m.From == c.id && w.now < late }
 	w.restart("a")
 	w.restart("c")
@@ -76,10 +76,10 @@ func TestAProcessThatIsNotCountedIsAskedToAnnounceItself(t *testing.T) {
 	}
 	w.restart("b")
 	asked := w.now
-	for ; w.claimant(t) == "" && w.now < asked+10*time.Second; w.run(10 * time.Millisecond) {
+	for ; w.claimant(t) == "" && w.now < asked.Add(10*time.Second); w.run(10 * time.Millisecond) {
 	}
 	// b waits a lease before it votes. Nobody is lonely before the fourth.
-	if took := w.now - asked; took > 3*lan(t).Lease() {
+	if took := w.now.Sub(asked); took > 3*lan(t).Lease() {
 		t.Errorf("somebody claims after %v\n%s", took, w.out.String())
 	}
 	if answers == 0 || answers > 3 {

@@ -27,7 +27,7 @@ func BenchmarkFailover(b *testing.B) {
 				for b.Loop() {
 					old := w.leader()
 					w.kill(old.name, true, "")
-					for end := w.now + s.Lease(); !w.ledByOther(old) && w.now < end; {
+					for end := w.now.Add(s.Lease()); !w.ledByOther(old) && w.now < end; {
 						w.run(time.Millisecond)
 					}
 					b.StopTimer()

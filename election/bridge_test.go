@@ -38,16 +38,16 @@ func TestALeaderThatReachesOneVoterBindsItNoLongerThanItsLease(t *testing.T) {
 					}
 					return ""
 				}
-				for claims() == "" && w.now < began+bound {
+				for claims() == "" && w.now < began.Add(bound) {
 					w.run(time.Millisecond)
 				}
-				t.Logf("%q claims after %v, the bound is %v", claims(), w.now-began, bound)
+				t.Logf("%q claims after %v, the bound is %v", claims(), w.now.Sub(began), bound)
 				if claims() == "" {
 					t.Fatalf("nobody claims within %v\n%s", bound, w.status())
 				}
-				for end := w.now + 8*s.Lease(); w.now < end; w.run(time.Millisecond) {
+				for end := w.now.Add(8 * s.Lease()); w.now < end; w.run(time.Millisecond) {
 					if claims() == "" {
-						t.Fatalf("the claim is lost again while the cut lasts, %v after it began\n%s", w.now-began, w.status())
+						t.Fatalf("the claim is lost again while the cut lasts, %v after it began\n%s", w.now.Sub(began), w.status())
 					}
 				}
 			})

@@ -52,7 +52,7 @@ func (n *Node) campaignTimers() {
 	if !n.isVoter(n.cfg.ID) || n.ring.RingID == "" || !n.leaderLost() {
 		*c = campaign{}
 		if n.isVoter(n.cfg.ID) && n.ring.RingID != "" && n.raftLead != n.cfg.ID {
-			n.wakeAt(max(n.leaderHeard+n.patience(), n.now+1))
+			n.wakeAt(max(n.leaderHeard.Add(n.patience()), n.now+1))
 			n.missRenewal()
 		}
 		return
@@ -71,7 +71,7 @@ func (n *Node) campaignTimers() {
 	}
 	if c.tries == 0 {
 		// Worked out again each time: a new certificate may move us forward.
-		c.next = c.since + time.Duration(rank)*n.ring.Settings.Stagger()
+		c.next = c.since.Add(time.Duration(rank) * n.ring.Settings.Stagger())
 	}
 	n.repeatVotes()
 	if next := max(c.next, c.yieldUntil); n.now < next {
@@ -86,13 +86,13 @@ func (n *Node) campaignTimers() {
 	}
 	c.tries++
 	if n.awaitsVotes() {
-		c.next = n.now + n.retryAfter(c.tries)
+		c.next = n.now.Add(n.retryAfter(c.tries))
 		n.wakeAt(c.next)
 		n.askAgain()
 		return
 	}
 	n.lossCampaign()
-	c.next = n.now + n.retryAfter(c.tries)
+	c.next = n.now.Add(n.retryAfter(c.tries))
 	n.wakeAt(c.next)
 	n.trace("campaigns in term %d, try %d, as heir number %d", n.term+1, c.tries, rank)
 	sure := c.tries == 1 && rank == 0 && n.certifiedLeader()
@@ -115,7 +115,7 @@ func (n *Node) campaignTimers() {
 // dead never answer, and the survivor of a pair goes on alone in a campaign only.
 func (n *Node) awaitsVotes() bool {
 	c := &n.campaign
-	return n.role == raft.StateCandidate && c.askedIn == n.term && !c.refused && n.now < c.askedAt+n.votePatience() && n.enoughLive()
+	return n.role == raft.StateCandidate && c.askedIn == n.term && !c.refused && n.now < c.askedAt.Add(n.votePatience()) && n.enoughLive()
 }
 
 // enoughLive reports whether those who are not certified dead are a majority of the
@@ -151,14 +151,14 @@ func (n *Node) repeatVotes() {
 	default:
 		return
 	}
-	at := c.repeatedAt + pause
+	at := c.repeatedAt.Add(pause)
 	if n.role == raft.StatePreCandidate {
 		at = max(at, c.yieldUntil) // two that win a pre-vote at once split the votes
 	}
 	if n.now >= at {
 		c.repeated++
 		n.askAgain()
-		at = n.now + pause
+		at = n.now.Add(pause)
 	}
 	n.wakeAt(at)
 }
@@ -247,7 +247,7 @@ func (n *Node) certifiedLeader() bool {
 // that it needs: one of our own on top of it would start over with a pre-vote,
 // which nobody grants who has just heard that leader.
 func (n *Node) campaignAsked() {
-	n.campaign = campaign{active: true, votes: n.campaign.votes, votedIn: n.campaign.votedIn, since: n.now, next: n.now + 2*n.ring.Settings.Stagger(), tries: 1}
+	n.campaign = campaign{active: true, votes: n.campaign.votes, votedIn: n.campaign.votedIn, since: n.now, next: n.now.Add(2 * n.ring.Settings.Stagger()), tries: 1}
 }
 
 // yield leaves time to a candidate that this member has just helped: on busy
@@ -255,7 +255,7 @@ func (n *Node) campaignAsked() {
 // wait for each other go on for many terms. As with retryAfter, no two wait for
 // equally long.
 func (n *Node) yield(d time.Duration) {
-	n.campaign.yieldUntil = max(n.campaign.yieldUntil, n.now+d+time.Duration(n.cfg.Rand()%uint64(max(d, 1))))
+	n.campaign.yieldUntil = max(n.campaign.yieldUntil, n.now.Add(d).Add(time.Duration(n.cfg.Rand()%uint64(max(d, 1)))))
 }
 
 // yieldPreVote leaves time to the winner of a pre-vote. A candidate that reaches
@@ -298,7 +298,7 @@ func (n *Node) retryAfter(tries int) time.Duration {
 // If both went on to wait, nobody would lead.
 func (n *Node) tryAgainSoon() {
 	if c := &n.campaign; c.active && c.tries > quickTries {
-		c.next = min(c.next, n.now+n.retryAfter(1))
+		c.next = min(c.next, n.now.Add(n.retryAfter(1)))
 	}
 }
 
@@ -309,7 +309,7 @@ func (n *Node) startOver() {
 	c := &n.campaign
 	if c.active && c.tries > 1 {
 		c.tries = 1
-		c.next = min(c.next, n.now+n.retryAfter(c.tries))
+		c.next = min(c.next, n.now.Add(n.retryAfter(c.tries)))
 	}
 }
 
@@ -327,7 +327,7 @@ func (n *Node) rank() int {
 		}
 	}
 	if id := n.ring.LeaderID; id != n.cfg.ID {
-		if at, ok := n.heard[id]; ok && n.now >= at+n.patience() {
+		if at, ok := n.heard[id]; ok && n.now >= at.Add(n.patience()) {
 			dead = append(dead, id) // was heard in this life, and is silent now
 		}
 	}

@@ -90,7 +90,7 @@ func (n *Node) acknowledged(id uint64) (match uint64) {
 // claimed returns the claim of a process that was heard within a lease.
 func (n *Node) claimed(id uint64) (*claim, bool) {
 	c, ok := n.identity.claims[id]
-	return c, ok && n.now < c.heard+n.ring.Settings.Lease() && n.standsBy(id, c)
+	return c, ok && n.now < c.heard.Add(n.ring.Settings.Lease()) && n.standsBy(id, c)
 }
 
 // standsBy reports whether a process may still claim to be the member, as far as is
@@ -98,7 +98,7 @@ func (n *Node) claimed(id uint64) (*claim, bool) {
 // after that. What it said before it was told may come later, so it is the next time
 // that it would be told again that counts.
 func (n *Node) standsBy(id uint64, c *claim) bool {
-	return !n.ended(id, c.incarnation) && (c.refused == 0 || c.heard >= c.refused+n.ring.Settings.RenewEvery())
+	return !n.ended(id, c.incarnation) && (c.refused == 0 || c.heard >= c.refused.Add(n.ring.Settings.RenewEvery()))
 }
 
 // spokenFor reports whether another process than the recorded one was heard
@@ -109,7 +109,7 @@ func (n *Node) spokenFor(m ring.Member) bool {
 		return false
 	}
 	s := n.suspects[m.ID]
-	return n.now < sign+n.ring.Settings.Lease() || s != nil && s.confirmed && sign > s.probing
+	return n.now < sign.Add(n.ring.Settings.Lease()) || s != nil && s.confirmed && sign > s.probing
 }
 
 // lastSign returns when a process was last heard that is the member or may be it.
@@ -139,7 +139,7 @@ func (n *Node) question(m ring.Member, c *claim, incarnation uint64) {
 	if c.waiting {
 		pause = 2 * n.probeTimeout()
 	}
-	if first := c.ret != nil && !c.knew && !c.waiting; n.now < c.asked+pause && !first {
+	if first := c.ret != nil && !c.knew && !c.waiting; n.now < c.asked.Add(pause) && !first {
 		return
 	}
 	c.asked, c.waiting, c.knew = n.now, true, c.ret != nil
@@ -154,7 +154,7 @@ func (n *Node) question(m ring.Member, c *claim, incarnation uint64) {
 // askWho asks a process that claims to be a member to announce itself: nobody lets
 // it in before that. It does so unasked only while it knows that the ring has not recorded it.
 func (n *Node) askWho(m ring.Member, c *claim) {
-	if c.ret != nil || n.now < c.askedWho+n.ring.Settings.RenewEvery() {
+	if c.ret != nil || n.now < c.askedWho.Add(n.ring.Settings.RenewEvery()) {
 		return
 	}
 	c.askedWho = n.now
@@ -210,7 +210,7 @@ func (n *Node) questioned(r ProbeResult) {
 		// the recorded address was started from its directory.
 		n.retire(m.ID, r.Incarnation, false)
 		n.admit(m, c)
-	case ever && n.now < at+n.ring.Settings.Lease():
+	case ever && n.now < at.Add(n.ring.Settings.Lease()):
 		// It may have moved, and this member has not heard where to.
 	case known && (r.Outcome == Answered || r.Outcome == NobodyListens || r.Displaced):
 		n.retire(m.ID, r.Incarnation, false)
@@ -231,7 +231,7 @@ func (n *Node) followLeader(s Standing) {
 		n.holder(m) == s.LeaderIncarnation || n.ended(m.ID, s.LeaderIncarnation) {
 		return
 	}
-	if at, ever := n.heard[m.ID]; ever && n.now < at+n.ring.Settings.Lease() {
+	if at, ever := n.heard[m.ID]; ever && n.now < at.Add(n.ring.Settings.Lease()) {
 		return // the process that counts here speaks
 	}
 	if n.replacedInLog(m.ID, s.LeaderIncarnation) {

@@ -54,7 +54,7 @@ func TestAReturnInTheLogOfAProcessThatEnded(t *testing.T) {
 		entries := w.nodes["c"].disk.entries
 		return strings.Contains(string(entries[len(entries)-1].GetData()), `"return"`)
 	}
-	for end := w.now + 100*time.Millisecond; !returned(); w.run(500 * time.Microsecond) {
+	for end := w.now.Add(100 * time.Millisecond); !returned(); w.run(500 * time.Microsecond) {
 		if w.now > end {
 			t.Fatalf("c does not get its return\n%s", w.out.String())
 		}
@@ -223,8 +223,8 @@ func TestACopyThatEndedInAPair(t *testing.T) {
 		w.cut[[2]string{"a", "twin"}] = true // it acknowledges nothing
 		twin := w.clone("b", "twin")
 		length := len(a.disk.entries)
-		for end := w.now + 3*time.Second; !slices.ContainsFunc(a.disk.entries[length:], isReturn); w.run(100 * time.Microsecond) {
-			if w.now%(100*time.Millisecond) == 0 {
+		for end := w.now.Add(3 * time.Second); !slices.ContainsFunc(a.disk.entries[length:], isReturn); w.run(100 * time.Microsecond) {
+			if w.now.SinceOrigin()%(100*time.Millisecond) == 0 {
 				w.suspect("a", "b", ring.Silent)
 			}
 			if w.now > end {
@@ -268,8 +268,8 @@ func ledFromElsewhere(t *testing.T) *world {
 	w.nodes["a"].id = 0 // what is sent to the member reaches a2
 	b := w.nodes["b"]
 	length := len(b.disk.entries)
-	for end := w.now + 5*time.Second; !slices.ContainsFunc(b.disk.entries[length:], isReturn); w.run(500 * time.Microsecond) {
-		if w.now%(100*time.Millisecond) == 0 {
+	for end := w.now.Add(5 * time.Second); !slices.ContainsFunc(b.disk.entries[length:], isReturn); w.run(500 * time.Microsecond) {
+		if w.now.SinceOrigin()%(100*time.Millisecond) == 0 {
 			w.suspect("b", "a2", ring.Silent)
 		}
 		if w.now > end {
@@ -312,10 +312,10 @@ func TestWhoHearsAnUnknownProcessAsksSoon(t *testing.T) {
 		clear(w.cut)
 		lease := w.nodes["b"].n.State().Settings.Lease()
 		began := w.now
-		for w.run(time.Millisecond); w.claimant(t) == "" && w.now < began+20*time.Second; w.run(time.Millisecond) {
+		for w.run(time.Millisecond); w.claimant(t) == "" && w.now < began.Add(20*time.Second); w.run(time.Millisecond) {
 		}
 		// A lease until it listens, half a second between two questions, an election.
-		if took := w.now - began; took > 2*lease+500*time.Millisecond {
+		if took := w.now.Sub(began); took > 2*lease+500*time.Millisecond {
 			t.Errorf("%q claims after %v; b misses %q\n%s\n%s", w.claimant(t), took, w.nodes["b"].n.Missing(w.now), w.out.String(), w.status())
 		}
 	}

@@ -59,7 +59,7 @@ func (w *world) lastChange(t *testing.T, change func(), short, unsure []string) 
 		return nil
 	}
 	change()
-	for end := w.now + time.Second; w.now < end; w.run(100 * time.Microsecond) {
+	for end := w.now.Add(time.Second); w.now < end; w.run(100 * time.Microsecond) {
 		if index != 0 && a.n.Status(w.now).Applied >= index {
 			break
 		}

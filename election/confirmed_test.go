@@ -17,8 +17,8 @@ func TestAProbeThatFailedLongAgoConfirmsNothing(t *testing.T) {
 	m := ring.Member{ID: 2, Name: "n2", Incarnation: 20, Addresses: []string{"n2:1"}}
 	lasts := settings.OwnProbe() + settings.SuspicionLasts()
 	for age, want := range map[time.Duration]bool{0: true, lasts - 1: true, lasts: false, 25 * time.Second: false} {
-		s := &suspect{Suspicion: Suspicion{ID: 2, Incarnation: 20, Evidence: ring.Silent, By: 3}, probing: time.Minute, probed: true, confirmed: true, found: ring.Silent}
-		n := &Node{cfg: Config{ID: 1}, now: time.Minute + age, ring: &ring.State{Members: []ring.Member{m}, Settings: settings}, suspects: map[uint64]*suspect{2: s}}
+		s := &suspect{Suspicion: Suspicion{ID: 2, Incarnation: 20, Evidence: ring.Silent, By: 3}, probing: Instant(time.Minute), probed: true, confirmed: true, found: ring.Silent}
+		n := &Node{cfg: Config{ID: 1}, now: Instant(time.Minute + age), ring: &ring.State{Members: []ring.Member{m}, Settings: settings}, suspects: map[uint64]*suspect{2: s}}
 		if _, ok := n.evidence(m); ok != want {
 			t.Errorf("a probe of %v ago is evidence: %v, want %v", age, ok, want)
 		}

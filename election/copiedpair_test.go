@@ -30,7 +30,7 @@ func pairRecordsACopy(t *testing.T, restarted, again bool) *world {
 	}
 	until := func(what string, done func() bool) {
 		t.Helper()
-		for end := w.now + 5*time.Second; !done(); w.run(500 * time.Microsecond) {
+		for end := w.now.Add(5 * time.Second); !done(); w.run(500 * time.Microsecond) {
 			if w.now > end {
 				t.Fatalf("%s: not after 5 s\n%s", what, w.out.String())
 			}
@@ -106,7 +106,7 @@ func TestAPairSendsTheOriginalWhatACopyAcknowledged(t *testing.T) {
 	w.kill("a", false, "")
 	w.restart("a")
 	w.clone("b", "copy")
-	for end := w.now + 5*time.Second; w.claimant(t) != "a"; w.run(500 * time.Microsecond) {
+	for end := w.now.Add(5 * time.Second); w.claimant(t) != "a"; w.run(500 * time.Microsecond) {
 		if w.now > end {
 			t.Fatalf("a does not lead with the word of the copy\n%s", w.out.String())
 		}
@@ -148,7 +148,7 @@ func TestAThirdVoterCountsTheOriginalToo(t *testing.T) {
 	w := pairRecordsACopy(t, true, false)
 	w.restart("a")
 	b := w.nodes["b"]
-	for end := w.now + 5*time.Second; w.claimant(t) == ""; w.run(500 * time.Microsecond) {
+	for end := w.now.Add(5 * time.Second); w.claimant(t) == ""; w.run(500 * time.Microsecond) {
 		if w.now > end {
 			t.Fatalf("nobody claims\n%s", w.out.String())
 		}

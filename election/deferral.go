@@ -44,7 +44,7 @@ func (d *Deferral) Turn(now Instant, s *ring.State, leaderUntil Instant, effects
 	}
 	_, member := s.Member(s.LeaderID)
 	if d.term != 0 && s.Term > d.term && member && s.LeaderID != d.id && now < leaderUntil && now >= d.until {
-		d.until = now + maxDeferral
+		d.until = now.Add(maxDeferral)
 	}
 	d.term = s.Term
 	if now < d.until && deferrable(effects) {

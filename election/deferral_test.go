@@ -65,7 +65,7 @@ func TestEffectsThatNobodyWaitsForAreDeferredAfterADeclaration(t *testing.T) {
 			began := Instant(time.Minute)
 			var got []string
 			for at := range 20 {
-				now := began + Instant(at)*ms
+				now := began.Add(time.Duration(at) * ms)
 				var effects []Effect
 				if at < len(tt.turns) {
 					effects = tt.turns[at]
@@ -78,8 +78,8 @@ func TestEffectsThatNobodyWaitsForAreDeferredAfterADeclaration(t *testing.T) {
 				} else if now < d.Ends() {
 					continue // nothing calls for a turn
 				}
-				for _, e := range d.Turn(now, s, began+tt.proof, effects) {
-					got = append(got, fmt.Sprint(name(e), " at ", now-began))
+				for _, e := range d.Turn(now, s, began.Add(tt.proof), effects) {
+					got = append(got, fmt.Sprint(name(e), " at ", now.Sub(began)))
 				}
 			}
 			if !slices.Equal(got, tt.want) {
@@ -96,11 +96,11 @@ func TestEffectsThatNobodyWaitsForAreDeferredAfterADeclaration(t *testing.T) {
 func TestAMemberThatStartsDefersNothing(t *testing.T) {
 	s := &ring.State{Term: 7, LeaderID: 2, Members: []ring.Member{{ID: 1}, {ID: 2}}}
 	d := NewDeferral(1, s)
-	if due := d.Turn(time.Second, s, Never, []Effect{Persist{}}); len(due) != 1 {
+	if due := d.Turn(Instant(time.Second), s, Never, []Effect{Persist{}}); len(due) != 1 {
 		t.Errorf("%d effects are due, want 1", len(due))
 	}
 	joiner := NewDeferral(1, &ring.State{})
-	if due := joiner.Turn(time.Second, s, Never, []Effect{Persist{}}); len(due) != 1 {
+	if due := joiner.Turn(Instant(time.Second), s, Never, []Effect{Persist{}}); len(due) != 1 {
 		t.Errorf("a joiner: %d effects are due, want 1", len(due))
 	}
 }
@@ -115,7 +115,7 @@ func TestWhatWasHeldBackDoesNotWaitForTheNextLeader(t *testing.T) {
 		next := *s
 		next.Term++
 		s = &next
-		return d.Turn(now, s, now+time.Second, []Effect{e})
+		return d.Turn(now, s, now.Add(time.Second), []Effect{e})
 	}
 	if due := turn(began, Persist{Seq: 1}); len(due) != 0 {
 		t.Fatalf("due at once: %v", due)
@@ -123,10 +123,10 @@ func TestWhatWasHeldBackDoesNotWaitForTheNextLeader(t *testing.T) {
 	if due := turn(late, Persist{Seq: 2}); len(due) != 1 || due[0].(Persist).Seq != 1 {
 		t.Errorf("due after a second: %v, want the first write alone", due)
 	}
-	if end := d.Ends(); end != late+maxDeferral {
-		t.Errorf("the second write waits until %v, want %v", end, late+maxDeferral)
+	if end := d.Ends(); end != late.Add(maxDeferral) {
+		t.Errorf("the second write waits until %v, want %v", end, late.Add(maxDeferral))
 	}
-	if due := d.Turn(d.Ends(), s, late+time.Second, nil); len(due) != 1 || due[0].(Persist).Seq != 2 {
+	if due := d.Turn(d.Ends(), s, late.Add(time.Second), nil); len(due) != 1 || due[0].(Persist).Seq != 2 {
 		t.Errorf("due at the end: %v, want the second write", due)
 	}
 }

@@ -20,7 +20,7 @@ func ledByC(t *testing.T) *world {
 	w.split([]string{"b"}, []string{"c"})
 	w.kill("c", false, "")
 	w.restart("c")
-	for end := w.now + 20*time.Second; ; w.run(10 * time.Millisecond) {
+	for end := w.now.Add(20 * time.Second); ; w.run(10 * time.Millisecond) {
 		if m, _ := w.nodes["a"].n.State().Member(c.id); m.Incarnation == c.inc && w.claimant(t) == "c" {
 			return w
 		}
@@ -60,7 +60,7 @@ func TestALateWordOfALeaderEndsNoLaterProcess(t *testing.T) {
 		}
 		s.From = 0 // nobody's answer comes in time
 	}
-	for end := w.now + 10*time.Second; late == nil; w.run(time.Millisecond) {
+	for end := w.now.Add(10 * time.Second); late == nil; w.run(time.Millisecond) {
 		if w.now > end {
 			t.Fatalf("a is not asked\n%s", w.out.String())
 		}

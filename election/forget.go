@@ -18,7 +18,7 @@ func (n *Node) forgetTimers() {
 	if n.now < l.nextForget {
 		return
 	}
-	l.nextForget = n.now + min(max(n.ring.Settings.ForgetAfter()/10, time.Second), forgetEvery)
+	l.nextForget = n.now.Add(min(max(n.ring.Settings.ForgetAfter()/10, time.Second), forgetEvery))
 	if len(n.ring.Departed) == 0 || l.handover != nil {
 		return
 	}

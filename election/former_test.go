@@ -17,7 +17,7 @@ func TestAShortListSaysWhatCameAfter(t *testing.T) {
 	c.former = nil // no list was kept before
 	w.restart("c")
 	length := len(b.disk.entries)
-	for end := w.now + 3*time.Second; !slices.ContainsFunc(b.disk.entries[length:], isReturn); w.run(500 * time.Microsecond) {
+	for end := w.now.Add(3 * time.Second); !slices.ContainsFunc(b.disk.entries[length:], isReturn); w.run(500 * time.Microsecond) {
 		if w.now > end {
 			t.Fatalf("b does not get the return\n%s", w.out.String())
 		}

@@ -92,7 +92,7 @@ func (n *Node) pinged(p Ping) {
 		}
 		g.acked, g.ackedAt, g.acks = p.Ack, n.now, g.acks+1
 		key := grantKey{p.From, p.Grant}
-		n.grantEnds[key] = max(n.grantEnds[key], s.at+n.ring.Settings.Shortened(p.Length))
+		n.grantEnds[key] = max(n.grantEnds[key], s.at.Add(n.ring.Settings.Shortened(p.Length)))
 		n.pruneGrants()
 	}
 	if s := &g.pongs[p.Seq%uint64(len(g.pongs))]; p.Seq > s.seq {
@@ -102,7 +102,7 @@ func (n *Node) pinged(p Ping) {
 
 // overdueAt is when the watcher's next probe is late: three quarters of an
 // interval after it was due. There must be time left to renew without it before the grant ends.
-func (g *grant) overdueAt(s ring.Settings) Instant { return g.ackedAt + s.GrantOverdue() }
+func (g *grant) overdueAt(s ring.Settings) Instant { return g.ackedAt.Add(s.GrantOverdue()) }
 
 // pruneGrants forgets the grants that ended first.
 func (n *Node) pruneGrants() {
@@ -139,7 +139,7 @@ func (n *Node) wantedGrant() grantKey {
 		return r.named
 	}
 	interval, _ := s.Link(true)
-	if r.named == (grantKey{}) && n.now < r.namedAt+3*interval {
+	if r.named == (grantKey{}) && n.now < r.namedAt.Add(3*interval) {
 		return grantKey{} // one that comes and goes is not worth a renewal each time
 	}
 	var best grantKey
@@ -149,7 +149,7 @@ func (n *Node) wantedGrant() grantKey {
 			continue
 		}
 		key := grantKey{m.ID, g.number}
-		if g.acks < steadyAcks || n.now >= g.overdueAt(s) || n.now+interval >= n.grantEnds[key] {
+		if g.acks < steadyAcks || n.now >= g.overdueAt(s) || n.now.Add(interval) >= n.grantEnds[key] {
 			continue
 		}
 		if best == (grantKey{}) || n.grantEnds[key] > n.grantEnds[best] {

@@ -43,8 +43,8 @@ func TestAGrantIsCountedFromTheFirstPongOfAProbe(t *testing.T) {
 	first := w.now
 	ping(1, 0)
 	ping(2, 0)
-	for end := w.now + 5*time.Second; w.now < end; w.run(time.Millisecond) {
-		if _, _, ok := claimOf(a, w.now); ok && w.now > first+time.Millisecond {
+	for end := w.now.Add(5 * time.Second); w.now < end; w.run(time.Millisecond) {
+		if _, _, ok := claimOf(a, w.now); ok && w.now > first.Add(time.Millisecond) {
 			break
 		}
 	}
@@ -55,7 +55,7 @@ func TestAGrantIsCountedFromTheFirstPongOfAProbe(t *testing.T) {
 		ping(3+i, min(1+i, 2))
 		w.run(2 * time.Millisecond)
 		if _, left, ok := claimOf(a, w.now); ok && left < s.GrantLength() {
-			t.Fatalf("a grant that ended %v ago is named", w.now-first-s.GrantLength())
+			t.Fatalf("a grant that ended %v ago is named", w.now.Sub(first)-s.GrantLength())
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (n *Node) handOnRule() bool {
 		return true
 	}
 	// Either message may be lost: both are repeated.
-	h.nextTry = n.now + max(2*n.ring.Settings.Stagger(), n.tickEvery())
+	h.nextTry = n.now.Add(max(2*n.ring.Settings.Stagger(), n.tickEvery()))
 	n.wakeAt(h.nextTry)
 	if l.renewals.first != 0 { // the voters have promised for the sake of its declaration
 		l.released = true
@@ -82,7 +82,7 @@ func (n *Node) endHandOn() {
 func (n *Node) askAnyone() {
 	h := &n.lead.handOn
 	if n.now >= h.nextAsk {
-		h.nextAsk = n.now + n.ring.Settings.Stagger()
+		h.nextAsk = n.now.Add(n.ring.Settings.Stagger())
 		for _, id := range n.ring.Succession(append(slices.Clone(n.unable), n.cfg.ID)...) {
 			if n.isVoter(id) {
 				n.send(Message{To: id, Takeover: &Takeover{Term: n.term}})
@@ -99,7 +99,7 @@ func (n *Node) handsOnTo(id uint64) {
 		return
 	}
 	n.trace("hands on to %s, since its own disk does not finish a write", n.nameOf(id))
-	h.to, h.nextTry, h.end = id, n.now, n.now+max(n.ring.Settings.Lease(), 4*n.ring.Settings.Stagger())
+	h.to, h.nextTry, h.end = id, n.now, n.now.Add(max(n.ring.Settings.Lease(), 4*n.ring.Settings.Stagger()))
 	if !slices.Contains(n.triedHeirs, id) {
 		n.triedHeirs = append(n.triedHeirs, id)
 	}

@@ -17,7 +17,7 @@ import (
 // a message, disks that are done at once. The faults of real life are the
 // simulator's business; this is for reading what the rules do.
 type world struct {
-	now    time.Duration
+	now    election.Instant
 	seq    int
 	events eventHeap
 	nodes  map[string]*node
@@ -70,7 +70,7 @@ type node struct {
 }
 
 type event struct {
-	at  time.Duration
+	at  election.Instant
 	seq int
 	do  func()
 }
@@ -95,12 +95,12 @@ func newWorld() *world {
 
 func (w *world) after(d time.Duration, do func()) {
 	w.seq++
-	heap.Push(&w.events, event{w.now + d, w.seq, do})
+	heap.Push(&w.events, event{w.now.Add(d), w.seq, do})
 }
 
 func (w *world) logf(format string, args ...any) {
 	if !w.quiet {
-		fmt.Fprintf(&w.out, "%7.1fms %s\n", float64(w.now.Microseconds())/1000, fmt.Sprintf(format, args...))
+		fmt.Fprintf(&w.out, "%7.1fms %s\n", float64(w.now.SinceOrigin().Microseconds())/1000, fmt.Sprintf(format, args...))
 	}
 }
 
@@ -139,7 +139,7 @@ func (w *world) name(id uint64) string {
 func (w *world) boot(nd *node, rec election.Recovered) {
 	c := election.Config{
 		ID: nd.id, Incarnation: nd.inc, Addresses: []string{nd.name + ":7400"}, Former: slices.Clone(nd.former), CompactAfter: w.compact,
-		Rand: rand.New(rand.NewPCG(nd.id, nd.inc)).Uint64, Wall: func() int64 { return w.clock*1_000_000 + w.now.Microseconds() },
+		Rand: rand.New(rand.NewPCG(nd.id, nd.inc)).Uint64, Wall: func() int64 { return w.clock*1_000_000 + w.now.SinceOrigin().Microseconds() },
 	}
 	if !w.untraced {
 		c.Trace = func(f string, args ...any) { w.logf("%s %s", nd.name, fmt.Sprintf(f, args...)) }
@@ -185,7 +185,7 @@ func (w *world) carryOut(nd *node) {
 	}
 	if at := nd.n.NextWake(); nd.up && at != election.Never {
 		n := nd.n
-		w.after(max(at-w.now, 0), func() {
+		w.after(time.Duration(max(at.Add(time.Duration(-w.now)), 0)), func() {
 			if nd.n == n && nd.up && n.NextWake() <= w.now {
 				w.to(nd, func(now election.Instant) { n.Tick(now) })
 			}
@@ -307,16 +307,16 @@ func (w *world) deliver(from *node, m election.Message) {
 	})
 }
 
-func claimOf(nd *node, now time.Duration) (uint64, time.Duration, bool) {
+func claimOf(nd *node, now election.Instant) (uint64, time.Duration, bool) {
 	if !nd.up || nd.stopped {
 		return 0, 0, false
 	}
-	return nd.n.Claim(now)
+	return nd.n.Claim(election.Instant(now))
 }
 
 // run lets virtual time pass.
 func (w *world) run(d time.Duration) {
-	end := w.now + d
+	end := w.now.Add(d)
 	for len(w.events) > 0 && w.events[0].at <= end {
 		e := heap.Pop(&w.events).(event)
 		w.now = e.at
@@ -369,7 +369,7 @@ func (w *world) request(r election.Request, wait time.Duration) (election.Done, 
 	w.refs++
 	r.Ref = w.refs
 	w.to(l, func(now election.Instant) { l.n.Request(now, r) })
-	for end := w.now + wait; w.now < end; w.run(time.Millisecond) {
+	for end := w.now.Add(wait); w.now < end; w.run(time.Millisecond) {
 		if d, ok := w.done[r.Ref]; ok {
 			return d, d.Err
 		}

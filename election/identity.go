@@ -130,7 +130,7 @@ func (n *Node) counts(m ring.Member, msg Message) bool {
 		n.question(m, n.noteClaim(m, msg), incarnation)
 		return false
 	case n.ended(m.ID, incarnation):
-		if at, told := i.toldAt[m.ID]; incarnation != m.Incarnation && (!told || n.now >= at+n.ring.Settings.RenewEvery()) {
+		if at, told := i.toldAt[m.ID]; incarnation != m.Incarnation && (!told || n.now >= at.Add(n.ring.Settings.RenewEvery())) {
 			i.toldAt[m.ID] = n.now
 			n.tellHeld(m, incarnation, false) // perhaps it lives
 		}
@@ -270,7 +270,7 @@ func (n *Node) recordChange(index uint64, was, is ring.Member) {
 		return
 	}
 	h, heard := i.holders[is.ID]
-	speaks := n.now < n.heard[is.ID]+n.ring.Settings.Lease()
+	speaks := n.now < n.heard[is.ID].Add(n.ring.Settings.Lease())
 	if heard && h != is.Incarnation && speaks && n.everyMajorityNeedsMe() && !n.ended(is.ID, h) {
 		return // a pair: this member has taken another one since, and decides alone
 	}
@@ -280,7 +280,7 @@ func (n *Node) recordChange(index uint64, was, is ring.Member) {
 		// Silence let it in, not a proof. Who was silent may still be bound, and
 		// who came does not know to what.
 		delete(n.lead.renewals.acked, is.ID)
-		i.quiet[is.ID] = n.now + max(n.ring.Settings.Lease(), n.voter.bound)
+		i.quiet[is.ID] = n.now.Add(max(n.ring.Settings.Lease(), n.voter.bound))
 	}
 	p := process{is.ID, is.Incarnation}
 	switch {

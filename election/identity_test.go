@@ -259,11 +259,11 @@ func returnLogged(t *testing.T) *world {
 		e := w.nodes["b"].disk.entries
 		return strings.Contains(string(e[len(e)-1].GetData()), `"return"`)
 	}
-	for end := w.now + 3*time.Second; !logged(); w.run(500 * time.Microsecond) {
+	for end := w.now.Add(3 * time.Second); !logged(); w.run(500 * time.Microsecond) {
 		if w.now > end {
 			t.Fatalf("b does not get the return\n%s", w.out.String())
 		}
-		if w.now%(100*time.Millisecond) == 0 {
+		if w.now.SinceOrigin()%(100*time.Millisecond) == 0 {
 			w.suspect("b", "c", ring.Silent)
 		}
 	}

@@ -36,7 +36,7 @@ func (n *Node) lapseRule() bool {
 	}
 	if l.lapse.since == 0 {
 		// A new leader has not had its first answers yet.
-		if first := l.renewals.first + s.Lease(); l.renewals.first == 0 || n.now < first && !l.renewals.held {
+		if first := l.renewals.first.Add(s.Lease()); l.renewals.first == 0 || n.now < first && !l.renewals.held {
 			return true
 		}
 		l.lapse = lapse{since: n.now}
@@ -54,7 +54,7 @@ func (n *Node) lapseRule() bool {
 	if l.lapse.silent == 0 {
 		// A short stop of this process or its network ends the lease, too. The
 		// answers are on their way then.
-		if end := l.lapse.since + s.Stagger(); n.now < end {
+		if end := l.lapse.since.Add(s.Stagger()); n.now < end {
 			n.wakeAt(end)
 			return true
 		}
@@ -62,13 +62,13 @@ func (n *Node) lapseRule() bool {
 	}
 	if n.majorityHeardSince(l.lapse.silent) {
 		n.trace("a majority answers again")
-		l.lapse = lapse{since: n.now, until: n.now + s.Lease()}
+		l.lapse = lapse{since: n.now, until: n.now.Add(s.Lease())}
 		l.renewals.next, l.nextTick = n.now, n.now
 		n.wakeAt(l.lapse.until)
 		return true
 	}
 	if n.now >= l.lapse.nextAsk {
-		l.lapse.nextAsk = n.now + s.RenewEvery()/2
+		l.lapse.nextAsk = n.now.Add(s.RenewEvery() / 2)
 		n.askVoters()
 	}
 	n.wakeAt(l.lapse.nextAsk)
@@ -88,14 +88,14 @@ func (n *Node) lostRule() bool {
 	if n.declared() {
 		return false
 	}
-	lately := n.now - s.Lease()
+	lately := n.now.Add(-s.Lease())
 	voters := n.conf.GetVoters()
 	unheard := slices.ContainsFunc(voters, func(id uint64) bool {
 		_, dead := n.certs[id]
 		return !dead && n.heardSince([]uint64{id}, lately) == 0
 	})
-	stalled := unheard && n.now >= l.advanced+s.Lease()<<min(n.stalls, mostStalls)
-	if n.now < l.since+s.Lease() || !stalled && n.majorityHeardSince(lately) {
+	stalled := unheard && n.now >= l.advanced.Add(s.Lease()<<min(n.stalls, mostStalls))
+	if n.now < l.since.Add(s.Lease()) || !stalled && n.majorityHeardSince(lately) {
 		return false // its heartbeats come back here
 	}
 	if stalled {
@@ -158,7 +158,7 @@ func (n *Node) giveUp() {
 		n.rn.Tick()
 	}
 	n.refresh()
-	n.leaderHeard = n.now - n.patience()
+	n.leaderHeard = n.now.Add(-n.patience())
 }
 
 // stepAside gives up and lets the others campaign first, since one of them may
@@ -166,14 +166,14 @@ func (n *Node) giveUp() {
 func (n *Node) stepAside() {
 	s := n.ring.Settings
 	n.giveUp()
-	n.campaign.yieldUntil = max(n.campaign.yieldUntil, n.now+s.RenewEvery()/2+s.Stagger()*time.Duration(len(n.conf.GetVoters())))
+	n.campaign.yieldUntil = max(n.campaign.yieldUntil, n.now.Add(s.RenewEvery()/2).Add(s.Stagger()*time.Duration(len(n.conf.GetVoters()))))
 }
 
 // lapsedLately reports whether this member led a moment ago and could not keep
 // a lease although a majority answered it. If somebody else may lead, that one is
 // to try.
 func (n *Node) lapsedLately() bool {
-	return n.gaveUpAt != 0 && n.now < n.gaveUpAt+8*n.ring.Settings.Lease()
+	return n.gaveUpAt != 0 && n.now < n.gaveUpAt.Add(8*n.ring.Settings.Lease())
 }
 
 // majorityHeardSince reports whether a majority of the configuration, of both

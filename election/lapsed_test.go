@@ -28,7 +28,7 @@ func TestAHandoverWaitsForAMemberThatLapsed(t *testing.T) {
 			a := w.nodes["a"]
 			// Its questions are answered, its renewals are not.
 			w.drop = func(m election.Message) bool { return m.RenewAck != nil && m.To == a.id }
-			for end := w.now + time.Minute; w.leader() == a && w.now < end; w.run(time.Millisecond) {
+			for end := w.now.Add(time.Minute); w.leader() == a && w.now < end; w.run(time.Millisecond) {
 			}
 			w.drop = nil
 			gaveUp := w.now
@@ -37,8 +37,8 @@ func TestAHandoverWaitsForAMemberThatLapsed(t *testing.T) {
 				t.Fatalf("a leads still, or nobody does\n%s", w.out.String())
 			}
 			_, err := w.request(election.Request{Handover: &election.Handover{To: a.id}}, 2*deadline)
-			if !errors.Is(err, test.err) || w.now < gaveUp+test.after+test.least {
-				t.Errorf("done after %v with %v, want %v after at least %v\n%s", w.now-gaveUp-test.after, err, test.err, test.least, w.out.String())
+			if !errors.Is(err, test.err) || w.now < gaveUp.Add(test.after).Add(test.least) {
+				t.Errorf("done after %v with %v, want %v after at least %v\n%s", w.now.Sub(gaveUp)-test.after, err, test.err, test.least, w.out.String())
 			}
 		})
 	}

@@ -14,11 +14,11 @@ import (
 // the gap is not counted from before that.
 func TestAGapIsNotOlderThanTheRestartOfThoseWhoVote(t *testing.T) {
 	s := &ring.State{History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
-	restarted := &Node{cfg: Config{ID: 2}, now: 90 * time.Second, ring: s, lastClaim: lastClaim{possible: 90*time.Second - 20*time.Millisecond}}
+	restarted := &Node{cfg: Config{ID: 2}, now: Instant(90 * time.Second), ring: s, lastClaim: lastClaim{possible: Instant(90*time.Second - 20*time.Millisecond)}}
 	vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(uint64(2)), To: new(uint64(1))}
 	restarted.attachClaim(vote)
 
-	n := &Node{cfg: Config{ID: 1}, now: 30 * time.Second, born: 10 * time.Second, ring: s, lead: &leading{}}
+	n := &Node{cfg: Config{ID: 1}, now: Instant(30 * time.Second), born: Instant(10 * time.Second), ring: s, lead: &leading{}}
 	n.learnClaim(vote)
 	var d ring.Declare
 	n.measureGap(&d)
@@ -33,13 +33,13 @@ func TestAClaimThatIsToldAgainAndAgainAges(t *testing.T) {
 	const way = 300 * time.Millisecond
 	s := &ring.State{Term: 7, History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
 	member := func(id uint64) *Node {
-		return &Node{cfg: Config{ID: id}, now: 10 * time.Second, ring: s, lead: &leading{}}
+		return &Node{cfg: Config{ID: id}, now: Instant(10 * time.Second), ring: s, lead: &leading{}}
 	}
 	a, b := member(1), member(2)
-	a.claimPromised(7, a.now+500*time.Millisecond, a.now, true)
-	began, pass := a.now, func(d time.Duration) { a.now, b.now = a.now+d, b.now+d }
+	a.claimPromised(7, a.now.Add(500*time.Millisecond), a.now, true)
+	began, pass := a.now, func(d time.Duration) { a.now, b.now = a.now.Add(d), b.now.Add(d) }
 	term := uint64(7)
-	for from, to := a, b; to.now < began+10*time.Second; from, to = to, from {
+	for from, to := a, b; to.now < began.Add(10*time.Second); from, to = to, from {
 		term++
 		to.wished.term, to.wished.at = term, to.now
 		pass(way)
@@ -51,7 +51,7 @@ func TestAClaimThatIsToldAgainAndAgainAges(t *testing.T) {
 	for _, n := range []*Node{a, b} {
 		var d ring.Declare
 		n.measureGap(&d)
-		if gap, is := time.Duration(d.Gap)*time.Microsecond, n.now-began; gap < is || gap > is+way || d.GapAtLeast {
+		if gap, is := time.Duration(d.Gap)*time.Microsecond, n.now.Sub(began); gap < is || gap > is+way || d.GapAtLeast {
 			t.Errorf("member %d: gap %v, at least: %v; it was %v, and a vote is asked for %v before", n.cfg.ID, gap, d.GapAtLeast, is, way)
 		}
 	}
@@ -68,9 +68,9 @@ func TestAWordThatComesLateMakesNoClaimNewer(t *testing.T) {
 		asked func(*Node)
 	}{
 		{raftpb.MsgVoteResp, 8, func(n *Node) {
-			n.now -= time.Second
+			n.now = n.now.Add(-time.Second)
 			n.voteAsked(&raftpb.Message{Type: raftpb.MsgPreVote.Enum(), Term: new(uint64(8))})
-			n.now += time.Second
+			n.now = n.now.Add(time.Second)
 			n.voteAsked(&raftpb.Message{Type: raftpb.MsgVote.Enum(), Term: new(uint64(8))})
 		}},
 		{raftpb.MsgTimeoutNow, 7, func(n *Node) {
@@ -79,14 +79,14 @@ func TestAWordThatComesLateMakesNoClaimNewer(t *testing.T) {
 			n.offerRule()
 		}},
 	} {
-		n := &Node{cfg: Config{ID: 1}, now: 30 * time.Second, ring: s, lead: &leading{}}
+		n := &Node{cfg: Config{ID: 1}, now: Instant(30 * time.Second), ring: s, lead: &leading{}}
 		c.asked(n)
-		sender := &Node{cfg: Config{ID: 3}, now: 90 * time.Second, ring: s}
-		ended := sender.now - 100*time.Millisecond
+		sender := &Node{cfg: Config{ID: 3}, now: Instant(90 * time.Second), ring: s}
+		ended := sender.now.Add(-(100 * time.Millisecond))
 		sender.lastClaim = lastClaim{proven: ended, provenTerm: 7, possible: ended, possibleTerm: 7, newest: 7}
 		m := &raftpb.Message{Type: c.kind.Enum(), From: new(uint64(3)), To: new(uint64(1)), Term: new(c.term)}
 		sender.attachClaim(m)
-		n.now += late
+		n.now = n.now.Add(late)
 		n.learnClaim(m)
 		var d ring.Declare
 		n.measureGap(&d)
@@ -101,17 +101,17 @@ func TestAWordThatComesLateMakesNoClaimNewer(t *testing.T) {
 func TestAQuestionThatComesLateMakesNoClaimNewer(t *testing.T) {
 	const late = 9 * time.Second
 	s := &ring.State{Term: 7, History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
-	n := &Node{cfg: Config{ID: 1}, now: 30 * time.Second, ring: s, term: 7, raftLead: 3, conf: &raftpb.ConfState{Voters: []uint64{1, 3}}, heard: map[uint64]Instant{}}
+	n := &Node{cfg: Config{ID: 1}, now: Instant(30 * time.Second), ring: s, term: 7, raftLead: 3, conf: &raftpb.ConfState{Voters: []uint64{1, 3}}, heard: map[uint64]Instant{}}
 	question := Takeover{Term: 7}
 	n.takeoverOffered(3, question)
-	sender := &Node{cfg: Config{ID: 3}, now: 90 * time.Second, ring: s}
+	sender := &Node{cfg: Config{ID: 3}, now: Instant(90 * time.Second), ring: s}
 	sender.claimPromised(7, sender.now, sender.now, true)
 	m := &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: new(uint64(3)), To: new(uint64(1)), Term: new(uint64(7))}
 	sender.attachClaim(m)
-	n.now += late
+	n.now = n.now.Add(late)
 	n.takeoverOffered(3, question)
 	n.learnClaim(m)
-	if gap := n.now - n.newestClaim().proven; gap < late {
+	if gap := n.now.Sub(n.newestClaim().proven); gap < late {
 		t.Errorf("the last claim is taken to be %v ago, it was %v", gap, late)
 	}
 }
@@ -119,9 +119,9 @@ func TestAQuestionThatComesLateMakesNoClaimNewer(t *testing.T) {
 // A vote in a term that is over may come very late, and elects nobody.
 func TestALateVoteInAFormerTermSaysNothing(t *testing.T) {
 	s := &ring.State{Term: 7, History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
-	n := &Node{cfg: Config{ID: 1}, now: 30 * time.Second, ring: s, lead: &leading{}}
+	n := &Node{cfg: Config{ID: 1}, now: Instant(30 * time.Second), ring: s, lead: &leading{}}
 	n.voteAsked(&raftpb.Message{Type: raftpb.MsgVote.Enum(), Term: new(uint64(9))})
-	voter := &Node{cfg: Config{ID: 3}, now: 90 * time.Second, ring: s}
+	voter := &Node{cfg: Config{ID: 3}, now: Instant(90 * time.Second), ring: s}
 	voter.claimPromised(7, voter.now, voter.now, true)
 	vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(uint64(3)), To: new(uint64(1)), Term: new(uint64(8))}
 	voter.attachClaim(vote)
@@ -144,17 +144,19 @@ func TestACertificateSaysNothingOfALaterLeader(t *testing.T) {
 		{"to the one that is certified dead", 7, 800 * time.Millisecond},
 		{"to a later one", 8, 100 * time.Millisecond},
 	} {
-		promised := func(n *Node) { n.claimPromised(c.term, now-100*time.Millisecond, now-600*time.Millisecond, false) }
-		restarted := func(n *Node) { n.lastClaim.possible, n.lastClaim.newest = now-100*time.Millisecond, c.term }
+		promised := func(n *Node) {
+			n.claimPromised(c.term, Instant(now-100*time.Millisecond), Instant(now-600*time.Millisecond), false)
+		}
+		restarted := func(n *Node) { n.lastClaim.possible, n.lastClaim.newest = Instant(now-100*time.Millisecond), c.term }
 		for who, knows := range map[string]func(winner, voter *Node){
 			"the winner promised":      func(winner, _ *Node) { promised(winner) },
 			"a voter promised":         func(_, voter *Node) { promised(voter) },
 			"a restarted voter did so": func(_, voter *Node) { restarted(voter) },
 		} {
-			n := &Node{cfg: Config{ID: 1}, now: now, ring: s, lead: &leading{loss: loss{token: 7, at: now - 800*time.Millisecond, evidence: ring.Certified}}}
-			n.claimPromised(7, now-400*time.Millisecond, now-850*time.Millisecond, true)
-			n.lastClaim.possible = now - 800*time.Millisecond // it is certified dead
-			voter := &Node{cfg: Config{ID: 2}, now: now, ring: s}
+			n := &Node{cfg: Config{ID: 1}, now: Instant(now), ring: s, lead: &leading{loss: loss{token: 7, at: Instant(now - 800*time.Millisecond), evidence: ring.Certified}}}
+			n.claimPromised(7, Instant(now-400*time.Millisecond), Instant(now-850*time.Millisecond), true)
+			n.lastClaim.possible = Instant(now - 800*time.Millisecond) // it is certified dead
+			voter := &Node{cfg: Config{ID: 2}, now: Instant(now), ring: s}
 			knows(n, voter)
 			vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(uint64(2)), To: new(uint64(1))}
 			voter.attachClaim(vote)

@@ -109,7 +109,7 @@ type caretaking struct {
 // elected begins a raft leadership.
 func (n *Node) elected() {
 	n.lead = &leading{
-		term: n.term, since: n.now, nextTick: n.now + n.ring.Settings.RenewEvery(), after: n.ring.LeaderID, renewals: renewals{seq: voteAck, ignoreUpTo: voteAck},
+		term: n.term, since: n.now, nextTick: n.now.Add(n.ring.Settings.RenewEvery()), after: n.ring.LeaderID, renewals: renewals{seq: voteAck, ignoreUpTo: voteAck},
 		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, probes: map[uint64]Instant{}, noAnswer: map[uint64]unanswered{}, snapshots: map[uint64]Instant{},
 		ringAt: n.lastIndex(),
 	}
@@ -160,7 +160,7 @@ func (n *Node) leadTimers() {
 		if n.lead != l {
 			return
 		}
-		l.nextTick = n.now + n.tickEvery()
+		l.nextTick = n.now.Add(n.tickEvery())
 	}
 	n.wakeAt(l.nextTick)
 	switch {
@@ -204,7 +204,7 @@ func (n *Node) tickEvery() time.Duration {
 // for it for ever.
 func (n *Node) retrySnapshot(id uint64) {
 	sent, ok := n.lead.snapshots[id]
-	if ok && n.now >= sent+n.ring.Settings.RenewEvery() {
+	if ok && n.now >= sent.Add(n.ring.Settings.RenewEvery()) {
 		delete(n.lead.snapshots, id)
 		n.rn.ReportSnapshot(id, raft.SnapshotFailure)
 	}
@@ -346,7 +346,7 @@ func (n *Node) takeCare(heir ring.Member, dead []uint64) {
 	if !able || !n.isVoter(heir.ID) {
 		return
 	}
-	c.nextTry = n.now + max(2*n.ring.Settings.Stagger(), n.tickEvery())
+	c.nextTry = n.now.Add(max(2*n.ring.Settings.Stagger(), n.tickEvery()))
 	n.wakeAt(c.nextTry)
 	if !slices.Contains(n.triedHeirs, heir.ID) {
 		n.triedHeirs = append(n.triedHeirs, heir.ID)
@@ -390,12 +390,12 @@ func (n *Node) lookAhead(dead []uint64) {
 			return
 		}
 		began, probed := l.probes[id]
-		if next := began + 2*n.probeTimeout(); probed && n.now < next {
+		if next := began.Add(2 * n.probeTimeout()); probed && n.now < next {
 			n.wakeAt(next)
 			continue
 		}
 		l.probes[id] = n.now
-		n.wakeAt(n.now + 2*n.probeTimeout())
+		n.wakeAt(n.now.Add(2 * n.probeTimeout()))
 		n.emit(n.probeOf(m))
 	}
 }
@@ -421,7 +421,7 @@ func (n *Node) heirProbed(r ProbeResult) {
 	case r.found():
 		delete(l.noAnswer, r.ID)
 	case probed && r.Outcome == Unanswered:
-		l.noAnswer[r.ID] = unanswered{min(r.Asked, n.now-n.probeTimeout()), r.Incarnation} // strangers answer at once
+		l.noAnswer[r.ID] = unanswered{min(r.Asked, n.now.Add(-n.probeTimeout())), r.Incarnation} // strangers answer at once
 	case probed:
 		l.noAnswer[r.ID] = unanswered{r.Asked, r.Incarnation}
 	}

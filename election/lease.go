@@ -76,7 +76,7 @@ func (n *Node) renewTimers() {
 		r.named, r.namedAt = want, n.now
 	}
 	s := n.ring.Settings
-	r.next = n.now + s.RenewEvery()
+	r.next = n.now.Add(s.RenewEvery())
 	n.wakeAt(r.next)
 	others := n.renewTargets()
 	if len(others) == 0 {
@@ -86,7 +86,7 @@ func (n *Node) renewTimers() {
 		r.first = n.now
 	}
 	r.seq++
-	r.sent[r.seq%uint64(len(r.sent))] = sentRenewal{seq: r.seq, until: n.now + s.LeaderLease(), lease: s.Lease(), named: r.named}
+	r.sent[r.seq%uint64(len(r.sent))] = sentRenewal{seq: r.seq, until: n.now.Add(s.LeaderLease()), lease: s.Lease(), named: r.named}
 	_, _, claims := n.Claim(n.now)
 	renew := Renew{Claims: claims, Term: n.term, Seq: r.seq, Incarnation: n.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
 	for _, id := range others {
@@ -151,7 +151,7 @@ func (n *Node) renewAcked(from uint64, a RenewAck) {
 	}
 	r.seen[from] = a.Seq
 	if a.Lease > 0 && a.Lease < s.lease {
-		s.until -= s.lease - a.Lease // the voter knows a shorter lease
+		s.until = s.until.Add(-(s.lease - a.Lease)) // the voter knows a shorter lease
 	}
 	// The newest renewal alone counts, even where an older one had a longer
 	// lease. A grant that was named in between may have ended the older promise,
@@ -166,7 +166,7 @@ func (n *Node) renewAcked(from uint64, a RenewAck) {
 // answer to a heartbeat, and a declared leader sends one in a lease. Where messages are
 // lost, an entry would wait for several leases.
 func (n *Node) appendAgain(to uint64) {
-	if n.now >= n.lead.advanced+n.ring.Settings.RenewEvery() && n.acknowledged(to) < n.lastIndex() {
+	if n.now >= n.lead.advanced.Add(n.ring.Settings.RenewEvery()) && n.acknowledged(to) < n.lastIndex() {
 		n.stepRaft(&raftpb.Message{Type: raftpb.MsgHeartbeatResp.Enum(), From: new(to), To: new(n.cfg.ID), Term: new(n.term)})
 	}
 }

@@ -23,7 +23,7 @@ func ringOfFour(t *testing.T) *Node {
 		s.Members = append(s.Members, ring.Member{ID: id + 1, Name: "n" + string(rune('1'+id)), Incarnation: 10 + id, Addresses: []string{"a"}})
 	}
 	return &Node{
-		cfg: Config{ID: 1}, now: 10 * time.Second, term: 4, ring: s, store: raft.NewMemoryStorage(), conf: &raftpb.ConfState{Voters: []uint64{1, 2, 3, 4}},
+		cfg: Config{ID: 1}, now: Instant(10 * time.Second), term: 4, ring: s, store: raft.NewMemoryStorage(), conf: &raftpb.ConfState{Voters: []uint64{1, 2, 3, 4}},
 		lead:  &leading{term: 4, probes: map[uint64]Instant{}, noAnswer: map[uint64]unanswered{}, proposals: map[uint64]proposal{}},
 		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, gone: map[uint64]ring.Member{}, identity: newIdentity(),
 	}
@@ -33,13 +33,13 @@ func ringOfFour(t *testing.T) *Node {
 // newer one is under way. The newer one has not failed by that.
 func TestAnOlderProbesSilenceIsNotTheNewerOnes(t *testing.T) {
 	n := ringOfFour(t)
-	n.lead.probes[2] = n.now - 10*time.Millisecond
-	n.heard[2] = n.now - 50*time.Millisecond
-	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.now - n.probeTimeout(), Outcome: Unanswered})
+	n.lead.probes[2] = n.now.Add(-(10 * time.Millisecond))
+	n.heard[2] = n.now.Add(-(50 * time.Millisecond))
+	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.now.Add(-n.probeTimeout()), Outcome: Unanswered})
 	if x := n.lead.noAnswer[2]; n.heard[2] <= x.at {
 		t.Errorf("heard at %v, the silence is counted from %v on", n.heard[2], x.at)
 	}
-	n.now += n.probeTimeout()
+	n.now = n.now.Add(n.probeTimeout())
 	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.lead.probes[2], Outcome: Unanswered})
 	if x := n.lead.noAnswer[2]; n.heard[2] > x.at {
 		t.Errorf("heard at %v, the silence of the newer probe is counted from %v on", n.heard[2], x.at)
@@ -61,9 +61,9 @@ func TestALeaderOutOfTouchEvictsNobody(t *testing.T) {
 	} {
 		n := ringOfFour(t)
 		for _, id := range tt.heard {
-			n.heard[id] = n.now - n.ring.Settings.Lease()/2
+			n.heard[id] = n.now.Add(-(n.ring.Settings.Lease() / 2))
 		}
-		n.heard[4] = n.now - n.ring.Settings.Lease()
+		n.heard[4] = n.now.Add(-n.ring.Settings.Lease())
 		if tt.suspect != 0 {
 			n.suspects[tt.suspect] = &suspect{Suspicion: Suspicion{ID: tt.suspect, Incarnation: 9 + tt.suspect}, probing: n.now, confirmed: true, probed: true}
 		}
@@ -129,7 +129,7 @@ func TestALateRenewalDropsNoVote(t *testing.T) {
 	if len(n.voter.held) != 1 {
 		t.Error("a renewal that came right after a vote drops it")
 	}
-	n.now += every
+	n.now = n.now.Add(every)
 	n.renewed(2, Renew{Term: n.term, Seq: 2, Incarnation: 11, Lease: lease})
 	if len(n.voter.held) != 0 {
 		t.Error("a vote is held although the leader goes on")
@@ -152,12 +152,12 @@ func TestTheOnlyVoterIsNamed(t *testing.T) {
 func TestARefusalFromBeforeAMembersWordIsLookedAtAgain(t *testing.T) {
 	m := ring.Member{ID: 2, Name: "n2", Incarnation: 11, Addresses: []string{"n2:7400"}}
 	const asked = time.Minute
-	for spoke, again := range map[Instant]bool{asked - time.Second: false, asked + time.Millisecond: true} {
-		n := &Node{cfg: Config{ID: 1}, now: asked + 200*time.Millisecond, identity: newIdentity(), ring: &ring.State{Settings: ring.Settings{LeaseMS: 500}, Members: []ring.Member{m}}}
+	for spoke, again := range map[Instant]bool{Instant(asked - time.Second): false, Instant(asked + time.Millisecond): true} {
+		n := &Node{cfg: Config{ID: 1}, now: Instant(asked + 200*time.Millisecond), identity: newIdentity(), ring: &ring.State{Settings: ring.Settings{LeaseMS: 500}, Members: []ring.Member{m}}}
 		n.identity.claims[2] = &claim{incarnation: 12, heard: spoke}
-		r := ProbeResult{ID: 2, Incarnation: 11, Asked: asked, Addresses: m.Addresses, Outcome: NobodyListens}
+		r := ProbeResult{ID: 2, Incarnation: 11, Asked: Instant(asked), Addresses: m.Addresses, Outcome: NobodyListens}
 		if got := n.lookAgain(r); got != again {
-			t.Errorf("a process that spoke %v after the probe began: looked at again %v", spoke-asked, got)
+			t.Errorf("a process that spoke %v after the probe began: looked at again %v", spoke.Add(-asked), got)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func (n *Node) Look(now Instant) Look {
 	}
 	l.missing = n.Missing(now)
 	if now < n.voter.waitUntil {
-		l.waits = 1 + (n.voter.waitUntil - now).Round(time.Millisecond)
+		l.waits = 1 + n.voter.waitUntil.Sub(now).Round(time.Millisecond)
 	}
 	return l
 }

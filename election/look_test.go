@@ -45,8 +45,8 @@ func TestLookTellsWhenTheStatusChanges(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				for end := w.now + dur; w.now < end; check() {
-					w.run(min(300*time.Microsecond, end-w.now))
+				for end := w.now.Add(dur); w.now < end; check() {
+					w.run(min(300*time.Microsecond, end.Sub(w.now)))
 				}
 			} else {
 				_ = w.command(d) // what comes of it is another test's matter

@@ -42,7 +42,7 @@ func TestALostVoteIsAskedForAgainAlthoughAnotherIsRefused(t *testing.T) {
 func (w *world) losesOnce(t *testing.T, kind raftpb.MessageType, b, voter string) {
 	t.Helper()
 	var reached bool
-	var at time.Duration // when the message was lost
+	var at election.Instant // when the message was lost
 	w.drop = func(m election.Message) bool {
 		from, to, is := w.name(m.From), w.name(m.To), m.Raft.GetType()
 		if is == raftpb.MsgPreVoteResp && (!reached || to != b) {
@@ -58,14 +58,14 @@ func (w *world) losesOnce(t *testing.T, kind raftpb.MessageType, b, voter string
 	w.nodes["a"].gone = true
 	w.run(8 * time.Second)
 	reached = true
-	for end := w.now + 5*time.Second; w.claimant(t) == "" && w.now < end; w.run(time.Millisecond) {
+	for end := w.now.Add(5 * time.Second); w.claimant(t) == "" && w.now < end; w.run(time.Millisecond) {
 	}
 	s := w.nodes[b].n.State().Settings
 	soon := 2*s.Stagger() + 20*time.Millisecond
 	if kind == raftpb.MsgPreVote || kind == raftpb.MsgPreVoteResp {
 		soon = s.RenewEvery() + 20*time.Millisecond
 	}
-	if took := w.now - at; at == 0 || w.claimant(t) != b || took > soon {
+	if took := w.now.Sub(at); at == 0 || w.claimant(t) != b || took > soon {
 		t.Errorf("%q leads %v after the loss at %v, want %s after %v\n%s", w.claimant(t), took, at, b, soon, w.out.String())
 	}
 }
@@ -76,7 +76,7 @@ func TestACandidateWhosePartnerIsCertifiedDeadGoesOnAlone(t *testing.T) {
 	w := newWorld()
 	w.form(t, lan(t), 1200*time.Millisecond, "a", "b")
 	w.split([]string{"a"}, []string{"b"})
-	var died time.Duration
+	var died election.Instant
 	w.drop = func(m election.Message) bool {
 		if m.Raft.GetType() == raftpb.MsgPreVote && w.name(m.From) == "a" {
 			return true // b is the candidate
@@ -92,9 +92,9 @@ func TestACandidateWhosePartnerIsCertifiedDeadGoesOnAlone(t *testing.T) {
 	}
 	w.run(3 * time.Second)
 	clear(w.cut)
-	for end := w.now + 20*time.Second; (died == 0 || w.claimant(t) != "b") && w.now < end; w.run(time.Millisecond) {
+	for end := w.now.Add(20 * time.Second); (died == 0 || w.claimant(t) != "b") && w.now < end; w.run(time.Millisecond) {
 	}
-	if took := w.now - died; died == 0 || w.claimant(t) != "b" || took > lan(t).Lease() {
+	if took := w.now.Sub(died); died == 0 || w.claimant(t) != "b" || took > lan(t).Lease() {
 		t.Errorf("%q leads %v after a's death at %v\n%s", w.claimant(t), took, died, w.out.String())
 	}
 }
@@ -110,9 +110,9 @@ func TestASurvivorThatCampaignedInVainGoesOnAloneSoon(t *testing.T) {
 		clear(w.cut)
 		died := w.now
 		w.kill("a", true, "")
-		for end := w.now + 5*time.Second; w.claimant(t) != "b" && w.now < end; w.run(time.Millisecond) {
+		for end := w.now.Add(5 * time.Second); w.claimant(t) != "b" && w.now < end; w.run(time.Millisecond) {
 		}
-		if took := w.now - died; took > 4*lan(t).Stagger() {
+		if took := w.now.Sub(died); took > 4*lan(t).Stagger() {
 			t.Errorf("%q leads %v after a's certificate", w.claimant(t), took)
 		}
 	}

@@ -8,12 +8,6 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// Instant is a point of monotonic time: what has passed since an origin that
-// is the same for all calls to one Node. It must go on while the process is
-// stopped and while the machine sleeps (CLOCK_BOOTTIME). Instants of two
-// machines are never compared.
-type Instant = time.Duration
-
 // Message travels between two members. Exactly one of the pointers is set.
 // Messages may be lost, doubled, delayed and reordered; they must not be
 // altered, and From must be the true sender.

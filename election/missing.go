@@ -28,7 +28,7 @@ func (n *Node) Missing(now Instant) string {
 		needed := len(s.Voters)/2 + 1 - (len(s.Voters) - len(silent))
 		return missingText(Tolerance{Needed: needed, NeededOf: n.namesOf(silent)}, n.whereabouts(s.Voters), false)
 	}
-	if now < max(n.born, n.leaderHeard, min(n.claimEnd, now))+missingAfter*n.ring.Settings.Lease() {
+	if now < max(n.born, n.leaderHeard, min(n.claimEnd, now)).Add(missingAfter*n.ring.Settings.Lease()) {
 		return ""
 	}
 	text := missingText(n.tolerance(now), n.whereabouts(n.conf.GetVoters()), n.alone(now))
@@ -47,7 +47,7 @@ func (n *Node) asksWhetherMember(now Instant) bool {
 			return true
 		}
 	}
-	return q.told != 0 && now < q.told+n.inquiryPatience()
+	return q.told != 0 && now < q.told.Add(n.inquiryPatience())
 }
 
 // alone reports whether this member hears none of the other voters.
@@ -61,7 +61,7 @@ func (n *Node) alone(now Instant) bool {
 func (n *Node) doubted(now Instant) (text string) {
 	for _, id := range n.otherVoters() {
 		c, m := n.identity.claims[id], n.memberOrGone(id)
-		if c == nil || now >= c.heard+n.ring.Settings.Lease() || c.incarnation == n.holder(m) || n.behind(m, c) {
+		if c == nil || now >= c.heard.Add(n.ring.Settings.Lease()) || c.incarnation == n.holder(m) || n.behind(m, c) {
 			continue
 		}
 		text += fmt.Sprintf("; %s speaks as another process than the one at %s, which is silent and may live: if it has ended, restart this node",

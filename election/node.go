@@ -3,7 +3,6 @@ package election
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -12,10 +11,6 @@ import (
 
 	"github.com/arc-ring/arc/ring"
 )
-
-// Never is what NextWake returns while no time is awaited, and where the lease
-// of a leader without other voters ends.
-const Never = Instant(math.MaxInt64)
 
 // defaultCompactAfter is Config.CompactAfter's default.
 const defaultCompactAfter = 4096
@@ -239,7 +234,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	n.voter.bound = min(rec.Bound, ring.LongestLease)
 	if rec.Restarted {
 		// The promises made before the restart are forgotten, but not over.
-		n.voter.waitUntil = now + n.voter.bound
+		n.voter.waitUntil = now.Add(n.voter.bound)
 		n.lastClaim.possible, n.lastClaim.newest = n.voter.waitUntil, rec.HardState.GetTerm()
 	}
 	n.stepping = true
@@ -314,7 +309,7 @@ func (n *Node) Claim(now Instant) (term uint64, left time.Duration, ok bool) {
 	if end == Never {
 		return term, n.ring.Settings.Lease(), true
 	}
-	return term, end - now, true
+	return term, end.Sub(now), true
 }
 
 // ClaimUntil returns the token and the end of the lease, for owners that let
@@ -418,7 +413,7 @@ func (n *Node) reason(now Instant, needs, missing string) string {
 	case n.raftLead != 0:
 		return fmt.Sprintf("%s is caretaker in term %d%s", n.nameOf(n.raftLead), n.term, and(needs))
 	case now < n.voter.waitUntil:
-		return fmt.Sprintf("restarted: takes part in elections in %v%s", (n.voter.waitUntil - now).Round(time.Millisecond), and(needs))
+		return fmt.Sprintf("restarted: takes part in elections in %v%s", n.voter.waitUntil.Sub(now).Round(time.Millisecond), and(needs))
 	case n.ring.RingID == "":
 		return "no leader known: this node was let in, and waits for the ring's log"
 	default:

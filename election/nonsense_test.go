@@ -253,7 +253,7 @@ func (w *world) claimer() string {
 
 // awaitClaim lets time pass until somebody claims, for at most d.
 func (w *world) awaitClaim(d time.Duration) string {
-	for end := w.now + d; w.now < end; w.run(time.Millisecond) {
+	for end := w.now.Add(d); w.now < end; w.run(time.Millisecond) {
 		if who := w.claimer(); who != "" {
 			return who
 		}

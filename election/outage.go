@@ -121,7 +121,7 @@ func (n *Node) attachClaim(m *raftpb.Message) {
 	if m.GetType() == raftpb.MsgTimeoutNow {
 		c = n.newestClaim()
 	}
-	age := func(t Instant) uint64 { return uint64(max(n.now-t, 0) / time.Microsecond) }
+	age := func(t Instant) uint64 { return uint64(max(n.now.Sub(t), 0) / time.Microsecond) }
 	b := binary.AppendUvarint(nil, c.provenTerm)
 	b = binary.AppendUvarint(b, age(c.proven))
 	b = binary.AppendUvarint(b, c.possibleTerm)
@@ -153,7 +153,7 @@ func (n *Node) learnClaim(m *raftpb.Message) {
 		return
 	}
 	before := func(t Instant, age uint64) Instant {
-		return t - time.Duration(min(age, uint64(longestAge/time.Microsecond)))*time.Microsecond
+		return t.Add(-(time.Duration(min(age, uint64(longestAge/time.Microsecond))) * time.Microsecond))
 	}
 	o := lastClaim{provenTerm: v[0], proven: before(asked, v[1]), possibleTerm: v[2], possible: before(n.now, v[3]), newest: v[4]}
 	if o.provenTerm == n.ownTerm {
@@ -195,7 +195,7 @@ func (n *Node) measureGap(d *ring.Declare) {
 	if c.provenTerm == 0 {
 		// A promise began a lease before it ended.
 		certain = max(certain, n.born)
-		known, d.GapAtLeast = max(n.born, certain-n.ring.Settings.Lease()), true
+		known, d.GapAtLeast = max(n.born, certain.Add(-n.ring.Settings.Lease())), true
 	}
 	if l := &n.lead.loss; l.evidence == ring.Certified && l.token == c.provenTerm {
 		// A voter that got the certificate later saw the leader lead for longer. It had
@@ -205,8 +205,8 @@ func (n *Node) measureGap(d *ring.Declare) {
 			certain = min(certain, l.at)
 		}
 	}
-	d.Gap = max(n.now-known, 0).Microseconds()
-	d.CertainGap = min(max(n.now-certain, 0).Microseconds(), d.Gap)
+	d.Gap = max(n.now.Sub(known), 0).Microseconds()
+	d.CertainGap = min(max(n.now.Sub(certain), 0).Microseconds(), d.Gap)
 }
 
 // ownLoss is why this member, which led last, does not any more.
@@ -256,7 +256,7 @@ func (n *Node) claimRegained() {
 	if l == nil || l.breaks.since == 0 {
 		return
 	}
-	gap := (n.now - l.breaks.since).Microseconds()
+	gap := n.now.Sub(l.breaks.since).Microseconds()
 	l.breaks.since = 0
 	if gap <= 0 {
 		return
@@ -285,10 +285,10 @@ func (n *Node) breakTimers() {
 		n.wakeAt(l.breaks.tellAt)
 		return
 	}
-	l.breaks.tellAt = n.now + n.ring.Settings.RenewEvery()
+	l.breaks.tellAt = n.now.Add(n.ring.Settings.RenewEvery())
 	if _, _, claims := n.Claim(n.now); claims && n.propose(proposal{}, ring.Command{Interrupted: &ring.Interrupted{Term: n.term, Interruption: l.breaks.pending}}) {
 		l.breaks.pending = ring.Interruption{}
-		l.breaks.tellAt = n.now + breaksApart*n.ring.Settings.Lease()
+		l.breaks.tellAt = n.now.Add(breaksApart * n.ring.Settings.Lease())
 		return
 	}
 	n.wakeAt(l.breaks.tellAt)

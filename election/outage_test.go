@@ -18,7 +18,7 @@ type hole struct{ from, to time.Duration }
 func (w *world) holes(d time.Duration) []hole {
 	var out []hole
 	open := false
-	for end := w.now + d; w.now < end; w.run(500 * time.Microsecond) {
+	for end := w.now.Add(d); w.now < end; w.run(500 * time.Microsecond) {
 		claimed := false
 		for _, name := range w.order {
 			_, _, ok := claimOf(w.nodes[name], w.now)
@@ -26,9 +26,9 @@ func (w *world) holes(d time.Duration) []hole {
 		}
 		switch {
 		case !claimed && !open:
-			out = append(out, hole{from: w.now, to: w.now})
+			out = append(out, hole{from: time.Duration(w.now), to: time.Duration(w.now)})
 		case !claimed:
-			out[len(out)-1].to = w.now
+			out[len(out)-1].to = time.Duration(w.now)
 		}
 		open = !claimed
 	}
@@ -159,7 +159,7 @@ func TestAGapThatNobodyRemembers(t *testing.T) {
 	h := w.nodes["a"].n.State().History
 	l := h[len(h)-1]
 	known, certain := l.Outage()
-	if !l.GapAtLeast || l.Evidence != ring.BornAgain || known <= 0 || known > w.now-began || certain > known {
+	if !l.GapAtLeast || l.Evidence != ring.BornAgain || known <= 0 || known > w.now.Sub(began) || certain > known {
 		t.Errorf("%+v: gap %v, for certain %v, at least: %v; want one since the restart", l, known, certain, l.GapAtLeast)
 	}
 }
@@ -234,7 +234,7 @@ func TestAStoppedVoterDoesNotTakeOldRenewalsForNew(t *testing.T) {
 			if c.again {
 				w.deliver(w.nodes["c"], newest)
 			}
-			for end := w.now + 3*time.Second; !stopped; w.run(time.Millisecond) {
+			for end := w.now.Add(3 * time.Second); !stopped; w.run(time.Millisecond) {
 				if w.now > end {
 					t.Fatalf("b does not stop\n%s", w.out.String())
 				}
@@ -250,9 +250,9 @@ func TestAStoppedVoterDoesNotTakeOldRenewalsForNew(t *testing.T) {
 			for _, f := range backlog {
 				f()
 			}
-			for end := w.now + 5*time.Second; w.claimant(t) == "" && w.now < end; w.run(time.Millisecond) {
+			for end := w.now.Add(5 * time.Second); w.claimant(t) == "" && w.now < end; w.run(time.Millisecond) {
 			}
-			took := w.now - lost
+			took := w.now.Sub(lost)
 			w.run(10 * time.Millisecond)
 			h := b.n.State().History
 			l := h[len(h)-1]
@@ -275,12 +275,12 @@ func TestAShortClaimIsKnown(t *testing.T) {
 	w.run(w.nodes["c"].n.State().Settings.RenewEvery() / 2)
 	w.kill("c", true, "")
 	lost := w.now
-	for end := w.now + 5*time.Second; w.claimant(t) != "a" && w.now < end; w.run(time.Millisecond) {
+	for end := w.now.Add(5 * time.Second); w.claimant(t) != "a" && w.now < end; w.run(time.Millisecond) {
 	}
 	h := w.nodes["a"].n.State().History
 	l := h[len(h)-1]
-	if known, _ := l.Outage(); l.Name == "c" || known > w.now-lost || l.GapAtLeast {
-		t.Errorf("%s leads; the gap is told as %v, at least: %v; it was %v\n%s", l.Name, known, l.GapAtLeast, w.now-lost, w.out.String())
+	if known, _ := l.Outage(); l.Name == "c" || known > w.now.Sub(lost) || l.GapAtLeast {
+		t.Errorf("%s leads; the gap is told as %v, at least: %v; it was %v\n%s", l.Name, known, l.GapAtLeast, w.now.Sub(lost), w.out.String())
 	}
 }
 

@@ -34,7 +34,7 @@ func (n *Node) lossNoticed() {
 	n.loss = loss{token: n.ring.Term, at: n.now}
 	n.loss.evidence, n.loss.by, n.loss.incarnation = n.lossEvidence(n.ring.LeaderID)
 	if heard, ok := n.heard[n.ring.LeaderID]; ok && n.loss.evidence == ring.Silent {
-		n.loss.silence = n.now - heard
+		n.loss.silence = n.now.Sub(heard)
 	}
 	if n.loss.evidence == ring.Unanswered {
 		n.loss.at = n.lastClaim.proven // a leader knows when its own claim ends
@@ -149,7 +149,7 @@ func (l *loss) phases() ring.Phases {
 		if t == 0 {
 			return 0
 		}
-		return (t - l.at).Microseconds()
+		return t.Sub(l.at).Microseconds()
 	}
 	return ring.Phases{Detected: l.silence.Microseconds(), PromisesEnded: since(l.freed), Campaign: since(l.campaign),
 		Elected: since(l.elected), Declared: since(l.declared)}
@@ -166,13 +166,13 @@ func (n *Node) firstClaim() ring.Phases {
 	var p ring.Phases
 	if l.explained() {
 		p = l.loss.phases()
-		p.FirstClaim = (n.now - l.loss.at).Microseconds()
+		p.FirstClaim = n.now.Sub(l.loss.at).Microseconds()
 	}
 	l.timed = &ring.Timed{Term: l.term, Declared: p.Declared, FirstClaim: p.FirstClaim}
 	if len(n.ring.History) > 1 { // before the first one there was nothing to lead
-		l.timed.ClaimAfter = (n.now - l.measured).Microseconds()
+		l.timed.ClaimAfter = n.now.Sub(l.measured).Microseconds()
 	}
-	l.tellTimed = n.now + timedAfter
+	l.tellTimed = n.now.Add(timedAfter)
 	n.wakeAt(l.tellTimed)
 	return p
 }
@@ -194,6 +194,6 @@ func (n *Node) timedTimers() {
 		l.tellTimed = Never
 		return
 	}
-	l.tellTimed = n.now + n.ring.Settings.RenewEvery()
+	l.tellTimed = n.now.Add(n.ring.Settings.RenewEvery())
 	n.wakeAt(l.tellTimed)
 }

@@ -175,10 +175,10 @@ func TestAShorterPromiseCountsForLess(t *testing.T) {
 	} {
 		l := &leading{term: 5}
 		l.renewals.seq = 1
-		l.renewals.sent[1] = sentRenewal{seq: 1, until: 495 * time.Millisecond, lease: 500 * time.Millisecond}
+		l.renewals.sent[1] = sentRenewal{seq: 1, until: Instant(495 * time.Millisecond), lease: 500 * time.Millisecond}
 		n := &Node{lead: l, ring: fourMembers(t)}
 		n.renewAcked(2, RenewAck{Term: 5, Seq: 1, Lease: tc.promised})
-		if got := n.boundUntil(2); got != tc.want {
+		if got := n.boundUntil(2); got.SinceOrigin() != tc.want {
 			t.Errorf("promised %v: bound until %v, want %v", tc.promised, got, tc.want)
 		}
 	}
@@ -190,13 +190,13 @@ func TestTheNewestPromiseCountsAndNotTheLongest(t *testing.T) {
 	const ms = time.Millisecond
 	l := &leading{term: 5}
 	n := &Node{lead: l, ring: fourMembers(t)}
-	for seq, until := range map[uint64]Instant{1: 495 * ms, 2: 215 * ms} {
+	for seq, until := range map[uint64]Instant{1: Instant(495 * ms), 2: Instant(215 * ms)} {
 		l.renewals.sent[seq] = sentRenewal{seq: seq, until: until, lease: 500 * ms}
 	}
 	for _, c := range []struct {
 		ack  uint64
 		want Instant
-	}{{1, 495 * ms}, {2, 215 * ms}, {1, 215 * ms}} { // the last one came late
+	}{{1, Instant(495 * ms)}, {2, Instant(215 * ms)}, {1, Instant(215 * ms)}} { // the last one came late
 		l.renewals.seq = 2
 		n.renewAcked(2, RenewAck{Term: 5, Seq: c.ack})
 		if got := n.boundUntil(2); got != c.want {

@@ -36,13 +36,13 @@ func (n *Node) leaderUntil() Instant {
 	word := max(n.leaderHeard, n.leaderShown)
 	if n.isVoter(n.cfg.ID) {
 		if p := n.voter.promise; p.to == n.raftLead && p.term == n.term {
-			return max(word+lease, p.until)
+			return max(word.Add(lease), p.until)
 		}
-		return word + lease
+		return word.Add(lease)
 	}
-	until := word + n.heartbeatRound() + lease
+	until := word.Add(n.heartbeatRound()).Add(lease)
 	if n.touchDoubted > word {
-		until = min(until, n.touchDoubted+lease)
+		until = min(until, n.touchDoubted.Add(lease))
 	}
 	return until
 }
@@ -84,7 +84,7 @@ func (n *Node) proofTimers() {
 	}
 	lease := n.ring.Settings.Lease()
 	word := max(n.leaderHeard, n.leaderShown)
-	ask := word + n.heartbeatRound() + lease*2/3
+	ask := word.Add(n.heartbeatRound()).Add(lease * 2 / 3)
 	if n.touchDoubted > word {
 		ask = n.touchDoubted
 	}
@@ -92,13 +92,13 @@ func (n *Node) proofTimers() {
 		n.wakeAt(ask)
 		return
 	}
-	if at, asked := n.checked[n.raftLead]; asked && at >= ask && n.now < at+n.ring.Settings.RenewEvery() {
-		n.wakeAt(at + n.ring.Settings.RenewEvery())
+	if at, asked := n.checked[n.raftLead]; asked && at >= ask && n.now < at.Add(n.ring.Settings.RenewEvery()) {
+		n.wakeAt(at.Add(n.ring.Settings.RenewEvery()))
 		return
 	}
 	n.checked[n.raftLead] = n.now
 	n.send(Message{To: n.raftLead, Check: &Check{}})
-	n.wakeAt(n.now + n.ring.Settings.RenewEvery())
+	n.wakeAt(n.now.Add(n.ring.Settings.RenewEvery()))
 }
 
 // answerCheck gives a sign of life, and says whether this member claims.

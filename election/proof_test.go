@@ -46,7 +46,7 @@ func TestProofOfTheLeaderIsSteadyAtRest(t *testing.T) {
 				w.delay = 40 * time.Millisecond
 			}
 			step := max(s.Lease()/100, time.Millisecond)
-			for end := w.now + 30*s.Lease(); w.now < end; w.run(step) {
+			for end := w.now.Add(30 * s.Lease()); w.now < end; w.run(step) {
 				for _, name := range w.order {
 					if got := w.knows(w.nodes[name]); got != "n0" {
 						t.Fatalf("after %v %s says that %q leads: %s", w.now, name, got, w.nodes[name].n.Status(w.now).Reason)
@@ -83,8 +83,8 @@ func TestProofOfTheLeaderEndsWhenCutOff(t *testing.T) {
 			}
 			began := w.now
 			for w.knows(cut) != "" {
-				if w.now > began+time.Duration(c.leases)*s.Lease()+5*time.Millisecond {
-					t.Fatalf("%s says that %s leads, %v after it was cut off", c.who, w.knows(cut), w.now-began)
+				if w.now > began.Add(time.Duration(c.leases)*s.Lease()).Add(5*time.Millisecond) {
+					t.Fatalf("%s says that %s leads, %v after it was cut off", c.who, w.knows(cut), w.now.Sub(began))
 				}
 				w.run(time.Millisecond)
 			}
@@ -120,7 +120,7 @@ func TestALearnerWithADoubtAsksTheLeader(t *testing.T) {
 	}
 	for range 10 {
 		w.suspect("n9", "n0", ring.Silent)
-		for end := w.now + s.Lease(); w.now < end; w.run(time.Millisecond) {
+		for end := w.now.Add(s.Lease()); w.now < end; w.run(time.Millisecond) {
 			if got := w.knows(n9); got != "n0" {
 				t.Fatalf("n9 says that %q leads: %s", got, n9.n.Status(w.now).Reason)
 			}

@@ -151,7 +151,7 @@ func (n *Node) postponed(m *raftpb.Message) bool {
 }
 
 // postponedUntil is when learners are told although nothing is committed.
-func (n *Node) postponedUntil() Instant { return n.lead.since + n.ring.Settings.Stagger() }
+func (n *Node) postponedUntil() Instant { return n.lead.since.Add(n.ring.Settings.Stagger()) }
 
 func (n *Node) sendPostponed() {
 	l := n.lead

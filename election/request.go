@@ -199,7 +199,7 @@ func (n *Node) beginHandover(ref, to uint64, why string) {
 		why = "handed over by " + me.Name
 	}
 	n.lead.takeover = takeover{} // what it answered before says nothing of now
-	n.lead.handover = &handover{ref: ref, to: to, why: why, anyone: anyone, deadline: n.now + n.handoverTimeout()}
+	n.lead.handover = &handover{ref: ref, to: to, why: why, anyone: anyone, deadline: n.now.Add(n.handoverTimeout())}
 	n.trace("hands over to %s: %s", m.Name, why)
 	n.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: to, Why: why}})
 }
@@ -250,7 +250,7 @@ func (n *Node) handoverTimers() {
 	if h.stage == promoting {
 		// It must be able to lead before the claim is given up.
 		able := n.askTakeover(h.to)
-		if end := l.takeover.began + n.handoverPatience(); !able && n.now >= end {
+		if end := l.takeover.began.Add(n.handoverPatience()); !able && n.now >= end {
 			n.handoverUnable()
 			return
 		} else if !able {
@@ -261,7 +261,7 @@ func (n *Node) handoverTimers() {
 			return // reconcile promotes it; an answer of raft's comes back here
 		}
 		h.stage = handingOver
-		h.deadline = min(h.deadline, n.now+max(n.ring.Settings.Lease(), 4*n.ring.Settings.Stagger()))
+		h.deadline = min(h.deadline, n.now.Add(max(n.ring.Settings.Lease(), 4*n.ring.Settings.Stagger())))
 		n.wakeAt(h.deadline)
 		l.released = true
 		l.renewals.void()
@@ -271,7 +271,7 @@ func (n *Node) handoverTimers() {
 		return
 	}
 	// Either message may be lost: both are repeated.
-	h.nextTry = n.now + max(2*n.ring.Settings.Stagger(), 20*time.Millisecond)
+	h.nextTry = n.now.Add(max(2*n.ring.Settings.Stagger(), 20*time.Millisecond))
 	n.wakeAt(h.nextTry)
 	for _, id := range n.otherVoters() {
 		n.send(Message{To: id, Release: n.release(false)})
@@ -296,7 +296,7 @@ func (n *Node) handoverUnable() {
 	h.passed = append(h.passed, h.to)
 	h.why += "; " + m.Name + " " + n.unableBecause(m) // the history names whom it passed over
 	n.trace("does not hand over: %v", err)
-	h.to, h.stage, h.deadline = next[0], appointing, n.now+n.handoverTimeout()
+	h.to, h.stage, h.deadline = next[0], appointing, n.now.Add(n.handoverTimeout())
 	n.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: h.to, Why: h.why}})
 }
 

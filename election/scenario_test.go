@@ -72,12 +72,12 @@ func (w *world) command(d *datadriven.TestData) error {
 			w.kill(n, true, flags["to"])
 		}
 	case "claims": // claims NAME [for=D] : the shortest that its claim lasts at any time of D
-		l, shortest := w.nodes[names[0]], election.Never
+		l, shortest := w.nodes[names[0]], time.Duration(election.Never)
 		dur, err := time.ParseDuration(flags["for"])
 		if err != nil {
 			return err
 		}
-		for end := w.now + dur; w.now < end; w.run(50 * time.Microsecond) {
+		for end := w.now.Add(dur); w.now < end; w.run(50 * time.Microsecond) {
 			if _, left, ok := claimOf(l, w.now); !ok {
 				return fmt.Errorf("no claim at %v", w.now)
 			} else {

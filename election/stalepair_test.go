@@ -14,7 +14,7 @@ func (w *world) votersOf(nd *node) int { return len(nd.n.Status(w.now).Voters) }
 // until lets time pass in small steps until done.
 func (w *world) until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := w.now + 8*time.Second; !done(); w.run(100 * time.Microsecond) {
+	for end := w.now.Add(8 * time.Second); !done(); w.run(100 * time.Microsecond) {
 		if w.now > end {
 			t.Fatalf("%s has not come about\n%s\n%s", what, w.status(), w.out.String())
 		}

@@ -24,9 +24,9 @@ func TestAWinnerThatCannotDeclareItselfGivesUp(t *testing.T) {
 	w.kill("a", false, "")
 	w.nodes["a"].gone = true
 	died := w.now
-	for end := w.now + 20*s.Lease(); w.claimant(t) == "" && w.now < end; w.run(time.Millisecond) {
+	for end := w.now.Add(20 * s.Lease()); w.claimant(t) == "" && w.now < end; w.run(time.Millisecond) {
 	}
-	if took, lead := w.now-died, w.claimant(t); lead == "" || lead == "b" || took > 3*s.Lease() {
+	if took, lead := w.now.Sub(died), w.claimant(t); lead == "" || lead == "b" || took > 3*s.Lease() {
 		t.Errorf("%q leads after %v, want c or another one after at most %v\n%s", lead, took, 3*s.Lease(), w.out.String())
 	}
 }

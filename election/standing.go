@@ -86,7 +86,7 @@ func (n *Node) Standing(now Instant, id uint64) Standing {
 	s.Out = n.ring.Gone(id)
 	s.Needed = s.Out && n.needed(id)
 	_, _, claims := n.Claim(now)
-	s.InTouch = claims || n.lead == nil && n.raftLead != 0 && n.raftLead == n.ring.LeaderID && n.raftLead != id && now < n.leaderHeard+n.ring.Settings.Lease()
+	s.InTouch = claims || n.lead == nil && n.raftLead != 0 && n.raftLead == n.ring.LeaderID && n.raftLead != id && now < n.leaderHeard.Add(n.ring.Settings.Lease())
 	if l, ok := n.ring.Leader(); ok && s.InTouch {
 		s.Leader, s.LeaderIncarnation, s.LeaderAddresses = l.ID, l.Incarnation, slices.Clone(l.Addresses)
 	} else if me, ok := n.ring.Member(n.cfg.ID); ok && me.Incarnation == n.cfg.Incarnation {
@@ -130,7 +130,7 @@ func (n *Node) noticed(from uint64, e EvictedNotice) {
 		n.beginInquiry()
 	} else if n.leavingSince != 0 {
 		// One more no longer needs this member.
-		q.next = min(q.next, q.asked+n.ring.Settings.RenewEvery())
+		q.next = min(q.next, q.asked.Add(n.ring.Settings.RenewEvery()))
 	}
 }
 
@@ -159,7 +159,7 @@ func (n *Node) doubt() {
 	if q.since == 0 {
 		n.beginInquiry()
 	}
-	q.next = min(q.next, q.asked+n.inquirePause())
+	q.next = min(q.next, q.asked.Add(n.inquirePause()))
 }
 
 // inquirePause is the time between two inquiries of a member that hears somebody.
@@ -176,7 +176,7 @@ func (n *Node) inquiryRule() {
 		return
 	}
 	if n.unborn() {
-		if end := max(n.born, n.leaderHeard) + unbornPatience; n.now < end {
+		if end := max(n.born, n.leaderHeard).Add(unbornPatience); n.now < end {
 			n.wakeAt(end)
 		} else {
 			n.giveBirthUp()
@@ -185,7 +185,7 @@ func (n *Node) inquiryRule() {
 	}
 	lonely := n.outOfTouchSince()
 	if lonely != Never {
-		lonely += max(inquireEvery, lonelyAfter*n.ring.Settings.Lease())
+		lonely = lonely.Add(max(inquireEvery, lonelyAfter*n.ring.Settings.Lease()))
 	}
 	if q.since != 0 && (n.claiming || n.ring.RingID != "" && n.leavingSince == 0 && n.leaderHeard > q.since) {
 		n.endInquiry() // a leader speaks to this member
@@ -198,14 +198,14 @@ func (n *Node) inquiryRule() {
 		n.beginInquiry()
 	}
 	if n.now >= q.next {
-		q.asked, q.next = n.now, n.now+n.inquirePause()
+		q.asked, q.next = n.now, n.now.Add(n.inquirePause())
 		if n.now >= lonely {
-			q.next = n.now + inquireEvery
+			q.next = n.now.Add(inquireEvery)
 		}
 		n.emit(Inquire{})
 	}
 	n.wakeAt(q.next)
-	if end := q.since + n.inquiryPatience(); n.now < end {
+	if end := q.since.Add(n.inquiryPatience()); n.now < end {
 		n.wakeAt(end)
 	}
 	n.judge()
@@ -283,7 +283,7 @@ func (n *Node) judge() {
 	case inside:
 		n.trace("is a member, as one that is in touch with the leader says")
 		n.endInquiry()
-	case newest.From != 0 && n.now >= q.since+n.inquiryPatience() && len(newest.Voters) > 0 && n.majoritySaysNo(newest.Voters):
+	case newest.From != 0 && n.now >= q.since.Add(n.inquiryPatience()) && len(newest.Voters) > 0 && n.majoritySaysNo(newest.Voters):
 		n.endTold(newest, fmt.Sprintf("evicted, as a majority of the voters of epoch %d says", newest.Epoch))
 	}
 }

@@ -71,7 +71,7 @@ func (n *Node) Readdress(now Instant, addresses []string) {
 	n.step(now, func() {
 		if !slices.Equal(n.cfg.Addresses, addresses) {
 			n.cfg.Addresses = slices.Clone(addresses)
-			n.returned = min(n.returned, n.now-n.ring.Settings.RenewEvery()) // announced at once
+			n.returned = min(n.returned, n.now.Add(-n.ring.Settings.RenewEvery())) // announced at once
 		}
 	})
 }
@@ -90,7 +90,7 @@ func (n *Node) step(now Instant, f func()) {
 		return
 	}
 	n.stepping = true
-	if lease := n.ring.Settings.Lease(); n.wake != Never && now > max(n.wake, n.now)+lease/2 && (n.resumed == 0 || now >= n.resumed+resumedApart*lease) {
+	if lease := n.ring.Settings.Lease(); n.wake != Never && now > max(n.wake, n.now).Add(lease/2) && (n.resumed == 0 || now >= n.resumed.Add(resumedApart*lease)) {
 		n.resumed = now
 	}
 	n.now = max(n.now, now)
@@ -212,7 +212,7 @@ func (n *Node) receive(m Message) {
 func (n *Node) hears(id uint64) {
 	at, ever := n.heard[id]
 	n.heard[id] = n.now
-	if ever && n.now >= at+n.ring.Settings.Lease() && n.isVoter(id) {
+	if ever && n.now >= at.Add(n.ring.Settings.Lease()) && n.isVoter(id) {
 		n.startOver()
 	}
 }
@@ -345,11 +345,11 @@ func (n *Node) memberTimers() {
 	}
 	// A learner that has everything hears nothing: it is lonely only if
 	// something speaks against its being in touch.
-	lonely := n.leaderHeard + lonelyAfter*n.ring.Settings.Lease()
+	lonely := n.leaderHeard.Add(lonelyAfter * n.ring.Settings.Lease())
 	if !n.isVoter(n.cfg.ID) && n.leaderHeard > 0 {
 		lonely = Never
 		if n.touchDoubted > n.leaderHeard {
-			lonely = n.touchDoubted + lonelyAfter*n.ring.Settings.Lease()
+			lonely = n.touchDoubted.Add(lonelyAfter * n.ring.Settings.Lease())
 		}
 	}
 	switch {
@@ -394,7 +394,7 @@ func (n *Node) self() *Return {
 
 // announce sends this incarnation to all members every so often.
 func (n *Node) announce(every time.Duration) {
-	if n.now >= n.returned+every {
+	if n.now >= n.returned.Add(every) {
 		n.returned = n.now
 		for _, m := range n.ring.Members {
 			if m.ID != n.cfg.ID {
@@ -409,7 +409,7 @@ func (n *Node) announce(every time.Duration) {
 			}
 		}
 	}
-	n.wakeAt(n.returned + every)
+	n.wakeAt(n.returned.Add(every))
 }
 
 // leaveTimers lets a member that was taken out of the ring go as soon as the
@@ -420,7 +420,7 @@ func (n *Node) leaveTimers() {
 	}
 	// A voter never goes by time: the others may need its log.
 	if !n.mayVote() || len(n.ring.Members) == 0 {
-		end := n.leavingSince + 2*n.ring.Settings.Lease() + time.Second
+		end := n.leavingSince.Add(2 * n.ring.Settings.Lease()).Add(time.Second)
 		if n.now >= end || len(n.ring.Members) == 0 {
 			n.remove(n.ring.Epoch, n.leavingWhy)
 			return

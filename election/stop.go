@@ -60,7 +60,7 @@ func (n *Node) stopRule() {
 		_, ok := s.refs[m.ID]
 		all = all && ok
 	}
-	end := min(s.newest+stopGather, s.first+stopLongest)
+	end := min(s.newest.Add(stopGather), s.first.Add(stopLongest))
 	if !all && n.now < end && len(n.ring.Members) >= restsFrom {
 		n.wakeAt(end)
 		return

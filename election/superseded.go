@@ -10,7 +10,7 @@ import (
 // refuseClaim tells a process that it is not the member: the holder lives, or its
 // data directory is behind what the member did.
 func (n *Node) refuseClaim(m ring.Member, c *claim, behind bool) {
-	if pause := n.ring.Settings.RenewEvery(); n.now < c.refused+pause {
+	if pause := n.ring.Settings.RenewEvery(); n.now < c.refused.Add(pause) {
 		return
 	}
 	c.refused = max(n.now, 1)
@@ -36,7 +36,7 @@ func (n *Node) heldBy(from uint64, h Held) {
 	}
 	if n.identity.recorded {
 		i := &n.identity
-		maps.DeleteFunc(i.told, func(_ uint64, w heldWord) bool { return n.now >= w.at+lonelyAfter*n.ring.Settings.Lease() })
+		maps.DeleteFunc(i.told, func(_ uint64, w heldWord) bool { return n.now >= w.at.Add(lonelyAfter*n.ring.Settings.Lease()) })
 		if len(i.told) == 0 {
 			i.toldSince = n.now
 		}
@@ -61,11 +61,11 @@ func (n *Node) agreed(by uint64) bool {
 		switch {
 		case n.identity.told[id].by == by:
 			agree++
-		case heard && n.now < at+lonelyAfter*lease:
+		case heard && n.now < at.Add(lonelyAfter*lease):
 			objects = true
 		}
 	}
-	alone := n.lead == nil && n.now >= n.leaderHeard+lonelyAfter*lease && n.now >= n.identity.toldSince+2*lease
+	alone := n.lead == nil && n.now >= n.leaderHeard.Add(lonelyAfter*lease) && n.now >= n.identity.toldSince.Add(2*lease)
 	return agree > len(others)/2 || alone && agree > 0 && !objects
 }
 

@@ -32,7 +32,7 @@ func (n *Node) ownSuspicion(s Suspicion) {
 	n.suspicion(s)
 	// Repeats are for the case that one got lost, not for every probe of a link
 	// that has one every few milliseconds.
-	if n.told == s && n.now < n.toldAt+n.ring.Settings.RenewEvery() {
+	if n.told == s && n.now < n.toldAt.Add(n.ring.Settings.RenewEvery()) {
 		return
 	}
 	n.told, n.toldAt = s, n.now
@@ -112,7 +112,7 @@ func (n *Node) suspectTimers() {
 		if !ok {
 			continue
 		}
-		if end := s.at + n.ring.Settings.SuspicionLasts(); n.now >= end {
+		if end := s.at.Add(n.ring.Settings.SuspicionLasts()); n.now >= end {
 			n.clear(m.ID, s.Suspicion, "nobody repeats it")
 			n.lossUnexplained(m.ID, s.By)
 		} else {
@@ -167,7 +167,7 @@ func (n *Node) probe(m ring.Member, s *suspect) {
 // nothing was heard since. That ages as a suspicion does: a leader that was cut
 // off has to look again when it is back.
 func (n *Node) confirmed(s *suspect) bool {
-	return s.confirmed && n.heard[s.ID] <= s.probing && n.now < s.probing+n.probeTimeout()+n.ring.Settings.SuspicionLasts()
+	return s.confirmed && n.heard[s.ID] <= s.probing && n.now < s.probing.Add(n.probeTimeout()).Add(n.ring.Settings.SuspicionLasts())
 }
 
 // probeOf makes a probe of a member's process, where that one listens as far as is
@@ -181,7 +181,7 @@ func (n *Node) probeOf(m ring.Member) Probe {
 // check asks a member for a sign of life, unless one is awaited.
 func (n *Node) check(id uint64) {
 	at, asked := n.checked[id]
-	if asked && n.heard[id] <= at && n.now < at+n.probeTimeout() {
+	if asked && n.heard[id] <= at && n.now < at.Add(n.probeTimeout()) {
 		return
 	}
 	n.checked[id] = n.now
@@ -197,7 +197,7 @@ func (n *Node) checkedSilent(id uint64) bool {
 		return false
 	}
 	interval, misses := n.ring.Settings.Link(true)
-	end := at + interval*time.Duration(max(misses-1, 1))
+	end := at.Add(interval * time.Duration(max(misses-1, 1)))
 	if n.now < end {
 		n.wakeAt(end)
 		return false
@@ -211,7 +211,7 @@ func (n *Node) missRenewal() {
 	if n.raftLead == 0 || n.raftLead != n.ring.LeaderID {
 		return
 	}
-	due := n.leaderHeard + n.ring.Settings.Lease()*2/3
+	due := n.leaderHeard.Add(n.ring.Settings.Lease() * 2 / 3)
 	if n.now < due {
 		n.wakeAt(due)
 	} else if at, asked := n.checked[n.raftLead]; !asked || at < due {
@@ -229,7 +229,7 @@ func (n *Node) silentToAll(id uint64) bool {
 	if id != n.ring.LeaderID || n.lead == nil || n.declared() || !asked || !ever || heard > at {
 		return false
 	}
-	end := max(heard+n.ring.Settings.Lease(), at+n.ring.Settings.Lease()/4)
+	end := max(heard.Add(n.ring.Settings.Lease()), at.Add(n.ring.Settings.Lease()/4))
 	if n.now < end {
 		n.wakeAt(end)
 		return false
@@ -266,7 +266,7 @@ func (n *Node) probed(r ProbeResult) {
 	if r.Outcome == Unanswered || claimed {
 		// Strangers answer at once, and so does the process that speaks for the
 		// member now: silence has to last all the same.
-		began = min(began, n.now-n.probeTimeout())
+		began = min(began, n.now.Add(-n.probeTimeout()))
 	}
 	switch {
 	case claimed && n.heard[r.ID] <= began, !r.found() && (r.Outcome != Unanswered || n.heardGone(r.ID) <= began):
@@ -276,7 +276,7 @@ func (n *Node) probed(r ProbeResult) {
 	default:
 		// A watcher that alone cannot reach it says so again and again: it is
 		// believed anew after as long as it takes to form the opinion.
-		n.denied[r.ID] = n.now + n.ring.Settings.Detection(false)
+		n.denied[r.ID] = n.now.Add(n.ring.Settings.Detection(false))
 		n.clear(r.ID, s.Suspicion, "the leader reaches it")
 		n.lossUnexplained(r.ID, s.By)
 		n.deferInspection(r.ID)
@@ -301,7 +301,7 @@ func (n *Node) lookElsewhere(r ProbeResult) bool {
 // found nobody who listens, if another process of the member has spoken since: the one
 // path was refused before that, and the other ones took their time.
 func (n *Node) lookAgain(r ProbeResult) bool {
-	late := r.Outcome == Unanswered && n.now >= r.Asked+n.probeTimeout()+max(n.probeTimeout(), n.ring.Settings.Lease())
+	late := r.Outcome == Unanswered && n.now >= r.Asked.Add(n.probeTimeout()).Add(max(n.probeTimeout(), n.ring.Settings.Lease()))
 	c := n.identity.claims[r.ID]
 	overtaken := r.Outcome == NobodyListens && !r.Recorded && c != nil && c.incarnation != r.Incarnation && c.heard > r.Asked
 	if !late && !overtaken {
@@ -341,7 +341,7 @@ func (n *Node) certify(c Certificate) {
 	if k, ok := n.claimed(c.ID); ok {
 		// It was started again, and speaks already. But a copy may speak too, so the
 		// certificate alone lets nobody in.
-		n.identity.quiet[c.ID] = n.now + max(n.ring.Settings.Lease(), n.voter.bound)
+		n.identity.quiet[c.ID] = n.now.Add(max(n.ring.Settings.Lease(), n.voter.bound))
 		n.question(m, k, n.holder(m))
 	}
 	if _, known := n.certs[c.ID]; known {
@@ -366,7 +366,7 @@ func (n *Node) certify(c Certificate) {
 // lease to say it again, unless it is certified dead.
 func (n *Node) evidence(m ring.Member) (ring.Evict, bool) {
 	e, ok := n.against(m)
-	if again := n.resumed + n.ring.Settings.Lease(); ok && e.Evidence != ring.Certified && n.resumed != 0 && n.now < again {
+	if again := n.resumed.Add(n.ring.Settings.Lease()); ok && e.Evidence != ring.Certified && n.resumed != 0 && n.now < again {
 		n.wakeAt(again)
 		return e, false
 	}
@@ -401,5 +401,5 @@ func (n *Node) against(m ring.Member) (ring.Evict, bool) {
 	// Whoever follows a leader hears from it all the time; a lease of silence
 	// is worth a probe.
 	heard, ok := n.heard[m.ID]
-	return e, ok && m.ID == n.ring.LeaderID && n.now >= heard+n.ring.Settings.Lease()
+	return e, ok && m.ID == n.ring.LeaderID && n.now >= heard.Add(n.ring.Settings.Lease())
 }

@@ -59,7 +59,7 @@ func (n *Node) takeoverOffered(from uint64, t Takeover) {
 	if t.Term != n.term || n.raftLead != from || n.lead != nil {
 		return
 	}
-	if o := n.offer; o.from != from || o.term != t.Term || n.now >= o.at+n.offerLasts() {
+	if o := n.offer; o.from != from || o.term != t.Term || n.now >= o.at.Add(n.offerLasts()) {
 		n.offer = offer{from: from, term: t.Term, since: n.now}
 		if o.from == from && o.term == t.Term {
 			n.offer.ableAt = o.ableAt
@@ -122,7 +122,7 @@ func (n *Node) stuck() bool {
 }
 
 // stuckAt is when the write under way takes that long.
-func (n *Node) stuckAt() Instant { return n.writes[0].began + n.ring.Settings.RenewEvery() }
+func (n *Node) stuckAt() Instant { return n.writes[0].began.Add(n.ring.Settings.RenewEvery()) }
 
 // takeoverAnswered takes a member's answer.
 func (n *Node) takeoverAnswered(from uint64, t Takeover) {
@@ -148,14 +148,14 @@ func (n *Node) takeoverAnswered(from uint64, t Takeover) {
 // askTakeover asks a member until it is able. It reports whether it is.
 func (n *Node) askTakeover(id uint64) bool {
 	t := &n.lead.takeover
-	if t.of != id || t.able && n.now >= t.ableAt+n.offerLasts() {
+	if t.of != id || t.able && n.now >= t.ableAt.Add(n.offerLasts()) {
 		*t = takeover{of: id, began: n.now, nextAsk: n.now}
 	}
 	if t.able {
 		return true
 	}
 	if n.now >= t.nextAsk {
-		t.nextAsk = n.now + n.ring.Settings.Stagger()
+		t.nextAsk = n.now.Add(n.ring.Settings.Stagger())
 		n.send(Message{To: id, Takeover: &Takeover{Term: n.term}})
 	}
 	n.wakeAt(t.nextAsk)
@@ -167,9 +167,9 @@ func (n *Node) askTakeover(id uint64) bool {
 // able gets half of that from then on. It has asked the voters, and has had no
 // answers for so long.
 func (n *Node) passedOverAt(since Instant) Instant {
-	end := since + n.probeTimeout()
+	end := since.Add(n.probeTimeout())
 	if t := n.lead.takeover; !t.able && t.answer != nil {
-		end = min(end, t.answerAt+n.probeTimeout()/2)
+		end = min(end, t.answerAt.Add(n.probeTimeout()/2))
 	}
 	return end
 }

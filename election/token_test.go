@@ -89,7 +89,7 @@ func TestTokenIsAtLeastTheWallClockHoweverCloseItIs(t *testing.T) {
 		w.form(t, lan(t), 100*time.Millisecond, "a", "b", "c")
 		first := w.leader().n.State().Term
 		want := first + above
-		w.clock = int64(want) - int64(w.now/time.Second)
+		w.clock = int64(want) - int64(w.now.SinceOrigin()/time.Second)
 		if _, err := w.request(election.Request{Handover: &election.Handover{}}, 2*time.Second); err != nil {
 			t.Errorf("%d above: %v", above, err)
 		}

@@ -107,9 +107,9 @@ func (n *Node) answers(id uint64, now Instant) bool {
 	at, ever := n.heard[id]
 	lease := n.ring.Settings.Lease()
 	if n.lead == nil || !n.declared() || n.claimTerm != n.term {
-		return ever && now < at+neededLeases*lease
+		return ever && now < at.Add(neededLeases*lease)
 	}
-	return now < n.boundUntil(id) || ever && at >= n.claimEnd && now < at+lease
+	return now < n.boundUntil(id) || ever && at >= n.claimEnd && now < at.Add(lease)
 }
 
 // nameOf is the name of a member or of a former one.

@@ -124,7 +124,7 @@ func TestDepartedMembersAreForgotten(t *testing.T) {
 		t.Fatalf("departed %v, want d and e", got)
 	}
 	d := w.nodes["b"].n.State().Departed[0]
-	if at := time.Duration(d.At) * time.Microsecond; d.Evidence != ring.Certified || d.SeenBy != "d" || d.How != ring.Evicted || at < died || at > died+100*time.Millisecond {
+	if at := election.Instant(time.Duration(d.At) * time.Microsecond); d.Evidence != ring.Certified || d.SeenBy != "d" || d.How != ring.Evicted || at < died || at > died.Add(100*time.Millisecond) {
 		t.Errorf("d is listed as %+v, it died at %v", d, died)
 	}
 	epoch := w.nodes["b"].n.State().Epoch

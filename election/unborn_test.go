@@ -41,12 +41,12 @@ func TestAnUnbornRingIsGivenUpByThoseWhoHoldNothing(t *testing.T) {
 				rec.Entries = []*raftpb.Entry{{Index: new(rec.Snapshot.GetMetadata().GetIndex() + 1), Term: new(uint64(1001))}}
 				rec.HardState.Term = new(uint64(1001))
 			}
-			n, err := New(Config{ID: 2, Incarnation: 20, Rand: rand.NewPCG(1, 2).Uint64, Wall: func() int64 { return 1 }}, rec, time.Second)
+			n, err := New(Config{ID: 2, Incarnation: 20, Rand: rand.NewPCG(1, 2).Uint64, Wall: func() int64 { return 1 }}, rec, Instant(time.Second))
 			if err != nil {
 				t.Fatal(err)
 			}
 			gaveUp := false
-			for now := Instant(time.Second); now < time.Second+unbornPatience+time.Second; now += 50 * time.Millisecond {
+			for now := Instant(time.Second); now < Instant(time.Second+unbornPatience+time.Second); now = now.Add(50 * time.Millisecond) {
 				n.Tick(now)
 				for _, e := range n.Effects() {
 					switch e := e.(type) {
@@ -66,11 +66,11 @@ func TestAnUnbornRingIsGivenUpByThoseWhoHoldNothing(t *testing.T) {
 
 // A member that has nothing yet says what it waits for, and counts no voters.
 func TestAMemberWithoutALogSaysSo(t *testing.T) {
-	n, err := New(Config{ID: 2, Incarnation: 20, Rand: rand.NewPCG(1, 2).Uint64, Wall: func() int64 { return 1 }, Unborn: true}, Recovered{}, time.Second)
+	n, err := New(Config{ID: 2, Incarnation: 20, Rand: rand.NewPCG(1, 2).Uint64, Wall: func() int64 { return 1 }, Unborn: true}, Recovered{}, Instant(time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := n.Status(time.Second).Reason, "no leader known: this node was let in, and waits for the ring's log"; got != want {
+	if got, want := n.Status(Instant(time.Second)).Reason, "no leader known: this node was let in, and waits for the ring's log"; got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}
 }

@@ -55,7 +55,7 @@ func (n *Node) unwatchedRule() {
 		return
 	}
 	every, _ := n.ring.Settings.Link(false)
-	if n.now >= n.unwatchedTold+every {
+	if n.now >= n.unwatchedTold.Add(every) {
 		n.unwatchedTold = n.now
 		if n.lead != nil {
 			n.askForLife(next.ID)
@@ -63,7 +63,7 @@ func (n *Node) unwatchedRule() {
 			n.send(Message{To: n.raftLead, Unwatched: &Unwatched{}})
 		}
 	}
-	n.wakeAt(n.unwatchedTold + every)
+	n.wakeAt(n.unwatchedTold.Add(every))
 }
 
 // unwatchedBy takes a member's word that its successor is unwatched.
@@ -114,14 +114,14 @@ func (n *Node) owedRule() {
 			continue
 		}
 		// One question may be lost, or the stream may have had to be opened again.
-		if n.now >= o.asked+every {
+		if n.now >= o.asked.Add(every) {
 			o.asked = n.now
 			n.send(Message{To: o.id, Check: &Check{}})
 		}
-		n.wakeAt(o.asked + every)
-		o.inspectAt = max(o.inspectAt, o.since+n.ring.Settings.Detection(false))
+		n.wakeAt(o.asked.Add(every))
+		o.inspectAt = max(o.inspectAt, o.since.Add(n.ring.Settings.Detection(false)))
 		if n.now >= o.inspectAt {
-			o.inspectAt = n.now + 2*n.probeTimeout()
+			o.inspectAt = n.now.Add(2 * n.probeTimeout())
 			n.askToInspect(o.id)
 		}
 		n.wakeAt(o.inspectAt)
@@ -149,7 +149,7 @@ func (n *Node) maybeDead(id uint64) bool {
 		return true
 	}
 	patience := n.ring.Settings.Detection(false)
-	return slices.ContainsFunc(n.lead.owed, func(o owed) bool { return o.id == id && n.now >= o.since+patience })
+	return slices.ContainsFunc(n.lead.owed, func(o owed) bool { return o.id == id && n.now >= o.since.Add(patience) })
 }
 
 // inspect probes a member for the leader that asked, unless it does so already.
@@ -159,7 +159,7 @@ func (n *Node) inspect(by uint64, x Inspect) {
 		return
 	}
 	old, underway := n.inspections[x.ID]
-	if underway && old.incarnation == m.Incarnation && n.now < old.began+n.probeTimeout() {
+	if underway && old.incarnation == m.Incarnation && n.now < old.began.Add(n.probeTimeout()) {
 		old.by = by
 		n.inspections[x.ID] = old
 		return
@@ -195,7 +195,7 @@ func (n *Node) deferInspection(id uint64) {
 	}
 	for i := range n.lead.owed {
 		if o := &n.lead.owed[i]; o.id == id {
-			o.inspectAt = n.now + 2*n.ring.Settings.Detection(false)
+			o.inspectAt = n.now.Add(2 * n.ring.Settings.Detection(false))
 		}
 	}
 }

@@ -93,12 +93,12 @@ func (n *Node) leaderLost() bool {
 		return true // who could lead but this member?
 	}
 	if n.raftLead == 0 {
-		return n.now >= n.leaderHeard+n.patience() || n.deadLeader() != 0
+		return n.now >= n.leaderHeard.Add(n.patience()) || n.deadLeader() != 0
 	}
 	if n.raftLead == n.cfg.ID {
 		return false
 	}
-	return n.now >= n.leaderHeard+n.patience() || n.deadLeader() != 0
+	return n.now >= n.leaderHeard.Add(n.patience()) || n.deadLeader() != 0
 }
 
 // patience is how long a silent leader is respected without a promise.
@@ -167,10 +167,10 @@ func (n *Node) renewed(from uint64, r Renew) {
 	}
 	shown, known := n.renewedAfter(r)
 	v.promise = promise{to: from, term: r.Term, seq: r.Seq, incarnation: r.Incarnation, lease: r.Lease,
-		until: max(n.now+r.Lease, v.promise.until), named: named, old: shown != n.now}
+		until: max(n.now.Add(r.Lease), v.promise.until), named: named, old: shown != n.now}
 	// The leader goes on, so a vote that was asked for before is not held longer.
 	// This renewal itself may be older than the vote, and late.
-	v.held = slices.DeleteFunc(v.held, func(h heldVote) bool { return n.now >= h.at+n.ring.Settings.RenewEvery() })
+	v.held = slices.DeleteFunc(v.held, func(h heldVote) bool { return n.now >= h.at.Add(n.ring.Settings.RenewEvery()) })
 	v.voucher = Message{}
 	n.claimPromised(r.Term, v.promise.until, shown, r.Claims && known)
 	ack := Message{To: from, RenewAck: &RenewAck{Term: r.Term, Seq: r.Seq, Lease: less}}
@@ -216,7 +216,7 @@ func (n *Node) renewedAfter(r Renew) (at Instant, known bool) {
 	if r.Acked == 0 || a.term != r.Term || a.seq != r.Acked {
 		return 0, false
 	}
-	if n.now < a.at+r.Lease {
+	if n.now < a.at.Add(r.Lease) {
 		return n.now, true
 	}
 	return a.at, true
@@ -263,7 +263,7 @@ func (n *Node) released(r Release) {
 	}
 	// The leader may come back at once, so nobody campaigns at once.
 	if r.Lapsed && r.Term == n.term && n.raftLead == r.ID {
-		n.leaderHeard = min(n.leaderHeard, n.now-n.patience()+n.ring.Settings.RenewEvery()/2)
+		n.leaderHeard = min(n.leaderHeard, n.now.Add(-n.patience()).Add(n.ring.Settings.RenewEvery()/2))
 	}
 }
 

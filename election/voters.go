@@ -30,7 +30,7 @@ func (n *Node) reconcile() {
 		// wait for that. The end of the write comes back here.
 		return
 	}
-	if end := l.loss.declared + calm; l.after != 0 && l.loss.declared != 0 && n.now < end && n.bearsAnotherDeath() {
+	if end := l.loss.declared.Add(calm); l.after != 0 && l.loss.declared != 0 && n.now < end && n.bearsAnotherDeath() {
 		n.wakeAt(end)
 		return
 	}
@@ -143,7 +143,7 @@ func (n *Node) inTouch() bool {
 func (n *Node) majorityHeard(voters []uint64) bool {
 	heard := 0
 	for _, id := range voters {
-		if at, ok := n.heard[id]; id == n.cfg.ID || ok && n.now < at+n.ring.Settings.Lease() && n.thoughtAlive(id) {
+		if at, ok := n.heard[id]; id == n.cfg.ID || ok && n.now < at.Add(n.ring.Settings.Lease()) && n.thoughtAlive(id) {
 			heard++
 		}
 	}

@@ -34,17 +34,17 @@ func (m *watcher) tick() {
 		m.epoch, m.term = st.Epoch, st.Term
 		interval, misses := st.Settings.Link(true)
 		c := detector.Config{Interval: interval, Misses: misses}
-		m.do(m.Relink(m.w.now, detector.Link{
+		m.do(m.Relink(election.Instant(m.w.now), detector.Link{
 			Epoch: st.Epoch, Term: st.Term, Leader: l.ID, LeaderTiming: c, OrdinaryTiming: c, GrantLength: st.Settings.GrantLength(),
 			Targets: []detector.Target{{ID: l.ID, Incarnation: l.Incarnation, Name: l.Name}},
 		}))
 	}
-	m.do(m.Tick(m.w.now))
+	m.do(m.Tick(election.Instant(m.w.now)))
 	next, ok := m.NextTick()
 	if !ok {
-		next = m.w.now + time.Millisecond
+		next = election.Instant(m.w.now.Add(time.Millisecond))
 	}
-	m.w.after(max(next-m.w.now, 0), m.tick)
+	m.w.after(time.Duration(max(next.Add(time.Duration(-m.w.now)), 0)), m.tick)
 }
 
 func (m *watcher) do(actions []detector.Action) {

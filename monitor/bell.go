@@ -1,6 +1,10 @@
 package monitor
 
-import "time"
+import (
+	"time"
+
+	"github.com/arc-ring/arc/internal/mono"
+)
 
 const (
 	// bellGrace is how long a doorbell waits for the link that it announces:
@@ -16,12 +20,12 @@ const (
 // from an operator's, which wants a fresh dial.
 type bell struct {
 	grace, belongs time.Duration
-	linkAt         time.Duration // a link came and its doorbell did not ring yet; 0: none
-	rangAt         time.Duration // the doorbell rang and its link did not come yet; 0: none
+	linkAt         mono.Instant // a link came and its doorbell did not ring yet; 0: none
+	rangAt         mono.Instant // the doorbell rang and its link did not come yet; 0: none
 }
 
 // linked takes a link.
-func (b *bell) linked(now time.Duration) {
+func (b *bell) linked(now mono.Instant) {
 	if b.rangAt != 0 {
 		b.rangAt = 0
 	} else {
@@ -31,8 +35,8 @@ func (b *bell) linked(now time.Duration) {
 
 // rung takes the doorbell: the coordinator's if a link came just now or comes
 // at once, else an operator's.
-func (b *bell) rung(now time.Duration) {
-	belongs := b.linkAt != 0 && now < b.linkAt+b.belongs
+func (b *bell) rung(now mono.Instant) {
+	belongs := b.linkAt != 0 && now < b.linkAt.Add(b.belongs)
 	b.linkAt = 0
 	if !belongs && b.rangAt == 0 {
 		b.rangAt = now
@@ -40,15 +44,15 @@ func (b *bell) rung(now time.Duration) {
 }
 
 // nextWake returns when operators should be asked.
-func (b *bell) nextWake() time.Duration {
+func (b *bell) nextWake() mono.Instant {
 	if b.rangAt == 0 {
 		return never
 	}
-	return b.rangAt + b.grace
+	return b.rangAt.Add(b.grace)
 }
 
 // operators tells whether it was an operator who rang, once for each ring.
-func (b *bell) operators(now time.Duration) bool {
+func (b *bell) operators(now mono.Instant) bool {
 	if now < b.nextWake() {
 		return false
 	}

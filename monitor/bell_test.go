@@ -3,6 +3,8 @@ package monitor
 import (
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/mono"
 )
 
 // Who rang, by what came when: a link, a ring, or nothing.
@@ -30,11 +32,11 @@ func TestWhoRang(t *testing.T) {
 		for _, e := range c.story {
 			switch e.what {
 			case "link":
-				b.linked(e.when)
+				b.linked(mono.Instant(e.when))
 			case "ring":
-				b.rung(e.when)
+				b.rung(mono.Instant(e.when))
 			}
-			if b.operators(e.when) {
+			if b.operators(mono.Instant(e.when)) {
 				got++
 			}
 		}

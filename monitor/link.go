@@ -8,13 +8,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/monitor/detector"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/queue"
 )
 
 // take takes what the queue's reader found.
-func (m *monitor) take(now time.Duration, r received) error {
+func (m *monitor) take(now mono.Instant, r received) error {
 	switch {
 	case errors.Is(r.err, queue.ErrBadLink), errors.Is(r.err, queue.ErrTooLarge):
 		m.o.Logger.Error("a link was refused; the old one stays", "error", r.err)
@@ -64,7 +65,7 @@ func (m *monitor) fresh(l *arcv1.Link) bool {
 	return !sameRing || l.GetEpoch() >= old.GetEpoch()
 }
 
-func (m *monitor) relink(now time.Duration, l *arcv1.Link) {
+func (m *monitor) relink(now mono.Instant, l *arcv1.Link) {
 	old := m.link
 	m.link = l
 	own := l.GetSelf().GetAddresses()
@@ -112,7 +113,7 @@ func beatOf(l *arcv1.Link) time.Duration {
 }
 
 // dialAfresh drops the stream to the front member and dials it again.
-func (m *monitor) dialAfresh(now time.Duration, why string) {
+func (m *monitor) dialAfresh(now mono.Instant, why string) {
 	front, ok := m.watch.Front()
 	n := m.neighbours[front.ID]
 	if !ok || n == nil {
@@ -161,7 +162,7 @@ func toTarget(t *arcv1.Target) detector.Target {
 
 // watchTick lets the watch do what is due. When a detour is over by that, the
 // coordinator is told.
-func (m *monitor) watchTick(now time.Duration) {
+func (m *monitor) watchTick(now mono.Instant) {
 	from, _, was := m.watch.Detour()
 	for id, n := range m.neighbours {
 		if m.watch.Due(now, id) && n.unsentOrUnread() {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/dial"
 	"github.com/arc-ring/arc/internal/hostaddr"
+	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/monitor/detector"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -30,7 +31,7 @@ const (
 	// says otherwise.
 	beatEvery = time.Second
 	// never is later than everything.
-	never = time.Duration(1<<63 - 1)
+	never = mono.Never
 )
 
 // received is what the queue's reader hands to the loop.
@@ -59,14 +60,14 @@ type monitor struct {
 	links  chan received
 	events chan event
 	// dialledDown is when the network's change last set off dials.
-	dialledDown time.Duration
+	dialledDown mono.Instant
 	network     chan struct{} // links, addresses or routes of the machine changed
 	gone        chan struct{} // closed when the coordinator's process has ended
 	attempts    sync.WaitGroup
 
 	bell    bell
-	endedAt time.Duration // the queue ended; 0: it did not
-	killed  string        // why this monitor killed its coordinator
+	endedAt mono.Instant // the queue ended; 0: it did not
+	killed  string       // why this monitor killed its coordinator
 }
 
 // Run is the life of a monitor. It returns nil when its coordinator has ended
@@ -190,7 +191,7 @@ func (m *monitor) catchUp() {
 	}
 }
 
-func (m *monitor) nextWake() time.Duration {
+func (m *monitor) nextWake() mono.Instant {
 	at := never
 	if next, ok := m.watch.NextTick(); ok {
 		at = next
@@ -200,13 +201,13 @@ func (m *monitor) nextWake() time.Duration {
 	}
 	at = min(at, m.nextQuick(), m.bell.nextWake())
 	if m.endedAt != 0 {
-		at = min(at, m.endedAt+endGrace)
+		at = min(at, m.endedAt.Add(endGrace))
 	}
 	return at
 }
 
-func (m *monitor) tick(now time.Duration) error {
-	if m.endedAt != 0 && now >= m.endedAt+endGrace {
+func (m *monitor) tick(now mono.Instant) error {
+	if m.endedAt != 0 && now >= m.endedAt.Add(endGrace) {
 		if m.process.gone() {
 			return m.finish()
 		}
@@ -228,7 +229,7 @@ func (m *monitor) tick(now time.Duration) error {
 
 // kill ends the own coordinator, which does not answer any more. That it has
 // ended is seen by the pidfd, as with any other end.
-func (m *monitor) kill(now time.Duration) {
+func (m *monitor) kill(now mono.Instant) {
 	silent := m.hang.Silent().Round(time.Millisecond)
 	m.hang.Configure(now, 0, beatEvery)
 	m.killed = fmt.Sprintf("killed by its monitor: it hung for %v", silent)
@@ -241,7 +242,7 @@ func (m *monitor) kill(now time.Duration) {
 }
 
 // carryOut does what the watch asks for.
-func (m *monitor) carryOut(now time.Duration, actions []detector.Action) {
+func (m *monitor) carryOut(now mono.Instant, actions []detector.Action) {
 	for _, a := range actions {
 		switch a.Kind {
 		case detector.Open:
@@ -313,7 +314,7 @@ func (m *monitor) finish() error {
 	defer cancel()
 	missed := m.tellers.certify(ctx, request)
 	m.o.Logger.Warn("certified the death of the coordinator", "node", self.GetName(), "id", self.GetId(), "reason", exit,
-		"told", len(m.tellers.targets)-missed, "missed", missed, "elapsed", (monotime.Now() - from).Round(10*time.Microsecond))
+		"told", len(m.tellers.targets)-missed, "missed", missed, "elapsed", (monotime.Now().Sub(from)).Round(10*time.Microsecond))
 	return nil
 }
 

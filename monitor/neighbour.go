@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/sockio"
 	"github.com/arc-ring/arc/monitor/detector"
@@ -65,10 +66,10 @@ type path struct {
 	// known is where the address leads, as far as the last answer or refusal
 	// tells.
 	known   ring.Path
-	retryAt time.Duration
-	raceAt  time.Duration
-	quick   int           // quick retries left
-	quickAt time.Duration // when the next is due; 0: none is
+	retryAt mono.Instant
+	raceAt  mono.Instant
+	quick   int          // quick retries left
+	quickAt mono.Instant // when the next is due; 0: none is
 }
 
 // attempt is one connection: dialled, then a stream, until it breaks.
@@ -83,7 +84,7 @@ type attempt struct {
 	sent      uint64                                           // probes
 	answered  uint64
 	by        ring.Answer // who answers
-	upAt      time.Duration
+	upAt      mono.Instant
 	over      bool // the loop wants to hear no more of it
 }
 
@@ -105,7 +106,7 @@ type event struct {
 	conn    net.Conn
 	// Of a pong. at is when it came: it may wait for the loop. In by a name, ring
 	// or cluster is empty if it is as in the pong before.
-	at        time.Duration
+	at        mono.Instant
 	seq, term uint64
 	by        ring.Answer
 	// Of a streamDown. local: the address is this machine's.
@@ -238,7 +239,7 @@ func (m *monitor) close(t detector.Target) {
 }
 
 // ping sends a probe over every path, and dials where that is due.
-func (m *monitor) ping(now time.Duration, probe detector.Action) {
+func (m *monitor) ping(now mono.Instant, probe detector.Action) {
 	n := m.neighbours[probe.Target.ID]
 	if n == nil {
 		return
@@ -256,7 +257,7 @@ func (m *monitor) ping(now time.Duration, probe detector.Action) {
 				m.dial(n, p)
 			}
 		case stale && now >= p.raceAt:
-			p.raceAt = now + min(max(timing.Interval*time.Duration(timing.Misses), shortestRace), longestRace)
+			p.raceAt = now.Add(min(max(timing.Interval*time.Duration(timing.Misses), shortestRace), longestRace))
 			if len(p.attempts) > 1 {
 				p.drop(p.attempts[1])
 			}
@@ -288,7 +289,7 @@ func (m *monitor) send(a *attempt, probe detector.Action) {
 }
 
 // handle takes an event of an attempt.
-func (m *monitor) handle(now time.Duration, e event) {
+func (m *monitor) handle(now mono.Instant, e event) {
 	a := e.attempt
 	if a.over {
 		return
@@ -315,7 +316,7 @@ func (m *monitor) handle(now time.Duration, e event) {
 }
 
 // ponged takes an answer. It counts for the neighbour only if it is its own.
-func (m *monitor) ponged(now time.Duration, a *attempt, e event) {
+func (m *monitor) ponged(now mono.Instant, a *attempt, e event) {
 	n, p := a.neighbour, a.path
 	a.answered++
 	a.heardOf(e.by)
@@ -341,7 +342,7 @@ func (m *monitor) ponged(now time.Duration, a *attempt, e event) {
 		m.judge(now, n)
 		return
 	}
-	if now-a.upAt >= m.watch.Timing(n.target.ID).Interval {
+	if now.Sub(a.upAt) >= m.watch.Timing(n.target.ID).Interval {
 		p.failures, p.quick = 0, quickRetries
 	}
 	if !n.wasUp {
@@ -365,7 +366,7 @@ func (m *monitor) logRun(n *neighbour) {
 
 // broke takes the end of a stream that was up: dial again at once, unless the
 // last one broke as soon as it was up.
-func (m *monitor) broke(now time.Duration, a *attempt, err error) {
+func (m *monitor) broke(now mono.Instant, a *attempt, err error) {
 	n, p := a.neighbour, a.path
 	m.o.Logger.Debug("a probe stream broke", "peer", n.target.Name, "address", p.addr, "error", err)
 	p.known = ring.Path{}
@@ -375,7 +376,7 @@ func (m *monitor) broke(now time.Duration, a *attempt, err error) {
 			m.dial(n, p)
 			m.linkState(n.target, "redialled", p.addr)
 		} else if p.quick > 0 {
-			p.quickAt = now + quickRetry<<(quickRetries-p.quick)
+			p.quickAt = now.Add(quickRetry << (quickRetries - p.quick))
 			p.quick--
 		}
 	}
@@ -384,7 +385,7 @@ func (m *monitor) broke(now time.Duration, a *attempt, err error) {
 	}
 }
 
-func (m *monitor) dialFailed(now time.Duration, a *attempt, e event) {
+func (m *monitor) dialFailed(now mono.Instant, a *attempt, e event) {
 	n, p := a.neighbour, a.path
 	if errors.Is(e.err, dial.ErrOwn) {
 		m.leave(now, a, ring.Path{Outcome: ring.PathOwn})
@@ -398,13 +399,13 @@ func (m *monitor) dialFailed(now time.Duration, a *attempt, e event) {
 	m.o.Logger.Debug("a probe stream cannot be had", "peer", n.target.Name, "address", p.addr, "attempt", p.failures, "refused", e.refused, "error", e.err)
 	m.judge(now, n)
 	if !e.refused && p.quick > 0 && len(p.attempts) == 0 {
-		p.quickAt = now + quickRetry<<(quickRetries-p.quick)
+		p.quickAt = now.Add(quickRetry << (quickRetries - p.quick))
 		p.quick--
 	}
 }
 
 // nextQuick returns when the next quick retry is due.
-func (m *monitor) nextQuick() time.Duration {
+func (m *monitor) nextQuick() mono.Instant {
 	at := never
 	for _, n := range m.neighbours {
 		for _, p := range n.paths {
@@ -416,7 +417,7 @@ func (m *monitor) nextQuick() time.Duration {
 	return at
 }
 
-func (m *monitor) retryQuickly(now time.Duration) {
+func (m *monitor) retryQuickly(now mono.Instant) {
 	for _, n := range m.neighbours {
 		for _, p := range n.paths {
 			if p.quickAt != 0 && now >= p.quickAt {
@@ -429,10 +430,10 @@ func (m *monitor) retryQuickly(now time.Duration) {
 	}
 }
 
-func (m *monitor) failed(now time.Duration, n *neighbour, p *path) {
+func (m *monitor) failed(now mono.Instant, n *neighbour, p *path) {
 	p.failures++
 	first := max(m.watch.Timing(n.target.ID).Interval, shortestRedial)
-	p.retryAt = now + min(first<<min(max(p.failures-2, 0), 10), longestRedial)
+	p.retryAt = now.Add(min(first<<min(max(p.failures-2, 0), 10), longestRedial))
 }
 
 // redial drops the streams to a neighbour and dials afresh.

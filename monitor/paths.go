@@ -3,8 +3,8 @@ package monitor
 import (
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/monitor/detector"
 	"github.com/arc-ring/arc/ring"
 )
@@ -23,7 +23,7 @@ func (n *neighbour) look() ring.Finding {
 }
 
 // judge tells the watch what all paths together say against the neighbour.
-func (m *monitor) judge(now time.Duration, n *neighbour) {
+func (m *monitor) judge(now mono.Instant, n *neighbour) {
 	switch found := n.look(); {
 	case found.Refused:
 		m.carryOut(now, m.watch.Refused(now, n.target.ID))
@@ -70,7 +70,7 @@ func (a *attempt) heardOf(by ring.Answer) {
 
 // leave gives up an address that does not lead to the neighbour; it is tried
 // again now and then, since addresses move.
-func (m *monitor) leave(now time.Duration, a *attempt, known ring.Path) {
+func (m *monitor) leave(now mono.Instant, a *attempt, known ring.Path) {
 	n, p := a.neighbour, a.path
 	switch {
 	case p.known == known:
@@ -82,7 +82,7 @@ func (m *monitor) leave(now time.Duration, a *attempt, known ring.Path) {
 	}
 	p.known = known
 	p.drop(a)
-	p.failures, p.quick, p.quickAt, p.retryAt = 0, 0, 0, now+longestRedial
+	p.failures, p.quick, p.quickAt, p.retryAt = 0, 0, 0, now.Add(longestRedial)
 	m.judge(now, n)
 }
 
@@ -97,8 +97,8 @@ func (m *monitor) networkChanged() {
 // dialDown dials at once what waits for its next dial: with the network the
 // reason why it failed may be gone. At most once a second, since hosts that
 // start containers change all the time.
-func (m *monitor) dialDown(now time.Duration) {
-	if m.dialledDown != 0 && now < m.dialledDown+longestRedial {
+func (m *monitor) dialDown(now mono.Instant) {
+	if m.dialledDown != 0 && now < m.dialledDown.Add(longestRedial) {
 		return // what fails now is dialled again within a second anyway
 	}
 	m.dialledDown = now

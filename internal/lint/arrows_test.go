@@ -12,8 +12,8 @@ import (
 // that is not listed fails the test: decide where it belongs.
 var arrows = map[string][]string{
 	"ring":             {},
-	"election":         {"ring"},
-	"monitor/detector": {},
+	"election":         {"ring", "internal/mono"},
+	"monitor/detector": {"internal/mono"},
 	"proto":            {},
 	"queue":            {"proto", "internal"},
 	"discovery":        {"proto", "internal"},

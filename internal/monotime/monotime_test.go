@@ -16,7 +16,7 @@ func TestNowGoesOnAtTheRateOfTime(t *testing.T) {
 	after := time.Now()
 	time.Sleep(5 * time.Millisecond)
 	inner := time.Since(after)
-	passed := Now() - from
+	passed := Now().Sub(from)
 	outer := time.Since(before)
 	if passed < inner*9/10 || passed > outer*11/10+time.Millisecond {
 		t.Errorf("Now went on by %v, want between %v and %v", passed, inner, outer)

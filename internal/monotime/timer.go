@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"os"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/arc-ring/arc/internal/mono"
 )
 
 // Timer tells when a moment of Now has come, some 50 µs after it. The runtime's
@@ -22,7 +23,7 @@ type Timer struct {
 
 	fd    int
 	file  *os.File
-	armed time.Duration
+	armed mono.Instant
 	ended chan struct{}
 }
 
@@ -61,7 +62,7 @@ func (t *Timer) run(conn syscall.RawConn, c chan<- struct{}) {
 }
 
 // At sets the moment and replaces any other; one that is over comes at once.
-func (t *Timer) At(moment time.Duration) {
+func (t *Timer) At(moment mono.Instant) {
 	moment = max(moment, 1) // 0 would switch the timer off
 	if moment == t.armed {
 		return
@@ -80,7 +81,7 @@ func (t *Timer) Off() {
 	}
 }
 
-func (t *Timer) set(moment time.Duration) {
+func (t *Timer) set(moment mono.Instant) {
 	t.armed = moment
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(moment))}
 	_, _, errno := unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(t.fd), unix.TFD_TIMER_ABSTIME, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/arc-ring/arc/internal/mono"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -19,7 +21,7 @@ func newTimer(t testing.TB) *Timer {
 	return timer
 }
 
-func await(t testing.TB, timer *Timer) time.Duration {
+func await(t testing.TB, timer *Timer) mono.Instant {
 	t.Helper()
 	select {
 	case <-timer.C:
@@ -34,10 +36,10 @@ func await(t testing.TB, timer *Timer) time.Duration {
 func TestTimerComesNotBeforeItsMoment(t *testing.T) {
 	timer := newTimer(t)
 	for _, d := range []time.Duration{0, -time.Hour, 10 * time.Microsecond, time.Millisecond, 15 * time.Millisecond} {
-		at := Now() + d
+		at := Now().Add(d)
 		timer.At(at)
 		if now := await(t, timer); now < at {
-			t.Errorf("set %v ahead, it came %v early", d, at-now)
+			t.Errorf("set %v ahead, it came %v early", d, at.Add(time.Duration(-now)))
 		}
 	}
 	// The same moment again.
@@ -50,15 +52,15 @@ func TestTimerComesNotBeforeItsMoment(t *testing.T) {
 
 func TestTimerIsReplaced(t *testing.T) {
 	timer := newTimer(t)
-	timer.At(Now() + time.Hour)
-	at := Now() + time.Millisecond
+	timer.At(Now().Add(time.Hour))
+	at := Now().Add(time.Millisecond)
 	timer.At(at)
 	if now := await(t, timer); now < at {
-		t.Errorf("it came %v early", at-now)
+		t.Errorf("it came %v early", at.Add(time.Duration(-now)))
 	}
-	timer.At(Now() + 5*time.Millisecond)
+	timer.At(Now().Add(5 * time.Millisecond))
 	timer.Off()
-	late := Now() + 10*time.Millisecond
+	late := Now().Add(10 * time.Millisecond)
 	other := newTimer(t)
 	other.At(late)
 	await(t, other)
@@ -78,21 +80,21 @@ func BenchmarkTimer(b *testing.B) {
 	b.Run("Timer", func(b *testing.B) {
 		timer, late := newTimer(b), time.Duration(0)
 		for b.Loop() {
-			at := Now() + 2*time.Millisecond
+			at := Now().Add(2 * time.Millisecond)
 			timer.At(at)
 			<-timer.C
 			timer.Fired()
-			late += Now() - at
+			late += Now().Sub(at)
 		}
 		report(b, late)
 	})
 	b.Run("runtime", func(b *testing.B) {
 		timer, late := time.NewTimer(time.Hour), time.Duration(0)
 		for b.Loop() {
-			at := Now() + 2*time.Millisecond
+			at := Now().Add(2 * time.Millisecond)
 			timer.Reset(2 * time.Millisecond)
 			<-timer.C
-			late += Now() - at
+			late += Now().Sub(at)
 		}
 		report(b, late)
 	})

@@ -45,7 +45,7 @@ func (s *Sim) checkDeferred(n *node, now election.Instant, effects, due []electi
 	}
 	if len(n.deferred) > 0 {
 		s.stats.count("process: turns whose effects are held back", 1)
-		if end := n.deferral.Ends(); end > n.deferred[0].since+deferredMost {
+		if end := n.deferral.Ends(); end > n.deferred[0].since.Add(deferredMost) {
 			s.failAt(n, "order", "it holds back %T of %v until %v", n.deferred[0].effect, n.deferred[0].since, end)
 		}
 	}

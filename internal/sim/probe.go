@@ -37,7 +37,7 @@ func (s *Sim) probe(n *node, p election.Probe) {
 			s.transmit(n.idx, to, event{kind: evProbe, p: &probeTry{call: c, path: i}}, true)
 		}
 	}
-	s.q.push(event{at: n.clock.trueAt(n.clock.local(s.now) + p.Timeout), kind: evProbeEnd, node: int16(n.idx), gen: n.gen, p: c})
+	s.q.push(event{at: n.clock.trueAt(n.clock.local(s.now).Add(p.Timeout)), kind: evProbeEnd, node: int16(n.idx), gen: n.gen, p: c})
 }
 
 // probed is the arrival of a leader's probe at its target.

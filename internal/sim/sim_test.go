@@ -206,7 +206,7 @@ type claimsTooLong struct{ Core }
 func (c *claimsTooLong) ClaimUntil() (uint64, electionInstant) {
 	term, end := c.Core.ClaimUntil()
 	if term != 0 && end < electionNever {
-		end += 10 * c.State().Settings.Lease()
+		end = end.Add(10 * c.State().Settings.Lease())
 	}
 	return term, end
 }

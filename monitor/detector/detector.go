@@ -3,6 +3,8 @@ package detector
 import (
 	"fmt"
 	"time"
+
+	"github.com/arc-ring/arc/internal/mono"
 )
 
 const (
@@ -51,9 +53,9 @@ type Detector struct {
 	acked uint64 // highest number that was answered
 
 	begun    bool // the first Tick was
-	lastTick time.Duration
-	next     time.Duration
-	heard    time.Duration // last answer, or first Tick
+	lastTick mono.Instant
+	next     mono.Instant
+	heard    mono.Instant // last answer, or first Tick
 	lastLate bool
 	excuse   bool // do not count the next miss: the timing changed, or we redialled
 
@@ -61,7 +63,7 @@ type Detector struct {
 	excused int // in a row
 
 	broken   bool
-	brokenAt time.Duration
+	brokenAt mono.Instant
 
 	ran Run // that the last call of Pong ended
 
@@ -84,26 +86,26 @@ func (c Config) check() {
 
 // NextTick returns when Tick wants to be called; for a new detector the zero
 // time, which is at once.
-func (d *Detector) NextTick() time.Duration { return d.next }
+func (d *Detector) NextTick() mono.Instant { return d.next }
 
 // Tick judges the last probe and says which one to send now. Called early it
 // does nothing; called late it doubts itself before the member.
-func (d *Detector) Tick(now time.Duration) Result {
+func (d *Detector) Tick(now mono.Instant) Result {
 	if !d.begun {
 		d.begun, d.heard, d.next = true, now, now
 	}
 	if now < d.next {
 		return d.result(now, false, 0)
 	}
-	late := now-d.next > d.cfg.Interval/4
+	late := now.Sub(d.next) > d.cfg.Interval/4
 	doubt := late || d.lastLate || d.excuse
 	changed := d.judge(now, doubt)
 
 	// A grid, so that the rate is as configured; but after a late tick a full
 	// interval, or the probe sent now would be judged too early.
-	d.next += d.cfg.Interval
+	d.next = d.next.Add(d.cfg.Interval)
 	if late {
-		d.next = now + d.cfg.Interval
+		d.next = now.Add(d.cfg.Interval)
 	}
 	d.lastTick, d.lastLate, d.excuse = now, late, false
 	d.seq++
@@ -112,7 +114,7 @@ func (d *Detector) Tick(now time.Duration) Result {
 
 // judge counts the newest probe if it is unanswered, and tells whether a
 // suspicion begins.
-func (d *Detector) judge(now time.Duration, doubt bool) bool {
+func (d *Detector) judge(now mono.Instant, doubt bool) bool {
 	if d.seq == 0 || d.acked >= d.seq {
 		return false
 	}
@@ -129,7 +131,7 @@ func (d *Detector) judge(now time.Duration, doubt bool) bool {
 		return false
 	}
 	switch {
-	case d.broken && now-d.brokenAt >= d.grace():
+	case d.broken && now.Sub(d.brokenAt) >= d.grace():
 		return d.suspect(Reset, StreamLost)
 	case d.misses >= d.needed() && d.broken:
 		return d.suspect(Reset, StreamLost)
@@ -157,12 +159,12 @@ func (d *Detector) suspect(e Evidence, c Cause) bool {
 
 // Pong takes the answer to probe seq. An answer to a probe that was never
 // sent, or that is older than one already answered, says nothing new.
-func (d *Detector) Pong(now time.Duration, seq uint64) Result {
+func (d *Detector) Pong(now mono.Instant, seq uint64) Result {
 	d.ran = Run{}
 	if seq > d.seq || seq <= d.acked {
 		return d.result(now, false, 0)
 	}
-	r := Reason{Cause: AnsweredAgain, Silence: now - d.heard, Misses: d.misses, Needed: d.needed()}
+	r := Reason{Cause: AnsweredAgain, Silence: now.Sub(d.heard), Misses: d.misses, Needed: d.needed()}
 	if missed := d.misses + d.excused; missed > 0 {
 		d.ran = Run{Missed: missed, Counted: d.misses, Silence: r.Silence}
 	}
@@ -188,7 +190,7 @@ func (d *Detector) Ran() Run { return d.ran }
 
 // Broken says that the last stream to the member broke. That alone is no
 // suspicion: the member has a grace of one interval to be had again.
-func (d *Detector) Broken(now time.Duration) Result {
+func (d *Detector) Broken(now mono.Instant) Result {
 	if !d.broken {
 		d.broken, d.brokenAt = true, now
 	}
@@ -197,13 +199,13 @@ func (d *Detector) Broken(now time.Duration) Result {
 
 // Refused says that every address of the member refused the connection: its
 // host answers, nobody listens. It is believed at once.
-func (d *Detector) Refused(now time.Duration) Result {
+func (d *Detector) Refused(now mono.Instant) Result {
 	return d.result(now, d.suspect(Refused, NobodyListens), 0)
 }
 
 // Foreign says that another coordinator, or another incarnation, answered in
 // the member's place. It is believed at once, and for as long as it goes on.
-func (d *Detector) Foreign(now time.Duration) Result {
+func (d *Detector) Foreign(now mono.Instant) Result {
 	d.misses = 0
 	return d.result(now, d.suspect(Reset, SomebodyElse), 0)
 }
@@ -211,12 +213,12 @@ func (d *Detector) Foreign(now time.Duration) Result {
 // Moved says that the member has other addresses now. What refused the connection
 // at the old ones, or answered there, says nothing of it any more: such a suspicion
 // is taken back, and one of silence stands until there is an answer.
-func (d *Detector) Moved(now time.Duration) Result {
+func (d *Detector) Moved(now mono.Instant) Result {
 	if d.state != Suspect || d.evidence == Silent || d.cause == StreamLost {
 		return d.result(now, false, 0)
 	}
 	d.state, d.evidence, d.misses, d.excuse = Unknown, "", 0, true
-	r := Reason{Cause: OtherAddresses, Silence: now - d.heard, Needed: d.needed()}
+	r := Reason{Cause: OtherAddresses, Silence: now.Sub(d.heard), Needed: d.needed()}
 	return Result{State: Unknown, Changed: true, Reason: r}
 }
 
@@ -227,7 +229,7 @@ func (d *Detector) Excuse() { d.excuse = true }
 // Configure changes the timing. A probe that is under way is not held against
 // the member, and what was missed under the old timing never makes a suspicion
 // under the new one without another full interval of silence.
-func (d *Detector) Configure(now, interval time.Duration, misses int) {
+func (d *Detector) Configure(now mono.Instant, interval time.Duration, misses int) {
 	c := Config{Interval: interval, Misses: misses}
 	c.check()
 	if c == d.cfg {
@@ -241,9 +243,9 @@ func (d *Detector) Configure(now, interval time.Duration, misses int) {
 	// A miss of a shorter interval is only part of one now.
 	if interval > old.Interval {
 		d.misses = int(time.Duration(d.misses) * old.Interval / interval)
-		d.next = max(d.lastTick+interval, now)
+		d.next = max(d.lastTick.Add(interval), now)
 	} else {
-		d.next = min(d.next, now+interval)
+		d.next = min(d.next, now.Add(interval))
 	}
 	if d.state != Suspect {
 		d.misses = min(d.misses, misses-1)
@@ -269,10 +271,10 @@ func (d *Detector) Replaced() bool { return d.state == Suspect && d.cause == Som
 func (d *Detector) Seq() uint64 { return d.seq }
 
 // Reason says why the state is what it is.
-func (d *Detector) Reason(now time.Duration) Reason {
+func (d *Detector) Reason(now mono.Instant) Reason {
 	r := Reason{Misses: d.misses, Needed: d.needed()}
 	if d.begun {
-		r.Silence = now - d.heard
+		r.Silence = now.Sub(d.heard)
 	}
 	switch {
 	case d.state == Suspect:
@@ -287,6 +289,6 @@ func (d *Detector) Reason(now time.Duration) Reason {
 	return r
 }
 
-func (d *Detector) result(now time.Duration, changed bool, ping uint64) Result {
+func (d *Detector) result(now mono.Instant, changed bool, ping uint64) Result {
 	return Result{State: d.state, Changed: changed, Evidence: d.evidence, Reason: d.Reason(now), Ping: ping}
 }

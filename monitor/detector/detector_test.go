@@ -3,6 +3,8 @@ package detector
 import (
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/mono"
 )
 
 const ms = time.Millisecond
@@ -11,7 +13,7 @@ const ms = time.Millisecond
 type link struct {
 	*Detector
 	t   *testing.T
-	now time.Duration
+	now mono.Instant
 }
 
 func newLink(t *testing.T, interval time.Duration, misses int) *link {
@@ -21,13 +23,13 @@ func newLink(t *testing.T, interval time.Duration, misses int) *link {
 // tick ticks late by so much after the due time; an answer comes if answered.
 func (l *link) tick(late time.Duration, answered bool) Result {
 	l.t.Helper()
-	l.now = max(l.NextTick()+late, l.now)
+	l.now = max(l.NextTick().Add(late), l.now)
 	r := l.Tick(l.now)
 	if r.Ping == 0 {
 		l.t.Fatalf("at %v: a tick that was due sends no probe", l.now)
 	}
 	if answered {
-		l.now += ms / 10
+		l.now = l.now.Add(ms / 10)
 		return l.Pong(l.now, r.Ping)
 	}
 	return r
@@ -64,7 +66,7 @@ func TestDetectionTakesMissesAndAFractionOfAnInterval(t *testing.T) {
 		for r = l.tick(0, false); r.State != Suspect; r = l.tick(0, false) {
 		}
 		l.want(r, Suspect, true, Silent)
-		if took, most := l.now-died, c.Interval*time.Duration(c.Misses+1); took > most || took < most-c.Interval {
+		if took, most := l.now.Sub(died), c.Interval*time.Duration(c.Misses+1); took > most || took < most-c.Interval {
 			t.Errorf("%v x %d: suspected after %v, want within an interval below %v", c.Interval, c.Misses, took, most)
 		}
 	}
@@ -84,7 +86,7 @@ func TestALateAnswerStillCounts(t *testing.T) {
 	sent := l.tick(0, false).Ping
 	for range 50 {
 		next := l.tick(0, false).Ping
-		l.now += 5 * ms
+		l.now = l.now.Add(5 * ms)
 		l.want(l.Pong(l.now, sent), Alive, false, "")
 		sent = next
 	}
@@ -153,7 +155,7 @@ func TestOwnLagIsNotHeldAgainstTheMember(t *testing.T) {
 		l := newLink(t, 100*ms, 3)
 		l.tick(0, true)
 		l.tick(90*ms, true)
-		if got := l.NextTick() - l.lastTick; got != 100*ms {
+		if got := l.NextTick().Sub(l.lastTick); got != 100*ms {
 			t.Errorf("the probe after a late tick has %v, want the interval", got)
 		}
 	})
@@ -189,7 +191,7 @@ func TestABrokenStreamIsASuspicionOnlyIfItStaysBroken(t *testing.T) {
 			l.tick(0, false)
 		}
 		l.want(l.Refused(l.now), Suspect, false, Refused)
-		if took := l.now - broke; took > 250*ms {
+		if took := l.now.Sub(broke); took > 250*ms {
 			t.Errorf("reset took %v, want two intervals or so", took)
 		}
 	})
@@ -207,7 +209,7 @@ func TestABrokenStreamIsASuspicionOnlyIfItStaysBroken(t *testing.T) {
 		for l.State() != Suspect {
 			l.tick(0, false)
 		}
-		if took := l.now - broke; took < 20*ms || took > 26*ms {
+		if took := l.now.Sub(broke); took < 20*ms || took > 26*ms {
 			t.Errorf("reset took %v, want a little above 20ms", took)
 		}
 	})
@@ -269,11 +271,11 @@ func TestChangedTimingMakesNoSuspicion(t *testing.T) {
 						l.ticks(missed, 0, false)
 					}
 					sent := l.tick(0, false).Ping
-					l.now += at
+					l.now = l.now.Add(at)
 					l.Configure(l.now, to.Interval, to.Misses)
 					// The answer to the probe under way comes at the end of the
 					// interval that it was sent under.
-					l.now += min(from.Interval-at, to.Interval)
+					l.now = l.now.Add(min(from.Interval-at, to.Interval))
 					if l.NextTick() <= l.now {
 						l.want(l.tick(0, false), Alive, false, "")
 					}
@@ -384,8 +386,8 @@ func BenchmarkProbe(b *testing.B) {
 	now := time.Duration(0)
 	b.ReportAllocs()
 	for b.Loop() {
-		r := d.Tick(now)
-		d.Pong(now+ms, r.Ping)
+		r := d.Tick(mono.Instant(now))
+		d.Pong(mono.Instant(now+ms), r.Ping)
 		now += 200 * ms
 	}
 }

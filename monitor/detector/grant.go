@@ -1,6 +1,10 @@
 package detector
 
-import "time"
+import (
+	"time"
+
+	"github.com/arc-ring/arc/internal/mono"
+)
 
 // grant is this monitor's word to the leader that it watches: not to testify
 // that it has ended before length has passed since the receipt of the newest
@@ -14,7 +18,7 @@ type grant struct {
 	target, incarnation, term uint64
 
 	pong  uint64 // newest that came while the grant had this number; 0 if none
-	until time.Duration
+	until mono.Instant
 	// testified is the number of the newest grant of this leadership that ended.
 	testified uint64
 }
@@ -33,16 +37,16 @@ func (w *Watch) pledge(o *watched) *grant {
 }
 
 // ponged renews the grant: the next probe acks the pong.
-func (w *Watch) ponged(now time.Duration, o *watched, seq uint64) {
+func (w *Watch) ponged(now mono.Instant, o *watched, seq uint64) {
 	if g := w.pledge(o); g != nil {
 		g.pong = max(g.pong, seq)
-		g.until = max(g.until, now+g.length)
+		g.until = max(g.until, now.Add(g.length))
 	}
 }
 
 // testify returns the number of the leader's grant that has ended; 0 while none
 // has. Only while the target is suspect is one ended.
-func (w *Watch) testify(now time.Duration, o *watched) uint64 {
+func (w *Watch) testify(now mono.Instant, o *watched) uint64 {
 	g := w.pledge(o)
 	if g == nil || o.det.Replaced() {
 		return 0
@@ -56,7 +60,7 @@ func (w *Watch) testify(now time.Duration, o *watched) uint64 {
 }
 
 // testifyAt is when a testimony becomes possible; ok is false if none is due.
-func (w *Watch) testifyAt(o *watched) (at time.Duration, ok bool) {
+func (w *Watch) testifyAt(o *watched) (at mono.Instant, ok bool) {
 	g := w.pledge(o)
 	if g == nil || o.det.State() != Suspect || g.pong == 0 || o.det.Replaced() {
 		return 0, false

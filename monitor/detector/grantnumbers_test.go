@@ -1,6 +1,8 @@
 package detector
 
-import "testing"
+import (
+	"testing"
+)
 
 // A voter may have promised until the former monitor's grant ends. What a new
 // monitor testifies must not be about that one.

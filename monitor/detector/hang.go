@@ -1,6 +1,10 @@
 package detector
 
-import "time"
+import (
+	"time"
+
+	"github.com/arc-ring/arc/internal/mono"
+)
 
 // Hang judges the monitor's own coordinator: whether its event loop still
 // answers. The zero Hang never suspects anybody. Its beats are the monitor's own
@@ -9,7 +13,7 @@ type Hang struct {
 	after  time.Duration
 	period time.Duration
 
-	next, last time.Duration
+	next, last mono.Instant
 	begun      bool
 	seq, acked uint64
 	// silent sums up the time in which an answer was due and this process ran.
@@ -18,7 +22,7 @@ type Hang struct {
 
 // Configure sets after which silence the coordinator hangs (0 is never), and how
 // often a beat is asked for (0 is never).
-func (h *Hang) Configure(now, after, every time.Duration) {
+func (h *Hang) Configure(now mono.Instant, after, every time.Duration) {
 	if after == h.after && every == h.period {
 		return
 	}
@@ -27,20 +31,20 @@ func (h *Hang) Configure(now, after, every time.Duration) {
 }
 
 // NextTick returns when Tick wants to be called; ok is false while it is off.
-func (h *Hang) NextTick() (at time.Duration, ok bool) { return h.next, h.period > 0 }
+func (h *Hang) NextTick() (at mono.Instant, ok bool) { return h.next, h.period > 0 }
 
 // Tick returns the number of the beat to ask for now (0: none is due), and
 // whether the coordinator hangs. Time beyond one and a half periods between
 // two ticks is time in which this process did not run: it does not count. A
 // coordinator that never answered is still starting, and does not hang.
-func (h *Hang) Tick(now time.Duration) (beat uint64, hung bool) {
+func (h *Hang) Tick(now mono.Instant) (beat uint64, hung bool) {
 	if h.period == 0 || now < h.next {
 		return 0, false
 	}
 	if h.begun && h.acked < h.seq {
-		h.silent += min(now-h.last, h.period*3/2)
+		h.silent += min(now.Sub(h.last), h.period*3/2)
 	}
-	h.last, h.next = now, now+h.period
+	h.last, h.next = now, now.Add(h.period)
 	if h.after > 0 && h.begun && h.silent >= h.after {
 		return 0, true
 	}

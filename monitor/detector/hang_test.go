@@ -3,17 +3,19 @@ package detector
 import (
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/mono"
 )
 
 func TestHang(t *testing.T) {
 	const after = time.Second // a beat every 100ms
-	run := func(h *Hang, now *time.Duration, n int, late time.Duration, answers bool) (hungAt time.Duration) {
+	run := func(h *Hang, now *mono.Instant, n int, late time.Duration, answers bool) (hungAt mono.Instant) {
 		for range n {
 			next, ok := h.NextTick()
 			if !ok {
 				return 0
 			}
-			*now = max(next, *now) + late
+			*now = max(next, *now).Add(late)
 			beat, hung := h.Tick(*now)
 			if hung {
 				return *now
@@ -29,13 +31,13 @@ func TestHang(t *testing.T) {
 		if _, ok := h.NextTick(); ok {
 			t.Error("the zero Hang wants ticks")
 		}
-		if beat, hung := h.Tick(time.Hour); beat != 0 || hung {
+		if beat, hung := h.Tick(mono.Instant(time.Hour)); beat != 0 || hung {
 			t.Errorf("the zero Hang answers %d %v", beat, hung)
 		}
 	})
 	t.Run("answers", func(t *testing.T) {
 		var h Hang
-		now := 5 * time.Second
+		now := mono.Instant(5 * time.Second)
 		h.Configure(now, after, after/10)
 		if at := run(&h, &now, 1000, 0, true); at != 0 {
 			t.Errorf("hung at %v though it answers", at)
@@ -43,18 +45,18 @@ func TestHang(t *testing.T) {
 	})
 	t.Run("stops answering", func(t *testing.T) {
 		var h Hang
-		var now time.Duration
+		var now mono.Instant
 		h.Configure(now, after, after/10)
 		run(&h, &now, 10, 0, true)
 		from := now
 		at := run(&h, &now, 100, 0, false)
-		if took := at - from; took < after || took > after+200*time.Millisecond {
+		if took := at.Sub(from); took < after || took > after+200*time.Millisecond {
 			t.Errorf("hung after %v, want a little over %v", took, after)
 		}
 	})
 	t.Run("never answered: it is starting", func(t *testing.T) {
 		var h Hang
-		var now time.Duration
+		var now mono.Instant
 		h.Configure(now, after, after/10)
 		if at := run(&h, &now, 1000, 0, false); at != 0 {
 			t.Errorf("hung at %v before its first answer", at)
@@ -62,11 +64,11 @@ func TestHang(t *testing.T) {
 	})
 	t.Run("own stall does not count", func(t *testing.T) {
 		var h Hang
-		var now time.Duration
+		var now mono.Instant
 		h.Configure(now, after, after/10)
 		run(&h, &now, 10, 0, true)
 		run(&h, &now, 2, 0, false)
-		now += time.Hour
+		now = now.Add(time.Hour)
 		if at := run(&h, &now, 3, 0, false); at != 0 {
 			t.Errorf("hung at %v after a stall of its own", at)
 		}
@@ -76,7 +78,7 @@ func TestHang(t *testing.T) {
 	})
 	t.Run("an old answer is none", func(t *testing.T) {
 		var h Hang
-		var now time.Duration
+		var now mono.Instant
 		h.Configure(now, after, after/10)
 		run(&h, &now, 5, 0, true)
 		if h.Beat(3) || h.Beat(99) {
@@ -89,7 +91,7 @@ func TestHang(t *testing.T) {
 		h.Tick(0)
 		h.Beat(1)
 		for now := time.Second; now < time.Hour; now += time.Second {
-			if beat, hung := h.Tick(now); beat == 0 || hung {
+			if beat, hung := h.Tick(mono.Instant(now)); beat == 0 || hung {
 				t.Fatalf("at %v: beat %d, hung %v", now, beat, hung)
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/mono"
 )
 
 // starved is a monitor that is preempted again and again, after any event that
@@ -17,7 +19,7 @@ type starved struct {
 	// that waits.
 	tickFirst float64
 
-	wakes  time.Duration
+	wakes  mono.Instant
 	pongs  []pong
 	alarms int
 }
@@ -27,14 +29,14 @@ func (s *starved) done(r Result) {
 		s.alarms++
 	}
 	if s.rng.IntN(2) == 0 {
-		s.wakes = s.now + s.stall/2 + time.Duration(s.rng.Int64N(int64(s.stall/2)))
+		s.wakes = s.now.Add(s.stall / 2).Add(time.Duration(s.rng.Int64N(int64(s.stall / 2))))
 	}
 }
 
 // run lets time pass; each probe is answered after the round trip, unless the
 // neighbour is dead.
 func (s *starved) run(d time.Duration, dead bool) {
-	for end := s.now + d; s.now < end; {
+	for end := s.now.Add(d); s.now < end; {
 		tick := max(s.NextTick(), s.wakes, s.now)
 		if len(s.pongs) > 0 {
 			at := max(s.pongs[0].at, s.wakes, s.now)
@@ -49,7 +51,7 @@ func (s *starved) run(d time.Duration, dead bool) {
 		s.now = tick
 		r := s.Tick(tick)
 		if !dead {
-			s.pongs = append(s.pongs, pong{at: tick + ms/2, seq: r.Ping})
+			s.pongs = append(s.pongs, pong{at: tick.Add(ms / 2), seq: r.Ping})
 		}
 		s.done(r)
 	}
@@ -75,8 +77,8 @@ func TestAStarvedMonitorSuspectsNobodyWhoIsWell(t *testing.T) {
 						for s.State() != Suspect {
 							s.run(c.Interval, true)
 							// Each tick may wait for a stall, and be excused.
-							if n := time.Duration((excusesPerMiss+1)*c.Misses + 3); s.now-from > n*(stall+c.Interval) {
-								t.Fatalf("seed %d: silent for %v and not suspected", seed, s.now-from)
+							if n := time.Duration((excusesPerMiss+1)*c.Misses + 3); s.now.Sub(from) > n*(stall+c.Interval) {
+								t.Fatalf("seed %d: silent for %v and not suspected", seed, s.now.Sub(from))
 							}
 						}
 					}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/arc-ring/arc/internal/mono"
 )
 
 const (
@@ -108,7 +110,7 @@ type watched struct {
 	det    *Detector
 	// closeAt is when it may be closed, since nobody before it is in doubt; 0
 	// while it is needed.
-	closeAt time.Duration
+	closeAt mono.Instant
 	// clears is how often Cleared has still to be told.
 	clears      int
 	clearReason Reason
@@ -127,7 +129,7 @@ type Watch struct {
 	// targets are whom to look at now, in order: the link's, or its detour first.
 	targets []Target
 	// detourEnd is when the detour is over; 0 if there is none.
-	detourEnd time.Duration
+	detourEnd mono.Instant
 
 	term    uint64
 	grant   grant
@@ -141,14 +143,14 @@ func NewWatch(grants uint64) *Watch { return &Watch{grant: grant{number: grants 
 
 // Relink changes whom to look at. A member that is looked at already, in the
 // same incarnation, keeps its connections and what is known about it.
-func (w *Watch) Relink(now time.Duration, l Link) []Action {
+func (w *Watch) Relink(now mono.Instant, l Link) []Action {
 	w.actions = w.actions[:0]
 	newEpoch := l.Epoch != w.link.Epoch
 	w.link = l
 	w.term = max(w.term, l.Term)
 	w.targets, w.detourEnd = l.Targets, 0
 	if l.Detour != nil && l.DetourFor > 0 {
-		w.targets, w.detourEnd = l.onDetour(), now+l.DetourFor
+		w.targets, w.detourEnd = l.onDetour(), now.Add(l.DetourFor)
 	}
 	w.retarget(now, newEpoch)
 	return w.actions
@@ -156,7 +158,7 @@ func (w *Watch) Relink(now time.Duration, l Link) []Action {
 
 // retarget keeps of those who are looked at whom the targets have too, and turns
 // to the others.
-func (w *Watch) retarget(now time.Duration, newEpoch bool) {
+func (w *Watch) retarget(now mono.Instant, newEpoch bool) {
 	kept := make([]*watched, 0, len(w.open))
 	for _, t := range w.targets {
 		i := slices.IndexFunc(w.open, func(o *watched) bool { return o.target.same(t) })
@@ -187,7 +189,7 @@ func (w *Watch) retarget(now time.Duration, newEpoch bool) {
 
 // Detour returns whom the watch looks at in place of its first target, and until
 // when; ok is false if it is on no detour.
-func (w *Watch) Detour() (t Target, end time.Duration, ok bool) {
+func (w *Watch) Detour() (t Target, end mono.Instant, ok bool) {
 	if w.detourEnd == 0 {
 		return Target{}, 0, false
 	}
@@ -195,7 +197,7 @@ func (w *Watch) Detour() (t Target, end time.Duration, ok bool) {
 }
 
 // Tick does what is due now.
-func (w *Watch) Tick(now time.Duration) []Action {
+func (w *Watch) Tick(now mono.Instant) []Action {
 	w.actions = w.actions[:0]
 	if w.detourEnd != 0 && now >= w.detourEnd {
 		w.targets, w.detourEnd = w.link.Targets, 0
@@ -218,7 +220,7 @@ func (w *Watch) Tick(now time.Duration) []Action {
 }
 
 // Pong takes the answer of the target itself.
-func (w *Watch) Pong(now time.Duration, id, seq, term uint64) []Action {
+func (w *Watch) Pong(now mono.Instant, id, seq, term uint64) []Action {
 	w.actions = w.actions[:0]
 	w.term = max(w.term, term)
 	o := w.find(id)
@@ -234,7 +236,7 @@ func (w *Watch) Pong(now time.Duration, id, seq, term uint64) []Action {
 
 // Foreign says that another process has the target's place: one of its name
 // answers, and no address may still lead to the target.
-func (w *Watch) Foreign(now time.Duration, id uint64) []Action {
+func (w *Watch) Foreign(now mono.Instant, id uint64) []Action {
 	w.actions = w.actions[:0]
 	if o := w.find(id); o != nil {
 		w.report(now, o, o.det.Foreign(now))
@@ -244,7 +246,7 @@ func (w *Watch) Foreign(now time.Duration, id uint64) []Action {
 }
 
 // Broken says that the last stream to the target broke.
-func (w *Watch) Broken(now time.Duration, id uint64) []Action {
+func (w *Watch) Broken(now mono.Instant, id uint64) []Action {
 	w.actions = w.actions[:0]
 	if o := w.find(id); o != nil {
 		w.report(now, o, o.det.Broken(now))
@@ -255,7 +257,7 @@ func (w *Watch) Broken(now time.Duration, id uint64) []Action {
 }
 
 // Refused says that all addresses of the target refused the connection.
-func (w *Watch) Refused(now time.Duration, id uint64) []Action {
+func (w *Watch) Refused(now mono.Instant, id uint64) []Action {
 	w.actions = w.actions[:0]
 	if o := w.find(id); o != nil {
 		before := o.det.Evidence()
@@ -272,7 +274,7 @@ func (w *Watch) Refused(now time.Duration, id uint64) []Action {
 
 // Due reports whether the next Tick judges a probe of the target that is not
 // answered.
-func (w *Watch) Due(now time.Duration, id uint64) bool {
+func (w *Watch) Due(now mono.Instant, id uint64) bool {
 	o := w.find(id)
 	return o != nil && now >= o.det.NextTick() && o.det.seq > o.det.acked
 }
@@ -287,7 +289,7 @@ func (w *Watch) Excuse(id uint64) {
 
 // NextTick returns when Tick wants to be called; ok is false while nobody is
 // looked at.
-func (w *Watch) NextTick() (at time.Duration, ok bool) {
+func (w *Watch) NextTick() (at mono.Instant, ok bool) {
 	for _, o := range w.open {
 		if n := o.det.NextTick(); !ok || n < at {
 			at, ok = n, true
@@ -324,7 +326,7 @@ func (w *Watch) Front() (t Target, ok bool) {
 }
 
 // Look returns what is thought of the target.
-func (w *Watch) Look(now time.Duration, id uint64) (State, Reason) {
+func (w *Watch) Look(now mono.Instant, id uint64) (State, Reason) {
 	if o := w.find(id); o != nil {
 		return o.det.State(), o.det.Reason(now)
 	}
@@ -352,7 +354,7 @@ func (w *Watch) Watched() []uint64 {
 }
 
 // report turns a detector's result into reports.
-func (w *Watch) report(now time.Duration, o *watched, r Result) {
+func (w *Watch) report(now mono.Instant, o *watched, r Result) {
 	switch {
 	case o.det.Replaced():
 		// Told once an epoch: the ring is about to learn of the newcomer by
@@ -377,7 +379,7 @@ func (w *Watch) report(now time.Duration, o *watched, r Result) {
 }
 
 // doubt tells once that something speaks against the leader.
-func (w *Watch) doubt(now time.Duration, o *watched) {
+func (w *Watch) doubt(now mono.Instant, o *watched) {
 	if o.doubted || !o.det.Doubted() || o.det.State() != Alive || w.pledge(o) == nil {
 		return
 	}
@@ -418,7 +420,7 @@ func (w *Watch) wanted() int {
 }
 
 // extend opens whom it needs.
-func (w *Watch) extend(now time.Duration) {
+func (w *Watch) extend(now mono.Instant) {
 	want := w.wanted()
 	for i, o := range w.open {
 		if i < want {
@@ -439,12 +441,12 @@ func (w *Watch) extend(now time.Duration) {
 }
 
 // shrink closes, farthest first, whom it has not needed for a while.
-func (w *Watch) shrink(now time.Duration) {
+func (w *Watch) shrink(now mono.Instant) {
 	want := w.wanted()
 	for i := len(w.open) - 1; i >= want; i-- {
 		o := w.open[i]
 		if o.closeAt == 0 {
-			o.closeAt = now + lingerIntervals*o.det.cfg.Interval
+			o.closeAt = now.Add(lingerIntervals * o.det.cfg.Interval)
 			continue
 		}
 		if now >= o.closeAt && i == len(w.open)-1 {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/mono"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write what the scripts in testdata give now as what they should give")
@@ -89,14 +91,14 @@ func runScript(t *testing.T, content string) string {
 type scene struct {
 	*Watch
 	t      *testing.T
-	now    time.Duration
+	now    mono.Instant
 	silent map[uint64]bool
 	pongs  []pong
 	out    strings.Builder
 }
 
 type pong struct {
-	at      time.Duration
+	at      mono.Instant
 	id, seq uint64
 }
 
@@ -115,7 +117,7 @@ func (s *scene) run(line string) string {
 	case "run":
 		s.pass(s.duration(words[1]))
 	case "stall":
-		s.now += s.duration(words[1])
+		s.now = s.now.Add(s.duration(words[1]))
 	case "silence":
 		for _, id := range ids() {
 			s.silent[id] = true
@@ -148,7 +150,7 @@ func (s *scene) run(line string) string {
 
 // pass lets time go by, event by event.
 func (s *scene) pass(d time.Duration) {
-	end := s.now + d
+	end := s.now.Add(d)
 	for {
 		next, ok := s.NextTick()
 		tick := ok && next <= end
@@ -173,7 +175,7 @@ func (s *scene) pass(d time.Duration) {
 func (s *scene) do(actions []Action) {
 	for _, a := range actions {
 		if a.Kind == Ping {
-			s.pongs = append(s.pongs, pong{s.now + ms, a.Target.ID, a.Seq})
+			s.pongs = append(s.pongs, pong{mono.Instant(s.now.Add(ms)), a.Target.ID, a.Seq})
 			continue
 		}
 		fmt.Fprintf(&s.out, "%v %v %d", s.now, a.Kind, a.Target.ID)
@@ -268,7 +270,7 @@ func TestARowOfDeadMembersCostsOneDetectionTime(t *testing.T) {
 		s.pass(100 * ms * time.Duration(5+1+doublings))
 		for id := uint64(1); id <= uint64(dead); id++ {
 			if state, reason := s.Look(s.now, id); state != Suspect {
-				t.Errorf("%d dead: %d is %v (%v) %v after they died", dead, id, state, reason, s.now-died)
+				t.Errorf("%d dead: %d is %v (%v) %v after they died", dead, id, state, reason, s.now.Sub(died))
 			}
 		}
 		if state, _ := s.Look(s.now, uint64(dead)+1); state != Alive {
@@ -321,21 +323,21 @@ func TestAnotherIncarnationIsToldOnceAnEpoch(t *testing.T) {
 		t.Errorf("%d reports of another incarnation, want 1", n)
 	}
 	for i := range time.Duration(20) {
-		s.Tick(i * 10 * ms)
-		if n := reports(s.Foreign(i*10*ms, 2)); n != 0 {
+		s.Tick(mono.Instant(i * 10 * ms))
+		if n := reports(s.Foreign(mono.Instant(i*10*ms), 2)); n != 0 {
 			t.Fatalf("told again in the same epoch")
 		}
 	}
 	l.Epoch = 2
-	s.Relink(200*ms, l)
-	if n := reports(s.Tick(200 * ms)); n != 1 {
+	s.Relink(mono.Instant(200*ms), l)
+	if n := reports(s.Tick(mono.Instant(200 * ms))); n != 1 {
 		t.Errorf("%d reports in the next epoch, want 1", n)
 	}
 	// The ring learns of it: nothing is known about the new incarnation.
 	l.Epoch, l.Targets[0].Incarnation = 3, 99
 	l.Targets = slices.Clone(l.Targets)
-	s.Relink(210*ms, l)
-	if state, _ := s.Look(210*ms, 2); state != Unknown {
+	s.Relink(mono.Instant(210*ms), l)
+	if state, _ := s.Look(mono.Instant(210*ms), 2); state != Unknown {
 		t.Errorf("the new incarnation is %v, want unknown", state)
 	}
 }
@@ -349,11 +351,11 @@ func TestWhatWasFoundAtAnOldAddressIsForgotten(t *testing.T) {
 		want      []Kind
 		wantState State
 	}{
-		{"refused", func(s *scene) { s.Refused(10*ms, 2) }, []Kind{Move, Cleared}, Unknown},
-		{"somebody else", func(s *scene) { s.Foreign(10*ms, 2) }, []Kind{Move, Cleared}, Unknown},
+		{"refused", func(s *scene) { s.Refused(mono.Instant(10*ms), 2) }, []Kind{Move, Cleared}, Unknown},
+		{"somebody else", func(s *scene) { s.Foreign(mono.Instant(10*ms), 2) }, []Kind{Move, Cleared}, Unknown},
 		{"silent", func(s *scene) {
 			for i := range time.Duration(6) {
-				s.Tick(i * 10 * ms)
+				s.Tick(mono.Instant(i * 10 * ms))
 			}
 		}, []Kind{Move}, Suspect},
 		{"nothing", func(*scene) {}, []Kind{Move}, Unknown},
@@ -365,13 +367,13 @@ func TestWhatWasFoundAtAnOldAddressIsForgotten(t *testing.T) {
 			c.find(s)
 			l.Targets = []Target{{ID: 2, Incarnation: 5, Addresses: []string{"new"}}}
 			var kinds []Kind
-			for _, a := range s.Relink(70*ms, l) {
+			for _, a := range s.Relink(mono.Instant(70*ms), l) {
 				kinds = append(kinds, a.Kind)
 			}
 			if !slices.Equal(kinds, c.want) {
 				t.Errorf("actions %v, want %v", kinds, c.want)
 			}
-			if state, _ := s.Look(70*ms, 2); state != c.wantState {
+			if state, _ := s.Look(mono.Instant(70*ms), 2); state != c.wantState {
 				t.Errorf("it is %v, want %v", state, c.wantState)
 			}
 		})
