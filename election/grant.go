@@ -164,8 +164,8 @@ func (n *Node) wantedGrant() grantKey {
 // one or in a later one, which may have arrived though its ack did not.
 func (n *Node) boundUntil(id uint64) Instant {
 	r := &n.lead.renewals
-	a, ok := r.acked[id]
-	if !ok || r.seq-a.seq >= uint64(len(r.sent)) {
+	a := n.lead.followers.Value(id).acked
+	if a.seq == 0 || r.seq-a.seq >= uint64(len(r.sent)) {
 		return 0
 	}
 	until := a.until

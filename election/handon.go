@@ -59,7 +59,7 @@ func (n *Node) handOnRule() bool {
 	n.wakeAt(h.nextTry)
 	if l.renewals.first != 0 { // the voters have promised for the sake of its declaration
 		l.released = true
-		l.renewals.void()
+		l.voidPromises()
 		for _, id := range n.otherVoters() {
 			n.send(Message{To: id, Release: n.release(false)})
 		}

@@ -16,11 +16,6 @@ import (
 
 // heartbeats is what a leader knows of its learners' need for them.
 type heartbeats struct {
-	// need are the learners that get one at this tick.
-	need map[uint64]bool
-	// sent is when the oldest unanswered heartbeat went to a learner; settled
-	// when one was sent that it answered.
-	sent, settled map[uint64]Instant
 	// commit is raft's newest commit index, since commitAt.
 	commit   uint64
 	commitAt Instant
@@ -29,11 +24,10 @@ type heartbeats struct {
 
 // tickRaft lets raft send its heartbeats.
 func (n *Node) tickRaft() {
-	h := &n.lead.heartbeats
-	if h.need == nil {
-		h.sent, h.settled = map[uint64]Instant{}, map[uint64]Instant{}
+	h, followers := &n.lead.heartbeats, &n.lead.followers
+	for _, f := range followers.All() {
+		f.heartbeat = false
 	}
-	h.need = map[uint64]bool{}
 	last := n.lastIndex()
 	voters := n.wantedVoters()
 	var next, first uint64 // whose turn it is
@@ -47,52 +41,59 @@ func (n *Node) tickRaft() {
 		if first == 0 || id < first {
 			first = id
 		}
-		settled, ok := h.settled[id]
-		if !ok || settled <= h.commitAt || pr.State != tracker.StateReplicate || pr.Match < last || slices.Contains(voters, id) {
-			h.need[id] = true
+		f := followers.Ensure(id)
+		if !f.settled.set || f.settled.at <= h.commitAt || pr.State != tracker.StateReplicate || pr.Match < last || slices.Contains(voters, id) {
+			f.heartbeat = true
 		}
 	})
 	if next == 0 {
 		next = first
 	}
 	h.turn = next
-	h.need[next] = true
+	if next != 0 {
+		followers.Ensure(next).heartbeat = true
+	}
 	n.rn.Tick()
 	n.refresh()
 }
 
-// spared tells whether a learner goes without this heartbeat.
-func (h *heartbeats) spared(n *Node, id uint64) bool {
+// spared reports whether a learner goes without this heartbeat.
+func (n *Node) spared(id uint64) bool {
 	if n.isVoter(id) {
 		return false
 	}
-	if !h.need[id] {
+	f := n.lead.followers.Get(id)
+	if f == nil || !f.heartbeat {
 		return true
 	}
-	if _, waiting := h.sent[id]; !waiting {
-		h.sent[id] = n.now
+	if !f.sent.set {
+		f.sent = markAt(n.now)
 	}
 	return false
 }
 
-// answered takes a learner's answer to a heartbeat.
-func (h *heartbeats) answered(id uint64) {
-	if at, ok := h.sent[id]; ok {
-		h.settled[id] = at
-		delete(h.sent, id)
+// heartbeatAnswered takes a learner's answer to a heartbeat.
+func (l *leading) heartbeatAnswered(id uint64) {
+	if f := l.followers.Get(id); f != nil && f.sent.set {
+		f.settled, f.sent = f.sent, mark{}
 	}
 }
 
-// committed notes that the commit index moved, which a learner may not learn.
-func (h *heartbeats) committed(n *Node) {
-	if h.commit != n.commit {
-		h.commit, h.commitAt = n.commit, n.now
-		clear(h.sent) // those were sent before
+// noteCommit notes that the commit index moved, which a learner may not learn.
+func (l *leading) noteCommit(commit uint64, now Instant) {
+	h := &l.heartbeats
+	if h.commit == commit {
+		return
+	}
+	h.commit, h.commitAt = commit, now
+	for _, f := range l.followers.All() {
+		f.sent = mark{} // that one was sent before
 	}
 }
 
-// unsettle: what was sent to a learner may be lost.
-func (h *heartbeats) unsettle(id uint64) {
-	delete(h.sent, id)
-	delete(h.settled, id)
+// unsettle notes that what was sent to a learner may be lost.
+func (l *leading) unsettle(id uint64) {
+	if f := l.followers.Get(id); f != nil {
+		f.sent, f.settled = mark{}, mark{}
+	}
 }

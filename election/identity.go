@@ -279,7 +279,7 @@ func (n *Node) recordChange(index uint64, was, is ring.Member) {
 	if n.lead != nil && n.holder(was) != is.Incarnation {
 		// Silence let it in, not a proof. Who was silent may still be bound, and
 		// who came does not know to what.
-		delete(n.lead.renewals.acked, is.ID)
+		n.lead.followers.Ensure(is.ID).acked = ackedRenewal{}
 		i.quiet[is.ID] = n.now.Add(max(n.ring.Settings.Lease(), n.voter.bound))
 	}
 	p := process{is.ID, is.Incarnation}

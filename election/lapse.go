@@ -113,7 +113,7 @@ func (n *Node) fallSilent() {
 	l := n.lead
 	n.trace("falls silent: its lease ended, and too few voters answer")
 	l.lapse.silent, l.lapse.nextAsk = n.now, n.now
-	l.renewals.void()
+	l.voidPromises()
 }
 
 // askVoters releases the voters that this leader still reaches and asks all of
@@ -150,7 +150,7 @@ func (n *Node) muted(m *raftpb.Message) bool {
 // quorum checks; no message comes in here between them.
 func (n *Node) giveUp() {
 	n.trace("gives up term %d", n.term)
-	n.lead.renewals.void()
+	n.lead.voidPromises()
 	for _, id := range n.otherVoters() {
 		n.send(Message{To: id, Release: n.release(true)})
 	}

@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/arc-ring/arc/election/internal/tracker"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -53,13 +54,8 @@ type leading struct {
 	takeover   takeover
 	handOn     handOn
 	// owed are the answers that members owe, the oldest first.
-	owed []owed
-	// snapshots is when a snapshot was last sent to a member.
-	snapshots map[uint64]Instant
-	// probes is when the caretaker's newest probe of an heir began, noAnswer when
-	// one began that failed.
-	probes    map[uint64]Instant
-	noAnswer  map[uint64]unanswered
+	owed      []owed
+	followers tracker.Table[follower]
 	handover  *handover
 	wantsLead uint64 // the newest joiner that asked to lead
 
@@ -110,7 +106,7 @@ type caretaking struct {
 func (n *Node) elected() {
 	n.lead = &leading{
 		term: n.term, since: n.now, nextTick: n.now.Add(n.ring.Settings.RenewEvery()), after: n.ring.LeaderID, renewals: renewals{seq: voteAck, ignoreUpTo: voteAck},
-		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}, probes: map[uint64]Instant{}, noAnswer: map[uint64]unanswered{}, snapshots: map[uint64]Instant{},
+		proposals: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{},
 		ringAt: n.lastIndex(),
 	}
 	n.campaign, n.wonTerm = campaign{}, n.term
@@ -203,9 +199,9 @@ func (n *Node) tickEvery() time.Duration {
 // heartbeat but did not acknowledge it: it may be lost, and raft would wait
 // for it for ever.
 func (n *Node) retrySnapshot(id uint64) {
-	sent, ok := n.lead.snapshots[id]
-	if ok && n.now >= sent.Add(n.ring.Settings.RenewEvery()) {
-		delete(n.lead.snapshots, id)
+	f := n.lead.followers.Get(id)
+	if f != nil && f.snapshot.set && n.now >= f.snapshot.at.Add(n.ring.Settings.RenewEvery()) {
+		f.snapshot = mark{}
 		n.rn.ReportSnapshot(id, raft.SnapshotFailure)
 	}
 }
@@ -233,7 +229,7 @@ func (n *Node) winner() {
 		}
 		e, ok := n.evidence(heir)
 		sign, _ := n.lastSign(heir)
-		if x, failed := l.noAnswer[heir.ID]; !ok && failed && x.incarnation == heir.Incarnation && sign <= x.at && !n.spokenFor(heir) {
+		if x := l.followers.Value(heir.ID).noAnswer; !ok && x.incarnation == heir.Incarnation && sign <= x.at && !n.spokenFor(heir) {
 			e.Evidence, e.By, ok = ring.Silent, n.cfg.ID, true
 		}
 		if !ok {
@@ -389,12 +385,12 @@ func (n *Node) lookAhead(dead []uint64) {
 		if !ok || id == n.cfg.ID || i >= probedAhead {
 			return
 		}
-		began, probed := l.probes[id]
-		if next := began.Add(2 * n.probeTimeout()); probed && n.now < next {
+		f := l.followers.Ensure(id)
+		if next := f.probed.at.Add(2 * n.probeTimeout()); f.probed.set && n.now < next {
 			n.wakeAt(next)
 			continue
 		}
-		l.probes[id] = n.now
+		f.probed = markAt(n.now)
 		n.wakeAt(n.now.Add(2 * n.probeTimeout()))
 		n.emit(n.probeOf(m))
 	}
@@ -415,15 +411,15 @@ func (n *Node) abortTransfer() {
 
 // heirProbed takes the caretaker's probe of who must lead before it.
 func (n *Node) heirProbed(r ProbeResult) {
-	l := n.lead
-	_, probed := l.probes[r.ID]
+	f := n.lead.followers.Get(r.ID)
 	switch {
+	case f == nil || !f.probed.set:
 	case r.found():
-		delete(l.noAnswer, r.ID)
-	case probed && r.Outcome == Unanswered:
-		l.noAnswer[r.ID] = unanswered{min(r.Asked, n.now.Add(-n.probeTimeout())), r.Incarnation} // strangers answer at once
-	case probed:
-		l.noAnswer[r.ID] = unanswered{r.Asked, r.Incarnation}
+		f.noAnswer = unanswered{}
+	case r.Outcome == Unanswered:
+		f.noAnswer = unanswered{min(r.Asked, n.now.Add(-n.probeTimeout())), r.Incarnation} // strangers answer at once
+	default:
+		f.noAnswer = unanswered{r.Asked, r.Incarnation}
 	}
 }
 

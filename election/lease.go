@@ -15,15 +15,9 @@ type renewals struct {
 	seq  uint64
 	next Instant
 	sent [64]sentRenewal // by seq modulo its length
-	// acked is the newest renewal that each voter acked.
-	acked map[uint64]ackedRenewal
-	// seen is the same, and stays when the promises are void.
-	seen map[uint64]uint64
 	// named is the grant that the newest renewal names, since namedAt.
 	named   grantKey
 	namedAt Instant
-	// asked are the learners for whose sake a renewal was sent out of turn.
-	asked map[uint64]bool
 	// ignoreUpTo: acks of renewals that were released do not count.
 	ignoreUpTo uint64
 	// first is when the first renewal was sent; held is true once a majority
@@ -32,8 +26,13 @@ type renewals struct {
 	held  bool
 }
 
-// void ends all promises that were given until now.
-func (r *renewals) void() { r.ignoreUpTo, r.acked = r.seq, nil }
+// voidPromises ends all promises that were given until now.
+func (l *leading) voidPromises() {
+	l.renewals.ignoreUpTo = l.renewals.seq
+	for _, f := range l.followers.All() {
+		f.acked = ackedRenewal{}
+	}
+}
 
 type sentRenewal struct {
 	seq   uint64
@@ -91,7 +90,7 @@ func (n *Node) renewTimers() {
 	renew := Renew{Claims: claims, Term: n.term, Seq: r.seq, Incarnation: n.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
 	for _, id := range others {
 		c := renew
-		if c.Acked = r.seen[id]; c.Acked == 0 && n.votedBy[id] == n.term {
+		if c.Acked = l.followers.Value(id).seen; c.Acked == 0 && n.votedBy[id] == n.term {
 			c.Acked = voteAck
 		}
 		n.send(Message{To: id, Renew: &c})
@@ -119,11 +118,8 @@ func (n *Node) bound(id uint64) bool {
 	if n.lead.released || !n.declared() || n.now < n.boundUntil(id) {
 		return true
 	}
-	if !r.asked[id] && n.lead.lapse.since == 0 {
-		if r.asked == nil {
-			r.asked = map[uint64]bool{}
-		}
-		r.asked[id] = true
+	if f := n.lead.followers.Ensure(id); !f.asked && n.lead.lapse.since == 0 {
+		f.asked = true
 		r.next = n.now
 		n.renewTimers()
 	}
@@ -140,23 +136,18 @@ func (n *Node) renewAcked(from uint64, a RenewAck) {
 	if s.seq != a.Seq || a.Seq <= r.ignoreUpTo {
 		return
 	}
-	if a.Seq <= r.acked[from].seq {
+	f := l.followers.Ensure(from)
+	if a.Seq <= f.acked.seq {
 		return // an older ack, overtaken
 	}
-	if r.acked == nil {
-		r.acked = map[uint64]ackedRenewal{}
-	}
-	if r.seen == nil {
-		r.seen = map[uint64]uint64{}
-	}
-	r.seen[from] = a.Seq
+	f.seen = a.Seq
 	if a.Lease > 0 && a.Lease < s.lease {
 		s.until = s.until.Add(-(s.lease - a.Lease)) // the voter knows a shorter lease
 	}
 	// The newest renewal alone counts, even where an older one had a longer
 	// lease. A grant that was named in between may have ended the older promise,
 	// and boundUntil looks at grants from the newest acked renewal on.
-	r.acked[from] = ackedRenewal{a.Seq, s.until}
+	f.acked = ackedRenewal{a.Seq, s.until}
 	r.held = r.held || n.now < n.leaseEnd()
 	n.appendAgain(from)
 }

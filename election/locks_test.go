@@ -24,7 +24,7 @@ func ringOfFour(t *testing.T) *Node {
 	}
 	return &Node{
 		cfg: Config{ID: 1}, now: Instant(10 * time.Second), term: 4, ring: s, store: raft.NewMemoryStorage(), conf: &raftpb.ConfState{Voters: []uint64{1, 2, 3, 4}},
-		lead:  &leading{term: 4, probes: map[uint64]Instant{}, noAnswer: map[uint64]unanswered{}, proposals: map[uint64]proposal{}},
+		lead:  &leading{term: 4, proposals: map[uint64]proposal{}},
 		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, gone: map[uint64]ring.Member{}, identity: newIdentity(),
 	}
 }
@@ -33,15 +33,15 @@ func ringOfFour(t *testing.T) *Node {
 // newer one is under way. The newer one has not failed by that.
 func TestAnOlderProbesSilenceIsNotTheNewerOnes(t *testing.T) {
 	n := ringOfFour(t)
-	n.lead.probes[2] = n.now.Add(-(10 * time.Millisecond))
+	n.lead.followers.Ensure(2).probed = markAt(n.now.Add(-(10 * time.Millisecond)))
 	n.heard[2] = n.now.Add(-(50 * time.Millisecond))
 	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.now.Add(-n.probeTimeout()), Outcome: Unanswered})
-	if x := n.lead.noAnswer[2]; n.heard[2] <= x.at {
+	if x := n.lead.followers.Value(2).noAnswer; n.heard[2] <= x.at {
 		t.Errorf("heard at %v, the silence is counted from %v on", n.heard[2], x.at)
 	}
 	n.now = n.now.Add(n.probeTimeout())
-	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.lead.probes[2], Outcome: Unanswered})
-	if x := n.lead.noAnswer[2]; n.heard[2] > x.at {
+	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.lead.followers.Value(2).probed.at, Outcome: Unanswered})
+	if x := n.lead.followers.Value(2).noAnswer; n.heard[2] > x.at {
 		t.Errorf("heard at %v, the silence of the newer probe is counted from %v on", n.heard[2], x.at)
 	}
 }

@@ -261,13 +261,13 @@ func (n *Node) sendRaft(m *raftpb.Message) {
 		return
 	}
 	if m.GetType() == raftpb.MsgSnap && n.lead != nil {
-		n.lead.snapshots[m.GetTo()] = n.now // also if it is kept back: raft waits for it
+		n.lead.followers.Ensure(m.GetTo()).snapshot = markAt(n.now) // also if it is kept back: raft waits for it
 	}
 	if n.muted(m) {
 		return
 	}
 	if m.GetType() == raftpb.MsgHeartbeat && n.lead != nil {
-		if n.lead.heartbeats.spared(n, m.GetTo()) {
+		if n.spared(m.GetTo()) {
 			return
 		}
 		n.owe(m.GetTo())
@@ -471,7 +471,7 @@ func (n *Node) refresh() {
 		n.stepDown()
 		n.elected()
 	case n.role == raft.StateLeader:
-		n.lead.heartbeats.committed(n)
+		n.lead.noteCommit(n.commit, n.now)
 	case n.role != raft.StateLeader && wasLeader:
 		n.stepDown()
 	}

@@ -264,7 +264,7 @@ func (n *Node) handoverTimers() {
 		h.deadline = min(h.deadline, n.now.Add(max(n.ring.Settings.Lease(), 4*n.ring.Settings.Stagger())))
 		n.wakeAt(h.deadline)
 		l.released = true
-		l.renewals.void()
+		l.voidPromises()
 	}
 	if n.now < h.nextTry {
 		n.wakeAt(h.nextTry)

@@ -56,7 +56,7 @@ func (n *Node) Unreachable(now Instant, id uint64) {
 		if n.lead != nil {
 			n.rn.ReportUnreachable(id)
 			n.rn.ReportSnapshot(id, raft.SnapshotFailure) // ignored unless one was under way
-			n.lead.heartbeats.unsettle(id)
+			n.lead.unsettle(id)
 			n.owe(id)
 		} else if id == n.raftLead {
 			n.doubtTouch()
@@ -292,7 +292,7 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 	case raftpb.MsgHeartbeatResp:
 		if n.lead != nil {
 			n.retrySnapshot(from)
-			n.lead.heartbeats.answered(from)
+			n.lead.heartbeatAnswered(from)
 		}
 	default:
 		return // nothing else travels between members

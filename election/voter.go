@@ -333,7 +333,7 @@ func (n *Node) memberReturned(from uint64, r Return) {
 	}
 	if m.Incarnation == r.Incarnation && slices.Equal(m.Addresses, r.Addresses) && m.Version == r.Version {
 		if n.lead != nil {
-			n.lead.heartbeats.unsettle(from) // it asks whether anybody is there
+			n.lead.unsettle(from) // it asks whether anybody is there
 			// Perhaps it hears this leader and cannot tell which process that is.
 			n.send(Message{To: from, Return: n.self()})
 		}

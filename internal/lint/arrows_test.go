@@ -12,7 +12,7 @@ import (
 // that is not listed fails the test: decide where it belongs.
 var arrows = map[string][]string{
 	"ring":             {},
-	"election":         {"ring", "internal/mono"},
+	"election":         {"election", "ring", "internal/mono"},
 	"monitor/detector": {"internal/mono"},
 	"proto":            {},
 	"queue":            {"proto", "internal"},

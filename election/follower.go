@@ -1,0 +1,33 @@
+package election
+
+// follower is what a leader knows of one other member. It begins empty with the
+// leadership and ends with it.
+type follower struct {
+	// acked is the newest renewal that it acked, with seq 0 if none counts. seen is
+	// that one's number, and stays when the promises are void.
+	acked ackedRenewal
+	seen  uint64
+	// asked: it is a learner for whose sake a renewal was sent out of turn.
+	asked bool
+
+	// heartbeat: it is a learner that gets one at this tick.
+	heartbeat bool
+	// sent is when the oldest unanswered heartbeat went to a learner, settled when
+	// one was sent that it answered.
+	sent, settled mark
+
+	// snapshot is when one was last sent to it.
+	snapshot mark
+	// probed is when the caretaker's newest probe of this heir began, noAnswer the
+	// one that failed, with incarnation 0 if none did.
+	probed   mark
+	noAnswer unanswered
+}
+
+// mark is an instant that may not have come yet.
+type mark struct {
+	at  Instant
+	set bool
+}
+
+func markAt(at Instant) mark { return mark{at, true} }
