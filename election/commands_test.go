@@ -14,7 +14,7 @@ func TestCommandsAreDecodedOnce(t *testing.T) {
 	entry := func(id uint64) *raftpb.Entry {
 		return &raftpb.Entry{Index: new(id), Term: new(uint64(1)), Data: ring.Command{Leave: &ring.Leave{ID: id}}.Encode()}
 	}
-	n := &Node{}
+	var kept commands
 	var entries []*raftpb.Entry
 	for id := uint64(1); id <= 3*commandsKept; id++ {
 		e := entry(id)
@@ -22,26 +22,26 @@ func TestCommandsAreDecodedOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.noteCommand(e, c)
+		kept.note(e, c)
 		entries = append(entries, e)
 	}
-	if len(n.commands) != commandsKept {
-		t.Errorf("%d commands are kept, want %d", len(n.commands), commandsKept)
+	if len(kept) != commandsKept {
+		t.Errorf("%d commands are kept, want %d", len(kept), commandsKept)
 	}
-	kept := n.commands[0].command.Leave
+	oldest := kept[0].command.Leave
 	for i, e := range append(entries, entry(1)) {
-		c, err := n.command(e)
+		c, err := kept.take(e)
 		if want := uint64(i%len(entries) + 1); err != nil || c.Leave.ID != want {
 			t.Errorf("entry %d says %+v, %v", want, c, err)
 		}
-		if again, err := n.command(e); err != nil || again.Leave == c.Leave {
+		if again, err := kept.take(e); err != nil || again.Leave == c.Leave {
 			t.Errorf("entry %d: the same command came twice, %v", e.GetIndex(), err)
 		}
-		if e == entries[len(entries)-commandsKept] && c.Leave != kept {
+		if e == entries[len(entries)-commandsKept] && c.Leave != oldest {
 			t.Error("the oldest command that is kept was decoded again")
 		}
 	}
-	if len(n.commands) != 0 {
-		t.Errorf("%d commands are left", len(n.commands))
+	if len(kept) != 0 {
+		t.Errorf("%d commands are left", len(kept))
 	}
 }

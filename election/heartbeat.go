@@ -58,16 +58,13 @@ func (n *Node) tickRaft() {
 }
 
 // spared reports whether a learner goes without this heartbeat.
-func (n *Node) spared(id uint64) bool {
-	if n.isVoter(id) {
-		return false
-	}
-	f := n.lead.followers.Get(id)
+func (l *leading) spared(id uint64, now Instant) bool {
+	f := l.followers.Get(id)
 	if f == nil || !f.heartbeat {
 		return true
 	}
 	if !f.sent.set {
-		f.sent = markAt(n.now)
+		f.sent = markAt(now)
 	}
 	return false
 }

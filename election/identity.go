@@ -386,11 +386,11 @@ func (n *Node) noteReturns(entries []*raftpb.Entry) {
 		if e.GetType() != raftpb.EntryNormal || !bytes.Contains(e.GetData(), []byte(`"return"`)) && !bytes.Contains(e.GetData(), []byte(`"declare"`)) {
 			continue
 		}
-		c, err := n.readCommand(e)
+		c, err := n.commands.read(e)
 		switch {
 		case err != nil:
 		case c.Return != nil:
-			i.logged = append(i.logged, loggedReturn{e.GetIndex(), c.Return.ID, c.Return.Incarnation, c.Return.Addresses})
+			i.logged = append(i.logged, loggedReturn{e.GetIndex(), c.Return.ID, c.Return.Incarnation, slices.Clone(c.Return.Addresses)})
 		case c.Declare != nil && c.Declare.Incarnation != 0 && c.Declare.Incarnation != n.processInLog(c.Declare.ID):
 			i.logged = append(i.logged, loggedReturn{e.GetIndex(), c.Declare.ID, c.Declare.Incarnation, nil})
 		}

@@ -39,8 +39,7 @@ type Node struct {
 	// writes are raft's writes under way, oldest first.
 	writes     []*write
 	persistSeq uint64
-	// commands are those of entries that came in and are not applied, oldest first.
-	commands []decoded
+	commands   commands
 
 	// What raft says, refreshed after each of its steps.
 	role     raft.StateType

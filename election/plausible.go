@@ -65,7 +65,7 @@ func (n *Node) plausible(m *raftpb.Message) error {
 				return err
 			}
 			if e.GetType() == raftpb.EntryNormal && len(e.GetData()) > 0 {
-				n.noteCommand(e, c)
+				n.commands.note(e, c)
 			}
 		}
 	case raftpb.MsgSnap:
@@ -122,52 +122,6 @@ func plausibleEntry(e *raftpb.Entry) (c ring.Command, err error) {
 		return c, implausible("entry %d of term %d cannot be read: %w; was it written by a newer version of ARC?", e.GetIndex(), e.GetTerm(), err)
 	}
 	return c, nil
-}
-
-// commandsKept bounds the commands that were decoded when their entries came in.
-const commandsKept = 8
-
-// decoded is the command of an entry. Entries never change.
-type decoded struct {
-	entry   *raftpb.Entry
-	command ring.Command
-}
-
-// noteCommand keeps a command until its entry is applied, most likely within
-// moments: to decode a declaration twice costs more than all else that a voter
-// does with it.
-func (n *Node) noteCommand(e *raftpb.Entry, c ring.Command) {
-	if len(n.commands) == commandsKept {
-		n.commands = slices.Delete(n.commands, 0, 1)
-	}
-	n.commands = append(n.commands, decoded{e, c})
-}
-
-// readCommand returns what an entry says, and keeps it until the entry is applied.
-// The caller must not change it.
-func (n *Node) readCommand(e *raftpb.Entry) (ring.Command, error) {
-	for _, d := range n.commands {
-		if d.entry == e {
-			return d.command, nil
-		}
-	}
-	c, err := ring.DecodeCommand(e.GetData())
-	if err == nil {
-		n.noteCommand(e, c)
-	}
-	return c, err
-}
-
-// command returns what an entry says, decoded when it came in or now. It is asked
-// for once: who applies a command may keep parts of it.
-func (n *Node) command(e *raftpb.Entry) (ring.Command, error) {
-	for i, d := range n.commands {
-		if d.entry == e {
-			n.commands = slices.Delete(n.commands, i, i+1)
-			return d.command, nil
-		}
-	}
-	return ring.DecodeCommand(e.GetData())
 }
 
 // confChangeOf decodes the change of raft's configuration in an entry.

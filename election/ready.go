@@ -267,7 +267,7 @@ func (n *Node) sendRaft(m *raftpb.Message) {
 		return
 	}
 	if m.GetType() == raftpb.MsgHeartbeat && n.lead != nil {
-		if n.spared(m.GetTo()) {
+		if !n.isVoter(m.GetTo()) && n.lead.spared(m.GetTo(), n.now) {
 			return
 		}
 		n.owe(m.GetTo())
@@ -287,7 +287,7 @@ func (n *Node) apply(e *raftpb.Entry) {
 	if len(e.GetData()) == 0 {
 		return
 	}
-	c, err := n.command(e)
+	c, err := n.commands.take(e)
 	if err != nil {
 		panic(fmt.Sprintf("election: log entry %d of term %d was let in: %v", e.GetIndex(), e.GetTerm(), err))
 	}
