@@ -216,16 +216,12 @@ func (n *node) awaitAddress(ctx context.Context) error {
 
 // announceWhileApart says hello while a stream to another member is missing:
 // it may have moved, or not know that this node did. A member that has just died
-// is evicted before the second look: a hello of each survivor would only delay
-// the failover.
+// is evicted sooner: a hello of each survivor would only delay the failover.
 func (n *node) announceWhileApart(ctx context.Context) {
-	was := false
 	for wait(ctx, apartEvery) == nil {
-		apart := n.loop.Load() != nil && n.transport.Apart()
-		if apart && was {
+		if n.loop.Load() != nil && n.transport.Apart(apartEvery) {
 			n.discovery.Announce()
 		}
-		was = apart
 	}
 }
 

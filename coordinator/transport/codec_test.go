@@ -245,7 +245,7 @@ func TestDecodeRefusesOthers(t *testing.T) {
 	}
 }
 
-var rewrite = flag.Bool("rewrite", false, "write the fuzz seeds anew")
+var rewrite = flag.Bool("rewrite", false, "write the fuzz seeds again")
 
 // The seeds of FuzzDecode are one good envelope of each kind.
 func TestFuzzSeedsAreFresh(t *testing.T) {

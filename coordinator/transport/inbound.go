@@ -15,12 +15,12 @@ import (
 
 // Why a stream is ended from here.
 var (
-	endIdentity = status.Error(codes.Unavailable, "this node has another id now: open the stream anew")
+	endIdentity = status.Error(codes.Unavailable, "this node has another id now: open the stream again")
 	endClosing  = status.Error(codes.Unavailable, "this coordinator is stopping")
 	endOlder    = status.Error(codes.Aborted, "replaced by a stream of a newer process of the same member")
 	endIdle     = status.Error(codes.Aborted, "too many streams of the same member: this one was the idlest")
 	endHeld     = status.Error(codes.FailedPrecondition, "another process is this member")
-	endNotice   = status.Error(codes.FailedPrecondition, "no longer a member: join anew")
+	endNotice   = status.Error(codes.FailedPrecondition, "no longer a member: join again")
 )
 
 // inbound is a peer's stream to us.

@@ -18,7 +18,9 @@ type peer struct {
 	t     *Transport
 	id    uint64
 	queue *queue
-	up    atomic.Bool
+	// missing is since when there is no stream, Unix nanoseconds; 0 while there is
+	// one.
+	missing atomic.Int64
 	// poke has room for one: a flag below was set.
 	poke chan struct{}
 	// drain is closed when the peer is removed.
@@ -66,10 +68,12 @@ type asked struct {
 
 func newPeer(t *Transport, info Peer) *peer {
 	info.Addresses = slices.Clone(info.Addresses)
-	return &peer{
+	p := &peer{
 		t: t, id: info.ID, info: info, queue: newQueue(),
 		poke: make(chan struct{}, 1), drain: make(chan struct{}),
 	}
+	p.missing.Store(time.Now().UnixNano())
+	return p
 }
 
 // ask sets flags for the peer's goroutine and wakes it.
@@ -209,7 +213,13 @@ func (p *peer) draining() bool {
 	}
 }
 
-func (p *peer) isUp() bool { return p.up.Load() }
+func (p *peer) isUp() bool { return p.missing.Load() == 0 }
+
+// missingFor reports whether there was no stream for so long.
+func (p *peer) missingFor(d time.Duration) bool {
+	since := p.missing.Load()
+	return since != 0 && time.Since(time.Unix(0, since)) >= d
+}
 
 func (p *peer) isQuiet() bool {
 	p.mu.Lock()
@@ -300,7 +310,7 @@ func (d *dialler) drop() {
 	<-s.written
 	<-s.broken
 	d.stream = nil
-	d.up.Store(false)
+	d.missing.Store(time.Now().UnixNano())
 	d.queue.setDown(true)
 }
 
@@ -322,7 +332,7 @@ func (d *dialler) adopt(s *outbound) {
 	d.mu.Lock()
 	d.overflowAt = time.Time{} // what was dropped before is another matter
 	d.mu.Unlock()
-	d.up.Store(true)
+	d.missing.Store(0)
 	d.t.wg.Go(func() { s.receive(d.t) })
 	d.t.wg.Go(func() { s.write(d.peer) })
 	d.t.log.Debug("stream to peer is up", "peer", d.name(), "to", d.id, "address", s.addr, "fresh", replaced)

@@ -74,7 +74,7 @@ func TestAnswersALeaderThatItDoesNotKnowYet(t *testing.T) {
 	}
 	for len(laggard.up) > 0 {
 		if id := <-laggard.up; id == 12 {
-			t.Error("a stream to the leader was opened anew")
+			t.Error("a stream to the leader was opened again")
 		}
 	}
 }

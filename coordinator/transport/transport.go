@@ -215,7 +215,7 @@ func (t *Transport) SelfChanged() {
 	t.selfChanged = make(chan struct{})
 	for _, p := range t.peers {
 		if p.provision != nil && !p.provision.under.sameHello(self) {
-			t.removeLocked(p) // who still knows us dials anew
+			t.removeLocked(p) // who still knows us dials again
 			continue
 		}
 		p.wake(false)
@@ -279,12 +279,13 @@ func (t *Transport) NetworkChanged() {
 	}
 }
 
-// Apart reports whether the stream to a peer that is not distant is missing.
-func (t *Transport) Apart() bool {
+// Apart reports whether the stream to a peer that is not distant is missing for
+// at least d.
+func (t *Transport) Apart(d time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.peers {
-		if !p.isUp() && !p.distant() {
+		if p.missingFor(d) && !p.distant() {
 			return true
 		}
 	}
