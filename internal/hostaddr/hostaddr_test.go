@@ -30,9 +30,17 @@ func add(t *testing.T, name, addr string, up bool) netlink.Link {
 	t.Helper()
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = name
-	link := &netlink.Dummy{LinkAttrs: attrs}
+	// A pair, as the lab's hosts have: not every kernel has dummy interfaces.
+	link := &netlink.Veth{LinkAttrs: attrs, PeerName: name + "-peer"}
 	if err := netlink.LinkAdd(link); err != nil {
-		t.Skipf("no dummy interface here: %v", err)
+		t.Fatalf("make a pair of interfaces: %v", err)
+	}
+	peer, err := netlink.LinkByName(link.PeerName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkSetUp(peer); err != nil {
+		t.Fatal(err)
 	}
 	a, err := netlink.ParseAddr(addr)
 	if err != nil {
