@@ -183,7 +183,7 @@ func (n *testNode) reap() {
 	}
 }
 
-// again starts the node anew with its directories and at its port.
+// again starts the node with its directories and at its port.
 func (n *testNode) again() *testNode {
 	n.t.Helper()
 	o := n.o

@@ -58,7 +58,7 @@ type node struct {
 	// levelChanged has room for one token: the monitor has to be told the log
 	// level.
 	levelChanged chan struct{}
-	// discoveryTold has room for one token: discovery has to be told anew.
+	// discoveryTold has room for one token: discovery has to be told again.
 	discoveryTold chan struct{}
 
 	// loop is the present membership's; nil while this node is no member.

@@ -51,7 +51,7 @@ func (p *pulse) check(now election.Instant, patience time.Duration) (next electi
 		limit = max(limit, startPatience)
 	}
 	if p.due != 0 && now > p.due.Add(patience/4) {
-		p.last = max(p.last, now.Add(-(patience / 2)))
+		p.last = max(p.last, now.Add(-patience/2))
 	}
 	if now >= p.last.Add(limit) {
 		return 0, true

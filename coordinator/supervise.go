@@ -246,7 +246,7 @@ func (s *supervisor) setLink(link *arcv1.Link) (from, to string) {
 	s.target = to
 	switch {
 	case urgent:
-		_ = s.sendLocked(link) // logged; the next monitor is given it anew
+		_ = s.sendLocked(link) // logged; the next monitor is given it again
 	case s.late == nil:
 		s.late = time.AfterFunc(linkRests, s.sendLate)
 	}

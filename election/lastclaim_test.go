@@ -82,7 +82,7 @@ func TestAWordThatComesLateMakesNoClaimNewer(t *testing.T) {
 		n := &Node{cfg: Config{ID: 1}, now: Instant(30 * time.Second), ring: s, lead: &leading{}}
 		c.asked(n)
 		sender := &Node{cfg: Config{ID: 3}, now: Instant(90 * time.Second), ring: s}
-		ended := sender.now.Add(-(100 * time.Millisecond))
+		ended := sender.now.Add(-100 * time.Millisecond)
 		sender.lastClaim = lastClaim{proven: ended, provenTerm: 7, possible: ended, possibleTerm: 7, newest: 7}
 		m := &raftpb.Message{Type: c.kind.Enum(), From: new(uint64(3)), To: new(uint64(1)), Term: new(c.term)}
 		sender.attachClaim(m)

@@ -144,7 +144,7 @@ func (n *Node) stepDown() {
 			n.emit(Done{Ref: h.ref, Err: ErrLeadershipLost})
 		}
 	}
-	// Until somebody is heard of, the ordinary patience begins anew.
+	// Until somebody is heard of, the ordinary patience begins again.
 	n.leaderHeard = max(n.leaderHeard, n.now)
 }
 

@@ -142,7 +142,7 @@ func (n *Node) renewAcked(from uint64, a RenewAck) {
 	}
 	f.seen = a.Seq
 	if a.Lease > 0 && a.Lease < s.lease {
-		s.until = s.until.Add(-(s.lease - a.Lease)) // the voter knows a shorter lease
+		s.until = s.until.Add(a.Lease - s.lease) // the voter knows a shorter lease
 	}
 	// The newest renewal alone counts, even where an older one had a longer
 	// lease. A grant that was named in between may have ended the older promise,

@@ -33,8 +33,8 @@ func ringOfFour(t *testing.T) *Node {
 // newer one is under way. The newer one has not failed by that.
 func TestAnOlderProbesSilenceIsNotTheNewerOnes(t *testing.T) {
 	n := ringOfFour(t)
-	n.lead.followers.Ensure(2).probed = markAt(n.now.Add(-(10 * time.Millisecond)))
-	n.heard[2] = n.now.Add(-(50 * time.Millisecond))
+	n.lead.followers.Ensure(2).probed = markAt(n.now.Add(-10 * time.Millisecond))
+	n.heard[2] = n.now.Add(-50 * time.Millisecond)
 	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.now.Add(-n.probeTimeout()), Outcome: Unanswered})
 	if x := n.lead.followers.Value(2).noAnswer; n.heard[2] <= x.at {
 		t.Errorf("heard at %v, the silence is counted from %v on", n.heard[2], x.at)
@@ -61,7 +61,7 @@ func TestALeaderOutOfTouchEvictsNobody(t *testing.T) {
 	} {
 		n := ringOfFour(t)
 		for _, id := range tt.heard {
-			n.heard[id] = n.now.Add(-(n.ring.Settings.Lease() / 2))
+			n.heard[id] = n.now.Add(-n.ring.Settings.Lease() / 2)
 		}
 		n.heard[4] = n.now.Add(-n.ring.Settings.Lease())
 		if tt.suspect != 0 {

@@ -314,7 +314,7 @@ type SuspicionChanged struct {
 }
 
 // Removed reports that this member is no longer in the ring. The Node does
-// nothing from then on; the owner drops its storage and may join anew.
+// nothing from then on; the owner drops its storage and may join again.
 type Removed struct {
 	Epoch uint64
 	Why   string

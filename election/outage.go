@@ -153,7 +153,7 @@ func (n *Node) learnClaim(m *raftpb.Message) {
 		return
 	}
 	before := func(t Instant, age uint64) Instant {
-		return t.Add(-(time.Duration(min(age, uint64(longestAge/time.Microsecond))) * time.Microsecond))
+		return t.Add(-time.Duration(min(age, uint64(longestAge/time.Microsecond))) * time.Microsecond)
 	}
 	o := lastClaim{provenTerm: v[0], proven: before(asked, v[1]), possibleTerm: v[2], possible: before(n.now, v[3]), newest: v[4]}
 	if o.provenTerm == n.ownTerm {

@@ -15,7 +15,7 @@ import (
 
 // TestScenarios runs the scripts in testdata, each of which tells one
 // paragraph of the rules. `go test ./election -run Scenarios -rewrite` writes
-// down anew what happens; the difference is to be read line by line.
+// down again what happens; the difference is to be read line by line.
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata/scenarios", func(t *testing.T, path string) {
 		w := newWorld()

@@ -275,7 +275,7 @@ func (n *Node) probed(r ProbeResult) {
 		n.trace("confirms the suspicion of %d by its own probe", r.ID)
 	default:
 		// A watcher that alone cannot reach it says so again and again: it is
-		// believed anew after as long as it takes to form the opinion.
+		// believed again after as long as it takes to form the opinion.
 		n.denied[r.ID] = n.now.Add(n.ring.Settings.Detection(false))
 		n.clear(r.ID, s.Suspicion, "the leader reaches it")
 		n.lossUnexplained(r.ID, s.By)

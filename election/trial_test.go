@@ -8,7 +8,7 @@ import (
 )
 
 // TestKeptTrialAgrees: a configuration that was changed step by step takes and
-// refuses the same changes as one that is made anew.
+// refuses the same changes as one that raft makes from the whole configuration.
 func TestKeptTrialAgrees(t *testing.T) {
 	types := []raftpb.ConfChangeType{raftpb.ConfChangeAddNode, raftpb.ConfChangeRemoveNode, raftpb.ConfChangeAddLearnerNode, raftpb.ConfChangeUpdateNode}
 	for seed := range uint64(300) {
@@ -20,15 +20,15 @@ func TestKeptTrialAgrees(t *testing.T) {
 			for range rnd.IntN(4) {
 				cc.Changes = append(cc.Changes, &raftpb.ConfChangeSingle{Type: types[rnd.IntN(len(types))].Enum(), NodeId: new(1 + rnd.Uint64N(8))})
 			}
-			var anew trial
-			errAnew, errKept := anew.try(conf, cc, 9), kept.try(conf, cc, 9)
-			if (errAnew == nil) != (errKept == nil) {
-				t.Fatalf("seed %d: %v on %v: kept %v, made anew %v", seed, cc, conf, errKept, errAnew)
+			var fresh trial
+			errFresh, errKept := fresh.try(conf, cc, 9), kept.try(conf, cc, 9)
+			if (errFresh == nil) != (errKept == nil) {
+				t.Fatalf("seed %d: %v on %v: kept %v, fresh %v", seed, cc, conf, errKept, errFresh)
 			}
-			if errAnew != nil {
+			if errFresh != nil {
 				continue
 			}
-			next := anew.next.ConfState()
+			next := fresh.next.ConfState()
 			if err := next.Equivalent(kept.next.ConfState()); err != nil {
 				t.Fatalf("seed %d: %v on %v: %v", seed, cc, conf, err)
 			}

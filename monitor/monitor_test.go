@@ -377,7 +377,7 @@ func TestARelinkKeepsWhatNeedsNoChange(t *testing.T) {
 	if got := c.streams.Load(); got != 0 {
 		t.Errorf("%d streams to the target of an old link", got)
 	}
-	// But another ring starts its epochs anew.
+	// But another ring starts its epochs again.
 	h.epoch = 0
 	h.link(func(l *arcv1.Link) { l.RingId = "another" }, c)
 	h.awaitLink(c, "up")

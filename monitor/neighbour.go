@@ -283,7 +283,7 @@ func (m *monitor) send(a *attempt, probe detector.Action) {
 	if c, ok := a.conn.(*sockio.Conn); ok {
 		a.written = c.Written()
 	}
-	// It is encoded before SendMsg returns, so it can be filled anew. An error
+	// It is encoded before SendMsg returns, so it can be filled again. An error
 	// means that the stream broke, which the receiving side tells with its cause.
 	_ = a.stream.SendMsg(p)
 }

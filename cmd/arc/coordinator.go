@@ -51,7 +51,7 @@ included, needs --insecure; use it on networks that you trust.`,
 				return fmt.Errorf("find the program to start as monitor: %w", err)
 			}
 			if o.realtime {
-				// Before anything is opened: it executes the program anew.
+				// Before anything is opened: it executes the program again.
 				if err := realtime.Enter(ownImage); err != nil {
 					return fmt.Errorf("%s: %w; run as root or give the right, or go without %s", o.set.Origin("realtime"), err, o.set.Origin("realtime"))
 				}

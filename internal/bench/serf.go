@@ -86,7 +86,7 @@ func (d *serfDaemon) unready() string {
 func (d *serfDaemon) mortal(h *netlab.Host) []netlab.Found { return h.Find("serf") }
 
 // An agent that was alone for a while tries to meet the others again twice a
-// minute; one that starts anew joins at once.
+// minute; one that starts again joins at once.
 func (d *serfDaemon) mend(h *netlab.Host) error {
 	if d.known[h.Number()].count() == len(d.bed.hosts) {
 		return nil

@@ -178,7 +178,7 @@ func (r *Results) costTable() Table {
 	t := Table{
 		Title: "At rest",
 		Note: "Measured alone. Processor seconds a minute are of all daemons together; the other figures are of one node, on average and of the busiest. " +
-			"Begun: how often somebody began to lead, or to claim it anew, although nothing happened.",
+			"Begun: how often somebody began to lead, or to claim it again, although nothing happened.",
 		Header: []string{"system", "hosts", "CPU s/min", "% of a core per node", "bytes/s sent", "busiest", "MiB resident", "largest", "begun"},
 	}
 	for _, s := range Systems {

@@ -33,7 +33,7 @@ func TestChecker(t *testing.T) {
 	}{
 		{"rising", []step{{"a", said("snapshot", "n1", 4, nil)}, {"a", declared("n1", "1", 5)}, {"a", declared("n2", "2", 9)}}, ""},
 		{"two streams tell the same", []step{{"a", declared("n1", "1", 5)}, {"b", declared("n1", "1", 5)}}, ""},
-		{"a later stream begins anew", []step{{"a", declared("n1", "1", 5)}, {"a2", said("snapshot", "n1", 5, nil)}, {"a2", declared("n2", "2", 6)}}, ""},
+		{"a later stream begins again", []step{{"a", declared("n1", "1", 5)}, {"a2", said("snapshot", "n1", 5, nil)}, {"a2", declared("n2", "2", 6)}}, ""},
 		{"same token twice in a stream", []step{{"a", declared("n1", "1", 5)}, {"a", declared("n1", "1", 5)}}, "token 5 of n1 after token 5"},
 		{"falling behind the snapshot", []step{{"a", said("snapshot", "n1", 7, nil)}, {"a", declared("n1", "1", 5)}}, "token 5 of n1 after token 7"},
 		{"two leaders in a term", []step{{"a", declared("n1", "1", 5)}, {"b", declared("n2", "2", 5)}}, "term 5 has two leaders: n1 (id 1) and n2 (id 2)"},

@@ -27,7 +27,7 @@ func thaw(t *testing.T, nodes ...*Node) {
 }
 
 // A leader that hangs is replaced; when it goes on it claims nothing, learns
-// that it was evicted, and joins anew.
+// that it was evicted, and joins again.
 func TestHungLeaderIsReplacedAndRejoins(t *testing.T) {
 	t.Parallel()
 	for _, what := range []string{"coordinator", "machine"} {

@@ -131,7 +131,7 @@ func TestEvict(t *testing.T) {
 	if out, errs, code := arc(t, "--addr", n.Addr(), "evict", n.name); code != 0 {
 		t.Fatalf("arc evict %s: code %d, %q %q", n.name, code, out, errs)
 	}
-	// It was alive after all: it joins anew.
+	// It was alive after all: it joins again.
 	after := awaitRing(t, r, stepBound)
 	if got := member(after, n.name).GetId(); got <= id {
 		t.Errorf("%s has id %d again, it had %d", n.name, got, id)

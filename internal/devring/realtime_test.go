@@ -66,7 +66,7 @@ func TestRealtimeProcesses(t *testing.T) {
 }
 
 // A service manager hears from the process that it started, also if that has
-// executed itself anew: systemd (Type=notify) listens to the main pid alone.
+// executed itself again: systemd (Type=notify) listens to the main pid alone.
 func TestServiceManagerIsNotified(t *testing.T) {
 	for _, how := range []string{"plain", "realtime"} {
 		t.Run(how, func(t *testing.T) {

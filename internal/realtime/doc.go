@@ -4,7 +4,7 @@
 //
 // A scheduling policy belongs to a thread, and the Go runtime has started some
 // before main begins. So Enter gives it to one thread and executes the program
-// anew from there: all threads of the new image descend from that one and
+// again from there: all threads of the new image descend from that one and
 // inherit it, and so does every process that is started later, the monitor for
 // one. Whoever starts a program that is not to run under it has to reset it.
 // Locked memory is inherited by nobody, which is why Keep locks it in each

@@ -22,7 +22,7 @@ const Priority = 10
 const Mark = "ARC_REALTIME_PID"
 
 // Enter makes this process a realtime one. It executes the program at the path
-// anew with the same arguments, and then does not return; in the new image it
+// again with the same arguments, and then does not return; in the new image it
 // returns nil, or an error. Without the rights it fails with ErrDenied and
 // nothing has changed that matters: the caller is expected to end.
 func Enter(program string) error {

@@ -41,7 +41,7 @@ type link struct {
 	// goodAt is when a fault was last at work on it.
 	goodAt int64
 	held   []event
-	// redialled is when the stream was last opened anew after a loss.
+	// redialled is when the stream was last opened again after a loss.
 	redialled int64
 }
 
@@ -97,7 +97,7 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 		l.bad = s.now
 		s.stats.counts[cLost]++
 		s.noteLost(e)
-		// What a stream loses it loses by breaking: it is opened anew.
+		// What a stream loses it loses by breaking: it is opened again.
 		if e.kind == evDeliver && s.now >= l.redialled+int64(time.Second) {
 			l.redialled = s.now
 			s.redial(from, to)
@@ -273,7 +273,7 @@ func (s *Sim) hellos(n *node) {
 	}
 }
 
-// redial opens the streams anew that a cut broke.
+// redial opens the streams again that a cut broke.
 func (s *Sim) redial(from, to int) {
 	n, o := s.nodes[from], s.nodes[to]
 	if n.core != nil && (n.peers == nil || o.id != 0 && slices.Contains(n.peers, o.id)) {

@@ -466,7 +466,7 @@ func (s *Sim) carryOut(n *node, effects []election.Effect) {
 	}
 }
 
-// removed drops the storage and joins anew, as the daemon does.
+// removed drops the storage and joins again, as the daemon does.
 func (s *Sim) removed(n *node, x election.Removed) {
 	s.stats.count("process: removed from the ring", 1)
 	s.tracef(n, "no member any more (epoch %d): %s", x.Epoch, x.Why)

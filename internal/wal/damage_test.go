@@ -283,7 +283,7 @@ func TestOldBytesNeverCount(t *testing.T) {
 	if err != nil || got != s.after[2] {
 		t.Fatalf("got %s, error %v, want %s", got, err, s.after[2])
 	}
-	// An earlier record of the same file: a vote that was since cast anew.
+	// An earlier record of the same file: a vote that was since cast again.
 	s = tell(t, Batch{HardState: hard(10, 1, 1), Sync: true}, Batch{HardState: hard(11, 2, 1), Sync: true},
 		Batch{HardState: hard(11, 3, 1), Sync: true})
 	offsets = recordOffsets(t, s.data)

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write testdata anew")
+var rewrite = flag.Bool("rewrite", false, "write testdata again")
 
 // FuzzRecord decodes arbitrary bytes as the payload of a record, and as a
 // record. What is accepted must come out the same after another round.

@@ -119,7 +119,7 @@ func TestDampingIsPerNeighbour(t *testing.T) {
 	if n := needed(2); n != 6 {
 		t.Errorf("after a change elsewhere it is suspected after %d misses, want 6 still", n)
 	}
-	// Whoever comes back in another incarnation starts anew.
+	// Whoever comes back in another incarnation starts again.
 	l.Epoch, l.Targets = 3, []Target{{ID: 2, Incarnation: 9}, {ID: 3}}
 	s.do(s.Relink(s.now, l))
 	if n := needed(2); n != 3 {

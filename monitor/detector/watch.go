@@ -433,7 +433,7 @@ func (w *Watch) extend(now mono.Instant) {
 		w.open = append(w.open, o)
 		w.act(o, Action{Kind: Open})
 		if t.ID == w.grant.target {
-			w.grant.target = 0 // its probes are numbered anew, so is the grant
+			w.grant.target = 0 // its probes are numbered from the start, and so is the grant
 		}
 		r := o.det.Tick(now)
 		w.act(o, w.probe(o, r.Ping))
