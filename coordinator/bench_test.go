@@ -11,10 +11,11 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 
-	"github.com/arc-ring/arc/coordinator/transport"
+	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/dial"
 	"github.com/arc-ring/arc/internal/mono"
+	"github.com/arc-ring/arc/internal/peerwire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -72,9 +73,9 @@ func (r *loops) add(id uint64, rec election.Recovered) {
 	l.hands = hands{
 		send: func(m election.Message) {
 			m.From = id
-			if env, err := transport.Encode(m); err != nil {
+			if env, err := peerwire.Encode(m); err != nil {
 				r.b.Error(err)
-			} else if m, err := transport.Decode(env, m.From, m.To); err != nil {
+			} else if m, err := peerwire.Decode(env, m.From, m.To); err != nil {
 				r.b.Error(err)
 			} else if int(m.To) <= len(r.all) {
 				m.Incarnation = id

@@ -13,7 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/arc-ring/arc/coordinator/transport"
+	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/dial"

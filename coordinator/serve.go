@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
-	"github.com/arc-ring/arc/coordinator/transport"
+	"github.com/arc-ring/arc/coordinator/internal/transport"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 

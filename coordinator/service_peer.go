@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/arc-ring/arc/coordinator/transport"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/peerwire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -28,8 +28,8 @@ func (s peerService) Certify(_ context.Context, r *arcv1.CertifyRequest) (*arcv1
 		return nil, ErrNotJoined
 	case r.GetCluster() != s.n.o.Cluster || r.GetRingId() != v.ringID:
 		return nil, fmt.Errorf("%w: certificate for ring %s of cluster %s, this is ring %q of cluster %q", ErrOtherRing, foreign.Quote(r.GetRingId()), foreign.Quote(r.GetCluster()), v.ringID, s.n.o.Cluster)
-	case transport.CheckCertificate(r.GetCertificate()) != nil:
-		return nil, fmt.Errorf("%w: %w", ring.ErrInvalid, transport.CheckCertificate(r.GetCertificate()))
+	case peerwire.CheckCertificate(r.GetCertificate()) != nil:
+		return nil, fmt.Errorf("%w: %w", ring.ErrInvalid, peerwire.CheckCertificate(r.GetCertificate()))
 	case r.GetCertificate().GetIncarnation() == s.n.incarnation:
 		return nil, fmt.Errorf("%w: certificate for this very process, which runs", ring.ErrInvalid)
 	}
@@ -92,7 +92,7 @@ func (s probeService) Probe(stream arcv1.Probe_ProbeServer) error {
 			if l.stuck() > v.ring.Settings.Detection(true) {
 				continue
 			}
-			if p, ok := transport.DecodePing(ping, s.n.clock()); ok && meant && !l.pinged(p) {
+			if p, ok := peerwire.DecodePing(ping, s.n.clock()); ok && meant && !l.pinged(p) {
 				continue
 			}
 		}

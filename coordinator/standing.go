@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/arc-ring/arc/coordinator/transport"
+	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"

@@ -10,8 +10,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"github.com/arc-ring/arc/coordinator/transport"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/peerwire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -36,7 +36,7 @@ func kindOf(m election.Message) string {
 	if m.Raft != nil {
 		return m.Raft.GetType().String()
 	}
-	env, err := transport.Encode(m)
+	env, err := peerwire.Encode(m)
 	if err != nil {
 		panic(err)
 	}
@@ -48,7 +48,7 @@ func body(m election.Message) proto.Message {
 	if m.Raft != nil {
 		return proto.Clone(m.Raft)
 	}
-	env, err := transport.Encode(m)
+	env, err := peerwire.Encode(m)
 	if err != nil {
 		panic(err)
 	}
@@ -66,7 +66,7 @@ func decoded(m election.Message, b proto.Message) (election.Message, error) {
 		}
 		env.Body = &arcv1.PeerEnvelope_Raft{Raft: wire}
 	} else {
-		orig, err := transport.Encode(m)
+		orig, err := peerwire.Encode(m)
 		if err != nil {
 			panic(err)
 		}
@@ -81,7 +81,7 @@ func decoded(m election.Message, b proto.Message) (election.Message, error) {
 	if err := proto.Unmarshal(wire, env); err != nil {
 		return election.Message{}, err
 	}
-	d, err := transport.Decode(env, m.From, m.To)
+	d, err := peerwire.Decode(env, m.From, m.To)
 	d.Incarnation = m.Incarnation
 	return d, err
 }

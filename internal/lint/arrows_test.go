@@ -23,11 +23,12 @@ var arrows = map[string][]string{
 	"cmd/arc":          {"cmd/arc", "coordinator", "monitor", "client", "queue", "discovery", "ring", "proto", "internal"},
 	"cmd":              {"client", "proto", "internal"},
 
-	"internal":         {"internal", "proto", "ring"},
-	"internal/netlab":  {},
-	"internal/sim":     {"internal", "ring", "election", "monitor/detector"},
-	"internal/bench":   {"client", "internal", "proto"},
-	"internal/devring": {"client", "internal", "proto", "ring"},
+	"internal":          {"internal", "proto", "ring"},
+	"internal/netlab":   {},
+	"internal/peerwire": {"internal", "election", "ring", "proto"},
+	"internal/sim":      {"internal", "ring", "election", "monitor/detector"},
+	"internal/bench":    {"client", "internal", "proto"},
+	"internal/devring":  {"client", "internal", "proto", "ring"},
 }
 
 func TestArrowsBetweenPackages(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/peerwire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -97,7 +98,7 @@ func (t *Transport) ServeStream(stream arcv1.Peer_StreamServer) error {
 		return err
 	}
 	if t.gone(hello.GetId()) {
-		_ = stream.Send(evictedEnvelope(election.EvictedNotice{RingID: self.RingID, ID: hello.GetId(), Epoch: self.Epoch})) // the status says it too
+		_ = stream.Send(peerwire.EncodeEvicted(election.EvictedNotice{RingID: self.RingID, ID: hello.GetId(), Epoch: self.Epoch})) // the status says it too
 		return endNotice
 	}
 	in, err := t.register(hello, self)
@@ -157,9 +158,9 @@ func (t *Transport) read(stream arcv1.Peer_StreamServer, hellos chan<- *arcv1.Pe
 		}
 		var m election.Message
 		if err == nil {
-			m, err = Decode(whole, from, to)
+			m, err = peerwire.Decode(whole, from, to)
 		}
-		if err != nil && !errors.Is(err, ErrMalformed) {
+		if err != nil && !errors.Is(err, peerwire.ErrMalformed) {
 			return err
 		}
 		if err != nil {

@@ -1,4 +1,4 @@
-package transport
+package peerwire
 
 import (
 	"fmt"
@@ -77,7 +77,7 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 		}
 		m.Release = &election.Release{Term: r.GetTerm(), Seq: r.GetSeq(), ID: r.GetId(), Incarnation: r.GetIncarnation(), Lapsed: r.GetLapsed()}
 	case *arcv1.PeerEnvelope_Evicted:
-		e := evictedNotice(body.Evicted)
+		e := DecodeEvicted(body.Evicted)
 		if err := foreign.CheckName("ring", e.RingID); e.ID == 0 || err != nil {
 			return m, fmt.Errorf("%w: notice of eviction for member %d of ring %s", ErrMalformed, e.ID, foreign.Quote(e.RingID))
 		}
@@ -104,7 +104,7 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 			Former: r.GetFormer(), Last: r.GetLastIndex(), Term: r.GetTerm(), Ask: r.GetAsk(),
 		}
 	case *arcv1.PeerEnvelope_Held:
-		h, err := heldNotice(body.Held)
+		h, err := DecodeHeld(body.Held)
 		if err != nil {
 			return m, err
 		}

@@ -16,9 +16,6 @@ import (
 // QueueMemory bounds what waits for one peer, in bytes.
 const QueueMemory = 4 << 20
 
-// MaxMessage bounds an encoded PeerEnvelope, in bytes, both ways.
-const MaxMessage = 8 << 20
-
 const (
 	// A queue holds this much while its peer is connected; the oldest goes
 	// first.

@@ -8,11 +8,12 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/peerwire"
 )
 
 func pushed(t *testing.T, q *queue, m election.Message) bool {
 	t.Helper()
-	env, err := Encode(m)
+	env, err := peerwire.Encode(m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package transport
+package peerwire
 
 import (
 	"bytes"
@@ -36,6 +36,14 @@ func raftMessage(edit func(*raftpb.Message)) election.Message {
 	m := &raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), From: new(uint64(1)), To: new(uint64(2)), Term: new(uint64(6))}
 	edit(m)
 	return election.Message{From: 1, To: 2, Raft: m}
+}
+
+// bulk is a raft message with a payload.
+func bulk(from, to, seq uint64, size int) election.Message {
+	return election.Message{From: from, To: to, Raft: &raftpb.Message{
+		Type: raftpb.MsgApp.Enum(), From: new(from), To: new(to), Term: new(uint64(5)), LogTerm: new(uint64(5)), Index: new(seq - 1),
+		Entries: []*raftpb.Entry{{Term: new(uint64(5)), Index: new(seq), Data: make([]byte, size)}},
+	}}
 }
 
 // everyBody has each body once or more.

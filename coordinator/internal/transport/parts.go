@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/internal/peerwire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -60,13 +61,13 @@ func (a *assembly) add(env *arcv1.PeerEnvelope) (*arcv1.PeerEnvelope, error) {
 	p, ok := env.GetBody().(*arcv1.PeerEnvelope_Part)
 	if !ok {
 		if len(a.buf) > 0 {
-			return nil, fmt.Errorf("%w: %T amid the parts of an envelope", ErrMalformed, env.GetBody())
+			return nil, fmt.Errorf("%w: %T amid the parts of an envelope", peerwire.ErrMalformed, env.GetBody())
 		}
 		return env, nil
 	}
 	data := p.Part.GetData()
-	if len(data) == 0 || len(a.buf)+len(data) > MaxMessage {
-		return nil, fmt.Errorf("%w: a part of %d bytes after %d", ErrMalformed, len(data), len(a.buf))
+	if len(data) == 0 || len(a.buf)+len(data) > peerwire.MaxMessage {
+		return nil, fmt.Errorf("%w: a part of %d bytes after %d", peerwire.ErrMalformed, len(data), len(a.buf))
 	}
 	if a.t.assembling.Add(int64(len(data))) > PartsMemory {
 		a.t.assembling.Add(-int64(len(data)))
@@ -79,10 +80,10 @@ func (a *assembly) add(env *arcv1.PeerEnvelope) (*arcv1.PeerEnvelope, error) {
 	defer a.drop()
 	whole := &arcv1.PeerEnvelope{}
 	if err := proto.Unmarshal(a.buf, whole); err != nil {
-		return nil, fmt.Errorf("%w: an envelope of %d bytes in parts does not decode: %w", ErrMalformed, len(a.buf), err)
+		return nil, fmt.Errorf("%w: an envelope of %d bytes in parts does not decode: %w", peerwire.ErrMalformed, len(a.buf), err)
 	}
 	if whole.GetPart() != nil {
-		return nil, fmt.Errorf("%w: a part within parts", ErrMalformed)
+		return nil, fmt.Errorf("%w: a part within parts", peerwire.ErrMalformed)
 	}
 	return whole, nil
 }

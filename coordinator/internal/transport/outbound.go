@@ -18,6 +18,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/dial"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/peerwire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -120,7 +121,7 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 
 // evicted passes a notice on if it is about us.
 func (t *Transport) evicted(from uint64, e *arcv1.Evicted, self Identity) {
-	n := evictedNotice(e)
+	n := peerwire.DecodeEvicted(e)
 	if n.RingID != self.RingID || n.ID != self.ID {
 		t.log.Warn("notice of eviction is not about this node", "ring", foreign.Brief(n.RingID), "node", n.ID)
 		return
@@ -132,7 +133,7 @@ func (t *Transport) evicted(from uint64, e *arcv1.Evicted, self Identity) {
 
 // heldHere passes on the word that another process is the member that we are.
 func (t *Transport) heldHere(h *arcv1.Held, s *outbound) {
-	n, err := heldNotice(h)
+	n, err := peerwire.DecodeHeld(h)
 	if err != nil || n.RingID != s.self.RingID || n.ID != s.self.ID || n.Incarnation != s.self.Incarnation {
 		t.log.Warn("word about another process is not about this one", "ring", foreign.Quote(h.GetRingId()), "node", h.GetId())
 		return
@@ -295,8 +296,4 @@ func (s *outbound) stuck(d time.Duration) bool {
 	}
 	acked, waiting, rtt, ok := ackState(s.conn)
 	return ok && waiting && acked == s.acked && time.Since(s.since) >= 4*rtt
-}
-
-func evictedEnvelope(n election.EvictedNotice) *arcv1.PeerEnvelope {
-	return &arcv1.PeerEnvelope{Body: evictedBody(n)}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/peerwire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -126,11 +127,11 @@ func TestRefusedClientIsTold(t *testing.T) {
 
 func TestStreamMustStartWithHelloAndStayWellFormed(t *testing.T) {
 	b := start(t, 2, "127.0.0.1:0", Options{})
-	renewal, err := Encode(renew(1, 2, 1))
+	renewal, err := peerwire.Encode(renew(1, 2, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign, err := Encode(bulk(9, 2, 1, 1))
+	foreign, err := peerwire.Encode(bulk(9, 2, 1, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +292,7 @@ func TestForeignNoticeOfEvictionIsIgnored(t *testing.T) {
 func TestIdleStreamMakesRoom(t *testing.T) {
 	b := start(t, 2, "127.0.0.1:0", Options{})
 	hello := &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: &arcv1.PeerHello{Cluster: "c", RingId: "r", Id: 1, Incarnation: 1, To: 2}}}
-	renewal, err := Encode(renew(1, 2, 1))
+	renewal, err := peerwire.Encode(renew(1, 2, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

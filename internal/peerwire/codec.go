@@ -1,4 +1,4 @@
-package transport
+package peerwire
 
 import (
 	"fmt"
@@ -10,6 +10,9 @@ import (
 	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
+
+// MaxMessage bounds an encoded PeerEnvelope, in bytes, both ways.
+const MaxMessage = 8 << 20
 
 // Encode turns a message into its wire form. The envelope shares no memory
 // with the message. It fails for a message without a body, with more than one,
@@ -46,7 +49,7 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 	if c := m.Certificate; c != nil {
 		bodies++
 		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Certificate{Certificate: &arcv1.Certificate{
-			Name: text(c.Name), Id: c.ID, Incarnation: c.Incarnation, Exit: text(c.Exit), Clean: c.Clean,
+			Name: Text(c.Name), Id: c.ID, Incarnation: c.Incarnation, Exit: Text(c.Exit), Clean: c.Clean,
 		}}}
 	}
 	if r := m.Release; r != nil {
@@ -55,18 +58,18 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 	}
 	if e := m.Evicted; e != nil {
 		bodies++
-		env = &arcv1.PeerEnvelope{Body: evictedBody(*e)}
+		env = EncodeEvicted(*e)
 	}
 	if r := m.Return; r != nil {
 		bodies++
 		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{
-			Id: r.ID, Incarnation: r.Incarnation, Addresses: append([]string(nil), r.Addresses...), Version: text(r.Version),
+			Id: r.ID, Incarnation: r.Incarnation, Addresses: append([]string(nil), r.Addresses...), Version: Text(r.Version),
 			Former: append([]uint64(nil), r.Former...), LastIndex: r.Last, Term: r.Term, Ask: r.Ask,
 		}}}
 	}
 	if h := m.Held; h != nil {
 		bodies++
-		env = &arcv1.PeerEnvelope{Body: heldBody(*h)}
+		env = EncodeHeld(*h)
 	}
 	if c := m.Check; c != nil {
 		bodies++
@@ -118,23 +121,29 @@ func renewAckEnvelope(r *election.RenewAck) *arcv1.PeerEnvelope {
 	return &all.env
 }
 
-// text makes a text one that the other side takes: it would end the whole
-// stream.
-func text(s string) string { return foreign.Cut(foreign.Text(s), foreign.MaxText) }
+// Text makes a text one that the other side takes: another one would end the
+// whole stream.
+func Text(s string) string { return foreign.Cut(foreign.Text(s), foreign.MaxText) }
 
-func evictedBody(e election.EvictedNotice) *arcv1.PeerEnvelope_Evicted {
-	return &arcv1.PeerEnvelope_Evicted{Evicted: &arcv1.Evicted{RingId: e.RingID, Id: e.ID, Epoch: e.Epoch}}
+// EncodeEvicted makes the envelope of a notice to a former member.
+func EncodeEvicted(e election.EvictedNotice) *arcv1.PeerEnvelope {
+	return &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Evicted{Evicted: &arcv1.Evicted{RingId: e.RingID, Id: e.ID, Epoch: e.Epoch}}}
 }
 
-func evictedNotice(e *arcv1.Evicted) election.EvictedNotice {
+// DecodeEvicted is the inverse of EncodeEvicted.
+func DecodeEvicted(e *arcv1.Evicted) election.EvictedNotice {
 	return election.EvictedNotice{RingID: e.GetRingId(), ID: e.GetId(), Epoch: e.GetEpoch()}
 }
 
-func heldBody(h election.Held) *arcv1.PeerEnvelope_Held {
-	return &arcv1.PeerEnvelope_Held{Held: &arcv1.Held{RingId: h.RingID, Id: h.ID, Incarnation: h.Incarnation, By: h.By, Addresses: append([]string(nil), h.Addresses...), Behind: h.Behind}}
+// EncodeHeld makes the envelope of the word that another process is a member.
+func EncodeHeld(h election.Held) *arcv1.PeerEnvelope {
+	return &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Held{Held: &arcv1.Held{
+		RingId: h.RingID, Id: h.ID, Incarnation: h.Incarnation, By: h.By, Addresses: append([]string(nil), h.Addresses...), Behind: h.Behind,
+	}}}
 }
 
-func heldNotice(h *arcv1.Held) (election.Held, error) {
+// DecodeHeld is the inverse of EncodeHeld. It fails with ErrMalformed.
+func DecodeHeld(h *arcv1.Held) (election.Held, error) {
 	if foreign.CheckName("ring", h.GetRingId()) != nil || h.GetId() == 0 || h.GetIncarnation() == 0 || h.GetBy() == 0 || foreign.CheckAddresses(h.GetAddresses()) != nil {
 		return election.Held{}, fmt.Errorf("%w: word about who is member %d", ErrMalformed, h.GetId())
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/internal/peerwire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -23,9 +24,9 @@ func (c *collected) Send(env *arcv1.PeerEnvelope) error {
 }
 
 func TestLongEnvelopesTravelInParts(t *testing.T) {
-	for _, size := range []int{10, partSize - 100, partSize, MaxWire, 3*partSize + 1, MaxMessage - 200} {
+	for _, size := range []int{10, partSize - 100, partSize, MaxWire, 3*partSize + 1, peerwire.MaxMessage - 200} {
 		m := bulk(1, 2, 1, size)
-		env, err := Encode(m)
+		env, err := peerwire.Encode(m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,14 +74,14 @@ func TestPartsThatAreRefused(t *testing.T) {
 		for _, p := range parts {
 			_, err = a.add(p)
 		}
-		if !errors.Is(err, ErrMalformed) {
-			t.Errorf("%s: %v, want ErrMalformed", name, err)
+		if !errors.Is(err, peerwire.ErrMalformed) {
+			t.Errorf("%s: %v, want peerwire.ErrMalformed", name, err)
 		}
 	}
 	a := assembly{t: New(Options{})}
 	err = nil
 	for n := 0; err == nil; n += partSize {
-		if n > MaxMessage {
+		if n > peerwire.MaxMessage {
 			t.Fatalf("%d bytes are taken, and no end", n)
 		}
 		_, err = a.add(part(partSize, false))

@@ -12,7 +12,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/dial"
 	"github.com/arc-ring/arc/internal/foreign"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/internal/peerwire"
 )
 
 // Transport keeps a stream to every peer and takes theirs.
@@ -171,7 +171,7 @@ func (t *Transport) Send(m election.Message) {
 	if p == nil {
 		return
 	}
-	env, err := Encode(m)
+	env, err := peerwire.Encode(m)
 	if err != nil {
 		t.log.Error("message not sent", "peer", p.name(), "to", m.To, "error", err)
 		return
@@ -189,7 +189,7 @@ func (t *Transport) Notice(id uint64, n election.EvictedNotice) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, in := range t.inbound[id] {
-		in.tell(lastWord{evictedEnvelope(n), endNotice})
+		in.tell(lastWord{peerwire.EncodeEvicted(n), endNotice})
 	}
 }
 
@@ -200,7 +200,7 @@ func (t *Transport) held(id uint64, h election.Held) {
 	defer t.mu.Unlock()
 	for _, in := range t.inbound[id] {
 		if in.hello.GetIncarnation() == h.Incarnation {
-			in.tell(lastWord{&arcv1.PeerEnvelope{Body: heldBody(h)}, endHeld})
+			in.tell(lastWord{peerwire.EncodeHeld(h), endHeld})
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/peerwire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -354,7 +355,7 @@ func TestMessagesTellTheirIncarnation(t *testing.T) {
 
 func TestLateHelloOfAnEarlierProcessIsHarmless(t *testing.T) {
 	b := start(t, 2, "127.0.0.1:0", Options{})
-	renewal, err := Encode(renew(1, 2, 1))
+	renewal, err := peerwire.Encode(renew(1, 2, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/peerwire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -22,7 +23,7 @@ type refusal struct {
 // helloEnvelope is what self says to a member first.
 func helloEnvelope(self Identity, to uint64) *arcv1.PeerEnvelope {
 	h := &arcv1.PeerHello{
-		Cluster: self.Cluster, RingId: self.RingID, Id: self.ID, Incarnation: self.Incarnation, Name: text(self.Name), To: to,
+		Cluster: self.Cluster, RingId: self.RingID, Id: self.ID, Incarnation: self.Incarnation, Name: peerwire.Text(self.Name), To: to,
 	}
 	for _, a := range self.Addresses {
 		if len(h.Addresses) < foreign.MaxAddresses && foreign.CheckAddress(a) == nil {
@@ -104,9 +105,9 @@ func checkHello(h *arcv1.PeerHello) error {
 func checkServerHello(h *arcv1.PeerHello, self Identity, id uint64) error {
 	switch {
 	case h == nil:
-		return fmt.Errorf("%w: the answer to a hello is no hello", ErrMalformed)
+		return fmt.Errorf("%w: the answer to a hello is no hello", peerwire.ErrMalformed)
 	case checkHello(h) != nil:
-		return fmt.Errorf("%w: the answer to a hello: %w", ErrMalformed, checkHello(h))
+		return fmt.Errorf("%w: the answer to a hello: %w", peerwire.ErrMalformed, checkHello(h))
 	case h.GetCluster() != self.Cluster || h.GetRingId() != self.RingID:
 		return status.Errorf(codes.FailedPrecondition, "answered by cluster %s, ring %s, instead of %q, %s", foreign.Quote(h.GetCluster()), foreign.Quote(h.GetRingId()), self.Cluster, self.RingID)
 	case h.GetId() != id:
