@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -38,6 +37,9 @@ func TestHostsOnANetworkFindOneAnother(t *testing.T) {
 	}
 	if os.Getuid() != 0 {
 		t.Skip("needs root: makes network namespaces")
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skip("needs the program ip (Debian's iproute2)")
 	}
 	two := startHost(t, "2", 0)
 	one := startHost(t, "1", two.Process.Pid)
@@ -80,38 +82,20 @@ func startHost(t *testing.T, role string, peer int) *hostProcess {
 // playHost runs in a namespace: host 1 leads, host 2 looks for the ring, by
 // each kind of address in turn.
 func playHost(t *testing.T, role string) {
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	lo, err := netlink.LinkByName("lo")
-	must(err)
-	must(netlink.LinkSetUp(lo))
+	ip(t, "link set lo up")
 	// An address is of no use until duplicate detection has ended: 1 s.
-	must(os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0))
+	if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0); err != nil {
+		t.Fatal(err)
+	}
 	if role == "1" {
-		peer, err := strconv.Atoi(os.Getenv(peerEnv))
-		must(err)
-		must(netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "arc1"}, PeerName: "arc2", PeerNamespace: netlink.NsPid(peer)}))
+		ip(t, "link add arc1 type veth peer name arc2 netns "+os.Getenv(peerEnv))
 	}
-	var link netlink.Link
-	waitFor(t, func() bool {
-		link, err = netlink.LinkByName("arc" + role)
-		return err == nil
-	})
-	for _, a := range []string{"10.77.0." + role + "/24", "fd77::" + role + "/64"} {
-		addr, err := netlink.ParseAddr(a)
-		must(err)
-		addr.Flags = unix.IFA_F_NODAD
-		if addr.IP.To4() != nil {
-			addr.Flags = 0
-		}
-		must(netlink.AddrAdd(link, addr))
-	}
-	must(netlink.LinkSetUp(link))
-	waitFor(t, func() bool { return carrier("arc" + role) })
+	link := "arc" + role
+	waitFor(t, func() bool { _, err := net.InterfaceByName(link); return err == nil })
+	ip(t, "address add 10.77.0."+role+"/24 dev "+link)
+	ip(t, "address add fd77::"+role+"/64 dev "+link+" nodad")
+	ip(t, "link set "+link+" up")
+	waitFor(t, func() bool { return carrier(link) })
 
 	for i, bind := range []string{"", "10.77.0." + role, "fd77::" + role} {
 		playTurn(t, role, bind, 7400+i)
@@ -268,31 +252,23 @@ func playLoopback(t *testing.T) {
 	if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0); err != nil {
 		t.Fatal(err) // The kernel would say hello itself.
 	}
-	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "quiet"}, PeerName: "end"}); err != nil {
-		t.Fatal(err)
-	}
-	card, err := netlink.LinkByName("quiet")
-	if err != nil {
-		t.Fatal(err)
-	}
-	end, err := netlink.LinkByName("end")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address, err := netlink.ParseAddr("10.88.0.1/24")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(netlink.AddrAdd(card, address), netlink.LinkSetUp(card), netlink.LinkSetUp(end)); err != nil {
-		t.Fatal(err)
-	}
+	ip(t, "link add quiet type veth peer name end")
+	ip(t, "address add 10.88.0.1/24 dev quiet")
+	ip(t, "link set quiet up")
+	ip(t, "link set end up")
 	waitFor(t, func() bool { return carrier("quiet") })
-	sent := func() uint64 {
-		link, err := netlink.LinkByIndex(card.Attrs().Index)
+	sent := func() int {
+		table, err := os.ReadFile("/proc/net/dev")
 		if err != nil {
 			t.Fatal(err)
 		}
-		return link.Attrs().Statistics.TxPackets
+		_, counters, _ := strings.Cut(string(table), "quiet:")
+		const packetsSent = 9 // after the eight of what was received, and the bytes
+		n, err := strconv.Atoi(strings.Fields(counters)[packetsSent])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
 	}
 	before := sent()
 	h := newHouse(t)
@@ -310,6 +286,14 @@ func playLoopback(t *testing.T) {
 }
 
 func carrier(name string) bool {
-	link, err := netlink.LinkByName(name)
-	return err == nil && link.Attrs().OperState == netlink.OperUp
+	link, err := net.InterfaceByName(name)
+	return err == nil && link.Flags&net.FlagRunning != 0
+}
+
+// ip runs the program of that name in this process's namespace.
+func ip(t *testing.T, args string) {
+	t.Helper()
+	if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %s: %v: %s", args, err, out)
+	}
 }

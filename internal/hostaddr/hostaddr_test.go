@@ -4,12 +4,13 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"os/exec"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,41 +21,34 @@ func alone(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("a network namespace needs root")
 	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skip("needs the program ip (Debian's iproute2)")
+	}
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Skipf("no network namespace here: %v", err)
 	}
 }
 
-func add(t *testing.T, name, addr string, up bool) netlink.Link {
+// ip runs the program of that name in the namespace of this thread.
+func ip(t *testing.T, args string) {
 	t.Helper()
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = name
+	if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %s: %v: %s", args, err, out)
+	}
+}
+
+// add makes an interface with an address.
+func add(t *testing.T, name, addr string, up bool) {
+	t.Helper()
 	// A pair, as the lab's hosts have: not every kernel has dummy interfaces.
-	link := &netlink.Veth{LinkAttrs: attrs, PeerName: name + "-peer"}
-	if err := netlink.LinkAdd(link); err != nil {
-		t.Fatalf("make a pair of interfaces: %v", err)
-	}
-	peer, err := netlink.LinkByName(link.PeerName)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := netlink.LinkSetUp(peer); err != nil {
-		t.Fatal(err)
-	}
-	a, err := netlink.ParseAddr(addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := netlink.AddrAdd(link, a); err != nil {
-		t.Fatal(err)
-	}
+	peer := name + "-peer"
+	ip(t, "link add "+name+" type veth peer name "+peer)
+	ip(t, "link set "+peer+" up")
+	ip(t, "address add "+addr+" dev "+name)
 	if up {
-		if err := netlink.LinkSetUp(link); err != nil {
-			t.Fatal(err)
-		}
+		ip(t, "link set "+name+" up")
 	}
-	return link
 }
 
 // An address of an interface that is down is this machine's own, but nobody
@@ -99,7 +93,7 @@ func TestWatchTellsOfAnAddress(t *testing.T) {
 			defer close(over)
 			(&Table{}).follow(ctx, notices, func() { changes <- struct{}{} })
 		}()
-		link := add(t, "up0", "10.1.2.3/24", true)
+		add(t, "up0", "10.1.2.3/24", true)
 		await := func(what string) {
 			select {
 			case <-changes:
@@ -111,9 +105,7 @@ func TestWatchTellsOfAnAddress(t *testing.T) {
 		for len(changes) > 0 {
 			<-changes
 		}
-		if err := netlink.LinkSetDown(link); err != nil {
-			t.Error(err)
-		}
+		ip(t, "link set up0 down")
 		await("an interface that went down")
 		cancel()
 		<-over
