@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc/peer"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
@@ -25,10 +26,10 @@ func overlap(a, b []string) bool {
 func checkJoin(cluster, ringID string, r *arcv1.JoinRequest) error {
 	name := foreign.Quote(r.GetName())
 	if r.GetCluster() != cluster {
-		return fmt.Errorf("%w: this is cluster %q, the joiner %s wants %s; check --cluster and --join", ErrOtherRing, cluster, name, foreign.Quote(r.GetCluster()))
+		return fmt.Errorf("%w: this is cluster %q, the joiner %s wants %s; check --cluster and --join", reason.ErrOtherRing, cluster, name, foreign.Quote(r.GetCluster()))
 	}
 	if want := r.GetRingId(); want != "" && ringID != "" && want != ringID {
-		return fmt.Errorf("%w: this is ring %s of cluster %q, the joiner %s wants ring %s", ErrOtherRing, ringID, cluster, name, foreign.Quote(want))
+		return fmt.Errorf("%w: this is ring %s of cluster %q, the joiner %s wants ring %s", reason.ErrOtherRing, ringID, cluster, name, foreign.Quote(want))
 	}
 	var errs []error
 	errs = append(errs, foreign.CheckName("name", r.GetName()))

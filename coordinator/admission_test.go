@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -25,8 +26,8 @@ func TestCheckJoin(t *testing.T) {
 		is   error
 		says string
 	}{
-		"another cluster":                   {func(r *arcv1.JoinRequest) { r.Cluster = "d" }, ErrOtherRing, `"d"`},
-		"another ring":                      {func(r *arcv1.JoinRequest) { r.RingId = "q" }, ErrOtherRing, `ring "q"`},
+		"another cluster":                   {func(r *arcv1.JoinRequest) { r.Cluster = "d" }, reason.ErrOtherRing, `"d"`},
+		"another ring":                      {func(r *arcv1.JoinRequest) { r.RingId = "q" }, reason.ErrOtherRing, `ring "q"`},
 		"no name":                           {func(r *arcv1.JoinRequest) { r.Name = "" }, ring.ErrInvalid, "name is empty"},
 		"a long name":                       {func(r *arcv1.JoinRequest) { r.Name = strings.Repeat("x", 200) }, ring.ErrInvalid, "200 bytes"},
 		"a name to print":                   {func(r *arcv1.JoinRequest) { r.Name = "a\x1b[31m" }, ring.ErrInvalid, "does not print"},

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/ring"
@@ -76,7 +77,7 @@ func (o *Options) Validate() error {
 		bad("no monitor command")
 	}
 	if err := errors.Join(errs...); err != nil {
-		return usageError{err}
+		return reason.Usagef("%w", err)
 	}
 	return nil
 }
@@ -95,7 +96,7 @@ func (o *Options) checkInterfaces() error {
 func discoveryError(err error) error {
 	err = fmt.Errorf("start discovery: %w; --no-autodiscovery with --join does without", err)
 	if errors.Is(err, discovery.ErrOptions) {
-		return usageError{err}
+		return reason.Usagef("%w", err)
 	}
 	return err
 }

@@ -21,18 +21,6 @@ func settingsToWire(s ring.Settings) *arcv1.Settings {
 	}
 }
 
-func targetToWire(m ring.Member) *arcv1.Target {
-	return &arcv1.Target{Id: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses}
-}
-
-func targetsToWire(members []ring.Member) []*arcv1.Target {
-	out := make([]*arcv1.Target, len(members))
-	for i, m := range members {
-		out[i] = targetToWire(m)
-	}
-	return out
-}
-
 func membersToWire(v *view) []*arcv1.MemberStatus {
 	voters := map[uint64]bool{}
 	for _, id := range v.status.Voters {
@@ -155,16 +143,4 @@ func suspicionFromWire(s *arcv1.Suspicion) election.Suspicion {
 
 func certificateFromWire(c *arcv1.Certificate) election.Certificate {
 	return election.Certificate{Name: c.GetName(), ID: c.GetId(), Incarnation: c.GetIncarnation(), Exit: c.GetExit(), Clean: c.GetClean()}
-}
-
-// linkToWire is what the monitor of self has to know of a Relink. The seq is
-// the queue's.
-func linkToWire(r election.Relink, ringID, cluster string, self ring.Member) *arcv1.Link {
-	s := r.Settings
-	return &arcv1.Link{
-		Epoch: r.Epoch, Term: r.Term, Self: targetToWire(self), Successors: targetsToWire(r.Successors), Tell: targetsToWire(r.Tell),
-		Leader: r.LeaderID, LeaderIntervalMs: s.LeaderIntervalMS, LeaderMisses: s.LeaderMisses,
-		IntervalMs: s.IntervalMS, Misses: s.Misses, HangAfterMs: s.HangAfterMS, RingId: ringID, Cluster: cluster,
-		GrantUs: uint64(s.GrantLength().Microseconds()), BeatMs: uint32(s.BeatEvery().Milliseconds()),
-	}
 }

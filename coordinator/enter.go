@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
@@ -65,7 +66,7 @@ func (n *node) found(others []discovery.Node) (entry, error) {
 	}
 	settings, err := ring.ProfileSettings(profile)
 	if err != nil {
-		return entry{}, usagef("--profile: %w", err)
+		return entry{}, reason.Usagef("--profile: %w", err)
 	}
 	f := ring.Found{
 		Cluster: n.o.Cluster, RingID: fmt.Sprintf("%016x%016x", randomID(), randomID()), Settings: settings,
@@ -80,7 +81,7 @@ func (n *node) found(others []discovery.Node) (entry, error) {
 	}
 	if n.discovery != nil {
 		if err := n.discovery.Founding(names); err != nil {
-			return entry{}, fmt.Errorf("%w: found a ring: %w", ErrStorage, err)
+			return entry{}, fmt.Errorf("%w: found a ring: %w", reason.ErrStorage, err)
 		}
 	}
 	now := time.Now()
@@ -91,7 +92,7 @@ func (n *node) found(others []discovery.Node) (entry, error) {
 	}
 	id := wal.Identity{Cluster: n.o.Cluster, RingID: f.RingID, Name: n.o.Name, ID: 1}
 	if err := n.disk.Init(id, wal.Batch{HardState: rec.HardState, Snapshot: rec.Snapshot, Sync: true}); err != nil {
-		return entry{}, fmt.Errorf("%w: found a ring: %w", ErrStorage, err)
+		return entry{}, fmt.Errorf("%w: found a ring: %w", reason.ErrStorage, err)
 	}
 	n.log.Info("ring founded", "cluster", n.o.Cluster, "ring", f.RingID, "profile", profile, "names", names)
 	return entry{id: 1, ringID: f.RingID, recovered: rec}, nil
@@ -181,7 +182,7 @@ func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 		}()
 	}
 	if ways == 0 {
-		return entry{}, usagef("the ring %s is to be joined again, but no member is known: name one with --join HOST:PORT", j.former.ringID)
+		return entry{}, reason.Usagef("the ring %s is to be joined again, but no member is known: name one with --join HOST:PORT", j.former.ringID)
 	}
 	// The first outcome counts and ends the other search; but a join that was
 	// admitted meanwhile counts more than the right to found.
@@ -206,7 +207,7 @@ func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 func (n *node) joined(r *arcv1.JoinResponse) (entry, error) {
 	id := wal.Identity{Cluster: n.o.Cluster, RingID: r.GetRingId(), Name: n.o.Name, ID: r.GetId()}
 	if err := n.disk.Init(id, wal.Batch{Sync: true}); err != nil {
-		return entry{}, fmt.Errorf("%w: join: %w", ErrStorage, err)
+		return entry{}, fmt.Errorf("%w: join: %w", reason.ErrStorage, err)
 	}
 	n.log.Info("joined", "ring", r.GetRingId(), "id", r.GetId(), "epoch", r.GetEpoch(), "leader", r.GetLeader().GetName())
 	return entry{id: r.GetId(), ringID: r.GetRingId(), peers: peersOfMembers(r.GetMembers()), epoch: r.GetEpoch(),
@@ -241,8 +242,8 @@ func (j *joiner) byAddresses(ctx context.Context) (*arcv1.JoinResponse, error) {
 				return resp, nil
 			case errors.Is(err, dial.ErrOwn) && i >= named:
 				continue // the former member has an address of this node too, as container bridges do
-			case reasonOf(err) == "OTHER_RING" && i >= named: // another one got the address
-			case reasonOf(err) == "OTHER_RING" && j.former.ringID != "":
+			case reason.Of(err) == "OTHER_RING" && i >= named: // another one got the address
+			case reason.Of(err) == "OTHER_RING" && j.former.ringID != "":
 				return nil, fmt.Errorf("join via %s: %w; to give the former ring up, remove %s", a, inWords{err}, j.n.formerPath())
 			case never(err):
 				return nil, fmt.Errorf("join via %s: %w", a, inWords{err})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/plainfile"
 	"github.com/arc-ring/arc/ring"
@@ -85,7 +86,7 @@ func (n *node) formerLogsPath() string { return filepath.Join(n.o.DataDir, forme
 // back, by moving the file up again and starting the coordinator.
 func (n *node) dropLog(f former) error {
 	if err := n.writeFormer(f); err != nil {
-		return fmt.Errorf("%w: remember the former ring: %w", ErrStorage, err)
+		return fmt.Errorf("%w: remember the former ring: %w", reason.ErrStorage, err)
 	}
 	return n.moveLogAside()
 }
@@ -102,7 +103,7 @@ func (n *node) writeFormer(f former) error {
 
 func (n *node) moveLogAside() error {
 	if err := n.disk.Retire(n.formerLogsPath(), formerLogsKept); err != nil {
-		return fmt.Errorf("%w: move the log of the former membership to %s: %w", ErrStorage, n.formerLogsPath(), err)
+		return fmt.Errorf("%w: move the log of the former membership to %s: %w", reason.ErrStorage, n.formerLogsPath(), err)
 	}
 	return nil
 }

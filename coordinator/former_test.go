@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -70,7 +71,7 @@ func TestAJoinerSaysWhatThoseItAskedAnswered(t *testing.T) {
 	n := newNode(testOptions(t, "n3"))
 	j := &joiner{n: n, former: former{"r1", []formerMember{{"n1", []string{"10.0.0.1:7400"}}, {"n2", []string{"10.0.0.2:7400"}}}}}
 	says := func() string { return n.hub.views.load().waitsFor }
-	other := toStatus(checkJoin("arc", "r1", &arcv1.JoinRequest{Cluster: "acr", Name: "n3"}))
+	other := reason.ToStatus(checkJoin("arc", "r1", &arcv1.JoinRequest{Cluster: "acr", Name: "n3"}))
 	down := status.Error(codes.Unavailable, "connection refused")
 	hear := func(via string, err error) { j.heard(err, inWords{err}.Error(), via) }
 
@@ -88,11 +89,11 @@ func TestAJoinerSaysWhatThoseItAskedAnswered(t *testing.T) {
 	if got := says(); !strings.Contains(got, "answered: 10.0.0.2:7400: ") {
 		t.Errorf("with one of two down it says %q", got)
 	}
-	hear("10.0.0.2:7400", toStatus(fmt.Errorf("%w: it is joining", ErrNotJoined))) // it waits as well
+	hear("10.0.0.2:7400", reason.ToStatus(fmt.Errorf("%w: it is joining", reason.ErrNotJoined))) // it waits as well
 	if got := says(); !strings.Contains(got, "start the one of them that ended last first") {
 		t.Errorf("with all down it says %q", got)
 	}
-	hear("10.0.0.2:7400", toStatus(fmt.Errorf("%w: needs n1", ErrNoLeader)))
+	hear("10.0.0.2:7400", reason.ToStatus(fmt.Errorf("%w: needs n1", reason.ErrNoLeader)))
 	hear("10.0.0.1:7400", other)
 	if got, want := says(), "a member of its ring answers at 10.0.0.2:7400: needs n1"; got != want {
 		t.Errorf("says %q, want %q", got, want)

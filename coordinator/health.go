@@ -8,6 +8,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 )
 
@@ -130,7 +131,7 @@ func (s healthService) Watch(r *healthv1.HealthCheckRequest, stream healthv1.Hea
 		case <-stream.Context().Done():
 			return stream.Context().Err()
 		case <-s.n.hub.ended:
-			return ErrStopping
+			return reason.ErrStopping
 		case <-published:
 		case <-again.C:
 		}

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/wal"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/queue"
@@ -135,7 +136,7 @@ func start(t *testing.T, o Options) *testNode {
 		n.n.close()
 		// A monitor that another coordinator of this process just starts has
 		// the locks and the ports of all of them until it is another program.
-		passes := errors.Is(err, wal.ErrLocked) || errors.Is(err, ErrRunning) || errors.Is(err, unix.EADDRINUSE)
+		passes := errors.Is(err, wal.ErrLocked) || errors.Is(err, reason.ErrRunning) || errors.Is(err, unix.EADDRINUSE)
 		if !passes || time.Now().After(deadline) {
 			cancel()
 			t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 )
 
 // houseEvery is how often this process looks whether its files are still there.
@@ -42,7 +44,7 @@ func (n *node) keepHouse(ctx context.Context) {
 		case <-tick.C:
 		}
 		if err := n.disk.Check(); err != nil {
-			n.stopAs(fmt.Errorf("%w: %w", ErrStorage, err))
+			n.stopAs(fmt.Errorf("%w: %w", reason.ErrStorage, err))
 			return
 		}
 		repaired, err := n.repairRunDir(ctx)
@@ -81,6 +83,6 @@ func (n *node) repairRunDir(ctx context.Context) (repaired bool, err error) {
 		n.servers.serveUnix(lis)
 		old.abandon()
 	}
-	written, err := n.monitor.keepPidFile()
+	written, err := n.monitor.KeepPidFile()
 	return repaired || written, err
 }

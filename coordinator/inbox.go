@@ -3,6 +3,7 @@ package coordinator
 import (
 	"sync"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 )
 
@@ -84,11 +85,11 @@ func (b *inbox) put(in input, room int) error {
 	b.mu.Lock()
 	if b.closed {
 		b.mu.Unlock()
-		return ErrStopping
+		return reason.ErrStopping
 	}
 	if len(b.inputs) >= room {
 		b.mu.Unlock()
-		return ErrOverload
+		return reason.ErrOverload
 	}
 	b.inputs = append(b.inputs, in)
 	b.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 )
 
@@ -36,7 +37,7 @@ func TestInboxRefusesInputsBeyondItsRoom(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := b.post(in); !errors.Is(err, ErrOverload) {
+	if err := b.post(in); !errors.Is(err, reason.ErrOverload) {
 		t.Errorf("one more: %v, want ErrOverload", err)
 	}
 	b.must(in) // what the loop itself waits for always has room
@@ -44,7 +45,7 @@ func TestInboxRefusesInputsBeyondItsRoom(t *testing.T) {
 		t.Errorf("%d inputs, want %d", len(inputs), inputsKept+1)
 	}
 	b.close()
-	if err := b.post(in); !errors.Is(err, ErrStopping) {
+	if err := b.post(in); !errors.Is(err, reason.ErrStopping) {
 		t.Errorf("after close: %v, want ErrStopping", err)
 	}
 	b.must(in)

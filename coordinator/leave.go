@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
@@ -57,7 +58,7 @@ func (n *node) leave(ctx context.Context, stopping bool) (uint64, error) {
 	}
 	l := n.loop.Load()
 	if l == nil {
-		return 0, fmt.Errorf("%w: it is %s", ErrNotJoined, n.hub.views.load().phase)
+		return 0, fmt.Errorf("%w: it is %s", reason.ErrNotJoined, n.hub.views.load().phase)
 	}
 	n.leaving.Store(true)
 	l.setPhase(leaving)
@@ -87,7 +88,7 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 	if ended, out := l.over(); out {
 		return v.ring.Epoch, nil
 	} else if ended {
-		return 0, ErrStopping
+		return 0, reason.ErrStopping
 	}
 	if _, ok := v.ring.Member(v.id); !ok && v.ring.RingID != "" {
 		return d.awaitRemoval(ctx)
@@ -97,7 +98,7 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 		if n.leavers.Load() > 0 || len(v.status.Voters)+len(v.status.Learners) > 1 {
 			return 0, fmt.Errorf("%w: the last of the others are still leaving", election.ErrBusy)
 		}
-		return 0, fmt.Errorf("%w: stop it instead, its data directory keeps the ring", ErrLastMember)
+		return 0, fmt.Errorf("%w: stop it instead, its data directory keeps the ring", reason.ErrLastMember)
 	}
 	if !led {
 		return 0, noLeader(v)
@@ -120,11 +121,11 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 			return 0, fmt.Errorf("hand over first: %w", err)
 		}
 		d.ledSince = time.Time{}
-		return 0, fmt.Errorf("%w: handed over, the successor is not known yet", ErrNoLeader) // and again
+		return 0, fmt.Errorf("%w: handed over, the successor is not known yet", reason.ErrNoLeader) // and again
 	}
 	conn, err := n.dialMember(ctx, leader)
 	if err != nil {
-		return 0, fmt.Errorf("%w that can be reached: %s: %w", ErrNoLeader, leader.Name, err)
+		return 0, fmt.Errorf("%w that can be reached: %s: %w", reason.ErrNoLeader, leader.Name, err)
 	}
 	defer conn.Close()
 	// Who is out already need not wait for the leader to say so.
@@ -139,7 +140,7 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 	}()
 	resp, err := arcv1.NewArcClient(conn).Leave(ctx, &arcv1.LeaveRequest{Name: n.o.Name, Forwarded: true, Stopping: d.stopping})
 	switch {
-	case reasonOf(err) == "RESTS":
+	case reason.Of(err) == "RESTS":
 		return 0, fmt.Errorf("%w, says %s", election.ErrRests, leader.Name)
 	case err == nil:
 		return resp.GetEpoch(), nil
@@ -178,8 +179,8 @@ func (d *departure) awaitRemoval(ctx context.Context) (uint64, error) {
 
 // tryAgain tells whether a change failed for a reason that passes.
 func tryAgain(err error) bool {
-	for _, passing := range []error{ErrNoLeader, election.ErrNotLeader, election.ErrLeadershipLost, election.ErrBusy, election.ErrNoAnswer, election.ErrUnable, election.ErrRemoved,
-		ring.ErrNotMember /* an heir that left first */, ErrOverload} {
+	for _, passing := range []error{reason.ErrNoLeader, election.ErrNotLeader, election.ErrLeadershipLost, election.ErrBusy, election.ErrNoAnswer, election.ErrUnable, election.ErrRemoved,
+		ring.ErrNotMember /* an heir that left first */, reason.ErrOverload} {
 		if errors.Is(err, passing) {
 			return true
 		}
@@ -188,7 +189,7 @@ func tryAgain(err error) bool {
 	case codes.Unavailable, codes.Aborted, codes.ResourceExhausted:
 		return true
 	case codes.DeadlineExceeded:
-		return reasonOf(err) != ""
+		return reason.Of(err) != ""
 	}
 	return false
 }
@@ -208,7 +209,7 @@ func (n *node) leaveInTime() error {
 	case errors.Is(err, election.ErrRests):
 		n.log.Info("all members stop, so the ring stays on all their disks: a majority of them goes on when it is started again", "data-dir", n.o.DataDir)
 		return errStays
-	case errors.Is(err, ErrLastMember):
+	case errors.Is(err, reason.ErrLastMember):
 		n.log.Info("last member of the ring, which stays on its disk: start it again to go on", "data-dir", n.o.DataDir)
 		return errStays
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/plainfile"
 )
 
@@ -33,7 +34,7 @@ type runDir struct {
 // plainfile.ErrOther if it, or what is in it, may be another user's doing.
 func lockRunDir(path string) (*runDir, error) {
 	if sock := filepath.Join(path, socketName); len(sock) > socketPathMax {
-		return nil, usagef("the socket path %s has %d bytes, the kernel takes %d; choose a shorter --run-dir", sock, len(sock), socketPathMax)
+		return nil, reason.Usagef("the socket path %s has %d bytes, the kernel takes %d; choose a shorter --run-dir", sock, len(sock), socketPathMax)
 	}
 	d := &runDir{path: path}
 	if err := d.take(); err != nil {
@@ -60,7 +61,7 @@ func (d *runDir) take() error {
 			_ = f.Close()
 			if errors.Is(err, unix.EWOULDBLOCK) {
 				return fmt.Errorf("lock run directory %s: %w there, pid %s; stop it, or give this one another --run-dir and --data-dir",
-					d.path, ErrRunning, strings.TrimSpace(string(holder[:n])))
+					d.path, reason.ErrRunning, strings.TrimSpace(string(holder[:n])))
 			}
 			return fmt.Errorf("lock run directory %s: %w", d.path, err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/mono"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -335,7 +336,7 @@ func (l *loop) request(ctx context.Context, r election.Request) (election.Done, 
 		if l.endErr != nil {
 			return election.Done{}, l.endErr
 		}
-		return election.Done{}, ErrStopping
+		return election.Done{}, reason.ErrStopping
 	}
 }
 

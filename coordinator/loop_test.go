@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/wal"
@@ -359,13 +360,13 @@ func TestAFailedDiskEndsTheLoop(t *testing.T) {
 				c.emit(election.Persist{Seq: i, Sync: true})
 			}
 		})
-		if err := <-ended; !errors.Is(err, ErrStorage) || !errors.Is(err, full) {
+		if err := <-ended; !errors.Is(err, reason.ErrStorage) || !errors.Is(err, full) {
 			t.Errorf("run returned %v, want ErrStorage and the cause", err)
 		}
 		if len(c.persists) != 0 {
 			t.Errorf("persisted %v, want none", c.persists)
 		}
-		if _, err := l.request(context.Background(), election.Request{}); !errors.Is(err, ErrStopping) {
+		if _, err := l.request(context.Background(), election.Request{}); !errors.Is(err, reason.ErrStopping) {
 			t.Errorf("a request afterwards: %v, want ErrStopping", err)
 		}
 	})

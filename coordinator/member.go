@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/ring"
@@ -82,7 +83,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 		n.transport.SetPeers(peersOf(s.Members))
 	}
 	n.log.Info("member of the ring", "node", n.o.Name, "id", e.id, "ring", e.ringID, "restarted", e.recovered.Restarted)
-	if n.monitor.why() != "" {
+	if n.monitor.Why() != "" {
 		l.inbox.must(func(now election.Instant) { core.MonitorRuns(now, false) })
 	}
 	m.wg.Go(func() { _ = l.run() })
@@ -145,7 +146,7 @@ func (n *node) trace() func(string, ...any) {
 func (m *membership) relink(r election.Relink, s *ring.State) (from, to string) {
 	self, _ := s.Member(m.l.id)
 	self.Incarnation = m.n.incarnation // the ring may not know of the restart yet
-	return m.n.monitor.setLink(linkToWire(r, s.RingID, m.n.o.Cluster, self))
+	return m.n.monitor.SetLink(supervise.LinkToWire(r, s.RingID, m.n.o.Cluster, self))
 }
 
 // probe tries a member on a goroutine of its own. One above the limit counts

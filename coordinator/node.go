@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
@@ -45,7 +46,7 @@ type node struct {
 	transport  *transport.Transport
 	// discovery is nil with NoAutodiscovery.
 	discovery *discovery.Service
-	monitor   *supervisor
+	monitor   *supervise.Supervisor
 	// others dials every node but this one; local is what it asks.
 	others *dial.Others
 	local  *hostaddr.Table

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 )
 
@@ -32,11 +33,11 @@ func TestARefusalDoesNotNameALeader(t *testing.T) {
 // change may have been made; its own refusals pass as they are.
 func TestALeaderThatBreaksOffIsNamed(t *testing.T) {
 	err := brokeOff("n2", status.Error(codes.Unavailable, "error reading from server: EOF"))
-	if got := status.Convert(err).Message(); status.Code(err) != codes.Unavailable || reasonOf(err) != "" ||
+	if got := status.Convert(err).Message(); status.Code(err) != codes.Unavailable || reason.Of(err) != "" ||
 		!strings.HasPrefix(got, "n2, to whom this was forwarded, broke off: ") || !strings.Contains(got, "may or may not") {
 		t.Errorf("got %v", err)
 	}
-	for _, own := range []error{nil, toStatus(ErrStopping), toStatus(ErrOverload), context.Canceled} {
+	for _, own := range []error{nil, reason.ToStatus(reason.ErrStopping), reason.ToStatus(reason.ErrOverload), context.Canceled} {
 		if got := brokeOff("n2", own); !errors.Is(got, own) {
 			t.Errorf("%v became %v", own, got)
 		}

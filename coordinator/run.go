@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
@@ -22,10 +24,8 @@ import (
 // Run is the coordinator process. It returns nil after an orderly end: ctx was
 // done (the leadership is then handed over and the ring left, within five
 // seconds in all), or `arc leave` was called. It returns an error that wraps
-// ErrUsage for options that cannot be, ErrRunning or wal.ErrLocked if another
-// coordinator has one of the directories, ErrStorage if the disk failed, and
-// others as they come. It logs what it handles, and leaves the returned error
-// to the caller.
+// ErrUsage for options that cannot be, and others as they come. It logs what it
+// handles, and leaves the returned error to the caller.
 func Run(ctx context.Context, o Options) error {
 	if err := o.Validate(); err != nil {
 		return err
@@ -123,16 +123,16 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		DialContext: n.others.Net,
 		Local:       n.local.Has,
 	})
-	n.monitor = &supervisor{
-		log: n.log.Named(logging.Monitor), command: o.MonitorCommand, socket: n.dir.file(socketName),
-		image: o.MonitorImage, incarnation: n.incarnation, pidFile: n.dir.file(monitorPidName),
-		changed: func(missing string) {
+	n.monitor = supervise.New(supervise.Options{
+		Logger: n.log.Named(logging.Monitor), Command: o.MonitorCommand, Image: o.MonitorImage,
+		Socket: n.dir.file(socketName), Incarnation: n.incarnation, PidFile: n.dir.file(monitorPidName),
+		Changed: func(missing string) {
 			if l := n.loop.Load(); l != nil {
 				l.monitorChanged(missing)
 			}
 		},
-	}
-	n.maker.monitorMissing = n.monitor.why
+	})
+	n.maker.monitorMissing = n.monitor.Why
 	n.servers = newServers(n)
 	return recovered, nil
 }
@@ -190,7 +190,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	wg.Go(func() { n.reloadOnHangup(serving) })
 	wg.Go(func() { n.collectAtRest(serving) })
 	var monitor sync.WaitGroup
-	monitor.Go(func() { n.monitor.run(supervising) })
+	monitor.Go(func() { n.monitor.Run(supervising) })
 	monitor.Go(func() { n.keepHouse(supervising) })
 	if err := notifySystemd("READY=1"); err != nil {
 		n.log.Warn("systemd not told", "error", err)
@@ -204,10 +204,10 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	_ = notifySystemd("STOPPING=1")
 	n.hub.close()
 	if orderly(err) {
-		n.monitor.dismiss(deadline)
+		n.monitor.Dismiss(deadline)
 	} else {
 		// Others wait for this process to end.
-		n.monitor.ending(endingOf(err))
+		n.monitor.Ending(endingOf(err))
 		n.servers.cut()
 	}
 	n.transport.Close() // what is queued for others leaves first
@@ -224,7 +224,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 			n.log.Warn("the log of the membership that was left is still there; the next start finds out that it is void", "error", derr)
 		}
 	}
-	n.diskFailed = errors.Is(err, ErrStorage) // and is told by what Run returns
+	n.diskFailed = errors.Is(err, reason.ErrStorage) // and is told by what Run returns
 	n.close()
 	switch {
 	case errors.Is(err, errLeft), errors.Is(err, errStays), errors.Is(err, errNotLeft), errors.Is(err, errNeverJoined):
@@ -236,7 +236,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 
 // orderly tells whether nobody has to be told that this process ended.
 func orderly(err error) bool {
-	return errors.Is(err, errLeft) || errors.Is(err, errStays) || errors.Is(err, errNeverJoined) || errors.Is(err, ErrUsage) || errors.Is(err, election.ErrSuperseded)
+	return errors.Is(err, errLeft) || errors.Is(err, errStays) || errors.Is(err, errNeverJoined) || errors.Is(err, reason.ErrUsage) || errors.Is(err, election.ErrSuperseded)
 }
 
 // endingOf is what this node's death certificate says when it ends by itself
@@ -290,7 +290,7 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 		if errors.Is(err, errUnborn) {
 			n.log.Warn("the founding came to nothing; this node looks for a ring again", "ring", e.ringID, "reason", err,
 				"hint", "are all that take part running, and do they reach one another?")
-			n.monitor.idle()
+			n.monitor.Idle()
 			n.outside(founding, "")
 			if err := n.moveLogAside(); err != nil {
 				return err
@@ -298,7 +298,7 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 			continue
 		}
 		n.log.Warn("this node was taken out of the ring; it joins again under a new id", "ring", e.ringID, "id", e.id, "reason", err)
-		n.monitor.idle()
+		n.monitor.Idle()
 		was := formerOf(n.hub.views.load().ring, n.o.Name)
 		was.ringID = e.ringID
 		if len(was.others) == 0 { // it never got the ring's state

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -157,7 +158,7 @@ func TestLeaveHandoverAndEvictByCall(t *testing.T) {
 	nodes[0].awaitLeader("n3", 3)
 
 	_, err = nodes[0].client.Evict(ctx, &arcv1.EvictRequest{Name: "n3"})
-	if status.Code(err) != codes.FailedPrecondition || reasonOf(err) != "IS_LEADER" {
+	if status.Code(err) != codes.FailedPrecondition || reason.Of(err) != "IS_LEADER" {
 		t.Errorf("evict of the leader: %v, want FailedPrecondition IS_LEADER", err)
 	}
 	_, err = nodes[0].client.Evict(ctx, &arcv1.EvictRequest{Name: "nobody"})
@@ -186,7 +187,7 @@ func TestLeaveHandoverAndEvictByCall(t *testing.T) {
 	}
 	nodes[2].reap()
 	nodes[1].awaitLeader("n2", 1)
-	if _, err := nodes[1].client.Leave(ctx, &arcv1.LeaveRequest{}); reasonOf(err) != "LAST_MEMBER" {
+	if _, err := nodes[1].client.Leave(ctx, &arcv1.LeaveRequest{}); reason.Of(err) != "LAST_MEMBER" {
 		t.Errorf("leave of the last: %v, want LAST_MEMBER", err)
 	}
 }

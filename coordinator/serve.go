@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -121,9 +122,9 @@ func unaryErrors(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler 
 		defer cancel()
 	}
 	resp, err := handler(ctx, req)
-	return resp, toStatus(err)
+	return resp, reason.ToStatus(err)
 }
 
 func streamErrors(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	return toStatus(handler(srv, stream))
+	return reason.ToStatus(handler(srv, stream))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -19,7 +20,7 @@ func (s arcService) Status(ctx context.Context, req *arcv1.StatusRequest) (*arcv
 	v, now, _, _, _ := s.n.hub.views.claim()
 	r := s.n.maker.status(v, now)
 	addProgress(r, progress)
-	if name, left, ok := s.n.monitor.onDetour(now); ok {
+	if name, left, ok := s.n.monitor.OnDetour(now); ok {
 		r.TemporaryLink = &arcv1.TemporaryLink{Target: name, LeftMs: millis(left)}
 	}
 	if v.id == 0 && s.n.discovery != nil {
@@ -38,7 +39,7 @@ func (s arcService) History(_ context.Context, r *arcv1.HistoryRequest) (*arcv1.
 func (s arcService) GetSettings(context.Context, *arcv1.GetSettingsRequest) (*arcv1.GetSettingsResponse, error) {
 	v := s.n.hub.views.load()
 	if v.ring.RingID == "" {
-		return nil, ErrNotJoined
+		return nil, reason.ErrNotJoined
 	}
 	return &arcv1.GetSettingsResponse{Settings: settingsToWire(v.ring.Settings), Epoch: v.ring.Epoch}, nil
 }

@@ -8,8 +8,11 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
+
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -21,7 +24,7 @@ func atLeader[R any](ctx context.Context, n *node, forwarded bool, here func(*lo
 	l := n.loop.Load()
 	v, leader, ok := n.hub.views.leader()
 	if l == nil {
-		return none, fmt.Errorf("%w: it is %s", ErrNotJoined, v.phase)
+		return none, fmt.Errorf("%w: it is %s", reason.ErrNotJoined, v.phase)
 	}
 	switch {
 	case !ok:
@@ -29,11 +32,11 @@ func atLeader[R any](ctx context.Context, n *node, forwarded bool, here func(*lo
 	case leader.ID == v.id:
 		return here(l, v)
 	case forwarded:
-		return none, fmt.Errorf("%w here: %s, to whom this was forwarded, thinks that %s leads; try again", ErrNoLeader, n.o.Name, leader.Name)
+		return none, fmt.Errorf("%w here: %s, to whom this was forwarded, thinks that %s leads; try again", reason.ErrNoLeader, n.o.Name, leader.Name)
 	}
 	conn, err := n.dialMember(ctx, leader)
 	if err != nil {
-		return none, fmt.Errorf("%w that can be reached: forward to %s: %w; try again", ErrNoLeader, leader.Name, err)
+		return none, fmt.Errorf("%w that can be reached: forward to %s: %w; try again", reason.ErrNoLeader, leader.Name, err)
 	}
 	defer conn.Close()
 	r, err := there(ctx, arcv1.NewArcClient(conn))
@@ -43,7 +46,7 @@ func atLeader[R any](ctx context.Context, n *node, forwarded bool, here func(*lo
 // brokeOff says in words that the one to whom a call was forwarded was lost on
 // the way. What a coordinator itself answers has a reason, and passes unchanged.
 func brokeOff(name string, err error) error {
-	if status.Code(err) != codes.Unavailable || reasonOf(err) != "" {
+	if status.Code(err) != codes.Unavailable || reason.Of(err) != "" {
 		return err
 	}
 	return status.Errorf(codes.Unavailable, "%s, to whom this was forwarded, broke off: %s; a change may or may not have been made: look with arc status before you repeat it",
@@ -56,7 +59,7 @@ func noLeader(v *view) error {
 	if who, _, leads := strings.Cut(why, " leads, token "); leads { // it did when the view was made
 		why = fmt.Sprintf("the lease of %s has just run out; try again", who)
 	}
-	return fmt.Errorf("%w: %s", ErrNoLeader, why)
+	return fmt.Errorf("%w: %s", reason.ErrNoLeader, why)
 }
 
 func (s arcService) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.JoinResponse, error) {
@@ -122,7 +125,7 @@ func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Le
 	}
 	conn, err := n.dialMember(ctx, m)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s cannot be asked to leave: %w; if its machine is gone, use evict", ErrUnreachable, m.Name, err)
+		return nil, fmt.Errorf("%w: %s cannot be asked to leave: %w; if its machine is gone, use evict", reason.ErrUnreachable, m.Name, err)
 	}
 	defer conn.Close()
 	r.Forwarded = true
@@ -158,7 +161,7 @@ func (s arcService) Forget(ctx context.Context, r *arcv1.ForgetRequest) (*arcv1.
 			d, ok := v.ring.DepartedByName(r.GetName())
 			if !ok {
 				if _, member := v.ring.MemberByName(r.GetName()); member {
-					return nil, fmt.Errorf("%s is %w; only former members are forgotten: use leave or evict", r.GetName(), ErrIsMember)
+					return nil, fmt.Errorf("%s is %w; only former members are forgotten: use leave or evict", r.GetName(), reason.ErrIsMember)
 				}
 				return nil, fmt.Errorf("%w, nor a former one that is listed: %s; `arc status` lists both", ring.ErrNotMember, foreign.Quote(r.GetName()))
 			}
@@ -185,7 +188,7 @@ func (s arcService) Handover(ctx context.Context, r *arcv1.HandoverRequest) (*ar
 				case m.ID == v.id:
 					return &arcv1.HandoverResponse{Term: v.ring.Term, Leader: &arcv1.NodeRef{Id: m.ID, Name: m.Name}}, nil
 				case m.Witness:
-					return nil, fmt.Errorf("%w: %s is one", ErrWitness, m.Name)
+					return nil, fmt.Errorf("%w: %s is one", reason.ErrWitness, m.Name)
 				}
 				h.To = m.ID
 			}
@@ -210,10 +213,10 @@ func (s arcService) Relink(_ context.Context, r *arcv1.RelinkRequest) (*arcv1.Re
 	n := s.n
 	l, v := n.loop.Load(), n.hub.views.load()
 	if l == nil {
-		return nil, fmt.Errorf("%w: it is %s", ErrNotJoined, v.phase)
+		return nil, fmt.Errorf("%w: it is %s", reason.ErrNotJoined, v.phase)
 	}
 	if r.GetTarget() == "" {
-		target, err := n.monitor.redial()
+		target, err := n.monitor.Redial()
 		if err != nil {
 			return nil, err
 		}
@@ -226,11 +229,11 @@ func (s arcService) Relink(_ context.Context, r *arcv1.RelinkRequest) (*arcv1.Re
 	if m.ID == v.id {
 		return nil, fmt.Errorf("%w: %s is this node; a monitor watches another one", ring.ErrInvalid, m.Name)
 	}
-	d, err := detourFor(v.ring.Settings, r.GetForMs())
+	d, err := supervise.DetourFor(v.ring.Settings, r.GetForMs())
 	if err != nil {
 		return nil, err
 	}
-	from, err := n.monitor.relinkTo(n.clock(), targetToWire(m), d)
+	from, err := n.monitor.RelinkTo(n.clock(), m, d)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -28,12 +29,12 @@ func (s localService) Monitor(stream arcv1.Local_MonitorServer) error {
 		return status.Error(codes.InvalidArgument, "the first report has to be a registration")
 	}
 	if reg.GetIncarnation() != s.n.incarnation {
-		return fmt.Errorf("%w: registration for incarnation %d, this coordinator is %d", ErrDenied, reg.GetIncarnation(), s.n.incarnation)
+		return fmt.Errorf("%w: registration for incarnation %d, this coordinator is %d", reason.ErrDenied, reg.GetIncarnation(), s.n.incarnation)
 	}
-	if err := s.n.monitor.register(int(reg.GetPid())); err != nil {
+	if err := s.n.monitor.Register(int(reg.GetPid())); err != nil {
 		return err
 	}
-	defer s.n.monitor.unregister(int(reg.GetPid()))
+	defer s.n.monitor.Unregister(int(reg.GetPid()))
 	s.n.servers.door.recognise(stream.Context())
 
 	// The event loop answers beats into this channel and must not block; a
@@ -65,7 +66,7 @@ func (s localService) Monitor(stream arcv1.Local_MonitorServer) error {
 		if err != nil {
 			return err
 		}
-		s.n.monitor.beat(int(reg.GetPid()))
+		s.n.monitor.Beat(int(reg.GetPid()))
 		s.report(r, beats)
 	}
 }
@@ -93,7 +94,7 @@ func (s localService) report(r *arcv1.MonitorReport, beats chan<- uint64) {
 		k := b.Link
 		s.n.log.Debug("link", "peer", k.GetTargetName(), "state", k.GetState(), "epoch", k.GetEpoch(), "reason", k.GetDetail())
 		if k.GetState() == "returned" && l != nil {
-			if from, to, changed := s.n.monitor.returned(); changed {
+			if from, to, changed := s.n.monitor.Returned(); changed {
 				l.monitorRelinked(from, to, false)
 			}
 		}

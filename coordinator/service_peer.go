@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/peerwire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -25,9 +26,9 @@ func (s peerService) Certify(_ context.Context, r *arcv1.CertifyRequest) (*arcv1
 	l, v := s.n.loop.Load(), s.n.hub.views.load()
 	switch {
 	case l == nil:
-		return nil, ErrNotJoined
+		return nil, reason.ErrNotJoined
 	case r.GetCluster() != s.n.o.Cluster || r.GetRingId() != v.ringID:
-		return nil, fmt.Errorf("%w: certificate for ring %s of cluster %s, this is ring %q of cluster %q", ErrOtherRing, foreign.Quote(r.GetRingId()), foreign.Quote(r.GetCluster()), v.ringID, s.n.o.Cluster)
+		return nil, fmt.Errorf("%w: certificate for ring %s of cluster %s, this is ring %q of cluster %q", reason.ErrOtherRing, foreign.Quote(r.GetRingId()), foreign.Quote(r.GetCluster()), v.ringID, s.n.o.Cluster)
 	case peerwire.CheckCertificate(r.GetCertificate()) != nil:
 		return nil, fmt.Errorf("%w: %w", ring.ErrInvalid, peerwire.CheckCertificate(r.GetCertificate()))
 	case r.GetCertificate().GetIncarnation() == s.n.incarnation:

@@ -20,6 +20,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/wal"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -116,7 +117,7 @@ func TestServices(t *testing.T) {
 		o.Witness, o.Join = true, []string{n2.address()}
 		w := start(t, o)
 		w.awaitLeader("n1", 3)
-		if _, err := n1.client.Handover(ctx, &arcv1.HandoverRequest{Name: "w"}); reasonOf(err) != "WITNESS" {
+		if _, err := n1.client.Handover(ctx, &arcv1.HandoverRequest{Name: "w"}); reason.Of(err) != "WITNESS" {
 			t.Errorf("handover: %v, want WITNESS", err)
 		}
 		if err := w.stop(); err != nil {
@@ -128,9 +129,9 @@ func TestServices(t *testing.T) {
 		o.Join = []string{n1.address()}
 		n3 := start(t, o)
 		n3.awaitLeader("n1", 3)
-		for deadline := time.Now().Add(15 * time.Second); n3.target() != "n1"; time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("the monitor has no target after 15 s")
+		for n3.awaitMonitor(); ; {
+			if r, err := n3.client.Relink(ctx, &arcv1.RelinkRequest{}); err != nil || r.GetTarget() == "n1" {
+				break
 			}
 		}
 		w, err := n3.client.Watch(ctx, &arcv1.WatchRequest{})
@@ -140,7 +141,6 @@ func TestServices(t *testing.T) {
 		if _, err := w.Recv(); err != nil {
 			t.Fatal(err)
 		}
-		n3.awaitMonitor()
 		r, err := n3.client.Relink(ctx, &arcv1.RelinkRequest{})
 		if err != nil || r.GetTarget() != "n1" {
 			t.Errorf("relink: %v, %v; want n1", r, err)
@@ -194,26 +194,20 @@ func TestServices(t *testing.T) {
 	})
 }
 
-// awaitMonitor waits until the node's monitor has registered.
+// awaitMonitor waits until the node's monitor has registered, and returns its pid.
 func (n *testNode) awaitMonitor() int {
 	n.t.Helper()
 	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		s := n.n.monitor
-		s.mu.Lock()
-		p, ok := s.process, s.registered
-		s.mu.Unlock()
-		if ok {
-			return p.Pid
+		if _, err := n.client.Relink(n.ctx(), &arcv1.RelinkRequest{}); err != nil {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(n.o.RunDir, monitorPidName))
+		if pid, perr := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && perr == nil {
+			return pid
 		}
 	}
 	n.t.Fatalf("%s: no monitor registered within 15 s", n.o.Name)
 	return 0
-}
-
-func (n *testNode) target() string {
-	n.n.monitor.mu.Lock()
-	defer n.n.monitor.mu.Unlock()
-	return n.n.monitor.target
 }
 
 func nextOf(t *testing.T, w arcv1.Arc_WatchClient, kind string) *arcv1.Event {
@@ -255,7 +249,7 @@ func TestDirectoriesAreForOne(t *testing.T) {
 		is   error
 		says string
 	}{
-		"the same run directory":  {func(o *Options) { o.RunDir = n.o.RunDir }, ErrRunning, strconv.Itoa(os.Getpid())},
+		"the same run directory":  {func(o *Options) { o.RunDir = n.o.RunDir }, reason.ErrRunning, strconv.Itoa(os.Getpid())},
 		"the same data directory": {func(o *Options) { o.DataDir = n.o.DataDir }, wal.ErrLocked, "--data-dir"},
 	} {
 		o := testOptions(t, "n1")
@@ -313,7 +307,7 @@ func TestValidate(t *testing.T) {
 		o := good
 		c.edit(&o)
 		err := o.Validate()
-		if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), c.says) {
+		if !errors.Is(err, reason.ErrUsage) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want ErrUsage that says %s", name, err, c.says)
 		}
 	}

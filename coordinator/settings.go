@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/ring"
 )
@@ -19,7 +20,7 @@ import (
 // that is wrong with the changes and with their result is reported at once.
 func mergeSettings(cur ring.Settings, changes map[string]string) (ring.Settings, error) {
 	if len(changes) == 0 {
-		return cur, usagef("no setting to change; the keys are %s", strings.Join(settingKeys(), " "))
+		return cur, reason.Usagef("no setting to change; the keys are %s", strings.Join(settingKeys(), " "))
 	}
 	next := cur
 	var errs []error

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -61,7 +62,7 @@ func TestMergeSettingsReportsEverythingAtOnce(t *testing.T) {
 	if got != lan {
 		t.Errorf("settings are %+v, want them unchanged", got)
 	}
-	if _, err := mergeSettings(lan, nil); !errors.Is(err, ErrUsage) {
+	if _, err := mergeSettings(lan, nil); !errors.Is(err, reason.ErrUsage) {
 		t.Errorf("no changes: %v, want ErrUsage", err)
 	}
 }

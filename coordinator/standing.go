@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -204,7 +205,7 @@ func (s peerService) Standing(ctx context.Context, r *arcv1.StandingRequest) (*a
 		resp.Members = membersToWire(n.hub.views.load())
 		return resp, nil
 	case <-l.ended:
-		return nil, ErrStopping
+		return nil, reason.ErrStopping
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/wal"
 )
 
@@ -41,8 +42,8 @@ func TestARefusedJoinIsToldInPlainWords(t *testing.T) {
 func TestAWrongInterfaceMakesNoDirectory(t *testing.T) {
 	dir := t.TempDir()
 	n := &node{o: Options{Interfaces: []string{"none-of-it"}, RunDir: filepath.Join(dir, "run"), DataDir: filepath.Join(dir, "data")}}
-	if _, err := n.open(t.Context()); !errors.Is(err, ErrUsage) {
-		t.Errorf("got %v, want %v", err, ErrUsage)
+	if _, err := n.open(t.Context()); !errors.Is(err, reason.ErrUsage) {
+		t.Errorf("got %v, want %v", err, reason.ErrUsage)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left there: %v, %v", left, err)

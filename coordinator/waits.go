@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/foreign"
 )
 
@@ -37,15 +38,15 @@ func (j *joiner) heard(err error, text, via string) {
 	a := &j.answers
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if reasonOf(err) == "NO_LEADER" {
+	if reason.Of(err) == "NO_LEADER" {
 		// The member says whose disks are needed.
 		a.leaderless = true
-		text = strings.TrimPrefix(text, ErrNoLeader.Error()+": ")
+		text = strings.TrimPrefix(text, reason.ErrNoLeader.Error()+": ")
 		j.n.nowWaits(fmt.Sprintf("a member of its ring answers at %s: %s", via, text))
 		return
 	}
 	switch _, known := a.by[via]; {
-	case reasonOf(err) == "" && !never(err), reasonOf(err) == "NOT_JOINED": // nobody answers there who knows
+	case reason.Of(err) == "" && !never(err), reason.Of(err) == "NOT_JOINED": // nobody answers there who knows
 		delete(a.by, via)
 	case known || len(a.by) < placesMax:
 		if a.by == nil {

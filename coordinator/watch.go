@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -82,7 +83,7 @@ func (h *hub) publish(v *view, events []*arcv1.Event) {
 				continue
 			default:
 			}
-			h.dropLocked(w, fmt.Errorf("%w: %d events waited; watch again, the first event is the present state", ErrSlowWatcher, watcherQueue))
+			h.dropLocked(w, fmt.Errorf("%w: %d events waited; watch again, the first event is the present state", reason.ErrSlowWatcher, watcherQueue))
 			break
 		}
 	}
@@ -126,7 +127,7 @@ func (h *hub) subscribe(as standing, host netip.Addr) (*watcher, *view, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return nil, nil, ErrStopping
+		return nil, nil, reason.ErrStopping
 	}
 	if err := h.roomLocked(as, host); err != nil {
 		return nil, nil, err
@@ -150,11 +151,11 @@ func (h *hub) roomLocked(as standing, host netip.Addr) error {
 	}
 	switch {
 	case as == stranger && sameHost >= watchersPerHost:
-		return fmt.Errorf("%w: %d watchers are connected from %s already", ErrOverload, watchersPerHost, host)
+		return fmt.Errorf("%w: %d watchers are connected from %s already", reason.ErrOverload, watchersPerHost, host)
 	case as == stranger && same >= foreignWatchersMax:
-		return fmt.Errorf("%w: %d watchers are connected over the network already", ErrOverload, foreignWatchersMax)
+		return fmt.Errorf("%w: %d watchers are connected over the network already", reason.ErrOverload, foreignWatchersMax)
 	case same >= watchersMax:
-		return fmt.Errorf("%w: %d watchers are connected already", ErrOverload, watchersMax)
+		return fmt.Errorf("%w: %d watchers are connected already", reason.ErrOverload, watchersMax)
 	}
 	return nil
 }
@@ -182,7 +183,7 @@ func (h *hub) close() {
 	}
 	h.closed = true
 	for w := range h.watchers {
-		h.dropLocked(w, ErrStopping)
+		h.dropLocked(w, reason.ErrStopping)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
@@ -40,7 +41,7 @@ func TestSubscriptionMissesNothing(t *testing.T) {
 		}
 		for want := v.ring.Epoch + 1; want <= min(epochs, v.ring.Epoch+100); want++ {
 			e, err := w.next(context.Background())
-			if errors.Is(err, ErrSlowWatcher) {
+			if errors.Is(err, reason.ErrSlowWatcher) {
 				break // it may be, on a busy machine
 			}
 			if err != nil || e.GetEpoch() != want {
@@ -67,15 +68,15 @@ func TestSlowWatcherIsDroppedAndTheOthersAreNot(t *testing.T) {
 			t.Fatalf("the slow one got %v, %v; want what was queued, epoch %d", got, err, e)
 		}
 	}
-	if _, err := slow.next(context.Background()); !errors.Is(err, ErrSlowWatcher) {
+	if _, err := slow.next(context.Background()); !errors.Is(err, reason.ErrSlowWatcher) {
 		t.Errorf("after its queue the slow one got %v, want ErrSlowWatcher", err)
 	}
 	h.unsubscribe(slow) // twice is harmless
 	h.close()
-	if _, err := good.next(context.Background()); !errors.Is(err, ErrStopping) {
+	if _, err := good.next(context.Background()); !errors.Is(err, reason.ErrStopping) {
 		t.Errorf("after close: %v, want ErrStopping", err)
 	}
-	if _, _, err := h.subscribe(local, netip.Addr{}); !errors.Is(err, ErrStopping) {
+	if _, _, err := h.subscribe(local, netip.Addr{}); !errors.Is(err, reason.ErrStopping) {
 		t.Errorf("subscribe after close: %v, want ErrStopping", err)
 	}
 }
@@ -87,7 +88,7 @@ func TestWatchersAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := h.subscribe(local, netip.Addr{}); !errors.Is(err, ErrOverload) {
+	if _, _, err := h.subscribe(local, netip.Addr{}); !errors.Is(err, reason.ErrOverload) {
 		t.Errorf("one more: %v, want ErrOverload", err)
 	}
 }
@@ -171,7 +172,7 @@ func TestWatchOfAClientThatDoesNotRead(t *testing.T) {
 	for want := 0; ; want++ {
 		e, err := stream.Recv()
 		if err != nil {
-			if status.Code(err) != codes.ResourceExhausted || reasonOf(err) != "SLOW_WATCHER" {
+			if status.Code(err) != codes.ResourceExhausted || reason.Of(err) != "SLOW_WATCHER" {
 				t.Errorf("the stream ended with %v, want ResourceExhausted", err)
 			}
 			return

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/plainfile"
@@ -78,6 +79,6 @@ func (n *node) mayFoundAlone() error {
 		return nil
 	}
 	w := n.words[len(n.words)-1]
-	return usagef("this node accepted %s as the founder of a ring with %s and never heard of it; a ring founded here could be a second one: join that one with --join, or, if it does not live, remove %s",
+	return reason.Usagef("this node accepted %s as the founder of a ring with %s and never heard of it; a ring founded here could be a second one: join that one with --join, or, if it does not live, remove %s",
 		w.Founder, strings.Join(w.Names, ", "), n.wordsPath())
 }

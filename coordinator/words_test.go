@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -48,7 +49,7 @@ func TestAWordOutlivesTheProcess(t *testing.T) {
 	o.NoAutodiscovery, o.Expect, o.Bootstrap = true, 0, true
 	alone := start(t, o)
 	<-alone.ended
-	if !errors.Is(alone.err, ErrUsage) || !strings.Contains(alone.err.Error(), n.n.wordsPath()) {
+	if !errors.Is(alone.err, reason.ErrUsage) || !strings.Contains(alone.err.Error(), n.n.wordsPath()) {
 		t.Errorf("--bootstrap ended with %v, want a usage error that names the file", alone.err)
 	}
 	if err := os.Remove(n.n.wordsPath()); err != nil {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/wal"
 )
@@ -104,7 +105,7 @@ func (w *writer) run() {
 
 // fail tells the loop, which is about to end.
 func (w *writer) fail(err error) {
-	w.failed <- fmt.Errorf("%w: %w", ErrStorage, err)
+	w.failed <- fmt.Errorf("%w: %w", reason.ErrStorage, err)
 	for range w.queue {
 	}
 }

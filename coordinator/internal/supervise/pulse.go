@@ -1,4 +1,4 @@
-package coordinator
+package supervise
 
 import (
 	"context"
@@ -70,8 +70,8 @@ func patienceWith(l *arcv1.Link) time.Duration {
 	return max(beatsMissed*beat, 2*time.Duration(l.GetIntervalMs())*time.Duration(l.GetMisses()+1)*time.Millisecond)
 }
 
-// beat notes a sign of life of the monitor with the pid.
-func (s *supervisor) beat(pid int) {
+// Beat notes a sign of life of the monitor with the pid.
+func (s *Supervisor) Beat(pid int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.process != nil && s.process.Pid == pid {
@@ -81,7 +81,7 @@ func (s *supervisor) beat(pid int) {
 
 // attend waits until the monitor has ended, or was silent for too long and was
 // killed, and returns why; over is false if ctx ended before.
-func (s *supervisor) attend(ctx context.Context, p *os.Process, ended <-chan error) (err error, over bool) {
+func (s *Supervisor) attend(ctx context.Context, p *os.Process, ended <-chan error) (err error, over bool) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -113,8 +113,8 @@ func (s *supervisor) attend(ctx context.Context, p *os.Process, ended <-chan err
 	}
 }
 
-// why says why no monitor runs; empty while one does.
-func (s *supervisor) why() string {
+// Why says why no monitor runs; empty while one does.
+func (s *Supervisor) Why() string {
 	if s == nil {
 		return ""
 	}
@@ -123,18 +123,18 @@ func (s *supervisor) why() string {
 	return s.missing
 }
 
-func (s *supervisor) setMissing(why string) {
+func (s *Supervisor) setMissing(why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.setMissingLocked(why)
 }
 
 // setMissingLocked tells when a monitor is missed, and when there is one again.
-func (s *supervisor) setMissingLocked(why string) {
+func (s *Supervisor) setMissingLocked(why string) {
 	told := s.missing != ""
 	s.missing = why
-	if told != (why != "") && s.changed != nil {
-		s.changed(why)
+	if told != (why != "") && s.o.Changed != nil {
+		s.o.Changed(why)
 	}
 }
 

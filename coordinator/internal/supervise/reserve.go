@@ -1,4 +1,4 @@
-package coordinator
+package supervise
 
 import "golang.org/x/sys/unix"
 

@@ -1,4 +1,4 @@
-package coordinator
+package supervise
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/plainfile"
@@ -40,19 +41,12 @@ const (
 )
 
 // errNoMonitor: there is no monitor to be relinked right now.
-var errNoMonitor = fmt.Errorf("%w: the monitor of this node is not connected; it is being restarted, try again", ErrUnreachable)
+var errNoMonitor = fmt.Errorf("%w: the monitor of this node is not connected; it is being restarted, try again", reason.ErrUnreachable)
 
-// supervisor starts the monitor, keeps it running, and tells it by the queue
+// Supervisor starts the monitor, keeps it running, and tells it by the queue
 // whom to probe. It knows nothing of the ring but the newest link.
-type supervisor struct {
-	log         hclog.Logger
-	command     []string
-	image       string // executed in place of command[0] unless empty
-	socket      string
-	incarnation uint64
-	pidFile     string
-	// changed hears why no monitor runs, or (empty) that one does.
-	changed func(missing string)
+type Supervisor struct {
+	o       Options
 	reserve fdReserve
 
 	mu sync.Mutex
@@ -79,10 +73,28 @@ type supervisor struct {
 	deadline time.Time
 }
 
-// run starts monitors until ctx ends. It then ends the last one, if dismiss
+// Options is what a supervisor is made of.
+type Options struct {
+	Logger hclog.Logger
+	// Command starts the monitor; Image, unless empty, is executed in place of
+	// its first word.
+	Command []string
+	Image   string
+	// Socket is the unix socket of this coordinator, which is process Incarnation.
+	Socket      string
+	Incarnation uint64
+	PidFile     string
+	// Changed hears why no monitor runs, or (empty) that one does.
+	Changed func(missing string)
+}
+
+// New makes a supervisor that starts nothing before run.
+func New(o Options) *Supervisor { return &Supervisor{o: o} }
+
+// Run starts monitors until ctx ends. It then ends the last one, if dismiss
 // was called; else it leaves it alone, so that it sees this process end and
 // certifies that.
-func (s *supervisor) run(ctx context.Context) {
+func (s *Supervisor) Run(ctx context.Context) {
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -105,7 +117,7 @@ func (s *supervisor) run(ctx context.Context) {
 		if errors.Is(err, errNotStarted) {
 			level, what = hclog.Error, "monitor cannot be started, the leader watches in its place meanwhile; it is tried again"
 		}
-		s.log.Log(level, what, "error", err, "elapsed", lived, "attempt", attempt, "pause", pause)
+		s.o.Logger.Log(level, what, "error", err, "elapsed", lived, "attempt", attempt, "pause", pause)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -116,8 +128,8 @@ func (s *supervisor) run(ctx context.Context) {
 }
 
 // once runs one monitor and returns why it ended.
-func (s *supervisor) once(ctx context.Context) error {
-	if len(s.command) == 0 {
+func (s *Supervisor) once(ctx context.Context) error {
+	if len(s.o.Command) == 0 {
 		return fmt.Errorf("%w: no command is set", errNotStarted)
 	}
 	// What a start needs was kept back, should others have taken all the rest.
@@ -128,11 +140,11 @@ func (s *supervisor) once(ctx context.Context) error {
 	if err != nil {
 		return startError(err)
 	}
-	args := append(append([]string{}, s.command[1:]...), "--socket", s.socket,
-		"--coordinator-pid", strconv.Itoa(os.Getpid()), "--incarnation", strconv.FormatUint(s.incarnation, 10))
-	cmd := exec.Command(s.command[0], args...)
-	if s.image != "" {
-		cmd.Path, cmd.Err = s.image, nil
+	args := append(append([]string{}, s.o.Command[1:]...), "--socket", s.o.Socket,
+		"--coordinator-pid", strconv.Itoa(os.Getpid()), "--incarnation", strconv.FormatUint(s.o.Incarnation, 10))
+	cmd := exec.Command(s.o.Command[0], args...)
+	if s.o.Image != "" {
+		cmd.Path, cmd.Err = s.o.Image, nil
 	}
 	cmd.ExtraFiles = []*os.File{file} // descriptor 3
 	cmd.Stderr = os.Stderr
@@ -163,10 +175,10 @@ func (s *supervisor) once(ctx context.Context) error {
 		_ = sender.Close()
 		return startError(err)
 	}
-	if err := writePid(s.pidFile, cmd.Process.Pid); err != nil {
-		s.log.Warn("pid file of the monitor not written", "error", err)
+	if err := writePid(s.o.PidFile, cmd.Process.Pid); err != nil {
+		s.o.Logger.Warn("pid file of the monitor not written", "error", err)
 	}
-	s.log.Debug("monitor started", "pid", cmd.Process.Pid)
+	s.o.Logger.Debug("monitor started", "pid", cmd.Process.Pid)
 
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -174,7 +186,7 @@ func (s *supervisor) once(ctx context.Context) error {
 	if over {
 		s.forget()
 		_ = sender.Close()
-		_ = os.Remove(s.pidFile)
+		_ = os.Remove(s.o.PidFile)
 		return err
 	}
 	s.mu.Lock()
@@ -191,15 +203,15 @@ func (s *supervisor) once(ctx context.Context) error {
 	select {
 	case <-ended:
 	case <-time.After(patience):
-		s.log.Warn("monitor did not end with its queue and is killed", "pid", cmd.Process.Pid)
+		s.o.Logger.Warn("monitor did not end with its queue and is killed", "pid", cmd.Process.Pid)
 		_ = cmd.Process.Kill()
 		<-ended
 	}
-	_ = os.Remove(s.pidFile)
+	_ = os.Remove(s.o.PidFile)
 	return ctx.Err()
 }
 
-func (s *supervisor) forget() {
+func (s *Supervisor) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.process, s.sender, s.registered = nil, nil, false
@@ -207,8 +219,8 @@ func (s *supervisor) forget() {
 	s.target = targetName(s.link)
 }
 
-// register notes that the monitor with the pid listens to us.
-func (s *supervisor) register(pid int) error {
+// Register notes that the monitor with the pid listens to us.
+func (s *Supervisor) Register(pid int) error {
 	s.mu.Lock()
 	starting := s.starting
 	s.mu.Unlock()
@@ -218,7 +230,7 @@ func (s *supervisor) register(pid int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.process == nil || s.process.Pid != pid {
-		return fmt.Errorf("%w: pid %d is not the monitor that this coordinator started", ErrDenied, pid)
+		return fmt.Errorf("%w: pid %d is not the monitor that this coordinator started", reason.ErrDenied, pid)
 	}
 	s.registered = true
 	s.pulse.beat(monotime.Now())
@@ -227,7 +239,7 @@ func (s *supervisor) register(pid int) error {
 	return nil
 }
 
-func (s *supervisor) unregister(pid int) {
+func (s *Supervisor) Unregister(pid int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.process != nil && s.process.Pid == pid {
@@ -235,9 +247,9 @@ func (s *supervisor) unregister(pid int) {
 	}
 }
 
-// setLink gives the monitor a new link and returns the names of the old and
+// SetLink gives the monitor a new link and returns the names of the old and
 // the new target. It never blocks.
-func (s *supervisor) setLink(link *arcv1.Link) (from, to string) {
+func (s *Supervisor) SetLink(link *arcv1.Link) (from, to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	urgent := s.target != targetName(s.link) || s.detour.name != "" || !sameDuty(s.link, link)
@@ -254,7 +266,7 @@ func (s *supervisor) setLink(link *arcv1.Link) (from, to string) {
 }
 
 // sendLate sends the link that has rested, unless a later one was sent.
-func (s *supervisor) sendLate() {
+func (s *Supervisor) sendLate() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.late != nil {
@@ -276,8 +288,8 @@ func sameDuty(a, b *arcv1.Link) bool {
 		a.GetHangAfterMs() == b.GetHangAfterMs() && a.GetGrantUs() == b.GetGrantUs()
 }
 
-// redial makes the monitor dial its target afresh and returns its name.
-func (s *supervisor) redial() (string, error) {
+// Redial makes the monitor dial its target afresh and returns its name.
+func (s *Supervisor) Redial() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link == nil || !s.registered {
@@ -289,10 +301,10 @@ func (s *supervisor) redial() (string, error) {
 	return s.target, s.sendLocked(link)
 }
 
-// dismiss tells the monitor that there is nothing to certify and nobody to
+// Dismiss tells the monitor that there is nothing to certify and nobody to
 // probe, and makes run wait for its end.
 // deadline bounds the wait.
-func (s *supervisor) dismiss(deadline time.Time) {
+func (s *Supervisor) Dismiss(deadline time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.quiet, s.deadline = true, deadline
@@ -302,9 +314,9 @@ func (s *supervisor) dismiss(deadline time.Time) {
 // endingMax bounds what a coordinator says of its end, in bytes.
 const endingMax = 255
 
-// ending tells the monitor, which is to certify the end of this process, why it
+// Ending tells the monitor, which is to certify the end of this process, why it
 // ends; clean that nothing is left of what it did as a leader.
-func (s *supervisor) ending(why string, clean bool) {
+func (s *Supervisor) Ending(why string, clean bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link == nil {
@@ -315,21 +327,21 @@ func (s *supervisor) ending(why string, clean bool) {
 	_ = s.sendLocked(link)
 }
 
-// idle tells the monitor that this node is no member (for now).
-func (s *supervisor) idle() {
+// Idle tells the monitor that this node is no member (for now).
+func (s *Supervisor) Idle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.emptyLocked()
 }
 
-func (s *supervisor) emptyLocked() {
+func (s *Supervisor) emptyLocked() {
 	empty := &arcv1.Link{Epoch: s.link.GetEpoch(), Term: s.link.GetTerm(), RingId: s.link.GetRingId(), Cluster: s.link.GetCluster()}
 	s.link, s.target, s.detour = empty, "", detour{}
 	_ = s.sendLocked(empty)
 }
 
 // sendLocked queues the link and rings. It logs what goes wrong.
-func (s *supervisor) sendLocked(link *arcv1.Link) error {
+func (s *Supervisor) sendLocked(link *arcv1.Link) error {
 	if s.late != nil {
 		s.late.Stop()
 		s.late = nil
@@ -339,7 +351,7 @@ func (s *supervisor) sendLocked(link *arcv1.Link) error {
 	}
 	if err := s.sender.Send(link); err != nil {
 		if !errors.Is(err, queue.ErrClosed) {
-			s.log.Error("link not queued for the monitor", "epoch", link.GetEpoch(), "error", err)
+			s.o.Logger.Error("link not queued for the monitor", "epoch", link.GetEpoch(), "error", err)
 		}
 		return fmt.Errorf("queue the link for the monitor: %w", err)
 	}
@@ -349,7 +361,7 @@ func (s *supervisor) sendLocked(link *arcv1.Link) error {
 	// By the handle of the process, which never means a stranger who has got
 	// the same pid.
 	if err := s.process.Signal(unix.SIGUSR1); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		s.log.Warn("monitor not signalled, it takes the link without", "error", err)
+		s.o.Logger.Warn("monitor not signalled, it takes the link without", "error", err)
 	}
 	return nil
 }
@@ -377,16 +389,16 @@ func writePid(path string, pid int) error {
 	return plainfile.Replace(path, []byte(strconv.Itoa(pid)+"\n"), 0o644, false)
 }
 
-// keepPidFile writes the pid file again if something removed it; written is true
+// KeepPidFile writes the pid file again if something removed it; written is true
 // if that was so.
-func (s *supervisor) keepPidFile() (written bool, err error) {
+func (s *Supervisor) KeepPidFile() (written bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.process == nil {
 		return false, nil
 	}
-	if _, err := os.Lstat(s.pidFile); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Lstat(s.o.PidFile); !errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}
-	return true, writePid(s.pidFile, s.process.Pid)
+	return true, writePid(s.o.PidFile, s.process.Pid)
 }

@@ -1,4 +1,4 @@
-package coordinator
+package reason
 
 import (
 	"context"
@@ -19,11 +19,11 @@ import (
 func TestStatusRepeatsNoMegabyte(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	for _, err := range []error{fmt.Errorf("%w: %s", ring.ErrInvalid, long), errors.New(long), errors.New(strings.Repeat("x\n", 1<<19))} {
-		if n := len(status.Convert(toStatus(err)).Message()); n > 10_000 {
+		if n := len(status.Convert(ToStatus(err)).Message()); n > 10_000 {
 			t.Errorf("an error of %d bytes became a status of %d", len(err.Error()), n)
 		}
 	}
-	if got := status.Convert(toStatus(errors.New("\x1b[2J"))).Message(); got != `\x1b[2J` {
+	if got := status.Convert(ToStatus(errors.New("\x1b[2J"))).Message(); got != `\x1b[2J` {
 		t.Errorf("the status is %q", got)
 	}
 }
@@ -44,13 +44,13 @@ func TestToStatus(t *testing.T) {
 		{ring.ErrNotMember, codes.NotFound, "NOT_MEMBER"},
 		{ring.ErrInvalid, codes.InvalidArgument, "INVALID"},
 		{fmt.Errorf("%w: x", discovery.ErrOtherNode), codes.FailedPrecondition, "OTHER_NODE"},
-		{usagef("x"), codes.InvalidArgument, "USAGE"},
+		{Usagef("x"), codes.InvalidArgument, "USAGE"},
 		{fmt.Errorf("wait: %w", context.DeadlineExceeded), codes.DeadlineExceeded, ""},
 		{errors.New("surprise"), codes.Internal, ""},
 	} {
-		got := toStatus(c.err)
-		if status.Code(got) != c.code || reasonOf(got) != c.reason {
-			t.Errorf("%v becomes %v %q, want %v %q", c.err, status.Code(got), reasonOf(got), c.code, c.reason)
+		got := ToStatus(c.err)
+		if status.Code(got) != c.code || Of(got) != c.reason {
+			t.Errorf("%v becomes %v %q, want %v %q", c.err, status.Code(got), Of(got), c.code, c.reason)
 		}
 		if c.err != nil && status.Convert(got).Message() != c.err.Error() {
 			t.Errorf("%v is told as %q", c.err, status.Convert(got).Message())
@@ -60,9 +60,9 @@ func TestToStatus(t *testing.T) {
 
 // A leader's answer to a forwarded call reaches the client as it was.
 func TestToStatusKeepsAForwardedAnswer(t *testing.T) {
-	leaders := toStatus(fmt.Errorf("%w: n2 leads", election.ErrIsLeader))
-	got := toStatus(fmt.Errorf("forwarded: %w", leaders))
-	if status.Code(got) != codes.FailedPrecondition || reasonOf(got) != "IS_LEADER" {
+	leaders := ToStatus(fmt.Errorf("%w: n2 leads", election.ErrIsLeader))
+	got := ToStatus(fmt.Errorf("forwarded: %w", leaders))
+	if status.Code(got) != codes.FailedPrecondition || Of(got) != "IS_LEADER" {
 		t.Errorf("got %v, want the leader's FailedPrecondition", got)
 	}
 }
@@ -75,7 +75,7 @@ func TestEverySentinelHasACode(t *testing.T) {
 		election.ErrIsLeader, election.ErrNoHeir, election.ErrNoAnswer, election.ErrUnable, election.ErrRemoved, ring.ErrNameInUse,
 		ring.ErrNotMember, ring.ErrStale, ring.ErrNotHeir, ring.ErrInvalid,
 	} {
-		if c := status.Code(toStatus(err)); c == codes.Internal || c == codes.Unknown {
+		if c := status.Code(ToStatus(err)); c == codes.Internal || c == codes.Unknown {
 			t.Errorf("%v becomes %v", err, c)
 		}
 	}
@@ -85,8 +85,8 @@ func TestEverySentinelHasACode(t *testing.T) {
 func TestToStatusSaysWhatThisNodeSays(t *testing.T) {
 	met := status.Error(codes.Unavailable, "connection error: desc = ...")
 	for sentinel, reason := range map[error]string{ErrNoLeader: "NO_LEADER", ErrUnreachable: "UNREACHABLE"} {
-		got := toStatus(fmt.Errorf("%w: forward to n2: %w; try again", sentinel, met))
-		if msg := status.Convert(got).Message(); reasonOf(got) != reason || !strings.HasSuffix(msg, "; try again") {
+		got := ToStatus(fmt.Errorf("%w: forward to n2: %w; try again", sentinel, met))
+		if msg := status.Convert(got).Message(); Of(got) != reason || !strings.HasSuffix(msg, "; try again") {
 			t.Errorf("%v: got %v", sentinel, got)
 		}
 	}

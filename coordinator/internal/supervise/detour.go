@@ -1,4 +1,4 @@
-package coordinator
+package supervise
 
 import (
 	"fmt"
@@ -7,7 +7,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/election"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/queue"
 	"github.com/arc-ring/arc/ring"
 )
@@ -27,8 +26,8 @@ type detour struct {
 	end  election.Instant
 }
 
-// detourFor returns for how long a detour lasts when forMS was asked for.
-func detourFor(s ring.Settings, forMS uint64) (time.Duration, error) {
+// DetourFor returns for how long a detour lasts when forMS was asked for.
+func DetourFor(s ring.Settings, forMS uint64) (time.Duration, error) {
 	if forMS > queue.MaxDetourMS {
 		return 0, fmt.Errorf("%w: a temporary link of %v: at most %v, since the ring's own neighbour is not watched meanwhile",
 			ring.ErrInvalid, time.Duration(min(forMS, 1<<40))*time.Millisecond, queue.MaxDetourMS*time.Millisecond)
@@ -39,24 +38,24 @@ func detourFor(s ring.Settings, forMS uint64) (time.Duration, error) {
 	return time.Duration(forMS) * time.Millisecond, nil
 }
 
-// relinkTo makes the monitor probe another member for a while, at most until the
+// RelinkTo makes the monitor probe another member for a while, at most until the
 // next link, and returns the name of the one that it probed before.
-func (s *supervisor) relinkTo(now election.Instant, t *arcv1.Target, d time.Duration) (from string, err error) {
+func (s *Supervisor) RelinkTo(now election.Instant, m ring.Member, d time.Duration) (from string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link == nil || !s.registered {
 		return "", errNoMonitor
 	}
 	link := proto.CloneOf(s.link)
-	link.Detour, link.DetourMs = t, uint64(max(d.Milliseconds(), 1))
+	link.Detour, link.DetourMs = targetToWire(m), uint64(max(d.Milliseconds(), 1))
 	link.Temporary, link.Redial = true, true
-	from, s.target, s.detour = s.target, t.Name, detour{t.Name, now.Add(d)}
+	from, s.target, s.detour = s.target, m.Name, detour{m.Name, now.Add(d)}
 	return from, s.sendLocked(link)
 }
 
-// returned takes the monitor's word that its detour is over, and returns the
+// Returned takes the monitor's word that its detour is over, and returns the
 // names of whom it looked at and looks at now.
-func (s *supervisor) returned() (from, to string, changed bool) {
+func (s *Supervisor) Returned() (from, to string, changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.detour.name == "" {
@@ -66,9 +65,9 @@ func (s *supervisor) returned() (from, to string, changed bool) {
 	return from, s.target, true
 }
 
-// onDetour returns the temporary target and how long the monitor still looks at
+// OnDetour returns the temporary target and how long the monitor still looks at
 // it; ok is false if there is none.
-func (s *supervisor) onDetour(now election.Instant) (name string, left time.Duration, ok bool) {
+func (s *Supervisor) OnDetour(now election.Instant) (name string, left time.Duration, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.detour.name == "" || now >= s.detour.end {

@@ -1,4 +1,4 @@
-package coordinator
+package supervise
 
 import (
 	"strings"
@@ -40,12 +40,12 @@ func TestLinksRest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			sender, receiver := newQueue(t)
-			s := &supervisor{log: hclog.NewNullLogger(), sender: sender}
-			s.setLink(base)
+			s := &Supervisor{o: Options{Logger: hclog.NewNullLogger()}, sender: sender}
+			s.SetLink(base)
 			next := proto.CloneOf(base)
 			next.Epoch++
 			c.change(next)
-			s.setLink(next)
+			s.SetLink(next)
 			s.mu.Lock()
 			if rests := s.late != nil; rests != c.rests {
 				t.Errorf("the link rests: %v, want %v", rests, c.rests)
@@ -53,7 +53,7 @@ func TestLinksRest(t *testing.T) {
 			s.mu.Unlock()
 			last := proto.CloneOf(next)
 			last.Epoch++
-			s.setLink(last)
+			s.SetLink(last)
 			for want := base.Epoch; want != last.Epoch; {
 				l, err := receiver.Receive()
 				if err != nil {
@@ -90,8 +90,8 @@ func newQueue(t *testing.T) (*queue.Sender, *queue.Receiver) {
 func TestALongEndingIsMarked(t *testing.T) {
 	for _, why := range []string{"exited by itself: a disk", "exited by itself: " + strings.Repeat("é", 200), strings.Repeat("x", 300)} {
 		sender, receiver := newQueue(t)
-		s := &supervisor{log: hclog.NewNullLogger(), sender: sender, link: &arcv1.Link{Epoch: 5, RingId: "r", Cluster: "c"}}
-		s.ending(why, false)
+		s := &Supervisor{o: Options{Logger: hclog.NewNullLogger()}, sender: sender, link: &arcv1.Link{Epoch: 5, RingId: "r", Cluster: "c"}}
+		s.Ending(why, false)
 		l, err := receiver.Receive()
 		if err != nil {
 			t.Fatal(err)
