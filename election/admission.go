@@ -37,7 +37,7 @@ func (n *Node) join(ref uint64, j ring.Join) {
 	j.Replaces = 0
 	l := n.lead
 	holder, held := n.ring.MemberByName(j.Member.Name)
-	_, dead := n.certs[holder.ID]
+	dead := n.peers.Value(holder.ID).cert != nil
 	switch {
 	case !held:
 	case holder.ID == n.cfg.ID:

@@ -124,7 +124,7 @@ func (n *Node) enoughLive() bool {
 	enough := func(voters []uint64) bool {
 		dead := 0
 		for _, id := range voters {
-			if _, ok := n.certs[id]; ok {
+			if n.peers.Value(id).cert != nil {
 				dead++
 			}
 		}
@@ -239,8 +239,7 @@ func (n *Node) ask(sure bool) error {
 
 // certifiedLeader tells whether raft's leader in this term is certified dead.
 func (n *Node) certifiedLeader() bool {
-	_, ok := n.certs[n.raftLead]
-	return ok && n.raftLead != 0
+	return n.peers.Value(n.raftLead).cert != nil && n.raftLead != 0
 }
 
 // campaignAsked gives the campaign that raft begins at a leader's word the time
@@ -317,17 +316,9 @@ func (n *Node) startOver() {
 // heir. Those known or thought to be dead are passed over; witnesses come last, since
 // they can only be caretakers.
 func (n *Node) rank() int {
-	dead := make([]uint64, 0, 4)
-	for id := range n.certs {
-		dead = append(dead, id)
-	}
-	for id, s := range n.suspects {
-		if id != n.ring.LeaderID || s.Term == n.ring.Term {
-			dead = append(dead, id)
-		}
-	}
+	dead := n.dead(func(id uint64, s *suspect) bool { return id != n.ring.LeaderID || s.Term == n.ring.Term })
 	if id := n.ring.LeaderID; id != n.cfg.ID {
-		if at, ok := n.heard[id]; ok && n.now >= at.Add(n.patience()) {
+		if heard := n.peers.Value(id).heard; heard.set && n.now >= heard.at.Add(n.patience()) {
 			dead = append(dead, id) // was heard in this life, and is silent now
 		}
 	}
@@ -383,7 +374,7 @@ func (n *Node) twoLeft() {
 			n.trace("does not go on alone: %s", why)
 			return
 		}
-		n.trace("goes on alone: voter %d is certified dead (%s)", other, n.certs[other].Exit)
+		n.trace("goes on alone: voter %d is certified dead (%s)", other, n.peers.Value(other).cert.Exit)
 		n.claimPossibleWith(other)
 		n.dropped = other
 		n.changeConf(removeNode(other))
@@ -400,7 +391,7 @@ func (n *Node) deadPartner() (uint64, bool) {
 		return 0, false
 	}
 	other := n.otherVoters()[0]
-	if _, ok := n.certs[other]; !ok {
+	if n.peers.Value(other).cert == nil {
 		return 0, false
 	}
 	me, ok := n.ring.Member(n.cfg.ID)

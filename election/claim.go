@@ -36,11 +36,11 @@ type claim struct {
 
 // noteClaim takes down what a process that does not count says.
 func (n *Node) noteClaim(m ring.Member, msg Message) *claim {
-	c := n.identity.claims[m.ID]
-	if c == nil {
-		c = &claim{asked: -Never / 2, askedWho: -Never / 2}
-		n.identity.claims[m.ID] = c
+	p := n.peers.Ensure(m.ID)
+	if p.claim == nil {
+		p.claim = &claim{asked: -Never / 2, askedWho: -Never / 2}
 	}
+	c := p.claim
 	if c.incarnation != msg.Incarnation {
 		c.incarnation, c.ret, c.votes = msg.Incarnation, nil, nil
 		c.had, c.hadIn = n.acknowledged(m.ID), n.term
@@ -89,8 +89,8 @@ func (n *Node) acknowledged(id uint64) (match uint64) {
 
 // claimed returns the claim of a process that was heard within a lease.
 func (n *Node) claimed(id uint64) (*claim, bool) {
-	c, ok := n.identity.claims[id]
-	return c, ok && n.now < c.heard.Add(n.ring.Settings.Lease()) && n.standsBy(id, c)
+	c := n.peers.Value(id).claim
+	return c, c != nil && n.now < c.heard.Add(n.ring.Settings.Lease()) && n.standsBy(id, c)
 }
 
 // standsBy reports whether a process may still claim to be the member, as far as is
@@ -105,30 +105,31 @@ func (n *Node) standsBy(id uint64, c *claim) bool {
 // within a lease, or since this leader last looked for the member.
 func (n *Node) spokenFor(m ring.Member) bool {
 	sign, ok := n.lastSign(m)
-	if !ok || n.holder(m) == m.Incarnation && sign == n.heard[m.ID] {
+	if !ok || n.holder(m) == m.Incarnation && sign == n.peers.Value(m.ID).heard.at {
 		return false
 	}
-	s := n.suspects[m.ID]
+	s := n.peers.Value(m.ID).suspect
 	return n.now < sign.Add(n.ring.Settings.Lease()) || s != nil && s.confirmed && sign > s.probing
 }
 
 // lastSign returns when a process was last heard that is the member or may be it.
 func (n *Node) lastSign(m ring.Member) (Instant, bool) {
-	at, heard := n.heard[m.ID]
-	if c := n.identity.claims[m.ID]; c != nil && n.standsBy(m.ID, c) && !n.behind(m, c) {
-		return max(at, c.heard), true
+	p := n.peers.Value(m.ID)
+	if c := p.claim; c != nil && n.standsBy(m.ID, c) && !n.behind(m, c) {
+		return max(p.heard.at, c.heard), true
 	}
-	return at, heard
+	return p.heard.at, p.heard.set
 }
 
 // heardGone returns when the holder of a member was last heard, or one that
 // claimed to be the member and has ended since. One that still claims it says
 // nothing for the holder.
 func (n *Node) heardGone(id uint64) Instant {
-	if c := n.identity.claims[id]; c != nil && n.ended(id, c.incarnation) {
-		return max(n.heard[id], c.heard)
+	p := n.peers.Value(id)
+	if c := p.claim; c != nil && n.ended(id, c.incarnation) {
+		return max(p.heard.at, c.heard)
 	}
-	return n.heard[id]
+	return p.heard.at
 }
 
 // question asks a process of a member, where it listens and nowhere else,
@@ -165,12 +166,9 @@ func (n *Node) askWho(m ring.Member, c *claim) {
 
 // questioned takes the answer to a question. Silence proves nothing.
 func (n *Node) questioned(r ProbeResult) {
-	m, ok := n.ring.Member(r.ID)
-	if !ok {
-		m, ok = n.gone[r.ID]
-	}
-	c := n.identity.claims[r.ID]
-	if !ok || c == nil {
+	m := n.memberOrGone(r.ID)
+	c := n.peers.Value(r.ID).claim
+	if m.ID == 0 || c == nil {
 		return
 	}
 	// A question may be asked again before an answer comes. An older one may have
@@ -191,15 +189,14 @@ func (n *Node) questioned(r ProbeResult) {
 		return
 	}
 	c.waiting = false
-	_, heard := n.identity.holders[m.ID]
-	forgotten := n.restarted && !heard
-	certified := n.identity.retired[process{m.ID, r.Incarnation}].certified
-	at, ever := n.heard[m.ID]
+	p := n.peers.Ensure(m.ID)
+	forgotten := n.restarted && p.holder == 0
+	certified := p.ending(r.Incarnation).certified
 	switch {
 	case r.Outcome == Answered && r.AnsweredBy == r.Incarnation:
-		n.identity.holders[m.ID] = r.Incarnation
+		p.holder = r.Incarnation
 		n.refuseClaim(m, c, false)
-	case at > c.asked:
+	case p.heard.at > c.asked:
 		// It lives, wherever its addresses lead.
 	case known && r.Outcome == Answered && r.AnsweredAs == m.ID && !itself:
 		// Two processes cannot listen at one address. So the holder has ended, and
@@ -210,7 +207,7 @@ func (n *Node) questioned(r ProbeResult) {
 		// the recorded address was started from its directory.
 		n.retire(m.ID, r.Incarnation, false)
 		n.admit(m, c)
-	case ever && n.now < at.Add(n.ring.Settings.Lease()):
+	case p.heard.set && n.now < p.heard.at.Add(n.ring.Settings.Lease()):
 		// It may have moved, and this member has not heard where to.
 	case known && (r.Outcome == Answered || r.Outcome == NobodyListens || r.Displaced):
 		n.retire(m.ID, r.Incarnation, false)
@@ -231,7 +228,7 @@ func (n *Node) followLeader(s Standing) {
 		n.holder(m) == s.LeaderIncarnation || n.ended(m.ID, s.LeaderIncarnation) {
 		return
 	}
-	if at, ever := n.heard[m.ID]; ever && n.now < at.Add(n.ring.Settings.Lease()) {
+	if heard := n.peers.Value(m.ID).heard; heard.set && n.now < heard.at.Add(n.ring.Settings.Lease()) {
 		return // the process that counts here speaks
 	}
 	if n.replacedInLog(m.ID, s.LeaderIncarnation) {
@@ -243,7 +240,7 @@ func (n *Node) followLeader(s Standing) {
 	n.retire(m.ID, n.holder(m), false)
 	n.takeOver(m, s.LeaderIncarnation)
 	if len(s.LeaderAddresses) > 0 {
-		n.identity.met[m.ID] = meeting{s.LeaderIncarnation, s.LeaderAddresses}
+		n.peers.Ensure(m.ID).met = meeting{s.LeaderIncarnation, s.LeaderAddresses}
 	}
 }
 

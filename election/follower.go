@@ -23,11 +23,3 @@ type follower struct {
 	probed   mark
 	noAnswer unanswered
 }
-
-// mark is an instant that may not have come yet.
-type mark struct {
-	at  Instant
-	set bool
-}
-
-func markAt(at Instant) mark { return mark{at, true} }

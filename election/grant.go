@@ -1,8 +1,11 @@
 package election
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
+	"github.com/arc-ring/arc/election/internal/tracker"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -26,7 +29,45 @@ type Ping struct {
 // grantKey names a grant.
 type grantKey struct{ watcher, number uint64 }
 
-// grant is what this member knows of a watcher's word; it matters once it leads.
+// grants are the words that watchers gave to this member. They matter once it leads.
+type grants struct {
+	watchers tracker.Table[grant]
+	// ends are when grants may end, as this member counts.
+	ends []grantEnd
+}
+
+type grantEnd struct {
+	key grantKey
+	at  Instant
+}
+
+// end returns when a grant may end, 0 if that is not known.
+func (g *grants) end(key grantKey) Instant {
+	for _, e := range g.ends {
+		if e.key == key {
+			return e.at
+		}
+	}
+	return 0
+}
+
+// extend notes that a grant does not end before an instant. Above the bound it
+// forgets the one that ends first.
+func (g *grants) extend(key grantKey, at Instant) {
+	if i := slices.IndexFunc(g.ends, func(e grantEnd) bool { return e.key == key }); i >= 0 {
+		g.ends[i].at = max(g.ends[i].at, at)
+		return
+	}
+	g.ends = append(g.ends, grantEnd{key, at})
+	if len(g.ends) > maxGrants {
+		first := slices.MinFunc(g.ends, func(a, b grantEnd) int {
+			return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.key.watcher, b.key.watcher), cmp.Compare(a.key.number, b.key.number))
+		})
+		g.ends = slices.DeleteFunc(g.ends, func(e grantEnd) bool { return e == first })
+	}
+}
+
+// grant is what this member knows of one watcher's word.
 type grant struct {
 	number uint64
 	// pongs are when the newest pongs were sent, by seq modulo the length.
@@ -77,10 +118,9 @@ func (n *Node) pinged(p Ping) {
 	}
 	// The watcher's settings may be newer or older than those here.
 	p.Length = min(p.Length, n.ring.Settings.GrantLength())
-	g := n.grants[p.From]
-	if g == nil || g.number != p.Grant {
-		g = &grant{number: p.Grant}
-		n.grants[p.From] = g
+	g := n.grants.watchers.Ensure(p.From)
+	if g.number != p.Grant {
+		*g = grant{number: p.Grant}
 	}
 	if g.newest != 0 && p.Seq > g.newest+maxPingsAhead {
 		return
@@ -91,9 +131,8 @@ func (n *Node) pinged(p Ping) {
 			g.acks = 0
 		}
 		g.acked, g.ackedAt, g.acks = p.Ack, n.now, g.acks+1
-		key := grantKey{p.From, p.Grant}
-		n.grantEnds[key] = max(n.grantEnds[key], s.at.Add(n.ring.Settings.Shortened(p.Length)))
-		n.pruneGrants()
+		n.grants.extend(grantKey{p.From, p.Grant}, s.at.Add(n.ring.Settings.Shortened(p.Length)))
+		n.forgetWatchers()
 	}
 	if s := &g.pongs[p.Seq%uint64(len(g.pongs))]; p.Seq > s.seq {
 		*s = sentPong{p.Seq, p.At}
@@ -104,26 +143,13 @@ func (n *Node) pinged(p Ping) {
 // interval after it was due. There must be time left to renew without it before the grant ends.
 func (g *grant) overdueAt(s ring.Settings) Instant { return g.ackedAt.Add(s.GrantOverdue()) }
 
-// pruneGrants forgets the grants that ended first.
-func (n *Node) pruneGrants() {
-	for len(n.grantEnds) > maxGrants {
-		var first grantKey
-		for k, end := range n.grantEnds {
-			if e := n.grantEnds[first]; first == (grantKey{}) || end < e || end == e && k.less(first) {
-				first = k
-			}
-		}
-		delete(n.grantEnds, first)
-	}
-	for id := range n.grants {
+// forgetWatchers drops the words of former members.
+func (n *Node) forgetWatchers() {
+	for _, id := range n.grants.watchers.IDs() {
 		if _, ok := n.ring.Member(id); !ok {
-			delete(n.grants, id)
+			n.grants.watchers.Delete(id)
 		}
 	}
-}
-
-func (k grantKey) less(o grantKey) bool {
-	return k.watcher < o.watcher || k.watcher == o.watcher && k.number < o.number
 }
 
 // wantedGrant returns the grant that renewals should name now: the named one
@@ -134,7 +160,7 @@ func (n *Node) wantedGrant() grantKey {
 	if !s.LeaderGrants || !n.declared() {
 		return grantKey{}
 	}
-	if g := n.grants[r.named.watcher]; g != nil && g.number == r.named.number && n.now < g.overdueAt(s) {
+	if g := n.grants.watchers.Get(r.named.watcher); g != nil && g.number == r.named.number && n.now < g.overdueAt(s) {
 		n.wakeAt(g.overdueAt(s))
 		return r.named
 	}
@@ -144,15 +170,15 @@ func (n *Node) wantedGrant() grantKey {
 	}
 	var best grantKey
 	for _, m := range n.ring.Members {
-		g := n.grants[m.ID]
+		g := n.grants.watchers.Get(m.ID)
 		if g == nil {
 			continue
 		}
 		key := grantKey{m.ID, g.number}
-		if g.acks < steadyAcks || n.now >= g.overdueAt(s) || n.now.Add(interval) >= n.grantEnds[key] {
+		if g.acks < steadyAcks || n.now >= g.overdueAt(s) || n.now.Add(interval) >= n.grants.end(key) {
 			continue
 		}
-		if best == (grantKey{}) || n.grantEnds[key] > n.grantEnds[best] {
+		if best == (grantKey{}) || n.grants.end(key) > n.grants.end(best) {
 			best = key
 		}
 	}
@@ -171,7 +197,7 @@ func (n *Node) boundUntil(id uint64) Instant {
 	until := a.until
 	for seq := a.seq; seq <= r.seq; seq++ {
 		if named := r.sent[seq%uint64(len(r.sent))].named; named != (grantKey{}) {
-			until = min(until, n.grantEnds[named])
+			until = min(until, n.grants.end(named))
 		}
 	}
 	return until

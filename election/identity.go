@@ -3,7 +3,6 @@ package election
 import (
 	"bytes"
 	"cmp"
-	"maps"
 	"slices"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -49,39 +48,15 @@ import (
 // A learner's opinion decides nothing. It takes any process, so that a restart
 // costs one probe from each voter and not one from each member.
 type identity struct {
-	// holders are the processes that were heard and count, by member. A member
-	// without one has its recorded process as holder.
-	holders map[uint64]uint64
-	// retired are processes whose words never count again, unless the ring records
-	// one of them after all that is not certified dead.
-	retired map[process]ending
-	// quiet is until when votes of a member do not count: its former process
-	// may have promised until then, and its present one may not know.
-	quiet map[uint64]Instant
-	// claims are processes that speak for a member and do not count.
-	claims map[uint64]*claim
 	// logged are the returns in the log that are not applied.
 	logged []loggedReturn
-	// announced is what the holder of a member said of itself, if that is known.
-	announced map[uint64]*Return
-	// met is where the holder of a member was met: it answered a question there, or
-	// somebody in touch with it said so.
-	met map[uint64]meeting
-	// relied is the process of a member on whose word something was last done.
-	relied map[uint64]uint64
 	// restored is the last index of the log at the start.
 	restored uint64
 	// recorded is true once the ring has recorded this very process.
 	recorded bool
-	// told are the processes that other members say are this member, since
-	// toldSince; toldAt is when a former process of a member was last told such a thing.
-	told      map[uint64]heldWord
+	// toldSince is since when others say that another process is this member.
 	toldSince Instant
-	toldAt    map[uint64]Instant
 }
-
-// process is one process of a member.
-type process struct{ id, incarnation uint64 }
 
 // heldWord is a member's word that another process is this member, and when it came.
 type heldWord struct {
@@ -91,8 +66,9 @@ type heldWord struct {
 
 // ending is when a process was found to have ended, and whether that is certified.
 type ending struct {
-	at        Instant
-	certified bool
+	incarnation uint64
+	at          Instant
+	certified   bool
 }
 
 // loggedReturn is an entry that gives a member another process: its return, or the
@@ -102,27 +78,16 @@ type loggedReturn struct {
 	addresses              []string
 }
 
-func newIdentity() identity {
-	return identity{
-		holders: map[uint64]uint64{}, retired: map[process]ending{}, quiet: map[uint64]Instant{}, claims: map[uint64]*claim{}, announced: map[uint64]*Return{},
-		met: map[uint64]meeting{}, relied: map[uint64]uint64{}, told: map[uint64]heldWord{}, toldAt: map[uint64]Instant{},
-	}
-}
-
 // holder returns the incarnation whose words count for a member.
 func (n *Node) holder(m ring.Member) uint64 {
-	if inc, ok := n.identity.holders[m.ID]; ok {
-		return inc
-	}
-	return m.Incarnation
+	return cmp.Or(n.peers.Value(m.ID).holder, m.Incarnation)
 }
 
 // counts reports whether a message from a process of a member counts, and
 // takes note of it. A transport that does not know the process says 0.
 func (n *Node) counts(m ring.Member, msg Message) bool {
-	i := &n.identity
-	incarnation, h := msg.Incarnation, n.holder(m)
-	_, certified := n.certs[m.ID]
+	incarnation, h, p := msg.Incarnation, n.holder(m), n.peers.Ensure(m.ID)
+	certified := p.cert != nil
 	switch {
 	case incarnation == 0:
 		return true
@@ -130,17 +95,17 @@ func (n *Node) counts(m ring.Member, msg Message) bool {
 		n.question(m, n.noteClaim(m, msg), incarnation)
 		return false
 	case n.ended(m.ID, incarnation):
-		if at, told := i.toldAt[m.ID]; incarnation != m.Incarnation && (!told || n.now >= at.Add(n.ring.Settings.RenewEvery())) {
-			i.toldAt[m.ID] = n.now
+		if told := p.toldAt; incarnation != m.Incarnation && (!told.set || n.now >= told.at.Add(n.ring.Settings.RenewEvery())) {
+			p.toldAt = markAt(n.now)
 			n.tellHeld(m, incarnation, false) // perhaps it lives
 		}
 		return false
 	case incarnation == h && !n.replacedInLog(m.ID, incarnation):
 		if !certified {
-			i.holders[m.ID] = incarnation
+			p.holder = incarnation
 		}
 		if r := msg.Return; r != nil && r.ID == m.ID && r.Incarnation == incarnation {
-			i.announced[m.ID] = r
+			p.announced = r
 		}
 		return !certified
 	}
@@ -169,8 +134,18 @@ func (n *Node) counts(m ring.Member, msg Message) bool {
 }
 
 func (n *Node) ended(id, incarnation uint64) bool {
-	_, ok := n.identity.retired[process{id, incarnation}]
-	return ok
+	return n.peers.Value(id).ending(incarnation) != ending{}
+}
+
+// ending returns how a process of a member ended, the zero value if it has not as
+// far as is known.
+func (p peer) ending(incarnation uint64) ending {
+	for _, e := range p.ended {
+		if e.incarnation == incarnation {
+			return e
+		}
+	}
+	return ending{}
 }
 
 // retiredKept bounds how many processes of one member are known as ended. A
@@ -179,55 +154,46 @@ const retiredKept = 64
 
 // retire notes that a process's words never count again.
 func (n *Node) retire(id, incarnation uint64, certified bool) {
-	p := process{id, incarnation}
-	e, known := n.identity.retired[p]
-	if !known {
-		e.at = n.now
+	p := n.peers.Ensure(id)
+	for i := range p.ended {
+		if e := &p.ended[i]; e.incarnation == incarnation {
+			e.certified = e.certified || certified
+			return
+		}
 	}
-	e.certified = e.certified || certified
-	n.identity.retired[p] = e
-	if !known {
-		n.forgetRetired(id, incarnation)
-	}
+	p.ended = append(p.ended, ending{incarnation, n.now, certified})
+	n.forgetRetired(id, incarnation)
 }
 
 // forgetRetired drops the oldest ended process of a member above the bound, but
 // the newest and none that still matters. If a dropped one spoke again, the holder
 // would be asked.
 func (n *Node) forgetRetired(id, newest uint64) {
-	var all []process
-	for p := range n.identity.retired {
-		if p.id == id {
-			all = append(all, p)
-		}
-	}
-	if len(all) <= retiredKept {
+	p := n.peers.Get(id)
+	if len(p.ended) <= retiredKept {
 		return
 	}
 	m := n.memberOrGone(id)
-	matters := func(p process) bool {
-		c := n.identity.claims[id]
-		return p.incarnation == newest || p.incarnation == m.Incarnation || p.incarnation == n.holder(m) || c != nil && p.incarnation == c.incarnation ||
-			slices.ContainsFunc(n.identity.logged, func(l loggedReturn) bool { return l.id == id && l.incarnation == p.incarnation })
+	matters := func(e ending) bool {
+		return e.incarnation == newest || e.incarnation == m.Incarnation || e.incarnation == n.holder(m) || p.claim != nil && e.incarnation == p.claim.incarnation ||
+			slices.ContainsFunc(n.identity.logged, func(l loggedReturn) bool { return l.id == id && l.incarnation == e.incarnation })
 	}
-	all = slices.DeleteFunc(all, matters)
-	if len(all) > 0 {
-		delete(n.identity.retired, slices.MinFunc(all, func(a, b process) int {
-			return cmp.Or(cmp.Compare(n.identity.retired[a].at, n.identity.retired[b].at), cmp.Compare(a.incarnation, b.incarnation))
-		}))
+	droppable := slices.DeleteFunc(slices.Clone(p.ended), matters)
+	if len(droppable) > 0 {
+		oldest := slices.MinFunc(droppable, func(a, b ending) int {
+			return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.incarnation, b.incarnation))
+		})
+		p.ended = slices.DeleteFunc(p.ended, func(e ending) bool { return e == oldest })
 	}
 }
 
 // takeOver lets another process of a member count from now on.
 func (n *Node) takeOver(m ring.Member, incarnation uint64) {
-	i := &n.identity
-	i.holders[m.ID] = incarnation
-	delete(i.announced, m.ID)
-	if c := i.claims[m.ID]; c != nil && c.incarnation == incarnation {
-		n.heard[m.ID] = max(n.heard[m.ID], c.heard) // silent was the former one
-		if c.ret != nil {
-			i.announced[m.ID] = c.ret
-		}
+	p := n.peers.Ensure(m.ID)
+	p.holder, p.announced = incarnation, nil
+	if c := p.claim; c != nil && c.incarnation == incarnation {
+		p.heard = markAt(max(p.heard.at, c.heard)) // silent was the former one
+		p.announced = c.ret
 	}
 	n.answered(m.ID) // what the former one owed
 	n.trace("%s speaks as process %x from now on", m.Name, incarnation)
@@ -245,7 +211,7 @@ func (n *Node) takeOver(m ring.Member, incarnation uint64) {
 // this term, and the present one does not come after it. Raft would never send those
 // again, so nothing could be committed.
 func (n *Node) ackedByAnother(id, incarnation uint64) bool {
-	r, former := n.announcedBy(id, incarnation), n.identity.relied[id]
+	r, former := n.announcedBy(id, incarnation), n.peers.Value(id).relied
 	return n.lead != nil && r != nil && n.isVoter(id) && n.acknowledged(id) > 0 && unknownTo(append(slices.Clone(r.Former), incarnation), former)
 }
 
@@ -269,8 +235,9 @@ func (n *Node) recordChange(index uint64, was, is ring.Member) {
 		n.recordAddresses(is)
 		return
 	}
-	h, heard := i.holders[is.ID]
-	speaks := n.now < n.heard[is.ID].Add(n.ring.Settings.Lease())
+	p := n.peers.Ensure(is.ID)
+	h, heard := p.holder, p.holder != 0
+	speaks := n.now < p.heard.at.Add(n.ring.Settings.Lease())
 	if heard && h != is.Incarnation && speaks && n.everyMajorityNeedsMe() && !n.ended(is.ID, h) {
 		return // a pair: this member has taken another one since, and decides alone
 	}
@@ -280,30 +247,28 @@ func (n *Node) recordChange(index uint64, was, is ring.Member) {
 		// Silence let it in, not a proof. Who was silent may still be bound, and
 		// who came does not know to what.
 		n.lead.followers.Ensure(is.ID).acked = ackedRenewal{}
-		i.quiet[is.ID] = n.now.Add(max(n.ring.Settings.Lease(), n.voter.bound))
+		p.quiet = n.now.Add(max(n.ring.Settings.Lease(), n.voter.bound))
 	}
-	p := process{is.ID, is.Incarnation}
 	switch {
 	case heard && h != was.Incarnation && h != is.Incarnation && (index <= i.restored || n.follows(is.ID, h, is.Incarnation)):
 		// The entry is older than what this member has found out.
 		return
 	case index > i.restored:
-		i.holders[is.ID] = is.Incarnation // somebody has heard it in this life
+		p.holder = is.Incarnation // somebody has heard it in this life
 	default:
-		delete(i.holders, is.ID)
+		p.holder = 0
 	}
-	if !i.retired[p].certified {
-		delete(i.retired, p) // a majority counts it, whatever this member was answered
-	}
+	// A majority counts it, whatever this member was answered.
+	p.ended = slices.DeleteFunc(p.ended, func(e ending) bool { return e.incarnation == is.Incarnation && !e.certified })
 }
 
 // recordAddresses lets the addresses that the ring has recorded for a process
 // replace those that it announced. If they are the older ones, it announces again.
 func (n *Node) recordAddresses(is ring.Member) {
-	if r := n.identity.announced[is.ID]; r != nil && r.Incarnation == is.Incarnation {
-		c := *r
+	if p := n.peers.Get(is.ID); p != nil && p.announced != nil && p.announced.Incarnation == is.Incarnation {
+		c := *p.announced
 		c.Addresses = is.Addresses
-		n.identity.announced[is.ID] = &c
+		p.announced = &c
 	}
 }
 
@@ -311,7 +276,7 @@ func (n *Node) recordAddresses(is ring.Member) {
 // in has heard it.
 func (n *Node) recordJoin(index uint64, m ring.Member) {
 	if index > n.identity.restored && m.ID != n.cfg.ID {
-		n.identity.holders[m.ID] = m.Incarnation
+		n.peers.Ensure(m.ID).holder = m.Incarnation
 	}
 }
 
@@ -319,8 +284,8 @@ func (n *Node) recordJoin(index uint64, m ring.Member) {
 // has recorded: as a learner it took any process.
 func (n *Node) forgetOpinions() {
 	for _, m := range n.ring.Members {
-		if h, ok := n.identity.holders[m.ID]; ok && h != m.Incarnation {
-			n.identity.holders[m.ID] = m.Incarnation
+		if p := n.peers.Get(m.ID); p != nil && p.holder != 0 {
+			p.holder = m.Incarnation
 		}
 	}
 }
@@ -354,23 +319,6 @@ func (n *Node) checkRecorded() {
 	case n.identity.recorded:
 		n.supersede(Superseded{By: me.Incarnation, Addresses: slices.Clone(me.Addresses)})
 	}
-}
-
-// forgetIdentity drops what is known of the processes of a former member.
-func (n *Node) forgetIdentity() {
-	i := &n.identity
-	gone := func(id uint64) bool {
-		_, ok := n.ring.Member(id)
-		return !ok && !n.needed(id)
-	}
-	maps.DeleteFunc(i.holders, func(id, _ uint64) bool { return gone(id) })
-	maps.DeleteFunc(i.claims, func(id uint64, _ *claim) bool { return gone(id) })
-	maps.DeleteFunc(i.announced, func(id uint64, _ *Return) bool { return gone(id) })
-	maps.DeleteFunc(i.met, func(id uint64, _ meeting) bool { return gone(id) })
-	maps.DeleteFunc(i.relied, func(id, _ uint64) bool { return gone(id) })
-	maps.DeleteFunc(i.toldAt, func(id uint64, _ Instant) bool { return gone(id) })
-	maps.DeleteFunc(i.quiet, func(id uint64, _ Instant) bool { return gone(id) })
-	maps.DeleteFunc(i.retired, func(p process, _ ending) bool { return gone(p.id) })
 }
 
 // noteReturns takes down which of these entries, new in the log, give a member
@@ -438,10 +386,11 @@ func (n *Node) follows(id, incarnation, former uint64) bool {
 // announcedBy returns what the holder of a member, or one that claims to be it,
 // said of itself; nil if that is not known.
 func (n *Node) announcedBy(id, incarnation uint64) *Return {
-	if r := n.identity.announced[id]; r != nil && r.Incarnation == incarnation {
+	p := n.peers.Value(id)
+	if r := p.announced; r != nil && r.Incarnation == incarnation {
 		return r
 	}
-	if c := n.identity.claims[id]; c != nil && c.incarnation == incarnation {
+	if c := p.claim; c != nil && c.incarnation == incarnation {
 		return c.ret
 	}
 	return nil
@@ -459,7 +408,7 @@ func (n *Node) livesAt(m ring.Member, incarnation uint64) (addresses []string, k
 	if l, ok := n.newestReturn(m.ID); ok && l.incarnation == incarnation && len(l.addresses) > 0 {
 		return l.addresses, true
 	}
-	if p := n.identity.met[m.ID]; p.incarnation == incarnation {
+	if p := n.peers.Value(m.ID).met; p.incarnation == incarnation {
 		return p.addresses, true
 	}
 	return m.Addresses, false

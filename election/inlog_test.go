@@ -28,7 +28,7 @@ func TestADeclarationInTheLogRecordsItsProcess(t *testing.T) {
 		// It changes nothing, and so a process that came since may count.
 		{"a declaration of the recorded process", []ring.Command{declared(before)}, first, nil},
 	} {
-		n := &Node{cfg: Config{ID: 2}, identity: newIdentity(), conf: &raftpb.ConfState{Voters: []uint64{1, 2, 3}},
+		n := &Node{cfg: Config{ID: 2}, conf: &raftpb.ConfState{Voters: []uint64{1, 2, 3}},
 			ring: &ring.State{Members: []ring.Member{{ID: 3, Name: "c", Incarnation: before}}}}
 		var entries []*raftpb.Entry
 		for i, cmd := range c.log {

@@ -91,8 +91,7 @@ func (n *Node) lostRule() bool {
 	lately := n.now.Add(-s.Lease())
 	voters := n.conf.GetVoters()
 	unheard := slices.ContainsFunc(voters, func(id uint64) bool {
-		_, dead := n.certs[id]
-		return !dead && n.heardSince([]uint64{id}, lately) == 0
+		return n.peers.Value(id).cert == nil && n.heardSince([]uint64{id}, lately) == 0
 	})
 	stalled := unheard && n.now >= l.advanced.Add(s.Lease()<<min(n.stalls, mostStalls))
 	if n.now < l.since.Add(s.Lease()) || !stalled && n.majorityHeardSince(lately) {
@@ -191,7 +190,7 @@ func (n *Node) majorityHeardSince(since Instant) bool {
 func (n *Node) heardSince(voters []uint64, since Instant) int {
 	k := 0
 	for _, id := range voters {
-		if at, ok := n.heard[id]; id == n.cfg.ID || ok && at > since {
+		if heard := n.peers.Value(id).heard; id == n.cfg.ID || heard.set && heard.at > since {
 			k++
 		}
 	}

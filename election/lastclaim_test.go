@@ -101,7 +101,7 @@ func TestAWordThatComesLateMakesNoClaimNewer(t *testing.T) {
 func TestAQuestionThatComesLateMakesNoClaimNewer(t *testing.T) {
 	const late = 9 * time.Second
 	s := &ring.State{Term: 7, History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
-	n := &Node{cfg: Config{ID: 1}, now: Instant(30 * time.Second), ring: s, term: 7, raftLead: 3, conf: &raftpb.ConfState{Voters: []uint64{1, 3}}, heard: map[uint64]Instant{}}
+	n := &Node{cfg: Config{ID: 1}, now: Instant(30 * time.Second), ring: s, term: 7, raftLead: 3, conf: &raftpb.ConfState{Voters: []uint64{1, 3}}}
 	question := Takeover{Term: 7}
 	n.takeoverOffered(3, question)
 	sender := &Node{cfg: Config{ID: 3}, now: Instant(90 * time.Second), ring: s}

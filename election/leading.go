@@ -289,7 +289,7 @@ func (n *Node) declaration(evict []ring.Evict) *ring.Declare {
 		d.Why = fmt.Sprintf("no former leader is alive, lowest id %d", n.cfg.ID)
 	}
 	for _, e := range evict {
-		if c, ok := n.certs[e.ID]; ok && hadLeader && e.ID == old.ID {
+		if c := n.peers.Value(e.ID).cert; c != nil && hadLeader && e.ID == old.ID {
 			d.Clean = c.Clean
 		}
 	}
@@ -441,15 +441,17 @@ func (n *Node) leaderDeclared(d ring.Declare) {
 		if d.Term == n.lead.term {
 			n.lead.loss.declared = n.now
 		}
-		for _, s := range n.suspects {
-			s.probed = false
+		for _, p := range n.peers.All() {
+			if p.suspect != nil {
+				p.suspect.probed = false
+			}
 		}
 	}
 }
 
 // evictSuspects lets the declared leader act on what is known against others.
 func (n *Node) evictSuspects() {
-	if len(n.certs) == 0 && len(n.suspects) == 0 || !n.inTouch() {
+	if !n.anythingAgainst() || !n.inTouch() {
 		return
 	}
 	for _, m := range n.ring.Members {
@@ -459,14 +461,14 @@ func (n *Node) evictSuspects() {
 		if e, ok := n.against(m); ok {
 			if n.spokenFor(m) {
 				// The same evidence lets another process take its place.
-				if !n.proposeReturn(m) && n.suspects[m.ID] != nil {
-					n.probe(m, n.suspects[m.ID]) // that one is silent too by now
+				if s := n.peers.Value(m.ID).suspect; !n.proposeReturn(m) && s != nil {
+					n.probe(m, s) // that one is silent too by now
 				}
 				continue
 			}
 			evict := e // only this one has to outlive the loop
 			n.proposeOnce(proposalKey{kind: "evict", id: m.ID}, ring.Command{Evict: &evict})
-		} else if s, ok := n.suspects[m.ID]; ok {
+		} else if s := n.peers.Value(m.ID).suspect; s != nil {
 			n.probe(m, s)
 		}
 	}

@@ -90,7 +90,7 @@ func (n *Node) renewTimers() {
 	renew := Renew{Claims: claims, Term: n.term, Seq: r.seq, Incarnation: n.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
 	for _, id := range others {
 		c := renew
-		if c.Acked = l.followers.Value(id).seen; c.Acked == 0 && n.votedBy[id] == n.term {
+		if c.Acked = l.followers.Value(id).seen; c.Acked == 0 && n.peers.Value(id).votedBy == n.term {
 			c.Acked = voteAck
 		}
 		n.send(Message{To: id, Renew: &c})

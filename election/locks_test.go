@@ -24,8 +24,7 @@ func ringOfFour(t *testing.T) *Node {
 	}
 	return &Node{
 		cfg: Config{ID: 1}, now: Instant(10 * time.Second), term: 4, ring: s, store: raft.NewMemoryStorage(), conf: &raftpb.ConfState{Voters: []uint64{1, 2, 3, 4}},
-		lead:  &leading{term: 4, proposals: map[uint64]proposal{}},
-		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, gone: map[uint64]ring.Member{}, identity: newIdentity(),
+		lead: &leading{term: 4, proposals: map[uint64]proposal{}},
 	}
 }
 
@@ -34,15 +33,15 @@ func ringOfFour(t *testing.T) *Node {
 func TestAnOlderProbesSilenceIsNotTheNewerOnes(t *testing.T) {
 	n := ringOfFour(t)
 	n.lead.followers.Ensure(2).probed = markAt(n.now.Add(-10 * time.Millisecond))
-	n.heard[2] = n.now.Add(-50 * time.Millisecond)
+	n.peers.Ensure(2).heard = markAt(n.now.Add(-50 * time.Millisecond))
 	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.now.Add(-n.probeTimeout()), Outcome: Unanswered})
-	if x := n.lead.followers.Value(2).noAnswer; n.heard[2] <= x.at {
-		t.Errorf("heard at %v, the silence is counted from %v on", n.heard[2], x.at)
+	if x := n.lead.followers.Value(2).noAnswer; n.peers.Value(2).heard.at <= x.at {
+		t.Errorf("heard at %v, the silence is counted from %v on", n.peers.Value(2).heard.at, x.at)
 	}
 	n.now = n.now.Add(n.probeTimeout())
 	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.lead.followers.Value(2).probed.at, Outcome: Unanswered})
-	if x := n.lead.followers.Value(2).noAnswer; n.heard[2] > x.at {
-		t.Errorf("heard at %v, the silence of the newer probe is counted from %v on", n.heard[2], x.at)
+	if x := n.lead.followers.Value(2).noAnswer; n.peers.Value(2).heard.at > x.at {
+		t.Errorf("heard at %v, the silence of the newer probe is counted from %v on", n.peers.Value(2).heard.at, x.at)
 	}
 }
 
@@ -61,11 +60,11 @@ func TestALeaderOutOfTouchEvictsNobody(t *testing.T) {
 	} {
 		n := ringOfFour(t)
 		for _, id := range tt.heard {
-			n.heard[id] = n.now.Add(-n.ring.Settings.Lease() / 2)
+			n.peers.Ensure(id).heard = markAt(n.now.Add(-n.ring.Settings.Lease() / 2))
 		}
-		n.heard[4] = n.now.Add(-n.ring.Settings.Lease())
+		n.peers.Ensure(4).heard = markAt(n.now.Add(-n.ring.Settings.Lease()))
 		if tt.suspect != 0 {
-			n.suspects[tt.suspect] = &suspect{Suspicion: Suspicion{ID: tt.suspect, Incarnation: 9 + tt.suspect}, probing: n.now, confirmed: true, probed: true}
+			n.peers.Ensure(tt.suspect).suspect = &suspect{Suspicion: Suspicion{ID: tt.suspect, Incarnation: 9 + tt.suspect}, probing: n.now, confirmed: true, probed: true}
 		}
 		if got := n.inTouch(); got != tt.want {
 			t.Errorf("%s: in touch %v, want %v", name, got, tt.want)
@@ -77,7 +76,7 @@ func TestALeaderOutOfTouchEvictsNobody(t *testing.T) {
 // ring by a snapshot alone.
 func TestASnapshotNamesFormerMembersThatAreStillNeeded(t *testing.T) {
 	n := ringOfFour(t)
-	n.gone[9] = ring.Member{ID: 9, Name: "n9"}
+	*n.gone.Ensure(9) = ring.Member{ID: 9, Name: "n9"}
 	joiner := &Node{cfg: Config{ID: 5}}
 	if err := joiner.restore(&raftpb.Snapshot{Data: n.snapshot(), Metadata: &raftpb.SnapshotMetadata{Index: new(uint64(20)), Term: new(uint64(3)), ConfState: n.conf}}); err != nil {
 		t.Fatal(err)
@@ -153,8 +152,8 @@ func TestARefusalFromBeforeAMembersWordIsLookedAtAgain(t *testing.T) {
 	m := ring.Member{ID: 2, Name: "n2", Incarnation: 11, Addresses: []string{"n2:7400"}}
 	const asked = time.Minute
 	for spoke, again := range map[Instant]bool{Instant(asked - time.Second): false, Instant(asked + time.Millisecond): true} {
-		n := &Node{cfg: Config{ID: 1}, now: Instant(asked + 200*time.Millisecond), identity: newIdentity(), ring: &ring.State{Settings: ring.Settings{LeaseMS: 500}, Members: []ring.Member{m}}}
-		n.identity.claims[2] = &claim{incarnation: 12, heard: spoke}
+		n := &Node{cfg: Config{ID: 1}, now: Instant(asked + 200*time.Millisecond), ring: &ring.State{Settings: ring.Settings{LeaseMS: 500}, Members: []ring.Member{m}}}
+		n.peers.Ensure(2).claim = &claim{incarnation: 12, heard: spoke}
 		r := ProbeResult{ID: 2, Incarnation: 11, Asked: Instant(asked), Addresses: m.Addresses, Outcome: NobodyListens}
 		if got := n.lookAgain(r); got != again {
 			t.Errorf("a process that spoke %v after the probe began: looked at again %v", spoke.Add(-asked), got)

@@ -1,6 +1,8 @@
 package election
 
 import (
+	"slices"
+
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/ring"
@@ -18,7 +20,7 @@ func (n *Node) meet(r ProbeResult) {
 	m, ok := n.ring.Member(r.ID)
 	// A probe that is no question may have gone elsewhere too.
 	if ok && r.Recorded && r.Outcome == Answered && r.AnsweredBy == n.holder(m) && len(r.Addresses) > 0 {
-		n.identity.met[r.ID] = meeting{r.AnsweredBy, r.Addresses}
+		n.peers.Ensure(r.ID).met = meeting{r.AnsweredBy, r.Addresses}
 	}
 }
 
@@ -27,7 +29,7 @@ func (n *Node) meet(r ProbeResult) {
 func (n *Node) rely(m Message) {
 	if m.Incarnation != 0 && (m.Renew != nil || m.RenewAck != nil || m.Release != nil || m.Check != nil || m.Takeover != nil ||
 		m.Raft != nil && m.Raft.GetType() != raftpb.MsgPreVote) {
-		n.identity.relied[m.From] = m.Incarnation
+		n.peers.Ensure(m.From).relied = m.Incarnation
 	}
 }
 
@@ -36,19 +38,20 @@ func (n *Node) rely(m Message) {
 // on the word of one that came after it. Or this member of a pair was restarted: it
 // may have taken that process back before, and has forgotten so.
 func (n *Node) misjudged(m ring.Member, incarnation uint64) bool {
-	e, ended := n.identity.retired[process{m.ID, incarnation}]
-	if !ended || e.certified || incarnation == n.holder(m) {
+	p := n.peers.Value(m.ID)
+	e := p.ending(incarnation)
+	if e == (ending{}) || e.certified || incarnation == n.holder(m) {
 		return false
 	}
-	if _, heard := n.identity.holders[m.ID]; !heard && n.everyMajorityNeedsMe() {
+	if p.holder == 0 && n.everyMajorityNeedsMe() {
 		return true
 	}
-	relied, ever := n.identity.relied[m.ID]
-	return incarnation == m.Incarnation && (!ever || relied == incarnation) && !n.replacedInLog(m.ID, incarnation)
+	return incarnation == m.Incarnation && (p.relied == 0 || p.relied == incarnation) && !n.replacedInLog(m.ID, incarnation)
 }
 
 // takeBack lets a process count again that was taken for dead and has answered.
 func (n *Node) takeBack(m ring.Member, incarnation uint64) {
-	delete(n.identity.retired, process{m.ID, incarnation})
+	p := n.peers.Ensure(m.ID)
+	p.ended = slices.DeleteFunc(p.ended, func(e ending) bool { return e.incarnation == incarnation })
 	n.takeOver(m, incarnation)
 }

@@ -2,7 +2,6 @@ package election
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -24,7 +23,7 @@ func (n *Node) Missing(now Instant) string {
 	}
 	if s, out := n.saidOut(); out {
 		// The ring went on without this member, and it is that one that waits.
-		silent := slices.DeleteFunc(slices.Clone(s.Voters), func(id uint64) bool { _, answers := n.inquiry.answers[id]; return answers })
+		silent := slices.DeleteFunc(slices.Clone(s.Voters), func(id uint64) bool { return n.peers.Value(id).answer != nil })
 		needed := len(s.Voters)/2 + 1 - (len(s.Voters) - len(silent))
 		return missingText(Tolerance{Needed: needed, NeededOf: n.namesOf(silent)}, n.whereabouts(s.Voters), false)
 	}
@@ -42,8 +41,8 @@ func (n *Node) Missing(now Instant) string {
 // out, or one of those who say so knows a leader: the ring does not wait.
 func (n *Node) asksWhetherMember(now Instant) bool {
 	q := &n.inquiry
-	for from, s := range q.answers {
-		if s.InTouch && n.saysNo(from) {
+	for from, p := range n.peers.All() {
+		if s := p.answer; s != nil && s.InTouch && n.saysNo(from) {
 			return true
 		}
 	}
@@ -60,7 +59,7 @@ func (n *Node) alone(now Instant) bool {
 // count, and what an operator can do.
 func (n *Node) doubted(now Instant) (text string) {
 	for _, id := range n.otherVoters() {
-		c, m := n.identity.claims[id], n.memberOrGone(id)
+		c, m := n.peers.Value(id).claim, n.memberOrGone(id)
 		if c == nil || now >= c.heard.Add(n.ring.Settings.Lease()) || c.incarnation == n.holder(m) || n.behind(m, c) {
 			continue
 		}
@@ -75,15 +74,15 @@ func (n *Node) memberOrGone(id uint64) ring.Member {
 	if m, ok := n.ring.Member(id); ok {
 		return m
 	}
-	return n.gone[id]
+	return n.gone.Value(id)
 }
 
 // saidOut returns what the member said that knows the newest ring without this
 // one, while this member has not come to a judgement.
 func (n *Node) saidOut() (newest Standing, ok bool) {
-	for _, from := range slices.Sorted(maps.Keys(n.inquiry.answers)) {
-		if s := n.inquiry.answers[from]; n.saysNo(from) && s.Epoch > newest.Epoch {
-			newest, ok = s, true
+	for from, p := range n.peers.All() {
+		if s := p.answer; s != nil && n.saysNo(from) && s.Epoch > newest.Epoch {
+			newest, ok = *s, true
 		}
 	}
 	return newest, ok

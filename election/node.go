@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/arc-ring/arc/election/internal/tracker"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -63,28 +64,18 @@ type Node struct {
 	// resumed is when this member last took a step long after it was due: its
 	// process was stopped or starved, and the silence until then is its own.
 	resumed Instant
-	// heard is when a member's last message came in.
-	heard map[uint64]Instant
+	// peers is what is known of each other member.
+	peers tracker.Table[peer]
 	// leaderHeard is when raft's leader was last heard of; touchDoubted since
 	// when something speaks against being in touch with it.
 	leaderHeard, touchDoubted Instant
 	// leaderShown is when the declared leader last answered that it claims.
 	leaderShown Instant
-	suspects    map[uint64]*suspect
 	// suspected counts the changes of who is suspect.
 	suspected uint64
-	certs     map[uint64]Certificate
 	// identity is whose words count.
 	identity identity
-	// denied is until when silence of a member is not believed, since the
-	// leader's own probe reached it.
-	denied map[uint64]Instant
-	// checked is when a member was last asked for a sign of life.
-	checked map[uint64]Instant
-	// grants are the words of the watchers by their ids; grantEnds when each
-	// grant may end, as this member counts.
-	grants    map[uint64]*grant
-	grantEnds map[grantKey]Instant
+	grants   grants
 	// told is what this member last told others of a suspicion, at toldAt.
 	told   Suspicion
 	toldAt Instant
@@ -92,8 +83,6 @@ type Node struct {
 	// unwatchedTold.
 	unwatched     bool
 	unwatchedTold Instant
-	// inspections are the probes for the leader that are under way, by member.
-	inspections map[uint64]inspection
 
 	// dropped is the dead half of a pair that the survivor took out of raft's
 	// configuration ahead of the log; 0 if none.
@@ -114,7 +103,7 @@ type Node struct {
 
 	// gone are former members whose answers or logs may still be needed:
 	// raft's configuration counts them, or it is not sealed that it does not.
-	gone map[uint64]ring.Member
+	gone tracker.Table[ring.Member]
 	// sealed are the voters of the newest sealed configuration.
 	sealed []uint64
 	// leavingSince is when this member was taken out of the ring; it goes on
@@ -137,8 +126,6 @@ type Node struct {
 		term uint64
 		at   Instant
 	}
-	// votedBy are those who voted for this member, with the newest term of that.
-	votedBy map[uint64]uint64
 	// wonTerm is the newest term that this process was elected in, 0 for none.
 	wonTerm uint64
 	// born is when this Node was made, restarted whether the member had been one
@@ -187,7 +174,6 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, now: now, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
-		heard: map[uint64]Instant{}, suspects: map[uint64]*suspect{}, certs: map[uint64]Certificate{}, identity: newIdentity(), denied: map[uint64]Instant{}, checked: map[uint64]Instant{}, votedBy: map[uint64]uint64{}, grants: map[uint64]*grant{}, grantEnds: map[grantKey]Instant{}, gone: map[uint64]ring.Member{},
 		leaderHeard: -Never / 2, leaderShown: -Never / 2, returned: -Never / 2, wake: now,
 	}
 	if err := plausibleRecord(rec); err != nil {
@@ -275,7 +261,7 @@ func (n *Node) State() *ring.State { return n.ring }
 
 // peersChanged says who the peers are now.
 func (n *Node) peersChanged() {
-	peers := make([]Peer, 0, len(n.ring.Members)+len(n.gone))
+	peers := make([]Peer, 0, len(n.ring.Members)+n.gone.Len())
 	near := append(slices.Clone(n.wantedVoters()), n.ring.LeaderID, n.raftLead)
 	near = append(append(near, n.conf.GetVoters()...), n.conf.GetVotersOutgoing()...)
 	voter := slices.Contains(near, n.cfg.ID)
@@ -285,12 +271,12 @@ func (n *Node) peersChanged() {
 			peers = append(peers, Peer{m, !voter && !slices.Contains(near, m.ID)})
 		}
 	}
-	for _, m := range n.gone {
-		peers = append(peers, Peer{Member: m})
+	for _, m := range n.gone.All() {
+		peers = append(peers, Peer{Member: *m})
 	}
 	// After a snapshot nothing but the id may be known of a former member.
 	for _, id := range n.conf.GetVoters() {
-		if _, known := n.gone[id]; !known && n.ring.Gone(id) && id != n.cfg.ID {
+		if n.gone.Get(id) == nil && n.ring.Gone(id) && id != n.cfg.ID {
 			peers = append(peers, Peer{Member: ring.Member{ID: id}})
 		}
 	}
@@ -364,16 +350,17 @@ func (n *Node) Status(now Instant) Status {
 		Voters: slices.Clone(n.conf.GetVoters()), Learners: slices.Clone(n.conf.GetLearners())}
 	s.Declared = n.leaderDeclaredInTerm()
 	s.LeaderProven = now < n.LeaderUntil()
-	for id := range n.suspects {
-		s.Suspects = append(s.Suspects, id)
+	for id, p := range n.peers.All() {
+		if p.suspect != nil {
+			s.Suspects = append(s.Suspects, id)
+		}
 	}
-	slices.Sort(s.Suspects)
 	if _, end := n.ClaimUntil(); end != 0 {
 		s.LeaseEnd = end
 	}
-	s.Settled = n.dropped == 0 && len(n.gone) == 0 && len(n.conf.GetVotersOutgoing()) == 0 &&
+	s.Settled = n.dropped == 0 && n.gone.Len() == 0 && len(n.conf.GetVotersOutgoing()) == 0 &&
 		!slices.ContainsFunc(n.conf.GetVoters(), n.ring.Gone) && (len(n.conf.GetVoters()) != 2 || len(n.sealed) == 2)
-	for id := range n.gone {
+	for id := range n.gone.All() {
 		s.Needed = append(s.Needed, id)
 	}
 	for _, id := range append(append([]uint64{n.dropped}, n.conf.GetVotersOutgoing()...), append(s.Voters, s.Learners...)...) {

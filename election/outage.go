@@ -67,8 +67,8 @@ func (n *Node) claimPromised(term uint64, until, shown Instant, claims bool) {
 // claimPossibleWith takes down that another voter, which cannot say what it
 // knew, may have promised to a leader until its process ended.
 func (n *Node) claimPossibleWith(id uint64) {
-	ended := n.identity.retired[process{id, n.certs[id].Incarnation}].at
-	n.lastClaim.possible = max(n.lastClaim.possible, ended)
+	p := n.peers.Value(id)
+	n.lastClaim.possible = max(n.lastClaim.possible, p.ending(p.cert.Incarnation).at)
 }
 
 // votersChanged takes down that a leader of a term changed the configuration. If

@@ -33,8 +33,8 @@ func (n *Node) lossNoticed() {
 	}
 	n.loss = loss{token: n.ring.Term, at: n.now}
 	n.loss.evidence, n.loss.by, n.loss.incarnation = n.lossEvidence(n.ring.LeaderID)
-	if heard, ok := n.heard[n.ring.LeaderID]; ok && n.loss.evidence == ring.Silent {
-		n.loss.silence = n.now.Sub(heard)
+	if heard := n.peers.Value(n.ring.LeaderID).heard; heard.set && n.loss.evidence == ring.Silent {
+		n.loss.silence = n.now.Sub(heard.at)
 	}
 	if n.loss.evidence == ring.Unanswered {
 		n.loss.at = n.lastClaim.proven // a leader knows when its own claim ends
@@ -44,10 +44,11 @@ func (n *Node) lossNoticed() {
 // lossEvidence is why the member is thought dead, who says so, and of which
 // process.
 func (n *Node) lossEvidence(id uint64) (why ring.Evidence, by, incarnation uint64) {
-	if c, ok := n.certs[id]; ok {
+	p := n.peers.Value(id)
+	if c := p.cert; c != nil {
 		return ring.Certified, 0, c.Incarnation
 	}
-	if s, ok := n.suspects[id]; ok {
+	if s := p.suspect; s != nil {
 		return s.Evidence, s.By, s.Incarnation
 	}
 	if id == n.cfg.ID {

@@ -214,7 +214,7 @@ func TestACertificateNamesItsMember(t *testing.T) {
 			t.Fatal(err)
 		}
 		n.Certify(0, Certificate{Name: name, ID: 2, Incarnation: 5, Exit: "gone"})
-		if _, dead := n.certs[2]; dead != want {
+		if dead := n.peers.Value(2).cert != nil; dead != want {
 			t.Errorf("a certificate for member 2, which is b, under the name %q: certified dead %v, want %v", name, dead, want)
 		}
 	}

@@ -29,7 +29,7 @@ func (n *Node) leaderUntil() Instant {
 		_, end := n.ClaimUntil()
 		return end
 	}
-	if _, dead := n.certs[n.raftLead]; dead || n.releasedByLeader() {
+	if n.peers.Value(n.raftLead).cert != nil || n.releasedByLeader() {
 		return 0
 	}
 	lease := n.ring.Settings.Lease()
@@ -92,11 +92,12 @@ func (n *Node) proofTimers() {
 		n.wakeAt(ask)
 		return
 	}
-	if at, asked := n.checked[n.raftLead]; asked && at >= ask && n.now < at.Add(n.ring.Settings.RenewEvery()) {
+	leader := n.peers.Ensure(n.raftLead)
+	if at := leader.checked.at; leader.checked.set && at >= ask && n.now < at.Add(n.ring.Settings.RenewEvery()) {
 		n.wakeAt(at.Add(n.ring.Settings.RenewEvery()))
 		return
 	}
-	n.checked[n.raftLead] = n.now
+	leader.checked = markAt(n.now)
 	n.send(Message{To: n.raftLead, Check: &Check{}})
 	n.wakeAt(n.now.Add(n.ring.Settings.RenewEvery()))
 }
@@ -118,8 +119,8 @@ func (n *Node) checkAnswered(from uint64, c Check) {
 
 // unproven says why this member has no proof that the declared leader leads.
 func (n *Node) unproven() string {
-	switch _, dead := n.certs[n.raftLead]; {
-	case dead:
+	switch {
+	case n.peers.Value(n.raftLead).cert != nil:
 		return "its process has ended"
 	case n.releasedByLeader():
 		return "it says that it claims no longer"

@@ -2,7 +2,6 @@ package election
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"go.etcd.io/raft/v3"
@@ -310,7 +309,7 @@ func (n *Node) apply(e *raftpb.Entry) {
 	} else {
 		for _, m := range n.ring.Members {
 			if next.Gone(m.ID) && (n.inConf(m.ID) || m.ID == n.dropped) && m.ID != n.cfg.ID {
-				n.gone[m.ID] = m
+				*n.gone.Ensure(m.ID) = m
 			}
 		}
 		was := n.ring
@@ -394,24 +393,23 @@ func (n *Node) seal(s ring.Seal) {
 		return // the configuration has changed since: a later one seals both
 	}
 	n.sealed = s.Voters
-	before := len(n.gone)
-	for _, id := range slices.Sorted(maps.Keys(n.gone)) {
+	before := n.gone.Len()
+	for _, id := range n.gone.IDs() {
 		if !n.inConf(id) && id != n.dropped {
-			delete(n.gone, id)
+			n.gone.Delete(id)
 			if n.lead != nil {
 				n.notice(id)
 			}
 		}
 	}
-	if len(n.gone) != before {
+	if n.gone.Len() != before {
 		n.peersChanged()
 	}
 }
 
 // needed tells whether a former member's answers or log may still be needed.
 func (n *Node) needed(id uint64) bool {
-	_, ok := n.gone[id]
-	return ok || n.inConf(id) || id == n.dropped
+	return n.gone.Get(id) != nil || n.inConf(id) || id == n.dropped
 }
 
 // ringChanged follows up on a new committed ring.
@@ -423,21 +421,7 @@ func (n *Node) ringChanged() {
 	if n.ring.Gone(n.cfg.ID) && n.leavingSince == 0 {
 		n.leavingSince, n.leavingWhy, n.leavingVoter = max(n.now, 1), "taken out of the ring", n.isVoter(n.cfg.ID)
 	}
-	for id := range n.suspects {
-		n.forgetStale(id)
-	}
-	for id := range n.certs {
-		n.forgetStale(id)
-	}
-	n.forgetIdentity()
-	for id := range n.heard {
-		if n.ring.Gone(id) && !n.needed(id) {
-			delete(n.heard, id)
-			delete(n.denied, id)
-			delete(n.checked, id)
-			delete(n.votedBy, id)
-		}
-	}
+	n.forgetPeers()
 }
 
 // compact cuts the log behind a snapshot of the present state, keeping a tail

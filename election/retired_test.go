@@ -9,15 +9,15 @@ import (
 // Certificates of processes that nobody heard of fill no memory, and do not let
 // the end of the recorded process be forgotten.
 func TestEndedProcessesAreBounded(t *testing.T) {
-	n := &Node{identity: newIdentity(), ring: &ring.State{Members: []ring.Member{{ID: 2, Name: "b", Incarnation: 7}, {ID: 3, Name: "c", Incarnation: 8}}}}
+	n := &Node{ring: &ring.State{Members: []ring.Member{{ID: 2, Name: "b", Incarnation: 7}, {ID: 3, Name: "c", Incarnation: 8}}}}
 	n.retire(2, 7, false)
 	n.retire(3, 8, true)
 	for i := range uint64(1000) {
 		n.now++
 		n.retire(2, 1000+i, true)
 	}
-	if got := len(n.identity.retired); got > retiredKept+1 {
-		t.Errorf("%d ended processes are known, want at most %d of one member and 1 of the other", got, retiredKept)
+	if got := len(n.peers.Get(2).ended); got > retiredKept {
+		t.Errorf("%d ended processes are known, want at most %d", got, retiredKept)
 	}
 	if !n.ended(2, 7) || !n.ended(3, 8) || !n.ended(2, 1999) {
 		t.Error("the end of a recorded process, or the newest end, is forgotten")

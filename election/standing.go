@@ -101,9 +101,8 @@ type inquiry struct {
 	// since is when the doubt arose; 0 without one.
 	since Instant
 	// asked is when the others were asked last, next when to ask again.
-	asked   Instant
-	next    Instant
-	answers map[uint64]Standing
+	asked Instant
+	next  Instant
 	// told is when the first notice of eviction came in; 0 without one.
 	told Instant
 }
@@ -149,7 +148,7 @@ func (n *Node) knows(id uint64) bool {
 func (n *Node) beginInquiry() {
 	q := &n.inquiry
 	q.since = max(n.now, 1)
-	q.answers = map[uint64]Standing{}
+	n.forgetAnswers()
 }
 
 // doubt asks the others what they know. If that is under way, it asks again soon:
@@ -165,7 +164,16 @@ func (n *Node) doubt() {
 // inquirePause is the time between two inquiries of a member that hears somebody.
 func (n *Node) inquirePause() time.Duration { return max(inquireAgain, n.ring.Settings.Lease()) }
 
-func (n *Node) endInquiry() { n.inquiry = inquiry{asked: n.inquiry.asked, next: n.inquiry.next} }
+func (n *Node) endInquiry() {
+	n.inquiry = inquiry{asked: n.inquiry.asked, next: n.inquiry.next}
+	n.forgetAnswers()
+}
+
+func (n *Node) forgetAnswers() {
+	for _, p := range n.peers.All() {
+		p.answer = nil
+	}
+}
 
 // inquiryRule asks while there is a doubt, and raises one when this member is
 // out of touch: it may have been taken out of the ring by members that it does
@@ -251,7 +259,7 @@ func (n *Node) Answered(now Instant, s Standing) {
 		if q.since == 0 || s.From == 0 || s.From == n.cfg.ID || n.ring.RingID != "" && s.RingID != n.ring.RingID {
 			return
 		}
-		q.answers[s.From] = s
+		n.peers.Ensure(s.From).answer = &s
 		n.followLeader(s)
 		n.judge()
 	})
@@ -271,9 +279,13 @@ func (n *Node) judge() {
 		return
 	}
 	newest, inside := Standing{}, false
-	for _, s := range q.answers {
+	for _, p := range n.peers.All() {
+		s := p.answer
+		if s == nil {
+			continue
+		}
 		if n.saysNo(s.From) && (s.Epoch > newest.Epoch || s.Epoch == newest.Epoch && s.From < newest.From) {
-			newest = s
+			newest = *s
 		}
 		inside = inside || s.Member && s.InTouch && !n.saysNo(s.From)
 	}
@@ -304,8 +316,8 @@ func (n *Node) endTold(s Standing, why string) {
 // saysNo reports whether a member has said that this one is out, and needed by
 // nobody, or that another process is this member.
 func (n *Node) saysNo(id uint64) bool {
-	s, ok := n.inquiry.answers[id]
-	return ok && (s.Out && !s.Needed && n.newer(s.Epoch) || n.replaced(s))
+	s := n.peers.Value(id).answer
+	return s != nil && (s.Out && !s.Needed && n.newer(s.Epoch) || n.replaced(*s))
 }
 
 // replaced reports whether the ring has recorded a process of this member that

@@ -161,10 +161,8 @@ func (n *Node) receive(m Message) {
 		n.notice(m.From)
 		return
 	}
-	from, member := n.ring.Member(m.From)
-	if !member {
-		from, member = n.gone[m.From]
-	}
+	from := n.memberOrGone(m.From)
+	member := from.ID != 0
 	if r := m.Return; r != nil && r.Ask {
 		// The answer asks for nothing: neither side may count the other one yet.
 		n.send(Message{To: m.From, Return: n.self()})
@@ -210,9 +208,10 @@ func (n *Node) receive(m Message) {
 
 // hears notes that a member was heard now.
 func (n *Node) hears(id uint64) {
-	at, ever := n.heard[id]
-	n.heard[id] = n.now
-	if ever && n.now >= at.Add(n.ring.Settings.Lease()) && n.isVoter(id) {
+	p := n.peers.Ensure(id)
+	last := p.heard
+	p.heard = markAt(n.now)
+	if last.set && n.now >= last.at.Add(n.ring.Settings.Lease()) && n.isVoter(id) {
 		n.startOver()
 	}
 }
@@ -257,7 +256,7 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 			n.takeCommitted() // it may vote, and then it may campaign
 		}
 	case raftpb.MsgPreVoteResp, raftpb.MsgVoteResp, raftpb.MsgTimeoutNow:
-		if n.now < n.identity.quiet[from] {
+		if n.now < n.peers.Value(from).quiet {
 			return
 		}
 		n.learnCommitted(m)
@@ -280,7 +279,7 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		if !m.GetReject() {
 			n.learnClaim(m)
 			if m.GetType() == raftpb.MsgVoteResp {
-				n.votedBy[from] = m.GetTerm()
+				n.peers.Ensure(from).votedBy = m.GetTerm()
 			}
 		} else if m.GetType() == raftpb.MsgVoteResp && m.GetTerm() == n.term {
 			n.campaign.refused = true

@@ -1,10 +1,10 @@
 package election
 
 import (
-	"maps"
 	"slices"
 	"time"
 
+	"github.com/arc-ring/arc/election/internal/tracker"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -26,7 +26,7 @@ const (
 
 // stops are the members that are about to end.
 type stops struct {
-	refs          map[uint64]uint64 // requests by member
+	refs          tracker.Table[uint64] // requests by member
 	first, newest Instant
 }
 
@@ -39,26 +39,25 @@ func (n *Node) stopping(ref, id uint64) {
 		n.emit(Done{Ref: ref, Err: ring.ErrNotMember})
 		return
 	}
-	if len(s.refs) == 0 {
-		*s = stops{refs: map[uint64]uint64{}, first: n.now}
+	if s.refs.Len() == 0 {
+		*s = stops{first: n.now}
 	}
-	if old, again := s.refs[id]; again {
-		n.emit(Done{Ref: old, Err: ErrBusy})
+	if old := s.refs.Get(id); old != nil {
+		n.emit(Done{Ref: *old, Err: ErrBusy})
 	}
-	s.refs[id], s.newest = ref, n.now
+	*s.refs.Ensure(id), s.newest = ref, n.now
 }
 
 // stopRule decides about those that are about to end, when all are or when the
 // others were waited for.
 func (n *Node) stopRule() {
 	s := &n.lead.stops
-	if len(s.refs) == 0 {
+	if s.refs.Len() == 0 {
 		return
 	}
 	all := len(n.ring.Members) >= restsFrom
 	for _, m := range n.ring.Members {
-		_, ok := s.refs[m.ID]
-		all = all && ok
+		all = all && s.refs.Get(m.ID) != nil
 	}
 	end := min(s.newest.Add(stopGather), s.first.Add(stopLongest))
 	if !all && n.now < end && len(n.ring.Members) >= restsFrom {
@@ -72,29 +71,34 @@ func (n *Node) stopRule() {
 	}
 	// The leader's own comes last: it ends then.
 	for _, m := range n.ring.Members {
-		if ref, ok := refs[m.ID]; ok && m.ID != n.cfg.ID {
-			delete(refs, m.ID)
+		if ref := refs.Get(m.ID); ref != nil && m.ID != n.cfg.ID {
+			refs.Delete(m.ID)
 			if all {
-				n.emit(Done{Ref: ref, Err: ErrRests})
+				n.emit(Done{Ref: *ref, Err: ErrRests})
 			} else {
-				n.propose(proposal{req: ref, id: m.ID}, ring.Command{Leave: &ring.Leave{ID: m.ID}})
+				n.propose(proposal{req: *ref, id: m.ID}, ring.Command{Leave: &ring.Leave{ID: m.ID}})
 			}
 		}
 	}
-	if ref, ok := refs[n.cfg.ID]; ok {
-		delete(refs, n.cfg.ID)
+	if ref := refs.Get(n.cfg.ID); ref != nil {
+		refs.Delete(n.cfg.ID)
 		err := ErrIsLeader
 		if all {
 			err = ErrRests
 		}
-		n.emit(Done{Ref: ref, Err: err})
+		n.emit(Done{Ref: *ref, Err: err})
 	}
 	n.refuseStops(refs, ring.ErrNotMember) // who was evicted meanwhile
 }
 
 // refuseStops ends requests in the order of their numbers, for replays.
-func (n *Node) refuseStops(refs map[uint64]uint64, why error) {
-	for _, ref := range slices.Sorted(maps.Values(refs)) {
+func (n *Node) refuseStops(refs tracker.Table[uint64], why error) {
+	var sorted []uint64
+	for _, ref := range refs.All() {
+		sorted = append(sorted, *ref)
+	}
+	slices.Sort(sorted)
+	for _, ref := range sorted {
 		n.emit(Done{Ref: ref, Err: why})
 	}
 }

@@ -1,10 +1,10 @@
 package election
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"go.etcd.io/raft/v3"
@@ -22,13 +22,13 @@ type snapshotData struct {
 
 // snapshot returns the data for a snapshot of the present state.
 func (n *Node) snapshot() []byte {
-	gone := maps.Clone(n.gone)
-	if n.leavingSince != 0 {
-		gone[n.cfg.ID] = ring.Member{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses}
-	}
 	d := snapshotData{Ring: n.ring.Snapshot()}
-	for _, id := range slices.Sorted(maps.Keys(gone)) {
-		d.Gone = append(d.Gone, gone[id])
+	for _, m := range n.gone.All() {
+		d.Gone = append(d.Gone, *m)
+	}
+	if n.leavingSince != 0 {
+		d.Gone = append(d.Gone, ring.Member{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses})
+		slices.SortFunc(d.Gone, func(a, b ring.Member) int { return cmp.Compare(a.ID, b.ID) })
 	}
 	b, err := json.Marshal(d)
 	if err != nil {
@@ -45,10 +45,10 @@ func (n *Node) restore(s *raftpb.Snapshot) error {
 	}
 	n.ring, n.conf = st, s.GetMetadata().GetConfState()
 	n.applied, n.snapped = s.GetMetadata().GetIndex(), s.GetMetadata().GetIndex()
-	n.gone = map[uint64]ring.Member{}
+	n.gone.Clear()
 	for _, m := range gone {
 		if m.ID != n.cfg.ID {
-			n.gone[m.ID] = m
+			*n.gone.Ensure(m.ID) = m
 		}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package election
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/arc-ring/arc/ring"
@@ -36,11 +35,17 @@ func (n *Node) heldBy(from uint64, h Held) {
 	}
 	if n.identity.recorded {
 		i := &n.identity
-		maps.DeleteFunc(i.told, func(_ uint64, w heldWord) bool { return n.now >= w.at.Add(lonelyAfter*n.ring.Settings.Lease()) })
-		if len(i.told) == 0 {
+		ever := false
+		for _, p := range n.peers.All() {
+			if p.told.by != 0 && n.now >= p.told.at.Add(lonelyAfter*n.ring.Settings.Lease()) {
+				p.told = heldWord{}
+			}
+			ever = ever || p.told.by != 0
+		}
+		if !ever {
 			i.toldSince = n.now
 		}
-		i.told[from] = heldWord{h.By, n.now}
+		n.peers.Ensure(from).told = heldWord{h.By, n.now}
 		if !n.agreed(h.By) {
 			n.announce(n.ring.Settings.RenewEvery()) // the others say what they know
 			return
@@ -57,11 +62,11 @@ func (n *Node) agreed(by uint64) bool {
 	others, agree, objects := n.otherVoters(), 0, false
 	lease := n.ring.Settings.Lease()
 	for _, id := range others {
-		at, heard := n.heard[id]
+		p := n.peers.Value(id)
 		switch {
-		case n.identity.told[id].by == by:
+		case p.told.by == by:
 			agree++
-		case heard && n.now < at.Add(lonelyAfter*lease):
+		case p.heard.set && n.now < p.heard.at.Add(lonelyAfter*lease):
 			objects = true
 		}
 	}

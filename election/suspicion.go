@@ -58,7 +58,8 @@ func (n *Node) suspicion(s Suspicion) {
 	if _, ok := n.ring.Member(s.By); !ok {
 		return
 	}
-	old := n.suspects[s.ID]
+	p := n.peers.Ensure(s.ID)
+	old := p.suspect
 	if s.Cleared {
 		if old != nil && old.By == s.By {
 			n.clear(s.ID, s, "answers again")
@@ -79,12 +80,12 @@ func (n *Node) suspicion(s Suspicion) {
 	if s.Doubt {
 		return
 	}
-	if s.Evidence != ring.Refused && n.now < n.denied[s.ID] {
+	if s.Evidence != ring.Refused && n.now < p.denied {
 		return
 	}
 	if old == nil {
 		old = &suspect{Suspicion: s}
-		n.suspects[s.ID] = old
+		p.suspect = old
 		n.suspected++
 		c := s
 		n.trace("suspects %s: %s, says %d", m.Name, s.Evidence, s.By)
@@ -104,12 +105,12 @@ func (n *Node) suspicion(s Suspicion) {
 // suspectTimers forgets what is no longer repeated: a monitor that was
 // re-pointed takes nothing back.
 func (n *Node) suspectTimers() {
-	if len(n.suspects) == 0 {
+	if !n.anySuspect() {
 		return // this is asked at every step, and a ring may be large
 	}
 	for _, m := range n.ring.Members { // in order, for the sake of replays
-		s, ok := n.suspects[m.ID]
-		if !ok {
+		s := n.peers.Value(m.ID).suspect
+		if s == nil {
 			continue
 		}
 		if end := s.at.Add(n.ring.Settings.SuspicionLasts()); n.now >= end {
@@ -125,12 +126,13 @@ func (n *Node) suspectTimers() {
 // newest.
 func (n *Node) forgetStale(id uint64) {
 	m, ok := n.ring.Member(id)
-	if s := n.suspects[id]; s != nil && (!ok || !n.concerns(s.Suspicion, m)) {
-		delete(n.suspects, id)
+	p := n.peers.Ensure(id)
+	if p.suspect != nil && (!ok || !n.concerns(p.suspect.Suspicion, m)) {
+		p.suspect = nil
 		n.suspected++
 	}
-	if c, known := n.certs[id]; known && (!ok || c.Incarnation != n.holder(m)) {
-		delete(n.certs, id)
+	if p.cert != nil && (!ok || p.cert.Incarnation != n.holder(m)) {
+		p.cert = nil
 	}
 }
 
@@ -142,7 +144,7 @@ func (n *Node) concerns(s Suspicion, m ring.Member) bool {
 }
 
 func (n *Node) clear(id uint64, s Suspicion, why string) {
-	delete(n.suspects, id)
+	n.peers.Ensure(id).suspect = nil
 	n.suspected++
 	s.Cleared = true
 	n.trace("clears %d: %s", id, why)
@@ -155,7 +157,7 @@ func (n *Node) probe(m ring.Member, s *suspect) {
 	if sign, _ := n.lastSign(m); s.probed && (!s.confirmed || n.confirmed(s) && sign <= s.probing) {
 		return // under way, or failed and nothing heard since
 	}
-	if _, dead := n.certs[m.ID]; dead {
+	if n.peers.Value(m.ID).cert != nil {
 		return // there is better evidence
 	}
 	s.confirmed = false
@@ -167,7 +169,7 @@ func (n *Node) probe(m ring.Member, s *suspect) {
 // nothing was heard since. That ages as a suspicion does: a leader that was cut
 // off has to look again when it is back.
 func (n *Node) confirmed(s *suspect) bool {
-	return s.confirmed && n.heard[s.ID] <= s.probing && n.now < s.probing.Add(n.probeTimeout()).Add(n.ring.Settings.SuspicionLasts())
+	return s.confirmed && n.peers.Value(s.ID).heard.at <= s.probing && n.now < s.probing.Add(n.probeTimeout()).Add(n.ring.Settings.SuspicionLasts())
 }
 
 // probeOf makes a probe of a member's process, where that one listens as far as is
@@ -180,11 +182,11 @@ func (n *Node) probeOf(m ring.Member) Probe {
 
 // check asks a member for a sign of life, unless one is awaited.
 func (n *Node) check(id uint64) {
-	at, asked := n.checked[id]
-	if asked && n.heard[id] <= at && n.now < at.Add(n.probeTimeout()) {
+	p := n.peers.Ensure(id)
+	if p.checked.set && p.heard.at <= p.checked.at && n.now < p.checked.at.Add(n.probeTimeout()) {
 		return
 	}
-	n.checked[id] = n.now
+	p.checked = markAt(n.now)
 	n.send(Message{To: id, Check: &Check{}})
 }
 
@@ -192,12 +194,12 @@ func (n *Node) check(id uint64) {
 // and got none for as long as it takes to miss one probe less than a suspicion
 // needs.
 func (n *Node) checkedSilent(id uint64) bool {
-	at, asked := n.checked[id]
-	if !asked || n.heard[id] > at {
+	p := n.peers.Value(id)
+	if !p.checked.set || p.heard.at > p.checked.at {
 		return false
 	}
 	interval, misses := n.ring.Settings.Link(true)
-	end := at.Add(interval * time.Duration(max(misses-1, 1)))
+	end := p.checked.at.Add(interval * time.Duration(max(misses-1, 1)))
 	if n.now < end {
 		n.wakeAt(end)
 		return false
@@ -214,7 +216,7 @@ func (n *Node) missRenewal() {
 	due := n.leaderHeard.Add(n.ring.Settings.Lease() * 2 / 3)
 	if n.now < due {
 		n.wakeAt(due)
-	} else if at, asked := n.checked[n.raftLead]; !asked || at < due {
+	} else if checked := n.peers.Value(n.raftLead).checked; !checked.set || checked.at < due {
 		n.check(n.raftLead)
 	}
 }
@@ -224,12 +226,11 @@ func (n *Node) missRenewal() {
 // had heard a renewal for a lease, and this winner has not either, and has
 // asked it in vain.
 func (n *Node) silentToAll(id uint64) bool {
-	at, asked := n.checked[id]
-	heard, ever := n.heard[id]
-	if id != n.ring.LeaderID || n.lead == nil || n.declared() || !asked || !ever || heard > at {
+	p := n.peers.Value(id)
+	if id != n.ring.LeaderID || n.lead == nil || n.declared() || !p.checked.set || !p.heard.set || p.heard.at > p.checked.at {
 		return false
 	}
-	end := max(heard.Add(n.ring.Settings.Lease()), at.Add(n.ring.Settings.Lease()/4))
+	end := max(p.heard.at.Add(n.ring.Settings.Lease()), p.checked.at.Add(n.ring.Settings.Lease()/4))
 	if n.now < end {
 		n.wakeAt(end)
 		return false
@@ -256,7 +257,8 @@ func (n *Node) probed(r ProbeResult) {
 		n.holderProbed(r)
 	}
 	n.inspected(r)
-	s := n.suspects[r.ID]
+	p := n.peers.Ensure(r.ID)
+	s := p.suspect
 	if s == nil || !s.probed || s.Incarnation != r.Incarnation {
 		return
 	}
@@ -269,14 +271,14 @@ func (n *Node) probed(r ProbeResult) {
 		began = min(began, n.now.Add(-n.probeTimeout()))
 	}
 	switch {
-	case claimed && n.heard[r.ID] <= began, !r.found() && (r.Outcome != Unanswered || n.heardGone(r.ID) <= began):
+	case claimed && p.heard.at <= began, !r.found() && (r.Outcome != Unanswered || n.heardGone(r.ID) <= began):
 		s.confirmed, s.probing = true, began
 		s.found = r.evidence()
 		n.trace("confirms the suspicion of %d by its own probe", r.ID)
 	default:
 		// A watcher that alone cannot reach it says so again and again: it is
 		// believed again after as long as it takes to form the opinion.
-		n.denied[r.ID] = n.now.Add(n.ring.Settings.Detection(false))
+		p.denied = n.now.Add(n.ring.Settings.Detection(false))
 		n.clear(r.ID, s.Suspicion, "the leader reaches it")
 		n.lossUnexplained(r.ID, s.By)
 		n.deferInspection(r.ID)
@@ -302,7 +304,7 @@ func (n *Node) lookElsewhere(r ProbeResult) bool {
 // path was refused before that, and the other ones took their time.
 func (n *Node) lookAgain(r ProbeResult) bool {
 	late := r.Outcome == Unanswered && n.now >= r.Asked.Add(n.probeTimeout()).Add(max(n.probeTimeout(), n.ring.Settings.Lease()))
-	c := n.identity.claims[r.ID]
+	c := n.peers.Value(r.ID).claim
 	overtaken := r.Outcome == NobodyListens && !r.Recorded && c != nil && c.incarnation != r.Incarnation && c.heard > r.Asked
 	if !late && !overtaken {
 		return false
@@ -338,16 +340,17 @@ func (n *Node) certify(c Certificate) {
 	if !ok || c.Incarnation != n.holder(m) {
 		return // it was started again since, or never was the member
 	}
+	p := n.peers.Ensure(c.ID)
 	if k, ok := n.claimed(c.ID); ok {
 		// It was started again, and speaks already. But a copy may speak too, so the
 		// certificate alone lets nobody in.
-		n.identity.quiet[c.ID] = n.now.Add(max(n.ring.Settings.Lease(), n.voter.bound))
+		p.quiet = n.now.Add(max(n.ring.Settings.Lease(), n.voter.bound))
 		n.question(m, k, n.holder(m))
 	}
-	if _, known := n.certs[c.ID]; known {
+	if p.cert != nil {
 		return
 	}
-	n.certs[c.ID] = c
+	p.cert = &c
 	n.voidFor(c)
 	if !n.enoughLive() {
 		n.startOver() // in a pair this member may go on alone now
@@ -378,12 +381,13 @@ func (n *Node) evidence(m ring.Member) (ring.Evict, bool) {
 // leader's own probe, or a lease of silence towards this leader, confirms that.
 func (n *Node) against(m ring.Member) (ring.Evict, bool) {
 	e := ring.Evict{ID: m.ID, Incarnation: m.Incarnation}
-	if _, ok := n.certs[m.ID]; ok {
+	p := n.peers.Value(m.ID)
+	if p.cert != nil {
 		e.Evidence = ring.Certified
 		return e, true
 	}
-	s, ok := n.suspects[m.ID]
-	if !ok {
+	s := p.suspect
+	if s == nil {
 		e.Evidence, e.By = ring.Silent, n.cfg.ID
 		return e, n.silentToAll(m.ID)
 	}
@@ -400,6 +404,5 @@ func (n *Node) against(m ring.Member) (ring.Evict, bool) {
 	}
 	// Whoever follows a leader hears from it all the time; a lease of silence
 	// is worth a probe.
-	heard, ok := n.heard[m.ID]
-	return e, ok && m.ID == n.ring.LeaderID && n.now >= heard.Add(n.ring.Settings.Lease())
+	return e, p.heard.set && m.ID == n.ring.LeaderID && n.now >= p.heard.at.Add(n.ring.Settings.Lease())
 }

@@ -67,7 +67,7 @@ func (n *Node) takeoverOffered(from uint64, t Takeover) {
 	}
 	n.offer.at, n.offer.open = n.now, true
 	for _, id := range n.otherVoters() {
-		if n.heard[id] <= n.offer.since && id != from {
+		if n.peers.Value(id).heard.at <= n.offer.since && id != from {
 			n.check(id)
 		}
 	}
@@ -109,7 +109,7 @@ func (n *Node) takeoverAnswer() *Takeover {
 // and the asker among them.
 func (n *Node) reached(voters []uint64) int {
 	k := n.heardSince(voters, n.offer.since)
-	if slices.Contains(voters, n.offer.from) && n.heard[n.offer.from] <= n.offer.since {
+	if slices.Contains(voters, n.offer.from) && n.peers.Value(n.offer.from).heard.at <= n.offer.since {
 		k++
 	}
 	return k

@@ -104,12 +104,12 @@ func (n *Node) isThere(id uint64, now Instant) bool {
 // that does not claim asks for answers all the time: those before the end of its
 // claim are too old.
 func (n *Node) answers(id uint64, now Instant) bool {
-	at, ever := n.heard[id]
+	heard := n.peers.Value(id).heard
 	lease := n.ring.Settings.Lease()
 	if n.lead == nil || !n.declared() || n.claimTerm != n.term {
-		return ever && now < at.Add(neededLeases*lease)
+		return heard.set && now < heard.at.Add(neededLeases*lease)
 	}
-	return now < n.boundUntil(id) || ever && at >= n.claimEnd && now < at.Add(lease)
+	return now < n.boundUntil(id) || heard.set && heard.at >= n.claimEnd && now < heard.at.Add(lease)
 }
 
 // nameOf is the name of a member or of a former one.

@@ -110,7 +110,7 @@ func (n *Node) owedRule() {
 	every, _ := n.ring.Settings.Link(false)
 	for i := range l.owed {
 		o := &l.owed[i]
-		if _, dead := n.certs[o.id]; dead {
+		if n.peers.Value(o.id).cert != nil {
 			continue
 		}
 		// One question may be lost, or the stream may have had to be opened again.
@@ -145,7 +145,7 @@ func (n *Node) askToInspect(id uint64) {
 // maybeDead reports whether a member is dead as far as the leader knows, or may
 // be.
 func (n *Node) maybeDead(id uint64) bool {
-	if _, dead := n.certs[id]; dead || n.suspects[id] != nil {
+	if !n.thoughtAlive(id) {
 		return true
 	}
 	patience := n.ring.Settings.Detection(false)
@@ -158,28 +158,25 @@ func (n *Node) inspect(by uint64, x Inspect) {
 	if !ok || x.ID == n.cfg.ID || n.lead != nil {
 		return
 	}
-	old, underway := n.inspections[x.ID]
-	if underway && old.incarnation == m.Incarnation && n.now < old.began.Add(n.probeTimeout()) {
+	p := n.peers.Ensure(x.ID)
+	if old := p.inspection; old != nil && old.incarnation == m.Incarnation && n.now < old.began.Add(n.probeTimeout()) {
 		old.by = by
-		n.inspections[x.ID] = old
 		return
 	}
-	if n.inspections == nil {
-		n.inspections = map[uint64]inspection{}
-	}
-	n.inspections[x.ID] = inspection{incarnation: m.Incarnation, by: by, began: n.now}
+	p.inspection = &inspection{incarnation: m.Incarnation, by: by, began: n.now}
 	n.emit(n.probeOf(m))
 }
 
 // inspected tells the leader what the probe that it asked for has found.
 func (n *Node) inspected(r ProbeResult) {
-	x, ok := n.inspections[r.ID]
-	if !ok || x.incarnation != r.Incarnation {
+	p := n.peers.Ensure(r.ID)
+	x := p.inspection
+	if x == nil || x.incarnation != r.Incarnation {
 		return
 	}
-	delete(n.inspections, r.ID)
+	p.inspection = nil
 	s := Suspicion{ID: r.ID, Incarnation: r.Incarnation, Term: n.ring.Term, By: n.cfg.ID}
-	if r.found() || r.Outcome == Unanswered && n.heard[r.ID] > r.Asked {
+	if r.found() || r.Outcome == Unanswered && p.heard.at > r.Asked {
 		s.Cleared = true
 	} else {
 		s.Evidence = r.evidence()

@@ -114,10 +114,11 @@ func (n *Node) deadLeader() uint64 {
 		if id != n.raftLead && n.raftLead != 0 {
 			continue // somebody else is raft's leader by now
 		}
-		if _, ok := n.certs[id]; ok {
+		p := n.peers.Value(id)
+		if p.cert != nil {
 			return id
 		}
-		if s, ok := n.suspects[id]; ok && s.Term == n.ring.Term && n.ring.LeaderID == id {
+		if s := p.suspect; s != nil && s.Term == n.ring.Term && n.ring.LeaderID == id {
 			return id
 		}
 	}

@@ -125,7 +125,7 @@ func (n *Node) wantsSeal() bool {
 	if len(n.conf.GetVoters()) == 2 && !slices.Equal(n.sealed, n.conf.GetVoters()) {
 		return true
 	}
-	for id := range n.gone {
+	for id := range n.gone.All() {
 		if !n.inConf(id) {
 			return true
 		}
@@ -141,13 +141,13 @@ func (n *Node) inTouch() bool {
 }
 
 func (n *Node) majorityHeard(voters []uint64) bool {
-	heard := 0
+	inTouch := 0
 	for _, id := range voters {
-		if at, ok := n.heard[id]; id == n.cfg.ID || ok && n.now < at.Add(n.ring.Settings.Lease()) && n.thoughtAlive(id) {
-			heard++
+		if heard := n.peers.Value(id).heard; id == n.cfg.ID || heard.set && n.now < heard.at.Add(n.ring.Settings.Lease()) && n.thoughtAlive(id) {
+			inTouch++
 		}
 	}
-	return heard > len(voters)/2
+	return inTouch > len(voters)/2
 }
 
 // keepsQuorum tells whether the configuration after the changes has a majority
@@ -196,9 +196,8 @@ func (n *Node) caughtUp(id uint64) bool {
 }
 
 func (n *Node) thoughtAlive(id uint64) bool {
-	_, suspected := n.suspects[id]
-	_, dead := n.certs[id]
-	return !suspected && !dead
+	p := n.peers.Value(id)
+	return p.suspect == nil && p.cert == nil
 }
 
 // unappliedConf tells whether a configuration change may be in the log beyond
