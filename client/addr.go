@@ -47,9 +47,9 @@ func sharedRunDir(uid int) string { return filepath.Join(os.TempDir(), "arc-"+st
 
 // notForeign refuses a default run directory that another user has made: what
 // listens there could say that this machine leads.
-func notForeign(e endpoint) error {
+func notForeign(addr string) error {
 	dir := sharedRunDir(os.Geteuid())
-	if e.network != "unix" || filepath.Dir(e.address) != dir {
+	if path, isUnix := strings.CutPrefix(addr, unixPrefix); !isUnix || filepath.Dir(path) != dir {
 		return nil
 	}
 	if err := plainfile.Owned(dir); errors.Is(err, plainfile.ErrOther) {
@@ -71,16 +71,15 @@ func Addr(env func(string) (string, bool), uid int) string {
 
 // SocketAddr returns the address of the coordinator with the run directory.
 func SocketAddr(runDir string) string {
-	return "unix://" + filepath.Join(runDir, SocketName)
+	return unixPrefix + filepath.Join(runDir, SocketName)
 }
 
-// An endpoint is what an address means to net.Dial.
-type endpoint struct{ network, address string }
+const unixPrefix = "unix://"
 
 // parseAddr accepts unix:///path, unix:path, a plain path with a slash at its
-// start or in ./, and host:port.
-func parseAddr(addr string) (endpoint, error) {
-	path, isUnix := strings.CutPrefix(addr, "unix://")
+// start or in ./, and host:port. It returns unix://PATH or HOST:PORT.
+func parseAddr(addr string) (string, error) {
+	path, isUnix := strings.CutPrefix(addr, unixPrefix)
 	if !isUnix {
 		path, isUnix = strings.CutPrefix(addr, "unix:")
 	}
@@ -90,18 +89,18 @@ func parseAddr(addr string) (endpoint, error) {
 	if isUnix {
 		switch {
 		case path == "" || strings.HasSuffix(path, "/"):
-			return endpoint{}, fmt.Errorf("address %s names no socket, want unix:///path/to/%s", foreign.Quote(addr), SocketName)
+			return "", fmt.Errorf("address %s names no socket, want unix:///path/to/%s", foreign.Quote(addr), SocketName)
 		case len(path) > MaxSocketPath:
-			return endpoint{}, fmt.Errorf("address %s: a socket path has at most %d bytes, this one has %d", foreign.Quote(addr), MaxSocketPath, len(path))
+			return "", fmt.Errorf("address %s: a socket path has at most %d bytes, this one has %d", foreign.Quote(addr), MaxSocketPath, len(path))
 		}
-		return endpoint{"unix", path}, nil
+		return unixPrefix + path, nil
 	}
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || host == "" {
-		return endpoint{}, fmt.Errorf("address %s is neither unix:///path/to/%s nor host:port", foreign.Quote(addr), SocketName)
+		return "", fmt.Errorf("address %s is neither unix:///path/to/%s nor host:port", foreign.Quote(addr), SocketName)
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return endpoint{}, fmt.Errorf("address %s: port %s is not a number from 1 to 65535", foreign.Quote(addr), foreign.Quote(port))
+		return "", fmt.Errorf("address %s: port %s is not a number from 1 to 65535", foreign.Quote(addr), foreign.Quote(port))
 	}
-	return endpoint{"tcp", addr}, nil
+	return addr, nil
 }

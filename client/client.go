@@ -8,10 +8,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -35,16 +34,10 @@ func New(addr string) (*Client, error) {
 		return nil, fmt.Errorf("%w: %w", ErrBadAddr, err)
 	}
 	c := &Client{addr: addr, dialErr: errNotConnected}
-	c.conn, err = grpc.NewClient("passthrough:///arc",
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return c.dial(ctx, end) }),
+	d := &connect.Dialer{}
+	c.conn, err = d.Conn(end,
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return c.dial(ctx, d, end) }),
 		grpc.WithAuthority("arc"),
-		grpc.WithIdleTimeout(0),
-		// A coordinator that comes back is found again quickly.
-		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2, MaxDelay: time.Second},
-			MinConnectTimeout: 3 * time.Second,
-		}),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrBadAddr, foreign.Quote(addr), err)
@@ -59,14 +52,13 @@ func (c *Client) Addr() string { return c.addr }
 // Close ends the connection and all calls in flight.
 func (c *Client) Close() error { return c.conn.Close() }
 
-func (c *Client) dial(ctx context.Context, end endpoint) (net.Conn, error) {
+func (c *Client) dial(ctx context.Context, d *connect.Dialer, end string) (net.Conn, error) {
 	if err := notForeign(end); err != nil {
 		c.setDialErr(err)
 		return nil, err
 	}
 	c.connecting()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, end.network, end.address)
+	conn, err := d.Net(ctx, end)
 	if err == nil {
 		conn = &greeted{Conn: conn, heard: func() { c.setDialErr(nil) }}
 		c.setDialErr(errNoGreeting)

@@ -29,23 +29,23 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestParseAddr(t *testing.T) {
 	cases := []struct {
 		addr    string
-		want    endpoint
+		want    string
 		wantErr string
 	}{
-		{"unix:///run/arc/arc.sock", endpoint{"unix", "/run/arc/arc.sock"}, ""},
-		{"unix:arc.sock", endpoint{"unix", "arc.sock"}, ""},
-		{"/run/arc/arc.sock", endpoint{"unix", "/run/arc/arc.sock"}, ""},
-		{"./arc.sock", endpoint{"unix", "./arc.sock"}, ""},
-		{"n1:7400", endpoint{"tcp", "n1:7400"}, ""},
-		{"[::1]:7400", endpoint{"tcp", "[::1]:7400"}, ""},
-		{"n1", endpoint{}, "neither"},
-		{":7400", endpoint{}, "neither"},
-		{"n1:port", endpoint{}, `port "port"`},
-		{"n1:0", endpoint{}, `port "0"`},
-		{"unix://", endpoint{}, "names no socket"},
-		{"unix:///run/arc/", endpoint{}, "names no socket"},
-		{"unix:///" + strings.Repeat("d", 110), endpoint{}, "at most 107 bytes"},
-		{"", endpoint{}, "neither"},
+		{"unix:///run/arc/arc.sock", "unix:///run/arc/arc.sock", ""},
+		{"unix:arc.sock", "unix://arc.sock", ""},
+		{"/run/arc/arc.sock", "unix:///run/arc/arc.sock", ""},
+		{"./arc.sock", "unix://./arc.sock", ""},
+		{"n1:7400", "n1:7400", ""},
+		{"[::1]:7400", "[::1]:7400", ""},
+		{"n1", "", "neither"},
+		{":7400", "", "neither"},
+		{"n1:port", "", `port "port"`},
+		{"n1:0", "", `port "0"`},
+		{"unix://", "", "names no socket"},
+		{"unix:///run/arc/", "", "names no socket"},
+		{"unix:///" + strings.Repeat("d", 110), "", "at most 107 bytes"},
+		{"", "", "neither"},
 	}
 	for _, c := range cases {
 		got, err := parseAddr(c.addr)

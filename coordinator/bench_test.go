@@ -13,7 +13,7 @@ import (
 
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
-	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/peerwire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -172,7 +172,7 @@ func probed(b testing.TB) (*node, arcv1.Probe_ProbeClient) {
 		_ = g.Serve(doorListener{lis, newDoor(n.log, budgetsFor(1024), n.memberHosts), stranger})
 	}()
 	b.Cleanup(func() { g.Stop(); <-served })
-	cc, err := dial.Conn(lis.Addr().String(), grpc.WithDisableRetry())
+	cc, err := new(connect.Dialer).Conn(lis.Addr().String(), grpc.WithDisableRetry())
 	if err != nil {
 		b.Fatal(err)
 	}

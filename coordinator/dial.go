@@ -2,120 +2,28 @@ package coordinator
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"slices"
-	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/connect/policy"
+	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
-const (
-	// connectWait bounds a connect where the caller set no shorter bound.
-	connectWait = 3 * time.Second
-	// addressesMax bounds the addresses of one member, all tried at once.
-	addressesMax = 16
-)
-
-// connectError says why no address could be reached.
-type connectError struct{ errs []error }
-
-func (e *connectError) Error() string {
-	texts := make([]string, len(e.errs))
-	for i, err := range e.errs {
-		texts[i] = err.Error()
-	}
-	return strings.Join(texts, "; ")
-}
-
-// telling is the error without own addresses, which a member may have too, if
-// anything else failed.
-func (e *connectError) telling() error {
-	errs := slices.DeleteFunc(slices.Clone(e.errs), func(err error) bool { return errors.Is(err, dial.ErrOwn) })
-	if len(errs) == 0 {
-		return e
-	}
-	return &connectError{errs}
-}
-
-func (e *connectError) Unwrap() []error { return e.errs }
-
-// connectAny tries all addresses at once and returns the first connection.
-func (n *node) connectAny(ctx context.Context, addresses []string) (net.Conn, error) {
-	if len(addresses) == 0 {
-		return nil, errors.New("no address is known")
-	}
-	if len(addresses) > addressesMax {
-		addresses = addresses[:addressesMax]
-	}
-	ctx, cancel := context.WithTimeout(ctx, connectWait)
-	defer cancel()
-	type result struct {
-		conn net.Conn
-		err  error
-	}
-	results := make(chan result, len(addresses))
-	for _, a := range addresses {
-		go func() {
-			conn, err := n.others.Net(ctx, a)
-			results <- result{conn, err}
-		}()
-	}
-	failed := &connectError{}
-	for i := range addresses {
-		r := <-results
-		if r.err != nil {
-			failed.errs = append(failed.errs, r.err)
-			continue
-		}
-		rest := len(addresses) - i - 1
-		cancel() // the others end at once, one way or the other
-		for range rest {
-			if late := <-results; late.conn != nil {
-				_ = late.conn.Close()
-			}
-		}
-		return r.conn, nil
-	}
-	return nil, failed.telling()
-}
-
-// overConn returns a gRPC client that uses this one connection and never
-// dials by itself.
-func overConn(conn net.Conn) (*grpc.ClientConn, error) {
-	var used atomic.Bool
-	return grpc.NewClient("passthrough:///"+conn.RemoteAddr().String(),
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDisableServiceConfig(),
-		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
-			if used.Swap(true) {
-				return nil, errors.New("the connection broke")
-			}
-			return conn, nil
-		}))
-}
+// connectWait bounds a connect where the caller set no shorter bound.
+const connectWait = 3 * time.Second
 
 // dialAny returns a gRPC client to whichever of the addresses answers first,
 // but never to this node. The caller closes it.
 func (n *node) dialAny(ctx context.Context, addresses []string) (*grpc.ClientConn, error) {
-	conn, err := n.connectAny(ctx, addresses)
-	if err != nil {
-		return nil, err
-	}
-	c, err := overConn(conn)
-	if err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("set up gRPC to %s: %w", conn.RemoteAddr(), err)
-	}
-	return c, nil
+	ctx, cancel := context.WithTimeout(ctx, connectWait)
+	defer cancel()
+	return n.dialer.First(ctx, atMost(addresses))
 }
 
 // dialMember returns a gRPC client to a member of the ring, at the first of its
@@ -125,31 +33,15 @@ func (n *node) dialMember(ctx context.Context, m ring.Member) (*grpc.ClientConn,
 	wanted.Incarnation = 0 // whichever process the member is now
 	ctx, cancel := context.WithTimeout(ctx, connectWait)
 	defer cancel()
-	tries, failed := n.pingAll(ctx, m.Addresses), &connectError{}
-	var reached *grpc.ClientConn
-	for range cap(tries) {
-		t := <-tries
-		switch match := wanted.Match(t.path.Answer); {
-		case t.err != nil:
-			failed.errs = append(failed.errs, t.err)
-		case match != ring.Elsewhere && (t.path.Answer.ID == m.ID || t.path.Answer.ID == 0) && reached == nil:
-			reached = t.client
-			cancel()
-			continue
-		default:
-			failed.errs = append(failed.errs, fmt.Errorf("%s leads to %s, not to %s", t.address, t.path.Answer.Name, m.Name))
+	r, err := connect.Race(ctx, atMost(m.Addresses), func(ctx context.Context, addr string) (reached, error) {
+		r, err := n.ping(ctx, addr)
+		if err == nil && (wanted.Match(r.answer) == ring.Elsewhere || r.answer.ID != m.ID && r.answer.ID != 0) {
+			r.close()
+			return r, fmt.Errorf("%s leads to %s, not to %s", addr, r.answer.Name, m.Name)
 		}
-		if t.client != nil {
-			_ = t.client.Close()
-		}
-	}
-	switch {
-	case reached != nil:
-		return reached, nil
-	case len(failed.errs) == 0:
-		return nil, errors.New("no address is known")
-	}
-	return nil, failed.telling()
+		return r, err
+	}, reached.close)
+	return r.client, err
 }
 
 func (n *node) wanted(m ring.Member) ring.Wanted {
@@ -161,82 +53,78 @@ func (n *node) wanted(m ring.Member) ring.Wanted {
 func (n *node) look(ctx context.Context, wanted ring.Wanted, addresses []string, timeout time.Duration) []ring.Path {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	tries := n.pingAll(ctx, addresses)
-	paths := make([]ring.Path, 0, cap(tries))
-	for range cap(tries) { // each ends by the timeout at the latest
-		t := <-tries
-		if t.client != nil {
-			_ = t.client.Close()
+	var mu sync.Mutex
+	var paths []ring.Path
+	r, err := connect.Race(ctx, atMost(addresses), func(ctx context.Context, addr string) (reached, error) {
+		r, err := n.ping(ctx, addr)
+		mu.Lock()
+		paths = append(paths, n.pathOf(addr, r.answer, err))
+		mu.Unlock()
+		if err == nil && wanted.Match(r.answer) != ring.Itself {
+			r.close()
+			return r, fmt.Errorf("%s leads to %s", addr, r.answer.Name)
 		}
-		paths = append(paths, t.path)
-		if t.path.Outcome == ring.PathAnswered && wanted.Match(t.path.Answer) == ring.Itself {
-			cancel()
-		}
+		return r, err
+	}, reached.close)
+	if err == nil {
+		r.close()
 	}
 	return paths
 }
 
-// try is what became of a ping to one address.
-type try struct {
-	address string
-	path    ring.Path
-	// client is that of an answer; the taker of the try closes it.
+// pathOf is what a ping to an address tells of it.
+func (n *node) pathOf(addr string, a ring.Answer, err error) ring.Path {
+	switch reason := connect.Reason(err); {
+	case err == nil:
+		return ring.Path{Outcome: ring.PathAnswered, Answer: a}
+	case reason == policy.Own:
+		return ring.Path{Outcome: ring.PathOwn}
+	case reason == policy.NobodyListens:
+		return ring.Path{Outcome: ring.PathRefused, Local: n.dialer.OnThisMachine(addr)}
+	}
+	return ring.Path{}
+}
+
+// reached is a coordinator that answered, over a connection of its own.
+type reached struct {
 	client *grpc.ClientConn
-	err    error
+	answer ring.Answer
 }
 
-// pingAll pings all addresses at once. As many tries come as the channel has
-// room for, all by the end of ctx.
-func (n *node) pingAll(ctx context.Context, addresses []string) <-chan try {
-	if len(addresses) > addressesMax {
-		addresses = addresses[:addressesMax]
-	}
-	tries := make(chan try, len(addresses))
-	for _, a := range addresses {
-		go func() {
-			t := try{address: a}
-			t.client, t.path.Answer, t.err = n.pingOnce(ctx, a)
-			switch {
-			case t.err == nil:
-				t.path.Outcome = ring.PathAnswered
-				if t.path.Answer.Incarnation == n.incarnation {
-					t.path = ring.Path{Outcome: ring.PathOwn}
-				}
-			case errors.Is(t.err, dial.ErrOwn):
-				t.path.Outcome = ring.PathOwn
-			case dial.Refused(t.err):
-				t.path = ring.Path{Outcome: ring.PathRefused, Local: n.others.OnThisMachine(a)}
-			}
-			tries <- t
-		}()
-	}
-	return tries
-}
+func (r reached) close() { _ = r.client.Close() } // nothing is under way on it
 
-// pingOnce asks who is at an address. The caller closes the client.
-func (n *node) pingOnce(ctx context.Context, address string) (client *grpc.ClientConn, a ring.Answer, err error) {
-	client, err = n.dialAny(ctx, []string{address})
+// ping asks who is at an address. The caller closes what was reached.
+func (n *node) ping(ctx context.Context, addr string) (r reached, err error) {
+	r.client, err = n.dialAny(ctx, []string{addr})
 	if err != nil {
-		return nil, a, err
+		return r, err
 	}
 	defer func() {
 		if err != nil {
-			_ = client.Close()
-			client = nil
+			r.close()
 		}
 	}()
 	pinging, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := arcv1.NewProbeClient(client).Probe(pinging)
+	stream, err := arcv1.NewProbeClient(r.client).Probe(pinging)
 	if err != nil {
-		return client, a, err
+		return r, err
 	}
 	if err := stream.Send(&arcv1.Ping{Seq: 1, From: n.o.Name}); err != nil {
-		return client, a, err
+		return r, err
 	}
 	pong, err := stream.Recv()
 	if err != nil {
-		return client, a, err
+		return r, err
 	}
-	return client, ring.Answer{Cluster: pong.GetCluster(), RingID: pong.GetRingId(), Name: pong.GetName(), ID: pong.GetId(), Incarnation: pong.GetIncarnation()}, nil
+	r.answer = ring.Answer{Cluster: pong.GetCluster(), RingID: pong.GetRingId(), Name: pong.GetName(), ID: pong.GetId(), Incarnation: pong.GetIncarnation()}
+	if r.answer.Incarnation == n.incarnation {
+		return r, fmt.Errorf("dial %s: %w", addr, connect.ErrOwn)
+	}
+	return r, nil
+}
+
+// atMost bounds the addresses that are tried at once.
+func atMost(addresses []string) []string {
+	return addresses[:min(len(addresses), foreign.MaxAddresses)]
 }

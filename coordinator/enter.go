@@ -15,7 +15,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
-	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/wal"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
@@ -240,7 +240,7 @@ func (j *joiner) byAddresses(ctx context.Context) (*arcv1.JoinResponse, error) {
 			switch {
 			case err == nil:
 				return resp, nil
-			case errors.Is(err, dial.ErrOwn) && i >= named:
+			case errors.Is(err, connect.ErrOwn) && i >= named:
 				continue // the former member has an address of this node too, as container bridges do
 			case reason.Of(err) == "OTHER_RING" && i >= named: // another one got the address
 			case reason.Of(err) == "OTHER_RING" && j.former.ringID != "":

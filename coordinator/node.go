@@ -17,7 +17,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
-	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/wal"
@@ -47,8 +47,8 @@ type node struct {
 	// discovery is nil with NoAutodiscovery.
 	discovery *discovery.Service
 	monitor   *supervise.Supervisor
-	// others dials every node but this one; local is what it asks.
-	others *dial.Others
+	// dialer dials every node but this one; local is what it asks.
+	dialer *connect.Dialer
 	local  *hostaddr.Table
 	// place is where this node is reached.
 	place      place
@@ -97,7 +97,7 @@ func newNode(o Options) *node {
 		maker:        eventMaker{self: o.Name, wall: time.Now}}
 	n.maker.o = &n.o
 	n.local = &hostaddr.Table{}
-	n.others = &dial.Others{Own: n.listensAt, Local: n.local}
+	n.dialer = &connect.Dialer{Own: n.listensAt, Local: n.local}
 	n.place.changed = make(chan struct{})
 	n.hub = newHub(n.clock, &view{phase: joining, ring: &ring.State{}})
 	n.stopping, n.stopAs = context.WithCancelCause(context.Background())

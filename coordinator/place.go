@@ -9,6 +9,7 @@ import (
 
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/hostaddr"
 )
 
@@ -75,7 +76,7 @@ func advertised(bind []netip.Addr, port int) ([]string, error) {
 	var out []string
 	seen := map[netip.Addr]bool{}
 	add := func(a netip.Addr) {
-		if a = a.Unmap(); !seen[a] && len(out) < addressesMax {
+		if a = a.Unmap(); !seen[a] && len(out) < foreign.MaxAddresses {
 			seen[a] = true
 			out = append(out, netip.AddrPortFrom(a, uint16(port)).String())
 		}

@@ -120,8 +120,8 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		Admitted: func(ctx context.Context) { n.servers.door.recognise(ctx) },
 		Logger:   n.log.Named(logging.Peer),
 
-		DialContext: n.others.Net,
-		Local:       n.local.Has,
+		Dialer: n.dialer,
+		Local:  n.local.Has,
 	})
 	n.monitor = supervise.New(supervise.Options{
 		Logger: n.log.Named(logging.Monitor), Command: o.MonitorCommand, Image: o.MonitorImage,

@@ -6,7 +6,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/monitor/detector"
@@ -19,8 +19,8 @@ func BenchmarkProbe(b *testing.B) {
 	n := newNode(b, 2, "n2")
 	ctx, cancel := context.WithCancel(context.Background())
 	o := Options{LocalSocket: "none", Logger: hclog.NewNullLogger()}
-	others := &dial.Others{Own: func() []string { return nil }, Local: &hostaddr.Table{}}
-	m := &monitor{o: o, ctx: ctx, local: newLocal(&o), tellers: newUndertaker(&o, others), others: others, watch: detector.NewWatch(1),
+	dialer := &connect.Dialer{Own: func() []string { return nil }, Local: &hostaddr.Table{}}
+	m := &monitor{o: o, ctx: ctx, local: newLocal(&o), tellers: newUndertaker(&o, dialer), dialer: dialer, watch: detector.NewWatch(1),
 		neighbours: map[uint64]*neighbour{}, events: make(chan event, 256)}
 	defer func() {
 		cancel()

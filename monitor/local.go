@@ -3,24 +3,17 @@ package monitor
 import (
 	"context"
 	"os"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 
-	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/connect"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
-const (
-	// reportsKept bounds the reports that wait for the coordinator; the oldest
-	// are dropped, since suspicions are repeated.
-	reportsKept = 64
-	// shortestReopen and longestReopen bound the wait before the stream to the
-	// own coordinator is opened again.
-	shortestReopen = 10 * time.Millisecond
-	longestReopen  = time.Second
-)
+// reportsKept bounds the reports that wait for the coordinator; the oldest
+// are dropped, since suspicions are repeated.
+const reportsKept = 64
 
 // local keeps the stream to the own coordinator. run is its one goroutine,
 // with a second one for what comes back; report and beats belong to the
@@ -57,7 +50,7 @@ func (l *local) report(r *arcv1.MonitorReport) {
 
 // run keeps the stream open until ctx ends.
 func (l *local) run(ctx context.Context) {
-	cc, err := dial.Conn("unix://" + l.socket)
+	cc, err := new(connect.Dialer).Conn("unix://" + l.socket)
 	if err != nil {
 		l.log.Error("cannot report to the coordinator", "path", l.socket, "error", err)
 		return
@@ -78,10 +71,8 @@ func (l *local) run(ctx context.Context) {
 		} else {
 			l.log.Debug("the stream to the coordinator cannot be opened", "path", l.socket, "attempt", failures, "error", err)
 		}
-		select {
-		case <-ctx.Done():
+		if !connect.Wait(ctx, connect.Healing.Pause(failures)) {
 			return
-		case <-time.After(min(shortestReopen<<min(failures-1, 10), longestReopen)):
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/monotime"
@@ -53,8 +53,8 @@ type monitor struct {
 	link       *arcv1.Link // nil until the first
 	neighbours map[uint64]*neighbour
 
-	// others dials; selfAt are the addresses of the own coordinator.
-	others *dial.Others
+	// dialer dials all but the own coordinator; selfAt are the addresses of that.
+	dialer *connect.Dialer
 	selfAt atomic.Pointer[[]string]
 
 	links  chan received
@@ -95,8 +95,8 @@ func Run(ctx context.Context, o Options) (err error) {
 		bell:       o.bell, links: make(chan received), events: make(chan event, 256), network: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
 	m.selfAt.Store(&[]string{})
-	m.others = &dial.Others{Own: func() []string { return *m.selfAt.Load() }, Local: &hostaddr.Table{}}
-	m.tellers = newUndertaker(&o, m.others)
+	m.dialer = &connect.Dialer{Own: func() []string { return *m.selfAt.Load() }, Local: &hostaddr.Table{}}
+	m.tellers = newUndertaker(&o, m.dialer)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if p.wait() == nil {
@@ -104,7 +104,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 	})
 	wg.Go(m.readQueue)
-	wg.Go(func() { m.others.Local.Watch(ctx, o.Logger, m.networkChanged) })
+	wg.Go(func() { m.dialer.Local.Watch(ctx, o.Logger, m.networkChanged) })
 	wg.Go(func() { m.local.run(ctx) })
 	defer func() {
 		cancel()

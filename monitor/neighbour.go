@@ -10,7 +10,8 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/sockio"
@@ -145,15 +146,15 @@ func (m *monitor) probe(ctx context.Context, a *attempt, timeout time.Duration) 
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
-		return event{kind: streamDown, attempt: a, err: err, refused: refused, local: refused && m.others.OnThisMachine(a.path.addr)}
+		return event{kind: streamDown, attempt: a, err: err, refused: refused, local: refused && m.dialer.OnThisMachine(a.path.addr)}
 	}
 	late := time.AfterFunc(timeout, func() { a.cancel(errDialTook) })
 	defer late.Stop()
-	conn, err := m.others.Net(ctx, a.path.addr)
+	conn, err := m.dialer.Net(ctx, a.path.addr)
 	if err != nil {
-		return end(err, dial.Refused(err))
+		return end(err, connect.Reason(err) == policy.NobodyListens)
 	}
-	cc, err := dial.Over(conn, a.path.addr, append([]grpc.DialOption{grpc.WithDisableRetry()}, m.o.DialOptions...)...)
+	cc, err := m.dialer.Over(conn, a.path.addr)
 	if err != nil {
 		return end(err, false)
 	}
@@ -387,7 +388,7 @@ func (m *monitor) broke(now mono.Instant, a *attempt, err error) {
 
 func (m *monitor) dialFailed(now mono.Instant, a *attempt, e event) {
 	n, p := a.neighbour, a.path
-	if errors.Is(e.err, dial.ErrOwn) {
+	if errors.Is(e.err, connect.ErrOwn) {
 		m.leave(now, a, ring.Path{Outcome: ring.PathOwn})
 		return
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"google.golang.org/grpc"
 
 	"github.com/arc-ring/arc/queue"
 )
@@ -29,8 +28,6 @@ type Options struct {
 	Incarnation uint64
 	// Logger may be nil.
 	Logger hclog.Logger
-	// DialOptions are used towards other nodes, not on the unix socket.
-	DialOptions []grpc.DialOption
 	// Doorbell rings when a link was queued, or when an operator wants a fresh
 	// dial. Nil makes Run call Signals by itself.
 	Doorbell <-chan os.Signal

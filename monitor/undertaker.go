@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +14,8 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 
-	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/connect/policy"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -24,9 +24,6 @@ const (
 	// is tried: it may lead to a host that is gone, or lie in a back-off.
 	firstTry = 300 * time.Millisecond
 	laterTry = time.Second
-	// shortestRetry and longestRetry bound the wait between two tries.
-	shortestRetry = 2 * time.Millisecond
-	longestRetry  = 250 * time.Millisecond
 	// reconnectAfter (to twice of it) passes before a warm connection that
 	// broke is made again.
 	reconnectAfter = time.Second
@@ -36,6 +33,9 @@ const (
 	settleFor = 50 * time.Millisecond
 )
 
+// retry is the wait between two tries to hand a certificate over.
+var retry = policy.Backoff{First: 2 * time.Millisecond, Longest: 250 * time.Millisecond}
+
 // undertaker tells all who have to learn of the own coordinator's death. A
 // leader's keeps connections to them, so that telling costs one round trip: for
 // a leader a whole ring waits. The others dial when they have to; did they keep
@@ -44,7 +44,7 @@ const (
 // members shared a machine. Its methods belong to the monitor's loop.
 type undertaker struct {
 	log     hclog.Logger
-	options []grpc.DialOption
+	dialer  *connect.Dialer
 	targets []*arcv1.Target
 	warm    map[string]*warmConn // by address
 	wg      sync.WaitGroup
@@ -55,9 +55,8 @@ type warmConn struct {
 	cancel context.CancelFunc
 }
 
-func newUndertaker(o *Options, others *dial.Others) *undertaker {
-	dialler := grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) { return others.Net(ctx, addr) })
-	return &undertaker{log: o.Logger, options: append([]grpc.DialOption{dialler}, o.DialOptions...), warm: map[string]*warmConn{}}
+func newUndertaker(o *Options, d *connect.Dialer) *undertaker {
+	return &undertaker{log: o.Logger, dialer: d, warm: map[string]*warmConn{}}
 }
 
 // update takes whom to tell from the link, and makes and drops connections.
@@ -87,7 +86,7 @@ func (u *undertaker) update(ctx context.Context, l *arcv1.Link) {
 }
 
 func (u *undertaker) open(ctx context.Context, addr string) {
-	cc, err := dial.Conn(addr, u.options...)
+	cc, err := u.dialer.Conn(addr)
 	if err != nil {
 		u.log.Error("cannot keep a connection for certificates", "peer", addr, "error", err)
 		return
@@ -129,16 +128,7 @@ func keepWarm(ctx context.Context, cc *grpc.ClientConn) {
 }
 
 // pause waits for d to twice of it; false if ctx ends.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d + rand.N(d))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
+func pause(ctx context.Context, d time.Duration) bool { return connect.Wait(ctx, d+rand.N(d)) }
 
 // certify tells everybody at once, and tries again until all have answered or
 // ctx ends. It returns how many did not answer.
@@ -191,7 +181,7 @@ func (u *undertaker) tell(ctx context.Context, t *arcv1.Target, request *arcv1.C
 // tellAt tries the warm connection first, then fresh ones.
 func (u *undertaker) tellAt(ctx context.Context, t *arcv1.Target, addr string, warm *warmConn, request *arcv1.CertifyRequest) error {
 	var last error
-	for attempt := 0; ; attempt++ {
+	for failures := 1; ; failures++ {
 		err := u.tellOnce(ctx, t, addr, warm, request)
 		if err == nil {
 			return nil
@@ -204,10 +194,8 @@ func (u *undertaker) tellAt(ctx context.Context, t *arcv1.Target, addr string, w
 			return last
 		}
 		warm = nil
-		select {
-		case <-ctx.Done():
+		if !connect.Wait(ctx, retry.Pause(failures)) {
 			return last
-		case <-time.After(min(shortestRetry<<min(attempt, 10), longestRetry)):
 		}
 	}
 }
@@ -222,7 +210,7 @@ func (u *undertaker) tellOnce(ctx context.Context, t *arcv1.Target, addr string,
 		// help, but it races with the connection's own goroutines.
 		cc, try = warm.cc, firstTry
 	} else {
-		fresh, err := dial.Conn(addr, u.options...)
+		fresh, err := u.dialer.Conn(addr)
 		if err != nil {
 			return err
 		}

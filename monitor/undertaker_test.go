@@ -5,7 +5,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/hostaddr"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -15,7 +15,7 @@ import (
 func TestWhoKeepsConnectionsForACertificate(t *testing.T) {
 	b, c := newNode(t, 2, "n2"), newNode(t, 3, "n3")
 	o := Options{Logger: hclog.NewNullLogger()}
-	u := newUndertaker(&o, &dial.Others{Own: func() []string { return nil }, Local: &hostaddr.Table{}})
+	u := newUndertaker(&o, &connect.Dialer{Own: func() []string { return nil }, Local: &hostaddr.Table{}})
 	defer u.close()
 	taken := func() (n int) {
 		for _, node := range []*node{b, c} {

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/connect"
 )
 
 // dialler is what belongs to a peer's goroutine alone: the stream in use and
@@ -226,7 +226,7 @@ func (d *dialler) failed(r result) {
 	allFailed := d.live == 0 && len(d.todo) == 0
 	loud := allFailed || time.Since(d.raceBegan) >= connectWait
 	switch {
-	case !errors.Is(r.err, dial.ErrOwn):
+	case !errors.Is(r.err, connect.ErrOwn):
 		d.telling = r
 	case d.telling.err != nil:
 		r = d.telling // that the peer has an address of ours too explains nothing

@@ -14,7 +14,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/connect"
 )
 
 // dials runs a lone transport with one peer in virtual time and returns when
@@ -33,12 +33,12 @@ func dialsAt(t *testing.T, addresses int, answer func(ctx context.Context, addr 
 		tr := New(Options{
 			Self:   func() Identity { return Identity{Cluster: "c", RingID: "r", ID: 1, Name: "n1"} },
 			Logger: log,
-			DialContext: func(ctx context.Context, addr string) (net.Conn, error) {
+			Dialer: &connect.Dialer{Raw: func(ctx context.Context, _, addr string) (net.Conn, error) {
 				mu.Lock()
 				at = append(at, time.Since(began))
 				mu.Unlock()
 				return nil, answer(ctx, addr)
-			},
+			}},
 		})
 		p := Peer{ID: 2, Name: "n2", Incarnation: 1}
 		for i := range addresses {
@@ -160,7 +160,7 @@ func TestTheAddressThatFailedIsNamedAndNotOurOwn(t *testing.T) {
 				var out lockedBuffer
 				dialsAt(t, 2, func(ctx context.Context, addr string) error {
 					if addr == own {
-						return fmt.Errorf("dial %s: %w", addr, dial.ErrOwn)
+						return fmt.Errorf("dial %s: %w", addr, connect.ErrOwn)
 					}
 					return answer(ctx)
 				}, hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Warn}), func(*Transport) { time.Sleep(10 * time.Second) })
@@ -211,16 +211,16 @@ func TestOverflowOfAnUnreachablePeerIsQuiet(t *testing.T) {
 func TestLostConnectionIsNotRedialledAtOnce(t *testing.T) {
 	dialled, lost := make(chan time.Time, 100), make(chan time.Time, 100)
 	a := start(t, 1, "127.0.0.1:0", Options{
-		DialContext: func(ctx context.Context, addr string) (net.Conn, error) {
+		Dialer: &connect.Dialer{Raw: func(ctx context.Context, _, addr string) (net.Conn, error) {
 			if ctx.Err() == nil { // else the race was over before this try began
 				dialled <- time.Now()
 			}
 			return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
-		},
+		}},
 		PeerDown: func(uint64) { lost <- time.Now() },
 	})
 	b := start(t, 2, "127.0.0.1:0", Options{})
-	connect(a, b)
+	introduce(a, b)
 	await(t, "a's stream", a.up)
 	await(t, "b's stream", b.up)
 	a.looks(2)

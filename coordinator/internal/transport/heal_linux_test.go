@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/arc-ring/arc/internal/connect"
 )
 
 // cable joins the sockets of all nodes that use it. While it is pulled the
@@ -79,7 +81,9 @@ func (p plugged) Accept() (net.Conn, error) {
 func (c *cable) start(t *testing.T, id uint64) *node {
 	t.Helper()
 	dialler := net.Dialer{Control: c.control}
-	opts := Options{DialContext: func(ctx context.Context, addr string) (net.Conn, error) { return dialler.DialContext(ctx, "tcp", addr) }}
+	opts := Options{Dialer: &connect.Dialer{Raw: func(ctx context.Context, _, addr string) (net.Conn, error) {
+		return dialler.DialContext(ctx, "tcp", addr)
+	}}}
 	return startOn(t, id, opts, func() (net.Listener, error) {
 		config := net.ListenConfig{Control: c.control}
 		l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -97,7 +101,7 @@ func TestHealsAfterPull(t *testing.T) {
 		t.Run(outage.String(), func(t *testing.T) {
 			c := &cable{}
 			a, b := c.start(t, 1), c.start(t, 2)
-			connect(a, b)
+			introduce(a, b)
 			await(t, "a's stream", a.up)
 			await(t, "b's stream", b.up)
 			c.pull(true)

@@ -260,7 +260,7 @@ func TestEvictedIsTold(t *testing.T) {
 
 func TestNewIdentityReplacesStreams(t *testing.T) {
 	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
-	connect(a, b)
+	introduce(a, b)
 	await(t, "a's stream", a.up)
 	await(t, "b's stream", b.up)
 	// b was evicted and has joined again.

@@ -175,7 +175,7 @@ func awaitThat[T any](t testing.TB, what string, c <-chan T, wanted func(T) bool
 	}
 }
 
-func connect(a, b *node) {
+func introduce(a, b *node) {
 	a.tr.SetPeers([]Peer{a.peer(), b.peer()})
 	b.tr.SetPeers([]Peer{a.peer(), b.peer()})
 }

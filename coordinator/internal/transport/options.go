@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/connect"
 )
 
 // QueueMemory bounds what waits for one peer, in bytes.
@@ -183,11 +183,8 @@ type Options struct {
 
 	// Logger may be nil.
 	Logger hclog.Logger
-	// DialOptions are added for every connection; without any, connections
-	// have no transport security.
-	DialOptions []grpc.DialOption
-	// DialContext opens a connection; nil means dial.Net.
-	DialContext func(ctx context.Context, address string) (net.Conn, error)
+	// Dialer opens connections; nil means the zero one.
+	Dialer *connect.Dialer
 	// flushWait, if not 0, replaces the constant: a test must not fail on a slow moment.
 	flushWait time.Duration
 }

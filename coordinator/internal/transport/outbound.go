@@ -16,7 +16,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/election"
-	"github.com/arc-ring/arc/internal/dial"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/peerwire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -69,7 +68,7 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 	ctx, cancelTry := context.WithTimeout(ctx, attemptWait)
 	defer cancelTry()
 	connectCtx, cancelConnect := context.WithTimeout(ctx, connectWait)
-	conn, err := t.opts.DialContext(connectCtx, addr)
+	conn, err := t.opts.Dialer.Net(connectCtx, addr)
 	cancelConnect()
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
@@ -86,9 +85,7 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 		}
 	}()
 
-	// The connection exists already: gRPC's own dialling and backoff, which
-	// would cost time after an outage, never come into play.
-	s.cc, err = dial.Over(conn, addr, append([]grpc.DialOption{grpc.WithDisableRetry()}, t.opts.DialOptions...)...)
+	s.cc, err = t.opts.Dialer.Over(conn, addr)
 	if err != nil {
 		return nil, err
 	}

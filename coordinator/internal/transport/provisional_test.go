@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/peerwire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -167,12 +168,12 @@ func lone(t *testing.T, gone func(uint64) bool, story func(tr *Transport, dialle
 		tr := New(Options{
 			Self: func() Identity { return Identity{Cluster: "c", RingID: "r", ID: 1, Name: "n1"} },
 			Gone: gone,
-			DialContext: func(ctx context.Context, addr string) (net.Conn, error) {
+			Dialer: &connect.Dialer{Raw: func(ctx context.Context, _, addr string) (net.Conn, error) {
 				mu.Lock()
 				all = append(all, addr)
 				mu.Unlock()
 				return nil, silence(ctx)
-			},
+			}},
 		})
 		story(tr, func() []string {
 			mu.Lock()
@@ -336,7 +337,7 @@ func TestEveryHelloOfAProvisionalPeerCounts(t *testing.T) {
 
 func TestMessagesTellTheirIncarnation(t *testing.T) {
 	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
-	connect(a, b)
+	introduce(a, b)
 	await(t, "stream", a.up)
 	for _, m := range []election.Message{renew(1, 2, 1), bulk(1, 2, 1, 10)} {
 		m.Incarnation = 999 // what the sender puts there is of no matter

@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/election"
-	"github.com/arc-ring/arc/internal/dial"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/peerwire"
 )
@@ -57,8 +57,8 @@ func New(opts Options) *Transport {
 	if t.log == nil {
 		t.log = hclog.NewNullLogger()
 	}
-	if t.opts.DialContext == nil {
-		t.opts.DialContext = dial.Net
+	if t.opts.Dialer == nil {
+		t.opts.Dialer = &connect.Dialer{}
 	}
 	if t.opts.flushWait == 0 {
 		t.opts.flushWait = flushWait

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/connect"
 )
 
 func rawConn(t *testing.T, addr string) *grpc.ClientConn {
@@ -31,7 +32,7 @@ func rawConn(t *testing.T, addr string) *grpc.ClientConn {
 
 func TestDeliversInOrderBothWays(t *testing.T) {
 	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
-	connect(a, b)
+	introduce(a, b)
 	await(t, "a's stream", a.up)
 	await(t, "b's stream", b.up)
 	const n = 900 // less than a queue holds
@@ -105,8 +106,8 @@ func TestOverflowOfAConnectedPeerIsLoud(t *testing.T) {
 			gate := make(chan struct{})
 			defer close(gate)
 			// It does not dial back, which would be a sign of life.
-			mute := func(context.Context, string) (net.Conn, error) { return nil, context.DeadlineExceeded }
-			blocked := start(t, 2, "127.0.0.1:0", Options{Deliver: func(election.Message) { <-gate }, DialContext: mute})
+			mute := func(context.Context, string, string) (net.Conn, error) { return nil, context.DeadlineExceeded }
+			blocked := start(t, 2, "127.0.0.1:0", Options{Deliver: func(election.Message) { <-gate }, Dialer: &connect.Dialer{Raw: mute}})
 			var out lockedBuffer
 			a := start(t, 1, "127.0.0.1:0", Options{Logger: hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Debug})})
 			a.tr.SetPeers([]Peer{blocked.peer()})
@@ -137,7 +138,7 @@ func TestOverflowOfAConnectedPeerIsLoud(t *testing.T) {
 
 func TestReconnectsToRestartedPeer(t *testing.T) {
 	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
-	connect(a, b)
+	introduce(a, b)
 	await(t, "a's stream", a.up)
 	b.kill()
 	// The end of b's stream to a is news too: wait for that of a's own.
@@ -168,7 +169,7 @@ func TestFlushesAtCloseAndRemoval(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			// b is gone for a, so that the removal is one.
 			a, b := start(t, 1, "127.0.0.1:0", Options{Gone: func(uint64) bool { return true }, flushWait: time.Minute}), start(t, 2, "127.0.0.1:0", Options{})
-			connect(a, b)
+			introduce(a, b)
 			await(t, "a's stream", a.up)
 			for i := uint64(1); i <= 500; i++ {
 				a.tr.Send(renew(1, 2, i))
@@ -213,17 +214,17 @@ func TestFindsTheRightAddress(t *testing.T) {
 
 func TestQuietPeerIsLeftAloneUntilItLives(t *testing.T) {
 	var dials atomic.Int64
-	dial := func(ctx context.Context, addr string) (net.Conn, error) {
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		dials.Add(1)
 		var d net.Dialer
-		return d.DialContext(ctx, "tcp", addr)
+		return d.DialContext(ctx, network, addr)
 	}
 	var a *node
-	opts := Options{DialContext: dial}
+	opts := Options{Dialer: &connect.Dialer{Raw: dial}}
 	opts.PeerDown = func(id uint64) { a.tr.Quiet(id); offer(a.down, id) }
 	a = start(t, 1, "127.0.0.1:0", opts)
 	b := start(t, 2, "127.0.0.1:0", Options{})
-	connect(a, b)
+	introduce(a, b)
 	await(t, "a's stream", a.up)
 	await(t, "b's stream", b.up)
 	a.looks(2)
@@ -242,11 +243,11 @@ func TestQuietPeerIsLeftAloneUntilItLives(t *testing.T) {
 
 func TestWakeDialsAtOnce(t *testing.T) {
 	dials := make(chan string, 1024)
-	fail := func(_ context.Context, addr string) (net.Conn, error) {
+	fail := func(_ context.Context, _, addr string) (net.Conn, error) {
 		offer(dials, addr)
 		return nil, context.DeadlineExceeded
 	}
-	a := start(t, 1, "127.0.0.1:0", Options{DialContext: fail})
+	a := start(t, 1, "127.0.0.1:0", Options{Dialer: &connect.Dialer{Raw: fail}})
 	a.tr.SetPeers([]Peer{{ID: 2, Name: "n2", Addresses: []string{"192.0.2.1:7400"}}})
 	await(t, "first dial", dials)
 	a.tr.Quiet(2)
@@ -298,7 +299,7 @@ func TestCloseTwiceAndCallsAfterwards(t *testing.T) {
 // BenchmarkSendToDeliver: one message at a time, there and back again.
 func BenchmarkSendToDeliver(b *testing.B) {
 	x, y := start(b, 1, "127.0.0.1:0", Options{}), start(b, 2, "127.0.0.1:0", Options{})
-	connect(x, y)
+	introduce(x, y)
 	await(b, "x's stream", x.up)
 	await(b, "y's stream", y.up)
 	m := renew(1, 2, 1)
@@ -312,7 +313,7 @@ func BenchmarkSendToDeliver(b *testing.B) {
 // BenchmarkStream: as many as the queue takes.
 func BenchmarkStream(b *testing.B) {
 	x, y := start(b, 1, "127.0.0.1:0", Options{}), start(b, 2, "127.0.0.1:0", Options{})
-	connect(x, y)
+	introduce(x, y)
 	await(b, "x's stream", x.up)
 	m := renew(1, 2, 1)
 	b.ReportAllocs()

@@ -1,4 +1,4 @@
-package dial
+package connect
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 
 func TestOthersNeverDialTheOwnNode(t *testing.T) {
 	own, other := serve(t, "tcp", "127.0.0.1:0").Addr().String(), serve(t, "tcp", "127.0.0.1:0").Addr().String()
-	o := &Others{Own: func() []string { return []string{own} }, Local: &hostaddr.Table{}}
+	o := &Dialer{Own: func() []string { return []string{own} }, Local: &hostaddr.Table{}}
 	if c, err := o.Net(t.Context(), other); err != nil {
 		t.Errorf("another node of this machine: %v", err)
 	} else {

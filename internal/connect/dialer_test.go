@@ -1,8 +1,9 @@
-package dial
+package connect
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/arc-ring/arc/internal/connect/policy"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -49,7 +52,7 @@ func TestConn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	serve(t, "unix", path)
 	for _, addr := range []string{serve(t, "tcp", "127.0.0.1:0").Addr().String(), "unix://" + path} {
-		cc, err := Conn(addr)
+		cc, err := new(Dialer).Conn(addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +65,7 @@ func TestConn(t *testing.T) {
 
 func TestConnHealsSoon(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	cc, err := Conn("unix://" + path)
+	cc, err := new(Dialer).Conn("unix://" + path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,11 +81,11 @@ func TestConnHealsSoon(t *testing.T) {
 
 func TestOverDiesWithItsConnection(t *testing.T) {
 	addr := serve(t, "tcp", "127.0.0.1:0").Addr().String()
-	conn, err := Net(t.Context(), addr)
+	conn, err := new(Dialer).Net(t.Context(), addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cc, err := Over(conn, addr)
+	cc, err := new(Dialer).Over(conn, addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,30 +104,34 @@ func TestOverDiesWithItsConnection(t *testing.T) {
 	}
 }
 
-func TestRefused(t *testing.T) {
+func TestReason(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := l.Addr().String()
 	l.Close()
+	d := &Dialer{}
 	for _, a := range []string{addr, "unix://" + filepath.Join(t.TempDir(), "s")} {
-		if _, err := Net(t.Context(), a); !Refused(err) {
+		if _, err := d.Net(t.Context(), a); Reason(err) != policy.NobodyListens {
 			t.Errorf("%s: %v, want it to be refused", a, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Net(ctx, addr); err == nil || Refused(err) {
+	if _, err := d.Net(ctx, addr); err == nil || Reason(err) != policy.Unanswered {
 		t.Errorf("a dial that was given up counts as refused: %v", err)
 	}
-	if Refused(errors.New("connection refused")) {
-		t.Error("Refused reads texts")
+	if Reason(errors.New("connection refused")) != policy.Unanswered {
+		t.Error("Reason reads texts")
+	}
+	if err := fmt.Errorf("dial: %w", ErrOwn); Reason(err) != policy.Own {
+		t.Errorf("%v is not an own address", err)
 	}
 }
 
 func TestBadAddress(t *testing.T) {
-	if _, err := Conn("somewhere"); err == nil || !strings.Contains(err.Error(), `dial "somewhere"`) || !strings.Contains(err.Error(), "HOST:PORT") {
+	if _, err := new(Dialer).Conn("somewhere"); err == nil || !strings.Contains(err.Error(), `dial "somewhere"`) || !strings.Contains(err.Error(), "HOST:PORT") {
 		t.Errorf("Conn gives %v", err)
 	}
 }

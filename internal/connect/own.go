@@ -1,4 +1,4 @@
-package dial
+package connect
 
 import (
 	"context"
@@ -7,30 +7,19 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-
-	"github.com/arc-ring/arc/internal/hostaddr"
 )
 
 // ErrOwn: the address is this node's own, so it would answer itself.
 var ErrOwn = errors.New("the address is this node's own")
 
-// Others dials everybody but the own node, whose addresses others may have
-// too: a container bridge has the same one on every host.
-type Others struct {
-	// Own are the addresses at which the own node listens, HOST:PORT.
-	Own func() []string
-	// Local is the machine's addresses.
-	Local *hostaddr.Table
-}
-
-// Net is as the function Net, but returns ErrOwn for an own address.
-func (o *Others) Net(ctx context.Context, addr string) (net.Conn, error) {
-	own := o.Own()
+// other dials an address that is not the own node's.
+func (d *Dialer) other(ctx context.Context, addr string) (net.Conn, error) {
+	own := d.Own()
 	ports := portsOf(own)
-	if ap, err := netip.ParseAddrPort(addr); err == nil && slices.Contains(ports, ap.Port()) && o.leadsHere(ap.Addr(), addr, own) {
+	if ap, err := netip.ParseAddrPort(addr); err == nil && slices.Contains(ports, ap.Port()) && d.leadsHere(ap.Addr(), addr, own) {
 		return nil, fmt.Errorf("dial %s: %w", addr, ErrOwn)
 	}
-	conn, err := Net(ctx, addr)
+	conn, err := d.net(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +29,7 @@ func (o *Others) Net(ctx context.Context, addr string) (net.Conn, error) {
 	from, okFrom := conn.LocalAddr().(*net.TCPAddr)
 	if okTo && okFrom && to.IP.Equal(from.IP) && slices.Contains(ports, uint16(to.Port)) {
 		_ = conn.Close()
-		o.Local.Forget()
+		d.Local.Forget()
 		return nil, fmt.Errorf("dial %s: %w", addr, ErrOwn)
 	}
 	return conn, nil
@@ -49,17 +38,17 @@ func (o *Others) Net(ctx context.Context, addr string) (net.Conn, error) {
 // leadsHere reports whether an address at an own port is the own node's. A
 // machine has 2^24 loopback addresses, and a node at each of them may have the
 // same port: there only an address that this node listens at is its own.
-func (o *Others) leadsHere(a netip.Addr, addr string, own []string) bool {
+func (d *Dialer) leadsHere(a netip.Addr, addr string, own []string) bool {
 	if a.Unmap().IsLoopback() {
 		return slices.Contains(own, addr)
 	}
-	return o.Local.Has(a)
+	return d.Local.Has(a)
 }
 
 // OnThisMachine reports whether the address is one of this machine's.
-func (o *Others) OnThisMachine(addr string) bool {
+func (d *Dialer) OnThisMachine(addr string) bool {
 	ap, err := netip.ParseAddrPort(addr)
-	return err == nil && o.Local.Has(ap.Addr())
+	return err == nil && d.Local.Has(ap.Addr())
 }
 
 // portsOf returns the ports of addresses.

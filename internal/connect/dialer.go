@@ -1,0 +1,147 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/arc-ring/arc/internal/connect/policy"
+	"github.com/arc-ring/arc/internal/hostaddr"
+	"github.com/arc-ring/arc/internal/sockio"
+)
+
+const (
+	// Window is the flow control window of streams and connections, in bytes.
+	Window = 64 << 10
+
+	unixPrefix = "unix://"
+	// keepAlive is how long TCP waits before it looks whether the other host
+	// of a quiet connection is still there.
+	keepAlive = 15 * time.Second
+	// connectTimeout is what a connection that heals itself gives one attempt.
+	connectTimeout = 3 * time.Second
+)
+
+// Healing is the pause between two attempts of a connection that heals itself.
+var Healing = policy.Backoff{First: 10 * time.Millisecond, Longest: time.Second}
+
+var errUsed = errors.New("the connection is gone and is not dialled again")
+
+// Dialer dials every node but the own one. The zero value has no own node, and
+// sends in the clear.
+type Dialer struct {
+	// Own returns the addresses at which the own node listens, HOST:PORT; nil if it
+	// listens nowhere. Others may have them too: a container bridge has the same
+	// one on every host.
+	Own func() []string
+	// Local is the machine's addresses; nil only if Own is.
+	Local *hostaddr.Table
+	// Credentials are the security of all connections but those to unix sockets;
+	// nil sends in the clear.
+	Credentials credentials.TransportCredentials
+	// Raw replaces the dial of the operating system; nil does not.
+	Raw func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Net dials the address once, until ctx ends. It returns ErrOwn for an address of
+// the own node; Reason tells what other errors mean.
+func (d *Dialer) Net(ctx context.Context, addr string) (net.Conn, error) {
+	if d.Own != nil {
+		return d.other(ctx, addr)
+	}
+	return d.net(ctx, addr)
+}
+
+func (d *Dialer) net(ctx context.Context, addr string) (net.Conn, error) {
+	raw := d.Raw
+	if raw == nil {
+		os := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive / 3, Count: 3}}
+		raw = os.DialContext
+	}
+	network := "tcp"
+	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
+		network, addr = "unix", path
+	}
+	conn, err := raw(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return sockio.New(conn), nil
+}
+
+// Conn returns a gRPC connection to the address that is dialled at the first call
+// on it (or by its Connect) and again when it is lost, with the Healing back-off.
+// The options come after the defaults. It fails only on a bad address or option,
+// never because nobody answers.
+func (d *Dialer) Conn(addr string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
+	return d.client(addr, func(ctx context.Context, _ string) (net.Conn, error) { return d.Net(ctx, addr) }, opts)
+}
+
+// Over returns a gRPC connection that uses this established one, made by Net, and
+// is dead when that is lost: gRPC's own dialling, back-off and repetition never
+// come into play. Its Close closes conn; so does an error.
+func (d *Dialer) Over(conn net.Conn, addr string) (*grpc.ClientConn, error) {
+	var used atomic.Bool
+	cc, err := d.client(addr, func(context.Context, string) (net.Conn, error) {
+		if used.Swap(true) {
+			return nil, errUsed
+		}
+		return conn, nil
+	}, []grpc.DialOption{grpc.WithDisableRetry()})
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return cc, nil
+}
+
+func (d *Dialer) client(addr string, dial func(context.Context, string) (net.Conn, error), opts []grpc.DialOption) (*grpc.ClientConn, error) {
+	authority, creds := addr, d.Credentials
+	if strings.HasPrefix(addr, unixPrefix) {
+		authority, creds = "localhost", nil
+	} else if _, _, err := net.SplitHostPort(addr); err != nil {
+		return nil, fmt.Errorf("dial %q: %w; want HOST:PORT or unix:///PATH", addr, err)
+	}
+	if creds == nil {
+		creds = insecure.NewCredentials()
+	}
+	all := append([]grpc.DialOption{
+		grpc.WithTransportCredentials(creds),
+		grpc.WithContextDialer(dial),
+		grpc.WithAuthority(authority),
+		grpc.WithNoProxy(),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithIdleTimeout(0),
+		grpc.WithStaticStreamWindowSize(Window),
+		grpc.WithStaticConnWindowSize(Window),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: Healing.First, Multiplier: 1.6, Jitter: 0.2, MaxDelay: Healing.Longest},
+			MinConnectTimeout: connectTimeout,
+		}),
+	}, opts...)
+	cc, err := grpc.NewClient("passthrough:///"+addr, all...)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", addr, err)
+	}
+	return cc, nil
+}
+
+// Reason returns what the error of a dial means.
+func Reason(err error) policy.Reason {
+	switch {
+	case errors.Is(err, ErrOwn):
+		return policy.Own
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT):
+		return policy.NobodyListens
+	}
+	return policy.Unanswered
+}

@@ -1,0 +1,95 @@
+package policy
+
+import "time"
+
+// Rules are how a connection is tried. The zero value tries all addresses at
+// once, and again as soon as all have failed.
+type Rules struct {
+	// Stagger passes before the next address of a round is tried. 0: all are tried
+	// at once.
+	Stagger time.Duration
+	// Overlap passes after the last try of a round before a further round begins
+	// although tries are unanswered. After EarlyRounds rounds it is LateOverlap. 0:
+	// a round ends when all of it has failed.
+	Overlap, LateOverlap time.Duration
+	EarlyRounds          int
+	// Answer is how long the other side may take to answer on a connection, before
+	// a further round begins.
+	Answer time.Duration
+	// Most bounds the tries under way. 0: nothing does.
+	Most int
+
+	// Backoff is the pause after a round that failed. Spread draws each pause from
+	// three to five quarters of its length, so that those who lost a peer at the
+	// same moment do not meet again.
+	Backoff Backoff
+	Spread  bool
+	// Slow is the pause while the other side is thought dead.
+	Slow time.Duration
+	// Quick is how often a failure that was no refusal is repeated before the
+	// back-off, QuickPause later at first, doubling. It is granted again to a
+	// connection that lived.
+	Quick      int
+	QuickPause time.Duration
+	// CutFailures is how many failures a connection that was cut counts as, at
+	// least.
+	CutFailures int
+	// SilentEvery is the shortest time between two races beside a connection that
+	// is silent.
+	SilentEvery time.Duration
+	// Once: the connection is given up when all addresses have failed.
+	Once bool
+}
+
+// Backoff is a pause that grows with the failures in a row.
+type Backoff struct{ First, Longest time.Duration }
+
+// Pause returns the pause after so many failures: none after none, then First,
+// doubled with each further one, at most Longest.
+func (b Backoff) Pause(failures int) time.Duration {
+	if failures <= 0 {
+		return 0
+	}
+	return min(b.First<<min(failures-1, 10), b.Longest)
+}
+
+// Reason is why a try failed, or a connection was lost.
+type Reason int
+
+const (
+	// Unanswered: nothing came in time, or the connection broke.
+	Unanswered Reason = iota
+	// NobodyListens: the host answers, and nobody listens there.
+	NobodyListens
+	// Rejected: the one who answers is another, or will not have us.
+	Rejected
+	// Own: the address leads back to this node.
+	Own
+	// Cut: the connection below was lost, and not only what ran over it.
+	Cut
+)
+
+// State is what a connection does now.
+type State int
+
+const (
+	// Idle: there is no connection, and none is tried.
+	Idle State = iota
+	// Dialling: tries are under way.
+	Dialling
+	// Up: the connection stands.
+	Up
+	// Stalled: it stands and is silent, and a fresh one is tried beside it.
+	Stalled
+	// BackingOff: the next round begins after a pause.
+	BackingOff
+	// Refused: as BackingOff, after somebody answered and did not take us.
+	Refused
+	// GivenUp: all addresses failed, and the rules say Once.
+	GivenUp
+)
+
+// String returns the state in words.
+func (s State) String() string {
+	return [...]string{"idle", "dialling", "up", "stalled", "backing off", "refused", "given up"}[s]
+}
