@@ -29,6 +29,9 @@ var arrows = map[string][]string{
 	"internal/sim":      {"internal", "ring", "election", "monitor/detector"},
 	"internal/bench":    {"client", "internal", "proto"},
 	"internal/devring":  {"client", "internal", "proto", "ring"},
+
+	"internal/verify":      {},
+	"internal/verify/wire": {"internal/verify", "proto"},
 }
 
 func TestArrowsBetweenPackages(t *testing.T) {
