@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/verify"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -129,8 +130,8 @@ func (s *Sim) addressesOf(n *node) []string {
 // misplaced reports whether no address that the ring has of a member leads to
 // its machine: it has others and could not tell yet. What answers there, or
 // refuses, is another host, and nobody can know that.
-func (s *Sim) misplaced(who *node, m lmember) bool {
-	return !slices.ContainsFunc(strings.Fields(m.at), func(a string) bool { return a != bridgeAddress && s.leads(who, a) == who.idx })
+func (s *Sim) misplaced(who *node, m verify.Member) bool {
+	return !slices.ContainsFunc(strings.Fields(s.ledger.addrs[m.ID]), func(a string) bool { return a != bridgeAddress && s.leads(who, a) == who.idx })
 }
 
 // impostor asks to be let in under the name of a member that runs, from a

@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/verify"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -111,19 +112,19 @@ func (s *Sim) acknowledged(n *node, r pendingRef, d election.Done) {
 	switch {
 	case req.Join != nil:
 		m := req.Join.Member
-		if name, ok := g.joined[d.ID]; !ok || name != m.Name {
+		if name := g.checker.NameOf(d.ID); name != m.Name {
 			s.fail("ids", "%s tells %s that it joined as member %d, but the log says %q", n.name, m.Name, d.ID, name)
 		}
 	case req.Leave != nil, req.Stop != nil:
 		id := leaver(req)
-		if _, member := g.member(id); member {
+		if _, member := g.Member(id); member {
 			s.failAt(n, "done", "member %d is told that it has left, but it is a member by the log", id)
 		} else if slices.Contains(g.voters, id) || slices.Contains(g.outgoing, id) {
 			s.failAt(n, "done", "member %d is told that it may go, but raft counts its vote: %v %v", id, g.voters, g.outgoing)
 		}
 	case req.Evict != nil:
-		if m, member := g.member(req.Evict.ID); member {
-			s.failAt(n, "done", "the operator is told that %s (member %d) is evicted, but it is a member by the log", m.name, m.id)
+		if m, member := g.Member(req.Evict.ID); member {
+			s.failAt(n, "done", "the operator is told that %s (member %d) is evicted, but it is a member by the log", m.Name, m.ID)
 		}
 	case req.Settings != nil:
 		if !slices.ContainsFunc(g.changed, func(m settingsMark) bool { return since(m.mark) && m.settings == *req.Settings }) {
@@ -135,7 +136,7 @@ func (s *Sim) acknowledged(n *node, r pendingRef, d election.Done) {
 		}
 	case req.Handover != nil:
 		to := req.Handover.To
-		if to == n.id && g.leader == n.id {
+		if to == n.id && g.Leader == n.id {
 			return
 		}
 		if !slices.ContainsFunc(g.leaders, func(m leaderMark) bool {
@@ -254,16 +255,16 @@ func (s *Sim) ranAt(inc uint64, machine int) bool {
 // judgeReturn follows a member's process, or what it says of itself.
 func (s *Sim) judgeReturn(index uint64, r ring.Return) string {
 	g := &s.ledger
-	i := slices.IndexFunc(g.members, func(m lmember) bool { return m.id == r.ID })
+	i := slices.IndexFunc(g.Members, func(m verify.Member) bool { return m.ID == r.ID })
 	if i < 0 {
 		return "not a member"
 	}
-	m, at := &g.members[i], strings.Join(r.Addresses, " ")
-	if m.inc == r.Incarnation && m.at == at {
+	m, at := &g.Members[i], strings.Join(r.Addresses, " ")
+	if m.Incarnation == r.Incarnation && g.addrs[m.ID] == at {
 		return "known"
 	}
-	s.replaces(m.inc, r.Incarnation, index)
-	m.inc, m.at = r.Incarnation, at
+	s.replaces(m.Incarnation, r.Incarnation, index)
+	m.Incarnation, g.addrs[m.ID] = r.Incarnation, at
 	s.recorded(*m)
 	s.stats.count("ring: returned", 1)
 	return ""
@@ -271,8 +272,8 @@ func (s *Sim) judgeReturn(index uint64, r ring.Return) string {
 
 // recorded lets messages to a member reach the process that the ring has recorded,
 // but no twin that was stopped.
-func (s *Sim) recorded(m lmember) {
-	if i, ok := s.incarnations[m.inc]; ok && s.nodes[i].up && s.nodes[i].id == m.id {
-		s.learnID(m.id, i)
+func (s *Sim) recorded(m verify.Member) {
+	if i, ok := s.incarnations[m.Incarnation]; ok && s.nodes[i].up && s.nodes[i].id == m.ID {
+		s.learnID(m.ID, i)
 	}
 }

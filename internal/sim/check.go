@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/verify"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -30,53 +31,52 @@ func (s *Sim) noteClaim(n *node) {
 	if n.claimTerm == term && n.claimEnd == at {
 		return
 	}
-	g := &s.ledger
-	if n.claimTerm != term {
-		if by, ok := g.claimed[term]; ok && by != n.inc {
-			s.failAt(n, "G1", "claims with token %d, with which another process claimed", term)
-			return
-		}
-		g.claimed[term] = n.inc
-		s.checkFounded(n)
-		if by, ok := g.declared[term]; !ok {
-			s.failAt(n, "G3", "claims with token %d, which was never declared", term)
-			return
-		} else if by != n.id {
-			s.failAt(n, "G3", "claims with token %d as member %d, but member %d declared it", term, n.id, by)
-			return
-		}
-		s.stats.count("claims", 1)
-	}
-	if n.claimTerm != term {
+	begun := n.claimTerm != term
+	if begun {
 		s.claimOver(n)
-	}
-	if n.claimTerm == 0 {
 		n.claimFrom = s.now
 	}
 	n.claimTerm, n.claimEnd, n.lapsing = term, at, false
-	for _, o := range s.nodes {
-		if o != n && o.claimTerm != 0 && o.claimEnd > s.now {
-			s.failAt(n, "G2", "claims with token %d, while %s may claim with token %d for %v more", term, o.name, o.claimTerm, time.Duration(o.claimEnd-s.now))
-			return
-		}
+	if s.broken(n, s.ledger.checker.Lease(n.lease())) {
+		return
+	}
+	if begun {
+		s.stats.count("claims", 1)
+		s.checkFounded(n)
 	}
 	s.checkMinority(n)
 }
 
+// lease is the claim of a node.
+func (n *node) lease() verify.Lease {
+	by := verify.Process{Name: n.asName(), ID: n.id, Incarnation: n.inc}
+	return verify.Lease{By: by, Term: n.claimTerm, From: time.Duration(n.claimFrom), Until: time.Duration(n.claimEnd)}
+}
+
+// broken fails a run with what the checker of all rings found.
+func (s *Sim) broken(n *node, found []verify.Violation) bool {
+	for _, v := range found {
+		s.failAt(n, v.Check, "%s", v.Text)
+	}
+	return len(found) > 0
+}
+
 // claimOver takes down a claim that ended by now.
 func (s *Sim) claimOver(n *node) {
-	if n.claimTerm != 0 {
-		s.claims = append(s.claims, Claim{n.name, n.claimTerm, time.Duration(n.claimFrom), time.Duration(min(n.claimEnd, s.now))})
-	}
-	s.ledUntil = max(s.ledUntil, min(n.claimEnd, s.now))
 	n.lapsing = n.lapsing || n.claimTerm != 0 && n.claimEnd <= s.now
+	n.claimEnd = min(n.claimEnd, s.now)
+	s.ledUntil = max(s.ledUntil, n.claimEnd)
+	if l := n.lease(); l.Term != 0 {
+		s.claims = append(s.claims, Claim{n.name, l.Term, l.From, l.Until})
+		s.broken(n, s.ledger.checker.Lease(l))
+	}
 	n.claimTerm, n.claimEnd = 0, 0
 }
 
 // noteLapse takes down when the declared leader gave its term up, since its lease had
 // run out or it never had one.
 func (s *Sim) noteLapse(n *node) {
-	if !n.lapsing && s.ledger.leader != n.id {
+	if !n.lapsing && s.ledger.Leader != n.id {
 		return
 	}
 	st := n.core.Status(n.clock.local(s.now))
@@ -84,8 +84,7 @@ func (s *Sim) noteLapse(n *node) {
 	if n.lapsing && !leads {
 		n.lapsedAt = s.now
 	}
-	_, claimed := s.ledger.claimed[st.Term]
-	n.lapsing = leads && (n.lapsing || !claimed)
+	n.lapsing = leads && (n.lapsing || !s.ledger.checker.HasClaimed(st.Term))
 }
 
 // checkClaim reads the claim without a step, as a client of a process that was
@@ -137,8 +136,8 @@ func (s *Sim) survives(n *node, voters []uint64) bool {
 	if m < 0 || !s.nodes[m].up || s.nodes[m].id != other {
 		return true
 	}
-	known, _ := s.ledger.member(other)
-	_, dead := s.dead[known.inc]
+	known, _ := s.ledger.Member(other)
+	_, dead := s.dead[known.Incarnation]
 	return dead
 }
 
@@ -222,7 +221,7 @@ func (s *Sim) leaderNow() int {
 			return n.idx
 		}
 	}
-	if id := s.ledger.leader; id != 0 {
+	if id := s.ledger.Leader; id != 0 {
 		return s.machineOf(id)
 	}
 	return -1
@@ -318,7 +317,7 @@ func (s *Sim) mayLead() bool {
 		if n.witness || n.out || n.spare {
 			return false
 		}
-		_, member := s.ledger.member(id)
+		_, member := s.ledger.Member(id)
 		return member || !slices.Contains(s.ledger.voters, id) && !slices.Contains(s.ledger.outgoing, id) || s.letsGo()
 	})
 }
@@ -329,12 +328,12 @@ func (s *Sim) mayLead() bool {
 // beside it needs the vote of whom it should let go, and nobody can ever lead.
 func (s *Sim) letsGo() bool {
 	alive, kept := 0, 0
-	for _, m := range s.ledger.members {
-		i := s.machineOf(m.id)
+	for _, m := range s.ledger.Members {
+		i := s.machineOf(m.ID)
 		switch {
-		case !m.witness:
+		case !m.Witness:
 			kept = 1
-		case i >= 0 && !s.nodes[i].out && s.nodes[i].disk.durable.id == m.id && slices.Contains(s.ledger.voters, m.id):
+		case i >= 0 && !s.nodes[i].out && s.nodes[i].disk.durable.id == m.ID && slices.Contains(s.ledger.voters, m.ID):
 			alive++
 		}
 	}

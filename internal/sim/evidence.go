@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/verify"
 	"github.com/arc-ring/arc/monitor/detector"
 	"github.com/arc-ring/arc/ring"
 )
@@ -218,19 +219,19 @@ func (n *node) silenceOf(id uint64) silence {
 const elsewhere = "ring: evicted, while every address that the ring had led elsewhere"
 
 // judgeEviction is G4.
-func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare bool) {
+func (s *Sim) judgeEviction(e *raftpb.Entry, m verify.Member, ev ring.Evict, declare bool) {
 	g := &s.ledger
 	s.stats.count("ring: evicted, "+string(ev.Evidence), 1)
 	if declare {
 		s.stats.count("ring: evicted by a declaration", 1)
 	}
 	g.evicted++
-	s.evictions = append(s.evictions, Event{time.Duration(s.now), m.name, e.GetTerm()})
-	who := s.nodes[s.machineOf(m.id)]
+	s.evictions = append(s.evictions, Event{time.Duration(s.now), m.Name, e.GetTerm()})
+	who := s.nodes[s.machineOf(m.ID)]
 	s.trigger("evicted", who)
 	inc := ev.Incarnation
 	if inc == 0 {
-		inc = m.inc
+		inc = m.Incarnation
 	}
 	born, ok := s.births[birthKey{e.GetIndex(), e.GetTerm()}]
 	if !ok {
@@ -238,7 +239,7 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 	}
 	diedAt, dead := s.dead[inc]
 	dead = dead && diedAt <= born.at
-	what := fmt.Sprintf("%s (member %d) is evicted as %s by %s", m.name, m.id, ev.Evidence, s.nodes[born.node].name)
+	what := fmt.Sprintf("%s (member %d) is evicted as %s by %s", m.Name, m.ID, ev.Evidence, s.nodes[born.node].name)
 	switch ev.Evidence {
 	case ring.Certified:
 		if !dead {
@@ -246,13 +247,13 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 		}
 		return
 	case ring.Operator:
-		if !s.asked.evictions[m.name] {
+		if !s.asked.evictions[m.Name] {
 			s.fail("G4", "%s, but no operator asked for it", what)
 		}
 		return
 	case ring.Replaced:
-		if !dead && who.id == m.id && who.core != nil {
-			s.fail("G4", "%s, but that one still runs as member %d", what, m.id)
+		if !dead && who.id == m.ID && who.core != nil {
+			s.fail("G4", "%s, but that one still runs as member %d", what, m.ID)
 		}
 		return
 	case ring.Refused:
@@ -268,21 +269,21 @@ func (s *Sim) judgeEviction(e *raftpb.Entry, m lmember, ev ring.Evict, declare b
 	}
 	caretaker := g.term < e.GetTerm() // or one that just declares itself
 	switch {
-	case s.confirmed(born, m.id, inc, born.silenceOf(m.id).heard, caretaker):
+	case s.confirmed(born, m.ID, inc, born.silenceOf(m.ID).heard, caretaker):
 		s.stats.count("ring: evicted by an own probe", 1)
-	case caretaker && (m.id == g.leader || m.id == born.leader) && s.abandoned(born, m.id, inc):
+	case caretaker && (m.ID == g.Leader || m.ID == born.leader) && s.abandoned(born, m.ID, inc):
 		s.stats.count("ring: evicted by its silence", 1)
-	case dead && who.inc != inc && !s.ranAtThat(who, born.at) && s.confirmed(born, m.id, inc, 0, caretaker):
+	case dead && who.inc != inc && !s.ranAtThat(who, born.at) && s.confirmed(born, m.ID, inc, 0, caretaker):
 		// The process that the ring has recorded was found dead, and a later one
 		// that spoke since had ended as well.
 		s.stats.count("ring: evicted after a process that it had not recorded", 1)
-	case dead && caretaker && (m.id == g.leader || m.id == born.leader) &&
-		(!s.ranAtThat(who, born.at) || who.startedAt > born.silenceOf(m.id).heard && (s.suspected(born, inc) || s.silentForALease(born, m.id))):
+	case dead && caretaker && (m.ID == g.Leader || m.ID == born.leader) &&
+		(!s.ranAtThat(who, born.at) || who.startedAt > born.silenceOf(m.ID).heard && (s.suspected(born, inc) || s.silentForALease(born, m.ID))):
 		// The same for the old leader, whose silence its winner need not probe. If a
 		// process runs now, it had not spoken to the winner yet.
 		s.stats.count("ring: evicted after a process that it had not recorded", 1)
 	default:
-		s.fail("G4", "%s, but what happened does not bear that out: %s", what, s.against(born, m.id, inc))
+		s.fail("G4", "%s, but what happened does not bear that out: %s", what, s.against(born, m.ID, inc))
 		return
 	}
 	if dead {
@@ -332,12 +333,12 @@ func (s *Sim) alone(born birth, id uint64) bool {
 		return false
 	}
 	window := born.at - int64(s.patience())
-	for _, m := range s.ledger.members {
-		i := s.machineOf(m.id)
-		if m.id == id || i < 0 || i == born.node {
+	for _, m := range s.ledger.Members {
+		i := s.machineOf(m.ID)
+		if m.ID == id || i < 0 || i == born.node {
 			continue
 		}
-		if o := s.nodes[i]; o.up && o.id == m.id && o.lastBad(s.now) < window && s.link(o.idx, by.idx).bad < window && s.link(by.idx, o.idx).bad < window {
+		if o := s.nodes[i]; o.up && o.id == m.ID && o.lastBad(s.now) < window && s.link(o.idx, by.idx).bad < window && s.link(by.idx, o.idx).bad < window {
 			return false
 		}
 	}

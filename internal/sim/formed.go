@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -19,8 +18,6 @@ import (
 // may want to see of them.
 func (s *Sim) foundFormed() error {
 	g := &s.ledger
-	g.led = map[string]uint64{}
-	g.joined, g.declared, g.claimed = map[uint64]string{}, map[uint64]uint64{}, map[uint64]uint64{}
 	st := &ring.State{}
 	var f ring.Found
 	for i, n := range s.nodes {
@@ -35,8 +32,7 @@ func (s *Sim) foundFormed() error {
 		} else if _, err := st.Apply(1, ring.Command{Join: &ring.Join{Member: m}}); err != nil {
 			return fmt.Errorf("join %s: %w", n.name, err)
 		}
-		g.members = append(g.members, lmember{id, n.inc, n.name, n.witness, strings.Join(n.addrs, " ")})
-		g.joined[id] = n.name
+		g.join(id, m)
 		s.learnID(id, i)
 	}
 	rec, err := election.Found(f, 1_760_000_000)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/arc-ring/arc/election"
@@ -57,12 +56,9 @@ func (s *Sim) foundTogether() error {
 // ledgerFrom begins the ledger with a ring that was just founded.
 func (s *Sim) ledgerFrom(st *ring.State) {
 	g := &s.ledger
-	g.led = map[string]uint64{}
-	g.joined, g.declared, g.claimed = map[uint64]string{}, map[uint64]uint64{}, map[uint64]uint64{}
 	g.voters = slices.Sorted(slices.Values(st.Voters()))
 	for i, m := range st.Members {
-		g.members = append(g.members, lmember{m.ID, m.Incarnation, m.Name, m.Witness, strings.Join(m.Addresses, " ")})
-		g.joined[m.ID] = m.Name
+		g.join(m.ID, m)
 		s.learnID(m.ID, i)
 	}
 	g.highest, g.epoch = uint64(len(st.Members)), st.Epoch
@@ -75,8 +71,8 @@ func (s *Sim) ledgerFrom(st *ring.State) {
 // accepted reports whether a process gave its word to the founder, and has not
 // learned its id yet.
 func (s *Sim) accepted(n *node) bool {
-	m, ok := s.ledger.member(uint64(n.idx) + 1)
-	return s.world.Together && ok && n.up && n.core == nil && m.inc == n.inc
+	m, ok := s.ledger.Member(uint64(n.idx) + 1)
+	return s.world.Together && ok && n.up && n.core == nil && m.Incarnation == n.inc
 }
 
 // foundersThere reports whether a majority of those who vote from the start run
@@ -86,7 +82,7 @@ func (s *Sim) accepted(n *node) bool {
 // one of these nobody ever will, and they give the ring up.
 func (s *Sim) foundersThere() bool {
 	g := &s.ledger
-	if !s.world.Together || len(g.declared) > 0 || s.over {
+	if !s.world.Together || g.checker.Declarations() > 0 || s.over {
 		return false
 	}
 	told := func(n *node) bool { return n.core != nil && n.core.State().RingID != "" }
@@ -108,7 +104,7 @@ func (s *Sim) foundersThere() bool {
 // hold anything that the others have counted on.
 func (s *Sim) unborn(n *node) {
 	g := &s.ledger
-	if len(g.declared) == 0 {
+	if g.checker.Declarations() == 0 {
 		s.stats.count("founding: came to nothing", 1)
 		s.over = true
 		return
@@ -119,7 +115,7 @@ func (s *Sim) unborn(n *node) {
 		if s.appends[e.GetTerm()] == n.inc {
 			continue // its own as a leader: it knows that nobody has counted on its copy
 		}
-		s.failAt(n, "founded", "it gives the ring up as one without a first leader, but its log has entry %d of term %d, and %d leaders have declared themselves", i, e.GetTerm(), len(g.declared))
+		s.failAt(n, "founded", "it gives the ring up as one without a first leader, but its log has entry %d of term %d, and %d leaders have declared themselves", i, e.GetTerm(), g.checker.Declarations())
 		return
 	}
 }
@@ -128,7 +124,7 @@ func (s *Sim) unborn(n *node) {
 // needs a majority of those who vote from the start to have entered the ring.
 func (s *Sim) checkFounded(n *node) {
 	g := &s.ledger
-	if !s.world.Together || s.world.Formed || len(g.claimed) != 1 {
+	if !s.world.Together || s.world.Formed || g.checker.Claimed() != 1 {
 		return
 	}
 	there := 0

@@ -135,8 +135,8 @@ func (s *Sim) hubSince(h *node) int64 {
 // majority, the present if it cannot.
 func (s *Sim) reachesSince(h *node) int64 {
 	g := &s.ledger
-	m, member := g.member(h.id)
-	if !member || m.witness || h.core == nil || !slices.Contains(g.voters, h.id) {
+	m, member := g.Member(h.id)
+	if !member || m.Witness || h.core == nil || !slices.Contains(g.voters, h.id) {
 		return s.now
 	}
 	since := max(s.ableSince(h), g.confAt, g.settingsAt())
@@ -203,11 +203,11 @@ func (s *Sim) elsewhere(n *node, addresses []string) bool {
 // address of the recorded one, or of the one that some member knows, does not lead to
 // it: a member that knew that one need not count this one.
 func (s *Sim) unproven(n *node) bool {
-	m, ok := s.ledger.member(n.id)
+	m, ok := s.ledger.Member(n.id)
 	if !ok {
 		m, ok = s.ledger.gone[n.id] // raft may still count it
 	}
-	return ok && m.inc != n.inc && (s.elsewhere(n, strings.Fields(m.at)) ||
+	return ok && m.Incarnation != n.inc && (s.elsewhere(n, strings.Fields(s.ledger.addrs[m.ID])) ||
 		slices.ContainsFunc(s.nodes, func(o *node) bool { return o != n && s.knowsFormer(o, n) }))
 }
 

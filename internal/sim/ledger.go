@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/verify"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -18,28 +19,25 @@ import (
 // them must agree with, and what follows from it by rules that are written
 // down here a second time.
 type ledger struct {
+	verify.Ring
+	checker verify.Checker
+
 	ents []*raftpb.Entry // from base+1 on
 	base uint64          // index of the founder's snapshot
 
-	members    []lmember // by id
-	gone       map[uint64]lmember
-	led        map[string]uint64
-	designated uint64
-	leader     uint64
-	term       uint64
-	highest    uint64
-	epoch      uint64
-	founded    uint64 // the epoch that the log begins with
-	settings   ring.Settings
-	leases     []leaseSince
+	gone     map[uint64]verify.Member
+	addrs    map[uint64]string // of every member that ever was
+	term     uint64
+	highest  uint64
+	epoch    uint64
+	founded  uint64 // the epoch that the log begins with
+	settings ring.Settings
+	leases   []leaseSince
 
 	voters, outgoing []uint64 // raft's configuration
 	confAt           int64    // true time of its last change
 	confs            []confMark
 
-	joined    map[uint64]string // name of every id ever allocated
-	declared  map[uint64]uint64 // term → id
-	claimed   map[uint64]uint64 // term → incarnation that claimed in it
 	byEpoch   []epochMark
 	epochs    []uint64 // after each of ents
 	changed   []settingsMark
@@ -55,11 +53,15 @@ type ledger struct {
 // so many changes, so more come from a decision that is taken again and again.
 const entriesMost = 1000
 
-type lmember struct {
-	id, inc uint64
-	name    string
-	witness bool
-	at      string // its addresses
+func newLedger() ledger {
+	return ledger{Ring: verify.Ring{Led: map[string]uint64{}}, checker: verify.Checker{DeclaredFirst: true}, gone: map[uint64]verify.Member{}, addrs: map[uint64]string{}}
+}
+
+// join adds a member, and reports what is wrong with its id.
+func (g *ledger) join(id uint64, m ring.Member) []verify.Violation {
+	g.addrs[id] = strings.Join(m.Addresses, " ")
+	g.Join(verify.Member{Process: verify.Process{Name: m.Name, ID: id, Incarnation: m.Incarnation}, Witness: m.Witness})
+	return g.checker.Named(id, m.Name)
 }
 
 // epochMark is what every member's state must be after the same epoch.
@@ -111,33 +113,10 @@ func (g *ledger) at(index uint64) *raftpb.Entry {
 	return g.ents[index-g.base-1]
 }
 
-func (g *ledger) member(id uint64) (lmember, bool) {
-	for _, m := range g.members {
-		if m.id == id {
-			return m, true
-		}
-	}
-	return lmember{}, false
-}
-
-// heir is the rule of the design, written a second time: who is appointed,
-// else who led last by name, else the lowest id; witnesses never lead.
+// heir is the heir without those that are dead, 0 if there is none.
 func (g *ledger) heir(dead []uint64) uint64 {
-	var best lmember
-	var bestLed uint64
-	for _, m := range g.members {
-		if m.witness || slices.Contains(dead, m.id) {
-			continue
-		}
-		if m.id == g.designated {
-			return m.id
-		}
-		led := g.led[m.name]
-		if best.id == 0 || led > bestLed {
-			best, bestLed = m, led
-		}
-	}
-	return best.id
+	m, _ := g.Heir(func(m verify.Member) bool { return slices.Contains(dead, m.ID) })
+	return m.ID
 }
 
 // logPersist follows what a core hands out for its log.
@@ -287,59 +266,55 @@ func (s *Sim) judge(e *raftpb.Entry, c ring.Command) string {
 	switch {
 	case c.Join != nil:
 		m := c.Join.Member
-		for _, o := range g.members {
-			if o.name == m.Name {
-				if o.id != c.Join.Replaces {
+		for _, o := range g.Members {
+			if o.Name == m.Name {
+				if o.ID != c.Join.Replaces {
 					return "name in use"
 				}
-				s.judgeEviction(e, o, ring.Evict{ID: o.id, Incarnation: o.inc, Evidence: ring.Replaced}, false)
-				g.remove(o.id)
+				s.judgeEviction(e, o, ring.Evict{ID: o.ID, Incarnation: o.Incarnation, Evidence: ring.Replaced}, false)
+				g.remove(o.ID)
 				break
 			}
 		}
 		g.highest++
-		if old, ok := g.joined[g.highest]; ok {
-			s.fail("ids", "id %d of %s was used before, by %s", g.highest, m.Name, old)
-		}
-		g.joined[g.highest] = m.Name
-		g.members = append(g.members, lmember{g.highest, m.Incarnation, m.Name, m.Witness, strings.Join(m.Addresses, " ")})
+		s.broken(nil, g.join(g.highest, m))
 		if node := s.machineNamed(m.Name); node >= 0 {
 			s.learnID(g.highest, node)
 			s.trigger("joined", s.nodes[node])
 		}
 	case c.Leave != nil:
-		if _, ok := g.member(c.Leave.ID); !ok {
+		if _, ok := g.Member(c.Leave.ID); !ok {
 			return "not a member"
 		}
 		s.stats.count("ring: left", 1)
 		g.remove(c.Leave.ID)
 	case c.Evict != nil:
 		m, why := g.evictable(*c.Evict)
-		if why == "" && !m.witness && g.heir([]uint64{m.id}) == 0 {
+		if why == "" && !m.Witness && g.heir([]uint64{m.ID}) == 0 {
 			why = "the last that may lead"
 		}
 		if why != "" {
 			return why
 		}
-		if !m.witness && !slices.ContainsFunc(g.members, func(o lmember) bool { return o.id != m.id && !o.witness }) {
+		if !m.Witness && !slices.ContainsFunc(g.Members, func(o verify.Member) bool { return o.ID != m.ID && !o.Witness }) {
 			return "the last member that may lead"
 		}
 		s.judgeEviction(e, m, *c.Evict, false)
-		g.remove(m.id)
+		g.remove(m.ID)
 	case c.Declare != nil:
 		return s.judgeDeclare(e, *c.Declare)
 	case c.Appoint != nil:
 		if c.Appoint.To == 0 {
-			if g.designated == 0 {
+			if g.Designated == 0 {
 				return "nobody is appointed"
 			}
-			g.designated = 0
+			g.Designated = 0
 			return ""
 		}
-		if m, ok := g.member(c.Appoint.To); !ok || m.witness {
+		if m, ok := g.Member(c.Appoint.To); !ok || m.Witness {
 			return "cannot be appointed"
 		}
-		g.designated = c.Appoint.To
+		g.Designated = c.Appoint.To
 	case c.Settings != nil:
 		if c.Settings.Validate() != nil {
 			return "invalid"
@@ -382,25 +357,19 @@ func (s *Sim) judgeDeclare(e *raftpb.Entry, d ring.Declare) string {
 		return "not the heir" // the state must say so too: compared in logApplied
 	}
 	for _, ev := range d.Evict {
-		m, _ := g.member(ev.ID)
+		m, _ := g.Member(ev.ID)
 		s.judgeEviction(e, m, ev, true)
-		g.remove(m.id)
+		g.remove(m.ID)
 	}
-	if by, ok := g.declared[d.Term]; ok {
-		s.fail("G1", "term %d is declared by member %d and by member %d", d.Term, by, d.ID)
-	}
-	if d.Term <= g.term {
-		s.fail("G1", "token %d follows token %d", d.Term, g.term)
-	}
-	g.declared[d.Term] = d.ID
-	g.leader, g.term, g.designated = d.ID, d.Term, 0
+	s.broken(nil, g.checker.Declared("log", verify.Process{Name: g.checker.NameOf(d.ID), ID: d.ID, Incarnation: d.Incarnation}, d.Term))
+	g.term = d.Term
+	g.Declare(d.ID, d.Term)
 	g.leaders = append(g.leaders, leaderMark{mark{e.GetIndex()}, d.ID})
-	for i := range g.members {
-		if m := &g.members[i]; m.id == d.ID {
-			s.replaces(m.inc, d.Incarnation, e.GetIndex())
-			m.inc = d.Incarnation
+	for i := range g.Members {
+		if m := &g.Members[i]; m.ID == d.ID {
+			s.replaces(m.Incarnation, d.Incarnation, e.GetIndex())
+			m.Incarnation = d.Incarnation
 			s.recorded(*m)
-			g.led[m.name] = d.Term
 		}
 	}
 	s.stats.count("ring: leaders declared", 1)
@@ -408,31 +377,22 @@ func (s *Sim) judgeDeclare(e *raftpb.Entry, d ring.Declare) string {
 	return ""
 }
 
-func (g *ledger) evictable(e ring.Evict) (lmember, string) {
-	m, ok := g.member(e.ID)
+func (g *ledger) evictable(e ring.Evict) (verify.Member, string) {
+	m, ok := g.Member(e.ID)
 	if !ok {
 		return m, "not a member"
 	}
-	if e.Incarnation != 0 && e.Incarnation != m.inc {
+	if e.Incarnation != 0 && e.Incarnation != m.Incarnation {
 		return m, "another incarnation"
 	}
 	return m, ""
 }
 
 func (g *ledger) remove(id uint64) {
-	if m, ok := g.member(id); ok {
-		if g.gone == nil {
-			g.gone = map[uint64]lmember{}
-		}
+	if m, ok := g.Member(id); ok {
 		g.gone[id] = m
 	}
-	g.members = slices.DeleteFunc(g.members, func(m lmember) bool { return m.id == id })
-	if g.leader == id {
-		g.leader = 0
-	}
-	if g.designated == id {
-		g.designated = 0
-	}
+	g.Remove(id)
 }
 
 func (g *ledger) setSettings(at int64, st ring.Settings) {
@@ -465,16 +425,24 @@ func (g *ledger) longestLease(then int64) time.Duration {
 
 // epochMark is what the ring is now.
 func (g *ledger) epochMark() epochMark {
-	return epochMark{leader: g.leader, term: g.term, highest: g.highest, members: g.memberPrint(), designated: g.designated, settings: g.settings}
+	return epochMark{leader: g.Leader, term: g.term, highest: g.highest, members: g.memberPrint(), designated: g.Designated, settings: g.settings}
 }
 
 func (g *ledger) memberPrint() uint64 {
 	h := newPrint()
-	for _, m := range g.members {
-		h.num(m.id)
-		h.num(m.inc)
+	for _, m := range g.Members {
+		h.num(m.ID)
+		h.num(m.Incarnation)
 	}
 	return uint64(h)
+}
+
+func (g *ledger) membersText() string {
+	ids := make([]string, 0, len(g.Members))
+	for _, m := range g.Members {
+		ids = append(ids, fmt.Sprintf("%d=%s/%x", m.ID, m.Name, m.Incarnation&0xffff))
+	}
+	return fmt.Sprint(ids)
 }
 
 func entryText(e *raftpb.Entry) string {

@@ -401,7 +401,7 @@ func (s *Sim) deliver(n *node, e event) {
 	// that runs from an older disk, unless the ring has taken it for the member, nor
 	// that of one that is no longer the member.
 	present := from.up && from.inc == m.Incarnation && !s.replacedFor(n, from.inc)
-	if r, _ := s.ledger.member(m.From); from.restored && r.inc != from.inc {
+	if r, _ := s.ledger.Member(m.From); from.restored && r.Incarnation != from.inc {
 		present = false
 	}
 	n.met(m.From, s.now, present && m.Evicted == nil && m.Held == nil)

@@ -3,7 +3,6 @@ package sim
 import (
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -111,7 +110,7 @@ func TestLedgerAgreesWithTheRing(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	for range 300 {
 		st := &ring.State{}
-		g := ledger{led: map[string]uint64{}}
+		g := newLedger()
 		member := func(i int) ring.Member {
 			return ring.Member{Name: string(rune('a' + i)), Incarnation: 1, Addresses: []string{"x"}, Witness: r.IntN(6) == 0}
 		}
@@ -130,16 +129,16 @@ func TestLedgerAgreesWithTheRing(t *testing.T) {
 			heir, ok := st.Heir()
 			if ok && r.IntN(2) == 0 {
 				if _, err := st.Apply(term, ring.Command{Declare: &ring.Declare{Term: term, ID: heir.ID}}); err == nil {
-					g.led[heir.Name] = term
+					g.Led[heir.Name] = term
 				}
 			}
 			_, _ = st.Apply(term, ring.Command{Appoint: &ring.Appoint{To: r.Uint64N(9)}})
 		}
 		for _, m := range st.Members {
-			g.members = append(g.members, lmember{m.ID, m.Incarnation, m.Name, m.Witness, strings.Join(m.Addresses, " ")})
+			g.join(m.ID, m)
 		}
 		if st.Designated != nil {
-			g.designated = st.Designated.To
+			g.Designated = st.Designated.To
 		}
 		var dead []uint64
 		for _, m := range st.Members {

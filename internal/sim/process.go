@@ -472,7 +472,7 @@ func (s *Sim) removed(n *node, x election.Removed) {
 	s.tracef(n, "no member any more (epoch %d): %s", x.Epoch, x.Why)
 	if x.Unborn {
 		s.unborn(n)
-	} else if _, in := s.ledger.member(n.id); in {
+	} else if _, in := s.ledger.Member(n.id); in {
 		s.fail("G4", "%s drops its log as member %d, which it still is: %s", n.name, n.id, x.Why)
 		return
 	}

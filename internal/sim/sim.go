@@ -135,7 +135,7 @@ func Run(opt Options) *Result {
 }
 
 func newSim(opt Options, world World) *Sim {
-	s := &Sim{opt: opt, world: world, hash: newPrint(), births: map[birthKey]birth{}, appends: map[uint64]uint64{}, addresses: map[string]int{}, dead: map[uint64]int64{},
+	s := &Sim{opt: opt, world: world, ledger: newLedger(), hash: newPrint(), births: map[birthKey]birth{}, appends: map[uint64]uint64{}, addresses: map[string]int{}, dead: map[uint64]int64{},
 		evidence: newEvidence(), letGo: map[uint64]bool{}, refusedAt: map[[2]int]int64{}, twins: map[uint64]uint64{}, twinTerms: map[uint64]uint64{}, incarnations: map[uint64]int{}, entered: map[uint64]bool{}}
 	s.asked = asked{settings: map[ring.Settings]bool{}, evictions: map[string]bool{}, leaves: map[uint64]bool{}}
 	s.floats = -1
@@ -173,10 +173,8 @@ func (s *Sim) found() error {
 		return err
 	}
 	g := &s.ledger
-	g.members = []lmember{{1, n.inc, n.name, false, strings.Join(n.addrs, " ")}}
-	g.led = map[string]uint64{}
+	g.join(1, f.Founder)
 	g.highest, g.epoch = 1, 1
-	g.joined, g.declared, g.claimed = map[uint64]string{1: n.name}, map[uint64]uint64{}, map[uint64]uint64{}
 	g.voters = []uint64{1}
 	g.confs = []confMark{{1, g.voters, nil}}
 	g.setSettings(0, s.world.Settings)

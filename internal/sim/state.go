@@ -105,8 +105,8 @@ func (s *Sim) logApplied(n *node, a election.Applied) {
 		if mark.leader != st.LeaderID || mark.term != st.Term {
 			check = "G3"
 		}
-		s.failAt(n, check, "after epoch %d it has leader %d, term %d, highest id %d, members %s; by the rules it is leader %d, term %d, highest id %d, members %v",
-			st.Epoch, st.LeaderID, st.Term, st.HighestID, membersText(st), mark.leader, mark.term, mark.highest, g.members)
+		s.failAt(n, check, "after epoch %d it has leader %d, term %d, highest id %d, members %s; by the rules it is leader %d, term %d, highest id %d, members %s",
+			st.Epoch, st.LeaderID, st.Term, st.HighestID, membersText(st), mark.leader, mark.term, mark.highest, g.membersText())
 		return
 	}
 	if mark.settings != st.Settings {

@@ -9,7 +9,7 @@ func (s *Sim) resolve(t Target, subject int) *node {
 	case TheLeader:
 		i = s.leaderNow()
 	case TheHeir:
-		i = s.machineOf(s.ledger.heir([]uint64{s.ledger.leader}))
+		i = s.machineOf(s.ledger.heir([]uint64{s.ledger.Leader}))
 	case TheWatcher:
 		if l := s.leaderNow(); l >= 0 {
 			i = s.predecessor(s.nodes[l].id)
@@ -17,8 +17,8 @@ func (s *Sim) resolve(t Target, subject int) *node {
 	case TheSubject:
 		i = subject
 	case ANewest:
-		if m := s.ledger.members; len(m) > 0 {
-			i = s.machineOf(m[len(m)-1].id)
+		if m := s.ledger.Members; len(m) > 0 {
+			i = s.machineOf(m[len(m)-1].ID)
 		}
 	}
 	if i < 0 || i >= len(s.nodes) {
@@ -40,10 +40,10 @@ func (s *Sim) someVoter(n int) *node {
 }
 
 func (s *Sim) predecessor(id uint64) int {
-	m := s.ledger.members
+	m := s.ledger.Members
 	for i := range m {
-		if m[i].id == id {
-			return s.machineOf(m[(i+len(m)-1)%len(m)].id)
+		if m[i].ID == id {
+			return s.machineOf(m[(i+len(m)-1)%len(m)].ID)
 		}
 	}
 	return -1

@@ -24,7 +24,7 @@ func (s *Sim) tell(n *node, e election.Effect) {
 			n.told.claim = x.Term
 		}
 	case election.Removed:
-		if m, ok := s.ledger.member(n.id); ok && m.inc == n.inc && !x.Unborn {
+		if m, ok := s.ledger.Member(n.id); ok && m.Incarnation == n.inc && !x.Unborn {
 			s.failAt(n, "told", "its membership ends (%s), but it is a member by the log", x.Why)
 		}
 	}

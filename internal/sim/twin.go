@@ -54,9 +54,9 @@ func (s *Sim) copyDisk(f *Fault, n *node) {
 // cloneDisk starts a machine that stands by from a copy of n's disk.
 func (s *Sim) cloneDisk(f *Fault, n *node) {
 	i := slices.IndexFunc(s.nodes, func(o *node) bool { return o.spare && o.power })
-	m, recorded := s.ledger.member(n.id)
+	m, recorded := s.ledger.Member(n.id)
 	im := &n.disk.durable
-	if i < 0 || n.core == nil || n.paused || im.id != n.id || im.empty() || !recorded || m.inc != n.inc || !s.heardByAll(n) || !s.judged(im, 2) {
+	if i < 0 || n.core == nil || n.paused || im.id != n.id || im.empty() || !recorded || m.Incarnation != n.inc || !s.heardByAll(n) || !s.judged(im, 2) {
 		s.stats.count("clone: not possible now", 1)
 		return
 	}
@@ -128,7 +128,7 @@ func (s *Sim) stopTwin(o *node) {
 		return
 	}
 	o.twinOf = 0
-	if m, ok := s.ledger.member(o.id); o.up && ok && m.inc == o.inc {
+	if m, ok := s.ledger.Member(o.id); o.up && ok && m.Incarnation == o.inc {
 		s.stats.count("clone: became the member", 1)
 		return
 	}
@@ -225,9 +225,9 @@ func (s *Sim) twinCounted(n *node) bool {
 // been restarted since, or it took part in a later term than n's disk knows.
 func (s *Sim) twinWentOn(n *node, by uint64) bool {
 	im, g := &n.disk.durable, &s.ledger
-	m, ok := g.member(n.id)
+	m, ok := g.Member(n.id)
 	i, known := s.incarnations[by]
-	recorded := ok && m.inc == by && s.copied(n.id)
+	recorded := ok && m.Incarnation == by && s.copied(n.id)
 	tookPart := s.twins[by] == n.id && s.twinTerms[n.id] > im.hs.GetTerm()
 	return (recorded || tookPart) && known && i != n.idx && im.first+uint64(len(im.ents)) <= g.base+uint64(len(g.ents))
 }
@@ -251,11 +251,11 @@ func (s *Sim) refusedStart(n *node) bool {
 // restoreDisk kills a process and puts back an image of its disk from before the
 // process that the ring has recorded.
 func (s *Sim) restoreDisk(f *Fault, n *node) {
-	m, recorded := s.ledger.member(n.disk.durable.id)
+	m, recorded := s.ledger.Member(n.disk.durable.id)
 	i := slices.IndexFunc(n.past, func(im image) bool {
-		return im.id == n.disk.durable.id && !im.empty() && !slices.Contains(im.former, m.inc)
+		return im.id == n.disk.durable.id && !im.empty() && !slices.Contains(im.former, m.Incarnation)
 	})
-	if i < 0 || !recorded || !n.up || m.inc != n.inc || !s.heardByAll(n) || !s.recordedByAll(n) || !s.judged(&n.past[i], 3) ||
+	if i < 0 || !recorded || !n.up || m.Incarnation != n.inc || !s.heardByAll(n) || !s.recordedByAll(n) || !s.judged(&n.past[i], 3) ||
 		!s.world.Reckless && !s.quorum(n.idx) {
 		s.stats.count("restore: not possible now", 1)
 		return

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/verify"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -18,8 +19,8 @@ func (s *Sim) wish() {
 		return
 	}
 	op := &operation{via: s.wishes.IntN(len(s.nodes)), wish: true}
-	if to := s.wishes.IntN(len(s.ledger.members)); s.wishes.IntN(3) == 0 && s.mayTakeOver(s.ledger.members[to]) {
-		id := s.ledger.members[to].id
+	if to := s.wishes.IntN(len(s.ledger.Members)); s.wishes.IntN(3) == 0 && s.mayTakeOver(s.ledger.Members[to]) {
+		id := s.ledger.Members[to].ID
 		op.what = "wish: handover"
 		op.make = func(*node) (election.Request, bool) {
 			return election.Request{Handover: &election.Handover{To: id}}, true
@@ -55,12 +56,12 @@ func (s *Sim) departed() []ring.Departed {
 // step has to be over within a lease: where operators chose one that is too
 // short for the network, it may not be. A process that gave a term up since its lease
 // had run out declines for eight leases: it is asked again, but not for so long.
-func (s *Sim) mayTakeOver(m lmember) bool {
+func (s *Sim) mayTakeOver(m verify.Member) bool {
 	lease := s.ledger.settings.Lease()
-	if i := s.machineOf(m.id); i < 0 || s.nodes[i].lapsedAt != 0 && s.now+int64(handoverTime(lease)) < s.nodes[i].lapsedAt+int64(9*lease) {
+	if i := s.machineOf(m.ID); i < 0 || s.nodes[i].lapsedAt != 0 && s.now+int64(handoverTime(lease)) < s.nodes[i].lapsedAt+int64(9*lease) {
 		return false
 	}
-	return !m.witness && m.id != s.ledger.leader && lease >= 16*(s.net.Base+s.net.Jitter)
+	return !m.Witness && m.ID != s.ledger.Leader && lease >= 16*(s.net.Base+s.net.Jitter)
 }
 
 // wishDue checks that it came about.
