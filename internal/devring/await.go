@@ -21,17 +21,6 @@ const (
 	pollMost  = 100 * time.Millisecond
 )
 
-// Status asks one node.
-func (n *Node) Status(ctx context.Context) (*arcv1.StatusResponse, error) {
-	c, err := n.Client()
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	return c.Status(ctx)
-}
-
 // Until asks again and again, at events and at intervals, until ok returns
 // nil. When ctx ends the error is ok's last one.
 func (r *Ring) Until(ctx context.Context, what string, ok func(context.Context) error) error {

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/arc-ring/arc/internal/verify/wire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -112,29 +113,6 @@ func (r *Ring) explain(ctx context.Context, f *Failover) error {
 	return nil
 }
 
-// expectedHeir computes the heir from the history and the members, without
-// asking anybody who it is.
-func expectedHeir(st *arcv1.StatusResponse, h *arcv1.HistoryResponse) string {
-	alive := map[string]bool{}
-	lowest := ""
-	for _, m := range st.GetMembers() { // ascending ids
-		if m.GetId() == st.GetLeader().GetId() || m.GetWitness() || !m.GetAlive() {
-			continue
-		}
-		alive[m.GetName()] = true
-		if lowest == "" {
-			lowest = m.GetName()
-		}
-	}
-	entries := h.GetEntries()
-	for i := len(entries) - 1; i >= 0; i-- {
-		if alive[entries[i].GetName()] {
-			return entries[i].GetName()
-		}
-	}
-	return lowest
-}
-
 // Verdict is what a demonstration found.
 type Verdict struct {
 	Failovers  []Failover
@@ -235,7 +213,7 @@ func (r *Ring) checkHeir(ctx context.Context, leader *Node, st *arcv1.StatusResp
 	if err != nil {
 		return err
 	}
-	if want := expectedHeir(st, h); st.GetHeir() != want {
+	if want := wire.Heir(st, h); st.GetHeir() != want {
 		v.Violations = append(v.Violations, fmt.Sprintf("G3: %s names %q as heir, by the rule it is %q", st.GetSelf(), st.GetHeir(), want))
 	}
 	return nil

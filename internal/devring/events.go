@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/client"
+	"github.com/arc-ring/arc/internal/verify"
+	"github.com/arc-ring/arc/internal/verify/wire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -27,12 +29,14 @@ type recorder struct {
 	mu      sync.Mutex
 	events  []Event
 	dropped int
-	check   *checker
+	check   verify.Checker
+	found   []verify.Violation
+	began   time.Time
 	news    chan struct{} // closed and replaced at each event
 }
 
 func newRecorder() *recorder {
-	return &recorder{check: newChecker(), news: make(chan struct{})}
+	return &recorder{began: time.Now(), news: make(chan struct{})}
 }
 
 // follow records what the node says until ctx ends; the returned channel is
@@ -81,7 +85,7 @@ func (r *recorder) add(ev Event, stream string) {
 		r.events = append([]Event(nil), r.events[len(r.events)/2:]...)
 	}
 	r.events = append(r.events, ev)
-	r.check.see(ev, stream)
+	r.keep(wire.Event(&r.check, stream, ev.At.Sub(r.began), ev.Event))
 	close(r.news)
 	r.news = make(chan struct{})
 }

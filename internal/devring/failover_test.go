@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/verify/wire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -77,7 +78,7 @@ func TestReturnMovesOneLink(t *testing.T) {
 		}
 		for _, ev := range r.Since(mark) {
 			if ev.GetType() == "relinked" && ev.GetNode() != tail && ev.GetNode() != n.name {
-				t.Errorf("%s was relinked to %s", ev.GetNode(), text(ev, "target"))
+				t.Errorf("%s was relinked to %s", ev.GetNode(), wire.Text(ev.Event, "target"))
 			}
 		}
 		if after.GetTerm() != before.GetTerm() {

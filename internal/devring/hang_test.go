@@ -4,6 +4,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/verify/wire"
 )
 
 const sigKill = syscall.SIGKILL
@@ -117,7 +119,7 @@ func TestMinorityHasNoLeader(t *testing.T) {
 			t.Errorf("%s claims with 2 of 5", n.name)
 		}
 	}
-	t.Logf("claim lost: %s", text(lost, "why"))
+	t.Logf("claim lost: %s", wire.Text(lost.Event, "why"))
 	thaw(t, others...)
 	after := awaitRing(t, r, stepBound)
 	if after.GetTerm() < st.GetTerm() {

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/verify/wire"
 )
 
 var errNotYet = errors.New("not yet")
@@ -116,7 +118,7 @@ func TestRelinkToTarget(t *testing.T) {
 	}
 	relinked := func(to string) func(Event) bool {
 		return func(ev Event) bool {
-			return ev.GetType() == "relinked" && ev.GetNode() == n.name && text(ev, "target") == to
+			return ev.GetType() == "relinked" && ev.GetNode() == n.name && wire.Text(ev.Event, "target") == to
 		}
 	}
 	awaitEvent(t, r, mark, "that "+n.name+" monitors "+other, relinked(other))
