@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/netlab"
+	"github.com/arc-ring/arc/internal/verify/wire"
 )
 
 var (
@@ -126,11 +127,11 @@ func (c *cluster) falseAlarms(profile string) int {
 	time.Sleep(*alarmsFor)
 	seen, count := map[string]bool{}, map[string]int{}
 	for _, h := range c.log.since(began, kind("evicted", "leader_declared", "suspected", "claim_lost")) {
-		key := fmt.Sprint(h.event.Type, h.event.Node, h.event.Term, text(h.event, "id"))
+		key := fmt.Sprint(h.event.Type, h.event.Node, h.event.Term, wire.Text(h.event, "id"))
 		switch h.event.Type {
 		case "suspected":
 			// Others hear of it from who suspects.
-			if text(h.event, "by") != h.from {
+			if wire.Text(h.event, "by") != h.from {
 				continue
 			}
 			key += h.at.String()

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/verify/wire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -96,7 +97,7 @@ func TestLeaderAfterLeaderDownToTheLast(t *testing.T) {
 // of its join on: news of the time before may come late.
 func (c *cluster) linksMoved(since time.Time, newcomer string, epoch uint64) []heard {
 	return c.log.since(since, func(h heard) bool {
-		return h.event.Type == "relinked" && h.event.Epoch >= epoch && h.from != newcomer && text(h.event, "from") != text(h.event, "target")
+		return h.event.Type == "relinked" && h.event.Epoch >= epoch && h.from != newcomer && wire.Text(h.event, "from") != wire.Text(h.event, "target")
 	})
 }
 

@@ -9,7 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/structpb"
+
 	"github.com/arc-ring/arc/client"
+	"github.com/arc-ring/arc/internal/verify"
+	"github.com/arc-ring/arc/internal/verify/wire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -117,22 +121,64 @@ func (r *record) tail(n int) string {
 // check says everything that the record proves to be wrong.
 func (r *record) check(t testing.TB) {
 	t.Helper()
+	for _, v := range r.judge(t) {
+		t.Error(v)
+	}
+}
+
+// judge holds all that was said against the guarantees.
+func (r *record) judge(t testing.TB) []verify.Violation {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	declared, claims := 0, 0
-	for _, e := range changes(r.events) {
-		if declaredTerm(e) != 0 {
-			declared++
-		}
+	var c verify.Checker
+	var found []verify.Violation
+	for _, h := range r.events {
+		found = append(found, wire.Event(&c, h.from, h.at.Sub(r.began), h.event)...)
 	}
+	claims := 0
 	for _, s := range r.samples {
 		if s.claiming {
 			claims++
+			found = append(found, c.Sample(verify.Sample{By: verify.Process{Name: s.node}, Term: s.term, Asked: s.asked.Sub(r.began), Answered: s.answered.Sub(r.began)})...)
 		}
 	}
-	t.Logf("checked %d declarations, %d changes of the ring, %d claims in %d answers", declared, len(changes(r.events)), claims, len(r.samples))
-	for _, complaint := range slices.Concat(checkTerms(r.events), checkClaims(r.samples), checkHeirs(r.events)) {
-		t.Error(complaint)
+	t.Logf("checked %d declarations, %d changes of the ring, %d claims in %d answers", c.Declarations(), len(c.Changes()), claims, len(r.samples))
+	return append(found, c.Replay()...)
+}
+
+// The record itself has to bite: what each guarantee is about reaches the checker.
+func TestTheRecordIsJudged(t *testing.T) {
+	r := newRecord()
+	say := func(epoch uint64, kind, node, id, term string) {
+		detail, err := structpb.NewStruct(map[string]any{"id": id, "term": term})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.addEvent(heard{at: time.Now(), from: "a", event: &arcv1.Event{Epoch: epoch, Type: kind, Node: node, Detail: detail}})
+	}
+	claim := func(node string, term uint64, asked, answered time.Duration) {
+		r.addSample(sample{node: node, term: term, asked: r.began.Add(asked), answered: r.began.Add(answered), claiming: true})
+	}
+	say(1, "joined", "a", "1", "")
+	say(2, "leader_declared", "a", "1", "5")
+	say(3, "joined", "b", "2", "")
+	say(4, "joined", "c", "3", "")
+	claim("a", 5, 1, 2)
+	if found := r.judge(t); found != nil {
+		t.Errorf("found %v, and nothing is wrong", found)
+	}
+	say(5, "evicted", "a", "1", "")
+	say(5, "leader_declared", "c", "3", "6")
+	claim("c", 6, 3, 4)
+	claim("a", 5, 5, 6)
+	claim("b", 6, 7, 8)
+	r.addSample(sample{node: "a", term: 5, asked: r.began.Add(9), answered: r.began.Add(10)})
+	var checks []string
+	for _, v := range r.judge(t) {
+		checks = append(checks, v.Check)
+	}
+	if want := []string{"G2", "G1", "G3"}; !slices.Equal(checks, want) {
+		t.Errorf("found %v, want %v", checks, want)
 	}
 }
 
