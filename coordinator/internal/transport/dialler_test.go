@@ -78,7 +78,7 @@ func TestBacksOffWhenRefused(t *testing.T) {
 
 func TestTriesEveryAddressOfARound(t *testing.T) {
 	at := dials(t, 3, silence, nil, func(*Transport) { time.Sleep(time.Second) })
-	want := []time.Duration{0, addressStagger, 2 * addressStagger}
+	want := []time.Duration{0, dialRules.Stagger, 2 * dialRules.Stagger}
 	for i, w := range want {
 		if at[i] != w {
 			t.Errorf("dial %d after %v, want %v", i, at[i], w)
@@ -99,8 +99,8 @@ func TestSilenceIsTriedAgainAndBounded(t *testing.T) {
 		defer pending.Add(-1)
 		return silence(ctx)
 	}, nil, func(*Transport) { time.Sleep(30 * time.Second) })
-	if n := most.Load(); n > maxPending {
-		t.Errorf("%d dials at the same time, want at most %d", n, maxPending)
+	if n := int(most.Load()); n > dialRules.Most {
+		t.Errorf("%d dials at the same time, want at most %d", n, dialRules.Most)
 	}
 	if n := within(at, 20*time.Second, 30*time.Second); n < 80 || n > 240 {
 		t.Errorf("%d dials in ten seconds at eight silent addresses, want 80 to 240", n)
@@ -230,7 +230,7 @@ func TestLostConnectionIsNotRedialledAtOnce(t *testing.T) {
 	b.kill()
 	// Both when they happened, and not when this goroutine was told.
 	down := await(t, "the break", lost)
-	if pause := await(t, "the redial", dialled).Sub(down); pause < backoffFirst<<(cutFailures-1)/2 {
+	if pause := await(t, "the redial", dialled).Sub(down); pause < dialRules.Backoff.Pause(dialRules.CutFailures)/2 {
 		t.Errorf("redialled %v after the connection was lost", pause)
 	}
 
@@ -258,19 +258,6 @@ func TestWhoComesNearIsDialledByAndByOrWhenNeeded(t *testing.T) {
 		early, later := within(at, time.Second, time.Second+nearPause/2), within(at, time.Second+nearPause/2, time.Second+2*nearPause)
 		if send != (early > 0) || later == 0 {
 			t.Errorf("%s: %d dials at once and %d by and by; all: %v", name, early, later, at)
-		}
-	}
-}
-
-func TestBackoffIsBounded(t *testing.T) {
-	if d := backoff(0); d != 0 {
-		t.Errorf("first retry after %v, want at once", d)
-	}
-	for n, want := range map[int]time.Duration{1: 5 * time.Millisecond, 2: 10 * time.Millisecond, 7: 320 * time.Millisecond, 8: backoffMax, 1 << 40: backoffMax} {
-		for range 100 {
-			if d := backoff(n); d < want*3/4 || d > want*5/4 {
-				t.Errorf("pause after %d failures %v, want %v give or take a quarter", n, d, want)
-			}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/connect/policy"
 )
 
 // QueueMemory bounds what waits for one peer, in bytes.
@@ -32,36 +33,12 @@ const (
 	// One try at one address, from the connect to the peer's hello.
 	attemptWait = 3 * time.Second
 	connectWait = 1200 * time.Millisecond
-	// The next address of a round is tried when the previous one has not
-	// answered for so long.
-	addressStagger = 50 * time.Millisecond
-	// A new round begins although tries are pending, as long as none of them
-	// has a connection: a lost SYN is repeated by the kernel only after a
-	// second. The first few rounds come sooner.
-	patienceFirst = 100 * time.Millisecond
-	patienceThen  = 250 * time.Millisecond
-	patientAfter  = 10
-	// With a connection, the peer has so long to answer the hello.
-	patienceLinked = attemptWait / 2
-	// Rounds after failed ones: at once, then these, doubling.
-	backoffFirst = 5 * time.Millisecond
-	backoffMax   = 500 * time.Millisecond
-	// A connection that was lost, and not only a stream on it, counts as so many
-	// failed rounds: 80 ms. Most likely the process has ended, everybody notices
-	// at the same moment, and redials would compete with the election that
-	// follows; soon it is known, by Quiet or SetPeers, who is dead. Whoever
-	// lives opens a stream to us, and that ends the pause.
-	cutFailures = 5
 	// A peer that is distant no longer is dialled after this, unless there is
 	// something to send: most likely somebody has just died, a new voter is
 	// needed, and everybody would dial it in the midst of the failover.
 	nearPause = 100 * time.Millisecond
-	// The pause between rounds for a peer that is thought dead.
-	quietPause = time.Second
 	// A stream that lived shorter than this does not reset the backoff.
 	livedLong = time.Second
-	// Unanswered tries at one peer at the same time.
-	maxPending = 24
 	// While more tries than this are under way to all peers together, none is
 	// repeated before it has failed: most likely it is not answered because too
 	// many are made.
@@ -72,9 +49,6 @@ const (
 	stallAfter = 60 * time.Millisecond
 	// The same after a sign of life of the peer.
 	stallHinted = 10 * time.Millisecond
-	// Without such a sign, not more often than this: hosts that stop now and
-	// then would spend their time on connections.
-	stallPause = 500 * time.Millisecond
 	// So many messages of at most that size are sent again if they may not have
 	// been acknowledged on a connection that broke or was replaced.
 	recentMessages = 64
@@ -102,6 +76,25 @@ const (
 	provisionalKeep  = 5 * time.Second
 	provisionalCheck = time.Second
 )
+
+// dialRules are how a stream to a peer is tried.
+var dialRules = policy.Rules{
+	Stagger: 50 * time.Millisecond,
+	// A lost SYN is repeated by the kernel only after a second.
+	Overlap: 100 * time.Millisecond, LateOverlap: 250 * time.Millisecond, EarlyRounds: 10,
+	Answer: attemptWait / 2,
+	Most:   24,
+	// The first repetition comes at once.
+	Backoff: policy.Backoff{First: 5 * time.Millisecond, Longest: 500 * time.Millisecond}, Spread: true,
+	Slow: time.Second,
+	// A pause of 80 ms. Most likely the process has ended, everybody notices
+	// at the same moment, and redials would compete with the election that
+	// follows; soon it is known, by Quiet or SetPeers, who is dead. A peer that
+	// lives opens a stream to us, and that ends the pause.
+	CutFailures: 5,
+	// Hosts that stop now and then would spend their time on connections.
+	SilentEvery: 500 * time.Millisecond,
+}
 
 // Identity is what this coordinator says about itself in its hello.
 type Identity struct {

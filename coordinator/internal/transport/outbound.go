@@ -62,9 +62,9 @@ type sent struct {
 }
 
 // attempt tries one address: connect, hello, hello. Whatever ctx does
-// afterwards, a stream that is returned stays until close. While there is a
-// connection, it counts in linked.
-func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Identity, linked *atomic.Int32) (_ *outbound, err error) {
+// afterwards, a stream that is returned stays until close. linked is set as soon
+// as there is a connection.
+func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Identity, linked *atomic.Bool) (_ *outbound, err error) {
 	ctx, cancelTry := context.WithTimeout(ctx, attemptWait)
 	defer cancelTry()
 	connectCtx, cancelConnect := context.WithTimeout(ctx, connectWait)
@@ -74,8 +74,7 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
 	tuneConn(conn)
-	linked.Add(1)
-	defer linked.Add(-1)
+	linked.Store(true)
 	s := &outbound{addr: addr, self: self, conn: conn, born: time.Now(), broken: make(chan struct{}), written: make(chan struct{})}
 	streamCtx, cancel := context.WithCancel(t.ctx)
 	s.cancel = cancel

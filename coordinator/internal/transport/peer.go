@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/foreign"
 )
 
@@ -249,8 +250,9 @@ func (p *peer) addresses() []string {
 // run is the peer's goroutine.
 func (p *peer) run() {
 	d := newDialler(p)
-	d.race(0)
+	d.conn.Begin(d.t.now())
 	for {
+		d.act()
 		var broken chan struct{}
 		if d.stream != nil {
 			broken = d.stream.broken
@@ -263,8 +265,7 @@ func (p *peer) run() {
 			d.poked()
 		case r := <-d.results:
 			d.result(r)
-		case <-d.timer.C:
-			d.due()
+		case <-d.timer.C: // act does what is due
 		case <-broken:
 			d.lost()
 		case <-d.review.C:
@@ -285,7 +286,8 @@ func localAddr(c net.Conn) netip.Addr {
 
 // finish waits for the queue to leave, and for everything that was started.
 func (d *dialler) finish() {
-	d.endRace()
+	d.conn.GiveUp()
+	d.act()
 	if d.stream != nil {
 		flush := time.NewTimer(d.t.opts.flushWait)
 		select {
@@ -296,7 +298,7 @@ func (d *dialler) finish() {
 		flush.Stop()
 		d.drop()
 	}
-	for d.pending > 0 {
+	for d.unended > 0 {
 		d.result(<-d.results)
 	}
 	d.timer.Stop()
@@ -314,10 +316,19 @@ func (d *dialler) drop() {
 	d.queue.setDown(true)
 }
 
+// hangUp ends all tries, and the stream for another reason than that it broke.
+func (d *dialler) hangUp() {
+	d.conn.GiveUp()
+	if d.stream != nil {
+		d.conn.Drop(d.streamOf)
+		d.drop()
+		d.t.peerDown(d.id)
+	}
+}
+
 // adopt makes a fresh stream the one that is written to.
-func (d *dialler) adopt(s *outbound) {
-	d.endRace()
-	replaced := d.stream != nil
+func (d *dialler) adopt(r result) {
+	s, replaced := r.stream, d.stream != nil
 	if replaced {
 		old := d.stream
 		d.drop()
@@ -325,8 +336,7 @@ func (d *dialler) adopt(s *outbound) {
 			d.queue.putBack(old.unacked())
 		}
 	}
-	d.stream = s
-	d.good = s.addr
+	d.stream, d.streamOf = s, r.try
 	d.warned = false
 	d.queue.setDown(false)
 	d.mu.Lock()
@@ -346,28 +356,19 @@ func (d *dialler) adopt(s *outbound) {
 
 // lost: the stream broke by itself.
 func (d *dialler) lost() {
-	s, cut := d.stream, lost(d.stream.conn)
-	born, err := s.born, s.err
+	s, why := d.stream, policy.Unanswered
+	if lost(s.conn) {
+		why = policy.Cut
+	}
 	d.drop()
 	d.queue.putBack(s.unacked())
-	d.t.log.Info("stream to peer broke", "peer", d.name(), "to", d.id, "error", err)
+	d.t.log.Info("stream to peer broke", "peer", d.name(), "to", d.id, "error", s.err)
 	d.t.peerDown(d.id) // may call Quiet
-	if time.Since(born) >= livedLong {
-		d.failures = 0
-	} else {
-		d.failures++ // no hot loop with one who accepts and drops us
+	if time.Since(s.born) >= livedLong {
+		d.conn.Proved() // else it may be one who accepts and drops us
 	}
-	if d.racing && d.live > 0 {
-		return // the connection was stuck: its successor is on the way
-	}
-	if errors.Is(err, errEvicted) || d.isQuiet() {
-		d.race(jitter(quietPause))
-		return
-	}
-	if cut {
-		d.failures = max(d.failures, cutFailures)
-	}
-	d.race(backoff(d.failures))
+	d.conn.Slow = errors.Is(s.err, errEvicted) || d.isQuiet()
+	d.conn.Lost(d.t.now(), d.streamOf, why)
 }
 
 // poked does what others asked for.
@@ -392,49 +393,35 @@ func (d *dialler) poked() {
 	// may be newer than the list: a member that lags applies an old one.
 	ended := d.listed != info.Incarnation && d.stream != nil && d.stream.remote.GetIncarnation() == d.listed
 	d.listed = info.Incarnation
+	now := d.t.now()
 	if a.recheck && d.self.ID != 0 && !d.self.sameHello(d.t.opts.Self()) || ended {
-		d.endRace()
-		if d.stream != nil {
-			d.drop()
-			d.t.peerDown(d.id)
-		}
-		d.failures = 0
+		d.hangUp()
+		d.conn.Fresh(now)
 	}
 	if a.network && d.stream != nil && d.t.opts.Local != nil && !d.t.opts.Local(localAddr(d.stream.conn)) {
 		d.t.log.Debug("the address of the stream to a peer is gone", "peer", info.Name, "to", d.id)
-		d.endRace()
 		unacked := d.stream.unacked()
-		d.drop()
+		d.hangUp()
 		d.queue.putBack(unacked)
-		d.t.peerDown(d.id)
 	}
-	if d.stream != nil {
-		patience := time.Duration(-1)
-		switch {
-		case a.alive:
-			patience = stallHinted
-		case a.stalled && !quiet && time.Since(d.stallRaced) >= stallPause:
-			patience = stallAfter
-			d.stallRaced = time.Now()
-		}
-		if patience >= 0 && d.stream.stuck(patience) && (a.alive || !d.racing) {
-			d.t.log.Debug("peer does not acknowledge: racing a fresh connection", "peer", info.Name, "to", d.id)
-			d.race(0)
-		}
-		return
-	}
+	d.conn.Slow = quiet
+	trying := d.conn.State() != policy.Idle && d.conn.State() != policy.Up
 	switch {
-	case a.alive && d.live > 0 && time.Since(d.began) < addressStagger:
-		// The tries under way are as good as new ones.
-	case a.alive || a.moved || a.network && !quiet:
-		d.failures = 0
-		d.race(0)
+	case d.stream != nil:
+		if a.alive && d.stream.stuck(stallHinted) || a.stalled && !quiet && !trying && d.stream.stuck(stallAfter) {
+			d.conn.Silent(now, a.alive)
+			d.t.log.Debug("peer does not acknowledge: racing a fresh connection", "peer", info.Name, "to", d.id)
+		}
+	case a.alive:
+		d.conn.Alive(now)
+	case a.moved || a.network && !quiet:
+		d.conn.Fresh(now)
 	case a.hushed && quiet:
-		d.endRace()
-		d.race(jitter(quietPause))
-	case (a.recheck || a.wanted) && !d.racing, a.wanted && resting:
-		d.race(0)
-	case a.near && !d.racing:
-		d.race(jitter(nearPause))
+		d.conn.GiveUp()
+		d.conn.BeginIn(now, dialRules.Slow)
+	case (a.recheck || a.wanted) && !trying, a.wanted && resting:
+		d.conn.Begin(now)
+	case a.near && !trying:
+		d.conn.BeginIn(now, nearPause)
 	}
 }

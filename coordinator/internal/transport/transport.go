@@ -12,6 +12,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/peerwire"
 )
 
@@ -19,6 +20,8 @@ import (
 type Transport struct {
 	opts Options
 	log  hclog.Logger
+	// began is the origin of the policies' instants.
+	began time.Time
 
 	// ctx ends at Close, after the flush.
 	ctx    context.Context
@@ -48,6 +51,7 @@ func New(opts Options) *Transport {
 	t := &Transport{
 		opts:        opts,
 		log:         opts.Logger,
+		began:       time.Now(),
 		closing:     make(chan struct{}),
 		peers:       make(map[uint64]*peer),
 		inbound:     make(map[uint64][]*inbound),
@@ -322,6 +326,9 @@ func (t *Transport) Close() {
 	t.wg.Wait()
 	t.cancel()
 }
+
+// now is the instant that the policies of the peers are told.
+func (t *Transport) now() mono.Instant { return mono.Instant(time.Since(t.began)) }
 
 func (t *Transport) peerDown(id uint64) {
 	if t.opts.PeerDown != nil {

@@ -232,7 +232,7 @@ func TestQuietPeerIsLeftAloneUntilItLives(t *testing.T) {
 	before, since := dials.Load(), time.Now()
 	// Alive again: its own stream to us ends the quiet.
 	b2 := start(t, 2, b.addr, Options{})
-	if n := dials.Load() - before; time.Since(since) < quietPause/2 && n > 0 {
+	if n := dials.Load() - before; time.Since(since) < dialRules.Slow/2 && n > 0 {
 		t.Errorf("%d dials to a quiet peer within %s, want none", n, time.Since(since))
 	}
 	b2.tr.SetPeers([]Peer{a.peer()})
