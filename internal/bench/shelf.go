@@ -139,13 +139,26 @@ func (s *shelf) module(ctx context.Context, name, pkg, version string) (programs
 	return programs{Path: path}, os.Rename(path+".new", path)
 }
 
-// own builds arc from the module that the working directory is in.
+// BuildArc builds arc from the repository that the working directory is in. Path
+// is absolute.
+func BuildArc(ctx context.Context, path string) error {
+	dir, err := output(ctx, "", "go", "list", "-m", "-f", "{{.Dir}}", "github.com/arc-ring/arc")
+	if err == nil {
+		_, err = output(ctx, "", "go", "build", "-C", strings.TrimSpace(dir), "-o", path, "./cmd/arc")
+	}
+	if err != nil {
+		return fmt.Errorf("build arc (run this in its repository, or use --arc FILE): %w", err)
+	}
+	return nil
+}
+
+// own finds arc, or builds it.
 func (s *shelf) own(ctx context.Context) (programs, error) {
 	if s.arc == "" {
 		s.say("building arc")
 		path := filepath.Join(s.temp, "arc")
-		if _, err := output(ctx, "", "go", "build", "-o", path, "github.com/arc-ring/arc/cmd/arc"); err != nil {
-			return programs{}, fmt.Errorf("build arc (run this in its repository, or use --arc FILE): %w", err)
+		if err := BuildArc(ctx, path); err != nil {
+			return programs{}, err
 		}
 		s.arc = path
 	}

@@ -26,11 +26,14 @@ func TestDependenciesHaveReasons(t *testing.T) {
 		listed[row[1]] = true
 	}
 
-	required := requirements(t)
+	var required []string
+	for _, dir := range []string{"", "internal/netlab", "internal/bench"} {
+		required = append(required, requirements(t, dir)...)
+	}
 	used := map[string]string{}
 	for _, f := range goFiles(t) {
 		for _, p := range f.imports() {
-			if m := moduleOf(p, required); m != "" {
+			if m := moduleOf(p, required); m != "" && !within(p, []string{module}) {
 				used[m] = f.path
 			}
 		}
@@ -47,10 +50,27 @@ func TestDependenciesHaveReasons(t *testing.T) {
 	}
 }
 
-// requirements returns the module paths in go.mod.
-func requirements(t *testing.T) []string {
-	t.Helper()
+// An importer of ARC gets what our go.mod requires, and does not see what it
+// replaces. So the lab, the benchmark and what they need stay out of it.
+func TestTheProductStandsAlone(t *testing.T) {
+	for _, m := range requirements(t, "") {
+		if within(m, []string{module}) {
+			t.Errorf("go.mod requires %s: nothing outside of that folder may import it", m)
+		}
+	}
 	content, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(content), "replace") {
+		t.Error("go.mod replaces a module, which go install does not accept")
+	}
+}
+
+// requirements returns the module paths in a folder's go.mod.
+func requirements(t *testing.T, dir string) []string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, dir, "go.mod"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +79,7 @@ func requirements(t *testing.T) []string {
 		paths = append(paths, m[1])
 	}
 	if len(paths) == 0 {
-		t.Fatal("found no requirement in go.mod")
+		t.Fatalf("found no requirement in %s", filepath.Join(dir, "go.mod"))
 	}
 	return paths
 }

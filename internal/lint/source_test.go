@@ -16,12 +16,16 @@ import (
 
 const module = "github.com/arc-ring/arc"
 
-// root is the module's directory, seen from here.
+// root is the repository's directory, seen from here.
 const root = "../.."
 
-// file is a Go source file of the module.
+// generators is the folder of a module that pins foreign programs, and has
+// little of ours.
+const generators = "internal/tools"
+
+// file is a Go source file of the repository.
 type file struct {
-	path      string // slashes, from the module's root
+	path      string // slashes, from the root
 	dir       string // the package's directory, "." for the root
 	lines     int
 	test      bool
@@ -32,7 +36,8 @@ type file struct {
 
 var generatedLine = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$`)
 
-// goFiles parses all Go files of the module, in path order. A file that does
+// goFiles parses all Go files, in path order, those of the lab and the
+// benchmark too, which are modules of their own. A file that does
 // not parse fails the test.
 func goFiles(t *testing.T) []file {
 	t.Helper()
@@ -59,8 +64,8 @@ func goFiles(t *testing.T) []file {
 	return files
 }
 
-// walk calls visit with every regular file of the module, but for test data,
-// hidden directories and modules within it.
+// walk calls visit with every regular file of the repository, but for test data,
+// hidden directories and the generators.
 func walk(t *testing.T, visit func(name string, content []byte)) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
@@ -73,7 +78,7 @@ func walk(t *testing.T, visit func(name string, content []byte)) {
 		}
 		name = filepath.ToSlash(name)
 		if d.IsDir() {
-			if name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "bin" || isModule(p)) {
+			if name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "bin" || name == generators) {
 				return filepath.SkipDir
 			}
 			return nil
@@ -94,11 +99,6 @@ func walk(t *testing.T, visit func(name string, content []byte)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func isModule(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, "go.mod"))
-	return err == nil
 }
 
 // imports returns the import paths of a file.

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/arc-ring/arc/internal/bench"
 	"github.com/arc-ring/arc/internal/devring"
 )
 
@@ -58,9 +58,8 @@ func open(ctx context.Context, o Options) (*workshop, error) {
 	}
 	w.Say("building arc")
 	w.Arc = filepath.Join(dir, "arc")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", w.Arc, "github.com/arc-ring/arc/cmd/arc")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, errors.Join(fmt.Errorf("build arc (run this in its repository, or use --arc FILE): %w: %s", err, out), w.close())
+	if err := bench.BuildArc(ctx, w.Arc); err != nil {
+		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
 }

@@ -41,7 +41,7 @@ var (
 // the connections that all survivors together tried to open meanwhile. Run it on
 // a quiet machine:
 //
-//	go test -run '^$' -bench Failover -benchtime 20x ./internal/netlab/arctest
+//	go test -run '^$' -bench Failover -benchtime 20x .
 func BenchmarkFailover(b *testing.B) {
 	for _, hosts := range benchHosts {
 		for _, profile := range benchProfiles {
@@ -66,7 +66,7 @@ func BenchmarkFailover(b *testing.B) {
 // BenchmarkSecondFault measures a fault of the leader 0.3 s after another one,
 // and after the end of one:
 //
-//	go test -run '^$' -bench SecondFault -benchtime 10x ./internal/netlab/arctest
+//	go test -run '^$' -bench SecondFault -benchtime 10x .
 func BenchmarkSecondFault(b *testing.B) {
 	for _, profile := range benchProfiles {
 		for _, v := range []struct {

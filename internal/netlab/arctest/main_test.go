@@ -42,7 +42,7 @@ func withBinary(run func() int) int {
 	}
 	defer os.RemoveAll(dir)
 	*arcBinary = filepath.Join(dir, "arc")
-	build := exec.Command("go", "build", "-o", *arcBinary, "github.com/arc-ring/arc/cmd/arc")
+	build := exec.Command("go", "build", "-C", "../../..", "-o", *arcBinary, "./cmd/arc")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "build arc:", err)
