@@ -8,7 +8,7 @@ import (
 // monitor testifies must not be about that one.
 func TestANewMonitorRepeatsNoGrantNumber(t *testing.T) {
 	grants := func(first uint64) map[uint64]bool {
-		s := &scene{Watch: NewWatch(first), t: t, silent: map[uint64]bool{}}
+		s := newScene(first)
 		got := map[uint64]bool{}
 		l := Link{LeaderTiming: Config{ms, 3}, OrdinaryTiming: Config{100 * ms, 5}, GrantLength: 4 * ms, Leader: 2, Term: 1, Targets: []Target{{ID: 2, Incarnation: 5}}}
 		actions := s.Relink(0, l)
