@@ -120,7 +120,7 @@ func (m *monitor) dialAfresh(now mono.Instant, why string) {
 		m.o.Logger.Info("nobody to dial afresh", "reason", why)
 		return
 	}
-	m.redial(n, why)
+	m.redial(now, n, why)
 	m.logRelinked(front.Name, front.Name, why)
 }
 

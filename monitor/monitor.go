@@ -216,7 +216,7 @@ func (m *monitor) tick(now mono.Instant) error {
 	if m.bell.operators(now) {
 		m.dialAfresh(now, "an operator's signal")
 	}
-	m.retryQuickly(now)
+	m.tryQuickly(now)
 	m.watchTick(now)
 	beat, hung := m.hang.Tick(now)
 	if hung {
@@ -246,11 +246,11 @@ func (m *monitor) carryOut(now mono.Instant, actions []detector.Action) {
 	for _, a := range actions {
 		switch a.Kind {
 		case detector.Open:
-			m.open(a.Target)
+			m.open(now, a.Target)
 		case detector.Close:
 			m.close(a.Target)
 		case detector.Move:
-			m.move(a.Target)
+			m.move(now, a.Target)
 		case detector.Ping:
 			m.ping(now, a)
 		case detector.Suspected, detector.Cleared:

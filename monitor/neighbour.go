@@ -30,15 +30,8 @@ const (
 	// shortestRedial and longestRedial bound the wait between dials that fail.
 	shortestRedial = 10 * time.Millisecond
 	longestRedial  = time.Second
-	// quickRetries is how often a stream that was up is dialled again without
-	// waiting for the next probe, quickRetry apart at first: a process that is
-	// ending may close its connections before its listener, and the kernel
-	// takes connections for it until then.
-	quickRetries = 4
-	quickRetry   = 2 * time.Millisecond
 	// shortestRace and longestRace bound the wait between fresh dials beside a
-	// stream that is up and silent: after a cut has healed it may sit in TCP's
-	// back-off longer than a new connection takes.
+	// stream that is up and silent.
 	shortestRace = 200 * time.Millisecond
 	longestRace  = 2 * time.Second
 )
@@ -58,25 +51,37 @@ type neighbour struct {
 	wasUp  bool
 }
 
+// rules are how a path to a neighbour with this timing is dialled. Pauses that are
+// no quick tries end with the next probe after them.
+func rules(timing detector.Config) policy.Rules {
+	return policy.Rules{
+		Backoff: policy.Backoff{First: max(timing.Interval, shortestRedial), Longest: longestRedial},
+		// A process that is ending may close its connections before its listener, and
+		// the kernel takes connections for it until then.
+		Quick: 4, QuickPause: 2 * time.Millisecond,
+		// After a cut has healed a silent stream may sit in TCP's back-off longer than
+		// a new connection takes.
+		SilentEvery: min(max(timing.Interval*time.Duration(timing.Misses), shortestRace), longestRace),
+	}
+}
+
 type path struct {
 	addr string
+	// conn decides when the address is dialled.
+	conn *policy.Connection
 	// attempts are at most two, oldest first: the second races the first one
 	// when that is silent.
 	attempts []*attempt
-	failures int // in a row: dials that failed, streams that soon broke
 	// known is where the address leads, as far as the last answer or refusal
 	// tells.
-	known   ring.Path
-	retryAt mono.Instant
-	raceAt  mono.Instant
-	quick   int          // quick retries left
-	quickAt mono.Instant // when the next is due; 0: none is
+	known ring.Path
 }
 
 // attempt is one connection: dialled, then a stream, until it breaks.
 type attempt struct {
 	neighbour *neighbour
 	path      *path
+	try       uint64 // of the path's conn
 	cancel    context.CancelCauseFunc
 	stream    grpc.BidiStreamingClient[arcv1.Ping, arcv1.Pong] // nil until up
 	conn      net.Conn                                         // of the stream
@@ -110,19 +115,33 @@ type event struct {
 	at        mono.Instant
 	seq, term uint64
 	by        ring.Answer
-	// Of a streamDown. local: the address is this machine's.
-	err            error
-	refused, local bool
+	// Of a streamDown. local: the address is this machine's, and refused.
+	err   error
+	local bool
+}
+
+// act does what a path's policy wants done now.
+func (m *monitor) act(now mono.Instant, n *neighbour, p *path) {
+	s := policy.Sight{Stuck: true}
+	if p.conn.Due(now) {
+		s.Addresses = []string{p.addr}
+	}
+	for _, a := range p.conn.Tick(now, s) {
+		if a.Address != "" {
+			m.dial(n, p, a.Try)
+		} else if i := slices.IndexFunc(p.attempts, func(o *attempt) bool { return o.try == a.Try }); i >= 0 {
+			p.drop(p.attempts[i])
+		}
+	}
 }
 
 // dial starts an attempt.
-func (m *monitor) dial(n *neighbour, p *path) {
+func (m *monitor) dial(n *neighbour, p *path, try uint64) {
 	timing := m.watch.Timing(n.target.ID)
 	timeout := max(timing.Interval*time.Duration(timing.Misses), shortestConnect)
 	ctx, cancel := context.WithCancelCause(m.ctx)
-	a := &attempt{neighbour: n, path: p, cancel: cancel, ping: &arcv1.Ping{}}
+	a := &attempt{neighbour: n, path: p, try: try, cancel: cancel, ping: &arcv1.Ping{}}
 	p.attempts = append(p.attempts, a)
-	p.quickAt = 0
 	m.attempts.Go(func() {
 		e := m.probe(ctx, a, timeout)
 		cancel(nil)
@@ -142,37 +161,37 @@ func (m *monitor) post(e event) bool {
 
 // probe is the life of an attempt; it returns its end.
 func (m *monitor) probe(ctx context.Context, a *attempt, timeout time.Duration) event {
-	end := func(err error, refused bool) event {
+	end := func(err error) event {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
-		return event{kind: streamDown, attempt: a, err: err, refused: refused, local: refused && m.dialer.OnThisMachine(a.path.addr)}
+		return event{kind: streamDown, attempt: a, err: err, local: connect.Reason(err) == policy.NobodyListens && m.dialer.OnThisMachine(a.path.addr)}
 	}
 	late := time.AfterFunc(timeout, func() { a.cancel(errDialTook) })
 	defer late.Stop()
 	conn, err := m.dialer.Net(ctx, a.path.addr)
 	if err != nil {
-		return end(err, connect.Reason(err) == policy.NobodyListens)
+		return end(err)
 	}
 	cc, err := m.dialer.Over(conn, a.path.addr)
 	if err != nil {
-		return end(err, false)
+		return end(err)
 	}
 	defer cc.Close()
 	stream, err := arcv1.NewProbeClient(cc).Probe(ctx)
 	if err != nil {
-		return end(err, false)
+		return end(err)
 	}
 	if !late.Stop() {
-		return end(errDialTook, false)
+		return end(errDialTook)
 	}
 	if !m.post(event{kind: streamUp, attempt: a, stream: stream, conn: conn}) {
-		return end(errDropped, false)
+		return end(errDropped)
 	}
 	pong := &arcv1.Pong{}
 	for {
 		if err := stream.RecvMsg(pong); err != nil {
-			return end(err, false)
+			return end(err)
 		}
 		m.post(event{kind: ponged, attempt: a, at: monotime.Now(), seq: pong.GetSeq(), term: pong.GetTerm(),
 			by: ring.Answer{Cluster: pong.GetCluster(), RingID: pong.GetRingId(), Name: pong.GetName(), ID: pong.GetId(), Incarnation: pong.GetIncarnation()}})
@@ -214,20 +233,21 @@ func (n *neighbour) unsentOrUnread() bool {
 }
 
 // open dials all addresses of a target.
-func (m *monitor) open(t detector.Target) {
+func (m *monitor) open(now mono.Instant, t detector.Target) {
 	n := &neighbour{target: t, wanted: m.wanted(t)}
 	m.neighbours[t.ID] = n
-	m.dialAll(n)
+	m.dialAll(now, n)
 	m.linkState(t, "dialled", strings.Join(t.Addresses, ", "))
 }
 
 // dialAll dials the addresses of the target that have no path yet.
-func (m *monitor) dialAll(n *neighbour) {
+func (m *monitor) dialAll(now mono.Instant, n *neighbour) {
 	for _, a := range n.target.Addresses {
 		if !slices.ContainsFunc(n.paths, func(p *path) bool { return p.addr == a }) {
-			p := &path{addr: a, quick: quickRetries}
+			p := &path{addr: a, conn: policy.New(rules(m.watch.Timing(n.target.ID)), nil)}
 			n.paths = append(n.paths, p)
-			m.dial(n, p)
+			p.conn.Begin(now)
+			m.act(now, n, p)
 		}
 	}
 }
@@ -252,17 +272,12 @@ func (m *monitor) ping(now mono.Instant, probe detector.Action) {
 			m.send(a, probe)
 			stale = stale && a.stream != nil && a.unanswered() > uint64(max(timing.Misses, 2))
 		}
-		switch {
-		case len(p.attempts) == 0:
-			if now >= p.retryAt {
-				m.dial(n, p)
+		if stale {
+			if len(p.attempts) > 0 {
+				p.conn.Rules = rules(timing)
+				p.conn.Silent(now, false)
 			}
-		case stale && now >= p.raceAt:
-			p.raceAt = now.Add(min(max(timing.Interval*time.Duration(timing.Misses), shortestRace), longestRace))
-			if len(p.attempts) > 1 {
-				p.drop(p.attempts[1])
-			}
-			m.dial(n, p)
+			m.act(now, n, p)
 		}
 	}
 }
@@ -333,18 +348,15 @@ func (m *monitor) ponged(now mono.Instant, a *attempt, e event) {
 	}
 	p.known = known
 	if a.answered == 1 {
-		for _, o := range slices.Clone(p.attempts) {
-			if o != a {
-				p.drop(o)
-			}
-		}
+		p.conn.Won(a.try)
+		m.act(now, n, p)
 	}
 	if match != ring.Itself {
 		m.judge(now, n)
 		return
 	}
 	if now.Sub(a.upAt) >= m.watch.Timing(n.target.ID).Interval {
-		p.failures, p.quick = 0, quickRetries
+		p.conn.Proved()
 	}
 	if !n.wasUp {
 		n.wasUp = true
@@ -365,20 +377,17 @@ func (m *monitor) logRun(n *neighbour) {
 	}
 }
 
-// broke takes the end of a stream that was up: dial again at once, unless the
-// last one broke as soon as it was up.
+// broke takes the end of a stream that was up: it is dialled again at once, unless
+// it broke as soon as it was up.
 func (m *monitor) broke(now mono.Instant, a *attempt, err error) {
 	n, p := a.neighbour, a.path
 	m.o.Logger.Debug("a probe stream broke", "peer", n.target.Name, "address", p.addr, "error", err)
 	p.known = ring.Path{}
-	m.failed(now, n, p)
+	p.conn.Rules = rules(m.watch.Timing(n.target.ID))
+	p.conn.Lost(now, a.try, policy.Unanswered)
 	if len(p.attempts) == 0 {
-		if p.failures == 1 {
-			m.dial(n, p)
+		if m.act(now, n, p); len(p.attempts) > 0 {
 			m.linkState(n.target, "redialled", p.addr)
-		} else if p.quick > 0 {
-			p.quickAt = now.Add(quickRetry << (quickRetries - p.quick))
-			p.quick--
 		}
 	}
 	if !n.up() {
@@ -388,62 +397,51 @@ func (m *monitor) broke(now mono.Instant, a *attempt, err error) {
 
 func (m *monitor) dialFailed(now mono.Instant, a *attempt, e event) {
 	n, p := a.neighbour, a.path
-	if errors.Is(e.err, connect.ErrOwn) {
+	why := connect.Reason(e.err)
+	if why == policy.Own {
 		m.leave(now, a, ring.Path{Outcome: ring.PathOwn})
 		return
 	}
 	p.known = ring.Path{}
-	if e.refused {
+	if why == policy.NobodyListens {
 		p.known = ring.Path{Outcome: ring.PathRefused, Local: e.local}
 	}
-	m.failed(now, n, p)
-	m.o.Logger.Debug("a probe stream cannot be had", "peer", n.target.Name, "address", p.addr, "attempt", p.failures, "refused", e.refused, "error", e.err)
+	p.conn.Rules = rules(m.watch.Timing(n.target.ID))
+	p.conn.Failed(now, a.try, why)
+	m.o.Logger.Debug("a probe stream cannot be had", "peer", n.target.Name, "address", p.addr, "attempt", p.conn.Failures(),
+		"refused", why == policy.NobodyListens, "error", e.err)
 	m.judge(now, n)
-	if !e.refused && p.quick > 0 && len(p.attempts) == 0 {
-		p.quickAt = now.Add(quickRetry << (quickRetries - p.quick))
-		p.quick--
-	}
 }
 
-// nextQuick returns when the next quick retry is due.
+// nextQuick returns when the next quick try is due.
 func (m *monitor) nextQuick() mono.Instant {
 	at := never
 	for _, n := range m.neighbours {
 		for _, p := range n.paths {
-			if p.quickAt != 0 {
-				at = min(at, p.quickAt)
-			}
+			at = min(at, p.conn.Quick())
 		}
 	}
 	return at
 }
 
-func (m *monitor) retryQuickly(now mono.Instant) {
+func (m *monitor) tryQuickly(now mono.Instant) {
 	for _, n := range m.neighbours {
 		for _, p := range n.paths {
-			if p.quickAt != 0 && now >= p.quickAt {
-				p.quickAt = 0
-				if len(p.attempts) == 0 {
-					m.dial(n, p)
-				}
+			if now >= p.conn.Quick() {
+				m.act(now, n, p)
 			}
 		}
 	}
 }
 
-func (m *monitor) failed(now mono.Instant, n *neighbour, p *path) {
-	p.failures++
-	first := max(m.watch.Timing(n.target.ID).Interval, shortestRedial)
-	p.retryAt = now.Add(min(first<<min(max(p.failures-2, 0), 10), longestRedial))
-}
-
 // redial drops the streams to a neighbour and dials afresh.
-func (m *monitor) redial(n *neighbour, why string) {
+func (m *monitor) redial(now mono.Instant, n *neighbour, why string) {
 	n.drop()
 	m.watch.Excuse(n.target.ID)
 	for _, p := range n.paths {
-		p.failures, p.known, p.retryAt, p.raceAt = 0, ring.Path{}, 0, 0
-		m.dial(n, p)
+		p.known = ring.Path{}
+		p.conn.Restart(now)
+		m.act(now, n, p)
 	}
 	m.linkState(n.target, "redialled", why)
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/monitor/detector"
 	"github.com/arc-ring/arc/ring"
@@ -38,7 +39,7 @@ func (m *monitor) wanted(t detector.Target) ring.Wanted {
 
 // move takes the new addresses of a target over: paths that go on leading
 // there keep their streams.
-func (m *monitor) move(t detector.Target) {
+func (m *monitor) move(now mono.Instant, t detector.Target) {
 	n := m.neighbours[t.ID]
 	if n == nil {
 		return
@@ -53,7 +54,7 @@ func (m *monitor) move(t detector.Target) {
 		}
 		return true
 	})
-	m.dialAll(n)
+	m.dialAll(now, n)
 	m.linkState(t, "dialled", strings.Join(t.Addresses, ", "))
 }
 
@@ -82,7 +83,7 @@ func (m *monitor) leave(now mono.Instant, a *attempt, known ring.Path) {
 	}
 	p.known = known
 	p.drop(a)
-	p.failures, p.quick, p.quickAt, p.retryAt = 0, 0, 0, now.Add(longestRedial)
+	p.conn.Lost(now, a.try, policy.Rejected)
 	m.judge(now, n)
 }
 
@@ -105,8 +106,8 @@ func (m *monitor) dialDown(now mono.Instant) {
 	for _, n := range m.neighbours {
 		for _, p := range n.paths {
 			if len(p.attempts) == 0 {
-				p.failures, p.retryAt = 0, now
-				m.dial(n, p)
+				p.conn.Fresh(now)
+				m.act(now, n, p)
 			}
 		}
 	}

@@ -182,7 +182,7 @@ func (c *Connection) Failed(now mono.Instant, id uint64, why Reason) {
 		c.racing = false // until it is said again that the one that stands is silent
 	case why == Unanswered && c.repeat(now):
 	default:
-		c.race(now, c.pause(rejected))
+		c.race(now, c.pause(c.failures, rejected))
 	}
 }
 
@@ -190,6 +190,7 @@ func (c *Connection) Failed(now mono.Instant, id uint64, why Reason) {
 func (c *Connection) Lost(now mono.Instant, id uint64, why Reason) {
 	c.Drop(id)
 	c.refused = why == Rejected
+	before := c.failures
 	if !c.proved {
 		c.failures++
 	}
@@ -198,13 +199,13 @@ func (c *Connection) Lost(now mono.Instant, id uint64, why Reason) {
 	case c.underWay() > 0: // its successor is on the way
 	case why == Rejected && !c.Slow:
 		c.failures, c.quick = 0, 0
-		c.race(now, c.pause(true))
+		c.race(now, c.pause(0, true))
 	case why == Cut && !c.Slow:
 		c.failures = max(c.failures, c.Rules.CutFailures)
-		c.race(now, c.pause(false))
-	case c.failures > 0 && c.repeat(now):
-	default:
-		c.race(now, c.pause(false))
+		c.race(now, c.pause(c.failures, false))
+	case before > 0 && c.repeat(now):
+	default: // at once, if nothing has failed before
+		c.race(now, c.pause(before, false))
 	}
 }
 
@@ -329,14 +330,15 @@ func (c *Connection) repeat(now mono.Instant) bool {
 	return true
 }
 
-func (c *Connection) pause(rejected bool) time.Duration {
+// pause is the wait before the next round.
+func (c *Connection) pause(failures int, rejected bool) time.Duration {
 	switch {
 	case c.Slow:
 		return c.spread(c.Rules.Slow)
 	case rejected:
 		return c.spread(c.Rules.Backoff.Longest)
 	}
-	return c.spread(c.Rules.Backoff.Pause(c.failures))
+	return c.spread(c.Rules.Backoff.Pause(failures))
 }
 
 func (c *Connection) spread(d time.Duration) time.Duration {
