@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 // acceptance is this node's part in foundings: the number under which it enters
@@ -74,7 +75,7 @@ func (n *node) acceptFounder(r *arcv1.AcceptFounderRequest) (*arcv1.AcceptFounde
 	if err != nil {
 		return nil, err
 	}
-	resp := &arcv1.AcceptFounderResponse{Accepted: ok, Reason: reason, OnJoin: string(n.o.OnJoin)}
+	resp := &arcv1.AcceptFounderResponse{Accepted: ok, Reason: reason, OnJoin: string(n.o.OnJoin), LogVersion: ring.LogVersion}
 	if ok {
 		resp.Nonce = n.acceptance.give(r.GetFounder(), r.GetIncarnation())
 	}

@@ -70,14 +70,14 @@ func (n *node) found(others []discovery.Node) (entry, error) {
 	}
 	f := ring.Found{
 		Cluster: n.o.Cluster, RingID: fmt.Sprintf("%016x%016x", randomID(), randomID()), Settings: settings,
-		Founder: ring.Member{Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.reachedAt(), Witness: n.o.Witness, OnJoin: n.o.OnJoin, Version: n.o.Version},
+		Founder: ring.Member{Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.reachedAt(), Witness: n.o.Witness, OnJoin: n.o.OnJoin, Version: n.o.Version, LogVersion: ring.LogVersion},
 	}
 	names := []string{n.o.Name}
 	for _, o := range others {
 		word := n.acceptance.of(o.Name)
 		names = append(names, o.Name)
 		f.Others = append(f.Others, ring.Member{Name: o.Name, Incarnation: o.Incarnation, Addresses: o.Addresses, Witness: o.Witness,
-			OnJoin: ring.OnJoin(word.GetOnJoin()), Nonce: word.GetNonce(), Version: n.o.Version})
+			OnJoin: ring.OnJoin(word.GetOnJoin()), Nonce: word.GetNonce(), Version: n.o.Version, LogVersion: word.GetLogVersion()})
 	}
 	if n.discovery != nil {
 		if err := n.discovery.Founding(names); err != nil {
@@ -310,7 +310,7 @@ func (j *joiner) ask(ctx context.Context, addresses []string) (*arcv1.JoinRespon
 	o, nonce := &j.n.o, j.n.acceptance.nonce()
 	resp, err := arcv1.NewArcClient(conn).Join(ctx, &arcv1.JoinRequest{
 		Cluster: o.Cluster, Name: o.Name, Incarnation: j.n.incarnation, Addresses: j.n.reachedAt(),
-		Witness: o.Witness, OnJoin: string(o.OnJoin), RingId: j.former.ringID, Nonce: nonce, Version: o.Version,
+		Witness: o.Witness, OnJoin: string(o.OnJoin), RingId: j.former.ringID, Nonce: nonce, Version: o.Version, LogVersion: ring.LogVersion,
 	})
 	if err == nil && nonce != j.n.acceptance.nonce() {
 		return nil, fmt.Errorf("join via %s: another founder was accepted meanwhile", strings.Join(addresses, ", "))

@@ -11,7 +11,7 @@ import (
 // join admits a joiner; this node leads.
 func (n *node) join(ctx context.Context, l *loop, r *arcv1.JoinRequest) (*arcv1.JoinResponse, error) {
 	m := ring.Member{Name: r.GetName(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(),
-		Witness: r.GetWitness(), OnJoin: ring.OnJoin(r.GetOnJoin()), Nonce: r.GetNonce(), Version: r.GetVersion()}
+		Witness: r.GetWitness(), OnJoin: ring.OnJoin(r.GetOnJoin()), Nonce: r.GetNonce(), Version: r.GetVersion(), LogVersion: r.GetLogVersion()}
 	d, err := l.request(ctx, election.Request{Join: &ring.Join{Member: m}})
 	if err != nil {
 		return nil, err

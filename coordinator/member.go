@@ -35,7 +35,7 @@ type membership struct {
 func (n *node) live(ctx context.Context, e entry) error {
 	at := n.reachedAt()
 	core, err := election.New(election.Config{
-		ID: e.id, Incarnation: n.incarnation, Unborn: e.unborn, Addresses: at, Former: n.former, Version: n.o.Version, Rand: randomID,
+		ID: e.id, Incarnation: n.incarnation, Unborn: e.unborn, Addresses: at, Former: n.former, Version: n.o.Version, LogVersion: ring.LogVersion, Rand: randomID,
 		Wall:       func() int64 { return time.Now().UnixMicro() },
 		RaftLogger: raftLog{n.log.Named("raft")},
 		Trace:      n.trace(),

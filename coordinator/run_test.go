@@ -11,6 +11,7 @@ import (
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 // startRing starts a ring of the named nodes; the first founds it.
@@ -266,7 +267,7 @@ func TestAJoinerThatIsEvictedAtOnceFindsOut(t *testing.T) {
 	}
 	defer n.close()
 	admitted, err := nodes[0].client.Join(ctx, &arcv1.JoinRequest{
-		Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation, Addresses: []string{"127.0.0.1:1"}, Nonce: 1})
+		Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation, Addresses: []string{"127.0.0.1:1"}, Nonce: 1, LogVersion: ring.LogVersion})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func TestAReturnInTheLogOfAProcessThatEnded(t *testing.T) {
 	w.restart("c")
 	returned := func() bool {
 		entries := w.nodes["c"].disk.entries
-		return strings.Contains(string(entries[len(entries)-1].GetData()), `"return"`)
+		return isReturn(entries[len(entries)-1])
 	}
 	for end := w.now.Add(100 * time.Millisecond); !returned(); w.run(500 * time.Microsecond) {
 		if w.now > end {
@@ -250,7 +250,16 @@ func TestACopyThatEndedInAPair(t *testing.T) {
 	}
 }
 
-func isReturn(e *raftpb.Entry) bool { return strings.Contains(string(e.GetData()), `"return"`) }
+func isReturn(e *raftpb.Entry) bool { return returnIn(e) != nil }
+
+// returnIn is the return in an entry, or nil.
+func returnIn(e *raftpb.Entry) *ring.Return {
+	c, err := ring.DecodeCommand(e.GetData())
+	if e.GetType() != raftpb.EntryNormal || err != nil {
+		return nil
+	}
+	return c.Return
+}
 
 // ledFromElsewhere is a ring of three whose leader a is back from its disk at another
 // address, as a2, and leads again. Its member b does not hear that the ring has

@@ -22,6 +22,8 @@ type Config struct {
 	Addresses []string
 	// Version is what this process runs, for status.
 	Version string
+	// LogVersion is the newest log version that this process reads.
+	LogVersion uint32
 	// Former are the newest incarnations of earlier processes on the same data
 	// directory. If they reach back to the one that the ring has recorded, and it
 	// is not among them, the directory is an older copy. Empty: not known.

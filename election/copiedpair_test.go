@@ -1,7 +1,6 @@
 package election_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +24,8 @@ func pairRecordsACopy(t *testing.T, restarted, again bool) *world {
 	a, b := w.nodes["a"], w.nodes["b"]
 	records := func(inc uint64) bool {
 		return slices.ContainsFunc(a.disk.entries, func(e *raftpb.Entry) bool {
-			return strings.Contains(string(e.GetData()), fmt.Sprintf(`"return":{"id":%d,"incarnation":%d,`, b.id, inc))
+			r := returnIn(e)
+			return r != nil && r.ID == b.id && r.Incarnation == inc
 		})
 	}
 	until := func(what string, done func() bool) {

@@ -10,6 +10,14 @@ import (
 // listed for long enough.
 const forgetEvery = 10 * time.Second
 
+// requireRule raises the log version that every member has to read as soon as all
+// of them do.
+func (n *Node) requireRule() {
+	if v := n.ring.ReadableByAll(); v > n.ring.LogVersion && n.lead.handover == nil {
+		n.proposeOnce(proposalKey{kind: "require"}, ring.Command{Require: &ring.Require{LogVersion: v}})
+	}
+}
+
 // forgetTimers lets the declared leader drop former members from the list when
 // the settings say so. The wall clock decides: a wrong one costs a line of
 // status. A leader wakes often enough by itself.

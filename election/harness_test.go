@@ -44,6 +44,8 @@ type world struct {
 	watchers uint64
 	// compact, if not 0, is after how many entries a node cuts its log.
 	compact uint64
+	// logVersion is what nodes read that are started from now on.
+	logVersion uint32
 	// clock, if not 0, is the Unix time in seconds at the world's begin.
 	clock int64
 	// lie bends what a node says of another one's standing.
@@ -138,7 +140,7 @@ func (w *world) name(id uint64) string {
 // boot starts a node's core on what its disk holds.
 func (w *world) boot(nd *node, rec election.Recovered) {
 	c := election.Config{
-		ID: nd.id, Incarnation: nd.inc, Addresses: []string{nd.name + ":7400"}, Former: slices.Clone(nd.former), CompactAfter: w.compact,
+		ID: nd.id, Incarnation: nd.inc, Addresses: []string{nd.name + ":7400"}, Former: slices.Clone(nd.former), LogVersion: w.logVersion, CompactAfter: w.compact,
 		Rand: rand.New(rand.NewPCG(nd.id, nd.inc)).Uint64, Wall: func() int64 { return w.clock*1_000_000 + w.now.SinceOrigin().Microseconds() },
 	}
 	if !w.untraced {

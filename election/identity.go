@@ -1,7 +1,6 @@
 package election
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 
@@ -331,7 +330,7 @@ func (n *Node) noteReturns(entries []*raftpb.Entry) {
 	first := entries[0].GetIndex()
 	i.logged = slices.DeleteFunc(i.logged, func(l loggedReturn) bool { return l.index >= first || l.index <= n.applied })
 	for _, e := range entries {
-		if e.GetType() != raftpb.EntryNormal || !bytes.Contains(e.GetData(), []byte(`"return"`)) && !bytes.Contains(e.GetData(), []byte(`"declare"`)) {
+		if e.GetType() != raftpb.EntryNormal || len(e.GetData()) == 0 {
 			continue
 		}
 		c, err := n.commands.read(e)

@@ -257,7 +257,7 @@ func returnLogged(t *testing.T) *world {
 	w.clone("c", "c2")
 	logged := func() bool {
 		e := w.nodes["b"].disk.entries
-		return strings.Contains(string(e[len(e)-1].GetData()), `"return"`)
+		return isReturn(e[len(e)-1])
 	}
 	for end := w.now.Add(3 * time.Second); !logged(); w.run(500 * time.Microsecond) {
 		if w.now > end {

@@ -172,6 +172,7 @@ func (n *Node) leadTimers() {
 		n.timedTimers()
 		n.breakTimers()
 		n.forgetTimers()
+		n.requireRule()
 	}
 	if n.lead != l {
 		return

@@ -1,7 +1,6 @@
 package election
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -233,11 +232,7 @@ func readSnapshot(s *raftpb.Snapshot) (*ring.State, []ring.Member, error) {
 	if meta.GetIndex() == 0 || meta.GetIndex() >= IndexLimit || meta.GetTerm() == 0 || meta.GetTerm() > MaxTerm {
 		return fail(fmt.Errorf("%w: index %d of term %d", ring.ErrInvalid, meta.GetIndex(), meta.GetTerm()))
 	}
-	var d snapshotData
-	if err := json.Unmarshal(s.GetData(), &d); err != nil {
-		return fail(err)
-	}
-	st, err := ring.Restore(d.Ring)
+	st, gone, err := ring.Restore(s.GetData())
 	if err != nil {
 		return fail(err)
 	}
@@ -256,12 +251,12 @@ func readSnapshot(s *raftpb.Snapshot) (*ring.State, []ring.Member, error) {
 			return fail(fmt.Errorf("%w: configuration %s, the highest id is %d", ring.ErrInvalid, ring.IDs(ids[:min(len(ids), 16)]), st.HighestID))
 		}
 	}
-	for _, m := range d.Gone {
+	for _, m := range gone {
 		if neverAdmitted(m.ID) {
 			return fail(fmt.Errorf("%w: former member %d, the highest id is %d", ring.ErrInvalid, m.ID, st.HighestID))
 		}
 	}
-	return st, d.Gone, nil
+	return st, gone, nil
 }
 
 // plausibleRecord returns why a Node must not start from what the storage gave

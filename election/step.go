@@ -335,7 +335,7 @@ func (n *Node) memberTimers() {
 		return
 	}
 	moved := len(n.cfg.Addresses) > 0 && !slices.Equal(me.Addresses, n.cfg.Addresses)
-	changed := moved || me.Incarnation != n.cfg.Incarnation || me.Version != n.cfg.Version
+	changed := moved || me.Incarnation != n.cfg.Incarnation || me.Version != n.cfg.Version || me.LogVersion != n.cfg.LogVersion
 	if n.lead != nil {
 		if changed && n.mayRecord() {
 			n.proposeOnce(proposalKey{kind: "return", id: me.ID}, ring.Command{Return: &n.self().Return})
@@ -381,7 +381,7 @@ func (n *Node) notice(id uint64) {
 func (n *Node) self() *Return {
 	last, _ := n.store.LastIndex() // fails for no log in memory
 	r := &Return{
-		Return: ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses, Version: n.cfg.Version},
+		Return: ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses, Version: n.cfg.Version, LogVersion: n.cfg.LogVersion},
 		Former: n.cfg.Former, Last: last, Term: n.term,
 	}
 	if len(r.Addresses) == 0 {

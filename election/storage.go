@@ -2,9 +2,7 @@ package election
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 
 	"go.etcd.io/raft/v3"
@@ -13,28 +11,18 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// snapshotData is what a raft snapshot holds beside the configuration: the
-// ring, and the former members whose log or answers may still be needed.
-type snapshotData struct {
-	Ring json.RawMessage `json:"ring"`
-	Gone []ring.Member   `json:"gone,omitempty"`
-}
-
-// snapshot returns the data for a snapshot of the present state.
+// snapshot returns the data for a snapshot of the present state: the ring, and
+// the former members whose log or answers may still be needed.
 func (n *Node) snapshot() []byte {
-	d := snapshotData{Ring: n.ring.Snapshot()}
+	former := make([]ring.Member, 0, n.gone.Len()+1)
 	for _, m := range n.gone.All() {
-		d.Gone = append(d.Gone, *m)
+		former = append(former, *m)
 	}
 	if n.leavingSince != 0 {
-		d.Gone = append(d.Gone, ring.Member{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses})
-		slices.SortFunc(d.Gone, func(a, b ring.Member) int { return cmp.Compare(a.ID, b.ID) })
+		former = append(former, ring.Member{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses})
+		slices.SortFunc(former, func(a, b ring.Member) int { return cmp.Compare(a.ID, b.ID) })
 	}
-	b, err := json.Marshal(d)
-	if err != nil {
-		panic(fmt.Sprintf("election: a snapshot does not encode: %v", err)) // only plain fields
-	}
-	return b
+	return n.ring.Snapshot(former...)
 }
 
 // restore takes the state from a snapshot's data.

@@ -332,7 +332,7 @@ func (n *Node) memberReturned(from uint64, r Return) {
 	if !ok || r.ID != from {
 		return
 	}
-	if m.Incarnation == r.Incarnation && slices.Equal(m.Addresses, r.Addresses) && m.Version == r.Version {
+	if m.Is(r.Return) {
 		if n.lead != nil {
 			n.lead.unsettle(from) // it asks whether anybody is there
 			// Perhaps it hears this leader and cannot tell which process that is.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,6 +51,8 @@ func (s *State) Apply(term uint64, c Command) ([]Change, error) {
 		return nil, s.interrupted(term, *c.Interrupted)
 	case c.Forget != nil:
 		return nil, s.forget(*c.Forget)
+	case c.Require != nil:
+		return nil, s.require(*c.Require)
 	}
 	changes, err := s.apply(term, c)
 	if err != nil {
@@ -99,8 +100,8 @@ func (s *State) found(f Found) ([]Change, error) {
 	}
 	names := map[string]bool{f.Founder.Name: true}
 	for _, m := range f.Others {
-		if m.Name == "" || names[m.Name] || m.Incarnation == 0 || len(m.Addresses) == 0 {
-			return nil, fmt.Errorf("%w: a ring is founded with names that differ, incarnations and addresses: %q", ErrInvalid, m.Name)
+		if m.Name == "" || names[m.Name] || m.Incarnation == 0 || len(m.Addresses) == 0 || !slices.Contains(onJoins, m.OnJoin) {
+			return nil, fmt.Errorf("%w: a ring is founded with names that differ, incarnations, addresses and known wishes: %q", ErrInvalid, m.Name)
 		}
 		names[m.Name] = true
 	}
@@ -110,6 +111,7 @@ func (s *State) found(f Found) ([]Change, error) {
 		changes = append(changes, s.admit(m))
 		s.Epoch++ // as for any other join
 	}
+	s.LogVersion = s.ReadableByAll()
 	return changes, nil
 }
 
@@ -117,6 +119,9 @@ func (s *State) join(j Join) ([]Change, error) {
 	m := j.Member
 	if m.Name == "" || m.Incarnation == 0 || len(m.Addresses) == 0 || len(m.Version) > VersionMost {
 		return nil, fmt.Errorf("%w: a joiner needs a name, an incarnation, an address, and a version of at most %d bytes", ErrInvalid, VersionMost)
+	}
+	if err := s.readsLog(m.Name, m.LogVersion); err != nil {
+		return nil, err
 	}
 	var changes []Change
 	if old, ok := s.MemberByName(m.Name); ok {
@@ -290,59 +295,60 @@ func (s *State) comeBack(r Return) ([]Change, error) {
 		return nil, fmt.Errorf("%w: a return needs an incarnation, an address, and a version of at most %d bytes", ErrInvalid, VersionMost)
 	}
 	m := &s.Members[i]
-	if m.Incarnation == r.Incarnation && slices.Equal(m.Addresses, r.Addresses) && m.Version == r.Version {
+	if m.Is(r) {
 		return nil, fmt.Errorf("%w: member %d is already known as incarnation %d", ErrStale, r.ID, r.Incarnation)
 	}
-	m.Incarnation, m.Addresses, m.Version = r.Incarnation, slices.Clone(r.Addresses), r.Version
-	return []Change{{Kind: Returned, Member: *m}}, nil
-}
-
-// Snapshot returns the State's canonical bytes: equal states give equal bytes.
-func (s *State) Snapshot() []byte {
-	b, err := json.Marshal(s)
-	if err != nil {
-		panic(fmt.Sprintf("ring: the state does not encode: %v", err)) // only plain fields
+	if err := s.readsLog(m.Name, r.LogVersion); err != nil {
+		return nil, err
 	}
-	return b
+	m.Incarnation, m.Addresses, m.Version, m.LogVersion = r.Incarnation, slices.Clone(r.Addresses), r.Version, r.LogVersion
+	return []Change{{Kind: Returned, Member: *m}}, nil
 }
 
 // Restore is the inverse of Snapshot. It checks what Apply maintains and
 // refuses bytes that no State has.
-func Restore(b []byte) (*State, error) {
-	s := &State{}
-	if err := json.Unmarshal(b, s); err != nil {
-		return nil, fmt.Errorf("restore ring state: %w", err)
+func Restore(b []byte) (s *State, gone []Member, err error) {
+	if s, gone, err = decodeSnapshot(b); err == nil {
+		err = s.check()
 	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("restore ring state: %w", err)
+	}
+	return s, gone, nil
+}
+
+// check refuses a state that no commands lead to.
+func (s *State) check() error {
 	if s.RingID == "" {
-		return nil, fmt.Errorf("restore ring state: %w: no ring id", ErrInvalid)
+		return fmt.Errorf("%w: no ring id", ErrInvalid)
 	}
 	// Every admission and every declaration makes an epoch.
 	if s.HighestID > s.Epoch || s.Term >= TermLimit || len(s.History) > HistoryKept || len(s.Led) > LedKept {
-		return nil, fmt.Errorf("restore ring state: %w: highest id %d at epoch %d, token %d, %d leaderships, %d former leaders",
+		return fmt.Errorf("%w: highest id %d at epoch %d, token %d, %d leaderships, %d former leaders",
 			ErrInvalid, s.HighestID, s.Epoch, s.Term, len(s.History), len(s.Led))
 	}
 	for i, m := range s.Members {
 		if m.ID == 0 || m.ID > s.HighestID || i > 0 && m.ID <= s.Members[i-1].ID {
-			return nil, fmt.Errorf("restore ring state: %w: member ids are not ascending up to %d", ErrInvalid, s.HighestID)
+			return fmt.Errorf("%w: member ids are not ascending up to %d", ErrInvalid, s.HighestID)
 		}
 	}
 	if len(s.Departed) > DepartedKept {
-		return nil, fmt.Errorf("restore ring state: %w: %d former members, at most %d are kept", ErrInvalid, len(s.Departed), DepartedKept)
+		return fmt.Errorf("%w: %d former members, at most %d are kept", ErrInvalid, len(s.Departed), DepartedKept)
 	}
 	if !slices.IsSortedFunc(s.Led, func(a, b LastLed) int { return cmp.Compare(a.Name, b.Name) }) {
-		return nil, fmt.Errorf("restore ring state: %w: former leaders are not sorted", ErrInvalid)
+		return fmt.Errorf("%w: former leaders are not sorted", ErrInvalid)
 	}
 	if err := s.Settings.bounds(); err != nil {
-		return nil, fmt.Errorf("restore ring state: %w", err)
+		return err
 	}
-	return s, nil
+	return nil
 }
 
 // Hash returns the SHA-256 in hexadecimal of what Snapshot holds, without what
 // belongs to no epoch (Command.Beside): equal epochs have equal hashes.
 func (s *State) Hash() string {
 	c := *s
-	c.History, c.Departed = withoutTimed(s.History), nil
+	c.History, c.Departed, c.LogVersion = withoutTimed(s.History), nil, 0
 	sum := sha256.Sum256(c.Snapshot())
 	return hex.EncodeToString(sum[:])
 }

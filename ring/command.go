@@ -1,14 +1,12 @@
 package ring
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 )
 
 // A Command is one entry of the replicated log: exactly one of its pointers
-// is set. It travels as JSON, which keeps a log readable by eye.
+// is set. The JSON names are those of log version 1, and of traces.
 type Command struct {
 	// Ref is the proposer's number for it, meaningless to others.
 	Ref      uint64    `json:"ref,omitempty"`
@@ -25,6 +23,7 @@ type Command struct {
 	Timed       *Timed       `json:"timed,omitempty"`
 	Interrupted *Interrupted `json:"interrupted,omitempty"`
 	Forget      *Forget      `json:"forget,omitempty"`
+	Require     *Require     `json:"-"`
 }
 
 // Found makes the ring, with its founder as the first member under id 1. It is
@@ -104,6 +103,8 @@ type Return struct {
 	Incarnation uint64   `json:"incarnation"`
 	Addresses   []string `json:"addresses"`
 	Version     string   `json:"version,omitempty"`
+	// LogVersion is the newest log version that the process reads.
+	LogVersion uint32 `json:"-"`
 }
 
 // Seal says that raft's configuration with these voters, ascending, is known to
@@ -114,38 +115,18 @@ type Seal struct {
 
 // Beside reports whether the command concerns the memory of the ring alone, not
 // the ring: nobody has to act on it, and no epoch counts it.
-func (c Command) Beside() bool { return c.Timed != nil || c.Interrupted != nil || c.Forget != nil }
-
-// Encode returns the bytes that go into the log.
-func (c Command) Encode() []byte {
-	b, err := json.Marshal(c)
-	if err != nil {
-		panic(fmt.Sprintf("ring: a command does not encode: %v", err)) // only plain fields
-	}
-	return b
+func (c Command) Beside() bool {
+	return c.Timed != nil || c.Interrupted != nil || c.Forget != nil || c.Require != nil
 }
 
-// DecodeCommand is the inverse of Encode. It refuses unknown fields, trailing
-// bytes, and anything but exactly one command: a log that a newer ARC wrote
-// must not be applied half.
-func DecodeCommand(b []byte) (Command, error) {
-	var c Command
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
-		return Command{}, fmt.Errorf("decode ring command: %w", err)
+// String is the command as traces show it.
+func (c Command) String() string {
+	if c.Require != nil {
+		return fmt.Sprintf("require log version %d", c.Require.LogVersion)
 	}
-	if d.More() {
-		return Command{}, errors.New("decode ring command: trailing bytes")
+	b, err := json.Marshal(c)
+	if err != nil {
+		return err.Error()
 	}
-	n := 0
-	for _, set := range []bool{c.Found != nil, c.Join != nil, c.Leave != nil, c.Evict != nil, c.Declare != nil, c.Appoint != nil, c.Settings != nil, c.Return != nil, c.Seal != nil, c.Timed != nil, c.Interrupted != nil, c.Forget != nil} {
-		if set {
-			n++
-		}
-	}
-	if n != 1 {
-		return Command{}, fmt.Errorf("decode ring command: %d commands in one entry, want 1", n)
-	}
-	return c, nil
+	return string(b)
 }

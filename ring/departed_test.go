@@ -29,7 +29,7 @@ func of(t *testing.T, names ...string) *State {
 func apply(t *testing.T, s *State, term uint64, c Command) {
 	t.Helper()
 	if _, err := s.Apply(term, c); err != nil {
-		t.Fatalf("%s: %v", c.Encode(), err)
+		t.Fatalf("%v: %v", c, err)
 	}
 }
 
@@ -67,7 +67,7 @@ func TestWhoDepartedIsListed(t *testing.T) {
 	if _, err := s.Apply(11, Command{Forget: &Forget{IDs: []uint64{2, 9}}}); !errors.Is(err, ErrNotMember) {
 		t.Errorf("forgotten twice: %v, want ErrNotMember", err)
 	}
-	r, err := Restore(s.Snapshot())
+	r, _, err := Restore(s.Snapshot())
 	if err != nil || !reflect.DeepEqual(r.Departed, s.Departed) {
 		t.Errorf("a snapshot gives back %+v, %v", r, err)
 	}
@@ -85,7 +85,7 @@ func TestWhoDepartedIsBounded(t *testing.T) {
 	}
 	// A state that has more was not written by this code.
 	s.Departed = append(s.Departed, s.Departed[0])
-	if _, err := Restore(s.Snapshot()); !errors.Is(err, ErrInvalid) {
+	if _, _, err := Restore(s.Snapshot()); !errors.Is(err, ErrInvalid) {
 		t.Errorf("restored: %v, want ErrInvalid", err)
 	}
 }

@@ -11,6 +11,8 @@ var (
 	ErrStale = errors.New("stale")
 	// ErrNotHeir: somebody else must lead.
 	ErrNotHeir = errors.New("not the heir")
+	// ErrNewer: a record was written by an ARC that is newer than this one.
+	ErrNewer = errors.New("it needs an ARC that reads log version")
 	// ErrInvalid: the command contradicts itself or the rules.
 	ErrInvalid = errors.New("invalid")
 )

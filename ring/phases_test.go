@@ -26,7 +26,7 @@ func TestTimedBelongsToNoEpoch(t *testing.T) {
 	if l.Phases != want || l.SeenBy != "c" || l.Evidence != Silent {
 		t.Errorf("phases %+v, evidence %q seen by %q; want %+v, silent, c", l.Phases, l.Evidence, l.SeenBy, want)
 	}
-	r, err := Restore(s.Snapshot())
+	r, _, err := Restore(s.Snapshot())
 	if err != nil || !reflect.DeepEqual(r.History[len(r.History)-1], l) || r.Hash() != hash {
 		t.Errorf("a snapshot gives back %+v, %v; want %+v", r.History, err, l)
 	}

@@ -48,7 +48,7 @@ func TestARingFoundedAgainKeepsWhatItWasAndNobodysID(t *testing.T) {
 	if heir, ok := r.Heir(); !ok || heir.Name != "n2" {
 		t.Errorf("the heir is %v", heir)
 	}
-	if back, err := Restore(r.Snapshot()); err != nil || back.Hash() != r.Hash() {
+	if back, _, err := Restore(r.Snapshot()); err != nil || back.Hash() != r.Hash() {
 		t.Errorf("it cannot be restored: %v", err)
 	}
 	again, err := r.Refound("n2", "recovered", 5)

@@ -29,6 +29,13 @@ type Member struct {
 	Nonce uint64 `json:"nonce,omitempty"`
 	// Version is what the member runs; empty if it did not say.
 	Version string `json:"version,omitempty"`
+	// LogVersion is the newest log version that the member reads; 0 if it did not say.
+	LogVersion uint32 `json:"-"`
+}
+
+// Is reports whether a return says nothing that is not recorded of the member.
+func (m *Member) Is(r Return) bool {
+	return m.Incarnation == r.Incarnation && slices.Equal(m.Addresses, r.Addresses) && m.Version == r.Version && m.LogVersion == r.LogVersion
 }
 
 // OnJoin is what a newcomer wants: to be there, or to lead at once.
@@ -149,6 +156,8 @@ type State struct {
 	Settings Settings   `json:"settings"`
 	// Refounding is how the ring was founded again last; zero if it never was.
 	Refounding Refounding `json:"refounding,omitzero"`
+	// LogVersion is the one that every member has to read; 0 before the first Require.
+	LogVersion uint32 `json:"-"`
 }
 
 // Refounding tells a ring that was founded again from its former self, which has

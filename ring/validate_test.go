@@ -94,7 +94,7 @@ func TestTheLogIsHeldToBoundsAlone(t *testing.T) {
 		t.Fatal("these settings are to break a rule")
 	}
 	must(t, s, 1, Command{Settings: &old})
-	if r, err := Restore(s.Snapshot()); err != nil || r.Settings != old {
+	if r, _, err := Restore(s.Snapshot()); err != nil || r.Settings != old {
 		t.Errorf("restored %+v, %v", r, err)
 	}
 	old.LeaseMS = 7

@@ -63,7 +63,7 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 	if r := m.Return; r != nil {
 		bodies++
 		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{
-			Id: r.ID, Incarnation: r.Incarnation, Addresses: append([]string(nil), r.Addresses...), Version: Text(r.Version),
+			Id: r.ID, Incarnation: r.Incarnation, Addresses: append([]string(nil), r.Addresses...), Version: Text(r.Version), LogVersion: r.LogVersion,
 			Former: append([]uint64(nil), r.Former...), LastIndex: r.Last, Term: r.Term, Ask: r.Ask,
 		}}}
 	}

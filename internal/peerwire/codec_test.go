@@ -66,7 +66,7 @@ func everyBody() map[string]election.Message {
 		"certificate":        {From: 1, To: 2, Certificate: &election.Certificate{Name: "n4", ID: 4, Incarnation: 5, Exit: "signal: killed", Clean: true}},
 		"release":            {From: 1, To: 2, Release: &election.Release{Term: 3, Seq: 8, ID: 1, Incarnation: 5}},
 		"evicted":            {From: 1, To: 2, Evicted: &election.EvictedNotice{RingID: "r", ID: 2, Epoch: 9}},
-		"return":             {From: 1, To: 2, Return: &election.Return{Return: ring.Return{ID: 1, Incarnation: 6, Addresses: []string{"10.0.0.1:7400", "[::1]:7400"}}, Former: []uint64{5, 4}, Last: 7, Term: 3, Ask: true}},
+		"return":             {From: 1, To: 2, Return: &election.Return{Return: ring.Return{ID: 1, Incarnation: 6, Addresses: []string{"10.0.0.1:7400", "[::1]:7400"}, Version: "dev", LogVersion: 2}, Former: []uint64{5, 4}, Last: 7, Term: 3, Ask: true}},
 		"held":               {From: 1, To: 2, Held: &election.Held{RingID: "r", ID: 2, Incarnation: 9, By: 8, Addresses: []string{"10.0.0.2:7400"}, Behind: true}},
 	}
 }

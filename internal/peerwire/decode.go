@@ -100,7 +100,7 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 			return m, fmt.Errorf("%w: return of member %d with %d former incarnations", ErrMalformed, r.GetId(), len(r.GetFormer()))
 		}
 		m.Return = &election.Return{
-			Return: ring.Return{ID: r.GetId(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(), Version: r.GetVersion()},
+			Return: ring.Return{ID: r.GetId(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(), Version: r.GetVersion(), LogVersion: r.GetLogVersion()},
 			Former: r.GetFormer(), Last: r.GetLastIndex(), Term: r.GetTerm(), Ask: r.GetAsk(),
 		}
 	case *arcv1.PeerEnvelope_Held:

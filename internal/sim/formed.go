@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -39,16 +38,9 @@ func (s *Sim) foundFormed() error {
 	if err != nil {
 		return fmt.Errorf("found: %w", err)
 	}
-	var data map[string]json.RawMessage
-	if err := json.Unmarshal(rec.Snapshot.GetData(), &data); err != nil {
-		return fmt.Errorf("snapshot: %w", err)
-	}
-	data["ring"] = st.Snapshot()
+	rec.Snapshot.Data = st.Snapshot()
 	rec.Snapshot.GetMetadata().Index = &st.Epoch // each change was an entry
 	rec.HardState.Commit = &st.Epoch
-	if rec.Snapshot.Data, err = json.Marshal(data); err != nil {
-		return fmt.Errorf("snapshot: %w", err)
-	}
 	// The learners come in by the first leader's change: raft takes a time that
 	// grows with the square of their number to restore them at each start.
 	conf := rec.Snapshot.GetMetadata().GetConfState()

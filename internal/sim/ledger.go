@@ -225,10 +225,10 @@ func (s *Sim) append(n *node, e *raftpb.Entry) {
 	}
 	s.judgeAsked(e, c)
 	if why := s.judge(e, c); why != "" {
-		s.tracef(n, "committed %d: no effect (%s): %s", e.GetIndex(), why, e.GetData())
+		s.tracef(n, "committed %d: no effect (%s): %v", e.GetIndex(), why, c)
 		return
 	}
-	s.tracef(n, "committed %d: %s", e.GetIndex(), e.GetData())
+	s.tracef(n, "committed %d: %v", e.GetIndex(), c)
 	g.epoch++
 	g.epochs[len(g.epochs)-1] = g.epoch
 	for uint64(len(g.byEpoch)) <= g.epoch {

@@ -148,7 +148,7 @@ func TestLedgerAgreesWithTheRing(t *testing.T) {
 		}
 		want, _ := st.Heir(dead...)
 		if got := g.heir(dead); got != want.ID {
-			t.Fatalf("without %v the heir of %s is %d by the ledger, %d by the ring", dead, st.Snapshot(), got, want.ID)
+			t.Fatalf("without %v the heir of %+v is %d by the ledger, %d by the ring", dead, *st, got, want.ID)
 		}
 	}
 }

@@ -134,6 +134,6 @@ func (s *Sim) logApplied(n *node, a election.Applied) {
 		return
 	}
 	if mark.print != p || mark.hash != "" && mark.hash != st.Hash() {
-		s.failAt(n, "state", "its state of epoch %d differs from another member's: %s", st.Epoch, st.Snapshot())
+		s.failAt(n, "state", "its state of epoch %d differs from another member's: %+v", st.Epoch, *st)
 	}
 }

@@ -1410,7 +1410,9 @@ type JoinRequest struct {
 	// answer is admitted once.
 	Nonce uint64 `protobuf:"varint,9,opt,name=nonce,proto3" json:"nonce,omitempty"`
 	// What the joiner runs.
-	Version       string `protobuf:"bytes,10,opt,name=version,proto3" json:"version,omitempty"`
+	Version string `protobuf:"bytes,10,opt,name=version,proto3" json:"version,omitempty"`
+	// The newest version of the ring's log that the joiner reads.
+	LogVersion    uint32 `protobuf:"varint,11,opt,name=log_version,json=logVersion,proto3" json:"log_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1513,6 +1515,13 @@ func (x *JoinRequest) GetVersion() string {
 		return x.Version
 	}
 	return ""
+}
+
+func (x *JoinRequest) GetLogVersion() uint32 {
+	if x != nil {
+		return x.LogVersion
+	}
+	return 0
 }
 
 type JoinResponse struct {
@@ -2590,7 +2599,7 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x12\n" +
 	"\x04type\x18\x04 \x01(\tR\x04type\x12\x12\n" +
 	"\x04node\x18\x05 \x01(\tR\x04node\x12/\n" +
-	"\x06detail\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x06detail\"\x95\x02\n" +
+	"\x06detail\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x06detail\"\xb6\x02\n" +
 	"\vJoinRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -2602,7 +2611,9 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\tforwarded\x18\b \x01(\bR\tforwarded\x12\x14\n" +
 	"\x05nonce\x18\t \x01(\x04R\x05nonce\x12\x18\n" +
 	"\aversion\x18\n" +
-	" \x01(\tR\aversion\"\xa6\x01\n" +
+	" \x01(\tR\aversion\x12\x1f\n" +
+	"\vlog_version\x18\v \x01(\rR\n" +
+	"logVersion\"\xa6\x01\n" +
 	"\fJoinResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x14\n" +

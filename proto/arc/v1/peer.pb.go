@@ -1214,7 +1214,9 @@ type Return struct {
 	LastIndex uint64 `protobuf:"varint,7,opt,name=last_index,json=lastIndex,proto3" json:"last_index,omitempty"`
 	Term      uint64 `protobuf:"varint,8,opt,name=term,proto3" json:"term,omitempty"`
 	// True if the receiver should announce itself too.
-	Ask           bool `protobuf:"varint,9,opt,name=ask,proto3" json:"ask,omitempty"`
+	Ask bool `protobuf:"varint,9,opt,name=ask,proto3" json:"ask,omitempty"`
+	// The newest version of the ring's log that the member reads.
+	LogVersion    uint32 `protobuf:"varint,10,opt,name=log_version,json=logVersion,proto3" json:"log_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1310,6 +1312,13 @@ func (x *Return) GetAsk() bool {
 		return x.Ask
 	}
 	return false
+}
+
+func (x *Return) GetLogVersion() uint32 {
+	if x != nil {
+		return x.LogVersion
+	}
+	return 0
 }
 
 // Held tells a process that it is not the member that it says it is.
@@ -1599,8 +1608,10 @@ type AcceptFounderResponse struct {
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The number under which this node enters the ring of this founder: its join
 	// bears it too. It is another one for another founder.
-	Nonce         uint64 `protobuf:"varint,3,opt,name=nonce,proto3" json:"nonce,omitempty"`
-	OnJoin        string `protobuf:"bytes,4,opt,name=on_join,json=onJoin,proto3" json:"on_join,omitempty"`
+	Nonce  uint64 `protobuf:"varint,3,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	OnJoin string `protobuf:"bytes,4,opt,name=on_join,json=onJoin,proto3" json:"on_join,omitempty"`
+	// The newest version of the ring's log that this node reads.
+	LogVersion    uint32 `protobuf:"varint,5,opt,name=log_version,json=logVersion,proto3" json:"log_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1661,6 +1672,13 @@ func (x *AcceptFounderResponse) GetOnJoin() string {
 		return x.OnJoin
 	}
 	return ""
+}
+
+func (x *AcceptFounderResponse) GetLogVersion() uint32 {
+	if x != nil {
+		return x.LogVersion
+	}
+	return 0
 }
 
 type StandingRequest struct {
@@ -2199,7 +2217,7 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\aEvicted\x12\x17\n" +
 	"\aring_id\x18\x01 \x01(\tR\x06ringId\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\xe3\x01\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\x84\x02\n" +
 	"\x06Return\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x12\n" +
@@ -2210,7 +2228,10 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\n" +
 	"last_index\x18\a \x01(\x04R\tlastIndex\x12\x12\n" +
 	"\x04term\x18\b \x01(\x04R\x04term\x12\x10\n" +
-	"\x03ask\x18\t \x01(\bR\x03ask\"\x97\x01\n" +
+	"\x03ask\x18\t \x01(\bR\x03ask\x12\x1f\n" +
+	"\vlog_version\x18\n" +
+	" \x01(\rR\n" +
+	"logVersion\"\x97\x01\n" +
 	"\x04Held\x12\x17\n" +
 	"\aring_id\x18\x01 \x01(\tR\x06ringId\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12 \n" +
@@ -2230,12 +2251,14 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x1c\n" +
 	"\taddresses\x18\x04 \x03(\tR\taddresses\x12\x14\n" +
 	"\x05names\x18\x05 \x03(\tR\x05names\x12\x0e\n" +
-	"\x02to\x18\x06 \x01(\tR\x02to\"z\n" +
+	"\x02to\x18\x06 \x01(\tR\x02to\"\x9b\x01\n" +
 	"\x15AcceptFounderResponse\x12\x1a\n" +
 	"\baccepted\x18\x01 \x01(\bR\baccepted\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
 	"\x05nonce\x18\x03 \x01(\x04R\x05nonce\x12\x17\n" +
-	"\aon_join\x18\x04 \x01(\tR\x06onJoin\"T\n" +
+	"\aon_join\x18\x04 \x01(\tR\x06onJoin\x12\x1f\n" +
+	"\vlog_version\x18\x05 \x01(\rR\n" +
+	"logVersion\"T\n" +
 	"\x0fStandingRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x0e\n" +
