@@ -11,11 +11,13 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/peerwire"
+
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -69,7 +71,7 @@ func (r *loops) add(id uint64, rec election.Recovered) {
 		r.b.Fatal(err)
 	}
 	l := newLoop(loopConfig{log: hclog.NewNullLogger(), clock: clock, alarm: silent{}, core: core, store: &fakeStore{},
-		hub: newHub(clock, &view{ring: &ring.State{}}), maker: testMaker(), id: id, ringID: "r"})
+		hub: publish.NewHub(clock, &publish.View{Ring: &ring.State{}}), events: loopEvents(), id: id, ringID: "r"})
 	l.hands = hands{
 		send: func(m election.Message) {
 			m.From = id

@@ -45,7 +45,7 @@ func (n *node) dialMember(ctx context.Context, m ring.Member) (*grpc.ClientConn,
 }
 
 func (n *node) wanted(m ring.Member) ring.Wanted {
-	return ring.Wanted{Cluster: n.o.Cluster, RingID: n.hub.views.load().ringID, Name: m.Name, ID: m.ID, Incarnation: m.Incarnation}
+	return ring.Wanted{Cluster: n.o.Cluster, RingID: n.hub.Load().RingID, Name: m.Name, ID: m.ID, Incarnation: m.Incarnation}
 }
 
 // look tries all addresses of a process at once, each over a connection of its

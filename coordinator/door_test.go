@@ -255,8 +255,8 @@ func TestStrangersLockNobodyOut(t *testing.T) {
 	o := testOptions(t, "n3")
 	o.Join = []string{n1.address()}
 	start(t, o).awaitLeader("n1", 3)
-	if v := n1.n.hub.views.load(); v.claimTerm == 0 || len(v.ring.Members) != 3 {
-		t.Errorf("n1 claims %v with %d members", v.claimTerm, len(v.ring.Members))
+	if v := n1.n.hub.Load(); v.ClaimTerm == 0 || len(v.Ring.Members) != 3 {
+		t.Errorf("n1 claims %v with %d members", v.ClaimTerm, len(v.Ring.Members))
 	}
 }
 

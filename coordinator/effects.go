@@ -3,7 +3,9 @@ package coordinator
 import (
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/election"
+
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -45,18 +47,18 @@ func (l *loop) settle(now election.Instant) {
 // withdraw publishes that the claim, or the proof that somebody leads, has ended or
 // ends sooner, if so.
 func (l *loop) withdraw() {
-	old := l.hub.views.load()
+	old := l.hub.Load()
 	term, end := l.core.ClaimUntil()
 	proven := l.core.LeaderUntil()
-	if (old.claimTerm == 0 || term == old.claimTerm && end >= old.claimEnd) && proven >= old.leaderEnd {
+	if (old.ClaimTerm == 0 || term == old.ClaimTerm && end >= old.ClaimEnd) && proven >= old.LeaderEnd {
 		return
 	}
 	v := *old
-	if term != old.claimTerm {
-		v.claimTerm, v.claimEnd = 0, 0
+	if term != old.ClaimTerm {
+		v.ClaimTerm, v.ClaimEnd = 0, 0
 	}
-	v.claimEnd, v.leaderEnd = min(v.claimEnd, end), min(v.leaderEnd, proven)
-	l.hub.publish(&v, nil)
+	v.ClaimEnd, v.LeaderEnd = min(v.ClaimEnd, end), min(v.LeaderEnd, proven)
+	l.hub.Publish(&v, nil)
 }
 
 // aheadOfView returns how many of the effects, from the first on, are carried out
@@ -76,19 +78,19 @@ func aheadOfView(effects []election.Effect) int {
 // publish makes the view of the present state, with the events that led to it,
 // and returns those that belong in the log.
 func (l *loop) publish(now election.Instant, effects []election.Effect) (news []*arcv1.Event) {
-	old := l.hub.views.load()
-	v := &view{phase: l.phase.Load().(phase), id: l.id, ringID: l.ringID, ring: l.core.State(), status: old.status}
+	old := l.hub.Load()
+	v := &publish.View{Phase: l.phase.Load().(publish.Phase), ID: l.id, RingID: l.ringID, Ring: l.core.State(), Status: old.Status}
 	if look := l.core.Look(now); look != l.looked {
-		v.status, l.looked = l.core.Status(now), look
+		v.Status, l.looked = l.core.Status(now), look
 	}
-	if v.status.Missing != l.missing {
-		l.missing = v.status.Missing
+	if v.Status.Missing != l.missing {
+		l.missing = v.Status.Missing
 		if l.missing != "" {
 			l.log.Warn("the ring waits: too few of its voters are there", "ring", l.ringID, "reason", l.missing)
 		}
 	}
-	v.claimTerm, v.claimEnd = l.core.ClaimUntil()
-	v.leaderEnd = l.core.LeaderUntil()
+	v.ClaimTerm, v.ClaimEnd = l.core.ClaimUntil()
+	v.LeaderEnd = l.core.LeaderUntil()
 	var events []*arcv1.Event
 	add := func(logged bool, more ...*arcv1.Event) {
 		events = append(events, more...)
@@ -97,45 +99,45 @@ func (l *loop) publish(now election.Instant, effects []election.Effect) (news []
 		}
 	}
 	was, known := l.known, l.known.ID != 0
-	is, knows := v.leader(now)
+	is, knows := v.Leader(now)
 	l.known = is
-	if known && (!knows || is.ID != was.ID || v.ring.Term != old.ring.Term) {
-		add(true, l.maker.leaderLost(old.ring, was.Name, old.ring.Term, v.status.Reason))
-		l.lost = old.ring.Term
+	if known && (!knows || is.ID != was.ID || v.Ring.Term != old.Ring.Term) {
+		add(true, l.events.LeaderLost(old.Ring, was.Name, old.Ring.Term, v.Status.Reason))
+		l.lost = old.Ring.Term
 	}
-	state := old.ring
+	state := old.Ring
 	for i, e := range effects {
 		switch e := e.(type) {
 		case election.Applied:
 			changes := e.Changes
 			if len(changes) == 0 { // a snapshot from the leader
-				changes = missed(state, e.State)
+				changes = publish.Missed(state, e.State)
 				l.log.Info("ring state received", "epoch", e.State.Epoch, "term", e.State.Term, "members", len(e.State.Members))
 			}
 			// A snapshot is no news for the log.
-			add(len(e.Changes) > 0, l.maker.changes(e.State, changes)...)
+			add(len(e.Changes) > 0, l.events.Changes(e.State, changes)...)
 			state = e.State
 		case election.ClaimChanged:
 			if !blinks(effects, i) {
-				add(true, l.maker.claim(state, e))
+				add(true, l.events.Claim(state, e))
 			}
 		case election.SuspicionChanged:
-			add(true, l.maker.suspicion(state, e))
+			add(true, l.events.Suspicion(state, e))
 		}
 	}
 	if l.behind {
 		events, news = l.catchUp(v, now), nil
-	} else if knows && l.lost == v.ring.Term {
+	} else if knows && l.lost == v.Ring.Term {
 		// No declaration comes twice: the state says that it holds again.
-		add(true, l.maker.snapshot(v, now))
-	} else if knows && l.hub.unsure.Load() {
-		add(false, l.maker.snapshot(v, now))
+		add(true, l.events.Snapshot(v, now))
+	} else if knows && l.hub.Unsure.Load() {
+		add(false, l.events.Snapshot(v, now))
 	}
 	if knows {
 		l.lost = 0
-		l.hub.unsure.Store(false)
+		l.hub.Unsure.Store(false)
 	}
-	l.hub.publish(v, events)
+	l.hub.Publish(v, events)
 	if is.ID != was.ID {
 		l.hands.published()
 	}
@@ -164,26 +166,26 @@ func blinks(effects []election.Effect, i int) bool {
 // must not be told a token again, or an older one. Once the state has this node
 // as a member, everything that was told is older, and one snapshot says the
 // rest.
-func (l *loop) catchUp(v *view, now election.Instant) []*arcv1.Event {
-	if _, ok := v.ring.Member(l.id); !ok {
+func (l *loop) catchUp(v *publish.View, now election.Instant) []*arcv1.Event {
+	if _, ok := v.Ring.Member(l.id); !ok {
 		return nil
 	}
 	l.behind = false
-	l.log.Info("back in the ring", "ring", l.ringID, "id", l.id, "epoch", v.ring.Epoch, "term", v.ring.Term, "members", len(v.ring.Members))
-	return []*arcv1.Event{l.maker.snapshot(v, now)}
+	l.log.Info("back in the ring", "ring", l.ringID, "id", l.id, "epoch", v.Ring.Epoch, "term", v.Ring.Term, "members", len(v.Ring.Members))
+	return []*arcv1.Event{l.events.Snapshot(v, now)}
 }
 
 func (l *loop) tell(events []*arcv1.Event) {
 	for _, e := range events {
-		logEvent(l.log, e)
+		publish.LogEvent(l.log, e)
 	}
 }
 
 // relinked tells that the monitor has another target.
 func (l *loop) relinked(from, to string, temporary bool) {
-	v := *l.hub.views.load()
-	events := []*arcv1.Event{l.maker.relinked(v.ring, from, to, temporary)}
-	l.hub.publish(&v, events)
+	v := *l.hub.Load()
+	events := []*arcv1.Event{l.events.Relinked(v.Ring, from, to, temporary)}
+	l.hub.Publish(&v, events)
 	l.tell(events)
 }
 
@@ -240,7 +242,7 @@ func (l *loop) refused(r election.Refused) {
 		clear(l.complained)
 	}
 	l.complained[r.From] = now
-	name := nameOf(l.core.State(), r.From)
+	name := publish.NameOf(l.core.State(), r.From)
 	l.log.Warn("message from a member dropped, it cannot be true; compare `arc version` on both machines, and whether a data directory was copied or restored",
 		"peer", name, "from", r.From, "reason", r.Why)
 }
@@ -276,8 +278,8 @@ func (l *loop) unreachable(id uint64) {
 func (l *loop) monitorChanged(missing string) {
 	l.inbox.must(func(now election.Instant) {
 		l.core.MonitorRuns(now, missing == "")
-		v := *l.hub.views.load()
-		l.hub.publish(&v, []*arcv1.Event{l.maker.monitor(v.ring, v.id, missing)})
+		v := *l.hub.Load()
+		l.hub.Publish(&v, []*arcv1.Event{l.events.Monitor(v.Ring, v.ID, missing)})
 	})
 }
 

@@ -11,12 +11,14 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/wal"
+
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -110,7 +112,7 @@ func (n *node) enter(ctx context.Context) (entry, error) {
 		if err := n.mayFoundAlone(); err != nil {
 			return entry{}, err
 		}
-		n.outside(founding, "")
+		n.outside(publish.Founding, "")
 		if there, err := j.ringThere(ctx); err != nil || !there {
 			if err != nil {
 				return entry{}, err
@@ -122,9 +124,9 @@ func (n *node) enter(ctx context.Context) (entry, error) {
 		n.log.Info("this node was in a ring, and looks for that one: it founds none while the file is there",
 			"ring", was.ringID, "file", n.formerPath())
 	}
-	p := joining
+	p := publish.Joining
 	if was.ringID == "" && (n.o.Expect > 0 || n.o.Bootstrap) {
-		p = founding
+		p = publish.Founding
 	}
 	n.outside(p, was.ringID)
 	if n.discovery != nil {

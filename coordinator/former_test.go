@@ -59,7 +59,7 @@ func TestTheFormerRingIsKnownByNamesAndAddresses(t *testing.T) {
 				t.Errorf("read %+v, %v; want %+v", f, err, c.want)
 			}
 			(&joiner{n: n, former: f}).losePatience()
-			if got := n.hub.views.load().waitsFor; !strings.Contains(got, c.says) {
+			if got := n.hub.Load().WaitsFor; !strings.Contains(got, c.says) {
 				t.Errorf("says %q, want %q", got, c.says)
 			}
 		})
@@ -70,7 +70,7 @@ func TestTheFormerRingIsKnownByNamesAndAddresses(t *testing.T) {
 func TestAJoinerSaysWhatThoseItAskedAnswered(t *testing.T) {
 	n := newNode(testOptions(t, "n3"))
 	j := &joiner{n: n, former: former{"r1", []formerMember{{"n1", []string{"10.0.0.1:7400"}}, {"n2", []string{"10.0.0.2:7400"}}}}}
-	says := func() string { return n.hub.views.load().waitsFor }
+	says := func() string { return n.hub.Load().WaitsFor }
 	other := reason.ToStatus(checkJoin("arc", "r1", &arcv1.JoinRequest{Cluster: "acr", Name: "n3"}))
 	down := status.Error(codes.Unavailable, "connection refused")
 	hear := func(via string, err error) { j.heard(err, inWords{err}.Error(), via) }

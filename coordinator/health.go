@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/arc-ring/arc/coordinator/internal/publish"
+
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
@@ -48,11 +51,11 @@ func healthWord(well bool) healthv1.HealthCheckResponse_ServingStatus {
 // health returns the health of a service now and when it may change without a
 // new view, Never if it will not; known is false for a name that is no service.
 func (n *node) health(service string) (word healthv1.HealthCheckResponse_ServingStatus, until election.Instant, known bool) {
-	v, now, _, left, claims := n.hub.views.claim()
+	v, now, _, left, claims := n.hub.Claim()
 	switch service {
 	case healthLeader:
 		until = election.Never
-		if claims && v.claimEnd != election.Never {
+		if claims && v.ClaimEnd != election.Never {
 			until = now.Add(left)
 		}
 		return healthWord(claims), until, true
@@ -61,7 +64,7 @@ func (n *node) health(service string) (word healthv1.HealthCheckResponse_Serving
 		if l := n.loop.Load(); l != nil {
 			stuck = l.stuck()
 		}
-		well, until := v.able(now, stuck)
+		well, until := able(v, now, stuck)
 		return healthWord(well), until, true
 	}
 	return healthv1.HealthCheckResponse_SERVICE_UNKNOWN, election.Never, false
@@ -70,24 +73,24 @@ func (n *node) health(service string) (word healthv1.HealthCheckResponse_Serving
 // able reports whether this node is a settled member or can become one by
 // itself, and when that may change without a new view. stuck is for how long the
 // event loop has been at one turn.
-func (v *view) able(now election.Instant, stuck time.Duration) (ok bool, until election.Instant) {
-	if v.ring.RingID != "" && stuck > v.ring.Settings.Detection(true) {
+func able(v *publish.View, now election.Instant, stuck time.Duration) (ok bool, until election.Instant) {
+	if v.Ring.RingID != "" && stuck > v.Ring.Settings.Detection(true) {
 		return false, election.Never // as dead as it looks to its neighbour's monitor
 	}
-	switch v.phase {
-	case leaving:
+	switch v.Phase {
+	case publish.Leaving:
 		return false, election.Never
-	case joining, founding:
-		return v.waitsFor == "", election.Never
+	case publish.Joining, publish.Founding:
+		return v.WaitsFor == "", election.Never
 	}
-	since := v.leaderless
+	since := v.Leaderless
 	if since == 0 {
-		since = v.leaderEnd // no view was published since
+		since = v.LeaderEnd // no view was published since
 	}
 	if since == election.Never {
 		return true, since
 	}
-	end := since.Add(max(leaderlessLeases*v.ring.Settings.Lease(), healthPatience))
+	end := since.Add(max(leaderlessLeases*v.Ring.Settings.Lease(), healthPatience))
 	if now >= end {
 		return false, election.Never
 	}
@@ -118,7 +121,7 @@ func (s healthService) Watch(r *healthv1.HealthCheckRequest, stream healthv1.Hea
 	again := time.NewTimer(healthAgain)
 	defer again.Stop()
 	for {
-		published := s.n.hub.published() // before the view is read
+		published := s.n.hub.Published() // before the view is read
 		word, until, _ := s.n.health(r.GetService())
 		if word != sent {
 			if err := stream.Send(&healthv1.HealthCheckResponse{Status: word}); err != nil {
@@ -130,7 +133,7 @@ func (s healthService) Watch(r *healthv1.HealthCheckRequest, stream healthv1.Hea
 		select {
 		case <-stream.Context().Done():
 			return stream.Context().Err()
-		case <-s.n.hub.ended:
+		case <-s.n.hub.Ended:
 			return reason.ErrStopping
 		case <-published:
 		case <-again.C:

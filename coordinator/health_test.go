@@ -8,6 +8,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+
+	"github.com/arc-ring/arc/coordinator/internal/publish"
+
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
@@ -22,24 +25,24 @@ const (
 )
 
 // leads is the view of member 1, which leads with token 7 until end.
-func leads(t *testing.T, end election.Instant) *view {
-	return &view{phase: member, id: 1, ringID: "r", claimTerm: 7, claimEnd: end, leaderEnd: end,
-		ring:   &ring.State{RingID: "r", Term: 7, LeaderID: 1, Members: []ring.Member{{ID: 1, Name: "n1"}, {ID: 2, Name: "n2"}}, Settings: profile(t, "lan")},
-		status: election.Status{Leader: 1, Declared: true}}
+func leads(t *testing.T, end election.Instant) *publish.View {
+	return &publish.View{Phase: publish.Member, ID: 1, RingID: "r", ClaimTerm: 7, ClaimEnd: end, LeaderEnd: end,
+		Ring:   &ring.State{RingID: "r", Term: 7, LeaderID: 1, Members: []ring.Member{{ID: 1, Name: "n1"}, {ID: 2, Name: "n2"}}, Settings: profile(t, "lan")},
+		Status: election.Status{Leader: 1, Declared: true}}
 }
 
 // timed is a node whose clock the test sets.
 func timed(now *election.Instant) *node {
 	n := newNode(Options{Name: "n1", Cluster: "test"})
 	n.clock = func() election.Instant { return *now }
-	n.hub.views.clock = n.clock
+	n.hub = publish.NewHub(n.clock, &publish.View{Phase: publish.Joining, Ring: &ring.State{}})
 	return n
 }
 
 func TestHealthOfAClaimIsReadAtTheMomentOfAsking(t *testing.T) {
 	now := mono.Instant(10 * time.Second)
 	n := timed(&now)
-	n.hub.publish(leads(t, now.Add(500*time.Millisecond)), nil)
+	n.hub.Publish(leads(t, now.Add(500*time.Millisecond)), nil)
 	check := func(service string) healthv1.HealthCheckResponse_ServingStatus {
 		t.Helper()
 		r, err := healthService{n: n}.Check(t.Context(), &healthv1.HealthCheckRequest{Service: service})
@@ -71,32 +74,32 @@ func TestHealthOfAClaimIsReadAtTheMomentOfAsking(t *testing.T) {
 
 func TestHealthAsAWhole(t *testing.T) {
 	const now = time.Minute
-	with := func(change func(*view)) *view {
+	with := func(change func(*publish.View)) *publish.View {
 		v := leads(t, election.Never)
-		v.claimTerm, v.claimEnd = 0, 0
+		v.ClaimTerm, v.ClaimEnd = 0, 0
 		change(v)
 		return v
 	}
-	noLeader := func(since election.Instant) *view {
-		return with(func(v *view) { v.status, v.leaderEnd, v.leaderless = election.Status{}, 0, since })
+	noLeader := func(since election.Instant) *publish.View {
+		return with(func(v *publish.View) { v.Status, v.LeaderEnd, v.Leaderless = election.Status{}, 0, since })
 	}
 	for name, c := range map[string]struct {
-		view  *view
+		view  *publish.View
 		stuck time.Duration
 		want  bool
 	}{
-		"a follower":                         {view: with(func(*view) {}), want: true},
-		"the event loop is at a turn":        {view: with(func(*view) {}), stuck: 100 * time.Millisecond, want: true},
-		"the event loop hangs":               {view: with(func(*view) {}), stuck: time.Second, want: false},
+		"a follower":                         {view: with(func(*publish.View) {}), want: true},
+		"the event loop is at a turn":        {view: with(func(*publish.View) {}), stuck: 100 * time.Millisecond, want: true},
+		"the event loop hangs":               {view: with(func(*publish.View) {}), stuck: time.Second, want: false},
 		"an election":                        {view: noLeader(mono.Instant(now - 500*time.Millisecond)), want: true},
 		"without a leader for long":          {view: noLeader(mono.Instant(now - 4*time.Second)), want: false},
-		"leaving":                            {view: with(func(v *view) { v.phase = leaving }), want: false},
-		"joining":                            {view: &view{phase: joining, ring: &ring.State{}}, want: true},
-		"founding":                           {view: &view{phase: founding, ring: &ring.State{}}, want: true},
-		"joining a ring that misses a disk":  {view: &view{phase: joining, ring: &ring.State{}, waitsFor: "needs n3"}, want: false},
-		"joined, the ring's state is coming": {view: &view{phase: member, ring: &ring.State{}, leaderless: mono.Instant(now)}, want: true},
+		"leaving":                            {view: with(func(v *publish.View) { v.Phase = publish.Leaving }), want: false},
+		"joining":                            {view: &publish.View{Phase: publish.Joining, Ring: &ring.State{}}, want: true},
+		"founding":                           {view: &publish.View{Phase: publish.Founding, Ring: &ring.State{}}, want: true},
+		"joining a ring that misses a disk":  {view: &publish.View{Phase: publish.Joining, Ring: &ring.State{}, WaitsFor: "needs n3"}, want: false},
+		"joined, the ring's state is coming": {view: &publish.View{Phase: publish.Member, Ring: &ring.State{}, Leaderless: mono.Instant(now)}, want: true},
 	} {
-		if got, _ := c.view.able(mono.Instant(now), c.stuck); got != c.want {
+		if got, _ := able(c.view, mono.Instant(now), c.stuck); got != c.want {
 			t.Errorf("%s: able %v, want %v", name, got, c.want)
 		}
 	}
@@ -120,7 +123,7 @@ func TestAWatchedHealthChangesWhenTheLeaseEnds(t *testing.T) {
 		origin := time.Now()
 		n := newNode(Options{Name: "n1", Cluster: "test"})
 		n.clock = func() election.Instant { return mono.Instant(time.Since(origin) + time.Hour) }
-		n.hub.views.clock = n.clock
+		n.hub = publish.NewHub(n.clock, &publish.View{Phase: publish.Joining, Ring: &ring.State{}})
 		stream := &healthStream{ctx: t.Context(), got: make(chan healthv1.HealthCheckResponse_ServingStatus)}
 		ended := make(chan error, 1)
 		go func() {
@@ -134,14 +137,14 @@ func TestAWatchedHealthChangesWhenTheLeaseEnds(t *testing.T) {
 			}
 		}
 		expect("at first", notServing, 0)
-		n.hub.publish(leads(t, n.clock().Add(490*time.Millisecond)), nil)
+		n.hub.Publish(leads(t, n.clock().Add(490*time.Millisecond)), nil)
 		expect("it claims", serving, 0)
 		synctest.Wait()
-		n.hub.publish(leads(t, n.clock().Add(700*time.Millisecond)), nil)
+		n.hub.Publish(leads(t, n.clock().Add(700*time.Millisecond)), nil)
 		expect("renewed, then no more", notServing, 700*time.Millisecond)
-		n.hub.publish(leads(t, election.Never), nil)
+		n.hub.Publish(leads(t, election.Never), nil)
 		expect("alone", serving, 0)
-		n.hub.close()
+		n.hub.Close()
 		if err := <-ended; err == nil {
 			t.Error("the watch ends without a reason when the coordinator stops")
 		}

@@ -56,7 +56,7 @@ func (n *node) collectAtRest(ctx context.Context) {
 		case <-look.C:
 		}
 		metrics.Read(sizes)
-		if n.hub.calm() >= heapCalm && sizes[0].Value.Uint64() >= max(heapGoal, 2*sizes[1].Value.Uint64()) {
+		if n.hub.Calm() >= heapCalm && sizes[0].Value.Uint64() >= max(heapGoal, 2*sizes[1].Value.Uint64()) {
 			runtime.GC()
 		}
 	}

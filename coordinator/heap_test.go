@@ -9,8 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/mono"
+
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -34,13 +36,13 @@ func TestGarbageIsCollectedAtRest(t *testing.T) {
 			}
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				n := &node{hub: newHub(func() election.Instant { return mono.Instant(time.Since(began)) }, &view{ring: &ring.State{}})}
+				n := &node{hub: publish.NewHub(func() election.Instant { return mono.Instant(time.Since(began)) }, &publish.View{Ring: &ring.State{}})}
 				before := metric("/gc/cycles/forced:gc-cycles")
 				ctx, cancel := context.WithCancel(t.Context())
 				go n.collectAtRest(ctx)
 				for range 10 {
 					if busy {
-						n.hub.publish(n.hub.views.load(), []*arcv1.Event{{}})
+						n.hub.Publish(n.hub.Load(), []*arcv1.Event{{}})
 					}
 					time.Sleep(heapCalm / 2)
 				}
@@ -65,7 +67,7 @@ func TestTheMemoryHasALimit(t *testing.T) {
 		t.Errorf("the limit is %d MiB", memoryLimit>>20)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		n := &node{hub: newHub(func() election.Instant { return 0 }, &view{ring: &ring.State{}})}
+		n := &node{hub: publish.NewHub(func() election.Instant { return 0 }, &publish.View{Ring: &ring.State{}})}
 		ctx, cancel := context.WithCancel(t.Context())
 		go n.collectAtRest(ctx)
 		synctest.Wait()

@@ -3,6 +3,8 @@ package coordinator
 import (
 	"slices"
 	"testing"
+
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 )
 
 // Who does not know this node yet finds it by its hello.
@@ -14,7 +16,7 @@ func TestIdentityTellsTheAddresses(t *testing.T) {
 	if id := n.n.self(); id.ID == 0 || len(id.Addresses) == 0 || !slices.Equal(id.Addresses, n.n.reachedAt()) {
 		t.Errorf("member %d says that it is reached at %v, want %v", id.ID, id.Addresses, n.n.reachedAt())
 	}
-	n.n.outside(joining, "r")
+	n.n.outside(publish.Joining, "r")
 	if id := n.n.self(); id.ID != 0 || !slices.Equal(id.Addresses, n.n.reachedAt()) {
 		t.Errorf("outside, member %d says that it is reached at %v, want %v", id.ID, id.Addresses, n.n.reachedAt())
 	}

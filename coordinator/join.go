@@ -3,7 +3,9 @@ package coordinator
 import (
 	"context"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/election"
+
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -20,8 +22,8 @@ func (n *node) join(ctx context.Context, l *loop, r *arcv1.JoinRequest) (*arcv1.
 }
 
 func (n *node) joinedAs(id uint64) *arcv1.JoinResponse {
-	v, l, ok := n.hub.views.leader()
-	r := &arcv1.JoinResponse{Id: id, RingId: v.ringID, Epoch: v.ring.Epoch, Members: membersToWire(v)}
+	v, l, ok := n.hub.Leader()
+	r := &arcv1.JoinResponse{Id: id, RingId: v.RingID, Epoch: v.Ring.Epoch, Members: publish.MembersToWire(v)}
 	if ok {
 		r.Leader = &arcv1.NodeRef{Id: l.ID, Name: l.Name}
 	}

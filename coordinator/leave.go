@@ -9,8 +9,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
+
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -58,11 +60,11 @@ func (n *node) leave(ctx context.Context, stopping bool) (uint64, error) {
 	}
 	l := n.loop.Load()
 	if l == nil {
-		return 0, fmt.Errorf("%w: it is %s", reason.ErrNotJoined, n.hub.views.load().phase)
+		return 0, fmt.Errorf("%w: it is %s", reason.ErrNotJoined, n.hub.Load().Phase)
 	}
 	n.leaving.Store(true)
-	l.setPhase(leaving)
-	d := &departure{n: n, l: l, stopping: stopping, term: n.hub.views.load().ring.Term}
+	l.setPhase(publish.Leaving)
+	d := &departure{n: n, l: l, stopping: stopping, term: n.hub.Load().Ring.Term}
 	for {
 		epoch, err := d.try(ctx)
 		if err == nil {
@@ -71,7 +73,7 @@ func (n *node) leave(ctx context.Context, stopping bool) (uint64, error) {
 		}
 		if !tryAgain(err) || ctx.Err() != nil {
 			n.leaving.Store(false)
-			l.setPhase(member)
+			l.setPhase(publish.Member)
 			return 0, fmt.Errorf("not out of the ring: %w", err)
 		}
 		n.log.Debug("leave is tried again", "error", err)
@@ -84,18 +86,18 @@ func (n *node) leave(ctx context.Context, stopping bool) (uint64, error) {
 
 func (d *departure) try(ctx context.Context) (uint64, error) {
 	n, l := d.n, d.l
-	v, leader, led := n.hub.views.leader()
+	v, leader, led := n.hub.Leader()
 	if ended, out := l.over(); out {
-		return v.ring.Epoch, nil
+		return v.Ring.Epoch, nil
 	} else if ended {
 		return 0, reason.ErrStopping
 	}
-	if _, ok := v.ring.Member(v.id); !ok && v.ring.RingID != "" {
+	if _, ok := v.Ring.Member(v.ID); !ok && v.Ring.RingID != "" {
 		return d.awaitRemoval(ctx)
 	}
-	if len(v.ring.Members) == 1 {
+	if len(v.Ring.Members) == 1 {
 		// Raft may still need those who left, and they this one.
-		if n.leavers.Load() > 0 || len(v.status.Voters)+len(v.status.Learners) > 1 {
+		if n.leavers.Load() > 0 || len(v.Status.Voters)+len(v.Status.Learners) > 1 {
 			return 0, fmt.Errorf("%w: the last of the others are still leaving", election.ErrBusy)
 		}
 		return 0, fmt.Errorf("%w: stop it instead, its data directory keeps the ring", reason.ErrLastMember)
@@ -103,18 +105,18 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 	if !led {
 		return 0, noLeader(v)
 	}
-	if leader.ID == v.id && d.stopping && !d.gathered {
-		if _, err := l.request(ctx, election.Request{Stop: &election.Stop{ID: v.id}}); !errors.Is(err, election.ErrIsLeader) {
+	if leader.ID == v.ID && d.stopping && !d.gathered {
+		if _, err := l.request(ctx, election.Request{Stop: &election.Stop{ID: v.ID}}); !errors.Is(err, election.ErrIsLeader) {
 			return 0, fmt.Errorf("end with the ring: %w", err)
 		}
 		d.gathered = true
 	}
-	if leader.ID == v.id {
+	if leader.ID == v.ID {
 		if d.ledSince.IsZero() {
 			d.ledSince = time.Now()
 		}
 		since := time.Since(d.ledSince)
-		if n.leavers.Load() > 0 && since < leaveQueue || v.ring.Term != d.term && since < leaveYield {
+		if n.leavers.Load() > 0 && since < leaveQueue || v.Ring.Term != d.term && since < leaveYield {
 			return 0, fmt.Errorf("%w: this leader lets others leave first", election.ErrBusy)
 		}
 		if _, err := l.request(ctx, election.Request{Handover: &election.Handover{Why: n.o.Name + " leaves"}}); err != nil {
@@ -148,7 +150,7 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 		return d.awaitRemoval(ctx)
 	}
 	if _, out := l.over(); out {
-		return n.hub.views.load().ring.Epoch, nil
+		return n.hub.Load().Ring.Epoch, nil
 	}
 	return 0, err
 }
@@ -172,7 +174,7 @@ func (d *departure) awaitRemoval(ctx context.Context) (uint64, error) {
 	case <-ctx.Done():
 	}
 	if _, out := d.l.over(); out {
-		return d.n.hub.views.load().ring.Epoch, nil
+		return d.n.hub.Load().Ring.Epoch, nil
 	}
 	return 0, fmt.Errorf("wait until the ring does without this node: %w", ctx.Err())
 }

@@ -11,9 +11,11 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/mono"
+
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -82,8 +84,8 @@ type loop struct {
 	clock  func() election.Instant
 	core   core
 	hands  hands
-	hub    *hub
-	maker  eventMaker
+	hub    *publish.Hub
+	events publish.Events
 	phase  atomic.Value // phase
 	id     uint64
 	ringID string
@@ -145,8 +147,8 @@ type loopConfig struct {
 	rings  <-chan struct{}
 	core   core
 	store  store
-	hub    *hub
-	maker  eventMaker
+	hub    *publish.Hub
+	events publish.Events
 	id     uint64
 	ringID string
 	// rejoins: watchers of an earlier membership may be there.
@@ -155,12 +157,12 @@ type loopConfig struct {
 
 func newLoop(c loopConfig) *loop {
 	l := &loop{
-		log: c.log, clock: c.clock, core: c.core, hub: c.hub, maker: c.maker, id: c.id, ringID: c.ringID, behind: c.rejoins,
+		log: c.log, clock: c.clock, core: c.core, hub: c.hub, events: c.events, id: c.id, ringID: c.ringID, behind: c.rejoins,
 		alarm: c.alarm, rings: c.rings, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{}, complained: map[uint64]election.Instant{},
 		ended: make(chan struct{}), quit: make(chan struct{}),
 	}
 	l.deferral = election.NewDeferral(c.id, c.core.State())
-	l.phase.Store(member)
+	l.phase.Store(publish.Member)
 	l.writer = newWriter(c.store, func(seq uint64) {
 		l.inbox.must(func(now election.Instant) { l.core.Persisted(now, seq) })
 	})
@@ -211,13 +213,13 @@ func (l *loop) run() (err error) {
 func (l *loop) begin() {
 	l.first = l.core.Effects()
 	now := l.clock()
-	v := &view{phase: member, id: l.id, ringID: l.ringID, ring: l.core.State(), status: l.core.Status(now), leaderEnd: l.core.LeaderUntil()}
-	l.known, _ = v.leader(now)
+	v := &publish.View{Phase: publish.Member, ID: l.id, RingID: l.ringID, Ring: l.core.State(), Status: l.core.Status(now), LeaderEnd: l.core.LeaderUntil()}
+	l.known, _ = v.Leader(now)
 	if l.behind {
-		l.hub.publish(v, nil)
+		l.hub.Publish(v, nil)
 		return
 	}
-	l.hub.publish(v, l.maker.changes(v.ring, missed(l.hub.views.load().ring, v.ring)))
+	l.hub.Publish(v, l.events.Changes(v.Ring, publish.Missed(l.hub.Load().Ring, v.Ring)))
 }
 
 // start carries out what making the core has led to.
@@ -369,7 +371,7 @@ func (l *loop) progress(ctx context.Context) (index map[uint64]uint64, committed
 }
 
 // setPhase publishes a change of the phase.
-func (l *loop) setPhase(p phase) {
+func (l *loop) setPhase(p publish.Phase) {
 	l.phase.Store(p)
 	l.inbox.must(func(election.Instant) {}) // every input ends with a published view
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/mono"
@@ -141,7 +142,7 @@ func testLoop(c *fakeCore, s store) *loop {
 	}
 	alarm := &fakeAlarm{clock: clock, rings: make(chan struct{}, 1)}
 	l := newLoop(loopConfig{log: hclog.NewNullLogger(), clock: clock, alarm: alarm, rings: alarm.rings, core: c, store: s,
-		hub: newHub(clock, &view{ring: &ring.State{}}), maker: testMaker(), id: 1, ringID: "r"})
+		hub: publish.NewHub(clock, &publish.View{Ring: &ring.State{}}), events: loopEvents(), id: 1, ringID: "r"})
 	l.hands = hands{
 		send: func(election.Message) {}, probe: func(election.Probe) {},
 		relink:      func(election.Relink, *ring.State) (string, string) { return "", "" },
@@ -170,7 +171,7 @@ func TestNothingIsToldTwiceAfterARejoin(t *testing.T) {
 		c := &fakeCore{state: &ring.State{}}
 		l := testLoop(c, &fakeStore{})
 		l.id, l.behind = 4, true
-		w, _, err := l.hub.subscribe(local, netip.Addr{})
+		w, _, err := l.hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +186,7 @@ func TestNothingIsToldTwiceAfterARejoin(t *testing.T) {
 		}
 		l.stop()
 		<-l.ended
-		l.hub.close()
+		l.hub.Close()
 		if got, want := heard(w), []string{"snapshot 7", "leader_declared 9"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
 		}
@@ -209,23 +210,23 @@ func TestTheDiskIsToldOnce(t *testing.T) {
 		l := testLoop(c, &fakeStore{})
 		changed := 0
 		l.hands.ringChanged = func(*ring.State) { changed++ }
-		first, _, err := l.hub.subscribe(local, netip.Addr{})
+		first, _, err := l.hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		l.begin()
-		second, v, err := l.hub.subscribe(local, netip.Addr{})
+		second, v, err := l.hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v.ring.Term != 5 {
-			t.Errorf("the first view has token %d, want 5", v.ring.Term)
+		if v.Ring.Term != 5 {
+			t.Errorf("the first view has token %d, want 5", v.Ring.Term)
 		}
 		go func() { _ = l.run() }()
 		synctest.Wait()
 		l.stop()
 		<-l.ended
-		l.hub.close()
+		l.hub.Close()
 		if got, want := heard(first), []string{"joined 5", "leader_declared 5"}; !slices.Equal(got, want) {
 			t.Errorf("told from the start: %q, want %q", got, want)
 		}
@@ -239,9 +240,9 @@ func TestTheDiskIsToldOnce(t *testing.T) {
 }
 
 // heard returns what waits for a watcher of a closed hub.
-func heard(w *watcher) (events []string) {
+func heard(w *publish.Subscriber) (events []string) {
 	for {
-		e, err := w.next(context.Background())
+		e, err := w.Next(context.Background())
 		if err != nil {
 			return events
 		}
@@ -253,16 +254,16 @@ func TestTheClaimEndsWithTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := testLoop(&fakeCore{term: 1, end: mono.Instant(1500 * time.Millisecond)}, &fakeStore{}) // the clock begins at one second
 		l.begin()
-		if _, _, _, _, ok := l.hub.views.claim(); ok {
+		if _, _, _, _, ok := l.hub.Claim(); ok {
 			t.Error("it claims before the core ran")
 		}
 		go func() { _ = l.run() }()
 		synctest.Wait()
-		if _, _, term, left, ok := l.hub.views.claim(); !ok || term != 1 || left != 500*time.Millisecond {
+		if _, _, term, left, ok := l.hub.Claim(); !ok || term != 1 || left != 500*time.Millisecond {
 			t.Errorf("claim %d for %v, %v; want 1 for 500ms", term, left, ok)
 		}
 		time.Sleep(500 * time.Millisecond) // nobody tells the loop
-		if _, _, _, _, ok := l.hub.views.claim(); ok {
+		if _, _, _, _, ok := l.hub.Claim(); ok {
 			t.Error("it claims although its lease is over")
 		}
 		l.stop()
@@ -278,7 +279,7 @@ func TestTheLeaderIsToldWhileThereIsProof(t *testing.T) {
 		c := &fakeCore{term: 1, leaderEnd: mono.Instant(1500 * time.Millisecond)} // the clock begins at one second
 		c.state = &ring.State{RingID: "r", Epoch: 1, Term: 1, Members: []ring.Member{{ID: 1, Name: "n1"}}}
 		l := testLoop(c, &fakeStore{})
-		w, _, err := l.hub.subscribe(local, netip.Addr{})
+		w, _, err := l.hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -286,11 +287,11 @@ func TestTheLeaderIsToldWhileThereIsProof(t *testing.T) {
 		go func() { _ = l.run() }()
 		turn := func() { _ = l.inbox.post(func(election.Instant) {}); synctest.Wait() }
 		turn()
-		if _, m, ok := l.hub.views.leader(); !ok || m.Name != "n1" {
+		if _, m, ok := l.hub.Leader(); !ok || m.Name != "n1" {
 			t.Errorf("with proof it says that %q leads", m.Name)
 		}
 		time.Sleep(500 * time.Millisecond) // nobody tells the loop
-		if _, m, ok := l.hub.views.leader(); ok {
+		if _, m, ok := l.hub.Leader(); ok {
 			t.Errorf("without proof it says that %q leads", m.Name)
 		}
 		turn()
@@ -300,7 +301,7 @@ func TestTheLeaderIsToldWhileThereIsProof(t *testing.T) {
 		turn()
 		l.stop()
 		<-l.ended
-		l.hub.close()
+		l.hub.Close()
 		if got, want := heard(w), []string{"joined 1", "leader_lost 1", "snapshot 1"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
 		}
@@ -451,7 +452,7 @@ func TestTheCoreKnowsThatTheMonitorIsMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &fakeCore{}
 		l := testLoop(c, &fakeStore{})
-		w, _, err := l.hub.subscribe(local, netip.Addr{})
+		w, _, err := l.hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -462,7 +463,7 @@ func TestTheCoreKnowsThatTheMonitorIsMissing(t *testing.T) {
 		}
 		l.stop()
 		<-l.ended
-		l.hub.close()
+		l.hub.Close()
 		if want := []string{"monitor runs: false", "monitor runs: true"}; !slices.Equal(c.calls, want) {
 			t.Errorf("the core is told %q, want %q", c.calls, want)
 		}
@@ -489,4 +490,8 @@ func TestStuck(t *testing.T) {
 		l.stop()
 		<-l.ended
 	})
+}
+
+func loopEvents() publish.Events {
+	return publish.NewEvents(publish.Identity{Name: "n1"}, func() time.Time { return time.UnixMicro(1_700_000_000_000_000) }, nil)
 }

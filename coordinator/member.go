@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/monotime"
@@ -53,7 +54,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 		return err
 	}
 	defer timer.Close() // when the loop has ended
-	l := newLoop(loopConfig{log: n.log, clock: n.clock, alarm: timer, rings: timer.C, core: core, store: n.disk, hub: n.hub, maker: n.maker, id: e.id, ringID: e.ringID, rejoins: n.rejoins})
+	l := newLoop(loopConfig{log: n.log, clock: n.clock, alarm: timer, rings: timer.C, core: core, store: n.disk, hub: n.hub, events: n.events, id: e.id, ringID: e.ringID, rejoins: n.rejoins})
 	n.rejoins = true
 	lifetime, cancel := context.WithCancel(context.Background())
 	m := &membership{n: n, l: l, ctx: lifetime, slot: make(chan struct{}, probesMax)}
@@ -126,11 +127,11 @@ func (m *membership) ringChanged(s *ring.State) {
 // unclaim takes the claim out of the view when the event loop has ended: the
 // lease may live on, but nobody minds it any more.
 func (n *node) unclaim() {
-	v := *n.hub.views.load()
-	v.phase, v.claimTerm, v.claimEnd = leaving, 0, 0
-	v.leaderEnd = 0
-	v.status.Reason = "this coordinator is stopping"
-	n.hub.publish(&v, nil)
+	v := *n.hub.Load()
+	v.Phase, v.ClaimTerm, v.ClaimEnd = publish.Leaving, 0, 0
+	v.LeaderEnd = 0
+	v.Status.Reason = "this coordinator is stopping"
+	n.hub.Publish(&v, nil)
 }
 
 func (n *node) trace() func(string, ...any) {

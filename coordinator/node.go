@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/discovery"
@@ -33,8 +34,8 @@ type node struct {
 	// former are the incarnations of earlier processes on the data directory,
 	// newest first.
 	former []uint64
-	maker  eventMaker
-	hub    *hub
+	events publish.Events
+	hub    *publish.Hub
 
 	dir  *runDir
 	disk *wal.Log
@@ -94,12 +95,12 @@ func newNode(o Options) *node {
 	}
 	n := &node{o: o, acceptance: newAcceptance(), log: o.Logger, clock: monotime.Now, leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
 		levelChanged: make(chan struct{}, 1),
-		maker:        eventMaker{self: o.Name, wall: time.Now}}
-	n.maker.o = &n.o
+	}
+	n.events = publish.NewEvents(publish.Identity{Name: o.Name, Cluster: o.Cluster, Version: o.Version}, time.Now, func() string { return n.monitor.Why() })
 	n.local = &hostaddr.Table{}
 	n.dialer = &connect.Dialer{Own: n.listensAt, Local: n.local}
 	n.place.changed = make(chan struct{})
-	n.hub = newHub(n.clock, &view{phase: joining, ring: &ring.State{}})
+	n.hub = publish.NewHub(n.clock, &publish.View{Phase: publish.Joining, Ring: &ring.State{}})
 	n.stopping, n.stopAs = context.WithCancelCause(context.Background())
 	n.identity.Store(&transport.Identity{Cluster: o.Cluster, Name: o.Name})
 	return n
@@ -124,13 +125,13 @@ func (n *node) self() transport.Identity {
 }
 
 // outside publishes that this node is no member now.
-func (n *node) outside(p phase, ringID string) {
+func (n *node) outside(p publish.Phase, ringID string) {
 	if n.transport != nil {
 		// First, so that what is queued still leaves, under the old identity.
 		n.transport.SetPeers(nil)
 	}
 	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, RingID: ringID})
-	n.hub.publish(&view{phase: p, ringID: ringID, ring: &ring.State{}}, nil)
+	n.hub.Publish(&publish.View{Phase: p, RingID: ringID, Ring: &ring.State{}}, nil)
 	if n.transport != nil {
 		n.transport.SelfChanged()
 	}
@@ -164,7 +165,7 @@ func (n *node) peersChanged(peers []election.Peer) {
 	n.transport.SetPeers(out)
 	// Who was taken out of the ring and is still needed has most likely died;
 	// if not, it opens a stream to us.
-	s := n.hub.views.load().ring
+	s := n.hub.Load().Ring
 	for _, m := range peers {
 		if s.Gone(m.ID) {
 			n.transport.Quiet(m.ID)
@@ -175,7 +176,7 @@ func (n *node) peersChanged(peers []election.Peer) {
 // memberHosts are the addresses at which the members' machines are reached.
 func (n *node) memberHosts() map[netip.Addr]bool {
 	hosts := map[netip.Addr]bool{}
-	for _, m := range n.hub.views.load().ring.Members {
+	for _, m := range n.hub.Load().Ring.Members {
 		for _, a := range m.Addresses {
 			if p, err := netip.ParseAddrPort(a); err == nil {
 				hosts[hostOf(p)] = true
@@ -194,8 +195,8 @@ func hostOf(p netip.AddrPort) netip.Addr { return p.Addr().Unmap().WithZone("") 
 // view, and so of one moment of the core: what a deferral holds back does not
 // matter.
 func (n *node) gone(id uint64) bool {
-	v := n.hub.views.load()
-	return v.ring.RingID != "" && v.ring.Gone(id) && !slices.Contains(v.status.Needed, id)
+	v := n.hub.Load()
+	return v.Ring.RingID != "" && v.Ring.Gone(id) && !slices.Contains(v.Status.Needed, id)
 }
 
 // discoveryDue asks for tellDiscovery off the event loop: it sends datagrams.
@@ -229,14 +230,14 @@ func (n *node) tellDiscoveryWhenDue(ctx context.Context) {
 			case <-pause.C:
 			}
 		}
-		v, l, ok := n.hub.views.leader()
-		if v.id == 0 {
+		v, l, ok := n.hub.Leader()
+		if v.ID == 0 {
 			continue // enter tells which ring is looked for
 		}
 		told = true
-		info := discovery.RingInfo{RingID: v.ringID, RefoundedAt: v.ring.Refounding.At, RefoundedFrom: v.ring.Refounding.From}
+		info := discovery.RingInfo{RingID: v.RingID, RefoundedAt: v.Ring.Refounding.At, RefoundedFrom: v.Ring.Refounding.From}
 		if ok {
-			info.LeaderName, info.LeaderAddresses, info.IsLeader = l.Name, l.Addresses, l.ID == v.id
+			info.LeaderName, info.LeaderAddresses, info.IsLeader = l.Name, l.Addresses, l.ID == v.ID
 		}
 		n.discovery.SetRing(info)
 	}

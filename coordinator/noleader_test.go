@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 )
@@ -22,7 +23,7 @@ func TestARefusalDoesNotNameALeader(t *testing.T) {
 		"no leader known: needs n2":              "no leader: needs n2",
 		"no proof that n2 leads: it is too late": "no leader: no proof that n2 leads: it is too late",
 	} {
-		v := &view{status: election.Status{Reason: reason}}
+		v := &publish.View{Status: election.Status{Reason: reason}}
 		if got := noLeader(v).Error(); got != want || strings.Contains(got, ", token") {
 			t.Errorf("%s: got %q, want %q", reason, got, want)
 		}

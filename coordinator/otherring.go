@@ -45,10 +45,12 @@ func (o *otherRings) hear(now time.Time, f discovery.ForeignRing) bool {
 	if !known && len(o.heard) >= otherRingsMost {
 		return false
 	}
-	o.heard[key] = otherRing{now, &arcv1.OtherRing{
-		RingId: f.RingID, Split: f.Split, From: f.From.Name, Addresses: f.From.Addresses, Leader: f.LeaderName,
-	}}
+	o.heard[key] = otherRing{now, wireOf(f)}
 	return !known
+}
+
+func wireOf(f discovery.ForeignRing) *arcv1.OtherRing {
+	return &arcv1.OtherRing{RingId: f.RingID, Split: f.Split, From: f.From.Name, Addresses: f.From.Addresses, Leader: f.LeaderName}
 }
 
 func (o *otherRings) dropOld(now time.Time) {
@@ -79,10 +81,8 @@ func (n *node) heardOtherRing(f discovery.ForeignRing) {
 	}
 	if l := n.loop.Load(); l != nil {
 		l.inbox.must(func(election.Instant) {
-			v := *n.hub.views.load()
-			n.hub.publish(&v, []*arcv1.Event{n.maker.event(v.ring, eventOtherRing, f.From.Name, fields(map[string]any{
-				"ring": f.RingID, "addresses": f.From.Addresses, "leader": f.LeaderName, "split": f.Split,
-			}))})
+			v := *n.hub.Load()
+			n.hub.Publish(&v, []*arcv1.Event{n.events.OtherRing(v.Ring, f.From.Name, wireOf(f))})
 		})
 	}
 }

@@ -229,7 +229,7 @@ func (n *node) announceWhileApart(ctx context.Context) {
 // fellowHeard takes a hello of a node that says that it belongs to this node's
 // ring: it is dialled where the hello says, and believed only there.
 func (n *node) fellowHeard(f discovery.Node) {
-	if m, ok := n.hub.views.load().ring.MemberByName(f.Name); ok {
+	if m, ok := n.hub.Load().Ring.MemberByName(f.Name); ok {
 		n.transport.Hint(m.ID, f.Addresses)
 	}
 }

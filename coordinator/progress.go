@@ -23,8 +23,8 @@ func (n *node) progress(ctx context.Context, askLeader bool) map[uint64]*arcv1.P
 	for id, at := range index {
 		out[id] = &arcv1.Progress{Index: at, Lag: max(committed, at) - at}
 	}
-	v, leader, led := n.hub.views.leader()
-	if !askLeader || !led || leader.ID == v.id {
+	v, leader, led := n.hub.Leader()
+	if !askLeader || !led || leader.ID == v.ID {
 		return out
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaderStatusWait)
@@ -35,7 +35,7 @@ func (n *node) progress(ctx context.Context, askLeader bool) map[uint64]*arcv1.P
 	}
 	defer conn.Close()
 	st, err := arcv1.NewArcClient(conn).Status(ctx, &arcv1.StatusRequest{})
-	if err != nil || st.GetRingId() != v.ringID || !st.GetClaiming() {
+	if err != nil || st.GetRingId() != v.RingID || !st.GetClaiming() {
 		return out
 	}
 	for _, m := range st.GetMembers() {

@@ -100,6 +100,6 @@ func (n *node) standingOf(ctx context.Context, m ring.Member) (*arcv1.StandingRe
 		return nil, err
 	}
 	defer c.Close()
-	v := n.hub.views.load()
-	return arcv1.NewPeerClient(c).Standing(ctx, &arcv1.StandingRequest{Cluster: n.o.Cluster, RingId: v.ringID, Id: v.id})
+	v := n.hub.Load()
+	return arcv1.NewPeerClient(c).Standing(ctx, &arcv1.StandingRequest{Cluster: n.o.Cluster, RingId: v.RingID, Id: v.ID})
 }

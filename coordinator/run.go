@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
@@ -132,7 +133,6 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 			}
 		},
 	})
-	n.maker.monitorMissing = n.monitor.Why
 	n.servers = newServers(n)
 	return recovered, nil
 }
@@ -202,7 +202,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	// Half of what is left; calls under way and peers' queues have the rest.
 	deadline := time.Now().Add((stopWithin - leaveWithin) / 2)
 	_ = notifySystemd("STOPPING=1")
-	n.hub.close()
+	n.hub.Close()
 	if orderly(err) {
 		n.monitor.Dismiss(deadline)
 	} else {
@@ -217,9 +217,9 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	stopServing()
 	wg.Wait()
 	if errors.Is(err, errLeft) {
-		v := n.hub.views.load()
-		was := formerOf(v.ring, n.o.Name)
-		was.ringID = v.ringID
+		v := n.hub.Load()
+		was := formerOf(v.Ring, n.o.Name)
+		was.ringID = v.RingID
 		if derr := n.dropLog(was); derr != nil {
 			n.log.Warn("the log of the membership that was left is still there; the next start finds out that it is void", "error", derr)
 		}
@@ -291,7 +291,7 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 			n.log.Warn("the founding came to nothing; this node looks for a ring again", "ring", e.ringID, "reason", err,
 				"hint", "are all that take part running, and do they reach one another?")
 			n.monitor.Idle()
-			n.outside(founding, "")
+			n.outside(publish.Founding, "")
 			if err := n.moveLogAside(); err != nil {
 				return err
 			}
@@ -299,7 +299,7 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 		}
 		n.log.Warn("this node was taken out of the ring; it joins again under a new id", "ring", e.ringID, "id", e.id, "reason", err)
 		n.monitor.Idle()
-		was := formerOf(n.hub.views.load().ring, n.o.Name)
+		was := formerOf(n.hub.Load().Ring, n.o.Name)
 		was.ringID = e.ringID
 		if len(was.others) == 0 { // it never got the ring's state
 			for _, p := range e.peers {
@@ -308,7 +308,7 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 				}
 			}
 		}
-		n.outside(joining, e.ringID)
+		n.outside(publish.Joining, e.ringID)
 		if err := n.dropLog(was); err != nil {
 			return err
 		}

@@ -153,7 +153,7 @@ func TestLeaveHandoverAndEvictByCall(t *testing.T) {
 
 	// Asked of a follower, carried out by the leader.
 	h, err := nodes[2].client.Handover(ctx, &arcv1.HandoverRequest{Name: "n3"})
-	if err != nil || h.GetLeader().GetName() != "n3" || h.GetTerm() <= nodes[0].n.hub.views.load().ring.History[0].Term {
+	if err != nil || h.GetLeader().GetName() != "n3" || h.GetTerm() <= nodes[0].n.hub.Load().Ring.History[0].Term {
 		t.Fatalf("handover to n3: %v, %v", h, err)
 	}
 	nodes[0].awaitLeader("n3", 3)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
+
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -17,52 +19,53 @@ type arcService struct {
 func (s arcService) Status(ctx context.Context, req *arcv1.StatusRequest) (*arcv1.StatusResponse, error) {
 	progress := s.n.progress(ctx, req.GetAskLeader())
 	// The view comes last: what it says of the claim must not be old.
-	v, now, _, _, _ := s.n.hub.views.claim()
-	r := s.n.maker.status(v, now)
+	v, now, _, _, _ := s.n.hub.Claim()
+	r := s.n.events.Status(v, now)
 	addProgress(r, progress)
 	if name, left, ok := s.n.monitor.OnDetour(now); ok {
-		r.TemporaryLink = &arcv1.TemporaryLink{Target: name, LeftMs: millis(left)}
+		r.TemporaryLink = &arcv1.TemporaryLink{Target: name, LeftMs: publish.Millis(left)}
 	}
-	if v.id == 0 && s.n.discovery != nil {
+	if v.ID == 0 && s.n.discovery != nil {
 		if why := s.n.discovery.Standstill(); why != "" {
 			r.Reason += "; " + why
 		}
 	}
-	r.OtherRings = s.n.foreign.list(time.Now(), v.ringID)
+	r.OtherRings = s.n.foreign.list(time.Now(), v.RingID)
 	return r, nil
 }
 
 func (s arcService) History(_ context.Context, r *arcv1.HistoryRequest) (*arcv1.HistoryResponse, error) {
-	return &arcv1.HistoryResponse{Entries: historyToWire(s.n.hub.views.load().ring, r.GetLimit())}, nil
+	return &arcv1.HistoryResponse{Entries: publish.HistoryToWire(s.n.hub.Load().Ring, r.GetLimit())}, nil
 }
 
 func (s arcService) GetSettings(context.Context, *arcv1.GetSettingsRequest) (*arcv1.GetSettingsResponse, error) {
-	v := s.n.hub.views.load()
-	if v.ring.RingID == "" {
+	v := s.n.hub.Load()
+	if v.Ring.RingID == "" {
 		return nil, reason.ErrNotJoined
 	}
-	return &arcv1.GetSettingsResponse{Settings: settingsToWire(v.ring.Settings), Epoch: v.ring.Epoch}, nil
+	return &arcv1.GetSettingsResponse{Settings: publish.SettingsToWire(v.Ring.Settings), Epoch: v.Ring.Epoch}, nil
 }
 
 // Watch sends from a goroutine of its own: a client that does not read holds up
 // Send for good, and it has to be let go when its queue is full. What it has
 // not read by then it still gets, and then why it was dropped.
 func (s arcService) Watch(_ *arcv1.WatchRequest, stream arcv1.Arc_WatchServer) error {
-	w, v, err := s.n.hub.subscribe(caller(stream.Context()))
+	as, host := caller(stream.Context())
+	w, v, err := s.n.hub.Subscribe(as == stranger, host)
 	if err != nil {
 		return err
 	}
-	defer s.n.hub.unsubscribe(w)
+	defer s.n.hub.Unsubscribe(w)
 	sent := make(chan error, 1)
 	go func() {
 		now := s.n.clock()
-		if v.lapsed(now) {
-			s.n.hub.unsure.Store(true)
+		if v.Lapsed(now) {
+			s.n.hub.Unsure.Store(true)
 		}
-		err := stream.Send(s.n.maker.snapshot(v, now))
+		err := stream.Send(s.n.events.Snapshot(v, now))
 		for err == nil {
 			var e *arcv1.Event
-			if e, err = w.next(stream.Context()); err == nil {
+			if e, err = w.Next(stream.Context()); err == nil {
 				err = stream.Send(e)
 			}
 		}
@@ -71,12 +74,12 @@ func (s arcService) Watch(_ *arcv1.WatchRequest, stream arcv1.Arc_WatchServer) e
 	select {
 	case err := <-sent:
 		return err
-	case <-w.gone:
+	case <-w.Gone:
 	}
 	select {
 	case err := <-sent: // the rest of the queue went out
 		return err
-	case <-time.After(watcherGrace):
-		return w.err // which ends the Send too
+	case <-time.After(publish.SubscriberGrace):
+		return w.Err // which ends the Send too
 	}
 }

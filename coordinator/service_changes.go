@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/election"
@@ -19,17 +20,17 @@ import (
 
 // atLeader carries a change out where it has to be: here if this node leads,
 // else by forwarding it once.
-func atLeader[R any](ctx context.Context, n *node, forwarded bool, here func(*loop, *view) (R, error), there func(context.Context, arcv1.ArcClient) (R, error)) (R, error) {
+func atLeader[R any](ctx context.Context, n *node, forwarded bool, here func(*loop, *publish.View) (R, error), there func(context.Context, arcv1.ArcClient) (R, error)) (R, error) {
 	var none R
 	l := n.loop.Load()
-	v, leader, ok := n.hub.views.leader()
+	v, leader, ok := n.hub.Leader()
 	if l == nil {
-		return none, fmt.Errorf("%w: it is %s", reason.ErrNotJoined, v.phase)
+		return none, fmt.Errorf("%w: it is %s", reason.ErrNotJoined, v.Phase)
 	}
 	switch {
 	case !ok:
 		return none, noLeader(v)
-	case leader.ID == v.id:
+	case leader.ID == v.ID:
 		return here(l, v)
 	case forwarded:
 		return none, fmt.Errorf("%w here: %s, to whom this was forwarded, thinks that %s leads; try again", reason.ErrNoLeader, n.o.Name, leader.Name)
@@ -54,8 +55,8 @@ func brokeOff(name string, err error) error {
 }
 
 // noLeader says why no leader is known here.
-func noLeader(v *view) error {
-	why := strings.TrimPrefix(v.status.Reason, "no leader known: ")
+func noLeader(v *publish.View) error {
+	why := strings.TrimPrefix(v.Status.Reason, "no leader known: ")
 	if who, _, leads := strings.Cut(why, " leads, token "); leads { // it did when the view was made
 		why = fmt.Sprintf("the lease of %s has just run out; try again", who)
 	}
@@ -63,23 +64,23 @@ func noLeader(v *view) error {
 }
 
 func (s arcService) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.JoinResponse, error) {
-	if err := checkJoin(s.n.o.Cluster, s.n.hub.views.load().ringID, r); err != nil {
+	if err := checkJoin(s.n.o.Cluster, s.n.hub.Load().RingID, r); err != nil {
 		return nil, err
 	}
 	if err := s.n.reachOf(ctx, r); err != nil {
 		return nil, err
 	}
-	if v := s.n.hub.views.load(); v.ring.RingID != "" {
+	if v := s.n.hub.Load(); v.Ring.RingID != "" {
 		// A founder's ring has no leader before a majority of its voters is there:
 		// any member can tell them who they are.
-		if _, led := v.leader(s.n.clock()); !led {
-			if id, ok := v.ring.JoinedAs(r.GetName(), r.GetIncarnation(), r.GetNonce()); ok {
+		if _, led := v.Leader(s.n.clock()); !led {
+			if id, ok := v.Ring.JoinedAs(r.GetName(), r.GetIncarnation(), r.GetNonce()); ok {
 				return s.n.joinedAs(id), nil
 			}
 		}
 	}
 	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l *loop, _ *view) (*arcv1.JoinResponse, error) { return s.n.join(ctx, l, r) },
+		func(l *loop, _ *publish.View) (*arcv1.JoinResponse, error) { return s.n.join(ctx, l, r) },
 		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.JoinResponse, error) {
 			r.Forwarded = true
 			return c.Join(ctx, r)
@@ -100,8 +101,8 @@ func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Le
 		n.stopAs(errLeft)
 		return &arcv1.LeaveResponse{Epoch: epoch}, nil
 	case r.GetForwarded(): // the member itself asks the leader
-		return atLeader(ctx, n, true, func(l *loop, v *view) (*arcv1.LeaveResponse, error) {
-			m, err := memberNamed(v.ring, r.GetName())
+		return atLeader(ctx, n, true, func(l *loop, v *publish.View) (*arcv1.LeaveResponse, error) {
+			m, err := memberNamed(v.Ring, r.GetName())
 			if err != nil {
 				return nil, err
 			}
@@ -114,12 +115,12 @@ func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Le
 			if _, err := l.request(ctx, request); err != nil {
 				return nil, err
 			}
-			return &arcv1.LeaveResponse{Epoch: n.hub.views.load().ring.Epoch}, nil
+			return &arcv1.LeaveResponse{Epoch: n.hub.Load().Ring.Epoch}, nil
 		}, nil)
 	}
 	// Only the member itself can leave in order: it hands over first if it
 	// leads, and it stops when it is out.
-	m, err := memberNamed(n.hub.views.load().ring, r.GetName())
+	m, err := memberNamed(n.hub.Load().Ring, r.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -134,19 +135,19 @@ func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Le
 
 func (s arcService) Evict(ctx context.Context, r *arcv1.EvictRequest) (*arcv1.EvictResponse, error) {
 	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l *loop, v *view) (*arcv1.EvictResponse, error) {
-			m, err := memberNamed(v.ring, r.GetName())
+		func(l *loop, v *publish.View) (*arcv1.EvictResponse, error) {
+			m, err := memberNamed(v.Ring, r.GetName())
 			if err != nil {
 				return nil, err
 			}
-			if m.ID == v.id {
+			if m.ID == v.ID {
 				return nil, fmt.Errorf("%w: %s leads; use handover first, or leave", election.ErrIsLeader, m.Name)
 			}
-			e := &ring.Evict{ID: m.ID, Incarnation: m.Incarnation, Evidence: ring.Operator, By: v.id}
+			e := &ring.Evict{ID: m.ID, Incarnation: m.Incarnation, Evidence: ring.Operator, By: v.ID}
 			if _, err := l.request(ctx, election.Request{Evict: e}); err != nil {
 				return nil, err
 			}
-			return &arcv1.EvictResponse{Epoch: s.n.hub.views.load().ring.Epoch}, nil
+			return &arcv1.EvictResponse{Epoch: s.n.hub.Load().Ring.Epoch}, nil
 		},
 		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.EvictResponse, error) {
 			r.Forwarded = true
@@ -157,10 +158,10 @@ func (s arcService) Evict(ctx context.Context, r *arcv1.EvictRequest) (*arcv1.Ev
 // Forget drops a former member from the list of those who departed.
 func (s arcService) Forget(ctx context.Context, r *arcv1.ForgetRequest) (*arcv1.ForgetResponse, error) {
 	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l *loop, v *view) (*arcv1.ForgetResponse, error) {
-			d, ok := v.ring.DepartedByName(r.GetName())
+		func(l *loop, v *publish.View) (*arcv1.ForgetResponse, error) {
+			d, ok := v.Ring.DepartedByName(r.GetName())
 			if !ok {
-				if _, member := v.ring.MemberByName(r.GetName()); member {
+				if _, member := v.Ring.MemberByName(r.GetName()); member {
 					return nil, fmt.Errorf("%s is %w; only former members are forgotten: use leave or evict", r.GetName(), reason.ErrIsMember)
 				}
 				return nil, fmt.Errorf("%w, nor a former one that is listed: %s; `arc status` lists both", ring.ErrNotMember, foreign.Quote(r.GetName()))
@@ -178,15 +179,15 @@ func (s arcService) Forget(ctx context.Context, r *arcv1.ForgetRequest) (*arcv1.
 
 func (s arcService) Handover(ctx context.Context, r *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
 	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l *loop, v *view) (*arcv1.HandoverResponse, error) {
+		func(l *loop, v *publish.View) (*arcv1.HandoverResponse, error) {
 			h := &election.Handover{Why: "handover by the operator"}
 			if r.GetName() != "" {
-				m, err := memberNamed(v.ring, r.GetName())
+				m, err := memberNamed(v.Ring, r.GetName())
 				switch {
 				case err != nil:
 					return nil, err
-				case m.ID == v.id:
-					return &arcv1.HandoverResponse{Term: v.ring.Term, Leader: &arcv1.NodeRef{Id: m.ID, Name: m.Name}}, nil
+				case m.ID == v.ID:
+					return &arcv1.HandoverResponse{Term: v.Ring.Term, Leader: &arcv1.NodeRef{Id: m.ID, Name: m.Name}}, nil
 				case m.Witness:
 					return nil, fmt.Errorf("%w: %s is one", reason.ErrWitness, m.Name)
 				}
@@ -195,9 +196,9 @@ func (s arcService) Handover(ctx context.Context, r *arcv1.HandoverRequest) (*ar
 			if _, err := l.request(ctx, election.Request{Handover: h}); err != nil {
 				return nil, err
 			}
-			v = s.n.hub.views.load()
-			resp := &arcv1.HandoverResponse{Term: v.ring.Term}
-			if m, ok := v.ring.Leader(); ok {
+			v = s.n.hub.Load()
+			resp := &arcv1.HandoverResponse{Term: v.Ring.Term}
+			if m, ok := v.Ring.Leader(); ok {
 				resp.Leader = &arcv1.NodeRef{Id: m.ID, Name: m.Name}
 			}
 			return resp, nil
@@ -211,25 +212,25 @@ func (s arcService) Handover(ctx context.Context, r *arcv1.HandoverRequest) (*ar
 // Relink concerns the called node's own monitor and is never forwarded.
 func (s arcService) Relink(_ context.Context, r *arcv1.RelinkRequest) (*arcv1.RelinkResponse, error) {
 	n := s.n
-	l, v := n.loop.Load(), n.hub.views.load()
+	l, v := n.loop.Load(), n.hub.Load()
 	if l == nil {
-		return nil, fmt.Errorf("%w: it is %s", reason.ErrNotJoined, v.phase)
+		return nil, fmt.Errorf("%w: it is %s", reason.ErrNotJoined, v.Phase)
 	}
 	if r.GetTarget() == "" {
 		target, err := n.monitor.Redial()
 		if err != nil {
 			return nil, err
 		}
-		return &arcv1.RelinkResponse{Epoch: v.ring.Epoch, Target: target}, nil
+		return &arcv1.RelinkResponse{Epoch: v.Ring.Epoch, Target: target}, nil
 	}
-	m, err := memberNamed(v.ring, r.GetTarget())
+	m, err := memberNamed(v.Ring, r.GetTarget())
 	if err != nil {
 		return nil, err
 	}
-	if m.ID == v.id {
+	if m.ID == v.ID {
 		return nil, fmt.Errorf("%w: %s is this node; a monitor watches another one", ring.ErrInvalid, m.Name)
 	}
-	d, err := supervise.DetourFor(v.ring.Settings, r.GetForMs())
+	d, err := supervise.DetourFor(v.Ring.Settings, r.GetForMs())
 	if err != nil {
 		return nil, err
 	}
@@ -238,19 +239,19 @@ func (s arcService) Relink(_ context.Context, r *arcv1.RelinkRequest) (*arcv1.Re
 		return nil, err
 	}
 	l.monitorRelinked(from, m.Name, true)
-	return &arcv1.RelinkResponse{Epoch: v.ring.Epoch, Target: m.Name, ForMs: uint64(d.Milliseconds())}, nil
+	return &arcv1.RelinkResponse{Epoch: v.Ring.Epoch, Target: m.Name, ForMs: uint64(d.Milliseconds())}, nil
 }
 
 func (s arcService) SetSettings(ctx context.Context, r *arcv1.SetSettingsRequest) (*arcv1.SetSettingsResponse, error) {
 	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l *loop, _ *view) (*arcv1.SetSettingsResponse, error) {
+		func(l *loop, _ *publish.View) (*arcv1.SetSettingsResponse, error) {
 			was, err := s.changeSettings(ctx, l, r.GetChanges())
 			if err != nil {
 				return nil, err
 			}
-			v := s.n.hub.views.load()
-			return &arcv1.SetSettingsResponse{Settings: settingsToWire(v.ring.Settings), Epoch: v.ring.Epoch,
-				Notes: s.n.realtimeNotes(ctx, was, v.ring)}, nil
+			v := s.n.hub.Load()
+			return &arcv1.SetSettingsResponse{Settings: publish.SettingsToWire(v.Ring.Settings), Epoch: v.Ring.Epoch,
+				Notes: s.n.realtimeNotes(ctx, was, v.Ring)}, nil
 		},
 		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.SetSettingsResponse, error) {
 			r.Forwarded = true
@@ -263,7 +264,7 @@ func (s arcService) changeSettings(ctx context.Context, l *loop, changes map[str
 	// Two changes at once must not undo each other.
 	s.n.settingsMu.Lock()
 	defer s.n.settingsMu.Unlock()
-	was = s.n.hub.views.load().ring.Settings
+	was = s.n.hub.Load().Ring.Settings
 	next, err := mergeSettings(was, changes)
 	if err != nil {
 		return was, err

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/peerwire"
+
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -23,12 +25,12 @@ func (s peerService) Stream(stream arcv1.Peer_StreamServer) error {
 }
 
 func (s peerService) Certify(_ context.Context, r *arcv1.CertifyRequest) (*arcv1.CertifyResponse, error) {
-	l, v := s.n.loop.Load(), s.n.hub.views.load()
+	l, v := s.n.loop.Load(), s.n.hub.Load()
 	switch {
 	case l == nil:
 		return nil, reason.ErrNotJoined
-	case r.GetCluster() != s.n.o.Cluster || r.GetRingId() != v.ringID:
-		return nil, fmt.Errorf("%w: certificate for ring %s of cluster %s, this is ring %q of cluster %q", reason.ErrOtherRing, foreign.Quote(r.GetRingId()), foreign.Quote(r.GetCluster()), v.ringID, s.n.o.Cluster)
+	case r.GetCluster() != s.n.o.Cluster || r.GetRingId() != v.RingID:
+		return nil, fmt.Errorf("%w: certificate for ring %s of cluster %s, this is ring %q of cluster %q", reason.ErrOtherRing, foreign.Quote(r.GetRingId()), foreign.Quote(r.GetCluster()), v.RingID, s.n.o.Cluster)
 	case peerwire.CheckCertificate(r.GetCertificate()) != nil:
 		return nil, fmt.Errorf("%w: %w", ring.ErrInvalid, peerwire.CheckCertificate(r.GetCertificate()))
 	case r.GetCertificate().GetIncarnation() == s.n.incarnation:
@@ -37,7 +39,7 @@ func (s peerService) Certify(_ context.Context, r *arcv1.CertifyRequest) (*arcv1
 	if err := l.certify(certificateFromWire(r.GetCertificate())); err != nil {
 		return nil, err
 	}
-	return &arcv1.CertifyResponse{Id: v.id}, nil
+	return &arcv1.CertifyResponse{Id: v.ID}, nil
 }
 
 func (s peerService) AcceptFounder(_ context.Context, r *arcv1.AcceptFounderRequest) (*arcv1.AcceptFounderResponse, error) {
@@ -51,8 +53,8 @@ type probeService struct {
 }
 
 // recognise notes that a member's monitor probes on this connection.
-func (s probeService) recognise(ctx context.Context, from uint64, v *view) {
-	if _, ok := v.ring.Member(from); ok && s.n.servers != nil {
+func (s probeService) recognise(ctx context.Context, from uint64, v *publish.View) {
+	if _, ok := v.Ring.Member(from); ok && s.n.servers != nil {
 		s.n.servers.door.recognise(ctx)
 	}
 }
@@ -83,23 +85,23 @@ func (s probeService) Probe(stream arcv1.Probe_ProbeServer) error {
 		if ping.GetTo() != 0 {
 			ringID, to, first = ping.GetRingId(), ping.GetTo(), true
 		}
-		v := s.n.hub.views.load()
-		meant := to == 0 || to == v.id && ringID == v.ringID
+		v := s.n.hub.Load()
+		meant := to == 0 || to == v.ID && ringID == v.RingID
 		if first && to != 0 && meant {
 			s.recognise(stream.Context(), ping.GetFromId(), v)
 		}
 		first = false
-		if l := s.n.loop.Load(); l != nil && v.ring.RingID != "" {
-			if l.stuck() > v.ring.Settings.Detection(true) {
+		if l := s.n.loop.Load(); l != nil && v.Ring.RingID != "" {
+			if l.stuck() > v.Ring.Settings.Detection(true) {
 				continue
 			}
 			if p, ok := peerwire.DecodePing(ping, s.n.clock()); ok && meant && !l.pinged(p) {
 				continue
 			}
 		}
-		pong.Seq, pong.Id, pong.Term, pong.RingId = ping.GetSeq(), v.id, v.ring.Term, ""
-		if v.id != 0 && v.ringID != toldRing {
-			pong.RingId, toldRing = v.ringID, v.ringID
+		pong.Seq, pong.Id, pong.Term, pong.RingId = ping.GetSeq(), v.ID, v.Ring.Term, ""
+		if v.ID != 0 && v.RingID != toldRing {
+			pong.RingId, toldRing = v.RingID, v.RingID
 		}
 		if err := stream.Send(pong); err != nil {
 			return err

@@ -4,7 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/election"
+
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -17,8 +19,8 @@ func TestAGrantIsHandedOverBeforeItsPong(t *testing.T) {
 	settings := profile(t, "lan")
 	l := testLoop(&fakeCore{}, &fakeStore{}) // it never runs
 	n.loop.Store(l)
-	leads := &view{id: 1, ringID: "r", ring: &ring.State{RingID: "r", Term: 7, Settings: settings}, claimTerm: 7, claimEnd: election.Never}
-	n.hub.publish(leads, nil)
+	leads := &publish.View{ID: 1, RingID: "r", Ring: &ring.State{RingID: "r", Term: 7, Settings: settings}, ClaimTerm: 7, ClaimEnd: election.Never}
+	n.hub.Publish(leads, nil)
 
 	ask := func(p *arcv1.Ping) {
 		t.Helper()
@@ -60,11 +62,11 @@ func TestAGrantIsHandedOverBeforeItsPong(t *testing.T) {
 		t.Errorf("the name is told again: %q", name)
 	}
 	follows := *leads
-	follows.claimTerm = 0
-	n.hub.publish(&follows, nil)
+	follows.ClaimTerm = 0
+	n.hub.Publish(&follows, nil)
 	ask(&arcv1.Ping{Seq: 3, FromId: 5, Grant: 1 << 60, Ack: 1})
 	answer(3)
-	n.hub.publish(leads, nil)
+	n.hub.Publish(leads, nil)
 	if pings, _, _, _ := l.inbox.take(); len(pings) != 1 || pings[0].Seq != 3 {
 		t.Errorf("handed over %+v, want number 3", pings)
 	}

@@ -76,8 +76,8 @@ func TestServices(t *testing.T) {
 		}
 	})
 	t.Run("a probe is answered with who answers", func(t *testing.T) {
-		v := n1.n.hub.views.load()
-		m, _ := v.ring.Member(2)
+		v := n1.n.hub.Load()
+		m, _ := v.Ring.Member(2)
 		paths := n1.n.look(ctx, n1.n.wanted(m), []string{n1.address(), n2.address()}, 5*time.Second)
 		found := n1.n.wanted(m).Look(paths)
 		if found.Match != ring.Itself || !slices.ContainsFunc(paths, func(p ring.Path) bool { return p.Outcome == ring.PathOwn }) {
@@ -147,7 +147,7 @@ func TestServices(t *testing.T) {
 		}
 		if r, err := n3.client.Relink(ctx, &arcv1.RelinkRequest{Target: "n2"}); err != nil || r.GetTarget() != "n2" {
 			t.Errorf("relink to n2: %v, %v", r, err)
-		} else if want := 5 * n3.n.hub.views.load().ring.Settings.Detection(false); time.Duration(r.GetForMs())*time.Millisecond != want {
+		} else if want := 5 * n3.n.hub.Load().Ring.Settings.Detection(false); time.Duration(r.GetForMs())*time.Millisecond != want {
 			t.Errorf("relink to n2 for %d ms, want the default of %v", r.GetForMs(), want)
 		} else if l := n3.status().GetTemporaryLink(); l.GetTarget() != "n2" || l.GetLeftMs() <= 0 || l.GetLeftMs() > float64(want.Milliseconds()) {
 			t.Errorf("temporary link in status: %v, want n2 for at most %v", l, want)

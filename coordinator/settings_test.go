@@ -1,12 +1,16 @@
 package coordinator
 
 import (
+	"encoding/json"
 	"errors"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/ring"
 )
@@ -77,9 +81,13 @@ func TestSettingKeysAreTheJSONNames(t *testing.T) {
 	if got := settingKeys(); !slices.Equal(got, want) {
 		t.Errorf("keys %v, want %v", got, want)
 	}
-	wire := detailOf(settingsToWire(profile(t, "wan"))).GetFields()
+	b, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(publish.SettingsToWire(profile(t, "wan")))
+	var wire map[string]any
+	if err = errors.Join(err, json.Unmarshal(b, &wire)); err != nil {
+		t.Fatal(err)
+	}
 	for key, v := range settingValues(profile(t, "wan")) {
-		if got := wire[key].AsInterface(); got != v {
+		if got := wire[key]; got != v {
 			t.Errorf("%s goes over the wire as %v, want %v", key, got, v)
 		}
 	}

@@ -23,8 +23,8 @@ func TestWhatIsGivenUpIsUnreadableBeforeMessagesLeave(t *testing.T) {
 		type readable struct{ claim, leader bool }
 		var whenSent []readable
 		l.hands.send = func(election.Message) {
-			v, now, _, _, ok := l.hub.views.claim()
-			_, led := v.leader(now)
+			v, now, _, _, ok := l.hub.Claim()
+			_, led := v.Leader(now)
 			whenSent = append(whenSent, readable{ok, led})
 		}
 		go func() { _ = l.run() }()
@@ -56,7 +56,7 @@ func TestMessagesDoNotWaitForTheView(t *testing.T) {
 		l := testLoop(c, &fakeStore{})
 		l.begin()
 		var epochs []uint64
-		note := func() { epochs = append(epochs, l.hub.views.load().ring.Epoch) }
+		note := func() { epochs = append(epochs, l.hub.Load().Ring.Epoch) }
 		l.hands.send = func(election.Message) { note() }
 		l.hands.suspected = func(uint64, bool) { note() }
 		l.hands.peersChanged = func([]election.Peer) { note() }
@@ -81,23 +81,23 @@ func TestTheLogComesLast(t *testing.T) {
 		l := testLoop(c, &fakeStore{})
 		lines := make(lineCount, 16)
 		l.log = hclog.New(&hclog.LoggerOptions{Output: lines})
-		w, _, err := l.hub.subscribe(local, netip.Addr{})
+		w, _, err := l.hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		l.begin()
 		go func() { _ = l.run() }()
 		synctest.Wait()
-		for len(w.events) > 0 {
-			<-w.events
+		for len(w.Events) > 0 {
+			<-w.Events
 		}
 		claim := func() {
 			_ = l.inbox.post(func(election.Instant) { c.emit(election.ClaimChanged{Claiming: true, Term: 1}) })
 			synctest.Wait()
 		}
 		claim()
-		if len(w.events) != 1 || len(lines) != 0 {
-			t.Errorf("%d events and %d lines at once, want 1 and none", len(w.events), len(lines))
+		if len(w.Events) != 1 || len(lines) != 0 {
+			t.Errorf("%d events and %d lines at once, want 1 and none", len(w.Events), len(lines))
 		}
 		time.Sleep(logDelay)
 		synctest.Wait()

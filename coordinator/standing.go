@@ -6,9 +6,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
+
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -62,33 +64,33 @@ type answer struct {
 
 func (q *inquirer) round() {
 	n, l := q.m.n, q.m.l
-	v := n.hub.views.load()
+	v := n.hub.Load()
 	heard := l.heardPeer.Load() != 0
 	moved := map[uint64][]string{}
 	answered, joined := false, false
-	for _, a := range q.ask(append(n.candidates(v.ring, q.e.peers), q.learned...)) {
+	for _, a := range q.ask(append(n.candidates(v.Ring, q.e.peers), q.learned...)) {
 		r := a.said
-		if r.GetRingId() != v.ringID || r.GetSelfId() == 0 {
+		if r.GetRingId() != v.RingID || r.GetSelfId() == 0 {
 			continue
 		}
 		answered = true
 		for _, m := range r.GetMembers() {
-			if was, _ := v.ring.Member(m.GetId()); m.GetId() != l.id && !overlap(was.Addresses, m.GetAddresses()) {
+			if was, _ := v.Ring.Member(m.GetId()); m.GetId() != l.id && !overlap(was.Addresses, m.GetAddresses()) {
 				q.learn(m.GetAddresses())
 			}
 		}
-		if r.GetMember() && v.ring.RingID == "" && !heard && !joined {
+		if r.GetMember() && v.Ring.RingID == "" && !heard && !joined {
 			// It knows the members of now, and this joiner those of then.
 			joined = true
 			n.transport.SetPeers(peersOfMembers(r.GetMembers()))
 		}
-		if was, ok := v.ring.Member(r.GetSelfId()); ok && !overlap(was.Addresses, a.addresses) {
+		if was, ok := v.Ring.Member(r.GetSelfId()); ok && !overlap(was.Addresses, a.addresses) {
 			n.log.Info("a member answers at another address", "peer", was.Name, "from", was.Addresses, "to", a.addresses)
 			moved[was.ID] = a.addresses
 		}
 	}
 	if len(moved) > 0 && l.heardPeer.Load() == 0 {
-		n.transport.SetPeers(peersAt(v.ring.Members, moved))
+		n.transport.SetPeers(peersAt(v.Ring.Members, moved))
 	}
 	if q.unheard(n.clock(), answered || l.heardPeer.Load() != 0) {
 		n.log.Warn("no member of the ring is heard", "ring", q.e.ringID, "addresses", n.reachedAt(),
@@ -186,13 +188,13 @@ func (n *node) standingAt(ctx context.Context, addresses []string, r *arcv1.Stan
 // rest of this node has made of it by now.
 func (s peerService) Standing(ctx context.Context, r *arcv1.StandingRequest) (*arcv1.StandingResponse, error) {
 	n := s.n
-	l, v := n.loop.Load(), n.hub.views.load()
+	l, v := n.loop.Load(), n.hub.Load()
 	resp := &arcv1.StandingResponse{Cluster: n.o.Cluster, Self: n.o.Name, Realtime: n.o.Realtime}
-	if l == nil || v.ring.RingID == "" {
+	if l == nil || v.Ring.RingID == "" {
 		return resp, nil
 	}
-	resp.RingId, resp.SelfId = v.ringID, v.id
-	if r.GetCluster() != n.o.Cluster || r.GetRingId() != v.ringID {
+	resp.RingId, resp.SelfId = v.RingID, v.ID
+	if r.GetCluster() != n.o.Cluster || r.GetRingId() != v.RingID {
 		return resp, nil
 	}
 	said := make(chan election.Standing, 1)
@@ -202,7 +204,7 @@ func (s peerService) Standing(ctx context.Context, r *arcv1.StandingRequest) (*a
 	select {
 	case st := <-said:
 		standingToWire(st, resp)
-		resp.Members = membersToWire(n.hub.views.load())
+		resp.Members = publish.MembersToWire(n.hub.Load())
 		return resp, nil
 	case <-l.ended:
 		return nil, reason.ErrStopping

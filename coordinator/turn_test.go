@@ -70,20 +70,20 @@ func TestAWatcherOfAMomentWithoutProofIsToldOfTheLeader(t *testing.T) {
 		turn := func() { _ = l.inbox.post(func(election.Instant) {}); synctest.Wait() }
 		turn()
 		time.Sleep(600 * time.Millisecond)
-		w, v, err := l.hub.subscribe(local, netip.Addr{})
+		w, v, err := l.hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !v.lapsed(l.clock()) {
+		if !v.Lapsed(l.clock()) {
 			t.Error("the view knows a leader although the proof has run out")
 		}
-		l.hub.unsure.Store(true) // as its stream does
+		l.hub.Unsure.Store(true) // as its stream does
 		c.leaderEnd = 0
 		turn()
 		turn()
 		l.stop()
 		<-l.ended
-		l.hub.close()
+		l.hub.Close()
 		if got, want := heard(w), []string{"snapshot 1"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
 		}
@@ -96,7 +96,7 @@ func toldAfter(t *testing.T, c *fakeCore, turns ...func()) []string {
 	t.Helper()
 	l := testLoop(c, &fakeStore{})
 	l.begin()
-	w, _, err := l.hub.subscribe(local, netip.Addr{})
+	w, _, err := l.hub.Subscribe(false, netip.Addr{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,6 +107,6 @@ func toldAfter(t *testing.T, c *fakeCore, turns ...func()) []string {
 	}
 	l.stop()
 	<-l.ended
-	l.hub.close()
+	l.hub.Close()
 	return heard(w)
 }

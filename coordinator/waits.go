@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/foreign"
 )
@@ -114,12 +115,12 @@ func firstOf(all []string) []string {
 
 // nowWaits publishes it, and logs it when it is new.
 func (n *node) nowWaits(text string) {
-	old := n.hub.views.load()
-	if old.id != 0 || old.waitsFor == text || old.phase != joining && old.phase != founding {
+	old := n.hub.Load()
+	if old.ID != 0 || old.WaitsFor == text || old.Phase != publish.Joining && old.Phase != publish.Founding {
 		return
 	}
 	v := *old
-	v.waitsFor = text
-	n.hub.publish(&v, nil)
-	n.log.Warn("this node waits for its ring", "ring", v.ringID, "reason", text)
+	v.WaitsFor = text
+	n.hub.Publish(&v, nil)
+	n.log.Warn("this node waits for its ring", "ring", v.RingID, "reason", text)
 }

@@ -239,6 +239,7 @@ func (s *Supervisor) Register(pid int) error {
 	return nil
 }
 
+// Unregister notes that the monitor with the pid listens no longer.
 func (s *Supervisor) Unregister(pid int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,4 +1,4 @@
-package coordinator
+package publish
 
 import (
 	"fmt"
@@ -25,7 +25,7 @@ const (
 	eventCertified  = "certified"
 	eventMonLost    = "monitor_lost"
 	eventMonBack    = "monitor_back"
-	eventOtherRing  = "other_ring"
+	EventOtherRing  = "other_ring"
 )
 
 // fields makes a detail of plain values; uint64 become strings as everywhere
@@ -53,49 +53,58 @@ func fields(kv map[string]any) *structpb.Struct {
 	return s
 }
 
-// eventMaker writes down what happened with the epoch and token of the state
+// Identity is what a node says of itself, besides what its ring knows.
+type Identity struct{ Name, Cluster, Version string }
+
+// Events writes down what happened with the epoch and token of the state
 // in which it did.
-type eventMaker struct {
-	self string
+type Events struct {
+	// self says who this node is in a status.
+	self Identity
 	wall func() time.Time
-	o    *Options
 	// monitorMissing says why the own monitor does not run; nil or empty while
 	// it does.
 	monitorMissing func() string
 }
 
-func (e eventMaker) event(s *ring.State, kind, node string, detail *structpb.Struct) *arcv1.Event {
+// NewEvents makes an eventWriter of the wall clock, and of what says why the own
+// monitor does not run; that may be nil.
+func NewEvents(self Identity, wall func() time.Time, monitorMissing func() string) Events {
+	return Events{self, wall, monitorMissing}
+}
+
+func (e Events) event(s *ring.State, kind, node string, detail *structpb.Struct) *arcv1.Event {
 	return &arcv1.Event{Time: timestamppb.New(e.wall()), Epoch: s.Epoch, Term: s.Term, Type: kind, Node: node, Detail: detail}
 }
 
-// snapshot is what a new watcher sees first, and every watcher when this node
+// Snapshot is what a new subscriber sees first, and every subscriber when this node
 // is back in the ring; its detail has the fields of `arc status -o json`.
-func (e eventMaker) snapshot(v *view, now election.Instant) *arcv1.Event {
-	return e.event(v.ring, eventSnapshot, e.self, detailOf(e.status(v, now)))
+func (e Events) Snapshot(v *View, now election.Instant) *arcv1.Event {
+	return e.event(v.Ring, eventSnapshot, e.self.Name, detailOf(e.Status(v, now)))
 }
 
-// status is what `arc status` prints.
-func (e eventMaker) status(v *view, now election.Instant) *arcv1.StatusResponse {
-	r := statusToWire(e.o, v, now, e.wall())
+// Status is what `arc status` prints.
+func (e Events) Status(v *View, now election.Instant) *arcv1.StatusResponse {
+	r := statusToWire(e.self, v, now, e.wall())
 	if e.monitorMissing != nil {
 		r.MonitorMissing = e.monitorMissing()
 	}
 	return r
 }
 
-// monitor says that the own monitor does not run, and whom nobody watches from
+// Monitor says that the own monitor does not run, and whom nobody watches from
 // here meanwhile; or that it runs again.
-func (e eventMaker) monitor(s *ring.State, id uint64, missing string) *arcv1.Event {
+func (e Events) Monitor(s *ring.State, id uint64, missing string) *arcv1.Event {
 	next, _ := s.Successor(id)
 	if missing == "" {
-		return e.event(s, eventMonBack, e.self, fields(map[string]any{"target": next.Name}))
+		return e.event(s, eventMonBack, e.self.Name, fields(map[string]any{"target": next.Name}))
 	}
-	return e.event(s, eventMonLost, e.self, fields(map[string]any{"target": next.Name, "why": missing}))
+	return e.event(s, eventMonLost, e.self.Name, fields(map[string]any{"target": next.Name, "why": missing}))
 }
 
-// changes turns committed changes into events. An appointment is not one: it
+// Changes turns committed changes into events. An appointment is not one: it
 // shows in the heir.
-func (e eventMaker) changes(s *ring.State, changes []ring.Change) []*arcv1.Event {
+func (e Events) Changes(s *ring.State, changes []ring.Change) []*arcv1.Event {
 	var out []*arcv1.Event
 	for _, c := range changes {
 		m := c.Member
@@ -118,13 +127,14 @@ func (e eventMaker) changes(s *ring.State, changes []ring.Change) []*arcv1.Event
 		case ring.LeaderDeclared:
 			out = append(out, e.event(s, string(c.Kind), m.Name, detailOf(leadershipToWire(*c.Leadership))))
 		case ring.SettingsChanged:
-			out = append(out, e.event(s, string(c.Kind), "", detailOf(settingsToWire(s.Settings))))
+			out = append(out, e.event(s, string(c.Kind), "", detailOf(SettingsToWire(s.Settings))))
 		}
 	}
 	return out
 }
 
-func (e eventMaker) suspicion(s *ring.State, x election.SuspicionChanged) *arcv1.Event {
+// Suspicion says that a member is suspected, cleared, or certified dead.
+func (e Events) Suspicion(s *ring.State, x election.SuspicionChanged) *arcv1.Event {
 	if c := x.Certificate; c != nil {
 		return e.event(s, eventCertified, c.Name, fields(map[string]any{
 			"id": c.ID, "incarnation": c.Incarnation, "exit": c.Exit, "clean": c.Clean, "why": x.Why,
@@ -134,13 +144,14 @@ func (e eventMaker) suspicion(s *ring.State, x election.SuspicionChanged) *arcv1
 	if x.Suspicion.Cleared {
 		kind = eventCleared
 	}
-	return e.event(s, kind, nameOf(s, x.Suspicion.ID), fields(map[string]any{
+	return e.event(s, kind, NameOf(s, x.Suspicion.ID), fields(map[string]any{
 		"id": x.Suspicion.ID, "incarnation": x.Suspicion.Incarnation, "evidence": string(x.Suspicion.Evidence),
-		"by": nameOf(s, x.Suspicion.By), "why": x.Why,
+		"by": NameOf(s, x.Suspicion.By), "why": x.Why,
 	}))
 }
 
-func (e eventMaker) claim(s *ring.State, x election.ClaimChanged) *arcv1.Event {
+// Claim says that this node's claim began or ended.
+func (e Events) Claim(s *ring.State, x election.ClaimChanged) *arcv1.Event {
 	kind := eventClaimLost
 	if x.Claiming {
 		kind = eventClaimGot
@@ -149,27 +160,36 @@ func (e eventMaker) claim(s *ring.State, x election.ClaimChanged) *arcv1.Event {
 	if p := phasesToWire(x.Phases); p != nil {
 		detail.Fields["phases"] = structpb.NewStructValue(detailOf(p))
 	}
-	return e.event(s, kind, e.self, detail)
+	return e.event(s, kind, e.self.Name, detail)
 }
 
-func (e eventMaker) leaderLost(s *ring.State, name string, term uint64, why string) *arcv1.Event {
+// LeaderLost says that nobody is known to lead, or that the leader changed.
+func (e Events) LeaderLost(s *ring.State, name string, term uint64, why string) *arcv1.Event {
 	return e.event(s, eventLeaderLost, name, fields(map[string]any{"term": term, "why": why}))
 }
 
-func (e eventMaker) relinked(s *ring.State, from, to string, temporary bool) *arcv1.Event {
-	return e.event(s, eventRelinked, e.self, fields(map[string]any{"from": from, "target": to, "temporary": temporary}))
+// Relinked says that the own monitor has another target.
+func (e Events) Relinked(s *ring.State, from, to string, temporary bool) *arcv1.Event {
+	return e.event(s, eventRelinked, e.self.Name, fields(map[string]any{"from": from, "target": to, "temporary": temporary}))
 }
 
-// nameOf is a member's name, or "" for one that is gone.
-func nameOf(s *ring.State, id uint64) string {
+// OtherRing says that another ring of this cluster was heard, and through whom.
+func (e Events) OtherRing(s *ring.State, from string, r *arcv1.OtherRing) *arcv1.Event {
+	return e.event(s, EventOtherRing, from, fields(map[string]any{
+		"ring": r.GetRingId(), "addresses": r.GetAddresses(), "leader": r.GetLeader(), "split": r.GetSplit(),
+	}))
+}
+
+// NameOf is a member's name, or "" for one that is gone.
+func NameOf(s *ring.State, id uint64) string {
 	m, _ := s.Member(id)
 	return m.Name
 }
 
-// missed returns the changes that lead from one state to another when the
+// Missed returns the changes that lead from one state to another when the
 // commands in between were never seen, as after a snapshot from the leader.
 // Who is gone may have left or been evicted: that is not known any more.
-func missed(from, to *ring.State) []ring.Change {
+func Missed(from, to *ring.State) []ring.Change {
 	var out []ring.Change
 	for _, m := range from.Members {
 		if _, ok := to.Member(m.ID); !ok {

@@ -1,4 +1,4 @@
-package coordinator
+package publish
 
 import (
 	"math"
@@ -11,8 +11,8 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// settingsToWire and its kin turn ARC's values into the public messages.
-func settingsToWire(s ring.Settings) *arcv1.Settings {
+// SettingsToWire and its kin turn ARC's values into the public messages.
+func SettingsToWire(s ring.Settings) *arcv1.Settings {
 	return &arcv1.Settings{
 		Profile: s.Profile, LeaderIntervalMs: s.LeaderIntervalMS, LeaderMisses: s.LeaderMisses,
 		IntervalMs: s.IntervalMS, Misses: s.Misses, LeaseMs: s.LeaseMS, DriftPpm: s.DriftPPM,
@@ -21,18 +21,19 @@ func settingsToWire(s ring.Settings) *arcv1.Settings {
 	}
 }
 
-func membersToWire(v *view) []*arcv1.MemberStatus {
+// MembersToWire tells the members of v's ring.
+func MembersToWire(v *View) []*arcv1.MemberStatus {
 	voters := map[uint64]bool{}
-	for _, id := range v.status.Voters {
+	for _, id := range v.Status.Voters {
 		voters[id] = true
 	}
-	out := make([]*arcv1.MemberStatus, len(v.ring.Members))
-	for i, m := range v.ring.Members {
+	out := make([]*arcv1.MemberStatus, len(v.Ring.Members))
+	for i, m := range v.Ring.Members {
 		ms := &arcv1.MemberStatus{
 			Id: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses,
 			Voter: voters[m.ID], Witness: m.Witness, Alive: !v.suspect(m.ID), Version: m.Version,
 		}
-		if next, ok := v.ring.Successor(m.ID); ok {
+		if next, ok := v.Ring.Successor(m.ID); ok {
 			ms.Monitors = next.Name
 		}
 		out[i] = ms
@@ -41,39 +42,39 @@ func membersToWire(v *view) []*arcv1.MemberStatus {
 }
 
 // statusToWire tells v at the time now, which is wall by the wall clock.
-func statusToWire(o *Options, v *view, now election.Instant, wall time.Time) *arcv1.StatusResponse {
+func statusToWire(self Identity, v *View, now election.Instant, wall time.Time) *arcv1.StatusResponse {
 	r := &arcv1.StatusResponse{
-		Cluster: o.Cluster, RingId: v.ringID, Epoch: v.ring.Epoch, Term: v.ring.Term,
-		Self: o.Name, SelfId: v.id, Phase: string(v.phase), Version: o.Version,
-		Members: membersToWire(v), Settings: settingsToWire(v.ring.Settings), Reason: v.status.Reason,
+		Cluster: self.Cluster, RingId: v.RingID, Epoch: v.Ring.Epoch, Term: v.Ring.Term,
+		Self: self.Name, SelfId: v.ID, Phase: string(v.Phase), Version: self.Version,
+		Members: MembersToWire(v), Settings: SettingsToWire(v.Ring.Settings), Reason: v.Status.Reason,
 	}
-	r.Voters, r.Settled = v.status.Voters, v.status.Settled
-	if n := len(v.status.Voters); n > 0 {
+	r.Voters, r.Settled = v.Status.Voters, v.Status.Settled
+	if n := len(v.Status.Voters); n > 0 {
 		r.VotesNeeded = uint32(n/2 + 1)
 	}
-	if v.ring.RingID != "" {
-		r.StateHash = v.ring.Hash()
+	if v.Ring.RingID != "" {
+		r.StateHash = v.Ring.Hash()
 	}
-	if l, ok := v.leader(now); ok {
+	if l, ok := v.Leader(now); ok {
 		r.Leader = &arcv1.NodeRef{Id: l.ID, Name: l.Name}
-		if k := len(v.ring.History); k > 0 {
-			since := time.UnixMicro(v.ring.History[k-1].Since)
-			r.LeaderSince, r.LeaderForMs = timestamppb.New(since), millis(max(wall.Sub(since), 0))
+		if k := len(v.Ring.History); k > 0 {
+			since := time.UnixMicro(v.Ring.History[k-1].Since)
+			r.LeaderSince, r.LeaderForMs = timestamppb.New(since), Millis(max(wall.Sub(since), 0))
 		}
 	}
-	t := v.status.Tolerance
+	t := v.Status.Tolerance
 	r.CanLose, r.BearsCrash, r.Needed, r.NeededOf = uint32(t.CanLose), t.BearsCrash, uint32(t.Needed), t.NeededOf
-	r.Departed = departedToWire(v.ring.Departed)
+	r.Departed = departedToWire(v.Ring.Departed)
 	if _, left, ok := v.claim(now); ok {
-		r.Claiming, r.LeaseMs = true, millis(left)
+		r.Claiming, r.LeaseMs = true, Millis(left)
 	}
-	if h, ok := v.ring.NextHeir(); ok {
+	if h, ok := v.Ring.NextHeir(); ok {
 		r.Heir = h.Name
 	}
 	if r.Reason == "" {
-		r.Reason = "this node is " + string(v.phase)
-		if v.waitsFor != "" {
-			r.Reason += "; " + v.waitsFor
+		r.Reason = "this node is " + string(v.Phase)
+		if v.WaitsFor != "" {
+			r.Reason += "; " + v.WaitsFor
 		}
 	}
 	return r
@@ -90,8 +91,8 @@ func departedToWire(departed []ring.Departed) []*arcv1.DepartedMember {
 	return out
 }
 
-// millis keeps microseconds and drops what would only be noise in JSON.
-func millis(d time.Duration) float64 {
+// Millis keeps microseconds and drops what would only be noise in JSON.
+func Millis(d time.Duration) float64 {
 	return math.Round(float64(d)/float64(time.Microsecond)) / 1000
 }
 
@@ -101,7 +102,7 @@ func leadershipToWire(l ring.Leadership) *arcv1.HistoryEntry {
 	known, certain := l.Outage()
 	e := &arcv1.HistoryEntry{
 		Term: l.Term, Name: l.Name, Id: l.ID, Since: timestamppb.New(time.UnixMicro(l.Since)), Why: l.Why,
-		GapMs: millis(known), CertainGapMs: millis(certain), GapAtLeast: l.GapAtLeast, Claimed: l.Claimed,
+		GapMs: Millis(known), CertainGapMs: Millis(certain), GapAtLeast: l.GapAtLeast, Claimed: l.Claimed,
 		Evidence: string(l.Evidence), After: l.After, SeenBy: l.SeenBy, Phases: phasesToWire(l.Phases),
 	}
 	for _, i := range l.Interruptions {
@@ -123,8 +124,8 @@ func phasesToWire(p ring.Phases) *arcv1.Phases {
 	}
 }
 
-// historyToWire returns at most limit of the newest, oldest first.
-func historyToWire(s *ring.State, limit uint32) []*arcv1.HistoryEntry {
+// HistoryToWire returns at most limit of the newest, oldest first.
+func HistoryToWire(s *ring.State, limit uint32) []*arcv1.HistoryEntry {
 	h := s.History
 	if n := len(h); limit != 0 && uint64(limit) < uint64(n) {
 		h = h[n-int(limit):]
@@ -134,13 +135,4 @@ func historyToWire(s *ring.State, limit uint32) []*arcv1.HistoryEntry {
 		out[i] = leadershipToWire(l)
 	}
 	return out
-}
-
-func suspicionFromWire(s *arcv1.Suspicion) election.Suspicion {
-	return election.Suspicion{ID: s.GetId(), Incarnation: s.GetIncarnation(), Term: s.GetTerm(),
-		Evidence: ring.Evidence(s.GetEvidence()), Cleared: s.GetCleared(), By: s.GetBy(), Grant: s.GetGrant(), Doubt: s.GetDoubt()}
-}
-
-func certificateFromWire(c *arcv1.Certificate) election.Certificate {
-	return election.Certificate{Name: c.GetName(), ID: c.GetId(), Incarnation: c.GetIncarnation(), Exit: c.GetExit(), Clean: c.GetClean()}
 }

@@ -1,4 +1,4 @@
-package coordinator
+package publish
 
 import (
 	"github.com/hashicorp/go-hclog"
@@ -7,9 +7,9 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// logEvent writes an event to the log: once, with what a person needs to know
+// LogEvent writes an event to the log: once, with what a person needs to know
 // why it happened.
-func logEvent(log hclog.Logger, e *arcv1.Event) {
+func LogEvent(log hclog.Logger, e *arcv1.Event) {
 	text := func(key string) string { return e.GetDetail().GetFields()[key].GetStringValue() }
 	args := []any{"peer", e.GetNode(), "epoch", e.GetEpoch(), "term", e.GetTerm()}
 	switch e.GetType() {

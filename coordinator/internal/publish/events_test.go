@@ -1,4 +1,4 @@
-package coordinator
+package publish
 
 import (
 	"slices"
@@ -13,8 +13,17 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-func testMaker() eventMaker {
-	return eventMaker{self: "n1", o: &Options{}, wall: func() time.Time { return time.UnixMicro(1_700_000_000_000_000) }}
+func profileOf(t *testing.T, name string) ring.Settings {
+	t.Helper()
+	s, err := ring.ProfileSettings(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func testEvents() Events {
+	return NewEvents(Identity{Name: "n1"}, func() time.Time { return time.UnixMicro(1_700_000_000_000_000) }, nil)
 }
 
 func testState(t *testing.T) *ring.State {
@@ -26,37 +35,37 @@ func testState(t *testing.T) *ring.State {
 			t.Fatal(err)
 		}
 	}
-	apply(0, ring.Command{Found: &ring.Found{Cluster: "c", RingID: "r", Settings: profile(t, "lan"),
+	apply(0, ring.Command{Found: &ring.Found{Cluster: "c", RingID: "r", Settings: profileOf(t, "lan"),
 		Founder: ring.Member{Name: "n1", Incarnation: 1<<63 + 1, Addresses: []string{"127.0.0.1:1"}}}})
 	apply(7, ring.Command{Declare: &ring.Declare{Term: 7, ID: 1, Incarnation: 1<<63 + 1, Since: 1_700_000_000_000_000, Why: "first leader of the ring"}})
 	apply(7, ring.Command{Join: &ring.Join{Member: ring.Member{Name: "n2", Incarnation: 2, Addresses: []string{"127.0.0.1:2"}}}})
 	return s
 }
 
-func testView(t *testing.T) *view {
-	return &view{phase: member, id: 1, ringID: "r", ring: testState(t), claimTerm: 7, claimEnd: mono.Instant(500 * time.Millisecond), leaderEnd: mono.Instant(500 * time.Millisecond),
-		status: election.Status{Term: 7, Leader: 1, Declared: true, Reason: "this node leads, token 7", Voters: []uint64{1}, Suspects: []uint64{2}}}
+func testView(t *testing.T) *View {
+	return &View{Phase: Member, ID: 1, RingID: "r", Ring: testState(t), ClaimTerm: 7, ClaimEnd: mono.Instant(500 * time.Millisecond), LeaderEnd: mono.Instant(500 * time.Millisecond),
+		Status: election.Status{Term: 7, Leader: 1, Declared: true, Reason: "this node leads, token 7", Voters: []uint64{1}, Suspects: []uint64{2}}}
 }
 
 func TestStatusToWire(t *testing.T) {
 	v := testView(t)
-	r := statusToWire(&Options{Cluster: "c", Name: "n1", Version: "v"}, v, mono.Instant(100*time.Millisecond), testMaker().wall())
+	r := statusToWire(Identity{Cluster: "c", Name: "n1", Version: "v"}, v, mono.Instant(100*time.Millisecond), testEvents().wall())
 	if r.GetLeader().GetName() != "n1" || !r.GetClaiming() || r.GetLeaseMs() != 400 || r.GetHeir() != "n2" || r.GetTerm() != 7 ||
-		r.GetEpoch() != 3 || r.GetSelfId() != 1 || r.GetPhase() != "member" || r.GetVotesNeeded() != 1 || r.GetStateHash() != v.ring.Hash() {
+		r.GetEpoch() != 3 || r.GetSelfId() != 1 || r.GetPhase() != "member" || r.GetVotesNeeded() != 1 || r.GetStateHash() != v.Ring.Hash() {
 		t.Errorf("status is %v", r)
 	}
 	n2 := r.GetMembers()[1]
 	if n2.GetMonitors() != "n1" || n2.GetAlive() || n2.GetVoter() || !r.GetMembers()[0].GetVoter() {
 		t.Errorf("n2 is %v", n2)
 	}
-	if r := statusToWire(&Options{}, v, mono.Instant(500*time.Millisecond), testMaker().wall()); r.GetClaiming() || r.GetLeaseMs() != 0 || r.GetLeader() != nil {
+	if r := statusToWire(Identity{}, v, mono.Instant(500*time.Millisecond), testEvents().wall()); r.GetClaiming() || r.GetLeaseMs() != 0 || r.GetLeader() != nil {
 		t.Errorf("at the end of its lease it claims for %v ms, and says that %v leads", r.GetLeaseMs(), r.GetLeader())
 	}
-	v.status.Declared = false
-	if r := statusToWire(&Options{}, v, 0, testMaker().wall()); r.GetLeader() != nil {
+	v.Status.Declared = false
+	if r := statusToWire(Identity{}, v, 0, testEvents().wall()); r.GetLeader() != nil {
 		t.Errorf("a caretaker is told as leader %v", r.GetLeader())
 	}
-	empty := statusToWire(&Options{}, &view{phase: joining, ring: &ring.State{}}, 0, testMaker().wall())
+	empty := statusToWire(Identity{}, &View{Phase: Joining, Ring: &ring.State{}}, 0, testEvents().wall())
 	if empty.GetReason() == "" || empty.GetLeader() != nil || empty.GetStateHash() != "" {
 		t.Errorf("a joiner's status is %v", empty)
 	}
@@ -65,10 +74,8 @@ func TestStatusToWire(t *testing.T) {
 // The snapshot's detail is the status as `arc status -o json` prints it.
 func TestSnapshotIsTheStatus(t *testing.T) {
 	v := testView(t)
-	st := statusToWire(&Options{Cluster: "c", Name: "n1"}, v, 0, testMaker().wall())
-	m := testMaker()
-	m.o = &Options{Cluster: "c", Name: "n1"}
-	e := m.snapshot(v, 0)
+	st := statusToWire(Identity{Cluster: "c", Name: "n1"}, v, 0, testEvents().wall())
+	e := NewEvents(Identity{Cluster: "c", Name: "n1"}, testEvents().wall, nil).Snapshot(v, 0)
 	b, err := protojson.Marshal(e.GetDetail())
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +99,7 @@ func TestLeaderDeclaredDetail(t *testing.T) {
 	s := testState(t)
 	l := ring.Leadership{Term: 9, Name: "n2", ID: 2, Since: 1_700_000_000_000_000, Why: "lowest id", Gap: 12_345, Evidence: ring.Certified, SeenBy: "n1", After: "n1",
 		Phases: ring.Phases{PromisesEnded: 3, Campaign: 4, Elected: 1_800}}
-	events := testMaker().changes(s, []ring.Change{
+	events := testEvents().Changes(s, []ring.Change{
 		{Kind: ring.Evicted, Member: ring.Member{ID: 1, Name: "n1"}, Evidence: ring.Certified, By: 2},
 		{Kind: ring.LeaderDeclared, Member: ring.Member{ID: 2, Name: "n2"}, Leadership: &l},
 		{Kind: ring.Appointed},
@@ -109,11 +116,11 @@ func TestLeaderDeclaredDetail(t *testing.T) {
 	if d["seen_by"].GetStringValue() != "n1" || p["campaign_us"].GetNumberValue() != 4 || p["elected_us"].GetNumberValue() != 1800 || p["first_claim_us"].GetNumberValue() != 0 {
 		t.Errorf("seen by %v, phases %v", d["seen_by"], p)
 	}
-	claim := testMaker().claim(s, election.ClaimChanged{Claiming: true, Term: 9, Phases: ring.Phases{Elected: 1_800, Declared: 2_500, FirstClaim: 2_700}})
+	claim := testEvents().Claim(s, election.ClaimChanged{Claiming: true, Term: 9, Phases: ring.Phases{Elected: 1_800, Declared: 2_500, FirstClaim: 2_700}})
 	if p := claim.GetDetail().GetFields()["phases"].GetStructValue().GetFields(); p["declared_us"].GetNumberValue() != 2500 || p["first_claim_us"].GetNumberValue() != 2700 {
 		t.Errorf("claim_gained has phases %v", p)
 	}
-	again := testMaker().claim(s, election.ClaimChanged{Claiming: true, Term: 9})
+	again := testEvents().Claim(s, election.ClaimChanged{Claiming: true, Term: 9})
 	if _, ok := again.GetDetail().GetFields()["phases"]; ok {
 		t.Error("a later claim of the same leader has phases")
 	}
@@ -144,14 +151,14 @@ func TestMissed(t *testing.T) {
 		return out
 	}
 	want := []ring.ChangeKind{ring.Evicted, ring.Returned, ring.Joined, ring.LeaderDeclared, ring.LeaderDeclared}
-	if got := kinds(missed(old, now)); !slices.Equal(got, want) {
+	if got := kinds(Missed(old, now)); !slices.Equal(got, want) {
 		t.Errorf("missed %v, want %v", got, want)
 	}
 	want = []ring.ChangeKind{ring.Joined, ring.Joined, ring.LeaderDeclared}
-	if got := kinds(missed(&ring.State{}, now)); !slices.Equal(got, want) {
+	if got := kinds(Missed(&ring.State{}, now)); !slices.Equal(got, want) {
 		t.Errorf("from nothing, missed %v, want %v", got, want)
 	}
-	if got := missed(now, now); len(got) != 0 {
+	if got := Missed(now, now); len(got) != 0 {
 		t.Errorf("nothing happened, missed %v", got)
 	}
 }
@@ -160,7 +167,7 @@ func TestHistoryLimit(t *testing.T) {
 	s := &ring.State{History: []ring.Leadership{{Term: 1}, {Term: 2}, {Term: 3}}}
 	for limit, want := range map[uint32][]uint64{0: {1, 2, 3}, 2: {2, 3}, 9: {1, 2, 3}, 1 << 31: {1, 2, 3}} {
 		var got []uint64
-		for _, e := range historyToWire(s, limit) {
+		for _, e := range HistoryToWire(s, limit) {
 			got = append(got, e.GetTerm())
 		}
 		if !slices.Equal(got, want) {

@@ -1,4 +1,4 @@
-package coordinator
+package publish
 
 import (
 	"testing"
@@ -19,10 +19,10 @@ func TestDetailIsTheJSON(t *testing.T) {
 	l := ring.Leadership{Term: 1<<63 + 1, Name: "n2", ID: 2, Since: 1_700_000_000_123_456, Why: "lowest \"id\"", Gap: 12_345, Evidence: ring.Certified,
 		Phases: ring.Phases{PromisesEnded: 3, Campaign: 4, Elected: 1_800}}
 	messages := []proto.Message{
-		statusToWire(&Options{Cluster: "c", Name: "n1", Version: "v"}, v, 0, testMaker().wall()),
-		statusToWire(&Options{}, &view{phase: joining, ring: &ring.State{}}, 0, testMaker().wall()),
+		statusToWire(Identity{Cluster: "c", Name: "n1", Version: "v"}, v, 0, testEvents().wall()),
+		statusToWire(Identity{}, &View{Phase: Joining, Ring: &ring.State{}}, 0, testEvents().wall()),
 		leadershipToWire(l), leadershipToWire(ring.Leadership{}),
-		settingsToWire(profile(t, "realtime")), &arcv1.Settings{},
+		SettingsToWire(profileOf(t, "realtime")), &arcv1.Settings{},
 	}
 	for _, ns := range []int{0, 120, 120_000, 120_000_000, 123_456_789, 100_000_000} {
 		messages = append(messages, &arcv1.HistoryEntry{Since: timestamppb.New(time.Unix(1_700_000_000, int64(ns)))})
@@ -43,7 +43,7 @@ func TestDetailIsTheJSON(t *testing.T) {
 }
 
 // BenchmarkDeclaredEvent is what a declaration costs every node on the way to
-// its watchers.
+// its subscribers.
 func BenchmarkDeclaredEvent(b *testing.B) {
 	l := ring.Leadership{Term: 9, Name: "n2", ID: 2, Since: 1_700_000_000_000_000, Why: "lowest id", Gap: 12_345, Evidence: ring.Certified, SeenBy: "n1", After: "n1",
 		Phases: ring.Phases{PromisesEnded: 3, Campaign: 4, Elected: 1_800}}
@@ -51,17 +51,17 @@ func BenchmarkDeclaredEvent(b *testing.B) {
 	changes := []ring.Change{{Kind: ring.LeaderDeclared, Member: ring.Member{ID: 2, Name: "n2"}, Leadership: &l}}
 	b.ReportAllocs()
 	for b.Loop() {
-		testMaker().changes(s, changes)
+		testEvents().Changes(s, changes)
 	}
 }
 
 // BenchmarkStatus is a status of a large ring.
 func BenchmarkStatus(b *testing.B) {
-	v := &view{phase: member, id: 1, ringID: "r", ring: largeRing(b, 100)}
-	o := &Options{Cluster: "c", Name: "n1"}
+	v := &View{Phase: Member, ID: 1, RingID: "r", Ring: largeRing(b, 100)}
+	o := Identity{Cluster: "c", Name: "n1"}
 	b.ReportAllocs()
 	for b.Loop() {
-		statusToWire(o, v, 0, testMaker().wall())
+		statusToWire(o, v, 0, testEvents().wall())
 	}
 }
 

@@ -1,0 +1,214 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+const (
+	// subscriberQueue is how many events may wait for one subscriber. A ring of 100
+	// that is founded at once makes about 300.
+	subscriberQueue = 1024
+	// subscribersMax bounds the subscribers of this machine's programs and of members.
+	subscribersMax = 256
+	// strangersMost bounds the others, subscribersPerHost those of one address.
+	strangersMost      = 128
+	subscribersPerHost = 64
+	// SubscriberGrace is how long a subscriber that is dropped may take to read what
+	// waits for it.
+	SubscriberGrace = time.Second
+)
+
+// Hub publishes views and the events that lead from one to the next. Both are
+// published under one lock, so that a subscriber which starts with a snapshot of
+// the newest view misses nothing after it and sees nothing twice.
+type Hub struct {
+	viewBox
+
+	mu          sync.Mutex
+	subscribers map[*Subscriber]struct{}
+	closed      bool
+	// news is when something happened last.
+	news election.Instant
+	// Ended is closed by close.
+	Ended chan struct{}
+	// next is closed when the next view is published; nil if nobody waits.
+	next atomic.Pointer[chan struct{}]
+	// Unsure: a stream began with a snapshot that knows no leader, since the proof of
+	// the newest view had run out. The event loop may prolong it unaware of that.
+	Unsure atomic.Bool
+}
+
+// Subscriber is one Watch call.
+type Subscriber struct {
+	// foreign: the call came over the network, from a stranger at host.
+	foreign bool
+	host    netip.Addr
+	Events  chan *arcv1.Event
+	// Gone is closed when the subscriber was dropped; err then says why.
+	Gone chan struct{}
+	Err  error
+}
+
+// NewHub makes a hub of a clock and the first view.
+func NewHub(clock func() election.Instant, first *View) *Hub {
+	h := &Hub{viewBox: viewBox{clock: clock}, subscribers: map[*Subscriber]struct{}{}, Ended: make(chan struct{})}
+	h.p.Store(first)
+	return h
+}
+
+// Publish makes v the newest view. It never blocks: a subscriber whose queue is
+// full is dropped.
+func (h *Hub) Publish(v *View, events []*arcv1.Event) {
+	if len(events) == 0 {
+		// Nobody can tell whether this happened before or after a
+		// subscription.
+		h.store(v)
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.store(v)
+	h.news = h.clock()
+	for w := range h.subscribers {
+		for _, e := range events {
+			select {
+			case w.Events <- e:
+				continue
+			default:
+			}
+			h.dropLocked(w, fmt.Errorf("%w: %d events waited; watch again, the first event is the present state", reason.ErrSlowWatcher, subscriberQueue))
+			break
+		}
+	}
+}
+
+// store makes v the newest view and notes since when no leader is known.
+func (h *Hub) store(v *View) {
+	now := h.clock()
+	if _, known := v.Leader(now); known {
+		v.Leaderless = 0
+	} else if v.Leaderless = h.Load().Leaderless; v.Leaderless == 0 {
+		v.Leaderless = now
+	}
+	h.p.Store(v)
+	if next := h.next.Swap(nil); next != nil {
+		close(*next)
+	}
+}
+
+// Published returns a channel that is closed when the next view is published.
+func (h *Hub) Published() <-chan struct{} {
+	for {
+		if next := h.next.Load(); next != nil {
+			return *next
+		}
+		if next := make(chan struct{}); h.next.CompareAndSwap(nil, &next) {
+			return next
+		}
+	}
+}
+
+// Calm is for how long nothing has happened.
+func (h *Hub) Calm() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.clock().Sub(h.news)
+}
+
+// Subscribe returns a subscriber and the view after which its events begin.
+func (h *Hub) Subscribe(foreign bool, host netip.Addr) (*Subscriber, *View, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, nil, reason.ErrStopping
+	}
+	if err := h.roomLocked(foreign, host); err != nil {
+		return nil, nil, err
+	}
+	w := &Subscriber{foreign: foreign, host: host, Events: make(chan *arcv1.Event, subscriberQueue), Gone: make(chan struct{})}
+	h.subscribers[w] = struct{}{}
+	return w, h.Load(), nil
+}
+
+// roomLocked says why one more watcher is too many. Those over the network take
+// no room from this machine's own.
+func (h *Hub) roomLocked(foreign bool, host netip.Addr) error {
+	same, sameHost := 0, 0
+	for w := range h.subscribers {
+		if w.foreign == foreign {
+			same++
+		}
+		if w.foreign && w.host == host {
+			sameHost++
+		}
+	}
+	switch {
+	case foreign && sameHost >= subscribersPerHost:
+		return fmt.Errorf("%w: %d watchers are connected from %s already", reason.ErrOverload, subscribersPerHost, host)
+	case foreign && same >= strangersMost:
+		return fmt.Errorf("%w: %d watchers are connected over the network already", reason.ErrOverload, strangersMost)
+	case same >= subscribersMax:
+		return fmt.Errorf("%w: %d watchers are connected already", reason.ErrOverload, subscribersMax)
+	}
+	return nil
+}
+
+// Unsubscribe ends a subscription. Twice is harmless.
+func (h *Hub) Unsubscribe(w *Subscriber) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.dropLocked(w, nil)
+}
+
+func (h *Hub) dropLocked(w *Subscriber, err error) {
+	if _, ok := h.subscribers[w]; ok {
+		delete(h.subscribers, w)
+		w.Err = err
+		close(w.Gone)
+	}
+}
+
+// Close ends all subscribers; what waits in their queues is still delivered.
+func (h *Hub) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed {
+		close(h.Ended)
+	}
+	h.closed = true
+	for w := range h.subscribers {
+		h.dropLocked(w, reason.ErrStopping)
+	}
+}
+
+// Next returns the subscriber's next event. After a drop it returns what was
+// queued before, then why the subscriber was dropped.
+func (w *Subscriber) Next(ctx context.Context) (*arcv1.Event, error) {
+	select {
+	case e := <-w.Events:
+		return e, nil
+	default:
+	}
+	select {
+	case e := <-w.Events:
+		return e, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-w.Gone:
+	}
+	select {
+	case e := <-w.Events:
+		return e, nil
+	default:
+		return nil, w.Err
+	}
+}

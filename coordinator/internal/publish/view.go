@@ -1,0 +1,111 @@
+package publish
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
+)
+
+// Phase is what the coordinator is doing; its value is the word in
+// StatusResponse.
+type Phase string
+
+// The phases. A node is outside a ring while it joins or founds.
+const (
+	Joining  Phase = "joining"
+	Founding Phase = "founding"
+	Member   Phase = "member"
+	Leaving  Phase = "leaving"
+)
+
+// View is what everybody but the event loop sees of the node. It is never
+// changed once published.
+type View struct {
+	Phase Phase
+	// ID is 0 until the node has joined.
+	ID     uint64
+	RingID string
+	// Ring is the committed state, empty before the first snapshot came in.
+	Ring   *ring.State
+	Status election.Status
+	// ClaimTerm and ClaimEnd are ClaimUntil's; 0 without a declaration.
+	ClaimTerm uint64
+	ClaimEnd  election.Instant
+	// LeaderEnd is until when there is proof that the declared leader leads.
+	LeaderEnd election.Instant
+	// Leaderless is since when there was no proof of a leader when this view was
+	// published; 0 if there was one.
+	Leaderless election.Instant
+	// WaitsFor says, while this node is no member, whom its ring needs before
+	// anybody can join it; empty if nobody is known to be missing.
+	WaitsFor string
+}
+
+// claim reports whether this node leads at now, in which term and for how long.
+func (v *View) claim(now election.Instant) (term uint64, left time.Duration, ok bool) {
+	switch {
+	case v.ClaimTerm == 0 || now >= v.ClaimEnd:
+		return 0, 0, false
+	case v.ClaimEnd == election.Never:
+		return v.ClaimTerm, v.Ring.Settings.Lease(), true
+	default:
+		return v.ClaimTerm, v.ClaimEnd.Sub(now), true
+	}
+}
+
+// Leader is the declared leader, if there is proof at now that it leads. A
+// caretaker is none: it must not act, and it carries out no requests. Nor is a
+// leader that may be cut off, this node itself included.
+func (v *View) Leader(now election.Instant) (ring.Member, bool) {
+	if !v.Status.Declared || v.Status.Leader == 0 || now >= v.LeaderEnd {
+		return ring.Member{}, false
+	}
+	return v.Ring.Member(v.Status.Leader)
+}
+
+// Lapsed reports whether the proof of a declared leader has run out at now.
+func (v *View) Lapsed(now election.Instant) bool {
+	return v.Status.Declared && v.Status.Leader != 0 && now >= v.LeaderEnd
+}
+
+// suspect reports whether a suspicion against id is known and not cleared.
+func (v *View) suspect(id uint64) bool {
+	for _, s := range v.Status.Suspects {
+		if s == id {
+			return true
+		}
+	}
+	return false
+}
+
+// viewBox holds the newest view. Only the event loop and, between two
+// memberships, Run store into it, through the hub.
+type viewBox struct {
+	p     atomic.Pointer[View]
+	clock func() election.Instant
+}
+
+// Load returns the newest view.
+func (b *viewBox) Load() *View { return b.p.Load() }
+
+// Leader is who leads as far as there is proof at the moment of asking.
+func (b *viewBox) Leader() (*View, ring.Member, bool) {
+	v, now, _, _, _ := b.Claim()
+	m, ok := v.Leader(now)
+	return v, m, ok
+}
+
+// Claim reads the claim at the moment of asking. The view is read on both
+// sides of the clock: a claim that was given up in between is not told.
+func (b *viewBox) Claim() (v *View, now election.Instant, term uint64, left time.Duration, ok bool) {
+	for {
+		v = b.Load()
+		now = b.clock()
+		if b.Load() == v {
+			term, left, ok = v.claim(now)
+			return v, now, term, left, ok
+		}
+	}
+}
