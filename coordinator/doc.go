@@ -1,23 +1,27 @@
 // Package coordinator is the coordinator process: what runs on every machine
 // of a ring beside its monitor.
 //
-// It is the shell around the pure packages ring and election. One goroutine,
-// the event loop, owns the election.Node; everything else (gRPC handlers, the
-// peer streams, the log's writer, the monitor's supervisor) hands it inputs
-// through a bounded inbox and reads a published, immutable view. It serves the
-// Arc, Peer and Probe services and gRPC health and reflection on TCP, and the
-// same with Local on a unix socket. It starts the monitor, keeps it running,
-// and tells it by the local queue whom to probe.
+// It is the shell around the pure packages ring and election. Its parts lie below
+// internal, each with a job of its own:
 //
-// It decides nothing that package ring or election could decide: not who
-// leads, who is the heir, who is dead or who votes. What it does decide is how
-// to enter a ring (resume, found, join), whether a joiner's name is free, how
-// to leave, and what to do when its disk fails: stop, since a voter that
-// cannot persist must not vote.
+//	loop       owns the core: inbox, turns, effects, the log's writer
+//	publish    views and events, which everybody else reads
+//	service    answers calls on TCP and on the unix socket
+//	supervise  starts the monitor and tells it whom to probe
+//	transport  carries messages to and from other coordinators
+//	reason     the errors that callers get, and their codes
 //
-// Run is the only entry. It may be called once at a time for one data
-// directory and one run directory, which it locks. It does not daemonize, does
-// not exit the process, and installs no signal handler but one for SIGHUP.
+// This package ties them together. It takes directories and addresses, enters a
+// ring (resume, found, join), lives in it, and leaves it. When its disk fails it
+// stops, since a voter that cannot persist must not vote.
+//
+// It decides nothing that package ring or election could decide: not who leads,
+// who is the heir, who is dead or who votes.
+//
+// Run is the only entry, beside OpenRecovery for a ring that is lost. It may be
+// called once at a time for one data directory and one run directory, which it
+// locks. It does not daemonize, does not exit the process, and installs no signal
+// handler but one for SIGHUP.
 //
 // It does not guarantee that an orderly end succeeds: without a reachable
 // majority nobody can leave a ring. It then ends within five seconds all the

@@ -71,7 +71,7 @@ func TestAJoinerSaysWhatThoseItAskedAnswered(t *testing.T) {
 	n := newNode(testOptions(t, "n3"))
 	j := &joiner{n: n, former: former{"r1", []formerMember{{"n1", []string{"10.0.0.1:7400"}}, {"n2", []string{"10.0.0.2:7400"}}}}}
 	says := func() string { return n.hub.Load().WaitsFor }
-	other := reason.ToStatus(checkJoin("arc", "r1", &arcv1.JoinRequest{Cluster: "acr", Name: "n3"}))
+	other := reason.ToStatus(fmt.Errorf(`%w: this is cluster "arc", the joiner "n3" wants "acr"; check --cluster and --join`, reason.ErrOtherRing))
 	down := status.Error(codes.Unavailable, "connection refused")
 	hear := func(via string, err error) { j.heard(err, inWords{err}.Error(), via) }
 

@@ -8,6 +8,7 @@ import (
 	"runtime/metrics"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/service"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 )
 
@@ -26,7 +27,7 @@ const (
 	// collects as often as it must. It is what the process itself needs, what
 	// strangers can make it keep, the unfinished messages of members, and what
 	// waits for the voters of a large ring.
-	memoryLimit = ownMemory + strangerStreams*transport.StreamMemory + 2*transport.PartsMemory + 16*transport.QueueMemory
+	memoryLimit = ownMemory + service.StrangerStreams*transport.StreamMemory + 2*transport.PartsMemory + 16*transport.QueueMemory
 	// heapCalm is how long nothing must have happened.
 	heapCalm = 500 * time.Millisecond
 )

@@ -17,14 +17,6 @@ import (
 // nobody answers, and the ring must form again all the same.
 const heldWait = 250 * time.Millisecond
 
-// heldError: the core found out that another process is this member.
-type heldError struct{ election.Superseded }
-
-func (e *heldError) Error() string {
-	return fmt.Sprintf("%v: process %x at %s", election.ErrSuperseded, e.By, strings.Join(e.Addresses, ", "))
-}
-func (e *heldError) Unwrap() error { return election.ErrSuperseded }
-
 // heldElsewhere asks, before this process says or does anything as the member
 // that its data directory holds, whether another process is that member: where
 // the directory says that the member was, and where the other members say that

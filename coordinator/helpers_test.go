@@ -92,8 +92,6 @@ type testNode struct {
 
 var quietLogs = sync.OnceValue(func() bool { return os.Getenv("ARC_TEST_LOG") == "" })
 
-func testLog() hclog.Logger { return hclog.NewNullLogger() }
-
 func testOptions(t *testing.T, name string) Options {
 	t.Helper()
 	dir := shortDir(t)

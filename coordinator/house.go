@@ -80,7 +80,7 @@ func (n *node) repairRunDir(ctx context.Context) (repaired bool, err error) {
 			return true, err
 		}
 		n.listeners.unix = lis
-		n.servers.serveUnix(lis)
+		n.servers.ServeUnix(lis)
 		old.abandon()
 	}
 	written, err := n.monitor.KeepPidFile()

@@ -9,10 +9,11 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/loop"
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/coordinator/internal/service"
 	"github.com/arc-ring/arc/election"
-
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -24,8 +25,6 @@ const (
 	leaveWithin = 3500 * time.Millisecond
 	// leaveAgain is the pause between two tries.
 	leaveAgain = 50 * time.Millisecond
-	// answerWithin is what the answer to a leave in vain may take.
-	answerWithin = 250 * time.Millisecond
 	// A leader that leaves lets others leave first: as long as some are at it,
 	// up to leaveQueue; and for leaveYield if it was made leader only while it
 	// was leaving, for they may be about to. Else two that leave at once would
@@ -37,7 +36,7 @@ const (
 // departure is one node's leaving, over all its tries.
 type departure struct {
 	n *node
-	l *loop
+	l *loop.Loop
 	// stopping: the process ends in any case, so the ring may rest instead.
 	// Once this leader has asked whether it does, gathered is true.
 	stopping, gathered bool
@@ -63,7 +62,7 @@ func (n *node) leave(ctx context.Context, stopping bool) (uint64, error) {
 		return 0, fmt.Errorf("%w: it is %s", reason.ErrNotJoined, n.hub.Load().Phase)
 	}
 	n.leaving.Store(true)
-	l.setPhase(publish.Leaving)
+	l.SetPhase(publish.Leaving)
 	d := &departure{n: n, l: l, stopping: stopping, term: n.hub.Load().Ring.Term}
 	for {
 		epoch, err := d.try(ctx)
@@ -73,7 +72,7 @@ func (n *node) leave(ctx context.Context, stopping bool) (uint64, error) {
 		}
 		if !tryAgain(err) || ctx.Err() != nil {
 			n.leaving.Store(false)
-			l.setPhase(publish.Member)
+			l.SetPhase(publish.Member)
 			return 0, fmt.Errorf("not out of the ring: %w", err)
 		}
 		n.log.Debug("leave is tried again", "error", err)
@@ -87,7 +86,7 @@ func (n *node) leave(ctx context.Context, stopping bool) (uint64, error) {
 func (d *departure) try(ctx context.Context) (uint64, error) {
 	n, l := d.n, d.l
 	v, leader, led := n.hub.Leader()
-	if ended, out := l.over(); out {
+	if ended, out := l.Over(); out {
 		return v.Ring.Epoch, nil
 	} else if ended {
 		return 0, reason.ErrStopping
@@ -97,16 +96,16 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 	}
 	if len(v.Ring.Members) == 1 {
 		// Raft may still need those who left, and they this one.
-		if n.leavers.Load() > 0 || len(v.Status.Voters)+len(v.Status.Learners) > 1 {
+		if n.servers.Leaving() || len(v.Status.Voters)+len(v.Status.Learners) > 1 {
 			return 0, fmt.Errorf("%w: the last of the others are still leaving", election.ErrBusy)
 		}
 		return 0, fmt.Errorf("%w: stop it instead, its data directory keeps the ring", reason.ErrLastMember)
 	}
 	if !led {
-		return 0, noLeader(v)
+		return 0, service.NoLeader(v)
 	}
 	if leader.ID == v.ID && d.stopping && !d.gathered {
-		if _, err := l.request(ctx, election.Request{Stop: &election.Stop{ID: v.ID}}); !errors.Is(err, election.ErrIsLeader) {
+		if _, err := l.Request(ctx, election.Request{Stop: &election.Stop{ID: v.ID}}); !errors.Is(err, election.ErrIsLeader) {
 			return 0, fmt.Errorf("end with the ring: %w", err)
 		}
 		d.gathered = true
@@ -116,10 +115,10 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 			d.ledSince = time.Now()
 		}
 		since := time.Since(d.ledSince)
-		if n.leavers.Load() > 0 && since < leaveQueue || v.Ring.Term != d.term && since < leaveYield {
+		if n.servers.Leaving() && since < leaveQueue || v.Ring.Term != d.term && since < leaveYield {
 			return 0, fmt.Errorf("%w: this leader lets others leave first", election.ErrBusy)
 		}
-		if _, err := l.request(ctx, election.Request{Handover: &election.Handover{Why: n.o.Name + " leaves"}}); err != nil {
+		if _, err := l.Request(ctx, election.Request{Handover: &election.Handover{Why: n.o.Name + " leaves"}}); err != nil {
 			return 0, fmt.Errorf("hand over first: %w", err)
 		}
 		d.ledSince = time.Time{}
@@ -135,7 +134,7 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 	defer cancel()
 	go func() {
 		select {
-		case <-l.ended:
+		case <-l.Done():
 			cancel()
 		case <-ctx.Done():
 		}
@@ -149,20 +148,10 @@ func (d *departure) try(ctx context.Context) (uint64, error) {
 	case status.Code(err) == codes.NotFound:
 		return d.awaitRemoval(ctx)
 	}
-	if _, out := l.over(); out {
+	if _, out := l.Over(); out {
 		return n.hub.Load().Ring.Epoch, nil
 	}
 	return 0, err
-}
-
-// beforeDeadline ends a little before ctx does, so that why a leave did not come
-// about still reaches who asked for it.
-func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	end, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
-	}
-	return context.WithDeadline(ctx, end.Add(-min(time.Until(end)/10, answerWithin)))
 }
 
 // awaitRemoval is for a leave that was committed although nobody said so, its
@@ -170,10 +159,10 @@ func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 // it does not.
 func (d *departure) awaitRemoval(ctx context.Context) (uint64, error) {
 	select {
-	case <-d.l.ended:
+	case <-d.l.Done():
 	case <-ctx.Done():
 	}
-	if _, out := d.l.over(); out {
+	if _, out := d.l.Over(); out {
 		return d.n.hub.Load().Ring.Epoch, nil
 	}
 	return 0, fmt.Errorf("wait until the ring does without this node: %w", ctx.Err())

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/loop"
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/election"
@@ -22,7 +23,8 @@ const probesMax = 64
 // or the process's end.
 type membership struct {
 	n   *node
-	l   *loop
+	l   *loop.Loop
+	id  uint64
 	wg  sync.WaitGroup
 	ctx context.Context // ends with the membership
 	// holds: the ring's state with this node in it has come in. The loop's own.
@@ -54,27 +56,27 @@ func (n *node) live(ctx context.Context, e entry) error {
 		return err
 	}
 	defer timer.Close() // when the loop has ended
-	l := newLoop(loopConfig{log: n.log, clock: n.clock, alarm: timer, rings: timer.C, core: core, store: n.disk, hub: n.hub, events: n.events, id: e.id, ringID: e.ringID, rejoins: n.rejoins})
 	n.rejoins = true
 	lifetime, cancel := context.WithCancel(context.Background())
-	m := &membership{n: n, l: l, ctx: lifetime, slot: make(chan struct{}, probesMax)}
-	l.hands = hands{
-		send:         n.transport.Send,
-		probe:        m.probe,
-		relink:       m.relink,
-		ringChanged:  m.ringChanged,
-		peersChanged: n.peersChanged,
-		published:    n.discoveryDue,
-		suspected:    n.peerSuspected,
-		inquire:      newInquirer(m, e).start,
-	}
+	m := &membership{n: n, id: e.id, ctx: lifetime, slot: make(chan struct{}, probesMax)}
+	l := loop.New(loop.Options{Log: n.log, Clock: n.clock, Alarm: timer, Rings: timer.C, Core: core, Store: n.disk, Hub: n.hub, Events: n.events, ID: e.id, RingID: e.ringID, Rejoins: n.rejoins, Effects: loop.Effects{
+		Send:         n.transport.Send,
+		Probe:        m.probe,
+		Relink:       m.relink,
+		RingChanged:  m.ringChanged,
+		PeersChanged: n.peersChanged,
+		Published:    n.discoveryDue,
+		Suspected:    n.peerSuspected,
+		Inquire:      newInquirer(m, e).start,
+	}})
+	m.l = l
 	// In this order: the first message may come in as soon as peers know who
 	// this is, and then finds the inbox.
-	l.begin()
+	l.Begin()
 	n.loop.Store(l)
 	n.become(e)
 	if now := n.reachedAt(); !slices.Equal(now, at) {
-		l.inbox.must(func(t election.Instant) { l.core.Readdress(t, now) })
+		l.Readdress(now)
 	}
 	if n.discovery != nil {
 		n.discovery.Announce()
@@ -85,29 +87,29 @@ func (n *node) live(ctx context.Context, e entry) error {
 	}
 	n.log.Info("member of the ring", "node", n.o.Name, "id", e.id, "ring", e.ringID, "restarted", e.recovered.Restarted)
 	if n.monitor.Why() != "" {
-		l.inbox.must(func(now election.Instant) { core.MonitorRuns(now, false) })
+		l.MonitorMissing()
 	}
-	m.wg.Go(func() { _ = l.run() })
+	m.wg.Go(func() { _ = l.Run() })
 
 	var outcome error
 	select {
-	case <-l.ended:
+	case <-l.Done():
 	case <-n.stopping.Done():
 	case <-ctx.Done():
 		outcome = n.leaveInTime()
 	}
-	l.stop()
-	<-l.ended
+	l.Stop()
+	<-l.Done()
 	n.loop.Store(nil)
 	n.unclaim()
 	cancel()
 	m.wg.Wait()
-	if held := (*heldError)(nil); errors.As(l.endErr, &held) {
+	if held := (*loop.SupersededError)(nil); errors.As(l.Err(), &held) {
 		return n.notTheMember(e, held.Superseded)
 	}
 	switch {
-	case l.endErr != nil:
-		return l.endErr
+	case l.Err() != nil:
+		return l.Err()
 	case outcome != nil:
 		return outcome
 	}
@@ -118,7 +120,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 // this member, the log of an earlier membership is of no use any more.
 func (m *membership) ringChanged(s *ring.State) {
 	m.n.ringChanged(s)
-	if _, in := s.Member(m.l.id); in && !m.holds {
+	if _, in := s.Member(m.id); in && !m.holds {
 		m.holds = true
 		m.wg.Go(m.n.dropFormerLogs)
 	}
@@ -145,7 +147,7 @@ func (n *node) trace() func(string, ...any) {
 
 // relink tells the monitor whom to probe.
 func (m *membership) relink(r election.Relink, s *ring.State) (from, to string) {
-	self, _ := s.Member(m.l.id)
+	self, _ := s.Member(m.id)
 	self.Incarnation = m.n.incarnation // the ring may not know of the restart yet
 	return m.n.monitor.SetLink(supervise.LinkToWire(r, s.RingID, m.n.o.Cluster, self))
 }
@@ -161,7 +163,7 @@ func (m *membership) probe(p election.Probe) {
 		if p.Recorded {
 			return // the core asks again
 		}
-		m.l.probed(election.ProbeResult{ID: p.ID, Asked: p.Asked, Incarnation: p.Incarnation, Outcome: election.Answered, AnsweredBy: p.Incarnation, AnsweredAs: p.ID})
+		m.l.Probed(election.ProbeResult{ID: p.ID, Asked: p.Asked, Incarnation: p.Incarnation, Outcome: election.Answered, AnsweredBy: p.Incarnation, AnsweredAs: p.ID})
 		return
 	}
 	// The ring may know an older address than the peer streams do.
@@ -173,7 +175,7 @@ func (m *membership) probe(p election.Probe) {
 	}
 	m.wg.Go(func() {
 		defer func() { <-m.slot }()
-		m.l.probed(p.Result(m.n.look(m.ctx, p.Wanted, addresses, p.Timeout)))
+		m.l.Probed(p.Result(m.n.look(m.ctx, p.Wanted, addresses, p.Timeout)))
 	})
 }
 
@@ -189,10 +191,8 @@ func (n *node) peerSuspected(id uint64, dead bool) {
 // evicted takes a notice that this node is no member any more, said at an
 // address of the member from. The core asks others before it believes that.
 func (n *node) evicted(from uint64, e election.EvictedNotice) {
-	if l := n.loop.Load(); l != nil && e.ID == l.id {
-		l.inbox.must(func(now election.Instant) {
-			l.core.Receive(now, election.Message{From: from, To: l.id, Evicted: &e})
-		})
+	if l := n.loop.Load(); l != nil {
+		l.Evicted(from, e)
 	}
 }
 

@@ -5,15 +5,15 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"net/netip"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/coordinator/internal/loop"
 	"github.com/arc-ring/arc/coordinator/internal/publish"
+	"github.com/arc-ring/arc/coordinator/internal/service"
 	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/discovery"
@@ -42,7 +42,7 @@ type node struct {
 	// diskFailed keeps close from telling a failure that is told already.
 	diskFailed bool
 	listeners  *listeners
-	servers    *servers
+	servers    *service.Servers
 	house      house
 	transport  *transport.Transport
 	// discovery is nil with NoAutodiscovery.
@@ -64,7 +64,7 @@ type node struct {
 	discoveryTold chan struct{}
 
 	// loop is the present membership's; nil while this node is no member.
-	loop atomic.Pointer[loop]
+	loop atomic.Pointer[loop.Loop]
 	// identity is what peers are told, but for the addresses.
 	identity atomic.Pointer[transport.Identity]
 
@@ -72,13 +72,10 @@ type node struct {
 	// without.
 	lacksRealtime bool
 
-	settingsMu sync.Mutex    // one read-modify-write of the settings at a time
-	leaveSlot  chan struct{} // one leave at a time
-	leaving    atomic.Bool
+	leaveSlot chan struct{} // one leave at a time
+	leaving   atomic.Bool
 	// rejoins is set when the first membership begins; Run's own.
 	rejoins bool
-	// leavers counts the members whose leave this leader has under way.
-	leavers atomic.Int32
 
 	// stopping ends when the node has to stop for another reason than Run's
 	// context; its cause says why.
@@ -172,22 +169,6 @@ func (n *node) peersChanged(peers []election.Peer) {
 		}
 	}
 }
-
-// memberHosts are the addresses at which the members' machines are reached.
-func (n *node) memberHosts() map[netip.Addr]bool {
-	hosts := map[netip.Addr]bool{}
-	for _, m := range n.hub.Load().Ring.Members {
-		for _, a := range m.Addresses {
-			if p, err := netip.ParseAddrPort(a); err == nil {
-				hosts[hostOf(p)] = true
-			}
-		}
-	}
-	return hosts
-}
-
-// hostOf is a machine's address as it is compared.
-func hostOf(p netip.AddrPort) netip.Addr { return p.Addr().Unmap().WithZone("") }
 
 // gone reports whether an id was a member's and may be told that it is none any
 // more. Former members whose log or answers raft still needs may not: they

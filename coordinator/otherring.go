@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/discovery"
-	"github.com/arc-ring/arc/election"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 // otherRingFor is how long another ring of this cluster is told of after it was
@@ -80,9 +80,6 @@ func (n *node) heardOtherRing(f discovery.ForeignRing) {
 		return
 	}
 	if l := n.loop.Load(); l != nil {
-		l.inbox.must(func(election.Instant) {
-			v := *n.hub.Load()
-			n.hub.Publish(&v, []*arcv1.Event{n.events.OtherRing(v.Ring, f.From.Name, wireOf(f))})
-		})
+		l.Announce(func(s *ring.State) *arcv1.Event { return n.events.OtherRing(s, f.From.Name, wireOf(f)) })
 	}
 }

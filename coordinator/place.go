@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/discovery"
-	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/hostaddr"
 )
@@ -194,7 +193,7 @@ func (n *node) moved(from, to []string) {
 		n.discovery.SetAddresses(to)
 	}
 	if l := n.loop.Load(); l != nil {
-		l.inbox.must(func(now election.Instant) { l.core.Readdress(now, to) })
+		l.Readdress(to)
 	}
 }
 

@@ -12,14 +12,17 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/arc-ring/arc/coordinator/internal/loop"
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/coordinator/internal/service"
 	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/logging"
 	"github.com/arc-ring/arc/internal/wal"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 // Run is the coordinator process. It returns nil after an orderly end: ctx was
@@ -118,7 +121,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		PeerDown: n.peerDown,
 		Evicted:  n.evicted,
 		Gone:     n.gone,
-		Admitted: func(ctx context.Context) { n.servers.door.recognise(ctx) },
+		Admitted: func(ctx context.Context) { n.servers.Recognise(ctx) },
 		Logger:   n.log.Named(logging.Peer),
 
 		Dialer: n.dialer,
@@ -129,11 +132,31 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		Socket: n.dir.file(socketName), Incarnation: n.incarnation, PidFile: n.dir.file(monitorPidName),
 		Changed: func(missing string) {
 			if l := n.loop.Load(); l != nil {
-				l.monitorChanged(missing)
+				l.MonitorChanged(missing)
 			}
 		},
 	})
-	n.servers = newServers(n)
+	n.servers = service.New(service.Options{
+		Name: o.Name, Cluster: o.Cluster, Incarnation: n.incarnation, Realtime: o.Realtime,
+		Log: n.log, Clock: n.clock, Hub: n.hub, Events: n.events, Monitor: n.monitor, LevelChanged: n.levelChanged,
+		Loop: func() service.Loop {
+			if l := n.loop.Load(); l != nil {
+				return l
+			}
+			return nil
+		},
+		Dial: n.dialMember, Local: n.local.Has, ServeStream: n.transport.ServeStream,
+		Leave:         func(ctx context.Context) (uint64, error) { return n.leave(ctx, false) },
+		Left:          func() { n.stopAs(errLeft) },
+		AcceptFounder: n.acceptFounder, RealtimeNotes: n.realtimeNotes,
+		Standstill: func() string {
+			if n.discovery == nil {
+				return ""
+			}
+			return n.discovery.Standstill()
+		},
+		OtherRings: func(own string) []*arcv1.OtherRing { return n.foreign.list(time.Now(), own) },
+	})
 	return recovered, nil
 }
 
@@ -180,7 +203,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	defer stopMonitor()
 	var wg sync.WaitGroup
 
-	n.servers.serve(n.listeners, func(err error) { n.stopAs(err) })
+	n.servers.Serve(n.listeners.tcp, n.listeners.unix, func(err error) { n.stopAs(err) })
 	if n.discovery != nil {
 		wg.Go(func() { _ = n.discovery.Run(serving) })
 		wg.Go(func() { n.tellDiscoveryWhenDue(serving) })
@@ -208,12 +231,12 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	} else {
 		// Others wait for this process to end.
 		n.monitor.Ending(endingOf(err))
-		n.servers.cut()
+		n.servers.Cut()
 	}
 	n.transport.Close() // what is queued for others leaves first
 	stopMonitor()
 	monitor.Wait()
-	n.servers.stop()
+	n.servers.Stop()
 	stopServing()
 	wg.Wait()
 	if errors.Is(err, errLeft) {
@@ -252,9 +275,6 @@ func endingOf(err error) (why string, clean bool) {
 // errNeverJoined: the node was stopped while it was no member.
 var errNeverJoined = errors.New("stopped before it joined a ring")
 
-// errUnborn: the ring that this node founded, or joined, never had a leader.
-var errUnborn = errors.New("a ring without a first leader")
-
 // memberships enters rings and lives in them until the node has to stop; the
 // result says why, and is never nil.
 func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
@@ -287,7 +307,7 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 		if n.leaving.Load() {
 			return errLeft
 		}
-		if errors.Is(err, errUnborn) {
+		if errors.Is(err, loop.ErrUnborn) {
 			n.log.Warn("the founding came to nothing; this node looks for a ring again", "ring", e.ringID, "reason", err,
 				"hint", "are all that take part running, and do they reach one another?")
 			n.monitor.Idle()
@@ -317,13 +337,13 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 
 func (n *node) deliver(m election.Message) {
 	if l := n.loop.Load(); l != nil {
-		l.deliver(m)
+		l.Deliver(m)
 	}
 }
 
 func (n *node) peerDown(id uint64) {
 	if l := n.loop.Load(); l != nil {
-		l.unreachable(id)
+		l.Unreachable(id)
 	}
 }
 

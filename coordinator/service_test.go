@@ -46,10 +46,10 @@ func TestServices(t *testing.T) {
 	t.Run("health", func(t *testing.T) {
 		for _, n := range nodes {
 			client := healthv1.NewHealthClient(n.dial())
-			for service, want := range map[string]bool{healthOverall: true, healthLeader: n == n1} {
+			for service, want := range map[string]healthv1.HealthCheckResponse_ServingStatus{"": healthv1.HealthCheckResponse_SERVING, "arc.leader": leaderWord(n == n1)} {
 				r, err := client.Check(ctx, &healthv1.HealthCheckRequest{Service: service})
-				if err != nil || r.GetStatus() != healthWord(want) {
-					t.Errorf("health of %q at %s: %v, %v; want %v", service, n.o.Name, r, err, healthWord(want))
+				if err != nil || r.GetStatus() != want {
+					t.Errorf("health of %q at %s: %v, %v; want %v", service, n.o.Name, r, err, want)
 				}
 			}
 		}
@@ -230,7 +230,7 @@ func TestTheNameOfADeadMemberIsFree(t *testing.T) {
 	dead := election.Suspicion{ID: 3, Incarnation: nodes[2].n.incarnation, Evidence: ring.Refused}
 	nodes[2].n.stopAs(errCrash)
 	nodes[2].reap()
-	if err := nodes[1].n.loop.Load().report(dead); err != nil { // as its monitor does
+	if err := nodes[1].n.loop.Load().Report(dead); err != nil { // as its monitor does
 		t.Fatal(err)
 	}
 	o := testOptions(t, "n3")
@@ -343,4 +343,12 @@ func TestProbeOutcomes(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got.Outcome, c.want)
 		}
 	}
+}
+
+// leaderWord is the health of a leader's service.
+func leaderWord(leads bool) healthv1.HealthCheckResponse_ServingStatus {
+	if leads {
+		return healthv1.HealthCheckResponse_SERVING
+	}
+	return healthv1.HealthCheckResponse_NOT_SERVING
 }

@@ -6,11 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/arc-ring/arc/coordinator/internal/publish"
-	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
-
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -65,7 +62,7 @@ type answer struct {
 func (q *inquirer) round() {
 	n, l := q.m.n, q.m.l
 	v := n.hub.Load()
-	heard := l.heardPeer.Load() != 0
+	heard := l.Heard()
 	moved := map[uint64][]string{}
 	answered, joined := false, false
 	for _, a := range q.ask(append(n.candidates(v.Ring, q.e.peers), q.learned...)) {
@@ -75,7 +72,7 @@ func (q *inquirer) round() {
 		}
 		answered = true
 		for _, m := range r.GetMembers() {
-			if was, _ := v.Ring.Member(m.GetId()); m.GetId() != l.id && !overlap(was.Addresses, m.GetAddresses()) {
+			if was, _ := v.Ring.Member(m.GetId()); m.GetId() != q.e.id && !overlap(was.Addresses, m.GetAddresses()) {
 				q.learn(m.GetAddresses())
 			}
 		}
@@ -89,10 +86,10 @@ func (q *inquirer) round() {
 			moved[was.ID] = a.addresses
 		}
 	}
-	if len(moved) > 0 && l.heardPeer.Load() == 0 {
+	if len(moved) > 0 && !l.Heard() {
 		n.transport.SetPeers(peersAt(v.Ring.Members, moved))
 	}
-	if q.unheard(n.clock(), answered || l.heardPeer.Load() != 0) {
+	if q.unheard(n.clock(), answered || l.Heard()) {
 		n.log.Warn("no member of the ring is heard", "ring", q.e.ringID, "addresses", n.reachedAt(),
 			"hint", "are the others running, and do they reach these addresses? --join HOST:PORT names one that moved")
 	}
@@ -127,13 +124,13 @@ func (q *inquirer) ask(places [][]string) []answer {
 		wg.Go(func() {
 			defer func() { <-slots }()
 			addresses := []string{address}
-			r, err := n.standingAt(q.m.ctx, addresses, &arcv1.StandingRequest{Cluster: n.o.Cluster, RingId: q.e.ringID, Id: l.id})
+			r, err := n.standingAt(q.m.ctx, addresses, &arcv1.StandingRequest{Cluster: n.o.Cluster, RingId: q.e.ringID, Id: q.e.id})
 			if err != nil {
 				n.log.Debug("a member does not say whether this node is one", "from", address, "error", err)
 				return
 			}
 			if r.GetCluster() == n.o.Cluster && r.GetRingId() == q.e.ringID {
-				l.answered(standingFromWire(r))
+				l.Answered(standingFromWire(r))
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -184,41 +181,6 @@ func (n *node) standingAt(ctx context.Context, addresses []string, r *arcv1.Stan
 	return arcv1.NewPeerClient(conn).Standing(ctx, r)
 }
 
-// Standing answers for the event loop: what the core knows, and not what the
-// rest of this node has made of it by now.
-func (s peerService) Standing(ctx context.Context, r *arcv1.StandingRequest) (*arcv1.StandingResponse, error) {
-	n := s.n
-	l, v := n.loop.Load(), n.hub.Load()
-	resp := &arcv1.StandingResponse{Cluster: n.o.Cluster, Self: n.o.Name, Realtime: n.o.Realtime}
-	if l == nil || v.Ring.RingID == "" {
-		return resp, nil
-	}
-	resp.RingId, resp.SelfId = v.RingID, v.ID
-	if r.GetCluster() != n.o.Cluster || r.GetRingId() != v.RingID {
-		return resp, nil
-	}
-	said := make(chan election.Standing, 1)
-	if err := l.inbox.post(func(now election.Instant) { said <- l.core.Standing(now, r.GetId()) }); err != nil {
-		return nil, err
-	}
-	select {
-	case st := <-said:
-		standingToWire(st, resp)
-		resp.Members = publish.MembersToWire(n.hub.Load())
-		return resp, nil
-	case <-l.ended:
-		return nil, reason.ErrStopping
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func standingToWire(s election.Standing, r *arcv1.StandingResponse) {
-	r.Epoch, r.Member, r.Out, r.Needed, r.InTouch, r.Voters = s.Epoch, s.Member, s.Out, s.Needed, s.InTouch, s.Voters
-	r.LeaderId, r.LeaderIncarnation, r.LeaderAddresses = s.Leader, s.LeaderIncarnation, s.LeaderAddresses
-	r.Incarnation, r.Addresses = s.Incarnation, s.Addresses
-}
-
 func standingFromWire(r *arcv1.StandingResponse) election.Standing {
 	return election.Standing{
 		RingID: r.GetRingId(), From: r.GetSelfId(), Epoch: r.GetEpoch(), Member: r.GetMember(), Out: r.GetOut(), Needed: r.GetNeeded(),
@@ -249,4 +211,9 @@ func peersOfMembers(members []*arcv1.MemberStatus) []transport.Peer {
 		}
 	}
 	return out
+}
+
+// overlap reports whether two lists have an address in common.
+func overlap(a, b []string) bool {
+	return slices.ContainsFunc(a, func(x string) bool { return slices.Contains(b, x) })
 }

@@ -11,9 +11,8 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
-	"github.com/arc-ring/arc/ring"
-
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 // The stream of a member that is evicted and comes back: tokens rise along it,

@@ -25,7 +25,7 @@ const (
 	eventCertified  = "certified"
 	eventMonLost    = "monitor_lost"
 	eventMonBack    = "monitor_back"
-	EventOtherRing  = "other_ring"
+	eventOtherRing  = "other_ring"
 )
 
 // fields makes a detail of plain values; uint64 become strings as everywhere
@@ -175,7 +175,7 @@ func (e Events) Relinked(s *ring.State, from, to string, temporary bool) *arcv1.
 
 // OtherRing says that another ring of this cluster was heard, and through whom.
 func (e Events) OtherRing(s *ring.State, from string, r *arcv1.OtherRing) *arcv1.Event {
-	return e.event(s, EventOtherRing, from, fields(map[string]any{
+	return e.event(s, eventOtherRing, from, fields(map[string]any{
 		"ring": r.GetRingId(), "addresses": r.GetAddresses(), "leader": r.GetLeader(), "split": r.GetSplit(),
 	}))
 }

@@ -1,16 +1,14 @@
-package coordinator
+package service
 
 import (
 	"context"
 	"time"
 
 	"google.golang.org/grpc/codes"
-
-	"github.com/arc-ring/arc/coordinator/internal/publish"
-
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 )
@@ -37,7 +35,7 @@ const (
 // a lost update keeps a claim alive.
 type healthService struct {
 	healthv1.UnimplementedHealthServer
-	n *node
+	n *Servers
 }
 
 // healthWord turns a judgement into the word of the wire.
@@ -50,8 +48,8 @@ func healthWord(well bool) healthv1.HealthCheckResponse_ServingStatus {
 
 // health returns the health of a service now and when it may change without a
 // new view, Never if it will not; known is false for a name that is no service.
-func (n *node) health(service string) (word healthv1.HealthCheckResponse_ServingStatus, until election.Instant, known bool) {
-	v, now, _, left, claims := n.hub.Claim()
+func (n *Servers) health(service string) (word healthv1.HealthCheckResponse_ServingStatus, until election.Instant, known bool) {
+	v, now, _, left, claims := n.o.Hub.Claim()
 	switch service {
 	case healthLeader:
 		until = election.Never
@@ -61,8 +59,8 @@ func (n *node) health(service string) (word healthv1.HealthCheckResponse_Serving
 		return healthWord(claims), until, true
 	case healthOverall:
 		stuck := time.Duration(0)
-		if l := n.loop.Load(); l != nil {
-			stuck = l.stuck()
+		if l := n.o.Loop(); l != nil {
+			stuck = l.Stuck()
 		}
 		well, until := able(v, now, stuck)
 		return healthWord(well), until, true
@@ -121,7 +119,7 @@ func (s healthService) Watch(r *healthv1.HealthCheckRequest, stream healthv1.Hea
 	again := time.NewTimer(healthAgain)
 	defer again.Stop()
 	for {
-		published := s.n.hub.Published() // before the view is read
+		published := s.n.o.Hub.Published() // before the view is read
 		word, until, _ := s.n.health(r.GetService())
 		if word != sent {
 			if err := stream.Send(&healthv1.HealthCheckResponse{Status: word}); err != nil {
@@ -129,11 +127,11 @@ func (s healthService) Watch(r *healthv1.HealthCheckRequest, stream healthv1.Hea
 			}
 			sent = word
 		}
-		again.Reset(min(max(until.Sub(s.n.clock()), 0), healthAgain))
+		again.Reset(min(max(until.Sub(s.n.o.Clock()), 0), healthAgain))
 		select {
 		case <-stream.Context().Done():
 			return stream.Context().Err()
-		case <-s.n.hub.Ended:
+		case <-s.n.o.Hub.Ended:
 			return reason.ErrStopping
 		case <-published:
 		case <-again.C:

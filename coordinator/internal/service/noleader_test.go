@@ -1,4 +1,4 @@
-package coordinator
+package service
 
 import (
 	"context"
@@ -24,7 +24,7 @@ func TestARefusalDoesNotNameALeader(t *testing.T) {
 		"no proof that n2 leads: it is too late": "no leader: no proof that n2 leads: it is too late",
 	} {
 		v := &publish.View{Status: election.Status{Reason: reason}}
-		if got := noLeader(v).Error(); got != want || strings.Contains(got, ", token") {
+		if got := NoLeader(v).Error(); got != want || strings.Contains(got, ", token") {
 			t.Errorf("%s: got %q, want %q", reason, got, want)
 		}
 	}

@@ -1,25 +1,17 @@
-package coordinator
+package service
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
-
-	"google.golang.org/grpc/peer"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
-
-func overlap(a, b []string) bool {
-	return slices.ContainsFunc(a, func(x string) bool { return slices.Contains(b, x) })
-}
 
 // checkJoin says what is wrong with a request to join the ring of cluster,
 // whose id is ringID; all of it at once.
@@ -70,18 +62,4 @@ func checkReach(r *arcv1.JoinRequest, from netip.AddrPort, thisMachine bool) err
 	}
 	return fmt.Errorf("%w: join of %s: it asks from %s, but no other machine reaches it at %s; give it a --bind address that the other members reach",
 		ring.ErrInvalid, foreign.Quote(r.GetName()), from.Addr(), strings.Join(r.GetAddresses(), ", "))
-}
-
-// reachOf is checkReach for a request that came in over the network.
-func (n *node) reachOf(ctx context.Context, r *arcv1.JoinRequest) error {
-	p, ok := peer.FromContext(ctx)
-	if !ok {
-		return nil
-	}
-	from, ok := p.Addr.(*net.TCPAddr)
-	if !ok {
-		return nil // by the socket of this machine
-	}
-	at := from.AddrPort()
-	return checkReach(r, at, n.local.Has(at.Addr()))
 }

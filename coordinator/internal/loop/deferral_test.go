@@ -1,4 +1,4 @@
-package coordinator
+package loop
 
 import (
 	"fmt"
@@ -47,15 +47,15 @@ func TestDeferredEffectsAreCarriedOutInTime(t *testing.T) {
 					got = append(got, fmt.Sprint(what, " at ", time.Since(began)))
 				}
 				l := testLoop(c, saved(func() { done("persist") }))
-				l.hands.send = func(m election.Message) {
+				l.effects.Send = func(m election.Message) {
 					if m.RenewAck != nil {
 						done("renewed")
 					} else {
 						done("answer")
 					}
 				}
-				l.begin()
-				go func() { _ = l.run() }()
+				l.Begin()
+				go func() { _ = l.Run() }()
 				synctest.Wait()
 				for i, effects := range tt.turns {
 					_ = l.inbox.post(func(election.Instant) {
@@ -68,7 +68,7 @@ func TestDeferredEffectsAreCarriedOutInTime(t *testing.T) {
 					time.Sleep(time.Millisecond)
 				}
 				time.Sleep(time.Second)
-				l.stop()
+				l.Stop()
 				<-l.ended
 				slices.Sort(got)
 				if !slices.Equal(got, tt.want) {

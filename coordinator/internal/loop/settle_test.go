@@ -1,4 +1,4 @@
-package coordinator
+package loop
 
 import (
 	"net/netip"
@@ -19,15 +19,15 @@ func TestWhatIsGivenUpIsUnreadableBeforeMessagesLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &fakeCore{term: 1, end: election.Never}
 		l := testLoop(c, &fakeStore{})
-		l.begin()
+		l.Begin()
 		type readable struct{ claim, leader bool }
 		var whenSent []readable
-		l.hands.send = func(election.Message) {
+		l.effects.Send = func(election.Message) {
 			v, now, _, _, ok := l.hub.Claim()
 			_, led := v.Leader(now)
 			whenSent = append(whenSent, readable{ok, led})
 		}
-		go func() { _ = l.run() }()
+		go func() { _ = l.Run() }()
 		turn := func(f func()) {
 			_ = l.inbox.post(func(election.Instant) { f(); c.emit(election.Send{}) })
 			synctest.Wait()
@@ -42,7 +42,7 @@ func TestWhatIsGivenUpIsUnreadableBeforeMessagesLeave(t *testing.T) {
 		if !slices.Equal(whenSent, want) {
 			t.Errorf("claim and leader readable when the messages left: %v, want %v", whenSent, want)
 		}
-		l.stop()
+		l.Stop()
 		<-l.ended
 	})
 }
@@ -54,13 +54,13 @@ func TestMessagesDoNotWaitForTheView(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &fakeCore{}
 		l := testLoop(c, &fakeStore{})
-		l.begin()
+		l.Begin()
 		var epochs []uint64
 		note := func() { epochs = append(epochs, l.hub.Load().Ring.Epoch) }
-		l.hands.send = func(election.Message) { note() }
-		l.hands.suspected = func(uint64, bool) { note() }
-		l.hands.peersChanged = func([]election.Peer) { note() }
-		go func() { _ = l.run() }()
+		l.effects.Send = func(election.Message) { note() }
+		l.effects.Suspected = func(uint64, bool) { note() }
+		l.effects.PeersChanged = func([]election.Peer) { note() }
+		go func() { _ = l.Run() }()
 		_ = l.inbox.post(func(election.Instant) {
 			c.state = &ring.State{RingID: "r", Epoch: 7, Members: c.state.Members}
 			c.emit(election.SuspicionChanged{Suspicion: &election.Suspicion{ID: 2}}, election.Send{}, election.Persist{Seq: 1}, election.PeersChanged{}, election.Send{})
@@ -69,7 +69,7 @@ func TestMessagesDoNotWaitForTheView(t *testing.T) {
 		if want := []uint64{0, 0, 7, 7}; !slices.Equal(epochs, want) {
 			t.Errorf("epochs in the view as the effects were carried out: %v, want %v: a peer that is new is known before it is spoken to", epochs, want)
 		}
-		l.stop()
+		l.Stop()
 		<-l.ended
 	})
 }
@@ -85,8 +85,8 @@ func TestTheLogComesLast(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.begin()
-		go func() { _ = l.run() }()
+		l.Begin()
+		go func() { _ = l.Run() }()
 		synctest.Wait()
 		for len(w.Events) > 0 {
 			<-w.Events
@@ -105,7 +105,7 @@ func TestTheLogComesLast(t *testing.T) {
 			t.Errorf("%d lines after %v, want 1", len(lines), logDelay)
 		}
 		claim()
-		l.stop()
+		l.Stop()
 		<-l.ended
 		if len(lines) != 2 {
 			t.Errorf("%d lines at the end, want 2: what has happened is told before the loop ends", len(lines))

@@ -1,4 +1,4 @@
-package coordinator
+package service
 
 import (
 	"context"
@@ -50,9 +50,9 @@ const (
 	strangersMax  = 256
 	localsMax     = 256
 	knownMax      = 4096
-	// strangerStreams bounds the calls that strangers have under way, and with
+	// StrangerStreams bounds the calls that strangers have under way, and with
 	// them the memory that unfinished messages take.
-	strangerStreams = 256
+	StrangerStreams = 256
 	// idleWait is how long a stranger may keep a connection without a call.
 	idleWait = time.Minute
 )
@@ -66,7 +66,7 @@ func budgetsFor(files uint64) budgets {
 	b.max[local] = min(max(n/8, 8), localsMax)
 	b.max[known] = min(max((n-b.max[stranger]-b.max[local])/2, 16), knownMax)
 	b.perHost = max(b.max[stranger]*3/4, 4)
-	b.streams = strangerStreams
+	b.streams = StrangerStreams
 	return b
 }
 

@@ -1,4 +1,4 @@
-package coordinator
+package service
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package coordinator
+package service
 
 import (
 	"github.com/arc-ring/arc/election"

@@ -1,24 +1,18 @@
-package coordinator
+package loop
 
 import (
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"google.golang.org/grpc"
 
 	"github.com/arc-ring/arc/coordinator/internal/publish"
-	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
-	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/peerwire"
-
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -27,7 +21,7 @@ import (
 type loops struct {
 	b   testing.TB
 	now election.Instant
-	all []*loop
+	all []*Loop
 }
 
 func newLoops(b testing.TB, profile string, members int) *loops {
@@ -70,25 +64,24 @@ func (r *loops) add(id uint64, rec election.Recovered) {
 	if err != nil {
 		r.b.Fatal(err)
 	}
-	l := newLoop(loopConfig{log: hclog.NewNullLogger(), clock: clock, alarm: silent{}, core: core, store: &fakeStore{},
-		hub: publish.NewHub(clock, &publish.View{Ring: &ring.State{}}), events: loopEvents(), id: id, ringID: "r"})
-	l.hands = hands{
-		send: func(m election.Message) {
-			m.From = id
-			if env, err := peerwire.Encode(m); err != nil {
-				r.b.Error(err)
-			} else if m, err := peerwire.Decode(env, m.From, m.To); err != nil {
-				r.b.Error(err)
-			} else if int(m.To) <= len(r.all) {
-				m.Incarnation = id
-				r.all[m.To-1].deliver(m)
-			}
-		},
-		probe:       func(election.Probe) {},
-		relink:      func(election.Relink, *ring.State) (string, string) { return "", "" },
-		ringChanged: func(*ring.State) {}, peersChanged: func([]election.Peer) {},
-		published: func() {}, suspected: func(uint64, bool) {}, inquire: func() {},
-	}
+	l := New(Options{Log: hclog.NewNullLogger(), Clock: clock, Alarm: silent{}, Core: core, Store: &fakeStore{},
+		Hub: publish.NewHub(clock, &publish.View{Ring: &ring.State{}}), Events: loopEvents(), ID: id, RingID: "r", Effects: Effects{
+			Send: func(m election.Message) {
+				m.From = id
+				if env, err := peerwire.Encode(m); err != nil {
+					r.b.Error(err)
+				} else if m, err := peerwire.Decode(env, m.From, m.To); err != nil {
+					r.b.Error(err)
+				} else if int(m.To) <= len(r.all) {
+					m.Incarnation = id
+					r.all[m.To-1].Deliver(m)
+				}
+			},
+			Probe:       func(election.Probe) {},
+			Relink:      func(election.Relink, *ring.State) (string, string) { return "", "" },
+			RingChanged: func(*ring.State) {}, PeersChanged: func([]election.Peer) {},
+			Published: func() {}, Suspected: func(uint64, bool) {}, Inquire: func() {},
+		}})
 	l.writer.start()
 	r.b.Cleanup(l.writer.stop)
 	r.all = append(r.all, l)
@@ -145,7 +138,7 @@ func BenchmarkGrant(b *testing.B) {
 	for b.Loop() {
 		seq++
 		r.now = r.now.Add(100 * time.Microsecond)
-		l.pinged(election.Ping{From: 5, Seq: seq, Ack: seq - 1, Grant: 7, Length: length, At: r.now})
+		l.Pinged(election.Ping{From: 5, Seq: seq, Ack: seq - 1, Grant: 7, Length: length, At: r.now})
 		l.turn()
 		if seq%100 == 0 { // the lease lives on
 			r.turn()
@@ -154,53 +147,6 @@ func BenchmarkGrant(b *testing.B) {
 	}
 	if _, _, ok := l.core.(*election.Node).Claim(r.now); !ok {
 		b.Error("the claim was lost")
-	}
-}
-
-// probed is a node of which nothing runs but the Probe service, and a stream to
-// that.
-func probed(b testing.TB) (*node, arcv1.Probe_ProbeClient) {
-	b.Helper()
-	n := newNode(Options{Name: "n1", Cluster: "c", Logger: hclog.NewNullLogger()})
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	g := grpc.NewServer(transport.ServerOptions()...)
-	arcv1.RegisterProbeServer(g, probeService{n: n})
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = g.Serve(doorListener{lis, newDoor(n.log, budgetsFor(1024), n.memberHosts), stranger})
-	}()
-	b.Cleanup(func() { g.Stop(); <-served })
-	cc, err := new(connect.Dialer).Conn(lis.Addr().String(), grpc.WithDisableRetry())
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = cc.Close() })
-	stream, err := arcv1.NewProbeClient(cc).Probe(b.Context())
-	if err != nil {
-		b.Fatal(err)
-	}
-	return n, stream
-}
-
-// BenchmarkProbe is one ping and its pong over TCP: the service's share, and a
-// client that does nothing else.
-func BenchmarkProbe(b *testing.B) {
-	_, stream := probed(b)
-	ping, pong := &arcv1.Ping{FromId: 2, Grant: 1 << 60, GrantUs: 7000}, &arcv1.Pong{}
-	b.ReportAllocs()
-	for b.Loop() {
-		ping.Ack = ping.Seq
-		ping.Seq++
-		if err := stream.SendMsg(ping); err != nil {
-			b.Fatal(err)
-		}
-		if err := stream.RecvMsg(pong); err != nil || pong.GetSeq() != ping.GetSeq() {
-			b.Fatalf("pong %v, %v", pong, err)
-		}
 	}
 }
 

@@ -1,4 +1,4 @@
-package coordinator
+package service
 
 import (
 	"fmt"
@@ -8,7 +8,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
-	"github.com/arc-ring/arc/election"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -16,7 +15,7 @@ import (
 // socket only.
 type localService struct {
 	arcv1.UnimplementedLocalServer
-	n *node
+	n *Servers
 }
 
 func (s localService) Monitor(stream arcv1.Local_MonitorServer) error {
@@ -28,14 +27,14 @@ func (s localService) Monitor(stream arcv1.Local_MonitorServer) error {
 	if reg == nil {
 		return status.Error(codes.InvalidArgument, "the first report has to be a registration")
 	}
-	if reg.GetIncarnation() != s.n.incarnation {
-		return fmt.Errorf("%w: registration for incarnation %d, this coordinator is %d", reason.ErrDenied, reg.GetIncarnation(), s.n.incarnation)
+	if reg.GetIncarnation() != s.n.o.Incarnation {
+		return fmt.Errorf("%w: registration for incarnation %d, this coordinator is %d", reason.ErrDenied, reg.GetIncarnation(), s.n.o.Incarnation)
 	}
-	if err := s.n.monitor.Register(int(reg.GetPid())); err != nil {
+	if err := s.n.o.Monitor.Register(int(reg.GetPid())); err != nil {
 		return err
 	}
-	defer s.n.monitor.Unregister(int(reg.GetPid()))
-	s.n.servers.door.recognise(stream.Context())
+	defer s.n.o.Monitor.Unregister(int(reg.GetPid()))
+	s.n.door.recognise(stream.Context())
 
 	// The event loop answers beats into this channel and must not block; a
 	// monitor that does not read is not owed an answer.
@@ -46,13 +45,13 @@ func (s localService) Monitor(stream arcv1.Local_MonitorServer) error {
 		// One that was started before the last SIGHUP has an old level; one
 		// that is not told now is with the next beat.
 		for seq := uint64(0); ; {
-			if err := stream.Send(&arcv1.MonitorBeat{Seq: seq, LogLevel: levelName(s.n.log)}); err != nil {
+			if err := stream.Send(&arcv1.MonitorBeat{Seq: seq, LogLevel: levelName(s.n.o.Log)}); err != nil {
 				sent <- err
 				return
 			}
 			select {
 			case seq = <-beats:
-			case <-s.n.levelChanged:
+			case <-s.n.o.LevelChanged:
 				seq = 0
 			case <-done:
 				sent <- nil
@@ -66,7 +65,7 @@ func (s localService) Monitor(stream arcv1.Local_MonitorServer) error {
 		if err != nil {
 			return err
 		}
-		s.n.monitor.Beat(int(reg.GetPid()))
+		s.n.o.Monitor.Beat(int(reg.GetPid()))
 		s.report(r, beats)
 	}
 }
@@ -81,35 +80,35 @@ func levelName(log hclog.Logger) string {
 }
 
 func (s localService) report(r *arcv1.MonitorReport, beats chan<- uint64) {
-	l := s.n.loop.Load()
+	l := s.n.o.Loop()
 	switch b := r.GetBody().(type) {
 	case *arcv1.MonitorReport_Suspicion:
 		if l == nil {
 			return
 		}
-		if err := l.report(suspicionFromWire(b.Suspicion)); err != nil {
-			s.n.log.Debug("report of the monitor dropped", "error", err) // it repeats a suspicion
+		if err := l.Report(suspicionFromWire(b.Suspicion)); err != nil {
+			s.n.o.Log.Debug("report of the monitor dropped", "error", err) // it repeats a suspicion
 		}
 	case *arcv1.MonitorReport_Link:
 		k := b.Link
-		s.n.log.Debug("link", "peer", k.GetTargetName(), "state", k.GetState(), "epoch", k.GetEpoch(), "reason", k.GetDetail())
+		s.n.o.Log.Debug("link", "peer", k.GetTargetName(), "state", k.GetState(), "epoch", k.GetEpoch(), "reason", k.GetDetail())
 		if k.GetState() == "returned" && l != nil {
-			if from, to, changed := s.n.monitor.Returned(); changed {
-				l.monitorRelinked(from, to, false)
+			if from, to, changed := s.n.o.Monitor.Returned(); changed {
+				l.MonitorRelinked(from, to, false)
 			}
 		}
 	case *arcv1.MonitorReport_Beat:
-		answer := func(election.Instant) {
+		answer := func() {
 			select {
 			case beats <- b.Beat:
 			default:
 			}
 		}
 		if l == nil { // no ring, no event loop that could hang
-			answer(0)
+			answer()
 			return
 		}
 		// Through the loop: a loop that hangs must be seen to.
-		_ = l.inbox.post(answer)
+		_ = l.Do(answer)
 	}
 }

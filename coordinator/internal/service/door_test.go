@@ -1,23 +1,18 @@
-package coordinator
+package service
 
 import (
 	"context"
 	"errors"
 	"net"
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/peer"
-	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/internal/sockio"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 // tcpPair is a connection over loopback: the far end, and what a listener
@@ -78,7 +73,7 @@ func TestBudgetsLeaveRoom(t *testing.T) {
 // has none.
 func TestTheDoorLetsTheNewcomerIn(t *testing.T) {
 	lis := listenTCP(t)
-	d := newDoor(testLog(), budgets{max: [standings]int{3, 2, 2}, perHost: 3, streams: 100}, func() map[netip.Addr]bool { return nil })
+	d := newDoor(hclog.NewNullLogger(), budgets{max: [standings]int{3, 2, 2}, perHost: 3, streams: 100}, func() map[netip.Addr]bool { return nil })
 	var far []net.Conn
 	var near []*guest
 	enter := func(as standing) {
@@ -122,7 +117,7 @@ func TestTheDoorLetsTheNewcomerIn(t *testing.T) {
 func TestOneAddressTakesItsOwnRoomAlone(t *testing.T) {
 	lis := listenTCP(t)
 	members := map[netip.Addr]bool{}
-	d := newDoor(testLog(), budgets{max: [standings]int{10, 2, 2}, perHost: 2, streams: 100}, func() map[netip.Addr]bool { return members })
+	d := newDoor(hclog.NewNullLogger(), budgets{max: [standings]int{10, 2, 2}, perHost: 2, streams: 100}, func() map[netip.Addr]bool { return members })
 	first, c := tcpPair(t, lis)
 	other := d.enter(c, stranger)
 	d.mu.Lock()
@@ -143,7 +138,7 @@ func TestOneAddressTakesItsOwnRoomAlone(t *testing.T) {
 // connection that has the most.
 func TestTooManyCallsCostTheirConnection(t *testing.T) {
 	lis := listenTCP(t)
-	d := newDoor(testLog(), budgets{max: [standings]int{10, 2, 2}, perHost: 10, streams: 4}, func() map[netip.Addr]bool { return nil })
+	d := newDoor(hclog.NewNullLogger(), budgets{max: [standings]int{10, 2, 2}, perHost: 10, streams: 4}, func() map[netip.Addr]bool { return nil })
 	greedyFar, c := tcpPair(t, lis)
 	greedy := d.enter(c, stranger)
 	modestFar, c := tcpPair(t, lis)
@@ -193,7 +188,7 @@ func (l *failing) Accept() (net.Conn, error) {
 
 func TestWithoutADescriptorAStrangerGoes(t *testing.T) {
 	lis := listenTCP(t)
-	d := newDoor(testLog(), budgetsFor(1024), func() map[netip.Addr]bool { return nil })
+	d := newDoor(hclog.NewNullLogger(), budgetsFor(1024), func() map[netip.Addr]bool { return nil })
 	old, c := tcpPair(t, lis)
 	d.enter(c, stranger)
 	far, err := net.Dial("tcp", lis.Addr().String())
@@ -210,86 +205,11 @@ func TestWithoutADescriptorAStrangerGoes(t *testing.T) {
 		t.Error("nobody went")
 	}
 	// With nobody to go, gRPC is told, and tries again.
-	empty := newDoor(testLog(), budgetsFor(1024), func() map[netip.Addr]bool { return nil })
+	empty := newDoor(hclog.NewNullLogger(), budgetsFor(1024), func() map[netip.Addr]bool { return nil })
 	_, err = doorListener{&failing{Listener: lis}, empty, stranger}.Accept()
 	var temporary interface{ Temporary() bool }
 	if !errors.As(err, &temporary) || !temporary.Temporary() {
 		t.Errorf("error %v does not say that it passes", err)
-	}
-}
-
-// A member is heard, the local socket answers and a local watcher finds room
-// although strangers hold as many connections, streams and watches as they can.
-func TestStrangersLockNobodyOut(t *testing.T) {
-	nodes := startRing(t, "n1", "n2")
-	n1 := nodes[0]
-	ctx := n1.ctx()
-	for range 300 { // idle connections
-		c, err := net.Dial("tcp", n1.address())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = c.Close() })
-	}
-	for range 40 { // streams that never say hello, and watchers
-		cc, err := grpc.NewClient(n1.address(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = cc.Close() })
-		for range streamsPerConn / 2 {
-			_, _ = arcv1.NewPeerClient(cc).Stream(ctx)
-			if w, err := arcv1.NewArcClient(cc).Watch(ctx, &arcv1.WatchRequest{}); err == nil {
-				go func() { _, _ = w.Recv() }()
-			}
-		}
-	}
-	w, err := n1.client.Watch(ctx, &arcv1.WatchRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Recv(); err != nil {
-		t.Errorf("a watcher on the local socket: %v", err)
-	}
-	// A third member comes in, through the crowd.
-	o := testOptions(t, "n3")
-	o.Join = []string{n1.address()}
-	start(t, o).awaitLeader("n1", 3)
-	if v := n1.n.hub.Load(); v.ClaimTerm == 0 || len(v.Ring.Members) != 3 {
-		t.Errorf("n1 claims %v with %d members", v.ClaimTerm, len(v.Ring.Members))
-	}
-}
-
-// No message to a coordinator has more than 64 KiB, by whichever way it comes, and a
-// connection over the network has few calls under way.
-func TestCallsAreSmallAndFew(t *testing.T) {
-	n1 := startRing(t, "n1")[0]
-	n1.awaitLeader("n1", 1)
-	cc := n1.dial()
-	for way, conn := range map[string]*grpc.ClientConn{"over the network": cc, "over the socket": n1.conn} {
-		for size, want := range map[int]bool{63 << 10: false, 64 << 10: true, 8 << 20: true} {
-			_, err := arcv1.NewArcClient(conn).Evict(n1.ctx(), &arcv1.EvictRequest{Name: strings.Repeat("x", size)})
-			if refused := status.Code(err) == codes.ResourceExhausted; refused != want {
-				t.Errorf("%d bytes %s: %v", size, way, err)
-			}
-		}
-	}
-	for range streamsPerConn {
-		w, err := arcv1.NewArcClient(cc).Watch(n1.ctx(), &arcv1.WatchRequest{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Recv(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ctx, cancel := context.WithTimeout(n1.ctx(), 100*time.Millisecond)
-	defer cancel()
-	if _, err := arcv1.NewArcClient(cc).Status(ctx, &arcv1.StatusRequest{}); status.Code(err) != codes.DeadlineExceeded {
-		t.Errorf("one call more on that connection: %v", err)
-	}
-	if _, err := arcv1.NewArcClient(n1.dial()).Status(n1.ctx(), &arcv1.StatusRequest{}); err != nil {
-		t.Errorf("a call on another one: %v", err)
 	}
 }
 

@@ -1,4 +1,4 @@
-package coordinator
+package loop
 
 import (
 	"context"
@@ -37,7 +37,7 @@ type fakeCore struct {
 	tick      func(election.Instant)
 }
 
-var _ core = (*fakeCore)(nil)
+var _ Core = (*fakeCore)(nil)
 
 func (*fakeCore) Answered(election.Instant, election.Standing)        {}
 func (*fakeCore) Standing(election.Instant, uint64) election.Standing { return election.Standing{} }
@@ -131,7 +131,7 @@ func (a *fakeAlarm) At(moment election.Instant) {
 	})
 }
 
-func testLoop(c *fakeCore, s store) *loop {
+func testLoop(c *fakeCore, s Store) *Loop {
 	began := time.Now()
 	clock := func() election.Instant { return mono.Instant(time.Since(began) + time.Second) }
 	if c.state == nil {
@@ -141,13 +141,13 @@ func testLoop(c *fakeCore, s store) *loop {
 		c.wake = election.Never
 	}
 	alarm := &fakeAlarm{clock: clock, rings: make(chan struct{}, 1)}
-	l := newLoop(loopConfig{log: hclog.NewNullLogger(), clock: clock, alarm: alarm, rings: alarm.rings, core: c, store: s,
-		hub: publish.NewHub(clock, &publish.View{Ring: &ring.State{}}), events: loopEvents(), id: 1, ringID: "r"})
-	l.hands = hands{
-		send: func(election.Message) {}, probe: func(election.Probe) {},
-		relink:      func(election.Relink, *ring.State) (string, string) { return "", "" },
-		ringChanged: func(*ring.State) {}, peersChanged: func([]election.Peer) {},
-		published: func() {}, suspected: func(uint64, bool) {},
+	l := New(Options{Log: hclog.NewNullLogger(), Clock: clock, Alarm: alarm, Rings: alarm.rings, Core: c, Store: s,
+		Hub: publish.NewHub(clock, &publish.View{Ring: &ring.State{}}), Events: loopEvents(), ID: 1, RingID: "r"})
+	l.effects = Effects{
+		Send: func(election.Message) {}, Probe: func(election.Probe) {},
+		Relink:      func(election.Relink, *ring.State) (string, string) { return "", "" },
+		RingChanged: func(*ring.State) {}, PeersChanged: func([]election.Peer) {},
+		Published: func() {}, Suspected: func(uint64, bool) {},
 	}
 	return l
 }
@@ -175,8 +175,8 @@ func TestNothingIsToldTwiceAfterARejoin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.begin()
-		go func() { _ = l.run() }()
+		l.Begin()
+		go func() { _ = l.Run() }()
 		for _, a := range []election.Applied{snapshot, declared(5, 1, 2), declared(7, 2, 3), declared(7, 2, 3, 4), declared(9, 2, 3, 4)} {
 			_ = l.inbox.post(func(election.Instant) {
 				c.state = a.State
@@ -184,7 +184,7 @@ func TestNothingIsToldTwiceAfterARejoin(t *testing.T) {
 			})
 			synctest.Wait() // a turn each
 		}
-		l.stop()
+		l.Stop()
 		<-l.ended
 		l.hub.Close()
 		if got, want := heard(w), []string{"snapshot 7", "leader_declared 9"}; !slices.Equal(got, want) {
@@ -209,12 +209,12 @@ func TestTheDiskIsToldOnce(t *testing.T) {
 		}
 		l := testLoop(c, &fakeStore{})
 		changed := 0
-		l.hands.ringChanged = func(*ring.State) { changed++ }
+		l.effects.RingChanged = func(*ring.State) { changed++ }
 		first, _, err := l.hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.begin()
+		l.Begin()
 		second, v, err := l.hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
@@ -222,9 +222,9 @@ func TestTheDiskIsToldOnce(t *testing.T) {
 		if v.Ring.Term != 5 {
 			t.Errorf("the first view has token %d, want 5", v.Ring.Term)
 		}
-		go func() { _ = l.run() }()
+		go func() { _ = l.Run() }()
 		synctest.Wait()
-		l.stop()
+		l.Stop()
 		<-l.ended
 		l.hub.Close()
 		if got, want := heard(first), []string{"joined 5", "leader_declared 5"}; !slices.Equal(got, want) {
@@ -253,11 +253,11 @@ func heard(w *publish.Subscriber) (events []string) {
 func TestTheClaimEndsWithTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := testLoop(&fakeCore{term: 1, end: mono.Instant(1500 * time.Millisecond)}, &fakeStore{}) // the clock begins at one second
-		l.begin()
+		l.Begin()
 		if _, _, _, _, ok := l.hub.Claim(); ok {
 			t.Error("it claims before the core ran")
 		}
-		go func() { _ = l.run() }()
+		go func() { _ = l.Run() }()
 		synctest.Wait()
 		if _, _, term, left, ok := l.hub.Claim(); !ok || term != 1 || left != 500*time.Millisecond {
 			t.Errorf("claim %d for %v, %v; want 1 for 500ms", term, left, ok)
@@ -266,7 +266,7 @@ func TestTheClaimEndsWithTheLease(t *testing.T) {
 		if _, _, _, _, ok := l.hub.Claim(); ok {
 			t.Error("it claims although its lease is over")
 		}
-		l.stop()
+		l.Stop()
 		<-l.ended
 	})
 }
@@ -283,8 +283,8 @@ func TestTheLeaderIsToldWhileThereIsProof(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.begin()
-		go func() { _ = l.run() }()
+		l.Begin()
+		go func() { _ = l.Run() }()
 		turn := func() { _ = l.inbox.post(func(election.Instant) {}); synctest.Wait() }
 		turn()
 		if _, m, ok := l.hub.Leader(); !ok || m.Name != "n1" {
@@ -299,7 +299,7 @@ func TestTheLeaderIsToldWhileThereIsProof(t *testing.T) {
 		c.leaderEnd = 0
 		turn()
 		turn()
-		l.stop()
+		l.Stop()
 		<-l.ended
 		l.hub.Close()
 		if got, want := heard(w), []string{"joined 1", "leader_lost 1", "snapshot 1"}; !slices.Equal(got, want) {
@@ -314,8 +314,8 @@ func TestASlowDiskHoldsUpNobody(t *testing.T) {
 		s := &fakeStore{gate: make(chan error)}
 		l := testLoop(c, s)
 		var sent int
-		l.hands.send = func(election.Message) { sent++ }
-		go func() { _ = l.run() }()
+		l.effects.Send = func(election.Message) { sent++ }
+		go func() { _ = l.Run() }()
 		_ = l.inbox.post(func(election.Instant) {
 			c.emit(election.Persist{Seq: 1, Sync: true}, election.Send{})
 		})
@@ -342,7 +342,7 @@ func TestASlowDiskHoldsUpNobody(t *testing.T) {
 		if got := []bool{s.batches[0].Sync, s.batches[1].Sync, s.batches[2].Sync}; !slices.Equal(got, []bool{true, false, true}) {
 			t.Errorf("synced %v, want the first, and the last of the group", got)
 		}
-		l.stop()
+		l.Stop()
 		<-l.ended
 	})
 }
@@ -353,7 +353,7 @@ func TestAFailedDiskEndsTheLoop(t *testing.T) {
 		s := &fakeStore{gate: make(chan error, 1)}
 		l := testLoop(c, s)
 		ended := make(chan error, 1)
-		go func() { ended <- l.run() }()
+		go func() { ended <- l.Run() }()
 		full := errors.New("disk full")
 		s.gate <- full
 		_ = l.inbox.post(func(election.Instant) {
@@ -367,7 +367,7 @@ func TestAFailedDiskEndsTheLoop(t *testing.T) {
 		if len(c.persists) != 0 {
 			t.Errorf("persisted %v, want none", c.persists)
 		}
-		if _, err := l.request(context.Background(), election.Request{}); !errors.Is(err, reason.ErrStopping) {
+		if _, err := l.Request(context.Background(), election.Request{}); !errors.Is(err, reason.ErrStopping) {
 			t.Errorf("a request afterwards: %v, want ErrStopping", err)
 		}
 	})
@@ -379,7 +379,7 @@ func TestRequests(t *testing.T) {
 		c := &fakeCore{request: func(r election.Request) { refs = append(refs, r.Ref) }}
 		l := testLoop(c, &fakeStore{})
 		run := make(chan error, 1)
-		go func() { run <- l.run() }()
+		go func() { run <- l.Run() }()
 		type result struct {
 			d   election.Done
 			err error
@@ -387,7 +387,7 @@ func TestRequests(t *testing.T) {
 		ask := func(ctx context.Context) chan result {
 			out := make(chan result, 1)
 			go func() {
-				d, err := l.request(ctx, election.Request{})
+				d, err := l.Request(ctx, election.Request{})
 				out <- result{d, err}
 			}()
 			synctest.Wait()
@@ -416,7 +416,7 @@ func TestRequests(t *testing.T) {
 		if r := <-third; !errors.Is(r.err, election.ErrRemoved) {
 			t.Errorf("when this node was removed: %v", r.err)
 		}
-		if err := <-run; !removed(err) {
+		if err := <-run; !errors.Is(err, election.ErrRemoved) {
 			t.Errorf("run returned %v, want ErrRemoved", err)
 		}
 	})
@@ -435,9 +435,9 @@ func TestTheTimerFollowsTheCore(t *testing.T) {
 			}
 		}
 		l := testLoop(c, &fakeStore{})
-		go func() { _ = l.run() }()
+		go func() { _ = l.Run() }()
 		time.Sleep(time.Hour)
-		l.stop()
+		l.Stop()
 		<-l.ended
 		want := []election.Instant{mono.Instant(1500 * time.Millisecond), mono.Instant(1750 * time.Millisecond), mono.Instant(2000 * time.Millisecond)}
 		if !slices.Equal(ticks, want) {
@@ -456,12 +456,12 @@ func TestTheCoreKnowsThatTheMonitorIsMissing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		go func() { _ = l.run() }()
+		go func() { _ = l.Run() }()
 		for _, missing := range []string{"cannot be started: no such file", ""} {
-			l.monitorChanged(missing)
+			l.MonitorChanged(missing)
 			synctest.Wait()
 		}
-		l.stop()
+		l.Stop()
 		<-l.ended
 		l.hub.Close()
 		if want := []string{"monitor runs: false", "monitor runs: true"}; !slices.Equal(c.calls, want) {
@@ -477,17 +477,17 @@ func TestTheCoreKnowsThatTheMonitorIsMissing(t *testing.T) {
 func TestStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := testLoop(&fakeCore{}, &fakeStore{})
-		go func() { _ = l.run() }()
+		go func() { _ = l.Run() }()
 		_ = l.inbox.post(func(election.Instant) { time.Sleep(3 * time.Second) })
 		time.Sleep(time.Second)
-		if got := l.stuck(); got != time.Second {
+		if got := l.Stuck(); got != time.Second {
 			t.Errorf("stuck for %v, want 1s", got)
 		}
 		time.Sleep(3 * time.Second)
-		if got := l.stuck(); got != 0 {
+		if got := l.Stuck(); got != 0 {
 			t.Errorf("afterwards stuck for %v, want 0", got)
 		}
-		l.stop()
+		l.Stop()
 		<-l.ended
 	})
 }

@@ -1,4 +1,4 @@
-package coordinator
+package service
 
 import (
 	"context"
@@ -6,40 +6,39 @@ import (
 
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
-
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 // arcService is the public service: what only reads is in this file.
 type arcService struct {
 	arcv1.UnimplementedArcServer
-	n *node
+	n *Servers
 }
 
 func (s arcService) Status(ctx context.Context, req *arcv1.StatusRequest) (*arcv1.StatusResponse, error) {
 	progress := s.n.progress(ctx, req.GetAskLeader())
 	// The view comes last: what it says of the claim must not be old.
-	v, now, _, _, _ := s.n.hub.Claim()
-	r := s.n.events.Status(v, now)
+	v, now, _, _, _ := s.n.o.Hub.Claim()
+	r := s.n.o.Events.Status(v, now)
 	addProgress(r, progress)
-	if name, left, ok := s.n.monitor.OnDetour(now); ok {
+	if name, left, ok := s.n.o.Monitor.OnDetour(now); ok {
 		r.TemporaryLink = &arcv1.TemporaryLink{Target: name, LeftMs: publish.Millis(left)}
 	}
-	if v.ID == 0 && s.n.discovery != nil {
-		if why := s.n.discovery.Standstill(); why != "" {
+	if v.ID == 0 {
+		if why := s.n.o.Standstill(); why != "" {
 			r.Reason += "; " + why
 		}
 	}
-	r.OtherRings = s.n.foreign.list(time.Now(), v.RingID)
+	r.OtherRings = s.n.o.OtherRings(v.RingID)
 	return r, nil
 }
 
 func (s arcService) History(_ context.Context, r *arcv1.HistoryRequest) (*arcv1.HistoryResponse, error) {
-	return &arcv1.HistoryResponse{Entries: publish.HistoryToWire(s.n.hub.Load().Ring, r.GetLimit())}, nil
+	return &arcv1.HistoryResponse{Entries: publish.HistoryToWire(s.n.o.Hub.Load().Ring, r.GetLimit())}, nil
 }
 
 func (s arcService) GetSettings(context.Context, *arcv1.GetSettingsRequest) (*arcv1.GetSettingsResponse, error) {
-	v := s.n.hub.Load()
+	v := s.n.o.Hub.Load()
 	if v.Ring.RingID == "" {
 		return nil, reason.ErrNotJoined
 	}
@@ -51,18 +50,18 @@ func (s arcService) GetSettings(context.Context, *arcv1.GetSettingsRequest) (*ar
 // not read by then it still gets, and then why it was dropped.
 func (s arcService) Watch(_ *arcv1.WatchRequest, stream arcv1.Arc_WatchServer) error {
 	as, host := caller(stream.Context())
-	w, v, err := s.n.hub.Subscribe(as == stranger, host)
+	w, v, err := s.n.o.Hub.Subscribe(as == stranger, host)
 	if err != nil {
 		return err
 	}
-	defer s.n.hub.Unsubscribe(w)
+	defer s.n.o.Hub.Unsubscribe(w)
 	sent := make(chan error, 1)
 	go func() {
-		now := s.n.clock()
+		now := s.n.o.Clock()
 		if v.Lapsed(now) {
-			s.n.hub.Unsure.Store(true)
+			s.n.o.Hub.Unsure.Store(true)
 		}
-		err := stream.Send(s.n.events.Snapshot(v, now))
+		err := stream.Send(s.n.o.Events.Snapshot(v, now))
 		for err == nil {
 			var e *arcv1.Event
 			if e, err = w.Next(stream.Context()); err == nil {

@@ -1,4 +1,4 @@
-package coordinator
+package loop
 
 import (
 	"net/netip"
@@ -65,8 +65,8 @@ func TestAWatcherOfAMomentWithoutProofIsToldOfTheLeader(t *testing.T) {
 	c.state = &ring.State{RingID: "r", Epoch: 1, Term: 1, Members: []ring.Member{{ID: 1, Name: "n1"}}}
 	synctest.Test(t, func(t *testing.T) {
 		l := testLoop(c, &fakeStore{})
-		l.begin()
-		go func() { _ = l.run() }()
+		l.Begin()
+		go func() { _ = l.Run() }()
 		turn := func() { _ = l.inbox.post(func(election.Instant) {}); synctest.Wait() }
 		turn()
 		time.Sleep(600 * time.Millisecond)
@@ -81,7 +81,7 @@ func TestAWatcherOfAMomentWithoutProofIsToldOfTheLeader(t *testing.T) {
 		c.leaderEnd = 0
 		turn()
 		turn()
-		l.stop()
+		l.Stop()
 		<-l.ended
 		l.hub.Close()
 		if got, want := heard(w), []string{"snapshot 1"}; !slices.Equal(got, want) {
@@ -95,17 +95,17 @@ func TestAWatcherOfAMomentWithoutProofIsToldOfTheLeader(t *testing.T) {
 func toldAfter(t *testing.T, c *fakeCore, turns ...func()) []string {
 	t.Helper()
 	l := testLoop(c, &fakeStore{})
-	l.begin()
+	l.Begin()
 	w, _, err := l.hub.Subscribe(false, netip.Addr{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { _ = l.run() }()
+	go func() { _ = l.Run() }()
 	for _, do := range turns {
 		_ = l.inbox.post(func(election.Instant) { do() })
 		synctest.Wait()
 	}
-	l.stop()
+	l.Stop()
 	<-l.ended
 	l.hub.Close()
 	return heard(w)

@@ -1,12 +1,14 @@
-package coordinator
+package loop
 
 import (
+	"context"
 	"time"
 
 	"github.com/arc-ring/arc/coordinator/internal/publish"
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
-
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 // logDelay is how long the log is told later than everybody else: a failover must
@@ -21,7 +23,7 @@ const logDelay = 8 * time.Millisecond
 //
 // Effects leave in the core's order without waiting for the disk: the core
 // emits what depends on a Persist only after Persisted.
-func (l *loop) settle(now election.Instant) {
+func (l *Loop) settle(now election.Instant) {
 	l.withdraw()
 	effects := l.core.Effects()
 	due := l.deferral.Turn(now, l.core.State(), l.core.LeaderUntil(), effects)
@@ -46,7 +48,7 @@ func (l *loop) settle(now election.Instant) {
 
 // withdraw publishes that the claim, or the proof that somebody leads, has ended or
 // ends sooner, if so.
-func (l *loop) withdraw() {
+func (l *Loop) withdraw() {
 	old := l.hub.Load()
 	term, end := l.core.ClaimUntil()
 	proven := l.core.LeaderUntil()
@@ -77,7 +79,7 @@ func aheadOfView(effects []election.Effect) int {
 
 // publish makes the view of the present state, with the events that led to it,
 // and returns those that belong in the log.
-func (l *loop) publish(now election.Instant, effects []election.Effect) (news []*arcv1.Event) {
+func (l *Loop) publish(now election.Instant, effects []election.Effect) (news []*arcv1.Event) {
 	old := l.hub.Load()
 	v := &publish.View{Phase: l.phase.Load().(publish.Phase), ID: l.id, RingID: l.ringID, Ring: l.core.State(), Status: old.Status}
 	if look := l.core.Look(now); look != l.looked {
@@ -139,7 +141,7 @@ func (l *loop) publish(now election.Instant, effects []election.Effect) (news []
 	}
 	l.hub.Publish(v, events)
 	if is.ID != was.ID {
-		l.hands.published()
+		l.effects.Published()
 	}
 	return news
 }
@@ -166,7 +168,7 @@ func blinks(effects []election.Effect, i int) bool {
 // must not be told a token again, or an older one. Once the state has this node
 // as a member, everything that was told is older, and one snapshot says the
 // rest.
-func (l *loop) catchUp(v *publish.View, now election.Instant) []*arcv1.Event {
+func (l *Loop) catchUp(v *publish.View, now election.Instant) []*arcv1.Event {
 	if _, ok := v.Ring.Member(l.id); !ok {
 		return nil
 	}
@@ -175,49 +177,55 @@ func (l *loop) catchUp(v *publish.View, now election.Instant) []*arcv1.Event {
 	return []*arcv1.Event{l.events.Snapshot(v, now)}
 }
 
-func (l *loop) tell(events []*arcv1.Event) {
+func (l *Loop) tell(events []*arcv1.Event) {
 	for _, e := range events {
 		publish.LogEvent(l.log, e)
 	}
 }
 
 // relinked tells that the monitor has another target.
-func (l *loop) relinked(from, to string, temporary bool) {
-	v := *l.hub.Load()
-	events := []*arcv1.Event{l.events.Relinked(v.Ring, from, to, temporary)}
-	l.hub.Publish(&v, events)
-	l.tell(events)
+func (l *Loop) relinked(from, to string, temporary bool) {
+	e := l.tellNow(func(s *ring.State) *arcv1.Event { return l.events.Relinked(s, from, to, temporary) })
+	publish.LogEvent(l.log, e)
 }
 
-func (l *loop) carryOut(e election.Effect) {
+// tellNow publishes an event that changes no view.
+func (l *Loop) tellNow(event func(*ring.State) *arcv1.Event) *arcv1.Event {
+	v := *l.hub.Load()
+	e := event(v.Ring)
+	l.hub.Publish(&v, []*arcv1.Event{e})
+	return e
+}
+
+func (l *Loop) carryOut(e election.Effect) {
 	switch e := e.(type) {
 	case election.Send:
-		l.hands.send(e.Message)
+		l.effects.Send(e.Message)
 	case election.Persist:
 		l.writer.queue <- e
 	case election.Probe:
-		l.hands.probe(e)
+		l.effects.Probe(e)
 	case election.Done:
 		if answer, ok := l.waiting[e.Ref]; ok {
 			delete(l.waiting, e.Ref)
 			answer <- e
 		}
 	case election.Relink:
-		if from, to := l.hands.relink(e, l.core.State()); from != to {
+		if from, to := l.effects.Relink(e, l.core.State()); from != to {
 			l.relinked(from, to, false)
 		}
 	case election.Applied:
-		l.hands.ringChanged(e.State)
+		l.effects.RingChanged(e.State)
 	case election.PeersChanged:
-		l.hands.peersChanged(e.Peers)
+		l.effects.PeersChanged(e.Peers)
 	case election.SuspicionChanged:
 		if c := e.Certificate; c != nil {
-			l.hands.suspected(c.ID, true)
+			l.effects.Suspected(c.ID, true)
 		} else {
-			l.hands.suspected(e.Suspicion.ID, !e.Suspicion.Cleared)
+			l.effects.Suspected(e.Suspicion.ID, !e.Suspicion.Cleared)
 		}
 	case election.Inquire:
-		l.hands.inquire()
+		l.effects.Inquire()
 	case election.Removed:
 		l.removed = &e
 	case election.Refused:
@@ -232,7 +240,7 @@ const refusedPause = 10 * time.Second
 
 // refused says which message was dropped and why: at Warn once in a while for
 // each sender, since it may be every message of its.
-func (l *loop) refused(r election.Refused) {
+func (l *Loop) refused(r election.Refused) {
 	now := l.clock()
 	last, known := l.complained[r.From]
 	if known && now < last.Add(refusedPause) {
@@ -249,42 +257,95 @@ func (l *loop) refused(r election.Refused) {
 
 // The inputs by name. Each runs its step on the loop's goroutine.
 
-func (l *loop) deliver(m election.Message) { l.inbox.deliver(m) }
+// Deliver hands a member's message over. The oldest is dropped when too many wait.
+func (l *Loop) Deliver(m election.Message) { l.inbox.deliver(m) }
 
-func (l *loop) pinged(p election.Ping) (taken bool) { return l.inbox.pinged(p) }
+// Pinged hands a watcher's ping over. One that is not taken must not be answered.
+func (l *Loop) Pinged(p election.Ping) (taken bool) { return l.inbox.pinged(p) }
 
-func (l *loop) report(s election.Suspicion) error {
+// Report hands over what the own monitor says of its target.
+func (l *Loop) Report(s election.Suspicion) error {
 	return l.inbox.post(func(now election.Instant) { l.core.Report(now, s) })
 }
 
-func (l *loop) certify(c election.Certificate) error {
+// Certify hands a death certificate over.
+func (l *Loop) Certify(c election.Certificate) error {
 	return l.inbox.post(func(now election.Instant) { l.core.Certify(now, c) })
 }
 
-func (l *loop) probed(r election.ProbeResult) {
+// Probed hands over what came of a probe that the core asked for.
+func (l *Loop) Probed(r election.ProbeResult) {
 	l.inbox.must(func(now election.Instant) { l.core.Probed(now, r) })
 }
 
-func (l *loop) answered(s election.Standing) {
+// Answered hands over what another member says of this one.
+func (l *Loop) Answered(s election.Standing) {
 	l.inbox.must(func(now election.Instant) { l.core.Answered(now, s) })
 }
 
-func (l *loop) unreachable(id uint64) {
+// Readdress tells the core where this node is reached now.
+func (l *Loop) Readdress(addresses []string) {
+	l.inbox.must(func(now election.Instant) { l.core.Readdress(now, addresses) })
+}
+
+// Evicted takes a notice, said by the member from, that this node is no member
+// any more. One for another id is not taken.
+func (l *Loop) Evicted(from uint64, e election.EvictedNotice) {
+	if e.ID == l.id {
+		l.inbox.must(func(now election.Instant) {
+			l.core.Receive(now, election.Message{From: from, To: l.id, Evicted: &e})
+		})
+	}
+}
+
+// Announce tells subscribers of an event that is not the core's doing.
+func (l *Loop) Announce(event func(*ring.State) *arcv1.Event) {
+	l.inbox.must(func(election.Instant) { l.tellNow(event) })
+}
+
+// Do calls f on the loop's goroutine, so that a loop that hangs is seen to.
+func (l *Loop) Do(f func()) error {
+	return l.inbox.post(func(election.Instant) { f() })
+}
+
+// Standing asks the core what it says of a member.
+func (l *Loop) Standing(ctx context.Context, id uint64) (election.Standing, error) {
+	said := make(chan election.Standing, 1)
+	if err := l.inbox.post(func(now election.Instant) { said <- l.core.Standing(now, id) }); err != nil {
+		return election.Standing{}, err
+	}
+	select {
+	case st := <-said:
+		return st, nil
+	case <-l.ended:
+		return election.Standing{}, reason.ErrStopping
+	case <-ctx.Done():
+		return election.Standing{}, ctx.Err()
+	}
+}
+
+// Unreachable says that messages to a member may have been lost.
+func (l *Loop) Unreachable(id uint64) {
 	_ = l.inbox.post(func(now election.Instant) { l.core.Unreachable(now, id) })
 }
 
-// monitorChanged tells the core and the subscribers why the own monitor does not
+// MonitorMissing tells the core that the own monitor does not run, when the
+// membership begins so.
+func (l *Loop) MonitorMissing() {
+	l.inbox.must(func(now election.Instant) { l.core.MonitorRuns(now, false) })
+}
+
+// MonitorChanged tells the core and the subscribers why the own monitor does not
 // run, or (missing is empty) that it does.
-func (l *loop) monitorChanged(missing string) {
+func (l *Loop) MonitorChanged(missing string) {
 	l.inbox.must(func(now election.Instant) {
 		l.core.MonitorRuns(now, missing == "")
-		v := *l.hub.Load()
-		l.hub.Publish(&v, []*arcv1.Event{l.events.Monitor(v.Ring, v.ID, missing)})
+		l.tellNow(func(s *ring.State) *arcv1.Event { return l.events.Monitor(s, l.id, missing) })
 	})
 }
 
-// monitorRelinked tells that the operator sent the monitor elsewhere for a
+// MonitorRelinked tells that the operator sent the monitor elsewhere for a
 // while, or that it is back.
-func (l *loop) monitorRelinked(from, to string, temporary bool) {
+func (l *Loop) MonitorRelinked(from, to string, temporary bool) {
 	l.inbox.must(func(election.Instant) { l.relinked(from, to, temporary) })
 }

@@ -1,11 +1,14 @@
-package coordinator
+package service
 
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/coordinator/internal/publish"
@@ -13,29 +16,28 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
-
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
 // atLeader carries a change out where it has to be: here if this node leads,
 // else by forwarding it once.
-func atLeader[R any](ctx context.Context, n *node, forwarded bool, here func(*loop, *publish.View) (R, error), there func(context.Context, arcv1.ArcClient) (R, error)) (R, error) {
+func atLeader[R any](ctx context.Context, n *Servers, forwarded bool, here func(Loop, *publish.View) (R, error), there func(context.Context, arcv1.ArcClient) (R, error)) (R, error) {
 	var none R
-	l := n.loop.Load()
-	v, leader, ok := n.hub.Leader()
+	l := n.o.Loop()
+	v, leader, ok := n.o.Hub.Leader()
 	if l == nil {
 		return none, fmt.Errorf("%w: it is %s", reason.ErrNotJoined, v.Phase)
 	}
 	switch {
 	case !ok:
-		return none, noLeader(v)
+		return none, NoLeader(v)
 	case leader.ID == v.ID:
 		return here(l, v)
 	case forwarded:
 		return none, fmt.Errorf("%w here: %s, to whom this was forwarded, thinks that %s leads; try again", reason.ErrNoLeader, n.o.Name, leader.Name)
 	}
-	conn, err := n.dialMember(ctx, leader)
+	conn, err := n.o.Dial(ctx, leader)
 	if err != nil {
 		return none, fmt.Errorf("%w that can be reached: forward to %s: %w; try again", reason.ErrNoLeader, leader.Name, err)
 	}
@@ -54,8 +56,8 @@ func brokeOff(name string, err error) error {
 		name, status.Convert(err).Message())
 }
 
-// noLeader says why no leader is known here.
-func noLeader(v *publish.View) error {
+// NoLeader says why no leader is known here.
+func NoLeader(v *publish.View) error {
 	why := strings.TrimPrefix(v.Status.Reason, "no leader known: ")
 	if who, _, leads := strings.Cut(why, " leads, token "); leads { // it did when the view was made
 		why = fmt.Sprintf("the lease of %s has just run out; try again", who)
@@ -64,23 +66,23 @@ func noLeader(v *publish.View) error {
 }
 
 func (s arcService) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.JoinResponse, error) {
-	if err := checkJoin(s.n.o.Cluster, s.n.hub.Load().RingID, r); err != nil {
+	if err := checkJoin(s.n.o.Cluster, s.n.o.Hub.Load().RingID, r); err != nil {
 		return nil, err
 	}
 	if err := s.n.reachOf(ctx, r); err != nil {
 		return nil, err
 	}
-	if v := s.n.hub.Load(); v.Ring.RingID != "" {
+	if v := s.n.o.Hub.Load(); v.Ring.RingID != "" {
 		// A founder's ring has no leader before a majority of its voters is there:
 		// any member can tell them who they are.
-		if _, led := v.Leader(s.n.clock()); !led {
+		if _, led := v.Leader(s.n.o.Clock()); !led {
 			if id, ok := v.Ring.JoinedAs(r.GetName(), r.GetIncarnation(), r.GetNonce()); ok {
 				return s.n.joinedAs(id), nil
 			}
 		}
 	}
 	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l *loop, _ *publish.View) (*arcv1.JoinResponse, error) { return s.n.join(ctx, l, r) },
+		func(l Loop, _ *publish.View) (*arcv1.JoinResponse, error) { return s.n.join(ctx, l, r) },
 		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.JoinResponse, error) {
 			r.Forwarded = true
 			return c.Join(ctx, r)
@@ -93,15 +95,15 @@ func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Le
 	case r.GetName() == "" || r.GetName() == n.o.Name:
 		within, cancel := beforeDeadline(ctx)
 		defer cancel()
-		epoch, err := n.leave(within, false)
+		epoch, err := n.o.Leave(within)
 		if err != nil {
 			return nil, err
 		}
 		// Run waits for this answer before it stops the server.
-		n.stopAs(errLeft)
+		n.o.Left()
 		return &arcv1.LeaveResponse{Epoch: epoch}, nil
 	case r.GetForwarded(): // the member itself asks the leader
-		return atLeader(ctx, n, true, func(l *loop, v *publish.View) (*arcv1.LeaveResponse, error) {
+		return atLeader(ctx, n, true, func(l Loop, v *publish.View) (*arcv1.LeaveResponse, error) {
 			m, err := memberNamed(v.Ring, r.GetName())
 			if err != nil {
 				return nil, err
@@ -112,19 +114,19 @@ func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Le
 			if r.GetStopping() {
 				request = election.Request{Stop: &election.Stop{ID: m.ID}}
 			}
-			if _, err := l.request(ctx, request); err != nil {
+			if _, err := l.Request(ctx, request); err != nil {
 				return nil, err
 			}
-			return &arcv1.LeaveResponse{Epoch: n.hub.Load().Ring.Epoch}, nil
+			return &arcv1.LeaveResponse{Epoch: n.o.Hub.Load().Ring.Epoch}, nil
 		}, nil)
 	}
 	// Only the member itself can leave in order: it hands over first if it
 	// leads, and it stops when it is out.
-	m, err := memberNamed(n.hub.Load().Ring, r.GetName())
+	m, err := memberNamed(n.o.Hub.Load().Ring, r.GetName())
 	if err != nil {
 		return nil, err
 	}
-	conn, err := n.dialMember(ctx, m)
+	conn, err := n.o.Dial(ctx, m)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s cannot be asked to leave: %w; if its machine is gone, use evict", reason.ErrUnreachable, m.Name, err)
 	}
@@ -135,7 +137,7 @@ func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Le
 
 func (s arcService) Evict(ctx context.Context, r *arcv1.EvictRequest) (*arcv1.EvictResponse, error) {
 	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l *loop, v *publish.View) (*arcv1.EvictResponse, error) {
+		func(l Loop, v *publish.View) (*arcv1.EvictResponse, error) {
 			m, err := memberNamed(v.Ring, r.GetName())
 			if err != nil {
 				return nil, err
@@ -144,10 +146,10 @@ func (s arcService) Evict(ctx context.Context, r *arcv1.EvictRequest) (*arcv1.Ev
 				return nil, fmt.Errorf("%w: %s leads; use handover first, or leave", election.ErrIsLeader, m.Name)
 			}
 			e := &ring.Evict{ID: m.ID, Incarnation: m.Incarnation, Evidence: ring.Operator, By: v.ID}
-			if _, err := l.request(ctx, election.Request{Evict: e}); err != nil {
+			if _, err := l.Request(ctx, election.Request{Evict: e}); err != nil {
 				return nil, err
 			}
-			return &arcv1.EvictResponse{Epoch: s.n.hub.Load().Ring.Epoch}, nil
+			return &arcv1.EvictResponse{Epoch: s.n.o.Hub.Load().Ring.Epoch}, nil
 		},
 		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.EvictResponse, error) {
 			r.Forwarded = true
@@ -158,7 +160,7 @@ func (s arcService) Evict(ctx context.Context, r *arcv1.EvictRequest) (*arcv1.Ev
 // Forget drops a former member from the list of those who departed.
 func (s arcService) Forget(ctx context.Context, r *arcv1.ForgetRequest) (*arcv1.ForgetResponse, error) {
 	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l *loop, v *publish.View) (*arcv1.ForgetResponse, error) {
+		func(l Loop, v *publish.View) (*arcv1.ForgetResponse, error) {
 			d, ok := v.Ring.DepartedByName(r.GetName())
 			if !ok {
 				if _, member := v.Ring.MemberByName(r.GetName()); member {
@@ -166,7 +168,7 @@ func (s arcService) Forget(ctx context.Context, r *arcv1.ForgetRequest) (*arcv1.
 				}
 				return nil, fmt.Errorf("%w, nor a former one that is listed: %s; `arc status` lists both", ring.ErrNotMember, foreign.Quote(r.GetName()))
 			}
-			if _, err := l.request(ctx, election.Request{Forget: &ring.Forget{IDs: []uint64{d.ID}}}); err != nil {
+			if _, err := l.Request(ctx, election.Request{Forget: &ring.Forget{IDs: []uint64{d.ID}}}); err != nil {
 				return nil, err
 			}
 			return &arcv1.ForgetResponse{Id: d.ID}, nil
@@ -179,7 +181,7 @@ func (s arcService) Forget(ctx context.Context, r *arcv1.ForgetRequest) (*arcv1.
 
 func (s arcService) Handover(ctx context.Context, r *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
 	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l *loop, v *publish.View) (*arcv1.HandoverResponse, error) {
+		func(l Loop, v *publish.View) (*arcv1.HandoverResponse, error) {
 			h := &election.Handover{Why: "handover by the operator"}
 			if r.GetName() != "" {
 				m, err := memberNamed(v.Ring, r.GetName())
@@ -193,10 +195,10 @@ func (s arcService) Handover(ctx context.Context, r *arcv1.HandoverRequest) (*ar
 				}
 				h.To = m.ID
 			}
-			if _, err := l.request(ctx, election.Request{Handover: h}); err != nil {
+			if _, err := l.Request(ctx, election.Request{Handover: h}); err != nil {
 				return nil, err
 			}
-			v = s.n.hub.Load()
+			v = s.n.o.Hub.Load()
 			resp := &arcv1.HandoverResponse{Term: v.Ring.Term}
 			if m, ok := v.Ring.Leader(); ok {
 				resp.Leader = &arcv1.NodeRef{Id: m.ID, Name: m.Name}
@@ -212,12 +214,12 @@ func (s arcService) Handover(ctx context.Context, r *arcv1.HandoverRequest) (*ar
 // Relink concerns the called node's own monitor and is never forwarded.
 func (s arcService) Relink(_ context.Context, r *arcv1.RelinkRequest) (*arcv1.RelinkResponse, error) {
 	n := s.n
-	l, v := n.loop.Load(), n.hub.Load()
+	l, v := n.o.Loop(), n.o.Hub.Load()
 	if l == nil {
 		return nil, fmt.Errorf("%w: it is %s", reason.ErrNotJoined, v.Phase)
 	}
 	if r.GetTarget() == "" {
-		target, err := n.monitor.Redial()
+		target, err := n.o.Monitor.Redial()
 		if err != nil {
 			return nil, err
 		}
@@ -234,24 +236,24 @@ func (s arcService) Relink(_ context.Context, r *arcv1.RelinkRequest) (*arcv1.Re
 	if err != nil {
 		return nil, err
 	}
-	from, err := n.monitor.RelinkTo(n.clock(), m, d)
+	from, err := n.o.Monitor.RelinkTo(n.o.Clock(), m, d)
 	if err != nil {
 		return nil, err
 	}
-	l.monitorRelinked(from, m.Name, true)
+	l.MonitorRelinked(from, m.Name, true)
 	return &arcv1.RelinkResponse{Epoch: v.Ring.Epoch, Target: m.Name, ForMs: uint64(d.Milliseconds())}, nil
 }
 
 func (s arcService) SetSettings(ctx context.Context, r *arcv1.SetSettingsRequest) (*arcv1.SetSettingsResponse, error) {
 	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l *loop, _ *publish.View) (*arcv1.SetSettingsResponse, error) {
+		func(l Loop, _ *publish.View) (*arcv1.SetSettingsResponse, error) {
 			was, err := s.changeSettings(ctx, l, r.GetChanges())
 			if err != nil {
 				return nil, err
 			}
-			v := s.n.hub.Load()
+			v := s.n.o.Hub.Load()
 			return &arcv1.SetSettingsResponse{Settings: publish.SettingsToWire(v.Ring.Settings), Epoch: v.Ring.Epoch,
-				Notes: s.n.realtimeNotes(ctx, was, v.Ring)}, nil
+				Notes: s.n.o.RealtimeNotes(ctx, was, v.Ring)}, nil
 		},
 		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.SetSettingsResponse, error) {
 			r.Forwarded = true
@@ -260,16 +262,16 @@ func (s arcService) SetSettings(ctx context.Context, r *arcv1.SetSettingsRequest
 }
 
 // changeSettings commits the changes, and returns the settings of before.
-func (s arcService) changeSettings(ctx context.Context, l *loop, changes map[string]string) (was ring.Settings, err error) {
+func (s arcService) changeSettings(ctx context.Context, l Loop, changes map[string]string) (was ring.Settings, err error) {
 	// Two changes at once must not undo each other.
 	s.n.settingsMu.Lock()
 	defer s.n.settingsMu.Unlock()
-	was = s.n.hub.Load().Ring.Settings
+	was = s.n.o.Hub.Load().Ring.Settings
 	next, err := mergeSettings(was, changes)
 	if err != nil {
 		return was, err
 	}
-	_, err = l.request(ctx, election.Request{Settings: &next})
+	_, err = l.Request(ctx, election.Request{Settings: &next})
 	return was, err
 }
 
@@ -279,4 +281,51 @@ func memberNamed(s *ring.State, name string) (ring.Member, error) {
 		return ring.Member{}, fmt.Errorf("%w: %s; `arc status` lists the members", ring.ErrNotMember, foreign.Quote(name))
 	}
 	return m, nil
+}
+
+// join admits a joiner; this node leads.
+func (n *Servers) join(ctx context.Context, l Loop, r *arcv1.JoinRequest) (*arcv1.JoinResponse, error) {
+	m := ring.Member{Name: r.GetName(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(),
+		Witness: r.GetWitness(), OnJoin: ring.OnJoin(r.GetOnJoin()), Nonce: r.GetNonce(), Version: r.GetVersion(), LogVersion: r.GetLogVersion()}
+	d, err := l.Request(ctx, election.Request{Join: &ring.Join{Member: m}})
+	if err != nil {
+		return nil, err
+	}
+	return n.joinedAs(d.ID), nil
+}
+
+func (n *Servers) joinedAs(id uint64) *arcv1.JoinResponse {
+	v, l, ok := n.o.Hub.Leader()
+	r := &arcv1.JoinResponse{Id: id, RingId: v.RingID, Epoch: v.Ring.Epoch, Members: publish.MembersToWire(v)}
+	if ok {
+		r.Leader = &arcv1.NodeRef{Id: l.ID, Name: l.Name}
+	}
+	return r
+}
+
+// reachOf is checkReach for a request that came in over the network.
+func (n *Servers) reachOf(ctx context.Context, r *arcv1.JoinRequest) error {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil
+	}
+	from, ok := p.Addr.(*net.TCPAddr)
+	if !ok {
+		return nil // by the socket of this machine
+	}
+	at := from.AddrPort()
+	return checkReach(r, at, n.o.Local(at.Addr()))
+}
+
+// answerWithin is what the answer to a leave in vain may take.
+const answerWithin = 250 * time.Millisecond
+
+// beforeDeadline ends a little before ctx does, so that why a leave did not come
+// about still reaches who asked for it.
+func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, end.Add(-min(time.Until(end)/10, answerWithin)))
 }

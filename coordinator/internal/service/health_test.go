@@ -1,4 +1,4 @@
-package coordinator
+package service
 
 import (
 	"context"
@@ -6,14 +6,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-
-	"github.com/arc-ring/arc/coordinator/internal/publish"
-
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/ring"
@@ -31,18 +30,17 @@ func leads(t *testing.T, end election.Instant) *publish.View {
 		Status: election.Status{Leader: 1, Declared: true}}
 }
 
-// timed is a node whose clock the test sets.
-func timed(now *election.Instant) *node {
-	n := newNode(Options{Name: "n1", Cluster: "test"})
-	n.clock = func() election.Instant { return *now }
-	n.hub = publish.NewHub(n.clock, &publish.View{Phase: publish.Joining, Ring: &ring.State{}})
-	return n
+// testServers are services of a node that is no member.
+func testServers(clock func() election.Instant) *Servers {
+	return &Servers{o: Options{Name: "n1", Cluster: "test", Incarnation: 7, Log: hclog.NewNullLogger(), Clock: clock,
+		Hub:  publish.NewHub(clock, &publish.View{Phase: publish.Joining, Ring: &ring.State{}}),
+		Loop: func() Loop { return nil }}}
 }
 
 func TestHealthOfAClaimIsReadAtTheMomentOfAsking(t *testing.T) {
 	now := mono.Instant(10 * time.Second)
-	n := timed(&now)
-	n.hub.Publish(leads(t, now.Add(500*time.Millisecond)), nil)
+	n := testServers(func() election.Instant { return now })
+	n.o.Hub.Publish(leads(t, now.Add(500*time.Millisecond)), nil)
 	check := func(service string) healthv1.HealthCheckResponse_ServingStatus {
 		t.Helper()
 		r, err := healthService{n: n}.Check(t.Context(), &healthv1.HealthCheckRequest{Service: service})
@@ -121,9 +119,7 @@ func (s *healthStream) Send(r *healthv1.HealthCheckResponse) error {
 func TestAWatchedHealthChangesWhenTheLeaseEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		origin := time.Now()
-		n := newNode(Options{Name: "n1", Cluster: "test"})
-		n.clock = func() election.Instant { return mono.Instant(time.Since(origin) + time.Hour) }
-		n.hub = publish.NewHub(n.clock, &publish.View{Phase: publish.Joining, Ring: &ring.State{}})
+		n := testServers(func() election.Instant { return mono.Instant(time.Since(origin) + time.Hour) })
 		stream := &healthStream{ctx: t.Context(), got: make(chan healthv1.HealthCheckResponse_ServingStatus)}
 		ended := make(chan error, 1)
 		go func() {
@@ -137,14 +133,14 @@ func TestAWatchedHealthChangesWhenTheLeaseEnds(t *testing.T) {
 			}
 		}
 		expect("at first", notServing, 0)
-		n.hub.Publish(leads(t, n.clock().Add(490*time.Millisecond)), nil)
+		n.o.Hub.Publish(leads(t, n.o.Clock().Add(490*time.Millisecond)), nil)
 		expect("it claims", serving, 0)
 		synctest.Wait()
-		n.hub.Publish(leads(t, n.clock().Add(700*time.Millisecond)), nil)
+		n.o.Hub.Publish(leads(t, n.o.Clock().Add(700*time.Millisecond)), nil)
 		expect("renewed, then no more", notServing, 700*time.Millisecond)
-		n.hub.Publish(leads(t, election.Never), nil)
+		n.o.Hub.Publish(leads(t, election.Never), nil)
 		expect("alone", serving, 0)
-		n.hub.Close()
+		n.o.Hub.Close()
 		if err := <-ended; err == nil {
 			t.Error("the watch ends without a reason when the coordinator stops")
 		}

@@ -1,4 +1,4 @@
-package coordinator
+package service
 
 import (
 	"context"
@@ -6,9 +6,9 @@ import (
 
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/peerwire"
-
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -17,15 +17,15 @@ import (
 // when they bring a certificate.
 type peerService struct {
 	arcv1.UnimplementedPeerServer
-	n *node
+	n *Servers
 }
 
 func (s peerService) Stream(stream arcv1.Peer_StreamServer) error {
-	return s.n.transport.ServeStream(stream)
+	return s.n.o.ServeStream(stream)
 }
 
 func (s peerService) Certify(_ context.Context, r *arcv1.CertifyRequest) (*arcv1.CertifyResponse, error) {
-	l, v := s.n.loop.Load(), s.n.hub.Load()
+	l, v := s.n.o.Loop(), s.n.o.Hub.Load()
 	switch {
 	case l == nil:
 		return nil, reason.ErrNotJoined
@@ -33,29 +33,57 @@ func (s peerService) Certify(_ context.Context, r *arcv1.CertifyRequest) (*arcv1
 		return nil, fmt.Errorf("%w: certificate for ring %s of cluster %s, this is ring %q of cluster %q", reason.ErrOtherRing, foreign.Quote(r.GetRingId()), foreign.Quote(r.GetCluster()), v.RingID, s.n.o.Cluster)
 	case peerwire.CheckCertificate(r.GetCertificate()) != nil:
 		return nil, fmt.Errorf("%w: %w", ring.ErrInvalid, peerwire.CheckCertificate(r.GetCertificate()))
-	case r.GetCertificate().GetIncarnation() == s.n.incarnation:
+	case r.GetCertificate().GetIncarnation() == s.n.o.Incarnation:
 		return nil, fmt.Errorf("%w: certificate for this very process, which runs", ring.ErrInvalid)
 	}
-	if err := l.certify(certificateFromWire(r.GetCertificate())); err != nil {
+	if err := l.Certify(certificateFromWire(r.GetCertificate())); err != nil {
 		return nil, err
 	}
 	return &arcv1.CertifyResponse{Id: v.ID}, nil
 }
 
 func (s peerService) AcceptFounder(_ context.Context, r *arcv1.AcceptFounderRequest) (*arcv1.AcceptFounderResponse, error) {
-	return s.n.acceptFounder(r)
+	return s.n.o.AcceptFounder(r)
+}
+
+// Standing answers for the event loop: what the core knows, and not what the
+// rest of this node has made of it by now.
+func (s peerService) Standing(ctx context.Context, r *arcv1.StandingRequest) (*arcv1.StandingResponse, error) {
+	n := s.n
+	l, v := n.o.Loop(), n.o.Hub.Load()
+	resp := &arcv1.StandingResponse{Cluster: n.o.Cluster, Self: n.o.Name, Realtime: n.o.Realtime}
+	if l == nil || v.Ring.RingID == "" {
+		return resp, nil
+	}
+	resp.RingId, resp.SelfId = v.RingID, v.ID
+	if r.GetCluster() != n.o.Cluster || r.GetRingId() != v.RingID {
+		return resp, nil
+	}
+	st, err := l.Standing(ctx, r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	standingToWire(st, resp)
+	resp.Members = publish.MembersToWire(n.o.Hub.Load())
+	return resp, nil
+}
+
+func standingToWire(s election.Standing, r *arcv1.StandingResponse) {
+	r.Epoch, r.Member, r.Out, r.Needed, r.InTouch, r.Voters = s.Epoch, s.Member, s.Out, s.Needed, s.InTouch, s.Voters
+	r.LeaderId, r.LeaderIncarnation, r.LeaderAddresses = s.Leader, s.LeaderIncarnation, s.LeaderAddresses
+	r.Incarnation, r.Addresses = s.Incarnation, s.Addresses
 }
 
 // probeService answers pings.
 type probeService struct {
 	arcv1.UnimplementedProbeServer
-	n *node
+	n *Servers
 }
 
 // recognise notes that a member's monitor probes on this connection.
 func (s probeService) recognise(ctx context.Context, from uint64, v *publish.View) {
-	if _, ok := v.Ring.Member(from); ok && s.n.servers != nil {
-		s.n.servers.door.recognise(ctx)
+	if _, ok := v.Ring.Member(from); ok {
+		s.n.door.recognise(ctx)
 	}
 }
 
@@ -74,7 +102,7 @@ func (s probeService) recognise(ctx context.Context, from uint64, v *publish.Vie
 func (s probeService) Probe(stream arcv1.Probe_ProbeServer) error {
 	// One of each for the whole stream: what is sent is encoded before Send
 	// returns.
-	ping, pong := &arcv1.Ping{}, &arcv1.Pong{Incarnation: s.n.incarnation, Name: s.n.o.Name, Cluster: s.n.o.Cluster}
+	ping, pong := &arcv1.Ping{}, &arcv1.Pong{Incarnation: s.n.o.Incarnation, Name: s.n.o.Name, Cluster: s.n.o.Cluster}
 	var ringID, toldRing string // that the stream is meant for; that was told
 	var to uint64
 	first := false // of those that say whom they are meant for
@@ -85,17 +113,17 @@ func (s probeService) Probe(stream arcv1.Probe_ProbeServer) error {
 		if ping.GetTo() != 0 {
 			ringID, to, first = ping.GetRingId(), ping.GetTo(), true
 		}
-		v := s.n.hub.Load()
+		v := s.n.o.Hub.Load()
 		meant := to == 0 || to == v.ID && ringID == v.RingID
 		if first && to != 0 && meant {
 			s.recognise(stream.Context(), ping.GetFromId(), v)
 		}
 		first = false
-		if l := s.n.loop.Load(); l != nil && v.Ring.RingID != "" {
-			if l.stuck() > v.Ring.Settings.Detection(true) {
+		if l := s.n.o.Loop(); l != nil && v.Ring.RingID != "" {
+			if l.Stuck() > v.Ring.Settings.Detection(true) {
 				continue
 			}
-			if p, ok := peerwire.DecodePing(ping, s.n.clock()); ok && meant && !l.pinged(p) {
+			if p, ok := peerwire.DecodePing(ping, s.n.o.Clock()); ok && meant && !l.Pinged(p) {
 				continue
 			}
 		}

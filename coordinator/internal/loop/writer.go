@@ -1,4 +1,4 @@
-package coordinator
+package loop
 
 import (
 	"fmt"
@@ -16,8 +16,8 @@ import (
 // everything that depends on one.
 const persistsQueued = 256
 
-// store is the part of *wal.Log that a running member needs.
-type store interface {
+// Store is the part of *wal.Log that a running member needs.
+type Store interface {
 	Save(wal.Batch) error
 	Mark() error
 }
@@ -32,7 +32,7 @@ const markAfter = 50 * time.Millisecond
 // of 200 ms on a busy disk could not, since it would outlast a lease.) What
 // has queued up meanwhile is written together and synced once.
 type writer struct {
-	store store
+	store Store
 	// done reports a Persist as durable, in order.
 	done func(seq uint64)
 
@@ -41,7 +41,7 @@ type writer struct {
 	wg     sync.WaitGroup
 }
 
-func newWriter(s store, done func(seq uint64)) *writer {
+func newWriter(s Store, done func(seq uint64)) *writer {
 	return &writer{store: s, done: done, queue: make(chan election.Persist, persistsQueued), failed: make(chan error, 1)}
 }
 

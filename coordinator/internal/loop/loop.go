@@ -1,10 +1,12 @@
-package coordinator
+package loop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,13 +17,12 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/mono"
-
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
-// core is what the event loop owns and steps; *election.Node is the real one.
-type core interface {
+// Core is what the event loop owns and steps; *election.Node is the real one.
+type Core interface {
 	Receive(now election.Instant, m election.Message)
 	Report(now election.Instant, s election.Suspicion)
 	MonitorRuns(now election.Instant, runs bool)
@@ -45,50 +46,62 @@ type core interface {
 	Progress() (index map[uint64]uint64, committed uint64)
 }
 
-var _ core = (*election.Node)(nil)
+var _ Core = (*election.Node)(nil)
 
-// alarm is the timer of the loop, by its clock; *monotime.Timer is the real one.
-type alarm interface {
+// Alarm is the timer of the loop, by its clock; *monotime.Timer is the real one.
+type Alarm interface {
 	At(moment election.Instant)
 	Off()
 	Fired()
 }
 
-// hands are what the event loop carries effects out with. None of them may
+// Effects are what the event loop carries effects out with. None of them may
 // block: each hands over to a bounded queue or a goroutine of its own.
-type hands struct {
-	send func(election.Message)
-	// probe tries a member and reports through loop.probed.
-	probe func(election.Probe)
-	// relink tells the monitor; it returns the names of the old and the new
+type Effects struct {
+	Send func(election.Message)
+	// Probe tries a member and reports through loop.probed.
+	Probe func(election.Probe)
+	// Relink tells the monitor; it returns the names of the old and the new
 	// target.
-	relink func(r election.Relink, s *ring.State) (from, to string)
-	// ringChanged tells those who work by the ring's state, peersChanged whom
+	Relink func(r election.Relink, s *ring.State) (from, to string)
+	// RingChanged tells those who work by the ring's state, peersChanged whom
 	// messages go to.
-	ringChanged  func(s *ring.State)
-	peersChanged func(peers []election.Peer)
-	// published says that the leader known here changed.
-	published func()
-	// suspected says that a member is thought dead here, or no longer.
-	suspected func(id uint64, dead bool)
-	// inquire asks others what they say of this member, and hands their answers
+	RingChanged  func(s *ring.State)
+	PeersChanged func(peers []election.Peer)
+	// Published says that the leader known here changed.
+	Published func()
+	// Suspected says that a member is thought dead here, or no longer.
+	Suspected func(id uint64, dead bool)
+	// Inquire asks others what they say of this member, and hands their answers
 	// to loop.answered.
-	inquire func()
+	Inquire func()
 }
 
-// loop is one membership's event loop: the only goroutine that touches the
+// ErrUnborn: the ring that this node founded, or joined, never had a leader.
+var ErrUnborn = errors.New("a ring without a first leader")
+
+// SupersededError: the core found out that another process is this member.
+type SupersededError struct{ election.Superseded }
+
+func (e *SupersededError) Error() string {
+	return fmt.Sprintf("%v: process %x at %s", election.ErrSuperseded, e.By, strings.Join(e.Addresses, ", "))
+}
+
+func (e *SupersededError) Unwrap() error { return election.ErrSuperseded }
+
+// Loop is one membership's event loop: the only goroutine that touches the
 // core. Inputs come through the inbox; each one is stepped, the view that
 // follows from it is published, and then its effects are carried out.
-type loop struct {
-	log    hclog.Logger
-	clock  func() election.Instant
-	core   core
-	hands  hands
-	hub    *publish.Hub
-	events publish.Events
-	phase  atomic.Value // phase
-	id     uint64
-	ringID string
+type Loop struct {
+	log     hclog.Logger
+	clock   func() election.Instant
+	core    Core
+	effects Effects
+	hub     *publish.Hub
+	events  publish.Events
+	phase   atomic.Value // phase
+	id      uint64
+	ringID  string
 	// first are the effects of making the core.
 	first []election.Effect
 	// behind: the ring is told to have changed only when this node, which was
@@ -97,7 +110,7 @@ type loop struct {
 
 	inbox  *inbox
 	writer *writer
-	alarm  alarm
+	alarm  Alarm
 	rings  <-chan struct{}
 
 	// waiting are the requests under way by their Ref; the loop's own.
@@ -138,42 +151,44 @@ type loop struct {
 	quit   chan struct{}
 }
 
-// loopConfig is what a loop is made of.
-type loopConfig struct {
-	log   hclog.Logger
-	clock func() election.Instant
-	// alarm gives a token to rings when its moment came.
-	alarm  alarm
-	rings  <-chan struct{}
-	core   core
-	store  store
-	hub    *publish.Hub
-	events publish.Events
-	id     uint64
-	ringID string
-	// rejoins: watchers of an earlier membership may be there.
-	rejoins bool
+// Options is what a loop is made of.
+type Options struct {
+	Log   hclog.Logger
+	Clock func() election.Instant
+	// Alarm gives a token to rings when its moment came.
+	Alarm   Alarm
+	Rings   <-chan struct{}
+	Core    Core
+	Effects Effects
+	Store   Store
+	Hub     *publish.Hub
+	Events  publish.Events
+	ID      uint64
+	RingID  string
+	// Rejoins: watchers of an earlier membership may be there.
+	Rejoins bool
 }
 
-func newLoop(c loopConfig) *loop {
-	l := &loop{
-		log: c.log, clock: c.clock, core: c.core, hub: c.hub, events: c.events, id: c.id, ringID: c.ringID, behind: c.rejoins,
-		alarm: c.alarm, rings: c.rings, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{}, complained: map[uint64]election.Instant{},
+// New makes a loop that does nothing before Begin and Run.
+func New(c Options) *Loop {
+	l := &Loop{
+		log: c.Log, clock: c.Clock, core: c.Core, effects: c.Effects, hub: c.Hub, events: c.Events, id: c.ID, ringID: c.RingID, behind: c.Rejoins,
+		alarm: c.Alarm, rings: c.Rings, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{}, complained: map[uint64]election.Instant{},
 		ended: make(chan struct{}), quit: make(chan struct{}),
 	}
-	l.deferral = election.NewDeferral(c.id, c.core.State())
+	l.deferral = election.NewDeferral(c.ID, c.Core.State())
 	l.phase.Store(publish.Member)
-	l.writer = newWriter(c.store, func(seq uint64) {
+	l.writer = newWriter(c.Store, func(seq uint64) {
 		l.inbox.must(func(now election.Instant) { l.core.Persisted(now, seq) })
 	})
 	return l
 }
 
-// run is the event loop. It returns nil after stop, an error that wraps
+// Run is the event loop. It returns nil after stop, an error that wraps
 // election.ErrRemoved when this node is no member any more, one that wraps
 // election.ErrSuperseded when another process is the member, and one that wraps
 // ErrStorage when the log could not be written.
-func (l *loop) run() (err error) {
+func (l *Loop) Run() (err error) {
 	l.writer.start()
 	defer func() {
 		l.inbox.close()
@@ -200,17 +215,17 @@ func (l *loop) run() (err error) {
 		l.turn()
 	}
 	if s := l.superseded; s != nil {
-		return &heldError{*s}
+		return &SupersededError{*s}
 	}
 	if l.removed.Unborn {
-		return fmt.Errorf("%w: %w: %s", election.ErrRemoved, errUnborn, l.removed.Why)
+		return fmt.Errorf("%w: %w: %s", election.ErrRemoved, ErrUnborn, l.removed.Why)
 	}
 	return fmt.Errorf("%w at epoch %d: %s", election.ErrRemoved, l.removed.Epoch, l.removed.Why)
 }
 
-// begin publishes the first view, before run. What the disk held is no news
+// Begin publishes the first view, before run. What the disk held is no news
 // entry by entry: who watches hears what it comes to.
-func (l *loop) begin() {
+func (l *Loop) Begin() {
 	l.first = l.core.Effects()
 	now := l.clock()
 	v := &publish.View{Phase: publish.Member, ID: l.id, RingID: l.ringID, Ring: l.core.State(), Status: l.core.Status(now), LeaderEnd: l.core.LeaderUntil()}
@@ -223,7 +238,7 @@ func (l *loop) begin() {
 }
 
 // start carries out what making the core has led to.
-func (l *loop) start() {
+func (l *Loop) start() {
 	news := l.publish(l.clock(), slices.DeleteFunc(slices.Clone(l.first), func(e election.Effect) bool {
 		_, told := e.(election.Applied)
 		return told
@@ -235,15 +250,24 @@ func (l *loop) start() {
 	l.tell(news)
 }
 
-// stop ends run; the caller waits on ended.
-func (l *loop) stop() { l.once.Do(func() { close(l.quit) }) }
+// Done returns a channel that is closed when run has returned.
+func (l *Loop) Done() <-chan struct{} { return l.ended }
 
-// over tells whether run has returned, and whether because this node is out of
+// Err returns what run has returned; it must have.
+func (l *Loop) Err() error { return l.endErr }
+
+// Heard reports whether a member's message ever came in.
+func (l *Loop) Heard() bool { return l.heardPeer.Load() != 0 }
+
+// Stop ends run; the caller waits for done.
+func (l *Loop) Stop() { l.once.Do(func() { close(l.quit) }) }
+
+// Over tells whether run has returned, and whether because this node is out of
 // the ring.
-func (l *loop) over() (ended, out bool) {
+func (l *Loop) Over() (ended, out bool) {
 	select {
 	case <-l.ended:
-		return true, removed(l.endErr)
+		return true, errors.Is(l.endErr, election.ErrRemoved)
 	default:
 		return false, false
 	}
@@ -251,7 +275,7 @@ func (l *loop) over() (ended, out bool) {
 
 // turn handles all that has come in, and the time, and then settles once: what
 // comes in together is told as what it comes to.
-func (l *loop) turn() {
+func (l *Loop) turn() {
 	l.busySince.Store(int64(l.clock()))
 	defer l.busySince.Store(0)
 	pings, messages, inputs, dropped := l.inbox.take()
@@ -281,7 +305,7 @@ func (l *loop) turn() {
 
 // arm sets the alarm for the core's next wake, or for what is held back, the log
 // included.
-func (l *loop) arm() {
+func (l *Loop) arm() {
 	next := min(l.core.NextWake(), l.deferral.Ends())
 	if len(l.toLog) > 0 {
 		next = min(next, l.logAt)
@@ -293,8 +317,8 @@ func (l *loop) arm() {
 	}
 }
 
-// stuck tells for how long the loop has been at one turn.
-func (l *loop) stuck() time.Duration {
+// Stuck tells for how long the loop has been at one turn.
+func (l *Loop) Stuck() time.Duration {
 	since := l.busySince.Load()
 	if since == 0 {
 		return 0
@@ -302,9 +326,9 @@ func (l *loop) stuck() time.Duration {
 	return l.clock().Sub(mono.Instant(since))
 }
 
-// request hands a wish to the core and waits for its end. An error other than
+// Request hands a wish to the core and waits for its end. An error other than
 // the request's own says that the outcome is not known or that it never began.
-func (l *loop) request(ctx context.Context, r election.Request) (election.Done, error) {
+func (l *Loop) Request(ctx context.Context, r election.Request) (election.Done, error) {
 	answer := make(chan election.Done, 1)
 	ref := make(chan uint64, 1)
 	err := l.inbox.post(func(now election.Instant) {
@@ -345,9 +369,9 @@ func (l *loop) request(ctx context.Context, r election.Request) (election.Done, 
 // progressWait is how long a reader of the status waits for the event loop.
 const progressWait = 100 * time.Millisecond
 
-// progress asks the core how far the members' logs are, as far as it knows. It
+// Progress asks the core how far the members' logs are, as far as it knows. It
 // gives up on a loop that does not answer: the rest of the status needs none.
-func (l *loop) progress(ctx context.Context) (index map[uint64]uint64, committed uint64) {
+func (l *Loop) Progress(ctx context.Context) (index map[uint64]uint64, committed uint64) {
 	type answer struct {
 		index     map[uint64]uint64
 		committed uint64
@@ -370,8 +394,8 @@ func (l *loop) progress(ctx context.Context) (index map[uint64]uint64, committed
 	return nil, 0
 }
 
-// setPhase publishes a change of the phase.
-func (l *loop) setPhase(p publish.Phase) {
+// SetPhase publishes a change of the phase.
+func (l *Loop) SetPhase(p publish.Phase) {
 	l.phase.Store(p)
 	l.inbox.must(func(election.Instant) {}) // every input ends with a published view
 }

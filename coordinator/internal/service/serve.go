@@ -1,0 +1,215 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	"github.com/arc-ring/arc/coordinator/internal/publish"
+	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/coordinator/internal/supervise"
+	"github.com/arc-ring/arc/coordinator/internal/transport"
+	"github.com/arc-ring/arc/election"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
+)
+
+const (
+	// callMax bounds a unary call whose client set no deadline, so that no
+	// forgotten call is held for ever.
+	callMax = 60 * time.Second
+	// streamsPerConn bounds what one connection over the network may have under
+	// way. Nobody there needs more: a peer and a monitor have one stream each.
+	streamsPerConn = 16
+	// localStreamsPerConn is the same for the unix socket.
+	localStreamsPerConn = 256
+	// handshakeWait is how long a connection may take to speak HTTP/2.
+	handshakeWait = 5 * time.Second
+	// headersMax bounds the metadata of a call, bytes.
+	headersMax = 16 << 10
+	// gracefulWait is how long calls under way may take to end at the stop.
+	gracefulWait = 500 * time.Millisecond
+)
+
+// Loop is what the services need of the membership's event loop.
+type Loop interface {
+	Report(election.Suspicion) error
+	Certify(election.Certificate) error
+	Pinged(election.Ping) (taken bool)
+	Request(context.Context, election.Request) (election.Done, error)
+	Standing(ctx context.Context, id uint64) (election.Standing, error)
+	Progress(context.Context) (index map[uint64]uint64, committed uint64)
+	MonitorRelinked(from, to string, temporary bool)
+	// Do calls f on the loop's goroutine.
+	Do(f func()) error
+	// Stuck is for how long it has been at one turn.
+	Stuck() time.Duration
+}
+
+// Options is what the services work with.
+type Options struct {
+	Name, Cluster string
+	Incarnation   uint64
+	Realtime      bool
+	Log           hclog.Logger
+	Clock         func() election.Instant
+	Hub           *publish.Hub
+	Events        publish.Events
+	Monitor       *supervise.Supervisor
+	// Loop returns nil while this node is no member.
+	Loop func() Loop
+	// LevelChanged gives a token when the monitor has to be told the log level.
+	LevelChanged <-chan struct{}
+
+	// Dial connects to another member. Local reports whether an address is this
+	// machine's.
+	Dial  func(context.Context, ring.Member) (*grpc.ClientConn, error)
+	Local func(netip.Addr) bool
+	// ServeStream serves a peer's stream of messages.
+	ServeStream func(arcv1.Peer_StreamServer) error
+	// Leave takes this node out of the ring, and Left ends it after that.
+	Leave         func(context.Context) (epoch uint64, err error)
+	Left          func()
+	AcceptFounder func(*arcv1.AcceptFounderRequest) (*arcv1.AcceptFounderResponse, error)
+	// Standstill says why discovery founds no ring, empty if nothing is known.
+	Standstill func() string
+	// OtherRings are the rings of this cluster beside the own one.
+	OtherRings func(own string) []*arcv1.OtherRing
+	// RealtimeNotes says who of the ring runs without --realtime, should a change
+	// of the settings ask for it.
+	RealtimeNotes func(ctx context.Context, was ring.Settings, s *ring.State) []string
+}
+
+// Servers are the two gRPC servers: one for the network, one for the unix
+// socket, which alone has the Local service.
+type Servers struct {
+	o         Options
+	tcp, unix *grpc.Server
+	door      *door
+	wg        sync.WaitGroup
+	// ServeUnix serves at one more unix socket; set by serve.
+	ServeUnix func(net.Listener)
+
+	settingsMu sync.Mutex // one read-modify-write of the settings at a time
+	// leavers counts the members whose leave this leader has under way.
+	leavers atomic.Int32
+}
+
+// New makes servers that serve nothing before serve.
+func New(o Options) *Servers {
+	s := &Servers{o: o}
+	s.door = newDoor(o.Log, budgetsFor(fileLimit()), s.memberHosts)
+	make := func(streams uint32) *grpc.Server {
+		opts := append(transport.ServerOptions(),
+			grpc.MaxConcurrentStreams(streams),
+			grpc.InTapHandle(s.door.call),
+			grpc.ConnectionTimeout(handshakeWait),
+			grpc.MaxHeaderListSize(headersMax),
+			// A client that vanished is noticed, one that pings often is not
+			// punished: peers and monitors do.
+			grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
+			grpc.UnaryInterceptor(unaryErrors), grpc.StreamInterceptor(streamErrors))
+		g := grpc.NewServer(opts...)
+		arcv1.RegisterArcServer(g, arcService{n: s})
+		arcv1.RegisterPeerServer(g, peerService{n: s})
+		arcv1.RegisterProbeServer(g, probeService{n: s})
+		healthv1.RegisterHealthServer(g, healthService{n: s})
+		return g
+	}
+	s.tcp, s.unix = make(streamsPerConn), make(localStreamsPerConn)
+	arcv1.RegisterLocalServer(s.unix, localService{n: s})
+	reflection.Register(s.tcp)
+	reflection.Register(s.unix)
+	return s
+}
+
+// Recognise puts a call's connection on the members' account, if there is room.
+func (s *Servers) Recognise(ctx context.Context) { s.door.recognise(ctx) }
+
+// Leaving reports whether other members leave, with this node's help as a leader.
+func (s *Servers) Leaving() bool { return s.leavers.Load() > 0 }
+
+// memberHosts are the addresses at which the members' machines are reached.
+func (s *Servers) memberHosts() map[netip.Addr]bool {
+	hosts := map[netip.Addr]bool{}
+	for _, m := range s.o.Hub.Load().Ring.Members {
+		for _, a := range m.Addresses {
+			if p, err := netip.ParseAddrPort(a); err == nil {
+				hosts[hostOf(p)] = true
+			}
+		}
+	}
+	return hosts
+}
+
+// hostOf is a machine's address as it is compared.
+func hostOf(p netip.AddrPort) netip.Addr { return p.Addr().Unmap().WithZone("") }
+
+// Serve starts serving; the first error that ends a listener comes to failed.
+func (s *Servers) Serve(tcp []net.Listener, unix net.Listener, failed func(error)) {
+	run := func(g *grpc.Server, lis net.Listener) {
+		s.wg.Go(func() {
+			// Serve returns nil after a stop.
+			if err := g.Serve(lis); err != nil && !errors.Is(err, net.ErrClosed) { // closed by its owner
+				failed(fmt.Errorf("serve at %s: %w", lis.Addr(), err))
+			}
+		})
+	}
+	for _, lis := range tcp {
+		run(s.tcp, doorListener{lis, s.door, stranger})
+	}
+	run(s.unix, doorListener{unix, s.door, local})
+	s.ServeUnix = func(lis net.Listener) { run(s.unix, doorListener{lis, s.door, local}) }
+}
+
+// Cut closes all connections at once.
+func (s *Servers) Cut() {
+	s.tcp.Stop()
+	s.unix.Stop()
+}
+
+// Stop lets calls under way end for a moment, closes all connections and waits.
+func (s *Servers) Stop() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var both sync.WaitGroup
+		both.Go(s.tcp.GracefulStop)
+		both.Go(s.unix.GracefulStop)
+		both.Wait()
+	}()
+	select {
+	case <-done:
+	case <-time.After(gracefulWait):
+		s.Cut()
+		<-done
+	}
+	s.wg.Wait()
+	s.door.close()
+}
+
+func unaryErrors(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, callMax)
+		defer cancel()
+	}
+	resp, err := handler(ctx, req)
+	return resp, reason.ToStatus(err)
+}
+
+func streamErrors(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return reason.ToStatus(handler(srv, stream))
+}
