@@ -4,53 +4,44 @@ import (
 	"context"
 	"sync"
 
+	"github.com/arc-ring/arc/internal/membership"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
 // acceptance is this node's part in foundings: the number under which it enters
-// a ring, and the words that others gave it.
-//
-// A founder makes those who accepted it members from the start, under the number
-// that each of them named. A node that accepts another founder later names another
-// number, and so never becomes a voter of the first one's ring as long as that
-// has no leader: two foundings cannot both count on it. So does a node that was
-// restarted, for its incarnation is another one; that the ring of the first founder
-// may live without it is what the file wordsName remembers.
+// a ring, and the words that others gave it. That the ring of a founder may live
+// without this node is what the file wordsName remembers.
 type acceptance struct {
-	mu     sync.Mutex
-	number uint64
-	// founder is whom the number was named to, incarnation its process.
-	founder     string
-	incarnation uint64
-	words       map[string]*arcv1.AcceptFounderResponse
+	mu    sync.Mutex
+	entry membership.Entry
+	words map[string]*arcv1.AcceptFounderResponse
 }
 
 func newAcceptance() *acceptance {
-	return &acceptance{number: randomID(), words: map[string]*arcv1.AcceptFounderResponse{}}
+	a := &acceptance{words: map[string]*arcv1.AcceptFounderResponse{}}
+	a.renew()
+	return a
 }
 
 func (a *acceptance) nonce() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.number
+	return a.entry.Number()
 }
 
 // renew makes the next entry another one.
 func (a *acceptance) renew() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.number, a.founder, a.incarnation = randomID(), "", 0
+	a.entry.Renew(randomID)
 }
 
 // give returns the number for a founder that this node accepts.
 func (a *acceptance) give(founder string, incarnation uint64) uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.founder != founder || a.incarnation != incarnation {
-		a.number, a.founder, a.incarnation = randomID(), founder, incarnation
-	}
-	return a.number
+	return a.entry.Accept(founder, incarnation, randomID)
 }
 
 // had keeps what a node said that accepted this one as the founder.

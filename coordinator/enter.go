@@ -17,6 +17,7 @@ import (
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/internal/wal"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
@@ -45,18 +46,16 @@ type entry struct {
 
 // resume is the entry that the disk holds, if it holds one.
 func (n *node) resume(r wal.Recovered) (entry, bool, error) {
-	if r.Fresh {
-		return entry{}, false, nil
-	}
-	if r.Snapshot == nil && len(r.Entries) == 0 {
-		// The join was committed, but the ring's state never came: there is
-		// nobody to talk to. The same address replaces the old self.
+	switch membership.Begin(r.Identity.ID, r.Snapshot == nil && len(r.Entries) == 0) {
+	case membership.SeekAgain:
 		n.log.Info("joined before but never reached, joining again", "id", r.Identity.ID, "ring", r.Identity.RingID)
 		return entry{}, false, n.dropLog(former{ringID: r.Identity.RingID})
+	case membership.Resume:
+		return entry{id: r.Identity.ID, ringID: r.Identity.RingID, recovered: election.Recovered{
+			HardState: r.HardState, Snapshot: r.Snapshot, Entries: r.Entries, Bound: r.Bound, Restarted: true,
+		}}, true, nil
 	}
-	return entry{id: r.Identity.ID, ringID: r.Identity.RingID, recovered: election.Recovered{
-		HardState: r.HardState, Snapshot: r.Snapshot, Entries: r.Entries, Bound: r.Bound, Restarted: true,
-	}}, true, nil
+	return entry{}, false, nil
 }
 
 // found makes a ring of this node and of those who accepted it as the founder.
@@ -212,7 +211,7 @@ func (n *node) joined(r *arcv1.JoinResponse) (entry, error) {
 	}
 	n.log.Info("joined", "ring", r.GetRingId(), "id", r.GetId(), "epoch", r.GetEpoch(), "leader", r.GetLeader().GetName())
 	return entry{id: r.GetId(), ringID: r.GetRingId(), peers: peersOfMembers(r.GetMembers()), epoch: r.GetEpoch(),
-		unborn: r.GetLeader() == nil && r.GetEpoch() == uint64(len(r.GetMembers()))}, nil
+		unborn: membership.Unborn(r.GetLeader() != nil, r.GetEpoch(), len(r.GetMembers()))}, nil
 }
 
 // joiner asks members to be admitted. All its requests carry one nonce, so that

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/internal/membership"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -71,7 +72,7 @@ func TestAJoinerSaysWhatThoseItAskedAnswered(t *testing.T) {
 	n := newNode(testOptions(t, "n3"))
 	j := &joiner{n: n, former: former{"r1", []formerMember{{"n1", []string{"10.0.0.1:7400"}}, {"n2", []string{"10.0.0.2:7400"}}}}}
 	says := func() string { return n.hub.Load().WaitsFor }
-	other := reason.ToStatus(fmt.Errorf(`%w: this is cluster "arc", the joiner "n3" wants "acr"; check --cluster and --join`, reason.ErrOtherRing))
+	other := reason.ToStatus(fmt.Errorf(`%w: this is cluster "arc", the joiner "n3" wants "acr"; check --cluster and --join`, membership.ErrOtherRing))
 	down := status.Error(codes.Unavailable, "connection refused")
 	hear := func(via string, err error) { j.heard(err, inWords{err}.Error(), via) }
 
@@ -93,7 +94,7 @@ func TestAJoinerSaysWhatThoseItAskedAnswered(t *testing.T) {
 	if got := says(); !strings.Contains(got, "start the one of them that ended last first") {
 		t.Errorf("with all down it says %q", got)
 	}
-	hear("10.0.0.2:7400", reason.ToStatus(fmt.Errorf("%w: needs n1", reason.ErrNoLeader)))
+	hear("10.0.0.2:7400", reason.ToStatus(fmt.Errorf("%w: needs n1", membership.ErrNoLeader)))
 	hear("10.0.0.1:7400", other)
 	if got, want := says(), "a member of its ring answers at 10.0.0.2:7400: needs n1"; got != want {
 		t.Errorf("says %q, want %q", got, want)

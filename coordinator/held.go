@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/membership"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -82,7 +83,7 @@ func (h *heldSearch) probe(addresses []string) {
 			// Any other process of this member will do.
 			wanted := ring.Wanted{Cluster: h.n.o.Cluster, RingID: h.e.ringID, Name: h.n.o.Name, ID: h.e.id, Incarnation: h.n.incarnation}
 			path := h.n.look(h.ctx, wanted, []string{a}, heldWait)[0]
-			if path.Outcome != ring.PathAnswered || wanted.Match(path.Answer) != ring.Restarted {
+			if !membership.HeldBy(wanted, path) {
 				return
 			}
 			h.mu.Lock()

@@ -14,6 +14,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/coordinator/internal/service"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/membership"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -25,25 +26,14 @@ const (
 	leaveWithin = 3500 * time.Millisecond
 	// leaveAgain is the pause between two tries.
 	leaveAgain = 50 * time.Millisecond
-	// A leader that leaves lets others leave first: as long as some are at it,
-	// up to leaveQueue; and for leaveYield if it was made leader only while it
-	// was leaving, for they may be about to. Else two that leave at once would
-	// hand the leadership to and fro.
-	leaveQueue = 1500 * time.Millisecond
-	leaveYield = 250 * time.Millisecond
 )
 
 // departure is one node's leaving, over all its tries.
 type departure struct {
-	n *node
-	l *loop.Loop
-	// stopping: the process ends in any case, so the ring may rest instead.
-	// Once this leader has asked whether it does, gathered is true.
-	stopping, gathered bool
-	// term is the newest token when it began; ledSince is when this node was
-	// first seen to lead after that, zero if it did not.
-	term     uint64
-	ledSince time.Time
+	n        *node
+	l        *loop.Loop
+	stopping bool
+	rules    *membership.Departure
 }
 
 // leave takes this node out of the ring: the leadership is handed over first,
@@ -63,7 +53,8 @@ func (n *node) leave(ctx context.Context, stopping bool) (uint64, error) {
 	}
 	n.leaving.Store(true)
 	l.SetPhase(publish.Leaving)
-	d := &departure{n: n, l: l, stopping: stopping, term: n.hub.Load().Ring.Term}
+	v := n.hub.Load()
+	d := &departure{n: n, l: l, stopping: stopping, rules: membership.Depart(v.ID, n.o.Name, stopping, v.Ring.Term)}
 	for {
 		epoch, err := d.try(ctx)
 		if err == nil {
@@ -85,48 +76,40 @@ func (n *node) leave(ctx context.Context, stopping bool) (uint64, error) {
 
 func (d *departure) try(ctx context.Context) (uint64, error) {
 	n, l := d.n, d.l
-	v, leader, led := n.hub.Leader()
-	if ended, out := l.Over(); out {
-		return v.Ring.Epoch, nil
-	} else if ended {
-		return 0, reason.ErrStopping
-	}
-	if _, ok := v.Ring.Member(v.ID); !ok && v.Ring.RingID != "" {
-		return d.awaitRemoval(ctx)
-	}
-	if len(v.Ring.Members) == 1 {
-		// Raft may still need those who left, and they this one.
-		if n.servers.Leaving() || len(v.Status.Voters)+len(v.Status.Learners) > 1 {
-			return 0, fmt.Errorf("%w: the last of the others are still leaving", election.ErrBusy)
+	for {
+		v, leader, _ := n.hub.Leader()
+		if ended, out := l.Over(); out {
+			return v.Ring.Epoch, nil
+		} else if ended {
+			return 0, reason.ErrStopping
 		}
-		return 0, fmt.Errorf("%w: stop it instead, its data directory keeps the ring", reason.ErrLastMember)
-	}
-	if !led {
-		return 0, service.NoLeader(v)
-	}
-	if leader.ID == v.ID && d.stopping && !d.gathered {
-		if _, err := l.Request(ctx, election.Request{Stop: &election.Stop{ID: v.ID}}); !errors.Is(err, election.ErrIsLeader) {
-			return 0, fmt.Errorf("end with the ring: %w", err)
+		step := d.rules.Next(n.clock(), membership.Scene{Ring: v.Ring, Leader: leader.ID,
+			Counted: len(v.Status.Voters) + len(v.Status.Learners), OthersLeave: n.servers.Leaving()})
+		switch step.Move {
+		case membership.AwaitRemoval:
+			return d.awaitRemoval(ctx)
+		case membership.AskLeader:
+			return d.askLeader(ctx, leader)
+		case membership.AskSelf:
+			_, err := l.Request(ctx, step.Request)
+			if err := d.rules.AnsweredSelf(step, err); err != nil {
+				return 0, err
+			}
+		default:
+			if step.Err == membership.ErrNoLeader { // and the view says why
+				return 0, service.NoLeader(v)
+			}
+			return 0, step.Err
 		}
-		d.gathered = true
 	}
-	if leader.ID == v.ID {
-		if d.ledSince.IsZero() {
-			d.ledSince = time.Now()
-		}
-		since := time.Since(d.ledSince)
-		if n.servers.Leaving() && since < leaveQueue || v.Ring.Term != d.term && since < leaveYield {
-			return 0, fmt.Errorf("%w: this leader lets others leave first", election.ErrBusy)
-		}
-		if _, err := l.Request(ctx, election.Request{Handover: &election.Handover{Why: n.o.Name + " leaves"}}); err != nil {
-			return 0, fmt.Errorf("hand over first: %w", err)
-		}
-		d.ledSince = time.Time{}
-		return 0, fmt.Errorf("%w: handed over, the successor is not known yet", reason.ErrNoLeader) // and again
-	}
+}
+
+// askLeader asks the leader to let this node go.
+func (d *departure) askLeader(ctx context.Context, leader ring.Member) (uint64, error) {
+	n, l := d.n, d.l
 	conn, err := n.dialMember(ctx, leader)
 	if err != nil {
-		return 0, fmt.Errorf("%w that can be reached: %s: %w", reason.ErrNoLeader, leader.Name, err)
+		return 0, fmt.Errorf("%w that can be reached: %s: %w", membership.ErrNoLeader, leader.Name, err)
 	}
 	defer conn.Close()
 	// Who is out already need not wait for the leader to say so.
@@ -168,13 +151,10 @@ func (d *departure) awaitRemoval(ctx context.Context) (uint64, error) {
 	return 0, fmt.Errorf("wait until the ring does without this node: %w", ctx.Err())
 }
 
-// tryAgain tells whether a change failed for a reason that passes.
+// tryAgain reports whether a change failed for a reason that passes.
 func tryAgain(err error) bool {
-	for _, passing := range []error{reason.ErrNoLeader, election.ErrNotLeader, election.ErrLeadershipLost, election.ErrBusy, election.ErrNoAnswer, election.ErrUnable, election.ErrRemoved,
-		ring.ErrNotMember /* an heir that left first */, reason.ErrOverload} {
-		if errors.Is(err, passing) {
-			return true
-		}
+	if membership.Passes(err) || errors.Is(err, reason.ErrOverload) {
+		return true
 	}
 	switch status.Code(err) {
 	case codes.Unavailable, codes.Aborted, codes.ResourceExhausted:
@@ -200,7 +180,7 @@ func (n *node) leaveInTime() error {
 	case errors.Is(err, election.ErrRests):
 		n.log.Info("all members stop, so the ring stays on all their disks: a majority of them goes on when it is started again", "data-dir", n.o.DataDir)
 		return errStays
-	case errors.Is(err, reason.ErrLastMember):
+	case errors.Is(err, membership.ErrLastMember):
 		n.log.Info("last member of the ring, which stays on its disk: start it again to go on", "data-dir", n.o.DataDir)
 		return errStays
 	}

@@ -19,9 +19,9 @@ import (
 // probesMax bounds the leader's own probes under way.
 const probesMax = 64
 
-// membership is this node's life under one id: from the entry to the removal
+// living is this node's life under one id: from the entry to the removal
 // or the process's end.
-type membership struct {
+type living struct {
 	n   *node
 	l   *loop.Loop
 	id  uint64
@@ -58,7 +58,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 	defer timer.Close() // when the loop has ended
 	n.rejoins = true
 	lifetime, cancel := context.WithCancel(context.Background())
-	m := &membership{n: n, id: e.id, ctx: lifetime, slot: make(chan struct{}, probesMax)}
+	m := &living{n: n, id: e.id, ctx: lifetime, slot: make(chan struct{}, probesMax)}
 	l := loop.New(loop.Options{Log: n.log, Clock: n.clock, Alarm: timer, Rings: timer.C, Core: core, Store: n.disk, Hub: n.hub, Events: n.events, ID: e.id, RingID: e.ringID, Rejoins: n.rejoins, Effects: loop.Effects{
 		Send:         n.transport.Send,
 		Probe:        m.probe,
@@ -118,7 +118,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 
 // ringChanged follows up on a committed change. Once the ring is known to have
 // this member, the log of an earlier membership is of no use any more.
-func (m *membership) ringChanged(s *ring.State) {
+func (m *living) ringChanged(s *ring.State) {
 	m.n.ringChanged(s)
 	if _, in := s.Member(m.id); in && !m.holds {
 		m.holds = true
@@ -146,7 +146,7 @@ func (n *node) trace() func(string, ...any) {
 }
 
 // relink tells the monitor whom to probe.
-func (m *membership) relink(r election.Relink, s *ring.State) (from, to string) {
+func (m *living) relink(r election.Relink, s *ring.State) (from, to string) {
 	self, _ := s.Member(m.id)
 	self.Incarnation = m.n.incarnation // the ring may not know of the restart yet
 	return m.n.monitor.SetLink(supervise.LinkToWire(r, s.RingID, m.n.o.Cluster, self))
@@ -155,7 +155,7 @@ func (m *membership) relink(r election.Relink, s *ring.State) (from, to string) 
 // probe tries a member on a goroutine of its own. One above the limit counts
 // as answered: the member's monitor says it again, and a late eviction is
 // better than a wrong one.
-func (m *membership) probe(p election.Probe) {
+func (m *living) probe(p election.Probe) {
 	select {
 	case m.slot <- struct{}{}:
 	default:
@@ -195,7 +195,3 @@ func (n *node) evicted(from uint64, e election.EvictedNotice) {
 		l.Evicted(from, e)
 	}
 }
-
-// removed tells whether a membership ended because the ring went on without
-// this node.
-func removed(err error) bool { return errors.Is(err, election.ErrRemoved) }

@@ -10,13 +10,10 @@ import (
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/hostaddr"
+	"github.com/arc-ring/arc/internal/membership"
 )
 
 const (
-	// goneFor is for how long an address has to be gone before the others are
-	// told, as long as no new one has come: an interface that goes down and up
-	// again is no news.
-	goneFor = 10 * time.Second
 	// redialPause is the shortest time between two rounds of redials that a
 	// change of links or routes sets off.
 	redialPause = time.Second
@@ -96,18 +93,6 @@ func advertised(bind []netip.Addr, port int) ([]string, error) {
 	return out, nil
 }
 
-// settled says what of the present addresses is to be told now, given what was
-// told. A new address is told at once, and with it what is gone. What is only
-// gone is told after a while, and never if nothing is left.
-func settled(told, present []string, missing time.Duration) []string {
-	isNew := slices.ContainsFunc(present, func(a string) bool { return !slices.Contains(told, a) })
-	isGone := slices.ContainsFunc(told, func(a string) bool { return !slices.Contains(present, a) })
-	if isNew || isGone && len(present) > 0 && missing >= goneFor {
-		return present
-	}
-	return told
-}
-
 // followAddresses tells everybody when this node's addresses change, until ctx
 // ends.
 func (n *node) followAddresses(ctx context.Context) {
@@ -152,7 +137,7 @@ func (n *node) lookAtAddresses(now time.Time) (again time.Duration) {
 		if p.missing.IsZero() {
 			p.missing = now
 		}
-		again = max(goneFor-now.Sub(p.missing), time.Millisecond)
+		again = max(membership.GoneFor-now.Sub(p.missing), time.Millisecond)
 	} else {
 		p.missing = time.Time{}
 	}
@@ -160,7 +145,7 @@ func (n *node) lookAtAddresses(now time.Time) (again time.Duration) {
 	if !p.missing.IsZero() {
 		missing = now.Sub(p.missing)
 	}
-	next := settled(told, present, missing)
+	next := membership.Tell(told, present, missing)
 	changed := !slices.Equal(next, told)
 	if changed {
 		p.addresses, p.missing = next, time.Time{}

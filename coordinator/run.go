@@ -21,6 +21,7 @@ import (
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/logging"
+	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/internal/wal"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -301,13 +302,14 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 		}
 		resumed = false
 		err = n.live(ctx, e)
-		if !removed(err) {
+		if !errors.Is(err, election.ErrRemoved) {
 			return err
 		}
-		if n.leaving.Load() {
+		sequel := membership.After(errors.Is(err, loop.ErrUnborn), n.leaving.Load())
+		if sequel == membership.End {
 			return errLeft
 		}
-		if errors.Is(err, loop.ErrUnborn) {
+		if sequel == membership.SeekAnother {
 			n.log.Warn("the founding came to nothing; this node looks for a ring again", "ring", e.ringID, "reason", err,
 				"hint", "are all that take part running, and do they reach one another?")
 			n.monitor.Idle()

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/election"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -286,7 +288,7 @@ func TestAJoinerThatIsEvictedAtOnceFindsOut(t *testing.T) {
 	go func() { life <- n.live(ctx, e) }()
 	select {
 	case err := <-life:
-		if !removed(err) {
+		if !errors.Is(err, election.ErrRemoved) {
 			t.Errorf("the membership ended with %v, want an eviction", err)
 		}
 		t.Logf("found out after %v", time.Since(began))

@@ -4,40 +4,30 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/membership"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
-const (
-	// asksAtOnce bounds the members that are asked at the same time.
-	asksAtOnce = 8
-	// placesMax bounds the places learned from answers.
-	placesMax = 256
-	// unheardPatience is how long the others have to be heard, from this member's
-	// start, before it warns that none is.
-	unheardPatience = 3 * time.Second
-)
+// asksAtOnce bounds the members that are asked at the same time.
+const asksAtOnce = 8
 
 // inquirer finds out for the core what others say of this member, and mends the
 // peers' addresses by the way.
 type inquirer struct {
-	m *membership
+	m *living
 	e entry
 	// busy holds a token while a round is under way.
 	busy chan struct{}
-	// The rest belongs to the round. learned are places of members that this
-	// node does not know, or knows elsewhere.
-	learned [][]string
-	began   election.Instant
-	warned  bool
+	// rules belong to the round.
+	rules *membership.Inquiry
 }
 
-func newInquirer(m *membership, e entry) *inquirer {
-	return &inquirer{m: m, e: e, began: m.n.clock(), busy: make(chan struct{}, 1)}
+func newInquirer(m *living, e entry) *inquirer {
+	return &inquirer{m: m, e: e, busy: make(chan struct{}, 1), rules: membership.NewInquiry(e.ringID, e.id, m.n.o.Name, m.n.clock())}
 }
 
 // start begins a round unless one is under way; the loop calls it.
@@ -53,62 +43,37 @@ func (q *inquirer) start() {
 	})
 }
 
-// answer is what somebody said, and where.
-type answer struct {
-	addresses []string
-	said      *arcv1.StandingResponse
-}
-
 func (q *inquirer) round() {
 	n, l := q.m.n, q.m.l
-	v := n.hub.Load()
-	heard := l.Heard()
-	moved := map[uint64][]string{}
-	answered, joined := false, false
-	for _, a := range q.ask(append(n.candidates(v.Ring, q.e.peers), q.learned...)) {
-		r := a.said
-		if r.GetRingId() != v.RingID || r.GetSelfId() == 0 {
-			continue
-		}
-		answered = true
-		for _, m := range r.GetMembers() {
-			if was, _ := v.Ring.Member(m.GetId()); m.GetId() != q.e.id && !overlap(was.Addresses, m.GetAddresses()) {
-				q.learn(m.GetAddresses())
-			}
-		}
-		if r.GetMember() && v.Ring.RingID == "" && !heard && !joined {
-			// It knows the members of now, and this joiner those of then.
-			joined = true
-			n.transport.SetPeers(peersOfMembers(r.GetMembers()))
-		}
-		if was, ok := v.Ring.Member(r.GetSelfId()); ok && !overlap(was.Addresses, a.addresses) {
-			n.log.Info("a member answers at another address", "peer", was.Name, "from", was.Addresses, "to", a.addresses)
-			moved[was.ID] = a.addresses
-		}
+	v, heard := n.hub.Load(), l.Heard()
+	said := map[string]*arcv1.StandingResponse{} // by address
+	var answers []membership.Answer
+	for _, a := range q.ask(q.rules.Places(n.known(v.Ring, q.e.peers))) {
+		said[a.address] = a.said
+		answers = append(answers, membership.Answer{At: []string{a.address}, RingID: a.said.GetRingId(), From: a.said.GetSelfId(),
+			Member: a.said.GetMember(), Members: membersFromWire(a.said.GetMembers())})
 	}
-	if len(moved) > 0 && !l.Heard() {
-		n.transport.SetPeers(peersAt(v.Ring.Members, moved))
+	found := q.rules.Judge(v.Ring, heard, answers)
+	if a := found.Newer; a != nil {
+		n.transport.SetPeers(peersOfMembers(said[a.At[0]].GetMembers()))
 	}
-	if q.unheard(n.clock(), answered || l.Heard()) {
+	for _, m := range found.Moved {
+		was, _ := v.Ring.Member(m.ID)
+		n.log.Info("a member answers at another address", "peer", m.Name, "from", was.Addresses, "to", m.Addresses)
+	}
+	if len(found.Moved) > 0 && !l.Heard() {
+		n.transport.SetPeers(peersAt(v.Ring.Members, found.Moved))
+	}
+	if q.rules.Unheard(n.clock(), found.Answered || l.Heard()) {
 		n.log.Warn("no member of the ring is heard", "ring", q.e.ringID, "addresses", n.reachedAt(),
 			"hint", "are the others running, and do they reach these addresses? --join HOST:PORT names one that moved")
 	}
 }
 
-// unheard reports once that nobody was heard for as long as the others had a fair
-// chance.
-func (q *inquirer) unheard(now election.Instant, heard bool) bool {
-	if q.warned || heard || now.Sub(q.began) < unheardPatience {
-		return false
-	}
-	q.warned = true
-	return true
-}
-
-func (q *inquirer) learn(addresses []string) {
-	if len(q.learned) < placesMax && !slices.ContainsFunc(q.learned, func(p []string) bool { return slices.Equal(p, addresses) }) {
-		q.learned = append(q.learned, addresses)
-	}
+// answer is what somebody said, and where.
+type answer struct {
+	address string
+	said    *arcv1.StandingResponse
 }
 
 // ask asks at each address of the places, since some may lead to somebody else,
@@ -123,8 +88,7 @@ func (q *inquirer) ask(places [][]string) []answer {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			addresses := []string{address}
-			r, err := n.standingAt(q.m.ctx, addresses, &arcv1.StandingRequest{Cluster: n.o.Cluster, RingId: q.e.ringID, Id: q.e.id})
+			r, err := n.standingAt(q.m.ctx, []string{address}, &arcv1.StandingRequest{Cluster: n.o.Cluster, RingId: q.e.ringID, Id: q.e.id})
 			if err != nil {
 				n.log.Debug("a member does not say whether this node is one", "from", address, "error", err)
 				return
@@ -134,38 +98,35 @@ func (q *inquirer) ask(places [][]string) []answer {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			answers = append(answers, answer{addresses, r})
+			answers = append(answers, answer{address, r})
 		})
 	}
 	wg.Wait()
 	return answers
 }
 
-// candidates are the addresses, by machine, at which a member of this node's
-// ring may answer; peers are those whom it was to expect when it joined.
-func (n *node) candidates(s *ring.State, peers []transport.Peer) [][]string {
-	var out [][]string
-	for _, a := range n.o.Join {
-		out = append(out, []string{a})
-	}
+// known is what this node knows of places of its ring's members; peers are those
+// whom it was to expect when it joined.
+func (n *node) known(s *ring.State, peers []transport.Peer) membership.Known {
+	k := membership.Known{Named: n.o.Join, Ring: s}
 	if n.discovery != nil {
 		for _, h := range n.discovery.Heard() {
 			if h.RingID != "" {
-				out = append(out, h.Node.Addresses)
+				k.Heard = append(k.Heard, h.Node.Addresses)
 			}
 		}
 	}
-	for _, m := range s.Members {
-		if m.Name != n.o.Name {
-			out = append(out, m.Addresses)
-		}
+	for _, p := range peers {
+		k.Expected = append(k.Expected, ring.Member{ID: p.ID, Name: p.Name, Addresses: p.Addresses})
 	}
-	if s.RingID == "" {
-		for _, p := range peers {
-			if p.Name != n.o.Name {
-				out = append(out, p.Addresses)
-			}
-		}
+	return k
+}
+
+// membersFromWire are members as somebody tells them: what is needed to find them.
+func membersFromWire(members []*arcv1.MemberStatus) []ring.Member {
+	out := make([]ring.Member, len(members))
+	for i, m := range members {
+		out[i] = ring.Member{ID: m.GetId(), Name: m.GetName(), Addresses: m.GetAddresses()}
 	}
 	return out
 }
@@ -189,12 +150,12 @@ func standingFromWire(r *arcv1.StandingResponse) election.Standing {
 	}
 }
 
-// peersAt are the members, some of them at other addresses.
-func peersAt(members []ring.Member, moved map[uint64][]string) []transport.Peer {
+// peersAt are the members, those that moved at their new addresses.
+func peersAt(members, moved []ring.Member) []transport.Peer {
 	out := peersOf(members)
 	for i := range out {
-		if a, ok := moved[out[i].ID]; ok {
-			out[i].Addresses = a
+		if k := slices.IndexFunc(moved, func(m ring.Member) bool { return m.ID == out[i].ID }); k >= 0 {
+			out[i].Addresses = moved[k].Addresses
 		}
 	}
 	return out
@@ -211,9 +172,4 @@ func peersOfMembers(members []*arcv1.MemberStatus) []transport.Peer {
 		}
 	}
 	return out
-}
-
-// overlap reports whether two lists have an address in common.
-func overlap(a, b []string) bool {
-	return slices.ContainsFunc(a, func(x string) bool { return slices.Contains(b, x) })
 }

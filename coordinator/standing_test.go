@@ -4,12 +4,10 @@ import (
 	"os"
 	"slices"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/arc-ring/arc/election"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -64,26 +62,6 @@ func TestForgedNoticesTakeNobodyOut(t *testing.T) {
 		}
 		if _, err := os.Stat(n.n.formerPath()); err == nil {
 			t.Errorf("%s gave its membership up", n.o.Name)
-		}
-	}
-}
-
-// A member that has just started is not heard yet: that is no news.
-func TestOthersHaveAChanceToBeHeard(t *testing.T) {
-	const began = election.Instant(time.Hour)
-	q := &inquirer{began: began}
-	for i, c := range []struct {
-		after       time.Duration
-		heard, want bool
-	}{
-		{time.Millisecond, false, false},
-		{unheardPatience - 1, false, false},
-		{unheardPatience, true, false},
-		{2 * unheardPatience, false, true},
-		{3 * unheardPatience, false, false}, // it is said once
-	} {
-		if got := q.unheard(began.Add(c.after), c.heard); got != c.want {
-			t.Errorf("%d: %v after the start, heard %v, it warns: %v", i, c.after, c.heard, got)
 		}
 	}
 }

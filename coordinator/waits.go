@@ -11,6 +11,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/membership"
 )
 
 // formerPatience is how long a node that looks for its former ring waits before
@@ -19,6 +20,9 @@ const formerPatience = 3 * time.Second
 
 // namedMost is how many members of its former ring it names, and how many answers.
 const namedMost = 16
+
+// answersMost bounds the addresses whose answers are kept.
+const answersMost = 256
 
 // answerMost bounds what is kept and repeated of an answer, in bytes.
 const answerMost = 512
@@ -42,14 +46,14 @@ func (j *joiner) heard(err error, text, via string) {
 	if reason.Of(err) == "NO_LEADER" {
 		// The member says whose disks are needed.
 		a.leaderless = true
-		text = strings.TrimPrefix(text, reason.ErrNoLeader.Error()+": ")
+		text = strings.TrimPrefix(text, membership.ErrNoLeader.Error()+": ")
 		j.n.nowWaits(fmt.Sprintf("a member of its ring answers at %s: %s", via, text))
 		return
 	}
 	switch _, known := a.by[via]; {
 	case reason.Of(err) == "" && !never(err), reason.Of(err) == "NOT_JOINED": // nobody answers there who knows
 		delete(a.by, via)
-	case known || len(a.by) < placesMax:
+	case known || len(a.by) < answersMost:
 		if a.by == nil {
 			a.by = map[string]string{}
 		}

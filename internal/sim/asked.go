@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/internal/verify"
 	"github.com/arc-ring/arc/ring"
 )
@@ -92,7 +93,7 @@ func (s *Sim) done(n *node, d election.Done) {
 	c.id, c.err, c.hint = d.ID, d.Err, -1
 	if r.request.Join != nil && n.core != nil {
 		st := n.core.State()
-		c.unborn = !n.core.Status(n.clock.local(s.now)).Declared && st.Epoch == uint64(len(st.Members))
+		c.unborn = membership.Unborn(n.core.Status(n.clock.local(s.now)).Declared, st.Epoch, len(st.Members))
 	}
 	if errors.Is(d.Err, election.ErrNotLeader) && n.core != nil {
 		if l := n.core.Status(n.clock.local(s.now)).Leader; l != 0 {

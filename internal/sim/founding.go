@@ -26,8 +26,7 @@ func (s *Sim) foundTogether() error {
 			f.Founder = m
 			continue
 		}
-		n.nonce = n.rnd.Uint64() | 1
-		m.Nonce = n.nonce
+		m.Nonce = n.entry.Accept(f.Founder.Name, f.Founder.Incarnation, n.drawNumber)
 		f.Others = append(f.Others, m)
 	}
 	rec, err := election.Found(f, 1_760_000_000)

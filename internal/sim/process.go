@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -46,7 +47,7 @@ type node struct {
 	id     uint64
 	// unborn: it joined a ring that had no leader yet.
 	unborn bool
-	nonce  uint64
+	entry  membership.Entry
 	chain  uint32 // of join tries
 	boot   uint32 // of the machine
 	inbox  []event
@@ -180,8 +181,8 @@ func (s *Sim) start(n *node) {
 	s.ran(n)
 	s.monitorStart(n)
 	im := &n.disk.durable
-	if im.id == 0 || im.empty() {
-		if im.id != 0 {
+	if b := membership.Begin(im.id, im.empty()); b != membership.Resume {
+		if b == membership.SeekAgain {
 			s.stats.count("process: restarted before its first log record", 1)
 			n.disk.wipe()
 		}
@@ -487,7 +488,7 @@ func (s *Sim) removed(n *node, x election.Removed) {
 	switch {
 	case s.sharesName(n):
 		s.retireMachine(n, "evicted, and the name is its original's")
-	case n.leaving > 0:
+	case membership.After(x.Unborn, n.leaving > 0) == membership.End:
 		s.exit(n, "left")
 		s.restartAfter(n, n.leaveFor)
 	case n.rnd.IntN(3) == 0:

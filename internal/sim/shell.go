@@ -36,10 +36,13 @@ type operation struct {
 
 // beginJoin starts a new attempt to become a member.
 func (s *Sim) beginJoin(n *node) {
-	n.nonce = n.rnd.Uint64() | 1
+	n.entry.Renew(n.drawNumber)
 	n.joins = 0
 	s.joinNext(n, s.between(n.rnd, time.Millisecond, 40*time.Millisecond), n.rnd.IntN(len(s.nodes)))
 }
+
+// drawNumber draws a number for an entry.
+func (n *node) drawNumber() uint64 { return n.rnd.Uint64() | 1 }
 
 // joinNext sets when and whom a joiner asks next; what was set before is void.
 func (s *Sim) joinNext(n *node, in time.Duration, whom int) {
@@ -61,11 +64,11 @@ func (s *Sim) joinTry(n *node, e event) {
 		s.tracef(n, "asks %s to be let in", s.nodes[to].name)
 	}
 	if to != n.idx {
-		j := &ring.Join{Member: ring.Member{Name: n.asName(), Incarnation: n.inc, Addresses: n.addrs, Witness: n.witness, Nonce: n.nonce}}
+		j := &ring.Join{Member: ring.Member{Name: n.asName(), Incarnation: n.inc, Addresses: n.addrs, Witness: n.witness, Nonce: n.entry.Number()}}
 		if n.lead {
 			j.Member.OnJoin = ring.Lead
 		}
-		s.transmit(n.idx, to, event{kind: evRPC, p: &rpc{from: n.idx, nonce: n.nonce, request: election.Request{Join: j}}}, true)
+		s.transmit(n.idx, to, event{kind: evRPC, p: &rpc{from: n.idx, nonce: n.entry.Number(), request: election.Request{Join: j}}}, true)
 	}
 	// Nobody answered in time: ask somebody else.
 	next := (to + 1) % len(s.nodes)
@@ -109,7 +112,7 @@ func (s *Sim) replied(n *node, e event) {
 		s.operated(n, c)
 		return
 	}
-	if !n.up || n.core != nil || c.nonce != n.nonce {
+	if !n.up || n.core != nil || c.nonce != n.entry.Number() {
 		return
 	}
 	if c.err != nil {

@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -240,8 +241,10 @@ func (s *Sim) copied(id uint64) bool {
 // refusedStart reports whether a process that would resume a membership finds
 // another one of it alive, as the daemon asks before it speaks.
 func (s *Sim) refusedStart(n *node) bool {
+	// Its own incarnation is not drawn yet: no process has number 1.
+	wanted := ring.Wanted{Cluster: "sim", RingID: "r1", Name: n.asName(), ID: n.disk.durable.id, Incarnation: 1}
 	for _, o := range s.nodes {
-		if o != n && o.core != nil && o.id == n.disk.durable.id && s.open(n.idx, o.idx) && s.open(o.idx, n.idx) && o.up && !o.paused && n.rnd.IntN(4) > 0 {
+		if o != n && o.core != nil && membership.HeldBy(wanted, ring.Path{Outcome: ring.PathAnswered, Answer: o.answer()}) && s.open(n.idx, o.idx) && s.open(o.idx, n.idx) && o.up && !o.paused && n.rnd.IntN(4) > 0 {
 			return true
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -20,14 +21,8 @@ var (
 	ErrUsage = errors.New("usage")
 	// ErrRunning: another coordinator has the run directory.
 	ErrRunning = errors.New("another coordinator is running")
-	// ErrOtherRing: the data directory or a member belongs to another ring.
-	ErrOtherRing = errors.New("another ring")
-	// ErrNoLeader: nobody is known to lead now.
-	ErrNoLeader = errors.New("no leader")
 	// ErrNotJoined: this coordinator is not a member of a ring (yet).
 	ErrNotJoined = errors.New("not a member of a ring yet")
-	// ErrLastMember: a ring is never left by its last member.
-	ErrLastMember = errors.New("the last member of a ring does not leave it")
 	// ErrIsMember: only former members can be forgotten.
 	ErrIsMember = errors.New("a member of the ring")
 	// ErrWitness: a witness never leads.
@@ -57,7 +52,7 @@ var errorTable = []struct {
 	code   codes.Code
 	reason string
 }{
-	{ErrNoLeader, codes.Unavailable, "NO_LEADER"},
+	{membership.ErrNoLeader, codes.Unavailable, "NO_LEADER"},
 	{ErrNotJoined, codes.Unavailable, "NOT_JOINED"},
 	{ErrStopping, codes.Unavailable, "STOPPING"},
 	{ErrStorage, codes.Unavailable, "STOPPING"},
@@ -65,8 +60,8 @@ var errorTable = []struct {
 	{ErrSlowWatcher, codes.ResourceExhausted, "SLOW_WATCHER"},
 	{ErrUnreachable, codes.FailedPrecondition, "UNREACHABLE"},
 	{ErrDenied, codes.PermissionDenied, "DENIED"},
-	{ErrOtherRing, codes.FailedPrecondition, "OTHER_RING"},
-	{ErrLastMember, codes.FailedPrecondition, "LAST_MEMBER"},
+	{membership.ErrOtherRing, codes.FailedPrecondition, "OTHER_RING"},
+	{membership.ErrLastMember, codes.FailedPrecondition, "LAST_MEMBER"},
 	{ErrIsMember, codes.FailedPrecondition, "IS_MEMBER"},
 	{ErrWitness, codes.FailedPrecondition, "WITNESS"},
 	{election.ErrNotLeader, codes.Unavailable, "NO_LEADER"},

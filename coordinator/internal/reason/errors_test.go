@@ -12,6 +12,7 @@ import (
 
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -35,8 +36,8 @@ func TestToStatus(t *testing.T) {
 		reason string
 	}{
 		{nil, codes.OK, ""},
-		{ErrNoLeader, codes.Unavailable, "NO_LEADER"},
-		{fmt.Errorf("forward: %w: x", ErrNoLeader), codes.Unavailable, "NO_LEADER"},
+		{membership.ErrNoLeader, codes.Unavailable, "NO_LEADER"},
+		{fmt.Errorf("forward: %w: x", membership.ErrNoLeader), codes.Unavailable, "NO_LEADER"},
 		{election.ErrNotLeader, codes.Unavailable, "NO_LEADER"},
 		{election.ErrLeadershipLost, codes.Aborted, "LEADERSHIP_LOST"},
 		{fmt.Errorf("%w: %w", election.ErrBusy, errors.New("x")), codes.Aborted, "BUSY"},
@@ -70,7 +71,7 @@ func TestToStatusKeepsAForwardedAnswer(t *testing.T) {
 // Every sentinel that a client can meet has a row.
 func TestEverySentinelHasACode(t *testing.T) {
 	for _, err := range []error{
-		ErrUsage, ErrOtherRing, ErrNoLeader, ErrNotJoined, ErrLastMember, ErrWitness, ErrOverload, ErrSlowWatcher, ErrStopping,
+		ErrUsage, membership.ErrOtherRing, membership.ErrNoLeader, ErrNotJoined, membership.ErrLastMember, ErrWitness, ErrOverload, ErrSlowWatcher, ErrStopping,
 		ErrStorage, ErrDenied, ErrUnreachable, election.ErrNotLeader, election.ErrLeadershipLost, election.ErrBusy,
 		election.ErrIsLeader, election.ErrNoHeir, election.ErrNoAnswer, election.ErrUnable, election.ErrRemoved, ring.ErrNameInUse,
 		ring.ErrNotMember, ring.ErrStale, ring.ErrNotHeir, ring.ErrInvalid,
@@ -84,7 +85,7 @@ func TestEverySentinelHasACode(t *testing.T) {
 // What a dial met on the way does not stand in for what this node says of it.
 func TestToStatusSaysWhatThisNodeSays(t *testing.T) {
 	met := status.Error(codes.Unavailable, "connection error: desc = ...")
-	for sentinel, reason := range map[error]string{ErrNoLeader: "NO_LEADER", ErrUnreachable: "UNREACHABLE"} {
+	for sentinel, reason := range map[error]string{membership.ErrNoLeader: "NO_LEADER", ErrUnreachable: "UNREACHABLE"} {
 		got := ToStatus(fmt.Errorf("%w: forward to n2: %w; try again", sentinel, met))
 		if msg := status.Convert(got).Message(); Of(got) != reason || !strings.HasSuffix(msg, "; try again") {
 			t.Errorf("%v: got %v", sentinel, got)

@@ -16,6 +16,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/membership"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -35,11 +36,11 @@ func atLeader[R any](ctx context.Context, n *Servers, forwarded bool, here func(
 	case leader.ID == v.ID:
 		return here(l, v)
 	case forwarded:
-		return none, fmt.Errorf("%w here: %s, to whom this was forwarded, thinks that %s leads; try again", reason.ErrNoLeader, n.o.Name, leader.Name)
+		return none, fmt.Errorf("%w here: %s, to whom this was forwarded, thinks that %s leads; try again", membership.ErrNoLeader, n.o.Name, leader.Name)
 	}
 	conn, err := n.o.Dial(ctx, leader)
 	if err != nil {
-		return none, fmt.Errorf("%w that can be reached: forward to %s: %w; try again", reason.ErrNoLeader, leader.Name, err)
+		return none, fmt.Errorf("%w that can be reached: forward to %s: %w; try again", membership.ErrNoLeader, leader.Name, err)
 	}
 	defer conn.Close()
 	r, err := there(ctx, arcv1.NewArcClient(conn))
@@ -62,27 +63,33 @@ func NoLeader(v *publish.View) error {
 	if who, _, leads := strings.Cut(why, " leads, token "); leads { // it did when the view was made
 		why = fmt.Sprintf("the lease of %s has just run out; try again", who)
 	}
-	return fmt.Errorf("%w: %s", reason.ErrNoLeader, why)
+	return fmt.Errorf("%w: %s", membership.ErrNoLeader, why)
 }
 
+// Join admits a joiner, or has the leader do so.
 func (s arcService) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.JoinResponse, error) {
-	if err := checkJoin(s.n.o.Cluster, s.n.o.Hub.Load().RingID, r); err != nil {
+	a := membership.Applicant{Cluster: r.GetCluster(), RingID: r.GetRingId(), Member: ring.Member{
+		Name: r.GetName(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(), Witness: r.GetWitness(),
+		OnJoin: ring.OnJoin(r.GetOnJoin()), Nonce: r.GetNonce(), Version: r.GetVersion(), LogVersion: r.GetLogVersion()}}
+	v := s.n.o.Hub.Load()
+	if err := a.Check(s.n.o.Cluster, v.RingID); err != nil {
 		return nil, err
 	}
-	if err := s.n.reachOf(ctx, r); err != nil {
+	if err := s.n.reachOf(ctx, a); err != nil {
 		return nil, err
 	}
-	if v := s.n.o.Hub.Load(); v.Ring.RingID != "" {
-		// A founder's ring has no leader before a majority of its voters is there:
-		// any member can tell them who they are.
-		if _, led := v.Leader(s.n.o.Clock()); !led {
-			if id, ok := v.Ring.JoinedAs(r.GetName(), r.GetIncarnation(), r.GetNonce()); ok {
-				return s.n.joinedAs(id), nil
-			}
-		}
+	_, led := v.Leader(s.n.o.Clock())
+	if id, ok := a.Known(v.Ring, led); ok {
+		return s.n.joinedAs(id), nil
 	}
 	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l Loop, _ *publish.View) (*arcv1.JoinResponse, error) { return s.n.join(ctx, l, r) },
+		func(l Loop, _ *publish.View) (*arcv1.JoinResponse, error) {
+			d, err := l.Request(ctx, election.Request{Join: &ring.Join{Member: a.Member}})
+			if err != nil {
+				return nil, err
+			}
+			return s.n.joinedAs(d.ID), nil
+		},
 		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.JoinResponse, error) {
 			r.Forwarded = true
 			return c.Join(ctx, r)
@@ -283,17 +290,7 @@ func memberNamed(s *ring.State, name string) (ring.Member, error) {
 	return m, nil
 }
 
-// join admits a joiner; this node leads.
-func (n *Servers) join(ctx context.Context, l Loop, r *arcv1.JoinRequest) (*arcv1.JoinResponse, error) {
-	m := ring.Member{Name: r.GetName(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(),
-		Witness: r.GetWitness(), OnJoin: ring.OnJoin(r.GetOnJoin()), Nonce: r.GetNonce(), Version: r.GetVersion(), LogVersion: r.GetLogVersion()}
-	d, err := l.Request(ctx, election.Request{Join: &ring.Join{Member: m}})
-	if err != nil {
-		return nil, err
-	}
-	return n.joinedAs(d.ID), nil
-}
-
+// joinedAs answers a joiner that is the member id.
 func (n *Servers) joinedAs(id uint64) *arcv1.JoinResponse {
 	v, l, ok := n.o.Hub.Leader()
 	r := &arcv1.JoinResponse{Id: id, RingId: v.RingID, Epoch: v.Ring.Epoch, Members: publish.MembersToWire(v)}
@@ -303,8 +300,8 @@ func (n *Servers) joinedAs(id uint64) *arcv1.JoinResponse {
 	return r
 }
 
-// reachOf is checkReach for a request that came in over the network.
-func (n *Servers) reachOf(ctx context.Context, r *arcv1.JoinRequest) error {
+// reachOf is CheckReach for a request that came in over the network.
+func (n *Servers) reachOf(ctx context.Context, a membership.Applicant) error {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return nil
@@ -314,7 +311,7 @@ func (n *Servers) reachOf(ctx context.Context, r *arcv1.JoinRequest) error {
 		return nil // by the socket of this machine
 	}
 	at := from.AddrPort()
-	return checkReach(r, at, n.o.Local(at.Addr()))
+	return a.CheckReach(at, n.o.Local(at.Addr()))
 }
 
 // answerWithin is what the answer to a leave in vain may take.

@@ -8,6 +8,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/internal/peerwire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
@@ -30,7 +31,7 @@ func (s peerService) Certify(_ context.Context, r *arcv1.CertifyRequest) (*arcv1
 	case l == nil:
 		return nil, reason.ErrNotJoined
 	case r.GetCluster() != s.n.o.Cluster || r.GetRingId() != v.RingID:
-		return nil, fmt.Errorf("%w: certificate for ring %s of cluster %s, this is ring %q of cluster %q", reason.ErrOtherRing, foreign.Quote(r.GetRingId()), foreign.Quote(r.GetCluster()), v.RingID, s.n.o.Cluster)
+		return nil, fmt.Errorf("%w: certificate for ring %s of cluster %s, this is ring %q of cluster %q", membership.ErrOtherRing, foreign.Quote(r.GetRingId()), foreign.Quote(r.GetCluster()), v.RingID, s.n.o.Cluster)
 	case peerwire.CheckCertificate(r.GetCertificate()) != nil:
 		return nil, fmt.Errorf("%w: %w", ring.ErrInvalid, peerwire.CheckCertificate(r.GetCertificate()))
 	case r.GetCertificate().GetIncarnation() == s.n.o.Incarnation:

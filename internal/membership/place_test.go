@@ -1,4 +1,4 @@
-package coordinator
+package membership
 
 import (
 	"slices"
@@ -17,11 +17,11 @@ func TestWhichAddressesAreTold(t *testing.T) {
 		"another one comes":                     {list("a"), list("a", "b"), list("a", "b"), 0},
 		"one takes the place of another":        {list("a"), list("b"), list("b"), 0},
 		"an interface goes down for a moment":   {list("a", "b"), list("a"), list("a", "b"), time.Second},
-		"and for long":                          {list("a", "b"), list("a"), list("a"), goneFor},
+		"and for long":                          {list("a", "b"), list("a"), list("a"), GoneFor},
 		"all are gone":                          {list("a"), nil, list("a"), time.Hour},
 		"one is gone for a moment, another new": {list("a", "b"), list("a", "c"), list("a", "c"), 0},
 	} {
-		if got := settled(c.told, c.present, c.missing); !slices.Equal(got, c.want) {
+		if got := Tell(c.told, c.present, c.missing); !slices.Equal(got, c.want) {
 			t.Errorf("%s: told %v, present %v for %v: %v, want %v", name, c.told, c.present, c.missing, got, c.want)
 		}
 	}
