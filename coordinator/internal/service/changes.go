@@ -291,8 +291,8 @@ func memberNamed(s *ring.State, name string) (ring.Member, error) {
 }
 
 // joinedAs answers a joiner that is the member id.
-func (n *Servers) joinedAs(id uint64) *arcv1.JoinResponse {
-	v, l, ok := n.o.Hub.Leader()
+func (s *Servers) joinedAs(id uint64) *arcv1.JoinResponse {
+	v, l, ok := s.o.Hub.Leader()
 	r := &arcv1.JoinResponse{Id: id, RingId: v.RingID, Epoch: v.Ring.Epoch, Members: publish.MembersToWire(v)}
 	if ok {
 		r.Leader = &arcv1.NodeRef{Id: l.ID, Name: l.Name}
@@ -301,7 +301,7 @@ func (n *Servers) joinedAs(id uint64) *arcv1.JoinResponse {
 }
 
 // reachOf is CheckReach for a request that came in over the network.
-func (n *Servers) reachOf(ctx context.Context, a membership.Applicant) error {
+func (s *Servers) reachOf(ctx context.Context, a membership.Applicant) error {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return nil
@@ -311,7 +311,7 @@ func (n *Servers) reachOf(ctx context.Context, a membership.Applicant) error {
 		return nil // by the socket of this machine
 	}
 	at := from.AddrPort()
-	return a.CheckReach(at, n.o.Local(at.Addr()))
+	return a.CheckReach(at, s.o.Local(at.Addr()))
 }
 
 // answerWithin is what the answer to a leave in vain may take.

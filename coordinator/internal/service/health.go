@@ -48,8 +48,8 @@ func healthWord(well bool) healthv1.HealthCheckResponse_ServingStatus {
 
 // health returns the health of a service now and when it may change without a
 // new view, Never if it will not; known is false for a name that is no service.
-func (n *Servers) health(service string) (word healthv1.HealthCheckResponse_ServingStatus, until election.Instant, known bool) {
-	v, now, _, left, claims := n.o.Hub.Claim()
+func (s *Servers) health(service string) (word healthv1.HealthCheckResponse_ServingStatus, until election.Instant, known bool) {
+	v, now, _, left, claims := s.o.Hub.Claim()
 	switch service {
 	case healthLeader:
 		until = election.Never
@@ -59,7 +59,7 @@ func (n *Servers) health(service string) (word healthv1.HealthCheckResponse_Serv
 		return healthWord(claims), until, true
 	case healthOverall:
 		stuck := time.Duration(0)
-		if l := n.o.Loop(); l != nil {
+		if l := s.o.Loop(); l != nil {
 			stuck = l.Stuck()
 		}
 		well, until := able(v, now, stuck)

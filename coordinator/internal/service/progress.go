@@ -13,9 +13,9 @@ const leaderStatusWait = 250 * time.Millisecond
 
 // progress is how far the copies of the log are, by member, as far as that is
 // known here or, if it may be asked, by the leader.
-func (n *Servers) progress(ctx context.Context, askLeader bool) map[uint64]*arcv1.Progress {
+func (s *Servers) progress(ctx context.Context, askLeader bool) map[uint64]*arcv1.Progress {
 	out := map[uint64]*arcv1.Progress{}
-	l := n.o.Loop()
+	l := s.o.Loop()
 	if l == nil {
 		return out
 	}
@@ -23,13 +23,13 @@ func (n *Servers) progress(ctx context.Context, askLeader bool) map[uint64]*arcv
 	for id, at := range index {
 		out[id] = &arcv1.Progress{Index: at, Lag: max(committed, at) - at}
 	}
-	v, leader, led := n.o.Hub.Leader()
+	v, leader, led := s.o.Hub.Leader()
 	if !askLeader || !led || leader.ID == v.ID {
 		return out
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaderStatusWait)
 	defer cancel()
-	conn, err := n.o.Dial(ctx, leader)
+	conn, err := s.o.Dial(ctx, leader)
 	if err != nil {
 		return out // the own figure is true all the same
 	}
