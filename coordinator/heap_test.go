@@ -12,7 +12,6 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/mono"
-	"github.com/arc-ring/arc/internal/testwait"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -44,7 +43,7 @@ func TestGarbageIsCollectedAtRest(t *testing.T) {
 					if busy {
 						n.hub.Publish(n.hub.Load(), []*arcv1.Event{{}})
 					}
-					testwait.Virtual(heapCalm / 2)
+					time.Sleep(heapCalm / 2)
 				}
 				cancel()
 				synctest.Wait()

@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/arc-ring/arc/internal/testwait"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -103,7 +102,7 @@ func stopAgainAndAgain(t *testing.T, pid int) {
 			if err := syscall.Kill(pid, step.sig); err != nil {
 				t.Fatal(err)
 			}
-			testwait.Real(step.lasts, "that the step lasts")
+			time.Sleep(step.lasts)
 		}
 	}
 }
@@ -137,7 +136,7 @@ func neverScheduled(t *testing.T, pid int) {
 			t.Fatal(err)
 		}
 	}
-	testwait.Real(starveFor, "in which it starves")
+	time.Sleep(starveFor)
 }
 
 func threads(t *testing.T, pid int) (ids []int) {

@@ -19,6 +19,6 @@
 // A Sender may be used by any goroutine; a Receiver by one at a time, but for
 // Close. The coordinator must close its copy of the monitor's file once the
 // monitor has started, or it never sees the monitor's end; and it must not
-// Ring before the monitor has registered, since SIGUSR1 ends a process that is
-// still starting. Without the bell the monitor takes links just as well.
+// send SIGUSR1 before the monitor has registered, since that ends a process that
+// is still starting. Without the bell the monitor takes links just as well.
 package queue

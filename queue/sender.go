@@ -153,19 +153,6 @@ func (s *Sender) closedLocked() error {
 	return ErrClosed
 }
 
-// Ring rings the doorbell of the monitor with the pid. Ring only a child that
-// has registered and was not waited for, or the signal may end a process that
-// is still starting, or meet a stranger.
-func (s *Sender) Ring(pid int) error {
-	if pid <= 1 {
-		return fmt.Errorf("ring the monitor: %d is no pid of a monitor", pid)
-	}
-	if err := unix.Kill(pid, unix.SIGUSR1); err != nil {
-		return fmt.Errorf("ring the monitor: kill -USR1 %d: %w", pid, err)
-	}
-	return nil
-}
-
 // Close closes the coordinator's side: the monitor gets what was queued, then
 // the end. A link that found no room is lost. Closing twice is harmless.
 func (s *Sender) Close() error {

@@ -232,15 +232,6 @@ func (s *State) Successors(id uint64) []Member {
 	return append(out, s.Members[:i]...)
 }
 
-// Watcher returns the member whose monitor probes id: its predecessor.
-func (s *State) Watcher(id uint64) (Member, bool) {
-	i, ok := s.index(id)
-	if !ok || len(s.Members) < 2 {
-		return Member{}, false
-	}
-	return s.Members[(i+len(s.Members)-1)%len(s.Members)], true
-}
-
 // LastLed returns the newest term in which the name led, 0 if it never did.
 func (s *State) LastLed(name string) uint64 {
 	i, ok := slices.BinarySearchFunc(s.Led, name, func(l LastLed, n string) int { return cmp.Compare(l.Name, n) })

@@ -14,10 +14,8 @@ const (
 	Coordinator = "coordinator"
 	Monitor     = "monitor"
 	Peer        = "peer"
-	Raft        = "raft"
 	Storage     = "storage"
 	Discovery   = "discovery"
-	GRPC        = "grpc"
 )
 
 // DefaultLevel is what a process logs unless told otherwise.

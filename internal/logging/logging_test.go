@@ -30,7 +30,7 @@ func TestSetLevelReachesLoggersBelow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raft := root.Named(Raft)
+	raft := root.Named("raft")
 	raft.Info("first")
 	root.SetLevel(hclog.Info)
 	raft.Info("second", "term", 7)

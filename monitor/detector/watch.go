@@ -1,7 +1,6 @@
 package detector
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -304,9 +303,6 @@ func (w *Watch) NextTick() (at mono.Instant, ok bool) {
 	return at, ok
 }
 
-// Term returns the newest term known from links and answers.
-func (w *Watch) Term() uint64 { return w.term }
-
 // Newest returns the target's newest probe as a Ping, with Seq 0 if there is
 // none: what to send on a stream that came up between two ticks.
 func (w *Watch) Newest(id uint64) Action {
@@ -323,14 +319,6 @@ func (w *Watch) Front() (t Target, ok bool) {
 		return Target{}, false
 	}
 	return w.open[0].target, true
-}
-
-// Look returns what is thought of the target.
-func (w *Watch) Look(now mono.Instant, id uint64) (State, Reason) {
-	if o := w.find(id); o != nil {
-		return o.det.State(), o.det.Reason(now)
-	}
-	return Unknown, Reason{}
 }
 
 // Ran returns the run of unanswered probes that the last Pong of the target ended.
@@ -463,12 +451,4 @@ func (w *Watch) find(id uint64) *watched {
 		}
 	}
 	return nil
-}
-
-func (w *Watch) String() string {
-	s := fmt.Sprintf("epoch %d term %d:", w.link.Epoch, w.term)
-	for _, o := range w.open {
-		s += fmt.Sprintf(" %d=%s", o.target.ID, o.det.State())
-	}
-	return s
 }

@@ -3,6 +3,8 @@ package detector
 import (
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/mono"
 )
 
 // A row of dead members costs one detection time and an interval for each
@@ -52,4 +54,12 @@ func TestWatchedIsBounded(t *testing.T) {
 	if _, ok := s.NextTick(); ok || len(s.Watched()) != 0 {
 		t.Errorf("an empty link leaves %v", s.Watched())
 	}
+}
+
+// Look returns what is thought of the target.
+func (w *Watch) Look(now mono.Instant, id uint64) (State, Reason) {
+	if o := w.find(id); o != nil {
+		return o.det.State(), o.det.Reason(now)
+	}
+	return Unknown, Reason{}
 }

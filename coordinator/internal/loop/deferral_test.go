@@ -11,7 +11,6 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/election"
-	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/internal/wal"
 	"github.com/arc-ring/arc/ring"
 )
@@ -66,9 +65,9 @@ func TestDeferredEffectsAreCarriedOutInTime(t *testing.T) {
 						c.emit(effects...)
 					})
 					synctest.Wait()
-					testwait.Virtual(time.Millisecond)
+					time.Sleep(time.Millisecond)
 				}
-				testwait.Virtual(time.Second)
+				time.Sleep(time.Second)
 				l.Stop()
 				<-l.ended
 				slices.Sort(got)

@@ -15,7 +15,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/arc-ring/arc/election"
-	"github.com/arc-ring/arc/internal/testwait"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -129,11 +128,25 @@ func (n *node) looks(id uint64) {
 	n.tr.mu.Lock()
 	p := n.tr.peers[id]
 	n.tr.mu.Unlock()
-	testwait.Until(n.t, patience, "the node has seen to all that it was asked to do", func() bool {
+	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		p.mu.Lock()
-		defer p.mu.Unlock()
-		return p.asked == (asked{})
-	})
+		waiting := p.asked
+		p.mu.Unlock()
+		if waiting == (asked{}) {
+			return
+		}
+		if time.Now().After(limit) {
+			n.t.Fatalf("not seen to within %s: %+v", patience, waiting)
+		}
+	}
+}
+
+// hasStream reports whether the stream to a peer stands.
+func (n *node) hasStream(id uint64) bool {
+	n.tr.mu.Lock()
+	defer n.tr.mu.Unlock()
+	p := n.tr.peers[id]
+	return p != nil && p.isUp()
 }
 
 func offer[T any](c chan T, v T) {

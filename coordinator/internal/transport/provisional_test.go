@@ -18,7 +18,6 @@ import (
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/peerwire"
-	"github.com/arc-ring/arc/internal/testwait"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -203,28 +202,28 @@ func (t *Transport) knows(id uint64) bool {
 func TestProvisionalPeerIsDroppedAfterItsStream(t *testing.T) {
 	lone(t, nil, func(tr *Transport, dialled func() []string) {
 		in := hi(t, tr, 12, 1, "192.0.2.1:7400")
-		testwait.Virtual(time.Hour)
+		time.Sleep(time.Hour)
 		if !tr.knows(12) {
 			t.Error("dropped although its stream is open")
 		}
 		tr.unregister(in, false)
-		testwait.Virtual(provisionalKeep - time.Second)
+		time.Sleep(provisionalKeep - time.Second)
 		again := hi(t, tr, 12, 1, "192.0.2.1:7400")
-		testwait.Virtual(time.Hour)
+		time.Sleep(time.Hour)
 		if !tr.knows(12) {
 			t.Error("dropped although it came back in time")
 		}
 		tr.unregister(again, false)
-		testwait.Virtual(provisionalKeep - time.Millisecond)
+		time.Sleep(provisionalKeep - time.Millisecond)
 		if !tr.knows(12) {
 			t.Errorf("dropped before %s", provisionalKeep)
 		}
-		testwait.Virtual(2 * provisionalCheck)
+		time.Sleep(2 * provisionalCheck)
 		if tr.knows(12) {
 			t.Errorf("not dropped %s after its stream", provisionalKeep+2*provisionalCheck)
 		}
 		n := len(dialled())
-		testwait.Virtual(time.Minute)
+		time.Sleep(time.Minute)
 		if len(dialled()) != n {
 			t.Error("dialled after it was dropped")
 		}
@@ -236,7 +235,7 @@ func TestListedPeerIsNotDroppedAfterItsStream(t *testing.T) {
 		in := hi(t, tr, 12, 1, "192.0.2.1:7400")
 		tr.SetPeers([]Peer{{ID: 12, Incarnation: 1, Addresses: []string{"192.0.2.1:7400"}}})
 		tr.unregister(in, false)
-		testwait.Virtual(time.Hour)
+		time.Sleep(time.Hour)
 		if !tr.knows(12) {
 			t.Error("a listed peer was dropped")
 		}
@@ -252,7 +251,7 @@ func TestProvisionalPeerThatIsGoneIsDropped(t *testing.T) {
 	lone(t, func(uint64) bool { return gone.Load() }, func(tr *Transport, _ func() []string) {
 		hi(t, tr, 12, 1, "192.0.2.1:7400")
 		gone.Store(true)
-		testwait.Virtual(2 * provisionalCheck)
+		time.Sleep(2 * provisionalCheck)
 		if tr.knows(12) {
 			t.Error("it is kept")
 		}
@@ -318,7 +317,7 @@ func TestEveryHelloOfAProvisionalPeerCounts(t *testing.T) {
 	lone(t, nil, func(tr *Transport, dialled func() []string) {
 		hi(t, tr, 12, 2, "192.0.2.2:7400")
 		hi(t, tr, 12, 1, "192.0.2.1:7400") // late, of an earlier process
-		testwait.Virtual(10 * time.Second)
+		time.Sleep(10 * time.Second)
 		for _, want := range []string{"192.0.2.1:7400", "192.0.2.2:7400"} {
 			if !slices.Contains(dialled(), want) {
 				t.Errorf("%s is not dialled: %v", want, dialled())

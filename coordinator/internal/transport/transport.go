@@ -296,14 +296,6 @@ func (t *Transport) Apart(d time.Duration) bool {
 	return false
 }
 
-// Up says whether the stream to a peer stands.
-func (t *Transport) Up(id uint64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p := t.peers[id]
-	return p != nil && p.isUp()
-}
-
 // Close lets queued messages leave for at most 200 ms, closes all streams and
 // waits for all goroutines. It may be called more than once.
 func (t *Transport) Close() {

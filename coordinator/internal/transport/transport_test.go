@@ -18,7 +18,6 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
-	"github.com/arc-ring/arc/internal/testwait"
 )
 
 func rawConn(t *testing.T, addr string) *grpc.ClientConn {
@@ -58,8 +57,8 @@ func TestDeliversInOrderBothWays(t *testing.T) {
 			t.Fatalf("a got number %d, want %d", m.Renew.Seq, i)
 		}
 	}
-	if !a.tr.Up(2) || a.tr.Up(3) {
-		t.Errorf("Up(2), Up(3) = %v, %v, want true, false", a.tr.Up(2), a.tr.Up(3))
+	if !a.hasStream(2) || a.hasStream(3) {
+		t.Errorf("streams to 2 and 3: %v, %v, want true, false", a.hasStream(2), a.hasStream(3))
 	}
 }
 
@@ -142,7 +141,7 @@ func TestReconnectsToRestartedPeer(t *testing.T) {
 	await(t, "a's stream", a.up)
 	b.kill()
 	// The end of b's stream to a is news too: wait for that of a's own.
-	for a.tr.Up(2) {
+	for a.hasStream(2) {
 		awaitThat(t, "news of the break", a.down, func(id uint64) bool { return id == 2 })
 	}
 	// What is queued meanwhile: only the newest are of use.
@@ -337,7 +336,7 @@ func TestADistantPeerIsDialledWhenThereIsSomethingToSay(t *testing.T) {
 	if id := await(t, "stream", a.up); id != 3 {
 		t.Fatalf("the first stream is to %d, want 3", id)
 	}
-	if a.tr.Up(2) {
+	if a.hasStream(2) {
 		t.Error("a distant peer was dialled though there was nothing to send")
 	}
 	a.tr.Send(renew(1, 2, 7))
@@ -379,7 +378,7 @@ func TestWhatWasSentIntoABreakIsSentAgain(t *testing.T) {
 			if len(a.down) > 0 {
 				break
 			}
-			testwait.Real(100*time.Microsecond, "which is the pace of the load")
+			time.Sleep(100 * time.Microsecond) // the pace of the load
 		}
 		<-ended
 		b.kill()
