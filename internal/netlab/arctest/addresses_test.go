@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/netlab"
-	"github.com/arc-ring/arc/internal/testwait"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -30,7 +29,7 @@ func TestContainerBridges(t *testing.T) {
 			st := c.settle(patience)
 			t.Logf("a ring of 9 stands %v after the last start, at epoch %d", time.Since(began).Round(time.Millisecond), st.Epoch)
 			settled := time.Now()
-			testwait.Real(4*time.Second, "in which a member mistaken for dead would be evicted")
+			time.Sleep(4 * time.Second) // in which a member mistaken for dead would be evicted
 			if wrong := c.log.since(began, kind("evicted")); len(wrong) > 0 {
 				t.Errorf("evicted: %v", wrong[0])
 			}
@@ -123,7 +122,7 @@ func TestAllStartBeforeTheirAddresses(t *testing.T) {
 	c.await(patience, "all say that they have no address", func() bool {
 		return !slices.ContainsFunc(c.nodes, func(n *node) bool { return !contains(n.logs(), "has no address yet") })
 	})
-	testwait.Real(time.Second, "for which the addresses are late")
+	time.Sleep(time.Second) // for which the addresses are late
 	for _, n := range c.nodes {
 		n.host.AddAddress(0, n.host.Addr(0))
 	}
@@ -147,7 +146,7 @@ func TestOneStartsBeforeItsAddress(t *testing.T) {
 	late.start()
 	late.cutOff = true
 	c.await(patience, "it says that it has no address", func() bool { return contains(late.logs(), "has no address yet") })
-	testwait.Real(2*time.Second, "for which its address is late")
+	time.Sleep(2 * time.Second) // for which its address is late
 	late.cutOff = false
 	late.host.AddAddress(0, late.host.Addr(0))
 	after := c.wholeWithin(time.Now(), right, "a late address of one")
@@ -165,7 +164,7 @@ func TestAfterAPowerCutAllStartBeforeTheirAddresses(t *testing.T) {
 		n.host.RemoveAddress(0, n.host.Addr(0))
 		n.start()
 	}
-	testwait.Real(3*time.Second, "for which the addresses are late")
+	time.Sleep(3 * time.Second) // for which the addresses are late
 	for _, n := range c.nodes {
 		n.host.AddAddress(0, n.host.Addr(0))
 	}
@@ -191,7 +190,7 @@ func TestAnAddressChangesUnderTheRunningDaemon(t *testing.T) {
 			c.listedAt(right, n, n.other(), n.host.Addr(0))
 			after := c.wholeWithin(began, right, "another address")
 			c.undisturbed(began, before, after)
-			testwait.Real(5*time.Second, "in which it would be evicted again")
+			time.Sleep(5 * time.Second) // in which it would be evicted again
 			c.undisturbed(began, before, c.settle(patience))
 		})
 	}
@@ -272,11 +271,11 @@ func TestAFloatingAddressMoves(t *testing.T) {
 	// As a crashed keepalived does it: the old machine keeps the address.
 	moved := time.Now()
 	second.host.AddAddress(0, floating)
-	testwait.Real(4*time.Second, "in which the wrong one would be evicted")
+	time.Sleep(4 * time.Second) // in which the wrong one would be evicted
 	after := c.settle(patience)
 	c.undisturbed(moved, st, after)
 	rest := time.Now()
-	testwait.Real(4*time.Second, "in which somebody who goes on complaining would write twenty lines")
+	time.Sleep(4 * time.Second) // in which somebody who goes on complaining would write twenty lines
 	for _, n := range c.nodes {
 		if lines := linesSince(n.logs(), rest); lines > 4 {
 			t.Errorf("%s wrote %d lines at info or above in %v, seconds after the address moved", n.name, lines, time.Since(rest))
@@ -335,11 +334,11 @@ func TestWithoutAnyInterface(t *testing.T) {
 	n.host.SetInterfaces(false)
 	n.cutOff = true
 	c.settle(patience)
-	n.closeEyes() // whose questions cost more than all else
-	testwait.Real(2*time.Second, "in which the backoff of the redials grows")
+	n.closeEyes()               // whose questions cost more than all else
+	time.Sleep(2 * time.Second) // in which the backoff of the redials grows
 	const span = 8 * time.Second
 	before := n.cpu()
-	testwait.Real(span, "which is measured")
+	time.Sleep(span) // which is measured
 	share := float64(n.cpu()-before) / float64(span)
 	t.Logf("without interfaces coordinator and monitor take %.1f %% of a core", 100*share)
 	if share > 0.03 {

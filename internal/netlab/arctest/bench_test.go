@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/internal/netlab"
-	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // benchHosts are the sizes of the rings that are measured.
@@ -90,7 +89,7 @@ func BenchmarkSecondFault(b *testing.B) {
 					if v.heal {
 						v.first.end(n)
 					}
-					testwait.Real(300*time.Millisecond, "between the two faults")
+					time.Sleep(300 * time.Millisecond)
 					second := c.node(c.leaderNow(n))
 					again.add(c.failover(v.second, second))
 					if !v.heal {
@@ -137,7 +136,7 @@ func benchRing(b *testing.B, hosts int, profile string) *cluster {
 func (c *cluster) quietLeader(profile string) *node {
 	st := c.settle(patience)
 	yieldToNodes()
-	testwait.Real(lease+time.Duration(rand.Int64N(int64(lease))), "until some point of the rhythm")
+	time.Sleep(lease + time.Duration(rand.Int64N(int64(lease))))
 	return c.node(st.Leader.Name)
 }
 

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/netlab"
-	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // atOnce is how many faults the nemesis lets last at the same time.
@@ -98,7 +97,7 @@ func (n *nemesis) step(began time.Time) {
 		n.count++
 		fmt.Fprintf(&n.story, "%8.3f s  %s\n", time.Since(began).Seconds(), f.what)
 	}
-	testwait.Real(time.Duration(50+n.chance.IntN(400))*time.Millisecond, "between two steps")
+	time.Sleep(time.Duration(50+n.chance.IntN(400)) * time.Millisecond)
 }
 
 func (n *nemesis) end(began time.Time, i int) {
