@@ -22,7 +22,7 @@ func TestRaceTakesTheFirstGoodAnswer(t *testing.T) {
 				<-ctx.Done()
 				return addr, nil
 			case "good":
-				<-time.After(time.Second)
+				time.Sleep(time.Second)
 				return addr, nil
 			}
 			<-ctx.Done()

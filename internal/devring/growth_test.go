@@ -6,8 +6,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // BenchmarkGrowth lets a ring grow to 100 real nodes, one after another, and
@@ -43,12 +41,12 @@ func BenchmarkGrowth(b *testing.B) {
 			}
 			join := Median(joins[len(joins)-5:])
 			st := awaitRing(b, r, formBound)
-			testwait.Real(2*time.Second, "in which the joins come to an end")
+			time.Sleep(2 * time.Second)
 			before := map[*Node]usage{}
 			for _, n := range r.Nodes() {
 				before[n] = usageOf(b, n)
 			}
-			testwait.Real(window, "that is measured")
+			time.Sleep(window)
 			var all, leader float64
 			var rss []int64
 			for _, n := range r.Nodes() {

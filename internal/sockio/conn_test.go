@@ -19,8 +19,6 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/mem"
-
-	"github.com/arc-ring/arc/internal/testwait"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -96,7 +94,7 @@ func TestReadOnReady(t *testing.T) {
 		pool := &countingPool{BufferPool: mem.DefaultBufferPool()}
 		read := func() (*[]byte, int, error) { return b.(*Conn).ReadOnReady(512, pool) }
 		go func() {
-			testwait.Real(5*time.Millisecond, "in which the reader begins to wait, most times")
+			time.Sleep(5 * time.Millisecond) // so that the reader waits, most times
 			a.Write([]byte("hello"))
 		}()
 		buf, n, err := read()
@@ -144,7 +142,7 @@ func TestErrorsAreThoseOfTheNetPackage(t *testing.T) {
 	// Closed with something unread, b resets the connection.
 	a.Write([]byte("x"))
 	b.Read(make([]byte, 0))
-	testwait.Real(time.Millisecond, "in which the byte arrives")
+	time.Sleep(time.Millisecond)
 	b.Close()
 	var op *net.OpError
 	if _, err := a.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) || !errors.As(err, &op) || op.Op != "read" {
@@ -169,7 +167,7 @@ func TestCloseEndsARead(t *testing.T) {
 			_, err := a.Read(make([]byte, 1))
 			ended <- err
 		}()
-		testwait.Real(time.Millisecond, "in which the read begins, most times")
+		time.Sleep(time.Millisecond)
 		a.Close()
 		if err := <-ended; !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
@@ -254,7 +252,7 @@ func BenchmarkEcho(b *testing.B) {
 			for b.Loop() {
 				x.Write(buf)
 				io.ReadFull(x, buf)
-				testwait.Real(time.Millisecond, "between two messages")
+				time.Sleep(time.Millisecond)
 			}
 			syscall.Getrusage(syscall.RUSAGE_SELF, &to)
 			spent := to.Utime.Nano() - from.Utime.Nano() + to.Stime.Nano() - from.Stime.Nano()
