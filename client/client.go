@@ -20,7 +20,7 @@ import (
 type Client struct {
 	addr string
 	conn *grpc.ClientConn
-	arc  arcv1.ArcClient
+	arc  arcv1.ArcServiceClient
 
 	mu      sync.Mutex
 	dialErr error // why there is no connection on which the coordinator spoke; nil: there is one
@@ -42,7 +42,7 @@ func New(addr string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrBadAddr, foreign.Quote(addr), err)
 	}
-	c.arc = arcv1.NewArcClient(c.conn)
+	c.arc = arcv1.NewArcServiceClient(c.conn)
 	return c, nil
 }
 

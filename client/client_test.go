@@ -251,8 +251,8 @@ func TestWatchEndsWithItsServer(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), SocketName)
 			end := make(chan struct{})
-			s := &fakearc.Server{WatchFunc: func(_ *arcv1.WatchRequest, w grpc.ServerStreamingServer[arcv1.Event]) error {
-				if err := w.Send(&arcv1.Event{Type: "snapshot"}); err != nil {
+			s := &fakearc.Server{WatchFunc: func(_ *arcv1.WatchRequest, w grpc.ServerStreamingServer[arcv1.WatchResponse]) error {
+				if err := w.Send(&arcv1.WatchResponse{Event: &arcv1.Event{Type: "snapshot"}}); err != nil {
 					return err
 				}
 				select {
@@ -288,7 +288,7 @@ func TestWatchEndsWithItsServer(t *testing.T) {
 }
 
 func TestWatchCancelled(t *testing.T) {
-	c := serve(t, &fakearc.Server{WatchFunc: func(_ *arcv1.WatchRequest, w grpc.ServerStreamingServer[arcv1.Event]) error {
+	c := serve(t, &fakearc.Server{WatchFunc: func(_ *arcv1.WatchRequest, w grpc.ServerStreamingServer[arcv1.WatchResponse]) error {
 		<-w.Context().Done()
 		return nil
 	}})

@@ -16,7 +16,7 @@ import (
 // Stream is an open watch. One goroutine may call Recv.
 type Stream struct {
 	client *Client
-	stream grpc.ServerStreamingClient[arcv1.Event]
+	stream grpc.ServerStreamingClient[arcv1.WatchResponse]
 	ctx    context.Context // of the stream, which gRPC ends for its own reasons too
 	cancel context.CancelFunc
 }
@@ -39,9 +39,9 @@ func (c *Client) Watch(ctx context.Context) (*Stream, error) {
 // Recv waits for the next event. The error wraps context.Canceled after ctx
 // or Close ended the stream, ErrUnreachable when the coordinator went away.
 func (s *Stream) Recv() (*arcv1.Event, error) {
-	ev, err := s.stream.Recv()
+	r, err := s.stream.Recv()
 	if err == nil {
-		return ev, nil
+		return r.GetEvent(), nil
 	}
 	defer s.cancel()
 	if errors.Is(err, io.EOF) {

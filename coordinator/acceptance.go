@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"github.com/arc-ring/arc/internal/membership"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -15,11 +15,11 @@ import (
 type acceptance struct {
 	mu    sync.Mutex
 	entry membership.Entry
-	words map[string]*arcv1.AcceptFounderResponse
+	words map[string]*peerv1.AcceptFounderResponse
 }
 
 func newAcceptance() *acceptance {
-	a := &acceptance{words: map[string]*arcv1.AcceptFounderResponse{}}
+	a := &acceptance{words: map[string]*peerv1.AcceptFounderResponse{}}
 	a.renew()
 	return a
 }
@@ -45,28 +45,28 @@ func (a *acceptance) give(founder string, incarnation uint64) uint64 {
 }
 
 // had keeps what a node said that accepted this one as the founder.
-func (a *acceptance) had(name string, r *arcv1.AcceptFounderResponse) {
+func (a *acceptance) had(name string, r *peerv1.AcceptFounderResponse) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.words[name] = r
 }
 
-func (a *acceptance) of(name string) *arcv1.AcceptFounderResponse {
+func (a *acceptance) of(name string) *peerv1.AcceptFounderResponse {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.words[name]
 }
 
 // acceptFounder answers Peer.AcceptFounder.
-func (n *node) acceptFounder(r *arcv1.AcceptFounderRequest) (*arcv1.AcceptFounderResponse, error) {
+func (n *node) acceptFounder(r *peerv1.AcceptFounderRequest) (*peerv1.AcceptFounderResponse, error) {
 	if n.discovery == nil {
-		return &arcv1.AcceptFounderResponse{Reason: n.o.Name + " was started with --no-autodiscovery"}, nil
+		return &peerv1.AcceptFounderResponse{Reason: n.o.Name + " was started with --no-autodiscovery"}, nil
 	}
 	ok, reason, err := n.discovery.Accept(r)
 	if err != nil {
 		return nil, err
 	}
-	resp := &arcv1.AcceptFounderResponse{Accepted: ok, Reason: reason, OnJoin: string(n.o.OnJoin), LogVersion: ring.LogVersion}
+	resp := &peerv1.AcceptFounderResponse{Accepted: ok, Reason: reason, OnJoin: n.o.OnJoin.Number(), LogVersion: ring.LogVersion}
 	if ok {
 		resp.Nonce = n.acceptance.give(r.GetFounder(), r.GetIncarnation())
 	}
@@ -74,13 +74,13 @@ func (n *node) acceptFounder(r *arcv1.AcceptFounderRequest) (*arcv1.AcceptFounde
 }
 
 // askFounder is discovery's way to call AcceptFounder.
-func (n *node) askFounder(ctx context.Context, address string, r *arcv1.AcceptFounderRequest) (bool, string, error) {
+func (n *node) askFounder(ctx context.Context, address string, r *peerv1.AcceptFounderRequest) (bool, string, error) {
 	conn, err := n.dialAny(ctx, []string{address})
 	if err != nil {
 		return false, "", err
 	}
 	defer conn.Close()
-	resp, err := arcv1.NewPeerClient(conn).AcceptFounder(ctx, r)
+	resp, err := peerv1.NewPeerServiceClient(conn).AcceptFounder(ctx, r)
 	if resp.GetAccepted() {
 		n.acceptance.had(r.GetTo(), resp)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/foreign"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -106,11 +106,11 @@ func (n *node) ping(ctx context.Context, addr string) (r reached, err error) {
 	}()
 	pinging, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := arcv1.NewProbeClient(r.client).Probe(pinging)
+	stream, err := peerv1.NewProbeServiceClient(r.client).Probe(pinging)
 	if err != nil {
 		return r, err
 	}
-	if err := stream.Send(&arcv1.Ping{Seq: 1, From: n.o.Name}); err != nil {
+	if err := stream.Send(&peerv1.ProbeRequest{Seq: 1, From: n.o.Name}); err != nil {
 		return r, err
 	}
 	pong, err := stream.Recv()

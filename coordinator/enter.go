@@ -19,6 +19,7 @@ import (
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/internal/wal"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -75,9 +76,10 @@ func (n *node) found(others []discovery.Node) (entry, error) {
 	names := []string{n.o.Name}
 	for _, o := range others {
 		word := n.acceptance.of(o.Name)
+		onJoin, _ := ring.OnJoinOf(word.GetOnJoin()) // a newer one's wish is none here
 		names = append(names, o.Name)
 		f.Others = append(f.Others, ring.Member{Name: o.Name, Incarnation: o.Incarnation, Addresses: o.Addresses, Witness: o.Witness,
-			OnJoin: ring.OnJoin(word.GetOnJoin()), Nonce: word.GetNonce(), Version: n.o.Version, LogVersion: word.GetLogVersion()})
+			OnJoin: onJoin, Nonce: word.GetNonce(), Version: n.o.Version, LogVersion: word.GetLogVersion()})
 	}
 	if n.discovery != nil {
 		if err := n.discovery.Founding(names); err != nil {
@@ -308,9 +310,9 @@ func (j *joiner) ask(ctx context.Context, addresses []string) (*arcv1.JoinRespon
 	}
 	defer conn.Close()
 	o, nonce := &j.n.o, j.n.acceptance.nonce()
-	resp, err := arcv1.NewArcClient(conn).Join(ctx, &arcv1.JoinRequest{
+	resp, err := arcv1.NewArcServiceClient(conn).Join(ctx, &arcv1.JoinRequest{
 		Cluster: o.Cluster, Name: o.Name, Incarnation: j.n.incarnation, Addresses: j.n.reachedAt(),
-		Witness: o.Witness, OnJoin: string(o.OnJoin), RingId: j.former.ringID, Nonce: nonce, Version: o.Version, LogVersion: ring.LogVersion,
+		Witness: o.Witness, OnJoin: o.OnJoin.Number(), RingId: j.former.ringID, Nonce: nonce, Version: o.Version, LogVersion: ring.LogVersion,
 	})
 	if err == nil && nonce != j.n.acceptance.nonce() {
 		return nil, fmt.Errorf("join via %s: another founder was accepted meanwhile", strings.Join(addresses, ", "))
@@ -328,7 +330,7 @@ func (j *joiner) ringThere(ctx context.Context) (bool, error) {
 	rings := make(chan string, len(n.o.Join))
 	for _, a := range n.o.Join {
 		go func() {
-			r, err := n.standingAt(asking, []string{a}, &arcv1.StandingRequest{Cluster: n.o.Cluster})
+			r, err := n.standingAt(asking, []string{a}, &peerv1.StandingRequest{Cluster: n.o.Cluster})
 			if err != nil || r.GetCluster() != n.o.Cluster || r.GetRingId() == "" {
 				rings <- ""
 				return

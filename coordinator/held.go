@@ -10,6 +10,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/membership"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -60,7 +61,7 @@ type heldSearch struct {
 
 // askMember asks another member where this one is.
 func (h *heldSearch) askMember(m ring.Member) {
-	st, err := h.n.standingAt(h.ctx, m.Addresses, &arcv1.StandingRequest{Cluster: h.n.o.Cluster, RingId: h.e.ringID, Id: h.e.id})
+	st, err := h.n.standingAt(h.ctx, m.Addresses, &peerv1.StandingRequest{Cluster: h.n.o.Cluster, RingId: h.e.ringID, Id: h.e.id})
 	if err != nil || st.GetRingId() != h.e.ringID {
 		return
 	}

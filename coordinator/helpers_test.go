@@ -23,6 +23,7 @@ import (
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/wal"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/queue"
 )
@@ -51,9 +52,9 @@ func fakeMonitor(args []string) int {
 	incarnation, _ := strconv.ParseUint(flags["--incarnation"], 10, 64)
 	bell := make(chan os.Signal, 16)
 	signal.Notify(bell, unix.SIGUSR1)
-	stream, err := arcv1.NewLocalClient(conn).Monitor(context.Background())
+	stream, err := localv1.NewLocalServiceClient(conn).Monitor(context.Background())
 	if err == nil {
-		err = stream.Send(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Registration{Registration: &arcv1.Registration{Pid: int64(os.Getpid()), Incarnation: incarnation}}})
+		err = stream.Send(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Registration{Registration: &localv1.Registration{Pid: int64(os.Getpid()), Incarnation: incarnation}}})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "fake monitor:", err)
@@ -62,7 +63,7 @@ func fakeMonitor(args []string) int {
 	go func() {
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
-		for n := uint64(1); stream.Send(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Beat{Beat: n}}) == nil; n++ {
+		for n := uint64(1); stream.Send(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Beat{Beat: n}}) == nil; n++ {
 			<-tick.C
 		}
 	}()
@@ -87,7 +88,7 @@ type testNode struct {
 	ended  chan struct{}
 	err    error
 	conn   *grpc.ClientConn
-	client arcv1.ArcClient
+	client arcv1.ArcServiceClient
 }
 
 var quietLogs = sync.OnceValue(func() bool { return os.Getenv("ARC_TEST_LOG") == "" })
@@ -148,7 +149,7 @@ func start(t *testing.T, o Options) *testNode {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.client = arcv1.NewArcClient(n.conn)
+	n.client = arcv1.NewArcServiceClient(n.conn)
 	t.Cleanup(n.crash)
 	return n
 }

@@ -122,7 +122,7 @@ func (d *departure) askLeader(ctx context.Context, leader ring.Member) (uint64, 
 		case <-ctx.Done():
 		}
 	}()
-	resp, err := arcv1.NewArcClient(conn).Leave(ctx, &arcv1.LeaveRequest{Name: n.o.Name, Forwarded: true, Stopping: d.stopping})
+	resp, err := arcv1.NewArcServiceClient(conn).Leave(ctx, &arcv1.LeaveRequest{Name: n.o.Name, Forwarded: true, Stopping: d.stopping})
 	switch {
 	case reason.Of(err) == "RESTS":
 		return 0, fmt.Errorf("%w, says %s", election.ErrRests, leader.Name)

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -94,12 +94,12 @@ func (n *node) withoutRealtime(ctx context.Context, s *ring.State) (without, sil
 }
 
 // standingOf asks a member, at the first of its addresses that leads to it.
-func (n *node) standingOf(ctx context.Context, m ring.Member) (*arcv1.StandingResponse, error) {
+func (n *node) standingOf(ctx context.Context, m ring.Member) (*peerv1.StandingResponse, error) {
 	c, err := n.dialMember(ctx, m)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
 	v := n.hub.Load()
-	return arcv1.NewPeerClient(c).Standing(ctx, &arcv1.StandingRequest{Cluster: n.o.Cluster, RingId: v.RingID, Id: v.ID})
+	return peerv1.NewPeerServiceClient(c).Standing(ctx, &peerv1.StandingRequest{Cluster: n.o.Cluster, RingId: v.RingID, Id: v.ID})
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/wal"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -55,7 +56,7 @@ func TestServices(t *testing.T) {
 		}
 	})
 	t.Run("the local service is not on the network", func(t *testing.T) {
-		s, err := arcv1.NewLocalClient(n1.dial()).Monitor(ctx)
+		s, err := localv1.NewLocalServiceClient(n1.dial()).Monitor(ctx)
 		if err == nil {
 			_, err = s.Recv()
 		}
@@ -64,12 +65,12 @@ func TestServices(t *testing.T) {
 		}
 	})
 	t.Run("only the own monitor registers", func(t *testing.T) {
-		for _, r := range []*arcv1.Registration{{Pid: int64(os.Getpid()), Incarnation: n1.n.incarnation}, {Pid: 1, Incarnation: 1}} {
-			s, err := arcv1.NewLocalClient(n1.conn).Monitor(ctx)
+		for _, r := range []*localv1.Registration{{Pid: int64(os.Getpid()), Incarnation: n1.n.incarnation}, {Pid: 1, Incarnation: 1}} {
+			s, err := localv1.NewLocalServiceClient(n1.conn).Monitor(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
-			_ = s.Send(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Registration{Registration: r}})
+			_ = s.Send(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Registration{Registration: r}})
 			if _, err := s.Recv(); status.Code(err) != codes.PermissionDenied {
 				t.Errorf("registration %v: %v, want PermissionDenied", r, err)
 			}
@@ -210,14 +211,14 @@ func (n *testNode) awaitMonitor() int {
 	return 0
 }
 
-func nextOf(t *testing.T, w arcv1.Arc_WatchClient, kind string) *arcv1.Event {
+func nextOf(t *testing.T, w arcv1.ArcService_WatchClient, kind string) *arcv1.Event {
 	t.Helper()
 	for {
-		e, err := w.Recv()
+		r, err := w.Recv()
 		if err != nil {
 			t.Fatalf("waiting for an event %s: %v", kind, err)
 		}
-		if e.GetType() == kind {
+		if e := r.GetEvent(); e.GetType() == kind {
 			return e
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/membership"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -46,7 +47,7 @@ func (q *inquirer) start() {
 func (q *inquirer) round() {
 	n, l := q.m.n, q.m.l
 	v, heard := n.hub.Load(), l.Heard()
-	said := map[string]*arcv1.StandingResponse{} // by address
+	said := map[string]*peerv1.StandingResponse{} // by address
 	var answers []membership.Answer
 	for _, a := range q.ask(q.rules.Places(n.known(v.Ring, q.e.peers))) {
 		said[a.address] = a.said
@@ -73,7 +74,7 @@ func (q *inquirer) round() {
 // answer is what somebody said, and where.
 type answer struct {
 	address string
-	said    *arcv1.StandingResponse
+	said    *peerv1.StandingResponse
 }
 
 // ask asks at each address of the places, since some may lead to somebody else,
@@ -88,7 +89,7 @@ func (q *inquirer) ask(places [][]string) []answer {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			r, err := n.standingAt(q.m.ctx, []string{address}, &arcv1.StandingRequest{Cluster: n.o.Cluster, RingId: q.e.ringID, Id: q.e.id})
+			r, err := n.standingAt(q.m.ctx, []string{address}, &peerv1.StandingRequest{Cluster: n.o.Cluster, RingId: q.e.ringID, Id: q.e.id})
 			if err != nil {
 				n.log.Debug("a member does not say whether this node is one", "from", address, "error", err)
 				return
@@ -131,7 +132,7 @@ func membersFromWire(members []*arcv1.MemberStatus) []ring.Member {
 	return out
 }
 
-func (n *node) standingAt(ctx context.Context, addresses []string, r *arcv1.StandingRequest) (*arcv1.StandingResponse, error) {
+func (n *node) standingAt(ctx context.Context, addresses []string, r *peerv1.StandingRequest) (*peerv1.StandingResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectWait)
 	defer cancel()
 	conn, err := n.dialAny(ctx, addresses)
@@ -139,10 +140,10 @@ func (n *node) standingAt(ctx context.Context, addresses []string, r *arcv1.Stan
 		return nil, err
 	}
 	defer conn.Close()
-	return arcv1.NewPeerClient(conn).Standing(ctx, r)
+	return peerv1.NewPeerServiceClient(conn).Standing(ctx, r)
 }
 
-func standingFromWire(r *arcv1.StandingResponse) election.Standing {
+func standingFromWire(r *peerv1.StandingResponse) election.Standing {
 	return election.Standing{
 		RingID: r.GetRingId(), From: r.GetSelfId(), Epoch: r.GetEpoch(), Member: r.GetMember(), Out: r.GetOut(), Needed: r.GetNeeded(),
 		InTouch: r.GetInTouch(), Voters: r.GetVoters(), Leader: r.GetLeaderId(), LeaderIncarnation: r.GetLeaderIncarnation(),

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -20,15 +21,15 @@ func forge(t *testing.T, to, as *testNode, ring string, epoch uint64) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	stream, err := arcv1.NewPeerClient(conn).Stream(to.ctx())
+	stream, err := peerv1.NewPeerServiceClient(conn).Stream(to.ctx())
 	if err != nil {
 		t.Fatal(err)
 	}
 	self, member := as.status(), to.status().GetSelfId()
-	hello := &arcv1.PeerHello{Cluster: as.o.Cluster, RingId: ring, Id: self.GetSelfId(), To: member, Name: as.o.Name, Incarnation: as.n.incarnation}
-	for _, env := range []*arcv1.PeerEnvelope{
-		{Body: &arcv1.PeerEnvelope_Hello{Hello: hello}},
-		{Body: &arcv1.PeerEnvelope_Evicted{Evicted: &arcv1.Evicted{RingId: ring, Id: member, Epoch: epoch}}},
+	hello := &peerv1.PeerHello{Cluster: as.o.Cluster, RingId: ring, Id: self.GetSelfId(), To: member, Name: as.o.Name, Incarnation: as.n.incarnation}
+	for _, env := range []*peerv1.StreamRequest{
+		{Body: &peerv1.StreamRequest_Hello{Hello: hello}},
+		{Body: &peerv1.StreamRequest_Evicted{Evicted: &peerv1.Evicted{RingId: ring, Id: member, Epoch: epoch}}},
 	} {
 		if err := stream.Send(env); err != nil {
 			t.Fatal(err)

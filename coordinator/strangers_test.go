@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -39,8 +40,8 @@ func TestStrangersLockNobodyOut(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = cc.Close() })
 		for range perConn / 2 {
-			_, _ = arcv1.NewPeerClient(cc).Stream(ctx)
-			if w, err := arcv1.NewArcClient(cc).Watch(ctx, &arcv1.WatchRequest{}); err == nil {
+			_, _ = peerv1.NewPeerServiceClient(cc).Stream(ctx)
+			if w, err := arcv1.NewArcServiceClient(cc).Watch(ctx, &arcv1.WatchRequest{}); err == nil {
 				go func() { _, _ = w.Recv() }()
 			}
 		}
@@ -69,14 +70,14 @@ func TestCallsAreSmallAndFew(t *testing.T) {
 	cc := n1.dial()
 	for way, conn := range map[string]*grpc.ClientConn{"over the network": cc, "over the socket": n1.conn} {
 		for size, want := range map[int]bool{63 << 10: false, 64 << 10: true, 8 << 20: true} {
-			_, err := arcv1.NewArcClient(conn).Evict(n1.ctx(), &arcv1.EvictRequest{Name: strings.Repeat("x", size)})
+			_, err := arcv1.NewArcServiceClient(conn).Evict(n1.ctx(), &arcv1.EvictRequest{Name: strings.Repeat("x", size)})
 			if refused := status.Code(err) == codes.ResourceExhausted; refused != want {
 				t.Errorf("%d bytes %s: %v", size, way, err)
 			}
 		}
 	}
 	for range perConn {
-		w, err := arcv1.NewArcClient(cc).Watch(n1.ctx(), &arcv1.WatchRequest{})
+		w, err := arcv1.NewArcServiceClient(cc).Watch(n1.ctx(), &arcv1.WatchRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,10 +87,10 @@ func TestCallsAreSmallAndFew(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(n1.ctx(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := arcv1.NewArcClient(cc).Status(ctx, &arcv1.StatusRequest{}); status.Code(err) != codes.DeadlineExceeded {
+	if _, err := arcv1.NewArcServiceClient(cc).Status(ctx, &arcv1.StatusRequest{}); status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("one call more on that connection: %v", err)
 	}
-	if _, err := arcv1.NewArcClient(n1.dial()).Status(n1.ctx(), &arcv1.StatusRequest{}); err != nil {
+	if _, err := arcv1.NewArcServiceClient(n1.dial()).Status(n1.ctx(), &arcv1.StatusRequest{}); err != nil {
 		t.Errorf("a call on another one: %v", err)
 	}
 }

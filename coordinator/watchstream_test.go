@@ -32,7 +32,7 @@ func TestWatchAcrossARejoin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	term := first.GetTerm()
+	term := first.GetEvent().GetTerm()
 	if _, err := nodes[0].client.Evict(ctx, &arcv1.EvictRequest{Name: "n2"}); err != nil {
 		t.Fatal(err)
 	}
@@ -43,10 +43,11 @@ func TestWatchAcrossARejoin(t *testing.T) {
 	}
 	snapshots := 0
 	for term < h.GetTerm() {
-		e, err := stream.Recv()
+		r, err := stream.Recv()
 		if err != nil {
 			t.Fatalf("after token %d: %v", term, err)
 		}
+		e := r.GetEvent()
 		switch e.GetType() {
 		case "snapshot":
 			snapshots++
@@ -74,7 +75,7 @@ func TestWatchOfAClientThatDoesNotRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first, err := stream.Recv(); err != nil || first.GetType() != "snapshot" {
+	if first, err := stream.Recv(); err != nil || first.GetEvent().GetType() != "snapshot" {
 		t.Fatalf("first event %v, %v; want a snapshot", first, err)
 	}
 	long, _ := structpb.NewStruct(map[string]any{"text": string(make([]byte, 4096))})
@@ -83,13 +84,14 @@ func TestWatchOfAClientThatDoesNotRead(t *testing.T) {
 		h.Publish(h.Load(), []*arcv1.Event{{Type: "test", Node: strconv.Itoa(i), Detail: long}})
 	}
 	for want := 0; ; want++ {
-		e, err := stream.Recv()
+		r, err := stream.Recv()
 		if err != nil {
 			if status.Code(err) != codes.ResourceExhausted || reason.Of(err) != "SLOW_WATCHER" {
 				t.Errorf("the stream ended with %v, want ResourceExhausted", err)
 			}
 			return
 		}
+		e := r.GetEvent()
 		if e.GetNode() == strconv.Itoa(want) {
 			continue
 		}

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 // freeUDP is a UDP port of loopback that nobody has at the moment.
@@ -30,7 +30,7 @@ func TestAWordOutlivesTheProcess(t *testing.T) {
 	n := start(t, o)
 	ask := func(founder string, names ...string) (bool, string) {
 		t.Helper()
-		r, err := n.n.acceptFounder(&arcv1.AcceptFounderRequest{Cluster: o.Cluster, Founder: founder, Incarnation: 7, Addresses: []string{"127.0.0.1:1"}, Names: names, To: "n"})
+		r, err := n.n.acceptFounder(&peerv1.AcceptFounderRequest{Cluster: o.Cluster, Founder: founder, Incarnation: 7, Addresses: []string{"127.0.0.1:1"}, Names: names, To: "n"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/foreign"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 const (
@@ -73,7 +73,7 @@ type target struct {
 type ask struct {
 	round   uint64
 	node    Node
-	request *arcv1.AcceptFounderRequest
+	request *peerv1.AcceptFounderRequest
 }
 
 // abandon ends a candidacy; no other begins before the wait is over.
@@ -224,7 +224,7 @@ func (c *core) askDue(now time.Time) []effect {
 		}
 		// At an own address it would be this node that answers.
 		node.Addresses = slices.DeleteFunc(node.Addresses, func(a string) bool { return slices.Contains(c.self.Addresses, a) })
-		out = append(out, ask{a.round, node, &arcv1.AcceptFounderRequest{
+		out = append(out, ask{a.round, node, &peerv1.AcceptFounderRequest{
 			Cluster: c.cluster, Founder: c.self.Name, Incarnation: c.self.Incarnation,
 			Addresses: slices.Clone(c.self.Addresses), Names: slices.Sorted(slices.Values(a.names)), To: t.node.Name,
 		}})
@@ -294,7 +294,7 @@ func (c *core) giveUp(now time.Time, reason string) []effect {
 // accept decides whether this node gives its word to a founder; if not, the
 // reason is a short sentence for the founder's log. An error says that it was
 // not this node who was asked.
-func (c *core) accept(now time.Time, req *arcv1.AcceptFounderRequest) (bool, string, []effect, error) {
+func (c *core) accept(now time.Time, req *peerv1.AcceptFounderRequest) (bool, string, []effect, error) {
 	if to := req.GetTo(); to != "" && to != c.self.Name {
 		return false, "", nil, fmt.Errorf("%w: the founder %.80q asks for the word of %.80q, and %s answers", ErrOtherNode, req.GetFounder(), to, c.self.Name)
 	}
@@ -316,7 +316,7 @@ func (c *core) accept(now time.Time, req *arcv1.AcceptFounderRequest) (bool, str
 }
 
 // refusal is why this node does not give its word, empty if it does.
-func (c *core) refusal(now time.Time, req *arcv1.AcceptFounderRequest) string {
+func (c *core) refusal(now time.Time, req *peerv1.AcceptFounderRequest) string {
 	f := &c.found
 	if err := foreign.CheckName("cluster", req.GetCluster()); err != nil {
 		return err.Error()
@@ -361,7 +361,7 @@ func (c *core) refusal(now time.Time, req *arcv1.AcceptFounderRequest) string {
 }
 
 // badNames checks the names that a founder wants to found with.
-func (c *core) badNames(now time.Time, req *arcv1.AcceptFounderRequest) string {
+func (c *core) badNames(now time.Time, req *peerv1.AcceptFounderRequest) string {
 	if len(req.Names) > maxNames+1 {
 		return fmt.Sprintf("%d names are more than %d", len(req.Names), maxNames+1)
 	}

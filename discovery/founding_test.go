@@ -10,7 +10,7 @@ import (
 	"time"
 
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 // bench is one core with a clock that the test moves. Chance is constant, so
@@ -92,7 +92,7 @@ func (b *bench) after(d time.Duration) []effect {
 }
 
 func (b *bench) request(founder string, incarnation uint64, names ...string) (bool, string) {
-	ok, reason, _, err := b.accept(b.now, &arcv1.AcceptFounderRequest{
+	ok, reason, _, err := b.accept(b.now, &peerv1.AcceptFounderRequest{
 		Cluster: "c", Founder: founder, Incarnation: incarnation, Addresses: []string{founder + ":1"}, Names: names, To: b.self.Name,
 	})
 	if err != nil {
@@ -269,7 +269,7 @@ func TestWhomANodeAccepts(t *testing.T) {
 	})
 	t.Run("asked in another's place", func(t *testing.T) {
 		b := newBench(t, "b", 3)
-		req := &arcv1.AcceptFounderRequest{Cluster: "c", Founder: "a", Incarnation: 1, Addresses: []string{"a:1"}, Names: []string{"a", "b", "c"}, To: "c"}
+		req := &peerv1.AcceptFounderRequest{Cluster: "c", Founder: "a", Incarnation: 1, Addresses: []string{"a:1"}, Names: []string{"a", "b", "c"}, To: "c"}
 		if ok, _, _, err := b.accept(b.now, req); ok || !errors.Is(err, ErrOtherNode) || b.found.word != nil {
 			t.Errorf("accepted %v, error %v, word %v; want ErrOtherNode", ok, err, b.found.word)
 		}

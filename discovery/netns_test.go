@@ -18,7 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 // Two hosts on a real network: this test starts itself twice, each time in a
@@ -126,13 +126,13 @@ func playFounding(t *testing.T, role string, port int) {
 				if err != nil {
 					return
 				}
-				var req arcv1.AcceptFounderRequest
+				var req peerv1.AcceptFounderRequest
 				if json.NewDecoder(c).Decode(&req) == nil {
 					accepted, reason, err := s.Accept(&req)
 					if err != nil {
 						t.Error(err)
 					}
-					json.NewEncoder(c).Encode(&arcv1.AcceptFounderResponse{Accepted: accepted, Reason: reason})
+					json.NewEncoder(c).Encode(&peerv1.AcceptFounderResponse{Accepted: accepted, Reason: reason})
 				}
 				c.Close()
 			}
@@ -151,7 +151,7 @@ func playFounding(t *testing.T, role string, port int) {
 	meet(t, role, port+10)
 }
 
-func askOverTCP(ctx context.Context, address string, req *arcv1.AcceptFounderRequest) (bool, string, error) {
+func askOverTCP(ctx context.Context, address string, req *peerv1.AcceptFounderRequest) (bool, string, error) {
 	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return false, "", err
@@ -160,7 +160,7 @@ func askOverTCP(ctx context.Context, address string, req *arcv1.AcceptFounderReq
 	if end, ok := ctx.Deadline(); ok {
 		c.SetDeadline(end)
 	}
-	var answer arcv1.AcceptFounderResponse
+	var answer peerv1.AcceptFounderResponse
 	if err := errors.Join(json.NewEncoder(c).Encode(req), json.NewDecoder(c).Decode(&answer)); err != nil {
 		return false, "", err
 	}

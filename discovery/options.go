@@ -13,7 +13,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/foreign"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 // DefaultPort is the UDP port that all coordinators of a host share.
@@ -53,7 +53,7 @@ type Options struct {
 	// and is tried again; what the other one's Accept returned as an error has
 	// to come back as one. Needed if Expect > 1. It is called by many
 	// goroutines at once, with a context that ends within two seconds.
-	Ask func(ctx context.Context, address string, req *arcv1.AcceptFounderRequest) (accepted bool, reason string, err error)
+	Ask func(ctx context.Context, address string, req *peerv1.AcceptFounderRequest) (accepted bool, reason string, err error)
 	// Words are those that this node's former processes gave and Keep kept. Keep,
 	// if not nil, makes all words durable: before a founder gets one, and when they
 	// have changed. None are left once SetRing has named a ring and its leader.

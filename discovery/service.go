@@ -13,7 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/internal/foreign"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 const (
@@ -216,7 +216,7 @@ func (s *Service) Announce() {
 // An error wraps ErrOtherNode: another node's word was asked for, so this one's
 // refusal would say nothing. The caller has to be given it as an error, so that
 // it tries the other one's other addresses.
-func (s *Service) Accept(req *arcv1.AcceptFounderRequest) (accepted bool, reason string, err error) {
+func (s *Service) Accept(req *peerv1.AcceptFounderRequest) (accepted bool, reason string, err error) {
 	s.do(func(c *core, now time.Time) (out []effect) {
 		accepted, reason, out, err = c.accept(now, req)
 		return out

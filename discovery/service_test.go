@@ -15,7 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -54,7 +54,7 @@ func newHouse(t testing.TB) *house {
 
 var errNobody = errors.New("connection refused")
 
-func (h *house) ask(_ context.Context, address string, req *arcv1.AcceptFounderRequest) (bool, string, error) {
+func (h *house) ask(_ context.Context, address string, req *peerv1.AcceptFounderRequest) (bool, string, error) {
 	h.mu.Lock()
 	s := h.services[address]
 	h.mu.Unlock()

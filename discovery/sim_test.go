@@ -14,7 +14,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 // world runs cores against one another in virtual time. Datagrams are lost,
@@ -278,7 +278,7 @@ var errLost = errors.New("deadline exceeded")
 
 func (n *simNode) ask(e ask) {
 	w := n.w
-	req := proto.Clone(e.request).(*arcv1.AcceptFounderRequest)
+	req := proto.Clone(e.request).(*peerv1.AcceptFounderRequest)
 	answer := func(accepted bool, reason string, err error) {
 		n.do(func() []effect {
 			return n.core.asked(w.now, e.round, e.node.Name, e.node.Incarnation, accepted, reason, err)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 // restarted is a node of the same name that has only what was kept.
@@ -159,7 +159,7 @@ func TestAWordIsKeptBeforeItIsGiven(t *testing.T) {
 			return nil
 		}
 	})
-	req := &arcv1.AcceptFounderRequest{Cluster: "c", Founder: "a", Incarnation: 1, Addresses: []string{"127.0.0.1:1"}, Names: []string{"a", "n", "x"}, To: "n"}
+	req := &peerv1.AcceptFounderRequest{Cluster: "c", Founder: "a", Incarnation: 1, Addresses: []string{"127.0.0.1:1"}, Names: []string{"a", "n", "x"}, To: "n"}
 	if ok, why, err := s.Accept(req); ok || err != nil || !strings.Contains(why, "disk full") {
 		t.Errorf("accepted %v, %q, %v, although the word was not kept", ok, why, err)
 	}

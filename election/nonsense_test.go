@@ -12,7 +12,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/peerwire"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -36,11 +36,20 @@ func kindOf(m election.Message) string {
 	if m.Raft != nil {
 		return m.Raft.GetType().String()
 	}
+	env := envelope(m)
+	return string(env.WhichOneof(env.Descriptor().Oneofs().Get(0)).Name())
+}
+
+// envelope is what a message travels in. A last word has another one.
+func envelope(m election.Message) protoreflect.Message {
+	if m.Held != nil {
+		return peerwire.EncodeHeld(*m.Held).ProtoReflect()
+	}
 	env, err := peerwire.Encode(m)
 	if err != nil {
 		panic(err)
 	}
-	return string(env.ProtoReflect().WhichOneof(env.ProtoReflect().Descriptor().Oneofs().Get(0)).Name())
+	return env.ProtoReflect()
 }
 
 // body is the message that has a body's fields: raft's own message for those.
@@ -48,40 +57,39 @@ func body(m election.Message) proto.Message {
 	if m.Raft != nil {
 		return proto.Clone(m.Raft)
 	}
-	env, err := peerwire.Encode(m)
-	if err != nil {
-		panic(err)
-	}
-	r := env.ProtoReflect()
+	r := envelope(m)
 	return r.Get(r.WhichOneof(r.Descriptor().Oneofs().Get(0))).Message().Interface()
 }
 
 // decoded is what the receiver makes of a body's bytes.
 func decoded(m election.Message, b proto.Message) (election.Message, error) {
-	env := &arcv1.PeerEnvelope{}
+	env := envelope(m)
 	if m.Raft != nil {
 		wire, err := proto.Marshal(b)
 		if err != nil {
 			panic(err)
 		}
-		env.Body = &arcv1.PeerEnvelope_Raft{Raft: wire}
+		env = (&peerv1.StreamRequest{Body: &peerv1.StreamRequest_Raft{Raft: wire}}).ProtoReflect()
 	} else {
-		orig, err := peerwire.Encode(m)
-		if err != nil {
-			panic(err)
-		}
-		r := orig.ProtoReflect()
-		env.ProtoReflect().Set(r.WhichOneof(r.Descriptor().Oneofs().Get(0)), protoreflect.ValueOfMessage(b.ProtoReflect()))
+		env.Set(env.WhichOneof(env.Descriptor().Oneofs().Get(0)), protoreflect.ValueOfMessage(b.ProtoReflect()))
 	}
-	wire, err := proto.Marshal(env)
+	wire, err := proto.Marshal(env.Interface())
 	if err != nil {
 		return election.Message{}, err // not a text: it cannot be on the wire
 	}
-	env = &arcv1.PeerEnvelope{}
-	if err := proto.Unmarshal(wire, env); err != nil {
+	env = env.New()
+	if err := proto.Unmarshal(wire, env.Interface()); err != nil {
 		return election.Message{}, err
 	}
-	d, err := peerwire.Decode(env, m.From, m.To)
+	d := election.Message{From: m.From, To: m.To}
+	switch env := env.Interface().(type) {
+	case *peerv1.StreamRequest:
+		d, err = peerwire.Decode(env, m.From, m.To)
+	case *peerv1.StreamResponse:
+		var h election.Held
+		h, err = peerwire.DecodeHeld(env.GetHeld())
+		d.Held = &h
+	}
 	d.Incarnation = m.Incarnation
 	return d, err
 }
@@ -118,6 +126,8 @@ var (
 	blobs   = [][]byte{
 		{0xff}, []byte("{"), []byte("null"), []byte(`{"ref":1}`), []byte(`{"settings":{"lease_ms":1}}`), []byte(`{"newer":{}}`),
 		[]byte(`{"ring":{"ring_id":"r","highest_id":18446744073709551615,"epoch":18446744073709551615}}`), make([]byte, 70_000),
+		{8, 3}, ring.Command{Settings: &ring.Settings{LeaseMS: 1}}.Encode(), ring.Command{Evict: &ring.Evict{ID: 1, Evidence: "hunch"}}.Encode(),
+		(&ring.State{RingID: "r", HighestID: math.MaxUint64, Epoch: math.MaxUint64}).Snapshot(),
 	}
 	texts = []string{"", "x", "\x1b[2J", string(make([]byte, 2000)), "10.0.0.1:1", "\u202e"}
 )
@@ -356,7 +366,7 @@ func TestNoFieldOfAnyMessageHurtsTheRing(t *testing.T) {
 		return nil
 	})
 	for _, kind := range []string{"MsgApp", "MsgAppResp", "MsgVote", "MsgVoteResp", "MsgPreVote", "MsgPreVoteResp", "MsgHeartbeat", "MsgHeartbeatResp", "MsgSnap", "MsgTimeoutNow",
-		"renew", "renew_ack", "suspicion", "certificate", "release", "check", "return", "takeover", "evicted", "held", "inspect", "unwatched"} {
+		"renew", "renew_ack", "opinion", "certificate", "release", "check", "return", "takeover", "evicted", "held", "inspect", "unwatched"} {
 		if seen[kind] == 0 {
 			t.Errorf("no %s is sent in this life: %v", kind, seen)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/monitor/detector"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
 // BenchmarkProbe is one probe of a leader, from the tick to the pong that the
@@ -27,8 +27,8 @@ func BenchmarkProbe(b *testing.B) {
 		m.tellers.close()
 		m.attempts.Wait()
 	}()
-	link := &arcv1.Link{Epoch: 1, Term: 5, RingId: "ring", Cluster: "c", Self: &arcv1.Target{Id: 1, Name: "n1", Incarnation: 9},
-		Successors: []*arcv1.Target{n.target()}, Leader: 2, LeaderIntervalMs: 2, LeaderMisses: 3, IntervalMs: 50, Misses: 4, GrantUs: 7000}
+	link := &localv1.Link{Epoch: 1, Term: 5, RingId: "ring", Cluster: "c", Self: &localv1.Target{Id: 1, Name: "n1", Incarnation: 9},
+		Successors: []*localv1.Target{n.target()}, Leader: 2, LeaderIntervalMs: 2, LeaderMisses: 3, IntervalMs: 50, Misses: 4, GrantUs: 7000}
 	n.term.Store(5)
 	m.relink(monotime.Now(), link)
 	handle := func(kind eventKind) {

@@ -15,8 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/queue"
+	"github.com/arc-ring/arc/ring"
 )
 
 // patience is how long a test waits for what must happen. Nothing asserts
@@ -25,8 +27,8 @@ const patience = 20 * time.Second
 
 // node is another member's coordinator, as far as a monitor sees it.
 type node struct {
-	arcv1.UnimplementedProbeServer
-	arcv1.UnimplementedPeerServer
+	peerv1.UnimplementedProbeServiceServer
+	peerv1.UnimplementedPeerServiceServer
 
 	t           testing.TB
 	id          uint64
@@ -38,7 +40,7 @@ type node struct {
 	mute        atomic.Bool // it takes pings and does not answer
 	streams     atomic.Int64
 	pings       atomic.Int64
-	certs       chan *arcv1.CertifyRequest
+	certs       chan *peerv1.CertifyRequest
 
 	mu     sync.Mutex
 	server *grpc.Server
@@ -75,7 +77,7 @@ func (l *countingListener) Accept() (net.Conn, error) {
 }
 
 func newNode(t testing.TB, id uint64, name string) *node {
-	n := &node{t: t, id: id, name: name, certs: make(chan *arcv1.CertifyRequest, 64)}
+	n := &node{t: t, id: id, name: name, certs: make(chan *peerv1.CertifyRequest, 64)}
 	n.incarnation.Store(id * 11)
 	n.listen("127.0.0.1:0")
 	t.Cleanup(n.stop)
@@ -93,8 +95,8 @@ func (n *node) listen(addr string) {
 	n.addr = l.Addr().String()
 	n.conns = &countingListener{Listener: l}
 	n.server = grpc.NewServer()
-	arcv1.RegisterProbeServer(n.server, n)
-	arcv1.RegisterPeerServer(n.server, n)
+	peerv1.RegisterProbeServiceServer(n.server, n)
+	peerv1.RegisterPeerServiceServer(n.server, n)
 	n.served = make(chan struct{})
 	go func(s *grpc.Server, l net.Listener, done chan struct{}) {
 		defer close(done)
@@ -123,7 +125,7 @@ func (n *node) breakStreams() {
 	n.conns.conns = nil
 }
 
-func (n *node) Probe(s grpc.BidiStreamingServer[arcv1.Ping, arcv1.Pong]) error {
+func (n *node) Probe(s grpc.BidiStreamingServer[peerv1.ProbeRequest, peerv1.ProbeResponse]) error {
 	n.streams.Add(1)
 	for {
 		p, err := s.Recv()
@@ -134,31 +136,31 @@ func (n *node) Probe(s grpc.BidiStreamingServer[arcv1.Ping, arcv1.Pong]) error {
 		if n.mute.Load() {
 			continue
 		}
-		if err := s.Send(&arcv1.Pong{Seq: p.Seq, Name: n.name, Id: n.id, Incarnation: n.incarnation.Load(), Term: n.term.Load(), RingId: n.ringID}); err != nil {
+		if err := s.Send(&peerv1.ProbeResponse{Seq: p.Seq, Name: n.name, Id: n.id, Incarnation: n.incarnation.Load(), Term: n.term.Load(), RingId: n.ringID}); err != nil {
 			return nil
 		}
 	}
 }
 
-func (n *node) Certify(_ context.Context, r *arcv1.CertifyRequest) (*arcv1.CertifyResponse, error) {
+func (n *node) Certify(_ context.Context, r *peerv1.CertifyRequest) (*peerv1.CertifyResponse, error) {
 	n.certs <- r
-	return &arcv1.CertifyResponse{}, nil
+	return &peerv1.CertifyResponse{}, nil
 }
 
-func (n *node) target() *arcv1.Target {
-	return &arcv1.Target{Id: n.id, Name: n.name, Incarnation: n.id * 11, Addresses: []string{n.addr}}
+func (n *node) target() *localv1.Target {
+	return &localv1.Target{Id: n.id, Name: n.name, Incarnation: n.id * 11, Addresses: []string{n.addr}}
 }
 
 // home is the own coordinator: a real process, and in this one its queue and
 // its Local service.
 type home struct {
-	arcv1.UnimplementedLocalServer
+	localv1.UnimplementedLocalServiceServer
 
 	t        testing.TB
 	process  *exec.Cmd
 	sender   *queue.Sender
 	doorbell chan os.Signal
-	reports  chan *arcv1.MonitorReport
+	reports  chan *localv1.MonitorRequest
 	deaf     atomic.Bool // its event loop hangs
 	streams  atomic.Int64
 	epoch    uint64
@@ -176,7 +178,7 @@ type home struct {
 
 // newHome starts a coordinator's process; start starts the monitor.
 func newHome(t testing.TB) *home {
-	h := &home{t: t, doorbell: make(chan os.Signal, 1), reports: make(chan *arcv1.MonitorReport, 4096), ended: make(chan struct{})}
+	h := &home{t: t, doorbell: make(chan os.Signal, 1), reports: make(chan *localv1.MonitorRequest, 4096), ended: make(chan struct{})}
 	h.process = exec.Command("sleep", "1000")
 	if err := h.process.Start(); err != nil {
 		t.Fatal(err)
@@ -214,7 +216,7 @@ func (h *home) serveLocal() (stop func()) {
 		h.t.Fatal(err)
 	}
 	s := grpc.NewServer()
-	arcv1.RegisterLocalServer(s, h)
+	localv1.RegisterLocalServiceServer(s, h)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -246,10 +248,10 @@ func (h *home) killCoordinator() {
 	}
 }
 
-func (h *home) Monitor(s grpc.BidiStreamingServer[arcv1.MonitorReport, arcv1.MonitorBeat]) error {
+func (h *home) Monitor(s grpc.BidiStreamingServer[localv1.MonitorRequest, localv1.MonitorResponse]) error {
 	h.streams.Add(1)
 	for _, level := range h.levels {
-		if err := s.Send(&arcv1.MonitorBeat{LogLevel: level}); err != nil {
+		if err := s.Send(&localv1.MonitorResponse{LogLevel: level}); err != nil {
 			return nil
 		}
 	}
@@ -258,9 +260,9 @@ func (h *home) Monitor(s grpc.BidiStreamingServer[arcv1.MonitorReport, arcv1.Mon
 		if err != nil {
 			return nil
 		}
-		if b, ok := r.Body.(*arcv1.MonitorReport_Beat); ok {
+		if b, ok := r.Body.(*localv1.MonitorRequest_Beat); ok {
 			if !h.deaf.Load() {
-				if err := s.Send(&arcv1.MonitorBeat{Seq: b.Beat}); err != nil {
+				if err := s.Send(&localv1.MonitorResponse{Seq: b.Beat}); err != nil {
 					return nil
 				}
 			}
@@ -271,12 +273,12 @@ func (h *home) Monitor(s grpc.BidiStreamingServer[arcv1.MonitorReport, arcv1.Mon
 }
 
 // link sends one with the successors, told to all of them.
-func (h *home) link(change func(*arcv1.Link), successors ...*node) {
+func (h *home) link(change func(*localv1.Link), successors ...*node) {
 	h.t.Helper()
 	h.epoch++
-	l := &arcv1.Link{
+	l := &localv1.Link{
 		Epoch: h.epoch, Term: 5, RingId: "ring", Cluster: "c",
-		Self:             &arcv1.Target{Id: 1, Name: "n1", Incarnation: 99, Addresses: []string{"127.0.0.1:1"}},
+		Self:             &localv1.Target{Id: 1, Name: "n1", Incarnation: 99, Addresses: []string{"127.0.0.1:1"}},
 		LeaderIntervalMs: 20, LeaderMisses: 3, IntervalMs: 20, Misses: 3,
 	}
 	for _, n := range successors {
@@ -292,12 +294,12 @@ func (h *home) link(change func(*arcv1.Link), successors ...*node) {
 }
 
 // slow makes probes so rare that nothing is noticed by their absence.
-func slow(l *arcv1.Link) {
+func slow(l *localv1.Link) {
 	l.IntervalMs, l.LeaderIntervalMs, l.Misses, l.LeaderMisses = 20_000, 20_000, 5, 5
 }
 
 // await returns the first report that fits.
-func (h *home) await(what string, fits func(*arcv1.MonitorReport) bool) *arcv1.MonitorReport {
+func (h *home) await(what string, fits func(*localv1.MonitorRequest) bool) *localv1.MonitorRequest {
 	h.t.Helper()
 	timeout := time.After(patience)
 	for {
@@ -312,17 +314,22 @@ func (h *home) await(what string, fits func(*arcv1.MonitorReport) bool) *arcv1.M
 	}
 }
 
-func (h *home) awaitSuspicion(of *node, evidence string) *arcv1.Suspicion {
+// evidenceOf is the evidence of a suspicion; "" for another opinion.
+func evidenceOf(o *peerv1.Opinion) string {
+	e, _ := ring.EvidenceOf(max(o.GetSuspect().GetEvidence(), o.GetGrantExpired().GetEvidence()))
+	return string(e)
+}
+
+func (h *home) awaitSuspicion(of *node, evidence string) *peerv1.Opinion {
 	h.t.Helper()
-	return h.await(evidence+" of "+of.name, func(r *arcv1.MonitorReport) bool {
-		s := r.GetSuspicion()
-		return s != nil && s.Id == of.id && !s.Cleared && s.Evidence == evidence
-	}).GetSuspicion()
+	return h.await(evidence+" of "+of.name, func(r *localv1.MonitorRequest) bool {
+		return r.GetOpinion().GetId() == of.id && evidenceOf(r.GetOpinion()) == evidence
+	}).GetOpinion()
 }
 
 func (h *home) awaitLink(of *node, state string) {
 	h.t.Helper()
-	h.await(state+" "+of.name, func(r *arcv1.MonitorReport) bool {
+	h.await(state+" "+of.name, func(r *localv1.MonitorRequest) bool {
 		return r.GetLink().GetTarget() == of.id && r.GetLink().GetState() == state
 	})
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/monitor/detector"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	"github.com/arc-ring/arc/queue"
 )
 
@@ -42,7 +42,7 @@ func (m *monitor) take(now mono.Instant, r received) error {
 
 // own tells whether a link is of the coordinator that this monitor watches. A
 // certificate about another would be a lie that voids promises.
-func (m *monitor) own(l *arcv1.Link) bool {
+func (m *monitor) own(l *localv1.Link) bool {
 	if l.GetSelf().GetId() == 0 || l.GetSelf().GetIncarnation() == m.o.Incarnation {
 		return true
 	}
@@ -53,7 +53,7 @@ func (m *monitor) own(l *arcv1.Link) bool {
 
 // fresh tells whether a link is newer than what the monitor has. Epochs of two
 // rings, and of before and after a leave, are not compared.
-func (m *monitor) fresh(l *arcv1.Link) bool {
+func (m *monitor) fresh(l *localv1.Link) bool {
 	old := m.link
 	if old == nil {
 		return true
@@ -65,7 +65,7 @@ func (m *monitor) fresh(l *arcv1.Link) bool {
 	return !sameRing || l.GetEpoch() >= old.GetEpoch()
 }
 
-func (m *monitor) relink(now mono.Instant, l *arcv1.Link) {
+func (m *monitor) relink(now mono.Instant, l *localv1.Link) {
 	old := m.link
 	m.link = l
 	own := l.GetSelf().GetAddresses()
@@ -105,7 +105,7 @@ func (m *monitor) relink(now mono.Instant, l *arcv1.Link) {
 }
 
 // beatOf is how often a monitor with this link asks for a beat.
-func beatOf(l *arcv1.Link) time.Duration {
+func beatOf(l *localv1.Link) time.Duration {
 	if ms := l.GetBeatMs(); ms > 0 {
 		return time.Duration(ms) * time.Millisecond
 	}
@@ -139,7 +139,7 @@ func same(a, b detector.Target) bool {
 	return a.ID == b.ID && a.Incarnation == b.Incarnation && slices.Equal(a.Addresses, b.Addresses)
 }
 
-func toWatch(l *arcv1.Link) detector.Link {
+func toWatch(l *localv1.Link) detector.Link {
 	w := detector.Link{
 		Epoch: l.GetEpoch(), Term: l.GetTerm(), Leader: l.GetLeader(),
 		LeaderTiming:   timing(l.GetLeaderIntervalMs(), l.GetLeaderMisses()),
@@ -156,7 +156,7 @@ func toWatch(l *arcv1.Link) detector.Link {
 	return w
 }
 
-func toTarget(t *arcv1.Target) detector.Target {
+func toTarget(t *localv1.Target) detector.Target {
 	return detector.Target{ID: t.GetId(), Incarnation: t.GetIncarnation(), Name: t.GetName(), Addresses: t.GetAddresses()}
 }
 

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/arc-ring/arc/internal/connect"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
 // reportsKept bounds the reports that wait for the coordinator; the oldest
@@ -22,19 +22,19 @@ type local struct {
 	socket      string
 	incarnation uint64
 	log         hclog.Logger
-	out         chan *arcv1.MonitorReport
+	out         chan *localv1.MonitorRequest
 	beats       chan uint64
 }
 
 func newLocal(o *Options) *local {
 	return &local{
 		socket: o.LocalSocket, incarnation: o.Incarnation, log: o.Logger,
-		out: make(chan *arcv1.MonitorReport, reportsKept), beats: make(chan uint64, 8),
+		out: make(chan *localv1.MonitorRequest, reportsKept), beats: make(chan uint64, 8),
 	}
 }
 
 // report queues a report and never waits.
-func (l *local) report(r *arcv1.MonitorReport) {
+func (l *local) report(r *localv1.MonitorRequest) {
 	for {
 		select {
 		case l.out <- r:
@@ -81,7 +81,7 @@ func (l *local) run(ctx context.Context) {
 // tells whether the coordinator answered anything.
 func (l *local) stream(ctx context.Context, cc *grpc.ClientConn) (registered bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	s, err := arcv1.NewLocalClient(cc).Monitor(ctx)
+	s, err := localv1.NewLocalServiceClient(cc).Monitor(ctx)
 	if err != nil {
 		cancel()
 		return false, err
@@ -101,9 +101,9 @@ func (l *local) stream(ctx context.Context, cc *grpc.ClientConn) (registered boo
 	return answered, err
 }
 
-func (l *local) send(ctx context.Context, s grpc.BidiStreamingClient[arcv1.MonitorReport, arcv1.MonitorBeat]) error {
-	err := s.Send(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Registration{
-		Registration: &arcv1.Registration{Pid: int64(os.Getpid()), Incarnation: l.incarnation},
+func (l *local) send(ctx context.Context, s grpc.BidiStreamingClient[localv1.MonitorRequest, localv1.MonitorResponse]) error {
+	err := s.Send(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Registration{
+		Registration: &localv1.Registration{Pid: int64(os.Getpid()), Incarnation: l.incarnation},
 	}})
 	for err == nil {
 		select {
@@ -116,8 +116,8 @@ func (l *local) send(ctx context.Context, s grpc.BidiStreamingClient[arcv1.Monit
 	return err
 }
 
-func (l *local) receive(s grpc.BidiStreamingClient[arcv1.MonitorReport, arcv1.MonitorBeat], answered *bool) error {
-	beat := &arcv1.MonitorBeat{}
+func (l *local) receive(s grpc.BidiStreamingClient[localv1.MonitorRequest, localv1.MonitorResponse], answered *bool) error {
+	beat := &localv1.MonitorResponse{}
 	for {
 		if err := s.RecvMsg(beat); err != nil {
 			return err

@@ -16,8 +16,10 @@ import (
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/monitor/detector"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/queue"
+	"github.com/arc-ring/arc/ring"
 )
 
 const (
@@ -36,7 +38,7 @@ const (
 
 // received is what the queue's reader hands to the loop.
 type received struct {
-	link *arcv1.Link
+	link *localv1.Link
 	err  error
 }
 
@@ -50,7 +52,7 @@ type monitor struct {
 	watch   *detector.Watch
 	hang    detector.Hang
 
-	link       *arcv1.Link // nil until the first
+	link       *localv1.Link // nil until the first
 	neighbours map[uint64]*neighbour
 
 	// dialer dials all but the own coordinator; selfAt are the addresses of that.
@@ -222,7 +224,7 @@ func (m *monitor) tick(now mono.Instant) error {
 	if hung {
 		m.kill(now)
 	} else if beat != 0 {
-		m.local.report(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Beat{Beat: beat}})
+		m.local.report(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Beat{Beat: beat}})
 	}
 	return nil
 }
@@ -263,10 +265,16 @@ func (m *monitor) carryOut(now mono.Instant, actions []detector.Action) {
 
 func (m *monitor) suspect(a detector.Action) {
 	cleared := a.Kind == detector.Cleared
-	m.local.report(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Suspicion{Suspicion: &arcv1.Suspicion{
-		Id: a.Target.ID, Incarnation: a.Target.Incarnation, Term: a.Term, Evidence: string(a.Evidence),
-		Cleared: cleared, By: m.link.GetSelf().GetId(), Grant: a.Grant,
-	}}})
+	o := m.opinion(a)
+	switch {
+	case cleared:
+		o.Body = &peerv1.Opinion_Clear{Clear: &peerv1.Clear{}}
+	case a.Grant != 0:
+		o.Body = &peerv1.Opinion_GrantExpired{GrantExpired: &peerv1.GrantExpired{Grant: a.Grant, Evidence: ring.Evidence(a.Evidence).Number()}}
+	default:
+		o.Body = &peerv1.Opinion_Suspect{Suspect: &peerv1.Suspect{Evidence: ring.Evidence(a.Evidence).Number()}}
+	}
+	m.local.report(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Opinion{Opinion: o}})
 	if a.Repeat {
 		return
 	}
@@ -280,18 +288,23 @@ func (m *monitor) suspect(a detector.Action) {
 	}
 }
 
+// opinion is what an action says, but for its body.
+func (m *monitor) opinion(a detector.Action) *peerv1.Opinion {
+	return &peerv1.Opinion{Id: a.Target.ID, Incarnation: a.Target.Incarnation, Term: a.Term, By: m.link.GetSelf().GetId()}
+}
+
 // doubt lets those who may follow a leader look for themselves.
 func (m *monitor) doubt(a detector.Action) {
-	m.local.report(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Suspicion{Suspicion: &arcv1.Suspicion{
-		Id: a.Target.ID, Incarnation: a.Target.Incarnation, Term: a.Term, Doubt: true, By: m.link.GetSelf().GetId(),
-	}}})
+	o := m.opinion(a)
+	o.Body = &peerv1.Opinion_Doubt{Doubt: &peerv1.Doubt{}}
+	m.local.report(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Opinion{Opinion: o}})
 	if m.o.Logger.IsDebug() {
 		m.o.Logger.Debug("doubted", "peer", a.Target.Name, "id", a.Target.ID, "term", a.Term, "reason", a.Reason.String())
 	}
 }
 
 func (m *monitor) linkState(t detector.Target, state, detail string) {
-	m.local.report(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Link{Link: &arcv1.LinkState{
+	m.local.report(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Link{Link: &localv1.LinkState{
 		Epoch: m.link.GetEpoch(), Target: t.ID, TargetName: t.Name, State: state, Detail: detail,
 	}}})
 }
@@ -305,9 +318,9 @@ func (m *monitor) finish() error {
 		return nil
 	}
 	exit, clean := m.exit()
-	request := &arcv1.CertifyRequest{
+	request := &peerv1.CertifyRequest{
 		Cluster: m.link.GetCluster(), RingId: m.link.GetRingId(),
-		Certificate: &arcv1.Certificate{Name: self.GetName(), Id: self.GetId(), Incarnation: self.GetIncarnation(), Exit: exit, Clean: clean},
+		Certificate: &peerv1.Certificate{Name: self.GetName(), Id: self.GetId(), Incarnation: self.GetIncarnation(), Exit: exit, Clean: clean},
 	}
 	from := monotime.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), m.o.CertifyFor)

@@ -9,17 +9,18 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 func (h *home) ring() { h.doorbell <- syscall.SIGUSR1 }
 
 // suspicions drains the reports up to now.
-func (h *home) suspicions() (list []*arcv1.Suspicion) {
+func (h *home) suspicions() (list []*peerv1.Opinion) {
 	for {
 		select {
 		case r := <-h.reports:
-			if s := r.GetSuspicion(); s != nil && !s.Cleared && !s.Doubt {
+			if s := r.GetOpinion(); evidenceOf(s) != "" {
 				list = append(list, s)
 			}
 		default:
@@ -38,7 +39,7 @@ func (h *home) noSuspicion() {
 func TestItRegistersAndProbesItsSuccessor(t *testing.T) {
 	h, b := newHome(t), newNode(t, 2, "n2")
 	h.start()
-	r := h.await("registration", func(r *arcv1.MonitorReport) bool { return r.GetRegistration() != nil }).GetRegistration()
+	r := h.await("registration", func(r *localv1.MonitorRequest) bool { return r.GetRegistration() != nil }).GetRegistration()
 	if r.Pid != int64(syscall.Getpid()) || r.Incarnation != 99 {
 		t.Errorf("registered %v", r)
 	}
@@ -58,9 +59,9 @@ func TestASilentSuccessorIsSuspectedAndTheNextIsLookedAt(t *testing.T) {
 	before := b.pings.Load()
 	eventually(t, "answers of term 8", func() bool { return b.pings.Load() > before+2 })
 	b.mute.Store(true)
-	h.await("silence in term 8", func(r *arcv1.MonitorReport) bool {
-		s := r.GetSuspicion()
-		return s.GetId() == 2 && s.Evidence == "silent" && s.Incarnation == 22 && s.Term == 8 && s.By == 1 && !s.Cleared
+	h.await("silence in term 8", func(r *localv1.MonitorRequest) bool {
+		s := r.GetOpinion()
+		return s.GetId() == 2 && evidenceOf(s) == "silent" && s.Incarnation == 22 && s.Term == 8 && s.By == 1
 	})
 	// It is repeated while it lasts; the next is suspected too, and the one
 	// after it answers.
@@ -69,8 +70,8 @@ func TestASilentSuccessorIsSuspectedAndTheNextIsLookedAt(t *testing.T) {
 	h.awaitSuspicion(c, "silent")
 	eventually(t, "the third is looked at", func() bool { return d.pings.Load() > 0 })
 	b.mute.Store(false)
-	h.await("cleared", func(r *arcv1.MonitorReport) bool {
-		return r.GetSuspicion().GetCleared() && r.GetSuspicion().GetId() == 2
+	h.await("cleared", func(r *localv1.MonitorRequest) bool {
+		return r.GetOpinion().GetClear() != nil && r.GetOpinion().GetId() == 2
 	})
 }
 
@@ -122,7 +123,7 @@ func TestAnotherIncarnationAnswers(t *testing.T) {
 		t.Errorf("suspected incarnation %d, want the old one, 22", s.Incarnation)
 	}
 	// The ring learns of the new one.
-	h.link(func(l *arcv1.Link) { l.Successors[0].Incarnation = 777 }, b)
+	h.link(func(l *localv1.Link) { l.Successors[0].Incarnation = 777 }, b)
 	h.awaitLink(b, "up")
 }
 
@@ -131,7 +132,7 @@ func TestOnePathIsEnough(t *testing.T) {
 	gone := newNode(t, 9, "n9")
 	gone.stop()
 	h.start()
-	h.link(func(l *arcv1.Link) {
+	h.link(func(l *localv1.Link) {
 		slow(l)
 		l.Successors[0].Addresses = []string{gone.addr, b.addr}
 	}, b)
@@ -151,7 +152,7 @@ func TestCertificate(t *testing.T) {
 	for _, n := range []*node{b, c} {
 		select {
 		case r := <-n.certs:
-			want := &arcv1.Certificate{Name: "n1", Id: 1, Incarnation: 99, Exit: "gone; its monitor does not know why"}
+			want := &peerv1.Certificate{Name: "n1", Id: 1, Incarnation: 99, Exit: "gone; its monitor does not know why"}
 			if got := r.Certificate; r.RingId != "ring" || r.Cluster != "c" || got.String() != want.String() {
 				t.Errorf("%s was told %v, want %v of ring ring, cluster c", n.name, r, want)
 			}
@@ -169,7 +170,7 @@ func TestACertificateSaysWhatTheCoordinatorSaidOfItsEnd(t *testing.T) {
 	h.start()
 	h.link(nil, b)
 	h.awaitLink(b, "up")
-	h.link(func(l *arcv1.Link) { l.Ending, l.Clean = "exited in order", true }, b)
+	h.link(func(l *localv1.Link) { l.Ending, l.Clean = "exited in order", true }, b)
 	h.killCoordinator()
 	select {
 	case r := <-b.certs:
@@ -236,7 +237,7 @@ func TestNothingIsCertifiedAboutWhoLeft(t *testing.T) {
 	h.start()
 	h.link(nil, b)
 	h.awaitLink(b, "up")
-	if err := h.sender.Send(&arcv1.Link{}); err != nil {
+	if err := h.sender.Send(&localv1.Link{}); err != nil {
 		t.Fatal(err)
 	}
 	h.killCoordinator()
@@ -279,7 +280,7 @@ func TestAbandonedByALivingCoordinator(t *testing.T) {
 func TestAHungCoordinatorIsKilledAndCertified(t *testing.T) {
 	h, b := newHome(t), newNode(t, 2, "n2")
 	h.start()
-	h.link(func(l *arcv1.Link) { slow(l); l.HangAfterMs = 200 }, b)
+	h.link(func(l *localv1.Link) { slow(l); l.HangAfterMs = 200 }, b)
 	h.awaitLink(b, "up")
 	// It answers for longer than that first.
 	select {
@@ -311,7 +312,7 @@ func TestTheStreamToTheCoordinatorIsOpenedAgain(t *testing.T) {
 	h.stopLocal()
 	b.mute.Store(true)
 	h.stopLocal = h.serveLocal()
-	h.await("registration", func(r *arcv1.MonitorReport) bool { return r.GetRegistration() != nil })
+	h.await("registration", func(r *localv1.MonitorRequest) bool { return r.GetRegistration() != nil })
 	h.awaitSuspicion(b, "silent")
 }
 
@@ -332,7 +333,7 @@ func TestTheCoordinatorsDoorbell(t *testing.T) {
 	eventually(t, "its bell was heard", func() bool { return len(h.doorbell) == 0 })
 
 	// The same link with a wish for a fresh dial.
-	h.link(func(l *arcv1.Link) { slow(l); l.Redial = true }, c, b)
+	h.link(func(l *localv1.Link) { slow(l); l.Redial = true }, c, b)
 	h.awaitLink(c, "redialled")
 	eventually(t, "a second stream", func() bool { return c.streams.Load() == 2 })
 	h.noSuspicion()
@@ -363,7 +364,7 @@ func TestARelinkKeepsWhatNeedsNoChange(t *testing.T) {
 	h.link(slow, b)
 	h.awaitLink(b, "up")
 	// New timing, a new leader, a new member to tell: the stream stays.
-	h.link(func(l *arcv1.Link) { l.Leader, l.LeaderIntervalMs = 2, 10 }, b, c)
+	h.link(func(l *localv1.Link) { l.Leader, l.LeaderIntervalMs = 2, 10 }, b, c)
 	before := b.pings.Load()
 	eventually(t, "the new timing", func() bool { return b.pings.Load() > before+5 })
 	if got := b.streams.Load(); got != 1 {
@@ -379,7 +380,7 @@ func TestARelinkKeepsWhatNeedsNoChange(t *testing.T) {
 	}
 	// But another ring starts its epochs again.
 	h.epoch = 0
-	h.link(func(l *arcv1.Link) { l.RingId = "another" }, c)
+	h.link(func(l *localv1.Link) { l.RingId = "another" }, c)
 	h.awaitLink(c, "up")
 }
 
@@ -388,7 +389,7 @@ func TestALinkOfAnotherIncarnationIsRefused(t *testing.T) {
 	h.start()
 	h.link(nil, b)
 	h.awaitLink(b, "up")
-	h.link(func(l *arcv1.Link) { l.Self.Incarnation = 100 }, c)
+	h.link(func(l *localv1.Link) { l.Self.Incarnation = 100 }, c)
 	h.killCoordinator()
 	if err := h.awaitEnd(); err != nil {
 		t.Errorf("Run returns %v", err)
@@ -426,7 +427,7 @@ func TestBadOptions(t *testing.T) {
 func TestReportsAreBoundedAndTheNewestStay(t *testing.T) {
 	l := newLocal(&Options{})
 	for i := range uint64(1000) {
-		l.report(&arcv1.MonitorReport{Body: &arcv1.MonitorReport_Beat{Beat: i}})
+		l.report(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Beat{Beat: i}})
 	}
 	var kept []uint64
 	for len(l.out) > 0 {

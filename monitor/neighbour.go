@@ -16,7 +16,7 @@ import (
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/sockio"
 	"github.com/arc-ring/arc/monitor/detector"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -83,11 +83,11 @@ type attempt struct {
 	path      *path
 	try       uint64 // of the path's conn
 	cancel    context.CancelCauseFunc
-	stream    grpc.BidiStreamingClient[arcv1.Ping, arcv1.Pong] // nil until up
-	conn      net.Conn                                         // of the stream
-	written   uint64                                           // bytes on conn before the newest probe
-	ping      *arcv1.Ping                                      // what is sent, again and again
-	sent      uint64                                           // probes
+	stream    grpc.BidiStreamingClient[peerv1.ProbeRequest, peerv1.ProbeResponse] // nil until up
+	conn      net.Conn                                                            // of the stream
+	written   uint64                                                              // bytes on conn before the newest probe
+	ping      *peerv1.ProbeRequest                                                // what is sent, again and again
+	sent      uint64                                                              // probes
 	answered  uint64
 	by        ring.Answer // who answers
 	upAt      mono.Instant
@@ -108,7 +108,7 @@ const (
 type event struct {
 	kind    eventKind
 	attempt *attempt
-	stream  grpc.BidiStreamingClient[arcv1.Ping, arcv1.Pong]
+	stream  grpc.BidiStreamingClient[peerv1.ProbeRequest, peerv1.ProbeResponse]
 	conn    net.Conn
 	// Of a pong. at is when it came: it may wait for the loop. In by a name, ring
 	// or cluster is empty if it is as in the pong before.
@@ -140,7 +140,7 @@ func (m *monitor) dial(n *neighbour, p *path, try uint64) {
 	timing := m.watch.Timing(n.target.ID)
 	timeout := max(timing.Interval*time.Duration(timing.Misses), shortestConnect)
 	ctx, cancel := context.WithCancelCause(m.ctx)
-	a := &attempt{neighbour: n, path: p, try: try, cancel: cancel, ping: &arcv1.Ping{}}
+	a := &attempt{neighbour: n, path: p, try: try, cancel: cancel, ping: &peerv1.ProbeRequest{}}
 	p.attempts = append(p.attempts, a)
 	m.attempts.Go(func() {
 		e := m.probe(ctx, a, timeout)
@@ -178,7 +178,7 @@ func (m *monitor) probe(ctx context.Context, a *attempt, timeout time.Duration) 
 		return end(err)
 	}
 	defer cc.Close()
-	stream, err := arcv1.NewProbeClient(cc).Probe(ctx)
+	stream, err := peerv1.NewProbeServiceClient(cc).Probe(ctx)
 	if err != nil {
 		return end(err)
 	}
@@ -188,7 +188,7 @@ func (m *monitor) probe(ctx context.Context, a *attempt, timeout time.Duration) 
 	if !m.post(event{kind: streamUp, attempt: a, stream: stream, conn: conn}) {
 		return end(errDropped)
 	}
-	pong := &arcv1.Pong{}
+	pong := &peerv1.ProbeResponse{}
 	for {
 		if err := stream.RecvMsg(pong); err != nil {
 			return end(err)

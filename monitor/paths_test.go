@@ -3,12 +3,12 @@ package monitor
 import (
 	"testing"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
 // at lets the link look for the first successor at these nodes' addresses.
-func at(nodes ...*node) func(*arcv1.Link) {
-	return func(l *arcv1.Link) {
+func at(nodes ...*node) func(*localv1.Link) {
+	return func(l *localv1.Link) {
 		l.Successors[0].Addresses = nil
 		for _, n := range nodes {
 			l.Successors[0].Addresses = append(l.Successors[0].Addresses, n.addr)
@@ -28,7 +28,7 @@ func TestAStrangerAtTheAddressIsNotTheMember(t *testing.T) {
 			b.incarnation.Store(777)
 			stranger(b)
 			h.start()
-			h.link(func(l *arcv1.Link) { l.Successors[0].Name, l.Successors[0].Id = "n2", 2 }, b)
+			h.link(func(l *localv1.Link) { l.Successors[0].Name, l.Successors[0].Id = "n2", 2 }, b)
 			h.awaitSuspicion(&node{id: 2}, "silent")
 		})
 	}
@@ -67,7 +67,7 @@ func TestTheOwnCoordinatorIsNoPath(t *testing.T) {
 func TestAnOwnAddressIsNotDialled(t *testing.T) {
 	h, b, own := newHome(t), newNode(t, 2, "n2"), newNode(t, 1, "n1")
 	h.start()
-	h.link(func(l *arcv1.Link) {
+	h.link(func(l *localv1.Link) {
 		at(own, b)(l)
 		l.Self.Addresses = []string{own.addr}
 	}, b)

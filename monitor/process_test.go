@@ -16,7 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	"github.com/arc-ring/arc/queue"
 )
 
@@ -86,7 +86,7 @@ func (h *home) startChild() (*exec.Cmd, *os.File) {
 func TestAsAProcess(t *testing.T) {
 	h, b := newHome(t), newNode(t, 2, "n2")
 	cmd, log := h.startChild()
-	r := h.await("registration", func(r *arcv1.MonitorReport) bool { return r.GetRegistration() != nil }).GetRegistration()
+	r := h.await("registration", func(r *localv1.MonitorRequest) bool { return r.GetRegistration() != nil }).GetRegistration()
 	if r.Pid != int64(cmd.Process.Pid) {
 		t.Errorf("registered pid %d, want %d", r.Pid, cmd.Process.Pid)
 	}
@@ -135,7 +135,7 @@ func TestWithoutATargetItSaysThatItWasToldSo(t *testing.T) {
 	_, log := h.startChild()
 	h.link(slow, b)
 	h.awaitLink(b, "up")
-	h.link(func(l *arcv1.Link) { l.Self = nil })
+	h.link(func(l *localv1.Link) { l.Self = nil })
 	for lines := bufio.NewReader(log); ; {
 		line, err := lines.ReadString('\n')
 		if err != nil {
@@ -172,7 +172,7 @@ func BenchmarkAtRest(b *testing.B) {
 	for range b.N {
 		h, n := newHome(b), newNode(b, 2, "n2")
 		cmd, _ := h.startChild()
-		h.link(func(l *arcv1.Link) { l.IntervalMs, l.Misses, l.HangAfterMs = 200, 5, 5000 }, n)
+		h.link(func(l *localv1.Link) { l.IntervalMs, l.Misses, l.HangAfterMs = 200, 5, 5000 }, n)
 		h.awaitLink(n, "up")
 		before := cpuTime(b, cmd.Process.Pid)
 		time.Sleep(rest)

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
 const starveFor = 2 * time.Second
@@ -69,8 +69,8 @@ func TestAStarvedProcessSuspectsNobodyWhoIsWell(t *testing.T) {
 			interval := time.Duration(c.intervalMS) * time.Millisecond
 			h, b := newHome(t), newNode(t, 2, "n2")
 			cmd, _ := h.startChild()
-			h.await("registration", func(r *arcv1.MonitorReport) bool { return r.GetRegistration() != nil })
-			h.link(func(l *arcv1.Link) {
+			h.await("registration", func(r *localv1.MonitorRequest) bool { return r.GetRegistration() != nil })
+			h.link(func(l *localv1.Link) {
 				l.IntervalMs, l.LeaderIntervalMs, l.Misses, l.LeaderMisses = c.intervalMS, c.intervalMS, c.misses, c.misses
 			}, b)
 			h.awaitLink(b, "up")

@@ -16,7 +16,8 @@ import (
 
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 const (
@@ -45,7 +46,7 @@ var retry = policy.Backoff{First: 2 * time.Millisecond, Longest: 250 * time.Mill
 type undertaker struct {
 	log     hclog.Logger
 	dialer  *connect.Dialer
-	targets []*arcv1.Target
+	targets []*localv1.Target
 	warm    map[string]*warmConn // by address
 	wg      sync.WaitGroup
 }
@@ -60,7 +61,7 @@ func newUndertaker(o *Options, d *connect.Dialer) *undertaker {
 }
 
 // update takes whom to tell from the link, and makes and drops connections.
-func (u *undertaker) update(ctx context.Context, l *arcv1.Link) {
+func (u *undertaker) update(ctx context.Context, l *localv1.Link) {
 	self := l.GetSelf().GetId()
 	leads := self != 0 && l.GetLeader() == self
 	u.targets = u.targets[:0]
@@ -132,9 +133,9 @@ func pause(ctx context.Context, d time.Duration) bool { return connect.Wait(ctx,
 
 // certify tells everybody at once, and tries again until all have answered or
 // ctx ends. It returns how many did not answer.
-func (u *undertaker) certify(ctx context.Context, request *arcv1.CertifyRequest) (missed int) {
+func (u *undertaker) certify(ctx context.Context, request *peerv1.CertifyRequest) (missed int) {
 	type outcome struct {
-		target *arcv1.Target
+		target *localv1.Target
 		err    error
 	}
 	outcomes := make(chan outcome)
@@ -156,7 +157,7 @@ func (u *undertaker) certify(ctx context.Context, request *arcv1.CertifyRequest)
 }
 
 // tell tries all addresses of one member at once, until one takes it.
-func (u *undertaker) tell(ctx context.Context, t *arcv1.Target, request *arcv1.CertifyRequest) error {
+func (u *undertaker) tell(ctx context.Context, t *localv1.Target, request *peerv1.CertifyRequest) error {
 	if a := t.GetAddresses(); len(a) == 1 {
 		return u.tellAt(ctx, t, a[0], u.warm[a[0]], request)
 	}
@@ -179,7 +180,7 @@ func (u *undertaker) tell(ctx context.Context, t *arcv1.Target, request *arcv1.C
 }
 
 // tellAt tries the warm connection first, then fresh ones.
-func (u *undertaker) tellAt(ctx context.Context, t *arcv1.Target, addr string, warm *warmConn, request *arcv1.CertifyRequest) error {
+func (u *undertaker) tellAt(ctx context.Context, t *localv1.Target, addr string, warm *warmConn, request *peerv1.CertifyRequest) error {
 	var last error
 	for failures := 1; ; failures++ {
 		err := u.tellOnce(ctx, t, addr, warm, request)
@@ -202,7 +203,7 @@ func (u *undertaker) tellAt(ctx context.Context, t *arcv1.Target, addr string, w
 
 // tellOnce makes sure that it was the target who took it: an address may lead
 // to another member.
-func (u *undertaker) tellOnce(ctx context.Context, t *arcv1.Target, addr string, warm *warmConn, request *arcv1.CertifyRequest) error {
+func (u *undertaker) tellOnce(ctx context.Context, t *localv1.Target, addr string, warm *warmConn, request *peerv1.CertifyRequest) error {
 	var cc *grpc.ClientConn
 	try := laterTry
 	if warm != nil {
@@ -219,7 +220,7 @@ func (u *undertaker) tellOnce(ctx context.Context, t *arcv1.Target, addr string,
 	}
 	ctx, cancel := context.WithTimeout(ctx, try)
 	defer cancel()
-	resp, err := arcv1.NewPeerClient(cc).Certify(ctx, request)
+	resp, err := peerv1.NewPeerServiceClient(cc).Certify(ctx, request)
 	if err == nil && resp.GetId() != 0 && resp.GetId() != t.GetId() {
 		return fmt.Errorf("%s leads to member %d instead of %d (%s)", addr, resp.GetId(), t.GetId(), t.GetName())
 	}

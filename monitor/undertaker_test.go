@@ -7,7 +7,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/hostaddr"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
 // Only a leader's monitor keeps connections: did all, a leader's death would
@@ -26,9 +26,9 @@ func TestWhoKeepsConnectionsForACertificate(t *testing.T) {
 		return n
 	}
 	leads := func(id uint64) {
-		u.update(t.Context(), &arcv1.Link{
-			Self: &arcv1.Target{Id: 1, Name: "n1"}, Leader: id,
-			Tell: []*arcv1.Target{{Id: 1, Name: "n1", Addresses: []string{"127.0.0.1:1"}}, b.target(), c.target()},
+		u.update(t.Context(), &localv1.Link{
+			Self: &localv1.Target{Id: 1, Name: "n1"}, Leader: id,
+			Tell: []*localv1.Target{{Id: 1, Name: "n1", Addresses: []string{"127.0.0.1:1"}}, b.target(), c.target()},
 		})
 	}
 	for _, leader := range []uint64{0, 2} {

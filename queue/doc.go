@@ -1,6 +1,6 @@
 // Package queue is the local queue from a coordinator to its monitor: a pair
 // of SOCK_SEQPACKET sockets made before the monitor starts, and SIGUSR1 as its
-// doorbell. One marshalled arc.v1 Link is one message.
+// doorbell. One marshalled arc.local.v1 Link is one message.
 //
 // It decides what becomes of links that the monitor is too slow to take: a
 // link supersedes all before it, so Send never waits. If the kernel's buffer

@@ -8,7 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
 const (
@@ -32,7 +32,7 @@ const (
 
 // encode marshals a link, cut to its nearest MaxSuccessors, or says why the
 // monitor would refuse it.
-func encode(l *arcv1.Link) ([]byte, error) {
+func encode(l *localv1.Link) ([]byte, error) {
 	if err := validate(l); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadLink, err)
 	}
@@ -48,11 +48,11 @@ func encode(l *arcv1.Link) ([]byte, error) {
 
 // Decode returns the link in a message of the queue. Its errors wrap ErrBadLink
 // or ErrTooLarge and name the bad value.
-func Decode(message []byte) (*arcv1.Link, error) {
+func Decode(message []byte) (*localv1.Link, error) {
 	if len(message) > MaxMessage {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(message), MaxMessage)
 	}
-	l := &arcv1.Link{}
+	l := &localv1.Link{}
 	if err := proto.Unmarshal(message, l); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadLink, err)
 	}
@@ -62,7 +62,7 @@ func Decode(message []byte) (*arcv1.Link, error) {
 	return l, nil
 }
 
-func validate(l *arcv1.Link) error {
+func validate(l *localv1.Link) error {
 	var errs []error
 	if l.GetSeq() == 0 {
 		errs = append(errs, errors.New("seq is 0"))
@@ -114,7 +114,7 @@ func validate(l *arcv1.Link) error {
 	}
 	for _, list := range []struct {
 		name    string
-		targets []*arcv1.Target
+		targets []*localv1.Target
 	}{{"successors", l.GetSuccessors()}, {"tell", l.GetTell()}} {
 		seen := map[uint64]bool{}
 		for i, t := range list.targets {
@@ -133,7 +133,7 @@ func validate(l *arcv1.Link) error {
 	return errors.Join(errs...)
 }
 
-func validTarget(t *arcv1.Target) error {
+func validTarget(t *localv1.Target) error {
 	if t.GetId() == 0 {
 		return errors.New("id is 0")
 	}

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
 func TestMain(m *testing.M) {
@@ -50,12 +50,12 @@ func child() int {
 	}
 }
 
-func link(epoch uint64) *arcv1.Link {
-	return &arcv1.Link{
+func link(epoch uint64) *localv1.Link {
+	return &localv1.Link{
 		Epoch: epoch, Term: 3, RingId: "0123456789abcdef", Cluster: "c",
-		Self:       &arcv1.Target{Id: 1, Name: "n1", Incarnation: 11, Addresses: []string{"10.0.0.1:7400"}},
-		Successors: []*arcv1.Target{{Id: 2, Name: "n2", Incarnation: 22, Addresses: []string{"10.0.0.2:7400", "[fe80::2%eth0]:7400"}}},
-		Tell:       []*arcv1.Target{{Id: 2, Name: "n2", Incarnation: 22, Addresses: []string{"10.0.0.2:7400"}}},
+		Self:       &localv1.Target{Id: 1, Name: "n1", Incarnation: 11, Addresses: []string{"10.0.0.1:7400"}},
+		Successors: []*localv1.Target{{Id: 2, Name: "n2", Incarnation: 22, Addresses: []string{"10.0.0.2:7400", "[fe80::2%eth0]:7400"}}},
+		Tell:       []*localv1.Target{{Id: 2, Name: "n2", Incarnation: 22, Addresses: []string{"10.0.0.2:7400"}}},
 		Leader:     2, LeaderIntervalMs: 100, LeaderMisses: 5, IntervalMs: 200, Misses: 5, HangAfterMs: 5000,
 	}
 }
@@ -119,7 +119,7 @@ func TestWhenTheQueueIsFullTheNewestLinkWins(t *testing.T) {
 	if got := keptEpoch(s); got != last {
 		t.Fatalf("epoch %d is kept, want the newest: is the buffer that large?", got)
 	}
-	var before *arcv1.Link
+	var before *localv1.Link
 	n := 0
 	for {
 		l, err := r.Receive()
@@ -228,7 +228,7 @@ func TestFarSuccessorsDoNotTravel(t *testing.T) {
 	s, r := pair(t)
 	l := link(1)
 	for id := range uint64(1000) {
-		l.Successors = append(l.Successors, &arcv1.Target{Id: id + 3, Name: strings.Repeat("x", 255), Addresses: []string{"10.0.0.1:1"}})
+		l.Successors = append(l.Successors, &localv1.Target{Id: id + 3, Name: strings.Repeat("x", 255), Addresses: []string{"10.0.0.1:1"}})
 	}
 	if err := s.Send(l); err != nil {
 		t.Fatal(err)
@@ -268,28 +268,28 @@ func TestBadMessagesAreRefusedAndTheQueueGoesOn(t *testing.T) {
 func TestValidation(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		change func(*arcv1.Link)
+		change func(*localv1.Link)
 		want   string // in the error, empty if it is good
 	}{
-		{"good", func(*arcv1.Link) {}, ""},
-		{"a unix socket", func(l *arcv1.Link) { l.Successors[0].Addresses = []string{"unix:///run/a.sock"} }, ""},
-		{"ring of one", func(l *arcv1.Link) { l.Successors, l.Tell, l.IntervalMs = nil, nil, 0 }, ""},
-		{"left the ring", func(l *arcv1.Link) { *l = arcv1.Link{} }, ""},
-		{"no self", func(l *arcv1.Link) { l.Self = nil }, "self.id is 0"},
-		{"interval", func(l *arcv1.Link) { l.IntervalMs = 0 }, "interval_ms = 0 is not between 1 and 60000"},
-		{"leader's interval", func(l *arcv1.Link) { l.LeaderIntervalMs = 60_001 }, "leader_interval_ms = 60001"},
-		{"misses", func(l *arcv1.Link) { l.Misses = 101 }, "misses = 101"},
-		{"leader's misses", func(l *arcv1.Link) { l.LeaderMisses = 0 }, "leader_misses = 0"},
-		{"hang", func(l *arcv1.Link) { l.HangAfterMs = 4_000_000 }, "hang_after_ms = 4000000"},
-		{"id 0", func(l *arcv1.Link) { l.Successors[0].Id = 0 }, "successors[0]: id is 0"},
-		{"twice", func(l *arcv1.Link) { l.Tell = append(l.Tell, l.Tell[0]) }, "tell[1]: id 2 is there twice"},
-		{"itself", func(l *arcv1.Link) { l.Successors[0].Id = 1 }, "id 1 is the monitor's own"},
-		{"no address", func(l *arcv1.Link) { l.Tell[0].Addresses = nil }, "tell[0]: 0 addresses"},
-		{"no port", func(l *arcv1.Link) { l.Successors[0].Addresses = []string{"10.0.0.2"} }, `address "10.0.0.2"`},
-		{"no host", func(l *arcv1.Link) { l.Successors[0].Addresses = []string{":7400"} }, "want HOST:PORT"},
-		{"relative path", func(l *arcv1.Link) { l.Successors[0].Addresses = []string{"unix://a.sock"} }, "no absolute path"},
-		{"long name", func(l *arcv1.Link) { l.Self.Name = strings.Repeat("x", 256) }, "self.name has 256 bytes"},
-		{"too many to tell", func(l *arcv1.Link) { l.Tell = make([]*arcv1.Target, MaxTell+1) }, "33 members to tell"},
+		{"good", func(*localv1.Link) {}, ""},
+		{"a unix socket", func(l *localv1.Link) { l.Successors[0].Addresses = []string{"unix:///run/a.sock"} }, ""},
+		{"ring of one", func(l *localv1.Link) { l.Successors, l.Tell, l.IntervalMs = nil, nil, 0 }, ""},
+		{"left the ring", func(l *localv1.Link) { *l = localv1.Link{} }, ""},
+		{"no self", func(l *localv1.Link) { l.Self = nil }, "self.id is 0"},
+		{"interval", func(l *localv1.Link) { l.IntervalMs = 0 }, "interval_ms = 0 is not between 1 and 60000"},
+		{"leader's interval", func(l *localv1.Link) { l.LeaderIntervalMs = 60_001 }, "leader_interval_ms = 60001"},
+		{"misses", func(l *localv1.Link) { l.Misses = 101 }, "misses = 101"},
+		{"leader's misses", func(l *localv1.Link) { l.LeaderMisses = 0 }, "leader_misses = 0"},
+		{"hang", func(l *localv1.Link) { l.HangAfterMs = 4_000_000 }, "hang_after_ms = 4000000"},
+		{"id 0", func(l *localv1.Link) { l.Successors[0].Id = 0 }, "successors[0]: id is 0"},
+		{"twice", func(l *localv1.Link) { l.Tell = append(l.Tell, l.Tell[0]) }, "tell[1]: id 2 is there twice"},
+		{"itself", func(l *localv1.Link) { l.Successors[0].Id = 1 }, "id 1 is the monitor's own"},
+		{"no address", func(l *localv1.Link) { l.Tell[0].Addresses = nil }, "tell[0]: 0 addresses"},
+		{"no port", func(l *localv1.Link) { l.Successors[0].Addresses = []string{"10.0.0.2"} }, `address "10.0.0.2"`},
+		{"no host", func(l *localv1.Link) { l.Successors[0].Addresses = []string{":7400"} }, "want HOST:PORT"},
+		{"relative path", func(l *localv1.Link) { l.Successors[0].Addresses = []string{"unix://a.sock"} }, "no absolute path"},
+		{"long name", func(l *localv1.Link) { l.Self.Name = strings.Repeat("x", 256) }, "self.name has 256 bytes"},
+		{"too many to tell", func(l *localv1.Link) { l.Tell = make([]*localv1.Target, MaxTell+1) }, "33 members to tell"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, r := pair(t)

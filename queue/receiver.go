@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
 // Receiver is the monitor's side.
@@ -53,7 +53,7 @@ func Inherited(fd uintptr) (*Receiver, error) {
 // gone or closed its side, ErrClosed after Close, and an error that wraps
 // ErrBadLink or ErrTooLarge for a message that is no link; only after the
 // last two it may be called again.
-func (r *Receiver) Receive() (*arcv1.Link, error) {
+func (r *Receiver) Receive() (*localv1.Link, error) {
 	var n, flags int
 	var failed error
 	err := r.conn.Read(func(fd uintptr) bool {

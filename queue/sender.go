@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
 // Sender is the coordinator's side.
@@ -22,7 +22,7 @@ type Sender struct {
 	seq uint64
 	// kept is the newest link that found no room; flushing is true while a
 	// goroutine waits for room.
-	kept     *arcv1.Link
+	kept     *localv1.Link
 	flushing bool
 	closed   bool
 	err      error // why the flusher gave up
@@ -50,7 +50,7 @@ func New() (*Sender, *os.File, error) {
 // when there is no room. It returns ErrClosed when the monitor is gone, and an
 // error that wraps ErrBadLink or ErrTooLarge for a link that no monitor would
 // take.
-func (s *Sender) Send(link *arcv1.Link) error {
+func (s *Sender) Send(link *localv1.Link) error {
 	l := proto.CloneOf(link)
 	if len(l.Successors) > MaxSuccessors {
 		l.Successors = l.Successors[:MaxSuccessors]

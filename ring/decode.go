@@ -22,6 +22,18 @@ func word[W ~string, N ~int32](d *decoder, words []W, n N) W {
 	return words[n]
 }
 
+// EvidenceOf is the inverse of Evidence.Number.
+func EvidenceOf(n ringv1.Evidence) (Evidence, error) {
+	var d decoder
+	return word(&d, evidences, n), d.err
+}
+
+// OnJoinOf is the inverse of OnJoin.Number.
+func OnJoinOf(n ringv1.OnJoin) (OnJoin, error) {
+	var d decoder
+	return word(&d, onJoins, n), d.err
+}
+
 // readable refuses what needs a newer version of the log.
 func readable(version uint32) error {
 	if version > LogVersion {

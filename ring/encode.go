@@ -20,6 +20,12 @@ var (
 // no reader takes.
 func number[N ~int32, W comparable](words []W, w W) N { return N(slices.Index(words, w)) }
 
+// Number is the evidence on the wire and on the disk.
+func (e Evidence) Number() ringv1.Evidence { return number[ringv1.Evidence](evidences, e) }
+
+// Number is the wish on the wire and on the disk.
+func (o OnJoin) Number() ringv1.OnJoin { return number[ringv1.OnJoin](onJoins, o) }
+
 // Encode returns the bytes that go into the log. A Found is in no log.
 func (c Command) Encode() []byte {
 	p := &ringv1.Command{LogVersion: c.needs(), Ref: c.Ref}
@@ -91,17 +97,17 @@ func each[A, B any](in []A, f func(A) B) []B {
 
 func encodeMember(m Member) *ringv1.Member {
 	return &ringv1.Member{Id: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses, Witness: m.Witness,
-		OnJoin: number[ringv1.OnJoin](onJoins, m.OnJoin), Nonce: m.Nonce, Version: m.Version, LogVersion: m.LogVersion}
+		OnJoin: m.OnJoin.Number(), Nonce: m.Nonce, Version: m.Version, LogVersion: m.LogVersion}
 }
 
 func encodeEvict(e Evict) *ringv1.Evict {
-	return &ringv1.Evict{Id: e.ID, Incarnation: e.Incarnation, Evidence: number[ringv1.Evidence](evidences, e.Evidence), By: e.By, At: e.At}
+	return &ringv1.Evict{Id: e.ID, Incarnation: e.Incarnation, Evidence: e.Evidence.Number(), By: e.By, At: e.At}
 }
 
 func encodeDeclare(d *Declare) *ringv1.Declare {
 	return &ringv1.Declare{Term: d.Term, Id: d.ID, Incarnation: d.Incarnation, Evict: each(d.Evict, encodeEvict), Since: d.Since,
 		Gap: d.Gap, CertainGap: d.CertainGap, GapAtLeast: d.GapAtLeast, Why: d.Why, Clean: d.Clean,
-		Evidence: number[ringv1.Evidence](evidences, d.Evidence), By: d.By, Phases: encodePhases(d.Phases)}
+		Evidence: d.Evidence.Number(), By: d.By, Phases: encodePhases(d.Phases)}
 }
 
 func encodePhases(p Phases) *ringv1.Phases {
@@ -112,13 +118,13 @@ func encodePhases(p Phases) *ringv1.Phases {
 }
 
 func encodeInterruption(i Interruption) *ringv1.Interruption {
-	return &ringv1.Interruption{Since: i.Since, Gap: i.Gap, Total: i.Total, Times: i.Times, Evidence: number[ringv1.Evidence](evidences, i.Evidence), Why: i.Why}
+	return &ringv1.Interruption{Since: i.Since, Gap: i.Gap, Total: i.Total, Times: i.Times, Evidence: i.Evidence.Number(), Why: i.Why}
 }
 
 func encodeLeadership(l Leadership) *ringv1.Leadership {
 	return &ringv1.Leadership{Term: l.Term, Name: l.Name, Id: l.ID, Since: l.Since, Why: l.Why, Gap: l.Gap, CertainGap: l.CertainGap, GapAtLeast: l.GapAtLeast,
 		Claimed: l.Claimed, ClaimAfter: l.ClaimAfter, Interruptions: each(l.Interruptions, encodeInterruption),
-		Evidence: number[ringv1.Evidence](evidences, l.Evidence), SeenBy: l.SeenBy, Phases: encodePhases(l.Phases), After: l.After, Clean: l.Clean}
+		Evidence: l.Evidence.Number(), SeenBy: l.SeenBy, Phases: encodePhases(l.Phases), After: l.After, Clean: l.Clean}
 }
 
 func encodeDesignation(d *Designation) *ringv1.Designation {
@@ -130,7 +136,7 @@ func encodeDesignation(d *Designation) *ringv1.Designation {
 
 func encodeDeparted(d Departed) *ringv1.Departed {
 	return &ringv1.Departed{Id: d.ID, Name: d.Name, At: d.At, How: number[ringv1.Departure](departures, d.How),
-		Evidence: number[ringv1.Evidence](evidences, d.Evidence), SeenBy: d.SeenBy}
+		Evidence: d.Evidence.Number(), SeenBy: d.SeenBy}
 }
 
 func encodeRefounding(r Refounding) *ringv1.Refounding {

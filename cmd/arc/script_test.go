@@ -142,7 +142,7 @@ func three() *fakearc.Server {
 			}
 			return h, nil
 		},
-		WatchFunc: func(_ *arcv1.WatchRequest, w grpc.ServerStreamingServer[arcv1.Event]) error {
+		WatchFunc: func(_ *arcv1.WatchRequest, w grpc.ServerStreamingServer[arcv1.WatchResponse]) error {
 			snapshot, err := structpb.NewStruct(map[string]any{"leader": map[string]any{"id": "2", "name": "n2"}, "heir": "n1", "members": []any{map[string]any{"name": "n1"}, map[string]any{"name": "n2"}}})
 			if err != nil {
 				return err
@@ -161,7 +161,7 @@ func three() *fakearc.Server {
 				{Time: timestamppb.New(founded.Add(time.Second)), Epoch: 13, Term: 1767323046, Type: "evicted", Node: "n1", Detail: evicted},
 				{Time: timestamppb.New(founded.Add(2 * time.Second)), Epoch: 13, Term: 1767323047, Type: "claim_gained", Node: "n2", Detail: claimed},
 			} {
-				if err := w.Send(ev); err != nil {
+				if err := w.Send(&arcv1.WatchResponse{Event: ev}); err != nil {
 					return err
 				}
 			}
@@ -280,7 +280,7 @@ func mute() *fakearc.Server {
 			<-ctx.Done()
 			return nil, status.FromContextError(ctx.Err()).Err()
 		},
-		WatchFunc: func(_ *arcv1.WatchRequest, w grpc.ServerStreamingServer[arcv1.Event]) error {
+		WatchFunc: func(_ *arcv1.WatchRequest, w grpc.ServerStreamingServer[arcv1.WatchResponse]) error {
 			<-w.Context().Done()
 			return nil
 		},

@@ -14,7 +14,7 @@ var arrows = map[string][]string{
 	"ring":                           {"proto/arc/ring"},
 	"election":                       {"election", "ring", "internal/mono"},
 	"monitor/detector":               {"internal/mono"},
-	"proto":                          {},
+	"proto":                          {"proto"},
 	"queue":                          {"proto", "internal"},
 	"discovery":                      {"proto", "internal"},
 	"client":                         {"proto", "internal"},

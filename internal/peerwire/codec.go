@@ -8,7 +8,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 // MaxMessage bounds an encoded PeerEnvelope, in bytes, both ways.
@@ -17,8 +17,8 @@ const MaxMessage = 8 << 20
 // Encode turns a message into its wire form. The envelope shares no memory
 // with the message. It fails for a message without a body, with more than one,
 // or above MaxMessage.
-func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
-	env, bodies := (*arcv1.PeerEnvelope)(nil), 0
+func Encode(m election.Message) (*peerv1.StreamRequest, error) {
+	env, bodies := (*peerv1.StreamRequest)(nil), 0
 	if m.Raft != nil {
 		bodies++
 		size := proto.Size(m.Raft)
@@ -29,7 +29,7 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 		if err != nil {
 			return nil, fmt.Errorf("encode %s: %w", m.Raft.GetType(), err)
 		}
-		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Raft{Raft: b}}
+		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Raft{Raft: b}}
 	}
 	if r := m.Renew; r != nil {
 		bodies++
@@ -41,53 +41,46 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 	}
 	if s := m.Suspicion; s != nil {
 		bodies++
-		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Suspicion{Suspicion: &arcv1.Suspicion{
-			Id: s.ID, Incarnation: s.Incarnation, Term: s.Term, Evidence: string(s.Evidence), Cleared: s.Cleared, By: s.By,
-			Grant: s.Grant, Doubt: s.Doubt,
-		}}}
+		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Opinion{Opinion: encodeOpinion(s)}}
 	}
 	if c := m.Certificate; c != nil {
 		bodies++
-		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Certificate{Certificate: &arcv1.Certificate{
+		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Certificate{Certificate: &peerv1.Certificate{
 			Name: Text(c.Name), Id: c.ID, Incarnation: c.Incarnation, Exit: Text(c.Exit), Clean: c.Clean,
 		}}}
 	}
 	if r := m.Release; r != nil {
 		bodies++
-		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Release{Release: &arcv1.Release{Term: r.Term, Seq: r.Seq, Id: r.ID, Incarnation: r.Incarnation, Lapsed: r.Lapsed}}}
+		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Release{Release: &peerv1.Release{Term: r.Term, Seq: r.Seq, Id: r.ID, Incarnation: r.Incarnation, Lapsed: r.Lapsed}}}
 	}
 	if e := m.Evicted; e != nil {
 		bodies++
-		env = EncodeEvicted(*e)
+		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Evicted{Evicted: encodeEvicted(*e)}}
 	}
 	if r := m.Return; r != nil {
 		bodies++
-		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{
+		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Return{Return: &peerv1.Return{
 			Id: r.ID, Incarnation: r.Incarnation, Addresses: append([]string(nil), r.Addresses...), Version: Text(r.Version), LogVersion: r.LogVersion,
 			Former: append([]uint64(nil), r.Former...), LastIndex: r.Last, Term: r.Term, Ask: r.Ask,
 		}}}
 	}
-	if h := m.Held; h != nil {
-		bodies++
-		env = EncodeHeld(*h)
-	}
 	if c := m.Check; c != nil {
 		bodies++
-		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Check{Check: &arcv1.Check{Answer: c.Answer, Term: c.Term}}}
+		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Check{Check: &peerv1.Check{Answer: c.Answer, Term: c.Term}}}
 	}
 	if t := m.Takeover; t != nil {
 		bodies++
-		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Takeover{Takeover: &arcv1.Takeover{
+		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Takeover{Takeover: &peerv1.Takeover{
 			Term: t.Term, Answer: t.Answer, Able: t.Able, Reached: uint32(t.Reached), Stuck: t.Stuck, Lapsed: t.Lapsed, // #nosec G115 -- a count of voters
 		}}}
 	}
 	if m.Unwatched != nil {
 		bodies++
-		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Unwatched{Unwatched: &arcv1.Unwatched{}}}
+		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Unwatched{Unwatched: &peerv1.Unwatched{}}}
 	}
 	if x := m.Inspect; x != nil {
 		bodies++
-		env = &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Inspect{Inspect: &arcv1.Inspect{Id: x.ID, Incarnation: x.Incarnation}}}
+		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Inspect{Inspect: &peerv1.Inspect{Id: x.ID, Incarnation: x.Incarnation}}}
 	}
 	if bodies != 1 {
 		return nil, fmt.Errorf("encode message from %d to %d with %d bodies, want 1: %w", m.From, m.To, bodies, ErrMalformed)
@@ -97,11 +90,11 @@ func Encode(m election.Message) (*arcv1.PeerEnvelope, error) {
 
 // renewEnvelope and renewAckEnvelope make an envelope in one piece: no other
 // message is sent nearly as often.
-func renewEnvelope(r *election.Renew) *arcv1.PeerEnvelope {
+func renewEnvelope(r *election.Renew) *peerv1.StreamRequest {
 	var all struct {
-		env   arcv1.PeerEnvelope
-		body  arcv1.PeerEnvelope_Renew
-		renew arcv1.Renew
+		env   peerv1.StreamRequest
+		body  peerv1.StreamRequest_Renew
+		renew peerv1.Renew
 	}
 	all.env.Body, all.body.Renew = &all.body, &all.renew
 	w := &all.renew
@@ -110,11 +103,11 @@ func renewEnvelope(r *election.Renew) *arcv1.PeerEnvelope {
 	return &all.env
 }
 
-func renewAckEnvelope(r *election.RenewAck) *arcv1.PeerEnvelope {
+func renewAckEnvelope(r *election.RenewAck) *peerv1.StreamRequest {
 	var all struct {
-		env  arcv1.PeerEnvelope
-		body arcv1.PeerEnvelope_RenewAck
-		ack  arcv1.RenewAck
+		env  peerv1.StreamRequest
+		body peerv1.StreamRequest_RenewAck
+		ack  peerv1.RenewAck
 	}
 	all.env.Body, all.body.RenewAck = &all.body, &all.ack
 	all.ack.Term, all.ack.Seq, all.ack.LeaseUs = r.Term, r.Seq, uint64(r.Lease/time.Microsecond)
@@ -125,25 +118,44 @@ func renewAckEnvelope(r *election.RenewAck) *arcv1.PeerEnvelope {
 // whole stream.
 func Text(s string) string { return foreign.Cut(foreign.Text(s), foreign.MaxText) }
 
-// EncodeEvicted makes the envelope of a notice to a former member.
-func EncodeEvicted(e election.EvictedNotice) *arcv1.PeerEnvelope {
-	return &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Evicted{Evicted: &arcv1.Evicted{RingId: e.RingID, Id: e.ID, Epoch: e.Epoch}}}
+func encodeOpinion(s *election.Suspicion) *peerv1.Opinion {
+	o := &peerv1.Opinion{Id: s.ID, Incarnation: s.Incarnation, Term: s.Term, By: s.By}
+	switch {
+	case s.Cleared:
+		o.Body = &peerv1.Opinion_Clear{Clear: &peerv1.Clear{}}
+	case s.Doubt:
+		o.Body = &peerv1.Opinion_Doubt{Doubt: &peerv1.Doubt{}}
+	case s.Grant != 0:
+		o.Body = &peerv1.Opinion_GrantExpired{GrantExpired: &peerv1.GrantExpired{Grant: s.Grant, Evidence: s.Evidence.Number()}}
+	default:
+		o.Body = &peerv1.Opinion_Suspect{Suspect: &peerv1.Suspect{Evidence: s.Evidence.Number()}}
+	}
+	return o
+}
+
+func encodeEvicted(e election.EvictedNotice) *peerv1.Evicted {
+	return &peerv1.Evicted{RingId: e.RingID, Id: e.ID, Epoch: e.Epoch}
+}
+
+// EncodeEvicted makes the last word to a former member.
+func EncodeEvicted(e election.EvictedNotice) *peerv1.StreamResponse {
+	return &peerv1.StreamResponse{Body: &peerv1.StreamResponse_Evicted{Evicted: encodeEvicted(e)}}
 }
 
 // DecodeEvicted is the inverse of EncodeEvicted.
-func DecodeEvicted(e *arcv1.Evicted) election.EvictedNotice {
+func DecodeEvicted(e *peerv1.Evicted) election.EvictedNotice {
 	return election.EvictedNotice{RingID: e.GetRingId(), ID: e.GetId(), Epoch: e.GetEpoch()}
 }
 
-// EncodeHeld makes the envelope of the word that another process is a member.
-func EncodeHeld(h election.Held) *arcv1.PeerEnvelope {
-	return &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Held{Held: &arcv1.Held{
+// EncodeHeld makes the last word to a process that another one is its member.
+func EncodeHeld(h election.Held) *peerv1.StreamResponse {
+	return &peerv1.StreamResponse{Body: &peerv1.StreamResponse_Held{Held: &peerv1.Held{
 		RingId: h.RingID, Id: h.ID, Incarnation: h.Incarnation, By: h.By, Addresses: append([]string(nil), h.Addresses...), Behind: h.Behind,
 	}}}
 }
 
 // DecodeHeld is the inverse of EncodeHeld. It fails with ErrMalformed.
-func DecodeHeld(h *arcv1.Held) (election.Held, error) {
+func DecodeHeld(h *peerv1.Held) (election.Held, error) {
 	if foreign.CheckName("ring", h.GetRingId()) != nil || h.GetId() == 0 || h.GetIncarnation() == 0 || h.GetBy() == 0 || foreign.CheckAddresses(h.GetAddresses()) != nil {
 		return election.Held{}, fmt.Errorf("%w: word about who is member %d", ErrMalformed, h.GetId())
 	}

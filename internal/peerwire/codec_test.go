@@ -19,7 +19,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -67,7 +67,6 @@ func everyBody() map[string]election.Message {
 		"release":            {From: 1, To: 2, Release: &election.Release{Term: 3, Seq: 8, ID: 1, Incarnation: 5}},
 		"evicted":            {From: 1, To: 2, Evicted: &election.EvictedNotice{RingID: "r", ID: 2, Epoch: 9}},
 		"return":             {From: 1, To: 2, Return: &election.Return{Return: ring.Return{ID: 1, Incarnation: 6, Addresses: []string{"10.0.0.1:7400", "[::1]:7400"}, Version: "dev", LogVersion: 2}, Former: []uint64{5, 4}, Last: 7, Term: 3, Ask: true}},
-		"held":               {From: 1, To: 2, Held: &election.Held{RingID: "r", ID: 2, Incarnation: 9, By: 8, Addresses: []string{"10.0.0.2:7400"}, Behind: true}},
 	}
 }
 
@@ -82,7 +81,7 @@ func TestCodecKeepsEveryBody(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			env = &arcv1.PeerEnvelope{}
+			env = &peerv1.StreamRequest{}
 			if err := proto.Unmarshal(wire, env); err != nil {
 				t.Fatal(err)
 			}
@@ -94,6 +93,27 @@ func TestCodecKeepsEveryBody(t *testing.T) {
 				t.Errorf("changed on the way (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestLastWords(t *testing.T) {
+	held := election.Held{RingID: "r", ID: 2, Incarnation: 9, By: 8, Addresses: []string{"10.0.0.2:7400"}, Behind: true}
+	if got, err := DecodeHeld(EncodeHeld(held).GetHeld()); err != nil || !cmp.Equal(got, held) {
+		t.Errorf("%+v became %+v, %v", held, got, err)
+	}
+	for what, edit := range map[string]func(*election.Held){
+		"by no process": func(h *election.Held) { h.By = 0 }, "to no process": func(h *election.Held) { h.Incarnation = 0 },
+		"at an address that steers terminals": func(h *election.Held) { h.Addresses = []string{"\x1b[2J:1"} },
+	} {
+		h := held
+		edit(&h)
+		if got, err := DecodeHeld(EncodeHeld(h).GetHeld()); !errors.Is(err, ErrMalformed) {
+			t.Errorf("held %s: %+v, %v", what, got, err)
+		}
+	}
+	evicted := election.EvictedNotice{RingID: "r", ID: 2, Epoch: 9}
+	if got := DecodeEvicted(EncodeEvicted(evicted).GetEvicted()); got != evicted {
+		t.Errorf("%+v became %+v", evicted, got)
 	}
 }
 
@@ -208,42 +228,45 @@ func TestDecodeTakesTheContextsOfElections(t *testing.T) {
 	}
 }
 
+func suspect(e ring.Evidence) *peerv1.Opinion_Suspect {
+	return &peerv1.Opinion_Suspect{Suspect: &peerv1.Suspect{Evidence: e.Number()}}
+}
+
 func TestDecodeRefusesOthers(t *testing.T) {
 	for _, tc := range []struct {
 		name string
-		env  *arcv1.PeerEnvelope
+		env  *peerv1.StreamRequest
 	}{
-		{"nothing", &arcv1.PeerEnvelope{}},
-		{"raft noise", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Raft{Raft: []byte{0xff}}}},
-		{"no raft", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Raft{}}},
-		{"renewal for nothing", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{Term: 1}}}},
-		{"renewal without a term", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{LeaseUs: 1}}}},
-		{"renewal for fifty minutes", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{Term: 1, LeaseUs: 3_000_000_000}}}},
-		{"renewal of a term beyond all", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{Term: ring.TermLimit, LeaseUs: 1}}}},
-		{"ack of a promise beyond all", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_RenewAck{RenewAck: &arcv1.RenewAck{Term: 1, LeaseUs: 3_000_000_000}}}},
-		{"suspicion in a term beyond all", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Suspicion{Suspicion: &arcv1.Suspicion{Id: 1, Evidence: "silent", Term: ring.TermLimit}}}},
-		{"certificate for no process", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Certificate{Certificate: &arcv1.Certificate{Id: 1, Name: "n"}}}},
-		{"certificate for a name that steers terminals", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Certificate{Certificate: &arcv1.Certificate{Id: 1, Incarnation: 1, Name: "n\x1b[2J"}}}},
-		{"certificate with an exit that steers terminals", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Certificate{Certificate: &arcv1.Certificate{Id: 1, Incarnation: 1, Name: "n", Exit: "\x1b[2J"}}}},
-		{"release in a term beyond all", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Release{Release: &arcv1.Release{Id: 1, Term: ring.TermLimit}}}},
-		{"return of no process", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{Id: 1}}}},
-		{"return to an address that steers terminals", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{Id: 1, Incarnation: 1, Addresses: []string{"\x1b[2J:1"}}}}},
-		{"renewal for ever", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{Term: 1, LeaseUs: math.MaxUint64}}}},
-		{"ack without a term", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_RenewAck{RenewAck: &arcv1.RenewAck{Seq: 1}}}},
-		{"suspicion of nobody", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Suspicion{Suspicion: &arcv1.Suspicion{Evidence: "silent"}}}},
-		{"suspicion for no reason", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Suspicion{Suspicion: &arcv1.Suspicion{Id: 1}}}},
-		{"suspicion for a strange reason", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Suspicion{Suspicion: &arcv1.Suspicion{Id: 1, Evidence: "operator"}}}},
-		{"certificate for nobody", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Certificate{Certificate: &arcv1.Certificate{Name: "n"}}}},
-		{"certificate with a novel", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Certificate{Certificate: &arcv1.Certificate{Id: 1, Exit: string(make([]byte, 2000))}}}},
-		{"release of nothing", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Release{Release: &arcv1.Release{Id: 1}}}},
-		{"evicted nobody", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Evicted{Evicted: &arcv1.Evicted{}}}},
-		{"return of nobody", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{}}}},
-		{"return to everywhere", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{Id: 1, Addresses: make([]string, 65)}}}},
-		{"return to a long address", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Return{Return: &arcv1.Return{Id: 1, Addresses: []string{string(make([]byte, 2000))}}}}},
-		{"held by no process", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Held{Held: &arcv1.Held{RingId: "r", Id: 1, Incarnation: 5, Addresses: []string{"a:1"}}}}},
-		{"held to no process", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Held{Held: &arcv1.Held{RingId: "r", Id: 1, By: 5, Addresses: []string{"a:1"}}}}},
-		{"hello", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: &arcv1.PeerHello{Id: 1}}}},
-		{"nil inside", &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{}}},
+		{"nothing", &peerv1.StreamRequest{}},
+		{"raft noise", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Raft{Raft: []byte{0xff}}}},
+		{"no raft", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Raft{}}},
+		{"renewal for nothing", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Renew{Renew: &peerv1.Renew{Term: 1}}}},
+		{"renewal without a term", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Renew{Renew: &peerv1.Renew{LeaseUs: 1}}}},
+		{"renewal for fifty minutes", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Renew{Renew: &peerv1.Renew{Term: 1, LeaseUs: 3_000_000_000}}}},
+		{"renewal of a term beyond all", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Renew{Renew: &peerv1.Renew{Term: ring.TermLimit, LeaseUs: 1}}}},
+		{"ack of a promise beyond all", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_RenewAck{RenewAck: &peerv1.RenewAck{Term: 1, LeaseUs: 3_000_000_000}}}},
+		{"suspicion in a term beyond all", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Opinion{Opinion: &peerv1.Opinion{Id: 1, Body: suspect(ring.Silent), Term: ring.TermLimit}}}},
+		{"certificate for no process", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Certificate{Certificate: &peerv1.Certificate{Id: 1, Name: "n"}}}},
+		{"certificate for a name that steers terminals", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Certificate{Certificate: &peerv1.Certificate{Id: 1, Incarnation: 1, Name: "n\x1b[2J"}}}},
+		{"certificate with an exit that steers terminals", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Certificate{Certificate: &peerv1.Certificate{Id: 1, Incarnation: 1, Name: "n", Exit: "\x1b[2J"}}}},
+		{"release in a term beyond all", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Release{Release: &peerv1.Release{Id: 1, Term: ring.TermLimit}}}},
+		{"return of no process", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Return{Return: &peerv1.Return{Id: 1}}}},
+		{"return to an address that steers terminals", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Return{Return: &peerv1.Return{Id: 1, Incarnation: 1, Addresses: []string{"\x1b[2J:1"}}}}},
+		{"renewal for ever", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Renew{Renew: &peerv1.Renew{Term: 1, LeaseUs: math.MaxUint64}}}},
+		{"ack without a term", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_RenewAck{RenewAck: &peerv1.RenewAck{Seq: 1}}}},
+		{"suspicion of nobody", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Opinion{Opinion: &peerv1.Opinion{Body: suspect(ring.Silent)}}}},
+		{"suspicion for no reason", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Opinion{Opinion: &peerv1.Opinion{Id: 1, Body: suspect("")}}}},
+		{"suspicion for a strange reason", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Opinion{Opinion: &peerv1.Opinion{Id: 1, Body: suspect(ring.Operator)}}}},
+		{"opinion of nothing", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Opinion{Opinion: &peerv1.Opinion{Id: 1}}}},
+		{"certificate for nobody", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Certificate{Certificate: &peerv1.Certificate{Name: "n"}}}},
+		{"certificate with a novel", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Certificate{Certificate: &peerv1.Certificate{Id: 1, Exit: string(make([]byte, 2000))}}}},
+		{"release of nothing", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Release{Release: &peerv1.Release{Id: 1}}}},
+		{"evicted nobody", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Evicted{Evicted: &peerv1.Evicted{}}}},
+		{"return of nobody", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Return{Return: &peerv1.Return{}}}},
+		{"return to everywhere", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Return{Return: &peerv1.Return{Id: 1, Addresses: make([]string, 65)}}}},
+		{"return to a long address", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Return{Return: &peerv1.Return{Id: 1, Addresses: []string{string(make([]byte, 2000))}}}}},
+		{"hello", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Hello{Hello: &peerv1.PeerHello{Id: 1}}}},
+		{"nil inside", &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Renew{}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if m, err := Decode(tc.env, 1, 2); !errors.Is(err, ErrMalformed) || strings.Contains(err.Error(), "%!") {
@@ -285,7 +308,7 @@ func TestFuzzSeedsAreFresh(t *testing.T) {
 // Whatever decodes encodes again, and means the same.
 func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, wire []byte) {
-		env := &arcv1.PeerEnvelope{}
+		env := &peerv1.StreamRequest{}
 		if proto.Unmarshal(wire, env) != nil {
 			return
 		}

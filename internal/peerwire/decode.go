@@ -10,7 +10,8 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
+	ringv1 "github.com/arc-ring/arc/proto/arc/ring/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -21,10 +22,10 @@ const maxVoters = 1024
 // to another, as the hellos of its stream told. Whatever would make the
 // receiver panic or take a message for somebody else's is refused with
 // ErrMalformed.
-func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) {
+func Decode(env *peerv1.StreamRequest, from, to uint64) (election.Message, error) {
 	m := election.Message{From: from, To: to}
 	switch body := env.GetBody().(type) {
-	case *arcv1.PeerEnvelope_Raft:
+	case *peerv1.StreamRequest_Raft:
 		r := &raftpb.Message{}
 		if err := proto.Unmarshal(body.Raft, r); err != nil {
 			return m, fmt.Errorf("%w: raft message of %d bytes does not decode: %v", ErrMalformed, len(body.Raft), err)
@@ -36,7 +37,7 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 			return m, fmt.Errorf("%w: raft %s: %w", ErrMalformed, r.GetType(), err)
 		}
 		m.Raft = r
-	case *arcv1.PeerEnvelope_Renew:
+	case *peerv1.StreamRequest_Renew:
 		r := body.Renew
 		if badTerm(r.GetTerm()) || r.GetLeaseUs() == 0 || badLease(r.GetLeaseUs()) {
 			return m, fmt.Errorf("%w: renewal of term %d for %d us", ErrMalformed, r.GetTerm(), r.GetLeaseUs())
@@ -46,43 +47,37 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 			Lease:   time.Duration(r.GetLeaseUs()) * time.Microsecond,
 			Watcher: r.GetWatcher(), Grant: r.GetGrant(), Claims: r.GetClaims(), Acked: r.GetAcked(),
 		}
-	case *arcv1.PeerEnvelope_RenewAck:
+	case *peerv1.StreamRequest_RenewAck:
 		r := body.RenewAck
 		if badTerm(r.GetTerm()) || badLease(r.GetLeaseUs()) {
 			return m, fmt.Errorf("%w: acknowledged renewal of term %d for %d us", ErrMalformed, r.GetTerm(), r.GetLeaseUs())
 		}
 		m.RenewAck = &election.RenewAck{Term: r.GetTerm(), Seq: r.GetSeq(), Lease: time.Duration(r.GetLeaseUs()) * time.Microsecond}
-	case *arcv1.PeerEnvelope_Suspicion:
-		s := body.Suspicion
-		if s.GetId() == 0 || s.GetTerm() > election.MaxTerm || !isEvidence(s.GetEvidence(), s.GetCleared() || s.GetDoubt()) {
-			return m, fmt.Errorf("%w: suspicion of member %d in term %d with evidence %s", ErrMalformed, s.GetId(), s.GetTerm(), foreign.Quote(s.GetEvidence()))
+	case *peerv1.StreamRequest_Opinion:
+		s, err := DecodeOpinion(body.Opinion)
+		if err != nil {
+			return m, err
 		}
-		m.Suspicion = &election.Suspicion{
-			ID: s.GetId(), Incarnation: s.GetIncarnation(), Term: s.GetTerm(),
-			Evidence: ring.Evidence(s.GetEvidence()), Cleared: s.GetCleared(), By: s.GetBy(),
-			Grant: s.GetGrant(), Doubt: s.GetDoubt(),
-		}
-	case *arcv1.PeerEnvelope_Certificate:
+		m.Suspicion = &s
+	case *peerv1.StreamRequest_Certificate:
 		c := body.Certificate
 		if err := CheckCertificate(c); err != nil {
 			return m, fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
-		m.Certificate = &election.Certificate{
-			Name: c.GetName(), ID: c.GetId(), Incarnation: c.GetIncarnation(), Exit: c.GetExit(), Clean: c.GetClean(),
-		}
-	case *arcv1.PeerEnvelope_Release:
+		m.Certificate = new(DecodeCertificate(c))
+	case *peerv1.StreamRequest_Release:
 		r := body.Release
 		if badTerm(r.GetTerm()) || r.GetId() == 0 {
 			return m, fmt.Errorf("%w: release of term %d by member %d", ErrMalformed, r.GetTerm(), r.GetId())
 		}
 		m.Release = &election.Release{Term: r.GetTerm(), Seq: r.GetSeq(), ID: r.GetId(), Incarnation: r.GetIncarnation(), Lapsed: r.GetLapsed()}
-	case *arcv1.PeerEnvelope_Evicted:
+	case *peerv1.StreamRequest_Evicted:
 		e := DecodeEvicted(body.Evicted)
 		if err := foreign.CheckName("ring", e.RingID); e.ID == 0 || err != nil {
 			return m, fmt.Errorf("%w: notice of eviction for member %d of ring %s", ErrMalformed, e.ID, foreign.Quote(e.RingID))
 		}
 		m.Evicted = &e
-	case *arcv1.PeerEnvelope_Return:
+	case *peerv1.StreamRequest_Return:
 		r := body.Return
 		if r.GetId() == 0 || r.GetIncarnation() == 0 {
 			return m, fmt.Errorf("%w: return of member %d as incarnation %d", ErrMalformed, r.GetId(), r.GetIncarnation())
@@ -103,35 +98,29 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 			Return: ring.Return{ID: r.GetId(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(), Version: r.GetVersion(), LogVersion: r.GetLogVersion()},
 			Former: r.GetFormer(), Last: r.GetLastIndex(), Term: r.GetTerm(), Ask: r.GetAsk(),
 		}
-	case *arcv1.PeerEnvelope_Held:
-		h, err := DecodeHeld(body.Held)
-		if err != nil {
-			return m, err
-		}
-		m.Held = &h
-	case *arcv1.PeerEnvelope_Check:
+	case *peerv1.StreamRequest_Check:
 		c := body.Check
 		if c.GetTerm() > election.MaxTerm {
 			return m, fmt.Errorf("%w: sign of life with the token %d", ErrMalformed, c.GetTerm())
 		}
 		m.Check = &election.Check{Answer: c.GetAnswer(), Term: c.GetTerm()}
-	case *arcv1.PeerEnvelope_Takeover:
+	case *peerv1.StreamRequest_Takeover:
 		t := body.Takeover
 		if badTerm(t.GetTerm()) || t.GetReached() > maxVoters {
 			return m, fmt.Errorf("%w: takeover in term %d, %d voters reached", ErrMalformed, t.GetTerm(), t.GetReached())
 		}
 		m.Takeover = &election.Takeover{Term: t.GetTerm(), Answer: t.GetAnswer(), Able: t.GetAble(), Reached: int(t.GetReached()), Stuck: t.GetStuck(), Lapsed: t.GetLapsed()}
-	case *arcv1.PeerEnvelope_Unwatched:
+	case *peerv1.StreamRequest_Unwatched:
 		m.Unwatched = &election.Unwatched{}
-	case *arcv1.PeerEnvelope_Inspect:
+	case *peerv1.StreamRequest_Inspect:
 		x := body.Inspect
 		if x.GetId() == 0 {
 			return m, fmt.Errorf("%w: inspection of member 0", ErrMalformed)
 		}
 		m.Inspect = &election.Inspect{ID: x.GetId(), Incarnation: x.GetIncarnation()}
-	case *arcv1.PeerEnvelope_Part:
+	case *peerv1.StreamRequest_Part:
 		return m, fmt.Errorf("%w: a part of an envelope", ErrMalformed)
-	case *arcv1.PeerEnvelope_Hello:
+	case *peerv1.StreamRequest_Hello:
 		return m, fmt.Errorf("%w: a second hello", ErrMalformed)
 	default:
 		return m, fmt.Errorf("%w: no body that is known here; does the peer run a newer ARC?", ErrMalformed)
@@ -139,12 +128,36 @@ func Decode(env *arcv1.PeerEnvelope, from, to uint64) (election.Message, error) 
 	return m, nil
 }
 
-func isEvidence(s string, none bool) bool {
-	switch ring.Evidence(s) {
-	case ring.Certified, ring.Refused, ring.Reset, ring.Silent:
-		return true
+// DecodeOpinion returns what a monitor says, whichever way it comes. It fails with
+// ErrMalformed.
+func DecodeOpinion(o *peerv1.Opinion) (election.Suspicion, error) {
+	s := election.Suspicion{ID: o.GetId(), Incarnation: o.GetIncarnation(), Term: o.GetTerm(), By: o.GetBy()}
+	evidence := ringv1.Evidence_EVIDENCE_UNSPECIFIED
+	switch body := o.GetBody().(type) {
+	case *peerv1.Opinion_Suspect:
+		evidence = body.Suspect.GetEvidence()
+	case *peerv1.Opinion_GrantExpired:
+		evidence, s.Grant = body.GrantExpired.GetEvidence(), body.GrantExpired.GetGrant()
+	case *peerv1.Opinion_Clear:
+		s.Cleared = true
+	case *peerv1.Opinion_Doubt:
+		s.Doubt = true
 	}
-	return s == "" && none
+	if !s.Cleared && !s.Doubt {
+		switch evidence {
+		case ringv1.Evidence_EVIDENCE_CERTIFIED, ringv1.Evidence_EVIDENCE_REFUSED, ringv1.Evidence_EVIDENCE_RESET, ringv1.Evidence_EVIDENCE_SILENT:
+			s.Evidence, _ = ring.EvidenceOf(evidence) // known
+		}
+	}
+	if s.ID == 0 || s.Term > election.MaxTerm || s.Evidence == "" && !s.Cleared && !s.Doubt {
+		return s, fmt.Errorf("%w: opinion of member %d in term %d with evidence %d", ErrMalformed, s.ID, s.Term, evidence)
+	}
+	return s, nil
+}
+
+// DecodeCertificate returns a certificate that was checked.
+func DecodeCertificate(c *peerv1.Certificate) election.Certificate {
+	return election.Certificate{Name: c.GetName(), ID: c.GetId(), Incarnation: c.GetIncarnation(), Exit: c.GetExit(), Clean: c.GetClean()}
 }
 
 // badTerm reports whether no leadership has the term.
@@ -154,7 +167,7 @@ func badTerm(term uint64) bool { return term == 0 || term > election.MaxTerm }
 func badLease(us uint64) bool { return us > uint64(ring.LongestLease/time.Microsecond) }
 
 // CheckCertificate is the rule for a certificate, whichever way it comes.
-func CheckCertificate(c *arcv1.Certificate) error {
+func CheckCertificate(c *peerv1.Certificate) error {
 	if c.GetId() == 0 || c.GetIncarnation() == 0 {
 		return fmt.Errorf("certificate for member %d, incarnation %d", c.GetId(), c.GetIncarnation())
 	}
@@ -169,7 +182,7 @@ func CheckCertificate(c *arcv1.Certificate) error {
 
 // DecodePing returns what a probe means to a leader, and false if it gives no
 // grant. No watcher's word lasts longer than the longest lease.
-func DecodePing(p *arcv1.Ping, at election.Instant) (election.Ping, bool) {
+func DecodePing(p *peerv1.ProbeRequest, at election.Instant) (election.Ping, bool) {
 	if p.GetGrant() == 0 || p.GetSeq() > math.MaxInt64 {
 		return election.Ping{}, false
 	}

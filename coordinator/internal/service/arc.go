@@ -11,7 +11,7 @@ import (
 
 // arcService is the public service: what only reads is in this file.
 type arcService struct {
-	arcv1.UnimplementedArcServer
+	arcv1.UnimplementedArcServiceServer
 	n *Servers
 }
 
@@ -48,7 +48,7 @@ func (s arcService) GetSettings(context.Context, *arcv1.GetSettingsRequest) (*ar
 // Watch sends from a goroutine of its own: a client that does not read holds up
 // Send for good, and it has to be let go when its queue is full. What it has
 // not read by then it still gets, and then why it was dropped.
-func (s arcService) Watch(_ *arcv1.WatchRequest, stream arcv1.Arc_WatchServer) error {
+func (s arcService) Watch(_ *arcv1.WatchRequest, stream arcv1.ArcService_WatchServer) error {
 	as, host := caller(stream.Context())
 	w, v, err := s.n.o.Hub.Subscribe(as == stranger, host)
 	if err != nil {
@@ -61,11 +61,11 @@ func (s arcService) Watch(_ *arcv1.WatchRequest, stream arcv1.Arc_WatchServer) e
 		if v.Lapsed(now) {
 			s.n.o.Hub.Unsure.Store(true)
 		}
-		err := stream.Send(s.n.o.Events.Snapshot(v, now))
+		err := stream.Send(&arcv1.WatchResponse{Event: s.n.o.Events.Snapshot(v, now)})
 		for err == nil {
 			var e *arcv1.Event
 			if e, err = w.Next(stream.Context()); err == nil {
-				err = stream.Send(e)
+				err = stream.Send(&arcv1.WatchResponse{Event: e})
 			}
 		}
 		sent <- err

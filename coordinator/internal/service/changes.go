@@ -23,7 +23,7 @@ import (
 
 // atLeader carries a change out where it has to be: here if this node leads,
 // else by forwarding it once.
-func atLeader[R any](ctx context.Context, n *Servers, forwarded bool, here func(Loop, *publish.View) (R, error), there func(context.Context, arcv1.ArcClient) (R, error)) (R, error) {
+func atLeader[R any](ctx context.Context, n *Servers, forwarded bool, here func(Loop, *publish.View) (R, error), there func(context.Context, arcv1.ArcServiceClient) (R, error)) (R, error) {
 	var none R
 	l := n.o.Loop()
 	v, leader, ok := n.o.Hub.Leader()
@@ -43,7 +43,7 @@ func atLeader[R any](ctx context.Context, n *Servers, forwarded bool, here func(
 		return none, fmt.Errorf("%w that can be reached: forward to %s: %w; try again", membership.ErrNoLeader, leader.Name, err)
 	}
 	defer conn.Close()
-	r, err := there(ctx, arcv1.NewArcClient(conn))
+	r, err := there(ctx, arcv1.NewArcServiceClient(conn))
 	return r, brokeOff(leader.Name, err)
 }
 
@@ -68,9 +68,13 @@ func NoLeader(v *publish.View) error {
 
 // Join admits a joiner, or has the leader do so.
 func (s arcService) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.JoinResponse, error) {
+	onJoin, err := ring.OnJoinOf(r.GetOnJoin())
+	if err != nil {
+		return nil, fmt.Errorf("%w: join of %s: on_join: %w", ring.ErrInvalid, foreign.Quote(r.GetName()), err)
+	}
 	a := membership.Applicant{Cluster: r.GetCluster(), RingID: r.GetRingId(), Member: ring.Member{
 		Name: r.GetName(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(), Witness: r.GetWitness(),
-		OnJoin: ring.OnJoin(r.GetOnJoin()), Nonce: r.GetNonce(), Version: r.GetVersion(), LogVersion: r.GetLogVersion()}}
+		OnJoin: onJoin, Nonce: r.GetNonce(), Version: r.GetVersion(), LogVersion: r.GetLogVersion()}}
 	v := s.n.o.Hub.Load()
 	if err := a.Check(s.n.o.Cluster, v.RingID); err != nil {
 		return nil, err
@@ -90,7 +94,7 @@ func (s arcService) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.Join
 			}
 			return s.n.joinedAs(d.ID), nil
 		},
-		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.JoinResponse, error) {
+		func(ctx context.Context, c arcv1.ArcServiceClient) (*arcv1.JoinResponse, error) {
 			r.Forwarded = true
 			return c.Join(ctx, r)
 		})
@@ -139,7 +143,7 @@ func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Le
 	}
 	defer conn.Close()
 	r.Forwarded = true
-	return arcv1.NewArcClient(conn).Leave(ctx, r)
+	return arcv1.NewArcServiceClient(conn).Leave(ctx, r)
 }
 
 func (s arcService) Evict(ctx context.Context, r *arcv1.EvictRequest) (*arcv1.EvictResponse, error) {
@@ -158,7 +162,7 @@ func (s arcService) Evict(ctx context.Context, r *arcv1.EvictRequest) (*arcv1.Ev
 			}
 			return &arcv1.EvictResponse{Epoch: s.n.o.Hub.Load().Ring.Epoch}, nil
 		},
-		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.EvictResponse, error) {
+		func(ctx context.Context, c arcv1.ArcServiceClient) (*arcv1.EvictResponse, error) {
 			r.Forwarded = true
 			return c.Evict(ctx, r)
 		})
@@ -180,7 +184,7 @@ func (s arcService) Forget(ctx context.Context, r *arcv1.ForgetRequest) (*arcv1.
 			}
 			return &arcv1.ForgetResponse{Id: d.ID}, nil
 		},
-		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.ForgetResponse, error) {
+		func(ctx context.Context, c arcv1.ArcServiceClient) (*arcv1.ForgetResponse, error) {
 			r.Forwarded = true
 			return c.Forget(ctx, r)
 		})
@@ -212,7 +216,7 @@ func (s arcService) Handover(ctx context.Context, r *arcv1.HandoverRequest) (*ar
 			}
 			return resp, nil
 		},
-		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.HandoverResponse, error) {
+		func(ctx context.Context, c arcv1.ArcServiceClient) (*arcv1.HandoverResponse, error) {
 			r.Forwarded = true
 			return c.Handover(ctx, r)
 		})
@@ -262,7 +266,7 @@ func (s arcService) SetSettings(ctx context.Context, r *arcv1.SetSettingsRequest
 			return &arcv1.SetSettingsResponse{Settings: publish.SettingsToWire(v.Ring.Settings), Epoch: v.Ring.Epoch,
 				Notes: s.n.o.RealtimeNotes(ctx, was, v.Ring)}, nil
 		},
-		func(ctx context.Context, c arcv1.ArcClient) (*arcv1.SetSettingsResponse, error) {
+		func(ctx context.Context, c arcv1.ArcServiceClient) (*arcv1.SetSettingsResponse, error) {
 			r.Forwarded = true
 			return c.SetSettings(ctx, r)
 		})

@@ -8,17 +8,18 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/internal/peerwire"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
 // localService is what this coordinator's own monitor calls, on the unix
 // socket only.
 type localService struct {
-	arcv1.UnimplementedLocalServer
+	localv1.UnimplementedLocalServiceServer
 	n *Servers
 }
 
-func (s localService) Monitor(stream arcv1.Local_MonitorServer) error {
+func (s localService) Monitor(stream localv1.LocalService_MonitorServer) error {
 	first, err := stream.Recv()
 	if err != nil {
 		return err
@@ -45,7 +46,7 @@ func (s localService) Monitor(stream arcv1.Local_MonitorServer) error {
 		// One that was started before the last SIGHUP has an old level; one
 		// that is not told now is with the next beat.
 		for seq := uint64(0); ; {
-			if err := stream.Send(&arcv1.MonitorBeat{Seq: seq, LogLevel: levelName(s.n.o.Log)}); err != nil {
+			if err := stream.Send(&localv1.MonitorResponse{Seq: seq, LogLevel: levelName(s.n.o.Log)}); err != nil {
 				sent <- err
 				return
 			}
@@ -79,17 +80,21 @@ func levelName(log hclog.Logger) string {
 	return ""
 }
 
-func (s localService) report(r *arcv1.MonitorReport, beats chan<- uint64) {
+func (s localService) report(r *localv1.MonitorRequest, beats chan<- uint64) {
 	l := s.n.o.Loop()
 	switch b := r.GetBody().(type) {
-	case *arcv1.MonitorReport_Suspicion:
+	case *localv1.MonitorRequest_Opinion:
 		if l == nil {
 			return
 		}
-		if err := l.Report(suspicionFromWire(b.Suspicion)); err != nil {
+		opinion, err := peerwire.DecodeOpinion(b.Opinion)
+		if err == nil {
+			err = l.Report(opinion)
+		}
+		if err != nil {
 			s.n.o.Log.Debug("report of the monitor dropped", "error", err) // it repeats a suspicion
 		}
-	case *arcv1.MonitorReport_Link:
+	case *localv1.MonitorRequest_Link:
 		k := b.Link
 		s.n.o.Log.Debug("link", "peer", k.GetTargetName(), "state", k.GetState(), "epoch", k.GetEpoch(), "reason", k.GetDetail())
 		if k.GetState() == "returned" && l != nil {
@@ -97,7 +102,7 @@ func (s localService) report(r *arcv1.MonitorReport, beats chan<- uint64) {
 				l.MonitorRelinked(from, to, false)
 			}
 		}
-	case *arcv1.MonitorReport_Beat:
+	case *localv1.MonitorRequest_Beat:
 		answer := func() {
 			select {
 			case beats <- b.Beat:

@@ -10,22 +10,22 @@ import (
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/internal/peerwire"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
 // peerService is what other coordinators call, and other machines' monitors
 // when they bring a certificate.
 type peerService struct {
-	arcv1.UnimplementedPeerServer
+	peerv1.UnimplementedPeerServiceServer
 	n *Servers
 }
 
-func (s peerService) Stream(stream arcv1.Peer_StreamServer) error {
+func (s peerService) Stream(stream peerv1.PeerService_StreamServer) error {
 	return s.n.o.ServeStream(stream)
 }
 
-func (s peerService) Certify(_ context.Context, r *arcv1.CertifyRequest) (*arcv1.CertifyResponse, error) {
+func (s peerService) Certify(_ context.Context, r *peerv1.CertifyRequest) (*peerv1.CertifyResponse, error) {
 	l, v := s.n.o.Loop(), s.n.o.Hub.Load()
 	switch {
 	case l == nil:
@@ -37,22 +37,22 @@ func (s peerService) Certify(_ context.Context, r *arcv1.CertifyRequest) (*arcv1
 	case r.GetCertificate().GetIncarnation() == s.n.o.Incarnation:
 		return nil, fmt.Errorf("%w: certificate for this very process, which runs", ring.ErrInvalid)
 	}
-	if err := l.Certify(certificateFromWire(r.GetCertificate())); err != nil {
+	if err := l.Certify(peerwire.DecodeCertificate(r.GetCertificate())); err != nil {
 		return nil, err
 	}
-	return &arcv1.CertifyResponse{Id: v.ID}, nil
+	return &peerv1.CertifyResponse{Id: v.ID}, nil
 }
 
-func (s peerService) AcceptFounder(_ context.Context, r *arcv1.AcceptFounderRequest) (*arcv1.AcceptFounderResponse, error) {
+func (s peerService) AcceptFounder(_ context.Context, r *peerv1.AcceptFounderRequest) (*peerv1.AcceptFounderResponse, error) {
 	return s.n.o.AcceptFounder(r)
 }
 
 // Standing answers for the event loop: what the core knows, and not what the
 // rest of this node has made of it by now.
-func (s peerService) Standing(ctx context.Context, r *arcv1.StandingRequest) (*arcv1.StandingResponse, error) {
+func (s peerService) Standing(ctx context.Context, r *peerv1.StandingRequest) (*peerv1.StandingResponse, error) {
 	n := s.n
 	l, v := n.o.Loop(), n.o.Hub.Load()
-	resp := &arcv1.StandingResponse{Cluster: n.o.Cluster, Self: n.o.Name, Realtime: n.o.Realtime}
+	resp := &peerv1.StandingResponse{Cluster: n.o.Cluster, Self: n.o.Name, Realtime: n.o.Realtime}
 	if l == nil || v.Ring.RingID == "" {
 		return resp, nil
 	}
@@ -69,7 +69,7 @@ func (s peerService) Standing(ctx context.Context, r *arcv1.StandingRequest) (*a
 	return resp, nil
 }
 
-func standingToWire(s election.Standing, r *arcv1.StandingResponse) {
+func standingToWire(s election.Standing, r *peerv1.StandingResponse) {
 	r.Epoch, r.Member, r.Out, r.Needed, r.InTouch, r.Voters = s.Epoch, s.Member, s.Out, s.Needed, s.InTouch, s.Voters
 	r.LeaderId, r.LeaderIncarnation, r.LeaderAddresses = s.Leader, s.LeaderIncarnation, s.LeaderAddresses
 	r.Incarnation, r.Addresses = s.Incarnation, s.Addresses
@@ -77,7 +77,7 @@ func standingToWire(s election.Standing, r *arcv1.StandingResponse) {
 
 // probeService answers pings.
 type probeService struct {
-	arcv1.UnimplementedProbeServer
+	peerv1.UnimplementedProbeServiceServer
 	n *Servers
 }
 
@@ -100,10 +100,10 @@ func (s probeService) recognise(ctx context.Context, from uint64, v *publish.Vie
 // same number: no pong may be older than the time that the loop notes for it,
 // which is the first one's. A grant on a stream that is meant for somebody else
 // is not taken: an address may lead to another ring's leader.
-func (s probeService) Probe(stream arcv1.Probe_ProbeServer) error {
+func (s probeService) Probe(stream peerv1.ProbeService_ProbeServer) error {
 	// One of each for the whole stream: what is sent is encoded before Send
 	// returns.
-	ping, pong := &arcv1.Ping{}, &arcv1.Pong{Incarnation: s.n.o.Incarnation, Name: s.n.o.Name, Cluster: s.n.o.Cluster}
+	ping, pong := &peerv1.ProbeRequest{}, &peerv1.ProbeResponse{Incarnation: s.n.o.Incarnation, Name: s.n.o.Name, Cluster: s.n.o.Cluster}
 	var ringID, toldRing string // that the stream is meant for; that was told
 	var to uint64
 	first := false // of those that say whom they are meant for

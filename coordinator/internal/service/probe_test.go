@@ -12,7 +12,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/monotime"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -47,13 +47,13 @@ func TestAGrantIsHandedOverBeforeItsPong(t *testing.T) {
 	leads := &publish.View{ID: 1, RingID: "r", Ring: &ring.State{RingID: "r", Term: 7, Settings: settings}, ClaimTerm: 7, ClaimEnd: election.Never}
 	n.o.Hub.Publish(leads, nil)
 
-	ask := func(p *arcv1.Ping) {
+	ask := func(p *peerv1.ProbeRequest) {
 		t.Helper()
 		if err := stream.Send(p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	answer := func(seq uint64) *arcv1.Pong {
+	answer := func(seq uint64) *peerv1.ProbeResponse {
 		t.Helper()
 		pong, err := stream.Recv()
 		if err != nil || pong.GetSeq() != seq || pong.GetTerm() != 7 || pong.GetId() != 1 || pong.GetIncarnation() != n.o.Incarnation {
@@ -62,7 +62,7 @@ func TestAGrantIsHandedOverBeforeItsPong(t *testing.T) {
 		return pong
 	}
 	began := n.o.Clock()
-	ask(&arcv1.Ping{Seq: 1, FromId: 5, Grant: 1 << 60, GrantUs: 350_000})
+	ask(&peerv1.ProbeRequest{Seq: 1, FromId: 5, Grant: 1 << 60, GrantUs: 350_000})
 	if name := answer(1).GetName(); name != "n1" {
 		t.Errorf("the first pong is of %q", name)
 	}
@@ -81,14 +81,14 @@ func TestAGrantIsHandedOverBeforeItsPong(t *testing.T) {
 
 	// Nothing is handed over without a grant; with one everything is, whoever
 	// leads: the same probe may come again by another path once this node does.
-	ask(&arcv1.Ping{Seq: 2, FromId: 5})
+	ask(&peerv1.ProbeRequest{Seq: 2, FromId: 5})
 	if name := answer(2).GetName(); name != "" {
 		t.Errorf("the name is told again: %q", name)
 	}
 	follows := *leads
 	follows.ClaimTerm = 0
 	n.o.Hub.Publish(&follows, nil)
-	ask(&arcv1.Ping{Seq: 3, FromId: 5, Grant: 1 << 60, Ack: 1})
+	ask(&peerv1.ProbeRequest{Seq: 3, FromId: 5, Grant: 1 << 60, Ack: 1})
 	answer(3)
 	n.o.Hub.Publish(leads, nil)
 	if len(l.pings) != 1 {
@@ -100,18 +100,18 @@ func TestAGrantIsHandedOverBeforeItsPong(t *testing.T) {
 
 	// More than the inbox holds: those beyond are not answered.
 	for seq := range uint64(pingsTaken + 5) {
-		ask(&arcv1.Ping{Seq: 10 + seq, FromId: 5, Grant: 1 << 60})
+		ask(&peerv1.ProbeRequest{Seq: 10 + seq, FromId: 5, Grant: 1 << 60})
 	}
 	for seq := range uint64(pingsTaken) {
 		answer(10 + seq)
 	}
-	ask(&arcv1.Ping{Seq: 1000, FromId: 5})
+	ask(&peerv1.ProbeRequest{Seq: 1000, FromId: 5})
 	answer(1000)
 }
 
 // probed is a node of which nothing runs but the Probe service, and a stream to
 // that.
-func probed(b testing.TB) (*Servers, arcv1.Probe_ProbeClient) {
+func probed(b testing.TB) (*Servers, peerv1.ProbeService_ProbeClient) {
 	b.Helper()
 	n := testServers(monotime.Now)
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
@@ -120,7 +120,7 @@ func probed(b testing.TB) (*Servers, arcv1.Probe_ProbeClient) {
 	}
 	n.door = newDoor(n.o.Log, budgetsFor(1024), n.memberHosts)
 	g := grpc.NewServer(transport.ServerOptions()...)
-	arcv1.RegisterProbeServer(g, probeService{n: n})
+	peerv1.RegisterProbeServiceServer(g, probeService{n: n})
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -132,7 +132,7 @@ func probed(b testing.TB) (*Servers, arcv1.Probe_ProbeClient) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = cc.Close() })
-	stream, err := arcv1.NewProbeClient(cc).Probe(b.Context())
+	stream, err := peerv1.NewProbeServiceClient(cc).Probe(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func probed(b testing.TB) (*Servers, arcv1.Probe_ProbeClient) {
 // client that does nothing else.
 func BenchmarkProbe(b *testing.B) {
 	_, stream := probed(b)
-	ping, pong := &arcv1.Ping{FromId: 2, Grant: 1 << 60, GrantUs: 7000}, &arcv1.Pong{}
+	ping, pong := &peerv1.ProbeRequest{FromId: 2, Grant: 1 << 60, GrantUs: 7000}, &peerv1.ProbeResponse{}
 	b.ReportAllocs()
 	for b.Loop() {
 		ping.Ack = ping.Seq

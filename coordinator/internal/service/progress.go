@@ -34,7 +34,7 @@ func (s *Servers) progress(ctx context.Context, askLeader bool) map[uint64]*arcv
 		return out // the own figure is true all the same
 	}
 	defer conn.Close()
-	st, err := arcv1.NewArcClient(conn).Status(ctx, &arcv1.StatusRequest{})
+	st, err := arcv1.NewArcServiceClient(conn).Status(ctx, &arcv1.StatusRequest{})
 	if err != nil || st.GetRingId() != v.RingID || !st.GetClaiming() {
 		return out
 	}

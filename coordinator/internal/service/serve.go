@@ -21,6 +21,8 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -77,11 +79,11 @@ type Options struct {
 	Dial  func(context.Context, ring.Member) (*grpc.ClientConn, error)
 	Local func(netip.Addr) bool
 	// ServeStream serves a peer's stream of messages.
-	ServeStream func(arcv1.Peer_StreamServer) error
+	ServeStream func(peerv1.PeerService_StreamServer) error
 	// Leave takes this node out of the ring, and Left ends it after that.
 	Leave         func(context.Context) (epoch uint64, err error)
 	Left          func()
-	AcceptFounder func(*arcv1.AcceptFounderRequest) (*arcv1.AcceptFounderResponse, error)
+	AcceptFounder func(*peerv1.AcceptFounderRequest) (*peerv1.AcceptFounderResponse, error)
 	// Standstill says why discovery founds no ring, empty if nothing is known.
 	Standstill func() string
 	// OtherRings are the rings of this cluster beside the own one.
@@ -122,14 +124,14 @@ func New(o Options) *Servers {
 			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
 			grpc.UnaryInterceptor(unaryErrors), grpc.StreamInterceptor(streamErrors))
 		g := grpc.NewServer(opts...)
-		arcv1.RegisterArcServer(g, arcService{n: s})
-		arcv1.RegisterPeerServer(g, peerService{n: s})
-		arcv1.RegisterProbeServer(g, probeService{n: s})
+		arcv1.RegisterArcServiceServer(g, arcService{n: s})
+		peerv1.RegisterPeerServiceServer(g, peerService{n: s})
+		peerv1.RegisterProbeServiceServer(g, probeService{n: s})
 		healthv1.RegisterHealthServer(g, healthService{n: s})
 		return g
 	}
 	s.tcp, s.unix = make(streamsPerConn), make(localStreamsPerConn)
-	arcv1.RegisterLocalServer(s.unix, localService{n: s})
+	localv1.RegisterLocalServiceServer(s.unix, localService{n: s})
 	reflection.Register(s.tcp)
 	reflection.Register(s.unix)
 	return s

@@ -2,15 +2,15 @@ package supervise
 
 import (
 	"github.com/arc-ring/arc/election"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
 // LinkToWire is what the monitor of self has to know of a Relink. The seq is
 // the queue's.
-func LinkToWire(r election.Relink, ringID, cluster string, self ring.Member) *arcv1.Link {
+func LinkToWire(r election.Relink, ringID, cluster string, self ring.Member) *localv1.Link {
 	s := r.Settings
-	return &arcv1.Link{
+	return &localv1.Link{
 		Epoch: r.Epoch, Term: r.Term, Self: targetToWire(self), Successors: targetsToWire(r.Successors), Tell: targetsToWire(r.Tell),
 		Leader: r.LeaderID, LeaderIntervalMs: s.LeaderIntervalMS, LeaderMisses: s.LeaderMisses,
 		IntervalMs: s.IntervalMS, Misses: s.Misses, HangAfterMs: s.HangAfterMS, RingId: ringID, Cluster: cluster,
@@ -18,12 +18,12 @@ func LinkToWire(r election.Relink, ringID, cluster string, self ring.Member) *ar
 	}
 }
 
-func targetToWire(m ring.Member) *arcv1.Target {
-	return &arcv1.Target{Id: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses}
+func targetToWire(m ring.Member) *localv1.Target {
+	return &localv1.Target{Id: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses}
 }
 
-func targetsToWire(members []ring.Member) []*arcv1.Target {
-	out := make([]*arcv1.Target, len(members))
+func targetsToWire(members []ring.Member) []*localv1.Target {
+	out := make([]*localv1.Target, len(members))
 	for i, m := range members {
 		out[i] = targetToWire(m)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/monotime"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
 const (
@@ -62,7 +62,7 @@ func (p *pulse) check(now election.Instant, patience time.Duration) (next electi
 
 // patienceWith is how long a monitor with this link may be silent: a few beats,
 // and twice what it itself takes to suspect its neighbour.
-func patienceWith(l *arcv1.Link) time.Duration {
+func patienceWith(l *localv1.Link) time.Duration {
 	beat := time.Duration(l.GetBeatMs()) * time.Millisecond
 	if beat == 0 {
 		beat = defaultBeat

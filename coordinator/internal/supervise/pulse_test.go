@@ -6,7 +6,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/mono"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -85,7 +85,7 @@ func TestPatienceWithMonitors(t *testing.T) {
 			}
 		}
 	}
-	if got := patienceWith(&arcv1.Link{}); got != beatsMissed*time.Second {
+	if got := patienceWith(&localv1.Link{}); got != beatsMissed*time.Second {
 		t.Errorf("patience without settings is %v", got)
 	}
 }

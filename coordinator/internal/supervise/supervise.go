@@ -20,7 +20,7 @@ import (
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/plainfile"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	"github.com/arc-ring/arc/queue"
 )
 
@@ -54,7 +54,7 @@ type Supervisor struct {
 	missing string
 	pulse   pulse
 	// link is the newest that the core gave; nil before the first.
-	link *arcv1.Link
+	link *localv1.Link
 	// process and sender are the present monitor's; nil between two.
 	process *os.Process
 	sender  *queue.Sender
@@ -250,7 +250,7 @@ func (s *Supervisor) Unregister(pid int) {
 
 // SetLink gives the monitor a new link and returns the names of the old and
 // the new target. It never blocks.
-func (s *Supervisor) SetLink(link *arcv1.Link) (from, to string) {
+func (s *Supervisor) SetLink(link *localv1.Link) (from, to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	urgent := s.target != targetName(s.link) || s.detour.name != "" || !sameDuty(s.link, link)
@@ -277,7 +277,7 @@ func (s *Supervisor) sendLate() {
 
 // sameDuty tells whether a monitor that has the one link does what the other
 // asks for, but for whom it would turn to next, or tell.
-func sameDuty(a, b *arcv1.Link) bool {
+func sameDuty(a, b *localv1.Link) bool {
 	if len(a.GetSuccessors()) == 0 || len(b.GetSuccessors()) == 0 || !proto.Equal(a.GetSuccessors()[0], b.GetSuccessors()[0]) {
 		return false
 	}
@@ -336,13 +336,13 @@ func (s *Supervisor) Idle() {
 }
 
 func (s *Supervisor) emptyLocked() {
-	empty := &arcv1.Link{Epoch: s.link.GetEpoch(), Term: s.link.GetTerm(), RingId: s.link.GetRingId(), Cluster: s.link.GetCluster()}
+	empty := &localv1.Link{Epoch: s.link.GetEpoch(), Term: s.link.GetTerm(), RingId: s.link.GetRingId(), Cluster: s.link.GetCluster()}
 	s.link, s.target, s.detour = empty, "", detour{}
 	_ = s.sendLocked(empty)
 }
 
 // sendLocked queues the link and rings. It logs what goes wrong.
-func (s *Supervisor) sendLocked(link *arcv1.Link) error {
+func (s *Supervisor) sendLocked(link *localv1.Link) error {
 	if s.late != nil {
 		s.late.Stop()
 		s.late = nil
@@ -367,7 +367,7 @@ func (s *Supervisor) sendLocked(link *arcv1.Link) error {
 	return nil
 }
 
-func targetName(l *arcv1.Link) string {
+func targetName(l *localv1.Link) string {
 	if s := l.GetSuccessors(); len(s) > 0 {
 		return s[0].GetName()
 	}

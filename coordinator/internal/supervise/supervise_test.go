@@ -9,34 +9,34 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	"github.com/arc-ring/arc/queue"
 )
 
 // A link that changes nothing for the monitor may rest; one that does is sent
 // at once. The monitor gets the newest in the end, once.
 func TestLinksRest(t *testing.T) {
-	target := func(id uint64, name string) *arcv1.Target {
-		return &arcv1.Target{Id: id, Name: name, Incarnation: 10 + id, Addresses: []string{"192.0.2.1:7400"}}
+	target := func(id uint64, name string) *localv1.Target {
+		return &localv1.Target{Id: id, Name: name, Incarnation: 10 + id, Addresses: []string{"192.0.2.1:7400"}}
 	}
-	base := &arcv1.Link{
+	base := &localv1.Link{
 		Epoch: 5, Term: 3, Self: target(1, "a"), RingId: "r", Cluster: "c", Leader: 4, LeaderIntervalMs: 10, LeaderMisses: 3, IntervalMs: 50, Misses: 4,
-		Successors: []*arcv1.Target{target(2, "b"), target(3, "c"), target(4, "d")}, Tell: []*arcv1.Target{target(4, "d")},
+		Successors: []*localv1.Target{target(2, "b"), target(3, "c"), target(4, "d")}, Tell: []*localv1.Target{target(4, "d")},
 	}
 	for name, c := range map[string]struct {
-		change func(l *arcv1.Link)
+		change func(l *localv1.Link)
 		rests  bool
 	}{
-		"another leader":             {func(l *arcv1.Link) { l.Leader, l.Term = 3, 4 }, true},
-		"another after the next":     {func(l *arcv1.Link) { l.Successors = l.Successors[:2] }, true},
-		"others to tell":             {func(l *arcv1.Link) { l.Tell = nil }, true},
-		"another successor":          {func(l *arcv1.Link) { l.Successors = l.Successors[1:] }, false},
-		"the successor came back":    {func(l *arcv1.Link) { l.Successors[0].Incarnation++ }, false},
-		"the successor leads":        {func(l *arcv1.Link) { l.Leader = 2 }, false},
-		"nobody to probe":            {func(l *arcv1.Link) { l.Successors = nil }, false},
-		"another timing":             {func(l *arcv1.Link) { l.Misses++ }, false},
-		"another incarnation of one": {func(l *arcv1.Link) { l.Self.Incarnation++ }, false},
-		"another ring":               {func(l *arcv1.Link) { l.RingId = "s" }, false},
+		"another leader":             {func(l *localv1.Link) { l.Leader, l.Term = 3, 4 }, true},
+		"another after the next":     {func(l *localv1.Link) { l.Successors = l.Successors[:2] }, true},
+		"others to tell":             {func(l *localv1.Link) { l.Tell = nil }, true},
+		"another successor":          {func(l *localv1.Link) { l.Successors = l.Successors[1:] }, false},
+		"the successor came back":    {func(l *localv1.Link) { l.Successors[0].Incarnation++ }, false},
+		"the successor leads":        {func(l *localv1.Link) { l.Leader = 2 }, false},
+		"nobody to probe":            {func(l *localv1.Link) { l.Successors = nil }, false},
+		"another timing":             {func(l *localv1.Link) { l.Misses++ }, false},
+		"another incarnation of one": {func(l *localv1.Link) { l.Self.Incarnation++ }, false},
+		"another ring":               {func(l *localv1.Link) { l.RingId = "s" }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sender, receiver := newQueue(t)
@@ -90,7 +90,7 @@ func newQueue(t *testing.T) (*queue.Sender, *queue.Receiver) {
 func TestALongEndingIsMarked(t *testing.T) {
 	for _, why := range []string{"exited by itself: a disk", "exited by itself: " + strings.Repeat("é", 200), strings.Repeat("x", 300)} {
 		sender, receiver := newQueue(t)
-		s := &Supervisor{o: Options{Logger: hclog.NewNullLogger()}, sender: sender, link: &arcv1.Link{Epoch: 5, RingId: "r", Cluster: "c"}}
+		s := &Supervisor{o: Options{Logger: hclog.NewNullLogger()}, sender: sender, link: &localv1.Link{Epoch: 5, RingId: "r", Cluster: "c"}}
 		s.Ending(why, false)
 		l, err := receiver.Receive()
 		if err != nil {

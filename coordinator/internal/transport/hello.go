@@ -11,7 +11,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/peerwire"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 // refusal is one thing to log once.
@@ -20,9 +20,9 @@ type refusal struct {
 	reason string
 }
 
-// helloEnvelope is what self says to a member first.
-func helloEnvelope(self Identity, to uint64) *arcv1.PeerEnvelope {
-	h := &arcv1.PeerHello{
+// helloTo is what self says to a member first.
+func helloTo(self Identity, to uint64) *peerv1.PeerHello {
+	h := &peerv1.PeerHello{
 		Cluster: self.Cluster, RingId: self.RingID, Id: self.ID, Incarnation: self.Incarnation, Name: peerwire.Text(self.Name), To: to,
 	}
 	for _, a := range self.Addresses {
@@ -30,12 +30,12 @@ func helloEnvelope(self Identity, to uint64) *arcv1.PeerEnvelope {
 			h.Addresses = append(h.Addresses, a)
 		}
 	}
-	return &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: h}}
+	return h
 }
 
 // meet checks a hello. While this node does not know its own id it waits a
 // little: a joiner's peers may hear of its join before itself.
-func (t *Transport) meet(stream arcv1.Peer_StreamServer, hello *arcv1.PeerHello) (Identity, error) {
+func (t *Transport) meet(stream peerv1.PeerService_StreamServer, hello *peerv1.PeerHello) (Identity, error) {
 	late := time.NewTimer(holdJoin)
 	defer late.Stop()
 	for {
@@ -68,7 +68,7 @@ func (t *Transport) meet(stream arcv1.Peer_StreamServer, hello *arcv1.PeerHello)
 }
 
 // checkClientHello refuses whom we cannot talk to, as far as we know.
-func checkClientHello(h *arcv1.PeerHello, self Identity) error {
+func checkClientHello(h *peerv1.PeerHello, self Identity) error {
 	switch err := checkHello(h); {
 	case err != nil:
 		return status.Errorf(codes.InvalidArgument, "malformed hello of member %d: %v", h.GetId(), err)
@@ -88,7 +88,7 @@ func checkClientHello(h *arcv1.PeerHello, self Identity) error {
 
 // checkHello is the rule for a hello's own fields. A name may be missing: some
 // senders of notices know none.
-func checkHello(h *arcv1.PeerHello) error {
+func checkHello(h *peerv1.PeerHello) error {
 	var errs []error
 	if h.GetId() == 0 {
 		errs = append(errs, errors.New("no id"))
@@ -102,7 +102,7 @@ func checkHello(h *arcv1.PeerHello) error {
 }
 
 // checkServerHello makes sure that the right one answered.
-func checkServerHello(h *arcv1.PeerHello, self Identity, id uint64) error {
+func checkServerHello(h *peerv1.PeerHello, self Identity, id uint64) error {
 	switch {
 	case h == nil:
 		return fmt.Errorf("%w: the answer to a hello is no hello", peerwire.ErrMalformed)
@@ -117,7 +117,7 @@ func checkServerHello(h *arcv1.PeerHello, self Identity, id uint64) error {
 }
 
 // logRefusal is loud once for each peer and reason.
-func (t *Transport) logRefusal(stream arcv1.Peer_StreamServer, h *arcv1.PeerHello, err error) {
+func (t *Transport) logRefusal(stream peerv1.PeerService_StreamServer, h *peerv1.PeerHello, err error) {
 	key := refusal{h.GetId(), err.Error()}
 	t.mu.Lock()
 	_, known := t.refused[key]

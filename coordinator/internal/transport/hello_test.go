@@ -15,7 +15,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/peerwire"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 type lockedBuffer struct {
@@ -36,31 +36,31 @@ func (l *lockedBuffer) String() string {
 }
 
 func TestForeignHelloIsRefused(t *testing.T) {
-	good := arcv1.PeerHello{Cluster: "c", RingId: "r", Id: 1, Incarnation: 1, Name: "n1", To: 2}
+	good := peerv1.PeerHello{Cluster: "c", RingId: "r", Id: 1, Incarnation: 1, Name: "n1", To: 2}
 	for _, tc := range []struct {
 		name string
-		edit func(h *arcv1.PeerHello)
+		edit func(h *peerv1.PeerHello)
 		code codes.Code
 		says string
 	}{
-		{"cluster", func(h *arcv1.PeerHello) { h.Cluster = "other" }, codes.FailedPrecondition, `cluster "c", not "other"`},
-		{"ring", func(h *arcv1.PeerHello) { h.RingId = "other" }, codes.FailedPrecondition, `ring r, not "other"`},
-		{"to", func(h *arcv1.PeerHello) { h.To = 9 }, codes.FailedPrecondition, "member 2 (n2), not 9"},
-		{"own id", func(h *arcv1.PeerHello) { h.Id = 2 }, codes.FailedPrecondition, "this node (n2) itself"},
-		{"no id", func(h *arcv1.PeerHello) { h.Id = 0 }, codes.InvalidArgument, "malformed"},
-		{"many addresses", func(h *arcv1.PeerHello) { h.Addresses = slices.Repeat([]string{"192.0.2.1:7400"}, 17) }, codes.InvalidArgument, "17 addresses, at most 16"},
-		{"long address", func(h *arcv1.PeerHello) { h.Addresses = []string{strings.Repeat("x", 256) + ":7400"} }, codes.InvalidArgument, "at most 255"},
-		{"socket for an address", func(h *arcv1.PeerHello) { h.Addresses = []string{"192.0.2.1:7400", "unix:///run/x:1"} }, codes.InvalidArgument, `"unix:///run/x:1" is not HOST:PORT`},
-		{"long name", func(h *arcv1.PeerHello) { h.Name = strings.Repeat("x", 2000) }, codes.InvalidArgument, "malformed"},
+		{"cluster", func(h *peerv1.PeerHello) { h.Cluster = "other" }, codes.FailedPrecondition, `cluster "c", not "other"`},
+		{"ring", func(h *peerv1.PeerHello) { h.RingId = "other" }, codes.FailedPrecondition, `ring r, not "other"`},
+		{"to", func(h *peerv1.PeerHello) { h.To = 9 }, codes.FailedPrecondition, "member 2 (n2), not 9"},
+		{"own id", func(h *peerv1.PeerHello) { h.Id = 2 }, codes.FailedPrecondition, "this node (n2) itself"},
+		{"no id", func(h *peerv1.PeerHello) { h.Id = 0 }, codes.InvalidArgument, "malformed"},
+		{"many addresses", func(h *peerv1.PeerHello) { h.Addresses = slices.Repeat([]string{"192.0.2.1:7400"}, 17) }, codes.InvalidArgument, "17 addresses, at most 16"},
+		{"long address", func(h *peerv1.PeerHello) { h.Addresses = []string{strings.Repeat("x", 256) + ":7400"} }, codes.InvalidArgument, "at most 255"},
+		{"socket for an address", func(h *peerv1.PeerHello) { h.Addresses = []string{"192.0.2.1:7400", "unix:///run/x:1"} }, codes.InvalidArgument, `"unix:///run/x:1" is not HOST:PORT`},
+		{"long name", func(h *peerv1.PeerHello) { h.Name = strings.Repeat("x", 2000) }, codes.InvalidArgument, "malformed"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out lockedBuffer
 			b := start(t, 2, "127.0.0.1:0", Options{Logger: hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Warn})})
-			h := &arcv1.PeerHello{Cluster: good.Cluster, RingId: good.RingId, Id: good.Id, Incarnation: 1, Name: good.Name, To: good.To}
+			h := &peerv1.PeerHello{Cluster: good.Cluster, RingId: good.RingId, Id: good.Id, Incarnation: 1, Name: good.Name, To: good.To}
 			tc.edit(h) // the only thing wrong with it
 			for range 3 {
 				s := rawStream(t, b.addr)
-				if err := s.Send(&arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: h}}); err != nil {
+				if err := s.Send(&peerv1.StreamRequest{Body: &peerv1.StreamRequest_Hello{Hello: h}}); err != nil {
 					t.Fatal(err)
 				}
 				env, err := s.Recv()
@@ -80,14 +80,14 @@ func TestHelloTellsOnlyGoodAddresses(t *testing.T) {
 		"192.0.2.1:7400", "[2001:db8::1]:7400", "[fe80::1%eth0]:7400", "n1.example:7400",
 		"", "192.0.2.1", ":7400", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:http", "unix:///run/arc.sock", "a b:7400", "a/b:7400", "n\xff:7400", strings.Repeat("x", 300) + ":1",
 	}}
-	if got := helloEnvelope(self, 2).GetHello().GetAddresses(); !slices.Equal(got, self.Addresses[:4]) {
+	if got := helloTo(self, 2).GetAddresses(); !slices.Equal(got, self.Addresses[:4]) {
 		t.Errorf("addresses %q, want %q", got, self.Addresses[:4])
 	}
 	self.Addresses = nil
 	for i := range 20 {
 		self.Addresses = append(self.Addresses, fmt.Sprintf("192.0.2.%d:7400", i))
 	}
-	h := helloEnvelope(self, 2).GetHello()
+	h := helloTo(self, 2)
 	if !slices.Equal(h.GetAddresses(), self.Addresses[:foreign.MaxAddresses]) {
 		t.Errorf("addresses %q, want the first %d", h.GetAddresses(), foreign.MaxAddresses)
 	}
@@ -100,14 +100,14 @@ func TestClientChecksTheServersHello(t *testing.T) {
 	self := Identity{Cluster: "c", RingID: "r", ID: 1}
 	for _, tc := range []struct {
 		name string
-		h    *arcv1.PeerHello
+		h    *peerv1.PeerHello
 		ok   bool
 	}{
-		{"good", &arcv1.PeerHello{Cluster: "c", RingId: "r", Id: 2}, true},
+		{"good", &peerv1.PeerHello{Cluster: "c", RingId: "r", Id: 2}, true},
 		{"none", nil, false},
-		{"cluster", &arcv1.PeerHello{Cluster: "d", RingId: "r", Id: 2}, false},
-		{"ring", &arcv1.PeerHello{Cluster: "c", RingId: "s", Id: 2}, false},
-		{"id", &arcv1.PeerHello{Cluster: "c", RingId: "r", Id: 3}, false},
+		{"cluster", &peerv1.PeerHello{Cluster: "d", RingId: "r", Id: 2}, false},
+		{"ring", &peerv1.PeerHello{Cluster: "c", RingId: "s", Id: 2}, false},
+		{"id", &peerv1.PeerHello{Cluster: "c", RingId: "r", Id: 3}, false},
 	} {
 		if err := checkServerHello(tc.h, self, 2); (err == nil) != tc.ok {
 			t.Errorf("%s: %v", tc.name, err)
@@ -135,16 +135,16 @@ func TestStreamMustStartWithHelloAndStayWellFormed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hello := &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: &arcv1.PeerHello{Cluster: "c", RingId: "r", Id: 1, To: 2}}}
+	hello := &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Hello{Hello: &peerv1.PeerHello{Cluster: "c", RingId: "r", Id: 1, To: 2}}}
 	for _, tc := range []struct {
 		name string
-		send []*arcv1.PeerEnvelope
+		send []*peerv1.StreamRequest
 	}{
-		{"no hello", []*arcv1.PeerEnvelope{renewal}},
-		{"empty", []*arcv1.PeerEnvelope{{}}},
-		{"two hellos", []*arcv1.PeerEnvelope{hello, hello}},
-		{"raft of another", []*arcv1.PeerEnvelope{hello, renewal, foreign}},
-		{"raft is noise", []*arcv1.PeerEnvelope{hello, {Body: &arcv1.PeerEnvelope_Raft{Raft: []byte("\xff\xff\xff")}}}},
+		{"no hello", []*peerv1.StreamRequest{renewal}},
+		{"empty", []*peerv1.StreamRequest{{}}},
+		{"two hellos", []*peerv1.StreamRequest{hello, hello}},
+		{"raft of another", []*peerv1.StreamRequest{hello, renewal, foreign}},
+		{"raft is noise", []*peerv1.StreamRequest{hello, {Body: &peerv1.StreamRequest_Raft{Raft: []byte("\xff\xff\xff")}}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := rawStream(t, b.addr)
@@ -191,8 +191,8 @@ func TestHeldHelloIsRefused(t *testing.T) {
 			b := start(t, 0, "127.0.0.1:0", Options{})
 			b.become(Identity{Cluster: "c", RingID: tc.ring, Incarnation: 7, Name: "n5"})
 			s := rawStream(t, b.addr)
-			hello := &arcv1.PeerHello{Cluster: "c", RingId: "r", Id: 1, To: 5}
-			if err := s.Send(&arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: hello}}); err != nil {
+			hello := &peerv1.PeerHello{Cluster: "c", RingId: "r", Id: 1, To: 5}
+			if err := s.Send(&peerv1.StreamRequest{Body: &peerv1.StreamRequest_Hello{Hello: hello}}); err != nil {
 				t.Fatal(err)
 			}
 			if env, err := s.Recv(); status.Code(err) != tc.code {
@@ -291,12 +291,12 @@ func TestForeignNoticeOfEvictionIsIgnored(t *testing.T) {
 
 func TestIdleStreamMakesRoom(t *testing.T) {
 	b := start(t, 2, "127.0.0.1:0", Options{})
-	hello := &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: &arcv1.PeerHello{Cluster: "c", RingId: "r", Id: 1, Incarnation: 1, To: 2}}}
+	hello := &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Hello{Hello: &peerv1.PeerHello{Cluster: "c", RingId: "r", Id: 1, Incarnation: 1, To: 2}}}
 	renewal, err := peerwire.Encode(renew(1, 2, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := func(h *arcv1.PeerEnvelope) arcv1.Peer_StreamClient {
+	open := func(h *peerv1.StreamRequest) peerv1.PeerService_StreamClient {
 		s := rawStream(t, b.addr)
 		if err := s.Send(h); err != nil {
 			t.Fatal(err)
@@ -306,7 +306,7 @@ func TestIdleStreamMakesRoom(t *testing.T) {
 		}
 		return s
 	}
-	streams := make([]arcv1.Peer_StreamClient, maxInboundPerPeer)
+	streams := make([]peerv1.PeerService_StreamClient, maxInboundPerPeer)
 	for i := range streams {
 		streams[i] = open(hello)
 	}

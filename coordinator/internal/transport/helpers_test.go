@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/arc-ring/arc/election"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 // patience bounds how long a test waits for what must come; nothing is
@@ -40,11 +40,13 @@ type node struct {
 }
 
 type peerService struct {
-	arcv1.UnimplementedPeerServer
+	peerv1.UnimplementedPeerServiceServer
 	tr *Transport
 }
 
-func (s *peerService) Stream(stream arcv1.Peer_StreamServer) error { return s.tr.ServeStream(stream) }
+func (s *peerService) Stream(stream peerv1.PeerService_StreamServer) error {
+	return s.tr.ServeStream(stream)
+}
 
 // start makes a node; id 0 is one that has not joined. Options.Self may be
 // left out, and so may the callbacks.
@@ -81,7 +83,7 @@ func startOn(t testing.TB, id uint64, opts Options, listen func() (net.Listener,
 	n.addr = l.Addr().String()
 	n.become(*n.self.Load())
 	n.server = grpc.NewServer(ServerOptions()...)
-	arcv1.RegisterPeerServer(n.server, &peerService{tr: n.tr})
+	peerv1.RegisterPeerServiceServer(n.server, &peerService{tr: n.tr})
 	go func() {
 		defer close(n.served)
 		_ = n.server.Serve(l)
@@ -201,12 +203,12 @@ func bulk(from, to, seq uint64, size int) election.Message {
 }
 
 // rawStream opens a stream to a node without a Transport.
-func rawStream(t *testing.T, addr string) arcv1.Peer_StreamClient {
+func rawStream(t *testing.T, addr string) peerv1.PeerService_StreamClient {
 	t.Helper()
 	cc := rawConn(t, addr)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	s, err := arcv1.NewPeerClient(cc).Stream(ctx)
+	s, err := peerv1.NewPeerServiceClient(cc).Stream(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

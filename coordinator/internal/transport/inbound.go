@@ -11,7 +11,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/peerwire"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 // Why a stream is ended from here.
@@ -26,7 +26,7 @@ var (
 
 // inbound is a peer's stream to us.
 type inbound struct {
-	hello *arcv1.PeerHello
+	hello *peerv1.PeerHello
 	self  Identity
 	// Each has room for one; the first thing said counts.
 	notice chan lastWord
@@ -37,7 +37,7 @@ type inbound struct {
 
 // lastWord is what a peer is told before its stream ends, and why it ends.
 type lastWord struct {
-	env *arcv1.PeerEnvelope
+	env *peerv1.StreamResponse
 	why error
 }
 
@@ -56,8 +56,8 @@ func (in *inbound) end(why error) {
 }
 
 // ServeStream is the body of Peer.Stream.
-func (t *Transport) ServeStream(stream arcv1.Peer_StreamServer) error {
-	hellos := make(chan *arcv1.PeerHello, 1)
+func (t *Transport) ServeStream(stream peerv1.PeerService_StreamServer) error {
+	hellos := make(chan *peerv1.PeerHello, 1)
 	admitted := make(chan *inbound, 1)
 	ended := make(chan error, 1)
 
@@ -82,7 +82,7 @@ func (t *Transport) ServeStream(stream arcv1.Peer_StreamServer) error {
 
 	late := time.NewTimer(helloWait)
 	defer late.Stop()
-	var hello *arcv1.PeerHello
+	var hello *peerv1.PeerHello
 	select {
 	case hello = <-hellos:
 	case err := <-ended:
@@ -110,7 +110,7 @@ func (t *Transport) ServeStream(stream arcv1.Peer_StreamServer) error {
 	if t.opts.Admitted != nil {
 		t.opts.Admitted(stream.Context())
 	}
-	if err := stream.Send(helloEnvelope(self, hello.GetId())); err != nil {
+	if err := stream.Send(&peerv1.StreamResponse{Body: &peerv1.StreamResponse_Hello{Hello: helloTo(self, hello.GetId())}}); err != nil {
 		return err
 	}
 	admitted <- in
@@ -129,7 +129,7 @@ func (t *Transport) ServeStream(stream arcv1.Peer_StreamServer) error {
 }
 
 // read takes the hello, and after its admission everything else.
-func (t *Transport) read(stream arcv1.Peer_StreamServer, hellos chan<- *arcv1.PeerHello, admitted <-chan *inbound) error {
+func (t *Transport) read(stream peerv1.PeerService_StreamServer, hellos chan<- *peerv1.PeerHello, admitted <-chan *inbound) error {
 	env, err := stream.Recv()
 	if err != nil {
 		return ignoreEOF(err)
@@ -183,7 +183,7 @@ func ignoreEOF(err error) error {
 func (t *Transport) gone(id uint64) bool { return t.opts.Gone != nil && t.opts.Gone(id) }
 
 // register makes the stream known, so that it can be ended from here.
-func (t *Transport) register(hello *arcv1.PeerHello, self Identity) (*inbound, error) {
+func (t *Transport) register(hello *peerv1.PeerHello, self Identity) (*inbound, error) {
 	in := &inbound{hello: hello, self: self, notice: make(chan lastWord, 1), over: make(chan error, 1)}
 	id := hello.GetId()
 	t.mu.Lock()
@@ -224,7 +224,7 @@ func (t *Transport) register(hello *arcv1.PeerHello, self Identity) (*inbound, e
 // idlestLocked returns the stream that is given up for a new one with this
 // hello: one of the same process if there is any, for an earlier one whose
 // hellos come late must not cost the present one its streams.
-func (t *Transport) idlestLocked(hello *arcv1.PeerHello) *inbound {
+func (t *Transport) idlestLocked(hello *peerv1.PeerHello) *inbound {
 	var idle *inbound
 	for _, in := range t.inbound[hello.GetId()] {
 		same := in.hello.GetIncarnation() == hello.GetIncarnation()

@@ -18,7 +18,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/peerwire"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 // errHeld: the peer says that another process is the member that we are.
@@ -32,10 +32,10 @@ var (
 type outbound struct {
 	addr   string
 	self   Identity
-	remote *arcv1.PeerHello
+	remote *peerv1.PeerHello
 	conn   net.Conn
 	cc     *grpc.ClientConn
-	stream arcv1.Peer_StreamClient
+	stream peerv1.PeerService_StreamClient
 	cancel context.CancelFunc
 	born   time.Time
 
@@ -90,11 +90,11 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 	}
 
 	keep := context.AfterFunc(ctx, cancel)
-	s.stream, err = arcv1.NewPeerClient(s.cc).Stream(streamCtx)
+	s.stream, err = peerv1.NewPeerServiceClient(s.cc).Stream(streamCtx)
 	if err != nil {
 		return nil, fmt.Errorf("open stream to %s: %w", addr, err)
 	}
-	if err := s.stream.Send(helloEnvelope(self, id)); err != nil && !errors.Is(err, io.EOF) {
+	if err := s.stream.Send(&peerv1.StreamRequest{Body: &peerv1.StreamRequest_Hello{Hello: helloTo(self, id)}}); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("hello to %s: %w", addr, err)
 	}
 	env, err := s.stream.Recv() // tells the status if the Send failed
@@ -116,7 +116,7 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 }
 
 // evicted passes a notice on if it is about us.
-func (t *Transport) evicted(from uint64, e *arcv1.Evicted, self Identity) {
+func (t *Transport) evicted(from uint64, e *peerv1.Evicted, self Identity) {
 	n := peerwire.DecodeEvicted(e)
 	if n.RingID != self.RingID || n.ID != self.ID {
 		t.log.Warn("notice of eviction is not about this node", "ring", foreign.Brief(n.RingID), "node", n.ID)
@@ -128,7 +128,7 @@ func (t *Transport) evicted(from uint64, e *arcv1.Evicted, self Identity) {
 }
 
 // heldHere passes on the word that another process is the member that we are.
-func (t *Transport) heldHere(h *arcv1.Held, s *outbound) {
+func (t *Transport) heldHere(h *peerv1.Held, s *outbound) {
 	n, err := peerwire.DecodeHeld(h)
 	if err != nil || n.RingID != s.self.RingID || n.ID != s.self.ID || n.Incarnation != s.self.Incarnation {
 		t.log.Warn("word about another process is not about this one", "ring", foreign.Quote(h.GetRingId()), "node", h.GetId())

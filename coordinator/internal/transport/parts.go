@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/internal/peerwire"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 const (
@@ -30,7 +30,7 @@ const (
 )
 
 // sendItem sends one message, in parts if it is long.
-func sendItem(stream arcv1.Peer_StreamClient, it item) error {
+func sendItem(stream peerv1.PeerService_StreamClient, it item) error {
 	if it.size <= partSize {
 		return stream.Send(it.env)
 	}
@@ -40,8 +40,8 @@ func sendItem(stream arcv1.Peer_StreamClient, it item) error {
 	}
 	for len(wire) > 0 {
 		n := min(len(wire), partSize)
-		part := &arcv1.Part{Data: wire[:n], Last: n == len(wire)}
-		if err := stream.Send(&arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Part{Part: part}}); err != nil {
+		part := &peerv1.Part{Data: wire[:n], Last: n == len(wire)}
+		if err := stream.Send(&peerv1.StreamRequest{Body: &peerv1.StreamRequest_Part{Part: part}}); err != nil {
 			return err
 		}
 		wire = wire[n:]
@@ -57,8 +57,8 @@ type assembly struct {
 
 // add takes what came, and returns the envelope that is whole with it; nil if
 // there is none yet.
-func (a *assembly) add(env *arcv1.PeerEnvelope) (*arcv1.PeerEnvelope, error) {
-	p, ok := env.GetBody().(*arcv1.PeerEnvelope_Part)
+func (a *assembly) add(env *peerv1.StreamRequest) (*peerv1.StreamRequest, error) {
+	p, ok := env.GetBody().(*peerv1.StreamRequest_Part)
 	if !ok {
 		if len(a.buf) > 0 {
 			return nil, fmt.Errorf("%w: %T amid the parts of an envelope", peerwire.ErrMalformed, env.GetBody())
@@ -78,7 +78,7 @@ func (a *assembly) add(env *arcv1.PeerEnvelope) (*arcv1.PeerEnvelope, error) {
 		return nil, nil
 	}
 	defer a.drop()
-	whole := &arcv1.PeerEnvelope{}
+	whole := &peerv1.StreamRequest{}
 	if err := proto.Unmarshal(a.buf, whole); err != nil {
 		return nil, fmt.Errorf("%w: an envelope of %d bytes in parts does not decode: %w", peerwire.ErrMalformed, len(a.buf), err)
 	}

@@ -9,17 +9,17 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/internal/peerwire"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 // collected keeps what a stream is given.
 type collected struct {
-	arcv1.Peer_StreamClient
-	all []*arcv1.PeerEnvelope
+	peerv1.PeerService_StreamClient
+	all []*peerv1.StreamRequest
 }
 
-func (c *collected) Send(env *arcv1.PeerEnvelope) error {
-	c.all = append(c.all, proto.Clone(env).(*arcv1.PeerEnvelope))
+func (c *collected) Send(env *peerv1.StreamRequest) error {
+	c.all = append(c.all, proto.Clone(env).(*peerv1.StreamRequest))
 	return nil
 }
 
@@ -35,7 +35,7 @@ func TestLongEnvelopesTravelInParts(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := assembly{t: New(Options{})}
-		var whole *arcv1.PeerEnvelope
+		var whole *peerv1.StreamRequest
 		for i, part := range c.all {
 			if n := proto.Size(part); n > MaxWire {
 				t.Errorf("%d bytes: message %d has %d, more than %d", size, i, n, MaxWire)
@@ -53,21 +53,21 @@ func TestLongEnvelopesTravelInParts(t *testing.T) {
 	}
 }
 
-func part(n int, last bool) *arcv1.PeerEnvelope {
-	return &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Part{Part: &arcv1.Part{Data: make([]byte, n), Last: last}}}
+func part(n int, last bool) *peerv1.StreamRequest {
+	return &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Part{Part: &peerv1.Part{Data: make([]byte, n), Last: last}}}
 }
 
 func TestPartsThatAreRefused(t *testing.T) {
-	renewal := &arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Renew{Renew: &arcv1.Renew{Term: 1, LeaseUs: 1}}}
+	renewal := &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Renew{Renew: &peerv1.Renew{Term: 1, LeaseUs: 1}}}
 	nested, err := proto.Marshal(part(1, true))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, parts := range map[string][]*arcv1.PeerEnvelope{
+	for name, parts := range map[string][]*peerv1.StreamRequest{
 		"empty":           {part(0, false)},
 		"another amid":    {part(1, false), renewal},
 		"noise":           {part(100, true)},
-		"a part in parts": {{Body: &arcv1.PeerEnvelope_Part{Part: &arcv1.Part{Data: nested, Last: true}}}},
+		"a part in parts": {{Body: &peerv1.StreamRequest_Part{Part: &peerv1.Part{Data: nested, Last: true}}}},
 	} {
 		a := assembly{t: New(Options{})}
 		var err error

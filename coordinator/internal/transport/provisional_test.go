@@ -18,7 +18,7 @@ import (
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/peerwire"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 // count says how many streams of a peer are open to the node.
@@ -186,7 +186,7 @@ func lone(t *testing.T, gone func(uint64) bool, story func(tr *Transport, dialle
 
 func hi(t *testing.T, tr *Transport, id, incarnation uint64, addresses ...string) *inbound {
 	t.Helper()
-	in, err := tr.register(&arcv1.PeerHello{Cluster: "c", RingId: "r", Id: id, Incarnation: incarnation, Addresses: addresses}, tr.opts.Self())
+	in, err := tr.register(&peerv1.PeerHello{Cluster: "c", RingId: "r", Id: id, Incarnation: incarnation, Addresses: addresses}, tr.opts.Self())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -360,10 +360,10 @@ func TestLateHelloOfAnEarlierProcessIsHarmless(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := func(incarnation uint64) arcv1.Peer_StreamClient {
+	open := func(incarnation uint64) peerv1.PeerService_StreamClient {
 		s := rawStream(t, b.addr)
-		h := &arcv1.PeerHello{Cluster: "c", RingId: "r", Id: 1, Incarnation: incarnation, To: 2}
-		if err := s.Send(&arcv1.PeerEnvelope{Body: &arcv1.PeerEnvelope_Hello{Hello: h}}); err != nil {
+		h := &peerv1.PeerHello{Cluster: "c", RingId: "r", Id: 1, Incarnation: incarnation, To: 2}
+		if err := s.Send(&peerv1.StreamRequest{Body: &peerv1.StreamRequest_Hello{Hello: h}}); err != nil {
 			t.Fatal(err)
 		}
 		if env, err := s.Recv(); err != nil {
@@ -371,7 +371,7 @@ func TestLateHelloOfAnEarlierProcessIsHarmless(t *testing.T) {
 		}
 		return s
 	}
-	says := func(s arcv1.Peer_StreamClient, incarnation uint64) {
+	says := func(s peerv1.PeerService_StreamClient, incarnation uint64) {
 		t.Helper()
 		if err := s.Send(renewal); err != nil {
 			t.Fatal(err)
@@ -387,7 +387,7 @@ func TestLateHelloOfAnEarlierProcessIsHarmless(t *testing.T) {
 		t.Errorf("stream of the replaced process ended with %v, want Aborted", err)
 	}
 	says(newer, 7)
-	older := make([]arcv1.Peer_StreamClient, maxInboundPerPeer+1)
+	older := make([]peerv1.PeerService_StreamClient, maxInboundPerPeer+1)
 	for i := range older {
 		older[i] = open(5)
 		says(older[i], 5)

@@ -6,12 +6,12 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/election"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
 // item is one message on its way out.
 type item struct {
-	env  *arcv1.PeerEnvelope
+	env  *peerv1.StreamRequest
 	from uint64
 	size int
 	gist gist
@@ -69,9 +69,9 @@ func newQueue() *queue {
 }
 
 // push never blocks. It says whether something had to be dropped for it.
-func (q *queue) push(m election.Message, env *arcv1.PeerEnvelope) (dropped bool) {
+func (q *queue) push(m election.Message, env *peerv1.StreamRequest) (dropped bool) {
 	it := item{env: env, from: m.From, size: 64, gist: gistOf(m.Raft)}
-	if raft, ok := env.GetBody().(*arcv1.PeerEnvelope_Raft); ok {
+	if raft, ok := env.GetBody().(*peerv1.StreamRequest_Raft); ok {
 		it.size += len(raft.Raft)
 	}
 	q.mu.Lock()

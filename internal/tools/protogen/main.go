@@ -43,7 +43,7 @@ func generate(root, out string) error {
 		return err
 	}
 	compiler := protocompile.Compiler{
-		Resolver:       protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: []string{root}}),
+		Resolver:       protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: []string{filepath.Join(root, "proto")}}),
 		SourceInfoMode: protocompile.SourceInfoStandard,
 	}
 	files, err := compiler.Compile(context.Background(), names...)
@@ -63,10 +63,10 @@ func generate(root, out string) error {
 	return nil
 }
 
-// sources are the .proto files below proto/, by their paths from root.
+// sources are the .proto files below proto/, by their paths from there.
 func sources(root string) ([]string, error) {
 	var names []string
-	err := fs.WalkDir(os.DirFS(root), "proto", func(name string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(os.DirFS(filepath.Join(root, "proto")), ".", func(name string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && filepath.Ext(name) == ".proto" {
 			names = append(names, name)
 		}
@@ -108,7 +108,7 @@ func run(plugin string, req *pluginpb.CodeGeneratorRequest, out string) error {
 		return errors.New(resp.GetError())
 	}
 	for _, f := range resp.GetFile() {
-		name := filepath.Join(out, filepath.FromSlash(f.GetName()))
+		name := filepath.Join(out, "proto", filepath.FromSlash(f.GetName()))
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			return err
 		}

@@ -6,11 +6,12 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: proto/arc/v1/arc.proto
+// source: arc/v1/arc.proto
 
 package arcv1
 
 import (
+	v1 "github.com/arc-ring/arc/proto/arc/ring/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	structpb "google.golang.org/protobuf/types/known/structpb"
@@ -38,7 +39,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[0]
+	mi := &file_arc_v1_arc_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -50,7 +51,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[0]
+	mi := &file_arc_v1_arc_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -63,7 +64,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{0}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *StatusRequest) GetAskLeader() bool {
@@ -143,7 +144,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[1]
+	mi := &file_arc_v1_arc_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -155,7 +156,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[1]
+	mi := &file_arc_v1_arc_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -168,7 +169,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{1}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *StatusResponse) GetCluster() string {
@@ -393,7 +394,7 @@ type DepartedMember struct {
 
 func (x *DepartedMember) Reset() {
 	*x = DepartedMember{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[2]
+	mi := &file_arc_v1_arc_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -405,7 +406,7 @@ func (x *DepartedMember) String() string {
 func (*DepartedMember) ProtoMessage() {}
 
 func (x *DepartedMember) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[2]
+	mi := &file_arc_v1_arc_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -418,7 +419,7 @@ func (x *DepartedMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DepartedMember.ProtoReflect.Descriptor instead.
 func (*DepartedMember) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{2}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *DepartedMember) GetId() uint64 {
@@ -474,7 +475,7 @@ type TemporaryLink struct {
 
 func (x *TemporaryLink) Reset() {
 	*x = TemporaryLink{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[3]
+	mi := &file_arc_v1_arc_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -486,7 +487,7 @@ func (x *TemporaryLink) String() string {
 func (*TemporaryLink) ProtoMessage() {}
 
 func (x *TemporaryLink) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[3]
+	mi := &file_arc_v1_arc_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -499,7 +500,7 @@ func (x *TemporaryLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TemporaryLink.ProtoReflect.Descriptor instead.
 func (*TemporaryLink) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{3}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *TemporaryLink) GetTarget() string {
@@ -534,7 +535,7 @@ type OtherRing struct {
 
 func (x *OtherRing) Reset() {
 	*x = OtherRing{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[4]
+	mi := &file_arc_v1_arc_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -546,7 +547,7 @@ func (x *OtherRing) String() string {
 func (*OtherRing) ProtoMessage() {}
 
 func (x *OtherRing) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[4]
+	mi := &file_arc_v1_arc_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -559,7 +560,7 @@ func (x *OtherRing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OtherRing.ProtoReflect.Descriptor instead.
 func (*OtherRing) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{4}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *OtherRing) GetRingId() string {
@@ -607,7 +608,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[5]
+	mi := &file_arc_v1_arc_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -619,7 +620,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[5]
+	mi := &file_arc_v1_arc_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -632,7 +633,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{5}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *NodeRef) GetId() uint64 {
@@ -674,7 +675,7 @@ type MemberStatus struct {
 
 func (x *MemberStatus) Reset() {
 	*x = MemberStatus{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[6]
+	mi := &file_arc_v1_arc_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -686,7 +687,7 @@ func (x *MemberStatus) String() string {
 func (*MemberStatus) ProtoMessage() {}
 
 func (x *MemberStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[6]
+	mi := &file_arc_v1_arc_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -699,7 +700,7 @@ func (x *MemberStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberStatus.ProtoReflect.Descriptor instead.
 func (*MemberStatus) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{6}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *MemberStatus) GetId() uint64 {
@@ -786,7 +787,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
+	mi := &file_arc_v1_arc_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -798,7 +799,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[7]
+	mi := &file_arc_v1_arc_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -811,7 +812,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{7}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Progress) GetIndex() uint64 {
@@ -838,7 +839,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
+	mi := &file_arc_v1_arc_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +851,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[8]
+	mi := &file_arc_v1_arc_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +864,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{8}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *HistoryRequest) GetLimit() uint32 {
@@ -882,7 +883,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
+	mi := &file_arc_v1_arc_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -894,7 +895,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[9]
+	mi := &file_arc_v1_arc_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -907,7 +908,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{9}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *HistoryResponse) GetEntries() []*HistoryEntry {
@@ -958,7 +959,7 @@ type HistoryEntry struct {
 
 func (x *HistoryEntry) Reset() {
 	*x = HistoryEntry{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
+	mi := &file_arc_v1_arc_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +971,7 @@ func (x *HistoryEntry) String() string {
 func (*HistoryEntry) ProtoMessage() {}
 
 func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[10]
+	mi := &file_arc_v1_arc_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +984,7 @@ func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryEntry.ProtoReflect.Descriptor instead.
 func (*HistoryEntry) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{10}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HistoryEntry) GetTerm() uint64 {
@@ -1104,7 +1105,7 @@ type Interruption struct {
 
 func (x *Interruption) Reset() {
 	*x = Interruption{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
+	mi := &file_arc_v1_arc_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +1117,7 @@ func (x *Interruption) String() string {
 func (*Interruption) ProtoMessage() {}
 
 func (x *Interruption) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[11]
+	mi := &file_arc_v1_arc_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +1130,7 @@ func (x *Interruption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interruption.ProtoReflect.Descriptor instead.
 func (*Interruption) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{11}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Interruption) GetSince() *timestamppb.Timestamp {
@@ -1200,7 +1201,7 @@ type Phases struct {
 
 func (x *Phases) Reset() {
 	*x = Phases{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
+	mi := &file_arc_v1_arc_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1212,7 +1213,7 @@ func (x *Phases) String() string {
 func (*Phases) ProtoMessage() {}
 
 func (x *Phases) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[12]
+	mi := &file_arc_v1_arc_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1225,7 +1226,7 @@ func (x *Phases) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Phases.ProtoReflect.Descriptor instead.
 func (*Phases) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{12}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Phases) GetDetectedUs() float64 {
@@ -1278,7 +1279,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
+	mi := &file_arc_v1_arc_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1290,7 +1291,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[13]
+	mi := &file_arc_v1_arc_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1303,7 +1304,51 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{13}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{13}
+}
+
+type WatchResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Event         *Event                 `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchResponse) Reset() {
+	*x = WatchResponse{}
+	mi := &file_arc_v1_arc_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchResponse) ProtoMessage() {}
+
+func (x *WatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_v1_arc_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
+func (*WatchResponse) Descriptor() ([]byte, []int) {
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *WatchResponse) GetEvent() *Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
 }
 
 // Event types: snapshot joined left evicted leader_declared leader_lost
@@ -1324,7 +1369,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
+	mi := &file_arc_v1_arc_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1336,7 +1381,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[14]
+	mi := &file_arc_v1_arc_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1349,7 +1394,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{14}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Event) GetTime() *timestamppb.Timestamp {
@@ -1401,8 +1446,7 @@ type JoinRequest struct {
 	Incarnation uint64                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Addresses   []string               `protobuf:"bytes,4,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	Witness     bool                   `protobuf:"varint,5,opt,name=witness,proto3" json:"witness,omitempty"`
-	// "stay" or "lead".
-	OnJoin string `protobuf:"bytes,6,opt,name=on_join,json=onJoin,proto3" json:"on_join,omitempty"`
+	OnJoin      v1.OnJoin              `protobuf:"varint,6,opt,name=on_join,json=onJoin,proto3,enum=arc.ring.v1.OnJoin" json:"on_join,omitempty"`
 	// Empty, or the only ring that the joiner is willing to join.
 	RingId    string `protobuf:"bytes,7,opt,name=ring_id,json=ringId,proto3" json:"ring_id,omitempty"`
 	Forwarded bool   `protobuf:"varint,8,opt,name=forwarded,proto3" json:"forwarded,omitempty"`
@@ -1419,7 +1463,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
+	mi := &file_arc_v1_arc_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1431,7 +1475,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[15]
+	mi := &file_arc_v1_arc_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1444,7 +1488,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{15}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *JoinRequest) GetCluster() string {
@@ -1482,11 +1526,11 @@ func (x *JoinRequest) GetWitness() bool {
 	return false
 }
 
-func (x *JoinRequest) GetOnJoin() string {
+func (x *JoinRequest) GetOnJoin() v1.OnJoin {
 	if x != nil {
 		return x.OnJoin
 	}
-	return ""
+	return v1.OnJoin(0)
 }
 
 func (x *JoinRequest) GetRingId() string {
@@ -1538,7 +1582,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
+	mi := &file_arc_v1_arc_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1550,7 +1594,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[16]
+	mi := &file_arc_v1_arc_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1563,7 +1607,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{16}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *JoinResponse) GetId() uint64 {
@@ -1615,7 +1659,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
+	mi := &file_arc_v1_arc_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1627,7 +1671,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[17]
+	mi := &file_arc_v1_arc_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1640,7 +1684,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{17}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LeaveRequest) GetName() string {
@@ -1673,7 +1717,7 @@ type LeaveResponse struct {
 
 func (x *LeaveResponse) Reset() {
 	*x = LeaveResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
+	mi := &file_arc_v1_arc_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +1729,7 @@ func (x *LeaveResponse) String() string {
 func (*LeaveResponse) ProtoMessage() {}
 
 func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[18]
+	mi := &file_arc_v1_arc_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +1742,7 @@ func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveResponse.ProtoReflect.Descriptor instead.
 func (*LeaveResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{18}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LeaveResponse) GetEpoch() uint64 {
@@ -1718,7 +1762,7 @@ type EvictRequest struct {
 
 func (x *EvictRequest) Reset() {
 	*x = EvictRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
+	mi := &file_arc_v1_arc_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1730,7 +1774,7 @@ func (x *EvictRequest) String() string {
 func (*EvictRequest) ProtoMessage() {}
 
 func (x *EvictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[19]
+	mi := &file_arc_v1_arc_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1743,7 +1787,7 @@ func (x *EvictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictRequest.ProtoReflect.Descriptor instead.
 func (*EvictRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{19}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EvictRequest) GetName() string {
@@ -1769,7 +1813,7 @@ type EvictResponse struct {
 
 func (x *EvictResponse) Reset() {
 	*x = EvictResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
+	mi := &file_arc_v1_arc_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1781,7 +1825,7 @@ func (x *EvictResponse) String() string {
 func (*EvictResponse) ProtoMessage() {}
 
 func (x *EvictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[20]
+	mi := &file_arc_v1_arc_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1794,7 +1838,7 @@ func (x *EvictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictResponse.ProtoReflect.Descriptor instead.
 func (*EvictResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{20}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EvictResponse) GetEpoch() uint64 {
@@ -1814,7 +1858,7 @@ type ForgetRequest struct {
 
 func (x *ForgetRequest) Reset() {
 	*x = ForgetRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
+	mi := &file_arc_v1_arc_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1826,7 +1870,7 @@ func (x *ForgetRequest) String() string {
 func (*ForgetRequest) ProtoMessage() {}
 
 func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[21]
+	mi := &file_arc_v1_arc_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1839,7 +1883,7 @@ func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
 func (*ForgetRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{21}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ForgetRequest) GetName() string {
@@ -1866,7 +1910,7 @@ type ForgetResponse struct {
 
 func (x *ForgetResponse) Reset() {
 	*x = ForgetResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
+	mi := &file_arc_v1_arc_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1878,7 +1922,7 @@ func (x *ForgetResponse) String() string {
 func (*ForgetResponse) ProtoMessage() {}
 
 func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[22]
+	mi := &file_arc_v1_arc_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1891,7 +1935,7 @@ func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetResponse.ProtoReflect.Descriptor instead.
 func (*ForgetResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{22}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ForgetResponse) GetId() uint64 {
@@ -1912,7 +1956,7 @@ type HandoverRequest struct {
 
 func (x *HandoverRequest) Reset() {
 	*x = HandoverRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
+	mi := &file_arc_v1_arc_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1924,7 +1968,7 @@ func (x *HandoverRequest) String() string {
 func (*HandoverRequest) ProtoMessage() {}
 
 func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[23]
+	mi := &file_arc_v1_arc_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1937,7 +1981,7 @@ func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverRequest.ProtoReflect.Descriptor instead.
 func (*HandoverRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{23}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *HandoverRequest) GetName() string {
@@ -1964,7 +2008,7 @@ type HandoverResponse struct {
 
 func (x *HandoverResponse) Reset() {
 	*x = HandoverResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
+	mi := &file_arc_v1_arc_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1976,7 +2020,7 @@ func (x *HandoverResponse) String() string {
 func (*HandoverResponse) ProtoMessage() {}
 
 func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[24]
+	mi := &file_arc_v1_arc_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1989,7 +2033,7 @@ func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverResponse.ProtoReflect.Descriptor instead.
 func (*HandoverResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{24}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *HandoverResponse) GetTerm() uint64 {
@@ -2019,7 +2063,7 @@ type RelinkRequest struct {
 
 func (x *RelinkRequest) Reset() {
 	*x = RelinkRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[25]
+	mi := &file_arc_v1_arc_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2031,7 +2075,7 @@ func (x *RelinkRequest) String() string {
 func (*RelinkRequest) ProtoMessage() {}
 
 func (x *RelinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[25]
+	mi := &file_arc_v1_arc_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2044,7 +2088,7 @@ func (x *RelinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelinkRequest.ProtoReflect.Descriptor instead.
 func (*RelinkRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{25}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RelinkRequest) GetTarget() string {
@@ -2073,7 +2117,7 @@ type RelinkResponse struct {
 
 func (x *RelinkResponse) Reset() {
 	*x = RelinkResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[26]
+	mi := &file_arc_v1_arc_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2085,7 +2129,7 @@ func (x *RelinkResponse) String() string {
 func (*RelinkResponse) ProtoMessage() {}
 
 func (x *RelinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[26]
+	mi := &file_arc_v1_arc_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2098,7 +2142,7 @@ func (x *RelinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelinkResponse.ProtoReflect.Descriptor instead.
 func (*RelinkResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{26}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RelinkResponse) GetEpoch() uint64 {
@@ -2156,7 +2200,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[27]
+	mi := &file_arc_v1_arc_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2168,7 +2212,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[27]
+	mi := &file_arc_v1_arc_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2181,7 +2225,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{27}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Settings) GetProfile() string {
@@ -2283,7 +2327,7 @@ type GetSettingsRequest struct {
 
 func (x *GetSettingsRequest) Reset() {
 	*x = GetSettingsRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[28]
+	mi := &file_arc_v1_arc_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2339,7 @@ func (x *GetSettingsRequest) String() string {
 func (*GetSettingsRequest) ProtoMessage() {}
 
 func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[28]
+	mi := &file_arc_v1_arc_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2352,7 @@ func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{28}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{29}
 }
 
 type GetSettingsResponse struct {
@@ -2321,7 +2365,7 @@ type GetSettingsResponse struct {
 
 func (x *GetSettingsResponse) Reset() {
 	*x = GetSettingsResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[29]
+	mi := &file_arc_v1_arc_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2333,7 +2377,7 @@ func (x *GetSettingsResponse) String() string {
 func (*GetSettingsResponse) ProtoMessage() {}
 
 func (x *GetSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[29]
+	mi := &file_arc_v1_arc_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2346,7 +2390,7 @@ func (x *GetSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsResponse.ProtoReflect.Descriptor instead.
 func (*GetSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{29}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetSettingsResponse) GetSettings() *Settings {
@@ -2374,7 +2418,7 @@ type SetSettingsRequest struct {
 
 func (x *SetSettingsRequest) Reset() {
 	*x = SetSettingsRequest{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[30]
+	mi := &file_arc_v1_arc_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2386,7 +2430,7 @@ func (x *SetSettingsRequest) String() string {
 func (*SetSettingsRequest) ProtoMessage() {}
 
 func (x *SetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[30]
+	mi := &file_arc_v1_arc_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2399,7 +2443,7 @@ func (x *SetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*SetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{30}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SetSettingsRequest) GetChanges() map[string]string {
@@ -2428,7 +2472,7 @@ type SetSettingsResponse struct {
 
 func (x *SetSettingsResponse) Reset() {
 	*x = SetSettingsResponse{}
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[31]
+	mi := &file_arc_v1_arc_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2440,7 +2484,7 @@ func (x *SetSettingsResponse) String() string {
 func (*SetSettingsResponse) ProtoMessage() {}
 
 func (x *SetSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_arc_proto_msgTypes[31]
+	mi := &file_arc_v1_arc_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2453,7 +2497,7 @@ func (x *SetSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSettingsResponse.ProtoReflect.Descriptor instead.
 func (*SetSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_arc_proto_rawDescGZIP(), []int{31}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SetSettingsResponse) GetSettings() *Settings {
@@ -2477,11 +2521,11 @@ func (x *SetSettingsResponse) GetNotes() []string {
 	return nil
 }
 
-var File_proto_arc_v1_arc_proto protoreflect.FileDescriptor
+var File_arc_v1_arc_proto protoreflect.FileDescriptor
 
-const file_proto_arc_v1_arc_proto_rawDesc = "" +
+const file_arc_v1_arc_proto_rawDesc = "" +
 	"\n" +
-	"\x16proto/arc/v1/arc.proto\x12\x06arc.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\".\n" +
+	"\x10arc/v1/arc.proto\x12\x06arc.v1\x1a\x16arc/ring/v1/ring.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\".\n" +
 	"\rStatusRequest\x12\x1d\n" +
 	"\n" +
 	"ask_leader\x18\x01 \x01(\bR\taskLeader\"\xcb\a\n" +
@@ -2592,21 +2636,23 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\vdeclared_us\x18\x05 \x01(\x01R\n" +
 	"declaredUs\x12$\n" +
 	"\x0efirst_claim_us\x18\x06 \x01(\x01R\ffirstClaimUs\"\x0e\n" +
-	"\fWatchRequest\"\xba\x01\n" +
+	"\fWatchRequest\"4\n" +
+	"\rWatchResponse\x12#\n" +
+	"\x05event\x18\x01 \x01(\v2\r.arc.v1.EventR\x05event\"\xba\x01\n" +
 	"\x05Event\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x12\n" +
 	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x12\n" +
 	"\x04type\x18\x04 \x01(\tR\x04type\x12\x12\n" +
 	"\x04node\x18\x05 \x01(\tR\x04node\x12/\n" +
-	"\x06detail\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x06detail\"\xb6\x02\n" +
+	"\x06detail\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x06detail\"\xcb\x02\n" +
 	"\vJoinRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x1c\n" +
 	"\taddresses\x18\x04 \x03(\tR\taddresses\x12\x18\n" +
-	"\awitness\x18\x05 \x01(\bR\awitness\x12\x17\n" +
-	"\aon_join\x18\x06 \x01(\tR\x06onJoin\x12\x17\n" +
+	"\awitness\x18\x05 \x01(\bR\awitness\x12,\n" +
+	"\aon_join\x18\x06 \x01(\x0e2\x13.arc.ring.v1.OnJoinR\x06onJoin\x12\x17\n" +
 	"\aring_id\x18\a \x01(\tR\x06ringId\x12\x1c\n" +
 	"\tforwarded\x18\b \x01(\bR\tforwarded\x12\x14\n" +
 	"\x05nonce\x18\t \x01(\x04R\x05nonce\x12\x18\n" +
@@ -2680,11 +2726,12 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\x13SetSettingsResponse\x12,\n" +
 	"\bsettings\x18\x01 \x01(\v2\x10.arc.v1.SettingsR\bsettings\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x14\n" +
-	"\x05notes\x18\x03 \x03(\tR\x05notes2\x8a\x05\n" +
-	"\x03Arc\x127\n" +
+	"\x05notes\x18\x03 \x03(\tR\x05notes2\x99\x05\n" +
+	"\n" +
+	"ArcService\x127\n" +
 	"\x06Status\x12\x15.arc.v1.StatusRequest\x1a\x16.arc.v1.StatusResponse\x12:\n" +
-	"\aHistory\x12\x16.arc.v1.HistoryRequest\x1a\x17.arc.v1.HistoryResponse\x12.\n" +
-	"\x05Watch\x12\x14.arc.v1.WatchRequest\x1a\r.arc.v1.Event0\x01\x121\n" +
+	"\aHistory\x12\x16.arc.v1.HistoryRequest\x1a\x17.arc.v1.HistoryResponse\x126\n" +
+	"\x05Watch\x12\x14.arc.v1.WatchRequest\x1a\x15.arc.v1.WatchResponse0\x01\x121\n" +
 	"\x04Join\x12\x13.arc.v1.JoinRequest\x1a\x14.arc.v1.JoinResponse\x124\n" +
 	"\x05Leave\x12\x14.arc.v1.LeaveRequest\x1a\x15.arc.v1.LeaveResponse\x124\n" +
 	"\x05Evict\x12\x14.arc.v1.EvictRequest\x1a\x15.arc.v1.EvictResponse\x127\n" +
@@ -2695,19 +2742,19 @@ const file_proto_arc_v1_arc_proto_rawDesc = "" +
 	"\vSetSettings\x12\x1a.arc.v1.SetSettingsRequest\x1a\x1b.arc.v1.SetSettingsResponseB,Z*github.com/arc-ring/arc/proto/arc/v1;arcv1b\x06proto3"
 
 var (
-	file_proto_arc_v1_arc_proto_rawDescOnce sync.Once
-	file_proto_arc_v1_arc_proto_rawDescData []byte
+	file_arc_v1_arc_proto_rawDescOnce sync.Once
+	file_arc_v1_arc_proto_rawDescData []byte
 )
 
-func file_proto_arc_v1_arc_proto_rawDescGZIP() []byte {
-	file_proto_arc_v1_arc_proto_rawDescOnce.Do(func() {
-		file_proto_arc_v1_arc_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_proto_arc_v1_arc_proto_rawDesc), len(file_proto_arc_v1_arc_proto_rawDesc)))
+func file_arc_v1_arc_proto_rawDescGZIP() []byte {
+	file_arc_v1_arc_proto_rawDescOnce.Do(func() {
+		file_arc_v1_arc_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_arc_v1_arc_proto_rawDesc), len(file_arc_v1_arc_proto_rawDesc)))
 	})
-	return file_proto_arc_v1_arc_proto_rawDescData
+	return file_arc_v1_arc_proto_rawDescData
 }
 
-var file_proto_arc_v1_arc_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
-var file_proto_arc_v1_arc_proto_goTypes = []any{
+var file_arc_v1_arc_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_arc_v1_arc_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: arc.v1.StatusRequest
 	(*StatusResponse)(nil),        // 1: arc.v1.StatusResponse
 	(*DepartedMember)(nil),        // 2: arc.v1.DepartedMember
@@ -2722,100 +2769,104 @@ var file_proto_arc_v1_arc_proto_goTypes = []any{
 	(*Interruption)(nil),          // 11: arc.v1.Interruption
 	(*Phases)(nil),                // 12: arc.v1.Phases
 	(*WatchRequest)(nil),          // 13: arc.v1.WatchRequest
-	(*Event)(nil),                 // 14: arc.v1.Event
-	(*JoinRequest)(nil),           // 15: arc.v1.JoinRequest
-	(*JoinResponse)(nil),          // 16: arc.v1.JoinResponse
-	(*LeaveRequest)(nil),          // 17: arc.v1.LeaveRequest
-	(*LeaveResponse)(nil),         // 18: arc.v1.LeaveResponse
-	(*EvictRequest)(nil),          // 19: arc.v1.EvictRequest
-	(*EvictResponse)(nil),         // 20: arc.v1.EvictResponse
-	(*ForgetRequest)(nil),         // 21: arc.v1.ForgetRequest
-	(*ForgetResponse)(nil),        // 22: arc.v1.ForgetResponse
-	(*HandoverRequest)(nil),       // 23: arc.v1.HandoverRequest
-	(*HandoverResponse)(nil),      // 24: arc.v1.HandoverResponse
-	(*RelinkRequest)(nil),         // 25: arc.v1.RelinkRequest
-	(*RelinkResponse)(nil),        // 26: arc.v1.RelinkResponse
-	(*Settings)(nil),              // 27: arc.v1.Settings
-	(*GetSettingsRequest)(nil),    // 28: arc.v1.GetSettingsRequest
-	(*GetSettingsResponse)(nil),   // 29: arc.v1.GetSettingsResponse
-	(*SetSettingsRequest)(nil),    // 30: arc.v1.SetSettingsRequest
-	(*SetSettingsResponse)(nil),   // 31: arc.v1.SetSettingsResponse
-	nil,                           // 32: arc.v1.SetSettingsRequest.ChangesEntry
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 34: google.protobuf.Struct
+	(*WatchResponse)(nil),         // 14: arc.v1.WatchResponse
+	(*Event)(nil),                 // 15: arc.v1.Event
+	(*JoinRequest)(nil),           // 16: arc.v1.JoinRequest
+	(*JoinResponse)(nil),          // 17: arc.v1.JoinResponse
+	(*LeaveRequest)(nil),          // 18: arc.v1.LeaveRequest
+	(*LeaveResponse)(nil),         // 19: arc.v1.LeaveResponse
+	(*EvictRequest)(nil),          // 20: arc.v1.EvictRequest
+	(*EvictResponse)(nil),         // 21: arc.v1.EvictResponse
+	(*ForgetRequest)(nil),         // 22: arc.v1.ForgetRequest
+	(*ForgetResponse)(nil),        // 23: arc.v1.ForgetResponse
+	(*HandoverRequest)(nil),       // 24: arc.v1.HandoverRequest
+	(*HandoverResponse)(nil),      // 25: arc.v1.HandoverResponse
+	(*RelinkRequest)(nil),         // 26: arc.v1.RelinkRequest
+	(*RelinkResponse)(nil),        // 27: arc.v1.RelinkResponse
+	(*Settings)(nil),              // 28: arc.v1.Settings
+	(*GetSettingsRequest)(nil),    // 29: arc.v1.GetSettingsRequest
+	(*GetSettingsResponse)(nil),   // 30: arc.v1.GetSettingsResponse
+	(*SetSettingsRequest)(nil),    // 31: arc.v1.SetSettingsRequest
+	(*SetSettingsResponse)(nil),   // 32: arc.v1.SetSettingsResponse
+	nil,                           // 33: arc.v1.SetSettingsRequest.ChangesEntry
+	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 35: google.protobuf.Struct
+	(v1.OnJoin)(0),                // 36: arc.ring.v1.OnJoin
 }
-var file_proto_arc_v1_arc_proto_depIdxs = []int32{
+var file_arc_v1_arc_proto_depIdxs = []int32{
 	5,  // 0: arc.v1.StatusResponse.leader:type_name -> arc.v1.NodeRef
 	6,  // 1: arc.v1.StatusResponse.members:type_name -> arc.v1.MemberStatus
-	27, // 2: arc.v1.StatusResponse.settings:type_name -> arc.v1.Settings
+	28, // 2: arc.v1.StatusResponse.settings:type_name -> arc.v1.Settings
 	2,  // 3: arc.v1.StatusResponse.departed:type_name -> arc.v1.DepartedMember
-	33, // 4: arc.v1.StatusResponse.leader_since:type_name -> google.protobuf.Timestamp
+	34, // 4: arc.v1.StatusResponse.leader_since:type_name -> google.protobuf.Timestamp
 	3,  // 5: arc.v1.StatusResponse.temporary_link:type_name -> arc.v1.TemporaryLink
 	4,  // 6: arc.v1.StatusResponse.other_rings:type_name -> arc.v1.OtherRing
-	33, // 7: arc.v1.DepartedMember.at:type_name -> google.protobuf.Timestamp
+	34, // 7: arc.v1.DepartedMember.at:type_name -> google.protobuf.Timestamp
 	7,  // 8: arc.v1.MemberStatus.progress:type_name -> arc.v1.Progress
 	10, // 9: arc.v1.HistoryResponse.entries:type_name -> arc.v1.HistoryEntry
-	33, // 10: arc.v1.HistoryEntry.since:type_name -> google.protobuf.Timestamp
+	34, // 10: arc.v1.HistoryEntry.since:type_name -> google.protobuf.Timestamp
 	12, // 11: arc.v1.HistoryEntry.phases:type_name -> arc.v1.Phases
 	11, // 12: arc.v1.HistoryEntry.interruptions:type_name -> arc.v1.Interruption
-	33, // 13: arc.v1.Interruption.since:type_name -> google.protobuf.Timestamp
-	33, // 14: arc.v1.Event.time:type_name -> google.protobuf.Timestamp
-	34, // 15: arc.v1.Event.detail:type_name -> google.protobuf.Struct
-	5,  // 16: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
-	6,  // 17: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
-	5,  // 18: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
-	27, // 19: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
-	32, // 20: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
-	27, // 21: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
-	0,  // 22: arc.v1.Arc.Status:input_type -> arc.v1.StatusRequest
-	8,  // 23: arc.v1.Arc.History:input_type -> arc.v1.HistoryRequest
-	13, // 24: arc.v1.Arc.Watch:input_type -> arc.v1.WatchRequest
-	15, // 25: arc.v1.Arc.Join:input_type -> arc.v1.JoinRequest
-	17, // 26: arc.v1.Arc.Leave:input_type -> arc.v1.LeaveRequest
-	19, // 27: arc.v1.Arc.Evict:input_type -> arc.v1.EvictRequest
-	21, // 28: arc.v1.Arc.Forget:input_type -> arc.v1.ForgetRequest
-	23, // 29: arc.v1.Arc.Handover:input_type -> arc.v1.HandoverRequest
-	25, // 30: arc.v1.Arc.Relink:input_type -> arc.v1.RelinkRequest
-	28, // 31: arc.v1.Arc.GetSettings:input_type -> arc.v1.GetSettingsRequest
-	30, // 32: arc.v1.Arc.SetSettings:input_type -> arc.v1.SetSettingsRequest
-	1,  // 33: arc.v1.Arc.Status:output_type -> arc.v1.StatusResponse
-	9,  // 34: arc.v1.Arc.History:output_type -> arc.v1.HistoryResponse
-	14, // 35: arc.v1.Arc.Watch:output_type -> arc.v1.Event
-	16, // 36: arc.v1.Arc.Join:output_type -> arc.v1.JoinResponse
-	18, // 37: arc.v1.Arc.Leave:output_type -> arc.v1.LeaveResponse
-	20, // 38: arc.v1.Arc.Evict:output_type -> arc.v1.EvictResponse
-	22, // 39: arc.v1.Arc.Forget:output_type -> arc.v1.ForgetResponse
-	24, // 40: arc.v1.Arc.Handover:output_type -> arc.v1.HandoverResponse
-	26, // 41: arc.v1.Arc.Relink:output_type -> arc.v1.RelinkResponse
-	29, // 42: arc.v1.Arc.GetSettings:output_type -> arc.v1.GetSettingsResponse
-	31, // 43: arc.v1.Arc.SetSettings:output_type -> arc.v1.SetSettingsResponse
-	33, // [33:44] is the sub-list for method output_type
-	22, // [22:33] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	34, // 13: arc.v1.Interruption.since:type_name -> google.protobuf.Timestamp
+	15, // 14: arc.v1.WatchResponse.event:type_name -> arc.v1.Event
+	34, // 15: arc.v1.Event.time:type_name -> google.protobuf.Timestamp
+	35, // 16: arc.v1.Event.detail:type_name -> google.protobuf.Struct
+	36, // 17: arc.v1.JoinRequest.on_join:type_name -> arc.ring.v1.OnJoin
+	5,  // 18: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
+	6,  // 19: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
+	5,  // 20: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
+	28, // 21: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
+	33, // 22: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
+	28, // 23: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
+	0,  // 24: arc.v1.ArcService.Status:input_type -> arc.v1.StatusRequest
+	8,  // 25: arc.v1.ArcService.History:input_type -> arc.v1.HistoryRequest
+	13, // 26: arc.v1.ArcService.Watch:input_type -> arc.v1.WatchRequest
+	16, // 27: arc.v1.ArcService.Join:input_type -> arc.v1.JoinRequest
+	18, // 28: arc.v1.ArcService.Leave:input_type -> arc.v1.LeaveRequest
+	20, // 29: arc.v1.ArcService.Evict:input_type -> arc.v1.EvictRequest
+	22, // 30: arc.v1.ArcService.Forget:input_type -> arc.v1.ForgetRequest
+	24, // 31: arc.v1.ArcService.Handover:input_type -> arc.v1.HandoverRequest
+	26, // 32: arc.v1.ArcService.Relink:input_type -> arc.v1.RelinkRequest
+	29, // 33: arc.v1.ArcService.GetSettings:input_type -> arc.v1.GetSettingsRequest
+	31, // 34: arc.v1.ArcService.SetSettings:input_type -> arc.v1.SetSettingsRequest
+	1,  // 35: arc.v1.ArcService.Status:output_type -> arc.v1.StatusResponse
+	9,  // 36: arc.v1.ArcService.History:output_type -> arc.v1.HistoryResponse
+	14, // 37: arc.v1.ArcService.Watch:output_type -> arc.v1.WatchResponse
+	17, // 38: arc.v1.ArcService.Join:output_type -> arc.v1.JoinResponse
+	19, // 39: arc.v1.ArcService.Leave:output_type -> arc.v1.LeaveResponse
+	21, // 40: arc.v1.ArcService.Evict:output_type -> arc.v1.EvictResponse
+	23, // 41: arc.v1.ArcService.Forget:output_type -> arc.v1.ForgetResponse
+	25, // 42: arc.v1.ArcService.Handover:output_type -> arc.v1.HandoverResponse
+	27, // 43: arc.v1.ArcService.Relink:output_type -> arc.v1.RelinkResponse
+	30, // 44: arc.v1.ArcService.GetSettings:output_type -> arc.v1.GetSettingsResponse
+	32, // 45: arc.v1.ArcService.SetSettings:output_type -> arc.v1.SetSettingsResponse
+	35, // [35:46] is the sub-list for method output_type
+	24, // [24:35] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
-func init() { file_proto_arc_v1_arc_proto_init() }
-func file_proto_arc_v1_arc_proto_init() {
-	if File_proto_arc_v1_arc_proto != nil {
+func init() { file_arc_v1_arc_proto_init() }
+func file_arc_v1_arc_proto_init() {
+	if File_arc_v1_arc_proto != nil {
 		return
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_arc_v1_arc_proto_rawDesc), len(file_proto_arc_v1_arc_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arc_v1_arc_proto_rawDesc), len(file_arc_v1_arc_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
-		GoTypes:           file_proto_arc_v1_arc_proto_goTypes,
-		DependencyIndexes: file_proto_arc_v1_arc_proto_depIdxs,
-		MessageInfos:      file_proto_arc_v1_arc_proto_msgTypes,
+		GoTypes:           file_arc_v1_arc_proto_goTypes,
+		DependencyIndexes: file_arc_v1_arc_proto_depIdxs,
+		MessageInfos:      file_arc_v1_arc_proto_msgTypes,
 	}.Build()
-	File_proto_arc_v1_arc_proto = out.File
-	file_proto_arc_v1_arc_proto_goTypes = nil
-	file_proto_arc_v1_arc_proto_depIdxs = nil
+	File_arc_v1_arc_proto = out.File
+	file_arc_v1_arc_proto_goTypes = nil
+	file_arc_v1_arc_proto_depIdxs = nil
 }

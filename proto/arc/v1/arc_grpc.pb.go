@@ -6,7 +6,7 @@
 // versions:
 // - protoc-gen-go-grpc v1.6.2
 // - protoc             (unknown)
-// source: proto/arc/v1/arc.proto
+// source: arc/v1/arc.proto
 
 package arcv1
 
@@ -23,27 +23,27 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Arc_Status_FullMethodName      = "/arc.v1.Arc/Status"
-	Arc_History_FullMethodName     = "/arc.v1.Arc/History"
-	Arc_Watch_FullMethodName       = "/arc.v1.Arc/Watch"
-	Arc_Join_FullMethodName        = "/arc.v1.Arc/Join"
-	Arc_Leave_FullMethodName       = "/arc.v1.Arc/Leave"
-	Arc_Evict_FullMethodName       = "/arc.v1.Arc/Evict"
-	Arc_Forget_FullMethodName      = "/arc.v1.Arc/Forget"
-	Arc_Handover_FullMethodName    = "/arc.v1.Arc/Handover"
-	Arc_Relink_FullMethodName      = "/arc.v1.Arc/Relink"
-	Arc_GetSettings_FullMethodName = "/arc.v1.Arc/GetSettings"
-	Arc_SetSettings_FullMethodName = "/arc.v1.Arc/SetSettings"
+	ArcService_Status_FullMethodName      = "/arc.v1.ArcService/Status"
+	ArcService_History_FullMethodName     = "/arc.v1.ArcService/History"
+	ArcService_Watch_FullMethodName       = "/arc.v1.ArcService/Watch"
+	ArcService_Join_FullMethodName        = "/arc.v1.ArcService/Join"
+	ArcService_Leave_FullMethodName       = "/arc.v1.ArcService/Leave"
+	ArcService_Evict_FullMethodName       = "/arc.v1.ArcService/Evict"
+	ArcService_Forget_FullMethodName      = "/arc.v1.ArcService/Forget"
+	ArcService_Handover_FullMethodName    = "/arc.v1.ArcService/Handover"
+	ArcService_Relink_FullMethodName      = "/arc.v1.ArcService/Relink"
+	ArcService_GetSettings_FullMethodName = "/arc.v1.ArcService/GetSettings"
+	ArcService_SetSettings_FullMethodName = "/arc.v1.ArcService/SetSettings"
 )
 
-// ArcClient is the client API for Arc service.
+// ArcServiceClient is the client API for ArcService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Arc is the public service, on the TCP port and on the unix socket. A call
+// ArcService is the public service, on the TCP port and on the unix socket. A call
 // that changes the ring may be sent to any member: it is forwarded to the
 // leader once, and returns when the change is committed.
-type ArcClient interface {
+type ArcServiceClient interface {
 	// Status tells the ring as this node knows it.
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error)
 	// History tells past leaderships, oldest first.
@@ -52,7 +52,7 @@ type ArcClient interface {
 	// more `snapshot` when the node was out of the ring and is back, or when a
 	// leader that was told as lost is known again with the same term. The terms
 	// of leader_declared rise along a stream.
-	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error)
+	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 	// Join admits a coordinator to the ring and allocates its id.
 	Join(ctx context.Context, in *JoinRequest, opts ...grpc.CallOption) (*JoinResponse, error)
 	// Leave removes the called node (or the named one) from the ring in order.
@@ -72,41 +72,41 @@ type ArcClient interface {
 	SetSettings(ctx context.Context, in *SetSettingsRequest, opts ...grpc.CallOption) (*SetSettingsResponse, error)
 }
 
-type arcClient struct {
+type arcServiceClient struct {
 	cc grpc.ClientConnInterface
 }
 
-func NewArcClient(cc grpc.ClientConnInterface) ArcClient {
-	return &arcClient{cc}
+func NewArcServiceClient(cc grpc.ClientConnInterface) ArcServiceClient {
+	return &arcServiceClient{cc}
 }
 
-func (c *arcClient) Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error) {
+func (c *arcServiceClient) Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StatusResponse)
-	err := c.cc.Invoke(ctx, Arc_Status_FullMethodName, in, out, cOpts...)
+	err := c.cc.Invoke(ctx, ArcService_Status_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *arcClient) History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (*HistoryResponse, error) {
+func (c *arcServiceClient) History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (*HistoryResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(HistoryResponse)
-	err := c.cc.Invoke(ctx, Arc_History_FullMethodName, in, out, cOpts...)
+	err := c.cc.Invoke(ctx, ArcService_History_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *arcClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error) {
+func (c *arcServiceClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Arc_ServiceDesc.Streams[0], Arc_Watch_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &ArcService_ServiceDesc.Streams[0], ArcService_Watch_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	x := &grpc.GenericClientStream[WatchRequest, Event]{ClientStream: stream}
+	x := &grpc.GenericClientStream[WatchRequest, WatchResponse]{ClientStream: stream}
 	if err := x.ClientStream.SendMsg(in); err != nil {
 		return nil, err
 	}
@@ -117,96 +117,96 @@ func (c *arcClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.Ca
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type Arc_WatchClient = grpc.ServerStreamingClient[Event]
+type ArcService_WatchClient = grpc.ServerStreamingClient[WatchResponse]
 
-func (c *arcClient) Join(ctx context.Context, in *JoinRequest, opts ...grpc.CallOption) (*JoinResponse, error) {
+func (c *arcServiceClient) Join(ctx context.Context, in *JoinRequest, opts ...grpc.CallOption) (*JoinResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(JoinResponse)
-	err := c.cc.Invoke(ctx, Arc_Join_FullMethodName, in, out, cOpts...)
+	err := c.cc.Invoke(ctx, ArcService_Join_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *arcClient) Leave(ctx context.Context, in *LeaveRequest, opts ...grpc.CallOption) (*LeaveResponse, error) {
+func (c *arcServiceClient) Leave(ctx context.Context, in *LeaveRequest, opts ...grpc.CallOption) (*LeaveResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(LeaveResponse)
-	err := c.cc.Invoke(ctx, Arc_Leave_FullMethodName, in, out, cOpts...)
+	err := c.cc.Invoke(ctx, ArcService_Leave_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *arcClient) Evict(ctx context.Context, in *EvictRequest, opts ...grpc.CallOption) (*EvictResponse, error) {
+func (c *arcServiceClient) Evict(ctx context.Context, in *EvictRequest, opts ...grpc.CallOption) (*EvictResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(EvictResponse)
-	err := c.cc.Invoke(ctx, Arc_Evict_FullMethodName, in, out, cOpts...)
+	err := c.cc.Invoke(ctx, ArcService_Evict_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *arcClient) Forget(ctx context.Context, in *ForgetRequest, opts ...grpc.CallOption) (*ForgetResponse, error) {
+func (c *arcServiceClient) Forget(ctx context.Context, in *ForgetRequest, opts ...grpc.CallOption) (*ForgetResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ForgetResponse)
-	err := c.cc.Invoke(ctx, Arc_Forget_FullMethodName, in, out, cOpts...)
+	err := c.cc.Invoke(ctx, ArcService_Forget_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *arcClient) Handover(ctx context.Context, in *HandoverRequest, opts ...grpc.CallOption) (*HandoverResponse, error) {
+func (c *arcServiceClient) Handover(ctx context.Context, in *HandoverRequest, opts ...grpc.CallOption) (*HandoverResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(HandoverResponse)
-	err := c.cc.Invoke(ctx, Arc_Handover_FullMethodName, in, out, cOpts...)
+	err := c.cc.Invoke(ctx, ArcService_Handover_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *arcClient) Relink(ctx context.Context, in *RelinkRequest, opts ...grpc.CallOption) (*RelinkResponse, error) {
+func (c *arcServiceClient) Relink(ctx context.Context, in *RelinkRequest, opts ...grpc.CallOption) (*RelinkResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RelinkResponse)
-	err := c.cc.Invoke(ctx, Arc_Relink_FullMethodName, in, out, cOpts...)
+	err := c.cc.Invoke(ctx, ArcService_Relink_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *arcClient) GetSettings(ctx context.Context, in *GetSettingsRequest, opts ...grpc.CallOption) (*GetSettingsResponse, error) {
+func (c *arcServiceClient) GetSettings(ctx context.Context, in *GetSettingsRequest, opts ...grpc.CallOption) (*GetSettingsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetSettingsResponse)
-	err := c.cc.Invoke(ctx, Arc_GetSettings_FullMethodName, in, out, cOpts...)
+	err := c.cc.Invoke(ctx, ArcService_GetSettings_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *arcClient) SetSettings(ctx context.Context, in *SetSettingsRequest, opts ...grpc.CallOption) (*SetSettingsResponse, error) {
+func (c *arcServiceClient) SetSettings(ctx context.Context, in *SetSettingsRequest, opts ...grpc.CallOption) (*SetSettingsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SetSettingsResponse)
-	err := c.cc.Invoke(ctx, Arc_SetSettings_FullMethodName, in, out, cOpts...)
+	err := c.cc.Invoke(ctx, ArcService_SetSettings_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-// ArcServer is the server API for Arc service.
-// All implementations must embed UnimplementedArcServer
+// ArcServiceServer is the server API for ArcService service.
+// All implementations must embed UnimplementedArcServiceServer
 // for forward compatibility.
 //
-// Arc is the public service, on the TCP port and on the unix socket. A call
+// ArcService is the public service, on the TCP port and on the unix socket. A call
 // that changes the ring may be sent to any member: it is forwarded to the
 // leader once, and returns when the change is committed.
-type ArcServer interface {
+type ArcServiceServer interface {
 	// Status tells the ring as this node knows it.
 	Status(context.Context, *StatusRequest) (*StatusResponse, error)
 	// History tells past leaderships, oldest first.
@@ -215,7 +215,7 @@ type ArcServer interface {
 	// more `snapshot` when the node was out of the ring and is back, or when a
 	// leader that was told as lost is known again with the same term. The terms
 	// of leader_declared rise along a stream.
-	Watch(*WatchRequest, grpc.ServerStreamingServer[Event]) error
+	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	// Join admits a coordinator to the ring and allocates its id.
 	Join(context.Context, *JoinRequest) (*JoinResponse, error)
 	// Leave removes the called node (or the named one) from the ring in order.
@@ -233,315 +233,315 @@ type ArcServer interface {
 	GetSettings(context.Context, *GetSettingsRequest) (*GetSettingsResponse, error)
 	// SetSettings changes cluster-wide settings; all or none.
 	SetSettings(context.Context, *SetSettingsRequest) (*SetSettingsResponse, error)
-	mustEmbedUnimplementedArcServer()
+	mustEmbedUnimplementedArcServiceServer()
 }
 
-// UnimplementedArcServer must be embedded to have
+// UnimplementedArcServiceServer must be embedded to have
 // forward compatible implementations.
 //
 // NOTE: this should be embedded by value instead of pointer to avoid a nil
 // pointer dereference when methods are called.
-type UnimplementedArcServer struct{}
+type UnimplementedArcServiceServer struct{}
 
-func (UnimplementedArcServer) Status(context.Context, *StatusRequest) (*StatusResponse, error) {
+func (UnimplementedArcServiceServer) Status(context.Context, *StatusRequest) (*StatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
 }
-func (UnimplementedArcServer) History(context.Context, *HistoryRequest) (*HistoryResponse, error) {
+func (UnimplementedArcServiceServer) History(context.Context, *HistoryRequest) (*HistoryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method History not implemented")
 }
-func (UnimplementedArcServer) Watch(*WatchRequest, grpc.ServerStreamingServer[Event]) error {
+func (UnimplementedArcServiceServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
 }
-func (UnimplementedArcServer) Join(context.Context, *JoinRequest) (*JoinResponse, error) {
+func (UnimplementedArcServiceServer) Join(context.Context, *JoinRequest) (*JoinResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Join not implemented")
 }
-func (UnimplementedArcServer) Leave(context.Context, *LeaveRequest) (*LeaveResponse, error) {
+func (UnimplementedArcServiceServer) Leave(context.Context, *LeaveRequest) (*LeaveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Leave not implemented")
 }
-func (UnimplementedArcServer) Evict(context.Context, *EvictRequest) (*EvictResponse, error) {
+func (UnimplementedArcServiceServer) Evict(context.Context, *EvictRequest) (*EvictResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Evict not implemented")
 }
-func (UnimplementedArcServer) Forget(context.Context, *ForgetRequest) (*ForgetResponse, error) {
+func (UnimplementedArcServiceServer) Forget(context.Context, *ForgetRequest) (*ForgetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Forget not implemented")
 }
-func (UnimplementedArcServer) Handover(context.Context, *HandoverRequest) (*HandoverResponse, error) {
+func (UnimplementedArcServiceServer) Handover(context.Context, *HandoverRequest) (*HandoverResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Handover not implemented")
 }
-func (UnimplementedArcServer) Relink(context.Context, *RelinkRequest) (*RelinkResponse, error) {
+func (UnimplementedArcServiceServer) Relink(context.Context, *RelinkRequest) (*RelinkResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Relink not implemented")
 }
-func (UnimplementedArcServer) GetSettings(context.Context, *GetSettingsRequest) (*GetSettingsResponse, error) {
+func (UnimplementedArcServiceServer) GetSettings(context.Context, *GetSettingsRequest) (*GetSettingsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetSettings not implemented")
 }
-func (UnimplementedArcServer) SetSettings(context.Context, *SetSettingsRequest) (*SetSettingsResponse, error) {
+func (UnimplementedArcServiceServer) SetSettings(context.Context, *SetSettingsRequest) (*SetSettingsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetSettings not implemented")
 }
-func (UnimplementedArcServer) mustEmbedUnimplementedArcServer() {}
-func (UnimplementedArcServer) testEmbeddedByValue()             {}
+func (UnimplementedArcServiceServer) mustEmbedUnimplementedArcServiceServer() {}
+func (UnimplementedArcServiceServer) testEmbeddedByValue()                    {}
 
-// UnsafeArcServer may be embedded to opt out of forward compatibility for this service.
-// Use of this interface is not recommended, as added methods to ArcServer will
+// UnsafeArcServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to ArcServiceServer will
 // result in compilation errors.
-type UnsafeArcServer interface {
-	mustEmbedUnimplementedArcServer()
+type UnsafeArcServiceServer interface {
+	mustEmbedUnimplementedArcServiceServer()
 }
 
-func RegisterArcServer(s grpc.ServiceRegistrar, srv ArcServer) {
-	// If the following call panics, it indicates UnimplementedArcServer was
+func RegisterArcServiceServer(s grpc.ServiceRegistrar, srv ArcServiceServer) {
+	// If the following call panics, it indicates UnimplementedArcServiceServer was
 	// embedded by pointer and is nil.  This will cause panics if an
 	// unimplemented method is ever invoked, so we test this at initialization
 	// time to prevent it from happening at runtime later due to I/O.
 	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
 		t.testEmbeddedByValue()
 	}
-	s.RegisterService(&Arc_ServiceDesc, srv)
+	s.RegisterService(&ArcService_ServiceDesc, srv)
 }
 
-func _Arc_Status_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+func _ArcService_Status_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(StatusRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ArcServer).Status(ctx, in)
+		return srv.(ArcServiceServer).Status(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Arc_Status_FullMethodName,
+		FullMethod: ArcService_Status_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ArcServer).Status(ctx, req.(*StatusRequest))
+		return srv.(ArcServiceServer).Status(ctx, req.(*StatusRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Arc_History_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+func _ArcService_History_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(HistoryRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ArcServer).History(ctx, in)
+		return srv.(ArcServiceServer).History(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Arc_History_FullMethodName,
+		FullMethod: ArcService_History_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ArcServer).History(ctx, req.(*HistoryRequest))
+		return srv.(ArcServiceServer).History(ctx, req.(*HistoryRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Arc_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
+func _ArcService_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchRequest)
 	if err := stream.RecvMsg(m); err != nil {
 		return err
 	}
-	return srv.(ArcServer).Watch(m, &grpc.GenericServerStream[WatchRequest, Event]{ServerStream: stream})
+	return srv.(ArcServiceServer).Watch(m, &grpc.GenericServerStream[WatchRequest, WatchResponse]{ServerStream: stream})
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type Arc_WatchServer = grpc.ServerStreamingServer[Event]
+type ArcService_WatchServer = grpc.ServerStreamingServer[WatchResponse]
 
-func _Arc_Join_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+func _ArcService_Join_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(JoinRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ArcServer).Join(ctx, in)
+		return srv.(ArcServiceServer).Join(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Arc_Join_FullMethodName,
+		FullMethod: ArcService_Join_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ArcServer).Join(ctx, req.(*JoinRequest))
+		return srv.(ArcServiceServer).Join(ctx, req.(*JoinRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Arc_Leave_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+func _ArcService_Leave_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(LeaveRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ArcServer).Leave(ctx, in)
+		return srv.(ArcServiceServer).Leave(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Arc_Leave_FullMethodName,
+		FullMethod: ArcService_Leave_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ArcServer).Leave(ctx, req.(*LeaveRequest))
+		return srv.(ArcServiceServer).Leave(ctx, req.(*LeaveRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Arc_Evict_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+func _ArcService_Evict_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(EvictRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ArcServer).Evict(ctx, in)
+		return srv.(ArcServiceServer).Evict(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Arc_Evict_FullMethodName,
+		FullMethod: ArcService_Evict_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ArcServer).Evict(ctx, req.(*EvictRequest))
+		return srv.(ArcServiceServer).Evict(ctx, req.(*EvictRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Arc_Forget_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+func _ArcService_Forget_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ForgetRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ArcServer).Forget(ctx, in)
+		return srv.(ArcServiceServer).Forget(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Arc_Forget_FullMethodName,
+		FullMethod: ArcService_Forget_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ArcServer).Forget(ctx, req.(*ForgetRequest))
+		return srv.(ArcServiceServer).Forget(ctx, req.(*ForgetRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Arc_Handover_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+func _ArcService_Handover_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(HandoverRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ArcServer).Handover(ctx, in)
+		return srv.(ArcServiceServer).Handover(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Arc_Handover_FullMethodName,
+		FullMethod: ArcService_Handover_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ArcServer).Handover(ctx, req.(*HandoverRequest))
+		return srv.(ArcServiceServer).Handover(ctx, req.(*HandoverRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Arc_Relink_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+func _ArcService_Relink_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RelinkRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ArcServer).Relink(ctx, in)
+		return srv.(ArcServiceServer).Relink(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Arc_Relink_FullMethodName,
+		FullMethod: ArcService_Relink_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ArcServer).Relink(ctx, req.(*RelinkRequest))
+		return srv.(ArcServiceServer).Relink(ctx, req.(*RelinkRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Arc_GetSettings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+func _ArcService_GetSettings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetSettingsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ArcServer).GetSettings(ctx, in)
+		return srv.(ArcServiceServer).GetSettings(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Arc_GetSettings_FullMethodName,
+		FullMethod: ArcService_GetSettings_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ArcServer).GetSettings(ctx, req.(*GetSettingsRequest))
+		return srv.(ArcServiceServer).GetSettings(ctx, req.(*GetSettingsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Arc_SetSettings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+func _ArcService_SetSettings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SetSettingsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ArcServer).SetSettings(ctx, in)
+		return srv.(ArcServiceServer).SetSettings(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Arc_SetSettings_FullMethodName,
+		FullMethod: ArcService_SetSettings_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ArcServer).SetSettings(ctx, req.(*SetSettingsRequest))
+		return srv.(ArcServiceServer).SetSettings(ctx, req.(*SetSettingsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-// Arc_ServiceDesc is the grpc.ServiceDesc for Arc service.
+// ArcService_ServiceDesc is the grpc.ServiceDesc for ArcService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
-var Arc_ServiceDesc = grpc.ServiceDesc{
-	ServiceName: "arc.v1.Arc",
-	HandlerType: (*ArcServer)(nil),
+var ArcService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "arc.v1.ArcService",
+	HandlerType: (*ArcServiceServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
 			MethodName: "Status",
-			Handler:    _Arc_Status_Handler,
+			Handler:    _ArcService_Status_Handler,
 		},
 		{
 			MethodName: "History",
-			Handler:    _Arc_History_Handler,
+			Handler:    _ArcService_History_Handler,
 		},
 		{
 			MethodName: "Join",
-			Handler:    _Arc_Join_Handler,
+			Handler:    _ArcService_Join_Handler,
 		},
 		{
 			MethodName: "Leave",
-			Handler:    _Arc_Leave_Handler,
+			Handler:    _ArcService_Leave_Handler,
 		},
 		{
 			MethodName: "Evict",
-			Handler:    _Arc_Evict_Handler,
+			Handler:    _ArcService_Evict_Handler,
 		},
 		{
 			MethodName: "Forget",
-			Handler:    _Arc_Forget_Handler,
+			Handler:    _ArcService_Forget_Handler,
 		},
 		{
 			MethodName: "Handover",
-			Handler:    _Arc_Handover_Handler,
+			Handler:    _ArcService_Handover_Handler,
 		},
 		{
 			MethodName: "Relink",
-			Handler:    _Arc_Relink_Handler,
+			Handler:    _ArcService_Relink_Handler,
 		},
 		{
 			MethodName: "GetSettings",
-			Handler:    _Arc_GetSettings_Handler,
+			Handler:    _ArcService_GetSettings_Handler,
 		},
 		{
 			MethodName: "SetSettings",
-			Handler:    _Arc_SetSettings_Handler,
+			Handler:    _ArcService_SetSettings_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Watch",
-			Handler:       _Arc_Watch_Handler,
+			Handler:       _ArcService_Watch_Handler,
 			ServerStreams: true,
 		},
 	},
-	Metadata: "proto/arc/v1/arc.proto",
+	Metadata: "arc/v1/arc.proto",
 }

@@ -7,7 +7,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: proto/arc/discovery/v1/discovery.proto
+// source: arc/discovery/v1/discovery.proto
 
 package discoveryv1
 
@@ -43,7 +43,7 @@ type Datagram struct {
 
 func (x *Datagram) Reset() {
 	*x = Datagram{}
-	mi := &file_proto_arc_discovery_v1_discovery_proto_msgTypes[0]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -55,7 +55,7 @@ func (x *Datagram) String() string {
 func (*Datagram) ProtoMessage() {}
 
 func (x *Datagram) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_discovery_v1_discovery_proto_msgTypes[0]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -68,7 +68,7 @@ func (x *Datagram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Datagram.ProtoReflect.Descriptor instead.
 func (*Datagram) Descriptor() ([]byte, []int) {
-	return file_proto_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{0}
+	return file_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *Datagram) GetContent() isDatagram_Content {
@@ -140,7 +140,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_proto_arc_discovery_v1_discovery_proto_msgTypes[1]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -152,7 +152,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_discovery_v1_discovery_proto_msgTypes[1]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -165,7 +165,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_proto_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{1}
+	return file_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Hello) GetCluster() string {
@@ -228,7 +228,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_proto_arc_discovery_v1_discovery_proto_msgTypes[2]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -240,7 +240,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_discovery_v1_discovery_proto_msgTypes[2]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -253,7 +253,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_proto_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{2}
+	return file_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Answer) GetCluster() string {
@@ -315,7 +315,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_proto_arc_discovery_v1_discovery_proto_msgTypes[3]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -327,7 +327,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_discovery_v1_discovery_proto_msgTypes[3]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -340,7 +340,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_proto_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{3}
+	return file_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Node) GetName() string {
@@ -397,7 +397,7 @@ type Ring struct {
 
 func (x *Ring) Reset() {
 	*x = Ring{}
-	mi := &file_proto_arc_discovery_v1_discovery_proto_msgTypes[4]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -409,7 +409,7 @@ func (x *Ring) String() string {
 func (*Ring) ProtoMessage() {}
 
 func (x *Ring) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_discovery_v1_discovery_proto_msgTypes[4]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -422,7 +422,7 @@ func (x *Ring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ring.ProtoReflect.Descriptor instead.
 func (*Ring) Descriptor() ([]byte, []int) {
-	return file_proto_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{4}
+	return file_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Ring) GetRingId() string {
@@ -482,7 +482,7 @@ type Founding struct {
 
 func (x *Founding) Reset() {
 	*x = Founding{}
-	mi := &file_proto_arc_discovery_v1_discovery_proto_msgTypes[5]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -494,7 +494,7 @@ func (x *Founding) String() string {
 func (*Founding) ProtoMessage() {}
 
 func (x *Founding) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_discovery_v1_discovery_proto_msgTypes[5]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -507,7 +507,7 @@ func (x *Founding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Founding.ProtoReflect.Descriptor instead.
 func (*Founding) Descriptor() ([]byte, []int) {
-	return file_proto_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{5}
+	return file_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Founding) GetExpect() uint32 {
@@ -531,11 +531,11 @@ func (x *Founding) GetAcceptedIncarnation() uint64 {
 	return 0
 }
 
-var File_proto_arc_discovery_v1_discovery_proto protoreflect.FileDescriptor
+var File_arc_discovery_v1_discovery_proto protoreflect.FileDescriptor
 
-const file_proto_arc_discovery_v1_discovery_proto_rawDesc = "" +
+const file_arc_discovery_v1_discovery_proto_rawDesc = "" +
 	"\n" +
-	"&proto/arc/discovery/v1/discovery.proto\x12\x10arc.discovery.v1\"m\n" +
+	" arc/discovery/v1/discovery.proto\x12\x10arc.discovery.v1\"m\n" +
 	"\bDatagram\x12\x16\n" +
 	"\x05hello\x18\x01 \x01(\fH\x00R\x05hello\x12\x18\n" +
 	"\x06answer\x18\x02 \x01(\fH\x00R\x06answer\x12$\n" +
@@ -574,19 +574,19 @@ const file_proto_arc_discovery_v1_discovery_proto_rawDesc = "" +
 	"\x14accepted_incarnation\x18\x03 \x01(\x04R\x13acceptedIncarnationB<Z:github.com/arc-ring/arc/proto/arc/discovery/v1;discoveryv1b\x06proto3"
 
 var (
-	file_proto_arc_discovery_v1_discovery_proto_rawDescOnce sync.Once
-	file_proto_arc_discovery_v1_discovery_proto_rawDescData []byte
+	file_arc_discovery_v1_discovery_proto_rawDescOnce sync.Once
+	file_arc_discovery_v1_discovery_proto_rawDescData []byte
 )
 
-func file_proto_arc_discovery_v1_discovery_proto_rawDescGZIP() []byte {
-	file_proto_arc_discovery_v1_discovery_proto_rawDescOnce.Do(func() {
-		file_proto_arc_discovery_v1_discovery_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_proto_arc_discovery_v1_discovery_proto_rawDesc), len(file_proto_arc_discovery_v1_discovery_proto_rawDesc)))
+func file_arc_discovery_v1_discovery_proto_rawDescGZIP() []byte {
+	file_arc_discovery_v1_discovery_proto_rawDescOnce.Do(func() {
+		file_arc_discovery_v1_discovery_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_arc_discovery_v1_discovery_proto_rawDesc), len(file_arc_discovery_v1_discovery_proto_rawDesc)))
 	})
-	return file_proto_arc_discovery_v1_discovery_proto_rawDescData
+	return file_arc_discovery_v1_discovery_proto_rawDescData
 }
 
-var file_proto_arc_discovery_v1_discovery_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
-var file_proto_arc_discovery_v1_discovery_proto_goTypes = []any{
+var file_arc_discovery_v1_discovery_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_arc_discovery_v1_discovery_proto_goTypes = []any{
 	(*Datagram)(nil), // 0: arc.discovery.v1.Datagram
 	(*Hello)(nil),    // 1: arc.discovery.v1.Hello
 	(*Answer)(nil),   // 2: arc.discovery.v1.Answer
@@ -594,7 +594,7 @@ var file_proto_arc_discovery_v1_discovery_proto_goTypes = []any{
 	(*Ring)(nil),     // 4: arc.discovery.v1.Ring
 	(*Founding)(nil), // 5: arc.discovery.v1.Founding
 }
-var file_proto_arc_discovery_v1_discovery_proto_depIdxs = []int32{
+var file_arc_discovery_v1_discovery_proto_depIdxs = []int32{
 	3, // 0: arc.discovery.v1.Hello.node:type_name -> arc.discovery.v1.Node
 	4, // 1: arc.discovery.v1.Hello.ring:type_name -> arc.discovery.v1.Ring
 	5, // 2: arc.discovery.v1.Hello.founding:type_name -> arc.discovery.v1.Founding
@@ -608,12 +608,12 @@ var file_proto_arc_discovery_v1_discovery_proto_depIdxs = []int32{
 	0, // [0:6] is the sub-list for field type_name
 }
 
-func init() { file_proto_arc_discovery_v1_discovery_proto_init() }
-func file_proto_arc_discovery_v1_discovery_proto_init() {
-	if File_proto_arc_discovery_v1_discovery_proto != nil {
+func init() { file_arc_discovery_v1_discovery_proto_init() }
+func file_arc_discovery_v1_discovery_proto_init() {
+	if File_arc_discovery_v1_discovery_proto != nil {
 		return
 	}
-	file_proto_arc_discovery_v1_discovery_proto_msgTypes[0].OneofWrappers = []any{
+	file_arc_discovery_v1_discovery_proto_msgTypes[0].OneofWrappers = []any{
 		(*Datagram_Hello)(nil),
 		(*Datagram_Answer)(nil),
 	}
@@ -621,17 +621,17 @@ func file_proto_arc_discovery_v1_discovery_proto_init() {
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_arc_discovery_v1_discovery_proto_rawDesc), len(file_proto_arc_discovery_v1_discovery_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arc_discovery_v1_discovery_proto_rawDesc), len(file_arc_discovery_v1_discovery_proto_rawDesc)),
 			NumEnums:      0,
 			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_proto_arc_discovery_v1_discovery_proto_goTypes,
-		DependencyIndexes: file_proto_arc_discovery_v1_discovery_proto_depIdxs,
-		MessageInfos:      file_proto_arc_discovery_v1_discovery_proto_msgTypes,
+		GoTypes:           file_arc_discovery_v1_discovery_proto_goTypes,
+		DependencyIndexes: file_arc_discovery_v1_discovery_proto_depIdxs,
+		MessageInfos:      file_arc_discovery_v1_discovery_proto_msgTypes,
 	}.Build()
-	File_proto_arc_discovery_v1_discovery_proto = out.File
-	file_proto_arc_discovery_v1_discovery_proto_goTypes = nil
-	file_proto_arc_discovery_v1_discovery_proto_depIdxs = nil
+	File_arc_discovery_v1_discovery_proto = out.File
+	file_arc_discovery_v1_discovery_proto_goTypes = nil
+	file_arc_discovery_v1_discovery_proto_depIdxs = nil
 }

@@ -6,7 +6,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: proto/arc/ring/v1/ring.proto
+// source: arc/ring/v1/ring.proto
 
 package ringv1
 
@@ -77,11 +77,11 @@ func (x Evidence) String() string {
 }
 
 func (Evidence) Descriptor() protoreflect.EnumDescriptor {
-	return file_proto_arc_ring_v1_ring_proto_enumTypes[0].Descriptor()
+	return file_arc_ring_v1_ring_proto_enumTypes[0].Descriptor()
 }
 
 func (Evidence) Type() protoreflect.EnumType {
-	return &file_proto_arc_ring_v1_ring_proto_enumTypes[0]
+	return &file_arc_ring_v1_ring_proto_enumTypes[0]
 }
 
 func (x Evidence) Number() protoreflect.EnumNumber {
@@ -90,7 +90,7 @@ func (x Evidence) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Evidence.Descriptor instead.
 func (Evidence) EnumDescriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{0}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{0}
 }
 
 // OnJoin is what a newcomer wants: to be there, or to lead at once.
@@ -127,11 +127,11 @@ func (x OnJoin) String() string {
 }
 
 func (OnJoin) Descriptor() protoreflect.EnumDescriptor {
-	return file_proto_arc_ring_v1_ring_proto_enumTypes[1].Descriptor()
+	return file_arc_ring_v1_ring_proto_enumTypes[1].Descriptor()
 }
 
 func (OnJoin) Type() protoreflect.EnumType {
-	return &file_proto_arc_ring_v1_ring_proto_enumTypes[1]
+	return &file_arc_ring_v1_ring_proto_enumTypes[1]
 }
 
 func (x OnJoin) Number() protoreflect.EnumNumber {
@@ -140,7 +140,7 @@ func (x OnJoin) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OnJoin.Descriptor instead.
 func (OnJoin) EnumDescriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{1}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{1}
 }
 
 // Departure is how somebody ceased to be a member.
@@ -177,11 +177,11 @@ func (x Departure) String() string {
 }
 
 func (Departure) Descriptor() protoreflect.EnumDescriptor {
-	return file_proto_arc_ring_v1_ring_proto_enumTypes[2].Descriptor()
+	return file_arc_ring_v1_ring_proto_enumTypes[2].Descriptor()
 }
 
 func (Departure) Type() protoreflect.EnumType {
-	return &file_proto_arc_ring_v1_ring_proto_enumTypes[2]
+	return &file_arc_ring_v1_ring_proto_enumTypes[2]
 }
 
 func (x Departure) Number() protoreflect.EnumNumber {
@@ -190,7 +190,7 @@ func (x Departure) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Departure.Descriptor instead.
 func (Departure) EnumDescriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{2}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{2}
 }
 
 // Command is one entry of the replicated log.
@@ -221,7 +221,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[0]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -233,7 +233,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[0]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -246,7 +246,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{0}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *Command) GetLogVersion() uint32 {
@@ -468,7 +468,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[1]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -480,7 +480,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[1]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -493,7 +493,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{1}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Snapshot) GetLogVersion() uint32 {
@@ -535,7 +535,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[2]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +547,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[2]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,7 +560,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{2}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Member) GetId() uint64 {
@@ -636,7 +636,7 @@ type Join struct {
 
 func (x *Join) Reset() {
 	*x = Join{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[3]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -648,7 +648,7 @@ func (x *Join) String() string {
 func (*Join) ProtoMessage() {}
 
 func (x *Join) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[3]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -661,7 +661,7 @@ func (x *Join) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Join.ProtoReflect.Descriptor instead.
 func (*Join) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{3}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Join) GetMember() *Member {
@@ -688,7 +688,7 @@ type Leave struct {
 
 func (x *Leave) Reset() {
 	*x = Leave{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[4]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -700,7 +700,7 @@ func (x *Leave) String() string {
 func (*Leave) ProtoMessage() {}
 
 func (x *Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[4]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -713,7 +713,7 @@ func (x *Leave) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leave.ProtoReflect.Descriptor instead.
 func (*Leave) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{4}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Leave) GetId() uint64 {
@@ -743,7 +743,7 @@ type Evict struct {
 
 func (x *Evict) Reset() {
 	*x = Evict{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[5]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -755,7 +755,7 @@ func (x *Evict) String() string {
 func (*Evict) ProtoMessage() {}
 
 func (x *Evict) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[5]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -768,7 +768,7 @@ func (x *Evict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evict.ProtoReflect.Descriptor instead.
 func (*Evict) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{5}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Evict) GetId() uint64 {
@@ -827,7 +827,7 @@ type Declare struct {
 
 func (x *Declare) Reset() {
 	*x = Declare{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[6]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -839,7 +839,7 @@ func (x *Declare) String() string {
 func (*Declare) ProtoMessage() {}
 
 func (x *Declare) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[6]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -852,7 +852,7 @@ func (x *Declare) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Declare.ProtoReflect.Descriptor instead.
 func (*Declare) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{6}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Declare) GetTerm() uint64 {
@@ -956,7 +956,7 @@ type Appoint struct {
 
 func (x *Appoint) Reset() {
 	*x = Appoint{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[7]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +968,7 @@ func (x *Appoint) String() string {
 func (*Appoint) ProtoMessage() {}
 
 func (x *Appoint) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[7]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +981,7 @@ func (x *Appoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Appoint.ProtoReflect.Descriptor instead.
 func (*Appoint) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{7}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Appoint) GetTo() uint64 {
@@ -1011,7 +1011,7 @@ type Return struct {
 
 func (x *Return) Reset() {
 	*x = Return{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[8]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1023,7 @@ func (x *Return) String() string {
 func (*Return) ProtoMessage() {}
 
 func (x *Return) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[8]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1036,7 @@ func (x *Return) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Return.ProtoReflect.Descriptor instead.
 func (*Return) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{8}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Return) GetId() uint64 {
@@ -1083,7 +1083,7 @@ type Seal struct {
 
 func (x *Seal) Reset() {
 	*x = Seal{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[9]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1095,7 @@ func (x *Seal) String() string {
 func (*Seal) ProtoMessage() {}
 
 func (x *Seal) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[9]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1108,7 @@ func (x *Seal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seal.ProtoReflect.Descriptor instead.
 func (*Seal) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{9}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Seal) GetVoters() []uint64 {
@@ -1130,7 +1130,7 @@ type Timed struct {
 
 func (x *Timed) Reset() {
 	*x = Timed{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[10]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1142,7 @@ func (x *Timed) String() string {
 func (*Timed) ProtoMessage() {}
 
 func (x *Timed) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[10]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1155,7 @@ func (x *Timed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timed.ProtoReflect.Descriptor instead.
 func (*Timed) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{10}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Timed) GetTerm() uint64 {
@@ -1196,7 +1196,7 @@ type Interrupted struct {
 
 func (x *Interrupted) Reset() {
 	*x = Interrupted{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[11]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1208,7 @@ func (x *Interrupted) String() string {
 func (*Interrupted) ProtoMessage() {}
 
 func (x *Interrupted) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[11]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1221,7 @@ func (x *Interrupted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interrupted.ProtoReflect.Descriptor instead.
 func (*Interrupted) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{11}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Interrupted) GetTerm() uint64 {
@@ -1247,7 +1247,7 @@ type Forget struct {
 
 func (x *Forget) Reset() {
 	*x = Forget{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[12]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1259,7 +1259,7 @@ func (x *Forget) String() string {
 func (*Forget) ProtoMessage() {}
 
 func (x *Forget) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[12]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1272,7 +1272,7 @@ func (x *Forget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Forget.ProtoReflect.Descriptor instead.
 func (*Forget) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{12}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Forget) GetIds() []uint64 {
@@ -1292,7 +1292,7 @@ type Require struct {
 
 func (x *Require) Reset() {
 	*x = Require{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[13]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1304,7 @@ func (x *Require) String() string {
 func (*Require) ProtoMessage() {}
 
 func (x *Require) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[13]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1317,7 @@ func (x *Require) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Require.ProtoReflect.Descriptor instead.
 func (*Require) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{13}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Require) GetLogVersion() uint32 {
@@ -1341,7 +1341,7 @@ type Phases struct {
 
 func (x *Phases) Reset() {
 	*x = Phases{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[14]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1353,7 @@ func (x *Phases) String() string {
 func (*Phases) ProtoMessage() {}
 
 func (x *Phases) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[14]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1366,7 @@ func (x *Phases) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Phases.ProtoReflect.Descriptor instead.
 func (*Phases) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{14}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Phases) GetDetected() int64 {
@@ -1425,7 +1425,7 @@ type Interruption struct {
 
 func (x *Interruption) Reset() {
 	*x = Interruption{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[15]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +1437,7 @@ func (x *Interruption) String() string {
 func (*Interruption) ProtoMessage() {}
 
 func (x *Interruption) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[15]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +1450,7 @@ func (x *Interruption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interruption.ProtoReflect.Descriptor instead.
 func (*Interruption) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{15}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Interruption) GetSince() int64 {
@@ -1519,7 +1519,7 @@ type Leadership struct {
 
 func (x *Leadership) Reset() {
 	*x = Leadership{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[16]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1531,7 @@ func (x *Leadership) String() string {
 func (*Leadership) ProtoMessage() {}
 
 func (x *Leadership) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[16]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1544,7 @@ func (x *Leadership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leadership.ProtoReflect.Descriptor instead.
 func (*Leadership) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{16}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Leadership) GetTerm() uint64 {
@@ -1669,7 +1669,7 @@ type LastLed struct {
 
 func (x *LastLed) Reset() {
 	*x = LastLed{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[17]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1681,7 +1681,7 @@ func (x *LastLed) String() string {
 func (*LastLed) ProtoMessage() {}
 
 func (x *LastLed) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[17]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1694,7 +1694,7 @@ func (x *LastLed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LastLed.ProtoReflect.Descriptor instead.
 func (*LastLed) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{17}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LastLed) GetName() string {
@@ -1722,7 +1722,7 @@ type Designation struct {
 
 func (x *Designation) Reset() {
 	*x = Designation{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[18]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1734,7 @@ func (x *Designation) String() string {
 func (*Designation) ProtoMessage() {}
 
 func (x *Designation) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[18]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +1747,7 @@ func (x *Designation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Designation.ProtoReflect.Descriptor instead.
 func (*Designation) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{18}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Designation) GetTo() uint64 {
@@ -1785,7 +1785,7 @@ type Departed struct {
 
 func (x *Departed) Reset() {
 	*x = Departed{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[19]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1797,7 +1797,7 @@ func (x *Departed) String() string {
 func (*Departed) ProtoMessage() {}
 
 func (x *Departed) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[19]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1810,7 +1810,7 @@ func (x *Departed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Departed.ProtoReflect.Descriptor instead.
 func (*Departed) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{19}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Departed) GetId() uint64 {
@@ -1865,7 +1865,7 @@ type Refounding struct {
 
 func (x *Refounding) Reset() {
 	*x = Refounding{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[20]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +1877,7 @@ func (x *Refounding) String() string {
 func (*Refounding) ProtoMessage() {}
 
 func (x *Refounding) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[20]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +1890,7 @@ func (x *Refounding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refounding.ProtoReflect.Descriptor instead.
 func (*Refounding) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{20}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Refounding) GetAt() int64 {
@@ -1928,7 +1928,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[21]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +1940,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[21]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +1953,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{21}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Settings) GetProfile() string {
@@ -2070,7 +2070,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[22]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2082,7 +2082,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_ring_v1_ring_proto_msgTypes[22]
+	mi := &file_arc_ring_v1_ring_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2095,7 +2095,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_proto_arc_ring_v1_ring_proto_rawDescGZIP(), []int{22}
+	return file_arc_ring_v1_ring_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *State) GetCluster() string {
@@ -2196,11 +2196,11 @@ func (x *State) GetLogVersion() uint32 {
 	return 0
 }
 
-var File_proto_arc_ring_v1_ring_proto protoreflect.FileDescriptor
+var File_arc_ring_v1_ring_proto protoreflect.FileDescriptor
 
-const file_proto_arc_ring_v1_ring_proto_rawDesc = "" +
+const file_arc_ring_v1_ring_proto_rawDesc = "" +
 	"\n" +
-	"\x1cproto/arc/ring/v1/ring.proto\x12\varc.ring.v1\"\x81\x05\n" +
+	"\x16arc/ring/v1/ring.proto\x12\varc.ring.v1\"\x81\x05\n" +
 	"\aCommand\x12\x1f\n" +
 	"\vlog_version\x18\x01 \x01(\rR\n" +
 	"logVersion\x12\x10\n" +
@@ -2406,20 +2406,20 @@ const file_proto_arc_ring_v1_ring_proto_rawDesc = "" +
 	"\x11DEPARTURE_EVICTED\x10\x02B2Z0github.com/arc-ring/arc/proto/arc/ring/v1;ringv1b\x06proto3"
 
 var (
-	file_proto_arc_ring_v1_ring_proto_rawDescOnce sync.Once
-	file_proto_arc_ring_v1_ring_proto_rawDescData []byte
+	file_arc_ring_v1_ring_proto_rawDescOnce sync.Once
+	file_arc_ring_v1_ring_proto_rawDescData []byte
 )
 
-func file_proto_arc_ring_v1_ring_proto_rawDescGZIP() []byte {
-	file_proto_arc_ring_v1_ring_proto_rawDescOnce.Do(func() {
-		file_proto_arc_ring_v1_ring_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_proto_arc_ring_v1_ring_proto_rawDesc), len(file_proto_arc_ring_v1_ring_proto_rawDesc)))
+func file_arc_ring_v1_ring_proto_rawDescGZIP() []byte {
+	file_arc_ring_v1_ring_proto_rawDescOnce.Do(func() {
+		file_arc_ring_v1_ring_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_arc_ring_v1_ring_proto_rawDesc), len(file_arc_ring_v1_ring_proto_rawDesc)))
 	})
-	return file_proto_arc_ring_v1_ring_proto_rawDescData
+	return file_arc_ring_v1_ring_proto_rawDescData
 }
 
-var file_proto_arc_ring_v1_ring_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_proto_arc_ring_v1_ring_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
-var file_proto_arc_ring_v1_ring_proto_goTypes = []any{
+var file_arc_ring_v1_ring_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_arc_ring_v1_ring_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_arc_ring_v1_ring_proto_goTypes = []any{
 	(Evidence)(0),        // 0: arc.ring.v1.Evidence
 	(OnJoin)(0),          // 1: arc.ring.v1.OnJoin
 	(Departure)(0),       // 2: arc.ring.v1.Departure
@@ -2447,7 +2447,7 @@ var file_proto_arc_ring_v1_ring_proto_goTypes = []any{
 	(*Settings)(nil),     // 24: arc.ring.v1.Settings
 	(*State)(nil),        // 25: arc.ring.v1.State
 }
-var file_proto_arc_ring_v1_ring_proto_depIdxs = []int32{
+var file_arc_ring_v1_ring_proto_depIdxs = []int32{
 	6,  // 0: arc.ring.v1.Command.join:type_name -> arc.ring.v1.Join
 	7,  // 1: arc.ring.v1.Command.leave:type_name -> arc.ring.v1.Leave
 	8,  // 2: arc.ring.v1.Command.evict:type_name -> arc.ring.v1.Evict
@@ -2489,12 +2489,12 @@ var file_proto_arc_ring_v1_ring_proto_depIdxs = []int32{
 	0,  // [0:34] is the sub-list for field type_name
 }
 
-func init() { file_proto_arc_ring_v1_ring_proto_init() }
-func file_proto_arc_ring_v1_ring_proto_init() {
-	if File_proto_arc_ring_v1_ring_proto != nil {
+func init() { file_arc_ring_v1_ring_proto_init() }
+func file_arc_ring_v1_ring_proto_init() {
+	if File_arc_ring_v1_ring_proto != nil {
 		return
 	}
-	file_proto_arc_ring_v1_ring_proto_msgTypes[0].OneofWrappers = []any{
+	file_arc_ring_v1_ring_proto_msgTypes[0].OneofWrappers = []any{
 		(*Command_Join)(nil),
 		(*Command_Leave)(nil),
 		(*Command_Evict)(nil),
@@ -2512,18 +2512,18 @@ func file_proto_arc_ring_v1_ring_proto_init() {
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_arc_ring_v1_ring_proto_rawDesc), len(file_proto_arc_ring_v1_ring_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arc_ring_v1_ring_proto_rawDesc), len(file_arc_ring_v1_ring_proto_rawDesc)),
 			NumEnums:      3,
 			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_proto_arc_ring_v1_ring_proto_goTypes,
-		DependencyIndexes: file_proto_arc_ring_v1_ring_proto_depIdxs,
-		EnumInfos:         file_proto_arc_ring_v1_ring_proto_enumTypes,
-		MessageInfos:      file_proto_arc_ring_v1_ring_proto_msgTypes,
+		GoTypes:           file_arc_ring_v1_ring_proto_goTypes,
+		DependencyIndexes: file_arc_ring_v1_ring_proto_depIdxs,
+		EnumInfos:         file_arc_ring_v1_ring_proto_enumTypes,
+		MessageInfos:      file_arc_ring_v1_ring_proto_msgTypes,
 	}.Build()
-	File_proto_arc_ring_v1_ring_proto = out.File
-	file_proto_arc_ring_v1_ring_proto_goTypes = nil
-	file_proto_arc_ring_v1_ring_proto_depIdxs = nil
+	File_arc_ring_v1_ring_proto = out.File
+	file_arc_ring_v1_ring_proto_goTypes = nil
+	file_arc_ring_v1_ring_proto_depIdxs = nil
 }

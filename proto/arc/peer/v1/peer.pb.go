@@ -4,11 +4,13 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: proto/arc/v1/peer.proto
+// source: arc/peer/v1/peer.proto
 
-package arcv1
+package peerv1
 
 import (
+	v1 "github.com/arc-ring/arc/proto/arc/ring/v1"
+	v11 "github.com/arc-ring/arc/proto/arc/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -41,7 +43,7 @@ type PeerHello struct {
 
 func (x *PeerHello) Reset() {
 	*x = PeerHello{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[0]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -53,7 +55,7 @@ func (x *PeerHello) String() string {
 func (*PeerHello) ProtoMessage() {}
 
 func (x *PeerHello) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[0]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -66,7 +68,7 @@ func (x *PeerHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerHello.ProtoReflect.Descriptor instead.
 func (*PeerHello) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{0}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *PeerHello) GetCluster() string {
@@ -118,45 +120,44 @@ func (x *PeerHello) GetAddresses() []string {
 	return nil
 }
 
-type PeerEnvelope struct {
+type StreamRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
 	//
-	//	*PeerEnvelope_Hello
-	//	*PeerEnvelope_Raft
-	//	*PeerEnvelope_Renew
-	//	*PeerEnvelope_RenewAck
-	//	*PeerEnvelope_Suspicion
-	//	*PeerEnvelope_Certificate
-	//	*PeerEnvelope_Release
-	//	*PeerEnvelope_Evicted
-	//	*PeerEnvelope_Return
-	//	*PeerEnvelope_Check
-	//	*PeerEnvelope_Unwatched
-	//	*PeerEnvelope_Inspect
-	//	*PeerEnvelope_Takeover
-	//	*PeerEnvelope_Part
-	//	*PeerEnvelope_Held
-	Body          isPeerEnvelope_Body `protobuf_oneof:"body"`
+	//	*StreamRequest_Hello
+	//	*StreamRequest_Raft
+	//	*StreamRequest_Renew
+	//	*StreamRequest_RenewAck
+	//	*StreamRequest_Opinion
+	//	*StreamRequest_Certificate
+	//	*StreamRequest_Release
+	//	*StreamRequest_Evicted
+	//	*StreamRequest_Return
+	//	*StreamRequest_Check
+	//	*StreamRequest_Unwatched
+	//	*StreamRequest_Inspect
+	//	*StreamRequest_Takeover
+	//	*StreamRequest_Part
+	Body          isStreamRequest_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *PeerEnvelope) Reset() {
-	*x = PeerEnvelope{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[1]
+func (x *StreamRequest) Reset() {
+	*x = StreamRequest{}
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *PeerEnvelope) String() string {
+func (x *StreamRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*PeerEnvelope) ProtoMessage() {}
+func (*StreamRequest) ProtoMessage() {}
 
-func (x *PeerEnvelope) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[1]
+func (x *StreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -167,248 +168,331 @@ func (x *PeerEnvelope) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use PeerEnvelope.ProtoReflect.Descriptor instead.
-func (*PeerEnvelope) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{1}
+// Deprecated: Use StreamRequest.ProtoReflect.Descriptor instead.
+func (*StreamRequest) Descriptor() ([]byte, []int) {
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *PeerEnvelope) GetBody() isPeerEnvelope_Body {
+func (x *StreamRequest) GetBody() isStreamRequest_Body {
 	if x != nil {
 		return x.Body
 	}
 	return nil
 }
 
-func (x *PeerEnvelope) GetHello() *PeerHello {
+func (x *StreamRequest) GetHello() *PeerHello {
 	if x != nil {
-		if x, ok := x.Body.(*PeerEnvelope_Hello); ok {
+		if x, ok := x.Body.(*StreamRequest_Hello); ok {
 			return x.Hello
 		}
 	}
 	return nil
 }
 
-func (x *PeerEnvelope) GetRaft() []byte {
+func (x *StreamRequest) GetRaft() []byte {
 	if x != nil {
-		if x, ok := x.Body.(*PeerEnvelope_Raft); ok {
+		if x, ok := x.Body.(*StreamRequest_Raft); ok {
 			return x.Raft
 		}
 	}
 	return nil
 }
 
-func (x *PeerEnvelope) GetRenew() *Renew {
+func (x *StreamRequest) GetRenew() *Renew {
 	if x != nil {
-		if x, ok := x.Body.(*PeerEnvelope_Renew); ok {
+		if x, ok := x.Body.(*StreamRequest_Renew); ok {
 			return x.Renew
 		}
 	}
 	return nil
 }
 
-func (x *PeerEnvelope) GetRenewAck() *RenewAck {
+func (x *StreamRequest) GetRenewAck() *RenewAck {
 	if x != nil {
-		if x, ok := x.Body.(*PeerEnvelope_RenewAck); ok {
+		if x, ok := x.Body.(*StreamRequest_RenewAck); ok {
 			return x.RenewAck
 		}
 	}
 	return nil
 }
 
-func (x *PeerEnvelope) GetSuspicion() *Suspicion {
+func (x *StreamRequest) GetOpinion() *Opinion {
 	if x != nil {
-		if x, ok := x.Body.(*PeerEnvelope_Suspicion); ok {
-			return x.Suspicion
+		if x, ok := x.Body.(*StreamRequest_Opinion); ok {
+			return x.Opinion
 		}
 	}
 	return nil
 }
 
-func (x *PeerEnvelope) GetCertificate() *Certificate {
+func (x *StreamRequest) GetCertificate() *Certificate {
 	if x != nil {
-		if x, ok := x.Body.(*PeerEnvelope_Certificate); ok {
+		if x, ok := x.Body.(*StreamRequest_Certificate); ok {
 			return x.Certificate
 		}
 	}
 	return nil
 }
 
-func (x *PeerEnvelope) GetRelease() *Release {
+func (x *StreamRequest) GetRelease() *Release {
 	if x != nil {
-		if x, ok := x.Body.(*PeerEnvelope_Release); ok {
+		if x, ok := x.Body.(*StreamRequest_Release); ok {
 			return x.Release
 		}
 	}
 	return nil
 }
 
-func (x *PeerEnvelope) GetEvicted() *Evicted {
+func (x *StreamRequest) GetEvicted() *Evicted {
 	if x != nil {
-		if x, ok := x.Body.(*PeerEnvelope_Evicted); ok {
+		if x, ok := x.Body.(*StreamRequest_Evicted); ok {
 			return x.Evicted
 		}
 	}
 	return nil
 }
 
-func (x *PeerEnvelope) GetReturn() *Return {
+func (x *StreamRequest) GetReturn() *Return {
 	if x != nil {
-		if x, ok := x.Body.(*PeerEnvelope_Return); ok {
+		if x, ok := x.Body.(*StreamRequest_Return); ok {
 			return x.Return
 		}
 	}
 	return nil
 }
 
-func (x *PeerEnvelope) GetCheck() *Check {
+func (x *StreamRequest) GetCheck() *Check {
 	if x != nil {
-		if x, ok := x.Body.(*PeerEnvelope_Check); ok {
+		if x, ok := x.Body.(*StreamRequest_Check); ok {
 			return x.Check
 		}
 	}
 	return nil
 }
 
-func (x *PeerEnvelope) GetUnwatched() *Unwatched {
+func (x *StreamRequest) GetUnwatched() *Unwatched {
 	if x != nil {
-		if x, ok := x.Body.(*PeerEnvelope_Unwatched); ok {
+		if x, ok := x.Body.(*StreamRequest_Unwatched); ok {
 			return x.Unwatched
 		}
 	}
 	return nil
 }
 
-func (x *PeerEnvelope) GetInspect() *Inspect {
+func (x *StreamRequest) GetInspect() *Inspect {
 	if x != nil {
-		if x, ok := x.Body.(*PeerEnvelope_Inspect); ok {
+		if x, ok := x.Body.(*StreamRequest_Inspect); ok {
 			return x.Inspect
 		}
 	}
 	return nil
 }
 
-func (x *PeerEnvelope) GetTakeover() *Takeover {
+func (x *StreamRequest) GetTakeover() *Takeover {
 	if x != nil {
-		if x, ok := x.Body.(*PeerEnvelope_Takeover); ok {
+		if x, ok := x.Body.(*StreamRequest_Takeover); ok {
 			return x.Takeover
 		}
 	}
 	return nil
 }
 
-func (x *PeerEnvelope) GetPart() *Part {
+func (x *StreamRequest) GetPart() *Part {
 	if x != nil {
-		if x, ok := x.Body.(*PeerEnvelope_Part); ok {
+		if x, ok := x.Body.(*StreamRequest_Part); ok {
 			return x.Part
 		}
 	}
 	return nil
 }
 
-func (x *PeerEnvelope) GetHeld() *Held {
+type isStreamRequest_Body interface {
+	isStreamRequest_Body()
+}
+
+type StreamRequest_Hello struct {
+	Hello *PeerHello `protobuf:"bytes,1,opt,name=hello,proto3,oneof"`
+}
+
+type StreamRequest_Raft struct {
+	// A marshalled raftpb.Message of go.etcd.io/raft/v3.
+	Raft []byte `protobuf:"bytes,2,opt,name=raft,proto3,oneof"`
+}
+
+type StreamRequest_Renew struct {
+	Renew *Renew `protobuf:"bytes,3,opt,name=renew,proto3,oneof"`
+}
+
+type StreamRequest_RenewAck struct {
+	RenewAck *RenewAck `protobuf:"bytes,4,opt,name=renew_ack,json=renewAck,proto3,oneof"`
+}
+
+type StreamRequest_Opinion struct {
+	Opinion *Opinion `protobuf:"bytes,5,opt,name=opinion,proto3,oneof"`
+}
+
+type StreamRequest_Certificate struct {
+	Certificate *Certificate `protobuf:"bytes,6,opt,name=certificate,proto3,oneof"`
+}
+
+type StreamRequest_Release struct {
+	Release *Release `protobuf:"bytes,7,opt,name=release,proto3,oneof"`
+}
+
+type StreamRequest_Evicted struct {
+	Evicted *Evicted `protobuf:"bytes,8,opt,name=evicted,proto3,oneof"`
+}
+
+type StreamRequest_Return struct {
+	Return *Return `protobuf:"bytes,9,opt,name=return,proto3,oneof"`
+}
+
+type StreamRequest_Check struct {
+	Check *Check `protobuf:"bytes,10,opt,name=check,proto3,oneof"`
+}
+
+type StreamRequest_Unwatched struct {
+	Unwatched *Unwatched `protobuf:"bytes,11,opt,name=unwatched,proto3,oneof"`
+}
+
+type StreamRequest_Inspect struct {
+	Inspect *Inspect `protobuf:"bytes,12,opt,name=inspect,proto3,oneof"`
+}
+
+type StreamRequest_Takeover struct {
+	Takeover *Takeover `protobuf:"bytes,15,opt,name=takeover,proto3,oneof"`
+}
+
+type StreamRequest_Part struct {
+	Part *Part `protobuf:"bytes,16,opt,name=part,proto3,oneof"`
+}
+
+func (*StreamRequest_Hello) isStreamRequest_Body() {}
+
+func (*StreamRequest_Raft) isStreamRequest_Body() {}
+
+func (*StreamRequest_Renew) isStreamRequest_Body() {}
+
+func (*StreamRequest_RenewAck) isStreamRequest_Body() {}
+
+func (*StreamRequest_Opinion) isStreamRequest_Body() {}
+
+func (*StreamRequest_Certificate) isStreamRequest_Body() {}
+
+func (*StreamRequest_Release) isStreamRequest_Body() {}
+
+func (*StreamRequest_Evicted) isStreamRequest_Body() {}
+
+func (*StreamRequest_Return) isStreamRequest_Body() {}
+
+func (*StreamRequest_Check) isStreamRequest_Body() {}
+
+func (*StreamRequest_Unwatched) isStreamRequest_Body() {}
+
+func (*StreamRequest_Inspect) isStreamRequest_Body() {}
+
+func (*StreamRequest_Takeover) isStreamRequest_Body() {}
+
+func (*StreamRequest_Part) isStreamRequest_Body() {}
+
+type StreamResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Body:
+	//
+	//	*StreamResponse_Hello
+	//	*StreamResponse_Evicted
+	//	*StreamResponse_Held
+	Body          isStreamResponse_Body `protobuf_oneof:"body"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamResponse) Reset() {
+	*x = StreamResponse{}
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamResponse) ProtoMessage() {}
+
+func (x *StreamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[2]
 	if x != nil {
-		if x, ok := x.Body.(*PeerEnvelope_Held); ok {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamResponse.ProtoReflect.Descriptor instead.
+func (*StreamResponse) Descriptor() ([]byte, []int) {
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *StreamResponse) GetBody() isStreamResponse_Body {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *StreamResponse) GetHello() *PeerHello {
+	if x != nil {
+		if x, ok := x.Body.(*StreamResponse_Hello); ok {
+			return x.Hello
+		}
+	}
+	return nil
+}
+
+func (x *StreamResponse) GetEvicted() *Evicted {
+	if x != nil {
+		if x, ok := x.Body.(*StreamResponse_Evicted); ok {
+			return x.Evicted
+		}
+	}
+	return nil
+}
+
+func (x *StreamResponse) GetHeld() *Held {
+	if x != nil {
+		if x, ok := x.Body.(*StreamResponse_Held); ok {
 			return x.Held
 		}
 	}
 	return nil
 }
 
-type isPeerEnvelope_Body interface {
-	isPeerEnvelope_Body()
+type isStreamResponse_Body interface {
+	isStreamResponse_Body()
 }
 
-type PeerEnvelope_Hello struct {
+type StreamResponse_Hello struct {
 	Hello *PeerHello `protobuf:"bytes,1,opt,name=hello,proto3,oneof"`
 }
 
-type PeerEnvelope_Raft struct {
-	// A marshalled raftpb.Message of go.etcd.io/raft/v3.
-	Raft []byte `protobuf:"bytes,2,opt,name=raft,proto3,oneof"`
+type StreamResponse_Evicted struct {
+	// Last words, to the process that opened the stream.
+	Evicted *Evicted `protobuf:"bytes,2,opt,name=evicted,proto3,oneof"`
 }
 
-type PeerEnvelope_Renew struct {
-	Renew *Renew `protobuf:"bytes,3,opt,name=renew,proto3,oneof"`
+type StreamResponse_Held struct {
+	Held *Held `protobuf:"bytes,3,opt,name=held,proto3,oneof"`
 }
 
-type PeerEnvelope_RenewAck struct {
-	RenewAck *RenewAck `protobuf:"bytes,4,opt,name=renew_ack,json=renewAck,proto3,oneof"`
-}
+func (*StreamResponse_Hello) isStreamResponse_Body() {}
 
-type PeerEnvelope_Suspicion struct {
-	Suspicion *Suspicion `protobuf:"bytes,5,opt,name=suspicion,proto3,oneof"`
-}
+func (*StreamResponse_Evicted) isStreamResponse_Body() {}
 
-type PeerEnvelope_Certificate struct {
-	Certificate *Certificate `protobuf:"bytes,6,opt,name=certificate,proto3,oneof"`
-}
-
-type PeerEnvelope_Release struct {
-	Release *Release `protobuf:"bytes,7,opt,name=release,proto3,oneof"`
-}
-
-type PeerEnvelope_Evicted struct {
-	Evicted *Evicted `protobuf:"bytes,8,opt,name=evicted,proto3,oneof"`
-}
-
-type PeerEnvelope_Return struct {
-	Return *Return `protobuf:"bytes,9,opt,name=return,proto3,oneof"`
-}
-
-type PeerEnvelope_Check struct {
-	Check *Check `protobuf:"bytes,10,opt,name=check,proto3,oneof"`
-}
-
-type PeerEnvelope_Unwatched struct {
-	Unwatched *Unwatched `protobuf:"bytes,11,opt,name=unwatched,proto3,oneof"`
-}
-
-type PeerEnvelope_Inspect struct {
-	Inspect *Inspect `protobuf:"bytes,12,opt,name=inspect,proto3,oneof"`
-}
-
-type PeerEnvelope_Takeover struct {
-	Takeover *Takeover `protobuf:"bytes,15,opt,name=takeover,proto3,oneof"`
-}
-
-type PeerEnvelope_Part struct {
-	Part *Part `protobuf:"bytes,16,opt,name=part,proto3,oneof"`
-}
-
-type PeerEnvelope_Held struct {
-	// Only from the server of a stream, to the process that opened it.
-	Held *Held `protobuf:"bytes,17,opt,name=held,proto3,oneof"`
-}
-
-func (*PeerEnvelope_Hello) isPeerEnvelope_Body() {}
-
-func (*PeerEnvelope_Raft) isPeerEnvelope_Body() {}
-
-func (*PeerEnvelope_Renew) isPeerEnvelope_Body() {}
-
-func (*PeerEnvelope_RenewAck) isPeerEnvelope_Body() {}
-
-func (*PeerEnvelope_Suspicion) isPeerEnvelope_Body() {}
-
-func (*PeerEnvelope_Certificate) isPeerEnvelope_Body() {}
-
-func (*PeerEnvelope_Release) isPeerEnvelope_Body() {}
-
-func (*PeerEnvelope_Evicted) isPeerEnvelope_Body() {}
-
-func (*PeerEnvelope_Return) isPeerEnvelope_Body() {}
-
-func (*PeerEnvelope_Check) isPeerEnvelope_Body() {}
-
-func (*PeerEnvelope_Unwatched) isPeerEnvelope_Body() {}
-
-func (*PeerEnvelope_Inspect) isPeerEnvelope_Body() {}
-
-func (*PeerEnvelope_Takeover) isPeerEnvelope_Body() {}
-
-func (*PeerEnvelope_Part) isPeerEnvelope_Body() {}
-
-func (*PeerEnvelope_Held) isPeerEnvelope_Body() {}
+func (*StreamResponse_Held) isStreamResponse_Body() {}
 
 // Part is a piece of an envelope that is too long for one message. The pieces
 // of one envelope follow one another, with nothing between them.
@@ -422,7 +506,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[2]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -434,7 +518,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[2]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -447,7 +531,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{2}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Part) GetData() []byte {
@@ -484,7 +568,7 @@ type Takeover struct {
 
 func (x *Takeover) Reset() {
 	*x = Takeover{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[3]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +580,7 @@ func (x *Takeover) String() string {
 func (*Takeover) ProtoMessage() {}
 
 func (x *Takeover) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[3]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +593,7 @@ func (x *Takeover) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Takeover.ProtoReflect.Descriptor instead.
 func (*Takeover) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{3}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Takeover) GetTerm() uint64 {
@@ -564,7 +648,7 @@ type Unwatched struct {
 
 func (x *Unwatched) Reset() {
 	*x = Unwatched{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -576,7 +660,7 @@ func (x *Unwatched) String() string {
 func (*Unwatched) ProtoMessage() {}
 
 func (x *Unwatched) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[4]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -589,11 +673,11 @@ func (x *Unwatched) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unwatched.ProtoReflect.Descriptor instead.
 func (*Unwatched) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{4}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{5}
 }
 
 // Inspect asks a member to probe another one that owes the leader an answer.
-// The member answers with a Suspicion.
+// The member answers with an Opinion.
 type Inspect struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -604,7 +688,7 @@ type Inspect struct {
 
 func (x *Inspect) Reset() {
 	*x = Inspect{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -616,7 +700,7 @@ func (x *Inspect) String() string {
 func (*Inspect) ProtoMessage() {}
 
 func (x *Inspect) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[5]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -629,7 +713,7 @@ func (x *Inspect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inspect.ProtoReflect.Descriptor instead.
 func (*Inspect) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{5}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Inspect) GetId() uint64 {
@@ -658,7 +742,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -670,7 +754,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[6]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -683,7 +767,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{6}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Check) GetAnswer() bool {
@@ -723,7 +807,7 @@ type Renew struct {
 
 func (x *Renew) Reset() {
 	*x = Renew{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -735,7 +819,7 @@ func (x *Renew) String() string {
 func (*Renew) ProtoMessage() {}
 
 func (x *Renew) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[7]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -748,7 +832,7 @@ func (x *Renew) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Renew.ProtoReflect.Descriptor instead.
 func (*Renew) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{7}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Renew) GetTerm() uint64 {
@@ -820,7 +904,7 @@ type RenewAck struct {
 
 func (x *RenewAck) Reset() {
 	*x = RenewAck{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +916,7 @@ func (x *RenewAck) String() string {
 func (*RenewAck) ProtoMessage() {}
 
 func (x *RenewAck) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[8]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,7 +929,7 @@ func (x *RenewAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewAck.ProtoReflect.Descriptor instead.
 func (*RenewAck) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{8}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RenewAck) GetTerm() uint64 {
@@ -869,44 +953,42 @@ func (x *RenewAck) GetLeaseUs() uint64 {
 	return 0
 }
 
-// Suspicion is a monitor's opinion, relayed by its coordinator.
-type Suspicion struct {
+// Opinion is what a monitor says of a member, relayed by its coordinator.
+type Opinion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Member that the opinion is about, in this incarnation.
 	Id          uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Incarnation uint64 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	// Term that the monitor last knew; a suspicion of a leader is void in
-	// another.
+	// Term that the monitor last knew. An opinion of a leader is void in another one.
 	Term uint64 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
-	// refused, reset or silent.
-	Evidence string `protobuf:"bytes,4,opt,name=evidence,proto3" json:"evidence,omitempty"`
-	// True takes the opinion back.
-	Cleared bool `protobuf:"varint,5,opt,name=cleared,proto3" json:"cleared,omitempty"`
 	// Member whose monitor it is.
-	By uint64 `protobuf:"varint,6,opt,name=by,proto3" json:"by,omitempty"`
-	// Number of a grant to the leader that has ended for good; 0 if none.
-	Grant uint64 `protobuf:"varint,7,opt,name=grant,proto3" json:"grant,omitempty"`
-	// True: no suspicion yet; whoever may lead next should look for itself.
-	Doubt         bool `protobuf:"varint,8,opt,name=doubt,proto3" json:"doubt,omitempty"`
+	By uint64 `protobuf:"varint,4,opt,name=by,proto3" json:"by,omitempty"`
+	// Types that are valid to be assigned to Body:
+	//
+	//	*Opinion_Suspect
+	//	*Opinion_Clear
+	//	*Opinion_Doubt
+	//	*Opinion_GrantExpired
+	Body          isOpinion_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Suspicion) Reset() {
-	*x = Suspicion{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
+func (x *Opinion) Reset() {
+	*x = Opinion{}
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Suspicion) String() string {
+func (x *Opinion) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Suspicion) ProtoMessage() {}
+func (*Opinion) ProtoMessage() {}
 
-func (x *Suspicion) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[9]
+func (x *Opinion) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -917,65 +999,283 @@ func (x *Suspicion) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Suspicion.ProtoReflect.Descriptor instead.
-func (*Suspicion) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{9}
+// Deprecated: Use Opinion.ProtoReflect.Descriptor instead.
+func (*Opinion) Descriptor() ([]byte, []int) {
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{10}
 }
 
-func (x *Suspicion) GetId() uint64 {
+func (x *Opinion) GetId() uint64 {
 	if x != nil {
 		return x.Id
 	}
 	return 0
 }
 
-func (x *Suspicion) GetIncarnation() uint64 {
+func (x *Opinion) GetIncarnation() uint64 {
 	if x != nil {
 		return x.Incarnation
 	}
 	return 0
 }
 
-func (x *Suspicion) GetTerm() uint64 {
+func (x *Opinion) GetTerm() uint64 {
 	if x != nil {
 		return x.Term
 	}
 	return 0
 }
 
-func (x *Suspicion) GetEvidence() string {
-	if x != nil {
-		return x.Evidence
-	}
-	return ""
-}
-
-func (x *Suspicion) GetCleared() bool {
-	if x != nil {
-		return x.Cleared
-	}
-	return false
-}
-
-func (x *Suspicion) GetBy() uint64 {
+func (x *Opinion) GetBy() uint64 {
 	if x != nil {
 		return x.By
 	}
 	return 0
 }
 
-func (x *Suspicion) GetGrant() uint64 {
+func (x *Opinion) GetBody() isOpinion_Body {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *Opinion) GetSuspect() *Suspect {
+	if x != nil {
+		if x, ok := x.Body.(*Opinion_Suspect); ok {
+			return x.Suspect
+		}
+	}
+	return nil
+}
+
+func (x *Opinion) GetClear() *Clear {
+	if x != nil {
+		if x, ok := x.Body.(*Opinion_Clear); ok {
+			return x.Clear
+		}
+	}
+	return nil
+}
+
+func (x *Opinion) GetDoubt() *Doubt {
+	if x != nil {
+		if x, ok := x.Body.(*Opinion_Doubt); ok {
+			return x.Doubt
+		}
+	}
+	return nil
+}
+
+func (x *Opinion) GetGrantExpired() *GrantExpired {
+	if x != nil {
+		if x, ok := x.Body.(*Opinion_GrantExpired); ok {
+			return x.GrantExpired
+		}
+	}
+	return nil
+}
+
+type isOpinion_Body interface {
+	isOpinion_Body()
+}
+
+type Opinion_Suspect struct {
+	Suspect *Suspect `protobuf:"bytes,5,opt,name=suspect,proto3,oneof"`
+}
+
+type Opinion_Clear struct {
+	Clear *Clear `protobuf:"bytes,6,opt,name=clear,proto3,oneof"`
+}
+
+type Opinion_Doubt struct {
+	Doubt *Doubt `protobuf:"bytes,7,opt,name=doubt,proto3,oneof"`
+}
+
+type Opinion_GrantExpired struct {
+	GrantExpired *GrantExpired `protobuf:"bytes,8,opt,name=grant_expired,json=grantExpired,proto3,oneof"`
+}
+
+func (*Opinion_Suspect) isOpinion_Body() {}
+
+func (*Opinion_Clear) isOpinion_Body() {}
+
+func (*Opinion_Doubt) isOpinion_Body() {}
+
+func (*Opinion_GrantExpired) isOpinion_Body() {}
+
+// Suspect: the member is thought dead.
+type Suspect struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// refused, reset or silent.
+	Evidence      v1.Evidence `protobuf:"varint,1,opt,name=evidence,proto3,enum=arc.ring.v1.Evidence" json:"evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Suspect) Reset() {
+	*x = Suspect{}
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Suspect) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Suspect) ProtoMessage() {}
+
+func (x *Suspect) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Suspect.ProtoReflect.Descriptor instead.
+func (*Suspect) Descriptor() ([]byte, []int) {
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Suspect) GetEvidence() v1.Evidence {
+	if x != nil {
+		return x.Evidence
+	}
+	return v1.Evidence(0)
+}
+
+// Clear takes the opinion back.
+type Clear struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Clear) Reset() {
+	*x = Clear{}
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Clear) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Clear) ProtoMessage() {}
+
+func (x *Clear) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Clear.ProtoReflect.Descriptor instead.
+func (*Clear) Descriptor() ([]byte, []int) {
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{12}
+}
+
+// Doubt: no suspicion yet. Those who may lead next should look for themselves.
+type Doubt struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Doubt) Reset() {
+	*x = Doubt{}
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Doubt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Doubt) ProtoMessage() {}
+
+func (x *Doubt) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Doubt.ProtoReflect.Descriptor instead.
+func (*Doubt) Descriptor() ([]byte, []int) {
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{13}
+}
+
+// GrantExpired: the member is a leader, it is thought dead, and the grant to it has
+// ended for good.
+type GrantExpired struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Grant uint64                 `protobuf:"varint,1,opt,name=grant,proto3" json:"grant,omitempty"`
+	// refused, reset or silent.
+	Evidence      v1.Evidence `protobuf:"varint,2,opt,name=evidence,proto3,enum=arc.ring.v1.Evidence" json:"evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantExpired) Reset() {
+	*x = GrantExpired{}
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantExpired) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantExpired) ProtoMessage() {}
+
+func (x *GrantExpired) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantExpired.ProtoReflect.Descriptor instead.
+func (*GrantExpired) Descriptor() ([]byte, []int) {
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GrantExpired) GetGrant() uint64 {
 	if x != nil {
 		return x.Grant
 	}
 	return 0
 }
 
-func (x *Suspicion) GetDoubt() bool {
+func (x *GrantExpired) GetEvidence() v1.Evidence {
 	if x != nil {
-		return x.Doubt
+		return x.Evidence
 	}
-	return false
+	return v1.Evidence(0)
 }
 
 // Certificate says that a coordinator's process has ended, by who saw it.
@@ -995,7 +1295,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1007,7 +1307,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[10]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1020,7 +1320,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{10}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Certificate) GetName() string {
@@ -1075,7 +1375,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1087,7 +1387,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[11]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1100,7 +1400,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{11}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Release) GetTerm() uint64 {
@@ -1150,7 +1450,7 @@ type Evicted struct {
 
 func (x *Evicted) Reset() {
 	*x = Evicted{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1162,7 +1462,7 @@ func (x *Evicted) String() string {
 func (*Evicted) ProtoMessage() {}
 
 func (x *Evicted) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[12]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1175,7 +1475,7 @@ func (x *Evicted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evicted.ProtoReflect.Descriptor instead.
 func (*Evicted) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{12}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Evicted) GetRingId() string {
@@ -1223,7 +1523,7 @@ type Return struct {
 
 func (x *Return) Reset() {
 	*x = Return{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1235,7 +1535,7 @@ func (x *Return) String() string {
 func (*Return) ProtoMessage() {}
 
 func (x *Return) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[13]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1248,7 +1548,7 @@ func (x *Return) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Return.ProtoReflect.Descriptor instead.
 func (*Return) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{13}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Return) GetId() uint64 {
@@ -1340,7 +1640,7 @@ type Held struct {
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1652,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[14]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1665,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{14}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Held) GetRingId() string {
@@ -1421,7 +1721,7 @@ type CertifyRequest struct {
 
 func (x *CertifyRequest) Reset() {
 	*x = CertifyRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1733,7 @@ func (x *CertifyRequest) String() string {
 func (*CertifyRequest) ProtoMessage() {}
 
 func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[15]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1746,7 @@ func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyRequest.ProtoReflect.Descriptor instead.
 func (*CertifyRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{15}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CertifyRequest) GetCluster() string {
@@ -1480,7 +1780,7 @@ type CertifyResponse struct {
 
 func (x *CertifyResponse) Reset() {
 	*x = CertifyResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1492,7 +1792,7 @@ func (x *CertifyResponse) String() string {
 func (*CertifyResponse) ProtoMessage() {}
 
 func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[16]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1505,7 +1805,7 @@ func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyResponse.ProtoReflect.Descriptor instead.
 func (*CertifyResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{16}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CertifyResponse) GetId() uint64 {
@@ -1531,7 +1831,7 @@ type AcceptFounderRequest struct {
 
 func (x *AcceptFounderRequest) Reset() {
 	*x = AcceptFounderRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1543,7 +1843,7 @@ func (x *AcceptFounderRequest) String() string {
 func (*AcceptFounderRequest) ProtoMessage() {}
 
 func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[17]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1556,7 +1856,7 @@ func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderRequest.ProtoReflect.Descriptor instead.
 func (*AcceptFounderRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{17}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AcceptFounderRequest) GetCluster() string {
@@ -1608,8 +1908,8 @@ type AcceptFounderResponse struct {
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The number under which this node enters the ring of this founder: its join
 	// bears it too. It is another one for another founder.
-	Nonce  uint64 `protobuf:"varint,3,opt,name=nonce,proto3" json:"nonce,omitempty"`
-	OnJoin string `protobuf:"bytes,4,opt,name=on_join,json=onJoin,proto3" json:"on_join,omitempty"`
+	Nonce  uint64    `protobuf:"varint,3,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	OnJoin v1.OnJoin `protobuf:"varint,4,opt,name=on_join,json=onJoin,proto3,enum=arc.ring.v1.OnJoin" json:"on_join,omitempty"`
 	// The newest version of the ring's log that this node reads.
 	LogVersion    uint32 `protobuf:"varint,5,opt,name=log_version,json=logVersion,proto3" json:"log_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1618,7 +1918,7 @@ type AcceptFounderResponse struct {
 
 func (x *AcceptFounderResponse) Reset() {
 	*x = AcceptFounderResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1630,7 +1930,7 @@ func (x *AcceptFounderResponse) String() string {
 func (*AcceptFounderResponse) ProtoMessage() {}
 
 func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[18]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1643,7 +1943,7 @@ func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderResponse.ProtoReflect.Descriptor instead.
 func (*AcceptFounderResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{18}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AcceptFounderResponse) GetAccepted() bool {
@@ -1667,11 +1967,11 @@ func (x *AcceptFounderResponse) GetNonce() uint64 {
 	return 0
 }
 
-func (x *AcceptFounderResponse) GetOnJoin() string {
+func (x *AcceptFounderResponse) GetOnJoin() v1.OnJoin {
 	if x != nil {
 		return x.OnJoin
 	}
-	return ""
+	return v1.OnJoin(0)
 }
 
 func (x *AcceptFounderResponse) GetLogVersion() uint32 {
@@ -1693,7 +1993,7 @@ type StandingRequest struct {
 
 func (x *StandingRequest) Reset() {
 	*x = StandingRequest{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[19]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1705,7 +2005,7 @@ func (x *StandingRequest) String() string {
 func (*StandingRequest) ProtoMessage() {}
 
 func (x *StandingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[19]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1718,7 +2018,7 @@ func (x *StandingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingRequest.ProtoReflect.Descriptor instead.
 func (*StandingRequest) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{19}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *StandingRequest) GetCluster() string {
@@ -1761,8 +2061,8 @@ type StandingResponse struct {
 	// The answering member leads, or has heard a leader within a lease.
 	InTouch bool `protobuf:"varint,9,opt,name=in_touch,json=inTouch,proto3" json:"in_touch,omitempty"`
 	// Members with a vote.
-	Voters  []uint64        `protobuf:"varint,10,rep,packed,name=voters,proto3" json:"voters,omitempty"`
-	Members []*MemberStatus `protobuf:"bytes,11,rep,name=members,proto3" json:"members,omitempty"`
+	Voters  []uint64            `protobuf:"varint,10,rep,packed,name=voters,proto3" json:"voters,omitempty"`
+	Members []*v11.MemberStatus `protobuf:"bytes,11,rep,name=members,proto3" json:"members,omitempty"`
 	// The leader and its process that the ring has recorded, if in_touch. Else the
 	// answering member, if the ring has recorded its process.
 	LeaderId          uint64 `protobuf:"varint,12,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"`
@@ -1781,7 +2081,7 @@ type StandingResponse struct {
 
 func (x *StandingResponse) Reset() {
 	*x = StandingResponse{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[20]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1793,7 +2093,7 @@ func (x *StandingResponse) String() string {
 func (*StandingResponse) ProtoMessage() {}
 
 func (x *StandingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[20]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1806,7 +2106,7 @@ func (x *StandingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingResponse.ProtoReflect.Descriptor instead.
 func (*StandingResponse) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{20}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StandingResponse) GetCluster() string {
@@ -1879,7 +2179,7 @@ func (x *StandingResponse) GetVoters() []uint64 {
 	return nil
 }
 
-func (x *StandingResponse) GetMembers() []*MemberStatus {
+func (x *StandingResponse) GetMembers() []*v11.MemberStatus {
 	if x != nil {
 		return x.Members
 	}
@@ -1928,7 +2228,7 @@ func (x *StandingResponse) GetLeaderAddresses() []string {
 	return nil
 }
 
-type Ping struct {
+type ProbeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Seq   uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
 	// Name of the probing member, for the log; only in the first ping of a stream.
@@ -1949,21 +2249,21 @@ type Ping struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Ping) Reset() {
-	*x = Ping{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[21]
+func (x *ProbeRequest) Reset() {
+	*x = ProbeRequest{}
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Ping) String() string {
+func (x *ProbeRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Ping) ProtoMessage() {}
+func (*ProbeRequest) ProtoMessage() {}
 
-func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[21]
+func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1974,68 +2274,68 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Ping.ProtoReflect.Descriptor instead.
-func (*Ping) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{21}
+// Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
+func (*ProbeRequest) Descriptor() ([]byte, []int) {
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{26}
 }
 
-func (x *Ping) GetSeq() uint64 {
+func (x *ProbeRequest) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
 	}
 	return 0
 }
 
-func (x *Ping) GetFrom() string {
+func (x *ProbeRequest) GetFrom() string {
 	if x != nil {
 		return x.From
 	}
 	return ""
 }
 
-func (x *Ping) GetFromId() uint64 {
+func (x *ProbeRequest) GetFromId() uint64 {
 	if x != nil {
 		return x.FromId
 	}
 	return 0
 }
 
-func (x *Ping) GetGrant() uint64 {
+func (x *ProbeRequest) GetGrant() uint64 {
 	if x != nil {
 		return x.Grant
 	}
 	return 0
 }
 
-func (x *Ping) GetGrantUs() uint64 {
+func (x *ProbeRequest) GetGrantUs() uint64 {
 	if x != nil {
 		return x.GrantUs
 	}
 	return 0
 }
 
-func (x *Ping) GetAck() uint64 {
+func (x *ProbeRequest) GetAck() uint64 {
 	if x != nil {
 		return x.Ack
 	}
 	return 0
 }
 
-func (x *Ping) GetRingId() string {
+func (x *ProbeRequest) GetRingId() string {
 	if x != nil {
 		return x.RingId
 	}
 	return ""
 }
 
-func (x *Ping) GetTo() uint64 {
+func (x *ProbeRequest) GetTo() uint64 {
 	if x != nil {
 		return x.To
 	}
 	return 0
 }
 
-type Pong struct {
+type ProbeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Seq   uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
 	// Only in the first pong of a stream, with cluster; and again with ring_id
@@ -2053,21 +2353,21 @@ type Pong struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Pong) Reset() {
-	*x = Pong{}
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[22]
+func (x *ProbeResponse) Reset() {
+	*x = ProbeResponse{}
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Pong) String() string {
+func (x *ProbeResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Pong) ProtoMessage() {}
+func (*ProbeResponse) ProtoMessage() {}
 
-func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_peer_proto_msgTypes[22]
+func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,65 +2378,65 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Pong.ProtoReflect.Descriptor instead.
-func (*Pong) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_peer_proto_rawDescGZIP(), []int{22}
+// Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
+func (*ProbeResponse) Descriptor() ([]byte, []int) {
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{27}
 }
 
-func (x *Pong) GetSeq() uint64 {
+func (x *ProbeResponse) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
 	}
 	return 0
 }
 
-func (x *Pong) GetName() string {
+func (x *ProbeResponse) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-func (x *Pong) GetId() uint64 {
+func (x *ProbeResponse) GetId() uint64 {
 	if x != nil {
 		return x.Id
 	}
 	return 0
 }
 
-func (x *Pong) GetIncarnation() uint64 {
+func (x *ProbeResponse) GetIncarnation() uint64 {
 	if x != nil {
 		return x.Incarnation
 	}
 	return 0
 }
 
-func (x *Pong) GetTerm() uint64 {
+func (x *ProbeResponse) GetTerm() uint64 {
 	if x != nil {
 		return x.Term
 	}
 	return 0
 }
 
-func (x *Pong) GetRingId() string {
+func (x *ProbeResponse) GetRingId() string {
 	if x != nil {
 		return x.RingId
 	}
 	return ""
 }
 
-func (x *Pong) GetCluster() string {
+func (x *ProbeResponse) GetCluster() string {
 	if x != nil {
 		return x.Cluster
 	}
 	return ""
 }
 
-var File_proto_arc_v1_peer_proto protoreflect.FileDescriptor
+var File_arc_peer_v1_peer_proto protoreflect.FileDescriptor
 
-const file_proto_arc_v1_peer_proto_rawDesc = "" +
+const file_arc_peer_v1_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x17proto/arc/v1/peer.proto\x12\x06arc.v1\x1a\x16proto/arc/v1/arc.proto\"\xb2\x01\n" +
+	"\x16arc/peer/v1/peer.proto\x12\varc.peer.v1\x1a\x16arc/ring/v1/ring.proto\x1a\x10arc/v1/arc.proto\"\xb2\x01\n" +
 	"\tPeerHello\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x0e\n" +
@@ -2144,24 +2444,28 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04name\x18\x05 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02to\x18\x06 \x01(\x04R\x02to\x12\x1c\n" +
-	"\taddresses\x18\a \x03(\tR\taddresses\"\x9e\x05\n" +
-	"\fPeerEnvelope\x12)\n" +
-	"\x05hello\x18\x01 \x01(\v2\x11.arc.v1.PeerHelloH\x00R\x05hello\x12\x14\n" +
-	"\x04raft\x18\x02 \x01(\fH\x00R\x04raft\x12%\n" +
-	"\x05renew\x18\x03 \x01(\v2\r.arc.v1.RenewH\x00R\x05renew\x12/\n" +
-	"\trenew_ack\x18\x04 \x01(\v2\x10.arc.v1.RenewAckH\x00R\brenewAck\x121\n" +
-	"\tsuspicion\x18\x05 \x01(\v2\x11.arc.v1.SuspicionH\x00R\tsuspicion\x127\n" +
-	"\vcertificate\x18\x06 \x01(\v2\x13.arc.v1.CertificateH\x00R\vcertificate\x12+\n" +
-	"\arelease\x18\a \x01(\v2\x0f.arc.v1.ReleaseH\x00R\arelease\x12+\n" +
-	"\aevicted\x18\b \x01(\v2\x0f.arc.v1.EvictedH\x00R\aevicted\x12(\n" +
-	"\x06return\x18\t \x01(\v2\x0e.arc.v1.ReturnH\x00R\x06return\x12%\n" +
+	"\taddresses\x18\a \x03(\tR\taddresses\"\xb6\x05\n" +
+	"\rStreamRequest\x12.\n" +
+	"\x05hello\x18\x01 \x01(\v2\x16.arc.peer.v1.PeerHelloH\x00R\x05hello\x12\x14\n" +
+	"\x04raft\x18\x02 \x01(\fH\x00R\x04raft\x12*\n" +
+	"\x05renew\x18\x03 \x01(\v2\x12.arc.peer.v1.RenewH\x00R\x05renew\x124\n" +
+	"\trenew_ack\x18\x04 \x01(\v2\x15.arc.peer.v1.RenewAckH\x00R\brenewAck\x120\n" +
+	"\aopinion\x18\x05 \x01(\v2\x14.arc.peer.v1.OpinionH\x00R\aopinion\x12<\n" +
+	"\vcertificate\x18\x06 \x01(\v2\x18.arc.peer.v1.CertificateH\x00R\vcertificate\x120\n" +
+	"\arelease\x18\a \x01(\v2\x14.arc.peer.v1.ReleaseH\x00R\arelease\x120\n" +
+	"\aevicted\x18\b \x01(\v2\x14.arc.peer.v1.EvictedH\x00R\aevicted\x12-\n" +
+	"\x06return\x18\t \x01(\v2\x13.arc.peer.v1.ReturnH\x00R\x06return\x12*\n" +
 	"\x05check\x18\n" +
-	" \x01(\v2\r.arc.v1.CheckH\x00R\x05check\x121\n" +
-	"\tunwatched\x18\v \x01(\v2\x11.arc.v1.UnwatchedH\x00R\tunwatched\x12+\n" +
-	"\ainspect\x18\f \x01(\v2\x0f.arc.v1.InspectH\x00R\ainspect\x12.\n" +
-	"\btakeover\x18\x0f \x01(\v2\x10.arc.v1.TakeoverH\x00R\btakeover\x12\"\n" +
-	"\x04part\x18\x10 \x01(\v2\f.arc.v1.PartH\x00R\x04part\x12\"\n" +
-	"\x04held\x18\x11 \x01(\v2\f.arc.v1.HeldH\x00R\x04heldB\x06\n" +
+	" \x01(\v2\x12.arc.peer.v1.CheckH\x00R\x05check\x126\n" +
+	"\tunwatched\x18\v \x01(\v2\x16.arc.peer.v1.UnwatchedH\x00R\tunwatched\x120\n" +
+	"\ainspect\x18\f \x01(\v2\x14.arc.peer.v1.InspectH\x00R\ainspect\x123\n" +
+	"\btakeover\x18\x0f \x01(\v2\x15.arc.peer.v1.TakeoverH\x00R\btakeover\x12'\n" +
+	"\x04part\x18\x10 \x01(\v2\x11.arc.peer.v1.PartH\x00R\x04partB\x06\n" +
+	"\x04body\"\xa3\x01\n" +
+	"\x0eStreamResponse\x12.\n" +
+	"\x05hello\x18\x01 \x01(\v2\x16.arc.peer.v1.PeerHelloH\x00R\x05hello\x120\n" +
+	"\aevicted\x18\x02 \x01(\v2\x14.arc.peer.v1.EvictedH\x00R\aevicted\x12'\n" +
+	"\x04held\x18\x03 \x01(\v2\x11.arc.peer.v1.HeldH\x00R\x04heldB\x06\n" +
 	"\x04body\".\n" +
 	"\x04Part\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x12\n" +
@@ -2192,16 +2496,24 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\bRenewAck\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x19\n" +
-	"\blease_us\x18\x03 \x01(\x04R\aleaseUs\"\xc3\x01\n" +
-	"\tSuspicion\x12\x0e\n" +
+	"\blease_us\x18\x03 \x01(\x04R\aleaseUs\"\xb3\x02\n" +
+	"\aOpinion\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x12\n" +
-	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x1a\n" +
-	"\bevidence\x18\x04 \x01(\tR\bevidence\x12\x18\n" +
-	"\acleared\x18\x05 \x01(\bR\acleared\x12\x0e\n" +
-	"\x02by\x18\x06 \x01(\x04R\x02by\x12\x14\n" +
-	"\x05grant\x18\a \x01(\x04R\x05grant\x12\x14\n" +
-	"\x05doubt\x18\b \x01(\bR\x05doubt\"}\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\x04R\x02by\x120\n" +
+	"\asuspect\x18\x05 \x01(\v2\x14.arc.peer.v1.SuspectH\x00R\asuspect\x12*\n" +
+	"\x05clear\x18\x06 \x01(\v2\x12.arc.peer.v1.ClearH\x00R\x05clear\x12*\n" +
+	"\x05doubt\x18\a \x01(\v2\x12.arc.peer.v1.DoubtH\x00R\x05doubt\x12@\n" +
+	"\rgrant_expired\x18\b \x01(\v2\x19.arc.peer.v1.GrantExpiredH\x00R\fgrantExpiredB\x06\n" +
+	"\x04body\"<\n" +
+	"\aSuspect\x121\n" +
+	"\bevidence\x18\x01 \x01(\x0e2\x15.arc.ring.v1.EvidenceR\bevidence\"\a\n" +
+	"\x05Clear\"\a\n" +
+	"\x05Doubt\"W\n" +
+	"\fGrantExpired\x12\x14\n" +
+	"\x05grant\x18\x01 \x01(\x04R\x05grant\x121\n" +
+	"\bevidence\x18\x02 \x01(\x0e2\x15.arc.ring.v1.EvidenceR\bevidence\"}\n" +
 	"\vCertificate\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12 \n" +
@@ -2238,11 +2550,11 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x0e\n" +
 	"\x02by\x18\x04 \x01(\x04R\x02by\x12\x1c\n" +
 	"\taddresses\x18\x05 \x03(\tR\taddresses\x12\x16\n" +
-	"\x06behind\x18\x06 \x01(\bR\x06behind\"z\n" +
+	"\x06behind\x18\x06 \x01(\bR\x06behind\"\x7f\n" +
 	"\x0eCertifyRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
-	"\aring_id\x18\x02 \x01(\tR\x06ringId\x125\n" +
-	"\vcertificate\x18\x03 \x01(\v2\x13.arc.v1.CertificateR\vcertificate\"!\n" +
+	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12:\n" +
+	"\vcertificate\x18\x03 \x01(\v2\x18.arc.peer.v1.CertificateR\vcertificate\"!\n" +
 	"\x0fCertifyResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\"\xb0\x01\n" +
 	"\x14AcceptFounderRequest\x12\x18\n" +
@@ -2251,12 +2563,12 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x1c\n" +
 	"\taddresses\x18\x04 \x03(\tR\taddresses\x12\x14\n" +
 	"\x05names\x18\x05 \x03(\tR\x05names\x12\x0e\n" +
-	"\x02to\x18\x06 \x01(\tR\x02to\"\x9b\x01\n" +
+	"\x02to\x18\x06 \x01(\tR\x02to\"\xb0\x01\n" +
 	"\x15AcceptFounderResponse\x12\x1a\n" +
 	"\baccepted\x18\x01 \x01(\bR\baccepted\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05nonce\x18\x03 \x01(\x04R\x05nonce\x12\x17\n" +
-	"\aon_join\x18\x04 \x01(\tR\x06onJoin\x12\x1f\n" +
+	"\x05nonce\x18\x03 \x01(\x04R\x05nonce\x12,\n" +
+	"\aon_join\x18\x04 \x01(\x0e2\x13.arc.ring.v1.OnJoinR\x06onJoin\x12\x1f\n" +
 	"\vlog_version\x18\x05 \x01(\rR\n" +
 	"logVersion\"T\n" +
 	"\x0fStandingRequest\x12\x18\n" +
@@ -2281,8 +2593,8 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\vincarnation\x18\x0e \x01(\x04R\vincarnation\x12\x1c\n" +
 	"\taddresses\x18\x0f \x03(\tR\taddresses\x12\x1a\n" +
 	"\brealtime\x18\x10 \x01(\bR\brealtime\x12)\n" +
-	"\x10leader_addresses\x18\x11 \x03(\tR\x0fleaderAddresses\"\xb1\x01\n" +
-	"\x04Ping\x12\x10\n" +
+	"\x10leader_addresses\x18\x11 \x03(\tR\x0fleaderAddresses\"\xb9\x01\n" +
+	"\fProbeRequest\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x17\n" +
 	"\afrom_id\x18\x03 \x01(\x04R\x06fromId\x12\x14\n" +
@@ -2290,134 +2602,159 @@ const file_proto_arc_v1_peer_proto_rawDesc = "" +
 	"\bgrant_us\x18\x05 \x01(\x04R\agrantUs\x12\x10\n" +
 	"\x03ack\x18\x06 \x01(\x04R\x03ack\x12\x17\n" +
 	"\aring_id\x18\a \x01(\tR\x06ringId\x12\x0e\n" +
-	"\x02to\x18\b \x01(\x04R\x02to\"\xa5\x01\n" +
-	"\x04Pong\x12\x10\n" +
+	"\x02to\x18\b \x01(\x04R\x02to\"\xae\x01\n" +
+	"\rProbeResponse\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04term\x18\x05 \x01(\x04R\x04term\x12\x17\n" +
 	"\aring_id\x18\x06 \x01(\tR\x06ringId\x12\x18\n" +
-	"\acluster\x18\a \x01(\tR\acluster2\x89\x02\n" +
-	"\x04Peer\x128\n" +
-	"\x06Stream\x12\x14.arc.v1.PeerEnvelope\x1a\x14.arc.v1.PeerEnvelope(\x010\x01\x12:\n" +
-	"\aCertify\x12\x16.arc.v1.CertifyRequest\x1a\x17.arc.v1.CertifyResponse\x12L\n" +
-	"\rAcceptFounder\x12\x1c.arc.v1.AcceptFounderRequest\x1a\x1d.arc.v1.AcceptFounderResponse\x12=\n" +
-	"\bStanding\x12\x17.arc.v1.StandingRequest\x1a\x18.arc.v1.StandingResponse20\n" +
-	"\x05Probe\x12'\n" +
-	"\x05Probe\x12\f.arc.v1.Ping\x1a\f.arc.v1.Pong(\x010\x01B,Z*github.com/arc-ring/arc/proto/arc/v1;arcv1b\x06proto3"
+	"\acluster\x18\a \x01(\tR\acluster2\xbb\x02\n" +
+	"\vPeerService\x12E\n" +
+	"\x06Stream\x12\x1a.arc.peer.v1.StreamRequest\x1a\x1b.arc.peer.v1.StreamResponse(\x010\x01\x12D\n" +
+	"\aCertify\x12\x1b.arc.peer.v1.CertifyRequest\x1a\x1c.arc.peer.v1.CertifyResponse\x12V\n" +
+	"\rAcceptFounder\x12!.arc.peer.v1.AcceptFounderRequest\x1a\".arc.peer.v1.AcceptFounderResponse\x12G\n" +
+	"\bStanding\x12\x1c.arc.peer.v1.StandingRequest\x1a\x1d.arc.peer.v1.StandingResponse2R\n" +
+	"\fProbeService\x12B\n" +
+	"\x05Probe\x12\x19.arc.peer.v1.ProbeRequest\x1a\x1a.arc.peer.v1.ProbeResponse(\x010\x01B2Z0github.com/arc-ring/arc/proto/arc/peer/v1;peerv1b\x06proto3"
 
 var (
-	file_proto_arc_v1_peer_proto_rawDescOnce sync.Once
-	file_proto_arc_v1_peer_proto_rawDescData []byte
+	file_arc_peer_v1_peer_proto_rawDescOnce sync.Once
+	file_arc_peer_v1_peer_proto_rawDescData []byte
 )
 
-func file_proto_arc_v1_peer_proto_rawDescGZIP() []byte {
-	file_proto_arc_v1_peer_proto_rawDescOnce.Do(func() {
-		file_proto_arc_v1_peer_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_proto_arc_v1_peer_proto_rawDesc), len(file_proto_arc_v1_peer_proto_rawDesc)))
+func file_arc_peer_v1_peer_proto_rawDescGZIP() []byte {
+	file_arc_peer_v1_peer_proto_rawDescOnce.Do(func() {
+		file_arc_peer_v1_peer_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_arc_peer_v1_peer_proto_rawDesc), len(file_arc_peer_v1_peer_proto_rawDesc)))
 	})
-	return file_proto_arc_v1_peer_proto_rawDescData
+	return file_arc_peer_v1_peer_proto_rawDescData
 }
 
-var file_proto_arc_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
-var file_proto_arc_v1_peer_proto_goTypes = []any{
-	(*PeerHello)(nil),             // 0: arc.v1.PeerHello
-	(*PeerEnvelope)(nil),          // 1: arc.v1.PeerEnvelope
-	(*Part)(nil),                  // 2: arc.v1.Part
-	(*Takeover)(nil),              // 3: arc.v1.Takeover
-	(*Unwatched)(nil),             // 4: arc.v1.Unwatched
-	(*Inspect)(nil),               // 5: arc.v1.Inspect
-	(*Check)(nil),                 // 6: arc.v1.Check
-	(*Renew)(nil),                 // 7: arc.v1.Renew
-	(*RenewAck)(nil),              // 8: arc.v1.RenewAck
-	(*Suspicion)(nil),             // 9: arc.v1.Suspicion
-	(*Certificate)(nil),           // 10: arc.v1.Certificate
-	(*Release)(nil),               // 11: arc.v1.Release
-	(*Evicted)(nil),               // 12: arc.v1.Evicted
-	(*Return)(nil),                // 13: arc.v1.Return
-	(*Held)(nil),                  // 14: arc.v1.Held
-	(*CertifyRequest)(nil),        // 15: arc.v1.CertifyRequest
-	(*CertifyResponse)(nil),       // 16: arc.v1.CertifyResponse
-	(*AcceptFounderRequest)(nil),  // 17: arc.v1.AcceptFounderRequest
-	(*AcceptFounderResponse)(nil), // 18: arc.v1.AcceptFounderResponse
-	(*StandingRequest)(nil),       // 19: arc.v1.StandingRequest
-	(*StandingResponse)(nil),      // 20: arc.v1.StandingResponse
-	(*Ping)(nil),                  // 21: arc.v1.Ping
-	(*Pong)(nil),                  // 22: arc.v1.Pong
-	(*MemberStatus)(nil),          // 23: arc.v1.MemberStatus
+var file_arc_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_arc_peer_v1_peer_proto_goTypes = []any{
+	(*PeerHello)(nil),             // 0: arc.peer.v1.PeerHello
+	(*StreamRequest)(nil),         // 1: arc.peer.v1.StreamRequest
+	(*StreamResponse)(nil),        // 2: arc.peer.v1.StreamResponse
+	(*Part)(nil),                  // 3: arc.peer.v1.Part
+	(*Takeover)(nil),              // 4: arc.peer.v1.Takeover
+	(*Unwatched)(nil),             // 5: arc.peer.v1.Unwatched
+	(*Inspect)(nil),               // 6: arc.peer.v1.Inspect
+	(*Check)(nil),                 // 7: arc.peer.v1.Check
+	(*Renew)(nil),                 // 8: arc.peer.v1.Renew
+	(*RenewAck)(nil),              // 9: arc.peer.v1.RenewAck
+	(*Opinion)(nil),               // 10: arc.peer.v1.Opinion
+	(*Suspect)(nil),               // 11: arc.peer.v1.Suspect
+	(*Clear)(nil),                 // 12: arc.peer.v1.Clear
+	(*Doubt)(nil),                 // 13: arc.peer.v1.Doubt
+	(*GrantExpired)(nil),          // 14: arc.peer.v1.GrantExpired
+	(*Certificate)(nil),           // 15: arc.peer.v1.Certificate
+	(*Release)(nil),               // 16: arc.peer.v1.Release
+	(*Evicted)(nil),               // 17: arc.peer.v1.Evicted
+	(*Return)(nil),                // 18: arc.peer.v1.Return
+	(*Held)(nil),                  // 19: arc.peer.v1.Held
+	(*CertifyRequest)(nil),        // 20: arc.peer.v1.CertifyRequest
+	(*CertifyResponse)(nil),       // 21: arc.peer.v1.CertifyResponse
+	(*AcceptFounderRequest)(nil),  // 22: arc.peer.v1.AcceptFounderRequest
+	(*AcceptFounderResponse)(nil), // 23: arc.peer.v1.AcceptFounderResponse
+	(*StandingRequest)(nil),       // 24: arc.peer.v1.StandingRequest
+	(*StandingResponse)(nil),      // 25: arc.peer.v1.StandingResponse
+	(*ProbeRequest)(nil),          // 26: arc.peer.v1.ProbeRequest
+	(*ProbeResponse)(nil),         // 27: arc.peer.v1.ProbeResponse
+	(v1.Evidence)(0),              // 28: arc.ring.v1.Evidence
+	(v1.OnJoin)(0),                // 29: arc.ring.v1.OnJoin
+	(*v11.MemberStatus)(nil),      // 30: arc.v1.MemberStatus
 }
-var file_proto_arc_v1_peer_proto_depIdxs = []int32{
-	0,  // 0: arc.v1.PeerEnvelope.hello:type_name -> arc.v1.PeerHello
-	7,  // 1: arc.v1.PeerEnvelope.renew:type_name -> arc.v1.Renew
-	8,  // 2: arc.v1.PeerEnvelope.renew_ack:type_name -> arc.v1.RenewAck
-	9,  // 3: arc.v1.PeerEnvelope.suspicion:type_name -> arc.v1.Suspicion
-	10, // 4: arc.v1.PeerEnvelope.certificate:type_name -> arc.v1.Certificate
-	11, // 5: arc.v1.PeerEnvelope.release:type_name -> arc.v1.Release
-	12, // 6: arc.v1.PeerEnvelope.evicted:type_name -> arc.v1.Evicted
-	13, // 7: arc.v1.PeerEnvelope.return:type_name -> arc.v1.Return
-	6,  // 8: arc.v1.PeerEnvelope.check:type_name -> arc.v1.Check
-	4,  // 9: arc.v1.PeerEnvelope.unwatched:type_name -> arc.v1.Unwatched
-	5,  // 10: arc.v1.PeerEnvelope.inspect:type_name -> arc.v1.Inspect
-	3,  // 11: arc.v1.PeerEnvelope.takeover:type_name -> arc.v1.Takeover
-	2,  // 12: arc.v1.PeerEnvelope.part:type_name -> arc.v1.Part
-	14, // 13: arc.v1.PeerEnvelope.held:type_name -> arc.v1.Held
-	10, // 14: arc.v1.CertifyRequest.certificate:type_name -> arc.v1.Certificate
-	23, // 15: arc.v1.StandingResponse.members:type_name -> arc.v1.MemberStatus
-	1,  // 16: arc.v1.Peer.Stream:input_type -> arc.v1.PeerEnvelope
-	15, // 17: arc.v1.Peer.Certify:input_type -> arc.v1.CertifyRequest
-	17, // 18: arc.v1.Peer.AcceptFounder:input_type -> arc.v1.AcceptFounderRequest
-	19, // 19: arc.v1.Peer.Standing:input_type -> arc.v1.StandingRequest
-	21, // 20: arc.v1.Probe.Probe:input_type -> arc.v1.Ping
-	1,  // 21: arc.v1.Peer.Stream:output_type -> arc.v1.PeerEnvelope
-	16, // 22: arc.v1.Peer.Certify:output_type -> arc.v1.CertifyResponse
-	18, // 23: arc.v1.Peer.AcceptFounder:output_type -> arc.v1.AcceptFounderResponse
-	20, // 24: arc.v1.Peer.Standing:output_type -> arc.v1.StandingResponse
-	22, // 25: arc.v1.Probe.Probe:output_type -> arc.v1.Pong
-	21, // [21:26] is the sub-list for method output_type
-	16, // [16:21] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+var file_arc_peer_v1_peer_proto_depIdxs = []int32{
+	0,  // 0: arc.peer.v1.StreamRequest.hello:type_name -> arc.peer.v1.PeerHello
+	8,  // 1: arc.peer.v1.StreamRequest.renew:type_name -> arc.peer.v1.Renew
+	9,  // 2: arc.peer.v1.StreamRequest.renew_ack:type_name -> arc.peer.v1.RenewAck
+	10, // 3: arc.peer.v1.StreamRequest.opinion:type_name -> arc.peer.v1.Opinion
+	15, // 4: arc.peer.v1.StreamRequest.certificate:type_name -> arc.peer.v1.Certificate
+	16, // 5: arc.peer.v1.StreamRequest.release:type_name -> arc.peer.v1.Release
+	17, // 6: arc.peer.v1.StreamRequest.evicted:type_name -> arc.peer.v1.Evicted
+	18, // 7: arc.peer.v1.StreamRequest.return:type_name -> arc.peer.v1.Return
+	7,  // 8: arc.peer.v1.StreamRequest.check:type_name -> arc.peer.v1.Check
+	5,  // 9: arc.peer.v1.StreamRequest.unwatched:type_name -> arc.peer.v1.Unwatched
+	6,  // 10: arc.peer.v1.StreamRequest.inspect:type_name -> arc.peer.v1.Inspect
+	4,  // 11: arc.peer.v1.StreamRequest.takeover:type_name -> arc.peer.v1.Takeover
+	3,  // 12: arc.peer.v1.StreamRequest.part:type_name -> arc.peer.v1.Part
+	0,  // 13: arc.peer.v1.StreamResponse.hello:type_name -> arc.peer.v1.PeerHello
+	17, // 14: arc.peer.v1.StreamResponse.evicted:type_name -> arc.peer.v1.Evicted
+	19, // 15: arc.peer.v1.StreamResponse.held:type_name -> arc.peer.v1.Held
+	11, // 16: arc.peer.v1.Opinion.suspect:type_name -> arc.peer.v1.Suspect
+	12, // 17: arc.peer.v1.Opinion.clear:type_name -> arc.peer.v1.Clear
+	13, // 18: arc.peer.v1.Opinion.doubt:type_name -> arc.peer.v1.Doubt
+	14, // 19: arc.peer.v1.Opinion.grant_expired:type_name -> arc.peer.v1.GrantExpired
+	28, // 20: arc.peer.v1.Suspect.evidence:type_name -> arc.ring.v1.Evidence
+	28, // 21: arc.peer.v1.GrantExpired.evidence:type_name -> arc.ring.v1.Evidence
+	15, // 22: arc.peer.v1.CertifyRequest.certificate:type_name -> arc.peer.v1.Certificate
+	29, // 23: arc.peer.v1.AcceptFounderResponse.on_join:type_name -> arc.ring.v1.OnJoin
+	30, // 24: arc.peer.v1.StandingResponse.members:type_name -> arc.v1.MemberStatus
+	1,  // 25: arc.peer.v1.PeerService.Stream:input_type -> arc.peer.v1.StreamRequest
+	20, // 26: arc.peer.v1.PeerService.Certify:input_type -> arc.peer.v1.CertifyRequest
+	22, // 27: arc.peer.v1.PeerService.AcceptFounder:input_type -> arc.peer.v1.AcceptFounderRequest
+	24, // 28: arc.peer.v1.PeerService.Standing:input_type -> arc.peer.v1.StandingRequest
+	26, // 29: arc.peer.v1.ProbeService.Probe:input_type -> arc.peer.v1.ProbeRequest
+	2,  // 30: arc.peer.v1.PeerService.Stream:output_type -> arc.peer.v1.StreamResponse
+	21, // 31: arc.peer.v1.PeerService.Certify:output_type -> arc.peer.v1.CertifyResponse
+	23, // 32: arc.peer.v1.PeerService.AcceptFounder:output_type -> arc.peer.v1.AcceptFounderResponse
+	25, // 33: arc.peer.v1.PeerService.Standing:output_type -> arc.peer.v1.StandingResponse
+	27, // 34: arc.peer.v1.ProbeService.Probe:output_type -> arc.peer.v1.ProbeResponse
+	30, // [30:35] is the sub-list for method output_type
+	25, // [25:30] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
-func init() { file_proto_arc_v1_peer_proto_init() }
-func file_proto_arc_v1_peer_proto_init() {
-	if File_proto_arc_v1_peer_proto != nil {
+func init() { file_arc_peer_v1_peer_proto_init() }
+func file_arc_peer_v1_peer_proto_init() {
+	if File_arc_peer_v1_peer_proto != nil {
 		return
 	}
-	file_proto_arc_v1_arc_proto_init()
-	file_proto_arc_v1_peer_proto_msgTypes[1].OneofWrappers = []any{
-		(*PeerEnvelope_Hello)(nil),
-		(*PeerEnvelope_Raft)(nil),
-		(*PeerEnvelope_Renew)(nil),
-		(*PeerEnvelope_RenewAck)(nil),
-		(*PeerEnvelope_Suspicion)(nil),
-		(*PeerEnvelope_Certificate)(nil),
-		(*PeerEnvelope_Release)(nil),
-		(*PeerEnvelope_Evicted)(nil),
-		(*PeerEnvelope_Return)(nil),
-		(*PeerEnvelope_Check)(nil),
-		(*PeerEnvelope_Unwatched)(nil),
-		(*PeerEnvelope_Inspect)(nil),
-		(*PeerEnvelope_Takeover)(nil),
-		(*PeerEnvelope_Part)(nil),
-		(*PeerEnvelope_Held)(nil),
+	file_arc_peer_v1_peer_proto_msgTypes[1].OneofWrappers = []any{
+		(*StreamRequest_Hello)(nil),
+		(*StreamRequest_Raft)(nil),
+		(*StreamRequest_Renew)(nil),
+		(*StreamRequest_RenewAck)(nil),
+		(*StreamRequest_Opinion)(nil),
+		(*StreamRequest_Certificate)(nil),
+		(*StreamRequest_Release)(nil),
+		(*StreamRequest_Evicted)(nil),
+		(*StreamRequest_Return)(nil),
+		(*StreamRequest_Check)(nil),
+		(*StreamRequest_Unwatched)(nil),
+		(*StreamRequest_Inspect)(nil),
+		(*StreamRequest_Takeover)(nil),
+		(*StreamRequest_Part)(nil),
+	}
+	file_arc_peer_v1_peer_proto_msgTypes[2].OneofWrappers = []any{
+		(*StreamResponse_Hello)(nil),
+		(*StreamResponse_Evicted)(nil),
+		(*StreamResponse_Held)(nil),
+	}
+	file_arc_peer_v1_peer_proto_msgTypes[10].OneofWrappers = []any{
+		(*Opinion_Suspect)(nil),
+		(*Opinion_Clear)(nil),
+		(*Opinion_Doubt)(nil),
+		(*Opinion_GrantExpired)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_arc_v1_peer_proto_rawDesc), len(file_proto_arc_v1_peer_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arc_peer_v1_peer_proto_rawDesc), len(file_arc_peer_v1_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
-		GoTypes:           file_proto_arc_v1_peer_proto_goTypes,
-		DependencyIndexes: file_proto_arc_v1_peer_proto_depIdxs,
-		MessageInfos:      file_proto_arc_v1_peer_proto_msgTypes,
+		GoTypes:           file_arc_peer_v1_peer_proto_goTypes,
+		DependencyIndexes: file_arc_peer_v1_peer_proto_depIdxs,
+		MessageInfos:      file_arc_peer_v1_peer_proto_msgTypes,
 	}.Build()
-	File_proto_arc_v1_peer_proto = out.File
-	file_proto_arc_v1_peer_proto_goTypes = nil
-	file_proto_arc_v1_peer_proto_depIdxs = nil
+	File_arc_peer_v1_peer_proto = out.File
+	file_arc_peer_v1_peer_proto_goTypes = nil
+	file_arc_peer_v1_peer_proto_depIdxs = nil
 }

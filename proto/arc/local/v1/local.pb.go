@@ -5,11 +5,12 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: proto/arc/v1/local.proto
+// source: arc/local/v1/local.proto
 
-package arcv1
+package localv1
 
 import (
+	v1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -24,34 +25,34 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-type MonitorReport struct {
+type MonitorRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
 	//
-	//	*MonitorReport_Registration
-	//	*MonitorReport_Suspicion
-	//	*MonitorReport_Link
-	//	*MonitorReport_Beat
-	Body          isMonitorReport_Body `protobuf_oneof:"body"`
+	//	*MonitorRequest_Registration
+	//	*MonitorRequest_Opinion
+	//	*MonitorRequest_Link
+	//	*MonitorRequest_Beat
+	Body          isMonitorRequest_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *MonitorReport) Reset() {
-	*x = MonitorReport{}
-	mi := &file_proto_arc_v1_local_proto_msgTypes[0]
+func (x *MonitorRequest) Reset() {
+	*x = MonitorRequest{}
+	mi := &file_arc_local_v1_local_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *MonitorReport) String() string {
+func (x *MonitorRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*MonitorReport) ProtoMessage() {}
+func (*MonitorRequest) ProtoMessage() {}
 
-func (x *MonitorReport) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_local_proto_msgTypes[0]
+func (x *MonitorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_local_v1_local_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -62,83 +63,83 @@ func (x *MonitorReport) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use MonitorReport.ProtoReflect.Descriptor instead.
-func (*MonitorReport) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_local_proto_rawDescGZIP(), []int{0}
+// Deprecated: Use MonitorRequest.ProtoReflect.Descriptor instead.
+func (*MonitorRequest) Descriptor() ([]byte, []int) {
+	return file_arc_local_v1_local_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *MonitorReport) GetBody() isMonitorReport_Body {
+func (x *MonitorRequest) GetBody() isMonitorRequest_Body {
 	if x != nil {
 		return x.Body
 	}
 	return nil
 }
 
-func (x *MonitorReport) GetRegistration() *Registration {
+func (x *MonitorRequest) GetRegistration() *Registration {
 	if x != nil {
-		if x, ok := x.Body.(*MonitorReport_Registration); ok {
+		if x, ok := x.Body.(*MonitorRequest_Registration); ok {
 			return x.Registration
 		}
 	}
 	return nil
 }
 
-func (x *MonitorReport) GetSuspicion() *Suspicion {
+func (x *MonitorRequest) GetOpinion() *v1.Opinion {
 	if x != nil {
-		if x, ok := x.Body.(*MonitorReport_Suspicion); ok {
-			return x.Suspicion
+		if x, ok := x.Body.(*MonitorRequest_Opinion); ok {
+			return x.Opinion
 		}
 	}
 	return nil
 }
 
-func (x *MonitorReport) GetLink() *LinkState {
+func (x *MonitorRequest) GetLink() *LinkState {
 	if x != nil {
-		if x, ok := x.Body.(*MonitorReport_Link); ok {
+		if x, ok := x.Body.(*MonitorRequest_Link); ok {
 			return x.Link
 		}
 	}
 	return nil
 }
 
-func (x *MonitorReport) GetBeat() uint64 {
+func (x *MonitorRequest) GetBeat() uint64 {
 	if x != nil {
-		if x, ok := x.Body.(*MonitorReport_Beat); ok {
+		if x, ok := x.Body.(*MonitorRequest_Beat); ok {
 			return x.Beat
 		}
 	}
 	return 0
 }
 
-type isMonitorReport_Body interface {
-	isMonitorReport_Body()
+type isMonitorRequest_Body interface {
+	isMonitorRequest_Body()
 }
 
-type MonitorReport_Registration struct {
+type MonitorRequest_Registration struct {
 	Registration *Registration `protobuf:"bytes,1,opt,name=registration,proto3,oneof"`
 }
 
-type MonitorReport_Suspicion struct {
-	Suspicion *Suspicion `protobuf:"bytes,2,opt,name=suspicion,proto3,oneof"`
+type MonitorRequest_Opinion struct {
+	Opinion *v1.Opinion `protobuf:"bytes,2,opt,name=opinion,proto3,oneof"`
 }
 
-type MonitorReport_Link struct {
+type MonitorRequest_Link struct {
 	Link *LinkState `protobuf:"bytes,3,opt,name=link,proto3,oneof"`
 }
 
-type MonitorReport_Beat struct {
-	// Asks for one MonitorBeat of the same number. It is a sign of life too: the
+type MonitorRequest_Beat struct {
+	// Asks for one MonitorResponse of the same number. It is a sign of life too: the
 	// monitor sends it from its event loop, every beat_ms of its link.
 	Beat uint64 `protobuf:"varint,4,opt,name=beat,proto3,oneof"`
 }
 
-func (*MonitorReport_Registration) isMonitorReport_Body() {}
+func (*MonitorRequest_Registration) isMonitorRequest_Body() {}
 
-func (*MonitorReport_Suspicion) isMonitorReport_Body() {}
+func (*MonitorRequest_Opinion) isMonitorRequest_Body() {}
 
-func (*MonitorReport_Link) isMonitorReport_Body() {}
+func (*MonitorRequest_Link) isMonitorRequest_Body() {}
 
-func (*MonitorReport_Beat) isMonitorReport_Body() {}
+func (*MonitorRequest_Beat) isMonitorRequest_Body() {}
 
 type Registration struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -151,7 +152,7 @@ type Registration struct {
 
 func (x *Registration) Reset() {
 	*x = Registration{}
-	mi := &file_proto_arc_v1_local_proto_msgTypes[1]
+	mi := &file_arc_local_v1_local_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -163,7 +164,7 @@ func (x *Registration) String() string {
 func (*Registration) ProtoMessage() {}
 
 func (x *Registration) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_local_proto_msgTypes[1]
+	mi := &file_arc_local_v1_local_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -176,7 +177,7 @@ func (x *Registration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Registration.ProtoReflect.Descriptor instead.
 func (*Registration) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_local_proto_rawDescGZIP(), []int{1}
+	return file_arc_local_v1_local_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Registration) GetPid() int64 {
@@ -209,7 +210,7 @@ type LinkState struct {
 
 func (x *LinkState) Reset() {
 	*x = LinkState{}
-	mi := &file_proto_arc_v1_local_proto_msgTypes[2]
+	mi := &file_arc_local_v1_local_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -221,7 +222,7 @@ func (x *LinkState) String() string {
 func (*LinkState) ProtoMessage() {}
 
 func (x *LinkState) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_local_proto_msgTypes[2]
+	mi := &file_arc_local_v1_local_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -234,7 +235,7 @@ func (x *LinkState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkState.ProtoReflect.Descriptor instead.
 func (*LinkState) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_local_proto_rawDescGZIP(), []int{2}
+	return file_arc_local_v1_local_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *LinkState) GetEpoch() uint64 {
@@ -272,7 +273,7 @@ func (x *LinkState) GetDetail() string {
 	return ""
 }
 
-type MonitorBeat struct {
+type MonitorResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The number of the beat that this answers; 0 if it answers none.
 	Seq uint64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
@@ -282,21 +283,21 @@ type MonitorBeat struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *MonitorBeat) Reset() {
-	*x = MonitorBeat{}
-	mi := &file_proto_arc_v1_local_proto_msgTypes[3]
+func (x *MonitorResponse) Reset() {
+	*x = MonitorResponse{}
+	mi := &file_arc_local_v1_local_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *MonitorBeat) String() string {
+func (x *MonitorResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*MonitorBeat) ProtoMessage() {}
+func (*MonitorResponse) ProtoMessage() {}
 
-func (x *MonitorBeat) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_local_proto_msgTypes[3]
+func (x *MonitorResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_local_v1_local_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -307,19 +308,19 @@ func (x *MonitorBeat) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use MonitorBeat.ProtoReflect.Descriptor instead.
-func (*MonitorBeat) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_local_proto_rawDescGZIP(), []int{3}
+// Deprecated: Use MonitorResponse.ProtoReflect.Descriptor instead.
+func (*MonitorResponse) Descriptor() ([]byte, []int) {
+	return file_arc_local_v1_local_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *MonitorBeat) GetSeq() uint64 {
+func (x *MonitorResponse) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
 	}
 	return 0
 }
 
-func (x *MonitorBeat) GetLogLevel() string {
+func (x *MonitorResponse) GetLogLevel() string {
 	if x != nil {
 		return x.LogLevel
 	}
@@ -377,7 +378,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_proto_arc_v1_local_proto_msgTypes[4]
+	mi := &file_arc_local_v1_local_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -389,7 +390,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_local_proto_msgTypes[4]
+	mi := &file_arc_local_v1_local_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -402,7 +403,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_local_proto_rawDescGZIP(), []int{4}
+	return file_arc_local_v1_local_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Link) GetEpoch() uint64 {
@@ -571,7 +572,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_proto_arc_v1_local_proto_msgTypes[5]
+	mi := &file_arc_local_v1_local_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -583,7 +584,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_arc_v1_local_proto_msgTypes[5]
+	mi := &file_arc_local_v1_local_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -596,7 +597,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_proto_arc_v1_local_proto_rawDescGZIP(), []int{5}
+	return file_arc_local_v1_local_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Target) GetId() uint64 {
@@ -627,15 +628,15 @@ func (x *Target) GetAddresses() []string {
 	return nil
 }
 
-var File_proto_arc_v1_local_proto protoreflect.FileDescriptor
+var File_arc_local_v1_local_proto protoreflect.FileDescriptor
 
-const file_proto_arc_v1_local_proto_rawDesc = "" +
+const file_arc_local_v1_local_proto_rawDesc = "" +
 	"\n" +
-	"\x18proto/arc/v1/local.proto\x12\x06arc.v1\x1a\x17proto/arc/v1/peer.proto\"\xc5\x01\n" +
-	"\rMonitorReport\x12:\n" +
-	"\fregistration\x18\x01 \x01(\v2\x14.arc.v1.RegistrationH\x00R\fregistration\x121\n" +
-	"\tsuspicion\x18\x02 \x01(\v2\x11.arc.v1.SuspicionH\x00R\tsuspicion\x12'\n" +
-	"\x04link\x18\x03 \x01(\v2\x11.arc.v1.LinkStateH\x00R\x04link\x12\x14\n" +
+	"\x18arc/local/v1/local.proto\x12\farc.local.v1\x1a\x16arc/peer/v1/peer.proto\"\xd1\x01\n" +
+	"\x0eMonitorRequest\x12@\n" +
+	"\fregistration\x18\x01 \x01(\v2\x1a.arc.local.v1.RegistrationH\x00R\fregistration\x120\n" +
+	"\aopinion\x18\x02 \x01(\v2\x14.arc.peer.v1.OpinionH\x00R\aopinion\x12-\n" +
+	"\x04link\x18\x03 \x01(\v2\x17.arc.local.v1.LinkStateH\x00R\x04link\x12\x14\n" +
 	"\x04beat\x18\x04 \x01(\x04H\x00R\x04beatB\x06\n" +
 	"\x04body\"B\n" +
 	"\fRegistration\x12\x10\n" +
@@ -647,19 +648,19 @@ const file_proto_arc_v1_local_proto_rawDesc = "" +
 	"\vtarget_name\x18\x03 \x01(\tR\n" +
 	"targetName\x12\x14\n" +
 	"\x05state\x18\x04 \x01(\tR\x05state\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail\"<\n" +
-	"\vMonitorBeat\x12\x10\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"@\n" +
+	"\x0fMonitorResponse\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x1b\n" +
-	"\tlog_level\x18\x02 \x01(\tR\blogLevel\"\x92\x05\n" +
+	"\tlog_level\x18\x02 \x01(\tR\blogLevel\"\xaa\x05\n" +
 	"\x04Link\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x10\n" +
-	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\"\n" +
-	"\x04self\x18\x04 \x01(\v2\x0e.arc.v1.TargetR\x04self\x12.\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12(\n" +
+	"\x04self\x18\x04 \x01(\v2\x14.arc.local.v1.TargetR\x04self\x124\n" +
 	"\n" +
-	"successors\x18\x05 \x03(\v2\x0e.arc.v1.TargetR\n" +
-	"successors\x12\"\n" +
-	"\x04tell\x18\x06 \x03(\v2\x0e.arc.v1.TargetR\x04tell\x12\x16\n" +
+	"successors\x18\x05 \x03(\v2\x14.arc.local.v1.TargetR\n" +
+	"successors\x12(\n" +
+	"\x04tell\x18\x06 \x03(\v2\x14.arc.local.v1.TargetR\x04tell\x12\x16\n" +
 	"\x06leader\x18\a \x01(\x04R\x06leader\x12,\n" +
 	"\x12leader_interval_ms\x18\b \x01(\rR\x10leaderIntervalMs\x12#\n" +
 	"\rleader_misses\x18\t \x01(\rR\fleaderMisses\x12\x1f\n" +
@@ -674,50 +675,50 @@ const file_proto_arc_v1_local_proto_rawDesc = "" +
 	"\acluster\x18\x10 \x01(\tR\acluster\x12\x19\n" +
 	"\bgrant_us\x18\x11 \x01(\x04R\agrantUs\x12\x16\n" +
 	"\x06ending\x18\x12 \x01(\tR\x06ending\x12\x14\n" +
-	"\x05clean\x18\x13 \x01(\bR\x05clean\x12&\n" +
-	"\x06detour\x18\x14 \x01(\v2\x0e.arc.v1.TargetR\x06detour\x12\x1b\n" +
+	"\x05clean\x18\x13 \x01(\bR\x05clean\x12,\n" +
+	"\x06detour\x18\x14 \x01(\v2\x14.arc.local.v1.TargetR\x06detour\x12\x1b\n" +
 	"\tdetour_ms\x18\x15 \x01(\x04R\bdetourMs\x12\x17\n" +
 	"\abeat_ms\x18\x16 \x01(\rR\x06beatMs\"l\n" +
 	"\x06Target\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x1c\n" +
-	"\taddresses\x18\x04 \x03(\tR\taddresses2B\n" +
-	"\x05Local\x129\n" +
-	"\aMonitor\x12\x15.arc.v1.MonitorReport\x1a\x13.arc.v1.MonitorBeat(\x010\x01B,Z*github.com/arc-ring/arc/proto/arc/v1;arcv1b\x06proto3"
+	"\taddresses\x18\x04 \x03(\tR\taddresses2Z\n" +
+	"\fLocalService\x12J\n" +
+	"\aMonitor\x12\x1c.arc.local.v1.MonitorRequest\x1a\x1d.arc.local.v1.MonitorResponse(\x010\x01B4Z2github.com/arc-ring/arc/proto/arc/local/v1;localv1b\x06proto3"
 
 var (
-	file_proto_arc_v1_local_proto_rawDescOnce sync.Once
-	file_proto_arc_v1_local_proto_rawDescData []byte
+	file_arc_local_v1_local_proto_rawDescOnce sync.Once
+	file_arc_local_v1_local_proto_rawDescData []byte
 )
 
-func file_proto_arc_v1_local_proto_rawDescGZIP() []byte {
-	file_proto_arc_v1_local_proto_rawDescOnce.Do(func() {
-		file_proto_arc_v1_local_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_proto_arc_v1_local_proto_rawDesc), len(file_proto_arc_v1_local_proto_rawDesc)))
+func file_arc_local_v1_local_proto_rawDescGZIP() []byte {
+	file_arc_local_v1_local_proto_rawDescOnce.Do(func() {
+		file_arc_local_v1_local_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_arc_local_v1_local_proto_rawDesc), len(file_arc_local_v1_local_proto_rawDesc)))
 	})
-	return file_proto_arc_v1_local_proto_rawDescData
+	return file_arc_local_v1_local_proto_rawDescData
 }
 
-var file_proto_arc_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
-var file_proto_arc_v1_local_proto_goTypes = []any{
-	(*MonitorReport)(nil), // 0: arc.v1.MonitorReport
-	(*Registration)(nil),  // 1: arc.v1.Registration
-	(*LinkState)(nil),     // 2: arc.v1.LinkState
-	(*MonitorBeat)(nil),   // 3: arc.v1.MonitorBeat
-	(*Link)(nil),          // 4: arc.v1.Link
-	(*Target)(nil),        // 5: arc.v1.Target
-	(*Suspicion)(nil),     // 6: arc.v1.Suspicion
+var file_arc_local_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_arc_local_v1_local_proto_goTypes = []any{
+	(*MonitorRequest)(nil),  // 0: arc.local.v1.MonitorRequest
+	(*Registration)(nil),    // 1: arc.local.v1.Registration
+	(*LinkState)(nil),       // 2: arc.local.v1.LinkState
+	(*MonitorResponse)(nil), // 3: arc.local.v1.MonitorResponse
+	(*Link)(nil),            // 4: arc.local.v1.Link
+	(*Target)(nil),          // 5: arc.local.v1.Target
+	(*v1.Opinion)(nil),      // 6: arc.peer.v1.Opinion
 }
-var file_proto_arc_v1_local_proto_depIdxs = []int32{
-	1, // 0: arc.v1.MonitorReport.registration:type_name -> arc.v1.Registration
-	6, // 1: arc.v1.MonitorReport.suspicion:type_name -> arc.v1.Suspicion
-	2, // 2: arc.v1.MonitorReport.link:type_name -> arc.v1.LinkState
-	5, // 3: arc.v1.Link.self:type_name -> arc.v1.Target
-	5, // 4: arc.v1.Link.successors:type_name -> arc.v1.Target
-	5, // 5: arc.v1.Link.tell:type_name -> arc.v1.Target
-	5, // 6: arc.v1.Link.detour:type_name -> arc.v1.Target
-	0, // 7: arc.v1.Local.Monitor:input_type -> arc.v1.MonitorReport
-	3, // 8: arc.v1.Local.Monitor:output_type -> arc.v1.MonitorBeat
+var file_arc_local_v1_local_proto_depIdxs = []int32{
+	1, // 0: arc.local.v1.MonitorRequest.registration:type_name -> arc.local.v1.Registration
+	6, // 1: arc.local.v1.MonitorRequest.opinion:type_name -> arc.peer.v1.Opinion
+	2, // 2: arc.local.v1.MonitorRequest.link:type_name -> arc.local.v1.LinkState
+	5, // 3: arc.local.v1.Link.self:type_name -> arc.local.v1.Target
+	5, // 4: arc.local.v1.Link.successors:type_name -> arc.local.v1.Target
+	5, // 5: arc.local.v1.Link.tell:type_name -> arc.local.v1.Target
+	5, // 6: arc.local.v1.Link.detour:type_name -> arc.local.v1.Target
+	0, // 7: arc.local.v1.LocalService.Monitor:input_type -> arc.local.v1.MonitorRequest
+	3, // 8: arc.local.v1.LocalService.Monitor:output_type -> arc.local.v1.MonitorResponse
 	8, // [8:9] is the sub-list for method output_type
 	7, // [7:8] is the sub-list for method input_type
 	7, // [7:7] is the sub-list for extension type_name
@@ -725,33 +726,32 @@ var file_proto_arc_v1_local_proto_depIdxs = []int32{
 	0, // [0:7] is the sub-list for field type_name
 }
 
-func init() { file_proto_arc_v1_local_proto_init() }
-func file_proto_arc_v1_local_proto_init() {
-	if File_proto_arc_v1_local_proto != nil {
+func init() { file_arc_local_v1_local_proto_init() }
+func file_arc_local_v1_local_proto_init() {
+	if File_arc_local_v1_local_proto != nil {
 		return
 	}
-	file_proto_arc_v1_peer_proto_init()
-	file_proto_arc_v1_local_proto_msgTypes[0].OneofWrappers = []any{
-		(*MonitorReport_Registration)(nil),
-		(*MonitorReport_Suspicion)(nil),
-		(*MonitorReport_Link)(nil),
-		(*MonitorReport_Beat)(nil),
+	file_arc_local_v1_local_proto_msgTypes[0].OneofWrappers = []any{
+		(*MonitorRequest_Registration)(nil),
+		(*MonitorRequest_Opinion)(nil),
+		(*MonitorRequest_Link)(nil),
+		(*MonitorRequest_Beat)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_arc_v1_local_proto_rawDesc), len(file_proto_arc_v1_local_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arc_local_v1_local_proto_rawDesc), len(file_arc_local_v1_local_proto_rawDesc)),
 			NumEnums:      0,
 			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
-		GoTypes:           file_proto_arc_v1_local_proto_goTypes,
-		DependencyIndexes: file_proto_arc_v1_local_proto_depIdxs,
-		MessageInfos:      file_proto_arc_v1_local_proto_msgTypes,
+		GoTypes:           file_arc_local_v1_local_proto_goTypes,
+		DependencyIndexes: file_arc_local_v1_local_proto_depIdxs,
+		MessageInfos:      file_arc_local_v1_local_proto_msgTypes,
 	}.Build()
-	File_proto_arc_v1_local_proto = out.File
-	file_proto_arc_v1_local_proto_goTypes = nil
-	file_proto_arc_v1_local_proto_depIdxs = nil
+	File_arc_local_v1_local_proto = out.File
+	file_arc_local_v1_local_proto_goTypes = nil
+	file_arc_local_v1_local_proto_depIdxs = nil
 }
