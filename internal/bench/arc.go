@@ -23,7 +23,7 @@ func arcSystem(profile string, patience time.Duration) System {
 		Takes: always(10 * time.Millisecond), // a crash, with any profile
 		Rest:  300 * time.Millisecond, Period: 250 * time.Millisecond,
 		Patience: always(patience),
-		provide: func(ctx context.Context, s *shelf) (programs, error) {
+		provide: func(ctx context.Context, s *installer) (programs, error) {
 			p, err := s.own(ctx)
 			if err != nil {
 				return p, err
@@ -37,8 +37,8 @@ func arcSystem(profile string, patience time.Duration) System {
 			}
 			return p, nil
 		},
-		begin: func(b *bed, p programs) daemon {
-			return &arcDaemon{bed: b, programs: p, args: append([]string{"--profile", profile}, p.Args...), nodes: map[int]*arcNode{}}
+		begin: func(e *trialEnv, p programs) daemon {
+			return &arcDaemon{env: e, programs: p, args: append([]string{"--profile", profile}, p.Args...), nodes: map[int]*arcNode{}}
 		},
 	}
 }
@@ -60,7 +60,7 @@ func hasFlag(help, flag string) bool {
 }
 
 type arcDaemon struct {
-	bed      *bed
+	env      *trialEnv
 	programs programs
 	args     []string
 	nodes    map[int]*arcNode
@@ -74,7 +74,7 @@ type arcNode struct {
 }
 
 func (d *arcDaemon) start(h *netlab.Host) error {
-	data, err := d.bed.hostDir(h, "arc")
+	data, err := d.env.hostDir(h, "arc")
 	if err != nil {
 		return err
 	}
@@ -83,8 +83,8 @@ func (d *arcDaemon) start(h *netlab.Host) error {
 			return err
 		}
 	}
-	args := []string{"coordinator", "--insecure", "--expect", strconv.Itoa(len(d.bed.hosts)), "--data-dir", filepath.Join(data, "data")}
-	d.bed.run(h, d.programs, append(args, d.args...), nil)
+	args := []string{"coordinator", "--insecure", "--expect", strconv.Itoa(len(d.env.hosts)), "--data-dir", filepath.Join(data, "data")}
+	d.env.run(h, d.programs, append(args, d.args...), nil)
 	return nil
 }
 
@@ -105,12 +105,12 @@ func (d *arcDaemon) watch(h *netlab.Host) error {
 					if err != nil {
 						break
 					}
-					hear(d.bed.ledger, h.Name(), event)
+					hear(d.env.timeline, h.Name(), event)
 				}
 				stream.Close()
 			}
-			d.bed.ledger.Act(h.Number(), false)
-			d.bed.ledger.See(h.Number(), nobody)
+			d.env.timeline.Act(h.Number(), false)
+			d.env.timeline.See(h.Number(), nobody)
 			_ = pause(ctx, 10*time.Millisecond)
 		}
 	})
@@ -120,7 +120,7 @@ func (d *arcDaemon) watch(h *netlab.Host) error {
 // hear writes down what an event means that a node told. Who has lost the leader
 // and finds the same one again tells only the first (no term is declared twice),
 // so leader_lost counts for nothing: what is looked for is the next declaration.
-func hear(l *Ledger, node string, event *arcv1.Event) {
+func hear(l *Timeline, node string, event *arcv1.Event) {
 	number := hostNumber(node)
 	switch event.Type {
 	case "snapshot":
@@ -152,7 +152,7 @@ func hostNumber(name string) int {
 
 func (d *arcDaemon) unready() string {
 	var first *arcv1.StatusResponse
-	for _, h := range d.bed.hosts {
+	for _, h := range d.env.hosts {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		st, err := d.nodes[h.Number()].api.Status(ctx)
 		cancel()
@@ -163,7 +163,7 @@ func (d *arcDaemon) unready() string {
 			first = st
 		}
 		switch {
-		case len(st.Members) != len(d.bed.hosts):
+		case len(st.Members) != len(d.env.hosts):
 			return fmt.Sprintf("%s knows %d members", h, len(st.Members))
 		case !st.Settled || st.Epoch != first.Epoch || st.GetLeader().GetName() != first.GetLeader().GetName():
 			return fmt.Sprintf("%s is not settled: %s", h, st.Reason)
@@ -171,7 +171,7 @@ func (d *arcDaemon) unready() string {
 			return fmt.Sprintf("%s suspects somebody", h)
 		}
 	}
-	return d.bed.allMembers()
+	return d.env.allMembers()
 }
 
 // The coordinator dies; the monitor is there to tell.

@@ -30,15 +30,15 @@ func corosyncSystem(id string, token time.Duration) System {
 		Takes: func(n int) time.Duration { return corosyncToken(token, n) * 22 / 10 },
 		Rest:  time.Second + rhythm, Period: rhythm,
 		Patience: func(n int) time.Duration { return 15*time.Second + time.Duration(n)*2*time.Second },
-		provide: func(ctx context.Context, s *shelf) (programs, error) {
+		provide: func(ctx context.Context, s *installer) (programs, error) {
 			p, err := s.debian(ctx, "corosync", "corosync")
 			if err == nil {
 				p.Version = p.version(ctx, "-v")
 			}
 			return p, err
 		},
-		begin: func(b *bed, p programs) daemon {
-			return &corosyncDaemon{bed: b, programs: p, token: token, procs: map[int]*netlab.Process{}, known: map[int]*members{}}
+		begin: func(e *trialEnv, p programs) daemon {
+			return &corosyncDaemon{env: e, programs: p, token: token, procs: map[int]*netlab.Process{}, known: map[int]*members{}}
 		},
 	}
 }
@@ -52,7 +52,7 @@ func corosyncToken(token time.Duration, n int) time.Duration {
 }
 
 type corosyncDaemon struct {
-	bed      *bed
+	env      *trialEnv
 	programs programs
 	token    time.Duration
 	procs    map[int]*netlab.Process
@@ -115,16 +115,16 @@ func parseCorosync(line string) (change func(m *members), ok bool) {
 }
 
 func (d *corosyncDaemon) start(h *netlab.Host) error {
-	dir, err := d.bed.hostDir(h, "corosync")
+	dir, err := d.env.hostDir(h, "corosync")
 	if err != nil {
 		return err
 	}
-	state, err := d.bed.hostDir(h, filepath.Join("corosync", "state"))
+	state, err := d.env.hostDir(h, filepath.Join("corosync", "state"))
 	if err != nil {
 		return err
 	}
 	var nodes []corosyncNode
-	for _, other := range d.bed.hosts {
+	for _, other := range d.env.hosts {
 		nodes = append(nodes, corosyncNode{other.Number(), other.Addr(0).String()})
 	}
 	config := filepath.Join(dir, "corosync.conf")
@@ -137,24 +137,24 @@ func (d *corosyncDaemon) start(h *netlab.Host) error {
 	n := h.Number()
 	m := newMembers()
 	m.quorate = false
-	m.change(d.bed.ledger, n, func(*members) {})
+	m.change(d.env.timeline, n, func(*members) {})
 	d.known[n] = m
 	shell := programs{Path: "/usr/bin/unshare", Env: d.programs.Env}
-	d.procs[n] = d.bed.run(h, shell, []string{"--mount", "sh", "-c", script, d.programs.Path, config}, func(line string) {
+	d.procs[n] = d.env.run(h, shell, []string{"--mount", "sh", "-c", script, d.programs.Path, config}, func(line string) {
 		if change, ok := parseCorosync(line); ok {
-			m.change(d.bed.ledger, n, change)
+			m.change(d.env.timeline, n, change)
 		}
 	})
 	return nil
 }
 
 func (d *corosyncDaemon) unready() string {
-	for _, h := range d.bed.hosts {
-		if got := d.known[h.Number()].count(); got != len(d.bed.hosts) {
+	for _, h := range d.env.hosts {
+		if got := d.known[h.Number()].count(); got != len(d.env.hosts) {
 			return fmt.Sprintf("%s knows %d members", h, got)
 		}
 	}
-	return unreadyProcs(d.bed, d.procs)
+	return unreadyProcs(d.env, d.procs)
 }
 
 func (d *corosyncDaemon) mortal(h *netlab.Host) []netlab.Found { return h.Find("corosync") }

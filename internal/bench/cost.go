@@ -67,11 +67,11 @@ func residentBytes(statm string, page int) (int64, error) {
 	return pages * int64(page), nil
 }
 
-// cost watches the settled bed do nothing.
-func (b *bed) cost(ctx context.Context, window time.Duration) (Cost, error) {
-	c := Cost{Hosts: len(b.hosts)}
-	before, began := make([]usage, len(b.hosts)), time.Now()
-	for i, h := range b.hosts {
+// cost watches the settled hosts do nothing.
+func (e *trialEnv) cost(ctx context.Context, window time.Duration) (Cost, error) {
+	c := Cost{Hosts: len(e.hosts)}
+	before, began := make([]usage, len(e.hosts)), time.Now()
+	for i, h := range e.hosts {
 		var err error
 		if before[i], err = used(h); err != nil {
 			return c, err
@@ -81,8 +81,8 @@ func (b *bed) cost(ctx context.Context, window time.Duration) (Cost, error) {
 		return c, err
 	}
 	c.Seconds = time.Since(began).Seconds()
-	n := float64(len(b.hosts))
-	for i, h := range b.hosts {
+	n := float64(len(e.hosts))
+	for i, h := range e.hosts {
 		now, err := used(h)
 		if err != nil {
 			return c, err
@@ -94,12 +94,12 @@ func (b *bed) cost(ctx context.Context, window time.Duration) (Cost, error) {
 		c.ResidentPerNode += float64(now.resident) / n
 		c.ResidentMost = max(c.ResidentMost, float64(now.resident))
 	}
-	c.Changes = b.ledger.changes(began)
+	c.Changes = e.timeline.changes(began)
 	return c, nil
 }
 
 // changes counts how often a host began to act as the leader after t.
-func (l *Ledger) changes(t time.Time) int {
+func (l *Timeline) changes(t time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0

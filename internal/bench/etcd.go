@@ -28,7 +28,7 @@ func etcdSystem(id string, heartbeat, election time.Duration) System {
 		Takes: always(election),
 		Rest:  500*time.Millisecond + election, Period: heartbeat + 100*time.Millisecond,
 		Patience: always(5*time.Second + 10*election),
-		provide: func(ctx context.Context, s *shelf) (programs, error) {
+		provide: func(ctx context.Context, s *installer) (programs, error) {
 			p, err := s.module(ctx, "etcd", etcdModule, etcdVersion)
 			if err != nil && ctx.Err() == nil {
 				s.say("etcd %s is not to be had (%v), trying Debian's", etcdVersion, err)
@@ -39,9 +39,9 @@ func etcdSystem(id string, heartbeat, election time.Duration) System {
 			}
 			return p, err
 		},
-		begin: func(b *bed, p programs) daemon {
+		begin: func(e *trialEnv, p programs) daemon {
 			return &etcdDaemon{
-				bed: b, programs: p, heartbeat: heartbeat, election: election,
+				env: e, programs: p, heartbeat: heartbeat, election: election,
 				procs: map[int]*netlab.Process{}, ids: etcdIDs{host: map[string]int{}, waiting: map[int]string{}},
 			}
 		},
@@ -49,7 +49,7 @@ func etcdSystem(id string, heartbeat, election time.Duration) System {
 }
 
 type etcdDaemon struct {
-	bed                 *bed
+	env                 *trialEnv
 	programs            programs
 	heartbeat, election time.Duration
 	procs               map[int]*netlab.Process
@@ -83,7 +83,7 @@ func parseEtcd(line string) (etcdNews, bool) {
 }
 
 // hear writes down what a host's etcd said.
-func (ids *etcdIDs) hear(l *Ledger, host int, news etcdNews) {
+func (ids *etcdIDs) hear(l *Timeline, host int, news etcdNews) {
 	ids.mu.Lock()
 	defer ids.mu.Unlock()
 	if _, known := ids.host[news.self]; !known {
@@ -106,19 +106,19 @@ func (ids *etcdIDs) hear(l *Ledger, host int, news etcdNews) {
 }
 
 func (d *etcdDaemon) start(h *netlab.Host) error {
-	data, err := d.bed.hostDir(h, "etcd")
+	data, err := d.env.hostDir(h, "etcd")
 	if err != nil {
 		return err
 	}
 	var members []string
-	for _, other := range d.bed.hosts {
+	for _, other := range d.env.hosts {
 		members = append(members, fmt.Sprintf("%s=http://%s:2380", other, other.Addr(0)))
 	}
 	peer, public := fmt.Sprintf("http://%s:2380", h.Addr(0)), fmt.Sprintf("http://%s:2379", h.Addr(0))
 	n := h.Number()
-	d.bed.ledger.Act(n, false)
-	d.bed.ledger.See(n, nobody)
-	proc := d.bed.run(h, d.programs, []string{
+	d.env.timeline.Act(n, false)
+	d.env.timeline.See(n, nobody)
+	proc := d.env.run(h, d.programs, []string{
 		"--name", h.Name(), "--data-dir", data, "--logger", "zap", "--log-outputs", "stderr",
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
 		"--listen-client-urls", public, "--advertise-client-urls", public,
@@ -127,14 +127,14 @@ func (d *etcdDaemon) start(h *netlab.Host) error {
 		"--election-timeout", strconv.FormatInt(d.election.Milliseconds(), 10),
 	}, func(line string) {
 		if news, ok := parseEtcd(line); ok {
-			d.ids.hear(d.bed.ledger, n, news)
+			d.ids.hear(d.env.timeline, n, news)
 		}
 	})
 	d.procs[n] = proc
 	return nil
 }
 
-func (d *etcdDaemon) unready() string { return unreadyProcs(d.bed, d.procs) }
+func (d *etcdDaemon) unready() string { return unreadyProcs(d.env, d.procs) }
 
 func (d *etcdDaemon) mortal(h *netlab.Host) []netlab.Found { return h.Find("etcd") }
 
@@ -143,11 +143,11 @@ func (d *etcdDaemon) mend(*netlab.Host) error { return nil }
 func (d *etcdDaemon) close() {}
 
 // unreadyProcs is unready for daemons of one process each.
-func unreadyProcs(b *bed, procs map[int]*netlab.Process) string {
-	for _, h := range b.hosts {
+func unreadyProcs(e *trialEnv, procs map[int]*netlab.Process) string {
+	for _, h := range e.hosts {
 		if p := procs[h.Number()]; p == nil || !p.Running() {
 			return fmt.Sprintf("the daemon of %s has ended", h)
 		}
 	}
-	return b.allMembers()
+	return e.allMembers()
 }

@@ -19,7 +19,7 @@ type Fault struct {
 	// know the next, and this much time pass after the cable is back.
 	Again time.Duration
 	// prepare looks up what happen needs, so that happen is quick.
-	prepare func(b *bed, d daemon, h *netlab.Host) (happen func(), undo func() error)
+	prepare func(e *trialEnv, h *netlab.Host) (happen func(), undo func() error)
 }
 
 // Faults are all there are, in the order of the tables.
@@ -32,8 +32,8 @@ var Faults = []Fault{
 
 // kill ends the daemon. For a system of two processes with different tasks that
 // is the one that leads (see mortal).
-func kill(b *bed, d daemon, h *netlab.Host) (happen func(), undo func() error) {
-	victims := d.mortal(h)
+func kill(e *trialEnv, h *netlab.Host) (happen func(), undo func() error) {
+	victims := e.daemon.mortal(h)
 	signals := atOnce(victims, unix.SIGKILL)
 	happen = func() {
 		for _, s := range signals {
@@ -44,7 +44,7 @@ func kill(b *bed, d daemon, h *netlab.Host) (happen func(), undo func() error) {
 		if len(victims) == 0 {
 			return fmt.Errorf("no process to kill on %s", h)
 		}
-		return d.start(h)
+		return e.daemon.start(h)
 	}
 	return happen, undo
 }
@@ -92,15 +92,15 @@ func atOnce(daemon []netlab.Found, what unix.Signal) []signal {
 }
 
 // pull takes the carrier from both ends of the cable.
-func pull(b *bed, d daemon, h *netlab.Host) (happen func(), undo func() error) {
-	return func() { b.lab.Pull(h) }, func() error {
-		b.lab.Plug(h)
-		return d.mend(h)
+func pull(e *trialEnv, h *netlab.Host) (happen func(), undo func() error) {
+	return func() { e.lab.Pull(h) }, func() error {
+		e.lab.Plug(h)
+		return e.daemon.mend(h)
 	}
 }
 
 // stop stops all processes on the host.
-func stop(b *bed, d daemon, h *netlab.Host) (happen func(), undo func() error) {
+func stop(e *trialEnv, h *netlab.Host) (happen func(), undo func() error) {
 	all := h.Processes()
 	signals := atOnce(all, unix.SIGSTOP)
 	happen = func() {
@@ -112,7 +112,7 @@ func stop(b *bed, d daemon, h *netlab.Host) (happen func(), undo func() error) {
 		for _, p := range all {
 			h.SignalPid(p, unix.SIGCONT)
 		}
-		return d.mend(h)
+		return e.daemon.mend(h)
 	}
 	return happen, undo
 }

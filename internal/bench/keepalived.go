@@ -32,21 +32,21 @@ func keepalivedSystem(id string, every time.Duration) System {
 		Takes: always(3 * every),
 		Rest:  300*time.Millisecond + 2*every, Period: every,
 		Patience: always(10*every + 5*time.Second),
-		provide: func(ctx context.Context, s *shelf) (programs, error) {
+		provide: func(ctx context.Context, s *installer) (programs, error) {
 			p, err := s.debian(ctx, "keepalived", "keepalived")
 			if err == nil {
 				p.Version = p.version(ctx, "--version")
 			}
 			return p, err
 		},
-		begin: func(b *bed, p programs) daemon {
-			return &keepalivedDaemon{bed: b, programs: p, every: every, procs: map[int]*netlab.Process{}, eyes: map[int]*keepalivedEyes{}}
+		begin: func(e *trialEnv, p programs) daemon {
+			return &keepalivedDaemon{env: e, programs: p, every: every, procs: map[int]*netlab.Process{}, eyes: map[int]*keepalivedEyes{}}
 		},
 	}
 }
 
 type keepalivedDaemon struct {
-	bed      *bed
+	env      *trialEnv
 	programs programs
 	every    time.Duration
 	procs    map[int]*netlab.Process
@@ -85,7 +85,7 @@ vrrp_instance bench {
 }
 
 func (d *keepalivedDaemon) start(h *netlab.Host) error {
-	dir, err := d.bed.hostDir(h, "keepalived")
+	dir, err := d.env.hostDir(h, "keepalived")
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (d *keepalivedDaemon) start(h *netlab.Host) error {
 	if err := writeFile(h, config, keepalivedConfig(h.Number(), d.every)); err != nil {
 		return err
 	}
-	d.procs[h.Number()] = d.bed.run(h, d.programs, []string{
+	d.procs[h.Number()] = d.env.run(h, d.programs, []string{
 		"--dont-fork", "--log-console", "--vrrp", "--use-file=" + config,
 		"--pid=" + keepalivedPids[0], "--vrrp_pid=" + keepalivedPids[1],
 	}, nil)
@@ -141,20 +141,20 @@ func (d *keepalivedDaemon) watch(h *netlab.Host) error {
 		return fmt.Errorf("watch the addresses of %s: %w", h, err)
 	}
 	d.eyes[h.Number()] = e
-	ledger := d.bed.ledger
+	timeline := d.env.timeline
 	go func() { // ends when the subscription does, which closes the channel
 		for u := range updates {
 			if ip, ok := netip.AddrFromSlice(u.LinkAddress.IP); !ok || ip.Unmap() != vip {
 				continue
 			}
-			ledger.Act(h.Number(), u.NewAddr)
+			timeline.Act(h.Number(), u.NewAddr)
 			if u.NewAddr {
-				ledger.See(h.Number(), h.Number())
+				timeline.See(h.Number(), h.Number())
 			}
 		}
 	}()
 	hosts := map[string]int{}
-	for _, other := range d.bed.hosts {
+	for _, other := range d.env.hosts {
 		hosts[other.Addr(0).String()] = other.Number()
 	}
 	e.wait.Go(func() {
@@ -166,8 +166,8 @@ func (d *keepalivedDaemon) watch(h *netlab.Host) error {
 			}
 			leader := hosts[from.String()]
 			// Who has the address himself takes himself for the leader.
-			if leader != nobody && leader != h.Number() && !resigns(buffer[:n]) && !ledger.Acts(h.Number()) {
-				ledger.See(h.Number(), leader)
+			if leader != nobody && leader != h.Number() && !resigns(buffer[:n]) && !timeline.Acts(h.Number()) {
+				timeline.See(h.Number(), leader)
 			}
 		}
 	})
@@ -199,7 +199,7 @@ func dropAddress(h *netlab.Host, ip netip.Addr) error {
 	})
 }
 
-func (d *keepalivedDaemon) unready() string { return unreadyProcs(d.bed, d.procs) }
+func (d *keepalivedDaemon) unready() string { return unreadyProcs(d.env, d.procs) }
 
 // Its two processes make one daemon: the first would restart the second, which
 // would give the address up when the first has died.

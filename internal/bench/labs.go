@@ -55,16 +55,16 @@ func (r *runner) estimated(s System, n, trials int) shape {
 	return shape{takes: s.Takes(n), hosts: n, trials: trials, most: r.Labs}
 }
 
-// sideBySide says in how many labs a course may be measured, the first of which
+// sideBySide says in how many labs a series may be measured, the first of which
 // stands already, and was made when so much memory was free.
-func (c *course) sideBySide(ctx context.Context, first *place, free int64, atRest *Cost) (int, error) {
+func (c *series) sideBySide(ctx context.Context, first *trialEnv, free int64, atRest *Cost) (int, error) {
 	s := c.estimated(c.system, c.hosts, c.left())
 	if s.labs() == 1 {
 		return 1, nil
 	}
 	if atRest == nil {
 		const window = time.Second
-		cost, err := first.bed.cost(ctx, window)
+		cost, err := first.cost(ctx, window)
 		if err != nil {
 			return 0, err
 		}

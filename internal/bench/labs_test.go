@@ -13,7 +13,7 @@ import (
 // sleepers are a daemon that does nothing: the lowest host with a living process
 // is the leader, and all know at once.
 type sleepers struct {
-	bed   *bed
+	env   *trialEnv
 	mu    sync.Mutex
 	alive map[int]bool
 	procs map[int]*netlab.Process
@@ -24,16 +24,16 @@ func (d *sleepers) change(host int, alive bool) {
 	defer d.mu.Unlock()
 	d.alive[host] = alive
 	living := numbered(d.alive)
-	for _, h := range d.bed.numbers() {
-		d.bed.ledger.Act(h, len(living) > 0 && h == living[0])
+	for _, h := range d.env.numbers() {
+		d.env.timeline.Act(h, len(living) > 0 && h == living[0])
 		if len(living) > 0 {
-			d.bed.ledger.See(h, living[0])
+			d.env.timeline.See(h, living[0])
 		}
 	}
 }
 
 func (d *sleepers) start(h *netlab.Host) error {
-	p := d.bed.run(h, programs{Path: "/bin/sleep"}, []string{"1000"}, nil)
+	p := d.env.run(h, programs{Path: "/bin/sleep"}, []string{"1000"}, nil)
 	d.procs[h.Number()] = p
 	d.change(h.Number(), true)
 	go func() { // ends with the process, which ends with the lab
@@ -43,7 +43,7 @@ func (d *sleepers) start(h *netlab.Host) error {
 	return nil
 }
 
-func (d *sleepers) unready() string                      { return unreadyProcs(d.bed, d.procs) }
+func (d *sleepers) unready() string                      { return unreadyProcs(d.env, d.procs) }
 func (d *sleepers) mortal(h *netlab.Host) []netlab.Found { return h.Find("sleep") }
 func (d *sleepers) mend(*netlab.Host) error              { return nil }
 
@@ -56,11 +56,11 @@ func TestSideBySide(t *testing.T) {
 	s := System{
 		ID: "sleep/on", Name: "sleep", Rest: time.Millisecond, Period: time.Millisecond,
 		Takes: always(time.Second), Patience: always(10 * time.Second),
-		begin: func(b *bed, _ programs) daemon {
+		begin: func(e *trialEnv, _ programs) daemon {
 			mu.Lock()
 			defer mu.Unlock()
 			opened++
-			return &sleepers{bed: b, alive: map[int]bool{}, procs: map[int]*netlab.Process{}}
+			return &sleepers{env: e, alive: map[int]bool{}, procs: map[int]*netlab.Process{}}
 		},
 	}
 	r := &runner{
@@ -85,8 +85,8 @@ func TestSideBySide(t *testing.T) {
 
 	// One that never settles does not outlast its context.
 	never := s
-	never.begin = func(b *bed, p programs) daemon {
-		return &unsettled{sleepers{bed: b, alive: map[int]bool{}, procs: map[int]*netlab.Process{}}}
+	never.begin = func(e *trialEnv, p programs) daemon {
+		return &unsettled{sleepers{env: e, alive: map[int]bool{}, procs: map[int]*netlab.Process{}}}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()

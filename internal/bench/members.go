@@ -14,8 +14,8 @@ type members struct {
 
 func newMembers() *members { return &members{alive: map[int]bool{}, quorate: true} }
 
-// change applies f and tells the ledger what it means on the host.
-func (m *members) change(l *Ledger, host int, f func(m *members)) {
+// change applies f and tells the timeline what it means on the host.
+func (m *members) change(l *Timeline, host int, f func(m *members)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f(m)

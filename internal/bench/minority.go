@@ -19,33 +19,33 @@ const (
 
 // cut cuts the leader off with a minority, and watches how long two act as
 // leaders.
-func (p *place) cut(ctx context.Context) (outcome, error) {
-	leader, err := p.rested(ctx)
+func (e *trialEnv) cut(ctx context.Context) (outcome, error) {
+	leader, err := e.rested(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
-	others := slices.DeleteFunc(slices.Clone(p.bed.hosts), func(h *netlab.Host) bool { return h == leader })
+	others := slices.DeleteFunc(slices.Clone(e.hosts), func(h *netlab.Host) bool { return h == leader })
 	rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
-	few := min((len(p.bed.hosts)-1)/2, len(others))
+	few := min((len(e.hosts)-1)/2, len(others))
 	minority, majority := append([]*netlab.Host{leader}, others[:few-1]...), others[few-1:]
 	var numbers []int
 	for _, h := range majority {
 		numbers = append(numbers, h.Number())
 	}
-	p.bed.ledger.Forget(time.Now())
+	e.timeline.Forget(time.Now())
 	began := time.Now()
-	p.bed.lab.Partition(minority, majority)
-	_, all, err := p.await(ctx, began, numbers, leader.Number())
+	e.lab.Partition(minority, majority)
+	_, all, err := e.await(ctx, began, numbers, leader.Number())
 	if err == nil {
 		err = pause(ctx, watchedAfter)
 	}
 	healed := time.Now()
-	o := outcome{all: all.Sub(began), both: p.bed.ledger.Overlap(began, healed), cutFor: healed.Sub(began)}
-	count(&p.spent.striking, began)
-	defer count(&p.spent.mending, healed)
-	p.bed.lab.Heal()
-	for _, h := range p.bed.hosts {
-		if err := p.daemon.mend(h); err != nil {
+	o := outcome{all: all.Sub(began), both: e.timeline.Overlap(began, healed), cutFor: healed.Sub(began)}
+	count(&e.spent.striking, began)
+	defer count(&e.spent.mending, healed)
+	e.lab.Heal()
+	for _, h := range e.hosts {
+		if err := e.daemon.mend(h); err != nil {
 			return outcome{}, fmt.Errorf("mend %s: %w", h, err)
 		}
 	}

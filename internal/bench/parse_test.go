@@ -28,7 +28,7 @@ func TestParseEtcd(t *testing.T) {
 }
 
 func TestEtcdLeaderIsKnownBeforeItsHost(t *testing.T) {
-	l := NewLedger(nil)
+	l := NewTimeline(nil)
 	ids := etcdIDs{host: map[string]int{}, waiting: map[int]string{}}
 	ids.hear(l, 1, etcdNews{self: "aa", leader: "bb"})
 	if got := l.Agreed([]int{1}); got != nobody {
@@ -101,7 +101,7 @@ func TestParseSerf(t *testing.T) {
 }
 
 func TestMembersStandForALeader(t *testing.T) {
-	l := NewLedger(nil)
+	l := NewTimeline(nil)
 	m := newMembers()
 	m.change(l, 2, func(m *members) { m.set([]int{1, 2, 3}) })
 	if got := l.Agreed([]int{2}); got != 1 {
@@ -125,7 +125,7 @@ func TestHearARC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := NewLedger(nil)
+	l := NewTimeline(nil)
 	for _, step := range []struct {
 		event *arcv1.Event
 		view  int

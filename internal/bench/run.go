@@ -60,11 +60,11 @@ const longestWhy = 4000
 
 type runner struct {
 	Options
-	shelf   *shelf
-	results *Results
-	skipped map[string]bool // systems whose programs are missing
-	ready   map[string]programs
-	waited  time.Duration // for the machine to be quiet
+	installer *installer
+	results   *Results
+	skipped   map[string]bool // systems whose programs are missing
+	ready     map[string]programs
+	waited    time.Duration // for the machine to be quiet
 }
 
 // Run measures. It returns what it has, also when it was interrupted.
@@ -77,8 +77,8 @@ func Run(ctx context.Context, o Options) (*Results, error) {
 	defer os.RemoveAll(temp)
 	r := &runner{
 		Options: o, results: &Results{Version: 1, Began: began, Programs: map[string]string{}},
-		shelf:   &shelf{cache: o.Cache, say: o.Say, offline: o.Offline, arc: o.Arc, temp: temp},
-		skipped: map[string]bool{}, ready: map[string]programs{},
+		installer: &installer{cache: o.Cache, say: o.Say, offline: o.Offline, arc: o.Arc, temp: temp},
+		skipped:   map[string]bool{}, ready: map[string]programs{},
 	}
 	r.results.Machine = machine()
 	if load := r.results.Machine.LoadBefore; load > 0.5 {
@@ -106,7 +106,7 @@ func machine() Machine {
 func (r *runner) all(ctx context.Context) error {
 	chosen := Choose(r.Only)
 	for _, s := range chosen { // all that takes processor time comes first
-		p, err := s.provide(ctx, r.shelf)
+		p, err := s.provide(ctx, r.installer)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -157,7 +157,7 @@ func (r *runner) errand(ctx context.Context, p *plan, e errand) (whole bool, err
 		return false, fmt.Errorf("the time was over, --within %v", r.Within)
 	}
 	r.Say("%s on %d hosts: about %s for this, then %s", e.system.ID, e.hosts, roughly(p.expected(e)), roughly(p.after()))
-	c := r.course(e.system, e.hosts)
+	c := r.series(e.system, e.hosts)
 	c.end, c.rest = end, p.after()
 	err = c.run(ctx)
 	return err == nil && c.whole(), err

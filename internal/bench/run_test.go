@@ -68,7 +68,7 @@ func TestMissingProgramsAreSkipped(t *testing.T) {
 }
 
 func TestAStageTurnsComplaintsIntoErrors(t *testing.T) {
-	st := &stage{say: t.Logf}
+	st := &labTB{say: t.Logf}
 	var order []int
 	st.Cleanup(func() { order = append(order, 1) })
 	st.Cleanup(func() { order = append(order, 2) })
@@ -95,4 +95,4 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-var _ netlab.T = (*stage)(nil)
+var _ netlab.T = (*labTB)(nil)

@@ -1,13 +1,7 @@
 package bench
 
 import (
-	"bufio"
 	"context"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/arc-ring/arc/internal/netlab"
@@ -38,9 +32,9 @@ type System struct {
 
 	// provide finds the programs or fetches them. Its error says why this
 	// system is skipped.
-	provide func(ctx context.Context, s *shelf) (programs, error)
-	// begin makes what runs the system on the hosts of a bed.
-	begin func(b *bed, p programs) daemon
+	provide func(ctx context.Context, s *installer) (programs, error)
+	// begin makes what runs the system on the hosts of an environment.
+	begin func(e *trialEnv, p programs) daemon
 }
 
 // always is a time that does not depend on the number of hosts.
@@ -72,7 +66,7 @@ type programs struct {
 // daemon is a system on the hosts of one lab.
 type daemon interface {
 	// start starts the daemon on a host, also again after it was killed, and
-	// has the ledger told from now on what is seen there.
+	// has the timeline told from now on what is seen there.
 	start(h *netlab.Host) error
 	// unready says why the whole is not settled yet; empty if each host that
 	// runs a daemon is a member and all agree on a leader that acts.
@@ -84,96 +78,4 @@ type daemon interface {
 	mend(h *netlab.Host) error
 	// close ends the observers.
 	close()
-}
-
-// bed is a lab with one system on it.
-type bed struct {
-	lab    *netlab.Lab
-	hosts  []*netlab.Host
-	ledger *Ledger
-	// tails keep, by host, what the daemons said last, for a failed trial's
-	// report.
-	tails map[int]func() string
-}
-
-func (b *bed) numbers() []int {
-	var list []int
-	for _, h := range b.hosts {
-		list = append(list, h.Number())
-	}
-	return list
-}
-
-// hostDir makes a directory on the host's own disk, which only the host itself
-// sees under this path (see netlab's Outside).
-func (b *bed) hostDir(h *netlab.Host, name string) (string, error) {
-	dir := filepath.Join(h.Dir(), name)
-	return dir, os.MkdirAll(h.Outside(dir), 0o755)
-}
-
-// writeFile writes a file on the host's own disk.
-func writeFile(h *netlab.Host, path, content string) error {
-	return os.WriteFile(h.Outside(path), []byte(content), 0o644)
-}
-
-// run starts a program on a host; each line that it writes is given to see, in
-// a goroutine that ends with the program. Without see nobody reads what it
-// writes before something is wrong: reading takes processor time.
-func (b *bed) run(h *netlab.Host, p programs, args []string, see func(line string)) *netlab.Process {
-	c := netlab.Command{Path: p.Path, Args: args, Env: p.Env}
-	if see == nil {
-		proc := h.StartCommand(c)
-		b.tails[h.Number()] = func() string { return lastLines(proc.Stdout()) + lastLines(proc.Stderr()) }
-		return proc
-	}
-	said := &tail{}
-	b.tails[h.Number()] = said.text
-	r, w := io.Pipe()
-	go func() {
-		lines := bufio.NewReaderSize(r, 64<<10)
-		for {
-			line, err := lines.ReadString('\n')
-			if err != nil {
-				_ = r.CloseWithError(err)
-				return
-			}
-			line = strings.TrimRight(line, "\n")
-			see(line)
-			said.add(line)
-		}
-	}()
-	c.Stdout, c.Stderr = w, w
-	proc := h.StartCommand(c)
-	go func() {
-		<-proc.Done()
-		_ = w.Close()
-	}()
-	return proc
-}
-
-// says is the end of what the first daemons said; the others hardly say
-// anything else.
-func (b *bed) says() string {
-	const enough = 3
-	var all strings.Builder
-	for _, h := range b.hosts[:min(enough, len(b.hosts))] {
-		if t := b.tails[h.Number()]; t != nil {
-			fmt.Fprintf(&all, "--- %s\n%s", h, t())
-		}
-	}
-	return all.String()
-}
-
-// allMembers is the part of unready that all systems have in common: everybody
-// runs and takes the same acting host for the leader.
-func (b *bed) allMembers() string {
-	leader := b.ledger.Agreed(b.numbers())
-	if leader == nobody {
-		return "the hosts do not agree on a leader"
-	}
-	acting := b.ledger.Acting()
-	if len(acting) != 1 || acting[0] != leader {
-		return fmt.Sprintf("n%d leads, acting are %v", leader, acting)
-	}
-	return ""
 }

@@ -14,13 +14,13 @@ const (
 	cutHosts = 5
 	// A kind of trial is given up after so many in a row without a result.
 	failuresInARow = 2
-	// A course that takes longer than this says how far it is.
+	// A series that takes longer says how far it is.
 	tellEvery = 30 * time.Second
 )
 
-// course is all that is measured of one system on one number of hosts, in one
+// series is all that is measured of one system on one number of hosts, in one
 // lab or in several side by side.
-type course struct {
+type series struct {
 	*runner
 	system System
 	hosts  int
@@ -30,7 +30,7 @@ type course struct {
 	end time.Time
 	// asked is set if that end was asked for (CaseTime).
 	asked bool
-	// rest is about how long all the other courses take.
+	// rest is about how long all the other series take.
 	rest time.Duration
 
 	mu    sync.Mutex // guards all below, and the runner's results
@@ -46,7 +46,7 @@ type kind struct {
 	// last kinds come after all others.
 	last bool
 	want int
-	do   func(ctx context.Context, p *place) (outcome, error)
+	do   func(ctx context.Context, e *trialEnv) (outcome, error)
 
 	begun, inARow int
 	outcomes      []outcome
@@ -55,28 +55,28 @@ type kind struct {
 
 func (k *kind) givenUp() bool { return k.inARow >= failuresInARow }
 
-// course prepares what is measured of a system on n hosts.
-func (r *runner) course(s System, n int) *course {
-	c := &course{runner: r, system: s, hosts: n, began: time.Now(), labs: 1, told: time.Now()}
+// series prepares what is measured of a system on n hosts.
+func (r *runner) series(s System, n int) *series {
+	c := &series{runner: r, system: s, hosts: n, began: time.Now(), labs: 1, told: time.Now()}
 	for _, f := range Faults {
 		if slices.Contains(r.Faults, f.Name) {
-			c.kinds = append(c.kinds, &kind{name: f.Name, want: r.Trials, do: func(ctx context.Context, p *place) (outcome, error) {
-				return p.trial(ctx, f)
+			c.kinds = append(c.kinds, &kind{name: f.Name, want: r.Trials, do: func(ctx context.Context, e *trialEnv) (outcome, error) {
+				return e.trial(ctx, f)
 			}})
 		}
 	}
 	if cuts := r.cuts(s, n); cuts > 0 {
-		c.kinds = append(c.kinds, &kind{name: cutName, last: true, want: cuts, do: func(ctx context.Context, p *place) (outcome, error) {
-			return p.cut(ctx)
+		c.kinds = append(c.kinds, &kind{name: cutName, last: true, want: cuts, do: func(ctx context.Context, e *trialEnv) (outcome, error) {
+			return e.cut(ctx)
 		}})
 	}
 	return c
 }
 
-func (c *course) String() string { return fmt.Sprintf("%s, %d hosts", c.system.ID, c.hosts) }
+func (c *series) String() string { return fmt.Sprintf("%s, %d hosts", c.system.ID, c.hosts) }
 
 // run measures it all. What was measured until an error is kept.
-func (c *course) run(ctx context.Context) error {
+func (c *series) run(ctx context.Context) error {
 	if err := c.quiet(ctx); err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (c *course) run(ctx context.Context) error {
 	}
 	c.Say("%s: settled after %.1f s", c, time.Since(began).Seconds())
 	var atRest *Cost
-	err = first.stage.do(func() error {
+	err = first.tb.do(func() error {
 		if c.idleAt(c.hosts) {
 			if atRest, err = c.idle(ctx, first); err != nil {
 				return err
@@ -123,12 +123,12 @@ func (c *course) run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// idle watches the first place before there is any other.
-func (c *course) idle(ctx context.Context, p *place) (*Cost, error) {
+// idle watches the first environment before there is any other.
+func (c *series) idle(ctx context.Context, e *trialEnv) (*Cost, error) {
 	if err := pause(ctx, time.Second); err != nil {
 		return nil, err
 	}
-	cost, err := p.bed.cost(ctx, c.Idle)
+	cost, err := e.cost(ctx, c.Idle)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (c *course) idle(ctx context.Context, p *place) (*Cost, error) {
 }
 
 // left is how many trials are to be begun.
-func (c *course) left() int {
+func (c *series) left() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := 0
@@ -153,7 +153,7 @@ func (c *course) left() int {
 }
 
 // whole reports whether every trial was made.
-func (c *course) whole() bool {
+func (c *series) whole() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !slices.ContainsFunc(c.kinds, func(k *kind) bool { return k.begun < k.want })
@@ -161,7 +161,7 @@ func (c *course) whole() bool {
 
 // take chooses the next trial: all kinds in turns, so that whatever the machine
 // does meanwhile disturbs all alike. Nil if there is none.
-func (c *course) take(now time.Time) *kind {
+func (c *series) take(now time.Time) *kind {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var next *kind
@@ -183,13 +183,13 @@ func (c *course) take(now time.Time) *kind {
 	return next
 }
 
-// work makes trials in one place, a new one if it is nil, until there is nothing
+// work makes trials in one environment, a new one if it is nil, until there is nothing
 // left to do.
-func (c *course) work(ctx context.Context, p *place) {
+func (c *series) work(ctx context.Context, e *trialEnv) {
 	defer func() {
-		if p != nil {
-			p.close()
-			c.note(nil, p, outcome{}, nil)
+		if e != nil {
+			e.close()
+			c.note(nil, e, outcome{}, nil)
 		}
 	}()
 	for ctx.Err() == nil {
@@ -199,34 +199,34 @@ func (c *course) work(ctx context.Context, p *place) {
 		}
 		var o outcome
 		var err error
-		if p == nil {
-			p, err = c.open(ctx, c.system, c.hosts)
+		if e == nil {
+			e, err = c.open(ctx, c.system, c.hosts)
 		}
 		if err == nil {
-			err = p.stage.do(func() (err error) {
-				o, err = k.do(ctx, p)
+			err = e.tb.do(func() (err error) {
+				o, err = k.do(ctx, e)
 				return err
 			})
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		c.note(k, p, o, err)
+		c.note(k, e, o, err)
 		// Whatever else went wrong, such hosts are not what they should be.
-		if err != nil && !errors.Is(err, errUnanswered) && p != nil {
-			p.close()
-			p = nil
+		if err != nil && !errors.Is(err, errUnanswered) && e != nil {
+			e.close()
+			e = nil
 		}
 	}
 }
 
-// note writes down what a trial found, and where the place's time went.
-func (c *course) note(k *kind, p *place, o outcome, err error) {
+// note writes down what a trial found, and where the environment's time went.
+func (c *series) note(k *kind, e *trialEnv, o outcome, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p != nil {
-		c.spent.add(*p.spent)
-		*p.spent = spent{}
+	if e != nil {
+		c.spent.add(e.spent)
+		e.spent = spent{}
 	}
 	if k == nil {
 		return
@@ -247,7 +247,7 @@ func (c *course) note(k *kind, p *place, o outcome, err error) {
 
 // progressLocked says how many trials are over, and how long the run will still
 // take if the others take as long.
-func (c *course) progressLocked() string {
+func (c *series) progressLocked() string {
 	over, all := 0, 0
 	for _, k := range c.kinds {
 		n := len(k.outcomes) + len(k.failed)
@@ -267,7 +267,7 @@ func (c *course) progressLocked() string {
 }
 
 // report adds what was measured to the results.
-func (c *course) report(interrupted bool) {
+func (c *series) report(interrupted bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var short []string
@@ -292,7 +292,7 @@ func (c *course) report(interrupted bool) {
 		c.spent.settling.Seconds(), c.spent.resting.Seconds(), c.spent.striking.Seconds(), c.spent.mending.Seconds(), beside(c.labs))
 }
 
-func (c *course) failoverResult(k *kind) Failover {
+func (c *series) failoverResult(k *kind) Failover {
 	f := Failover{System: c.system.ID, Hosts: c.hosts, Fault: k.name, Failed: k.failed, Labs: c.labs}
 	for _, o := range k.outcomes {
 		f.First = append(f.First, milliseconds(o.first))
@@ -304,7 +304,7 @@ func (c *course) failoverResult(k *kind) Failover {
 	return f
 }
 
-func (c *course) cutResult(k *kind) Cut {
+func (c *series) cutResult(k *kind) Cut {
 	r := Cut{System: c.system.ID, Hosts: c.hosts, Failed: k.failed, Labs: c.labs}
 	for _, o := range k.outcomes {
 		r.Both = append(r.Both, milliseconds(o.both))

@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// shelf is where programs come from: the machine itself, or a cache directory
+// installer is where programs come from: the machine itself, or a cache directory
 // into which packages are unpacked. Nothing is installed, so no service starts
 // and nothing has to be removed.
-type shelf struct {
+type installer struct {
 	cache string
 	say   func(format string, args ...any)
 	// offline forbids fetching.
@@ -30,7 +30,7 @@ type shelf struct {
 var errOffline = errors.New("it is not installed here and fetching was forbidden")
 
 // debian finds a program of a Debian package.
-func (s *shelf) debian(ctx context.Context, pkg, program string) (programs, error) {
+func (s *installer) debian(ctx context.Context, pkg, program string) (programs, error) {
 	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin") {
 		path := filepath.Join(dir, program)
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
@@ -70,7 +70,7 @@ func (s *shelf) debian(ctx context.Context, pkg, program string) (programs, erro
 
 // unpack downloads a package with all that it depends on and is not installed,
 // and unpacks it all below root.
-func (s *shelf) unpack(ctx context.Context, pkg, root string) error {
+func (s *installer) unpack(ctx context.Context, pkg, root string) error {
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (s *shelf) unpack(ctx context.Context, pkg, root string) error {
 
 // module builds the main package of a Go module at a version. It has a module
 // of its own in the cache, since ours shall not know of it.
-func (s *shelf) module(ctx context.Context, name, pkg, version string) (programs, error) {
+func (s *installer) module(ctx context.Context, name, pkg, version string) (programs, error) {
 	dir := filepath.Join(s.cache, "go", name+"-"+version)
 	path := filepath.Join(dir, name)
 	if _, err := os.Stat(path); err == nil {
@@ -153,7 +153,7 @@ func BuildArc(ctx context.Context, path string) error {
 }
 
 // own finds arc, or builds it.
-func (s *shelf) own(ctx context.Context) (programs, error) {
+func (s *installer) own(ctx context.Context) (programs, error) {
 	if s.arc == "" {
 		s.say("building arc")
 		path := filepath.Join(s.temp, "arc")

@@ -62,16 +62,16 @@ func TestReadingTheMachine(t *testing.T) {
 
 func TestTrialsTakeTurns(t *testing.T) {
 	now := time.Unix(1000, 0)
-	order := func(c *course, at time.Time) string {
+	order := func(c *series, at time.Time) string {
 		var list []string
 		for k := c.take(at); k != nil; k = c.take(at) {
 			list = append(list, k.name)
 		}
 		return strings.Join(list, " ")
 	}
-	fresh := func() *course {
+	fresh := func() *series {
 		r := &runner{Options: Options{Least: 1}}
-		return &course{runner: r, kinds: []*kind{{name: "kill", want: 3}, {name: "pull", want: 3}, {name: "cut", want: 2, last: true}}}
+		return &series{runner: r, kinds: []*kind{{name: "kill", want: 3}, {name: "pull", want: 3}, {name: "cut", want: 2, last: true}}}
 	}
 	c := fresh()
 	if got := order(c, now); got != "kill pull kill pull kill pull cut cut" {

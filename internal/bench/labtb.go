@@ -9,9 +9,9 @@ import (
 // errDenied is the error of a lab that may not be made here.
 var errDenied = errors.New("no lab")
 
-// stage stands in for a test: it holds what a lab wants cleaned up, and turns
+// labTB stands in for a test: it holds what a lab wants cleaned up, and turns
 // a lab's fatal complaint into an error of do.
-type stage struct {
+type labTB struct {
 	say      func(format string, args ...any)
 	cleanups []func()
 }
@@ -19,32 +19,32 @@ type stage struct {
 // complaint is what Fatalf and Skipf panic with, for do to catch.
 type complaint struct{ err error }
 
-func (s *stage) Helper() {}
+func (tb *labTB) Helper() {}
 
-func (s *stage) Fatalf(format string, args ...any) {
+func (tb *labTB) Fatalf(format string, args ...any) {
 	panic(complaint{fmt.Errorf(format, args...)})
 }
 
-func (s *stage) Skipf(format string, args ...any) {
+func (tb *labTB) Skipf(format string, args ...any) {
 	panic(complaint{fmt.Errorf("%w: %s", errDenied, fmt.Sprintf(format, args...))})
 }
 
-func (s *stage) Logf(format string, args ...any) { s.say(format, args...) }
+func (tb *labTB) Logf(format string, args ...any) { tb.say(format, args...) }
 
-func (s *stage) Cleanup(f func()) { s.cleanups = append(s.cleanups, f) }
+func (tb *labTB) Cleanup(f func()) { tb.cleanups = append(tb.cleanups, f) }
 
 // TempDir is removed by end.
-func (s *stage) TempDir() string {
+func (tb *labTB) TempDir() string {
 	dir, err := os.MkdirTemp("", "arc-bench")
 	if err != nil {
-		s.Fatalf("make a directory: %w", err)
+		tb.Fatalf("make a directory: %w", err)
 	}
-	s.Cleanup(func() { _ = os.RemoveAll(dir) })
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
 }
 
 // do runs f and returns its error or the lab's complaint.
-func (s *stage) do(f func() error) (err error) {
+func (tb *labTB) do(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			c, ok := p.(complaint)
@@ -58,9 +58,9 @@ func (s *stage) do(f func() error) (err error) {
 }
 
 // end cleans up, last in first out.
-func (s *stage) end() {
-	for i := len(s.cleanups) - 1; i >= 0; i-- {
-		s.cleanups[i]()
+func (tb *labTB) end() {
+	for i := len(tb.cleanups) - 1; i >= 0; i-- {
+		tb.cleanups[i]()
 	}
-	s.cleanups = nil
+	tb.cleanups = nil
 }

@@ -9,9 +9,9 @@ import (
 // nobody is the leader of a host that knows of none. Hosts count from 1.
 const nobody = 0
 
-// Ledger is what all hosts were seen to believe, in the order of this machine's
+// Timeline is what all hosts were seen to believe, in the order of this machine's
 // one clock. Any goroutine may write to it.
-type Ledger struct {
+type Timeline struct {
 	mu      sync.Mutex
 	now     func() time.Time
 	views   map[int]int
@@ -30,16 +30,16 @@ type entry struct {
 	leader int
 }
 
-// NewLedger makes an empty ledger. A nil clock is time.Now.
-func NewLedger(now func() time.Time) *Ledger {
+// NewTimeline makes an empty timeline. A nil clock is time.Now.
+func NewTimeline(now func() time.Time) *Timeline {
 	if now == nil {
 		now = time.Now
 	}
-	return &Ledger{now: now, views: map[int]int{}, acts: map[int]bool{}}
+	return &Timeline{now: now, views: map[int]int{}, acts: map[int]bool{}}
 }
 
 // See notes that the host takes leader for the leader now.
-func (l *Ledger) See(host, leader int) {
+func (l *Timeline) See(host, leader int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.views[host] == leader {
@@ -50,7 +50,7 @@ func (l *Ledger) See(host, leader int) {
 }
 
 // Act notes that the host acts as a leader from now, or does no longer.
-func (l *Ledger) Act(host int, on bool) {
+func (l *Timeline) Act(host int, on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.acts[host] == on {
@@ -61,14 +61,14 @@ func (l *Ledger) Act(host int, on bool) {
 }
 
 // Acts reports whether the host acts as a leader now.
-func (l *Ledger) Acts(host int) bool {
+func (l *Timeline) Acts(host int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.acts[host]
 }
 
 // Acting returns who acts as a leader now, in order.
-func (l *Ledger) Acting() []int {
+func (l *Timeline) Acting() []int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return numbered(l.acts)
@@ -87,13 +87,13 @@ func numbered(hosts map[int]bool) []int {
 }
 
 // Agreed is the leader that all these hosts know now, or nobody.
-func (l *Ledger) Agreed(hosts []int) int {
+func (l *Timeline) Agreed(hosts []int) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.agreedLocked(hosts)
 }
 
-func (l *Ledger) agreedLocked(hosts []int) int {
+func (l *Timeline) agreedLocked(hosts []int) int {
 	if len(hosts) == 0 {
 		return nobody
 	}
@@ -109,7 +109,7 @@ func (l *Ledger) agreedLocked(hosts []int) int {
 // Known tells when the survivors came to know the leader that they all know
 // now: the first of them and the last. It is not ok while they disagree, know
 // nobody, or still believe in the victim.
-func (l *Ledger) Known(fault time.Time, survivors []int, victim int) (first, last time.Time, leader int, ok bool) {
+func (l *Timeline) Known(fault time.Time, survivors []int, victim int) (first, last time.Time, leader int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	leader = l.agreedLocked(survivors)
@@ -140,7 +140,7 @@ func (l *Ledger) Known(fault time.Time, survivors []int, victim int) (first, las
 
 // Overlap is how long at least two hosts acted as leaders between from and
 // until.
-func (l *Ledger) Overlap(from, until time.Time) time.Duration {
+func (l *Timeline) Overlap(from, until time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	acting := map[int]bool{}
@@ -174,8 +174,8 @@ func (l *Ledger) Overlap(from, until time.Time) time.Duration {
 }
 
 // Forget drops what happened before t but for who believes and acts what now,
-// so that the ledger of a long run stays small.
-func (l *Ledger) Forget(t time.Time) {
+// so that the timeline of a long run stays small.
+func (l *Timeline) Forget(t time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// Acts are kept as if they began at t: Overlap needs them.

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// at is a ledger whose clock stands at the last given millisecond.
+// at is a timeline whose clock stands at the last given millisecond.
 type at struct {
-	*Ledger
+	*Timeline
 	t time.Time
 }
 
 func newAt() *at {
 	a := &at{t: time.Unix(0, 0)}
-	a.Ledger = NewLedger(func() time.Time { return a.t })
+	a.Timeline = NewTimeline(func() time.Time { return a.t })
 	return a
 }
 
