@@ -12,6 +12,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/mono"
+	"github.com/arc-ring/arc/internal/testwait"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -43,7 +44,7 @@ func TestGarbageIsCollectedAtRest(t *testing.T) {
 					if busy {
 						n.hub.Publish(n.hub.Load(), []*arcv1.Event{{}})
 					}
-					time.Sleep(heapCalm / 2)
+					testwait.Virtual(heapCalm / 2)
 				}
 				cancel()
 				synctest.Wait()

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/internal/wal"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -127,20 +128,20 @@ func start(t *testing.T, o Options) *testNode {
 	}
 	var recovered wal.Recovered
 	var err error
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	testwait.UntilNil(t, 5*time.Second, o.Name+" starts", func() error {
 		n.n = newNode(o)
 		if recovered, err = n.n.open(ctx); err == nil {
-			break
+			return nil
 		}
 		n.n.close()
 		// A monitor that another coordinator of this process just starts has
 		// the locks and the ports of all of them until it is another program.
-		passes := errors.Is(err, wal.ErrLocked) || errors.Is(err, reason.ErrRunning) || errors.Is(err, unix.EADDRINUSE)
-		if !passes || time.Now().After(deadline) {
+		if !errors.Is(err, wal.ErrLocked) && !errors.Is(err, reason.ErrRunning) && !errors.Is(err, unix.EADDRINUSE) {
 			cancel()
 			t.Fatal(err)
 		}
-	}
+		return err
+	})
 	go func() {
 		defer close(n.ended)
 		n.err = n.n.run(ctx, recovered)
@@ -219,13 +220,13 @@ func (n *testNode) ctx() context.Context {
 func (n *testNode) await(what string, ok func(*arcv1.StatusResponse) bool) *arcv1.StatusResponse {
 	n.t.Helper()
 	var st *arcv1.StatusResponse
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	testwait.UntilNil(n.t, 15*time.Second, n.o.Name+": "+what, func() error {
 		if st = n.status(); ok(st) {
-			return st
+			return nil
 		}
-	}
-	n.t.Fatalf("%s: not seen within 15 s: %s; status: %v", n.o.Name, what, st)
-	return nil
+		return fmt.Errorf("status: %v", st)
+	})
+	return st
 }
 
 func (n *testNode) awaitLeader(name string, members int) *arcv1.StatusResponse {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // SIGTERM ends a start that hangs in a directory, and waits for one that goes on.
@@ -25,11 +27,11 @@ func TestStartThatHangsIsInterrupted(t *testing.T) {
 				ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 				defer cancel()
 				began := time.Now()
-				err := interruptible(ctx, func() error { time.Sleep(c.takes); return own })
+				err := interruptible(ctx, func() error { <-time.After(c.takes); return own })
 				if took := time.Since(began); !errors.Is(err, c.want) || took != c.after {
 					t.Errorf("%v after %v, want %v after %v", err, took, c.want, c.after)
 				}
-				time.Sleep(c.takes) // the bubble ends with all that is in it
+				testwait.Virtual(c.takes) // the bubble ends with all that is in it
 			})
 		})
 	}

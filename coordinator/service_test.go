@@ -22,6 +22,7 @@ import (
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/internal/wal"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -184,11 +185,7 @@ func TestServices(t *testing.T) {
 		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(15 * time.Second); n1.awaitMonitor() == pid; time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("no new monitor registered within 15 s")
-			}
-		}
+		testwait.Until(t, 15*time.Second, "a new monitor registers", func() bool { return n1.awaitMonitor() != pid })
 		if r, err := n1.client.Relink(ctx, &arcv1.RelinkRequest{}); err != nil || r.GetTarget() != "n2" {
 			t.Errorf("the new one's link: %v, %v; want n2", r, err)
 		}
@@ -198,17 +195,18 @@ func TestServices(t *testing.T) {
 // awaitMonitor waits until the node's monitor has registered, and returns its pid.
 func (n *testNode) awaitMonitor() int {
 	n.t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	var pid int
+	testwait.UntilNil(n.t, 15*time.Second, n.o.Name+"'s monitor registers", func() error {
 		if _, err := n.client.Relink(n.ctx(), &arcv1.RelinkRequest{}); err != nil {
-			continue
+			return err
 		}
 		b, err := os.ReadFile(filepath.Join(n.o.RunDir, monitorPidName))
-		if pid, perr := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && perr == nil {
-			return pid
+		if err == nil {
+			pid, err = strconv.Atoi(strings.TrimSpace(string(b)))
 		}
-	}
-	n.t.Fatalf("%s: no monitor registered within 15 s", n.o.Name)
-	return 0
+		return err
+	})
+	return pid
 }
 
 func nextOf(t *testing.T, w arcv1.ArcService_WatchClient, kind string) *arcv1.Event {

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/arc-ring/arc/internal/testwait"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
@@ -91,11 +92,11 @@ func playHost(t *testing.T, role string) {
 		ip(t, "link add arc1 type veth peer name arc2 netns "+os.Getenv(peerEnv))
 	}
 	link := "arc" + role
-	waitFor(t, func() bool { _, err := net.InterfaceByName(link); return err == nil })
+	testwait.Until(t, within, link+" is there", func() bool { _, err := net.InterfaceByName(link); return err == nil })
 	ip(t, "address add 10.77.0."+role+"/24 dev "+link)
 	ip(t, "address add fd77::"+role+"/64 dev "+link+" nodad")
 	ip(t, "link set "+link+" up")
-	waitFor(t, func() bool { return carrier(link) })
+	testwait.Until(t, within, link+" has a carrier", func() bool { return carrier(link) })
 
 	for i, bind := range []string{"", "10.77.0." + role, "fd77::" + role} {
 		playTurn(t, role, bind, 7400+i)
@@ -235,7 +236,7 @@ func meet(t *testing.T, role string, port int) {
 		c.Close()
 		return
 	}
-	waitFor(t, func() bool {
+	testwait.Until(t, within, address+" listens", func() bool {
 		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 		if err != nil {
 			return false
@@ -256,7 +257,7 @@ func playLoopback(t *testing.T) {
 	ip(t, "address add 10.88.0.1/24 dev quiet")
 	ip(t, "link set quiet up")
 	ip(t, "link set end up")
-	waitFor(t, func() bool { return carrier("quiet") })
+	testwait.Until(t, within, "quiet has a carrier", func() bool { return carrier("quiet") })
 	sent := func() int {
 		table, err := os.ReadFile("/proc/net/dev")
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
+	"github.com/arc-ring/arc/internal/testwait"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
@@ -313,7 +314,7 @@ func TestSeekEndsWithItsContextAndWithTheService(t *testing.T) {
 		_, err := s.Seek(ctx)
 		ended <- err
 	}()
-	waitFor(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.waiter != nil })
+	testwait.Until(t, within, "somebody waits for an answer", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.waiter != nil })
 	if _, err := s.Seek(ctx); !errors.Is(err, ErrSeeking) {
 		t.Errorf("second Seek: %v, want ErrSeeking", err)
 	}
@@ -325,22 +326,13 @@ func TestSeekEndsWithItsContextAndWithTheService(t *testing.T) {
 		_, err := s.Seek(context.Background())
 		ended <- err
 	}()
-	waitFor(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.waiter != nil })
+	testwait.Until(t, within, "somebody waits for an answer", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.waiter != nil })
 	s.Close()
 	if err := <-ended; !errors.Is(err, ErrClosed) {
 		t.Errorf("Seek: %v, want ErrClosed", err)
 	}
 	if _, err := s.Seek(context.Background()); !errors.Is(err, ErrClosed) {
 		t.Errorf("Seek after Close: %v, want ErrClosed", err)
-	}
-}
-
-func waitFor(t *testing.T, what func() bool) {
-	t.Helper()
-	for end := time.Now().Add(within); !what(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("waited in vain")
-		}
 	}
 }
 

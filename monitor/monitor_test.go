@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/internal/testwait"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
@@ -46,7 +47,7 @@ func TestItRegistersAndProbesItsSuccessor(t *testing.T) {
 	h.link(nil, b)
 	h.awaitLink(b, "dialled")
 	h.awaitLink(b, "up")
-	eventually(t, "probes go on", func() bool { return b.pings.Load() > 5 })
+	testwait.Until(t, patience, "probes go on", func() bool { return b.pings.Load() > 5 })
 }
 
 func TestASilentSuccessorIsSuspectedAndTheNextIsLookedAt(t *testing.T) {
@@ -57,7 +58,7 @@ func TestASilentSuccessorIsSuspectedAndTheNextIsLookedAt(t *testing.T) {
 	h.awaitLink(b, "up")
 	b.term.Store(8)
 	before := b.pings.Load()
-	eventually(t, "answers of term 8", func() bool { return b.pings.Load() > before+2 })
+	testwait.Until(t, patience, "answers of term 8", func() bool { return b.pings.Load() > before+2 })
 	b.mute.Store(true)
 	h.await("silence in term 8", func(r *localv1.MonitorRequest) bool {
 		s := r.GetOpinion()
@@ -68,7 +69,7 @@ func TestASilentSuccessorIsSuspectedAndTheNextIsLookedAt(t *testing.T) {
 	h.awaitSuspicion(b, "silent")
 	h.awaitSuspicion(c, "silent")
 	h.awaitSuspicion(c, "silent")
-	eventually(t, "the third is looked at", func() bool { return d.pings.Load() > 0 })
+	testwait.Until(t, patience, "the third is looked at", func() bool { return d.pings.Load() > 0 })
 	b.mute.Store(false)
 	h.await("cleared", func(r *localv1.MonitorRequest) bool {
 		return r.GetOpinion().GetClear() != nil && r.GetOpinion().GetId() == 2
@@ -84,7 +85,7 @@ func TestACrashIsReportedAtOnceAsRefused(t *testing.T) {
 	// With probes 20 s apart only the break and the refusal can tell.
 	h.awaitSuspicion(b, "refused")
 	// The next is looked at from the break on.
-	eventually(t, "a probe of the next", func() bool { return c.pings.Load() > 0 })
+	testwait.Until(t, patience, "a probe of the next", func() bool { return c.pings.Load() > 0 })
 	c.stop()
 	h.awaitSuspicion(c, "refused")
 }
@@ -106,10 +107,10 @@ func TestABrokenStreamThatCanBeHadAgainIsNoSuspicion(t *testing.T) {
 	h.start()
 	h.link(slow, b)
 	h.awaitLink(b, "up")
-	eventually(t, "an answered probe", func() bool { return b.pings.Load() >= 1 })
+	testwait.Until(t, patience, "an answered probe", func() bool { return b.pings.Load() >= 1 })
 	b.breakStreams()
 	h.awaitLink(b, "redialled")
-	eventually(t, "a second stream and a probe on it", func() bool { return b.streams.Load() >= 2 && b.pings.Load() >= 2 })
+	testwait.Until(t, patience, "a second stream and a probe on it", func() bool { return b.streams.Load() >= 2 && b.pings.Load() >= 2 })
 	h.noSuspicion()
 }
 
@@ -137,7 +138,7 @@ func TestOnePathIsEnough(t *testing.T) {
 		l.Successors[0].Addresses = []string{gone.addr, b.addr}
 	}, b)
 	h.awaitLink(b, "up")
-	eventually(t, "an answered probe", func() bool { return b.pings.Load() >= 1 })
+	testwait.Until(t, patience, "an answered probe", func() bool { return b.pings.Load() >= 1 })
 	h.noSuspicion()
 	b.stop()
 	h.awaitSuspicion(b, "refused")
@@ -323,19 +324,19 @@ func TestTheCoordinatorsDoorbell(t *testing.T) {
 	h.start()
 	h.link(slow, b, c)
 	h.ring()
-	eventually(t, "a stream", func() bool { return b.streams.Load() == 1 })
-	eventually(t, "its bell was heard", func() bool { return len(h.doorbell) == 0 })
+	testwait.Until(t, patience, "a stream", func() bool { return b.streams.Load() == 1 })
+	testwait.Until(t, patience, "its bell was heard", func() bool { return len(h.doorbell) == 0 })
 
 	// A new target, and the bell that belongs to it.
 	h.link(slow, c, b)
 	h.ring()
 	h.awaitLink(c, "up")
-	eventually(t, "its bell was heard", func() bool { return len(h.doorbell) == 0 })
+	testwait.Until(t, patience, "its bell was heard", func() bool { return len(h.doorbell) == 0 })
 
 	// The same link with a wish for a fresh dial.
 	h.link(func(l *localv1.Link) { slow(l); l.Redial = true }, c, b)
 	h.awaitLink(c, "redialled")
-	eventually(t, "a second stream", func() bool { return c.streams.Load() == 2 })
+	testwait.Until(t, patience, "a second stream", func() bool { return c.streams.Load() == 2 })
 	h.noSuspicion()
 	if got := b.streams.Load(); got != 1 {
 		t.Errorf("%d streams to the first target, want 1", got)
@@ -347,13 +348,13 @@ func TestAnOperatorsSignal(t *testing.T) {
 	h.options.bell = bell{grace: time.Millisecond, belongs: time.Nanosecond}
 	h.start()
 	h.ring() // there is nobody to dial yet
-	eventually(t, "the first ring was heard", func() bool { return len(h.doorbell) == 0 })
+	testwait.Until(t, patience, "the first ring was heard", func() bool { return len(h.doorbell) == 0 })
 	h.link(slow, b, c)
-	eventually(t, "a stream", func() bool { return b.streams.Load() == 1 })
+	testwait.Until(t, patience, "a stream", func() bool { return b.streams.Load() == 1 })
 	for i := range int64(3) {
 		h.ring()
 		h.awaitLink(b, "redialled")
-		eventually(t, "another stream", func() bool { return b.streams.Load() == i+2 })
+		testwait.Until(t, patience, "another stream", func() bool { return b.streams.Load() == i+2 })
 	}
 	h.noSuspicion()
 }
@@ -366,7 +367,7 @@ func TestARelinkKeepsWhatNeedsNoChange(t *testing.T) {
 	// New timing, a new leader, a new member to tell: the stream stays.
 	h.link(func(l *localv1.Link) { l.Leader, l.LeaderIntervalMs = 2, 10 }, b, c)
 	before := b.pings.Load()
-	eventually(t, "the new timing", func() bool { return b.pings.Load() > before+5 })
+	testwait.Until(t, patience, "the new timing", func() bool { return b.pings.Load() > before+5 })
 	if got := b.streams.Load(); got != 1 {
 		t.Errorf("%d streams, want the old one", got)
 	}
@@ -374,7 +375,7 @@ func TestARelinkKeepsWhatNeedsNoChange(t *testing.T) {
 	h.epoch -= 2
 	h.link(nil, c)
 	before = b.pings.Load()
-	eventually(t, "the old target is probed on", func() bool { return b.pings.Load() > before+5 })
+	testwait.Until(t, patience, "the old target is probed on", func() bool { return b.pings.Load() > before+5 })
 	if got := c.streams.Load(); got != 0 {
 		t.Errorf("%d streams to the target of an old link", got)
 	}
@@ -405,11 +406,7 @@ func TestTheLogLevelIsTheCoordinators(t *testing.T) {
 	h := newHome(t)
 	h.levels = []string{"warn", "", "loud"}
 	h.start()
-	for end := time.Now().Add(patience); h.options.Logger.GetLevel() != hclog.Warn; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the level is %v, want warn", h.options.Logger.GetLevel())
-		}
-	}
+	testwait.Until(t, patience, "it logs at level warn", func() bool { return h.options.Logger.GetLevel() == hclog.Warn })
 	b := newNode(t, 2, "n2")
 	h.link(slow, b)
 	h.awaitLink(b, "up") // the rest was received by now, or makes no difference

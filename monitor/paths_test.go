@@ -3,6 +3,7 @@ package monitor
 import (
 	"testing"
 
+	"github.com/arc-ring/arc/internal/testwait"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
@@ -44,7 +45,7 @@ func TestTheRightAnswerOutweighsAllOthers(t *testing.T) {
 	h.link(at(neighbour, foreign, again, b), b)
 	h.awaitLink(b, "up")
 	before := b.pings.Load()
-	eventually(t, "ten probes", func() bool { return b.pings.Load() >= before+10 })
+	testwait.Until(t, patience, "ten probes", func() bool { return b.pings.Load() >= before+10 })
 	h.noSuspicion()
 
 	// Its end is noticed although somebody answers at each of its other addresses.
@@ -72,7 +73,7 @@ func TestAnOwnAddressIsNotDialled(t *testing.T) {
 		l.Self.Addresses = []string{own.addr}
 	}, b)
 	h.awaitLink(b, "up")
-	eventually(t, "probes", func() bool { return b.pings.Load() > 5 })
+	testwait.Until(t, patience, "probes", func() bool { return b.pings.Load() > 5 })
 	if n := own.streams.Load(); n != 0 {
 		t.Errorf("the own coordinator was probed over %d streams as if it were the neighbour", n)
 	}
@@ -87,7 +88,7 @@ func TestAnAddressChangeKeepsTheStreamThatWorks(t *testing.T) {
 	h.link(at(b, other), b)
 	h.awaitLink(b, "dialled")
 	before := b.pings.Load()
-	eventually(t, "ten probes", func() bool { return b.pings.Load() >= before+10 })
+	testwait.Until(t, patience, "ten probes", func() bool { return b.pings.Load() >= before+10 })
 	if n := b.streams.Load(); n != 1 {
 		t.Errorf("%d streams, want the first one alone", n)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
+	"github.com/arc-ring/arc/internal/testwait"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	"github.com/arc-ring/arc/queue"
 )
@@ -108,7 +109,7 @@ func TestAsAProcess(t *testing.T) {
 		}
 		found = strings.Contains(line, "relinked: from=nobody to=n2 epoch=1")
 	}
-	time.Sleep(bellBelongs)
+	testwait.Real(bellBelongs, "after which a signal is an operator's")
 	cmd.Process.Signal(syscall.SIGUSR1)
 	h.awaitLink(b, "redialled")
 	if line, err := lines.ReadString('\n'); err != nil || !strings.Contains(line, `relinked: from=n2 to=n2 epoch=1 reason="an operator's signal"`) {
@@ -175,7 +176,7 @@ func BenchmarkAtRest(b *testing.B) {
 		h.link(func(l *localv1.Link) { l.IntervalMs, l.Misses, l.HangAfterMs = 200, 5, 5000 }, n)
 		h.awaitLink(n, "up")
 		before := cpuTime(b, cmd.Process.Pid)
-		time.Sleep(rest)
+		testwait.Real(rest, "that is measured")
 		b.ReportMetric(100*float64(cpuTime(b, cmd.Process.Pid)-before)/float64(rest), "%core")
 		// The coordinator's side of the queue ends with it.
 		killed := time.Now()

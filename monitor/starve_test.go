@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/arc-ring/arc/internal/testwait"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
@@ -102,7 +103,7 @@ func stopAgainAndAgain(t *testing.T, pid int) {
 			if err := syscall.Kill(pid, step.sig); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(step.lasts)
+			testwait.Real(step.lasts, "that the step lasts")
 		}
 	}
 }
@@ -136,7 +137,7 @@ func neverScheduled(t *testing.T, pid int) {
 			t.Fatal(err)
 		}
 	}
-	time.Sleep(starveFor)
+	testwait.Real(starveFor, "in which it starves")
 }
 
 func threads(t *testing.T, pid int) (ids []int) {

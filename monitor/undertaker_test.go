@@ -7,6 +7,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/hostaddr"
+	"github.com/arc-ring/arc/internal/testwait"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
@@ -38,7 +39,7 @@ func TestWhoKeepsConnectionsForACertificate(t *testing.T) {
 		}
 	}
 	leads(1)
-	eventually(t, "a connection to each", func() bool { return taken() == 2 })
+	testwait.Until(t, patience, "a connection to each", func() bool { return taken() == 2 })
 	leads(2)
 	if len(u.targets) != 2 || len(u.warm) != 0 {
 		t.Errorf("when it leads no longer, %d are to be told over %d connections, want 2 and none", len(u.targets), len(u.warm))

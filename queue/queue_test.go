@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/internal/testwait"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
@@ -357,11 +358,7 @@ func TestAChildInheritsTheQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Wait until the child has taken the link: from then on it can be rung.
-	for end := time.Now().Add(20 * time.Second); queued(t, s) > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("the child takes no link")
-		}
-	}
+	testwait.Until(t, 20*time.Second, "the child has taken the link", func() bool { return queued(t, s) == 0 })
 	if err := cmd.Process.Signal(unix.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}

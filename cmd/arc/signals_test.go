@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 func TestASignalThatArrivesTwiceAtOnceIsOne(t *testing.T) {
@@ -32,8 +34,7 @@ func TestASignalThatArrivesTwiceAtOnceIsOne(t *testing.T) {
 		if released.Load() != 0 {
 			t.Error("the second of two signals at once would end the process")
 		}
-		time.Sleep(sameSignal) // the bubble's clock
-		synctest.Wait()
+		testwait.Virtual(sameSignal)
 		if got := time.Duration(released.Load() - first); got != sameSignal {
 			t.Errorf("a second signal counts from %v on, want %v", got, sameSignal)
 		}

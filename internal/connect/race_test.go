@@ -22,7 +22,7 @@ func TestRaceTakesTheFirstGoodAnswer(t *testing.T) {
 				<-ctx.Done()
 				return addr, nil
 			case "good":
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				return addr, nil
 			}
 			<-ctx.Done()

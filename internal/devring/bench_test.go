@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // BenchmarkFailover reports the median time from the fault to the claim and to
@@ -74,7 +76,7 @@ func BenchmarkAtRest(b *testing.B) {
 		for _, n := range r.Nodes() {
 			before[n] = usageOf(b, n)
 		}
-		time.Sleep(window)
+		testwait.Real(window, "that is measured")
 		var cpu, rss float64
 		for _, n := range r.Nodes() {
 			u := usageOf(b, n)

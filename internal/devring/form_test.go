@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/testwait"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -48,7 +49,7 @@ func TestRingFormsInAnyOrder(t *testing.T) {
 	rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 	for i, n := range nodes {
 		if i > 0 {
-			time.Sleep(time.Duration(rand.Int64N(int64(1500 * time.Millisecond))))
+			testwait.Real(time.Duration(rand.Int64N(int64(1500*time.Millisecond))), "between two starts")
 		}
 		must(t, n.Start())
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // BenchmarkGrowth lets a ring grow to 100 real nodes, one after another, and
@@ -41,12 +43,12 @@ func BenchmarkGrowth(b *testing.B) {
 			}
 			join := Median(joins[len(joins)-5:])
 			st := awaitRing(b, r, formBound)
-			time.Sleep(2 * time.Second)
+			testwait.Real(2*time.Second, "in which the joins come to an end")
 			before := map[*Node]usage{}
 			for _, n := range r.Nodes() {
 				before[n] = usageOf(b, n)
 			}
-			time.Sleep(window)
+			testwait.Real(window, "that is measured")
 			var all, leader float64
 			var rss []int64
 			for _, n := range r.Nodes() {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/internal/verify/wire"
 )
 
@@ -110,8 +111,7 @@ func TestMinorityHasNoLeader(t *testing.T) {
 	lost := awaitEvent(t, r, mark, "that the leader loses its claim", func(ev Event) bool {
 		return ev.GetType() == "claim_lost" && ev.By == leader
 	})
-	// Nobody who is left claims in the time that an election takes.
-	time.Sleep(2 * time.Duration(st.GetSettings().GetLeaseMs()) * time.Millisecond)
+	testwait.Real(2*time.Duration(st.GetSettings().GetLeaseMs())*time.Millisecond, "in which one of those who are left would claim")
 	for _, n := range r.Running() {
 		s, err := n.Status(within(t, stepBound))
 		must(t, err)

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // noSuspicion fails if anybody was suspected or evicted since mark.
@@ -214,7 +216,7 @@ func witness(t *testing.T, which int) {
 	// Alone, the witness stays without a leader.
 	mark := r.Mark()
 	must(t, last.Kill())
-	time.Sleep(3 * time.Duration(st.GetSettings().GetLeaseMs()) * time.Millisecond) // in which it would claim
+	testwait.Real(3*time.Duration(st.GetSettings().GetLeaseMs())*time.Millisecond, "in which it would claim")
 	for _, ev := range r.Since(mark) {
 		if ev.GetType() == "claim_gained" {
 			t.Errorf("%s claims", ev.GetNode())

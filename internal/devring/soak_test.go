@@ -4,6 +4,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // Twenty-four nodes at rest for a minute: no eviction, no change of the
@@ -14,7 +16,7 @@ func TestQuietRingStaysQuiet(t *testing.T) {
 	}
 	r, st := whole(t, Options{Nodes: 24, LogLevel: "warn"})
 	mark := r.Mark()
-	time.Sleep(time.Minute)
+	testwait.Real(time.Minute, "in which nothing must happen")
 	for _, ev := range r.Since(mark) {
 		t.Errorf("%s says %s %s %v", ev.By.Name(), ev.GetType(), ev.GetNode(), ev.GetDetail().AsMap())
 	}

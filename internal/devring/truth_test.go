@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // A leader that loses everybody else says so within its lease, names whom it
@@ -40,7 +42,7 @@ func TestALeaderWithoutTheOthersTellsTheTruth(t *testing.T) {
 	if out, _, _ := arc(t, "--addr", leader.Addr(), "status", "-o", "json"); !strings.Contains(out, `"leader":null`) {
 		t.Errorf("arc status says %s", out)
 	}
-	<-time.After(time.Until(began.Add(outage))) // an outage takes its time
+	testwait.Real(time.Until(began.Add(outage)), "which is the rest of the outage")
 	thaw(t, others...)
 	awaitRing(t, r, stepBound)
 	led := time.Since(began)

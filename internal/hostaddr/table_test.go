@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // interfaces are a machine's addresses, and how often they were looked at.
@@ -79,7 +81,7 @@ func TestAFailedLookIsRepeated(t *testing.T) {
 		table := &Table{list: machine.list}
 		table.refresh(true)
 		machine.fail.Store(false)
-		time.Sleep(freshFor)
+		testwait.Virtual(freshFor)
 		if !table.Has(netip.MustParseAddr("10.1.2.3")) {
 			t.Error("it does not know the address a second after a look that failed")
 		}

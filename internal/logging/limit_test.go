@@ -5,9 +5,10 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // 3,000 strangers, or one with 3,000 tries, are not 3,000 lines; and what else
@@ -27,8 +28,7 @@ func TestLinesOfOneKindAreLimited(t *testing.T) {
 				root.Info("something else", "number", i)
 			}
 		}
-		time.Sleep(leftOutEvery)
-		synctest.Wait()
+		testwait.Virtual(leftOutEvery)
 		text := out.String()
 		if n := strings.Count(text, "stranger refused:"); n != linesAtOnce {
 			t.Errorf("%d lines, want %d", n, linesAtOnce)
@@ -42,7 +42,7 @@ func TestLinesOfOneKindAreLimited(t *testing.T) {
 		// One every so often is no flood.
 		before := strings.Count(out.String(), "stranger refused:")
 		for range 100 {
-			time.Sleep(lineEvery)
+			testwait.Virtual(lineEvery)
 			peer.Warn("stranger refused", "from", "afar")
 		}
 		synctest.Wait()

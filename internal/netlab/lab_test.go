@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/netlab"
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 func TestHostsSeeEachOther(t *testing.T) {
@@ -228,7 +229,7 @@ func TestProcessesAreFoundStoppedAndKilled(t *testing.T) {
 	lab := netlab.New(t, netlab.Options{Hosts: 2})
 	h := lab.Host(1)
 	p := h.Start("/bin/sh", "-c", "sleep 4321 & exec sleep 4322")
-	eventually(t, patience, "both run", func() bool {
+	testwait.Until(t, patience, "both run", func() bool {
 		return len(h.Find("sleep", "4321")) == 1 && len(h.Find("sleep", "4322")) == 1
 	})
 	if found := h.Find("sleep", "4322"); found[0].Pid != p.Pid() {
@@ -239,11 +240,11 @@ func TestProcessesAreFoundStoppedAndKilled(t *testing.T) {
 	}
 
 	p.Stop()
-	eventually(t, patience, "stopped", func() bool { return processState(t, p.Pid()) == "T" })
+	testwait.Until(t, patience, "stopped", func() bool { return processState(t, p.Pid()) == "T" })
 	p.Continue()
-	eventually(t, patience, "goes on", func() bool { return processState(t, p.Pid()) == "S" })
+	testwait.Until(t, patience, "goes on", func() bool { return processState(t, p.Pid()) == "S" })
 	h.Freeze()
-	eventually(t, patience, "frozen", func() bool { return processState(t, h.Find("sleep", "4321")[0].Pid) == "T" })
+	testwait.Until(t, patience, "frozen", func() bool { return processState(t, h.Find("sleep", "4321")[0].Pid) == "T" })
 	h.Thaw()
 
 	p.Kill()
@@ -252,7 +253,7 @@ func TestProcessesAreFoundStoppedAndKilled(t *testing.T) {
 		t.Fatalf("the child went with its parent: %+v", orphan)
 	}
 	h.SignalPid(orphan[0], syscall.SIGKILL)
-	eventually(t, patience, "the orphan is gone", func() bool { return len(h.Processes()) == 0 })
+	testwait.Until(t, patience, "the orphan is gone", func() bool { return len(h.Processes()) == 0 })
 }
 
 func processState(t *testing.T, pid int) string {
@@ -301,7 +302,7 @@ func TestNothingOutlivesItsKilledMaker(t *testing.T) {
 	}
 	must(t, cmd.Process.Kill())
 	_ = cmd.Wait()
-	eventually(t, patience, "all processes of the lab are gone", func() bool { return len(sleepers(t, mark)) == 0 })
+	testwait.Until(t, patience, "all processes of the lab are gone", func() bool { return len(sleepers(t, mark)) == 0 })
 }
 
 // sleepers returns the processes of this machine that have mark as argument.

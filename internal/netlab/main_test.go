@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/arc-ring/arc/internal/netlab"
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // inLab makes this test binary play a part in a lab instead of testing.
@@ -33,9 +34,7 @@ func keeper() int {
 		h.Start("/bin/sh", "-c", "sleep "+os.Getenv("NETLAB_TEST_MARK")+" & exec sleep 0")
 	}
 	for _, h := range lab.Hosts() {
-		for len(h.Find("sleep", os.Getenv("NETLAB_TEST_MARK"))) == 0 {
-			time.Sleep(10 * time.Millisecond)
-		}
+		testwait.Until(t, time.Minute, "the process runs", func() bool { return len(h.Find("sleep", os.Getenv("NETLAB_TEST_MARK"))) > 0 })
 	}
 	fmt.Println("ready")
 	_, _ = io.Copy(io.Discard, os.Stdin)
@@ -51,13 +50,3 @@ func (*program) Logf(string, ...any)       {}
 func (p *program) TempDir() string         { return p.dir }
 func (*program) Skipf(f string, a ...any)  { panic(fmt.Sprintf(f, a...)) }
 func (*program) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
-
-// eventually asks until the answer is yes; it fails the test after limit.
-func eventually(t *testing.T, limit time.Duration, what string, yes func() bool) {
-	t.Helper()
-	for end := time.Now().Add(limit); !yes(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", limit, what)
-		}
-	}
-}

@@ -19,6 +19,8 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/mem"
+
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -94,7 +96,7 @@ func TestReadOnReady(t *testing.T) {
 		pool := &countingPool{BufferPool: mem.DefaultBufferPool()}
 		read := func() (*[]byte, int, error) { return b.(*Conn).ReadOnReady(512, pool) }
 		go func() {
-			time.Sleep(5 * time.Millisecond) // so that the reader waits, most times
+			testwait.Real(5*time.Millisecond, "in which the reader begins to wait, most times")
 			a.Write([]byte("hello"))
 		}()
 		buf, n, err := read()
@@ -142,7 +144,7 @@ func TestErrorsAreThoseOfTheNetPackage(t *testing.T) {
 	// Closed with something unread, b resets the connection.
 	a.Write([]byte("x"))
 	b.Read(make([]byte, 0))
-	time.Sleep(time.Millisecond)
+	testwait.Real(time.Millisecond, "in which the byte arrives")
 	b.Close()
 	var op *net.OpError
 	if _, err := a.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) || !errors.As(err, &op) || op.Op != "read" {
@@ -167,7 +169,7 @@ func TestCloseEndsARead(t *testing.T) {
 			_, err := a.Read(make([]byte, 1))
 			ended <- err
 		}()
-		time.Sleep(time.Millisecond)
+		testwait.Real(time.Millisecond, "in which the read begins, most times")
 		a.Close()
 		if err := <-ended; !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
@@ -252,7 +254,7 @@ func BenchmarkEcho(b *testing.B) {
 			for b.Loop() {
 				x.Write(buf)
 				io.ReadFull(x, buf)
-				time.Sleep(time.Millisecond)
+				testwait.Real(time.Millisecond, "between two messages")
 			}
 			syscall.Getrusage(syscall.RUSAGE_SELF, &to)
 			spent := to.Utime.Nano() - from.Utime.Nano() + to.Stime.Nano() - from.Stime.Nano()

@@ -3,6 +3,7 @@ package loop
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -108,7 +109,7 @@ func (r *loops) until(what string, ok func() bool) {
 			r.b.Fatalf("never: %s", what)
 		}
 		r.turn()
-		time.Sleep(10 * time.Microsecond) // the writers have goroutines of their own
+		runtime.Gosched() // the writers have goroutines of their own
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/internal/wal"
 	"github.com/arc-ring/arc/ring"
 )
@@ -65,9 +66,9 @@ func TestDeferredEffectsAreCarriedOutInTime(t *testing.T) {
 						c.emit(effects...)
 					})
 					synctest.Wait()
-					time.Sleep(time.Millisecond)
+					testwait.Virtual(time.Millisecond)
 				}
-				time.Sleep(time.Second)
+				testwait.Virtual(time.Second)
 				l.Stop()
 				<-l.ended
 				slices.Sort(got)

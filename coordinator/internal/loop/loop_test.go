@@ -17,6 +17,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/mono"
+	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/internal/wal"
 	"github.com/arc-ring/arc/ring"
 )
@@ -262,7 +263,7 @@ func TestTheClaimEndsWithTheLease(t *testing.T) {
 		if _, _, term, left, ok := l.hub.Claim(); !ok || term != 1 || left != 500*time.Millisecond {
 			t.Errorf("claim %d for %v, %v; want 1 for 500ms", term, left, ok)
 		}
-		time.Sleep(500 * time.Millisecond) // nobody tells the loop
+		testwait.Virtual(500 * time.Millisecond) // nobody tells the loop
 		if _, _, _, _, ok := l.hub.Claim(); ok {
 			t.Error("it claims although its lease is over")
 		}
@@ -290,7 +291,7 @@ func TestTheLeaderIsToldWhileThereIsProof(t *testing.T) {
 		if _, m, ok := l.hub.Leader(); !ok || m.Name != "n1" {
 			t.Errorf("with proof it says that %q leads", m.Name)
 		}
-		time.Sleep(500 * time.Millisecond) // nobody tells the loop
+		testwait.Virtual(500 * time.Millisecond) // nobody tells the loop
 		if _, m, ok := l.hub.Leader(); ok {
 			t.Errorf("without proof it says that %q leads", m.Name)
 		}
@@ -436,7 +437,7 @@ func TestTheTimerFollowsTheCore(t *testing.T) {
 		}
 		l := testLoop(c, &fakeStore{})
 		go func() { _ = l.Run() }()
-		time.Sleep(time.Hour)
+		testwait.Virtual(time.Hour)
 		l.Stop()
 		<-l.ended
 		want := []election.Instant{mono.Instant(1500 * time.Millisecond), mono.Instant(1750 * time.Millisecond), mono.Instant(2000 * time.Millisecond)}
@@ -478,12 +479,12 @@ func TestStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := testLoop(&fakeCore{}, &fakeStore{})
 		go func() { _ = l.Run() }()
-		_ = l.inbox.post(func(election.Instant) { time.Sleep(3 * time.Second) })
-		time.Sleep(time.Second)
+		_ = l.inbox.post(func(election.Instant) { <-time.After(3 * time.Second) })
+		testwait.Virtual(time.Second)
 		if got := l.Stuck(); got != time.Second {
 			t.Errorf("stuck for %v, want 1s", got)
 		}
-		time.Sleep(3 * time.Second)
+		testwait.Virtual(3 * time.Second)
 		if got := l.Stuck(); got != 0 {
 			t.Errorf("afterwards stuck for %v, want 0", got)
 		}

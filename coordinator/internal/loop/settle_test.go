@@ -5,11 +5,11 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -99,8 +99,7 @@ func TestTheLogComesLast(t *testing.T) {
 		if len(w.Events) != 1 || len(lines) != 0 {
 			t.Errorf("%d events and %d lines at once, want 1 and none", len(w.Events), len(lines))
 		}
-		time.Sleep(logDelay)
-		synctest.Wait()
+		testwait.Virtual(logDelay)
 		if len(lines) != 1 {
 			t.Errorf("%d lines after %v, want 1", len(lines), logDelay)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/mono"
+	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -69,7 +70,7 @@ func TestAWatcherOfAMomentWithoutProofIsToldOfTheLeader(t *testing.T) {
 		go func() { _ = l.Run() }()
 		turn := func() { _ = l.inbox.post(func(election.Instant) {}); synctest.Wait() }
 		turn()
-		time.Sleep(600 * time.Millisecond)
+		testwait.Virtual(600 * time.Millisecond)
 		w, v, err := l.hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)

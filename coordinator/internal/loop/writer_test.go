@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/internal/wal"
 )
 
@@ -24,14 +25,12 @@ func TestTheLogsEndIsMarkedAfterABurst(t *testing.T) {
 		w.start()
 		for seq := range uint64(10) {
 			w.queue <- election.Persist{Seq: seq, Sync: true}
-			time.Sleep(2 * time.Millisecond)
+			testwait.Virtual(2 * time.Millisecond)
 		}
-		synctest.Wait()
 		if m.marked.Load() != 0 || m.saved.Load() != 10 {
 			t.Errorf("after a burst of %d saves: %d marks, want none yet", m.saved.Load(), m.marked.Load())
 		}
-		time.Sleep(2 * markAfter)
-		synctest.Wait()
+		testwait.Virtual(2 * markAfter)
 		if m.marked.Load() != 1 {
 			t.Errorf("%d marks after a burst, want 1", m.marked.Load())
 		}

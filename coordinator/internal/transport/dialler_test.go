@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // dials runs a lone transport with one peer in virtual time and returns when
@@ -66,7 +67,7 @@ func within(at []time.Duration, from, to time.Duration) int {
 }
 
 func TestBacksOffWhenRefused(t *testing.T) {
-	at := dials(t, 1, refuse, nil, func(*Transport) { time.Sleep(20 * time.Second) })
+	at := dials(t, 1, refuse, nil, func(*Transport) { testwait.Virtual(20 * time.Second) })
 	if at[0] != 0 || at[1] > 10*time.Millisecond {
 		t.Errorf("first dials after %v and %v, want at once and within 10ms", at[0], at[1])
 	}
@@ -77,14 +78,14 @@ func TestBacksOffWhenRefused(t *testing.T) {
 }
 
 func TestTriesEveryAddressOfARound(t *testing.T) {
-	at := dials(t, 3, silence, nil, func(*Transport) { time.Sleep(time.Second) })
+	at := dials(t, 3, silence, nil, func(*Transport) { testwait.Virtual(time.Second) })
 	want := []time.Duration{0, dialRules.Stagger, 2 * dialRules.Stagger}
 	for i, w := range want {
 		if at[i] != w {
 			t.Errorf("dial %d after %v, want %v", i, at[i], w)
 		}
 	}
-	at = dials(t, 3, refuse, nil, func(*Transport) { time.Sleep(time.Millisecond) })
+	at = dials(t, 3, refuse, nil, func(*Transport) { testwait.Virtual(time.Millisecond) })
 	if len(at) != 3 {
 		t.Errorf("%d dials at once when all refuse, want 3", len(at))
 	}
@@ -98,14 +99,14 @@ func TestSilenceIsTriedAgainAndBounded(t *testing.T) {
 		}
 		defer pending.Add(-1)
 		return silence(ctx)
-	}, nil, func(*Transport) { time.Sleep(30 * time.Second) })
+	}, nil, func(*Transport) { testwait.Virtual(30 * time.Second) })
 	if n := int(most.Load()); n > dialRules.Most {
 		t.Errorf("%d dials at the same time, want at most %d", n, dialRules.Most)
 	}
 	if n := within(at, 20*time.Second, 30*time.Second); n < 80 || n > 240 {
 		t.Errorf("%d dials in ten seconds at eight silent addresses, want 80 to 240", n)
 	}
-	one := dials(t, 1, silence, nil, func(*Transport) { time.Sleep(20 * time.Second) })
+	one := dials(t, 1, silence, nil, func(*Transport) { testwait.Virtual(20 * time.Second) })
 	if n := within(one, 10*time.Second, 20*time.Second); n < 36 || n > 44 {
 		t.Errorf("%d dials in ten seconds at one silent address, want 40", n)
 	}
@@ -113,11 +114,11 @@ func TestSilenceIsTriedAgainAndBounded(t *testing.T) {
 
 func TestQuietSlowsDown(t *testing.T) {
 	at := dials(t, 1, refuse, nil, func(tr *Transport) {
-		time.Sleep(time.Second)
+		testwait.Virtual(time.Second)
 		tr.Quiet(2)
-		time.Sleep(10 * time.Second)
+		testwait.Virtual(10 * time.Second)
 		tr.Wake(2)
-		time.Sleep(time.Second)
+		testwait.Virtual(time.Second)
 	})
 	if n := within(at, time.Second, 11*time.Second); n < 7 || n > 14 {
 		t.Errorf("%d dials in ten quiet seconds, want about 10", n)
@@ -130,9 +131,9 @@ func TestQuietSlowsDown(t *testing.T) {
 func TestNewIncarnationEndsQuietAndBackoff(t *testing.T) {
 	at := dials(t, 1, refuse, nil, func(tr *Transport) {
 		tr.Quiet(2)
-		time.Sleep(10 * time.Second)
+		testwait.Virtual(10 * time.Second)
 		tr.SetPeers([]Peer{{ID: 2, Name: "n2", Incarnation: 2, Addresses: []string{"192.0.2.1:7400"}}})
-		time.Sleep(time.Second)
+		testwait.Virtual(time.Second)
 	})
 	if n := within(at, 10*time.Second, 10*time.Second+50*time.Millisecond); n < 3 {
 		t.Errorf("%d dials just after the new incarnation, want the fast ones", n)
@@ -143,7 +144,7 @@ func TestUnreachableIsLoggedLoudOnce(t *testing.T) {
 	for name, answer := range map[string]func(context.Context) error{"refused": refuse, "silent": silence} {
 		t.Run(name, func(t *testing.T) {
 			var out lockedBuffer
-			dials(t, 2, answer, hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Warn}), func(*Transport) { time.Sleep(10 * time.Second) })
+			dials(t, 2, answer, hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Warn}), func(*Transport) { testwait.Virtual(10 * time.Second) })
 			if n := strings.Count(out.String(), "cannot be reached"); n != 1 {
 				t.Errorf("logged %d times, want once:\n%s", n, out.String())
 			}
@@ -163,7 +164,7 @@ func TestTheAddressThatFailedIsNamedAndNotOurOwn(t *testing.T) {
 						return fmt.Errorf("dial %s: %w", addr, connect.ErrOwn)
 					}
 					return answer(ctx)
-				}, hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Warn}), func(*Transport) { time.Sleep(10 * time.Second) })
+				}, hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Warn}), func(*Transport) { testwait.Virtual(10 * time.Second) })
 				if s := out.String(); strings.Count(s, "cannot be reached") != 1 || strings.Contains(s, own) {
 					t.Errorf("own address %s: want one line, without it:\n%s", own, s)
 				}
@@ -184,7 +185,7 @@ func TestOverflowOfAnUnreachablePeerIsQuiet(t *testing.T) {
 				}
 				for i := range uint64(600) { // a minute
 					tr.Send(renew(1, 2, i+1))
-					time.Sleep(100 * time.Millisecond)
+					testwait.Virtual(100 * time.Millisecond)
 				}
 			})
 			lines := strings.Split(out.String(), "\n")
@@ -247,13 +248,13 @@ func TestWhoComesNearIsDialledByAndByOrWhenNeeded(t *testing.T) {
 		at := dials(t, 1, silence, nil, func(tr *Transport) {
 			p := Peer{ID: 3, Name: "n3", Incarnation: 1, Addresses: []string{"192.0.2.3:7400"}, Distant: true}
 			tr.SetPeers([]Peer{p})
-			time.Sleep(time.Second)
+			testwait.Virtual(time.Second)
 			p.Distant = false
 			tr.SetPeers([]Peer{p})
 			if send {
 				tr.Send(renew(1, 3, 1))
 			}
-			time.Sleep(time.Second)
+			testwait.Virtual(time.Second)
 		})
 		early, later := within(at, time.Second, time.Second+nearPause/2), within(at, time.Second+nearPause/2, time.Second+2*nearPause)
 		if send != (early > 0) || later == 0 {

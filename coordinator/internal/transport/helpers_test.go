@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/testwait"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
@@ -130,17 +131,11 @@ func (n *node) looks(id uint64) {
 	n.tr.mu.Lock()
 	p := n.tr.peers[id]
 	n.tr.mu.Unlock()
-	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	testwait.Until(n.t, patience, "the node has seen to all that it was asked to do", func() bool {
 		p.mu.Lock()
-		waiting := p.asked
-		p.mu.Unlock()
-		if waiting == (asked{}) {
-			return
-		}
-		if time.Now().After(limit) {
-			n.t.Fatalf("not seen to within %s: %+v", patience, waiting)
-		}
-	}
+		defer p.mu.Unlock()
+		return p.asked == (asked{})
+	})
 }
 
 // hasStream reports whether the stream to a peer stands.

@@ -18,6 +18,7 @@ import (
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/peerwire"
+	"github.com/arc-ring/arc/internal/testwait"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
@@ -202,28 +203,28 @@ func (t *Transport) knows(id uint64) bool {
 func TestProvisionalPeerIsDroppedAfterItsStream(t *testing.T) {
 	lone(t, nil, func(tr *Transport, dialled func() []string) {
 		in := hi(t, tr, 12, 1, "192.0.2.1:7400")
-		time.Sleep(time.Hour)
+		testwait.Virtual(time.Hour)
 		if !tr.knows(12) {
 			t.Error("dropped although its stream is open")
 		}
 		tr.unregister(in, false)
-		time.Sleep(provisionalKeep - time.Second)
+		testwait.Virtual(provisionalKeep - time.Second)
 		again := hi(t, tr, 12, 1, "192.0.2.1:7400")
-		time.Sleep(time.Hour)
+		testwait.Virtual(time.Hour)
 		if !tr.knows(12) {
 			t.Error("dropped although it came back in time")
 		}
 		tr.unregister(again, false)
-		time.Sleep(provisionalKeep - time.Millisecond)
+		testwait.Virtual(provisionalKeep - time.Millisecond)
 		if !tr.knows(12) {
 			t.Errorf("dropped before %s", provisionalKeep)
 		}
-		time.Sleep(2 * provisionalCheck)
+		testwait.Virtual(2 * provisionalCheck)
 		if tr.knows(12) {
 			t.Errorf("not dropped %s after its stream", provisionalKeep+2*provisionalCheck)
 		}
 		n := len(dialled())
-		time.Sleep(time.Minute)
+		testwait.Virtual(time.Minute)
 		if len(dialled()) != n {
 			t.Error("dialled after it was dropped")
 		}
@@ -235,7 +236,7 @@ func TestListedPeerIsNotDroppedAfterItsStream(t *testing.T) {
 		in := hi(t, tr, 12, 1, "192.0.2.1:7400")
 		tr.SetPeers([]Peer{{ID: 12, Incarnation: 1, Addresses: []string{"192.0.2.1:7400"}}})
 		tr.unregister(in, false)
-		time.Sleep(time.Hour)
+		testwait.Virtual(time.Hour)
 		if !tr.knows(12) {
 			t.Error("a listed peer was dropped")
 		}
@@ -251,7 +252,7 @@ func TestProvisionalPeerThatIsGoneIsDropped(t *testing.T) {
 	lone(t, func(uint64) bool { return gone.Load() }, func(tr *Transport, _ func() []string) {
 		hi(t, tr, 12, 1, "192.0.2.1:7400")
 		gone.Store(true)
-		time.Sleep(2 * provisionalCheck)
+		testwait.Virtual(2 * provisionalCheck)
 		if tr.knows(12) {
 			t.Error("it is kept")
 		}
@@ -317,7 +318,7 @@ func TestEveryHelloOfAProvisionalPeerCounts(t *testing.T) {
 	lone(t, nil, func(tr *Transport, dialled func() []string) {
 		hi(t, tr, 12, 2, "192.0.2.2:7400")
 		hi(t, tr, 12, 1, "192.0.2.1:7400") // late, of an earlier process
-		time.Sleep(10 * time.Second)
+		testwait.Virtual(10 * time.Second)
 		for _, want := range []string{"192.0.2.1:7400", "192.0.2.2:7400"} {
 			if !slices.Contains(dialled(), want) {
 				t.Errorf("%s is not dialled: %v", want, dialled())

@@ -18,6 +18,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 func rawConn(t *testing.T, addr string) *grpc.ClientConn {
@@ -378,7 +379,7 @@ func TestWhatWasSentIntoABreakIsSentAgain(t *testing.T) {
 			if len(a.down) > 0 {
 				break
 			}
-			time.Sleep(100 * time.Microsecond) // the pace of the load
+			testwait.Real(100*time.Microsecond, "which is the pace of the load")
 		}
 		<-ended
 		b.kill()

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // What it measures is the machine's affair; that it does, and leaves nothing
@@ -19,7 +21,7 @@ func TestTheMeterMeasuresAndEnds(t *testing.T) {
 	if n := len(m.watchers); n == 0 || n != len(usable()) {
 		t.Errorf("%d threads for %d processors", n, len(usable()))
 	}
-	time.Sleep(20 * time.Millisecond)
+	testwait.Real(20*time.Millisecond, "that is measured")
 	s := m.end()
 	took := milliseconds(time.Since(began))
 	if s.LongestMS <= 0 || s.LongestMS > took {

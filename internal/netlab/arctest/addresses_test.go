@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/netlab"
+	"github.com/arc-ring/arc/internal/testwait"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -29,7 +30,7 @@ func TestContainerBridges(t *testing.T) {
 			st := c.settle(patience)
 			t.Logf("a ring of 9 stands %v after the last start, at epoch %d", time.Since(began).Round(time.Millisecond), st.Epoch)
 			settled := time.Now()
-			time.Sleep(4 * time.Second) // in which a member mistaken for dead would be evicted
+			testwait.Real(4*time.Second, "in which a member mistaken for dead would be evicted")
 			if wrong := c.log.since(began, kind("evicted")); len(wrong) > 0 {
 				t.Errorf("evicted: %v", wrong[0])
 			}
@@ -122,7 +123,7 @@ func TestAllStartBeforeTheirAddresses(t *testing.T) {
 	c.await(patience, "all say that they have no address", func() bool {
 		return !slices.ContainsFunc(c.nodes, func(n *node) bool { return !contains(n.logs(), "has no address yet") })
 	})
-	time.Sleep(time.Second) // for which the addresses are late
+	testwait.Real(time.Second, "for which the addresses are late")
 	for _, n := range c.nodes {
 		n.host.AddAddress(0, n.host.Addr(0))
 	}
@@ -146,7 +147,7 @@ func TestOneStartsBeforeItsAddress(t *testing.T) {
 	late.start()
 	late.cutOff = true
 	c.await(patience, "it says that it has no address", func() bool { return contains(late.logs(), "has no address yet") })
-	time.Sleep(2 * time.Second) // for which its address is late
+	testwait.Real(2*time.Second, "for which its address is late")
 	late.cutOff = false
 	late.host.AddAddress(0, late.host.Addr(0))
 	after := c.wholeWithin(time.Now(), right, "a late address of one")
@@ -164,7 +165,7 @@ func TestAfterAPowerCutAllStartBeforeTheirAddresses(t *testing.T) {
 		n.host.RemoveAddress(0, n.host.Addr(0))
 		n.start()
 	}
-	time.Sleep(3 * time.Second) // for which the addresses are late
+	testwait.Real(3*time.Second, "for which the addresses are late")
 	for _, n := range c.nodes {
 		n.host.AddAddress(0, n.host.Addr(0))
 	}
@@ -190,7 +191,7 @@ func TestAnAddressChangesUnderTheRunningDaemon(t *testing.T) {
 			c.listedAt(right, n, n.other(), n.host.Addr(0))
 			after := c.wholeWithin(began, right, "another address")
 			c.undisturbed(began, before, after)
-			time.Sleep(5 * time.Second) // in which it would be evicted again
+			testwait.Real(5*time.Second, "in which it would be evicted again")
 			c.undisturbed(began, before, c.settle(patience))
 		})
 	}
@@ -271,11 +272,11 @@ func TestAFloatingAddressMoves(t *testing.T) {
 	// As a crashed keepalived does it: the old machine keeps the address.
 	moved := time.Now()
 	second.host.AddAddress(0, floating)
-	time.Sleep(4 * time.Second) // in which the wrong one would be evicted
+	testwait.Real(4*time.Second, "in which the wrong one would be evicted")
 	after := c.settle(patience)
 	c.undisturbed(moved, st, after)
 	rest := time.Now()
-	time.Sleep(4 * time.Second) // in which somebody who goes on complaining would write twenty lines
+	testwait.Real(4*time.Second, "in which somebody who goes on complaining would write twenty lines")
 	for _, n := range c.nodes {
 		if lines := linesSince(n.logs(), rest); lines > 4 {
 			t.Errorf("%s wrote %d lines at info or above in %v, seconds after the address moved", n.name, lines, time.Since(rest))
@@ -334,11 +335,11 @@ func TestWithoutAnyInterface(t *testing.T) {
 	n.host.SetInterfaces(false)
 	n.cutOff = true
 	c.settle(patience)
-	n.closeEyes()               // whose questions cost more than all else
-	time.Sleep(2 * time.Second) // in which the backoff of the redials grows
+	n.closeEyes() // whose questions cost more than all else
+	testwait.Real(2*time.Second, "in which the backoff of the redials grows")
 	const span = 8 * time.Second
 	before := n.cpu()
-	time.Sleep(span) // which is measured
+	testwait.Real(span, "which is measured")
 	share := float64(n.cpu()-before) / float64(span)
 	t.Logf("without interfaces coordinator and monitor take %.1f %% of a core", 100*share)
 	if share > 0.03 {

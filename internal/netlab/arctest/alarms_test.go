@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/netlab"
+	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/internal/verify/wire"
 )
 
@@ -124,7 +125,7 @@ func (c *cluster) falseAlarms(profile string) int {
 	t := c.t
 	t.Helper()
 	began := time.Now()
-	time.Sleep(*alarmsFor)
+	testwait.Real(*alarmsFor, "in which every alarm is a false one")
 	seen, count := map[string]bool{}, map[string]int{}
 	for _, h := range c.log.since(began, kind("evicted", "leader_declared", "suspected", "claim_lost")) {
 		key := fmt.Sprint(h.event.Type, h.event.Node, h.event.Term, wire.Text(h.event, "id"))
@@ -167,7 +168,7 @@ func TestCostAtRest(t *testing.T) {
 	for _, n := range c.nodes {
 		before[n.name], _ = n.cost()
 	}
-	time.Sleep(rest)
+	testwait.Real(rest, "that is measured")
 	for _, n := range c.nodes {
 		used, resident := n.cost()
 		role := "follows"

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/internal/netlab"
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // benchHosts are the sizes of the rings that are measured.
@@ -89,7 +90,7 @@ func BenchmarkSecondFault(b *testing.B) {
 					if v.heal {
 						v.first.end(n)
 					}
-					time.Sleep(300 * time.Millisecond)
+					testwait.Real(300*time.Millisecond, "between the two faults")
 					second := c.node(c.leaderNow(n))
 					again.add(c.failover(v.second, second))
 					if !v.heal {
@@ -136,7 +137,7 @@ func benchRing(b *testing.B, hosts int, profile string) *cluster {
 func (c *cluster) quietLeader(profile string) *node {
 	st := c.settle(patience)
 	yieldToNodes()
-	time.Sleep(lease + time.Duration(rand.Int64N(int64(lease))))
+	testwait.Real(lease+time.Duration(rand.Int64N(int64(lease))), "until some point of the rhythm")
 	return c.node(st.Leader.Name)
 }
 

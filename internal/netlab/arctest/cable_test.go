@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/testwait"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 
 	"github.com/arc-ring/arc/internal/netlab"
@@ -172,7 +173,7 @@ func TestTriangle(t *testing.T) {
 			}
 		}
 		longest = max(longest, time.Since(last))
-		time.Sleep(pollEvery)
+		testwait.Real(pollEvery, "between two rounds of questions")
 	}
 	t.Logf("with %s cut from %s nobody led for %v at the longest", leader.name, heir.name, longest.Round(time.Millisecond))
 	if longest > 3*time.Second {
@@ -190,13 +191,13 @@ func TestOneOfTwoNetworksFails(t *testing.T) {
 	leader := c.node(before.Leader.Name)
 	for k := range 2 {
 		c.lab.PullFrom(leader.host, k)
-		time.Sleep(3 * lease) // in which a suspicion would have its consequences
+		testwait.Real(3*lease, "in which a suspicion would have its consequences")
 		st := c.settle(patience)
 		if st.Term != before.Term {
 			t.Errorf("pulling the leader's cable to network %d of 2 made %s the leader, in term %d after %d", k, st.Leader.Name, st.Term, before.Term)
 		}
 		c.lab.PlugInto(leader.host, k)
-		time.Sleep(lease)
+		testwait.Real(lease, "in which all dial again")
 	}
 	c.settle(patience)
 }
@@ -223,7 +224,7 @@ func TestPowerCut(t *testing.T) {
 	}
 	c.lab.Pull(gone.host)
 	cut := time.Now()
-	time.Sleep(4 * lease)
+	testwait.Real(4*lease, "in which one of them would claim")
 	for _, n := range []*node{gone, left} {
 		for _, s := range c.log.claims(n.name) {
 			if s.asked.Sub(cut) > lease {

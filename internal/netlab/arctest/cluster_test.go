@@ -2,6 +2,7 @@ package arctest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/netlab"
+	"github.com/arc-ring/arc/internal/testwait"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -122,18 +124,15 @@ func (c *cluster) up() []*node {
 // closed, with a leader that claims. It returns the leader's view.
 func (c *cluster) settle(limit time.Duration) *arcv1.StatusResponse {
 	c.t.Helper()
-	var (
-		found *arcv1.StatusResponse
-		why   string
-	)
-	for end := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
-		if found, why = c.settled(); why == "" {
-			return found
+	var found *arcv1.StatusResponse
+	testwait.UntilNil(c.t, limit, fmt.Sprintf("the ring of %s is settled", names(c.up())), func() error {
+		var why string
+		if found, why = c.settled(); why != "" {
+			return errors.New(why)
 		}
-		if time.Now().After(end) {
-			c.t.Fatalf("the ring of %s is not settled within %v: %s", names(c.up()), limit, why)
-		}
-	}
+		return nil
+	})
+	return found
 }
 
 // settled looks once; why is empty if all is well.
@@ -348,11 +347,7 @@ func (n *node) boot() {
 // await asks every few milliseconds until the answer is yes.
 func (c *cluster) await(limit time.Duration, what string, yes func() bool) {
 	c.t.Helper()
-	for end := time.Now().Add(limit); !yes(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			c.t.Fatalf("not within %v: %s", limit, what)
-		}
-	}
+	testwait.Until(c.t, limit, what, yes)
 }
 
 // crashed matches what no program of ours may ever say.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/netlab"
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 func TestExpectFoundsOneRing(t *testing.T) {
@@ -17,7 +18,7 @@ func TestExpectFoundsOneRing(t *testing.T) {
 			c := newCluster(t, netlab.Options{Hosts: 5}, "--expect", "5")
 			for _, n := range c.nodes {
 				n.start()
-				time.Sleep(between)
+				testwait.Real(between, "between two starts")
 			}
 			began := time.Now()
 			st := c.settle(patience)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // dials are the TCP connections that a host tried to open, and those of them
@@ -77,8 +79,7 @@ func TestOnlyTheWatcherRedials(t *testing.T) {
 				others = append(others, n)
 			}
 		}
-		// Connections that the last change of the ring led to are made by then.
-		time.Sleep(lease)
+		testwait.Real(lease, "in which the connections are made that the last change of the ring led to")
 		before := dialled(t, others)
 		o := c.failover(crash, leader)
 		after := dialled(t, others)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/netlab"
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // atOnce is how many faults the nemesis lets last at the same time.
@@ -97,7 +98,7 @@ func (n *nemesis) step(began time.Time) {
 		n.count++
 		fmt.Fprintf(&n.story, "%8.3f s  %s\n", time.Since(began).Seconds(), f.what)
 	}
-	time.Sleep(time.Duration(50+n.chance.IntN(400)) * time.Millisecond)
+	testwait.Real(time.Duration(50+n.chance.IntN(400))*time.Millisecond, "between two steps")
 }
 
 func (n *nemesis) end(began time.Time, i int) {
