@@ -111,7 +111,7 @@ func (d *arcDaemon) watch(h *netlab.Host) error {
 			}
 			d.env.timeline.Act(h.Number(), false)
 			d.env.timeline.See(h.Number(), nobody)
-			_ = pause(ctx, 10*time.Millisecond)
+			_ = Pause(ctx, 10*time.Millisecond)
 		}
 	})
 	return nil

@@ -77,7 +77,7 @@ func (e *trialEnv) cost(ctx context.Context, window time.Duration) (Cost, error)
 			return c, err
 		}
 	}
-	if err := pause(ctx, window); err != nil {
+	if err := Pause(ctx, window); err != nil {
 		return c, err
 	}
 	c.Seconds = time.Since(began).Seconds()
@@ -111,8 +111,8 @@ func (l *Timeline) changes(t time.Time) int {
 	return n
 }
 
-// pause waits, or returns early with the context's error.
-func pause(ctx context.Context, d time.Duration) error {
+// Pause waits, or returns early with the context's error.
+func Pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

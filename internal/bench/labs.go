@@ -113,7 +113,7 @@ func (r *runner) quiet(ctx context.Context) error {
 	defer count(&r.waited, began)
 	for time.Since(began) < min(quietWait, quietWaits-r.waited) {
 		busy, all := processorTime()
-		if err := pause(ctx, quietWindow); err != nil {
+		if err := Pause(ctx, quietWindow); err != nil {
 			return err
 		}
 		busyNow, allNow := processorTime()

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/bench/report"
 	"github.com/arc-ring/arc/internal/netlab"
 )
 
@@ -65,7 +66,7 @@ func TestSideBySide(t *testing.T) {
 	}
 	r := &runner{
 		Options: Options{Faults: []string{"kill"}, Trials: 9, Labs: 3, Hosts: []int{3}, Say: t.Logf},
-		results: &Results{Began: time.Now()}, ready: map[string]programs{},
+		results: &Results{Head: report.Head{Began: time.Now()}}, ready: map[string]programs{},
 	}
 	p := r.plan([]System{s})
 	whole, err := r.errand(t.Context(), p, p.errands[0])

@@ -37,7 +37,7 @@ func (e *trialEnv) cut(ctx context.Context) (outcome, error) {
 	e.lab.Partition(minority, majority)
 	_, all, err := e.await(ctx, began, numbers, leader.Number())
 	if err == nil {
-		err = pause(ctx, watchedAfter)
+		err = Pause(ctx, watchedAfter)
 	}
 	healed := time.Now()
 	o := outcome{all: all.Sub(began), both: e.timeline.Overlap(began, healed), cutFor: healed.Sub(began)}

@@ -1,36 +1,40 @@
 package bench
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/arc-ring/arc/internal/bench/picture"
+	"github.com/arc-ring/arc/internal/bench/report"
 )
 
 func example() *Results {
 	return &Results{
-		Programs: map[string]string{"ARC": "arc 1"},
+		Head: report.Head{
+			Programs: map[string]string{"ARC": "arc 1"},
+			Skipped:  []report.Skipped{{System: "serf/lan", What: "all", Why: "no apt-get | here\nmore"}},
+		},
 		Failover: []Failover{
 			{System: "arc/lan", Hosts: 5, Fault: "kill", First: Sample{4, 5, 6}, All: Sample{5, 6, 7}},
 			{System: "keepalived/1s", Hosts: 5, Fault: "kill", First: Sample{2500, 2400, 2600}, All: Sample{2500, 2400, 2601}, Labs: 12},
 			{System: "etcd/default", Hosts: 5, Fault: "kill", Failed: []string{"no new leader"}},
 			{System: "arc/lan", Hosts: 3, Fault: "pull", First: Sample{500}, All: Sample{501}},
 		},
-		Costs:   []Cost{{System: "arc/lan", Hosts: 5, Seconds: 10, CPUPerMinute: 3, SentPerNode: 1234, ResidentPerNode: 32 << 20, ResidentMost: 40 << 20}},
-		Cuts:    []Cut{{System: "keepalived/1s", Hosts: 5, Both: Sample{2000}, CutFor: Sample{4500}, New: Sample{2400}}},
-		Skipped: []Skipped{{System: "serf/lan", What: "all", Why: "no apt-get | here\nmore"}},
+		Costs: []Cost{{System: "arc/lan", Hosts: 5, Seconds: 10, CPUPerMinute: 3, SentPerNode: 1234, ResidentPerNode: 32 << 20, ResidentMost: 40 << 20}},
+		Cuts:  []Cut{{System: "keepalived/1s", Hosts: 5, Both: Sample{2000}, CutFor: Sample{4500}, New: Sample{2400}}},
 	}
 }
 
 func TestTables(t *testing.T) {
-	var text, markdown strings.Builder
-	r := example()
-	if err := r.WriteText(&text); err != nil {
+	dir, r := t.TempDir(), example()
+	var plain strings.Builder
+	if err := report.Write(dir, &plain, r); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.WriteMarkdown(&markdown); err != nil {
+	page, err := os.ReadFile(filepath.Join(dir, "report.md"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
@@ -43,11 +47,11 @@ func TestTables(t *testing.T) {
 		"labs",
 		"12",
 	} {
-		if !strings.Contains(text.String(), want) {
-			t.Errorf("the text lacks %q:\n%s", want, text.String())
+		if !strings.Contains(plain.String(), want) {
+			t.Errorf("the text lacks %q:\n%s", want, plain.String())
 		}
-		if !strings.Contains(markdown.String(), want) {
-			t.Errorf("the page lacks %q:\n%s", want, markdown.String())
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page lacks %q:\n%s", want, page)
 		}
 	}
 	// Every row of a table has as many cells as its header.
@@ -58,32 +62,28 @@ func TestTables(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestPlot(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x.svg")
-	if err := example().Plot(path); err != nil {
-		t.Fatal(err)
-	}
-	content, err := os.ReadFile(path)
+	picture, err := os.ReadFile(filepath.Join(dir, "report.svg"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"<svg", "3 hosts", "5 hosts", "arc/lan", "keepalived/1s"} {
-		if !strings.Contains(string(content), want) {
+	for _, want := range []string{"<svg", "3 hosts", "5 hosts", "arc/lan", "keepalived/1s", "kill -9 of the leader"} {
+		if !strings.Contains(string(picture), want) {
 			t.Errorf("the picture lacks %q", want)
 		}
 	}
-	// With nothing but failures there is nothing to draw, and that is no error.
-	empty := &Results{Failover: []Failover{{System: "arc/lan", Hosts: 3, Fault: "kill", Failed: []string{"x"}}}}
-	if err := empty.Plot(filepath.Join(t.TempDir(), "y.svg")); err != nil {
+}
+
+// With nothing but failures there is nothing to draw, and that is no error.
+func TestNothingToDraw(t *testing.T) {
+	r := &Results{Failover: []Failover{{System: "arc/lan", Hosts: 3, Fault: "kill", Failed: []string{"x"}}}}
+	if err := report.Write(t.TempDir(), io.Discard, r); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestEveryFaultHasAColour(t *testing.T) {
-	if len(picture.Inks) < len(Faults) {
-		t.Errorf("%d colours for %d faults", len(picture.Inks), len(Faults))
+	if report.Inks < len(Faults) {
+		t.Errorf("%d colours for %d faults", report.Inks, len(Faults))
 	}
 }
 

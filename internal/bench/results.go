@@ -1,29 +1,13 @@
 package bench
 
-import "time"
+import "github.com/arc-ring/arc/internal/bench/report"
 
 // Results are what a run measured; results.json holds them.
 type Results struct {
-	Version int       `json:"version"`
-	Began   time.Time `json:"began"`
-	// TookSeconds is the whole run, preparations included.
-	TookSeconds float64 `json:"took_seconds"`
-	Machine     Machine `json:"machine"`
-	// Programs are the versions, by system.
-	Programs map[string]string `json:"programs"`
-	Failover []Failover        `json:"failover"`
-	Costs    []Cost            `json:"costs"`
-	Cuts     []Cut             `json:"cuts"`
-	Skipped  []Skipped         `json:"skipped"`
-}
-
-// Machine says where it was measured.
-type Machine struct {
-	Kernel string `json:"kernel"`
-	Cores  int    `json:"cores"`
-	// LoadBefore is the load average of a minute at the start; above 0.5 the
-	// figures are of little worth.
-	LoadBefore float64 `json:"load_before"`
+	report.Head
+	Failover []Failover `json:"failover"`
+	Costs    []Cost     `json:"costs"`
+	Cuts     []Cut      `json:"cuts"`
 }
 
 // Failover holds the trials of one fault, times in milliseconds.
@@ -69,11 +53,4 @@ type Cut struct {
 	Failed []string `json:"failed,omitempty"`
 	// Labs is as in Failover.
 	Labs int `json:"labs"`
-}
-
-// Skipped says why something was not measured.
-type Skipped struct {
-	System string `json:"system"`
-	What   string `json:"what"`
-	Why    string `json:"why"`
 }

@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/arc-ring/arc/internal/bench/report"
 	"github.com/arc-ring/arc/internal/foreign"
 )
 
@@ -69,38 +66,19 @@ type runner struct {
 
 // Run measures. It returns what it has, also when it was interrupted.
 func Run(ctx context.Context, o Options) (*Results, error) {
-	began := time.Now()
 	temp, err := os.MkdirTemp("", "arc-bench")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(temp)
 	r := &runner{
-		Options: o, results: &Results{Version: 1, Began: began, Programs: map[string]string{}},
+		Options: o, results: &Results{Head: report.Begin(o.Say)},
 		installer: &installer{cache: o.Cache, say: o.Say, offline: o.Offline, arc: o.Arc, temp: temp},
 		skipped:   map[string]bool{}, ready: map[string]programs{},
 	}
-	r.results.Machine = machine()
-	if load := r.results.Machine.LoadBefore; load > 0.5 {
-		o.Say("the load average is %.1f: the figures will be worth little", load)
-	}
 	err = r.all(ctx)
-	r.results.TookSeconds = time.Since(began).Seconds()
+	r.results.End()
 	return r.results, errors.Join(err, o.Save(r.results))
-}
-
-func machine() Machine {
-	m := Machine{Cores: runtime.NumCPU()}
-	var name unix.Utsname
-	if unix.Uname(&name) == nil {
-		m.Kernel = unix.ByteSliceToString(name.Release[:])
-	}
-	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
-		if fields := strings.Fields(string(text)); len(fields) > 0 {
-			m.LoadBefore, _ = strconv.ParseFloat(fields[0], 64)
-		}
-	}
-	return m
 }
 
 func (r *runner) all(ctx context.Context) error {
@@ -165,5 +143,5 @@ func (r *runner) errand(ctx context.Context, p *plan, e errand) (whole bool, err
 
 func (r *runner) skip(s System, what, why string) {
 	r.Say("%s, %s, is skipped: %s", s.ID, what, why)
-	r.results.Skipped = append(r.results.Skipped, Skipped{System: s.ID, What: what, Why: foreign.Cut(why, longestWhy)})
+	r.results.Skipped = append(r.results.Skipped, report.Skipped{System: s.ID, What: what, Why: foreign.Cut(why, longestWhy)})
 }

@@ -125,7 +125,7 @@ func (c *series) run(ctx context.Context) error {
 
 // idle watches the first environment before there is any other.
 func (c *series) idle(ctx context.Context, e *trialEnv) (*Cost, error) {
-	if err := pause(ctx, time.Second); err != nil {
+	if err := Pause(ctx, time.Second); err != nil {
 		return nil, err
 	}
 	cost, err := e.cost(ctx, c.Idle)

@@ -2,44 +2,28 @@ package bench
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
-	"time"
-)
 
-// Table is one table of the report.
-type Table struct {
-	Title  string
-	Note   string
-	Header []string
-	Rows   [][]string
-}
+	"github.com/arc-ring/arc/internal/bench/report"
+)
 
 const labsNote = "Labs: how many of this system were measured side by side; 1 is alone."
 
+// Title is that of the report.
+func (r *Results) Title() string { return "ARC and others" }
+
 // Tables are what people read of the results.
-func (r *Results) Tables() []Table {
-	var list []Table
-	sizes := r.sizes()
-	for _, n := range sizes {
-		if t := r.failoverTable(n); len(t.Rows) > 0 {
-			list = append(list, t)
-		}
+func (r *Results) Tables() []report.Table {
+	var list []report.Table
+	for _, n := range r.sizes() {
+		list = append(list, r.failoverTable(n))
 	}
-	for _, n := range sizes {
-		if t := r.ratioTable(n); len(t.Rows) > 0 {
-			list = append(list, t)
-		}
+	for _, n := range r.sizes() {
+		list = append(list, r.ratioTable(n))
 	}
-	for _, t := range []Table{r.costTable(), r.cutTable(), r.skippedTable()} {
-		if len(t.Rows) > 0 {
-			list = append(list, t)
-		}
-	}
-	return list
+	return append(list, r.costTable(), r.cutTable())
 }
 
 func (r *Results) sizes() []int {
@@ -74,8 +58,8 @@ func (r *Results) faults() []Fault {
 	return list
 }
 
-func (r *Results) failoverTable(hosts int) Table {
-	t := Table{
+func (r *Results) failoverTable(hosts int) report.Table {
+	t := report.Table{
 		Title: fmt.Sprintf("Failover, %d hosts", hosts),
 		Note: "Milliseconds from the fault until the first survivor knows the new leader, and until all know: median / 90 % / worst, " +
 			"number of trials. corosync and Serf have no leader; theirs is the news that the member is gone. " + labsNote,
@@ -115,26 +99,12 @@ func (s Sample) figures() string {
 		return "–"
 	}
 	sum := s.Summarize()
-	return figure(sum.Median) + " / " + figure(sum.P90) + " / " + figure(sum.Max)
-}
-
-// figure prints three digits or so.
-func figure(v float64) string {
-	switch {
-	case v == 0:
-		return "0"
-	case v < 10:
-		return strconv.FormatFloat(v, 'f', 2, 64)
-	case v < 100:
-		return strconv.FormatFloat(v, 'f', 1, 64)
-	default:
-		return strconv.FormatFloat(v, 'f', 0, 64)
-	}
+	return report.Figure(sum.Median) + " / " + report.Figure(sum.P90) + " / " + report.Figure(sum.Max)
 }
 
 // ratioTable compares medians of "first" with those of each of ARC's profiles.
-func (r *Results) ratioTable(hosts int) Table {
-	t := Table{
+func (r *Results) ratioTable(hosts int) report.Table {
+	t := report.Table{
 		Title:  fmt.Sprintf("How many times as long as ARC, %d hosts", hosts),
 		Note:   "The median until the first survivor knows, divided by that of ARC's profile under the same fault in the same run.",
 		Header: []string{"system"},
@@ -164,7 +134,7 @@ func (r *Results) ratioTable(hosts int) Table {
 					continue
 				}
 				any = true
-				row = append(row, figure(b.First.Summarize().Median/a.First.Summarize().Median)+" ×")
+				row = append(row, report.Figure(b.First.Summarize().Median/a.First.Summarize().Median)+" ×")
 			}
 		}
 		if any {
@@ -174,8 +144,8 @@ func (r *Results) ratioTable(hosts int) Table {
 	return t
 }
 
-func (r *Results) costTable() Table {
-	t := Table{
+func (r *Results) costTable() report.Table {
+	t := report.Table{
 		Title: "At rest",
 		Note: "Measured alone. Processor seconds a minute are of all daemons together; the other figures are of one node, on average and of the busiest. " +
 			"Begun: how often somebody began to lead, or to claim it again, although nothing happened.",
@@ -187,16 +157,16 @@ func (r *Results) costTable() Table {
 				continue
 			}
 			t.Rows = append(t.Rows, []string{
-				s.Title(), strconv.Itoa(c.Hosts), figure(c.CPUPerMinute), figure(c.CPUPerMinute / 60 * 100 / float64(c.Hosts)),
-				figure(c.SentPerNode), figure(c.SentMost), figure(c.ResidentPerNode / (1 << 20)), figure(c.ResidentMost / (1 << 20)), strconv.Itoa(c.Changes),
+				s.Title(), strconv.Itoa(c.Hosts), report.Figure(c.CPUPerMinute), report.Figure(c.CPUPerMinute / 60 * 100 / float64(c.Hosts)),
+				report.Figure(c.SentPerNode), report.Figure(c.SentMost), report.Figure(c.ResidentPerNode / (1 << 20)), report.Figure(c.ResidentMost / (1 << 20)), strconv.Itoa(c.Changes),
 			})
 		}
 	}
 	return t
 }
 
-func (r *Results) cutTable() Table {
-	t := Table{
+func (r *Results) cutTable() report.Table {
+	t := report.Table{
 		Title: fmt.Sprintf("The leader is cut off with a minority, 2 | 3 of %d hosts", cutHosts),
 		Note:  "Milliseconds, median / 90 % / worst: how long two acted as leaders, when the majority knew its own, how long the cut lasted. " + labsNote,
 		Header: []string{
@@ -216,74 +186,4 @@ func (r *Results) cutTable() Table {
 		}
 	}
 	return t
-}
-
-func (r *Results) skippedTable() Table {
-	t := Table{Title: "Not measured", Header: []string{"system", "what", "why"}}
-	for _, s := range r.Skipped {
-		why, _, _ := strings.Cut(s.Why, "\n")
-		t.Rows = append(t.Rows, []string{s.System, s.What, why})
-	}
-	return t
-}
-
-// Heading says where and when the run was.
-func (r *Results) Heading() string {
-	var programs []string
-	for name, version := range r.Programs {
-		programs = append(programs, name+" ("+version+")")
-	}
-	slices.Sort(programs)
-	return fmt.Sprintf("%s, %d cores, Linux %s, load average before %.2f, took %v.\n%s.",
-		r.Began.Format(time.RFC3339), r.Machine.Cores, r.Machine.Kernel, r.Machine.LoadBefore,
-		(time.Duration(r.TookSeconds) * time.Second), strings.Join(programs, "; "))
-}
-
-// WriteText prints the report for a terminal.
-func (r *Results) WriteText(w io.Writer) error {
-	if _, err := fmt.Fprintf(w, "%s\n", r.Heading()); err != nil {
-		return err
-	}
-	for _, t := range r.Tables() {
-		if _, err := fmt.Fprintf(w, "\n%s\n", strings.ToUpper(t.Title)); err != nil {
-			return err
-		}
-		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		for _, row := range append([][]string{t.Header}, t.Rows...) {
-			if _, err := fmt.Fprintln(tw, strings.Join(row, "\t")); err != nil {
-				return err
-			}
-		}
-		if err := tw.Flush(); err != nil {
-			return err
-		}
-		if t.Note != "" {
-			if _, err := fmt.Fprintf(w, "(%s)\n", t.Note); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// WriteMarkdown prints the report for a page.
-func (r *Results) WriteMarkdown(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "# ARC and others\n\n%s\n", r.Heading())
-	for _, t := range r.Tables() {
-		fmt.Fprintf(&b, "\n## %s\n\n", t.Title)
-		if t.Note != "" {
-			fmt.Fprintf(&b, "%s\n\n", t.Note)
-		}
-		fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(t.Header, " | "), strings.Repeat("---|", len(t.Header)))
-		for _, row := range t.Rows {
-			cells := make([]string, len(row))
-			for i, cell := range row {
-				cells[i] = strings.ReplaceAll(cell, "|", "\\|")
-			}
-			fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
-		}
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }

@@ -51,7 +51,7 @@ func (e *trialEnv) attempt(ctx context.Context, f Fault) (outcome, error) {
 	if _, err := e.strike(ctx, f, leader, hosts, survivors); err != nil {
 		return outcome{}, fmt.Errorf("the first time: %w", err)
 	}
-	if err := pause(ctx, f.Again); err != nil {
+	if err := Pause(ctx, f.Again); err != nil {
 		return outcome{}, err
 	}
 	second := e.timeline.Agreed(survivors)
@@ -107,7 +107,7 @@ func (e *trialEnv) await(ctx context.Context, began time.Time, survivors []int, 
 		if time.Since(began) > limit {
 			return first, all, fmt.Errorf("%w within %v", errUnanswered, limit)
 		}
-		if err := pause(ctx, every); err != nil {
+		if err := Pause(ctx, every); err != nil {
 			return first, all, err
 		}
 	}

@@ -86,7 +86,7 @@ func (e *trialEnv) settle(ctx context.Context) error {
 		if limit := e.system.formBound(n); time.Since(began) > limit {
 			return fmt.Errorf("not settled within %v: %s; the daemons said:\n%s", limit, why, e.says())
 		}
-		if err := pause(ctx, look(e.system.Takes(n), 20*time.Millisecond)); err != nil {
+		if err := Pause(ctx, look(e.system.Takes(n), 20*time.Millisecond)); err != nil {
 			return err
 		}
 	}
@@ -101,7 +101,7 @@ func (e *trialEnv) rested(ctx context.Context) (*netlab.Host, error) {
 			return nil, err
 		}
 		since := time.Now()
-		err := pause(ctx, e.system.Rest+time.Duration(rand.Int64N(int64(e.system.Period)+1)))
+		err := Pause(ctx, e.system.Rest+time.Duration(rand.Int64N(int64(e.system.Period)+1)))
 		count(&e.spent.resting, since)
 		if err != nil {
 			return nil, err

@@ -15,12 +15,8 @@ import (
 
 	"github.com/arc-ring/arc/internal/bench/alarms"
 	"github.com/arc-ring/arc/internal/bench/console"
+	"github.com/arc-ring/arc/internal/bench/report"
 )
-
-// report is what both kinds of measurement make.
-type report interface {
-	WriteMarkdown(io.Writer) error
-}
 
 // options are the flags that both kinds have.
 type options struct {
@@ -76,13 +72,13 @@ with --realtime, how many false alarms an hour each number of misses would give.
 			if err := checkCurve(o, c); err != nil {
 				return err
 			}
-			return o.measure(cmd.Context(), func(common alarms.Options) (report, error) {
+			return o.measure(cmd.Context(), func(common alarms.Options) (report.Results, error) {
 				c.Options = common
 				r, err := alarms.Curve(cmd.Context(), c)
 				if r == nil {
 					return nil, err
 				}
-				return r, errors.Join(err, r.Plot(filepath.Join(o.out, "alarms.svg")))
+				return r, err
 			})
 		},
 	}
@@ -140,7 +136,7 @@ rings.`,
 			if err := errors.Join(errs...); err != nil {
 				return err
 			}
-			return o.measure(cmd.Context(), func(common alarms.Options) (report, error) {
+			return o.measure(cmd.Context(), func(common alarms.Options) (report.Results, error) {
 				p.Options = common
 				q, err := alarms.Profiles(cmd.Context(), p)
 				if q == nil {
@@ -179,7 +175,7 @@ func (o *options) check() error {
 }
 
 // measure runs one of the two and keeps what it returns.
-func (o *options) measure(ctx context.Context, run func(alarms.Options) (report, error)) (err error) {
+func (o *options) measure(ctx context.Context, run func(alarms.Options) (report.Results, error)) (err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -194,7 +190,7 @@ func (o *options) measure(ctx context.Context, run func(alarms.Options) (report,
 	if r == nil {
 		return err
 	}
-	err = errors.Join(console.Interrupted(ctx, err), console.Write(o.out, "report.md", o.stdout, r.WriteMarkdown), console.Save(o.out, r))
-	fmt.Fprintf(o.stderr, "results and tables are in %s\n", o.out)
+	err = errors.Join(console.Interrupted(ctx, err), report.Write(o.out, o.stdout, r))
+	fmt.Fprintf(o.stderr, "results, tables and the picture are in %s\n", o.out)
 	return err
 }

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/arc-ring/arc/internal/bench"
+	"github.com/arc-ring/arc/internal/bench/report"
 )
 
 // CurveOptions say which curves.
@@ -22,10 +25,10 @@ type CurveOptions struct {
 
 // Curves are what Curve measured.
 type Curves struct {
-	Head
+	report.Head
+	// Nodes of each ring.
+	Nodes int    `json:"nodes"`
 	Cases []Case `json:"cases"`
-	// Skipped says what could not be measured.
-	Skipped []string `json:"skipped,omitempty"`
 }
 
 // Case is one interval of the leader's link under one load.
@@ -89,13 +92,13 @@ func points(intervalMS int, runs []Run) []Point {
 
 // Curve measures. It returns what it has, also when it was interrupted.
 func Curve(ctx context.Context, o CurveOptions) (_ *Curves, err error) {
-	r := &Curves{Head: begin(o.Options)}
+	r := &Curves{Head: report.Begin(o.Say), Nodes: o.Nodes}
 	w, err := open(ctx, o.Options)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
-		r.end()
+		r.End()
 		err = errors.Join(err, w.close())
 	}()
 	modes := []bool{false}
@@ -115,7 +118,7 @@ func (r *Curves) mode(ctx context.Context, w *workshop, o CurveOptions, realtime
 	if err != nil {
 		if realtime && ctx.Err() == nil {
 			w.Say("skipped --realtime: %v", err)
-			r.Skipped = append(r.Skipped, fmt.Sprintf("--realtime: %v", err))
+			r.Skipped = append(r.Skipped, report.Skipped{System: "ARC", What: "--realtime", Why: err.Error()})
 			return nil
 		}
 		return err
@@ -148,14 +151,14 @@ func (r *Curves) mode(ctx context.Context, w *workshop, o CurveOptions, realtime
 }
 
 // under watches the ring, and the machine, under a load.
-func (w *workshop) under(ctx context.Context, b *bed, load Load) (seen *window, stalls Stalls, err error) {
+func (w *workshop) under(ctx context.Context, b *watchedRing, load Load) (seen *window, stalls Stalls, err error) {
 	if load == Busy {
 		fires, err := burn(ctx, w.Burner)
 		if err != nil {
 			return nil, Stalls{}, err
 		}
 		defer func() { err = errors.Join(err, fires.stop()) }()
-		if err := pause(ctx, warmUp); err != nil {
+		if err := bench.Pause(ctx, warmUp); err != nil {
 			return nil, Stalls{}, err
 		}
 	}
@@ -165,7 +168,7 @@ func (w *workshop) under(ctx context.Context, b *bed, load Load) (seen *window, 
 }
 
 // take keeps the runs of the leader's link.
-func (c *Case) take(b *bed, w *window, stalls Stalls) {
+func (c *Case) take(b *watchedRing, w *window, stalls Stalls) {
 	c.Seconds, c.Stalls = w.seconds(), stalls
 	for _, a := range slices.Concat(w.evictions, w.leaders, w.suspicions) {
 		c.Disturbed = append(c.Disturbed, a.What)
@@ -178,13 +181,7 @@ func (c *Case) take(b *bed, w *window, stalls Stalls) {
 	c.Points = points(c.IntervalMS, c.Runs)
 }
 
-func (c *Case) name() string {
-	s := fmt.Sprintf("%d ms, %s", c.IntervalMS, loadName(c.Load))
-	if c.Realtime {
-		s += ", --realtime"
-	}
-	return s
-}
+func (c *Case) name() string { return fmt.Sprintf("%d ms, %s", c.IntervalMS, c.conditions()) }
 
 func loadName(l Load) string {
 	if l == Busy {

@@ -3,12 +3,16 @@ package alarms
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/bench"
+	"github.com/arc-ring/arc/internal/bench/report"
 )
 
 func TestWhatARunWouldHaveRaised(t *testing.T) {
@@ -123,17 +127,14 @@ func TestALeaderThatIsStoppedForAMoment(t *testing.T) {
 		t.Errorf("the longest of %d runs is %+v, want about 30 of 20 ms in 600 ms", len(c.Runs), most)
 	}
 
-	r := &Curves{Head: begin(w.Options), Cases: []Case{c}}
 	dir := t.TempDir()
-	if err := r.Plot(filepath.Join(dir, "plot.svg")); err != nil {
+	if err := report.Write(dir, io.Discard, &Curves{Head: report.Begin(w.Say), Nodes: 3, Cases: []Case{c}}); err != nil {
 		t.Fatal(err)
 	}
-	if svg, err := os.ReadFile(filepath.Join(dir, "plot.svg")); err != nil || !strings.Contains(string(svg), "false alarms per hour") {
-		t.Errorf("the plot is no plot: %v", err)
-	}
-	var text strings.Builder
-	if err := r.WriteMarkdown(&text); err != nil || !strings.Contains(text.String(), "| 20 ms | 2 |") {
-		t.Errorf("the report says %q (%v)", text.String(), err)
+	for name, want := range map[string]string{"report.svg": "false alarms per hour", "report.md": "| 20 ms | 2 |"} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(got), want) {
+			t.Errorf("%s lacks %q (%v)", name, want, err)
+		}
 	}
 
 	// With few misses it is suspected for it, and that is all.
@@ -150,12 +151,12 @@ func TestALeaderThatIsStoppedForAMoment(t *testing.T) {
 }
 
 // watchStopped watches a ring whose leader is stopped for 0.6 s.
-func watchStopped(ctx context.Context, t *testing.T, w *workshop, b *bed) *window {
+func watchStopped(ctx context.Context, t *testing.T, w *workshop, b *watchedRing) *window {
 	t.Helper()
 	stopped := make(chan error, 1)
 	go func() {
 		leader := b.Named(b.leader)
-		stopped <- errors.Join(leader.Stop(), pause(ctx, 600*time.Millisecond), leader.Cont())
+		stopped <- errors.Join(leader.Stop(), bench.Pause(ctx, 600*time.Millisecond), leader.Cont())
 	}()
 	seen, err := b.watch(ctx, w.For)
 	if err := errors.Join(err, <-stopped); err != nil {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/arc-ring/arc/internal/bench/report"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -24,7 +25,9 @@ type ProfilesOptions struct {
 
 // Quiet is what Profiles saw.
 type Quiet struct {
-	Head
+	report.Head
+	// Nodes of each ring.
+	Nodes    int       `json:"nodes"`
 	Together bool      `json:"together"`
 	Watched  []Watched `json:"watched"`
 }
@@ -90,13 +93,13 @@ func (q *Quiet) Err() error {
 
 // Profiles watches. It returns what it has, also when it was interrupted.
 func Profiles(ctx context.Context, o ProfilesOptions) (_ *Quiet, err error) {
-	q := &Quiet{Head: begin(o.Options), Together: o.Together}
+	q := &Quiet{Head: report.Begin(o.Say), Nodes: o.Nodes, Together: o.Together}
 	w, err := open(ctx, o.Options)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
-		q.end()
+		q.End()
 		err = errors.Join(err, w.close())
 	}()
 	for _, l := range []struct {
@@ -127,9 +130,9 @@ func Profiles(ctx context.Context, o ProfilesOptions) (_ *Quiet, err error) {
 // together watches a ring of each profile, all at the same time. Rings are
 // formed before the load begins, and one after the other.
 func (w *workshop) together(ctx context.Context, profiles []string, load Load) (_ []Watched, err error) {
-	var beds []*bed
+	var rings []*watchedRing
 	defer func() {
-		for _, b := range beds {
+		for _, b := range rings {
 			err = errors.Join(err, b.Close())
 		}
 	}()
@@ -140,7 +143,7 @@ func (w *workshop) together(ctx context.Context, profiles []string, load Load) (
 		if err != nil {
 			return nil, fmt.Errorf("profile %s: %w", p, err)
 		}
-		beds = append(beds, b)
+		rings = append(rings, b)
 		st, err := b.Named(b.leader).Status(ctx)
 		if err != nil {
 			return nil, err
@@ -155,11 +158,11 @@ func (w *workshop) together(ctx context.Context, profiles []string, load Load) (
 		defer func() { err = errors.Join(err, fires.stop()) }()
 	}
 	w.Say("watching %s %s for %v", strings.Join(profiles, ", "), loadName(load), w.For)
-	errs := make([]error, len(beds))
-	saw := make([]*window, len(beds))
+	errs := make([]error, len(rings))
+	saw := make([]*window, len(rings))
 	m := newMeter()
 	var wg sync.WaitGroup
-	for i, b := range beds {
+	for i, b := range rings {
 		wg.Go(func() {
 			saw[i], errs[i] = b.watch(ctx, w.For)
 		})
@@ -169,11 +172,11 @@ func (w *workshop) together(ctx context.Context, profiles []string, load Load) (
 	for i := range list {
 		l := &list[i]
 		if saw[i] != nil {
-			l.take(beds[i], saw[i], stalls)
+			l.take(rings[i], saw[i], stalls)
 		}
 		w.Say("%s %s: %d false alarms, %d of them beside a stall", l.Profile, loadName(l.Load), l.Alarms(), l.Beside)
 		if l.Alarms() > 0 && w.Logs != "" {
-			errs = append(errs, beds[i].keepLogs(filepath.Join(w.Logs, fmt.Sprintf("%s-%s", l.Profile, l.Load))))
+			errs = append(errs, rings[i].keepLogs(filepath.Join(w.Logs, fmt.Sprintf("%s-%s", l.Profile, l.Load))))
 		}
 	}
 	return list, errors.Join(errs...)
@@ -185,7 +188,7 @@ func (w *Watched) know(s *arcv1.Settings) {
 	w.ReachMS = int(s.GetLeaderIntervalMs()) * (w.Misses + 1)
 }
 
-func (w *Watched) take(b *bed, seen *window, stalls Stalls) {
+func (w *Watched) take(b *watchedRing, seen *window, stalls Stalls) {
 	w.Seconds, w.Stalls = seen.seconds(), stalls
 	w.Evictions, w.Leaders, w.Suspicions, w.Losses = seen.evictions, seen.leaders, seen.suspicions, seen.losses
 	w.LostMS = float64(seen.lost.Microseconds()) / 1000

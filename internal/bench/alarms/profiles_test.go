@@ -1,7 +1,9 @@
 package alarms
 
 import (
+	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/arc-ring/arc/internal/bench/report"
 	"github.com/arc-ring/arc/internal/devring"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -73,12 +76,16 @@ func TestWhatCountsAsAnAlarm(t *testing.T) {
 		t.Errorf("the verdict without alarms: %v", err)
 	}
 	q.Watched[0].know(&arcv1.Settings{LeaderIntervalMs: 2, LeaderMisses: 3})
-	q.Watched[0].take(&bed{leader: "n1"}, w, Stalls{LongestMS: 227, StolenMS: 40, Ordinary: true, List: []Stall{{0, after(35), 12}, {1, after(20_000), 215}}})
+	q.Watched[0].take(&watchedRing{leader: "n1"}, w, Stalls{LongestMS: 227, StolenMS: 40, Ordinary: true, List: []Stall{{0, after(35), 12}, {1, after(20_000), 215}}})
 	if n := q.Alarms(); n != 3 {
 		t.Errorf("%d alarms, want 3", n)
 	}
-	var text strings.Builder
-	if err := q.WriteMarkdown(&text); err != nil {
+	out := t.TempDir()
+	if err := report.Write(out, io.Discard, q); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(out, "report.md"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	// The claim was lost 22 ms before the stall. Of the minute 12 + 215 ms are
@@ -89,8 +96,8 @@ func TestWhatCountsAsAnAlarm(t *testing.T) {
 		"\nfast all processors busy: n2 evicted in epoch 6 (beside a stall of 12.0 ms)\n",
 		"\nfast all processors busy: n1 lost its claim in term 7: the lease ran out\n",
 	} {
-		if !strings.Contains(text.String(), line) {
-			t.Errorf("no %q in\n%s", line, &text)
+		if !strings.Contains(string(page), line) {
+			t.Errorf("no %q in\n%s", line, page)
 		}
 	}
 	if err := q.Err(); err == nil || err.Error() != "3 false alarms, 1 of them not beside a stall of the machine" {

@@ -66,14 +66,14 @@ func open(ctx context.Context, o Options) (*workshop, error) {
 
 func (w *workshop) close() error { return os.RemoveAll(w.dir) }
 
-// bed is a running ring.
-type bed struct {
+// watchedRing is a running ring.
+type watchedRing struct {
 	*devring.Ring
 	leader string
 }
 
 // ring starts a ring and waits until it is whole.
-func (w *workshop) ring(ctx context.Context, profile string, realtime bool) (*bed, error) {
+func (w *workshop) ring(ctx context.Context, profile string, realtime bool) (*watchedRing, error) {
 	dir, err := os.MkdirTemp(w.dir, "r")
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (w *workshop) ring(ctx context.Context, profile string, realtime bool) (*be
 	if err != nil {
 		return nil, err
 	}
-	b := &bed{Ring: r}
+	b := &watchedRing{Ring: r}
 	if err := b.settle(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("form a ring: %w\n%s", err, r.Node(1).LogTail(logTail)), r.Close())
 	}
@@ -97,7 +97,7 @@ func (w *workshop) ring(ctx context.Context, profile string, realtime bool) (*be
 }
 
 // settle waits until the ring is whole, and then for a moment.
-func (b *bed) settle(ctx context.Context) error {
+func (b *watchedRing) settle(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, formBound)
 	defer cancel()
 	// Of processes that ended, as without a right that they need, no ring forms.
@@ -121,11 +121,11 @@ func (b *bed) settle(ctx context.Context) error {
 		return err
 	}
 	b.leader = st.GetLeader().GetName()
-	return pause(ctx, warmUp)
+	return bench.Pause(ctx, warmUp)
 }
 
 // set changes the ring's settings.
-func (b *bed) set(ctx context.Context, changes map[string]string) error {
+func (b *watchedRing) set(ctx context.Context, changes map[string]string) error {
 	c, err := b.Named(b.leader).Client()
 	if err != nil {
 		return err
@@ -135,7 +135,7 @@ func (b *bed) set(ctx context.Context, changes map[string]string) error {
 	if _, err := c.SetSettings(within, changes); err != nil {
 		return err
 	}
-	return pause(ctx, warmUp)
+	return bench.Pause(ctx, warmUp)
 }
 
 // window is what happened in a while.
@@ -155,7 +155,7 @@ func (w *window) seconds() float64 { return w.ended.Sub(w.began).Seconds() }
 
 // watch lets the ring run for a while. What was seen is returned also when ctx
 // ended.
-func (b *bed) watch(ctx context.Context, d time.Duration) (*window, error) {
+func (b *watchedRing) watch(ctx context.Context, d time.Duration) (*window, error) {
 	offsets := map[string]int64{}
 	for _, n := range b.Nodes() {
 		info, err := os.Stat(n.LogFile())
@@ -165,7 +165,7 @@ func (b *bed) watch(ctx context.Context, d time.Duration) (*window, error) {
 		offsets[n.Name()] = info.Size()
 	}
 	mark, began := b.Mark(), time.Now()
-	interrupted := pause(ctx, d)
+	interrupted := bench.Pause(ctx, d)
 	// Empty lists, not null, in the results.
 	w := &window{
 		said: said{suspicions: []Alarm{}}, began: began, ended: time.Now(),
@@ -183,7 +183,7 @@ func (b *bed) watch(ctx context.Context, d time.Duration) (*window, error) {
 }
 
 // keepLogs copies the logs of all nodes.
-func (b *bed) keepLogs(dir string) error {
+func (b *watchedRing) keepLogs(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -224,17 +224,5 @@ func (w *window) see(e devring.Event) {
 			w.lost += e.At.Sub(at)
 			delete(w.lostAt, e.Node)
 		}
-	}
-}
-
-// pause waits, or returns early with the context's error.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }

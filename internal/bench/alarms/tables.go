@@ -2,52 +2,55 @@ package alarms
 
 import (
 	"fmt"
-	"io"
 	"strconv"
-	"strings"
+
+	"github.com/arc-ring/arc/internal/bench/report"
 )
 
 // widest is how many misses a table tells about; the results have all.
 const widest = 8
 
-// WriteMarkdown prints the curves as tables for a page.
-func (r *Curves) WriteMarkdown(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", &r.Head)
-	for _, s := range r.Skipped {
-		why, _, _ := strings.Cut(s, "\n")
-		fmt.Fprintf(&b, "Skipped: %s.\n", why)
-	}
-	fmt.Fprintf(&b, "\nFalse alarms per hour on the leader's link, for so many misses (raw: of a monitor that does not know its own lag).\n")
+// Title is that of the report.
+func (r *Curves) Title() string { return fmt.Sprintf("False alarms, %d nodes a ring", r.Nodes) }
+
+// Tables are what people read of the curves.
+func (r *Curves) Tables() []report.Table {
+	var list []report.Table
 	for _, cases := range r.panels() {
 		most := 0
 		for _, c := range cases {
 			most = min(max(most, len(c.Points)), widest)
 		}
-		title := loadName(cases[0].Load)
-		if cases[0].Realtime {
-			title += ", --realtime"
+		t := report.Table{
+			Title:  cases[0].conditions(),
+			Note:   "False alarms per hour on the leader's link, for so many misses (raw: of a monitor that does not know its own lag).",
+			Header: []string{"interval", "seconds"},
 		}
-		fmt.Fprintf(&b, "\n### %s\n\n| interval | seconds |", strings.ToUpper(title[:1])+title[1:])
 		for m := range most {
-			fmt.Fprintf(&b, " × %d |", m+1)
+			t.Header = append(t.Header, fmt.Sprintf("× %d", m+1))
 		}
-		fmt.Fprintf(&b, " clean from | longest stall, stolen |\n%s\n", strings.Repeat("|---", most+4)+"|")
+		t.Header = append(t.Header, "clean from", "longest stall, stolen")
 		for _, c := range cases {
-			fmt.Fprintf(&b, "| %d ms | %.0f |", c.IntervalMS, c.Seconds)
+			row := []string{fmt.Sprintf("%d ms", c.IntervalMS), fmt.Sprintf("%.0f", c.Seconds)}
 			for m := range most {
-				fmt.Fprintf(&b, " %s |", c.cell(m))
+				row = append(row, c.cell(m))
 			}
-			fmt.Fprintf(&b, " %s | %s |\n", c.clean(), c.Stalls)
-		}
-		for _, c := range cases {
+			t.Rows = append(t.Rows, append(row, c.clean(), c.Stalls.String()))
 			for _, d := range c.Disturbed {
-				fmt.Fprintf(&b, "\n%s: %s\n", c.name(), d)
+				t.Remarks = append(t.Remarks, c.name()+": "+d)
 			}
 		}
+		list = append(list, t)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return list
+}
+
+// conditions are those under which the case was measured.
+func (c *Case) conditions() string {
+	if c.Realtime {
+		return loadName(c.Load) + ", --realtime"
+	}
+	return loadName(c.Load)
 }
 
 // cell tells about point i: alarms per hour, and the raw ones.
@@ -88,29 +91,42 @@ func rate(v float64) string {
 	return strconv.FormatFloat(v, 'f', 0, 64)
 }
 
-// WriteMarkdown prints what the rings went through.
-func (q *Quiet) WriteMarkdown(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", &q.Head)
+// Title is that of the report.
+func (q *Quiet) Title() string { return fmt.Sprintf("Rings left alone, %d nodes each", q.Nodes) }
+
+// alarmsTold is how many alarms of a kind are told, of each ring.
+const alarmsTold = 10
+
+// Tables are what people read of what the rings went through.
+func (q *Quiet) Tables() []report.Table {
+	t := report.Table{
+		Title: "False alarms",
+		Header: []string{
+			"profile", "load", "minutes", "evictions", "leader changes", "suspicions", "claim losses (ms)",
+			"of these beside a stall (share of the time)", "longest run of misses (needed)", "longest stall, stolen",
+		},
+	}
 	if q.Together {
-		b.WriteString("All rings of a load ran at the same time.\n")
-	}
-	b.WriteString("\n| profile | load | minutes | evictions | leader changes | suspicions | claim losses (ms) | of these beside a stall (share of the time) | longest run of misses (needed) | longest stall, stolen |\n|---|---|---|---|---|---|---|---|---|---|\n")
-	for _, s := range q.Watched {
-		fmt.Fprintf(&b, "| %s | %s | %.1f | %d | %d | %d | %d (%.1f) | %d of %d (%s %%) | %d, raw %d (%d) | %s |\n", s.Profile, loadName(s.Load), s.Seconds/60,
-			len(s.Evictions), len(s.Leaders), len(s.Suspicions), len(s.Losses), s.LostMS, s.Beside, s.Alarms(), rate(s.BesidePercent), s.Longest.Counted, s.Longest.Missed, s.Misses, s.Stalls)
+		t.Note = "All rings of a load ran at the same time."
 	}
 	for _, s := range q.Watched {
+		t.Rows = append(t.Rows, []string{
+			s.Profile, loadName(s.Load), fmt.Sprintf("%.1f", s.Seconds/60),
+			strconv.Itoa(len(s.Evictions)), strconv.Itoa(len(s.Leaders)), strconv.Itoa(len(s.Suspicions)), fmt.Sprintf("%d (%.1f)", len(s.Losses), s.LostMS),
+			fmt.Sprintf("%d of %d (%s %%)", s.Beside, s.Alarms(), rate(s.BesidePercent)),
+			fmt.Sprintf("%d, raw %d (%d)", s.Longest.Counted, s.Longest.Missed, s.Misses), s.Stalls.String(),
+		})
 		for _, list := range [][]Alarm{s.Evictions, s.Leaders, s.Suspicions, s.Losses} {
-			for i, what := range list {
-				if i == 10 {
-					fmt.Fprintf(&b, "\n%s %s: and %d more\n", s.Profile, loadName(s.Load), len(list)-i)
-					break
-				}
-				fmt.Fprintf(&b, "\n%s %s: %s\n", s.Profile, loadName(s.Load), what)
+			for _, what := range list[:min(len(list), alarmsTold)] {
+				t.Remarks = append(t.Remarks, fmt.Sprintf("%s %s: %s", s.Profile, loadName(s.Load), what))
+			}
+			if more := len(list) - alarmsTold; more > 0 {
+				t.Remarks = append(t.Remarks, fmt.Sprintf("%s %s: and %d more", s.Profile, loadName(s.Load), more))
 			}
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return []report.Table{t}
 }
+
+// Picture is none: what the table tells has no shape.
+func (q *Quiet) Picture() report.Picture { return report.Picture{} }

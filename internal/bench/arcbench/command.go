@@ -15,6 +15,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/bench"
 	"github.com/arc-ring/arc/internal/bench/console"
+	"github.com/arc-ring/arc/internal/bench/report"
 )
 
 type options struct {
@@ -153,15 +154,12 @@ func (o *options) measure(ctx context.Context, stdout, stderr io.Writer) (err er
 	if o.out, err = console.Directory(o.out, "arc-bench"); err != nil {
 		return err
 	}
-	o.Save = func(r *bench.Results) error { return console.Save(o.out, r) }
+	o.Save = func(r *bench.Results) error { return report.Save(o.out, r) }
 	results, err := bench.Run(ctx, o.Options)
 	if results == nil {
 		return err
 	}
-	err = errors.Join(console.Interrupted(ctx, err),
-		console.Write(o.out, "report.txt", stdout, results.WriteText),
-		console.Write(o.out, "report.md", nil, results.WriteMarkdown),
-		results.Plot(filepath.Join(o.out, "failover.svg")))
-	fmt.Fprintf(stderr, "results, tables and plots are in %s\n", o.out)
+	err = errors.Join(console.Interrupted(ctx, err), report.Write(o.out, stdout, results))
+	fmt.Fprintf(stderr, "results, tables and the picture are in %s\n", o.out)
 	return err
 }

@@ -2,13 +2,11 @@ package console
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -58,34 +56,4 @@ func Directory(given, prefix string) (string, error) {
 		return "", fmt.Errorf("make the directory for the results: %w", err)
 	}
 	return dir, nil
-}
-
-// Save writes results.json into the directory. It replaces the file at once, so
-// that a run that ends early leaves a whole one.
-func Save(dir string, results any) error {
-	path := filepath.Join(dir, "results.json")
-	content, err := json.MarshalIndent(results, "", " ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(path+".new", append(content, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
-
-// Write writes a file for people into the directory, and to w too, unless nil.
-func Write(dir, name string, w io.Writer, render func(io.Writer) error) error {
-	f, err := os.Create(filepath.Join(dir, name))
-	if err != nil {
-		return err
-	}
-	to := io.Writer(f)
-	if w != nil {
-		to = io.MultiWriter(w, f)
-	}
-	if err := errors.Join(render(to), f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", f.Name(), err)
-	}
-	return nil
 }

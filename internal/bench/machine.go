@@ -1,4 +1,0 @@
-package bench
-
-// ThisMachine says what this machine is, for results of other benchmarks.
-func ThisMachine() Machine { return machine() }
