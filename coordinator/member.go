@@ -22,11 +22,12 @@ const probesMax = 64
 // living is this node's life under one id: from the entry to the removal
 // or the process's end.
 type living struct {
-	n   *node
-	l   *loop.Loop
-	id  uint64
-	wg  sync.WaitGroup
-	ctx context.Context // ends with the membership
+	n      *node
+	l      *loop.Loop
+	id     uint64
+	ringID string
+	wg     sync.WaitGroup
+	ctx    context.Context // ends with the membership
 	// holds: the ring's state with this node in it has come in. The loop's own.
 	holds bool
 	slot  chan struct{} // one token for each probe under way
@@ -58,11 +59,12 @@ func (n *node) live(ctx context.Context, e entry) error {
 	defer timer.Close() // when the loop has ended
 	n.rejoins = true
 	lifetime, cancel := context.WithCancel(context.Background())
-	m := &living{n: n, id: e.id, ctx: lifetime, slot: make(chan struct{}, probesMax)}
+	m := &living{n: n, id: e.id, ringID: e.ringID, ctx: lifetime, slot: make(chan struct{}, probesMax)}
 	l := loop.New(loop.Options{Log: n.log, Clock: n.clock, Alarm: timer, Rings: timer.C, Core: core, Store: n.disk, Hub: n.hub, Events: n.events, ID: e.id, RingID: e.ringID, Rejoins: n.rejoins, Effects: loop.Effects{
 		Send:         n.transport.Send,
 		Probe:        m.probe,
 		Relink:       m.relink,
+		Target:       n.monitor.Target,
 		RingChanged:  m.ringChanged,
 		PeersChanged: n.peersChanged,
 		Published:    n.discoveryDue,
@@ -146,10 +148,8 @@ func (n *node) trace() func(string, ...any) {
 }
 
 // relink tells the monitor whom to probe.
-func (m *living) relink(r election.Relink, s *ring.State) (from, to string) {
-	self, _ := s.Member(m.id)
-	self.Incarnation = m.n.incarnation // the ring may not know of the restart yet
-	return m.n.monitor.SetLink(supervise.LinkToWire(r, s.RingID, m.n.o.Cluster, self))
+func (m *living) relink(r election.Relink) {
+	m.n.monitor.SetLink(supervise.LinkToWire(r, m.ringID, m.n.o.Cluster), r.Urgent)
 }
 
 // probe tries a member on a goroutine of its own. One above the limit counts

@@ -160,12 +160,9 @@ func (n *node) peersChanged(peers []election.Peer) {
 		}
 	}
 	n.transport.SetPeers(out)
-	// Who was taken out of the ring and is still needed has most likely died;
-	// if not, it opens a stream to us.
-	s := n.hub.Load().Ring
-	for _, m := range peers {
-		if s.Gone(m.ID) {
-			n.transport.Quiet(m.ID)
+	for _, p := range peers {
+		if p.Retired { // if it lives, it opens a stream to us
+			n.transport.Quiet(p.ID)
 		}
 	}
 }

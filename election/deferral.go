@@ -1,9 +1,8 @@
 package election
 
 import (
+	"slices"
 	"time"
-
-	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/ring"
 )
@@ -20,6 +19,10 @@ const maxDeferral = 8 * time.Millisecond
 // members share a processor, as virtual machines do, this work would keep the
 // others from telling theirs. And the leader would read answers while it still
 // has members to tell.
+//
+// Right after a declaration all that nobody waits for follows from what is
+// committed. An append or a vote that comes before the deferral is over waits with
+// it, as if the disk were so much slower.
 //
 // The order of effects never changes: all that is held back goes before what
 // ends the deferral. A process that ends loses what is held back, as it loses a
@@ -47,7 +50,7 @@ func (d *Deferral) Turn(now Instant, s *ring.State, leaderUntil Instant, effects
 		d.until = now.Add(maxDeferral)
 	}
 	d.term = s.Term
-	if now < d.until && deferrable(effects) {
+	if now < d.until && !slices.ContainsFunc(effects, Effect.Awaited) {
 		d.effects = append(d.effects, effects...)
 		return due
 	}
@@ -65,23 +68,4 @@ func (d *Deferral) Ends() Instant {
 		return Never
 	}
 	return d.until
-}
-
-// deferrable reports whether nobody waits for the effects: right after a
-// declaration all of these follow from what is committed. An append or a vote
-// that comes before the deferral is over waits with it, as if the disk were so
-// much slower.
-func deferrable(effects []Effect) bool {
-	for _, e := range effects {
-		switch e := e.(type) {
-		case Applied, Persist, PeersChanged, Relink:
-		case Send:
-			if e.Message.Raft.GetType() != raftpb.MsgAppResp {
-				return false
-			}
-		default:
-			return false
-		}
-	}
-	return true
 }

@@ -224,6 +224,23 @@ func (n *Node) updateClaim() {
 	if !claiming {
 		n.claimEnded(n.claimTerm, min(n.claimEnd, n.now), c.Why)
 	}
+	n.reportClaim(c)
+}
+
+// reportClaim emits the change. If the claim is back in the turn in which it was
+// lost, it takes that report back instead. Answers that prolong the lease had come
+// in, but another input came first and the core saw the lease run out. The lease
+// counts from when the answers were asked for, so there was no moment without one.
+func (n *Node) reportClaim(c ClaimChanged) {
+	for i, e := range slices.Backward(n.effects) {
+		if was, ok := e.(ClaimChanged); ok {
+			if c.Claiming && !was.Claiming && c.Term == was.Term {
+				n.effects = slices.Delete(n.effects, i, i+1)
+				return
+			}
+			break
+		}
+	}
 	n.emit(c)
 }
 
@@ -232,15 +249,15 @@ func (n *Node) relink() {
 	if n.ring.RingID == "" {
 		return
 	}
-	if _, ok := n.ring.Member(n.cfg.ID); !ok {
+	self, ok := n.ring.Member(n.cfg.ID)
+	if !ok {
 		return
 	}
-	key := linkKey{n.ring.Epoch, n.ring.Term}
-	if key == n.linked {
+	if was := n.linked; was != nil && was.Epoch == n.ring.Epoch && was.Term == n.ring.Term {
 		return
 	}
-	n.linked = key
-	r := Relink{Epoch: n.ring.Epoch, Term: n.ring.Term, Successors: n.ring.Successors(n.cfg.ID), Settings: n.ring.Settings, LeaderID: n.ring.LeaderID}
+	self.Incarnation = n.cfg.Incarnation // the ring may not know of the restart yet
+	r := Relink{Self: self, Epoch: n.ring.Epoch, Term: n.ring.Term, Successors: n.ring.Successors(n.cfg.ID), Settings: n.ring.Settings, LeaderID: n.ring.LeaderID}
 	voters := n.ring.Voters()
 	order := n.ring.Succession(n.cfg.ID)
 	for _, id := range append(order, voters...) {
@@ -249,5 +266,33 @@ func (n *Node) relink() {
 			r.Tell = append(r.Tell, m)
 		}
 	}
+	r.Urgent = n.linked == nil || !r.sameDuty(n.linked)
+	n.linked = &r
 	n.emit(r)
+}
+
+// sameDuty reports whether a monitor that has the link was does what r asks for,
+// but for whom it would turn to next, or tell.
+func (r *Relink) sameDuty(was *Relink) bool {
+	if len(r.Successors) == 0 || len(was.Successors) == 0 || !sameTarget(r.Successors[0], was.Successors[0]) || !sameTarget(r.Self, was.Self) {
+		return false
+	}
+	first := r.Successors[0].ID
+	if (r.LeaderID == first) != (was.LeaderID == first) || r.LeaderID == first && r.Term != was.Term {
+		return false
+	}
+	type pace struct {
+		leaderInterval, leaderMisses, interval, misses, hangAfter uint32
+		grant                                                     time.Duration
+	}
+	paceOf := func(s ring.Settings) pace {
+		return pace{s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.HangAfterMS, s.GrantLength()}
+	}
+	return paceOf(r.Settings) == paceOf(was.Settings)
+}
+
+// sameTarget reports whether two states of a member are the same process at the same
+// addresses.
+func sameTarget(a, b ring.Member) bool {
+	return a.ID == b.ID && a.Name == b.Name && a.Incarnation == b.Incarnation && slices.Equal(a.Addresses, b.Addresses)
 }

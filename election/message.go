@@ -155,7 +155,11 @@ type EvictedNotice struct {
 // Effect is something that the owner has to carry out: one of Send, Persist,
 // Probe, Done, Relink, Applied, PeersChanged, ClaimChanged, SuspicionChanged,
 // Superseded, Removed, Refused.
-type Effect interface{ effect() }
+type Effect interface {
+	// Awaited reports whether somebody waits for the effect: a member that renews,
+	// asks or campaigns, an operator, or a program that wants to know who leads.
+	Awaited() bool
+}
 
 // Send hands a message to the transport. It may be lost.
 type Send struct{ Message Message }
@@ -263,6 +267,11 @@ type Done struct {
 // Relink says whom this member's monitor has to probe from now on.
 type Relink struct {
 	Epoch, Term uint64
+	// Urgent: the monitor has other work by this link than by the one before. Else
+	// only the members change that it would turn to next, or tell.
+	Urgent bool
+	// Self is this member, with the incarnation of this process.
+	Self ring.Member
 	// Successors in ring order, nearest first; empty in a ring of one.
 	Successors []ring.Member
 	// Tell are the other voters and the leader, in the order in which they would
@@ -293,6 +302,8 @@ type Peer struct {
 	// Distant: as long as nothing changes, hardly anything does. Neither of
 	// both votes, so the way may be opened when there is something to say.
 	Distant bool
+	// Retired: it was taken out of the ring, and most likely has died.
+	Retired bool
 }
 
 // ClaimChanged reports that this member gained or lost the claim. It may come
@@ -342,18 +353,42 @@ type Superseded struct {
 	Behind bool
 }
 
-func (Superseded) effect()       {}
-func (Send) effect()             {}
-func (Persist) effect()          {}
-func (Probe) effect()            {}
-func (Done) effect()             {}
-func (Relink) effect()           {}
-func (Applied) effect()          {}
-func (PeersChanged) effect()     {}
-func (ClaimChanged) effect()     {}
-func (SuspicionChanged) effect() {}
-func (Removed) effect()          {}
-func (Refused) effect()          {}
+// Awaited reports that the owner is told at once of what may end this process.
+func (Superseded) Awaited() bool { return true }
+
+// Awaited is false for the answer to an append alone, which the leader needs not
+// once it has declared itself.
+func (s Send) Awaited() bool { return s.Message.Raft.GetType() != raftpb.MsgAppResp }
+
+// Awaited is false: what depends on the write waits for Persisted anyway.
+func (Persist) Awaited() bool { return false }
+
+// Awaited is true, since an eviction depends on the probe.
+func (Probe) Awaited() bool { return true }
+
+// Awaited is true, since the caller of the request waits.
+func (Done) Awaited() bool { return true }
+
+// Awaited is false: the monitor goes on with the link that it has.
+func (Relink) Awaited() bool { return false }
+
+// Awaited is false: who leads is in the view before.
+func (Applied) Awaited() bool { return false }
+
+// Awaited is false: the ways that are needed now are open.
+func (PeersChanged) Awaited() bool { return false }
+
+// Awaited is true, since programs act by the claim.
+func (ClaimChanged) Awaited() bool { return true }
+
+// Awaited is true: it decides how peers are dialled.
+func (SuspicionChanged) Awaited() bool { return true }
+
+// Awaited is true: the node has to join again.
+func (Removed) Awaited() bool { return true }
+
+// Awaited is true: an operator has to know.
+func (Refused) Awaited() bool { return true }
 
 // Request is an operator's or a joiner's wish. Only the leader carries it out;
 // others complete it at once with ErrNotLeader. Exactly one pointer is set.

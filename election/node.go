@@ -132,7 +132,7 @@ type Node struct {
 	// before.
 	born      Instant
 	restarted bool
-	linked    linkKey
+	linked    *Relink // the newest; nil before the first
 	wanted    struct {
 		of     *ring.State
 		voters []uint64
@@ -148,11 +148,6 @@ type Node struct {
 type settled struct {
 	claimTerm             uint64
 	claimEnd, leaderUntil Instant
-}
-
-// linkKey tells whether a Relink would say anything new.
-type linkKey struct {
-	epoch, term uint64
 }
 
 type handoverWait struct {
@@ -268,7 +263,7 @@ func (n *Node) peersChanged() {
 	for _, m := range n.ring.Members {
 		if m.ID != n.cfg.ID {
 			m.Incarnation = n.holder(m)
-			peers = append(peers, Peer{m, !voter && !slices.Contains(near, m.ID)})
+			peers = append(peers, Peer{Member: m, Distant: !voter && !slices.Contains(near, m.ID)})
 		}
 	}
 	for _, m := range n.gone.All() {
@@ -281,6 +276,9 @@ func (n *Node) peersChanged() {
 		}
 	}
 	slices.SortFunc(peers, func(a, b Peer) int { return cmp.Compare(a.ID, b.ID) })
+	for i := range peers {
+		peers[i].Retired = n.ring.Gone(peers[i].ID)
+	}
 	n.emit(PeersChanged{peers})
 }
 

@@ -1,8 +1,6 @@
 package election
 
-import (
-	"time"
-)
+import "time"
 
 // LeaderUntil returns until when this member has proof that the declared leader
 // leads, as far as is known now; 0 if it has none. Never is returned only by a

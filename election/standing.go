@@ -43,7 +43,8 @@ func (n *Node) unborn() bool {
 // back through Answered.
 type Inquire struct{}
 
-func (Inquire) effect() {}
+// Awaited is true: this member may be none any more.
+func (Inquire) Awaited() bool { return true }
 
 // Standing is one member's answer to the question whether another one is in
 // its ring.

@@ -78,8 +78,8 @@ func (r *loops) add(id uint64, rec election.Recovered) {
 					r.all[m.To-1].Deliver(m)
 				}
 			},
-			Probe:       func(election.Probe) {},
-			Relink:      func(election.Relink, *ring.State) (string, string) { return "", "" },
+			Probe:  func(election.Probe) {},
+			Relink: func(election.Relink) {}, Target: func() string { return "" },
 			RingChanged: func(*ring.State) {}, PeersChanged: func([]election.Peer) {},
 			Published: func() {}, Suspected: func(uint64, bool) {}, Inquire: func() {},
 		}})

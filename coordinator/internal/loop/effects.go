@@ -31,7 +31,7 @@ func (l *Loop) settle(now election.Instant) {
 	for _, e := range due[:ahead] {
 		l.carryOut(e)
 	}
-	news := l.publish(now, effects)
+	news := l.publish(now, effects, due)
 	for _, e := range due[ahead:] {
 		l.carryOut(e)
 	}
@@ -77,9 +77,10 @@ func aheadOfView(effects []election.Effect) int {
 	return len(effects)
 }
 
-// publish makes the view of the present state, with the events that led to it,
-// and returns those that belong in the log.
-func (l *Loop) publish(now election.Instant, effects []election.Effect) (news []*arcv1.Event) {
+// publish makes the view of the present state, with the events of effects that
+// led to it, and of new links among those that are due. It returns the events that
+// belong in the log.
+func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (news []*arcv1.Event) {
 	old := l.hub.Load()
 	v := &publish.View{Phase: l.phase.Load().(publish.Phase), ID: l.id, RingID: l.ringID, Ring: l.core.State(), Status: old.Status}
 	if look := l.core.Look(now); look != l.looked {
@@ -108,7 +109,7 @@ func (l *Loop) publish(now election.Instant, effects []election.Effect) (news []
 		l.lost = old.Ring.Term
 	}
 	state := old.Ring
-	for i, e := range effects {
+	for _, e := range effects {
 		switch e := e.(type) {
 		case election.Applied:
 			changes := e.Changes
@@ -120,9 +121,7 @@ func (l *Loop) publish(now election.Instant, effects []election.Effect) (news []
 			add(len(e.Changes) > 0, l.events.Changes(e.State, changes)...)
 			state = e.State
 		case election.ClaimChanged:
-			if !blinks(effects, i) {
-				add(true, l.events.Claim(state, e))
-			}
+			add(true, l.events.Claim(state, e))
 		case election.SuspicionChanged:
 			add(true, l.events.Suspicion(state, e))
 		}
@@ -135,6 +134,13 @@ func (l *Loop) publish(now election.Instant, effects []election.Effect) (news []
 	} else if knows && l.hub.Unsure.Load() {
 		add(false, l.events.Snapshot(v, now))
 	}
+	for _, e := range due {
+		if r, ok := e.(election.Relink); ok {
+			if from, to := l.effects.Target(), targetOf(r); from != to {
+				add(true, l.events.Relinked(v.Ring, from, to, false))
+			}
+		}
+	}
 	if knows {
 		l.lost = 0
 		l.hub.Unsure.Store(false)
@@ -144,23 +150,6 @@ func (l *Loop) publish(now election.Instant, effects []election.Effect) (news []
 		l.effects.Published()
 	}
 	return news
-}
-
-// blinks tells whether the change of the claim at effects[i] is undone within
-// the same turn: answers that prolong the lease had come in, but the core took
-// something else first and saw it run out. The lease counts from when they were
-// asked for, so there was no moment without one.
-func blinks(effects []election.Effect, i int) bool {
-	c, step := effects[i].(election.ClaimChanged), 1
-	if c.Claiming {
-		step = -1
-	}
-	for j := i + step; j >= 0 && j < len(effects); j += step {
-		if o, ok := effects[j].(election.ClaimChanged); ok {
-			return o.Term == c.Term && o.Claiming != c.Claiming
-		}
-	}
-	return false
 }
 
 // catchUp replaces the events that lead to v while this node, back in its
@@ -183,10 +172,12 @@ func (l *Loop) tell(events []*arcv1.Event) {
 	}
 }
 
-// relinked tells that the monitor has another target.
-func (l *Loop) relinked(from, to string, temporary bool) {
-	e := l.tellNow(func(s *ring.State) *arcv1.Event { return l.events.Relinked(s, from, to, temporary) })
-	publish.LogEvent(l.log, e)
+// targetOf is the name of whom a link has the monitor probe, "" if nobody.
+func targetOf(r election.Relink) string {
+	if len(r.Successors) == 0 {
+		return ""
+	}
+	return r.Successors[0].Name
 }
 
 // tellNow publishes an event that changes no view.
@@ -211,9 +202,7 @@ func (l *Loop) carryOut(e election.Effect) {
 			answer <- e
 		}
 	case election.Relink:
-		if from, to := l.effects.Relink(e, l.core.State()); from != to {
-			l.relinked(from, to, false)
-		}
+		l.effects.Relink(e)
 	case election.Applied:
 		l.effects.RingChanged(e.State)
 	case election.PeersChanged:
@@ -347,5 +336,7 @@ func (l *Loop) MonitorChanged(missing string) {
 // MonitorRelinked tells that the operator sent the monitor elsewhere for a
 // while, or that it is back.
 func (l *Loop) MonitorRelinked(from, to string, temporary bool) {
-	l.inbox.must(func(election.Instant) { l.relinked(from, to, temporary) })
+	l.inbox.must(func(election.Instant) {
+		publish.LogEvent(l.log, l.tellNow(func(s *ring.State) *arcv1.Event { return l.events.Relinked(s, from, to, temporary) }))
+	})
 }

@@ -61,9 +61,9 @@ type Effects struct {
 	Send func(election.Message)
 	// Probe tries a member and reports through loop.probed.
 	Probe func(election.Probe)
-	// Relink tells the monitor; it returns the names of the old and the new
-	// target.
-	Relink func(r election.Relink, s *ring.State) (from, to string)
+	// Relink tells the monitor, and Target returns the name of whom it probes.
+	Relink func(election.Relink)
+	Target func() string
 	// RingChanged tells those who work by the ring's state, peersChanged whom
 	// messages go to.
 	RingChanged  func(s *ring.State)
@@ -242,7 +242,7 @@ func (l *Loop) start() {
 	news := l.publish(l.clock(), slices.DeleteFunc(slices.Clone(l.first), func(e election.Effect) bool {
 		_, told := e.(election.Applied)
 		return told
-	}))
+	}), l.first)
 	for _, e := range l.first {
 		l.carryOut(e)
 	}

@@ -146,7 +146,7 @@ func testLoop(c *fakeCore, s Store) *Loop {
 		Hub: publish.NewHub(clock, &publish.View{Ring: &ring.State{}}), Events: loopEvents(), ID: 1, RingID: "r"})
 	l.effects = Effects{
 		Send: func(election.Message) {}, Probe: func(election.Probe) {},
-		Relink:      func(election.Relink, *ring.State) (string, string) { return "", "" },
+		Relink: func(election.Relink) {}, Target: func() string { return "" },
 		RingChanged: func(*ring.State) {}, PeersChanged: func([]election.Peer) {},
 		Published: func() {}, Suspected: func(uint64, bool) {},
 	}

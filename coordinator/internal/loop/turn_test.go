@@ -13,37 +13,6 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// A stall of the process lets the lease run out in the same turn in which the
-// answers that prolong it are read: there was no moment without a lease, and
-// nothing is told. A loss that stays, or another term's gain, is.
-func TestABlinkOfTheClaimIsNotTold(t *testing.T) {
-	change := func(claiming bool, term uint64) election.Effect {
-		return election.ClaimChanged{Claiming: claiming, Term: term}
-	}
-	lost, got := change(false, 1), change(true, 1)
-	for name, tt := range map[string]struct {
-		effects []election.Effect
-		want    []string
-	}{
-		"a blink":              {[]election.Effect{lost, election.Send{}, got}, nil},
-		"two":                  {[]election.Effect{lost, got, lost, got}, nil},
-		"a loss after a blink": {[]election.Effect{lost, got, lost}, []string{"claim_lost 0"}},
-		"a loss":               {[]election.Effect{lost, election.Send{}}, []string{"claim_lost 0"}},
-		"a gain, and a blink":  {[]election.Effect{got, lost, got}, []string{"claim_gained 0"}},
-		"a gain and its loss":  {[]election.Effect{got, lost}, []string{"claim_gained 0", "claim_lost 0"}},
-		"another term's gain":  {[]election.Effect{lost, change(true, 2)}, []string{"claim_lost 0", "claim_gained 0"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := &fakeCore{}
-				if got := toldAfter(t, c, func() { c.emit(tt.effects...) }); !slices.Equal(got, tt.want) {
-					t.Errorf("told %q, want %q", got, tt.want)
-				}
-			})
-		})
-	}
-}
-
 // No declaration is told twice: that a leader which was told as lost is known
 // again, with the same token, is said by a snapshot.
 func TestALeaderThatIsKnownAgain(t *testing.T) {

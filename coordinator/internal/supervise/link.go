@@ -6,12 +6,12 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// LinkToWire is what the monitor of self has to know of a Relink. The seq is
+// LinkToWire is what this member's monitor has to know of a Relink. The seq is
 // the queue's.
-func LinkToWire(r election.Relink, ringID, cluster string, self ring.Member) *localv1.Link {
+func LinkToWire(r election.Relink, ringID, cluster string) *localv1.Link {
 	s := r.Settings
 	return &localv1.Link{
-		Epoch: r.Epoch, Term: r.Term, Self: targetToWire(self), Successors: targetsToWire(r.Successors), Tell: targetsToWire(r.Tell),
+		Epoch: r.Epoch, Term: r.Term, Self: targetToWire(r.Self), Successors: targetsToWire(r.Successors), Tell: targetsToWire(r.Tell),
 		Leader: r.LeaderID, LeaderIntervalMs: s.LeaderIntervalMS, LeaderMisses: s.LeaderMisses,
 		IntervalMs: s.IntervalMS, Misses: s.Misses, HangAfterMs: s.HangAfterMS, RingId: ringID, Cluster: cluster,
 		GrantUs: uint64(s.GrantLength().Microseconds()), BeatMs: uint32(s.BeatEvery().Milliseconds()),

@@ -76,7 +76,7 @@ func TestPatienceWithMonitors(t *testing.T) {
 		for _, hang := range []uint32{s.HangAfterMS, 0} {
 			s.HangAfterMS = hang
 			r := election.Relink{Settings: s}
-			patience := patienceWith(LinkToWire(r, "r", "c", ring.Member{}))
+			patience := patienceWith(LinkToWire(r, "r", "c"))
 			if d := s.Detection(false); patience < 2*d || patience > 4*d {
 				t.Errorf("%s, hang_after_ms %d: patience %v, detection %v", name, hang, patience, d)
 			}

@@ -248,22 +248,27 @@ func (s *Supervisor) Unregister(pid int) {
 	}
 }
 
-// SetLink gives the monitor a new link and returns the names of the old and
-// the new target. It never blocks.
-func (s *Supervisor) SetLink(link *localv1.Link) (from, to string) {
+// SetLink gives the monitor a new link: at once if it is urgent, else a little later.
+// It never blocks.
+func (s *Supervisor) SetLink(link *localv1.Link, urgent bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	urgent := s.target != targetName(s.link) || s.detour.name != "" || !sameDuty(s.link, link)
+	urgent = urgent || s.detour.name != ""
 	s.link, s.detour = link, detour{}
-	from, to = s.target, targetName(link)
-	s.target = to
+	s.target = targetName(link)
 	switch {
 	case urgent:
 		_ = s.sendLocked(link) // logged; the next monitor is given it again
 	case s.late == nil:
 		s.late = time.AfterFunc(linkRests, s.sendLate)
 	}
-	return from, to
+}
+
+// Target returns the name of whom the monitor probes now, "" if nobody.
+func (s *Supervisor) Target() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.target
 }
 
 // sendLate sends the link that has rested, unless a later one was sent.
@@ -273,20 +278,6 @@ func (s *Supervisor) sendLate() {
 	if s.late != nil {
 		_ = s.sendLocked(s.link)
 	}
-}
-
-// sameDuty tells whether a monitor that has the one link does what the other
-// asks for, but for whom it would turn to next, or tell.
-func sameDuty(a, b *localv1.Link) bool {
-	if len(a.GetSuccessors()) == 0 || len(b.GetSuccessors()) == 0 || !proto.Equal(a.GetSuccessors()[0], b.GetSuccessors()[0]) {
-		return false
-	}
-	first := a.GetSuccessors()[0].GetId()
-	return proto.Equal(a.GetSelf(), b.GetSelf()) && a.GetRingId() == b.GetRingId() && a.GetCluster() == b.GetCluster() &&
-		(a.GetLeader() == first) == (b.GetLeader() == first) && (b.GetLeader() != first || a.GetTerm() == b.GetTerm()) &&
-		a.GetLeaderIntervalMs() == b.GetLeaderIntervalMs() && a.GetLeaderMisses() == b.GetLeaderMisses() &&
-		a.GetIntervalMs() == b.GetIntervalMs() && a.GetMisses() == b.GetMisses() &&
-		a.GetHangAfterMs() == b.GetHangAfterMs() && a.GetGrantUs() == b.GetGrantUs()
 }
 
 // Redial makes the monitor dial its target afresh and returns its name.

@@ -13,47 +13,30 @@ import (
 	"github.com/arc-ring/arc/queue"
 )
 
-// A link that changes nothing for the monitor may rest; one that does is sent
-// at once. The monitor gets the newest in the end, once.
-func TestLinksRest(t *testing.T) {
-	target := func(id uint64, name string) *localv1.Target {
-		return &localv1.Target{Id: id, Name: name, Incarnation: 10 + id, Addresses: []string{"192.0.2.1:7400"}}
-	}
+// An urgent link is sent at once, another one a little later. The monitor gets the
+// newest in the end, once.
+func TestOnlyUrgentLinksAreSentAtOnce(t *testing.T) {
 	base := &localv1.Link{
-		Epoch: 5, Term: 3, Self: target(1, "a"), RingId: "r", Cluster: "c", Leader: 4, LeaderIntervalMs: 10, LeaderMisses: 3, IntervalMs: 50, Misses: 4,
-		Successors: []*localv1.Target{target(2, "b"), target(3, "c"), target(4, "d")}, Tell: []*localv1.Target{target(4, "d")},
+		Epoch: 5, Term: 3, Self: &localv1.Target{Id: 1, Name: "a", Incarnation: 11, Addresses: []string{"192.0.2.1:7400"}}, RingId: "r", Cluster: "c",
+		Leader: 4, LeaderIntervalMs: 10, LeaderMisses: 3, IntervalMs: 50, Misses: 4,
+		Successors: []*localv1.Target{{Id: 2, Name: "b", Incarnation: 12, Addresses: []string{"192.0.2.1:7400"}}},
 	}
-	for name, c := range map[string]struct {
-		change func(l *localv1.Link)
-		rests  bool
-	}{
-		"another leader":             {func(l *localv1.Link) { l.Leader, l.Term = 3, 4 }, true},
-		"another after the next":     {func(l *localv1.Link) { l.Successors = l.Successors[:2] }, true},
-		"others to tell":             {func(l *localv1.Link) { l.Tell = nil }, true},
-		"another successor":          {func(l *localv1.Link) { l.Successors = l.Successors[1:] }, false},
-		"the successor came back":    {func(l *localv1.Link) { l.Successors[0].Incarnation++ }, false},
-		"the successor leads":        {func(l *localv1.Link) { l.Leader = 2 }, false},
-		"nobody to probe":            {func(l *localv1.Link) { l.Successors = nil }, false},
-		"another timing":             {func(l *localv1.Link) { l.Misses++ }, false},
-		"another incarnation of one": {func(l *localv1.Link) { l.Self.Incarnation++ }, false},
-		"another ring":               {func(l *localv1.Link) { l.RingId = "s" }, false},
-	} {
+	for name, urgent := range map[string]bool{"urgent": true, "not urgent": false} {
 		t.Run(name, func(t *testing.T) {
 			sender, receiver := newQueue(t)
 			s := &Supervisor{o: Options{Logger: hclog.NewNullLogger()}, sender: sender}
-			s.SetLink(base)
+			s.SetLink(base, true)
 			next := proto.CloneOf(base)
 			next.Epoch++
-			c.change(next)
-			s.SetLink(next)
+			s.SetLink(next, urgent)
 			s.mu.Lock()
-			if rests := s.late != nil; rests != c.rests {
-				t.Errorf("the link rests: %v, want %v", rests, c.rests)
+			if waits := s.late != nil; waits == urgent {
+				t.Errorf("the link waits: %v", waits)
 			}
 			s.mu.Unlock()
 			last := proto.CloneOf(next)
 			last.Epoch++
-			s.SetLink(last)
+			s.SetLink(last, false)
 			for want := base.Epoch; want != last.Epoch; {
 				l, err := receiver.Receive()
 				if err != nil {
