@@ -10,6 +10,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/devring"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/observe"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -92,7 +93,7 @@ func (v *devView) form(ctx context.Context) error {
 }
 
 // show takes in new events, and prints them where nothing is redrawn.
-func (v *devView) show(events []devring.Event) error {
+func (v *devView) show(events []observe.Event) error {
 	for _, ev := range events {
 		if ev.GetType() == "snapshot" {
 			continue

@@ -2,13 +2,12 @@ package devring
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/observe"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -62,46 +61,39 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// Status asks one node.
+func (n *Node) Status(ctx context.Context) (*arcv1.StatusResponse, error) {
+	c, err := n.Client()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	return n.ring.Ask(ctx, n.name, c)
+}
+
 // AwaitLeader waits until all running nodes name the same leader and it
 // claims, and returns the leader's own status.
 func (r *Ring) AwaitLeader(ctx context.Context) (*arcv1.StatusResponse, error) {
 	var st *arcv1.StatusResponse
 	err := r.Until(ctx, "a leader", func(ctx context.Context) (err error) {
-		st, err = r.leader(ctx, r.Running())
+		st, err = r.judge(ctx, observe.Leader)
 		return err
 	})
 	return st, err
 }
 
-func (r *Ring) leader(ctx context.Context, among []*Node) (*arcv1.StatusResponse, error) {
-	if len(among) == 0 {
-		return nil, errors.New("no node runs")
-	}
-	var name string
-	for i, n := range among {
+// judge asks all running nodes.
+func (r *Ring) judge(ctx context.Context, of func([]*arcv1.StatusResponse) (*arcv1.StatusResponse, error)) (*arcv1.StatusResponse, error) {
+	var answers []*arcv1.StatusResponse
+	for _, n := range r.Running() {
 		st, err := n.Status(ctx)
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", n.name, err)
-		case st.GetLeader() == nil:
-			return nil, fmt.Errorf("%s knows no leader: %s", n.name, st.GetReason())
-		case i > 0 && st.GetLeader().GetName() != name:
-			return nil, fmt.Errorf("%s says that %s leads, %s says %s", n.name, st.GetLeader().GetName(), among[0].name, name)
 		}
-		name = st.GetLeader().GetName()
+		answers = append(answers, st)
 	}
-	n := r.Named(name)
-	if n == nil {
-		return nil, fmt.Errorf("%q leads, which is no node of ours", name)
-	}
-	st, err := n.Status(ctx)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s leads but: %w", name, err)
-	case !st.GetClaiming():
-		return nil, fmt.Errorf("%s is declared but does not claim: %s", name, st.GetReason())
-	}
-	return st, nil
+	return of(answers)
 }
 
 // AwaitRing waits until the ring is whole over exactly the running nodes: all
@@ -111,14 +103,14 @@ func (r *Ring) leader(ctx context.Context, among []*Node) (*arcv1.StatusResponse
 func (r *Ring) AwaitRing(ctx context.Context) (*arcv1.StatusResponse, error) {
 	var st *arcv1.StatusResponse
 	err := r.Until(ctx, "a whole ring", func(ctx context.Context) error {
-		once, err := r.whole(ctx, r.Running())
+		once, err := r.judge(ctx, observe.Whole)
 		if err != nil {
 			return err
 		}
 		if err := sleep(ctx, settleFor); err != nil {
 			return fmt.Errorf("whole, but only just: %w", err)
 		}
-		st, err = r.whole(ctx, r.Running())
+		st, err = r.judge(ctx, observe.Whole)
 		if err == nil && st.GetEpoch() != once.GetEpoch() {
 			err = fmt.Errorf("the epoch went from %d to %d", once.GetEpoch(), st.GetEpoch())
 		}
@@ -131,73 +123,6 @@ func (r *Ring) AwaitRing(ctx context.Context) (*arcv1.StatusResponse, error) {
 // raft's configuration a little after the eviction, and a further crash in
 // between takes one vote more than the members' list says.
 const settleFor = 100 * time.Millisecond
-
-func (r *Ring) whole(ctx context.Context, nodes []*Node) (*arcv1.StatusResponse, error) {
-	st, err := r.leader(ctx, nodes)
-	if err != nil {
-		return nil, err
-	}
-	if err := closed(st, nodes); err != nil {
-		return nil, fmt.Errorf("%s says: %w", st.GetSelf(), err)
-	}
-	for _, n := range nodes {
-		other, err := n.Status(ctx)
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("%s: %w", n.name, err)
-		case other.GetStateHash() != st.GetStateHash() || other.GetEpoch() != st.GetEpoch():
-			return nil, fmt.Errorf("%s is in epoch %d, state %.8s; the leader %s in %d, %.8s", n.name, other.GetEpoch(), other.GetStateHash(), st.GetSelf(), st.GetEpoch(), st.GetStateHash())
-		case other.GetRingId() != st.GetRingId():
-			return nil, fmt.Errorf("%s is in ring %s, the leader %s in %s", n.name, other.GetRingId(), st.GetSelf(), st.GetRingId())
-		case other.GetPhase() != "member":
-			return nil, fmt.Errorf("%s is %s", n.name, other.GetPhase())
-		}
-		if err := closed(other, nodes); err != nil {
-			return nil, fmt.Errorf("%s says: %w", n.name, err)
-		}
-	}
-	return st, nil
-}
-
-// closed checks that a status shows a ring over exactly the nodes.
-func closed(st *arcv1.StatusResponse, nodes []*Node) error {
-	members := st.GetMembers()
-	var have, want []string
-	voters := 0
-	for _, m := range members {
-		have = append(have, m.GetName())
-		if m.GetVoter() {
-			voters++
-		}
-	}
-	for _, n := range nodes {
-		want = append(want, n.name)
-	}
-	slices.Sort(have)
-	slices.Sort(want)
-	if !slices.Equal(have, want) {
-		return fmt.Errorf("members are %s, want %s", strings.Join(have, ", "), strings.Join(want, ", "))
-	}
-	if !slices.IsSortedFunc(members, func(a, b *arcv1.MemberStatus) int { return int(a.GetId()) - int(b.GetId()) }) {
-		return fmt.Errorf("members are not in the order of their ids: %s", Picture(st))
-	}
-	for i, m := range members {
-		next := ""
-		if len(members) > 1 {
-			next = members[(i+1)%len(members)].GetName()
-		}
-		switch {
-		case m.GetMonitors() != next:
-			return fmt.Errorf("%s monitors %q, want %q", m.GetName(), m.GetMonitors(), next)
-		case !m.GetAlive():
-			return fmt.Errorf("%s is suspect", m.GetName())
-		}
-	}
-	if w := min(len(members), int(st.GetSettings().GetMaxVoters())); voters != w {
-		return fmt.Errorf("%d voters, want %d", voters, w)
-	}
-	return nil
-}
 
 // Picture draws a ring in one line: n1* → n2+ → n3 → n1, the leader with a
 // star, the heir with a plus, suspects with a question mark.

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/verify/wire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -62,8 +63,8 @@ func (r *Ring) failover(ctx context.Context, before *arcv1.StatusResponse, fault
 	if err := fault(); err != nil {
 		return f, err
 	}
-	newer := func(ev Event) bool { return ev.GetTerm() > before.GetTerm() && !ev.At.Before(start) }
-	claim, err := r.AwaitEvent(ctx, mark, fmt.Sprintf("that somebody claims after %s", f.Old), func(ev Event) bool {
+	newer := func(ev observe.Event) bool { return ev.GetTerm() > before.GetTerm() && !ev.At.Before(start) }
+	claim, err := r.AwaitEvent(ctx, mark, fmt.Sprintf("that somebody claims after %s", f.Old), func(ev observe.Event) bool {
 		return newer(ev) && ev.GetType() == "claim_gained"
 	})
 	if err != nil {
@@ -71,8 +72,8 @@ func (r *Ring) failover(ctx context.Context, before *arcv1.StatusResponse, fault
 	}
 	f.New, f.Token, f.Claim = claim.GetNode(), claim.GetTerm(), claim.At.Sub(start)
 	if others > 0 {
-		seen, err := r.AwaitEvent(ctx, mark, fmt.Sprintf("elsewhere that %s was declared", f.New), func(ev Event) bool {
-			return newer(ev) && ev.GetType() == "leader_declared" && ev.By.name != f.New && ev.By.name != f.Old
+		seen, err := r.AwaitEvent(ctx, mark, fmt.Sprintf("elsewhere that %s was declared", f.New), func(ev observe.Event) bool {
+			return newer(ev) && ev.GetType() == "leader_declared" && ev.By != f.New && ev.By != f.Old
 		})
 		if err != nil {
 			return f, err
@@ -98,7 +99,7 @@ func (r *Ring) explain(ctx context.Context, f *Failover) error {
 	if err != nil {
 		return err
 	}
-	r.CheckHistory(n, h)
+	r.CheckHistory(n.name, h)
 	f.Rule = "lowest id, nobody alive had led"
 	for _, e := range h.GetEntries() {
 		switch {
@@ -271,7 +272,7 @@ func (r *Ring) compareHistories(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", n.name, err)
 		}
-		r.CheckHistory(n, h)
+		r.CheckHistory(n.name, h)
 	}
 	return nil
 }

@@ -6,12 +6,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/observe"
 )
 
 // certifiedEnd is what the certificate of the node's end said.
 func certifiedEnd(t *testing.T, r *Ring, mark int, n *Node) (exit string, clean bool) {
 	t.Helper()
-	ev := awaitEvent(t, r, mark, "a certificate of "+n.name, func(ev Event) bool {
+	ev := awaitEvent(t, r, mark, "a certificate of "+n.name, func(ev observe.Event) bool {
 		return ev.GetType() == "certified" && ev.GetNode() == n.name
 	})
 	fields := ev.GetDetail().GetFields()
@@ -68,7 +70,7 @@ func TestSIGTERMTwiceAtOnceIsOne(t *testing.T) {
 		awaitRing(t, r, stepBound)
 		for _, ev := range r.Since(mark) {
 			if ev.GetType() == "certified" || ev.GetType() == "evicted" {
-				t.Errorf("by %s: %s says %s %s %v, want an end in order", name, ev.By.name, ev.GetType(), ev.GetNode(), ev.GetDetail().AsMap())
+				t.Errorf("by %s: %s says %s %s %v, want an end in order", name, ev.By, ev.GetType(), ev.GetNode(), ev.GetDetail().AsMap())
 			}
 		}
 		must(t, n.Start())
@@ -97,9 +99,9 @@ func TestATemporaryLinkLeavesNobodyUnwatchedForGood(t *testing.T) {
 	if l := now.GetTemporaryLink(); l.GetTarget() != other || l.GetLeftMs() <= 0 || l.GetLeftMs() > 2000 {
 		t.Errorf("status says %v, want a link to %s for at most 2 s", l, other)
 	}
-	ev := awaitEvent(t, r, mark, "the monitor of "+n.name+" is back", func(ev Event) bool {
+	ev := awaitEvent(t, r, mark, "the monitor of "+n.name+" is back", func(ev observe.Event) bool {
 		f := ev.GetDetail().GetFields()
-		return ev.By == n && ev.GetType() == "relinked" && !f["temporary"].GetBoolValue() && f["from"].GetStringValue() == other
+		return ev.By == n.name && ev.GetType() == "relinked" && !f["temporary"].GetBoolValue() && f["from"].GetStringValue() == other
 	})
 	if to := ev.GetDetail().GetFields()["target"].GetStringValue(); to != next(st, n.name) {
 		t.Errorf("back at %s, want %s", to, next(st, n.name))

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/verify/wire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -116,8 +117,8 @@ func TestTwoNeighboursFallSilent(t *testing.T) {
 	at := map[string]time.Time{}
 	leader := r.Named(st.GetLeader().GetName())
 	for _, name := range []string{a, b} {
-		at[name] = awaitEvent(t, r, mark, "that "+name+" is evicted", func(ev Event) bool {
-			return ev.GetType() == "evicted" && ev.GetNode() == name && ev.By == leader
+		at[name] = awaitEvent(t, r, mark, "that "+name+" is evicted", func(ev observe.Event) bool {
+			return ev.GetType() == "evicted" && ev.GetNode() == name && ev.By == leader.name
 		}).At
 	}
 	gap := at[a].Sub(at[b]).Abs()
@@ -165,7 +166,7 @@ func TestLeaderAndItsWatcherDie(t *testing.T) {
 			} else {
 				freeze(t, w, leader)
 			}
-			ev := awaitEvent(t, r, mark, "that somebody claims", func(ev Event) bool {
+			ev := awaitEvent(t, r, mark, "that somebody claims", func(ev observe.Event) bool {
 				return ev.GetType() == "claim_gained" && ev.GetTerm() > st.GetTerm()
 			})
 			t.Logf("%s claims after %v", ev.GetNode(), ev.At.Sub(began).Round(time.Millisecond))

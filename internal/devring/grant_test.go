@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/observe"
 )
 
 // patientLease is so long that nothing in these tests can be mistaken for its
@@ -55,7 +57,7 @@ func TestTestimonyEndsTheLeaseEarly(t *testing.T) {
 			} else {
 				must(t, leader.Stop())
 			}
-			claim := awaitEvent(t, r, mark, "that somebody else claims", func(ev Event) bool {
+			claim := awaitEvent(t, r, mark, "that somebody else claims", func(ev observe.Event) bool {
 				return ev.GetType() == "claim_gained" && ev.GetTerm() > before.GetTerm()
 			})
 			if took := claim.At.Sub(began); took > patientLease*3/4 {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/internal/verify/wire"
 )
@@ -45,8 +46,8 @@ func TestHungLeaderIsReplacedAndRejoins(t *testing.T) {
 			} else {
 				must(t, old.Stop())
 			}
-			ev := awaitEvent(t, r, mark, "that somebody else claims", func(ev Event) bool {
-				return ev.GetType() == "claim_gained" && ev.By != old
+			ev := awaitEvent(t, r, mark, "that somebody else claims", func(ev observe.Event) bool {
+				return ev.GetType() == "claim_gained" && ev.By != old.name
 			})
 			t.Logf("%s claims after %v", ev.GetNode(), ev.At.Sub(began).Round(time.Millisecond))
 			if ev.GetNode() != st.GetHeir() {
@@ -74,7 +75,7 @@ func TestHungLeaderIsReplacedAndRejoins(t *testing.T) {
 				t.Errorf("heir is %s, want the former leader %s", back.GetHeir(), old.name)
 			}
 			for _, ev := range r.Since(mark) {
-				if ev.By == old && ev.GetType() == "claim_gained" {
+				if ev.By == old.name && ev.GetType() == "claim_gained" {
 					t.Errorf("%s claimed after it went on: %v", old.name, ev.Event)
 				}
 			}
@@ -108,8 +109,8 @@ func TestMinorityHasNoLeader(t *testing.T) {
 	}
 	mark := r.Mark()
 	freeze(t, others...)
-	lost := awaitEvent(t, r, mark, "that the leader loses its claim", func(ev Event) bool {
-		return ev.GetType() == "claim_lost" && ev.By == leader
+	lost := awaitEvent(t, r, mark, "that the leader loses its claim", func(ev observe.Event) bool {
+		return ev.GetType() == "claim_lost" && ev.By == leader.name
 	})
 	testwait.Real(2*time.Duration(st.GetSettings().GetLeaseMs())*time.Millisecond, "in which one of those who are left would claim")
 	for _, n := range r.Running() {

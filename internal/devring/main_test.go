@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/arc-ring/arc/internal/observe"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -105,11 +106,7 @@ func eventsReport(r *Ring, last int) string {
 		events = events[len(events)-last:]
 	}
 	for _, ev := range events {
-		if ev.GetType() == "snapshot" {
-			fmt.Fprintf(&b, "%s %s: snapshot epoch %d token %d\n", ev.At.Format("15:04:05.000"), ev.By.name, ev.GetEpoch(), ev.GetTerm())
-			continue
-		}
-		fmt.Fprintf(&b, "%s %s: %s %s epoch %d token %d %v\n", ev.At.Format("15:04:05.000"), ev.By.name, ev.GetType(), ev.GetNode(), ev.GetEpoch(), ev.GetTerm(), ev.GetDetail().AsMap())
+		fmt.Fprintf(&b, "%s %s\n", ev.At.Format("15:04:05.000"), ev)
 	}
 	return b.String()
 }
@@ -154,7 +151,7 @@ func awaitRing(t testing.TB, r *Ring, bound time.Duration) *arcv1.StatusResponse
 	return st
 }
 
-func awaitEvent(t testing.TB, r *Ring, mark int, what string, fits func(Event) bool) Event {
+func awaitEvent(t testing.TB, r *Ring, mark int, what string, fits func(observe.Event) bool) observe.Event {
 	t.Helper()
 	ev, err := r.AwaitEvent(within(t, stepBound), mark, what, fits)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/verify/wire"
 )
 
@@ -116,8 +117,8 @@ func TestRelinkToTarget(t *testing.T) {
 	if _, errs, code := arc(t, "--addr", n.Addr(), "relink", "--target", other); code != 0 {
 		t.Fatalf("arc relink --target: code %d, %q", code, errs)
 	}
-	relinked := func(to string) func(Event) bool {
-		return func(ev Event) bool {
+	relinked := func(to string) func(observe.Event) bool {
+		return func(ev observe.Event) bool {
 			return ev.GetType() == "relinked" && ev.GetNode() == n.name && wire.Text(ev.Event, "target") == to
 		}
 	}
@@ -158,7 +159,7 @@ func TestPowerOffOfTheLeader(t *testing.T) {
 	began := time.Now()
 	mark := r.Mark()
 	must(t, leader.PowerOff())
-	ev := awaitEvent(t, r, mark, "that somebody claims", func(ev Event) bool {
+	ev := awaitEvent(t, r, mark, "that somebody claims", func(ev observe.Event) bool {
 		return ev.GetType() == "claim_gained" && ev.GetTerm() > st.GetTerm()
 	})
 	t.Logf("%s claims after %v", ev.GetNode(), ev.At.Sub(began).Round(time.Millisecond))

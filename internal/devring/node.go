@@ -26,8 +26,6 @@ type Node struct {
 
 	mu   sync.Mutex
 	proc *proc
-	// starts counts this node's processes.
-	starts int
 }
 
 // proc is one running coordinator.
@@ -129,8 +127,7 @@ func (n *Node) Start(more ...string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &proc{cmd: cmd, client: c, cancel: cancel, exited: make(chan struct{})}
 	n.proc = p
-	n.starts++
-	watched := n.ring.events.follow(ctx, n, n.starts)
+	watched := n.ring.Follow(ctx, n.name, n.Addr())
 	go func() {
 		p.err = cmd.Wait()
 		if pid, err := readPID(n.monitorPIDFile()); err == nil {

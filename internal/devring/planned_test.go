@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/testwait"
 )
 
@@ -19,7 +20,7 @@ func noSuspicion(t *testing.T, r *Ring, mark int) {
 	for _, ev := range r.Since(mark) {
 		switch ev.GetType() {
 		case "suspected", "evicted", "certified":
-			t.Errorf("%s says %s %s %v", ev.By.name, ev.GetType(), ev.GetNode(), ev.GetDetail().AsMap())
+			t.Errorf("%s says %s %s %v", ev.By, ev.GetType(), ev.GetNode(), ev.GetDetail().AsMap())
 		}
 	}
 }
@@ -153,7 +154,7 @@ func TestOnJoinLead(t *testing.T) {
 	must(t, err)
 	must(t, n.Start("--on-join", "lead"))
 	must(t, r.Until(within(t, stepBound), n.name+" leads", func(ctx context.Context) error {
-		s, err := r.leader(ctx, r.Running())
+		s, err := r.judge(ctx, observe.Leader)
 		if err == nil && s.GetSelf() != n.name {
 			err = errNotYet
 		}

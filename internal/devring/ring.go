@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/client"
+	"github.com/arc-ring/arc/internal/observe"
 )
 
 // Options say which ring to make.
@@ -38,8 +39,10 @@ type Options struct {
 	Args func(i int) []string
 }
 
-// Ring is a ring of processes.
+// Ring is a ring of processes. What they say is recorded and judged.
 type Ring struct {
+	*observe.Recorder
+
 	opts    Options
 	subnet  [2]byte // 127.a.b.i is node i
 	port    int
@@ -47,7 +50,6 @@ type Ring struct {
 
 	spawner *spawner
 	orphans *orphans
-	events  *recorder
 
 	mu    sync.Mutex
 	nodes []*Node
@@ -76,7 +78,7 @@ func New(o Options) (*Ring, error) {
 	if o.Cluster == "" {
 		o.Cluster = fmt.Sprintf("dev-%06x", rand.Uint32N(1<<24))
 	}
-	r := &Ring{opts: o, events: newRecorder()}
+	r := &Ring{Recorder: observe.NewRecorder(), opts: o}
 	if err := r.pickAddresses(); err != nil {
 		return nil, err
 	}

@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"internal/bench":      {"client", "internal", "proto"},
 	"internal/devring":    {"client", "internal", "proto", "ring"},
 
+	"internal/observe":     {"client", "internal/verify", "proto"},
 	"internal/verify":      {},
 	"internal/verify/wire": {"internal/verify", "proto"},
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/bench/report"
 	"github.com/arc-ring/arc/internal/devring"
+	"github.com/arc-ring/arc/internal/observe"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -58,7 +59,7 @@ func TestWhatCountsAsAnAlarm(t *testing.T) {
 			t.Fatal(err)
 		}
 		at := began.Add(e.at * time.Millisecond)
-		w.see(devring.Event{At: at.Add(time.Second), By: r.Node(e.by), Event: &arcv1.Event{Time: timestamppb.New(at), Type: e.kind, Node: e.node, Epoch: 6, Term: 7, Detail: detail}})
+		w.see(observe.Event{At: at.Add(time.Second), By: r.Node(e.by).Name(), Event: &arcv1.Event{Time: timestamppb.New(at), Type: e.kind, Node: e.node, Epoch: 6, Term: 7, Detail: detail}})
 	}
 	if want := []Alarm{{At: after(40), What: "n2 evicted in epoch 6"}}; !slices.Equal(w.evictions, want) {
 		t.Errorf("evictions %v, want %v", w.evictions, want)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/bench"
 	"github.com/arc-ring/arc/internal/devring"
+	"github.com/arc-ring/arc/internal/observe"
 )
 
 // Options say what is measured.
@@ -198,7 +199,7 @@ func (b *watchedRing) keepLogs(dir string) error {
 	return errors.Join(errs...)
 }
 
-func (w *window) see(e devring.Event) {
+func (w *window) see(e observe.Event) {
 	var at time.Time
 	if e.GetTime() != nil {
 		at = e.GetTime().AsTime()
@@ -214,13 +215,13 @@ func (w *window) see(e devring.Event) {
 	case "leader_declared":
 		once(&w.leaders, fmt.Sprintf("%s declared in term %d", e.Node, e.Term))
 	case "claim_lost":
-		if e.Node == e.By.Name() {
+		if e.Node == e.By {
 			why := e.GetDetail().GetFields()["why"].GetStringValue()
 			w.losses = append(w.losses, Alarm{At: at, What: fmt.Sprintf("%s lost its claim in term %d: %s", e.Node, e.Term, why)})
 			w.lostAt[e.Node] = e.At
 		}
 	case "claim_gained":
-		if at, lost := w.lostAt[e.Node]; lost && e.Node == e.By.Name() {
+		if at, lost := w.lostAt[e.Node]; lost && e.Node == e.By {
 			w.lost += e.At.Sub(at)
 			delete(w.lostAt, e.Node)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/netlab"
+	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/internal/verify/wire"
 )
@@ -127,26 +128,26 @@ func (c *cluster) falseAlarms(profile string) int {
 	began := time.Now()
 	testwait.Real(*alarmsFor, "in which every alarm is a false one")
 	seen, count := map[string]bool{}, map[string]int{}
-	for _, h := range c.log.since(began, kind("evicted", "leader_declared", "suspected", "claim_lost")) {
-		key := fmt.Sprint(h.event.Type, h.event.Node, h.event.Term, wire.Text(h.event, "id"))
-		switch h.event.Type {
+	for _, h := range c.log.Heard(began, observe.Kind("evicted", "leader_declared", "suspected", "claim_lost")) {
+		key := fmt.Sprint(h.Type, h.Node, h.Term, wire.Text(h.Event, "id"))
+		switch h.Type {
 		case "suspected":
 			// Others hear of it from who suspects.
-			if wire.Text(h.event, "by") != h.from {
+			if wire.Text(h.Event, "by") != h.By {
 				continue
 			}
-			key += h.at.String()
+			key += h.At.String()
 		case "claim_lost":
-			if h.event.Node != h.from {
+			if h.Node != h.By {
 				continue
 			}
-			key += h.at.String()
+			key += h.At.String()
 		}
 		// What happens to the ring all say.
 		if !seen[key] {
 			seen[key] = true
-			count[h.event.Type]++
-			t.Logf("false alarm %v after the start: %s", h.at.Sub(began).Round(time.Millisecond), h)
+			count[h.Type]++
+			t.Logf("false alarm %v after the start: %s", h.At.Sub(began).Round(time.Millisecond), h)
 		}
 	}
 	t.Logf("%s, %d nodes, %v: %d evictions, %d leader changes, %d suspicions, %d claim losses", profile, *alarmHosts, *alarmsFor,

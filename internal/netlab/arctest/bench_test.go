@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/internal/netlab"
+	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/testwait"
 )
 
@@ -157,9 +158,9 @@ func yieldToNodes() {
 func (c *cluster) leaderNow(n *node) string {
 	var name string
 	var term uint64
-	for _, h := range c.log.since(time.Time{}, kind("leader_declared")) {
-		if h.from != n.name && h.event.Term > term {
-			name, term = h.event.Node, h.event.Term
+	for _, h := range c.log.Heard(time.Time{}, observe.Kind("leader_declared")) {
+		if h.By != n.name && h.Term > term {
+			name, term = h.Node, h.Term
 		}
 	}
 	return name
@@ -182,8 +183,8 @@ func (c *cluster) failover(f mishap, n *node) outcome {
 		}
 	}
 	term := uint64(0)
-	for _, h := range c.log.since(time.Time{}, kind("leader_declared", "snapshot")) {
-		term = max(term, h.event.Term)
+	for _, h := range c.log.Heard(time.Time{}, observe.Kind("leader_declared", "snapshot")) {
+		term = max(term, h.Term)
 	}
 	before := dialled(c.t, survivors)
 	n.cutOff = true
@@ -192,17 +193,17 @@ func (c *cluster) failover(f mishap, n *node) outcome {
 	told := map[string]time.Duration{}
 	claim := time.Duration(-1)
 	c.await(patience, "all survivors of the "+f.name+" of "+n.name+" know a new leader", func() bool {
-		for _, h := range c.log.since(began, kind("leader_declared", "claim_gained", "snapshot")) {
-			at := h.event.GetTime().AsTime().Sub(began)
+		for _, h := range c.log.Heard(began, observe.Kind("leader_declared", "claim_gained", "snapshot")) {
+			at := h.Event.GetTime().AsTime().Sub(began)
 			switch {
-			case h.from == n.name || h.event.Term <= term:
-			case h.event.Type == "claim_gained":
+			case h.By == n.name || h.Term <= term:
+			case h.Type == "claim_gained":
 				if claim < 0 {
 					claim = at
 				}
 			// A snapshot: too busy a machine has cost it its place meanwhile.
-			case told[h.from] == 0:
-				told[h.from] = max(at, 1)
+			case told[h.By] == 0:
+				told[h.By] = max(at, 1)
 			}
 		}
 		return len(told) == len(survivors) && claim >= 0

@@ -92,20 +92,20 @@ func TestLeaderInAMinority(t *testing.T) {
 	// The old leader's claim, from its own answers: until the last moment at
 	// which it claimed, and until the end of the lease that it named then.
 	var ends time.Time
-	for _, s := range c.log.claims(old.name) {
-		if s.asked.After(cut) && s.asked.Sub(cut) > lease {
-			t.Errorf("%s claims %v after it was cut off with a minority, the lease is %v", old.name, s.asked.Sub(cut), lease)
+	for _, s := range c.log.Claims(old.name) {
+		if s.Asked.After(cut) && s.Asked.Sub(cut) > lease {
+			t.Errorf("%s claims %v after it was cut off with a minority, the lease is %v", old.name, s.Asked.Sub(cut), lease)
 		}
-		if end := s.asked.Add(s.leaseLeft); end.After(ends) {
+		if end := s.Asked.Add(s.LeaseLeft); end.After(ends) {
 			ends = end
 		}
 	}
-	c.await(patience, next.Leader.Name+" is seen claiming", func() bool { return len(c.log.claims(next.Leader.Name)) > 0 })
-	first := c.log.claims(next.Leader.Name)
+	c.await(patience, next.Leader.Name+" is seen claiming", func() bool { return len(c.log.Claims(next.Leader.Name)) > 0 })
+	first := c.log.Claims(next.Leader.Name)
 	t.Logf("%s claims until %v after the cut, %s from %v on", old.name,
-		ends.Sub(cut).Round(time.Millisecond), next.Leader.Name, first[0].answered.Sub(cut).Round(time.Millisecond))
-	if first[0].answered.Before(ends) {
-		t.Errorf("%s claims already, %s for another %v", next.Leader.Name, old.name, ends.Sub(first[0].answered))
+		ends.Sub(cut).Round(time.Millisecond), next.Leader.Name, first[0].Answered.Sub(cut).Round(time.Millisecond))
+	if first[0].Answered.Before(ends) {
+		t.Errorf("%s claims already, %s for another %v", next.Leader.Name, old.name, ends.Sub(first[0].Answered))
 	}
 	if out, err := old.arc("leader", "--self"); err == nil {
 		t.Errorf("arc leader --self succeeds on the minority's %s: %s", old.name, out)
@@ -226,9 +226,9 @@ func TestPowerCut(t *testing.T) {
 	cut := time.Now()
 	testwait.Real(4*lease, "in which one of them would claim")
 	for _, n := range []*node{gone, left} {
-		for _, s := range c.log.claims(n.name) {
-			if s.asked.Sub(cut) > lease {
-				t.Errorf("%s claims %v after the two lost each other", n.name, s.asked.Sub(cut))
+		for _, s := range c.log.Claims(n.name) {
+			if s.Asked.Sub(cut) > lease {
+				t.Errorf("%s claims %v after the two lost each other", n.name, s.Asked.Sub(cut))
 				break
 			}
 		}

@@ -2,7 +2,6 @@ package arctest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,11 +14,15 @@ import (
 
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/netlab"
+	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/testwait"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 const (
+	// pollEvery is how often one of five nodes is asked whether it claims; more
+	// nodes are asked less often, so that the asking stays cheap.
+	pollEvery = 20 * time.Millisecond
 	// patience is how long something may take that takes far less on a quiet
 	// machine; no figure is measured by it.
 	patience = 20 * time.Second
@@ -36,7 +39,7 @@ type cluster struct {
 	t     testing.TB
 	lab   *netlab.Lab
 	nodes []*node
-	log   *record
+	log   *observe.Recorder
 	// poll is how often each node is asked whether it claims; 0: by their
 	// number.
 	poll time.Duration
@@ -51,7 +54,7 @@ type node struct {
 	proc *netlab.Process
 	old  []*netlab.Process
 	api  *client.Client
-	eyes *eyes
+	eyes func() // ends the recording
 	// foreign: it belongs to another cluster, and is not recorded.
 	foreign bool
 	// cutOff is set while the test does not expect the node in the ring.
@@ -61,7 +64,7 @@ type node struct {
 // newCluster makes the lab and starts nothing. Every node is told the args.
 func newCluster(t testing.TB, o netlab.Options, args ...string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, lab: netlab.New(t, o), log: newRecord()}
+	c := &cluster{t: t, lab: netlab.New(t, o), log: observe.NewRecorder()}
 	for _, h := range c.lab.Hosts() {
 		c.nodes = append(c.nodes, &node{c: c, name: h.Name(), host: h, args: slices.Clone(args)})
 	}
@@ -72,7 +75,10 @@ func newCluster(t testing.TB, o netlab.Options, args ...string) *cluster {
 		c.keepLogs()
 		c.checkLogs()
 		if !t.Failed() {
-			c.log.check(t)
+			t.Logf("judged %s", c.log)
+			for _, v := range c.log.Violations() {
+				t.Error(v)
+			}
 		}
 		if t.Failed() {
 			c.dump()
@@ -124,100 +130,25 @@ func (c *cluster) up() []*node {
 // closed, with a leader that claims. It returns the leader's view.
 func (c *cluster) settle(limit time.Duration) *arcv1.StatusResponse {
 	c.t.Helper()
-	var found *arcv1.StatusResponse
-	testwait.UntilNil(c.t, limit, fmt.Sprintf("the ring of %s is settled", names(c.up())), func() error {
-		var why string
-		if found, why = c.settled(); why != "" {
-			return errors.New(why)
-		}
-		return nil
+	var leader *arcv1.StatusResponse
+	testwait.UntilNil(c.t, limit, fmt.Sprintf("the ring of %s is whole", names(c.up())), func() (err error) {
+		leader, err = c.settled()
+		return err
 	})
-	return found
+	return leader
 }
 
-// settled looks once; why is empty if all is well.
-func (c *cluster) settled() (leader *arcv1.StatusResponse, why string) {
-	up := c.up()
-	var first *arcv1.StatusResponse
-	for _, n := range up {
+// settled looks once.
+func (c *cluster) settled() (leader *arcv1.StatusResponse, err error) {
+	var answers []*arcv1.StatusResponse
+	for _, n := range c.up() {
 		st, err := n.status(time.Second)
 		if err != nil {
-			return nil, err.Error()
+			return nil, err
 		}
-		if why := closedRing(st, up); why != "" {
-			return nil, n.name + " says: " + why
-		}
-		if !st.Settled {
-			return nil, n.name + " says: a change of raft's configuration is outstanding"
-		}
-		if first == nil {
-			first = st
-		}
-		if st.Epoch != first.Epoch || st.StateHash != first.StateHash || st.RingId != first.RingId {
-			return nil, fmt.Sprintf("%s is at epoch %d of ring %s, %s at epoch %d of ring %s (hashes %.8s, %.8s)",
-				first.Self, first.Epoch, first.RingId, st.Self, st.Epoch, st.RingId, first.StateHash, st.StateHash)
-		}
-		if st.Self != st.GetLeader().GetName() {
-			if st.Claiming {
-				return nil, n.name + " claims and does not lead"
-			}
-			continue
-		}
-		if !st.Claiming {
-			return nil, n.name + " leads and does not claim: " + st.Reason
-		}
-		leader = st
+		answers = append(answers, st)
 	}
-	if leader == nil {
-		return nil, "no leader claims"
-	}
-	return leader, c.unsettledVotes(leader)
-}
-
-// unsettledVotes says what is not right about who votes. A dead voter leaves
-// raft's configuration a round trip after the declaration, and until then it
-// counts for the majority.
-func (c *cluster) unsettledVotes(leader *arcv1.StatusResponse) string {
-	want := min(len(leader.Members), int(leader.Settings.MaxVoters))
-	voters := 0
-	for _, m := range leader.Members {
-		if m.Voter {
-			voters++
-		}
-	}
-	if voters != want {
-		return fmt.Sprintf("%d of %d members vote, want %d", voters, len(leader.Members), want)
-	}
-	if len(leader.Voters) != want {
-		return fmt.Sprintf("%d have a vote, want %d of %d members", len(leader.Voters), want, len(leader.Members))
-	}
-	return ""
-}
-
-// closedRing checks one node's view.
-func closedRing(st *arcv1.StatusResponse, up []*node) string {
-	if st.Leader == nil {
-		return "no leader: " + st.Reason
-	}
-	if got, want := memberNames(st), names(up); !sameSet(got, want) {
-		return fmt.Sprintf("the members are %v, want %v", got, want)
-	}
-	for i, m := range st.Members {
-		next := st.Members[(i+1)%len(st.Members)].Name
-		if len(st.Members) == 1 {
-			next = ""
-		}
-		if m.Monitors != next {
-			return fmt.Sprintf("%s monitors %q, want %q", m.Name, m.Monitors, next)
-		}
-		if !m.Alive {
-			return m.Name + " is suspect"
-		}
-		if i > 0 && m.Id <= st.Members[i-1].Id {
-			return fmt.Sprintf("the ids do not rise: %d after %d", m.Id, st.Members[i-1].Id)
-		}
-	}
-	return ""
+	return observe.Whole(answers)
 }
 
 func memberNames(st *arcv1.StatusResponse) []string {
@@ -260,7 +191,7 @@ func (n *node) start(more ...string) {
 func (n *node) openEyes() {
 	n.c.t.Helper()
 	var err error
-	n.api, err = client.New("unix://" + n.host.Outside("/run/arc/"+client.SocketName))
+	n.api, err = client.New(n.addr())
 	if err != nil {
 		n.c.t.Fatal(err)
 	}
@@ -271,12 +202,17 @@ func (n *node) openEyes() {
 	if every == 0 {
 		every = pollEvery * time.Duration(max(1, len(n.c.nodes)*len(n.c.nodes)/25))
 	}
-	n.eyes = watch(n.name, n.api, n.c.log, every)
+	ctx, cancel := context.WithCancel(context.Background())
+	heard, asked := n.c.log.Follow(ctx, n.name, n.addr()), n.c.log.Poll(ctx, n.name, n.api, every)
+	n.eyes = func() { cancel(); <-heard; <-asked }
 }
+
+// addr is the coordinator's socket, seen from here.
+func (n *node) addr() string { return "unix://" + n.host.Outside("/run/arc/"+client.SocketName) }
 
 func (n *node) closeEyes() {
 	if n.eyes != nil {
-		n.eyes.close()
+		n.eyes()
 		n.eyes = nil
 		_ = n.api.Close()
 	}
@@ -397,5 +333,10 @@ func (c *cluster) dump() {
 		lines := strings.Split(strings.TrimSpace(n.logs()), "\n")
 		c.t.Logf("%s, the last of %d lines:\n%s", n.name, len(lines), strings.Join(lines[max(0, len(lines)-25):], "\n"))
 	}
-	c.t.Logf("events:\n%s", c.log.tail(60))
+	events := c.log.Since(0)
+	var said strings.Builder
+	for _, ev := range events[max(0, len(events)-60):] {
+		fmt.Fprintf(&said, "%9.3f s  %s\n", ev.At.Sub(c.log.Began()).Seconds(), ev)
+	}
+	c.t.Logf("events:\n%s", &said)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/verify/wire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -95,9 +96,9 @@ func TestLeaderAfterLeaderDownToTheLast(t *testing.T) {
 
 // linksMoved returns the relinkings of others than the newcomer, from the epoch
 // of its join on: news of the time before may come late.
-func (c *cluster) linksMoved(since time.Time, newcomer string, epoch uint64) []heard {
-	return c.log.since(since, func(h heard) bool {
-		return h.event.Type == "relinked" && h.event.Epoch >= epoch && h.from != newcomer && wire.Text(h.event, "from") != wire.Text(h.event, "target")
+func (c *cluster) linksMoved(since time.Time, newcomer string, epoch uint64) []observe.Event {
+	return c.log.Heard(since, func(h observe.Event) bool {
+		return h.Type == "relinked" && h.Epoch >= epoch && h.By != newcomer && wire.Text(h.Event, "from") != wire.Text(h.Event, "target")
 	})
 }
 
@@ -151,9 +152,9 @@ func TestStoppedLeaderIsReplacedAndNeverClaimsAgain(t *testing.T) {
 	old.proc.Continue()
 	old.cutOff = false
 	back := c.settle(patience)
-	for _, s := range c.log.claims(old.name) {
-		if s.asked.After(resumed) && s.term == oldTerm {
-			t.Errorf("%s claimed in its old term %d, %v after it went on", old.name, oldTerm, s.asked.Sub(resumed))
+	for _, s := range c.log.Claims(old.name) {
+		if s.Asked.After(resumed) && s.Term == oldTerm {
+			t.Errorf("%s claimed in its old term %d, %v after it went on", old.name, oldTerm, s.Asked.Sub(resumed))
 		}
 	}
 	if tail := back.Members[len(back.Members)-1]; tail.Name != old.name || tail.Id == oldID {

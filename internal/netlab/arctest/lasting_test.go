@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/observe"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -37,8 +38,8 @@ func (c *cluster) claimant(after time.Time, but *node) *node {
 	var found *node
 	c.await(patience, "somebody else than "+but.name+" claims", func() bool {
 		for _, n := range c.nodes {
-			claims := c.log.claims(n.name)
-			if n != but && len(claims) > 0 && claims[len(claims)-1].asked.After(after) {
+			claims := c.log.Claims(n.name)
+			if n != but && len(claims) > 0 && claims[len(claims)-1].Asked.After(after) {
 				found = n
 			}
 		}
@@ -83,11 +84,11 @@ func TestAMajorityIsLedWhileTheFaultLasts(t *testing.T) {
 			// It is kept, by the same token.
 			kept := time.Now()
 			c.await(patience, next.name+" claims for three seconds", func() bool {
-				claims := c.log.claims(next.name)
-				return claims[len(claims)-1].asked.After(kept.Add(3 * time.Second))
+				claims := c.log.Claims(next.name)
+				return claims[len(claims)-1].Asked.After(kept.Add(3 * time.Second))
 			})
-			claims := c.log.claims(next.name)
-			if first, last := claims[0].term, claims[len(claims)-1].term; first != last {
+			claims := c.log.Claims(next.name)
+			if first, last := claims[0].Term, claims[len(claims)-1].Term; first != last {
 				t.Errorf("%s claims with token %d, then with token %d: a leader was declared again while the fault lasts", next.name, first, last)
 			}
 			for _, n := range order {
@@ -118,7 +119,7 @@ func TestHandoverToAMemberThatCannotLead(t *testing.T) {
 			if err == nil || !contains(err.Error(), c.why) {
 				t.Errorf("handover to %s: %s %v, want an error that says %q", order[2].name, out, err, c.why)
 			}
-			if lost := ring.log.since(began, kind("claim_lost", "leader_declared")); len(lost) > 0 {
+			if lost := ring.log.Heard(began, observe.Kind("claim_lost", "leader_declared")); len(lost) > 0 {
 				t.Errorf("the leader did not go on claiming: %v", lost)
 			}
 			for _, n := range order {

@@ -30,8 +30,8 @@ func TestHandover(t *testing.T) {
 		t.Errorf("handover to %s: %v", to, err)
 	}
 	c.await(patience, to+" leads", func() bool {
-		st, why := c.settled()
-		return why == "" && st.Leader.Name == to
+		st, err := c.settled()
+		return err == nil && st.Leader.Name == to
 	})
 	if _, err := c.nodes[0].arc("handover", "nobody"); err == nil || !strings.Contains(err.Error(), "nobody") {
 		t.Errorf("handover to an unknown member: %v", err)
@@ -89,8 +89,8 @@ func TestOnJoinLead(t *testing.T) {
 	newcomer := c.nodes[3]
 	newcomer.start("--on-join", "lead")
 	c.await(patience, "the newcomer leads", func() bool {
-		st, why := c.settled()
-		return why == "" && st.Leader.Name == newcomer.name
+		st, err := c.settled()
+		return err == nil && st.Leader.Name == newcomer.name
 	})
 }
 

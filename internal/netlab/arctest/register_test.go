@@ -57,6 +57,14 @@ func writer(ctx context.Context, name string, api *client.Client, r *register) {
 	}
 }
 
+// pause waits, or returns early when ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
 // No write of a superseded leader is accepted, whatever happens to the ring.
 func TestFencedRegister(t *testing.T) {
 	t.Parallel()

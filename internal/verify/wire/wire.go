@@ -72,15 +72,6 @@ func History(c *verify.Checker, by string, h *arcv1.HistoryResponse) []verify.Vi
 	return found
 }
 
-// Status takes a member's answer whether it claims, and when it was asked and
-// answered.
-func Status(c *verify.Checker, asked, answered time.Duration, st *arcv1.StatusResponse) []verify.Violation {
-	if !st.GetClaiming() {
-		return nil
-	}
-	return c.Sample(verify.Sample{By: verify.Process{Name: st.GetSelf()}, Term: st.GetTerm(), Asked: asked, Answered: answered})
-}
-
 // Heir is who must lead after the declared leader by the members and the history
 // that a member tells; suspects do not count. "" is nobody.
 func Heir(st *arcv1.StatusResponse, h *arcv1.HistoryResponse) string {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -75,21 +74,6 @@ func TestHistory(t *testing.T) {
 	for _, want := range []string{"token 5 is declared by n1 (id 1) and by n2 (id 2)", "history of n3: token 4 of n1 (id 1) after token 5"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("found %q, want %q in it", got, want)
-		}
-	}
-}
-
-func TestStatus(t *testing.T) {
-	check := &verify.Checker{}
-	for i, c := range []struct {
-		self     string
-		claiming bool
-		term     uint64
-		want     int
-	}{{"n1", true, 6, 0}, {"n2", false, 5, 0}, {"n2", true, 5, 1}} {
-		asked := time.Duration(10 * i)
-		if found := Status(check, asked, asked+1, &arcv1.StatusResponse{Self: c.self, Claiming: c.claiming, Term: c.term}); len(found) != c.want {
-			t.Errorf("%+v: found %v, want %d", c, found, c.want)
 		}
 	}
 }

@@ -1,0 +1,146 @@
+package observe
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/arc-ring/arc/client"
+	"github.com/arc-ring/arc/internal/fakearc"
+	"github.com/arc-ring/arc/internal/testwait"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 20 * time.Second
+
+func declared(by, node string, term uint64) Event {
+	id := &structpb.Struct{Fields: map[string]*structpb.Value{"id": structpb.NewStringValue(node[1:])}}
+	return Event{At: time.Now(), By: by, Event: &arcv1.Event{Type: "leader_declared", Node: node, Term: term, Epoch: term, Detail: id}}
+}
+
+// What all members say is held against each other as it comes in.
+func TestWhatMembersSayIsJudged(t *testing.T) {
+	r := NewRecorder()
+	want := func(checks ...string) {
+		t.Helper()
+		found := r.Violations()
+		for i := range found {
+			found[i], _, _ = strings.Cut(found[i], ":")
+		}
+		if !slices.Equal(found, checks) {
+			t.Errorf("found %v, want %v", r.Violations(), checks)
+		}
+	}
+	claims := func(by string, term uint64, claiming bool, asked time.Duration) {
+		at := r.Began().Add(asked)
+		r.AddAnswer(by, at, at.Add(1), &arcv1.StatusResponse{Self: by, Claiming: claiming, Term: term})
+	}
+	r.Add("a", declared("n1", "n1", 5))
+	r.Add("b", declared("n2", "n1", 5))
+	claims("n1", 5, true, 10)
+	claims("n2", 5, false, 20)
+	want()
+	if r.Declared() != 1 || r.String() != "1 declarations, 1 changes of the ring, 1 claims in 2 answers" {
+		t.Errorf("%d declared; %s", r.Declared(), r)
+	}
+	r.Add("c", declared("n3", "n3", 6))
+	claims("n3", 6, true, 30)
+	claims("n1", 5, true, 40)
+	want("G2", "G3") // n1 is the heir still
+	r.CheckHistory("n2", &arcv1.HistoryResponse{Entries: []*arcv1.HistoryEntry{{Term: 5, Name: "n4"}}})
+	want("G2", "G1", "G3")
+	if c := r.Claims("n1"); len(c) != 2 || c[1].Term != 5 || c[1].Asked.Sub(r.Began()) != 40 {
+		t.Errorf("claims of n1: %v", c)
+	}
+}
+
+// What a member told of another ring is forgotten, and nothing else.
+func TestForget(t *testing.T) {
+	r := NewRecorder()
+	r.Add("a", declared("n1", "n1", 5))
+	r.Add("b", declared("n2", "n2", 5))
+	if len(r.Violations()) == 0 {
+		t.Error("found nothing of two leaders of a token")
+	}
+	r.Forget("n1")
+	if len(r.Violations()) != 0 || len(r.Since(0)) != 1 {
+		t.Errorf("found %v among %v", r.Violations(), r.Since(0))
+	}
+	r.Add("c", declared("n3", "n3", 5))
+	if len(r.Violations()) == 0 {
+		t.Error("found nothing of two leaders of a token")
+	}
+}
+
+func TestTheRecordIsBounded(t *testing.T) {
+	r := NewRecorder()
+	const more = 10
+	for i := range kept + more {
+		r.Add("a", Event{By: "n1", Event: &arcv1.Event{Type: "leader_declared", Epoch: uint64(i)}}) // of token 0 each
+	}
+	events, next, _ := r.News(0)
+	if next != kept+more || len(events) > kept || events[len(events)-1].GetEpoch() != kept+more-1 {
+		t.Errorf("kept %d, next %d, last %v", len(events), next, events[len(events)-1])
+	}
+	if events, _, _ := r.News(next - 3); len(events) != 3 || events[0].GetEpoch() != kept+more-3 {
+		t.Errorf("the last three are %v", events)
+	}
+	if got := len(r.Violations()); got != violationsKept {
+		t.Errorf("%d violations are kept, want %d", got, violationsKept)
+	}
+}
+
+// A stream that breaks is opened again, and who waits for an event hears of it.
+func TestFollow(t *testing.T) {
+	var streams atomic.Int64
+	path := filepath.Join(t.TempDir(), client.SocketName)
+	fake := &fakearc.Server{
+		StatusFunc: func(context.Context, *arcv1.StatusRequest) (*arcv1.StatusResponse, error) {
+			return &arcv1.StatusResponse{Self: "n1", Claiming: true, Term: 5}, nil
+		},
+		WatchFunc: func(_ *arcv1.WatchRequest, s grpc.ServerStreamingServer[arcv1.WatchResponse]) error {
+			n := streams.Add(1)
+			if err := s.Send(&arcv1.WatchResponse{Event: &arcv1.Event{Type: "snapshot"}}); err != nil {
+				return err
+			}
+			return s.Send(&arcv1.WatchResponse{Event: &arcv1.Event{Type: "leader_declared", Node: "n1", Term: 5, Epoch: uint64(n)}})
+		},
+	}
+	stop, err := fake.Serve(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	api, err := client.New("unix://" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = api.Close() }()
+	r := NewRecorder()
+	ctx, end := context.WithTimeout(t.Context(), patience)
+	followed, polled := r.Follow(ctx, "n1", "unix://"+path), r.Poll(ctx, "n1", api, time.Millisecond)
+	ev, err := r.AwaitEvent(ctx, 0, "of the third stream", func(ev Event) bool { return ev.GetEpoch() == 3 })
+	if err != nil || ev.By != "n1" || len(r.Heard(ev.At.Add(-time.Nanosecond), Kind("leader_declared"))) == 0 {
+		t.Errorf("%v, %v", ev, err)
+	}
+	testwait.Until(t, patience, "two answers", func() bool { return len(r.Claims("n1")) > 1 })
+	end()
+	<-followed
+	<-polled
+	if found := r.Violations(); len(found) > 0 { // each stream begins again
+		t.Errorf("found %v", found)
+	}
+	if _, err := r.AwaitEvent(ctx, r.Mark(), "ever", func(Event) bool { return true }); err == nil || !strings.Contains(err.Error(), "no event ever") {
+		t.Errorf("after the end: %v", err)
+	}
+}

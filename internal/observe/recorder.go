@@ -1,0 +1,296 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/arc-ring/arc/client"
+	"github.com/arc-ring/arc/internal/verify"
+	"github.com/arc-ring/arc/internal/verify/wire"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+const (
+	// kept bounds each list; the oldest half is dropped at a time.
+	kept = 1 << 16
+	// violationsKept bounds theirs: one broken rule tends to stay broken.
+	violationsKept = 100
+	// pauseBetween is how long a broken stream waits to be opened again.
+	pauseBetween = 10 * time.Millisecond
+	// askWithin bounds one status call of Poll.
+	askWithin = 5 * time.Second
+)
+
+// Event is what one member said.
+type Event struct {
+	// At is the receipt, with a monotonic reading.
+	At time.Time
+	// By is the name of the member that said it.
+	By string
+	*arcv1.Event
+}
+
+func (e Event) String() string {
+	detail := ""
+	if e.GetType() != "snapshot" {
+		detail = e.GetDetail().String()
+	}
+	return fmt.Sprintf("%s says: epoch %d term %d %s %s %.120s", e.By, e.GetEpoch(), e.GetTerm(), e.GetType(), e.GetNode(), detail)
+}
+
+// Claim is a member's answer that it claims: at some instant between question
+// and answer it did.
+type Claim struct {
+	By              string
+	Term            uint64
+	Asked, Answered time.Time
+	// LeaseLeft is for how long it may go on claiming at least.
+	LeaseLeft time.Duration
+}
+
+// Recorder keeps and judges what members say. Its methods may be called from
+// many goroutines.
+type Recorder struct {
+	began time.Time
+
+	mu      sync.Mutex
+	events  []heard
+	dropped int
+	claims  []Claim
+	asked   int
+	streams int
+	check   verify.Checker
+	found   []verify.Violation
+	news    chan struct{} // closed and replaced at each event
+}
+
+type heard struct {
+	Event
+	stream string
+}
+
+// NewRecorder returns one that has heard nothing yet.
+func NewRecorder() *Recorder { return &Recorder{began: time.Now(), news: make(chan struct{})} }
+
+// Began is when the record begins.
+func (r *Recorder) Began() time.Time { return r.began }
+
+// Follow records the events of a member until ctx ends; the returned channel is
+// closed when that is over. A broken stream is opened again, with a client of its
+// own whose back-off does not matter.
+func (r *Recorder) Follow(ctx context.Context, by, addr string) <-chan struct{} {
+	return repeat(ctx, pauseBetween, func() {
+		c, err := client.New(addr)
+		if err != nil {
+			return // the caller has a client of the same address
+		}
+		defer func() { _ = c.Close() }()
+		w, err := c.Watch(ctx)
+		if err != nil {
+			return
+		}
+		defer w.Close()
+		stream := r.stream(by)
+		for {
+			ev, err := w.Recv()
+			if err != nil {
+				return
+			}
+			r.Add(stream, Event{At: time.Now(), By: by, Event: ev})
+		}
+	})
+}
+
+// Poll asks a member again and again whether it claims, until ctx ends; the
+// returned channel is closed when that is over.
+func (r *Recorder) Poll(ctx context.Context, by string, c *client.Client, every time.Duration) <-chan struct{} {
+	return repeat(ctx, every, func() {
+		call, done := context.WithTimeout(ctx, askWithin)
+		defer done()
+		_, _ = r.Ask(call, by, c) // one that does not answer claims nothing here
+	})
+}
+
+func repeat(ctx context.Context, pause time.Duration, do func()) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			do()
+			select {
+			case <-ctx.Done():
+			case <-time.After(pause):
+			}
+		}
+	}()
+	return done
+}
+
+// Ask asks a member for its status, and keeps a claim.
+func (r *Recorder) Ask(ctx context.Context, by string, c *client.Client) (*arcv1.StatusResponse, error) {
+	asked := time.Now()
+	st, err := c.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.AddAnswer(by, asked, time.Now(), st)
+	return st, nil
+}
+
+// stream names the next stream of a member.
+func (r *Recorder) stream(by string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.streams++
+	return fmt.Sprintf("%s stream %d", by, r.streams)
+}
+
+// Add takes an event from a stream.
+func (r *Recorder) Add(stream string, ev Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var gone int
+	r.events, gone = bounded(r.events)
+	r.dropped += gone
+	r.events = append(r.events, heard{ev, stream})
+	r.keep(wire.Event(&r.check, stream, ev.At.Sub(r.began), ev.Event))
+	close(r.news)
+	r.news = make(chan struct{})
+}
+
+// AddAnswer takes an answer to a status call.
+func (r *Recorder) AddAnswer(by string, asked, answered time.Time, st *arcv1.StatusResponse) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked++
+	if st.GetClaiming() {
+		c := Claim{by, st.GetTerm(), asked, answered, time.Duration(st.GetLeaseMs() * float64(time.Millisecond))}
+		r.claims, _ = bounded(r.claims)
+		r.claims = append(r.claims, c)
+		r.judge(c)
+	}
+}
+
+// bounded drops the older half of a list that is full.
+func bounded[T any](list []T) (rest []T, dropped int) {
+	if len(list) < kept {
+		return list, 0
+	}
+	return slices.Clone(list[len(list)/2:]), len(list) / 2
+}
+
+func (r *Recorder) judge(c Claim) {
+	r.keep(r.check.Sample(verify.Sample{By: verify.Process{Name: c.By}, Term: c.Term, Asked: c.Asked.Sub(r.began), Answered: c.Answered.Sub(r.began)}))
+}
+
+func (r *Recorder) keep(found []verify.Violation) {
+	r.found = append(r.found, found[:min(len(found), violationsKept-len(r.found))]...)
+}
+
+// CheckHistory holds a member's history against all that was heard.
+func (r *Recorder) CheckHistory(by string, h *arcv1.HistoryResponse) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keep(wire.History(&r.check, by, h))
+}
+
+// Forget drops what a member told while it was in another ring, since events do
+// not say of which ring they are, and judges again what is left.
+func (r *Recorder) Forget(by string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.check, r.found = verify.Checker{}, nil
+	r.events = slices.DeleteFunc(r.events, func(h heard) bool { return h.By == by })
+	for _, h := range r.events {
+		r.keep(wire.Event(&r.check, h.stream, h.At.Sub(r.began), h.Event.Event))
+	}
+	for _, c := range r.claims {
+		r.judge(c)
+	}
+}
+
+// Violations returns what was heard that breaks G1 to G3.
+func (r *Recorder) Violations() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []string
+	for _, v := range slices.Concat(r.found, r.check.Replay()) {
+		list = append(list, v.String())
+	}
+	return list
+}
+
+// Declared returns how many terms were seen to have a leader.
+func (r *Recorder) Declared() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.check.Declarations()
+}
+
+// String says how much was judged.
+func (r *Recorder) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return fmt.Sprintf("%d declarations, %d changes of the ring, %d claims in %d answers", r.check.Declarations(), len(r.check.Changes()), len(r.claims), r.asked)
+}
+
+// Claims returns the answers of a member that it claims, oldest first.
+func (r *Recorder) Claims(by string) []Claim {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(r.claims), func(c Claim) bool { return c.By != by })
+}
+
+// Heard returns the events heard after t that fit.
+func (r *Recorder) Heard(t time.Time, fits func(Event) bool) []Event {
+	return slices.DeleteFunc(r.Since(0), func(ev Event) bool { return !ev.At.After(t) || !fits(ev) })
+}
+
+// Kind fits events of these types.
+func Kind(types ...string) func(Event) bool {
+	return func(ev Event) bool { return slices.Contains(types, ev.GetType()) }
+}
+
+// Mark returns the number of the next event.
+func (r *Recorder) Mark() int {
+	_, next, _ := r.News(1 << 62)
+	return next
+}
+
+// Since returns the events from number mark on.
+func (r *Recorder) Since(mark int) []Event {
+	events, _, _ := r.News(mark)
+	return events
+}
+
+// News returns the events from number mark on, the mark behind them, and a
+// channel that is closed when there are more.
+func (r *Recorder) News(mark int) (events []Event, next int, more <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := max(mark-r.dropped, 0); i < len(r.events); i++ {
+		events = append(events, r.events[i].Event)
+	}
+	return events, r.dropped + len(r.events), r.news
+}
+
+// AwaitEvent waits for the first event from number mark on that fits.
+func (r *Recorder) AwaitEvent(ctx context.Context, mark int, what string, fits func(Event) bool) (Event, error) {
+	for {
+		events, next, more := r.News(mark)
+		for _, ev := range events {
+			if fits(ev) {
+				return ev, nil
+			}
+		}
+		mark = next
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return Event{}, fmt.Errorf("no event %s: %w", what, ctx.Err())
+		}
+	}
+}
