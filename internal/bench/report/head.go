@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -19,6 +20,8 @@ const formatVersion = 2
 type Head struct {
 	Version int       `json:"version"`
 	Began   time.Time `json:"began"`
+	// Command is what was typed.
+	Command string `json:"command"`
 	// TookSeconds is the whole run, preparations included.
 	TookSeconds float64 `json:"took_seconds"`
 	Machine     Machine `json:"machine"`
@@ -45,7 +48,8 @@ type Skipped struct {
 
 // Begin makes the head of results that are measured from now on.
 func Begin(say func(format string, args ...any)) Head {
-	h := Head{Version: formatVersion, Began: time.Now(), Machine: machine(), Programs: map[string]string{}}
+	command := append([]string{"scripts/" + filepath.Base(os.Args[0])}, os.Args[1:]...)
+	h := Head{Version: formatVersion, Began: time.Now(), Command: strings.Join(command, " "), Machine: machine(), Programs: map[string]string{}}
 	if load := h.Machine.LoadBefore; load > 0.5 {
 		say("the load average is %.1f: the figures will be worth little", load)
 	}
@@ -71,7 +75,7 @@ func machine() Machine {
 
 // heading is the head for people.
 func (h *Head) heading() string {
-	text := fmt.Sprintf("%s, %d cores, Linux %s, load average before %.2f, took %v.", h.Began.Format(time.RFC3339), h.Machine.Cores,
+	text := fmt.Sprintf("%s, `%s`, %d cores, Linux %s, load average before %.2f, took %v.", h.Began.Format(time.RFC3339), h.Command, h.Machine.Cores,
 		h.Machine.Kernel, h.Machine.LoadBefore, time.Duration(h.TookSeconds)*time.Second)
 	var programs []string
 	for name, version := range h.Programs {
