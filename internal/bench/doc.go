@@ -15,10 +15,10 @@
 //     corosync the membership line. Serf and corosync have no leader: the lowest
 //     numbered member counts as one, so "first" is the news that it has failed.
 //
-// What it does not guarantee: that the absolute figures hold on another machine,
-// which is why the results are ratios within one run; that a peer could not be
-// set better by its own experts; anything about programs other than the version
-// it names.
+// It does not guarantee that the absolute figures hold on another machine, so
+// the results are ratios within one run. Nor does it guarantee that experts of a
+// peer could not set it better, or anything about other versions of a program
+// than those that it names.
 //
 // Nothing of the machine's own network is touched and nothing is installed:
 // programs that are not there are unpacked or built in a cache directory. All

@@ -100,7 +100,7 @@ func (ids *etcdIDs) hear(l *Timeline, host int, news etcdNews) {
 	if news.leader != "" && !known {
 		ids.waiting[host] = news.leader
 	}
-	// Whoever leads by himself acts: raft has no other notion of it.
+	// A host that takes itself for the leader acts: raft has no other notion of it.
 	l.Act(host, leader == host)
 	l.See(host, leader)
 }

@@ -47,7 +47,7 @@ func TestSmoke(t *testing.T) {
 	}
 }
 
-// What cannot be had is skipped with a word, and the run goes on.
+// A program that cannot be had is skipped with a word, and the run goes on.
 func TestMissingProgramsAreSkipped(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	var said []string

@@ -23,7 +23,7 @@ type Timeline struct {
 type entry struct {
 	at   time.Time
 	host int
-	// act tells whether host acts as the leader (on) from now, else the host
+	// act is set if the host began to act as the leader (on) or stopped; else it
 	// takes leader for the leader from now.
 	act    bool
 	on     bool

@@ -14,7 +14,7 @@ import (
 	"github.com/arc-ring/arc/internal/netlab"
 )
 
-// What a disk in memory holds: etcd sets 64 MB aside for each file of its log.
+// diskBytes is what a disk in memory holds: etcd sets 64 MB aside for each file of its log.
 const diskBytes = 512 << 20
 
 // trialEnv is a lab with one system on it, for one trial after the other. It

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Found is a process on a host, whoever started it.
+// Found is a process on a host, started by the lab or by another process.
 type Found struct {
 	// Pid is its number as the test sees it.
 	Pid int

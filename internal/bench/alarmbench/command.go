@@ -117,7 +117,7 @@ func newProfilesCommand(stdout, stderr io.Writer) *cobra.Command {
 		Short: "Leave rings of each profile alone, and count what they do",
 		Long: `Lets a ring of each profile run at rest, and of some with all processors busy,
 and counts evictions, changes of the leader, suspicions and lost claims, of which
-there should be none. Of each it tells whether the machine itself stood still
+there should be none. Of each it says if the machine itself stood still
 beside it. Ends with an error if there were any, and keeps the logs of these
 rings.`,
 		Example: `  # 6 rings one after the other, an hour

@@ -23,7 +23,7 @@ type Run struct {
 // were excused in a row, they count.
 const excusesPerMiss = 3
 
-// raises tells whether the run is a suspicion with so many misses: as they
+// raises reports whether the run is a suspicion with so many misses: as they
 // come, and with the monitor's lag taken into account.
 func (r Run) raises(misses int) (raw, corrected bool) {
 	return r.Missed >= misses, r.Counted >= misses || r.Missed-excusesPerMiss*misses >= misses

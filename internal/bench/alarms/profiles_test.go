@@ -18,8 +18,8 @@ import (
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
-// What happens to the ring is counted once, whoever says so; what happens to a
-// node counts as it says itself.
+// An alarm of the ring is counted once, however many nodes tell it. An alarm of a
+// node counts as the node itself tells it.
 func TestWhatCountsAsAnAlarm(t *testing.T) {
 	dir, err := os.MkdirTemp("", "al")
 	if err != nil {
