@@ -1,6 +1,6 @@
 // Command protogen makes the Go code of the .proto files below a folder, with
-// the generators that this module pins. It is what remains of buf for a
-// repository with one wire: a compiler for .proto files, and the plugins.
+// the generators that this module pins: a compiler for .proto files, and the
+// plugins. The rules for the files are buf's, see scripts/lint.
 //
 //	go run -C internal/tools ./protogen -root ../.. -o ../..
 package main
