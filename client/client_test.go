@@ -252,7 +252,7 @@ func TestWatchEndsWithItsServer(t *testing.T) {
 			path := filepath.Join(t.TempDir(), SocketName)
 			end := make(chan struct{})
 			s := &fakearc.Server{WatchFunc: func(_ *arcv1.WatchRequest, w grpc.ServerStreamingServer[arcv1.WatchResponse]) error {
-				if err := w.Send(&arcv1.WatchResponse{Event: &arcv1.Event{Type: "snapshot"}}); err != nil {
+				if err := w.Send(&arcv1.WatchResponse{Event: fakearc.Event(nil, "snapshot", nil)}); err != nil {
 					return err
 				}
 				select {
@@ -272,7 +272,7 @@ func TestWatchEndsWithItsServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer w.Close()
-			if ev, err := w.Recv(); err != nil || ev.GetType() != "snapshot" {
+			if ev, err := w.Recv(); err != nil || EventType(ev) != "snapshot" {
 				t.Fatalf("first Recv: %v, %v", ev, err)
 			}
 			if how == "clean" {

@@ -51,6 +51,17 @@ func (s *Stream) Recv() (*arcv1.Event, error) {
 	return nil, explain(s.ctx, "watch", s.client.addr, err, answered, s.client.lastDialErr())
 }
 
+// EventType is an event's type as `arc watch -o json` has it; "" for one that this
+// package does not know.
+func EventType(ev *arcv1.Event) string {
+	m := ev.ProtoReflect()
+	d := m.WhichOneof(m.Descriptor().Oneofs().ByName("detail"))
+	if d == nil {
+		return ""
+	}
+	return string(d.Name())
+}
+
 // Close ends the stream.
 func (s *Stream) Close() { s.cancel() }
 

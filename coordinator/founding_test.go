@@ -80,7 +80,7 @@ func TestAnotherRingIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.n.heardOtherRing(discovery.ForeignRing{RingID: "r2", From: discovery.Node{Name: "x1", Addresses: []string{"10.0.0.9:7400"}}, LeaderName: "x2"})
-	if e, err := stream.Recv(); err != nil || e.GetEvent().GetType() != "other_ring" || e.GetEvent().GetNode() != "x1" {
+	if e, err := stream.Recv(); err != nil || e.GetEvent().GetOtherRing() == nil || e.GetEvent().GetNode() != "x1" {
 		t.Errorf("the watcher got %v, %v", e, err)
 	}
 	st := n.status()
@@ -89,7 +89,7 @@ func TestAnotherRingIsTold(t *testing.T) {
 	}
 	own := n.status().GetRingId()
 	n.n.heardOtherRing(discovery.ForeignRing{RingID: own, Split: "founded again", From: discovery.Node{Name: "x3"}})
-	if e, err := stream.Recv(); err != nil || e.GetEvent().GetType() != "other_ring" || e.GetEvent().GetNode() != "x3" {
+	if e, err := stream.Recv(); err != nil || e.GetEvent().GetOtherRing() == nil || e.GetEvent().GetNode() != "x3" {
 		t.Errorf("of a ring with the own id the watcher got %v, %v", e, err)
 	}
 	st = n.status()

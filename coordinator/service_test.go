@@ -20,6 +20,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/testwait"
@@ -155,17 +156,17 @@ func TestServices(t *testing.T) {
 			t.Errorf("temporary link in status: %v, want n2 for at most %v", l, want)
 		}
 		e := nextOf(t, w, "relinked")
-		if e.GetDetail().GetFields()["target"].GetStringValue() == "n1" {
+		if e.GetRelinked().GetTarget() == "n1" {
 			e = nextOf(t, w, "relinked") // the first one was that of the join
 		}
-		if e.GetDetail().GetFields()["target"].GetStringValue() != "n2" || !e.GetDetail().GetFields()["temporary"].GetBoolValue() {
+		if e.GetRelinked().GetTarget() != "n2" || !e.GetRelinked().GetTemporary() {
 			t.Errorf("event %v, want relinked to n2 for the time being", e)
 		}
 		// The next epoch undoes it.
 		if _, err := n1.client.SetSettings(ctx, &arcv1.SetSettingsRequest{Changes: map[string]string{"profile": "lan"}}); err != nil {
 			t.Fatal(err)
 		}
-		if e := nextOf(t, w, "relinked"); e.GetDetail().GetFields()["target"].GetStringValue() != "n1" {
+		if e := nextOf(t, w, "relinked"); e.GetRelinked().GetTarget() != "n1" {
 			t.Errorf("event %v, want relinked to n1", e)
 		}
 		if l := n3.status().GetTemporaryLink(); l != nil {
@@ -216,7 +217,7 @@ func nextOf(t *testing.T, w arcv1.ArcService_WatchClient, kind string) *arcv1.Ev
 		if err != nil {
 			t.Fatalf("waiting for an event %s: %v", kind, err)
 		}
-		if e := r.GetEvent(); e.GetType() == kind {
+		if e := r.GetEvent(); client.EventType(e) == kind {
 			return e
 		}
 	}

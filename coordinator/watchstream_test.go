@@ -8,11 +8,9 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
-	"github.com/arc-ring/arc/ring"
 )
 
 // The stream of a member that is evicted and comes back: tokens rise along it,
@@ -48,13 +46,13 @@ func TestWatchAcrossARejoin(t *testing.T) {
 			t.Fatalf("after token %d: %v", term, err)
 		}
 		e := r.GetEvent()
-		switch e.GetType() {
-		case "snapshot":
+		switch e.GetDetail().(type) {
+		case *arcv1.Event_Snapshot:
 			snapshots++
-			if members := len(e.GetDetail().GetFields()["members"].GetListValue().GetValues()); members != 3 || e.GetTerm() != term {
+			if members := len(e.GetSnapshot().GetMembers()); members != 3 || e.GetTerm() != term {
 				t.Errorf("back with a snapshot of %d members and token %d, want 3 and %d", members, e.GetTerm(), term)
 			}
-		case string(ring.LeaderDeclared):
+		case *arcv1.Event_LeaderDeclared:
 			if e.GetTerm() <= term {
 				t.Errorf("token %d after %d", e.GetTerm(), term)
 			}
@@ -75,13 +73,13 @@ func TestWatchOfAClientThatDoesNotRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first, err := stream.Recv(); err != nil || first.GetEvent().GetType() != "snapshot" {
+	if first, err := stream.Recv(); err != nil || first.GetEvent().GetSnapshot() == nil {
 		t.Fatalf("first event %v, %v; want a snapshot", first, err)
 	}
-	long, _ := structpb.NewStruct(map[string]any{"text": string(make([]byte, 4096))})
+	long := &arcv1.Event_MonitorLost{MonitorLost: &arcv1.MonitorLost{Why: string(make([]byte, 4096))}}
 	h := n.n.hub
 	for i := range 20_000 { // more than the queue and all windows take
-		h.Publish(h.Load(), []*arcv1.Event{{Type: "test", Node: strconv.Itoa(i), Detail: long}})
+		h.Publish(h.Load(), []*arcv1.Event{{Node: strconv.Itoa(i), Detail: long}})
 	}
 	for want := 0; ; want++ {
 		r, err := stream.Recv()
@@ -95,7 +93,7 @@ func TestWatchOfAClientThatDoesNotRead(t *testing.T) {
 		if e.GetNode() == strconv.Itoa(want) {
 			continue
 		}
-		if want > 0 || e.GetType() == "test" { // others happen in a young ring
+		if want > 0 || e.GetMonitorLost() != nil { // others happen in a young ring
 			t.Fatalf("event %q, want %d", e.GetNode(), want)
 		}
 		want--

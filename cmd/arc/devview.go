@@ -95,14 +95,18 @@ func (v *devView) form(ctx context.Context) error {
 // show takes in new events, and prints them where nothing is redrawn.
 func (v *devView) show(events []observe.Event) error {
 	for _, ev := range events {
-		if ev.GetType() == "snapshot" {
+		if ev.GetSnapshot() != nil {
 			continue
 		}
-		key := fmt.Sprintf("%s %s %d %d%s", ev.GetType(), ev.GetNode(), ev.GetTerm(), ev.GetEpoch(), details(ev.Event))
-		switch ev.GetType() {
+		text, err := details(ev.Event)
+		if err != nil {
+			return err
+		}
+		key := fmt.Sprintf("%s %s %d %d%s", ev.Type(), ev.GetNode(), ev.GetTerm(), ev.GetEpoch(), text)
+		switch ev.Type() {
 		case "joined", "leader_declared":
 			// A newcomer tells what it caught up on in its own epoch.
-			key = ev.GetType() + " " + ev.GetNode() + details(ev.Event)
+			key = ev.Type() + " " + ev.GetNode() + text
 		}
 		if v.seen[key] {
 			continue

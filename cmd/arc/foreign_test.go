@@ -8,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/types/known/structpb"
-
 	"github.com/arc-ring/arc/internal/devring"
+	"github.com/arc-ring/arc/internal/fakearc"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -24,11 +23,7 @@ func TestForeignTextSteersNoTerminal(t *testing.T) {
 		OtherRings:     []*arcv1.OtherRing{{RingId: evil, Leader: evil, From: evil, Addresses: []string{evil}}},
 		Departed:       []*arcv1.DepartedMember{{Id: 2, Name: evil, How: evil, Evidence: evil, SeenBy: evil}},
 		MonitorMissing: evil, TemporaryLink: &arcv1.TemporaryLink{Target: evil}}
-	detail, err := structpb.NewStruct(map[string]any{"why": evil, "addresses": []any{evil}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ev := &arcv1.Event{Type: "joined", Node: evil, Detail: detail}
+	ev := fakearc.Event(&arcv1.Event{Node: evil}, "other_ring", map[string]any{"split": evil, "addresses": []any{evil}})
 	s, err := ring.ProfileSettings("lan")
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/arc-ring/arc/internal/foreign"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 var contractJSON = protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}
@@ -23,7 +24,10 @@ var contractJSON = protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated
 // that nobody relies on its bytes; ours are a contract and stay the same.
 func (f *factory) printJSON(v any) error {
 	marshal := json.Marshal
-	if m, ok := v.(proto.Message); ok {
+	switch m := v.(type) {
+	case *arcv1.Event:
+		marshal = func(any) ([]byte, error) { return eventJSON(m) }
+	case proto.Message:
 		marshal = func(any) ([]byte, error) { return contractJSON.Marshal(m) }
 	}
 	loose, err := marshal(v)

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/arc-ring/arc/internal/fakearc"
@@ -143,23 +142,14 @@ func three() *fakearc.Server {
 			return h, nil
 		},
 		WatchFunc: func(_ *arcv1.WatchRequest, w grpc.ServerStreamingServer[arcv1.WatchResponse]) error {
-			snapshot, err := structpb.NewStruct(map[string]any{"leader": map[string]any{"id": "2", "name": "n2"}, "heir": "n1", "members": []any{map[string]any{"name": "n1"}, map[string]any{"name": "n2"}}})
-			if err != nil {
-				return err
-			}
-			evicted, err := structpb.NewStruct(map[string]any{"id": "1", "evidence": "certified", "by": "n3"})
-			if err != nil {
-				return err
-			}
-			claimed, err := structpb.NewStruct(map[string]any{"term": "1767323047", "why": "declared", "phases": map[string]any{
-				"detected_us": 0, "promises_ended_us": 0, "campaign_us": 12, "elected_us": 1712, "declared_us": 2904, "first_claim_us": 3120}})
-			if err != nil {
-				return err
+			head := func(after time.Duration, epoch, term uint64, node string) *arcv1.Event {
+				return &arcv1.Event{Time: timestamppb.New(founded.Add(after)), Epoch: epoch, Term: term, Node: node}
 			}
 			for _, ev := range []*arcv1.Event{
-				{Time: timestamppb.New(founded), Epoch: 12, Term: 1767323046, Type: "snapshot", Node: "n2", Detail: snapshot},
-				{Time: timestamppb.New(founded.Add(time.Second)), Epoch: 13, Term: 1767323046, Type: "evicted", Node: "n1", Detail: evicted},
-				{Time: timestamppb.New(founded.Add(2 * time.Second)), Epoch: 13, Term: 1767323047, Type: "claim_gained", Node: "n2", Detail: claimed},
+				fakearc.Event(head(0, 12, 1767323046, "n2"), "snapshot", map[string]any{"leader": map[string]any{"id": "2", "name": "n2"}, "heir": "n1", "members": []any{map[string]any{"name": "n1"}, map[string]any{"name": "n2"}}}),
+				fakearc.Event(head(time.Second, 13, 1767323046, "n1"), "evicted", map[string]any{"id": "1", "incarnation": "7", "evidence": "certified", "by": "n3"}),
+				fakearc.Event(head(2*time.Second, 13, 1767323047, "n2"), "claim_gained", map[string]any{"term": "1767323047", "why": "declared", "phases": map[string]any{
+					"detected_us": 0, "promises_ended_us": 0, "campaign_us": 12, "elected_us": 1712, "declared_us": 2904, "first_claim_us": 3120}}),
 			} {
 				if err := w.Send(&arcv1.WatchResponse{Event: ev}); err != nil {
 					return err

@@ -122,19 +122,17 @@ func (d *arcDaemon) watch(h *netlab.Host) error {
 // so leader_lost counts for nothing: what is looked for is the next declaration.
 func hear(l *Timeline, node string, event *arcv1.Event) {
 	number := hostNumber(node)
-	switch event.Type {
-	case "snapshot":
-		detail := event.GetDetail().GetFields()
-		leader := detail["leader"].GetStructValue().GetFields()["name"].GetStringValue()
-		l.See(number, hostNumber(leader))
-		l.Act(number, detail["claiming"].GetBoolValue())
-	case "leader_declared":
+	switch d := event.GetDetail().(type) {
+	case *arcv1.Event_Snapshot:
+		l.See(number, hostNumber(d.Snapshot.GetLeader().GetName()))
+		l.Act(number, d.Snapshot.GetClaiming())
+	case *arcv1.Event_LeaderDeclared:
 		l.See(number, hostNumber(event.Node))
-	case "claim_gained":
+	case *arcv1.Event_ClaimGained:
 		if event.Node == node {
 			l.Act(number, true)
 		}
-	case "claim_lost":
+	case *arcv1.Event_ClaimLost:
 		if event.Node == node {
 			l.Act(number, false)
 		}

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/fakearc"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
-	"google.golang.org/protobuf/types/known/structpb"
 )
 
 func TestParseEtcd(t *testing.T) {
@@ -121,9 +121,9 @@ func TestMembersStandForALeader(t *testing.T) {
 }
 
 func TestHearARC(t *testing.T) {
-	detail, err := structpb.NewStruct(map[string]any{"leader": map[string]any{"id": "4", "name": "n3"}, "claiming": true})
-	if err != nil {
-		t.Fatal(err)
+	leads := map[string]any{"leader": map[string]any{"id": "4", "name": "n3"}, "claiming": true}
+	said := func(kind, node string, detail map[string]any) *arcv1.Event {
+		return fakearc.Event(&arcv1.Event{Node: node}, kind, detail)
 	}
 	l := NewTimeline(nil)
 	for _, step := range []struct {
@@ -131,18 +131,18 @@ func TestHearARC(t *testing.T) {
 		view  int
 		acts  bool
 	}{
-		{&arcv1.Event{Type: "snapshot", Node: "n3", Detail: detail}, 3, true},
-		{&arcv1.Event{Type: "claim_lost", Node: "n3"}, 3, false},
-		{&arcv1.Event{Type: "leader_lost", Node: "n3"}, 3, false},
-		{&arcv1.Event{Type: "leader_declared", Node: "n12"}, 12, false},
-		{&arcv1.Event{Type: "evicted", Node: "n4"}, 12, false},
-		{&arcv1.Event{Type: "claim_gained", Node: "n12"}, 12, false},
-		{&arcv1.Event{Type: "claim_gained", Node: "n3"}, 12, true},
-		{&arcv1.Event{Type: "snapshot", Node: "n3"}, nobody, false},
+		{said("snapshot", "n3", leads), 3, true},
+		{said("claim_lost", "n3", nil), 3, false},
+		{said("leader_lost", "n3", nil), 3, false},
+		{said("leader_declared", "n12", nil), 12, false},
+		{said("evicted", "n4", nil), 12, false},
+		{said("claim_gained", "n12", nil), 12, false},
+		{said("claim_gained", "n3", nil), 12, true},
+		{said("snapshot", "n3", nil), nobody, false},
 	} {
 		hear(l, "n3", step.event)
 		if view, acts := l.Agreed([]int{3}), l.Acts(3); view != step.view || acts != step.acts {
-			t.Errorf("after %s of %s: n%d leads, acting %v; want n%d, %v", step.event.Type, step.event.Node, view, acts, step.view, step.acts)
+			t.Errorf("after %v: n%d leads, acting %v; want n%d, %v", step.event, view, acts, step.view, step.acts)
 		}
 	}
 }

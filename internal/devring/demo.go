@@ -65,7 +65,7 @@ func (r *Ring) failover(ctx context.Context, before *arcv1.StatusResponse, fault
 	}
 	newer := func(ev observe.Event) bool { return ev.GetTerm() > before.GetTerm() && !ev.At.Before(start) }
 	claim, err := r.AwaitEvent(ctx, mark, fmt.Sprintf("that somebody claims after %s", f.Old), func(ev observe.Event) bool {
-		return newer(ev) && ev.GetType() == "claim_gained"
+		return newer(ev) && ev.Type() == "claim_gained"
 	})
 	if err != nil {
 		return f, err
@@ -73,7 +73,7 @@ func (r *Ring) failover(ctx context.Context, before *arcv1.StatusResponse, fault
 	f.New, f.Token, f.Claim = claim.GetNode(), claim.GetTerm(), claim.At.Sub(start)
 	if others > 0 {
 		seen, err := r.AwaitEvent(ctx, mark, fmt.Sprintf("elsewhere that %s was declared", f.New), func(ev observe.Event) bool {
-			return newer(ev) && ev.GetType() == "leader_declared" && ev.By != f.New && ev.By != f.Old
+			return newer(ev) && ev.Type() == "leader_declared" && ev.By != f.New && ev.By != f.Old
 		})
 		if err != nil {
 			return f, err

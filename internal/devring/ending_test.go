@@ -14,10 +14,9 @@ import (
 func certifiedEnd(t *testing.T, r *Ring, mark int, n *Node) (exit string, clean bool) {
 	t.Helper()
 	ev := awaitEvent(t, r, mark, "a certificate of "+n.name, func(ev observe.Event) bool {
-		return ev.GetType() == "certified" && ev.GetNode() == n.name
+		return ev.Type() == "certified" && ev.GetNode() == n.name
 	})
-	fields := ev.GetDetail().GetFields()
-	return fields["exit"].GetStringValue(), fields["clean"].GetBoolValue()
+	return ev.GetCertified().GetExit(), ev.GetCertified().GetClean()
 }
 
 func TestNobodyKnowsWhyAKilledCoordinatorEnded(t *testing.T) {
@@ -69,8 +68,8 @@ func TestSIGTERMTwiceAtOnceIsOne(t *testing.T) {
 		end(n)
 		awaitRing(t, r, stepBound)
 		for _, ev := range r.Since(mark) {
-			if ev.GetType() == "certified" || ev.GetType() == "evicted" {
-				t.Errorf("by %s: %s says %s %s %v, want an end in order", name, ev.By, ev.GetType(), ev.GetNode(), ev.GetDetail().AsMap())
+			if ev.Type() == "certified" || ev.Type() == "evicted" {
+				t.Errorf("by %s: %s says %s %s %v, want an end in order", name, ev.By, ev.Type(), ev.GetNode(), ev.GetDetail())
 			}
 		}
 		must(t, n.Start())
@@ -100,10 +99,10 @@ func TestATemporaryLinkLeavesNobodyUnwatchedForGood(t *testing.T) {
 		t.Errorf("status says %v, want a link to %s for at most 2 s", l, other)
 	}
 	ev := awaitEvent(t, r, mark, "the monitor of "+n.name+" is back", func(ev observe.Event) bool {
-		f := ev.GetDetail().GetFields()
-		return ev.By == n.name && ev.GetType() == "relinked" && !f["temporary"].GetBoolValue() && f["from"].GetStringValue() == other
+		l := ev.GetRelinked()
+		return ev.By == n.name && l != nil && !l.GetTemporary() && l.GetFrom() == other
 	})
-	if to := ev.GetDetail().GetFields()["target"].GetStringValue(); to != next(st, n.name) {
+	if to := ev.GetRelinked().GetTarget(); to != next(st, n.name) {
 		t.Errorf("back at %s, want %s", to, next(st, n.name))
 	}
 	if now, err = n.Status(within(t, stepBound)); err != nil || now.GetTemporaryLink() != nil {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/observe"
-	"github.com/arc-ring/arc/internal/verify/wire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -78,8 +77,8 @@ func TestReturnMovesOneLink(t *testing.T) {
 			}
 		}
 		for _, ev := range r.Since(mark) {
-			if ev.GetType() == "relinked" && ev.GetNode() != tail && ev.GetNode() != n.name {
-				t.Errorf("%s was relinked to %s", ev.GetNode(), wire.Text(ev.Event, "target"))
+			if ev.Type() == "relinked" && ev.GetNode() != tail && ev.GetNode() != n.name {
+				t.Errorf("%s was relinked to %s", ev.GetNode(), ev.GetRelinked().GetTarget())
 			}
 		}
 		if after.GetTerm() != before.GetTerm() {
@@ -118,7 +117,7 @@ func TestTwoNeighboursFallSilent(t *testing.T) {
 	leader := r.Named(st.GetLeader().GetName())
 	for _, name := range []string{a, b} {
 		at[name] = awaitEvent(t, r, mark, "that "+name+" is evicted", func(ev observe.Event) bool {
-			return ev.GetType() == "evicted" && ev.GetNode() == name && ev.By == leader.name
+			return ev.Type() == "evicted" && ev.GetNode() == name && ev.By == leader.name
 		}).At
 	}
 	gap := at[a].Sub(at[b]).Abs()
@@ -167,7 +166,7 @@ func TestLeaderAndItsWatcherDie(t *testing.T) {
 				freeze(t, w, leader)
 			}
 			ev := awaitEvent(t, r, mark, "that somebody claims", func(ev observe.Event) bool {
-				return ev.GetType() == "claim_gained" && ev.GetTerm() > st.GetTerm()
+				return ev.Type() == "claim_gained" && ev.GetTerm() > st.GetTerm()
 			})
 			t.Logf("%s claims after %v", ev.GetNode(), ev.At.Sub(began).Round(time.Millisecond))
 			want := heirWithout(st, w.name)

@@ -100,7 +100,7 @@ func TestRunDirectoryIsMadeAgain(t *testing.T) {
 	// A monitor that is started now finds its way.
 	mark := r.Mark()
 	must(t, n.KillMonitor())
-	awaitEvent(t, r, mark, "that the monitor is back", func(ev observe.Event) bool { return ev.GetType() == "monitor_back" && ev.By == n.name })
+	awaitEvent(t, r, mark, "that the monitor is back", func(ev observe.Event) bool { return ev.Type() == "monitor_back" && ev.By == n.name })
 	awaitRing(t, r, stepBound)
 }
 
@@ -122,7 +122,7 @@ func TestMonitorOutlivesItsProgram(t *testing.T) {
 		must(t, upgrade())
 		mark := r.Mark()
 		must(t, n.KillMonitor())
-		awaitEvent(t, r, mark, "that the monitor is back", func(ev observe.Event) bool { return ev.GetType() == "monitor_back" && ev.By == n.name })
+		awaitEvent(t, r, mark, "that the monitor is back", func(ev observe.Event) bool { return ev.Type() == "monitor_back" && ev.By == n.name })
 	}
 	awaitRing(t, r, stepBound)
 }
@@ -148,10 +148,10 @@ func TestStoppedMonitorLeavesNobodyUnwatched(t *testing.T) {
 	must(t, n.SignalMonitor(syscall.SIGSTOP))
 	must(t, lost.PowerOff())
 	awaitEvent(t, r, mark, "that "+lost.name+" is evicted", func(ev observe.Event) bool {
-		return ev.GetType() == "evicted" && ev.GetNode() == lost.name
+		return ev.Type() == "evicted" && ev.GetNode() == lost.name
 	})
-	awaitEvent(t, r, mark, "that the monitor is missed", func(ev observe.Event) bool { return ev.GetType() == "monitor_lost" && ev.By == n.name })
-	awaitEvent(t, r, mark, "that the monitor is back", func(ev observe.Event) bool { return ev.GetType() == "monitor_back" && ev.By == n.name })
+	awaitEvent(t, r, mark, "that the monitor is missed", func(ev observe.Event) bool { return ev.Type() == "monitor_lost" && ev.By == n.name })
+	awaitEvent(t, r, mark, "that the monitor is back", func(ev observe.Event) bool { return ev.Type() == "monitor_back" && ev.By == n.name })
 	awaitRing(t, r, stepBound)
 }
 
@@ -168,7 +168,7 @@ func TestMonitorIsStartedWithoutFreeDescriptors(t *testing.T) {
 	must(t, unix.Prlimit(n.PID(), unix.RLIMIT_NOFILE, &limit, nil))
 	mark := r.Mark()
 	must(t, n.KillMonitor())
-	awaitEvent(t, r, mark, "that the monitor is back", func(ev observe.Event) bool { return ev.GetType() == "monitor_back" })
+	awaitEvent(t, r, mark, "that the monitor is back", func(ev observe.Event) bool { return ev.Type() == "monitor_back" })
 }
 
 // A data directory that is removed under the leader is noticed, and nothing is
@@ -256,7 +256,7 @@ func TestStrangersTakeNotTheLastDescriptors(t *testing.T) {
 	}
 	mark := r.Mark()
 	must(t, n.KillMonitor())
-	awaitEvent(t, r, mark, "that the monitor is back", func(ev observe.Event) bool { return ev.GetType() == "monitor_back" })
+	awaitEvent(t, r, mark, "that the monitor is back", func(ev observe.Event) bool { return ev.Type() == "monitor_back" })
 	if out, errs, code := arc(t, "--addr", n.Addr(), "leader", "--self"); code != 0 {
 		t.Errorf("arc leader --self: code %d, %q %q", code, out, errs)
 	}

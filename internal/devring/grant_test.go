@@ -58,7 +58,7 @@ func TestTestimonyEndsTheLeaseEarly(t *testing.T) {
 				must(t, leader.Stop())
 			}
 			claim := awaitEvent(t, r, mark, "that somebody else claims", func(ev observe.Event) bool {
-				return ev.GetType() == "claim_gained" && ev.GetTerm() > before.GetTerm()
+				return ev.Type() == "claim_gained" && ev.GetTerm() > before.GetTerm()
 			})
 			if took := claim.At.Sub(began); took > patientLease*3/4 {
 				t.Errorf("%s claims %v after the silence began: that is the lease's end, not the grant's", claim.GetNode(), took)
@@ -112,7 +112,7 @@ func TestTheClaimOutlivesItsWatcher(t *testing.T) {
 		t.Errorf("token %d, then %d", before.GetTerm(), after.GetTerm())
 	}
 	for _, ev := range r.Since(mark) {
-		if ev.GetType() == "claim_lost" {
+		if ev.Type() == "claim_lost" {
 			t.Errorf("the claim was lost: %v", ev.Event)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/testwait"
-	"github.com/arc-ring/arc/internal/verify/wire"
 )
 
 const sigKill = syscall.SIGKILL
@@ -47,7 +46,7 @@ func TestHungLeaderIsReplacedAndRejoins(t *testing.T) {
 				must(t, old.Stop())
 			}
 			ev := awaitEvent(t, r, mark, "that somebody else claims", func(ev observe.Event) bool {
-				return ev.GetType() == "claim_gained" && ev.By != old.name
+				return ev.Type() == "claim_gained" && ev.By != old.name
 			})
 			t.Logf("%s claims after %v", ev.GetNode(), ev.At.Sub(began).Round(time.Millisecond))
 			if ev.GetNode() != st.GetHeir() {
@@ -75,7 +74,7 @@ func TestHungLeaderIsReplacedAndRejoins(t *testing.T) {
 				t.Errorf("heir is %s, want the former leader %s", back.GetHeir(), old.name)
 			}
 			for _, ev := range r.Since(mark) {
-				if ev.By == old.name && ev.GetType() == "claim_gained" {
+				if ev.By == old.name && ev.Type() == "claim_gained" {
 					t.Errorf("%s claimed after it went on: %v", old.name, ev.Event)
 				}
 			}
@@ -110,7 +109,7 @@ func TestMinorityHasNoLeader(t *testing.T) {
 	mark := r.Mark()
 	freeze(t, others...)
 	lost := awaitEvent(t, r, mark, "that the leader loses its claim", func(ev observe.Event) bool {
-		return ev.GetType() == "claim_lost" && ev.By == leader.name
+		return ev.Type() == "claim_lost" && ev.By == leader.name
 	})
 	testwait.Real(2*time.Duration(st.GetSettings().GetLeaseMs())*time.Millisecond, "in which one of those who are left would claim")
 	for _, n := range r.Running() {
@@ -120,7 +119,7 @@ func TestMinorityHasNoLeader(t *testing.T) {
 			t.Errorf("%s claims with 2 of 5", n.name)
 		}
 	}
-	t.Logf("claim lost: %s", wire.Text(lost.Event, "why"))
+	t.Logf("claim lost: %s", lost.GetClaimLost().GetWhy())
 	thaw(t, others...)
 	after := awaitRing(t, r, stepBound)
 	if after.GetTerm() < st.GetTerm() {

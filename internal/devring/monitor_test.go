@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/observe"
-	"github.com/arc-ring/arc/internal/verify/wire"
 )
 
 var errNotYet = errors.New("not yet")
@@ -119,7 +118,7 @@ func TestRelinkToTarget(t *testing.T) {
 	}
 	relinked := func(to string) func(observe.Event) bool {
 		return func(ev observe.Event) bool {
-			return ev.GetType() == "relinked" && ev.GetNode() == n.name && wire.Text(ev.Event, "target") == to
+			return ev.Type() == "relinked" && ev.GetNode() == n.name && ev.GetRelinked().GetTarget() == to
 		}
 	}
 	awaitEvent(t, r, mark, "that "+n.name+" monitors "+other, relinked(other))
@@ -160,7 +159,7 @@ func TestPowerOffOfTheLeader(t *testing.T) {
 	mark := r.Mark()
 	must(t, leader.PowerOff())
 	ev := awaitEvent(t, r, mark, "that somebody claims", func(ev observe.Event) bool {
-		return ev.GetType() == "claim_gained" && ev.GetTerm() > st.GetTerm()
+		return ev.Type() == "claim_gained" && ev.GetTerm() > st.GetTerm()
 	})
 	t.Logf("%s claims after %v", ev.GetNode(), ev.At.Sub(began).Round(time.Millisecond))
 	if ev.GetNode() != st.GetHeir() {

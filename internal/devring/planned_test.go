@@ -18,9 +18,9 @@ import (
 func noSuspicion(t *testing.T, r *Ring, mark int) {
 	t.Helper()
 	for _, ev := range r.Since(mark) {
-		switch ev.GetType() {
+		switch ev.Type() {
 		case "suspected", "evicted", "certified":
-			t.Errorf("%s says %s %s %v", ev.By, ev.GetType(), ev.GetNode(), ev.GetDetail().AsMap())
+			t.Errorf("%s says %s %s %v", ev.By, ev.Type(), ev.GetNode(), ev.GetDetail())
 		}
 	}
 }
@@ -219,7 +219,7 @@ func witness(t *testing.T, which int) {
 	must(t, last.Kill())
 	testwait.Real(3*time.Duration(st.GetSettings().GetLeaseMs())*time.Millisecond, "in which it would claim")
 	for _, ev := range r.Since(mark) {
-		if ev.GetType() == "claim_gained" {
+		if ev.Type() == "claim_gained" {
 			t.Errorf("%s claims", ev.GetNode())
 		}
 	}

@@ -18,7 +18,7 @@ func TestQuietRingStaysQuiet(t *testing.T) {
 	mark := r.Mark()
 	testwait.Real(time.Minute, "in which nothing must happen")
 	for _, ev := range r.Since(mark) {
-		t.Errorf("%s says %s %s %v", ev.By, ev.GetType(), ev.GetNode(), ev.GetDetail().AsMap())
+		t.Errorf("%s says %s %s %v", ev.By, ev.Type(), ev.GetNode(), ev.GetDetail())
 	}
 	if after := awaitRing(t, r, stepBound); after.GetEpoch() != st.GetEpoch() {
 		t.Errorf("the epoch went from %d to %d", st.GetEpoch(), after.GetEpoch())

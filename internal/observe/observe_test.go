@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -11,7 +12,6 @@ import (
 
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/fakearc"
@@ -24,8 +24,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const patience = 20 * time.Second
 
 func declared(by, node string, term uint64) Event {
-	id := &structpb.Struct{Fields: map[string]*structpb.Value{"id": structpb.NewStringValue(node[1:])}}
-	return Event{At: time.Now(), By: by, Event: &arcv1.Event{Type: "leader_declared", Node: node, Term: term, Epoch: term, Detail: id}}
+	detail := map[string]any{"id": node[1:], "term": strconv.FormatUint(term, 10)}
+	return Event{At: time.Now(), By: by, Event: fakearc.Event(&arcv1.Event{Node: node, Term: term, Epoch: term}, "leader_declared", detail)}
 }
 
 // What all members say is held against each other as it comes in.
@@ -86,7 +86,7 @@ func TestTheRecordIsBounded(t *testing.T) {
 	r := NewRecorder()
 	const more = 10
 	for i := range kept + more {
-		r.Add("a", Event{By: "n1", Event: &arcv1.Event{Type: "leader_declared", Epoch: uint64(i)}}) // of token 0 each
+		r.Add("a", Event{By: "n1", Event: fakearc.Event(&arcv1.Event{Epoch: uint64(i)}, "leader_declared", nil)}) // of token 0 each
 	}
 	events, next, _ := r.News(0)
 	if next != kept+more || len(events) > kept || events[len(events)-1].GetEpoch() != kept+more-1 {
@@ -110,10 +110,10 @@ func TestFollow(t *testing.T) {
 		},
 		WatchFunc: func(_ *arcv1.WatchRequest, s grpc.ServerStreamingServer[arcv1.WatchResponse]) error {
 			n := streams.Add(1)
-			if err := s.Send(&arcv1.WatchResponse{Event: &arcv1.Event{Type: "snapshot"}}); err != nil {
+			if err := s.Send(&arcv1.WatchResponse{Event: fakearc.Event(nil, "snapshot", nil)}); err != nil {
 				return err
 			}
-			return s.Send(&arcv1.WatchResponse{Event: &arcv1.Event{Type: "leader_declared", Node: "n1", Term: 5, Epoch: uint64(n)}})
+			return s.Send(&arcv1.WatchResponse{Event: fakearc.Event(&arcv1.Event{Node: "n1", Term: 5, Epoch: uint64(n)}, "leader_declared", map[string]any{"term": "5"})})
 		},
 	}
 	stop, err := fake.Serve(path)

@@ -33,12 +33,15 @@ type Event struct {
 	*arcv1.Event
 }
 
+// Type is the event's type in the JSON contract.
+func (e Event) Type() string { return client.EventType(e.Event) }
+
 func (e Event) String() string {
 	detail := ""
-	if e.GetType() != "snapshot" {
-		detail = e.GetDetail().String()
+	if e.Type() != "snapshot" {
+		detail = fmt.Sprint(e.GetDetail())
 	}
-	return fmt.Sprintf("%s says: epoch %d term %d %s %s %.120s", e.By, e.GetEpoch(), e.GetTerm(), e.GetType(), e.GetNode(), detail)
+	return fmt.Sprintf("%s says: epoch %d term %d %s %s %.120s", e.By, e.GetEpoch(), e.GetTerm(), e.Type(), e.GetNode(), detail)
 }
 
 // Claim is a member's answer that it claims: at some instant between question
@@ -251,7 +254,7 @@ func (r *Recorder) Heard(t time.Time, fits func(Event) bool) []Event {
 
 // Kind fits events of these types.
 func Kind(types ...string) func(Event) bool {
-	return func(ev Event) bool { return slices.Contains(types, ev.GetType()) }
+	return func(ev Event) bool { return slices.Contains(types, ev.Type()) }
 }
 
 // Mark returns the number of the next event.

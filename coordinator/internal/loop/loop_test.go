@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
@@ -247,7 +248,7 @@ func heard(w *publish.Subscriber) (events []string) {
 		if err != nil {
 			return events
 		}
-		events = append(events, fmt.Sprintf("%s %d", e.GetType(), e.GetTerm()))
+		events = append(events, fmt.Sprintf("%s %d", client.EventType(e), e.GetTerm()))
 	}
 }
 

@@ -1,49 +1,51 @@
 package publish
 
 import (
+	"strconv"
+
 	"github.com/hashicorp/go-hclog"
 
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
-	"github.com/arc-ring/arc/ring"
 )
 
 // LogEvent writes an event to the log: once, with what a person needs to know
 // why it happened.
 func LogEvent(log hclog.Logger, e *arcv1.Event) {
-	text := func(key string) string { return e.GetDetail().GetFields()[key].GetStringValue() }
 	args := []any{"peer", e.GetNode(), "epoch", e.GetEpoch(), "term", e.GetTerm()}
-	switch e.GetType() {
-	case string(ring.Joined):
-		if e.GetDetail().GetFields()["returned"].GetBoolValue() {
-			log.Info("member returned", append(args, "id", text("id"))...)
-			return
+	info := func(text string, more ...any) { log.Info(text, append(args, more...)...) }
+	warn := func(text string, more ...any) { log.Warn(text, append(args, more...)...) }
+	switch d := e.GetDetail().(type) {
+	case *arcv1.Event_Joined:
+		if d.Joined.GetReturned() {
+			info("member returned", "id", strconv.FormatUint(d.Joined.GetId(), 10))
+		} else {
+			info("member joined", "id", strconv.FormatUint(d.Joined.GetId(), 10))
 		}
-		log.Info("member joined", append(args, "id", text("id"))...)
-	case string(ring.Left):
-		log.Info("member left", append(args, "id", text("id"))...)
-	case string(ring.Evicted):
-		log.Warn("member evicted", append(args, "id", text("id"), "reason", text("evidence"), "by", text("by"))...)
-	case string(ring.LeaderDeclared):
-		log.Info("leader declared", append(args, "reason", text("why"), "after", text("after"), "evidence", text("evidence"),
-			"gap-ms", e.GetDetail().GetFields()["gap_ms"].GetNumberValue())...)
-	case string(ring.SettingsChanged):
-		log.Info("settings changed", "epoch", e.GetEpoch(), "profile", text("profile"))
-	case eventLeaderLost:
-		log.Info("leader lost", append(args, "reason", text("why"))...)
-	case eventSnapshot: // logged only in place of a declaration
-		leader := e.GetDetail().GetFields()["leader"].GetStructValue().GetFields()["name"].GetStringValue()
-		log.Info("leader known again", "peer", leader, "epoch", e.GetEpoch(), "term", e.GetTerm())
-	case eventClaimGot:
-		log.Info("this node leads now", append(args, "reason", text("why"))...)
-	case eventClaimLost:
-		log.Warn("this node leads no longer", append(args, "reason", text("why"))...)
-	case eventRelinked:
-		log.Info("monitor relinked", "from", text("from"), "to", text("target"), "epoch", e.GetEpoch())
-	case eventSuspected:
-		log.Warn("member suspected", append(args, "reason", text("evidence"), "by", text("by"), "why", text("why"))...)
-	case eventCleared:
-		log.Info("suspicion cleared", append(args, "by", text("by"), "why", text("why"))...)
-	case eventCertified:
-		log.Warn("member certified dead", append(args, "reason", text("exit"))...)
+	case *arcv1.Event_Left:
+		info("member left", "id", strconv.FormatUint(d.Left.GetId(), 10))
+	case *arcv1.Event_Evicted:
+		warn("member evicted", "id", strconv.FormatUint(d.Evicted.GetId(), 10), "reason", d.Evicted.GetEvidence(), "by", d.Evicted.GetBy())
+	case *arcv1.Event_LeaderDeclared:
+		l := d.LeaderDeclared
+		info("leader declared", "reason", l.GetWhy(), "after", l.GetAfter(), "evidence", l.GetEvidence(), "gap-ms", l.GetGapMs())
+	case *arcv1.Event_SettingsChanged:
+		log.Info("settings changed", "epoch", e.GetEpoch(), "profile", d.SettingsChanged.GetProfile())
+	case *arcv1.Event_LeaderLost:
+		info("leader lost", "reason", d.LeaderLost.GetWhy())
+	case *arcv1.Event_Snapshot: // logged only in place of a declaration
+		log.Info("leader known again", "peer", d.Snapshot.GetLeader().GetName(), "epoch", e.GetEpoch(), "term", e.GetTerm())
+	case *arcv1.Event_ClaimGained:
+		info("this node leads now", "reason", d.ClaimGained.GetWhy())
+	case *arcv1.Event_ClaimLost:
+		warn("this node leads no longer", "reason", d.ClaimLost.GetWhy())
+	case *arcv1.Event_Relinked:
+		log.Info("monitor relinked", "from", d.Relinked.GetFrom(), "to", d.Relinked.GetTarget(), "epoch", e.GetEpoch())
+	case *arcv1.Event_Suspected:
+		s := d.Suspected
+		warn("member suspected", "reason", s.GetEvidence(), "by", s.GetBy(), "why", s.GetWhy())
+	case *arcv1.Event_Cleared:
+		info("suspicion cleared", "by", d.Cleared.GetBy(), "why", d.Cleared.GetWhy())
+	case *arcv1.Event_Certified:
+		warn("member certified dead", "reason", d.Certified.GetExit())
 	}
 }

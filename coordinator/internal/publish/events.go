@@ -1,57 +1,14 @@
 package publish
 
 import (
-	"fmt"
-	"strconv"
 	"time"
 
-	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/arc-ring/arc/election"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
-
-// Event types, beside those that are ring.ChangeKinds.
-const (
-	eventSnapshot   = "snapshot"
-	eventLeaderLost = "leader_lost"
-	eventClaimGot   = "claim_gained"
-	eventClaimLost  = "claim_lost"
-	eventRelinked   = "relinked"
-	eventSuspected  = "suspected"
-	eventCleared    = "cleared"
-	eventCertified  = "certified"
-	eventMonLost    = "monitor_lost"
-	eventMonBack    = "monitor_back"
-	eventOtherRing  = "other_ring"
-)
-
-// fields makes a detail of plain values; uint64 become strings as everywhere
-// in the JSON contract.
-func fields(kv map[string]any) *structpb.Struct {
-	s := &structpb.Struct{Fields: make(map[string]*structpb.Value, len(kv))}
-	for k, v := range kv {
-		switch v := v.(type) {
-		case uint64:
-			s.Fields[k] = structpb.NewStringValue(strconv.FormatUint(v, 10))
-		case string:
-			s.Fields[k] = structpb.NewStringValue(v)
-		case bool:
-			s.Fields[k] = structpb.NewBoolValue(v)
-		case []string:
-			list := make([]*structpb.Value, len(v))
-			for i, s := range v {
-				list[i] = structpb.NewStringValue(s)
-			}
-			s.Fields[k] = structpb.NewListValue(&structpb.ListValue{Values: list})
-		default:
-			panic(fmt.Sprintf("coordinator: event detail %s is a %T", k, v))
-		}
-	}
-	return s
-}
 
 // Identity is what a node says of itself, besides what its ring knows.
 type Identity struct{ Name, Cluster, Version string }
@@ -73,14 +30,17 @@ func NewEvents(self Identity, wall func() time.Time, monitorMissing func() strin
 	return Events{self, wall, monitorMissing}
 }
 
-func (e Events) event(s *ring.State, kind, node string, detail *structpb.Struct) *arcv1.Event {
-	return &arcv1.Event{Time: timestamppb.New(e.wall()), Epoch: s.Epoch, Term: s.Term, Type: kind, Node: node, Detail: detail}
+// event is one about a member, but for its detail.
+func (e Events) event(s *ring.State, node string) *arcv1.Event {
+	return &arcv1.Event{Time: timestamppb.New(e.wall()), Epoch: s.Epoch, Term: s.Term, Node: node}
 }
 
 // Snapshot is what a new subscriber sees first, and every subscriber when this node
-// is back in the ring; its detail has the fields of `arc status -o json`.
+// is back in the ring; its detail is the status.
 func (e Events) Snapshot(v *View, now election.Instant) *arcv1.Event {
-	return e.event(v.Ring, eventSnapshot, e.self.Name, detailOf(e.Status(v, now)))
+	ev := e.event(v.Ring, e.self.Name)
+	ev.Detail = &arcv1.Event_Snapshot{Snapshot: e.Status(v, now)}
+	return ev
 }
 
 // Status is what `arc status` prints.
@@ -96,10 +56,13 @@ func (e Events) Status(v *View, now election.Instant) *arcv1.StatusResponse {
 // here meanwhile; or that it runs again.
 func (e Events) Monitor(s *ring.State, id uint64, missing string) *arcv1.Event {
 	next, _ := s.Successor(id)
+	ev := e.event(s, e.self.Name)
 	if missing == "" {
-		return e.event(s, eventMonBack, e.self.Name, fields(map[string]any{"target": next.Name}))
+		ev.Detail = &arcv1.Event_MonitorBack{MonitorBack: &arcv1.MonitorBack{Target: next.Name}}
+	} else {
+		ev.Detail = &arcv1.Event_MonitorLost{MonitorLost: &arcv1.MonitorLost{Target: next.Name, Why: missing}}
 	}
-	return e.event(s, eventMonLost, e.self.Name, fields(map[string]any{"target": next.Name, "why": missing}))
+	return ev
 }
 
 // Changes turns committed changes into events. An appointment is not one: it
@@ -108,27 +71,23 @@ func (e Events) Changes(s *ring.State, changes []ring.Change) []*arcv1.Event {
 	var out []*arcv1.Event
 	for _, c := range changes {
 		m := c.Member
+		ev := e.event(s, m.Name)
 		switch c.Kind {
 		case ring.Joined, ring.Returned:
-			// Who was restarted with its disk is back under its old id.
-			out = append(out, e.event(s, string(ring.Joined), m.Name, fields(map[string]any{
-				"id": m.ID, "incarnation": m.Incarnation, "addresses": m.Addresses, "witness": m.Witness, "returned": c.Kind == ring.Returned,
-			})))
+			// A member that was restarted with its disk is back under its old id.
+			ev.Detail = &arcv1.Event_Joined{Joined: &arcv1.Joined{Id: m.ID, Incarnation: m.Incarnation, Addresses: m.Addresses, Witness: m.Witness, Returned: c.Kind == ring.Returned}}
 		case ring.Left:
-			out = append(out, e.event(s, string(c.Kind), m.Name, fields(map[string]any{"id": m.ID})))
+			ev.Detail = &arcv1.Event_Left{Left: &arcv1.Left{Id: m.ID}}
 		case ring.Evicted:
-			by := ""
-			if w, ok := s.Member(c.By); ok {
-				by = w.Name
-			}
-			out = append(out, e.event(s, string(c.Kind), m.Name, fields(map[string]any{
-				"id": m.ID, "incarnation": m.Incarnation, "evidence": string(c.Evidence), "by": by,
-			})))
+			ev.Detail = &arcv1.Event_Evicted{Evicted: &arcv1.Evicted{Id: m.ID, Incarnation: m.Incarnation, Evidence: string(c.Evidence), By: NameOf(s, c.By)}}
 		case ring.LeaderDeclared:
-			out = append(out, e.event(s, string(c.Kind), m.Name, detailOf(leadershipToWire(*c.Leadership))))
+			ev.Detail = &arcv1.Event_LeaderDeclared{LeaderDeclared: leadershipToWire(*c.Leadership)}
 		case ring.SettingsChanged:
-			out = append(out, e.event(s, string(c.Kind), "", detailOf(SettingsToWire(s.Settings))))
+			ev.Detail = &arcv1.Event_SettingsChanged{SettingsChanged: SettingsToWire(s.Settings)}
+		default:
+			continue
 		}
+		out = append(out, ev)
 	}
 	return out
 }
@@ -136,48 +95,51 @@ func (e Events) Changes(s *ring.State, changes []ring.Change) []*arcv1.Event {
 // Suspicion says that a member is suspected, cleared, or certified dead.
 func (e Events) Suspicion(s *ring.State, x election.SuspicionChanged) *arcv1.Event {
 	if c := x.Certificate; c != nil {
-		return e.event(s, eventCertified, c.Name, fields(map[string]any{
-			"id": c.ID, "incarnation": c.Incarnation, "exit": c.Exit, "clean": c.Clean, "why": x.Why,
-		}))
+		ev := e.event(s, c.Name)
+		ev.Detail = &arcv1.Event_Certified{Certified: &arcv1.Certified{Id: c.ID, Incarnation: c.Incarnation, Exit: c.Exit, Clean: c.Clean, Why: x.Why}}
+		return ev
 	}
-	kind := eventSuspected
+	ev := e.event(s, NameOf(s, x.Suspicion.ID))
+	detail := &arcv1.Suspicion{Id: x.Suspicion.ID, Incarnation: x.Suspicion.Incarnation, Evidence: string(x.Suspicion.Evidence), By: NameOf(s, x.Suspicion.By), Why: x.Why}
 	if x.Suspicion.Cleared {
-		kind = eventCleared
+		ev.Detail = &arcv1.Event_Cleared{Cleared: detail}
+	} else {
+		ev.Detail = &arcv1.Event_Suspected{Suspected: detail}
 	}
-	return e.event(s, kind, NameOf(s, x.Suspicion.ID), fields(map[string]any{
-		"id": x.Suspicion.ID, "incarnation": x.Suspicion.Incarnation, "evidence": string(x.Suspicion.Evidence),
-		"by": NameOf(s, x.Suspicion.By), "why": x.Why,
-	}))
+	return ev
 }
 
 // Claim says that this node's claim began or ended.
 func (e Events) Claim(s *ring.State, x election.ClaimChanged) *arcv1.Event {
-	kind := eventClaimLost
+	ev := e.event(s, e.self.Name)
+	detail := &arcv1.Claim{Term: x.Term, Why: x.Why, Phases: phasesToWire(x.Phases)}
 	if x.Claiming {
-		kind = eventClaimGot
+		ev.Detail = &arcv1.Event_ClaimGained{ClaimGained: detail}
+	} else {
+		ev.Detail = &arcv1.Event_ClaimLost{ClaimLost: detail}
 	}
-	detail := fields(map[string]any{"term": x.Term, "why": x.Why})
-	if p := phasesToWire(x.Phases); p != nil {
-		detail.Fields["phases"] = structpb.NewStructValue(detailOf(p))
-	}
-	return e.event(s, kind, e.self.Name, detail)
+	return ev
 }
 
 // LeaderLost says that nobody is known to lead, or that the leader changed.
 func (e Events) LeaderLost(s *ring.State, name string, term uint64, why string) *arcv1.Event {
-	return e.event(s, eventLeaderLost, name, fields(map[string]any{"term": term, "why": why}))
+	ev := e.event(s, name)
+	ev.Detail = &arcv1.Event_LeaderLost{LeaderLost: &arcv1.LeaderLost{Term: term, Why: why}}
+	return ev
 }
 
 // Relinked says that the own monitor has another target.
 func (e Events) Relinked(s *ring.State, from, to string, temporary bool) *arcv1.Event {
-	return e.event(s, eventRelinked, e.self.Name, fields(map[string]any{"from": from, "target": to, "temporary": temporary}))
+	ev := e.event(s, e.self.Name)
+	ev.Detail = &arcv1.Event_Relinked{Relinked: &arcv1.Relinked{From: from, Target: to, Temporary: temporary}}
+	return ev
 }
 
 // OtherRing says that another ring of this cluster was heard, and through whom.
 func (e Events) OtherRing(s *ring.State, from string, r *arcv1.OtherRing) *arcv1.Event {
-	return e.event(s, eventOtherRing, from, fields(map[string]any{
-		"ring": r.GetRingId(), "addresses": r.GetAddresses(), "leader": r.GetLeader(), "split": r.GetSplit(),
-	}))
+	ev := e.event(s, from)
+	ev.Detail = &arcv1.Event_OtherRing{OtherRing: &arcv1.OtherRingHeard{Ring: r.GetRingId(), Addresses: r.GetAddresses(), Leader: r.GetLeader(), Split: r.GetSplit()}}
+	return ev
 }
 
 // NameOf is a member's name, or "" for one that is gone.

@@ -5,11 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/mono"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -71,26 +70,14 @@ func TestStatusToWire(t *testing.T) {
 	}
 }
 
-// The snapshot's detail is the status as `arc status -o json` prints it.
 func TestSnapshotIsTheStatus(t *testing.T) {
 	v := testView(t)
 	st := statusToWire(Identity{Cluster: "c", Name: "n1"}, v, 0, testEvents().wall())
 	e := NewEvents(Identity{Cluster: "c", Name: "n1"}, testEvents().wall, nil).Snapshot(v, 0)
-	b, err := protojson.Marshal(e.GetDetail())
-	if err != nil {
-		t.Fatal(err)
+	if !proto.Equal(e.GetSnapshot(), st) {
+		t.Errorf("detail %v\nwant %v", e.GetSnapshot(), st)
 	}
-	back := &arcv1.StatusResponse{}
-	if err := protojson.Unmarshal(b, back); err != nil {
-		t.Fatalf("the detail is no status: %v", err)
-	}
-	if back.String() != st.String() {
-		t.Errorf("detail %v\nwant %v", back, st)
-	}
-	if got := e.GetDetail().GetFields()["members"].GetListValue().GetValues()[0].GetStructValue().GetFields()["incarnation"].GetStringValue(); got != "9223372036854775809" {
-		t.Errorf("a 64-bit number is told as %q", got)
-	}
-	if e.GetType() != "snapshot" || e.GetEpoch() != 3 || e.GetTerm() != 7 || e.GetNode() != "n1" {
+	if e.GetEpoch() != 3 || e.GetTerm() != 7 || e.GetNode() != "n1" {
 		t.Errorf("event is %v", e)
 	}
 }
@@ -107,24 +94,22 @@ func TestLeaderDeclaredDetail(t *testing.T) {
 	if len(events) != 2 {
 		t.Fatalf("%d events, want the eviction and the declaration", len(events))
 	}
-	d := events[1].GetDetail().GetFields()
-	if d["why"].GetStringValue() != "lowest id" || d["gap_ms"].GetNumberValue() != 12.345 || d["evidence"].GetStringValue() != "certified" ||
-		d["after"].GetStringValue() != "n1" || d["term"].GetStringValue() != "9" {
+	d := events[1].GetLeaderDeclared()
+	if d.GetWhy() != "lowest id" || d.GetGapMs() != 12.345 || d.GetEvidence() != "certified" || d.GetAfter() != "n1" || d.GetTerm() != 9 || d.GetSeenBy() != "n1" {
 		t.Errorf("detail is %v", d)
 	}
-	p := d["phases"].GetStructValue().GetFields()
-	if d["seen_by"].GetStringValue() != "n1" || p["campaign_us"].GetNumberValue() != 4 || p["elected_us"].GetNumberValue() != 1800 || p["first_claim_us"].GetNumberValue() != 0 {
-		t.Errorf("seen by %v, phases %v", d["seen_by"], p)
+	if p := d.GetPhases(); p.GetCampaignUs() != 4 || p.GetElectedUs() != 1800 || p.GetFirstClaimUs() != 0 {
+		t.Errorf("phases %v", p)
 	}
 	claim := testEvents().Claim(s, election.ClaimChanged{Claiming: true, Term: 9, Phases: ring.Phases{Elected: 1_800, Declared: 2_500, FirstClaim: 2_700}})
-	if p := claim.GetDetail().GetFields()["phases"].GetStructValue().GetFields(); p["declared_us"].GetNumberValue() != 2500 || p["first_claim_us"].GetNumberValue() != 2700 {
+	if p := claim.GetClaimGained().GetPhases(); p.GetDeclaredUs() != 2500 || p.GetFirstClaimUs() != 2700 {
 		t.Errorf("claim_gained has phases %v", p)
 	}
 	again := testEvents().Claim(s, election.ClaimChanged{Claiming: true, Term: 9})
-	if _, ok := again.GetDetail().GetFields()["phases"]; ok {
+	if again.GetClaimGained() == nil || again.GetClaimGained().GetPhases() != nil {
 		t.Error("a later claim of the same leader has phases")
 	}
-	if by := events[0].GetDetail().GetFields()["by"].GetStringValue(); by != "n2" {
+	if by := events[0].GetEvicted().GetBy(); by != "n2" {
 		t.Errorf("evicted by %q, want n2", by)
 	}
 }

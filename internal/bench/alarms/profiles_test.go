@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/arc-ring/arc/internal/bench/report"
 	"github.com/arc-ring/arc/internal/devring"
+	"github.com/arc-ring/arc/internal/fakearc"
 	"github.com/arc-ring/arc/internal/observe"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -54,12 +54,12 @@ func TestWhatCountsAsAnAlarm(t *testing.T) {
 		{44, 2, "relinked", "n2"},
 		{45, 1, "claim_gained", "n1"},
 	} {
-		detail, err := structpb.NewStruct(map[string]any{"why": "the lease ran out"})
-		if err != nil {
-			t.Fatal(err)
+		detail := map[string]any{}
+		if e.kind == "claim_lost" {
+			detail["why"] = "the lease ran out"
 		}
 		at := began.Add(e.at * time.Millisecond)
-		w.see(observe.Event{At: at.Add(time.Second), By: r.Node(e.by).Name(), Event: &arcv1.Event{Time: timestamppb.New(at), Type: e.kind, Node: e.node, Epoch: 6, Term: 7, Detail: detail}})
+		w.see(observe.Event{At: at.Add(time.Second), By: r.Node(e.by).Name(), Event: fakearc.Event(&arcv1.Event{Time: timestamppb.New(at), Node: e.node, Epoch: 6, Term: 7}, e.kind, detail)})
 	}
 	if want := []Alarm{{At: after(40), What: "n2 evicted in epoch 6"}}; !slices.Equal(w.evictions, want) {
 		t.Errorf("evictions %v, want %v", w.evictions, want)

@@ -12,6 +12,7 @@ import (
 	"github.com/arc-ring/arc/internal/bench"
 	"github.com/arc-ring/arc/internal/devring"
 	"github.com/arc-ring/arc/internal/observe"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 // Options say what is measured.
@@ -209,18 +210,17 @@ func (w *window) see(e observe.Event) {
 			*list = append(*list, Alarm{At: at, What: what})
 		}
 	}
-	switch e.Type {
-	case "evicted":
+	switch d := e.GetDetail().(type) {
+	case *arcv1.Event_Evicted:
 		once(&w.evictions, fmt.Sprintf("%s evicted in epoch %d", e.Node, e.Epoch))
-	case "leader_declared":
+	case *arcv1.Event_LeaderDeclared:
 		once(&w.leaders, fmt.Sprintf("%s declared in term %d", e.Node, e.Term))
-	case "claim_lost":
+	case *arcv1.Event_ClaimLost:
 		if e.Node == e.By {
-			why := e.GetDetail().GetFields()["why"].GetStringValue()
-			w.losses = append(w.losses, Alarm{At: at, What: fmt.Sprintf("%s lost its claim in term %d: %s", e.Node, e.Term, why)})
+			w.losses = append(w.losses, Alarm{At: at, What: fmt.Sprintf("%s lost its claim in term %d: %s", e.Node, e.Term, d.ClaimLost.GetWhy())})
 			w.lostAt[e.Node] = e.At
 		}
-	case "claim_gained":
+	case *arcv1.Event_ClaimGained:
 		if at, lost := w.lostAt[e.Node]; lost && e.Node == e.By {
 			w.lost += e.At.Sub(at)
 			delete(w.lostAt, e.Node)

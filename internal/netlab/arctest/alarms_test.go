@@ -13,7 +13,6 @@ import (
 	"github.com/arc-ring/arc/internal/netlab"
 	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/testwait"
-	"github.com/arc-ring/arc/internal/verify/wire"
 )
 
 var (
@@ -129,11 +128,11 @@ func (c *cluster) falseAlarms(profile string) int {
 	testwait.Real(*alarmsFor, "in which every alarm is a false one")
 	seen, count := map[string]bool{}, map[string]int{}
 	for _, h := range c.log.Heard(began, observe.Kind("evicted", "leader_declared", "suspected", "claim_lost")) {
-		key := fmt.Sprint(h.Type, h.Node, h.Term, wire.Text(h.Event, "id"))
-		switch h.Type {
+		key := fmt.Sprint(h.Type(), h.Node, h.Term, h.GetSuspected().GetId(), h.GetEvicted().GetId())
+		switch h.Type() {
 		case "suspected":
 			// Others hear of it from who suspects.
-			if wire.Text(h.Event, "by") != h.By {
+			if h.GetSuspected().GetBy() != h.By {
 				continue
 			}
 			key += h.At.String()
@@ -146,7 +145,7 @@ func (c *cluster) falseAlarms(profile string) int {
 		// What happens to the ring all say.
 		if !seen[key] {
 			seen[key] = true
-			count[h.Type]++
+			count[h.Type()]++
 			t.Logf("false alarm %v after the start: %s", h.At.Sub(began).Round(time.Millisecond), h)
 		}
 	}

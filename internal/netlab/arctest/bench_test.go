@@ -197,7 +197,7 @@ func (c *cluster) failover(f mishap, n *node) outcome {
 			at := h.Event.GetTime().AsTime().Sub(began)
 			switch {
 			case h.By == n.name || h.Term <= term:
-			case h.Type == "claim_gained":
+			case h.GetClaimGained() != nil:
 				if claim < 0 {
 					claim = at
 				}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/observe"
-	"github.com/arc-ring/arc/internal/verify/wire"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -98,7 +97,7 @@ func TestLeaderAfterLeaderDownToTheLast(t *testing.T) {
 // of its join on: news of the time before may come late.
 func (c *cluster) linksMoved(since time.Time, newcomer string, epoch uint64) []observe.Event {
 	return c.log.Heard(since, func(h observe.Event) bool {
-		return h.Type == "relinked" && h.Epoch >= epoch && h.By != newcomer && wire.Text(h.Event, "from") != wire.Text(h.Event, "target")
+		return h.GetRelinked() != nil && h.Epoch >= epoch && h.By != newcomer && h.GetRelinked().GetFrom() != h.GetRelinked().GetTarget()
 	})
 }
 

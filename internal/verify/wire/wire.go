@@ -1,9 +1,7 @@
 package wire
 
 import (
-	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,12 +11,12 @@ import (
 
 // Event takes an event from a watch stream, and when it was heard.
 func Event(c *verify.Checker, stream string, heard time.Duration, ev *arcv1.Event) []verify.Violation {
-	switch ev.GetType() {
-	case "snapshot":
+	switch d := ev.GetDetail().(type) {
+	case *arcv1.Event_Snapshot:
 		c.Begins(stream, ev.GetTerm())
-	case "claim_gained":
+	case *arcv1.Event_ClaimGained:
 		// Since when is not known: it may have been lost again before it was heard.
-		return c.Sample(verify.Sample{By: verify.Process{Name: ev.GetNode()}, Term: term(ev), Answered: heard})
+		return c.Sample(verify.Sample{By: verify.Process{Name: ev.GetNode()}, Term: d.ClaimGained.GetTerm(), Answered: heard})
 	default:
 		if ch, ok := change(ev); ok {
 			return c.Change(stream, ch)
@@ -29,18 +27,20 @@ func Event(c *verify.Checker, stream string, heard time.Duration, ev *arcv1.Even
 
 // change is the committed change that an event tells, if it tells one.
 func change(ev *arcv1.Event) (verify.Change, bool) {
-	ch := verify.Change{Epoch: ev.GetEpoch(), Who: verify.Process{Name: ev.GetNode(), ID: number(ev, "id"), Incarnation: number(ev, "incarnation")}}
-	switch ev.GetType() {
-	case "joined":
-		fields := ev.GetDetail().GetFields()
-		ch.Kind, ch.Witness = verify.Joined, fields["witness"].GetBoolValue()
-		return ch, !fields["returned"].GetBoolValue() // that is the same member, restarted
-	case "left", "evicted":
-		ch.Kind = verify.Removed
-	case "leader_declared":
-		ch.Kind, ch.Term = verify.Declared, term(ev)
-		ch.After, ch.Why = Text(ev, "after"), Text(ev, "why")
-		ch.Choice = choice(ch.Why)
+	ch := verify.Change{Epoch: ev.GetEpoch(), Who: verify.Process{Name: ev.GetNode()}}
+	switch d := ev.GetDetail().(type) {
+	case *arcv1.Event_Joined:
+		j := d.Joined
+		ch.Kind, ch.Who.ID, ch.Who.Incarnation, ch.Witness = verify.Joined, j.GetId(), j.GetIncarnation(), j.GetWitness()
+		return ch, !j.GetReturned() // that is the same member, restarted
+	case *arcv1.Event_Left:
+		ch.Kind, ch.Who.ID = verify.Removed, d.Left.GetId()
+	case *arcv1.Event_Evicted:
+		ch.Kind, ch.Who.ID, ch.Who.Incarnation = verify.Removed, d.Evicted.GetId(), d.Evicted.GetIncarnation()
+	case *arcv1.Event_LeaderDeclared:
+		l := d.LeaderDeclared
+		ch.Kind, ch.Who.ID, ch.Term = verify.Declared, l.GetId(), l.GetTerm()
+		ch.After, ch.Why, ch.Choice = l.GetAfter(), l.GetWhy(), choice(l.GetWhy())
 	default:
 		return ch, false
 	}
@@ -87,18 +87,3 @@ func Heir(st *arcv1.StatusResponse, h *arcv1.HistoryResponse) string {
 	heir, _ := r.Heir(nil)
 	return heir.Name
 }
-
-// Text is a field of an event's detail.
-func Text(ev *arcv1.Event, field string) string {
-	return ev.GetDetail().GetFields()[field].GetStringValue()
-}
-
-// number is a field that is a uint64, which JSON has as a string; 0 if it has none.
-func number(ev *arcv1.Event, field string) uint64 {
-	n, _ := strconv.ParseUint(Text(ev, field), 10, 64)
-	return n
-}
-
-// term is the token that an event is about, which may be older than the state in
-// which it is told.
-func term(ev *arcv1.Event) uint64 { return cmp.Or(number(ev, "term"), ev.GetTerm()) }

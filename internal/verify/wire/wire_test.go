@@ -5,18 +5,13 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/protobuf/types/known/structpb"
-
+	"github.com/arc-ring/arc/internal/fakearc"
 	"github.com/arc-ring/arc/internal/verify"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 func said(kind, node string, epoch, term uint64, detail map[string]any) *arcv1.Event {
-	s, err := structpb.NewStruct(detail)
-	if err != nil {
-		panic(err)
-	}
-	return &arcv1.Event{Type: kind, Node: node, Epoch: epoch, Term: term, Detail: s}
+	return fakearc.Event(&arcv1.Event{Node: node, Epoch: epoch, Term: term}, kind, detail)
 }
 
 func TestEvents(t *testing.T) {
@@ -63,7 +58,7 @@ func TestEvents(t *testing.T) {
 
 func TestHistory(t *testing.T) {
 	check := &verify.Checker{}
-	Event(check, "s", 1, said("leader_declared", "n1", 1, 5, map[string]any{"id": "1"}))
+	Event(check, "s", 1, said("leader_declared", "n1", 1, 5, map[string]any{"id": "1", "term": "5"}))
 	right := &arcv1.HistoryResponse{Entries: []*arcv1.HistoryEntry{{Term: 5, Name: "n1", Id: 1}, {Term: 6, Name: "n2", Id: 2}}}
 	for range 2 {
 		if found := History(check, "n3", right); found != nil {

@@ -14,7 +14,6 @@ import (
 	v1 "github.com/arc-ring/arc/proto/arc/ring/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -1351,18 +1350,34 @@ func (x *WatchResponse) GetEvent() *Event {
 	return nil
 }
 
-// Event types: snapshot joined left evicted leader_declared leader_lost
-// claim_gained claim_lost relinked suspected cleared certified
-// settings_changed monitor_lost monitor_back.
+// Event is something that happened. Its type in the JSON contract is the name of
+// the field that is set in detail.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Time  *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
 	Epoch uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	Term  uint64                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
-	Type  string                 `protobuf:"bytes,4,opt,name=type,proto3" json:"type,omitempty"`
 	// Name of the member that the event is about.
-	Node          string           `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"`
-	Detail        *structpb.Struct `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
+	Node string `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
+	// Types that are valid to be assigned to Detail:
+	//
+	//	*Event_Snapshot
+	//	*Event_Joined
+	//	*Event_Left
+	//	*Event_Evicted
+	//	*Event_LeaderDeclared
+	//	*Event_LeaderLost
+	//	*Event_ClaimGained
+	//	*Event_ClaimLost
+	//	*Event_Relinked
+	//	*Event_Suspected
+	//	*Event_Cleared
+	//	*Event_Certified
+	//	*Event_SettingsChanged
+	//	*Event_MonitorLost
+	//	*Event_MonitorBack
+	//	*Event_OtherRing
+	Detail        isEvent_Detail `protobuf_oneof:"detail"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1418,13 +1433,6 @@ func (x *Event) GetTerm() uint64 {
 	return 0
 }
 
-func (x *Event) GetType() string {
-	if x != nil {
-		return x.Type
-	}
-	return ""
-}
-
 func (x *Event) GetNode() string {
 	if x != nil {
 		return x.Node
@@ -1432,11 +1440,937 @@ func (x *Event) GetNode() string {
 	return ""
 }
 
-func (x *Event) GetDetail() *structpb.Struct {
+func (x *Event) GetDetail() isEvent_Detail {
 	if x != nil {
 		return x.Detail
 	}
 	return nil
+}
+
+func (x *Event) GetSnapshot() *StatusResponse {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_Snapshot); ok {
+			return x.Snapshot
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetJoined() *Joined {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_Joined); ok {
+			return x.Joined
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLeft() *Left {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_Left); ok {
+			return x.Left
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetEvicted() *Evicted {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_Evicted); ok {
+			return x.Evicted
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLeaderDeclared() *HistoryEntry {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_LeaderDeclared); ok {
+			return x.LeaderDeclared
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLeaderLost() *LeaderLost {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_LeaderLost); ok {
+			return x.LeaderLost
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetClaimGained() *Claim {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_ClaimGained); ok {
+			return x.ClaimGained
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetClaimLost() *Claim {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_ClaimLost); ok {
+			return x.ClaimLost
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRelinked() *Relinked {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_Relinked); ok {
+			return x.Relinked
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetSuspected() *Suspicion {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_Suspected); ok {
+			return x.Suspected
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetCleared() *Suspicion {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_Cleared); ok {
+			return x.Cleared
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetCertified() *Certified {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_Certified); ok {
+			return x.Certified
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetSettingsChanged() *Settings {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_SettingsChanged); ok {
+			return x.SettingsChanged
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetMonitorLost() *MonitorLost {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_MonitorLost); ok {
+			return x.MonitorLost
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetMonitorBack() *MonitorBack {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_MonitorBack); ok {
+			return x.MonitorBack
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetOtherRing() *OtherRingHeard {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_OtherRing); ok {
+			return x.OtherRing
+		}
+	}
+	return nil
+}
+
+type isEvent_Detail interface {
+	isEvent_Detail()
+}
+
+type Event_Snapshot struct {
+	Snapshot *StatusResponse `protobuf:"bytes,5,opt,name=snapshot,proto3,oneof"`
+}
+
+type Event_Joined struct {
+	Joined *Joined `protobuf:"bytes,6,opt,name=joined,proto3,oneof"`
+}
+
+type Event_Left struct {
+	Left *Left `protobuf:"bytes,7,opt,name=left,proto3,oneof"`
+}
+
+type Event_Evicted struct {
+	Evicted *Evicted `protobuf:"bytes,8,opt,name=evicted,proto3,oneof"`
+}
+
+type Event_LeaderDeclared struct {
+	LeaderDeclared *HistoryEntry `protobuf:"bytes,9,opt,name=leader_declared,json=leaderDeclared,proto3,oneof"`
+}
+
+type Event_LeaderLost struct {
+	LeaderLost *LeaderLost `protobuf:"bytes,10,opt,name=leader_lost,json=leaderLost,proto3,oneof"`
+}
+
+type Event_ClaimGained struct {
+	ClaimGained *Claim `protobuf:"bytes,11,opt,name=claim_gained,json=claimGained,proto3,oneof"`
+}
+
+type Event_ClaimLost struct {
+	ClaimLost *Claim `protobuf:"bytes,12,opt,name=claim_lost,json=claimLost,proto3,oneof"`
+}
+
+type Event_Relinked struct {
+	Relinked *Relinked `protobuf:"bytes,13,opt,name=relinked,proto3,oneof"`
+}
+
+type Event_Suspected struct {
+	Suspected *Suspicion `protobuf:"bytes,14,opt,name=suspected,proto3,oneof"`
+}
+
+type Event_Cleared struct {
+	Cleared *Suspicion `protobuf:"bytes,15,opt,name=cleared,proto3,oneof"`
+}
+
+type Event_Certified struct {
+	Certified *Certified `protobuf:"bytes,16,opt,name=certified,proto3,oneof"`
+}
+
+type Event_SettingsChanged struct {
+	SettingsChanged *Settings `protobuf:"bytes,17,opt,name=settings_changed,json=settingsChanged,proto3,oneof"`
+}
+
+type Event_MonitorLost struct {
+	MonitorLost *MonitorLost `protobuf:"bytes,18,opt,name=monitor_lost,json=monitorLost,proto3,oneof"`
+}
+
+type Event_MonitorBack struct {
+	MonitorBack *MonitorBack `protobuf:"bytes,19,opt,name=monitor_back,json=monitorBack,proto3,oneof"`
+}
+
+type Event_OtherRing struct {
+	OtherRing *OtherRingHeard `protobuf:"bytes,20,opt,name=other_ring,json=otherRing,proto3,oneof"`
+}
+
+func (*Event_Snapshot) isEvent_Detail() {}
+
+func (*Event_Joined) isEvent_Detail() {}
+
+func (*Event_Left) isEvent_Detail() {}
+
+func (*Event_Evicted) isEvent_Detail() {}
+
+func (*Event_LeaderDeclared) isEvent_Detail() {}
+
+func (*Event_LeaderLost) isEvent_Detail() {}
+
+func (*Event_ClaimGained) isEvent_Detail() {}
+
+func (*Event_ClaimLost) isEvent_Detail() {}
+
+func (*Event_Relinked) isEvent_Detail() {}
+
+func (*Event_Suspected) isEvent_Detail() {}
+
+func (*Event_Cleared) isEvent_Detail() {}
+
+func (*Event_Certified) isEvent_Detail() {}
+
+func (*Event_SettingsChanged) isEvent_Detail() {}
+
+func (*Event_MonitorLost) isEvent_Detail() {}
+
+func (*Event_MonitorBack) isEvent_Detail() {}
+
+func (*Event_OtherRing) isEvent_Detail() {}
+
+type Joined struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Id          uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Addresses   []string               `protobuf:"bytes,3,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	Witness     bool                   `protobuf:"varint,4,opt,name=witness,proto3" json:"witness,omitempty"`
+	// The member was restarted with its disk, and is back under its old id.
+	Returned      bool `protobuf:"varint,5,opt,name=returned,proto3" json:"returned,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Joined) Reset() {
+	*x = Joined{}
+	mi := &file_arc_v1_arc_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Joined) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Joined) ProtoMessage() {}
+
+func (x *Joined) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_v1_arc_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Joined.ProtoReflect.Descriptor instead.
+func (*Joined) Descriptor() ([]byte, []int) {
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Joined) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Joined) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Joined) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *Joined) GetWitness() bool {
+	if x != nil {
+		return x.Witness
+	}
+	return false
+}
+
+func (x *Joined) GetReturned() bool {
+	if x != nil {
+		return x.Returned
+	}
+	return false
+}
+
+type Left struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Left) Reset() {
+	*x = Left{}
+	mi := &file_arc_v1_arc_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Left) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Left) ProtoMessage() {}
+
+func (x *Left) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_v1_arc_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Left.ProtoReflect.Descriptor instead.
+func (*Left) Descriptor() ([]byte, []int) {
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Left) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type Evicted struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Id          uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Evidence    string                 `protobuf:"bytes,3,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	// Name of who saw it.
+	By            string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Evicted) Reset() {
+	*x = Evicted{}
+	mi := &file_arc_v1_arc_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Evicted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Evicted) ProtoMessage() {}
+
+func (x *Evicted) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_v1_arc_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Evicted.ProtoReflect.Descriptor instead.
+func (*Evicted) Descriptor() ([]byte, []int) {
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Evicted) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Evicted) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Evicted) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
+func (x *Evicted) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+type LeaderLost struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Term          uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
+	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaderLost) Reset() {
+	*x = LeaderLost{}
+	mi := &file_arc_v1_arc_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaderLost) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaderLost) ProtoMessage() {}
+
+func (x *LeaderLost) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_v1_arc_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaderLost.ProtoReflect.Descriptor instead.
+func (*LeaderLost) Descriptor() ([]byte, []int) {
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *LeaderLost) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *LeaderLost) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type Claim struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Term  uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
+	Why   string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
+	// Those of the failover, at its leader's first claim. The JSON leaves them out
+	// where they are absent.
+	Phases        *Phases `protobuf:"bytes,3,opt,name=phases,proto3" json:"phases,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Claim) Reset() {
+	*x = Claim{}
+	mi := &file_arc_v1_arc_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Claim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Claim) ProtoMessage() {}
+
+func (x *Claim) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_v1_arc_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Claim.ProtoReflect.Descriptor instead.
+func (*Claim) Descriptor() ([]byte, []int) {
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Claim) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *Claim) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Claim) GetPhases() *Phases {
+	if x != nil {
+		return x.Phases
+	}
+	return nil
+}
+
+type Relinked struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Target        string                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	Temporary     bool                   `protobuf:"varint,3,opt,name=temporary,proto3" json:"temporary,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Relinked) Reset() {
+	*x = Relinked{}
+	mi := &file_arc_v1_arc_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Relinked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Relinked) ProtoMessage() {}
+
+func (x *Relinked) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_v1_arc_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Relinked.ProtoReflect.Descriptor instead.
+func (*Relinked) Descriptor() ([]byte, []int) {
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Relinked) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Relinked) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *Relinked) GetTemporary() bool {
+	if x != nil {
+		return x.Temporary
+	}
+	return false
+}
+
+type Suspicion struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Id          uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Evidence    string                 `protobuf:"bytes,3,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	// Name of the member whose monitor it is.
+	By            string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	Why           string `protobuf:"bytes,5,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Suspicion) Reset() {
+	*x = Suspicion{}
+	mi := &file_arc_v1_arc_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Suspicion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Suspicion) ProtoMessage() {}
+
+func (x *Suspicion) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_v1_arc_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Suspicion.ProtoReflect.Descriptor instead.
+func (*Suspicion) Descriptor() ([]byte, []int) {
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Suspicion) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Suspicion) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Suspicion) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
+func (x *Suspicion) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Suspicion) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type Certified struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation   uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Exit          string                 `protobuf:"bytes,3,opt,name=exit,proto3" json:"exit,omitempty"`
+	Clean         bool                   `protobuf:"varint,4,opt,name=clean,proto3" json:"clean,omitempty"`
+	Why           string                 `protobuf:"bytes,5,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Certified) Reset() {
+	*x = Certified{}
+	mi := &file_arc_v1_arc_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Certified) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Certified) ProtoMessage() {}
+
+func (x *Certified) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_v1_arc_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Certified.ProtoReflect.Descriptor instead.
+func (*Certified) Descriptor() ([]byte, []int) {
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Certified) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Certified) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Certified) GetExit() string {
+	if x != nil {
+		return x.Exit
+	}
+	return ""
+}
+
+func (x *Certified) GetClean() bool {
+	if x != nil {
+		return x.Clean
+	}
+	return false
+}
+
+func (x *Certified) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type MonitorLost struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whom nobody watches from here meanwhile.
+	Target        string `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	Why           string `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MonitorLost) Reset() {
+	*x = MonitorLost{}
+	mi := &file_arc_v1_arc_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MonitorLost) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MonitorLost) ProtoMessage() {}
+
+func (x *MonitorLost) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_v1_arc_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MonitorLost.ProtoReflect.Descriptor instead.
+func (*MonitorLost) Descriptor() ([]byte, []int) {
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *MonitorLost) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *MonitorLost) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type MonitorBack struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        string                 `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MonitorBack) Reset() {
+	*x = MonitorBack{}
+	mi := &file_arc_v1_arc_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MonitorBack) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MonitorBack) ProtoMessage() {}
+
+func (x *MonitorBack) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_v1_arc_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MonitorBack.ProtoReflect.Descriptor instead.
+func (*MonitorBack) Descriptor() ([]byte, []int) {
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *MonitorBack) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+type OtherRingHeard struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ring          string                 `protobuf:"bytes,1,opt,name=ring,proto3" json:"ring,omitempty"`
+	Addresses     []string               `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	Leader        string                 `protobuf:"bytes,3,opt,name=leader,proto3" json:"leader,omitempty"`
+	Split         string                 `protobuf:"bytes,4,opt,name=split,proto3" json:"split,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OtherRingHeard) Reset() {
+	*x = OtherRingHeard{}
+	mi := &file_arc_v1_arc_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OtherRingHeard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OtherRingHeard) ProtoMessage() {}
+
+func (x *OtherRingHeard) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_v1_arc_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OtherRingHeard.ProtoReflect.Descriptor instead.
+func (*OtherRingHeard) Descriptor() ([]byte, []int) {
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *OtherRingHeard) GetRing() string {
+	if x != nil {
+		return x.Ring
+	}
+	return ""
+}
+
+func (x *OtherRingHeard) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *OtherRingHeard) GetLeader() string {
+	if x != nil {
+		return x.Leader
+	}
+	return ""
+}
+
+func (x *OtherRingHeard) GetSplit() string {
+	if x != nil {
+		return x.Split
+	}
+	return ""
 }
 
 type JoinRequest struct {
@@ -1463,7 +2397,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[16]
+	mi := &file_arc_v1_arc_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +2409,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[16]
+	mi := &file_arc_v1_arc_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +2422,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{16}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *JoinRequest) GetCluster() string {
@@ -1582,7 +2516,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[17]
+	mi := &file_arc_v1_arc_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +2528,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[17]
+	mi := &file_arc_v1_arc_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +2541,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{17}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *JoinResponse) GetId() uint64 {
@@ -1659,7 +2593,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[18]
+	mi := &file_arc_v1_arc_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1671,7 +2605,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[18]
+	mi := &file_arc_v1_arc_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1684,7 +2618,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{18}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *LeaveRequest) GetName() string {
@@ -1717,7 +2651,7 @@ type LeaveResponse struct {
 
 func (x *LeaveResponse) Reset() {
 	*x = LeaveResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[19]
+	mi := &file_arc_v1_arc_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +2663,7 @@ func (x *LeaveResponse) String() string {
 func (*LeaveResponse) ProtoMessage() {}
 
 func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[19]
+	mi := &file_arc_v1_arc_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1742,7 +2676,7 @@ func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveResponse.ProtoReflect.Descriptor instead.
 func (*LeaveResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{19}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *LeaveResponse) GetEpoch() uint64 {
@@ -1762,7 +2696,7 @@ type EvictRequest struct {
 
 func (x *EvictRequest) Reset() {
 	*x = EvictRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[20]
+	mi := &file_arc_v1_arc_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1774,7 +2708,7 @@ func (x *EvictRequest) String() string {
 func (*EvictRequest) ProtoMessage() {}
 
 func (x *EvictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[20]
+	mi := &file_arc_v1_arc_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1787,7 +2721,7 @@ func (x *EvictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictRequest.ProtoReflect.Descriptor instead.
 func (*EvictRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{20}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *EvictRequest) GetName() string {
@@ -1813,7 +2747,7 @@ type EvictResponse struct {
 
 func (x *EvictResponse) Reset() {
 	*x = EvictResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[21]
+	mi := &file_arc_v1_arc_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1825,7 +2759,7 @@ func (x *EvictResponse) String() string {
 func (*EvictResponse) ProtoMessage() {}
 
 func (x *EvictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[21]
+	mi := &file_arc_v1_arc_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1838,7 +2772,7 @@ func (x *EvictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictResponse.ProtoReflect.Descriptor instead.
 func (*EvictResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{21}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *EvictResponse) GetEpoch() uint64 {
@@ -1858,7 +2792,7 @@ type ForgetRequest struct {
 
 func (x *ForgetRequest) Reset() {
 	*x = ForgetRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[22]
+	mi := &file_arc_v1_arc_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1870,7 +2804,7 @@ func (x *ForgetRequest) String() string {
 func (*ForgetRequest) ProtoMessage() {}
 
 func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[22]
+	mi := &file_arc_v1_arc_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1883,7 +2817,7 @@ func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
 func (*ForgetRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{22}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ForgetRequest) GetName() string {
@@ -1910,7 +2844,7 @@ type ForgetResponse struct {
 
 func (x *ForgetResponse) Reset() {
 	*x = ForgetResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[23]
+	mi := &file_arc_v1_arc_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1922,7 +2856,7 @@ func (x *ForgetResponse) String() string {
 func (*ForgetResponse) ProtoMessage() {}
 
 func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[23]
+	mi := &file_arc_v1_arc_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1935,7 +2869,7 @@ func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetResponse.ProtoReflect.Descriptor instead.
 func (*ForgetResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{23}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ForgetResponse) GetId() uint64 {
@@ -1956,7 +2890,7 @@ type HandoverRequest struct {
 
 func (x *HandoverRequest) Reset() {
 	*x = HandoverRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[24]
+	mi := &file_arc_v1_arc_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1968,7 +2902,7 @@ func (x *HandoverRequest) String() string {
 func (*HandoverRequest) ProtoMessage() {}
 
 func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[24]
+	mi := &file_arc_v1_arc_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1981,7 +2915,7 @@ func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverRequest.ProtoReflect.Descriptor instead.
 func (*HandoverRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{24}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *HandoverRequest) GetName() string {
@@ -2008,7 +2942,7 @@ type HandoverResponse struct {
 
 func (x *HandoverResponse) Reset() {
 	*x = HandoverResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[25]
+	mi := &file_arc_v1_arc_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2020,7 +2954,7 @@ func (x *HandoverResponse) String() string {
 func (*HandoverResponse) ProtoMessage() {}
 
 func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[25]
+	mi := &file_arc_v1_arc_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2033,7 +2967,7 @@ func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverResponse.ProtoReflect.Descriptor instead.
 func (*HandoverResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{25}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *HandoverResponse) GetTerm() uint64 {
@@ -2063,7 +2997,7 @@ type RelinkRequest struct {
 
 func (x *RelinkRequest) Reset() {
 	*x = RelinkRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[26]
+	mi := &file_arc_v1_arc_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2075,7 +3009,7 @@ func (x *RelinkRequest) String() string {
 func (*RelinkRequest) ProtoMessage() {}
 
 func (x *RelinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[26]
+	mi := &file_arc_v1_arc_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2088,7 +3022,7 @@ func (x *RelinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelinkRequest.ProtoReflect.Descriptor instead.
 func (*RelinkRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{26}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RelinkRequest) GetTarget() string {
@@ -2117,7 +3051,7 @@ type RelinkResponse struct {
 
 func (x *RelinkResponse) Reset() {
 	*x = RelinkResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[27]
+	mi := &file_arc_v1_arc_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2129,7 +3063,7 @@ func (x *RelinkResponse) String() string {
 func (*RelinkResponse) ProtoMessage() {}
 
 func (x *RelinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[27]
+	mi := &file_arc_v1_arc_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2142,7 +3076,7 @@ func (x *RelinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelinkResponse.ProtoReflect.Descriptor instead.
 func (*RelinkResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{27}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RelinkResponse) GetEpoch() uint64 {
@@ -2200,7 +3134,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_arc_v1_arc_proto_msgTypes[28]
+	mi := &file_arc_v1_arc_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2212,7 +3146,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[28]
+	mi := &file_arc_v1_arc_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2225,7 +3159,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{28}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Settings) GetProfile() string {
@@ -2327,7 +3261,7 @@ type GetSettingsRequest struct {
 
 func (x *GetSettingsRequest) Reset() {
 	*x = GetSettingsRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[29]
+	mi := &file_arc_v1_arc_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +3273,7 @@ func (x *GetSettingsRequest) String() string {
 func (*GetSettingsRequest) ProtoMessage() {}
 
 func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[29]
+	mi := &file_arc_v1_arc_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2352,7 +3286,7 @@ func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{29}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{40}
 }
 
 type GetSettingsResponse struct {
@@ -2365,7 +3299,7 @@ type GetSettingsResponse struct {
 
 func (x *GetSettingsResponse) Reset() {
 	*x = GetSettingsResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[30]
+	mi := &file_arc_v1_arc_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2377,7 +3311,7 @@ func (x *GetSettingsResponse) String() string {
 func (*GetSettingsResponse) ProtoMessage() {}
 
 func (x *GetSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[30]
+	mi := &file_arc_v1_arc_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2390,7 +3324,7 @@ func (x *GetSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsResponse.ProtoReflect.Descriptor instead.
 func (*GetSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{30}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetSettingsResponse) GetSettings() *Settings {
@@ -2418,7 +3352,7 @@ type SetSettingsRequest struct {
 
 func (x *SetSettingsRequest) Reset() {
 	*x = SetSettingsRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[31]
+	mi := &file_arc_v1_arc_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2430,7 +3364,7 @@ func (x *SetSettingsRequest) String() string {
 func (*SetSettingsRequest) ProtoMessage() {}
 
 func (x *SetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[31]
+	mi := &file_arc_v1_arc_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2443,7 +3377,7 @@ func (x *SetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*SetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{31}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SetSettingsRequest) GetChanges() map[string]string {
@@ -2472,7 +3406,7 @@ type SetSettingsResponse struct {
 
 func (x *SetSettingsResponse) Reset() {
 	*x = SetSettingsResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[32]
+	mi := &file_arc_v1_arc_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2484,7 +3418,7 @@ func (x *SetSettingsResponse) String() string {
 func (*SetSettingsResponse) ProtoMessage() {}
 
 func (x *SetSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[32]
+	mi := &file_arc_v1_arc_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2497,7 +3431,7 @@ func (x *SetSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSettingsResponse.ProtoReflect.Descriptor instead.
 func (*SetSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{32}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SetSettingsResponse) GetSettings() *Settings {
@@ -2525,7 +3459,7 @@ var File_arc_v1_arc_proto protoreflect.FileDescriptor
 
 const file_arc_v1_arc_proto_rawDesc = "" +
 	"\n" +
-	"\x10arc/v1/arc.proto\x12\x06arc.v1\x1a\x16arc/ring/v1/ring.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\".\n" +
+	"\x10arc/v1/arc.proto\x12\x06arc.v1\x1a\x16arc/ring/v1/ring.proto\x1a\x1fgoogle/protobuf/timestamp.proto\".\n" +
 	"\rStatusRequest\x12\x1d\n" +
 	"\n" +
 	"ask_leader\x18\x01 \x01(\bR\taskLeader\"\xcb\a\n" +
@@ -2638,14 +3572,80 @@ const file_arc_v1_arc_proto_rawDesc = "" +
 	"\x0efirst_claim_us\x18\x06 \x01(\x01R\ffirstClaimUs\"\x0e\n" +
 	"\fWatchRequest\"4\n" +
 	"\rWatchResponse\x12#\n" +
-	"\x05event\x18\x01 \x01(\v2\r.arc.v1.EventR\x05event\"\xba\x01\n" +
+	"\x05event\x18\x01 \x01(\v2\r.arc.v1.EventR\x05event\"\xbd\a\n" +
 	"\x05Event\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x12\n" +
 	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x12\n" +
-	"\x04type\x18\x04 \x01(\tR\x04type\x12\x12\n" +
-	"\x04node\x18\x05 \x01(\tR\x04node\x12/\n" +
-	"\x06detail\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x06detail\"\xcb\x02\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\x124\n" +
+	"\bsnapshot\x18\x05 \x01(\v2\x16.arc.v1.StatusResponseH\x00R\bsnapshot\x12(\n" +
+	"\x06joined\x18\x06 \x01(\v2\x0e.arc.v1.JoinedH\x00R\x06joined\x12\"\n" +
+	"\x04left\x18\a \x01(\v2\f.arc.v1.LeftH\x00R\x04left\x12+\n" +
+	"\aevicted\x18\b \x01(\v2\x0f.arc.v1.EvictedH\x00R\aevicted\x12?\n" +
+	"\x0fleader_declared\x18\t \x01(\v2\x14.arc.v1.HistoryEntryH\x00R\x0eleaderDeclared\x125\n" +
+	"\vleader_lost\x18\n" +
+	" \x01(\v2\x12.arc.v1.LeaderLostH\x00R\n" +
+	"leaderLost\x122\n" +
+	"\fclaim_gained\x18\v \x01(\v2\r.arc.v1.ClaimH\x00R\vclaimGained\x12.\n" +
+	"\n" +
+	"claim_lost\x18\f \x01(\v2\r.arc.v1.ClaimH\x00R\tclaimLost\x12.\n" +
+	"\brelinked\x18\r \x01(\v2\x10.arc.v1.RelinkedH\x00R\brelinked\x121\n" +
+	"\tsuspected\x18\x0e \x01(\v2\x11.arc.v1.SuspicionH\x00R\tsuspected\x12-\n" +
+	"\acleared\x18\x0f \x01(\v2\x11.arc.v1.SuspicionH\x00R\acleared\x121\n" +
+	"\tcertified\x18\x10 \x01(\v2\x11.arc.v1.CertifiedH\x00R\tcertified\x12=\n" +
+	"\x10settings_changed\x18\x11 \x01(\v2\x10.arc.v1.SettingsH\x00R\x0fsettingsChanged\x128\n" +
+	"\fmonitor_lost\x18\x12 \x01(\v2\x13.arc.v1.MonitorLostH\x00R\vmonitorLost\x128\n" +
+	"\fmonitor_back\x18\x13 \x01(\v2\x13.arc.v1.MonitorBackH\x00R\vmonitorBack\x127\n" +
+	"\n" +
+	"other_ring\x18\x14 \x01(\v2\x16.arc.v1.OtherRingHeardH\x00R\totherRingB\b\n" +
+	"\x06detail\"\x8e\x01\n" +
+	"\x06Joined\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x1c\n" +
+	"\taddresses\x18\x03 \x03(\tR\taddresses\x12\x18\n" +
+	"\awitness\x18\x04 \x01(\bR\awitness\x12\x1a\n" +
+	"\breturned\x18\x05 \x01(\bR\breturned\"\x16\n" +
+	"\x04Left\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"g\n" +
+	"\aEvicted\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x1a\n" +
+	"\bevidence\x18\x03 \x01(\tR\bevidence\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\"2\n" +
+	"\n" +
+	"LeaderLost\x12\x12\n" +
+	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\"U\n" +
+	"\x05Claim\x12\x12\n" +
+	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\x12&\n" +
+	"\x06phases\x18\x03 \x01(\v2\x0e.arc.v1.PhasesR\x06phases\"T\n" +
+	"\bRelinked\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x1c\n" +
+	"\ttemporary\x18\x03 \x01(\bR\ttemporary\"{\n" +
+	"\tSuspicion\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x1a\n" +
+	"\bevidence\x18\x03 \x01(\tR\bevidence\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\x12\x10\n" +
+	"\x03why\x18\x05 \x01(\tR\x03why\"y\n" +
+	"\tCertified\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x12\n" +
+	"\x04exit\x18\x03 \x01(\tR\x04exit\x12\x14\n" +
+	"\x05clean\x18\x04 \x01(\bR\x05clean\x12\x10\n" +
+	"\x03why\x18\x05 \x01(\tR\x03why\"7\n" +
+	"\vMonitorLost\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\tR\x06target\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\"%\n" +
+	"\vMonitorBack\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\tR\x06target\"p\n" +
+	"\x0eOtherRingHeard\x12\x12\n" +
+	"\x04ring\x18\x01 \x01(\tR\x04ring\x12\x1c\n" +
+	"\taddresses\x18\x02 \x03(\tR\taddresses\x12\x16\n" +
+	"\x06leader\x18\x03 \x01(\tR\x06leader\x12\x14\n" +
+	"\x05split\x18\x04 \x01(\tR\x05split\"\xcb\x02\n" +
 	"\vJoinRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -2753,7 +3753,7 @@ func file_arc_v1_arc_proto_rawDescGZIP() []byte {
 	return file_arc_v1_arc_proto_rawDescData
 }
 
-var file_arc_v1_arc_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_arc_v1_arc_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_arc_v1_arc_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: arc.v1.StatusRequest
 	(*StatusResponse)(nil),        // 1: arc.v1.StatusResponse
@@ -2771,80 +3771,106 @@ var file_arc_v1_arc_proto_goTypes = []any{
 	(*WatchRequest)(nil),          // 13: arc.v1.WatchRequest
 	(*WatchResponse)(nil),         // 14: arc.v1.WatchResponse
 	(*Event)(nil),                 // 15: arc.v1.Event
-	(*JoinRequest)(nil),           // 16: arc.v1.JoinRequest
-	(*JoinResponse)(nil),          // 17: arc.v1.JoinResponse
-	(*LeaveRequest)(nil),          // 18: arc.v1.LeaveRequest
-	(*LeaveResponse)(nil),         // 19: arc.v1.LeaveResponse
-	(*EvictRequest)(nil),          // 20: arc.v1.EvictRequest
-	(*EvictResponse)(nil),         // 21: arc.v1.EvictResponse
-	(*ForgetRequest)(nil),         // 22: arc.v1.ForgetRequest
-	(*ForgetResponse)(nil),        // 23: arc.v1.ForgetResponse
-	(*HandoverRequest)(nil),       // 24: arc.v1.HandoverRequest
-	(*HandoverResponse)(nil),      // 25: arc.v1.HandoverResponse
-	(*RelinkRequest)(nil),         // 26: arc.v1.RelinkRequest
-	(*RelinkResponse)(nil),        // 27: arc.v1.RelinkResponse
-	(*Settings)(nil),              // 28: arc.v1.Settings
-	(*GetSettingsRequest)(nil),    // 29: arc.v1.GetSettingsRequest
-	(*GetSettingsResponse)(nil),   // 30: arc.v1.GetSettingsResponse
-	(*SetSettingsRequest)(nil),    // 31: arc.v1.SetSettingsRequest
-	(*SetSettingsResponse)(nil),   // 32: arc.v1.SetSettingsResponse
-	nil,                           // 33: arc.v1.SetSettingsRequest.ChangesEntry
-	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 35: google.protobuf.Struct
-	(v1.OnJoin)(0),                // 36: arc.ring.v1.OnJoin
+	(*Joined)(nil),                // 16: arc.v1.Joined
+	(*Left)(nil),                  // 17: arc.v1.Left
+	(*Evicted)(nil),               // 18: arc.v1.Evicted
+	(*LeaderLost)(nil),            // 19: arc.v1.LeaderLost
+	(*Claim)(nil),                 // 20: arc.v1.Claim
+	(*Relinked)(nil),              // 21: arc.v1.Relinked
+	(*Suspicion)(nil),             // 22: arc.v1.Suspicion
+	(*Certified)(nil),             // 23: arc.v1.Certified
+	(*MonitorLost)(nil),           // 24: arc.v1.MonitorLost
+	(*MonitorBack)(nil),           // 25: arc.v1.MonitorBack
+	(*OtherRingHeard)(nil),        // 26: arc.v1.OtherRingHeard
+	(*JoinRequest)(nil),           // 27: arc.v1.JoinRequest
+	(*JoinResponse)(nil),          // 28: arc.v1.JoinResponse
+	(*LeaveRequest)(nil),          // 29: arc.v1.LeaveRequest
+	(*LeaveResponse)(nil),         // 30: arc.v1.LeaveResponse
+	(*EvictRequest)(nil),          // 31: arc.v1.EvictRequest
+	(*EvictResponse)(nil),         // 32: arc.v1.EvictResponse
+	(*ForgetRequest)(nil),         // 33: arc.v1.ForgetRequest
+	(*ForgetResponse)(nil),        // 34: arc.v1.ForgetResponse
+	(*HandoverRequest)(nil),       // 35: arc.v1.HandoverRequest
+	(*HandoverResponse)(nil),      // 36: arc.v1.HandoverResponse
+	(*RelinkRequest)(nil),         // 37: arc.v1.RelinkRequest
+	(*RelinkResponse)(nil),        // 38: arc.v1.RelinkResponse
+	(*Settings)(nil),              // 39: arc.v1.Settings
+	(*GetSettingsRequest)(nil),    // 40: arc.v1.GetSettingsRequest
+	(*GetSettingsResponse)(nil),   // 41: arc.v1.GetSettingsResponse
+	(*SetSettingsRequest)(nil),    // 42: arc.v1.SetSettingsRequest
+	(*SetSettingsResponse)(nil),   // 43: arc.v1.SetSettingsResponse
+	nil,                           // 44: arc.v1.SetSettingsRequest.ChangesEntry
+	(*timestamppb.Timestamp)(nil), // 45: google.protobuf.Timestamp
+	(v1.OnJoin)(0),                // 46: arc.ring.v1.OnJoin
 }
 var file_arc_v1_arc_proto_depIdxs = []int32{
 	5,  // 0: arc.v1.StatusResponse.leader:type_name -> arc.v1.NodeRef
 	6,  // 1: arc.v1.StatusResponse.members:type_name -> arc.v1.MemberStatus
-	28, // 2: arc.v1.StatusResponse.settings:type_name -> arc.v1.Settings
+	39, // 2: arc.v1.StatusResponse.settings:type_name -> arc.v1.Settings
 	2,  // 3: arc.v1.StatusResponse.departed:type_name -> arc.v1.DepartedMember
-	34, // 4: arc.v1.StatusResponse.leader_since:type_name -> google.protobuf.Timestamp
+	45, // 4: arc.v1.StatusResponse.leader_since:type_name -> google.protobuf.Timestamp
 	3,  // 5: arc.v1.StatusResponse.temporary_link:type_name -> arc.v1.TemporaryLink
 	4,  // 6: arc.v1.StatusResponse.other_rings:type_name -> arc.v1.OtherRing
-	34, // 7: arc.v1.DepartedMember.at:type_name -> google.protobuf.Timestamp
+	45, // 7: arc.v1.DepartedMember.at:type_name -> google.protobuf.Timestamp
 	7,  // 8: arc.v1.MemberStatus.progress:type_name -> arc.v1.Progress
 	10, // 9: arc.v1.HistoryResponse.entries:type_name -> arc.v1.HistoryEntry
-	34, // 10: arc.v1.HistoryEntry.since:type_name -> google.protobuf.Timestamp
+	45, // 10: arc.v1.HistoryEntry.since:type_name -> google.protobuf.Timestamp
 	12, // 11: arc.v1.HistoryEntry.phases:type_name -> arc.v1.Phases
 	11, // 12: arc.v1.HistoryEntry.interruptions:type_name -> arc.v1.Interruption
-	34, // 13: arc.v1.Interruption.since:type_name -> google.protobuf.Timestamp
+	45, // 13: arc.v1.Interruption.since:type_name -> google.protobuf.Timestamp
 	15, // 14: arc.v1.WatchResponse.event:type_name -> arc.v1.Event
-	34, // 15: arc.v1.Event.time:type_name -> google.protobuf.Timestamp
-	35, // 16: arc.v1.Event.detail:type_name -> google.protobuf.Struct
-	36, // 17: arc.v1.JoinRequest.on_join:type_name -> arc.ring.v1.OnJoin
-	5,  // 18: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
-	6,  // 19: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
-	5,  // 20: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
-	28, // 21: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
-	33, // 22: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
-	28, // 23: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
-	0,  // 24: arc.v1.ArcService.Status:input_type -> arc.v1.StatusRequest
-	8,  // 25: arc.v1.ArcService.History:input_type -> arc.v1.HistoryRequest
-	13, // 26: arc.v1.ArcService.Watch:input_type -> arc.v1.WatchRequest
-	16, // 27: arc.v1.ArcService.Join:input_type -> arc.v1.JoinRequest
-	18, // 28: arc.v1.ArcService.Leave:input_type -> arc.v1.LeaveRequest
-	20, // 29: arc.v1.ArcService.Evict:input_type -> arc.v1.EvictRequest
-	22, // 30: arc.v1.ArcService.Forget:input_type -> arc.v1.ForgetRequest
-	24, // 31: arc.v1.ArcService.Handover:input_type -> arc.v1.HandoverRequest
-	26, // 32: arc.v1.ArcService.Relink:input_type -> arc.v1.RelinkRequest
-	29, // 33: arc.v1.ArcService.GetSettings:input_type -> arc.v1.GetSettingsRequest
-	31, // 34: arc.v1.ArcService.SetSettings:input_type -> arc.v1.SetSettingsRequest
-	1,  // 35: arc.v1.ArcService.Status:output_type -> arc.v1.StatusResponse
-	9,  // 36: arc.v1.ArcService.History:output_type -> arc.v1.HistoryResponse
-	14, // 37: arc.v1.ArcService.Watch:output_type -> arc.v1.WatchResponse
-	17, // 38: arc.v1.ArcService.Join:output_type -> arc.v1.JoinResponse
-	19, // 39: arc.v1.ArcService.Leave:output_type -> arc.v1.LeaveResponse
-	21, // 40: arc.v1.ArcService.Evict:output_type -> arc.v1.EvictResponse
-	23, // 41: arc.v1.ArcService.Forget:output_type -> arc.v1.ForgetResponse
-	25, // 42: arc.v1.ArcService.Handover:output_type -> arc.v1.HandoverResponse
-	27, // 43: arc.v1.ArcService.Relink:output_type -> arc.v1.RelinkResponse
-	30, // 44: arc.v1.ArcService.GetSettings:output_type -> arc.v1.GetSettingsResponse
-	32, // 45: arc.v1.ArcService.SetSettings:output_type -> arc.v1.SetSettingsResponse
-	35, // [35:46] is the sub-list for method output_type
-	24, // [24:35] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	45, // 15: arc.v1.Event.time:type_name -> google.protobuf.Timestamp
+	1,  // 16: arc.v1.Event.snapshot:type_name -> arc.v1.StatusResponse
+	16, // 17: arc.v1.Event.joined:type_name -> arc.v1.Joined
+	17, // 18: arc.v1.Event.left:type_name -> arc.v1.Left
+	18, // 19: arc.v1.Event.evicted:type_name -> arc.v1.Evicted
+	10, // 20: arc.v1.Event.leader_declared:type_name -> arc.v1.HistoryEntry
+	19, // 21: arc.v1.Event.leader_lost:type_name -> arc.v1.LeaderLost
+	20, // 22: arc.v1.Event.claim_gained:type_name -> arc.v1.Claim
+	20, // 23: arc.v1.Event.claim_lost:type_name -> arc.v1.Claim
+	21, // 24: arc.v1.Event.relinked:type_name -> arc.v1.Relinked
+	22, // 25: arc.v1.Event.suspected:type_name -> arc.v1.Suspicion
+	22, // 26: arc.v1.Event.cleared:type_name -> arc.v1.Suspicion
+	23, // 27: arc.v1.Event.certified:type_name -> arc.v1.Certified
+	39, // 28: arc.v1.Event.settings_changed:type_name -> arc.v1.Settings
+	24, // 29: arc.v1.Event.monitor_lost:type_name -> arc.v1.MonitorLost
+	25, // 30: arc.v1.Event.monitor_back:type_name -> arc.v1.MonitorBack
+	26, // 31: arc.v1.Event.other_ring:type_name -> arc.v1.OtherRingHeard
+	12, // 32: arc.v1.Claim.phases:type_name -> arc.v1.Phases
+	46, // 33: arc.v1.JoinRequest.on_join:type_name -> arc.ring.v1.OnJoin
+	5,  // 34: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
+	6,  // 35: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
+	5,  // 36: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
+	39, // 37: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
+	44, // 38: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
+	39, // 39: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
+	0,  // 40: arc.v1.ArcService.Status:input_type -> arc.v1.StatusRequest
+	8,  // 41: arc.v1.ArcService.History:input_type -> arc.v1.HistoryRequest
+	13, // 42: arc.v1.ArcService.Watch:input_type -> arc.v1.WatchRequest
+	27, // 43: arc.v1.ArcService.Join:input_type -> arc.v1.JoinRequest
+	29, // 44: arc.v1.ArcService.Leave:input_type -> arc.v1.LeaveRequest
+	31, // 45: arc.v1.ArcService.Evict:input_type -> arc.v1.EvictRequest
+	33, // 46: arc.v1.ArcService.Forget:input_type -> arc.v1.ForgetRequest
+	35, // 47: arc.v1.ArcService.Handover:input_type -> arc.v1.HandoverRequest
+	37, // 48: arc.v1.ArcService.Relink:input_type -> arc.v1.RelinkRequest
+	40, // 49: arc.v1.ArcService.GetSettings:input_type -> arc.v1.GetSettingsRequest
+	42, // 50: arc.v1.ArcService.SetSettings:input_type -> arc.v1.SetSettingsRequest
+	1,  // 51: arc.v1.ArcService.Status:output_type -> arc.v1.StatusResponse
+	9,  // 52: arc.v1.ArcService.History:output_type -> arc.v1.HistoryResponse
+	14, // 53: arc.v1.ArcService.Watch:output_type -> arc.v1.WatchResponse
+	28, // 54: arc.v1.ArcService.Join:output_type -> arc.v1.JoinResponse
+	30, // 55: arc.v1.ArcService.Leave:output_type -> arc.v1.LeaveResponse
+	32, // 56: arc.v1.ArcService.Evict:output_type -> arc.v1.EvictResponse
+	34, // 57: arc.v1.ArcService.Forget:output_type -> arc.v1.ForgetResponse
+	36, // 58: arc.v1.ArcService.Handover:output_type -> arc.v1.HandoverResponse
+	38, // 59: arc.v1.ArcService.Relink:output_type -> arc.v1.RelinkResponse
+	41, // 60: arc.v1.ArcService.GetSettings:output_type -> arc.v1.GetSettingsResponse
+	43, // 61: arc.v1.ArcService.SetSettings:output_type -> arc.v1.SetSettingsResponse
+	51, // [51:62] is the sub-list for method output_type
+	40, // [40:51] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_arc_v1_arc_proto_init() }
@@ -2852,13 +3878,31 @@ func file_arc_v1_arc_proto_init() {
 	if File_arc_v1_arc_proto != nil {
 		return
 	}
+	file_arc_v1_arc_proto_msgTypes[15].OneofWrappers = []any{
+		(*Event_Snapshot)(nil),
+		(*Event_Joined)(nil),
+		(*Event_Left)(nil),
+		(*Event_Evicted)(nil),
+		(*Event_LeaderDeclared)(nil),
+		(*Event_LeaderLost)(nil),
+		(*Event_ClaimGained)(nil),
+		(*Event_ClaimLost)(nil),
+		(*Event_Relinked)(nil),
+		(*Event_Suspected)(nil),
+		(*Event_Cleared)(nil),
+		(*Event_Certified)(nil),
+		(*Event_SettingsChanged)(nil),
+		(*Event_MonitorLost)(nil),
+		(*Event_MonitorBack)(nil),
+		(*Event_OtherRing)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arc_v1_arc_proto_rawDesc), len(file_arc_v1_arc_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/arc-ring/arc/client"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// eventDetail returns what an event says beyond its head, by the names of the
+// contract.
+func eventDetail(ev *arcv1.Event) (fields map[string]any, err error) {
+	m := ev.ProtoReflect()
+	d := m.WhichOneof(m.Descriptor().Oneofs().ByName("detail"))
+	if d == nil {
+		return nil, nil // a newer coordinator's
+	}
+	b, err := contractJSON.Marshal(m.Get(d).Message().Interface())
+	if err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	err = dec.Decode(&fields)
+	if phases, has := fields["phases"]; has && phases == nil && ev.GetLeaderDeclared() == nil {
+		delete(fields, "phases")
+	}
+	return fields, err
+}
+
+// eventJSON is an event as the contract has it: the keys of its detail are sorted.
+func eventJSON(ev *arcv1.Event) ([]byte, error) {
+	detail, err := eventDetail(ev)
+	if err != nil {
+		return nil, err
+	}
+	at, err := contractJSON.Marshal(ev.GetTime())
+	if err != nil {
+		return nil, err
+	}
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	err = enc.Encode(struct {
+		Time   json.RawMessage `json:"time"`
+		Epoch  string          `json:"epoch"`
+		Term   string          `json:"term"`
+		Type   string          `json:"type"`
+		Node   string          `json:"node"`
+		Detail map[string]any  `json:"detail"`
+	}{at, number(ev.GetEpoch()), number(ev.GetTerm()), client.EventType(ev), ev.GetNode(), detail})
+	return line.Bytes(), err
+}
+
+// eventLine prints an event for people.
+func eventLine(w io.Writer, ev *arcv1.Event) error {
+	text, err := details(ev)
+	line(w, "%s  %-15s  %-10s  token %d epoch %d%s",
+		ev.GetTime().AsTime().Local().Format("15:04:05.000"), client.EventType(ev), or(ev.GetNode()), ev.GetTerm(), ev.GetEpoch(), text)
+	return err
+}
+
+// details prints what an event says beyond its head. A snapshot's is a whole
+// status, of which the essence is printed.
+func details(ev *arcv1.Event) (string, error) {
+	if st := ev.GetSnapshot(); st != nil {
+		return snapshotEssence(st), nil
+	}
+	fields, err := eventDetail(ev)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	if p := eventPhases(ev); p != nil {
+		fmt.Fprintf(&b, "  phases=%q", phases(p))
+	}
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		if key == "why" && plain(fields[key]) == plain(fields["exit"]) {
+			continue // a certificate's reason is how the process exited
+		}
+		if is, ok := fields[key].(bool); ok && !is {
+			continue // what it is not goes without saying
+		}
+		if text := plain(fields[key]); text != "" && key != "term" && key != "name" && key != "phases" {
+			fmt.Fprintf(&b, "  %s=%s", key, text)
+		}
+	}
+	return b.String(), nil
+}
+
+func eventPhases(ev *arcv1.Event) *arcv1.Phases {
+	if l := ev.GetLeaderDeclared(); l != nil {
+		return l.GetPhases()
+	}
+	return ev.GetClaimGained().GetPhases()
+}
+
+func plain(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		if strings.ContainsAny(v, " \t\n") {
+			return fmt.Sprintf("%q", v)
+		}
+		return v
+	case json.Number:
+		f, err := v.Float64()
+		if err != nil {
+			return v.String()
+		}
+		return strconv.FormatFloat(f, 'g', -1, 64)
+	case bool:
+		return strconv.FormatBool(v)
+	case []any:
+		var parts []string
+		for _, item := range v {
+			parts = append(parts, plain(item))
+		}
+		return strings.Join(parts, ",")
+	default:
+		return "…"
+	}
+}
+
+func snapshotEssence(st *arcv1.StatusResponse) string {
+	var names []string
+	for _, m := range st.GetMembers() {
+		names = append(names, m.GetName())
+	}
+	return fmt.Sprintf("  leader=%s heir=%s members=%s", or(st.GetLeader().GetName()), or(st.GetHeir()), or(strings.Join(names, ",")))
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/arc-ring/arc/internal/fakearc"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// The file has an event of each type, as the contract has it, from before events
+// were typed on the wire. What is printed is the same, byte for byte.
+func TestEventsKeepTheirJSON(t *testing.T) {
+	want, err := os.ReadFile("testdata/events.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	f := newFactory()
+	f.out, f.json = &out, true
+	types := map[string]bool{}
+	for _, line := range bytes.Split(bytes.TrimSpace(want), []byte("\n")) {
+		var e struct {
+			Type   string
+			Detail map[string]any
+		}
+		if err := json.Unmarshal(line, &e); err != nil {
+			t.Fatal(err)
+		}
+		types[e.Type] = true
+		if err := f.printJSON(fakearc.Event(headOf(t, line), e.Type, e.Detail)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := out.Bytes(); !bytes.Equal(got, want) {
+		t.Errorf("printed\n%s\nwant\n%s", got, want)
+	}
+	kinds := (&arcv1.Event{}).ProtoReflect().Descriptor().Oneofs().ByName("detail").Fields()
+	for i := range kinds.Len() {
+		if name := string(kinds.Get(i).Name()); !types[name] {
+			t.Errorf("the file has no %s", name)
+		}
+	}
+}
+
+// headOf is what a line says beside type and detail.
+func headOf(t *testing.T, line []byte) *arcv1.Event {
+	t.Helper()
+	var head map[string]json.RawMessage
+	if err := json.Unmarshal(line, &head); err != nil {
+		t.Fatal(err)
+	}
+	delete(head, "type")
+	delete(head, "detail")
+	b, err := json.Marshal(head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := &arcv1.Event{}
+	if err := protojson.Unmarshal(b, ev); err != nil {
+		t.Fatal(err)
+	}
+	return ev
+}
