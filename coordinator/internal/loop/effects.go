@@ -264,24 +264,24 @@ func (l *Loop) Certify(c election.Certificate) error {
 
 // Probed hands over what came of a probe that the core asked for.
 func (l *Loop) Probed(r election.ProbeResult) {
-	l.inbox.must(func(now election.Instant) { l.core.Probed(now, r) })
+	l.inbox.postUnbounded(func(now election.Instant) { l.core.Probed(now, r) })
 }
 
 // Answered hands over what another member says of this one.
 func (l *Loop) Answered(s election.Standing) {
-	l.inbox.must(func(now election.Instant) { l.core.Answered(now, s) })
+	l.inbox.postUnbounded(func(now election.Instant) { l.core.Answered(now, s) })
 }
 
 // Readdress tells the core where this node is reached now.
 func (l *Loop) Readdress(addresses []string) {
-	l.inbox.must(func(now election.Instant) { l.core.Readdress(now, addresses) })
+	l.inbox.postUnbounded(func(now election.Instant) { l.core.Readdress(now, addresses) })
 }
 
 // Evicted takes a notice, said by the member from, that this node is no member
 // any more. One for another id is not taken.
 func (l *Loop) Evicted(from uint64, e election.EvictedNotice) {
 	if e.ID == l.id {
-		l.inbox.must(func(now election.Instant) {
+		l.inbox.postUnbounded(func(now election.Instant) {
 			l.core.Receive(now, election.Message{From: from, To: l.id, Evicted: &e})
 		})
 	}
@@ -289,7 +289,7 @@ func (l *Loop) Evicted(from uint64, e election.EvictedNotice) {
 
 // Announce tells subscribers of an event that is not the core's doing.
 func (l *Loop) Announce(event func(*ring.State) *arcv1.Event) {
-	l.inbox.must(func(election.Instant) { l.tellNow(event) })
+	l.inbox.postUnbounded(func(election.Instant) { l.tellNow(event) })
 }
 
 // Do calls f on the loop's goroutine, so that a loop that hangs is seen to.
@@ -321,13 +321,13 @@ func (l *Loop) Unreachable(id uint64) {
 // MonitorMissing tells the core that the own monitor does not run, when the
 // membership begins so.
 func (l *Loop) MonitorMissing() {
-	l.inbox.must(func(now election.Instant) { l.core.MonitorRuns(now, false) })
+	l.inbox.postUnbounded(func(now election.Instant) { l.core.MonitorRuns(now, false) })
 }
 
 // MonitorChanged tells the core and the subscribers why the own monitor does not
 // run, or (missing is empty) that it does.
 func (l *Loop) MonitorChanged(missing string) {
-	l.inbox.must(func(now election.Instant) {
+	l.inbox.postUnbounded(func(now election.Instant) {
 		l.core.MonitorRuns(now, missing == "")
 		l.tellNow(func(s *ring.State) *arcv1.Event { return l.events.Monitor(s, l.id, missing) })
 	})
@@ -336,7 +336,7 @@ func (l *Loop) MonitorChanged(missing string) {
 // MonitorRelinked tells that the operator sent the monitor elsewhere for a
 // while, or that it is back.
 func (l *Loop) MonitorRelinked(from, to string, temporary bool) {
-	l.inbox.must(func(election.Instant) {
+	l.inbox.postUnbounded(func(election.Instant) {
 		publish.LogEvent(l.log, l.tellNow(func(s *ring.State) *arcv1.Event { return l.events.Relinked(s, from, to, temporary) }))
 	})
 }

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
@@ -23,24 +24,78 @@ const (
 // runs on the loop's goroutine.
 type input func(now election.Instant)
 
-// inbox is where everybody leaves what the event loop has to handle. No method
-// blocks for longer than a copy of a few words takes, so a stream's goroutine
-// is never held up by a busy loop.
-type inbox struct {
-	mu       sync.Mutex
+// kind is what an item of the inbox is.
+type kind uint8
+
+const (
+	isMessage kind = iota
+	isPing
+	isInput
+)
+
+// batch is what was in the inbox. The items of each kind are in order of arrival,
+// and order has the kinds as they came in.
+type batch struct {
+	order    []kind
+	messages []election.Message
 	pings    []election.Ping
-	messages []election.Message // a ring buffer once it is full
-	head     int
 	inputs   []input
-	dropped  uint64
-	closed   bool
+	// lost counts the messages that were dropped, stale those of them that order
+	// still has: its first ones.
+	lost, stale int
+}
+
+// each calls one function for each item, in order of arrival.
+func (b *batch) each(message func(election.Message), ping func(election.Ping), in func(input)) {
+	stale, m, p, i := b.stale, 0, 0, 0
+	for _, k := range b.order {
+		switch {
+		case k == isMessage && stale > 0:
+			stale--
+		case k == isMessage:
+			message(b.messages[m])
+			m++
+		case k == isPing:
+			ping(b.pings[p])
+			p++
+		default:
+			in(b.inputs[i])
+			i++
+		}
+	}
+}
+
+// compact removes the stale kinds.
+func (b *batch) compact() {
+	b.order = slices.DeleteFunc(b.order, func(k kind) bool {
+		if k != isMessage || b.stale == 0 {
+			return false
+		}
+		b.stale--
+		return true
+	})
+}
+
+// empty gives the room of a batch back, for the next one.
+func (b *batch) empty() batch {
+	clear(b.messages)
+	clear(b.inputs)
+	return batch{order: b.order[:0], messages: b.messages[:0], pings: b.pings[:0], inputs: b.inputs[:0]}
+}
+
+// inbox is where everybody leaves what the event loop has to handle, in order of
+// arrival. No method blocks for longer than a copy of a few words takes, so a
+// stream's goroutine is never held up by a busy loop.
+type inbox struct {
+	mu     sync.Mutex
+	b      batch
+	head   int // of b.messages, a ring buffer once it is full
+	closed bool
+	// spare is a batch that the loop has finished with.
+	spare batch
 
 	// wake has room for one token: the loop is due.
 	wake chan struct{}
-	// spare are the slices that the loop has finished with.
-	sparePings    []election.Ping
-	spareMessages []election.Message
-	spareInputs   []input
 }
 
 func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
@@ -50,25 +105,31 @@ func (b *inbox) deliver(m election.Message) {
 	b.mu.Lock()
 	switch {
 	case b.closed:
-	case len(b.messages) < messagesKept:
-		b.messages = append(b.messages, m)
+	case len(b.b.messages) < messagesKept:
+		b.b.messages = append(b.b.messages, m)
+		b.b.order = append(b.b.order, isMessage)
 	default:
-		b.messages[b.head] = m
+		b.b.messages[b.head] = m
 		b.head = (b.head + 1) % messagesKept
-		b.dropped++
+		b.b.order = append(b.b.order, isMessage)
+		b.b.lost++
+		if b.b.stale++; b.b.stale == messagesKept {
+			b.b.compact()
+		}
 	}
 	b.mu.Unlock()
-	b.ring()
+	b.notify()
 }
 
 // pinged leaves a watcher's ping. One that is not taken must not be answered.
 func (b *inbox) pinged(p election.Ping) (taken bool) {
 	b.mu.Lock()
-	if taken = !b.closed && len(b.pings) < pingsKept; taken {
-		b.pings = append(b.pings, p)
+	if taken = !b.closed && len(b.b.pings) < pingsKept; taken {
+		b.b.pings = append(b.b.pings, p)
+		b.b.order = append(b.b.order, isPing)
 	}
 	b.mu.Unlock()
-	b.ring()
+	b.notify()
 	return taken
 }
 
@@ -76,10 +137,10 @@ func (b *inbox) pinged(p election.Ping) (taken bool) {
 // with ErrStopping once the loop has ended.
 func (b *inbox) post(in input) error { return b.put(in, inputsKept) }
 
-// must leaves an input that only answers something which the loop itself
+// postUnbounded leaves an input that only answers something which the loop itself
 // asked for, so that their number is bounded by what is under way. It is
 // dropped when the loop has ended.
-func (b *inbox) must(in input) { _ = b.put(in, int(^uint(0)>>1)) }
+func (b *inbox) postUnbounded(in input) { _ = b.put(in, int(^uint(0)>>1)) }
 
 func (b *inbox) put(in input, room int) error {
 	b.mu.Lock()
@@ -87,50 +148,48 @@ func (b *inbox) put(in input, room int) error {
 		b.mu.Unlock()
 		return reason.ErrStopping
 	}
-	if len(b.inputs) >= room {
+	if len(b.b.inputs) >= room {
 		b.mu.Unlock()
 		return reason.ErrOverload
 	}
-	b.inputs = append(b.inputs, in)
+	b.b.inputs = append(b.b.inputs, in)
+	b.b.order = append(b.b.order, isInput)
 	b.mu.Unlock()
-	b.ring()
+	b.notify()
 	return nil
 }
 
-func (b *inbox) ring() {
+func (b *inbox) notify() {
 	select {
 	case b.wake <- struct{}{}:
 	default:
 	}
 }
 
-// take empties the inbox: oldest first. The slices are the caller's until the
-// next call of recycle.
-func (b *inbox) take() (pings []election.Ping, messages []election.Message, inputs []input, dropped uint64) {
+// take empties the inbox. The batch is the caller's until it calls recycle.
+func (b *inbox) take() batch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	pings, messages, inputs, dropped = b.pings, b.messages, b.inputs, b.dropped
+	all := b.b
 	if b.head > 0 {
-		messages = append(append(make([]election.Message, 0, len(b.messages)), b.messages[b.head:]...), b.messages[:b.head]...)
+		all.messages = append(append(make([]election.Message, 0, len(all.messages)), all.messages[b.head:]...), all.messages[:b.head]...)
 		b.head = 0
 	}
-	b.pings, b.messages, b.inputs, b.dropped = b.sparePings[:0], b.spareMessages[:0], b.spareInputs[:0], 0
-	b.sparePings, b.spareMessages, b.spareInputs = nil, nil, nil
-	return pings, messages, inputs, dropped
+	b.b, b.spare = b.spare, batch{}
+	return all
 }
 
-// recycle gives the slices of take back.
-func (b *inbox) recycle(pings []election.Ping, messages []election.Message, inputs []input) {
-	clear(messages)
-	clear(inputs)
+// recycle gives a batch of take back.
+func (b *inbox) recycle(done batch) {
+	done = done.empty()
 	b.mu.Lock()
-	b.sparePings, b.spareMessages, b.spareInputs = pings[:0], messages[:0], inputs[:0]
+	b.spare = done
 	b.mu.Unlock()
 }
 
 // close refuses everything from now on and drops what waits.
 func (b *inbox) close() {
 	b.mu.Lock()
-	b.closed, b.pings, b.messages, b.inputs = true, nil, nil, nil
+	b.closed, b.b = true, batch{}
 	b.mu.Unlock()
 }

@@ -2,6 +2,8 @@ package loop
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
@@ -13,19 +15,20 @@ func TestInboxDropsTheOldestMessages(t *testing.T) {
 	for i := range messagesKept + 5 {
 		b.deliver(election.Message{From: uint64(i)})
 	}
-	_, messages, inputs, dropped := b.take()
-	if len(messages) != messagesKept || dropped != 5 {
-		t.Fatalf("%d messages, %d dropped; want %d, 5", len(messages), dropped, messagesKept)
-	}
-	for i, m := range messages {
-		if m.From != uint64(i+5) {
-			t.Fatalf("message %d is number %d, want %d", i, m.From, i+5)
+	in, next := b.take(), uint64(5)
+	in.each(func(m election.Message) {
+		if m.From != next {
+			t.Fatalf("message number %d, want %d", m.From, next)
 		}
+		next++
+	}, nil, nil)
+	if next != messagesKept+5 || in.lost != 5 {
+		t.Fatalf("messages up to %d, %d dropped; want %d, 5", next, in.lost, messagesKept+5)
 	}
-	b.recycle(nil, messages, inputs)
+	b.recycle(in)
 	b.deliver(election.Message{From: 1})
-	if _, messages, _, dropped := b.take(); len(messages) != 1 || messages[0].From != 1 || dropped != 0 {
-		t.Errorf("then %d messages, %d dropped; want the one", len(messages), dropped)
+	if in := b.take(); len(in.order) != 1 || in.messages[0].From != 1 || in.lost != 0 {
+		t.Errorf("then %d items, %d dropped; want the one", len(in.order), in.lost)
 	}
 }
 
@@ -40,25 +43,64 @@ func TestInboxRefusesInputsBeyondItsRoom(t *testing.T) {
 	if err := b.post(in); !errors.Is(err, reason.ErrOverload) {
 		t.Errorf("one more: %v, want ErrOverload", err)
 	}
-	b.must(in) // what the loop itself waits for always has room
-	if _, _, inputs, _ := b.take(); len(inputs) != inputsKept+1 {
-		t.Errorf("%d inputs, want %d", len(inputs), inputsKept+1)
+	b.postUnbounded(in) // what the loop itself waits for always has room
+	if in := b.take(); len(in.inputs) != inputsKept+1 {
+		t.Errorf("%d inputs, want %d", len(in.inputs), inputsKept+1)
 	}
 	b.close()
 	if err := b.post(in); !errors.Is(err, reason.ErrStopping) {
 		t.Errorf("after close: %v, want ErrStopping", err)
 	}
-	b.must(in)
+	b.postUnbounded(in)
 	b.deliver(election.Message{})
-	if _, messages, inputs, _ := b.take(); len(messages)+len(inputs) != 0 {
-		t.Errorf("after close it keeps %d messages and %d inputs", len(messages), len(inputs))
+	if in := b.take(); len(in.order) != 0 {
+		t.Errorf("after close it keeps %d items", len(in.order))
+	}
+}
+
+// What comes in is handled in the order in which it came, whatever it is, also
+// where the oldest messages had to go.
+func TestInboxKeepsTheOrderOfArrival(t *testing.T) {
+	for name, flood := range map[string]int{"a few": 0, "too many messages": messagesKept, "for long": 3 * messagesKept} {
+		b := newInbox()
+		var got []string
+		b.deliver(election.Message{From: 1})
+		_ = b.post(func(election.Instant) { got = append(got, "input") })
+		b.deliver(election.Message{From: 2})
+		b.pinged(election.Ping{Seq: 3})
+		b.deliver(election.Message{From: 4})
+		for range flood - 1 {
+			b.deliver(election.Message{})
+		}
+		in := b.take()
+		in.each(
+			func(m election.Message) {
+				if m.From > 0 {
+					got = append(got, fmt.Sprint("message ", m.From))
+				}
+			},
+			func(p election.Ping) { got = append(got, fmt.Sprint("ping ", p.Seq)) },
+			func(f input) { f(0) })
+		want := []string{"message 1", "input", "message 2", "ping 3", "message 4"}
+		if flood > 0 {
+			want = []string{"input", "ping 3", "message 4"}
+		}
+		if flood > messagesKept {
+			want = []string{"input", "ping 3"}
+			if len(in.order) > 3*messagesKept {
+				t.Errorf("%d kinds are kept for %d messages", len(in.order), messagesKept)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: handled %q, want %q", name, got, want)
+		}
 	}
 }
 
 func TestInboxWakesOnce(t *testing.T) {
 	b := newInbox()
 	b.deliver(election.Message{})
-	b.must(func(election.Instant) {})
+	b.postUnbounded(func(election.Instant) {})
 	<-b.wake
 	select {
 	case <-b.wake:
@@ -78,11 +120,12 @@ func TestInboxBoundsPings(t *testing.T) {
 	if b.pinged(election.Ping{Seq: pingsKept + 1}) {
 		t.Error("one more than fits was taken")
 	}
-	pings, _, _, _ := b.take()
+	in := b.take()
+	pings := in.pings
 	if len(pings) != pingsKept || pings[0].Seq != 1 || pings[pingsKept-1].Seq != pingsKept {
 		t.Errorf("took %d pings: %v", len(pings), pings)
 	}
-	b.recycle(pings, nil, nil)
+	b.recycle(in)
 	if !b.pinged(election.Ping{Seq: 1}) {
 		t.Error("not taken although there is room again")
 	}

@@ -179,7 +179,7 @@ func New(c Options) *Loop {
 	l.deferral = election.NewDeferral(c.ID, c.Core.State())
 	l.phase.Store(publish.Member)
 	l.writer = newWriter(c.Store, func(seq uint64) {
-		l.inbox.must(func(now election.Instant) { l.core.Persisted(now, seq) })
+		l.inbox.postUnbounded(func(now election.Instant) { l.core.Persisted(now, seq) })
 	})
 	return l
 }
@@ -278,22 +278,18 @@ func (l *Loop) Over() (ended, out bool) {
 func (l *Loop) turn() {
 	l.busySince.Store(int64(l.clock()))
 	defer l.busySince.Store(0)
-	pings, messages, inputs, dropped := l.inbox.take()
-	if dropped > 0 {
-		l.log.Warn("peer messages dropped, the event loop is behind", "count", dropped)
+	in := l.inbox.take()
+	if in.lost > 0 {
+		l.log.Warn("peer messages dropped, the event loop is behind", "count", in.lost)
 	}
-	for _, p := range pings {
-		l.core.Pinged(l.clock(), p)
-	}
-	for _, in := range inputs {
-		in(l.clock())
-	}
-	for _, m := range messages {
-		l.core.Receive(l.clock(), m)
-	}
-	l.inbox.recycle(pings, messages, inputs)
+	in.each(
+		func(m election.Message) { l.core.Receive(l.clock(), m) },
+		func(p election.Ping) { l.core.Pinged(l.clock(), p) },
+		func(f input) { f(l.clock()) })
+	heard := len(in.messages) > 0
+	l.inbox.recycle(in)
 	now := l.clock()
-	if len(messages) > 0 {
+	if heard {
 		l.heardPeer.Store(int64(now))
 	}
 	if now >= l.core.NextWake() {
@@ -345,7 +341,7 @@ func (l *Loop) Request(ctx context.Context, r election.Request) (election.Done, 
 	case d := <-answer:
 		return d, d.Err
 	case <-ctx.Done():
-		l.inbox.must(func(election.Instant) {
+		l.inbox.postUnbounded(func(election.Instant) {
 			select {
 			case n := <-ref:
 				delete(l.waiting, n)
@@ -397,5 +393,5 @@ func (l *Loop) Progress(ctx context.Context) (index map[uint64]uint64, committed
 // SetPhase publishes a change of the phase.
 func (l *Loop) SetPhase(p publish.Phase) {
 	l.phase.Store(p)
-	l.inbox.must(func(election.Instant) {}) // every input ends with a published view
+	l.inbox.postUnbounded(func(election.Instant) {}) // every input ends with a published view
 }
