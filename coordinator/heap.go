@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// heapGoal is the size in bytes at which the heap is collected at rest, or
+	// heapGoal is the size in bytes at which the heap is collected while idle, or
 	// twice what lived through the last collection, whichever is more: Go's own
 	// least heap and pace.
 	heapGoal = 4 << 20
@@ -28,18 +28,16 @@ const (
 	// strangers can make it keep, the unfinished messages of members, and what
 	// waits for the voters of a large ring.
 	memoryLimit = ownMemory + service.StrangerStreams*transport.StreamMemory + 2*transport.PartsMemory + 16*transport.QueueMemory
-	// heapCalm is how long nothing must have happened.
-	heapCalm = 500 * time.Millisecond
 )
 
-// collectAtRest collects garbage while nothing happens in the ring, until ctx
-// ends. At rest a heap fills in a minute; left to itself the runtime collects
-// when it is full, and what fills it up most often is a failover. One of twenty
-// members then tells two milliseconds late, or all where they share processors.
+// collectWhileIdle collects garbage while nothing happens in the ring, until ctx
+// ends. A heap fills in a minute then. Left to itself the runtime collects when it
+// is full, and what fills it up most often is a failover. One of twenty members
+// then tells two milliseconds late, or all where they share processors.
 //
 // GOGC in the environment is the operator's word and leaves all to the runtime;
 // GOMEMLIMIT is another, and stands.
-func (n *node) collectAtRest(ctx context.Context) {
+func (n *node) collectWhileIdle(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
@@ -57,7 +55,7 @@ func (n *node) collectAtRest(ctx context.Context) {
 		case <-look.C:
 		}
 		metrics.Read(sizes)
-		if n.hub.Calm() >= heapCalm && sizes[0].Value.Uint64() >= max(heapGoal, 2*sizes[1].Value.Uint64()) {
+		if n.hub.Idle() && sizes[0].Value.Uint64() >= max(heapGoal, 2*sizes[1].Value.Uint64()) {
 			runtime.GC()
 		}
 	}

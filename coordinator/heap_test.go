@@ -18,13 +18,13 @@ import (
 )
 
 // Garbage is collected where nothing happens, and left where something does.
-func TestGarbageIsCollectedAtRest(t *testing.T) {
+func TestGarbageIsCollectedWhileIdle(t *testing.T) {
 	metric := func(name string) uint64 {
 		s := []metrics.Sample{{Name: name}}
 		metrics.Read(s)
 		return s[0].Value.Uint64()
 	}
-	for name, busy := range map[string]bool{"at rest": false, "while things happen": true} {
+	for name, busy := range map[string]bool{"idle": false, "while things happen": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("GOGC", "")
 			defer debug.SetGCPercent(debug.SetGCPercent(-1))
@@ -39,12 +39,12 @@ func TestGarbageIsCollectedAtRest(t *testing.T) {
 				n := &node{hub: publish.NewHub(func() election.Instant { return mono.Instant(time.Since(began)) }, &publish.View{Ring: &ring.State{}})}
 				before := metric("/gc/cycles/forced:gc-cycles")
 				ctx, cancel := context.WithCancel(t.Context())
-				go n.collectAtRest(ctx)
-				for range 10 {
+				go n.collectWhileIdle(ctx)
+				for range 50 {
 					if busy {
 						n.hub.Publish(n.hub.Load(), []*arcv1.Event{{}})
 					}
-					testwait.Virtual(heapCalm / 2)
+					testwait.Virtual(publish.IdleAfter / 2)
 				}
 				cancel()
 				synctest.Wait()
@@ -69,7 +69,7 @@ func TestTheMemoryHasALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &node{hub: publish.NewHub(func() election.Instant { return 0 }, &publish.View{Ring: &ring.State{}})}
 		ctx, cancel := context.WithCancel(t.Context())
-		go n.collectAtRest(ctx)
+		go n.collectWhileIdle(ctx)
 		synctest.Wait()
 		if got := debug.SetMemoryLimit(-1); got != memoryLimit {
 			t.Errorf("the runtime's limit is %d, want %d", got, memoryLimit)

@@ -185,12 +185,9 @@ func (n *node) discoveryDue() {
 	}
 }
 
-// discoveryRests is for how long discovery is left alone after the ring changed:
-// it has no part in a failover, and hosts have better things to do then than
-// to read each other's datagrams.
-const discoveryRests = 50 * time.Millisecond
-
-// tellDiscoveryWhenDue says whom joiners should be sent to.
+// tellDiscoveryWhenDue says whom joiners should be sent to. Discovery has no part in
+// a failover, and hosts have better things to do then than to read each other's
+// datagrams.
 func (n *node) tellDiscoveryWhenDue(ctx context.Context) {
 	told := false
 	for {
@@ -200,7 +197,7 @@ func (n *node) tellDiscoveryWhenDue(ctx context.Context) {
 		case <-n.discoveryTold:
 		}
 		if told { // nobody waits for the first word longer than needed
-			pause := time.NewTimer(discoveryRests)
+			pause := time.NewTimer(publish.IdleAfter)
 			select {
 			case <-ctx.Done():
 				pause.Stop()

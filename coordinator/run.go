@@ -212,7 +212,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	}
 	wg.Go(func() { n.followAddresses(serving) })
 	wg.Go(func() { n.reloadOnHangup(serving) })
-	wg.Go(func() { n.collectAtRest(serving) })
+	wg.Go(func() { n.collectWhileIdle(serving) })
 	var monitor sync.WaitGroup
 	monitor.Go(func() { n.monitor.Run(supervising) })
 	monitor.Go(func() { n.keepHouse(supervising) })

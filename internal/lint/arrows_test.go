@@ -23,7 +23,7 @@ var arrows = map[string][]string{
 	"coordinator/internal/reason":    {"discovery", "election", "ring", "internal"},
 	"coordinator/internal/publish":   {"coordinator/internal/reason", "election", "ring", "proto", "internal"},
 	"coordinator/internal/loop":      {"coordinator/internal/publish", "coordinator/internal/reason", "election", "ring", "proto", "internal"},
-	"coordinator/internal/supervise": {"coordinator/internal/reason", "election", "ring", "queue", "proto", "internal"},
+	"coordinator/internal/supervise": {"coordinator/internal/publish", "coordinator/internal/reason", "election", "ring", "queue", "proto", "internal"},
 	"coordinator/internal/transport": {"election", "ring", "proto", "internal"},
 	"coordinator/internal/service": {"coordinator/internal/publish", "coordinator/internal/reason", "coordinator/internal/supervise",
 		"coordinator/internal/transport", "election", "ring", "proto", "internal"},

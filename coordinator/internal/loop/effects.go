@@ -11,10 +11,6 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// logDelay is how long the log is told later than everybody else: a failover must
-// wait neither for a terminal nor for the processor's time that a line takes.
-const logDelay = 8 * time.Millisecond
-
 // settle publishes what has become of a turn's steps and carries their effects
 // out. What was given up goes first of all: a claim that has ended must not be
 // readable any more when the message that gives it up leaves. Then go messages and
@@ -36,7 +32,9 @@ func (l *Loop) settle(now election.Instant) {
 		l.carryOut(e)
 	}
 	if len(l.toLog) == 0 && len(news) > 0 {
-		l.logAt = now.Add(logDelay)
+		// A failover must wait neither for a terminal nor for the processor's time
+		// that a line takes.
+		l.logAt = now.Add(election.MaxDeferral)
 	}
 	l.toLog = append(l.toLog, news...)
 	if len(l.toLog) > 0 && now >= l.logAt {

@@ -99,9 +99,9 @@ func TestTheLogComesLast(t *testing.T) {
 		if len(w.Events) != 1 || len(lines) != 0 {
 			t.Errorf("%d events and %d lines at once, want 1 and none", len(w.Events), len(lines))
 		}
-		testwait.Virtual(logDelay)
+		testwait.Virtual(election.MaxDeferral)
 		if len(lines) != 1 {
-			t.Errorf("%d lines after %v, want 1", len(lines), logDelay)
+			t.Errorf("%d lines after %v, want 1", len(lines), election.MaxDeferral)
 		}
 		claim()
 		l.Stop()

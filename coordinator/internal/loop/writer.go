@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/wal"
@@ -21,10 +22,6 @@ type Store interface {
 	Save(wal.Batch) error
 	Mark() error
 }
-
-// markAfter is how long after a sync the log's end is marked: a failover is over
-// by then.
-const markAfter = 50 * time.Millisecond
 
 // writer carries out Persists on a goroutine of its own, so that a slow disk
 // holds back only what depends on it: renewals, their acks and the answers to
@@ -94,7 +91,7 @@ func (w *writer) run() {
 			return
 		}
 		if idle == nil {
-			idle = time.After(markAfter)
+			idle = time.After(publish.IdleAfter)
 		}
 		for _, p := range group {
 			w.done(p.Seq)

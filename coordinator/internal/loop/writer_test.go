@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/internal/wal"
@@ -30,7 +31,7 @@ func TestTheLogsEndIsMarkedAfterABurst(t *testing.T) {
 		if m.marked.Load() != 0 || m.saved.Load() != 10 {
 			t.Errorf("after a burst of %d saves: %d marks, want none yet", m.saved.Load(), m.marked.Load())
 		}
-		testwait.Virtual(2 * markAfter)
+		testwait.Virtual(2 * publish.IdleAfter)
 		if m.marked.Load() != 1 {
 			t.Errorf("%d marks after a burst, want 1", m.marked.Load())
 		}

@@ -117,11 +117,18 @@ func (h *Hub) Published() <-chan struct{} {
 	}
 }
 
-// Calm is for how long nothing has happened.
-func (h *Hub) Calm() time.Duration {
+// IdleAfter is for how long nothing must have happened in a ring until no failover
+// can be under way, and by how much a coordinator puts off what nobody waits for.
+// It does these things then: a link that is not urgent, words to discovery, the mark
+// of the log's end, a collection of garbage. It is shorter than the time after which
+// any monitor suspects its target, but for a leader's watcher, whose link is urgent.
+const IdleAfter = 100 * time.Millisecond
+
+// Idle reports whether nothing has happened for IdleAfter.
+func (h *Hub) Idle() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.clock().Sub(h.news)
+	return h.clock().Sub(h.news) >= IdleAfter
 }
 
 // Subscribe returns a subscriber and the view after which its events begin.

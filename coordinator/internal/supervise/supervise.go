@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/monotime"
@@ -30,12 +31,6 @@ const (
 	restartFirst = 20 * time.Millisecond
 	restartMax   = 5 * time.Second
 	livedLong    = 10 * time.Second
-	// linkRests is how long a link waits that does not change what the monitor
-	// does: all get one when a leader is declared or somebody joins, and the news
-	// has to get through to everybody first; what follows within it needs no link
-	// of its own. It is shorter than any patience with a neighbour but that of a
-	// leader's watcher, whose link does not wait.
-	linkRests = 100 * time.Millisecond
 	// monitorStop is how long a monitor may take to end when its queue did.
 	monitorStop = 2 * time.Second
 )
@@ -66,7 +61,7 @@ type Supervisor struct {
 	target     string
 	// detour is whom the monitor was sent to in place of target's.
 	detour detour
-	// late sends link when it has rested; nil if the monitor has it.
+	// late sends link later; nil if the monitor has it.
 	late *time.Timer
 	// quiet is set by dismiss: the monitor has to end by the deadline.
 	quiet    bool
@@ -249,7 +244,9 @@ func (s *Supervisor) Unregister(pid int) {
 }
 
 // SetLink gives the monitor a new link: at once if it is urgent, else a little later.
-// It never blocks.
+// All get one when a leader is declared or somebody joins, and the news has to get
+// through to everybody first. What follows meanwhile needs no link of its own. It
+// never blocks.
 func (s *Supervisor) SetLink(link *localv1.Link, urgent bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -260,7 +257,7 @@ func (s *Supervisor) SetLink(link *localv1.Link, urgent bool) {
 	case urgent:
 		_ = s.sendLocked(link) // logged; the next monitor is given it again
 	case s.late == nil:
-		s.late = time.AfterFunc(linkRests, s.sendLate)
+		s.late = time.AfterFunc(publish.IdleAfter, s.sendLate)
 	}
 }
 
@@ -271,7 +268,7 @@ func (s *Supervisor) Target() string {
 	return s.target
 }
 
-// sendLate sends the link that has rested, unless a later one was sent.
+// sendLate sends the link that is due, unless a later one was sent.
 func (s *Supervisor) sendLate() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
