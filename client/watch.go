@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/arc-ring/arc/internal/durations"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -65,10 +66,6 @@ func EventType(ev *arcv1.Event) string {
 // Close ends the stream.
 func (s *Stream) Close() { s.cancel() }
 
-// awaitPoll bounds how long AwaitLeader may miss a change that no event tells,
-// such as a lease that was renewed in time after all.
-const awaitPoll = 200 * time.Millisecond
-
 // AwaitLeader waits until a leader is known, or, if self is true, until the
 // coordinator itself leads and claims it, and returns the status that says so.
 // It goes on while the coordinator is unreachable; when ctx ends it returns
@@ -83,7 +80,7 @@ func (c *Client) AwaitLeader(ctx context.Context, self bool) (*arcv1.StatusRespo
 	}()
 	defer func() { stop(); <-done }()
 
-	poll := time.NewTicker(awaitPoll)
+	poll := time.NewTicker(durations.AwaitLeader)
 	defer poll.Stop()
 	var last *arcv1.StatusResponse
 	for {
@@ -142,7 +139,7 @@ func (c *Client) ring(ctx context.Context, bell chan<- struct{}) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(awaitPoll):
+		case <-time.After(durations.AwaitLeader):
 		}
 	}
 }

@@ -6,16 +6,6 @@ import (
 	"github.com/arc-ring/arc/internal/mono"
 )
 
-const (
-	// bellGrace is how long a doorbell waits for the link that it announces:
-	// it may overtake it, on a busy machine by more than a moment.
-	bellGrace = 100 * time.Millisecond
-	// bellBelongs is how long after a link its doorbell may come. A later one
-	// is an operator's; an earlier one counts as the link's, also if that had
-	// none of its own, since pending signals merge.
-	bellBelongs = 300 * time.Millisecond
-)
-
 // bell tells the coordinator's doorbell, which says that a link was queued,
 // from an operator's, which wants a fresh dial.
 type bell struct {

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
 )
 
@@ -19,16 +20,16 @@ func TestWhoRang(t *testing.T) {
 		operators int
 	}{
 		"a link and its bell":                     {[]at{{"link", 10 * ms}, {"ring", 11 * ms}, {"", time.Second}}, 0},
-		"a bell that overtakes its link":          {[]at{{"ring", 10 * ms}, {"", 10*ms + bellGrace - 1}, {"link", 10*ms + bellGrace - 1}, {"", time.Second}}, 0},
-		"a bell that is almost too late":          {[]at{{"link", 10 * ms}, {"ring", 10*ms + bellBelongs - 1}, {"", time.Second}}, 0},
-		"a bell alone":                            {[]at{{"ring", 10 * ms}, {"", 10*ms + bellGrace}, {"", time.Second}}, 1},
-		"a bell long after a link without one":    {[]at{{"link", 10 * ms}, {"ring", 10*ms + bellBelongs}, {"", time.Second}}, 1},
+		"a bell that overtakes its link":          {[]at{{"ring", 10 * ms}, {"", 10*ms + durations.DoorbellWait - 1}, {"link", 10*ms + durations.DoorbellWait - 1}, {"", time.Second}}, 0},
+		"a bell that is almost too late":          {[]at{{"link", 10 * ms}, {"ring", 10*ms + durations.DoorbellBelongs - 1}, {"", time.Second}}, 0},
+		"a bell alone":                            {[]at{{"ring", 10 * ms}, {"", 10*ms + durations.DoorbellWait}, {"", time.Second}}, 1},
+		"a bell long after a link without one":    {[]at{{"link", 10 * ms}, {"ring", 10*ms + durations.DoorbellBelongs}, {"", time.Second}}, 1},
 		"an operator after a link and its bell":   {[]at{{"link", 10 * ms}, {"ring", 11 * ms}, {"ring", 12 * ms}, {"", time.Second}}, 1},
 		"two signals before they are looked at":   {[]at{{"ring", 10 * ms}, {"ring", 11 * ms}, {"", time.Second}, {"", 2 * time.Second}}, 1},
 		"two signals apart":                       {[]at{{"ring", 10 * ms}, {"", time.Second}, {"ring", time.Second}, {"", 2 * time.Second}}, 2},
 		"two links and one bell, for they merged": {[]at{{"link", 10 * ms}, {"link", 11 * ms}, {"ring", 12 * ms}, {"", time.Second}}, 0},
 	} {
-		b, got := bell{grace: bellGrace, belongs: bellBelongs}, 0
+		b, got := bell{grace: durations.DoorbellWait, belongs: durations.DoorbellBelongs}, 0
 		for _, e := range c.story {
 			switch e.what {
 			case "link":

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/monitor/detector"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
@@ -109,7 +110,7 @@ func beatOf(l *localv1.Link) time.Duration {
 	if ms := l.GetBeatMs(); ms > 0 {
 		return time.Duration(ms) * time.Millisecond
 	}
-	return beatEvery
+	return durations.Beat
 }
 
 // dialAfresh drops the stream to the front member and dials it again.

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/durations"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
@@ -71,7 +72,7 @@ func (l *local) run(ctx context.Context) {
 		} else {
 			l.log.Debug("the stream to the coordinator cannot be opened", "path", l.socket, "attempt", failures, "error", err)
 		}
-		if !connect.Wait(ctx, connect.Healing.Pause(failures)) {
+		if !connect.Wait(ctx, durations.Healing.Pause(failures)) {
 			return
 		}
 	}

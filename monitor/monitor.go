@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/monotime"
@@ -22,19 +23,8 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-const (
-	// endGrace is how long after the end of the queue the coordinator's
-	// process may live on before this monitor is abandoned.
-	endGrace = 2 * time.Second
-	// lastLinkGrace bounds the wait for the end of the queue once the process
-	// has ended: another process may hold the queue's other side.
-	lastLinkGrace = 50 * time.Millisecond
-	// beatEvery is how often the coordinator is asked for a beat where no link
-	// says otherwise.
-	beatEvery = time.Second
-	// never is later than everything.
-	never = mono.Never
-)
+// never is later than everything.
+const never = mono.Never
 
 // received is what the queue's reader hands to the loop.
 type received struct {
@@ -117,7 +107,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		m.attempts.Wait()
 		wg.Wait()
 	}()
-	m.hang.Configure(monotime.Now(), 0, beatEvery)
+	m.hang.Configure(monotime.Now(), 0, durations.Beat)
 	o.Logger.Info("monitor started", "pid", os.Getpid(), "coordinator-pid", o.CoordinatorPID)
 	return m.loop()
 }
@@ -203,13 +193,13 @@ func (m *monitor) nextWake() mono.Instant {
 	}
 	at = min(at, m.nextQuick(), m.bell.nextWake())
 	if m.endedAt != 0 {
-		at = min(at, m.endedAt.Add(endGrace))
+		at = min(at, m.endedAt.Add(durations.QueueEnd))
 	}
 	return at
 }
 
 func (m *monitor) tick(now mono.Instant) error {
-	if m.endedAt != 0 && now >= m.endedAt.Add(endGrace) {
+	if m.endedAt != 0 && now >= m.endedAt.Add(durations.QueueEnd) {
 		if m.process.gone() {
 			return m.finish()
 		}
@@ -233,7 +223,7 @@ func (m *monitor) tick(now mono.Instant) error {
 // ended is seen by the pidfd, as with any other end.
 func (m *monitor) kill(now mono.Instant) {
 	silent := m.hang.Silent().Round(time.Millisecond)
-	m.hang.Configure(now, 0, beatEvery)
+	m.hang.Configure(now, 0, durations.Beat)
 	m.killed = fmt.Sprintf("killed by its monitor: it hung for %v", silent)
 	m.o.Logger.Error("killing the coordinator, which does not answer its own monitor", "pid", m.o.CoordinatorPID,
 		"elapsed", silent, "reason", "hang_after_ms; 0 switches this off")
@@ -355,7 +345,7 @@ func (m *monitor) takeLast() {
 	if m.endedAt != 0 {
 		return
 	}
-	timeout := time.NewTimer(lastLinkGrace)
+	timeout := time.NewTimer(durations.LastLink)
 	defer timeout.Stop()
 	for {
 		select {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/sockio"
@@ -20,21 +21,10 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-const (
-	// unansweredAtMost bounds the probes under way on one stream. More would
-	// tell nothing, and one day fill the flow control window, so that Send
-	// waits.
-	unansweredAtMost = 64
-	// shortestConnect bounds from below how long one dial may take.
-	shortestConnect = 50 * time.Millisecond
-	// shortestRedial and longestRedial bound the wait between dials that fail.
-	shortestRedial = 10 * time.Millisecond
-	longestRedial  = time.Second
-	// shortestRace and longestRace bound the wait between fresh dials beside a
-	// stream that is up and silent.
-	shortestRace = 200 * time.Millisecond
-	longestRace  = 2 * time.Second
-)
+// unansweredAtMost bounds the probes under way on one stream. More would
+// tell nothing, and one day fill the flow control window, so that Send
+// waits.
+const unansweredAtMost = 64
 
 var (
 	errDialTook = errors.New("dialling took too long")
@@ -55,13 +45,9 @@ type neighbour struct {
 // no quick tries end with the next probe after them.
 func rules(timing detector.Config) policy.Rules {
 	return policy.Rules{
-		Backoff: policy.Backoff{First: max(timing.Interval, shortestRedial), Longest: longestRedial},
-		// A process that is ending may close its connections before its listener, and
-		// the kernel takes connections for it until then.
-		Quick: 4, QuickPause: 2 * time.Millisecond,
-		// After a cut has healed a silent stream may sit in TCP's back-off longer than
-		// a new connection takes.
-		SilentEvery: min(max(timing.Interval*time.Duration(timing.Misses), shortestRace), longestRace),
+		Backoff: durations.Backoff{First: max(timing.Interval, durations.ProbeRedialLeast), Longest: durations.ProbeRedialLongest},
+		Quick:   4, QuickPause: durations.ProbeQuick,
+		SilentEvery: min(max(timing.Interval*time.Duration(timing.Misses), durations.ProbeRaceLeast), durations.ProbeRaceLongest),
 	}
 }
 
@@ -138,7 +124,7 @@ func (m *monitor) act(now mono.Instant, n *neighbour, p *path) {
 // dial starts an attempt.
 func (m *monitor) dial(n *neighbour, p *path, try uint64) {
 	timing := m.watch.Timing(n.target.ID)
-	timeout := max(timing.Interval*time.Duration(timing.Misses), shortestConnect)
+	timeout := max(timing.Interval*time.Duration(timing.Misses), durations.ProbeConnectLeast)
 	ctx, cancel := context.WithCancelCause(m.ctx)
 	a := &attempt{neighbour: n, path: p, try: try, cancel: cancel, ping: &peerv1.ProbeRequest{}}
 	p.attempts = append(p.attempts, a)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/queue"
 )
 
@@ -31,7 +32,7 @@ type Options struct {
 	// Doorbell rings when a link was queued, or when an operator wants a fresh
 	// dial. Nil makes Run call Signals by itself.
 	Doorbell <-chan os.Signal
-	// CertifyFor bounds how long a certificate is handed around; 0 means 5 s.
+	// CertifyFor bounds how long a certificate is handed around; 0 means durations.Certify.
 	CertifyFor time.Duration
 
 	// bell is for tests, which cannot rely on being quick.
@@ -62,10 +63,10 @@ func (o *Options) check() error {
 		o.Logger = hclog.NewNullLogger()
 	}
 	if o.CertifyFor == 0 {
-		o.CertifyFor = 5 * time.Second
+		o.CertifyFor = durations.Certify
 	}
 	if o.bell == (bell{}) {
-		o.bell = bell{grace: bellGrace, belongs: bellBelongs}
+		o.bell = bell{grace: durations.DoorbellWait, belongs: durations.DoorbellBelongs}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/arc-ring/arc/internal/connect/policy"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/monitor/detector"
 	"github.com/arc-ring/arc/ring"
@@ -99,7 +100,7 @@ func (m *monitor) networkChanged() {
 // reason why it failed may be gone. At most once a second, since hosts that
 // start containers change all the time.
 func (m *monitor) dialDown(now mono.Instant) {
-	if m.dialledDown != 0 && now < m.dialledDown.Add(longestRedial) {
+	if m.dialledDown != 0 && now < m.dialledDown.Add(durations.ProbeRedialLongest) {
 		return // what fails now is dialled again within a second anyway
 	}
 	m.dialledDown = now

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/testwait"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	"github.com/arc-ring/arc/queue"
@@ -109,7 +110,7 @@ func TestAsAProcess(t *testing.T) {
 		}
 		found = strings.Contains(line, "relinked: from=nobody to=n2 epoch=1")
 	}
-	testwait.Real(bellBelongs, "after which a signal is an operator's")
+	testwait.Real(durations.DoorbellBelongs, "after which a signal is an operator's")
 	cmd.Process.Signal(syscall.SIGUSR1)
 	h.awaitLink(b, "redialled")
 	if line, err := lines.ReadString('\n'); err != nil || !strings.Contains(line, `relinked: from=n2 to=n2 epoch=1 reason="an operator's signal"`) {

@@ -15,27 +15,10 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/internal/connect"
-	"github.com/arc-ring/arc/internal/connect/policy"
+	"github.com/arc-ring/arc/internal/durations"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
-
-const (
-	// firstTry is how long a warm connection has to answer before a fresh one
-	// is tried: it may lead to a host that is gone, or lie in a back-off.
-	firstTry = 300 * time.Millisecond
-	laterTry = time.Second
-	// reconnectAfter (to twice of it) passes before a warm connection that
-	// broke is made again.
-	reconnectAfter = time.Second
-	// settleFor (to twice of it) passes before a new one is made: the ring has
-	// just changed, and has more urgent things to do. A certificate would dial
-	// by itself.
-	settleFor = 50 * time.Millisecond
-)
-
-// retry is the wait between two tries to hand a certificate over.
-var retry = policy.Backoff{First: 2 * time.Millisecond, Longest: 250 * time.Millisecond}
 
 // undertaker tells all who have to learn of the own coordinator's death. A
 // leader's keeps connections to them, so that telling costs one round trip: for
@@ -95,7 +78,7 @@ func (u *undertaker) open(ctx context.Context, addr string) {
 	ctx, cancel := context.WithCancel(ctx)
 	u.warm[addr] = &warmConn{cc, cancel}
 	u.wg.Go(func() {
-		if pause(ctx, settleFor) {
+		if pause(ctx, durations.CertificateSettle) {
 			keepWarm(ctx, cc)
 		}
 	})
@@ -117,7 +100,7 @@ func keepWarm(ctx context.Context, cc *grpc.ClientConn) {
 		case connectivity.Shutdown:
 			return
 		case connectivity.Idle:
-			if !pause(ctx, reconnectAfter) {
+			if !pause(ctx, durations.CertificateReconnect) {
 				return
 			}
 			cc.Connect()
@@ -195,7 +178,7 @@ func (u *undertaker) tellAt(ctx context.Context, t *localv1.Target, addr string,
 			return last
 		}
 		warm = nil
-		if !connect.Wait(ctx, retry.Pause(failures)) {
+		if !connect.Wait(ctx, durations.CertificateRetry.Pause(failures)) {
 			return last
 		}
 	}
@@ -205,11 +188,11 @@ func (u *undertaker) tellAt(ctx context.Context, t *localv1.Target, addr string,
 // to another member.
 func (u *undertaker) tellOnce(ctx context.Context, t *localv1.Target, addr string, warm *warmConn, request *peerv1.CertifyRequest) error {
 	var cc *grpc.ClientConn
-	try := laterTry
+	try := durations.CertificateFresh
 	if warm != nil {
 		// If it is in back-off the call fails at once. ResetConnectBackoff would
 		// help, but it races with the connection's own goroutines.
-		cc, try = warm.cc, firstTry
+		cc, try = warm.cc, durations.CertificateWarm
 	} else {
 		fresh, err := u.dialer.Conn(addr)
 		if err != nil {

@@ -16,9 +16,6 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// formWithin bounds how long a ring on one machine may take to form.
-const formWithin = 30 * time.Second
-
 // reportBytes is how much of each node's log a failure shows.
 const reportBytes = 4096
 

@@ -9,14 +9,13 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/devring"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/observe"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 const (
-	// redrawEvery bounds how often the live picture is drawn.
-	redrawEvery = 200 * time.Millisecond
 	// eventsShown is how many events the live picture has.
 	eventsShown = 10
 	// seenKept bounds the memory of which events were shown already.
@@ -47,7 +46,7 @@ func (f *factory) live(ctx context.Context, r *devring.Ring, revive time.Duratio
 		}
 		return err
 	}
-	tick := time.NewTicker(redrawEvery)
+	tick := time.NewTicker(durations.Redraw)
 	defer tick.Stop()
 	for {
 		events, next, news := r.News(v.mark)
@@ -73,7 +72,7 @@ func (f *factory) live(ctx context.Context, r *devring.Ring, revive time.Duratio
 }
 
 func (v *devView) form(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, formWithin)
+	ctx, cancel := context.WithTimeout(ctx, durations.RingForms)
 	defer cancel()
 	v.f.note("starting %d nodes of ring %s below %s", len(v.r.Nodes()), v.r.Cluster(), v.r.Dir())
 	start := time.Now()
@@ -202,7 +201,7 @@ func (v *devView) ask(ctx context.Context) {
 		nodes = append([]*devring.Node{l}, nodes...)
 	}
 	for _, n := range nodes {
-		ctx, cancel := context.WithTimeout(ctx, redrawEvery)
+		ctx, cancel := context.WithTimeout(ctx, durations.Redraw)
 		st, err := n.Status(ctx)
 		cancel()
 		if err == nil && len(st.GetMembers()) > 0 {

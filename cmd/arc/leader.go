@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/arc-ring/arc/client"
+	"github.com/arc-ring/arc/internal/durations"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -104,9 +105,6 @@ func asLeader(err error) error {
 	return &named
 }
 
-// reachPoll is how often an unreachable coordinator is tried.
-const reachPoll = 100 * time.Millisecond
-
 // reach waits until the coordinator answers at all, at most for the timeout: a
 // wait without end on a mistyped address would help nobody.
 func (f *factory) reach(ctx context.Context, c *client.Client) error {
@@ -118,7 +116,7 @@ func (f *factory) reach(ctx context.Context, c *client.Client) error {
 			return nil // reached; what it says is AwaitLeader's affair
 		}
 		select {
-		case <-time.After(reachPoll):
+		case <-time.After(durations.Unreachable):
 		case <-ctx.Done():
 			return err
 		}

@@ -6,21 +6,17 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/arc-ring/arc/internal/durations"
 )
 
-// sameSignal is for how long after the first signal further ones are that same
-// one. A terminal, timeout(1) and service managers signal a process and its
-// group, so one wish to end arrives twice at once.
-const sameSignal = time.Second
-
-// orderly returns a context that the first SIGINT or SIGTERM ends. Another one,
-// once sameSignal has passed, ends the process at once. stop gives the signals
-// back.
+// orderly returns a context that the first SIGINT or SIGTERM ends. A later one ends
+// the process at once. stop gives the signals back.
 func orderly() (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go takeSignals(ctx, signals, sameSignal, cancel, func() { signal.Stop(signals) })
+	go takeSignals(ctx, signals, durations.SameSignal, cancel, func() { signal.Stop(signals) })
 	return ctx, func() {
 		signal.Stop(signals)
 		cancel()

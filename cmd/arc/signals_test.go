@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/testwait"
 )
 
@@ -18,7 +19,7 @@ func TestASignalThatArrivesTwiceAtOnceIsOne(t *testing.T) {
 		defer cancel()
 		signals := make(chan os.Signal, 1)
 		var began, released atomic.Int64 // Unix time in nanoseconds, 0: not yet
-		go takeSignals(ctx, signals, sameSignal, func() { began.Store(time.Now().UnixNano()); cancel() }, func() { released.Store(time.Now().UnixNano()) })
+		go takeSignals(ctx, signals, durations.SameSignal, func() { began.Store(time.Now().UnixNano()); cancel() }, func() { released.Store(time.Now().UnixNano()) })
 		synctest.Wait()
 		if began.Load() != 0 {
 			t.Fatal("ended without a signal")
@@ -34,9 +35,9 @@ func TestASignalThatArrivesTwiceAtOnceIsOne(t *testing.T) {
 		if released.Load() != 0 {
 			t.Error("the second of two signals at once would end the process")
 		}
-		testwait.Virtual(sameSignal)
-		if got := time.Duration(released.Load() - first); got != sameSignal {
-			t.Errorf("a second signal counts from %v on, want %v", got, sameSignal)
+		testwait.Virtual(durations.SameSignal)
+		if got := time.Duration(released.Load() - first); got != durations.SameSignal {
+			t.Errorf("a second signal counts from %v on, want %v", got, durations.SameSignal)
 		}
 	})
 }
@@ -44,7 +45,7 @@ func TestASignalThatArrivesTwiceAtOnceIsOne(t *testing.T) {
 func TestSignalsAreGivenBackWithoutOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		go takeSignals(ctx, make(chan os.Signal), sameSignal, func() { t.Error("ended without a signal") }, func() {})
+		go takeSignals(ctx, make(chan os.Signal), durations.SameSignal, func() { t.Error("ended without a signal") }, func() {})
 		cancel()
 		synctest.Wait()
 	})

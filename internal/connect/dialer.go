@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
@@ -16,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/arc-ring/arc/internal/connect/policy"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/sockio"
 )
@@ -25,15 +25,7 @@ const (
 	Window = 64 << 10
 
 	unixPrefix = "unix://"
-	// keepAlive is how long TCP waits before it looks whether the other host
-	// of a quiet connection is still there.
-	keepAlive = 15 * time.Second
-	// connectTimeout is what a connection that heals itself gives one attempt.
-	connectTimeout = 3 * time.Second
 )
-
-// Healing is the pause between two attempts of a connection that heals itself.
-var Healing = policy.Backoff{First: 10 * time.Millisecond, Longest: time.Second}
 
 var errUsed = errors.New("the connection is gone and is not dialled again")
 
@@ -65,7 +57,9 @@ func (d *Dialer) Net(ctx context.Context, addr string) (net.Conn, error) {
 func (d *Dialer) net(ctx context.Context, addr string) (net.Conn, error) {
 	raw := d.Raw
 	if raw == nil {
-		os := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive / 3, Count: 3}}
+		os := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
+			Enable: true, Idle: durations.TCPKeepAlive, Interval: durations.TCPKeepAlive / 3, Count: 3,
+		}}
 		raw = os.DialContext
 	}
 	network := "tcp"
@@ -80,7 +74,8 @@ func (d *Dialer) net(ctx context.Context, addr string) (net.Conn, error) {
 }
 
 // Conn returns a gRPC connection to the address that is dialled at the first call
-// on it (or by its Connect) and again when it is lost, with the Healing back-off.
+// on it (or by its Connect) and again when it is lost, with the pauses of
+// durations.Healing.
 // The options come after the defaults. It fails only on a bad address or option,
 // never because nobody answers.
 func (d *Dialer) Conn(addr string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
@@ -124,8 +119,8 @@ func (d *Dialer) client(addr string, dial func(context.Context, string) (net.Con
 		grpc.WithStaticStreamWindowSize(Window),
 		grpc.WithStaticConnWindowSize(Window),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: Healing.First, Multiplier: 1.6, Jitter: 0.2, MaxDelay: Healing.Longest},
-			MinConnectTimeout: connectTimeout,
+			Backoff:           backoff.Config{BaseDelay: durations.Healing.First, Multiplier: 1.6, Jitter: 0.2, MaxDelay: durations.Healing.Longest},
+			MinConnectTimeout: durations.Connect,
 		}),
 	}, opts...)
 	cc, err := grpc.NewClient("passthrough:///"+addr, all...)

@@ -6,10 +6,9 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-)
 
-// freshFor is for how long a Table trusts what it read while no Watch runs.
-const freshFor = time.Second
+	"github.com/arc-ring/arc/internal/durations"
+)
 
 // Table tells which addresses are this machine's own, of interfaces that are
 // up and of those that are not. The zero value is ready for use.
@@ -35,7 +34,7 @@ func (t *Table) Has(a netip.Addr) bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now := time.Now(); t.own == nil || !(t.watched && t.good) && now.Sub(t.read) >= freshFor {
+	if now := time.Now(); t.own == nil || !(t.watched && t.good) && now.Sub(t.read) >= durations.AddressesFresh {
 		t.readLocked(now)
 	}
 	return t.own[a]

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/testwait"
 )
 
@@ -81,7 +82,7 @@ func TestAFailedLookIsRepeated(t *testing.T) {
 		table := &Table{list: machine.list}
 		table.refresh(true)
 		machine.fail.Store(false)
-		testwait.Virtual(freshFor)
+		testwait.Virtual(durations.AddressesFresh)
 		if !table.Has(netip.MustParseAddr("10.1.2.3")) {
 			t.Error("it does not know the address a second after a look that failed")
 		}

@@ -8,17 +8,12 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
+
+	"github.com/arc-ring/arc/internal/durations"
 )
 
-const (
-	// groups are the kernel's notices of links, addresses and routes.
-	groups = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR | unix.RTMGRP_IPV4_ROUTE | unix.RTMGRP_IPV6_ROUTE
-	// noticesMerge is the shortest time between two calls of a Watch: hosts that
-	// start containers get many notices at once.
-	noticesMerge = 100 * time.Millisecond
-	// pollEvery is how often a Watch calls where the kernel tells it nothing.
-	pollEvery = time.Second
-)
+// groups are the kernel's notices of links, addresses and routes.
+const groups = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR | unix.RTMGRP_IPV4_ROUTE | unix.RTMGRP_IPV6_ROUTE
 
 // Watch calls changed after each change of the machine's links, addresses or
 // routes, about ten times a second at most, until ctx ends. It does not say
@@ -28,7 +23,7 @@ func (t *Table) Watch(ctx context.Context, log hclog.Logger, changed func()) {
 	notices, err := subscribe()
 	if err != nil {
 		log.Warn("the kernel does not tell of changed addresses: they are read once a second", "error", err)
-		for pause(ctx, pollEvery) {
+		for pause(ctx, durations.AddressesPoll) {
 			t.refresh(false)
 			changed()
 		}
@@ -54,7 +49,7 @@ func (t *Table) follow(ctx context.Context, notices *os.File, changed func()) {
 		for more := true; more && ctx.Err() == nil; {
 			t.refresh(true)
 			changed()
-			more = pause(ctx, noticesMerge) && drain(raw)
+			more = pause(ctx, durations.NoticesMerge) && drain(raw)
 		}
 	}
 }

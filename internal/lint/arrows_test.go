@@ -12,8 +12,8 @@ import (
 // that is not listed fails the test: decide where it belongs.
 var arrows = map[string][]string{
 	"ring":                           {"proto/arc/ring"},
-	"election":                       {"election", "ring", "internal/mono"},
-	"monitor/detector":               {"internal/mono"},
+	"election":                       {"election", "ring", "internal/mono", "internal/durations"},
+	"monitor/detector":               {"internal/mono", "internal/durations"},
 	"proto":                          {"proto"},
 	"queue":                          {"proto", "internal"},
 	"discovery":                      {"proto", "internal"},
@@ -32,7 +32,7 @@ var arrows = map[string][]string{
 
 	"internal":            {"internal", "proto", "ring"},
 	"internal/netlab":     {},
-	"internal/membership": {"internal/foreign", "internal/mono", "election", "ring"},
+	"internal/membership": {"internal/durations", "internal/foreign", "internal/mono", "election", "ring"},
 	"internal/peerwire":   {"internal", "election", "ring", "proto"},
 	"internal/sim":        {"internal", "ring", "election", "monitor/detector"},
 	"internal/bench":      {"client", "internal", "proto"},

@@ -10,15 +10,13 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/arc-ring/arc/internal/durations"
 )
 
-const (
-	// linesKept bounds the lines that wait for a reader that is slow, or stands
-	// still; newer ones are dropped and counted.
-	linesKept = 4096
-	// flushWait is how long the end of the process waits for such a reader.
-	flushWait = time.Second
-)
+// linesKept bounds the lines that wait for a reader that is slow, or stands
+// still; newer ones are dropped and counted.
+const linesKept = 4096
 
 // NewAsync is New for a process that must not wait for whoever reads its log: a
 // terminal that is held, a full pipe. Lines are written by a goroutine of its
@@ -106,7 +104,7 @@ func (a *async) close() {
 	if !was {
 		close(a.lines)
 	}
-	late := time.NewTimer(flushWait)
+	late := time.NewTimer(durations.LogFlush)
 	defer late.Stop()
 	select {
 	case <-a.ended:

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/arc-ring/arc/internal/durations"
 )
 
 // reader takes lines, but none while it is held.
@@ -63,8 +65,8 @@ func TestAsyncWaitsForNoReader(t *testing.T) {
 		}
 		began := time.Now()
 		flush()
-		if waited := time.Since(began); waited != flushWait {
-			t.Errorf("the flush waited %v for a reader that stands still, want %v", waited, flushWait)
+		if waited := time.Since(began); waited != durations.LogFlush {
+			t.Errorf("the flush waited %v for a reader that stands still, want %v", waited, durations.LogFlush)
 		}
 		close(gate)
 		synctest.Wait()

@@ -5,16 +5,14 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/arc-ring/arc/internal/durations"
 )
 
 const (
-	// linesAtOnce is how many lines of one kind a process may write at once; after
-	// them one comes every lineEvery.
+	// linesAtOnce is how many lines of one kind a process may write at once; later ones are
+	// durations.LogLineEvery apart.
 	linesAtOnce = 30
-	lineEvery   = time.Second
-	// leftOutEvery is how long after the first line that was left out their
-	// number is told.
-	leftOutEvery = 10 * time.Second
 	// kindsKept bounds the kinds that are told apart.
 	kindsKept = 1024
 	// leftOutMessage tells the number. It is the one kind without a limit.
@@ -67,13 +65,13 @@ func (l *limiter) exclude(level hclog.Level, message string, _ ...any) bool {
 	}
 	b.left++
 	if b.timer == nil {
-		b.timer = time.AfterFunc(leftOutEvery, func() { l.tell(k) })
+		b.timer = time.AfterFunc(durations.LogLeftOut, func() { l.tell(k) })
 	}
 	return true
 }
 
 func (b *budget) refill(now time.Time) {
-	b.lines = min(linesAtOnce, b.lines+float64(now.Sub(b.at))/float64(lineEvery))
+	b.lines = min(linesAtOnce, b.lines+float64(now.Sub(b.at))/float64(durations.LogLineEvery))
 	b.at = now
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/testwait"
 )
 
@@ -28,7 +29,7 @@ func TestLinesOfOneKindAreLimited(t *testing.T) {
 				root.Info("something else", "number", i)
 			}
 		}
-		testwait.Virtual(leftOutEvery)
+		testwait.Virtual(durations.LogLeftOut)
 		text := out.String()
 		if n := strings.Count(text, "stranger refused:"); n != linesAtOnce {
 			t.Errorf("%d lines, want %d", n, linesAtOnce)
@@ -42,12 +43,12 @@ func TestLinesOfOneKindAreLimited(t *testing.T) {
 		// One every so often is no flood.
 		before := strings.Count(out.String(), "stranger refused:")
 		for range 100 {
-			testwait.Virtual(lineEvery)
+			testwait.Virtual(durations.LogLineEvery)
 			peer.Warn("stranger refused", "from", "afar")
 		}
 		synctest.Wait()
 		if n := strings.Count(out.String(), "stranger refused:") - before; n != 100 {
-			t.Errorf("of 100 lines, one every %v, there are %d", lineEvery, n)
+			t.Errorf("of 100 lines, one every %v, there are %d", durations.LogLineEvery, n)
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
 )
 
@@ -180,7 +181,7 @@ func (d *dialler) failed(r result) {
 
 	log := d.t.log.Debug
 	allFailed := d.conn.Failures() > before
-	loud := allFailed || time.Since(d.began) >= connectWait
+	loud := allFailed || time.Since(d.began) >= durations.PeerConnect
 	switch {
 	case why != policy.Own:
 		d.telling = r

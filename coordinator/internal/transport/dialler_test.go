@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/testwait"
 )
 
@@ -256,7 +257,7 @@ func TestWhoComesNearIsDialledByAndByOrWhenNeeded(t *testing.T) {
 			}
 			testwait.Virtual(time.Second)
 		})
-		early, later := within(at, time.Second, time.Second+nearPause/2), within(at, time.Second+nearPause/2, time.Second+2*nearPause)
+		early, later := within(at, time.Second, time.Second+durations.PeerNear/2), within(at, time.Second+durations.PeerNear/2, time.Second+2*durations.PeerNear)
 		if send != (early > 0) || later == 0 {
 			t.Errorf("%s: %d dials at once and %d by and by; all: %v", name, early, later, at)
 		}

@@ -9,6 +9,7 @@ import (
 	grpcpeer "google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/peerwire"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
@@ -36,7 +37,7 @@ func helloTo(self Identity, to uint64) *peerv1.PeerHello {
 // meet checks a hello. While this node does not know its own id it waits a
 // little: a joiner's peers may hear of its join before itself.
 func (t *Transport) meet(stream peerv1.PeerService_StreamServer, hello *peerv1.PeerHello) (Identity, error) {
-	late := time.NewTimer(holdJoin)
+	late := time.NewTimer(durations.HelloHold)
 	defer late.Stop()
 	for {
 		t.mu.Lock()

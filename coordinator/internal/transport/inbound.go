@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/peerwire"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
@@ -80,7 +81,7 @@ func (t *Transport) ServeStream(stream peerv1.PeerService_StreamServer) error {
 		t.mu.Unlock()
 	}()
 
-	late := time.NewTimer(helloWait)
+	late := time.NewTimer(durations.HelloWait)
 	defer late.Stop()
 	var hello *peerv1.PeerHello
 	select {
@@ -88,7 +89,7 @@ func (t *Transport) ServeStream(stream peerv1.PeerService_StreamServer) error {
 	case err := <-ended:
 		return err
 	case <-late.C:
-		return status.Errorf(codes.DeadlineExceeded, "no hello within %s", helloWait)
+		return status.Errorf(codes.DeadlineExceeded, "no hello within %s", durations.HelloWait)
 	case <-t.closing:
 		return endClosing
 	}

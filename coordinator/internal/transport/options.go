@@ -12,6 +12,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
+	"github.com/arc-ring/arc/internal/durations"
 )
 
 // QueueMemory bounds what waits for one peer, in bytes.
@@ -26,42 +27,14 @@ const (
 	// and a flood of them would only delay the first useful one.
 	queueMessagesDown = 64
 
-	// A server holds a hello this long while it does not know its own id.
-	holdJoin = time.Second
-	// A stream whose hello does not come within this is closed.
-	helloWait = 2 * time.Second
-	// One try at one address, from the connect to the peer's hello.
-	attemptWait = 3 * time.Second
-	connectWait = 1200 * time.Millisecond
-	// A peer that is distant no longer is dialled after this, unless there is
-	// something to send: most likely somebody has just died, a new voter is
-	// needed, and everybody would dial it in the midst of the failover.
-	nearPause = 100 * time.Millisecond
-	// A stream that lived shorter than this does not reset the backoff.
-	livedLong = time.Second
 	// While more tries than this are under way to all peers together, none is
 	// repeated before it has failed: most likely it is not answered because too
 	// many are made.
 	crowded = 32
-	// Data that is not acknowledged for so long, and four round trips, makes
-	// us race a fresh connection. The kernel waits 200 ms and doubles.
-	// Acknowledgements are delayed by 40 ms at most.
-	stallAfter = 60 * time.Millisecond
-	// The same after a sign of life of the peer.
-	stallHinted = 10 * time.Millisecond
 	// So many messages of at most that size are sent again if they may not have
 	// been acknowledged on a connection that broke or was replaced.
 	recentMessages = 64
 	recentSize     = 16 << 10
-	// Where nobody can tell what was acknowledged, this tells what may not be.
-	recentAge = 2 * ackTimeout
-	// The kernel gives a connection up when data is unacknowledged for so long.
-	ackTimeout = time.Second
-	// Dropped messages of a peer are logged not more often than this.
-	overflowPause = 10 * time.Second
-	// What was queued for a peer that was removed, or at Close, has so long to
-	// leave.
-	flushWait = 200 * time.Millisecond
 
 	// Streams that one peer may have open to us: while it races addresses, and
 	// while dead ones of before linger.
@@ -71,29 +44,22 @@ const (
 
 	// Peers that SetPeers does not list.
 	maxProvisional = 64
-	// Such a peer is kept for so long after its last stream to us ended, and
-	// looked at so often.
-	provisionalKeep  = 5 * time.Second
-	provisionalCheck = time.Second
 )
 
 // dialRules are how a stream to a peer is tried.
 var dialRules = policy.Rules{
-	Stagger: 50 * time.Millisecond,
-	// A lost SYN is repeated by the kernel only after a second.
-	Overlap: 100 * time.Millisecond, LateOverlap: 250 * time.Millisecond, EarlyRounds: 10,
-	Answer: attemptWait / 2,
-	Most:   24,
-	// The first repetition comes at once.
-	Backoff: policy.Backoff{First: 5 * time.Millisecond, Longest: 500 * time.Millisecond}, Spread: true,
-	Slow: time.Second,
+	Stagger: durations.PeerStagger,
+	Overlap: durations.PeerOverlap, LateOverlap: durations.PeerLateOverlap, EarlyRounds: 10,
+	Answer:  durations.PeerAnswer,
+	Most:    24,
+	Backoff: durations.PeerBackoff, Spread: true,
+	Slow: durations.PeerSlow,
 	// A pause of 80 ms. Most likely the process has ended, everybody notices
 	// at the same moment, and redials would compete with the election that
 	// follows; soon it is known, by Quiet or SetPeers, who is dead. A peer that
 	// lives opens a stream to us, and that ends the pause.
 	CutFailures: 5,
-	// Hosts that stop now and then would spend their time on connections.
-	SilentEvery: 500 * time.Millisecond,
+	SilentEvery: durations.PeerStallEvery,
 }
 
 // Identity is what this coordinator says about itself in its hello.

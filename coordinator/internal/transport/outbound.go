@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/peerwire"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
@@ -65,9 +66,9 @@ type sent struct {
 // afterwards, a stream that is returned stays until close. linked is set as soon
 // as there is a connection.
 func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Identity, linked *atomic.Bool) (_ *outbound, err error) {
-	ctx, cancelTry := context.WithTimeout(ctx, attemptWait)
+	ctx, cancelTry := context.WithTimeout(ctx, durations.PeerAttempt)
 	defer cancelTry()
-	connectCtx, cancelConnect := context.WithTimeout(ctx, connectWait)
+	connectCtx, cancelConnect := context.WithTimeout(ctx, durations.PeerConnect)
 	conn, err := t.opts.Dialer.Net(connectCtx, addr)
 	cancelConnect()
 	if err != nil {
@@ -235,7 +236,7 @@ func (s *outbound) watch(p *peer) {
 		return // it is about to break
 	}
 	s.watching, s.acked, s.since = true, acked, time.Now()
-	wait := max(stallAfter, 4*rtt)
+	wait := max(durations.PeerStall, 4*rtt)
 	if s.timer == nil {
 		s.timer = time.AfterFunc(wait, func() { s.check(p) })
 	} else {
@@ -267,7 +268,7 @@ func (s *outbound) check(p *peer) {
 		s.recent = slices.DeleteFunc(s.recent, func(m sent) bool { return m.at.Before(s.since) })
 		s.acked, s.since = acked, time.Now()
 	}
-	s.timer.Reset(max(stallAfter, 4*rtt))
+	s.timer.Reset(max(durations.PeerStall, 4*rtt))
 }
 
 // unacked returns what may be lost with a connection that is stuck or broke.
@@ -276,7 +277,7 @@ func (s *outbound) unacked() []item {
 	defer s.mu.Unlock()
 	items := make([]item, 0, len(s.recent))
 	for _, m := range s.recent {
-		if time.Since(m.at) < recentAge {
+		if time.Since(m.at) < durations.PeerRecent {
 			items = append(items, m.item)
 		}
 	}

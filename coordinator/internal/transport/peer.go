@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/connect/policy"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 )
 
@@ -174,7 +175,7 @@ func (p *peer) stalled() {
 
 func (p *peer) overflowed() {
 	p.mu.Lock()
-	recent := time.Since(p.overflowAt) < overflowPause
+	recent := time.Since(p.overflowAt) < durations.Repeats
 	if !recent {
 		p.overflowAt = time.Now()
 	}
@@ -270,7 +271,7 @@ func (p *peer) run() {
 			d.lost()
 		case <-d.review.C:
 			if d.t.keepProvisional(p) {
-				d.review.Reset(provisionalCheck)
+				d.review.Reset(durations.UnlistedCheck)
 			}
 		}
 	}
@@ -364,7 +365,7 @@ func (d *dialler) lost() {
 	d.queue.putBack(s.unacked())
 	d.t.log.Info("stream to peer broke", "peer", d.name(), "to", d.id, "error", s.err)
 	d.t.peerDown(d.id) // may call Quiet
-	if time.Since(s.born) >= livedLong {
+	if time.Since(s.born) >= durations.PeerLived {
 		d.conn.Proved() // else it may be one who accepts and drops us
 	}
 	d.conn.Slow = errors.Is(s.err, errEvicted) || d.isQuiet()
@@ -380,7 +381,7 @@ func (d *dialler) poked() {
 	d.mu.Unlock()
 
 	if a.provisional {
-		d.review.Reset(provisionalCheck)
+		d.review.Reset(durations.UnlistedCheck)
 	}
 	if a.overflow {
 		log := d.t.log.Debug
@@ -408,7 +409,7 @@ func (d *dialler) poked() {
 	trying := d.conn.State() != policy.Idle && d.conn.State() != policy.Up
 	switch {
 	case d.stream != nil:
-		if a.alive && d.stream.stuck(stallHinted) || a.stalled && !quiet && !trying && d.stream.stuck(stallAfter) {
+		if a.alive && d.stream.stuck(durations.PeerHintedStall) || a.stalled && !quiet && !trying && d.stream.stuck(durations.PeerStall) {
 			d.conn.Silent(now, a.alive)
 			d.t.log.Debug("peer does not acknowledge: racing a fresh connection", "peer", info.Name, "to", d.id)
 		}
@@ -422,6 +423,6 @@ func (d *dialler) poked() {
 	case (a.recheck || a.wanted) && !trying, a.wanted && resting:
 		d.conn.Begin(now)
 	case a.near && !trying:
-		d.conn.BeginIn(now, nearPause)
+		d.conn.BeginIn(now, durations.PeerNear)
 	}
 }

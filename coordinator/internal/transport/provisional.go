@@ -1,6 +1,10 @@
 package transport
 
-import "time"
+import (
+	"time"
+
+	"github.com/arc-ring/arc/internal/durations"
+)
 
 // provision marks a peer that SetPeers does not list, or not any more, but
 // that has a stream open to us and is not gone: a member that joined after
@@ -141,7 +145,7 @@ func (t *Transport) keepProvisional(p *peer) bool {
 		return false
 	}
 	orphaned := p.provision.orphaned
-	if !gone && (orphaned.IsZero() || time.Since(orphaned) < provisionalKeep) {
+	if !gone && (orphaned.IsZero() || time.Since(orphaned) < durations.UnlistedKeep) {
 		return true
 	}
 	t.removeLocked(p)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/peerwire"
 	"github.com/arc-ring/arc/internal/testwait"
@@ -208,20 +209,20 @@ func TestProvisionalPeerIsDroppedAfterItsStream(t *testing.T) {
 			t.Error("dropped although its stream is open")
 		}
 		tr.unregister(in, false)
-		testwait.Virtual(provisionalKeep - time.Second)
+		testwait.Virtual(durations.UnlistedKeep - time.Second)
 		again := hi(t, tr, 12, 1, "192.0.2.1:7400")
 		testwait.Virtual(time.Hour)
 		if !tr.knows(12) {
 			t.Error("dropped although it came back in time")
 		}
 		tr.unregister(again, false)
-		testwait.Virtual(provisionalKeep - time.Millisecond)
+		testwait.Virtual(durations.UnlistedKeep - time.Millisecond)
 		if !tr.knows(12) {
-			t.Errorf("dropped before %s", provisionalKeep)
+			t.Errorf("dropped before %s", durations.UnlistedKeep)
 		}
-		testwait.Virtual(2 * provisionalCheck)
+		testwait.Virtual(2 * durations.UnlistedCheck)
 		if tr.knows(12) {
-			t.Errorf("not dropped %s after its stream", provisionalKeep+2*provisionalCheck)
+			t.Errorf("not dropped %s after its stream", durations.UnlistedKeep+2*durations.UnlistedCheck)
 		}
 		n := len(dialled())
 		testwait.Virtual(time.Minute)
@@ -252,7 +253,7 @@ func TestProvisionalPeerThatIsGoneIsDropped(t *testing.T) {
 	lone(t, func(uint64) bool { return gone.Load() }, func(tr *Transport, _ func() []string) {
 		hi(t, tr, 12, 1, "192.0.2.1:7400")
 		gone.Store(true)
-		testwait.Virtual(2 * provisionalCheck)
+		testwait.Virtual(2 * durations.UnlistedCheck)
 		if tr.knows(12) {
 			t.Error("it is kept")
 		}

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/arc-ring/arc/internal/durations"
 )
 
 // socket gives access to the socket of a TCP connection, false for another one.
@@ -28,7 +30,7 @@ func tuneConn(c net.Conn) {
 	}
 	// A kernel without this option only notices later.
 	_ = raw.Control(func(fd uintptr) {
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(ackTimeout/time.Millisecond))
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(durations.PeerAck/time.Millisecond))
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/peerwire"
@@ -65,7 +66,7 @@ func New(opts Options) *Transport {
 		t.opts.Dialer = &connect.Dialer{}
 	}
 	if t.opts.flushWait == 0 {
-		t.opts.flushWait = flushWait
+		t.opts.flushWait = durations.PeerFlush
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t
@@ -313,7 +314,7 @@ func (t *Transport) Close() {
 		}
 	}
 	t.mu.Unlock()
-	stop := time.AfterFunc(t.opts.flushWait+50*time.Millisecond, t.cancel)
+	stop := time.AfterFunc(t.opts.flushWait+durations.PeerFlush/4, t.cancel)
 	defer stop.Stop()
 	t.wg.Wait()
 	t.cancel()

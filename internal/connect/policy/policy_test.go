@@ -173,15 +173,6 @@ func (w *world) tick() string {
 	return out.String() + "\n"
 }
 
-func TestBackoff(t *testing.T) {
-	b := Backoff{First: 5 * time.Millisecond, Longest: 500 * time.Millisecond}
-	for n, want := range map[int]time.Duration{-1: 0, 0: 0, 1: 5 * time.Millisecond, 2: 10 * time.Millisecond, 7: 320 * time.Millisecond, 8: b.Longest, 1 << 40: b.Longest} {
-		if got := b.Pause(n); got != want {
-			t.Errorf("after %d failures %v, want %v", n, got, want)
-		}
-	}
-}
-
 func TestSpreadIsAQuarterEitherWay(t *testing.T) {
 	for chance, want := range map[string]time.Duration{"least": 75 * time.Millisecond, "most": 125*time.Millisecond - 1} {
 		c := New(Rules{Spread: true}, func(d time.Duration) time.Duration {

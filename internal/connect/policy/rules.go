@@ -1,6 +1,10 @@
 package policy
 
-import "time"
+import (
+	"time"
+
+	"github.com/arc-ring/arc/internal/durations"
+)
 
 // Rules are how a connection is tried. The zero value tries all addresses at
 // once, and again as soon as all have failed.
@@ -22,7 +26,7 @@ type Rules struct {
 	// Backoff is the pause after a round that failed. Spread draws each pause from
 	// three to five quarters of its length, so that those who lost a peer at the
 	// same moment do not meet again.
-	Backoff Backoff
+	Backoff durations.Backoff
 	Spread  bool
 	// Slow is the pause while the other side is thought dead.
 	Slow time.Duration
@@ -39,18 +43,6 @@ type Rules struct {
 	SilentEvery time.Duration
 	// Once: the connection is given up when all addresses have failed.
 	Once bool
-}
-
-// Backoff is a pause that grows with the failures in a row.
-type Backoff struct{ First, Longest time.Duration }
-
-// Pause returns the pause after so many failures: none after none, then First,
-// doubled with each further one, at most Longest.
-func (b Backoff) Pause(failures int) time.Duration {
-	if failures <= 0 {
-		return 0
-	}
-	return min(b.First<<min(failures-1, 10), b.Longest)
 }
 
 // Reason is why a try failed, or a connection was lost.

@@ -1,0 +1,13 @@
+// Package durations is the table of ARC's fixed durations: every timeout, interval,
+// back-off and deadline that is no setting of a ring, each with its reason. What
+// must hold between them, and between them and the settings of the profiles, is
+// checked by its test.
+//
+// The settings of a ring are in package ring. Three kinds of durations stay where
+// they are used: one that is computed from settings alone, a unit of conversion,
+// and the time of day that an output is rounded to. Package lint refuses any other
+// duration that is declared elsewhere.
+//
+// It is pure: it reads no clock. A duration that depends on a setting is a function
+// of it.
+package durations
