@@ -33,30 +33,30 @@ type applicant struct {
 // name of a member whose process has ended: it is certified, or the joiner's
 // own process answers in its place and none of its addresses may still lead to
 // it. An address in common is no proof: many machines may have it.
-func (n *Node) join(ref uint64, j ring.Join) {
+func (q *requests) join(ref uint64, j ring.Join) {
 	j.Replaces = 0
-	l := n.lead
-	holder, held := n.ring.MemberByName(j.Member.Name)
-	dead := n.peers.Value(holder.ID).cert != nil
+	l := q.lead
+	holder, held := q.ring.MemberByName(j.Member.Name)
+	dead := q.roster.peers.Value(holder.ID).cert != nil
 	switch {
 	case !held:
-	case holder.ID == n.cfg.ID:
-		n.emit(Done{Ref: ref, Err: inUse(holder, "the leader")})
+	case holder.ID == q.cfg.ID:
+		q.emit(Done{Ref: ref, Err: inUse(holder, "the leader")})
 		return
 	case dead || holder.Incarnation == j.Member.Incarnation:
 		j.Replaces = holder.ID
 	case len(l.applicants) >= maxApplicants:
-		n.emit(Done{Ref: ref, Err: fmt.Errorf("%w: %d joiners wait for names that are in use", ErrBusy, len(l.applicants))})
+		q.emit(Done{Ref: ref, Err: fmt.Errorf("%w: %d joiners wait for names that are in use", ErrBusy, len(l.applicants))})
 		return
 	default:
-		p := n.probeOf(holder)
+		p := q.identity.probeOf(holder)
 		p.Timeout = max(p.Timeout, holderProbe)
 		l.applicants = append(l.applicants, applicant{ref: ref, join: j, holder: holder,
-			until: n.now.Add(p.Timeout * 9 / 10), deadline: n.now.Add(2 * p.Timeout)})
-		n.emit(p)
+			until: q.now.Add(p.Timeout * 9 / 10), deadline: q.now.Add(2 * p.Timeout)})
+		q.emit(p)
 		return
 	}
-	n.propose(proposal{req: ref}, ring.Command{Join: &j})
+	q.proposals.propose(proposal{req: ref}, ring.Command{Join: &j})
 }
 
 func inUse(m ring.Member, what string) error {
@@ -65,28 +65,28 @@ func inUse(m ring.Member, what string) error {
 
 // holderProbed decides about the joiners that want the name of the member that
 // was looked for.
-func (n *Node) holderProbed(r ProbeResult) {
-	l := n.lead
+func (q *requests) holderProbed(r ProbeResult) {
+	l := q.lead
 	waiting := l.applicants
 	l.applicants = nil
 	for i, a := range waiting {
-		if a.holder.ID != r.ID || a.holder.Incarnation != r.Incarnation || r.Outcome == Unanswered && n.now < a.until {
+		if a.holder.ID != r.ID || a.holder.Incarnation != r.Incarnation || r.Outcome == Unanswered && q.now < a.until {
 			l.applicants = append(l.applicants, a) // another one, or looked for less long
 			continue
 		}
 		switch {
 		case r.found():
-			n.emit(Done{Ref: a.ref, Err: inUse(a.holder, "alive")})
+			q.emit(Done{Ref: a.ref, Err: inUse(a.holder, "alive")})
 		case r.Outcome == Answered && r.AnsweredBy == a.join.Member.Incarnation:
-			n.trace("%s was started again without its disk and takes the place of member %d", a.holder.Name, a.holder.ID)
+			q.trace("%s was started again without its disk and takes the place of member %d", a.holder.Name, a.holder.ID)
 			a.join.Replaces = a.holder.ID
-			n.propose(proposal{req: a.ref}, ring.Command{Join: &a.join})
-			if n.lead != l { // raft may have stepped down
-				n.dropApplicants(waiting[i+1:])
+			q.proposals.propose(proposal{req: a.ref}, ring.Command{Join: &a.join})
+			if q.lead != l { // raft may have stepped down
+				q.dropApplicants(waiting[i+1:])
 				return
 			}
 		default:
-			n.later(a)
+			q.later(a)
 		}
 	}
 }
@@ -94,27 +94,27 @@ func (n *Node) holderProbed(r ProbeResult) {
 // later ends the try of a joiner: this leader alone does not reach the holder of
 // its name. If the holder's monitor does not either, the holder is evicted soon,
 // and the name is free.
-func (n *Node) later(a applicant) {
-	n.emit(Done{Ref: a.ref, Err: fmt.Errorf("%w: %q is member %d at %s, which does not answer; its name is free once it is evicted",
+func (q *requests) later(a applicant) {
+	q.emit(Done{Ref: a.ref, Err: fmt.Errorf("%w: %q is member %d at %s, which does not answer; its name is free once it is evicted",
 		ErrBusy, a.holder.Name, a.holder.ID, strings.Join(a.holder.Addresses, ", "))})
 }
 
 // applicantTimers bounds the wait of joiners.
-func (n *Node) applicantTimers() {
-	l := n.lead
+func (q *requests) applicantTimers() {
+	l := q.lead
 	l.applicants = slices.DeleteFunc(l.applicants, func(a applicant) bool {
-		if n.now >= a.deadline {
-			n.later(a)
+		if q.now >= a.deadline {
+			q.later(a)
 			return true
 		}
-		n.wakeAt(a.deadline)
+		q.wakeAt(a.deadline)
 		return false
 	})
 }
 
 // dropApplicants ends the wait of joiners that this member cannot admit any more.
-func (n *Node) dropApplicants(list []applicant) {
+func (q *requests) dropApplicants(list []applicant) {
 	for _, a := range list {
-		n.emit(Done{Ref: a.ref, Err: ErrLeadershipLost})
+		q.emit(Done{Ref: a.ref, Err: ErrLeadershipLost})
 	}
 }

@@ -1,18 +1,29 @@
 package election
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
-	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
-
-	"github.com/arc-ring/arc/ring"
 )
 
-// campaign is a member's wish to lead, while nobody does.
+// campaign decides when this member asks for votes.
 type campaign struct {
+	*replica
+	promises *promises
+	roster   *roster
+	candidacy
+	// wished is in which term this member asked for votes last, and since when.
+	wished struct {
+		term uint64
+		at   Instant
+	}
+	// wonTerm is the newest term that this process was elected in, 0 for none.
+	wonTerm uint64
+}
+
+// candidacy is a member's wish to lead, while nobody does.
+type candidacy struct {
 	// since is when the reason to campaign arose; it is meaningless while
 	// active is false.
 	active bool
@@ -47,65 +58,61 @@ const quickTries = 4
 
 // campaignTimers decides whether it is this member's turn to campaign. Heir
 // number k waits k staggers, since two at once split the vote.
-func (n *Node) campaignTimers() {
-	c := &n.campaign
-	if !n.isVoter(n.cfg.ID) || n.ring.RingID == "" || !n.leaderLost() {
-		*c = campaign{}
-		if n.isVoter(n.cfg.ID) && n.ring.RingID != "" && n.raftLead != n.cfg.ID {
-			n.wakeAt(max(n.leaderHeard.Add(n.patience()), n.now+1))
-			n.missRenewal()
+func (c *campaign) campaignTimers() {
+	if !c.isVoter(c.cfg.ID) || c.ring.RingID == "" || !c.leaderLost() {
+		c.candidacy = candidacy{}
+		if c.isVoter(c.cfg.ID) && c.ring.RingID != "" && c.raftLead != c.cfg.ID {
+			c.wakeAt(max(c.roster.leaderHeard.Add(c.patience()), c.now+1))
+			c.roster.missRenewal()
 		}
 		return
 	}
-	n.lossNoticed()
-	if !n.free() {
+	c.observe(leaderMissed{})
+	if !c.promises.free() {
 		return // voterTimers wakes
 	}
-	n.lossFreed()
+	c.observe(promiseEnded{})
 	if !c.active {
-		c.active, c.since, c.tries = true, n.now, 0
+		c.active, c.since, c.tries = true, c.now, 0
 	}
 	rank := -1
-	if c.tries == 0 || n.cfg.Trace != nil {
-		rank = n.rank()
+	if c.tries == 0 || c.cfg.Trace != nil {
+		rank = c.rank()
 	}
 	if c.tries == 0 {
 		// Worked out again each time: a new certificate may move us forward.
-		c.next = c.since.Add(time.Duration(rank) * n.ring.Settings.Stagger())
+		c.next = c.since.Add(time.Duration(rank) * c.ring.Settings.Stagger())
 	}
-	n.repeatVotes()
-	if next := max(c.next, c.yieldUntil); n.now < next {
-		n.wakeAt(next)
+	c.repeatVotes()
+	if next := max(c.next, c.yieldUntil); c.now < next {
+		c.wakeAt(next)
 		return
 	}
-	if n.writing() {
+	if c.writing() {
 		return // its Persisted comes back here
 	}
-	if !n.awaitsVotes() && n.takeCommitted() {
+	if !c.awaitsVotes() && c.takeCommitted() {
 		return // what it leads to is applied first
 	}
 	c.tries++
-	if n.awaitsVotes() {
-		c.next = n.now.Add(n.retryAfter(c.tries))
-		n.wakeAt(c.next)
-		n.askAgain()
+	if c.awaitsVotes() {
+		c.next = c.now.Add(c.retryAfter(c.tries))
+		c.wakeAt(c.next)
+		c.askAgain()
 		return
 	}
-	n.lossCampaign()
-	c.next = n.now.Add(n.retryAfter(c.tries))
-	n.wakeAt(c.next)
-	n.trace("campaigns in term %d, try %d, as heir number %d", n.term+1, c.tries, rank)
-	sure := c.tries == 1 && rank == 0 && n.certifiedLeader()
+	c.observe(campaigned{})
+	c.next = c.now.Add(c.retryAfter(c.tries))
+	c.wakeAt(c.next)
+	c.trace("campaigns in term %d, try %d, as heir number %d", c.term+1, c.tries, rank)
+	sure := c.tries == 1 && rank == 0 && c.certifiedLeader()
 	if !sure {
-		n.forgetLeader()
+		c.forgetLeader()
 	}
-	n.vouch()
-	n.twoLeft()
+	c.vouch()
+	c.twoLeft()
 	c.open = nil
-	if err := n.ask(sure); err != nil {
-		n.trace("campaign refused: %v", err)
-	}
-	n.refresh()
+	c.parent.follow(c.ask(sure))
 }
 
 // awaitsVotes reports whether this member is a candidate that need not begin
@@ -113,93 +120,88 @@ func (n *Node) campaignTimers() {
 // those that have not answered are slow, or their answers are lost. To begin again
 // would help neither: it would put one more write before a slow disk. The certified
 // dead never answer, and the survivor of a pair goes on alone in a campaign only.
-func (n *Node) awaitsVotes() bool {
-	c := &n.campaign
-	return n.role == raft.StateCandidate && c.askedIn == n.term && !c.refused && n.now < c.askedAt.Add(n.votePatience()) && n.enoughLive()
+func (c *campaign) awaitsVotes() bool {
+	return c.candidate() && c.askedIn == c.term && !c.refused && c.now < c.askedAt.Add(c.votePatience()) && c.enoughLive()
 }
 
 // enoughLive reports whether those who are not certified dead are a majority of the
 // voters, of both halves while the configuration is joint.
-func (n *Node) enoughLive() bool {
+func (c *campaign) enoughLive() bool {
 	enough := func(voters []uint64) bool {
 		dead := 0
 		for _, id := range voters {
-			if n.peers.Value(id).cert != nil {
+			if c.roster.peers.Value(id).cert != nil {
 				dead++
 			}
 		}
 		return dead < len(voters)-len(voters)/2
 	}
-	out := n.conf.GetVotersOutgoing()
-	return enough(n.conf.GetVoters()) && (len(out) == 0 || enough(out))
+	out := c.conf.GetVotersOutgoing()
+	return enough(c.conf.GetVoters()) && (len(out) == 0 || enough(out))
 }
 
 // repeatVotes asks again for votes and pre-votes that are not answered: a message or
 // its answer may be lost. A candidate that has campaigned in vain before would come to
 // that after leases only.
-func (n *Node) repeatVotes() {
-	c := &n.campaign
+func (c *campaign) repeatVotes() {
 	if len(c.open) == 0 {
 		return
 	}
 	var pause time.Duration
 	switch {
-	case n.role == raft.StatePreCandidate:
-		pause = n.ring.Settings.RenewEvery() // for as long as it takes, so no oftener than a leader renews
-	case n.votesMayWin() && c.repeated < quickTries:
-		pause = n.ring.Settings.Stagger()
+	case c.preCandidate():
+		pause = c.ring.Settings.RenewEvery() // for as long as it takes, so no oftener than a leader renews
+	case c.votesMayWin() && c.repeated < quickTries:
+		pause = c.ring.Settings.Stagger()
 	default:
 		return
 	}
 	at := c.repeatedAt.Add(pause)
-	if n.role == raft.StatePreCandidate {
+	if c.preCandidate() {
 		at = max(at, c.yieldUntil) // two that win a pre-vote at once split the votes
 	}
-	if n.now >= at {
+	if c.now >= at {
 		c.repeated++
-		n.askAgain()
-		at = n.now.Add(pause)
+		c.askAgain()
+		at = c.now.Add(pause)
 	}
-	n.wakeAt(at)
+	c.wakeAt(at)
 }
 
 // votesMayWin reports whether the votes that this member asked for in its term are
 // worth a repetition. Without a pre-vote nobody may be there. Where somebody refused,
 // the others may be enough, but the first few campaigns begin again as soon.
-func (n *Node) votesMayWin() bool {
-	c := &n.campaign
-	return n.role == raft.StateCandidate && c.askedIn == n.term && (!c.refused || c.tries > quickTries)
+func (c *campaign) votesMayWin() bool {
+	return c.candidate() && c.askedIn == c.term && (!c.refused || c.tries > quickTries)
 }
 
 // votePatience is how long a candidate waits for slow voters at the most.
-func (n *Node) votePatience() time.Duration { return 16 * n.ring.Settings.Lease() }
+func (c *campaign) votePatience() time.Duration { return 16 * c.ring.Settings.Lease() }
 
 // askAgain asks once more for the votes or pre-votes that are not answered.
-func (n *Node) askAgain() {
-	c := &n.campaign
+func (c *campaign) askAgain() {
 	if len(c.open) == 0 {
 		return // all have answered: it waits for its own disk
 	}
-	n.trace("asks %d again: %v for term %d", len(c.open), c.open[0].GetType(), c.open[0].GetTerm())
-	c.repeatedAt = n.now
-	n.vouch()
+	c.trace("asks %d again: %v for term %d", len(c.open), c.open[0].GetType(), c.open[0].GetTerm())
+	c.repeatedAt = c.now
+	c.vouch()
 	for _, m := range c.open {
-		n.send(Message{To: m.GetTo(), Raft: m})
+		c.send(Message{To: m.GetTo(), Raft: m})
 	}
 }
 
 // voteAsked notes a vote or pre-vote that raft asks for.
-func (n *Node) voteAsked(m *raftpb.Message) {
-	c := &n.campaign
+func (c *campaign) voteAsked(m *raftpb.Message) {
 	if len(c.open) == 0 || c.open[0].GetType() != m.GetType() || c.open[0].GetTerm() != m.GetTerm() {
-		c.open, c.repeated, c.repeatedAt = nil, 0, n.now
+		c.open, c.repeated, c.repeatedAt = nil, 0, c.now
 		if m.GetType() == raftpb.MsgVote {
-			c.askedIn, c.askedAt, c.refused = m.GetTerm(), n.now, false
+			c.askedIn, c.askedAt, c.refused = m.GetTerm(), c.now, false
 			if len(m.GetContext()) > 0 {
 				c.askedIn = 0 // without a pre-vote
 			}
-			if n.wished.term != m.GetTerm() {
-				n.wished.term, n.wished.at = m.GetTerm(), n.now
+			if c.wished.term != m.GetTerm() {
+				c.wished.term, c.wished.at = m.GetTerm(), c.now
 			}
 		}
 	}
@@ -207,8 +209,7 @@ func (n *Node) voteAsked(m *raftpb.Message) {
 }
 
 // voteAnswered notes that a vote or pre-vote need not be asked for again.
-func (n *Node) voteAnswered(from uint64, m *raftpb.Message) {
-	c := &n.campaign
+func (c *campaign) voteAnswered(from uint64, m *raftpb.Message) {
 	c.open = slices.DeleteFunc(c.open, func(o *raftpb.Message) bool {
 		switch {
 		case o.GetTo() != from:
@@ -222,132 +223,114 @@ func (n *Node) voteAnswered(from uint64, m *raftpb.Message) {
 	})
 }
 
-// ask begins the election. The first heir of a leader that is certified dead
-// asks for votes straight away, a round trip sooner: the vote before the vote
-// is there to spare a leader that lives, and the certificate that goes ahead
-// of it frees the voters. Nobody else follows a leader of this term.
-func (n *Node) ask(sure bool) error {
-	if !sure || n.role != raft.StateFollower {
-		return n.rn.Campaign()
-	}
-	n.forced = true
-	err := n.rn.Step(&raftpb.Message{Type: new(raftpb.MsgTimeoutNow), From: new(n.cfg.ID), To: new(n.cfg.ID), Term: new(n.term)})
-	n.refresh()
-	n.forced = false
-	return err
-}
-
 // certifiedLeader tells whether raft's leader in this term is certified dead.
-func (n *Node) certifiedLeader() bool {
-	return n.peers.Value(n.raftLead).cert != nil && n.raftLead != 0
+func (c *campaign) certifiedLeader() bool {
+	return c.roster.peers.Value(c.raftLead).cert != nil && c.raftLead != 0
 }
 
 // campaignAsked gives the campaign that raft begins at a leader's word the time
 // that it needs: one of our own on top of it would start over with a pre-vote,
 // which nobody grants who has just heard that leader.
-func (n *Node) campaignAsked() {
-	n.campaign = campaign{active: true, votes: n.campaign.votes, votedIn: n.campaign.votedIn, since: n.now, next: n.now.Add(2 * n.ring.Settings.Stagger()), tries: 1}
+func (c *campaign) campaignAsked() {
+	c.candidacy = candidacy{active: true, votes: c.candidacy.votes, votedIn: c.candidacy.votedIn, since: c.now, next: c.now.Add(2 * c.ring.Settings.Stagger()), tries: 1}
 }
 
 // yield leaves time to a candidate that this member has just helped: on busy
 // machines an election takes longer than a stagger, and candidates that do not
 // wait for each other go on for many terms. As with retryAfter, no two wait for
 // equally long.
-func (n *Node) yield(d time.Duration) {
-	n.campaign.yieldUntil = max(n.campaign.yieldUntil, n.now.Add(d).Add(time.Duration(n.cfg.Rand()%uint64(max(d, 1)))))
+func (c *campaign) yield(d time.Duration) {
+	c.candidacy.yieldUntil = max(c.candidacy.yieldUntil, c.now.Add(d).Add(time.Duration(c.cfg.Rand()%uint64(max(d, 1)))))
 }
 
 // yieldPreVote leaves time to the winner of a pre-vote. A candidate that reaches
 // too few voters asks again and again, so only its first one is waited for.
-func (n *Node) yieldPreVote(to uint64) {
-	c := &n.campaign
+func (c *campaign) yieldPreVote(to uint64) {
 	if !slices.Contains(c.helped, to) {
 		c.helped = append(c.helped, to)
-		n.yield(n.ring.Settings.Stagger())
+		c.yield(c.ring.Settings.Stagger())
 	}
 }
 
 // yieldVote leaves time after a vote, and more after each further one: the disk
 // of another voter may be slow, and a candidate in a new term makes it write
 // once more. The same vote may be asked for again.
-func (n *Node) yieldVote(term uint64) {
-	c := &n.campaign
+func (c *campaign) yieldVote(term uint64) {
 	if c.votedIn == term {
 		return
 	}
-	s := n.ring.Settings.Stagger()
-	n.yield(min(s<<min(c.votes, 10), max(s, n.votePatience()/4)))
+	s := c.ring.Settings.Stagger()
+	c.yield(min(s<<min(c.votes, 10), max(s, c.votePatience()/4)))
 	c.votedIn = term
 	c.votes++
 }
 
 // retryAfter spreads further campaigns, so that two candidates that met once
 // do not meet for ever.
-func (n *Node) retryAfter(tries int) time.Duration {
-	s := n.ring.Settings.Stagger()
+func (c *campaign) retryAfter(tries int) time.Duration {
+	s := c.ring.Settings.Stagger()
 	d := s
 	if tries > quickTries {
-		d = min(s<<min(tries-quickTries, 10), max(n.ring.Settings.Lease(), s))
+		d = min(s<<min(tries-quickTries, 10), max(c.ring.Settings.Lease(), s))
 	}
-	return d + time.Duration(n.cfg.Rand()%uint64(d))
+	return d + time.Duration(c.cfg.Rand()%uint64(d))
 }
 
 // tryAgainSoon ends a long wait for this member's next campaign: it has refused
 // another candidate that it hears, most likely since that one's log is behind.
 // If both went on to wait, nobody would lead.
-func (n *Node) tryAgainSoon() {
-	if c := &n.campaign; c.active && c.tries > quickTries {
-		c.next = min(c.next, n.now.Add(n.retryAfter(1)))
+func (c *campaign) tryAgainSoon() {
+	if c.active && c.tries > quickTries {
+		c.next = min(c.next, c.now.Add(c.retryAfter(1)))
 	}
 }
 
 // startOver begins a campaign that has failed often with short waits again. It
 // failed while a voter was out of reach, and that voter answers now, or is known to be
 // dead.
-func (n *Node) startOver() {
-	c := &n.campaign
+func (c *campaign) startOver() {
 	if c.active && c.tries > 1 {
 		c.tries = 1
-		c.next = min(c.next, n.now.Add(n.retryAfter(c.tries)))
+		c.next = min(c.next, c.now.Add(c.retryAfter(c.tries)))
 	}
 }
 
 // rank is this member's place among the voters that may win now: 0 is the
 // heir. Those known or thought to be dead are passed over; witnesses come last, since
 // they can only be caretakers.
-func (n *Node) rank() int {
-	dead := n.dead(func(id uint64, s *suspect) bool { return id != n.ring.LeaderID || s.Term == n.ring.Term })
-	if id := n.ring.LeaderID; id != n.cfg.ID {
-		if heard := n.peers.Value(id).heard; heard.set && n.now >= heard.at.Add(n.patience()) {
+func (c *campaign) rank() int {
+	dead := c.roster.dead(func(id uint64, s *suspect) bool { return id != c.ring.LeaderID || s.Term == c.ring.Term })
+	if id := c.ring.LeaderID; id != c.cfg.ID {
+		if heard := c.roster.peers.Value(id).heard; heard.set && c.now >= heard.at.Add(c.patience()) {
 			dead = append(dead, id) // was heard in this life, and is silent now
 		}
 	}
 	rank := 0
-	for _, id := range n.ring.Succession(dead...) {
-		if id == n.cfg.ID {
+	for _, id := range c.ring.Succession(dead...) {
+		if id == c.cfg.ID {
 			return rank
 		}
-		if n.isVoter(id) {
+		if c.isVoter(id) {
 			rank++
 		}
 	}
 	// A witness, somebody thought dead, or somebody who left but whose log may
 	// be the longest: after all others, by id.
-	voters := append(n.otherVoters(), n.cfg.ID)
+	voters := append(c.otherVoters(), c.cfg.ID)
 	slices.Sort(voters)
-	return rank + slices.Index(voters, n.cfg.ID)
+	return rank + slices.Index(voters, c.cfg.ID)
 }
 
 // vouch passes what voided the promise on to the voters, ahead of the vote.
-func (n *Node) vouch() {
-	v := n.voter.voucher
+func (c *campaign) vouch() {
+	v := c.promises.voucher
 	if v.Certificate == nil && v.Release == nil && v.Suspicion == nil {
 		return
 	}
-	for _, id := range n.otherVoters() {
+	for _, id := range c.otherVoters() {
 		m := v
 		m.To = id
-		n.send(m)
+		c.send(m)
 	}
 }
 
@@ -368,58 +351,68 @@ func (n *Node) vouch() {
 // votes for itself in a new term: from then on A can be elected by nobody. A
 // survivor that waited could still follow A, back in a new process, with a
 // configuration that is not the log's.
-func (n *Node) twoLeft() {
-	if other, ok := n.deadPartner(); ok {
-		if why := n.unsettledLog(); why != "" {
-			n.trace("does not go on alone: %s", why)
+func (c *campaign) twoLeft() {
+	if other, ok := c.deadPartner(); ok {
+		if why := c.unsettledLog(); why != "" {
+			c.trace("does not go on alone: %s", why)
 			return
 		}
-		n.trace("goes on alone: voter %d is certified dead (%s)", other, n.peers.Value(other).cert.Exit)
-		n.claimPossibleWith(other)
-		n.dropped = other
-		n.changeConf(removeNode(other))
+		c.trace("goes on alone: voter %d is certified dead (%s)", other, c.roster.peers.Value(other).cert.Exit)
+		c.observe(wentOnAlone{other})
+		c.dropped = other
+		c.parent.changeConf(removeNode(other))
 	}
 }
 
 // deadPartner returns the other one of a pair, if this member may go on
 // without it.
-func (n *Node) deadPartner() (uint64, bool) {
-	if n.dropped != 0 || n.writing() || len(n.conf.GetVotersOutgoing()) > 0 || len(n.conf.GetVoters()) != 2 || !n.isVoter(n.cfg.ID) {
+func (c *campaign) deadPartner() (uint64, bool) {
+	if c.dropped != 0 || c.writing() || len(c.conf.GetVotersOutgoing()) > 0 || len(c.conf.GetVoters()) != 2 || !c.isVoter(c.cfg.ID) {
 		return 0, false
 	}
-	if n.role == raft.StateCandidate || !slices.Equal(n.sealed, n.conf.GetVoters()) {
+	if c.candidate() || !slices.Equal(c.sealed, c.conf.GetVoters()) {
 		return 0, false
 	}
-	other := n.otherVoters()[0]
-	if n.peers.Value(other).cert == nil {
+	other := c.otherVoters()[0]
+	if c.roster.peers.Value(other).cert == nil {
 		return 0, false
 	}
-	me, ok := n.ring.Member(n.cfg.ID)
-	return other, ok && me.Incarnation == n.cfg.Incarnation && !me.Witness
+	me, ok := c.ring.Member(c.cfg.ID)
+	return other, ok && me.Incarnation == c.cfg.Incarnation && !me.Witness
 }
 
-// unsettledLog names the first unapplied entry that could change who is in the
-// ring, or returns "".
-func (n *Node) unsettledLog() string {
-	last, err := n.store.LastIndex()
-	if err != nil || last <= n.applied {
-		return ""
+// leaderLost tells whether raft's present leader is silent for a lease, is
+// suspected in its term, is certified dead, or is none.
+func (c *campaign) leaderLost() bool {
+	if _, ok := c.deadPartner(); ok {
+		return true // who could lead but this member?
 	}
-	entries, err := n.store.Entries(n.applied+1, last+1, Never64)
-	if err != nil {
-		return fmt.Sprintf("the log after index %d cannot be read: %v", n.applied, err)
+	if c.raftLead == 0 {
+		return c.now >= c.roster.leaderHeard.Add(c.patience()) || c.deadLeader() != 0
 	}
-	for _, e := range entries {
-		if n.changesVoters(e) {
-			return fmt.Sprintf("the configuration change at index %d is not committed", e.GetIndex())
-		}
-		if e.GetType() != raftpb.EntryNormal || len(e.GetData()) == 0 {
+	if c.raftLead == c.cfg.ID {
+		return false
+	}
+	return c.now >= c.roster.leaderHeard.Add(c.patience()) || c.deadLeader() != 0
+}
+
+// deadLeader returns the id of the newest leader if it is certified dead or
+// suspected in the term that it leads; else 0.
+func (c *campaign) deadLeader() uint64 {
+	for _, id := range []uint64{c.raftLead, c.ring.LeaderID} {
+		if id == 0 || id == c.cfg.ID {
 			continue
 		}
-		c, err := ring.DecodeCommand(e.GetData())
-		if err != nil || c.Join != nil || c.Return != nil {
-			return fmt.Sprintf("the join or return at index %d is not committed", e.GetIndex())
+		if id != c.raftLead && c.raftLead != 0 {
+			continue // somebody else is raft's leader by now
+		}
+		p := c.roster.peers.Value(id)
+		if p.cert != nil {
+			return id
+		}
+		if s := p.suspect; s != nil && s.Term == c.ring.Term && c.ring.LeaderID == id {
+			return id
 		}
 	}
-	return ""
+	return 0
 }

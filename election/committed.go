@@ -17,36 +17,35 @@ import "go.etcd.io/raft/v3/raftpb"
 
 // attachCommitted lets a vote, or the answer to one, say what is committed here. Raft
 // does not use these fields of them.
-func (n *Node) attachCommitted(m *raftpb.Message) {
+func (r *replica) attachCommitted(m *raftpb.Message) {
 	switch m.GetType() {
 	case raftpb.MsgVote, raftpb.MsgPreVote, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
 	default:
 		return
 	}
-	if term, known := n.termAt(n.commit); known {
-		m.Commit, m.RejectHint = new(n.commit), new(term)
+	if term, known := r.termAt(r.commit); known {
+		m.Commit, m.RejectHint = new(r.commit), new(term)
 	}
 }
 
 // learnCommitted is the inverse of attachCommitted. An entry of the same index and
 // term is the same one, and so is all before it.
-func (n *Node) learnCommitted(m *raftpb.Message) {
-	c := &n.campaign
-	if m.GetCommit() <= max(n.commit, c.committed) {
+func (c *campaign) learnCommitted(m *raftpb.Message) {
+	if m.GetCommit() <= max(c.commit, c.committed) {
 		return
 	}
-	if term, known := n.termAt(m.GetCommit()); known && term == m.GetRejectHint() {
+	if term, known := c.termAt(m.GetCommit()); known && term == m.GetRejectHint() {
 		c.committed = m.GetCommit()
 	}
 }
 
 // takeCommitted hands raft what votes said, as a heartbeat without a sender, and
 // reports whether it was news. A candidacy ends with that.
-func (n *Node) takeCommitted() bool {
-	if n.campaign.committed <= n.commit || n.campaign.committed > n.lastIndex() || len(n.writes) >= maxWrites {
+func (c *campaign) takeCommitted() bool {
+	if c.candidacy.committed <= c.commit || c.candidacy.committed > c.lastIndex() || len(c.writes) >= maxWrites {
 		return false // with so many writes it is not known where raft's log ends now
 	}
-	n.trace("learns from votes that all is committed up to index %d", n.campaign.committed)
-	n.stepRaft(&raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), To: new(n.cfg.ID), Term: new(n.term), Commit: new(n.campaign.committed)})
+	c.trace("learns from votes that all is committed up to index %d", c.candidacy.committed)
+	c.parent.follow(c.stepRaft(&raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), To: new(c.cfg.ID), Term: new(c.term), Commit: new(c.candidacy.committed)}))
 	return true
 }

@@ -88,7 +88,7 @@ func Found(f ring.Found, firstTerm uint64) (Recovered, error) {
 	return Recovered{
 		HardState: &raftpb.HardState{Term: new(term), Vote: new(uint64(0)), Commit: new(s.Epoch)},
 		Snapshot: &raftpb.Snapshot{
-			Data:     (&Node{ring: s}).snapshot(),
+			Data:     s.Snapshot(),
 			Metadata: &raftpb.SnapshotMetadata{Index: new(s.Epoch), Term: new(term), ConfState: conf},
 		},
 	}, nil

@@ -18,12 +18,12 @@ func TestAProbeThatFailedLongAgoConfirmsNothing(t *testing.T) {
 	lasts := settings.OwnProbe() + settings.SuspicionLasts()
 	for age, want := range map[time.Duration]bool{0: true, lasts - 1: true, lasts: false, 25 * time.Second: false} {
 		s := &suspect{Suspicion: Suspicion{ID: 2, Incarnation: 20, Evidence: ring.Silent, By: 3}, probing: Instant(time.Minute), probed: true, confirmed: true, found: ring.Silent}
-		n := &Node{cfg: Config{ID: 1}, now: Instant(time.Minute + age), ring: &ring.State{Members: []ring.Member{m}, Settings: settings}}
-		n.peers.Ensure(2).suspect = s
-		if _, ok := n.evidence(m); ok != want {
+		n := assemble(Config{ID: 1}, &ring.State{Members: []ring.Member{m}, Settings: settings}, Instant(time.Minute+age))
+		n.roster.peers.Ensure(2).suspect = s
+		if _, ok := n.verdicts.evidence(m); ok != want {
 			t.Errorf("a probe of %v ago is evidence: %v, want %v", age, ok, want)
 		}
-		if n.probe(m, s); (len(n.effects) == 0) != want {
+		if n.verdicts.probe(m, s); (len(n.effects) == 0) != want {
 			t.Errorf("after a probe of %v ago it probes again: %v, want %v", age, len(n.effects) > 0, !want)
 		}
 	}

@@ -3,13 +3,6 @@ package election
 // follower is what a leader knows of one other member. It begins empty with the
 // leadership and ends with it.
 type follower struct {
-	// acked is the newest renewal that it acked, with seq 0 if none counts. seen is
-	// that one's number, and stays when the promises are void.
-	acked ackedRenewal
-	seen  uint64
-	// asked: it is a learner for whose sake a renewal was sent out of turn.
-	asked bool
-
 	// heartbeat: it is a learner that gets one at this tick.
 	heartbeat bool
 	// sent is when the oldest unanswered heartbeat went to a learner, settled when

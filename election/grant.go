@@ -99,26 +99,22 @@ const maxPingsAhead = 1 << 20
 // remembered is counted as ended.
 const maxGrants = 64
 
-// Pinged hands in a watcher's probe, in the order of their receipt; every one
-// that is answered and carries a grant, whoever leads.
-func (n *Node) Pinged(now Instant, p Ping) { n.step(now, func() { n.pinged(p) }) }
-
 // pinged lets the watcher's word count from the sending of the newest pong
 // that it acked: it arrived no earlier than that.
 //
 // The same probe may come by several paths, and its pongs bear the same number:
 // the first one counts, since any of them may be the one that is acked. So all
 // are noted, also before this member is declared and while a handover is tried.
-func (n *Node) pinged(p Ping) {
-	if p.Grant == 0 || p.Length <= 0 || p.Seq == 0 || p.At > n.now {
+func (l *lease) pinged(p Ping) {
+	if p.Grant == 0 || p.Length <= 0 || p.Seq == 0 || p.At > l.now {
 		return
 	}
-	if _, ok := n.ring.Member(p.From); !ok || p.From == n.cfg.ID {
+	if _, ok := l.ring.Member(p.From); !ok || p.From == l.cfg.ID {
 		return
 	}
 	// The watcher's settings may be newer or older than those here.
-	p.Length = min(p.Length, n.ring.Settings.GrantLength())
-	g := n.grants.watchers.Ensure(p.From)
+	p.Length = min(p.Length, l.ring.Settings.GrantLength())
+	g := l.grants.watchers.Ensure(p.From)
 	if g.number != p.Grant {
 		*g = grant{number: p.Grant}
 	}
@@ -127,12 +123,12 @@ func (n *Node) pinged(p Ping) {
 	}
 	g.newest = max(g.newest, p.Seq)
 	if s := g.pongs[p.Ack%uint64(len(g.pongs))]; p.Ack != 0 && s.seq == p.Ack && p.Ack > g.acked {
-		if n.now >= g.overdueAt(n.ring.Settings) {
+		if l.now >= g.overdueAt(l.ring.Settings) {
 			g.acks = 0
 		}
-		g.acked, g.ackedAt, g.acks = p.Ack, n.now, g.acks+1
-		n.grants.extend(grantKey{p.From, p.Grant}, s.at.Add(n.ring.Settings.Shortened(p.Length)))
-		n.forgetWatchers()
+		g.acked, g.ackedAt, g.acks = p.Ack, l.now, g.acks+1
+		l.grants.extend(grantKey{p.From, p.Grant}, s.at.Add(l.ring.Settings.Shortened(p.Length)))
+		l.forgetWatchers()
 	}
 	if s := &g.pongs[p.Seq%uint64(len(g.pongs))]; p.Seq > s.seq {
 		*s = sentPong{p.Seq, p.At}
@@ -144,41 +140,41 @@ func (n *Node) pinged(p Ping) {
 func (g *grant) overdueAt(s ring.Settings) Instant { return g.ackedAt.Add(s.GrantOverdue()) }
 
 // forgetWatchers drops the words of former members.
-func (n *Node) forgetWatchers() {
-	for _, id := range n.grants.watchers.IDs() {
-		if _, ok := n.ring.Member(id); !ok {
-			n.grants.watchers.Delete(id)
+func (l *lease) forgetWatchers() {
+	for _, id := range l.grants.watchers.IDs() {
+		if _, ok := l.ring.Member(id); !ok {
+			l.grants.watchers.Delete(id)
 		}
 	}
 }
 
 // wantedGrant returns the grant that renewals should name now: the named one
 // while its watcher's probes come in time, else another steady one, else none.
-func (n *Node) wantedGrant() grantKey {
-	r := &n.lead.renewals
-	s := n.ring.Settings
-	if !s.LeaderGrants || !n.declared() {
+func (l *lease) wantedGrant(declared bool) grantKey {
+	r := l
+	s := l.ring.Settings
+	if !s.LeaderGrants || !declared {
 		return grantKey{}
 	}
-	if g := n.grants.watchers.Get(r.named.watcher); g != nil && g.number == r.named.number && n.now < g.overdueAt(s) {
-		n.wakeAt(g.overdueAt(s))
+	if g := l.grants.watchers.Get(r.named.watcher); g != nil && g.number == r.named.number && l.now < g.overdueAt(s) {
+		l.wakeAt(g.overdueAt(s))
 		return r.named
 	}
 	interval, _ := s.Link(true)
-	if r.named == (grantKey{}) && n.now < r.namedAt.Add(3*interval) {
+	if r.named == (grantKey{}) && l.now < r.namedAt.Add(3*interval) {
 		return grantKey{} // one that comes and goes is not worth a renewal each time
 	}
 	var best grantKey
-	for _, m := range n.ring.Members {
-		g := n.grants.watchers.Get(m.ID)
+	for _, m := range l.ring.Members {
+		g := l.grants.watchers.Get(m.ID)
 		if g == nil {
 			continue
 		}
 		key := grantKey{m.ID, g.number}
-		if g.acks < steadyAcks || n.now >= g.overdueAt(s) || n.now.Add(interval) >= n.grants.end(key) {
+		if g.acks < steadyAcks || l.now >= g.overdueAt(s) || l.now.Add(interval) >= l.grants.end(key) {
 			continue
 		}
-		if best == (grantKey{}) || n.grants.end(key) > n.grants.end(best) {
+		if best == (grantKey{}) || l.grants.end(key) > l.grants.end(best) {
 			best = key
 		}
 	}
@@ -188,32 +184,17 @@ func (n *Node) wantedGrant() grantKey {
 // boundUntil is when a voter's promise to this leader may end: with the lease
 // of the newest renewal that it acked, or earlier with any grant named in that
 // one or in a later one, which may have arrived though its ack did not.
-func (n *Node) boundUntil(id uint64) Instant {
-	r := &n.lead.renewals
-	a := n.lead.followers.Value(id).acked
+func (l *lease) boundUntil(id uint64) Instant {
+	r := l
+	a := l.bonds.Value(id).acked
 	if a.seq == 0 || r.seq-a.seq >= uint64(len(r.sent)) {
 		return 0
 	}
 	until := a.until
 	for seq := a.seq; seq <= r.seq; seq++ {
 		if named := r.sent[seq%uint64(len(r.sent))].named; named != (grantKey{}) {
-			until = min(until, n.grants.end(named))
+			until = min(until, l.grants.end(named))
 		}
 	}
 	return until
-}
-
-// testified takes a watcher's word that its grant to a leader has ended: the
-// promise that named this grant is over.
-func (n *Node) testified(s Suspicion) {
-	if s.Grant == 0 || s.Cleared {
-		return
-	}
-	v := &n.voter
-	key := grantKey{s.By, s.Grant}
-	v.deadGrant = key
-	if p := v.promise; p.to == s.ID && p.named == key && p.until > n.now {
-		n.trace("released from the promise to %d: its watcher %d testifies", p.to, s.By)
-		n.void(Message{Suspicion: &s})
-	}
 }

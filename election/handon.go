@@ -17,90 +17,77 @@ type handOn struct {
 	end Instant
 }
 
-// heldUp reports whether this leader cannot declare itself before its own disk
-// has finished a write that takes long.
-func (n *Node) heldUp() bool {
-	if n.declared() || n.applied >= n.commit || !n.writing() {
-		return false
-	}
-	if !n.stuck() {
-		n.wakeAt(n.stuckAt())
-		return false
-	}
-	return true
-}
-
 // handOnRule hands over while this leader is held up. It reports whether it is.
-func (n *Node) handOnRule() bool {
-	l := n.lead
+func (ct *caretaker) handOnRule() bool {
+	l := ct.lead
 	h := &l.handOn
-	if !n.heldUp() {
-		n.endHandOn()
+	if !ct.heldUp() {
+		ct.endHandOn()
 		return false
 	}
 	l.why = "its disk does not finish a write"
 	if h.to == 0 {
-		n.askAnyone()
+		ct.askAnyone()
 		return true
 	}
-	if n.now >= h.end {
-		n.unable = append(n.unable, h.to)
-		n.endHandOn()
-		n.askAnyone()
+	if ct.now >= h.end {
+		ct.unable = append(ct.unable, h.to)
+		ct.endHandOn()
+		ct.askAnyone()
 		return true
 	}
-	n.wakeAt(h.end)
-	if n.now < h.nextTry {
-		n.wakeAt(h.nextTry)
+	ct.wakeAt(h.end)
+	if ct.now < h.nextTry {
+		ct.wakeAt(h.nextTry)
 		return true
 	}
 	// Either message may be lost: both are repeated.
-	h.nextTry = n.now.Add(max(2*n.ring.Settings.Stagger(), n.tickEvery()))
-	n.wakeAt(h.nextTry)
-	if l.renewals.first != 0 { // the voters have promised for the sake of its declaration
-		l.released = true
-		l.voidPromises()
-		for _, id := range n.otherVoters() {
-			n.send(Message{To: id, Release: n.release(false)})
+	h.nextTry = ct.now.Add(max(2*ct.ring.Settings.Stagger(), ct.tickEvery()))
+	ct.wakeAt(h.nextTry)
+	if ct.lease.first != 0 { // the voters have promised for the sake of its declaration
+		ct.lease.released = true
+		ct.lease.void()
+		for _, id := range ct.otherVoters() {
+			ct.send(Message{To: id, Release: ct.release(false)})
 		}
 	}
-	n.transfer(h.to)
+	ct.transfer(h.to)
 	return true
 }
 
 // endHandOn lets this leader go on where it stood before it handed on.
-func (n *Node) endHandOn() {
-	l := n.lead
+func (ct *caretaker) endHandOn() {
+	l := ct.lead
 	if l.handOn.to != 0 {
-		n.abortTransfer()
-		l.released, l.renewals.next = false, n.now
+		ct.abortTransfer()
+		ct.lease.released, ct.lease.next = false, ct.now
 	}
 	l.handOn = handOn{}
 }
 
 // askAnyone asks all voters that may lead whether they could.
-func (n *Node) askAnyone() {
-	h := &n.lead.handOn
-	if n.now >= h.nextAsk {
-		h.nextAsk = n.now.Add(n.ring.Settings.Stagger())
-		for _, id := range n.ring.Succession(append(slices.Clone(n.unable), n.cfg.ID)...) {
-			if n.isVoter(id) {
-				n.send(Message{To: id, Takeover: &Takeover{Term: n.term}})
+func (ct *caretaker) askAnyone() {
+	h := &ct.lead.handOn
+	if ct.now >= h.nextAsk {
+		h.nextAsk = ct.now.Add(ct.ring.Settings.Stagger())
+		for _, id := range ct.ring.Succession(append(slices.Clone(ct.unable), ct.cfg.ID)...) {
+			if ct.isVoter(id) {
+				ct.send(Message{To: id, Takeover: &Takeover{Term: ct.term}})
 			}
 		}
 	}
-	n.wakeAt(h.nextAsk)
+	ct.wakeAt(h.nextAsk)
 }
 
 // handsOnTo takes the word of a member that is able to lead.
-func (n *Node) handsOnTo(id uint64) {
-	h := &n.lead.handOn
-	if h.to != 0 || !n.heldUp() || !n.isVoter(id) || !slices.Contains(n.ring.Succession(n.cfg.ID), id) {
+func (ct *caretaker) handsOnTo(id uint64) {
+	h := &ct.lead.handOn
+	if h.to != 0 || !ct.heldUp() || !ct.isVoter(id) || !slices.Contains(ct.ring.Succession(ct.cfg.ID), id) {
 		return
 	}
-	n.trace("hands on to %s, since its own disk does not finish a write", n.nameOf(id))
-	h.to, h.nextTry, h.end = id, n.now, n.now.Add(max(n.ring.Settings.Lease(), 4*n.ring.Settings.Stagger()))
-	if !slices.Contains(n.triedHeirs, id) {
-		n.triedHeirs = append(n.triedHeirs, id)
+	ct.trace("hands on to %s, since its own disk does not finish a write", ct.nameOf(id))
+	h.to, h.nextTry, h.end = id, ct.now, ct.now.Add(max(ct.ring.Settings.Lease(), 4*ct.ring.Settings.Stagger()))
+	if !slices.Contains(ct.triedHeirs, id) {
+		ct.triedHeirs = append(ct.triedHeirs, id)
 	}
 }

@@ -3,7 +3,6 @@ package election
 import (
 	"slices"
 
-	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/tracker"
 )
 
@@ -23,16 +22,16 @@ type heartbeats struct {
 }
 
 // tickRaft lets raft send its heartbeats.
-func (n *Node) tickRaft() {
-	h, followers := &n.lead.heartbeats, &n.lead.followers
+func (ls *leadership) tickRaft() {
+	h, followers := &ls.lead.heartbeats, &ls.lead.followers
 	for _, f := range followers.All() {
 		f.heartbeat = false
 	}
-	last := n.lastIndex()
-	voters := n.wantedVoters()
+	last := ls.lastIndex()
+	voters := ls.wantedVoters()
 	var next, first uint64 // whose turn it is
-	n.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr tracker.Progress) {
-		if typ != raft.ProgressTypeLearner {
+	ls.progress(func(id uint64, learner bool, pr tracker.Progress) {
+		if !learner {
 			return
 		}
 		if id > h.turn && (next == 0 || id < next) {
@@ -53,8 +52,7 @@ func (n *Node) tickRaft() {
 	if next != 0 {
 		followers.Ensure(next).heartbeat = true
 	}
-	n.rn.Tick()
-	n.refresh()
+	ls.parent.follow(ls.tick())
 }
 
 // spared reports whether a learner goes without this heartbeat.

@@ -28,18 +28,18 @@ func TestADeclarationInTheLogRecordsItsProcess(t *testing.T) {
 		// It changes nothing, and so a process that came since may count.
 		{"a declaration of the recorded process", []ring.Command{declared(before)}, first, nil},
 	} {
-		n := &Node{cfg: Config{ID: 2}, conf: &raftpb.ConfState{Voters: []uint64{1, 2, 3}},
-			ring: &ring.State{Members: []ring.Member{{ID: 3, Name: "c", Incarnation: before}}}}
+		n := assemble(Config{ID: 2}, &ring.State{Members: []ring.Member{{ID: 3, Name: "c", Incarnation: before}}}, 0)
+		n.conf = &raftpb.ConfState{Voters: []uint64{1, 2, 3}}
 		var entries []*raftpb.Entry
 		for i, cmd := range c.log {
 			entries = append(entries, &raftpb.Entry{Index: new(uint64(i) + 1), Type: raftpb.EntryNormal.Enum(), Data: cmd.Encode()})
 		}
-		n.noteReturns(entries)
-		if n.replacedInLog(3, c.counts) {
+		n.identity.noteReturns(entries)
+		if n.identity.replacedInLog(3, c.counts) {
 			t.Errorf("%s: process %d is replaced", c.name, c.counts)
 		}
 		for _, inc := range c.replaced {
-			if !n.replacedInLog(3, inc) {
+			if !n.identity.replacedInLog(3, inc) {
 				t.Errorf("%s: process %d is not replaced", c.name, inc)
 			}
 		}

@@ -14,14 +14,17 @@ import (
 // the gap is not counted from before that.
 func TestAGapIsNotOlderThanTheRestartOfThoseWhoVote(t *testing.T) {
 	s := &ring.State{History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
-	restarted := &Node{cfg: Config{ID: 2}, now: Instant(90 * time.Second), ring: s, lastClaim: lastClaim{possible: Instant(90*time.Second - 20*time.Millisecond)}}
+	restarted := assemble(Config{ID: 2}, s, Instant(90*time.Second))
+	restarted.recorder.lastClaim = lastClaim{possible: Instant(90*time.Second - 20*time.Millisecond)}
 	vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(uint64(2)), To: new(uint64(1))}
-	restarted.attachClaim(vote)
+	restarted.recorder.attachClaim(vote)
 
-	n := &Node{cfg: Config{ID: 1}, now: Instant(30 * time.Second), born: Instant(10 * time.Second), ring: s, lead: &leading{}}
-	n.learnClaim(vote)
+	n := assemble(Config{ID: 1}, s, Instant(30*time.Second))
+	n.born = Instant(10 * time.Second)
+	n.leadership.lead = &leading{}
+	n.recorder.learnClaim(vote)
 	var d ring.Declare
-	n.measureGap(&d)
+	n.recorder.measureGap(&d)
 	if !d.GapAtLeast || d.CertainGap != 20_000 || d.Gap != 520_000 {
 		t.Errorf("gap %d µs, for certain %d µs, at least: %v; want 520000, 20000, true", d.Gap, d.CertainGap, d.GapAtLeast)
 	}
@@ -33,24 +36,26 @@ func TestAClaimThatIsToldAgainAndAgainAges(t *testing.T) {
 	const way = 300 * time.Millisecond
 	s := &ring.State{Term: 7, History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
 	member := func(id uint64) *Node {
-		return &Node{cfg: Config{ID: id}, now: Instant(10 * time.Second), ring: s, lead: &leading{}}
+		n := assemble(Config{ID: id}, s, Instant(10*time.Second))
+		n.leadership.lead = &leading{}
+		return n
 	}
 	a, b := member(1), member(2)
-	a.claimPromised(7, a.now.Add(500*time.Millisecond), a.now, true)
+	a.recorder.claimPromised(7, a.now.Add(500*time.Millisecond), a.now, true)
 	began, pass := a.now, func(d time.Duration) { a.now, b.now = a.now.Add(d), b.now.Add(d) }
 	term := uint64(7)
 	for from, to := a, b; to.now < began.Add(10*time.Second); from, to = to, from {
 		term++
-		to.wished.term, to.wished.at = term, to.now
+		to.campaign.wished.term, to.campaign.wished.at = term, to.now
 		pass(way)
 		vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(from.cfg.ID), To: new(to.cfg.ID), Term: new(term)}
-		from.attachClaim(vote)
+		from.recorder.attachClaim(vote)
 		pass(way)
-		to.learnClaim(vote)
+		to.recorder.learnClaim(vote)
 	}
 	for _, n := range []*Node{a, b} {
 		var d ring.Declare
-		n.measureGap(&d)
+		n.recorder.measureGap(&d)
 		if gap, is := time.Duration(d.Gap)*time.Microsecond, n.now.Sub(began); gap < is || gap > is+way || d.GapAtLeast {
 			t.Errorf("member %d: gap %v, at least: %v; it was %v, and a vote is asked for %v before", n.cfg.ID, gap, d.GapAtLeast, is, way)
 		}
@@ -69,27 +74,28 @@ func TestAWordThatComesLateMakesNoClaimNewer(t *testing.T) {
 	}{
 		{raftpb.MsgVoteResp, 8, func(n *Node) {
 			n.now = n.now.Add(-time.Second)
-			n.voteAsked(&raftpb.Message{Type: raftpb.MsgPreVote.Enum(), Term: new(uint64(8))})
+			n.campaign.voteAsked(&raftpb.Message{Type: raftpb.MsgPreVote.Enum(), Term: new(uint64(8))})
 			n.now = n.now.Add(time.Second)
-			n.voteAsked(&raftpb.Message{Type: raftpb.MsgVote.Enum(), Term: new(uint64(8))})
+			n.campaign.voteAsked(&raftpb.Message{Type: raftpb.MsgVote.Enum(), Term: new(uint64(8))})
 		}},
 		{raftpb.MsgTimeoutNow, 7, func(n *Node) {
-			n.offer = offer{from: 3, term: 7, since: n.now - 1, open: true}
+			n.offers.offer = offer{from: 3, term: 7, since: n.now - 1, open: true}
 			n.conf = &raftpb.ConfState{Voters: []uint64{1, 3}}
-			n.offerRule()
+			n.offers.offerRule()
 		}},
 	} {
-		n := &Node{cfg: Config{ID: 1}, now: Instant(30 * time.Second), ring: s, lead: &leading{}}
+		n := assemble(Config{ID: 1}, s, Instant(30*time.Second))
+		n.leadership.lead = &leading{}
 		c.asked(n)
-		sender := &Node{cfg: Config{ID: 3}, now: Instant(90 * time.Second), ring: s}
+		sender := assemble(Config{ID: 3}, s, Instant(90*time.Second))
 		ended := sender.now.Add(-100 * time.Millisecond)
-		sender.lastClaim = lastClaim{proven: ended, provenTerm: 7, possible: ended, possibleTerm: 7, newest: 7}
+		sender.recorder.lastClaim = lastClaim{proven: ended, provenTerm: 7, possible: ended, possibleTerm: 7, newest: 7}
 		m := &raftpb.Message{Type: c.kind.Enum(), From: new(uint64(3)), To: new(uint64(1)), Term: new(c.term)}
-		sender.attachClaim(m)
+		sender.recorder.attachClaim(m)
 		n.now = n.now.Add(late)
-		n.learnClaim(m)
+		n.recorder.learnClaim(m)
 		var d ring.Declare
-		n.measureGap(&d)
+		n.recorder.measureGap(&d)
 		if want := (late + 100*time.Millisecond).Microseconds(); d.Gap != want || d.CertainGap != 100_000 {
 			t.Errorf("%v: gap %d µs, for certain %d µs; want %d, 100000", c.kind, d.Gap, d.CertainGap, want)
 		}
@@ -101,17 +107,20 @@ func TestAWordThatComesLateMakesNoClaimNewer(t *testing.T) {
 func TestAQuestionThatComesLateMakesNoClaimNewer(t *testing.T) {
 	const late = 9 * time.Second
 	s := &ring.State{Term: 7, History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
-	n := &Node{cfg: Config{ID: 1}, now: Instant(30 * time.Second), ring: s, term: 7, raftLead: 3, conf: &raftpb.ConfState{Voters: []uint64{1, 3}}}
+	n := assemble(Config{ID: 1}, s, Instant(30*time.Second))
+	n.term = 7
+	n.raftLead = 3
+	n.conf = &raftpb.ConfState{Voters: []uint64{1, 3}}
 	question := Takeover{Term: 7}
-	n.takeoverOffered(3, question)
-	sender := &Node{cfg: Config{ID: 3}, now: Instant(90 * time.Second), ring: s}
-	sender.claimPromised(7, sender.now, sender.now, true)
+	n.offers.takeoverOffered(3, question)
+	sender := assemble(Config{ID: 3}, s, Instant(90*time.Second))
+	sender.recorder.claimPromised(7, sender.now, sender.now, true)
 	m := &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: new(uint64(3)), To: new(uint64(1)), Term: new(uint64(7))}
-	sender.attachClaim(m)
+	sender.recorder.attachClaim(m)
 	n.now = n.now.Add(late)
-	n.takeoverOffered(3, question)
-	n.learnClaim(m)
-	if gap := n.now.Sub(n.newestClaim().proven); gap < late {
+	n.offers.takeoverOffered(3, question)
+	n.recorder.learnClaim(m)
+	if gap := n.now.Sub(n.recorder.newestClaim().proven); gap < late {
 		t.Errorf("the last claim is taken to be %v ago, it was %v", gap, late)
 	}
 }
@@ -119,15 +128,16 @@ func TestAQuestionThatComesLateMakesNoClaimNewer(t *testing.T) {
 // A vote in a term that is over may come very late, and elects nobody.
 func TestALateVoteInAFormerTermSaysNothing(t *testing.T) {
 	s := &ring.State{Term: 7, History: []ring.Leadership{{Term: 7, Name: "n3"}}, Settings: ring.Settings{LeaseMS: 500}}
-	n := &Node{cfg: Config{ID: 1}, now: Instant(30 * time.Second), ring: s, lead: &leading{}}
-	n.voteAsked(&raftpb.Message{Type: raftpb.MsgVote.Enum(), Term: new(uint64(9))})
-	voter := &Node{cfg: Config{ID: 3}, now: Instant(90 * time.Second), ring: s}
-	voter.claimPromised(7, voter.now, voter.now, true)
+	n := assemble(Config{ID: 1}, s, Instant(30*time.Second))
+	n.leadership.lead = &leading{}
+	n.campaign.voteAsked(&raftpb.Message{Type: raftpb.MsgVote.Enum(), Term: new(uint64(9))})
+	voter := assemble(Config{ID: 3}, s, Instant(90*time.Second))
+	voter.recorder.claimPromised(7, voter.now, voter.now, true)
 	vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(uint64(3)), To: new(uint64(1)), Term: new(uint64(8))}
-	voter.attachClaim(vote)
-	n.learnClaim(vote)
-	if n.toldClaim != (lastClaim{}) {
-		t.Errorf("it has learned %+v", n.toldClaim)
+	voter.recorder.attachClaim(vote)
+	n.recorder.learnClaim(vote)
+	if n.recorder.toldClaim != (lastClaim{}) {
+		t.Errorf("it has learned %+v", n.recorder.toldClaim)
 	}
 }
 
@@ -145,24 +155,28 @@ func TestACertificateSaysNothingOfALaterLeader(t *testing.T) {
 		{"to a later one", 8, 100 * time.Millisecond},
 	} {
 		promised := func(n *Node) {
-			n.claimPromised(c.term, Instant(now-100*time.Millisecond), Instant(now-600*time.Millisecond), false)
+			n.recorder.claimPromised(c.term, Instant(now-100*time.Millisecond), Instant(now-600*time.Millisecond), false)
 		}
-		restarted := func(n *Node) { n.lastClaim.possible, n.lastClaim.newest = Instant(now-100*time.Millisecond), c.term }
+		restarted := func(n *Node) {
+			n.recorder.lastClaim.possible, n.recorder.lastClaim.newest = Instant(now-100*time.Millisecond), c.term
+		}
 		for who, knows := range map[string]func(winner, voter *Node){
 			"the winner promised":      func(winner, _ *Node) { promised(winner) },
 			"a voter promised":         func(_, voter *Node) { promised(voter) },
 			"a restarted voter did so": func(_, voter *Node) { restarted(voter) },
 		} {
-			n := &Node{cfg: Config{ID: 1}, now: Instant(now), ring: s, lead: &leading{loss: loss{token: 7, at: Instant(now - 800*time.Millisecond), evidence: ring.Certified}}}
-			n.claimPromised(7, Instant(now-400*time.Millisecond), Instant(now-850*time.Millisecond), true)
-			n.lastClaim.possible = Instant(now - 800*time.Millisecond) // it is certified dead
-			voter := &Node{cfg: Config{ID: 2}, now: Instant(now), ring: s}
+			n := assemble(Config{ID: 1}, s, Instant(now))
+			n.leadership.lead = &leading{}
+			n.recorder.led = loss{token: 7, at: Instant(now - 800*time.Millisecond), evidence: ring.Certified}
+			n.recorder.claimPromised(7, Instant(now-400*time.Millisecond), Instant(now-850*time.Millisecond), true)
+			n.recorder.lastClaim.possible = Instant(now - 800*time.Millisecond) // it is certified dead
+			voter := assemble(Config{ID: 2}, s, Instant(now))
 			knows(n, voter)
 			vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(uint64(2)), To: new(uint64(1))}
-			voter.attachClaim(vote)
-			n.learnClaim(vote)
+			voter.recorder.attachClaim(vote)
+			n.recorder.learnClaim(vote)
 			var d ring.Declare
-			n.measureGap(&d)
+			n.recorder.measureGap(&d)
 			if got := time.Duration(d.CertainGap) * time.Microsecond; got != c.certain {
 				t.Errorf("%s %s: certain gap %v, want %v", who, c.name, got, c.certain)
 			}

@@ -4,14 +4,21 @@ import (
 	"slices"
 	"time"
 
-	"go.etcd.io/raft/v3/raftpb"
-
+	"github.com/arc-ring/arc/election/internal/tracker"
 	"github.com/arc-ring/arc/ring"
 )
 
-// renewals is the leader's side of the promises: what was sent, and for how
+// lease is the leader's side of the promises: which renewals were sent, and for how
 // long each voter's ack binds that voter.
-type renewals struct {
+type lease struct {
+	*base
+	// bonds are what is known of each voter's promise.
+	bonds tracker.Table[bond]
+	// released: the claim was given up for a handover.
+	released bool
+	lapse    lapse
+	grants   grants
+
 	seq  uint64
 	next Instant
 	sent [64]sentRenewal // by seq modulo its length
@@ -26,11 +33,26 @@ type renewals struct {
 	held  bool
 }
 
-// voidPromises ends all promises that were given until now.
-func (l *leading) voidPromises() {
-	l.renewals.ignoreUpTo = l.renewals.seq
-	for _, f := range l.followers.All() {
-		f.acked = ackedRenewal{}
+// bond is what a leader knows of one other member's promise.
+type bond struct {
+	// acked is the newest renewal that it acked, with seq 0 if none counts. seen is
+	// that one's number, and stays when the promises are void.
+	acked ackedRenewal
+	seen  uint64
+	// asked: it is a learner for whose sake a renewal was sent out of turn.
+	asked bool
+}
+
+// begin drops all that belongs to an earlier leadership.
+func (l *lease) begin() {
+	*l = lease{base: l.base, grants: l.grants, seq: voteAck, ignoreUpTo: voteAck}
+}
+
+// void ends all promises that were given until now.
+func (l *lease) void() {
+	l.ignoreUpTo = l.seq
+	for _, b := range l.bonds.All() {
+		b.acked = ackedRenewal{}
 	}
 }
 
@@ -48,97 +70,17 @@ type ackedRenewal struct {
 	until Instant
 }
 
-// renewTimers sends renewals every third of a lease, from the moment that this
-// member proposes its declaration. A caretaker sends none: its voters must
-// stay free to elect the heir.
-func (n *Node) renewTimers() {
-	l := n.lead
-	r := &l.renewals
-	if n.lostRule() {
-		return
-	}
-	if l.released || !n.declared() && l.inFlight[proposalKey{kind: "declare"}] == 0 {
-		r.next = n.now
-		return
-	}
-	if !n.lapseRule() {
-		return
-	}
-	// A grant is replaced before it ends, out of turn if need be.
-	want := n.wantedGrant()
-	if n.now < r.next && want == r.named {
-		n.wakeAt(r.next)
-		return
-	}
-	if want != r.named {
-		n.trace("renewals name grant %d of watcher %d from now on", want.number, want.watcher)
-		r.named, r.namedAt = want, n.now
-	}
-	s := n.ring.Settings
-	r.next = n.now.Add(s.RenewEvery())
-	n.wakeAt(r.next)
-	others := n.renewTargets()
-	if len(others) == 0 {
-		return
-	}
-	if r.first == 0 {
-		r.first = n.now
-	}
-	r.seq++
-	r.sent[r.seq%uint64(len(r.sent))] = sentRenewal{seq: r.seq, until: n.now.Add(s.LeaderLease()), lease: s.Lease(), named: r.named}
-	_, _, claims := n.Claim(n.now)
-	renew := Renew{Claims: claims, Term: n.term, Seq: r.seq, Incarnation: n.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
-	for _, id := range others {
-		c := renew
-		if c.Acked = l.followers.Value(id).seen; c.Acked == 0 && n.peers.Value(id).votedBy == n.term {
-			c.Acked = voteAck
-		}
-		n.send(Message{To: id, Renew: &c})
-		n.owe(id)
-	}
-}
-
-// renewTargets returns whose promises the leader asks for: the other voters,
-// and the learners that are to become voters, so that the claim does not lapse
-// when they do.
-func (n *Node) renewTargets() []uint64 {
-	ids := n.otherVoters()
-	for _, id := range n.wantedVoters() {
-		if slices.Contains(n.conf.GetLearners(), id) {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
-// bound tells whether a learner's promise lives by this leader's count. The
-// first time that it does not, it is asked for at once.
-func (n *Node) bound(id uint64) bool {
-	r := &n.lead.renewals
-	if n.lead.released || !n.declared() || n.now < n.boundUntil(id) {
-		return true
-	}
-	if f := n.lead.followers.Ensure(id); !f.asked && n.lead.lapse.since == 0 {
-		f.asked = true
-		r.next = n.now
-		n.renewTimers()
-	}
-	return false
-}
-
-func (n *Node) renewAcked(from uint64, a RenewAck) {
-	l := n.lead
-	if l == nil || a.Term != l.term {
-		return
-	}
-	r := &l.renewals
+// takeAck notes until when a member is bound by its ack. It reports whether that is
+// news.
+func (l *lease) takeAck(from uint64, a RenewAck) bool {
+	r := l
 	s := r.sent[a.Seq%uint64(len(r.sent))]
 	if s.seq != a.Seq || a.Seq <= r.ignoreUpTo {
-		return
+		return false
 	}
-	f := l.followers.Ensure(from)
+	f := r.bonds.Ensure(from)
 	if a.Seq <= f.acked.seq {
-		return // an older ack, overtaken
+		return false // an older ack, overtaken
 	}
 	f.seen = a.Seq
 	if a.Lease > 0 && a.Lease < s.lease {
@@ -148,40 +90,29 @@ func (n *Node) renewAcked(from uint64, a RenewAck) {
 	// lease. A grant that was named in between may have ended the older promise,
 	// and boundUntil looks at grants from the newest acked renewal on.
 	f.acked = ackedRenewal{a.Seq, s.until}
-	r.held = r.held || n.now < n.leaseEnd()
-	n.appendAgain(from)
-}
-
-// appendAgain lets raft send again what a member has not acknowledged, although it
-// acks renewals: the append or its answer may be lost. Raft would do that after the
-// answer to a heartbeat, and a declared leader sends one in a lease. Where messages are
-// lost, an entry would wait for several leases.
-func (n *Node) appendAgain(to uint64) {
-	if n.now >= n.lead.advanced.Add(n.ring.Settings.RenewEvery()) && n.acknowledged(to) < n.lastIndex() {
-		n.stepRaft(&raftpb.Message{Type: raftpb.MsgHeartbeatResp.Enum(), From: new(to), To: new(n.cfg.ID), Term: new(n.term)})
-	}
+	return true
 }
 
 // leaseEnd is when the leader must have stopped acting: the latest time up to
 // which a majority of the configuration (of each half while it is joint) is
 // bound. The leader itself is bound while it leads. Any later leader needs a
 // majority that is free, and majorities of neighbouring configurations meet.
-func (n *Node) leaseEnd() Instant {
-	end := n.majorityUntil(n.conf.GetVoters())
-	if out := n.conf.GetVotersOutgoing(); len(out) > 0 {
-		end = min(end, n.majorityUntil(out))
+func (l *lease) leaseEnd(voters, outgoing []uint64) Instant {
+	end := l.majorityUntil(voters)
+	if len(outgoing) > 0 {
+		end = min(end, l.majorityUntil(outgoing))
 	}
 	return end
 }
 
-func (n *Node) majorityUntil(voters []uint64) Instant {
+func (l *lease) majorityUntil(voters []uint64) Instant {
 	var buf [16]Instant
 	until := buf[:0]
 	for _, id := range voters {
-		if id == n.cfg.ID {
+		if id == l.cfg.ID {
 			until = append(until, Never)
 		} else {
-			until = append(until, n.boundUntil(id))
+			until = append(until, l.boundUntil(id))
 		}
 	}
 	if len(until) == 0 {
@@ -189,86 +120,6 @@ func (n *Node) majorityUntil(voters []uint64) Instant {
 	}
 	slices.Sort(until)
 	return until[(len(until)-1)/2] // so many and all later ones are a majority
-}
-
-// updateClaim reports gained and lost claims, and wakes at the lease's end.
-func (n *Node) updateClaim() {
-	term, end := n.ClaimUntil()
-	claiming := term != 0 && n.now < end
-	if claiming && end != Never {
-		n.wakeAt(end)
-	}
-	if claiming {
-		n.claimTerm, n.claimEnd = term, end
-	}
-	if claiming == n.claiming {
-		return
-	}
-	n.claiming = claiming
-	c := ClaimChanged{Claiming: claiming, Term: n.ring.Term}
-	switch {
-	case claiming:
-		c.Phases = n.firstClaim()
-		c.Why = "declared, and a majority promised"
-		n.unanswered = false
-		n.claimRegained()
-	case n.lead != nil && n.lead.released:
-		c.Why = "handing over"
-		n.unanswered = false
-	case n.lead == nil:
-		c.Why = "no longer raft's leader"
-	default:
-		c.Why = "the lease ran out: too few voters answer"
-		n.unanswered = true
-	}
-	if !claiming {
-		n.claimEnded(n.claimTerm, min(n.claimEnd, n.now), c.Why)
-	}
-	n.reportClaim(c)
-}
-
-// reportClaim emits the change. If the claim is back in the turn in which it was
-// lost, it takes that report back instead. Answers that prolong the lease had come
-// in, but another input came first and the core saw the lease run out. The lease
-// counts from when the answers were asked for, so there was no moment without one.
-func (n *Node) reportClaim(c ClaimChanged) {
-	for i, e := range slices.Backward(n.effects) {
-		if was, ok := e.(ClaimChanged); ok {
-			if c.Claiming && !was.Claiming && c.Term == was.Term {
-				n.effects = slices.Delete(n.effects, i, i+1)
-				return
-			}
-			break
-		}
-	}
-	n.emit(c)
-}
-
-// relink says whom to monitor, whenever the ring's epoch or the term changes.
-func (n *Node) relink() {
-	if n.ring.RingID == "" {
-		return
-	}
-	self, ok := n.ring.Member(n.cfg.ID)
-	if !ok {
-		return
-	}
-	if was := n.linked; was != nil && was.Epoch == n.ring.Epoch && was.Term == n.ring.Term {
-		return
-	}
-	self.Incarnation = n.cfg.Incarnation // the ring may not know of the restart yet
-	r := Relink{Self: self, Epoch: n.ring.Epoch, Term: n.ring.Term, Successors: n.ring.Successors(n.cfg.ID), Settings: n.ring.Settings, LeaderID: n.ring.LeaderID}
-	voters := n.ring.Voters()
-	order := n.ring.Succession(n.cfg.ID)
-	for _, id := range append(order, voters...) {
-		told := slices.ContainsFunc(r.Tell, func(m ring.Member) bool { return m.ID == id })
-		if m, ok := n.ring.Member(id); ok && id != n.cfg.ID && !told && slices.Contains(voters, id) {
-			r.Tell = append(r.Tell, m)
-		}
-	}
-	r.Urgent = n.linked == nil || !r.sameDuty(n.linked)
-	n.linked = &r
-	n.emit(r)
 }
 
 // sameDuty reports whether a monitor that has the link was does what r asks for,

@@ -22,26 +22,28 @@ func ringOfFour(t *testing.T) *Node {
 	for id := range uint64(4) {
 		s.Members = append(s.Members, ring.Member{ID: id + 1, Name: "n" + string(rune('1'+id)), Incarnation: 10 + id, Addresses: []string{"a"}})
 	}
-	return &Node{
-		cfg: Config{ID: 1}, now: Instant(10 * time.Second), term: 4, ring: s, store: raft.NewMemoryStorage(), conf: &raftpb.ConfState{Voters: []uint64{1, 2, 3, 4}},
-		lead: &leading{term: 4, proposals: map[uint64]proposal{}},
-	}
+	n := assemble(Config{ID: 1}, s, Instant(10*time.Second))
+	n.role = raft.StateLeader
+	n.term = 4
+	n.conf = &raftpb.ConfState{Voters: []uint64{1, 2, 3, 4}}
+	n.leadership.lead = &leading{term: 4}
+	return n
 }
 
 // A probe of an heir, begun for a suspicion, ends without an answer while a
 // newer one is under way. The newer one has not failed by that.
 func TestAnOlderProbesSilenceIsNotTheNewerOnes(t *testing.T) {
 	n := ringOfFour(t)
-	n.lead.followers.Ensure(2).probed = markAt(n.now.Add(-10 * time.Millisecond))
-	n.peers.Ensure(2).heard = markAt(n.now.Add(-50 * time.Millisecond))
-	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.now.Add(-n.probeTimeout()), Outcome: Unanswered})
-	if x := n.lead.followers.Value(2).noAnswer; n.peers.Value(2).heard.at <= x.at {
-		t.Errorf("heard at %v, the silence is counted from %v on", n.peers.Value(2).heard.at, x.at)
+	n.leadership.lead.followers.Ensure(2).probed = markAt(n.now.Add(-10 * time.Millisecond))
+	n.roster.peers.Ensure(2).heard = markAt(n.now.Add(-50 * time.Millisecond))
+	n.leader.caretaker.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.now.Add(-n.probeTimeout()), Outcome: Unanswered})
+	if x := n.leadership.lead.followers.Value(2).noAnswer; n.roster.peers.Value(2).heard.at <= x.at {
+		t.Errorf("heard at %v, the silence is counted from %v on", n.roster.peers.Value(2).heard.at, x.at)
 	}
 	n.now = n.now.Add(n.probeTimeout())
-	n.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.lead.followers.Value(2).probed.at, Outcome: Unanswered})
-	if x := n.lead.followers.Value(2).noAnswer; n.peers.Value(2).heard.at > x.at {
-		t.Errorf("heard at %v, the silence of the newer probe is counted from %v on", n.peers.Value(2).heard.at, x.at)
+	n.leader.caretaker.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.leadership.lead.followers.Value(2).probed.at, Outcome: Unanswered})
+	if x := n.leadership.lead.followers.Value(2).noAnswer; n.roster.peers.Value(2).heard.at > x.at {
+		t.Errorf("heard at %v, the silence of the newer probe is counted from %v on", n.roster.peers.Value(2).heard.at, x.at)
 	}
 }
 
@@ -60,13 +62,13 @@ func TestALeaderOutOfTouchEvictsNobody(t *testing.T) {
 	} {
 		n := ringOfFour(t)
 		for _, id := range tt.heard {
-			n.peers.Ensure(id).heard = markAt(n.now.Add(-n.ring.Settings.Lease() / 2))
+			n.roster.peers.Ensure(id).heard = markAt(n.now.Add(-n.ring.Settings.Lease() / 2))
 		}
-		n.peers.Ensure(4).heard = markAt(n.now.Add(-n.ring.Settings.Lease()))
+		n.roster.peers.Ensure(4).heard = markAt(n.now.Add(-n.ring.Settings.Lease()))
 		if tt.suspect != 0 {
-			n.peers.Ensure(tt.suspect).suspect = &suspect{Suspicion: Suspicion{ID: tt.suspect, Incarnation: 9 + tt.suspect}, probing: n.now, confirmed: true, probed: true}
+			n.roster.peers.Ensure(tt.suspect).suspect = &suspect{Suspicion: Suspicion{ID: tt.suspect, Incarnation: 9 + tt.suspect}, probing: n.now, confirmed: true, probed: true}
 		}
-		if got := n.inTouch(); got != tt.want {
+		if got := n.roster.inTouch(); got != tt.want {
 			t.Errorf("%s: in touch %v, want %v", name, got, tt.want)
 		}
 	}
@@ -77,7 +79,7 @@ func TestALeaderOutOfTouchEvictsNobody(t *testing.T) {
 func TestASnapshotNamesFormerMembersThatAreStillNeeded(t *testing.T) {
 	n := ringOfFour(t)
 	*n.gone.Ensure(9) = ring.Member{ID: 9, Name: "n9"}
-	joiner := &Node{cfg: Config{ID: 5}}
+	joiner := assemble(Config{ID: 5}, &ring.State{}, 0)
 	if err := joiner.restore(&raftpb.Snapshot{Data: n.snapshot(), Metadata: &raftpb.SnapshotMetadata{Index: new(uint64(20)), Term: new(uint64(3)), ConfState: n.conf}}); err != nil {
 		t.Fatal(err)
 	}
@@ -95,8 +97,8 @@ func TestACaretakerFirstKnowsWhoTheHeirIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		n.applied = 1
-		n.takeCare(n.ring.Members[1], nil)
-		if got := n.lead.caretaking.since != 0; got != want {
+		n.leader.caretaker.takeCare(n.ring.Members[1], nil)
+		if got := n.leadership.lead.caretaking.since != 0; got != want {
 			t.Errorf("applied an entry of term %d in term 4: waits for the heir %v, want %v", term, got, want)
 		}
 	}
@@ -109,9 +111,9 @@ func TestASnapshotOnItsWayRecordsReturns(t *testing.T) {
 	next := *n.ring
 	next.Members = slices.Clone(n.ring.Members)
 	next.Members[1].Incarnation = 99
-	sender := &Node{cfg: Config{ID: 3}, ring: &next}
-	n.noteSnapshot(&raftpb.Snapshot{Data: sender.snapshot(), Metadata: &raftpb.SnapshotMetadata{Index: new(uint64(20)), Term: new(uint64(3)), ConfState: n.conf}})
-	if !n.replacedInLog(2, 11) || n.replacedInLog(2, 99) || n.replacedInLog(3, 12) {
+	sender := assemble(Config{ID: 3}, &next, 0)
+	n.identity.noteSnapshot(&raftpb.Snapshot{Data: sender.snapshot(), Metadata: &raftpb.SnapshotMetadata{Index: new(uint64(20)), Term: new(uint64(3)), ConfState: n.conf}})
+	if !n.identity.replacedInLog(2, 11) || n.identity.replacedInLog(2, 99) || n.identity.replacedInLog(3, 12) {
 		t.Error("the snapshot records process 99 of member 2, and that alone")
 	}
 }
@@ -120,27 +122,27 @@ func TestASnapshotOnItsWayRecordsReturns(t *testing.T) {
 // now. One that comes much later does: the leader goes on.
 func TestALateRenewalDropsNoVote(t *testing.T) {
 	n := ringOfFour(t)
-	n.lead, n.raftLead = nil, 2
+	n.role, n.leadership.lead, n.raftLead = raft.StateFollower, nil, 2
 	lease, every := n.ring.Settings.Lease(), n.ring.Settings.RenewEvery()
-	n.voter.bound = lease
-	n.voter.held = []heldVote{{at: n.now}}
-	n.renewed(2, Renew{Term: n.term, Seq: 1, Incarnation: 11, Lease: lease})
-	if len(n.voter.held) != 1 {
+	n.promises.bound = lease
+	n.promises.held = []heldVote{{at: n.now}}
+	n.following.renewed(2, Renew{Term: n.term, Seq: 1, Incarnation: 11, Lease: lease})
+	if len(n.promises.held) != 1 {
 		t.Error("a renewal that came right after a vote drops it")
 	}
 	n.now = n.now.Add(every)
-	n.renewed(2, Renew{Term: n.term, Seq: 2, Incarnation: 11, Lease: lease})
-	if len(n.voter.held) != 0 {
+	n.following.renewed(2, Renew{Term: n.term, Seq: 2, Incarnation: 11, Lease: lease})
+	if len(n.promises.held) != 0 {
 		t.Error("a vote is held although the leader goes on")
 	}
 }
 
 // Who alone can elect a leader is named.
 func TestTheOnlyVoterIsNamed(t *testing.T) {
-	n := &Node{cfg: Config{ID: 2}, ring: &ring.State{Members: []ring.Member{{ID: 1, Name: "n1"}}}}
+	n := assemble(Config{ID: 2}, &ring.State{Members: []ring.Member{{ID: 1, Name: "n1"}}}, 0)
 	for want, voters := range map[string][]uint64{"the only voter is n1": {1}, "2 of 3 voters are needed": {1, 2, 3}} {
 		n.conf = &raftpb.ConfState{Voters: voters}
-		if got := n.majorityText(); got != want {
+		if got := n.status.majorityText(); got != want {
 			t.Errorf("%v: %q, want %q", voters, got, want)
 		}
 	}
@@ -152,10 +154,10 @@ func TestARefusalFromBeforeAMembersWordIsLookedAtAgain(t *testing.T) {
 	m := ring.Member{ID: 2, Name: "n2", Incarnation: 11, Addresses: []string{"n2:7400"}}
 	const asked = time.Minute
 	for spoke, again := range map[Instant]bool{Instant(asked - time.Second): false, Instant(asked + time.Millisecond): true} {
-		n := &Node{cfg: Config{ID: 1}, now: Instant(asked + 200*time.Millisecond), ring: &ring.State{Settings: ring.Settings{LeaseMS: 500}, Members: []ring.Member{m}}}
-		n.peers.Ensure(2).claim = &claim{incarnation: 12, heard: spoke}
+		n := assemble(Config{ID: 1}, &ring.State{Settings: ring.Settings{LeaseMS: 500}, Members: []ring.Member{m}}, Instant(asked+200*time.Millisecond))
+		n.roster.peers.Ensure(2).claim = &claim{incarnation: 12, heard: spoke}
 		r := ProbeResult{ID: 2, Incarnation: 11, Asked: Instant(asked), Addresses: m.Addresses, Outcome: NobodyListens}
-		if got := n.lookAgain(r); got != again {
+		if got := n.verdicts.lookAgain(r); got != again {
 			t.Errorf("a process that spoke %v after the probe began: looked at again %v", spoke.Add(-asked), got)
 		}
 	}

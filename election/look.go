@@ -34,19 +34,19 @@ type Look struct {
 // Look returns what the Status at now would be made of.
 func (n *Node) Look(now Instant) Look {
 	l := Look{
-		ring: n.ring, conf: n.conf, lead: n.lead, role: n.role, term: n.term, leader: n.raftLead, applied: n.applied,
-		dropped: n.dropped, removed: n.removed, gone: n.gone.Len(), sealed: len(n.sealed), suspected: n.suspected,
+		ring: n.ring, conf: n.conf, lead: n.leadership.lead, role: n.role, term: n.term, leader: n.raftLead, applied: n.applied,
+		dropped: n.dropped, removed: n.removed, gone: n.gone.Len(), sealed: len(n.sealed), suspected: n.roster.suspected,
 	}
-	if n.lead != nil {
-		l.why = n.lead.why
-		_, _, l.claims = n.Claim(now)
+	if n.leads() {
+		l.why = n.leadership.lead.why
+		_, _, l.claims = n.leadership.claim(now)
 	}
-	if l.proven = now < n.LeaderUntil(); !l.proven {
-		l.away = n.awayNow(now)
+	if l.proven = now < n.following.leaderUntil(); !l.proven {
+		l.away = n.status.awayNow(now)
 	}
 	l.missing = n.Missing(now)
-	if now < n.voter.waitUntil {
-		l.waits = 1 + n.voter.waitUntil.Sub(now).Round(time.Millisecond)
+	if now < n.promises.waitUntil {
+		l.waits = 1 + n.promises.waitUntil.Sub(now).Round(time.Millisecond)
 	}
 	return l
 }
@@ -55,10 +55,10 @@ func (n *Node) Look(now Instant) Look {
 // two halves of the configuration. There are fewer than 64 voters in each.
 type away [2]uint64
 
-func (n *Node) awayNow(now Instant) (a away) {
-	for half, voters := range [2][]uint64{n.conf.GetVoters(), n.conf.GetVotersOutgoing()} {
+func (s *status) awayNow(now Instant) (a away) {
+	for half, voters := range [2][]uint64{s.conf.GetVoters(), s.conf.GetVotersOutgoing()} {
 		for i, id := range voters {
-			if !n.isThere(id, now) {
+			if !s.isThere(id, now) {
 				a[half] |= 1 << (i % 64)
 			}
 		}

@@ -16,20 +16,20 @@ type meeting struct {
 
 // meet takes down where the holder of a member answered. It is known from that
 // where it listens, also if it has not said so.
-func (n *Node) meet(r ProbeResult) {
-	m, ok := n.ring.Member(r.ID)
+func (i *identity) meet(r ProbeResult) {
+	m, ok := i.ring.Member(r.ID)
 	// A probe that is no question may have gone elsewhere too.
-	if ok && r.Recorded && r.Outcome == Answered && r.AnsweredBy == n.holder(m) && len(r.Addresses) > 0 {
-		n.peers.Ensure(r.ID).met = meeting{r.AnsweredBy, r.Addresses}
+	if ok && r.Recorded && r.Outcome == Answered && r.AnsweredBy == i.holder(m) && len(r.Addresses) > 0 {
+		i.roster.peers.Ensure(r.ID).met = meeting{r.AnsweredBy, r.Addresses}
 	}
 }
 
 // rely takes down whose word it was if something is done on a message. A wish for
 // votes that are not given yet binds nobody, nor does news of other members.
-func (n *Node) rely(m Message) {
+func (i *identity) rely(m Message) {
 	if m.Incarnation != 0 && (m.Renew != nil || m.RenewAck != nil || m.Release != nil || m.Check != nil || m.Takeover != nil ||
 		m.Raft != nil && m.Raft.GetType() != raftpb.MsgPreVote) {
-		n.peers.Ensure(m.From).relied = m.Incarnation
+		i.roster.peers.Ensure(m.From).relied = m.Incarnation
 	}
 }
 
@@ -37,21 +37,21 @@ func (n *Node) rely(m Message) {
 // certificate, and could count again. The ring has recorded it, and nothing was done
 // on the word of one that came after it. Or this member of a pair was restarted: it
 // may have taken that process back before, and has forgotten so.
-func (n *Node) misjudged(m ring.Member, incarnation uint64) bool {
-	p := n.peers.Value(m.ID)
+func (i *identity) misjudged(m ring.Member, incarnation uint64) bool {
+	p := i.roster.peers.Value(m.ID)
 	e := p.ending(incarnation)
-	if e == (ending{}) || e.certified || incarnation == n.holder(m) {
+	if e == (ending{}) || e.certified || incarnation == i.holder(m) {
 		return false
 	}
-	if p.holder == 0 && n.everyMajorityNeedsMe() {
+	if p.holder == 0 && i.everyMajorityNeedsMe() {
 		return true
 	}
-	return incarnation == m.Incarnation && (p.relied == 0 || p.relied == incarnation) && !n.replacedInLog(m.ID, incarnation)
+	return incarnation == m.Incarnation && (p.relied == 0 || p.relied == incarnation) && !i.replacedInLog(m.ID, incarnation)
 }
 
 // takeBack lets a process count again that was taken for dead and has answered.
-func (n *Node) takeBack(m ring.Member, incarnation uint64) {
-	p := n.peers.Ensure(m.ID)
+func (i *identity) takeBack(m ring.Member, incarnation uint64) {
+	p := i.roster.peers.Ensure(m.ID)
 	p.ended = slices.DeleteFunc(p.ended, func(e ending) bool { return e.incarnation == incarnation })
-	n.takeOver(m, incarnation)
+	i.takeOver(m, incarnation)
 }

@@ -1,7 +1,6 @@
 package election
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -9,7 +8,6 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
-	"github.com/arc-ring/arc/election/internal/tracker"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -18,141 +16,56 @@ const defaultCompactAfter = 4096
 
 // Node is one member's part in leading: voter, candidate, caretaker, leader.
 // It is not safe for concurrent use.
+//
+// It consists of parts, each with a state of its own. A part knows those below it and
+// none above: see the fields, which stand in that order.
 type Node struct {
-	cfg   Config
-	now   Instant
-	rn    *raft.RawNode
-	store *raft.MemoryStorage
-
-	// ring is the committed state; it is replaced, never changed, when a
-	// command is applied, so that Applied may share it.
-	ring         *ring.State
-	conf         *raftpb.ConfState
-	applied      uint64
-	snapped      uint64
-	changingConf bool // while raft applies a configuration change
-	trial        trial
-
-	effects []Effect
-	// stepping is true while a step changes the Node, settled what the last one led to.
-	stepping bool
-	settled  settled
-	// writes are raft's writes under way, oldest first.
-	writes     []*write
-	persistSeq uint64
-	commands   commands
-
-	// What raft says, refreshed after each of its steps.
-	role     raft.StateType
-	term     uint64
-	raftLead uint64
-	// transferee is to whom raft transfers its leadership; it takes no
-	// proposals meanwhile.
-	transferee uint64
-	commit     uint64
-	// lifting is true while liftTerm works, forced while raft campaigns at
-	// somebody's word. plainVotes is the newest term of votes that liftTerm began
-	// and nobody asked for.
-	lifting, forced bool
-	plainVotes      uint64
-
-	voter    voter
-	campaign campaign
-	loss     loss
-	lead     *leading // nil unless raft's leader
-
-	// resumed is when this member last took a step long after it was due: its
-	// process was stopped or starved, and the silence until then is its own.
-	resumed Instant
-	// peers is what is known of each other member.
-	peers tracker.Table[peer]
-	// leaderHeard is when raft's leader was last heard of; touchDoubted since
-	// when something speaks against being in touch with it.
-	leaderHeard, touchDoubted Instant
-	// leaderShown is when the declared leader last answered that it claims.
-	leaderShown Instant
-	// suspected counts the changes of who is suspect.
-	suspected uint64
-	// identity is whose words count.
-	identity identity
-	grants   grants
-	// told is what this member last told others of a suspicion, at toldAt.
-	told   Suspicion
-	toldAt Instant
-	// unwatched: the own monitor does not run. The leader was last told so at
-	// unwatchedTold.
-	unwatched     bool
-	unwatchedTold Instant
-
-	// dropped is the dead half of a pair that the survivor took out of raft's
-	// configuration ahead of the log; 0 if none.
-	dropped uint64
-	// gaveUpAt is when this member last gave a leadership up for want of a lease.
-	gaveUpAt Instant
-	// stalls is how often this member gave a leadership up since somebody last led,
-	// as it could commit nothing.
-	stalls int
-	// offer is the newest question whether this member could lead.
-	offer offer
-	// triedHeirs were told by this caretaker to take over, unable are those
-	// that did not lead then, or could not. Both are empty once a leader is
-	// declared.
-	triedHeirs, unable []uint64
-	// handedOver is a request of this node that its successor completes.
-	handedOver *handoverWait
-
-	// gone are former members whose answers or logs may still be needed:
-	// raft's configuration counts them, or it is not sealed that it does not.
-	gone tracker.Table[ring.Member]
-	// sealed are the voters of the newest sealed configuration.
-	sealed []uint64
-	// leavingSince is when this member was taken out of the ring; it goes on
-	// answering until raft counts on it no longer. 0 while it is a member.
-	leavingSince Instant
-	leavingWhy   string
-	leavingVoter bool
-
-	claiming bool
-	// claimEnd is when the claim of claimTerm ends, as of the last step; unanswered
-	// that the last one of ownTerm ended since no majority answered.
-	claimEnd   Instant
-	claimTerm  uint64
-	unanswered bool
-	ownTerm    uint64
-	// lastClaim is what this member has seen of it, toldClaim what votes told.
-	lastClaim, toldClaim lastClaim
-	// wished is in which term this member asked for votes last, and since when.
-	wished struct {
-		term uint64
-		at   Instant
-	}
-	// wonTerm is the newest term that this process was elected in, 0 for none.
-	wonTerm uint64
-	// born is when this Node was made, restarted whether the member had been one
-	// before.
-	born      Instant
-	restarted bool
-	linked    *Relink // the newest; nil before the first
-	wanted    struct {
-		of     *ring.State
-		voters []uint64
-	}
-	returned Instant // when the leader was last told of this incarnation
-	inquiry  inquiry
-	removed  bool
-	wake     Instant
+	*replica   // this member's copy of the log, by raft
+	lease      *lease
+	promises   *promises
+	roster     *roster
+	identity   *identity
+	verdicts   *verdicts
+	campaign   *campaign
+	offers     *offers
+	recorder   *recorder
+	leadership *leadership
+	leader     *leader
+	membership *membership
+	following  *following
+	status     *status
+	links      *links
+	applier    *applier
 }
 
-// settled is what is read many times after each step, and holds until the next
-// one begins.
-type settled struct {
-	claimTerm             uint64
-	claimEnd, leaderUntil Instant
-}
-
-type handoverWait struct {
-	ref, to  uint64
-	deadline Instant
+// assemble makes the parts of a Node and connects them.
+func assemble(cfg Config, s *ring.State, now Instant) *Node {
+	b := &base{cfg: cfg, now: now, wake: now, ring: s}
+	r := &replica{base: b, store: raft.NewMemoryStorage(), conf: &raftpb.ConfState{}}
+	n := &Node{replica: r, lease: &lease{base: b}, promises: &promises{base: b}, roster: &roster{replica: r, leaderHeard: -Never / 2, leaderShown: -Never / 2}}
+	b.parent = n
+	proposals := &proposals{replica: r}
+	n.identity = &identity{replica: r, lease: n.lease, promises: n.promises, proposals: proposals, roster: n.roster, returned: -Never / 2}
+	n.verdicts = &verdicts{replica: r, identity: n.identity, promises: n.promises, roster: n.roster}
+	n.campaign = &campaign{replica: r, promises: n.promises, roster: n.roster}
+	n.offers = &offers{replica: r, roster: n.roster}
+	n.recorder = &recorder{replica: r, campaign: n.campaign, offers: n.offers, promises: n.promises, roster: n.roster}
+	b.observe = n.recorder.record
+	ls := &leadership{replica: r, lease: n.lease, recorder: n.recorder, roster: n.roster}
+	n.leadership = ls
+	renewal := &renewal{leadership: ls, campaign: n.campaign, offers: n.offers, proposals: proposals}
+	caretaker := &caretaker{leadership: ls, identity: n.identity, offers: n.offers, proposals: proposals}
+	requests := &requests{leadership: ls, caretaker: caretaker, identity: n.identity, proposals: proposals}
+	voters := &voters{leadership: ls, identity: n.identity, proposals: proposals, renewal: renewal}
+	n.leader = &leader{leadership: ls, campaign: n.campaign, caretaker: caretaker, identity: n.identity, promises: n.promises, proposals: proposals,
+		renewal: renewal, requests: requests, verdicts: n.verdicts, voters: voters, watch: &watch{leadership: ls, verdicts: n.verdicts}}
+	n.membership = &membership{replica: r, campaign: n.campaign, identity: n.identity, leadership: ls, roster: n.roster}
+	n.following = &following{replica: r, leadership: ls, promises: n.promises, roster: n.roster}
+	n.status = &status{replica: r, following: n.following, identity: n.identity, leadership: ls, lease: n.lease, membership: n.membership, promises: n.promises, roster: n.roster}
+	n.links = &links{replica: r, identity: n.identity}
+	n.applier = &applier{leadership: ls, campaign: n.campaign, identity: n.identity, leader: n.leader, links: n.links, membership: n.membership,
+		promises: n.promises, requests: requests}
+	return n
 }
 
 // New returns a Node that continues from rec at the time now. The error says
@@ -167,10 +80,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	if cfg.RaftLogger == nil {
 		cfg.RaftLogger = discardLogger{}
 	}
-	n := &Node{
-		cfg: cfg, now: now, store: raft.NewMemoryStorage(), ring: &ring.State{}, conf: &raftpb.ConfState{},
-		leaderHeard: -Never / 2, leaderShown: -Never / 2, returned: -Never / 2, wake: now,
-	}
+	n := assemble(cfg, &ring.State{}, now)
 	if err := plausibleRecord(rec); err != nil {
 		return nil, err
 	}
@@ -191,7 +101,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		}
 	}
 	n.identity.restored, _ = n.store.LastIndex()
-	n.noteReturns(rec.Entries)
+	n.identity.noteReturns(rec.Entries)
 	if rec.HardState != nil {
 		last, _ := n.store.LastIndex()
 		if c := rec.HardState.GetCommit(); c > last || c < n.applied {
@@ -201,42 +111,26 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 			return nil, fmt.Errorf("restore hard state: %w", err)
 		}
 	}
-	rn, err := raft.NewRawNode(&raft.Config{
-		ID: cfg.ID, ElectionTick: electionTicks, HeartbeatTick: 1, Storage: memoryLog{n.store, n}, Applied: n.applied,
-		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, CheckQuorum: true, PreVote: true,
-		DisableProposalForwarding: true, StepDownOnRemoval: true, AsyncStorageWrites: true, Logger: cfg.RaftLogger,
-	})
-	if err != nil {
+	if err := n.startRaft(); err != nil {
 		return nil, fmt.Errorf("start raft: %w", err)
 	}
-	n.rn = rn
 	n.born, n.restarted = now, rec.Restarted
-	n.voter.bound = min(rec.Bound, ring.LongestLease)
+	n.promises.bound = min(rec.Bound, ring.LongestLease)
 	if rec.Restarted {
 		// The promises made before the restart are forgotten, but not over.
-		n.voter.waitUntil = now.Add(n.voter.bound)
-		n.lastClaim.possible, n.lastClaim.newest = n.voter.waitUntil, rec.HardState.GetTerm()
+		n.promises.waitUntil = now.Add(n.promises.bound)
+		n.recorder.lastClaim.possible, n.recorder.lastClaim.newest = n.promises.waitUntil, rec.HardState.GetTerm()
 	}
 	n.stepping = true
-	n.refresh()
+	n.follow(n.refresh())
 	if n.ring.RingID != "" {
-		n.checkFormer()
-		n.checkRecorded()
-		n.ringChanged()
+		n.identity.checkFormer()
+		n.identity.checkRecorded() // a Node that has just begun is not out
+		n.applier.ringChanged()
 	}
 	n.settle()
 	n.stepEnds()
 	return n, nil
-}
-
-// wantedVoters returns who should vote in the committed ring, ascending. The
-// caller must not change it. It is asked for at every step, and takes a look
-// through the whole history for each member.
-func (n *Node) wantedVoters() []uint64 {
-	if n.wanted.of != n.ring {
-		n.wanted.of, n.wanted.voters = n.ring, n.ring.Voters()
-	}
-	return n.wanted.voters
 }
 
 // Effects returns what is to be carried out, in order, and forgets it.
@@ -254,63 +148,21 @@ func (n *Node) NextWake() Instant { return n.wake }
 // on with another one.
 func (n *Node) State() *ring.State { return n.ring }
 
-// peersChanged says who the peers are now.
-func (n *Node) peersChanged() {
-	peers := make([]Peer, 0, len(n.ring.Members)+n.gone.Len())
-	near := append(slices.Clone(n.wantedVoters()), n.ring.LeaderID, n.raftLead)
-	near = append(append(near, n.conf.GetVoters()...), n.conf.GetVotersOutgoing()...)
-	voter := slices.Contains(near, n.cfg.ID)
-	for _, m := range n.ring.Members {
-		if m.ID != n.cfg.ID {
-			m.Incarnation = n.holder(m)
-			peers = append(peers, Peer{Member: m, Distant: !voter && !slices.Contains(near, m.ID)})
-		}
-	}
-	for _, m := range n.gone.All() {
-		peers = append(peers, Peer{Member: *m})
-	}
-	// After a snapshot nothing but the id may be known of a former member.
-	for _, id := range n.conf.GetVoters() {
-		if n.gone.Get(id) == nil && n.ring.Gone(id) && id != n.cfg.ID {
-			peers = append(peers, Peer{Member: ring.Member{ID: id}})
-		}
-	}
-	slices.SortFunc(peers, func(a, b Peer) int { return cmp.Compare(a.ID, b.ID) })
-	for i := range peers {
-		peers[i].Retired = n.ring.Gone(peers[i].ID)
-	}
-	n.emit(PeersChanged{peers})
-}
-
-// Claim tells whether this member leads at now: its declaration is committed
+// Claim reports whether this member leads at now: its declaration is committed
 // and its lease has not run out. left is what remains of the lease.
 func (n *Node) Claim(now Instant) (term uint64, left time.Duration, ok bool) {
-	term, end := n.ClaimUntil()
-	if term == 0 || now >= end {
-		return 0, 0, false
-	}
-	if end == Never {
-		return term, n.ring.Settings.Lease(), true
-	}
-	return term, end.Sub(now), true
+	return n.leadership.claim(now)
 }
 
 // ClaimUntil returns the token and the end of the lease, for owners that let
 // others read the claim at the moment of asking; 0 if this member is not the
 // declared leader. It holds until the next call of any method that takes now.
-func (n *Node) ClaimUntil() (term uint64, end Instant) {
-	if !n.stepping && !n.removed {
-		return n.settled.claimTerm, n.settled.claimEnd
-	}
-	return n.claimUntil()
-}
+func (n *Node) ClaimUntil() (term uint64, end Instant) { return n.leadership.claimUntil() }
 
-func (n *Node) claimUntil() (term uint64, end Instant) {
-	if n.lead == nil || n.removed || !n.declared() || n.lead.released {
-		return 0, 0
-	}
-	return n.ring.Term, n.leaseEnd()
-}
+// LeaderUntil returns until when this member has proof that the declared leader
+// leads, as far as is known now; 0 if it has none. Never is returned only by a
+// leader that no other voter can depose.
+func (n *Node) LeaderUntil() Instant { return n.following.leaderUntil() }
 
 // Status is what an operator may want to see of the Node.
 type Status struct {
@@ -347,13 +199,13 @@ func (n *Node) Status(now Instant) Status {
 	s := Status{Term: n.term, Role: n.role.String(), Leader: n.raftLead, Applied: n.applied,
 		Voters: slices.Clone(n.conf.GetVoters()), Learners: slices.Clone(n.conf.GetLearners())}
 	s.Declared = n.leaderDeclaredInTerm()
-	s.LeaderProven = now < n.LeaderUntil()
-	for id, p := range n.peers.All() {
+	s.LeaderProven = now < n.following.leaderUntil()
+	for id, p := range n.roster.peers.All() {
 		if p.suspect != nil {
 			s.Suspects = append(s.Suspects, id)
 		}
 	}
-	if _, end := n.ClaimUntil(); end != 0 {
+	if _, end := n.leadership.claimUntil(); end != 0 {
 		s.LeaseEnd = end
 	}
 	s.Settled = n.dropped == 0 && n.gone.Len() == 0 && len(n.conf.GetVotersOutgoing()) == 0 &&
@@ -367,42 +219,10 @@ func (n *Node) Status(now Instant) Status {
 		}
 	}
 	slices.Sort(s.Needed)
-	s.Tolerance = n.tolerance(now)
+	s.Tolerance = n.status.tolerance(now)
 	s.Missing = n.Missing(now)
-	s.Reason = n.reason(now, s.Tolerance.needs(), s.Missing)
+	s.Reason = n.status.reason(now, s.Tolerance.needs(), s.Missing)
 	return s
-}
-
-// reason says what this member does. It takes what Tolerance needs, and Missing.
-func (n *Node) reason(now Instant, needs, missing string) string {
-	switch {
-	case n.removed:
-		return "no member of the ring any more"
-	case n.lead != nil && n.declared():
-		if _, _, ok := n.Claim(now); ok {
-			return fmt.Sprintf("this node leads, token %d", n.ring.Term)
-		}
-		if n.lead.released {
-			return fmt.Sprintf("this node gave its claim up to hand over, token %d", n.ring.Term)
-		}
-		return fmt.Sprintf("this node is declared with token %d, but does not claim: %s", n.ring.Term, cmp.Or(missing, needs, "too few voters answer"))
-	case n.lead != nil:
-		return fmt.Sprintf("this node is caretaker in term %d: %s", n.term, cmp.Or(n.lead.why, "it has just won the vote"))
-	case now >= n.voter.waitUntil && missing != "":
-		return "no leader known: " + missing
-	case n.leaderDeclaredInTerm() && now < n.LeaderUntil():
-		return fmt.Sprintf("%s leads, token %d", n.nameOf(n.raftLead), n.ring.Term)
-	case n.leaderDeclaredInTerm():
-		return fmt.Sprintf("no proof that %s leads: %s%s", n.nameOf(n.raftLead), n.unproven(), and(needs))
-	case n.raftLead != 0:
-		return fmt.Sprintf("%s is caretaker in term %d%s", n.nameOf(n.raftLead), n.term, and(needs))
-	case now < n.voter.waitUntil:
-		return fmt.Sprintf("restarted: takes part in elections in %v%s", n.voter.waitUntil.Sub(now).Round(time.Millisecond), and(needs))
-	case n.ring.RingID == "":
-		return "no leader known: this node was let in, and waits for the ring's log"
-	default:
-		return fmt.Sprintf("no leader known: %s", cmp.Or(needs, n.majorityText()))
-	}
 }
 
 // and continues a sentence, if there is more to say.
@@ -413,67 +233,181 @@ func and(more string) string {
 	return "; " + more
 }
 
-// declared tells whether this raft leader's declaration is committed.
-func (n *Node) declared() bool {
-	return n.ring.Term == n.term && n.ring.LeaderID == n.cfg.ID
-}
-
-func (n *Node) emit(e Effect) { n.effects = append(n.effects, e) }
-
-func (n *Node) send(m Message) {
-	m.From = n.cfg.ID
-	n.emit(Send{m})
-}
-
-func (n *Node) trace(format string, args ...any) {
-	if n.cfg.Trace != nil {
-		n.cfg.Trace(format, args...)
-	}
-}
-
-// wakeAt asks for a Tick at t.
-func (n *Node) wakeAt(t Instant) { n.wake = min(n.wake, t) }
-
-// voters returns the ids of both halves of the configuration but this one's,
-// ascending.
-func (n *Node) otherVoters() []uint64 {
-	ids := slices.Clone(n.conf.GetVoters())
-	for _, id := range n.conf.GetVotersOutgoing() {
-		if !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	ids = slices.DeleteFunc(ids, func(id uint64) bool { return id == n.cfg.ID })
-	slices.Sort(ids)
-	return ids
-}
-
-// inConf tells whether raft's configuration counts a member, as voter or
-// learner.
-func (n *Node) inConf(id uint64) bool {
-	return n.isVoter(id) || slices.Contains(n.conf.GetLearners(), id) || slices.Contains(n.conf.GetLearnersNext(), id)
-}
-
-func (n *Node) isVoter(id uint64) bool {
-	return slices.Contains(n.conf.GetVoters(), id) || slices.Contains(n.conf.GetVotersOutgoing(), id)
-}
-
 // discardLogger drops raft's talk; its Panic still panics.
 type discardLogger struct{}
 
-func (discardLogger) Debug(...any)            {}
-func (discardLogger) Debugf(string, ...any)   {}
-func (discardLogger) Error(...any)            {}
-func (discardLogger) Errorf(string, ...any)   {}
-func (discardLogger) Info(...any)             {}
-func (discardLogger) Infof(string, ...any)    {}
-func (discardLogger) Warning(...any)          {}
+func (discardLogger) Debug(...any) {}
+
+func (discardLogger) Debugf(string, ...any) {}
+
+func (discardLogger) Error(...any) {}
+
+func (discardLogger) Errorf(string, ...any) {}
+
+func (discardLogger) Info(...any) {}
+
+func (discardLogger) Infof(string, ...any) {}
+
+func (discardLogger) Warning(...any) {}
+
 func (discardLogger) Warningf(string, ...any) {}
-func (discardLogger) Fatal(v ...any)          { panic(fmt.Sprint(v...)) }
+
+func (discardLogger) Fatal(v ...any) { panic(fmt.Sprint(v...)) }
+
 func (discardLogger) Fatalf(f string, v ...any) {
 	panic(fmt.Sprintf(f, v...))
 }
+
 func (discardLogger) Panic(v ...any) { panic(fmt.Sprint(v...)) }
+
 func (discardLogger) Panicf(f string, v ...any) {
 	panic(fmt.Sprintf(f, v...))
+}
+
+// Standing answers another member's question whether it still is one.
+func (n *Node) Standing(now Instant, id uint64) Standing {
+	asker, member := n.ring.Member(id)
+	s := Standing{
+		RingID: n.ring.RingID, From: n.cfg.ID, Epoch: n.ring.Epoch, Member: member, Voters: slices.Clone(n.conf.GetVoters()),
+		Incarnation: asker.Incarnation, Addresses: slices.Clone(asker.Addresses),
+	}
+	if n.removed {
+		return s
+	}
+	s.Out = n.ring.Gone(id)
+	s.Needed = s.Out && n.needed(id)
+	_, _, claims := n.leadership.claim(now)
+	s.InTouch = claims || !n.leads() && n.raftLead != 0 && n.raftLead == n.ring.LeaderID && n.raftLead != id && now < n.roster.leaderHeard.Add(n.ring.Settings.Lease())
+	if l, ok := n.ring.Leader(); ok && s.InTouch {
+		s.Leader, s.LeaderIncarnation, s.LeaderAddresses = l.ID, l.Incarnation, slices.Clone(l.Addresses)
+	} else if me, ok := n.ring.Member(n.cfg.ID); ok && me.Incarnation == n.cfg.Incarnation {
+		s.Leader, s.LeaderIncarnation, s.LeaderAddresses = me.ID, me.Incarnation, slices.Clone(me.Addresses)
+	}
+	return s
+}
+
+// Answered hands in what another member says of this one.
+func (n *Node) Answered(now Instant, s Standing) {
+	n.step(now, func() {
+		q := &n.membership.inquiry
+		if q.since == 0 || s.From == 0 || s.From == n.cfg.ID || n.ring.RingID != "" && s.RingID != n.ring.RingID {
+			return
+		}
+		n.roster.peers.Ensure(s.From).answer = &s
+		n.identity.followLeader(s)
+		n.membership.judge()
+	})
+}
+
+// supersede ends this process's part in the ring: another one is the member, or
+// this one's log lost what the member had acknowledged. It stops acting first,
+// and the owner then says so.
+func (n *Node) supersede(s Superseded) {
+	if n.removed {
+		return
+	}
+	n.end(ErrSuperseded)
+	n.trace("superseded by process %x at %v (behind: %v)", s.By, s.Addresses, s.Behind)
+	n.emit(s)
+}
+
+func (n *Node) changeConf(cc raftpb.ConfChangeI) {
+	voted := n.isVoter(n.cfg.ID)
+	n.enact(cc)
+	if n.ring.RingID != "" {
+		if !voted && n.isVoter(n.cfg.ID) {
+			n.identity.forgetOpinions()
+		}
+		n.links.peersChanged()
+	}
+	n.follow(n.refresh())
+}
+
+// processReplaced follows up on another process that counts for a member from now on. If raft
+// would never send it what it lacks (lacking), this member gives its leadership up.
+func (n *Node) processReplaced(id uint64, lacking bool) {
+	if n.isVoter(id) {
+		n.campaign.startOver()
+	}
+	n.links.peersChanged()
+	if lacking {
+		n.leader.renewal.giveUp()
+	}
+}
+
+// follow lets what raft says take effect: a leadership ends, or begins.
+func (n *Node) follow(t transition) {
+	if t.deposed || t.elected {
+		n.leader.stepDown()
+	}
+	if t.elected {
+		n.leader.elected()
+	} else if n.leads() {
+		n.leadership.lead.noteCommit(n.commit, n.now)
+	}
+}
+
+// Pinged hands in a watcher's probe, in the order of their receipt; every one
+// that is answered and carries a grant, whoever leads.
+func (n *Node) Pinged(now Instant, p Ping) { n.step(now, func() { n.lease.pinged(p) }) }
+
+// voterTimers lets held votes through once this voter is free.
+func (n *Node) voterTimers() {
+	v := n.promises
+	if !n.promises.free() {
+		if !n.leads() {
+			n.wakeAt(max(v.promise.until, v.waitUntil))
+		}
+		return
+	}
+	held := v.held
+	v.held = nil
+	for _, h := range held {
+		if n.identity.holder(n.memberOrGone(h.m.GetFrom())) == h.by {
+			n.receiveRaft(h.m.GetFrom(), h.m)
+		}
+	}
+}
+
+// probed takes the answer to a Probe. A suspicion is confirmed by silence on
+// every path, or by a host that says that nobody listens.
+func (n *Node) probed(r ProbeResult) {
+	defer n.identity.meet(r)
+	if n.verdicts.lookElsewhere(r) || n.verdicts.lookAgain(r) {
+		return
+	}
+	if r.Recorded {
+		votes, doubt := n.identity.questioned(r)
+		for _, v := range votes {
+			n.receiveRaft(r.ID, v)
+		}
+		if doubt {
+			n.membership.doubt()
+		}
+		return
+	}
+	if n.leads() {
+		n.leader.caretaker.heirProbed(r)
+		n.leader.requests.holderProbed(r)
+	}
+	n.verdicts.inspected(r)
+	n.verdicts.confirm(r)
+}
+
+// certify takes a death certificate.
+func (n *Node) certify(c Certificate) {
+	if n.verdicts.certified(c) && !n.campaign.enoughLive() {
+		n.campaign.startOver() // in a pair this member may go on alone now
+	}
+}
+
+// MonitorRuns says whether this member's own monitor does its work. While it
+// does not, the leader is told that the successor is unwatched.
+func (n *Node) MonitorRuns(now Instant, runs bool) {
+	n.step(now, func() {
+		if n.leader.watch.unwatched == runs {
+			n.leader.watch.unwatched = !runs
+			n.leader.watch.unwatchedTold = -Never / 2
+		}
+	})
 }

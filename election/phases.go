@@ -27,112 +27,110 @@ type loss struct {
 }
 
 // lossNoticed takes down that the newest leadership is lost, the first time.
-func (n *Node) lossNoticed() {
-	if n.loss.token == n.ring.Term || len(n.ring.History) == 0 {
+func (r *recorder) lossNoticed() {
+	if r.loss.token == r.ring.Term || len(r.ring.History) == 0 {
 		return
 	}
-	n.loss = loss{token: n.ring.Term, at: n.now}
-	n.loss.evidence, n.loss.by, n.loss.incarnation = n.lossEvidence(n.ring.LeaderID)
-	if heard := n.peers.Value(n.ring.LeaderID).heard; heard.set && n.loss.evidence == ring.Silent {
-		n.loss.silence = n.now.Sub(heard.at)
+	r.loss = loss{token: r.ring.Term, at: r.now}
+	r.loss.evidence, r.loss.by, r.loss.incarnation = r.lossEvidence(r.ring.LeaderID)
+	if heard := r.roster.peers.Value(r.ring.LeaderID).heard; heard.set && r.loss.evidence == ring.Silent {
+		r.loss.silence = r.now.Sub(heard.at)
 	}
-	if n.loss.evidence == ring.Unanswered {
-		n.loss.at = n.lastClaim.proven // a leader knows when its own claim ends
+	if r.loss.evidence == ring.Unanswered {
+		r.loss.at = r.lastClaim.proven // a leader knows when its own claim ends
 	}
 }
 
 // lossEvidence is why the member is thought dead, who says so, and of which
 // process.
-func (n *Node) lossEvidence(id uint64) (why ring.Evidence, by, incarnation uint64) {
-	p := n.peers.Value(id)
+func (r *recorder) lossEvidence(id uint64) (why ring.Evidence, by, incarnation uint64) {
+	p := r.roster.peers.Value(id)
 	if c := p.cert; c != nil {
 		return ring.Certified, 0, c.Incarnation
 	}
 	if s := p.suspect; s != nil {
 		return s.Evidence, s.By, s.Incarnation
 	}
-	if id == n.cfg.ID {
-		if own := n.ownLoss(); own != "" {
-			return own, n.cfg.ID, 0
+	if id == r.cfg.ID {
+		if own := r.ownLoss(); own != "" {
+			return own, r.cfg.ID, 0
 		}
 		return "", 0, 0
 	}
 	if id == 0 {
 		return "", 0, 0 // the predecessor was evicted before: the ring remembers why
 	}
-	return ring.Silent, n.cfg.ID, 0
+	return ring.Silent, r.cfg.ID, 0
 }
 
 // lossOver takes it back: the leader of the term is heard.
-func (n *Node) lossOver(term uint64) {
-	if n.lead == nil && n.loss.token == term {
-		n.loss = loss{}
+func (r *recorder) lossOver(term uint64) {
+	if !r.leads() && r.loss.token == term {
+		r.loss = loss{}
 	}
 }
 
 // lossUnexplained finds another reason for a loss, since what somebody had against the
 // leader was wrong.
-func (n *Node) lossUnexplained(id, by uint64) {
-	l := &n.loss
-	if n.lead != nil {
-		l = &n.lead.loss
+func (r *recorder) lossUnexplained(id, by uint64) {
+	l := &r.loss
+	if r.leads() {
+		l = &r.led
 	}
-	if id == n.ring.LeaderID && l.token == n.ring.Term && l.by == by && l.evidence != ring.Certified {
-		l.evidence, l.by, l.incarnation = n.lossEvidence(id)
+	if id == r.ring.LeaderID && l.token == r.ring.Term && l.by == by && l.evidence != ring.Certified {
+		l.evidence, l.by, l.incarnation = r.lossEvidence(id)
 		if l.evidence == ring.Certified {
 			// It came after the loss: a gap that is measured from it would begin too early.
-			l.evidence, l.by, l.incarnation = ring.Silent, n.cfg.ID, 0
+			l.evidence, l.by, l.incarnation = ring.Silent, r.cfg.ID, 0
 		}
 	}
 }
 
 // takeoverAsked takes down that the leader itself, or a caretaker, asks this
 // member to lead.
-func (n *Node) takeoverAsked() {
-	if n.loss.token != n.ring.Term && len(n.ring.History) > 0 {
-		n.loss = loss{token: n.ring.Term, at: n.now}
-		if n.ring.LeaderID == n.cfg.ID {
-			n.loss.evidence, n.loss.by, n.loss.incarnation = n.lossEvidence(n.cfg.ID)
+func (r *recorder) takeoverAsked() {
+	if r.loss.token != r.ring.Term && len(r.ring.History) > 0 {
+		r.loss = loss{token: r.ring.Term, at: r.now}
+		if r.ring.LeaderID == r.cfg.ID {
+			r.loss.evidence, r.loss.by, r.loss.incarnation = r.lossEvidence(r.cfg.ID)
 		}
 	}
-	n.lossFreed()
-	n.lossCampaign()
+	r.lossFreed()
+	r.lossCampaign()
 }
 
 // lossFreed takes down when this member's own promise was over.
-func (n *Node) lossFreed() {
-	if l := &n.loss; l.freed == 0 {
-		l.freed = min(max(n.voter.promise.until, n.voter.waitUntil, l.at), n.now)
+func (r *recorder) lossFreed() {
+	if l := &r.loss; l.freed == 0 {
+		l.freed = min(max(r.promises.promise.until, r.promises.waitUntil, l.at), r.now)
 	}
 }
 
-func (n *Node) lossCampaign() {
-	if l := &n.loss; l.campaign == 0 {
-		l.campaign = n.now
+func (r *recorder) lossCampaign() {
+	if l := &r.loss; l.campaign == 0 {
+		l.campaign = r.now
 	}
 }
-
-// explained tells whether there is a loss before this leadership to explain.
-func (l *leading) explained() bool { return l.loss.token != 0 }
 
 // explain puts into a declaration what is known of the leadership before it.
-func (n *Node) explain(d *ring.Declare) {
-	l := n.lead
-	if !l.explained() || l.loss.token != n.ring.Term {
-		l.loss = loss{} // somebody else declared meanwhile, or nobody ever led
+// The leader before this one was after.
+func (r *recorder) explain(d *ring.Declare, after uint64) {
+	l := &r.led
+	if l.token == 0 || l.token != r.ring.Term {
+		*l = loss{} // somebody else declared meanwhile, or nobody ever led
 		return
 	}
-	d.Phases = l.loss.phases()
-	d.Evidence, d.By = l.loss.evidence, l.loss.by
+	d.Phases = l.phases()
+	d.Evidence, d.By = l.evidence, l.by
 	// Somebody may know better by now, or have known better then. The entry tells
 	// one story: the better word stands for the eviction and for the history.
 	for i := range d.Evict {
 		e := &d.Evict[i]
 		switch {
-		case e.ID != l.after:
+		case e.ID != after:
 		case strength(e.Evidence) > strength(d.Evidence):
 			d.Evidence, d.By = e.Evidence, e.By
-		case strength(e.Evidence) < strength(d.Evidence) && e.Incarnation == l.loss.incarnation,
+		case strength(e.Evidence) < strength(d.Evidence) && e.Incarnation == l.incarnation,
 			e.Evidence == d.Evidence:
 			e.Evidence, e.By = d.Evidence, d.By
 		}
@@ -156,45 +154,5 @@ func (l *loss) phases() ring.Phases {
 		Elected: since(l.elected), Declared: since(l.declared)}
 }
 
-// firstClaim returns the whole figures at a leadership's first claim, else zero.
-// They are told to the others a little later, out of the way of what the
-// failover itself still has to do.
-func (n *Node) firstClaim() ring.Phases {
-	l := n.lead
-	if l == nil || l.timed != nil {
-		return ring.Phases{}
-	}
-	var p ring.Phases
-	if l.explained() {
-		p = l.loss.phases()
-		p.FirstClaim = n.now.Sub(l.loss.at).Microseconds()
-	}
-	l.timed = &ring.Timed{Term: l.term, Declared: p.Declared, FirstClaim: p.FirstClaim}
-	if len(n.ring.History) > 1 { // before the first one there was nothing to lead
-		l.timed.ClaimAfter = n.now.Sub(l.measured).Microseconds()
-	}
-	l.tellTimed = n.now.Add(timedAfter)
-	n.wakeAt(l.tellTimed)
-	return p
-}
-
 // timedAfter is how long after the first claim its figures go into the log.
 const timedAfter = 20 * time.Millisecond
-
-// timedTimers lets the declared leader tell its figures, once.
-func (n *Node) timedTimers() {
-	l := n.lead
-	if l.timed == nil || l.tellTimed == Never {
-		return
-	}
-	if n.now < l.tellTimed {
-		n.wakeAt(l.tellTimed)
-		return
-	}
-	if l.handover == nil && n.propose(proposal{}, ring.Command{Timed: l.timed}) {
-		l.tellTimed = Never
-		return
-	}
-	l.tellTimed = n.now.Add(n.ring.Settings.RenewEvery())
-	n.wakeAt(l.tellTimed)
-}

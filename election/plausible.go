@@ -40,21 +40,21 @@ func implausible(format string, args ...any) error {
 // that works as it should, or nil. Raft panics at some of these, and keeps
 // others for good. What one message alone shows was checked when it was
 // decoded; here it is held against what this member has.
-func (n *Node) plausible(m *raftpb.Message) error {
-	if err := n.plausibleTerm(m.GetTerm()); err != nil {
+func (r *replica) plausible(m *raftpb.Message) error {
+	if err := r.plausibleTerm(m.GetTerm()); err != nil {
 		return err
 	}
-	if reach := n.indexReach(); m.GetIndex() > reach {
-		return implausible("index %d, this member's log ends at %d", m.GetIndex(), n.lastIndex())
+	if reach := r.indexReach(); m.GetIndex() > reach {
+		return implausible("index %d, this member's log ends at %d", m.GetIndex(), r.lastIndex())
 	}
 	switch m.GetType() {
 	case raftpb.MsgHeartbeat:
 		// A leader says no more than what this member has acknowledged.
-		if last := n.lastIndex(); m.GetTerm() >= n.term && m.GetCommit() > last {
+		if last := r.lastIndex(); m.GetTerm() >= r.term && m.GetCommit() > last {
 			return implausible("index %d is said to be on this member's disk, its log ends at %d", m.GetCommit(), last)
 		}
 	case raftpb.MsgAppResp:
-		if last := n.lastIndex(); n.lead != nil && m.GetTerm() == n.term && m.GetIndex() > last {
+		if last := r.lastIndex(); r.leads() && m.GetTerm() == r.term && m.GetIndex() > last {
 			return implausible("index %d is acknowledged, this leader's log ends at %d", m.GetIndex(), last)
 		}
 	case raftpb.MsgApp:
@@ -64,20 +64,20 @@ func (n *Node) plausible(m *raftpb.Message) error {
 				return err
 			}
 			if e.GetType() == raftpb.EntryNormal && len(e.GetData()) > 0 {
-				n.commands.note(e, c)
+				r.commands.note(e, c)
 			}
 		}
 	case raftpb.MsgSnap:
 		s := m.GetSnapshot()
-		if reach := n.indexReach(); s.GetMetadata().GetIndex() > reach {
-			return implausible("a snapshot at index %d, this member's log ends at %d", s.GetMetadata().GetIndex(), n.lastIndex())
+		if reach := r.indexReach(); s.GetMetadata().GetIndex() > reach {
+			return implausible("a snapshot at index %d, this member's log ends at %d", s.GetMetadata().GetIndex(), r.lastIndex())
 		}
 		st, _, err := readSnapshot(s)
 		if err != nil {
 			return implausible("%w", err)
 		}
-		if n.ring.RingID != "" && st.RingID != n.ring.RingID {
-			return implausible("a snapshot of ring %.40q, this is ring %s", st.RingID, n.ring.RingID)
+		if r.ring.RingID != "" && st.RingID != r.ring.RingID {
+			return implausible("a snapshot of ring %.40q, this is ring %s", st.RingID, r.ring.RingID)
 		}
 	}
 	return nil
@@ -85,20 +85,20 @@ func (n *Node) plausible(m *raftpb.Message) error {
 
 // plausibleTerm bounds how far a message may raise this member's term. A member
 // without a ring has nothing to hold it against.
-func (n *Node) plausibleTerm(term uint64) error {
+func (r *replica) plausibleTerm(term uint64) error {
 	reach := uint64(MaxTerm)
-	if n.term != 0 {
-		reach = min(reach, max(maxWall, n.term+maxTermAhead))
+	if r.term != 0 {
+		reach = min(reach, max(maxWall, r.term+maxTermAhead))
 	}
 	if term > reach {
-		return implausible("term %d, this member's is %d and the next ones end at %d", term, n.term, reach)
+		return implausible("term %d, this member's is %d and the next ones end at %d", term, r.term, reach)
 	}
 	return nil
 }
 
 // indexReach is the highest index that a message may name.
-func (n *Node) indexReach() uint64 {
-	last := n.lastIndex()
+func (r *replica) indexReach() uint64 {
+	last := r.lastIndex()
 	if last == 0 {
 		return IndexLimit
 	}
@@ -160,13 +160,13 @@ func confChangeOf(e *raftpb.Entry) (raftpb.ConfChangeI, error) {
 // confRefusal returns why raft's present configuration cannot be changed so, or
 // nil. Raft panics where this returns an error; all members agree on it, since
 // they apply the same changes to the same configuration.
-func (n *Node) confRefusal(cc raftpb.ConfChangeI) error {
+func (r *replica) confRefusal(cc raftpb.ConfChangeI) error {
 	for _, c := range cc.AsV2().GetChanges() {
-		if c.GetNodeId() > n.ring.HighestID {
-			return fmt.Errorf("member %d was never admitted, the highest id is %d", c.GetNodeId(), n.ring.HighestID)
+		if c.GetNodeId() > r.ring.HighestID {
+			return fmt.Errorf("member %d was never admitted, the highest id is %d", c.GetNodeId(), r.ring.HighestID)
 		}
 	}
-	return n.trial.try(n.conf, cc, n.lastIndex())
+	return r.trial.try(r.conf, cc, r.lastIndex())
 }
 
 // trial is what raft makes of a configuration, kept from one change to the next.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
@@ -39,7 +40,7 @@ func record(t testing.TB, edit func(*Recovered)) Recovered {
 	conf := &raftpb.ConfState{Voters: []uint64{1, 2}, VotersOutgoing: []uint64{1, 2, 3}, Learners: []uint64{4}}
 	rec := Recovered{
 		HardState: &raftpb.HardState{Term: new(uint64(6)), Vote: new(uint64(0)), Commit: new(uint64(9))},
-		Snapshot: &raftpb.Snapshot{Data: (&Node{ring: fourMembers(t)}).snapshot(),
+		Snapshot: &raftpb.Snapshot{Data: fourMembers(t).Snapshot(),
 			Metadata: &raftpb.SnapshotMetadata{Index: new(uint64(9)), Term: new(uint64(6)), ConfState: conf}},
 		Entries:   []*raftpb.Entry{{Index: new(uint64(10)), Term: new(uint64(6))}, {Index: new(uint64(11)), Term: new(uint64(6))}},
 		Restarted: true,
@@ -86,8 +87,8 @@ func TestStartRefusesNonsense(t *testing.T) {
 			switch {
 			case tc.says == "" && err != nil:
 				t.Errorf("refused: %v", err)
-			case tc.says == "" && n.voter.bound > ring.LongestLease:
-				t.Errorf("it waits %v", n.voter.bound)
+			case tc.says == "" && n.promises.bound > ring.LongestLease:
+				t.Errorf("it waits %v", n.promises.bound)
 			case tc.says != "" && (err == nil || !strings.Contains(err.Error(), tc.says)):
 				t.Errorf("error %v, want one with %q", err, tc.says)
 			}
@@ -136,12 +137,12 @@ func TestConfChangesThatCannotBe(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		before := proto.Clone(n.conf)
-		n.applyConf(e)
+		n.applier.applyConf(e)
 		if !proto.Equal(before, n.conf) {
 			t.Errorf("%s: the configuration became %v", name, n.conf)
 		}
 	}
-	n.applyConf(confEntry(t, confChange(raftpb.ConfChangeAddLearnerNode, 4)))
+	n.applier.applyConf(confEntry(t, confChange(raftpb.ConfChangeAddLearnerNode, 4)))
 	if len(n.conf.GetLearners()) != 1 {
 		t.Errorf("a good change is not applied: %v", n.conf)
 	}
@@ -160,7 +161,8 @@ func TestTermsOutOfReach(t *testing.T) {
 		{maxWall, maxWall + 1, true}, {maxWall, maxWall + maxTermAhead, true}, {maxWall, maxWall + maxTermAhead + 1, false},
 		{MaxTerm - 5, MaxTerm, true}, {MaxTerm, MaxTerm + 1, false},
 	} {
-		n := &Node{term: tc.own}
+		n := assemble(Config{}, &ring.State{}, 0)
+		n.term = tc.own
 		if err := n.plausibleTerm(tc.term); (err == nil) != tc.ok {
 			t.Errorf("own term %d, term %d: %v", tc.own, tc.term, err)
 		}
@@ -173,12 +175,13 @@ func TestAShorterPromiseCountsForLess(t *testing.T) {
 		{0, 495 * time.Millisecond}, {500 * time.Millisecond, 495 * time.Millisecond}, {time.Second, 495 * time.Millisecond},
 		{50 * time.Millisecond, 45 * time.Millisecond},
 	} {
-		l := &leading{term: 5}
-		l.renewals.seq = 1
-		l.renewals.sent[1] = sentRenewal{seq: 1, until: Instant(495 * time.Millisecond), lease: 500 * time.Millisecond}
-		n := &Node{lead: l, ring: fourMembers(t)}
-		n.renewAcked(2, RenewAck{Term: 5, Seq: 1, Lease: tc.promised})
-		if got := n.boundUntil(2); got.SinceOrigin() != tc.want {
+		n := assemble(Config{}, fourMembers(t), 0)
+		n.role = raft.StateLeader
+		n.leadership.lead = &leading{term: 5}
+		n.lease.seq = 1
+		n.lease.sent[1] = sentRenewal{seq: 1, until: Instant(495 * time.Millisecond), lease: 500 * time.Millisecond}
+		n.leader.renewal.renewAcked(2, RenewAck{Term: 5, Seq: 1, Lease: tc.promised})
+		if got := n.lease.boundUntil(2); got.SinceOrigin() != tc.want {
 			t.Errorf("promised %v: bound until %v, want %v", tc.promised, got, tc.want)
 		}
 	}
@@ -188,18 +191,19 @@ func TestAShorterPromiseCountsForLess(t *testing.T) {
 // not by the older and longer one.
 func TestTheNewestPromiseCountsAndNotTheLongest(t *testing.T) {
 	const ms = time.Millisecond
-	l := &leading{term: 5}
-	n := &Node{lead: l, ring: fourMembers(t)}
+	n := assemble(Config{}, fourMembers(t), 0)
+	n.role = raft.StateLeader
+	n.leadership.lead = &leading{term: 5}
 	for seq, until := range map[uint64]Instant{1: Instant(495 * ms), 2: Instant(215 * ms)} {
-		l.renewals.sent[seq] = sentRenewal{seq: seq, until: until, lease: 500 * ms}
+		n.lease.sent[seq] = sentRenewal{seq: seq, until: until, lease: 500 * ms}
 	}
 	for _, c := range []struct {
 		ack  uint64
 		want Instant
 	}{{1, Instant(495 * ms)}, {2, Instant(215 * ms)}, {1, Instant(215 * ms)}} { // the last one came late
-		l.renewals.seq = 2
-		n.renewAcked(2, RenewAck{Term: 5, Seq: c.ack})
-		if got := n.boundUntil(2); got != c.want {
+		n.lease.seq = 2
+		n.leader.renewal.renewAcked(2, RenewAck{Term: 5, Seq: c.ack})
+		if got := n.lease.boundUntil(2); got != c.want {
 			t.Errorf("after the ack of renewal %d: bound until %v, want %v", c.ack, got, c.want)
 		}
 	}
@@ -214,7 +218,7 @@ func TestACertificateNamesItsMember(t *testing.T) {
 			t.Fatal(err)
 		}
 		n.Certify(0, Certificate{Name: name, ID: 2, Incarnation: 5, Exit: "gone"})
-		if dead := n.peers.Value(2).cert != nil; dead != want {
+		if dead := n.roster.peers.Value(2).cert != nil; dead != want {
 			t.Errorf("a certificate for member 2, which is b, under the name %q: certified dead %v, want %v", name, dead, want)
 		}
 	}

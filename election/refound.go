@@ -144,7 +144,7 @@ func (s *Survivor) Refound(why string, at int64) (Recovered, uint64, error) {
 	return Recovered{
 		HardState: &raftpb.HardState{Term: new(term), Vote: new(uint64(0)), Commit: new(index)},
 		Snapshot: &raftpb.Snapshot{
-			Data:     (&Node{ring: st}).snapshot(),
+			Data:     st.Snapshot(),
 			Metadata: &raftpb.SnapshotMetadata{Index: new(index), Term: new(term), ConfState: &raftpb.ConfState{Voters: []uint64{id}}},
 		},
 		Bound: s.bound,

@@ -26,7 +26,7 @@ func TestABlinkOfTheClaimIsNotReported(t *testing.T) {
 		n := &Node{}
 		for _, c := range tt.changes {
 			n.emit(Probe{}) // what else a turn leads to
-			n.reportClaim(c)
+			n.leadership.reportClaim(c)
 		}
 		var reported []ClaimChanged
 		for _, e := range n.effects {

@@ -9,17 +9,17 @@ import (
 // Certificates of processes that nobody heard of fill no memory, and do not let
 // the end of the recorded process be forgotten.
 func TestEndedProcessesAreBounded(t *testing.T) {
-	n := &Node{ring: &ring.State{Members: []ring.Member{{ID: 2, Name: "b", Incarnation: 7}, {ID: 3, Name: "c", Incarnation: 8}}}}
-	n.retire(2, 7, false)
-	n.retire(3, 8, true)
+	n := assemble(Config{}, &ring.State{Members: []ring.Member{{ID: 2, Name: "b", Incarnation: 7}, {ID: 3, Name: "c", Incarnation: 8}}}, 0)
+	n.identity.retire(2, 7, false)
+	n.identity.retire(3, 8, true)
 	for i := range uint64(1000) {
 		n.now++
-		n.retire(2, 1000+i, true)
+		n.identity.retire(2, 1000+i, true)
 	}
-	if got := len(n.peers.Get(2).ended); got > retiredKept {
+	if got := len(n.roster.peers.Get(2).ended); got > retiredKept {
 		t.Errorf("%d ended processes are known, want at most %d", got, retiredKept)
 	}
-	if !n.ended(2, 7) || !n.ended(3, 8) || !n.ended(2, 1999) {
+	if !n.identity.ended(2, 7) || !n.identity.ended(3, 8) || !n.identity.ended(2, 1999) {
 		t.Error("the end of a recorded process, or the newest end, is forgotten")
 	}
 }

@@ -4,18 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"time"
 
-	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/ring"
 )
-
-// electionTicks is how many of a leader's raft ticks without a quorum make it
-// step down (raft's CheckQuorum).
-const electionTicks = 4
 
 // campaignTransfer is how raft marks votes that a leader itself asked for.
 var campaignTransfer = []byte("CampaignTransfer")
@@ -37,7 +31,7 @@ func (n *Node) Receive(now Instant, m Message) { n.step(now, func() { n.receive(
 // Report hands in what this member's own monitor suspects.
 func (n *Node) Report(now Instant, s Suspicion) {
 	s.By = n.cfg.ID
-	n.step(now, func() { n.ownSuspicion(s) })
+	n.step(now, func() { n.verdicts.ownSuspicion(s) })
 }
 
 // Certify hands in a death certificate that a monitor brought.
@@ -47,19 +41,18 @@ func (n *Node) Certify(now Instant, c Certificate) { n.step(now, func() { n.cert
 func (n *Node) Probed(now Instant, r ProbeResult) { n.step(now, func() { n.probed(r) }) }
 
 // Persisted says that the Persist with the number is durable.
-func (n *Node) Persisted(now Instant, seq uint64) { n.step(now, func() { n.persisted(seq) }) }
+func (n *Node) Persisted(now Instant, seq uint64) { n.step(now, func() { n.applier.persisted(seq) }) }
 
 // Unreachable says that the transport lost the stream to a member, and with it
 // perhaps what was under way.
 func (n *Node) Unreachable(now Instant, id uint64) {
 	n.step(now, func() {
-		if n.lead != nil {
-			n.rn.ReportUnreachable(id)
-			n.rn.ReportSnapshot(id, raft.SnapshotFailure) // ignored unless one was under way
-			n.lead.unsettle(id)
-			n.owe(id)
+		if n.leads() {
+			n.streamLost(id)
+			n.leadership.lead.unsettle(id)
+			n.roster.owe(id)
 		} else if id == n.raftLead {
-			n.doubtTouch()
+			n.roster.doubtTouch()
 		}
 	})
 }
@@ -71,7 +64,7 @@ func (n *Node) Readdress(now Instant, addresses []string) {
 	n.step(now, func() {
 		if !slices.Equal(n.cfg.Addresses, addresses) {
 			n.cfg.Addresses = slices.Clone(addresses)
-			n.returned = min(n.returned, n.now.Add(-n.ring.Settings.RenewEvery())) // announced at once
+			n.identity.returned = min(n.identity.returned, n.now.Add(-n.ring.Settings.RenewEvery())) // announced at once
 		}
 	})
 }
@@ -82,7 +75,7 @@ func (n *Node) Request(now Instant, r Request) {
 		n.emit(Done{Ref: r.Ref, Err: ErrRemoved})
 		return
 	}
-	n.step(now, func() { n.request(r) })
+	n.step(now, func() { n.leader.requests.request(r) })
 }
 
 func (n *Node) step(now Instant, f func()) {
@@ -90,8 +83,8 @@ func (n *Node) step(now Instant, f func()) {
 		return
 	}
 	n.stepping = true
-	if lease := n.ring.Settings.Lease(); n.wake != Never && now > max(n.wake, n.now).Add(lease/2) && (n.resumed == 0 || now >= n.resumed.Add(resumedApart*lease)) {
-		n.resumed = now
+	if lease := n.ring.Settings.Lease(); n.wake != Never && now > max(n.wake, n.now).Add(lease/2) && (n.roster.resumed == 0 || now >= n.roster.resumed.Add(resumedApart*lease)) {
+		n.roster.resumed = now
 	}
 	n.now = max(n.now, now)
 	f()
@@ -101,8 +94,8 @@ func (n *Node) step(now Instant, f func()) {
 
 // stepEnds takes down what is read until the next step.
 func (n *Node) stepEnds() {
-	n.settled.claimTerm, n.settled.claimEnd = n.claimUntil()
-	n.settled.leaderUntil = n.leaderUntil()
+	n.settled.claimTerm, n.settled.claimEnd = n.leadership.computeClaim()
+	n.settled.leaderUntil = n.following.computeLeaderUntil()
 	n.stepping = false
 }
 
@@ -115,34 +108,34 @@ func (n *Node) settle() {
 			return
 		}
 		n.wake = Never
-		if n.lead != nil && n.lead.since == n.now && !n.declared() {
-			n.winner() // so that its declaration goes with its first append
+		if n.leads() && n.leadership.lead.since == n.now && !n.declared() {
+			n.leader.winner() // so that its declaration goes with its first append
 		}
-		n.ready()
+		n.applier.ready()
 		if n.removed {
 			continue
 		}
 		n.voterTimers()
-		if n.lead != nil {
-			n.twoLeft()
-			n.leadTimers()
+		if n.leads() {
+			n.campaign.twoLeft()
+			n.leader.leadTimers()
 		} else {
-			n.campaignTimers()
+			n.campaign.campaignTimers()
 		}
-		n.suspectTimers()
-		n.offerRule()
+		n.verdicts.suspectTimers()
+		n.offers.offerRule()
 		n.memberTimers()
-		n.inquiryRule()
+		n.membership.inquiryRule()
 		if n.removed {
 			continue
 		}
-		n.updateClaim()
-		n.relink()
-		if len(n.writes) >= maxWrites || !n.rn.HasReady() {
+		n.leadership.updateClaim()
+		n.links.relink()
+		if !n.canTake() {
 			return
 		}
 	}
-	panic("election: the state does not settle: " + n.reason(n.now, n.tolerance(n.now).needs(), n.Missing(n.now)))
+	panic("election: the state does not settle: " + n.status.reason(n.now, n.status.tolerance(n.now).needs(), n.Missing(n.now)))
 }
 
 func (n *Node) receive(m Message) {
@@ -150,11 +143,13 @@ func (n *Node) receive(m Message) {
 		return
 	}
 	if m.Evicted != nil {
-		n.noticed(m.From, *m.Evicted)
+		n.membership.noticed(m.From, *m.Evicted)
 		return
 	}
 	if h := m.Held; h != nil {
-		n.heldBy(m.From, *h)
+		if s, out := n.identity.heldBy(m.From, *h); out {
+			n.supersede(s)
+		}
 		return
 	}
 	if n.ring.Gone(m.From) && !n.needed(m.From) {
@@ -165,54 +160,46 @@ func (n *Node) receive(m Message) {
 	member := from.ID != 0
 	if r := m.Return; r != nil && r.Ask {
 		// The answer asks for nothing: neither side may count the other one yet.
-		n.send(Message{To: m.From, Return: n.self()})
+		n.send(Message{To: m.From, Return: n.identity.self()})
 	}
-	if member && !n.counts(from, m) {
+	if member && !n.identity.counts(from, m) {
 		return
 	}
 	if member || n.needed(m.From) {
-		n.hears(m.From)
+		if n.roster.hears(m.From) && n.isVoter(m.From) {
+			n.campaign.startOver()
+		}
 	}
-	n.answered(m.From)
-	n.rely(m)
+	n.roster.answered(m.From)
+	n.identity.rely(m)
 	switch {
 	case m.Raft != nil:
 		n.receiveRaft(m.From, m.Raft)
 	case m.Renew != nil:
-		n.lossOver(m.Renew.Term)
-		n.renewed(m.From, *m.Renew)
+		n.recorder.lossOver(m.Renew.Term)
+		n.following.renewed(m.From, *m.Renew)
 	case m.RenewAck != nil:
-		n.renewAcked(m.From, *m.RenewAck)
+		n.leader.renewal.renewAcked(m.From, *m.RenewAck)
 	case m.Suspicion != nil:
-		n.suspicion(*m.Suspicion)
+		n.verdicts.suspicion(*m.Suspicion)
 	case m.Certificate != nil:
 		n.certify(*m.Certificate)
 	case m.Release != nil:
-		n.released(*m.Release)
+		n.following.released(*m.Release)
 	case m.Return != nil:
-		n.memberReturned(m.From, *m.Return)
+		n.leader.memberReturned(m.From, *m.Return)
 	case m.Check != nil && m.Check.Answer:
-		n.checkAnswered(m.From, *m.Check)
+		n.following.checkAnswered(m.From, *m.Check)
 	case m.Check != nil:
-		n.answerCheck(m.From)
+		n.following.answerCheck(m.From)
 	case m.Takeover != nil && m.Takeover.Answer:
-		n.takeoverAnswered(m.From, *m.Takeover)
+		n.leader.caretaker.takeoverAnswered(m.From, *m.Takeover)
 	case m.Takeover != nil:
-		n.takeoverOffered(m.From, *m.Takeover)
+		n.offers.takeoverOffered(m.From, *m.Takeover)
 	case m.Unwatched != nil:
-		n.unwatchedBy(m.From)
+		n.leader.watch.unwatchedBy(m.From)
 	case m.Inspect != nil:
-		n.inspect(m.From, *m.Inspect)
-	}
-}
-
-// hears notes that a member was heard now.
-func (n *Node) hears(id uint64) {
-	p := n.peers.Ensure(id)
-	last := p.heard
-	p.heard = markAt(n.now)
-	if last.set && n.now >= last.at.Add(n.ring.Settings.Lease()) && n.isVoter(id) {
-		n.startOver()
+		n.verdicts.inspect(m.From, *m.Inspect)
 	}
 }
 
@@ -232,209 +219,125 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 	switch m.GetType() {
 	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
 		if m.GetTerm() >= n.term {
-			n.leaderHeard = n.now
-			n.supersededBy(m.GetTerm())
+			n.roster.leaderHeard = n.now
+			n.promises.supersededBy(m.GetTerm())
 		}
 	case raftpb.MsgVote, raftpb.MsgPreVote:
-		if n.silent() {
-			n.giveUp()
+		if n.leadership.silent() {
+			n.leader.renewal.giveUp()
 		}
-		if !n.free() {
-			n.holdVote(m)
+		if !n.promises.free() {
+			n.promises.holdVote(m, n.identity.holder(n.memberOrGone(from)))
 			return
 		}
 		// A leader's own word (transfer) needs no silence; anybody else's
 		// wish is heard only when raft's leader is silent or known dead.
 		if !bytes.Equal(m.GetContext(), campaignTransfer) {
-			if !n.leaderLost() && !n.releasedByLeader() {
+			if !n.campaign.leaderLost() && !n.following.releasedByLeader() {
 				return
 			}
 			n.forgetLeader()
 		}
-		n.learnCommitted(m)
-		if !n.isVoter(n.cfg.ID) && n.role == raft.StateFollower && n.raftLead == 0 {
-			n.takeCommitted() // it may vote, and then it may campaign
+		n.campaign.learnCommitted(m)
+		if !n.isVoter(n.cfg.ID) && n.isFollower() && n.raftLead == 0 {
+			n.campaign.takeCommitted() // it may vote, and then it may campaign
 		}
 	case raftpb.MsgPreVoteResp, raftpb.MsgVoteResp, raftpb.MsgTimeoutNow:
-		if n.now < n.peers.Value(from).quiet {
+		if n.now < n.roster.peers.Value(from).quiet {
 			return
 		}
-		n.learnCommitted(m)
+		n.campaign.learnCommitted(m)
 		if m.GetType() == raftpb.MsgTimeoutNow {
-			n.learnClaim(m)
+			n.recorder.learnClaim(m)
 		}
-		if !n.free() {
+		if !n.promises.free() {
 			if m.GetType() == raftpb.MsgTimeoutNow {
 				m = proto.CloneOf(m)
-				m.Context = nil // its ages count from now
-				n.holdVote(m)   // it may have overtaken the release that belongs to it
+				m.Context = nil                                                 // its ages count from now
+				n.promises.holdVote(m, n.identity.holder(n.memberOrGone(from))) // it may have overtaken the release that belongs to it
 			}
 			return
 		}
 		if m.GetType() == raftpb.MsgTimeoutNow {
-			n.takeoverAsked()
-			n.campaignAsked()
+			n.recorder.takeoverAsked()
+			n.campaign.campaignAsked()
 		}
-		n.voteAnswered(from, m)
+		n.campaign.voteAnswered(from, m)
 		if !m.GetReject() {
-			n.learnClaim(m)
+			n.recorder.learnClaim(m)
 			if m.GetType() == raftpb.MsgVoteResp {
-				n.peers.Ensure(from).votedBy = m.GetTerm()
+				n.roster.peers.Ensure(from).votedBy = m.GetTerm()
 			}
 		} else if m.GetType() == raftpb.MsgVoteResp && m.GetTerm() == n.term {
-			n.campaign.refused = true
+			n.campaign.candidacy.refused = true
 		}
 	case raftpb.MsgAppResp:
 		if !n.inConf(from) {
 			return // a former member that does not know it yet
 		}
 	case raftpb.MsgHeartbeatResp:
-		if n.lead != nil {
-			n.retrySnapshot(from)
-			n.lead.heartbeatAnswered(from)
+		if n.leads() {
+			n.leadership.retrySnapshot(from)
+			n.leadership.lead.heartbeatAnswered(from)
 		}
 	default:
 		return // nothing else travels between members
 	}
-	n.forced = m.GetType() == raftpb.MsgTimeoutNow
-	if err := n.rn.Step(m); err != nil {
-		n.trace("raft refuses %v from %d: %v", m.GetType(), from, err)
-	}
-	n.refresh()
-	n.forced = false
-}
-
-// refuse drops a message that no member sends which works as it should, and
-// says so.
-func (n *Node) refuse(from uint64, why string) {
-	n.trace("refuses a message from %d: %s", from, why)
-	n.emit(Refused{From: from, Why: why})
+	n.follow(n.hear(m, m.GetType() == raftpb.MsgTimeoutNow))
 }
 
 // memberTimers does what every member does beside voting: tell the leader of
 // a restart, and complete a handover that was taken over, or not.
 func (n *Node) memberTimers() {
-	if w := n.handedOver; w != nil && n.lead == nil {
+	if w := n.leadership.handedOver; w != nil && !n.leads() {
 		if n.now >= w.deadline {
-			n.handedOver = nil
+			n.leadership.handedOver = nil
 			n.emit(Done{Ref: w.ref, Err: ErrNoAnswer})
 		} else {
 			n.wakeAt(w.deadline)
 		}
 	}
-	n.proofTimers()
-	n.leaveTimers()
-	n.unwatchedRule()
+	n.following.proofTimers()
+	n.membership.leaveTimers()
+	n.leader.watch.unwatchedRule()
 	me, ok := n.ring.Member(n.cfg.ID)
 	if n.ring.RingID == "" && n.restarted && n.raftLead != 0 && !n.removed {
 		// The ring may have recorded its former process, which ended before anything
 		// was on its disk. The leader gives it nothing before it says what it is.
-		n.announce(inquireAgain)
+		n.identity.announce(inquireAgain)
 	}
 	if n.removed || !ok {
 		return
 	}
 	moved := len(n.cfg.Addresses) > 0 && !slices.Equal(me.Addresses, n.cfg.Addresses)
 	changed := moved || me.Incarnation != n.cfg.Incarnation || me.Version != n.cfg.Version || me.LogVersion != n.cfg.LogVersion
-	if n.lead != nil {
-		if changed && n.mayRecord() {
-			n.proposeOnce(proposalKey{kind: "return", id: me.ID}, ring.Command{Return: &n.self().Return})
+	if n.leads() {
+		if changed && n.identity.mayRecord() {
+			n.leader.proposals.proposeOnce(proposalKey{kind: "return", id: me.ID}, ring.Command{Return: &n.identity.self().Return})
 		}
 		return
 	}
 	// A learner that has everything hears nothing: it is lonely only if
 	// something speaks against its being in touch.
-	lonely := n.leaderHeard.Add(lonelyAfter * n.ring.Settings.Lease())
-	if !n.isVoter(n.cfg.ID) && n.leaderHeard > 0 {
+	lonely := n.roster.leaderHeard.Add(lonelyAfter * n.ring.Settings.Lease())
+	if !n.isVoter(n.cfg.ID) && n.roster.leaderHeard > 0 {
 		lonely = Never
-		if n.touchDoubted > n.leaderHeard {
-			lonely = n.touchDoubted.Add(lonelyAfter * n.ring.Settings.Lease())
+		if n.roster.touchDoubted > n.roster.leaderHeard {
+			lonely = n.roster.touchDoubted.Add(lonelyAfter * n.ring.Settings.Lease())
 		}
 	}
 	switch {
 	case changed:
 		// Everybody is told, since certificates of the former process may
 		// still be under way to everybody.
-		n.announce(n.ring.Settings.RenewEvery())
+		n.identity.announce(n.ring.Settings.RenewEvery())
 	case n.now >= lonely:
 		// Perhaps the ring went on without this member: whoever knows answers
 		// with a notice.
-		n.announce(n.ring.Settings.Lease())
+		n.identity.announce(n.ring.Settings.Lease())
 	default:
 		n.wakeAt(lonely)
 	}
-}
-
-// doubtTouch notes that this member may be cut off: it lost its stream to the
-// leader, or its own monitor suspects somebody.
-func (n *Node) doubtTouch() {
-	if n.touchDoubted <= max(n.leaderHeard, n.leaderShown) {
-		n.touchDoubted = n.now
-	}
-}
-
-// notice tells a former member that it is one.
-func (n *Node) notice(id uint64) {
-	n.send(Message{To: id, Evicted: &EvictedNotice{RingID: n.ring.RingID, ID: id, Epoch: n.ring.Epoch}})
-}
-
-func (n *Node) self() *Return {
-	last, _ := n.store.LastIndex() // fails for no log in memory
-	r := &Return{
-		Return: ring.Return{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses, Version: n.cfg.Version, LogVersion: n.cfg.LogVersion},
-		Former: n.cfg.Former, Last: last, Term: n.term,
-	}
-	if len(r.Addresses) == 0 {
-		me, _ := n.ring.Member(n.cfg.ID)
-		r.Addresses = me.Addresses
-	}
-	return r
-}
-
-// announce sends this incarnation to all members every so often.
-func (n *Node) announce(every time.Duration) {
-	if n.now >= n.returned.Add(every) {
-		n.returned = n.now
-		for _, m := range n.ring.Members {
-			if m.ID != n.cfg.ID {
-				n.send(Message{To: m.ID, Return: n.self()})
-			}
-		}
-		// Others may decide about this member too: voters that are out of the ring as far
-		// as it knows, and a leader that joined later than it knows.
-		for _, id := range slices.Compact(append(n.otherVoters(), n.raftLead)) {
-			if _, known := n.ring.Member(id); !known && id != 0 && id != n.cfg.ID {
-				n.send(Message{To: id, Return: n.self()})
-			}
-		}
-	}
-	n.wakeAt(n.returned.Add(every))
-}
-
-// leaveTimers lets a member that was taken out of the ring go as soon as the
-// others say that raft does without it too. Who never voted goes after a while.
-func (n *Node) leaveTimers() {
-	if n.leavingSince == 0 {
-		return
-	}
-	// A voter never goes by time: the others may need its log.
-	if !n.mayVote() || len(n.ring.Members) == 0 {
-		end := n.leavingSince.Add(2 * n.ring.Settings.Lease()).Add(time.Second)
-		if n.now >= end || len(n.ring.Members) == 0 {
-			n.remove(n.ring.Epoch, n.leavingWhy)
-			return
-		}
-		n.wakeAt(end)
-	}
-	n.announce(n.ring.Settings.RenewEvery() / 4) // any message will do: the answer is the notice
-}
-
-// mayVote reports whether raft may count on a member that was taken out of the ring: it
-// voted then, or has become a voter since by a change that was in the log already, be
-// that committed or not.
-func (n *Node) mayVote() bool {
-	n.leavingVoter = n.leavingVoter || n.isVoter(n.cfg.ID) || n.promotedAhead()
-	return n.leavingVoter
 }
 
 func (n *Node) remove(epoch uint64, why string) {
@@ -448,10 +351,10 @@ func (n *Node) remove(epoch uint64, why string) {
 
 // end lets the Node do nothing from now on. A leader may still have had a lease.
 func (n *Node) end(why error) {
-	n.stepDown()
-	n.updateClaim()
-	if w := n.handedOver; w != nil {
-		n.handedOver = nil
+	n.leader.stepDown()
+	n.leadership.updateClaim()
+	if w := n.leadership.handedOver; w != nil {
+		n.leadership.handedOver = nil
 		n.emit(Done{Ref: w.ref, Err: why})
 	}
 	n.removed = true

@@ -33,72 +33,72 @@ type stops struct {
 // stopping takes a member's wish to end. It is done when that one is out of the
 // ring, with ErrRests if it may end as a member, and for the leader itself with
 // ErrIsLeader if it has to hand over.
-func (n *Node) stopping(ref, id uint64) {
-	s := &n.lead.stops
-	if _, ok := n.ring.Member(id); !ok {
-		n.emit(Done{Ref: ref, Err: ring.ErrNotMember})
+func (q *requests) stopping(ref, id uint64) {
+	s := &q.lead.stops
+	if _, ok := q.ring.Member(id); !ok {
+		q.emit(Done{Ref: ref, Err: ring.ErrNotMember})
 		return
 	}
 	if s.refs.Len() == 0 {
-		*s = stops{first: n.now}
+		*s = stops{first: q.now}
 	}
 	if old := s.refs.Get(id); old != nil {
-		n.emit(Done{Ref: *old, Err: ErrBusy})
+		q.emit(Done{Ref: *old, Err: ErrBusy})
 	}
-	*s.refs.Ensure(id), s.newest = ref, n.now
+	*s.refs.Ensure(id), s.newest = ref, q.now
 }
 
 // stopRule decides about those that are about to end, when all are or when the
 // others were waited for.
-func (n *Node) stopRule() {
-	s := &n.lead.stops
+func (q *requests) stopRule() {
+	s := &q.lead.stops
 	if s.refs.Len() == 0 {
 		return
 	}
-	all := len(n.ring.Members) >= restsFrom
-	for _, m := range n.ring.Members {
+	all := len(q.ring.Members) >= restsFrom
+	for _, m := range q.ring.Members {
 		all = all && s.refs.Get(m.ID) != nil
 	}
 	end := min(s.newest.Add(stopGather), s.first.Add(stopLongest))
-	if !all && n.now < end && len(n.ring.Members) >= restsFrom {
-		n.wakeAt(end)
+	if !all && q.now < end && len(q.ring.Members) >= restsFrom {
+		q.wakeAt(end)
 		return
 	}
 	refs := s.refs
 	*s = stops{}
 	if all {
-		n.trace("all members end: the ring rests on their disks")
+		q.trace("all members end: the ring rests on their disks")
 	}
 	// The leader's own comes last: it ends then.
-	for _, m := range n.ring.Members {
-		if ref := refs.Get(m.ID); ref != nil && m.ID != n.cfg.ID {
+	for _, m := range q.ring.Members {
+		if ref := refs.Get(m.ID); ref != nil && m.ID != q.cfg.ID {
 			refs.Delete(m.ID)
 			if all {
-				n.emit(Done{Ref: *ref, Err: ErrRests})
+				q.emit(Done{Ref: *ref, Err: ErrRests})
 			} else {
-				n.propose(proposal{req: *ref, id: m.ID}, ring.Command{Leave: &ring.Leave{ID: m.ID}})
+				q.proposals.propose(proposal{req: *ref, id: m.ID}, ring.Command{Leave: &ring.Leave{ID: m.ID}})
 			}
 		}
 	}
-	if ref := refs.Get(n.cfg.ID); ref != nil {
-		refs.Delete(n.cfg.ID)
+	if ref := refs.Get(q.cfg.ID); ref != nil {
+		refs.Delete(q.cfg.ID)
 		err := ErrIsLeader
 		if all {
 			err = ErrRests
 		}
-		n.emit(Done{Ref: *ref, Err: err})
+		q.emit(Done{Ref: *ref, Err: err})
 	}
-	n.refuseStops(refs, ring.ErrNotMember) // who was evicted meanwhile
+	q.refuseStops(refs, ring.ErrNotMember) // who was evicted meanwhile
 }
 
 // refuseStops ends requests in the order of their numbers, for replays.
-func (n *Node) refuseStops(refs tracker.Table[uint64], why error) {
+func (q *requests) refuseStops(refs tracker.Table[uint64], why error) {
 	var sorted []uint64
 	for _, ref := range refs.All() {
 		sorted = append(sorted, *ref)
 	}
 	slices.Sort(sorted)
 	for _, ref := range sorted {
-		n.emit(Done{Ref: ref, Err: why})
+		q.emit(Done{Ref: ref, Err: why})
 	}
 }

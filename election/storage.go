@@ -13,30 +13,30 @@ import (
 
 // snapshot returns the data for a snapshot of the present state: the ring, and
 // the former members whose log or answers may still be needed.
-func (n *Node) snapshot() []byte {
-	former := make([]ring.Member, 0, n.gone.Len()+1)
-	for _, m := range n.gone.All() {
-		former = append(former, *m)
+func (r *replica) snapshot() []byte {
+	var gone []ring.Member
+	for _, m := range r.gone.All() {
+		gone = append(gone, *m)
 	}
-	if n.leavingSince != 0 {
-		former = append(former, ring.Member{ID: n.cfg.ID, Incarnation: n.cfg.Incarnation, Addresses: n.cfg.Addresses})
-		slices.SortFunc(former, func(a, b ring.Member) int { return cmp.Compare(a.ID, b.ID) })
+	if r.ring.Gone(r.cfg.ID) {
+		gone = append(gone, ring.Member{ID: r.cfg.ID, Incarnation: r.cfg.Incarnation, Addresses: r.cfg.Addresses})
+		slices.SortFunc(gone, func(a, b ring.Member) int { return cmp.Compare(a.ID, b.ID) })
 	}
-	return n.ring.Snapshot(former...)
+	return r.ring.Snapshot(gone...)
 }
 
 // restore takes the state from a snapshot's data.
-func (n *Node) restore(s *raftpb.Snapshot) error {
+func (r *replica) restore(s *raftpb.Snapshot) error {
 	st, gone, err := readSnapshot(s)
 	if err != nil {
 		return err
 	}
-	n.ring, n.conf = st, s.GetMetadata().GetConfState()
-	n.applied, n.snapped = s.GetMetadata().GetIndex(), s.GetMetadata().GetIndex()
-	n.gone.Clear()
+	r.ring, r.conf = st, s.GetMetadata().GetConfState()
+	r.applied, r.snapped = s.GetMetadata().GetIndex(), s.GetMetadata().GetIndex()
+	r.gone.Clear()
 	for _, m := range gone {
-		if m.ID != n.cfg.ID {
-			*n.gone.Ensure(m.ID) = m
+		if m.ID != r.cfg.ID {
+			*r.gone.Ensure(m.ID) = m
 		}
 	}
 	return nil
@@ -47,16 +47,16 @@ func (n *Node) restore(s *raftpb.Snapshot) error {
 // that member, and raft would refuse it.
 type memoryLog struct {
 	*raft.MemoryStorage
-	n *Node
+	r *replica
 }
 
 func (m memoryLog) Snapshot() (*raftpb.Snapshot, error) {
-	n := m.n
-	if n.dropped != 0 || n.changingConf || n.applied == 0 {
+	r := m.r
+	if r.dropped != 0 || r.changingConf || r.applied == 0 {
 		// The configuration and the applied index do not belong together now.
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
-	term, err := m.Term(n.applied)
+	term, err := m.Term(r.applied)
 	if errors.Is(err, raft.ErrUnavailable) {
 		return nil, raft.ErrSnapshotTemporarilyUnavailable // applied ahead
 	}
@@ -64,7 +64,7 @@ func (m memoryLog) Snapshot() (*raftpb.Snapshot, error) {
 		return nil, err
 	}
 	return &raftpb.Snapshot{
-		Data:     n.snapshot(),
-		Metadata: &raftpb.SnapshotMetadata{Index: new(n.applied), Term: new(term), ConfState: n.conf},
+		Data:     r.snapshot(),
+		Metadata: &raftpb.SnapshotMetadata{Index: new(r.applied), Term: new(term), ConfState: r.conf},
 	}, nil
 }

@@ -27,9 +27,10 @@ func TestADeclarationTellsOneStory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.loss.token, c.evict.ID = term, old
-			n := &Node{ring: &ring.State{Term: term}, lead: &leading{after: old, loss: c.loss}}
+			n := assemble(Config{}, &ring.State{Term: term}, 0)
+			n.recorder.led = c.loss
 			d := &ring.Declare{Evict: []ring.Evict{c.evict}}
-			n.explain(d)
+			n.recorder.explain(d, old)
 			e := d.Evict[0]
 			if d.Evidence != c.history || d.By != c.historyBy || e.Evidence != c.out {
 				t.Errorf("history %s by %d, evicted %s by %d; want %s by %d and %s", d.Evidence, d.By, e.Evidence, e.By, c.history, c.historyBy, c.out)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"go.etcd.io/raft/v3/tracker"
 )
 
 // Tolerance says how much more a ring can lose, and whom it needs if it has lost
@@ -28,18 +30,18 @@ const neededLeases = 4
 
 // tolerance works it out from the voters of both halves of the configuration:
 // each needs its majority, and some voter that may lead.
-func (n *Node) tolerance(now Instant) Tolerance {
+func (s *status) tolerance(now Instant) Tolerance {
 	var t Tolerance
-	if n.ring.RingID == "" || n.removed {
+	if s.ring.RingID == "" || s.removed {
 		return t
 	}
-	halves := [][]uint64{n.conf.GetVoters()}
-	if out := n.conf.GetVotersOutgoing(); len(out) > 0 {
+	halves := [][]uint64{s.conf.GetVoters()}
+	if out := s.conf.GetVotersOutgoing(); len(out) > 0 {
 		halves = append(halves, out)
 	}
-	if now >= n.LeaderUntil() {
+	if now >= s.following.leaderUntil() {
 		for _, voters := range halves {
-			if need, of := n.missing(voters, now); need > t.Needed {
+			if need, of := s.missing(voters, now); need > t.Needed {
 				t.Needed, t.NeededOf = need, of
 			}
 		}
@@ -48,8 +50,8 @@ func (n *Node) tolerance(now Instant) Tolerance {
 	for i, voters := range halves {
 		alive, lead := 0, 0
 		for _, id := range voters {
-			m, member := n.ring.Member(id)
-			if !member || id != n.cfg.ID && !n.thoughtAlive(id) {
+			m, member := s.ring.Member(id)
+			if !member || id != s.cfg.ID && !s.roster.thoughtAlive(id) {
 				continue
 			}
 			alive++
@@ -61,28 +63,28 @@ func (n *Node) tolerance(now Instant) Tolerance {
 		if i == 0 || can < t.CanLose {
 			t.CanLose = can
 		}
-		t.BearsCrash = len(halves) == 1 && len(voters) == 2 && lead == 2 && slices.Equal(n.sealed, voters)
+		t.BearsCrash = len(halves) == 1 && len(voters) == 2 && lead == 2 && slices.Equal(s.sealed, voters)
 	}
 	return t
 }
 
 // missing returns how many of which voters have to answer to make a majority, or
 // to bring back somebody who may lead.
-func (n *Node) missing(voters []uint64, now Instant) (int, []string) {
+func (s *status) missing(voters []uint64, now Instant) (int, []string) {
 	here, leaders := 0, 0
 	var away, leadersAway []string
 	for _, id := range voters {
-		m, member := n.ring.Member(id)
-		if n.isThere(id, now) {
+		m, member := s.ring.Member(id)
+		if s.isThere(id, now) {
 			here++
 			if member && !m.Witness {
 				leaders++
 			}
 			continue
 		}
-		away = append(away, n.nameOf(id))
+		away = append(away, s.nameOf(id))
 		if member && !m.Witness {
-			leadersAway = append(leadersAway, n.nameOf(id))
+			leadersAway = append(leadersAway, s.nameOf(id))
 		}
 	}
 	switch need := len(voters)/2 + 1 - here; {
@@ -96,28 +98,20 @@ func (n *Node) missing(voters []uint64, now Instant) (int, []string) {
 }
 
 // isThere reports whether a voter counts as there while nobody leads.
-func (n *Node) isThere(id uint64, now Instant) bool {
-	return id == n.cfg.ID || n.thoughtAlive(id) && n.answers(id, now)
+func (s *status) isThere(id uint64, now Instant) bool {
+	return id == s.cfg.ID || s.roster.thoughtAlive(id) && s.answers(id, now)
 }
 
 // answers reports whether a voter counts as there while nobody leads. A leader
 // that does not claim asks for answers all the time: those before the end of its
 // claim are too old.
-func (n *Node) answers(id uint64, now Instant) bool {
-	heard := n.peers.Value(id).heard
-	lease := n.ring.Settings.Lease()
-	if n.lead == nil || !n.declared() || n.claimTerm != n.term {
+func (s *status) answers(id uint64, now Instant) bool {
+	heard := s.roster.peers.Value(id).heard
+	lease := s.ring.Settings.Lease()
+	if !s.leads() || !s.declared() || s.leadership.claimTerm != s.term {
 		return heard.set && now < heard.at.Add(neededLeases*lease)
 	}
-	return now < n.boundUntil(id) || heard.set && heard.at >= n.claimEnd && now < heard.at.Add(lease)
-}
-
-// nameOf is the name of a member or of a former one.
-func (n *Node) nameOf(id uint64) string {
-	if name := n.ring.NameOf(id); name != "" {
-		return name
-	}
-	return fmt.Sprintf("member %d", id)
+	return now < s.lease.boundUntil(id) || heard.set && heard.at >= s.leadership.claimEnd && now < heard.at.Add(lease)
 }
 
 // needs says it for people: "needs one of n2, n3".
@@ -143,12 +137,10 @@ func (n *Node) Progress() (index map[uint64]uint64, committed uint64) {
 	if n.removed {
 		return index, 0
 	}
-	if n.lead == nil {
+	if !n.leads() {
 		index[n.cfg.ID] = n.applied
 		return index, n.commit
 	}
-	for id, pr := range n.rn.Status().Progress {
-		index[id] = pr.Match
-	}
+	n.progress(func(id uint64, _ bool, p tracker.Progress) { index[id] = p.Match })
 	return index, n.commit
 }

@@ -23,16 +23,16 @@ type write struct {
 const maxWrites = 128
 
 // writing reports whether a write of raft's is under way.
-func (n *Node) writing() bool { return len(n.writes) > 0 }
+func (r *replica) writing() bool { return len(r.writes) > 0 }
 
 // owesVote reports whether the same answer to a candidate waits for the disk already.
 // A candidate asks again and again, and while the disk is stuck its questions would
 // leave no room for what a leader says.
-func (n *Node) owesVote(m *raftpb.Message) bool {
+func (r *replica) owesVote(m *raftpb.Message) bool {
 	if t := m.GetType(); t != raftpb.MsgVoteResp && t != raftpb.MsgPreVoteResp {
 		return false
 	}
-	for _, w := range n.writes {
+	for _, w := range r.writes {
 		for _, o := range w.after {
 			if o.GetType() == m.GetType() && o.GetTo() == m.GetTo() && o.GetTerm() == m.GetTerm() && o.GetReject() == m.GetReject() {
 				return true
@@ -43,9 +43,9 @@ func (n *Node) owesVote(m *raftpb.Message) bool {
 }
 
 // lastIndex is the index of the last entry of the log, durable or not.
-func (n *Node) lastIndex() uint64 {
-	for i := len(n.writes) - 1; i >= 0; i-- {
-		w := n.writes[i]
+func (r *replica) lastIndex() uint64 {
+	for i := len(r.writes) - 1; i >= 0; i-- {
+		w := r.writes[i]
 		if k := len(w.entries); k > 0 {
 			return w.entries[k-1].GetIndex()
 		}
@@ -53,7 +53,7 @@ func (n *Node) lastIndex() uint64 {
 			return w.snapshot.GetMetadata().GetIndex()
 		}
 	}
-	last, err := n.store.LastIndex()
+	last, err := r.store.LastIndex()
 	if err != nil {
 		panic(fmt.Sprintf("election: last index of the memory log: %v", err)) // it never fails
 	}
@@ -62,9 +62,9 @@ func (n *Node) lastIndex() uint64 {
 
 // entry returns an entry of the log, durable or not; nil if the log does not
 // hold it.
-func (n *Node) entry(index uint64) *raftpb.Entry {
-	for i := len(n.writes) - 1; i >= 0; i-- {
-		w := n.writes[i]
+func (r *replica) entry(index uint64) *raftpb.Entry {
+	for i := len(r.writes) - 1; i >= 0; i-- {
+		w := r.writes[i]
 		if len(w.entries) > 0 {
 			first := w.entries[0].GetIndex()
 			if index >= first+uint64(len(w.entries)) {
@@ -79,10 +79,10 @@ func (n *Node) entry(index uint64) *raftpb.Entry {
 		}
 	}
 	// While the disk is stuck, raft holds entries that it has not handed out yet.
-	if last, err := n.store.LastIndex(); err != nil || index > last {
+	if last, err := r.store.LastIndex(); err != nil || index > last {
 		return nil
 	}
-	es, err := n.store.Entries(index, index+1, Never64)
+	es, err := r.store.Entries(index, index+1, Never64)
 	if err != nil || len(es) == 0 {
 		return nil
 	}
@@ -91,32 +91,32 @@ func (n *Node) entry(index uint64) *raftpb.Entry {
 
 // termAt returns the term of an entry of the log, durable or not; false if it
 // is not known.
-func (n *Node) termAt(index uint64) (uint64, bool) {
-	if e := n.entry(index); e != nil {
+func (r *replica) termAt(index uint64) (uint64, bool) {
+	if e := r.entry(index); e != nil {
 		return e.GetTerm(), true
 	}
-	for i := len(n.writes) - 1; i >= 0; i-- {
-		if s := n.writes[i].snapshot; s != nil {
+	for i := len(r.writes) - 1; i >= 0; i-- {
+		if s := r.writes[i].snapshot; s != nil {
 			return s.GetMetadata().GetTerm(), s.GetMetadata().GetIndex() == index
 		}
 	}
-	t, err := n.store.Term(index)
+	t, err := r.store.Term(index)
 	return t, err == nil
 }
 
 // store a finished write where raft reads the durable log.
-func (n *Node) stored(w *write) {
+func (r *replica) stored(w *write) {
 	if w.snapshot != nil {
-		if err := n.store.ApplySnapshot(w.snapshot); err != nil {
+		if err := r.store.ApplySnapshot(w.snapshot); err != nil {
 			panic(fmt.Sprintf("election: raft accepted a snapshot that its storage refuses: %v", err))
 		}
 	}
 	if len(w.entries) > 0 {
-		if err := n.store.Append(w.entries); err != nil {
+		if err := r.store.Append(w.entries); err != nil {
 			panic(fmt.Sprintf("election: append to memory log: %v", err))
 		}
 	}
 	if w.hard != nil && !raft.IsEmptyHardState(w.hard) {
-		_ = n.store.SetHardState(w.hard) // never fails
+		_ = r.store.SetHardState(w.hard) // never fails
 	}
 }

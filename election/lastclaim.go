@@ -53,8 +53,8 @@ func (c *lastClaim) merge(o lastClaim) {
 // claimPromised takes down that this member promised to a leader, which may
 // claim by that promise until it ends; claims says that it claimed already, at shown
 // or later.
-func (n *Node) claimPromised(term uint64, until, shown Instant, claims bool) {
-	c := &n.lastClaim
+func (r *recorder) claimPromised(term uint64, until, shown Instant, claims bool) {
+	c := &r.lastClaim
 	if until >= c.possible || term > c.possibleTerm {
 		c.possible, c.possibleTerm = until, term
 	}
@@ -66,41 +66,41 @@ func (n *Node) claimPromised(term uint64, until, shown Instant, claims bool) {
 
 // claimPossibleWith takes down that another voter, which cannot say what it
 // knew, may have promised to a leader until its process ended.
-func (n *Node) claimPossibleWith(id uint64) {
-	p := n.peers.Value(id)
-	n.lastClaim.possible = max(n.lastClaim.possible, p.ending(p.cert.Incarnation).at)
+func (r *recorder) claimPossibleWith(id uint64) {
+	p := r.roster.peers.Value(id)
+	r.lastClaim.possible = max(r.lastClaim.possible, p.ending(p.cert.Incarnation).at)
 }
 
 // votersChanged takes down that a leader of a term changed the configuration. If
 // that term is later than all claims that this member knows of, its vote may be one of
 // a majority in which nobody has seen the last claim. That one was over when the
 // leader was elected, and so it is now.
-func (n *Node) votersChanged(term uint64) {
-	if c := &n.lastClaim; n.lead == nil && term > c.possibleTerm {
-		c.possible, c.newest = max(c.possible, n.now), max(c.newest, n.ring.Term)
+func (r *recorder) votersChanged(term uint64) {
+	if c := &r.lastClaim; !r.leads() && term > c.possibleTerm {
+		c.possible, c.newest = max(c.possible, r.now), max(c.newest, r.ring.Term)
 	}
 }
 
 // claimVoided takes down that the promise that lived is void from now on. If the
 // leader is known to have led until now, as by its own release or by a
 // certificate that came while the promise lived, ended is true.
-func (n *Node) claimVoided(term uint64, ended bool) {
-	c := &n.lastClaim
-	if term < c.possibleTerm || n.now > c.possible {
+func (r *recorder) claimVoided(term uint64, ended bool) {
+	c := &r.lastClaim
+	if term < c.possibleTerm || r.now > c.possible {
 		return // it was over before
 	}
-	c.possible = n.now
-	if ended && c.provenTerm == term && !n.voter.promise.old {
-		c.proven = n.now
+	c.possible = r.now
+	if ended && c.provenTerm == term && !r.promises.promise.old {
+		c.proven = r.now
 	}
 }
 
 // claimTold takes down that a leader told of its claim in the log. That is news
 // only while a promise to it lives: entries come late to who was away. An
 // interruption is told later, and its claim may have lapsed again.
-func (n *Node) claimTold(term uint64) {
-	if c := &n.lastClaim; term != n.ownTerm && term == c.possibleTerm && n.now <= c.possible && !n.voter.promise.old {
-		c.proven, c.provenTerm = n.now, term
+func (r *recorder) claimTold(term uint64) {
+	if c := &r.lastClaim; term != r.ownTerm && term == c.possibleTerm && r.now <= c.possible && !r.promises.promise.old {
+		c.proven, c.provenTerm = r.now, term
 	}
 }
 
@@ -108,20 +108,20 @@ func (n *Node) claimTold(term uint64) {
 // which a leader appoints another one carries all that it knows: a caretaker may have
 // taken those out of the ring who have seen the last claim. Raft does not use the
 // context of these.
-func (n *Node) attachClaim(m *raftpb.Message) {
+func (r *recorder) attachClaim(m *raftpb.Message) {
 	switch m.GetType() {
 	case raftpb.MsgVoteResp, raftpb.MsgTimeoutNow:
 	default:
 		return
 	}
-	if m.GetReject() || m.GetTo() == n.cfg.ID {
+	if m.GetReject() || m.GetTo() == r.cfg.ID {
 		return
 	}
-	c := n.lastClaim
+	c := r.lastClaim
 	if m.GetType() == raftpb.MsgTimeoutNow {
-		c = n.newestClaim()
+		c = r.newestClaim()
 	}
-	age := func(t Instant) uint64 { return uint64(max(n.now.Sub(t), 0) / time.Microsecond) }
+	age := func(t Instant) uint64 { return uint64(max(r.now.Sub(t), 0) / time.Microsecond) }
 	b := binary.AppendUvarint(nil, c.provenTerm)
 	b = binary.AppendUvarint(b, age(c.proven))
 	b = binary.AppendUvarint(b, c.possibleTerm)
@@ -130,15 +130,15 @@ func (n *Node) attachClaim(m *raftpb.Message) {
 }
 
 // newestClaim is what this member has seen and what it was told by votes.
-func (n *Node) newestClaim() lastClaim {
-	c := n.lastClaim
-	c.merge(n.toldClaim)
+func (r *recorder) newestClaim() lastClaim {
+	c := r.lastClaim
+	c.merge(r.toldClaim)
 	return c
 }
 
 // learnClaim is the inverse of attachClaim. What does not decode is ignored: a
 // vote counts without it.
-func (n *Node) learnClaim(m *raftpb.Message) {
+func (r *recorder) learnClaim(m *raftpb.Message) {
 	b := m.GetContext()
 	var v [5]uint64
 	for i := range v {
@@ -148,36 +148,36 @@ func (n *Node) learnClaim(m *raftpb.Message) {
 		}
 		v[i], b = x, b[k:]
 	}
-	asked, ok := n.askedFor(m)
+	asked, ok := r.askedFor(m)
 	if !ok || v[0] > MaxTerm || v[2] > MaxTerm || v[4] > MaxTerm {
 		return
 	}
 	before := func(t Instant, age uint64) Instant {
 		return t.Add(-time.Duration(min(age, uint64(longestAge/time.Microsecond))) * time.Microsecond)
 	}
-	o := lastClaim{provenTerm: v[0], proven: before(asked, v[1]), possibleTerm: v[2], possible: before(n.now, v[3]), newest: v[4]}
-	if o.provenTerm == n.ownTerm {
+	o := lastClaim{provenTerm: v[0], proven: before(asked, v[1]), possibleTerm: v[2], possible: before(r.now, v[3]), newest: v[4]}
+	if o.provenTerm == r.ownTerm {
 		o.provenTerm = 0
 	}
 	// A voter that was restarted names no term: it has forgotten to whom it had
 	// promised.
-	if o.possibleTerm != 0 && o.possibleTerm == n.ownTerm {
+	if o.possibleTerm != 0 && o.possibleTerm == r.ownTerm {
 		o.possible, o.newest = 0, 0
 	}
-	n.toldClaim.merge(o)
+	r.toldClaim.merge(o)
 }
 
 // askedFor is the newest moment of which this member knows that m was made after it:
 // when it asked for that vote, or answered that it is able to take over. It is
 // false for a vote in a term that is over, which elects nobody.
-func (n *Node) askedFor(m *raftpb.Message) (Instant, bool) {
-	switch o := &n.offer; {
+func (r *recorder) askedFor(m *raftpb.Message) (Instant, bool) {
+	switch o := &r.offers.offer; {
 	case m.GetType() == raftpb.MsgVoteResp:
-		return n.wished.at, n.wished.term == m.GetTerm()
+		return r.campaign.wished.at, r.campaign.wished.term == m.GetTerm()
 	case o.ableAt != 0 && o.from == m.GetFrom() && o.term == m.GetTerm():
 		return o.ableAt, true
 	default:
-		return n.now, true
+		return r.now, true
 	}
 }
 
@@ -185,19 +185,19 @@ func (n *Node) askedFor(m *raftpb.Message) (Instant, bool) {
 const longestAge = 10 * 365 * 24 * time.Hour
 
 // measureGap says in a declaration how long nobody led.
-func (n *Node) measureGap(d *ring.Declare) {
-	n.lead.measured = n.now
-	if len(n.ring.History) == 0 {
+func (r *recorder) measureGap(d *ring.Declare) {
+	r.measured = r.now
+	if len(r.ring.History) == 0 {
 		return
 	}
-	c := n.newestClaim()
+	c := r.newestClaim()
 	known, certain := c.proven, c.possible
 	if c.provenTerm == 0 {
 		// A promise began a lease before it ended.
-		certain = max(certain, n.born)
-		known, d.GapAtLeast = max(n.born, certain.Add(-n.ring.Settings.Lease())), true
+		certain = max(certain, r.born)
+		known, d.GapAtLeast = max(r.born, certain.Add(-r.ring.Settings.Lease())), true
 	}
-	if l := &n.lead.loss; l.evidence == ring.Certified && l.token == c.provenTerm {
+	if l := &r.led; l.evidence == ring.Certified && l.token == c.provenTerm {
 		// A voter that got the certificate later saw the leader lead for longer. It had
 		// ended before anybody had it. It says nothing of a later leader.
 		known = min(known, l.at)
@@ -205,16 +205,16 @@ func (n *Node) measureGap(d *ring.Declare) {
 			certain = min(certain, l.at)
 		}
 	}
-	d.Gap = max(n.now.Sub(known), 0).Microseconds()
-	d.CertainGap = min(max(n.now.Sub(certain), 0).Microseconds(), d.Gap)
+	d.Gap = max(r.now.Sub(known), 0).Microseconds()
+	d.CertainGap = min(max(r.now.Sub(certain), 0).Microseconds(), d.Gap)
 }
 
 // ownLoss is why this member, which led last, does not any more.
-func (n *Node) ownLoss() ring.Evidence {
+func (r *recorder) ownLoss() ring.Evidence {
 	switch {
-	case n.ownTerm == n.ring.Term && n.unanswered:
+	case r.ownTerm == r.ring.Term && r.unanswered:
 		return ring.Unanswered
-	case n.ownTerm == 0 && n.restarted:
+	case r.ownTerm == 0 && r.restarted:
 		return ring.BornAgain
 	default:
 		return ""
@@ -239,57 +239,34 @@ const breaksApart = 10
 
 // claimEnded takes down when and why this member's claim ended, which it knows
 // best.
-func (n *Node) claimEnded(term uint64, end Instant, why string) {
-	n.ownTerm = term
-	n.lastClaim, n.toldClaim = lastClaim{proven: end, provenTerm: term, possible: end, possibleTerm: term, newest: term}, lastClaim{}
-	if l := n.lead; l != nil {
-		l.breaks = breaks{since: max(end, 1), why: why, pending: l.breaks.pending, tellAt: l.breaks.tellAt}
-		if n.unanswered {
-			l.breaks.evidence = ring.Unanswered
-		}
+func (r *recorder) claimEnded(term uint64, end Instant, why string) {
+	r.ownTerm = term
+	r.lastClaim, r.toldClaim = lastClaim{proven: end, provenTerm: term, possible: end, possibleTerm: term, newest: term}, lastClaim{}
+	r.breaks = breaks{since: max(end, 1), why: why, pending: r.breaks.pending, tellAt: r.breaks.tellAt}
+	if r.unanswered {
+		r.breaks.evidence = ring.Unanswered
 	}
 }
 
-// claimRegained takes down that the claim is back in the same term.
-func (n *Node) claimRegained() {
-	l := n.lead
-	if l == nil || l.breaks.since == 0 {
-		return
+// claimRegained takes down that the claim is back in the same term. It reports whether
+// the claim had been away.
+func (r *recorder) claimRegained() bool {
+	b := &r.breaks
+	if b.since == 0 {
+		return false
 	}
-	gap := n.now.Sub(l.breaks.since).Microseconds()
-	l.breaks.since = 0
+	gap := r.now.Sub(b.since).Microseconds()
+	b.since = 0
 	if gap <= 0 {
-		return
+		return false
 	}
-	// Voters hear at once that their acks make a claim: it may be this leader's last
-	// one, and one of them then says since when nobody led.
-	l.renewals.next = n.now
-	n.wakeAt(n.now)
-	p := &l.breaks.pending
+	p := &b.pending
 	if p.Times == 0 {
-		p.Since = n.cfg.Wall() - gap
-		p.Why, p.Evidence = l.breaks.why, l.breaks.evidence
+		p.Since = r.cfg.Wall() - gap
+		p.Why, p.Evidence = b.why, b.evidence
 	}
 	p.Times++
 	p.Total += gap
 	p.Gap = max(p.Gap, gap)
-}
-
-// breakTimers tells of interruptions, once the claim is back.
-func (n *Node) breakTimers() {
-	l := n.lead
-	if l.breaks.pending.Times == 0 || l.handover != nil {
-		return
-	}
-	if n.now < l.breaks.tellAt {
-		n.wakeAt(l.breaks.tellAt)
-		return
-	}
-	l.breaks.tellAt = n.now.Add(n.ring.Settings.RenewEvery())
-	if _, _, claims := n.Claim(n.now); claims && n.propose(proposal{}, ring.Command{Interrupted: &ring.Interrupted{Term: n.term, Interruption: l.breaks.pending}}) {
-		l.breaks.pending = ring.Interruption{}
-		l.breaks.tellAt = n.now.Add(breaksApart * n.ring.Settings.Lease())
-		return
-	}
-	n.wakeAt(l.breaks.tellAt)
+	return true
 }

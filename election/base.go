@@ -1,0 +1,130 @@
+package election
+
+import (
+	"fmt"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// parent is what a part may ask of the Node that it belongs to, when something
+// happened that concerns all parts. Nothing else goes from a part to those above it.
+type parent interface {
+	// follow lets what raft says take effect.
+	follow(t transition)
+	// processReplaced follows up on another process that counts for a member.
+	processReplaced(id uint64, lacking bool)
+	// changeConf changes raft's configuration.
+	changeConf(cc raftpb.ConfChangeI)
+	// remove ends the membership, supersede this process's part in it.
+	remove(epoch uint64, why string)
+	supersede(s Superseded)
+}
+
+// base is what every part of a Node has: what it was made of, the time, the committed
+// ring, and where effects and wake-ups go.
+type base struct {
+	cfg Config
+	now Instant
+	// born is when this Node was made, restarted whether the member had been one
+	// before.
+	born      Instant
+	restarted bool
+	// removed: the Node does nothing any more.
+	removed bool
+
+	// ring is the committed state; it is replaced, never changed, when a
+	// command is applied, so that Applied may share it.
+	ring   *ring.State
+	wanted struct {
+		of     *ring.State
+		voters []uint64
+	}
+
+	effects    []Effect
+	persistSeq uint64
+	wake       Instant
+	// stepping is true while a step changes the Node, settled what the last one led to.
+	stepping bool
+	settled  settled
+
+	parent parent
+	// observe tells the recorder of a fact.
+	observe func(fact)
+}
+
+// settled is what is read many times after each step, and holds until the next
+// one begins.
+type settled struct {
+	claimTerm             uint64
+	claimEnd, leaderUntil Instant
+}
+
+func (b *base) emit(e Effect) { b.effects = append(b.effects, e) }
+
+func (b *base) send(m Message) {
+	m.From = b.cfg.ID
+	b.emit(Send{m})
+}
+
+func (b *base) persist(p Persist) uint64 {
+	b.persistSeq++
+	p.Seq = b.persistSeq
+	b.emit(p)
+	return p.Seq
+}
+
+// wakeAt asks for a Tick at t.
+func (b *base) wakeAt(t Instant) { b.wake = min(b.wake, t) }
+
+func (b *base) trace(format string, args ...any) {
+	if b.cfg.Trace != nil {
+		b.cfg.Trace(format, args...)
+	}
+}
+
+// refuse drops a message that no member sends which works as it should, and
+// says so.
+func (b *base) refuse(from uint64, why string) {
+	b.trace("refuses a message from %d: %s", from, why)
+	b.emit(Refused{From: from, Why: why})
+}
+
+// notice tells a former member that it is one.
+func (b *base) notice(id uint64) {
+	b.send(Message{To: id, Evicted: &EvictedNotice{RingID: b.ring.RingID, ID: id, Epoch: b.ring.Epoch}})
+}
+
+// wantedVoters returns who should vote in the committed ring, ascending. The
+// caller must not change it. It is asked for at every step, and takes a look
+// through the whole history for each member.
+func (b *base) wantedVoters() []uint64 {
+	if b.wanted.of != b.ring {
+		b.wanted.of, b.wanted.voters = b.ring, b.ring.Voters()
+	}
+	return b.wanted.voters
+}
+
+// nameOf is the name of a member or of a former one.
+func (b *base) nameOf(id uint64) string {
+	if name := b.ring.NameOf(id); name != "" {
+		return name
+	}
+	return fmt.Sprintf("member %d", id)
+}
+
+func (b *base) namesOf(ids []uint64) []string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = b.nameOf(id)
+	}
+	return names
+}
+
+// probeTimeout is how long the leader's own probe waits.
+func (b *base) probeTimeout() time.Duration { return b.ring.Settings.OwnProbe() }
+
+// patience is how long a silent leader is respected without a promise.
+func (b *base) patience() time.Duration { return b.ring.Settings.Lease() }

@@ -1,0 +1,144 @@
+package election
+
+// following is what this member knows of its leader.
+type following struct {
+	*replica
+	leadership *leadership
+	promises   *promises
+	roster     *roster
+}
+
+// leaderUntil is Node.LeaderUntil.
+//
+// The leader's proof is its claim. A voter's is the leader's word, which comes
+// with every renewal: it lasts for a lease, as the promise does. A learner
+// hears less often: the leader sends one learner at a time a heartbeat at each
+// tick, so its proof lasts a round through all of them. A learner that has a
+// reason to think that it is cut off has no more than a lease from then on.
+// Both ask the leader before their proof ends.
+func (f *following) leaderUntil() Instant {
+	if !f.stepping && !f.removed {
+		return f.settled.leaderUntil
+	}
+	return f.computeLeaderUntil()
+}
+
+func (f *following) computeLeaderUntil() Instant {
+	if f.removed || !f.leaderDeclaredInTerm() {
+		return 0
+	}
+	if f.raftLead == f.cfg.ID {
+		_, end := f.leadership.claimUntil()
+		return end
+	}
+	if f.roster.peers.Value(f.raftLead).cert != nil || f.releasedByLeader() {
+		return 0
+	}
+	lease := f.ring.Settings.Lease()
+	word := max(f.roster.leaderHeard, f.roster.leaderShown)
+	if f.isVoter(f.cfg.ID) {
+		if p := f.promises.promise; p.to == f.raftLead && p.term == f.term {
+			return max(word.Add(lease), p.until)
+		}
+		return word.Add(lease)
+	}
+	until := word.Add(f.heartbeatRound()).Add(lease)
+	if f.roster.touchDoubted > word {
+		until = min(until, f.roster.touchDoubted.Add(lease))
+	}
+	return until
+}
+
+// releasedByLeader reports whether the leader of this term said that it leads no
+// longer, and did not renew since. One whose lease had ended and came back renews
+// to voters alone; a learner goes by appends and heartbeats.
+func (f *following) releasedByLeader() bool {
+	v := f.promises
+	if v.lapsedAt != 0 && f.roster.leaderHeard > v.lapsedAt && !f.isVoter(f.cfg.ID) {
+		return false
+	}
+	return v.voidTerm == f.term && (v.promise.term != f.term || v.promise.seq <= v.voidSeq)
+}
+
+// proofTimers asks the leader whether it leads before this member's proof of it
+// ends, and wakes when it ends, since that is news. A voter asks in missRenewal.
+func (f *following) proofTimers() {
+	until := f.leaderUntil()
+	if until == 0 || until == Never || f.raftLead == f.cfg.ID {
+		return
+	}
+	if f.now < until {
+		f.wakeAt(until)
+	}
+	if f.isVoter(f.cfg.ID) {
+		return
+	}
+	lease := f.ring.Settings.Lease()
+	word := max(f.roster.leaderHeard, f.roster.leaderShown)
+	ask := word.Add(f.heartbeatRound()).Add(lease * 2 / 3)
+	if f.roster.touchDoubted > word {
+		ask = f.roster.touchDoubted
+	}
+	if f.now < ask {
+		f.wakeAt(ask)
+		return
+	}
+	leader := f.roster.peers.Ensure(f.raftLead)
+	if at := leader.checked.at; leader.checked.set && at >= ask && f.now < at.Add(f.ring.Settings.RenewEvery()) {
+		f.wakeAt(at.Add(f.ring.Settings.RenewEvery()))
+		return
+	}
+	leader.checked = markAt(f.now)
+	f.send(Message{To: f.raftLead, Check: &Check{}})
+	f.wakeAt(f.now.Add(f.ring.Settings.RenewEvery()))
+}
+
+// answerCheck gives a sign of life, and says whether this member claims.
+func (f *following) answerCheck(to uint64) {
+	term, _, _ := f.leadership.claim(f.now)
+	f.send(Message{To: to, Check: &Check{Answer: true, Term: term}})
+}
+
+// checkAnswered takes a member's sign of life. Only one that says that it claims
+// is proof of a leader, and only for those who want to know who leads: it
+// prolongs no promise and holds up no election.
+func (f *following) checkAnswered(from uint64, c Check) {
+	if c.Term != 0 && c.Term == f.ring.Term && from == f.ring.LeaderID {
+		f.roster.leaderShown = f.now
+	}
+}
+
+// unproven says why this member has no proof that the declared leader leads.
+func (f *following) unproven() string {
+	switch {
+	case f.roster.peers.Value(f.raftLead).cert != nil:
+		return "its process has ended"
+	case f.releasedByLeader():
+		return "it says that it claims no longer"
+	case f.roster.leaderHeard <= 0 && f.roster.leaderShown <= 0:
+		return "it was not heard since this node started"
+	default:
+		return "too long ago that it was heard"
+	}
+}
+
+// renewed takes a leader's Renew.
+func (f *following) renewed(from uint64, r Renew) {
+	if f.leads() || f.candidate() || r.Term != f.term || f.raftLead != 0 && f.raftLead != from {
+		return
+	}
+	if f.promises.takeRenewal(from, r) {
+		f.roster.leaderHeard = f.now
+	}
+}
+
+// released takes a leader's word that it leads no longer.
+func (f *following) released(r Release) {
+	if r.Term > f.term || !f.promises.takeRelease(r) {
+		return
+	}
+	// The leader may come back at once, so nobody campaigns at once.
+	if r.Lapsed && r.Term == f.term && f.raftLead == r.ID {
+		f.roster.leaderHeard = min(f.roster.leaderHeard, f.now.Add(-f.patience()).Add(f.ring.Settings.RenewEvery()/2))
+	}
+}

@@ -1,0 +1,210 @@
+package election
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// handover is a planned change of the leader, step by step.
+type handover struct {
+	ref, to  uint64
+	why      string
+	stage    handoverStage
+	deadline Instant
+	nextTry  Instant
+	// anyone: the operator named nobody, so another member may do. passed are
+	// those that were asked and could not lead.
+	anyone bool
+	passed []uint64
+}
+
+type handoverWait struct {
+	ref, to  uint64
+	deadline Instant
+}
+
+type handoverStage int
+
+const (
+	appointing handoverStage = iota
+	promoting
+	handingOver
+)
+
+func (q *requests) beginHandover(ref, to uint64, why string) {
+	anyone := to == 0
+	if anyone {
+		heir, ok := q.ring.NextHeir()
+		if !ok {
+			q.emit(Done{Ref: ref, Err: ErrNoHeir})
+			return
+		}
+		to = heir.ID
+	}
+	me, _ := q.ring.Member(q.cfg.ID)
+	m, ok := q.ring.Member(to)
+	switch {
+	case !ok:
+		q.emit(Done{Ref: ref, Err: fmt.Errorf("%w: id %d", ring.ErrNotMember, to)})
+		return
+	case to == q.cfg.ID:
+		var err error
+		if _, _, leads := q.claim(q.now); !leads {
+			err = ErrNotLeader // it may have a successor that it has not heard of
+		}
+		q.emit(Done{Ref: ref, Err: err})
+		return
+	case m.Witness:
+		q.emit(Done{Ref: ref, Err: fmt.Errorf("%w: %q is a witness and never leads", ring.ErrInvalid, m.Name)})
+		return
+	}
+	if why == "" {
+		why = "handed over by " + me.Name
+	}
+	q.lead.takeover = takeover{} // what it answered before says nothing of now
+	q.lead.handover = &handover{ref: ref, to: to, why: why, anyone: anyone, deadline: q.now.Add(q.handoverTimeout())}
+	q.trace("hands over to %s: %s", m.Name, why)
+	q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: to, Why: why}})
+}
+
+// handoverTimeout is how long a planned change may take before the leader
+// goes on leading.
+func (q *requests) handoverTimeout() time.Duration {
+	return min(max(4*q.ring.Settings.Lease(), time.Second), 3*time.Second)
+}
+
+// handoverPatience is how long the chosen member may take to say that it could
+// lead.
+func (q *requests) handoverPatience() time.Duration {
+	return max(min(q.ring.Settings.Lease(), time.Second), 4*q.ring.Settings.Stagger())
+}
+
+// handoverTimers goes through the steps: the appointment is committed, the
+// appointed member votes, the claim is given up, the voters are released, and
+// raft transfers its leadership.
+func (q *requests) handoverTimers() {
+	l := q.lead
+	h := l.handover
+	if h == nil {
+		q.handoverToJoiner()
+		return
+	}
+	if q.now >= h.deadline {
+		if h.stage == promoting && !l.takeover.able {
+			q.handoverUnable()
+			return
+		}
+		q.endHandover(ErrNoAnswer)
+		return
+	}
+	q.wakeAt(h.deadline)
+	appointed := q.ring.Designated != nil && q.ring.Designated.To == h.to
+	if h.stage == appointing {
+		if !appointed {
+			q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: h.to, Why: h.why}})
+			return
+		}
+		h.stage = promoting
+	}
+	if !appointed {
+		q.endHandover(fmt.Errorf("%w: id %d", ring.ErrNotMember, h.to))
+		return
+	}
+	if h.stage == promoting {
+		// It must be able to lead before the claim is given up.
+		able := q.caretaker.askTakeover(h.to)
+		if end := l.takeover.began.Add(q.handoverPatience()); !able && q.now >= end {
+			q.handoverUnable()
+			return
+		} else if !able {
+			q.wakeAt(end)
+			return
+		}
+		if !slices.Contains(q.conf.GetVoters(), h.to) || len(q.conf.GetVotersOutgoing()) > 0 || !q.caughtUp(h.to) || len(q.proposals.open) > 0 {
+			return // reconcile promotes it; an answer of raft's comes back here
+		}
+		h.stage = handingOver
+		h.deadline = min(h.deadline, q.now.Add(max(q.ring.Settings.Lease(), 4*q.ring.Settings.Stagger())))
+		q.wakeAt(h.deadline)
+		q.lease.released = true
+		q.lease.void()
+	}
+	if q.now < h.nextTry {
+		q.wakeAt(h.nextTry)
+		return
+	}
+	// Either message may be lost: both are repeated.
+	h.nextTry = q.now.Add(max(2*q.ring.Settings.Stagger(), 20*time.Millisecond))
+	q.wakeAt(h.nextTry)
+	for _, id := range q.otherVoters() {
+		q.send(Message{To: id, Release: q.release(false)})
+	}
+	q.transfer(h.to)
+}
+
+// handoverUnable goes on with the next in the succession if the operator named
+// nobody; else the handover ends. A member that declines only since it lost a lease
+// of its own is asked until the deadline: it declines for a limited time.
+func (q *requests) handoverUnable() {
+	h := q.lead.handover
+	m, _ := q.ring.Member(h.to)
+	err := fmt.Errorf("%w: %s %s", ErrUnable, m.Name, q.caretaker.unableBecause(m))
+	next := q.ring.Succession(append([]uint64{q.cfg.ID, h.to}, h.passed...)...)
+	if !h.anyone || len(next) == 0 {
+		if q.now >= h.deadline || !q.lead.takeover.declines(len(q.conf.GetVoters())) {
+			q.endHandover(err)
+		}
+		return
+	}
+	h.passed = append(h.passed, h.to)
+	h.why += "; " + m.Name + " " + q.caretaker.unableBecause(m) // the history names whom it passed over
+	q.trace("does not hand over: %v", err)
+	h.to, h.stage, h.deadline = next[0], appointing, q.now.Add(q.handoverTimeout())
+	q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: h.to, Why: h.why}})
+}
+
+// endHandover lets the leader go on after a handover that did not come about.
+func (q *requests) endHandover(err error) {
+	l := q.lead
+	h := l.handover
+	l.handover = nil
+	q.trace("handover to %d ends: %v", h.to, err)
+	if h.ref != 0 {
+		q.emit(Done{Ref: h.ref, Err: err})
+	}
+	if q.lease.released {
+		q.abortTransfer()
+		q.lease.released = false
+		q.lease.next = q.now
+	}
+	if q.ring.Designated != nil {
+		q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{}})
+	}
+}
+
+// handoverToJoiner is ARC's original rule for joiners that ask for it.
+func (q *requests) handoverToJoiner() {
+	l := q.lead
+	if q.ring.Designated != nil && q.proposals.inFlight[proposalKey{kind: "appoint"}] == 0 && l.wantsLead == 0 {
+		// Left over by a predecessor that died in a handover to somebody who
+		// did not come; this leader is the one that was meant, or its heir.
+		q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{}})
+		return
+	}
+	if l.wantsLead == 0 {
+		return
+	}
+	m, ok := q.ring.Member(l.wantsLead)
+	if !ok || m.Witness || m.ID == q.cfg.ID {
+		l.wantsLead = 0
+		return
+	}
+	if !slices.Contains(q.conf.GetLearners(), m.ID) && !q.isVoter(m.ID) || !q.caughtUp(m.ID) {
+		return
+	}
+	l.wantsLead = 0
+	q.beginHandover(0, m.ID, m.Name+" joined and asked to lead")
+}

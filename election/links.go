@@ -1,0 +1,70 @@
+package election
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// links says with whom this member has to do, and whom its monitor has to probe.
+type links struct {
+	*replica
+	identity *identity
+	linked   *Relink // the newest; nil before the first
+}
+
+// relink says whom to monitor, whenever the ring's epoch or the term changes.
+func (l *links) relink() {
+	if l.ring.RingID == "" {
+		return
+	}
+	self, ok := l.ring.Member(l.cfg.ID)
+	if !ok {
+		return
+	}
+	if was := l.linked; was != nil && was.Epoch == l.ring.Epoch && was.Term == l.ring.Term {
+		return
+	}
+	self.Incarnation = l.cfg.Incarnation // the ring may not know of the restart yet
+	r := Relink{Self: self, Epoch: l.ring.Epoch, Term: l.ring.Term, Successors: l.ring.Successors(l.cfg.ID), Settings: l.ring.Settings, LeaderID: l.ring.LeaderID}
+	voters := l.ring.Voters()
+	order := l.ring.Succession(l.cfg.ID)
+	for _, id := range append(order, voters...) {
+		told := slices.ContainsFunc(r.Tell, func(m ring.Member) bool { return m.ID == id })
+		if m, ok := l.ring.Member(id); ok && id != l.cfg.ID && !told && slices.Contains(voters, id) {
+			r.Tell = append(r.Tell, m)
+		}
+	}
+	r.Urgent = l.linked == nil || !r.sameDuty(l.linked)
+	l.linked = &r
+	l.emit(r)
+}
+
+// peersChanged says who the peers are now.
+func (l *links) peersChanged() {
+	peers := make([]Peer, 0, len(l.ring.Members)+l.gone.Len())
+	near := append(slices.Clone(l.wantedVoters()), l.ring.LeaderID, l.raftLead)
+	near = append(append(near, l.conf.GetVoters()...), l.conf.GetVotersOutgoing()...)
+	voter := slices.Contains(near, l.cfg.ID)
+	for _, m := range l.ring.Members {
+		if m.ID != l.cfg.ID {
+			m.Incarnation = l.identity.holder(m)
+			peers = append(peers, Peer{Member: m, Distant: !voter && !slices.Contains(near, m.ID)})
+		}
+	}
+	for _, m := range l.gone.All() {
+		peers = append(peers, Peer{Member: *m})
+	}
+	// After a snapshot nothing but the id may be known of a former member.
+	for _, id := range l.conf.GetVoters() {
+		if l.gone.Get(id) == nil && l.ring.Gone(id) && id != l.cfg.ID {
+			peers = append(peers, Peer{Member: ring.Member{ID: id}})
+		}
+	}
+	for i := range peers {
+		peers[i].Retired = l.ring.Gone(peers[i].ID)
+	}
+	slices.SortFunc(peers, func(a, b Peer) int { return cmp.Compare(a.ID, b.ID) })
+	l.emit(PeersChanged{peers})
+}

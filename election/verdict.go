@@ -1,0 +1,328 @@
+package election
+
+import (
+	"slices"
+
+	"github.com/arc-ring/arc/ring"
+)
+
+// suspect is what this member knows against another one.
+type suspect struct {
+	Suspicion
+	// at is when it was last reported.
+	at Instant
+	// probing is when the leader's own probe began; confirmed that it failed.
+	probing   Instant
+	probed    bool
+	confirmed bool
+	found     ring.Evidence // what that probe found
+}
+
+// verdicts says who is dead.
+type verdicts struct {
+	*replica
+	identity *identity
+	promises *promises
+	roster   *roster
+	// told is what this member last told others of a suspicion, at toldAt.
+	told   Suspicion
+	toldAt Instant
+}
+
+// ownSuspicion takes a report of the own monitor: it is noted here, and told
+// to those who decide.
+func (v *verdicts) ownSuspicion(s Suspicion) {
+	m, ok := v.ring.Member(s.ID)
+	if !ok || !v.identity.concerns(s, m) || s.ID == v.cfg.ID {
+		return
+	}
+	if !s.Cleared {
+		v.roster.doubtTouch()
+	}
+	v.suspicion(s)
+	// Repeats are for the case that one got lost, not for every probe of a link
+	// that has one every few milliseconds.
+	if v.told == s && v.now < v.toldAt.Add(v.ring.Settings.RenewEvery()) {
+		return
+	}
+	v.told, v.toldAt = s, v.now
+	to := []uint64{v.raftLead}
+	if s.ID == v.ring.LeaderID || s.ID == v.raftLead {
+		to = v.otherVoters() // the voters choose its successor
+	}
+	for _, id := range to {
+		if id != 0 && id != v.cfg.ID && id != s.ID {
+			c := s
+			v.send(Message{To: id, Suspicion: &c})
+		}
+	}
+}
+
+// suspicion notes somebody's opinion of a member.
+func (v *verdicts) suspicion(s Suspicion) {
+	v.promises.testified(s)
+	m, ok := v.ring.Member(s.ID)
+	if !ok || !v.identity.concerns(s, m) {
+		return
+	}
+	if _, ok := v.ring.Member(s.By); !ok {
+		return
+	}
+	p := v.roster.peers.Ensure(s.ID)
+	old := p.suspect
+	if s.Cleared {
+		if old != nil && old.By == s.By {
+			v.clear(s.ID, s, "answers again")
+		}
+		v.roster.deferInspection(s.ID)
+		return
+	}
+	if s.ID == v.cfg.ID {
+		return // a leader hears what others think of it; its lease decides
+	}
+	if s.Term < v.ring.Term || s.ID == v.ring.LeaderID && s.Term != v.ring.Term {
+		return // from an earlier leadership: it may have lain in a buffer, and is repeated if it is true
+	}
+	if s.ID == v.ring.LeaderID && v.ring.Settings.LeaderGrants {
+		v.roster.check(s.ID)
+	}
+	if s.Doubt {
+		return
+	}
+	if s.Evidence != ring.Refused && v.now < p.denied {
+		return
+	}
+	if old == nil {
+		old = &suspect{Suspicion: s}
+		p.suspect = old
+		v.roster.suspected++
+		c := s
+		v.trace("suspects %s: %s, says %d", m.Name, s.Evidence, s.By)
+		v.emit(SuspicionChanged{Suspicion: &c, Why: string(s.Evidence)})
+	} else {
+		if s.Grant == 0 && old.Term == s.Term && old.By == s.By {
+			s.Grant = old.Grant // a testimony is for good
+		}
+		old.Suspicion = s
+	}
+	old.at = v.now
+	if v.leads() {
+		v.probe(m, old)
+	}
+}
+
+// suspectTimers forgets what is no longer repeated: a monitor that was
+// re-pointed takes nothing back.
+func (v *verdicts) suspectTimers() {
+	if !v.roster.anySuspect() {
+		return // this is asked at every step, and a ring may be large
+	}
+	for _, m := range v.ring.Members { // in order, for the sake of replays
+		s := v.roster.peers.Value(m.ID).suspect
+		if s == nil {
+			continue
+		}
+		if end := s.at.Add(v.ring.Settings.SuspicionLasts()); v.now >= end {
+			v.clear(m.ID, s.Suspicion, "nobody repeats it")
+		} else {
+			v.wakeAt(end)
+		}
+	}
+}
+
+func (v *verdicts) clear(id uint64, s Suspicion, why string) {
+	v.roster.peers.Ensure(id).suspect = nil
+	v.roster.suspected++
+	s.Cleared = true
+	v.trace("clears %d: %s", id, why)
+	v.emit(SuspicionChanged{Suspicion: &s, Why: why})
+	v.observe(cleared{id, s.By})
+}
+
+// probe begins the leader's own check of a suspect, unless one runs or was
+// denied just now.
+func (v *verdicts) probe(m ring.Member, s *suspect) {
+	if sign, _ := v.identity.lastSign(m); s.probed && (!s.confirmed || v.confirmed(s) && sign <= s.probing) {
+		return // under way, or failed and nothing heard since
+	}
+	if v.roster.peers.Value(m.ID).cert != nil {
+		return // there is better evidence
+	}
+	s.confirmed = false
+	s.probed, s.probing = true, v.now
+	v.emit(v.identity.probeOf(m))
+}
+
+// confirmed reports whether this member's own probe of a suspect failed, and
+// nothing was heard since. That ages as a suspicion does: a leader that was cut
+// off has to look again when it is back.
+func (v *verdicts) confirmed(s *suspect) bool {
+	return s.confirmed && v.roster.peers.Value(s.ID).heard.at <= s.probing && v.now < s.probing.Add(v.probeTimeout()).Add(v.ring.Settings.SuspicionLasts())
+}
+
+// silentToAll tells whether the old leader may go although no monitor suspects
+// it yet: a majority has just voted whose promises had run out, so none of it
+// had heard a renewal for a lease, and this winner has not either, and has
+// asked it in vain.
+func (v *verdicts) silentToAll(id uint64) bool {
+	p := v.roster.peers.Value(id)
+	if id != v.ring.LeaderID || !v.leads() || v.declared() || !p.checked.set || !p.heard.set || p.heard.at > p.checked.at {
+		return false
+	}
+	end := max(p.heard.at.Add(v.ring.Settings.Lease()), p.checked.at.Add(v.ring.Settings.Lease()/4))
+	if v.now < end {
+		v.wakeAt(end)
+		return false
+	}
+	return true
+}
+
+// confirm takes the answer to this leader's own probe of a suspect.
+func (v *verdicts) confirm(r ProbeResult) {
+	p := v.roster.peers.Ensure(r.ID)
+	s := p.suspect
+	if s == nil || !s.probed || s.Incarnation != r.Incarnation {
+		return
+	}
+	c, claimed := v.identity.claimed(r.ID)
+	claimed = claimed && r.Outcome == Answered && r.AnsweredBy == c.incarnation && r.AnsweredBy != r.Incarnation
+	began := r.Asked
+	if r.Outcome == Unanswered || claimed {
+		// Strangers answer at once, and so does the process that speaks for the
+		// member now: silence has to last all the same.
+		began = min(began, v.now.Add(-v.probeTimeout()))
+	}
+	switch {
+	case claimed && p.heard.at <= began, !r.found() && (r.Outcome != Unanswered || v.identity.heardGone(r.ID) <= began):
+		s.confirmed, s.probing = true, began
+		s.found = r.evidence()
+		v.trace("confirms the suspicion of %d by its own probe", r.ID)
+	default:
+		// A watcher that alone cannot reach it says so again and again: it is
+		// believed again after as long as it takes to form the opinion.
+		p.denied = v.now.Add(v.ring.Settings.Detection(false))
+		v.clear(r.ID, s.Suspicion, "the leader reaches it")
+		v.roster.deferInspection(r.ID)
+	}
+}
+
+// lookElsewhere repeats a probe that found nothing, if its member has told of
+// other addresses meanwhile: what is at the old ones says nothing of it. A
+// question goes where one process listens, and is judged by that.
+func (v *verdicts) lookElsewhere(r ProbeResult) bool {
+	m, ok := v.ring.Member(r.ID)
+	if !ok || r.Recorded || r.found() || m.Incarnation != r.Incarnation || len(r.Addresses) == 0 || slices.Equal(r.Addresses, v.identity.placeOf(m)) {
+		return false
+	}
+	v.emit(v.identity.probeOf(m))
+	return true
+}
+
+// lookAgain repeats a probe whose silence comes much later than its time was over:
+// this process was stopped or starved meanwhile. What was found may be long
+// outdated, and what is under way since has not been read yet. So it does with one that
+// found nobody who listens, if another process of the member has spoken since: the one
+// path was refused before that, and the other ones took their time.
+func (v *verdicts) lookAgain(r ProbeResult) bool {
+	late := r.Outcome == Unanswered && v.now >= r.Asked.Add(v.probeTimeout()).Add(max(v.probeTimeout(), v.ring.Settings.Lease()))
+	c := v.roster.peers.Value(r.ID).claim
+	overtaken := r.Outcome == NobodyListens && !r.Recorded && c != nil && c.incarnation != r.Incarnation && c.heard > r.Asked
+	if !late && !overtaken {
+		return false
+	}
+	m := v.memberOrGone(r.ID)
+	if m.ID == 0 {
+		return false
+	}
+	m.Incarnation, m.Addresses = r.Incarnation, r.Addresses
+	p := v.identity.probeOf(m)
+	p.Recorded, p.Addresses = r.Recorded, r.Addresses
+	v.trace("looks again for %s: the answer to its probe is outdated", m.Name)
+	v.emit(p)
+	return true
+}
+
+// certified notes that a member's process has ended. It reports whether that is news of
+// the process that counts.
+func (v *verdicts) certified(c Certificate) bool {
+	if c.ID == 0 || c.ID == v.cfg.ID || c.Incarnation == 0 {
+		return false
+	}
+	m, ok := v.ring.Member(c.ID)
+	if ok && c.Name != m.Name {
+		v.trace("a certificate for member %d names %q, it is %s: no monitor of this ring wrote that", c.ID, c.Name, m.Name)
+		return false
+	}
+	if p := v.promises.promise; p.to == c.ID && p.incarnation == c.Incarnation {
+		v.promises.voidFor(c)
+	}
+	if ok || v.needed(c.ID) {
+		v.identity.retire(c.ID, c.Incarnation, true)
+	}
+	if !ok || c.Incarnation != v.identity.holder(m) {
+		return false // it was started again since, or never was the member
+	}
+	p := v.roster.peers.Ensure(c.ID)
+	if k, ok := v.identity.claimed(c.ID); ok {
+		// It was started again, and speaks already. But a copy may speak too, so the
+		// certificate alone lets nobody in.
+		p.quiet = v.now.Add(max(v.ring.Settings.Lease(), v.promises.bound))
+		v.identity.question(m, k, v.identity.holder(m))
+	}
+	if p.cert != nil {
+		return false
+	}
+	p.cert = &c
+	v.promises.voidFor(c)
+	v.trace("%s is certified dead: %s", m.Name, c.Exit)
+	k := c
+	v.emit(SuspicionChanged{Certificate: &k, Why: c.Exit})
+	if !v.leads() && v.raftLead != 0 && v.raftLead != c.ID {
+		v.send(Message{To: v.raftLead, Certificate: &k})
+	}
+	return true
+}
+
+// evidence reports whether this leader may evict a member, and why. Nothing is
+// held against a recorded process while another one speaks for the member. A leader
+// that stood still may have slept through what either of them said: the member has a
+// lease to say it again, unless it is certified dead.
+func (v *verdicts) evidence(m ring.Member) (ring.Evict, bool) {
+	e, ok := v.against(m)
+	if again := v.roster.resumed.Add(v.ring.Settings.Lease()); ok && e.Evidence != ring.Certified && v.roster.resumed != 0 && v.now < again {
+		v.wakeAt(again)
+		return e, false
+	}
+	return e, ok && !v.identity.spokenFor(m)
+}
+
+// against reports whether the process that the ring has recorded is gone as far
+// as this leader can find out: it is certified dead; or it is suspected, and this
+// leader's own probe, or a lease of silence towards this leader, confirms that.
+func (v *verdicts) against(m ring.Member) (ring.Evict, bool) {
+	e := ring.Evict{ID: m.ID, Incarnation: m.Incarnation}
+	p := v.roster.peers.Value(m.ID)
+	if p.cert != nil {
+		e.Evidence = ring.Certified
+		return e, true
+	}
+	s := p.suspect
+	if s == nil {
+		e.Evidence, e.By = ring.Silent, v.cfg.ID
+		return e, v.silentToAll(m.ID)
+	}
+	e.Evidence, e.By = s.Evidence, s.By
+	if v.confirmed(s) {
+		e.Evidence = s.found
+		return e, true
+	}
+	// A leader whose watcher testified and that answers this member no more than
+	// the watcher was looked for by two.
+	e.Evidence = ring.Silent
+	if s.Grant != 0 && m.ID == v.ring.LeaderID && v.roster.checkedSilent(m.ID) {
+		return e, true
+	}
+	// Whoever follows a leader hears from it all the time; a lease of silence
+	// is worth a probe.
+	return e, p.heard.set && m.ID == v.ring.LeaderID && v.now >= p.heard.at.Add(v.ring.Settings.Lease())
+}
