@@ -2,11 +2,9 @@ package monitor
 
 import (
 	"context"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 
+	"github.com/arc-ring/arc/internal/testserver"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/queue"
@@ -41,88 +40,27 @@ type node struct {
 	streams     atomic.Int64
 	pings       atomic.Int64
 	certs       chan *peerv1.CertifyRequest
-
-	mu     sync.Mutex
-	server *grpc.Server
-	served chan struct{}
-	conns  *countingListener
-}
-
-// countingListener can break what it accepted.
-type countingListener struct {
-	net.Listener
-	mu    sync.Mutex
-	conns []net.Conn
-	slam  int // so many more are taken and closed at once, then it ends
-}
-
-func (l *countingListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		l.mu.Lock()
-		if l.slam == 0 {
-			l.conns = append(l.conns, c)
-			l.mu.Unlock()
-			return c, nil
-		}
-		if l.slam--; l.slam == 0 {
-			l.Listener.Close()
-		}
-		l.mu.Unlock()
-		c.Close()
-	}
+	host        *testserver.Host
 }
 
 func newNode(t testing.TB, id uint64, name string) *node {
 	n := &node{t: t, id: id, name: name, certs: make(chan *peerv1.CertifyRequest, 64)}
 	n.incarnation.Store(id * 11)
 	n.listen("127.0.0.1:0")
-	t.Cleanup(n.stop)
 	return n
 }
 
 func (n *node) listen(addr string) {
 	n.t.Helper()
-	l, err := net.Listen("tcp", addr)
+	host, err := testserver.Listen("tcp", addr, func(s grpc.ServiceRegistrar) {
+		peerv1.RegisterProbeServiceServer(s, n)
+		peerv1.RegisterPeerServiceServer(s, n)
+	})
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.addr = l.Addr().String()
-	n.conns = &countingListener{Listener: l}
-	n.server = grpc.NewServer()
-	peerv1.RegisterProbeServiceServer(n.server, n)
-	peerv1.RegisterPeerServiceServer(n.server, n)
-	n.served = make(chan struct{})
-	go func(s *grpc.Server, l net.Listener, done chan struct{}) {
-		defer close(done)
-		s.Serve(l)
-	}(n.server, n.conns, n.served)
-}
-
-// stop closes the listener and all connections, as the end of a process does.
-func (n *node) stop() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.server != nil {
-		n.server.Stop()
-		<-n.served
-		n.server = nil
-	}
-}
-
-// breakStreams closes the connections; the node goes on listening.
-func (n *node) breakStreams() {
-	n.conns.mu.Lock()
-	defer n.conns.mu.Unlock()
-	for _, c := range n.conns.conns {
-		c.Close()
-	}
-	n.conns.conns = nil
+	n.host, n.addr = host, host.Addr
+	n.t.Cleanup(host.Stop)
 }
 
 func (n *node) Probe(s grpc.BidiStreamingServer[peerv1.ProbeRequest, peerv1.ProbeResponse]) error {
@@ -168,8 +106,7 @@ type home struct {
 	socket   string
 	// levels are the log levels that a monitor is told at once.
 	levels []string
-	// stopLocal ends the service on the unix socket.
-	stopLocal func()
+	local  *testserver.Host // the service on the unix socket
 
 	cancel context.CancelFunc
 	ended  chan struct{}
@@ -185,8 +122,7 @@ func newHome(t testing.TB) *home {
 	}
 	t.Cleanup(func() { h.killCoordinator() })
 	h.socket = filepath.Join(t.TempDir(), "arc.sock")
-	h.stopLocal = h.serveLocal()
-	t.Cleanup(func() { h.stopLocal() })
+	h.serveLocal()
 
 	sender, file, err := queue.New()
 	if err != nil {
@@ -210,22 +146,14 @@ func newHome(t testing.TB) *home {
 	return h
 }
 
-func (h *home) serveLocal() (stop func()) {
-	l, err := net.Listen("unix", h.socket)
+func (h *home) serveLocal() {
+	h.t.Helper()
+	host, err := testserver.Listen("unix", h.socket, func(s grpc.ServiceRegistrar) { localv1.RegisterLocalServiceServer(s, h) })
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	s := grpc.NewServer()
-	localv1.RegisterLocalServiceServer(s, h)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.Serve(l)
-	}()
-	return func() {
-		s.Stop()
-		<-done
-	}
+	h.local = host
+	h.t.Cleanup(host.Stop)
 }
 
 func (h *home) start() {

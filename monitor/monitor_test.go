@@ -81,12 +81,12 @@ func TestACrashIsReportedAtOnceAsRefused(t *testing.T) {
 	h.start()
 	h.link(slow, b, c)
 	h.awaitLink(b, "up")
-	b.stop()
+	b.host.Stop()
 	// With probes 20 s apart only the break and the refusal can tell.
 	h.awaitSuspicion(b, "refused")
 	// The next is looked at from the break on.
 	testwait.Until(t, patience, "a probe of the next", func() bool { return c.pings.Load() > 0 })
-	c.stop()
+	c.host.Stop()
 	h.awaitSuspicion(c, "refused")
 }
 
@@ -95,10 +95,8 @@ func TestAnEndingProcessThatStillListensForAMoment(t *testing.T) {
 	h.start()
 	h.link(slow, b)
 	h.awaitLink(b, "up")
-	b.conns.mu.Lock()
-	b.conns.slam = 3
-	b.conns.mu.Unlock()
-	b.breakStreams()
+	b.host.Slam(3)
+	b.host.Break()
 	h.awaitSuspicion(b, "refused")
 }
 
@@ -108,7 +106,7 @@ func TestABrokenStreamThatCanBeHadAgainIsNoSuspicion(t *testing.T) {
 	h.link(slow, b)
 	h.awaitLink(b, "up")
 	testwait.Until(t, patience, "an answered probe", func() bool { return b.pings.Load() >= 1 })
-	b.breakStreams()
+	b.host.Break()
 	h.awaitLink(b, "redialled")
 	testwait.Until(t, patience, "a second stream and a probe on it", func() bool { return b.streams.Load() >= 2 && b.pings.Load() >= 2 })
 	h.noSuspicion()
@@ -131,7 +129,7 @@ func TestAnotherIncarnationAnswers(t *testing.T) {
 func TestOnePathIsEnough(t *testing.T) {
 	h, b := newHome(t), newNode(t, 2, "n2")
 	gone := newNode(t, 9, "n9")
-	gone.stop()
+	gone.host.Stop()
 	h.start()
 	h.link(func(l *localv1.Link) {
 		slow(l)
@@ -140,7 +138,7 @@ func TestOnePathIsEnough(t *testing.T) {
 	h.awaitLink(b, "up")
 	testwait.Until(t, patience, "an answered probe", func() bool { return b.pings.Load() >= 1 })
 	h.noSuspicion()
-	b.stop()
+	b.host.Stop()
 	h.awaitSuspicion(b, "refused")
 }
 
@@ -203,7 +201,7 @@ func TestCertificateIsTriedAgain(t *testing.T) {
 	h.start()
 	h.link(slow, b, c)
 	h.awaitLink(b, "up")
-	c.stop()
+	c.host.Stop()
 	h.killCoordinator()
 	<-b.certs
 	select {
@@ -226,7 +224,7 @@ func TestCertifyingIsBounded(t *testing.T) {
 	h.start()
 	h.link(slow, b)
 	h.awaitLink(b, "up")
-	b.stop()
+	b.host.Stop()
 	h.killCoordinator()
 	if err := h.awaitEnd(); err != nil {
 		t.Errorf("Run returns %v", err)
@@ -310,9 +308,9 @@ func TestTheStreamToTheCoordinatorIsOpenedAgain(t *testing.T) {
 	h.start()
 	h.link(nil, b)
 	h.awaitLink(b, "up")
-	h.stopLocal()
+	h.local.Stop()
 	b.mute.Store(true)
-	h.stopLocal = h.serveLocal()
+	h.serveLocal()
 	h.await("registration", func(r *localv1.MonitorRequest) bool { return r.GetRegistration() != nil })
 	h.awaitSuspicion(b, "silent")
 }

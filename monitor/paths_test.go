@@ -49,7 +49,7 @@ func TestTheRightAnswerOutweighsAllOthers(t *testing.T) {
 	h.noSuspicion()
 
 	// Its end is noticed although somebody answers at each of its other addresses.
-	b.stop()
+	b.host.Stop()
 	h.awaitSuspicion(b, "reset")
 }
 
@@ -61,7 +61,7 @@ func TestTheOwnCoordinatorIsNoPath(t *testing.T) {
 	h.link(at(own, b), b)
 	h.awaitLink(b, "up")
 	h.noSuspicion()
-	b.stop()
+	b.host.Stop()
 	h.awaitSuspicion(b, "refused")
 }
 

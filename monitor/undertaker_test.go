@@ -20,9 +20,7 @@ func TestWhoKeepsConnectionsForACertificate(t *testing.T) {
 	defer u.close()
 	taken := func() (n int) {
 		for _, node := range []*node{b, c} {
-			node.conns.mu.Lock()
-			n += len(node.conns.conns)
-			node.conns.mu.Unlock()
+			n += node.host.Accepted()
 		}
 		return n
 	}

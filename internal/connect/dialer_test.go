@@ -16,6 +16,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/arc-ring/arc/internal/connect/policy"
+	"github.com/arc-ring/arc/internal/testserver"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,17 +27,7 @@ func serve(t *testing.T, network, addr string) net.Listener {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := grpc.NewServer()
-	healthpb.RegisterHealthServer(s, health.NewServer())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.Serve(l)
-	}()
-	t.Cleanup(func() {
-		s.Stop()
-		<-done
-	})
+	t.Cleanup(testserver.Serve(l, func(s grpc.ServiceRegistrar) { healthpb.RegisterHealthServer(s, health.NewServer()) }).Stop)
 	return l
 }
 

@@ -2,11 +2,10 @@ package fakearc
 
 import (
 	"context"
-	"fmt"
-	"net"
 
 	"google.golang.org/grpc"
 
+	"github.com/arc-ring/arc/internal/testserver"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -31,18 +30,11 @@ var _ arcv1.ArcServiceServer = (*Server)(nil)
 // Serve listens on a unix socket at path. The returned function stops the
 // server and waits for its calls.
 func (s *Server) Serve(path string) (stop func(), err error) {
-	lis, err := net.Listen("unix", path)
+	h, err := testserver.Listen("unix", path, func(r grpc.ServiceRegistrar) { arcv1.RegisterArcServiceServer(r, s) })
 	if err != nil {
-		return nil, fmt.Errorf("fake coordinator: %w", err)
+		return nil, err
 	}
-	srv := grpc.NewServer()
-	arcv1.RegisterArcServiceServer(srv, s)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = srv.Serve(lis) // ends with Stop alone
-	}()
-	return func() { srv.Stop(); <-done }, nil
+	return h.Stop, nil
 }
 
 // Status implements arcv1.ArcServiceServer.

@@ -3,17 +3,27 @@ package lint
 import (
 	"go/ast"
 	"slices"
+	"strings"
 	"testing"
 )
 
+// Packages that only tests may import, and each other.
+var forTests = []string{"internal/testwait", "internal/testserver", "internal/fakearc"}
+
+func TestTestPackagesStayInTests(t *testing.T) {
+	for _, f := range goFiles(t) {
+		for _, p := range f.imports() {
+			if p = strings.TrimPrefix(p, module+"/"); !f.test && slices.Contains(forTests, p) && !slices.Contains(forTests, f.dir) {
+				t.Errorf("%s: imports %s, which is for tests", f.path, p)
+			}
+		}
+	}
+}
+
 // A test that sleeps is too slow on one machine and too fast on another.
 func TestNoTestSleeps(t *testing.T) {
-	const waiting = module + "/internal/testwait"
 	for _, f := range goFiles(t) {
 		if !f.test {
-			if slices.Contains(f.imports(), waiting) {
-				t.Errorf("%s: imports %s, which is for tests", f.path, waiting)
-			}
 			continue
 		}
 		ast.Inspect(f.syntax, func(n ast.Node) bool {

@@ -20,6 +20,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/mem"
 
+	"github.com/arc-ring/arc/internal/testserver"
 	"github.com/arc-ring/arc/internal/testwait"
 )
 
@@ -191,14 +192,7 @@ func TestGRPCSpeaksOverIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := grpc.NewServer()
-	healthpb.RegisterHealthServer(s, health.NewServer())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.Serve(wrapping{l})
-	}()
-	defer func() { s.Stop(); <-done }()
+	defer testserver.Serve(wrapping{l}, func(s grpc.ServiceRegistrar) { healthpb.RegisterHealthServer(s, health.NewServer()) }).Stop()
 	cc, err := grpc.NewClient("passthrough:///"+l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
 			c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/testserver"
 	"github.com/arc-ring/arc/internal/testwait"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
@@ -25,11 +26,10 @@ const patience = 20 * time.Second
 
 // node is a coordinator reduced to its transport.
 type node struct {
-	t      testing.TB
-	tr     *Transport
-	server *grpc.Server
-	addr   string
-	served chan struct{}
+	t    testing.TB
+	tr   *Transport
+	host *testserver.Host
+	addr string
 
 	self    atomic.Pointer[Identity]
 	got     chan election.Message
@@ -60,7 +60,7 @@ func startOn(t testing.TB, id uint64, opts Options, listen func() (net.Listener,
 	t.Helper()
 	n := &node{
 		t: t, got: make(chan election.Message, 1<<14), up: make(chan uint64, 1024), down: make(chan uint64, 1024),
-		evicted: make(chan election.EvictedNotice, 64), refused: make(chan error, 1024), served: make(chan struct{}),
+		evicted: make(chan election.EvictedNotice, 64), refused: make(chan error, 1024),
 	}
 	n.become(Identity{Cluster: "c", RingID: "r", ID: id, Incarnation: 100 + id, Name: fmt.Sprintf("n%d", id)})
 	opts.Self = func() Identity { return *n.self.Load() }
@@ -83,12 +83,7 @@ func startOn(t testing.TB, id uint64, opts Options, listen func() (net.Listener,
 	}
 	n.addr = l.Addr().String()
 	n.become(*n.self.Load())
-	n.server = grpc.NewServer(ServerOptions()...)
-	peerv1.RegisterPeerServiceServer(n.server, &peerService{tr: n.tr})
-	go func() {
-		defer close(n.served)
-		_ = n.server.Serve(l)
-	}()
+	n.host = testserver.Serve(l, func(s grpc.ServiceRegistrar) { peerv1.RegisterPeerServiceServer(s, &peerService{tr: n.tr}) }, ServerOptions()...)
 	t.Cleanup(n.stop)
 	return n
 }
@@ -107,14 +102,13 @@ func (n *node) become(self Identity) {
 func (n *node) stop() {
 	n.once.Do(func() {
 		n.tr.Close()
-		n.server.Stop()
-		<-n.served
+		n.host.Stop()
 	})
 }
 
 // kill ends a node as if its process had died: nothing is flushed.
 func (n *node) kill() {
-	n.server.Stop()
+	n.host.Stop()
 	n.stop()
 }
 

@@ -369,7 +369,7 @@ func TestWhatWasSentIntoABreakIsSentAgain(t *testing.T) {
 		// The end comes at any point of a row of messages.
 		ended := make(chan struct{})
 		time.AfterFunc(time.Duration(round)*200*time.Microsecond, func() {
-			b.server.Stop()
+			b.host.Stop()
 			close(ended)
 		})
 		sent := uint64(0)
