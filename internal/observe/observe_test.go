@@ -130,7 +130,7 @@ func TestFollow(t *testing.T) {
 	ctx, end := context.WithTimeout(t.Context(), patience)
 	followed, polled := r.Follow(ctx, "n1", "unix://"+path), r.Poll(ctx, "n1", api, time.Millisecond)
 	ev, err := r.AwaitEvent(ctx, 0, "of the third stream", func(ev Event) bool { return ev.GetEpoch() == 3 })
-	if err != nil || ev.By != "n1" || len(r.Heard(ev.At.Add(-time.Nanosecond), Kind("leader_declared"))) == 0 {
+	if err != nil || ev.By != "n1" || len(r.Heard(ev.At.Add(-time.Nanosecond), func(ev Event) bool { return ev.GetTerm() == 5 })) == 0 {
 		t.Errorf("%v, %v", ev, err)
 	}
 	testwait.Until(t, patience, "two answers", func() bool { return len(r.Claims("n1")) > 1 })

@@ -252,11 +252,6 @@ func (r *Recorder) Heard(t time.Time, fits func(Event) bool) []Event {
 	return slices.DeleteFunc(r.Since(0), func(ev Event) bool { return !ev.At.After(t) || !fits(ev) })
 }
 
-// Kind fits events of these types.
-func Kind(types ...string) func(Event) bool {
-	return func(ev Event) bool { return slices.Contains(types, ev.Type()) }
-}
-
 // Mark returns the number of the next event.
 func (r *Recorder) Mark() int {
 	_, next, _ := r.News(1 << 62)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/netlab"
-	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/testwait"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -32,10 +31,10 @@ func TestContainerBridges(t *testing.T) {
 			t.Logf("a ring of 9 stands %v after the last start, at epoch %d", time.Since(began).Round(time.Millisecond), st.Epoch)
 			settled := time.Now()
 			testwait.Real(4*time.Second, "in which a member mistaken for dead would be evicted")
-			if wrong := c.log.Heard(began, observe.Kind("evicted")); len(wrong) > 0 {
+			if wrong := c.log.Heard(began, kind("evicted")); len(wrong) > 0 {
 				t.Errorf("evicted: %v", wrong[0])
 			}
-			if late := c.log.Heard(settled, observe.Kind("suspected", "leader_lost")); len(late) > 0 {
+			if late := c.log.Heard(settled, kind("suspected", "leader_lost")); len(late) > 0 {
 				t.Errorf("at rest: %v", late[0])
 			}
 			if after := c.settle(patience); after.Epoch > st.Epoch || after.Term != st.Term {
@@ -73,7 +72,7 @@ func (c *cluster) wholeWithin(since time.Time, limit time.Duration, what string)
 // undisturbed says what must not have happened to the ring since.
 func (c *cluster) undisturbed(since time.Time, before, after *arcv1.StatusResponse) {
 	c.t.Helper()
-	if gone := c.log.Heard(since, observe.Kind("evicted", "left")); len(gone) > 0 {
+	if gone := c.log.Heard(since, kind("evicted", "left")); len(gone) > 0 {
 		c.t.Errorf("somebody went: %v", gone[0])
 	}
 	if after.RingId != before.RingId || after.Term != before.Term || after.Leader.Id != before.Leader.Id {

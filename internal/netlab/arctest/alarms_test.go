@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/netlab"
-	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/testwait"
 )
 
@@ -127,7 +126,7 @@ func (c *cluster) falseAlarms(profile string) int {
 	began := time.Now()
 	testwait.Real(*alarmsFor, "in which every alarm is a false one")
 	seen, count := map[string]bool{}, map[string]int{}
-	for _, h := range c.log.Heard(began, observe.Kind("evicted", "leader_declared", "suspected", "claim_lost")) {
+	for _, h := range c.log.Heard(began, kind("evicted", "leader_declared", "suspected", "claim_lost")) {
 		key := fmt.Sprint(h.Type(), h.Node, h.Term, h.GetSuspected().GetId(), h.GetEvicted().GetId())
 		switch h.Type() {
 		case "suspected":

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/internal/netlab"
-	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/testwait"
 )
 
@@ -158,7 +157,7 @@ func yieldToNodes() {
 func (c *cluster) leaderNow(n *node) string {
 	var name string
 	var term uint64
-	for _, h := range c.log.Heard(time.Time{}, observe.Kind("leader_declared")) {
+	for _, h := range c.log.Heard(time.Time{}, kind("leader_declared")) {
 		if h.By != n.name && h.Term > term {
 			name, term = h.Node, h.Term
 		}
@@ -183,7 +182,7 @@ func (c *cluster) failover(f mishap, n *node) outcome {
 		}
 	}
 	term := uint64(0)
-	for _, h := range c.log.Heard(time.Time{}, observe.Kind("leader_declared", "snapshot")) {
+	for _, h := range c.log.Heard(time.Time{}, kind("leader_declared", "snapshot")) {
 		term = max(term, h.Term)
 	}
 	before := dialled(c.t, survivors)
@@ -193,7 +192,7 @@ func (c *cluster) failover(f mishap, n *node) outcome {
 	told := map[string]time.Duration{}
 	claim := time.Duration(-1)
 	c.await(patience, "all survivors of the "+f.name+" of "+n.name+" know a new leader", func() bool {
-		for _, h := range c.log.Heard(began, observe.Kind("leader_declared", "claim_gained", "snapshot")) {
+		for _, h := range c.log.Heard(began, kind("leader_declared", "claim_gained", "snapshot")) {
 			at := h.Event.GetTime().AsTime().Sub(began)
 			switch {
 			case h.By == n.name || h.Term <= term:

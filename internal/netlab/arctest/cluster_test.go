@@ -280,6 +280,11 @@ func (n *node) boot() {
 	n.start()
 }
 
+// kind fits events of these types.
+func kind(types ...string) func(observe.Event) bool {
+	return func(ev observe.Event) bool { return slices.Contains(types, ev.Type()) }
+}
+
 // await asks every few milliseconds until the answer is yes.
 func (c *cluster) await(limit time.Duration, what string, yes func() bool) {
 	c.t.Helper()

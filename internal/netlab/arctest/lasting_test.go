@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/arc-ring/arc/internal/observe"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -119,7 +118,7 @@ func TestHandoverToAMemberThatCannotLead(t *testing.T) {
 			if err == nil || !contains(err.Error(), c.why) {
 				t.Errorf("handover to %s: %s %v, want an error that says %q", order[2].name, out, err, c.why)
 			}
-			if lost := ring.log.Heard(began, observe.Kind("claim_lost", "leader_declared")); len(lost) > 0 {
+			if lost := ring.log.Heard(began, kind("claim_lost", "leader_declared")); len(lost) > 0 {
 				t.Errorf("the leader did not go on claiming: %v", lost)
 			}
 			for _, n := range order {
