@@ -12,7 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/arc-ring/arc/client"
 )
@@ -355,6 +354,3 @@ func (n *Node) LogTail(max int64) string {
 	}
 	return text
 }
-
-// uptimeGrace is how long a starting coordinator's socket may be missing.
-const uptimeGrace = 20 * time.Millisecond
