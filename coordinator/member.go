@@ -138,11 +138,11 @@ func (n *node) unclaim() {
 	n.hub.Publish(&v, nil)
 }
 
-func (n *node) trace() func(string, ...any) {
+func (n *node) trace() func(string, string, ...any) {
 	log := n.log.Named("election")
-	return func(format string, args ...any) {
+	return func(rule, format string, args ...any) {
 		if log.IsDebug() {
-			log.Debug("decided", "reason", fmt.Sprintf(format, args...))
+			log.Debug("decided", "rule", rule, "reason", fmt.Sprintf(format, args...))
 		}
 	}
 }

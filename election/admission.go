@@ -99,8 +99,8 @@ func (q *requests) later(a applicant) {
 		ErrBusy, a.holder.Name, a.holder.ID, strings.Join(a.holder.Addresses, ", "))})
 }
 
-// applicantTimers bounds the wait of joiners.
-func (q *requests) applicantTimers() {
+// applicantRule bounds the wait of joiners.
+func (q *requests) applicantRule() {
 	l := q.lead
 	l.applicants = slices.DeleteFunc(l.applicants, func(a applicant) bool {
 		if q.now >= a.deadline {

@@ -1,7 +1,6 @@
 package election
 
 import (
-	"fmt"
 	"slices"
 
 	"go.etcd.io/raft/v3"
@@ -165,7 +164,7 @@ func (a *applier) finish(w *write) {
 	if s := w.snapshot; s != nil {
 		was := a.ring
 		if err := a.restore(s); err != nil {
-			panic(fmt.Sprintf("election: the leader sent a snapshot that cannot be read: %v", err))
+			a.fail("the leader sent a snapshot that cannot be read: %v", err)
 		}
 		a.dropped, a.sealed = 0, nil
 		for _, is := range a.ring.Members {
@@ -233,7 +232,7 @@ func (a *applier) apply(e *raftpb.Entry) {
 	}
 	c, err := a.commands.take(e)
 	if err != nil {
-		panic(fmt.Sprintf("election: log entry %d of term %d was let in: %v", e.GetIndex(), e.GetTerm(), err))
+		a.fail("log entry %d of term %d was let in: %v", e.GetIndex(), e.GetTerm(), err)
 	}
 	if c.Seal != nil {
 		a.seal(*c.Seal)
@@ -286,7 +285,7 @@ func (a *applier) apply(e *raftpb.Entry) {
 func (a *applier) applyConf(e *raftpb.Entry) {
 	cc, err := confChangeOf(e)
 	if err != nil {
-		panic(fmt.Sprintf("election: log entry %d of term %d was let in: %v", e.GetIndex(), e.GetTerm(), err))
+		a.fail("log entry %d of term %d was let in: %v", e.GetIndex(), e.GetTerm(), err)
 	}
 	if err := a.confRefusal(cc); err != nil {
 		a.trace("entry %d changes no configuration: %v", e.GetIndex(), err)

@@ -45,7 +45,10 @@ type base struct {
 
 	effects    []Effect
 	persistSeq uint64
-	wake       Instant
+	// wake is when a Tick is asked for, wakeRule by which rule; running is the rule that runs,
+	// or the input that is taken in.
+	wake           Instant
+	wakeRule, running string
 	// stepping is true while a step changes the Node, settled what the last one led to.
 	stepping bool
 	settled  settled
@@ -76,12 +79,9 @@ func (b *base) persist(p Persist) uint64 {
 	return p.Seq
 }
 
-// wakeAt asks for a Tick at t.
-func (b *base) wakeAt(t Instant) { b.wake = min(b.wake, t) }
-
 func (b *base) trace(format string, args ...any) {
 	if b.cfg.Trace != nil {
-		b.cfg.Trace(format, args...)
+		b.cfg.Trace(b.running, format, args...)
 	}
 }
 

@@ -56,9 +56,9 @@ type candidacy struct {
 // the interval grows.
 const quickTries = 4
 
-// campaignTimers decides whether it is this member's turn to campaign. Heir
+// rule decides whether it is this member's turn to campaign. Heir
 // number k waits k staggers, since two at once split the vote.
-func (c *campaign) campaignTimers() {
+func (c *campaign) rule() {
 	if !c.isVoter(c.cfg.ID) || c.ring.RingID == "" || !c.leaderLost() {
 		c.candidacy = candidacy{}
 		if c.isVoter(c.cfg.ID) && c.ring.RingID != "" && c.raftLead != c.cfg.ID {
@@ -69,7 +69,7 @@ func (c *campaign) campaignTimers() {
 	}
 	c.observe(leaderMissed{})
 	if !c.promises.free() {
-		return // voterTimers wakes
+		return // heldVotesRule wakes
 	}
 	c.observe(promiseEnded{})
 	if !c.active {

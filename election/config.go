@@ -38,8 +38,9 @@ type Config struct {
 	Unborn bool
 	// RaftLogger may be nil.
 	RaftLogger raft.Logger
-	// Trace, if not nil, is told every decision as a short sentence.
-	Trace func(format string, args ...any)
+	// Trace, if not nil, is told every decision as a short sentence, and the rule or the
+	// input that it comes from.
+	Trace func(rule, format string, args ...any)
 	// CompactAfter is how many applied entries are kept before the log is cut
 	// behind a snapshot; 0 means 4096.
 	CompactAfter uint64

@@ -60,9 +60,9 @@ func (f *following) releasedByLeader() bool {
 	return v.voidTerm == f.term && (v.promise.term != f.term || v.promise.seq <= v.voidSeq)
 }
 
-// proofTimers asks the leader whether it leads before this member's proof of it
+// rule asks the leader whether it leads before this member's proof of it
 // ends, and wakes when it ends, since that is news. A voter asks in missRenewal.
-func (f *following) proofTimers() {
+func (f *following) rule() {
 	until := f.leaderUntil()
 	if until == 0 || until == Never || f.raftLead == f.cfg.ID {
 		return

@@ -18,10 +18,10 @@ func (q *requests) requireRule() {
 	}
 }
 
-// forgetTimers lets the declared leader drop former members from the list when
+// forgetRule lets the declared leader drop former members from the list when
 // the settings say so. The wall clock decides: a wrong one costs a line of
 // status. A leader wakes often enough by itself.
-func (q *requests) forgetTimers() {
+func (q *requests) forgetRule() {
 	l := q.lead
 	if q.now < l.nextForget {
 		return

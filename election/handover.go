@@ -82,10 +82,10 @@ func (q *requests) handoverPatience() time.Duration {
 	return max(min(q.ring.Settings.Lease(), time.Second), 4*q.ring.Settings.Stagger())
 }
 
-// handoverTimers goes through the steps: the appointment is committed, the
+// handoverRule goes through the steps: the appointment is committed, the
 // appointed member votes, the claim is given up, the voters are released, and
 // raft transfers its leadership.
-func (q *requests) handoverTimers() {
+func (q *requests) handoverRule() {
 	l := q.lead
 	h := l.handover
 	if h == nil {

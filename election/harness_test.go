@@ -144,7 +144,7 @@ func (w *world) boot(nd *node, rec election.Recovered) {
 		Rand: rand.New(rand.NewPCG(nd.id, nd.inc)).Uint64, Wall: func() int64 { return w.clock*1_000_000 + w.now.SinceOrigin().Microseconds() },
 	}
 	if !w.untraced {
-		c.Trace = func(f string, args ...any) { w.logf("%s %s", nd.name, fmt.Sprintf(f, args...)) }
+		c.Trace = func(_, f string, args ...any) { w.logf("%s %s", nd.name, fmt.Sprintf(f, args...)) }
 	}
 	n, err := election.New(c, rec, w.now)
 	if err != nil {

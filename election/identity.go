@@ -392,3 +392,46 @@ func (i *identity) announce(every time.Duration) {
 	}
 	i.wakeAt(i.returned.Add(every))
 }
+
+// announceRule tells the others of this process, while the ring has not recorded it as
+// it is, or while this member hears nobody.
+func (i *identity) announceRule() {
+	me, ok := i.ring.Member(i.cfg.ID)
+	if i.ring.RingID == "" && i.restarted && i.raftLead != 0 && !i.removed {
+		// The ring may have recorded its former process, which ended before anything
+		// was on its disk. The leader gives it nothing before it says what it is.
+		i.announce(inquireAgain)
+	}
+	if i.removed || !ok {
+		return
+	}
+	moved := len(i.cfg.Addresses) > 0 && !slices.Equal(me.Addresses, i.cfg.Addresses)
+	changed := moved || me.Incarnation != i.cfg.Incarnation || me.Version != i.cfg.Version || me.LogVersion != i.cfg.LogVersion
+	if i.leads() {
+		if changed && i.mayRecord() {
+			i.proposals.proposeOnce(proposalKey{kind: "return", id: me.ID}, ring.Command{Return: &i.self().Return})
+		}
+		return
+	}
+	// A learner that has everything hears nothing: it is lonely only if
+	// something speaks against its being in touch.
+	lonely := i.roster.leaderHeard.Add(lonelyAfter * i.ring.Settings.Lease())
+	if !i.isVoter(i.cfg.ID) && i.roster.leaderHeard > 0 {
+		lonely = Never
+		if i.roster.touchDoubted > i.roster.leaderHeard {
+			lonely = i.roster.touchDoubted.Add(lonelyAfter * i.ring.Settings.Lease())
+		}
+	}
+	switch {
+	case changed:
+		// Everybody is told, since certificates of the former process may
+		// still be under way to everybody.
+		i.announce(i.ring.Settings.RenewEvery())
+	case i.now >= lonely:
+		// Perhaps the ring went on without this member: whoever knows answers
+		// with a notice.
+		i.announce(i.ring.Settings.Lease())
+	default:
+		i.wakeAt(lonely)
+	}
+}

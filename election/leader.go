@@ -22,6 +22,8 @@ type leader struct {
 	verdicts  *verdicts
 	voters    *voters
 	watch     *watch
+	// stage is how far the leadership had come when it was last looked at.
+	stage leaderStage
 }
 
 // elected begins a raft leadership.
@@ -67,48 +69,9 @@ func (ld *leader) stepDown() {
 	ld.roster.leaderHeard = max(ld.roster.leaderHeard, ld.now)
 }
 
-// leadTimers does what raft's leader has to do at this time.
-func (ld *leader) leadTimers() {
-	l := ld.lead
-	if ld.now >= l.nextTick {
-		ld.tickRaft()
-		if ld.lead != l {
-			return
-		}
-		l.nextTick = ld.now.Add(ld.tickEvery())
-	}
-	ld.wakeAt(l.nextTick)
-	switch {
-	case ld.caretaker.handOnRule():
-	case !ld.declared():
-		ld.winner()
-	default:
-		l.why = ""
-		ld.watch.owedRule()
-		ld.evictSuspects()
-		ld.requests.handoverTimers()
-		ld.requests.stopRule()
-		ld.timedTimers()
-		ld.breakTimers()
-		ld.requests.forgetTimers()
-		ld.requests.requireRule()
-	}
-	if ld.lead != l {
-		return
-	}
-	ld.renewal.renewTimers()
-	if ld.lead != l {
-		return
-	}
-	ld.sendPostponed()
-	ld.voters.reconcile()
-	ld.requests.completeRequests()
-	ld.requests.applicantTimers()
-}
-
-// winner decides what a raft leader that is not declared does: declare itself
+// declareRule decides what a raft leader that is not declared does: declare itself
 // if it is the heir, once those before it are gone; else take care.
-func (ld *leader) winner() {
+func (ld *leader) declareRule() {
 	l := ld.lead
 	if ld.ring.RingID == "" || ld.proposals.inFlight[proposalKey{kind: "declare"}] != 0 {
 		return
@@ -228,8 +191,8 @@ func (ld *leader) leaderDeclared(d ring.Declare) {
 	}
 }
 
-// evictSuspects lets the declared leader act on what is known against others.
-func (ld *leader) evictSuspects() {
+// evictRule lets the declared leader act on what is known against others.
+func (ld *leader) evictRule() {
 	if !ld.roster.anythingAgainst() || !ld.roster.inTouch() {
 		return
 	}
@@ -307,8 +270,8 @@ func (ld *leader) memberReturned(from uint64, r Return) {
 	}
 }
 
-// breakTimers tells of interruptions, once the claim is back.
-func (ld *leader) breakTimers() {
+// interruptionRule tells of interruptions, once the claim is back.
+func (ld *leader) interruptionRule() {
 	b := &ld.recorder.breaks
 	if b.pending.Times == 0 || ld.lead.handover != nil {
 		return
@@ -326,8 +289,8 @@ func (ld *leader) breakTimers() {
 	ld.wakeAt(b.tellAt)
 }
 
-// timedTimers lets the declared leader tell its figures, once.
-func (ld *leader) timedTimers() {
+// figuresRule lets the declared leader tell its figures, once.
+func (ld *leader) figuresRule() {
 	l := ld.lead
 	if l.timed == nil || l.tellTimed == Never {
 		return
@@ -342,4 +305,17 @@ func (ld *leader) timedTimers() {
 	}
 	l.tellTimed = ld.now.Add(ld.ring.Settings.RenewEvery())
 	ld.wakeAt(l.tellTimed)
+}
+
+// heartbeatRule lets raft send its heartbeats.
+func (ld *leader) heartbeatRule() {
+	l := ld.lead
+	if ld.now >= l.nextTick {
+		ld.tickRaft()
+		if ld.lead != l {
+			return
+		}
+		l.nextTick = ld.now.Add(ld.tickEvery())
+	}
+	ld.wakeAt(l.nextTick)
 }

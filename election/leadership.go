@@ -253,3 +253,17 @@ func (ls *leadership) firstClaim() ring.Phases {
 	ls.wakeAt(l.tellTimed)
 	return p
 }
+
+// handedOverRule completes a handover that nobody took over in time.
+func (ls *leadership) handedOverRule() {
+	w := ls.handedOver
+	if w == nil || ls.leads() {
+		return
+	}
+	if ls.now < w.deadline {
+		ls.wakeAt(w.deadline)
+		return
+	}
+	ls.handedOver = nil
+	ls.emit(Done{Ref: w.ref, Err: ErrNoAnswer})
+}

@@ -1,8 +1,6 @@
 package election
 
 import (
-	"fmt"
-
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 )
@@ -55,7 +53,7 @@ func (r *replica) lastIndex() uint64 {
 	}
 	last, err := r.store.LastIndex()
 	if err != nil {
-		panic(fmt.Sprintf("election: last index of the memory log: %v", err)) // it never fails
+		r.fail("last index of the memory log: %v", err) // it never fails
 	}
 	return last
 }
@@ -108,12 +106,12 @@ func (r *replica) termAt(index uint64) (uint64, bool) {
 func (r *replica) stored(w *write) {
 	if w.snapshot != nil {
 		if err := r.store.ApplySnapshot(w.snapshot); err != nil {
-			panic(fmt.Sprintf("election: raft accepted a snapshot that its storage refuses: %v", err))
+			r.fail("raft accepted a snapshot that its storage refuses: %v", err)
 		}
 	}
 	if len(w.entries) > 0 {
 		if err := r.store.Append(w.entries); err != nil {
-			panic(fmt.Sprintf("election: append to memory log: %v", err))
+			r.fail("append to memory log: %v", err)
 		}
 	}
 	if w.hard != nil && !raft.IsEmptyHardState(w.hard) {

@@ -327,9 +327,9 @@ func (m *membership) majoritySaysNo(voters []uint64) bool {
 	return out >= min(len(voters)/2+1, others)
 }
 
-// leaveTimers lets a member that was taken out of the ring go as soon as the
+// leaveRule lets a member that was taken out of the ring go as soon as the
 // others say that raft does without it too. Who never voted goes after a while.
-func (m *membership) leaveTimers() {
+func (m *membership) leaveRule() {
 	if m.leavingSince == 0 {
 		return
 	}

@@ -36,6 +36,9 @@ type Node struct {
 	status     *status
 	links      *links
 	applier    *applier
+
+	// led: this member led when the rules last came to that.
+	led bool
 }
 
 // assemble makes the parts of a Node and connects them.
@@ -143,6 +146,9 @@ func (n *Node) Effects() []Effect {
 // NextWake returns when Tick has to be called at the latest; Never if no time
 // is awaited.
 func (n *Node) NextWake() Instant { return n.wake }
+
+// WakeRule names the rule that asked for NextWake; "" if no time is awaited.
+func (n *Node) WakeRule() string { return n.wakeRule }
 
 // State returns the committed ring. It is not changed any more; the Node goes
 // on with another one.
@@ -288,7 +294,7 @@ func (n *Node) Standing(now Instant, id uint64) Standing {
 
 // Answered hands in what another member says of this one.
 func (n *Node) Answered(now Instant, s Standing) {
-	n.step(now, func() {
+	n.step(now, "answer", func() {
 		q := &n.membership.inquiry
 		if q.since == 0 || s.From == 0 || s.From == n.cfg.ID || n.ring.RingID != "" && s.RingID != n.ring.RingID {
 			return
@@ -349,10 +355,10 @@ func (n *Node) follow(t transition) {
 
 // Pinged hands in a watcher's probe, in the order of their receipt; every one
 // that is answered and carries a grant, whoever leads.
-func (n *Node) Pinged(now Instant, p Ping) { n.step(now, func() { n.lease.pinged(p) }) }
+func (n *Node) Pinged(now Instant, p Ping) { n.step(now, "ping", func() { n.lease.pinged(p) }) }
 
-// voterTimers lets held votes through once this voter is free.
-func (n *Node) voterTimers() {
+// heldVotesRule lets held votes through once this voter is free.
+func (n *Node) heldVotesRule() {
 	v := n.promises
 	if !n.promises.free() {
 		if !n.leads() {
@@ -404,7 +410,7 @@ func (n *Node) certify(c Certificate) {
 // MonitorRuns says whether this member's own monitor does its work. While it
 // does not, the leader is told that the successor is unwatched.
 func (n *Node) MonitorRuns(now Instant, runs bool) {
-	n.step(now, func() {
+	n.step(now, "monitor runs", func() {
 		if n.leader.watch.unwatched == runs {
 			n.leader.watch.unwatched = !runs
 			n.leader.watch.unwatchedTold = -Never / 2

@@ -66,14 +66,14 @@ func (of *offers) takeoverOffered(from uint64, t Takeover) {
 			of.roster.check(id)
 		}
 	}
-	if !of.offerRule() {
+	if !of.rule() {
 		of.send(Message{To: from, Takeover: of.takeoverAnswer()})
 	}
 }
 
-// offerRule answers an offer once this member is able. It reports whether the
+// rule answers an offer once this member is able. It reports whether the
 // offer is answered.
-func (of *offers) offerRule() bool {
+func (of *offers) rule() bool {
 	if !of.offer.open {
 		return true
 	}

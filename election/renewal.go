@@ -149,10 +149,10 @@ func (rw *renewal) stepAside() {
 	rw.campaign.candidacy.yieldUntil = max(rw.campaign.candidacy.yieldUntil, rw.now.Add(s.RenewEvery()/2).Add(s.Stagger()*time.Duration(len(rw.conf.GetVoters()))))
 }
 
-// renewTimers sends renewals every third of a lease, from the moment that this
+// rule sends renewals every third of a lease, from the moment that this
 // member proposes its declaration. A caretaker sends none: its voters must
 // stay free to elect the heir.
-func (rw *renewal) renewTimers() {
+func (rw *renewal) rule() {
 	r := rw.lease
 	if rw.lostRule() {
 		return
@@ -221,7 +221,7 @@ func (rw *renewal) bound(id uint64) bool {
 	if f := r.bonds.Ensure(id); !f.asked && r.lapse.since == 0 {
 		f.asked = true
 		r.next = rw.now
-		rw.renewTimers()
+		rw.rule()
 	}
 	return false
 }

@@ -392,11 +392,11 @@ func (r *replica) compact() {
 	}
 	snap, err := r.store.CreateSnapshot(r.applied, r.conf, r.snapshot())
 	if err != nil {
-		panic(fmt.Sprintf("election: snapshot at index %d: %v", r.applied, err))
+		r.fail("snapshot at index %d: %v", r.applied, err)
 	}
 	r.snapped = r.applied
 	if err := r.store.Compact(r.applied - r.cfg.CompactAfter/4); err != nil && err != raft.ErrCompacted {
-		panic(fmt.Sprintf("election: compact the log: %v", err))
+		r.fail("compact the log: %v", err)
 	}
 	r.persist(Persist{Snapshot: snap})
 }

@@ -7,8 +7,6 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
-
-	"github.com/arc-ring/arc/ring"
 )
 
 // campaignTransfer is how raft marks votes that a leader itself asked for.
@@ -23,30 +21,36 @@ const lonelyAfter = 4
 const resumedApart = 4
 
 // Tick tells the time. Calling it early is harmless.
-func (n *Node) Tick(now Instant) { n.step(now, func() {}) }
+func (n *Node) Tick(now Instant) { n.step(now, "tick", func() {}) }
 
 // Receive hands in a message from another member.
-func (n *Node) Receive(now Instant, m Message) { n.step(now, func() { n.receive(m) }) }
+func (n *Node) Receive(now Instant, m Message) { n.step(now, "receive", func() { n.receive(m) }) }
 
 // Report hands in what this member's own monitor suspects.
 func (n *Node) Report(now Instant, s Suspicion) {
 	s.By = n.cfg.ID
-	n.step(now, func() { n.verdicts.ownSuspicion(s) })
+	n.step(now, "report", func() { n.verdicts.ownSuspicion(s) })
 }
 
 // Certify hands in a death certificate that a monitor brought.
-func (n *Node) Certify(now Instant, c Certificate) { n.step(now, func() { n.certify(c) }) }
+func (n *Node) Certify(now Instant, c Certificate) {
+	n.step(now, "certificate", func() { n.certify(c) })
+}
 
 // Probed answers a Probe.
-func (n *Node) Probed(now Instant, r ProbeResult) { n.step(now, func() { n.probed(r) }) }
+func (n *Node) Probed(now Instant, r ProbeResult) {
+	n.step(now, "probe answer", func() { n.probed(r) })
+}
 
 // Persisted says that the Persist with the number is durable.
-func (n *Node) Persisted(now Instant, seq uint64) { n.step(now, func() { n.applier.persisted(seq) }) }
+func (n *Node) Persisted(now Instant, seq uint64) {
+	n.step(now, "persisted", func() { n.applier.persisted(seq) })
+}
 
 // Unreachable says that the transport lost the stream to a member, and with it
 // perhaps what was under way.
 func (n *Node) Unreachable(now Instant, id uint64) {
-	n.step(now, func() {
+	n.step(now, "stream lost", func() {
 		if n.leads() {
 			n.streamLost(id)
 			n.leadership.lead.unsettle(id)
@@ -61,7 +65,7 @@ func (n *Node) Unreachable(now Instant, id uint64) {
 // ring commits it; nothing else of the member changes. While it is empty the
 // ring's knowledge stands.
 func (n *Node) Readdress(now Instant, addresses []string) {
-	n.step(now, func() {
+	n.step(now, "readdress", func() {
 		if !slices.Equal(n.cfg.Addresses, addresses) {
 			n.cfg.Addresses = slices.Clone(addresses)
 			n.identity.returned = min(n.identity.returned, n.now.Add(-n.ring.Settings.RenewEvery())) // announced at once
@@ -75,10 +79,10 @@ func (n *Node) Request(now Instant, r Request) {
 		n.emit(Done{Ref: r.Ref, Err: ErrRemoved})
 		return
 	}
-	n.step(now, func() { n.leader.requests.request(r) })
+	n.step(now, "request", func() { n.leader.requests.request(r) })
 }
 
-func (n *Node) step(now Instant, f func()) {
+func (n *Node) step(now Instant, input string, f func()) {
 	if n.removed {
 		return
 	}
@@ -86,7 +90,7 @@ func (n *Node) step(now Instant, f func()) {
 	if lease := n.ring.Settings.Lease(); n.wake != Never && now > max(n.wake, n.now).Add(lease/2) && (n.roster.resumed == 0 || now >= n.roster.resumed.Add(resumedApart*lease)) {
 		n.roster.resumed = now
 	}
-	n.now = max(n.now, now)
+	n.now, n.running = max(n.now, now), input
 	f()
 	n.settle()
 	n.stepEnds()
@@ -97,45 +101,6 @@ func (n *Node) stepEnds() {
 	n.settled.claimTerm, n.settled.claimEnd = n.leadership.computeClaim()
 	n.settled.leaderUntil = n.following.computeLeaderUntil()
 	n.stepping = false
-}
-
-// settle carries on until nothing more follows from the present state at the
-// present time, and works out when to look again.
-func (n *Node) settle() {
-	for range 100 {
-		if n.removed {
-			n.wake = Never
-			return
-		}
-		n.wake = Never
-		if n.leads() && n.leadership.lead.since == n.now && !n.declared() {
-			n.leader.winner() // so that its declaration goes with its first append
-		}
-		n.applier.ready()
-		if n.removed {
-			continue
-		}
-		n.voterTimers()
-		if n.leads() {
-			n.campaign.twoLeft()
-			n.leader.leadTimers()
-		} else {
-			n.campaign.campaignTimers()
-		}
-		n.verdicts.suspectTimers()
-		n.offers.offerRule()
-		n.memberTimers()
-		n.membership.inquiryRule()
-		if n.removed {
-			continue
-		}
-		n.leadership.updateClaim()
-		n.links.relink()
-		if !n.canTake() {
-			return
-		}
-	}
-	panic("election: the state does not settle: " + n.status.reason(n.now, n.status.tolerance(n.now).needs(), n.Missing(n.now)))
 }
 
 func (n *Node) receive(m Message) {
@@ -286,60 +251,6 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 	n.follow(n.hear(m, m.GetType() == raftpb.MsgTimeoutNow))
 }
 
-// memberTimers does what every member does beside voting: tell the leader of
-// a restart, and complete a handover that was taken over, or not.
-func (n *Node) memberTimers() {
-	if w := n.leadership.handedOver; w != nil && !n.leads() {
-		if n.now >= w.deadline {
-			n.leadership.handedOver = nil
-			n.emit(Done{Ref: w.ref, Err: ErrNoAnswer})
-		} else {
-			n.wakeAt(w.deadline)
-		}
-	}
-	n.following.proofTimers()
-	n.membership.leaveTimers()
-	n.leader.watch.unwatchedRule()
-	me, ok := n.ring.Member(n.cfg.ID)
-	if n.ring.RingID == "" && n.restarted && n.raftLead != 0 && !n.removed {
-		// The ring may have recorded its former process, which ended before anything
-		// was on its disk. The leader gives it nothing before it says what it is.
-		n.identity.announce(inquireAgain)
-	}
-	if n.removed || !ok {
-		return
-	}
-	moved := len(n.cfg.Addresses) > 0 && !slices.Equal(me.Addresses, n.cfg.Addresses)
-	changed := moved || me.Incarnation != n.cfg.Incarnation || me.Version != n.cfg.Version || me.LogVersion != n.cfg.LogVersion
-	if n.leads() {
-		if changed && n.identity.mayRecord() {
-			n.leader.proposals.proposeOnce(proposalKey{kind: "return", id: me.ID}, ring.Command{Return: &n.identity.self().Return})
-		}
-		return
-	}
-	// A learner that has everything hears nothing: it is lonely only if
-	// something speaks against its being in touch.
-	lonely := n.roster.leaderHeard.Add(lonelyAfter * n.ring.Settings.Lease())
-	if !n.isVoter(n.cfg.ID) && n.roster.leaderHeard > 0 {
-		lonely = Never
-		if n.roster.touchDoubted > n.roster.leaderHeard {
-			lonely = n.roster.touchDoubted.Add(lonelyAfter * n.ring.Settings.Lease())
-		}
-	}
-	switch {
-	case changed:
-		// Everybody is told, since certificates of the former process may
-		// still be under way to everybody.
-		n.identity.announce(n.ring.Settings.RenewEvery())
-	case n.now >= lonely:
-		// Perhaps the ring went on without this member: whoever knows answers
-		// with a notice.
-		n.identity.announce(n.ring.Settings.Lease())
-	default:
-		n.wakeAt(lonely)
-	}
-}
-
 func (n *Node) remove(epoch uint64, why string) {
 	if n.removed {
 		return
@@ -358,4 +269,12 @@ func (n *Node) end(why error) {
 		n.emit(Done{Ref: w.ref, Err: why})
 	}
 	n.removed = true
+}
+
+// declareAtOnce lets a winner declare itself in the step in which it was elected, so that
+// its declaration goes with its first append.
+func (n *Node) declareAtOnce() {
+	if n.leads() && n.leadership.lead.since == n.now && !n.declared() {
+		n.leader.declareRule()
+	}
 }

@@ -111,9 +111,9 @@ func (v *verdicts) suspicion(s Suspicion) {
 	}
 }
 
-// suspectTimers forgets what is no longer repeated: a monitor that was
+// rule forgets what is no longer repeated: a monitor that was
 // re-pointed takes nothing back.
-func (v *verdicts) suspectTimers() {
+func (v *verdicts) rule() {
 	if !v.roster.anySuspect() {
 		return // this is asked at every step, and a ring may be large
 	}

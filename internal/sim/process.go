@@ -224,9 +224,9 @@ func (s *Sim) makeCore(n *node, id uint64, rec election.Recovered) {
 		Wall:         func() int64 { return 1_760_000_000_000_000 + (s.now+n.wall)/1000 },
 		CompactAfter: s.world.CompactAfter, Unborn: n.unborn,
 	}
-	cfg.Trace = func(format string, args ...any) {
+	cfg.Trace = func(rule, format string, args ...any) {
 		s.stats.Named["core: "+format]++
-		s.tracef(n, format, args...)
+		s.tracef(n, "["+rule+"] "+format, args...)
 	}
 	core, err := s.opt.Make(cfg, rec, n.clock.local(s.now))
 	if err != nil {
