@@ -151,27 +151,12 @@ func (c *cluster) settled() (leader *arcv1.StatusResponse, err error) {
 	return observe.Whole(answers)
 }
 
-func memberNames(st *arcv1.StatusResponse) []string {
-	var list []string
-	for _, m := range st.Members {
-		list = append(list, m.Name)
-	}
-	return list
-}
-
 func names(nodes []*node) []string {
 	var list []string
 	for _, n := range nodes {
 		list = append(list, n.name)
 	}
 	return list
-}
-
-func sameSet(a, b []string) bool {
-	a, b = slices.Clone(a), slices.Clone(b)
-	slices.Sort(a)
-	slices.Sort(b)
-	return slices.Equal(a, b)
 }
 
 // start starts the node's coordinator.
