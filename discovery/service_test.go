@@ -102,14 +102,7 @@ func testLogger(t testing.TB, name string) hclog.Logger {
 	if !testing.Verbose() {
 		return hclog.NewNullLogger()
 	}
-	return hclog.New(&hclog.LoggerOptions{Name: name, Level: hclog.Debug, Output: testWriter{t}, DisableTime: true})
-}
-
-type testWriter struct{ t testing.TB }
-
-func (w testWriter) Write(b []byte) (int, error) {
-	w.t.Log(string(b[:len(b)-1]))
-	return len(b), nil
+	return hclog.New(&hclog.LoggerOptions{Name: name, Level: hclog.Debug, Output: t.Output(), DisableTime: true})
 }
 
 func (h *house) context() context.Context {

@@ -136,7 +136,7 @@ func TestDemoFailsWhenNobodyCertifies(t *testing.T) {
 	for _, n := range r.Nodes() {
 		must(t, n.SignalMonitor(syscall.SIGSTOP))
 	}
-	if v, err := r.Demo(within(t, 4*time.Second), testWriter{t}); err == nil {
+	if v, err := r.Demo(within(t, 4*time.Second), t.Output()); err == nil {
 		t.Errorf("the demonstration ends well: %+v", v)
 	}
 }

@@ -1,7 +1,6 @@
 package devring
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -9,25 +8,17 @@ import (
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
-// testWriter prints what a demonstration says.
-type testWriter struct{ t *testing.T }
-
-func (w testWriter) Write(b []byte) (int, error) {
-	w.t.Log(strings.TrimRight(string(b), "\n"))
-	return len(b), nil
-}
-
 // The whole story: leader after leader is killed down to the last one, all
 // come back, and a returned former leader takes over.
 func TestLeaderAfterLeaderIsKilled(t *testing.T) {
 	t.Parallel()
 	r := prepare(t, Options{Nodes: 5, Profile: calm})
 	startAll(t, r)
-	v, err := r.Demo(within(t, 2*time.Minute), testWriter{t})
+	v, err := r.Demo(within(t, 2*time.Minute), t.Output())
 	if err != nil {
 		t.Error(err)
 	}
-	if err := v.Summary(testWriter{t}, r.Declared()); err != nil {
+	if err := v.Summary(t.Output(), r.Declared()); err != nil {
 		t.Error(err)
 	}
 	if len(v.Failovers) != 5 {
