@@ -23,7 +23,7 @@ func TestABlinkOfTheClaimIsNotReported(t *testing.T) {
 		"a gain and its loss":  {[]ClaimChanged{got, lost}, []ClaimChanged{got, lost}},
 		"another term's gain":  {[]ClaimChanged{lost, other}, []ClaimChanged{lost, other}},
 	} {
-		n := &Node{}
+		n := assemble(Config{}, &ring.State{}, 0)
 		for _, c := range tt.changes {
 			n.emit(Probe{}) // what else a turn leads to
 			n.leadership.reportClaim(c)
