@@ -227,7 +227,7 @@ func nextOf(t *testing.T, w arcv1.ArcService_WatchClient, kind string) *arcv1.Ev
 // name back, once its own ring has evicted it.
 func TestTheNameOfADeadMemberIsFree(t *testing.T) {
 	nodes := startRing(t, "n1", "n2", "n3")
-	dead := election.Suspicion{ID: 3, Incarnation: nodes[2].n.incarnation, Evidence: ring.Refused}
+	dead := ring.Opinion{ID: 3, Incarnation: nodes[2].n.incarnation, Word: ring.Suspect{Evidence: ring.Refused}}
 	nodes[2].n.stopAs(errCrash)
 	nodes[2].reap()
 	if err := nodes[1].n.loop.Load().Report(dead); err != nil { // as its monitor does

@@ -47,7 +47,7 @@ type base struct {
 	persistSeq uint64
 	// wake is when a Tick is asked for, wakeRule by which rule; running is the rule that runs,
 	// or the input that is taken in.
-	wake           Instant
+	wake              Instant
 	wakeRule, running string
 	// stepping is true while a step changes the Node, settled what the last one led to.
 	stepping bool

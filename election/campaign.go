@@ -324,7 +324,7 @@ func (c *campaign) rank() int {
 // vouch passes what voided the promise on to the voters, ahead of the vote.
 func (c *campaign) vouch() {
 	v := c.promises.voucher
-	if v.Certificate == nil && v.Release == nil && v.Suspicion == nil {
+	if v.Certificate == nil && v.Release == nil && v.Opinion == nil {
 		return
 	}
 	for _, id := range c.otherVoters() {

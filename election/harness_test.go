@@ -417,7 +417,7 @@ func (w *world) suspect(by, name string, ev ring.Evidence) {
 	b, nd := w.nodes[by], w.nodes[name]
 	w.to(b, func(now election.Instant) {
 		m, _ := b.n.State().Member(nd.id)
-		b.n.Report(now, election.Suspicion{ID: nd.id, Incarnation: m.Incarnation, Term: b.n.State().Term, Evidence: ev})
+		b.n.Report(now, ring.Opinion{ID: nd.id, Incarnation: m.Incarnation, Term: b.n.State().Term, Word: ring.Suspect{Evidence: ev}})
 	})
 }
 

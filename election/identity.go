@@ -336,7 +336,7 @@ func (i *identity) forgetPeers() {
 func (i *identity) forgetStale(id uint64) {
 	m, ok := i.ring.Member(id)
 	p := i.roster.peers.Ensure(id)
-	if p.suspect != nil && (!ok || !i.concerns(p.suspect.Suspicion, m)) {
+	if p.suspect != nil && (!ok || !i.concerns(p.suspect.Opinion, m)) {
 		p.suspect = nil
 		i.roster.suspected++
 	}
@@ -348,7 +348,7 @@ func (i *identity) forgetStale(id uint64) {
 // concerns tells whether a suspicion is about a process that the member may
 // still be. Monitors know the committed incarnation alone, and a newer one may
 // die before it is committed; the leader's own probe asks for any.
-func (i *identity) concerns(s Suspicion, m ring.Member) bool {
+func (i *identity) concerns(s ring.Opinion, m ring.Member) bool {
 	return s.Incarnation == m.Incarnation || s.Incarnation == i.holder(m)
 }
 

@@ -1,5 +1,7 @@
 package election
 
+import "github.com/arc-ring/arc/ring"
+
 // inspection is a probe that this member makes because by, the leader, asked.
 type inspection struct {
 	incarnation, by uint64
@@ -29,11 +31,9 @@ func (v *verdicts) inspected(r ProbeResult) {
 		return
 	}
 	p.inspection = nil
-	s := Suspicion{ID: r.ID, Incarnation: r.Incarnation, Term: v.ring.Term, By: v.cfg.ID}
-	if r.found() || r.Outcome == Unanswered && p.heard.at > r.Asked {
-		s.Cleared = true
-	} else {
-		s.Evidence = r.evidence()
+	s := ring.Opinion{ID: r.ID, Incarnation: r.Incarnation, Term: v.ring.Term, By: v.cfg.ID, Word: ring.Clear{}}
+	if !r.found() && (r.Outcome != Unanswered || p.heard.at <= r.Asked) {
+		s.Word = ring.Suspect{Evidence: r.evidence()}
 	}
-	v.send(Message{To: x.by, Suspicion: &s})
+	v.send(Message{To: x.by, Opinion: &s})
 }

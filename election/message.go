@@ -22,7 +22,7 @@ type Message struct {
 	Raft        *raftpb.Message
 	Renew       *Renew
 	RenewAck    *RenewAck
-	Suspicion   *Suspicion
+	Opinion     *ring.Opinion
 	Certificate *Certificate
 	Release     *Release
 	Evicted     *EvictedNotice
@@ -74,7 +74,7 @@ type Check struct {
 type Unwatched struct{}
 
 // Inspect asks a member to probe another one that owes the leader an answer.
-// The answer is a Suspicion by the member that was asked.
+// The answer is an Opinion by the member that was asked.
 type Inspect struct{ ID, Incarnation uint64 }
 
 // Renew asks a voter to promise until Lease after its receipt.
@@ -101,27 +101,6 @@ type RenewAck struct {
 	// Lease is what was promised, if that is less than what was asked for; 0 if
 	// it is all.
 	Lease time.Duration
-}
-
-// Suspicion is one monitor's opinion that a member is dead (or, Cleared, that
-// it is not).
-type Suspicion struct {
-	ID, Incarnation uint64
-	// Term that the monitor last knew. One of an earlier leadership does not
-	// count, since it may arrive much later if it lay in the buffer of an isolated
-	// machine. A suspicion of a leader counts only in the term in which it leads.
-	Term     uint64
-	Evidence ring.Evidence
-	Cleared  bool
-	// By is the member whose monitor it is.
-	By uint64
-	// Grant, unless 0, is the number of a grant to the leader ID that has ended
-	// for good: By testifies. That stays true for ever, whatever else becomes of
-	// the suspicion.
-	Grant uint64
-	// Doubt: this is no suspicion yet. Whoever may lead next looks for itself, so
-	// that it knows by the time that the suspicion comes.
-	Doubt bool
 }
 
 // Certificate is a monitor's word that its own coordinator's process ended.
@@ -319,7 +298,9 @@ type ClaimChanged struct {
 // SuspicionChanged reports a suspicion that is new here, was taken back, or
 // was denied by the leader's own probe; or an accepted certificate.
 type SuspicionChanged struct {
-	Suspicion   *Suspicion
+	Opinion *ring.Opinion
+	// Cleared: the suspicion stands no longer.
+	Cleared     bool
 	Certificate *Certificate
 	Why         string
 }

@@ -11,7 +11,7 @@ import (
 // hears hands a node a word of another one's process that binds nobody.
 func (w *world) hears(name, from string, incarnation uint64, addresses ...string) {
 	to, by := w.nodes[name], w.nodes[from]
-	m := election.Message{From: by.id, To: to.id, Incarnation: incarnation, Suspicion: &election.Suspicion{ID: by.id, Incarnation: 1, Evidence: ring.Silent}}
+	m := election.Message{From: by.id, To: to.id, Incarnation: incarnation, Opinion: &ring.Opinion{ID: by.id, Incarnation: 1, Word: ring.Suspect{Evidence: ring.Silent}}}
 	if addresses != nil {
 		m.Return = &election.Return{Return: ring.Return{ID: by.id, Incarnation: incarnation, Addresses: addresses}}
 	}
@@ -93,7 +93,7 @@ func TestAMemberThatMovedIsNotTakenForDead(t *testing.T) {
 		return election.ProbeResult{ID: p.ID, Asked: p.Asked, Incarnation: p.Incarnation, Recorded: p.Recorded, Addresses: p.Addresses, Outcome: election.Unanswered, Displaced: true}
 	}
 	w.to(b, func(now election.Instant) {
-		b.n.Receive(now, election.Message{From: c.id, To: b.id, Incarnation: c.inc, Suspicion: &election.Suspicion{ID: b.id, Incarnation: 1, Evidence: ring.Silent}})
+		b.n.Receive(now, election.Message{From: c.id, To: b.id, Incarnation: c.inc, Opinion: &ring.Opinion{ID: b.id, Incarnation: 1, Word: ring.Suspect{Evidence: ring.Silent}}})
 	})
 	w.hears("b", "c", w.incarnation())
 	w.run(100 * time.Millisecond)

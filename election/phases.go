@@ -49,7 +49,7 @@ func (r *recorder) lossEvidence(id uint64) (why ring.Evidence, by, incarnation u
 		return ring.Certified, 0, c.Incarnation
 	}
 	if s := p.suspect; s != nil {
-		return s.Evidence, s.By, s.Incarnation
+		return s.Evidence(), s.By, s.Incarnation
 	}
 	if id == r.cfg.ID {
 		if own := r.ownLoss(); own != "" {

@@ -106,12 +106,12 @@ func TestPhasesAfterAFalseAlarm(t *testing.T) {
 // and goes for its silence. Nor does what nobody repeats: who said it may have looked
 // where the leader was before, or has left the ring.
 func TestTheHistoryNamesNoEvidenceThatNoLongerStands(t *testing.T) {
-	for name, fall := range map[string]func(w *world, c *node, said election.Suspicion){
-		"taken back": func(w *world, c *node, said election.Suspicion) {
-			said.Cleared = true
+	for name, fall := range map[string]func(w *world, c *node, said ring.Opinion){
+		"taken back": func(w *world, c *node, said ring.Opinion) {
+			said.Word = ring.Clear{}
 			w.to(c, func(now election.Instant) { c.n.Report(now, said) })
 		},
-		"not repeated": func(w *world, c *node, _ election.Suspicion) {
+		"not repeated": func(w *world, c *node, _ ring.Opinion) {
 			c.stopped = true
 			w.run(10 * time.Second)
 			c.stopped = false
@@ -121,7 +121,7 @@ func TestTheHistoryNamesNoEvidenceThatNoLongerStands(t *testing.T) {
 			w := threeFormed(t)
 			a, b, c := w.nodes["a"], w.nodes["b"], w.nodes["c"]
 			a.stopped = true
-			said := election.Suspicion{ID: a.id, Incarnation: a.inc, Term: b.n.State().Term, Evidence: ring.Refused}
+			said := ring.Opinion{ID: a.id, Incarnation: a.inc, Term: b.n.State().Term, Word: ring.Suspect{Evidence: ring.Refused}}
 			w.to(c, func(now election.Instant) { c.n.Report(now, said) })
 			w.run(100 * time.Millisecond)
 			fall(w, c, said)

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/arc-ring/arc/ring"
 )
 
 // promises is a voter's word: what it promised to a leader, and what it must not do
@@ -250,14 +252,14 @@ func (v *promises) holdVote(m *raftpb.Message, by uint64) {
 
 // testified takes a watcher's word that its grant to a leader has ended: the
 // promise that named this grant is over.
-func (v *promises) testified(s Suspicion) {
-	if s.Grant == 0 || s.Cleared {
+func (v *promises) testified(s ring.Opinion) {
+	if s.Grant() == 0 {
 		return
 	}
-	key := grantKey{s.By, s.Grant}
+	key := grantKey{s.By, s.Grant()}
 	v.deadGrant = key
 	if p := v.promise; p.to == s.ID && p.named == key && p.until > v.now {
 		v.trace("released from the promise to %d: its watcher %d testifies", p.to, s.By)
-		v.void(Message{Suspicion: &s})
+		v.void(Message{Opinion: &s})
 	}
 }

@@ -7,6 +7,8 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/arc-ring/arc/ring"
 )
 
 // campaignTransfer is how raft marks votes that a leader itself asked for.
@@ -27,7 +29,7 @@ func (n *Node) Tick(now Instant) { n.step(now, "tick", func() {}) }
 func (n *Node) Receive(now Instant, m Message) { n.step(now, "receive", func() { n.receive(m) }) }
 
 // Report hands in what this member's own monitor suspects.
-func (n *Node) Report(now Instant, s Suspicion) {
+func (n *Node) Report(now Instant, s ring.Opinion) {
 	s.By = n.cfg.ID
 	n.step(now, "report", func() { n.verdicts.ownSuspicion(s) })
 }
@@ -145,8 +147,8 @@ func (n *Node) receive(m Message) {
 		n.following.renewed(m.From, *m.Renew)
 	case m.RenewAck != nil:
 		n.leader.renewal.renewAcked(m.From, *m.RenewAck)
-	case m.Suspicion != nil:
-		n.verdicts.suspicion(*m.Suspicion)
+	case m.Opinion != nil:
+		n.verdicts.suspicion(*m.Opinion)
 	case m.Certificate != nil:
 		n.certify(*m.Certificate)
 	case m.Release != nil:

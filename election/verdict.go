@@ -8,7 +8,7 @@ import (
 
 // suspect is what this member knows against another one.
 type suspect struct {
-	Suspicion
+	ring.Opinion
 	// at is when it was last reported.
 	at Instant
 	// probing is when the leader's own probe began; confirmed that it failed.
@@ -25,18 +25,18 @@ type verdicts struct {
 	promises *promises
 	roster   *roster
 	// told is what this member last told others of a suspicion, at toldAt.
-	told   Suspicion
+	told   ring.Opinion
 	toldAt Instant
 }
 
 // ownSuspicion takes a report of the own monitor: it is noted here, and told
 // to those who decide.
-func (v *verdicts) ownSuspicion(s Suspicion) {
+func (v *verdicts) ownSuspicion(s ring.Opinion) {
 	m, ok := v.ring.Member(s.ID)
 	if !ok || !v.identity.concerns(s, m) || s.ID == v.cfg.ID {
 		return
 	}
-	if !s.Cleared {
+	if s.Word != (ring.Clear{}) {
 		v.roster.doubtTouch()
 	}
 	v.suspicion(s)
@@ -53,13 +53,13 @@ func (v *verdicts) ownSuspicion(s Suspicion) {
 	for _, id := range to {
 		if id != 0 && id != v.cfg.ID && id != s.ID {
 			c := s
-			v.send(Message{To: id, Suspicion: &c})
+			v.send(Message{To: id, Opinion: &c})
 		}
 	}
 }
 
 // suspicion notes somebody's opinion of a member.
-func (v *verdicts) suspicion(s Suspicion) {
+func (v *verdicts) suspicion(s ring.Opinion) {
 	v.promises.testified(s)
 	m, ok := v.ring.Member(s.ID)
 	if !ok || !v.identity.concerns(s, m) {
@@ -70,7 +70,7 @@ func (v *verdicts) suspicion(s Suspicion) {
 	}
 	p := v.roster.peers.Ensure(s.ID)
 	old := p.suspect
-	if s.Cleared {
+	if s.Word == (ring.Clear{}) {
 		if old != nil && old.By == s.By {
 			v.clear(s.ID, s, "answers again")
 		}
@@ -86,24 +86,24 @@ func (v *verdicts) suspicion(s Suspicion) {
 	if s.ID == v.ring.LeaderID && v.ring.Settings.LeaderGrants {
 		v.roster.check(s.ID)
 	}
-	if s.Doubt {
+	if s.Word == (ring.Doubt{}) {
 		return
 	}
-	if s.Evidence != ring.Refused && v.now < p.denied {
+	if s.Evidence() != ring.Refused && v.now < p.denied {
 		return
 	}
 	if old == nil {
-		old = &suspect{Suspicion: s}
+		old = &suspect{Opinion: s}
 		p.suspect = old
 		v.roster.suspected++
 		c := s
-		v.trace("suspects %s: %s, says %d", m.Name, s.Evidence, s.By)
-		v.emit(SuspicionChanged{Suspicion: &c, Why: string(s.Evidence)})
+		v.trace("suspects %s: %s, says %d", m.Name, s.Evidence(), s.By)
+		v.emit(SuspicionChanged{Opinion: &c, Why: string(s.Evidence())})
 	} else {
-		if s.Grant == 0 && old.Term == s.Term && old.By == s.By {
-			s.Grant = old.Grant // a testimony is for good
+		if g := old.Grant(); g != 0 && s.Grant() == 0 && old.Term == s.Term && old.By == s.By {
+			s.Word = ring.GrantExpired{Grant: g, Evidence: s.Evidence()} // that is for good
 		}
-		old.Suspicion = s
+		old.Opinion = s
 	}
 	old.at = v.now
 	if v.leads() {
@@ -123,19 +123,18 @@ func (v *verdicts) rule() {
 			continue
 		}
 		if end := s.at.Add(v.ring.Settings.SuspicionLasts()); v.now >= end {
-			v.clear(m.ID, s.Suspicion, "nobody repeats it")
+			v.clear(m.ID, s.Opinion, "nobody repeats it")
 		} else {
 			v.wakeAt(end)
 		}
 	}
 }
 
-func (v *verdicts) clear(id uint64, s Suspicion, why string) {
+func (v *verdicts) clear(id uint64, s ring.Opinion, why string) {
 	v.roster.peers.Ensure(id).suspect = nil
 	v.roster.suspected++
-	s.Cleared = true
 	v.trace("clears %d: %s", id, why)
-	v.emit(SuspicionChanged{Suspicion: &s, Why: why})
+	v.emit(SuspicionChanged{Opinion: &s, Cleared: true, Why: why})
 	v.observe(cleared{id, s.By})
 }
 
@@ -201,7 +200,7 @@ func (v *verdicts) confirm(r ProbeResult) {
 		// A watcher that alone cannot reach it says so again and again: it is
 		// believed again after as long as it takes to form the opinion.
 		p.denied = v.now.Add(v.ring.Settings.Detection(false))
-		v.clear(r.ID, s.Suspicion, "the leader reaches it")
+		v.clear(r.ID, s.Opinion, "the leader reaches it")
 		v.roster.deferInspection(r.ID)
 	}
 }
@@ -311,7 +310,7 @@ func (v *verdicts) against(m ring.Member) (ring.Evict, bool) {
 		e.Evidence, e.By = ring.Silent, v.cfg.ID
 		return e, v.silentToAll(m.ID)
 	}
-	e.Evidence, e.By = s.Evidence, s.By
+	e.Evidence, e.By = s.Evidence(), s.By
 	if v.confirmed(s) {
 		e.Evidence = s.found
 		return e, true
@@ -319,7 +318,7 @@ func (v *verdicts) against(m ring.Member) (ring.Evict, bool) {
 	// A leader whose watcher testified and that answers this member no more than
 	// the watcher was looked for by two.
 	e.Evidence = ring.Silent
-	if s.Grant != 0 && m.ID == v.ring.LeaderID && v.roster.checkedSilent(m.ID) {
+	if s.Grant() != 0 && m.ID == v.ring.LeaderID && v.roster.checkedSilent(m.ID) {
 		return e, true
 	}
 	// Whoever follows a leader hears from it all the time; a lease of silence

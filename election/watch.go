@@ -104,7 +104,7 @@ func (w *watch) askToInspect(id uint64) {
 			return
 		}
 	}
-	w.verdicts.suspicion(Suspicion{ID: id, Incarnation: m.Incarnation, Term: w.ring.Term, Evidence: ring.Silent, By: w.cfg.ID})
+	w.verdicts.suspicion(ring.Opinion{ID: id, Incarnation: m.Incarnation, Term: w.ring.Term, By: w.cfg.ID, Word: ring.Suspect{Evidence: ring.Silent}})
 }
 
 // maybeDead reports whether a member is dead as far as the leader knows, or may

@@ -67,18 +67,14 @@ func (m *watcher) do(actions []detector.Action) {
 					})
 				})
 			})
-		case detector.Doubted:
-			w.to(m.nd, func(now election.Instant) {
-				m.n.Report(now, election.Suspicion{ID: a.Target.ID, Incarnation: a.Target.Incarnation, Term: a.Term, Doubt: true})
-			})
-		case detector.Suspected:
-			if a.Grant != 0 && !a.Repeat || a.Grant != 0 && m.told != "testimony" {
+		case detector.Say:
+			if g := a.Opinion.Grant(); g != 0 && (!a.Repeat || m.told != "testimony") {
 				m.told = "testimony"
 				w.logf("%s's monitor: %s; its grant has ended", m.nd.name, a.Reason)
 			}
-			w.to(m.nd, func(now election.Instant) {
-				m.n.Report(now, election.Suspicion{ID: a.Target.ID, Incarnation: a.Target.Incarnation, Term: a.Term, Evidence: ring.Evidence(a.Evidence), Grant: a.Grant})
-			})
+			if a.Opinion.Word != (ring.Clear{}) {
+				w.to(m.nd, func(now election.Instant) { m.n.Report(now, a.Opinion) })
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -258,7 +259,7 @@ func (h *home) awaitSuspicion(of *node, evidence string) *peerv1.Opinion {
 func (h *home) awaitLink(of *node, state string) {
 	h.t.Helper()
 	h.await(state+" "+of.name, func(r *localv1.MonitorRequest) bool {
-		return r.GetLink().GetTarget() == of.id && r.GetLink().GetState() == state
+		return r.GetLink().GetTarget() == of.id && r.GetLink().GetState().String() == "STATE_"+strings.ToUpper(state)
 	})
 }
 

@@ -176,7 +176,7 @@ func (m *monitor) watchTick(now mono.Instant) {
 	}
 	to, _ := m.watch.Front()
 	m.logRelinked(from.Name, to.Name, "the time of arc relink is over")
-	m.linkState(to, "returned", "from "+from.Name)
+	m.linkState(to, localv1.LinkState_STATE_RETURNED, "from "+from.Name)
 }
 
 // longestGrantUS bounds what a link may ask for; settings never come near it.

@@ -16,6 +16,7 @@ import (
 	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/monotime"
+	"github.com/arc-ring/arc/internal/peerwire"
 	"github.com/arc-ring/arc/monitor/detector"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
@@ -245,55 +246,32 @@ func (m *monitor) carryOut(now mono.Instant, actions []detector.Action) {
 			m.move(now, a.Target)
 		case detector.Ping:
 			m.ping(now, a)
-		case detector.Suspected, detector.Cleared:
-			m.suspect(a)
-		case detector.Doubted:
-			m.doubt(a)
+		case detector.Say:
+			m.say(a)
 		}
 	}
 }
 
-func (m *monitor) suspect(a detector.Action) {
-	cleared := a.Kind == detector.Cleared
-	o := m.opinion(a)
-	switch {
-	case cleared:
-		o.Body = &peerv1.Opinion_Clear{Clear: &peerv1.Clear{}}
-	case a.Grant != 0:
-		o.Body = &peerv1.Opinion_GrantExpired{GrantExpired: &peerv1.GrantExpired{Grant: a.Grant, Evidence: ring.Evidence(a.Evidence).Number()}}
-	default:
-		o.Body = &peerv1.Opinion_Suspect{Suspect: &peerv1.Suspect{Evidence: ring.Evidence(a.Evidence).Number()}}
-	}
-	m.local.report(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Opinion{Opinion: o}})
+// say tells the coordinator what is thought of a member.
+func (m *monitor) say(a detector.Action) {
+	o := a.Opinion
+	o.By = m.link.GetSelf().GetId()
+	m.local.report(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Opinion{Opinion: peerwire.EncodeOpinion(o)}})
 	if a.Repeat {
 		return
 	}
-	args := []any{"peer", a.Target.Name, "id", a.Target.ID, "term", a.Term, "reason", a.Reason.String()}
-	if cleared {
-		m.linkState(a.Target, "cleared", a.Reason.String())
+	args := []any{"peer", a.Target.Name, "id", o.ID, "term", o.Term, "reason", a.Reason.String()}
+	switch o.Word.(type) {
+	case ring.Clear:
 		m.o.Logger.Info("suspicion cleared", args...)
-	} else {
-		m.linkState(a.Target, "suspected", a.Reason.String())
-		m.o.Logger.Warn("suspected", append(args, "evidence", string(a.Evidence))...)
+	case ring.Doubt:
+		m.o.Logger.Debug("doubted", args...)
+	default:
+		m.o.Logger.Warn("suspected", append(args, "evidence", string(o.Evidence()))...)
 	}
 }
 
-// opinion is what an action says, but for its body.
-func (m *monitor) opinion(a detector.Action) *peerv1.Opinion {
-	return &peerv1.Opinion{Id: a.Target.ID, Incarnation: a.Target.Incarnation, Term: a.Term, By: m.link.GetSelf().GetId()}
-}
-
-// doubt lets those who may follow a leader look for themselves.
-func (m *monitor) doubt(a detector.Action) {
-	o := m.opinion(a)
-	o.Body = &peerv1.Opinion_Doubt{Doubt: &peerv1.Doubt{}}
-	m.local.report(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Opinion{Opinion: o}})
-	if m.o.Logger.IsDebug() {
-		m.o.Logger.Debug("doubted", "peer", a.Target.Name, "id", a.Target.ID, "term", a.Term, "reason", a.Reason.String())
-	}
-}
-
-func (m *monitor) linkState(t detector.Target, state, detail string) {
+func (m *monitor) linkState(t detector.Target, state localv1.LinkState_State, detail string) {
 	m.local.report(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Link{Link: &localv1.LinkState{
 		Epoch: m.link.GetEpoch(), Target: t.ID, TargetName: t.Name, State: state, Detail: detail,
 	}}})

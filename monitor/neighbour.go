@@ -17,6 +17,7 @@ import (
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/sockio"
 	"github.com/arc-ring/arc/monitor/detector"
+	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -223,7 +224,7 @@ func (m *monitor) open(now mono.Instant, t detector.Target) {
 	n := &neighbour{target: t, wanted: m.wanted(t)}
 	m.neighbours[t.ID] = n
 	m.dialAll(now, n)
-	m.linkState(t, "dialled", strings.Join(t.Addresses, ", "))
+	m.linkState(t, localv1.LinkState_STATE_DIALLED, strings.Join(t.Addresses, ", "))
 }
 
 // dialAll dials the addresses of the target that have no path yet.
@@ -346,7 +347,7 @@ func (m *monitor) ponged(now mono.Instant, a *attempt, e event) {
 	}
 	if !n.wasUp {
 		n.wasUp = true
-		m.linkState(n.target, "up", p.addr)
+		m.linkState(n.target, localv1.LinkState_STATE_UP, p.addr)
 	}
 	m.carryOut(now, m.watch.Pong(e.at, n.target.ID, e.seq, e.term))
 	if m.o.Logger.IsDebug() {
@@ -373,7 +374,7 @@ func (m *monitor) broke(now mono.Instant, a *attempt, err error) {
 	p.conn.Lost(now, a.try, policy.Unanswered)
 	if len(p.attempts) == 0 {
 		if m.act(now, n, p); len(p.attempts) > 0 {
-			m.linkState(n.target, "redialled", p.addr)
+			m.linkState(n.target, localv1.LinkState_STATE_REDIALLED, p.addr)
 		}
 	}
 	if !n.up() {
@@ -429,5 +430,5 @@ func (m *monitor) redial(now mono.Instant, n *neighbour, why string) {
 		p.conn.Restart(now)
 		m.act(now, n, p)
 	}
-	m.linkState(n.target, "redialled", why)
+	m.linkState(n.target, localv1.LinkState_STATE_REDIALLED, why)
 }

@@ -13,7 +13,7 @@ import (
 var arrows = map[string][]string{
 	"ring":                           {"proto/arc/ring"},
 	"election":                       {"election", "ring", "internal/mono", "internal/durations"},
-	"monitor/detector":               {"internal/mono", "internal/durations"},
+	"monitor/detector":               {"ring", "internal/mono", "internal/durations"},
 	"proto":                          {"proto"},
 	"queue":                          {"proto", "internal"},
 	"discovery":                      {"proto", "internal"},

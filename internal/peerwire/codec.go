@@ -9,6 +9,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 // MaxMessage bounds an encoded PeerEnvelope, in bytes, both ways.
@@ -39,9 +40,9 @@ func Encode(m election.Message) (*peerv1.StreamRequest, error) {
 		bodies++
 		env = renewAckEnvelope(r)
 	}
-	if s := m.Suspicion; s != nil {
+	if o := m.Opinion; o != nil {
 		bodies++
-		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Opinion{Opinion: encodeOpinion(s)}}
+		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Opinion{Opinion: EncodeOpinion(*o)}}
 	}
 	if c := m.Certificate; c != nil {
 		bodies++
@@ -118,19 +119,20 @@ func renewAckEnvelope(r *election.RenewAck) *peerv1.StreamRequest {
 // whole stream.
 func Text(s string) string { return foreign.Cut(foreign.Text(s), foreign.MaxText) }
 
-func encodeOpinion(s *election.Suspicion) *peerv1.Opinion {
-	o := &peerv1.Opinion{Id: s.ID, Incarnation: s.Incarnation, Term: s.Term, By: s.By}
-	switch {
-	case s.Cleared:
-		o.Body = &peerv1.Opinion_Clear{Clear: &peerv1.Clear{}}
-	case s.Doubt:
-		o.Body = &peerv1.Opinion_Doubt{Doubt: &peerv1.Doubt{}}
-	case s.Grant != 0:
-		o.Body = &peerv1.Opinion_GrantExpired{GrantExpired: &peerv1.GrantExpired{Grant: s.Grant, Evidence: s.Evidence.Number()}}
-	default:
-		o.Body = &peerv1.Opinion_Suspect{Suspect: &peerv1.Suspect{Evidence: s.Evidence.Number()}}
+// EncodeOpinion makes the wire form of what a monitor says.
+func EncodeOpinion(o ring.Opinion) *peerv1.Opinion {
+	w := &peerv1.Opinion{Id: o.ID, Incarnation: o.Incarnation, Term: o.Term, By: o.By}
+	switch x := o.Word.(type) {
+	case ring.Suspect:
+		w.Body = &peerv1.Opinion_Suspect{Suspect: &peerv1.Suspect{Evidence: x.Evidence.Number()}}
+	case ring.Clear:
+		w.Body = &peerv1.Opinion_Clear{Clear: &peerv1.Clear{}}
+	case ring.Doubt:
+		w.Body = &peerv1.Opinion_Doubt{Doubt: &peerv1.Doubt{}}
+	case ring.GrantExpired:
+		w.Body = &peerv1.Opinion_GrantExpired{GrantExpired: &peerv1.GrantExpired{Grant: x.Grant, Evidence: x.Evidence.Number()}}
 	}
-	return o
+	return w
 }
 
 func encodeEvicted(e election.EvictedNotice) *peerv1.Evicted {

@@ -54,11 +54,11 @@ func Decode(env *peerv1.StreamRequest, from, to uint64) (election.Message, error
 		}
 		m.RenewAck = &election.RenewAck{Term: r.GetTerm(), Seq: r.GetSeq(), Lease: time.Duration(r.GetLeaseUs()) * time.Microsecond}
 	case *peerv1.StreamRequest_Opinion:
-		s, err := DecodeOpinion(body.Opinion)
+		o, err := DecodeOpinion(body.Opinion)
 		if err != nil {
 			return m, err
 		}
-		m.Suspicion = &s
+		m.Opinion = &o
 	case *peerv1.StreamRequest_Certificate:
 		c := body.Certificate
 		if err := CheckCertificate(c); err != nil {
@@ -130,29 +130,33 @@ func Decode(env *peerv1.StreamRequest, from, to uint64) (election.Message, error
 
 // DecodeOpinion returns what a monitor says, whichever way it comes. It fails with
 // ErrMalformed.
-func DecodeOpinion(o *peerv1.Opinion) (election.Suspicion, error) {
-	s := election.Suspicion{ID: o.GetId(), Incarnation: o.GetIncarnation(), Term: o.GetTerm(), By: o.GetBy()}
-	evidence := ringv1.Evidence_EVIDENCE_UNSPECIFIED
-	switch body := o.GetBody().(type) {
+func DecodeOpinion(w *peerv1.Opinion) (ring.Opinion, error) {
+	o := ring.Opinion{ID: w.GetId(), Incarnation: w.GetIncarnation(), Term: w.GetTerm(), By: w.GetBy()}
+	switch x := w.GetBody().(type) {
 	case *peerv1.Opinion_Suspect:
-		evidence = body.Suspect.GetEvidence()
+		o.Word = ring.Suspect{Evidence: evidenceOf(x.Suspect.GetEvidence())}
 	case *peerv1.Opinion_GrantExpired:
-		evidence, s.Grant = body.GrantExpired.GetEvidence(), body.GrantExpired.GetGrant()
+		o.Word = ring.GrantExpired{Grant: x.GrantExpired.GetGrant(), Evidence: evidenceOf(x.GrantExpired.GetEvidence())}
 	case *peerv1.Opinion_Clear:
-		s.Cleared = true
+		o.Word = ring.Clear{}
 	case *peerv1.Opinion_Doubt:
-		s.Doubt = true
+		o.Word = ring.Doubt{}
 	}
-	if !s.Cleared && !s.Doubt {
-		switch evidence {
-		case ringv1.Evidence_EVIDENCE_CERTIFIED, ringv1.Evidence_EVIDENCE_REFUSED, ringv1.Evidence_EVIDENCE_RESET, ringv1.Evidence_EVIDENCE_SILENT:
-			s.Evidence, _ = ring.EvidenceOf(evidence) // known
-		}
+	unfounded := o.Evidence() == "" && o.Word != (ring.Clear{}) && o.Word != (ring.Doubt{})
+	if o.ID == 0 || o.Term > election.MaxTerm || unfounded {
+		return o, fmt.Errorf("%w: opinion of member %d in term %d: %v", ErrMalformed, o.ID, o.Term, o.Word)
 	}
-	if s.ID == 0 || s.Term > election.MaxTerm || s.Evidence == "" && !s.Cleared && !s.Doubt {
-		return s, fmt.Errorf("%w: opinion of member %d in term %d with evidence %d", ErrMalformed, s.ID, s.Term, evidence)
+	return o, nil
+}
+
+// evidenceOf returns the evidence of a suspicion; "" for what none rests on.
+func evidenceOf(n ringv1.Evidence) ring.Evidence {
+	e, _ := ring.EvidenceOf(n)
+	switch e {
+	case ring.Certified, ring.Refused, ring.Reset, ring.Silent:
+		return e
 	}
-	return s, nil
+	return ""
 }
 
 // DecodeCertificate returns a certificate that was checked.

@@ -9,7 +9,7 @@ import (
 // bends on purpose.
 type Core interface {
 	Receive(now election.Instant, m election.Message)
-	Report(now election.Instant, s election.Suspicion)
+	Report(now election.Instant, s ring.Opinion)
 	MonitorRuns(now election.Instant, runs bool)
 	Pinged(now election.Instant, p election.Ping)
 	Certify(now election.Instant, c election.Certificate)

@@ -101,7 +101,7 @@ func (s *Sim) accuse(n *node, a detector.Action) {
 	} else {
 		s.evidence.accused[inc] = append(list, accusation{n.idx, s.now, s.now, false})
 	}
-	if ring.Evidence(a.Evidence) != ring.Silent || a.Repeat {
+	if a.Opinion.Evidence() != ring.Silent || a.Repeat {
 		return
 	}
 	// The probe that is given up last was sent an interval after the one

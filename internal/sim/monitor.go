@@ -205,21 +205,20 @@ func (s *Sim) monitorDo(n *node, actions []detector.Action) {
 			delete(n.mon.known, a.Target.ID)
 		case detector.Ping:
 			s.ping(n, a)
-		case detector.Suspected, detector.Cleared, detector.Doubted:
+		case detector.Say:
+			r := a.Opinion
 			if !a.Repeat {
-				s.stats.count("monitor: "+a.Kind.String()+" "+string(a.Evidence), 1)
-				s.tracef(n, "monitor: %s is %s: %s", a.Target.Name, a.Kind, a.Reason)
+				s.stats.count("monitor: "+r.String()+" "+string(r.Evidence()), 1)
+				s.tracef(n, "monitor: %s is %s: %s", a.Target.Name, r, a.Reason)
 			}
-			if a.Grant != 0 {
+			if g := r.Grant(); g != 0 {
 				s.stats.count("monitor: testimonies", 1)
-				s.tracef(n, "monitor: the grant %x to %s has ended", a.Grant, a.Target.Name)
+				s.tracef(n, "monitor: the grant %x to %s has ended", g, a.Target.Name)
 			}
-			if a.Kind == detector.Suspected {
+			if r.Evidence() != "" {
 				s.accuse(n, a)
 			}
-			r := &election.Suspicion{ID: a.Target.ID, Incarnation: a.Target.Incarnation, Term: a.Term, Evidence: ring.Evidence(a.Evidence), Grant: a.Grant,
-				Cleared: a.Kind == detector.Cleared, Doubt: a.Kind == detector.Doubted}
-			s.q.push(event{at: s.now + int64(s.between(n.rnd, 30*time.Microsecond, 200*time.Microsecond)), kind: evReport, node: int16(n.idx), gen: n.gen, p: r})
+			s.q.push(event{at: s.now + int64(s.between(n.rnd, 30*time.Microsecond, 200*time.Microsecond)), kind: evReport, node: int16(n.idx), gen: n.gen, p: &r})
 		}
 	}
 	if n.mon.slow > 0 && n.rnd.IntN(8) == 0 {

@@ -220,7 +220,7 @@ func (s *Sim) send(n *node, m election.Message) {
 				n.named = m.Renew.Grant
 				s.trigger("grant", n)
 			}
-		case m.Suspicion != nil && m.Suspicion.Grant != 0:
+		case m.Opinion != nil && m.Opinion.Grant() != 0:
 			s.trigger("testimony", n)
 		case m.RenewAck != nil:
 			s.trigger("promise", n)

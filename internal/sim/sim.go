@@ -352,7 +352,7 @@ func (s *Sim) coordinatorEvent(n *node, e event) {
 		s.monitorStarts(n, e)
 	case evReport:
 		if e.gen == n.gen && n.core != nil {
-			n.core.Report(n.clock.local(s.now), *e.p.(*election.Suspicion))
+			n.core.Report(n.clock.local(s.now), *e.p.(*ring.Opinion))
 			s.stepped(n)
 		}
 	case evPinged:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/ring"
 )
 
 func (s *Sim) tracing() bool { return s.opt.Trace != nil }
@@ -54,9 +55,9 @@ func describe(m election.Message) string {
 		return fmt.Sprintf("renew term %d seq %d grant %x of %d", m.Renew.Term, m.Renew.Seq, m.Renew.Grant, m.Renew.Watcher)
 	case m.RenewAck != nil:
 		return fmt.Sprintf("renew-ack term %d seq %d", m.RenewAck.Term, m.RenewAck.Seq)
-	case m.Suspicion != nil:
-		x := m.Suspicion
-		return fmt.Sprintf("suspicion of %d by %d: %s, term %d, cleared %v, doubt %v, grant %x", x.ID, x.By, x.Evidence, x.Term, x.Cleared, x.Doubt, x.Grant)
+	case m.Opinion != nil:
+		x := m.Opinion
+		return fmt.Sprintf("suspicion of %d by %d: %s, term %d, cleared %v, doubt %v, grant %x", x.ID, x.By, x.Evidence(), x.Term, x.Word == (ring.Clear{}), x.Word == (ring.Doubt{}), x.Grant())
 	case m.Unwatched != nil:
 		return "unwatched"
 	case m.Inspect != nil:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/mono"
+	"github.com/arc-ring/arc/ring"
 )
 
 const (
@@ -34,9 +35,7 @@ type Result struct {
 	State State
 	// Changed is true if this call began or ended a suspicion.
 	Changed bool
-	// Evidence is set while State is Suspect.
-	Evidence Evidence
-	Reason   Reason
+	Reason  Reason
 	// Ping is the number of the probe to send now, 0 if none is due.
 	Ping uint64
 }
@@ -46,7 +45,7 @@ type Detector struct {
 	cfg Config
 
 	state    State
-	evidence Evidence
+	evidence ring.Evidence
 	cause    Cause
 
 	seq   uint64 // number of the newest probe
@@ -126,17 +125,17 @@ func (d *Detector) judge(now mono.Instant, doubt bool) bool {
 	d.misses++
 	if d.state == Suspect {
 		if d.Replaced() && d.misses >= d.needed() {
-			d.suspect(Silent, TooManyMissing) // that one has gone too
+			d.suspect(ring.Silent, TooManyMissing) // that one has gone too
 		}
 		return false
 	}
 	switch {
 	case d.broken && now.Sub(d.brokenAt) >= d.grace():
-		return d.suspect(Reset, StreamLost)
+		return d.suspect(ring.Reset, StreamLost)
 	case d.misses >= d.needed() && d.broken:
-		return d.suspect(Reset, StreamLost)
+		return d.suspect(ring.Reset, StreamLost)
 	case d.misses >= d.needed():
-		return d.suspect(Silent, TooManyMissing)
+		return d.suspect(ring.Silent, TooManyMissing)
 	}
 	return false
 }
@@ -151,7 +150,7 @@ func (d *Detector) grace() time.Duration {
 	return max(d.cfg.Interval, min(resetGrace, d.cfg.Interval*time.Duration(d.cfg.Misses)))
 }
 
-func (d *Detector) suspect(e Evidence, c Cause) bool {
+func (d *Detector) suspect(e ring.Evidence, c Cause) bool {
 	changed := d.state != Suspect
 	d.state, d.evidence, d.cause = Suspect, e, c
 	return changed
@@ -200,21 +199,21 @@ func (d *Detector) Broken(now mono.Instant) Result {
 // Refused says that every address of the member refused the connection: its
 // host answers, nobody listens. It is believed at once.
 func (d *Detector) Refused(now mono.Instant) Result {
-	return d.result(now, d.suspect(Refused, NobodyListens), 0)
+	return d.result(now, d.suspect(ring.Refused, NobodyListens), 0)
 }
 
 // Foreign says that another coordinator, or another incarnation, answered in
 // the member's place. It is believed at once, and for as long as it goes on.
 func (d *Detector) Foreign(now mono.Instant) Result {
 	d.misses = 0
-	return d.result(now, d.suspect(Reset, SomebodyElse), 0)
+	return d.result(now, d.suspect(ring.Reset, SomebodyElse), 0)
 }
 
 // Moved says that the member has other addresses now. What refused the connection
 // at the old ones, or answered there, says nothing of it any more: such a suspicion
 // is taken back, and one of silence stands until there is an answer.
 func (d *Detector) Moved(now mono.Instant) Result {
-	if d.state != Suspect || d.evidence == Silent || d.cause == StreamLost {
+	if d.state != Suspect || d.evidence == ring.Silent || d.cause == StreamLost {
 		return d.result(now, false, 0)
 	}
 	d.state, d.evidence, d.misses, d.excuse = Unknown, "", 0, true
@@ -257,7 +256,7 @@ func (d *Detector) Configure(now mono.Instant, interval time.Duration, misses in
 func (d *Detector) State() State { return d.state }
 
 // Evidence returns what a suspicion rests on, empty if there is none.
-func (d *Detector) Evidence() Evidence { return d.evidence }
+func (d *Detector) Evidence() ring.Evidence { return d.evidence }
 
 // Doubted tells whether anything speaks against the member: a missed probe, a
 // broken stream, or a suspicion.
@@ -290,5 +289,5 @@ func (d *Detector) Reason(now mono.Instant) Reason {
 }
 
 func (d *Detector) result(now mono.Instant, changed bool, ping uint64) Result {
-	return Result{State: d.state, Changed: changed, Evidence: d.evidence, Reason: d.Reason(now), Ping: ping}
+	return Result{State: d.state, Changed: changed, Reason: d.Reason(now), Ping: ping}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/mono"
+	"github.com/arc-ring/arc/ring"
 )
 
 const ms = time.Millisecond
@@ -43,10 +44,10 @@ func (l *link) ticks(n int, late time.Duration, answered bool) (last Result) {
 	return last
 }
 
-func (l *link) want(r Result, s State, changed bool, e Evidence) {
+func (l *link) want(r Result, s State, changed bool, e ring.Evidence) {
 	l.t.Helper()
-	if r.State != s || r.Changed != changed || r.Evidence != e {
-		l.t.Errorf("at %v: state %v changed %v evidence %q (%v), want %v %v %q", l.now, r.State, r.Changed, r.Evidence, r.Reason, s, changed, e)
+	if r.State != s || r.Changed != changed || l.Evidence() != e {
+		l.t.Errorf("at %v: state %v changed %v evidence %q (%v), want %v %v %q", l.now, r.State, r.Changed, l.Evidence(), r.Reason, s, changed, e)
 	}
 }
 
@@ -54,7 +55,7 @@ func TestNewMemberIsUnknownUntilItAnswers(t *testing.T) {
 	l := newLink(t, 200*ms, 5)
 	l.want(l.tick(0, false), Unknown, false, "")
 	l.want(l.ticks(4, 0, false), Unknown, false, "")
-	l.want(l.tick(0, false), Suspect, true, Silent)
+	l.want(l.tick(0, false), Suspect, true, ring.Silent)
 }
 
 func TestDetectionTakesMissesAndAFractionOfAnInterval(t *testing.T) {
@@ -65,7 +66,7 @@ func TestDetectionTakesMissesAndAFractionOfAnInterval(t *testing.T) {
 		var r Result
 		for r = l.tick(0, false); r.State != Suspect; r = l.tick(0, false) {
 		}
-		l.want(r, Suspect, true, Silent)
+		l.want(r, Suspect, true, ring.Silent)
 		if took, most := l.now.Sub(died), c.Interval*time.Duration(c.Misses+1); took > most || took < most-c.Interval {
 			t.Errorf("%v x %d: suspected after %v, want within an interval below %v", c.Interval, c.Misses, took, most)
 		}
@@ -101,8 +102,8 @@ func TestAnswersThatSayNothingNewAreIgnored(t *testing.T) {
 	l.want(l.Pong(l.now, first+1), Unknown, false, "")
 	l.want(l.Pong(l.now, first), Alive, false, "")
 	l.ticks(3, 0, false)
-	l.want(l.Pong(l.now, first), Suspect, false, Silent)
-	l.want(l.Pong(l.now, 0), Suspect, false, Silent)
+	l.want(l.Pong(l.now, first), Suspect, false, ring.Silent)
+	l.want(l.Pong(l.now, 0), Suspect, false, ring.Silent)
 }
 
 func TestAnEarlyTickDoesNothing(t *testing.T) {
@@ -122,7 +123,7 @@ func TestOwnLagIsNotHeldAgainstTheMember(t *testing.T) {
 		l.tick(0, false)
 		l.want(l.tick(10*time.Second, false), Alive, false, "") // this tick is late
 		l.want(l.tick(0, false), Alive, false, "")              // the last one was
-		l.want(l.tick(0, false), Suspect, true, Silent)         // now it counts
+		l.want(l.tick(0, false), Suspect, true, ring.Silent)    // now it counts
 	})
 	t.Run("a stall does not clear what was missed", func(t *testing.T) {
 		l := newLink(t, 10*ms, 2)
@@ -130,12 +131,12 @@ func TestOwnLagIsNotHeldAgainstTheMember(t *testing.T) {
 		l.ticks(2, 0, false) // one miss
 		l.want(l.tick(5*ms, false), Alive, false, "")
 		l.want(l.tick(0, false), Alive, false, "")
-		l.want(l.tick(0, false), Suspect, true, Silent)
+		l.want(l.tick(0, false), Suspect, true, ring.Silent)
 	})
 	t.Run("a quarter of an interval is no lag", func(t *testing.T) {
 		l := newLink(t, 100*ms, 2)
 		l.ticks(5, 0, true)
-		l.want(l.ticks(3, 25*ms, false), Suspect, true, Silent)
+		l.want(l.ticks(3, 25*ms, false), Suspect, true, ring.Silent)
 	})
 	t.Run("for ever late, still found", func(t *testing.T) {
 		l := newLink(t, 100*ms, 3)
@@ -163,11 +164,11 @@ func TestOwnLagIsNotHeldAgainstTheMember(t *testing.T) {
 
 func TestRefusedIsBelievedAtOnce(t *testing.T) {
 	l := newLink(t, 200*ms, 5)
-	l.want(l.Refused(0), Suspect, true, Refused)
-	l.want(l.Refused(0), Suspect, false, Refused)
+	l.want(l.Refused(0), Suspect, true, ring.Refused)
+	l.want(l.Refused(0), Suspect, false, ring.Refused)
 	l.want(l.tick(0, true), Alive, true, "")
 	l.Broken(l.now)
-	l.want(l.Refused(l.now), Suspect, true, Refused)
+	l.want(l.Refused(l.now), Suspect, true, ring.Refused)
 }
 
 func TestABrokenStreamIsASuspicionOnlyIfItStaysBroken(t *testing.T) {
@@ -190,7 +191,7 @@ func TestABrokenStreamIsASuspicionOnlyIfItStaysBroken(t *testing.T) {
 		for l.State() != Suspect {
 			l.tick(0, false)
 		}
-		l.want(l.Refused(l.now), Suspect, false, Refused)
+		l.want(l.Refused(l.now), Suspect, false, ring.Refused)
 		if took := l.now.Sub(broke); took > 250*ms {
 			t.Errorf("reset took %v, want two intervals or so", took)
 		}
@@ -199,7 +200,7 @@ func TestABrokenStreamIsASuspicionOnlyIfItStaysBroken(t *testing.T) {
 		l := newLink(t, 2*ms, 3)
 		l.ticks(3, 0, true)
 		l.Broken(l.now)
-		l.want(l.ticks(4, 0, false), Suspect, true, Reset)
+		l.want(l.ticks(4, 0, false), Suspect, true, ring.Reset)
 	})
 	t.Run("fast probes leave time for a handshake", func(t *testing.T) {
 		l := newLink(t, 2*ms, 20)
@@ -218,7 +219,7 @@ func TestABrokenStreamIsASuspicionOnlyIfItStaysBroken(t *testing.T) {
 func TestSomebodyElseInItsPlace(t *testing.T) {
 	l := newLink(t, 100*ms, 5)
 	l.ticks(3, 0, true)
-	l.want(l.Foreign(l.now), Suspect, true, Reset)
+	l.want(l.Foreign(l.now), Suspect, true, ring.Reset)
 	if got, want := l.Reason(l.now).String(), "another process answers at its address"; got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}
@@ -290,7 +291,7 @@ func TestChangedTimingKeepsASuspicionAndStillFindsTheSilent(t *testing.T) {
 	l := newLink(t, 100*ms, 2)
 	l.ticks(3, 0, false)
 	l.Configure(l.now, 10*ms, 4)
-	l.want(l.tick(0, false), Suspect, false, Silent)
+	l.want(l.tick(0, false), Suspect, false, ring.Silent)
 
 	// The same timing again and again does not hold detection up.
 	l = newLink(t, 100*ms, 3)
@@ -299,7 +300,7 @@ func TestChangedTimingKeepsASuspicionAndStillFindsTheSilent(t *testing.T) {
 		l.tick(0, false)
 		l.Configure(l.now, 100*ms, 3)
 	}
-	l.want(l.tick(0, false), Suspect, false, Silent)
+	l.want(l.tick(0, false), Suspect, false, ring.Silent)
 }
 
 func TestOwnRedialIsNotHeldAgainstTheMember(t *testing.T) {
@@ -308,7 +309,7 @@ func TestOwnRedialIsNotHeldAgainstTheMember(t *testing.T) {
 	l.tick(0, false)
 	l.Excuse()
 	l.want(l.tick(0, false), Alive, false, "")
-	l.want(l.tick(0, false), Suspect, true, Silent)
+	l.want(l.tick(0, false), Suspect, true, ring.Silent)
 }
 
 func TestBadTimingPanics(t *testing.T) {
@@ -376,7 +377,7 @@ func TestRunsOfMissedProbesAreToldWhenTheyEnd(t *testing.T) {
 
 	// A suspicion does not end a run, an answer does.
 	l.ticks(3, 0, true)
-	l.want(l.ticks(8, 0, false), Suspect, false, Silent)
+	l.want(l.ticks(8, 0, false), Suspect, false, ring.Silent)
 	l.Pong(l.now, l.Seq())
 	ran(Run{Missed: 7, Counted: 7})
 }

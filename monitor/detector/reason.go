@@ -28,19 +28,6 @@ func (s State) String() string {
 	}
 }
 
-// Evidence is what a suspicion rests on, in the words of the wire.
-type Evidence string
-
-const (
-	// Silent: probes stay unanswered.
-	Silent Evidence = "silent"
-	// Reset: the stream broke and could not be had again, or somebody else
-	// answers in the member's place.
-	Reset Evidence = "reset"
-	// Refused: its host answers, nobody listens.
-	Refused Evidence = "refused"
-)
-
 // Cause says what a Reason is about.
 type Cause int
 

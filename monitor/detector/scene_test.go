@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/mono"
+	"github.com/arc-ring/arc/ring"
 )
 
 // scene is a Watch with members around it, in virtual time: those that are not
@@ -60,15 +61,19 @@ func (s *scene) do(actions []Action) {
 			s.pongs = append(s.pongs, pong{s.now.Add(ms), a.Target.ID, a.Seq})
 			continue
 		}
-		fmt.Fprintf(&s.out, "%v %v %d", s.now, a.Kind, a.Target.ID)
-		if a.Evidence != "" {
-			fmt.Fprintf(&s.out, " %s", a.Evidence)
+		what := a.Kind.String()
+		if a.Kind == Say {
+			what = a.Opinion.String()
 		}
-		if a.Kind == Suspected || a.Kind == Cleared {
-			fmt.Fprintf(&s.out, " term %d: %v", a.Term, a.Reason)
+		fmt.Fprintf(&s.out, "%v %v %d", s.now, what, a.Target.ID)
+		if e := a.Opinion.Evidence(); e != "" {
+			fmt.Fprintf(&s.out, " %s", e)
 		}
-		if a.Grant != 0 {
-			fmt.Fprintf(&s.out, "; grant %d has ended", a.Grant)
+		if a.Kind == Say && a.Opinion.Word != (ring.Doubt{}) {
+			fmt.Fprintf(&s.out, " term %d: %v", a.Opinion.Term, a.Reason)
+		}
+		if g := a.Opinion.Grant(); g != 0 {
+			fmt.Fprintf(&s.out, "; grant %d has ended", g)
 		}
 		if a.Repeat {
 			s.out.WriteString(" (again)")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/mono"
+	"github.com/arc-ring/arc/ring"
 )
 
 const (
@@ -71,17 +72,14 @@ const (
 	Move
 	// Ping with number Seq.
 	Ping
-	// Suspected: report the suspicion. Repeated every interval while it lasts.
-	Suspected
-	// Cleared: report that it is taken back. Repeated a few times.
-	Cleared
-	// Doubted: the leader missed a first probe, or its stream broke. Those who
-	// may follow it look for themselves. Only where grants are given.
-	Doubted
+	// Say what is thought of the target. A suspicion is repeated every interval while
+	// it lasts, and a few times that it is taken back. A doubt says that the leader
+	// missed a first probe, or that its stream broke; only where grants are given.
+	Say
 )
 
 func (k Kind) String() string {
-	return [...]string{"none", "open", "close", "move", "ping", "suspected", "cleared", "doubted"}[k]
+	return [...]string{"none", "open", "close", "move", "ping", "say"}[k]
 }
 
 // Action is what the owner of a Watch has to do.
@@ -92,14 +90,11 @@ type Action struct {
 	Seq uint64
 	// Grant of a Ping is the number of the word given to the leader, Length how
 	// long it binds, Ack the newest pong that came under it; 0 if none is given.
-	// Grant of a Suspected is one that has ended for good: a testimony.
 	Grant, Ack uint64
 	Length     time.Duration
-	// Evidence and Reason explain Suspected; Reason explains Cleared too.
-	Evidence Evidence
-	Reason   Reason
-	// Term that was last known, for the reports.
-	Term uint64
+	// Opinion of a Say, but for whose it is, and Reason, which explains it.
+	Opinion ring.Opinion
+	Reason  Reason
 	// Repeat is true if the same was reported before.
 	Repeat bool
 }
@@ -210,7 +205,7 @@ func (w *Watch) Tick(now mono.Instant) []Action {
 			w.doubt(now, o)
 		}
 		if at, ok := w.testifyAt(o); ok && now >= at {
-			w.act(o, Action{Kind: Suspected, Evidence: o.det.Evidence(), Reason: o.det.Reason(now), Repeat: true, Grant: w.testify(now, o)})
+			w.act(o, w.suspicion(now, o, o.det.Reason(now), true))
 		}
 	}
 	w.extend(now)
@@ -261,9 +256,9 @@ func (w *Watch) Refused(now mono.Instant, id uint64) []Action {
 	if o := w.find(id); o != nil {
 		before := o.det.Evidence()
 		r := o.det.Refused(now)
-		if before != "" && before != r.Evidence {
+		if before != "" && before != o.det.Evidence() {
 			// Better evidence for an old suspicion is worth telling at once.
-			w.act(o, Action{Kind: Suspected, Evidence: r.Evidence, Reason: r.Reason, Repeat: true, Grant: w.testify(now, o)})
+			w.act(o, w.suspicion(now, o, r.Reason, true))
 		}
 		w.report(now, o, r)
 		w.extend(now)
@@ -349,21 +344,35 @@ func (w *Watch) report(now mono.Instant, o *watched, r Result) {
 		// itself, if it lives.
 		if !o.foreignTold {
 			o.foreignTold = true
-			w.act(o, Action{Kind: Suspected, Evidence: r.Evidence, Reason: r.Reason, Repeat: !r.Changed})
+			w.act(o, say(ring.Suspect{Evidence: o.det.Evidence()}, r.Reason, !r.Changed))
 		}
 	case r.State == Suspect && o.closeAt != 0:
 		// All before it are well: whether it lives is its own watcher's
 		// business. It is told if they are in doubt again.
 	case r.State == Suspect && (r.Changed || r.Ping != 0):
 		o.clears = 0
-		w.act(o, Action{Kind: Suspected, Evidence: r.Evidence, Reason: r.Reason, Repeat: !r.Changed, Grant: w.testify(now, o)})
+		w.act(o, w.suspicion(now, o, r.Reason, !r.Changed))
 	case r.Changed:
 		o.clears, o.clearReason = clearRepeats-1, r.Reason
-		w.act(o, Action{Kind: Cleared, Reason: r.Reason})
+		w.act(o, say(ring.Clear{}, r.Reason, false))
 	case r.Ping != 0 && o.clears > 0:
 		o.clears--
-		w.act(o, Action{Kind: Cleared, Reason: o.clearReason, Repeat: true})
+		w.act(o, say(ring.Clear{}, o.clearReason, true))
 	}
+}
+
+// suspicion says that the target is suspected. Of a leader it says so too if a
+// grant has ended.
+func (w *Watch) suspicion(now mono.Instant, o *watched, r Reason, repeat bool) Action {
+	e := o.det.Evidence()
+	if g := w.testify(now, o); g != 0 {
+		return say(ring.GrantExpired{Grant: g, Evidence: e}, r, repeat)
+	}
+	return say(ring.Suspect{Evidence: e}, r, repeat)
+}
+
+func say(w ring.Word, r Reason, repeat bool) Action {
+	return Action{Kind: Say, Opinion: ring.Opinion{Word: w}, Reason: r, Repeat: repeat}
 }
 
 // doubt tells once that something speaks against the leader.
@@ -372,12 +381,12 @@ func (w *Watch) doubt(now mono.Instant, o *watched) {
 		return
 	}
 	o.doubted = true
-	w.act(o, Action{Kind: Doubted, Reason: o.det.Reason(now)})
+	w.act(o, say(ring.Doubt{}, o.det.Reason(now), false))
 }
 
 // probe is a Ping, with the grant if the target is the leader.
 func (w *Watch) probe(o *watched, seq uint64) Action {
-	a := Action{Kind: Ping, Target: o.target, Term: w.term, Seq: seq}
+	a := Action{Kind: Ping, Target: o.target, Seq: seq}
 	if g := w.pledge(o); g != nil {
 		a.Grant, a.Ack, a.Length = g.number, g.pong, g.length
 	}
@@ -385,7 +394,10 @@ func (w *Watch) probe(o *watched, seq uint64) Action {
 }
 
 func (w *Watch) act(o *watched, a Action) {
-	a.Target, a.Term = o.target, w.term
+	a.Target = o.target
+	if a.Kind == Say {
+		a.Opinion.ID, a.Opinion.Incarnation, a.Opinion.Term = o.target.ID, o.target.Incarnation, w.term
+	}
 	w.actions = append(w.actions, a)
 }
 

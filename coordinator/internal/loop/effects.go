@@ -209,7 +209,7 @@ func (l *Loop) carryOut(e election.Effect) {
 		if c := e.Certificate; c != nil {
 			l.effects.Suspected(c.ID, true)
 		} else {
-			l.effects.Suspected(e.Suspicion.ID, !e.Suspicion.Cleared)
+			l.effects.Suspected(e.Opinion.ID, !e.Cleared)
 		}
 	case election.Inquire:
 		l.effects.Inquire()
@@ -251,7 +251,7 @@ func (l *Loop) Deliver(m election.Message) { l.inbox.deliver(m) }
 func (l *Loop) Pinged(p election.Ping) (taken bool) { return l.inbox.pinged(p) }
 
 // Report hands over what the own monitor says of its target.
-func (l *Loop) Report(s election.Suspicion) error {
+func (l *Loop) Report(s ring.Opinion) error {
 	return l.inbox.post(func(now election.Instant) { l.core.Report(now, s) })
 }
 

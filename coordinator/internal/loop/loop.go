@@ -24,7 +24,7 @@ import (
 // Core is what the event loop owns and steps; *election.Node is the real one.
 type Core interface {
 	Receive(now election.Instant, m election.Message)
-	Report(now election.Instant, s election.Suspicion)
+	Report(now election.Instant, s ring.Opinion)
 	MonitorRuns(now election.Instant, runs bool)
 	Certify(now election.Instant, c election.Certificate)
 	Pinged(now election.Instant, p election.Ping)

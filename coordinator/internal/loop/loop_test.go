@@ -48,7 +48,7 @@ func (c *fakeCore) emit(e ...election.Effect) { c.effects = append(c.effects, e.
 func (c *fakeCore) Receive(_ election.Instant, m election.Message) {
 	c.calls = append(c.calls, "receive")
 }
-func (c *fakeCore) Report(election.Instant, election.Suspicion) { c.calls = append(c.calls, "report") }
+func (c *fakeCore) Report(election.Instant, ring.Opinion) { c.calls = append(c.calls, "report") }
 func (c *fakeCore) MonitorRuns(_ election.Instant, runs bool) {
 	c.calls = append(c.calls, fmt.Sprint("monitor runs: ", runs))
 }

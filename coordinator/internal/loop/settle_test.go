@@ -63,7 +63,7 @@ func TestMessagesDoNotWaitForTheView(t *testing.T) {
 		go func() { _ = l.Run() }()
 		_ = l.inbox.post(func(election.Instant) {
 			c.state = &ring.State{RingID: "r", Epoch: 7, Members: c.state.Members}
-			c.emit(election.SuspicionChanged{Suspicion: &election.Suspicion{ID: 2}}, election.Send{}, election.Persist{Seq: 1}, election.PeersChanged{}, election.Send{})
+			c.emit(election.SuspicionChanged{Opinion: &ring.Opinion{ID: 2}}, election.Send{}, election.Persist{Seq: 1}, election.PeersChanged{}, election.Send{})
 		})
 		synctest.Wait()
 		if want := []uint64{0, 0, 7, 7}; !slices.Equal(epochs, want) {

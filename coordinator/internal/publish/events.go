@@ -99,9 +99,9 @@ func (e Events) Suspicion(s *ring.State, x election.SuspicionChanged) *arcv1.Eve
 		ev.Detail = &arcv1.Event_Certified{Certified: &arcv1.Certified{Id: c.ID, Incarnation: c.Incarnation, Exit: c.Exit, Clean: c.Clean, Why: x.Why}}
 		return ev
 	}
-	ev := e.event(s, NameOf(s, x.Suspicion.ID))
-	detail := &arcv1.Suspicion{Id: x.Suspicion.ID, Incarnation: x.Suspicion.Incarnation, Evidence: string(x.Suspicion.Evidence), By: NameOf(s, x.Suspicion.By), Why: x.Why}
-	if x.Suspicion.Cleared {
+	ev := e.event(s, NameOf(s, x.Opinion.ID))
+	detail := &arcv1.Suspicion{Id: x.Opinion.ID, Incarnation: x.Opinion.Incarnation, Evidence: string(x.Opinion.Evidence()), By: NameOf(s, x.Opinion.By), Why: x.Why}
+	if x.Cleared {
 		ev.Detail = &arcv1.Event_Cleared{Cleared: detail}
 	} else {
 		ev.Detail = &arcv1.Event_Suspected{Suspected: detail}

@@ -2,6 +2,7 @@ package service
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc/codes"
@@ -96,8 +97,8 @@ func (s localService) report(r *localv1.MonitorRequest, beats chan<- uint64) {
 		}
 	case *localv1.MonitorRequest_Link:
 		k := b.Link
-		s.n.o.Log.Debug("link", "peer", k.GetTargetName(), "state", k.GetState(), "epoch", k.GetEpoch(), "reason", k.GetDetail())
-		if k.GetState() == "returned" && l != nil {
+		s.n.o.Log.Debug("link", "peer", k.GetTargetName(), "state", strings.ToLower(strings.TrimPrefix(k.GetState().String(), "STATE_")), "epoch", k.GetEpoch(), "reason", k.GetDetail())
+		if k.GetState() == localv1.LinkState_STATE_RETURNED && l != nil {
 			if from, to, changed := s.n.o.Monitor.Returned(); changed {
 				l.MonitorRelinked(from, to, false)
 			}

@@ -46,7 +46,7 @@ const (
 
 // Loop is what the services need of the membership's event loop.
 type Loop interface {
-	Report(election.Suspicion) error
+	Report(ring.Opinion) error
 	Certify(election.Certificate) error
 	Pinged(election.Ping) (taken bool)
 	Request(context.Context, election.Request) (election.Done, error)

@@ -25,6 +25,62 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type LinkState_State int32
+
+const (
+	LinkState_STATE_UNSPECIFIED LinkState_State = 0
+	LinkState_STATE_DIALLED     LinkState_State = 1
+	LinkState_STATE_UP          LinkState_State = 2
+	LinkState_STATE_REDIALLED   LinkState_State = 3
+	// A detour is over, and the target is the ring's again.
+	LinkState_STATE_RETURNED LinkState_State = 4
+)
+
+// Enum value maps for LinkState_State.
+var (
+	LinkState_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_DIALLED",
+		2: "STATE_UP",
+		3: "STATE_REDIALLED",
+		4: "STATE_RETURNED",
+	}
+	LinkState_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"STATE_DIALLED":     1,
+		"STATE_UP":          2,
+		"STATE_REDIALLED":   3,
+		"STATE_RETURNED":    4,
+	}
+)
+
+func (x LinkState_State) Enum() *LinkState_State {
+	p := new(LinkState_State)
+	*p = x
+	return p
+}
+
+func (x LinkState_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LinkState_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_arc_local_v1_local_proto_enumTypes[0].Descriptor()
+}
+
+func (LinkState_State) Type() protoreflect.EnumType {
+	return &file_arc_local_v1_local_proto_enumTypes[0]
+}
+
+func (x LinkState_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LinkState_State.Descriptor instead.
+func (LinkState_State) EnumDescriptor() ([]byte, []int) {
+	return file_arc_local_v1_local_proto_rawDescGZIP(), []int{2, 0}
+}
+
 type MonitorRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
@@ -196,14 +252,12 @@ func (x *Registration) GetIncarnation() uint64 {
 
 // LinkState tells what became of a link.
 type LinkState struct {
-	state      protoimpl.MessageState `protogen:"open.v1"`
-	Epoch      uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Target     uint64                 `protobuf:"varint,2,opt,name=target,proto3" json:"target,omitempty"`
-	TargetName string                 `protobuf:"bytes,3,opt,name=target_name,json=targetName,proto3" json:"target_name,omitempty"`
-	// dialled, up, redialled, suspected, cleared, or returned: a detour is over,
-	// and the target is the ring's again.
-	State         string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
-	Detail        string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Target        uint64                 `protobuf:"varint,2,opt,name=target,proto3" json:"target,omitempty"`
+	TargetName    string                 `protobuf:"bytes,3,opt,name=target_name,json=targetName,proto3" json:"target_name,omitempty"`
+	State         LinkState_State        `protobuf:"varint,4,opt,name=state,proto3,enum=arc.local.v1.LinkState_State" json:"state,omitempty"`
+	Detail        string                 `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -259,11 +313,11 @@ func (x *LinkState) GetTargetName() string {
 	return ""
 }
 
-func (x *LinkState) GetState() string {
+func (x *LinkState) GetState() LinkState_State {
 	if x != nil {
 		return x.State
 	}
-	return ""
+	return LinkState_STATE_UNSPECIFIED
 }
 
 func (x *LinkState) GetDetail() string {
@@ -641,14 +695,20 @@ const file_arc_local_v1_local_proto_rawDesc = "" +
 	"\x04body\"B\n" +
 	"\fRegistration\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x03R\x03pid\x12 \n" +
-	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\"\x88\x01\n" +
+	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\"\x91\x02\n" +
 	"\tLinkState\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\x04R\x06target\x12\x1f\n" +
 	"\vtarget_name\x18\x03 \x01(\tR\n" +
-	"targetName\x12\x14\n" +
-	"\x05state\x18\x04 \x01(\tR\x05state\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail\"@\n" +
+	"targetName\x123\n" +
+	"\x05state\x18\x04 \x01(\x0e2\x1d.arc.local.v1.LinkState.StateR\x05state\x12\x16\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"h\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rSTATE_DIALLED\x10\x01\x12\f\n" +
+	"\bSTATE_UP\x10\x02\x12\x13\n" +
+	"\x0fSTATE_REDIALLED\x10\x03\x12\x12\n" +
+	"\x0eSTATE_RETURNED\x10\x04\"@\n" +
 	"\x0fMonitorResponse\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x1b\n" +
 	"\tlog_level\x18\x02 \x01(\tR\blogLevel\"\xaa\x05\n" +
@@ -699,31 +759,34 @@ func file_arc_local_v1_local_proto_rawDescGZIP() []byte {
 	return file_arc_local_v1_local_proto_rawDescData
 }
 
+var file_arc_local_v1_local_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_arc_local_v1_local_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_arc_local_v1_local_proto_goTypes = []any{
-	(*MonitorRequest)(nil),  // 0: arc.local.v1.MonitorRequest
-	(*Registration)(nil),    // 1: arc.local.v1.Registration
-	(*LinkState)(nil),       // 2: arc.local.v1.LinkState
-	(*MonitorResponse)(nil), // 3: arc.local.v1.MonitorResponse
-	(*Link)(nil),            // 4: arc.local.v1.Link
-	(*Target)(nil),          // 5: arc.local.v1.Target
-	(*v1.Opinion)(nil),      // 6: arc.peer.v1.Opinion
+	(LinkState_State)(0),    // 0: arc.local.v1.LinkState.State
+	(*MonitorRequest)(nil),  // 1: arc.local.v1.MonitorRequest
+	(*Registration)(nil),    // 2: arc.local.v1.Registration
+	(*LinkState)(nil),       // 3: arc.local.v1.LinkState
+	(*MonitorResponse)(nil), // 4: arc.local.v1.MonitorResponse
+	(*Link)(nil),            // 5: arc.local.v1.Link
+	(*Target)(nil),          // 6: arc.local.v1.Target
+	(*v1.Opinion)(nil),      // 7: arc.peer.v1.Opinion
 }
 var file_arc_local_v1_local_proto_depIdxs = []int32{
-	1, // 0: arc.local.v1.MonitorRequest.registration:type_name -> arc.local.v1.Registration
-	6, // 1: arc.local.v1.MonitorRequest.opinion:type_name -> arc.peer.v1.Opinion
-	2, // 2: arc.local.v1.MonitorRequest.link:type_name -> arc.local.v1.LinkState
-	5, // 3: arc.local.v1.Link.self:type_name -> arc.local.v1.Target
-	5, // 4: arc.local.v1.Link.successors:type_name -> arc.local.v1.Target
-	5, // 5: arc.local.v1.Link.tell:type_name -> arc.local.v1.Target
-	5, // 6: arc.local.v1.Link.detour:type_name -> arc.local.v1.Target
-	0, // 7: arc.local.v1.LocalService.Monitor:input_type -> arc.local.v1.MonitorRequest
-	3, // 8: arc.local.v1.LocalService.Monitor:output_type -> arc.local.v1.MonitorResponse
-	8, // [8:9] is the sub-list for method output_type
-	7, // [7:8] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	2, // 0: arc.local.v1.MonitorRequest.registration:type_name -> arc.local.v1.Registration
+	7, // 1: arc.local.v1.MonitorRequest.opinion:type_name -> arc.peer.v1.Opinion
+	3, // 2: arc.local.v1.MonitorRequest.link:type_name -> arc.local.v1.LinkState
+	0, // 3: arc.local.v1.LinkState.state:type_name -> arc.local.v1.LinkState.State
+	6, // 4: arc.local.v1.Link.self:type_name -> arc.local.v1.Target
+	6, // 5: arc.local.v1.Link.successors:type_name -> arc.local.v1.Target
+	6, // 6: arc.local.v1.Link.tell:type_name -> arc.local.v1.Target
+	6, // 7: arc.local.v1.Link.detour:type_name -> arc.local.v1.Target
+	1, // 8: arc.local.v1.LocalService.Monitor:input_type -> arc.local.v1.MonitorRequest
+	4, // 9: arc.local.v1.LocalService.Monitor:output_type -> arc.local.v1.MonitorResponse
+	9, // [9:10] is the sub-list for method output_type
+	8, // [8:9] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_arc_local_v1_local_proto_init() }
@@ -742,13 +805,14 @@ func file_arc_local_v1_local_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arc_local_v1_local_proto_rawDesc), len(file_arc_local_v1_local_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_arc_local_v1_local_proto_goTypes,
 		DependencyIndexes: file_arc_local_v1_local_proto_depIdxs,
+		EnumInfos:         file_arc_local_v1_local_proto_enumTypes,
 		MessageInfos:      file_arc_local_v1_local_proto_msgTypes,
 	}.Build()
 	File_arc_local_v1_local_proto = out.File
