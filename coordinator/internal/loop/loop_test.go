@@ -77,10 +77,6 @@ func (c *fakeCore) Status(election.Instant) election.Status {
 func (c *fakeCore) Progress() (map[uint64]uint64, uint64) {
 	return map[uint64]uint64{1: 40, 2: 37}, 41
 }
-func (c *fakeCore) Look(election.Instant) election.Look {
-	c.looks++
-	return new(election.Node).Look(-election.Instant(time.Duration(c.looks) * time.Hour))
-}
 func (c *fakeCore) Request(_ election.Instant, r election.Request) { c.request(r) }
 func (c *fakeCore) Effects() (e []election.Effect)                 { e, c.effects = c.effects, nil; return e }
 func (c *fakeCore) Tick(now election.Instant) {
