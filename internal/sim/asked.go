@@ -81,12 +81,9 @@ func (s *Sim) done(n *node, d election.Done) {
 	}
 	c := r.rpc
 	if c == nil {
-		n.leaveRef = 0
-		if r.request.Stop != nil {
-			n.gathered = errors.Is(d.Err, election.ErrIsLeader)
-			if errors.Is(d.Err, election.ErrRests) && n.leaving != 0 {
-				s.rests(n)
-			}
+		n.leave.ref = 0
+		if n.leave.until != 0 && errors.Is(n.leave.departure.AnsweredSelf(n.leave.step, d.Err), election.ErrRests) {
+			s.rests(n)
 		}
 		return
 	}

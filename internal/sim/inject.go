@@ -321,7 +321,7 @@ func (s *Sim) heal() {
 	}
 	s.active = s.active[:0]
 	for _, n := range s.nodes {
-		n.killMid, n.pauseMid, n.leaving = nil, 0, 0
+		n.killMid, n.pauseMid, n.leave.until = nil, 0, 0
 		if n.paused {
 			s.resume(n, n.gen)
 		}

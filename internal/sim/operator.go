@@ -2,11 +2,26 @@ package sim
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/ring"
 )
+
+// leave is a node's leaving.
+type leave struct {
+	until int64 // true time until which it tries; 0 if it does not
+	back  time.Duration
+	ref   uint64          // of the request to its own core that is under way, 0 without one
+	step  membership.Step // what that asks for
+	// stopping: its process was told to end. Hasty: it lets nobody leave first, as
+	// if it was told so only when it led.
+	stopping, hasty bool
+	departure       *membership.Departure
+	term            uint64 // the token when that began
+}
 
 // opTries bounds how often an operator's command asks.
 const opTries = 8
@@ -105,9 +120,10 @@ func (s *Sim) operated(n *node, c *rpc) {
 // is told to end (SIGTERM). Now and then all are told to end at about the same time.
 func (s *Sim) beginLeaving(n *node, f *Fault) {
 	leave := func(n *node, stopping bool, in time.Duration) {
-		if n.up && n.core != nil && n.leaving == 0 {
-			n.leaving, n.leaveFor, n.leaveRef = s.now+int64(5*time.Second), f.For, 0
-			n.stopping, n.gathered = stopping, false
+		if n.up && n.core != nil && n.leave.until == 0 {
+			n.leave.until, n.leave.back, n.leave.ref = s.now+int64(5*time.Second), f.For, 0
+			n.leave.stopping, n.leave.hasty = stopping, f.For%2 == 1
+			n.depart()
 			s.q.push(event{at: s.now + int64(in), kind: evLeave, node: int16(n.idx), gen: n.gen})
 		}
 	}
@@ -129,58 +145,80 @@ func (s *Sim) beginLeaving(n *node, f *Fault) {
 func (s *Sim) rests(n *node) {
 	s.stats.count("op-leave: the ring rests", 1)
 	s.exit(n, "rests")
-	s.restartAfter(n, n.leaveFor)
+	s.restartAfter(n, n.leave.back)
 }
 
-// leaveTry is one step of `arc leave`: a leader hands over first; then the
-// leader of the day is asked to let this member go.
+// leaveTry is one try of `arc leave`, by the coordinator's rules.
 func (s *Sim) leaveTry(n *node, e event) {
-	if !n.up || n.leaving == 0 || n.core == nil || e.gen != n.gen {
+	if !n.up || n.leave.until == 0 || n.core == nil || e.gen != n.gen {
 		return
 	}
-	if s.now >= n.leaving {
+	if s.now >= n.leave.until {
 		s.stats.count("op-leave: gone without leave", 1)
 		s.exit(n, "leaves without leave")
-		s.restartAfter(n, n.leaveFor)
+		s.restartAfter(n, n.leave.back)
 		return
 	}
 	s.q.push(event{at: s.now + int64(300*time.Millisecond), kind: evLeave, node: int16(n.idx), gen: n.gen})
-	status := n.core.Status(n.clock.local(s.now))
-	if status.Leader == n.id {
-		if n.leaveRef == 0 {
-			n.leaveRef = s.refs + 1 // it may be answered in the same step
-			if n.stopping && !n.gathered {
-				s.asked.leaves[n.id] = true
-				s.request(n, election.Request{Stop: &election.Stop{ID: n.id}}, nil)
-				return
-			}
-			s.request(n, election.Request{Handover: &election.Handover{Why: n.name + " leaves"}}, nil)
-		}
-		return
+	now := n.clock.local(s.now)
+	status := n.core.Status(now)
+	scene := membership.Scene{Ring: n.core.State(), Counted: len(status.Voters) + len(status.Learners), OthersLeave: !n.leave.hasty && n.letsOthersGo()}
+	if n.leave.hasty && scene.Ring.Term != n.leave.term {
+		n.depart()
 	}
-	to := s.machineOf(status.Leader)
+	if status.Declared && status.LeaderProven {
+		scene.Leader = status.Leader
+	}
+	switch step := n.leave.departure.Next(now, scene); step.Move {
+	case membership.AskSelf:
+		if n.leave.ref == 0 {
+			n.leave.ref, n.leave.step = s.refs+1, step // it may be answered in the same step
+			s.asked.leaves[n.id] = s.asked.leaves[n.id] || step.Request.Stop != nil
+			s.request(n, step.Request, nil)
+		}
+	case membership.AskLeader:
+		s.askToLeave(n, status.Leader, step.Request)
+	case membership.Refuse:
+		s.stats.count("op-leave: refused to the last member", 1)
+		if n.leave.until = 0; n.leave.stopping {
+			s.rests(n)
+		}
+	}
+}
+
+// depart begins a departure, as of the state that the node knows.
+func (n *node) depart() {
+	n.leave.term = n.core.State().Term
+	n.leave.departure = membership.Depart(n.id, n.asName(), n.leave.stopping, n.leave.term)
+}
+
+// letsOthersGo reports whether others have asked this node to let them go.
+func (n *node) letsOthersGo() bool {
+	return slices.ContainsFunc(n.refs, func(r pendingRef) bool {
+		return r.rpc != nil && (r.request.Leave != nil || r.request.Stop != nil)
+	})
+}
+
+// askToLeave asks the leader to let a member go.
+func (s *Sim) askToLeave(n *node, leader uint64, r election.Request) {
+	to := s.machineOf(leader)
 	if to < 0 {
 		return
 	}
 	id := n.id
 	s.asked.leaves[id] = true
 	op := &operation{what: string(OpLeave), via: n.idx, tries: opTries}
-	op.make = func(*node) (election.Request, bool) {
-		if n.stopping {
-			return election.Request{Stop: &election.Stop{ID: id}}, true
-		}
-		return election.Request{Leave: &ring.Leave{ID: id}}, true
-	}
+	op.make = func(*node) (election.Request, bool) { return r, true }
 	op.done = func(err error) {
 		switch {
-		case !n.up || n.id != id || n.leaving == 0:
+		case !n.up || n.id != id || n.leave.until == 0:
 		case err != nil:
 			s.rests(n)
 		default:
 			s.exit(n, "left")
 			s.letGo[id] = true
 			n.disk.wipe()
-			s.restartAfter(n, n.leaveFor)
+			s.restartAfter(n, n.leave.back)
 		}
 	}
 	s.transmit(n.idx, to, event{kind: evRPC, p: &rpc{from: n.idx, op: op}}, true)

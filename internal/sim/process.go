@@ -80,11 +80,7 @@ type node struct {
 	past     []image // of its disk at earlier starts
 	restored bool    // an older image was put back
 
-	leaving  int64 // true time until which it tries to leave; 0 if not
-	leaveFor time.Duration
-	leaveRef uint64
-	stopping bool // its process was told to end
-	gathered bool // and not all others were
+	leave leave
 
 	mon monitor
 
@@ -176,7 +172,7 @@ func (s *Sim) start(n *node) {
 	s.draw(n)
 	n.inbox, n.held, n.refs, n.probes, n.relink, n.tell = n.inbox[:0], nil, nil, nil, nil, nil
 	n.peers, n.meetings, n.asked = nil, nil, map[uint64]int64{}
-	n.leaving, n.joins, n.lapsedAt, n.lapsing = 0, 0, 0, false
+	n.leave.until, n.joins, n.lapsedAt, n.lapsing = 0, 0, 0, false
 	n.core, n.id, n.unborn = nil, 0, false
 	s.ran(n)
 	s.monitorStart(n)
@@ -482,15 +478,14 @@ func (s *Sim) removed(n *node, x election.Removed) {
 	n.core, n.id = nil, 0
 	s.claimOver(n)
 	n.disk.wipe()
-	n.relink, n.tell, n.peers = nil, nil, nil
-	n.refs, n.probes, n.held = nil, nil, nil
+	n.relink, n.tell, n.peers, n.refs, n.probes, n.held = nil, nil, nil, nil, nil, nil
 	s.monitorUnlink(n)
 	switch {
 	case s.sharesName(n):
 		s.retireMachine(n, "evicted, and the name is its original's")
-	case membership.After(x.Unborn, n.leaving > 0) == membership.End:
+	case membership.After(x.Unborn, n.leave.until > 0) == membership.End:
 		s.exit(n, "left")
-		s.restartAfter(n, n.leaveFor)
+		s.restartAfter(n, n.leave.back)
 	case n.rnd.IntN(3) == 0:
 		s.exit(n, "evicted")
 		s.restartAfter(n, s.between(n.rnd, 20*time.Millisecond, 400*time.Millisecond))
