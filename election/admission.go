@@ -37,7 +37,7 @@ func (q *requests) join(ref uint64, j ring.Join) {
 	j.Replaces = 0
 	l := q.lead
 	holder, held := q.ring.MemberByName(j.Member.Name)
-	dead := q.roster.peers.Value(holder.ID).cert != nil
+	dead := q.roster.verdict(holder.ID).certified()
 	switch {
 	case !held:
 	case holder.ID == q.cfg.ID:

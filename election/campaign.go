@@ -130,7 +130,7 @@ func (c *campaign) enoughLive() bool {
 	enough := func(voters []uint64) bool {
 		dead := 0
 		for _, id := range voters {
-			if c.roster.peers.Value(id).cert != nil {
+			if c.roster.verdict(id).certified() {
 				dead++
 			}
 		}
@@ -225,7 +225,7 @@ func (c *campaign) voteAnswered(from uint64, m *raftpb.Message) {
 
 // certifiedLeader tells whether raft's leader in this term is certified dead.
 func (c *campaign) certifiedLeader() bool {
-	return c.roster.peers.Value(c.raftLead).cert != nil && c.raftLead != 0
+	return c.raftLead != 0 && c.roster.verdict(c.raftLead).certified()
 }
 
 // campaignAsked gives the campaign that raft begins at a leader's word the time
@@ -299,7 +299,12 @@ func (c *campaign) startOver() {
 // heir. Those known or thought to be dead are passed over; witnesses come last, since
 // they can only be caretakers.
 func (c *campaign) rank() int {
-	dead := c.roster.dead(func(id uint64, s *suspect) bool { return id != c.ring.LeaderID || s.Term == c.ring.Term })
+	dead := make([]uint64, 0, 4)
+	for id := range c.roster.peers.All() {
+		if c.roster.lost(id) {
+			dead = append(dead, id)
+		}
+	}
 	if id := c.ring.LeaderID; id != c.cfg.ID {
 		if heard := c.roster.peers.Value(id).heard; heard.set && c.now >= heard.at.Add(c.patience()) {
 			dead = append(dead, id) // was heard in this life, and is silent now
@@ -374,7 +379,7 @@ func (c *campaign) deadPartner() (uint64, bool) {
 		return 0, false
 	}
 	other := c.otherVoters()[0]
-	if c.roster.peers.Value(other).cert == nil {
+	if !c.roster.verdict(other).certified() {
 		return 0, false
 	}
 	me, ok := c.ring.Member(c.cfg.ID)
@@ -406,11 +411,7 @@ func (c *campaign) deadLeader() uint64 {
 		if id != c.raftLead && c.raftLead != 0 {
 			continue // somebody else is raft's leader by now
 		}
-		p := c.roster.peers.Value(id)
-		if p.cert != nil {
-			return id
-		}
-		if s := p.suspect; s != nil && s.Term == c.ring.Term && c.ring.LeaderID == id {
+		if v := c.roster.verdict(id); v.certified() || v.dead() && v.term == c.ring.Term && c.ring.LeaderID == id {
 			return id
 		}
 	}

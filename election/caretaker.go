@@ -101,7 +101,7 @@ func (ct *caretaker) takeCare(heir ring.Member, dead []uint64) {
 // first, since it has just won a majority.
 func (ct *caretaker) passOver(heir ring.Member, why string) {
 	key := proposalKey{kind: "appoint"}
-	if ct.proposals.inFlight[key] != 0 {
+	if ct.proposals.underWay(key) {
 		return
 	}
 	if !slices.Contains(ct.unable, heir.ID) {

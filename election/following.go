@@ -31,7 +31,7 @@ func (f *following) computeLeaderUntil() Instant {
 		_, end := f.leadership.claimUntil()
 		return end
 	}
-	if f.roster.peers.Value(f.raftLead).cert != nil || f.releasedByLeader() {
+	if f.roster.verdict(f.raftLead).certified() || f.releasedByLeader() {
 		return 0
 	}
 	lease := f.ring.Settings.Lease()
@@ -111,7 +111,7 @@ func (f *following) checkAnswered(from uint64, c Check) {
 // unproven says why this member has no proof that the declared leader leads.
 func (f *following) unproven() string {
 	switch {
-	case f.roster.peers.Value(f.raftLead).cert != nil:
+	case f.roster.verdict(f.raftLead).certified():
 		return "its process has ended"
 	case f.releasedByLeader():
 		return "it says that it claims no longer"

@@ -188,7 +188,7 @@ func (q *requests) endHandover(err error) {
 // handoverToJoiner is ARC's original rule for joiners that ask for it.
 func (q *requests) handoverToJoiner() {
 	l := q.lead
-	if q.ring.Designated != nil && q.proposals.inFlight[proposalKey{kind: "appoint"}] == 0 && l.wantsLead == 0 {
+	if q.ring.Designated != nil && !q.proposals.underWay(proposalKey{kind: "appoint"}) && l.wantsLead == 0 {
 		// Left over by a predecessor that died in a handover to somebody who
 		// did not come; this leader is the one that was meant, or its heir.
 		q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{}})

@@ -73,7 +73,7 @@ func (ld *leader) stepDown() {
 // if it is the heir, once those before it are gone; else take care.
 func (ld *leader) declareRule() {
 	l := ld.lead
-	if ld.ring.RingID == "" || ld.proposals.inFlight[proposalKey{kind: "declare"}] != 0 {
+	if ld.ring.RingID == "" || ld.proposals.underWay(proposalKey{kind: "declare"}) {
 		return
 	}
 	l.heirless = false
@@ -122,7 +122,7 @@ func (ld *leader) evictAll(evict []ring.Evict) {
 	}
 	for _, e := range evict {
 		key := proposalKey{kind: "evict", id: e.ID}
-		if ld.proposals.inFlight[key] == 0 && len(ld.ring.Succession(e.ID)) > 0 {
+		if !ld.proposals.underWay(key) && len(ld.ring.Succession(e.ID)) > 0 {
 			ld.abortTransfer()
 			ld.proposals.proposeOnce(key, ring.Command{Evict: &e})
 		}
@@ -197,7 +197,7 @@ func (ld *leader) evictRule() {
 		return
 	}
 	for _, m := range ld.ring.Members {
-		if m.ID == ld.cfg.ID || ld.proposals.inFlight[proposalKey{kind: "return", id: m.ID}] != 0 {
+		if m.ID == ld.cfg.ID || ld.proposals.underWay(proposalKey{kind: "return", id: m.ID}) {
 			continue // what it tells of itself is decided first
 		}
 		if e, ok := ld.verdicts.against(m); ok {

@@ -44,12 +44,8 @@ func (r *recorder) lossNoticed() {
 // lossEvidence is why the member is thought dead, who says so, and of which
 // process.
 func (r *recorder) lossEvidence(id uint64) (why ring.Evidence, by, incarnation uint64) {
-	p := r.roster.peers.Value(id)
-	if c := p.cert; c != nil {
-		return ring.Certified, 0, c.Incarnation
-	}
-	if s := p.suspect; s != nil {
-		return s.Evidence(), s.By, s.Incarnation
+	if v := r.roster.verdict(id); v.dead() {
+		return v.evidence, v.by, v.incarnation
 	}
 	if id == r.cfg.ID {
 		if own := r.ownLoss(); own != "" {

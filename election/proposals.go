@@ -2,11 +2,13 @@ package election
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/arc-ring/arc/ring"
 )
 
 type proposal struct {
+	ref uint64 // ring.Command.Ref
 	key proposalKey
 	req uint64 // Request.Ref; 0 if own
 	id  uint64 // member the request is about
@@ -15,9 +17,8 @@ type proposal struct {
 // proposals are the commands of this leader that are under way.
 type proposals struct {
 	*replica
-	refs     uint64
-	open     map[uint64]proposal    // by Ref
-	inFlight map[proposalKey]uint64 // what must not be proposed twice
+	refs uint64     // the newest Ref
+	open []proposal // in the order of their refs
 }
 
 // proposalKey names a proposal of this node's own, of which one at a time is
@@ -29,13 +30,13 @@ type proposalKey struct {
 
 // begin drops all that belongs to an earlier leadership.
 func (ps *proposals) begin() {
-	*ps = proposals{replica: ps.replica, open: map[uint64]proposal{}, inFlight: map[proposalKey]uint64{}}
+	*ps = proposals{replica: ps.replica}
 }
 
 // end ends the requests behind them. What was proposed may or may not take effect.
 func (ps *proposals) end() {
-	for ref := uint64(1); ref <= ps.refs; ref++ { // in order, for the sake of replays
-		if p, ok := ps.open[ref]; ok && p.req != 0 {
+	for _, p := range ps.open {
+		if p.req != 0 {
 			ps.emit(Done{Ref: p.req, Err: ErrLeadershipLost})
 		}
 	}
@@ -59,16 +60,30 @@ func (ps *proposals) propose(p proposal, c ring.Command) bool {
 		}
 		return false
 	}
-	ps.open[c.Ref] = p
-	if p.key != (proposalKey{}) {
-		ps.inFlight[p.key] = c.Ref
-	}
+	p.ref = c.Ref
+	ps.open = append(ps.open, p)
 	return true
 }
 
 // proposeOnce proposes unless the same is under way.
 func (ps *proposals) proposeOnce(key proposalKey, c ring.Command) {
-	if ps.inFlight[key] == 0 {
+	if !ps.underWay(key) {
 		ps.propose(proposal{key: key}, c)
 	}
+}
+
+// underWay reports whether a proposal of this node's own is in the log and not applied.
+func (ps *proposals) underWay(key proposalKey) bool {
+	return slices.ContainsFunc(ps.open, func(p proposal) bool { return p.key == key })
+}
+
+// take returns the proposal with this ref, which has been applied.
+func (ps *proposals) take(ref uint64) (p proposal, ok bool) {
+	i := slices.IndexFunc(ps.open, func(p proposal) bool { return p.ref == ref })
+	if i < 0 {
+		return p, false
+	}
+	p = ps.open[i]
+	ps.open = slices.Delete(ps.open, i, i+1)
+	return p, true
 }

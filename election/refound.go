@@ -9,6 +9,7 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/arc-ring/arc/election/internal/tracker"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -39,7 +40,7 @@ type Survivor struct {
 	Term, Index uint64
 
 	halves [][]uint64 // ids of the voters, of both halves while joint
-	names  map[uint64]string
+	names  tracker.Table[string]
 	bound  time.Duration
 }
 
@@ -79,7 +80,7 @@ func Survive(rec Recovered, id uint64, name string) (*Survivor, error) {
 }
 
 func (s *Survivor) name(n *Node) {
-	s.names = map[uint64]string{s.ID: s.Name}
+	*s.names.Ensure(s.ID) = s.Name
 	var ids []uint64
 	for _, half := range s.halves {
 		s.Needed = max(s.Needed, len(half)/2+1)
@@ -91,14 +92,14 @@ func (s *Survivor) name(n *Node) {
 	}
 	slices.Sort(ids)
 	for _, id := range ids {
-		if _, known := s.names[id]; !known {
-			s.names[id] = n.nameOf(id)
+		if s.names.Get(id) == nil {
+			*s.names.Ensure(id) = n.nameOf(id)
 		}
-		s.Voters = append(s.Voters, s.names[id])
+		s.Voters = append(s.Voters, s.names.Value(id))
 	}
 	for _, m := range s.Ring.Members {
-		if _, known := s.names[m.ID]; !known {
-			s.names[m.ID] = m.Name
+		if s.names.Get(m.ID) == nil {
+			*s.names.Ensure(m.ID) = m.Name
 		}
 	}
 }
@@ -108,8 +109,8 @@ func (s *Survivor) name(n *Node) {
 // not named can go on by themselves.
 func (s *Survivor) Without(gone []string) error {
 	known := map[string]bool{}
-	for _, name := range s.names {
-		known[name] = true
+	for _, name := range s.names.All() {
+		known[*name] = true
 	}
 	for _, name := range gone {
 		switch {
@@ -120,7 +121,7 @@ func (s *Survivor) Without(gone []string) error {
 		}
 	}
 	if slices.ContainsFunc(s.halves, func(half []uint64) bool {
-		left := slices.DeleteFunc(slices.Clone(half), func(id uint64) bool { return slices.Contains(gone, s.names[id]) })
+		left := slices.DeleteFunc(slices.Clone(half), func(id uint64) bool { return slices.Contains(gone, s.names.Value(id)) })
 		return len(left) < len(half)/2+1
 	}) {
 		return nil

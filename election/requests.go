@@ -74,13 +74,9 @@ func (q *requests) request(r Request) {
 
 func (q *requests) proposalApplied(c ring.Command, changes []ring.Change, err error) {
 	l := q.lead
-	p, ok := q.proposals.open[c.Ref]
+	p, ok := q.proposals.take(c.Ref)
 	if !ok {
 		return
-	}
-	delete(q.proposals.open, c.Ref)
-	if p.key != (proposalKey{}) {
-		delete(q.proposals.inFlight, p.key)
 	}
 	if c.Appoint != nil && err != nil && l.handover != nil {
 		q.endHandover(err)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election/internal/tracker"
+	"github.com/arc-ring/arc/ring"
 )
 
 // owed is an answer that a member owes the leader.
@@ -101,21 +102,61 @@ func (r *roster) hears(id uint64) bool {
 	return last.set && r.now >= last.at.Add(r.ring.Settings.Lease())
 }
 
-// dead returns the ids of those who are certified dead, and then of those who are
-// suspected.
-func (r *roster) dead(suspected func(id uint64, s *suspect) bool) []uint64 {
-	ids := make([]uint64, 0, 4)
-	for id, p := range r.peers.All() {
-		if p.cert != nil {
-			ids = append(ids, id)
+// verdict is what this member holds against another one's process.
+type verdict struct {
+	// evidence is why it is thought dead; by is the member that says so, 0 if its own
+	// monitor certifies it.
+	evidence ring.Evidence
+	by       uint64
+	// incarnation is the process that it is about, term the one in which it was said.
+	incarnation, term uint64
+	// proof is what this member's own probe found, or the certificate; "" if it has
+	// neither.
+	proof ring.Evidence
+	// until is when it lapses if nobody repeats it; Never if it is certified, 0 if nothing
+	// speaks against the member.
+	until Instant
+}
+
+// dead reports whether anything speaks against the member.
+func (v verdict) dead() bool { return v.until != 0 }
+
+// certified reports whether the process has ended for certain.
+func (v verdict) certified() bool { return v.evidence == ring.Certified }
+
+// verdict is what everybody asks who has to know whether a member is dead. A leader
+// that wants to evict it asks for more: see verdicts.evidence.
+func (r *roster) verdict(id uint64) verdict {
+	p := r.peers.Get(id)
+	switch {
+	case p == nil:
+		return verdict{}
+	case p.cert != nil:
+		return verdict{evidence: ring.Certified, incarnation: p.cert.Incarnation, proof: ring.Certified, until: Never}
+	case p.suspect != nil:
+		s := p.suspect
+		v := verdict{evidence: s.Evidence(), by: s.By, incarnation: s.Incarnation, term: s.Term, until: s.lapsesAt(r.ring.Settings)}
+		if r.confirmed(s) {
+			v.proof = s.found
 		}
+		return v
+	default:
+		return verdict{}
 	}
-	for id, p := range r.peers.All() {
-		if p.suspect != nil && suspected(id, p.suspect) {
-			ids = append(ids, id)
-		}
-	}
-	return ids
+}
+
+// confirmed reports whether this member's own probe of a suspect failed, and
+// nothing was heard since. That ages as a suspicion does: a leader that was cut
+// off has to look again when it is back.
+func (r *roster) confirmed(s *suspect) bool {
+	return s.confirmed && r.peers.Value(s.ID).heard.at <= s.probing && r.now < s.probing.Add(r.probeTimeout()).Add(r.ring.Settings.SuspicionLasts())
+}
+
+// lost reports whether a member is thought dead, and for a leader, in the term that it
+// leads: what was said of an earlier one may be old.
+func (r *roster) lost(id uint64) bool {
+	v := r.verdict(id)
+	return v.certified() || v.dead() && (id != r.ring.LeaderID || v.term == r.ring.Term)
 }
 
 // anySuspect reports whether anybody is suspected.
@@ -190,8 +231,7 @@ func (r *roster) bearsAnotherDeath() bool {
 }
 
 func (r *roster) thoughtAlive(id uint64) bool {
-	p := r.peers.Value(id)
-	return p.suspect == nil && p.cert == nil
+	return !r.verdict(id).dead()
 }
 
 // check asks a member for a sign of life, unless one is awaited.

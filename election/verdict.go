@@ -29,6 +29,12 @@ type verdicts struct {
 	toldAt Instant
 }
 
+// lapsesAt is when a suspicion is dropped unless it is repeated: a monitor that was
+// re-pointed takes nothing back.
+func (s *suspect) lapsesAt(settings ring.Settings) Instant {
+	return s.at.Add(settings.SuspicionLasts())
+}
+
 // ownSuspicion takes a report of the own monitor: it is noted here, and told
 // to those who decide.
 func (v *verdicts) ownSuspicion(s ring.Opinion) {
@@ -122,7 +128,7 @@ func (v *verdicts) rule() {
 		if s == nil {
 			continue
 		}
-		if end := s.at.Add(v.ring.Settings.SuspicionLasts()); v.now >= end {
+		if end := s.lapsesAt(v.ring.Settings); v.now >= end {
 			v.clear(m.ID, s.Opinion, "nobody repeats it")
 		} else {
 			v.wakeAt(end)
@@ -141,22 +147,15 @@ func (v *verdicts) clear(id uint64, s ring.Opinion, why string) {
 // probe begins the leader's own check of a suspect, unless one runs or was
 // denied just now.
 func (v *verdicts) probe(m ring.Member, s *suspect) {
-	if sign, _ := v.identity.lastSign(m); s.probed && (!s.confirmed || v.confirmed(s) && sign <= s.probing) {
+	if sign, _ := v.identity.lastSign(m); s.probed && (!s.confirmed || v.roster.confirmed(s) && sign <= s.probing) {
 		return // under way, or failed and nothing heard since
 	}
-	if v.roster.peers.Value(m.ID).cert != nil {
+	if v.roster.verdict(m.ID).certified() {
 		return // there is better evidence
 	}
 	s.confirmed = false
 	s.probed, s.probing = true, v.now
 	v.emit(v.identity.probeOf(m))
-}
-
-// confirmed reports whether this member's own probe of a suspect failed, and
-// nothing was heard since. That ages as a suspicion does: a leader that was cut
-// off has to look again when it is back.
-func (v *verdicts) confirmed(s *suspect) bool {
-	return s.confirmed && v.roster.peers.Value(s.ID).heard.at <= s.probing && v.now < s.probing.Add(v.probeTimeout()).Add(v.ring.Settings.SuspicionLasts())
 }
 
 // silentToAll tells whether the old leader may go although no monitor suspects
@@ -300,25 +299,20 @@ func (v *verdicts) evidence(m ring.Member) (ring.Evict, bool) {
 // leader's own probe, or a lease of silence towards this leader, confirms that.
 func (v *verdicts) against(m ring.Member) (ring.Evict, bool) {
 	e := ring.Evict{ID: m.ID, Incarnation: m.Incarnation}
-	p := v.roster.peers.Value(m.ID)
-	if p.cert != nil {
-		e.Evidence = ring.Certified
-		return e, true
-	}
-	s := p.suspect
-	if s == nil {
+	held := v.roster.verdict(m.ID)
+	if !held.dead() {
 		e.Evidence, e.By = ring.Silent, v.cfg.ID
 		return e, v.silentToAll(m.ID)
 	}
-	e.Evidence, e.By = s.Evidence(), s.By
-	if v.confirmed(s) {
-		e.Evidence = s.found
+	e.Evidence, e.By = held.proof, held.by
+	if held.proof != "" {
 		return e, true
 	}
 	// A leader whose watcher testified and that answers this member no more than
 	// the watcher was looked for by two.
 	e.Evidence = ring.Silent
-	if s.Grant() != 0 && m.ID == v.ring.LeaderID && v.roster.checkedSilent(m.ID) {
+	p := v.roster.peers.Get(m.ID)
+	if p.suspect.Grant() != 0 && m.ID == v.ring.LeaderID && v.roster.checkedSilent(m.ID) {
 		return e, true
 	}
 	// Whoever follows a leader hears from it all the time; a lease of silence

@@ -75,7 +75,7 @@ func (w *watch) owedRule() {
 	every, _ := w.ring.Settings.Link(false)
 	for i := range w.roster.owed {
 		o := &w.roster.owed[i]
-		if w.roster.peers.Value(o.id).cert != nil {
+		if w.roster.verdict(o.id).certified() {
 			continue
 		}
 		// One question may be lost, or the stream may have had to be opened again.
