@@ -70,6 +70,17 @@ type ackedRenewal struct {
 	until Instant
 }
 
+// sending takes down that a renewal goes out now. It binds whoever acks it for a lease,
+// less what clocks may differ by.
+func (l *lease) sending() {
+	if l.first == 0 {
+		l.first = l.now
+	}
+	l.seq++
+	s := l.ring.Settings
+	l.sent[l.seq%uint64(len(l.sent))] = sentRenewal{seq: l.seq, until: l.now.Add(s.LeaderLease()), lease: s.Lease(), named: l.named}
+}
+
 // takeAck notes until when a member is bound by its ack. It reports whether that is
 // news.
 func (l *lease) takeAck(from uint64, a RenewAck) bool {

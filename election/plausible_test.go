@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
@@ -165,46 +164,6 @@ func TestTermsOutOfReach(t *testing.T) {
 		n.term = tc.own
 		if err := n.plausibleTerm(tc.term); (err == nil) != tc.ok {
 			t.Errorf("own term %d, term %d: %v", tc.own, tc.term, err)
-		}
-	}
-}
-
-// A voter that promised less than it was asked for is counted as bound for less.
-func TestAShorterPromiseCountsForLess(t *testing.T) {
-	for _, tc := range []struct{ promised, want time.Duration }{
-		{0, 495 * time.Millisecond}, {500 * time.Millisecond, 495 * time.Millisecond}, {time.Second, 495 * time.Millisecond},
-		{50 * time.Millisecond, 45 * time.Millisecond},
-	} {
-		n := assemble(Config{}, fourMembers(t), 0)
-		n.role = raft.StateLeader
-		n.leadership.lead = &leading{term: 5}
-		n.lease.seq = 1
-		n.lease.sent[1] = sentRenewal{seq: 1, until: Instant(495 * time.Millisecond), lease: 500 * time.Millisecond}
-		n.leader.renewal.renewAcked(2, RenewAck{Term: 5, Seq: 1, Lease: tc.promised})
-		if got := n.lease.boundUntil(2); got.SinceOrigin() != tc.want {
-			t.Errorf("promised %v: bound until %v, want %v", tc.promised, got, tc.want)
-		}
-	}
-}
-
-// The settings made the lease shorter: the voter is bound by its newest promise, and
-// not by the older and longer one.
-func TestTheNewestPromiseCountsAndNotTheLongest(t *testing.T) {
-	const ms = time.Millisecond
-	n := assemble(Config{}, fourMembers(t), 0)
-	n.role = raft.StateLeader
-	n.leadership.lead = &leading{term: 5}
-	for seq, until := range map[uint64]Instant{1: Instant(495 * ms), 2: Instant(215 * ms)} {
-		n.lease.sent[seq] = sentRenewal{seq: seq, until: until, lease: 500 * ms}
-	}
-	for _, c := range []struct {
-		ack  uint64
-		want Instant
-	}{{1, Instant(495 * ms)}, {2, Instant(215 * ms)}, {1, Instant(215 * ms)}} { // the last one came late
-		n.lease.seq = 2
-		n.leader.renewal.renewAcked(2, RenewAck{Term: 5, Seq: c.ack})
-		if got := n.lease.boundUntil(2); got != c.want {
-			t.Errorf("after the ack of renewal %d: bound until %v, want %v", c.ack, got, c.want)
 		}
 	}
 }

@@ -181,11 +181,7 @@ func (rw *renewal) rule() {
 	if len(others) == 0 {
 		return
 	}
-	if r.first == 0 {
-		r.first = rw.now
-	}
-	r.seq++
-	r.sent[r.seq%uint64(len(r.sent))] = sentRenewal{seq: r.seq, until: rw.now.Add(s.LeaderLease()), lease: s.Lease(), named: r.named}
+	r.sending()
 	_, _, claims := rw.claim(rw.now)
 	renew := Renew{Claims: claims, Term: rw.term, Seq: r.seq, Incarnation: rw.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
 	for _, id := range others {
