@@ -10,26 +10,18 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/arc-ring/arc/internal/durations"
 )
 
-const (
-	// joinLate is how long a joiner waits for an answer before it says whom it
-	// asks.
-	joinLate = time.Second
-	// The pause between two lines of a joiner that gets nowhere doubles from the
-	// first to the longest. A reason that is new comes after newReason.
-	complainFirst = 2 * time.Second
-	complainMax   = 5 * time.Minute
-	newReason     = 10 * time.Second
-	// reasonsKept bounds the reasons that are known; more count as known, too.
-	reasonsKept = 32
-)
+// reasonsKept bounds the reasons that are known; more count as known, too.
+const reasonsKept = 32
 
 // complaints decides when a joiner that gets nowhere says so.
 type complaints struct {
 	mu    sync.Mutex
 	last  time.Time // zero: nothing was said
-	pause time.Duration
+	count int       // lines whose time had come
 	said  map[string]bool
 }
 
@@ -42,10 +34,10 @@ func (c *complaints) due(now time.Time, reason string) bool {
 	since := now.Sub(c.last)
 	switch {
 	case c.last.IsZero():
-		c.pause = complainFirst
-	case since >= c.pause:
-		c.pause = min(2*c.pause, complainMax)
-	case isNew && since >= newReason:
+		c.count = 1
+	case since >= durations.Complaint.Pause(c.count):
+		c.count++
+	case isNew && since >= durations.ComplaintNew:
 	default:
 		return false
 	}
@@ -81,5 +73,5 @@ func (j *joiner) tellLate(addresses []string) {
 	if j.complaints.due(time.Now(), "late") {
 		level = hclog.Warn
 	}
-	j.n.log.Log(level, "not joined yet, no answer so far", "via", via, "elapsed", joinLate, "next-try", "in "+(joinCallWait-joinLate).String()+" at the latest")
+	j.n.log.Log(level, "not joined yet, no answer so far", "via", via, "elapsed", durations.JoinLate, "next-try", "in "+(durations.JoinCall-durations.JoinLate).String()+" at the latest")
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/arc-ring/arc/internal/durations"
 )
 
 func TestComplaintsGrowRare(t *testing.T) {
@@ -26,8 +28,8 @@ func TestComplaintsGrowRare(t *testing.T) {
 	}
 	// A reason that is new does not wait for the long pause, and a hundred new
 	// ones are no flood.
-	at := began.Add(20*time.Minute + newReason)
-	if !c.due(at, "the name is in use") || c.due(at.Add(time.Second), "another") || c.due(at.Add(newReason), "the name is in use") {
+	at := began.Add(20*time.Minute + durations.ComplaintNew)
+	if !c.due(at, "the name is in use") || c.due(at.Add(time.Second), "another") || c.due(at.Add(durations.ComplaintNew), "the name is in use") {
 		t.Error("a new reason is not said once")
 	}
 	lines := 0
@@ -64,7 +66,7 @@ func TestAJoinerSaysWhomItAsks(t *testing.T) {
 	o.Join, o.Logger = []string{silent.Addr().String()}, hclog.New(&hclog.LoggerOptions{Output: out})
 	start(t, o)
 	want := "no answer so far: via=" + silent.Addr().String() + ` elapsed=1s next-try="in 9s at the latest"`
-	late := time.After(joinCallWait)
+	late := time.After(durations.JoinCall)
 	for {
 		select {
 		case line := <-out:

@@ -10,18 +10,16 @@ import (
 
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
-// connectWait bounds a connect where the caller set no shorter bound.
-const connectWait = 3 * time.Second
-
 // dialAny returns a gRPC client to whichever of the addresses answers first,
 // but never to this node. The caller closes it.
 func (n *node) dialAny(ctx context.Context, addresses []string) (*grpc.ClientConn, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectWait)
+	ctx, cancel := context.WithTimeout(ctx, durations.Connect)
 	defer cancel()
 	return n.dialer.First(ctx, atMost(addresses))
 }
@@ -31,7 +29,7 @@ func (n *node) dialAny(ctx context.Context, addresses []string) (*grpc.ClientCon
 func (n *node) dialMember(ctx context.Context, m ring.Member) (*grpc.ClientConn, error) {
 	wanted := n.wanted(m)
 	wanted.Incarnation = 0 // whichever process the member is now
-	ctx, cancel := context.WithTimeout(ctx, connectWait)
+	ctx, cancel := context.WithTimeout(ctx, durations.Connect)
 	defer cancel()
 	r, err := connect.Race(ctx, atMost(m.Addresses), func(ctx context.Context, addr string) (reached, error) {
 		r, err := n.ping(ctx, addr)

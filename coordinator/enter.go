@@ -17,19 +17,12 @@ import (
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/internal/wal"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
-)
-
-const (
-	joinCallWait = 10 * time.Second
-	joinAgain    = 50 * time.Millisecond
-	joinAgainMax = 500 * time.Millisecond
-	// foundingWait is how long a founder waits for the addresses given by --join.
-	foundingWait = 2 * time.Second
 )
 
 // entry is what a membership begins with.
@@ -160,7 +153,7 @@ func (o *Options) expect() int {
 func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	late := time.AfterFunc(formerPatience, j.losePatience)
+	late := time.AfterFunc(durations.FormerSearch, j.losePatience)
 	defer late.Stop()
 	type outcome struct {
 		resp    *arcv1.JoinResponse
@@ -232,7 +225,8 @@ type joiner struct {
 func (j *joiner) byAddresses(ctx context.Context) (*arcv1.JoinResponse, error) {
 	named := len(j.n.o.Join)
 	addresses := append(slices.Clone(j.n.o.Join), j.former.addresses()...)
-	for pause := joinAgain; ; pause = min(2*pause, joinAgainMax) {
+	for round := 1; ; round++ {
+		pause := durations.JoinAgain.Pause(round)
 		for i, a := range addresses {
 			next := fmt.Sprintf("%s in %v", addresses[0], pause)
 			if i+1 < len(addresses) {
@@ -261,7 +255,8 @@ func (j *joiner) byAddresses(ctx context.Context) (*arcv1.JoinResponse, error) {
 // byDiscovery asks whomever discovery finds. It returns who founds with it if
 // this node may found.
 func (j *joiner) byDiscovery(ctx context.Context) (*arcv1.JoinResponse, *discovery.Found, error) {
-	for pause := joinAgain; ; pause = min(2*pause, joinAgainMax) {
+	for round := 1; ; round++ {
+		pause := durations.JoinAgain.Pause(round)
 		f, err := j.n.discovery.Seek(ctx)
 		if err != nil {
 			return nil, nil, fmt.Errorf("look for a ring: %w", err)
@@ -274,7 +269,7 @@ func (j *joiner) byDiscovery(ctx context.Context) (*arcv1.JoinResponse, *discove
 				return nil, &f, nil
 			}
 			// The other search joins it; the next Seek says that nothing was founded.
-			if err := wait(ctx, joinAgainMax); err != nil {
+			if err := wait(ctx, durations.JoinAgain.Longest); err != nil {
 				return nil, nil, err
 			}
 			continue
@@ -300,9 +295,9 @@ func (j *joiner) byDiscovery(ctx context.Context) (*arcv1.JoinResponse, *discove
 }
 
 func (j *joiner) ask(ctx context.Context, addresses []string) (*arcv1.JoinResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, joinCallWait)
+	ctx, cancel := context.WithTimeout(ctx, durations.JoinCall)
 	defer cancel()
-	late := time.AfterFunc(joinLate, func() { j.tellLate(addresses) })
+	late := time.AfterFunc(durations.JoinLate, func() { j.tellLate(addresses) })
 	defer late.Stop()
 	conn, err := j.n.dialAny(ctx, addresses)
 	if err != nil {
@@ -325,7 +320,7 @@ func (j *joiner) ask(ctx context.Context, addresses []string) (*arcv1.JoinRespon
 // that of a machine that is down.
 func (j *joiner) ringThere(ctx context.Context) (bool, error) {
 	n := j.n
-	asking, cancel := context.WithTimeout(ctx, foundingWait)
+	asking, cancel := context.WithTimeout(ctx, durations.RingThere)
 	defer cancel()
 	rings := make(chan string, len(n.o.Join))
 	for _, a := range n.o.Join {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/discovery"
+	"github.com/arc-ring/arc/internal/durations"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -96,7 +97,7 @@ func TestAnotherRingIsTold(t *testing.T) {
 	if len(st.GetOtherRings()) != 2 || st.GetOtherRings()[0].GetSplit()+st.GetOtherRings()[1].GetSplit() != "founded again" {
 		t.Errorf("status lists %v, want one with the own id too", st.GetOtherRings())
 	}
-	if left := n.n.foreign.list(time.Now().Add(2*otherRingFor), "r1"); len(left) != 0 {
+	if left := n.n.foreign.list(time.Now().Add(2*durations.OtherRing), "r1"); len(left) != 0 {
 		t.Errorf("still lists %v", left)
 	}
 }
@@ -115,7 +116,7 @@ func TestManyOtherRingsAreNotAllTold(t *testing.T) {
 	if n := len(o.heard); told != otherRingsMost || n != otherRingsMost {
 		t.Errorf("%d rings told, %d kept, want %d", told, n, otherRingsMost)
 	}
-	now = now.Add(otherRingFor + time.Second)
+	now = now.Add(durations.OtherRing + time.Second)
 	hear("r2")
 	if got := o.list(now, "r1"); told != otherRingsMost+1 || len(got) != 1 || got[0].GetRingId() != "r2" {
 		t.Errorf("%d rings told, listed %v, want r2 when the others are silent", told, got)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/arc-ring/arc/coordinator/internal/service"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
+	"github.com/arc-ring/arc/internal/durations"
 )
 
 const (
@@ -20,7 +21,6 @@ const (
 	// heapHeadroom is how much the heap may grow until the runtime collects by
 	// itself, in percent of what lives: enough that no failover comes so far.
 	heapHeadroom = 400
-	heapLook     = time.Second
 	// ownMemory is what a coordinator of a large ring needs for itself.
 	ownMemory = 128 << 20
 	// memoryLimit is up to where the heap may grow freely; beyond it the runtime
@@ -45,7 +45,7 @@ func (n *node) collectWhileIdle(ctx context.Context) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryLimit))
 	}
-	look := time.NewTicker(heapLook)
+	look := time.NewTicker(durations.HeapCheck)
 	defer look.Stop()
 	sizes := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
 	for {

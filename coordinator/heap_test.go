@@ -11,6 +11,7 @@ import (
 
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/testwait"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -44,7 +45,7 @@ func TestGarbageIsCollectedWhileIdle(t *testing.T) {
 					if busy {
 						n.hub.Publish(n.hub.Load(), []*arcv1.Event{{}})
 					}
-					testwait.Virtual(publish.IdleAfter / 2)
+					testwait.Virtual(durations.Idle / 2)
 				}
 				cancel()
 				synctest.Wait()

@@ -6,18 +6,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/membership"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
-
-// heldWait bounds the questions of a start. After a power cut of all machines
-// nobody answers, and the ring must form again all the same.
-const heldWait = 250 * time.Millisecond
 
 // heldElsewhere asks, before this process says or does anything as the member
 // that its data directory holds, whether another process is that member: where
@@ -25,7 +21,7 @@ const heldWait = 250 * time.Millisecond
 // it is. Nobody answering is no objection. A copy that reaches nobody is the
 // core's business.
 func (n *node) heldElsewhere(ctx context.Context, e entry, s *ring.State) error {
-	ctx, cancel := context.WithTimeout(ctx, heldWait)
+	ctx, cancel := context.WithTimeout(ctx, durations.HeldElsewhere)
 	defer cancel()
 	h := heldSearch{n: n, e: e, ctx: ctx, cancel: cancel, asked: map[string]bool{}}
 	for _, a := range n.reachedAt() {
@@ -83,7 +79,7 @@ func (h *heldSearch) probe(addresses []string) {
 		h.wg.Go(func() {
 			// Any other process of this member will do.
 			wanted := ring.Wanted{Cluster: h.n.o.Cluster, RingID: h.e.ringID, Name: h.n.o.Name, ID: h.e.id, Incarnation: h.n.incarnation}
-			path := h.n.look(h.ctx, wanted, []string{a}, heldWait)[0]
+			path := h.n.look(h.ctx, wanted, []string{a}, durations.HeldElsewhere)[0]
 			if !membership.HeldBy(wanted, path) {
 				return
 			}

@@ -7,12 +7,8 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/internal/durations"
 )
-
-// houseEvery is how often this process looks whether its files are still there.
-// That is five calls of the kernel; a watch by inotify would end with the
-// directory that it is on.
-const houseEvery = time.Second
 
 // house says until when files may be made again: a server that ends removes its
 // socket, and that is no damage.
@@ -34,7 +30,7 @@ func (h *house) leave() {
 // directory that was removed would take everything along that is acknowledged
 // from now on.
 func (n *node) keepHouse(ctx context.Context) {
-	tick := time.NewTicker(houseEvery)
+	tick := time.NewTicker(durations.FilesCheck)
 	defer tick.Stop()
 	told := ""
 	for {

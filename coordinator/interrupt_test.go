@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/testwait"
 )
 
@@ -19,8 +20,8 @@ func TestStartThatHangsIsInterrupted(t *testing.T) {
 		after time.Duration
 	}{
 		"returns before the signal":     {time.Second, own, time.Second},
-		"returns soon after the signal": {2*time.Second + openGrace/2, own, 2*time.Second + openGrace/2},
-		"hangs":                         {time.Hour, errStuck, 2*time.Second + openGrace},
+		"returns soon after the signal": {2*time.Second + durations.OpenAfterStop/2, own, 2*time.Second + durations.OpenAfterStop/2},
+		"hangs":                         {time.Hour, errStuck, 2*time.Second + durations.OpenAfterStop},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -14,18 +14,10 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/coordinator/internal/service"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/membership"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
-)
-
-const (
-	// stopWithin is how long Run takes to end after its context did.
-	stopWithin = 5 * time.Second
-	// leaveWithin is what of it may go into leaving the ring.
-	leaveWithin = 3500 * time.Millisecond
-	// leaveAgain is the pause between two tries.
-	leaveAgain = 50 * time.Millisecond
 )
 
 // departure is one node's leaving, over all its tries.
@@ -69,7 +61,7 @@ func (n *node) leave(ctx context.Context, stopping bool) (uint64, error) {
 		n.log.Debug("leave is tried again", "error", err)
 		select {
 		case <-ctx.Done():
-		case <-time.After(leaveAgain):
+		case <-time.After(durations.LeaveAgain):
 		}
 	}
 }
@@ -171,7 +163,7 @@ func tryAgain(err error) bool {
 // errNotLeft.
 func (n *node) leaveInTime() error {
 	_ = notifySystemd("STOPPING=1")
-	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), durations.Leave)
 	defer cancel()
 	_, err := n.leave(ctx, true)
 	switch {

@@ -19,6 +19,7 @@ import (
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/wal"
@@ -197,7 +198,7 @@ func (n *node) tellDiscoveryWhenDue(ctx context.Context) {
 		case <-n.discoveryTold:
 		}
 		if told { // nobody waits for the first word longer than needed
-			pause := time.NewTimer(publish.IdleAfter)
+			pause := time.NewTimer(durations.Idle)
 			select {
 			case <-ctx.Done():
 				pause.Stop()

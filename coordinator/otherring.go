@@ -8,13 +8,10 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/discovery"
+	"github.com/arc-ring/arc/internal/durations"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
-
-// otherRingFor is how long another ring of this cluster is told of after it was
-// heard. Discovery reports one that is there every ten seconds.
-const otherRingFor = 30 * time.Second
 
 // otherRingsMost bounds those that are told of: each makes an event, and anybody
 // can make up the ids of rings.
@@ -54,7 +51,7 @@ func wireOf(f discovery.ForeignRing) *arcv1.OtherRing {
 }
 
 func (o *otherRings) dropOld(now time.Time) {
-	maps.DeleteFunc(o.heard, func(_ string, r otherRing) bool { return now.Sub(r.at) > otherRingFor })
+	maps.DeleteFunc(o.heard, func(_ string, r otherRing) bool { return now.Sub(r.at) > durations.OtherRing })
 }
 
 // list returns those heard lately, sorted, but for the own one. One with the own

@@ -8,18 +8,10 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/discovery"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/membership"
-)
-
-const (
-	// redialPause is the shortest time between two rounds of redials that a
-	// change of links or routes sets off.
-	redialPause = time.Second
-	// apartEvery is how often a member that misses a stream to another one says
-	// hello, so that those who moved find each other.
-	apartEvery = time.Second
 )
 
 // place is where this node is reached, as it tells others: HOST:PORT. It is
@@ -128,7 +120,7 @@ func (n *node) lookAtAddresses(now time.Time) (again time.Duration) {
 	present, err := advertised(n.o.Bind, n.listeners.port)
 	if err != nil {
 		n.log.Warn("the machine's addresses cannot be read", "error", err)
-		return time.Second
+		return durations.AddressesAgain
 	}
 	p := &n.place
 	p.mu.Lock()
@@ -137,7 +129,7 @@ func (n *node) lookAtAddresses(now time.Time) (again time.Duration) {
 		if p.missing.IsZero() {
 			p.missing = now
 		}
-		again = max(membership.GoneFor-now.Sub(p.missing), time.Millisecond)
+		again = max(durations.AddressGone-now.Sub(p.missing), time.Millisecond)
 	} else {
 		p.missing = time.Time{}
 	}
@@ -152,11 +144,11 @@ func (n *node) lookAtAddresses(now time.Time) (again time.Duration) {
 		close(p.changed)
 		p.changed = make(chan struct{})
 	}
-	redial := changed || now.Sub(p.redialled) >= redialPause
+	redial := changed || now.Sub(p.redialled) >= durations.RedialPause
 	if redial {
 		p.redialled = now
 	} else if again == 0 {
-		again = redialPause
+		again = durations.RedialPause
 	}
 	p.mu.Unlock()
 	if len(present) == 0 {
@@ -203,8 +195,8 @@ func (n *node) awaitAddress(ctx context.Context) error {
 // it may have moved, or not know that this node did. A member that has just died
 // is evicted sooner: a hello of each survivor would only delay the failover.
 func (n *node) announceWhileApart(ctx context.Context) {
-	for wait(ctx, apartEvery) == nil {
-		if n.loop.Load() != nil && n.transport.Apart(apartEvery) {
+	for wait(ctx, durations.ApartHello) == nil {
+		if n.loop.Load() != nil && n.transport.Apart(durations.ApartHello) {
 			n.discovery.Announce()
 		}
 	}

@@ -6,16 +6,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
 const (
-	// realtimeWait bounds how long a change of the settings waits for the members'
-	// word whether they run with --realtime.
-	realtimeWait = 500 * time.Millisecond
 	// realtimeNamed bounds how many members a note names.
 	realtimeNamed = 8
 )
@@ -61,7 +58,7 @@ func (n *node) realtimeNotes(ctx context.Context, was ring.Settings, s *ring.Sta
 // withoutRealtime asks all members, and names those that run without --realtime,
 // and those that do not answer in time.
 func (n *node) withoutRealtime(ctx context.Context, s *ring.State) (without, silent []string) {
-	ctx, cancel := context.WithTimeout(ctx, realtimeWait)
+	ctx, cancel := context.WithTimeout(ctx, durations.RealtimeWait)
 	defer cancel()
 	var mu sync.Mutex
 	var wg sync.WaitGroup

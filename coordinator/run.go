@@ -20,6 +20,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/logging"
 	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/internal/wal"
@@ -52,10 +53,6 @@ func Run(ctx context.Context, o Options) error {
 	return n.run(ctx, recovered)
 }
 
-// openGrace is how long the opening of directories may go on when the process
-// has to stop.
-const openGrace = time.Second
-
 // errStuck: the process had to stop in the midst of a call that does not return.
 var errStuck = errors.New("stopped")
 
@@ -73,7 +70,7 @@ func interruptible(ctx context.Context, f func() error) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(openGrace):
+	case <-time.After(durations.OpenAfterStop):
 		return errStuck
 	}
 }
@@ -224,7 +221,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	n.house.leave()
 
 	// Half of what is left; calls under way and peers' queues have the rest.
-	deadline := time.Now().Add((stopWithin - leaveWithin) / 2)
+	deadline := time.Now().Add((durations.Stop - durations.Leave) / 2)
 	_ = notifySystemd("STOPPING=1")
 	n.hub.Close()
 	if orderly(err) {

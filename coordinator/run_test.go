@@ -12,6 +12,7 @@ import (
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -91,8 +92,8 @@ func TestOrderlyStopLeavesAndTheLastStays(t *testing.T) {
 		t.Fatalf("stop of the leader: %v", err)
 	}
 	t.Logf("the leader left in %v", time.Since(began))
-	if d := time.Since(began); d > stopWithin {
-		t.Errorf("stop took %v, want at most %v", d, stopWithin)
+	if d := time.Since(began); d > durations.Stop {
+		t.Errorf("stop took %v, want at most %v", d, durations.Stop)
 	}
 	st := nodes[1].awaitLeader("n2", 2)
 	if e := lastLeadership(t, nodes[1]); e.GetEvidence() != "" || e.GetAfter() != "n1" {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/membership"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -133,7 +134,7 @@ func membersFromWire(members []*arcv1.MemberStatus) []ring.Member {
 }
 
 func (n *node) standingAt(ctx context.Context, addresses []string, r *peerv1.StandingRequest) (*peerv1.StandingResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectWait)
+	ctx, cancel := context.WithTimeout(ctx, durations.Connect)
 	defer cancel()
 	conn, err := n.dialAny(ctx, addresses)
 	if err != nil {

@@ -6,17 +6,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/membership"
 )
-
-// formerPatience is how long a node that looks for its former ring waits before
-// it says on whose disks that was.
-const formerPatience = 3 * time.Second
 
 // namedMost is how many members of its former ring it names, and how many answers.
 const namedMost = 16

@@ -5,32 +5,12 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
 
 // Timing of hellos.
-const (
-	// seekInterval is between the hellos of a search after its first ones;
-	// quietInterval between those of a member, which ask for no answer.
-	seekInterval  = time.Second
-	quietInterval = 10 * time.Second
-	// pokeAfter is the least time between two hellos of a search when
-	// something that was heard makes the next one urgent.
-	pokeAfter = 20 * time.Millisecond
-	// leaderWait is how long a search that found only members who know no
-	// leader waits for one who does.
-	leaderWait = time.Second
-	// adviceAfter and adviceInterval say when a search tells the operator
-	// what to do.
-	adviceAfter    = 3 * time.Second
-	adviceInterval = 30 * time.Second
-	// nonceLife is how long an answer to a hello counts.
-	nonceLife = 5 * time.Second
-	maxNonces = 32
-)
-
-// firstHellos are the times of a search's first hellos, from its start.
-var firstHellos = []time.Duration{0, 50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond}
+const maxNonces = 32
 
 // core is the whole of discovery's decisions. Each input returns what is to be
 // done about it; between inputs, tick wants to be called at next. It is not
@@ -132,13 +112,13 @@ func (note) effect()       {}
 
 func newCore(now time.Time, cluster string, self Node, expect int, random func() uint64) *core {
 	c := &core{cluster: cluster, self: self, expect: expect, random: random}
-	c.quietAt = now.Add(c.jitter(quietInterval))
+	c.quietAt = now.Add(c.jitter(durations.MemberInterval))
 	return c
 }
 
 // startSeek begins a search: what an earlier one found does not count.
 func (c *core) startSeek(now time.Time) []effect {
-	c.search = &search{began: now, next: now, advice: now.Add(adviceAfter)}
+	c.search = &search{began: now, next: now, advice: now.Add(durations.AdviceAfter)}
 	c.nonces = c.nonces[:0]
 	c.found.restart()
 	return c.tick(now)
@@ -148,7 +128,7 @@ func (c *core) startSeek(now time.Time) []effect {
 func (c *core) stopSeek(now time.Time) {
 	c.search = nil
 	c.found.abandon(now, 0)
-	c.quietAt = now.Add(c.jitter(quietInterval))
+	c.quietAt = now.Add(c.jitter(durations.MemberInterval))
 }
 
 // tick does what is due.
@@ -159,7 +139,7 @@ func (c *core) tick(now time.Time) []effect {
 			return append(out, c.finish(now, *s.leaderless)...)
 		}
 		if !now.Before(s.advice) {
-			s.advice = now.Add(adviceInterval)
+			s.advice = now.Add(durations.AdviceInterval)
 			out = append(out, c.advice(now))
 		}
 		if !now.Before(s.next) {
@@ -193,13 +173,13 @@ func earliest(a, b time.Time) time.Time {
 func (c *core) seekHello(now time.Time) effect {
 	s := c.search
 	s.attempts++
-	if int(s.attempts) < len(firstHellos) {
-		s.next = s.began.Add(c.jitter(firstHellos[s.attempts]))
+	if int(s.attempts) < len(durations.FirstHellos()) {
+		s.next = s.began.Add(c.jitter(durations.FirstHellos()[s.attempts]))
 	} else {
-		s.next = now.Add(c.jitter(seekInterval))
+		s.next = now.Add(c.jitter(durations.SeekInterval))
 	}
 	if !s.next.After(now) {
-		s.next = now.Add(pokeAfter)
+		s.next = now.Add(durations.SeekLeast)
 	}
 	return c.makeHello(now, s.attempts)
 }
@@ -207,7 +187,7 @@ func (c *core) seekHello(now time.Time) effect {
 // poke makes the next hello of a search due soon.
 func (c *core) poke(now time.Time) {
 	if c.search != nil {
-		soon := c.lastHello.Add(pokeAfter)
+		soon := c.lastHello.Add(durations.SeekLeast)
 		if soon.Before(now) {
 			soon = now
 		}
@@ -216,10 +196,10 @@ func (c *core) poke(now time.Time) {
 }
 
 func (c *core) quietHello(now time.Time) effect {
-	c.quietAt = now.Add(c.jitter(quietInterval))
+	c.quietAt = now.Add(c.jitter(durations.MemberInterval))
 	if c.found.decided {
 		// The acceptors hold their word as long as they hear this.
-		c.quietAt = now.Add(c.jitter(seekInterval))
+		c.quietAt = now.Add(c.jitter(durations.SeekInterval))
 	}
 	return c.makeHello(now, 0)
 }
@@ -360,7 +340,7 @@ func (c *core) namesake(_ time.Time, from netip.AddrPort, node Node) []effect {
 
 func (c *core) nonce(now time.Time, value uint64) (nonce, bool) {
 	for _, n := range c.nonces {
-		if n.value == value && now.Sub(n.sent) <= nonceLife {
+		if n.value == value && now.Sub(n.sent) <= durations.HelloAnswer {
 			return n, true
 		}
 	}
@@ -370,9 +350,9 @@ func (c *core) nonce(now time.Time, value uint64) (nonce, bool) {
 // finish ends the search with a ring or with the right to found one.
 func (c *core) finish(now time.Time, f Found) []effect {
 	c.search, c.found.asking = nil, nil
-	c.quietAt = now.Add(c.jitter(quietInterval))
+	c.quietAt = now.Add(c.jitter(durations.MemberInterval))
 	if f.Founder {
-		c.quietAt = now.Add(c.jitter(seekInterval))
+		c.quietAt = now.Add(c.jitter(durations.SeekInterval))
 	}
 	return []effect{finish{found: f}}
 }

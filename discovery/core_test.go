@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
 
@@ -25,7 +26,7 @@ func TestHellosOfASearch(t *testing.T) {
 	if len(hellos) != 1 || hellos[0].hello.Attempt != 1 {
 		t.Fatalf("first hellos %v, want attempt 1 at once", hellos)
 	}
-	want := firstHellos[1:]
+	want := durations.FirstHellos()[1:]
 	for i, d := range want {
 		if at[i] < d*4/5-time.Millisecond || at[i] > d*6/5+time.Millisecond {
 			t.Errorf("hello %d after %s, want about %s", i+2, at[i], d)
@@ -72,7 +73,7 @@ func TestWhoAnswersAHello(t *testing.T) {
 	t.Run("founding, to one long known", func(t *testing.T) {
 		b := newBench(t, "a", 3)
 		b.hears("j", attempt(2))
-		b.after(newFor + time.Second)
+		b.after(durations.NameNew + time.Second)
 		if answers := of[sendAnswer](b.hears("j", attempt(9))); len(answers) > 0 {
 			t.Errorf("answers %v: every hello would be answered by all for ever", answers)
 		}
@@ -135,7 +136,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d nonces, want at most %d", n, maxNonces)
 	}
 	// When those are silent again, others are heard.
-	b.now = b.now.Add(freshFor + time.Second)
+	b.now = b.now.Add(durations.NamePresent + time.Second)
 	b.hears("late")
 	if b.heard.byName["late"] == nil {
 		t.Error("the table stays full of names that are gone")
@@ -156,10 +157,10 @@ func TestWhichRingASearchFinds(t *testing.T) {
 			return b.answers("m", nil, &discoveryv1.Ring{RingId: "r1", Leader: "l", LeaderAddresses: []string{"l:1"}})
 		}, "m r1"},
 		{"a member without a leader, after a wait", "", func(b *bench) []effect {
-			return append(b.answers("m", nil, leaderless("r1")), b.after(leaderWait)...)
+			return append(b.answers("m", nil, leaderless("r1")), b.after(durations.LeaderWait)...)
 		}, "m r1"},
 		{"not before the wait", "", func(b *bench) []effect {
-			return append(b.answers("m", nil, leaderless("r1")), b.after(leaderWait/2)...)
+			return append(b.answers("m", nil, leaderless("r1")), b.after(durations.LeaderWait/2)...)
 		}, ""},
 		{"the leader after a member", "", func(b *bench) []effect {
 			return append(b.answers("m", nil, leaderless("r1")), b.answers("l", nil, leader("r1"))...)
@@ -168,7 +169,7 @@ func TestWhichRingASearchFinds(t *testing.T) {
 		{"an answer to nothing", "", func(b *bench) []effect { return b.answersTo(42, "l", nil, leader("r1")) }, ""},
 		{"an answer too late", "", func(b *bench) []effect {
 			n := b.nonces[0].value
-			b.now = b.now.Add(nonceLife + 1)
+			b.now = b.now.Add(durations.HelloAnswer + 1)
 			return b.answersTo(n, "l", nil, leader("r1"))
 		}, ""},
 		{"two rings: neither", "", func(b *bench) []effect {
@@ -181,7 +182,7 @@ func TestWhichRingASearchFinds(t *testing.T) {
 		}, ""},
 		{"the second ring is gone", "", func(b *bench) []effect {
 			b.hears("m", inRing("r2"))
-			b.after(ringFor + time.Second)
+			b.after(durations.RingPresent + time.Second)
 			return b.answers("l", nil, leader("r1"))
 		}, "l r1"},
 		{"its own ring", "r1", func(b *bench) []effect {
@@ -209,7 +210,7 @@ func TestAMembersHelloMakesASearchAskAtOnce(t *testing.T) {
 	b := newBench(t, "a", 0)
 	b.startSeek(b.now)
 	b.after(5 * time.Second)
-	if hellos := of[sendHello](append(b.hears("m", inRing("r1")), b.after(pokeAfter)...)); len(hellos) != 1 || hellos[0].hello.Attempt < 2 {
+	if hellos := of[sendHello](append(b.hears("m", inRing("r1")), b.after(durations.SeekLeast)...)); len(hellos) != 1 || hellos[0].hello.Attempt < 2 {
 		t.Errorf("hellos %v, want one that members answer", hellos)
 	}
 }

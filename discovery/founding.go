@@ -7,28 +7,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
-const (
-	// acceptFor is how long this node's word to a founder holds after it was
-	// given, or after the founder was last heard to be at it. decideWithin is
-	// how long a founder may collect words, from before the first is given:
-	// every word that it counts still holds when it decides.
-	acceptFor    = 10 * time.Second
-	decideWithin = 5 * time.Second
-	// retryFirst and retryMost bound the growing pause after a refusal;
-	// againFirst and againMost the one after an ask that got no answer.
-	retryFirst = 200 * time.Millisecond
-	retryMost  = 2 * time.Second
-	againFirst = 50 * time.Millisecond
-	againMost  = time.Second
-	// aloneAfter is how many unanswered hellos a founder who expects nobody
-	// else sends first, so that a ring that is there is found before.
-	aloneAfter = 4
-)
+// aloneAfter is how many unanswered hellos a founder who expects nobody
+// else sends first, so that a ring that is there is found before.
+const aloneAfter = 4
 
 // FoundingVoters is how many of its founders vote in a new ring at most.
 const FoundingVoters = 7
@@ -194,9 +181,9 @@ func (c *core) advanceFounding(now time.Time) []effect {
 		return out
 	}
 	f.round++
-	a := &candidacy{round: f.round, names: names, targets: map[string]*target{}, deadline: now.Add(decideWithin)}
+	a := &candidacy{round: f.round, names: names, targets: map[string]*target{}, deadline: now.Add(durations.FounderDecides)}
 	for _, name := range names[1:] {
-		a.targets[name] = &target{node: c.heard.byName[name].node, next: now, wait: againFirst, reason: "no answer"}
+		a.targets[name] = &target{node: c.heard.byName[name].node, next: now, wait: durations.FounderUnanswered.First, reason: "no answer"}
 	}
 	f.asking = a
 	out = append(out, note{level: debug, message: "asking to found the ring", args: []any{"cluster", c.cluster, "names", names, "attempt", f.round}})
@@ -212,7 +199,7 @@ func (c *core) askDue(now time.Time) []effect {
 		t := a.targets[name]
 		if h := c.heard.byName[name]; h != nil && h.node.Incarnation != t.node.Incarnation {
 			// Restarted: it does not know what it said.
-			*t = target{node: h.node, next: now, wait: againFirst, reason: "restarted"}
+			*t = target{node: h.node, next: now, wait: durations.FounderUnanswered.First, reason: "restarted"}
 		}
 		if t.accepted || t.asked || now.Before(t.next) {
 			continue
@@ -248,7 +235,7 @@ func (c *core) asked(now time.Time, round uint64, name string, incarnation uint6
 	case problem != nil:
 		t.reason = problem.Error()
 		t.next = now.Add(c.jitter(t.wait))
-		t.wait = min(2*t.wait, againMost)
+		t.wait = min(2*t.wait, durations.FounderUnanswered.Longest)
 		return append([]effect{note{level: debug, message: "asking to found got no answer", args: []any{"peer", name, "error", problem}}}, c.tick(now)...)
 	case !accepted:
 		// It has its reasons, and they will not go away at once. Whoever
@@ -281,7 +268,7 @@ func (c *core) decide(now time.Time) []effect {
 // giveUp ends the candidacy for a while.
 func (c *core) giveUp(now time.Time, reason string) []effect {
 	f := &c.found
-	f.wait = min(max(2*f.wait, retryFirst), retryMost)
+	f.wait = min(max(2*f.wait, durations.FounderRefused.First), durations.FounderRefused.Longest)
 	f.abandon(now, c.jitter(f.wait))
 	l := info
 	if f.logged == reason {

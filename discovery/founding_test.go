@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
@@ -141,13 +142,13 @@ func TestWhoMayFound(t *testing.T) {
 		{"a foreign cluster", "a", 2, func(b *bench) { b.hears("b", func(h *discoveryv1.Hello) { h.Cluster = "d" }) }, nil, "heard 1 of 2"},
 		{"heard too long ago", "a", 3, func(b *bench) {
 			b.hears("b")
-			b.after(freshFor + time.Second)
+			b.after(durations.NamePresent + time.Second)
 			b.hears("c")
 		}, nil, "heard 2 of 3"},
 		{"a ring was heard", "a", 2, func(b *bench) { b.hears("z", inRing("r1")); b.hears("b") }, nil, "ring r1 was heard from z"},
 		{"a ring that is long gone", "a", 2, func(b *bench) {
 			b.hears("z", inRing("r1"))
-			b.after(ringFor + time.Second)
+			b.after(durations.RingPresent + time.Second)
 			b.hears("b")
 		}, []string{"b"}, ""},
 		{"accepted another", "b", 2, func(b *bench) {
@@ -233,10 +234,10 @@ func TestWhomANodeAccepts(t *testing.T) {
 		{"of a witness", func(b *bench) { b.hears("a", witness) }, "a", []string{"a", "b", "c"}, "a is a witness"},
 		{"another was accepted", func(b *bench) { b.request("0", 1, "0", "b", "c") }, "a", []string{"a", "b", "c"}, "accepted 0"},
 		{"an older start of it was accepted", func(b *bench) { b.request("a", 7, "a", "b", "c") }, "a", []string{"a", "b", "c"}, "accepted a (incarnation 0000000000000007)"},
-		{"the word has lapsed", func(b *bench) { b.request("0", 1, "0", "b", "c"); b.after(acceptFor) }, "a", []string{"a", "b", "c"}, ""},
+		{"the word has lapsed", func(b *bench) { b.request("0", 1, "0", "b", "c"); b.after(durations.FounderWord) }, "a", []string{"a", "b", "c"}, ""},
 		{"the word was prolonged", func(b *bench) {
 			b.request("0", 1, "0", "b", "c")
-			b.after(acceptFor - time.Second)
+			b.after(durations.FounderWord - time.Second)
 			b.hears("0", hasAccepted("0", 1))
 			b.after(2 * time.Second)
 		}, "a", []string{"a", "b", "c"}, "accepted 0"},
@@ -378,7 +379,7 @@ func TestCandidacy(t *testing.T) {
 	t.Run("does not decide after the words may have lapsed", func(t *testing.T) {
 		b := candidate(t)
 		b.asked(b.now, 1, "c", 1, true, "", nil)
-		b.now = b.now.Add(decideWithin)
+		b.now = b.now.Add(durations.FounderDecides)
 		if out := b.asked(b.now, 1, "d", 1, true, "", nil); len(of[finish](out)) > 0 {
 			t.Error("founds too late")
 		}
@@ -387,9 +388,9 @@ func TestCandidacy(t *testing.T) {
 		b := candidate(t)
 		b.asked(b.now, 1, "c", 1, true, "", nil)
 		b.asked(b.now, 1, "d", 1, true, "", nil)
-		hellos := of[sendHello](b.after(acceptFor))
+		hellos := of[sendHello](b.after(durations.FounderWord))
 		if len(hellos) < 5 {
-			t.Errorf("%d hellos in %s, the others' words would lapse", len(hellos), acceptFor)
+			t.Errorf("%d hellos in %s, the others' words would lapse", len(hellos), durations.FounderWord)
 		}
 		for _, h := range hellos {
 			if h.hello.Founding.GetAccepted() != "b" || h.hello.Attempt != 0 {
@@ -449,7 +450,7 @@ func TestReleaseOfAWord(t *testing.T) {
 		b.request("a", 1, "a", "b", "c")
 		b.after(500 * time.Millisecond)
 		b.request("0", 1, "0", "b", "c")
-		if hellos := of[sendHello](b.after(pokeAfter)); len(hellos) != 1 || hellos[0].hello.Founding.GetAccepted() != "a" {
+		if hellos := of[sendHello](b.after(durations.SeekLeast)); len(hellos) != 1 || hellos[0].hello.Founding.GetAccepted() != "a" {
 			t.Errorf("hellos %v, want one that names the word", hellos)
 		}
 	})

@@ -6,21 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
 
-const (
-	// freshFor is how long a name counts as present after it was heard. A
-	// search says hello about ten times in it.
-	freshFor = 10 * time.Second
-	// newFor is how long a name that asks is answered by those who want to
-	// found with it: after that it has heard their own hellos.
-	newFor = 2 * time.Second
-	// rivalAfter is how far apart hellos of two incarnations of one name must
-	// be to prove both alive: longer than a datagram may be late.
-	rivalAfter = time.Second
-	maxNames   = 512
-)
+const maxNames = 512
 
 // heardTable remembers who was heard, by name, at most maxNames of them.
 type heardTable struct {
@@ -46,7 +36,7 @@ type heard struct {
 	warnedConflict, warnedExpect bool
 }
 
-func (h *heard) fresh(now time.Time) bool { return now.Sub(h.last) <= freshFor }
+func (h *heard) fresh(now time.Time) bool { return now.Sub(h.last) <= durations.NamePresent }
 
 // hear takes in who sent a hello or an answer.
 func (c *core) hear(now time.Time, from netip.AddrPort, node Node, ring *discoveryv1.Ring, f *discoveryv1.Founding) []effect {
@@ -60,7 +50,7 @@ func (c *core) hear(now time.Time, from netip.AddrPort, node Node, ring *discove
 		return out
 	}
 	if h.node.Incarnation != node.Incarnation {
-		if h.before != nil && h.before.Incarnation == node.Incarnation && now.Sub(h.since) >= rivalAfter {
+		if h.before != nil && h.before.Incarnation == node.Incarnation && now.Sub(h.since) >= durations.NameRival {
 			h.conflict = now
 			if !h.warnedConflict {
 				h.warnedConflict = true
@@ -125,7 +115,7 @@ func (t *heardTable) enter(now time.Time, node Node) (*heard, bool) {
 // isNew says whether the name's incarnation was first heard lately.
 func (t *heardTable) isNew(now time.Time, name string) bool {
 	h, ok := t.byName[name]
-	return ok && now.Sub(h.since) <= newFor
+	return ok && now.Sub(h.since) <= durations.NameNew
 }
 
 // names returns all names heard lately, sorted.
@@ -166,7 +156,7 @@ func (t *heardTable) lowest(names []string) (string, bool) {
 // conflicted returns a name of those that two live coordinators have.
 func (t *heardTable) conflicted(now time.Time, names []string) (string, bool) {
 	for _, name := range names {
-		if h := t.byName[name]; h != nil && !h.conflict.IsZero() && now.Sub(h.conflict) <= freshFor {
+		if h := t.byName[name]; h != nil && !h.conflict.IsZero() && now.Sub(h.conflict) <= durations.NamePresent {
 			return name, true
 		}
 	}
@@ -194,7 +184,7 @@ func (t *heardTable) told(now time.Time, self string, names []string) {
 func (t *heardTable) toldOnly(now time.Time) []any {
 	var names []string
 	for name, at := range t.others {
-		if now.Sub(at) > freshFor {
+		if now.Sub(at) > durations.NamePresent {
 			delete(t.others, name)
 		} else {
 			names = append(names, name)

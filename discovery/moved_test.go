@@ -3,6 +3,8 @@ package discovery
 import (
 	"slices"
 	"testing"
+
+	"github.com/arc-ring/arc/internal/durations"
 )
 
 // A node without an address has nothing to say, and says hello as soon as it
@@ -16,7 +18,7 @@ func TestSayingNothingWithoutAnAddress(t *testing.T) {
 	if answers := of[sendAnswer](b.hears("j", attempt(2))); len(answers) != 0 {
 		t.Errorf("a node without an address answers %v", answers)
 	}
-	b.after(pokeAfter)
+	b.after(durations.SeekLeast)
 	hellos := of[sendHello](b.moved(b.now, []string{"10.0.0.1:7400"}))
 	if len(hellos) != 1 || !slices.Equal(hellos[0].hello.Node.Addresses, []string{"10.0.0.1:7400"}) {
 		t.Errorf("with an address it says %v, want one hello that tells it", hellos)

@@ -4,19 +4,11 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/arc-ring/arc/internal/durations"
 )
 
-const (
-	// ringFor is how long a ring counts as present after one of its members
-	// was heard: longer than the longest pause between quiet hellos.
-	ringFor = 15 * time.Second
-	// reportEvery is the least time between two reports of one foreign ring.
-	reportEvery = 10 * time.Second
-	maxRings    = 64
-	// announceAgain is when a new leader repeats that it leads, in case the first
-	// hello is lost.
-	announceAgain = 100 * time.Millisecond
-)
+const maxRings = 64
 
 // ringTable remembers the rings of the cluster that were heard.
 type ringTable map[string]*ringHeard
@@ -73,7 +65,7 @@ func (c *core) reportForeign(now time.Time) []effect {
 	var out []effect
 	for _, id := range c.rings.ids(now) {
 		h := c.rings[id]
-		if id == c.ring.RingID || !h.reported.IsZero() && now.Sub(h.reported) < reportEvery {
+		if id == c.ring.RingID || !h.reported.IsZero() && now.Sub(h.reported) < durations.RingReport {
 			continue
 		}
 		l := debug
@@ -115,7 +107,7 @@ func (c *core) consider(now time.Time, from netip.AddrPort, node Node, r RingInf
 		return c.finish(now, f)
 	}
 	if c.search.leaderless == nil {
-		c.search.leaderless, c.search.leaderlessAt = &f, now.Add(leaderWait)
+		c.search.leaderless, c.search.leaderlessAt = &f, now.Add(durations.LeaderWait)
 	}
 	return nil
 }
@@ -141,7 +133,7 @@ func (c *core) setRing(now time.Time, r RingInfo) []effect {
 	if leads {
 		// Those who accepted this founder, or look for the leader, wait.
 		out = append(out, c.makeHello(now, 0))
-		c.quietAt = now.Add(announceAgain)
+		c.quietAt = now.Add(durations.LeaderAgain)
 	}
 	return out
 }
@@ -168,7 +160,7 @@ func (t ringTable) other(now time.Time, id string) (string, bool) {
 func (t ringTable) ids(now time.Time) []string {
 	var ids []string
 	for id, h := range t {
-		if now.Sub(h.last) <= ringFor {
+		if now.Sub(h.last) <= durations.RingPresent {
 			ids = append(ids, id)
 		}
 	}

@@ -12,17 +12,9 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
-)
-
-const (
-	// rescanAfter is how old the list of interfaces may be when a hello leaves.
-	rescanAfter = 2 * time.Second
-	// askWithin bounds one ask of one node; askStagger is between the first
-	// tries of its addresses.
-	askWithin  = 2 * time.Second
-	askStagger = 100 * time.Millisecond
 )
 
 // Service is a coordinator's discovery. Its methods may be called by any
@@ -361,7 +353,7 @@ func (s *Service) broadcast(b []byte) {
 	s.sendMu.Lock()
 	defer s.sendMu.Unlock()
 	now := time.Now()
-	if now.Sub(s.scanned) >= rescanAfter {
+	if now.Sub(s.scanned) >= durations.InterfacesFresh {
 		s.scan(now)
 	}
 	for _, o := range s.outlets {
@@ -430,7 +422,7 @@ func names(outlets []outlet) []string {
 // ask asks one node for its word, at all its addresses, each a little after
 // the one before; the first that answers counts.
 func (s *Service) ask(a ask) {
-	ctx, cancel := context.WithTimeout(s.ctx, askWithin)
+	ctx, cancel := context.WithTimeout(s.ctx, durations.FounderAsk)
 	defer cancel()
 	type answer struct {
 		accepted bool
@@ -442,7 +434,7 @@ func (s *Service) ask(a ask) {
 	defer tries.Wait()
 	started := 0
 	for _, address := range a.node.Addresses {
-		wait := time.Duration(started) * askStagger
+		wait := time.Duration(started) * durations.FounderStagger
 		started++
 		tries.Go(func() {
 			select {

@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/internal/durations"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
@@ -289,7 +290,7 @@ func (n *simNode) ask(e ask) {
 	there, back := w.delay(w.askLate), w.delay(w.askLate)
 	lostBack := w.rng.Float64() < w.loss
 	if w.rng.Float64() < w.loss {
-		n.later(askWithin, func() { answer(false, "", errLost) })
+		n.later(durations.FounderAsk, func() { answer(false, "", errLost) })
 		return
 	}
 	w.at(there, func() {
@@ -305,7 +306,7 @@ func (n *simNode) ask(e ask) {
 			return out
 		})
 		if lostBack {
-			n.later(askWithin, func() { answer(false, "", errLost) })
+			n.later(durations.FounderAsk, func() { answer(false, "", errLost) })
 			return
 		}
 		n.later(back, func() { answer(accepted, reason, err) })

@@ -14,10 +14,9 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
-)
 
-// readPause is how long a reader waits after a read that failed.
-const readPause = 10 * time.Millisecond
+	"github.com/arc-ring/arc/internal/durations"
+)
 
 // sockets are the four of a service, two for each family. The shared ones hear
 // hellos at the port that all coordinators of the host share; a broadcast
@@ -201,7 +200,7 @@ func (k *sockets) receive(handle func(b []byte, from netip.AddrPort, shared bool
 				if err != nil {
 					// An error of an earlier send (unreachable), or one that
 					// stays: do not spin on it.
-					time.Sleep(readPause)
+					time.Sleep(durations.ReadPause)
 					continue
 				}
 				if !ok || shared && !k.allows(index) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/arc-ring/arc/internal/durations"
 )
 
 // split is what was heard last of a ring with the own ring's id: arc recover
@@ -29,8 +31,8 @@ func (c *core) reportSplit(now time.Time) []effect {
 	switch {
 	case c.ring.RingID == "" || o.RingID != c.ring.RingID || o.RefoundedAt == c.ring.RefoundedAt,
 		c.ring.LeaderName == "" && !c.ring.IsLeader,
-		now.Sub(s.last) > ringFor,
-		!s.reported.IsZero() && now.Sub(s.reported) < reportEvery:
+		now.Sub(s.last) > durations.RingPresent,
+		!s.reported.IsZero() && now.Sub(s.reported) < durations.RingReport:
 		return nil
 	}
 	l := debug

@@ -9,17 +9,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/arc-ring/arc/internal/durations"
 )
 
-const (
-	// clustersMost bounds the other clusters that are remembered: anybody can make
-	// up their names.
-	clustersMost = 8
-	// usableWithin is how long an interface that came up may take until it can
-	// send: IPv6 first looks whether the address is a duplicate, which takes about
-	// two seconds.
-	usableWithin = 5 * time.Second
-)
+// clustersMost bounds the other clusters that are remembered: anybody can make
+// up their names.
+const clustersMost = 8
 
 // clusterHeard is the coordinator of another cluster that was heard last.
 type clusterHeard struct {
@@ -32,7 +28,7 @@ type clusterHeard struct {
 // this node's, may be mistyped.
 func (c *core) hearCluster(now time.Time, from netip.AddrPort, cluster, name string) {
 	for other, h := range c.clusters {
-		if now.Sub(h.last) > ringFor {
+		if now.Sub(h.last) > durations.RingPresent {
 			delete(c.clusters, other)
 		}
 	}
@@ -48,7 +44,7 @@ func (c *core) hearCluster(now time.Time, from netip.AddrPort, cluster, name str
 // otherClusters are those heard lately, each with one of its coordinators, sorted.
 func (c *core) otherClusters(now time.Time) (all []string) {
 	for cluster, h := range c.clusters {
-		if now.Sub(h.last) <= ringFor {
+		if now.Sub(h.last) <= durations.RingPresent {
 			all = append(all, fmt.Sprintf("%q (%s at %s)", cluster, h.name, h.source.Addr().Unmap()))
 		}
 	}
@@ -102,7 +98,7 @@ type failure struct {
 func (f *failure) warns(now time.Time, err error) (hint string, yes bool) {
 	hint = "does a firewall forbid UDP broadcast? name the interfaces to use with --interface"
 	if errors.Is(err, unix.EADDRNOTAVAIL) {
-		if now.Sub(f.since) < usableWithin {
+		if now.Sub(f.since) < durations.InterfaceUsable {
 			return "", false
 		}
 		hint = "the interface has no usable address: has IPv6 found a duplicate of it? name the interfaces to use with --interface"

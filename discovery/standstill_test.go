@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/arc-ring/arc/internal/durations"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
 
@@ -31,7 +32,7 @@ func TestStandstill(t *testing.T) {
 		{"one does not accept", "a", 2, func(b *bench) { b.hears("b") }, "heard 2 of 2 names: a, b; b did not accept this founder yet: no answer"},
 		{"another cluster", "a", 3, func(b *bench) { b.hears("x", cluster("arc")) }, "heard 1 of 3 names: a; " + other},
 		{"another cluster, to a joiner", "a", 0, func(b *bench) { b.hears("x", cluster("arc")) }, other},
-		{"another cluster, long ago", "a", 3, func(b *bench) { b.hears("x", cluster("arc")); b.after(ringFor + time.Second) }, "heard 1 of 3 names: a"},
+		{"another cluster, long ago", "a", 3, func(b *bench) { b.hears("x", cluster("arc")); b.after(durations.RingPresent + time.Second) }, "heard 1 of 3 names: a"},
 		{"no search", "a", 3, func(b *bench) { b.stopSeek(b.now) }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -49,7 +50,7 @@ func TestTheAdviceNamesOtherClusters(t *testing.T) {
 	b := newBench(t, "a", 3)
 	b.startSeek(b.now)
 	b.hears("x", cluster("arc"))
-	for _, n := range of[note](b.after(adviceAfter + time.Second)) {
+	for _, n := range of[note](b.after(durations.AdviceAfter + time.Second)) {
 		if n.level == warn && strings.Contains(fmt.Sprint(n.args...), `"arc" (x at 10.0.0.120)`) {
 			return
 		}
@@ -65,7 +66,7 @@ func TestOtherClustersAreBounded(t *testing.T) {
 	if n := len(b.clusters); n != clustersMost {
 		t.Errorf("%d are remembered, want %d", n, clustersMost)
 	}
-	b.now = b.now.Add(ringFor + time.Second)
+	b.now = b.now.Add(durations.RingPresent + time.Second)
 	b.hears("x", cluster("arc"))
 	if all := b.otherClusters(b.now); len(all) != 1 || len(b.clusters) != 1 {
 		t.Errorf("remembered are %v, want one when the others are silent", all)
@@ -83,14 +84,14 @@ func TestAnInterfaceThatJustCameUpIsNotWarnedOf(t *testing.T) {
 		first time.Duration // when it is warned of
 		hint  string
 	}{
-		{"no usable address", write(unix.EADDRNOTAVAIL), usableWithin, "duplicate"},
+		{"no usable address", write(unix.EADDRNOTAVAIL), durations.InterfaceUsable, "duplicate"},
 		{"forbidden", write(unix.EPERM), 0, "firewall"},
 		{"something else", errors.New("odd"), 0, "firewall"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := &failure{since: began}
 			var said []time.Duration
-			for at := time.Duration(0); at < 4*usableWithin; at += 500 * time.Millisecond {
+			for at := time.Duration(0); at < 4*durations.InterfaceUsable; at += 500 * time.Millisecond {
 				if hint, yes := f.warns(began.Add(at), c.err); yes {
 					said = append(said, at)
 					if !strings.Contains(hint, c.hint) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
 
@@ -88,7 +89,7 @@ func (ws *words) give(now time.Time, w Word, seq uint64) {
 		w.Given = ws.word.Given
 	}
 	ws.bounds = slices.DeleteFunc(ws.bounds, func(b *word) bool { return b.is(Node{Name: w.Founder, Incarnation: w.Incarnation}) })
-	ws.word = &word{Word: w, until: now.Add(acceptFor), seq: seq}
+	ws.word = &word{Word: w, until: now.Add(durations.FounderWord), seq: seq}
 }
 
 // blocked says why a ring with these names must not be founded: a founder that
@@ -157,7 +158,7 @@ func (c *core) lapse(now time.Time) []effect {
 func (c *core) heardFounder(now time.Time, node Node, f *discoveryv1.Founding) {
 	w := c.found.word
 	if w != nil && w.is(node) && f.GetAccepted() == node.Name && f.GetAcceptedIncarnation() == node.Incarnation {
-		w.until = now.Add(acceptFor)
+		w.until = now.Add(durations.FounderWord)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
@@ -35,12 +36,12 @@ func TestARestartForgetsNoWord(t *testing.T) {
 	}
 	b.hears("y")
 	b.hears("z")
-	b.after(2 * decideWithin)
+	b.after(2 * durations.FounderDecides)
 	if names := b.found.asking; names != nil {
 		t.Errorf("n itself asks to found with %v", names.names)
 	}
 	// Again, and for good.
-	b.after(10 * acceptFor)
+	b.after(10 * durations.FounderWord)
 	b = restarted(t, b)
 	if ok, _ := b.request("b", 1, "b", "n", "z"); ok {
 		t.Error("the second restart forgot it")
@@ -97,11 +98,11 @@ func TestEveryWordBinds(t *testing.T) {
 	b := newBench(t, "n", 3)
 	b.startSeek(b.now)
 	b.request("b", 1, "b", "n", "x")
-	b.after(acceptFor + time.Second)
+	b.after(durations.FounderWord + time.Second)
 	if ok, why := b.request("a", 1, "a", "n", "x"); !ok {
 		t.Fatal(why)
 	}
-	b.after(acceptFor + time.Second)
+	b.after(durations.FounderWord + time.Second)
 	// {b, x} may lead the first ring; of a's ring only x is left out.
 	if ok, why := b.request("a", 2, "a", "n", "z"); ok || !strings.Contains(why, "b was accepted") {
 		t.Errorf("accepted: %v, %q", ok, why)
@@ -129,7 +130,7 @@ func TestARingThatIsGivenUpBindsItsMembers(t *testing.T) {
 			}
 			b.hears("z")
 			b.hears("y")
-			b.after(2 * decideWithin)
+			b.after(2 * durations.FounderDecides)
 			if what == "it accepted" && b.found.asking != nil {
 				t.Errorf("n asks to found with %v", b.found.asking.names)
 			}

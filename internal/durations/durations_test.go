@@ -46,7 +46,6 @@ func TestOrder(t *testing.T) {
 		"what is queued leaves while calls end":                                        {durations.PeerFlush, durations.CallsEnd},
 		"the client of a stranger's connection is looked for before it is closed":      {durations.ClientKeepAliveLeast, durations.ServerKeepAliveAnswer, durations.ServerKeepAlive, durations.ServerKeepAlive + durations.ServerKeepAliveAnswer, durations.IdleStranger},
 		"a status with the leader's part comes within a call's time":                   {durations.StatusWait, durations.LeaderStatusWait, durations.RealtimeWait, durations.Call},
-		"the log is told before its end is marked":                                     {durations.LogDelay, durations.MarkLogEnd},
 		"a search begins quickly, and then says hello at its interval":                 {d[0], d[1], d[2], d[3], d[4], durations.SeekInterval, durations.MemberInterval},
 		"an urgent hello is no more urgent than the first repetition":                  {durations.SeekLeast, d[1]},
 		"a ring is present for longer than its members are quiet":                      {durations.MemberInterval, durations.RingPresent, durations.OtherRing},
@@ -74,8 +73,7 @@ func TestProfiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		for why, row := range map[string][2]time.Duration{
-			"a link that waits does not hold back what its monitor notices": {durations.LinkDebounce, s.Detection(false)},
-			"a log line comes long before a lease ends":                     {2 * durations.LogDelay, s.Lease()},
+			"a link that waits does not hold back what its monitor notices": {durations.Idle, s.Detection(false)},
 			"a certificate is handed around for longer than a lease":        {s.Lease(), durations.Certify},
 			"an order to leave outlasts the lease of a leader that is lost": {s.Lease(), durations.Leave},
 			"a join outlasts an election after a lease":                     {2 * s.Lease(), durations.JoinCall},

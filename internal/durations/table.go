@@ -142,11 +142,6 @@ const (
 	MonitorStart = 5 * time.Second
 	// MonitorStop is how long a monitor may take to end when its queue did.
 	MonitorStop = 2 * time.Second
-	// LinkDebounce is how long a link waits that does not change what the monitor
-	// does. All get one when a leader is declared or somebody joins, and the news has
-	// to get through to everybody first. What follows meanwhile needs no link of its
-	// own.
-	LinkDebounce = 100 * time.Millisecond
 	// DetourLeast is the least that `arc relink --target` lasts unless it says
 	// otherwise: long enough to be seen.
 	DetourLeast = 5 * time.Second
@@ -244,19 +239,12 @@ const (
 
 // What a coordinator sees to by itself.
 const (
-	// LogDelay is how much later than everybody else the log is told. A failover must
-	// wait neither for a terminal nor for the processor's time that a line takes.
-	LogDelay = 8 * time.Millisecond
-	// MarkLogEnd is how long after a sync the log's end is marked: a failover is over
-	// by then.
-	MarkLogEnd = 50 * time.Millisecond
-	// DiscoveryDebounce is how long discovery is left alone after the ring changed. It
-	// has no part in a failover, and hosts have better things to do then than to read
-	// each other's datagrams.
-	DiscoveryDebounce = 50 * time.Millisecond
-	// HeapIdle is the least time without events before garbage is collected. HeapCheck
-	// is how often that is looked at.
-	HeapIdle  = 500 * time.Millisecond
+	// Idle is for how long nothing must have happened in a ring until no failover can
+	// be under way, and by how much a coordinator puts off what nobody waits for. It
+	// does these things then: a link that is not urgent, words to discovery, the mark of
+	// the log's end, a collection of garbage.
+	Idle = 100 * time.Millisecond
+	// HeapCheck is how often a coordinator looks whether garbage is to be collected.
 	HeapCheck = time.Second
 	// FilesCheck is how often a coordinator looks whether its files are still there.
 	// That is five calls of the kernel. A watch by inotify would end with the

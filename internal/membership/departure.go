@@ -3,20 +3,11 @@ package membership
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/ring"
-)
-
-const (
-	// A leader that leaves lets others leave first: as long as some are at it,
-	// up to leaveQueue; and for leaveYield if it was made leader only while it
-	// was leaving, for they may be about to. Else two that leave at once would
-	// hand the leadership to and fro.
-	leaveQueue = 1500 * time.Millisecond
-	leaveYield = 250 * time.Millisecond
 )
 
 // Departure is one node's leaving, over all its tries. A leader hands over first,
@@ -107,7 +98,7 @@ func (d *Departure) lead(now mono.Instant, s Scene) Step {
 		d.ledSince = now
 	}
 	since := now.Sub(d.ledSince)
-	if s.OthersLeave && since < leaveQueue || s.Ring.Term != d.term && since < leaveYield {
+	if s.OthersLeave && since < durations.LeaveQueue || s.Ring.Term != d.term && since < durations.LeaveYield {
 		return wait("%w: this leader lets others leave first", election.ErrBusy)
 	}
 	return Step{Move: AskSelf, Request: election.Request{Handover: &election.Handover{Why: d.name + " leaves"}}}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/ring"
 )
@@ -51,9 +52,9 @@ func TestDeparture(t *testing.T) {
 		"a leader":                        {false, Scene{Ring: ringOf(7, 1, 2), Leader: 1}, 0, "ask itself to hand over"},
 		"a leader that stops":             {true, Scene{Ring: ringOf(7, 1, 2), Leader: 1}, 0, "ask itself to stop"},
 		"a leader, others leave":          {false, Scene{Ring: ringOf(7, 1, 2), Leader: 1, OthersLeave: true}, 0, "wait"},
-		"a leader, others leave for long": {false, Scene{Ring: ringOf(7, 1, 2), Leader: 1, OthersLeave: true}, leaveQueue, "ask itself to hand over"},
+		"a leader, others leave for long": {false, Scene{Ring: ringOf(7, 1, 2), Leader: 1, OthersLeave: true}, durations.LeaveQueue, "ask itself to hand over"},
 		"a leader since it leaves":        {false, Scene{Ring: ringOf(8, 1, 2), Leader: 1}, 0, "wait"},
-		"and for a while":                 {false, Scene{Ring: ringOf(8, 1, 2), Leader: 1}, leaveYield, "ask itself to hand over"},
+		"and for a while":                 {false, Scene{Ring: ringOf(8, 1, 2), Leader: 1}, durations.LeaveYield, "ask itself to hand over"},
 	} {
 		d := Depart(1, "n1", c.stopping, 7)
 		got := d.Next(at, c.scene)

@@ -2,8 +2,8 @@ package membership
 
 import (
 	"slices"
-	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/ring"
 )
@@ -11,9 +11,6 @@ import (
 const (
 	// placesMost bounds the places learned from answers.
 	placesMost = 256
-	// unheardAfter is how long the others have to be heard, from this member's
-	// start, before it warns that none is.
-	unheardAfter = 3 * time.Second
 )
 
 // Inquiry is where a member asks the others whether it still is one, over all
@@ -123,7 +120,7 @@ func (q *Inquiry) learn(addresses []string) {
 // Unheard reports once that nobody was heard for as long as the others had a fair
 // chance.
 func (q *Inquiry) Unheard(now mono.Instant, heard bool) bool {
-	if q.warned || heard || now.Sub(q.began) < unheardAfter {
+	if q.warned || heard || now.Sub(q.began) < durations.Unheard {
 		return false
 	}
 	q.warned = true

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
 )
 
@@ -16,10 +17,10 @@ func TestOthersHaveAChanceToBeHeard(t *testing.T) {
 		heard, want bool
 	}{
 		{time.Millisecond, false, false},
-		{unheardAfter - 1, false, false},
-		{unheardAfter, true, false},
-		{2 * unheardAfter, false, true},
-		{3 * unheardAfter, false, false}, // it is said once
+		{durations.Unheard - 1, false, false},
+		{durations.Unheard, true, false},
+		{2 * durations.Unheard, false, true},
+		{3 * durations.Unheard, false, false}, // it is said once
 	} {
 		if got := q.Unheard(began.Add(c.after), c.heard); got != c.want {
 			t.Errorf("%d: %v after the start, heard %v, it warns: %v", i, c.after, c.heard, got)

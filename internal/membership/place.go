@@ -3,11 +3,9 @@ package membership
 import (
 	"slices"
 	"time"
-)
 
-// GoneFor is for how long an address has to be gone before the others are told, as
-// long as no new one has come: an interface that goes down and up again is no news.
-const GoneFor = 10 * time.Second
+	"github.com/arc-ring/arc/internal/durations"
+)
 
 // Tell returns which addresses of a node the others have to know now. told is what
 // they know, present what the machine has, and missing for how long some of told
@@ -16,7 +14,7 @@ const GoneFor = 10 * time.Second
 func Tell(told, present []string, missing time.Duration) []string {
 	isNew := slices.ContainsFunc(present, func(a string) bool { return !slices.Contains(told, a) })
 	isGone := slices.ContainsFunc(told, func(a string) bool { return !slices.Contains(present, a) })
-	if isNew || isGone && len(present) > 0 && missing >= GoneFor {
+	if isNew || isGone && len(present) > 0 && missing >= durations.AddressGone {
 		return present
 	}
 	return told

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/arc-ring/arc/internal/durations"
 )
 
 func TestWhichAddressesAreTold(t *testing.T) {
@@ -17,7 +19,7 @@ func TestWhichAddressesAreTold(t *testing.T) {
 		"another one comes":                     {list("a"), list("a", "b"), list("a", "b"), 0},
 		"one takes the place of another":        {list("a"), list("b"), list("b"), 0},
 		"an interface goes down for a moment":   {list("a", "b"), list("a"), list("a", "b"), time.Second},
-		"and for long":                          {list("a", "b"), list("a"), list("a"), GoneFor},
+		"and for long":                          {list("a", "b"), list("a"), list("a"), durations.AddressGone},
 		"all are gone":                          {list("a"), nil, list("a"), time.Hour},
 		"one is gone for a moment, another new": {list("a", "b"), list("a", "c"), list("a", "c"), 0},
 	} {

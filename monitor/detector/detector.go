@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/ring"
 )
@@ -15,10 +16,6 @@ const (
 	excusesPerMiss = 3
 	// calmAfter is how many answers in a row make one flap forgotten.
 	calmAfter = 32
-	// resetGrace bounds from below the time that a broken stream has to be had
-	// again, since with probes every few milliseconds one interval is less
-	// than a handshake takes. It never exceeds what silence would take.
-	resetGrace = 20 * time.Millisecond
 )
 
 // Config is the timing of one link.
@@ -147,7 +144,7 @@ func (d *Detector) needed() int {
 }
 
 func (d *Detector) grace() time.Duration {
-	return max(d.cfg.Interval, min(resetGrace, d.cfg.Interval*time.Duration(d.cfg.Misses)))
+	return max(d.cfg.Interval, min(durations.ProbeReset, d.cfg.Interval*time.Duration(d.cfg.Misses)))
 }
 
 func (d *Detector) suspect(e ring.Evidence, c Cause) bool {

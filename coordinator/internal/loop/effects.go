@@ -2,11 +2,11 @@ package loop
 
 import (
 	"context"
-	"time"
 
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -222,15 +222,12 @@ func (l *Loop) carryOut(e election.Effect) {
 	}
 }
 
-// refusedPause is how often a sender of nonsense is complained of.
-const refusedPause = 10 * time.Second
-
 // refused says which message was dropped and why: at Warn once in a while for
 // each sender, since it may be every message of its.
 func (l *Loop) refused(r election.Refused) {
 	now := l.clock()
 	last, known := l.complained[r.From]
-	if known && now < last.Add(refusedPause) {
+	if known && now < last.Add(durations.Repeats) {
 		return
 	}
 	if len(l.complained) >= 64 {

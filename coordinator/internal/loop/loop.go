@@ -16,6 +16,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
@@ -362,9 +363,6 @@ func (l *Loop) Request(ctx context.Context, r election.Request) (election.Done, 
 	}
 }
 
-// progressWait is how long a reader of the status waits for the event loop.
-const progressWait = 100 * time.Millisecond
-
 // Progress asks the core how far the members' logs are, as far as it knows. It
 // gives up on a loop that does not answer: the rest of the status needs none.
 func (l *Loop) Progress(ctx context.Context) (index map[uint64]uint64, committed uint64) {
@@ -379,7 +377,7 @@ func (l *Loop) Progress(ctx context.Context) (index map[uint64]uint64, committed
 	}) != nil {
 		return nil, 0
 	}
-	ctx, cancel := context.WithTimeout(ctx, progressWait)
+	ctx, cancel := context.WithTimeout(ctx, durations.StatusWait)
 	defer cancel()
 	select {
 	case a := <-got:

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/wal"
 )
 
@@ -91,7 +91,7 @@ func (w *writer) run() {
 			return
 		}
 		if idle == nil {
-			idle = time.After(publish.IdleAfter)
+			idle = time.After(durations.Idle)
 		}
 		for _, p := range group {
 			w.done(p.Seq)

@@ -6,8 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/internal/wal"
 )
@@ -31,7 +31,7 @@ func TestTheLogsEndIsMarkedAfterABurst(t *testing.T) {
 		if m.marked.Load() != 0 || m.saved.Load() != 10 {
 			t.Errorf("after a burst of %d saves: %d marks, want none yet", m.saved.Load(), m.marked.Load())
 		}
-		testwait.Virtual(2 * publish.IdleAfter)
+		testwait.Virtual(2 * durations.Idle)
 		if m.marked.Load() != 1 {
 			t.Errorf("%d marks after a burst, want 1", m.marked.Load())
 		}

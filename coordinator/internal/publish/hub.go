@@ -6,10 +6,10 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -22,9 +22,6 @@ const (
 	// strangersMost bounds the others, subscribersPerHost those of one address.
 	strangersMost      = 128
 	subscribersPerHost = 64
-	// SubscriberGrace is how long a subscriber that is dropped may take to read what
-	// waits for it.
-	SubscriberGrace = time.Second
 )
 
 // Hub publishes views and the events that lead from one to the next. Both are
@@ -117,18 +114,11 @@ func (h *Hub) Published() <-chan struct{} {
 	}
 }
 
-// IdleAfter is for how long nothing must have happened in a ring until no failover
-// can be under way, and by how much a coordinator puts off what nobody waits for.
-// It does these things then: a link that is not urgent, words to discovery, the mark
-// of the log's end, a collection of garbage. It is shorter than the time after which
-// any monitor suspects its target, but for a leader's watcher, whose link is urgent.
-const IdleAfter = 100 * time.Millisecond
-
-// Idle reports whether nothing has happened for IdleAfter.
+// Idle reports whether nothing has happened for durations.Idle.
 func (h *Hub) Idle() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.clock().Sub(h.news) >= IdleAfter
+	return h.clock().Sub(h.news) >= durations.Idle
 }
 
 // Subscribe returns a subscriber and the view after which its events begin.

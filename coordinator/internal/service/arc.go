@@ -6,6 +6,7 @@ import (
 
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/internal/durations"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -78,7 +79,7 @@ func (s arcService) Watch(_ *arcv1.WatchRequest, stream arcv1.ArcService_WatchSe
 	select {
 	case err := <-sent: // the rest of the queue went out
 		return err
-	case <-time.After(publish.SubscriberGrace):
+	case <-time.After(durations.SubscriberGrace):
 		return w.Err // which ends the Send too
 	}
 }

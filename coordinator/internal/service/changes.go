@@ -15,6 +15,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/membership"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -318,9 +319,6 @@ func (s *Servers) reachOf(ctx context.Context, a membership.Applicant) error {
 	return a.CheckReach(at, s.o.Local(at.Addr()))
 }
 
-// answerWithin is what the answer to a leave in vain may take.
-const answerWithin = 250 * time.Millisecond
-
 // beforeDeadline ends a little before ctx does, so that why a leave did not come
 // about still reaches who asked for it.
 func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -328,5 +326,5 @@ func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	if !ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithDeadline(ctx, end.Add(-min(time.Until(end)/10, answerWithin)))
+	return context.WithDeadline(ctx, end.Add(-min(time.Until(end)/10, durations.LeaveAnswer)))
 }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/sockio"
 )
@@ -53,8 +54,6 @@ const (
 	// StrangerStreams bounds the calls that strangers have under way, and with
 	// them the memory that unfinished messages take.
 	StrangerStreams = 256
-	// idleWait is how long a stranger may keep a connection without a call.
-	idleWait = time.Minute
 )
 
 // budgetsFor divides the descriptors that the process may have. What is left
@@ -183,7 +182,7 @@ func (d *door) enter(c *sockio.Conn, as standing) *guest {
 	d.guests[g] = struct{}{}
 	d.addLocked(g, 1)
 	if d.sweeper == nil {
-		d.sweeper = time.AfterFunc(idleWait, d.sweep)
+		d.sweeper = time.AfterFunc(durations.IdleStranger, d.sweep)
 	}
 	d.mu.Unlock()
 	d.drop(out, "too many are open")
@@ -256,16 +255,13 @@ func (d *door) drop(g *guest, why string) {
 	_ = g.Close()
 	d.mu.Lock()
 	level := hclog.Debug
-	if now := time.Now(); now.Sub(d.warned) >= doorWarnings {
+	if now := time.Now(); now.Sub(d.warned) >= durations.Repeats {
 		level, d.warned = hclog.Warn, now
 	}
 	strangers, all := d.count[stranger], len(d.guests)
 	d.mu.Unlock()
 	d.log.Log(level, "connection closed to make room", "from", g.host, "reason", why, "strangers", strangers, "all", all)
 }
-
-// doorWarnings is how often closed connections are told of at Warn.
-const doorWarnings = 10 * time.Second
 
 // sweep ends strangers that keep connections without a call. Members' monitors
 // keep one for a certificate, so those addresses are left alone.
@@ -278,10 +274,10 @@ func (d *door) sweep() {
 		if g.as != stranger {
 			continue
 		}
-		if g.streams == 0 && time.Since(g.since) >= idleWait && !members[g.host] {
+		if g.streams == 0 && time.Since(g.since) >= durations.IdleStranger && !members[g.host] {
 			out = append(out, g)
 		} else if d.sweeper == nil {
-			d.sweeper = time.AfterFunc(idleWait, d.sweep)
+			d.sweeper = time.AfterFunc(durations.IdleStranger, d.sweep)
 		}
 	}
 	d.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 )
 
 const (
@@ -21,13 +22,9 @@ const (
 	healthLeader = "arc.leader"
 
 	// leaderlessLeases is for how many leases a member may know no leader before
-	// it counts as unable to settle; an election takes less. healthPatience is
-	// the least.
+	// it counts as unable to settle; an election takes less. durations.HealthPatience
+	// is the least.
 	leaderlessLeases = 4
-	healthPatience   = 3 * time.Second
-	// healthAgain is how often a watched health is worked out although nothing
-	// was published: an event loop that hangs publishes nothing.
-	healthAgain = time.Second
 )
 
 // healthService answers gRPC's health checks from the published view and the
@@ -88,7 +85,7 @@ func able(v *publish.View, now election.Instant, stuck time.Duration) (ok bool, 
 	if since == election.Never {
 		return true, since
 	}
-	end := since.Add(max(leaderlessLeases*v.Ring.Settings.Lease(), healthPatience))
+	end := since.Add(max(leaderlessLeases*v.Ring.Settings.Lease(), durations.HealthPatience))
 	if now >= end {
 		return false, election.Never
 	}
@@ -116,7 +113,7 @@ func (s healthService) List(context.Context, *healthv1.HealthListRequest) (*heal
 // goes away or this coordinator stops.
 func (s healthService) Watch(r *healthv1.HealthCheckRequest, stream healthv1.Health_WatchServer) error {
 	sent := healthv1.HealthCheckResponse_UNKNOWN
-	again := time.NewTimer(healthAgain)
+	again := time.NewTimer(durations.HealthAgain)
 	defer again.Stop()
 	for {
 		published := s.n.o.Hub.Published() // before the view is read
@@ -127,7 +124,7 @@ func (s healthService) Watch(r *healthv1.HealthCheckRequest, stream healthv1.Hea
 			}
 			sent = word
 		}
-		again.Reset(min(max(until.Sub(s.n.o.Clock()), 0), healthAgain))
+		again.Reset(min(max(until.Sub(s.n.o.Clock()), 0), durations.HealthAgain))
 		select {
 		case <-stream.Context().Done():
 			return stream.Context().Err()

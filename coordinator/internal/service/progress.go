@@ -2,14 +2,10 @@ package service
 
 import (
 	"context"
-	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
-
-// leaderStatusWait is how long a status waits for the leader to say what only it
-// knows.
-const leaderStatusWait = 250 * time.Millisecond
 
 // progress is how far the copies of the log are, by member, as far as that is
 // known here or, if it may be asked, by the leader.
@@ -27,7 +23,7 @@ func (s *Servers) progress(ctx context.Context, askLeader bool) map[uint64]*arcv
 	if !askLeader || !led || leader.ID == v.ID {
 		return out
 	}
-	ctx, cancel := context.WithTimeout(ctx, leaderStatusWait)
+	ctx, cancel := context.WithTimeout(ctx, durations.LeaderStatusWait)
 	defer cancel()
 	conn, err := s.o.Dial(ctx, leader)
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -28,20 +29,13 @@ import (
 )
 
 const (
-	// callMax bounds a unary call whose client set no deadline, so that no
-	// forgotten call is held for ever.
-	callMax = 60 * time.Second
 	// streamsPerConn bounds what one connection over the network may have under
 	// way. Nobody there needs more: a peer and a monitor have one stream each.
 	streamsPerConn = 16
 	// localStreamsPerConn is the same for the unix socket.
 	localStreamsPerConn = 256
-	// handshakeWait is how long a connection may take to speak HTTP/2.
-	handshakeWait = 5 * time.Second
 	// headersMax bounds the metadata of a call, bytes.
 	headersMax = 16 << 10
-	// gracefulWait is how long calls under way may take to end at the stop.
-	gracefulWait = 500 * time.Millisecond
 )
 
 // Loop is what the services need of the membership's event loop.
@@ -116,12 +110,12 @@ func New(o Options) *Servers {
 		opts := append(transport.ServerOptions(),
 			grpc.MaxConcurrentStreams(streams),
 			grpc.InTapHandle(s.door.call),
-			grpc.ConnectionTimeout(handshakeWait),
+			grpc.ConnectionTimeout(durations.Handshake),
 			grpc.MaxHeaderListSize(headersMax),
 			// A client that vanished is noticed, one that pings often is not
 			// punished: peers and monitors do.
-			grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
-			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
+			grpc.KeepaliveParams(keepalive.ServerParameters{Time: durations.ServerKeepAlive, Timeout: durations.ServerKeepAliveAnswer}),
+			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: durations.ClientKeepAliveLeast, PermitWithoutStream: true}),
 			grpc.UnaryInterceptor(unaryErrors), grpc.StreamInterceptor(streamErrors))
 		g := grpc.NewServer(opts...)
 		arcv1.RegisterArcServiceServer(g, arcService{n: s})
@@ -194,7 +188,7 @@ func (s *Servers) Stop() {
 	}()
 	select {
 	case <-done:
-	case <-time.After(gracefulWait):
+	case <-time.After(durations.CallsEnd):
 		s.Cut()
 		<-done
 	}
@@ -205,7 +199,7 @@ func (s *Servers) Stop() {
 func unaryErrors(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, callMax)
+		ctx, cancel = context.WithTimeout(ctx, durations.Call)
 		defer cancel()
 	}
 	resp, err := handler(ctx, req)

@@ -7,17 +7,14 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/queue"
 	"github.com/arc-ring/arc/ring"
 )
 
-const (
-	// detourDetections and detourLeast are how long `arc relink --target` lasts
-	// unless it says otherwise: some detection times, and long enough to be seen.
-	// The node's own successor goes unwatched meanwhile.
-	detourDetections = 5
-	detourLeast      = 5 * time.Second
-)
+// detourDetections is how many detection times `arc relink --target` lasts unless it
+// says otherwise. The node's own successor goes unwatched meanwhile.
+const detourDetections = 5
 
 // detour is a member that the monitor looks at in place of its successor, until
 // the time end. The monitor goes back by itself; this is what others are told.
@@ -33,7 +30,7 @@ func DetourFor(s ring.Settings, forMS uint64) (time.Duration, error) {
 			ring.ErrInvalid, time.Duration(min(forMS, 1<<40))*time.Millisecond, queue.MaxDetourMS*time.Millisecond)
 	}
 	if forMS == 0 {
-		return min(max(detourDetections*s.Detection(false), detourLeast), queue.MaxDetourMS*time.Millisecond), nil
+		return min(max(detourDetections*s.Detection(false), durations.DetourLeast), queue.MaxDetourMS*time.Millisecond), nil
 	}
 	return time.Duration(forMS) * time.Millisecond, nil
 }

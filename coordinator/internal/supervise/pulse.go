@@ -8,19 +8,14 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/monotime"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
-const (
-	// beatsMissed is how many beats in a row a monitor may leave out.
-	beatsMissed = 4
-	// defaultBeat is how often a monitor beats while no link says otherwise.
-	defaultBeat = time.Second
-	// startPatience is how long a new monitor may take to register.
-	startPatience = 5 * time.Second
-)
+// beatsMissed is how many beats in a row a monitor may leave out.
+const beatsMissed = 4
 
 var (
 	// errNotStarted: no process came about.
@@ -48,7 +43,7 @@ func (p *pulse) beat(now election.Instant) { p.last, p.begun = now, true }
 func (p *pulse) check(now election.Instant, patience time.Duration) (next election.Instant, silent bool) {
 	limit := patience
 	if !p.begun {
-		limit = max(limit, startPatience)
+		limit = max(limit, durations.MonitorStart)
 	}
 	if p.due != 0 && now > p.due.Add(patience/4) {
 		p.last = max(p.last, now.Add(-patience/2))
@@ -65,7 +60,7 @@ func (p *pulse) check(now election.Instant, patience time.Duration) (next electi
 func patienceWith(l *localv1.Link) time.Duration {
 	beat := time.Duration(l.GetBeatMs()) * time.Millisecond
 	if beat == 0 {
-		beat = defaultBeat
+		beat = durations.Beat
 	}
 	return max(beatsMissed*beat, 2*time.Duration(l.GetIntervalMs())*time.Duration(l.GetMisses()+1)*time.Millisecond)
 }
@@ -107,7 +102,7 @@ func (s *Supervisor) attend(ctx context.Context, p *os.Process, ended <-chan err
 		_ = p.Kill() // it has ended already, or will
 		select {
 		case <-ended:
-		case <-time.After(monitorStop): // it hangs in the kernel, and ends when it comes back
+		case <-time.After(durations.MonitorStop): // it hangs in the kernel, and ends when it comes back
 		}
 		return fmt.Errorf("%w: silent for %v", errSilent, since.Round(time.Millisecond)), true
 	}

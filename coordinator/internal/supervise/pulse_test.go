@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	"github.com/arc-ring/arc/ring"
@@ -19,7 +20,7 @@ func TestPulse(t *testing.T) {
 		stops  [2]election.Instant
 		silent election.Instant // when it is found silent; 0: not within a minute
 	}{
-		"never registered":                {nil, [2]election.Instant{}, mono.Instant(startPatience)},
+		"never registered":                {nil, [2]election.Instant{}, mono.Instant(durations.MonitorStart)},
 		"stopped after four beats":        {beatsUntil(4), [2]election.Instant{}, mono.Instant(4*time.Second + patience)},
 		"beats":                           {beatsUntil(60), [2]election.Instant{}, 0},
 		"this process was stopped itself": {append(beatsUntil(3), beatsUntil(60)[14:]...), [2]election.Instant{mono.Instant(4 * time.Second), mono.Instant(15 * time.Second)}, 0},

@@ -16,23 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/plainfile"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	"github.com/arc-ring/arc/queue"
-)
-
-const (
-	// The pause before a monitor that died is started again doubles from the
-	// first to the longest, and starts over once one has lived long.
-	restartFirst = 20 * time.Millisecond
-	restartMax   = 5 * time.Second
-	livedLong    = 10 * time.Second
-	// monitorStop is how long a monitor may take to end when its queue did.
-	monitorStop = 2 * time.Second
 )
 
 // errNoMonitor: there is no monitor to be relinked right now.
@@ -95,7 +85,6 @@ func (s *Supervisor) Run(ctx context.Context) {
 		defer s.mu.Unlock()
 		s.reserve.release()
 	}()
-	pause := restartFirst
 	for attempt := 1; ; attempt++ {
 		began := time.Now()
 		err := s.once(ctx)
@@ -104,9 +93,10 @@ func (s *Supervisor) Run(ctx context.Context) {
 		}
 		s.setMissing(err.Error())
 		lived := time.Since(began)
-		if lived >= livedLong {
-			pause, attempt = restartFirst, 1
+		if lived >= durations.MonitorLived {
+			attempt = 1
 		}
+		pause := durations.MonitorRestart.Pause(attempt)
 		level := hclog.Warn
 		what := "monitor ended, it is started again"
 		if errors.Is(err, errNotStarted) {
@@ -118,7 +108,6 @@ func (s *Supervisor) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		pause = min(2*pause, restartMax)
 	}
 }
 
@@ -185,7 +174,7 @@ func (s *Supervisor) once(ctx context.Context) error {
 		return err
 	}
 	s.mu.Lock()
-	quiet, patience := s.quiet, min(monitorStop, time.Until(s.deadline))
+	quiet, patience := s.quiet, min(durations.MonitorStop, time.Until(s.deadline))
 	s.mu.Unlock()
 	if !quiet {
 		// The wait above goes on until this process ends, which is now.
@@ -257,7 +246,7 @@ func (s *Supervisor) SetLink(link *localv1.Link, urgent bool) {
 	case urgent:
 		_ = s.sendLocked(link) // logged; the next monitor is given it again
 	case s.late == nil:
-		s.late = time.AfterFunc(publish.IdleAfter, s.sendLate)
+		s.late = time.AfterFunc(durations.Idle, s.sendLate)
 	}
 }
 
