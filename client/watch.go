@@ -71,12 +71,12 @@ func (s *Stream) Close() { s.cancel() }
 // It goes on while the coordinator is unreachable; when ctx ends it returns
 // the last reason, wrapped.
 func (c *Client) AwaitLeader(ctx context.Context, self bool) (*arcv1.StatusResponse, error) {
-	bell := make(chan struct{}, 1)
-	ringing, stop := context.WithCancel(ctx)
+	wake := make(chan struct{}, 1)
+	watching, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c.ring(ringing, bell)
+		c.notify(watching, wake)
 	}()
 	defer func() { stop(); <-done }()
 
@@ -91,7 +91,7 @@ func (c *Client) AwaitLeader(ctx context.Context, self bool) (*arcv1.StatusRespo
 			}
 		}
 		select {
-		case <-bell:
+		case <-wake:
 		case <-poll.C:
 		case <-ctx.Done():
 			switch {
@@ -125,14 +125,14 @@ func why(st *arcv1.StatusResponse, self bool) string {
 	}
 }
 
-// ring sends to bell after each event until ctx ends.
-func (c *Client) ring(ctx context.Context, bell chan<- struct{}) {
+// notify sends to wake after each event until ctx ends.
+func (c *Client) notify(ctx context.Context, wake chan<- struct{}) {
 	for ctx.Err() == nil {
 		stream, err := c.Watch(ctx)
 		for err == nil {
 			if _, err = stream.Recv(); err == nil {
 				select {
-				case bell <- struct{}{}:
+				case wake <- struct{}{}:
 				default:
 				}
 			}
