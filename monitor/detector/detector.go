@@ -14,8 +14,8 @@ const (
 	// member: after so many times the needed misses were excused in a row,
 	// misses count although the ticks are late.
 	excusesPerMiss = 3
-	// calmAfter is how many answers in a row make one flap forgotten.
-	calmAfter = 32
+	// flapForgiven is how many answers in a row make one flap forgotten.
+	flapForgiven = 32
 )
 
 // Config is the timing of one link.
@@ -63,8 +63,8 @@ type Detector struct {
 
 	ran Run // that the last call of Pong ended
 
-	flaps int // suspicions that were taken back, less what was forgotten
-	calm  int // answers in a row since the last miss
+	flaps  int // suspicions that were taken back, less what was forgotten
+	streak int // answers in a row since the last miss
 }
 
 // New returns a detector that wants its first Tick at once. It panics on a
@@ -114,7 +114,7 @@ func (d *Detector) judge(now mono.Instant, doubt bool) bool {
 	if d.seq == 0 || d.acked >= d.seq {
 		return false
 	}
-	d.calm = 0
+	d.streak = 0
 	if doubt && d.excused < excusesPerMiss*d.needed() {
 		d.excused++
 		return false
@@ -166,8 +166,8 @@ func (d *Detector) Pong(now mono.Instant, seq uint64) Result {
 	}
 	d.acked, d.heard = seq, now
 	d.misses, d.excused, d.broken = 0, 0, false
-	if d.calm++; d.calm >= calmAfter {
-		d.calm, d.flaps = 0, max(d.flaps-1, 0)
+	if d.streak++; d.streak >= flapForgiven {
+		d.streak, d.flaps = 0, max(d.flaps-1, 0)
 	}
 	changed := d.state == Suspect
 	d.state, d.evidence = Alive, ""
@@ -176,7 +176,7 @@ func (d *Detector) Pong(now mono.Instant, seq uint64) Result {
 	}
 	// No more than this many raise needed.
 	d.flaps = min(d.flaps+1, d.cfg.Misses+1)
-	d.calm = 0
+	d.streak = 0
 	return Result{State: Alive, Changed: true, Reason: r}
 }
 

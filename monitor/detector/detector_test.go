@@ -251,9 +251,9 @@ func TestFlappingIsBelievedMoreSlowlyButWithinABound(t *testing.T) {
 	if last != 7 {
 		t.Errorf("a link that flaps needs %d ticks, want 7", last)
 	}
-	l.ticks(calmAfter*5, 0, true)
+	l.ticks(flapForgiven*5, 0, true)
 	if n := outage(); n != 4 {
-		t.Errorf("after a calm time an outage takes %d ticks, want 4 again", n)
+		t.Errorf("after a time without misses an outage takes %d ticks, want 4 again", n)
 	}
 }
 

@@ -23,9 +23,9 @@ type grant struct {
 	testified uint64
 }
 
-// pledge returns the grant for the leader's link: a new one if the leadership
+// grantTo returns the grant for the leader's link: a new one if the leadership
 // or the timing is another than before; nil if the target gets none.
-func (w *Watch) pledge(o *watched) *grant {
+func (w *Watch) grantTo(o *watched) *grant {
 	if w.link.GrantLength <= 0 || o.target.ID != w.link.Leader {
 		return nil
 	}
@@ -38,7 +38,7 @@ func (w *Watch) pledge(o *watched) *grant {
 
 // ponged renews the grant: the next probe acks the pong.
 func (w *Watch) ponged(now mono.Instant, o *watched, seq uint64) {
-	if g := w.pledge(o); g != nil {
+	if g := w.grantTo(o); g != nil {
 		g.pong = max(g.pong, seq)
 		g.until = max(g.until, now.Add(g.length))
 	}
@@ -47,7 +47,7 @@ func (w *Watch) ponged(now mono.Instant, o *watched, seq uint64) {
 // testify returns the number of the leader's grant that has ended; 0 while none
 // has. Only while the target is suspect is one ended.
 func (w *Watch) testify(now mono.Instant, o *watched) uint64 {
-	g := w.pledge(o)
+	g := w.grantTo(o)
 	if g == nil || o.det.Replaced() {
 		return 0
 	}
@@ -61,7 +61,7 @@ func (w *Watch) testify(now mono.Instant, o *watched) uint64 {
 
 // testifyAt is when a testimony becomes possible; ok is false if none is due.
 func (w *Watch) testifyAt(o *watched) (at mono.Instant, ok bool) {
-	g := w.pledge(o)
+	g := w.grantTo(o)
 	if g == nil || o.det.State() != Suspect || g.pong == 0 || o.det.Replaced() {
 		return 0, false
 	}

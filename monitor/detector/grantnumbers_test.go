@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// A voter may have promised until the former monitor's grant ends. What a new
+// A voter may have promised until the previous monitor's grant ends. What a new
 // monitor testifies must not be about that one.
 func TestANewMonitorRepeatsNoGrantNumber(t *testing.T) {
 	grants := func(first uint64) map[uint64]bool {
@@ -28,12 +28,12 @@ func TestANewMonitorRepeatsNoGrantNumber(t *testing.T) {
 		}
 		return got
 	}
-	former, present := grants(1<<32), grants(2<<32)
-	if len(former) == 0 || len(present) == 0 {
-		t.Fatalf("grants %v and %v, want some of each", former, present)
+	previous, present := grants(1<<32), grants(2<<32)
+	if len(previous) == 0 || len(present) == 0 {
+		t.Fatalf("grants %v and %v, want some of each", previous, present)
 	}
 	for g := range present {
-		if former[g] {
+		if previous[g] {
 			t.Errorf("grant %d is given by both", g)
 		}
 	}

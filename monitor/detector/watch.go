@@ -377,7 +377,7 @@ func say(w ring.Word, r Reason, repeat bool) Action {
 
 // doubt tells once that something speaks against the leader.
 func (w *Watch) doubt(now mono.Instant, o *watched) {
-	if o.doubted || !o.det.Doubted() || o.det.State() != Alive || w.pledge(o) == nil {
+	if o.doubted || !o.det.Doubted() || o.det.State() != Alive || w.grantTo(o) == nil {
 		return
 	}
 	o.doubted = true
@@ -387,7 +387,7 @@ func (w *Watch) doubt(now mono.Instant, o *watched) {
 // probe is a Ping, with the grant if the target is the leader.
 func (w *Watch) probe(o *watched, seq uint64) Action {
 	a := Action{Kind: Ping, Target: o.target, Seq: seq}
-	if g := w.pledge(o); g != nil {
+	if g := w.grantTo(o); g != nil {
 		a.Grant, a.Ack, a.Length = g.number, g.pong, g.length
 	}
 	return a
