@@ -51,8 +51,8 @@ func fakeMonitor(args []string) int {
 		return 1
 	}
 	incarnation, _ := strconv.ParseUint(flags["--incarnation"], 10, 64)
-	bell := make(chan os.Signal, 16)
-	signal.Notify(bell, unix.SIGUSR1)
+	alarmC := make(chan os.Signal, 16)
+	signal.Notify(alarmC, unix.SIGUSR1)
 	stream, err := localv1.NewLocalServiceClient(conn).Monitor(context.Background())
 	if err == nil {
 		err = stream.Send(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Registration{Registration: &localv1.Registration{Pid: int64(os.Getpid()), Incarnation: incarnation}}})

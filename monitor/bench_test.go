@@ -20,11 +20,11 @@ func BenchmarkProbe(b *testing.B) {
 	ctx, cancel := context.WithCancel(context.Background())
 	o := Options{LocalSocket: "none", Logger: hclog.NewNullLogger()}
 	dialer := &connect.Dialer{Own: func() []string { return nil }, Local: &hostaddr.Table{}}
-	m := &monitor{o: o, ctx: ctx, local: newLocal(&o), tellers: newUndertaker(&o, dialer), dialer: dialer, watch: detector.NewWatch(1),
+	m := &monitor{o: o, ctx: ctx, local: newLocal(&o), certifier: newCertifier(&o, dialer), dialer: dialer, watch: detector.NewWatch(1),
 		neighbours: map[uint64]*neighbour{}, events: make(chan event, 256)}
 	defer func() {
 		cancel()
-		m.tellers.close()
+		m.certifier.close()
 		m.attempts.Wait()
 	}()
 	link := &localv1.Link{Epoch: 1, Term: 5, RingId: "ring", Cluster: "c", Self: &localv1.Target{Id: 1, Name: "n1", Incarnation: 9},

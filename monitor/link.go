@@ -29,7 +29,7 @@ func (m *monitor) take(now mono.Instant, r received) error {
 		return r.err
 	}
 	// Even an old link explains the doorbell that comes with it.
-	m.bell.linked(now)
+	m.signals.linked(now)
 	if !m.own(r.link) {
 		return nil
 	}
@@ -72,7 +72,7 @@ func (m *monitor) relink(now mono.Instant, l *localv1.Link) {
 	own := l.GetSelf().GetAddresses()
 	m.selfAt.Store(&own)
 	m.hang.Configure(now, time.Duration(l.GetHangAfterMs())*time.Millisecond, beatOf(l))
-	m.tellers.update(m.ctx, l)
+	m.certifier.update(m.ctx, l)
 	from, was := m.watch.Front()
 	if old.GetRingId() != l.GetRingId() {
 		// Nothing that was known in another ring holds in this one.

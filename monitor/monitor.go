@@ -35,13 +35,13 @@ type received struct {
 
 // monitor belongs to its loop.
 type monitor struct {
-	o       Options
-	ctx     context.Context
-	process *process
-	local   *local
-	tellers *undertaker
-	watch   *detector.Watch
-	hang    detector.Hang
+	o         Options
+	ctx       context.Context
+	process   *process
+	local     *local
+	certifier *certifier
+	watch     *detector.Watch
+	hang      detector.Hang
 
 	link       *localv1.Link // nil until the first
 	neighbours map[uint64]*neighbour
@@ -58,7 +58,7 @@ type monitor struct {
 	gone        chan struct{} // closed when the coordinator's process has ended
 	attempts    sync.WaitGroup
 
-	bell    bell
+	signals signalOrigin
 	endedAt mono.Instant // the queue ended; 0: it did not
 	killed  string       // why this monitor killed its coordinator
 }
@@ -85,11 +85,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	m := &monitor{
 		o: o, ctx: ctx, process: p, local: newLocal(&o), watch: detector.NewWatch(rand.Uint64()),
 		neighbours: map[uint64]*neighbour{},
-		bell:       o.bell, links: make(chan received), events: make(chan event, 256), network: make(chan struct{}, 1), gone: make(chan struct{}),
+		signals:    o.signals, links: make(chan received), events: make(chan event, 256), network: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
 	m.selfAt.Store(&[]string{})
 	m.dialer = &connect.Dialer{Own: func() []string { return *m.selfAt.Load() }, Local: &hostaddr.Table{}}
-	m.tellers = newUndertaker(&o, m.dialer)
+	m.certifier = newCertifier(&o, m.dialer)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if p.wait() == nil {
@@ -104,7 +104,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		p.close()
 		// Close fails only when it was called before.
 		_ = o.Queue.Close()
-		m.tellers.close()
+		m.certifier.close()
 		m.attempts.Wait()
 		wg.Wait()
 	}()
@@ -152,7 +152,7 @@ func (m *monitor) loop() error {
 				return m.finish()
 			}
 		case <-m.o.Doorbell:
-			m.bell.rung(monotime.Now())
+			m.signals.signalled(monotime.Now())
 		case e := <-m.events:
 			m.handle(monotime.Now(), e)
 		case <-m.network:
@@ -192,7 +192,7 @@ func (m *monitor) nextWake() mono.Instant {
 	if next, ok := m.hang.NextTick(); ok {
 		at = min(at, next)
 	}
-	at = min(at, m.nextQuick(), m.bell.nextWake())
+	at = min(at, m.nextQuick(), m.signals.nextWake())
 	if m.endedAt != 0 {
 		at = min(at, m.endedAt.Add(durations.QueueEnd))
 	}
@@ -206,7 +206,7 @@ func (m *monitor) tick(now mono.Instant) error {
 		}
 		return fmt.Errorf("process %d: %w", m.o.CoordinatorPID, ErrAbandoned)
 	}
-	if m.bell.operators(now) {
+	if m.signals.operators(now) {
 		m.dialAfresh(now, "an operator's signal")
 	}
 	m.tryQuickly(now)
@@ -293,9 +293,9 @@ func (m *monitor) finish() error {
 	from := monotime.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), m.o.CertifyFor)
 	defer cancel()
-	missed := m.tellers.certify(ctx, request)
+	missed := m.certifier.certify(ctx, request)
 	m.o.Logger.Warn("certified the death of the coordinator", "node", self.GetName(), "id", self.GetId(), "reason", exit,
-		"told", len(m.tellers.targets)-missed, "missed", missed, "elapsed", (monotime.Now().Sub(from)).Round(10*time.Microsecond))
+		"told", len(m.certifier.targets)-missed, "missed", missed, "elapsed", (monotime.Now().Sub(from)).Round(10*time.Microsecond))
 	return nil
 }
 
@@ -331,7 +331,7 @@ func (m *monitor) takeLast() {
 			switch {
 			case r.err == nil && m.own(r.link) && m.fresh(r.link):
 				m.link = r.link
-				m.tellers.update(m.ctx, r.link)
+				m.certifier.update(m.ctx, r.link)
 			case r.err != nil && (errors.Is(r.err, io.EOF) || errors.Is(r.err, queue.ErrClosed)):
 				return
 			}

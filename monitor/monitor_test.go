@@ -14,7 +14,7 @@ import (
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
-func (h *home) ring() { h.doorbell <- syscall.SIGUSR1 }
+func (h *home) notify() { h.doorbell <- syscall.SIGUSR1 }
 
 // suspicions drains the reports up to now.
 func (h *home) suspicions() (list []*peerv1.Opinion) {
@@ -315,21 +315,21 @@ func TestTheStreamToTheCoordinatorIsOpenedAgain(t *testing.T) {
 	h.awaitSuspicion(b, "silent")
 }
 
-// How late a bell or a link may be is another test's affair.
+// TestSignalOrigin tests how late a signal or a link may be.
 func TestTheCoordinatorsDoorbell(t *testing.T) {
 	h, b, c := newHome(t), newNode(t, 2, "n2"), newNode(t, 3, "n3")
-	h.options.bell = bell{grace: patience, belongs: patience}
+	h.options.signals = signalOrigin{grace: patience, belongs: patience}
 	h.start()
 	h.link(slow, b, c)
-	h.ring()
+	h.notify()
 	testwait.Until(t, patience, "a stream", func() bool { return b.streams.Load() == 1 })
-	testwait.Until(t, patience, "its bell was heard", func() bool { return len(h.doorbell) == 0 })
+	testwait.Until(t, patience, "its signal was heard", func() bool { return len(h.doorbell) == 0 })
 
-	// A new target, and the bell that belongs to it.
+	// A new target, and the signal that belongs to it.
 	h.link(slow, c, b)
-	h.ring()
+	h.notify()
 	h.awaitLink(c, "up")
-	testwait.Until(t, patience, "its bell was heard", func() bool { return len(h.doorbell) == 0 })
+	testwait.Until(t, patience, "its signal was heard", func() bool { return len(h.doorbell) == 0 })
 
 	// The same link with a wish for a fresh dial.
 	h.link(func(l *localv1.Link) { slow(l); l.Redial = true }, c, b)
@@ -343,14 +343,14 @@ func TestTheCoordinatorsDoorbell(t *testing.T) {
 
 func TestAnOperatorsSignal(t *testing.T) {
 	h, b, c := newHome(t), newNode(t, 2, "n2"), newNode(t, 3, "n3")
-	h.options.bell = bell{grace: time.Millisecond, belongs: time.Nanosecond}
+	h.options.signals = signalOrigin{grace: time.Millisecond, belongs: time.Nanosecond}
 	h.start()
-	h.ring() // there is nobody to dial yet
-	testwait.Until(t, patience, "the first ring was heard", func() bool { return len(h.doorbell) == 0 })
+	h.notify() // there is nobody to dial yet
+	testwait.Until(t, patience, "the first signal was heard", func() bool { return len(h.doorbell) == 0 })
 	h.link(slow, b, c)
 	testwait.Until(t, patience, "a stream", func() bool { return b.streams.Load() == 1 })
 	for i := range int64(3) {
-		h.ring()
+		h.notify()
 		h.awaitLink(b, "redialled")
 		testwait.Until(t, patience, "another stream", func() bool { return b.streams.Load() == i+2 })
 	}

@@ -35,8 +35,8 @@ type Options struct {
 	// CertifyFor bounds how long a certificate is handed around; 0 means durations.Certify.
 	CertifyFor time.Duration
 
-	// bell is for tests, which cannot rely on being quick.
-	bell bell
+	// signals is for tests, which cannot rely on being quick.
+	signals signalOrigin
 }
 
 func (o *Options) check() error {
@@ -65,26 +65,25 @@ func (o *Options) check() error {
 	if o.CertifyFor == 0 {
 		o.CertifyFor = durations.Certify
 	}
-	if o.bell == (bell{}) {
-		o.bell = bell{grace: durations.DoorbellWait, belongs: durations.DoorbellBelongs}
+	if o.signals == (signalOrigin{}) {
+		o.signals = signalOrigin{grace: durations.DoorbellWait, belongs: durations.DoorbellBelongs}
 	}
 	return nil
 }
 
-// Signals takes over the signals of a monitor process; call it first of all,
-// since before it SIGUSR1 ends the process. SIGUSR1 rings the returned
-// doorbell. SIGTERM ends the returned context. SIGINT and SIGHUP are ignored:
-// they reach every process of a terminal, and a monitor has to outlive its
-// coordinator, which tells it a new log level. SIGPIPE is ignored since a log that nobody reads any more, the
-// dead coordinator's, must not end it either. stop gives SIGUSR1 and SIGTERM
-// back.
+// Signals takes over the signals of a monitor process. Call it first of all: before
+// it, SIGUSR1 ends the process. SIGUSR1 rings the returned doorbell. SIGTERM ends the
+// returned context. SIGINT and SIGHUP are ignored. They reach every process of a
+// terminal, and a monitor has to outlive its coordinator, which tells it a new log
+// level. SIGPIPE is ignored too, because the dead coordinator's log, which nobody
+// reads any more, must not end the monitor. stop gives SIGUSR1 and SIGTERM back.
 func Signals(parent context.Context) (ctx context.Context, doorbell <-chan os.Signal, stop func()) {
-	bell := make(chan os.Signal, 1)
-	signal.Notify(bell, syscall.SIGUSR1)
+	alarmC := make(chan os.Signal, 1)
+	signal.Notify(alarmC, syscall.SIGUSR1)
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
 	ctx, cancel := signal.NotifyContext(parent, syscall.SIGTERM)
-	return ctx, bell, func() {
-		signal.Stop(bell)
+	return ctx, alarmC, func() {
+		signal.Stop(alarmC)
 		cancel()
 	}
 }

@@ -34,14 +34,14 @@ func TestMain(m *testing.M) {
 }
 
 func child(args []string) int {
-	ctx, bell, stop := Signals(context.Background())
+	ctx, alarmC, stop := Signals(context.Background())
 	defer stop()
 	pid, _ := strconv.Atoi(args[1])
 	incarnation, _ := strconv.ParseUint(args[2], 10, 64)
 	receiver, err := queue.Inherited(3)
 	if err == nil {
 		err = Run(ctx, Options{
-			Queue: receiver, LocalSocket: args[0], CoordinatorPID: pid, Incarnation: incarnation, Doorbell: bell,
+			Queue: receiver, LocalSocket: args[0], CoordinatorPID: pid, Incarnation: incarnation, Doorbell: alarmC,
 			Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Info, Output: os.Stderr, DisableTime: true}),
 		})
 	}

@@ -20,5 +20,5 @@
 // Close. The coordinator must close its copy of the monitor's file once the
 // monitor has started, or it never sees the monitor's end; and it must not
 // send SIGUSR1 before the monitor has registered, since that ends a process that
-// is still starting. Without the bell the monitor takes links just as well.
+// is still starting. Without the doorbell the monitor takes links just as well.
 package queue

@@ -38,16 +38,16 @@ func child() int {
 		fmt.Println("made by", pid, err)
 		return 1
 	}
-	bell := make(chan os.Signal, 1)
-	signal.Notify(bell, syscall.SIGUSR1)
+	alarmC := make(chan os.Signal, 1)
+	signal.Notify(alarmC, syscall.SIGUSR1)
 	for {
 		l, err := r.Receive()
 		if err != nil {
 			fmt.Println(err)
 			return 0
 		}
-		<-bell
-		fmt.Println("rung, epoch", l.Epoch)
+		<-alarmC
+		fmt.Println("notified, epoch", l.Epoch)
 	}
 }
 
@@ -332,7 +332,7 @@ func TestNoQueueIsInherited(t *testing.T) {
 	}
 }
 
-// The whole of it: a child inherits the queue as descriptor 3, is rung, and
+// The whole of it: a child inherits the queue as descriptor 3, is notified, and
 // sees the end.
 func TestAChildInheritsTheQueue(t *testing.T) {
 	s, file, err := New()
@@ -357,7 +357,7 @@ func TestAChildInheritsTheQueue(t *testing.T) {
 	if err := s.Send(link(0)); err != nil {
 		t.Fatal(err)
 	}
-	// Wait until the child has taken the link: from then on it can be rung.
+	// Wait until the child has taken the link: from then on it can be notified.
 	testwait.Until(t, 20*time.Second, "the child has taken the link", func() bool { return queued(t, s) == 0 })
 	if err := cmd.Process.Signal(unix.SIGUSR1); err != nil {
 		t.Fatal(err)
@@ -370,14 +370,14 @@ func TestAChildInheritsTheQueue(t *testing.T) {
 			t.Errorf("the child prints %q (%v), want %q", got, err, want)
 		}
 	}
-	read("rung, epoch 0\n")
+	read("notified, epoch 0\n")
 	if err := s.Send(link(1)); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Process.Signal(unix.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
-	read("rung, epoch 1\n")
+	read("notified, epoch 1\n")
 	s.Close()
 	read("EOF\n")
 }

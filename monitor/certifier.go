@@ -20,13 +20,13 @@ import (
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
-// undertaker tells all who have to learn of the own coordinator's death. A
-// leader's keeps connections to them, so that telling costs one round trip: for
-// a leader a whole ring waits. The others dial when they have to; did they keep
-// connections too, every monitor would lose one to a leader that dies, and
-// taking those down took a sixth of a failover's processor time where twenty
-// members shared a machine. Its methods belong to the monitor's loop.
-type undertaker struct {
+// certifier hands the certificate of the own coordinator's death to the members
+// that the link names. A leader's certifier keeps connections to them, because a
+// whole ring waits for its certificate: it then costs one round trip. The others
+// dial when they have to. If they kept connections too, every monitor would lose
+// one to a leader that dies. Twenty members that shared a machine spent a sixth of
+// a failover's processor time on that. Its methods belong to the monitor's loop.
+type certifier struct {
 	log     hclog.Logger
 	dialer  *connect.Dialer
 	targets []*localv1.Target
@@ -39,45 +39,45 @@ type warmConn struct {
 	cancel context.CancelFunc
 }
 
-func newUndertaker(o *Options, d *connect.Dialer) *undertaker {
-	return &undertaker{log: o.Logger, dialer: d, warm: map[string]*warmConn{}}
+func newCertifier(o *Options, d *connect.Dialer) *certifier {
+	return &certifier{log: o.Logger, dialer: d, warm: map[string]*warmConn{}}
 }
 
-// update takes whom to tell from the link, and makes and drops connections.
-func (u *undertaker) update(ctx context.Context, l *localv1.Link) {
+// update takes the targets from the link, and makes and drops connections.
+func (c *certifier) update(ctx context.Context, l *localv1.Link) {
 	self := l.GetSelf().GetId()
 	leads := self != 0 && l.GetLeader() == self
-	u.targets = u.targets[:0]
+	c.targets = c.targets[:0]
 	wanted := map[string]bool{}
 	for _, t := range l.GetTell() {
 		if t.GetId() == self {
 			continue
 		}
-		u.targets = append(u.targets, t)
+		c.targets = append(c.targets, t)
 		for _, a := range t.GetAddresses() {
 			wanted[a] = leads
-			if leads && u.warm[a] == nil {
-				u.open(ctx, a)
+			if leads && c.warm[a] == nil {
+				c.open(ctx, a)
 			}
 		}
 	}
-	for a, w := range u.warm {
+	for a, w := range c.warm {
 		if !wanted[a] {
 			w.close()
-			delete(u.warm, a)
+			delete(c.warm, a)
 		}
 	}
 }
 
-func (u *undertaker) open(ctx context.Context, addr string) {
-	cc, err := u.dialer.Conn(addr)
+func (c *certifier) open(ctx context.Context, addr string) {
+	cc, err := c.dialer.Conn(addr)
 	if err != nil {
-		u.log.Error("cannot keep a connection for certificates", "peer", addr, "error", err)
+		c.log.Error("cannot keep a connection for certificates", "peer", addr, "error", err)
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	u.warm[addr] = &warmConn{cc, cancel}
-	u.wg.Go(func() {
+	c.warm[addr] = &warmConn{cc, cancel}
+	c.wg.Go(func() {
 		if pause(ctx, durations.CertificateSettle) {
 			keepWarm(ctx, cc)
 		}
@@ -90,8 +90,8 @@ func (w *warmConn) close() {
 	_ = w.cc.Close()
 }
 
-// keepWarm connects, and again when the connection was lost. gRPC itself dials
-// again only when somebody calls.
+// keepWarm connects, and connects again after a loss. gRPC itself dials again only
+// on a call.
 func keepWarm(ctx context.Context, cc *grpc.ClientConn) {
 	cc.Connect()
 	for {
@@ -111,38 +111,38 @@ func keepWarm(ctx context.Context, cc *grpc.ClientConn) {
 	}
 }
 
-// pause waits for d to twice of it; false if ctx ends.
+// pause waits for d to twice of it, and reports whether ctx lived as long.
 func pause(ctx context.Context, d time.Duration) bool { return connect.Wait(ctx, d+rand.N(d)) }
 
-// certify tells everybody at once, and tries again until all have answered or
-// ctx ends. It returns how many did not answer.
-func (u *undertaker) certify(ctx context.Context, request *peerv1.CertifyRequest) (missed int) {
+// certify sends the certificate to all targets at once, and again until all have
+// answered or ctx ends. It returns how many did not answer.
+func (c *certifier) certify(ctx context.Context, request *peerv1.CertifyRequest) (missed int) {
 	type outcome struct {
 		target *localv1.Target
 		err    error
 	}
 	outcomes := make(chan outcome)
-	// The first of them is the most recent former leader, the heir most likely;
-	// what is started last runs first.
-	for _, t := range slices.Backward(u.targets) {
-		go func() { outcomes <- outcome{t, u.tell(ctx, t, request)} }()
+	// The first target led most recently, so it is the likeliest heir. The goroutine
+	// that is started last runs first.
+	for _, t := range slices.Backward(c.targets) {
+		go func() { outcomes <- outcome{t, c.tell(ctx, t, request)} }()
 	}
-	for range u.targets {
+	for range c.targets {
 		o := <-outcomes
 		if o.err != nil {
 			missed++
-			u.log.Warn("a death certificate did not arrive", "peer", o.target.GetName(), "error", o.err)
+			c.log.Warn("a death certificate did not arrive", "peer", o.target.GetName(), "error", o.err)
 			continue
 		}
-		u.log.Debug("a death certificate arrived", "peer", o.target.GetName())
+		c.log.Debug("a death certificate arrived", "peer", o.target.GetName())
 	}
 	return missed
 }
 
 // tell tries all addresses of one member at once, until one takes it.
-func (u *undertaker) tell(ctx context.Context, t *localv1.Target, request *peerv1.CertifyRequest) error {
+func (c *certifier) tell(ctx context.Context, t *localv1.Target, request *peerv1.CertifyRequest) error {
 	if a := t.GetAddresses(); len(a) == 1 {
-		return u.tellAt(ctx, t, a[0], u.warm[a[0]], request)
+		return c.tellAt(ctx, t, a[0], c.warm[a[0]], request)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	results := make(chan error, len(t.GetAddresses()))
@@ -150,8 +150,8 @@ func (u *undertaker) tell(ctx context.Context, t *localv1.Target, request *peerv
 	defer wg.Wait()
 	defer cancel()
 	for _, a := range t.GetAddresses() {
-		warm := u.warm[a]
-		wg.Go(func() { results <- u.tellAt(ctx, t, a, warm, request) })
+		warm := c.warm[a]
+		wg.Go(func() { results <- c.tellAt(ctx, t, a, warm, request) })
 	}
 	var last error
 	for range t.GetAddresses() {
@@ -163,10 +163,10 @@ func (u *undertaker) tell(ctx context.Context, t *localv1.Target, request *peerv
 }
 
 // tellAt tries the warm connection first, then fresh ones.
-func (u *undertaker) tellAt(ctx context.Context, t *localv1.Target, addr string, warm *warmConn, request *peerv1.CertifyRequest) error {
+func (c *certifier) tellAt(ctx context.Context, t *localv1.Target, addr string, warm *warmConn, request *peerv1.CertifyRequest) error {
 	var last error
 	for failures := 1; ; failures++ {
-		err := u.tellOnce(ctx, t, addr, warm, request)
+		err := c.tellOnce(ctx, t, addr, warm, request)
 		if err == nil {
 			return nil
 		}
@@ -184,9 +184,9 @@ func (u *undertaker) tellAt(ctx context.Context, t *localv1.Target, addr string,
 	}
 }
 
-// tellOnce makes sure that it was the target who took it: an address may lead
-// to another member.
-func (u *undertaker) tellOnce(ctx context.Context, t *localv1.Target, addr string, warm *warmConn, request *peerv1.CertifyRequest) error {
+// tellOnce makes sure that the target itself took the certificate: an address may
+// lead to another member.
+func (c *certifier) tellOnce(ctx context.Context, t *localv1.Target, addr string, warm *warmConn, request *peerv1.CertifyRequest) error {
 	var cc *grpc.ClientConn
 	try := durations.CertificateFresh
 	if warm != nil {
@@ -194,7 +194,7 @@ func (u *undertaker) tellOnce(ctx context.Context, t *localv1.Target, addr strin
 		// help, but it races with the connection's own goroutines.
 		cc, try = warm.cc, durations.CertificateWarm
 	} else {
-		fresh, err := u.dialer.Conn(addr)
+		fresh, err := c.dialer.Conn(addr)
 		if err != nil {
 			return err
 		}
@@ -210,10 +210,10 @@ func (u *undertaker) tellOnce(ctx context.Context, t *localv1.Target, addr strin
 	return err
 }
 
-func (u *undertaker) close() {
-	for a, w := range u.warm {
+func (c *certifier) close() {
+	for a, w := range c.warm {
 		w.close()
-		delete(u.warm, a)
+		delete(c.warm, a)
 	}
-	u.wg.Wait()
+	c.wg.Wait()
 }
