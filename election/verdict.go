@@ -282,22 +282,29 @@ func (v *verdicts) certified(c Certificate) bool {
 }
 
 // evidence reports whether this leader may evict a member, and why. Nothing is
-// held against a recorded process while another one speaks for the member. A leader
-// that stood still may have slept through what either of them said: the member has a
-// lease to say it again, unless it is certified dead.
+// held against a recorded process while another one speaks for the member.
 func (v *verdicts) evidence(m ring.Member) (ring.Evict, bool) {
 	e, ok := v.against(m)
-	if again := v.roster.resumed.Add(v.ring.Settings.Lease()); ok && e.Evidence != ring.Certified && v.roster.resumed != 0 && v.now < again {
-		v.wakeAt(again)
-		return e, false
-	}
 	return e, ok && !v.identity.spokenFor(m)
 }
 
 // against reports whether the process that the ring has recorded is gone as far
-// as this leader can find out: it is certified dead; or it is suspected, and this
-// leader's own probe, or a lease of silence towards this leader, confirms that.
+// as this leader can find out. A leader that stood still may have slept through what
+// the member said. So it gives the member a lease to say it again, unless its end is
+// certified.
 func (v *verdicts) against(m ring.Member) (ring.Evict, bool) {
+	e, ok := v.found(m)
+	if again := v.roster.resumed.Add(v.ring.Settings.Lease()); ok && e.Evidence != ring.Certified && v.roster.resumed != 0 && v.now < again {
+		v.wakeAt(again)
+		return e, false
+	}
+	return e, ok
+}
+
+// found returns what speaks for the end of the recorded process, and whether that is
+// enough: it is certified dead; or it is suspected, and this
+// leader's own probe, or a lease of silence towards this leader, confirms that.
+func (v *verdicts) found(m ring.Member) (ring.Evict, bool) {
 	e := ring.Evict{ID: m.ID, Incarnation: m.Incarnation}
 	held := v.roster.verdict(m.ID)
 	if !held.dead() {
