@@ -10,7 +10,7 @@ import (
 )
 
 // parent is what a part may ask of the Node that it belongs to, when something
-// happened that concerns all parts. Nothing else goes from a part to those above it.
+// happened that concerns all parts. Beside that, a part tells the recorder of facts.
 type parent interface {
 	// follow lets what raft says take effect.
 	follow(t transition)

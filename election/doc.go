@@ -10,43 +10,55 @@
 // its own and touches no socket and no file. The daemon and the simulator run
 // this same code.
 //
-// The order of calls is: New once; then any of Receive, Report, Certify,
-// Probed, Persisted, Unreachable, Request and Tick; after each, Effects,
-// carried out in their order; and Tick again not later than NextWake.
+// The order of calls is: New once; then any of the inputs, which are Tick, Receive,
+// Report, Certify, Probed, Persisted, Unreachable, Readdress, Request, MonitorRuns, Pinged
+// and Answered (step.go); after each, Effects, carried out in their order; and Tick again
+// not later than NextWake. What reads the Node may be called between them (node.go).
 //
 // # Parts
 //
-// A Node is made of parts, each with its own state and file. A part knows those
-// before it in this list and none after. What it finds comes back as a result. For
-// the few things that concern the whole Node it has the interface parent.
+// A Node is made of parts, each with its own state. A part knows those before it in
+// this list and none after. What it finds comes back as a result. For the few things
+// that concern the whole Node it has the interface parent, and it tells the recorder
+// of facts. The struct of a part stands in the first file of its line.
 //
-//	base        what all have: the time, the committed ring, effects, wake-ups
-//	replica     this member's copy of the log; the only one that touches raft
-//	proposals   a leader's commands that are not applied yet
-//	lease       where a leader's lease ends; knows no raft
-//	promises    until when a voter is bound; knows no raft
-//	roster      one record of each other member, and the verdict whether it is dead
-//	identity    which process of a member counts
-//	verdicts    how suspicions, probes and certificates become an eviction
-//	campaign    when this member asks for votes
-//	offers      whether this member could lead
-//	recorder    the figures of a failover; decides nothing
-//	leadership  what raft's leader knows, and its claim
-//	renewal     asks for promises, and ends a leadership without a lease
-//	caretaker   looks after an heir that is somebody else
-//	requests    what operators and joiners ask for, handovers too
-//	voters      changes of raft's configuration
-//	watch       the leader's own look at who owes it an answer
-//	leader      declares, evicts, and runs the parts above in order
-//	membership  whether this member still is one
-//	following   what this member knows of its leader
-//	status      what an operator wants to know
-//	links       with whom this member has to do
-//	applier     carries out what raft wants, and applies what is committed
+//	base        what all have: the time, the committed ring, effects, wake-ups (base.go)
+//	replica     this member's copy of the log, and raft's RawNode (replica.go, log.go,
+//	            storage.go, plausible.go)
+//	proposals   a leader's commands that are not applied yet (proposals.go)
+//	lease       where a leader's lease ends (lease.go, grant.go); it steps no raft
+//	promises    until when a voter is bound (promises.go); it steps no raft
+//	roster      one record of each other member (roster.go)
+//	identity    which process of a member counts (identity.go, claim.go, returns.go,
+//	            misjudged.go, superseded.go)
+//	verdicts    whether a member is dead, and may be evicted (verdict.go, inspect.go)
+//	campaign    when this member asks for votes (campaign.go, committed.go)
+//	offers      whether this member could lead (offers.go)
+//	recorder    the figures of a failover; decides nothing (recorder.go, lastclaim.go,
+//	            phases.go)
+//	leadership  what raft's leader knows, and its claim (leadership.go, heartbeat.go)
+//	renewal     asks for promises, and ends a leadership without a lease (renewal.go)
+//	caretaker   looks after an heir that is somebody else (caretaker.go, handon.go)
+//	requests    what operators and joiners ask for (requests.go, admission.go,
+//	            handover.go, stop.go, forget.go)
+//	voters      changes of raft's configuration (confchange.go)
+//	watch       the leader's own look at who owes it an answer (watch.go)
+//	leader      declares, evicts, and runs the leader's rules (leader.go)
+//	membership  whether this member still is one (membership.go)
+//	following   what this member knows of its leader (following.go)
+//	status      what an operator wants to know (status.go, tolerance.go, missing.go)
+//	links       with whom this member has to do (links.go)
+//	applier     carries out what raft wants, and applies what is committed (applier.go)
 //
-// After each input the Node runs a table of named rules in order (rules.go). Each rule
-// does what follows from the present state and asks to be woken when time alone
-// makes more follow. A new rule is a line in that table and a method of a part.
+// After each input the Node runs two tables of named rules, one for all members and one
+// for raft's leader (rules.go). Each rule does what follows from the present state and
+// asks to be woken when time alone makes more follow. A new rule is a line in one of
+// them and a method of a part.
+//
+// Who leads is decided in these steps: ring.State.Heir says whose turn it is, campaign
+// when each member asks for votes, raft who wins, leader.declareRule whether the winner
+// is the heir, ring.State.Apply whether its declaration takes effect, and
+// leadership.computeClaim until when it may act.
 //
 // What it does not guarantee: G2 holds only while any two clocks' rates differ
 // by less than Settings.DriftPPM and the restarted process is given its log

@@ -151,17 +151,16 @@ func (l *lease) forgetWatchers() {
 // wantedGrant returns the grant that renewals should name now: the named one
 // while its watcher's probes come in time, else another steady one, else none.
 func (l *lease) wantedGrant(declared bool) grantKey {
-	r := l
 	s := l.ring.Settings
 	if !s.LeaderGrants || !declared {
 		return grantKey{}
 	}
-	if g := l.grants.watchers.Get(r.named.watcher); g != nil && g.number == r.named.number && l.now < g.overdueAt(s) {
+	if g := l.grants.watchers.Get(l.named.watcher); g != nil && g.number == l.named.number && l.now < g.overdueAt(s) {
 		l.wakeAt(g.overdueAt(s))
-		return r.named
+		return l.named
 	}
 	interval, _ := s.Link(true)
-	if r.named == (grantKey{}) && l.now < r.namedAt.Add(3*interval) {
+	if l.named == (grantKey{}) && l.now < l.namedAt.Add(3*interval) {
 		return grantKey{} // one that comes and goes is not worth a renewal each time
 	}
 	var best grantKey
@@ -185,14 +184,13 @@ func (l *lease) wantedGrant(declared bool) grantKey {
 // of the newest renewal that it acked, or earlier with any grant named in that
 // one or in a later one, which may have arrived though its ack did not.
 func (l *lease) boundUntil(id uint64) Instant {
-	r := l
 	a := l.bonds.Value(id).acked
-	if a.seq == 0 || r.seq-a.seq >= uint64(len(r.sent)) {
+	if a.seq == 0 || l.seq-a.seq >= uint64(len(l.sent)) {
 		return 0
 	}
 	until := a.until
-	for seq := a.seq; seq <= r.seq; seq++ {
-		if named := r.sent[seq%uint64(len(r.sent))].named; named != (grantKey{}) {
+	for seq := a.seq; seq <= l.seq; seq++ {
+		if named := l.sent[seq%uint64(len(l.sent))].named; named != (grantKey{}) {
 			until = min(until, l.grants.end(named))
 		}
 	}

@@ -338,7 +338,7 @@ func (i *identity) forgetStale(id uint64) {
 	p := i.roster.peers.Ensure(id)
 	if p.suspect != nil && (!ok || !i.concerns(p.suspect.Opinion, m)) {
 		p.suspect = nil
-		i.roster.suspected++
+		i.roster.suspicionChanges++
 	}
 	if p.cert != nil && (!ok || p.cert.Incarnation != i.holder(m)) {
 		p.cert = nil

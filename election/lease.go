@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election/internal/tracker"
-	"github.com/arc-ring/arc/ring"
 )
 
 // lease is the leader's side of the promises: which renewals were sent, and for how
@@ -84,12 +83,11 @@ func (l *lease) sending() {
 // takeAck notes until when a member is bound by its ack. It reports whether that is
 // news.
 func (l *lease) takeAck(from uint64, a RenewAck) bool {
-	r := l
-	s := r.sent[a.Seq%uint64(len(r.sent))]
-	if s.seq != a.Seq || a.Seq <= r.ignoreUpTo {
+	s := l.sent[a.Seq%uint64(len(l.sent))]
+	if s.seq != a.Seq || a.Seq <= l.ignoreUpTo {
 		return false
 	}
-	f := r.bonds.Ensure(from)
+	f := l.bonds.Ensure(from)
 	if a.Seq <= f.acked.seq {
 		return false // an older ack, overtaken
 	}
@@ -131,30 +129,4 @@ func (l *lease) majorityUntil(voters []uint64) Instant {
 	}
 	slices.Sort(until)
 	return until[(len(until)-1)/2] // so many and all later ones are a majority
-}
-
-// sameDuty reports whether a monitor that has the link was does what r asks for,
-// but for whom it would turn to next, or tell.
-func (r *Relink) sameDuty(was *Relink) bool {
-	if len(r.Successors) == 0 || len(was.Successors) == 0 || !sameTarget(r.Successors[0], was.Successors[0]) || !sameTarget(r.Self, was.Self) {
-		return false
-	}
-	first := r.Successors[0].ID
-	if (r.LeaderID == first) != (was.LeaderID == first) || r.LeaderID == first && r.Term != was.Term {
-		return false
-	}
-	type pace struct {
-		leaderInterval, leaderMisses, interval, misses, hangAfter uint32
-		grant                                                     time.Duration
-	}
-	paceOf := func(s ring.Settings) pace {
-		return pace{s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.HangAfterMS, s.GrantLength()}
-	}
-	return paceOf(r.Settings) == paceOf(was.Settings)
-}
-
-// sameTarget reports whether two states of a member are the same process at the same
-// addresses.
-func sameTarget(a, b ring.Member) bool {
-	return a.ID == b.ID && a.Name == b.Name && a.Incarnation == b.Incarnation && slices.Equal(a.Addresses, b.Addresses)
 }

@@ -3,6 +3,7 @@ package election
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/arc-ring/arc/ring"
 )
@@ -67,4 +68,30 @@ func (l *links) peersChanged() {
 	}
 	slices.SortFunc(peers, func(a, b Peer) int { return cmp.Compare(a.ID, b.ID) })
 	l.emit(PeersChanged{peers})
+}
+
+// sameDuty reports whether a monitor that has the link was does what r asks for,
+// but for whom it would turn to next, or tell.
+func (r *Relink) sameDuty(was *Relink) bool {
+	if len(r.Successors) == 0 || len(was.Successors) == 0 || !sameTarget(r.Successors[0], was.Successors[0]) || !sameTarget(r.Self, was.Self) {
+		return false
+	}
+	first := r.Successors[0].ID
+	if (r.LeaderID == first) != (was.LeaderID == first) || r.LeaderID == first && r.Term != was.Term {
+		return false
+	}
+	type pace struct {
+		leaderInterval, leaderMisses, interval, misses, hangAfter uint32
+		grant                                                     time.Duration
+	}
+	paceOf := func(s ring.Settings) pace {
+		return pace{s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.HangAfterMS, s.GrantLength()}
+	}
+	return paceOf(r.Settings) == paceOf(was.Settings)
+}
+
+// sameTarget reports whether two states of a member are the same process at the same
+// addresses.
+func sameTarget(a, b ring.Member) bool {
+	return a.ID == b.ID && a.Name == b.Name && a.Incarnation == b.Incarnation && slices.Equal(a.Addresses, b.Addresses)
 }

@@ -35,7 +35,7 @@ type Look struct {
 func (n *Node) Look(now Instant) Look {
 	l := Look{
 		ring: n.ring, conf: n.conf, lead: n.leadership.lead, role: n.role, term: n.term, leader: n.raftLead, applied: n.applied,
-		dropped: n.dropped, removed: n.removed, gone: n.gone.Len(), sealed: len(n.sealed), suspected: n.roster.suspected,
+		dropped: n.dropped, removed: n.removed, gone: n.gone.Len(), sealed: len(n.sealed), suspected: n.roster.suspicionChanges,
 	}
 	if n.leads() {
 		l.why = n.leadership.lead.why

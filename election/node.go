@@ -17,8 +17,8 @@ const defaultCompactAfter = 4096
 // Node is one member's part in leading: voter, candidate, caretaker, leader.
 // It is not safe for concurrent use.
 //
-// It consists of parts, each with a state of its own. A part knows those below it and
-// none above: see the fields, which stand in that order.
+// It consists of parts, each with a state of its own. Of these fields a part knows those
+// before it and none after. The leader holds further parts: see leader.
 type Node struct {
 	*replica   // this member's copy of the log, by raft
 	lease      *lease
@@ -239,37 +239,6 @@ func and(more string) string {
 	return "; " + more
 }
 
-// discardLogger drops raft's talk; its Panic still panics.
-type discardLogger struct{}
-
-func (discardLogger) Debug(...any) {}
-
-func (discardLogger) Debugf(string, ...any) {}
-
-func (discardLogger) Error(...any) {}
-
-func (discardLogger) Errorf(string, ...any) {}
-
-func (discardLogger) Info(...any) {}
-
-func (discardLogger) Infof(string, ...any) {}
-
-func (discardLogger) Warning(...any) {}
-
-func (discardLogger) Warningf(string, ...any) {}
-
-func (discardLogger) Fatal(v ...any) { panic(fmt.Sprint(v...)) }
-
-func (discardLogger) Fatalf(f string, v ...any) {
-	panic(fmt.Sprintf(f, v...))
-}
-
-func (discardLogger) Panic(v ...any) { panic(fmt.Sprint(v...)) }
-
-func (discardLogger) Panicf(f string, v ...any) {
-	panic(fmt.Sprintf(f, v...))
-}
-
 // Standing answers another member's question whether it still is one.
 func (n *Node) Standing(now Instant, id uint64) Standing {
 	asker, member := n.ring.Member(id)
@@ -290,19 +259,6 @@ func (n *Node) Standing(now Instant, id uint64) Standing {
 		s.Leader, s.LeaderIncarnation, s.LeaderAddresses = me.ID, me.Incarnation, slices.Clone(me.Addresses)
 	}
 	return s
-}
-
-// Answered hands in what another member says of this one.
-func (n *Node) Answered(now Instant, s Standing) {
-	n.step(now, "answer", func() {
-		q := &n.membership.inquiry
-		if q.since == 0 || s.From == 0 || s.From == n.cfg.ID || n.ring.RingID != "" && s.RingID != n.ring.RingID {
-			return
-		}
-		n.roster.peers.Ensure(s.From).answer = &s
-		n.identity.followLeader(s)
-		n.membership.judge()
-	})
 }
 
 // supersede ends this process's part in the ring: another one is the member, or
@@ -353,10 +309,6 @@ func (n *Node) follow(t transition) {
 	}
 }
 
-// Pinged hands in a watcher's probe, in the order of their receipt; every one
-// that is answered and carries a grant, whoever leads.
-func (n *Node) Pinged(now Instant, p Ping) { n.step(now, "ping", func() { n.lease.pinged(p) }) }
-
 // heldVotesRule lets held votes through once this voter is free.
 func (n *Node) heldVotesRule() {
 	v := n.promises
@@ -375,45 +327,9 @@ func (n *Node) heldVotesRule() {
 	}
 }
 
-// probed takes the answer to a Probe. A suspicion is confirmed by silence on
-// every path, or by a host that says that nobody listens.
-func (n *Node) probed(r ProbeResult) {
-	defer n.identity.meet(r)
-	if n.verdicts.lookElsewhere(r) || n.verdicts.lookAgain(r) {
-		return
-	}
-	if r.Recorded {
-		votes, doubt := n.identity.questioned(r)
-		for _, v := range votes {
-			n.receiveRaft(r.ID, v)
-		}
-		if doubt {
-			n.membership.doubt()
-		}
-		return
-	}
-	if n.leads() {
-		n.leader.caretaker.heirProbed(r)
-		n.leader.requests.holderProbed(r)
-	}
-	n.verdicts.inspected(r)
-	n.verdicts.confirm(r)
-}
-
 // certify takes a death certificate.
 func (n *Node) certify(c Certificate) {
 	if n.verdicts.certified(c) && !n.campaign.enoughLive() {
 		n.campaign.startOver() // in a pair this member may go on alone now
 	}
-}
-
-// MonitorRuns says whether this member's own monitor does its work. While it
-// does not, the leader is told that the successor is unwatched.
-func (n *Node) MonitorRuns(now Instant, runs bool) {
-	n.step(now, "monitor runs", func() {
-		if n.leader.watch.unwatched == runs {
-			n.leader.watch.unwatched = !runs
-			n.leader.watch.unwatchedTold = -Never / 2
-		}
-	})
 }

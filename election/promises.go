@@ -10,7 +10,7 @@ import (
 )
 
 // promises is a voter's word: what it promised to a leader, and what it must not do
-// until that is over. It knows no raft.
+// until that is over. It steps no raft: votes that it holds are messages to it.
 type promises struct {
 	*base
 	promise promise

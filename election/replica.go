@@ -89,7 +89,7 @@ func (r *replica) refresh() (t transition) {
 // caretaker.
 func (r *replica) leads() bool { return r.role == raft.StateLeader }
 
-// follows reports whether this member is a follower by raft, of somebody or of nobody.
+// isFollower reports whether this member is a follower by raft, of somebody or of nobody.
 func (r *replica) isFollower() bool { return r.role == raft.StateFollower }
 
 // candidate reports whether this member asks for votes that count.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election/internal/tracker"
-	"github.com/arc-ring/arc/ring"
 )
 
 // owed is an answer that a member owes the leader.
@@ -72,8 +71,8 @@ type roster struct {
 	peers tracker.Table[peer]
 	// owed are the answers that members owe this leader, the oldest first.
 	owed []owed
-	// suspected counts the changes of who is suspect.
-	suspected uint64
+	// suspicionChanges counts the changes of who is suspect.
+	suspicionChanges uint64
 
 	// resumed is when this member last took a step long after it was due: its
 	// process was stopped or starved, and the silence until then is its own.
@@ -100,63 +99,6 @@ func (r *roster) hears(id uint64) bool {
 	last := p.heard
 	p.heard = markAt(r.now)
 	return last.set && r.now >= last.at.Add(r.ring.Settings.Lease())
-}
-
-// verdict is what this member holds against another one's process.
-type verdict struct {
-	// evidence is why it is thought dead; by is the member that says so, 0 if its own
-	// monitor certifies it.
-	evidence ring.Evidence
-	by       uint64
-	// incarnation is the process that it is about, term the one in which it was said.
-	incarnation, term uint64
-	// proof is what this member's own probe found, or the certificate; "" if it has
-	// neither.
-	proof ring.Evidence
-	// until is when it lapses if nobody repeats it; Never if it is certified, 0 if nothing
-	// speaks against the member.
-	until Instant
-}
-
-// dead reports whether anything speaks against the member.
-func (v verdict) dead() bool { return v.until != 0 }
-
-// certified reports whether the process has ended for certain.
-func (v verdict) certified() bool { return v.evidence == ring.Certified }
-
-// verdict is what everybody asks who has to know whether a member is dead. A leader
-// that wants to evict it asks for more: see verdicts.evidence.
-func (r *roster) verdict(id uint64) verdict {
-	p := r.peers.Get(id)
-	switch {
-	case p == nil:
-		return verdict{}
-	case p.cert != nil:
-		return verdict{evidence: ring.Certified, incarnation: p.cert.Incarnation, proof: ring.Certified, until: Never}
-	case p.suspect != nil:
-		s := p.suspect
-		v := verdict{evidence: s.Evidence(), by: s.By, incarnation: s.Incarnation, term: s.Term, until: s.lapsesAt(r.ring.Settings)}
-		if r.confirmed(s) {
-			v.proof = s.found
-		}
-		return v
-	default:
-		return verdict{}
-	}
-}
-
-// confirmed reports whether this member's own probe of a suspect failed, and
-// nothing was heard since. That ages as a suspicion does: a leader that was cut
-// off has to look again when it is back.
-func (r *roster) confirmed(s *suspect) bool {
-	return s.confirmed && r.peers.Value(s.ID).heard.at <= s.probing && r.now < s.probing.Add(r.probeTimeout()).Add(r.ring.Settings.SuspicionLasts())
-}
-
-// lost reports whether a member is thought dead, and for a leader, in the term that it
-// leads: what was said of an earlier one may be old.
-func (r *roster) lost(id uint64) bool {
-	v := r.verdict(id)
-	return v.certified() || v.dead() && (id != r.ring.LeaderID || v.term == r.ring.Term)
 }
 
 // anySuspect reports whether anybody is suspected.

@@ -280,3 +280,56 @@ func (n *Node) declareAtOnce() {
 		n.leader.declareRule()
 	}
 }
+
+// Pinged hands in a watcher's probe, in the order of their receipt; every one
+// that is answered and carries a grant, whoever leads.
+func (n *Node) Pinged(now Instant, p Ping) { n.step(now, "ping", func() { n.lease.pinged(p) }) }
+
+// Answered hands in what another member says of this one.
+func (n *Node) Answered(now Instant, s Standing) {
+	n.step(now, "answer", func() {
+		q := &n.membership.inquiry
+		if q.since == 0 || s.From == 0 || s.From == n.cfg.ID || n.ring.RingID != "" && s.RingID != n.ring.RingID {
+			return
+		}
+		n.roster.peers.Ensure(s.From).answer = &s
+		n.identity.followLeader(s)
+		n.membership.judge()
+	})
+}
+
+// MonitorRuns says whether this member's own monitor does its work. While it
+// does not, the leader is told that the successor is unwatched.
+func (n *Node) MonitorRuns(now Instant, runs bool) {
+	n.step(now, "monitor runs", func() {
+		if n.leader.watch.unwatched == runs {
+			n.leader.watch.unwatched = !runs
+			n.leader.watch.unwatchedTold = -Never / 2
+		}
+	})
+}
+
+// probed takes the answer to a Probe. A suspicion is confirmed by silence on
+// every path, or by a host that says that nobody listens.
+func (n *Node) probed(r ProbeResult) {
+	defer n.identity.meet(r)
+	if n.verdicts.lookElsewhere(r) || n.verdicts.lookAgain(r) {
+		return
+	}
+	if r.Recorded {
+		votes, doubt := n.identity.questioned(r)
+		for _, v := range votes {
+			n.receiveRaft(r.ID, v)
+		}
+		if doubt {
+			n.membership.doubt()
+		}
+		return
+	}
+	if n.leads() {
+		n.leader.caretaker.heirProbed(r)
+		n.leader.requests.holderProbed(r)
+	}
+	n.verdicts.inspected(r)
+	n.verdicts.confirm(r)
+}

@@ -6,6 +6,20 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
+// A member is thought dead on one of three grounds, each stronger than the one before: a
+// monitor suspects it; this member's own probe, or its silence towards this member,
+// confirms that; or its own monitor certifies its end. The roster's verdict says which,
+// and everybody asks it. A suspicion alone moves nobody out. Who leads evicts a member
+// by way of these steps:
+//
+//	ownSuspicion  the own monitor's opinion is noted, and told to those who decide
+//	suspicion     somebody's opinion is noted; a leader begins a probe of its own
+//	confirm       the probe's answer takes the suspicion back, or confirms it
+//	evidence      a leader asks whether that is enough, and proposes the eviction
+//
+// docs/architecture.md has the whole way, from the missed probe to the monitor's new
+// target.
+
 // suspect is what this member knows against another one.
 type suspect struct {
 	ring.Opinion
@@ -101,7 +115,7 @@ func (v *verdicts) suspicion(s ring.Opinion) {
 	if old == nil {
 		old = &suspect{Opinion: s}
 		p.suspect = old
-		v.roster.suspected++
+		v.roster.suspicionChanges++
 		c := s
 		v.trace("suspects %s: %s, says %d", m.Name, s.Evidence(), s.By)
 		v.emit(SuspicionChanged{Opinion: &c, Why: string(s.Evidence())})
@@ -138,7 +152,7 @@ func (v *verdicts) rule() {
 
 func (v *verdicts) clear(id uint64, s ring.Opinion, why string) {
 	v.roster.peers.Ensure(id).suspect = nil
-	v.roster.suspected++
+	v.roster.suspicionChanges++
 	v.trace("clears %d: %s", id, why)
 	v.emit(SuspicionChanged{Opinion: &s, Cleared: true, Why: why})
 	v.observe(cleared{id, s.By})
@@ -325,4 +339,61 @@ func (v *verdicts) found(m ring.Member) (ring.Evict, bool) {
 	// Whoever follows a leader hears from it all the time; a lease of silence
 	// is worth a probe.
 	return e, p.heard.set && m.ID == v.ring.LeaderID && v.now >= p.heard.at.Add(v.ring.Settings.Lease())
+}
+
+// verdict is what this member holds against another one's process.
+type verdict struct {
+	// evidence is why it is thought dead; by is the member that says so, 0 if its own
+	// monitor certifies it.
+	evidence ring.Evidence
+	by       uint64
+	// incarnation is the process that it is about, term the one in which it was said.
+	incarnation, term uint64
+	// proof is what this member's own probe found, or the certificate; "" if it has
+	// neither.
+	proof ring.Evidence
+	// until is when it lapses if nobody repeats it; Never if it is certified, 0 if nothing
+	// speaks against the member.
+	until Instant
+}
+
+// dead reports whether anything speaks against the member.
+func (v verdict) dead() bool { return v.until != 0 }
+
+// certified reports whether the process has ended for certain.
+func (v verdict) certified() bool { return v.evidence == ring.Certified }
+
+// verdict is what everybody asks who has to know whether a member is dead. A leader
+// that wants to evict it asks for more: see verdicts.evidence.
+func (r *roster) verdict(id uint64) verdict {
+	p := r.peers.Get(id)
+	switch {
+	case p == nil:
+		return verdict{}
+	case p.cert != nil:
+		return verdict{evidence: ring.Certified, incarnation: p.cert.Incarnation, proof: ring.Certified, until: Never}
+	case p.suspect != nil:
+		s := p.suspect
+		v := verdict{evidence: s.Evidence(), by: s.By, incarnation: s.Incarnation, term: s.Term, until: s.lapsesAt(r.ring.Settings)}
+		if r.confirmed(s) {
+			v.proof = s.found
+		}
+		return v
+	default:
+		return verdict{}
+	}
+}
+
+// lost reports whether a member is thought dead, and for a leader, in the term that it
+// leads: what was said of an earlier one may be old.
+func (r *roster) lost(id uint64) bool {
+	v := r.verdict(id)
+	return v.certified() || v.dead() && (id != r.ring.LeaderID || v.term == r.ring.Term)
+}
+
+// confirmed reports whether this member's own probe of a suspect failed, and
+// nothing was heard since. That ages as a suspicion does: a leader that was cut
+// off has to look again when it is back.
+func (r *roster) confirmed(s *suspect) bool {
+	return s.confirmed && r.peers.Value(s.ID).heard.at <= s.probing && r.now < s.probing.Add(r.probeTimeout()).Add(r.ring.Settings.SuspicionLasts())
 }
