@@ -10,14 +10,12 @@ import (
 	"strings"
 
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/plainfile"
 )
 
 // SocketName is the coordinator's unix socket in its run directory.
 const SocketName = "arc.sock"
-
-// MaxSocketPath is what fits into a sockaddr_un, less the final zero byte.
-const MaxSocketPath = 107
 
 // rootRunDir is where root's coordinator keeps its socket.
 const rootRunDir = "/run/arc"
@@ -90,8 +88,8 @@ func parseAddr(addr string) (string, error) {
 		switch {
 		case path == "" || strings.HasSuffix(path, "/"):
 			return "", fmt.Errorf("address %s names no socket, want unix:///path/to/%s", foreign.Quote(addr), SocketName)
-		case len(path) > MaxSocketPath:
-			return "", fmt.Errorf("address %s: a socket path has at most %d bytes, this one has %d", foreign.Quote(addr), MaxSocketPath, len(path))
+		case len(path) > limits.SocketPath:
+			return "", fmt.Errorf("address %s: a socket path has at most %d bytes, this one has %d", foreign.Quote(addr), limits.SocketPath, len(path))
 		}
 		return unixPrefix + path, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -42,8 +43,8 @@ func (o *Options) Validate() error {
 	if o.Bootstrap && o.Expect > 0 {
 		bad("--bootstrap founds alone, --expect %d with others: give one of them", o.Expect)
 	}
-	if o.Expect < 0 || o.Expect > discovery.MaxExpect {
-		bad("--expect %d is not from 0 to %d", o.Expect, discovery.MaxExpect)
+	if o.Expect < 0 || o.Expect > limits.Founders {
+		bad("--expect %d is not from 0 to %d", o.Expect, limits.Founders)
 	}
 	if o.Expect > 1 && o.NoAutodiscovery {
 		bad("--expect %d needs discovery: with --no-autodiscovery, start one node with --bootstrap and the others with --join", o.Expect)

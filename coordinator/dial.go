@@ -11,7 +11,7 @@ import (
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
-	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -124,5 +124,5 @@ func (n *node) ping(ctx context.Context, addr string) (r reached, err error) {
 
 // atMost bounds the addresses that are tried at once.
 func atMost(addresses []string) []string {
-	return addresses[:min(len(addresses), foreign.MaxAddresses)]
+	return addresses[:min(len(addresses), limits.Addresses)]
 }

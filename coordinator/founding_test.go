@@ -8,6 +8,7 @@ import (
 
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -110,15 +111,15 @@ func TestManyOtherRingsAreNotAllTold(t *testing.T) {
 			told++
 		}
 	}
-	for i := range 10 * otherRingsMost {
+	for i := range 10 * limits.OtherRings {
 		hear(fmt.Sprint("forged", i))
 	}
-	if n := len(o.heard); told != otherRingsMost || n != otherRingsMost {
-		t.Errorf("%d rings told, %d kept, want %d", told, n, otherRingsMost)
+	if n := len(o.heard); told != limits.OtherRings || n != limits.OtherRings {
+		t.Errorf("%d rings told, %d kept, want %d", told, n, limits.OtherRings)
 	}
 	now = now.Add(durations.OtherRing + time.Second)
 	hear("r2")
-	if got := o.list(now, "r1"); told != otherRingsMost+1 || len(got) != 1 || got[0].GetRingId() != "r2" {
+	if got := o.list(now, "r1"); told != limits.OtherRings+1 || len(got) != 1 || got[0].GetRingId() != "r2" {
 		t.Errorf("%d rings told, listed %v, want r2 when the others are silent", told, got)
 	}
 }

@@ -8,9 +8,8 @@ import (
 	"runtime/metrics"
 	"time"
 
-	"github.com/arc-ring/arc/coordinator/internal/service"
-	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 )
 
 const (
@@ -27,7 +26,7 @@ const (
 	// collects as often as it must. It is what the process itself needs, what
 	// strangers can make it keep, the unfinished messages of members, and what
 	// waits for the voters of a large ring.
-	memoryLimit = ownMemory + service.StrangerStreams*transport.StreamMemory + 2*transport.PartsMemory + 16*transport.QueueMemory
+	memoryLimit = ownMemory + limits.StrangerStreams*limits.StreamMemory + 2*limits.Parts + 16*limits.PeerQueue
 )
 
 // collectWhileIdle collects garbage while nothing happens in the ring, until ctx

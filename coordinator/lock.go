@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/plainfile"
 )
 
@@ -18,8 +19,6 @@ const (
 	socketName         = "arc.sock"
 	coordinatorPidName = "coordinator.pid"
 	monitorPidName     = "monitor.pid"
-	// socketPathMax is what the kernel takes as the path of a unix socket.
-	socketPathMax = 107
 )
 
 // runDir is the locked run directory. The lock is on coordinator.pid and
@@ -33,8 +32,8 @@ type runDir struct {
 // process. The error wraps ErrRunning if somebody else has it, and
 // plainfile.ErrOther if it, or what is in it, may be another user's doing.
 func lockRunDir(path string) (*runDir, error) {
-	if sock := filepath.Join(path, socketName); len(sock) > socketPathMax {
-		return nil, reason.Usagef("the socket path %s has %d bytes, the kernel takes %d; choose a shorter --run-dir", sock, len(sock), socketPathMax)
+	if sock := filepath.Join(path, socketName); len(sock) > limits.SocketPath {
+		return nil, reason.Usagef("the socket path %s has %d bytes, the kernel takes %d; choose a shorter --run-dir", sock, len(sock), limits.SocketPath)
 	}
 	d := &runDir{path: path}
 	if err := d.take(); err != nil {

@@ -12,12 +12,10 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/ring"
 )
-
-// probesMax bounds the leader's own probes under way.
-const probesMax = 64
 
 // living is this node's life under one id: from the entry to the removal
 // or the process's end.
@@ -59,7 +57,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 	defer timer.Close() // when the loop has ended
 	n.rejoins = true
 	lifetime, cancel := context.WithCancel(context.Background())
-	m := &living{n: n, id: e.id, ringID: e.ringID, ctx: lifetime, slot: make(chan struct{}, probesMax)}
+	m := &living{n: n, id: e.id, ringID: e.ringID, ctx: lifetime, slot: make(chan struct{}, limits.Probes)}
 	l := loop.New(loop.Options{Log: n.log, Clock: n.clock, Alarm: timer, Rings: timer.C, Core: core, Store: n.disk, Hub: n.hub, Events: n.events, ID: e.id, RingID: e.ringID, Rejoins: n.rejoins, Effects: loop.Effects{
 		Send:         n.transport.Send,
 		Probe:        m.probe,

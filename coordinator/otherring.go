@@ -9,13 +9,10 @@ import (
 
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
-
-// otherRingsMost bounds those that are told of: each makes an event, and anybody
-// can make up the ids of rings.
-const otherRingsMost = 64
 
 // otherRings are the rings of this cluster beside the own one. Each may have a
 // leader: somebody has to stop one of them.
@@ -39,7 +36,7 @@ func (o *otherRings) hear(now time.Time, f discovery.ForeignRing) bool {
 	o.dropOld(now)
 	key := f.RingID + " " + f.Split
 	_, known := o.heard[key]
-	if !known && len(o.heard) >= otherRingsMost {
+	if !known && len(o.heard) >= limits.OtherRings {
 		return false
 	}
 	o.heard[key] = otherRing{now, wireOf(f)}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/internal/durations"
-	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/hostaddr"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/membership"
 )
 
@@ -64,7 +64,7 @@ func advertised(bind []netip.Addr, port int) ([]string, error) {
 	var out []string
 	seen := map[netip.Addr]bool{}
 	add := func(a netip.Addr) {
-		if a = a.Unmap(); !seen[a] && len(out) < foreign.MaxAddresses {
+		if a = a.Unmap(); !seen[a] && len(out) < limits.Addresses {
 			seen[a] = true
 			out = append(out, netip.AddrPortFrom(a, uint16(port)).String())
 		}

@@ -8,14 +8,13 @@ import (
 	"sync"
 
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
-const (
-	// realtimeNamed bounds how many members a note names.
-	realtimeNamed = 8
-)
+// realtimeNamed bounds how many members a note names.
+const realtimeNamed = 8
 
 // realtimeRisk is what happens without --realtime.
 const realtimeRisk = "a busy machine may delay a probe for longer than silence is tolerated"
@@ -62,7 +61,7 @@ func (n *node) withoutRealtime(ctx context.Context, s *ring.State) (without, sil
 	defer cancel()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, asksAtOnce)
+	slots := make(chan struct{}, limits.Questions)
 	for _, m := range s.Members {
 		if m.Name == n.o.Name {
 			if !n.o.Realtime {

@@ -8,14 +8,12 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/membership"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
-
-// asksAtOnce bounds the members that are asked at the same time.
-const asksAtOnce = 8
 
 // inquirer finds out for the core what others say of this member, and mends the
 // peers' addresses by the way.
@@ -85,7 +83,7 @@ func (q *inquirer) ask(places [][]string) []answer {
 	var mu sync.Mutex
 	var answers []answer
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, asksAtOnce)
+	slots := make(chan struct{}, limits.Questions)
 	for _, address := range slices.Concat(places...) {
 		slots <- struct{}{}
 		wg.Go(func() {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
 
@@ -87,8 +88,8 @@ func TestAnswersAreBounded(t *testing.T) {
 	for range 1000 {
 		count += len(of[sendAnswer](b.hears("j")))
 	}
-	if count != answersPerSource {
-		t.Errorf("%d answers to one source at once, want %d", count, answersPerSource)
+	if count != limits.SourceAnswers {
+		t.Errorf("%d answers to one source at once, want %d", count, limits.SourceAnswers)
 	}
 	b.now = b.now.Add(time.Second)
 	count = 0
@@ -97,11 +98,11 @@ func TestAnswersAreBounded(t *testing.T) {
 		h := &discoveryv1.Hello{Cluster: "c", Node: peer("j", 1), Nonce: 1, Attempt: 1}
 		count += len(of[sendAnswer](b.hello(b.now, from, h)))
 	}
-	if count != answersInAll {
-		t.Errorf("%d answers to many sources at once, want %d", count, answersInAll)
+	if count != limits.AllAnswers {
+		t.Errorf("%d answers to many sources at once, want %d", count, limits.AllAnswers)
 	}
-	if n := len(b.limit.sources); n > maxSources {
-		t.Errorf("%d sources remembered, want at most %d", n, maxSources)
+	if n := len(b.limit.sources); n > limits.Sources {
+		t.Errorf("%d sources remembered, want at most %d", n, limits.Sources)
 	}
 }
 
@@ -117,16 +118,16 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		b.heard.told(b.now, "a", []string{fmt.Sprintf("other%d", i)})
 	}
-	if n := len(b.heard.byName); n > maxNames {
-		t.Errorf("%d names, want at most %d", n, maxNames)
+	if n := len(b.heard.byName); n > limits.Nodes {
+		t.Errorf("%d names, want at most %d", n, limits.Nodes)
 	}
-	if n := len(b.heard.others); n > maxNames {
-		t.Errorf("%d names of others, want at most %d", n, maxNames)
+	if n := len(b.heard.others); n > limits.Nodes {
+		t.Errorf("%d names of others, want at most %d", n, limits.Nodes)
 	}
-	if n := len(b.rings); n > maxRings {
-		t.Errorf("%d rings, want at most %d", n, maxRings)
+	if n := len(b.rings); n > limits.Rings {
+		t.Errorf("%d rings, want at most %d", n, limits.Rings)
 	}
-	if warned > maxRings+2 {
+	if warned > limits.Rings+2 {
 		t.Errorf("%d warnings", warned)
 	}
 	for range 100 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
@@ -349,8 +350,8 @@ func (c *core) refusal(now time.Time, req *peerv1.AcceptFounderRequest) string {
 
 // badNames checks the names that a founder wants to found with.
 func (c *core) badNames(now time.Time, req *peerv1.AcceptFounderRequest) string {
-	if len(req.Names) > maxNames+1 {
-		return fmt.Sprintf("%d names are more than %d", len(req.Names), maxNames+1)
+	if len(req.Names) > limits.Nodes+1 {
+		return fmt.Sprintf("%d names are more than %d", len(req.Names), limits.Nodes+1)
 	}
 	names := map[string]bool{}
 	for _, name := range req.Names {

@@ -7,12 +7,11 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
 
-const maxNames = 512
-
-// heardTable remembers who was heard, by name, at most maxNames of them.
+// heardTable remembers who was heard, by name, at most limits.Nodes of them.
 type heardTable struct {
 	byName map[string]*heard
 	// others are names that only others say they heard, and when.
@@ -45,7 +44,7 @@ func (c *core) hear(now time.Time, from netip.AddrPort, node Node, ring *discove
 	if !ok {
 		if !c.heard.full {
 			c.heard.full = true
-			out = append(out, note{level: warn, message: "too many names heard, ignoring new ones", args: []any{"cluster", c.cluster, "names", maxNames, "node", node.Name}})
+			out = append(out, note{level: warn, message: "too many names heard, ignoring new ones", args: []any{"cluster", c.cluster, "names", limits.Nodes, "node", node.Name}})
 		}
 		return out
 	}
@@ -93,13 +92,13 @@ func (t *heardTable) enter(now time.Time, node Node) (*heard, bool) {
 	if h, ok := t.byName[node.Name]; ok {
 		return h, true
 	}
-	if len(t.byName) >= maxNames {
+	if len(t.byName) >= limits.Nodes {
 		for name, h := range t.byName {
 			if !h.fresh(now) {
 				delete(t.byName, name)
 			}
 		}
-		if len(t.byName) >= maxNames {
+		if len(t.byName) >= limits.Nodes {
 			return nil, false
 		}
 		t.full = false
@@ -127,7 +126,7 @@ func (t *heardTable) names(now time.Time) []string {
 		}
 	}
 	slices.Sort(names)
-	return names[:min(len(names), maxHeard)]
+	return names[:min(len(names), limits.Heard)]
 }
 
 // founders returns the names of ringless nodes, heard lately, that expect as
@@ -169,7 +168,7 @@ func (t *heardTable) told(now time.Time, self string, names []string) {
 		if h := t.byName[name]; name == self || h != nil && h.fresh(now) {
 			continue
 		}
-		if _, known := t.others[name]; !known && len(t.others) >= maxNames {
+		if _, known := t.others[name]; !known && len(t.others) >= limits.Nodes {
 			continue
 		}
 		if t.others == nil {

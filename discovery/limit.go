@@ -3,13 +3,8 @@ package discovery
 import (
 	"net/netip"
 	"time"
-)
 
-// Answers per second, and how many may go out at once after a silence.
-const (
-	answersPerSource = 20
-	answersInAll     = 400
-	maxSources       = 1024
+	"github.com/arc-ring/arc/internal/limits"
 )
 
 // limiter bounds the answers to one source and to all: a hello costs its
@@ -42,7 +37,7 @@ func (b *bucket) take(now time.Time, perSecond float64) bool {
 // allow says whether one more answer to the source may leave now.
 func (l *limiter) allow(now time.Time, source netip.AddrPort) bool {
 	b, known := l.sources[source]
-	if !known && len(l.sources) >= maxSources {
+	if !known && len(l.sources) >= limits.Sources {
 		// A bucket that was not used for a second is full: dropping it
 		// changes nothing.
 		for s, old := range l.sources {
@@ -50,14 +45,14 @@ func (l *limiter) allow(now time.Time, source netip.AddrPort) bool {
 				delete(l.sources, s)
 			}
 		}
-		if len(l.sources) >= maxSources {
+		if len(l.sources) >= limits.Sources {
 			return false
 		}
 	}
 	if l.sources == nil {
 		l.sources = map[netip.AddrPort]bucket{}
 	}
-	ok := b.take(now, answersPerSource)
+	ok := b.take(now, limits.SourceAnswers)
 	l.sources[source] = b
-	return ok && l.all.take(now, answersInAll)
+	return ok && l.all.take(now, limits.AllAnswers)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
@@ -21,16 +22,16 @@ const DefaultPort = 7400
 
 // Options is what New needs.
 type Options struct {
-	// Cluster and Name are one printable word each, at most foreign.MaxName bytes.
+	// Cluster and Name are one printable word each, at most limits.Name bytes.
 	// Incarnation is this start's random number, not 0.
 	Cluster     string
 	Name        string
 	Incarnation uint64
 	// Addresses are the HOST:PORT at which this coordinator's TCP port is
-	// reached; the first ones are advertised, at most foreign.MaxAddresses and as many as
+	// reached; the first ones are advertised, at most limits.Addresses and as many as
 	// a datagram holds. Without any nothing is said until SetAddresses.
 	Addresses []string
-	// Classes are told to whoever hears this node; at most MaxClasses words.
+	// Classes are told to whoever hears this node; at most limits.Classes words.
 	Classes []string
 	// Witness: this node never leads, so it never founds; it counts among the
 	// expected ones and gives its word to a founder.
@@ -46,7 +47,7 @@ type Options struct {
 	Port int
 
 	// Expect > 0 lets this node found a ring together with others that expect
-	// as many; at most MaxExpect.
+	// as many; at most limits.Founders.
 	Expect int
 	// Ask asks the coordinator at the address (HOST:PORT) to accept this node
 	// as the founder; it is Peer.AcceptFounder. An error stands for no answer
@@ -81,12 +82,12 @@ func (o *Options) validate() error {
 		}
 	}
 	bad(foreign.CheckName("cluster", o.Cluster))
-	bad(checkNode(o.Name, o.Incarnation, o.Addresses[:min(len(o.Addresses), foreign.MaxAddresses)], o.Classes))
+	bad(checkNode(o.Name, o.Incarnation, o.Addresses[:min(len(o.Addresses), limits.Addresses)], o.Classes))
 	if o.Port < 0 || o.Port > 65535 {
 		bad(fmt.Errorf("port %d is not from 1 to 65535", o.Port))
 	}
-	if o.Expect < 0 || o.Expect > MaxExpect {
-		bad(fmt.Errorf("expect %d is not from 0 to %d", o.Expect, MaxExpect))
+	if o.Expect < 0 || o.Expect > limits.Founders {
+		bad(fmt.Errorf("expect %d is not from 0 to %d", o.Expect, limits.Founders))
 	}
 	if o.Expect == 1 && o.Witness {
 		bad(errors.New("expect 1, but a witness never founds"))
@@ -96,7 +97,7 @@ func (o *Options) validate() error {
 	}
 	if len(problems) == 0 {
 		if n := o.node(); len(n.Addresses) == 0 && len(o.Addresses) > 0 {
-			bad(fmt.Errorf("no room for the address %q in a datagram of %d bytes: use shorter names or fewer classes", o.Addresses[0], MaxDatagram))
+			bad(fmt.Errorf("no room for the address %q in a datagram of %d bytes: use shorter names or fewer classes", o.Addresses[0], limits.Datagram))
 		}
 	}
 	if len(problems) == 0 {
@@ -110,15 +111,15 @@ func (o *Options) validate() error {
 func (o *Options) node() Node {
 	n := Node{
 		Name: o.Name, Incarnation: o.Incarnation,
-		Addresses: slices.Clone(o.Addresses[:min(len(o.Addresses), foreign.MaxAddresses)]), Classes: slices.Clone(o.Classes),
+		Addresses: slices.Clone(o.Addresses[:min(len(o.Addresses), limits.Addresses)]), Classes: slices.Clone(o.Classes),
 		Witness: o.Witness,
 	}
-	longest := strings.Repeat("x", foreign.MaxName)
+	longest := strings.Repeat("x", limits.Name)
 	for len(n.Addresses) > 0 {
 		_, err := encodeHello(&discoveryv1.Hello{
 			Cluster: o.Cluster, Node: n.wire(), Nonce: 1 << 63, Attempt: 1 << 31,
 			Ring:     &discoveryv1.Ring{RingId: longest, Leader: longest},
-			Founding: &discoveryv1.Founding{Expect: MaxExpect},
+			Founding: &discoveryv1.Founding{Expect: limits.Founders},
 		})
 		if err == nil {
 			break

@@ -6,9 +6,8 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 )
-
-const maxRings = 64
 
 // ringTable remembers the rings of the cluster that were heard.
 type ringTable map[string]*ringHeard
@@ -25,7 +24,7 @@ type ringHeard struct {
 func (c *core) hearRing(now time.Time, from netip.AddrPort, node Node, r RingInfo) []effect {
 	h, ok := c.rings[r.RingID]
 	if !ok {
-		if len(c.rings) >= maxRings {
+		if len(c.rings) >= limits.Rings {
 			c.rings.dropOldest()
 			c.manyRings = true
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/internal/durations"
-	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
@@ -180,7 +180,7 @@ func (s *Service) Seek(ctx context.Context) (Found, error) {
 // changes: hellos and answers say so from then on. A zero RingInfo says that it
 // belongs to none any more.
 func (s *Service) SetRing(r RingInfo) {
-	r.LeaderAddresses = slices.Clone(r.LeaderAddresses[:min(len(r.LeaderAddresses), foreign.MaxAddresses)])
+	r.LeaderAddresses = slices.Clone(r.LeaderAddresses[:min(len(r.LeaderAddresses), limits.Addresses)])
 	s.do(func(c *core, now time.Time) []effect { return c.setRing(now, r) })
 }
 

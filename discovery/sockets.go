@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 )
 
 // sockets are the four of a service, two for each family. The shared ones hear
@@ -190,7 +191,7 @@ func (k *sockets) receive(handle func(b []byte, from netip.AddrPort, shared bool
 	var readers sync.WaitGroup
 	read := func(shared bool, from func([]byte) (int, int, net.Addr, error)) {
 		readers.Go(func() {
-			buf := make([]byte, MaxDatagram+1)
+			buf := make([]byte, limits.Datagram+1)
 			for {
 				n, index, source, err := from(buf)
 				if errors.Is(err, net.ErrClosed) {

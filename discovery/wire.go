@@ -6,24 +6,14 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
 
-// Bounds of what a datagram may hold, beside those of package foreign; one that
-// goes over any of them is dropped whole. Cluster, names, classes and ring ids
-// keep to foreign.CheckName, addresses to foreign.CheckAddresses.
-const (
-	// MaxDatagram is the longest datagram in bytes, magic included: it fits
-	// the smallest IPv6 MTU, so it is never fragmented.
-	MaxDatagram = 1200
-	// MaxClasses is how many classes a node may have.
-	MaxClasses = 16
-	// MaxExpect is the largest number of founding nodes.
-	MaxExpect = 256
-
-	maxHeard = 256
-	magic    = "ARC1"
-)
+// magic begins every datagram. One that goes over a bound of package limits is
+// dropped whole. Cluster, names, classes and ring ids keep to foreign.CheckName,
+// addresses to foreign.CheckAddresses.
+const magic = "ARC1"
 
 // encodeHello returns the datagram. It leaves out addresses of the leader, the
 // last ones first, until it fits; the error says by how much the rest is too
@@ -73,8 +63,8 @@ func encode(d *discoveryv1.Datagram) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode datagram: %w", err)
 	}
-	if len(b) > MaxDatagram {
-		return nil, fmt.Errorf("datagram of %d bytes is longer than %d: advertise fewer addresses or shorter names", len(b), MaxDatagram)
+	if len(b) > limits.Datagram {
+		return nil, fmt.Errorf("datagram of %d bytes is longer than %d: advertise fewer addresses or shorter names", len(b), limits.Datagram)
 	}
 	return b, nil
 }
@@ -82,8 +72,8 @@ func encode(d *discoveryv1.Datagram) ([]byte, error) {
 // decode returns the one of the two that the datagram holds. What it returns
 // keeps all bounds of this file; everything else is ErrMalformed.
 func decode(b []byte) (*discoveryv1.Hello, *discoveryv1.Answer, error) {
-	if len(b) > MaxDatagram {
-		return nil, nil, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, MaxDatagram)
+	if len(b) > limits.Datagram {
+		return nil, nil, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, limits.Datagram)
 	}
 	if len(b) < len(magic) || string(b[:len(magic)]) != magic {
 		return nil, nil, fmt.Errorf("%w: it does not start with %s", ErrMalformed, magic)
@@ -117,8 +107,8 @@ func decode(b []byte) (*discoveryv1.Hello, *discoveryv1.Answer, error) {
 		if err := checkCommon(a.Cluster, a.Node, a.Ring, a.Founding); err != nil {
 			return nil, nil, fmt.Errorf("%w: answer: %w", ErrMalformed, err)
 		}
-		if len(a.Heard) > maxHeard {
-			return nil, nil, fmt.Errorf("%w: answer: %d heard names are more than %d", ErrMalformed, len(a.Heard), maxHeard)
+		if len(a.Heard) > limits.Heard {
+			return nil, nil, fmt.Errorf("%w: answer: %d heard names are more than %d", ErrMalformed, len(a.Heard), limits.Heard)
 		}
 		for _, name := range a.Heard {
 			if err := foreign.CheckName("heard name", name); err != nil {
@@ -151,8 +141,8 @@ func checkCommon(cluster string, n *discoveryv1.Node, r *discoveryv1.Ring, f *di
 			}
 		}
 	}
-	if f.GetExpect() > MaxExpect {
-		return fmt.Errorf("expect %d is more than %d", f.GetExpect(), MaxExpect)
+	if f.GetExpect() > limits.Founders {
+		return fmt.Errorf("expect %d is more than %d", f.GetExpect(), limits.Founders)
 	}
 	if f.GetAccepted() != "" {
 		return foreign.CheckName("accepted founder", f.Accepted)
@@ -178,8 +168,8 @@ func checkNode(name string, incarnation uint64, addresses, classes []string) err
 	if err := foreign.CheckAddresses(addresses); err != nil {
 		return fmt.Errorf("node %q: %w", name, err)
 	}
-	if len(classes) > MaxClasses {
-		return fmt.Errorf("node %q: %d classes are more than %d", name, len(classes), MaxClasses)
+	if len(classes) > limits.Classes {
+		return fmt.Errorf("node %q: %d classes are more than %d", name, len(classes), limits.Classes)
 	}
 	for _, c := range classes {
 		if err := foreign.CheckName("class", c); err != nil {

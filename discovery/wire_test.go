@@ -10,7 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
 
@@ -71,12 +71,12 @@ func TestDecodeRefuses(t *testing.T) {
 		{"magic alone", []byte(magic)},
 		{"another magic", append([]byte("ARC2"), whole[4:]...)},
 		{"cut short", whole[:len(whole)-1]},
-		{"too long", append(whole, make([]byte, MaxDatagram)...)},
+		{"too long", append(whole, make([]byte, limits.Datagram)...)},
 		{"no cluster", hello(func(h *discoveryv1.Hello) { h.Cluster = "" })},
 		{"no node", hello(func(h *discoveryv1.Hello) { h.Node = nil })},
 		{"no name", hello(func(h *discoveryv1.Hello) { h.Node.Name = "" })},
 		{"line break in the name", hello(func(h *discoveryv1.Hello) { h.Node.Name = "a\nb" })},
-		{"long name", hello(func(h *discoveryv1.Hello) { h.Node.Name = strings.Repeat("a", foreign.MaxName+1) })},
+		{"long name", hello(func(h *discoveryv1.Hello) { h.Node.Name = strings.Repeat("a", limits.Name+1) })},
 		{"no incarnation", hello(func(h *discoveryv1.Hello) { h.Node.Incarnation = 0 })},
 		{"no address", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = nil })},
 		{"address without port", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = []string{"10.0.0.1"} })},
@@ -85,18 +85,18 @@ func TestDecodeRefuses(t *testing.T) {
 		{"no host", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = []string{":7400"} })},
 		{"a host that no name server knows", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = []string{"unix/arc.sock:1"} })},
 		{"a zone that no interface has", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = []string{"[fe80::1%a/b]:1"} })},
-		{"many addresses", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = slicesOf(foreign.MaxAddresses+1, "h:1") })},
-		{"many classes", hello(func(h *discoveryv1.Hello) { h.Node.Classes = slicesOf(MaxClasses+1, "c") })},
+		{"many addresses", hello(func(h *discoveryv1.Hello) { h.Node.Addresses = slicesOf(limits.Addresses+1, "h:1") })},
+		{"many classes", hello(func(h *discoveryv1.Hello) { h.Node.Classes = slicesOf(limits.Classes+1, "c") })},
 		{"empty class", hello(func(h *discoveryv1.Hello) { h.Node.Classes = []string{""} })},
 		{"ring without id", hello(func(h *discoveryv1.Hello) { h.Ring.RingId = "" })},
 		{"bad leader", hello(func(h *discoveryv1.Hello) { h.Ring.Leader = "a b" })},
 		{"bad leader address", hello(func(h *discoveryv1.Hello) { h.Ring.LeaderAddresses = []string{"x"} })},
-		{"expects too many", hello(func(h *discoveryv1.Hello) { h.Founding.Expect = MaxExpect + 1 })},
+		{"expects too many", hello(func(h *discoveryv1.Hello) { h.Founding.Expect = limits.Founders + 1 })},
 		{"bad founder", hello(func(h *discoveryv1.Hello) { h.Founding.Accepted = "\x00" })},
 		{"no nonce", hello(func(h *discoveryv1.Hello) { h.Nonce = 0 })},
 		{"no echo", answer(func(a *discoveryv1.Answer) { a.Echo = 0 })},
 		{"bad heard name", answer(func(a *discoveryv1.Answer) { a.Heard = []string{"\u2028"} })},
-		{"many heard names", answer(func(a *discoveryv1.Answer) { a.Heard = slicesOf(maxHeard+1, "n") })},
+		{"many heard names", answer(func(a *discoveryv1.Answer) { a.Heard = slicesOf(limits.Heard+1, "n") })},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if h, a, err := decode(c.b); !errors.Is(err, ErrMalformed) {
@@ -118,11 +118,11 @@ func slicesOf(n int, s string) []string {
 func TestLongAnswersAreCut(t *testing.T) {
 	a := sampleAnswer()
 	a.Heard = nil
-	for i := range maxHeard {
+	for i := range limits.Heard {
 		a.Heard = append(a.Heard, fmt.Sprintf("node-with-a-long-name-%03d", i))
 	}
 	a.Ring.LeaderAddresses = nil
-	for i := range foreign.MaxAddresses {
+	for i := range limits.Addresses {
 		a.Ring.LeaderAddresses = append(a.Ring.LeaderAddresses, fmt.Sprintf("%s-%02d:7400", strings.Repeat("x", 90), i))
 	}
 	b, err := encodeAnswer(a)
@@ -133,11 +133,11 @@ func TestLongAnswersAreCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Heard) != 0 || len(got.Ring.LeaderAddresses) == 0 || len(got.Ring.LeaderAddresses) == foreign.MaxAddresses {
+	if len(got.Heard) != 0 || len(got.Ring.LeaderAddresses) == 0 || len(got.Ring.LeaderAddresses) == limits.Addresses {
 		t.Errorf("%d heard names and %d addresses are left", len(got.Heard), len(got.Ring.LeaderAddresses))
 	}
 	h := sampleHello()
-	h.Node.Addresses = slicesOf(foreign.MaxAddresses, strings.Repeat("x", 200)+":1")
+	h.Node.Addresses = slicesOf(limits.Addresses, strings.Repeat("x", 200)+":1")
 	if _, err := encodeHello(h); err == nil || !strings.Contains(err.Error(), "fewer addresses") {
 		t.Errorf("a node that does not fit: %v", err)
 	}
@@ -151,7 +151,7 @@ func TestOnlyAddressesThatFitAreAdvertised(t *testing.T) {
 	if err := o.validate(); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(o.node().Addresses); n < 8 || n > foreign.MaxAddresses {
+	if n := len(o.node().Addresses); n < 8 || n > limits.Addresses {
 		t.Errorf("%d addresses advertised", n)
 	}
 }

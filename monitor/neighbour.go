@@ -13,6 +13,7 @@ import (
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/sockio"
@@ -21,11 +22,6 @@ import (
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
-
-// unansweredAtMost bounds the probes under way on one stream. More would
-// tell nothing, and one day fill the flow control window, so that Send
-// waits.
-const unansweredAtMost = 64
 
 var (
 	errDialTook = errors.New("dialling took too long")
@@ -270,7 +266,7 @@ func (m *monitor) ping(now mono.Instant, probe detector.Action) {
 }
 
 func (m *monitor) send(a *attempt, probe detector.Action) {
-	if a.stream == nil || probe.Seq == 0 || a.unanswered() >= unansweredAtMost {
+	if a.stream == nil || probe.Seq == 0 || a.unanswered() >= limits.UnansweredProbes {
 		return
 	}
 	p := a.ping

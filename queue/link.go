@@ -8,29 +8,20 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/internal/limits"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
 const (
-	// MaxMessage bounds a message in bytes.
-	MaxMessage = 64 << 10
-	// MaxSuccessors is how many successors of a link travel, the nearest; a
-	// monitor looks at no more at a time.
-	MaxSuccessors = 32
-	// MaxTell bounds how many members a monitor hands certificates to.
-	MaxTell = 32
-	// MaxAddresses bounds the addresses of one member.
-	MaxAddresses = 16
 	// MaxDetourMS bounds how long a monitor looks away from its successor.
 	MaxDetourMS = 60_000
 
-	maxText       = 255 // bytes, of a name or an address
 	maxIntervalMS = 60_000
 	maxMisses     = 100
 	maxHangMS     = 3_600_000
 )
 
-// encode marshals a link, cut to its nearest MaxSuccessors, or says why the
+// encode marshals a link, cut to its nearest limits.Successors, or says why the
 // monitor would refuse it.
 func encode(l *localv1.Link) ([]byte, error) {
 	if err := validate(l); err != nil {
@@ -40,8 +31,8 @@ func encode(l *localv1.Link) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadLink, err)
 	}
-	if len(b) > MaxMessage {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), MaxMessage)
+	if len(b) > limits.QueueMessage {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), limits.QueueMessage)
 	}
 	return b, nil
 }
@@ -49,8 +40,8 @@ func encode(l *localv1.Link) ([]byte, error) {
 // Decode returns the link in a message of the queue. Its errors wrap ErrBadLink
 // or ErrTooLarge and name the bad value.
 func Decode(message []byte) (*localv1.Link, error) {
-	if len(message) > MaxMessage {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(message), MaxMessage)
+	if len(message) > limits.QueueMessage {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(message), limits.QueueMessage)
 	}
 	l := &localv1.Link{}
 	if err := proto.Unmarshal(message, l); err != nil {
@@ -68,8 +59,8 @@ func validate(l *localv1.Link) error {
 		errs = append(errs, errors.New("seq is 0"))
 	}
 	text := func(what, s string) {
-		if len(s) > maxText {
-			errs = append(errs, fmt.Errorf("%s has %d bytes, at most %d", what, len(s), maxText))
+		if len(s) > limits.Address {
+			errs = append(errs, fmt.Errorf("%s has %d bytes, at most %d", what, len(s), limits.Address))
 		}
 	}
 	text("cluster", l.GetCluster())
@@ -87,11 +78,11 @@ func validate(l *localv1.Link) error {
 		between("misses", l.GetMisses(), 1, maxMisses)
 		between("leader_misses", l.GetLeaderMisses(), 1, maxMisses)
 	}
-	if n := len(l.GetSuccessors()); n > MaxSuccessors {
-		errs = append(errs, fmt.Errorf("%d successors, at most %d", n, MaxSuccessors))
+	if n := len(l.GetSuccessors()); n > limits.Successors {
+		errs = append(errs, fmt.Errorf("%d successors, at most %d", n, limits.Successors))
 	}
-	if n := len(l.GetTell()); n > MaxTell {
-		errs = append(errs, fmt.Errorf("%d members to tell, at most %d", n, MaxTell))
+	if n := len(l.GetTell()); n > limits.Tell {
+		errs = append(errs, fmt.Errorf("%d members to tell, at most %d", n, limits.Tell))
 	}
 	if len(errs) > 0 {
 		return errors.Join(errs...)
@@ -137,11 +128,11 @@ func validTarget(t *localv1.Target) error {
 	if t.GetId() == 0 {
 		return errors.New("id is 0")
 	}
-	if len(t.GetName()) > maxText {
-		return fmt.Errorf("name has %d bytes, at most %d", len(t.GetName()), maxText)
+	if len(t.GetName()) > limits.Address {
+		return fmt.Errorf("name has %d bytes, at most %d", len(t.GetName()), limits.Address)
 	}
-	if n := len(t.GetAddresses()); n == 0 || n > MaxAddresses {
-		return fmt.Errorf("%d addresses, want 1 to %d", n, MaxAddresses)
+	if n := len(t.GetAddresses()); n == 0 || n > limits.Addresses {
+		return fmt.Errorf("%d addresses, want 1 to %d", n, limits.Addresses)
 	}
 	for _, a := range t.GetAddresses() {
 		if err := validAddress(a); err != nil {
@@ -152,8 +143,8 @@ func validTarget(t *localv1.Target) error {
 }
 
 func validAddress(a string) error {
-	if len(a) > maxText {
-		return fmt.Errorf("has %d bytes, at most %d", len(a), maxText)
+	if len(a) > limits.Address {
+		return fmt.Errorf("has %d bytes, at most %d", len(a), limits.Address)
 	}
 	if path, ok := strings.CutPrefix(a, "unix://"); ok {
 		if !strings.HasPrefix(path, "/") {

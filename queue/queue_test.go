@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/testwait"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
@@ -235,8 +236,8 @@ func TestFarSuccessorsDoNotTravel(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := r.Receive()
-	if err != nil || len(got.Successors) != MaxSuccessors || got.Successors[1].Id != 3 {
-		t.Errorf("%d successors arrived (%v), want the nearest %d", len(got.GetSuccessors()), err, MaxSuccessors)
+	if err != nil || len(got.Successors) != limits.Successors || got.Successors[1].Id != 3 {
+		t.Errorf("%d successors arrived (%v), want the nearest %d", len(got.GetSuccessors()), err, limits.Successors)
 	}
 }
 
@@ -251,7 +252,7 @@ func TestBadMessagesAreRefusedAndTheQueueGoesOn(t *testing.T) {
 		})
 	}
 	raw([]byte("no protobuf"))
-	raw(make([]byte, MaxMessage+1))
+	raw(make([]byte, limits.QueueMessage+1))
 	if err := s.Send(link(1)); err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +291,7 @@ func TestValidation(t *testing.T) {
 		{"no host", func(l *localv1.Link) { l.Successors[0].Addresses = []string{":7400"} }, "want HOST:PORT"},
 		{"relative path", func(l *localv1.Link) { l.Successors[0].Addresses = []string{"unix://a.sock"} }, "no absolute path"},
 		{"long name", func(l *localv1.Link) { l.Self.Name = strings.Repeat("x", 256) }, "self.name has 256 bytes"},
-		{"too many to tell", func(l *localv1.Link) { l.Tell = make([]*localv1.Target, MaxTell+1) }, "33 members to tell"},
+		{"too many to tell", func(l *localv1.Link) { l.Tell = make([]*localv1.Target, limits.Tell+1) }, "33 members to tell"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, r := pair(t)

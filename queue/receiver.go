@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/arc-ring/arc/internal/limits"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
@@ -46,7 +47,7 @@ func Inherited(fd uintptr) (*Receiver, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("descriptor %d: %w: %w", fd, err, ErrNoQueue), file.Close())
 	}
-	return &Receiver{file: file, conn: conn, buffer: make([]byte, MaxMessage)}, nil
+	return &Receiver{file: file, conn: conn, buffer: make([]byte, limits.QueueMessage)}, nil
 }
 
 // Receive waits for the next link. It returns io.EOF when the coordinator is
@@ -77,7 +78,7 @@ func (r *Receiver) Receive() (*localv1.Link, error) {
 		// No link is empty, so this is the end.
 		return nil, io.EOF
 	case flags&unix.MSG_TRUNC != 0:
-		return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, MaxMessage)
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limits.QueueMessage)
 	}
 	return Decode(r.buffer[:n])
 }

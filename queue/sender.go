@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/internal/limits"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
@@ -46,14 +47,14 @@ func New() (*Sender, *os.File, error) {
 }
 
 // Send queues a copy of the link, with the queue's next Seq and the nearest
-// MaxSuccessors. It never waits: see the package for what becomes of links
+// limits.Successors. It never waits: see the package for what becomes of links
 // when there is no room. It returns ErrClosed when the monitor is gone, and an
 // error that wraps ErrBadLink or ErrTooLarge for a link that no monitor would
 // take.
 func (s *Sender) Send(link *localv1.Link) error {
 	l := proto.CloneOf(link)
-	if len(l.Successors) > MaxSuccessors {
-		l.Successors = l.Successors[:MaxSuccessors]
+	if len(l.Successors) > limits.Successors {
+		l.Successors = l.Successors[:limits.Successors]
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/coordinator"
-	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/internal/config"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/logging"
 	"github.com/arc-ring/arc/ring"
 )
@@ -66,7 +66,7 @@ func newCoordinatorFlags(flags *pflag.FlagSet, f *factory) *coordinatorFlags {
 	text(&o.dataDir, "data-dir", "DIR", defaultDataDir(f), "holds the log; locked while the coordinator runs", config.Text)
 	text(&o.runDir, "run-dir", "DIR", client.RunDir(without(f.env, "ARC_RUN_DIR"), f.uid), "holds arc.sock and the pid files; locked while the coordinator runs", config.NonEmpty)
 	toggle(&o.bootstrap, "bootstrap", "found a ring alone, on the first start of one node only")
-	number(&o.expect, "expect", "N", "0", 0, discovery.MaxExpect, "found a ring as soon as N nodes have heard each other; 0 never founds")
+	number(&o.expect, "expect", "N", "0", 0, limits.Founders, "found a ring as soon as N nodes have heard each other; 0 never founds")
 	list(&o.join, "join", "HOST:PORT,...", "members to ask, beside discovery", config.HostPort)
 	toggle(&o.noAutodiscovery, "no-autodiscovery", "neither send nor answer UDP hellos; use --join")
 	number(&o.discoveryPort, "discovery-port", "PORT", port, 1, 65535, "UDP port of the hellos, shared by all coordinators of a host")
@@ -122,7 +122,7 @@ func (o *coordinatorFlags) checkDirs() error {
 		*path = abs
 	}
 	socket := filepath.Join(o.runDir, client.SocketName)
-	if n := len(socket) - client.MaxSocketPath; n > 0 {
+	if n := len(socket) - limits.SocketPath; n > 0 {
 		errs = append(errs, fmt.Errorf("%s: %s is too long by %d bytes for a unix socket in it", o.set.Origin("run-dir"), o.runDir, n))
 	}
 	if o.dataDir != "" && o.dataDir == o.runDir {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 )
 
 // Layer names where a value came from, the strongest last.
@@ -29,9 +30,6 @@ const (
 // ErrFile is in every error about the file as a whole: it cannot be read or is
 // no TOML.
 var ErrFile = errors.New("configuration file")
-
-// maxFileBytes bounds what is read; a larger file is a mistake in --config.
-const maxFileBytes = 1 << 20
 
 // Value is the effective value of one option.
 type Value struct {
@@ -209,8 +207,8 @@ func readFile(path string) (map[string]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFile, err)
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxFileBytes {
-		return nil, fmt.Errorf("%w: %s is not a regular file of at most %d bytes", ErrFile, path, maxFileBytes)
+	if !info.Mode().IsRegular() || info.Size() > limits.ConfigFile {
+		return nil, fmt.Errorf("%w: %s is not a regular file of at most %d bytes", ErrFile, path, limits.ConfigFile)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {

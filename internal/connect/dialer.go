@@ -17,15 +17,11 @@ import (
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/hostaddr"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/sockio"
 )
 
-const (
-	// Window is the flow control window of streams and connections, in bytes.
-	Window = 64 << 10
-
-	unixPrefix = "unix://"
-)
+const unixPrefix = "unix://"
 
 var errUsed = errors.New("the connection is gone and is not dialled again")
 
@@ -116,8 +112,8 @@ func (d *Dialer) client(addr string, dial func(context.Context, string) (net.Con
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithIdleTimeout(0),
-		grpc.WithStaticStreamWindowSize(Window),
-		grpc.WithStaticConnWindowSize(Window),
+		grpc.WithStaticStreamWindowSize(limits.Window),
+		grpc.WithStaticConnWindowSize(limits.Window),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: durations.Healing.First, Multiplier: 1.6, Jitter: 0.2, MaxDelay: durations.Healing.Longest},
 			MinConnectTimeout: durations.Connect,

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/client"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/observe"
 )
 
@@ -72,7 +73,7 @@ func New(o Options) (*Ring, error) {
 		return nil, fmt.Errorf("root directory: %w", err)
 	}
 	o.Arc, o.Dir = arc, dir
-	if n := len(filepath.Join(dir, "n000", "run", client.SocketName)) - client.MaxSocketPath; n > 0 {
+	if n := len(filepath.Join(dir, "n000", "run", client.SocketName)) - limits.SocketPath; n > 0 {
 		return nil, fmt.Errorf("root directory %s is too long by %d bytes for unix sockets below it; choose a shorter one", dir, n)
 	}
 	if o.Cluster == "" {

@@ -11,18 +11,11 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/arc-ring/arc/internal/limits"
 )
 
 const (
-	// MaxName is the longest name of a node or a cluster, in bytes; datagrams
-	// have no room for longer ones.
-	MaxName = 128
-	// MaxAddress is the longest HOST:PORT, in bytes.
-	MaxAddress = 255
-	// MaxAddresses is how many addresses one member may have.
-	MaxAddresses = 16
-	// MaxText is the longest sentence, such as an exit status, in bytes.
-	MaxText = 1024
 	// quoted is how much of a text Quote repeats, in bytes.
 	quoted = 64
 	// reportLine and reportLines bound what Report shows: bytes of a line, and
@@ -37,8 +30,8 @@ func CheckName(what, name string) error {
 	switch {
 	case name == "":
 		return fmt.Errorf("%s is empty", what)
-	case len(name) > MaxName:
-		return fmt.Errorf("%s %s has %d bytes, at most %d", what, Quote(name), len(name), MaxName)
+	case len(name) > limits.Name:
+		return fmt.Errorf("%s %s has %d bytes, at most %d", what, Quote(name), len(name), limits.Name)
 	case !utf8.ValidString(name):
 		return fmt.Errorf("%s %s is not UTF-8", what, Quote(name))
 	case !printable(name, false):
@@ -47,12 +40,12 @@ func CheckName(what, name string) error {
 	return nil
 }
 
-// CheckText is the rule for sentences: printable, and at most MaxText bytes. An
+// CheckText is the rule for sentences: printable, and at most limits.Text bytes. An
 // empty one is fine.
 func CheckText(what, s string) error {
 	switch {
-	case len(s) > MaxText:
-		return fmt.Errorf("%s of %d bytes, at most %d", what, len(s), MaxText)
+	case len(s) > limits.Text:
+		return fmt.Errorf("%s of %d bytes, at most %d", what, len(s), limits.Text)
 	case !utf8.ValidString(s) || !printable(s, true):
 		return fmt.Errorf("%s %s has a character that does not print", what, Quote(s))
 	}
@@ -63,8 +56,8 @@ func CheckText(what, s string) error {
 // name of letters, digits, dots, hyphens and underscores with a port. Others
 // mean something to the machine that dials them, such as a socket of its own.
 func CheckAddress(a string) error {
-	if len(a) > MaxAddress {
-		return fmt.Errorf("address %s has %d bytes, at most %d", Quote(a), len(a), MaxAddress)
+	if len(a) > limits.Address {
+		return fmt.Errorf("address %s has %d bytes, at most %d", Quote(a), len(a), limits.Address)
 	}
 	host, port, err := net.SplitHostPort(a)
 	if err != nil {
@@ -90,10 +83,10 @@ func notInHost(r rune) bool {
 }
 
 // CheckAddresses is the rule for the addresses of one member: all that is wrong
-// with them, at most MaxAddresses.
+// with them, at most limits.Addresses.
 func CheckAddresses(addresses []string) error {
-	if n := len(addresses); n > MaxAddresses {
-		return fmt.Errorf("%d addresses, at most %d", n, MaxAddresses)
+	if n := len(addresses); n > limits.Addresses {
+		return fmt.Errorf("%d addresses, at most %d", n, limits.Addresses)
 	}
 	var errs []error
 	for _, a := range addresses {

@@ -5,13 +5,15 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/arc-ring/arc/internal/limits"
 )
 
 func TestCheckName(t *testing.T) {
 	for name, ok := range map[string]bool{
-		"n1": true, "Müller-3.example": true, strings.Repeat("n", MaxName): true,
+		"n1": true, "Müller-3.example": true, strings.Repeat("n", limits.Name): true,
 		"": false, "a b": false, "a\tb": false, "a\x1b[31mb": false, "a\nb": false, "a\xffb": false, "a\u202eb": false, "a\u00a0b": false,
-		strings.Repeat("n", MaxName+1): false, "\uFFFD": false,
+		strings.Repeat("n", limits.Name+1): false, "\uFFFD": false,
 	} {
 		if err := CheckName("name", name); (err == nil) != ok {
 			t.Errorf("%q: %v, want ok: %v", name, err, ok)
@@ -24,19 +26,19 @@ func TestCheckAddress(t *testing.T) {
 		"10.0.0.1:7400": true, "[::1]:7400": true, "[fe80::1%eth0]:7400": true, "node-1.example:1": true, "my_host:65535": true,
 		"": false, "10.0.0.1": false, ":7400": false, "host:0": false, "host:65536": false, "host:http": false,
 		"unix:/run/arc.sock:1": false, "a b:1": false, "a\x1b[2J:1": false, "a\n:1": false, "[fe80::1%e\x1b]:1": false, "häuser:1": false,
-		strings.Repeat("h", MaxAddress) + ":1": false,
+		strings.Repeat("h", limits.Address) + ":1": false,
 	} {
 		if err := CheckAddress(a); (err == nil) != ok {
 			t.Errorf("%q: %v, want ok: %v", a, err, ok)
 		}
 	}
-	if err := CheckAddresses(make([]string, MaxAddresses+1)); err == nil || strings.Count(err.Error(), "address") != 1 {
+	if err := CheckAddresses(make([]string, limits.Addresses+1)); err == nil || strings.Count(err.Error(), "address") != 1 {
 		t.Errorf("too many: %v", err)
 	}
 }
 
 func TestCheckText(t *testing.T) {
-	for s, ok := range map[string]bool{"": true, "signal: killed": true, "größer": true, "a\nb": false, "\x1b": false, "\xff": false, strings.Repeat("x", MaxText+1): false} {
+	for s, ok := range map[string]bool{"": true, "signal: killed": true, "größer": true, "a\nb": false, "\x1b": false, "\xff": false, strings.Repeat("x", limits.Text+1): false} {
 		if err := CheckText("exit", s); (err == nil) != ok {
 			t.Errorf("%.40q: %v, want ok: %v", s, err, ok)
 		}

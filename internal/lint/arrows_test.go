@@ -32,7 +32,7 @@ var arrows = map[string][]string{
 
 	"internal":            {"internal", "proto", "ring"},
 	"internal/netlab":     {},
-	"internal/membership": {"internal/durations", "internal/foreign", "internal/mono", "election", "ring"},
+	"internal/membership": {"internal/durations", "internal/foreign", "internal/limits", "internal/mono", "election", "ring"},
 	"internal/peerwire":   {"internal", "election", "ring", "proto"},
 	"internal/sim":        {"internal", "ring", "election", "monitor/detector"},
 	"internal/bench":      {"client", "internal", "proto"},

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -36,7 +37,7 @@ func (a Applicant) Check(cluster, ringID string) error {
 		errs = append(errs, errors.New("incarnation is 0"))
 	}
 	if len(m.Addresses) == 0 {
-		errs = append(errs, fmt.Errorf("0 addresses, want 1 to %d", foreign.MaxAddresses))
+		errs = append(errs, fmt.Errorf("0 addresses, want 1 to %d", limits.Addresses))
 	}
 	errs = append(errs, foreign.CheckAddresses(m.Addresses))
 	if len(m.Version) > ring.VersionMost {

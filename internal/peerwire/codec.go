@@ -8,23 +8,21 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
-// MaxMessage bounds an encoded PeerEnvelope, in bytes, both ways.
-const MaxMessage = 8 << 20
-
 // Encode turns a message into its wire form. The envelope shares no memory
 // with the message. It fails for a message without a body, with more than one,
-// or above MaxMessage.
+// or above limits.Envelope.
 func Encode(m election.Message) (*peerv1.StreamRequest, error) {
 	env, bodies := (*peerv1.StreamRequest)(nil), 0
 	if m.Raft != nil {
 		bodies++
 		size := proto.Size(m.Raft)
-		if size > MaxMessage-64 {
-			return nil, fmt.Errorf("encode %s of %d bytes, more than %d: %w", m.Raft.GetType(), size, MaxMessage-64, ErrTooLarge)
+		if size > limits.Envelope-64 {
+			return nil, fmt.Errorf("encode %s of %d bytes, more than %d: %w", m.Raft.GetType(), size, limits.Envelope-64, ErrTooLarge)
 		}
 		b, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(make([]byte, 0, size), m.Raft)
 		if err != nil {
@@ -117,7 +115,7 @@ func renewAckEnvelope(r *election.RenewAck) *peerv1.StreamRequest {
 
 // Text makes a text one that the other side takes: another one would end the
 // whole stream.
-func Text(s string) string { return foreign.Cut(foreign.Text(s), foreign.MaxText) }
+func Text(s string) string { return foreign.Cut(foreign.Text(s), limits.Text) }
 
 // EncodeOpinion makes the wire form of what a monitor says.
 func EncodeOpinion(o ring.Opinion) *peerv1.Opinion {

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/arc-ring/arc/election"
-	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -126,26 +126,26 @@ func TestEncodeRefuses(t *testing.T) {
 	}{
 		{"no body", election.Message{From: 1, To: 2}, ErrMalformed},
 		{"two bodies", two, ErrMalformed},
-		{"too large", bulk(1, 2, 1, MaxMessage), ErrTooLarge},
+		{"too large", bulk(1, 2, 1, limits.Envelope), ErrTooLarge},
 	} {
 		if _, err := Encode(tc.m); !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v, want %v", tc.name, err, tc.want)
 		}
 	}
-	if _, err := Encode(bulk(1, 2, 1, MaxMessage-200)); err != nil {
+	if _, err := Encode(bulk(1, 2, 1, limits.Envelope-200)); err != nil {
 		t.Errorf("just small enough: %v", err)
 	}
 }
 
 func TestEncodeMendsText(t *testing.T) {
-	env, err := Encode(election.Message{From: 1, To: 2, Certificate: &election.Certificate{ID: 1, Incarnation: 2, Name: "n\xff", Exit: "\x1b" + strings.Repeat("é", foreign.MaxText)}})
+	env, err := Encode(election.Message{From: 1, To: 2, Certificate: &election.Certificate{ID: 1, Incarnation: 2, Name: "n\xff", Exit: "\x1b" + strings.Repeat("é", limits.Text)}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := proto.Marshal(env); err != nil {
 		t.Error(err)
 	}
-	if m, err := Decode(env, 1, 2); err != nil || m.Certificate.Name != `n\xff` || len(m.Certificate.Exit) > foreign.MaxText || !strings.HasPrefix(m.Certificate.Exit, `\x1bé`) || !strings.HasSuffix(m.Certificate.Exit, "é…") {
+	if m, err := Decode(env, 1, 2); err != nil || m.Certificate.Name != `n\xff` || len(m.Certificate.Exit) > limits.Text || !strings.HasPrefix(m.Certificate.Exit, `\x1bé`) || !strings.HasSuffix(m.Certificate.Exit, "é…") {
 		t.Errorf("got %+v, %v", m.Certificate, err)
 	}
 }

@@ -10,19 +10,13 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
-const (
-	// subscriberQueue is how many events may wait for one subscriber. A ring of 100
-	// that is founded at once makes about 300.
-	subscriberQueue = 1024
-	// subscribersMax bounds the subscribers of this machine's programs and of members.
-	subscribersMax = 256
-	// strangersMost bounds the others, subscribersPerHost those of one address.
-	strangersMost      = 128
-	subscribersPerHost = 64
-)
+// subscriberQueue is how many events may wait for one subscriber. A ring of 100
+// that is founded at once makes about 300.
+const subscriberQueue = 1024
 
 // Hub publishes views and the events that lead from one to the next. Both are
 // published under one lock, so that a subscriber which starts with a snapshot of
@@ -149,12 +143,12 @@ func (h *Hub) roomLocked(foreign bool, host netip.Addr) error {
 		}
 	}
 	switch {
-	case foreign && sameHost >= subscribersPerHost:
-		return fmt.Errorf("%w: %d watchers are connected from %s already", reason.ErrOverload, subscribersPerHost, host)
-	case foreign && same >= strangersMost:
-		return fmt.Errorf("%w: %d watchers are connected over the network already", reason.ErrOverload, strangersMost)
-	case same >= subscribersMax:
-		return fmt.Errorf("%w: %d watchers are connected already", reason.ErrOverload, subscribersMax)
+	case foreign && sameHost >= limits.HostSubscribers:
+		return fmt.Errorf("%w: %d watchers are connected from %s already", reason.ErrOverload, limits.HostSubscribers, host)
+	case foreign && same >= limits.StrangerSubscribers:
+		return fmt.Errorf("%w: %d watchers are connected over the network already", reason.ErrOverload, limits.StrangerSubscribers)
+	case same >= limits.Subscribers:
+		return fmt.Errorf("%w: %d watchers are connected already", reason.ErrOverload, limits.Subscribers)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/limits"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -77,7 +78,7 @@ func TestSlowWatcherIsDroppedAndTheOthersAreNot(t *testing.T) {
 
 func TestWatchersAreBounded(t *testing.T) {
 	h := testHub()
-	for range subscribersMax {
+	for range limits.Subscribers {
 		if _, _, err := h.Subscribe(false, netip.Addr{}); err != nil {
 			t.Fatal(err)
 		}

@@ -44,28 +44,16 @@ type budgets struct {
 	streams int
 }
 
-const (
-	// filesReserved are the descriptors that the process itself needs: files,
-	// listeners, its own probes.
-	filesReserved = 64
-	strangersMax  = 256
-	localsMax     = 256
-	knownMax      = 4096
-	// StrangerStreams bounds the calls that strangers have under way, and with
-	// them the memory that unfinished messages take.
-	StrangerStreams = 256
-)
-
 // budgetsFor divides the descriptors that the process may have. What is left
 // over is for the connections to other members, about as many as from them.
 func budgetsFor(files uint64) budgets {
-	n := int(min(files, 1<<20)) - filesReserved
+	n := int(min(files, 1<<20)) - limits.FilesReserved
 	var b budgets
-	b.max[stranger] = min(max(n/4, 8), strangersMax)
-	b.max[local] = min(max(n/8, 8), localsMax)
-	b.max[known] = min(max((n-b.max[stranger]-b.max[local])/2, 16), knownMax)
+	b.max[stranger] = min(max(n/4, 8), limits.Strangers)
+	b.max[local] = min(max(n/8, 8), limits.Locals)
+	b.max[known] = min(max((n-b.max[stranger]-b.max[local])/2, 16), limits.Members)
 	b.perHost = max(b.max[stranger]*3/4, 4)
-	b.streams = StrangerStreams
+	b.streams = limits.StrangerStreams
 	return b
 }
 

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/peer"
 
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/sockio"
 )
 
@@ -58,7 +59,7 @@ func TestBudgetsLeaveRoom(t *testing.T) {
 				t.Errorf("%d files: %d for standing %d", files, b.max[s], s)
 			}
 		}
-		sum := b.max[stranger] + b.max[local] + 2*b.max[known] + filesReserved
+		sum := b.max[stranger] + b.max[local] + 2*b.max[known] + limits.FilesReserved
 		if files >= 200 && uint64(sum) > files {
 			t.Errorf("%d files: budgets need %d", files, sum)
 		}

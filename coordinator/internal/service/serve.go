@@ -22,20 +22,11 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
-)
-
-const (
-	// streamsPerConn bounds what one connection over the network may have under
-	// way. Nobody there needs more: a peer and a monitor have one stream each.
-	streamsPerConn = 16
-	// localStreamsPerConn is the same for the unix socket.
-	localStreamsPerConn = 256
-	// headersMax bounds the metadata of a call, bytes.
-	headersMax = 16 << 10
 )
 
 // Loop is what the services need of the membership's event loop.
@@ -111,7 +102,7 @@ func New(o Options) *Servers {
 			grpc.MaxConcurrentStreams(streams),
 			grpc.InTapHandle(s.door.call),
 			grpc.ConnectionTimeout(durations.Handshake),
-			grpc.MaxHeaderListSize(headersMax),
+			grpc.MaxHeaderListSize(limits.Headers),
 			// A client that vanished is noticed, one that pings often is not
 			// punished: peers and monitors do.
 			grpc.KeepaliveParams(keepalive.ServerParameters{Time: durations.ServerKeepAlive, Timeout: durations.ServerKeepAliveAnswer}),
@@ -124,7 +115,7 @@ func New(o Options) *Servers {
 		healthv1.RegisterHealthServer(g, healthService{n: s})
 		return g
 	}
-	s.tcp, s.unix = make(streamsPerConn), make(localStreamsPerConn)
+	s.tcp, s.unix = make(limits.ConnStreams), make(limits.LocalStreams)
 	localv1.RegisterLocalServiceServer(s.unix, localService{n: s})
 	reflection.Register(s.tcp)
 	reflection.Register(s.unix)

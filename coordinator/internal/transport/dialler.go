@@ -13,6 +13,7 @@ import (
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/mono"
 )
 
@@ -106,7 +107,7 @@ func (d *dialler) sight(now mono.Instant) policy.Sight {
 	d.mu.Lock()
 	d.resting = false
 	d.mu.Unlock()
-	s := policy.Sight{Unwanted: d.idle(), Stuck: d.stream != nil && d.stream.stuck(0), Crowded: d.t.tries.Load() > crowded}
+	s := policy.Sight{Unwanted: d.idle(), Stuck: d.stream != nil && d.stream.stuck(0), Crowded: d.t.tries.Load() > limits.CrowdedTries}
 	for _, t := range d.tries {
 		s.Linked = s.Linked || t.linked.Load()
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/peerwire"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
@@ -27,7 +28,7 @@ func helloTo(self Identity, to uint64) *peerv1.PeerHello {
 		Cluster: self.Cluster, RingId: self.RingID, Id: self.ID, Incarnation: self.Incarnation, Name: peerwire.Text(self.Name), To: to,
 	}
 	for _, a := range self.Addresses {
-		if len(h.Addresses) < foreign.MaxAddresses && foreign.CheckAddress(a) == nil {
+		if len(h.Addresses) < limits.Addresses && foreign.CheckAddress(a) == nil {
 			h.Addresses = append(h.Addresses, a)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/election"
-	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/peerwire"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
@@ -88,8 +88,8 @@ func TestHelloTellsOnlyGoodAddresses(t *testing.T) {
 		self.Addresses = append(self.Addresses, fmt.Sprintf("192.0.2.%d:7400", i))
 	}
 	h := helloTo(self, 2)
-	if !slices.Equal(h.GetAddresses(), self.Addresses[:foreign.MaxAddresses]) {
-		t.Errorf("addresses %q, want the first %d", h.GetAddresses(), foreign.MaxAddresses)
+	if !slices.Equal(h.GetAddresses(), self.Addresses[:limits.Addresses]) {
+		t.Errorf("addresses %q, want the first %d", h.GetAddresses(), limits.Addresses)
 	}
 	if err := checkClientHello(h, Identity{Cluster: "c", RingID: "r", ID: 2}); err != nil {
 		t.Errorf("our own hello is refused: %v", err)
@@ -306,7 +306,7 @@ func TestIdleStreamMakesRoom(t *testing.T) {
 		}
 		return s
 	}
-	streams := make([]peerv1.PeerService_StreamClient, maxInboundPerPeer)
+	streams := make([]peerv1.PeerService_StreamClient, limits.PeerStreamsEach)
 	for i := range streams {
 		streams[i] = open(hello)
 	}

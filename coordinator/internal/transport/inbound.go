@@ -11,6 +11,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/peerwire"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
@@ -67,9 +68,9 @@ func (t *Transport) ServeStream(stream peerv1.PeerService_StreamServer) error {
 		t.mu.Unlock()
 		return endClosing
 	}
-	if t.streams >= maxInbound {
+	if t.streams >= limits.PeerStreams {
 		t.mu.Unlock()
-		return status.Errorf(codes.ResourceExhausted, "%d peer streams are open already", maxInbound)
+		return status.Errorf(codes.ResourceExhausted, "%d peer streams are open already", limits.PeerStreams)
 	}
 	t.streams++
 	// Recv cannot be interrupted but by this handler's return.
@@ -206,7 +207,7 @@ func (t *Transport) register(hello *peerv1.PeerHello, self Identity) (*inbound, 
 			old.end(endOlder) // the peer's earlier process is gone
 		}
 	}
-	if len(t.inbound[id]) >= maxInboundPerPeer {
+	if len(t.inbound[id]) >= limits.PeerStreamsEach {
 		t.idlestLocked(hello).end(endIdle)
 	}
 	t.inbound[id] = append(t.inbound[id], in)

@@ -13,37 +13,21 @@ import (
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 )
-
-// QueueMemory bounds what waits for one peer, in bytes.
-const QueueMemory = 4 << 20
 
 const (
 	// A queue holds this much while its peer is connected; the oldest goes
 	// first.
 	queueMessages = 1024
-	queueBytes    = QueueMemory
 	// And this many messages while it is not: old raft messages are useless,
 	// and a flood of them would only delay the first useful one.
 	queueMessagesDown = 64
 
-	// While more tries than this are under way to all peers together, none is
-	// repeated before it has failed: most likely it is not answered because too
-	// many are made.
-	crowded = 32
 	// So many messages of at most that size are sent again if they may not have
 	// been acknowledged on a connection that broke or was replaced.
 	recentMessages = 64
 	recentSize     = 16 << 10
-
-	// Streams that one peer may have open to us: while it races addresses, and
-	// while dead ones of before linger.
-	maxInboundPerPeer = 16
-	// And all together.
-	maxInbound = 1024
-
-	// Peers that SetPeers does not list.
-	maxProvisional = 64
 )
 
 // dialRules are how a stream to a peer is tried.
@@ -51,7 +35,7 @@ var dialRules = policy.Rules{
 	Stagger: durations.PeerStagger,
 	Overlap: durations.PeerOverlap, LateOverlap: durations.PeerLateOverlap, EarlyRounds: 10,
 	Answer:  durations.PeerAnswer,
-	Most:    24,
+	Most:    limits.PeerTries,
 	Backoff: durations.PeerBackoff, Spread: true,
 	Slow: durations.PeerSlow,
 	// A pause of 80 ms. Most likely the process has ended, everybody notices
@@ -153,8 +137,8 @@ type Options struct {
 // pings.
 func ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(MaxWire),
-		grpc.StaticStreamWindowSize(streamWindow),
-		grpc.StaticConnWindowSize(256 << 10),
+		grpc.MaxRecvMsgSize(limits.Wire),
+		grpc.StaticStreamWindowSize(limits.StreamWindow),
+		grpc.StaticConnWindowSize(limits.ConnWindow),
 	}
 }

@@ -7,31 +7,14 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/peerwire"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
-const (
-	// MaxWire bounds one gRPC message to a coordinator, in bytes, from any
-	// sender. gRPC takes a message into memory before anybody can look at it, and
-	// has one bound for all methods: so a longer envelope, such as a snapshot's,
-	// travels in parts.
-	MaxWire = 64 << 10
-	// partSize is how much of an envelope is in one part.
-	partSize = MaxWire - 64
-	// PartsMemory bounds the unfinished envelopes of all peers together, in
-	// bytes. A slice that grows takes up to twice that.
-	PartsMemory = 32 << 20
-	// streamWindow is what gRPC takes of a stream that nobody reads, in bytes;
-	// for a message that is awaited it takes up to MaxWire more.
-	streamWindow = 128 << 10
-	// StreamMemory is what one stream can make gRPC keep, in bytes.
-	StreamMemory = streamWindow + MaxWire
-)
-
 // sendItem sends one message, in parts if it is long.
 func sendItem(stream peerv1.PeerService_StreamClient, it item) error {
-	if it.size <= partSize {
+	if it.size <= limits.Part {
 		return stream.Send(it.env)
 	}
 	wire, err := proto.Marshal(it.env)
@@ -39,7 +22,7 @@ func sendItem(stream peerv1.PeerService_StreamClient, it item) error {
 		return err
 	}
 	for len(wire) > 0 {
-		n := min(len(wire), partSize)
+		n := min(len(wire), limits.Part)
 		part := &peerv1.Part{Data: wire[:n], Last: n == len(wire)}
 		if err := stream.Send(&peerv1.StreamRequest{Body: &peerv1.StreamRequest_Part{Part: part}}); err != nil {
 			return err
@@ -66,12 +49,12 @@ func (a *assembly) add(env *peerv1.StreamRequest) (*peerv1.StreamRequest, error)
 		return env, nil
 	}
 	data := p.Part.GetData()
-	if len(data) == 0 || len(a.buf)+len(data) > peerwire.MaxMessage {
+	if len(data) == 0 || len(a.buf)+len(data) > limits.Envelope {
 		return nil, fmt.Errorf("%w: a part of %d bytes after %d", peerwire.ErrMalformed, len(data), len(a.buf))
 	}
-	if a.t.assembling.Add(int64(len(data))) > PartsMemory {
+	if a.t.assembling.Add(int64(len(data))) > limits.Parts {
 		a.t.assembling.Add(-int64(len(data)))
-		return nil, status.Errorf(codes.ResourceExhausted, "the unfinished messages of all peers take %d bytes already", PartsMemory)
+		return nil, status.Errorf(codes.ResourceExhausted, "the unfinished messages of all peers take %d bytes already", limits.Parts)
 	}
 	a.buf = append(a.buf, data...)
 	if !p.Part.GetLast() {

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/peerwire"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
@@ -24,7 +25,7 @@ func (c *collected) Send(env *peerv1.StreamRequest) error {
 }
 
 func TestLongEnvelopesTravelInParts(t *testing.T) {
-	for _, size := range []int{10, partSize - 100, partSize, MaxWire, 3*partSize + 1, peerwire.MaxMessage - 200} {
+	for _, size := range []int{10, limits.Part - 100, limits.Part, limits.Wire, 3*limits.Part + 1, limits.Envelope - 200} {
 		m := bulk(1, 2, 1, size)
 		env, err := peerwire.Encode(m)
 		if err != nil {
@@ -37,8 +38,8 @@ func TestLongEnvelopesTravelInParts(t *testing.T) {
 		a := assembly{t: New(Options{})}
 		var whole *peerv1.StreamRequest
 		for i, part := range c.all {
-			if n := proto.Size(part); n > MaxWire {
-				t.Errorf("%d bytes: message %d has %d, more than %d", size, i, n, MaxWire)
+			if n := proto.Size(part); n > limits.Wire {
+				t.Errorf("%d bytes: message %d has %d, more than %d", size, i, n, limits.Wire)
 			}
 			if whole, err = a.add(part); err != nil || (whole != nil) != (i == len(c.all)-1) {
 				t.Fatalf("%d bytes: message %d of %d: %v, %v", size, i, len(c.all), whole != nil, err)
@@ -80,11 +81,11 @@ func TestPartsThatAreRefused(t *testing.T) {
 	}
 	a := assembly{t: New(Options{})}
 	err = nil
-	for n := 0; err == nil; n += partSize {
-		if n > peerwire.MaxMessage {
+	for n := 0; err == nil; n += limits.Part {
+		if n > limits.Envelope {
 			t.Fatalf("%d bytes are taken, and no end", n)
 		}
-		_, err = a.add(part(partSize, false))
+		_, err = a.add(part(limits.Part, false))
 	}
 }
 
@@ -98,12 +99,12 @@ func TestUnfinishedEnvelopesHaveOneBound(t *testing.T) {
 		a := &assembly{t: tr}
 		all = append(all, a)
 		for range 100 {
-			if _, err = a.add(part(partSize, false)); err != nil {
+			if _, err = a.add(part(limits.Part, false)); err != nil {
 				break
 			}
 		}
-		if len(all) > PartsMemory/(100*partSize)+1 {
-			t.Fatalf("%d streams have unfinished envelopes of %d bytes each", len(all), 100*partSize)
+		if len(all) > limits.Parts/(100*limits.Part)+1 {
+			t.Fatalf("%d streams have unfinished envelopes of %d bytes each", len(all), 100*limits.Part)
 		}
 	}
 	if status.Code(err) != codes.ResourceExhausted {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
-	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 )
 
 // peer is one member that we keep a stream to. Its fields are shared; what
@@ -196,7 +196,7 @@ func (p *peer) hint(addresses []string) {
 	defer p.mu.Unlock()
 	hints := slices.Clone(addresses)
 	for _, a := range p.hints {
-		if len(hints) < foreign.MaxAddresses && !slices.Contains(hints, a) {
+		if len(hints) < limits.Addresses && !slices.Contains(hints, a) {
 			hints = append(hints, a)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 )
 
 // provision marks a peer that SetPeers does not list, or not any more, but
@@ -26,7 +27,7 @@ func (t *Transport) provisionalLocked(p *peer) bool {
 		return true
 	}
 	ins := t.inbound[p.id]
-	if len(ins) == 0 || t.provisionalsLocked() >= maxProvisional {
+	if len(ins) == 0 || t.provisionalsLocked() >= limits.UnlistedPeers {
 		return false
 	}
 	p.provision = &provision{under: ins[len(ins)-1].self}
@@ -46,7 +47,7 @@ func (t *Transport) addProvisionalLocked(id uint64, force bool) *peer {
 	if len(hello.GetAddresses()) == 0 {
 		return nil
 	}
-	if t.provisionalsLocked() >= maxProvisional {
+	if t.provisionalsLocked() >= limits.UnlistedPeers {
 		if !force || !t.makeRoomLocked() {
 			t.log.Debug("unlisted peer is not dialled: too many", "peer", hello.GetName(), "from", id)
 			return nil

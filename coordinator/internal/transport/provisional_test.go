@@ -17,7 +17,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
-	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/peerwire"
 	"github.com/arc-ring/arc/internal/testwait"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
@@ -273,7 +273,7 @@ func TestProvisionalPeerThatIsGoneIsDropped(t *testing.T) {
 
 func TestProvisionalPeersAreBounded(t *testing.T) {
 	lone(t, nil, func(tr *Transport, _ func() []string) {
-		const first, many = 100, 2 * maxProvisional
+		const first, many = 100, 2 * limits.UnlistedPeers
 		count := func() (n int) {
 			tr.mu.Lock()
 			defer tr.mu.Unlock()
@@ -282,17 +282,17 @@ func TestProvisionalPeersAreBounded(t *testing.T) {
 		for id := uint64(first); id < first+many; id++ {
 			hi(t, tr, id, 1, fmt.Sprintf("192.0.2.1:%d", id))
 		}
-		if n := count(); n != maxProvisional {
-			t.Errorf("%d provisional peers, want %d", n, maxProvisional)
+		if n := count(); n != limits.UnlistedPeers {
+			t.Errorf("%d provisional peers, want %d", n, limits.UnlistedPeers)
 		}
 		// Who is answered gets a place, until all places are used.
 		for id := uint64(first + many - 1); id >= first; id-- {
 			tr.Send(renew(1, id, 1))
-			if used := first + many - id; tr.knows(id) != (used <= maxProvisional) {
+			if used := first + many - id; tr.knows(id) != (used <= limits.UnlistedPeers) {
 				t.Errorf("after %d were answered, number %d is a peer: %v", used, id, tr.knows(id))
 			}
-			if n := count(); n > maxProvisional {
-				t.Fatalf("%d provisional peers, want at most %d", n, maxProvisional)
+			if n := count(); n > limits.UnlistedPeers {
+				t.Fatalf("%d provisional peers, want at most %d", n, limits.UnlistedPeers)
 			}
 		}
 		// Listed ones do not count, nor do those without an address.
@@ -305,12 +305,12 @@ func TestProvisionalPeersAreBounded(t *testing.T) {
 			}
 		}
 		tr.SetPeers(peers)
-		if n := count(); n != maxProvisional {
-			t.Errorf("%d provisional peers beside those listed, want %d", n, maxProvisional)
+		if n := count(); n != limits.UnlistedPeers {
+			t.Errorf("%d provisional peers beside those listed, want %d", n, limits.UnlistedPeers)
 		}
 		tr.SetPeers(peers[:1])
-		if n := count(); n != maxProvisional {
-			t.Errorf("%d provisional peers after a shorter list, want %d", n, maxProvisional)
+		if n := count(); n != limits.UnlistedPeers {
+			t.Errorf("%d provisional peers after a shorter list, want %d", n, limits.UnlistedPeers)
 		}
 	})
 }
@@ -325,14 +325,14 @@ func TestEveryHelloOfAProvisionalPeerCounts(t *testing.T) {
 				t.Errorf("%s is not dialled: %v", want, dialled())
 			}
 		}
-		for i := range 3 * foreign.MaxAddresses {
+		for i := range 3 * limits.Addresses {
 			hi(t, tr, 12, 3, fmt.Sprintf("192.0.2.3:%d", i+1))
 		}
 		tr.mu.Lock()
 		all := tr.peers[12].addresses()
 		tr.mu.Unlock()
-		if len(all) != foreign.MaxAddresses || all[0] != fmt.Sprintf("192.0.2.3:%d", 3*foreign.MaxAddresses) {
-			t.Errorf("addresses %v, want the newest %d", all, foreign.MaxAddresses)
+		if len(all) != limits.Addresses || all[0] != fmt.Sprintf("192.0.2.3:%d", 3*limits.Addresses) {
+			t.Errorf("addresses %v, want the newest %d", all, limits.Addresses)
 		}
 	})
 }
@@ -389,7 +389,7 @@ func TestLateHelloOfAnEarlierProcessIsHarmless(t *testing.T) {
 		t.Errorf("stream of the replaced process ended with %v, want Aborted", err)
 	}
 	says(newer, 7)
-	older := make([]peerv1.PeerService_StreamClient, maxInboundPerPeer+1)
+	older := make([]peerv1.PeerService_StreamClient, limits.PeerStreamsEach+1)
 	for i := range older {
 		older[i] = open(5)
 		says(older[i], 5)

@@ -6,6 +6,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/limits"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
@@ -113,7 +114,7 @@ func (q *queue) trimLocked() {
 		limit = queueMessagesDown
 	}
 	// A single message above the bytes' bound is let through.
-	for q.items.len() > limit || q.bytes > queueBytes && q.items.len() > 1 {
+	for q.items.len() > limit || q.bytes > limits.PeerQueue && q.items.len() > 1 {
 		q.bytes -= q.items.pop().size
 		q.dropped++
 	}

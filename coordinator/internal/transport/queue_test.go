@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/peerwire"
 )
 
@@ -55,7 +56,7 @@ func TestQueueIsBoundedInBytes(t *testing.T) {
 	q := newQueue()
 	q.setDown(false)
 	pushed(t, q, renew(1, 2, 1))
-	pushed(t, q, bulk(1, 2, 1, queueBytes+1)) // alone it passes
+	pushed(t, q, bulk(1, 2, 1, limits.PeerQueue+1)) // alone it passes
 	if got := drained(q); !slices.Equal(got, []uint64{0}) {
 		t.Errorf("kept %v, want the large one alone", got)
 	}
