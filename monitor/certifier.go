@@ -10,11 +10,10 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
@@ -142,28 +141,17 @@ func (c *certifier) certify(ctx context.Context, request *peerv1.CertifyRequest)
 // tell tries all addresses of one member at once, until one takes it.
 func (c *certifier) tell(ctx context.Context, t *localv1.Target, request *peerv1.CertifyRequest) error {
 	if a := t.GetAddresses(); len(a) == 1 {
-		return c.tellAt(ctx, t, a[0], c.warm[a[0]], request)
+		return c.tellAt(ctx, t, a[0], request) // a race would cost a goroutine
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	results := make(chan error, len(t.GetAddresses()))
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	for _, a := range t.GetAddresses() {
-		warm := c.warm[a]
-		wg.Go(func() { results <- c.tellAt(ctx, t, a, warm, request) })
-	}
-	var last error
-	for range t.GetAddresses() {
-		if last = <-results; last == nil {
-			return nil
-		}
-	}
-	return last
+	_, err := connect.Race(ctx, t.GetAddresses(), func(ctx context.Context, addr string) (struct{}, error) {
+		return struct{}{}, c.tellAt(ctx, t, addr, request)
+	}, func(struct{}) {})
+	return err
 }
 
 // tellAt tries the warm connection first, then fresh ones.
-func (c *certifier) tellAt(ctx context.Context, t *localv1.Target, addr string, warm *warmConn, request *peerv1.CertifyRequest) error {
+func (c *certifier) tellAt(ctx context.Context, t *localv1.Target, addr string, request *peerv1.CertifyRequest) error {
+	warm := c.warm[addr]
 	var last error
 	for failures := 1; ; failures++ {
 		err := c.tellOnce(ctx, t, addr, warm, request)
@@ -173,8 +161,7 @@ func (c *certifier) tellAt(ctx context.Context, t *localv1.Target, addr string, 
 		if ctx.Err() == nil || last == nil {
 			last = err
 		}
-		switch status.Code(err) {
-		case codes.InvalidArgument, codes.FailedPrecondition, codes.PermissionDenied, codes.Unauthenticated, codes.Unimplemented:
+		if connect.Reason(err) == policy.Rejected {
 			return last
 		}
 		warm = nil

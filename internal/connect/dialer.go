@@ -11,8 +11,10 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
@@ -126,8 +128,12 @@ func (d *Dialer) client(addr string, dial func(context.Context, string) (net.Con
 	return cc, nil
 }
 
-// Reason returns what the error of a dial means.
+// Reason returns what the error of a dial means, or that of a call's first answer.
 func Reason(err error) policy.Reason {
+	switch status.Code(err) {
+	case codes.FailedPrecondition, codes.InvalidArgument, codes.Unauthenticated, codes.PermissionDenied, codes.Unimplemented:
+		return policy.Rejected // it will not say otherwise if it is asked again
+	}
 	switch {
 	case errors.Is(err, ErrOwn):
 		return policy.Own

@@ -12,8 +12,10 @@ import (
 
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/testserver"
@@ -115,6 +117,9 @@ func TestReason(t *testing.T) {
 	}
 	if Reason(errors.New("connection refused")) != policy.Unanswered {
 		t.Error("Reason reads texts")
+	}
+	if err := fmt.Errorf("hello: %w", status.Error(codes.FailedPrecondition, "another ring")); Reason(err) != policy.Rejected {
+		t.Errorf("%v is no rejection", err)
 	}
 	if err := fmt.Errorf("dial: %w", ErrOwn); Reason(err) != policy.Own {
 		t.Errorf("%v is not an own address", err)

@@ -7,9 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
@@ -167,11 +164,11 @@ func (d *dialler) result(r result) {
 // and only if no other address worked instead.
 func (d *dialler) failed(r result) {
 	say, why := "peer cannot be reached", connect.Reason(r.err)
-	switch code := status.Code(r.err); {
+	switch {
 	case errors.Is(r.err, errEvicted):
 		d.setQuiet()
-	case code == codes.FailedPrecondition, code == codes.InvalidArgument, code == codes.Unauthenticated, code == codes.PermissionDenied, code == codes.Unimplemented:
-		say, why = "peer refused our hello", policy.Rejected
+	case why == policy.Rejected:
+		say = "peer refused our hello"
 		if d.t.opts.RefusedHello != nil {
 			d.t.opts.RefusedHello(d.id, r.err)
 		}
