@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -13,9 +13,6 @@ const (
 	// maxApplicants bounds the joiners that wait for the look at who has their
 	// name.
 	maxApplicants = 64
-	// holderProbe is how long the holder of a wanted name has to answer, at
-	// least.
-	holderProbe = time.Second
 )
 
 // applicant is a joiner whose name a member has. It may take the member's place
@@ -50,7 +47,7 @@ func (q *requests) join(ref uint64, j ring.Join) {
 		return
 	default:
 		p := q.identity.probeOf(holder)
-		p.Timeout = max(p.Timeout, holderProbe)
+		p.Timeout = max(p.Timeout, durations.HolderAnswer)
 		l.applicants = append(l.applicants, applicant{ref: ref, join: j, holder: holder,
 			until: q.now.Add(p.Timeout * 9 / 10), deadline: q.now.Add(2 * p.Timeout)})
 		q.emit(p)

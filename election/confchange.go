@@ -2,17 +2,13 @@ package election
 
 import (
 	"slices"
-	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/ring"
 )
-
-// reconfigureDelay is how long a new leader leaves raft's configuration as it
-// is, if the ring can bear another death meanwhile: its declaration goes first.
-const reconfigureDelay = 10 * time.Millisecond
 
 // voters brings raft's configuration to what the ring asks for.
 type voters struct {
@@ -37,7 +33,7 @@ func (v *voters) reconcile() {
 		// wait for that. The end of the write comes back here.
 		return
 	}
-	if end := l.declared.Add(reconfigureDelay); l.after != 0 && l.declared != 0 && v.now < end && v.roster.bearsAnotherDeath() {
+	if end := l.declared.Add(durations.ReconfigureDelay); l.after != 0 && l.declared != 0 && v.now < end && v.roster.bearsAnotherDeath() {
 		v.wakeAt(end)
 		return
 	}

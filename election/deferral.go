@@ -2,14 +2,10 @@ package election
 
 import (
 	"slices"
-	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/ring"
 )
-
-// MaxDeferral is how long effects are deferred at most. They are due at once
-// when an effect comes that somebody waits for.
-const MaxDeferral = 8 * time.Millisecond
 
 // Deferral decides when the owner of a Node carries out its effects. Right after
 // another member has declared itself, it holds back those that nobody waits for.
@@ -47,7 +43,7 @@ func (d *Deferral) Turn(now Instant, s *ring.State, leaderUntil Instant, effects
 	}
 	_, member := s.Member(s.LeaderID)
 	if d.term != 0 && s.Term > d.term && member && s.LeaderID != d.id && now < leaderUntil && now >= d.until {
-		d.until = now.Add(MaxDeferral)
+		d.until = now.Add(durations.Deferral)
 	}
 	d.term = s.Term
 	if now < d.until && !slices.ContainsFunc(effects, Effect.Awaited) {

@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -123,8 +124,8 @@ func TestWhatWasHeldBackDoesNotWaitForTheNextLeader(t *testing.T) {
 	if due := turn(late, Persist{Seq: 2}); len(due) != 1 || due[0].(Persist).Seq != 1 {
 		t.Errorf("due after a second: %v, want the first write alone", due)
 	}
-	if end := d.Ends(); end != late.Add(MaxDeferral) {
-		t.Errorf("the second write waits until %v, want %v", end, late.Add(MaxDeferral))
+	if end := d.Ends(); end != late.Add(durations.Deferral) {
+		t.Errorf("the second write waits until %v, want %v", end, late.Add(durations.Deferral))
 	}
 	if due := d.Turn(d.Ends(), s, late.Add(time.Second), nil); len(due) != 1 || due[0].(Persist).Seq != 2 {
 		t.Errorf("due at the end: %v, want the second write", due)

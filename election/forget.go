@@ -3,12 +3,9 @@ package election
 import (
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/ring"
 )
-
-// forgetEvery bounds how often a leader looks for former members that have been
-// listed for long enough.
-const forgetEvery = 10 * time.Second
 
 // requireRule raises the log version that every member has to read as soon as all
 // of them do.
@@ -26,7 +23,7 @@ func (q *requests) forgetRule() {
 	if q.now < l.nextForget {
 		return
 	}
-	l.nextForget = q.now.Add(min(max(q.ring.Settings.ForgetAfter()/10, time.Second), forgetEvery))
+	l.nextForget = q.now.Add(min(max(q.ring.Settings.ForgetAfter()/10, time.Second), durations.ForgetCheck))
 	if len(q.ring.Departed) == 0 || l.handover != nil {
 		return
 	}

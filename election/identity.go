@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -400,7 +401,7 @@ func (i *identity) announceRule() {
 	if i.ring.RingID == "" && i.restarted && i.raftLead != 0 && !i.removed {
 		// The ring may have recorded its former process, which ended before anything
 		// was on its disk. The leader gives it nothing before it says what it is.
-		i.announce(inquireAgain)
+		i.announce(durations.InquiryAgain)
 	}
 	if i.removed || !ok {
 		return

@@ -6,6 +6,7 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -153,7 +154,7 @@ func (r *recorder) learnClaim(m *raftpb.Message) {
 		return
 	}
 	before := func(t Instant, age uint64) Instant {
-		return t.Add(-time.Duration(min(age, uint64(longestAge/time.Microsecond))) * time.Microsecond)
+		return t.Add(-time.Duration(min(age, uint64(durations.LongestAge/time.Microsecond))) * time.Microsecond)
 	}
 	o := lastClaim{provenTerm: v[0], proven: before(asked, v[1]), possibleTerm: v[2], possible: before(r.now, v[3]), newest: v[4]}
 	if o.provenTerm == r.ownTerm {
@@ -180,9 +181,6 @@ func (r *recorder) askedFor(m *raftpb.Message) (Instant, bool) {
 		return r.now, true
 	}
 }
-
-// longestAge bounds what a vote may say.
-const longestAge = 10 * 365 * 24 * time.Hour
 
 // measureGap says in a declaration how long nobody led.
 func (r *recorder) measureGap(d *ring.Declare) {

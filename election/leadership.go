@@ -7,6 +7,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/election/internal/tracker"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -249,7 +250,7 @@ func (ls *leadership) firstClaim() ring.Phases {
 	if len(ls.ring.History) > 1 { // before the first one there was nothing to lead
 		l.timed.ClaimAfter = ls.now.Sub(ls.recorder.measured).Microseconds()
 	}
-	l.tellTimed = ls.now.Add(timedAfter)
+	l.tellTimed = ls.now.Add(durations.FiguresLogged)
 	ls.wakeAt(l.tellTimed)
 	return p
 }

@@ -4,19 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
-)
 
-const (
-	// inquireEvery is the time between two inquiries of a member that is out of
-	// touch, and how long it waits before the first.
-	inquireEvery = 3 * time.Second
-	// inquireAgain is the least time between two inquiries about one notice.
-	inquireAgain = 500 * time.Millisecond
+	"github.com/arc-ring/arc/internal/durations"
 )
-
-// unbornPatience is how long the members of a ring that was founded wait for its
-// first leader before they look for another ring.
-const unbornPatience = 20 * time.Second
 
 // membership says whether this member still is one.
 type membership struct {
@@ -156,7 +146,9 @@ func (m *membership) doubt() {
 }
 
 // inquirePause is the time between two inquiries of a member that hears somebody.
-func (m *membership) inquirePause() time.Duration { return max(inquireAgain, m.ring.Settings.Lease()) }
+func (m *membership) inquirePause() time.Duration {
+	return max(durations.InquiryAgain, m.ring.Settings.Lease())
+}
 
 func (m *membership) endInquiry() {
 	m.inquiry = inquiry{asked: m.inquiry.asked, next: m.inquiry.next}
@@ -178,7 +170,7 @@ func (m *membership) inquiryRule() {
 		return
 	}
 	if m.unborn() {
-		if end := max(m.born, m.roster.leaderHeard).Add(unbornPatience); m.now < end {
+		if end := max(m.born, m.roster.leaderHeard).Add(durations.Unborn); m.now < end {
 			m.wakeAt(end)
 		} else {
 			m.giveBirthUp()
@@ -187,7 +179,7 @@ func (m *membership) inquiryRule() {
 	}
 	lonely := m.outOfTouchSince()
 	if lonely != Never {
-		lonely = lonely.Add(max(inquireEvery, lonelyAfter*m.ring.Settings.Lease()))
+		lonely = lonely.Add(max(durations.Inquiry, lonelyAfter*m.ring.Settings.Lease()))
 	}
 	if q.since != 0 && (m.leadership.claiming || m.ring.RingID != "" && m.leavingSince == 0 && m.roster.leaderHeard > q.since) {
 		m.endInquiry() // a leader speaks to this member
@@ -202,7 +194,7 @@ func (m *membership) inquiryRule() {
 	if m.now >= q.next {
 		q.asked, q.next = m.now, m.now.Add(m.inquirePause())
 		if m.now >= lonely {
-			q.next = m.now.Add(inquireEvery)
+			q.next = m.now.Add(durations.Inquiry)
 		}
 		m.emit(Inquire{})
 	}
@@ -216,7 +208,7 @@ func (m *membership) inquiryRule() {
 // giveBirthUp ends the membership in a ring that never had a leader.
 func (m *membership) giveBirthUp() {
 	m.removed = true
-	why := fmt.Sprintf("the ring that was founded had no leader within %v: a majority of its founders is not there", unbornPatience)
+	why := fmt.Sprintf("the ring that was founded had no leader within %v: a majority of its founders is not there", durations.Unborn)
 	m.trace("%s", why)
 	m.emit(Removed{Epoch: m.ring.Epoch, Why: why, Unborn: true})
 }
@@ -243,7 +235,7 @@ func (m *membership) inquiryPatience() time.Duration {
 	if m.ring.RingID == "" {
 		return 0 // it knows nobody, and has no log that anybody could need
 	}
-	return 2*m.ring.Settings.Lease() + inquireAgain
+	return 2*m.ring.Settings.Lease() + durations.InquiryAgain
 }
 
 // judge ends the membership, or the doubt, if the answers suffice.

@@ -149,6 +149,3 @@ func (l *loss) phases() ring.Phases {
 	return ring.Phases{Detected: l.silence.Microseconds(), PromisesEnded: since(l.freed), Campaign: since(l.campaign),
 		Elected: since(l.elected), Declared: since(l.declared)}
 }
-
-// timedAfter is how long after the first claim its figures go into the log.
-const timedAfter = 20 * time.Millisecond

@@ -2,9 +2,9 @@ package election
 
 import (
 	"slices"
-	"time"
 
 	"github.com/arc-ring/arc/election/internal/tracker"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -15,10 +15,6 @@ import (
 // all members are about to end, nobody leaves, and any majority of them can go
 // on when they are started again.
 const (
-	// stopGather is how long the newest wish to end waits for others; stopLongest
-	// bounds the wait of the first.
-	stopGather  = 250 * time.Millisecond
-	stopLongest = time.Second
 	// restsFrom is the least number of members that can rest: with fewer, every
 	// one of them would be needed again.
 	restsFrom = 3
@@ -59,7 +55,7 @@ func (q *requests) stopRule() {
 	for _, m := range q.ring.Members {
 		all = all && s.refs.Get(m.ID) != nil
 	}
-	end := min(s.newest.Add(stopGather), s.first.Add(stopLongest))
+	end := min(s.newest.Add(durations.StopGather), s.first.Add(durations.StopLongest))
 	if !all && q.now < end && len(q.ring.Members) >= restsFrom {
 		q.wakeAt(end)
 		return

@@ -7,6 +7,7 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -46,7 +47,7 @@ func TestAnUnbornRingIsGivenUpByThoseWhoHoldNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			gaveUp := false
-			for now := Instant(time.Second); now < Instant(time.Second+unbornPatience+time.Second); now = now.Add(50 * time.Millisecond) {
+			for now := Instant(time.Second); now < Instant(time.Second+durations.Unborn+time.Second); now = now.Add(50 * time.Millisecond) {
 				n.Tick(now)
 				for _, e := range n.Effects() {
 					switch e := e.(type) {

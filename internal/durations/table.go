@@ -183,6 +183,37 @@ var (
 	Complaint = Backoff{First: 2 * time.Second, Longest: 5 * time.Minute}
 )
 
+// The core. Most of its durations are computed from the ring's settings.
+const (
+	// Deferral is how long effects that nobody waits for are deferred at most. They are
+	// due at once when an effect comes that somebody waits for.
+	Deferral = 8 * time.Millisecond
+	// ReconfigureDelay is how long a new leader leaves raft's configuration as it is, if
+	// that can bear another death meanwhile: first all shall know who leads.
+	ReconfigureDelay = 10 * time.Millisecond
+	// FiguresLogged is how long after the first claim its figures go into the log.
+	FiguresLogged = 20 * time.Millisecond
+	// HolderAnswer is the least time that the holder of a wanted name has to answer.
+	HolderAnswer = time.Second
+	// Inquiry is the time between two inquiries of a member that is out of touch, and
+	// how long it waits before the first. InquiryAgain is the least time between two
+	// inquiries about one notice.
+	Inquiry      = 3 * time.Second
+	InquiryAgain = 500 * time.Millisecond
+	// Unborn is how long the members of a ring that was founded wait for its first
+	// leader before they look for another ring.
+	Unborn = 20 * time.Second
+	// StopGather is how long the newest wish to end waits for others. StopLongest bounds
+	// the wait of the first.
+	StopGather  = 250 * time.Millisecond
+	StopLongest = time.Second
+	// ForgetCheck bounds how often a leader looks for former members that have been
+	// listed for long enough.
+	ForgetCheck = 10 * time.Second
+	// LongestAge bounds how long ago a vote may say that something was.
+	LongestAge = 10 * 365 * 24 * time.Hour
+)
+
 // Leaving it.
 const (
 	// Stop is how long a coordinator takes to end. A service manager waits longer.

@@ -13,7 +13,7 @@ const durationsTable = "internal/durations"
 // Where a duration may be declared besides: the settings of a ring, which are a
 // table of their own, and what is no part of the product.
 var ownDurations = []string{
-	durationsTable, "ring", "election", "internal/sim", "internal/netlab", "internal/bench", "internal/devring", "internal/fakearc",
+	durationsTable, "ring", "internal/sim", "internal/netlab", "internal/bench", "internal/devring", "internal/fakearc",
 	"internal/testwait", "internal/observe",
 }
 

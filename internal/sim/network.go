@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 )
 
 // Network is how the network of a run behaves when no fault is at work.
@@ -337,10 +338,6 @@ func (s *Sim) mistake(n, by *node, later uint64) {
 	s.transmit(by.idx, n.idx, event{kind: evDeliver, p: m}, true)
 }
 
-// provisionalKeep is for how long the transport answers a member that it does
-// not know yet but that has a stream open to it.
-const provisionalKeep = 5 * time.Second
-
 // meeting is when a member was last heard by the transport, and when its
 // present process was.
 type meeting struct {
@@ -369,7 +366,7 @@ func (n *node) heardSince(id uint64, since int64) bool {
 func (n *node) provisional(id uint64, now int64) bool {
 	for _, m := range n.meetings {
 		if m.id == id {
-			return now < m.at+int64(provisionalKeep) && !n.core.State().Gone(id)
+			return now < m.at+int64(durations.UnlistedKeep) && !n.core.State().Gone(id)
 		}
 	}
 	return false

@@ -34,7 +34,7 @@ func (l *Loop) settle(now election.Instant) {
 	if len(l.toLog) == 0 && len(news) > 0 {
 		// A failover must wait neither for a terminal nor for the processor's time
 		// that a line takes.
-		l.logAt = now.Add(election.MaxDeferral)
+		l.logAt = now.Add(durations.Deferral)
 	}
 	l.toLog = append(l.toLog, news...)
 	if len(l.toLog) > 0 && now >= l.logAt {

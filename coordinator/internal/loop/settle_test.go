@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/ring"
 )
@@ -99,9 +100,9 @@ func TestTheLogComesLast(t *testing.T) {
 		if len(w.Events) != 1 || len(lines) != 0 {
 			t.Errorf("%d events and %d lines at once, want 1 and none", len(w.Events), len(lines))
 		}
-		testwait.Virtual(election.MaxDeferral)
+		testwait.Virtual(durations.Deferral)
 		if len(lines) != 1 {
-			t.Errorf("%d lines after %v, want 1", len(lines), election.MaxDeferral)
+			t.Errorf("%d lines after %v, want 1", len(lines), durations.Deferral)
 		}
 		claim()
 		l.Stop()
