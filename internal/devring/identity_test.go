@@ -1,6 +1,8 @@
 package devring
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,7 +41,7 @@ func TestCloneIsRefused(t *testing.T) {
 // others know a process that it does not know. They go on without it.
 func TestDirectoryFromAnOldCopyIsRefused(t *testing.T) {
 	t.Parallel()
-	r, _ := whole(t, Options{Nodes: 3})
+	r, st := whole(t, Options{Nodes: 3})
 	off := func() {
 		for i := range 3 {
 			must(t, r.Node(i+1).PowerOff())
@@ -55,7 +57,15 @@ func TestDirectoryFromAnOldCopyIsRefused(t *testing.T) {
 	off()
 	copied(t, n, old)
 	on()
-	awaitRing(t, r, formBound)
+	// The others know its second process once the ring has recorded that.
+	first := member(st, n.Name()).GetIncarnation()
+	must(t, r.Until(within(t, formBound), "that the second process is recorded", func(ctx context.Context) error {
+		st, err := r.AwaitRing(ctx)
+		if err == nil && member(st, n.Name()).GetIncarnation() == first {
+			err = errors.New("the first one still is")
+		}
+		return err
+	}))
 	off()
 	must(t, os.RemoveAll(n.DataDir()))
 	must(t, os.CopyFS(n.DataDir(), os.DirFS(old)))
