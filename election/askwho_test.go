@@ -78,7 +78,7 @@ func TestAProcessThatIsNotCountedIsAskedToAnnounceItself(t *testing.T) {
 	asked := w.now
 	for ; w.claimant(t) == "" && w.now < asked.Add(10*time.Second); w.run(10 * time.Millisecond) {
 	}
-	// b waits a lease before it votes. Nobody is lonely before the fourth.
+	// b waits a lease before it votes. Nobody is isolated before the fourth.
 	if took := w.now.Sub(asked); took > 3*lan(t).Lease() {
 		t.Errorf("somebody claims after %v\n%s", took, w.out.String())
 	}

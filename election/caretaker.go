@@ -58,7 +58,7 @@ func (ct *caretaker) takeCare(heir ring.Member, dead []uint64) {
 		ct.trace("caretaker for %s", heir.Name)
 	}
 	l.why = fmt.Sprintf("the heir is %s", heir.Name)
-	ct.lookAhead(dead)
+	ct.probeCandidates(dead)
 	able := ct.askTakeover(heir.ID)
 	if t, known := ct.termAt(ct.applied); !known || t != ct.term {
 		// An appointment may be in the log: who the heir is, is known only when
@@ -122,9 +122,9 @@ func (ct *caretaker) passOver(heir ring.Member, why string) {
 	ct.proposals.proposeOnce(key, ring.Command{Appoint: &ring.Appoint{To: to, Why: heir.Name + " " + why}})
 }
 
-// lookAhead probes those who must lead before this member, several at once: if
+// probeCandidates probes those who must lead before this member, several at once: if
 // the leader and its heir died together, that costs one wait.
-func (ct *caretaker) lookAhead(dead []uint64) {
+func (ct *caretaker) probeCandidates(dead []uint64) {
 	l := ct.lead
 	for i, id := range ct.ring.Succession(dead...) {
 		m, ok := ct.ring.Member(id)

@@ -414,13 +414,13 @@ func (i *identity) announceRule() {
 		}
 		return
 	}
-	// A learner that has everything hears nothing: it is lonely only if
+	// A learner that has everything hears nothing: it is isolated only if
 	// something speaks against its being in touch.
-	lonely := i.roster.leaderHeard.Add(lonelyAfter * i.ring.Settings.Lease())
+	isolatedAt := i.roster.leaderHeard.Add(isolationLeases * i.ring.Settings.Lease())
 	if !i.isVoter(i.cfg.ID) && i.roster.leaderHeard > 0 {
-		lonely = Never
+		isolatedAt = Never
 		if i.roster.touchDoubted > i.roster.leaderHeard {
-			lonely = i.roster.touchDoubted.Add(lonelyAfter * i.ring.Settings.Lease())
+			isolatedAt = i.roster.touchDoubted.Add(isolationLeases * i.ring.Settings.Lease())
 		}
 	}
 	switch {
@@ -428,11 +428,11 @@ func (i *identity) announceRule() {
 		// Everybody is told, since certificates of the former process may
 		// still be under way to everybody.
 		i.announce(i.ring.Settings.RenewEvery())
-	case i.now >= lonely:
+	case i.now >= isolatedAt:
 		// Perhaps the ring went on without this member: whoever knows answers
 		// with a notice.
 		i.announce(i.ring.Settings.Lease())
 	default:
-		i.wakeAt(lonely)
+		i.wakeAt(isolatedAt)
 	}
 }

@@ -177,23 +177,23 @@ func (m *membership) inquiryRule() {
 			return
 		}
 	}
-	lonely := m.outOfTouchSince()
-	if lonely != Never {
-		lonely = lonely.Add(max(durations.Inquiry, lonelyAfter*m.ring.Settings.Lease()))
+	isolatedAt := m.outOfTouchSince()
+	if isolatedAt != Never {
+		isolatedAt = isolatedAt.Add(max(durations.Inquiry, isolationLeases*m.ring.Settings.Lease()))
 	}
 	if q.since != 0 && (m.leadership.claiming || m.ring.RingID != "" && m.leavingSince == 0 && m.roster.leaderHeard > q.since) {
 		m.endInquiry() // a leader speaks to this member
 	}
 	if q.since == 0 {
-		if m.now < lonely {
-			m.wakeAt(lonely)
+		if m.now < isolatedAt {
+			m.wakeAt(isolatedAt)
 			return
 		}
 		m.beginInquiry()
 	}
 	if m.now >= q.next {
 		q.asked, q.next = m.now, m.now.Add(m.inquirePause())
-		if m.now >= lonely {
+		if m.now >= isolatedAt {
 			q.next = m.now.Add(durations.Inquiry)
 		}
 		m.emit(Inquire{})

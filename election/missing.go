@@ -10,7 +10,7 @@ import (
 
 // missingAfter is for how many leases a member knows no leader before it says
 // whose disks are needed; an election takes less.
-const missingAfter = lonelyAfter
+const missingAfter = isolationLeases
 
 // Missing says in a sentence whose disks a majority of the voters needs; "" while
 // somebody leads, or is being elected.

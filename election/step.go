@@ -14,9 +14,9 @@ import (
 // campaignTransfer is how raft marks votes that a leader itself asked for.
 var campaignTransfer = []byte("CampaignTransfer")
 
-// lonelyAfter is after how many leases without a word of a leader a member asks
+// isolationLeases is after how many leases without a word of a leader a member asks
 // whether it still is one.
-const lonelyAfter = 4
+const isolationLeases = 4
 
 // resumedApart is for how many leases a process that stands still again and again
 // gives nobody another lease: the silent have to be evicted at last.

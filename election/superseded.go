@@ -38,7 +38,7 @@ func (i *identity) heldBy(from uint64, h Held) (s Superseded, out bool) {
 		i := i
 		ever := false
 		for _, p := range i.roster.peers.All() {
-			if p.told.by != 0 && i.now >= p.told.at.Add(lonelyAfter*i.ring.Settings.Lease()) {
+			if p.told.by != 0 && i.now >= p.told.at.Add(isolationLeases*i.ring.Settings.Lease()) {
 				p.told = heldWord{}
 			}
 			ever = ever || p.told.by != 0
@@ -67,10 +67,10 @@ func (i *identity) agreed(by uint64) bool {
 		switch {
 		case p.told.by == by:
 			agree++
-		case p.heard.set && i.now < p.heard.at.Add(lonelyAfter*lease):
+		case p.heard.set && i.now < p.heard.at.Add(isolationLeases*lease):
 			objects = true
 		}
 	}
-	alone := !i.leads() && i.now >= i.roster.leaderHeard.Add(lonelyAfter*lease) && i.now >= i.toldSince.Add(2*lease)
+	alone := !i.leads() && i.now >= i.roster.leaderHeard.Add(isolationLeases*lease) && i.now >= i.toldSince.Add(2*lease)
 	return agree > len(others)/2 || alone && agree > 0 && !objects
 }
