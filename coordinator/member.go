@@ -58,7 +58,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 	n.rejoins = true
 	lifetime, cancel := context.WithCancel(context.Background())
 	m := &living{n: n, id: e.id, ringID: e.ringID, ctx: lifetime, slot: make(chan struct{}, limits.Probes)}
-	l := loop.New(loop.Options{Log: n.log, Clock: n.clock, Alarm: timer, Rings: timer.C, Core: core, Store: n.disk, Hub: n.hub, Events: n.events, ID: e.id, RingID: e.ringID, Rejoins: n.rejoins, Effects: loop.Effects{
+	l := loop.New(loop.Options{Log: n.log, Clock: n.clock, Alarm: timer, AlarmC: timer.C, Core: core, Store: n.disk, Hub: n.hub, Events: n.events, ID: e.id, RingID: e.ringID, Rejoins: n.rejoins, Effects: loop.Effects{
 		Send:         n.transport.Send,
 		Probe:        m.probe,
 		Relink:       m.relink,

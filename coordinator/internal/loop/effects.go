@@ -27,16 +27,16 @@ func (l *Loop) settle(now election.Instant) {
 	for _, e := range due[:ahead] {
 		l.carryOut(e)
 	}
-	news := l.publish(now, effects, due)
+	logged := l.publish(now, effects, due)
 	for _, e := range due[ahead:] {
 		l.carryOut(e)
 	}
-	if len(l.toLog) == 0 && len(news) > 0 {
+	if len(l.toLog) == 0 && len(logged) > 0 {
 		// A failover must wait neither for a terminal nor for the processor's time
 		// that a line takes.
 		l.logAt = now.Add(durations.Deferral)
 	}
-	l.toLog = append(l.toLog, news...)
+	l.toLog = append(l.toLog, logged...)
 	if len(l.toLog) > 0 && now >= l.logAt {
 		l.tell(l.toLog)
 		clear(l.toLog)
@@ -78,11 +78,11 @@ func aheadOfView(effects []election.Effect) int {
 // publish makes the view of the present state, with the events of effects that
 // led to it, and of new links among those that are due. It returns the events that
 // belong in the log.
-func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (news []*arcv1.Event) {
+func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (logged []*arcv1.Event) {
 	old := l.hub.Load()
 	v := &publish.View{Phase: l.phase.Load().(publish.Phase), ID: l.id, RingID: l.ringID, Ring: l.core.State(), Status: old.Status}
-	if look := l.core.Look(now); look != l.looked {
-		v.Status, l.looked = l.core.Status(now), look
+	if version := l.core.StatusVersion(now); version != l.version {
+		v.Status, l.version = l.core.Status(now), version
 	}
 	if v.Status.Missing != l.missing {
 		l.missing = v.Status.Missing
@@ -93,10 +93,10 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (ne
 	v.ClaimTerm, v.ClaimEnd = l.core.ClaimUntil()
 	v.LeaderEnd = l.core.LeaderUntil()
 	var events []*arcv1.Event
-	add := func(logged bool, more ...*arcv1.Event) {
+	add := func(log bool, more ...*arcv1.Event) {
 		events = append(events, more...)
-		if logged {
-			news = append(news, more...)
+		if log {
+			logged = append(logged, more...)
 		}
 	}
 	was, known := l.known, l.known.ID != 0
@@ -115,7 +115,7 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (ne
 				changes = publish.Missed(state, e.State)
 				l.log.Info("ring state received", "epoch", e.State.Epoch, "term", e.State.Term, "members", len(e.State.Members))
 			}
-			// A snapshot is no news for the log.
+			// What a snapshot brings is not logged.
 			add(len(e.Changes) > 0, l.events.Changes(e.State, changes)...)
 			state = e.State
 		case election.ClaimChanged:
@@ -124,8 +124,8 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (ne
 			add(true, l.events.Suspicion(state, e))
 		}
 	}
-	if l.behind {
-		events, news = l.catchUp(v, now), nil
+	if l.catchingUp {
+		events, logged = l.catchUp(v, now), nil
 	} else if knows && l.lost == v.Ring.Term {
 		// No declaration comes twice: the state says that it holds again.
 		add(true, l.events.Snapshot(v, now))
@@ -147,19 +147,18 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (ne
 	if is.ID != was.ID {
 		l.effects.Published()
 	}
-	return news
+	return logged
 }
 
-// catchUp replaces the events that lead to v while this node, back in its
-// ring, receives what it missed: a watcher knows the older part of that, and
-// must not be told a token again, or an older one. Once the state has this node
-// as a member, everything that was told is older, and one snapshot says the
-// rest.
+// catchUp replaces the events that lead to v while this node, back in its ring,
+// receives what it missed. A subscriber knows the older part of that, and must not
+// see a token again, or an older one. Once the state has this node as a member,
+// every earlier event is older, and one snapshot brings the rest.
 func (l *Loop) catchUp(v *publish.View, now election.Instant) []*arcv1.Event {
 	if _, ok := v.Ring.Member(l.id); !ok {
 		return nil
 	}
-	l.behind = false
+	l.catchingUp = false
 	l.log.Info("back in the ring", "ring", l.ringID, "id", l.id, "epoch", v.Ring.Epoch, "term", v.Ring.Term, "members", len(v.Ring.Members))
 	return []*arcv1.Event{l.events.Snapshot(v, now)}
 }

@@ -41,7 +41,7 @@ type Core interface {
 	LeaderUntil() election.Instant
 	State() *ring.State
 	Status(now election.Instant) election.Status
-	Look(now election.Instant) election.Look
+	StatusVersion(now election.Instant) election.StatusVersion
 	Answered(now election.Instant, a election.Standing)
 	Standing(now election.Instant, id uint64) election.Standing
 	Progress() (index map[uint64]uint64, committed uint64)
@@ -105,14 +105,14 @@ type Loop struct {
 	ringID  string
 	// first are the effects of making the core.
 	first []election.Effect
-	// behind: the ring is told to have changed only when this node, which was
-	// in it before, knows a state that has it back.
-	behind bool
+	// catchingUp suppresses events after a rejoin until the applied state includes
+	// this node again.
+	catchingUp bool
 
 	inbox  *inbox
 	writer *writer
 	alarm  Alarm
-	rings  <-chan struct{}
+	alarmC <-chan struct{}
 
 	// waiting are the requests under way by their Ref; the loop's own.
 	waiting map[uint64]chan<- election.Done
@@ -124,8 +124,8 @@ type Loop struct {
 	toLog []*arcv1.Event
 	logAt election.Instant
 
-	// looked is what the status of the newest view was made of.
-	looked election.Look
+	// version is what the status of the newest view was made of.
+	version election.StatusVersion
 	// known is the leader that the newest view was published with; its ID is 0
 	// without one.
 	known ring.Member
@@ -156,9 +156,9 @@ type Loop struct {
 type Options struct {
 	Log   hclog.Logger
 	Clock func() election.Instant
-	// Alarm gives a token to rings when its moment came.
+	// Alarm gives a token to AlarmC when its moment came.
 	Alarm   Alarm
-	Rings   <-chan struct{}
+	AlarmC  <-chan struct{}
 	Core    Core
 	Effects Effects
 	Store   Store
@@ -166,15 +166,15 @@ type Options struct {
 	Events  publish.Events
 	ID      uint64
 	RingID  string
-	// Rejoins: watchers of an earlier membership may be there.
+	// Rejoins says that subscribers of an earlier membership may be there.
 	Rejoins bool
 }
 
 // New makes a loop that does nothing before Begin and Run.
 func New(c Options) *Loop {
 	l := &Loop{
-		log: c.Log, clock: c.Clock, core: c.Core, effects: c.Effects, hub: c.Hub, events: c.Events, id: c.ID, ringID: c.RingID, behind: c.Rejoins,
-		alarm: c.Alarm, rings: c.Rings, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{}, complained: map[uint64]election.Instant{},
+		log: c.Log, clock: c.Clock, core: c.Core, effects: c.Effects, hub: c.Hub, events: c.Events, id: c.ID, ringID: c.RingID, catchingUp: c.Rejoins,
+		alarm: c.Alarm, alarmC: c.AlarmC, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{}, complained: map[uint64]election.Instant{},
 		ended: make(chan struct{}), quit: make(chan struct{}),
 	}
 	l.deferral = election.NewDeferral(c.ID, c.Core.State())
@@ -207,7 +207,7 @@ func (l *Loop) Run() (err error) {
 		case err := <-l.writer.failed:
 			return err
 		case <-l.inbox.wake:
-		case <-l.rings:
+		case <-l.alarmC:
 			l.alarm.Fired()
 			// After a stall of the process the answers that prolong a lease are
 			// there as soon as the alarm of its end is: let them be read first.
@@ -224,14 +224,14 @@ func (l *Loop) Run() (err error) {
 	return fmt.Errorf("%w at epoch %d: %s", election.ErrRemoved, l.removed.Epoch, l.removed.Why)
 }
 
-// Begin publishes the first view, before run. What the disk held is no news
-// entry by entry: who watches hears what it comes to.
+// Begin publishes the first view, before run. Subscribers get the sum of what the
+// disk held, not each entry.
 func (l *Loop) Begin() {
 	l.first = l.core.Effects()
 	now := l.clock()
 	v := &publish.View{Phase: publish.Member, ID: l.id, RingID: l.ringID, Ring: l.core.State(), Status: l.core.Status(now), LeaderEnd: l.core.LeaderUntil()}
 	l.known, _ = v.Leader(now)
-	if l.behind {
+	if l.catchingUp {
 		l.hub.Publish(v, nil)
 		return
 	}
@@ -240,7 +240,7 @@ func (l *Loop) Begin() {
 
 // start carries out what making the core has led to.
 func (l *Loop) start() {
-	news := l.publish(l.clock(), slices.DeleteFunc(slices.Clone(l.first), func(e election.Effect) bool {
+	logged := l.publish(l.clock(), slices.DeleteFunc(slices.Clone(l.first), func(e election.Effect) bool {
 		_, told := e.(election.Applied)
 		return told
 	}), l.first)
@@ -248,7 +248,7 @@ func (l *Loop) start() {
 		l.carryOut(e)
 	}
 	l.first = nil
-	l.tell(news)
+	l.tell(logged)
 }
 
 // Done returns a channel that is closed when run has returned.

@@ -29,7 +29,7 @@ type fakeCore struct {
 	calls    []string
 	persists []uint64
 	wake     election.Instant
-	looks    int
+	versions int
 	term     uint64
 	end      election.Instant
 	// leaderEnd is until when there is proof of a leader, 0 for always.
@@ -109,7 +109,7 @@ func (s *fakeStore) Save(b wal.Batch) error {
 // anything goes on.
 type fakeAlarm struct {
 	clock func() election.Instant
-	rings chan struct{}
+	c     chan struct{}
 	timer *time.Timer
 }
 
@@ -123,7 +123,7 @@ func (a *fakeAlarm) At(moment election.Instant) {
 	a.Off()
 	a.timer = time.AfterFunc(moment.Sub(a.clock()), func() {
 		select {
-		case a.rings <- struct{}{}:
+		case a.c <- struct{}{}:
 		default:
 		}
 	})
@@ -138,8 +138,8 @@ func testLoop(c *fakeCore, s Store) *Loop {
 	if c.wake == 0 {
 		c.wake = election.Never
 	}
-	alarm := &fakeAlarm{clock: clock, rings: make(chan struct{}, 1)}
-	l := New(Options{Log: hclog.NewNullLogger(), Clock: clock, Alarm: alarm, Rings: alarm.rings, Core: c, Store: s,
+	alarm := &fakeAlarm{clock: clock, c: make(chan struct{}, 1)}
+	l := New(Options{Log: hclog.NewNullLogger(), Clock: clock, Alarm: alarm, AlarmC: alarm.c, Core: c, Store: s,
 		Hub: publish.NewHub(clock, &publish.View{Ring: &ring.State{}}), Events: loopEvents(), ID: 1, RingID: "r"})
 	l.effects = Effects{
 		Send: func(election.Message) {}, Probe: func(election.Probe) {},
@@ -168,7 +168,7 @@ func TestNothingIsToldTwiceAfterARejoin(t *testing.T) {
 		snapshot.Changes = nil
 		c := &fakeCore{state: &ring.State{}}
 		l := testLoop(c, &fakeStore{})
-		l.id, l.behind = 4, true
+		l.id, l.catchingUp = 4, true
 		w, _, err := l.hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)

@@ -10,13 +10,13 @@ import (
 	"github.com/arc-ring/arc/election"
 )
 
-// Whatever happens in the scenarios: a Look that stays the same stands for a
+// Whatever happens in the scenarios: a StatusVersion that stays the same stands for a
 // Status that stays the same.
 func TestLookTellsWhenTheStatusChanges(t *testing.T) {
 	type seen struct {
-		node   *election.Node
-		look   election.Look
-		status election.Status
+		node    *election.Node
+		version election.StatusVersion
+		status  election.Status
 	}
 	same := 0
 	datadriven.Walk(t, "testdata/scenarios", func(t *testing.T, path string) {
@@ -27,12 +27,12 @@ func TestLookTellsWhenTheStatusChanges(t *testing.T) {
 				if nd.n == nil || nd.stopped {
 					continue
 				}
-				s := seen{nd.n, nd.n.Look(w.now), nd.n.Status(w.now)}
+				s := seen{nd.n, nd.n.StatusVersion(w.now), nd.n.Status(w.now)}
 				s.status.LeaseEnd = 0
-				if old := last[name]; old.node == s.node && old.look == s.look {
+				if old := last[name]; old.node == s.node && old.version == s.version {
 					same++
 					if !reflect.DeepEqual(old.status, s.status) {
-						t.Fatalf("%s at %v: the look stayed the same, the status went from\n%+v to\n%+v", name, w.now, old.status, s.status)
+						t.Fatalf("%s at %v: the version stayed the same, the status went from\n%+v to\n%+v", name, w.now, old.status, s.status)
 					}
 				}
 				last[name] = s
@@ -56,6 +56,6 @@ func TestLookTellsWhenTheStatusChanges(t *testing.T) {
 		})
 	})
 	if same == 0 {
-		t.Error("no look was ever the same twice")
+		t.Error("no version was ever the same twice")
 	}
 }

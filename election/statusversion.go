@@ -9,10 +9,10 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// Look is what Status is made of, but for LeaseEnd. Two that are equal stand
-// for the same Status, so that an owner who steps the Node hundreds of times a
-// second need not have it written out each time. It means nothing by itself.
-type Look struct {
+// StatusVersion is what Status is made of, but for LeaseEnd. Two that are equal
+// stand for the same Status, so that an owner who steps the Node hundreds of times
+// a second need not have it written out each time. It means nothing by itself.
+type StatusVersion struct {
 	ring         *ring.State
 	conf         *raftpb.ConfState
 	lead         *leading
@@ -31,9 +31,9 @@ type Look struct {
 	suspected    uint64
 }
 
-// Look returns what the Status at now would be made of.
-func (n *Node) Look(now Instant) Look {
-	l := Look{
+// StatusVersion returns what the Status at now would be made of.
+func (n *Node) StatusVersion(now Instant) StatusVersion {
+	l := StatusVersion{
 		ring: n.ring, conf: n.conf, lead: n.leadership.lead, role: n.role, term: n.term, leader: n.raftLead, applied: n.applied,
 		dropped: n.dropped, removed: n.removed, gone: n.gone.Len(), sealed: len(n.sealed), suspected: n.roster.suspicionChanges,
 	}
