@@ -43,7 +43,7 @@ func (n *node) resume(r wal.Recovered) (entry, bool, error) {
 	switch membership.Begin(r.Identity.ID, r.Snapshot == nil && len(r.Entries) == 0) {
 	case membership.SeekAgain:
 		n.log.Info("joined before but never reached, joining again", "id", r.Identity.ID, "ring", r.Identity.RingID)
-		return entry{}, false, n.dropLog(former{ringID: r.Identity.RingID})
+		return entry{}, false, n.dropLog(lastRing{ringID: r.Identity.RingID})
 	case membership.Resume:
 		return entry{id: r.Identity.ID, ringID: r.Identity.RingID, recovered: election.Recovered{
 			HardState: r.HardState, Snapshot: r.Snapshot, Entries: r.Entries, Bound: r.Bound, Restarted: true,
@@ -96,11 +96,11 @@ func (n *node) found(others []discovery.Node) (entry, error) {
 // enter finds a ring to be in: it founds one if it may, and else looks for one
 // until ctx ends.
 func (n *node) enter(ctx context.Context) (entry, error) {
-	was, err := n.formerRing()
+	was, err := n.readLastRing()
 	if err != nil {
 		return entry{}, err
 	}
-	j := &joiner{n: n, former: was}
+	j := &joiner{n: n, lastRing: was}
 	if was.ringID == "" && n.discovery == nil && n.foundsAlone() {
 		if err := n.mayFoundAlone(); err != nil {
 			return entry{}, err
@@ -115,7 +115,7 @@ func (n *node) enter(ctx context.Context) (entry, error) {
 	}
 	if was.ringID != "" && (n.o.Bootstrap || n.o.Expect > 0) {
 		n.log.Info("this node was in a ring, and looks for that one: it founds none while the file is there",
-			"ring", was.ringID, "file", n.formerPath())
+			"ring", was.ringID, "file", n.lastRingPath())
 	}
 	p := publish.Joining
 	if was.ringID == "" && (n.o.Expect > 0 || n.o.Bootstrap) {
@@ -153,7 +153,7 @@ func (o *Options) expect() int {
 func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	late := time.AfterFunc(durations.FormerSearch, j.losePatience)
+	late := time.AfterFunc(durations.LastRingSearch, j.losePatience)
 	defer late.Stop()
 	type outcome struct {
 		resp    *arcv1.JoinResponse
@@ -162,7 +162,7 @@ func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 	}
 	ways := 0
 	outcomes := make(chan outcome, 2)
-	if len(n.o.Join)+len(j.former.addresses()) > 0 {
+	if len(n.o.Join)+len(j.lastRing.addresses()) > 0 {
 		ways++
 		go func() {
 			resp, err := j.byAddresses(ctx)
@@ -177,7 +177,7 @@ func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 		}()
 	}
 	if ways == 0 {
-		return entry{}, reason.Usagef("the ring %s is to be joined again, but no member is known: name one with --join HOST:PORT", j.former.ringID)
+		return entry{}, reason.Usagef("the ring %s is to be joined again, but no member is known: name one with --join HOST:PORT", j.lastRing.ringID)
 	}
 	// The first outcome counts and ends the other search; but a join that was
 	// admitted meanwhile counts more than the right to found.
@@ -213,8 +213,8 @@ func (n *node) joined(r *arcv1.JoinResponse) (entry, error) {
 // however many of them arrive, one join comes of them; but another one once this
 // node has accepted another founder.
 type joiner struct {
-	n      *node
-	former former
+	n        *node
+	lastRing lastRing
 
 	complaints complaints // of both searches
 	answers    answers
@@ -224,7 +224,7 @@ type joiner struct {
 // members, in turn, until one admits this node or says that it never will.
 func (j *joiner) byAddresses(ctx context.Context) (*arcv1.JoinResponse, error) {
 	named := len(j.n.o.Join)
-	addresses := append(slices.Clone(j.n.o.Join), j.former.addresses()...)
+	addresses := append(slices.Clone(j.n.o.Join), j.lastRing.addresses()...)
 	for round := 1; ; round++ {
 		pause := durations.JoinAgain.Pause(round)
 		for i, a := range addresses {
@@ -239,8 +239,8 @@ func (j *joiner) byAddresses(ctx context.Context) (*arcv1.JoinResponse, error) {
 			case errors.Is(err, connect.ErrOwn) && i >= named:
 				continue // the former member has an address of this node too, as container bridges do
 			case reason.Of(err) == "OTHER_RING" && i >= named: // another one got the address
-			case reason.Of(err) == "OTHER_RING" && j.former.ringID != "":
-				return nil, fmt.Errorf("join via %s: %w; to give the former ring up, remove %s", a, inWords{err}, j.n.formerPath())
+			case reason.Of(err) == "OTHER_RING" && j.lastRing.ringID != "":
+				return nil, fmt.Errorf("join via %s: %w; to give the former ring up, remove %s", a, inWords{err}, j.n.lastRingPath())
 			case never(err):
 				return nil, fmt.Errorf("join via %s: %w", a, inWords{err})
 			}
@@ -307,7 +307,7 @@ func (j *joiner) ask(ctx context.Context, addresses []string) (*arcv1.JoinRespon
 	o, nonce := &j.n.o, j.n.acceptance.nonce()
 	resp, err := arcv1.NewArcServiceClient(conn).Join(ctx, &arcv1.JoinRequest{
 		Cluster: o.Cluster, Name: o.Name, Incarnation: j.n.incarnation, Addresses: j.n.reachedAt(),
-		Witness: o.Witness, OnJoin: o.OnJoin.Number(), RingId: j.former.ringID, Nonce: nonce, Version: o.Version, LogVersion: ring.LogVersion,
+		Witness: o.Witness, OnJoin: o.OnJoin.Number(), RingId: j.lastRing.ringID, Nonce: nonce, Version: o.Version, LogVersion: ring.LogVersion,
 	})
 	if err == nil && nonce != j.n.acceptance.nonce() {
 		return nil, fmt.Errorf("join via %s: another founder was accepted meanwhile", strings.Join(addresses, ", "))

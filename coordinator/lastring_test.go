@@ -27,18 +27,18 @@ func TestTheFormerRingIsKnownByNamesAndAddresses(t *testing.T) {
 	}}
 	for name, c := range map[string]struct {
 		file func(path string) error // nil: written by this version
-		want former
+		want lastRing
 		says string
 	}{
 		"this version": {
-			want: formerOf(s, "n1"),
+			want: lastRingOf(s, "n1"),
 			says: "the disks of n2 (10.0.0.2:7400, 10.1.0.2:7400), n3 (10.0.0.3:7400) as far as it knows: start the one of them that ended last first (if",
 		},
 		"addresses before names": {
 			file: func(path string) error {
 				return os.WriteFile(path, []byte("r1\n10.0.0.2:7400\n10.0.0.3:7400\nmember n2\n"), 0o600)
 			},
-			want: former{"r1", []formerMember{{"", []string{"10.0.0.2:7400", "10.0.0.3:7400"}}, {"n2", nil}}},
+			want: lastRing{"r1", []lastRingMember{{"", []string{"10.0.0.2:7400", "10.0.0.3:7400"}}, {"n2", nil}}},
 			says: "the disk of n2 as far as it knows: start it (if",
 		},
 	} {
@@ -48,18 +48,18 @@ func TestTheFormerRingIsKnownByNamesAndAddresses(t *testing.T) {
 				t.Fatal(err)
 			}
 			n := newNode(o)
-			err := n.writeFormer(formerOf(s, "n1"))
+			err := n.writeLastRing(lastRingOf(s, "n1"))
 			if c.file != nil {
-				err = c.file(n.formerPath())
+				err = c.file(n.lastRingPath())
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			f, err := n.formerRing()
+			f, err := n.readLastRing()
 			if err != nil || !reflect.DeepEqual(f, c.want) {
 				t.Errorf("read %+v, %v; want %+v", f, err, c.want)
 			}
-			(&joiner{n: n, former: f}).losePatience()
+			(&joiner{n: n, lastRing: f}).losePatience()
 			if got := n.hub.Load().WaitsFor; !strings.Contains(got, c.says) {
 				t.Errorf("says %q, want %q", got, c.says)
 			}
@@ -70,7 +70,7 @@ func TestTheFormerRingIsKnownByNamesAndAddresses(t *testing.T) {
 // Members that answer run: it does not help to start them.
 func TestAJoinerSaysWhatThoseItAskedAnswered(t *testing.T) {
 	n := newNode(testOptions(t, "n3"))
-	j := &joiner{n: n, former: former{"r1", []formerMember{{"n1", []string{"10.0.0.1:7400"}}, {"n2", []string{"10.0.0.2:7400"}}}}}
+	j := &joiner{n: n, lastRing: lastRing{"r1", []lastRingMember{{"n1", []string{"10.0.0.1:7400"}}, {"n2", []string{"10.0.0.2:7400"}}}}}
 	says := func() string { return n.hub.Load().WaitsFor }
 	other := reason.ToStatus(fmt.Errorf(`%w: this is cluster "arc", the joiner "n3" wants "acr"; check --cluster and --join`, membership.ErrOtherRing))
 	down := status.Error(codes.Unavailable, "connection refused")

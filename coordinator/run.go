@@ -239,7 +239,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	wg.Wait()
 	if errors.Is(err, errLeft) {
 		v := n.hub.Load()
-		was := formerOf(v.Ring, n.o.Name)
+		was := lastRingOf(v.Ring, n.o.Name)
 		was.ringID = v.RingID
 		if derr := n.dropLog(was); derr != nil {
 			n.log.Warn("the log of the membership that was left is still there; the next start finds out that it is void", "error", derr)
@@ -318,12 +318,12 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 		}
 		n.log.Warn("this node was taken out of the ring; it joins again under a new id", "ring", e.ringID, "id", e.id, "reason", err)
 		n.monitor.Idle()
-		was := formerOf(n.hub.Load().Ring, n.o.Name)
+		was := lastRingOf(n.hub.Load().Ring, n.o.Name)
 		was.ringID = e.ringID
 		if len(was.others) == 0 { // it never got the ring's state
 			for _, p := range e.peers {
 				if p.Name != n.o.Name {
-					was.others = append(was.others, formerMember{p.Name, p.Addresses})
+					was.others = append(was.others, lastRingMember{p.Name, p.Addresses})
 				}
 			}
 		}

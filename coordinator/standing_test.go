@@ -61,7 +61,7 @@ func TestForgedNoticesTakeNobodyOut(t *testing.T) {
 		if !slices.Equal(ids(st), []uint64{1, 2, 3}) || st.GetTerm() != before.GetTerm() {
 			t.Errorf("%s sees %v, token %d; want 1 2 3 and %d", n.o.Name, ids(st), st.GetTerm(), before.GetTerm())
 		}
-		if _, err := os.Stat(n.n.formerPath()); err == nil {
+		if _, err := os.Stat(n.n.lastRingPath()); err == nil {
 			t.Errorf("%s gave its membership up", n.o.Name)
 		}
 	}

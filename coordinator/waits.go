@@ -54,7 +54,7 @@ func (j *joiner) heard(err error, text, via string) {
 		}
 		a.by[via] = foreign.Cut(text, answerMost)
 	}
-	j.waitsForFormer()
+	j.waitsForLastRing()
 }
 
 // losePatience lets a node that looks for its former ring say where that was.
@@ -63,14 +63,14 @@ func (j *joiner) losePatience() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.impatient = true
-	j.waitsForFormer()
+	j.waitsForLastRing()
 }
 
-// waitsForFormer says what those answered whom this node asked for its former
+// waitsForLastRing says what those answered whom this node asked for its former
 // ring: they run, so it does not help to start them. If nobody answers, it says
 // on whose disks the ring was when this node left it. The caller holds answers.mu.
-func (j *joiner) waitsForFormer() {
-	f, a := j.former, &j.answers
+func (j *joiner) waitsForLastRing() {
+	f, a := j.lastRing, &j.answers
 	if f.ringID == "" || !a.impatient || a.leaderless {
 		return
 	}

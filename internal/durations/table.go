@@ -162,9 +162,9 @@ const (
 	ComplaintNew = 10 * time.Second
 	// RingThere is how long a founder waits for the addresses given by --join.
 	RingThere = 2 * time.Second
-	// FormerSearch is how long a node looks for its former ring before it says on
+	// LastRingSearch is how long a node looks for its former ring before it says on
 	// whose disks that was.
-	FormerSearch = 3 * time.Second
+	LastRingSearch = 3 * time.Second
 	// HeldElsewhere bounds the questions of a start. After a power cut of all machines
 	// nobody answers, and the ring must form again all the same.
 	HeldElsewhere = 250 * time.Millisecond

@@ -27,8 +27,8 @@ type Hub struct {
 	mu          sync.Mutex
 	subscribers map[*Subscriber]struct{}
 	closed      bool
-	// news is when something happened last.
-	news election.Instant
+	// lastEvent is when something happened last.
+	lastEvent election.Instant
 	// Ended is closed by close.
 	Ended chan struct{}
 	// next is closed when the next view is published; nil if nobody waits.
@@ -68,7 +68,7 @@ func (h *Hub) Publish(v *View, events []*arcv1.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.store(v)
-	h.news = h.clock()
+	h.lastEvent = h.clock()
 	for w := range h.subscribers {
 		for _, e := range events {
 			select {
@@ -112,7 +112,7 @@ func (h *Hub) Published() <-chan struct{} {
 func (h *Hub) Idle() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.clock().Sub(h.news) >= durations.Idle
+	return h.clock().Sub(h.lastEvent) >= durations.Idle
 }
 
 // Subscribe returns a subscriber and the view after which its events begin.
