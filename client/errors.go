@@ -116,7 +116,7 @@ func (e *Error) message() string {
 	return e.Cause.Error()
 }
 
-// explain turns an RPC's error into an *Error. answered tells whether the
+// explain turns an RPC's error into an *Error. answered reports whether the
 // error is the coordinator's word; dialErr is why no connection leads there,
 // nil if one does.
 func explain(ctx context.Context, op, addr string, err error, answered bool, dialErr error) error {

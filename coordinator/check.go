@@ -102,7 +102,7 @@ func discoveryError(err error) error {
 	return err
 }
 
-// exposed tells whether other machines reach this node without any proof of
+// exposed reports whether other machines reach this node without any proof of
 // who they are.
 func (o *Options) exposed() bool {
 	for _, a := range o.Bind {

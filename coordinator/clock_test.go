@@ -31,7 +31,7 @@ func TestAFoundingInThePastIsWarnedOf(t *testing.T) {
 	}
 }
 
-// Who founds a ring is warned, and who joins one is not.
+// A founder is warned, and a joiner is not.
 func TestTheFounderIsWarnedOfThePast(t *testing.T) {
 	was := releasedAfter
 	t.Cleanup(func() { releasedAfter = was }) // when the nodes have ended

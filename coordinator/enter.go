@@ -355,7 +355,7 @@ func (w inWords) Error() string {
 
 func (w inWords) Unwrap() error { return w.error }
 
-// never tells whether a join was refused for a reason that a repetition does
+// never reports whether a join was refused for a reason that a repetition does
 // not change.
 func never(err error) bool {
 	switch status.Code(err) {

@@ -7,7 +7,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 )
 
-// Who does not know this node yet finds it by its hello.
+// A peer that does not know this node yet finds it by its hello.
 func TestIdentityTellsTheAddresses(t *testing.T) {
 	o := testOptions(t, "n1")
 	o.Bootstrap = true

@@ -104,7 +104,7 @@ func (d *departure) askLeader(ctx context.Context, leader ring.Member) (uint64, 
 		return 0, fmt.Errorf("%w that can be reached: %s: %w", membership.ErrNoLeader, leader.Name, err)
 	}
 	defer conn.Close()
-	// Who is out already need not wait for the leader to say so.
+	// A member that is out already need not wait for the leader to say so.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {

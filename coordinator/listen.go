@@ -71,7 +71,7 @@ func listenUnix(ctx context.Context, path string) (*socketFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen at %s: %w", path, err)
 	}
-	// Who can write to the socket can change the ring: owner and group.
+	// Write access to the socket is power over the ring: owner and group.
 	err = os.Chmod(path, 0o660)
 	if err == nil {
 		info, err = os.Lstat(path)

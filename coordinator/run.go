@@ -255,7 +255,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	return err
 }
 
-// orderly tells whether nobody has to be told that this process ended.
+// orderly reports whether nobody has to be told that this process ended.
 func orderly(err error) bool {
 	return errors.Is(err, errLeft) || errors.Is(err, errStays) || errors.Is(err, errNeverJoined) || errors.Is(err, reason.ErrUsage) || errors.Is(err, election.ErrSuperseded)
 }

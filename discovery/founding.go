@@ -377,7 +377,7 @@ func (c *core) badNames(now time.Time, req *peerv1.AcceptFounderRequest) string 
 	return ""
 }
 
-// mayLead tells whether the name is known to be a node that is no witness.
+// mayLead reports whether the name is known to be a node that is no witness.
 func (c *core) mayLead(now time.Time, name string) bool {
 	if name == c.self.Name {
 		return !c.self.Witness

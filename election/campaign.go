@@ -223,7 +223,7 @@ func (c *campaign) voteAnswered(from uint64, m *raftpb.Message) {
 	})
 }
 
-// certifiedLeader tells whether raft's leader in this term is certified dead.
+// certifiedLeader reports whether raft's leader in this term is certified dead.
 func (c *campaign) certifiedLeader() bool {
 	return c.raftLead != 0 && c.roster.verdict(c.raftLead).certified()
 }
@@ -266,7 +266,7 @@ func (c *campaign) yieldVote(term uint64) {
 }
 
 // retryAfter spreads further campaigns, so that two candidates that met once
-// do not meet for ever.
+// do not meet forever.
 func (c *campaign) retryAfter(tries int) time.Duration {
 	s := c.ring.Settings.Stagger()
 	d := s
@@ -386,7 +386,7 @@ func (c *campaign) deadPartner() (uint64, bool) {
 	return other, ok && me.Incarnation == c.cfg.Incarnation && !me.Witness
 }
 
-// leaderLost tells whether raft's present leader is silent for a lease, is
+// leaderLost reports whether raft's present leader is silent for a lease, is
 // suspected in its term, is certified dead, or is none.
 func (c *campaign) leaderLost() bool {
 	if _, ok := c.deadPartner(); ok {

@@ -89,7 +89,7 @@ func (v *voters) reconcile() {
 		}
 	}
 	if !v.keepsQuorum(changes) {
-		// Who votes stays. But newcomers get the log: they may be the majority that
+		// Voters stay. But newcomers get the log: they may be the majority that
 		// is missing, or the only ones who can watch the dead.
 		changes = slices.DeleteFunc(changes, func(c *raftpb.ConfChangeSingle) bool {
 			return c.GetType() == raftpb.ConfChangeAddNode || slices.Contains(v.conf.GetVoters(), c.GetNodeId())
@@ -117,7 +117,7 @@ func (v *voters) countsTheRecorded() bool {
 	})
 }
 
-// keepsQuorum tells whether the configuration after the changes has a majority
+// keepsQuorum reports whether the configuration after the changes has a majority
 // that has answered since the ring changed: a voter may have died a moment ago, and
 // the one that leaves may be needed for the next majority. If it has none, others have
 // to be evicted in the same change first: removing a living member one by one could

@@ -346,7 +346,7 @@ func (i *identity) forgetStale(id uint64) {
 	}
 }
 
-// concerns tells whether a suspicion is about a process that the member may
+// concerns reports whether a suspicion is about a process that the member may
 // still be. Monitors know the committed incarnation alone, and a newer one may
 // die before it is committed; the leader's own probe asks for any.
 func (i *identity) concerns(s ring.Opinion, m ring.Member) bool {

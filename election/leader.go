@@ -96,7 +96,7 @@ func (ld *leader) declareRule() {
 			e.Evidence, e.By, ok = ring.Silent, ld.cfg.ID, true
 		}
 		if !ok {
-			// Whoever is dead before the heir goes at once: the heir must not
+			// A dead member before the heir goes at once: the heir must not
 			// have to find that out again.
 			ld.evictAll(evict)
 			ld.caretaker.takeCare(heir, dead)

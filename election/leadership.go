@@ -156,7 +156,7 @@ func (ls *leadership) tickEvery() time.Duration {
 
 // retrySnapshot lets raft send a snapshot again to a member that answers a
 // heartbeat but did not acknowledge it: it may be lost, and raft would wait
-// for it for ever.
+// for it forever.
 func (ls *leadership) retrySnapshot(id uint64) {
 	f := ls.lead.followers.Get(id)
 	if f != nil && f.snapshot.set && ls.now >= f.snapshot.at.Add(ls.ring.Settings.RenewEvery()) {

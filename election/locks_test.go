@@ -137,7 +137,7 @@ func TestALateRenewalDropsNoVote(t *testing.T) {
 	}
 }
 
-// Who alone can elect a leader is named.
+// The members that alone can elect a leader are named.
 func TestTheOnlyVoterIsNamed(t *testing.T) {
 	n := assemble(Config{ID: 2}, &ring.State{Members: []ring.Member{{ID: 1, Name: "n1"}}}, 0)
 	for want, voters := range map[string][]uint64{"the only voter is n1": {1}, "2 of 3 voters are needed": {1, 2, 3}} {

@@ -320,7 +320,7 @@ func (m *membership) majoritySaysNo(voters []uint64) bool {
 }
 
 // leaveRule lets a member that was taken out of the ring go as soon as the
-// others say that raft does without it too. Who never voted goes after a while.
+// others say that raft does without it too. A member that never voted goes after a while.
 func (m *membership) leaveRule() {
 	if m.leavingSince == 0 {
 		return

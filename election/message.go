@@ -228,7 +228,7 @@ type ProbeResult struct {
 	Recorded  bool // as in the Probe
 }
 
-// found tells whether the member was reached. Another process that is no
+// found reports whether the member was reached. Another process that is no
 // member has its place for good.
 func (r ProbeResult) found() bool {
 	return r.Outcome == Answered && (r.AnsweredBy == r.Incarnation || r.AnsweredAs == r.ID)

@@ -80,7 +80,7 @@ const releasedAhead = 16
 // maxHeldVotes bounds held; there are never more candidates than voters.
 const maxHeldVotes = 32
 
-// free tells whether this member may help somebody to lead: no promise lives,
+// free reports whether this member may help somebody to lead: no promise lives,
 // and no forgotten one can.
 func (v *promises) free() bool {
 	return v.now >= v.promise.until && v.now >= v.waitUntil

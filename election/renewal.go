@@ -207,7 +207,7 @@ func (rw *renewal) renewTargets() []uint64 {
 	return ids
 }
 
-// bound tells whether a learner's promise lives by this leader's count. The
+// bound reports whether a learner's promise lives by this leader's count. The
 // first time that it does not, it is asked for at once.
 func (rw *renewal) bound(id uint64) bool {
 	r := rw.lease

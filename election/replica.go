@@ -344,7 +344,7 @@ func (r *replica) changesVoters(e *raftpb.Entry) bool {
 	})
 }
 
-// wantsSeal tells whether the present configuration has to be sealed: somebody
+// wantsSeal reports whether the present configuration has to be sealed: somebody
 // waits to be let go, or the voters are a pair, each of which may have to go on
 // alone.
 func (r *replica) wantsSeal() bool {
@@ -362,7 +362,7 @@ func (r *replica) wantsSeal() bool {
 	return false
 }
 
-// unappliedConf tells whether a configuration change may be in the log beyond
+// unappliedConf reports whether a configuration change may be in the log beyond
 // what is applied. A new leader cannot know what its predecessor left there
 // before it has applied an entry of its own term.
 func (r *replica) unappliedConf() bool {
@@ -377,7 +377,7 @@ func (r *replica) unappliedConf() bool {
 	return false
 }
 
-// needed tells whether a former member's answers or log may still be needed.
+// needed reports whether a former member's answers or log may still be needed.
 func (r *replica) needed(id uint64) bool {
 	return r.gone.Get(id) != nil || r.inConf(id) || id == r.dropped
 }
@@ -414,7 +414,7 @@ func (r *replica) heldUp() bool {
 	return true
 }
 
-// declared tells whether this raft leader's declaration is committed.
+// declared reports whether this raft leader's declaration is committed.
 func (r *replica) declared() bool {
 	return r.ring.Term == r.term && r.ring.LeaderID == r.cfg.ID
 }
@@ -433,7 +433,7 @@ func (r *replica) otherVoters() []uint64 {
 	return ids
 }
 
-// inConf tells whether raft's configuration counts a member, as voter or
+// inConf reports whether raft's configuration counts a member, as voter or
 // learner.
 func (r *replica) inConf(id uint64) bool {
 	return r.isVoter(id) || slices.Contains(r.conf.GetLearners(), id) || slices.Contains(r.conf.GetLearnersNext(), id)

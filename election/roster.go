@@ -143,7 +143,7 @@ func (r *roster) heardSince(voters []uint64, since Instant) int {
 	return k
 }
 
-// inTouch tells whether a majority of the configuration was heard of within a
+// inTouch reports whether a majority of the configuration was heard of within a
 // lease and is not thought dead. A leader that is cut off, or whose voters die,
 // changes nothing: what it appends then would be committed by its successor.
 func (r *roster) inTouch() bool {
@@ -160,7 +160,7 @@ func (r *roster) majorityHeard(voters []uint64) bool {
 	return inTouch > len(voters)/2
 }
 
-// bearsAnotherDeath tells whether the configuration keeps its majority if one
+// bearsAnotherDeath reports whether the configuration keeps its majority if one
 // more voter dies.
 func (r *roster) bearsAnotherDeath() bool {
 	voters, alive := r.conf.GetVoters(), 0
@@ -186,7 +186,7 @@ func (r *roster) check(id uint64) {
 	r.send(Message{To: id, Check: &Check{}})
 }
 
-// checkedSilent tells whether this member asked a suspect for a sign of life
+// checkedSilent reports whether this member asked a suspect for a sign of life
 // and got none for as long as it takes to miss one probe less than a suspicion
 // needs.
 func (r *roster) checkedSilent(id uint64) bool {

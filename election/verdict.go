@@ -172,7 +172,7 @@ func (v *verdicts) probe(m ring.Member, s *suspect) {
 	v.emit(v.identity.probeOf(m))
 }
 
-// silentToAll tells whether the old leader may go although no monitor suspects
+// silentToAll reports whether the old leader may go although no monitor suspects
 // it yet: a majority has just voted whose promises had run out, so none of it
 // had heard a renewal for a lease, and this winner has not either, and has
 // asked it in vain.
@@ -336,7 +336,7 @@ func (v *verdicts) found(m ring.Member) (ring.Evict, bool) {
 	if p.suspect.Grant() != 0 && m.ID == v.ring.LeaderID && v.roster.checkedSilent(m.ID) {
 		return e, true
 	}
-	// Whoever follows a leader hears from it all the time; a lease of silence
+	// A follower of a leader hears from it all the time; a lease of silence
 	// is worth a probe.
 	return e, p.heard.set && m.ID == v.ring.LeaderID && v.now >= p.heard.at.Add(v.ring.Settings.Lease())
 }

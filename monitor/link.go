@@ -41,7 +41,7 @@ func (m *monitor) take(now mono.Instant, r received) error {
 	return nil
 }
 
-// own tells whether a link is of the coordinator that this monitor watches. A
+// own reports whether a link is of the coordinator that this monitor watches. A
 // certificate about another would be a lie that voids promises.
 func (m *monitor) own(l *localv1.Link) bool {
 	if l.GetSelf().GetId() == 0 || l.GetSelf().GetIncarnation() == m.o.Incarnation {
@@ -52,7 +52,7 @@ func (m *monitor) own(l *localv1.Link) bool {
 	return false
 }
 
-// fresh tells whether a link is newer than what the monitor has. Epochs of two
+// fresh reports whether a link is newer than what the monitor has. Epochs of two
 // rings, and of before and after a leave, are not compared.
 func (m *monitor) fresh(l *localv1.Link) bool {
 	old := m.link

@@ -79,7 +79,7 @@ func (l *local) run(ctx context.Context) {
 }
 
 // stream registers and carries reports until the stream breaks. registered
-// tells whether the coordinator answered anything.
+// reports whether the coordinator answered anything.
 func (l *local) stream(ctx context.Context, cc *grpc.ClientConn) (registered bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	s, err := localv1.NewLocalServiceClient(cc).Monitor(ctx)

@@ -196,7 +196,7 @@ func (n *neighbour) drop() {
 	}
 }
 
-// up tells whether a stream to the neighbour is up.
+// up reports whether a stream to the neighbour is up.
 func (n *neighbour) up() bool {
 	return slices.ContainsFunc(n.paths, func(p *path) bool {
 		return slices.ContainsFunc(p.attempts, func(a *attempt) bool { return a.stream != nil })

@@ -56,7 +56,7 @@ func (p *process) wait() error {
 	return p.conn.Read(ended)
 }
 
-// gone tells whether the process has ended.
+// gone reports whether the process has ended.
 func (p *process) gone() bool {
 	if p.file == nil {
 		return true

@@ -127,7 +127,7 @@ func (s *Sender) flush() {
 	}
 }
 
-// write tells whether there was room.
+// write reports whether there was room.
 func write(fd uintptr, message []byte) (bool, error) {
 	for {
 		err := unix.Send(int(fd), message, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)

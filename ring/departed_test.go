@@ -47,7 +47,7 @@ func TestWhoDepartedIsListed(t *testing.T) {
 		t.Fatalf("departed %+v\nwant %+v", s.Departed, want)
 	}
 
-	// Who is back is none any more, at whatever address and under whatever id.
+	// A member that is back is no longer listed, at whatever address and under whatever id.
 	apply(t, s, 11, Command{Join: &Join{Member: Member{Name: "c", Incarnation: 2, Addresses: []string{"z:1"}}}})
 	// A member that replaces itself was never away.
 	apply(t, s, 11, Command{Join: &Join{Member: Member{Name: "e", Incarnation: 2, Addresses: []string{"a:1"}}, Replaces: 5}})

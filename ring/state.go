@@ -195,7 +195,7 @@ func (s *State) MemberByName(name string) (Member, bool) {
 	return Member{}, false
 }
 
-// Gone tells whether the id was once allocated and is no member any more.
+// Gone reports whether the id was once allocated and is no member any more.
 func (s *State) Gone(id uint64) bool {
 	_, ok := s.index(id)
 	return !ok && id != 0 && id <= s.HighestID

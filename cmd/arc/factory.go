@@ -21,7 +21,7 @@ type factory struct {
 	now        func() time.Time
 	hostname   func() (string, error)
 	executable func() (string, error)
-	// terminal tells whether out is one.
+	// terminal reports whether out is one.
 	terminal bool
 
 	// What the global flags say, set before a command runs.

@@ -252,5 +252,5 @@ func names(count cobra.PositionalArgs) cobra.PositionalArgs {
 
 func none(cmd *cobra.Command, args []string) error { return atMost(0, "no argument")(cmd, args) }
 
-// given tells whether a plain flag was set.
+// given reports whether a plain flag was set.
 func given(flags *pflag.FlagSet, name string) bool { return flags.Changed(name) }

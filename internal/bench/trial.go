@@ -58,7 +58,7 @@ func (e *trialEnv) attempt(ctx context.Context, f Fault) (outcome, error) {
 	if second == nobody || second == leader.Number() {
 		return outcome{}, fmt.Errorf("%v after the cable of %s is back the others do not agree on another leader", f.Again, leader)
 	}
-	// Who has just come back is not judged.
+	// A host that has just come back is not judged.
 	return e.strike(ctx, f, e.lab.Host(second), survivors, without(survivors, second))
 }
 

@@ -162,7 +162,7 @@ func (s *Set) Values() []Value {
 	return out
 }
 
-// Bad tells whether Resolve could not make sense of the option's value.
+// Bad reports whether Resolve could not make sense of the option's value.
 func (s *Set) Bad(key string) bool { return s.opts[key].bad }
 
 // Layer tells which layer decided the option.

@@ -15,7 +15,7 @@
 // messages, and go through sockio. Transport security has one place: the Dialer's
 // Credentials. Without any everything is sent in the clear.
 //
-// A connection says nothing of who answers. Whoever dials checks that.
+// A connection does not prove who answers. The dialler checks that.
 //
 // All functions and methods may be called from any goroutine.
 package connect

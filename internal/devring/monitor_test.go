@@ -98,7 +98,7 @@ func dialsAfresh(t *testing.T, r *Ring, n *Node, target string) {
 	}))
 }
 
-// logs tells whether the node said so after the first so many bytes.
+// logs reports whether the node said so after the first so many bytes.
 func logs(n *Node, logged int, what string) error {
 	if log := n.LogTail(1 << 20)[logged:]; !strings.Contains(log, what) {
 		return fmt.Errorf("no %q in %q", what, log)

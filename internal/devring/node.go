@@ -151,7 +151,7 @@ func cleanEnv() []string {
 	return env
 }
 
-// Running tells whether the coordinator's process exists.
+// Running reports whether the coordinator's process exists.
 func (n *Node) Running() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -170,7 +170,7 @@ func (n *Node) runningLocked() bool {
 	}
 }
 
-// Stopped tells whether Stop was called, and Cont not since.
+// Stopped reports whether Stop was called, and Cont not since.
 func (n *Node) Stopped() bool {
 	p := n.current()
 	return p != nil && p.stopped.Load()

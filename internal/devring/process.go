@@ -116,7 +116,7 @@ func readPID(path string) (int, error) {
 	return pid, nil
 }
 
-// below tells whether the process was started with a path below dir.
+// below reports whether the process was started with a path below dir.
 func below(pid int, dir string) bool {
 	line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
 	return err == nil && bytes.Contains(line, []byte(dir+"/"))

@@ -141,7 +141,7 @@ func notice(t *testing.T, manager *net.UnixConn, n *Node) (state string, by int)
 	}
 }
 
-// isRealtime tells whether every thread of a process is under SCHED_RR and its
+// isRealtime reports whether every thread of a process is under SCHED_RR and its
 // memory is locked.
 func isRealtime(pid int) error {
 	dir := "/proc/" + strconv.Itoa(pid)

@@ -270,7 +270,7 @@ const (
 
 // What a coordinator sees to by itself.
 const (
-	// Idle is for how long nothing must have happened in a ring until no failover can
+	// Idle is the time without events in a ring after which no failover can
 	// be under way, and by how much a coordinator puts off what nobody waits for. It
 	// does these things then: a link that is not urgent, words to discovery, the mark of
 	// the log's end, a collection of garbage.

@@ -63,7 +63,7 @@ func policy() error {
 	return fmt.Errorf("set SCHED_RR priority %d: %w: %w; %s", Priority, ErrDenied, err, why)
 }
 
-// tryLock tells whether lock will be allowed in the new image.
+// tryLock reports whether lock will be allowed in the new image.
 func tryLock() error {
 	if err := lock(); err != nil {
 		return err
@@ -93,7 +93,7 @@ func lockDenied(err error) error {
 		ErrDenied, err, limit(unix.RLIMIT_MEMLOCK))
 }
 
-// check tells whether every thread is under SCHED_RR.
+// check reports whether every thread is under SCHED_RR.
 func check() error {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
@@ -130,7 +130,7 @@ func limit(resource int) string {
 	return strconv.FormatUint(l.Cur, 10)
 }
 
-// capable tells whether the process has a capability in effect. In a user
+// capable reports whether the process has a capability in effect. In a user
 // namespace the kernel may refuse all the same.
 func capable(c int) bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}

@@ -122,7 +122,7 @@ func (s *Sim) lastReach(a, b *node) int64 {
 	return t
 }
 
-// survives tells whether n is one of a pair whose other process has ended: it
+// survives reports whether n is one of a pair whose other process has ended: it
 // may go on alone.
 func (s *Sim) survives(n *node, voters []uint64) bool {
 	if len(voters) != 2 || !slices.Contains(voters, n.id) {
@@ -227,7 +227,7 @@ func (s *Sim) leaderNow() int {
 	return -1
 }
 
-// quorum tells whether the voters that run, or will run again from their
+// quorum reports whether the voters that run, or will run again from their
 // disks, can elect a leader by what they themselves know: those with the
 // longest log win or nobody, and they count by the configuration that they
 // know to be committed. lose, if not -1, is a machine that is lost.
@@ -296,7 +296,7 @@ func (s *Sim) quorumWithout(lost func(*node) bool) bool {
 	return ok && most(s.ledger.voters) && most(s.ledger.outgoing)
 }
 
-// demanded tells whether there has to be a leader again.
+// demanded reports whether there has to be a leader again.
 func (s *Sim) demanded() bool {
 	return s.world.Demand || (s.quorum(-1) && s.mayLead() || s.foundersThere()) && !s.needsUnproven()
 }

@@ -184,7 +184,7 @@ func (s *Sim) healLink(from, to int) {
 	s.redial(to, from)
 }
 
-// open tells whether a message from one machine to another would get through
+// open reports whether a message from one machine to another would get through
 // now, but for chance.
 func (s *Sim) open(from, to int) bool { return from == to || s.link(from, to).cut == 0 }
 
@@ -256,7 +256,7 @@ func copyRaft(m *raftpb.Message) *raftpb.Message {
 // hellos opens the streams between a node and its peers: each side dials.
 func (s *Sim) hellos(n *node) {
 	for _, o := range s.nodes {
-		// Who has just joined was told of all members with the answer.
+		// A member that has just joined was told of all members with the answer.
 		if s.world.Formed && o.idx >= 24 {
 			break // a joiner dials the voters alone
 		}
@@ -357,7 +357,7 @@ func (n *node) met(id uint64, now int64, present bool) {
 	}
 }
 
-// heardSince tells whether anything of a member's present process came in
+// heardSince reports whether anything of a member's present process came in
 // after a time.
 func (n *node) heardSince(id uint64, since int64) bool {
 	return slices.ContainsFunc(n.meetings, func(m meeting) bool { return m.id == id && m.present > since })

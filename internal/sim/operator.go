@@ -109,7 +109,7 @@ func (s *Sim) operated(n *node, c *rpc) {
 	case errors.Is(c.err, election.ErrNotLeader), errors.Is(c.err, election.ErrLeadershipLost), errors.Is(c.err, election.ErrBusy):
 		s.opNext(op, s.between(n.rnd, 5*time.Millisecond, 200*time.Millisecond), c.hint)
 	default:
-		// Who is back, or was forgotten at an earlier try, is not listed any more.
+		// A member that is back, or was forgotten at an earlier try, is not listed any more.
 		op.answered = op.answered || op.what == forgetting && errors.Is(c.err, ring.ErrNotMember)
 		s.stats.count(op.what+": refused", 1)
 		s.tracef(n, "%s refused: %v", op.what, c.err)
@@ -224,6 +224,6 @@ func (s *Sim) askToLeave(n *node, leader uint64, r election.Request) {
 	s.transmit(n.idx, to, event{kind: evRPC, p: &rpc{from: n.idx, op: op}}, true)
 }
 
-// operating tells whether an operator's wish took effect since the ring was
+// operating reports whether an operator's wish took effect since the ring was
 // last whole.
 func (s *Sim) operating() bool { return s.lastOp >= s.wholeAt }

@@ -46,7 +46,7 @@ const (
 
 var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "pinged", "inquire", "standing", "readdress", "wish", "mon-runs", "led"}
 
-// travels tells whether an event comes over the network: a stopped process's
+// travels reports whether an event comes over the network: a stopped process's
 // socket takes only so many.
 func (k evKind) travels() bool {
 	switch k {

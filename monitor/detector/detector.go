@@ -108,7 +108,7 @@ func (d *Detector) Tick(now mono.Instant) Result {
 	return d.result(now, changed, d.seq)
 }
 
-// judge counts the newest probe if it is unanswered, and tells whether a
+// judge counts the newest probe if it is unanswered, and reports whether a
 // suspicion begins.
 func (d *Detector) judge(now mono.Instant, doubt bool) bool {
 	if d.seq == 0 || d.acked >= d.seq {
@@ -255,11 +255,11 @@ func (d *Detector) State() State { return d.state }
 // Evidence returns what a suspicion rests on, empty if there is none.
 func (d *Detector) Evidence() ring.Evidence { return d.evidence }
 
-// Doubted tells whether anything speaks against the member: a missed probe, a
+// Doubted reports whether anything speaks against the member: a missed probe, a
 // broken stream, or a suspicion.
 func (d *Detector) Doubted() bool { return d.misses > 0 || d.broken || d.state == Suspect }
 
-// Replaced tells whether the member is suspect since somebody else answers in
+// Replaced reports whether the member is suspect since somebody else answers in
 // its place.
 func (d *Detector) Replaced() bool { return d.state == Suspect && d.cause == SomebodyElse }
 

@@ -263,7 +263,7 @@ func (l *Loop) Heard() bool { return l.heardPeer.Load() != 0 }
 // Stop ends run; the caller waits for done.
 func (l *Loop) Stop() { l.once.Do(func() { close(l.quit) }) }
 
-// Over tells whether run has returned, and whether because this node is out of
+// Over reports whether run has returned, and whether because this node is out of
 // the ring.
 func (l *Loop) Over() (ended, out bool) {
 	select {

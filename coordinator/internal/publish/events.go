@@ -150,7 +150,7 @@ func NameOf(s *ring.State, id uint64) string {
 
 // Missed returns the changes that lead from one state to another when the
 // commands in between were never seen, as after a snapshot from the leader.
-// Who is gone may have left or been evicted: that is not known any more.
+// A missing member may have left or been evicted: that is no longer known.
 func Missed(from, to *ring.State) []ring.Change {
 	var out []ring.Change
 	for _, m := range from.Members {

@@ -64,7 +64,7 @@ func mergeSettings(cur ring.Settings, changes map[string]string) (ring.Settings,
 	return next, nil
 }
 
-// isProfile tells whether s has exactly the timings of the profile it names.
+// isProfile reports whether s has exactly the timings of the profile it names.
 func isProfile(s ring.Settings) bool {
 	p, err := ring.ProfileSettings(s.Profile)
 	if err != nil {

@@ -89,7 +89,7 @@ func (p *peer) ask(set func(*asked)) {
 	}
 }
 
-// is tells whether update would change nothing.
+// is reports whether update would change nothing.
 func (p *peer) is(info Peer) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -183,7 +183,7 @@ func (p *peer) overflowed() {
 	if !recent {
 		p.ask(func(a *asked) {
 			a.overflow = true
-			// Who is not connected, or thought dead, cannot keep up.
+			// A peer that is not connected, or thought dead, cannot keep up.
 			a.loud = p.isUp() && !p.quiet
 		})
 	}

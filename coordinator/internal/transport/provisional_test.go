@@ -285,7 +285,7 @@ func TestProvisionalPeersAreBounded(t *testing.T) {
 		if n := count(); n != limits.UnlistedPeers {
 			t.Errorf("%d provisional peers, want %d", n, limits.UnlistedPeers)
 		}
-		// Who is answered gets a place, until all places are used.
+		// A peer that is answered gets a place, until all places are used.
 		for id := uint64(first + many - 1); id >= first; id-- {
 			tr.Send(renew(1, id, 1))
 			if used := first + many - id; tr.knows(id) != (used <= limits.UnlistedPeers) {

@@ -18,7 +18,7 @@ type item struct {
 	gist gist
 }
 
-// gist is what tells whether a raft message says all that an earlier one does.
+// gist is what reports whether a raft message says all that an earlier one does.
 // Raft sends the commit index on its own right before the next entry, whose
 // message has it too, to everybody who is not waited for; and every message
 // costs both ends more than anything in it.
@@ -44,7 +44,7 @@ func gistOf(m *raftpb.Message) gist {
 	return g
 }
 
-// covers tells whether nothing is lost with an earlier message.
+// covers reports whether nothing is lost with an earlier message.
 func (g gist) covers(old gist) bool {
 	return g.good && old.bare && g.kind == old.kind && g.term == old.term && g.index >= old.index && g.commit >= old.commit
 }

@@ -118,7 +118,7 @@ func (t *Transport) SetPeers(peers []Peer) {
 	}
 }
 
-// known tells whether there is nothing to do: the peers are exactly these, none
+// known reports whether there is nothing to do: the peers are exactly these, none
 // provisional. Most changes of the ring's configuration change no member.
 func (t *Transport) known(peers []Peer, self uint64) bool {
 	t.mu.Lock()

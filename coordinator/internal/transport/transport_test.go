@@ -332,7 +332,7 @@ func TestADistantPeerIsDialledWhenThereIsSomethingToSay(t *testing.T) {
 	distant := b.peer()
 	distant.Distant = true
 	a.tr.SetPeers([]Peer{distant, c.peer()})
-	// Whoever is near is dialled at once, and the distant one not before it is
+	// A near peer is dialled at once, and the distant one not before it is
 	// written to.
 	if id := await(t, "stream", a.up); id != 3 {
 		t.Fatalf("the first stream is to %d, want 3", id)
