@@ -13,5 +13,5 @@
 //
 // What it does not guarantee: that an answer is still true when it arrives.
 // StatusResponse.Claiming was true at the moment of asking, and stays true for
-// LeaseMs at the most; whoever guards a resource checks the token there.
+// LeaseMs at the most. A guarded resource has to check the token itself.
 package client

@@ -6,7 +6,7 @@
 // before main begins. So Enter gives it to one thread and executes the program
 // again from there: all threads of the new image descend from that one and
 // inherit it, and so does every process that is started later, the monitor for
-// one. Whoever starts a program that is not to run under it has to reset it.
+// one. A process that starts a program outside of it has to reset it.
 // Locked memory is inherited by nobody, which is why Keep locks it in each
 // process.
 //

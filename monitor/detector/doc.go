@@ -13,7 +13,7 @@
 // one origin per value. Nothing here may be called from two goroutines at once.
 //
 // What it does not guarantee: a suspicion is an opinion. The member may be
-// alive behind a cut, or stopped for a while; who evicts has to look again.
+// alive behind a cut, or stopped for a while; the leader probes before it evicts.
 // While the caller's own ticks come late, a silent member is noticed up to
 // four times later than the settings say, but it is noticed.
 package detector

@@ -20,7 +20,7 @@
 // its stream told. A hello ends the streams of smaller incarnations of the same
 // member, which are earlier processes. One that is smaller itself, because it
 // comes late or a clock was set back, is answered, and ends nothing: both
-// processes are heard, each under its own incarnation, and whoever takes the
+// processes are heard, each under its own incarnation, and the receiver of the
 // messages decides whose word counts.
 //
 // It does not guarantee delivery. A message is lost at times when its peer is
