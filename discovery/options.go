@@ -31,7 +31,7 @@ type Options struct {
 	// reached; the first ones are advertised, at most limits.Addresses and as many as
 	// a datagram holds. Without any nothing is said until SetAddresses.
 	Addresses []string
-	// Classes are told to whoever hears this node; at most limits.Classes words.
+	// Classes are told to all who hear this node; at most limits.Classes words.
 	Classes []string
 	// Witness: this node never leads, so it never founds; it counts among the
 	// expected ones and gives its word to a founder.

@@ -272,9 +272,11 @@ func (w *world) effect(nd *node, e election.Effect) {
 		}
 	case election.Superseded:
 		w.logf("%s is superseded (behind: %v)", nd.name, e.Behind)
+		nd.n.StatusVersion(w.now)
 		nd.up, nd.superseded = false, &e
 	case election.Removed:
 		w.logf("%s is removed: %s", nd.name, e.Why)
+		nd.n.StatusVersion(w.now)
 		nd.up, nd.disk = false, disk{}
 	case election.Applied:
 		for _, c := range e.Changes {

@@ -429,7 +429,7 @@ func (i *identity) announceRule() {
 		// still be under way to everybody.
 		i.announce(i.ring.Settings.RenewEvery())
 	case i.now >= isolatedAt:
-		// Perhaps the ring went on without this member: whoever knows answers
+		// Perhaps the ring went on without this member: those who know answer
 		// with a notice.
 		i.announce(i.ring.Settings.Lease())
 	default:

@@ -69,7 +69,7 @@ type ackedRenewal struct {
 	until Instant
 }
 
-// sending takes down that a renewal goes out now. It binds whoever acks it for a lease,
+// sending takes down that a renewal goes out now. It binds those who ack it for a lease,
 // less what clocks may differ by.
 func (l *lease) sending() {
 	if l.first == 0 {

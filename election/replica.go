@@ -86,8 +86,8 @@ func (r *replica) refresh() (t transition) {
 }
 
 // leads reports whether this member leads by raft: as the declared leader, or as a
-// caretaker.
-func (r *replica) leads() bool { return r.role == raft.StateLeader }
+// caretaker. One whose part in the ring is over leads nobody.
+func (r *replica) leads() bool { return r.role == raft.StateLeader && !r.removed }
 
 // isFollower reports whether this member is a follower by raft, of somebody or of nobody.
 func (r *replica) isFollower() bool { return r.role == raft.StateFollower }

@@ -108,7 +108,7 @@ type Return struct {
 }
 
 // Seal says that raft's configuration with these voters, ascending, is known to
-// be committed by whoever has this entry.
+// be committed by those who have this entry.
 type Seal struct {
 	Voters []uint64 `json:"voters"`
 }

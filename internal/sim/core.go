@@ -27,6 +27,7 @@ type Core interface {
 	LeaderUntil() election.Instant
 	State() *ring.State
 	Status(now election.Instant) election.Status
+	StatusVersion(now election.Instant) election.StatusVersion
 }
 
 var _ Core = (*election.Node)(nil)

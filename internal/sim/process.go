@@ -449,6 +449,7 @@ func (s *Sim) carryOut(n *node, effects []election.Effect) {
 		case election.Inquire:
 			s.inquire(n)
 		case election.Removed:
+			s.lastLook(n)
 			s.removed(n, x)
 		case election.Refused:
 			if n.restored || n.twinOf != 0 || s.twinCounted(n) {
@@ -456,6 +457,7 @@ func (s *Sim) carryOut(n *node, effects []election.Effect) {
 			}
 			s.fail("effect", "%s refuses what member %d sent: %s", n.name, x.From, x.Why)
 		case election.Superseded:
+			s.lastLook(n)
 			s.superseded(n, x)
 		default:
 			s.fail("effect", "unknown effect %T", eff)

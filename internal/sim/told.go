@@ -39,3 +39,15 @@ func (s *Sim) checkTold(n *node) {
 		s.failAt(n, "told", "it is in epoch %d, and was told of %d", st.Epoch, n.told.epoch)
 	}
 }
+
+// lastLook reads a core whose part in the ring is over, as the daemon does once more.
+func (s *Sim) lastLook(n *node) {
+	now := n.clock.local(s.now)
+	if _, left := n.core.ClaimUntil(); left != 0 {
+		s.fail("effect", "%s is out of the ring and may claim until %v", n.name, left)
+	}
+	n.core.StatusVersion(now)
+	if st := n.core.Status(now); st.LeaderProven {
+		s.fail("effect", "%s is out of the ring and has proof of a leader", n.name)
+	}
+}

@@ -79,8 +79,8 @@ func TestAGrantIsHandedOverBeforeItsPong(t *testing.T) {
 		t.Errorf("handed over %+v, want %+v", p, want)
 	}
 
-	// Nothing is handed over without a grant; with one everything is, whoever
-	// leads: the same probe may come again by another path once this node does.
+	// Nothing is handed over without a grant; with one everything is,
+	// also while another member leads: the same probe may come again by another path once this node does.
 	ask(&peerv1.ProbeRequest{Seq: 2, FromId: 5})
 	if name := answer(2).GetName(); name != "" {
 		t.Errorf("the name is told again: %q", name)
