@@ -239,8 +239,8 @@ func (c *core) asked(now time.Time, round uint64, name string, incarnation uint6
 		t.wait = min(2*t.wait, durations.FounderUnanswered.Longest)
 		return append([]effect{note{level: debug, message: "asking to found got no answer", args: []any{"peer", name, "error", problem}}}, c.tick(now)...)
 	case !accepted:
-		// It has its reasons, and they will not go away at once. Whoever
-		// accepted is set free by seeing that this node gave up.
+		// It has its reasons, and they will not go away at once. Those
+		// who accepted are set free when they see that this node gave up.
 		return append(c.giveUp(now, fmt.Sprintf("%s refused: %s", name, reason)), c.tick(now)...)
 	}
 	t.accepted = true

@@ -204,7 +204,7 @@ func (r *roster) checkedSilent(id uint64) bool {
 }
 
 // missRenewal asks the leader for a sign of life once its renewals are overdue,
-// so that whoever wins when the promises have ended has looked for itself.
+// so that the winner has looked for itself by the time that the promises have ended.
 func (r *roster) missRenewal() {
 	if r.raftLead == 0 || r.raftLead != r.ring.LeaderID {
 		return

@@ -282,7 +282,7 @@ func (n *Node) declareAtOnce() {
 }
 
 // Pinged hands in a watcher's probe, in the order of their receipt; every one
-// that is answered and carries a grant, whoever leads.
+// that is answered and carries a grant, also while another member leads.
 func (n *Node) Pinged(now Instant, p Ping) { n.step(now, "ping", func() { n.lease.pinged(p) }) }
 
 // Answered hands in what another member says of this one.

@@ -60,8 +60,8 @@ func (v *verdicts) ownSuspicion(s ring.Opinion) {
 		v.roster.doubtTouch()
 	}
 	v.suspicion(s)
-	// Repeats are for the case that one got lost, not for every probe of a link
-	// that has one every few milliseconds.
+	// A report is repeated since one may get lost. On a link with a probe every few
+	// milliseconds, not each of them is worth a repeat.
 	if v.told == s && v.now < v.toldAt.Add(v.ring.Settings.RenewEvery()) {
 		return
 	}

@@ -18,7 +18,7 @@ import (
 // still; newer ones are dropped and counted.
 const linesKept = 4096
 
-// NewAsync is New for a process that must not wait for whoever reads its log: a
+// NewAsync is New for a process that must not wait for the reader of its log: a
 // terminal that is held, a full pipe. Lines are written by a goroutine of its
 // own; flush, which has to be called once at the end, waits for it, for a second
 // at most. What the process could not write before it was killed is lost.

@@ -3,7 +3,7 @@
 //
 // Everything else takes a logger in its options and treats nil as
 // hclog.NewNullLogger. There is no package-level logger, here or elsewhere.
-// Whoever builds a process (the command line, a test) calls New once; the
+// The builder of a process (the command line, a test) calls New once; the
 // returned logger may be used by any goroutine, and SetLevel on it reaches all
 // loggers that were named below it.
 //

@@ -65,7 +65,7 @@ var FaultKinds = []FaultKind{Kill, KillTwo, KillAll, Crash, CrashAll, Pause, Pau
 	Isolate, IsolateOneWay, Deaf, Partition, CutSome, Flap, Bounce, Slow, Lossy, Doubling, SlowDisk, FullDisk, ClockRate, WallClock, OpJoin, OpLeave, OpEvict, OpHandover,
 	OpSettings, Wear, CutWatcher, SlowMonitor, NoMonitor, Graph, StuckDisk, CloneDisk, RestoreDisk, Renumber, Usurp, Float, OpImpostor, Mistake}
 
-// Target says whom a fault hits: a machine by number, or whoever has a role
+// Target says whom a fault hits: a machine by number, or the one that has a role
 // when it strikes.
 type Target int
 

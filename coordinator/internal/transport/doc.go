@@ -9,9 +9,9 @@
 // nor the caller of Send.
 //
 // A member that lags does not know yet who joined after the state that it has
-// applied, perhaps the leader that it has to answer to catch up. So whoever has
-// a stream of this ring open to us, and is not gone, is a provisional peer
-// although SetPeers does not list it: it is dialled where its hello says, and
+// applied. One of these may be the leader, and it must answer the leader to catch
+// up. So a member that has a stream of this ring open to us, and is not gone, is a
+// provisional peer although SetPeers does not list it: it is dialled where its hello says, and
 // Send reaches it. It is dropped some seconds after its last stream to us ended;
 // when SetPeers lists it, it keeps its stream. There are at most 64; further
 // ones get a place only in exchange for one that nothing was sent to.
