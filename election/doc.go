@@ -26,7 +26,7 @@
 //	replica     this member's copy of the log, and raft's RawNode (replica.go, log.go,
 //	            storage.go, plausible.go)
 //	proposals   a leader's commands that are not applied yet (proposals.go)
-//	lease       where a leader's lease ends (lease.go, grant.go); it steps no raft
+//	lease       where a leader's lease ends: leaseEnd (lease.go, grant.go); it steps no raft
 //	promises    until when a voter is bound (promises.go); it steps no raft
 //	roster      one record of each other member (roster.go)
 //	identity    which process of a member counts (identity.go, claim.go, returns.go,
@@ -55,10 +55,16 @@
 // asks to be woken when time alone makes more follow. A new rule is a line in one of
 // them and a method of a part.
 //
-// Who leads is decided in these steps: ring.State.Heir says whose turn it is, campaign
-// when each member asks for votes, raft who wins, leader.declareRule whether the winner
-// is the heir, ring.State.Apply whether its declaration takes effect, and
-// leadership.computeClaim until when it may act.
+// Who leads is decided in these steps: ring.State.Heir (ring/state.go) says whose turn it
+// is, campaign when each member asks for votes, raft who wins, leader.declareRule whether
+// the winner is the heir, ring.State.Apply (ring/apply.go) whether its declaration takes
+// effect, and leadership.computeClaim until when it may act.
+//
+// A suspicion becomes an eviction in these steps: verdicts.ownSuspicion notes what the
+// own monitor says, verdicts.suspicion what others say, verdicts.confirm what the
+// leader's own probe finds; verdicts.against says whether that is enough, and
+// leader.evictRule proposes the eviction. A leader that is dead is evicted by its heir's
+// declaration instead (leader.declareRule, which asks verdicts.evidence).
 //
 // What it does not guarantee: G2 holds only while any two clocks' rates differ
 // by less than Settings.DriftPPM and the restarted process is given its log

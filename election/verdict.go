@@ -15,7 +15,8 @@ import (
 //	ownSuspicion  the own monitor's opinion is noted, and told to those who decide
 //	suspicion     somebody's opinion is noted; a leader begins a probe of its own
 //	confirm       the probe's answer takes the suspicion back, or confirms it
-//	evidence      a leader asks whether that is enough, and proposes the eviction
+//	against       says whether that is enough for the leader's evictRule, which proposes
+//	evidence      says the same of the old leader, for the declaration of the next one
 //
 // docs/architecture.md has the whole way, from the missed probe to the monitor's new
 // target.

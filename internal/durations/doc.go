@@ -3,7 +3,8 @@
 // must hold between them, and between them and the settings of the profiles, is
 // checked by its test.
 //
-// The settings of a ring are in package ring. Three kinds of durations stay where
+// The settings of a ring, by profile, and what follows from them are in package ring
+// (ring/settings.go), which declares no others. Three kinds of durations stay where
 // they are used: one that is computed from settings alone, a unit of conversion,
 // and the time of day that an output is rounded to. Package lint refuses any other
 // duration that is declared elsewhere.
