@@ -3,6 +3,7 @@ package discovery
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -306,12 +307,20 @@ func TestAdviceOfALongSearch(t *testing.T) {
 }
 
 func TestOutlets(t *testing.T) {
-	lo := card{name: "lo", index: 1, up: true, loopback: true, addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("::1/128")}}
-	eth := card{name: "eth0", index: 2, up: true, broadcast: true, multicast: true, addresses: []netip.Prefix{
-		netip.MustParsePrefix("10.1.2.3/20"), netip.MustParsePrefix("10.1.2.4/20"), netip.MustParsePrefix("fd00::1/64"), netip.MustParsePrefix("fe80::1/64")}}
-	cloud := card{name: "eth1", index: 3, up: true, broadcast: true, addresses: []netip.Prefix{netip.MustParsePrefix("10.9.9.9/32")}}
-	down := card{name: "eth2", index: 4, broadcast: true, addresses: []netip.Prefix{netip.MustParsePrefix("10.8.8.8/24")}}
-	tunnel := card{name: "tun0", index: 5, up: true, addresses: []netip.Prefix{netip.MustParsePrefix("10.7.7.7/24")}}
+	interfaces := 0
+	is := func(name string, flags net.Flags, addresses ...string) card {
+		interfaces++
+		c := card{Interface: net.Interface{Name: name, Index: interfaces, Flags: flags}}
+		for _, a := range addresses {
+			c.addresses = append(c.addresses, netip.MustParsePrefix(a))
+		}
+		return c
+	}
+	lo := is("lo", net.FlagUp|net.FlagLoopback, "127.0.0.1/8", "::1/128")
+	eth := is("eth0", net.FlagUp|net.FlagBroadcast|net.FlagMulticast, "10.1.2.3/20", "10.1.2.4/20", "fd00::1/64", "fe80::1/64")
+	cloud := is("eth1", net.FlagUp|net.FlagBroadcast, "10.9.9.9/32")
+	down := is("eth2", net.FlagBroadcast, "10.8.8.8/24")
+	tunnel := is("tun0", net.FlagUp, "10.7.7.7/24")
 	all := []card{lo, eth, cloud, down, tunnel}
 	for _, c := range []struct {
 		name  string

@@ -26,13 +26,13 @@ type outlet struct {
 
 func (o outlet) String() string { return o.name + "/" + o.to.WithZone("").String() }
 
-// card is a network interface with its addresses, as outlets needs it.
+// card is a network interface with its addresses.
 type card struct {
-	name                               string
-	index                              int
-	up, loopback, broadcast, multicast bool
-	addresses                          []netip.Prefix
+	net.Interface
+	addresses []netip.Prefix
 }
+
+func (c card) is(flag net.Flags) bool { return c.Flags&flag != 0 }
 
 // cards lists this machine's interfaces.
 func cards() ([]card, error) {
@@ -42,19 +42,14 @@ func cards() ([]card, error) {
 	}
 	var out []card
 	for _, i := range all {
-		c := card{
-			name: i.Name, index: i.Index, up: i.Flags&net.FlagUp != 0, loopback: i.Flags&net.FlagLoopback != 0,
-			broadcast: i.Flags&net.FlagBroadcast != 0, multicast: i.Flags&net.FlagMulticast != 0,
-		}
+		c := card{Interface: i}
 		addrs, err := i.Addrs()
 		if err != nil {
 			continue // It went away meanwhile.
 		}
 		for _, a := range addrs {
-			if n, ok := a.(*net.IPNet); ok {
-				ip, _ := netip.AddrFromSlice(n.IP)
-				ones, _ := n.Mask.Size()
-				c.addresses = append(c.addresses, netip.PrefixFrom(ip.Unmap(), ones))
+			if p, err := netip.ParsePrefix(a.String()); err == nil {
+				c.addresses = append(c.addresses, p)
 			}
 		}
 		out = append(out, c)
@@ -75,14 +70,14 @@ func (s scope) everywhere() bool {
 
 // loopbackOnly: nothing may leave this machine.
 func (s scope) loopbackOnly() bool {
-	return !s.everywhere() && !slices.ContainsFunc(s.bind, func(a netip.Addr) bool { return !a.Unmap().IsLoopback() })
+	return !s.everywhere() && !slices.ContainsFunc(s.bind, func(a netip.Addr) bool { return !a.IsLoopback() })
 }
 
-// check says whether all the named interfaces exist.
+// check refuses a named interface that does not exist.
 func (s scope) check(all []card) error {
 	var have []string
 	for _, c := range all {
-		have = append(have, c.name)
+		have = append(have, c.Name)
 	}
 	for _, name := range s.names {
 		if !slices.Contains(have, name) {
@@ -92,9 +87,9 @@ func (s scope) check(all []card) error {
 	return nil
 }
 
-// CheckInterfaces says whether the machine has all the named interfaces; the
-// error wraps ErrOptions. New finds that too, but after its caller has opened
-// what Options need.
+// CheckInterfaces refuses a named interface that the machine has not; the error
+// wraps ErrOptions. New does that too, but after its caller has opened what
+// Options need.
 func CheckInterfaces(names []string) error {
 	all, err := cards()
 	if err != nil {
@@ -109,21 +104,19 @@ func CheckInterfaces(names []string) error {
 func (s scope) outlets(all []card) []outlet {
 	var out, loopback []outlet
 	for _, c := range all {
-		if !c.up || len(s.names) > 0 && !slices.Contains(s.names, c.name) {
-			continue
-		}
-		if c.loopback {
-			if s.bindsLoopback() || slices.Contains(s.names, c.name) {
-				out = append(out, loopbackOutlet(c))
-			} else if s.everywhere() {
-				loopback = append(loopback, loopbackOutlet(c))
+		named := slices.Contains(s.names, c.Name)
+		o := outlet{name: c.Name, index: c.Index, to: loopbackBroadcast, from: loopbackAddress}
+		switch {
+		case !c.is(net.FlagUp) || len(s.names) > 0 && !named:
+		case !c.is(net.FlagLoopback):
+			if !s.loopbackOnly() {
+				out = append(out, s.outletsOf(c)...)
 			}
-			continue
+		case named || slices.ContainsFunc(s.bind, netip.Addr.IsLoopback):
+			out = append(out, o)
+		case s.everywhere():
+			loopback = append(loopback, o)
 		}
-		if s.loopbackOnly() {
-			continue
-		}
-		out = append(out, s.outletsOf(c)...)
 	}
 	if len(out) == 0 {
 		return loopback
@@ -131,20 +124,12 @@ func (s scope) outlets(all []card) []outlet {
 	return out
 }
 
-// bindsLoopback holds for ::1 too: IPv6 has no multicast on loopback, so its
-// hellos go by 127.255.255.255 as well.
-func (s scope) bindsLoopback() bool {
-	return slices.ContainsFunc(s.bind, func(a netip.Addr) bool { return a.Unmap().IsLoopback() })
-}
-
+// IPv6 has no multicast on loopback: hellos go by 127.255.255.255 also where ::1
+// is bound.
 var (
 	loopbackAddress   = netip.MustParseAddr("127.0.0.1")
 	loopbackBroadcast = netip.MustParseAddr("127.255.255.255")
 )
-
-func loopbackOutlet(c card) outlet {
-	return outlet{name: c.name, index: c.index, to: loopbackBroadcast, from: loopbackAddress}
-}
 
 func (s scope) outletsOf(c card) []outlet {
 	var out []outlet
@@ -157,16 +142,16 @@ func (s scope) outletsOf(c card) []outlet {
 			v6 = true
 			continue
 		}
-		if !c.broadcast {
+		if !c.is(net.FlagBroadcast) {
 			continue
 		}
-		o := outlet{name: c.name, index: c.index, to: broadcastOf(p), from: p.Addr()}
+		o := outlet{name: c.Name, index: c.Index, to: broadcastOf(p), from: p.Addr()}
 		if !slices.ContainsFunc(out, func(other outlet) bool { return other.to == o.to }) {
 			out = append(out, o)
 		}
 	}
-	if v6 && c.multicast {
-		out = append(out, outlet{name: c.name, index: c.index, to: group.WithZone(c.name)})
+	if v6 && c.is(net.FlagMulticast) {
+		out = append(out, outlet{name: c.Name, index: c.Index, to: group.WithZone(c.Name)})
 	}
 	return out
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,12 +30,11 @@ import (
 type sockets struct {
 	shared4, own4 *ipv4.PacketConn
 	shared6, own6 *ipv6.PacketConn
-	conns         []*net.UDPConn
+	conns         []*net.UDPConn // of these, the shared one of a family before its own one
 
-	mu sync.Mutex
 	// allowed are the interfaces that hellos are taken from; joined those on
 	// which shared6 is in the group.
-	allowed map[int]bool
+	allowed atomic.Pointer[map[int]bool]
 	joined  map[int]bool
 }
 
@@ -41,8 +42,8 @@ type sockets struct {
 // without.
 func openSockets(s scope, port int) (*sockets, error) {
 	k := &sockets{joined: map[int]bool{}}
-	local := ""
-	heard := ""
+	k.allowed.Store(&map[int]bool{})
+	local, heard := "", ""
 	if s.loopbackOnly() {
 		// Bound to loopback, the kernel itself keeps all else away.
 		local, heard = loopbackAddress.String(), loopbackBroadcast.String()
@@ -117,15 +118,12 @@ func listen(network, address string, shared bool) (*net.UDPConn, error) {
 }
 
 // use takes in the present ways out: whom to listen to, and where to be in the
-// group.
+// group. One goroutine at a time may call it.
 func (k *sockets) use(outlets []outlet) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.allowed = map[int]bool{}
-	multicast := map[int]bool{}
+	allowed, multicast := map[int]bool{}, map[int]bool{}
 	var problems []error
 	for _, o := range outlets {
-		k.allowed[o.index] = true
+		allowed[o.index] = true
 		if o.to.Is4() || k.shared6 == nil {
 			continue
 		}
@@ -140,20 +138,11 @@ func (k *sockets) use(outlets []outlet) error {
 		}
 		k.joined[o.index] = true
 	}
-	for index := range k.joined {
-		if !multicast[index] {
-			// The interface is gone or down, and the membership with it: should
-			// it come back, it is joined again.
-			delete(k.joined, index)
-		}
-	}
+	// An interface that is gone or down has lost its membership: should it come
+	// back, it is joined again.
+	maps.DeleteFunc(k.joined, func(index int, _ bool) bool { return !multicast[index] })
+	k.allowed.Store(&allowed)
 	return errors.Join(problems...)
-}
-
-func (k *sockets) allows(index int) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.allowed[index]
 }
 
 // send broadcasts a hello at one way out.
@@ -189,54 +178,38 @@ func (k *sockets) reply(b []byte, to netip.AddrPort) error {
 // The bytes are handle's only during the call.
 func (k *sockets) receive(handle func(b []byte, from netip.AddrPort, shared bool)) {
 	var readers sync.WaitGroup
-	read := func(shared bool, from func([]byte) (int, int, net.Addr, error)) {
+	for i, c := range k.conns {
+		shared := i%2 == 0
 		readers.Go(func() {
-			buf := make([]byte, limits.Datagram+1)
+			buf, oob := make([]byte, limits.Datagram+1), make([]byte, 128)
 			for {
-				n, index, source, err := from(buf)
+				n, more, _, from, err := c.ReadMsgUDPAddrPort(buf, oob)
 				if errors.Is(err, net.ErrClosed) {
 					return
 				}
-				udp, ok := source.(*net.UDPAddr)
 				if err != nil {
 					// An error of an earlier send (unreachable), or one that
 					// stays: do not spin on it.
 					time.Sleep(durations.ReadPause)
 					continue
 				}
-				if !ok || shared && !k.allows(index) {
-					continue
+				if !shared || (*k.allowed.Load())[interfaceOf(oob[:more])] {
+					handle(buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), shared)
 				}
-				ap := udp.AddrPort()
-				handle(buf[:n], netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), shared)
 			}
 		})
 	}
-	read4 := func(c *ipv4.PacketConn) func([]byte) (int, int, net.Addr, error) {
-		return func(b []byte) (int, int, net.Addr, error) {
-			n, cm, source, err := c.ReadFrom(b)
-			if cm == nil {
-				return n, 0, source, err
-			}
-			return n, cm.IfIndex, source, err
-		}
-	}
-	read6 := func(c *ipv6.PacketConn) func([]byte) (int, int, net.Addr, error) {
-		return func(b []byte) (int, int, net.Addr, error) {
-			n, cm, source, err := c.ReadFrom(b)
-			if cm == nil {
-				return n, 0, source, err
-			}
-			return n, cm.IfIndex, source, err
-		}
-	}
-	read(true, read4(k.shared4))
-	read(false, read4(k.own4))
-	if k.shared6 != nil {
-		read(true, read6(k.shared6))
-		read(false, read6(k.own6))
-	}
 	readers.Wait()
+}
+
+// interfaceOf returns the index of the interface that a datagram came in by, which
+// the kernel tells beside it; 0 if it does not.
+func interfaceOf(oob []byte) int {
+	var v4 ipv4.ControlMessage
+	var v6 ipv6.ControlMessage
+	// What cannot be parsed leaves 0, which is no interface.
+	_ = errors.Join(v4.Parse(oob), v6.Parse(oob))
+	return max(v4.IfIndex, v6.IfIndex)
 }
 
 func (k *sockets) close() {
