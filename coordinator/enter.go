@@ -20,6 +20,7 @@ import (
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/internal/wal"
+	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
@@ -53,7 +54,7 @@ func (n *node) resume(r wal.Recovered) (entry, bool, error) {
 }
 
 // found makes a ring of this node and of those who accepted it as the founder.
-func (n *node) found(others []discovery.Node) (entry, error) {
+func (n *node) found(others []*discoveryv1.Node) (entry, error) {
 	profile := n.o.Profile
 	if profile == "" {
 		profile = ring.DefaultProfile
@@ -125,7 +126,7 @@ func (n *node) enter(ctx context.Context) (entry, error) {
 	if n.discovery != nil {
 		// A node that was in a ring is answered by that one alone, and never
 		// founds.
-		n.discovery.SetRing(discovery.RingInfo{RingID: was.ringID})
+		n.discovery.SetRing(&discoveryv1.Ring{RingId: was.ringID})
 	}
 	if err := n.awaitAddress(ctx); err != nil {
 		return entry{}, err

@@ -81,7 +81,7 @@ func TestAnotherRingIsTold(t *testing.T) {
 	if _, err := stream.Recv(); err != nil { // the snapshot
 		t.Fatal(err)
 	}
-	n.n.heardOtherRing(discovery.ForeignRing{RingID: "r2", From: discovery.Node{Name: "x1", Addresses: []string{"10.0.0.9:7400"}}, LeaderName: "x2"})
+	n.n.heardOtherRing(&arcv1.OtherRing{RingId: "r2", From: "x1", Addresses: []string{"10.0.0.9:7400"}, Leader: "x2"})
 	if e, err := stream.Recv(); err != nil || e.GetEvent().GetOtherRing() == nil || e.GetEvent().GetNode() != "x1" {
 		t.Errorf("the watcher got %v, %v", e, err)
 	}
@@ -90,7 +90,7 @@ func TestAnotherRingIsTold(t *testing.T) {
 		t.Errorf("status lists %v, want r2", st.GetOtherRings())
 	}
 	own := n.status().GetRingId()
-	n.n.heardOtherRing(discovery.ForeignRing{RingID: own, Split: "founded again", From: discovery.Node{Name: "x3"}})
+	n.n.heardOtherRing(&arcv1.OtherRing{RingId: own, Split: "founded again", From: "x3"})
 	if e, err := stream.Recv(); err != nil || e.GetEvent().GetOtherRing() == nil || e.GetEvent().GetNode() != "x3" {
 		t.Errorf("of a ring with the own id the watcher got %v, %v", e, err)
 	}
@@ -107,7 +107,7 @@ func TestAnotherRingIsTold(t *testing.T) {
 func TestManyOtherRingsAreNotAllTold(t *testing.T) {
 	o, now, told := &otherRings{}, time.Unix(1_700_000_000, 0), 0
 	hear := func(id string) {
-		if o.hear(now, discovery.ForeignRing{RingID: id}) {
+		if o.hear(now, &arcv1.OtherRing{RingId: id}) {
 			told++
 		}
 	}

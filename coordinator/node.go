@@ -23,6 +23,7 @@ import (
 	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/wal"
+	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -211,11 +212,11 @@ func (n *node) tellDiscoveryWhenDue(ctx context.Context) {
 			continue // enter tells which ring is looked for
 		}
 		told = true
-		info := discovery.RingInfo{RingID: v.RingID, RefoundedAt: v.Ring.Refounding.At, RefoundedFrom: v.Ring.Refounding.From}
+		r := &discoveryv1.Ring{RingId: v.RingID, RefoundedAt: v.Ring.Refounding.At, RefoundedFrom: v.Ring.Refounding.From}
 		if ok {
-			info.LeaderName, info.LeaderAddresses, info.IsLeader = l.Name, l.Addresses, l.ID == v.ID
+			r.Leader, r.LeaderAddresses, r.Leads = l.Name, l.Addresses, l.ID == v.ID
 		}
-		n.discovery.SetRing(info)
+		n.discovery.SetRing(r)
 	}
 }
 

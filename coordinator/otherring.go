@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -27,24 +26,20 @@ type otherRing struct {
 }
 
 // hear takes a report in; it reports whether the ring is new.
-func (o *otherRings) hear(now time.Time, f discovery.ForeignRing) bool {
+func (o *otherRings) hear(now time.Time, r *arcv1.OtherRing) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.heard == nil {
 		o.heard = map[string]otherRing{}
 	}
 	o.dropOld(now)
-	key := f.RingID + " " + f.Split
+	key := r.GetRingId() + " " + r.GetSplit()
 	_, known := o.heard[key]
 	if !known && len(o.heard) >= limits.OtherRings {
 		return false
 	}
-	o.heard[key] = otherRing{now, wireOf(f)}
+	o.heard[key] = otherRing{now, r}
 	return !known
-}
-
-func wireOf(f discovery.ForeignRing) *arcv1.OtherRing {
-	return &arcv1.OtherRing{RingId: f.RingID, Split: f.Split, From: f.From.Name, Addresses: f.From.Addresses, Leader: f.LeaderName}
 }
 
 func (o *otherRings) dropOld(now time.Time) {
@@ -69,11 +64,11 @@ func (o *otherRings) list(now time.Time, own string) []*arcv1.OtherRing {
 
 // heardOtherRing tells the operator of another ring: discovery logs it, status
 // lists it, and watchers get an event.
-func (n *node) heardOtherRing(f discovery.ForeignRing) {
-	if !n.foreign.hear(time.Now(), f) {
+func (n *node) heardOtherRing(r *arcv1.OtherRing) {
+	if !n.foreign.hear(time.Now(), r) {
 		return
 	}
 	if l := n.loop.Load(); l != nil {
-		l.Announce(func(s *ring.State) *arcv1.Event { return n.events.OtherRing(s, f.From.Name, wireOf(f)) })
+		l.Announce(func(s *ring.State) *arcv1.Event { return n.events.OtherRing(s, r.GetFrom(), r) })
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/membership"
+	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
 
 // place is where this node is reached, as it tells others: HOST:PORT. It is
@@ -204,7 +204,7 @@ func (n *node) announceWhileApart(ctx context.Context) {
 
 // fellowHeard takes a hello of a node that says that it belongs to this node's
 // ring: it is dialled where the hello says, and believed only there.
-func (n *node) fellowHeard(f discovery.Node) {
+func (n *node) fellowHeard(f *discoveryv1.Node) {
 	if m, ok := n.hub.Load().Ring.MemberByName(f.Name); ok {
 		n.transport.Hint(m.ID, f.Addresses)
 	}

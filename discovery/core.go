@@ -3,13 +3,20 @@ package discovery
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/protobuf/proto"
+
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
-// Timing of hellos.
+// maxNonces bounds the hellos whose answers are taken.
 const maxNonces = 32
 
 // core is the whole of discovery's decisions. Each input returns what is to be
@@ -17,12 +24,14 @@ const maxNonces = 32
 // safe for concurrent use.
 type core struct {
 	cluster string
-	self    Node
-	expect  int
+	// self is replaced and never changed: effects hold it.
+	self   *discoveryv1.Node
+	expect int
 	// random is the only source of chance: nonces and jitter.
 	random func() uint64
 
-	ring   RingInfo
+	// ring has no id while this node belongs to none.
+	ring   *discoveryv1.Ring
 	search *search
 	heard  heardTable
 	rings  ringTable
@@ -62,7 +71,7 @@ type nonce struct {
 }
 
 // effect is one thing that the core wants done: sendHello, sendAnswer, ask,
-// finish, report or note.
+// finish, fellow, report or note.
 type effect interface{ effect() }
 
 // sendHello goes to everybody in reach.
@@ -80,27 +89,19 @@ type finish struct {
 }
 
 // report hands another ring of the cluster to the callback.
-type report struct{ foreign ForeignRing }
+type report struct{ ring *arcv1.OtherRing }
 
 // fellow hands a node of this node's ring that was heard to the callback.
-type fellow struct{ node Node }
+type fellow struct{ node *discoveryv1.Node }
 
 // note is a line for the log.
 type note struct {
-	level   level
+	level   hclog.Level
 	message string
 	args    []any
 	// interfaces asks for those that are used to be told in the line.
 	interfaces bool
 }
-
-type level int
-
-const (
-	debug level = iota
-	info
-	warn
-)
 
 func (sendHello) effect()  {}
 func (sendAnswer) effect() {}
@@ -110,9 +111,13 @@ func (fellow) effect()     {}
 func (report) effect()     {}
 func (note) effect()       {}
 
-func newCore(now time.Time, cluster string, self Node, expect int, random func() uint64) *core {
-	c := &core{cluster: cluster, self: self, expect: expect, random: random}
-	c.quietAt = now.Add(c.jitter(durations.MemberInterval))
+func newCore(now time.Time, cluster string, self *discoveryv1.Node, expect int, random func() uint64) *core {
+	c := &core{
+		cluster: cluster, self: self, expect: expect, random: random, ring: &discoveryv1.Ring{}, rings: ringTable{},
+		heard:    heardTable{byName: map[string]*heard{}, others: map[string]time.Time{}},
+		clusters: map[string]clusterHeard{}, limit: limiter{sources: map[netip.AddrPort]bucket{}},
+	}
+	c.beQuiet(now)
 	return c
 }
 
@@ -128,7 +133,17 @@ func (c *core) startSeek(now time.Time) []effect {
 func (c *core) stopSeek(now time.Time) {
 	c.search = nil
 	c.found.abandon(now, 0)
-	c.quietAt = now.Add(c.jitter(durations.MemberInterval))
+	c.beQuiet(now)
+}
+
+// beQuiet sets when the next hello is due that asks for no answer.
+func (c *core) beQuiet(now time.Time) {
+	interval := durations.MemberInterval
+	if c.found.decided {
+		// The acceptors hold their word as long as they hear this node.
+		interval = durations.SeekInterval
+	}
+	c.quietAt = now.Add(c.jitter(interval))
 }
 
 // tick does what is due.
@@ -196,17 +211,13 @@ func (c *core) poke(now time.Time) {
 }
 
 func (c *core) quietHello(now time.Time) effect {
-	c.quietAt = now.Add(c.jitter(durations.MemberInterval))
-	if c.found.decided {
-		// The acceptors hold their word as long as they hear this.
-		c.quietAt = now.Add(c.jitter(durations.SeekInterval))
-	}
+	c.beQuiet(now)
 	return c.makeHello(now, 0)
 }
 
 // moved takes new addresses over and tells them.
-func (c *core) moved(now time.Time, addresses []string) []effect {
-	c.self.Addresses = addresses
+func (c *core) moved(now time.Time, self *discoveryv1.Node) []effect {
+	c.self = self
 	return c.announce(now)
 }
 
@@ -224,18 +235,31 @@ func (c *core) announce(now time.Time) []effect {
 func (c *core) makeHello(now time.Time, attempt uint32) effect {
 	c.lastHello = now
 	if len(c.self.Addresses) == 0 {
-		return note{level: debug, message: "no hello: this machine has no address yet"}
+		return note{level: hclog.Debug, message: "no hello: this machine has no address yet"}
 	}
 	c.seq++
 	n := nonce{value: c.random() | 1, seq: c.seq, sent: now}
 	if len(c.nonces) == maxNonces {
-		c.nonces = append(c.nonces[:0], c.nonces[1:]...)
+		c.nonces = slices.Delete(c.nonces, 0, 1)
 	}
 	c.nonces = append(c.nonces, n)
 	return sendHello{&discoveryv1.Hello{
-		Cluster: c.cluster, Node: c.self.wire(), Ring: c.ring.wire(),
+		Cluster: c.cluster, Node: c.self, Ring: c.toldRing(),
 		Nonce: n.value, Attempt: attempt, Founding: c.foundingState(),
 	}}
+}
+
+// toldRing is what hellos and answers say of this node's ring, nil for none. A
+// leader's addresses are those of the sender.
+func (c *core) toldRing() *discoveryv1.Ring {
+	if c.ring.RingId == "" {
+		return nil
+	}
+	r := proto.Clone(c.ring).(*discoveryv1.Ring)
+	if r.Leads {
+		r.Leader, r.LeaderAddresses = "", nil
+	}
+	return r
 }
 
 // hello handles somebody's hello, wherever it came from.
@@ -244,14 +268,13 @@ func (c *core) hello(now time.Time, from netip.AddrPort, h *discoveryv1.Hello) [
 		c.hearCluster(now, from, h.Cluster, h.Node.GetName())
 		return nil
 	}
-	node := nodeFromWire(h.Node)
-	if node.Name == c.self.Name {
-		if node.Incarnation == c.self.Incarnation {
+	if h.Node.Name == c.self.Name {
+		if h.Node.Incarnation == c.self.Incarnation {
 			return nil
 		}
-		return append(c.namesake(now, from, node), c.answer(now, from, h, true)...)
+		return append(c.namesake(from, h.Node), c.answer(now, from, h, true)...)
 	}
-	out := c.hear(now, from, node, h.Ring, h.Founding)
+	out := c.hear(now, from, h)
 	if h.Ring != nil && c.search != nil && c.wanted(now, h.Ring.RingId) {
 		// A member: ask it for the leader.
 		c.poke(now)
@@ -272,10 +295,10 @@ func (c *core) answer(now time.Time, from netip.AddrPort, h *discoveryv1.Hello, 
 	switch {
 	case h.Attempt == 0:
 		return nil
-	case namesake, c.ring.RingID != "" && c.ring.IsLeader, waitsForUs:
+	case namesake, c.ring.RingId != "" && c.ring.Leads, waitsForUs:
 	case h.Attempt == 1:
 		return nil
-	case c.ring.RingID != "":
+	case c.ring.RingId != "":
 	case c.expect == 0 || f.GetExpect() == 0 || !c.heard.isNew(now, h.Node.Name):
 		return nil
 	}
@@ -283,7 +306,7 @@ func (c *core) answer(now time.Time, from netip.AddrPort, h *discoveryv1.Hello, 
 		return nil
 	}
 	return []effect{sendAnswer{from, &discoveryv1.Answer{
-		Cluster: c.cluster, Node: c.self.wire(), Ring: c.ring.wire(), Echo: h.Nonce,
+		Cluster: c.cluster, Node: c.self, Ring: c.toldRing(), Echo: h.Nonce,
 		Founding: c.foundingState(), Heard: c.heard.names(now),
 	}}}
 }
@@ -294,43 +317,43 @@ func (c *core) answered(now time.Time, from netip.AddrPort, a *discoveryv1.Answe
 	if a.Cluster != c.cluster {
 		return nil
 	}
-	asked, ok := c.nonce(now, a.Echo)
-	if !ok {
+	i := slices.IndexFunc(c.nonces, func(n nonce) bool { return n.value == a.Echo && now.Sub(n.sent) <= durations.HelloAnswer })
+	if i < 0 {
 		return nil
 	}
-	node := nodeFromWire(a.Node)
+	asked, node := c.nonces[i], a.Node
 	if node.Name == c.self.Name {
 		if node.Incarnation == c.self.Incarnation {
 			return nil
 		}
-		out := c.namesake(now, from, node)
+		out := c.namesake(from, node)
 		if c.search != nil && !sameSet(node.Addresses, c.self.Addresses) {
 			// The echo proves that the other one is alive too.
 			c.stopSeek(now)
-			out = append(out, finish{err: &NameConflictError{
-				Cluster: c.cluster, Name: c.self.Name, Mine: c.self.Addresses, Theirs: node.Addresses, Source: from.String(),
-			}})
+			out = append(out, finish{err: fmt.Errorf(
+				"node name %q of cluster %q is in use: a running coordinator at %s (heard from %s) has it, and so does this one at %s; give one of them another --name",
+				c.self.Name, c.cluster, strings.Join(node.Addresses, ","), from, strings.Join(c.self.Addresses, ","))})
 		}
 		return out
 	}
-	out := c.hear(now, from, node, a.Ring, a.Founding)
+	out := c.hear(now, from, a)
 	c.heard.told(now, c.self.Name, a.Heard)
 	c.releaseByAnswer(node, asked.seq, a)
 	if a.Ring != nil && c.search != nil {
-		out = append(out, c.consider(now, from, node, ringFromWire(a.Ring, node))...)
+		out = append(out, c.consider(now, from, node, a.Ring)...)
 	}
 	return append(out, c.tick(now)...)
 }
 
 // namesake notes another incarnation under this node's name; the same
 // addresses are its own older self.
-func (c *core) namesake(_ time.Time, from netip.AddrPort, node Node) []effect {
+func (c *core) namesake(from netip.AddrPort, node *discoveryv1.Node) []effect {
 	if sameSet(node.Addresses, c.self.Addresses) {
 		return nil
 	}
-	l := debug
+	l := hclog.Debug
 	if c.rival != node.Incarnation {
-		c.rival, l = node.Incarnation, warn
+		c.rival, l = node.Incarnation, hclog.Warn
 	}
 	return []effect{note{level: l, message: "another coordinator has this node's name", args: []any{
 		"node", c.self.Name, "addresses", node.Addresses, "from", from, "own-addresses", c.self.Addresses,
@@ -338,32 +361,20 @@ func (c *core) namesake(_ time.Time, from netip.AddrPort, node Node) []effect {
 	}}}
 }
 
-func (c *core) nonce(now time.Time, value uint64) (nonce, bool) {
-	for _, n := range c.nonces {
-		if n.value == value && now.Sub(n.sent) <= durations.HelloAnswer {
-			return n, true
-		}
-	}
-	return nonce{}, false
-}
-
 // finish ends the search with a ring or with the right to found one.
 func (c *core) finish(now time.Time, f Found) []effect {
 	c.search, c.found.asking = nil, nil
-	c.quietAt = now.Add(c.jitter(durations.MemberInterval))
-	if f.Founder {
-		c.quietAt = now.Add(c.jitter(durations.SeekInterval))
-	}
+	c.beQuiet(now)
 	return []effect{finish{found: f}}
 }
 
 // advice is the log line of a search that takes long.
 func (c *core) advice(now time.Time) effect {
-	n := note{level: warn, interfaces: true, args: []any{"cluster", c.cluster, "elapsed", now.Sub(c.search.began).Round(time.Millisecond)}}
+	n := note{level: hclog.Warn, interfaces: true, args: []any{"cluster", c.cluster, "elapsed", now.Sub(c.search.began).Round(time.Millisecond)}}
 	switch {
-	case c.ring.RingID != "":
+	case c.ring.RingId != "":
 		n.message = "no leader of this ring answers"
-		n.args = append(n.args, "ring", c.ring.RingID, "hint", "start the other members, or name one with --join HOST:PORT")
+		n.args = append(n.args, "ring", c.ring.RingId, "hint", "start the other members, or name one with --join HOST:PORT")
 	case c.expect > 0:
 		n.message = "no ring founded yet"
 		n.args = append(n.args, "expect", c.expect, "heard", append([]string{c.self.Name}, c.heard.founders(now, c.expect)...), "reason", c.whyNotFounding(now))
@@ -383,4 +394,65 @@ func (c *core) advice(now time.Time) effect {
 // jitter returns d, give or take a fifth.
 func (c *core) jitter(d time.Duration) time.Duration {
 	return d*4/5 + time.Duration(c.random()%1024)*(d*2/5)/1024
+}
+
+// heardNames says which of the names that a founding needs were heard, this
+// node's own included.
+func (c *core) heardNames(now time.Time) string {
+	names := append([]string{c.self.Name}, c.heard.founders(now, c.expect)...)
+	return fmt.Sprintf("heard %d of %d names: %s", len(names), c.expect, strings.Join(names, ", "))
+}
+
+// standstill says why a search has not ended yet.
+func (c *core) standstill(now time.Time) string {
+	if c.search == nil {
+		return ""
+	}
+	var said []string
+	if c.expect > 0 && c.ring.RingId == "" {
+		said = append(said, c.heardNames(now))
+		if why := c.whyNotFounding(now); why != "" && why != said[0] {
+			said = append(said, why)
+		}
+	}
+	if others := c.otherClusters(now); len(others) > 0 {
+		said = append(said, fmt.Sprintf("another cluster is heard here: %s; if this node belongs there, check --cluster", strings.Join(others, ", ")))
+	}
+	return strings.Join(said, "; ")
+}
+
+// limiter bounds the answers to one source and to all: a hello costs its
+// sender nothing, and its source address may be forged.
+type limiter struct {
+	all     bucket
+	sources map[netip.AddrPort]bucket
+}
+
+type bucket struct {
+	level float64
+	at    time.Time
+}
+
+// take fills the bucket for the time gone by, a new one to the brim, and takes one
+// out if it can.
+func (b *bucket) take(now time.Time, perSecond float64) bool {
+	b.level = min(perSecond, b.level+max(0, now.Sub(b.at)).Seconds()*perSecond)
+	b.at = now
+	if b.level < 1 {
+		return false
+	}
+	b.level--
+	return true
+}
+
+// allow reports whether one more answer to the source may leave now.
+func (l *limiter) allow(now time.Time, source netip.AddrPort) bool {
+	// A bucket that was not used for a second is full: dropping it changes nothing.
+	if !room(l.sources, source, limits.Sources, func(_ netip.AddrPort, b bucket) bool { return now.Sub(b.at) >= time.Second }) {
+		return false
+	}
+	b := l.sources[source]
+	ok := b.take(now, limits.SourceAnswers)
+	l.sources[source] = b
+	return ok && l.all.take(now, limits.AllAnswers)
 }

@@ -2,10 +2,12 @@ package discovery
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
@@ -42,13 +44,13 @@ type founding struct {
 type candidacy struct {
 	round    uint64
 	names    []string
-	targets  map[string]*target
+	targets  []*target // of all names but the first, which is this node's
 	deadline time.Time
 }
 
 // target is one node whose word the candidate needs.
 type target struct {
-	node     Node
+	node     *discoveryv1.Node
 	accepted bool
 	asked    bool
 	next     time.Time
@@ -60,7 +62,7 @@ type target struct {
 // to core.asked with the round, the node's name and its incarnation.
 type ask struct {
 	round   uint64
-	node    Node
+	node    *discoveryv1.Node
 	request *peerv1.AcceptFounderRequest
 }
 
@@ -95,7 +97,7 @@ func (f *founding) next(at time.Time) time.Time {
 // foundingState is what this node tells others about its part.
 func (c *core) foundingState() *discoveryv1.Founding {
 	f := &c.found
-	if c.expect == 0 || c.ring.RingID != "" || c.search == nil && !f.decided {
+	if c.expect == 0 || c.ring.RingId != "" || c.search == nil && !f.decided {
 		return nil
 	}
 	s := &discoveryv1.Founding{Expect: uint32(c.expect)}
@@ -108,6 +110,15 @@ func (c *core) foundingState() *discoveryv1.Founding {
 	return s
 }
 
+// ringThere says which ring was heard lately, "" for none.
+func (c *core) ringThere(now time.Time) string {
+	id := c.rings.other(now, "")
+	if id == "" {
+		return ""
+	}
+	return fmt.Sprintf("ring %s was heard from %s", id, c.rings[id].from.Name)
+}
+
 // mayFound returns the names with which this node may ask to found now, its own
 // included, or why it may not.
 func (c *core) mayFound(now time.Time) ([]string, string) {
@@ -118,8 +129,8 @@ func (c *core) mayFound(now time.Time) ([]string, string) {
 	if f.word != nil {
 		return nil, fmt.Sprintf("accepted %s as the founder %s ago, waiting for its ring", f.word.Founder, now.Sub(f.word.Given).Round(time.Millisecond))
 	}
-	if id, h, ok := c.rings.present(now); ok {
-		return nil, fmt.Sprintf("ring %s was heard from %s", id, h.from.Name)
+	if why := c.ringThere(now); why != "" {
+		return nil, why
 	}
 	names := c.heard.founders(now, c.expect)
 	if len(names)+1 < c.expect {
@@ -141,15 +152,15 @@ func (c *core) mayFound(now time.Time) ([]string, string) {
 		return nil, "was refused: " + f.logged
 	}
 	all := append([]string{c.self.Name}, names...)
-	return all, f.blocked(now, Node{}, all)
+	return all, f.blocked(now, nil, all)
 }
 
 // whyNotFounding says what a node that expects others waits for.
 func (c *core) whyNotFounding(now time.Time) string {
 	if a := c.found.asking; a != nil {
-		for _, name := range a.names {
-			if t := a.targets[name]; t != nil && !t.accepted {
-				return fmt.Sprintf("%s did not accept this founder yet: %s", name, t.reason)
+		for _, t := range a.targets {
+			if !t.accepted {
+				return fmt.Sprintf("%s did not accept this founder yet: %s", t.node.Name, t.reason)
 			}
 		}
 	}
@@ -164,30 +175,32 @@ func (c *core) advanceFounding(now time.Time) []effect {
 	if !f.retryAt.IsZero() && !now.Before(f.retryAt) {
 		f.retryAt = time.Time{}
 	}
-	if c.search == nil || c.expect == 0 || c.ring.RingID != "" {
+	if c.search == nil || c.expect == 0 || c.ring.RingId != "" {
 		f.asking = nil
 		return out
 	}
 	if a := f.asking; a != nil {
-		if id, h, ok := c.rings.present(now); ok {
-			return append(out, c.giveUp(now, fmt.Sprintf("ring %s was heard from %s", id, h.from.Name))...)
+		why := c.ringThere(now)
+		switch {
+		case why != "":
+		case now.Before(a.deadline):
+			return append(out, c.askDue(now)...)
+		default:
+			why = c.whyNotFounding(now)
 		}
-		if !now.Before(a.deadline) {
-			return append(out, c.giveUp(now, c.whyNotFounding(now))...)
-		}
-		return append(out, c.askDue(now)...)
+		return append(out, c.giveUp(now, why)...)
 	}
 	names, reason := c.mayFound(now)
 	if reason != "" {
 		return out
 	}
 	f.round++
-	a := &candidacy{round: f.round, names: names, targets: map[string]*target{}, deadline: now.Add(durations.FounderDecides)}
+	a := &candidacy{round: f.round, names: names, deadline: now.Add(durations.FounderDecides)}
 	for _, name := range names[1:] {
-		a.targets[name] = &target{node: c.heard.byName[name].node, next: now, wait: durations.FounderUnanswered.First, reason: "no answer"}
+		a.targets = append(a.targets, &target{node: c.heard.byName[name].node, next: now, wait: durations.FounderUnanswered.First, reason: "no answer"})
 	}
 	f.asking = a
-	out = append(out, note{level: debug, message: "asking to found the ring", args: []any{"cluster", c.cluster, "names", names, "attempt", f.round}})
+	out = append(out, note{level: hclog.Debug, message: "asking to found the ring", args: []any{"cluster", c.cluster, "names", names, "attempt", f.round}})
 	out = append(out, c.askDue(now)...)
 	return append(out, c.decide(now)...)
 }
@@ -196,9 +209,9 @@ func (c *core) advanceFounding(now time.Time) []effect {
 func (c *core) askDue(now time.Time) []effect {
 	a := c.found.asking
 	var out []effect
-	for _, name := range a.names[1:] {
-		t := a.targets[name]
-		if h := c.heard.byName[name]; h != nil && h.node.Incarnation != t.node.Incarnation {
+	for _, t := range a.targets {
+		h := c.heard.byName[t.node.Name]
+		if h != nil && h.node.Incarnation != t.node.Incarnation {
 			// Restarted: it does not know what it said.
 			*t = target{node: h.node, next: now, wait: durations.FounderUnanswered.First, reason: "restarted"}
 		}
@@ -206,15 +219,15 @@ func (c *core) askDue(now time.Time) []effect {
 			continue
 		}
 		t.asked = true
-		node := t.node.clone()
-		if h := c.heard.byName[name]; h != nil {
+		node := proto.Clone(t.node).(*discoveryv1.Node)
+		if h != nil {
 			node.Addresses = nearestFirst(node.Addresses, h.source)
 		}
 		// At an own address it would be this node that answers.
 		node.Addresses = slices.DeleteFunc(node.Addresses, func(a string) bool { return slices.Contains(c.self.Addresses, a) })
 		out = append(out, ask{a.round, node, &peerv1.AcceptFounderRequest{
 			Cluster: c.cluster, Founder: c.self.Name, Incarnation: c.self.Incarnation,
-			Addresses: slices.Clone(c.self.Addresses), Names: slices.Sorted(slices.Values(a.names)), To: t.node.Name,
+			Addresses: c.self.Addresses, Names: slices.Sorted(slices.Values(a.names)), To: node.Name,
 		}})
 	}
 	return out
@@ -227,17 +240,18 @@ func (c *core) asked(now time.Time, round uint64, name string, incarnation uint6
 	if a == nil || a.round != round {
 		return nil
 	}
-	t := a.targets[name]
-	if t == nil || !t.asked || t.node.Incarnation != incarnation {
+	i := slices.IndexFunc(a.targets, func(t *target) bool { return t.asked && t.node.Name == name && t.node.Incarnation == incarnation })
+	if i < 0 {
 		return nil
 	}
+	t := a.targets[i]
 	t.asked = false
 	switch {
 	case problem != nil:
 		t.reason = problem.Error()
 		t.next = now.Add(c.jitter(t.wait))
 		t.wait = min(2*t.wait, durations.FounderUnanswered.Longest)
-		return append([]effect{note{level: debug, message: "asking to found got no answer", args: []any{"peer", name, "error", problem}}}, c.tick(now)...)
+		return append([]effect{note{level: hclog.Debug, message: "asking to found got no answer", args: []any{"peer", name, "error", problem}}}, c.tick(now)...)
 	case !accepted:
 		// It has its reasons, and they will not go away at once. Those
 		// who accepted are set free when they see that this node gave up.
@@ -254,16 +268,15 @@ func (c *core) decide(now time.Time) []effect {
 	if a == nil || !now.Before(a.deadline) {
 		return nil
 	}
-	found := Found{Founder: true, Names: slices.Clone(a.names)}
-	for _, name := range a.names[1:] {
-		t := a.targets[name]
+	found := Found{Founder: true, Names: a.names}
+	for _, t := range a.targets {
 		if !t.accepted {
 			return nil
 		}
-		found.Others = append(found.Others, t.node.clone())
+		found.Others = append(found.Others, t.node)
 	}
 	f.asking, f.decided = nil, true
-	return append([]effect{note{level: info, message: "accepted by all as the founder", args: []any{"cluster", c.cluster, "names", a.names}}}, c.finish(now, found)...)
+	return append([]effect{note{level: hclog.Info, message: "accepted by all as the founder", args: []any{"cluster", c.cluster, "names", a.names}}}, c.finish(now, found)...)
 }
 
 // giveUp ends the candidacy for a while.
@@ -271,9 +284,9 @@ func (c *core) giveUp(now time.Time, reason string) []effect {
 	f := &c.found
 	f.wait = min(max(2*f.wait, durations.FounderRefused.First), durations.FounderRefused.Longest)
 	f.abandon(now, c.jitter(f.wait))
-	l := info
+	l := hclog.Info
 	if f.logged == reason {
-		l = debug
+		l = hclog.Debug
 	}
 	f.logged = reason
 	return []effect{note{level: l, message: "not founding the ring yet", args: []any{"cluster", c.cluster, "reason", reason, "wait", f.wait}}}
@@ -292,12 +305,12 @@ func (c *core) accept(now time.Time, req *peerv1.AcceptFounderRequest) (bool, st
 			// Ask the one who holds the word whether it still needs it.
 			c.poke(now)
 		}
-		return false, reason, append(out, note{level: debug, message: "refused a founder", args: []any{"peer", req.GetFounder(), "reason", reason}}), nil
+		return false, reason, append(out, note{level: hclog.Debug, message: "refused a founder", args: []any{"peer", req.GetFounder(), "reason", reason}}), nil
 	}
 	f := &c.found
 	f.abandon(now, 0)
 	if f.word == nil {
-		out = append(out, note{level: info, message: "accepted a founder", args: []any{"cluster", c.cluster, "peer", req.Founder, "addresses", req.Addresses, "names", req.Names}})
+		out = append(out, note{level: hclog.Info, message: "accepted a founder", args: []any{"cluster", c.cluster, "peer", req.Founder, "addresses", req.Addresses, "names", req.Names}})
 	}
 	f.give(now, Word{Founder: req.Founder, Incarnation: req.Incarnation, Names: slices.Clone(req.Names), Given: now}, c.seq)
 	return true, "", out, nil
@@ -309,7 +322,8 @@ func (c *core) refusal(now time.Time, req *peerv1.AcceptFounderRequest) string {
 	if err := foreign.CheckName("cluster", req.GetCluster()); err != nil {
 		return err.Error()
 	}
-	if err := checkSender(req.Founder, req.Incarnation, req.Addresses, nil); err != nil {
+	founder := &discoveryv1.Node{Name: req.Founder, Incarnation: req.Incarnation, Addresses: req.Addresses}
+	if err := checkSender(founder); err != nil {
 		return err.Error()
 	}
 	switch {
@@ -319,17 +333,16 @@ func (c *core) refusal(now time.Time, req *peerv1.AcceptFounderRequest) string {
 		return fmt.Sprintf("%s was asked by itself: another node advertises one of its addresses %s", c.self.Name, strings.Join(c.self.Addresses, ", "))
 	case req.Founder == c.self.Name:
 		return fmt.Sprintf("the name %q is in use at %s", c.self.Name, strings.Join(c.self.Addresses, ", "))
-	case c.ring.RingID != "":
-		return fmt.Sprintf("%s is in ring %s, led by %q at %s", c.self.Name, c.ring.RingID, c.ring.LeaderName, strings.Join(c.ring.LeaderAddresses, ", "))
+	case c.ring.RingId != "":
+		return fmt.Sprintf("%s is in ring %s, led by %q at %s", c.self.Name, c.ring.RingId, c.ring.Leader, strings.Join(c.ring.LeaderAddresses, ", "))
 	case c.expect == 0:
 		return fmt.Sprintf("%s was started without --expect", c.self.Name)
 	case f.decided:
 		return fmt.Sprintf("%s is founding the ring itself", c.self.Name)
 	}
-	if id, h, ok := c.rings.present(now); ok {
-		return fmt.Sprintf("%s heard ring %s from %s", c.self.Name, id, h.from.Name)
+	if id := c.rings.other(now, ""); id != "" {
+		return fmt.Sprintf("%s heard ring %s from %s", c.self.Name, id, c.rings[id].from.Name)
 	}
-	founder := Node{Name: req.Founder, Incarnation: req.Incarnation}
 	if w := f.word; w != nil && !w.is(founder) {
 		return fmt.Sprintf("%s accepted %s (incarnation %016x) as the founder %s ago", c.self.Name, w.Founder, w.Incarnation, now.Sub(w.Given).Round(time.Millisecond))
 	}
@@ -350,25 +363,19 @@ func (c *core) refusal(now time.Time, req *peerv1.AcceptFounderRequest) string {
 
 // badNames checks the names that a founder wants to found with.
 func (c *core) badNames(now time.Time, req *peerv1.AcceptFounderRequest) string {
-	if len(req.Names) > limits.Nodes+1 {
-		return fmt.Sprintf("%d names are more than %d", len(req.Names), limits.Nodes+1)
+	if err := checkNames("name", "names", req.Names, limits.Nodes+1); err != nil {
+		return err.Error()
 	}
-	names := map[string]bool{}
-	for _, name := range req.Names {
-		if err := foreign.CheckName("name", name); err != nil {
-			return err.Error()
-		}
-		names[name] = true
-	}
+	names := slices.Compact(slices.Sorted(slices.Values(req.Names)))
 	switch {
-	case !names[req.Founder]:
+	case !slices.Contains(names, req.Founder):
 		return fmt.Sprintf("the founder %s is not among its names", req.Founder)
-	case !names[c.self.Name]:
+	case !slices.Contains(names, c.self.Name):
 		return fmt.Sprintf("%s is not among the names that %s heard", c.self.Name, req.Founder)
 	case len(names) < c.expect:
 		return fmt.Sprintf("%d names are fewer than the %d that %s expects", len(names), c.expect, c.self.Name)
 	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
+	for _, name := range names {
 		// Who was not heard here may be a witness: the founder has heard it.
 		if name < req.Founder && c.mayLead(now, name) {
 			return fmt.Sprintf("%s is not the lowest of its names that is no witness, %s is", req.Founder, name)

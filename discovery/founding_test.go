@@ -27,7 +27,7 @@ const selfIncarnation = 1000
 func newBench(t *testing.T, name string, expect int) *bench {
 	b := &bench{t: t, now: time.Unix(1_700_000_000, 0)}
 	chance := uint64(0)
-	b.core = newCore(b.now, "c", Node{Name: name, Incarnation: selfIncarnation, Addresses: []string{name + ":1"}}, expect, func() uint64 {
+	b.core = newCore(b.now, "c", &discoveryv1.Node{Name: name, Incarnation: selfIncarnation, Addresses: []string{name + ":1"}}, expect, func() uint64 {
 		chance += 1024 // Jitter looks at the low bits, nonces at all.
 		return chance
 	})
@@ -245,7 +245,7 @@ func TestWhomANodeAccepts(t *testing.T) {
 			b.request("0", 1, "0", "b", "c")
 			b.hears("0")
 		}, "a", []string{"a", "b", "c"}, "accepted 0"},
-		{"in a ring", func(b *bench) { b.setRing(b.now, RingInfo{RingID: "r1", LeaderName: "z"}) }, "a", []string{"a", "b", "c"}, `in ring r1, led by "z"`},
+		{"in a ring", func(b *bench) { b.setRing(b.now, &discoveryv1.Ring{RingId: "r1", Leader: "z"}) }, "a", []string{"a", "b", "c"}, `in ring r1, led by "z"`},
 		{"a ring was heard", func(b *bench) { b.hears("z", inRing("r1")) }, "a", []string{"a", "b", "c"}, "heard ring r1 from z"},
 		{"its own name", nil, "b", []string{"b", "c", "d"}, `the name "b" is in use`},
 		{"unprintable", nil, "a\n", []string{"a\n", "b", "c"}, "does not print"},
@@ -344,7 +344,7 @@ func TestCandidacy(t *testing.T) {
 		if b.found.asking == nil || b.found.asking.round != 2 {
 			t.Error("does not try again")
 		}
-		if out := b.asked(b.now, 1, "d", 1, true, "", nil); b.found.asking.targets["d"].accepted {
+		if out := b.asked(b.now, 1, "d", 1, true, "", nil); b.found.asking.targets[1].accepted {
 			t.Errorf("a late answer to an earlier round counts: %v", out)
 		}
 	})
@@ -398,11 +398,11 @@ func TestCandidacy(t *testing.T) {
 			}
 		}
 		// Those who accepted it wait: it has no leader before they are there.
-		if early := of[sendHello](b.setRing(b.now, RingInfo{RingID: "r1"})); len(early) != 1 || early[0].hello.Ring.GetRingId() != "r1" {
+		if early := of[sendHello](b.setRing(b.now, &discoveryv1.Ring{RingId: "r1"})); len(early) != 1 || early[0].hello.Ring.GetRingId() != "r1" {
 			t.Errorf("announced %v, want the ring without a leader", early)
 		}
-		announced := of[sendHello](b.setRing(b.now, RingInfo{RingID: "r1", IsLeader: true}))
-		announced = append(announced, of[sendHello](b.setRing(b.now, RingInfo{RingID: "r1", IsLeader: true}))...)
+		announced := of[sendHello](b.setRing(b.now, &discoveryv1.Ring{RingId: "r1", Leads: true}))
+		announced = append(announced, of[sendHello](b.setRing(b.now, &discoveryv1.Ring{RingId: "r1", Leads: true}))...)
 		if len(announced) != 1 || !announced[0].hello.Ring.GetLeads() || announced[0].hello.Founding != nil {
 			t.Errorf("announced %v, want the ring", announced)
 		}
@@ -466,16 +466,16 @@ func TestASilentFounderBindsItsAcceptors(t *testing.T) {
 		}
 	}
 	f := &founding{words: words{bounds: []*word{w}}}
-	if f.blocked(time.Now(), Node{Name: "b", Incarnation: 1}, []string{"b", "x", "y"}) == "" {
+	if f.blocked(time.Now(), &discoveryv1.Node{Name: "b", Incarnation: 1}, []string{"b", "x", "y"}) == "" {
 		t.Error("b may found with one of four")
 	}
-	if why := f.blocked(time.Now(), Node{Name: "b", Incarnation: 1}, []string{"b", "c", "d"}); why != "" {
+	if why := f.blocked(time.Now(), &discoveryv1.Node{Name: "b", Incarnation: 1}, []string{"b", "c", "d"}); why != "" {
 		t.Errorf("b may not found with three of four: %s", why)
 	}
-	if why := f.blocked(time.Now(), Node{Name: "a", Incarnation: 1}, []string{"a", "x"}); why != "" {
+	if why := f.blocked(time.Now(), &discoveryv1.Node{Name: "a", Incarnation: 1}, []string{"a", "x"}); why != "" {
 		t.Errorf("a itself is bound by its own founding: %s", why)
 	}
-	if f.blocked(time.Now(), Node{Name: "a", Incarnation: 2}, []string{"a", "x"}) == "" {
+	if f.blocked(time.Now(), &discoveryv1.Node{Name: "a", Incarnation: 2}, []string{"a", "x"}) == "" {
 		t.Error("a may found again when it has lost its disk, although b, c and d may have its ring")
 	}
 }

@@ -1,17 +1,25 @@
 package discovery
 
 import (
+	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
 
-// heardTable remembers who was heard, by name, at most limits.Nodes of them.
+// clustersMost bounds the other clusters that are remembered: anybody can make
+// up their names.
+const clustersMost = 8
+
+// heardTable remembers the nodes that were heard, by name, at most limits.Nodes of
+// them.
 type heardTable struct {
 	byName map[string]*heard
 	// others are names that only others say they heard, and when.
@@ -21,7 +29,7 @@ type heardTable struct {
 
 // heard is what is known of one name.
 type heard struct {
-	node   Node
+	node   *discoveryv1.Node
 	source netip.Addr
 	// since is when this incarnation was first heard, last when it was last.
 	since, last time.Time
@@ -29,7 +37,7 @@ type heard struct {
 	ringID      string
 	// before is the incarnation that this one took the place of; if that is
 	// heard again the two are a conflict, seen last at conflict.
-	before   *Node
+	before   *discoveryv1.Node
 	conflict time.Time
 
 	warnedConflict, warnedExpect bool
@@ -37,23 +45,24 @@ type heard struct {
 
 func (h *heard) fresh(now time.Time) bool { return now.Sub(h.last) <= durations.NamePresent }
 
-// hear takes in who sent a hello or an answer.
-func (c *core) hear(now time.Time, from netip.AddrPort, node Node, ring *discoveryv1.Ring, f *discoveryv1.Founding) []effect {
+// hear takes in the sender of a hello or an answer.
+func (c *core) hear(now time.Time, from netip.AddrPort, said content) []effect {
+	node, ring, f := said.GetNode(), said.GetRing(), said.GetFounding()
 	var out []effect
-	h, ok := c.heard.enter(now, node)
-	if !ok {
+	h := c.heard.enter(now, node)
+	if h == nil {
 		if !c.heard.full {
 			c.heard.full = true
-			out = append(out, note{level: warn, message: "too many names heard, ignoring new ones", args: []any{"cluster", c.cluster, "names", limits.Nodes, "node", node.Name}})
+			out = append(out, note{level: hclog.Warn, message: "too many names heard, ignoring new ones", args: []any{"cluster", c.cluster, "names", limits.Nodes, "node", node.Name}})
 		}
 		return out
 	}
 	if h.node.Incarnation != node.Incarnation {
-		if h.before != nil && h.before.Incarnation == node.Incarnation && now.Sub(h.since) >= durations.NameRival {
+		if h.before.GetIncarnation() == node.Incarnation && now.Sub(h.since) >= durations.NameRival {
 			h.conflict = now
 			if !h.warnedConflict {
 				h.warnedConflict = true
-				out = append(out, note{level: warn, message: "two running coordinators have the same name", args: []any{
+				out = append(out, note{level: hclog.Warn, message: "two running coordinators have the same name", args: []any{
 					"peer", node.Name, "addresses", node.Addresses, "other-addresses", h.node.Addresses,
 					"hint", "give one of them another --name",
 				}})
@@ -61,8 +70,7 @@ func (c *core) hear(now time.Time, from netip.AddrPort, node Node, ring *discove
 		}
 		h.before = nil
 		if !sameSet(h.node.Addresses, node.Addresses) {
-			old := h.node
-			h.before = &old
+			h.before = h.node
 		}
 		h.since = now
 	}
@@ -70,76 +78,53 @@ func (c *core) hear(now time.Time, from netip.AddrPort, node Node, ring *discove
 	h.expect, h.ringID = int(f.GetExpect()), ring.GetRingId()
 	delete(c.heard.others, node.Name)
 
-	if c.expect > 0 && h.expect > 0 && h.expect != c.expect && h.ringID == "" && c.ring.RingID == "" && !h.warnedExpect {
+	if c.expect > 0 && h.expect > 0 && h.expect != c.expect && h.ringID == "" && c.ring.RingId == "" && !h.warnedExpect {
 		h.warnedExpect = true
-		out = append(out, note{level: warn, message: "another node expects another number of nodes", args: []any{
+		out = append(out, note{level: hclog.Warn, message: "another node expects another number of nodes", args: []any{
 			"peer", node.Name, "from", from, "expect", c.expect, "peer-expect", h.expect,
 			"hint", "give the same --expect N to all",
 		}})
 	}
 	if ring != nil {
-		out = append(out, c.hearRing(now, from, node, ringFromWire(ring, node))...)
-		if ring.RingId == c.ring.RingID {
-			out = append(out, fellow{node.clone()})
+		out = append(out, c.hearRing(now, from, node, ring)...)
+		if ring.RingId == c.ring.RingId {
+			out = append(out, fellow{node})
 		}
 	}
 	c.heardFounder(now, node, f)
 	return out
 }
 
-// enter returns the name's entry, a new one if there is room.
-func (t *heardTable) enter(now time.Time, node Node) (*heard, bool) {
+// enter returns the name's entry, a new one if there is room, and else nil.
+func (t *heardTable) enter(now time.Time, node *discoveryv1.Node) *heard {
 	if h, ok := t.byName[node.Name]; ok {
-		return h, true
+		return h
 	}
-	if len(t.byName) >= limits.Nodes {
-		for name, h := range t.byName {
-			if !h.fresh(now) {
-				delete(t.byName, name)
-			}
-		}
-		if len(t.byName) >= limits.Nodes {
-			return nil, false
-		}
-		t.full = false
+	if !room(t.byName, node.Name, limits.Nodes, func(_ string, h *heard) bool { return !h.fresh(now) }) {
+		return nil
 	}
-	if t.byName == nil {
-		t.byName = map[string]*heard{}
-	}
+	t.full = false
 	h := &heard{node: node, since: now}
 	t.byName[node.Name] = h
-	return h, true
+	return h
 }
 
-// isNew says whether the name's incarnation was first heard lately.
+// isNew reports whether the name's incarnation was first heard lately.
 func (t *heardTable) isNew(now time.Time, name string) bool {
 	h, ok := t.byName[name]
 	return ok && now.Sub(h.since) <= durations.NameNew
 }
 
-// names returns all names heard lately, sorted.
+// names returns the names heard lately that an answer has room for, sorted.
 func (t *heardTable) names(now time.Time) []string {
-	var names []string
-	for name, h := range t.byName {
-		if h.fresh(now) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
+	names := keys(t.byName, func(h *heard) bool { return h.fresh(now) })
 	return names[:min(len(names), limits.Heard)]
 }
 
 // founders returns the names of ringless nodes, heard lately, that expect as
 // many as we do, sorted.
 func (t *heardTable) founders(now time.Time, expect int) []string {
-	var names []string
-	for name, h := range t.byName {
-		if h.fresh(now) && h.ringID == "" && h.expect == expect && expect > 0 {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
+	return keys(t.byName, func(h *heard) bool { return h.fresh(now) && h.ringID == "" && h.expect == expect && expect > 0 })
 }
 
 // lowest returns the first of the sorted names that is no witness.
@@ -155,7 +140,7 @@ func (t *heardTable) lowest(names []string) (string, bool) {
 // conflicted returns a name of those that two live coordinators have.
 func (t *heardTable) conflicted(now time.Time, names []string) (string, bool) {
 	for _, name := range names {
-		if h := t.byName[name]; h != nil && !h.conflict.IsZero() && now.Sub(h.conflict) <= durations.NamePresent {
+		if h := t.byName[name]; h != nil && now.Sub(h.conflict) <= durations.NamePresent {
 			return name, true
 		}
 	}
@@ -164,51 +149,71 @@ func (t *heardTable) conflicted(now time.Time, names []string) (string, bool) {
 
 // told remembers names that somebody else heard and we did not.
 func (t *heardTable) told(now time.Time, self string, names []string) {
+	stale := func(_ string, at time.Time) bool { return now.Sub(at) > durations.NamePresent }
 	for _, name := range names {
-		if h := t.byName[name]; name == self || h != nil && h.fresh(now) {
-			continue
+		h := t.byName[name]
+		if name != self && (h == nil || !h.fresh(now)) && room(t.others, name, limits.Nodes, stale) {
+			t.others[name] = now
 		}
-		if _, known := t.others[name]; !known && len(t.others) >= limits.Nodes {
-			continue
-		}
-		if t.others == nil {
-			t.others = map[string]time.Time{}
-		}
-		t.others[name] = now
 	}
 }
 
 // toldOnly returns log arguments that name nodes which others hear and this
 // one does not, none if there are none.
 func (t *heardTable) toldOnly(now time.Time) []any {
-	var names []string
-	for name, at := range t.others {
-		if now.Sub(at) > durations.NamePresent {
-			delete(t.others, name)
-		} else {
-			names = append(names, name)
-		}
-	}
+	names := keys(t.others, func(at time.Time) bool { return now.Sub(at) <= durations.NamePresent })
 	if len(names) == 0 {
 		return nil
 	}
-	slices.Sort(names)
 	return []any{"heard-by-others", names}
 }
 
-// snapshot returns everybody heard lately, by name.
-func (t *heardTable) snapshot(now time.Time) []Heard {
-	var all []Heard
-	for _, h := range t.byName {
-		if h.fresh(now) {
-			all = append(all, Heard{Node: h.node.clone(), Source: h.source, RingID: h.ringID, Expect: h.expect, Age: now.Sub(h.last)})
-		}
+// clusterHeard is the coordinator of another cluster that was heard last.
+type clusterHeard struct {
+	last   time.Time
+	name   string
+	source netip.AddrPort
+}
+
+// hearCluster remembers that another cluster shares the network: its name, or
+// this node's, may be mistyped.
+func (c *core) hearCluster(now time.Time, from netip.AddrPort, cluster, name string) {
+	if room(c.clusters, cluster, clustersMost, func(_ string, h clusterHeard) bool { return now.Sub(h.last) > durations.RingPresent }) {
+		c.clusters[cluster] = clusterHeard{now, name, from}
 	}
-	slices.SortFunc(all, func(a, b Heard) int { return strings.Compare(a.Node.Name, b.Node.Name) })
+}
+
+// otherClusters are those heard lately, each with one of its coordinators, sorted.
+func (c *core) otherClusters(now time.Time) (all []string) {
+	for _, cluster := range keys(c.clusters, func(h clusterHeard) bool { return now.Sub(h.last) <= durations.RingPresent }) {
+		h := c.clusters[cluster]
+		all = append(all, fmt.Sprintf("%q (%s at %s)", cluster, h.name, h.source.Addr().Unmap()))
+	}
 	return all
 }
 
-// sameSet says whether both hold the same addresses in any order.
+// room reports whether a table has the key, or has room for it once all that is
+// stale is gone.
+func room[K comparable, V any](table map[K]V, key K, most int, stale func(K, V) bool) bool {
+	if _, known := table[key]; known || len(table) < most {
+		return true
+	}
+	maps.DeleteFunc(table, stale)
+	return len(table) < most
+}
+
+// keys returns the keys of what counts, sorted.
+func keys[V any](table map[string]V, counts func(V) bool) (all []string) {
+	for key, v := range table {
+		if counts(v) {
+			all = append(all, key)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// sameSet reports whether both hold the same addresses in any order.
 func sameSet(a, b []string) bool {
 	a, b = slices.Clone(a), slices.Clone(b)
 	slices.Sort(a)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/arc-ring/arc/internal/durations"
+	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
 
 // A node without an address has nothing to say, and says hello as soon as it
@@ -19,7 +20,7 @@ func TestSayingNothingWithoutAnAddress(t *testing.T) {
 		t.Errorf("a node without an address answers %v", answers)
 	}
 	b.after(durations.SeekLeast)
-	hellos := of[sendHello](b.moved(b.now, []string{"10.0.0.1:7400"}))
+	hellos := of[sendHello](b.moved(b.now, &discoveryv1.Node{Name: "a", Incarnation: selfIncarnation, Addresses: []string{"10.0.0.1:7400"}}))
 	if len(hellos) != 1 || !slices.Equal(hellos[0].hello.Node.Addresses, []string{"10.0.0.1:7400"}) {
 		t.Errorf("with an address it says %v, want one hello that tells it", hellos)
 	}
@@ -28,7 +29,7 @@ func TestSayingNothingWithoutAnAddress(t *testing.T) {
 // Where another member of the own ring says that it is reached is handed on.
 func TestAFellowIsHandedOn(t *testing.T) {
 	b := newBench(t, "a", 0)
-	b.setRing(b.now, RingInfo{RingID: "r1"})
+	b.setRing(b.now, &discoveryv1.Ring{RingId: "r1"})
 	member := func(ringID string) []fellow {
 		return of[fellow](b.hears("b", attempt(0), inRing(ringID)))
 	}

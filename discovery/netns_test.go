@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/internal/testwait"
+	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
@@ -188,9 +189,9 @@ func playTurn(t *testing.T, role, bind string, port int) {
 	defer cancel()
 	if role == "1" {
 		s, end := runHere(t, "leader", bind, port, "10.77.0.1:7400", 0)
-		s.SetRing(RingInfo{RingID: "r1", IsLeader: true})
+		s.SetRing(&discoveryv1.Ring{RingId: "r1", Leads: true})
 		m, endMember := runHere(t, "member", bind, port, "10.77.0.1:7401", 0)
-		m.SetRing(RingInfo{RingID: "r1", LeaderName: "leader", LeaderAddresses: []string{"10.77.0.1:7400"}})
+		m.SetRing(&discoveryv1.Ring{RingId: "r1", Leader: "leader", LeaderAddresses: []string{"10.77.0.1:7400"}})
 		if f, err := m.Seek(ctx); err != nil || f.From != "leader" {
 			t.Errorf("bind %q: a member on the leader's host found %+v, %v, want the leader", bind, f, err)
 		}
@@ -273,14 +274,14 @@ func playLoopback(t *testing.T) {
 	}
 	before := sent()
 	h := newHouse(t)
-	h.start("a", nil).SetRing(RingInfo{RingID: "r1", IsLeader: true})
+	h.start("a", nil).SetRing(&discoveryv1.Ring{RingId: "r1", Leads: true})
 	if f := h.seek(h.start("b", nil)); f.From != "a" {
 		t.Errorf("found %+v, want a", f)
 	}
 	if n := sent() - before; n != 0 {
 		t.Errorf("%d packets left by the network card", n)
 	}
-	h.start("c", func(o *Options) { o.Bind = nil }).SetRing(RingInfo{RingID: "r1", IsLeader: true})
+	h.start("c", func(o *Options) { o.Bind = nil }).SetRing(&discoveryv1.Ring{RingId: "r1", Leads: true})
 	if sent() == before {
 		t.Error("no packet of a node that is bound to everything left by the network card")
 	}

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -15,10 +14,8 @@ import (
 	"github.com/arc-ring/arc/internal/limits"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
-
-// DefaultPort is the UDP port that all coordinators of a host share.
-const DefaultPort = 7400
 
 // Options is what New needs.
 type Options struct {
@@ -31,8 +28,6 @@ type Options struct {
 	// reached; the first ones are advertised, at most limits.Addresses and as many as
 	// a datagram holds. Without any nothing is said until SetAddresses.
 	Addresses []string
-	// Classes are told to all who hear this node; at most limits.Classes words.
-	Classes []string
 	// Witness: this node never leads, so it never founds; it counts among the
 	// expected ones and gives its word to a founder.
 	Witness bool
@@ -43,7 +38,7 @@ type Options struct {
 	Bind []netip.Addr
 	// Interfaces limits hellos to the named interfaces as well.
 	Interfaces []string
-	// Port is the shared UDP port; 0 stands for DefaultPort.
+	// Port is the UDP port that all coordinators of a host share.
 	Port int
 
 	// Expect > 0 lets this node found a ring together with others that expect
@@ -64,10 +59,10 @@ type Options struct {
 	KeptAt string
 	// OnForeignRing, if not nil, is told of another ring of the same cluster,
 	// at most every ten seconds for each. It must not block.
-	OnForeignRing func(ForeignRing)
+	OnForeignRing func(*arcv1.OtherRing)
 	// OnFellow, if not nil, is told of every hello and answer of another node of
 	// this node's ring. It must not block.
-	OnFellow func(Node)
+	OnFellow func(*discoveryv1.Node)
 
 	// Logger may be nil.
 	Logger hclog.Logger
@@ -75,49 +70,41 @@ type Options struct {
 
 // validate returns everything that is wrong, joined; it wraps ErrOptions.
 func (o *Options) validate() error {
-	var problems []error
-	bad := func(err error) {
-		if err != nil {
-			problems = append(problems, err)
-		}
-	}
-	bad(foreign.CheckName("cluster", o.Cluster))
-	bad(checkNode(o.Name, o.Incarnation, o.Addresses[:min(len(o.Addresses), limits.Addresses)], o.Classes))
-	if o.Port < 0 || o.Port > 65535 {
-		bad(fmt.Errorf("port %d is not from 1 to 65535", o.Port))
+	self := &discoveryv1.Node{Name: o.Name, Incarnation: o.Incarnation, Addresses: o.Addresses[:min(len(o.Addresses), limits.Addresses)]}
+	problems := []error{foreign.CheckName("cluster", o.Cluster), checkNode(self)}
+	if o.Port < 1 || o.Port > 65535 {
+		problems = append(problems, fmt.Errorf("port %d is not from 1 to 65535", o.Port))
 	}
 	if o.Expect < 0 || o.Expect > limits.Founders {
-		bad(fmt.Errorf("expect %d is not from 0 to %d", o.Expect, limits.Founders))
+		problems = append(problems, fmt.Errorf("expect %d is not from 0 to %d", o.Expect, limits.Founders))
 	}
 	if o.Expect == 1 && o.Witness {
-		bad(errors.New("expect 1, but a witness never founds"))
+		problems = append(problems, errors.New("expect 1, but a witness never founds"))
 	}
 	if o.Expect > 1 && o.Ask == nil {
-		bad(fmt.Errorf("expect %d without a way to ask the others", o.Expect))
+		problems = append(problems, fmt.Errorf("expect %d without a way to ask the others", o.Expect))
 	}
-	if len(problems) == 0 {
-		if n := o.node(); len(n.Addresses) == 0 && len(o.Addresses) > 0 {
-			bad(fmt.Errorf("no room for the address %q in a datagram of %d bytes: use shorter names or fewer classes", o.Addresses[0], limits.Datagram))
-		}
+	err := errors.Join(problems...)
+	if err == nil && len(o.Addresses) > 0 && len(o.node().Addresses) == 0 {
+		err = fmt.Errorf("no room for the address %q in a datagram of %d bytes: use shorter names", o.Addresses[0], limits.Datagram)
 	}
-	if len(problems) == 0 {
-		return nil
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrOptions, err)
 	}
-	return fmt.Errorf("%w: %w", ErrOptions, errors.Join(problems...))
+	return nil
 }
 
 // node returns this node with as many of its addresses as are advertised: those
 // that fit in the largest datagram that it may have to send.
-func (o *Options) node() Node {
-	n := Node{
-		Name: o.Name, Incarnation: o.Incarnation,
-		Addresses: slices.Clone(o.Addresses[:min(len(o.Addresses), limits.Addresses)]), Classes: slices.Clone(o.Classes),
-		Witness: o.Witness,
+func (o *Options) node() *discoveryv1.Node {
+	n := &discoveryv1.Node{
+		Name: o.Name, Incarnation: o.Incarnation, Witness: o.Witness,
+		Addresses: slices.Clone(o.Addresses[:min(len(o.Addresses), limits.Addresses)]),
 	}
 	longest := strings.Repeat("x", limits.Name)
 	for len(n.Addresses) > 0 {
-		_, err := encodeHello(&discoveryv1.Hello{
-			Cluster: o.Cluster, Node: n.wire(), Nonce: 1 << 63, Attempt: 1 << 31,
+		_, err := encode(&discoveryv1.Hello{
+			Cluster: o.Cluster, Node: n, Nonce: 1 << 63, Attempt: 1 << 31,
 			Ring:     &discoveryv1.Ring{RingId: longest, Leader: longest},
 			Founding: &discoveryv1.Founding{Expect: limits.Founders},
 		})
@@ -127,66 +114,6 @@ func (o *Options) node() Node {
 		n.Addresses = n.Addresses[:len(n.Addresses)-1]
 	}
 	return n
-}
-
-// Node is a coordinator as it tells of itself.
-type Node struct {
-	Name        string
-	Incarnation uint64
-	Addresses   []string
-	Classes     []string
-	// Witness: it never leads, and so never founds.
-	Witness bool
-}
-
-func (n Node) clone() Node {
-	n.Addresses, n.Classes = slices.Clone(n.Addresses), slices.Clone(n.Classes)
-	return n
-}
-
-func (n Node) wire() *discoveryv1.Node {
-	return &discoveryv1.Node{Name: n.Name, Incarnation: n.Incarnation, Addresses: n.Addresses, Classes: n.Classes, Witness: n.Witness}
-}
-
-func nodeFromWire(n *discoveryv1.Node) Node {
-	return Node{Name: n.Name, Incarnation: n.Incarnation, Addresses: n.Addresses, Classes: n.Classes, Witness: n.Witness}
-}
-
-// RingInfo is the ring that this node belongs to, as far as it knows it.
-type RingInfo struct {
-	// RingID is empty for a node that belongs to no ring.
-	RingID string
-	// LeaderName and LeaderAddresses are empty while no leader is known. They
-	// need not be filled if IsLeader.
-	LeaderName      string
-	LeaderAddresses []string
-	IsLeader        bool
-	// RefoundedAt and RefoundedFrom say when the ring was founded again by arc
-	// recover, in Unix microseconds, and from whose disk; zero if it never was.
-	RefoundedAt   int64
-	RefoundedFrom string
-}
-
-// wire returns nil for no ring. A leader's addresses are those of the sender.
-func (r RingInfo) wire() *discoveryv1.Ring {
-	if r.RingID == "" {
-		return nil
-	}
-	w := &discoveryv1.Ring{RingId: r.RingID, RefoundedAt: r.RefoundedAt, RefoundedFrom: r.RefoundedFrom}
-	if r.IsLeader {
-		w.Leads = true
-	} else {
-		w.Leader, w.LeaderAddresses = r.LeaderName, slices.Clone(r.LeaderAddresses)
-	}
-	return w
-}
-
-func ringFromWire(w *discoveryv1.Ring, sender Node) RingInfo {
-	r := RingInfo{RingID: w.RingId, LeaderName: w.Leader, LeaderAddresses: w.LeaderAddresses, RefoundedAt: w.RefoundedAt, RefoundedFrom: w.RefoundedFrom}
-	if w.Leads {
-		r.LeaderName, r.LeaderAddresses, r.IsLeader = sender.Name, sender.Addresses, true
-	}
-	return r
 }
 
 // Found is how a search ended: with a ring to join, or with the right to found
@@ -209,34 +136,16 @@ type Found struct {
 	// Names are those that take part in the founding, this node's own first,
 	// the rest sorted. Others are those nodes without this one.
 	Names  []string
-	Others []Node
-}
-
-// ForeignRing is another ring of this node's cluster.
-type ForeignRing struct {
-	RingID string
-	// Own is the ring that this node belongs to.
-	Own string
-	// Split says how the ring came to have the same id as the own one; empty if it
-	// has another id.
-	Split string
-	// From is the member of the other ring that was heard, at Source.
-	From            Node
-	Source          netip.AddrPort
-	LeaderName      string
-	LeaderAddresses []string
+	Others []*discoveryv1.Node
 }
 
 // Heard is a node that was heard lately.
 type Heard struct {
-	Node Node
+	Node *discoveryv1.Node
 	// Source is where its last datagram came from.
 	Source netip.Addr
 	// RingID is empty for a node without a ring.
 	RingID string
-	Expect int
-	// Age is how long ago it was last heard.
-	Age time.Duration
 }
 
 // nearestFirst returns the addresses, those at the host that was heard first.

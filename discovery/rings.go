@@ -1,12 +1,16 @@
 package discovery
 
 import (
+	"fmt"
 	"net/netip"
-	"slices"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
+	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 // ringTable remembers the rings of the cluster that were heard.
@@ -14,41 +18,68 @@ type ringTable map[string]*ringHeard
 
 type ringHeard struct {
 	last, reported time.Time
-	info           RingInfo
-	from           Node
+	info           *discoveryv1.Ring
+	leader         string // "" for none
+	from           *discoveryv1.Node
 	source         netip.AddrPort
 	warned         bool
 }
 
+// report hands the ring to the callback. split says how it came to have the same id
+// as this node's ring; it is empty if the ring has another id.
+func (h *ringHeard) report(split string) report {
+	return report{&arcv1.OtherRing{RingId: h.info.RingId, Split: split, From: h.from.Name, Addresses: h.from.Addresses, Leader: h.leader}}
+}
+
+// split is what was heard last of a ring with the own ring's id: arc recover
+// founded one of the two again, and members of the other were not gone.
+type split struct {
+	ringHeard
+	// told is when the one that was told of last was founded again.
+	told int64
+}
+
+// leaderOf returns the ring's leader and its addresses, as the sender tells them.
+func leaderOf(r *discoveryv1.Ring, sender *discoveryv1.Node) (string, []string) {
+	if r.Leads {
+		return sender.Name, sender.Addresses
+	}
+	return r.Leader, r.LeaderAddresses
+}
+
 // hearRing takes in that a node said which ring it belongs to.
-func (c *core) hearRing(now time.Time, from netip.AddrPort, node Node, r RingInfo) []effect {
-	h, ok := c.rings[r.RingID]
+func (c *core) hearRing(now time.Time, from netip.AddrPort, node *discoveryv1.Node, r *discoveryv1.Ring) []effect {
+	h, ok := c.rings[r.RingId]
 	if !ok {
 		if len(c.rings) >= limits.Rings {
 			c.rings.dropOldest()
 			c.manyRings = true
 		}
-		if c.rings == nil {
-			c.rings = ringTable{}
-		}
 		h = &ringHeard{}
-		c.rings[r.RingID] = h
+		c.rings[r.RingId] = h
 	}
 	h.last, h.info, h.from, h.source = now, r, node, from
+	h.leader, _ = leaderOf(r, node)
 	out := c.reportForeign(now)
-	if r.RingID == c.ring.RingID {
-		c.hearSplit(ringHeard{last: now, info: r, from: node, source: from, reported: c.split.reported})
+	if r.RingId == c.ring.RingId {
+		// Only one that has a leader counts: a former member that comes back says
+		// the old ring until it is told.
+		if s := &c.split; r.RefoundedAt != c.ring.RefoundedAt && h.leader != "" {
+			reported := s.reported
+			s.ringHeard = *h
+			s.reported = reported
+		}
 		out = append(out, c.reportSplit(now)...)
 	}
-	if c.ring.RingID == "" && c.search != nil {
-		other, two := c.rings.other(now, r.RingID)
-		if two {
+	if c.ring.RingId == "" && c.search != nil {
+		other := c.rings.other(now, r.RingId)
+		if other != "" {
 			c.search.leaderless = nil
 		}
-		if two && !h.warned {
+		if other != "" && !h.warned {
 			h.warned = true
-			out = append(out, note{level: warn, message: "two rings of one cluster, joining neither by discovery", args: []any{
-				"cluster", c.cluster, "ring", r.RingID, "other-ring", other, "from", node.Name,
+			out = append(out, note{level: hclog.Warn, message: "two rings of one cluster, joining neither by discovery", args: []any{
+				"cluster", c.cluster, "ring", r.RingId, "other-ring", other, "from", node.Name,
 				"hint", "stop one of them, or name a member of the right one with --join HOST:PORT",
 			}})
 		}
@@ -58,47 +89,71 @@ func (c *core) hearRing(now time.Time, from netip.AddrPort, node Node, r RingInf
 
 // reportForeign reports each ring lately heard that is not this node's own.
 func (c *core) reportForeign(now time.Time) []effect {
-	if c.ring.RingID == "" {
+	if c.ring.RingId == "" {
 		return nil
 	}
 	var out []effect
 	for _, id := range c.rings.ids(now) {
 		h := c.rings[id]
-		if id == c.ring.RingID || !h.reported.IsZero() && now.Sub(h.reported) < durations.RingReport {
+		if id == c.ring.RingId || now.Sub(h.reported) < durations.RingReport {
 			continue
 		}
-		l := debug
+		l := hclog.Debug
 		if h.reported.IsZero() && !c.manyRings {
-			l = warn
+			l = hclog.Warn
 		}
 		h.reported = now
-		out = append(out,
-			note{level: l, message: "heard another ring of this cluster", args: []any{
-				"cluster", c.cluster, "ring", c.ring.RingID, "other-ring", id, "peer", h.from.Name, "addresses", h.from.Addresses, "from", h.source,
-				"hint", "two rings have two leaders: stop one of them, or give it another --cluster",
-			}},
-			report{ForeignRing{RingID: id, Own: c.ring.RingID, From: h.from.clone(), Source: h.source, LeaderName: h.info.LeaderName, LeaderAddresses: slices.Clone(h.info.LeaderAddresses)}})
+		out = append(out, note{level: l, message: "heard another ring of this cluster", args: []any{
+			"cluster", c.cluster, "ring", c.ring.RingId, "other-ring", id, "peer", h.from.Name, "addresses", h.from.Addresses, "from", h.source,
+			"hint", "two rings have two leaders: stop one of them, or give it another --cluster",
+		}}, h.report(""))
 	}
 	return out
 }
 
-// wanted says whether a search may end with this ring: the node's own, or for a
+// reportSplit reports the other ring with this id while both have a leader.
+func (c *core) reportSplit(now time.Time) []effect {
+	s := &c.split
+	switch {
+	case c.ring.RingId == "" || s.info.GetRingId() != c.ring.RingId || s.info.RefoundedAt == c.ring.RefoundedAt,
+		c.ring.Leader == "" && !c.ring.Leads,
+		now.Sub(s.last) > durations.RingPresent,
+		now.Sub(s.reported) < durations.RingReport:
+		return nil
+	}
+	l := hclog.Debug
+	if s.reported.IsZero() || s.told != s.info.RefoundedAt {
+		l = hclog.Warn
+	}
+	s.reported, s.told = now, s.info.RefoundedAt
+	why := fmt.Sprintf("this one was founded again from the disk of %s by arc recover, and the other one was not gone", c.ring.RefoundedFrom)
+	if s.info.RefoundedAt > c.ring.RefoundedAt {
+		why = fmt.Sprintf("it was founded again from the disk of %s by arc recover, and this one was not gone", s.info.RefoundedFrom)
+	}
+	return []effect{note{level: l, message: "heard another ring that has the id of this one", args: []any{
+		"cluster", c.cluster, "ring", c.ring.RingId, "reason", why, "other-leader", s.leader,
+		"peer", s.from.Name, "addresses", s.from.Addresses, "from", s.source,
+		"hint", "two rings have two leaders: stop the coordinators of one of them, and remove their data directories",
+	}}, s.report(why)}
+}
+
+// wanted reports whether a search may end with this ring: the node's own, or for a
 // node without one the only ring in reach.
 func (c *core) wanted(now time.Time, id string) bool {
-	if c.ring.RingID != "" {
-		return id == c.ring.RingID
+	if c.ring.RingId != "" {
+		return id == c.ring.RingId
 	}
-	_, two := c.rings.other(now, id)
-	return !two
+	return c.rings.other(now, id) == ""
 }
 
 // consider takes an answer of a ring's member to this node's search.
-func (c *core) consider(now time.Time, from netip.AddrPort, node Node, r RingInfo) []effect {
-	if !c.wanted(now, r.RingID) {
+func (c *core) consider(now time.Time, from netip.AddrPort, node *discoveryv1.Node, r *discoveryv1.Ring) []effect {
+	if !c.wanted(now, r.RingId) {
 		return nil
 	}
+	leader, addresses := leaderOf(r, node)
 	f := Found{
-		RingID: r.RingID, LeaderName: r.LeaderName, LeaderAddresses: nearestFirst(r.LeaderAddresses, from.Addr()),
+		RingID: r.RingId, LeaderName: leader, LeaderAddresses: nearestFirst(addresses, from.Addr()),
 		From: node.Name, FromAddresses: nearestFirst(node.Addresses, from.Addr()),
 	}
 	if w := c.found.word; len(f.LeaderAddresses) > 0 || w != nil && w.is(node) {
@@ -112,20 +167,20 @@ func (c *core) consider(now time.Time, from netip.AddrPort, node Node, r RingInf
 }
 
 // setRing takes in which ring this node belongs to now; an empty id means none.
-func (c *core) setRing(now time.Time, r RingInfo) []effect {
-	leads := r.IsLeader && !(c.ring.IsLeader && c.ring.RingID == r.RingID)
-	leads = leads || c.found.decided && r.RingID != "" // its acceptors wait
-	if r.RingID != c.ring.RingID {
+func (c *core) setRing(now time.Time, r *discoveryv1.Ring) []effect {
+	leads := r.Leads && !(c.ring.Leads && c.ring.RingId == r.RingId)
+	leads = leads || c.found.decided && r.RingId != "" // its acceptors wait
+	if r.RingId != c.ring.RingId {
 		c.found.leave()
 		for _, h := range c.rings {
 			h.reported = time.Time{}
 		}
 	}
-	if r.RingID != "" && r.LeaderName != "" {
+	if r.RingId != "" && r.Leader != "" {
 		c.found.drop()
 	}
 	c.ring = r
-	if r.RingID == "" {
+	if r.RingId == "" {
 		return nil
 	}
 	out := append(c.reportForeign(now), c.reportSplit(now)...)
@@ -137,34 +192,19 @@ func (c *core) setRing(now time.Time, r RingInfo) []effect {
 	return out
 }
 
-// present returns a ring that was heard lately.
-func (t ringTable) present(now time.Time) (string, *ringHeard, bool) {
-	for _, id := range t.ids(now) {
-		return id, t[id], true
-	}
-	return "", nil, false
-}
-
-// other returns a ring heard lately that is not the given one.
-func (t ringTable) other(now time.Time, id string) (string, bool) {
+// other returns a ring heard lately that is not the given one, "" for none.
+func (t ringTable) other(now time.Time, id string) string {
 	for _, other := range t.ids(now) {
 		if other != id {
-			return other, true
+			return other
 		}
 	}
-	return "", false
+	return ""
 }
 
 // ids returns the rings heard lately, sorted.
 func (t ringTable) ids(now time.Time) []string {
-	var ids []string
-	for id, h := range t {
-		if now.Sub(h.last) <= durations.RingPresent {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return ids
+	return keys(t, func(h *ringHeard) bool { return now.Sub(h.last) <= durations.RingPresent })
 }
 
 func (t ringTable) dropOldest() {

@@ -1,9 +1,12 @@
 package discovery
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -11,9 +14,11 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
+	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
@@ -24,7 +29,7 @@ type Service struct {
 	log     hclog.Logger
 	sockets *sockets
 	scope   scope
-	// ctx ends with Close; asks are the goroutines that ask other nodes.
+	// ctx ends with Close, under mu; asks are the goroutines that ask other nodes.
 	ctx    context.Context
 	cancel context.CancelFunc
 	asks   sync.WaitGroup
@@ -34,7 +39,6 @@ type Service struct {
 	mu     sync.Mutex // guards what follows
 	core   *core
 	waiter chan finish // of the Seek under way
-	closed bool
 
 	sendMu  sync.Mutex // guards what follows; never taken under mu
 	outlets []outlet
@@ -52,18 +56,12 @@ func New(o Options) (*Service, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	if o.Port == 0 {
-		o.Port = DefaultPort
-	}
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
 	s := &Service{opts: o, log: o.Logger, scope: scope{o.Bind, o.Interfaces}, wake: make(chan struct{}, 1), failed: map[string]*failure{}}
-	all, err := cards()
+	err := CheckInterfaces(o.Interfaces)
 	if err != nil {
-		return nil, err
-	}
-	if err := s.scope.check(all); err != nil {
 		return nil, err
 	}
 	if s.sockets, err = openSockets(s.scope, o.Port); err != nil {
@@ -86,10 +84,7 @@ func New(o Options) (*Service, error) {
 // Run serves until the context ends, then closes everything and waits for it.
 // It returns nil then, and ErrClosed if the service is closed already.
 func (s *Service) Run(ctx context.Context) error {
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.ctx.Err() != nil {
 		return ErrClosed
 	}
 	s.log.Info("discovery listens", "cluster", s.opts.Cluster, "port", s.opts.Port, "interfaces", s.ways())
@@ -112,7 +107,7 @@ func (s *Service) loop(ctx context.Context) {
 			return
 		case <-s.wake:
 		case <-timer.C:
-			s.do(s.coreTick)
+			s.do((*core).tick)
 		}
 		s.mu.Lock()
 		next := s.core.next()
@@ -125,62 +120,56 @@ func (s *Service) loop(ctx context.Context) {
 // may be called more than once.
 func (s *Service) Close() {
 	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
 	s.cancel()
+	s.mu.Unlock()
 	s.sockets.close()
 	s.asks.Wait()
 }
 
 // Seek looks for a ring until it finds one, until this node is accepted as the
-// founder, until the context ends or until a NameConflictError. It needs Run to
+// founder, until the context ends or until another node has its name. It needs Run to
 // be running. A node that has called SetRing with a ring finds that one only,
 // and never founds.
 func (s *Service) Seek(ctx context.Context) (Found, error) {
 	done := make(chan finish, 1)
 	s.mu.Lock()
+	closed, busy := s.ctx.Err() != nil, s.waiter != nil
+	if !closed && !busy {
+		s.waiter = done
+	}
+	s.mu.Unlock()
 	switch {
-	case s.closed:
-		s.mu.Unlock()
+	case closed:
 		return Found{}, ErrClosed
-	case s.waiter != nil:
-		s.mu.Unlock()
+	case busy:
 		return Found{}, ErrSeeking
 	}
-	s.waiter = done
-	s.mu.Unlock()
 	s.do((*core).startSeek)
 
-	var ended error
 	select {
 	case f := <-done:
 		return f.found, f.err
 	case <-ctx.Done():
-		ended = ctx.Err()
 	case <-s.ctx.Done():
-		ended = ErrClosed
 	}
 	s.mu.Lock()
-	if s.waiter == done {
-		s.waiter = nil
-		s.core.stopSeek(time.Now())
-	}
-	s.mu.Unlock()
-	select {
-	case f := <-done:
+	defer s.mu.Unlock()
+	if s.waiter != done {
 		// Found in the same moment; a founder must not forget that it was
 		// accepted.
+		f := <-done
 		return f.found, f.err
-	default:
-		return Found{}, ended
 	}
+	s.waiter = nil
+	s.core.stopSeek(time.Now())
+	return Found{}, cmp.Or(ctx.Err(), ErrClosed)
 }
 
 // SetRing tells which ring this node belongs to and who leads it, whenever that
-// changes: hellos and answers say so from then on. A zero RingInfo says that it
-// belongs to none any more.
-func (s *Service) SetRing(r RingInfo) {
-	r.LeaderAddresses = slices.Clone(r.LeaderAddresses[:min(len(r.LeaderAddresses), limits.Addresses)])
+// changes: hellos and answers say so from then on. The leader is named also if
+// this node leads. A ring without an id says that it belongs to none any more.
+func (s *Service) SetRing(r *discoveryv1.Ring) {
+	r.LeaderAddresses = r.LeaderAddresses[:min(len(r.LeaderAddresses), limits.Addresses)]
 	s.do(func(c *core, now time.Time) []effect { return c.setRing(now, r) })
 }
 
@@ -192,13 +181,11 @@ func (s *Service) SetAddresses(addresses []string) {
 	s.sendMu.Lock()
 	s.scanned = time.Time{} // the interfaces have changed too
 	s.sendMu.Unlock()
-	s.do(func(c *core, now time.Time) []effect { return c.moved(now, node.Addresses) })
+	s.do(func(c *core, now time.Time) []effect { return c.moved(now, node) })
 }
 
 // Announce says hello: a member that misses others, or that they miss.
-func (s *Service) Announce() {
-	s.do(func(c *core, now time.Time) []effect { return c.announce(now) })
-}
+func (s *Service) Announce() { s.do((*core).announce) }
 
 // Accept decides whether this node accepts the caller as the founder of the
 // cluster; if not, the reason is a short sentence for the caller. It accepts one
@@ -252,13 +239,25 @@ func (s *Service) keep() error {
 
 // Heard returns the nodes of the cluster that were heard in the last ten
 // seconds, by name, without this one.
-func (s *Service) Heard() []Heard {
+func (s *Service) Heard() (all []Heard) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.core.heard.snapshot(time.Now())
+	now, heardOf := time.Now(), s.core.heard.byName
+	for _, name := range keys(heardOf, func(h *heard) bool { return h.fresh(now) }) {
+		h := heardOf[name]
+		all = append(all, Heard{h.node, h.source, h.ringID})
+	}
+	return all
 }
 
-func (s *Service) coreTick(c *core, now time.Time) []effect { return c.tick(now) }
+// Standstill says for people why the Seek under way has not ended yet: which of
+// the expected names were heard, what the founding waits for, and which other
+// clusters were heard. It is empty without a Seek, or if there is nothing to say.
+func (s *Service) Standstill() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.core.standstill(time.Now())
+}
 
 // do gives the core an input and carries out what it wants done.
 func (s *Service) do(input func(c *core, now time.Time) []effect) {
@@ -272,7 +271,7 @@ func (s *Service) do(input func(c *core, now time.Time) []effect) {
 			s.waiter <- f // Has room for the one that ends it.
 			s.waiter = nil
 		}
-		if a, ok := e.(ask); ok && !s.closed {
+		if a, ok := e.(ask); ok && s.ctx.Err() == nil {
 			s.asks.Go(func() { s.ask(a) })
 		}
 	}
@@ -296,14 +295,14 @@ func (s *Service) do(input func(c *core, now time.Time) []effect) {
 func (s *Service) carryOut(e effect) {
 	switch e := e.(type) {
 	case sendHello:
-		b, err := encodeHello(e.hello)
+		b, err := encode(e.hello)
 		if err != nil {
 			s.log.Error("cannot say hello", "error", err)
 			return
 		}
 		s.broadcast(b)
 	case sendAnswer:
-		b, err := encodeAnswer(e.answer)
+		b, err := encode(e.answer)
 		if err == nil {
 			err = s.sockets.reply(b, e.to)
 		}
@@ -316,21 +315,14 @@ func (s *Service) carryOut(e effect) {
 		}
 	case report:
 		if s.opts.OnForeignRing != nil {
-			s.opts.OnForeignRing(e.foreign)
+			s.opts.OnForeignRing(e.ring)
 		}
 	case note:
 		args := e.args
 		if e.interfaces {
 			args = append(args, "interfaces", s.ways())
 		}
-		switch e.level {
-		case warn:
-			s.log.Warn(e.message, args...)
-		case info:
-			s.log.Info(e.message, args...)
-		default:
-			s.log.Debug(e.message, args...)
-		}
+		s.log.Log(e.level, e.message, args...)
 	}
 }
 
@@ -379,6 +371,28 @@ func (s *Service) broadcast(b []byte) {
 	}
 }
 
+// failure is a way out whose last send failed.
+type failure struct {
+	since  time.Time
+	warned bool
+}
+
+// warns reports whether the failure of a send is to be warned of now, with a
+// hint at its cause. It is warned of once, and while the interface may be about
+// to get a usable address not at all.
+func (f *failure) warns(now time.Time, err error) (hint string, yes bool) {
+	hint = "does a firewall forbid UDP broadcast? name the interfaces to use with --interface"
+	if errors.Is(err, unix.EADDRNOTAVAIL) {
+		if now.Sub(f.since) < durations.InterfaceUsable {
+			return "", false
+		}
+		hint = "the interface has no usable address: has IPv6 found a duplicate of it? name the interfaces to use with --interface"
+	}
+	yes = !f.warned
+	f.warned = true
+	return hint, yes
+}
+
 // scan looks which interfaces there are now. The caller holds sendMu.
 func (s *Service) scan(now time.Time) {
 	s.scanned = now
@@ -395,11 +409,7 @@ func (s *Service) scan(now time.Time) {
 		if s.outlets != nil || len(outlets) == 0 {
 			s.log.Info("interfaces of discovery changed", "from", names(s.outlets), "to", names(outlets))
 		}
-		for way := range s.failed {
-			if !slices.ContainsFunc(outlets, func(o outlet) bool { return o.String() == way }) {
-				delete(s.failed, way)
-			}
-		}
+		maps.DeleteFunc(s.failed, func(way string, _ *failure) bool { return !slices.Contains(names(outlets), way) })
 	}
 	s.outlets = outlets
 }
@@ -432,16 +442,13 @@ func (s *Service) ask(a ask) {
 	answers := make(chan answer, len(a.node.Addresses))
 	var tries sync.WaitGroup
 	defer tries.Wait()
-	started := 0
-	for _, address := range a.node.Addresses {
-		wait := time.Duration(started) * durations.FounderStagger
-		started++
+	for i, address := range a.node.Addresses {
 		tries.Go(func() {
 			select {
 			case <-ctx.Done():
 				answers <- answer{err: ctx.Err()}
 				return
-			case <-time.After(wait):
+			case <-time.After(time.Duration(i) * durations.FounderStagger):
 			}
 			ok, reason, err := s.opts.Ask(ctx, address, a.request)
 			if err != nil {
@@ -451,7 +458,7 @@ func (s *Service) ask(a ask) {
 		})
 	}
 	last := answer{err: fmt.Errorf("ask %s: it advertises none but this node's own addresses", a.node.Name)}
-	for range started {
+	for range a.node.Addresses {
 		if last = <-answers; last.err == nil {
 			cancel()
 			break

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,7 +17,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/arc-ring/arc/internal/testwait"
+	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -131,7 +134,7 @@ func (h *house) found(services []*Service) []Found {
 		wait.Go(func() {
 			all[i], errs[i] = s.Seek(ctx)
 			if all[i].Founder {
-				s.SetRing(RingInfo{RingID: "r1", IsLeader: true})
+				s.SetRing(&discoveryv1.Ring{RingId: "r1", Leads: true})
 			}
 		})
 	}
@@ -212,9 +215,9 @@ func TestAnAddressThatLeadsToAnotherNode(t *testing.T) {
 func TestJoinerFindsTheLeader(t *testing.T) {
 	h := newHouse(t)
 	leader := h.start("a", nil)
-	leader.SetRing(RingInfo{RingID: "r1", IsLeader: true})
+	leader.SetRing(&discoveryv1.Ring{RingId: "r1", Leads: true})
 	member := h.start("b", nil)
-	member.SetRing(RingInfo{RingID: "r1", LeaderName: "a", LeaderAddresses: leader.opts.Addresses})
+	member.SetRing(&discoveryv1.Ring{RingId: "r1", Leader: "a", LeaderAddresses: leader.opts.Addresses})
 	joiner := h.start("c", nil)
 	best := within
 	for range 20 {
@@ -230,7 +233,7 @@ func TestJoinerFindsTheLeader(t *testing.T) {
 
 func TestMemberTellsOfTheLeaderThatDoesNotAnswer(t *testing.T) {
 	h := newHouse(t)
-	h.start("b", nil).SetRing(RingInfo{RingID: "r1", LeaderName: "a", LeaderAddresses: []string{"127.0.0.1:9"}})
+	h.start("b", nil).SetRing(&discoveryv1.Ring{RingId: "r1", Leader: "a", LeaderAddresses: []string{"127.0.0.1:9"}})
 	f := h.seek(h.start("c", nil))
 	if f.From != "b" || f.LeaderName != "a" || !slices.Equal(f.LeaderAddresses, []string{"127.0.0.1:9"}) {
 		t.Fatalf("found %+v, want leader a at 127.0.0.1:9, told by b", f)
@@ -239,7 +242,7 @@ func TestMemberTellsOfTheLeaderThatDoesNotAnswer(t *testing.T) {
 
 func TestRingWithoutALeaderIsFoundByItsMember(t *testing.T) {
 	h := newHouse(t)
-	h.start("b", nil).SetRing(RingInfo{RingID: "r1"})
+	h.start("b", nil).SetRing(&discoveryv1.Ring{RingId: "r1"})
 	f := h.seek(h.start("c", nil))
 	if f.RingID != "r1" || f.From != "b" || f.LeaderName != "" || len(f.FromAddresses) != 1 {
 		t.Fatalf("found %+v, want r1 by its member b, no leader", f)
@@ -249,28 +252,28 @@ func TestRingWithoutALeaderIsFoundByItsMember(t *testing.T) {
 func TestNameInUseIsAnErrorWithBothAddresses(t *testing.T) {
 	h := newHouse(t)
 	first := h.start("a", nil)
-	first.SetRing(RingInfo{RingID: "r1", IsLeader: true})
+	first.SetRing(&discoveryv1.Ring{RingId: "r1", Leads: true})
 	second := h.start("a", nil)
 	_, err := second.Seek(h.context())
-	var conflict *NameConflictError
-	if !errors.As(err, &conflict) || !errors.Is(err, ErrNameInUse) {
-		t.Fatalf("seek: %v, want a name conflict", err)
+	if err == nil {
+		t.Fatal("found a ring in spite of a name conflict")
 	}
-	if !slices.Equal(conflict.Mine, second.opts.Addresses) || !slices.Equal(conflict.Theirs, first.opts.Addresses) {
-		t.Errorf("conflict of %v and %v, want %v and %v", conflict.Mine, conflict.Theirs, second.opts.Addresses, first.opts.Addresses)
+	theirs, mine := "a running coordinator at "+first.opts.Addresses[0], "so does this one at "+second.opts.Addresses[0]
+	if !strings.Contains(err.Error(), theirs) || !strings.Contains(err.Error(), mine) {
+		t.Errorf("seek: %v, want %q and %q", err, theirs, mine)
 	}
 }
 
 func TestAnotherRingOfTheClusterIsReported(t *testing.T) {
 	h := newHouse(t)
-	heard := make(chan ForeignRing, 16)
-	a := h.start("a", func(o *Options) { o.OnForeignRing = func(f ForeignRing) { heard <- f } })
-	a.SetRing(RingInfo{RingID: "r1", IsLeader: true})
-	h.start("b", nil).SetRing(RingInfo{RingID: "r2", IsLeader: true}) // A founder announces itself.
+	heard := make(chan *arcv1.OtherRing, 16)
+	a := h.start("a", func(o *Options) { o.OnForeignRing = func(r *arcv1.OtherRing) { heard <- r } })
+	a.SetRing(&discoveryv1.Ring{RingId: "r1", Leads: true})
+	h.start("b", nil).SetRing(&discoveryv1.Ring{RingId: "r2", Leads: true}) // A founder announces itself.
 	select {
-	case f := <-heard:
-		if f.RingID != "r2" || f.Own != "r1" || f.From.Name != "b" || f.LeaderName != "b" {
-			t.Errorf("reported %+v, want r2 of b, own r1", f)
+	case r := <-heard:
+		if r.RingId != "r2" || r.From != "b" || r.Leader != "b" {
+			t.Errorf("reported %v, want r2 of b", r)
 		}
 	case <-time.After(within):
 		t.Fatal("the other ring was not reported")
@@ -280,7 +283,7 @@ func TestAnotherRingOfTheClusterIsReported(t *testing.T) {
 func TestOtherClustersAndOddBytesAreNotHeard(t *testing.T) {
 	h := newHouse(t)
 	other := h.start("x", func(o *Options) { o.Cluster = "other" })
-	other.SetRing(RingInfo{RingID: "r9", IsLeader: true})
+	other.SetRing(&discoveryv1.Ring{RingId: "r9", Leads: true})
 	c, err := net.Dial("udp4", fmt.Sprintf("127.255.255.255:%d", h.port))
 	if err == nil {
 		for _, b := range []string{"", "ARC1", "ARC1\xff\xff", "hello", string(make([]byte, 3000))} {
@@ -288,7 +291,7 @@ func TestOtherClustersAndOddBytesAreNotHeard(t *testing.T) {
 		}
 		c.Close()
 	}
-	h.start("a", nil).SetRing(RingInfo{RingID: "r1", IsLeader: true})
+	h.start("a", nil).SetRing(&discoveryv1.Ring{RingId: "r1", Leads: true})
 	j := h.start("c", nil)
 	if f := h.seek(j); f.RingID != "r1" {
 		t.Errorf("found %+v, want r1", f)

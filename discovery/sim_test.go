@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/internal/durations"
+	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
@@ -153,7 +154,7 @@ func (n *simNode) boot() {
 	n.tickAt = time.Time{}
 	w := n.w
 	w.log("%s starts (ring %q)", n.name, n.ring)
-	self := Node{Name: n.name, Incarnation: w.rng.Uint64() | 1, Addresses: []string{n.addr.String()}, Witness: n.witness}
+	self := &discoveryv1.Node{Name: n.name, Incarnation: w.rng.Uint64() | 1, Addresses: []string{n.addr.String()}, Witness: n.witness}
 	n.core = newCore(w.now, "c", self, n.expect, w.rng.Uint64)
 	n.core.found.recall(n.words, "")
 	if n.ring != "" {
@@ -183,13 +184,13 @@ func (n *simNode) later(d time.Duration, do func()) {
 }
 
 // info: the lowest living member of a ring leads it. There is no election here.
-func (n *simNode) info() RingInfo {
+func (n *simNode) info() *discoveryv1.Ring {
 	for _, m := range n.w.sorted() {
 		if m.alive && m.ring == n.ring {
-			return RingInfo{RingID: n.ring, IsLeader: m == n, LeaderName: m.name, LeaderAddresses: []string{m.addr.String()}}
+			return &discoveryv1.Ring{RingId: n.ring, Leads: m == n, Leader: m.name, LeaderAddresses: []string{m.addr.String()}}
 		}
 	}
-	return RingInfo{RingID: n.ring}
+	return &discoveryv1.Ring{RingId: n.ring}
 }
 
 func (w *world) sorted() []*simNode {
@@ -210,7 +211,7 @@ func (n *simNode) do(input func() []effect) {
 	n.later(max(next.Sub(n.w.now), time.Millisecond), func() {
 		n.tickAt = time.Time{}
 		n.do(func() []effect {
-			if n.ring != "" && n.core.ring.LeaderName != n.info().LeaderName {
+			if n.ring != "" && n.core.ring.Leader != n.info().Leader {
 				return append(n.core.setRing(n.w.now, n.info()), n.core.tick(n.w.now)...)
 			}
 			return n.core.tick(n.w.now)
@@ -222,7 +223,7 @@ func (n *simNode) carryOut(e effect) {
 	w := n.w
 	switch e := e.(type) {
 	case sendHello:
-		b, err := encodeHello(e.hello)
+		b, err := encode(e.hello)
 		if err != nil {
 			w.fail("%v", err)
 		}
@@ -230,7 +231,7 @@ func (n *simNode) carryOut(e effect) {
 			w.deliver(n, to, b)
 		}
 	case sendAnswer:
-		b, err := encodeAnswer(e.answer)
+		b, err := encode(e.answer)
 		if err != nil {
 			w.fail("%v", err)
 		}
@@ -329,7 +330,7 @@ func (n *simNode) finished(f Found) {
 	}
 	n.later(w.delay(50*time.Millisecond), func() {
 		for _, m := range w.nodes {
-			if m.alive && m.ring == f.RingID && m.info().IsLeader && !w.cut(n, m) {
+			if m.alive && m.ring == f.RingID && m.info().Leads && !w.cut(n, m) {
 				n.enter(f.RingID)
 				return
 			}

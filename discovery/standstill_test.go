@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/internal/durations"
@@ -51,7 +52,7 @@ func TestTheAdviceNamesOtherClusters(t *testing.T) {
 	b.startSeek(b.now)
 	b.hears("x", cluster("arc"))
 	for _, n := range of[note](b.after(durations.AdviceAfter + time.Second)) {
-		if n.level == warn && strings.Contains(fmt.Sprint(n.args...), `"arc" (x at 10.0.0.120)`) {
+		if n.level == hclog.Warn && strings.Contains(fmt.Sprint(n.args...), `"arc" (x at 10.0.0.120)`) {
 			return
 		}
 	}

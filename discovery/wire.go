@@ -1,7 +1,11 @@
 package discovery
 
 import (
+	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -15,52 +19,40 @@ import (
 // addresses to foreign.CheckAddresses.
 const magic = "ARC1"
 
-// encodeHello returns the datagram. It leaves out addresses of the leader, the
-// last ones first, until it fits; the error says by how much the rest is too
-// long.
-func encodeHello(h *discoveryv1.Hello) ([]byte, error) {
+// content is a hello or an answer.
+type content interface {
+	proto.Message
+	GetCluster() string
+	GetNode() *discoveryv1.Node
+	GetRing() *discoveryv1.Ring
+	GetFounding() *discoveryv1.Founding
+}
+
+// kind is what errors call it.
+func kind(c content) string { return strings.ToLower(string(c.ProtoReflect().Descriptor().Name())) }
+
+// encode returns the datagram. It leaves out heard names and then addresses of the
+// leader, the last ones first, until it fits; the error says by how much the rest
+// is too long.
+func encode(c content) ([]byte, error) {
 	for {
-		content, err := proto.Marshal(h)
-		if err != nil {
-			return nil, fmt.Errorf("encode hello: %w", err)
-		}
-		b, err := encode(&discoveryv1.Datagram{Content: &discoveryv1.Datagram_Hello{Hello: content}})
-		if err == nil || !shorten(h.Ring) {
+		b, err := marshal(c)
+		if err == nil || !shorten(c) {
 			return b, err
 		}
 	}
 }
 
-// encodeAnswer leaves out heard names first, then as encodeHello.
-func encodeAnswer(a *discoveryv1.Answer) ([]byte, error) {
-	for {
-		content, err := proto.Marshal(a)
-		if err != nil {
-			return nil, fmt.Errorf("encode answer: %w", err)
-		}
-		b, err := encode(&discoveryv1.Datagram{Content: &discoveryv1.Datagram_Answer{Answer: content}})
-		switch {
-		case err == nil:
-			return b, nil
-		case len(a.Heard) > 0:
-			a.Heard = a.Heard[:len(a.Heard)*3/4]
-		case !shorten(a.Ring):
-			return nil, err
-		}
-	}
-}
-
-func shorten(r *discoveryv1.Ring) bool {
-	if r == nil || len(r.LeaderAddresses) == 0 {
-		return false
-	}
-	r.LeaderAddresses = r.LeaderAddresses[:len(r.LeaderAddresses)-1]
-	return true
-}
-
-func encode(d *discoveryv1.Datagram) ([]byte, error) {
-	b, err := proto.MarshalOptions{}.MarshalAppend([]byte(magic), d)
+func marshal(c content) ([]byte, error) {
+	b, err := proto.Marshal(c)
 	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", kind(c), err)
+	}
+	d := &discoveryv1.Datagram{Content: &discoveryv1.Datagram_Hello{Hello: b}}
+	if _, ok := c.(*discoveryv1.Answer); ok {
+		d.Content = &discoveryv1.Datagram_Answer{Answer: b}
+	}
+	if b, err = (proto.MarshalOptions{}).MarshalAppend([]byte(magic), d); err != nil {
 		return nil, fmt.Errorf("encode datagram: %w", err)
 	}
 	if len(b) > limits.Datagram {
@@ -69,124 +61,123 @@ func encode(d *discoveryv1.Datagram) ([]byte, error) {
 	return b, nil
 }
 
+// shorten leaves something out, and reports whether there was anything.
+func shorten(c content) bool {
+	a, _ := c.(*discoveryv1.Answer)
+	r := c.GetRing()
+	switch n := len(r.GetLeaderAddresses()); {
+	case len(a.GetHeard()) > 0:
+		a.Heard = a.Heard[:len(a.Heard)*3/4]
+	case n > 0:
+		r.LeaderAddresses = r.LeaderAddresses[:n-1]
+	default:
+		return false
+	}
+	return true
+}
+
 // decode returns the one of the two that the datagram holds. What it returns
 // keeps all bounds of this file; everything else is ErrMalformed.
-func decode(b []byte) (*discoveryv1.Hello, *discoveryv1.Answer, error) {
+func decode(b []byte) (h *discoveryv1.Hello, a *discoveryv1.Answer, err error) {
 	if len(b) > limits.Datagram {
 		return nil, nil, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, limits.Datagram)
 	}
-	if len(b) < len(magic) || string(b[:len(magic)]) != magic {
+	b, ok := bytes.CutPrefix(b, []byte(magic))
+	if !ok {
 		return nil, nil, fmt.Errorf("%w: it does not start with %s", ErrMalformed, magic)
 	}
 	opts := proto.UnmarshalOptions{DiscardUnknown: true}
 	var d discoveryv1.Datagram
-	if err := opts.Unmarshal(b[len(magic):], &d); err != nil {
+	if err := opts.Unmarshal(b, &d); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	switch c := d.Content.(type) {
+	var c content
+	switch d.Content.(type) {
 	case *discoveryv1.Datagram_Hello:
-		var h discoveryv1.Hello
-		if err := opts.Unmarshal(c.Hello, &h); err != nil {
-			return nil, nil, fmt.Errorf("%w: hello: %w", ErrMalformed, err)
-		}
-		if h.Nonce == 0 {
-			return nil, nil, fmt.Errorf("%w: hello without a nonce", ErrMalformed)
-		}
-		if err := checkCommon(h.Cluster, h.Node, h.Ring, h.Founding); err != nil {
-			return nil, nil, fmt.Errorf("%w: hello: %w", ErrMalformed, err)
-		}
-		return &h, nil, nil
+		h = &discoveryv1.Hello{}
+		c, b = h, d.GetHello()
 	case *discoveryv1.Datagram_Answer:
-		var a discoveryv1.Answer
-		if err := opts.Unmarshal(c.Answer, &a); err != nil {
-			return nil, nil, fmt.Errorf("%w: answer: %w", ErrMalformed, err)
-		}
-		if a.Echo == 0 {
-			return nil, nil, fmt.Errorf("%w: answer without a nonce", ErrMalformed)
-		}
-		if err := checkCommon(a.Cluster, a.Node, a.Ring, a.Founding); err != nil {
-			return nil, nil, fmt.Errorf("%w: answer: %w", ErrMalformed, err)
-		}
-		if len(a.Heard) > limits.Heard {
-			return nil, nil, fmt.Errorf("%w: answer: %d heard names are more than %d", ErrMalformed, len(a.Heard), limits.Heard)
-		}
-		for _, name := range a.Heard {
-			if err := foreign.CheckName("heard name", name); err != nil {
-				return nil, nil, fmt.Errorf("%w: answer: %w", ErrMalformed, err)
-			}
-		}
-		return nil, &a, nil
+		a = &discoveryv1.Answer{}
+		c, b = a, d.GetAnswer()
 	default:
 		return nil, nil, fmt.Errorf("%w: neither hello nor answer", ErrMalformed)
 	}
+	if err := opts.Unmarshal(b, c); err != nil {
+		return nil, nil, fmt.Errorf("%w: %s: %w", ErrMalformed, kind(c), err)
+	}
+	if h.GetNonce() == 0 && a.GetEcho() == 0 {
+		return nil, nil, fmt.Errorf("%w: %s without a nonce", ErrMalformed, kind(c))
+	}
+	if err := cmp.Or(
+		foreign.CheckName("cluster", c.GetCluster()),
+		checkSender(c.GetNode()),
+		checkRing(c.GetRing()),
+		checkFounding(c.GetFounding()),
+		checkNames("heard name", "heard names", a.GetHeard(), limits.Heard),
+	); err != nil {
+		return nil, nil, fmt.Errorf("%w: %s: %w", ErrMalformed, kind(c), err)
+	}
+	return h, a, nil
 }
 
-func checkCommon(cluster string, n *discoveryv1.Node, r *discoveryv1.Ring, f *discoveryv1.Founding) error {
-	if err := foreign.CheckName("cluster", cluster); err != nil {
-		return err
-	}
+// checkSender is checkNode for a node that was heard, and so has an address.
+func checkSender(n *discoveryv1.Node) error {
 	if n == nil {
-		return fmt.Errorf("no sender")
+		return errors.New("no sender")
 	}
-	if err := checkSender(n.Name, n.Incarnation, n.Addresses, n.Classes); err != nil {
+	if len(n.Addresses) == 0 {
+		return fmt.Errorf("node %s has no address", foreign.Quote(n.Name))
+	}
+	return checkNode(n)
+}
+
+func checkNode(n *discoveryv1.Node) error {
+	if err := foreign.CheckName("name", n.Name); err != nil {
 		return err
 	}
-	if r != nil {
-		if err := checkRing(r.RingId, r.Leader, r.LeaderAddresses); err != nil {
-			return err
-		}
-		if r.RefoundedFrom != "" {
-			if err := foreign.CheckName("whose disk a ring was founded from", r.RefoundedFrom); err != nil {
-				return err
-			}
-		}
+	if n.Incarnation == 0 {
+		return fmt.Errorf("node %q has no incarnation", n.Name)
 	}
+	if err := cmp.Or(foreign.CheckAddresses(n.Addresses), checkNames("class", "classes", n.Classes, limits.Classes)); err != nil {
+		return fmt.Errorf("node %q: %w", n.Name, err)
+	}
+	return nil
+}
+
+func checkRing(r *discoveryv1.Ring) error {
+	if r == nil {
+		return nil
+	}
+	return cmp.Or(
+		foreign.CheckName("ring id", r.RingId),
+		checkOptional("leader", r.Leader),
+		foreign.CheckAddresses(r.LeaderAddresses),
+		checkOptional("whose disk a ring was founded from", r.RefoundedFrom),
+	)
+}
+
+func checkFounding(f *discoveryv1.Founding) error {
 	if f.GetExpect() > limits.Founders {
 		return fmt.Errorf("expect %d is more than %d", f.GetExpect(), limits.Founders)
 	}
-	if f.GetAccepted() != "" {
-		return foreign.CheckName("accepted founder", f.Accepted)
-	}
-	return nil
+	return checkOptional("accepted founder", f.GetAccepted())
 }
 
-// checkSender is checkNode for somebody who was heard, and so has an address.
-func checkSender(name string, incarnation uint64, addresses, classes []string) error {
-	if len(addresses) == 0 {
-		return fmt.Errorf("node %s has no address", foreign.Quote(name))
+func checkOptional(what, name string) error {
+	if name == "" {
+		return nil
 	}
-	return checkNode(name, incarnation, addresses, classes)
+	return foreign.CheckName(what, name)
 }
 
-func checkNode(name string, incarnation uint64, addresses, classes []string) error {
-	if err := foreign.CheckName("name", name); err != nil {
-		return err
+func checkNames(what, plural string, names []string, most int) error {
+	if len(names) > most {
+		return fmt.Errorf("%d %s are more than %d", len(names), plural, most)
 	}
-	if incarnation == 0 {
-		return fmt.Errorf("node %q has no incarnation", name)
-	}
-	if err := foreign.CheckAddresses(addresses); err != nil {
-		return fmt.Errorf("node %q: %w", name, err)
-	}
-	if len(classes) > limits.Classes {
-		return fmt.Errorf("node %q: %d classes are more than %d", name, len(classes), limits.Classes)
-	}
-	for _, c := range classes {
-		if err := foreign.CheckName("class", c); err != nil {
-			return fmt.Errorf("node %q: %w", name, err)
-		}
-	}
-	return nil
-}
-
-func checkRing(id, leader string, addresses []string) error {
-	if err := foreign.CheckName("ring id", id); err != nil {
-		return err
-	}
-	if leader != "" {
-		if err := foreign.CheckName("leader", leader); err != nil {
+	for _, name := range names {
+		if err := foreign.CheckName(what, name); err != nil {
 			return err
 		}
 	}
-	return foreign.CheckAddresses(addresses)
+	return nil
 }

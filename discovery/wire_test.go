@@ -28,14 +28,14 @@ func sampleAnswer() *discoveryv1.Answer {
 }
 
 func TestDatagramsComeBackAsTheyWere(t *testing.T) {
-	b, err := encodeHello(sampleHello())
+	b, err := encode(sampleHello())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if h, a, err := decode(b); err != nil || a != nil || !proto.Equal(h, sampleHello()) {
 		t.Errorf("got %v, %v, %v", h, a, err)
 	}
-	if b, err = encodeAnswer(sampleAnswer()); err != nil {
+	if b, err = encode(sampleAnswer()); err != nil {
 		t.Fatal(err)
 	}
 	if h, a, err := decode(b); err != nil || h != nil || !proto.Equal(a, sampleAnswer()) {
@@ -47,7 +47,7 @@ func TestDecodeRefuses(t *testing.T) {
 	hello := func(change func(*discoveryv1.Hello)) []byte {
 		h := sampleHello()
 		change(h)
-		b, err := encodeHello(h)
+		b, err := encode(h)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestDecodeRefuses(t *testing.T) {
 	answer := func(change func(*discoveryv1.Answer)) []byte {
 		a := sampleAnswer()
 		change(a)
-		b, err := encodeAnswer(a)
+		b, err := encode(a)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +125,7 @@ func TestLongAnswersAreCut(t *testing.T) {
 	for i := range limits.Addresses {
 		a.Ring.LeaderAddresses = append(a.Ring.LeaderAddresses, fmt.Sprintf("%s-%02d:7400", strings.Repeat("x", 90), i))
 	}
-	b, err := encodeAnswer(a)
+	b, err := encode(a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,13 +138,13 @@ func TestLongAnswersAreCut(t *testing.T) {
 	}
 	h := sampleHello()
 	h.Node.Addresses = slicesOf(limits.Addresses, strings.Repeat("x", 200)+":1")
-	if _, err := encodeHello(h); err == nil || !strings.Contains(err.Error(), "fewer addresses") {
+	if _, err := encode(h); err == nil || !strings.Contains(err.Error(), "fewer addresses") {
 		t.Errorf("a node that does not fit: %v", err)
 	}
 }
 
 func TestOnlyAddressesThatFitAreAdvertised(t *testing.T) {
-	o := Options{Cluster: "c", Name: "a", Incarnation: 1}
+	o := Options{Cluster: "c", Name: "a", Incarnation: 1, Port: 1}
 	for i := range 40 {
 		o.Addresses = append(o.Addresses, fmt.Sprintf("[2001:db8:1111:2222:3333:4444:5555:%04x]:7400", i))
 	}
@@ -160,13 +160,13 @@ func TestOnlyAddressesThatFitAreAdvertised(t *testing.T) {
 // harm to a core that is searching, asking, or in a ring.
 func FuzzDecode(f *testing.F) {
 	for _, h := range []*discoveryv1.Hello{sampleHello(), {Cluster: "c", Node: peer("b", 1), Nonce: 1}} {
-		b, err := encodeHello(h)
+		b, err := encode(h)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(b)
 	}
-	b, err := encodeAnswer(sampleAnswer())
+	b, err := encode(sampleAnswer())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -186,8 +186,8 @@ func FuzzDecode(f *testing.F) {
 		for _, ring := range []string{"", "r1"} {
 			now := time.Unix(1_700_000_000, 0)
 			seq := uint64(0)
-			c := newCore(now, "c", Node{Name: "a", Incarnation: 2, Addresses: []string{"a:1"}}, 2, func() uint64 { seq++; return seq })
-			c.setRing(now, RingInfo{RingID: ring, IsLeader: true})
+			c := newCore(now, "c", &discoveryv1.Node{Name: "a", Incarnation: 2, Addresses: []string{"a:1"}}, 2, func() uint64 { seq++; return seq })
+			c.setRing(now, &discoveryv1.Ring{RingId: ring, Leads: true})
 			c.startSeek(now)
 			if h != nil {
 				c.cluster = h.Cluster
@@ -202,7 +202,7 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		if h != nil {
-			again, err := encodeHello(proto.Clone(h).(*discoveryv1.Hello))
+			again, err := encode(proto.Clone(h).(*discoveryv1.Hello))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -211,7 +211,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		again, err := encodeAnswer(proto.Clone(a).(*discoveryv1.Answer))
+		again, err := encode(proto.Clone(a).(*discoveryv1.Answer))
 		if err != nil {
 			t.Fatal(err)
 		}

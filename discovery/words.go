@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/arc-ring/arc/internal/durations"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
@@ -45,7 +47,9 @@ type word struct {
 	seq uint64
 }
 
-func (w *word) is(n Node) bool { return w.Founder == n.Name && w.Incarnation == n.Incarnation }
+func (w *word) is(n *discoveryv1.Node) bool {
+	return w.Founder == n.GetName() && w.Incarnation == n.GetIncarnation()
+}
 
 // leaderlessWithout reports whether the ring of the word's founder can have no
 // leader as long as none of the given names joins it.
@@ -88,13 +92,13 @@ func (ws *words) give(now time.Time, w Word, seq uint64) {
 	if ws.word != nil {
 		w.Given = ws.word.Given
 	}
-	ws.bounds = slices.DeleteFunc(ws.bounds, func(b *word) bool { return b.is(Node{Name: w.Founder, Incarnation: w.Incarnation}) })
+	ws.bounds = slices.DeleteFunc(ws.bounds, func(b *word) bool { return b.Founder == w.Founder && b.Incarnation == w.Incarnation })
 	ws.word = &word{Word: w, until: now.Add(durations.FounderWord), seq: seq}
 }
 
 // blocked says why a ring with these names must not be founded: a founder that
 // this node is bound to may get a leader from those left out.
-func (ws *words) blocked(now time.Time, founder Node, names []string) string {
+func (ws *words) blocked(now time.Time, founder *discoveryv1.Node, names []string) string {
 	for _, b := range ws.bounds {
 		if b.is(founder) || b.leaderlessWithout(names) {
 			continue
@@ -113,7 +117,7 @@ func (ws *words) blocked(now time.Time, founder Node, names []string) string {
 }
 
 // founds binds this node by its own founding.
-func (ws *words) founds(now time.Time, self Node, names []string) {
+func (ws *words) founds(now time.Time, self *discoveryv1.Node, names []string) {
 	if len(names) > 1 {
 		ws.bounds = append(ws.bounds, &word{Word: Word{Founder: self.Name, Incarnation: self.Incarnation, Names: slices.Clone(names), Given: now}})
 		ws.version++
@@ -149,13 +153,13 @@ func (c *core) lapse(now time.Time) []effect {
 		return nil
 	}
 	f.word, f.bounds = nil, append(f.bounds, w)
-	return []effect{note{level: warn, message: "accepted founder was not heard to found, free for another", args: []any{
+	return []effect{note{level: hclog.Warn, message: "accepted founder was not heard to found, free for another", args: []any{
 		"peer", w.Founder, "elapsed", now.Sub(w.Given).Round(time.Millisecond),
 	}}}
 }
 
 // heardFounder prolongs the word while its founder is at it.
-func (c *core) heardFounder(now time.Time, node Node, f *discoveryv1.Founding) {
+func (c *core) heardFounder(now time.Time, node *discoveryv1.Node, f *discoveryv1.Founding) {
 	w := c.found.word
 	if w != nil && w.is(node) && f.GetAccepted() == node.Name && f.GetAcceptedIncarnation() == node.Incarnation {
 		w.until = now.Add(durations.FounderWord)
@@ -166,7 +170,7 @@ func (c *core) heardFounder(now time.Time, node Node, f *discoveryv1.Founding) {
 // hello sent after the word was given, that it is not at it. So the candidacy
 // that the word was for has ended, and its answer to a later one would be newer
 // than this hello. A hello cannot release: it may be older than the word.
-func (c *core) releaseByAnswer(node Node, asked uint64, a *discoveryv1.Answer) {
+func (c *core) releaseByAnswer(node *discoveryv1.Node, asked uint64, a *discoveryv1.Answer) {
 	if a.Ring != nil {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/durations"
+	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
@@ -82,11 +83,11 @@ func TestAWordThatCameToNothingBindsNobody(t *testing.T) {
 		b.startSeek(b.now)
 		b.request("a", 1, "a", "n", "x")
 		version := b.found.version
-		b.setRing(b.now, RingInfo{RingID: "r1"})
+		b.setRing(b.now, &discoveryv1.Ring{RingId: "r1"})
 		if len(b.found.list()) != 1 || b.found.version != version {
 			t.Errorf("words %v, want the one while the ring has no leader", b.found.list())
 		}
-		b.setRing(b.now, RingInfo{RingID: "r1", LeaderName: "a"})
+		b.setRing(b.now, &discoveryv1.Ring{RingId: "r1", Leader: "a"})
 		if len(b.found.list()) != 0 || b.found.version == version {
 			t.Errorf("words %v, version %d as before: %v", b.found.list(), version, b.found.version == version)
 		}
@@ -121,9 +122,9 @@ func TestARingThatIsGivenUpBindsItsMembers(t *testing.T) {
 			b.startSeek(b.now)
 			enter(b)
 			b.stopSeek(b.now)
-			b.setRing(b.now, RingInfo{RingID: "r1"})
+			b.setRing(b.now, &discoveryv1.Ring{RingId: "r1"})
 			b.after(30 * time.Second)
-			b.setRing(b.now, RingInfo{})
+			b.setRing(b.now, &discoveryv1.Ring{})
 			b.startSeek(b.now)
 			if ok, why := b.request("b", 1, "b", "n", "z"); ok || !strings.Contains(why, "second ring") {
 				t.Errorf("b was accepted: %v, %q", ok, why)
@@ -172,7 +173,7 @@ func TestAWordIsKeptBeforeItIsGiven(t *testing.T) {
 			t.Errorf("refused: %q, %v", why, err)
 		}
 	}
-	s.SetRing(RingInfo{RingID: "r1", LeaderName: "a"})
+	s.SetRing(&discoveryv1.Ring{RingId: "r1", Leader: "a"})
 	mu.Lock()
 	defer mu.Unlock()
 	if len(kept) != 2 || len(kept[0]) != 1 || kept[0][0].Founder != "a" || !slices.Equal(kept[0][0].Names, req.Names) || len(kept[1]) != 0 {
