@@ -43,15 +43,6 @@ type Dialer struct {
 	Raw func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// Net dials the address once, until ctx ends. It returns ErrOwn for an address of
-// the own node; Reason tells what other errors mean.
-func (d *Dialer) Net(ctx context.Context, addr string) (net.Conn, error) {
-	if d.Own != nil {
-		return d.other(ctx, addr)
-	}
-	return d.net(ctx, addr)
-}
-
 func (d *Dialer) net(ctx context.Context, addr string) (net.Conn, error) {
 	raw := d.Raw
 	if raw == nil {

@@ -12,11 +12,20 @@ import (
 // ErrOwn: the address is this node's own, so it would answer itself.
 var ErrOwn = errors.New("the address is this node's own")
 
-// other dials an address that is not the own node's.
-func (d *Dialer) other(ctx context.Context, addr string) (net.Conn, error) {
+// Net dials the address once, until ctx ends. It returns ErrOwn for an address of
+// the own node; Reason tells what other errors mean.
+func (d *Dialer) Net(ctx context.Context, addr string) (net.Conn, error) {
+	if d.Own == nil {
+		return d.net(ctx, addr)
+	}
 	own := d.Own()
-	ports := portsOf(own)
-	if ap, err := netip.ParseAddrPort(addr); err == nil && slices.Contains(ports, ap.Port()) && d.leadsHere(ap.Addr(), addr, own) {
+	ownPort := func(port uint16) bool {
+		return slices.ContainsFunc(own, func(a string) bool {
+			ap, err := netip.ParseAddrPort(a)
+			return err == nil && ap.Port() == port
+		})
+	}
+	if ap, err := netip.ParseAddrPort(addr); err == nil && ownPort(ap.Port()) && d.leadsHere(ap.Addr(), addr, own) {
 		return nil, fmt.Errorf("dial %s: %w", addr, ErrOwn)
 	}
 	conn, err := d.net(ctx, addr)
@@ -27,7 +36,7 @@ func (d *Dialer) other(ctx context.Context, addr string) (net.Conn, error) {
 	// a machine speaks with itself from the very address that it dials.
 	to, okTo := conn.RemoteAddr().(*net.TCPAddr)
 	from, okFrom := conn.LocalAddr().(*net.TCPAddr)
-	if okTo && okFrom && to.IP.Equal(from.IP) && slices.Contains(ports, uint16(to.Port)) {
+	if okTo && okFrom && to.IP.Equal(from.IP) && ownPort(uint16(to.Port)) {
 		_ = conn.Close()
 		d.Local.Forget()
 		return nil, fmt.Errorf("dial %s: %w", addr, ErrOwn)
@@ -49,15 +58,4 @@ func (d *Dialer) leadsHere(a netip.Addr, addr string, own []string) bool {
 func (d *Dialer) OnThisMachine(addr string) bool {
 	ap, err := netip.ParseAddrPort(addr)
 	return err == nil && d.Local.Has(ap.Addr())
-}
-
-// portsOf returns the ports of addresses.
-func portsOf(addresses []string) []uint16 {
-	var ports []uint16
-	for _, a := range addresses {
-		if ap, err := netip.ParseAddrPort(a); err == nil && !slices.Contains(ports, ap.Port()) {
-			ports = append(ports, ap.Port())
-		}
-	}
-	return ports
 }

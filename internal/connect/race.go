@@ -66,7 +66,7 @@ func Race[T any](ctx context.Context, addresses []string, try func(ctx context.C
 		case r.err != nil:
 			c.Failed(0, r.try, Reason(r.err))
 			failed.errs = append(failed.errs, r.err)
-		case c.State() == policy.Up:
+		case c.Up():
 			drop(r.got)
 		default:
 			c.Won(r.try)
@@ -74,7 +74,7 @@ func Race[T any](ctx context.Context, addresses []string, try func(ctx context.C
 			cancel()
 		}
 	}
-	if c.State() != policy.Up {
+	if !c.Up() {
 		return first, failed.telling()
 	}
 	return first, nil
@@ -96,12 +96,10 @@ func closeConn(c *grpc.ClientConn) { _ = c.Close() } // it may be closed already
 
 // Wait waits for d; false if ctx ends first.
 func Wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
-	case <-timer.C:
+	case <-time.After(d):
 		return true
 	}
 }

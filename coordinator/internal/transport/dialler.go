@@ -38,8 +38,6 @@ type dialler struct {
 	telling result
 	// listed is the incarnation that SetPeers last told, 0 if none.
 	listed uint64
-	// review runs while the peer is provisional.
-	review *time.Timer
 }
 
 // attempt is one try at one address.
@@ -59,10 +57,8 @@ type result struct {
 func newDialler(p *peer) *dialler {
 	d := &dialler{
 		peer: p, conn: policy.New(dialRules, rand.N[time.Duration]), tries: map[uint64]*attempt{},
-		results: make(chan result, dialRules.Most), timer: time.NewTimer(time.Hour), review: time.NewTimer(time.Hour),
+		results: make(chan result, dialRules.Most), timer: time.NewTimer(time.Hour),
 	}
-	d.timer.Stop()
-	d.review.Stop()
 	p.mu.Lock()
 	d.listed = p.info.Incarnation
 	p.mu.Unlock()
@@ -84,19 +80,12 @@ func (d *dialler) act() {
 			delete(d.tries, a.Try)
 		}
 	}
-	switch d.conn.State() {
-	case policy.Idle, policy.Up:
+	if !d.conn.Trying() {
 		d.began, d.telling = time.Time{}, result{}
-	default:
-		if d.began.IsZero() {
-			d.began = time.Now()
-		}
+	} else if d.began.IsZero() {
+		d.began = time.Now()
 	}
-	if next := d.conn.Next(); next != mono.Never {
-		d.timer.Reset(max(next.Sub(d.t.now()), 0))
-	} else {
-		d.timer.Stop()
-	}
+	d.timer.Reset(d.conn.Next().Sub(d.t.now()))
 }
 
 // sight is what the policy needs to know before a try.
@@ -104,7 +93,7 @@ func (d *dialler) sight(now mono.Instant) policy.Sight {
 	d.mu.Lock()
 	d.resting = false
 	d.mu.Unlock()
-	s := policy.Sight{Unwanted: d.idle(), Stuck: d.stream != nil && d.stream.stuck(0), Crowded: d.t.tries.Load() > limits.CrowdedTries}
+	s := policy.Sight{Unwanted: d.distant() && d.queue.empty(), Stuck: d.stream != nil && d.stream.stuck(0), Crowded: d.t.tries.Load() > limits.CrowdedTries}
 	for _, t := range d.tries {
 		s.Linked = s.Linked || t.linked.Load()
 	}

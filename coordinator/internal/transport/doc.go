@@ -30,7 +30,7 @@
 // messages may have been lost.
 //
 // All methods of Transport may be called from any goroutine, also from its
-// callbacks, except Close, which waits for them. SetPeers, SelfChanged, Send,
-// Notice, Quiet and Wake never block. The gRPC server whose Peer.Stream calls
+// callbacks but Self and Gone, except Close, which waits for them. SetPeers,
+// SelfChanged, Send, Quiet and Wake never block. The gRPC server whose Peer.Stream calls
 // ServeStream must be made with ServerOptions.
 package transport

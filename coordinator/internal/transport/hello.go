@@ -38,8 +38,7 @@ func helloTo(self Identity, to uint64) *peerv1.PeerHello {
 // meet checks a hello. While this node does not know its own id it waits a
 // little: a joiner's peers may hear of its join before itself.
 func (t *Transport) meet(stream peerv1.PeerService_StreamServer, hello *peerv1.PeerHello) (Identity, error) {
-	late := time.NewTimer(durations.HelloHold)
-	defer late.Stop()
+	late := time.After(durations.HelloHold)
 	for {
 		t.mu.Lock()
 		changed := t.selfChanged
@@ -63,7 +62,7 @@ func (t *Transport) meet(stream peerv1.PeerService_StreamServer, hello *peerv1.P
 			return self, stream.Context().Err()
 		case <-t.closing:
 			return self, endClosing
-		case <-late.C:
+		case <-late:
 			return self, status.Errorf(codes.Unavailable, "%s has not joined yet", self.Name)
 		}
 	}
@@ -122,13 +121,11 @@ func checkServerHello(h *peerv1.PeerHello, self Identity, id uint64) error {
 func (t *Transport) logRefusal(stream peerv1.PeerService_StreamServer, h *peerv1.PeerHello, err error) {
 	key := refusal{h.GetId(), err.Error()}
 	t.mu.Lock()
-	_, known := t.refused[key]
-	if !known {
-		if len(t.refused) >= 256 {
-			clear(t.refused)
-		}
-		t.refused[key] = struct{}{}
+	known := t.refused[key]
+	if !known && len(t.refused) >= 256 {
+		clear(t.refused)
 	}
+	t.refused[key] = true
 	t.mu.Unlock()
 	log := t.log.Warn
 	if known {

@@ -219,8 +219,8 @@ func TestEvictedIsTold(t *testing.T) {
 		a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
 		a.tr.SetPeers([]Peer{b.peer()})
 		await(t, "stream", a.up)
-		b.tr.Notice(7, want) // nobody
-		b.tr.Notice(1, want)
+		b.tr.Send(election.Message{From: 2, To: 7, Evicted: &want}) // nobody
+		b.tr.Send(election.Message{From: 2, To: 1, Evicted: &want})
 		if n := await(t, "notice", a.evicted); n != want {
 			t.Errorf("got %+v, want %+v", n, want)
 		}
@@ -282,7 +282,7 @@ func TestForeignNoticeOfEvictionIsIgnored(t *testing.T) {
 	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
 	a.tr.SetPeers([]Peer{b.peer()})
 	await(t, "stream", a.up)
-	b.tr.Notice(1, election.EvictedNotice{RingID: "r", ID: 4, Epoch: 3})
+	b.tr.Send(election.Message{From: 2, To: 1, Evicted: &election.EvictedNotice{RingID: "r", ID: 4, Epoch: 3}})
 	await(t, "news of the break", a.down)
 	if len(a.evicted) > 0 {
 		t.Errorf("node 1 takes %+v for itself", <-a.evicted)

@@ -70,6 +70,7 @@ func startOn(t testing.TB, id uint64, opts Options, listen func() (net.Listener,
 	if opts.PeerDown == nil {
 		opts.PeerDown = func(id uint64) { offer(n.down, id) }
 	}
+	opts.Admitted = func(context.Context) {}
 	opts.PeerUp = func(id uint64) { offer(n.up, id) }
 	opts.Evicted = func(_ uint64, e election.EvictedNotice) { offer(n.evicted, e) }
 	opts.RefusedHello = func(_ uint64, err error) { offer(n.refused, err) }

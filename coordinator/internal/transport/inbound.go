@@ -1,8 +1,10 @@
 package transport
 
 import (
+	"cmp"
 	"errors"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -30,29 +32,21 @@ var (
 type inbound struct {
 	hello *peerv1.PeerHello
 	self  Identity
-	// Each has room for one; the first thing said counts.
-	notice chan lastWord
-	over   chan error
+	// over has room for one; the first thing said counts.
+	over chan lastWord
 	// heard is when the last message came, Unix nanoseconds.
 	heard atomic.Int64
 }
 
-// lastWord is what a peer is told before its stream ends, and why it ends.
+// lastWord is why a stream ends, and what the peer is told before, if not nil.
 type lastWord struct {
-	env *peerv1.StreamResponse
 	why error
+	env *peerv1.StreamResponse
 }
 
-func (in *inbound) tell(w lastWord) {
+func (in *inbound) end(why error, env *peerv1.StreamResponse) {
 	select {
-	case in.notice <- w:
-	default:
-	}
-}
-
-func (in *inbound) end(why error) {
-	select {
-	case in.over <- why:
+	case in.over <- lastWord{why, env}:
 	default:
 	}
 }
@@ -63,33 +57,25 @@ func (t *Transport) ServeStream(stream peerv1.PeerService_StreamServer) error {
 	admitted := make(chan *inbound, 1)
 	ended := make(chan error, 1)
 
+	defer t.streams.Add(-1)
+	if t.streams.Add(1) > limits.PeerStreams {
+		return status.Errorf(codes.ResourceExhausted, "%d peer streams are open already", limits.PeerStreams)
+	}
 	t.mu.Lock()
 	if t.closed {
 		t.mu.Unlock()
 		return endClosing
 	}
-	if t.streams >= limits.PeerStreams {
-		t.mu.Unlock()
-		return status.Errorf(codes.ResourceExhausted, "%d peer streams are open already", limits.PeerStreams)
-	}
-	t.streams++
 	// Recv cannot be interrupted but by this handler's return.
 	t.wg.Go(func() { ended <- t.read(stream, hellos, admitted) })
 	t.mu.Unlock()
-	defer func() {
-		t.mu.Lock()
-		t.streams--
-		t.mu.Unlock()
-	}()
 
-	late := time.NewTimer(durations.HelloWait)
-	defer late.Stop()
 	var hello *peerv1.PeerHello
 	select {
 	case hello = <-hellos:
 	case err := <-ended:
 		return err
-	case <-late.C:
+	case <-time.After(durations.HelloWait):
 		return status.Errorf(codes.DeadlineExceeded, "no hello within %s", durations.HelloWait)
 	case <-t.closing:
 		return endClosing
@@ -109,9 +95,7 @@ func (t *Transport) ServeStream(stream peerv1.PeerService_StreamServer) error {
 	}
 	local := false
 	defer func() { t.unregister(in, local) }()
-	if t.opts.Admitted != nil {
-		t.opts.Admitted(stream.Context())
-	}
+	t.opts.Admitted(stream.Context())
 	if err := stream.Send(&peerv1.StreamResponse{Body: &peerv1.StreamResponse_Hello{Hello: helloTo(self, hello.GetId())}}); err != nil {
 		return err
 	}
@@ -120,12 +104,11 @@ func (t *Transport) ServeStream(stream peerv1.PeerService_StreamServer) error {
 	select {
 	case err := <-ended:
 		return err
-	case err := <-in.over:
+	case w := <-in.over:
 		local = true
-		return err
-	case w := <-in.notice:
-		local = true
-		_ = stream.Send(w.env) // the status says it too
+		if w.env != nil {
+			_ = stream.Send(w.env) // the status says it too
+		}
 		return w.why
 	}
 }
@@ -155,19 +138,18 @@ func (t *Transport) read(stream peerv1.PeerService_StreamServer, hellos chan<- *
 			return ignoreEOF(err)
 		}
 		whole, err := parts.add(env)
-		if err == nil && whole == nil {
-			continue
-		}
 		var m election.Message
-		if err == nil {
+		if whole != nil {
 			m, err = peerwire.Decode(whole, from, to)
 		}
-		if err != nil && !errors.Is(err, peerwire.ErrMalformed) {
-			return err
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, peerwire.ErrMalformed):
 			t.log.Warn("stream from peer closed", "peer", in.hello.GetName(), "from", from, "error", err)
 			return status.Error(codes.InvalidArgument, err.Error())
+		case err != nil:
+			return err
+		case whole == nil:
+			continue
 		}
 		in.heard.Store(time.Now().UnixNano())
 		m.Incarnation = in.hello.GetIncarnation() // Decode cannot know it
@@ -186,29 +168,25 @@ func (t *Transport) gone(id uint64) bool { return t.opts.Gone != nil && t.opts.G
 
 // register makes the stream known, so that it can be ended from here.
 func (t *Transport) register(hello *peerv1.PeerHello, self Identity) (*inbound, error) {
-	in := &inbound{hello: hello, self: self, notice: make(chan lastWord, 1), over: make(chan error, 1)}
+	in := &inbound{hello: hello, self: self, over: make(chan lastWord, 1)}
+	in.heard.Store(time.Now().UnixNano())
 	id := hello.GetId()
-	t.mu.Lock()
-	changed := t.selfChanged
-	t.mu.Unlock()
-	now := t.opts.Self()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case t.closed:
 		return nil, endClosing
-	case t.selfChanged != changed || !now.sameHello(self):
+	case !t.opts.Self().sameHello(self):
 		return nil, endIdentity
 	}
-	in.heard.Store(time.Now().UnixNano())
 	p := t.peers[id]
 	for _, old := range t.inbound[id] {
 		if i := old.hello.GetIncarnation(); i < hello.GetIncarnation() && (p == nil || !p.listedAs(i)) {
-			old.end(endOlder) // the peer's earlier process is gone
+			old.end(endOlder, nil) // the peer's earlier process is gone
 		}
 	}
 	if len(t.inbound[id]) >= limits.PeerStreamsEach {
-		t.idlestLocked(hello).end(endIdle)
+		t.idlestLocked(hello).end(endIdle, nil)
 	}
 	t.inbound[id] = append(t.inbound[id], in)
 	if p != nil {
@@ -227,21 +205,16 @@ func (t *Transport) register(hello *peerv1.PeerHello, self Identity) (*inbound, 
 // hello: one of the same process if there is any, for an earlier one whose
 // hellos come late must not cost the present one its streams.
 func (t *Transport) idlestLocked(hello *peerv1.PeerHello) *inbound {
-	var idle *inbound
-	for _, in := range t.inbound[hello.GetId()] {
-		same := in.hello.GetIncarnation() == hello.GetIncarnation()
+	return slices.MinFunc(t.inbound[hello.GetId()], func(a, b *inbound) int {
+		same := a.hello.GetIncarnation() == hello.GetIncarnation()
 		switch {
-		case idle == nil:
-		case same != (idle.hello.GetIncarnation() == hello.GetIncarnation()):
-			if !same {
-				continue
-			}
-		case in.heard.Load() >= idle.heard.Load():
-			continue
+		case same == (b.hello.GetIncarnation() == hello.GetIncarnation()):
+			return cmp.Compare(a.heard.Load(), b.heard.Load())
+		case same:
+			return -1
 		}
-		idle = in
-	}
-	return idle
+		return 1
+	})
 }
 
 // unregister forgets the stream. The last one of a process that ends by itself
@@ -249,26 +222,19 @@ func (t *Transport) idlestLocked(hello *peerv1.PeerHello) *inbound {
 func (t *Transport) unregister(in *inbound, local bool) {
 	id := in.hello.GetId()
 	t.mu.Lock()
-	left := t.inbound[id][:0:0]
-	last := true
-	for _, o := range t.inbound[id] {
-		if o != in {
-			left = append(left, o)
-			last = last && o.hello.GetIncarnation() != in.hello.GetIncarnation()
-		}
-	}
+	left := slices.DeleteFunc(t.inbound[id], func(o *inbound) bool { return o == in })
+	t.inbound[id] = left
 	if len(left) == 0 {
 		delete(t.inbound, id)
 		if p := t.peers[id]; p != nil && p.provision != nil {
 			p.provision.orphaned = time.Now()
 		}
-	} else {
-		t.inbound[id] = left
 	}
-	down := last && !local && !t.closed
+	lives := slices.ContainsFunc(left, func(o *inbound) bool { return o.hello.GetIncarnation() == in.hello.GetIncarnation() })
+	down := !lives && !local && !t.closed
 	t.mu.Unlock()
 	if down {
 		t.log.Debug("stream from peer ended", "peer", in.hello.GetName(), "from", id)
-		t.peerDown(id)
+		t.opts.PeerDown(id)
 	}
 }

@@ -89,7 +89,7 @@ func (p Peer) equal(o Peer) bool {
 
 // Options is what New needs. The callbacks are called from the transport's
 // goroutines, several at once; they must return quickly and must never wait
-// for Close.
+// for Close. Self and Gone must not call the transport, which may hold its lock.
 type Options struct {
 	// Self tells who this coordinator is now. When the answer changes, other
 	// than in Epoch and Addresses, SelfChanged has to be called.
@@ -101,7 +101,7 @@ type Options struct {
 	// PeerDown says that messages to or from a peer may have been lost: a
 	// stream broke, was replaced by a fresh one, or a snapshot was dropped. It
 	// is not evidence of death. A Quiet called from within it keeps the stream
-	// from being redialled at once. May be nil.
+	// from being redialled at once.
 	PeerDown func(id uint64)
 	// PeerUp says that the stream to a peer stands. May be nil.
 	PeerUp func(id uint64)
@@ -119,9 +119,9 @@ type Options struct {
 	Gone func(id uint64) bool
 
 	// Admitted is called with the context of a stream to us whose hello was
-	// good. May be nil.
+	// good.
 	Admitted func(context.Context)
-	// Local reports whether an address is this machine's now. May be nil.
+	// Local reports whether an address is this machine's now.
 	Local func(netip.Addr) bool
 
 	// Logger may be nil.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -49,7 +50,6 @@ type outbound struct {
 	mu sync.Mutex
 	// watching: a check is due. acked was acknowledged at since.
 	watching bool
-	stopped  bool
 	acked    uint64
 	since    time.Time
 	timer    *time.Timer
@@ -123,9 +123,7 @@ func (t *Transport) evicted(from uint64, e *peerv1.Evicted, self Identity) {
 		t.log.Warn("notice of eviction is not about this node", "ring", foreign.Brief(n.RingID), "node", n.ID)
 		return
 	}
-	if t.opts.Evicted != nil {
-		t.opts.Evicted(from, n)
-	}
+	t.opts.Evicted(from, n)
 }
 
 // heldHere passes on the word that another process is the member that we are.
@@ -140,17 +138,17 @@ func (t *Transport) heldHere(h *peerv1.Held, s *outbound) {
 
 // close ends the stream and its connection. It does not wait.
 func (s *outbound) close() {
-	s.mu.Lock()
-	s.stopped = true
-	if s.timer != nil {
-		s.timer.Stop()
-	}
-	s.mu.Unlock()
 	s.cancel()
 	if s.cc != nil {
 		_ = s.cc.Close() // only says that it was closed before
 	}
 	_ = s.conn.Close()
+}
+
+// from is where the connection comes from; the zero Addr if it is none of IP.
+func (s *outbound) from() netip.Addr {
+	from, _ := netip.ParseAddrPort(s.conn.LocalAddr().String())
+	return from.Addr()
 }
 
 // receive watches for the break. The server has nothing to say but that we
@@ -180,16 +178,18 @@ func (s *outbound) receive(t *Transport) {
 // and empty.
 func (s *outbound) write(p *peer) {
 	defer close(s.written)
+	drained := false
 	for {
 		it, ok := p.queue.pop()
+		if !ok && drained {
+			_ = s.stream.CloseSend() // the receiver sees what comes of it
+			return
+		}
 		if !ok {
-			if p.draining() {
-				_ = s.stream.CloseSend() // the receiver sees what comes of it
-				return
-			}
 			select {
 			case <-p.queue.ready:
 			case <-p.drain:
+				drained = true
 			case <-s.stream.Context().Done():
 				return
 			}
@@ -198,15 +198,15 @@ func (s *outbound) write(p *peer) {
 		if it.from != s.self.ID {
 			continue // queued under an id that is no longer ours
 		}
-		if err := sendItem(s.stream, it); err != nil {
-			if !errors.Is(err, io.EOF) {
-				s.cancel() // nothing was wrong with the stream: the receiver would not end
-				return     // it is the message that cannot be sent
-			}
-			s.remember(it)
-			return
+		err := sendItem(s.stream, it)
+		if err != nil && !errors.Is(err, io.EOF) {
+			s.cancel() // nothing was wrong with the stream: the receiver would not end
+			return     // it is the message that cannot be sent
 		}
 		s.remember(it)
+		if err != nil {
+			return
+		}
 		s.watch(p)
 	}
 }
@@ -228,12 +228,12 @@ func (s *outbound) remember(it item) {
 func (s *outbound) watch(p *peer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped || s.watching {
+	if s.watching {
 		return
 	}
 	acked, _, rtt, ok := ackState(s.conn)
 	if !ok {
-		return // it is about to break
+		return // it is closed, or about to break
 	}
 	s.watching, s.acked, s.since = true, acked, time.Now()
 	wait := max(durations.PeerStall, 4*rtt)
@@ -248,21 +248,17 @@ func (s *outbound) watch(p *peer) {
 func (s *outbound) check(p *peer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.watching || s.stopped {
-		return
-	}
 	acked, waiting, rtt, ok := ackState(s.conn)
+	s.watching = ok && waiting
 	switch {
 	case !ok:
-		s.watching = false
 		return
 	case !waiting:
-		s.watching = false
 		clear(s.recent)
 		s.recent = s.recent[:0]
 		return
 	case acked == s.acked:
-		p.stalled()
+		p.ask(func(a *asked) { a.stalled = true })
 	default:
 		// What was sent before the last look has most likely arrived.
 		s.recent = slices.DeleteFunc(s.recent, func(m sent) bool { return m.at.Before(s.since) })

@@ -2,8 +2,6 @@ package transport
 
 import (
 	"errors"
-	"net"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,9 +25,10 @@ type peer struct {
 	poke chan struct{}
 	// drain is closed when the peer is removed.
 	drain chan struct{}
-	// provision is not nil while SetPeers does not list the peer; guarded by
-	// Transport.mu.
+	// provision is not nil while SetPeers does not list the peer, and list the newest
+	// of Transport.lists that does; guarded by Transport.mu.
 	provision *provision
+	list      uint64
 
 	mu   sync.Mutex
 	info Peer
@@ -58,10 +57,6 @@ type asked struct {
 	hushed bool
 	// stalled: what was sent stays unacknowledged.
 	stalled bool
-	// overflow: messages were dropped; loud if they should not have been.
-	overflow, loud bool
-	// provisional: SetPeers does not list the peer.
-	provisional bool
 	// wanted: there is something to send to a distant peer.
 	wanted bool
 	// near: it is distant no longer.
@@ -89,34 +84,22 @@ func (p *peer) ask(set func(*asked)) {
 	}
 }
 
-// is reports whether update would change nothing.
-func (p *peer) is(info Peer) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.info.equal(info)
-}
-
+// update takes what SetPeers says; most changes of the ring's configuration change
+// no member.
 func (p *peer) update(info Peer) {
 	p.mu.Lock()
-	same := p.info.equal(info)
-	near := p.info
-	near.Distant = false
-	comesNear := !same && near.equal(info)
-	if !same {
-		p.resting = comesNear
-		if p.info.Incarnation != info.Incarnation {
-			p.quiet = false
-		}
-		info.Addresses = slices.Clone(info.Addresses)
-		p.info = info
-	}
+	was := p.info
 	p.mu.Unlock()
-	switch {
-	case comesNear:
-		p.ask(func(a *asked) { a.near = true })
-	case !same:
-		p.ask(func(a *asked) { a.moved = true })
+	if was.equal(info) {
+		return
 	}
+	was.Distant = false
+	comesNear := was.equal(info)
+	info.Addresses = slices.Clone(info.Addresses)
+	p.ask(func(a *asked) {
+		a.near, a.moved = a.near || comesNear, a.moved || !comesNear
+		p.info, p.resting, p.quiet = info, comesNear, p.quiet && was.Incarnation == info.Incarnation
+	})
 }
 
 // listedAs reports whether the peer is listed as this process. A process that
@@ -135,14 +118,6 @@ func (p *peer) wake(alive bool) {
 			a.alive, p.quiet = true, false
 		}
 	})
-}
-
-// idle: nobody needs a stream to this peer now.
-func (p *peer) idle() bool {
-	p.mu.Lock()
-	distant := p.info.Distant
-	p.mu.Unlock()
-	return distant && p.queue.empty()
 }
 
 func (p *peer) distant() bool {
@@ -169,24 +144,19 @@ func (p *peer) setQuiet() {
 	p.ask(func(a *asked) { a.hushed, p.quiet = true, true })
 }
 
-func (p *peer) stalled() {
-	p.ask(func(a *asked) { a.stalled = true })
-}
-
+// overflowed says now and then that messages were dropped.
 func (p *peer) overflowed() {
 	p.mu.Lock()
-	recent := time.Since(p.overflowAt) < durations.Repeats
-	if !recent {
-		p.overflowAt = time.Now()
+	defer p.mu.Unlock()
+	if time.Since(p.overflowAt) < durations.Repeats {
+		return
 	}
-	p.mu.Unlock()
-	if !recent {
-		p.ask(func(a *asked) {
-			a.overflow = true
-			// A peer that is not connected, or thought dead, cannot keep up.
-			a.loud = p.isUp() && !p.quiet
-		})
+	p.overflowAt = time.Now()
+	log := p.t.log.Debug // a peer that is not connected, or thought dead, cannot keep up
+	if p.isUp() && !p.quiet {
+		log = p.t.log.Warn
 	}
+	log("peer does not keep up: oldest messages dropped", "peer", p.info.Name, "to", p.id, "dropped", p.queue.droppedTotal())
 }
 
 // hint tells where the peer said that it is reached. What it said before, or
@@ -194,25 +164,14 @@ func (p *peer) overflowed() {
 func (p *peer) hint(addresses []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	hints := slices.Clone(addresses)
-	for _, a := range p.hints {
-		if len(hints) < limits.Addresses && !slices.Contains(hints, a) {
-			hints = append(hints, a)
-		}
-	}
-	p.hints = hints
+	hints := merged(addresses, p.hints)
+	p.hints = hints[:min(len(hints), limits.Addresses)]
 }
 
-// remove lets the queue leave and then ends the peer; called once.
-func (p *peer) remove() { close(p.drain) }
-
-func (p *peer) draining() bool {
-	select {
-	case <-p.drain:
-		return true
-	default:
-		return false
-	}
+// merged returns a, and what of b is not in it.
+func merged(a, b []string) []string {
+	rest := slices.DeleteFunc(slices.Clone(b), func(s string) bool { return slices.Contains(a, s) })
+	return slices.Concat(a, rest)
 }
 
 func (p *peer) isUp() bool { return p.missing.Load() == 0 }
@@ -239,13 +198,7 @@ func (p *peer) name() string {
 func (p *peer) addresses() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := slices.Clone(p.info.Addresses)
-	for _, a := range p.hints {
-		if !slices.Contains(all, a) {
-			all = append(all, a)
-		}
-	}
-	return all
+	return merged(p.info.Addresses, p.hints)
 }
 
 // run is the peer's goroutine.
@@ -269,20 +222,8 @@ func (p *peer) run() {
 		case <-d.timer.C: // act does what is due
 		case <-broken:
 			d.lost()
-		case <-d.review.C:
-			if d.t.keepProvisional(p) {
-				d.review.Reset(durations.UnlistedCheck)
-			}
 		}
 	}
-}
-
-// localAddr is where a connection comes from; the zero Addr if it is none of IP.
-func localAddr(c net.Conn) netip.Addr {
-	if t, ok := c.LocalAddr().(*net.TCPAddr); ok {
-		return t.AddrPort().Addr()
-	}
-	return netip.Addr{}
 }
 
 // finish waits for the queue to leave, and for everything that was started.
@@ -290,20 +231,17 @@ func (d *dialler) finish() {
 	d.conn.GiveUp()
 	d.act()
 	if d.stream != nil {
-		flush := time.NewTimer(d.t.opts.flushWait)
 		select {
 		case <-d.stream.broken:
-		case <-flush.C:
+		case <-time.After(d.t.opts.flushWait):
 		case <-d.t.ctx.Done():
 		}
-		flush.Stop()
 		d.drop()
 	}
 	for d.unended > 0 {
 		d.result(<-d.results)
 	}
 	d.timer.Stop()
-	d.review.Stop()
 }
 
 // drop ends the stream and waits for its goroutines.
@@ -323,7 +261,7 @@ func (d *dialler) hangUp() {
 	if d.stream != nil {
 		d.conn.Drop(d.streamOf)
 		d.drop()
-		d.t.peerDown(d.id)
+		d.t.opts.PeerDown(d.id)
 	}
 }
 
@@ -348,7 +286,7 @@ func (d *dialler) adopt(r result) {
 	d.t.wg.Go(func() { s.write(d.peer) })
 	d.t.log.Debug("stream to peer is up", "peer", d.name(), "to", d.id, "address", s.addr, "fresh", replaced)
 	if replaced {
-		d.t.peerDown(d.id) // what the old one still held is lost
+		d.t.opts.PeerDown(d.id) // what the old one still held is lost
 	}
 	if d.t.opts.PeerUp != nil {
 		d.t.opts.PeerUp(d.id)
@@ -364,7 +302,7 @@ func (d *dialler) lost() {
 	d.drop()
 	d.queue.putBack(s.unacked())
 	d.t.log.Info("stream to peer broke", "peer", d.name(), "to", d.id, "error", s.err)
-	d.t.peerDown(d.id) // may call Quiet
+	d.t.opts.PeerDown(d.id) // may call Quiet
 	if time.Since(s.born) >= durations.PeerLived {
 		d.conn.Proved() // else it may be one who accepts and drops us
 	}
@@ -380,16 +318,6 @@ func (d *dialler) poked() {
 	quiet, resting := d.quiet, d.resting
 	d.mu.Unlock()
 
-	if a.provisional {
-		d.review.Reset(durations.UnlistedCheck)
-	}
-	if a.overflow {
-		log := d.t.log.Debug
-		if a.loud {
-			log = d.t.log.Warn
-		}
-		log("peer does not keep up: oldest messages dropped", "peer", info.Name, "to", d.id, "dropped", d.queue.droppedTotal())
-	}
 	// Only the process that was listed so far is known to have ended. Another
 	// may be newer than the list: a member that lags applies an old one.
 	ended := d.listed != info.Incarnation && d.stream != nil && d.stream.remote.GetIncarnation() == d.listed
@@ -399,14 +327,14 @@ func (d *dialler) poked() {
 		d.hangUp()
 		d.conn.Fresh(now)
 	}
-	if a.network && d.stream != nil && d.t.opts.Local != nil && !d.t.opts.Local(localAddr(d.stream.conn)) {
+	if a.network && d.stream != nil && !d.t.opts.Local(d.stream.from()) {
 		d.t.log.Debug("the address of the stream to a peer is gone", "peer", info.Name, "to", d.id)
 		unacked := d.stream.unacked()
 		d.hangUp()
 		d.queue.putBack(unacked)
 	}
 	d.conn.Slow = quiet
-	trying := d.conn.State() != policy.Idle && d.conn.State() != policy.Up
+	trying := d.conn.Trying()
 	switch {
 	case d.stream != nil:
 		if a.alive && d.stream.stuck(durations.PeerHintedStall) || a.stalled && !quiet && !trying && d.stream.stuck(durations.PeerStall) {

@@ -3,8 +3,10 @@ package transport
 import (
 	"time"
 
+	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/peerwire"
 )
 
 // provision marks a peer that SetPeers does not list, or not any more, but
@@ -20,19 +22,20 @@ type provision struct {
 	used bool
 }
 
-// provisionalLocked keeps a peer although it is not listed, if it has a stream
-// open to us and there is room.
-func (t *Transport) provisionalLocked(p *peer) bool {
-	if p.provision != nil {
-		return true
+// keepLocked keeps a peer although it is not listed, if it has a stream open to
+// us and there is room.
+func (t *Transport) keepLocked(p *peer) bool {
+	if p.provision == nil && len(t.inbound[p.id]) > 0 && t.roomLocked(false) {
+		t.provisionLocked(p)
 	}
+	return p.provision != nil
+}
+
+// provisionLocked makes a peer that has a stream open to us a provisional one.
+func (t *Transport) provisionLocked(p *peer) {
 	ins := t.inbound[p.id]
-	if len(ins) == 0 || t.provisionalsLocked() >= limits.UnlistedPeers {
-		return false
-	}
 	p.provision = &provision{under: ins[len(ins)-1].self}
-	p.ask(func(a *asked) { a.provisional = true })
-	return true
+	time.AfterFunc(durations.UnlistedCheck, func() { t.review(p) })
 }
 
 // addProvisionalLocked makes who has a stream open to us a peer if its hello
@@ -47,88 +50,59 @@ func (t *Transport) addProvisionalLocked(id uint64, force bool) *peer {
 	if len(hello.GetAddresses()) == 0 {
 		return nil
 	}
-	if t.provisionalsLocked() >= limits.UnlistedPeers {
-		if !force || !t.makeRoomLocked() {
-			t.log.Debug("unlisted peer is not dialled: too many", "peer", hello.GetName(), "from", id)
-			return nil
-		}
+	if !t.roomLocked(force) {
+		t.log.Debug("unlisted peer is not dialled: too many", "peer", hello.GetName(), "from", id)
+		return nil
 	}
 	// The incarnation stays unknown: only the list tells of one that ended.
 	p := newPeer(t, Peer{ID: id, Name: hello.GetName()})
 	for _, in := range ins {
 		p.hint(in.hello.GetAddresses())
 	}
-	if !t.provisionalLocked(p) {
-		return nil
-	}
+	t.provisionLocked(p)
 	t.peers[id] = p
 	t.wg.Go(p.run)
 	t.log.Debug("dialling a peer that is not listed", "peer", hello.GetName(), "to", id, "addresses", hello.GetAddresses())
 	return p
 }
 
-func (t *Transport) makeRoomLocked() bool {
-	for _, p := range t.peers {
-		if p.provision != nil && !p.provision.used {
-			t.removeLocked(p)
-			return true
-		}
-	}
-	return false
-}
-
-func (t *Transport) provisionalsLocked() (n int) {
+// roomLocked reports whether there is room for one more provisional peer. With
+// force, one that nothing was sent to yet gives way.
+func (t *Transport) roomLocked(force bool) bool {
+	n := 0
+	var unused *peer
 	for _, p := range t.peers {
 		if p.provision != nil {
 			n++
+			if !p.provision.used {
+				unused = p
+			}
 		}
 	}
-	return n
-}
-
-// unlisted are the peers that are not in the list.
-func (t *Transport) unlisted(listed map[uint64]bool) (ids []uint64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for id := range t.peers {
-		if !listed[id] {
-			ids = append(ids, id)
-		}
+	if n >= limits.UnlistedPeers && force && unused != nil {
+		t.removeLocked(unused)
+		n--
 	}
-	return ids
+	return n < limits.UnlistedPeers
 }
 
-// receiver finds the peer for a message, nil if there is none; stranger tells
-// whether it has a stream open to us nevertheless. A provisional peer that is
-// to be told of its eviction is none any more.
-func (t *Transport) receiver(id uint64, notice bool) (p *peer, stranger bool) {
+// receiver finds the peer for a message, nil if there is none. A stranger who is
+// to be answered becomes a peer, if there was no room for it when it came. A
+// provisional peer that is to be told of its eviction is none any more.
+func (t *Transport) receiver(m *election.Message) *peer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p = t.peers[id]
+	p := t.peers[m.To]
+	unlisted := p == nil || p.provision != nil
 	switch {
-	case p == nil:
-		return nil, len(t.inbound[id]) > 0
-	case p.provision == nil:
-	case notice:
-		t.removeLocked(p)
-		return nil, false
-	default:
-		p.provision.used = true
-	}
-	return p, false
-}
-
-// adoptStranger makes who is to be answered a peer, if there was no room for
-// it when it came.
-func (t *Transport) adoptStranger(id uint64) *peer {
-	if t.gone(id) {
+	case m.Held != nil, m.Evicted != nil && unlisted:
+		if m.Held == nil && p != nil {
+			t.removeLocked(p)
+		}
+		t.lastWordLocked(m)
 		return nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p := t.peers[id]
-	if p == nil {
-		p = t.addProvisionalLocked(id, true)
+	case p == nil && len(t.inbound[m.To]) > 0 && !t.gone(m.To):
+		p = t.addProvisionalLocked(m.To, true)
 	}
 	if p != nil && p.provision != nil {
 		p.provision.used = true
@@ -136,20 +110,32 @@ func (t *Transport) adoptStranger(id uint64) *peer {
 	return p
 }
 
-// keepProvisional lets a provisional peer go that is gone, or whose streams to
-// us have ended for a while. It reports whether it is to be looked at again.
-func (t *Transport) keepProvisional(p *peer) bool {
-	gone := t.gone(p.id)
+// lastWordLocked ends the streams to us of a former member, or of a process that is
+// not the member, when they have been told so.
+func (t *Transport) lastWordLocked(m *election.Message) {
+	for _, in := range t.inbound[m.To] {
+		switch {
+		case m.Held == nil:
+			in.end(endNotice, peerwire.EncodeEvicted(*m.Evicted))
+		case m.Held.Incarnation == in.hello.GetIncarnation():
+			in.end(endHeld, peerwire.EncodeHeld(*m.Held))
+		}
+	}
+}
+
+// review lets a provisional peer go that is gone, or whose streams to us have ended
+// for a while, and looks again later if neither is so.
+func (t *Transport) review(p *peer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.peers[p.id] != p || p.provision == nil {
-		return false
+		return
 	}
 	orphaned := p.provision.orphaned
-	if !gone && (orphaned.IsZero() || time.Since(orphaned) < durations.UnlistedKeep) {
-		return true
+	if !t.gone(p.id) && (orphaned.IsZero() || time.Since(orphaned) < durations.UnlistedKeep) {
+		time.AfterFunc(durations.UnlistedCheck, func() { t.review(p) })
+		return
 	}
 	t.removeLocked(p)
 	t.log.Debug("unlisted peer is dropped", "peer", p.name(), "to", p.id)
-	return false
 }

@@ -169,7 +169,7 @@ func lone(t *testing.T, gone func(uint64) bool, story func(tr *Transport, dialle
 		var all []string
 		tr := New(Options{
 			Self: func() Identity { return Identity{Cluster: "c", RingID: "r", ID: 1, Name: "n1"} },
-			Gone: gone,
+			Gone: gone, PeerDown: func(uint64) {},
 			Dialer: &connect.Dialer{Raw: func(ctx context.Context, _, addr string) (net.Conn, error) {
 				mu.Lock()
 				all = append(all, addr)
@@ -277,7 +277,12 @@ func TestProvisionalPeersAreBounded(t *testing.T) {
 		count := func() (n int) {
 			tr.mu.Lock()
 			defer tr.mu.Unlock()
-			return tr.provisionalsLocked()
+			for _, p := range tr.peers {
+				if p.provision != nil {
+					n++
+				}
+			}
+			return n
 		}
 		for id := uint64(first); id < first+many; id++ {
 			hi(t, tr, id, 1, fmt.Sprintf("192.0.2.1:%d", id))

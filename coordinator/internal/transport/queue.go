@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"slices"
 	"sync"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -57,8 +58,10 @@ type queue struct {
 	// ready has room for one: something was pushed since it was last taken.
 	ready chan struct{}
 
-	mu      sync.Mutex
-	items   fifo
+	mu sync.Mutex
+	// items wait from head on; those before it have left.
+	items   []item
+	head    int
 	bytes   int
 	snap    *item
 	down    bool
@@ -84,28 +87,34 @@ func (q *queue) push(m election.Message, env *peerv1.StreamRequest) (dropped boo
 		snap := it // so that only snapshots are copied to the heap
 		q.snap = &snap
 	} else {
-		if last := q.items.last(); last != nil && it.gist.covers(last.gist) && it.from == last.from {
-			q.bytes -= last.size
-			*last = it
-		} else {
-			q.items.push(it)
+		if n := len(q.items); q.waitingLocked() > 0 && it.gist.covers(q.items[n-1].gist) && it.from == q.items[n-1].from {
+			q.bytes -= q.items[n-1].size
+			q.items = q.items[:n-1]
 		}
+		q.items = append(q.items, it)
 		q.bytes += it.size
 		q.trimLocked()
 	}
 	dropped = q.dropped != before
 	q.mu.Unlock()
+	q.wake()
+	return dropped
+}
+
+func (q *queue) wake() {
 	select {
 	case q.ready <- struct{}{}:
 	default:
 	}
-	return dropped
 }
+
+// waitingLocked counts the items.
+func (q *queue) waitingLocked() int { return len(q.items) - q.head }
 
 func (q *queue) empty() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.items.len() == 0 && q.snap == nil
+	return q.waitingLocked() == 0 && q.snap == nil
 }
 
 func (q *queue) trimLocked() {
@@ -114,20 +123,30 @@ func (q *queue) trimLocked() {
 		limit = queueMessagesDown
 	}
 	// A single message above the bytes' bound is let through.
-	for q.items.len() > limit || q.bytes > limits.PeerQueue && q.items.len() > 1 {
-		q.bytes -= q.items.pop().size
+	for q.waitingLocked() > limit || q.bytes > limits.PeerQueue && q.waitingLocked() > 1 {
+		q.takeLocked()
 		q.dropped++
 	}
+}
+
+// takeLocked takes the oldest item. The room of those that have left is used again
+// when they are half of the slice.
+func (q *queue) takeLocked() item {
+	it := q.items[q.head]
+	q.items[q.head] = item{}
+	q.bytes -= it.size
+	if q.head++; 2*q.head >= len(q.items) {
+		q.items, q.head = slices.Delete(q.items, 0, q.head), 0
+	}
+	return it
 }
 
 // pop returns the next message, or false.
 func (q *queue) pop() (item, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.items.len() > 0 {
-		it := q.items.pop()
-		q.bytes -= it.size
-		return it, true
+	if q.waitingLocked() > 0 {
+		return q.takeLocked(), true
 	}
 	if q.snap != nil {
 		it := *q.snap
@@ -143,23 +162,13 @@ func (q *queue) putBack(items []item) {
 		return
 	}
 	q.mu.Lock()
-	var all fifo
-	bytes := 0
+	q.items = slices.Insert(q.items, q.head, items...)
 	for _, it := range items {
-		all.push(it)
-		bytes += it.size
+		q.bytes += it.size
 	}
-	for q.items.len() > 0 {
-		all.push(q.items.pop())
-	}
-	q.items = all
-	q.bytes += bytes
 	q.trimLocked()
 	q.mu.Unlock()
-	select {
-	case q.ready <- struct{}{}:
-	default:
-	}
+	q.wake()
 }
 
 // setDown changes the bounds. A snapshot does not wait for a peer that went
@@ -180,41 +189,4 @@ func (q *queue) droppedTotal() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.dropped
-}
-
-// fifo is a ring buffer that grows by need.
-type fifo struct {
-	buf  []item
-	head int
-	n    int
-}
-
-func (f *fifo) len() int { return f.n }
-
-func (f *fifo) push(it item) {
-	if f.n == len(f.buf) {
-		grown := make([]item, max(16, 2*len(f.buf)))
-		for i := range f.n {
-			grown[i] = f.buf[(f.head+i)%len(f.buf)]
-		}
-		f.buf, f.head = grown, 0
-	}
-	f.buf[(f.head+f.n)%len(f.buf)] = it
-	f.n++
-}
-
-// last is the newest item, nil if there is none.
-func (f *fifo) last() *item {
-	if f.n == 0 {
-		return nil
-	}
-	return &f.buf[(f.head+f.n-1)%len(f.buf)]
-}
-
-func (f *fifo) pop() item {
-	it := f.buf[f.head]
-	f.buf[f.head] = item{}
-	f.head = (f.head + 1) % len(f.buf)
-	f.n--
-	return it
 }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -35,12 +36,14 @@ type Transport struct {
 	closed  bool
 	peers   map[uint64]*peer
 	inbound map[uint64][]*inbound
-	// streams counts those to us, hellos that are waited for included.
-	streams int
 	// selfChanged is closed and replaced when Self may have a new answer.
 	selfChanged chan struct{}
-	refused     map[refusal]struct{}
+	refused     map[refusal]bool
+	// lists counts the calls of SetPeers.
+	lists uint64
 
+	// streams counts those to us, hellos that are waited for included.
+	streams atomic.Int32
 	// tries are those under way to all peers.
 	tries atomic.Int32
 	// assembling counts the bytes of unfinished envelopes.
@@ -49,24 +52,17 @@ type Transport struct {
 
 // New makes a Transport without peers. Close has to be called.
 func New(opts Options) *Transport {
+	opts.Dialer = cmp.Or(opts.Dialer, &connect.Dialer{})
+	opts.flushWait = cmp.Or(opts.flushWait, durations.PeerFlush)
 	t := &Transport{
 		opts:        opts,
-		log:         opts.Logger,
+		log:         cmp.Or(opts.Logger, hclog.NewNullLogger()),
 		began:       time.Now(),
 		closing:     make(chan struct{}),
 		peers:       make(map[uint64]*peer),
 		inbound:     make(map[uint64][]*inbound),
 		selfChanged: make(chan struct{}),
-		refused:     make(map[refusal]struct{}),
-	}
-	if t.log == nil {
-		t.log = hclog.NewNullLogger()
-	}
-	if t.opts.Dialer == nil {
-		t.opts.Dialer = &connect.Dialer{}
-	}
-	if t.opts.flushWait == 0 {
-		t.opts.flushWait = durations.PeerFlush
+		refused:     make(map[refusal]bool),
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t
@@ -79,62 +75,30 @@ func New(opts Options) *Transport {
 // one. The node itself may be listed.
 func (t *Transport) SetPeers(peers []Peer) {
 	self := t.opts.Self().ID
-	if t.known(peers, self) {
-		return
-	}
-	listed := make(map[uint64]bool, len(peers))
-	for _, info := range peers {
-		if info.ID != 0 && info.ID != self {
-			listed[info.ID] = true
-		}
-	}
-	keep := make(map[uint64]bool)
-	for _, id := range t.unlisted(listed) {
-		keep[id] = id != self && !t.gone(id)
-	}
-
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
 		return
 	}
-	for _, info := range peers {
-		if !listed[info.ID] {
-			continue
-		}
-		if p := t.peers[info.ID]; p != nil {
-			p.provision = nil
-			p.update(info)
-			continue
-		}
-		p := newPeer(t, info)
-		t.peers[info.ID] = p
-		t.wg.Go(p.run)
-	}
-	for id, p := range t.peers {
-		if !listed[id] && !(keep[id] && t.provisionalLocked(p)) {
-			t.removeLocked(p)
-		}
-	}
-}
-
-// known reports whether there is nothing to do: the peers are exactly these, none
-// provisional. Most changes of the ring's configuration change no member.
-func (t *Transport) known(peers []Peer, self uint64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n := 0
+	t.lists++
 	for _, info := range peers {
 		if info.ID == 0 || info.ID == self {
 			continue
 		}
 		p := t.peers[info.ID]
-		if p == nil || p.provision != nil || !p.is(info) {
-			return false
+		if p == nil {
+			p = newPeer(t, info)
+			t.peers[info.ID] = p
+			t.wg.Go(p.run)
 		}
-		n++
+		p.update(info)
+		p.list, p.provision = t.lists, nil
 	}
-	return n == len(t.peers) // a peer that is listed twice is looked at again
+	for id, p := range t.peers {
+		if p.list != t.lists && (id == self || t.gone(id) || !t.keepLocked(p)) {
+			t.removeLocked(p)
+		}
+	}
 }
 
 // Addresses are those at which the peer is dialled: where the member is listed,
@@ -149,30 +113,20 @@ func (t *Transport) Addresses(id uint64) []string {
 	return p.addresses()
 }
 
-// removeLocked lets a peer go.
+// removeLocked lets a peer go when its queue has left.
 func (t *Transport) removeLocked(p *peer) {
-	p.remove()
+	close(p.drain)
 	delete(t.peers, p.id)
 }
 
 // Send queues a message for the peer m.To, which may be provisional. It never
 // blocks. The message is dropped if To is no peer. A notice of eviction to who
-// is not listed goes out as by Notice, and ends a provisional peer. Send keeps
-// nothing of m; its Incarnation is not sent, the hello told it.
+// is not listed, and the word that another process is the member, are the last
+// word on the streams that To has open to us. The notice ends a provisional peer;
+// without such a stream the next hello is answered so, if Options.Gone knows.
+// Send keeps nothing of m; its Incarnation is not sent, the hello told it.
 func (t *Transport) Send(m election.Message) {
-	if m.Held != nil {
-		t.held(m.To, *m.Held)
-		return
-	}
-	p, stranger := t.receiver(m.To, m.Evicted != nil)
-	switch {
-	case p != nil:
-	case m.Evicted != nil:
-		t.Notice(m.To, *m.Evicted)
-		return
-	case stranger:
-		p = t.adoptStranger(m.To)
-	}
+	p := t.receiver(&m)
 	if p == nil {
 		return
 	}
@@ -185,29 +139,6 @@ func (t *Transport) Send(m election.Message) {
 		p.overflowed()
 	}
 	p.wanted()
-}
-
-// Notice tells a former member that it is none any more, on the stream that it
-// has open to us, and closes that; without such a stream it does nothing, and
-// the next hello is answered so, if Options.Gone knows.
-func (t *Transport) Notice(id uint64, n election.EvictedNotice) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, in := range t.inbound[id] {
-		in.tell(lastWord{peerwire.EncodeEvicted(n), endNotice})
-	}
-}
-
-// held tells a process, on the stream that it has open to us, that another
-// process is its member, and closes that stream.
-func (t *Transport) held(id uint64, h election.Held) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, in := range t.inbound[id] {
-		if in.hello.GetIncarnation() == h.Incarnation {
-			in.tell(lastWord{peerwire.EncodeHeld(h), endHeld})
-		}
-	}
 }
 
 // SelfChanged makes the transport ask Self again: held hellos are answered,
@@ -228,7 +159,7 @@ func (t *Transport) SelfChanged() {
 	for _, ins := range t.inbound {
 		for _, in := range ins {
 			if !in.self.sameHello(self) {
-				in.end(endIdentity)
+				in.end(endIdentity, nil)
 			}
 		}
 	}
@@ -310,7 +241,7 @@ func (t *Transport) Close() {
 	}
 	for _, ins := range t.inbound {
 		for _, in := range ins {
-			in.end(endClosing)
+			in.end(endClosing, nil)
 		}
 	}
 	t.mu.Unlock()
@@ -322,9 +253,3 @@ func (t *Transport) Close() {
 
 // now is the instant that the policies of the peers are told.
 func (t *Transport) now() mono.Instant { return mono.Instant(time.Since(t.began)) }
-
-func (t *Transport) peerDown(id uint64) {
-	if t.opts.PeerDown != nil {
-		t.opts.PeerDown(id)
-	}
-}

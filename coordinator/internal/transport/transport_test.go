@@ -291,7 +291,7 @@ func TestCloseTwiceAndCallsAfterwards(t *testing.T) {
 	a.tr.Close()
 	a.tr.SetPeers([]Peer{{ID: 2, Addresses: []string{"127.0.0.1:1"}}})
 	a.tr.Send(renew(1, 2, 1))
-	a.tr.Notice(2, election.EvictedNotice{})
+	a.tr.Send(election.Message{From: 1, To: 2, Evicted: &election.EvictedNotice{}})
 	a.tr.Quiet(2)
 	a.tr.SelfChanged()
 }
