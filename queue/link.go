@@ -24,30 +24,32 @@ const (
 // encode marshals a link, cut to its nearest limits.Successors, or says why the
 // monitor would refuse it.
 func encode(l *localv1.Link) ([]byte, error) {
-	if err := validate(l); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBadLink, err)
-	}
 	b, err := proto.Marshal(l)
-	if err != nil {
+	if err = errors.Join(validate(l), err); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadLink, err)
 	}
-	if len(b) > limits.QueueMessage {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), limits.QueueMessage)
+	return b, bounded(b)
+}
+
+func bounded(message []byte) error {
+	if len(message) > limits.QueueMessage {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(message), limits.QueueMessage)
 	}
-	return b, nil
+	return nil
 }
 
 // Decode returns the link in a message of the queue. Its errors wrap ErrBadLink
 // or ErrTooLarge and name the bad value.
 func Decode(message []byte) (*localv1.Link, error) {
-	if len(message) > limits.QueueMessage {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(message), limits.QueueMessage)
+	if err := bounded(message); err != nil {
+		return nil, err
 	}
 	l := &localv1.Link{}
-	if err := proto.Unmarshal(message, l); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBadLink, err)
+	err := proto.Unmarshal(message, l)
+	if err == nil {
+		err = validate(l)
 	}
-	if err := validate(l); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadLink, err)
 	}
 	return l, nil

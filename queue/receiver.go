@@ -88,10 +88,7 @@ func (r *Receiver) MadeBy() (pid int, err error) {
 	var creds *unix.Ucred
 	var failed error
 	err = r.conn.Control(func(fd uintptr) { creds, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	if err == nil {
-		err = failed
-	}
-	if err != nil {
+	if err = errors.Join(err, failed); err != nil {
 		return 0, fmt.Errorf("ask who made the queue: %w", err)
 	}
 	return int(creds.Pid), nil

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -21,12 +22,11 @@ type Sender struct {
 
 	mu  sync.Mutex
 	seq uint64
-	// kept is the newest link that found no room; flushing is true while a
-	// goroutine waits for room.
+	// kept is the newest link that found no room, and message what is sent of it. A
+	// flusher waits for room as long as there is one.
 	kept     *localv1.Link
-	flushing bool
-	closed   bool
-	err      error // why the flusher gave up
+	message  []byte
+	err      error // why no further link is taken
 	flushers sync.WaitGroup
 }
 
@@ -58,8 +58,8 @@ func (s *Sender) Send(link *localv1.Link) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.err != nil {
-		return s.closedLocked()
+	if s.err != nil {
+		return s.err
 	}
 	l.Seq = s.seq + 1
 	if s.kept != nil {
@@ -71,60 +71,43 @@ func (s *Sender) Send(link *localv1.Link) error {
 	}
 	s.seq++
 	if s.kept != nil {
-		s.kept = l
+		s.kept, s.message = l, message
 		return nil
 	}
 	var written bool
 	var failed error
 	err = s.conn.Control(func(fd uintptr) { written, failed = write(fd, message) })
-	if err == nil {
-		err = failed
-	}
+	err = errors.Join(err, failed)
 	switch {
 	case errors.Is(err, ErrClosed):
 		s.err = err
-		return s.closedLocked()
+		return err
 	case err != nil:
 		return fmt.Errorf("send link of epoch %d: %w", l.Epoch, err)
 	case written:
 		return nil
 	}
-	s.kept = l
-	if !s.flushing {
-		s.flushing = true
-		s.flushers.Go(s.flush)
-	}
+	s.kept, s.message = l, message
+	s.flushers.Go(s.flush)
 	return nil
 }
 
 // flush hands the kept link in as soon as there is room.
 func (s *Sender) flush() {
-	err := s.conn.Write(func(fd uintptr) bool {
+	// It fails only when Close has closed the file.
+	_ = s.conn.Write(func(fd uintptr) bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.closed {
+		if s.err != nil {
 			return true
 		}
-		message, err := encode(s.kept)
-		if err != nil {
-			panic(fmt.Sprintf("queue: a link that was encoded before: %v", err))
+		var written bool
+		if written, s.err = write(fd, s.message); !written && s.err == nil {
+			return false
 		}
-		written, err := write(fd, message)
-		if err != nil {
-			s.err = err
-		}
-		if written || err != nil {
-			s.kept, s.flushing = nil, false
-			return true
-		}
-		return false
+		s.kept, s.message = nil, nil
+		return true
 	})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	// Write failed without calling back: the file was closed.
-	if err != nil && s.err == nil {
-		s.err = ErrClosed
-	}
 }
 
 // write reports whether there was room.
@@ -147,24 +130,15 @@ func write(fd uintptr, message []byte) (bool, error) {
 	}
 }
 
-func (s *Sender) closedLocked() error {
-	if s.err != nil {
-		return s.err
-	}
-	return ErrClosed
-}
-
 // Close closes the coordinator's side: the monitor gets what was queued, then
 // the end. A link that found no room is lost. Closing twice is harmless.
 func (s *Sender) Close() error {
+	defer s.flushers.Wait()
 	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return nil
-	}
-	s.closed = true
+	s.err = cmp.Or(s.err, ErrClosed)
 	s.mu.Unlock()
-	err := s.file.Close()
-	s.flushers.Wait()
-	return err
+	if err := s.file.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
 }

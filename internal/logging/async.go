@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"cmp"
 	"io"
 	"os"
 	"os/signal"
@@ -28,10 +29,7 @@ const linesKept = 4096
 //
 // Lines of one kind that come too often are left out and counted, too.
 func NewAsync(o Options) (log hclog.Logger, flush func(), err error) {
-	if o.Output == nil {
-		o.Output = os.Stderr
-	}
-	a := &async{out: o.Output, lines: make(chan []byte, linesKept), ended: make(chan struct{})}
+	a := &async{out: cmp.Or[io.Writer](o.Output, os.Stderr), lines: make(chan []byte, linesKept), ended: make(chan struct{})}
 	o.Output = a
 	limits := &limiter{kinds: map[lineKind]*budget{}}
 	o.exclude = limits.exclude
@@ -104,10 +102,8 @@ func (a *async) close() {
 	if !was {
 		close(a.lines)
 	}
-	late := time.NewTimer(durations.LogFlush)
-	defer late.Stop()
 	select {
 	case <-a.ended:
-	case <-late.C:
+	case <-time.After(durations.LogFlush):
 	}
 }

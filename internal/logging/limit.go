@@ -1,6 +1,8 @@
 package logging
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,7 +41,6 @@ type budget struct {
 	lines float64
 	at    time.Time // when lines was right
 	left  int       // out, and not told yet
-	timer *time.Timer
 }
 
 // exclude reports whether a line is left out. It runs under the logger's lock,
@@ -63,9 +64,8 @@ func (l *limiter) exclude(level hclog.Level, message string, _ ...any) bool {
 		b.lines--
 		return false
 	}
-	b.left++
-	if b.timer == nil {
-		b.timer = time.AfterFunc(durations.LogLeftOut, func() { l.tell(k) })
+	if b.left++; b.left == 1 {
+		time.AfterFunc(durations.LogLeftOut, func() { l.tell(k) })
 	}
 	return true
 }
@@ -81,13 +81,12 @@ func (l *limiter) makeRoom(now time.Time) {
 	if len(l.kinds) < kindsKept {
 		return
 	}
-	for k, b := range l.kinds {
-		if b.refill(now); b.lines >= linesAtOnce && b.left == 0 {
-			delete(l.kinds, k)
-		}
-	}
+	maps.DeleteFunc(l.kinds, func(_ lineKind, b *budget) bool {
+		b.refill(now)
+		return b.lines >= linesAtOnce && b.left == 0
+	})
 	if len(l.kinds) >= kindsKept {
-		l.kinds = map[lineKind]*budget{}
+		clear(l.kinds)
 	}
 }
 
@@ -97,10 +96,6 @@ func (l *limiter) tell(k lineKind) {
 	n := 0
 	if b := l.kinds[k]; b != nil {
 		n, b.left = b.left, 0
-		if b.timer != nil {
-			b.timer.Stop()
-			b.timer = nil
-		}
 	}
 	l.mu.Unlock()
 	if n > 0 {
@@ -111,12 +106,7 @@ func (l *limiter) tell(k lineKind) {
 // close tells what is not told yet.
 func (l *limiter) close() {
 	l.mu.Lock()
-	var kinds []lineKind
-	for k, b := range l.kinds {
-		if b.left > 0 {
-			kinds = append(kinds, k)
-		}
-	}
+	kinds := slices.Collect(maps.Keys(l.kinds))
 	l.mu.Unlock()
 	for _, k := range kinds {
 		l.tell(k)

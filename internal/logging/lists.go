@@ -50,26 +50,20 @@ func spell(args []any) []any {
 // listText is a list in words, "none" for an empty one. What has a text of its
 // own is no list.
 func listText(arg any) (string, bool) {
-	switch list := arg.(type) {
+	switch arg.(type) {
 	case nil, string, error, fmt.Stringer, []byte, hclog.Format:
 		return "", false
-	case []string:
-		return inWords(list), true
 	}
 	v := reflect.ValueOf(arg)
 	if v.Kind() != reflect.Slice && v.Kind() != reflect.Array {
 		return "", false
 	}
+	if v.Len() == 0 {
+		return "none", true
+	}
 	items := make([]string, v.Len())
 	for i := range items {
 		items[i] = fmt.Sprint(v.Index(i).Interface())
 	}
-	return inWords(items), true
-}
-
-func inWords(items []string) string {
-	if len(items) == 0 {
-		return "none"
-	}
-	return strings.Join(items, ", ")
+	return strings.Join(items, ", "), true
 }

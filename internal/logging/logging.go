@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -41,21 +42,15 @@ type Options struct {
 
 // New returns the root logger of a process. The error names a bad level.
 func New(o Options) (hclog.Logger, error) {
-	if o.Level == "" {
-		o.Level = DefaultLevel
-	}
-	level, err := ParseLevel(o.Level)
+	level, err := ParseLevel(cmp.Or(o.Level, DefaultLevel))
 	if err != nil {
 		return nil, err
-	}
-	if o.Output == nil {
-		o.Output = os.Stderr
 	}
 	log := hclog.New(&hclog.LoggerOptions{
 		Name:       o.Name,
 		Level:      level,
 		JSONFormat: o.JSON,
-		Output:     o.Output,
+		Output:     cmp.Or[io.Writer](o.Output, os.Stderr),
 		Exclude:    o.exclude,
 		TimeFormat: "2006-01-02T15:04:05.000000Z07:00",
 	})

@@ -49,24 +49,21 @@ func ReadFile(path string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := readMost(f, path, most)
-	return data, errors.Join(err, f.Close())
-}
-
-func readMost(f *os.File, path string, most int64) ([]byte, error) {
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if n := info.Size(); n > most {
+	n := info.Size()
+	if n > most {
 		return nil, fmt.Errorf("%w: %s has %d bytes, ARC writes at most %d; move it away", ErrOther, path, n, most)
 	}
-	data := make([]byte, info.Size())
-	n, err := io.ReadFull(f, data)
+	data := make([]byte, n)
+	read, err := io.ReadFull(f, data)
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		err = nil // it became shorter meanwhile
 	}
-	return data[:n], err
+	return data[:read], err
 }
 
 // Replace gives the file at the path a new content, which is never seen half.

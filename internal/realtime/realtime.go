@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,7 +38,8 @@ func Enter(program string) error {
 	if err := errors.Join(policy(), tryLock()); err != nil {
 		return err
 	}
-	env := append(without(os.Environ(), Mark), Mark+"="+strconv.Itoa(os.Getpid()))
+	env := slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, Mark+"=") })
+	env = append(env, Mark+"="+strconv.Itoa(os.Getpid()))
 	return fmt.Errorf("execute %s again for realtime: %w", program, syscall.Exec(program, os.Args, env))
 }
 
@@ -139,14 +141,4 @@ func capable(c int) bool {
 		return false
 	}
 	return data[c/32].Effective&(1<<(c%32)) != 0
-}
-
-func without(env []string, name string) []string {
-	out := make([]string, 0, len(env)+1)
-	for _, e := range env {
-		if !strings.HasPrefix(e, name+"=") {
-			out = append(out, e)
-		}
-	}
-	return out
 }
