@@ -176,8 +176,7 @@ func (a *applier) finish(w *write) {
 		}
 		a.emit(Applied{Index: a.applied, State: a.ring})
 		a.ringChanged()
-		if s, out := a.identity.checkRecorded(); out {
-			a.parent.supersede(s)
+		if a.identity.checkRecorded(); a.removed {
 			return
 		}
 	}
@@ -269,8 +268,7 @@ func (a *applier) apply(e *raftpb.Entry) {
 		}
 		a.emit(Applied{Index: e.GetIndex(), Changes: changes, State: next})
 		a.ringChanged()
-		if s, out := a.identity.checkRecorded(); out {
-			a.parent.supersede(s)
+		if a.identity.checkRecorded(); a.removed {
 			return
 		}
 	}

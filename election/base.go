@@ -51,18 +51,14 @@ type base struct {
 	wakeRule, running string
 	// stepping is true while a step changes the Node, settled what the last one led to.
 	stepping bool
-	settled  settled
+	settled  struct { // what is read many times after each step
+		claimTerm             uint64
+		claimEnd, leaderUntil Instant
+	}
 
 	parent parent
 	// observe tells the recorder of a fact.
 	observe func(fact)
-}
-
-// settled is what is read many times after each step, and holds until the next
-// one begins.
-type settled struct {
-	claimTerm             uint64
-	claimEnd, leaderUntil Instant
 }
 
 func (b *base) emit(e Effect) { b.effects = append(b.effects, e) }
@@ -82,6 +78,13 @@ func (b *base) persist(p Persist) uint64 {
 func (b *base) trace(format string, args ...any) {
 	if b.cfg.Trace != nil {
 		b.cfg.Trace(b.running, format, args...)
+	}
+}
+
+// must ends the process if something has failed that never fails.
+func (b *base) must(err error, format string, args ...any) {
+	if err != nil {
+		b.fail(format+": %v", append(args, err)...)
 	}
 }
 
@@ -105,6 +108,11 @@ func (b *base) wantedVoters() []uint64 {
 		b.wanted.of, b.wanted.voters = b.ring, b.ring.Voters()
 	}
 	return b.wanted.voters
+}
+
+func (b *base) isMember(id uint64) bool {
+	_, ok := b.ring.Member(id)
+	return ok
 }
 
 // nameOf is the name of a member or of a former one.

@@ -9,9 +9,8 @@ import (
 
 // campaign decides when this member asks for votes.
 type campaign struct {
-	*replica
+	*roster
 	promises *promises
-	roster   *roster
 	candidacy
 	// wished is in which term this member asked for votes last, and since when.
 	wished struct {
@@ -127,17 +126,7 @@ func (c *campaign) awaitsVotes() bool {
 // enoughLive reports whether those who are not certified dead are a majority of the
 // voters, of both halves while the configuration is joint.
 func (c *campaign) enoughLive() bool {
-	enough := func(voters []uint64) bool {
-		dead := 0
-		for _, id := range voters {
-			if c.roster.verdict(id).certified() {
-				dead++
-			}
-		}
-		return dead < len(voters)-len(voters)/2
-	}
-	out := c.conf.GetVotersOutgoing()
-	return enough(c.conf.GetVoters()) && (len(out) == 0 || enough(out))
+	return c.majority(func(id uint64) bool { return !c.roster.verdict(id).certified() })
 }
 
 // repeatVotes asks again for votes and pre-votes that are not answered: a message or

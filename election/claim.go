@@ -95,7 +95,7 @@ func (i *identity) spokenFor(m ring.Member) bool {
 		return false
 	}
 	s := i.roster.peers.Value(m.ID).suspect
-	return i.now < sign.Add(i.ring.Settings.Lease()) || s != nil && s.confirmed && sign > s.probing
+	return i.now < sign.Add(i.ring.Settings.Lease()) || s != nil && s.found != "" && sign > s.probing
 }
 
 // lastSign returns when a process was last heard that is the member or may be it.
@@ -179,7 +179,7 @@ func (i *identity) questioned(r ProbeResult) (votes []*raftpb.Message, doubt boo
 	c.waiting = false
 	p := i.roster.peers.Ensure(m.ID)
 	forgotten := i.restarted && p.holder == 0
-	certified := p.ending(r.Incarnation).certified
+	certified := p.ended.Value(r.Incarnation).certified
 	switch {
 	case r.Outcome == Answered && r.AnsweredBy == r.Incarnation:
 		p.holder = r.Incarnation

@@ -86,11 +86,17 @@ func Found(f ring.Found, firstTerm uint64) (Recovered, error) {
 			conf.Learners = append(conf.Learners, m.ID)
 		}
 	}
+	return beginWith(s, conf, s.Epoch, term), nil
+}
+
+// beginWith returns the storage content of a member that begins with a state, as if it
+// had been committed at index in term.
+func beginWith(s *ring.State, conf *raftpb.ConfState, index, term uint64) Recovered {
 	return Recovered{
-		HardState: &raftpb.HardState{Term: new(term), Vote: new(uint64(0)), Commit: new(s.Epoch)},
+		HardState: &raftpb.HardState{Term: new(term), Vote: new(uint64(0)), Commit: new(index)},
 		Snapshot: &raftpb.Snapshot{
 			Data:     s.Snapshot(),
-			Metadata: &raftpb.SnapshotMetadata{Index: new(s.Epoch), Term: new(term), ConfState: conf},
+			Metadata: &raftpb.SnapshotMetadata{Index: new(index), Term: new(term), ConfState: conf},
 		},
-	}, nil
+	}
 }

@@ -17,7 +17,7 @@ func TestAProbeThatFailedLongAgoConfirmsNothing(t *testing.T) {
 	m := ring.Member{ID: 2, Name: "n2", Incarnation: 20, Addresses: []string{"n2:1"}}
 	lasts := settings.OwnProbe() + settings.SuspicionLasts()
 	for age, want := range map[time.Duration]bool{0: true, lasts - 1: true, lasts: false, 25 * time.Second: false} {
-		s := &suspect{Opinion: ring.Opinion{ID: 2, Incarnation: 20, By: 3, Word: ring.Suspect{Evidence: ring.Silent}}, probing: Instant(time.Minute), probed: true, confirmed: true, found: ring.Silent}
+		s := &suspect{Opinion: ring.Opinion{ID: 2, Incarnation: 20, By: 3, Word: ring.Suspect{Evidence: ring.Silent}}, probing: Instant(time.Minute), probed: true, found: ring.Silent}
 		n := assemble(Config{ID: 1}, &ring.State{Members: []ring.Member{m}, Settings: settings}, Instant(time.Minute+age))
 		n.roster.peers.Ensure(2).suspect = s
 		if _, ok := n.verdicts.evidence(m); ok != want {

@@ -2,10 +2,8 @@ package election
 
 // following is what this member knows of its leader.
 type following struct {
-	*replica
-	leadership *leadership
-	promises   *promises
-	roster     *roster
+	*leadership
+	promises *promises
 }
 
 // leaderUntil is Node.LeaderUntil.

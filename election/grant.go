@@ -2,6 +2,7 @@ package election
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -32,38 +33,21 @@ type grantKey struct{ watcher, number uint64 }
 // grants are the words that watchers gave to this member. They matter once it leads.
 type grants struct {
 	watchers tracker.Table[grant]
-	// ends are when grants may end, as this member counts.
-	ends []grantEnd
-}
-
-type grantEnd struct {
-	key grantKey
-	at  Instant
-}
-
-// end returns when a grant may end, 0 if that is not known.
-func (g *grants) end(key grantKey) Instant {
-	for _, e := range g.ends {
-		if e.key == key {
-			return e.at
-		}
-	}
-	return 0
+	// ends are when grants may end, as this member counts; 0 if that is not known.
+	ends map[grantKey]Instant
 }
 
 // extend notes that a grant does not end before an instant. Above the bound it
 // forgets the one that ends first.
 func (g *grants) extend(key grantKey, at Instant) {
-	if i := slices.IndexFunc(g.ends, func(e grantEnd) bool { return e.key == key }); i >= 0 {
-		g.ends[i].at = max(g.ends[i].at, at)
-		return
+	if g.ends == nil {
+		g.ends = map[grantKey]Instant{}
 	}
-	g.ends = append(g.ends, grantEnd{key, at})
+	g.ends[key] = max(g.ends[key], at)
 	if len(g.ends) > maxGrants {
-		first := slices.MinFunc(g.ends, func(a, b grantEnd) int {
-			return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.key.watcher, b.key.watcher), cmp.Compare(a.key.number, b.key.number))
-		})
-		g.ends = slices.DeleteFunc(g.ends, func(e grantEnd) bool { return e == first })
+		delete(g.ends, slices.MinFunc(slices.Collect(maps.Keys(g.ends)), func(a, b grantKey) int {
+			return cmp.Or(cmp.Compare(g.ends[a], g.ends[b]), cmp.Compare(a.watcher, b.watcher), cmp.Compare(a.number, b.number))
+		}))
 	}
 }
 
@@ -106,10 +90,7 @@ const maxGrants = 64
 // the first one counts, since any of them may be the one that is acked. So all
 // are noted, also before this member is declared and while a handover is tried.
 func (l *lease) pinged(p Ping) {
-	if p.Grant == 0 || p.Length <= 0 || p.Seq == 0 || p.At > l.now {
-		return
-	}
-	if _, ok := l.ring.Member(p.From); !ok || p.From == l.cfg.ID {
+	if p.Grant == 0 || p.Length <= 0 || p.Seq == 0 || p.At > l.now || !l.isMember(p.From) || p.From == l.cfg.ID {
 		return
 	}
 	// The watcher's settings may be newer or older than those here.
@@ -142,7 +123,7 @@ func (g *grant) overdueAt(s ring.Settings) Instant { return g.ackedAt.Add(s.Gran
 // forgetWatchers drops the words of former members.
 func (l *lease) forgetWatchers() {
 	for _, id := range l.grants.watchers.IDs() {
-		if _, ok := l.ring.Member(id); !ok {
+		if !l.isMember(id) {
 			l.grants.watchers.Delete(id)
 		}
 	}
@@ -155,8 +136,7 @@ func (l *lease) wantedGrant(declared bool) grantKey {
 	if !s.LeaderGrants || !declared {
 		return grantKey{}
 	}
-	if g := l.grants.watchers.Get(l.named.watcher); g != nil && g.number == l.named.number && l.now < g.overdueAt(s) {
-		l.wakeAt(g.overdueAt(s))
+	if g := l.grants.watchers.Get(l.named.watcher); g != nil && g.number == l.named.number && l.before(g.overdueAt(s)) {
 		return l.named
 	}
 	interval, _ := s.Link(true)
@@ -165,15 +145,10 @@ func (l *lease) wantedGrant(declared bool) grantKey {
 	}
 	var best grantKey
 	for _, m := range l.ring.Members {
-		g := l.grants.watchers.Get(m.ID)
-		if g == nil {
-			continue
-		}
+		g := l.grants.watchers.Value(m.ID)
 		key := grantKey{m.ID, g.number}
-		if g.acks < steadyAcks || l.now >= g.overdueAt(s) || l.now.Add(interval) >= l.grants.end(key) {
-			continue
-		}
-		if best == (grantKey{}) || l.grants.end(key) > l.grants.end(best) {
+		steady := g.acks >= steadyAcks && l.now < g.overdueAt(s) && l.now.Add(interval) < l.grants.ends[key]
+		if steady && (best == (grantKey{}) || l.grants.ends[key] > l.grants.ends[best]) {
 			best = key
 		}
 	}
@@ -184,6 +159,9 @@ func (l *lease) wantedGrant(declared bool) grantKey {
 // of the newest renewal that it acked, or earlier with any grant named in that
 // one or in a later one, which may have arrived though its ack did not.
 func (l *lease) boundUntil(id uint64) Instant {
+	if id == l.cfg.ID {
+		return Never // while it leads
+	}
 	a := l.bonds.Value(id).acked
 	if a.seq == 0 || l.seq-a.seq >= uint64(len(l.sent)) {
 		return 0
@@ -191,7 +169,7 @@ func (l *lease) boundUntil(id uint64) Instant {
 	until := a.until
 	for seq := a.seq; seq <= l.seq; seq++ {
 		if named := l.sent[seq%uint64(len(l.sent))].named; named != (grantKey{}) {
-			until = min(until, l.grants.end(named))
+			until = min(until, l.grants.ends[named])
 		}
 	}
 	return until

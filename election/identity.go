@@ -47,11 +47,10 @@ import (
 // A learner's opinion decides nothing. It takes any process, so that a restart
 // costs one probe from each voter and not one from each member.
 type identity struct {
-	*replica
+	*roster
 	lease     *lease
 	promises  *promises
 	proposals *proposals
-	roster    *roster
 
 	// logged are the returns in the log that are not applied.
 	logged []loggedReturn
@@ -73,9 +72,8 @@ type heldWord struct {
 
 // ending is when a process was found to have ended, and whether that is certified.
 type ending struct {
-	incarnation uint64
-	at          Instant
-	certified   bool
+	at        Instant
+	certified bool
 }
 
 // holder returns the incarnation whose words count for a member.
@@ -134,18 +132,8 @@ func (i *identity) counts(m ring.Member, msg Message) bool {
 }
 
 func (i *identity) ended(id, incarnation uint64) bool {
-	return i.roster.peers.Value(id).ending(incarnation) != ending{}
-}
-
-// ending returns how a process of a member ended, the zero value if it has not as
-// far as is known.
-func (p peer) ending(incarnation uint64) ending {
-	for _, e := range p.ended {
-		if e.incarnation == incarnation {
-			return e
-		}
-	}
-	return ending{}
+	p := i.roster.peers.Value(id)
+	return p.ended.Get(incarnation) != nil
 }
 
 // retiredKept bounds how many processes of one member are known as ended. A
@@ -154,15 +142,13 @@ const retiredKept = 64
 
 // retire notes that a process's words never count again.
 func (i *identity) retire(id, incarnation uint64, certified bool) {
-	p := i.roster.peers.Ensure(id)
-	for k := range p.ended {
-		if e := &p.ended[k]; e.incarnation == incarnation {
-			e.certified = e.certified || certified
-			return
-		}
+	ended := &i.roster.peers.Ensure(id).ended
+	if ended.Get(incarnation) == nil {
+		ended.Ensure(incarnation).at = i.now
+		i.forgetRetired(id, incarnation)
 	}
-	p.ended = append(p.ended, ending{incarnation, i.now, certified})
-	i.forgetRetired(id, incarnation)
+	e := ended.Get(incarnation)
+	e.certified = e.certified || certified
 }
 
 // forgetRetired drops the oldest ended process of a member above the bound, but
@@ -170,21 +156,19 @@ func (i *identity) retire(id, incarnation uint64, certified bool) {
 // would be asked.
 func (i *identity) forgetRetired(id, newest uint64) {
 	p := i.roster.peers.Get(id)
-	if len(p.ended) <= retiredKept {
+	if p.ended.Len() <= retiredKept {
 		return
 	}
 	m := i.memberOrGone(id)
-	matters := func(e ending) bool {
-		return e.incarnation == newest || e.incarnation == m.Incarnation || e.incarnation == i.holder(m) || p.claim != nil && e.incarnation == p.claim.incarnation ||
-			slices.ContainsFunc(i.logged, func(l loggedReturn) bool { return l.id == id && l.incarnation == e.incarnation })
+	var oldest uint64
+	for inc, e := range p.ended.All() {
+		matters := inc == newest || inc == m.Incarnation || inc == i.holder(m) || p.claim != nil && inc == p.claim.incarnation ||
+			slices.ContainsFunc(i.logged, func(l loggedReturn) bool { return l.id == id && l.incarnation == inc })
+		if !matters && (oldest == 0 || e.at < p.ended.Value(oldest).at) {
+			oldest = inc
+		}
 	}
-	droppable := slices.DeleteFunc(slices.Clone(p.ended), matters)
-	if len(droppable) > 0 {
-		oldest := slices.MinFunc(droppable, func(a, b ending) int {
-			return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.incarnation, b.incarnation))
-		})
-		p.ended = slices.DeleteFunc(p.ended, func(e ending) bool { return e == oldest })
-	}
+	p.ended.Delete(oldest)
 }
 
 // takeOver lets another process of a member count from now on.
@@ -252,7 +236,9 @@ func (i *identity) recordChange(index uint64, was, is ring.Member) {
 		p.holder = 0
 	}
 	// A majority counts it, whatever this member was answered.
-	p.ended = slices.DeleteFunc(p.ended, func(e ending) bool { return e.incarnation == is.Incarnation && !e.certified })
+	if !p.ended.Value(is.Incarnation).certified {
+		p.ended.Delete(is.Incarnation)
+	}
 }
 
 // recordAddresses lets the addresses that the ring has recorded for a process
@@ -300,7 +286,7 @@ func (i *identity) checkFormer() {
 
 // checkRecorded notes that the ring has recorded this process, or another one
 // after it. In the latter case this process is out.
-func (i *identity) checkRecorded() (s Superseded, out bool) {
+func (i *identity) checkRecorded() {
 	me, ok := i.ring.Member(i.cfg.ID)
 	switch {
 	case !ok:
@@ -310,9 +296,8 @@ func (i *identity) checkRecorded() (s Superseded, out bool) {
 		// The partner may have taken a copy for this member, which has ended. It says
 		// so if that one lives, and else records this process again.
 	case i.recorded:
-		return Superseded{By: me.Incarnation, Addresses: slices.Clone(me.Addresses)}, true
+		i.parent.supersede(Superseded{By: me.Incarnation, Addresses: slices.Clone(me.Addresses)})
 	}
-	return s, false
 }
 
 // forgetPeers drops what is known of those who are neither members nor needed, but
@@ -321,7 +306,7 @@ func (i *identity) checkRecorded() (s Superseded, out bool) {
 func (i *identity) forgetPeers() {
 	for _, id := range i.roster.peers.IDs() {
 		i.forgetStale(id)
-		if _, ok := i.ring.Member(id); ok || i.needed(id) {
+		if i.isMember(id) || i.needed(id) {
 			continue
 		}
 		p := i.roster.peers.Get(id)
@@ -356,16 +341,14 @@ func (i *identity) concerns(s ring.Opinion, m ring.Member) bool {
 // probeOf makes a probe of a member's process, where that one listens as far as is
 // known: it may have told so before the ring has recorded it.
 func (i *identity) probeOf(m ring.Member) Probe {
-	m.Addresses = i.placeOf(m)
-	return Probe{ID: m.ID, Incarnation: m.Incarnation, Addresses: m.Addresses, Timeout: i.probeTimeout(), Asked: i.now,
+	return Probe{ID: m.ID, Incarnation: m.Incarnation, Addresses: i.placeOf(m), Timeout: i.probeTimeout(), Asked: i.now,
 		Wanted: ring.Wanted{Cluster: i.ring.Cluster, RingID: i.ring.RingID, Name: m.Name, ID: m.ID, Incarnation: m.Incarnation}}
 }
 
 func (i *identity) self() *Return {
-	last, _ := i.store.LastIndex() // fails for no log in memory
 	r := &Return{
 		Return: ring.Return{ID: i.cfg.ID, Incarnation: i.cfg.Incarnation, Addresses: i.cfg.Addresses, Version: i.cfg.Version, LogVersion: i.cfg.LogVersion},
-		Former: i.cfg.Former, Last: last, Term: i.term,
+		Former: i.cfg.Former, Last: i.lastStored(), Term: i.term,
 	}
 	if len(r.Addresses) == 0 {
 		me, _ := i.ring.Member(i.cfg.ID)
@@ -386,7 +369,7 @@ func (i *identity) announce(every time.Duration) {
 		// Others may decide about this member too: voters that are out of the ring as far
 		// as it knows, and a leader that joined later than it knows.
 		for _, id := range slices.Compact(append(i.otherVoters(), i.raftLead)) {
-			if _, known := i.ring.Member(id); !known && id != 0 && id != i.cfg.ID {
+			if !i.isMember(id) && id != 0 && id != i.cfg.ID {
 				i.send(Message{To: id, Return: i.self()})
 			}
 		}

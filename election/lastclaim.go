@@ -69,7 +69,7 @@ func (r *recorder) claimPromised(term uint64, until, shown Instant, claims bool)
 // knew, may have promised to a leader until its process ended.
 func (r *recorder) claimPossibleWith(id uint64) {
 	p := r.roster.peers.Value(id)
-	r.lastClaim.possible = max(r.lastClaim.possible, p.ending(p.cert.Incarnation).at)
+	r.lastClaim.possible = max(r.lastClaim.possible, p.ended.Value(p.cert.Incarnation).at)
 }
 
 // votersChanged takes down that a leader of a term changed the configuration. If
@@ -123,11 +123,10 @@ func (r *recorder) attachClaim(m *raftpb.Message) {
 		c = r.newestClaim()
 	}
 	age := func(t Instant) uint64 { return uint64(max(r.now.Sub(t), 0) / time.Microsecond) }
-	b := binary.AppendUvarint(nil, c.provenTerm)
-	b = binary.AppendUvarint(b, age(c.proven))
-	b = binary.AppendUvarint(b, c.possibleTerm)
-	b = binary.AppendUvarint(b, age(c.possible))
-	m.Context = binary.AppendUvarint(b, c.newest)
+	m.Context = nil
+	for _, v := range []uint64{c.provenTerm, age(c.proven), c.possibleTerm, age(c.possible), c.newest} {
+		m.Context = binary.AppendUvarint(m.Context, v)
+	}
 }
 
 // newestClaim is what this member has seen and what it was told by votes.

@@ -61,10 +61,9 @@ type leading struct {
 
 // leadership is this member's part as raft's leader.
 type leadership struct {
-	*replica
+	*roster
 	lease    *lease
 	recorder *recorder
-	roster   *roster
 	lead     *leading // nil unless raft's leader
 	// stalls is how often this member gave a leadership up since somebody last led,
 	// as it could commit nothing.

@@ -118,11 +118,7 @@ func (l *lease) majorityUntil(voters []uint64) Instant {
 	var buf [16]Instant
 	until := buf[:0]
 	for _, id := range voters {
-		if id == l.cfg.ID {
-			until = append(until, Never)
-		} else {
-			until = append(until, l.boundUntil(id))
-		}
+		until = append(until, l.boundUntil(id))
 	}
 	if len(until) == 0 {
 		return 0

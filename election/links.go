@@ -10,9 +10,8 @@ import (
 
 // links says with whom this member has to do, and whom its monitor has to probe.
 type links struct {
-	*replica
-	identity *identity
-	linked   *Relink // the newest; nil before the first
+	*identity
+	linked *Relink // the newest; nil before the first
 }
 
 // relink says whom to monitor, whenever the ring's epoch or the term changes.

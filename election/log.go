@@ -1,7 +1,8 @@
 package election
 
 import (
-	"go.etcd.io/raft/v3"
+	"slices"
+
 	"go.etcd.io/raft/v3/raftpb"
 )
 
@@ -42,8 +43,7 @@ func (r *replica) owesVote(m *raftpb.Message) bool {
 
 // lastIndex is the index of the last entry of the log, durable or not.
 func (r *replica) lastIndex() uint64 {
-	for i := len(r.writes) - 1; i >= 0; i-- {
-		w := r.writes[i]
+	for _, w := range slices.Backward(r.writes) {
 		if k := len(w.entries); k > 0 {
 			return w.entries[k-1].GetIndex()
 		}
@@ -51,18 +51,20 @@ func (r *replica) lastIndex() uint64 {
 			return w.snapshot.GetMetadata().GetIndex()
 		}
 	}
+	return r.lastStored()
+}
+
+// lastStored is the index of the last entry that is durable.
+func (r *replica) lastStored() uint64 {
 	last, err := r.store.LastIndex()
-	if err != nil {
-		r.fail("last index of the memory log: %v", err) // it never fails
-	}
+	r.must(err, "last index of the memory log")
 	return last
 }
 
 // entry returns an entry of the log, durable or not; nil if the log does not
 // hold it.
 func (r *replica) entry(index uint64) *raftpb.Entry {
-	for i := len(r.writes) - 1; i >= 0; i-- {
-		w := r.writes[i]
+	for _, w := range slices.Backward(r.writes) {
 		if len(w.entries) > 0 {
 			first := w.entries[0].GetIndex()
 			if index >= first+uint64(len(w.entries)) {
@@ -77,7 +79,7 @@ func (r *replica) entry(index uint64) *raftpb.Entry {
 		}
 	}
 	// While the disk is stuck, raft holds entries that it has not handed out yet.
-	if last, err := r.store.LastIndex(); err != nil || index > last {
+	if index > r.lastStored() {
 		return nil
 	}
 	es, err := r.store.Entries(index, index+1, Never64)
@@ -93,8 +95,8 @@ func (r *replica) termAt(index uint64) (uint64, bool) {
 	if e := r.entry(index); e != nil {
 		return e.GetTerm(), true
 	}
-	for i := len(r.writes) - 1; i >= 0; i-- {
-		if s := r.writes[i].snapshot; s != nil {
+	for _, w := range slices.Backward(r.writes) {
+		if s := w.snapshot; s != nil {
 			return s.GetMetadata().GetTerm(), s.GetMetadata().GetIndex() == index
 		}
 	}
@@ -105,16 +107,10 @@ func (r *replica) termAt(index uint64) (uint64, bool) {
 // store a finished write where raft reads the durable log.
 func (r *replica) stored(w *write) {
 	if w.snapshot != nil {
-		if err := r.store.ApplySnapshot(w.snapshot); err != nil {
-			r.fail("raft accepted a snapshot that its storage refuses: %v", err)
-		}
+		r.must(r.store.ApplySnapshot(w.snapshot), "raft accepted a snapshot that its storage refuses")
 	}
-	if len(w.entries) > 0 {
-		if err := r.store.Append(w.entries); err != nil {
-			r.fail("append to memory log: %v", err)
-		}
-	}
-	if w.hard != nil && !raft.IsEmptyHardState(w.hard) {
-		_ = r.store.SetHardState(w.hard) // never fails
+	r.must(r.store.Append(w.entries), "append to memory log")
+	if w.hard != nil {
+		r.must(r.store.SetHardState(w.hard), "write to memory log")
 	}
 }

@@ -10,12 +10,10 @@ import (
 
 // membership says whether this member still is one.
 type membership struct {
-	*replica
-	campaign   *campaign
-	identity   *identity
-	leadership *leadership
-	roster     *roster
-	inquiry    inquiry
+	*leadership
+	campaign *campaign
+	identity *identity
+	inquiry  inquiry
 	// leavingSince is when this member was taken out of the ring; it goes on
 	// answering until raft counts on it no longer. 0 while it is a member.
 	leavingSince Instant

@@ -1,8 +1,6 @@
 package election
 
 import (
-	"slices"
-
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/ring"
@@ -39,8 +37,7 @@ func (i *identity) rely(m Message) {
 // may have taken that process back before, and has forgotten so.
 func (i *identity) misjudged(m ring.Member, incarnation uint64) bool {
 	p := i.roster.peers.Value(m.ID)
-	e := p.ending(incarnation)
-	if e == (ending{}) || e.certified || incarnation == i.holder(m) {
+	if e := p.ended.Get(incarnation); e == nil || e.certified || incarnation == i.holder(m) {
 		return false
 	}
 	if p.holder == 0 && i.everyMajorityNeedsMe() {
@@ -51,7 +48,6 @@ func (i *identity) misjudged(m ring.Member, incarnation uint64) bool {
 
 // takeBack lets a process count again that was taken for dead and has answered.
 func (i *identity) takeBack(m ring.Member, incarnation uint64) {
-	p := i.roster.peers.Ensure(m.ID)
-	p.ended = slices.DeleteFunc(p.ended, func(e ending) bool { return e.incarnation == incarnation })
+	i.roster.peers.Ensure(m.ID).ended.Delete(incarnation)
 	i.takeOver(m, incarnation)
 }

@@ -15,15 +15,12 @@ const missingAfter = isolationLeases
 // Missing says in a sentence whose disks a majority of the voters needs; "" while
 // somebody leads, or is being elected.
 func (n *Node) Missing(now Instant) string {
-	if n.ring == nil || n.removed || n.ring.RingID == "" || now < n.following.leaderUntil() {
-		return ""
-	}
-	if n.membership.asksWhetherMember(now) {
+	if n.removed || n.ring.RingID == "" || now < n.following.leaderUntil() || n.membership.asksWhetherMember(now) {
 		return ""
 	}
 	if s, out := n.membership.saidOut(); out {
 		// The ring went on without this member, and it is that one that waits.
-		silent := slices.DeleteFunc(slices.Clone(s.Voters), func(id uint64) bool { return n.roster.peers.Value(id).answer != nil })
+		silent := only(s.Voters, func(id uint64) bool { return n.roster.peers.Value(id).answer == nil })
 		needed := len(s.Voters)/2 + 1 - (len(s.Voters) - len(silent))
 		return missingText(Tolerance{Needed: needed, NeededOf: n.namesOf(silent)}, n.status.whereabouts(s.Voters), false)
 	}
@@ -40,7 +37,7 @@ func (n *Node) Missing(now Instant) string {
 // alone reports whether this member hears none of the other voters.
 func (s *status) alone(now Instant) bool {
 	others := s.otherVoters()
-	return len(others) > 0 && !slices.ContainsFunc(others, func(id uint64) bool { return s.roster.thoughtAlive(id) && s.answers(id, now) })
+	return len(others) > 0 && !slices.ContainsFunc(others, func(id uint64) bool { return s.isThere(id, now) })
 }
 
 // doubted says which voters speak as another process that this member does not
@@ -84,9 +81,8 @@ func (s *status) majorityText() string {
 
 // whereabouts names the others with their addresses.
 func (s *status) whereabouts(ids []uint64) []string {
-	names := make([]string, len(ids))
+	names := s.namesOf(ids)
 	for i, id := range ids {
-		names[i] = s.nameOf(id)
 		if id != s.cfg.ID {
 			names[i] = ring.Whereabouts(names[i], s.memberOrGone(id).Addresses)
 		}

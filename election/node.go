@@ -48,13 +48,13 @@ func assemble(cfg Config, s *ring.State, now Instant) *Node {
 	n := &Node{replica: r, lease: &lease{base: b}, promises: &promises{base: b}, roster: &roster{replica: r, leaderHeard: -Never / 2, leaderShown: -Never / 2}}
 	b.parent = n
 	proposals := &proposals{replica: r}
-	n.identity = &identity{replica: r, lease: n.lease, promises: n.promises, proposals: proposals, roster: n.roster, returned: -Never / 2}
-	n.verdicts = &verdicts{replica: r, identity: n.identity, promises: n.promises, roster: n.roster}
-	n.campaign = &campaign{replica: r, promises: n.promises, roster: n.roster}
-	n.offers = &offers{replica: r, roster: n.roster}
-	n.recorder = &recorder{replica: r, campaign: n.campaign, offers: n.offers, promises: n.promises, roster: n.roster}
+	n.identity = &identity{roster: n.roster, lease: n.lease, promises: n.promises, proposals: proposals, returned: -Never / 2}
+	n.verdicts = &verdicts{identity: n.identity}
+	n.campaign = &campaign{roster: n.roster, promises: n.promises}
+	n.offers = &offers{roster: n.roster}
+	n.recorder = &recorder{roster: n.roster, campaign: n.campaign, offers: n.offers, promises: n.promises}
 	b.observe = n.recorder.record
-	ls := &leadership{replica: r, lease: n.lease, recorder: n.recorder, roster: n.roster}
+	ls := &leadership{roster: n.roster, lease: n.lease, recorder: n.recorder}
 	n.leadership = ls
 	renewal := &renewal{leadership: ls, campaign: n.campaign, offers: n.offers, proposals: proposals}
 	caretaker := &caretaker{leadership: ls, identity: n.identity, offers: n.offers, proposals: proposals}
@@ -62,10 +62,10 @@ func assemble(cfg Config, s *ring.State, now Instant) *Node {
 	voters := &voters{leadership: ls, identity: n.identity, proposals: proposals, renewal: renewal}
 	n.leader = &leader{leadership: ls, campaign: n.campaign, caretaker: caretaker, identity: n.identity, promises: n.promises, proposals: proposals,
 		renewal: renewal, requests: requests, verdicts: n.verdicts, voters: voters, watch: &watch{leadership: ls, verdicts: n.verdicts}}
-	n.membership = &membership{replica: r, campaign: n.campaign, identity: n.identity, leadership: ls, roster: n.roster}
-	n.following = &following{replica: r, leadership: ls, promises: n.promises, roster: n.roster}
-	n.status = &status{replica: r, following: n.following, identity: n.identity, leadership: ls, lease: n.lease, membership: n.membership, promises: n.promises, roster: n.roster}
-	n.links = &links{replica: r, identity: n.identity}
+	n.membership = &membership{leadership: ls, campaign: n.campaign, identity: n.identity}
+	n.following = &following{leadership: ls, promises: n.promises}
+	n.status = &status{following: n.following, identity: n.identity, membership: n.membership}
+	n.links = &links{identity: n.identity}
 	n.applier = &applier{leadership: ls, campaign: n.campaign, identity: n.identity, leader: n.leader, links: n.links, membership: n.membership,
 		promises: n.promises, requests: requests}
 	return n
@@ -103,12 +103,11 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 			return nil, fmt.Errorf("restore log: %w", err)
 		}
 	}
-	n.identity.restored, _ = n.store.LastIndex()
+	n.identity.restored = n.lastStored()
 	n.identity.noteReturns(rec.Entries)
 	if rec.HardState != nil {
-		last, _ := n.store.LastIndex()
-		if c := rec.HardState.GetCommit(); c > last || c < n.applied {
-			return nil, fmt.Errorf("election: %w: commit index %d is outside the log %d to %d", ring.ErrInvalid, c, n.applied, last)
+		if c := rec.HardState.GetCommit(); c > n.lastStored() || c < n.applied {
+			return nil, fmt.Errorf("election: %w: commit index %d is outside the log %d to %d", ring.ErrInvalid, c, n.applied, n.lastStored())
 		}
 		if err := n.store.SetHardState(rec.HardState); err != nil {
 			return nil, fmt.Errorf("restore hard state: %w", err)
@@ -211,20 +210,13 @@ func (n *Node) Status(now Instant) Status {
 			s.Suspects = append(s.Suspects, id)
 		}
 	}
-	if _, end := n.leadership.claimUntil(); end != 0 {
-		s.LeaseEnd = end
-	}
+	_, s.LeaseEnd = n.leadership.claimUntil()
 	s.Settled = n.dropped == 0 && n.gone.Len() == 0 && len(n.conf.GetVotersOutgoing()) == 0 &&
 		!slices.ContainsFunc(n.conf.GetVoters(), n.ring.Gone) && (len(n.conf.GetVoters()) != 2 || len(n.sealed) == 2)
-	for id := range n.gone.All() {
-		s.Needed = append(s.Needed, id)
-	}
-	for _, id := range append(append([]uint64{n.dropped}, n.conf.GetVotersOutgoing()...), append(s.Voters, s.Learners...)...) {
-		if n.ring.Gone(id) && !slices.Contains(s.Needed, id) {
-			s.Needed = append(s.Needed, id)
-		}
-	}
+	counted := slices.Concat([]uint64{n.dropped}, n.conf.GetVotersOutgoing(), s.Voters, s.Learners)
+	s.Needed = append(n.gone.IDs(), only(counted, n.ring.Gone)...)
 	slices.Sort(s.Needed)
+	s.Needed = slices.Compact(s.Needed)
 	s.Tolerance = n.status.tolerance(now)
 	s.Missing = n.Missing(now)
 	s.Reason = n.status.reason(now, s.Tolerance.needs(), s.Missing)

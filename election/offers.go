@@ -38,8 +38,7 @@ type offer struct {
 
 // offers says whether this member could lead.
 type offers struct {
-	*replica
-	roster *roster
+	*roster
 	// offer is the newest question whether this member could lead.
 	offer offer
 	// gaveUpAt is when this member last gave a leadership up for want of a lease.
@@ -92,22 +91,12 @@ func (of *offers) rule() bool {
 // takeoverAnswer is what this member can say of its ability now.
 func (of *offers) takeoverAnswer() *Takeover {
 	o := of.offer
-	enough := func(voters []uint64) bool { return of.reached(voters) > len(voters)/2 }
-	out := of.conf.GetVotersOutgoing()
 	others := slices.ContainsFunc(of.ring.Succession(of.cfg.ID), of.roster.thoughtAlive)
-	a := &Takeover{Term: o.term, Answer: true, Reached: of.reached(of.conf.GetVoters()), Stuck: of.stuck(), Lapsed: others && of.lapsedLately()}
-	a.Able = !a.Stuck && !a.Lapsed && enough(of.conf.GetVoters()) && (len(out) == 0 || enough(out))
+	// The asker has just been heard.
+	reached := func(id uint64) bool { return id == o.from || of.roster.heardSince(id, o.since) }
+	a := &Takeover{Term: o.term, Answer: true, Reached: count(of.conf.GetVoters(), reached), Stuck: of.stuck(), Lapsed: others && of.lapsedLately()}
+	a.Able = !a.Stuck && !a.Lapsed && of.majority(reached)
 	return a
-}
-
-// reached counts the voters that were heard since the offer came, this member
-// and the asker among them.
-func (of *offers) reached(voters []uint64) int {
-	k := of.roster.heardSince(voters, of.offer.since)
-	if slices.Contains(voters, of.offer.from) && of.roster.peers.Value(of.offer.from).heard.at <= of.offer.since {
-		k++
-	}
-	return k
 }
 
 // declines reports whether the member could lead, but leaves that to others since it

@@ -44,17 +44,21 @@ func (r *replica) plausible(m *raftpb.Message) error {
 	if err := r.plausibleTerm(m.GetTerm()); err != nil {
 		return err
 	}
-	if reach := r.indexReach(); m.GetIndex() > reach {
-		return implausible("index %d, this member's log ends at %d", m.GetIndex(), r.lastIndex())
+	last, reach := r.lastIndex(), uint64(IndexLimit) // the highest index that a message may name
+	if last > 0 {
+		reach = min(last+maxIndexAhead, IndexLimit)
+	}
+	if m.GetIndex() > reach {
+		return implausible("index %d, this member's log ends at %d", m.GetIndex(), last)
 	}
 	switch m.GetType() {
 	case raftpb.MsgHeartbeat:
 		// A leader says no more than what this member has acknowledged.
-		if last := r.lastIndex(); m.GetTerm() >= r.term && m.GetCommit() > last {
+		if m.GetTerm() >= r.term && m.GetCommit() > last {
 			return implausible("index %d is said to be on this member's disk, its log ends at %d", m.GetCommit(), last)
 		}
 	case raftpb.MsgAppResp:
-		if last := r.lastIndex(); r.leads() && m.GetTerm() == r.term && m.GetIndex() > last {
+		if r.leads() && m.GetTerm() == r.term && m.GetIndex() > last {
 			return implausible("index %d is acknowledged, this leader's log ends at %d", m.GetIndex(), last)
 		}
 	case raftpb.MsgApp:
@@ -63,14 +67,14 @@ func (r *replica) plausible(m *raftpb.Message) error {
 			if err != nil {
 				return err
 			}
-			if e.GetType() == raftpb.EntryNormal && len(e.GetData()) > 0 {
+			if isCommand(e) {
 				r.commands.note(e, c)
 			}
 		}
 	case raftpb.MsgSnap:
 		s := m.GetSnapshot()
-		if reach := r.indexReach(); s.GetMetadata().GetIndex() > reach {
-			return implausible("a snapshot at index %d, this member's log ends at %d", s.GetMetadata().GetIndex(), r.lastIndex())
+		if index := s.GetMetadata().GetIndex(); index > reach {
+			return implausible("a snapshot at index %d, this member's log ends at %d", index, last)
 		}
 		st, _, err := readSnapshot(s)
 		if err != nil {
@@ -96,15 +100,6 @@ func (r *replica) plausibleTerm(term uint64) error {
 	return nil
 }
 
-// indexReach is the highest index that a message may name.
-func (r *replica) indexReach() uint64 {
-	last := r.lastIndex()
-	if last == 0 {
-		return IndexLimit
-	}
-	return min(last+maxIndexAhead, IndexLimit)
-}
-
 // plausibleEntry returns why an entry can never be applied, or else the command in
 // it, if it has one. It must be found out before the entry is on the disk: from
 // there it would come back at every start.
@@ -125,22 +120,20 @@ func plausibleEntry(e *raftpb.Entry) (c ring.Command, err error) {
 
 // confChangeOf decodes the change of raft's configuration in an entry.
 func confChangeOf(e *raftpb.Entry) (raftpb.ConfChangeI, error) {
-	var cc raftpb.ConfChangeI
+	var cc interface {
+		proto.Message
+		raftpb.ConfChangeI
+	}
 	switch e.GetType() {
 	case raftpb.EntryConfChange:
-		v1 := &raftpb.ConfChange{}
-		if err := proto.Unmarshal(e.GetData(), v1); err != nil {
-			return nil, fmt.Errorf("decode configuration change: %w", err)
-		}
-		cc = v1
+		cc = &raftpb.ConfChange{}
 	case raftpb.EntryConfChangeV2:
-		v2 := &raftpb.ConfChangeV2{}
-		if err := proto.Unmarshal(e.GetData(), v2); err != nil {
-			return nil, fmt.Errorf("decode configuration change: %w", err)
-		}
-		cc = v2
+		cc = &raftpb.ConfChangeV2{}
 	default:
 		return nil, fmt.Errorf("entry of type %d", e.GetType())
+	}
+	if err := proto.Unmarshal(e.GetData(), cc); err != nil {
+		return nil, fmt.Errorf("decode configuration change: %w", err)
 	}
 	v2 := cc.AsV2()
 	if k := len(v2.GetChanges()); k > maxConfChanges {

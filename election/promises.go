@@ -190,19 +190,18 @@ func (v *promises) takeRelease(r Release) bool {
 	}
 	// The renewals that it is about are at most a few ahead of what came here;
 	// later ones must still be able to bind this voter.
-	if p := v.promise; p.term == r.Term {
-		r.Seq = min(r.Seq, p.seq+releasedAhead)
-	} else {
-		r.Seq = min(r.Seq, releasedAhead)
+	p, newest := v.promise, uint64(0)
+	if p.term == r.Term {
+		newest = p.seq
 	}
+	r.Seq = min(r.Seq, newest+releasedAhead)
 	if r.Term > v.voidTerm || r.Seq > v.voidSeq {
 		v.voidTerm, v.voidSeq, v.lapsedAt = r.Term, r.Seq, 0
 		if r.Lapsed {
 			v.lapsedAt = v.now
 		}
 	}
-	p := v.promise
-	if p.term == r.Term && p.seq > r.Seq {
+	if newest > r.Seq {
 		return false // it has renewed since
 	}
 	if p.term == r.Term && p.until > v.now {

@@ -4,11 +4,10 @@ package election
 // claimed last, why the newest leadership ended, and when this member did what about
 // it. It observes facts. Nothing is decided by what it knows.
 type recorder struct {
-	*replica
+	*roster
 	campaign *campaign
 	offers   *offers
 	promises *promises
-	roster   *roster
 
 	// loss is what is known of the end of the newest leadership, led what was known when
 	// this member was elected.

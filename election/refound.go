@@ -9,7 +9,6 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
-	"github.com/arc-ring/arc/election/internal/tracker"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -39,8 +38,7 @@ type Survivor struct {
 	// Term is the highest one that the disk knows, Index the last of its log.
 	Term, Index uint64
 
-	halves [][]uint64 // ids of the voters, of both halves while joint
-	names  tracker.Table[string]
+	halves [][]string // names of the voters, of both halves while joint
 	bound  time.Duration
 }
 
@@ -71,57 +69,36 @@ func Survive(rec Recovered, id uint64, name string) (*Survivor, error) {
 	}
 	s.Ring = n.ring
 	s.Term = max(s.Term, n.ring.Term)
-	s.halves = [][]uint64{n.conf.GetVoters()}
-	if out := n.conf.GetVotersOutgoing(); len(out) > 0 {
-		s.halves = append(s.halves, out)
+	// The node's own name is that of its disk, whatever the ring says.
+	names := func(ids []uint64) []string {
+		names := n.namesOf(ids)
+		if i := slices.Index(ids, id); i >= 0 {
+			names[i] = name
+		}
+		return names
 	}
-	s.name(n)
-	return s, nil
-}
-
-func (s *Survivor) name(n *Node) {
-	*s.names.Ensure(s.ID) = s.Name
-	var ids []uint64
-	for _, half := range s.halves {
+	s.Voters = names(n.allVoters())
+	for _, half := range n.halves() {
+		s.halves = append(s.halves, names(half))
 		s.Needed = max(s.Needed, len(half)/2+1)
-		for _, id := range half {
-			if !slices.Contains(ids, id) {
-				ids = append(ids, id)
-			}
-		}
 	}
-	slices.Sort(ids)
-	for _, id := range ids {
-		if s.names.Get(id) == nil {
-			*s.names.Ensure(id) = n.nameOf(id)
-		}
-		s.Voters = append(s.Voters, s.names.Value(id))
-	}
-	for _, m := range s.Ring.Members {
-		if s.names.Get(m.ID) == nil {
-			*s.names.Ensure(m.ID) = m.Name
-		}
-	}
+	return s, nil
 }
 
 // Without returns why the ring cannot be founded again with the named members
 // taken for gone: a name is not one of its members or voters, or those who are
 // not named can go on by themselves.
 func (s *Survivor) Without(gone []string) error {
-	known := map[string]bool{}
-	for _, name := range s.names.All() {
-		known[*name] = true
-	}
 	for _, name := range gone {
-		switch {
-		case name == s.Name:
+		if name == s.Name {
 			return fmt.Errorf("%w: %q is the node whose disk this is", ring.ErrInvalid, name)
-		case !known[name]:
+		}
+		if _, member := s.Ring.MemberByName(name); !member && !slices.Contains(s.Voters, name) {
 			return fmt.Errorf("%w: %q", ring.ErrNotMember, name)
 		}
 	}
-	if slices.ContainsFunc(s.halves, func(half []uint64) bool {
-		left := slices.DeleteFunc(slices.Clone(half), func(id uint64) bool { return slices.Contains(gone, s.names.Value(id)) })
+	if slices.ContainsFunc(s.halves, func(half []string) bool {
+		left := slices.DeleteFunc(slices.Clone(half), func(name string) bool { return slices.Contains(gone, name) })
 		return len(left) < len(half)/2+1
 	}) {
 		return nil
@@ -141,15 +118,9 @@ func (s *Survivor) Refound(why string, at int64) (Recovered, uint64, error) {
 		return Recovered{}, 0, err
 	}
 	id := st.HighestID
-	index := max(s.Index+1, st.Epoch) // every epoch is an entry
-	return Recovered{
-		HardState: &raftpb.HardState{Term: new(term), Vote: new(uint64(0)), Commit: new(index)},
-		Snapshot: &raftpb.Snapshot{
-			Data:     st.Snapshot(),
-			Metadata: &raftpb.SnapshotMetadata{Index: new(index), Term: new(term), ConfState: &raftpb.ConfState{Voters: []uint64{id}}},
-		},
-		Bound: s.bound,
-	}, id, nil
+	rec := beginWith(st, &raftpb.ConfState{Voters: []uint64{id}}, max(s.Index+1, st.Epoch), term) // every epoch is an entry
+	rec.Bound = s.bound
+	return rec, id, nil
 }
 
 // TermAbove returns the term above which those of the ring that is founded again

@@ -96,7 +96,7 @@ func (rw *renewal) lostRule() bool {
 	lately := rw.now.Add(-s.Lease())
 	voters := rw.conf.GetVoters()
 	unheard := slices.ContainsFunc(voters, func(id uint64) bool {
-		return !rw.roster.verdict(id).certified() && rw.roster.heardSince([]uint64{id}, lately) == 0
+		return !rw.roster.verdict(id).certified() && !rw.roster.heardSince(id, lately)
 	})
 	stalled := unheard && rw.now >= l.advanced.Add(s.Lease()<<min(rw.stalls, mostStalls))
 	if rw.now < l.since.Add(s.Lease()) || !stalled && rw.roster.majorityHeardSince(lately) {

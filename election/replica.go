@@ -2,6 +2,7 @@ package election
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -38,19 +39,9 @@ type replica struct {
 	changingConf bool // while raft applies a configuration change
 	trial        trial
 
-	// What raft says, refreshed after each of its steps.
-	role     raft.StateType
-	term     uint64
-	raftLead uint64
-	// transferee is to whom raft transfers its leadership; it takes no
-	// proposals meanwhile.
-	transferee uint64
-	commit     uint64
-	// lifting is true while liftTerm works, forced while raft campaigns at
-	// somebody's word. plainVotes is the newest term of votes that liftTerm began
-	// and nobody asked for.
-	lifting, forced bool
-	plainVotes      uint64
+	raftState
+	// plainVotes is the newest term of votes that liftTerm began and nobody asked for.
+	plainVotes uint64
 
 	// dropped is the dead half of a pair that the survivor took out of raft's
 	// configuration ahead of the log; 0 if none.
@@ -61,6 +52,24 @@ type replica struct {
 	// sealed are the voters of the newest sealed configuration.
 	sealed []uint64
 }
+
+// raftState is what raft says, refreshed after each of its steps.
+type raftState struct {
+	role                   raft.StateType
+	term, raftLead, commit uint64
+	// transferee is to whom raft transfers its leadership; it takes no
+	// proposals meanwhile.
+	transferee uint64
+}
+
+// isFollower reports whether this member is a follower by raft, of somebody or of nobody.
+func (s *raftState) isFollower() bool { return s.role == raft.StateFollower }
+
+// candidate reports whether this member asks for votes that count.
+func (s *raftState) candidate() bool { return s.role == raft.StateCandidate }
+
+// preCandidate reports whether this member asks who would vote for it.
+func (s *raftState) preCandidate() bool { return s.role == raft.StatePreCandidate }
 
 // startRaft starts raft on what the memory log holds.
 func (r *replica) startRaft() (err error) {
@@ -73,14 +82,18 @@ func (r *replica) startRaft() (err error) {
 }
 
 // refresh reads raft's state after a step.
-func (r *replica) refresh() (t transition) {
-	st := r.rn.BasicStatus()
-	role, term := r.role, r.term
-	r.role, r.term, r.raftLead, r.commit, r.transferee = st.RaftState, st.GetTerm(), st.Lead, st.GetCommit(), st.LeadTransferee
-	t.deposed = role == raft.StateLeader && (r.role != raft.StateLeader || r.term != term)
-	t.elected = r.role == raft.StateLeader && (role != raft.StateLeader || r.term != term)
-	if r.role == raft.StateCandidate && (role != raft.StateCandidate || r.term != term) {
-		t.elected = r.liftTerm().elected
+func (r *replica) refresh() transition { return r.refreshAfter(false) }
+
+// refreshAfter does so after a step that lets raft campaign at somebody's word (forced).
+func (r *replica) refreshAfter(forced bool) (t transition) {
+	st, was := r.rn.BasicStatus(), r.raftState
+	r.raftState = raftState{st.RaftState, st.GetTerm(), st.Lead, st.GetCommit(), st.LeadTransferee}
+	if r.role == was.role && r.term == was.term {
+		return t
+	}
+	t.deposed, t.elected = was.role == raft.StateLeader, r.role == raft.StateLeader
+	if r.candidate() {
+		t.elected = r.liftTerm(forced).elected
 	}
 	return t
 }
@@ -89,32 +102,12 @@ func (r *replica) refresh() (t transition) {
 // caretaker. One whose part in the ring is over leads nobody.
 func (r *replica) leads() bool { return r.role == raft.StateLeader && !r.removed }
 
-// isFollower reports whether this member is a follower by raft, of somebody or of nobody.
-func (r *replica) isFollower() bool { return r.role == raft.StateFollower }
-
-// candidate reports whether this member asks for votes that count.
-func (r *replica) candidate() bool { return r.role == raft.StateCandidate }
-
-// preCandidate reports whether this member asks who would vote for it.
-func (r *replica) preCandidate() bool { return r.role == raft.StatePreCandidate }
-
-// hear hands raft a message from another member. forced says that the member is asked
-// to lead by it.
-func (r *replica) hear(m *raftpb.Message, forced bool) transition {
+// stepRaft hands raft a message, from another member or of this one's own.
+func (r *replica) stepRaft(m *raftpb.Message) transition {
 	if err := r.rn.Step(m); err != nil {
 		r.trace("raft refuses %v from %d: %v", m.GetType(), m.GetFrom(), err)
 	}
-	r.forced = forced
-	defer func() { r.forced = false }()
-	return r.refresh()
-}
-
-// stepRaft hands raft a message of this member's own.
-func (r *replica) stepRaft(m *raftpb.Message) transition {
-	if err := r.rn.Step(m); err != nil {
-		r.trace("raft refuses its own %v: %v", m.GetType(), err)
-	}
-	return r.refresh()
+	return r.refreshAfter(m.GetType() == raftpb.MsgTimeoutNow)
 }
 
 // tick lets raft's time pass.
@@ -135,17 +128,12 @@ func (r *replica) depose() transition {
 // ask begins a campaign. A sure winner skips the pre-vote, which would ask its
 // voters a question whose answer is known.
 func (r *replica) ask(sure bool) transition {
-	var err error
-	if sure = sure && r.isFollower(); sure {
-		err = r.rn.Step(&raftpb.Message{Type: new(raftpb.MsgTimeoutNow), From: new(r.cfg.ID), To: new(r.cfg.ID), Term: new(r.term)})
-	} else {
-		err = r.rn.Campaign()
+	if sure && r.isFollower() {
+		return r.stepRaft(&raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: new(r.cfg.ID), To: new(r.cfg.ID), Term: new(r.term)})
 	}
-	if err != nil {
+	if err := r.rn.Campaign(); err != nil {
 		r.trace("campaign refused: %v", err)
 	}
-	r.forced = sure
-	defer func() { r.forced = false }()
 	return r.refresh()
 }
 
@@ -157,15 +145,13 @@ func (r *replica) ask(sure bool) transition {
 // Raft adds one to its own term when it campaigns. So it is shown a heartbeat of
 // nobody from the term before the wanted one, which makes it a follower there, also
 // if that is the term in which it asks for votes. Then it is told to campaign at once.
-func (r *replica) liftTerm() transition {
+func (r *replica) liftTerm(forced bool) transition {
 	want := wallTerm(r.cfg.Wall())
-	if r.lifting || r.role != raft.StateCandidate || r.term >= want {
+	if r.term >= want {
 		return transition{}
 	}
-	r.lifting = true
-	defer func() { r.lifting = false }()
 	r.trace("asks for votes in term %d instead of %d, by the wall clock", want, r.term)
-	if !r.forced {
+	if !forced {
 		r.plainVotes = want
 	}
 	below := want - 1
@@ -177,7 +163,7 @@ func (r *replica) liftTerm() transition {
 			r.trace("term %d is not reached: %v", want, err)
 		}
 	}
-	return r.refresh()
+	return r.refreshAfter(forced)
 }
 
 // forgetLeader lets raft vote although it knows a leader; only for free voters. It
@@ -198,10 +184,7 @@ func (r *replica) transfer(to uint64) {
 }
 
 // abortTransfer ends a transfer. Raft takes no proposals meanwhile.
-func (r *replica) abortTransfer() {
-	r.rn.TransferLeader(r.cfg.ID)
-	r.refresh()
-}
+func (r *replica) abortTransfer() { r.transfer(r.cfg.ID) }
 
 // appendCommand proposes a command.
 func (r *replica) appendCommand(data []byte) error {
@@ -229,27 +212,25 @@ func (r *replica) progress(f func(id uint64, learner bool, p rafttracker.Progres
 	r.rn.WithProgress(func(id uint64, t raft.ProgressType, p rafttracker.Progress) { f(id, t == raft.ProgressTypeLearner, p) })
 }
 
-// acknowledged returns up to where a member has acknowledged this leader's log.
-func (r *replica) acknowledged(id uint64) (match uint64) {
+// progressOf returns what this leader knows of one member's, the zero value if nothing.
+func (r *replica) progressOf(id uint64) (of rafttracker.Progress) {
 	if r.leads() {
-		r.progress(func(p uint64, _ bool, pr rafttracker.Progress) {
-			if p == id {
-				match = pr.Match
+		r.progress(func(member uint64, _ bool, p rafttracker.Progress) {
+			if member == id {
+				of = p
 			}
 		})
 	}
-	return match
+	return of
 }
+
+// acknowledged returns up to where a member has acknowledged this leader's log.
+func (r *replica) acknowledged(id uint64) uint64 { return r.progressOf(id).Match }
 
 // caughtUp reports whether a learner has all but what is under way.
 func (r *replica) caughtUp(id uint64) bool {
-	ok := false
-	r.progress(func(p uint64, _ bool, pr rafttracker.Progress) {
-		if p == id {
-			ok = pr.State == rafttracker.StateReplicate && pr.Match+16 >= r.commit && pr.RecentActive
-		}
-	})
-	return ok
+	p := r.progressOf(id)
+	return p.State == rafttracker.StateReplicate && p.Match+16 >= r.commit && p.RecentActive
 }
 
 // canTake reports whether raft wants something and there is room for its write.
@@ -257,9 +238,6 @@ func (r *replica) canTake() bool { return len(r.writes) < maxWrites && r.rn.HasR
 
 // take returns what raft wants.
 func (r *replica) take() raft.Ready { return r.rn.Ready() }
-
-// handedOut is up to where raft has handed out committed entries.
-func (r *replica) handedOut() uint64 { return r.rn.BasicStatus().Applied }
 
 // enact changes the configuration.
 func (r *replica) enact(cc raftpb.ConfChangeI) {
@@ -274,49 +252,50 @@ func (r *replica) enact(cc raftpb.ConfChangeI) {
 // unsettledLog names the first unapplied entry that could change who is in the
 // ring, or returns "".
 func (r *replica) unsettledLog() string {
-	last, err := r.store.LastIndex()
-	if err != nil || last <= r.applied {
-		return ""
-	}
-	entries, err := r.store.Entries(r.applied+1, last+1, Never64)
-	if err != nil {
-		return fmt.Sprintf("the log after index %d cannot be read: %v", r.applied, err)
-	}
-	for _, e := range entries {
-		if r.changesVoters(e) {
-			return fmt.Sprintf("the configuration change at index %d is not committed", e.GetIndex())
+	for i, e := range r.unapplied() {
+		if e == nil {
+			return fmt.Sprintf("the log at index %d cannot be read", i)
 		}
-		if e.GetType() != raftpb.EntryNormal || len(e.GetData()) == 0 {
+		if r.changesVoters(e) {
+			return fmt.Sprintf("the configuration change at index %d is not committed", i)
+		}
+		if !isCommand(e) {
 			continue
 		}
-		c, err := ring.DecodeCommand(e.GetData())
-		if err != nil || c.Join != nil || c.Return != nil {
-			return fmt.Sprintf("the join or return at index %d is not committed", e.GetIndex())
+		if c, err := ring.DecodeCommand(e.GetData()); err != nil || c.Join != nil || c.Return != nil {
+			return fmt.Sprintf("the join or return at index %d is not committed", i)
 		}
 	}
 	return ""
+}
+
+// unapplied walks through the entries after what is applied. One that cannot be read is nil.
+func (r *replica) unapplied() iter.Seq2[uint64, *raftpb.Entry] {
+	return func(yield func(uint64, *raftpb.Entry) bool) {
+		for i, last := r.applied+1, r.lastIndex(); i <= last && yield(i, r.entry(i)); i++ {
+		}
+	}
+}
+
+// isCommand reports whether an entry holds a command for the ring: a leader begins its
+// term with an empty one.
+func isCommand(e *raftpb.Entry) bool {
+	return e.GetType() == raftpb.EntryNormal && len(e.GetData()) > 0
 }
 
 // everyMajorityNeedsMe reports whether this member is one of two voters, or the only
 // one. Then no two majorities can count two processes of another member. A change
 // of the configuration in its log may be committed already: others would count by it.
 func (r *replica) everyMajorityNeedsMe() bool {
-	return len(r.conf.GetVoters()) <= 2 && len(r.conf.GetVotersOutgoing()) == 0 && r.isVoter(r.cfg.ID) && !r.confAhead()
+	return len(r.conf.GetVoters()) <= 2 && len(r.conf.GetVotersOutgoing()) == 0 && r.isVoter(r.cfg.ID) && !r.ahead(r.changesVoters)
 }
 
-// confAhead reports whether this member's log has a change of the voters, or something
-// that cannot be read, after what is applied.
-func (r *replica) confAhead() bool { return r.ahead(r.changesVoters) }
-
-// promotedAhead reports the same of a change that makes this member a voter. A leader
-// that knows that it is committed counts on it already.
+// promotedAhead reports whether this member's log has a change that makes it a voter, or
+// something that cannot be read, after what is applied. A leader that knows that the
+// change is committed counts on it already.
 func (r *replica) promotedAhead() bool {
 	return r.ahead(func(e *raftpb.Entry) bool {
-		if e.GetType() == raftpb.EntryNormal {
-			return false
-		}
-		cc, err := confChangeOf(e)
-		return err != nil || slices.ContainsFunc(cc.AsV2().GetChanges(), func(c *raftpb.ConfChangeSingle) bool {
+		return changes(e, func(c *raftpb.ConfChangeSingle) bool {
 			return c.GetType() == raftpb.ConfChangeAddNode && c.GetNodeId() == r.cfg.ID
 		})
 	})
@@ -324,8 +303,8 @@ func (r *replica) promotedAhead() bool {
 
 // ahead reports whether an entry after what is applied is of a kind, or cannot be read.
 func (r *replica) ahead(kind func(*raftpb.Entry) bool) bool {
-	for i, last := r.applied+1, r.lastIndex(); i <= last; i++ {
-		if e := r.entry(i); e == nil || kind(e) {
+	for _, e := range r.unapplied() {
+		if e == nil || kind(e) {
 			return true
 		}
 	}
@@ -335,13 +314,18 @@ func (r *replica) ahead(kind func(*raftpb.Entry) bool) bool {
 // changesVoters reports whether an entry changes who votes: one that only adds learners,
 // or takes them out, leaves every majority as it is.
 func (r *replica) changesVoters(e *raftpb.Entry) bool {
+	return changes(e, func(c *raftpb.ConfChangeSingle) bool {
+		return c.GetType() == raftpb.ConfChangeAddNode || r.isVoter(c.GetNodeId())
+	})
+}
+
+// changes reports whether an entry changes the configuration in a way, or cannot be read.
+func changes(e *raftpb.Entry, way func(*raftpb.ConfChangeSingle) bool) bool {
 	if e.GetType() == raftpb.EntryNormal {
 		return false
 	}
 	cc, err := confChangeOf(e)
-	return err != nil || slices.ContainsFunc(cc.AsV2().GetChanges(), func(c *raftpb.ConfChangeSingle) bool {
-		return c.GetType() == raftpb.ConfChangeAddNode || r.isVoter(c.GetNodeId())
-	})
+	return err != nil || slices.ContainsFunc(cc.AsV2().GetChanges(), way)
 }
 
 // wantsSeal reports whether the present configuration has to be sealed: somebody
@@ -366,15 +350,8 @@ func (r *replica) wantsSeal() bool {
 // what is applied. A new leader cannot know what its predecessor left there
 // before it has applied an entry of its own term.
 func (r *replica) unappliedConf() bool {
-	if t, known := r.termAt(r.applied); !known || t != r.term {
-		return true
-	}
-	for i, last := r.applied+1, r.lastIndex(); i <= last; i++ {
-		if e := r.entry(i); e == nil || e.GetType() != raftpb.EntryNormal {
-			return true
-		}
-	}
-	return false
+	t, known := r.termAt(r.applied)
+	return !known || t != r.term || r.ahead(func(e *raftpb.Entry) bool { return e.GetType() != raftpb.EntryNormal })
 }
 
 // needed reports whether a former member's answers or log may still be needed.
@@ -385,18 +362,14 @@ func (r *replica) needed(id uint64) bool {
 // compact cuts the log behind a snapshot of the present state, keeping a tail
 // so that members a little behind need no snapshot.
 func (r *replica) compact() {
-	// Raft may still have to hand out what was applied ahead.
-	handed := r.handedOut()
-	if r.applied-r.snapped < r.cfg.CompactAfter || r.dropped != 0 || r.applied != handed {
-		return
+	if r.applied-r.snapped < r.cfg.CompactAfter || r.dropped != 0 || r.applied != r.rn.BasicStatus().Applied {
+		return // raft may still have to hand out what was applied ahead
 	}
 	snap, err := r.store.CreateSnapshot(r.applied, r.conf, r.snapshot())
-	if err != nil {
-		r.fail("snapshot at index %d: %v", r.applied, err)
-	}
+	r.must(err, "snapshot at index %d", r.applied)
 	r.snapped = r.applied
-	if err := r.store.Compact(r.applied - r.cfg.CompactAfter/4); err != nil && err != raft.ErrCompacted {
-		r.fail("compact the log: %v", err)
+	if err := r.store.Compact(r.applied - r.cfg.CompactAfter/4); err != raft.ErrCompacted {
+		r.must(err, "compact the log")
 	}
 	r.persist(Persist{Snapshot: snap})
 }
@@ -404,14 +377,7 @@ func (r *replica) compact() {
 // heldUp reports whether this leader cannot declare itself before its own disk
 // has finished a write that takes long.
 func (r *replica) heldUp() bool {
-	if r.declared() || r.applied >= r.commit || !r.writing() {
-		return false
-	}
-	if !r.stuck() {
-		r.wakeAt(r.stuckAt())
-		return false
-	}
-	return true
+	return !r.declared() && r.applied < r.commit && r.writing() && !r.before(r.stuckAt())
 }
 
 // declared reports whether this raft leader's declaration is committed.
@@ -419,18 +385,44 @@ func (r *replica) declared() bool {
 	return r.ring.Term == r.term && r.ring.LeaderID == r.cfg.ID
 }
 
-// voters returns the ids of both halves of the configuration but this one's,
-// ascending.
+// allVoters returns the ids of both halves of the configuration, ascending.
+func (r *replica) allVoters() []uint64 {
+	ids := slices.Concat(r.conf.GetVoters(), r.conf.GetVotersOutgoing())
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// otherVoters returns them without this member's.
 func (r *replica) otherVoters() []uint64 {
-	ids := slices.Clone(r.conf.GetVoters())
-	for _, id := range r.conf.GetVotersOutgoing() {
-		if !slices.Contains(ids, id) {
-			ids = append(ids, id)
+	return slices.DeleteFunc(r.allVoters(), func(id uint64) bool { return id == r.cfg.ID })
+}
+
+// halves returns the voters of the configuration, and while it is joint those of the
+// configuration before.
+func (r *replica) halves() [][]uint64 {
+	return slices.DeleteFunc([][]uint64{r.conf.GetVoters(), r.conf.GetVotersOutgoing()}, func(half []uint64) bool { return len(half) == 0 })
+}
+
+// majority reports whether a majority of the configuration, of both halves while it is
+// joint, fulfils a condition.
+func (r *replica) majority(fulfils func(id uint64) bool) bool {
+	voters, out := r.conf.GetVoters(), r.conf.GetVotersOutgoing()
+	return count(voters, fulfils) > len(voters)/2 && (len(out) == 0 || count(out, fulfils) > len(out)/2)
+}
+
+// only returns those that fulfil a condition.
+func only(ids []uint64, fulfils func(id uint64) bool) []uint64 {
+	return slices.DeleteFunc(slices.Clone(ids), func(id uint64) bool { return !fulfils(id) })
+}
+
+// count returns how many fulfil a condition.
+func count(ids []uint64, fulfils func(id uint64) bool) (k int) {
+	for _, id := range ids {
+		if fulfils(id) {
+			k++
 		}
 	}
-	ids = slices.DeleteFunc(ids, func(id uint64) bool { return id == r.cfg.ID })
-	slices.Sort(ids)
-	return ids
+	return k
 }
 
 // inConf reports whether raft's configuration counts a member, as voter or

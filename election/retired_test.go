@@ -16,7 +16,7 @@ func TestEndedProcessesAreBounded(t *testing.T) {
 		n.now++
 		n.identity.retire(2, 1000+i, true)
 	}
-	if got := len(n.roster.peers.Get(2).ended); got > retiredKept {
+	if got := n.roster.peers.Get(2).ended.Len(); got > retiredKept {
 		t.Errorf("%d ended processes are known, want at most %d", got, retiredKept)
 	}
 	if !n.identity.ended(2, 7) || !n.identity.ended(3, 8) || !n.identity.ended(2, 1999) {

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"slices"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -24,7 +25,7 @@ func (i *identity) noteReturns(entries []*raftpb.Entry) {
 	first := entries[0].GetIndex()
 	i.logged = slices.DeleteFunc(i.logged, func(l loggedReturn) bool { return l.index >= first || l.index <= i.applied })
 	for _, e := range entries {
-		if e.GetType() != raftpb.EntryNormal || len(e.GetData()) == 0 {
+		if !isCommand(e) {
 			continue
 		}
 		c, err := i.commands.read(e)
@@ -41,10 +42,7 @@ func (i *identity) noteReturns(entries []*raftpb.Entry) {
 // processInLog returns the process that the ring will have recorded for a member, if
 // what this member knows of the log is committed.
 func (i *identity) processInLog(id uint64) uint64 {
-	if l, ok := i.newestReturn(id); ok {
-		return l.incarnation
-	}
-	return i.memberOrGone(id).Incarnation
+	return cmp.Or(i.newestReturn(id).incarnation, i.memberOrGone(id).Incarnation)
 }
 
 // noteSnapshot does the same for a snapshot that is not on the disk yet.
@@ -65,8 +63,8 @@ func (i *identity) noteSnapshot(s *raftpb.Snapshot) {
 // have acknowledged more since, even if it has ended. So only a process counts
 // that was started from its directory later. In a pair this member has all.
 func (i *identity) replacedInLog(id, incarnation uint64) bool {
-	l, ok := i.newestReturn(id)
-	return ok && l.incarnation != incarnation && !i.follows(id, incarnation, l.incarnation) && !i.everyMajorityNeedsMe()
+	l := i.newestReturn(id)
+	return l.index != 0 && l.incarnation != incarnation && !i.follows(id, incarnation, l.incarnation) && !i.everyMajorityNeedsMe()
 }
 
 // follows reports whether a process of a member has announced that it was
@@ -98,7 +96,7 @@ func (i *identity) livesAt(m ring.Member, incarnation uint64) (addresses []strin
 	if incarnation == m.Incarnation {
 		return m.Addresses, true
 	}
-	if l, ok := i.newestReturn(m.ID); ok && l.incarnation == incarnation && len(l.addresses) > 0 {
+	if l := i.newestReturn(m.ID); l.incarnation == incarnation && len(l.addresses) > 0 {
 		return l.addresses, true
 	}
 	if p := i.roster.peers.Value(m.ID).met; p.incarnation == incarnation {
@@ -115,7 +113,7 @@ func (i *identity) placeOf(m ring.Member) []string {
 	if r := i.announcedBy(m.ID, m.Incarnation); r != nil && len(r.Addresses) > 0 {
 		at = r.Addresses
 	}
-	if l, ok := i.newestReturn(m.ID); ok && l.incarnation == m.Incarnation {
+	if l := i.newestReturn(m.ID); l.incarnation == m.Incarnation {
 		for _, a := range l.addresses {
 			if !slices.Contains(at, a) {
 				at = append(slices.Clip(at), a)
@@ -126,12 +124,12 @@ func (i *identity) placeOf(m ring.Member) []string {
 }
 
 // newestReturn returns the newest entry that is not applied and gives a member
-// another process.
-func (i *identity) newestReturn(id uint64) (newest loggedReturn, ok bool) {
-	for _, l := range i.logged {
+// another process; with index 0 if there is none.
+func (i *identity) newestReturn(id uint64) loggedReturn {
+	for _, l := range slices.Backward(i.logged) {
 		if l.id == id && l.index > i.applied {
-			newest, ok = l, true
+			return l
 		}
 	}
-	return newest, ok
+	return loggedReturn{}
 }

@@ -43,9 +43,9 @@ type peer struct {
 	// holder is the process that was heard and counts, 0 if that is the recorded
 	// one.
 	holder uint64
-	// ended are processes whose words never count again, unless the ring records
-	// one of them after all that is not certified dead.
-	ended []ending
+	// ended are processes whose words never count again, by incarnation, unless the ring
+	// records one of them after all that is not certified dead.
+	ended tracker.Table[ending]
 	// quiet is until when its votes do not count: its former process may have
 	// promised until then, and its present one may not know.
 	quiet Instant
@@ -103,72 +103,41 @@ func (r *roster) hears(id uint64) bool {
 
 // anySuspect reports whether anybody is suspected.
 func (r *roster) anySuspect() bool {
-	for _, p := range r.peers.All() {
-		if p.suspect != nil {
-			return true
-		}
-	}
-	return false
+	return r.peers.Any(func(p *peer) bool { return p.suspect != nil })
 }
 
 // anythingAgainst reports whether anybody is suspected or certified dead.
 func (r *roster) anythingAgainst() bool {
-	for _, p := range r.peers.All() {
-		if p.suspect != nil || p.cert != nil {
-			return true
-		}
-	}
-	return false
+	return r.peers.Any(func(p *peer) bool { return p.suspect != nil || p.cert != nil })
 }
 
-// majorityHeardSince reports whether a majority of the configuration, of both
-// halves while it is joint, was heard after an instant. This member counts.
+// majorityHeardSince reports whether a majority of the configuration was heard after an
+// instant.
 func (r *roster) majorityHeardSince(since Instant) bool {
-	heard := func(voters []uint64) bool {
-		k := r.heardSince(voters, since)
-		return k > len(voters)/2
-	}
-	out := r.conf.GetVotersOutgoing()
-	return heard(r.conf.GetVoters()) && (len(out) == 0 || heard(out))
+	return r.majority(func(id uint64) bool { return r.heardSince(id, since) })
 }
 
-// heardSince counts the voters that were heard after an instant, and this one.
-func (r *roster) heardSince(voters []uint64, since Instant) int {
-	k := 0
-	for _, id := range voters {
-		if heard := r.peers.Value(id).heard; id == r.cfg.ID || heard.set && heard.at > since {
-			k++
-		}
-	}
-	return k
+// heardSince reports whether a voter was heard after an instant, or is this member.
+func (r *roster) heardSince(id uint64, since Instant) bool {
+	heard := r.peers.Value(id).heard
+	return id == r.cfg.ID || heard.set && heard.at > since
 }
 
 // inTouch reports whether a majority of the configuration was heard of within a
 // lease and is not thought dead. A leader that is cut off, or whose voters die,
 // changes nothing: what it appends then would be committed by its successor.
 func (r *roster) inTouch() bool {
-	return r.majorityHeard(r.conf.GetVoters()) && (len(r.conf.GetVotersOutgoing()) == 0 || r.majorityHeard(r.conf.GetVotersOutgoing()))
-}
-
-func (r *roster) majorityHeard(voters []uint64) bool {
-	inTouch := 0
-	for _, id := range voters {
-		if heard := r.peers.Value(id).heard; id == r.cfg.ID || heard.set && r.now < heard.at.Add(r.ring.Settings.Lease()) && r.thoughtAlive(id) {
-			inTouch++
-		}
-	}
-	return inTouch > len(voters)/2
+	return r.majority(func(id uint64) bool {
+		heard := r.peers.Value(id).heard
+		return id == r.cfg.ID || heard.set && r.now < heard.at.Add(r.ring.Settings.Lease()) && r.thoughtAlive(id)
+	})
 }
 
 // bearsAnotherDeath reports whether the configuration keeps its majority if one
 // more voter dies.
 func (r *roster) bearsAnotherDeath() bool {
-	voters, alive := r.conf.GetVoters(), 0
-	for _, id := range voters {
-		if !r.ring.Gone(id) && (id == r.cfg.ID || r.thoughtAlive(id)) {
-			alive++
-		}
-	}
+	voters := r.conf.GetVoters()
+	alive := count(voters, func(id uint64) bool { return !r.ring.Gone(id) && (id == r.cfg.ID || r.thoughtAlive(id)) })
 	return alive-1 > len(voters)/2
 }
 
@@ -195,12 +164,7 @@ func (r *roster) checkedSilent(id uint64) bool {
 		return false
 	}
 	interval, misses := r.ring.Settings.Link(true)
-	end := p.checked.at.Add(interval * time.Duration(max(misses-1, 1)))
-	if r.now < end {
-		r.wakeAt(end)
-		return false
-	}
-	return true
+	return !r.before(p.checked.at.Add(interval * time.Duration(max(misses-1, 1))))
 }
 
 // missRenewal asks the leader for a sign of life once its renewals are overdue,
@@ -210,9 +174,7 @@ func (r *roster) missRenewal() {
 		return
 	}
 	due := r.leaderHeard.Add(r.ring.Settings.Lease() * 2 / 3)
-	if r.now < due {
-		r.wakeAt(due)
-	} else if checked := r.peers.Value(r.raftLead).checked; !checked.set || checked.at < due {
+	if checked := r.peers.Value(r.raftLead).checked; !r.before(due) && (!checked.set || checked.at < due) {
 		r.check(r.raftLead)
 	}
 }

@@ -137,6 +137,15 @@ func (b *base) wakeAt(t Instant) {
 	}
 }
 
+// before reports whether t is still to come. If so, it asks for a Tick then.
+func (b *base) before(t Instant) bool {
+	if b.now >= t {
+		return false
+	}
+	b.wakeAt(t)
+	return true
+}
+
 // fail ends the process: what cannot be has happened. It names the rule.
 func (b *base) fail(format string, args ...any) {
 	panic(fmt.Sprintf("election: rule %q: ", b.running) + fmt.Sprintf(format, args...))

@@ -8,14 +8,9 @@ import (
 
 // status says what an operator wants to know.
 type status struct {
-	*replica
-	following  *following
+	*following
 	identity   *identity
-	leadership *leadership
-	lease      *lease
 	membership *membership
-	promises   *promises
-	roster     *roster
 }
 
 // reason says what this member does. It takes what Tolerance needs, and Missing.

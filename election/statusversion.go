@@ -3,7 +3,6 @@ package election
 import (
 	"time"
 
-	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/ring"
@@ -13,29 +12,25 @@ import (
 // stand for the same Status, so that an owner who steps the Node hundreds of times
 // a second need not have it written out each time. It means nothing by itself.
 type StatusVersion struct {
-	ring         *ring.State
-	conf         *raftpb.ConfState
-	lead         *leading
-	role         raft.StateType
-	term, leader uint64
-	applied      uint64
-	dropped      uint64
-	why          string
-	waits        time.Duration
-	missing      string
-	claims       bool
-	proven       bool
-	away         away
-	removed      bool
-	gone, sealed int
-	suspected    uint64
+	ring             *ring.State
+	conf             *raftpb.ConfState
+	lead             *leading
+	raft             raftState
+	applied, dropped uint64
+	why, missing     string
+	waits            time.Duration
+	claims, proven   bool
+	away             away
+	removed          bool
+	gone, sealed     int
+	suspected        uint64
 }
 
 // StatusVersion returns what the Status at now would be made of.
 func (n *Node) StatusVersion(now Instant) StatusVersion {
 	l := StatusVersion{
-		ring: n.ring, conf: n.conf, lead: n.leadership.lead, role: n.role, term: n.term, leader: n.raftLead, applied: n.applied,
-		dropped: n.dropped, removed: n.removed, gone: n.gone.Len(), sealed: len(n.sealed), suspected: n.roster.suspicionChanges,
+		ring: n.ring, conf: n.conf, lead: n.leadership.lead, raft: n.raftState, applied: n.applied, dropped: n.dropped,
+		removed: n.removed, gone: n.gone.Len(), sealed: len(n.sealed), suspected: n.roster.suspicionChanges,
 	}
 	if n.leads() {
 		l.why = n.leadership.lead.why

@@ -114,9 +114,7 @@ func (n *Node) receive(m Message) {
 		return
 	}
 	if h := m.Held; h != nil {
-		if s, out := n.identity.heldBy(m.From, *h); out {
-			n.supersede(s)
-		}
+		n.identity.heldBy(m.From, *h)
 		return
 	}
 	if n.ring.Gone(m.From) && !n.needed(m.From) {
@@ -250,7 +248,7 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 	default:
 		return // nothing else travels between members
 	}
-	n.follow(n.hear(m, m.GetType() == raftpb.MsgTimeoutNow))
+	n.follow(n.stepRaft(m))
 }
 
 func (n *Node) remove(epoch uint64, why string) {

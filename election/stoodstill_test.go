@@ -30,7 +30,7 @@ func TestALeaderThatStoodStillBlamesNobody(t *testing.T) {
 			n.roster.resumed = n.now.Add(-tt.resumed)
 		}
 		p := n.roster.peers.Ensure(m.ID)
-		p.suspect = &suspect{Opinion: ring.Opinion{ID: m.ID, Incarnation: m.Incarnation, By: 2, Word: ring.Suspect{Evidence: ring.Silent}}, at: n.now, probed: true, probing: n.now, confirmed: true, found: ring.Silent}
+		p.suspect = &suspect{Opinion: ring.Opinion{ID: m.ID, Incarnation: m.Incarnation, By: 2, Word: ring.Suspect{Evidence: ring.Silent}}, at: n.now, probed: true, probing: n.now, found: ring.Silent}
 		if tt.certified {
 			p.cert = &Certificate{ID: m.ID, Incarnation: m.Incarnation}
 		}

@@ -25,17 +25,12 @@ func (i *identity) tellHeld(m ring.Member, incarnation uint64, behind bool) {
 // process that the ring has not recorded believes the first one: that member has
 // just heard the other process. One that the ring has recorded can be out only
 // by a committed entry, so the others have to agree. Who has said so repeats
-// it, since this process goes on speaking: an old word says nothing. It returns
-// whether this process is out.
-func (i *identity) heldBy(from uint64, h Held) (s Superseded, out bool) {
-	if h.ID != i.cfg.ID || h.Incarnation != i.cfg.Incarnation || h.By == 0 || h.By == h.Incarnation || h.RingID != i.ring.RingID {
-		return s, false
-	}
-	if _, ok := i.ring.Member(from); !ok {
-		return s, false
+// it, since this process goes on speaking: an old word says nothing.
+func (i *identity) heldBy(from uint64, h Held) {
+	if h.ID != i.cfg.ID || h.Incarnation != i.cfg.Incarnation || h.By == 0 || h.By == h.Incarnation || h.RingID != i.ring.RingID || !i.isMember(from) {
+		return
 	}
 	if i.recorded {
-		i := i
 		ever := false
 		for _, p := range i.roster.peers.All() {
 			if p.told.by != 0 && i.now >= p.told.at.Add(isolationLeases*i.ring.Settings.Lease()) {
@@ -49,10 +44,10 @@ func (i *identity) heldBy(from uint64, h Held) (s Superseded, out bool) {
 		i.roster.peers.Ensure(from).told = heldWord{h.By, i.now}
 		if !i.agreed(h.By) {
 			i.announce(i.ring.Settings.RenewEvery()) // the others say what they know
-			return s, false
+			return
 		}
 	}
-	return Superseded{By: h.By, Addresses: slices.Clone(h.Addresses), Behind: h.Behind}, true
+	i.parent.supersede(Superseded{By: h.By, Addresses: slices.Clone(h.Addresses), Behind: h.Behind})
 }
 
 // agreed reports whether enough other voters say that another process is this

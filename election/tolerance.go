@@ -30,36 +30,21 @@ const neededLeases = 4
 
 // tolerance works it out from the voters of both halves of the configuration:
 // each needs its majority, and some voter that may lead.
-func (s *status) tolerance(now Instant) Tolerance {
-	var t Tolerance
+func (s *status) tolerance(now Instant) (t Tolerance) {
 	if s.ring.RingID == "" || s.removed {
 		return t
 	}
-	halves := [][]uint64{s.conf.GetVoters()}
-	if out := s.conf.GetVotersOutgoing(); len(out) > 0 {
-		halves = append(halves, out)
-	}
-	if now >= s.following.leaderUntil() {
-		for _, voters := range halves {
-			if need, of := s.missing(voters, now); need > t.Needed {
-				t.Needed, t.NeededOf = need, of
-			}
-		}
-		return t
-	}
+	halves, led := s.halves(), now < s.following.leaderUntil()
 	for i, voters := range halves {
-		alive, lead := 0, 0
-		for _, id := range voters {
-			m, member := s.ring.Member(id)
-			if !member || id != s.cfg.ID && !s.roster.thoughtAlive(id) {
-				continue
+		if !led {
+			if need, of := s.missing(voters, now); need > t.Needed {
+				t.Needed, t.NeededOf = need, s.namesOf(of)
 			}
-			alive++
-			if !m.Witness {
-				lead++
-			}
+			continue
 		}
-		can := max(min(alive-len(voters)/2-1, lead-1), 0)
+		alive := only(voters, func(id uint64) bool { return s.isMember(id) && (id == s.cfg.ID || s.roster.thoughtAlive(id)) })
+		lead := count(alive, s.mayLead)
+		can := max(min(len(alive)-len(voters)/2-1, lead-1), 0)
 		if i == 0 || can < t.CanLose {
 			t.CanLose = can
 		}
@@ -70,31 +55,22 @@ func (s *status) tolerance(now Instant) Tolerance {
 
 // missing returns how many of which voters have to answer to make a majority, or
 // to bring back somebody who may lead.
-func (s *status) missing(voters []uint64, now Instant) (int, []string) {
-	here, leaders := 0, 0
-	var away, leadersAway []string
-	for _, id := range voters {
-		m, member := s.ring.Member(id)
-		if s.isThere(id, now) {
-			here++
-			if member && !m.Witness {
-				leaders++
-			}
-			continue
-		}
-		away = append(away, s.nameOf(id))
-		if member && !m.Witness {
-			leadersAway = append(leadersAway, s.nameOf(id))
-		}
-	}
-	switch need := len(voters)/2 + 1 - here; {
+func (s *status) missing(voters []uint64, now Instant) (int, []uint64) {
+	away := only(voters, func(id uint64) bool { return !s.isThere(id, now) })
+	leadersAway := only(away, s.mayLead)
+	switch need := len(voters)/2 + 1 - (len(voters) - len(away)); {
 	case need > 0:
 		return need, away
-	case leaders == 0 && len(leadersAway) > 0:
+	case len(leadersAway) > 0 && len(leadersAway) == count(voters, s.mayLead):
 		return 1, leadersAway
 	default:
 		return 0, nil
 	}
+}
+
+func (s *status) mayLead(id uint64) bool {
+	m, ok := s.ring.Member(id)
+	return ok && !m.Witness
 }
 
 // isThere reports whether a voter counts as there while nobody leads.

@@ -26,19 +26,15 @@ type suspect struct {
 	ring.Opinion
 	// at is when it was last reported.
 	at Instant
-	// probing is when the leader's own probe began; confirmed that it failed.
-	probing   Instant
-	probed    bool
-	confirmed bool
-	found     ring.Evidence // what that probe found
+	// probing is when the leader's own probe began.
+	probing Instant
+	probed  bool
+	found   ring.Evidence // what that probe found, "" if nothing yet
 }
 
 // verdicts says who is dead.
 type verdicts struct {
-	*replica
-	identity *identity
-	promises *promises
-	roster   *roster
+	*identity
 	// told is what this member last told others of a suspicion, at toldAt.
 	told   ring.Opinion
 	toldAt Instant
@@ -73,8 +69,7 @@ func (v *verdicts) ownSuspicion(s ring.Opinion) {
 	}
 	for _, id := range to {
 		if id != 0 && id != v.cfg.ID && id != s.ID {
-			c := s
-			v.send(Message{To: id, Opinion: &c})
+			v.send(Message{To: id, Opinion: new(s)})
 		}
 	}
 }
@@ -83,10 +78,7 @@ func (v *verdicts) ownSuspicion(s ring.Opinion) {
 func (v *verdicts) suspicion(s ring.Opinion) {
 	v.promises.testified(s)
 	m, ok := v.ring.Member(s.ID)
-	if !ok || !v.identity.concerns(s, m) {
-		return
-	}
-	if _, ok := v.ring.Member(s.By); !ok {
+	if !ok || !v.identity.concerns(s, m) || !v.isMember(s.By) {
 		return
 	}
 	p := v.roster.peers.Ensure(s.ID)
@@ -117,9 +109,8 @@ func (v *verdicts) suspicion(s ring.Opinion) {
 		old = &suspect{Opinion: s}
 		p.suspect = old
 		v.roster.suspicionChanges++
-		c := s
 		v.trace("suspects %s: %s, says %d", m.Name, s.Evidence(), s.By)
-		v.emit(SuspicionChanged{Opinion: &c, Why: string(s.Evidence())})
+		v.emit(SuspicionChanged{Opinion: new(s), Why: string(s.Evidence())})
 	} else {
 		if g := old.Grant(); g != 0 && s.Grant() == 0 && old.Term == s.Term && old.By == s.By {
 			s.Word = ring.GrantExpired{Grant: g, Evidence: s.Evidence()} // that is for good
@@ -139,14 +130,8 @@ func (v *verdicts) rule() {
 		return // this is asked at every step, and a ring may be large
 	}
 	for _, m := range v.ring.Members { // in order, for the sake of replays
-		s := v.roster.peers.Value(m.ID).suspect
-		if s == nil {
-			continue
-		}
-		if end := s.lapsesAt(v.ring.Settings); v.now >= end {
+		if s := v.roster.peers.Value(m.ID).suspect; s != nil && !v.before(s.lapsesAt(v.ring.Settings)) {
 			v.clear(m.ID, s.Opinion, "nobody repeats it")
-		} else {
-			v.wakeAt(end)
 		}
 	}
 }
@@ -162,14 +147,13 @@ func (v *verdicts) clear(id uint64, s ring.Opinion, why string) {
 // probe begins the leader's own check of a suspect, unless one runs or was
 // denied just now.
 func (v *verdicts) probe(m ring.Member, s *suspect) {
-	if sign, _ := v.identity.lastSign(m); s.probed && (!s.confirmed || v.roster.confirmed(s) && sign <= s.probing) {
+	if sign, _ := v.identity.lastSign(m); s.probed && (s.found == "" || v.roster.confirmed(s) && sign <= s.probing) {
 		return // under way, or failed and nothing heard since
 	}
 	if v.roster.verdict(m.ID).certified() {
 		return // there is better evidence
 	}
-	s.confirmed = false
-	s.probed, s.probing = true, v.now
+	s.probed, s.probing, s.found = true, v.now, ""
 	v.emit(v.identity.probeOf(m))
 }
 
@@ -182,12 +166,7 @@ func (v *verdicts) silentToAll(id uint64) bool {
 	if id != v.ring.LeaderID || !v.leads() || v.declared() || !p.checked.set || !p.heard.set || p.heard.at > p.checked.at {
 		return false
 	}
-	end := max(p.heard.at.Add(v.ring.Settings.Lease()), p.checked.at.Add(v.ring.Settings.Lease()/4))
-	if v.now < end {
-		v.wakeAt(end)
-		return false
-	}
-	return true
+	return !v.before(max(p.heard.at.Add(v.ring.Settings.Lease()), p.checked.at.Add(v.ring.Settings.Lease()/4)))
 }
 
 // confirm takes the answer to this leader's own probe of a suspect.
@@ -207,8 +186,7 @@ func (v *verdicts) confirm(r ProbeResult) {
 	}
 	switch {
 	case claimed && p.heard.at <= began, !r.found() && (r.Outcome != Unanswered || v.identity.heardGone(r.ID) <= began):
-		s.confirmed, s.probing = true, began
-		s.found = r.evidence()
+		s.probing, s.found = began, r.evidence()
 		v.trace("confirms the suspicion of %d by its own probe", r.ID)
 	default:
 		// A watcher that alone cannot reach it says so again and again: it is
@@ -288,10 +266,9 @@ func (v *verdicts) certified(c Certificate) bool {
 	p.cert = &c
 	v.promises.voidFor(c)
 	v.trace("%s is certified dead: %s", m.Name, c.Exit)
-	k := c
-	v.emit(SuspicionChanged{Certificate: &k, Why: c.Exit})
+	v.emit(SuspicionChanged{Certificate: &c, Why: c.Exit})
 	if !v.leads() && v.raftLead != 0 && v.raftLead != c.ID {
-		v.send(Message{To: v.raftLead, Certificate: &k})
+		v.send(Message{To: v.raftLead, Certificate: &c})
 	}
 	return true
 }
@@ -309,11 +286,8 @@ func (v *verdicts) evidence(m ring.Member) (ring.Evict, bool) {
 // certified.
 func (v *verdicts) against(m ring.Member) (ring.Evict, bool) {
 	e, ok := v.found(m)
-	if again := v.roster.resumed.Add(v.ring.Settings.Lease()); ok && e.Evidence != ring.Certified && v.roster.resumed != 0 && v.now < again {
-		v.wakeAt(again)
-		return e, false
-	}
-	return e, ok
+	again := v.roster.resumed.Add(v.ring.Settings.Lease())
+	return e, ok && (e.Evidence == ring.Certified || v.roster.resumed == 0 || !v.before(again))
 }
 
 // found returns what speaks for the end of the recorded process, and whether that is
@@ -368,21 +342,18 @@ func (v verdict) certified() bool { return v.evidence == ring.Certified }
 // that wants to evict it asks for more: see verdicts.evidence.
 func (r *roster) verdict(id uint64) verdict {
 	p := r.peers.Get(id)
-	switch {
-	case p == nil:
-		return verdict{}
-	case p.cert != nil:
-		return verdict{evidence: ring.Certified, incarnation: p.cert.Incarnation, proof: ring.Certified, until: Never}
-	case p.suspect != nil:
-		s := p.suspect
-		v := verdict{evidence: s.Evidence(), by: s.By, incarnation: s.Incarnation, term: s.Term, until: s.lapsesAt(r.ring.Settings)}
-		if r.confirmed(s) {
-			v.proof = s.found
-		}
-		return v
-	default:
+	if p == nil || p.cert == nil && p.suspect == nil {
 		return verdict{}
 	}
+	if p.cert != nil {
+		return verdict{evidence: ring.Certified, incarnation: p.cert.Incarnation, proof: ring.Certified, until: Never}
+	}
+	s := p.suspect
+	v := verdict{evidence: s.Evidence(), by: s.By, incarnation: s.Incarnation, term: s.Term, until: s.lapsesAt(r.ring.Settings)}
+	if r.confirmed(s) {
+		v.proof = s.found
+	}
+	return v
 }
 
 // lost reports whether a member is thought dead, and for a leader, in the term that it
@@ -396,5 +367,5 @@ func (r *roster) lost(id uint64) bool {
 // nothing was heard since. That ages as a suspicion does: a leader that was cut
 // off has to look again when it is back.
 func (r *roster) confirmed(s *suspect) bool {
-	return s.confirmed && r.peers.Value(s.ID).heard.at <= s.probing && r.now < s.probing.Add(r.probeTimeout()).Add(r.ring.Settings.SuspicionLasts())
+	return s.found != "" && r.peers.Value(s.ID).heard.at <= s.probing && r.now < s.probing.Add(r.probeTimeout()).Add(r.ring.Settings.SuspicionLasts())
 }

@@ -58,6 +58,9 @@ func (t *Table[T]) IDs() []uint64 { return slices.Clone(t.ids) }
 // Len returns the number of records.
 func (t *Table[T]) Len() int { return len(t.ids) }
 
+// Any reports whether a record fulfils a condition.
+func (t *Table[T]) Any(fulfils func(*T) bool) bool { return slices.ContainsFunc(t.records, fulfils) }
+
 // All walks through the records in the order of their ids. Records must not be
 // made or dropped meanwhile.
 func (t *Table[T]) All() iter.Seq2[uint64, *T] {

@@ -25,6 +25,9 @@ func TestTable(t *testing.T) {
 		if got := table.Value(id); got != want[id] || (table.Get(id) != nil) != (want[id] != 0) {
 			t.Fatalf("member %d has %d, want %d", id, got, want[id])
 		}
+		if got := table.Any(func(n *int) bool { return *n > 3 }); got != slices.ContainsFunc(slices.Collect(maps.Values(want)), func(n int) bool { return n > 3 }) {
+			t.Fatalf("any above 3: %v, the records are %v", got, want)
+		}
 		if table.Len() != len(want) {
 			t.Fatalf("%d records, want %d", table.Len(), len(want))
 		}
