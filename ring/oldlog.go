@@ -13,35 +13,24 @@ import (
 func isOld(b []byte) bool { return len(b) > 0 && b[0] == '{' }
 
 // decodeOldCommand refuses unknown fields and anything but exactly one command.
-func decodeOldCommand(b []byte) (Command, error) {
-	var c Command
+func decodeOldCommand(b []byte) (c Command, err error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&c); err != nil {
-		return Command{}, err
+		return c, err
 	}
 	if d.More() {
-		return Command{}, errors.New("trailing bytes")
+		return c, errors.New("trailing bytes")
 	}
-	n := 0
-	for _, set := range []bool{c.Join != nil, c.Leave != nil, c.Evict != nil, c.Declare != nil, c.Appoint != nil, c.Settings != nil, c.Return != nil, c.Seal != nil, c.Timed != nil, c.Interrupted != nil, c.Forget != nil} {
-		if set {
-			n++
-		}
-	}
-	if n != 1 {
-		return Command{}, fmt.Errorf("%d commands in one entry, want 1", n)
+	if n := len(c.kinds()); n != 1 {
+		return c, fmt.Errorf("%d commands in one entry, want 1", n)
 	}
 	return decodeCommand(c.Encode()) // refuses words that are in no set
 }
 
-func decodeOldSnapshot(b []byte) (*State, []Member, error) {
-	var old struct {
-		Ring State    `json:"ring"`
-		Gone []Member `json:"gone"`
+func decodeOldSnapshot(b []byte) (s snapshot, err error) {
+	if err := json.Unmarshal(b, &s); err != nil {
+		return s, err
 	}
-	if err := json.Unmarshal(b, &old); err != nil {
-		return nil, nil, err
-	}
-	return decodeSnapshot(old.Ring.Snapshot(old.Gone...))
+	return decodeSnapshot(s.Ring.Snapshot(s.Gone...))
 }
