@@ -44,21 +44,13 @@ const (
 //
 // What is beside the ring (Command.Beside) yields neither a change nor an epoch.
 func (s *State) Apply(term uint64, c Command) ([]Change, error) {
-	switch {
-	case c.Timed != nil:
-		return nil, s.timed(term, *c.Timed)
-	case c.Interrupted != nil:
-		return nil, s.interrupted(term, *c.Interrupted)
-	case c.Forget != nil:
-		return nil, s.forget(*c.Forget)
-	case c.Require != nil:
-		return nil, s.require(*c.Require)
-	}
 	changes, err := s.apply(term, c)
 	if err != nil {
 		return nil, err
 	}
-	s.Epoch++
+	if !c.Beside() {
+		s.Epoch++
+	}
 	return changes, nil
 }
 
@@ -84,6 +76,14 @@ func (s *State) apply(term uint64, c Command) ([]Change, error) {
 		return []Change{{Kind: SettingsChanged}}, nil
 	case c.Return != nil:
 		return s.comeBack(*c.Return)
+	case c.Timed != nil:
+		return nil, s.timed(term, *c.Timed)
+	case c.Interrupted != nil:
+		return nil, s.interrupted(term, *c.Interrupted)
+	case c.Forget != nil:
+		return nil, s.forget(*c.Forget)
+	case c.Require != nil:
+		return nil, s.require(*c.Require)
 	}
 	return nil, fmt.Errorf("%w: not a command for the ring", ErrInvalid)
 }
@@ -100,7 +100,7 @@ func (s *State) found(f Found) ([]Change, error) {
 	}
 	names := map[string]bool{f.Founder.Name: true}
 	for _, m := range f.Others {
-		if m.Name == "" || names[m.Name] || m.Incarnation == 0 || len(m.Addresses) == 0 || !slices.Contains(onJoins, m.OnJoin) {
+		if m.Name == "" || names[m.Name] || m.Incarnation == 0 || len(m.Addresses) == 0 || m.OnJoin.Number() < 0 {
 			return nil, fmt.Errorf("%w: a ring is founded with names that differ, incarnations, addresses and known wishes: %q", ErrInvalid, m.Name)
 		}
 		names[m.Name] = true
@@ -193,12 +193,9 @@ func (s *State) declare(term uint64, d Declare) ([]Change, error) {
 		return nil, fmt.Errorf("%w: declaration for term %d, the newest is %d", ErrStale, d.Term, s.Term)
 	}
 	dead := make([]uint64, 0, len(d.Evict))
-	var after Member
+	after, _ := s.Leader()
 	var evidence Evidence
 	var by uint64
-	if l, ok := s.Leader(); ok {
-		after = l
-	}
 	for _, e := range d.Evict {
 		if _, err := s.evictable(e); err != nil {
 			return nil, err
@@ -253,17 +250,15 @@ func (s *State) declare(term uint64, d Declare) ([]Change, error) {
 }
 
 func (s *State) rememberLed(name string, term uint64) {
-	i, ok := slices.BinarySearchFunc(s.Led, name, func(l LastLed, n string) int { return cmp.Compare(l.Name, n) })
+	i, ok := s.ledIndex(name)
 	if ok {
 		s.Led[i].Term = term
 		return
 	}
 	s.Led = slices.Insert(s.Led, i, LastLed{name, term})
 	for len(s.Led) > LedKept {
-		oldest := slices.IndexFunc(s.Led, func(l LastLed) bool {
-			return l.Term == slices.MinFunc(s.Led, func(a, b LastLed) int { return cmp.Compare(a.Term, b.Term) }).Term
-		})
-		s.Led = slices.Delete(s.Led, oldest, oldest+1)
+		oldest := slices.MinFunc(s.Led, func(a, b LastLed) int { return cmp.Compare(a.Term, b.Term) })
+		s.Led = slices.DeleteFunc(s.Led, func(l LastLed) bool { return l == oldest })
 	}
 }
 
@@ -307,14 +302,15 @@ func (s *State) comeBack(r Return) ([]Change, error) {
 
 // Restore is the inverse of Snapshot. It checks what Apply maintains and
 // refuses bytes that no State has.
-func Restore(b []byte) (s *State, gone []Member, err error) {
-	if s, gone, err = decodeSnapshot(b); err == nil {
-		err = s.check()
+func Restore(b []byte) (*State, []Member, error) {
+	s, err := decodeSnapshot(b)
+	if err == nil {
+		err = s.Ring.check()
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("restore ring state: %w", err)
 	}
-	return s, gone, nil
+	return &s.Ring, s.Gone, nil
 }
 
 // check refuses a state that no commands lead to.
@@ -338,10 +334,7 @@ func (s *State) check() error {
 	if !slices.IsSortedFunc(s.Led, func(a, b LastLed) int { return cmp.Compare(a.Name, b.Name) }) {
 		return fmt.Errorf("%w: former leaders are not sorted", ErrInvalid)
 	}
-	if err := s.Settings.bounds(); err != nil {
-		return err
-	}
-	return nil
+	return s.Settings.bounds()
 }
 
 // Hash returns the SHA-256 in hexadecimal of what Snapshot holds, without what

@@ -33,22 +33,12 @@ type Forget struct {
 
 // DepartedByName returns the former member with the name.
 func (s *State) DepartedByName(name string) (Departed, bool) {
-	for _, d := range s.Departed {
-		if d.Name == name {
-			return d, true
-		}
-	}
-	return Departed{}, false
+	return find(s.Departed, func(d Departed) bool { return d.Name == name })
 }
 
 // departedByID returns the former member with the id.
 func (s *State) departedByID(id uint64) (Departed, bool) {
-	for _, d := range s.Departed {
-		if d.ID == id {
-			return d, true
-		}
-	}
-	return Departed{}, false
+	return find(s.Departed, func(d Departed) bool { return d.ID == id })
 }
 
 // NameOf returns the name of a member, or of a former one that is still listed.

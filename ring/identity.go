@@ -10,11 +10,7 @@ type Wanted struct {
 
 // Answer is what the process that answered says of itself. ID is 0 and RingID
 // empty while it is no member.
-type Answer struct {
-	Cluster, RingID string
-	Name            string
-	ID, Incarnation uint64
-}
+type Answer Wanted
 
 // Match says how an answer relates to the process that was wanted.
 type Match int

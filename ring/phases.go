@@ -1,6 +1,9 @@
 package ring
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Phases says where the time of a failover went, by the new leader's monotonic
 // clock. All but Detected are microseconds from the moment at which it learned
@@ -56,11 +59,11 @@ func (s *State) timed(term uint64, t Timed) error {
 // withoutTimed returns the history as it was before Timed and Interrupted added
 // to it.
 func withoutTimed(h []Leadership) []Leadership {
-	out := make([]Leadership, len(h))
-	for i, l := range h {
+	out := slices.Clone(h)
+	for i := range out {
+		l := &out[i]
 		l.Phases.Declared, l.Phases.FirstClaim = 0, 0
 		l.Claimed, l.ClaimAfter, l.Interruptions = false, 0, nil
-		out[i] = l
 	}
 	return out
 }

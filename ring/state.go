@@ -3,6 +3,7 @@ package ring
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -187,12 +188,15 @@ func (s *State) JoinedAs(name string, incarnation, nonce uint64) (id uint64, ok 
 
 // MemberByName returns the member with the name.
 func (s *State) MemberByName(name string) (Member, bool) {
-	for _, m := range s.Members {
-		if m.Name == name {
-			return m, true
-		}
+	return find(s.Members, func(m Member) bool { return m.Name == name })
+}
+
+// find returns the first of the list that is wanted.
+func find[T any](list []T, wanted func(T) bool) (found T, ok bool) {
+	if i := slices.IndexFunc(list, wanted); i >= 0 {
+		return list[i], true
 	}
-	return Member{}, false
+	return found, false
 }
 
 // Gone reports whether the id was once allocated and is no member any more.
@@ -203,12 +207,7 @@ func (s *State) Gone(id uint64) bool {
 
 // Leader returns the member whose declaration is the newest, if it is still a
 // member.
-func (s *State) Leader() (Member, bool) {
-	if s.LeaderID == 0 {
-		return Member{}, false
-	}
-	return s.Member(s.LeaderID)
-}
+func (s *State) Leader() (Member, bool) { return s.Member(s.LeaderID) }
 
 // Successor returns the member that id monitors: the next one in ring order,
 // the first for the last. A ring of one monitors nobody.
@@ -234,39 +233,48 @@ func (s *State) Successors(id uint64) []Member {
 
 // LastLed returns the newest term in which the name led, 0 if it never did.
 func (s *State) LastLed(name string) uint64 {
-	i, ok := slices.BinarySearchFunc(s.Led, name, func(l LastLed, n string) int { return cmp.Compare(l.Name, n) })
+	i, ok := s.ledIndex(name)
 	if !ok {
 		return 0
 	}
 	return s.Led[i].Term
 }
 
-// rank is a member's place in the succession.
-type rank struct {
-	id, led    uint64
-	designated bool
+func (s *State) ledIndex(name string) (int, bool) {
+	return slices.BinarySearchFunc(s.Led, name, func(l LastLed, n string) int { return cmp.Compare(l.Name, n) })
 }
 
-// rankOf returns false for who may not lead.
-func (s *State) rankOf(m *Member, without []uint64) (rank, bool) {
-	if m.Witness || slices.Contains(without, m.ID) {
-		return rank{}, false
-	}
-	return rank{m.ID, s.LastLed(m.Name), s.Designated != nil && s.Designated.To == m.ID}, true
+// rank is a member's place among others: by class, then former leaders, the most
+// recent first, then by id, the lowest first.
+type rank struct {
+	class   int
+	led, id uint64
 }
 
 func (a rank) compare(b rank) int {
-	switch {
-	case a.designated != b.designated:
-		if a.designated {
-			return -1
-		}
-		return 1
-	case a.led != b.led:
-		return cmp.Compare(b.led, a.led)
-	default:
-		return cmp.Compare(a.id, b.id)
+	return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.led, a.led), cmp.Compare(a.id, b.id))
+}
+
+// heirRank returns a member's place in the succession, and false for who may not
+// lead.
+func (s *State) heirRank(m *Member, without []uint64) (r rank, ok bool) {
+	if m.Witness || slices.Contains(without, m.ID) {
+		return rank{}, false
 	}
+	r = rank{1, s.LastLed(m.Name), m.ID}
+	if s.Designated != nil && s.Designated.To == m.ID {
+		r.class = 0
+	}
+	return r, true
+}
+
+func sortedIDs(ranks []rank) []uint64 {
+	slices.SortFunc(ranks, rank.compare)
+	ids := make([]uint64, len(ranks))
+	for i, r := range ranks {
+		ids[i] = r.id
+	}
+	return ids
 }
 
 // Succession returns the ids of all members that may lead, in the order in
@@ -276,16 +284,11 @@ func (a rank) compare(b rank) int {
 func (s *State) Succession(without ...uint64) []uint64 {
 	ranks := make([]rank, 0, len(s.Members))
 	for i := range s.Members {
-		if r, ok := s.rankOf(&s.Members[i], without); ok {
+		if r, ok := s.heirRank(&s.Members[i], without); ok {
 			ranks = append(ranks, r)
 		}
 	}
-	slices.SortFunc(ranks, rank.compare)
-	ids := make([]uint64, len(ranks))
-	for i, r := range ranks {
-		ids[i] = r.id
-	}
-	return ids
+	return sortedIDs(ranks)
 }
 
 // Heir returns who must lead if a leader had to be declared now, with the ids
@@ -295,7 +298,7 @@ func (s *State) Heir(without ...uint64) (Member, bool) {
 	var first rank
 	at := -1
 	for i := range s.Members {
-		if r, ok := s.rankOf(&s.Members[i], without); ok && (at < 0 || r.compare(first) < 0) {
+		if r, ok := s.heirRank(&s.Members[i], without); ok && (at < 0 || r.compare(first) < 0) {
 			first, at = r, i
 		}
 	}
@@ -312,15 +315,10 @@ func (s *State) NextHeir() (Member, bool) { return s.Heir(s.LeaderID) }
 // leader, who leads next (only a voter can be elected), the witnesses, the
 // most recent former leaders, then the oldest.
 func (s *State) Voters() []uint64 {
-	type rank struct {
-		id    uint64
-		class int
-		led   uint64
-	}
 	next, _ := s.NextHeir()
 	ranks := make([]rank, 0, len(s.Members))
 	for _, m := range s.Members {
-		r := rank{id: m.ID, class: 3, led: s.LastLed(m.Name)}
+		r := rank{3, s.LastLed(m.Name), m.ID}
 		switch {
 		case m.ID == s.LeaderID:
 			r.class = 0
@@ -331,54 +329,25 @@ func (s *State) Voters() []uint64 {
 		}
 		ranks = append(ranks, r)
 	}
-	slices.SortFunc(ranks, func(a, b rank) int {
-		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.led, a.led), cmp.Compare(a.id, b.id))
-	})
-	n := min(len(ranks), int(s.Settings.MaxVoters))
-	ids := make([]uint64, n)
-	for i := range n {
-		ids[i] = ranks[i].id
-	}
+	ids := sortedIDs(ranks)
+	ids = ids[:min(len(ids), int(s.Settings.MaxVoters))]
 	slices.Sort(ids)
 	return ids
 }
 
-// Clone returns a deep copy that shares nothing with s.
+// Clone returns a copy that no command to s changes. The lists of addresses, which
+// are never changed in place, belong to both.
 func (s *State) Clone() *State {
 	c := *s
 	c.Members = slices.Clone(s.Members)
-	n := 0
-	for _, m := range s.Members {
-		n += len(m.Addresses)
-	}
-	addresses := make([]string, 0, n) // one piece for all
-	for i := range c.Members {
-		if m := &c.Members[i]; m.Addresses != nil {
-			from := len(addresses)
-			addresses = append(addresses, m.Addresses...)
-			m.Addresses = slices.Clip(addresses[from:])
-		}
-	}
 	c.History = slices.Clone(s.History)
 	c.Led = slices.Clone(s.Led)
 	c.Departed = slices.Clone(s.Departed)
-	if s.Designated != nil {
-		d := *s.Designated
-		c.Designated = &d
-	}
 	return &c
 }
 
-// index is a binary search that copies no member: a step of the core looks up
-// hundreds.
+// index copies no member: a step of the core looks up hundreds.
 func (s *State) index(id uint64) (int, bool) {
-	low, high := 0, len(s.Members)
-	for low < high {
-		if mid := (low + high) / 2; s.Members[mid].ID < id {
-			low = mid + 1
-		} else {
-			high = mid
-		}
-	}
-	return low, low < len(s.Members) && s.Members[low].ID == id
+	i := sort.Search(len(s.Members), func(i int) bool { return s.Members[i].ID >= id })
+	return i, i < len(s.Members) && s.Members[i].ID == id
 }
