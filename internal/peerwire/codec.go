@@ -2,6 +2,7 @@ package peerwire
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -17,9 +18,19 @@ import (
 // with the message. It fails for a message without a body, with more than one,
 // or above limits.Envelope.
 func Encode(m election.Message) (*peerv1.StreamRequest, error) {
-	env, bodies := (*peerv1.StreamRequest)(nil), 0
-	if m.Raft != nil {
-		bodies++
+	bodies := 0
+	for _, set := range []bool{m.Raft != nil, m.Renew != nil, m.RenewAck != nil, m.Opinion != nil, m.Certificate != nil, m.Release != nil, m.Evicted != nil,
+		m.Return != nil, m.Check != nil, m.Takeover != nil, m.Unwatched != nil, m.Inspect != nil} {
+		if set {
+			bodies++
+		}
+	}
+	if bodies != 1 {
+		return nil, fmt.Errorf("encode message from %d to %d with %d bodies, want 1: %w", m.From, m.To, bodies, ErrMalformed)
+	}
+	env := &peerv1.StreamRequest{}
+	switch {
+	case m.Raft != nil:
 		size := proto.Size(m.Raft)
 		if size > limits.Envelope-64 {
 			return nil, fmt.Errorf("encode %s of %d bytes, more than %d: %w", m.Raft.GetType(), size, limits.Envelope-64, ErrTooLarge)
@@ -28,61 +39,40 @@ func Encode(m election.Message) (*peerv1.StreamRequest, error) {
 		if err != nil {
 			return nil, fmt.Errorf("encode %s: %w", m.Raft.GetType(), err)
 		}
-		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Raft{Raft: b}}
-	}
-	if r := m.Renew; r != nil {
-		bodies++
-		env = renewEnvelope(r)
-	}
-	if r := m.RenewAck; r != nil {
-		bodies++
-		env = renewAckEnvelope(r)
-	}
-	if o := m.Opinion; o != nil {
-		bodies++
-		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Opinion{Opinion: EncodeOpinion(*o)}}
-	}
-	if c := m.Certificate; c != nil {
-		bodies++
-		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Certificate{Certificate: &peerv1.Certificate{
+		env.Body = &peerv1.StreamRequest_Raft{Raft: b}
+	case m.Renew != nil:
+		return renewEnvelope(m.Renew), nil
+	case m.RenewAck != nil:
+		return renewAckEnvelope(m.RenewAck), nil
+	case m.Opinion != nil:
+		env.Body = &peerv1.StreamRequest_Opinion{Opinion: EncodeOpinion(*m.Opinion)}
+	case m.Certificate != nil:
+		c := m.Certificate
+		env.Body = &peerv1.StreamRequest_Certificate{Certificate: &peerv1.Certificate{
 			Name: Text(c.Name), Id: c.ID, Incarnation: c.Incarnation, Exit: Text(c.Exit), Clean: c.Clean,
-		}}}
-	}
-	if r := m.Release; r != nil {
-		bodies++
-		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Release{Release: &peerv1.Release{Term: r.Term, Seq: r.Seq, Id: r.ID, Incarnation: r.Incarnation, Lapsed: r.Lapsed}}}
-	}
-	if e := m.Evicted; e != nil {
-		bodies++
-		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Evicted{Evicted: encodeEvicted(*e)}}
-	}
-	if r := m.Return; r != nil {
-		bodies++
-		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Return{Return: &peerv1.Return{
-			Id: r.ID, Incarnation: r.Incarnation, Addresses: append([]string(nil), r.Addresses...), Version: Text(r.Version), LogVersion: r.LogVersion,
-			Former: append([]uint64(nil), r.Former...), LastIndex: r.Last, Term: r.Term, Ask: r.Ask,
-		}}}
-	}
-	if c := m.Check; c != nil {
-		bodies++
-		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Check{Check: &peerv1.Check{Answer: c.Answer, Term: c.Term}}}
-	}
-	if t := m.Takeover; t != nil {
-		bodies++
-		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Takeover{Takeover: &peerv1.Takeover{
+		}}
+	case m.Release != nil:
+		r := m.Release
+		env.Body = &peerv1.StreamRequest_Release{Release: &peerv1.Release{Term: r.Term, Seq: r.Seq, Id: r.ID, Incarnation: r.Incarnation, Lapsed: r.Lapsed}}
+	case m.Evicted != nil:
+		env.Body = &peerv1.StreamRequest_Evicted{Evicted: encodeEvicted(*m.Evicted)}
+	case m.Return != nil:
+		r := m.Return
+		env.Body = &peerv1.StreamRequest_Return{Return: &peerv1.Return{
+			Id: r.ID, Incarnation: r.Incarnation, Addresses: slices.Clone(r.Addresses), Version: Text(r.Version), LogVersion: r.LogVersion,
+			Former: slices.Clone(r.Former), LastIndex: r.Last, Term: r.Term, Ask: r.Ask,
+		}}
+	case m.Check != nil:
+		env.Body = &peerv1.StreamRequest_Check{Check: &peerv1.Check{Answer: m.Check.Answer, Term: m.Check.Term}}
+	case m.Takeover != nil:
+		t := m.Takeover
+		env.Body = &peerv1.StreamRequest_Takeover{Takeover: &peerv1.Takeover{
 			Term: t.Term, Answer: t.Answer, Able: t.Able, Reached: uint32(t.Reached), Stuck: t.Stuck, Lapsed: t.Lapsed, // #nosec G115 -- a count of voters
-		}}}
-	}
-	if m.Unwatched != nil {
-		bodies++
-		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Unwatched{Unwatched: &peerv1.Unwatched{}}}
-	}
-	if x := m.Inspect; x != nil {
-		bodies++
-		env = &peerv1.StreamRequest{Body: &peerv1.StreamRequest_Inspect{Inspect: &peerv1.Inspect{Id: x.ID, Incarnation: x.Incarnation}}}
-	}
-	if bodies != 1 {
-		return nil, fmt.Errorf("encode message from %d to %d with %d bodies, want 1: %w", m.From, m.To, bodies, ErrMalformed)
+		}}
+	case m.Unwatched != nil:
+		env.Body = &peerv1.StreamRequest_Unwatched{Unwatched: &peerv1.Unwatched{}}
+	case m.Inspect != nil:
+		env.Body = &peerv1.StreamRequest_Inspect{Inspect: &peerv1.Inspect{Id: m.Inspect.ID, Incarnation: m.Inspect.Incarnation}}
 	}
 	return env, nil
 }
@@ -150,7 +140,7 @@ func DecodeEvicted(e *peerv1.Evicted) election.EvictedNotice {
 // EncodeHeld makes the last word to a process that another one is its member.
 func EncodeHeld(h election.Held) *peerv1.StreamResponse {
 	return &peerv1.StreamResponse{Body: &peerv1.StreamResponse_Held{Held: &peerv1.Held{
-		RingId: h.RingID, Id: h.ID, Incarnation: h.Incarnation, By: h.By, Addresses: append([]string(nil), h.Addresses...), Behind: h.Behind,
+		RingId: h.RingID, Id: h.ID, Incarnation: h.Incarnation, By: h.By, Addresses: slices.Clone(h.Addresses), Behind: h.Behind,
 	}}}
 }
 

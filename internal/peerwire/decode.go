@@ -1,6 +1,7 @@
 package peerwire
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"time"
@@ -82,10 +83,7 @@ func Decode(env *peerv1.StreamRequest, from, to uint64) (election.Message, error
 		if r.GetId() == 0 || r.GetIncarnation() == 0 {
 			return m, fmt.Errorf("%w: return of member %d as incarnation %d", ErrMalformed, r.GetId(), r.GetIncarnation())
 		}
-		if err := foreign.CheckAddresses(r.GetAddresses()); err != nil {
-			return m, fmt.Errorf("%w: return of member %d: %w", ErrMalformed, r.GetId(), err)
-		}
-		if err := foreign.CheckText("version", r.GetVersion()); err != nil {
+		if err := cmp.Or(foreign.CheckAddresses(r.GetAddresses()), foreign.CheckText("version", r.GetVersion())); err != nil {
 			return m, fmt.Errorf("%w: return of member %d: %w", ErrMalformed, r.GetId(), err)
 		}
 		if r.GetTerm() > election.MaxTerm {
@@ -175,10 +173,7 @@ func CheckCertificate(c *peerv1.Certificate) error {
 	if c.GetId() == 0 || c.GetIncarnation() == 0 {
 		return fmt.Errorf("certificate for member %d, incarnation %d", c.GetId(), c.GetIncarnation())
 	}
-	if err := foreign.CheckName("name", c.GetName()); err != nil {
-		return fmt.Errorf("certificate for member %d: %w", c.GetId(), err)
-	}
-	if err := foreign.CheckText("exit", c.GetExit()); err != nil {
+	if err := cmp.Or(foreign.CheckName("name", c.GetName()), foreign.CheckText("exit", c.GetExit())); err != nil {
 		return fmt.Errorf("certificate for member %d: %w", c.GetId(), err)
 	}
 	return nil

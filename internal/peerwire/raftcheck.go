@@ -3,6 +3,7 @@ package peerwire
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.etcd.io/raft/v3/raftpb"
 
@@ -12,6 +13,12 @@ import (
 
 // maxContext bounds what a vote says about its campaign, in bytes.
 const maxContext = 64
+
+// withContext are the messages that may have a context. A vote says by it that a
+// leader asked for the campaign. The answer to one, and the word that appoints a
+// leader, say what the sender knows of the newest claim. Raft takes that of other
+// messages for its own number of a read, and panics at a short one.
+var withContext = []raftpb.MessageType{raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp, raftpb.MsgTimeoutNow}
 
 // checkRaft refuses messages that only a node's own raft may step, and those
 // on whose shape raft relies so far that it panics or corrupts its log.
@@ -26,19 +33,8 @@ func checkRaft(m *raftpb.Message) error {
 	if m.GetIndex() >= election.IndexLimit || m.GetCommit() >= election.IndexLimit {
 		return fmt.Errorf("index %d, commit index %d", m.GetIndex(), m.GetCommit())
 	}
-	// A vote says by it that a leader asked for the campaign. The answer to one, and
-	// the word that appoints a leader, say what the sender knows of the newest claim.
-	// Raft takes that of other messages for its own number of a read, and panics at
-	// a short one.
-	if k := len(m.GetContext()); k > 0 {
-		switch m.GetType() {
-		case raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp, raftpb.MsgTimeoutNow:
-		default:
-			return fmt.Errorf("a context of %d bytes", k)
-		}
-		if k > maxContext {
-			return fmt.Errorf("a context of %d bytes", k)
-		}
+	if k := len(m.GetContext()); k > maxContext || k > 0 && !slices.Contains(withContext, m.GetType()) {
+		return fmt.Errorf("a context of %d bytes", k)
 	}
 	if len(m.GetResponses()) > 0 {
 		return errors.New("it carries answers for a storage thread")
@@ -48,9 +44,7 @@ func checkRaft(m *raftpb.Message) error {
 	}
 	switch m.GetType() {
 	case raftpb.MsgApp:
-		if err := checkEntries(m); err != nil {
-			return err
-		}
+		return checkEntries(m)
 	case raftpb.MsgSnap:
 		meta := m.GetSnapshot().GetMetadata()
 		if meta.GetIndex() == 0 || meta.GetTerm() == 0 || meta.GetConfState() == nil {
