@@ -2,6 +2,7 @@ package publish
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -23,15 +24,11 @@ func SettingsToWire(s ring.Settings) *arcv1.Settings {
 
 // MembersToWire tells the members of v's ring.
 func MembersToWire(v *View) []*arcv1.MemberStatus {
-	voters := map[uint64]bool{}
-	for _, id := range v.Status.Voters {
-		voters[id] = true
-	}
 	out := make([]*arcv1.MemberStatus, len(v.Ring.Members))
 	for i, m := range v.Ring.Members {
 		ms := &arcv1.MemberStatus{
 			Id: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses,
-			Voter: voters[m.ID], Witness: m.Witness, Alive: !v.suspect(m.ID), Version: m.Version,
+			Voter: slices.Contains(v.Status.Voters, m.ID), Witness: m.Witness, Alive: !slices.Contains(v.Status.Suspects, m.ID), Version: m.Version,
 		}
 		if next, ok := v.Ring.Successor(m.ID); ok {
 			ms.Monitors = next.Name

@@ -170,7 +170,6 @@ func Missed(from, to *ring.State) []ring.Change {
 	for i, l := range to.History {
 		// To an empty state everything would be news: the newest says enough.
 		if l.Term > from.Term && (from.Term != 0 || i == len(to.History)-1) {
-			l := l
 			out = append(out, ring.Change{Kind: ring.LeaderDeclared, Member: ring.Member{ID: l.ID, Name: l.Name}, Leadership: &l})
 		}
 	}

@@ -43,10 +43,10 @@ type Subscriber struct {
 	// foreign: the call came over the network, from a stranger at host.
 	foreign bool
 	host    netip.Addr
-	Events  chan *arcv1.Event
-	// Gone is closed when the subscriber was dropped; err then says why.
-	Gone chan struct{}
-	Err  error
+	// Events and Gone are closed when the subscriber was dropped; Err then says why.
+	Events chan *arcv1.Event
+	Gone   chan struct{}
+	Err    error
 }
 
 // NewHub makes a hub of a clock and the first view.
@@ -165,6 +165,7 @@ func (h *Hub) dropLocked(w *Subscriber, err error) {
 		delete(h.subscribers, w)
 		w.Err = err
 		close(w.Gone)
+		close(w.Events)
 	}
 }
 
@@ -185,21 +186,12 @@ func (h *Hub) Close() {
 // queued before, then why the subscriber was dropped.
 func (w *Subscriber) Next(ctx context.Context) (*arcv1.Event, error) {
 	select {
-	case e := <-w.Events:
-		return e, nil
-	default:
-	}
-	select {
-	case e := <-w.Events:
+	case e, ok := <-w.Events:
+		if !ok {
+			return nil, w.Err
+		}
 		return e, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-w.Gone:
-	}
-	select {
-	case e := <-w.Events:
-		return e, nil
-	default:
-		return nil, w.Err
 	}
 }

@@ -70,16 +70,6 @@ func (v *View) Lapsed(now election.Instant) bool {
 	return v.Status.Declared && v.Status.Leader != 0 && now >= v.LeaderEnd
 }
 
-// suspect reports whether a suspicion against id is known and not cleared.
-func (v *View) suspect(id uint64) bool {
-	for _, s := range v.Status.Suspects {
-		if s == id {
-			return true
-		}
-	}
-	return false
-}
-
 // viewBox holds the newest view. Only the event loop and, between two
 // memberships, Run store into it, through the hub.
 type viewBox struct {
