@@ -3,6 +3,7 @@ package membership
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
@@ -77,13 +78,12 @@ func (d *Departure) Next(now mono.Instant, s Scene) Step {
 		}
 		return Step{Move: Refuse, Err: fmt.Errorf("%w: stop it instead, its data directory keeps the ring", ErrLastMember)}
 	}
-	switch s.Leader {
-	case 0:
+	switch {
+	case s.Leader == 0:
 		return Step{Move: Wait, Err: ErrNoLeader}
-	case d.id:
+	case s.Leader == d.id:
 		return d.lead(now, s)
-	}
-	if d.stopping {
+	case d.stopping:
 		return Step{Move: AskLeader, Request: election.Request{Stop: &election.Stop{ID: d.id}}}
 	}
 	return Step{Move: AskLeader, Request: election.Request{Leave: &ring.Leave{ID: d.id}}}
@@ -122,13 +122,9 @@ func (d *Departure) AnsweredSelf(s Step, err error) error {
 
 // Passes reports whether a change failed for a reason that passes.
 func Passes(err error) bool {
-	for _, passing := range []error{ErrNoLeader, election.ErrNotLeader, election.ErrLeadershipLost, election.ErrBusy, election.ErrNoAnswer, election.ErrUnable, election.ErrRemoved,
-		ring.ErrNotMember /* an heir that left first */} {
-		if errors.Is(err, passing) {
-			return true
-		}
-	}
-	return false
+	passing := []error{ErrNoLeader, election.ErrNotLeader, election.ErrLeadershipLost, election.ErrBusy, election.ErrNoAnswer, election.ErrUnable, election.ErrRemoved,
+		ring.ErrNotMember /* an heir that left first */}
+	return slices.ContainsFunc(passing, func(p error) bool { return errors.Is(err, p) })
 }
 
 func wait(format string, err error) Step { return Step{Move: Wait, Err: fmt.Errorf(format, err)} }

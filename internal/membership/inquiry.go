@@ -8,10 +8,8 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-const (
-	// placesMost bounds the places learned from answers.
-	placesMost = 256
-)
+// placesMost bounds the places learned from answers.
+const placesMost = 256
 
 // Inquiry is where a member asks the others whether it still is one, over all
 // rounds, and what it learns of their addresses by the way. What the answers mean
