@@ -98,19 +98,16 @@ func CheckAddresses(addresses []string) error {
 // Quote is how an error or a log line repeats a text that came from outside:
 // in quotes, what does not print escaped, and cut with its length where it is
 // long.
-func Quote(s string) string {
-	if len(s) <= quoted {
-		return strconv.Quote(s)
-	}
-	return fmt.Sprintf("%s… (%d bytes)", strconv.Quote(cut(s, quoted)), len(s))
-}
+func Quote(s string) string { return brief(s, "%q") }
 
 // Brief is the same for a log, which puts the quotes and the escapes itself.
-func Brief(s string) string {
+func Brief(s string) string { return brief(s, "%s") }
+
+func brief(s, verb string) string {
 	if len(s) <= quoted {
-		return s
+		return fmt.Sprintf(verb, s)
 	}
-	return fmt.Sprintf("%s… (%d bytes)", cut(s, quoted), len(s))
+	return fmt.Sprintf(verb+"… (%d bytes)", cut(s, quoted), len(s))
 }
 
 // Text is how a terminal is shown a text that came from outside: as it is, if
@@ -210,10 +207,5 @@ func last(s string, n int) string {
 // printable reports whether all of s prints, and holds no space unless spaces
 // are wanted. Only the ordinary space is one that prints.
 func printable(s string, spaces bool) bool {
-	for _, r := range s {
-		if r == utf8.RuneError || !unicode.IsPrint(r) || r == ' ' && !spaces {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) || r == ' ' && !spaces })
 }

@@ -87,11 +87,8 @@ func subscribe() (*os.File, error) {
 
 // pause reports whether ctx lives on.
 func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	over, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	<-over.Done()
 	return ctx.Err() == nil
 }
