@@ -127,9 +127,7 @@ func (d *Detector) judge(now mono.Instant, doubt bool) bool {
 		return false
 	}
 	switch {
-	case d.broken && now.Sub(d.brokenAt) >= d.grace():
-		return d.suspect(ring.Reset, StreamLost)
-	case d.misses >= d.needed() && d.broken:
+	case d.broken && (now.Sub(d.brokenAt) >= d.grace() || d.misses >= d.needed()):
 		return d.suspect(ring.Reset, StreamLost)
 	case d.misses >= d.needed():
 		return d.suspect(ring.Silent, TooManyMissing)

@@ -18,14 +18,7 @@ const (
 )
 
 func (s State) String() string {
-	switch s {
-	case Alive:
-		return "alive"
-	case Suspect:
-		return "suspect"
-	default:
-		return "unknown"
-	}
+	return [...]string{"unknown", "alive", "suspect"}[s]
 }
 
 // Cause says what a Reason is about.

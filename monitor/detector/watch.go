@@ -213,47 +213,43 @@ func (w *Watch) Tick(now mono.Instant) []Action {
 	return w.actions
 }
 
+// about takes what is new of a target: do says it to the target's detector.
+func (w *Watch) about(now mono.Instant, id uint64, do func(o *watched)) []Action {
+	w.actions = w.actions[:0]
+	if o := w.find(id); o != nil {
+		do(o)
+		w.extend(now)
+	}
+	return w.actions
+}
+
 // Pong takes the answer of the target itself.
 func (w *Watch) Pong(now mono.Instant, id, seq, term uint64) []Action {
-	w.actions = w.actions[:0]
 	w.term = max(w.term, term)
-	o := w.find(id)
-	if o == nil {
-		return nil
-	}
-	w.ponged(now, o, seq)
-	o.doubted = false
-	w.report(now, o, o.det.Pong(now, seq))
-	w.extend(now)
-	return w.actions
+	return w.about(now, id, func(o *watched) {
+		w.ponged(now, o, seq)
+		o.doubted = false
+		w.report(now, o, o.det.Pong(now, seq))
+	})
 }
 
 // Foreign says that another process has the target's place: one of its name
 // answers, and no address may still lead to the target.
 func (w *Watch) Foreign(now mono.Instant, id uint64) []Action {
-	w.actions = w.actions[:0]
-	if o := w.find(id); o != nil {
-		w.report(now, o, o.det.Foreign(now))
-		w.extend(now)
-	}
-	return w.actions
+	return w.about(now, id, func(o *watched) { w.report(now, o, o.det.Foreign(now)) })
 }
 
 // Broken says that the last stream to the target broke.
 func (w *Watch) Broken(now mono.Instant, id uint64) []Action {
-	w.actions = w.actions[:0]
-	if o := w.find(id); o != nil {
+	return w.about(now, id, func(o *watched) {
 		w.report(now, o, o.det.Broken(now))
 		w.doubt(now, o)
-		w.extend(now)
-	}
-	return w.actions
+	})
 }
 
 // Refused says that all addresses of the target refused the connection.
 func (w *Watch) Refused(now mono.Instant, id uint64) []Action {
-	w.actions = w.actions[:0]
-	if o := w.find(id); o != nil {
+	return w.about(now, id, func(o *watched) {
 		before := o.det.Evidence()
 		r := o.det.Refused(now)
 		if before != "" && before != o.det.Evidence() {
@@ -261,9 +257,7 @@ func (w *Watch) Refused(now mono.Instant, id uint64) []Action {
 			w.act(o, w.suspicion(now, o, r.Reason, true))
 		}
 		w.report(now, o, r)
-		w.extend(now)
-	}
-	return w.actions
+	})
 }
 
 // Due reports whether the next Tick judges a probe of the target that is not
