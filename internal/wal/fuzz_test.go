@@ -25,7 +25,7 @@ func FuzzRecord(f *testing.F) {
 		record := append(make([]byte, recordHeaderSize), p...)
 		sealRecord(record, salt, number, 3, flagSync)
 		h, payload, err := decodeRecord(append(record, "what follows"...), salt, number)
-		if err != nil || h.mark != 3 || h.flags != flagSync || !bytes.Equal(payload, p) {
+		if err != nil || h.Mark != 3 || h.Flags != flagSync || !bytes.Equal(payload, p) {
 			t.Fatalf("a sealed record was not accepted: %v", err)
 		}
 		b, err := decodePayload(payload)

@@ -158,7 +158,7 @@ func recordOffsets(t testing.TB, data []byte) []int64 {
 		if err != nil {
 			return offsets
 		}
-		offsets = append(offsets, off+recordHeaderSize+int64(rh.length))
+		offsets = append(offsets, off+recordHeaderSize+int64(rh.Length))
 	}
 }
 

@@ -109,7 +109,7 @@ func (l *Log) load() error {
 		if err := l.mark.missing(); err != nil {
 			return corruptError(l.dir, filepath.Join(l.dir, segmentName(l.mark.number)), err)
 		}
-		if err := l.dropOthers(0); err != nil {
+		if err := l.dropOthers(); err != nil {
 			return fmt.Errorf("tidy data directory: %w", advise(l.dir, err))
 		}
 		return nil
@@ -148,7 +148,7 @@ func (l *Log) load() error {
 	if err := l.sys.syncDir(l.dirFile); err != nil {
 		return fmt.Errorf("take up log: %w", advise(l.dir, err))
 	}
-	if err := l.dropOthers(number); err != nil {
+	if err := l.dropOthers(); err != nil {
 		return fmt.Errorf("tidy data directory: %w", advise(l.dir, err))
 	}
 	if err := l.markEnd(); err != nil {
@@ -158,15 +158,15 @@ func (l *Log) load() error {
 }
 
 // dropOthers removes what earlier runs left: unfinished segments, and those
-// before number, the oldest first, so that never an older one than the newest
-// is left alone.
-func (l *Log) dropOthers(number uint64) error {
+// before the newest, the oldest first, so that never an older one than that is
+// left alone.
+func (l *Log) dropOthers() error {
 	numbers, temps, err := segments(l.dir)
 	if err != nil {
 		return err
 	}
 	for _, n := range numbers {
-		if n < number {
+		if n < l.number {
 			temps = append(temps, filepath.Join(l.dir, segmentName(n)))
 		}
 	}
@@ -181,20 +181,36 @@ func (l *Log) dropOthers(number uint64) error {
 // Init makes the first content of a directory that is fresh or was wiped, and
 // returns when it is durable.
 func (l *Log) Init(id Identity, b Batch) error {
+	return l.begin(false, id, &b, fmt.Sprintf("initialize data directory %s", l.dir))
+}
+
+// Refound replaces all that the directory holds by b, under another identity, and
+// returns when that is durable. After a crash it is either wholly there or not
+// at all.
+func (l *Log) Refound(id Identity, b Batch) error {
+	return l.begin(true, id, &b, fmt.Sprintf("found the ring in data directory %s again", l.dir))
+}
+
+// begin makes b all that the directory holds. Whether it holds a ring before has
+// to be as expected.
+func (l *Log) begin(holds bool, id Identity, b *Batch, what string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.usable(); err != nil {
 		return err
 	}
-	if l.seg != nil {
-		return fmt.Errorf("initialize data directory %s: %w %s of node %q (id %d)", l.dir, ErrNotFresh,
-			l.identity.RingID, l.identity.Name, l.identity.ID)
+	err := errors.Join(id.validate(l.o), (&state{}).check(b))
+	switch {
+	case l.seg == nil && holds:
+		err = ErrFresh
+	case l.seg != nil && !holds:
+		err = fmt.Errorf("%w %s of node %q (id %d)", ErrNotFresh, l.identity.RingID, l.identity.Name, l.identity.ID)
 	}
-	if err := errors.Join(id.validate(l.o), l.state.check(&b)); err != nil {
-		return fmt.Errorf("initialize data directory %s: %w", l.dir, err)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
-	l.identity = id
-	return l.next(&b)
+	l.identity, l.state = id, state{}
+	return l.next(b)
 }
 
 // Save writes b. If it returns nil, b is durable if b.Sync (or if it has a
@@ -229,10 +245,7 @@ func (l *Log) Save(b Batch) error {
 		l.state.apply(&b)
 	}
 	if b.Sync && l.seg.synced != l.seg.record {
-		if err := l.seg.sync(); err != nil {
-			return l.fail("sync log", err)
-		}
-		if err := l.seg.whole(); err != nil {
+		if err := inOrder(l.seg.sync, l.seg.whole); err != nil {
 			return l.fail("sync log", err)
 		}
 	}
@@ -269,13 +282,11 @@ func (l *Log) Check() error {
 	if err := sameFile(l.dirFile, l.dir); err != nil {
 		return l.fail("look at data directory", err)
 	}
-	if l.seg != nil {
-		if err := sameFile(l.seg.f, l.seg.path); err != nil {
-			return l.fail("look at log", err)
-		}
-		if err := l.seg.whole(); err != nil {
-			return l.fail("look at log", err)
-		}
+	if l.seg == nil {
+		return nil
+	}
+	if err := inOrder(func() error { return sameFile(l.seg.f, l.seg.path) }, l.seg.whole); err != nil {
+		return l.fail("look at log", err)
 	}
 	return nil
 }
@@ -315,7 +326,7 @@ func (l *Log) next(b *Batch) error {
 	if err := l.markEnd(); err != nil {
 		return l.fail("start log segment", err)
 	}
-	if err := l.dropOthers(l.number); err != nil {
+	if err := l.dropOthers(); err != nil {
 		// Open, or the next segment, tries again.
 		l.logger.Warn("old log segment not removed", "file", l.dir, "error", err)
 	}
@@ -333,9 +344,7 @@ func (l *Log) Close() error {
 	if l.err == nil && l.seg != nil && !l.seg.sealed {
 		if err := l.seg.sync(); err != nil {
 			_ = l.fail("sync log", err)
-		} else if err := l.markEnd(); err != nil {
-			_ = l.fail("write log", err)
-		} else if err := l.seg.seal(); err != nil {
+		} else if err := inOrder(l.markEnd, l.seg.seal); err != nil {
 			_ = l.fail("write log", err)
 		}
 	}

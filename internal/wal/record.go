@@ -41,10 +41,10 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// recordHeader is all before the header's own checksum, as it lies on the disk.
 type recordHeader struct {
-	salt, number, mark uint64
-	length, flags      uint32
-	payloadSum         uint32
+	Salt, Number, Mark        uint64
+	Length, Flags, PayloadSum uint32
 }
 
 var (
@@ -61,23 +61,16 @@ func decodeRecordHeader(b []byte, salt uint64) (recordHeader, error) {
 	if len(b) < recordHeaderSize {
 		return recordHeader{}, errShort
 	}
-	if binary.LittleEndian.Uint32(b[36:]) != crc32.Checksum(b[:36], castagnoli) {
-		return recordHeader{}, errHeaderSum
-	}
-	h := recordHeader{
-		salt:       binary.LittleEndian.Uint64(b),
-		number:     binary.LittleEndian.Uint64(b[8:]),
-		mark:       binary.LittleEndian.Uint64(b[16:]),
-		length:     binary.LittleEndian.Uint32(b[24:]),
-		flags:      binary.LittleEndian.Uint32(b[28:]),
-		payloadSum: binary.LittleEndian.Uint32(b[32:]),
-	}
+	var h recordHeader
+	n, err := binary.Decode(b, binary.LittleEndian, &h)
 	switch {
-	case h.salt != salt:
+	case err != nil || binary.LittleEndian.Uint32(b[n:]) != crc32.Checksum(b[:n], castagnoli):
+		return recordHeader{}, errHeaderSum
+	case h.Salt != salt:
 		return recordHeader{}, errForeignSalt
-	case h.length > maxPayload:
+	case h.Length > maxPayload:
 		return recordHeader{}, errLength
-	case h.flags&^flagsKnown != 0:
+	case h.Flags&^flagsKnown != 0:
 		return recordHeader{}, errFlags
 	}
 	return h, nil
@@ -91,14 +84,14 @@ func decodeRecord(b []byte, salt, number uint64) (recordHeader, []byte, error) {
 	if err != nil {
 		return recordHeader{}, nil, err
 	}
-	if h.number != number {
-		return h, nil, fmt.Errorf("record %d where %d is due", h.number, number)
+	if h.Number != number {
+		return h, nil, fmt.Errorf("record %d where %d is due", h.Number, number)
 	}
-	if uint64(len(b)-recordHeaderSize) < uint64(h.length) {
+	if uint64(len(b)-recordHeaderSize) < uint64(h.Length) {
 		return h, nil, errShort
 	}
-	payload := b[recordHeaderSize:][:h.length]
-	if crc32.Checksum(payload, castagnoli) != h.payloadSum {
+	payload := b[recordHeaderSize:][:h.Length]
+	if crc32.Checksum(payload, castagnoli) != h.PayloadSum {
 		return h, nil, errPayloadSum
 	}
 	return h, payload, nil
@@ -108,13 +101,9 @@ func decodeRecord(b []byte, salt, number uint64) (recordHeader, []byte, error) {
 // after recordHeaderSize bytes.
 func sealRecord(b []byte, salt, number, mark uint64, flags uint32) {
 	payload := b[recordHeaderSize:]
-	binary.LittleEndian.PutUint64(b, salt)
-	binary.LittleEndian.PutUint64(b[8:], number)
-	binary.LittleEndian.PutUint64(b[16:], mark)
-	binary.LittleEndian.PutUint32(b[24:], uint32(len(payload)))
-	binary.LittleEndian.PutUint32(b[28:], flags)
-	binary.LittleEndian.PutUint32(b[32:], crc32.Checksum(payload, castagnoli))
-	binary.LittleEndian.PutUint32(b[36:], crc32.Checksum(b[:36], castagnoli))
+	h := recordHeader{salt, number, mark, uint32(len(payload)), flags, crc32.Checksum(payload, castagnoli)}
+	n, _ := binary.Encode(b, binary.LittleEndian, &h) // its size is fixed
+	binary.LittleEndian.PutUint32(b[n:], crc32.Checksum(b[:n], castagnoli))
 }
 
 // appendPayload encodes the fields of b. Reset is not encoded: what it drops

@@ -45,18 +45,18 @@ func replaySegment(data []byte) (*replay, error) {
 		// From here on it is not the disk that erred: the checksum is right.
 		b, err := decodePayload(payload)
 		if err != nil {
-			return nil, &damage{r.off, fmt.Sprintf("record %d: %v", h.number, err)}
+			return nil, &damage{r.off, fmt.Sprintf("record %d: %v", h.Number, err)}
 		}
-		if b.Snapshot != nil && h.number != 1 {
-			return nil, &damage{r.off, fmt.Sprintf("record %d: a snapshot amid the file", h.number)}
+		if b.Snapshot != nil && h.Number != 1 {
+			return nil, &damage{r.off, fmt.Sprintf("record %d: a snapshot amid the file", h.Number)}
 		}
 		if err := r.state.check(&b); err != nil {
-			return nil, &damage{r.off, fmt.Sprintf("record %d: %v", h.number, err)}
+			return nil, &damage{r.off, fmt.Sprintf("record %d: %v", h.Number, err)}
 		}
 		r.state.apply(&b)
 		r.record++
-		r.sealed = h.length == 0
-		r.off += recordHeaderSize + int64(h.length)
+		r.sealed = h.Length == 0
+		r.off += recordHeaderSize + int64(h.Length)
 		if r.record == r.header.base {
 			r.baseEnd = r.off
 		}
@@ -74,8 +74,8 @@ func (r *replay) end(rest []byte, why error) error {
 		return nil
 	}
 	bad := r.record + 1
-	if h, err := decodeRecordHeader(rest, r.header.salt); err == nil && h.number == bad && h.flags&flagSync != 0 {
-		if end := recordHeaderSize + int(h.length); end < len(used) {
+	if h, err := decodeRecordHeader(rest, r.header.salt); err == nil && h.Number == bad && h.Flags&flagSync != 0 {
+		if end := recordHeaderSize + int(h.Length); end < len(used) {
 			return &damage{r.off, fmt.Sprintf("record %d: %v, and it was synced, since %d bytes follow it", bad, why, len(used)-end)}
 		}
 	}
@@ -87,9 +87,9 @@ func (r *replay) end(rest []byte, why error) error {
 		}
 		at += i
 		// rest, since a header may end in zeros.
-		if h, err := decodeRecordHeader(rest[at:], r.header.salt); err == nil && h.mark >= bad {
+		if h, err := decodeRecordHeader(rest[at:], r.header.salt); err == nil && h.Mark >= bad {
 			return &damage{r.off, fmt.Sprintf("record %d: %v, and it was synced, as record %d at offset %d tells",
-				bad, why, h.number, r.off+int64(at))}
+				bad, why, h.Number, r.off+int64(at))}
 		}
 	}
 	r.torn = &tear{size: int64(len(used)), why: why}

@@ -31,13 +31,10 @@ func (l *Log) Retire(aside string, keep int) error {
 		}
 		defer dir.Close()
 		name := fmt.Sprintf("%s-%d-%s", filepath.Base(l.identity.RingID), l.identity.ID, filepath.Base(path))
-		if err := l.sys.rename(path, filepath.Join(aside, name)); err != nil {
-			return err
-		}
-		if err := dropOldest(aside, keep); err != nil {
-			return err
-		}
-		return l.sys.syncDir(dir)
+		return inOrder(
+			func() error { return l.sys.rename(path, filepath.Join(aside, name)) },
+			func() error { return dropOldest(aside, keep) },
+			func() error { return l.sys.syncDir(dir) })
 	})
 }
 
@@ -51,20 +48,9 @@ func (l *Log) end(what string, take func(path string) error) error {
 	if l.seg == nil {
 		return nil
 	}
-	if err := l.dropMark(); err != nil {
-		return l.fail(what, err)
-	}
+	sync := func() error { return l.sys.syncDir(l.dirFile) }
 	// An older segment must not outlive the newest, not even in a power cut.
-	if err := l.dropOthers(l.number); err != nil {
-		return l.fail(what, err)
-	}
-	if err := l.sys.syncDir(l.dirFile); err != nil {
-		return l.fail(what, err)
-	}
-	if err := take(l.seg.path); err != nil {
-		return l.fail(what, err)
-	}
-	if err := l.sys.syncDir(l.dirFile); err != nil {
+	if err := inOrder(l.dropMark, l.dropOthers, sync, func() error { return take(l.seg.path) }, sync); err != nil {
 		return l.fail(what, err)
 	}
 	_ = l.seg.f.Close()

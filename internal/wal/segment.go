@@ -97,9 +97,7 @@ func Holds(dir string) (bool, error) {
 // already be the newest one.
 func newSegment(sys system, dir *os.File, number uint64, id Identity, st *state) (_ *segment, err error) {
 	var salt [8]byte
-	if _, err := rand.Read(salt[:]); err != nil {
-		return nil, fmt.Errorf("draw a salt: %w", err)
-	}
+	_, _ = rand.Read(salt[:]) // which never fails
 	path := filepath.Join(dir.Name(), segmentName(number))
 	temp := path + tempSuffix
 	f, err := sys.create(temp)
@@ -120,11 +118,6 @@ func newSegment(sys system, dir *os.File, number uint64, id Identity, st *state)
 	if err := s.writeBase(st); err != nil {
 		return nil, err
 	}
-	// The header counts the base, so it is written when that is known.
-	s.header.base = s.record
-	if err := sys.write(f, s.header.encode(), 0); err != nil {
-		return nil, err
-	}
 	if err := s.sync(); err != nil {
 		return nil, err
 	}
@@ -137,8 +130,9 @@ func newSegment(sys system, dir *os.File, number uint64, id Identity, st *state)
 	return s, nil
 }
 
-// writeBase writes the records that hold st. The hard state comes last, since
-// its commit index speaks of the entries before it.
+// writeBase writes the records that hold st, and then the header, which counts
+// them. The hard state comes last, since its commit index speaks of the entries
+// before it.
 func (s *segment) writeBase(st *state) error {
 	b, rest := Batch{Snapshot: st.snapshot, Bound: st.bound}, st.entries
 	for {
@@ -155,8 +149,8 @@ func (s *segment) writeBase(st *state) error {
 			return err
 		}
 		if len(rest) == 0 {
-			s.compactAt = max(compactMin, 2*s.off)
-			return nil
+			s.compactAt, s.header.base = max(compactMin, 2*s.off), s.record
+			return s.sys.write(s.f, s.header.encode(), 0)
 		}
 		b = Batch{}
 	}
@@ -290,24 +284,14 @@ func reopen(sys system, path string, data []byte, r *replay) (*segment, error) {
 		record: r.record, off: r.off, reserved: int64(len(data)),
 		compactAt: max(compactMin, 2*r.baseEnd), sealed: r.sealed,
 	}
-	if err := s.restore(data, r); err != nil {
+	wiped := r.off
+	if r.torn != nil {
+		wiped = s.reserved
+	}
+	err = inOrder(func() error { return sys.write(f, data[:r.off], 0) }, func() error { return s.zero(r.off, wiped) }, s.sync, s.seal)
+	if err != nil {
 		_ = f.Close()
 		return nil, err
 	}
 	return s, nil
-}
-
-func (s *segment) restore(data []byte, r *replay) error {
-	if err := s.sys.write(s.f, data[:r.off], 0); err != nil {
-		return err
-	}
-	if r.torn != nil {
-		if err := s.zero(r.off, int64(len(data))); err != nil {
-			return err
-		}
-	}
-	if err := s.sync(); err != nil {
-		return err
-	}
-	return s.seal()
 }

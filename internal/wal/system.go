@@ -50,6 +50,16 @@ func (linux) rename(from, to string) error { return os.Rename(from, to) }
 func (linux) remove(path string) error     { return os.Remove(path) }
 func (linux) syncDir(d *os.File) error     { return d.Sync() }
 
+// inOrder takes one step after the other, up to the first that fails.
+func inOrder(steps ...func() error) error {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func noInterrupt(op, path string, call func() error) error {
 	for {
 		err := call()
