@@ -1,17 +1,17 @@
 // Package client is the Go SDK of ARC for programs on a member's machine, and
 // what the command line itself is built on.
 //
-// A Client decides how a coordinator is reached (unix socket or TCP) and what
-// its errors mean; it never decides who leads, and keeps no state of the ring.
-// All methods may be called by several goroutines. Every call is bounded by
-// its context alone: pass one with a deadline.
+// A Client decides how a coordinator is reached (unix socket or TCP) and what its
+// errors mean. It never decides who leads, and keeps no state of the ring. All
+// methods may be called by several goroutines. Every call is bounded by its
+// context alone: pass one with a deadline.
 //
 //	c, err := client.New(client.DefaultAddr())
 //	…
 //	st, err := c.AwaitLeader(ctx, true) // until this machine leads
 //	use(st.Term)                        // the fencing token
 //
-// What it does not guarantee: that an answer is still true when it arrives.
-// StatusResponse.Claiming was true at the moment of asking, and stays true for
-// LeaseMs at the most. A guarded resource has to check the token itself.
+// An answer may be true no longer when it arrives. StatusResponse.Claiming was
+// true at the moment of asking, and stays true for LeaseMs at the most. A guarded
+// resource has to check the token itself.
 package client

@@ -23,7 +23,7 @@
 // locks. It does not daemonize, does not exit the process, and installs no signal
 // handler but one for SIGHUP.
 //
-// It does not guarantee that an orderly end succeeds: without a reachable
-// majority nobody can leave a ring. It then ends within five seconds all the
-// same and lets its monitor certify that it is gone.
+// It does not guarantee that an orderly end succeeds: without a reachable majority
+// nobody can leave a ring. It then ends within five seconds all the same, and its
+// monitor certifies its death.
 package coordinator

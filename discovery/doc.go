@@ -13,14 +13,14 @@
 // closes them; Seek, SetRing, Accept and Heard may be called by any goroutine
 // between, one Seek at a time. Accept and SetRing work before Run too.
 //
-// All decisions are in the core (core.go, heard.go, rings.go, founding.go),
-// which has no clock, no socket and no goroutine: time and chance are arguments
-// and what it wants done comes back as effects. DESIGN.md holds the argument
-// why two nodes never both found, and what it rests on.
+// All decisions are in the core (core.go, heard.go, rings.go, founding.go), which
+// has no clock, no socket and no goroutine. Time and chance are arguments, and
+// effects come back. DESIGN.md argues why two nodes never both found, and what
+// that rests on.
 //
-// What this package does not guarantee: that a datagram arrives, that what a
-// datagram says is true (an authenticator has its place in the wire, but is not
-// there yet), that a found leader still leads when it is asked, or that there is
-// one ring only: two halves of a network that cannot hear each other are told
-// apart only by whom they were told to expect.
+// This package does not guarantee that a datagram arrives, or that it says the
+// truth: an authenticator has its place in the wire, but is not there yet. A
+// leader that was heard may lead no longer when it is asked. There may be two
+// rings: only the number of expected nodes keeps two halves of a network that
+// cannot hear each other from founding both.
 package discovery

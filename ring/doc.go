@@ -3,14 +3,14 @@
 // cluster-wide settings.
 //
 // It is a pure state machine. A State changes by Apply alone, one committed
-// Command at a time, in log order; the same commands give the same bytes
-// (Snapshot) and the same Hash on every member. Nothing here starts a
-// goroutine, reads a clock, draws a random number, or touches a socket or a
-// file; wall-clock times arrive inside commands and are never compared.
+// Command at a time, in log order. The same commands give the same bytes
+// (Snapshot) and the same Hash on every member. Nothing here starts a goroutine,
+// reads a clock, draws a random number, or touches a socket or a file. Wall-clock
+// times arrive inside commands and are never compared.
 //
 // A State is not safe for concurrent use. The goroutine that applies the log
 // owns it; others get a Clone.
 //
-// It does not decide when somebody campaigns or whether a leader may claim:
-// that is package election.
+// It does not decide when a member campaigns or whether a leader may claim:
+// package election does.
 package ring

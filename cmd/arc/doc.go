@@ -3,6 +3,6 @@
 // for trying it out.
 //
 // It decides how options become values, how answers are printed and which exit
-// code an error has; everything else is decided by the packages it calls. The
-// JSON that it prints is the protojson of what the coordinator answered.
+// code an error has. The packages that it calls decide everything else. The JSON
+// that it prints is the protojson of what the coordinator answered.
 package main

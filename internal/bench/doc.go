@@ -1,8 +1,8 @@
 // Package bench measures how long a group of machines is without a leader, with
-// ARC and with what people would pick instead: keepalived, corosync, etcd and
-// Serf. Each runs with a stated setting on hosts of internal/netlab, all made
-// alike, on the same machine, one after the other. Only of a system whose
-// failovers take seconds several labs stand side by side (see labs).
+// ARC and with its alternatives: keepalived, corosync, etcd and Serf. Each runs
+// with a stated setting on hosts of internal/netlab, all made alike, on the same
+// machine, one after the other. Only systems whose failovers take seconds run in
+// several labs side by side (see labs).
 //
 // It decides what a fault is, when it began, and what counts as an answer:
 //
@@ -15,13 +15,12 @@
 //     corosync the membership line. Serf and corosync have no leader: the lowest
 //     numbered member counts as one, so "first" is the news that it has failed.
 //
-// It does not guarantee that the absolute figures hold on another machine, so
-// the results are ratios within one run. Nor does it guarantee that experts of a
-// peer could not set it better, or anything about other versions of a program
-// than those that it names.
+// It does not guarantee that the absolute figures hold on another machine, so the
+// results are ratios within one run. Experts of another system might set it
+// better. Other versions of a program than the named ones may do otherwise.
 //
-// Nothing of the machine's own network is touched and nothing is installed:
-// programs that are not there are unpacked or built in a cache directory. All
-// processes live in the lab's namespaces and end with this one, even if it is
-// killed. Only one goroutine may call Run, once per process at a time.
+// It touches nothing of the machine's own network and installs nothing: programs
+// that are missing are unpacked or built in a cache directory. All processes live
+// in the lab's namespaces and end with this one, even if it is killed. Only one
+// goroutine may call Run, once per process at a time.
 package bench

@@ -1,7 +1,7 @@
 // Package connect is how one ARC process connects to another: monitors and peers,
 // for probes and certificates, to forward a call, and as a client of a
-// coordinator. When to dial, and at which of several addresses, is decided in
-// connect/policy; this package carries it out.
+// coordinator. Package connect/policy decides when to dial, and at which of
+// several addresses. This package carries it out.
 //
 // An address is HOST:PORT or unix:///PATH. A Dialer dials every node but its own.
 // Its Net and Over together make a gRPC connection that does not heal, for callers

@@ -4,15 +4,15 @@
 // streams, waits for what a test expects, and checks while it listens that
 // tokens rise and that no term has two leaders.
 //
-// It decides addresses, directories and who is killed when; it knows nothing
-// that a client of a coordinator could not learn. Nothing here stands in for a
-// part of ARC.
+// It decides addresses, directories, and which node is killed when. It knows
+// nothing that a client of a coordinator could not learn. Nothing here stands in
+// for a part of ARC.
 //
-// A Ring's methods may be called by several goroutines, those of one Node by
-// one at a time. Every wait is bounded by its context. Close ends all
-// processes, monitors included; should this process die without it, the kernel
-// kills the coordinators, and their monitors end of themselves.
+// A Ring's methods may be called by several goroutines, those of one Node by one
+// at a time. Every wait is bounded by its context. Close ends all processes,
+// monitors included. If this process dies without it, the kernel kills the
+// coordinators, and their monitors end by themselves.
 //
-// What it does not guarantee: that two claims never overlapped in time. From
-// outside, with events that arrive late, that cannot be judged.
+// It cannot judge whether two claims overlapped in time: it is outside, and events
+// arrive late.
 package devring

@@ -1,7 +1,7 @@
-// Package durations is the table of ARC's fixed durations: every timeout, interval,
-// back-off and deadline that is no setting of a ring, each with its reason. What
-// must hold between them, and between them and the settings of the profiles, is
-// checked by its test.
+// Package durations is the table of ARC's fixed durations: every timeout,
+// interval, back-off and deadline that is no setting of a ring, each with its
+// reason. Its test checks what must hold between them, and between them and the
+// settings of the profiles.
 //
 // The settings of a ring, by profile, and what follows from them are in package ring
 // (ring/settings.go), which declares no others. Three kinds of durations stay where

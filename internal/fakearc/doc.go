@@ -1,5 +1,5 @@
-// Package fakearc is an Arc service for tests of what calls one: each method
-// answers with a function that the test sets, codes.Unimplemented otherwise.
+// Package fakearc is an Arc service for tests of its callers. Each method answers
+// with a function that the test sets, or with codes.Unimplemented.
 //
 // It decides nothing and keeps no ring; it shows how answers and errors of a
 // real gRPC server reach the client and the command line. Set the functions

@@ -7,8 +7,8 @@
 // returned logger may be used by any goroutine, and SetLevel on it reaches all
 // loggers that were named below it.
 //
-// The daemons log by NewAsync: neither a held terminal nor a full pipe may keep
-// an event loop from answering in time.
+// The daemons log by NewAsync: neither a held terminal nor a full pipe may keep an
+// event loop from answering in time.
 //
 // It does not rotate, filter or ship logs: they go to the writer that it was
 // given, stderr in practice.

@@ -2,9 +2,9 @@
 // judges what they say. Rings of local processes and the lab have it in common.
 //
 // A Recorder keeps the events of all members in the order of receipt, and which of
-// them answered that it claims; package verify judges both as they come in. Leader
-// and Whole judge a round of answers to status calls: whether there is one ring,
-// closed, of exactly those who answered.
+// them answered that it claims. Package verify judges both as they come in. Leader
+// and Whole judge a round of answers to status calls: whether there is one closed
+// ring of exactly those who answered.
 //
 // The times are those of this process's clock. Claims between two questions go
 // unseen.

@@ -11,7 +11,7 @@
 // core's own rules: the heir, the membership and the configuration are worked
 // out a second time.
 //
-// What it does not show: that the daemon's shell (sockets, files, real
-// processes) does what is modelled here. The shell of the simulator, which
-// carries out the core's effects, is its own; the lab runs the real one.
+// It does not show that the daemon's shell (sockets, files, real processes) does
+// what is modelled here. The shell of the simulator, which carries out the core's
+// effects, is its own. The lab runs the real one.
 package sim

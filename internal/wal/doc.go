@@ -1,19 +1,19 @@
-// Package wal keeps what a member of the ring must not forget: the raft log,
-// the hard state, the newest snapshot, and the bound of its promises. It
-// decides how that lies in files, what counts as written, and what of a
-// damaged file may still be believed.
+// Package wal keeps what a member of the ring must not forget: the raft log, the
+// hard state, the newest snapshot, and the bound of its promises. It decides how
+// files hold that, what counts as written, and what may still be believed of a
+// damaged file.
 //
 // # Files
 //
-// A data directory holds the file "lock" and, once a ring was founded or
-// joined, one segment, NUMBER.log. A segment is a header (format version,
-// number, salt, whose it is) and records, each with a checksum of its own.
-// The first ones, the base, hold the whole state at the segment's birth; each
-// later one holds one Batch. A Batch with a snapshot or a reset starts the
-// next segment: it is written under a temporary name, synced, renamed, the
-// directory synced, and only then the old one removed. So one file tells
-// everything, and the newest one is right. A segment that has grown to twice
-// its base, and to 4 MiB, is rewritten too, without being asked.
+// A data directory holds the file "lock" and, once a ring was founded or joined,
+// one segment, NUMBER.log. A segment is a header (format version, number, salt,
+// whose it is) and records, each with a checksum of its own. The first ones, the
+// base, hold the whole state at the segment's birth; each later one holds one
+// Batch. A Batch with a snapshot or a reset starts the next segment: it is written
+// under a temporary name, synced, renamed, the directory synced, and only then the
+// old one removed. So one file holds everything, and the newest one is right. A
+// segment that has grown to twice its base, and to 4 MiB, is rewritten too,
+// without being asked.
 //
 // Space is reserved and zeroed 256 KiB ahead, so that a sync has neither a
 // file size nor an extent to update.
@@ -32,9 +32,9 @@
 // The file "end" remembers outside the log how far it was synced. A log that was
 // shortened, at whatever byte, that lost its file, or that was put back from an
 // older copy without "end" beside it is refused (ErrCorrupt), and nothing is
-// changed. "end" is written by Mark and Close, some time after a sync, and never synced
-// itself: what a process saved just before it was killed it may not cover, and
-// after a power cut it may be some seconds old.
+// changed. Mark and Close write "end", some time after a sync, and never sync it.
+// It may not cover what a process saved just before it was killed. After a power
+// cut it may be some seconds old.
 //
 // # Not guaranteed
 //
@@ -46,13 +46,13 @@
 //
 // # Use
 //
-// Open, then Init if the directory is fresh, then Save as often as needed,
-// Close at the end. The methods may be called by any goroutine; they do their
-// work one after the other, in the caller's goroutine, and block while the
-// disk does. After a failed write or sync the kernel may have dropped what it
-// could not write, and a second sync would lie: the Log is then poisoned, and
-// every later call returns that first error. The process should end; the next
-// Open finds everything for which Save returned nil.
+// Open, then Init if the directory is fresh, then Save as often as needed, Close
+// at the end. Any goroutine may call the methods. They do their work one after the
+// other, in the caller's goroutine, and block while the disk does. After a failed
+// write or sync the kernel may have dropped what it could not write, and a second
+// sync would lie. The Log is then poisoned, and every later call returns that
+// first error. The process should end; the next Open finds everything for which
+// Save returned nil.
 //
 // Entries, snapshots and their data are kept by reference until a snapshot
 // covers them; nobody may change them after they were handed over.

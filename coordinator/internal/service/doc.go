@@ -7,15 +7,16 @@
 // published view, and what it changes goes through the event loop. So no caller
 // holds up another one, nor the loop.
 //
-// A call that only reads is in arc.go, one that an operator asks for in
-// changes.go (a change of the ring has a field forwarded, and goes by atLeader), one
-// from the own monitor or from a program of this machine in local.go, one from a peer in
-// peer.go. A new call goes through these places: its messages in proto/arc/v1 (public),
-// proto/arc/peer or proto/arc/local, and scripts/proto; its answer here; client and a
-// command of cmd/arc, if people call it; internal/fakearc, which stands for a
-// coordinator in the tests of both. Its errors get a code in coordinator/internal/reason.
-// A new service is also registered in New (serve.go).
+// Calls that only read are in arc.go, those that an operator asks for in
+// changes.go. A change of the ring has a field forwarded, and goes by atLeader.
+// Calls of the own monitor and of this machine's programs are in local.go, those
+// of peers in peer.go. A new call needs messages in proto/arc/v1 (public),
+// proto/arc/peer or proto/arc/local, and a run of scripts/proto. Its answer is
+// here. If people call it, it needs client, a command of cmd/arc, and
+// internal/fakearc, which stands for a coordinator in the tests of both. Its
+// errors get a code in coordinator/internal/reason. A new service is also
+// registered in New (serve.go).
 //
-// It does not guarantee that a forwarded change was made when the leader broke
-// off. New makes Servers; Serve may be called once, and Stop after it.
+// If the leader breaks off, nobody knows whether a forwarded change was made. New
+// makes Servers; Serve may be called once, and Stop after it.
 package service

@@ -2,7 +2,7 @@
 // by the local queue whom to probe.
 //
 // It decides when a monitor is started again, and when one that gives no sign of
-// life is killed. It knows nothing of the ring but the newest link, and not who
-// leads. No method of Supervisor blocks for longer than a fork takes, but Run.
-// All may be called from any goroutine.
+// life is killed. Of the ring it knows the newest link alone, and not who leads.
+// No method of Supervisor but Run blocks for longer than a fork takes. All may be
+// called from any goroutine.
 package supervise

@@ -2,32 +2,32 @@
 // per peer and direction. What a member sends to a peer travels on the stream
 // that it opened to it; the peer's answers come on the peer's own.
 //
-// It decides when to dial, at which address, when a connection is given up
-// for a fresh one, which message is dropped when a peer cannot keep up, and
-// whom to refuse: a foreign cluster or ring, a hello meant for somebody else,
-// a malformed message. A slow, silent or dead peer never holds up the others,
-// nor the caller of Send.
+// It decides when to dial, at which address, and when a fresh connection replaces
+// one. It decides which message is dropped when a peer cannot keep up. It refuses
+// a foreign cluster or ring, a hello meant for somebody else, and a malformed
+// message. A slow, silent or dead peer never holds up the others, nor the caller
+// of Send.
 //
 // A member that lags does not know yet who joined after the state that it has
 // applied. One of these may be the leader, and it must answer the leader to catch
 // up. So a member that has a stream of this ring open to us, and is not gone, is a
-// provisional peer although SetPeers does not list it: it is dialled where its hello says, and
-// Send reaches it. It is dropped some seconds after its last stream to us ended;
-// when SetPeers lists it, it keeps its stream. There are at most 64; further
-// ones get a place only in exchange for one that nothing was sent to.
+// provisional peer although SetPeers does not list it. It is dialled where its
+// hello says, and Send reaches it. It is dropped some seconds after its last
+// stream to us ended. When SetPeers lists it, it keeps its stream. There are at
+// most 64. A further one takes the place of one that nothing was sent to, if there
+// is one.
 //
-// Every message is delivered with the id and the incarnation that the hello of
-// its stream told. A hello ends the streams of smaller incarnations of the same
-// member, which are earlier processes. One that is smaller itself, because it
-// comes late or a clock was set back, is answered, and ends nothing: both
+// Every message is delivered with the id and the incarnation that the hello of its
+// stream told. A hello ends the streams of smaller incarnations of the same
+// member, which are earlier processes. A hello of a smaller incarnation, which
+// comes late or from a clock that was set back, is answered and ends nothing. Both
 // processes are heard, each under its own incarnation, and the receiver of the
 // messages decides whose word counts.
 //
-// It does not guarantee delivery. A message is lost at times when its peer is
-// down or slow, and may arrive twice or out of order around a change of
-// connection. Raft snapshots give way to everything else. It does not tell who
-// is dead (the monitors do): a broken stream is no more than the news that
-// messages may have been lost.
+// It does not guarantee delivery. A message may be lost when its peer is down or
+// slow, and may arrive twice or out of order around a change of connection. Raft
+// snapshots give way to everything else. It does not say who is dead, which the
+// monitors do: a broken stream only means that messages may have been lost.
 //
 // All methods of Transport may be called from any goroutine, also from its
 // callbacks but Self and Gone, except Close, which waits for them. SetPeers,

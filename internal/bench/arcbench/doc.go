@@ -1,7 +1,7 @@
-// Command arcbench measures ARC against what people would pick instead, on a
-// lab of namespaces; scripts/bench builds and runs it. It decides how much is
-// measured, prints progress to stderr and tables to stdout, and writes results,
-// tables and a picture into one directory. What is measured, and how, is decided by
-// internal/bench. It needs root, and guarantees nothing about the machine being
-// quiet: it only tells the load that it found.
+// Command arcbench measures ARC against its alternatives, on a lab of namespaces;
+// scripts/bench builds and runs it. It decides how much is measured, prints
+// progress to stderr and tables to stdout, and writes results, tables and a
+// picture into one directory. Package internal/bench decides what is measured, and
+// how. The command needs root. The machine may not be quiet: the command only
+// reports the load that it found.
 package main

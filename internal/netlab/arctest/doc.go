@@ -1,14 +1,13 @@
 // Package arctest runs the real arc binary on the hosts of package netlab and
-// looks whether it does what ARC promises: over real addresses and real
-// broadcast, with pulled cables, cut paths, stopped and killed processes, full
-// disks. All of it is tests; nothing is exported.
+// checks that it does what ARC promises: over real addresses and real broadcast,
+// with pulled cables, cut paths, stopped and killed processes, full disks. All of
+// it is tests; nothing is exported.
 //
-// What the nodes said (their watch streams, and their status every few
-// milliseconds) is recorded and checked at the end of every test for
-// G1 (one leader per term, terms rising), G2 (no claim after a later leader's
-// claim) and G3 (every declared leader was the heir). G2 is checked from
-// outside and so from below: two claims that overlap between two questions go
-// unseen, which the simulator's check does not miss.
+// Every test records what the nodes say (their watch streams, and their status
+// every few milliseconds) and checks it at its end for G1 (one leader per term,
+// terms rising), G2 (no claim after a later leader's claim) and G3 (every declared
+// leader was the heir). G2 is checked from outside: two claims that overlap
+// between two questions go unseen here, but not in the simulator.
 //
-// The tests need root and are skipped without; see package netlab.
+// The tests need root and are skipped without it; see package netlab.
 package arctest

@@ -7,11 +7,11 @@
 //	go run ./internal/sim/soak --run FILE --trace
 //	go run ./internal/sim/soak --seeds 500 --hashes FILE
 //
-// --hashes is for changes that must not change what the core does: the file is
-// the same before and after.
+// --hashes is for changes that must not change what the core does: the file is the
+// same before and after.
 //
-// It exits with 0 when no check failed, with 1 when one did, with 2 for flags
-// that cannot be. Each failure comes with the command that replays it. What the
-// checks are, and what they do not show, is said in package sim; that no seed
-// failed says nothing of the next one.
+// It exits with 0 when no check failed, with 1 when one did, with 2 for flags that
+// cannot be. Each failure comes with the command that replays it. Package sim says
+// what the checks are, and what they do not show. If no seed failed, the next one
+// still may.
 package main

@@ -2,8 +2,8 @@
 // generated code of the .proto file beside it. Nothing here is written by hand
 // but this comment.
 //
-// LocalService is what a monitor calls at its own coordinator over the unix
-// socket. Link is what travels in the local queue.
+// A monitor calls LocalService at its own coordinator over the unix socket. Links
+// travel in the local queue.
 package localv1
 
 //go:generate ../../../../scripts/proto
