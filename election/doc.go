@@ -4,22 +4,22 @@
 // and decides who wins. This package decides when a member campaigns.
 //
 // It is pure. Its owner steps a Node, one call at a time, each with the present
-// monotonic time. What has to be done comes out of Effects as plain values. It
-// starts no goroutine, reads no clock, draws no random number of its own and
-// touches no socket and no file. The daemon and the simulator run this same code.
+// monotonic time. Effects returns as plain values what has to be done. It starts
+// no goroutine, reads no clock, draws no random number of its own and touches no
+// socket and no file. The daemon and the simulator run this same code.
 //
 // The order of calls is: New once; then any of the inputs, which are Tick,
 // Receive, Report, Certify, Probed, Persisted, Unreachable, Readdress, Request,
 // MonitorRuns, Pinged and Answered (step.go); after each, Effects, carried out in
-// their order; and Tick again not later than NextWake. What reads the Node may be
-// called between them (node.go).
+// their order; and Tick again not later than NextWake. Methods that only read the
+// Node may be called between them (node.go).
 //
 // # Parts
 //
-// A Node is made of parts, each with its own state. A part knows those before it in
-// this list and none after. What it finds comes back as a result. For the few things
-// that concern the whole Node it has the interface parent, and it tells the recorder
-// of facts. The struct of a part stands in the first file of its line.
+// A Node is made of parts, each with its own state. A part knows those before it
+// in this list and none after. It returns what it finds as a result. For the few
+// things that concern the whole Node it has the interface parent, and it tells the
+// recorder of facts. The struct of a part stands in the first file of its line.
 //
 //	base        what all have: the time, the committed ring, effects, wake-ups (base.go)
 //	replica     this member's copy of the log, and raft's RawNode (replica.go, log.go,

@@ -1,8 +1,8 @@
 // Package devring runs a whole ring on this machine's loopback, out of real
-// coordinator and monitor processes, for `arc dev` and for tests: it starts,
-// kills, stops and restarts nodes, merges what all of them say in their watch
-// streams, waits for what a test expects, and checks while it listens that
-// tokens rise and that no term has two leaders.
+// coordinator and monitor processes, for `arc dev` and for tests. It starts,
+// kills, stops and restarts nodes, merges their watch streams, and waits for what
+// a test expects. While it listens it checks that tokens rise and that no term has
+// two leaders.
 //
 // It decides addresses, directories, and which node is killed when. It knows
 // nothing that a client of a coordinator could not learn. Nothing here stands in

@@ -1,7 +1,7 @@
-// Package netlab makes a small laboratory out of Linux namespaces: hosts that
-// run real programs, joined by Ethernet, whose cables can be pulled, whose
-// paths can be cut one way, delayed and made to lose frames, whose processes
-// can be stopped and whose disks can be filled.
+// Package netlab makes a small laboratory out of Linux namespaces: hosts that run
+// real programs, joined by Ethernet. Cables can be pulled, paths can be cut one
+// way, delayed and made to lose frames, processes can be stopped, and disks can be
+// filled.
 //
 //	lab := netlab.New(t, netlab.Options{Hosts: 3})
 //	a, b := lab.Host(1), lab.Host(2)

@@ -20,19 +20,19 @@
 //
 // # Records
 //
-// A record has the salt of its segment (64 random bits), its number within
-// it, and the mark: the number of the last record that was known to be synced
-// when this one was written. Stale bytes have another salt or number and never
-// count. After a crash a record may be damaged, or missing before later ones,
-// if it was never synced; it and what follows are cut off with a warning. But
-// if a later record's mark covers it, or something follows a record that asked
-// to be synced, then it was whole once, and Open refuses the file (ErrCorrupt)
-// and changes nothing. Open and Close write an empty record for its mark.
+// A record has the salt of its segment (64 random bits), its number within it, and
+// the mark: the number of the last record that was known to be synced when this
+// one was written. Stale bytes have another salt or number and never count. After
+// a crash a record may be damaged, or missing before later ones, if it was never
+// synced; it and what follows are cut off with a warning. But if a later record's
+// mark covers it, or something follows a record that asked to be synced, then it
+// was whole once. Open then refuses the file (ErrCorrupt) and changes nothing.
+// Open and Close write an empty record for its mark.
 //
-// The file "end" remembers outside the log how far it was synced. A log that was
-// shortened, at whatever byte, that lost its file, or that was put back from an
-// older copy without "end" beside it is refused (ErrCorrupt), and nothing is
-// changed. Mark and Close write "end", some time after a sync, and never sync it.
+// The file "end" remembers outside the log how far it was synced. Open refuses a
+// log that was shortened, at whatever byte, that lost its file, or that was put
+// back from an older copy without "end" beside it (ErrCorrupt), and changes
+// nothing. Mark and Close write "end", some time after a sync, and never sync it.
 // It may not cover what a process saved just before it was killed. After a power
 // cut it may be some seconds old.
 //

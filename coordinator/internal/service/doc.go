@@ -1,11 +1,10 @@
 // Package service answers calls: the Arc, Peer and Probe services and gRPC health
 // on TCP, and the same with Local on the unix socket.
 //
-// It decides which connection goes when there are too many, where a change is
-// carried out (here, or by forwarding it to the leader once), and whether a
-// joiner's request can be meant for this ring. What it reads comes from the
-// published view, and what it changes goes through the event loop. So no caller
-// holds up another one, nor the loop.
+// It decides which connection goes when there are too many, and whether a joiner's
+// request can be meant for this ring. It carries a change out here, or forwards it
+// to the leader once. It reads the published view, and changes go through the
+// event loop. So no caller holds up another one, nor the loop.
 //
 // Calls that only read are in arc.go, those that an operator asks for in
 // changes.go. A change of the ring has a field forwarded, and goes by atLeader.

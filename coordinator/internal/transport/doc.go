@@ -1,6 +1,6 @@
-// Package transport carries messages between coordinators: one gRPC stream
-// per peer and direction. What a member sends to a peer travels on the stream
-// that it opened to it; the peer's answers come on the peer's own.
+// Package transport carries messages between coordinators: one gRPC stream per
+// peer and direction. A member sends to a peer on the stream that it opened to it;
+// the peer's answers come on the peer's own.
 //
 // It decides when to dial, at which address, and when a fresh connection replaces
 // one. It decides which message is dropped when a peer cannot keep up. It refuses

@@ -3,7 +3,7 @@
 //
 // Curve measures how many false alarms a shorter detection of a silent leader
 // costs. It sets the misses of the leader's link so high that nothing is ever
-// suspected, and takes from the watcher's log every run of probes that were missed
+// suspected. From the watcher's log it takes every run of probes that were missed
 // and then answered. A run of k is a false alarm under all settings with up to k
 // misses, so one measurement tells about all of them. Profiles lets rings run for
 // a while as they are, and counts what happens to them.
