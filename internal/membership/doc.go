@@ -1,15 +1,14 @@
 // Package membership holds the rules by which a node becomes a member of a ring,
-// stays one, and ceases to be one. The coordinator and the simulator both run
-// them.
+// stays one, and ceases to be one. The coordinator and the simulator run them.
 //
 // It decides what a process does first with what its disk holds (Begin), under
-// which number it enters (Entry), which joiners may come in (Applicant), where a
-// member asks whether it still is one (Inquiry), how it leaves (Departure), and
-// what follows when a membership has ended (After).
+// which number it enters (Entry), and which joiners may come in (Applicant). It
+// decides where a member asks whether it still is one (Inquiry), how it leaves
+// (Departure), and what follows when a membership has ended (After).
 //
-// It is pure: moments come in as arguments, and what is to be asked goes out as
-// values. It does not decide who leads or who is dead, which is the business of
-// package election, and it does not guarantee that an answer comes.
+// It is pure: moments come in as arguments, and questions go out as values. It
+// does not decide who leads or who is dead, which is the business of package
+// election, and it does not guarantee that an answer comes.
 //
 // No type here may be used by two goroutines at once.
 package membership

@@ -1,6 +1,6 @@
-// Package verify judges the guarantees G1 to G3 by what was observed of a ring.
-// It has one checker for the simulator, for rings of local processes and for
-// the lab. They only translate what they saw into the observations below.
+// Package verify judges the guarantees G1 to G3 by what was observed of a ring. It
+// has one checker for the simulator, for rings of local processes and for the lab.
+// They only translate what they saw into the observations below.
 //
 //   - G1: one leader per token, one claimant per token, tokens rise along every
 //     stream and along the log.
