@@ -36,14 +36,14 @@ func newLoops(b testing.TB, profile string, members int) *loops {
 		b.Fatal(err)
 	}
 	r.add(1, founded)
-	leads := func() bool { _, _, ok := r.all[0].core.(*election.Node).Claim(r.now); return ok }
+	leads := func() bool { _, _, ok := r.all[0].o.Core.(*election.Node).Claim(r.now); return ok }
 	r.until("that the founder leads", leads)
 	for id := uint64(2); id <= uint64(members); id++ {
 		done := make(chan election.Done, 1)
 		l := r.all[0]
-		l.nextRef++
-		l.waiting[l.nextRef] = done
-		l.core.Request(r.now, election.Request{Ref: l.nextRef, Join: &ring.Join{Member: ring.Member{Name: fmt.Sprintf("n%d", id), Incarnation: id, Addresses: []string{"a:1"}}}})
+		ref := l.refs.Add(1)
+		l.waiting[ref] = done
+		l.o.Core.Request(r.now, election.Request{Ref: ref, Join: &ring.Join{Member: ring.Member{Name: fmt.Sprintf("n%d", id), Incarnation: id, Addresses: []string{"a:1"}}}})
 		l.settle(r.now)
 		r.until("a join", func() bool { return len(done) == 1 })
 		if d := <-done; d.Err != nil || d.ID != id {
@@ -52,7 +52,7 @@ func newLoops(b testing.TB, profile string, members int) *loops {
 		r.add(id, election.Recovered{})
 	}
 	r.until("that all vote", func() bool {
-		st := r.all[len(r.all)-1].core.Status(r.now)
+		st := r.all[len(r.all)-1].o.Core.Status(r.now)
 		return len(st.Voters) == members && st.Declared && st.Settled && leads()
 	})
 	return r
@@ -117,14 +117,14 @@ func (r *loops) until(what string, ok func() bool) {
 // acks: event loops, core and encoding, without the streams.
 func BenchmarkRenewal(b *testing.B) {
 	r := newLoops(b, "realtime", 5)
-	every := r.all[0].core.State().Settings.RenewEvery()
+	every := r.all[0].o.Core.State().Settings.RenewEvery()
 	b.ReportAllocs()
 	for b.Loop() {
 		r.now = r.now.Add(every)
 		r.turn()        // the leader sends, the voters ack
 		r.all[0].turn() // and it counts
 	}
-	if _, _, ok := r.all[0].core.(*election.Node).Claim(r.now); !ok {
+	if _, _, ok := r.all[0].o.Core.(*election.Node).Claim(r.now); !ok {
 		b.Error("the claim was lost")
 	}
 }
@@ -134,7 +134,7 @@ func BenchmarkRenewal(b *testing.B) {
 func BenchmarkGrant(b *testing.B) {
 	r := newLoops(b, "realtime", 5)
 	l := r.all[0]
-	seq, length := uint64(0), l.core.State().Settings.GrantLength()
+	seq, length := uint64(0), l.o.Core.State().Settings.GrantLength()
 	b.ReportAllocs()
 	for b.Loop() {
 		seq++
@@ -146,7 +146,7 @@ func BenchmarkGrant(b *testing.B) {
 			l.turn()
 		}
 	}
-	if _, _, ok := l.core.(*election.Node).Claim(r.now); !ok {
+	if _, _, ok := l.o.Core.(*election.Node).Claim(r.now); !ok {
 		b.Error("the claim was lost")
 	}
 }
@@ -154,7 +154,7 @@ func BenchmarkGrant(b *testing.B) {
 // The benchmarks' ring does what it is meant to, also where no benchmark runs.
 func TestBenchmarkLoopsRenew(t *testing.T) {
 	r := newLoops(t, "realtime", 3)
-	st := r.all[0].core.Status(r.now)
+	st := r.all[0].o.Core.Status(r.now)
 	if !slices.Equal(st.Voters, []uint64{1, 2, 3}) {
 		t.Errorf("voters %v", st.Voters)
 	}

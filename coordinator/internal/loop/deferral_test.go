@@ -48,7 +48,7 @@ func TestDeferredEffectsAreCarriedOutInTime(t *testing.T) {
 					got = append(got, fmt.Sprint(what, " at ", time.Since(began)))
 				}
 				l := testLoop(c, saved(func() { done("persist") }))
-				l.effects.Send = func(m election.Message) {
+				l.o.Effects.Send = func(m election.Message) {
 					if m.RenewAck != nil {
 						done("renewed")
 					} else {

@@ -1,10 +1,7 @@
 package loop
 
 import (
-	"context"
-
 	"github.com/arc-ring/arc/coordinator/internal/publish"
-	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -21,8 +18,8 @@ import (
 // emits what depends on a Persist only after Persisted.
 func (l *Loop) settle(now election.Instant) {
 	l.withdraw()
-	effects := l.core.Effects()
-	due := l.deferral.Turn(now, l.core.State(), l.core.LeaderUntil(), effects)
+	effects := l.o.Core.Effects()
+	due := l.deferral.Turn(now, l.o.Core.State(), l.o.Core.LeaderUntil(), effects)
 	ahead := aheadOfView(due)
 	for _, e := range due[:ahead] {
 		l.carryOut(e)
@@ -47,9 +44,9 @@ func (l *Loop) settle(now election.Instant) {
 // withdraw publishes that the claim, or the proof that somebody leads, has ended or
 // ends sooner, if so.
 func (l *Loop) withdraw() {
-	old := l.hub.Load()
-	term, end := l.core.ClaimUntil()
-	proven := l.core.LeaderUntil()
+	old := l.o.Hub.Load()
+	term, end := l.o.Core.ClaimUntil()
+	proven := l.o.Core.LeaderUntil()
 	if (old.ClaimTerm == 0 || term == old.ClaimTerm && end >= old.ClaimEnd) && proven >= old.LeaderEnd {
 		return
 	}
@@ -58,7 +55,7 @@ func (l *Loop) withdraw() {
 		v.ClaimTerm, v.ClaimEnd = 0, 0
 	}
 	v.ClaimEnd, v.LeaderEnd = min(v.ClaimEnd, end), min(v.LeaderEnd, proven)
-	l.hub.Publish(&v, nil)
+	l.o.Hub.Publish(&v, nil)
 }
 
 // aheadOfView returns how many of the effects, from the first on, are carried out
@@ -79,19 +76,19 @@ func aheadOfView(effects []election.Effect) int {
 // led to it, and of new links among those that are due. It returns the events that
 // belong in the log.
 func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (logged []*arcv1.Event) {
-	old := l.hub.Load()
-	v := &publish.View{Phase: l.phase.Load().(publish.Phase), ID: l.id, RingID: l.ringID, Ring: l.core.State(), Status: old.Status}
-	if version := l.core.StatusVersion(now); version != l.version {
-		v.Status, l.version = l.core.Status(now), version
+	old := l.o.Hub.Load()
+	v := &publish.View{Phase: l.phase.Load().(publish.Phase), ID: l.o.ID, RingID: l.o.RingID, Ring: l.o.Core.State(), Status: old.Status}
+	if version := l.o.Core.StatusVersion(now); version != l.version {
+		v.Status, l.version = l.o.Core.Status(now), version
 	}
 	if v.Status.Missing != l.missing {
 		l.missing = v.Status.Missing
 		if l.missing != "" {
-			l.log.Warn("the ring waits: too few of its voters are there", "ring", l.ringID, "reason", l.missing)
+			l.o.Log.Warn("the ring waits: too few of its voters are there", "ring", l.o.RingID, "reason", l.missing)
 		}
 	}
-	v.ClaimTerm, v.ClaimEnd = l.core.ClaimUntil()
-	v.LeaderEnd = l.core.LeaderUntil()
+	v.ClaimTerm, v.ClaimEnd = l.o.Core.ClaimUntil()
+	v.LeaderEnd = l.o.Core.LeaderUntil()
 	var events []*arcv1.Event
 	add := func(log bool, more ...*arcv1.Event) {
 		events = append(events, more...)
@@ -103,7 +100,7 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (lo
 	is, knows := v.Leader(now)
 	l.known = is
 	if known && (!knows || is.ID != was.ID || v.Ring.Term != old.Ring.Term) {
-		add(true, l.events.LeaderLost(old.Ring, was.Name, old.Ring.Term, v.Status.Reason))
+		add(true, l.o.Events.LeaderLost(old.Ring, was.Name, old.Ring.Term, v.Status.Reason))
 		l.lost = old.Ring.Term
 	}
 	state := old.Ring
@@ -113,39 +110,39 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (lo
 			changes := e.Changes
 			if len(changes) == 0 { // a snapshot from the leader
 				changes = publish.Missed(state, e.State)
-				l.log.Info("ring state received", "epoch", e.State.Epoch, "term", e.State.Term, "members", len(e.State.Members))
+				l.o.Log.Info("ring state received", "epoch", e.State.Epoch, "term", e.State.Term, "members", len(e.State.Members))
 			}
 			// What a snapshot brings is not logged.
-			add(len(e.Changes) > 0, l.events.Changes(e.State, changes)...)
+			add(len(e.Changes) > 0, l.o.Events.Changes(e.State, changes)...)
 			state = e.State
 		case election.ClaimChanged:
-			add(true, l.events.Claim(state, e))
+			add(true, l.o.Events.Claim(state, e))
 		case election.SuspicionChanged:
-			add(true, l.events.Suspicion(state, e))
+			add(true, l.o.Events.Suspicion(state, e))
 		}
 	}
 	if l.catchingUp {
 		events, logged = l.catchUp(v, now), nil
 	} else if knows && l.lost == v.Ring.Term {
 		// No declaration comes twice: the state says that it holds again.
-		add(true, l.events.Snapshot(v, now))
-	} else if knows && l.hub.Unsure.Load() {
-		add(false, l.events.Snapshot(v, now))
+		add(true, l.o.Events.Snapshot(v, now))
+	} else if knows && l.o.Hub.Unsure.Load() {
+		add(false, l.o.Events.Snapshot(v, now))
 	}
 	for _, e := range due {
 		if r, ok := e.(election.Relink); ok {
-			if from, to := l.effects.Target(), targetOf(r); from != to {
-				add(true, l.events.Relinked(v.Ring, from, to, false))
+			if from, to := l.o.Effects.Target(), targetOf(r); from != to {
+				add(true, l.o.Events.Relinked(v.Ring, from, to, false))
 			}
 		}
 	}
 	if knows {
 		l.lost = 0
-		l.hub.Unsure.Store(false)
+		l.o.Hub.Unsure.Store(false)
 	}
-	l.hub.Publish(v, events)
+	l.o.Hub.Publish(v, events)
 	if is.ID != was.ID {
-		l.effects.Published()
+		l.o.Effects.Published()
 	}
 	return logged
 }
@@ -155,17 +152,17 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (lo
 // see a token again, or an older one. Once the state has this node as a member,
 // every earlier event is older, and one snapshot brings the rest.
 func (l *Loop) catchUp(v *publish.View, now election.Instant) []*arcv1.Event {
-	if _, ok := v.Ring.Member(l.id); !ok {
+	if _, ok := v.Ring.Member(l.o.ID); !ok {
 		return nil
 	}
 	l.catchingUp = false
-	l.log.Info("back in the ring", "ring", l.ringID, "id", l.id, "epoch", v.Ring.Epoch, "term", v.Ring.Term, "members", len(v.Ring.Members))
-	return []*arcv1.Event{l.events.Snapshot(v, now)}
+	l.o.Log.Info("back in the ring", "ring", l.o.RingID, "id", l.o.ID, "epoch", v.Ring.Epoch, "term", v.Ring.Term, "members", len(v.Ring.Members))
+	return []*arcv1.Event{l.o.Events.Snapshot(v, now)}
 }
 
 func (l *Loop) tell(events []*arcv1.Event) {
 	for _, e := range events {
-		publish.LogEvent(l.log, e)
+		publish.LogEvent(l.o.Log, e)
 	}
 }
 
@@ -179,39 +176,39 @@ func targetOf(r election.Relink) string {
 
 // tellNow publishes an event that changes no view.
 func (l *Loop) tellNow(event func(*ring.State) *arcv1.Event) *arcv1.Event {
-	v := *l.hub.Load()
+	v := *l.o.Hub.Load()
 	e := event(v.Ring)
-	l.hub.Publish(&v, []*arcv1.Event{e})
+	l.o.Hub.Publish(&v, []*arcv1.Event{e})
 	return e
 }
 
 func (l *Loop) carryOut(e election.Effect) {
 	switch e := e.(type) {
 	case election.Send:
-		l.effects.Send(e.Message)
+		l.o.Effects.Send(e.Message)
 	case election.Persist:
 		l.writer.queue <- e
 	case election.Probe:
-		l.effects.Probe(e)
+		l.o.Effects.Probe(e)
 	case election.Done:
 		if answer, ok := l.waiting[e.Ref]; ok {
 			delete(l.waiting, e.Ref)
 			answer <- e
 		}
 	case election.Relink:
-		l.effects.Relink(e)
+		l.o.Effects.Relink(e)
 	case election.Applied:
-		l.effects.RingChanged(e.State)
+		l.o.Effects.RingChanged(e.State)
 	case election.PeersChanged:
-		l.effects.PeersChanged(e.Peers)
+		l.o.Effects.PeersChanged(e.Peers)
 	case election.SuspicionChanged:
 		if c := e.Certificate; c != nil {
-			l.effects.Suspected(c.ID, true)
+			l.o.Effects.Suspected(c.ID, true)
 		} else {
-			l.effects.Suspected(e.Opinion.ID, !e.Cleared)
+			l.o.Effects.Suspected(e.Opinion.ID, !e.Cleared)
 		}
 	case election.Inquire:
-		l.effects.Inquire()
+		l.o.Effects.Inquire()
 	case election.Removed:
 		l.removed = &e
 	case election.Refused:
@@ -224,7 +221,7 @@ func (l *Loop) carryOut(e election.Effect) {
 // refused says which message was dropped and why: at Warn once in a while for
 // each sender, since it may be every message of its.
 func (l *Loop) refused(r election.Refused) {
-	now := l.clock()
+	now := l.o.Clock()
 	last, known := l.complained[r.From]
 	if known && now < last.Add(durations.Repeats) {
 		return
@@ -233,8 +230,8 @@ func (l *Loop) refused(r election.Refused) {
 		clear(l.complained)
 	}
 	l.complained[r.From] = now
-	name := publish.NameOf(l.core.State(), r.From)
-	l.log.Warn("message from a member dropped, it cannot be true; compare `arc version` on both machines, and whether a data directory was copied or restored",
+	name := publish.NameOf(l.o.Core.State(), r.From)
+	l.o.Log.Warn("message from a member dropped, it cannot be true; compare `arc version` on both machines, and whether a data directory was copied or restored",
 		"peer", name, "from", r.From, "reason", r.Why)
 }
 
@@ -248,35 +245,35 @@ func (l *Loop) Pinged(p election.Ping) (taken bool) { return l.inbox.pinged(p) }
 
 // Report hands over what the own monitor says of its target.
 func (l *Loop) Report(s ring.Opinion) error {
-	return l.inbox.post(func(now election.Instant) { l.core.Report(now, s) })
+	return l.inbox.post(func(now election.Instant) { l.o.Core.Report(now, s) })
 }
 
 // Certify hands a death certificate over.
 func (l *Loop) Certify(c election.Certificate) error {
-	return l.inbox.post(func(now election.Instant) { l.core.Certify(now, c) })
+	return l.inbox.post(func(now election.Instant) { l.o.Core.Certify(now, c) })
 }
 
 // Probed hands over what came of a probe that the core asked for.
 func (l *Loop) Probed(r election.ProbeResult) {
-	l.inbox.postUnbounded(func(now election.Instant) { l.core.Probed(now, r) })
+	l.inbox.postUnbounded(func(now election.Instant) { l.o.Core.Probed(now, r) })
 }
 
 // Answered hands over what another member says of this one.
 func (l *Loop) Answered(s election.Standing) {
-	l.inbox.postUnbounded(func(now election.Instant) { l.core.Answered(now, s) })
+	l.inbox.postUnbounded(func(now election.Instant) { l.o.Core.Answered(now, s) })
 }
 
 // Readdress tells the core where this node is reached now.
 func (l *Loop) Readdress(addresses []string) {
-	l.inbox.postUnbounded(func(now election.Instant) { l.core.Readdress(now, addresses) })
+	l.inbox.postUnbounded(func(now election.Instant) { l.o.Core.Readdress(now, addresses) })
 }
 
 // Evicted takes a notice, said by the member from, that this node is no member
 // any more. One for another id is not taken.
 func (l *Loop) Evicted(from uint64, e election.EvictedNotice) {
-	if e.ID == l.id {
+	if e.ID == l.o.ID {
 		l.inbox.postUnbounded(func(now election.Instant) {
-			l.core.Receive(now, election.Message{From: from, To: l.id, Evicted: &e})
+			l.o.Core.Receive(now, election.Message{From: from, To: l.o.ID, Evicted: &e})
 		})
 	}
 }
@@ -291,39 +288,23 @@ func (l *Loop) Do(f func()) error {
 	return l.inbox.post(func(election.Instant) { f() })
 }
 
-// Standing asks the core what it says of a member.
-func (l *Loop) Standing(ctx context.Context, id uint64) (election.Standing, error) {
-	said := make(chan election.Standing, 1)
-	if err := l.inbox.post(func(now election.Instant) { said <- l.core.Standing(now, id) }); err != nil {
-		return election.Standing{}, err
-	}
-	select {
-	case st := <-said:
-		return st, nil
-	case <-l.ended:
-		return election.Standing{}, reason.ErrStopping
-	case <-ctx.Done():
-		return election.Standing{}, ctx.Err()
-	}
-}
-
 // Unreachable says that messages to a member may have been lost.
 func (l *Loop) Unreachable(id uint64) {
-	_ = l.inbox.post(func(now election.Instant) { l.core.Unreachable(now, id) })
+	_ = l.inbox.post(func(now election.Instant) { l.o.Core.Unreachable(now, id) })
 }
 
 // MonitorMissing tells the core that the own monitor does not run, when the
 // membership begins so.
 func (l *Loop) MonitorMissing() {
-	l.inbox.postUnbounded(func(now election.Instant) { l.core.MonitorRuns(now, false) })
+	l.inbox.postUnbounded(func(now election.Instant) { l.o.Core.MonitorRuns(now, false) })
 }
 
 // MonitorChanged tells the core and the subscribers why the own monitor does not
 // run, or (missing is empty) that it does.
 func (l *Loop) MonitorChanged(missing string) {
 	l.inbox.postUnbounded(func(now election.Instant) {
-		l.core.MonitorRuns(now, missing == "")
-		l.tellNow(func(s *ring.State) *arcv1.Event { return l.events.Monitor(s, l.id, missing) })
+		l.o.Core.MonitorRuns(now, missing == "")
+		l.tellNow(func(s *ring.State) *arcv1.Event { return l.o.Events.Monitor(s, l.o.ID, missing) })
 	})
 }
 
@@ -331,6 +312,6 @@ func (l *Loop) MonitorChanged(missing string) {
 // while, or that it is back.
 func (l *Loop) MonitorRelinked(from, to string, temporary bool) {
 	l.inbox.postUnbounded(func(election.Instant) {
-		publish.LogEvent(l.log, l.tellNow(func(s *ring.State) *arcv1.Event { return l.events.Relinked(s, from, to, temporary) }))
+		publish.LogEvent(l.o.Log, l.tellNow(func(s *ring.State) *arcv1.Event { return l.o.Events.Relinked(s, from, to, temporary) }))
 	})
 }

@@ -15,20 +15,24 @@ func TestInboxDropsTheOldestMessages(t *testing.T) {
 	for i := range messagesKept + 5 {
 		b.deliver(election.Message{From: uint64(i)})
 	}
-	in, next := b.take(), uint64(5)
-	in.each(func(m election.Message) {
-		if m.From != next {
-			t.Fatalf("message number %d, want %d", m.From, next)
+	in, lost := b.take()
+	next := uint64(5)
+	for _, i := range in {
+		if i.kind == isStale {
+			continue
+		}
+		if i.message.From != next {
+			t.Fatalf("message number %d, want %d", i.message.From, next)
 		}
 		next++
-	}, nil, nil)
-	if next != messagesKept+5 || in.lost != 5 {
-		t.Fatalf("messages up to %d, %d dropped; want %d, 5", next, in.lost, messagesKept+5)
+	}
+	if next != messagesKept+5 || lost != 5 {
+		t.Fatalf("messages up to %d, %d dropped; want %d, 5", next, lost, messagesKept+5)
 	}
 	b.recycle(in)
 	b.deliver(election.Message{From: 1})
-	if in := b.take(); len(in.order) != 1 || in.messages[0].From != 1 || in.lost != 0 {
-		t.Errorf("then %d items, %d dropped; want the one", len(in.order), in.lost)
+	if in, lost := b.take(); len(in) != 1 || in[0].message.From != 1 || lost != 0 {
+		t.Errorf("then %d items, %d dropped; want the one", len(in), lost)
 	}
 }
 
@@ -44,8 +48,8 @@ func TestInboxRefusesInputsBeyondItsRoom(t *testing.T) {
 		t.Errorf("one more: %v, want ErrOverload", err)
 	}
 	b.postUnbounded(in) // what the loop itself waits for always has room
-	if in := b.take(); len(in.inputs) != inputsKept+1 {
-		t.Errorf("%d inputs, want %d", len(in.inputs), inputsKept+1)
+	if in, _ := b.take(); len(in) != inputsKept+1 {
+		t.Errorf("%d inputs, want %d", len(in), inputsKept+1)
 	}
 	b.close()
 	if err := b.post(in); !errors.Is(err, reason.ErrStopping) {
@@ -53,8 +57,8 @@ func TestInboxRefusesInputsBeyondItsRoom(t *testing.T) {
 	}
 	b.postUnbounded(in)
 	b.deliver(election.Message{})
-	if in := b.take(); len(in.order) != 0 {
-		t.Errorf("after close it keeps %d items", len(in.order))
+	if in, _ := b.take(); len(in) != 0 {
+		t.Errorf("after close it keeps %d items", len(in))
 	}
 }
 
@@ -72,23 +76,25 @@ func TestInboxKeepsTheOrderOfArrival(t *testing.T) {
 		for range flood - 1 {
 			b.deliver(election.Message{})
 		}
-		in := b.take()
-		in.each(
-			func(m election.Message) {
-				if m.From > 0 {
-					got = append(got, fmt.Sprint("message ", m.From))
-				}
-			},
-			func(p election.Ping) { got = append(got, fmt.Sprint("ping ", p.Seq)) },
-			func(f input) { f(0) })
+		in, _ := b.take()
+		for _, i := range in {
+			switch {
+			case i.kind == isMessage && i.message.From > 0:
+				got = append(got, fmt.Sprint("message ", i.message.From))
+			case i.kind == isPing:
+				got = append(got, fmt.Sprint("ping ", i.ping.Seq))
+			case i.kind == isInput:
+				i.input(0)
+			}
+		}
 		want := []string{"message 1", "input", "message 2", "ping 3", "message 4"}
 		if flood > 0 {
 			want = []string{"input", "ping 3", "message 4"}
 		}
 		if flood > messagesKept {
 			want = []string{"input", "ping 3"}
-			if len(in.order) > 3*messagesKept {
-				t.Errorf("%d kinds are kept for %d messages", len(in.order), messagesKept)
+			if len(in) > 3*messagesKept {
+				t.Errorf("%d items are kept for %d messages", len(in), messagesKept)
 			}
 		}
 		if !slices.Equal(got, want) {
@@ -120,10 +126,9 @@ func TestInboxBoundsPings(t *testing.T) {
 	if b.pinged(election.Ping{Seq: pingsKept + 1}) {
 		t.Error("one more than fits was taken")
 	}
-	in := b.take()
-	pings := in.pings
-	if len(pings) != pingsKept || pings[0].Seq != 1 || pings[pingsKept-1].Seq != pingsKept {
-		t.Errorf("took %d pings: %v", len(pings), pings)
+	in, _ := b.take()
+	if len(in) != pingsKept || in[0].ping.Seq != 1 || in[pingsKept-1].ping.Seq != pingsKept {
+		t.Errorf("took %d pings: %v", len(in), in)
 	}
 	b.recycle(in)
 	if !b.pinged(election.Ping{Seq: 1}) {

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,15 +95,8 @@ func (e *SupersededError) Unwrap() error { return election.ErrSuperseded }
 // core. Inputs come through the inbox; each one is stepped, the view that
 // follows from it is published, and then its effects are carried out.
 type Loop struct {
-	log     hclog.Logger
-	clock   func() election.Instant
-	core    Core
-	effects Effects
-	hub     *publish.Hub
-	events  publish.Events
-	phase   atomic.Value // phase
-	id      uint64
-	ringID  string
+	o     Options
+	phase atomic.Value // phase
 	// first are the effects of making the core.
 	first []election.Effect
 	// catchingUp suppresses events after a rejoin until the applied state includes
@@ -111,12 +105,10 @@ type Loop struct {
 
 	inbox  *inbox
 	writer *writer
-	alarm  Alarm
-	alarmC <-chan struct{}
 
 	// waiting are the requests under way by their Ref; the loop's own.
 	waiting map[uint64]chan<- election.Done
-	nextRef uint64
+	refs    atomic.Uint64 // that were given so far
 
 	// deferral holds back what nobody waits for.
 	deferral election.Deferral
@@ -171,16 +163,14 @@ type Options struct {
 }
 
 // New makes a loop that does nothing before Begin and Run.
-func New(c Options) *Loop {
+func New(o Options) *Loop {
 	l := &Loop{
-		log: c.Log, clock: c.Clock, core: c.Core, effects: c.Effects, hub: c.Hub, events: c.Events, id: c.ID, ringID: c.RingID, catchingUp: c.Rejoins,
-		alarm: c.Alarm, alarmC: c.AlarmC, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{}, complained: map[uint64]election.Instant{},
-		ended: make(chan struct{}), quit: make(chan struct{}),
+		o: o, catchingUp: o.Rejoins, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{}, complained: map[uint64]election.Instant{},
+		ended: make(chan struct{}), quit: make(chan struct{}), deferral: election.NewDeferral(o.ID, o.Core.State()),
 	}
-	l.deferral = election.NewDeferral(c.ID, c.Core.State())
 	l.phase.Store(publish.Member)
-	l.writer = newWriter(c.Store, func(seq uint64) {
-		l.inbox.postUnbounded(func(now election.Instant) { l.core.Persisted(now, seq) })
+	l.writer = newWriter(o.Store, func(seq uint64) {
+		l.inbox.postUnbounded(func(now election.Instant) { l.o.Core.Persisted(now, seq) })
 	})
 	return l
 }
@@ -207,8 +197,8 @@ func (l *Loop) Run() (err error) {
 		case err := <-l.writer.failed:
 			return err
 		case <-l.inbox.wake:
-		case <-l.alarmC:
-			l.alarm.Fired()
+		case <-l.o.AlarmC:
+			l.o.Alarm.Fired()
 			// After a stall of the process the answers that prolong a lease are
 			// there as soon as the alarm of its end is: let them be read first.
 			runtime.Gosched()
@@ -227,20 +217,20 @@ func (l *Loop) Run() (err error) {
 // Begin publishes the first view, before run. Subscribers get the sum of what the
 // disk held, not each entry.
 func (l *Loop) Begin() {
-	l.first = l.core.Effects()
-	now := l.clock()
-	v := &publish.View{Phase: publish.Member, ID: l.id, RingID: l.ringID, Ring: l.core.State(), Status: l.core.Status(now), LeaderEnd: l.core.LeaderUntil()}
+	l.first = l.o.Core.Effects()
+	now := l.o.Clock()
+	v := &publish.View{Phase: publish.Member, ID: l.o.ID, RingID: l.o.RingID, Ring: l.o.Core.State(), Status: l.o.Core.Status(now), LeaderEnd: l.o.Core.LeaderUntil()}
 	l.known, _ = v.Leader(now)
 	if l.catchingUp {
-		l.hub.Publish(v, nil)
+		l.o.Hub.Publish(v, nil)
 		return
 	}
-	l.hub.Publish(v, l.events.Changes(v.Ring, publish.Missed(l.hub.Load().Ring, v.Ring)))
+	l.o.Hub.Publish(v, l.o.Events.Changes(v.Ring, publish.Missed(l.o.Hub.Load().Ring, v.Ring)))
 }
 
 // start carries out what making the core has led to.
 func (l *Loop) start() {
-	logged := l.publish(l.clock(), slices.DeleteFunc(slices.Clone(l.first), func(e election.Effect) bool {
+	logged := l.publish(l.o.Clock(), slices.DeleteFunc(slices.Clone(l.first), func(e election.Effect) bool {
 		_, told := e.(election.Applied)
 		return told
 	}), l.first)
@@ -277,24 +267,31 @@ func (l *Loop) Over() (ended, out bool) {
 // turn handles all that has come in, and the time, and then settles once: what
 // comes in together is told as what it comes to.
 func (l *Loop) turn() {
-	l.busySince.Store(int64(l.clock()))
+	l.busySince.Store(int64(l.o.Clock()))
 	defer l.busySince.Store(0)
-	in := l.inbox.take()
-	if in.lost > 0 {
-		l.log.Warn("peer messages dropped, the event loop is behind", "count", in.lost)
+	items, lost := l.inbox.take()
+	if lost > 0 {
+		l.o.Log.Warn("peer messages dropped, the event loop is behind", "count", lost)
 	}
-	in.each(
-		func(m election.Message) { l.core.Receive(l.clock(), m) },
-		func(p election.Ping) { l.core.Pinged(l.clock(), p) },
-		func(f input) { f(l.clock()) })
-	heard := len(in.messages) > 0
-	l.inbox.recycle(in)
-	now := l.clock()
+	heard := false
+	for i := range items {
+		switch in := &items[i]; in.kind {
+		case isMessage:
+			l.o.Core.Receive(l.o.Clock(), in.message)
+			heard = true
+		case isPing:
+			l.o.Core.Pinged(l.o.Clock(), in.ping)
+		case isInput:
+			in.input(l.o.Clock())
+		}
+	}
+	l.inbox.recycle(items)
+	now := l.o.Clock()
 	if heard {
 		l.heardPeer.Store(int64(now))
 	}
-	if now >= l.core.NextWake() {
-		l.core.Tick(now)
+	if now >= l.o.Core.NextWake() {
+		l.o.Core.Tick(now)
 	}
 	l.settle(now)
 	l.arm()
@@ -303,14 +300,14 @@ func (l *Loop) turn() {
 // arm sets the alarm for the core's next wake, or for what is held back, the log
 // included.
 func (l *Loop) arm() {
-	next := min(l.core.NextWake(), l.deferral.Ends())
+	next := min(l.o.Core.NextWake(), l.deferral.Ends())
 	if len(l.toLog) > 0 {
 		next = min(next, l.logAt)
 	}
 	if next == election.Never {
-		l.alarm.Off()
+		l.o.Alarm.Off()
 	} else {
-		l.alarm.At(next)
+		l.o.Alarm.At(next)
 	}
 }
 
@@ -320,20 +317,17 @@ func (l *Loop) Stuck() time.Duration {
 	if since == 0 {
 		return 0
 	}
-	return l.clock().Sub(mono.Instant(since))
+	return l.o.Clock().Sub(mono.Instant(since))
 }
 
 // Request hands a wish to the core and waits for its end. An error other than
 // the request's own says that the outcome is not known or that it never began.
 func (l *Loop) Request(ctx context.Context, r election.Request) (election.Done, error) {
 	answer := make(chan election.Done, 1)
-	ref := make(chan uint64, 1)
+	r.Ref = l.refs.Add(1)
 	err := l.inbox.post(func(now election.Instant) {
-		l.nextRef++
-		r.Ref = l.nextRef
 		l.waiting[r.Ref] = answer
-		ref <- r.Ref
-		l.core.Request(now, r)
+		l.o.Core.Request(now, r)
 	})
 	if err != nil {
 		return election.Done{}, err
@@ -342,50 +336,53 @@ func (l *Loop) Request(ctx context.Context, r election.Request) (election.Done, 
 	case d := <-answer:
 		return d, d.Err
 	case <-ctx.Done():
-		l.inbox.postUnbounded(func(election.Instant) {
-			select {
-			case n := <-ref:
-				delete(l.waiting, n)
-			default: // never begun
-			}
-		})
+		l.inbox.postUnbounded(func(election.Instant) { delete(l.waiting, r.Ref) })
 		return election.Done{}, fmt.Errorf("wait for the change to be committed: %w", ctx.Err())
 	case <-l.ended:
-		select {
-		case d := <-answer:
-			return d, d.Err
-		default:
-		}
-		if l.endErr != nil {
-			return election.Done{}, l.endErr
-		}
-		return election.Done{}, reason.ErrStopping
 	}
+	select {
+	case d := <-answer:
+		return d, d.Err
+	default:
+		return election.Done{}, cmp.Or(l.endErr, reason.ErrStopping)
+	}
+}
+
+// ask has f answer on the loop's goroutine.
+func ask[T any](ctx context.Context, l *Loop, f func(now election.Instant) T) (answer T, err error) {
+	answers := make(chan T, 1)
+	if err := l.inbox.post(func(now election.Instant) { answers <- f(now) }); err != nil {
+		return answer, err
+	}
+	select {
+	case answer = <-answers:
+		return answer, nil
+	case <-l.ended:
+		return answer, reason.ErrStopping
+	case <-ctx.Done():
+		return answer, ctx.Err()
+	}
+}
+
+// Standing asks the core what it says of a member.
+func (l *Loop) Standing(ctx context.Context, id uint64) (election.Standing, error) {
+	return ask(ctx, l, func(now election.Instant) election.Standing { return l.o.Core.Standing(now, id) })
 }
 
 // Progress asks the core how far the members' logs are, as far as it knows. It
 // gives up on a loop that does not answer: the rest of the status needs none.
 func (l *Loop) Progress(ctx context.Context) (index map[uint64]uint64, committed uint64) {
-	type answer struct {
+	ctx, cancel := context.WithTimeout(ctx, durations.StatusWait)
+	defer cancel()
+	type progress struct {
 		index     map[uint64]uint64
 		committed uint64
 	}
-	got := make(chan answer, 1)
-	if l.inbox.post(func(election.Instant) {
-		index, committed := l.core.Progress()
-		got <- answer{index, committed}
-	}) != nil {
-		return nil, 0
-	}
-	ctx, cancel := context.WithTimeout(ctx, durations.StatusWait)
-	defer cancel()
-	select {
-	case a := <-got:
-		return a.index, a.committed
-	case <-ctx.Done():
-	case <-l.ended:
-	}
-	return nil, 0
+	p, _ := ask(ctx, l, func(election.Instant) (p progress) {
+		p.index, p.committed = l.o.Core.Progress()
+		return p
+	})
+	return p.index, p.committed
 }
 
 // SetPhase publishes a change of the phase.

@@ -141,7 +141,7 @@ func testLoop(c *fakeCore, s Store) *Loop {
 	alarm := &fakeAlarm{clock: clock, c: make(chan struct{}, 1)}
 	l := New(Options{Log: hclog.NewNullLogger(), Clock: clock, Alarm: alarm, AlarmC: alarm.c, Core: c, Store: s,
 		Hub: publish.NewHub(clock, &publish.View{Ring: &ring.State{}}), Events: loopEvents(), ID: 1, RingID: "r"})
-	l.effects = Effects{
+	l.o.Effects = Effects{
 		Send: func(election.Message) {}, Probe: func(election.Probe) {},
 		Relink: func(election.Relink) {}, Target: func() string { return "" },
 		RingChanged: func(*ring.State) {}, PeersChanged: func([]election.Peer) {},
@@ -168,8 +168,8 @@ func TestNothingIsToldTwiceAfterARejoin(t *testing.T) {
 		snapshot.Changes = nil
 		c := &fakeCore{state: &ring.State{}}
 		l := testLoop(c, &fakeStore{})
-		l.id, l.catchingUp = 4, true
-		w, _, err := l.hub.Subscribe(false, netip.Addr{})
+		l.o.ID, l.catchingUp = 4, true
+		w, _, err := l.o.Hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func TestNothingIsToldTwiceAfterARejoin(t *testing.T) {
 		}
 		l.Stop()
 		<-l.ended
-		l.hub.Close()
+		l.o.Hub.Close()
 		if got, want := heard(w), []string{"snapshot 7", "leader_declared 9"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
 		}
@@ -207,13 +207,13 @@ func TestTheDiskIsToldOnce(t *testing.T) {
 		}
 		l := testLoop(c, &fakeStore{})
 		changed := 0
-		l.effects.RingChanged = func(*ring.State) { changed++ }
-		first, _, err := l.hub.Subscribe(false, netip.Addr{})
+		l.o.Effects.RingChanged = func(*ring.State) { changed++ }
+		first, _, err := l.o.Hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		l.Begin()
-		second, v, err := l.hub.Subscribe(false, netip.Addr{})
+		second, v, err := l.o.Hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,7 +224,7 @@ func TestTheDiskIsToldOnce(t *testing.T) {
 		synctest.Wait()
 		l.Stop()
 		<-l.ended
-		l.hub.Close()
+		l.o.Hub.Close()
 		if got, want := heard(first), []string{"joined 5", "leader_declared 5"}; !slices.Equal(got, want) {
 			t.Errorf("told from the start: %q, want %q", got, want)
 		}
@@ -252,16 +252,16 @@ func TestTheClaimEndsWithTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := testLoop(&fakeCore{term: 1, end: mono.Instant(1500 * time.Millisecond)}, &fakeStore{}) // the clock begins at one second
 		l.Begin()
-		if _, _, _, _, ok := l.hub.Claim(); ok {
+		if _, _, _, _, ok := l.o.Hub.Claim(); ok {
 			t.Error("it claims before the core ran")
 		}
 		go func() { _ = l.Run() }()
 		synctest.Wait()
-		if _, _, term, left, ok := l.hub.Claim(); !ok || term != 1 || left != 500*time.Millisecond {
+		if _, _, term, left, ok := l.o.Hub.Claim(); !ok || term != 1 || left != 500*time.Millisecond {
 			t.Errorf("claim %d for %v, %v; want 1 for 500ms", term, left, ok)
 		}
 		testwait.Virtual(500 * time.Millisecond) // nobody tells the loop
-		if _, _, _, _, ok := l.hub.Claim(); ok {
+		if _, _, _, _, ok := l.o.Hub.Claim(); ok {
 			t.Error("it claims although its lease is over")
 		}
 		l.Stop()
@@ -277,7 +277,7 @@ func TestTheLeaderIsToldWhileThereIsProof(t *testing.T) {
 		c := &fakeCore{term: 1, leaderEnd: mono.Instant(1500 * time.Millisecond)} // the clock begins at one second
 		c.state = &ring.State{RingID: "r", Epoch: 1, Term: 1, Members: []ring.Member{{ID: 1, Name: "n1"}}}
 		l := testLoop(c, &fakeStore{})
-		w, _, err := l.hub.Subscribe(false, netip.Addr{})
+		w, _, err := l.o.Hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -285,11 +285,11 @@ func TestTheLeaderIsToldWhileThereIsProof(t *testing.T) {
 		go func() { _ = l.Run() }()
 		turn := func() { _ = l.inbox.post(func(election.Instant) {}); synctest.Wait() }
 		turn()
-		if _, m, ok := l.hub.Leader(); !ok || m.Name != "n1" {
+		if _, m, ok := l.o.Hub.Leader(); !ok || m.Name != "n1" {
 			t.Errorf("with proof it says that %q leads", m.Name)
 		}
 		testwait.Virtual(500 * time.Millisecond) // nobody tells the loop
-		if _, m, ok := l.hub.Leader(); ok {
+		if _, m, ok := l.o.Hub.Leader(); ok {
 			t.Errorf("without proof it says that %q leads", m.Name)
 		}
 		turn()
@@ -299,7 +299,7 @@ func TestTheLeaderIsToldWhileThereIsProof(t *testing.T) {
 		turn()
 		l.Stop()
 		<-l.ended
-		l.hub.Close()
+		l.o.Hub.Close()
 		if got, want := heard(w), []string{"joined 1", "leader_lost 1", "snapshot 1"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
 		}
@@ -312,7 +312,7 @@ func TestASlowDiskHoldsUpNobody(t *testing.T) {
 		s := &fakeStore{gate: make(chan error)}
 		l := testLoop(c, s)
 		var sent int
-		l.effects.Send = func(election.Message) { sent++ }
+		l.o.Effects.Send = func(election.Message) { sent++ }
 		go func() { _ = l.Run() }()
 		_ = l.inbox.post(func(election.Instant) {
 			c.emit(election.Persist{Seq: 1, Sync: true}, election.Send{})
@@ -450,7 +450,7 @@ func TestTheCoreKnowsThatTheMonitorIsMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &fakeCore{}
 		l := testLoop(c, &fakeStore{})
-		w, _, err := l.hub.Subscribe(false, netip.Addr{})
+		w, _, err := l.o.Hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -461,7 +461,7 @@ func TestTheCoreKnowsThatTheMonitorIsMissing(t *testing.T) {
 		}
 		l.Stop()
 		<-l.ended
-		l.hub.Close()
+		l.o.Hub.Close()
 		if want := []string{"monitor runs: false", "monitor runs: true"}; !slices.Equal(c.calls, want) {
 			t.Errorf("the core is told %q, want %q", c.calls, want)
 		}

@@ -23,8 +23,8 @@ func TestWhatIsGivenUpIsUnreadableBeforeMessagesLeave(t *testing.T) {
 		l.Begin()
 		type readable struct{ claim, leader bool }
 		var whenSent []readable
-		l.effects.Send = func(election.Message) {
-			v, now, _, _, ok := l.hub.Claim()
+		l.o.Effects.Send = func(election.Message) {
+			v, now, _, _, ok := l.o.Hub.Claim()
 			_, led := v.Leader(now)
 			whenSent = append(whenSent, readable{ok, led})
 		}
@@ -57,10 +57,10 @@ func TestMessagesDoNotWaitForTheView(t *testing.T) {
 		l := testLoop(c, &fakeStore{})
 		l.Begin()
 		var epochs []uint64
-		note := func() { epochs = append(epochs, l.hub.Load().Ring.Epoch) }
-		l.effects.Send = func(election.Message) { note() }
-		l.effects.Suspected = func(uint64, bool) { note() }
-		l.effects.PeersChanged = func([]election.Peer) { note() }
+		note := func() { epochs = append(epochs, l.o.Hub.Load().Ring.Epoch) }
+		l.o.Effects.Send = func(election.Message) { note() }
+		l.o.Effects.Suspected = func(uint64, bool) { note() }
+		l.o.Effects.PeersChanged = func([]election.Peer) { note() }
 		go func() { _ = l.Run() }()
 		_ = l.inbox.post(func(election.Instant) {
 			c.state = &ring.State{RingID: "r", Epoch: 7, Members: c.state.Members}
@@ -81,8 +81,8 @@ func TestTheLogComesLast(t *testing.T) {
 		c := &fakeCore{}
 		l := testLoop(c, &fakeStore{})
 		lines := make(lineCount, 16)
-		l.log = hclog.New(&hclog.LoggerOptions{Output: lines})
-		w, _, err := l.hub.Subscribe(false, netip.Addr{})
+		l.o.Log = hclog.New(&hclog.LoggerOptions{Output: lines})
+		w, _, err := l.o.Hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}

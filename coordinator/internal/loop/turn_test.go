@@ -40,20 +40,20 @@ func TestAWatcherOfAMomentWithoutProofIsToldOfTheLeader(t *testing.T) {
 		turn := func() { _ = l.inbox.post(func(election.Instant) {}); synctest.Wait() }
 		turn()
 		testwait.Virtual(600 * time.Millisecond)
-		w, v, err := l.hub.Subscribe(false, netip.Addr{})
+		w, v, err := l.o.Hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !v.Lapsed(l.clock()) {
+		if !v.Lapsed(l.o.Clock()) {
 			t.Error("the view knows a leader although the proof has run out")
 		}
-		l.hub.Unsure.Store(true) // as its stream does
+		l.o.Hub.Unsure.Store(true) // as its stream does
 		c.leaderEnd = 0
 		turn()
 		turn()
 		l.Stop()
 		<-l.ended
-		l.hub.Close()
+		l.o.Hub.Close()
 		if got, want := heard(w), []string{"snapshot 1"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
 		}
@@ -66,7 +66,7 @@ func toldAfter(t *testing.T, c *fakeCore, turns ...func()) []string {
 	t.Helper()
 	l := testLoop(c, &fakeStore{})
 	l.Begin()
-	w, _, err := l.hub.Subscribe(false, netip.Addr{})
+	w, _, err := l.o.Hub.Subscribe(false, netip.Addr{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +77,6 @@ func toldAfter(t *testing.T, c *fakeCore, turns ...func()) []string {
 	}
 	l.Stop()
 	<-l.ended
-	l.hub.Close()
+	l.o.Hub.Close()
 	return heard(w)
 }

@@ -74,17 +74,8 @@ func (w *writer) run() {
 		// keeps its processor: with one processor they would wait for the disk.
 		runtime.Gosched()
 		group = append(group[:0], p)
-	more:
-		for len(group) < persistsQueued {
-			select {
-			case next, ok := <-w.queue:
-				if !ok {
-					break more
-				}
-				group = append(group, next)
-			default:
-				break more
-			}
+		for len(group) < persistsQueued && len(w.queue) > 0 {
+			group = append(group, <-w.queue)
 		}
 		if err := w.save(group); err != nil {
 			w.fail(err)
