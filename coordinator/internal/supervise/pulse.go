@@ -75,8 +75,8 @@ func (s *Supervisor) Beat(pid int) {
 }
 
 // attend waits until the monitor has ended, or was silent for too long and was
-// killed, and returns why; over is false if ctx ended before.
-func (s *Supervisor) attend(ctx context.Context, p *os.Process, ended <-chan error) (err error, over bool) {
+// killed, and returns why; nil if ctx ended before.
+func (s *Supervisor) attend(ctx context.Context, p *os.Process, ended <-chan error) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -85,9 +85,9 @@ func (s *Supervisor) attend(ctx context.Context, p *os.Process, ended <-chan err
 			if err == nil {
 				err = errors.New("exit status 0")
 			}
-			return fmt.Errorf("its process ended: %w", err), true
+			return fmt.Errorf("its process ended: %w", err)
 		case <-ctx.Done():
-			return nil, false
+			return nil
 		case <-timer.C:
 		}
 		now := monotime.Now()
@@ -104,7 +104,7 @@ func (s *Supervisor) attend(ctx context.Context, p *os.Process, ended <-chan err
 		case <-ended:
 		case <-time.After(durations.MonitorStop): // it hangs in the kernel, and ends when it comes back
 		}
-		return fmt.Errorf("%w: silent for %v", errSilent, since.Round(time.Millisecond)), true
+		return fmt.Errorf("%w: silent for %v", errSilent, since.Round(time.Millisecond))
 	}
 }
 
@@ -116,12 +116,6 @@ func (s *Supervisor) Why() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.missing
-}
-
-func (s *Supervisor) setMissing(why string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.setMissingLocked(why)
 }
 
 // setMissingLocked tells when a monitor is missed, and when there is one again.

@@ -1,11 +1,13 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/monotime"
@@ -34,6 +37,9 @@ type Supervisor struct {
 	o       Options
 	reserve fdReserve
 
+	// starting is held while a monitor is being started, until it is process.
+	starting sync.Mutex
+
 	mu sync.Mutex
 	// missing is why no monitor runs; empty while one does, or is new.
 	missing string
@@ -43,13 +49,10 @@ type Supervisor struct {
 	// process and sender are the present monitor's; nil between two.
 	process *os.Process
 	sender  *queue.Sender
-	// starting is closed when a monitor that is being started is process.
-	starting chan struct{}
 	// registered is true once the monitor takes SIGUSR1: before, the signal
 	// would end it.
 	registered bool
-	target     string
-	// detour is whom the monitor was sent to in place of target's.
+	// detour is whom the monitor was sent to in place of the link's target.
 	detour detour
 	// late sends link later; nil if the monitor has it.
 	late *time.Timer
@@ -91,7 +94,9 @@ func (s *Supervisor) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.setMissing(err.Error())
+		s.mu.Lock()
+		s.setMissingLocked(err.Error())
+		s.mu.Unlock()
 		lived := time.Since(began)
 		if lived >= durations.MonitorLived {
 			attempt = 1
@@ -103,15 +108,13 @@ func (s *Supervisor) Run(ctx context.Context) {
 			level, what = hclog.Error, "monitor cannot be started, the leader watches in its place meanwhile; it is tried again"
 		}
 		s.o.Logger.Log(level, what, "error", err, "elapsed", lived, "attempt", attempt, "pause", pause)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if !connect.Wait(ctx, pause) {
 			return
 		}
 	}
 }
 
-// once runs one monitor and returns why it ended.
+// once runs one monitor and returns why it ended, nil if ctx did first.
 func (s *Supervisor) once(ctx context.Context) error {
 	if len(s.o.Command) == 0 {
 		return fmt.Errorf("%w: no command is set", errNotStarted)
@@ -132,7 +135,8 @@ func (s *Supervisor) once(ctx context.Context) error {
 	}
 	cmd.ExtraFiles = []*os.File{file} // descriptor 3
 	cmd.Stderr = os.Stderr
-	cmd.Env = withoutNotifySocket(os.Environ())
+	// Or systemd would take the monitor's word for ours.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "NOTIFY_SOCKET=") })
 	// A process group of its own: Ctrl-C on a terminal is for the coordinator,
 	// which still needs its monitor while it leaves. No Pdeathsig: the monitor
 	// has to outlive us.
@@ -140,10 +144,7 @@ func (s *Supervisor) once(ctx context.Context) error {
 	// Not under the lock: a start takes milliseconds, and the event loop may
 	// have a new link meanwhile. A monitor that registers before we have noted
 	// its pid waits for that.
-	starting := make(chan struct{})
-	s.mu.Lock()
-	s.starting = starting
-	s.mu.Unlock()
+	s.starting.Lock()
 	err = cmd.Start()
 	_ = file.Close() // or we would never see the monitor's end
 	s.mu.Lock()
@@ -152,9 +153,8 @@ func (s *Supervisor) once(ctx context.Context) error {
 		s.pulse.begin(monotime.Now())
 		_ = s.sendLocked(s.link)
 	}
-	s.starting = nil
-	close(starting)
 	s.mu.Unlock()
+	s.starting.Unlock()
 	if err != nil {
 		_ = sender.Close()
 		return startError(err)
@@ -166,22 +166,20 @@ func (s *Supervisor) once(ctx context.Context) error {
 
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	err, over := s.attend(ctx, cmd.Process, ended)
-	if over {
-		s.forget()
-		_ = sender.Close()
-		_ = os.Remove(s.o.PidFile)
-		return err
-	}
+	err = s.attend(ctx, cmd.Process, ended)
 	s.mu.Lock()
 	quiet, patience := s.quiet, min(durations.MonitorStop, time.Until(s.deadline))
 	s.mu.Unlock()
-	if !quiet {
+	if err == nil && !quiet {
 		// The wait above goes on until this process ends, which is now.
-		return ctx.Err()
+		return nil
 	}
 	s.forget()
 	_ = sender.Close()
+	defer os.Remove(s.o.PidFile)
+	if err != nil {
+		return err
+	}
 	// The end of the queue ends it too, but not before it has made sure.
 	_ = cmd.Process.Signal(unix.SIGTERM)
 	select {
@@ -191,8 +189,7 @@ func (s *Supervisor) once(ctx context.Context) error {
 		_ = cmd.Process.Kill()
 		<-ended
 	}
-	_ = os.Remove(s.o.PidFile)
-	return ctx.Err()
+	return nil
 }
 
 func (s *Supervisor) forget() {
@@ -200,17 +197,12 @@ func (s *Supervisor) forget() {
 	defer s.mu.Unlock()
 	s.process, s.sender, s.registered = nil, nil, false
 	s.detour = detour{} // the next monitor knows nothing of it
-	s.target = targetName(s.link)
 }
 
 // Register notes that the monitor with the pid listens to us.
 func (s *Supervisor) Register(pid int) error {
-	s.mu.Lock()
-	starting := s.starting
-	s.mu.Unlock()
-	if starting != nil {
-		<-starting // a fork and an exec
-	}
+	s.starting.Lock() // for a fork and an exec
+	defer s.starting.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.process == nil || s.process.Pid != pid {
@@ -241,7 +233,6 @@ func (s *Supervisor) SetLink(link *localv1.Link, urgent bool) {
 	defer s.mu.Unlock()
 	urgent = urgent || s.detour.name != ""
 	s.link, s.detour = link, detour{}
-	s.target = targetName(link)
 	switch {
 	case urgent:
 		_ = s.sendLocked(link) // logged; the next monitor is given it again
@@ -254,8 +245,10 @@ func (s *Supervisor) SetLink(link *localv1.Link, urgent bool) {
 func (s *Supervisor) Target() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.target
+	return s.targetLocked()
 }
+
+func (s *Supervisor) targetLocked() string { return cmp.Or(s.detour.name, targetName(s.link)) }
 
 // sendLate sends the link that is due, unless a later one was sent.
 func (s *Supervisor) sendLate() {
@@ -275,8 +268,8 @@ func (s *Supervisor) Redial() (string, error) {
 	}
 	link := proto.CloneOf(s.link)
 	link.Redial = true
-	s.target, s.detour = targetName(link), detour{}
-	return s.target, s.sendLocked(link)
+	s.detour = detour{}
+	return s.targetLocked(), s.sendLocked(link)
 }
 
 // Dismiss tells the monitor that there is nothing to certify and nobody to
@@ -314,7 +307,7 @@ func (s *Supervisor) Idle() {
 
 func (s *Supervisor) emptyLocked() {
 	empty := &localv1.Link{Epoch: s.link.GetEpoch(), Term: s.link.GetTerm(), RingId: s.link.GetRingId(), Cluster: s.link.GetCluster()}
-	s.link, s.target, s.detour = empty, "", detour{}
+	s.link, s.detour = empty, detour{}
 	_ = s.sendLocked(empty)
 }
 
@@ -349,17 +342,6 @@ func targetName(l *localv1.Link) string {
 		return s[0].GetName()
 	}
 	return ""
-}
-
-// withoutNotifySocket keeps systemd from taking the monitor's word for ours.
-func withoutNotifySocket(env []string) []string {
-	out := make([]string, 0, len(env))
-	for _, e := range env {
-		if !strings.HasPrefix(e, "NOTIFY_SOCKET=") {
-			out = append(out, e)
-		}
-	}
-	return out
 }
 
 // writePid writes a pid file that is never seen half.
