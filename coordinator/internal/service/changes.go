@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -23,11 +24,10 @@ import (
 )
 
 // atLeader carries a change out where it has to be: here if this node leads,
-// else by forwarding it once.
-func atLeader[R any](ctx context.Context, n *Servers, forwarded bool, here func(Loop, *publish.View) (R, error), there func(context.Context, arcv1.ArcServiceClient) (R, error)) (R, error) {
-	var none R
-	l := n.o.Loop()
-	v, leader, ok := n.o.Hub.Leader()
+// else by forwarding the call r once, whose field forwarded says that it was.
+func atLeader[Q, R any](ctx context.Context, s *Servers, r Q, forwarded *bool, here func(Loop, *publish.View) (R, error), there method[Q, R]) (none R, _ error) {
+	l := s.o.Loop()
+	v, leader, ok := s.o.Hub.Leader()
 	if l == nil {
 		return none, fmt.Errorf("%w: it is %s", reason.ErrNotJoined, v.Phase)
 	}
@@ -36,17 +36,21 @@ func atLeader[R any](ctx context.Context, n *Servers, forwarded bool, here func(
 		return none, NoLeader(v)
 	case leader.ID == v.ID:
 		return here(l, v)
-	case forwarded:
-		return none, fmt.Errorf("%w here: %s, to whom this was forwarded, thinks that %s leads; try again", membership.ErrNoLeader, n.o.Name, leader.Name)
+	case *forwarded:
+		return none, fmt.Errorf("%w here: %s, to whom this was forwarded, thinks that %s leads; try again", membership.ErrNoLeader, s.o.Name, leader.Name)
 	}
-	conn, err := n.o.Dial(ctx, leader)
+	conn, err := s.o.Dial(ctx, leader)
 	if err != nil {
 		return none, fmt.Errorf("%w that can be reached: forward to %s: %w; try again", membership.ErrNoLeader, leader.Name, err)
 	}
 	defer conn.Close()
-	r, err := there(ctx, arcv1.NewArcServiceClient(conn))
-	return r, brokeOff(leader.Name, err)
+	*forwarded = true
+	answer, err := there(arcv1.NewArcServiceClient(conn), ctx, r)
+	return answer, brokeOff(leader.Name, err)
 }
+
+// method is one of the client's of the public service.
+type method[Q, R any] = func(arcv1.ArcServiceClient, context.Context, Q, ...grpc.CallOption) (R, error)
 
 // brokeOff says in words that the one to whom a call was forwarded was lost on
 // the way. What a coordinator itself answers has a reason, and passes unchanged.
@@ -68,7 +72,7 @@ func NoLeader(v *publish.View) error {
 }
 
 // Join admits a joiner, or has the leader do so.
-func (s arcService) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.JoinResponse, error) {
+func (s *Servers) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.JoinResponse, error) {
 	onJoin, err := ring.OnJoinOf(r.GetOnJoin())
 	if err != nil {
 		return nil, fmt.Errorf("%w: join of %s: on_join: %w", ring.ErrInvalid, foreign.Quote(r.GetName()), err)
@@ -76,52 +80,48 @@ func (s arcService) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.Join
 	a := membership.Applicant{Cluster: r.GetCluster(), RingID: r.GetRingId(), Member: ring.Member{
 		Name: r.GetName(), Incarnation: r.GetIncarnation(), Addresses: r.GetAddresses(), Witness: r.GetWitness(),
 		OnJoin: onJoin, Nonce: r.GetNonce(), Version: r.GetVersion(), LogVersion: r.GetLogVersion()}}
-	v := s.n.o.Hub.Load()
-	if err := a.Check(s.n.o.Cluster, v.RingID); err != nil {
+	v := s.o.Hub.Load()
+	if err := a.Check(s.o.Cluster, v.RingID); err != nil {
 		return nil, err
 	}
-	if err := s.n.reachOf(ctx, a); err != nil {
+	if err := s.reachOf(ctx, a); err != nil {
 		return nil, err
 	}
-	_, led := v.Leader(s.n.o.Clock())
+	_, led := v.Leader(s.o.Clock())
 	if id, ok := a.Known(v.Ring, led); ok {
-		return s.n.joinedAs(id), nil
+		return s.joinedAs(id), nil
 	}
-	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l Loop, _ *publish.View) (*arcv1.JoinResponse, error) {
-			d, err := l.Request(ctx, election.Request{Join: &ring.Join{Member: a.Member}})
-			if err != nil {
-				return nil, err
-			}
-			return s.n.joinedAs(d.ID), nil
-		},
-		func(ctx context.Context, c arcv1.ArcServiceClient) (*arcv1.JoinResponse, error) {
-			r.Forwarded = true
-			return c.Join(ctx, r)
-		})
+	return atLeader(ctx, s, r, &r.Forwarded, func(l Loop, _ *publish.View) (*arcv1.JoinResponse, error) {
+		d, err := l.Request(ctx, election.Request{Join: &ring.Join{Member: a.Member}})
+		if err != nil {
+			return nil, err
+		}
+		return s.joinedAs(d.ID), nil
+	}, arcv1.ArcServiceClient.Join)
 }
 
-func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.LeaveResponse, error) {
-	n := s.n
+// Leave takes a member out of the ring: this node itself, or another one that is
+// asked to.
+func (s *Servers) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.LeaveResponse, error) {
 	switch {
-	case r.GetName() == "" || r.GetName() == n.o.Name:
+	case r.GetName() == "" || r.GetName() == s.o.Name:
 		within, cancel := beforeDeadline(ctx)
 		defer cancel()
-		epoch, err := n.o.Leave(within)
+		epoch, err := s.o.Leave(within)
 		if err != nil {
 			return nil, err
 		}
 		// Run waits for this answer before it stops the server.
-		n.o.Left()
+		s.o.Left()
 		return &arcv1.LeaveResponse{Epoch: epoch}, nil
 	case r.GetForwarded(): // the member itself asks the leader
-		return atLeader(ctx, n, true, func(l Loop, v *publish.View) (*arcv1.LeaveResponse, error) {
+		return atLeader(ctx, s, r, &r.Forwarded, func(l Loop, v *publish.View) (*arcv1.LeaveResponse, error) {
 			m, err := memberNamed(v.Ring, r.GetName())
 			if err != nil {
 				return nil, err
 			}
-			n.leavers.Add(1)
-			defer n.leavers.Add(-1)
+			s.leavers.Add(1)
+			defer s.leavers.Add(-1)
 			request := election.Request{Leave: &ring.Leave{ID: m.ID}}
 			if r.GetStopping() {
 				request = election.Request{Stop: &election.Stop{ID: m.ID}}
@@ -129,16 +129,16 @@ func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Le
 			if _, err := l.Request(ctx, request); err != nil {
 				return nil, err
 			}
-			return &arcv1.LeaveResponse{Epoch: n.o.Hub.Load().Ring.Epoch}, nil
-		}, nil)
+			return &arcv1.LeaveResponse{Epoch: s.o.Hub.Load().Ring.Epoch}, nil
+		}, arcv1.ArcServiceClient.Leave)
 	}
 	// Only the member itself can leave in order: it hands over first if it
 	// leads, and it stops when it is out.
-	m, err := memberNamed(n.o.Hub.Load().Ring, r.GetName())
+	m, err := memberNamed(s.o.Hub.Load().Ring, r.GetName())
 	if err != nil {
 		return nil, err
 	}
-	conn, err := n.o.Dial(ctx, m)
+	conn, err := s.o.Dial(ctx, m)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s cannot be asked to leave: %w; if its machine is gone, use evict", reason.ErrUnreachable, m.Name, err)
 	}
@@ -147,91 +147,77 @@ func (s arcService) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Le
 	return arcv1.NewArcServiceClient(conn).Leave(ctx, r)
 }
 
-func (s arcService) Evict(ctx context.Context, r *arcv1.EvictRequest) (*arcv1.EvictResponse, error) {
-	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l Loop, v *publish.View) (*arcv1.EvictResponse, error) {
-			m, err := memberNamed(v.Ring, r.GetName())
-			if err != nil {
-				return nil, err
-			}
-			if m.ID == v.ID {
-				return nil, fmt.Errorf("%w: %s leads; use handover first, or leave", election.ErrIsLeader, m.Name)
-			}
-			e := &ring.Evict{ID: m.ID, Incarnation: m.Incarnation, Evidence: ring.Operator, By: v.ID}
-			if _, err := l.Request(ctx, election.Request{Evict: e}); err != nil {
-				return nil, err
-			}
-			return &arcv1.EvictResponse{Epoch: s.n.o.Hub.Load().Ring.Epoch}, nil
-		},
-		func(ctx context.Context, c arcv1.ArcServiceClient) (*arcv1.EvictResponse, error) {
-			r.Forwarded = true
-			return c.Evict(ctx, r)
-		})
+// Evict takes a member out of the ring that is not asked.
+func (s *Servers) Evict(ctx context.Context, r *arcv1.EvictRequest) (*arcv1.EvictResponse, error) {
+	return atLeader(ctx, s, r, &r.Forwarded, func(l Loop, v *publish.View) (*arcv1.EvictResponse, error) {
+		m, err := memberNamed(v.Ring, r.GetName())
+		if err != nil {
+			return nil, err
+		}
+		if m.ID == v.ID {
+			return nil, fmt.Errorf("%w: %s leads; use handover first, or leave", election.ErrIsLeader, m.Name)
+		}
+		e := &ring.Evict{ID: m.ID, Incarnation: m.Incarnation, Evidence: ring.Operator, By: v.ID}
+		if _, err := l.Request(ctx, election.Request{Evict: e}); err != nil {
+			return nil, err
+		}
+		return &arcv1.EvictResponse{Epoch: s.o.Hub.Load().Ring.Epoch}, nil
+	}, arcv1.ArcServiceClient.Evict)
 }
 
 // Forget drops a former member from the list of those who departed.
-func (s arcService) Forget(ctx context.Context, r *arcv1.ForgetRequest) (*arcv1.ForgetResponse, error) {
-	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l Loop, v *publish.View) (*arcv1.ForgetResponse, error) {
-			d, ok := v.Ring.DepartedByName(r.GetName())
-			if !ok {
-				if _, member := v.Ring.MemberByName(r.GetName()); member {
-					return nil, fmt.Errorf("%s is %w; only former members are forgotten: use leave or evict", r.GetName(), reason.ErrIsMember)
-				}
-				return nil, fmt.Errorf("%w, nor a former one that is listed: %s; `arc status` lists both", ring.ErrNotMember, foreign.Quote(r.GetName()))
+func (s *Servers) Forget(ctx context.Context, r *arcv1.ForgetRequest) (*arcv1.ForgetResponse, error) {
+	return atLeader(ctx, s, r, &r.Forwarded, func(l Loop, v *publish.View) (*arcv1.ForgetResponse, error) {
+		d, ok := v.Ring.DepartedByName(r.GetName())
+		if !ok {
+			if _, member := v.Ring.MemberByName(r.GetName()); member {
+				return nil, fmt.Errorf("%s is %w; only former members are forgotten: use leave or evict", r.GetName(), reason.ErrIsMember)
 			}
-			if _, err := l.Request(ctx, election.Request{Forget: &ring.Forget{IDs: []uint64{d.ID}}}); err != nil {
-				return nil, err
-			}
-			return &arcv1.ForgetResponse{Id: d.ID}, nil
-		},
-		func(ctx context.Context, c arcv1.ArcServiceClient) (*arcv1.ForgetResponse, error) {
-			r.Forwarded = true
-			return c.Forget(ctx, r)
-		})
+			return nil, fmt.Errorf("%w, nor a former one that is listed: %s; `arc status` lists both", ring.ErrNotMember, foreign.Quote(r.GetName()))
+		}
+		if _, err := l.Request(ctx, election.Request{Forget: &ring.Forget{IDs: []uint64{d.ID}}}); err != nil {
+			return nil, err
+		}
+		return &arcv1.ForgetResponse{Id: d.ID}, nil
+	}, arcv1.ArcServiceClient.Forget)
 }
 
-func (s arcService) Handover(ctx context.Context, r *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
-	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l Loop, v *publish.View) (*arcv1.HandoverResponse, error) {
-			h := &election.Handover{Why: "handover by the operator"}
-			if r.GetName() != "" {
-				m, err := memberNamed(v.Ring, r.GetName())
-				switch {
-				case err != nil:
-					return nil, err
-				case m.ID == v.ID:
-					return &arcv1.HandoverResponse{Term: v.Ring.Term, Leader: &arcv1.NodeRef{Id: m.ID, Name: m.Name}}, nil
-				case m.Witness:
-					return nil, fmt.Errorf("%w: %s is one", reason.ErrWitness, m.Name)
-				}
-				h.To = m.ID
-			}
-			if _, err := l.Request(ctx, election.Request{Handover: h}); err != nil {
+// Handover makes another member lead.
+func (s *Servers) Handover(ctx context.Context, r *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
+	return atLeader(ctx, s, r, &r.Forwarded, func(l Loop, v *publish.View) (*arcv1.HandoverResponse, error) {
+		h := &election.Handover{Why: "handover by the operator"}
+		if r.GetName() != "" {
+			m, err := memberNamed(v.Ring, r.GetName())
+			switch {
+			case err != nil:
 				return nil, err
+			case m.ID == v.ID:
+				return &arcv1.HandoverResponse{Term: v.Ring.Term, Leader: &arcv1.NodeRef{Id: m.ID, Name: m.Name}}, nil
+			case m.Witness:
+				return nil, fmt.Errorf("%w: %s is one", reason.ErrWitness, m.Name)
 			}
-			v = s.n.o.Hub.Load()
-			resp := &arcv1.HandoverResponse{Term: v.Ring.Term}
-			if m, ok := v.Ring.Leader(); ok {
-				resp.Leader = &arcv1.NodeRef{Id: m.ID, Name: m.Name}
-			}
-			return resp, nil
-		},
-		func(ctx context.Context, c arcv1.ArcServiceClient) (*arcv1.HandoverResponse, error) {
-			r.Forwarded = true
-			return c.Handover(ctx, r)
-		})
+			h.To = m.ID
+		}
+		if _, err := l.Request(ctx, election.Request{Handover: h}); err != nil {
+			return nil, err
+		}
+		v = s.o.Hub.Load()
+		resp := &arcv1.HandoverResponse{Term: v.Ring.Term}
+		if m, ok := v.Ring.Leader(); ok {
+			resp.Leader = &arcv1.NodeRef{Id: m.ID, Name: m.Name}
+		}
+		return resp, nil
+	}, arcv1.ArcServiceClient.Handover)
 }
 
 // Relink concerns the called node's own monitor and is never forwarded.
-func (s arcService) Relink(_ context.Context, r *arcv1.RelinkRequest) (*arcv1.RelinkResponse, error) {
-	n := s.n
-	l, v := n.o.Loop(), n.o.Hub.Load()
+func (s *Servers) Relink(_ context.Context, r *arcv1.RelinkRequest) (*arcv1.RelinkResponse, error) {
+	l, v := s.o.Loop(), s.o.Hub.Load()
 	if l == nil {
 		return nil, fmt.Errorf("%w: it is %s", reason.ErrNotJoined, v.Phase)
 	}
 	if r.GetTarget() == "" {
-		target, err := n.o.Monitor.Redial()
+		target, err := s.o.Monitor.Redial()
 		if err != nil {
 			return nil, err
 		}
@@ -248,7 +234,7 @@ func (s arcService) Relink(_ context.Context, r *arcv1.RelinkRequest) (*arcv1.Re
 	if err != nil {
 		return nil, err
 	}
-	from, err := n.o.Monitor.RelinkTo(n.o.Clock(), m, d)
+	from, err := s.o.Monitor.RelinkTo(s.o.Clock(), m, d)
 	if err != nil {
 		return nil, err
 	}
@@ -256,29 +242,25 @@ func (s arcService) Relink(_ context.Context, r *arcv1.RelinkRequest) (*arcv1.Re
 	return &arcv1.RelinkResponse{Epoch: v.Ring.Epoch, Target: m.Name, ForMs: uint64(d.Milliseconds())}, nil
 }
 
-func (s arcService) SetSettings(ctx context.Context, r *arcv1.SetSettingsRequest) (*arcv1.SetSettingsResponse, error) {
-	return atLeader(ctx, s.n, r.GetForwarded(),
-		func(l Loop, _ *publish.View) (*arcv1.SetSettingsResponse, error) {
-			was, err := s.changeSettings(ctx, l, r.GetChanges())
-			if err != nil {
-				return nil, err
-			}
-			v := s.n.o.Hub.Load()
-			return &arcv1.SetSettingsResponse{Settings: publish.SettingsToWire(v.Ring.Settings), Epoch: v.Ring.Epoch,
-				Notes: s.n.o.RealtimeNotes(ctx, was, v.Ring)}, nil
-		},
-		func(ctx context.Context, c arcv1.ArcServiceClient) (*arcv1.SetSettingsResponse, error) {
-			r.Forwarded = true
-			return c.SetSettings(ctx, r)
-		})
+// SetSettings changes the timing of the ring.
+func (s *Servers) SetSettings(ctx context.Context, r *arcv1.SetSettingsRequest) (*arcv1.SetSettingsResponse, error) {
+	return atLeader(ctx, s, r, &r.Forwarded, func(l Loop, _ *publish.View) (*arcv1.SetSettingsResponse, error) {
+		was, err := s.changeSettings(ctx, l, r.GetChanges())
+		if err != nil {
+			return nil, err
+		}
+		v := s.o.Hub.Load()
+		return &arcv1.SetSettingsResponse{Settings: publish.SettingsToWire(v.Ring.Settings), Epoch: v.Ring.Epoch,
+			Notes: s.o.RealtimeNotes(ctx, was, v.Ring)}, nil
+	}, arcv1.ArcServiceClient.SetSettings)
 }
 
 // changeSettings commits the changes, and returns the settings of before.
-func (s arcService) changeSettings(ctx context.Context, l Loop, changes map[string]string) (was ring.Settings, err error) {
+func (s *Servers) changeSettings(ctx context.Context, l Loop, changes map[string]string) (was ring.Settings, err error) {
 	// Two changes at once must not undo each other.
-	s.n.settingsMu.Lock()
-	defer s.n.settingsMu.Unlock()
-	was = s.n.o.Hub.Load().Ring.Settings
+	s.settingsMu.Lock()
+	defer s.settingsMu.Unlock()
+	was = s.o.Hub.Load().Ring.Settings
 	next, err := mergeSettings(was, changes)
 	if err != nil {
 		return was, err

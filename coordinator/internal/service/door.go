@@ -98,7 +98,6 @@ type guest struct {
 	*sockio.Conn
 	d    *door
 	host netip.Addr
-	once sync.Once
 
 	// Guarded by the door.
 	as      standing
@@ -123,7 +122,7 @@ func (g *guest) RemoteAddr() net.Addr { return guestAddr{g.Conn.RemoteAddr(), g}
 
 // Close is net.Conn's.
 func (g *guest) Close() error {
-	g.once.Do(func() { g.d.leave(g) })
+	g.d.leave(g)
 	return g.Conn.Close()
 }
 
@@ -192,9 +191,11 @@ func (d *door) addLocked(g *guest, n int) {
 func (d *door) leave(g *guest) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	g.left = true
-	delete(d.guests, g)
-	d.addLocked(g, -1)
+	if !g.left {
+		g.left = true
+		delete(d.guests, g)
+		d.addLocked(g, -1)
+	}
 }
 
 // leastLocked returns the guest, of those that fit, whose end costs least: one

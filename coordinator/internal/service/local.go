@@ -1,8 +1,10 @@
 package service
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc/codes"
@@ -13,14 +15,8 @@ import (
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 )
 
-// localService is what this coordinator's own monitor calls, on the unix
-// socket only.
-type localService struct {
-	localv1.UnimplementedLocalServiceServer
-	n *Servers
-}
-
-func (s localService) Monitor(stream localv1.LocalService_MonitorServer) error {
+// Monitor is what this coordinator's own monitor calls, on the unix socket only.
+func (s *Servers) Monitor(stream localv1.LocalService_MonitorServer) error {
 	first, err := stream.Recv()
 	if err != nil {
 		return err
@@ -29,45 +25,40 @@ func (s localService) Monitor(stream localv1.LocalService_MonitorServer) error {
 	if reg == nil {
 		return status.Error(codes.InvalidArgument, "the first report has to be a registration")
 	}
-	if reg.GetIncarnation() != s.n.o.Incarnation {
-		return fmt.Errorf("%w: registration for incarnation %d, this coordinator is %d", reason.ErrDenied, reg.GetIncarnation(), s.n.o.Incarnation)
+	if reg.GetIncarnation() != s.o.Incarnation {
+		return fmt.Errorf("%w: registration for incarnation %d, this coordinator is %d", reason.ErrDenied, reg.GetIncarnation(), s.o.Incarnation)
 	}
-	if err := s.n.o.Monitor.Register(int(reg.GetPid())); err != nil {
+	if err := s.o.Monitor.Register(int(reg.GetPid())); err != nil {
 		return err
 	}
-	defer s.n.o.Monitor.Unregister(int(reg.GetPid()))
-	s.n.door.recognise(stream.Context())
+	defer s.o.Monitor.Unregister(int(reg.GetPid()))
+	s.door.recognise(stream.Context())
 
 	// The event loop answers beats into this channel and must not block; a
 	// monitor that does not read is not owed an answer.
 	beats := make(chan uint64, 16)
-	sent := make(chan error, 1)
-	done := make(chan struct{})
-	go func() {
+	answering, cancel := context.WithCancel(stream.Context())
+	var answers sync.WaitGroup
+	answers.Go(func() {
 		// One that was started before the last SIGHUP has an old level; one
 		// that is not told now is with the next beat.
-		for seq := uint64(0); ; {
-			if err := stream.Send(&localv1.MonitorResponse{Seq: seq, LogLevel: levelName(s.n.o.Log)}); err != nil {
-				sent <- err
-				return
-			}
+		for seq := uint64(0); stream.Send(&localv1.MonitorResponse{Seq: seq, LogLevel: levelName(s.o.Log)}) == nil; {
 			select {
 			case seq = <-beats:
-			case <-s.n.o.LevelChanged:
+			case <-s.o.LevelChanged:
 				seq = 0
-			case <-done:
-				sent <- nil
+			case <-answering.Done():
 				return
 			}
 		}
-	}()
-	defer func() { close(done); <-sent }()
+	})
+	defer func() { cancel(); answers.Wait() }()
 	for {
 		r, err := stream.Recv()
 		if err != nil {
 			return err
 		}
-		s.n.o.Monitor.Beat(int(reg.GetPid()))
+		s.o.Monitor.Beat(int(reg.GetPid()))
 		s.report(r, beats)
 	}
 }
@@ -81,8 +72,8 @@ func levelName(log hclog.Logger) string {
 	return ""
 }
 
-func (s localService) report(r *localv1.MonitorRequest, beats chan<- uint64) {
-	l := s.n.o.Loop()
+func (s *Servers) report(r *localv1.MonitorRequest, beats chan<- uint64) {
+	l := s.o.Loop()
 	switch b := r.GetBody().(type) {
 	case *localv1.MonitorRequest_Opinion:
 		if l == nil {
@@ -93,13 +84,13 @@ func (s localService) report(r *localv1.MonitorRequest, beats chan<- uint64) {
 			err = l.Report(opinion)
 		}
 		if err != nil {
-			s.n.o.Log.Debug("report of the monitor dropped", "error", err) // it repeats a suspicion
+			s.o.Log.Debug("report of the monitor dropped", "error", err) // it repeats a suspicion
 		}
 	case *localv1.MonitorRequest_Link:
 		k := b.Link
-		s.n.o.Log.Debug("link", "peer", k.GetTargetName(), "state", strings.ToLower(strings.TrimPrefix(k.GetState().String(), "STATE_")), "epoch", k.GetEpoch(), "reason", k.GetDetail())
+		s.o.Log.Debug("link", "peer", k.GetTargetName(), "state", strings.ToLower(strings.TrimPrefix(k.GetState().String(), "STATE_")), "epoch", k.GetEpoch(), "reason", k.GetDetail())
 		if k.GetState() == localv1.LinkState_STATE_RETURNED && l != nil {
-			if from, to, changed := s.n.o.Monitor.Returned(); changed {
+			if from, to, changed := s.o.Monitor.Returned(); changed {
 				l.MonitorRelinked(from, to, false)
 			}
 		}

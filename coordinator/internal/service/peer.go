@@ -14,27 +14,22 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// peerService is what other coordinators call, and other machines' monitors
-// when they bring a certificate.
-type peerService struct {
-	peerv1.UnimplementedPeerServiceServer
-	n *Servers
+// Stream is what other coordinators call.
+func (s *Servers) Stream(stream peerv1.PeerService_StreamServer) error {
+	return s.o.ServeStream(stream)
 }
 
-func (s peerService) Stream(stream peerv1.PeerService_StreamServer) error {
-	return s.n.o.ServeStream(stream)
-}
-
-func (s peerService) Certify(_ context.Context, r *peerv1.CertifyRequest) (*peerv1.CertifyResponse, error) {
-	l, v := s.n.o.Loop(), s.n.o.Hub.Load()
+// Certify is what other machines' monitors call when they bring a certificate.
+func (s *Servers) Certify(_ context.Context, r *peerv1.CertifyRequest) (*peerv1.CertifyResponse, error) {
+	l, v := s.o.Loop(), s.o.Hub.Load()
 	switch {
 	case l == nil:
 		return nil, reason.ErrNotJoined
-	case r.GetCluster() != s.n.o.Cluster || r.GetRingId() != v.RingID:
-		return nil, fmt.Errorf("%w: certificate for ring %s of cluster %s, this is ring %q of cluster %q", membership.ErrOtherRing, foreign.Quote(r.GetRingId()), foreign.Quote(r.GetCluster()), v.RingID, s.n.o.Cluster)
+	case r.GetCluster() != s.o.Cluster || r.GetRingId() != v.RingID:
+		return nil, fmt.Errorf("%w: certificate for ring %s of cluster %s, this is ring %q of cluster %q", membership.ErrOtherRing, foreign.Quote(r.GetRingId()), foreign.Quote(r.GetCluster()), v.RingID, s.o.Cluster)
 	case peerwire.CheckCertificate(r.GetCertificate()) != nil:
 		return nil, fmt.Errorf("%w: %w", ring.ErrInvalid, peerwire.CheckCertificate(r.GetCertificate()))
-	case r.GetCertificate().GetIncarnation() == s.n.o.Incarnation:
+	case r.GetCertificate().GetIncarnation() == s.o.Incarnation:
 		return nil, fmt.Errorf("%w: certificate for this very process, which runs", ring.ErrInvalid)
 	}
 	if err := l.Certify(peerwire.DecodeCertificate(r.GetCertificate())); err != nil {
@@ -43,21 +38,21 @@ func (s peerService) Certify(_ context.Context, r *peerv1.CertifyRequest) (*peer
 	return &peerv1.CertifyResponse{Id: v.ID}, nil
 }
 
-func (s peerService) AcceptFounder(_ context.Context, r *peerv1.AcceptFounderRequest) (*peerv1.AcceptFounderResponse, error) {
-	return s.n.o.AcceptFounder(r)
+// AcceptFounder is what a founder's coordinator calls.
+func (s *Servers) AcceptFounder(_ context.Context, r *peerv1.AcceptFounderRequest) (*peerv1.AcceptFounderResponse, error) {
+	return s.o.AcceptFounder(r)
 }
 
 // Standing answers for the event loop: what the core knows, and not what the
 // rest of this node has made of it by now.
-func (s peerService) Standing(ctx context.Context, r *peerv1.StandingRequest) (*peerv1.StandingResponse, error) {
-	n := s.n
-	l, v := n.o.Loop(), n.o.Hub.Load()
-	resp := &peerv1.StandingResponse{Cluster: n.o.Cluster, Self: n.o.Name, Realtime: n.o.Realtime}
+func (s *Servers) Standing(ctx context.Context, r *peerv1.StandingRequest) (*peerv1.StandingResponse, error) {
+	l, v := s.o.Loop(), s.o.Hub.Load()
+	resp := &peerv1.StandingResponse{Cluster: s.o.Cluster, Self: s.o.Name, Realtime: s.o.Realtime}
 	if l == nil || v.Ring.RingID == "" {
 		return resp, nil
 	}
 	resp.RingId, resp.SelfId = v.RingID, v.ID
-	if r.GetCluster() != n.o.Cluster || r.GetRingId() != v.RingID {
+	if r.GetCluster() != s.o.Cluster || r.GetRingId() != v.RingID {
 		return resp, nil
 	}
 	st, err := l.Standing(ctx, r.GetId())
@@ -65,7 +60,7 @@ func (s peerService) Standing(ctx context.Context, r *peerv1.StandingRequest) (*
 		return nil, err
 	}
 	standingToWire(st, resp)
-	resp.Members = publish.MembersToWire(n.o.Hub.Load())
+	resp.Members = publish.MembersToWire(s.o.Hub.Load())
 	return resp, nil
 }
 
@@ -73,19 +68,6 @@ func standingToWire(s election.Standing, r *peerv1.StandingResponse) {
 	r.Epoch, r.Member, r.Out, r.Needed, r.InTouch, r.Voters = s.Epoch, s.Member, s.Out, s.Needed, s.InTouch, s.Voters
 	r.LeaderId, r.LeaderIncarnation, r.LeaderAddresses = s.Leader, s.LeaderIncarnation, s.LeaderAddresses
 	r.Incarnation, r.Addresses = s.Incarnation, s.Addresses
-}
-
-// probeService answers pings.
-type probeService struct {
-	peerv1.UnimplementedProbeServiceServer
-	n *Servers
-}
-
-// recognise notes that a member's monitor probes on this connection.
-func (s probeService) recognise(ctx context.Context, from uint64, v *publish.View) {
-	if _, ok := v.Ring.Member(from); ok {
-		s.n.door.recognise(ctx)
-	}
 }
 
 // Probe answers from the published view, so that a probe costs no turn of the
@@ -100,31 +82,31 @@ func (s probeService) recognise(ctx context.Context, from uint64, v *publish.Vie
 // same number: no pong may be older than the time that the loop notes for it,
 // which is the first one's. A grant on a stream that is meant for somebody else
 // is not taken: an address may lead to another ring's leader.
-func (s probeService) Probe(stream peerv1.ProbeService_ProbeServer) error {
+func (s *Servers) Probe(stream peerv1.ProbeService_ProbeServer) error {
 	// One of each for the whole stream: what is sent is encoded before Send
 	// returns.
-	ping, pong := &peerv1.ProbeRequest{}, &peerv1.ProbeResponse{Incarnation: s.n.o.Incarnation, Name: s.n.o.Name, Cluster: s.n.o.Cluster}
+	ping, pong := &peerv1.ProbeRequest{}, &peerv1.ProbeResponse{Incarnation: s.o.Incarnation, Name: s.o.Name, Cluster: s.o.Cluster}
 	var ringID, toldRing string // that the stream is meant for; that was told
 	var to uint64
-	first := false // of those that say whom they are meant for
 	for {
 		if err := stream.RecvMsg(ping); err != nil {
 			return err
 		}
 		if ping.GetTo() != 0 {
-			ringID, to, first = ping.GetRingId(), ping.GetTo(), true
+			ringID, to = ping.GetRingId(), ping.GetTo()
 		}
-		v := s.n.o.Hub.Load()
+		v := s.o.Hub.Load()
 		meant := to == 0 || to == v.ID && ringID == v.RingID
-		if first && to != 0 && meant {
-			s.recognise(stream.Context(), ping.GetFromId(), v)
+		if ping.GetTo() != 0 && meant {
+			if _, member := v.Ring.Member(ping.GetFromId()); member { // its monitor probes on this connection
+				s.door.recognise(stream.Context())
+			}
 		}
-		first = false
-		if l := s.n.o.Loop(); l != nil && v.Ring.RingID != "" {
+		if l := s.o.Loop(); l != nil && v.Ring.RingID != "" {
 			if l.Stuck() > v.Ring.Settings.Detection(true) {
 				continue
 			}
-			if p, ok := peerwire.DecodePing(ping, s.n.o.Clock()); ok && meant && !l.Pinged(p) {
+			if p, ok := peerwire.DecodePing(ping, s.o.Clock()); ok && meant && !l.Pinged(p) {
 				continue
 			}
 		}

@@ -120,7 +120,7 @@ func probed(b testing.TB) (*Servers, peerv1.ProbeService_ProbeClient) {
 	}
 	n.door = newDoor(n.o.Log, budgetsFor(1024), n.memberHosts)
 	g := grpc.NewServer(transport.ServerOptions()...)
-	peerv1.RegisterProbeServiceServer(g, probeService{n: n})
+	peerv1.RegisterProbeServiceServer(g, n)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

@@ -81,6 +81,11 @@ type Options struct {
 // Servers are the two gRPC servers: one for the network, one for the unix
 // socket, which alone has the Local service.
 type Servers struct {
+	arcv1.UnimplementedArcServiceServer
+	peerv1.UnimplementedPeerServiceServer
+	peerv1.UnimplementedProbeServiceServer
+	localv1.UnimplementedLocalServiceServer
+
 	o         Options
 	tcp, unix *grpc.Server
 	door      *door
@@ -109,14 +114,14 @@ func New(o Options) *Servers {
 			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: durations.ClientKeepAliveLeast, PermitWithoutStream: true}),
 			grpc.UnaryInterceptor(unaryErrors), grpc.StreamInterceptor(streamErrors))
 		g := grpc.NewServer(opts...)
-		arcv1.RegisterArcServiceServer(g, arcService{n: s})
-		peerv1.RegisterPeerServiceServer(g, peerService{n: s})
-		peerv1.RegisterProbeServiceServer(g, probeService{n: s})
+		arcv1.RegisterArcServiceServer(g, s)
+		peerv1.RegisterPeerServiceServer(g, s)
+		peerv1.RegisterProbeServiceServer(g, s)
 		healthv1.RegisterHealthServer(g, healthService{n: s})
 		return g
 	}
 	s.tcp, s.unix = make(limits.ConnStreams), make(limits.LocalStreams)
-	localv1.RegisterLocalServiceServer(s.unix, localService{n: s})
+	localv1.RegisterLocalServiceServer(s.unix, s)
 	reflection.Register(s.tcp)
 	reflection.Register(s.unix)
 	return s

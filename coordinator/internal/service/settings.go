@@ -1,10 +1,10 @@
 package service
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,10 +19,11 @@ import (
 // every value that a profile sets is the profile's; else it is "custom". All
 // that is wrong with the changes and with their result is reported at once.
 func mergeSettings(cur ring.Settings, changes map[string]string) (ring.Settings, error) {
-	if len(changes) == 0 {
-		return cur, reason.Usagef("no setting to change; the keys are %s", strings.Join(settingKeys(), " "))
-	}
 	next := cur
+	keys, fields := settingFields(&next)
+	if len(changes) == 0 {
+		return cur, reason.Usagef("no setting to change; the keys are %s", strings.Join(keys, " "))
+	}
 	var errs []error
 	if name, ok := changes["profile"]; ok {
 		p, err := ring.ProfileSettings(name)
@@ -35,23 +36,16 @@ func mergeSettings(cur ring.Settings, changes map[string]string) (ring.Settings,
 			next = p
 		}
 	}
-	values := settingValues(next)
 	for _, key := range slices.Sorted(maps.Keys(changes)) {
 		if key == "profile" {
 			continue
 		}
-		if _, known := values[key]; !known {
-			errs = append(errs, fmt.Errorf("unknown setting %s; the keys are %s", foreign.Quote(key), strings.Join(settingKeys(), " ")))
-			continue
-		}
-		v, err := parseSetting(key, changes[key], values[key])
-		if err != nil {
+		if field, known := fields[key]; !known {
+			errs = append(errs, fmt.Errorf("unknown setting %s; the keys are %s", foreign.Quote(key), strings.Join(keys, " ")))
+		} else if err := setField(field, key, changes[key]); err != nil {
 			errs = append(errs, err)
-			continue
 		}
-		values[key] = v
 	}
-	next = fromValues(values)
 	if next.Profile != ring.CustomProfile && !isProfile(next) {
 		next.Profile = ring.CustomProfile
 	}
@@ -74,51 +68,31 @@ func isProfile(s ring.Settings) bool {
 	return s == p
 }
 
-// settingKeys are the keys of `arc config set`, the JSON names of
-// ring.Settings, in its order.
-func settingKeys() []string {
-	return []string{"profile", "leader_interval_ms", "leader_misses", "leader_grants", "interval_ms", "misses", "lease_ms", "drift_ppm",
-		"stagger_ms", "hang_after_ms", "max_voters", "grace_ms", "forget_after_s"}
+// settingFields are the fields of s by the keys of `arc config set`, which are
+// the JSON names, in order.
+func settingFields(s *ring.Settings) (keys []string, fields map[string]reflect.Value) {
+	fields = map[string]reflect.Value{}
+	for f, v := range reflect.ValueOf(s).Elem().Fields() {
+		key := f.Tag.Get("json")
+		keys, fields[key] = append(keys, key), v
+	}
+	return keys, fields
 }
 
-// parseSetting reads a value of the same kind as the present one.
-func parseSetting(key, value string, present any) (any, error) {
-	if _, ok := present.(bool); ok {
+// setField gives a setting a new value of its kind.
+func setField(field reflect.Value, key, value string) error {
+	if field.Kind() == reflect.Bool {
 		b, err := strconv.ParseBool(value)
 		if err != nil {
-			return nil, fmt.Errorf("%s = %s is not true or false", key, foreign.Quote(value))
+			return fmt.Errorf("%s = %s is not true or false", key, foreign.Quote(value))
 		}
-		return b, nil
+		field.SetBool(b)
+		return nil
 	}
 	n, err := strconv.ParseUint(value, 10, 32)
 	if err != nil {
-		return nil, fmt.Errorf("%s = %s is not a whole number from 0 to 4294967295", key, foreign.Quote(value))
+		return fmt.Errorf("%s = %s is not a whole number from 0 to 4294967295", key, foreign.Quote(value))
 	}
-	return n, nil
-}
-
-// settingValues and fromValues go by the JSON names, so that a new setting
-// needs no second list to be changeable.
-func settingValues(s ring.Settings) map[string]any {
-	b, err := json.Marshal(s)
-	if err != nil {
-		panic(fmt.Sprintf("coordinator: settings do not encode: %v", err)) // only plain fields
-	}
-	var values map[string]any
-	if err := json.Unmarshal(b, &values); err != nil {
-		panic(fmt.Sprintf("coordinator: settings do not decode: %v", err))
-	}
-	return values
-}
-
-func fromValues(values map[string]any) ring.Settings {
-	b, err := json.Marshal(values)
-	if err != nil {
-		panic(fmt.Sprintf("coordinator: settings do not encode: %v", err))
-	}
-	var s ring.Settings
-	if err := json.Unmarshal(b, &s); err != nil {
-		panic(fmt.Sprintf("coordinator: settings do not decode: %v", err))
-	}
-	return s
+	field.SetUint(n)
+	return nil
 }

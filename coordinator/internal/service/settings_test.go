@@ -78,15 +78,16 @@ func TestSettingKeysAreTheJSONNames(t *testing.T) {
 	for i := range typ.NumField() {
 		want = append(want, strings.Split(typ.Field(i).Tag.Get("json"), ",")[0])
 	}
-	if got := settingKeys(); !slices.Equal(got, want) {
+	if got, _ := settingFields(&ring.Settings{}); !slices.Equal(got, want) {
 		t.Errorf("keys %v, want %v", got, want)
 	}
 	b, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(publish.SettingsToWire(profile(t, "wan")))
-	var wire map[string]any
-	if err = errors.Join(err, json.Unmarshal(b, &wire)); err != nil {
+	own, err2 := json.Marshal(profile(t, "wan"))
+	var wire, values map[string]any
+	if err = errors.Join(err, err2, json.Unmarshal(b, &wire), json.Unmarshal(own, &values)); err != nil {
 		t.Fatal(err)
 	}
-	for key, v := range settingValues(profile(t, "wan")) {
+	for key, v := range values {
 		if got := wire[key]; got != v {
 			t.Errorf("%s goes over the wire as %v, want %v", key, got, v)
 		}
