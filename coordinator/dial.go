@@ -122,6 +122,21 @@ func (n *node) ping(ctx context.Context, addr string) (r reached, err error) {
 	return r, nil
 }
 
+// atOnce calls f for each of all, for at most limits.Questions of them at once. It
+// returns when all calls have.
+func atOnce[T any](all []T, f func(T)) {
+	var calls sync.WaitGroup
+	slots := make(chan struct{}, limits.Questions)
+	for _, x := range all {
+		slots <- struct{}{}
+		calls.Go(func() {
+			defer func() { <-slots }()
+			f(x)
+		})
+	}
+	calls.Wait()
+}
+
 // atMost bounds the addresses that are tried at once.
 func atMost(addresses []string) []string {
 	return addresses[:min(len(addresses), limits.Addresses)]

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -31,10 +33,9 @@ type entry struct {
 	id        uint64
 	ringID    string
 	recovered election.Recovered
-	// peers are whom to expect, until the ring's state says more; epoch is one
-	// that has this node as a member. A member that was restarted has neither.
+	// peers are whom to expect, until the ring's state says more; nil for a member
+	// that was restarted.
 	peers []transport.Peer
-	epoch uint64
 	// unborn: the ring had nobody but its founders, and no leader yet.
 	unborn bool
 }
@@ -53,47 +54,6 @@ func (n *node) resume(r wal.Recovered) (entry, bool, error) {
 	return entry{}, false, nil
 }
 
-// found makes a ring of this node and of those who accepted it as the founder.
-func (n *node) found(others []*discoveryv1.Node) (entry, error) {
-	profile := n.o.Profile
-	if profile == "" {
-		profile = ring.DefaultProfile
-	}
-	settings, err := ring.ProfileSettings(profile)
-	if err != nil {
-		return entry{}, reason.Usagef("--profile: %w", err)
-	}
-	f := ring.Found{
-		Cluster: n.o.Cluster, RingID: fmt.Sprintf("%016x%016x", randomID(), randomID()), Settings: settings,
-		Founder: ring.Member{Name: n.o.Name, Incarnation: n.incarnation, Addresses: n.reachedAt(), Witness: n.o.Witness, OnJoin: n.o.OnJoin, Version: n.o.Version, LogVersion: ring.LogVersion},
-	}
-	names := []string{n.o.Name}
-	for _, o := range others {
-		word := n.acceptance.of(o.Name)
-		onJoin, _ := ring.OnJoinOf(word.GetOnJoin()) // a newer one's wish is none here
-		names = append(names, o.Name)
-		f.Others = append(f.Others, ring.Member{Name: o.Name, Incarnation: o.Incarnation, Addresses: o.Addresses, Witness: o.Witness,
-			OnJoin: onJoin, Nonce: word.GetNonce(), Version: n.o.Version, LogVersion: word.GetLogVersion()})
-	}
-	if n.discovery != nil {
-		if err := n.discovery.Founding(names); err != nil {
-			return entry{}, fmt.Errorf("%w: found a ring: %w", reason.ErrStorage, err)
-		}
-	}
-	now := time.Now()
-	n.warnOfPast(now)
-	rec, err := election.Found(f, uint64(max(now.Unix(), 0)))
-	if err != nil {
-		return entry{}, fmt.Errorf("found a ring: %w", err)
-	}
-	id := wal.Identity{Cluster: n.o.Cluster, RingID: f.RingID, Name: n.o.Name, ID: 1}
-	if err := n.disk.Init(id, wal.Batch{HardState: rec.HardState, Snapshot: rec.Snapshot, Sync: true}); err != nil {
-		return entry{}, fmt.Errorf("%w: found a ring: %w", reason.ErrStorage, err)
-	}
-	n.log.Info("ring founded", "cluster", n.o.Cluster, "ring", f.RingID, "profile", profile, "names", names)
-	return entry{id: 1, ringID: f.RingID, recovered: rec}, nil
-}
-
 // enter finds a ring to be in: it founds one if it may, and else looks for one
 // until ctx ends.
 func (n *node) enter(ctx context.Context) (entry, error) {
@@ -102,24 +62,24 @@ func (n *node) enter(ctx context.Context) (entry, error) {
 		return entry{}, err
 	}
 	j := &joiner{n: n, lastRing: was}
-	if was.ringID == "" && n.discovery == nil && n.foundsAlone() {
+	if was.ringID == "" && n.discovery == nil && n.o.expect() == 1 {
 		if err := n.mayFoundAlone(); err != nil {
 			return entry{}, err
 		}
 		n.outside(publish.Founding, "")
-		if there, err := j.ringThere(ctx); err != nil || !there {
-			if err != nil {
-				return entry{}, err
-			}
+		switch there, err := j.ringThere(ctx); {
+		case err != nil:
+			return entry{}, err
+		case !there:
 			return n.found(nil)
 		}
 	}
-	if was.ringID != "" && (n.o.Bootstrap || n.o.Expect > 0) {
+	if was.ringID != "" && n.o.expect() > 0 {
 		n.log.Info("this node was in a ring, and looks for that one: it founds none while the file is there",
 			"ring", was.ringID, "file", n.lastRingPath())
 	}
 	p := publish.Joining
-	if was.ringID == "" && (n.o.Expect > 0 || n.o.Bootstrap) {
+	if was.ringID == "" && n.o.expect() > 0 {
 		p = publish.Founding
 	}
 	n.outside(p, was.ringID)
@@ -135,9 +95,6 @@ func (n *node) enter(ctx context.Context) (entry, error) {
 	n.acceptance.renew() // a later entry is another one
 	return e, err
 }
-
-// foundsAlone reports whether this node may found a ring without others.
-func (n *node) foundsAlone() bool { return n.o.Bootstrap || n.o.Expect == 1 }
 
 // expect is how many nodes discovery has to hear before this one may found. With
 // --bootstrap it listens for a ring first, as with --expect 1: the disk may be
@@ -156,35 +113,25 @@ func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 	defer cancel()
 	late := time.AfterFunc(durations.LastRingSearch, j.losePatience)
 	defer late.Stop()
-	type outcome struct {
-		resp    *arcv1.JoinResponse
-		founder *discovery.Found
-		err     error
-	}
-	ways := 0
-	outcomes := make(chan outcome, 2)
+	var searches []func(context.Context) outcome
 	if len(n.o.Join)+len(j.lastRing.addresses()) > 0 {
-		ways++
-		go func() {
-			resp, err := j.byAddresses(ctx)
-			outcomes <- outcome{resp: resp, err: err}
-		}()
+		searches = append(searches, j.byAddresses)
 	}
 	if n.discovery != nil {
-		ways++
-		go func() {
-			resp, f, err := j.byDiscovery(ctx)
-			outcomes <- outcome{resp: resp, founder: f, err: err}
-		}()
+		searches = append(searches, j.byDiscovery)
 	}
-	if ways == 0 {
+	if len(searches) == 0 {
 		return entry{}, reason.Usagef("the ring %s is to be joined again, but no member is known: name one with --join HOST:PORT", j.lastRing.ringID)
+	}
+	outcomes := make(chan outcome, len(searches))
+	for _, search := range searches {
+		go func() { outcomes <- search(ctx) }()
 	}
 	// The first outcome counts and ends the other search; but a join that was
 	// admitted meanwhile counts more than the right to found.
 	first := <-outcomes
 	cancel()
-	for range ways - 1 {
+	for range searches[1:] {
 		if other := <-outcomes; other.resp != nil && first.resp == nil {
 			first = other
 		}
@@ -199,6 +146,14 @@ func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 	}
 }
 
+// outcome is how a search ended: this node was admitted, may found a ring with
+// others, or found none for good.
+type outcome struct {
+	resp    *arcv1.JoinResponse
+	founder *discovery.Found
+	err     error
+}
+
 // joined makes the log of a member that was admitted.
 func (n *node) joined(r *arcv1.JoinResponse) (entry, error) {
 	id := wal.Identity{Cluster: n.o.Cluster, RingID: r.GetRingId(), Name: n.o.Name, ID: r.GetId()}
@@ -206,7 +161,7 @@ func (n *node) joined(r *arcv1.JoinResponse) (entry, error) {
 		return entry{}, fmt.Errorf("%w: join: %w", reason.ErrStorage, err)
 	}
 	n.log.Info("joined", "ring", r.GetRingId(), "id", r.GetId(), "epoch", r.GetEpoch(), "leader", r.GetLeader().GetName())
-	return entry{id: r.GetId(), ringID: r.GetRingId(), peers: peersOfMembers(r.GetMembers()), epoch: r.GetEpoch(),
+	return entry{id: r.GetId(), ringID: r.GetRingId(), peers: peersOfMembers(r.GetMembers()),
 		unborn: membership.Unborn(r.GetLeader() != nil, r.GetEpoch(), len(r.GetMembers()))}, nil
 }
 
@@ -223,7 +178,7 @@ type joiner struct {
 
 // byAddresses asks the addresses given by --join, and those of former fellow
 // members, in turn, until one admits this node or says that it never will.
-func (j *joiner) byAddresses(ctx context.Context) (*arcv1.JoinResponse, error) {
+func (j *joiner) byAddresses(ctx context.Context) outcome {
 	named := len(j.n.o.Join)
 	addresses := append(slices.Clone(j.n.o.Join), j.lastRing.addresses()...)
 	for round := 1; ; round++ {
@@ -236,44 +191,41 @@ func (j *joiner) byAddresses(ctx context.Context) (*arcv1.JoinResponse, error) {
 			resp, err := j.ask(ctx, []string{a})
 			switch {
 			case err == nil:
-				return resp, nil
+				return outcome{resp: resp}
 			case errors.Is(err, connect.ErrOwn) && i >= named:
 				continue // the former member has an address of this node too, as container bridges do
 			case reason.Of(err) == "OTHER_RING" && i >= named: // another one got the address
 			case reason.Of(err) == "OTHER_RING" && j.lastRing.ringID != "":
-				return nil, fmt.Errorf("join via %s: %w; to give the former ring up, remove %s", a, inWords{err}, j.n.lastRingPath())
+				return outcome{err: fmt.Errorf("join via %s: %w; to give the former ring up, remove %s", a, inWords{err}, j.n.lastRingPath())}
 			case never(err):
-				return nil, fmt.Errorf("join via %s: %w", a, inWords{err})
+				return outcome{err: fmt.Errorf("join via %s: %w", a, inWords{err})}
 			}
 			j.complain(err, a, next)
 		}
-		if err := wait(ctx, pause); err != nil {
-			return nil, err
+		if !connect.Wait(ctx, pause) {
+			return outcome{err: ctx.Err()}
 		}
 	}
 }
 
 // byDiscovery asks whomever discovery finds. It returns who founds with it if
 // this node may found.
-func (j *joiner) byDiscovery(ctx context.Context) (*arcv1.JoinResponse, *discovery.Found, error) {
+func (j *joiner) byDiscovery(ctx context.Context) outcome {
 	for round := 1; ; round++ {
 		pause := durations.JoinAgain.Pause(round)
 		f, err := j.n.discovery.Seek(ctx)
 		if err != nil {
-			return nil, nil, fmt.Errorf("look for a ring: %w", err)
+			return outcome{err: fmt.Errorf("look for a ring: %w", err)}
 		}
 		if f.Founder {
 			switch there, err := j.ringThere(ctx); {
 			case err != nil:
-				return nil, nil, err
+				return outcome{err: err}
 			case !there:
-				return nil, &f, nil
+				return outcome{founder: &f}
 			}
 			// The other search joins it; the next Seek says that nothing was founded.
-			if err := wait(ctx, durations.JoinAgain.Longest); err != nil {
-				return nil, nil, err
-			}
-			continue
+			pause = durations.JoinAgain.Longest
 		}
 		for _, addresses := range [][]string{f.LeaderAddresses, f.FromAddresses} {
 			if len(addresses) == 0 {
@@ -281,16 +233,16 @@ func (j *joiner) byDiscovery(ctx context.Context) (*arcv1.JoinResponse, *discove
 			}
 			resp, err := j.ask(ctx, addresses)
 			if err == nil {
-				return resp, nil, nil
+				return outcome{resp: resp}
 			}
 			// Another ring may answer at an address that was just reused.
 			if never(err) && status.Code(err) != codes.FailedPrecondition {
-				return nil, nil, fmt.Errorf("join the ring %s: %w", f.RingID, inWords{err})
+				return outcome{err: fmt.Errorf("join the ring %s: %w", f.RingID, inWords{err})}
 			}
 			j.complain(err, strings.Join(addresses, ", "), fmt.Sprintf("who answers in %v", pause))
 		}
-		if err := wait(ctx, pause); err != nil {
-			return nil, nil, err
+		if !connect.Wait(ctx, pause) {
+			return outcome{err: ctx.Err()}
 		}
 	}
 }
@@ -323,22 +275,21 @@ func (j *joiner) ringThere(ctx context.Context) (bool, error) {
 	n := j.n
 	asking, cancel := context.WithTimeout(ctx, durations.RingThere)
 	defer cancel()
-	rings := make(chan string, len(n.o.Join))
+	var there atomic.Bool
+	var questions sync.WaitGroup
 	for _, a := range n.o.Join {
-		go func() {
+		questions.Go(func() {
 			r, err := n.standingAt(asking, []string{a}, &peerv1.StandingRequest{Cluster: n.o.Cluster})
-			if err != nil || r.GetCluster() != n.o.Cluster || r.GetRingId() == "" {
-				rings <- ""
-				return
+			if err == nil && r.GetCluster() == n.o.Cluster && r.GetRingId() != "" {
+				n.log.Warn("a ring of this cluster is there already: it is joined, and none is founded", "ring", r.GetRingId(), "peer", r.GetSelf(), "via", a)
+				there.Store(true)
+				cancel() // one is enough
 			}
-			n.log.Warn("a ring of this cluster is there already: it is joined, and none is founded", "ring", r.GetRingId(), "peer", r.GetSelf(), "via", a)
-			rings <- r.GetRingId()
-		}()
+		})
 	}
-	for range n.o.Join {
-		if ring := <-rings; ring != "" {
-			return true, nil
-		}
+	questions.Wait()
+	if there.Load() {
+		return true, nil
 	}
 	return false, ctx.Err()
 }
@@ -364,15 +315,4 @@ func never(err error) bool {
 		return true
 	}
 	return false
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

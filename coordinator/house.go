@@ -3,26 +3,11 @@ package coordinator
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/durations"
 )
-
-// house says until when files may be made again: a server that ends removes its
-// socket, and that is no damage.
-type house struct {
-	mu   sync.Mutex
-	left bool
-}
-
-// leave ends all repairs. One that has begun takes a moment.
-func (h *house) leave() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.left = true
-}
 
 // keepHouse minds what others may do to the files of a running coordinator,
 // until ctx ends. A cleaner that empties the run directory (systemd-tmpfiles,
@@ -58,11 +43,10 @@ func (n *node) keepHouse(ctx context.Context) {
 // repairRunDir makes again what is missing of the lock, the socket and the
 // monitor's pid file.
 func (n *node) repairRunDir(ctx context.Context) (repaired bool, err error) {
-	n.house.mu.Lock()
-	defer n.house.mu.Unlock()
-	if n.house.left {
+	if !n.house.TryLock() { // this process ends
 		return false, nil
 	}
+	defer n.house.Unlock()
 	if !n.dir.held() {
 		repaired = true
 		if err := n.dir.take(); err != nil {

@@ -6,7 +6,7 @@ import "testing"
 // and nothing of the server is touched beside the one who closes it.
 func TestAProcessThatEndsRepairsNothing(t *testing.T) {
 	n := &node{} // without a run directory: a look at it would panic
-	n.house.leave()
+	n.house.Lock()
 	if repaired, err := n.repairRunDir(t.Context()); repaired || err != nil {
 		t.Errorf("repairs: %v, %v", repaired, err)
 	}

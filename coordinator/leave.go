@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -14,6 +13,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/coordinator/internal/service"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/membership"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -59,10 +59,7 @@ func (n *node) leave(ctx context.Context, stopping bool) (uint64, error) {
 			return 0, fmt.Errorf("not out of the ring: %w", err)
 		}
 		n.log.Debug("leave is tried again", "error", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(durations.LeaveAgain):
-		}
+		connect.Wait(ctx, durations.LeaveAgain)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,8 +46,10 @@ type node struct {
 	diskFailed bool
 	listeners  *listeners
 	servers    *service.Servers
-	house      house
-	transport  *transport.Transport
+	// house is held while files are made again, and from the beginning of the
+	// process's end: a server that ends removes its socket, and that is no damage.
+	house     sync.Mutex
+	transport *transport.Transport
 	// discovery is nil with NoAutodiscovery.
 	discovery *discovery.Service
 	monitor   *supervise.Supervisor
@@ -55,7 +58,7 @@ type node struct {
 	local  *hostaddr.Table
 	// place is where this node is reached.
 	place      place
-	acceptance *acceptance
+	acceptance acceptance
 	// words are those that former processes gave to founders; see wordsName.
 	words   []discovery.Word
 	foreign otherRings
@@ -78,6 +81,8 @@ type node struct {
 	leaving   atomic.Bool
 	// rejoins is set when the first membership begins; Run's own.
 	rejoins bool
+	// undo gives back what open took, the last first.
+	undo []func()
 
 	// stopping ends when the node has to stop for another reason than Run's
 	// context; its cause says why.
@@ -92,16 +97,16 @@ func newNode(o Options) *node {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	n := &node{o: o, acceptance: newAcceptance(), log: o.Logger, clock: monotime.Now, leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
+	n := &node{o: o, log: o.Logger, clock: monotime.Now, leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
 		levelChanged: make(chan struct{}, 1),
 	}
 	n.events = publish.NewEvents(publish.Identity{Name: o.Name, Cluster: o.Cluster, Version: o.Version}, time.Now, func() string { return n.monitor.Why() })
 	n.local = &hostaddr.Table{}
 	n.dialer = &connect.Dialer{Own: n.listensAt, Local: n.local}
+	n.acceptance.renew()
 	n.place.changed = make(chan struct{})
 	n.hub = publish.NewHub(n.clock, &publish.View{Phase: publish.Joining, Ring: &ring.State{}})
 	n.stopping, n.stopAs = context.WithCancelCause(context.Background())
-	n.identity.Store(&transport.Identity{Cluster: o.Cluster, Name: o.Name})
 	return n
 }
 
@@ -125,15 +130,11 @@ func (n *node) self() transport.Identity {
 
 // outside publishes that this node is no member now.
 func (n *node) outside(p publish.Phase, ringID string) {
-	if n.transport != nil {
-		// First, so that what is queued still leaves, under the old identity.
-		n.transport.SetPeers(nil)
-	}
+	// First, so that what is queued still leaves, under the old identity.
+	n.transport.SetPeers(nil)
 	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, RingID: ringID})
 	n.hub.Publish(&publish.View{Phase: p, RingID: ringID, Ring: &ring.State{}}, nil)
-	if n.transport != nil {
-		n.transport.SelfChanged()
-	}
+	n.transport.SelfChanged()
 }
 
 // become publishes this node's new identity as a member, before any message
@@ -198,14 +199,9 @@ func (n *node) tellDiscoveryWhenDue(ctx context.Context) {
 			return
 		case <-n.discoveryTold:
 		}
-		if told { // nobody waits for the first word longer than needed
-			pause := time.NewTimer(durations.Idle)
-			select {
-			case <-ctx.Done():
-				pause.Stop()
-				return
-			case <-pause.C:
-			}
+		// Nobody waits for the first word longer than needed.
+		if told && !connect.Wait(ctx, durations.Idle) {
+			return
 		}
 		v, l, ok := n.hub.Leader()
 		if v.ID == 0 {

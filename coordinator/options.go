@@ -1,10 +1,18 @@
 package coordinator
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/discovery"
+	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -59,3 +67,72 @@ type Options struct {
 	// ReloadLogLevel is called at SIGHUP to reload the level; may be nil.
 	ReloadLogLevel func() error
 }
+
+// Validate returns everything that is wrong with the options, joined; it wraps
+// ErrUsage.
+func (o *Options) Validate() error {
+	var errs []error
+	bad := func(is bool, format string, args ...any) {
+		if is {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	errs = append(errs, foreign.CheckName("--name", o.Name), foreign.CheckName("--cluster", o.Cluster))
+	bad(len(o.Bind) == 0, "--bind is empty")
+	for _, a := range o.Bind {
+		bad(!a.IsValid(), "--bind holds an address that is none")
+		bad(a.IsValid() && !a.IsLoopback() && !o.Insecure,
+			"--bind %s can be reached from other machines, and there is no secret: give --insecure if everybody who reaches port %d may change the ring, or bind a loopback address", a, o.Port)
+	}
+	bad(o.Port < 0 || o.Port > 65535, "--port %d is not from 0 to 65535", o.Port)
+	bad(o.DataDir == "", "--data-dir is empty")
+	bad(o.RunDir == "", "--run-dir is empty")
+	bad(o.Bootstrap && o.Expect > 0, "--bootstrap founds alone, --expect %d with others: give one of them", o.Expect)
+	bad(o.Expect < 0 || o.Expect > limits.Founders, "--expect %d is not from 0 to %d", o.Expect, limits.Founders)
+	bad(o.Expect > 1 && o.NoAutodiscovery,
+		"--expect %d needs discovery: with --no-autodiscovery, start one node with --bootstrap and the others with --join", o.Expect)
+	bad(o.NoAutodiscovery && !o.Bootstrap && len(o.Join) == 0 && o.Expect != 1,
+		"--no-autodiscovery needs --join HOST:PORT of a member, or --bootstrap to found a ring")
+	for _, a := range o.Join {
+		err := foreign.CheckAddress(a)
+		bad(err != nil, "--join: %w", err)
+	}
+	if o.Profile != "" {
+		_, err := ring.ProfileSettings(o.Profile)
+		bad(err != nil, "--profile: %w", err)
+	}
+	bad(o.OnJoin != "" && o.OnJoin != ring.Stay && o.OnJoin != ring.Lead, "--on-join %s is neither stay nor lead", foreign.Quote(string(o.OnJoin)))
+	bad(o.Witness && o.OnJoin == ring.Lead, "--witness and --on-join lead: a witness never leads")
+	bad(o.Witness && o.Bootstrap, "--witness and --bootstrap: a ring cannot be founded by a member that never leads")
+	bad(o.Witness && o.Expect == 1, "--witness and --expect 1: a ring cannot be founded by a member that never leads")
+	bad(len(o.MonitorCommand) == 0, "no monitor command")
+	if err := errors.Join(errs...); err != nil {
+		return reason.Usagef("%w", err)
+	}
+	return nil
+}
+
+func discoveryError(err error) error {
+	err = fmt.Errorf("start discovery: %w; --no-autodiscovery with --join does without", err)
+	if errors.Is(err, discovery.ErrOptions) {
+		return reason.Usagef("%w", err)
+	}
+	return err
+}
+
+// exposed reports whether other machines reach this node without any proof of
+// who they are.
+func (o *Options) exposed() bool {
+	return slices.ContainsFunc(o.Bind, func(a netip.Addr) bool { return !a.IsLoopback() })
+}
+
+func joinAddrs(bind []netip.Addr) string {
+	texts := make([]string, len(bind))
+	for i, a := range bind {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, ",")
+}
+
+// ErrUsage: the options contradict themselves or what is on the disk.
+var ErrUsage = reason.ErrUsage

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/arc-ring/arc/coordinator/internal/loop"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/limits"
@@ -169,9 +171,7 @@ func (n *node) moved(from, to []string) {
 	if n.discovery != nil {
 		n.discovery.SetAddresses(to)
 	}
-	if l := n.loop.Load(); l != nil {
-		l.Readdress(to)
-	}
+	toLoop(n, (*loop.Loop).Readdress)(to)
 }
 
 // awaitAddress waits until this node has an address that others can be told.
@@ -195,7 +195,7 @@ func (n *node) awaitAddress(ctx context.Context) error {
 // it may have moved, or not know that this node did. A member that has just died
 // is evicted sooner: a hello of each survivor would only delay the failover.
 func (n *node) announceWhileApart(ctx context.Context) {
-	for wait(ctx, durations.ApartHello) == nil {
+	for connect.Wait(ctx, durations.ApartHello) {
 		if n.loop.Load() != nil && n.transport.Apart(durations.ApartHello) {
 			n.discovery.Announce()
 		}

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/arc-ring/arc/internal/durations"
-	"github.com/arc-ring/arc/internal/limits"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -60,30 +59,22 @@ func (n *node) withoutRealtime(ctx context.Context, s *ring.State) (without, sil
 	ctx, cancel := context.WithTimeout(ctx, durations.RealtimeWait)
 	defer cancel()
 	var mu sync.Mutex
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, limits.Questions)
-	for _, m := range s.Members {
-		if m.Name == n.o.Name {
-			if !n.o.Realtime {
-				without = append(without, m.Name)
-			}
-			continue
+	atOnce(s.Members, func(m ring.Member) {
+		realtime, err := n.o.Realtime, error(nil)
+		if m.Name != n.o.Name {
+			var r *peerv1.StandingResponse
+			r, err = n.standingOf(ctx, m)
+			realtime = r.GetRealtime()
 		}
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			r, err := n.standingOf(ctx, m)
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case err != nil:
-				silent = append(silent, m.Name)
-			case !r.GetRealtime():
-				without = append(without, m.Name)
-			}
-		})
-	}
-	wg.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err != nil:
+			silent = append(silent, m.Name)
+		case !realtime:
+			without = append(without, m.Name)
+		}
+	})
 	slices.Sort(without)
 	slices.Sort(silent)
 	return without, silent

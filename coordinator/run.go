@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -79,16 +81,24 @@ func interruptible(ctx context.Context, f func() error) error {
 // back what was taken.
 func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 	o := &n.o
-	if err := o.checkInterfaces(); err != nil {
-		return recovered, err
+	if !o.NoAutodiscovery { // a wrong --interface is refused before any directory is made
+		if err := discovery.CheckInterfaces(o.Interfaces); err != nil {
+			return recovered, discoveryError(err)
+		}
 	}
 	if n.dir, err = lockRunDir(o.RunDir); err != nil {
 		return recovered, err
 	}
+	n.undo = append(n.undo, n.dir.unlock)
 	n.disk, recovered, err = wal.Open(o.DataDir, wal.Options{Cluster: o.Cluster, Name: o.Name, Logger: n.log.Named(logging.Storage)})
 	if err != nil {
 		return recovered, fmt.Errorf("open data directory: %w", err)
 	}
+	n.undo = append(n.undo, func() {
+		if err := n.disk.Close(); err != nil && !n.diskFailed {
+			n.log.Error("log not closed", "error", err)
+		}
+	})
 	if err := n.drawIncarnation(); err != nil {
 		return recovered, err
 	}
@@ -96,6 +106,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 	if n.listeners, err = listen(ctx, o.Bind, o.Port, n.dir.file(socketName)); err != nil {
 		return recovered, err
 	}
+	n.undo = append(n.undo, n.listeners.close)
 	if err := n.openPlace(); err != nil {
 		return recovered, err
 	}
@@ -112,11 +123,12 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		if err != nil {
 			return recovered, discoveryError(err)
 		}
+		n.undo = append(n.undo, n.discovery.Close)
 	}
 	n.transport = transport.New(transport.Options{
 		Self:     n.self,
-		Deliver:  n.deliver,
-		PeerDown: n.peerDown,
+		Deliver:  toLoop(n, (*loop.Loop).Deliver),
+		PeerDown: toLoop(n, (*loop.Loop).Unreachable),
 		Evicted:  n.evicted,
 		Gone:     n.gone,
 		Admitted: func(ctx context.Context) { n.servers.Recognise(ctx) },
@@ -125,14 +137,11 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		Dialer: n.dialer,
 		Local:  n.local.Has,
 	})
+	n.undo = append(n.undo, n.transport.Close)
 	n.monitor = supervise.New(supervise.Options{
 		Logger: n.log.Named(logging.Monitor), Command: o.MonitorCommand, Image: o.MonitorImage,
 		Socket: n.dir.file(socketName), Incarnation: n.incarnation, PidFile: n.dir.file(monitorPidName),
-		Changed: func(missing string) {
-			if l := n.loop.Load(); l != nil {
-				l.MonitorChanged(missing)
-			}
-		},
+		Changed: toLoop(n, (*loop.Loop).MonitorChanged),
 	})
 	n.servers = service.New(service.Options{
 		Name: o.Name, Cluster: o.Cluster, Incarnation: n.incarnation, Realtime: o.Realtime,
@@ -158,24 +167,10 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 	return recovered, nil
 }
 
-// close gives back what open took and run did not.
+// close gives back what open took.
 func (n *node) close() {
-	if n.transport != nil {
-		n.transport.Close()
-	}
-	if n.discovery != nil {
-		n.discovery.Close()
-	}
-	if n.listeners != nil {
-		n.listeners.close()
-	}
-	if n.disk != nil {
-		if err := n.disk.Close(); err != nil && !n.diskFailed {
-			n.log.Error("log not closed", "error", err)
-		}
-	}
-	if n.dir != nil {
-		n.dir.unlock()
+	for _, undo := range slices.Backward(n.undo) {
+		undo()
 	}
 }
 
@@ -218,7 +213,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	}
 
 	err := n.memberships(ctx, recovered)
-	n.house.leave()
+	n.house.Lock() // for good
 
 	// Half of what is left; calls under way and peers' queues have the rest.
 	deadline := time.Now().Add((durations.Stop - durations.Leave) / 2)
@@ -334,15 +329,12 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 	}
 }
 
-func (n *node) deliver(m election.Message) {
-	if l := n.loop.Load(); l != nil {
-		l.Deliver(m)
-	}
-}
-
-func (n *node) peerDown(id uint64) {
-	if l := n.loop.Load(); l != nil {
-		l.Unreachable(id)
+// toLoop hands on to the event loop, while there is one.
+func toLoop[T any](n *node, do func(*loop.Loop, T)) func(T) {
+	return func(what T) {
+		if l := n.loop.Load(); l != nil {
+			do(l, what)
+		}
 	}
 }
 
@@ -371,4 +363,22 @@ func (n *node) reloadOnHangup(ctx context.Context) {
 		default:
 		}
 	}
+}
+
+// notifySystemd tells systemd (Type=notify) a state such as READY=1. Without
+// NOTIFY_SOCKET it does nothing.
+func notifySystemd(state string) error {
+	path := os.Getenv("NOTIFY_SOCKET")
+	if path == "" {
+		return nil
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		return fmt.Errorf("tell systemd %s: %w", state, err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte(state)); err != nil {
+		return fmt.Errorf("tell systemd %s: %w", state, err)
+	}
+	return nil
 }

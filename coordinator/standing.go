@@ -2,13 +2,14 @@ package coordinator
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
-	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/membership"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -46,13 +47,7 @@ func (q *inquirer) start() {
 func (q *inquirer) round() {
 	n, l := q.m.n, q.m.l
 	v, heard := n.hub.Load(), l.Heard()
-	said := map[string]*peerv1.StandingResponse{} // by address
-	var answers []membership.Answer
-	for _, a := range q.ask(q.rules.Places(n.known(v.Ring, q.e.peers))) {
-		said[a.address] = a.said
-		answers = append(answers, membership.Answer{At: []string{a.address}, RingID: a.said.GetRingId(), From: a.said.GetSelfId(),
-			Member: a.said.GetMember(), Members: membersFromWire(a.said.GetMembers())})
-	}
+	answers, said := q.ask(q.rules.Places(n.known(v.Ring, q.e.peers)))
 	found := q.rules.Judge(v.Ring, heard, answers)
 	if a := found.Newer; a != nil {
 		n.transport.SetPeers(peersOfMembers(said[a.At[0]].GetMembers()))
@@ -70,39 +65,29 @@ func (q *inquirer) round() {
 	}
 }
 
-// answer is what somebody said, and where.
-type answer struct {
-	address string
-	said    *peerv1.StandingResponse
-}
-
 // ask asks at each address of the places, since some may lead to somebody else,
-// and hands every answer to the core as soon as it is there.
-func (q *inquirer) ask(places [][]string) []answer {
+// and hands every answer to the core as soon as it is there. It returns the
+// answers, and what they were on the wire by address.
+func (q *inquirer) ask(places [][]string) (answers []membership.Answer, said map[string]*peerv1.StandingResponse) {
 	n, l := q.m.n, q.m.l
+	said = map[string]*peerv1.StandingResponse{}
 	var mu sync.Mutex
-	var answers []answer
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, limits.Questions)
-	for _, address := range slices.Concat(places...) {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			r, err := n.standingAt(q.m.ctx, []string{address}, &peerv1.StandingRequest{Cluster: n.o.Cluster, RingId: q.e.ringID, Id: q.e.id})
-			if err != nil {
-				n.log.Debug("a member does not say whether this node is one", "from", address, "error", err)
-				return
-			}
-			if r.GetCluster() == n.o.Cluster && r.GetRingId() == q.e.ringID {
-				l.Answered(standingFromWire(r))
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			answers = append(answers, answer{address, r})
-		})
-	}
-	wg.Wait()
-	return answers
+	atOnce(slices.Concat(places...), func(address string) {
+		r, err := n.standingAt(q.m.ctx, []string{address}, &peerv1.StandingRequest{Cluster: n.o.Cluster, RingId: q.e.ringID, Id: q.e.id})
+		if err != nil {
+			n.log.Debug("a member does not say whether this node is one", "from", address, "error", err)
+			return
+		}
+		if r.GetCluster() == n.o.Cluster && r.GetRingId() == q.e.ringID {
+			l.Answered(standingFromWire(r))
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		said[address] = r
+		answers = append(answers, membership.Answer{At: []string{address}, RingID: r.GetRingId(), From: r.GetSelfId(),
+			Member: r.GetMember(), Members: membersFromWire(r.GetMembers())})
+	})
+	return answers, said
 }
 
 // known is what this node knows of places of its ring's members; peers are those
@@ -172,4 +157,81 @@ func peersOfMembers(members []*arcv1.MemberStatus) []transport.Peer {
 		}
 	}
 	return out
+}
+
+// heldElsewhere asks, before this process says or does anything as the member
+// that its data directory holds, whether another process is that member: where
+// the directory says that the member was, and where the other members say that
+// it is. Nobody answering is no objection. A copy that reaches nobody is the
+// core's business.
+func (n *node) heldElsewhere(ctx context.Context, e entry, s *ring.State) error {
+	ctx, cancel := context.WithTimeout(ctx, durations.HeldElsewhere)
+	defer cancel()
+	var searches sync.WaitGroup
+	var mu sync.Mutex
+	var held election.Superseded
+	asked := map[string]bool{}
+	for _, a := range n.reachedAt() {
+		asked[a] = true
+	}
+	// Any other process of this member will do.
+	wanted := ring.Wanted{Cluster: n.o.Cluster, RingID: e.ringID, Name: n.o.Name, ID: e.id, Incarnation: n.incarnation}
+	// probe looks who answers at addresses that were not asked yet.
+	probe := func(addresses []string) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, a := range addresses {
+			if asked[a] {
+				continue
+			}
+			asked[a] = true
+			searches.Go(func() {
+				path := n.look(ctx, wanted, []string{a}, durations.HeldElsewhere)[0]
+				if !membership.HeldBy(wanted, path) {
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				held = election.Superseded{By: path.Answer.Incarnation, Addresses: []string{a}}
+				cancel() // one is enough
+			})
+		}
+	}
+	for _, m := range s.Members {
+		if m.ID == e.id {
+			probe(m.Addresses)
+			continue
+		}
+		searches.Go(func() { // another member may say where this one is
+			st, err := n.standingAt(ctx, m.Addresses, &peerv1.StandingRequest{Cluster: n.o.Cluster, RingId: e.ringID, Id: e.id})
+			if err != nil || st.GetRingId() != e.ringID {
+				return
+			}
+			for _, o := range st.GetMembers() {
+				if o.GetId() == e.id {
+					probe(o.GetAddresses())
+				}
+			}
+		})
+	}
+	searches.Wait()
+	if held.By == 0 {
+		return nil
+	}
+	return n.notTheMember(e, held)
+}
+
+// notTheMember is the error with which a process ends that is not the member
+// that its data directory holds. Nothing in the directory was changed.
+func (n *node) notTheMember(e entry, s election.Superseded) error {
+	who := fmt.Sprintf("member %d (%s) of ring %s", e.id, n.o.Name, e.ringID)
+	if s.Behind {
+		return fmt.Errorf("%w: the data directory %s is older than what %s has done since: it was restored from a copy, or its log was shortened; "+
+			"nothing was changed: if the ring has a leader (ask another member: arc leader), remove the directory and start again, the node then joins "+
+			"as a new member; if it has none, keep the directory and see arc recover --help",
+			election.ErrSuperseded, n.o.DataDir, who)
+	}
+	return fmt.Errorf("%w: %s runs as process %x at %s, and this one is process %x at %s: one of their data directories is a copy of the other; "+
+		"stop one of both; for this machine to be a member of its own, remove %s and start it with another --name",
+		election.ErrSuperseded, who, s.By, strings.Join(s.Addresses, ", "), n.incarnation, strings.Join(n.reachedAt(), ", "), n.o.DataDir)
 }
