@@ -31,23 +31,24 @@ func BenchmarkProbe(b *testing.B) {
 		Successors: []*localv1.Target{n.target()}, Leader: 2, LeaderIntervalMs: 2, LeaderMisses: 3, IntervalMs: 50, Misses: 4, GrantUs: 7000}
 	n.term.Store(5)
 	m.relink(monotime.Now(), link)
-	handle := func(kind eventKind) {
+	handle := func() {
 		for {
 			e := <-m.events
+			before := e.attempt.answered
 			m.handle(monotime.Now(), e)
-			if e.kind == streamDown {
-				b.Fatal(e.err)
+			if e.attempt.over {
+				b.Fatal("the stream broke")
 			}
-			if e.kind == kind {
+			if e.attempt.answered > before {
 				return
 			}
 		}
 	}
-	handle(ponged) // of the ping that is sent as soon as the stream is up
+	handle() // the answer to the ping that is sent as soon as the stream is up
 	b.ReportAllocs()
 	for b.Loop() {
 		at, _ := m.watch.NextTick()
 		m.carryOut(at, m.watch.Tick(at))
-		handle(ponged)
+		handle()
 	}
 }

@@ -3,10 +3,11 @@ package monitor
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
@@ -29,17 +30,12 @@ type certifier struct {
 	log     hclog.Logger
 	dialer  *connect.Dialer
 	targets []*localv1.Target
-	warm    map[string]*warmConn // by address
+	warm    map[string]*grpc.ClientConn // by address
 	wg      sync.WaitGroup
 }
 
-type warmConn struct {
-	cc     *grpc.ClientConn
-	cancel context.CancelFunc
-}
-
 func newCertifier(o *Options, d *connect.Dialer) *certifier {
-	return &certifier{log: o.Logger, dialer: d, warm: map[string]*warmConn{}}
+	return &certifier{log: o.Logger, dialer: d, warm: map[string]*grpc.ClientConn{}}
 }
 
 // update takes the targets from the link, and makes and drops connections.
@@ -60,12 +56,7 @@ func (c *certifier) update(ctx context.Context, l *localv1.Link) {
 			}
 		}
 	}
-	for a, w := range c.warm {
-		if !wanted[a] {
-			w.close()
-			delete(c.warm, a)
-		}
-	}
+	c.closeBut(wanted)
 }
 
 func (c *certifier) open(ctx context.Context, addr string) {
@@ -74,34 +65,36 @@ func (c *certifier) open(ctx context.Context, addr string) {
 		c.log.Error("cannot keep a connection for certificates", "peer", addr, "error", err)
 		return
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	c.warm[addr] = &warmConn{cc, cancel}
-	c.wg.Go(func() {
-		if pause(ctx, durations.CertificateSettle) {
-			keepWarm(ctx, cc)
+	c.warm[addr] = cc
+	c.wg.Go(func() { keepWarm(ctx, cc) })
+}
+
+// closeBut closes the connections that are not wanted.
+func (c *certifier) closeBut(wanted map[string]bool) {
+	maps.DeleteFunc(c.warm, func(addr string, cc *grpc.ClientConn) bool {
+		if !wanted[addr] {
+			// It may be closed already; there is nothing else to do about it.
+			_ = cc.Close()
 		}
+		return !wanted[addr]
 	})
 }
 
-func (w *warmConn) close() {
-	w.cancel()
-	// It may be closed already; there is nothing else to do about it.
-	_ = w.cc.Close()
-}
-
-// keepWarm connects, and connects again after a loss. gRPC itself dials again only
-// on a call.
+// keepWarm connects after a pause, and again after a loss, until the connection is
+// closed or ctx ends. gRPC itself dials again only on a call.
 func keepWarm(ctx context.Context, cc *grpc.ClientConn) {
-	cc.Connect()
+	wait := durations.CertificateSettle
 	for {
 		state := cc.GetState()
 		switch state {
 		case connectivity.Shutdown:
 			return
 		case connectivity.Idle:
-			if !pause(ctx, durations.CertificateReconnect) {
+			// Up to twice as long, so that the connections of a ring come apart.
+			if !connect.Wait(ctx, wait+rand.N(wait)) {
 				return
 			}
+			wait = durations.CertificateReconnect
 			cc.Connect()
 		}
 		if !cc.WaitForStateChange(ctx, state) {
@@ -110,32 +103,25 @@ func keepWarm(ctx context.Context, cc *grpc.ClientConn) {
 	}
 }
 
-// pause waits for d to twice of it, and reports whether ctx lived as long.
-func pause(ctx context.Context, d time.Duration) bool { return connect.Wait(ctx, d+rand.N(d)) }
-
 // certify sends the certificate to all targets at once, and again until all have
 // answered or ctx ends. It returns how many did not answer.
-func (c *certifier) certify(ctx context.Context, request *peerv1.CertifyRequest) (missed int) {
-	type outcome struct {
-		target *localv1.Target
-		err    error
-	}
-	outcomes := make(chan outcome)
+func (c *certifier) certify(ctx context.Context, request *peerv1.CertifyRequest) int {
+	var telling sync.WaitGroup
+	var missed atomic.Int32
 	// The first target led most recently, so it is the likeliest heir. The goroutine
 	// that is started last runs first.
 	for _, t := range slices.Backward(c.targets) {
-		go func() { outcomes <- outcome{t, c.tell(ctx, t, request)} }()
+		telling.Go(func() {
+			if err := c.tell(ctx, t, request); err != nil {
+				missed.Add(1)
+				c.log.Warn("a death certificate did not arrive", "peer", t.GetName(), "error", err)
+				return
+			}
+			c.log.Debug("a death certificate arrived", "peer", t.GetName())
+		})
 	}
-	for range c.targets {
-		o := <-outcomes
-		if o.err != nil {
-			missed++
-			c.log.Warn("a death certificate did not arrive", "peer", o.target.GetName(), "error", o.err)
-			continue
-		}
-		c.log.Debug("a death certificate arrived", "peer", o.target.GetName())
-	}
-	return missed
+	telling.Wait()
+	return int(missed.Load())
 }
 
 // tell tries all addresses of one member at once, until one takes it.
@@ -173,20 +159,17 @@ func (c *certifier) tellAt(ctx context.Context, t *localv1.Target, addr string, 
 
 // tellOnce makes sure that the target itself took the certificate: an address may
 // lead to another member.
-func (c *certifier) tellOnce(ctx context.Context, t *localv1.Target, addr string, warm *warmConn, request *peerv1.CertifyRequest) error {
-	var cc *grpc.ClientConn
+func (c *certifier) tellOnce(ctx context.Context, t *localv1.Target, addr string, cc *grpc.ClientConn, request *peerv1.CertifyRequest) (err error) {
 	try := durations.CertificateFresh
-	if warm != nil {
+	if cc != nil {
 		// If it is in back-off the call fails at once. ResetConnectBackoff would
 		// help, but it races with the connection's own goroutines.
-		cc, try = warm.cc, durations.CertificateWarm
+		try = durations.CertificateWarm
 	} else {
-		fresh, err := c.dialer.Conn(addr)
-		if err != nil {
+		if cc, err = c.dialer.Conn(addr); err != nil {
 			return err
 		}
-		defer fresh.Close()
-		cc = fresh
+		defer cc.Close()
 	}
 	ctx, cancel := context.WithTimeout(ctx, try)
 	defer cancel()
@@ -198,9 +181,6 @@ func (c *certifier) tellOnce(ctx context.Context, t *localv1.Target, addr string
 }
 
 func (c *certifier) close() {
-	for a, w := range c.warm {
-		w.close()
-		delete(c.warm, a)
-	}
+	c.closeBut(nil)
 	c.wg.Wait()
 }

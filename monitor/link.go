@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -71,7 +72,8 @@ func (m *monitor) relink(now mono.Instant, l *localv1.Link) {
 	m.link = l
 	own := l.GetSelf().GetAddresses()
 	m.selfAt.Store(&own)
-	m.hang.Configure(now, time.Duration(l.GetHangAfterMs())*time.Millisecond, beatOf(l))
+	m.hang.Configure(now, time.Duration(l.GetHangAfterMs())*time.Millisecond,
+		cmp.Or(time.Duration(l.GetBeatMs())*time.Millisecond, durations.Beat))
 	m.certifier.update(m.ctx, l)
 	from, was := m.watch.Front()
 	if old.GetRingId() != l.GetRingId() {
@@ -105,14 +107,6 @@ func (m *monitor) relink(now mono.Instant, l *localv1.Link) {
 	m.o.Logger.Debug("link taken", "epoch", l.GetEpoch(), "term", l.GetTerm(), "seq", l.GetSeq(), "to", to.Name)
 }
 
-// beatOf is how often a monitor with this link asks for a beat.
-func beatOf(l *localv1.Link) time.Duration {
-	if ms := l.GetBeatMs(); ms > 0 {
-		return time.Duration(ms) * time.Millisecond
-	}
-	return durations.Beat
-}
-
 // dialAfresh drops the stream to the front member and dials it again.
 func (m *monitor) dialAfresh(now mono.Instant, why string) {
 	front, ok := m.watch.Front()
@@ -126,14 +120,7 @@ func (m *monitor) dialAfresh(now mono.Instant, why string) {
 }
 
 func (m *monitor) logRelinked(from, to, why string) {
-	m.o.Logger.Info("relinked", "from", orNobody(from), "to", orNobody(to), "epoch", m.link.GetEpoch(), "reason", why)
-}
-
-func orNobody(name string) string {
-	if name == "" {
-		return "nobody"
-	}
-	return name
+	m.o.Logger.Info("relinked", "from", cmp.Or(from, "nobody"), "to", cmp.Or(to, "nobody"), "epoch", m.link.GetEpoch(), "reason", why)
 }
 
 func same(a, b detector.Target) bool {

@@ -3,6 +3,7 @@ package monitor
 import (
 	"context"
 	"os"
+	"sync"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
@@ -17,8 +18,7 @@ import (
 const reportsKept = 64
 
 // local keeps the stream to the own coordinator. run is its one goroutine,
-// with a second one for what comes back; report and beats belong to the
-// monitor's loop.
+// with a second one that sends; report and beats belong to the monitor's loop.
 type local struct {
 	socket      string
 	incarnation uint64
@@ -82,53 +82,40 @@ func (l *local) run(ctx context.Context) {
 // reports whether the coordinator answered anything.
 func (l *local) stream(ctx context.Context, cc *grpc.ClientConn) (registered bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	defer cancel()
 	s, err := localv1.NewLocalServiceClient(cc).Monitor(ctx)
 	if err != nil {
-		cancel()
 		return false, err
 	}
-	received := make(chan error, 1)
-	answered := false
-	go func() {
-		received <- l.receive(s, &answered)
-		cancel()
-	}()
-	err = l.send(ctx, s)
-	cancel()
-	// What the receiving side says is the cause; sending only fails with EOF.
-	if r := <-received; r != nil {
-		err = r
+	sending.Go(func() { l.send(ctx, s) })
+	beat := &localv1.MonitorResponse{}
+	for {
+		if err := s.RecvMsg(beat); err != nil {
+			return registered, err
+		}
+		registered = true
+		l.setLevel(beat.GetLogLevel())
+		select {
+		case l.beats <- beat.GetSeq():
+		default:
+			// The loop is late; it will ask for another.
+		}
 	}
-	return answered, err
 }
 
-func (l *local) send(ctx context.Context, s grpc.BidiStreamingClient[localv1.MonitorRequest, localv1.MonitorResponse]) error {
+// send ends with the stream. The receiving side learns the cause.
+func (l *local) send(ctx context.Context, s grpc.BidiStreamingClient[localv1.MonitorRequest, localv1.MonitorResponse]) {
 	err := s.Send(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Registration{
 		Registration: &localv1.Registration{Pid: int64(os.Getpid()), Incarnation: l.incarnation},
 	}})
 	for err == nil {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return
 		case r := <-l.out:
 			err = s.Send(r)
-		}
-	}
-	return err
-}
-
-func (l *local) receive(s grpc.BidiStreamingClient[localv1.MonitorRequest, localv1.MonitorResponse], answered *bool) error {
-	beat := &localv1.MonitorResponse{}
-	for {
-		if err := s.RecvMsg(beat); err != nil {
-			return err
-		}
-		*answered = true
-		l.setLevel(beat.GetLogLevel())
-		select {
-		case l.beats <- beat.GetSeq():
-		default:
-			// The loop is late; it will ask for another.
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
@@ -24,8 +27,51 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// never is later than everything.
-const never = mono.Never
+// Options is what Run needs.
+type Options struct {
+	// Queue brings the links. Run closes it.
+	Queue *queue.Receiver
+	// LocalSocket is the path of the own coordinator's unix socket.
+	LocalSocket string
+	// CoordinatorPID is the own coordinator's process.
+	CoordinatorPID int
+	// Incarnation is the own coordinator's, drawn at its start. Links of
+	// another one are refused: a certificate speaks of this one alone.
+	Incarnation uint64
+	// Logger may be nil.
+	Logger hclog.Logger
+	// Doorbell rings when a link was queued, or when an operator wants a fresh
+	// dial. Signals returns it.
+	Doorbell <-chan os.Signal
+	// CertifyFor bounds how long a certificate is handed around; 0 means durations.Certify.
+	CertifyFor time.Duration
+
+	// signals is for tests, which cannot rely on being quick.
+	signals signalOrigin
+}
+
+func (o *Options) check() error {
+	var errs []error
+	if o.Queue == nil {
+		errs = append(errs, errors.New("no queue"))
+	}
+	if o.LocalSocket == "" {
+		errs = append(errs, errors.New("no local socket"))
+	}
+	if o.CoordinatorPID < 1 {
+		errs = append(errs, fmt.Errorf("%d is no pid of a coordinator", o.CoordinatorPID))
+	}
+	if o.Doorbell == nil {
+		errs = append(errs, errors.New("no doorbell"))
+	}
+	if len(errs) > 0 {
+		return fmt.Errorf("%w: %w", ErrOptions, errors.Join(errs...))
+	}
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	return nil
+}
 
 // received is what the queue's reader hands to the loop.
 type received struct {
@@ -54,7 +100,6 @@ type monitor struct {
 	events chan event
 	// dialledDown is when the network's change last set off dials.
 	dialledDown mono.Instant
-	network     chan struct{} // links, addresses or routes of the machine changed
 	gone        chan struct{} // closed when the coordinator's process has ended
 	attempts    sync.WaitGroup
 
@@ -76,16 +121,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return errors.Join(err, o.Queue.Close())
 	}
-	if o.Doorbell == nil {
-		var stop func()
-		ctx, o.Doorbell, stop = Signals(ctx)
-		defer stop()
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	m := &monitor{
 		o: o, ctx: ctx, process: p, local: newLocal(&o), watch: detector.NewWatch(rand.Uint64()),
 		neighbours: map[uint64]*neighbour{},
-		signals:    o.signals, links: make(chan received), events: make(chan event, 256), network: make(chan struct{}, 1), gone: make(chan struct{}),
+		signals:    cmp.Or(o.signals, signalOrigin{grace: durations.DoorbellWait, belongs: durations.DoorbellBelongs}),
+		links:      make(chan received), events: make(chan event, 256), gone: make(chan struct{}),
 	}
 	m.selfAt.Store(&[]string{})
 	m.dialer = &connect.Dialer{Own: func() []string { return *m.selfAt.Load() }, Local: &hostaddr.Table{}}
@@ -97,7 +138,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 	})
 	wg.Go(m.readQueue)
-	wg.Go(func() { m.dialer.Local.Watch(ctx, o.Logger, m.networkChanged) })
+	wg.Go(func() { m.dialer.Local.Watch(ctx, o.Logger, func() { m.post(nil, m.dialDown) }) })
 	wg.Go(func() { m.local.run(ctx) })
 	defer func() {
 		cancel()
@@ -155,8 +196,6 @@ func (m *monitor) loop() error {
 			m.signals.signalled(monotime.Now())
 		case e := <-m.events:
 			m.handle(monotime.Now(), e)
-		case <-m.network:
-			m.dialDown(monotime.Now())
 		case seq := <-m.local.beats:
 			m.hang.Beat(seq)
 		case <-timer.C:
@@ -185,7 +224,7 @@ func (m *monitor) catchUp() {
 }
 
 func (m *monitor) nextWake() mono.Instant {
-	at := never
+	at := mono.Never
 	if next, ok := m.watch.NextTick(); ok {
 		at = next
 	}
@@ -291,7 +330,7 @@ func (m *monitor) finish() error {
 		Certificate: &peerv1.Certificate{Name: self.GetName(), Id: self.GetId(), Incarnation: self.GetIncarnation(), Exit: exit, Clean: clean},
 	}
 	from := monotime.Now()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), m.o.CertifyFor)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), cmp.Or(m.o.CertifyFor, durations.Certify))
 	defer cancel()
 	missed := m.certifier.certify(ctx, request)
 	m.o.Logger.Warn("certified the death of the coordinator", "node", self.GetName(), "id", self.GetId(), "reason", exit,

@@ -79,28 +79,10 @@ type attempt struct {
 
 func (a *attempt) unanswered() uint64 { return a.sent - min(a.answered, a.sent) }
 
-type eventKind int
-
-const (
-	streamUp eventKind = iota + 1
-	ponged
-	streamDown
-)
-
-// event is what an attempt tells the loop.
+// event is what happened to an attempt, or nil, and what the loop does about it.
 type event struct {
-	kind    eventKind
 	attempt *attempt
-	stream  grpc.BidiStreamingClient[peerv1.ProbeRequest, peerv1.ProbeResponse]
-	conn    net.Conn
-	// Of a pong. at is when it came: it may wait for the loop. In by a name, ring
-	// or cluster is empty if it is as in the pong before.
-	at        mono.Instant
-	seq, term uint64
-	by        ring.Answer
-	// Of a streamDown. local: the address is this machine's, and refused.
-	err   error
-	local bool
+	do      func(now mono.Instant)
 }
 
 // act does what a path's policy wants done now.
@@ -126,58 +108,70 @@ func (m *monitor) dial(n *neighbour, p *path, try uint64) {
 	a := &attempt{neighbour: n, path: p, try: try, cancel: cancel, ping: &peerv1.ProbeRequest{}}
 	p.attempts = append(p.attempts, a)
 	m.attempts.Go(func() {
-		e := m.probe(ctx, a, timeout)
+		err := m.probe(ctx, a, timeout)
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
 		cancel(nil)
-		m.post(e)
+		local := connect.Reason(err) == policy.NobodyListens && m.dialer.OnThisMachine(p.addr)
+		m.post(a, func(now mono.Instant) { m.streamDown(now, a, err, local) })
 	})
 }
 
-// post hands an event to the loop; false if the monitor ends.
-func (m *monitor) post(e event) bool {
+// post has the loop do something unless the attempt is over by then; false if the
+// monitor ends.
+func (m *monitor) post(a *attempt, do func(now mono.Instant)) bool {
 	select {
-	case m.events <- e:
+	case m.events <- event{a, do}:
 		return true
 	case <-m.ctx.Done():
 		return false
 	}
 }
 
-// probe is the life of an attempt; it returns its end.
-func (m *monitor) probe(ctx context.Context, a *attempt, timeout time.Duration) event {
-	end := func(err error) event {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
-		return event{kind: streamDown, attempt: a, err: err, local: connect.Reason(err) == policy.NobodyListens && m.dialer.OnThisMachine(a.path.addr)}
+func (m *monitor) handle(now mono.Instant, e event) {
+	if e.attempt == nil || !e.attempt.over {
+		e.do(now)
 	}
+}
+
+// probe is the life of an attempt; it returns why it ended.
+func (m *monitor) probe(ctx context.Context, a *attempt, timeout time.Duration) error {
 	late := time.AfterFunc(timeout, func() { a.cancel(errDialTook) })
 	defer late.Stop()
 	conn, err := m.dialer.Net(ctx, a.path.addr)
 	if err != nil {
-		return end(err)
+		return err
 	}
 	cc, err := m.dialer.Over(conn, a.path.addr)
 	if err != nil {
-		return end(err)
+		return err
 	}
 	defer cc.Close()
 	stream, err := peerv1.NewProbeServiceClient(cc).Probe(ctx)
 	if err != nil {
-		return end(err)
+		return err
 	}
 	if !late.Stop() {
-		return end(errDialTook)
+		return errDialTook
 	}
-	if !m.post(event{kind: streamUp, attempt: a, stream: stream, conn: conn}) {
-		return end(errDropped)
+	if !m.post(a, func(now mono.Instant) { m.streamUp(now, a, stream, conn) }) {
+		return errDropped
 	}
 	pong := &peerv1.ProbeResponse{}
 	for {
 		if err := stream.RecvMsg(pong); err != nil {
-			return end(err)
+			return err
 		}
-		m.post(event{kind: ponged, attempt: a, at: monotime.Now(), seq: pong.GetSeq(), term: pong.GetTerm(),
-			by: ring.Answer{Cluster: pong.GetCluster(), RingID: pong.GetRingId(), Name: pong.GetName(), ID: pong.GetId(), Incarnation: pong.GetIncarnation()}})
+		// It may wait for the loop.
+		at, seq, term := monotime.Now(), pong.GetSeq(), pong.GetTerm()
+		by := ring.Answer{Cluster: pong.GetCluster(), RingID: pong.GetRingId(), Name: pong.GetName(), ID: pong.GetId(), Incarnation: pong.GetIncarnation()}
+		m.post(a, func(now mono.Instant) {
+			if m.answered(now, a, by) {
+				m.carryOut(now, m.watch.Pong(at, a.neighbour.target.ID, seq, term))
+				m.logRun(a.neighbour)
+			}
+		})
 	}
 }
 
@@ -188,11 +182,15 @@ func (p *path) drop(a *attempt) {
 	p.attempts = slices.DeleteFunc(p.attempts, func(o *attempt) bool { return o == a })
 }
 
+func (p *path) dropAll() {
+	for _, a := range slices.Clone(p.attempts) {
+		p.drop(a)
+	}
+}
+
 func (n *neighbour) drop() {
 	for _, p := range n.paths {
-		for _, a := range slices.Clone(p.attempts) {
-			p.drop(a)
-		}
+		p.dropAll()
 	}
 }
 
@@ -217,7 +215,9 @@ func (n *neighbour) unsentOrUnread() bool {
 
 // open dials all addresses of a target.
 func (m *monitor) open(now mono.Instant, t detector.Target) {
-	n := &neighbour{target: t, wanted: m.wanted(t)}
+	n := &neighbour{target: t, wanted: ring.Wanted{
+		Cluster: m.link.GetCluster(), RingID: m.link.GetRingId(), Name: t.Name, ID: t.ID, Incarnation: t.Incarnation,
+	}}
 	m.neighbours[t.ID] = n
 	m.dialAll(now, n)
 	m.linkState(t, localv1.LinkState_STATE_DIALLED, strings.Join(t.Addresses, ", "))
@@ -287,47 +287,31 @@ func (m *monitor) send(a *attempt, probe detector.Action) {
 	_ = a.stream.SendMsg(p)
 }
 
-// handle takes an event of an attempt.
-func (m *monitor) handle(now mono.Instant, e event) {
-	a := e.attempt
-	if a.over {
-		return
+// streamUp takes a new stream.
+func (m *monitor) streamUp(now mono.Instant, a *attempt, stream grpc.BidiStreamingClient[peerv1.ProbeRequest, peerv1.ProbeResponse], conn net.Conn) {
+	a.stream, a.conn, a.upAt = stream, conn, now
+	if a.path.known.Outcome == ring.PathRefused {
+		a.path.known = ring.Path{}
 	}
-	switch e.kind {
-	case streamUp:
-		a.stream, a.conn, a.upAt = e.stream, e.conn, now
-		if a.path.known.Outcome == ring.PathRefused {
-			a.path.known = ring.Path{}
-		}
-		// Between two ticks: do not let it wait for the next.
-		m.send(a, m.watch.Newest(a.neighbour.target.ID))
-	case ponged:
-		m.ponged(now, a, e)
-	case streamDown:
-		a.over = true
-		a.path.attempts = slices.DeleteFunc(a.path.attempts, func(o *attempt) bool { return o == a })
-		if a.stream != nil {
-			m.broke(now, a, e.err)
-			return
-		}
-		m.dialFailed(now, a, e)
-	}
+	// Between two ticks: do not let it wait for the next.
+	m.send(a, m.watch.Newest(a.neighbour.target.ID))
 }
 
-// ponged takes an answer. It counts for the neighbour only if it is its own.
-func (m *monitor) ponged(now mono.Instant, a *attempt, e event) {
+// answered takes an answer, and reports whether it is the neighbour's own: only that
+// counts for it.
+func (m *monitor) answered(now mono.Instant, a *attempt, by ring.Answer) bool {
 	n, p := a.neighbour, a.path
 	a.answered++
-	a.heardOf(e.by)
-	if e.by.Incarnation == m.o.Incarnation && m.o.Incarnation != 0 {
+	a.heardOf(by)
+	if by.Incarnation == m.o.Incarnation && m.o.Incarnation != 0 {
 		m.leave(now, a, ring.Path{Outcome: ring.PathOwn})
-		return
+		return false
 	}
 	known := ring.Path{Outcome: ring.PathAnswered, Answer: a.by}
 	match := n.wanted.Match(a.by)
 	if match == ring.Elsewhere {
 		m.leave(now, a, known)
-		return
+		return false
 	}
 	p.known = known
 	if a.answered == 1 {
@@ -336,7 +320,7 @@ func (m *monitor) ponged(now mono.Instant, a *attempt, e event) {
 	}
 	if match != ring.Itself {
 		m.judge(now, n)
-		return
+		return false
 	}
 	if now.Sub(a.upAt) >= m.watch.Timing(n.target.ID).Interval {
 		p.conn.Proved()
@@ -345,19 +329,45 @@ func (m *monitor) ponged(now mono.Instant, a *attempt, e event) {
 		n.wasUp = true
 		m.linkState(n.target, localv1.LinkState_STATE_UP, p.addr)
 	}
-	m.carryOut(now, m.watch.Pong(e.at, n.target.ID, e.seq, e.term))
-	if m.o.Logger.IsDebug() {
-		m.logRun(n)
-	}
+	return true
 }
 
 // logRun tells how many probes in a row were missed before this answer, which
 // is how far the link was from a false alarm.
 func (m *monitor) logRun(n *neighbour) {
+	if !m.o.Logger.IsDebug() {
+		return
+	}
 	if run := m.watch.Ran(n.target.ID); run.Missed > 0 {
 		m.o.Logger.Debug("answered after missed probes", "peer", n.target.Name, "id", n.target.ID,
 			"interval", m.watch.Timing(n.target.ID).Interval, "missed", run.Missed, "counted", run.Counted, "elapsed", run.Silence)
 	}
+}
+
+// streamDown takes the end of an attempt: err says why, and local that this machine
+// refused it at an address of its own.
+func (m *monitor) streamDown(now mono.Instant, a *attempt, err error, local bool) {
+	n, p := a.neighbour, a.path
+	a.over = true
+	p.attempts = slices.DeleteFunc(p.attempts, func(o *attempt) bool { return o == a })
+	if a.stream != nil {
+		m.broke(now, a, err)
+		return
+	}
+	why := connect.Reason(err)
+	if why == policy.Own {
+		m.leave(now, a, ring.Path{Outcome: ring.PathOwn})
+		return
+	}
+	p.known = ring.Path{}
+	if why == policy.NobodyListens {
+		p.known = ring.Path{Outcome: ring.PathRefused, Local: local}
+	}
+	p.conn.Rules = rules(m.watch.Timing(n.target.ID))
+	p.conn.Failed(now, a.try, why)
+	m.o.Logger.Debug("a probe stream cannot be had", "peer", n.target.Name, "address", p.addr, "attempt", p.conn.Failures(),
+		"refused", why == policy.NobodyListens, "error", err)
+	m.judge(now, n)
 }
 
 // broke takes the end of a stream that was up: it is dialled again at once, unless
@@ -378,27 +388,9 @@ func (m *monitor) broke(now mono.Instant, a *attempt, err error) {
 	}
 }
 
-func (m *monitor) dialFailed(now mono.Instant, a *attempt, e event) {
-	n, p := a.neighbour, a.path
-	why := connect.Reason(e.err)
-	if why == policy.Own {
-		m.leave(now, a, ring.Path{Outcome: ring.PathOwn})
-		return
-	}
-	p.known = ring.Path{}
-	if why == policy.NobodyListens {
-		p.known = ring.Path{Outcome: ring.PathRefused, Local: e.local}
-	}
-	p.conn.Rules = rules(m.watch.Timing(n.target.ID))
-	p.conn.Failed(now, a.try, why)
-	m.o.Logger.Debug("a probe stream cannot be had", "peer", n.target.Name, "address", p.addr, "attempt", p.conn.Failures(),
-		"refused", why == policy.NobodyListens, "error", e.err)
-	m.judge(now, n)
-}
-
 // nextQuick returns when the next quick try is due.
 func (m *monitor) nextQuick() mono.Instant {
-	at := never
+	at := mono.Never
 	for _, n := range m.neighbours {
 		for _, p := range n.paths {
 			at = min(at, p.conn.Quick())

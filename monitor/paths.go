@@ -12,9 +12,10 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// look puts together what all paths say. An address that is being dialled has
-// said nothing yet, unless it led elsewhere the last time.
-func (n *neighbour) look() ring.Finding {
+// judge tells the watch what all paths together say against the neighbour. An
+// address that is being dialled has said nothing yet, unless it led elsewhere the
+// last time.
+func (m *monitor) judge(now mono.Instant, n *neighbour) {
 	paths := make([]ring.Path, len(n.paths))
 	for i, p := range n.paths {
 		paths[i] = p.known
@@ -22,21 +23,12 @@ func (n *neighbour) look() ring.Finding {
 			paths[i].Outcome = ring.PathOpen
 		}
 	}
-	return n.wanted.Look(paths)
-}
-
-// judge tells the watch what all paths together say against the neighbour.
-func (m *monitor) judge(now mono.Instant, n *neighbour) {
-	switch found := n.look(); {
+	switch found := n.wanted.Look(paths); {
 	case found.Refused:
 		m.carryOut(now, m.watch.Refused(now, n.target.ID))
 	case found.Ended():
 		m.carryOut(now, m.watch.Foreign(now, n.target.ID))
 	}
-}
-
-func (m *monitor) wanted(t detector.Target) ring.Wanted {
-	return ring.Wanted{Cluster: m.link.GetCluster(), RingID: m.link.GetRingId(), Name: t.Name, ID: t.ID, Incarnation: t.Incarnation}
 }
 
 // move takes the new addresses of a target over: paths that go on leading
@@ -51,9 +43,7 @@ func (m *monitor) move(now mono.Instant, t detector.Target) {
 		if slices.Contains(t.Addresses, p.addr) {
 			return false
 		}
-		for _, a := range slices.Clone(p.attempts) {
-			p.drop(a)
-		}
+		p.dropAll()
 		return true
 	})
 	m.dialAll(now, n)
@@ -87,14 +77,6 @@ func (m *monitor) leave(now mono.Instant, a *attempt, known ring.Path) {
 	p.drop(a)
 	p.conn.Lost(now, a.try, policy.Rejected)
 	m.judge(now, n)
-}
-
-// networkChanged is called from the watch of the machine's addresses.
-func (m *monitor) networkChanged() {
-	select {
-	case m.network <- struct{}{}:
-	default:
-	}
 }
 
 // dialDown dials at once what waits for its next dial: with the network the

@@ -83,17 +83,6 @@ func (r *Receiver) Receive() (*localv1.Link, error) {
 	return Decode(r.buffer[:n])
 }
 
-// MadeBy returns the pid of the process that made the queue: the coordinator.
-func (r *Receiver) MadeBy() (pid int, err error) {
-	var creds *unix.Ucred
-	var failed error
-	err = r.conn.Control(func(fd uintptr) { creds, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	if err = errors.Join(err, failed); err != nil {
-		return 0, fmt.Errorf("ask who made the queue: %w", err)
-	}
-	return int(creds.Pid), nil
-}
-
 // Close closes the monitor's side and ends a Receive that waits.
 func (r *Receiver) Close() error {
 	r.closed.Store(true)

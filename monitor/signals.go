@@ -1,10 +1,31 @@
 package monitor
 
 import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/arc-ring/arc/internal/mono"
 )
+
+// Signals takes over the signals of a monitor process. Call it first of all: before
+// it, SIGUSR1 ends the process. SIGUSR1 rings the returned doorbell. SIGTERM ends the
+// returned context. SIGINT and SIGHUP are ignored. They reach every process of a
+// terminal, and a monitor has to outlive its coordinator, which tells it a new log
+// level. SIGPIPE is ignored too, because the dead coordinator's log, which nobody
+// reads any more, must not end the monitor. stop gives SIGUSR1 and SIGTERM back.
+func Signals(parent context.Context) (ctx context.Context, doorbell <-chan os.Signal, stop func()) {
+	alarmC := make(chan os.Signal, 1)
+	signal.Notify(alarmC, syscall.SIGUSR1)
+	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, cancel := signal.NotifyContext(parent, syscall.SIGTERM)
+	return ctx, alarmC, func() {
+		signal.Stop(alarmC)
+		cancel()
+	}
+}
 
 // signalOrigin separates the coordinator's signals, which announce a link, from
 // an operator's, which ask for a fresh dial.
@@ -36,7 +57,7 @@ func (s *signalOrigin) signalled(now mono.Instant) {
 // nextWake returns when operators has to be called.
 func (s *signalOrigin) nextWake() mono.Instant {
 	if s.signalAt == 0 {
-		return never
+		return mono.Never
 	}
 	return s.signalAt.Add(s.grace)
 }

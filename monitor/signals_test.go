@@ -41,7 +41,7 @@ func TestSignalOrigin(t *testing.T) {
 				got++
 			}
 		}
-		if got != c.operators || s.nextWake() != never {
+		if got != c.operators || s.nextWake() != mono.Never {
 			t.Errorf("%s: %d operators, want %d; wakes next at %v", name, got, c.operators, s.nextWake())
 		}
 	}
