@@ -346,17 +346,16 @@ func TestOutlets(t *testing.T) {
 		{"a name that is not bound", "127.0.0.1", []string{"eth0"}, all, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var s scope
+			o := &Options{Interfaces: c.names}
 			for _, a := range strings.FieldsFunc(c.bind, func(r rune) bool { return r == ',' }) {
-				s.bind = append(s.bind, netip.MustParseAddr(a))
+				o.Bind = append(o.Bind, netip.MustParseAddr(a))
 			}
-			s.names = c.names
-			if got := strings.Join(names(s.outlets(c.cards)), " "); got != c.want {
+			if got := strings.Join(names(o.outlets(c.cards)), " "); got != c.want {
 				t.Errorf("outlets %q, want %q", got, c.want)
 			}
 		})
 	}
-	if err := (scope{names: []string{"eth7"}}).check(all); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), "lo, eth0") {
+	if err := missing([]string{"eth7"}, all); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), "lo, eth0") {
 		t.Errorf("unknown interface: %v, want an error that lists those there are", err)
 	}
 }

@@ -142,8 +142,10 @@ func (c *core) mayFound(now time.Time) ([]string, string) {
 	case ok && (c.self.Witness || lowest < c.self.Name):
 		return nil, fmt.Sprintf("waiting for %s to found, the lowest of %d names that is no witness", lowest, len(names)+1)
 	}
-	if name, ok := c.heard.conflicted(now, names); ok {
-		return nil, fmt.Sprintf("two running coordinators have the name %s", name)
+	for _, name := range names {
+		if now.Sub(c.heard.byName[name].conflict) <= durations.NamePresent {
+			return nil, fmt.Sprintf("two running coordinators have the name %s", name)
+		}
 	}
 	if len(names) == 0 && c.search.attempts < aloneAfter {
 		return nil, "listening for a ring first"
@@ -376,19 +378,12 @@ func (c *core) badNames(now time.Time, req *peerv1.AcceptFounderRequest) string 
 		return fmt.Sprintf("%d names are fewer than the %d that %s expects", len(names), c.expect, c.self.Name)
 	}
 	for _, name := range names {
-		// Who was not heard here may be a witness: the founder has heard it.
-		if name < req.Founder && c.mayLead(now, name) {
+		// A node that was not heard here may be a witness: the founder has heard it.
+		h := c.heard.byName[name]
+		leads := h != nil && h.fresh(now) && !h.node.Witness || name == c.self.Name && !c.self.Witness
+		if leads && name < req.Founder {
 			return fmt.Sprintf("%s is not the lowest of its names that is no witness, %s is", req.Founder, name)
 		}
 	}
 	return ""
-}
-
-// mayLead reports whether the name is known to be a node that is no witness.
-func (c *core) mayLead(now time.Time, name string) bool {
-	if name == c.self.Name {
-		return !c.self.Witness
-	}
-	h := c.heard.byName[name]
-	return h != nil && h.fresh(now) && !h.node.Witness
 }

@@ -48,14 +48,19 @@ func (h *heard) fresh(now time.Time) bool { return now.Sub(h.last) <= durations.
 // hear takes in the sender of a hello or an answer.
 func (c *core) hear(now time.Time, from netip.AddrPort, said content) []effect {
 	node, ring, f := said.GetNode(), said.GetRing(), said.GetFounding()
+	t := &c.heard
 	var out []effect
-	h := c.heard.enter(now, node)
+	h := t.byName[node.Name]
 	if h == nil {
-		if !c.heard.full {
-			c.heard.full = true
-			out = append(out, note{level: hclog.Warn, message: "too many names heard, ignoring new ones", args: []any{"cluster", c.cluster, "names", limits.Nodes, "node", node.Name}})
+		if !room(t.byName, node.Name, limits.Nodes, func(_ string, h *heard) bool { return !h.fresh(now) }) {
+			if !t.full {
+				t.full = true
+				out = append(out, note{level: hclog.Warn, message: "too many names heard, ignoring new ones", args: []any{"cluster", c.cluster, "names", limits.Nodes, "node", node.Name}})
+			}
+			return out
 		}
-		return out
+		h = &heard{node: node, since: now}
+		t.byName[node.Name], t.full = h, false
 	}
 	if h.node.Incarnation != node.Incarnation {
 		if h.before.GetIncarnation() == node.Incarnation && now.Sub(h.since) >= durations.NameRival {
@@ -76,7 +81,7 @@ func (c *core) hear(now time.Time, from netip.AddrPort, said content) []effect {
 	}
 	h.node, h.source, h.last = node, from.Addr().Unmap(), now
 	h.expect, h.ringID = int(f.GetExpect()), ring.GetRingId()
-	delete(c.heard.others, node.Name)
+	delete(t.others, node.Name)
 
 	if c.expect > 0 && h.expect > 0 && h.expect != c.expect && h.ringID == "" && c.ring.RingId == "" && !h.warnedExpect {
 		h.warnedExpect = true
@@ -93,20 +98,6 @@ func (c *core) hear(now time.Time, from netip.AddrPort, said content) []effect {
 	}
 	c.heardFounder(now, node, f)
 	return out
-}
-
-// enter returns the name's entry, a new one if there is room, and else nil.
-func (t *heardTable) enter(now time.Time, node *discoveryv1.Node) *heard {
-	if h, ok := t.byName[node.Name]; ok {
-		return h
-	}
-	if !room(t.byName, node.Name, limits.Nodes, func(_ string, h *heard) bool { return !h.fresh(now) }) {
-		return nil
-	}
-	t.full = false
-	h := &heard{node: node, since: now}
-	t.byName[node.Name] = h
-	return h
 }
 
 // isNew reports whether the name's incarnation was first heard lately.
@@ -131,16 +122,6 @@ func (t *heardTable) founders(now time.Time, expect int) []string {
 func (t *heardTable) lowest(names []string) (string, bool) {
 	for _, name := range names {
 		if h := t.byName[name]; h != nil && !h.node.Witness {
-			return name, true
-		}
-	}
-	return "", false
-}
-
-// conflicted returns a name of those that two live coordinators have.
-func (t *heardTable) conflicted(now time.Time, names []string) (string, bool) {
-	for _, name := range names {
-		if h := t.byName[name]; h != nil && now.Sub(h.conflict) <= durations.NamePresent {
 			return name, true
 		}
 	}

@@ -57,29 +57,23 @@ func cards() ([]card, error) {
 	return out, nil
 }
 
-// scope is what Options.Bind and Options.Interfaces allow.
-type scope struct {
-	bind  []netip.Addr
-	names []string
-}
-
 // everywhere: any address of the machine is meant.
-func (s scope) everywhere() bool {
-	return len(s.bind) == 0 || slices.ContainsFunc(s.bind, netip.Addr.IsUnspecified)
+func (o *Options) everywhere() bool {
+	return len(o.Bind) == 0 || slices.ContainsFunc(o.Bind, netip.Addr.IsUnspecified)
 }
 
 // loopbackOnly: nothing may leave this machine.
-func (s scope) loopbackOnly() bool {
-	return !s.everywhere() && !slices.ContainsFunc(s.bind, func(a netip.Addr) bool { return !a.IsLoopback() })
+func (o *Options) loopbackOnly() bool {
+	return !o.everywhere() && !slices.ContainsFunc(o.Bind, func(a netip.Addr) bool { return !a.IsLoopback() })
 }
 
-// check refuses a named interface that does not exist.
-func (s scope) check(all []card) error {
+// missing refuses a name that no card has.
+func missing(names []string, all []card) error {
 	var have []string
 	for _, c := range all {
 		have = append(have, c.Name)
 	}
-	for _, name := range s.names {
+	for _, name := range names {
 		if !slices.Contains(have, name) {
 			return fmt.Errorf("%w: no interface %q on this machine, which has %s", ErrOptions, name, strings.Join(have, ", "))
 		}
@@ -95,27 +89,27 @@ func CheckInterfaces(names []string) error {
 	if err != nil {
 		return err
 	}
-	return scope{names: names}.check(all)
+	return missing(names, all)
 }
 
 // outlets returns the ways out that are up and allowed, in the cards' order.
 // Loopback is one if an address of it is bound or the interface is named, or if
 // any address will do and there is no other.
-func (s scope) outlets(all []card) []outlet {
+func (o *Options) outlets(all []card) []outlet {
 	var out, loopback []outlet
 	for _, c := range all {
-		named := slices.Contains(s.names, c.Name)
-		o := outlet{name: c.Name, index: c.Index, to: loopbackBroadcast, from: loopbackAddress}
+		named := slices.Contains(o.Interfaces, c.Name)
+		local := outlet{name: c.Name, index: c.Index, to: loopbackBroadcast, from: loopbackAddress}
 		switch {
-		case !c.is(net.FlagUp) || len(s.names) > 0 && !named:
+		case !c.is(net.FlagUp) || len(o.Interfaces) > 0 && !named:
 		case !c.is(net.FlagLoopback):
-			if !s.loopbackOnly() {
-				out = append(out, s.outletsOf(c)...)
+			if !o.loopbackOnly() {
+				out = append(out, o.outletsOf(c)...)
 			}
-		case named || slices.ContainsFunc(s.bind, netip.Addr.IsLoopback):
-			out = append(out, o)
-		case s.everywhere():
-			loopback = append(loopback, o)
+		case named || slices.ContainsFunc(o.Bind, netip.Addr.IsLoopback):
+			out = append(out, local)
+		case o.everywhere():
+			loopback = append(loopback, local)
 		}
 	}
 	if len(out) == 0 {
@@ -131,11 +125,11 @@ var (
 	loopbackBroadcast = netip.MustParseAddr("127.255.255.255")
 )
 
-func (s scope) outletsOf(c card) []outlet {
+func (o *Options) outletsOf(c card) []outlet {
 	var out []outlet
 	v6 := false
 	for _, p := range c.addresses {
-		if !s.everywhere() && !slices.ContainsFunc(s.bind, func(b netip.Addr) bool { return b.Unmap().WithZone("") == p.Addr() }) {
+		if !o.everywhere() && !slices.ContainsFunc(o.Bind, func(b netip.Addr) bool { return b.Unmap().WithZone("") == p.Addr() }) {
 			continue
 		}
 		if !p.Addr().Is4() {
@@ -145,9 +139,9 @@ func (s scope) outletsOf(c card) []outlet {
 		if !c.is(net.FlagBroadcast) {
 			continue
 		}
-		o := outlet{name: c.Name, index: c.Index, to: broadcastOf(p), from: p.Addr()}
-		if !slices.ContainsFunc(out, func(other outlet) bool { return other.to == o.to }) {
-			out = append(out, o)
+		way := outlet{name: c.Name, index: c.Index, to: broadcastOf(p), from: p.Addr()}
+		if !slices.ContainsFunc(out, func(other outlet) bool { return other.to == way.to }) {
+			out = append(out, way)
 		}
 	}
 	if v6 && c.is(net.FlagMulticast) {

@@ -28,7 +28,6 @@ type Service struct {
 	opts    Options
 	log     hclog.Logger
 	sockets *sockets
-	scope   scope
 	// ctx ends with Close, under mu; asks are the goroutines that ask other nodes.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -59,12 +58,12 @@ func New(o Options) (*Service, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	s := &Service{opts: o, log: o.Logger, scope: scope{o.Bind, o.Interfaces}, wake: make(chan struct{}, 1), failed: map[string]*failure{}}
+	s := &Service{opts: o, log: o.Logger, wake: make(chan struct{}, 1), failed: map[string]*failure{}}
 	err := CheckInterfaces(o.Interfaces)
 	if err != nil {
 		return nil, err
 	}
-	if s.sockets, err = openSockets(s.scope, o.Port); err != nil {
+	if s.sockets, err = openSockets(&o); err != nil {
 		return nil, err
 	}
 	var seed [32]byte
@@ -401,7 +400,7 @@ func (s *Service) scan(now time.Time) {
 		s.log.Debug("cannot list interfaces, using the last known", "error", err)
 		return
 	}
-	outlets := s.scope.outlets(all)
+	outlets := s.opts.outlets(all)
 	if err := s.sockets.use(outlets); err != nil && s.ctx.Err() == nil {
 		s.log.Debug("cannot listen to IPv6 hellos", "error", err)
 	}

@@ -38,36 +38,34 @@ type sockets struct {
 	joined  map[int]bool
 }
 
-// openSockets opens what the scope needs; without IPv6 on the machine it does
+// openSockets opens what the options need; without IPv6 on the machine it does
 // without.
-func openSockets(s scope, port int) (*sockets, error) {
+func openSockets(o *Options) (*sockets, error) {
 	k := &sockets{joined: map[int]bool{}}
 	k.allowed.Store(&map[int]bool{})
 	local, heard := "", ""
-	if s.loopbackOnly() {
+	if o.loopbackOnly() {
 		// Bound to loopback, the kernel itself keeps all else away.
 		local, heard = loopbackAddress.String(), loopbackBroadcast.String()
 	}
-	shared, err := listen("udp4", net.JoinHostPort(heard, strconv.Itoa(port)), true)
+	shared, err := k.open("udp4", heard, o.Port)
 	if err != nil {
-		return nil, fmt.Errorf("listen for hellos at UDP port %d: %w; is another program using it? choose another with --discovery-port, or go without by --no-autodiscovery --join HOST:PORT", port, err)
+		return nil, fmt.Errorf("listen for hellos at UDP port %d: %w; is another program using it? choose another with --discovery-port, or go without by --no-autodiscovery --join HOST:PORT", o.Port, err)
 	}
-	k.conns = append(k.conns, shared)
-	own, err := listen("udp4", net.JoinHostPort(local, "0"), false)
+	own, err := k.open("udp4", local, 0)
 	if err != nil {
 		k.close()
 		return nil, fmt.Errorf("open a UDP socket to send hellos: %w", err)
 	}
-	k.conns = append(k.conns, own)
 	k.shared4, k.own4 = ipv4.NewPacketConn(shared), ipv4.NewPacketConn(own)
 	if err := k.shared4.SetControlMessage(ipv4.FlagInterface, true); err != nil {
 		k.close()
 		return nil, fmt.Errorf("learn the interface of a hello: %w", err)
 	}
-	if s.loopbackOnly() {
+	if o.loopbackOnly() {
 		return k, nil
 	}
-	if err := k.open6(port); err != nil {
+	if err := k.open6(o.Port); err != nil {
 		for _, c := range k.conns[2:] {
 			c.Close()
 		}
@@ -77,16 +75,14 @@ func openSockets(s scope, port int) (*sockets, error) {
 }
 
 func (k *sockets) open6(port int) error {
-	shared, err := listen("udp6", net.JoinHostPort("", strconv.Itoa(port)), true)
+	shared, err := k.open("udp6", "", port)
 	if err != nil {
 		return err
 	}
-	k.conns = append(k.conns, shared)
-	own, err := listen("udp6", ":0", false)
+	own, err := k.open("udp6", "", 0)
 	if err != nil {
 		return err
 	}
-	k.conns = append(k.conns, own)
 	k.shared6, k.own6 = ipv6.NewPacketConn(shared), ipv6.NewPacketConn(own)
 	return errors.Join(
 		k.shared6.SetControlMessage(ipv6.FlagInterface, true),
@@ -95,12 +91,13 @@ func (k *sockets) open6(port int) error {
 	)
 }
 
-func listen(network, address string, shared bool) (*net.UDPConn, error) {
+// open adds a socket. One at a port that is not 0 shares that.
+func (k *sockets) open(network, host string, port int) (net.PacketConn, error) {
 	cfg := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error
 		if e := raw.Control(func(fd uintptr) {
 			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
-			if shared {
+			if port != 0 {
 				err = errors.Join(err,
 					unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
 					unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
@@ -110,11 +107,11 @@ func listen(network, address string, shared bool) (*net.UDPConn, error) {
 		}
 		return err
 	}}
-	c, err := cfg.ListenPacket(context.Background(), network, address)
-	if err != nil {
-		return nil, err
+	c, err := cfg.ListenPacket(context.Background(), network, net.JoinHostPort(host, strconv.Itoa(port)))
+	if err == nil {
+		k.conns = append(k.conns, c.(*net.UDPConn))
 	}
-	return c.(*net.UDPConn), nil
+	return c, err
 }
 
 // use takes in the present ways out: whom to listen to, and where to be in the

@@ -194,22 +194,18 @@ func (n *neighbour) drop() {
 	}
 }
 
-// up reports whether a stream to the neighbour is up.
-func (n *neighbour) up() bool {
-	return slices.ContainsFunc(n.paths, func(p *path) bool {
-		return slices.ContainsFunc(p.attempts, func(a *attempt) bool { return a.stream != nil })
-	})
+// some reports whether one of the neighbour's attempts fits.
+func (n *neighbour) some(fits func(*attempt) bool) bool {
+	return slices.ContainsFunc(n.paths, func(p *path) bool { return slices.ContainsFunc(p.attempts, fits) })
 }
 
 // unsentOrUnread reports whether the newest probe has not left this process on a
 // stream that is up, or something has come there that nobody has read. The threads
 // that write and read may be starved while the loop is not.
 func (n *neighbour) unsentOrUnread() bool {
-	return slices.ContainsFunc(n.paths, func(p *path) bool {
-		return slices.ContainsFunc(p.attempts, func(a *attempt) bool {
-			c, ok := a.conn.(*sockio.Conn)
-			return ok && (c.Written() == a.written || c.Unread())
-		})
+	return n.some(func(a *attempt) bool {
+		c, ok := a.conn.(*sockio.Conn)
+		return ok && (c.Written() == a.written || c.Unread())
 	})
 }
 
@@ -383,7 +379,7 @@ func (m *monitor) broke(now mono.Instant, a *attempt, err error) {
 			m.linkState(n.target, localv1.LinkState_STATE_REDIALLED, p.addr)
 		}
 	}
-	if !n.up() {
+	if !n.some(func(a *attempt) bool { return a.stream != nil }) {
 		m.carryOut(now, m.watch.Broken(now, n.target.ID))
 	}
 }
