@@ -24,14 +24,14 @@ func newConfigCmd(f *factory) *cobra.Command {
 		Long: `Settings are the ring's: committed, the same everywhere, changed at run time
 with get and set. Options are this machine's coordinator's: flags, environment
 and file, printed by show.`,
-		Args: func(cmd *cobra.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil // RunE says what is missing
 			}
-			return usagef(cmd, "arc config wants get, set or show, got %s", foreign.Quote(strings.Join(args, " ")))
+			return usagef("arc config wants get, set or show, got %s", foreign.Quote(strings.Join(args, " ")))
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usagef(cmd, "arc config wants get, set or show, got none")
+		RunE: func(*cobra.Command, []string) error {
+			return usagef("arc config wants get, set or show, got none")
 		},
 	}
 	cmd.AddCommand(newConfigGetCmd(f), newConfigSetCmd(f), newConfigShowCmd(f))
@@ -46,18 +46,14 @@ func newConfigGetCmd(f *factory) *cobra.Command {
   arc config get lease_ms`,
 		ValidArgs: settingKeys(),
 		Args: func(cmd *cobra.Command, args []string) error {
-			if err := atMost(1, "at most one KEY")(cmd, args); err != nil || len(args) == 0 {
+			if err := between(0, 1, "at most one KEY")(cmd, args); err != nil || len(args) == 0 {
 				return err
 			}
-			return checkKey(cmd, args[0])
+			return checkKey(args[0])
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				r, err := c.Settings(ctx)
-				if err != nil {
-					return err
-				}
-				return f.print(r, func(w io.Writer) error { return settingsTable(w, r.GetSettings(), first(args)) })
+			return ask(cmd, f, (*client.Client).Settings, func(w io.Writer, r *arcv1.GetSettingsResponse) {
+				settingsTable(w, r.GetSettings(), first(args))
 			})
 		},
 	}
@@ -73,30 +69,29 @@ What cannot work is refused, every broken rule at once; what is legal but doubtf
 is noted on stderr. "arc timing" says what the settings amount to.`,
 		Example: `  arc config set profile=fast
   arc config set lease_ms=300 leader_interval_ms=60`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			_, err := parseChanges(cmd, args)
+		Args: func(_ *cobra.Command, args []string) error {
+			_, err := parseChanges(args)
 			return err
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			changes, err := parseChanges(cmd, args)
+			changes, err := parseChanges(args)
 			if err != nil {
 				return err
 			}
-			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				r, err := c.SetSettings(ctx, changes)
-				if err != nil {
-					return err
-				}
-				for _, note := range r.GetNotes() {
-					f.note("note: %s", note)
-				}
-				if s, err := fromWire(r.GetSettings()); err == nil {
-					for _, note := range s.Notes(s.Assume()) {
-						f.note("note: %s", note)
-					}
-				}
-				return f.print(r, func(w io.Writer) error { return settingsTable(w, r.GetSettings(), "") })
+			r, err := call(cmd.Context(), f, func(c *client.Client, ctx context.Context) (*arcv1.SetSettingsResponse, error) {
+				return c.SetSettings(ctx, changes)
 			})
+			if err != nil {
+				return err
+			}
+			notes := r.GetNotes()
+			if s, err := fromWire(r.GetSettings()); err == nil {
+				notes = append(notes, s.Notes(s.Assume())...)
+			}
+			for _, note := range notes {
+				f.note("note: %s", note)
+			}
+			return f.print(r, func(w io.Writer) { settingsTable(w, r.GetSettings(), "") })
 		},
 	}
 }
@@ -109,15 +104,12 @@ func newConfigShowCmd(f *factory) *cobra.Command {
 		Example: `  arc config show
   arc config show --config /etc/arc/arc.toml`,
 		Args: none,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			err := o.set.Resolve(f.env, o.fileOf(f))
 			if perr := showOptions(f, o); perr != nil {
 				return perr
 			}
-			if err != nil {
-				return &usageError{err, cmd.CommandPath()}
-			}
-			return nil
+			return usage(err)
 		},
 	}
 	o = newCoordinatorFlags(cmd.Flags(), f)
@@ -144,23 +136,23 @@ func showOptions(f *factory, o *coordinatorFlags) error {
 		shown.Options = append(shown.Options, shownOption{v.Key, v.Text, string(v.Layer), v.Origin})
 		lines = append(lines, []string{v.Key, or(v.Text), string(v.Layer), v.Origin})
 	}
-	return f.print(shown, func(w io.Writer) error { return rows(w, "KEY VALUE SOURCE ORIGIN", lines) })
+	return f.print(shown, func(w io.Writer) { rows(w, "KEY VALUE SOURCE ORIGIN", lines) })
 }
 
 // settingsTable prints all settings, or the bare value of one.
-func settingsTable(w io.Writer, s *arcv1.Settings, key string) error {
+func settingsTable(w io.Writer, s *arcv1.Settings, key string) {
 	var lines [][]string
 	m := s.ProtoReflect()
 	for i := range m.Descriptor().Fields().Len() {
 		field := m.Descriptor().Fields().Get(i)
 		value := m.Get(field).String()
 		if string(field.Name()) == key {
-			_, err := fmt.Fprintln(w, value)
-			return err
+			fmt.Fprintln(w, value)
+			return
 		}
 		lines = append(lines, []string{string(field.Name()), value})
 	}
-	return rows(w, "KEY VALUE", lines)
+	rows(w, "KEY VALUE", lines)
 }
 
 func settingKeys() []string {
@@ -172,9 +164,9 @@ func settingKeys() []string {
 	return keys
 }
 
-func checkKey(cmd *cobra.Command, key string) error {
+func checkKey(key string) error {
 	if keys := settingKeys(); !slices.Contains(keys, key) {
-		return usagef(cmd, "%s is not one of the settings %s", foreign.Quote(key), strings.Join(keys, ", "))
+		return usagef("%s is not one of the settings %s", foreign.Quote(key), strings.Join(keys, ", "))
 	}
 	return nil
 }
@@ -194,24 +186,24 @@ func checkValue(key, value string) (err error) {
 	return err
 }
 
-func parseChanges(cmd *cobra.Command, args []string) (map[string]string, error) {
+func parseChanges(args []string) (map[string]string, error) {
 	if len(args) == 0 {
-		return nil, usagef(cmd, "arc config set wants at least one KEY=VALUE")
+		return nil, usagef("arc config set wants at least one KEY=VALUE")
 	}
 	changes := map[string]string{}
 	for _, arg := range args {
 		key, value, ok := strings.Cut(arg, "=")
 		if !ok {
-			return nil, usagef(cmd, "%s is not KEY=VALUE", foreign.Quote(arg))
+			return nil, usagef("%s is not KEY=VALUE", foreign.Quote(arg))
 		}
-		if err := checkKey(cmd, key); err != nil {
+		if err := checkKey(key); err != nil {
 			return nil, err
 		}
 		if _, twice := changes[key]; twice {
-			return nil, usagef(cmd, "%s is set twice", key)
+			return nil, usagef("%s is set twice", key)
 		}
 		if err := checkValue(key, value); err != nil {
-			return nil, usagef(cmd, "%s: %w", key, err)
+			return nil, usagef("%s: %w", key, err)
 		}
 		changes[key] = value
 	}

@@ -44,13 +44,14 @@ included, needs --insecure; use it on networks that you trust.`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.resolve(f); err != nil {
-				return &usageError{err, cmd.CommandPath()}
+				return usage(err)
 			}
 			executable, err := f.executable()
 			if err != nil {
 				return fmt.Errorf("find the program to start as monitor: %w", err)
 			}
-			if o.realtime {
+			o.MonitorCommand[0] = executable
+			if o.Realtime {
 				// Before anything is opened: it executes the program again.
 				if err := realtime.Enter(ownImage); err != nil {
 					return fmt.Errorf("%s: %w; run as root or give the right, or go without %s", o.set.Origin("realtime"), err, o.set.Origin("realtime"))
@@ -59,12 +60,13 @@ included, needs --insecure; use it on networks that you trust.`,
 			keepName()
 			log, flush, err := logging.NewAsync(logging.Options{Name: logging.Coordinator, Level: o.logLevel, JSON: o.logJSON, Output: f.err})
 			if err != nil {
-				return usagef(cmd, "--log-level: %w", err)
+				return usagef("--log-level: %w", err)
 			}
 			defer flush()
-			err = coordinator.Run(cmd.Context(), o.options(f, executable, log))
+			o.Logger, o.ReloadLogLevel = log, func() error { return o.reloadLevel(f, log) }
+			err = coordinator.Run(cmd.Context(), o.Options)
 			if errors.Is(err, coordinator.ErrUsage) {
-				return &usageError{err, cmd.CommandPath()}
+				return usage(err)
 			}
 			return err
 		},

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/arc-ring/arc/internal/config"
 	"github.com/arc-ring/arc/internal/devring"
@@ -20,17 +19,14 @@ import (
 const reportBytes = 4096
 
 type devOptions struct {
+	devring.Options
 	set              *config.Set
-	nodes            int
-	dir, cluster     string
-	profile          string
 	demo             bool
 	duration, revive time.Duration
-	logLevel         string
 }
 
 func newDevCmd(f *factory) *cobra.Command {
-	var o *devOptions
+	o := &devOptions{}
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "A whole ring on this machine, live; with --demo, a proof of its failovers",
@@ -49,43 +45,46 @@ leaders and that each new leader was the heir. It exits 0 only if they held.`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.set.Resolve(f.env, ""); err != nil {
-				return &usageError{err, cmd.CommandPath()}
+				return usage(err)
 			}
-			if o.demo && o.nodes < 2 {
-				return usagef(cmd, "--demo needs at least 2 nodes, --nodes says %d: somebody has to take over", o.nodes)
+			if o.demo && o.Nodes < 2 {
+				return usagef("--demo needs at least 2 nodes, --nodes says %d: somebody has to take over", o.Nodes)
 			}
 			return f.dev(cmd.Context(), o)
 		},
 	}
-	o = newDevOptions(cmd.Flags())
+	o.set = config.NewSet(cmd.Flags())
+	config.Var(o.set, &o.Nodes, "nodes", "N", "5", "how many nodes", config.Int(1, 100))
+	config.Var(o.set, &o.Dir, "dir", "DIR", "", "root of all directories, empty or new, and kept; by default a temporary one", config.Text)
+	config.Var(o.set, &o.Cluster, "cluster", "NAME", "", "the ring's name; by default a random one", config.Text)
+	config.Var(o.set, &o.Profile, "profile", "PROFILE", ring.DefaultProfile, "the ring's timing", config.OneOf(ring.Profiles...))
+	config.Var(o.set, &o.demo, "demo", "", "false", "kill leader after leader, and judge", config.Bool)
+	config.Var(o.set, &o.duration, "duration", "DURATION", "0s", "end by itself after so long; 0 means never", config.Duration(0))
+	config.Var(o.set, &o.revive, "revive", "DURATION", "0s", "start a node again so long after it died; 0 means never", config.Duration(0))
+	config.Var(o.set, &o.LogLevel, "log-level", "LEVEL", logging.DefaultLevel, "level of the nodes' log files", logLevel)
 	return cmd
-}
-
-func newDevOptions(flags *pflag.FlagSet) *devOptions {
-	o := &devOptions{set: config.NewSet(flags)}
-	config.Var(o.set, &o.nodes, config.Spec[int]{Name: "nodes", Hint: "N", Default: "5", Parse: config.Int(1, 100), Usage: "how many nodes"})
-	config.Var(o.set, &o.dir, config.Spec[string]{Name: "dir", Hint: "DIR", Parse: config.Text, Usage: "root of all directories, empty or new, and kept; by default a temporary one"})
-	config.Var(o.set, &o.cluster, config.Spec[string]{Name: "cluster", Hint: "NAME", Parse: config.Text, Usage: "the ring's name; by default a random one"})
-	config.Var(o.set, &o.profile, config.Spec[string]{Name: "profile", Hint: "PROFILE", Default: ring.DefaultProfile, Parse: config.OneOf(ring.Profiles...), Usage: "the ring's timing"})
-	config.Var(o.set, &o.demo, config.Spec[bool]{Name: "demo", Default: "false", Shape: config.Switch, Parse: config.Bool, Usage: "kill leader after leader, and judge"})
-	config.Var(o.set, &o.duration, config.Spec[time.Duration]{Name: "duration", Hint: "DURATION", Default: "0s", Parse: config.Duration(0), Usage: "end by itself after so long; 0 means never"})
-	config.Var(o.set, &o.revive, config.Spec[time.Duration]{Name: "revive", Hint: "DURATION", Default: "0s", Parse: config.Duration(0), Usage: "start a node again so long after it died; 0 means never"})
-	config.Var(o.set, &o.logLevel, config.Spec[string]{Name: "log-level", Hint: "LEVEL", Default: logging.DefaultLevel, Parse: logLevel, Usage: "level of the nodes' log files"})
-	return o
 }
 
 // dev runs the ring, and leaves no process behind however it ends.
 func (f *factory) dev(ctx context.Context, o *devOptions) (err error) {
-	executable, err := f.executable()
-	if err != nil {
+	if o.Arc, err = f.executable(); err != nil {
 		return fmt.Errorf("find the program to start as nodes: %w", err)
 	}
-	dir, remove, err := devDir(o.dir)
-	if err != nil {
-		return err
+	if o.Dir != "" {
+		if err := makeEmpty(o.Dir); err != nil {
+			return err
+		}
+	} else {
+		if o.Dir, err = os.MkdirTemp("", "arc-dev-"); err != nil {
+			return fmt.Errorf("root directory: %w", err)
+		}
+		defer func() {
+			if err == nil {
+				err = os.RemoveAll(o.Dir)
+			}
+		}()
 	}
-	defer func() { err = errors.Join(err, remove(err == nil)) }()
-	r, err := devring.New(devring.Options{Arc: executable, Dir: dir, Nodes: o.nodes, Profile: o.profile, Cluster: o.cluster, LogLevel: o.logLevel})
+	r, err := devring.Start(o.Options)
 	if err != nil {
 		return err
 	}
@@ -94,11 +93,6 @@ func (f *factory) dev(ctx context.Context, o *devOptions) (err error) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.duration)
 		defer cancel()
-	}
-	for _, n := range r.Nodes() {
-		if err := n.Start(); err != nil {
-			return err
-		}
 	}
 	if o.demo {
 		err = f.demo(ctx, r)
@@ -109,7 +103,7 @@ func (f *factory) dev(ctx context.Context, o *devOptions) (err error) {
 		reportCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.timeout)
 		defer cancel()
 		f.note("%s", r.Report(reportCtx, reportBytes))
-		f.note("logs and data are kept in %s", dir)
+		f.note("logs and data are kept in %s", o.Dir)
 	}
 	return err
 }
@@ -124,29 +118,17 @@ func (f *factory) demo(ctx context.Context, r *devring.Ring) error {
 	return errors.Join(err, broken)
 }
 
-// devDir returns the root and what removes it if all went well.
-func devDir(wanted string) (dir string, remove func(ok bool) error, err error) {
-	if wanted == "" {
-		dir, err = os.MkdirTemp("", "arc-dev-")
-		if err != nil {
-			return "", nil, fmt.Errorf("root directory: %w", err)
-		}
-		return dir, func(ok bool) error {
-			if !ok {
-				return nil
-			}
-			return os.RemoveAll(dir)
-		}, nil
+// makeEmpty makes the directory of --dir.
+func makeEmpty(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("--dir: %w", err)
 	}
-	if err := os.MkdirAll(wanted, 0o700); err != nil {
-		return "", nil, fmt.Errorf("--dir: %w", err)
-	}
-	entries, err := os.ReadDir(wanted)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return "", nil, fmt.Errorf("--dir: %w", err)
+		return fmt.Errorf("--dir: %w", err)
 	}
 	if len(entries) > 0 {
-		return "", nil, fmt.Errorf("--dir %s is not empty: a ring for trying out is always new, name a new directory", wanted)
+		return fmt.Errorf("--dir %s is not empty: a ring for trying out is always new, name a new directory", dir)
 	}
-	return wanted, func(bool) error { return nil }, nil
+	return nil
 }

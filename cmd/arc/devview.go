@@ -38,7 +38,7 @@ type devView struct {
 }
 
 // live shows the ring until ctx ends, which is no error.
-func (f *factory) live(ctx context.Context, r *devring.Ring, revive time.Duration) error {
+func (f *factory) live(ctx context.Context, r *devring.Ring, after time.Duration) error {
 	v := &devView{f: f, r: r, seen: map[string]bool{}, died: map[*devring.Node]time.Time{}}
 	if err := v.form(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -51,7 +51,7 @@ func (f *factory) live(ctx context.Context, r *devring.Ring, revive time.Duratio
 	for {
 		events, next, news := r.News(v.mark)
 		v.mark = next
-		if err := errors.Join(v.show(events), v.nodes(revive), v.draw(ctx)); err != nil {
+		if err := errors.Join(v.show(events), v.revive(after), v.draw(ctx)); err != nil {
 			return err
 		}
 		select {
@@ -97,10 +97,7 @@ func (v *devView) show(events []observe.Event) error {
 		if ev.GetSnapshot() != nil {
 			continue
 		}
-		text, err := details(ev.Event)
-		if err != nil {
-			return err
-		}
+		text := details(ev.Event)
 		key := fmt.Sprintf("%s %s %d %d%s", ev.Type(), ev.GetNode(), ev.GetTerm(), ev.GetEpoch(), text)
 		switch ev.Type() {
 		case "joined", "leader_declared":
@@ -121,15 +118,15 @@ func (v *devView) show(events []observe.Event) error {
 		if v.f.terminal && !v.f.json {
 			continue
 		}
-		if err := v.f.print(ev.Event, func(w io.Writer) error { return eventLine(w, ev.Event) }); err != nil {
+		if err := v.f.print(ev.Event, func(w io.Writer) { eventLine(w, ev.Event) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// nodes notes who died, and revives.
-func (v *devView) nodes(revive time.Duration) error {
+// revive notes who died, and starts a node again that is dead for so long.
+func (v *devView) revive(after time.Duration) error {
 	for _, n := range v.r.Nodes() {
 		if n.Running() {
 			delete(v.died, n)
@@ -143,7 +140,7 @@ func (v *devView) nodes(revive time.Duration) error {
 				v.f.note("%s: its coordinator has ended", n.Name())
 			}
 		}
-		if revive > 0 && time.Since(since) >= revive {
+		if after > 0 && time.Since(since) >= after {
 			if err := n.Start(); err != nil {
 				return err
 			}
@@ -161,46 +158,46 @@ func (v *devView) draw(ctx context.Context) error {
 		return nil
 	}
 	v.ask(ctx)
-	text, err := v.picture()
-	if err != nil {
-		return err
-	}
 	// Home, and no wrapping of long lines; each line is cleared to its end as
 	// it is written.
-	screen := "\x1b[?7l\x1b[H" + strings.ReplaceAll(foreign.Lines(text), "\n", "\x1b[K\n") + "\x1b[J\x1b[?7h"
-	_, err = io.WriteString(v.f.out, screen)
+	screen := "\x1b[?7l\x1b[H" + strings.ReplaceAll(foreign.Lines(v.picture()), "\n", "\x1b[K\n") + "\x1b[J\x1b[?7h"
+	_, err := io.WriteString(v.f.out, screen)
 	return err
 }
 
 // picture is the text of the live picture.
-func (v *devView) picture() (string, error) {
+func (v *devView) picture() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "ring %s of %d nodes below %s, Ctrl-C ends it\n\n", v.r.Cluster(), len(v.r.Nodes()), v.r.Dir())
 	fmt.Fprintf(&b, "%s\n", devring.Picture(v.ring))
 	line(&b, "leader %s*  next %s+  token %d  epoch %d", or(v.ring.GetLeader().GetName()), or(v.ring.GetHeir()), v.ring.GetTerm(), v.ring.GetEpoch())
 	b.WriteString("\n")
-	if err := v.table(&b); err != nil {
-		return "", err
-	}
+	v.table(&b)
 	b.WriteString("\nlast events\n")
 	for _, ev := range v.last {
-		if err := eventLine(&b, ev); err != nil {
-			return "", err
-		}
+		eventLine(&b, ev)
 	}
-	if n := v.example(); n != nil {
+	if running := v.running(); len(running) > 0 {
+		n := running[0]
 		fmt.Fprintf(&b, "\nlook   arc --addr %s status\nkill   kill -9 %d\n", n.Addr(), n.PID())
 	}
-	return b.String(), nil
+	return b.String()
 }
 
-// ask refreshes the ring from the first node that answers, the leader first.
-func (v *devView) ask(ctx context.Context) {
+// running returns the nodes that run, the leader first.
+func (v *devView) running() []*devring.Node {
 	nodes := v.r.Running()
-	if l := v.r.Named(v.ring.GetLeader().GetName()); l != nil && l.Running() && !l.Stopped() {
-		nodes = append([]*devring.Node{l}, nodes...)
+	for i, n := range nodes {
+		if n.Name() == v.ring.GetLeader().GetName() {
+			nodes[0], nodes[i] = nodes[i], nodes[0]
+		}
 	}
-	for _, n := range nodes {
+	return nodes
+}
+
+// ask refreshes the ring from the first node that answers.
+func (v *devView) ask(ctx context.Context) {
+	for _, n := range v.running() {
 		ctx, cancel := context.WithTimeout(ctx, durations.Redraw)
 		st, err := n.Status(ctx)
 		cancel()
@@ -211,7 +208,7 @@ func (v *devView) ask(ctx context.Context) {
 	}
 }
 
-func (v *devView) table(w io.Writer) error {
+func (v *devView) table(w io.Writer) {
 	byName := map[string]*arcv1.MemberStatus{}
 	for _, m := range v.ring.GetMembers() {
 		byName[m.GetName()] = m
@@ -231,18 +228,7 @@ func (v *devView) table(w io.Writer) error {
 		}
 		lines = append(lines, line)
 	}
-	return rows(w, "NODE ID MONITORS VOTE ROLE STATE PID MONITOR-PID ADDR", lines)
-}
-
-// example is the node of the commands that are shown: the leader.
-func (v *devView) example() *devring.Node {
-	if n := v.r.Named(v.ring.GetLeader().GetName()); n != nil && n.Running() {
-		return n
-	}
-	if running := v.r.Running(); len(running) > 0 {
-		return running[0]
-	}
-	return nil
+	rows(w, "NODE ID MONITORS VOTE ROLE STATE PID MONITOR-PID ADDR", lines)
 }
 
 // farewell says what was seen while the ring ran.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -60,25 +61,23 @@ func eventJSON(ev *arcv1.Event) ([]byte, error) {
 }
 
 // eventLine prints an event for people.
-func eventLine(w io.Writer, ev *arcv1.Event) error {
-	text, err := details(ev)
+func eventLine(w io.Writer, ev *arcv1.Event) {
 	line(w, "%s  %-15s  %-10s  token %d epoch %d%s",
-		ev.GetTime().AsTime().Local().Format("15:04:05.000"), client.EventType(ev), or(ev.GetNode()), ev.GetTerm(), ev.GetEpoch(), text)
-	return err
+		ev.GetTime().AsTime().Local().Format("15:04:05.000"), client.EventType(ev), or(ev.GetNode()), ev.GetTerm(), ev.GetEpoch(), details(ev))
 }
 
 // details prints what an event says beyond its head. A snapshot's is a whole
 // status, of which the essence is printed.
-func details(ev *arcv1.Event) (string, error) {
+func details(ev *arcv1.Event) string {
 	if st := ev.GetSnapshot(); st != nil {
-		return snapshotEssence(st), nil
+		return snapshotEssence(st)
 	}
 	fields, err := eventDetail(ev)
 	if err != nil {
-		return "", err
+		return fmt.Sprintf("  error=%q", err)
 	}
 	var b strings.Builder
-	if p := eventPhases(ev); p != nil {
+	if p := cmp.Or(ev.GetLeaderDeclared().GetPhases(), ev.GetClaimGained().GetPhases()); p != nil {
 		fmt.Fprintf(&b, "  phases=%q", phases(p))
 	}
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
@@ -92,14 +91,7 @@ func details(ev *arcv1.Event) (string, error) {
 			fmt.Fprintf(&b, "  %s=%s", key, text)
 		}
 	}
-	return b.String(), nil
-}
-
-func eventPhases(ev *arcv1.Event) *arcv1.Phases {
-	if l := ev.GetLeaderDeclared(); l != nil {
-		return l.GetPhases()
-	}
-	return ev.GetClaimGained().GetPhases()
+	return b.String()
 }
 
 func plain(v any) string {

@@ -21,15 +21,12 @@ const (
 )
 
 // exitMeanings is what `arc help exit-codes` prints.
-var exitMeanings = []struct {
-	code    int
-	meaning string
-}{
-	{exitDone, "done"},
-	{exitFailed, "failed: the coordinator refused it, or it did not happen in time"},
-	{exitUsage, "usage: the command line, an option or an argument is wrong"},
-	{exitNoLeader, "no leader, or in no ring yet; for `arc leader --self`: this machine does not lead now"},
-	{exitUnreachable, "no coordinator answers at the address"},
+var exitMeanings = []string{
+	exitDone:        "done",
+	exitFailed:      "failed: the coordinator refused it, or it did not happen in time",
+	exitUsage:       "usage: the command line, an option or an argument is wrong",
+	exitNoLeader:    "no leader, or in no ring yet; for `arc leader --self`: this machine does not lead now",
+	exitUnreachable: "no coordinator answers at the address",
 }
 
 // exitTable says which error has which code; the first match counts, what
@@ -63,8 +60,8 @@ func exitCode(err error) int {
 func newExitCodesTopic() *cobra.Command {
 	var b strings.Builder
 	b.WriteString("arc exits with\n\n")
-	for _, row := range exitMeanings {
-		fmt.Fprintf(&b, "  %d  %s\n", row.code, row.meaning)
+	for code, meaning := range exitMeanings {
+		fmt.Fprintf(&b, "  %d  %s\n", code, meaning)
 	}
 	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: strings.TrimRight(b.String(), "\n")}
 }

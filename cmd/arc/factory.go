@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/foreign"
 )
@@ -45,16 +47,25 @@ func isTerminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb" && f.Name() != os.DevNull
 }
 
-// call connects to the coordinator and runs f within the global timeout.
-func (f *factory) call(ctx context.Context, do func(context.Context, *client.Client) error) error {
+// call connects to the coordinator and asks it within the global timeout.
+func call[R any](ctx context.Context, f *factory, rpc func(*client.Client, context.Context) (R, error)) (answer R, err error) {
 	c, err := client.New(f.addr)
 	if err != nil {
-		return err
+		return answer, err
 	}
 	defer func() { _ = c.Close() }() // nothing is buffered
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	return do(ctx, c)
+	return rpc(c, ctx)
+}
+
+// ask prints what the coordinator answers, for people as show does.
+func ask[R any](cmd *cobra.Command, f *factory, rpc func(*client.Client, context.Context) (R, error), show func(io.Writer, R)) error {
+	answer, err := call(cmd.Context(), f, rpc)
+	if err != nil {
+		return err
+	}
+	return f.print(answer, func(w io.Writer) { show(w, answer) })
 }
 
 // note tells a person something that is no result.

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/arc-ring/arc/client"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 func newForgetCmd(f *factory) *cobra.Command {
@@ -19,17 +19,12 @@ prints. It changes nothing in the ring. A name that is back in the ring leaves
 the list by itself, and so does one that is listed for longer than the setting
 forget_after_s.`,
 		Example: `  arc forget n4`,
-		Args:    names(exactly(1, "one former member's NAME")),
+		Args:    names(between(1, 1, "one former member's NAME")),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				r, err := c.Forget(ctx, args[0])
-				if err != nil {
-					return err
-				}
-				return f.print(r, func(w io.Writer) error {
-					_, err := fmt.Fprintf(w, "%s (id %d) forgotten\n", args[0], r.GetId())
-					return err
-				})
+			return ask(cmd, f, func(c *client.Client, ctx context.Context) (*arcv1.ForgetResponse, error) {
+				return c.Forget(ctx, args[0])
+			}, func(w io.Writer, r *arcv1.ForgetResponse) {
+				line(w, "%s (id %d) forgotten", args[0], r.GetId())
 			})
 		},
 	}

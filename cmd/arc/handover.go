@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/arc-ring/arc/client"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 func newHandoverCmd(f *factory) *cobra.Command {
@@ -19,17 +19,12 @@ the new leader has declared itself, at once if it leads already. Any member may
 be asked.`,
 		Example: `  arc handover
   arc handover n3`,
-		Args: names(atMost(1, "at most one member's NAME")),
+		Args: names(between(0, 1, "at most one member's NAME")),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				r, err := c.Handover(ctx, first(args))
-				if err != nil {
-					return err
-				}
-				return f.print(r, func(w io.Writer) error {
-					_, err := fmt.Fprintf(w, "%s leads, token %d\n", or(r.GetLeader().GetName()), r.GetTerm())
-					return err
-				})
+			return ask(cmd, f, func(c *client.Client, ctx context.Context) (*arcv1.HandoverResponse, error) {
+				return c.Handover(ctx, first(args))
+			}, func(w io.Writer, r *arcv1.HandoverResponse) {
+				line(w, "%s leads, token %d", or(r.GetLeader().GetName()), r.GetTerm())
 			})
 		},
 	}

@@ -42,38 +42,40 @@ claimed ("?" while it has not told). The JSON has them in microseconds.`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			n := 0
-			if given(cmd.Flags(), "limit") {
+			if cmd.Flags().Changed("limit") {
 				var err error
 				if n, err = config.Int(0, 1<<20)(limit); err != nil {
-					return usagef(cmd, "--limit: %w", err)
+					return usagef("--limit: %w", err)
 				}
 			}
-			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				h, err := c.History(ctx, uint32(n))
-				if err != nil {
-					return err
-				}
-				if len(h.GetEntries()) == 0 && !f.json {
-					f.note("no leadership is known here")
-					return nil
-				}
-				return f.print(h, func(w io.Writer) error {
-					var lines [][]string
-					for _, e := range h.GetEntries() {
-						lines = append(lines, []string{number(e.GetTerm()), e.GetName(), number(e.GetId()), f.when(e.GetSince()), gap(e),
-							or(e.GetAfter()), or(e.GetEvidence()), or(e.GetSeenBy()), phases(e.GetPhases()), e.GetWhy()})
-						for _, i := range e.GetInterruptions() {
-							lines = append(lines, []string{number(e.GetTerm()), e.GetName(), number(e.GetId()), f.when(i.GetSince()), millis(i.GetGapMs()),
-								e.GetName(), or(i.GetEvidence()), e.GetName(), "-", interruption(i)})
-						}
-					}
-					return rows(w, "TOKEN NAME ID SINCE GAP AFTER EVIDENCE SEEN-BY PHASES WHY", lines)
-				})
+			h, err := call(cmd.Context(), f, func(c *client.Client, ctx context.Context) (*arcv1.HistoryResponse, error) {
+				return c.History(ctx, uint32(n))
 			})
+			if err != nil {
+				return err
+			}
+			if len(h.GetEntries()) == 0 && !f.json {
+				f.note("no leadership is known here")
+				return nil
+			}
+			return f.print(h, func(w io.Writer) { f.historyTable(w, h) })
 		},
 	}
 	cmd.Flags().StringVar(&limit, "limit", "", "print only `N` of the newest; 0, the default, means all that are kept")
 	return cmd
+}
+
+func (f *factory) historyTable(w io.Writer, h *arcv1.HistoryResponse) {
+	var lines [][]string
+	for _, e := range h.GetEntries() {
+		lines = append(lines, []string{number(e.GetTerm()), e.GetName(), number(e.GetId()), f.when(e.GetSince()), gap(e),
+			or(e.GetAfter()), or(e.GetEvidence()), or(e.GetSeenBy()), phases(e.GetPhases()), e.GetWhy()})
+		for _, i := range e.GetInterruptions() {
+			lines = append(lines, []string{number(e.GetTerm()), e.GetName(), number(e.GetId()), f.when(i.GetSince()), millis(i.GetGapMs()),
+				e.GetName(), or(i.GetEvidence()), e.GetName(), "-", interruption(i)})
+		}
+	}
+	rows(w, "TOKEN NAME ID SINCE GAP AFTER EVIDENCE SEEN-BY PHASES WHY", lines)
 }
 
 // gap prints how long nobody led.

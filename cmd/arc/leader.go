@@ -44,7 +44,7 @@ answer at all is given up after the timeout in any case (exit 4).`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			st, err := f.askLeader(cmd.Context(), self, wait)
 			if st != nil {
-				if perr := f.print(st, func(w io.Writer) error { return leaderLine(w, st) }); perr != nil {
+				if perr := f.print(st, func(w io.Writer) { leaderLine(w, st) }); perr != nil {
 					return perr
 				}
 			}
@@ -60,11 +60,7 @@ func (f *factory) askLeader(ctx context.Context, self, wait bool) (*arcv1.Status
 	if wait {
 		return f.awaitLeader(ctx, self)
 	}
-	var st *arcv1.StatusResponse
-	err := f.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
-		st, err = c.Status(ctx)
-		return err
-	})
+	st, err := call(ctx, f, (*client.Client).Status)
 	switch {
 	case err != nil:
 		return nil, asLeader(err)
@@ -123,10 +119,8 @@ func (f *factory) reach(ctx context.Context, c *client.Client) error {
 	}
 }
 
-func leaderLine(w io.Writer, st *arcv1.StatusResponse) error {
-	if st.GetLeader() == nil {
-		return nil
+func leaderLine(w io.Writer, st *arcv1.StatusResponse) {
+	if st.GetLeader() != nil {
+		line(w, "%s", st.GetLeader().GetName())
 	}
-	line(w, "%s", st.GetLeader().GetName())
-	return nil
 }

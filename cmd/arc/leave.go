@@ -1,13 +1,12 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/arc-ring/arc/client"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 func newLeaveCmd(f *factory) *cobra.Command {
@@ -21,15 +20,8 @@ it is started. Its name keeps its place in the history.`,
   arc --addr 10.0.0.5:7400 leave`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				r, err := c.Leave(ctx)
-				if err != nil {
-					return err
-				}
-				return f.print(r, func(w io.Writer) error {
-					_, err := fmt.Fprintf(w, "left, epoch %d\n", r.GetEpoch())
-					return err
-				})
+			return ask(cmd, f, (*client.Client).Leave, func(w io.Writer, r *arcv1.LeaveResponse) {
+				line(w, "left, epoch %d", r.GetEpoch())
 			})
 		},
 	}

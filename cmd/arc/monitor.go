@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/arc-ring/arc/internal/config"
 	"github.com/arc-ring/arc/internal/logging"
@@ -19,17 +18,15 @@ import (
 const queueFD = 3
 
 type monitorOptions struct {
-	set            *config.Set
-	socket         string
-	coordinatorPID int
-	incarnation    uint64
-	logLevel       string
-	logJSON        bool
-	realtime       bool
+	monitor.Options
+	set      *config.Set
+	logLevel string
+	logJSON  bool
+	realtime bool
 }
 
 func newMonitorCmd(f *factory) *cobra.Command {
-	var o *monitorOptions
+	o := &monitorOptions{}
 	cmd := &cobra.Command{
 		Use:   "monitor",
 		Short: "What arc coordinator starts; not for the shell",
@@ -48,14 +45,14 @@ SIGUSR1 makes it drop its connections and dial afresh.`,
 			keepName()
 			links, err := queue.Inherited(queueFD)
 			if err != nil {
-				return usagef(cmd, "%w; run arc coordinator, which starts its own monitor", err)
+				return usagef("%w; run arc coordinator, which starts its own monitor", err)
 			}
 			if err := o.set.Resolve(f.env, ""); err != nil {
-				return &usageError{err, cmd.CommandPath()}
+				return usage(err)
 			}
 			log, flush, err := logging.NewAsync(logging.Options{Name: logging.Monitor, Level: o.logLevel, JSON: o.logJSON, Output: f.err})
 			if err != nil {
-				return usagef(cmd, "--log-level: %w", err)
+				return usagef("--log-level: %w", err)
 			}
 			defer flush()
 			// It waits, and now and then does a little: a second processor
@@ -67,25 +64,18 @@ SIGUSR1 makes it drop its connections and dial afresh.`,
 					log.Error("realtime is not complete, the monitor goes on without", "error", err)
 				}
 			}
-			return monitor.Run(ctx, monitor.Options{
-				Queue: links, LocalSocket: o.socket, CoordinatorPID: o.coordinatorPID, Incarnation: o.incarnation,
-				Logger: log, Doorbell: doorbell,
-			})
+			o.Queue, o.Logger, o.Doorbell = links, log, doorbell
+			return monitor.Run(ctx, o.Options)
 		},
 	}
-	o = newMonitorOptions(cmd.Flags())
+	o.set = config.NewSet(cmd.Flags())
+	config.Var(o.set, &o.LocalSocket, "socket", "PATH", "", "unix socket of the own coordinator", config.NonEmpty)
+	config.Var(o.set, &o.CoordinatorPID, "coordinator-pid", "PID", "", "process of the own coordinator", config.Int(1, 1<<30))
+	config.Var(o.set, &o.Incarnation, "incarnation", "NUMBER", "", "incarnation of the own coordinator", incarnation)
+	config.Var(o.set, &o.logLevel, "log-level", "LEVEL", logging.DefaultLevel, "what to log", logLevel)
+	config.Var(o.set, &o.logJSON, "log-json", "", "false", "write logs as JSON", config.Bool)
+	config.Var(o.set, &o.realtime, "realtime", "", "false", "lock the memory; the policy is inherited", config.Bool)
 	return cmd
-}
-
-func newMonitorOptions(flags *pflag.FlagSet) *monitorOptions {
-	o := &monitorOptions{set: config.NewSet(flags)}
-	config.Var(o.set, &o.socket, config.Spec[string]{Name: "socket", Hint: "PATH", Parse: config.NonEmpty, Usage: "unix socket of the own coordinator"})
-	config.Var(o.set, &o.coordinatorPID, config.Spec[int]{Name: "coordinator-pid", Hint: "PID", Parse: config.Int(1, 1<<30), Usage: "process of the own coordinator"})
-	config.Var(o.set, &o.incarnation, config.Spec[uint64]{Name: "incarnation", Hint: "NUMBER", Parse: incarnation, Usage: "incarnation of the own coordinator"})
-	config.Var(o.set, &o.logLevel, config.Spec[string]{Name: "log-level", Hint: "LEVEL", Default: logging.DefaultLevel, Parse: logLevel, Usage: "what to log"})
-	config.Var(o.set, &o.logJSON, config.Spec[bool]{Name: "log-json", Default: "false", Shape: config.Switch, Parse: config.Bool, Usage: "write logs as JSON"})
-	config.Var(o.set, &o.realtime, config.Spec[bool]{Name: "realtime", Default: "false", Shape: config.Switch, Parse: config.Bool, Usage: "lock the memory; the policy is inherited"})
-	return o
 }
 
 func incarnation(s string) (uint64, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -44,14 +45,12 @@ func (f *factory) printJSON(v any) error {
 }
 
 // print writes an answer as JSON, or as what table makes of it.
-func (f *factory) print(v any, table func(w io.Writer) error) error {
+func (f *factory) print(v any, table func(w io.Writer)) error {
 	if f.json {
 		return f.printJSON(v)
 	}
 	var text bytes.Buffer
-	if err := table(&text); err != nil {
-		return err
-	}
+	table(&text)
 	_, err := f.lines().Write(text.Bytes())
 	return err
 }
@@ -66,7 +65,7 @@ func line(w io.Writer, format string, args ...any) {
 }
 
 // rows prints a table with a header. No value breaks a row.
-func rows(w io.Writer, header string, lines [][]string) error {
+func rows(w io.Writer, header string, lines [][]string) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, strings.ReplaceAll(header, " ", "\t"))
 	for _, cells := range lines {
@@ -75,7 +74,7 @@ func rows(w io.Writer, header string, lines [][]string) error {
 		}
 		fmt.Fprintln(tw, strings.Join(cells, "\t"))
 	}
-	return tw.Flush()
+	_ = tw.Flush() // w is memory
 }
 
 // when prints a time: how long ago on a terminal, RFC 3339 otherwise.
@@ -116,12 +115,7 @@ func millis(ms float64) string {
 	}
 }
 
-// or is s, or "-" in place of nothing.
-func or(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
 func number(n uint64) string { return strconv.FormatUint(n, 10) }
+
+// or is s, or "-" in place of nothing.
+func or(s string) string { return cmp.Or(s, "-") }

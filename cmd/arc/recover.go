@@ -18,7 +18,7 @@ import (
 var errNotConfirmed = errors.New("not confirmed, nothing was changed; --yes goes without the question")
 
 func newRecoverCmd(f *factory) *cobra.Command {
-	var o *recoverOptions
+	o := &recoverOptions{}
 	cmd := &cobra.Command{
 		Use:   "recover --gone NAME,...",
 		Short: "Found a ring again from one disk, when the others are lost",
@@ -43,18 +43,21 @@ A copy of the data directory is kept beside it.`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.set.Resolve(f.env, ""); err != nil {
-				return &usageError{err, cmd.CommandPath()}
+				return usage(err)
 			}
 			if len(o.gone) == 0 {
-				return usagef(cmd, "--gone is missing: name the members that are lost for good")
+				return usagef("--gone is missing: name the members that are lost for good")
 			}
 			if o.dataDir == "" {
-				return usagef(cmd, "--data-dir is empty")
+				return usagef("--data-dir is empty")
 			}
 			return f.recover(o)
 		},
 	}
-	o = newRecoverOptions(cmd, f)
+	o.set = config.NewSet(cmd.Flags())
+	config.Var(o.set, &o.dataDir, "data-dir", "DIR", defaultDataDir(f), "data directory of the stopped coordinator", config.Text)
+	config.Var(o.set, &o.gone, "gone", "NAME,...", "", "members that are lost for good", config.ListOf(config.Name))
+	cmd.Flags().BoolVar(&o.yes, "yes", false, "do not ask")
 	return cmd
 }
 
@@ -63,16 +66,6 @@ type recoverOptions struct {
 	dataDir string
 	gone    []string
 	yes     bool
-}
-
-func newRecoverOptions(cmd *cobra.Command, f *factory) *recoverOptions {
-	o := &recoverOptions{set: config.NewSet(cmd.Flags())}
-	config.Var(o.set, &o.dataDir, config.Spec[string]{Name: "data-dir", Hint: "DIR", Default: defaultDataDir(f), Parse: config.Text,
-		Usage: "data directory of the stopped coordinator"})
-	config.Var(o.set, &o.gone, config.Spec[[]string]{Name: "gone", Hint: "NAME,...", Shape: config.List, Parse: config.ListOf(config.Name),
-		Usage: "members that are lost for good"})
-	cmd.Flags().BoolVar(&o.yes, "yes", false, "do not ask")
-	return o
 }
 
 func (f *factory) recover(o *recoverOptions) (err error) {
@@ -96,10 +89,9 @@ func (f *factory) recover(o *recoverOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	return f.print(done, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "ring %s is founded again: member %d (%s), epoch %d, tokens above %d\nbefore it: %s\nstart the coordinator of %s as ever\n",
+	return f.print(done, func(w io.Writer) {
+		fmt.Fprintf(w, "ring %s is founded again: member %d (%s), epoch %d, tokens above %d\nbefore it: %s\nstart the coordinator of %s as ever\n",
 			done.RingID, done.ID, done.Name, done.Epoch, done.TokenAbove, done.Copy, done.Name)
-		return err
 	})
 }
 

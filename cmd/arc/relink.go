@@ -10,6 +10,7 @@ import (
 
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/foreign"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 func newRelinkCmd(f *factory) *cobra.Command {
@@ -28,36 +29,27 @@ neighbour; then it goes back by itself. arc status shows the time left.`,
   arc relink --target n3 --for 30s`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if given(cmd.Flags(), "target") {
-				if err := foreign.CheckName("--target", target); err != nil {
-					return usagef(cmd, "%w", err)
-				}
+			flags := cmd.Flags()
+			switch {
+			case flags.Changed("target") && foreign.CheckName("--target", target) != nil:
+				return usage(foreign.CheckName("--target", target))
+			case flags.Changed("for") && target == "":
+				return usagef("--for needs --target: without it the monitor dials its own neighbour")
+			case flags.Changed("for") && lasts < time.Millisecond:
+				return usagef("--for %v: must be at least 1ms", lasts)
 			}
-			if given(cmd.Flags(), "for") {
-				switch {
-				case target == "":
-					return usagef(cmd, "--for needs --target: without it the monitor dials its own neighbour")
-				case lasts < time.Millisecond:
-					return usagef(cmd, "--for %v: must be at least 1ms", lasts)
+			return ask(cmd, f, func(c *client.Client, ctx context.Context) (*arcv1.RelinkResponse, error) {
+				return c.RelinkFor(ctx, target, lasts)
+			}, func(w io.Writer, r *arcv1.RelinkResponse) {
+				if r.GetTarget() == "" {
+					line(w, "the monitor has nobody to dial, epoch %d", r.GetEpoch())
+					return
 				}
-			}
-			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				r, err := c.RelinkFor(ctx, target, lasts)
-				if err != nil {
-					return err
+				until := ""
+				if ms := r.GetForMs(); ms != 0 {
+					until = fmt.Sprintf(" for %v", time.Duration(ms)*time.Millisecond)
 				}
-				return f.print(r, func(w io.Writer) error {
-					if r.GetTarget() == "" {
-						_, err := fmt.Fprintf(w, "the monitor has nobody to dial, epoch %d\n", r.GetEpoch())
-						return err
-					}
-					until := ""
-					if ms := r.GetForMs(); ms != 0 {
-						until = fmt.Sprintf(" for %v", time.Duration(ms)*time.Millisecond)
-					}
-					_, err := fmt.Fprintf(w, "the monitor dials %s%s, epoch %d\n", r.GetTarget(), until, r.GetEpoch())
-					return err
-				})
+				line(w, "the monitor dials %s%s, epoch %d", r.GetTarget(), until, r.GetEpoch())
 			})
 		},
 	}

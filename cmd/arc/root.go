@@ -1,16 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/config"
@@ -21,118 +20,96 @@ import (
 // errUsage: the command line cannot be understood.
 var errUsage = errors.New("usage")
 
-// A usageError is one about the command line, and names the command's help.
+// A usageError is one about the command line. execute adds whose help explains it.
 type usageError struct {
 	err  error
 	help string
 }
 
-func (e *usageError) Error() string   { return fmt.Sprintf("%v\nsee: %s --help", e.err, e.help) }
+func (e *usageError) Error() string {
+	if e.help == "" {
+		return e.err.Error()
+	}
+	return fmt.Sprintf("%v\nsee: %s --help", e.err, e.help)
+}
+
 func (e *usageError) Unwrap() []error { return []error{errUsage, e.err} }
 
-func usagef(cmd *cobra.Command, format string, args ...any) error {
-	return &usageError{fmt.Errorf(format, args...), cmd.CommandPath()}
+func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
+
+// usage makes an error, if it is one, a usageError.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usageError{err: err}
 }
 
 // execute runs the command line args.
 func execute(ctx context.Context, f *factory, args []string) error {
 	root := newRootCmd(f)
+	root.SetArgs(args)
 	ran := false
 	resolve := root.PersistentPreRunE
 	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		ran = true
 		return resolve(cmd, args)
 	}
-	root.SetArgs(args)
-	// On a tree of its own: flags remember.
-	if err := checkWords(newRootCmd(f), args); err != nil {
+	// cobra takes a help for success, whatever else the command line says, and
+	// drops the error of writing it.
+	var text bytes.Buffer
+	root.SetOut(&text)
+	var mistake error
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if mistake = checkWords(cmd); mistake == nil {
+			help(cmd, args)
+		}
+	})
+	cmd, err := root.ExecuteContextC(ctx)
+	if _, err := text.WriteTo(f.out); err != nil {
 		return err
 	}
-	help := &checkedWriter{to: f.out}
-	root.SetOut(help)
-	cmd, err := root.ExecuteContextC(ctx)
-	if help.err != nil {
-		return help.err
+	if err == nil {
+		err = mistake
 	}
-	if err != nil && !ran && !errors.Is(err, errUsage) {
-		// cobra found an unknown command or flag, or a wrong number of
-		// arguments, before anything ran.
+	// Before anything ran, cobra found an unknown command or flag, or a wrong
+	// number of arguments.
+	if err != nil && (!ran || errors.Is(err, errUsage)) {
 		err = &usageError{err, cmd.CommandPath()}
 	}
 	return limits.Explain(err)
 }
 
-// checkedWriter keeps the first error of a writer whose user drops them, as cobra
-// does with those of its helps.
-type checkedWriter struct {
-	to  io.Writer
-	err error
-}
-
-func (w *checkedWriter) Write(p []byte) (int, error) {
-	n, err := w.to.Write(p)
-	if w.err == nil {
-		w.err = err
-	}
-	return n, err
-}
-
 // checkWords refuses what cobra does not look at when it prints a help: wrong
 // words and values beside --help, and those given to a command that only groups
-// or explains others. cobra prints the help and takes that for success.
-func checkWords(root *cobra.Command, args []string) error {
-	root.InitDefaultCompletionCmd(args...)
-	cmd, rest, err := root.Find(args)
-	if err != nil {
-		return nil // cobra says it
+// or explains others.
+func checkWords(cmd *cobra.Command) error {
+	words := cmd.Flags().Args()
+	if len(words) > 0 && !cmd.Runnable() {
+		return fmt.Errorf("unknown command %s for %q", foreign.Quote(words[0]), cmd.CommandPath())
 	}
-	cmd.InitDefaultHelpFlag()
-	if err := cmd.ParseFlags(rest); err != nil {
-		return nil // the same
-	}
-	help, err := cmd.Flags().GetBool("help")
-	if err != nil || cmd.Runnable() && !help {
-		return nil // the command itself says it
-	}
-	if words := cmd.Flags().Args(); len(words) > 0 {
-		if !cmd.Runnable() {
-			return usagef(cmd, "unknown command %s for %q", foreign.Quote(words[0]), cmd.CommandPath())
-		}
-		if err := cmd.ValidateArgs(words); errors.Is(err, errUsage) {
+	if len(words) > 0 {
+		if err := cmd.ValidateArgs(words); err != nil {
 			return err
-		} else if err != nil {
-			return &usageError{err, cmd.CommandPath()}
 		}
 	}
-	if err := config.CheckFlags(cmd.Flags()); err != nil {
-		return &usageError{err, cmd.CommandPath()}
-	}
-	return nil
+	return config.CheckFlags(cmd.Flags())
 }
 
 // strictHelp makes `arc help` refuse what it has no help for.
 func strictHelp(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
-	for _, c := range root.Commands() {
-		if c.Name() != "help" {
-			continue
+	help, _, err := root.Find([]string{"help"})
+	if err != nil {
+		panic("cobra has no help: " + err.Error())
+	}
+	help.Example = "  arc help config set"
+	help.Args = func(_ *cobra.Command, args []string) error {
+		if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+			return usagef("no help for %s: no such command or topic", foreign.Quote(strings.Join(args, " ")))
 		}
-		c.Example = "  arc help config set"
-		c.Args = func(c *cobra.Command, args []string) error {
-			if _, rest, err := c.Root().Find(args); err != nil || len(rest) > 0 {
-				return usagef(c, "no help for %s: no such command or topic", foreign.Quote(strings.Join(args, " ")))
-			}
-			return nil
-		}
-		c.Run = nil
-		c.RunE = func(c *cobra.Command, args []string) error {
-			about, _, err := c.Root().Find(args)
-			if err != nil {
-				return err
-			}
-			about.InitDefaultHelpFlag()
-			return about.Help()
-		}
+		return nil
 	}
 }
 
@@ -177,18 +154,14 @@ the leader dies the one that led most recently takes over, in milliseconds.`,
 }
 
 func addGlobals(root *cobra.Command, f *factory) {
-	flags := root.PersistentFlags()
-	set := config.NewSet(flags)
+	set := config.NewSet(root.PersistentFlags())
 	var output string
-	config.Var(set, &f.addr, config.Spec[string]{Name: "addr", Hint: "ADDR", Default: client.Addr(f.env, f.uid), Parse: config.NonEmpty,
-		Usage: "coordinator to ask: unix:///path/arc.sock or host:port"})
-	config.Var(set, &output, config.Spec[string]{Name: "output", Short: "o", Hint: "FORMAT", Default: "table", Parse: config.OneOf("table", "json"),
-		Usage: "table, or json: protojson of the coordinator's answer"})
-	config.Var(set, &f.timeout, config.Spec[time.Duration]{Name: "timeout", Hint: "DURATION", Default: "5s", Parse: config.Duration(time.Millisecond),
-		Usage: "how long to wait for an answer"})
+	config.Var(set, &f.addr, "addr", "ADDR", client.Addr(f.env, f.uid), "coordinator to ask: unix:///path/arc.sock or host:port", config.NonEmpty)
+	config.Var(set, &output, "output,o", "FORMAT", "table", "table, or json: protojson of the coordinator's answer", config.OneOf("table", "json"))
+	config.Var(set, &f.timeout, "timeout", "DURATION", "5s", "how long to wait for an answer", config.Duration(time.Millisecond))
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if err := set.Resolve(f.env, ""); err != nil {
-			return &usageError{err, cmd.CommandPath()}
+			return usage(err)
 		}
 		f.noteUnknownEnv(cmd)
 		f.json = output == "json"
@@ -209,48 +182,31 @@ func countWords(args []string) string {
 	}
 }
 
-// exactly and atMost are cobra's argument checks in ARC's words.
-func exactly(n int, what string) cobra.PositionalArgs {
+// between is cobra's check of how many arguments there are, in ARC's words. None
+// may be empty.
+func between(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != n {
-			return usagef(cmd, "%s wants %s, got %s", cmd.CommandPath(), what, countWords(args))
+		switch {
+		case len(args) < least || len(args) > most:
+			return usagef("%s wants %s, got %s", cmd.CommandPath(), what, countWords(args))
+		case slices.Contains(args, ""):
+			return usagef("%s wants %s, got an empty one", cmd.CommandPath(), what)
 		}
-		return noneEmpty(cmd, args, what)
-	}
-}
-
-func noneEmpty(cmd *cobra.Command, args []string, what string) error {
-	if slices.Contains(args, "") {
-		return usagef(cmd, "%s wants %s, got an empty one", cmd.CommandPath(), what)
-	}
-	return nil
-}
-
-func atMost(n int, what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) > n {
-			return usagef(cmd, "%s wants %s, got %s", cmd.CommandPath(), what, countWords(args))
-		}
-		return noneEmpty(cmd, args, what)
+		return nil
 	}
 }
 
 // names refuses, after the check of their number, what no member is called.
 func names(count cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := count(cmd, args); err != nil {
-			return err
-		}
+		err := count(cmd, args)
 		for _, name := range args {
-			if err := foreign.CheckName("name", name); err != nil {
-				return usagef(cmd, "%w", err)
+			if err == nil {
+				err = usage(foreign.CheckName("name", name))
 			}
 		}
-		return nil
+		return err
 	}
 }
 
-func none(cmd *cobra.Command, args []string) error { return atMost(0, "no argument")(cmd, args) }
-
-// given reports whether a plain flag was set.
-func given(flags *pflag.FlagSet, name string) bool { return flags.Changed(name) }
+func none(cmd *cobra.Command, args []string) error { return between(0, 0, "no argument")(cmd, args) }

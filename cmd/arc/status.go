@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -31,18 +30,12 @@ forget_after_s at most; "arc forget" drops one by hand.`,
   arc status -o json | jq -r .leader.name`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				st, err := c.FullStatus(ctx)
-				if err != nil {
-					return err
-				}
-				return f.print(st, func(w io.Writer) error { return f.statusTable(w, st) })
-			})
+			return ask(cmd, f, (*client.Client).FullStatus, f.statusTable)
 		},
 	}
 }
 
-func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) error {
+func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) {
 	line(w, "cluster %s, ring %s, epoch %d, token %d", st.GetCluster(), or(st.GetRingId()), st.GetEpoch(), st.GetTerm())
 	line(w, "leader  %s%s, next %s", or(st.GetLeader().GetName()), leadsSince(st), or(st.GetHeir()))
 	self := fmt.Sprintf("%s, %s", st.GetSelf(), or(st.GetPhase()))
@@ -75,7 +68,7 @@ func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) error {
 		line(w, "monitor looks at %s for %s more, by arc relink", t.GetTarget(), millis(t.GetLeftMs()))
 	}
 	if len(st.GetMembers()) == 0 {
-		return nil
+		return
 	}
 	fmt.Fprintln(w)
 	var lines [][]string
@@ -83,15 +76,16 @@ func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) error {
 		lines = append(lines, []string{number(m.GetId()), m.GetName(), or(m.GetMonitors()), voteOf(m), roleOf(st, m), stateOf(m), lagOf(m), or(m.GetVersion()),
 			strings.Join(m.GetAddresses(), ",")})
 	}
-	if err := rows(w, "ID NAME MONITORS VOTE ROLE STATE LAG VERSION ADDRESSES", lines); err != nil || len(st.GetDeparted()) == 0 {
-		return err
+	rows(w, "ID NAME MONITORS VOTE ROLE STATE LAG VERSION ADDRESSES", lines)
+	if len(st.GetDeparted()) == 0 {
+		return
 	}
 	fmt.Fprintln(w)
 	lines = nil
 	for _, d := range st.GetDeparted() {
 		lines = append(lines, []string{number(d.GetId()), d.GetName(), d.GetHow(), f.when(d.GetAt()), or(d.GetEvidence()), or(d.GetSeenBy())})
 	}
-	return rows(w, "ID DEPARTED HOW WHEN EVIDENCE SEEN-BY", lines)
+	rows(w, "ID DEPARTED HOW WHEN EVIDENCE SEEN-BY", lines)
 }
 
 // leadsSince says since when the leader leads, and for how long.

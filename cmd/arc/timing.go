@@ -44,7 +44,7 @@ is asked.`,
   arc timing --profile realtime
   arc timing --round-trip 200us -o json | jq '.faults[] | {fault, total_ms}'`,
 		Args: none,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.timing(cmd, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.timing(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.profile, "profile", "", "compute for this `PROFILE`, without a ring: "+strings.Join(ring.Profiles, ", "))
@@ -54,41 +54,28 @@ is asked.`,
 	return cmd
 }
 
-func (f *factory) timing(cmd *cobra.Command, o timingFlags) error {
+func (f *factory) timing(ctx context.Context, o timingFlags) error {
 	var s ring.Settings
 	var history []*arcv1.HistoryEntry
+	var err error
 	if o.profile != "" {
-		var err error
 		if s, err = ring.ProfileSettings(o.profile); err != nil {
-			return usagef(cmd, "--profile: %w", err)
+			return usagef("--profile: %w", err)
 		}
 	}
-	a := s.Assume()
-	if err := o.assume(&a); err != nil { // before the ring is asked
-		return usagef(cmd, "%w", err)
+	a, err := o.assume(s)
+	if err != nil { // before the ring is asked
+		return usage(err)
 	}
 	if o.profile == "" {
-		err := f.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-			r, err := c.Settings(ctx)
-			if err != nil {
-				return err
-			}
-			if s, err = fromWire(r.GetSettings()); err != nil {
-				return err
-			}
-			h, err := c.History(ctx, 0)
-			history = h.GetEntries()
-			return err
-		})
-		if err != nil {
+		if s, history, err = f.settingsAndHistory(ctx); err != nil {
 			return err
 		}
 		if s == (ring.Settings{}) {
 			return fmt.Errorf("the coordinator at %s is in no ring yet, so there are no settings; --profile NAME computes without a ring", f.addr)
 		}
-		a = s.Assume()
-		if err := o.assume(&a); err != nil {
-			return usagef(cmd, "%w", err)
+		if a, err = o.assume(s); err != nil {
+			return usage(err)
 		}
 	}
 	t := newTiming(s, a, history)
@@ -98,8 +85,26 @@ func (f *factory) timing(cmd *cobra.Command, o timingFlags) error {
 	return f.print(t, t.table)
 }
 
-// assume puts what was given in place of what is assumed.
-func (o timingFlags) assume(a *ring.Assumed) error {
+// settingsAndHistory asks the ring.
+func (f *factory) settingsAndHistory(ctx context.Context) (s ring.Settings, history []*arcv1.HistoryEntry, err error) {
+	r, err := call(ctx, f, func(c *client.Client, ctx context.Context) (*arcv1.GetSettingsResponse, error) {
+		r, err := c.Settings(ctx)
+		if err != nil {
+			return nil, err
+		}
+		h, err := c.History(ctx, 0)
+		history = h.GetEntries()
+		return r, err
+	})
+	if err == nil {
+		s, err = fromWire(r.GetSettings())
+	}
+	return s, history, err
+}
+
+// assume is what is assumed with the settings, but for what was given.
+func (o timingFlags) assume(s ring.Settings) (ring.Assumed, error) {
+	a := s.Assume()
 	for _, v := range []struct {
 		flag, text string
 		to         *time.Duration
@@ -107,13 +112,12 @@ func (o timingFlags) assume(a *ring.Assumed) error {
 		if v.text == "" {
 			continue
 		}
-		d, err := config.Duration(0)(v.text)
-		if err != nil {
-			return fmt.Errorf("%s: %w", v.flag, err)
+		var err error
+		if *v.to, err = config.Duration(0)(v.text); err != nil {
+			return a, fmt.Errorf("%s: %w", v.flag, err)
 		}
-		*v.to = d
 	}
-	return nil
+	return a, nil
 }
 
 // fromWire reads settings by their JSON, whose names are the same.
@@ -220,7 +224,7 @@ func measured(history []*arcv1.HistoryEntry) timingMeasured {
 	return m
 }
 
-func (t *timing) table(w io.Writer) error {
+func (t *timing) table(w io.Writer) {
 	line(w, "profile %s; assumed: round trip %s, sync %s, notice of an exit %s",
 		t.Settings.Profile, msText(t.Assumed.RoundTrip), msText(t.Assumed.Sync), msText(t.Assumed.Notice))
 	fmt.Fprintln(w)
@@ -231,23 +235,21 @@ func (t *timing) table(w io.Writer) error {
 			lines = append(lines, []string{"", p.Phase, msText(p.Took), p.Rule})
 		}
 	}
-	if err := rows(w, "FAULT PHASE AT-MOST WHY", lines); err != nil {
-		return err
-	}
+	rows(w, "FAULT PHASE AT-MOST WHY", lines)
 	fmt.Fprintf(w, "\nA leader that is cut off with a minority claims, by its own clock, for at most %s after it sent\nthe last renewal that a majority acknowledged", msText(t.MinorityClaim))
 	if t.MinorityClaimAlone < t.MinorityClaim {
 		fmt.Fprintf(w, ", or %s after its last answer to its watcher if that one is not with it", msText(t.MinorityClaimAlone))
 	}
 	fmt.Fprintf(w, ".\nAfter a leadership that did not end clean local work begins at most %s after the old leader's last renewal (lease_ms and grace_ms).\n", msText(t.LocalWorkWaits))
 	if t.Measured.Failovers == 0 {
-		return nil
+		return
 	}
 	fmt.Fprintf(w, "\nMeasured, failovers in the history: %d\n", t.Measured.Failovers)
 	lines = nil
 	for _, p := range t.Measured.Parts {
 		lines = append(lines, []string{p.Part, msText(p.Median), msText(p.Worst)})
 	}
-	return rows(w, "PART MEDIAN WORST", lines)
+	rows(w, "PART MEDIAN WORST", lines)
 }
 
 func inMillis(d time.Duration) float64 {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"runtime"
 	"runtime/debug"
@@ -26,9 +25,8 @@ func newVersionCmd(f *factory) *cobra.Command {
 		Args:    none,
 		RunE: func(*cobra.Command, []string) error {
 			v := versionOf()
-			return f.print(v, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "arc %s (commit %s, %s, %s/%s)\n", v.Version, or(v.Commit), v.Go, v.OS, v.Arch)
-				return err
+			return f.print(v, func(w io.Writer) {
+				line(w, "arc %s (commit %s, %s, %s/%s)", v.Version, or(v.Commit), v.Go, v.OS, v.Arch)
 			})
 		},
 	}

@@ -60,7 +60,7 @@ func (f *factory) watch(interrupt context.Context) error {
 		if first && !late.Stop() {
 			continue // the timer has fired: the next Recv says so
 		}
-		if err := f.print(ev, func(w io.Writer) error { return eventLine(w, ev) }); err != nil {
+		if err := f.print(ev, func(w io.Writer) { eventLine(w, ev) }); err != nil {
 			return err
 		}
 	}

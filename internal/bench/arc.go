@@ -12,6 +12,7 @@ import (
 
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/netlab"
+	"github.com/arc-ring/arc/internal/observe"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -90,7 +91,8 @@ func (d *arcDaemon) start(h *netlab.Host) error {
 
 // watch follows the events of a host's coordinator, over all its restarts.
 func (d *arcDaemon) watch(h *netlab.Host) error {
-	api, err := client.New("unix://" + h.Outside("/run/arc/"+client.SocketName))
+	addr := "unix://" + h.Outside("/run/arc/"+client.SocketName)
+	api, err := client.New(addr)
 	if err != nil {
 		return fmt.Errorf("reach the coordinator of %s: %w", h, err)
 	}
@@ -98,21 +100,10 @@ func (d *arcDaemon) watch(h *netlab.Host) error {
 	n := &arcNode{api: api, cancel: cancel}
 	d.nodes[h.Number()] = n
 	n.wait.Go(func() {
-		for ctx.Err() == nil {
-			if stream, err := api.Watch(ctx); err == nil {
-				for {
-					event, err := stream.Recv()
-					if err != nil {
-						break
-					}
-					hear(d.env.timeline, h.Name(), event)
-				}
-				stream.Close()
-			}
+		observe.Follow(ctx, addr, func(event *arcv1.Event) { hear(d.env.timeline, h.Name(), event) }, func() {
 			d.env.timeline.Act(h.Number(), false)
 			d.env.timeline.See(h.Number(), nobody)
-			_ = Pause(ctx, 10*time.Millisecond)
-		}
+		})
 	})
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,10 +28,6 @@ const (
 	Flag    Layer = "flag"
 )
 
-// ErrFile is in every error about the file as a whole: it cannot be read or is
-// no TOML.
-var ErrFile = errors.New("configuration file")
-
 // Value is the effective value of one option.
 type Value struct {
 	Key   string
@@ -46,41 +43,12 @@ type Set struct {
 	opts  map[string]*option
 }
 
-// Shape is how an option is written.
-type Shape int
-
-// The shapes.
-const (
-	// Scalar takes one value.
-	Scalar Shape = iota
-	// List takes values separated by commas, may be repeated as a flag, and
-	// is an array in the file.
-	List
-	// Switch may stand without a value as a flag, and then means true.
-	Switch
-)
-
-// Spec describes one option.
-type Spec[T any] struct {
-	// Name is the flag's, in kebab case; Short its letter, if it has one.
-	Name  string
-	Short string
-	// Default is written as the user would write it.
-	Default string
-	Usage   string
-	// Hint is the placeholder in help: "IP", "N".
-	Hint  string
-	Shape Shape
-	Parse func(string) (T, error)
-}
-
 type option struct {
-	name   string
-	shape  Shape
-	hint   string
-	def    string
-	flag   string // as set by the command line
-	given  bool
+	flag *pflag.Flag
+	kind reflect.Kind // of what it stores
+	hint string
+	// text is what the command line said, or else the default.
+	text   string
 	value  Value
 	bad    bool
 	assign func(string) error
@@ -91,26 +59,27 @@ func NewSet(flags *pflag.FlagSet) *Set {
 	return &Set{flags: flags, opts: map[string]*option{}}
 }
 
-// Var defines an option that Resolve stores in p.
-func Var[T any](s *Set, p *T, spec Spec[T]) {
-	o := &option{name: spec.Name, shape: spec.Shape, hint: spec.Hint, def: spec.Default}
+// Var defines an option that Resolve stores in p. The name is the flag's, in kebab
+// case; "output,o" has a letter too. The hint is the placeholder in help, such as
+// "IP" or "N". The default is written as the user would write it.
+//
+// A bool may stand without a value as a flag, and then means true. A slice takes
+// values separated by commas, may be repeated as a flag, and is an array in the file.
+func Var[T any](s *Set, p *T, name, hint, def, usage string, parse func(string) (T, error)) {
+	name, letter, _ := strings.Cut(name, ",")
+	o := &option{kind: reflect.TypeFor[T]().Kind(), hint: hint, text: def}
 	o.assign = func(text string) error {
-		v, err := spec.Parse(text)
-		if err != nil {
-			return err
+		v, err := parse(text)
+		if err == nil {
+			*p = v
 		}
-		*p = v
-		return nil
+		return err
 	}
-	if _, dup := s.opts[spec.Name]; dup {
-		panic("config: option " + spec.Name + " defined twice")
+	o.flag = s.flags.VarPF((*flagValue)(o), name, letter, usage)
+	if o.kind == reflect.Bool {
+		o.flag.NoOptDefVal = "true"
 	}
-	s.opts[spec.Name] = o
-	f := s.flags.VarPF((*flagValue)(o), spec.Name, spec.Short, spec.Usage)
-	f.DefValue = spec.Default
-	if spec.Shape == Switch {
-		f.NoOptDefVal = "true"
-	}
+	s.opts[name] = o
 }
 
 // Resolve gives every option its effective value: flags that were set, then
@@ -118,11 +87,8 @@ func Var[T any](s *Set, p *T, spec Spec[T]) {
 // defaults. It returns all problems joined; a bad value is replaced by the
 // default, see Bad.
 func (s *Set) Resolve(env func(string) (string, bool), path string) error {
-	var errs []error
 	file, err := readFile(path)
-	if err != nil {
-		errs = append(errs, err)
-	}
+	errs := []error{err}
 	for _, key := range slices.Sorted(maps.Keys(file)) {
 		if _, known := s.opts[key]; !known {
 			errs = append(errs, fmt.Errorf("%s: unknown key %s%s", path, foreign.Quote(key), s.suggest(key)))
@@ -130,7 +96,7 @@ func (s *Set) Resolve(env func(string) (string, bool), path string) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.opts)) {
 		o := s.opts[key]
-		o.value = Value{Key: key, Text: o.def, Layer: Default, Origin: "default of --" + key}
+		o.value = Value{Key: key, Text: o.flag.DefValue, Layer: Default, Origin: "default of --" + key}
 		if raw, ok := file[key]; ok {
 			text, err := o.fromTOML(raw)
 			if err != nil {
@@ -141,13 +107,13 @@ func (s *Set) Resolve(env func(string) (string, bool), path string) error {
 		if text, ok := env(EnvName(key)); ok {
 			o.value = Value{Key: key, Text: text, Layer: Env, Origin: EnvName(key)}
 		}
-		if o.given {
-			o.value = Value{Key: key, Text: o.flag, Layer: Flag, Origin: "--" + key}
+		if o.flag.Changed {
+			o.value = Value{Key: key, Text: o.text, Layer: Flag, Origin: "--" + key}
 		}
 		err := o.assign(o.value.Text)
 		if o.bad = err != nil; o.bad {
 			errs = append(errs, fmt.Errorf("%s: %w", o.value.Origin, err))
-			_ = o.assign(o.def) // so that rules between options are not judged by a zero
+			_ = o.assign(o.flag.DefValue) // so that rules between options are not judged by a zero
 		}
 	}
 	return errors.Join(errs...)
@@ -178,8 +144,8 @@ func CheckFlags(flags *pflag.FlagSet) error {
 	var errs []error
 	flags.Visit(func(f *pflag.Flag) {
 		if v, ok := f.Value.(*flagValue); ok {
-			if err := v.assign(v.flag); err != nil {
-				errs = append(errs, fmt.Errorf("--%s: %w", v.name, err))
+			if err := v.assign(v.text); err != nil {
+				errs = append(errs, fmt.Errorf("--%s: %w", f.Name, err))
 			}
 		}
 	})
@@ -204,79 +170,66 @@ func readFile(path string) (map[string]any, error) {
 		return nil, nil
 	}
 	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFile, err)
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > limits.ConfigFile) {
+		err = fmt.Errorf("%s is not a regular file of at most %d bytes", path, limits.ConfigFile)
 	}
-	if !info.Mode().IsRegular() || info.Size() > limits.ConfigFile {
-		return nil, fmt.Errorf("%w: %s is not a regular file of at most %d bytes", ErrFile, path, limits.ConfigFile)
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(path)
 	}
-	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFile, err)
+		return nil, fmt.Errorf("configuration file: %w", err)
 	}
 	var file map[string]any
-	if err := toml.Unmarshal(text, &file); err != nil {
-		var at *toml.DecodeError
-		if errors.As(err, &at) {
-			row, col := at.Position()
-			return nil, fmt.Errorf("%w: %s:%d:%d: %w", ErrFile, path, row, col, err)
-		}
-		return nil, fmt.Errorf("%w: %s: %w", ErrFile, path, err)
+	err = toml.Unmarshal(text, &file)
+	if err == nil {
+		return file, nil
 	}
-	return file, nil
+	where := path
+	if at := (*toml.DecodeError)(nil); errors.As(err, &at) {
+		row, col := at.Position()
+		where = fmt.Sprintf("%s:%d:%d", path, row, col)
+	}
+	return nil, fmt.Errorf("configuration file: %s: %w", where, err)
 }
 
 func (o *option) fromTOML(raw any) (string, error) {
-	if list, ok := raw.([]any); ok {
-		if o.shape != List {
-			return "", errors.New("an array where one value belongs")
-		}
-		parts := make([]string, 0, len(list))
-		for _, item := range list {
-			text, err := scalar(item)
-			if err != nil {
-				return "", err
-			}
-			parts = append(parts, text)
-		}
-		return strings.Join(parts, ","), nil
+	list, isList := raw.([]any)
+	switch {
+	case !isList:
+		list = []any{raw}
+	case o.kind != reflect.Slice:
+		return "", errors.New("an array where one value belongs")
 	}
-	return scalar(raw)
-}
-
-func scalar(raw any) (string, error) {
-	switch v := raw.(type) {
-	case string:
-		return v, nil
-	case int64, bool, float64:
-		return fmt.Sprint(v), nil
-	default:
-		return "", fmt.Errorf("%v is not a string, a number, true or false", raw)
+	parts := make([]string, len(list))
+	for i, item := range list {
+		switch item.(type) {
+		case string, int64, bool, float64:
+			parts[i] = fmt.Sprint(item)
+		default:
+			return "", fmt.Errorf("%v is not a string, a number, true or false", item)
+		}
 	}
+	return strings.Join(parts, ","), nil
 }
 
 // flagValue stores what the command line said. Bad values are kept for Resolve
 // to report, since pflag would stop at the first.
 type flagValue option
 
-func (f *flagValue) String() string {
-	if f.given {
-		return f.flag
-	}
-	return f.def
-}
+func (f *flagValue) String() string { return f.text }
 
 func (f *flagValue) Set(text string) error {
-	if f.shape == List && f.given {
-		text = f.flag + "," + text
+	if f.kind == reflect.Slice && f.flag.Changed {
+		text = f.text + "," + text
 	}
-	f.flag, f.given = text, true
+	f.text = text
 	return nil
 }
 
 func (f *flagValue) Type() string {
 	switch {
-	case f.shape == Switch:
+	case f.kind == reflect.Bool:
 		return "bool" // pflag then prints no placeholder
 	case f.hint != "":
 		return f.hint

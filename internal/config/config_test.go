@@ -24,12 +24,12 @@ type sample struct {
 func newSample() (*Set, *pflag.FlagSet, *sample) {
 	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	s, v := NewSet(fs), &sample{}
-	Var(s, &v.name, Spec[string]{Name: "name", Default: "box", Parse: NonEmpty})
-	Var(s, &v.port, Spec[int]{Name: "port", Default: "7400", Parse: Int(1, 65535)})
-	Var(s, &v.quiet, Spec[bool]{Name: "log-quiet", Default: "true", Shape: Switch, Parse: Bool})
-	Var(s, &v.join, Spec[[]string]{Name: "join", Shape: List, Parse: ListOf(HostPort)})
-	Var(s, &v.bind, Spec[[]netip.Addr]{Name: "bind", Default: "0.0.0.0", Shape: List, Parse: ListOf(Addr)})
-	Var(s, &v.wait, Spec[time.Duration]{Name: "wait", Default: "5s", Parse: Duration(0)})
+	Var(s, &v.name, "name", "", "box", "", NonEmpty)
+	Var(s, &v.port, "port", "", "7400", "", Int(1, 65535))
+	Var(s, &v.quiet, "log-quiet", "", "true", "", Bool)
+	Var(s, &v.join, "join", "", "", "", ListOf(HostPort))
+	Var(s, &v.bind, "bind", "", "0.0.0.0", "", ListOf(Addr))
+	Var(s, &v.wait, "wait", "", "5s", "", Duration(0))
 	return s, fs, v
 }
 

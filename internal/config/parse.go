@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -17,7 +18,7 @@ func Text(s string) (string, error) { return s, nil }
 // NonEmpty accepts anything but nothing.
 func NonEmpty(s string) (string, error) {
 	if strings.TrimSpace(s) == "" {
-		return "", fmt.Errorf("must not be empty")
+		return "", errors.New("must not be empty")
 	}
 	return s, nil
 }
@@ -84,7 +85,7 @@ func ListOf[T any](parse func(string) (T, error)) func(string) ([]T, error) {
 			out = append(out, v)
 		}
 		if bad != nil {
-			return nil, fmt.Errorf("%s", strings.Join(bad, "; "))
+			return nil, errors.New(strings.Join(bad, "; "))
 		}
 		return out, nil
 	}

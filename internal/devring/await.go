@@ -12,39 +12,26 @@ import (
 )
 
 const (
-	// askWithin bounds one status call of a wait.
+	// askWithin bounds one call of a node.
 	askWithin = time.Second
-	// pollLeast and pollMost bound how often a wait asks: at each event, but
-	// not at every one of a storm.
-	pollLeast = 10 * time.Millisecond
-	pollMost  = 100 * time.Millisecond
+	// pollEvery is how often a wait asks.
+	pollEvery = 50 * time.Millisecond
 )
 
-// Until asks again and again, at events and at intervals, until ok returns
-// nil. When ctx ends the error is ok's last one.
+// Until asks again and again until ok returns nil. When ctx ends the error is ok's
+// last one.
 func (r *Ring) Until(ctx context.Context, what string, ok func(context.Context) error) error {
-	mark := r.Mark()
+	var last error
 	for {
 		err := ok(ctx)
 		if err == nil {
 			return nil
 		}
 		// A call that was cut off by the end of the wait says nothing.
-		last := err
-		if ctx.Err() == nil {
-			if err := sleep(ctx, pollLeast); err == nil {
-				_, next, news := r.News(mark)
-				mark = next
-				timer := time.NewTimer(pollMost)
-				select {
-				case <-news:
-				case <-timer.C:
-				case <-ctx.Done():
-				}
-				timer.Stop()
-			}
+		if last == nil || ctx.Err() == nil {
+			last = err
 		}
-		if ctx.Err() != nil {
+		if sleep(ctx, pollEvery) != nil {
 			return fmt.Errorf("await %s: %w: %w", what, context.Cause(ctx), last)
 		}
 	}
@@ -70,6 +57,22 @@ func (n *Node) Status(ctx context.Context) (*arcv1.StatusResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	return n.ring.Ask(ctx, n.name, c)
+}
+
+// history asks one node, and holds its answer against all that was heard.
+func (n *Node) history(ctx context.Context) (*arcv1.HistoryResponse, error) {
+	c, err := n.Client()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	h, err := c.History(ctx, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", n.name, err)
+	}
+	n.ring.CheckHistory(n.name, h)
+	return h, nil
 }
 
 // AwaitLeader waits until all running nodes name the same leader and it
@@ -151,20 +154,14 @@ func Picture(st *arcv1.StatusResponse) string {
 
 // Report collects what a person needs after a failure: each node's state and
 // the end of its log.
-func (r *Ring) Report(ctx context.Context, logBytes int64) string {
+func (r *Ring) Report(ctx context.Context, logBytes int) string {
 	var b strings.Builder
 	for _, n := range r.Nodes() {
 		state := "not running"
-		if n.Running() {
-			st, err := n.Status(ctx)
-			switch {
-			case n.Stopped():
-				state = "stopped"
-			case err != nil:
-				state = err.Error()
-			default:
-				state = fmt.Sprintf("epoch %d, token %d, claiming %v, %s, %s", st.GetEpoch(), st.GetTerm(), st.GetClaiming(), Picture(st), st.GetReason())
-			}
+		if st, err := n.Status(ctx); err == nil {
+			state = fmt.Sprintf("epoch %d, token %d, claiming %v, %s, %s", st.GetEpoch(), st.GetTerm(), st.GetClaiming(), Picture(st), st.GetReason())
+		} else if n.Running() {
+			state = err.Error()
 		}
 		fmt.Fprintf(&b, "--- %s (pid %d): %s\n%s\n", n.name, n.PID(), state, n.LogTail(logBytes))
 	}

@@ -1,6 +1,7 @@
 package devring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,12 +45,6 @@ func (r *Ring) Crash(ctx context.Context, before *arcv1.StatusResponse) (Failove
 	return r.failover(ctx, before, func() error { return old.Signal(syscall.SIGKILL) })
 }
 
-// Hang stops the leader with SIGSTOP and waits for the next claim.
-func (r *Ring) Hang(ctx context.Context, before *arcv1.StatusResponse) (Failover, error) {
-	old := r.Named(before.GetLeader().GetName())
-	return r.failover(ctx, before, old.Stop)
-}
-
 func (r *Ring) failover(ctx context.Context, before *arcv1.StatusResponse, fault func() error) (Failover, error) {
 	f := Failover{Old: before.GetLeader().GetName(), Before: before.GetTerm()}
 	others := 0
@@ -89,17 +84,10 @@ func (r *Ring) explain(ctx context.Context, f *Failover) error {
 	if n == nil {
 		return fmt.Errorf("%q is no node of ours", f.New)
 	}
-	c, err := n.Client()
+	h, err := n.history(ctx)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	h, err := c.History(ctx, 0)
-	if err != nil {
-		return err
-	}
-	r.CheckHistory(n.name, h)
 	f.Rule = "lowest id, nobody alive had led"
 	for _, e := range h.GetEntries() {
 		switch {
@@ -120,15 +108,24 @@ type Verdict struct {
 	Violations []string
 }
 
+// broken adds a violation of a check.
+func (v *Verdict) broken(check, format string, args ...any) {
+	v.Violations = append(v.Violations, check+": "+fmt.Sprintf(format, args...))
+}
+
 // Demo kills leader after leader until one is left, brings all back, kills
 // once more so that a returned former leader takes over, and writes what it
 // sees to w. The verdict is complete also if the error tells where it ended.
 func (r *Ring) Demo(ctx context.Context, w io.Writer) (v Verdict, err error) {
 	defer func() { v.Violations = append(v.Violations, r.Violations()...) }()
-	st, err := r.formed(ctx, w)
+	start := time.Now()
+	forming, cancel := context.WithTimeout(ctx, stepWithin)
+	defer cancel()
+	st, err := r.AwaitRing(forming)
 	if err != nil {
 		return v, err
 	}
+	fmt.Fprintf(w, "ring of %d formed in %s: %s, token %d\n", len(st.GetMembers()), Ms(time.Since(start)), Picture(st), st.GetTerm())
 	for len(r.Running()) > 1 {
 		if st, err = r.demoFailover(ctx, w, st, &v); err != nil {
 			return v, err
@@ -138,39 +135,30 @@ func (r *Ring) Demo(ctx context.Context, w io.Writer) (v Verdict, err error) {
 	if st, err = r.bringBack(ctx, w, &v); err != nil {
 		return v, err
 	}
-	if len(r.Nodes()) > 1 {
-		if _, err = r.demoFailover(ctx, w, st, &v); err != nil {
-			return v, err
-		}
-		if _, err = r.bringBack(ctx, w, &v); err != nil {
+	if _, err = r.demoFailover(ctx, w, st, &v); err != nil {
+		return v, err
+	}
+	if _, err = r.bringBack(ctx, w, &v); err != nil {
+		return v, err
+	}
+	for _, n := range r.Running() {
+		if _, err := n.history(ctx); err != nil {
 			return v, err
 		}
 	}
-	return v, r.compareHistories(ctx)
-}
-
-func (r *Ring) formed(ctx context.Context, w io.Writer) (*arcv1.StatusResponse, error) {
-	start := time.Now()
-	st, err := r.step(ctx, r.AwaitRing)
-	if err != nil {
-		return nil, err
-	}
-	fmt.Fprintf(w, "ring of %d formed in %s: %s, token %d\n", len(st.GetMembers()), Ms(time.Since(start)), Picture(st), st.GetTerm())
-	return st, nil
-}
-
-func (r *Ring) step(ctx context.Context, f func(context.Context) (*arcv1.StatusResponse, error)) (*arcv1.StatusResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, stepWithin)
-	defer cancel()
-	return f(ctx)
+	return v, nil
 }
 
 func (r *Ring) demoFailover(ctx context.Context, w io.Writer, before *arcv1.StatusResponse, v *Verdict) (*arcv1.StatusResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*stepWithin)
 	defer cancel()
 	old := r.Named(before.GetLeader().GetName())
-	if err := r.checkHeir(ctx, old, before, v); err != nil {
+	h, err := old.history(ctx)
+	if err != nil {
 		return nil, err
+	}
+	if want := wire.Heir(before, h); before.GetHeir() != want {
+		v.broken("G3", "%s names %q as heir, by the rule it is %q", before.GetSelf(), before.GetHeir(), want)
 	}
 	f, err := r.Crash(ctx, before)
 	if err != nil {
@@ -184,10 +172,10 @@ func (r *Ring) demoFailover(ctx context.Context, w io.Writer, before *arcv1.Stat
 	}
 	v.Failovers = append(v.Failovers, f)
 	if f.New != before.GetHeir() {
-		v.Violations = append(v.Violations, fmt.Sprintf("G3: %s took over from %s, but %s was the heir", f.New, f.Old, before.GetHeir()))
+		v.broken("G3", "%s took over from %s, but %s was the heir", f.New, f.Old, before.GetHeir())
 	}
 	if f.Token <= before.GetTerm() {
-		v.Violations = append(v.Violations, fmt.Sprintf("G1: token %d of %s is not above %d of %s", f.Token, f.New, before.GetTerm(), f.Old))
+		v.broken("G1", "token %d of %s is not above %d of %s", f.Token, f.New, before.GetTerm(), f.Old)
 	}
 	elsewhere := "nobody else left"
 	if f.Elsewhere > 0 {
@@ -196,28 +184,12 @@ func (r *Ring) demoFailover(ctx context.Context, w io.Writer, before *arcv1.Stat
 	if f.Declared > 1 {
 		elsewhere += fmt.Sprintf(", declared %d times", f.Declared)
 	}
-	fmt.Fprintf(w, "kill -9 %-4s → %-4s leads, token %d: %s; %s; %s, claimed after %s\n", f.Old, f.New, f.Token, f.Rule, or(f.Evidence, "no evidence"), elsewhere, Ms(f.Claim))
+	fmt.Fprintf(w, "kill -9 %-4s → %-4s leads, token %d: %s; %s; %s, claimed after %s\n", f.Old, f.New, f.Token, f.Rule, cmp.Or(f.Evidence, "no evidence"), elsewhere, Ms(f.Claim))
 	after, err := r.AwaitRing(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("after %s took over from %s: %w", f.New, f.Old, err)
 	}
 	return after, nil
-}
-
-// checkHeir holds what all nodes say about the heir against the rule.
-func (r *Ring) checkHeir(ctx context.Context, leader *Node, st *arcv1.StatusResponse, v *Verdict) error {
-	c, err := leader.Client()
-	if err != nil {
-		return err
-	}
-	h, err := c.History(ctx, 0)
-	if err != nil {
-		return err
-	}
-	if want := wire.Heir(st, h); st.GetHeir() != want {
-		v.Violations = append(v.Violations, fmt.Sprintf("G3: %s names %q as heir, by the rule it is %q", st.GetSelf(), st.GetHeir(), want))
-	}
-	return nil
 }
 
 func (r *Ring) bringBack(ctx context.Context, w io.Writer, v *Verdict) (*arcv1.StatusResponse, error) {
@@ -250,31 +222,13 @@ func (r *Ring) bringBack(ctx context.Context, w io.Writer, v *Verdict) (*arcv1.S
 	fmt.Fprintf(w, "back after %s: %s; ring %s\n", Ms(time.Since(start)), strings.Join(back, " "), Picture(st))
 	for _, m := range st.GetMembers() {
 		if !was[m.GetName()] && m.GetId() <= highest {
-			v.Violations = append(v.Violations, fmt.Sprintf("%s came back under id %d, which is not above %d", m.GetName(), m.GetId(), highest))
+			v.broken("ids", "%s came back under id %d, which is not above %d", m.GetName(), m.GetId(), highest)
 		}
 	}
 	if st.GetTerm() != leader.GetTerm() {
-		v.Violations = append(v.Violations, fmt.Sprintf("the leadership changed from token %d to %d while others came back", leader.GetTerm(), st.GetTerm()))
+		v.broken("stay", "the leadership changed from token %d to %d while others came back", leader.GetTerm(), st.GetTerm())
 	}
 	return st, nil
-}
-
-// compareHistories holds all nodes' histories against each other.
-func (r *Ring) compareHistories(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, stepWithin)
-	defer cancel()
-	for _, n := range r.Running() {
-		c, err := n.Client()
-		if err != nil {
-			return err
-		}
-		h, err := c.History(ctx, 0)
-		if err != nil {
-			return fmt.Errorf("%s: %w", n.name, err)
-		}
-		r.CheckHistory(n.name, h)
-	}
-	return nil
 }
 
 // ErrBroken: a demonstration saw a guarantee broken.
@@ -297,23 +251,23 @@ func (v Verdict) Summary(w io.Writer, terms int) error {
 		}
 		fmt.Fprintln(w)
 	}
-	var g1, g3 []string
-	for _, x := range v.Violations {
-		if strings.HasPrefix(x, "G3") {
-			g3 = append(g3, x)
-		} else {
-			g1 = append(g1, x)
+	for _, rule := range []struct {
+		check, says string
+		unasked     bool // it is named only when it is broken
+	}{
+		{"G1", fmt.Sprintf("tokens rise, one leader per term (%d terms, all nodes' streams merged)", terms), false},
+		{"G2", "a claim is over before one with a higher token begins", true},
+		{"G3", fmt.Sprintf("each of %d new leaders was the heir", len(v.Failovers)), false},
+		{"ids", "an id is given once, and higher than all before it", true},
+		{"stay", "the leader stays when others come back", true},
+	} {
+		broken := slices.DeleteFunc(slices.Clone(v.Violations), func(x string) bool { return !strings.HasPrefix(x, rule.check+":") })
+		if len(broken) > 0 {
+			fmt.Fprintf(w, "BROKEN  %s: %s\n        %s\n", rule.check, rule.says, strings.Join(broken, "\n        "))
+		} else if !rule.unasked {
+			fmt.Fprintf(w, "held    %s: %s\n", rule.check, rule.says)
 		}
 	}
-	verdict := func(what string, broken []string) {
-		if len(broken) == 0 {
-			fmt.Fprintf(w, "held    %s\n", what)
-			return
-		}
-		fmt.Fprintf(w, "BROKEN  %s\n        %s\n", what, strings.Join(broken, "\n        "))
-	}
-	verdict(fmt.Sprintf("G1: tokens rise, one leader per term (%d terms, all nodes' streams merged)", terms), g1)
-	verdict(fmt.Sprintf("G3: each of %d new leaders was the heir", len(v.Failovers)), g3)
 	if len(v.Violations) > 0 {
 		return ErrBroken
 	}
@@ -325,12 +279,8 @@ func Median(ds []time.Duration) time.Duration {
 	if len(ds) == 0 {
 		return 0
 	}
-	s := slices.Clone(ds)
-	slices.Sort(s)
-	if n := len(s); n%2 == 0 {
-		return (s[n/2-1] + s[n/2]) / 2
-	}
-	return s[len(s)/2]
+	s := slices.Sorted(slices.Values(ds))
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
 // Ms prints a duration in milliseconds.
@@ -339,11 +289,4 @@ func Ms(d time.Duration) string {
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	}
 	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

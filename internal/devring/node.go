@@ -1,12 +1,14 @@
 package devring
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,35 +25,19 @@ type Node struct {
 	name  string
 	dir   string
 
-	mu   sync.Mutex
-	proc *proc
+	proc atomic.Pointer[proc] // the newest
 }
 
 // proc is one running coordinator.
 type proc struct {
 	cmd     *exec.Cmd
 	client  *client.Client
-	cancel  context.CancelFunc // ends the watcher
 	exited  chan struct{}
-	err     error // of Wait, after exited
-	stopped atomic.Bool
+	stopped atomic.Bool // by SIGSTOP
 }
-
-var (
-	// ErrNotRunning: the node's coordinator does not run.
-	ErrNotRunning = errors.New("coordinator is not running")
-	// ErrRunning: the node's coordinator runs already.
-	ErrRunning = errors.New("coordinator is running")
-)
 
 // Name returns the node's name in the ring.
 func (n *Node) Name() string { return n.name }
-
-// Index returns the node's number, from 1.
-func (n *Node) Index() int { return n.index }
-
-// Dir returns the node's directory.
-func (n *Node) Dir() string { return n.dir }
 
 // DataDir returns the coordinator's data directory.
 func (n *Node) DataDir() string { return filepath.Join(n.dir, "data") }
@@ -64,9 +50,6 @@ func (n *Node) LogFile() string { return filepath.Join(n.dir, "log") }
 
 // Addr returns the address of the coordinator's unix socket.
 func (n *Node) Addr() string { return client.SocketAddr(n.RunDir()) }
-
-// TCPAddr returns host:port of the coordinator.
-func (n *Node) TCPAddr() string { return n.ring.ip(n.index) + ":" + strconv.Itoa(n.ring.port) }
 
 // Args returns the arguments that Start gives to arc.
 func (n *Node) Args() []string {
@@ -99,10 +82,8 @@ func (n *Node) Args() []string {
 // Start starts the coordinator, with more arguments behind the usual ones. It
 // does not wait until anything answers.
 func (n *Node) Start(more ...string) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.runningLocked() {
-		return fmt.Errorf("%s: %w", n.name, ErrRunning)
+	if n.Running() {
+		return fmt.Errorf("%s: coordinator is running", n.name)
 	}
 	logFile, err := os.OpenFile(n.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -119,21 +100,22 @@ func (n *Node) Start(more ...string) error {
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	// Its own process group: a terminal's Ctrl-C is for us alone.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := n.ring.spawner.do(cmd.Start); err != nil {
+	if err := n.ring.spawn(cmd); err != nil {
 		_ = c.Close()
 		return fmt.Errorf("start %s: %w", n.name, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &proc{cmd: cmd, client: c, cancel: cancel, exited: make(chan struct{})}
-	n.proc = p
-	watched := n.ring.Follow(ctx, n.name, n.Addr())
+	p := &proc{cmd: cmd, client: c, exited: make(chan struct{})}
+	n.proc.Store(p)
+	var watch sync.WaitGroup
+	watch.Go(func() { n.ring.Follow(ctx, n.name, n.Addr()) })
 	go func() {
-		p.err = cmd.Wait()
-		if pid, err := readPID(n.monitorPIDFile()); err == nil {
-			n.ring.orphans.add(pid)
+		_ = cmd.Wait() // its state says how it ended
+		if pid, err := n.MonitorPID(); err == nil {
+			n.ring.reap(pid)
 		}
 		cancel()
-		<-watched
+		watch.Wait()
 		_ = c.Close()
 		close(p.exited)
 	}()
@@ -142,48 +124,34 @@ func (n *Node) Start(more ...string) error {
 
 // cleanEnv is our environment without ARC's own variables.
 func cleanEnv() []string {
-	var env []string
-	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, "ARC_") {
-			env = append(env, kv)
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "ARC_") })
+}
+
+// running returns the coordinator that runs.
+func (n *Node) running() (*proc, error) {
+	if p := n.proc.Load(); p != nil {
+		select {
+		case <-p.exited:
+		default:
+			return p, nil
 		}
 	}
-	return env
+	return nil, fmt.Errorf("%s: coordinator is not running", n.name)
 }
 
 // Running reports whether the coordinator's process exists.
 func (n *Node) Running() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.runningLocked()
-}
-
-func (n *Node) runningLocked() bool {
-	if n.proc == nil {
-		return false
-	}
-	select {
-	case <-n.proc.exited:
-		return false
-	default:
-		return true
-	}
-}
-
-// Stopped reports whether Stop was called, and Cont not since.
-func (n *Node) Stopped() bool {
-	p := n.current()
-	return p != nil && p.stopped.Load()
+	_, err := n.running()
+	return err == nil
 }
 
 // PID returns the coordinator's, 0 if it does not run.
 func (n *Node) PID() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !n.runningLocked() {
+	p, err := n.running()
+	if err != nil {
 		return 0
 	}
-	return n.proc.cmd.Process.Pid
+	return p.cmd.Process.Pid
 }
 
 // MonitorPID returns the monitor's, as its pid file says.
@@ -199,73 +167,29 @@ func (n *Node) monitorPIDFile() string { return filepath.Join(n.RunDir(), "monit
 
 // Client returns a client of the running coordinator.
 func (n *Node) Client() (*client.Client, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !n.runningLocked() {
-		return nil, fmt.Errorf("%s: %w", n.name, ErrNotRunning)
+	p, err := n.running()
+	if err != nil {
+		return nil, err
 	}
-	return n.proc.client, nil
+	return p.client, nil
 }
 
 // Kill is kill -9 of the coordinator alone, whose monitor lives to certify it.
 // It returns when the process is gone.
-func (n *Node) Kill() error { return n.end(syscall.SIGKILL) }
-
-// Terminate is SIGTERM, an orderly end; it waits until the process is gone or
-// ctx ends.
-func (n *Node) Terminate(ctx context.Context) error {
-	if err := n.Signal(syscall.SIGTERM); err != nil {
+func (n *Node) Kill() error {
+	if err := n.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
 	return n.Wait(ctx)
-}
-
-// PowerOff kills monitor and coordinator: nobody is left to certify.
-func (n *Node) PowerOff() error {
-	if err := n.KillMonitor(); err != nil {
-		return err
-	}
-	return n.Kill()
-}
-
-// KillMonitor is kill -9 of the monitor alone.
-func (n *Node) KillMonitor() error { return n.SignalMonitor(syscall.SIGKILL) }
-
-// SignalMonitor sends a signal to the monitor.
-func (n *Node) SignalMonitor(sig os.Signal) error {
-	pid, err := n.MonitorPID()
-	if err != nil {
-		return err
-	}
-	if err := signalBelow(pid, n.dir, sig); err != nil {
-		return fmt.Errorf("signal monitor %d of %s: %w", pid, n.name, err)
-	}
-	return nil
-}
-
-// Stop is SIGSTOP of the coordinator alone: it hangs, its sockets stay.
-func (n *Node) Stop() error { return n.setStopped(syscall.SIGSTOP, true) }
-
-// Cont ends Stop.
-func (n *Node) Cont() error { return n.setStopped(syscall.SIGCONT, false) }
-
-func (n *Node) setStopped(sig os.Signal, stopped bool) error {
-	p := n.current()
-	if p == nil {
-		return fmt.Errorf("%s: %w", n.name, ErrNotRunning)
-	}
-	if err := n.Signal(sig); err != nil {
-		return err
-	}
-	p.stopped.Store(stopped)
-	return nil
 }
 
 // Signal sends a signal to the coordinator.
 func (n *Node) Signal(sig os.Signal) error {
-	p := n.current()
-	if p == nil {
-		return fmt.Errorf("%s: %w", n.name, ErrNotRunning)
+	p, err := n.running()
+	if err != nil {
+		return err
 	}
 	if err := p.cmd.Process.Signal(sig); err != nil {
 		return fmt.Errorf("send %v to %s: %w", sig, n.name, err)
@@ -275,9 +199,7 @@ func (n *Node) Signal(sig os.Signal) error {
 
 // Wait waits until the coordinator has exited.
 func (n *Node) Wait(ctx context.Context) error {
-	n.mu.Lock()
-	p := n.proc
-	n.mu.Unlock()
+	p := n.proc.Load()
 	if p == nil {
 		return nil
 	}
@@ -289,68 +211,15 @@ func (n *Node) Wait(ctx context.Context) error {
 	}
 }
 
-// ExitCode returns how the newest coordinator ended: -1 for a signal or while
-// it runs.
-func (n *Node) ExitCode() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.proc == nil || n.runningLocked() {
-		return -1
-	}
-	return n.proc.cmd.ProcessState.ExitCode()
-}
-
-// Wipe removes the data directory, as a lost disk would.
-func (n *Node) Wipe() error {
-	if n.Running() {
-		return fmt.Errorf("%s: %w", n.name, ErrRunning)
-	}
-	if err := os.RemoveAll(n.DataDir()); err != nil {
-		return err
-	}
-	return os.MkdirAll(n.DataDir(), 0o700)
-}
-
-func (n *Node) current() *proc {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !n.runningLocked() {
-		return nil
-	}
-	return n.proc
-}
-
-func (n *Node) end(sig os.Signal) error {
-	if err := n.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
-	defer cancel()
-	return n.Wait(ctx)
-}
-
 // LogTail returns the last lines of the log, at most max bytes.
-func (n *Node) LogTail(max int64) string {
-	f, err := os.Open(n.LogFile())
+func (n *Node) LogTail(max int) string {
+	text, err := os.ReadFile(n.LogFile())
 	if err != nil {
 		return err.Error()
 	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
-		return err.Error()
+	if from := len(text) - max; from > 0 {
+		text = text[from:]
+		text = text[bytes.IndexByte(text, '\n')+1:]
 	}
-	from := info.Size() - max
-	if from < 0 {
-		from, max = 0, info.Size()
-	}
-	buf := make([]byte, max)
-	k, _ := f.ReadAt(buf, from) // a short read is the end of the file
-	text := string(buf[:k])
-	if from > 0 {
-		if _, rest, ok := strings.Cut(text, "\n"); ok {
-			text = rest
-		}
-	}
-	return text
+	return string(text)
 }

@@ -389,7 +389,7 @@ func TestHangupReloadsTheLogLevel(t *testing.T) {
 	t.Parallel()
 	r := prepare(t, Options{Nodes: 1})
 	n := r.Node(1)
-	file := filepath.Join(n.Dir(), "arc.toml")
+	file := filepath.Join(n.dir, "arc.toml")
 	must(t, os.WriteFile(file, []byte("log-level = \"error\"\n"), 0o600))
 	must(t, n.Start("--config", file))
 	awaitRing(t, r, formBound)

@@ -1,107 +1,48 @@
 package devring
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// spawner runs functions on one OS thread that lives as long as the ring: the
-// kernel sends Pdeathsig when the *thread* that forked ends.
-type spawner struct {
-	work chan func()
-	done chan struct{}
-}
-
-func newSpawner() *spawner {
-	s := &spawner{work: make(chan func()), done: make(chan struct{})}
+// spawner runs functions on one OS thread that lives until the channel is closed:
+// the kernel sends Pdeathsig when the *thread* that forked ends.
+func spawner() chan<- func() {
+	work := make(chan func())
 	go func() {
-		defer close(s.done)
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		for f := range s.work {
+		for f := range work {
 			f()
 		}
 	}()
-	return s
+	return work
 }
 
-func (s *spawner) do(f func() error) error {
-	result := make(chan error, 1)
-	s.work <- func() { result <- f() }
-	return <-result
+func (r *Ring) spawn(cmd *exec.Cmd) error {
+	started := make(chan error, 1)
+	r.spawner <- func() { started <- cmd.Start() }
+	return <-started
 }
 
-func (s *spawner) close() {
-	close(s.work)
-	<-s.done
-}
-
-// orphans waits for monitors whose coordinator has died and which therefore
-// became our children. It never waits for a pid that it was not told.
-type orphans struct {
-	mu   sync.Mutex
-	pids map[int]struct{}
-	stop chan struct{}
-	done chan struct{}
-}
-
-const reapEvery = 100 * time.Millisecond
-
-func newOrphans() *orphans {
-	o := &orphans{pids: map[int]struct{}{}, stop: make(chan struct{}), done: make(chan struct{})}
-	go func() {
-		defer close(o.done)
-		tick := time.NewTicker(reapEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				o.reap()
-			case <-o.stop:
-				o.reap()
-				return
-			}
+// reap waits for a monitor that became our child when its coordinator died.
+func (r *Ring) reap(pid int) {
+	r.reaping.Go(func() {
+		var err error = unix.EINTR
+		for errors.Is(err, unix.EINTR) {
+			_, err = unix.Wait4(pid, nil, 0, nil) // ECHILD: it is not ours
 		}
-	}()
-	return o
+	})
 }
-
-func (o *orphans) add(pid int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.pids[pid] = struct{}{}
-}
-
-func (o *orphans) reap() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for pid := range o.pids {
-		// ECHILD: it is not ours yet, or not ours at all. Keep it while it
-		// exists: it may still become an orphan.
-		got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)
-		if got == pid || errors.Is(err, unix.ECHILD) && !exists(pid) {
-			delete(o.pids, pid)
-		}
-	}
-}
-
-func (o *orphans) close() {
-	close(o.stop)
-	<-o.done
-}
-
-func exists(pid int) bool { return !errors.Is(unix.Kill(pid, 0), unix.ESRCH) }
 
 // readPID reads a pid file.
 func readPID(path string) (int, error) {
@@ -116,14 +57,17 @@ func readPID(path string) (int, error) {
 	return pid, nil
 }
 
-// below reports whether the process was started with a path below dir.
+// below reports whether the process is a coordinator or a monitor that was started
+// with a path below dir. A person's `arc --addr unix://dir/…` is neither, but dies
+// with its ring anyway; an editor that has a file of dir open is left alone.
 func below(pid int, dir string) bool {
-	line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-	return err == nil && bytes.Contains(line, []byte(dir+"/"))
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	args := strings.Split(string(line), "\x00")
+	return err == nil && len(args) > 1 && (args[1] == "monitor" || args[1] == "coordinator") && strings.Contains(string(line), dir+"/")
 }
 
-// signalBelow sends a signal to a process if it was started with a path below
-// dir. The handle keeps a reused pid from being hit.
+// signalBelow sends a signal to a process of ARC's that was started with a path
+// below dir. The handle keeps a reused pid from being hit.
 func signalBelow(pid int, dir string, sig os.Signal) error {
 	p, err := os.FindProcess(pid)
 	if err != nil {
@@ -136,49 +80,35 @@ func signalBelow(pid int, dir string, sig os.Signal) error {
 	return p.Signal(sig)
 }
 
-// killAllBelow kills every process that was started with a path below dir,
-// but for this one, and waits until none is left.
-func killAllBelow(ctx context.Context, dir string, o *orphans) error {
+// killAll kills every process of ARC's that was started with a path below the
+// ring's directory, and waits until none is left.
+func (r *Ring) killAll(ctx context.Context) error {
+	dir := r.opts.Dir
 	for {
 		left := pidsBelow(dir)
 		if len(left) == 0 {
 			return nil
 		}
 		for _, pid := range left {
-			o.add(pid)
 			if err := signalBelow(pid, dir, unix.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) && !errors.Is(err, unix.ESRCH) {
 				return fmt.Errorf("kill process %d: %w", pid, err)
 			}
+			r.reap(pid)
 		}
-		o.reap()
-		select {
-		case <-ctx.Done():
+		if sleep(ctx, killEvery) != nil {
 			return fmt.Errorf("processes %v below %s do not die", left, dir)
-		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-// pidsBelow lists the processes that ARC's own commands started below dir. A
-// person's `arc --addr unix://dir/…` is none of them, but dies with its ring
-// anyway; an editor that has a file of dir open is left alone.
+const killEvery = 20 * time.Millisecond
+
+// pidsBelow lists the processes of ARC's that were started with a path below dir.
 func pidsBelow(dir string) []int {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
+	entries, _ := os.ReadDir("/proc") // without it none can be found
 	var out []int
 	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() || !below(pid, dir) {
-			continue
-		}
-		line, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		if err != nil {
-			continue
-		}
-		args := strings.Split(string(line), "\x00")
-		if len(args) > 1 && (args[1] == "monitor" || args[1] == "coordinator") {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && pid != os.Getpid() && below(pid, dir) {
 			out = append(out, pid)
 		}
 	}

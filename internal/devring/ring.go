@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -49,8 +50,8 @@ type Ring struct {
 	port    int
 	udpPort int
 
-	spawner *spawner
-	orphans *orphans
+	spawner chan<- func()
+	reaping sync.WaitGroup
 
 	mu    sync.Mutex
 	nodes []*Node
@@ -92,8 +93,7 @@ func New(o Options) (*Ring, error) {
 			return nil, err
 		}
 	}
-	r.spawner = newSpawner()
-	r.orphans = newOrphans()
+	r.spawner = spawner()
 	return r, nil
 }
 
@@ -116,11 +116,8 @@ func (r *Ring) Add() (*Node, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i := len(r.nodes) + 1
-	if i > 200 {
-		return nil, errors.New("a ring has at most 200 nodes here")
-	}
-	n := &Node{ring: r, index: i, name: "n" + strconv.Itoa(i)}
-	n.dir = filepath.Join(r.opts.Dir, n.name)
+	name := "n" + strconv.Itoa(i)
+	n := &Node{ring: r, index: i, name: name, dir: filepath.Join(r.opts.Dir, name)}
 	for _, d := range []string{n.DataDir(), n.RunDir()} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, fmt.Errorf("directories of %s: %w", n.name, err)
@@ -134,7 +131,7 @@ func (r *Ring) Add() (*Node, error) {
 func (r *Ring) Nodes() []*Node {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]*Node(nil), r.nodes...)
+	return slices.Clone(r.nodes)
 }
 
 // Node returns node i, from 1.
@@ -142,23 +139,19 @@ func (r *Ring) Node(i int) *Node { return r.Nodes()[i-1] }
 
 // Named returns the node with the name, or nil.
 func (r *Ring) Named(name string) *Node {
-	for _, n := range r.Nodes() {
-		if n.name == name {
-			return n
-		}
+	nodes := r.Nodes()
+	if i := slices.IndexFunc(nodes, func(n *Node) bool { return n.name == name }); i >= 0 {
+		return nodes[i]
 	}
 	return nil
 }
 
 // Running returns the nodes whose coordinator runs and is not stopped.
 func (r *Ring) Running() []*Node {
-	var out []*Node
-	for _, n := range r.Nodes() {
-		if n.Running() && !n.Stopped() {
-			out = append(out, n)
-		}
-	}
-	return out
+	return slices.DeleteFunc(r.Nodes(), func(n *Node) bool {
+		p, err := n.running()
+		return err != nil || p.stopped.Load()
+	})
 }
 
 // Dir returns the root directory.
@@ -177,9 +170,9 @@ func (r *Ring) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
-	errs = append(errs, killAllBelow(ctx, r.opts.Dir, r.orphans))
-	r.orphans.close()
-	r.spawner.close()
+	errs = append(errs, r.killAll(ctx))
+	r.reaping.Wait()
+	close(r.spawner)
 	return errors.Join(errs...)
 }
 
@@ -204,10 +197,10 @@ func (r *Ring) tryAddresses() error {
 	defer syscall.ForkLock.RUnlock()
 	for i := 1; i <= r.opts.Nodes; i++ {
 		lis, err := net.Listen("tcp", net.JoinHostPort(r.ip(i), strconv.Itoa(r.port)))
-		if err != nil {
-			return err
+		if err == nil {
+			err = lis.Close()
 		}
-		if err := lis.Close(); err != nil {
+		if err != nil {
 			return err
 		}
 	}

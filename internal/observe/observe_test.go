@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,15 +46,15 @@ func TestWhatMembersSayIsJudged(t *testing.T) {
 		at := r.Began().Add(asked)
 		r.AddAnswer(by, at, at.Add(1), &arcv1.StatusResponse{Self: by, Claiming: claiming, Term: term})
 	}
-	r.Add("a", declared("n1", "n1", 5))
-	r.Add("b", declared("n2", "n1", 5))
+	r.Add(declared("n1", "n1", 5))
+	r.Add(declared("n2", "n1", 5))
 	claims("n1", 5, true, 10)
 	claims("n2", 5, false, 20)
 	want()
 	if r.Declared() != 1 || r.String() != "1 declarations, 1 changes of the ring, 1 claims in 2 answers" {
 		t.Errorf("%d declared; %s", r.Declared(), r)
 	}
-	r.Add("c", declared("n3", "n3", 6))
+	r.Add(declared("n3", "n3", 6))
 	claims("n3", 6, true, 30)
 	claims("n1", 5, true, 40)
 	want("G2", "G3") // n1 is the heir still
@@ -67,8 +68,8 @@ func TestWhatMembersSayIsJudged(t *testing.T) {
 // What a member told of another ring is forgotten, and nothing else.
 func TestForget(t *testing.T) {
 	r := NewRecorder()
-	r.Add("a", declared("n1", "n1", 5))
-	r.Add("b", declared("n2", "n2", 5))
+	r.Add(declared("n1", "n1", 5))
+	r.Add(declared("n2", "n2", 5))
 	if len(r.Violations()) == 0 {
 		t.Error("found nothing of two leaders of a token")
 	}
@@ -76,7 +77,7 @@ func TestForget(t *testing.T) {
 	if len(r.Violations()) != 0 || len(r.Since(0)) != 1 {
 		t.Errorf("found %v among %v", r.Violations(), r.Since(0))
 	}
-	r.Add("c", declared("n3", "n3", 5))
+	r.Add(declared("n3", "n3", 5))
 	if len(r.Violations()) == 0 {
 		t.Error("found nothing of two leaders of a token")
 	}
@@ -86,7 +87,7 @@ func TestTheRecordIsBounded(t *testing.T) {
 	r := NewRecorder()
 	const more = 10
 	for i := range kept + more {
-		r.Add("a", Event{By: "n1", Event: fakearc.Event(&arcv1.Event{Epoch: uint64(i)}, "leader_declared", nil)}) // of token 0 each
+		r.Add(Event{By: "n1", Event: fakearc.Event(&arcv1.Event{Epoch: uint64(i)}, "leader_declared", nil)}) // of token 0 each
 	}
 	events, next, _ := r.News(0)
 	if next != kept+more || len(events) > kept || events[len(events)-1].GetEpoch() != kept+more-1 {
@@ -128,15 +129,16 @@ func TestFollow(t *testing.T) {
 	defer func() { _ = api.Close() }()
 	r := NewRecorder()
 	ctx, end := context.WithTimeout(t.Context(), patience)
-	followed, polled := r.Follow(ctx, "n1", "unix://"+path), r.Poll(ctx, "n1", api, time.Millisecond)
+	var over sync.WaitGroup
+	over.Go(func() { r.Follow(ctx, "n1", "unix://"+path) })
+	over.Go(func() { r.Poll(ctx, "n1", api, time.Millisecond) })
 	ev, err := r.AwaitEvent(ctx, 0, "of the third stream", func(ev Event) bool { return ev.GetEpoch() == 3 })
 	if err != nil || ev.By != "n1" || len(r.Heard(ev.At.Add(-time.Nanosecond), func(ev Event) bool { return ev.GetTerm() == 5 })) == 0 {
 		t.Errorf("%v, %v", ev, err)
 	}
 	testwait.Until(t, patience, "two answers", func() bool { return len(r.Claims("n1")) > 1 })
 	end()
-	<-followed
-	<-polled
+	over.Wait()
 	if found := r.Violations(); len(found) > 0 { // each stream begins again
 		t.Errorf("found %v", found)
 	}

@@ -60,19 +60,13 @@ type Recorder struct {
 	began time.Time
 
 	mu      sync.Mutex
-	events  []heard
+	events  []Event
 	dropped int
 	claims  []Claim
 	asked   int
-	streams int
 	check   verify.Checker
 	found   []verify.Violation
 	news    chan struct{} // closed and replaced at each event
-}
-
-type heard struct {
-	Event
-	stream string
 }
 
 // NewRecorder returns one that has heard nothing yet.
@@ -81,11 +75,12 @@ func NewRecorder() *Recorder { return &Recorder{began: time.Now(), news: make(ch
 // Began is when the record begins.
 func (r *Recorder) Began() time.Time { return r.began }
 
-// Follow records the events of a member until ctx ends; the returned channel is
-// closed when that is over. A broken stream is opened again, with a client of its
-// own whose back-off does not matter.
-func (r *Recorder) Follow(ctx context.Context, by, addr string) <-chan struct{} {
-	return repeat(ctx, pauseBetween, func() {
+// Follow calls hear with each event of the coordinator at addr until ctx ends, and
+// lost when its stream has ended. A stream begins with a snapshot. A broken one is
+// opened again, with a client of its own whose back-off does not matter.
+func Follow(ctx context.Context, addr string, hear func(*arcv1.Event), lost func()) {
+	repeat(ctx, pauseBetween, func() {
+		defer lost()
 		c, err := client.New(addr)
 		if err != nil {
 			return // the caller has a client of the same address
@@ -96,40 +91,38 @@ func (r *Recorder) Follow(ctx context.Context, by, addr string) <-chan struct{} 
 			return
 		}
 		defer w.Close()
-		stream := r.stream(by)
 		for {
 			ev, err := w.Recv()
 			if err != nil {
 				return
 			}
-			r.Add(stream, Event{At: time.Now(), By: by, Event: ev})
+			hear(ev)
 		}
 	})
 }
 
-// Poll asks a member again and again whether it claims, until ctx ends; the
-// returned channel is closed when that is over.
-func (r *Recorder) Poll(ctx context.Context, by string, c *client.Client, every time.Duration) <-chan struct{} {
-	return repeat(ctx, every, func() {
+// Follow records the events of a member until ctx ends.
+func (r *Recorder) Follow(ctx context.Context, by, addr string) {
+	Follow(ctx, addr, func(ev *arcv1.Event) { r.Add(Event{At: time.Now(), By: by, Event: ev}) }, func() {})
+}
+
+// Poll asks a member again and again whether it claims, until ctx ends.
+func (r *Recorder) Poll(ctx context.Context, by string, c *client.Client, every time.Duration) {
+	repeat(ctx, every, func() {
 		call, done := context.WithTimeout(ctx, askWithin)
 		defer done()
 		_, _ = r.Ask(call, by, c) // one that does not answer claims nothing here
 	})
 }
 
-func repeat(ctx context.Context, pause time.Duration, do func()) <-chan struct{} {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for ctx.Err() == nil {
-			do()
-			select {
-			case <-ctx.Done():
-			case <-time.After(pause):
-			}
+func repeat(ctx context.Context, pause time.Duration, do func()) {
+	for ctx.Err() == nil {
+		do()
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
 		}
-	}()
-	return done
+	}
 }
 
 // Ask asks a member for its status, and keeps a claim.
@@ -143,23 +136,15 @@ func (r *Recorder) Ask(ctx context.Context, by string, c *client.Client) (*arcv1
 	return st, nil
 }
 
-// stream names the next stream of a member.
-func (r *Recorder) stream(by string) string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.streams++
-	return fmt.Sprintf("%s stream %d", by, r.streams)
-}
-
-// Add takes an event from a stream.
-func (r *Recorder) Add(stream string, ev Event) {
+// Add takes an event of a member's stream.
+func (r *Recorder) Add(ev Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var gone int
 	r.events, gone = bounded(r.events)
 	r.dropped += gone
-	r.events = append(r.events, heard{ev, stream})
-	r.keep(wire.Event(&r.check, stream, ev.At.Sub(r.began), ev.Event))
+	r.events = append(r.events, ev)
+	r.judgeEvent(ev)
 	close(r.news)
 	r.news = make(chan struct{})
 }
@@ -185,6 +170,10 @@ func bounded[T any](list []T) (rest []T, dropped int) {
 	return slices.Clone(list[len(list)/2:]), len(list) / 2
 }
 
+func (r *Recorder) judgeEvent(ev Event) {
+	r.keep(wire.Event(&r.check, ev.By, ev.At.Sub(r.began), ev.Event))
+}
+
 func (r *Recorder) judge(c Claim) {
 	r.keep(r.check.Sample(verify.Sample{By: verify.Process{Name: c.By}, Term: c.Term, Asked: c.Asked.Sub(r.began), Answered: c.Answered.Sub(r.began)}))
 }
@@ -206,9 +195,9 @@ func (r *Recorder) Forget(by string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.check, r.found = verify.Checker{}, nil
-	r.events = slices.DeleteFunc(r.events, func(h heard) bool { return h.By == by })
-	for _, h := range r.events {
-		r.keep(wire.Event(&r.check, h.stream, h.At.Sub(r.began), h.Event.Event))
+	r.events = slices.DeleteFunc(r.events, func(ev Event) bool { return ev.By == by })
+	for _, ev := range r.events {
+		r.judgeEvent(ev)
 	}
 	for _, c := range r.claims {
 		r.judge(c)
@@ -269,9 +258,7 @@ func (r *Recorder) Since(mark int) []Event {
 func (r *Recorder) News(mark int) (events []Event, next int, more <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := max(mark-r.dropped, 0); i < len(r.events); i++ {
-		events = append(events, r.events[i].Event)
-	}
+	events = slices.Clone(r.events[min(max(mark-r.dropped, 0), len(r.events)):])
 	return events, r.dropped + len(r.events), r.news
 }
 

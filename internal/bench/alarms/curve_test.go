@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -156,7 +157,7 @@ func watchStopped(ctx context.Context, t *testing.T, w *workshop, b *watchedRing
 	stopped := make(chan error, 1)
 	go func() {
 		leader := b.Named(b.leader)
-		stopped <- errors.Join(leader.Stop(), bench.Pause(ctx, 600*time.Millisecond), leader.Cont())
+		stopped <- errors.Join(leader.Signal(syscall.SIGSTOP), bench.Pause(ctx, 600*time.Millisecond), leader.Signal(syscall.SIGCONT))
 	}()
 	seen, err := b.watch(ctx, w.For)
 	if err := errors.Join(err, <-stopped); err != nil {

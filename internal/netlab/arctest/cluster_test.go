@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -188,8 +189,10 @@ func (n *node) openEyes() {
 		every = pollEvery * time.Duration(max(1, len(n.c.nodes)*len(n.c.nodes)/25))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	heard, asked := n.c.log.Follow(ctx, n.name, n.addr()), n.c.log.Poll(ctx, n.name, n.api, every)
-	n.eyes = func() { cancel(); <-heard; <-asked }
+	var eyes sync.WaitGroup
+	eyes.Go(func() { n.c.log.Follow(ctx, n.name, n.addr()) })
+	eyes.Go(func() { n.c.log.Poll(ctx, n.name, n.api, every) })
+	n.eyes = func() { cancel(); eyes.Wait() }
 }
 
 // addr is the coordinator's socket, seen from here.
