@@ -14,14 +14,12 @@ import (
 )
 
 const (
-	// kept bounds each list; the oldest half is dropped at a time.
+	// kept bounds the list of events; the oldest half is dropped at a time.
 	kept = 1 << 16
 	// violationsKept bounds theirs: one broken rule tends to stay broken.
 	violationsKept = 100
 	// pauseBetween is how long a broken stream waits to be opened again.
 	pauseBetween = 10 * time.Millisecond
-	// askWithin bounds one status call of Poll.
-	askWithin = 5 * time.Second
 )
 
 // Event is what one member said.
@@ -44,16 +42,6 @@ func (e Event) String() string {
 	return fmt.Sprintf("%s says: epoch %d term %d %s %s %.120s", e.By, e.GetEpoch(), e.GetTerm(), e.Type(), e.GetNode(), detail)
 }
 
-// Claim is a member's answer that it claims: at some instant between question
-// and answer it did.
-type Claim struct {
-	By              string
-	Term            uint64
-	Asked, Answered time.Time
-	// LeaseLeft is for how long it may go on claiming at least.
-	LeaseLeft time.Duration
-}
-
 // Recorder keeps and judges what members say. Its methods may be called from
 // many goroutines.
 type Recorder struct {
@@ -62,8 +50,6 @@ type Recorder struct {
 	mu      sync.Mutex
 	events  []Event
 	dropped int
-	claims  []Claim
-	asked   int
 	check   verify.Checker
 	found   []verify.Violation
 	news    chan struct{} // closed and replaced at each event
@@ -72,33 +58,33 @@ type Recorder struct {
 // NewRecorder returns one that has heard nothing yet.
 func NewRecorder() *Recorder { return &Recorder{began: time.Now(), news: make(chan struct{})} }
 
-// Began is when the record begins.
-func (r *Recorder) Began() time.Time { return r.began }
-
 // Follow calls hear with each event of the coordinator at addr until ctx ends, and
 // lost when its stream has ended. A stream begins with a snapshot. A broken one is
 // opened again, with a client of its own whose back-off does not matter.
 func Follow(ctx context.Context, addr string, hear func(*arcv1.Event), lost func()) {
-	repeat(ctx, pauseBetween, func() {
-		defer lost()
-		c, err := client.New(addr)
-		if err != nil {
-			return // the caller has a client of the same address
+	for ctx.Err() == nil {
+		hearAll(ctx, addr, hear)
+		lost()
+		select {
+		case <-ctx.Done():
+		case <-time.After(pauseBetween):
 		}
-		defer func() { _ = c.Close() }()
-		w, err := c.Watch(ctx)
-		if err != nil {
-			return
-		}
-		defer w.Close()
-		for {
-			ev, err := w.Recv()
-			if err != nil {
-				return
-			}
+	}
+}
+
+func hearAll(ctx context.Context, addr string, hear func(*arcv1.Event)) {
+	c, err := client.New(addr)
+	if err != nil {
+		return // the caller has a client of the same address
+	}
+	defer func() { _ = c.Close() }()
+	w, err := c.Watch(ctx)
+	for err == nil {
+		var ev *arcv1.Event
+		if ev, err = w.Recv(); err == nil {
 			hear(ev)
 		}
-	})
+	}
 }
 
 // Follow records the events of a member until ctx ends.
@@ -106,26 +92,7 @@ func (r *Recorder) Follow(ctx context.Context, by, addr string) {
 	Follow(ctx, addr, func(ev *arcv1.Event) { r.Add(Event{At: time.Now(), By: by, Event: ev}) }, func() {})
 }
 
-// Poll asks a member again and again whether it claims, until ctx ends.
-func (r *Recorder) Poll(ctx context.Context, by string, c *client.Client, every time.Duration) {
-	repeat(ctx, every, func() {
-		call, done := context.WithTimeout(ctx, askWithin)
-		defer done()
-		_, _ = r.Ask(call, by, c) // one that does not answer claims nothing here
-	})
-}
-
-func repeat(ctx context.Context, pause time.Duration, do func()) {
-	for ctx.Err() == nil {
-		do()
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-	}
-}
-
-// Ask asks a member for its status, and keeps a claim.
+// Ask asks a member for its status, and judges a claim.
 func (r *Recorder) Ask(ctx context.Context, by string, c *client.Client) (*arcv1.StatusResponse, error) {
 	asked := time.Now()
 	st, err := c.Status(ctx)
@@ -140,42 +107,24 @@ func (r *Recorder) Ask(ctx context.Context, by string, c *client.Client) (*arcv1
 func (r *Recorder) Add(ev Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var gone int
-	r.events, gone = bounded(r.events)
-	r.dropped += gone
+	if half := len(r.events) / 2; len(r.events) == kept {
+		r.events = slices.Clone(r.events[half:])
+		r.dropped += half
+	}
 	r.events = append(r.events, ev)
-	r.judgeEvent(ev)
+	r.keep(wire.Event(&r.check, ev.By, ev.At.Sub(r.began), ev.Event))
 	close(r.news)
 	r.news = make(chan struct{})
 }
 
 // AddAnswer takes an answer to a status call.
 func (r *Recorder) AddAnswer(by string, asked, answered time.Time, st *arcv1.StatusResponse) {
+	if !st.GetClaiming() {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.asked++
-	if st.GetClaiming() {
-		c := Claim{by, st.GetTerm(), asked, answered, time.Duration(st.GetLeaseMs() * float64(time.Millisecond))}
-		r.claims, _ = bounded(r.claims)
-		r.claims = append(r.claims, c)
-		r.judge(c)
-	}
-}
-
-// bounded drops the older half of a list that is full.
-func bounded[T any](list []T) (rest []T, dropped int) {
-	if len(list) < kept {
-		return list, 0
-	}
-	return slices.Clone(list[len(list)/2:]), len(list) / 2
-}
-
-func (r *Recorder) judgeEvent(ev Event) {
-	r.keep(wire.Event(&r.check, ev.By, ev.At.Sub(r.began), ev.Event))
-}
-
-func (r *Recorder) judge(c Claim) {
-	r.keep(r.check.Sample(verify.Sample{By: verify.Process{Name: c.By}, Term: c.Term, Asked: c.Asked.Sub(r.began), Answered: c.Answered.Sub(r.began)}))
+	r.keep(r.check.Sample(verify.Sample{By: verify.Process{Name: by}, Term: st.GetTerm(), Asked: asked.Sub(r.began), Answered: answered.Sub(r.began)}))
 }
 
 func (r *Recorder) keep(found []verify.Violation) {
@@ -187,21 +136,6 @@ func (r *Recorder) CheckHistory(by string, h *arcv1.HistoryResponse) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keep(wire.History(&r.check, by, h))
-}
-
-// Forget drops what a member told while it was in another ring, since events do
-// not say of which ring they are, and judges again what is left.
-func (r *Recorder) Forget(by string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.check, r.found = verify.Checker{}, nil
-	r.events = slices.DeleteFunc(r.events, func(ev Event) bool { return ev.By == by })
-	for _, ev := range r.events {
-		r.judgeEvent(ev)
-	}
-	for _, c := range r.claims {
-		r.judge(c)
-	}
 }
 
 // Violations returns what was heard that breaks G1 to G3.
@@ -220,25 +154,6 @@ func (r *Recorder) Declared() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.check.Declarations()
-}
-
-// String says how much was judged.
-func (r *Recorder) String() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return fmt.Sprintf("%d declarations, %d changes of the ring, %d claims in %d answers", r.check.Declarations(), len(r.check.Changes()), len(r.claims), r.asked)
-}
-
-// Claims returns the answers of a member that it claims, oldest first.
-func (r *Recorder) Claims(by string) []Claim {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(r.claims), func(c Claim) bool { return c.By != by })
-}
-
-// Heard returns the events heard after t that fit.
-func (r *Recorder) Heard(t time.Time, fits func(Event) bool) []Event {
-	return slices.DeleteFunc(r.Since(0), func(ev Event) bool { return !ev.At.After(t) || !fits(ev) })
 }
 
 // Mark returns the number of the next event.
@@ -266,10 +181,8 @@ func (r *Recorder) News(mark int) (events []Event, next int, more <-chan struct{
 func (r *Recorder) AwaitEvent(ctx context.Context, mark int, what string, fits func(Event) bool) (Event, error) {
 	for {
 		events, next, more := r.News(mark)
-		for _, ev := range events {
-			if fits(ev) {
-				return ev, nil
-			}
+		if i := slices.IndexFunc(events, fits); i >= 0 {
+			return events[i], nil
 		}
 		mark = next
 		select {

@@ -48,31 +48,15 @@ type Change struct {
 	Why    string
 }
 
-// changes are the changes that any stream told, each once.
-type changes struct {
-	known map[changeKey]int
-	list  []Change // in the order in which they were heard of first
-}
-
-type changeKey struct {
-	kind ChangeKind
-	who  Process
-	term uint64
-}
-
-func (l *changes) add(ch Change) {
-	k := changeKey{ch.Kind, Process{Name: ch.Who.Name, ID: ch.Who.ID}, ch.Term}
-	if i, ok := l.known[k]; !ok {
-		set(&l.known, k, len(l.list))
-		l.list = append(l.list, ch)
-	} else if ch.Epoch < l.list[i].Epoch {
-		l.list[i] = ch
-	}
-}
-
 // Change takes a committed change from a stream.
 func (c *Checker) Change(stream string, ch Change) []Violation {
-	c.changes.add(ch)
+	key := Change{Kind: ch.Kind, Who: Process{Name: ch.Who.Name, ID: ch.Who.ID}, Term: ch.Term}
+	if i, ok := c.known[key]; !ok {
+		set(&c.known, key, len(c.changes))
+		c.changes = append(c.changes, ch)
+	} else if ch.Epoch < c.changes[i].Epoch {
+		c.changes[i] = ch
+	}
 	switch ch.Kind {
 	case Joined:
 		return c.Named(ch.Who.ID, ch.Who.Name)
@@ -84,7 +68,7 @@ func (c *Checker) Change(stream string, ch Change) []Violation {
 
 // Changes returns the changes that any stream told, each once, in log order.
 func (c *Checker) Changes() []Change {
-	list := slices.Clone(c.changes.list)
+	list := slices.Clone(c.changes)
 	// A declaration is the last change of its epoch.
 	slices.SortStableFunc(list, func(a, b Change) int { return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Term, b.Term)) })
 	return list

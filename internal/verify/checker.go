@@ -59,7 +59,8 @@ type Checker struct {
 	declared map[uint64]Process // by token
 	names    map[uint64]string  // by id
 	claims   []tenure           // by token
-	changes  changes
+	changes  []Change           // each once, in the order in which it was heard of first
+	known    map[Change]int     // their places, by what tells them apart
 }
 
 // Begins says that a stream begins, or begins again, when a token is the newest.

@@ -40,7 +40,7 @@ type cluster struct {
 	t     testing.TB
 	lab   *netlab.Lab
 	nodes []*node
-	log   *observe.Recorder
+	log   *record
 	// poll is how often each node is asked whether it claims; 0: by their
 	// number.
 	poll time.Duration
@@ -65,7 +65,7 @@ type node struct {
 // newCluster makes the lab and starts nothing. Every node is told the args.
 func newCluster(t testing.TB, o netlab.Options, args ...string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, lab: netlab.New(t, o), log: observe.NewRecorder()}
+	c := &cluster{t: t, lab: netlab.New(t, o), log: newRecord()}
 	for _, h := range c.lab.Hosts() {
 		c.nodes = append(c.nodes, &node{c: c, name: h.Name(), host: h, args: slices.Clone(args)})
 	}
@@ -190,8 +190,8 @@ func (n *node) openEyes() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var eyes sync.WaitGroup
-	eyes.Go(func() { n.c.log.Follow(ctx, n.name, n.addr()) })
-	eyes.Go(func() { n.c.log.Poll(ctx, n.name, n.api, every) })
+	eyes.Go(func() { n.c.log.follow(ctx, n.name, n.addr()) })
+	eyes.Go(func() { n.c.log.poll(ctx, n.name, n.api, every) })
 	n.eyes = func() { cancel(); eyes.Wait() }
 }
 
@@ -329,7 +329,7 @@ func (c *cluster) dump() {
 	events := c.log.Since(0)
 	var said strings.Builder
 	for _, ev := range events[max(0, len(events)-60):] {
-		fmt.Fprintf(&said, "%9.3f s  %s\n", ev.At.Sub(c.log.Began()).Seconds(), ev)
+		fmt.Fprintf(&said, "%9.3f s  %s\n", ev.At.Sub(c.log.began).Seconds(), ev)
 	}
 	c.t.Logf("events:\n%s", &said)
 }
