@@ -21,9 +21,10 @@ func newConfigCmd(f *factory) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "The ring's settings, and this machine's options",
-		Long: `Settings are the ring's: committed, the same everywhere, changed at run time
-with get and set. Options are this machine's coordinator's: flags, environment
-and file, printed by show.`,
+		Long: `Settings belong to the ring: they are committed, the same everywhere, and can be
+changed at run time. get prints them, set changes them. Options belong to this
+machine's coordinator: they come from flags, environment and file. show prints
+them.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil // RunE says what is missing
@@ -63,10 +64,11 @@ func newConfigSetCmd(f *factory) *cobra.Command {
 	return &cobra.Command{
 		Use:   "set KEY=VALUE...",
 		Short: "Change the ring's settings, all or none",
-		Long: `Changes the settings of the whole ring; returns when the change is committed.
-profile=NAME sets all timing to the profile's first, the other keys apply after it.
-What cannot work is refused, every broken rule at once; what is legal but doubtful
-is noted on stderr. "arc timing" says what the settings amount to.`,
+		Long: `Changes the settings of the whole ring, and returns when the change is committed.
+profile=NAME sets all timing to that of the profile. The other keys apply after it.
+Settings that cannot work together are refused, with every rule that they break.
+What is legal but doubtful is noted on stderr. "arc timing" says what the settings
+amount to.`,
 		Example: `  arc config set profile=fast
   arc config set lease_ms=300 leader_interval_ms=60`,
 		Args: func(_ *cobra.Command, args []string) error {

@@ -16,23 +16,23 @@ func newCoordinatorCmd(f *factory) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "coordinator",
 		Short: "Run this machine's coordinator and its monitor",
-		Long: `Runs this machine's coordinator in the foreground, with its monitor as a process
-of its own. SIGTERM or an interrupt hands a leadership over, leaves the ring and
-ends it within 5 s; another one ends it at once. Signals within one second of the
-first are the same one: timeout(1) and terminals signal twice. SIGHUP reads the log
-level again, for its monitor too.
+		Long: `Runs this machine's coordinator in the foreground. Its monitor is a second process.
 
---realtime runs both processes under SCHED_RR priority 10 with their memory
-locked, so that other programs do not delay them; the realtime profile is meant
-to be used with it. It needs root, or CAP_SYS_NICE and CAP_IPC_LOCK, or the
-limits RLIMIT_RTPRIO 10 and RLIMIT_MEMLOCK unlimited.
+SIGTERM or an interrupt ends both within 5 s: the coordinator hands over if it
+leads, and leaves the ring. A second signal ends it at once. Signals within one
+second of the first count as the first, since timeout(1) and terminals signal
+twice. SIGHUP reads the log level again, for the monitor too.
 
-A ring is founded by --expect N on all of N nodes, or by --bootstrap on one.
-Afterwards, and on every later start, both are ignored: the data directory
-holds the ring.
+--realtime keeps other programs from delaying ARC: both processes run under
+SCHED_RR priority 10 with their memory locked. The realtime profile is meant to
+be used with it. It needs root, or CAP_SYS_NICE and CAP_IPC_LOCK, or the limits
+RLIMIT_RTPRIO 10 and RLIMIT_MEMLOCK unlimited.
 
-This version has no secrets. Every address that is not loopback, the default
-included, needs --insecure; use it on networks that you trust.`,
+A ring is founded by --expect N on all of N nodes, or by --bootstrap on one. Later
+starts ignore both, since the data directory holds the ring.
+
+This version has no secrets. Every address that is not loopback needs --insecure,
+and so does the default. Use it on networks that you trust.`,
 		Example: `  # on each of three machines in one LAN
   arc coordinator --expect 3 --insecure
 

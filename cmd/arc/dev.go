@@ -30,15 +30,16 @@ func newDevCmd(f *factory) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "A whole ring on this machine, live; with --demo, a proof of its failovers",
-		Long: `Runs a ring of real coordinator and monitor processes on this machine's loopback,
-each with its own directories under one root, and shows it live: who monitors
-whom, leader, heir, token, the last events. It prints how to look at each node
-and how to kill it. Ctrl-C ends everything and removes the root.
+		Long: `Runs a ring of real coordinator and monitor processes on this machine's loopback.
+Each node has its own directories under one root. The ring is shown live: who
+monitors whom, leader, heir, token, the last events, how to look at a node and
+how to kill it. Ctrl-C ends everything and removes the root.
 
-With --demo it kills leader after leader with kill -9 until one is left, brings
-all back, kills once more, prints for each failover who took over from whom, by
-which rule and how fast, and checks that tokens rose, that no term had two
-leaders and that each new leader was the heir. It exits 0 only if they held.`,
+--demo kills leader after leader with kill -9 until one node is left, brings all
+back, and kills once more. For each failover it prints who took over from whom,
+by which rule and how fast. It checks that tokens rose, that no term had two
+leaders, and that each new leader was the heir. It exits 0 only if all of that
+held.`,
 		Example: `  arc dev --nodes 5
   arc dev --nodes 5 --demo
   arc dev --nodes 3 --profile fast --duration 1m`,
@@ -55,12 +56,12 @@ leaders and that each new leader was the heir. It exits 0 only if they held.`,
 	}
 	o.set = config.NewSet(cmd.Flags())
 	config.Var(o.set, &o.Nodes, "nodes", "N", "5", "how many nodes", config.Int(1, 100))
-	config.Var(o.set, &o.Dir, "dir", "DIR", "", "root of all directories, empty or new, and kept; by default a temporary one", config.Text)
+	config.Var(o.set, &o.Dir, "dir", "DIR", "", "root of all directories, new or empty, which is kept; by default a temporary one", config.Text)
 	config.Var(o.set, &o.Cluster, "cluster", "NAME", "", "the ring's name; by default a random one", config.Text)
 	config.Var(o.set, &o.Profile, "profile", "PROFILE", ring.DefaultProfile, "the ring's timing", config.OneOf(ring.Profiles...))
-	config.Var(o.set, &o.demo, "demo", "", "false", "kill leader after leader, and judge", config.Bool)
-	config.Var(o.set, &o.duration, "duration", "DURATION", "0s", "end by itself after so long; 0 means never", config.Duration(0))
-	config.Var(o.set, &o.revive, "revive", "DURATION", "0s", "start a node again so long after it died; 0 means never", config.Duration(0))
+	config.Var(o.set, &o.demo, "demo", "", "false", "kill leader after leader, and check what must hold", config.Bool)
+	config.Var(o.set, &o.duration, "duration", "DURATION", "0s", "end after this time; 0 means never", config.Duration(0))
+	config.Var(o.set, &o.revive, "revive", "DURATION", "0s", "start a node again this long after it died; 0 means never", config.Duration(0))
 	config.Var(o.set, &o.LogLevel, "log-level", "LEVEL", logging.DefaultLevel, "level of the nodes' log files", logLevel)
 	return cmd
 }

@@ -10,10 +10,10 @@ import (
 )
 
 func newEnvironmentTopic() *cobra.Command {
-	return &cobra.Command{Use: "environment", Short: "Options from the environment", Long: `An option --some-name of the coordinator, and each one below, may be given as
-ARC_SOME_NAME in the environment; a flag of one command, such as --yes, may not.
-Flags win over the environment, the environment over the file of --config (which
-the coordinator alone reads), the file over the defaults.
+	return &cobra.Command{Use: "environment", Short: "Options from the environment", Long: `An option --some-name of the coordinator may be given as ARC_SOME_NAME in the
+environment, and so may each one below. A flag of one command, such as --yes, may
+not. Flags win over the environment, the environment over the file of --config,
+and the file over the defaults. The coordinator alone reads that file.
 
   ARC_ADDR      coordinator that commands ask
   ARC_RUN_DIR   where the coordinator keeps arc.sock; its default address follows

@@ -14,8 +14,8 @@ func newEvictCmd(f *factory) *cobra.Command {
 	return &cobra.Command{
 		Use:   "evict NAME",
 		Short: "Remove a member that is known to be gone",
-		Long: `Removes a member from the ring on the operator's word. Returns when the change is
-committed. If it was alive after all it joins again under a new id.`,
+		Long: `Removes a member from the ring on the operator's word, and returns when the change
+is committed. A member that was alive after all joins again under a new id.`,
 		Example: `  arc evict n4`,
 		Args:    names(between(1, 1, "one member's NAME")),
 		RunE: func(cmd *cobra.Command, args []string) error {

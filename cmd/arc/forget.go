@@ -13,11 +13,10 @@ import (
 func newForgetCmd(f *factory) *cobra.Command {
 	return &cobra.Command{
 		Use:   "forget NAME",
-		Short: "Drop a former member from the list of those who departed",
-		Long: `Drops a former member, which left or was evicted, from the list that "arc status"
-prints. It changes nothing in the ring. A name that is back in the ring leaves
-the list by itself, and so does one that is listed for longer than the setting
-forget_after_s.`,
+		Short: "Drop a former member from the list of the departed",
+		Long: `Drops a member that left or was evicted from the list that "arc status" prints. The
+ring itself does not change. A name leaves the list by itself when it is back in
+the ring, or when it was listed for longer than the setting forget_after_s.`,
 		Example: `  arc forget n4`,
 		Args:    names(between(1, 1, "one former member's NAME")),
 		RunE: func(cmd *cobra.Command, args []string) error {

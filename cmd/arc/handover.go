@@ -14,9 +14,9 @@ func newHandoverCmd(f *factory) *cobra.Command {
 	return &cobra.Command{
 		Use:   "handover [NAME]",
 		Short: "Give the leadership to the heir, or to the named member",
-		Long: `Asks the leader to stop and the heir, or the named member, to lead. Returns when
-the new leader has declared itself, at once if it leads already. Any member may
-be asked.`,
+		Long: `Asks the leader to stop, and the heir or the named member to lead. Returns when
+the new leader has declared itself, or at once if it leads already. You may ask
+any member.`,
 		Example: `  arc handover
   arc handover n3`,
 		Args: names(between(0, 1, "at most one member's NAME")),

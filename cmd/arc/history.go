@@ -19,23 +19,27 @@ func newHistoryCmd(f *factory) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history",
 		Short: "Past leaderships: token, name, since when, why, how long the gap was",
-		Long: `Prints the leaderships that the ring remembers, the oldest first. GAP is how
-long nobody led before: from the last moment at which somebody is known to have
-led, as those know who elected the new leader, to its first claim. "over" says
-that all of them had been restarted, so that it was longer. (A leader that is
-cut off may claim for a lease after it was last heard: certain_gap_ms in the
-JSON leaves that time out.) EVIDENCE is what spoke against the one before:
-"unanswered" is a leader that no majority answered, and "restarted" one whose
-process was, where the same member leads again. SEEN-BY is whose monitor saw it.
+		Long: `Prints the leaderships that the ring remembers, the oldest first.
 
-A leader that lost its claim and regained it in the same term has a line more
-for it, which begins with the same token; several in short succession share one.
+GAP is how long nobody led before the new leader's first claim. It begins when, as
+far as the members know that elected the new leader, somebody led for the last
+time. "over" means that they had all been restarted, so the gap was longer. A
+leader that is cut off may claim for a lease after it was last heard;
+certain_gap_ms in the JSON leaves that time out.
 
-PHASES is where the time of the failover went, each counted from the moment at
-which the new leader learned of the loss: the silence before that in brackets if
-silence was the evidence, then when its own promise to the old leader was over,
-its campaign began, it was elected, its declaration was committed, and it first
-claimed ("?" while it has not told). The JSON has them in microseconds.`,
+EVIDENCE is what spoke against the leader before. "unanswered" means that no
+majority answered it. "restarted" means that its process was restarted and the
+same member leads again. SEEN-BY is the member whose monitor saw it.
+
+A leader that lost its claim and regained it in the same term has one more line
+with the same token. Several such losses in short succession share one line.
+
+PHASES is where the time of the failover went, in milliseconds from the moment at
+which the new leader learned of the loss. If silence was the evidence, the silence
+before that moment stands first, in brackets. Then follow: its own promise to the
+old leader was over, its campaign began, it was elected, its declaration was
+committed, it first claimed. "?" stands for what it has not told yet. The JSON has
+them in microseconds.`,
 		Example: `  arc history
   arc history --limit 5
   arc history -o json | jq '.entries[-1]'`,

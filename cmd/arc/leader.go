@@ -29,13 +29,13 @@ func newLeaderCmd(f *factory) *cobra.Command {
 		Short: "The leader's name; with --self, whether it is this machine",
 		Long: `Prints the leader's name. Exits 3 if there is none, or if the asked coordinator
 has no proof that somebody leads: it heard nothing of the leader for a lease, or
-is itself a leader whose lease has run out.
+it is itself a leader whose lease has run out.
 
 With --self it exits 0 only if the asked coordinator leads now: its declaration
-is committed and its lease has not run out at the moment of asking.
+is committed, and its lease has not run out at the moment of asking.
 
-With --wait it waits until there is a leader (or, with --self, until this
-machine leads); without end, unless --timeout is given. A coordinator that does not
+With --wait it waits until there is a leader, or with --self until this machine
+leads. The wait has no end unless --timeout is given. A coordinator that does not
 answer at all is given up after the timeout in any case (exit 4).`,
 		Example: `  arc leader
   arc leader --self && echo "I lead"

@@ -13,8 +13,8 @@ func newLeaveCmd(f *factory) *cobra.Command {
 	return &cobra.Command{
 		Use:   "leave",
 		Short: "Take the asked coordinator out of the ring",
-		Long: `Takes the asked coordinator out of the ring in order: a leader hands over first.
-Returns when the change is committed. Its process ends then, and joins again when
+		Long: `Takes the asked coordinator out of the ring. A leader hands over first. Returns
+when the change is committed. Its process ends then, and joins again when
 it is started. Its name keeps its place in the history.`,
 		Example: `  arc leave
   arc --addr 10.0.0.5:7400 leave`,

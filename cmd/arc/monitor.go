@@ -29,13 +29,13 @@ func newMonitorCmd(f *factory) *cobra.Command {
 	o := &monitorOptions{}
 	cmd := &cobra.Command{
 		Use:   "monitor",
-		Short: "What arc coordinator starts; not for the shell",
-		Long: `Probes the next member's coordinator, reports to its own, and certifies the death
-of its own when that process ends. arc coordinator starts it and leaves it a
-queue as descriptor 3; without one it refuses to run.
+		Short: "The monitor, which arc coordinator starts; not for the shell",
+		Long: `Probes the next member's coordinator, and reports to its own coordinator. When that
+process ends, the monitor certifies its death. arc coordinator starts the monitor
+and gives it a queue as descriptor 3. Without a queue it refuses to run.
 
-SIGUSR1 makes it drop its connections and dial afresh.`,
-		Example: `  # a fresh dial, as arc relink does
+SIGUSR1 makes it drop its connections and dial again.`,
+		Example: `  # dial again, as arc relink does
   kill -USR1 $(cat /run/arc/monitor.pid)`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -69,9 +69,9 @@ SIGUSR1 makes it drop its connections and dial afresh.`,
 		},
 	}
 	o.set = config.NewSet(cmd.Flags())
-	config.Var(o.set, &o.LocalSocket, "socket", "PATH", "", "unix socket of the own coordinator", config.NonEmpty)
-	config.Var(o.set, &o.CoordinatorPID, "coordinator-pid", "PID", "", "process of the own coordinator", config.Int(1, 1<<30))
-	config.Var(o.set, &o.Incarnation, "incarnation", "NUMBER", "", "incarnation of the own coordinator", incarnation)
+	config.Var(o.set, &o.LocalSocket, "socket", "PATH", "", "unix socket of its coordinator", config.NonEmpty)
+	config.Var(o.set, &o.CoordinatorPID, "coordinator-pid", "PID", "", "process of its coordinator", config.Int(1, 1<<30))
+	config.Var(o.set, &o.Incarnation, "incarnation", "NUMBER", "", "incarnation of its coordinator", incarnation)
 	config.Var(o.set, &o.logLevel, "log-level", "LEVEL", logging.DefaultLevel, "what to log", logLevel)
 	config.Var(o.set, &o.logJSON, "log-json", "", "false", "write logs as JSON", config.Bool)
 	config.Var(o.set, &o.realtime, "realtime", "", "false", "lock the memory; the policy is inherited", config.Bool)

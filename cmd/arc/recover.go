@@ -22,19 +22,20 @@ func newRecoverCmd(f *factory) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recover --gone NAME,...",
 		Short: "Found a ring again from one disk, when the others are lost",
-		Long: `Founds a ring again from what the disk of one node has, when so many members are
-gone for good that the rest is no majority. arc status and the log of a waiting
-node say whose disks are needed: start those machines if you can.
+		Long: `Founds a ring again from the disk of one node, when so many members are gone for
+good that the others are no majority. arc status and the log of a waiting node say
+whose disks are needed. Start those machines instead if you can.
 
 Run it on the machine whose disk it is, while its coordinator is stopped, and
 start the coordinator afterwards. Ring id, settings and history stay. Tokens go
-on far above every one known: for 194 days the former ring cannot issue higher
+on far above every known one: for 194 days the former ring cannot issue higher
 ones. Members that come back join again by themselves.
 
-What can be lost: whatever the others acknowledged and this disk does not have.
-What must not be: a member that is called gone and leads on with others. Then two
-rings lead at once. Those that hear each other by broadcast warn, and list each
-other in arc status.
+What others acknowledged and this disk does not have is lost.
+
+Make sure that the members named by --gone stay off. If they can still lead with
+others, two rings lead at once. Rings that hear each other by broadcast warn, and
+list each other in arc status.
 
 A copy of the data directory is kept beside it.`,
 		Example: `  systemctl stop arc-coordinator

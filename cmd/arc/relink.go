@@ -18,12 +18,14 @@ func newRelinkCmd(f *factory) *cobra.Command {
 	var lasts time.Duration
 	cmd := &cobra.Command{
 		Use:   "relink",
-		Short: "Make the local monitor dial its neighbour afresh",
+		Short: "Make the local monitor dial its neighbour again",
 		Long: `Makes the monitor of the asked coordinator drop its connections and dial its
-neighbour afresh, and ends a temporary link. With --target it probes the named
-member instead: for 5 s or five detection times, or as long as --for says, and no
-longer than until the ring's next epoch. Meanwhile it does not watch its own
-neighbour; then it goes back by itself. arc status shows the time left.`,
+neighbour again. This ends a temporary link.
+
+--target makes a temporary link: the monitor probes the named member in place of
+its neighbour. It lasts as long as --for says (5 s or five detection times by
+default), but ends at the ring's next epoch. Meanwhile the monitor does not watch
+its neighbour. arc status shows the time left.`,
 		Example: `  arc relink
   arc relink --target n3
   arc relink --target n3 --for 30s`,

@@ -116,10 +116,10 @@ func strictHelp(root *cobra.Command) {
 func newRootCmd(f *factory) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "arc",
-		Short: "Exactly one of several machines leads; when it dies, the right other one does",
-		Long: `ARC keeps a ring of coordinators, one on each machine, of which exactly one
-leads. Each is watched by the monitor of its neighbour and by its own, and when
-the leader dies the one that led most recently takes over, in milliseconds.`,
+		Short: "Exactly one of several machines leads; when it dies, the right one takes over",
+		Long: `ARC keeps a ring of coordinators, one on each machine. Exactly one of them leads.
+Each is watched by its own monitor and by its neighbour's. When the leader dies,
+the living member that led most recently takes over, in milliseconds.`,
 		Example: `  # a whole ring on this machine, to look at and to kill
   arc dev --nodes 5
 

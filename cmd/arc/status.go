@@ -16,15 +16,17 @@ func newStatusCmd(f *factory) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Members, who monitors whom, votes, leader, heir, token, lease",
-		Long: `Prints the ring as the asked coordinator knows it: its members in ring order,
-who monitors whom, who votes, who leads and who would next, the token (the
-term of the leadership), the epoch, and what is left of the lease if the asked
-coordinator itself leads. LAG is by how many log entries a member is behind, as
-the leader says: "-" is not known, as when nobody leads or the leader is not reached.
+		Long: `Prints the ring as the asked coordinator knows it: the members in ring order, who
+monitors whom, who votes, who leads, who would lead next, the epoch, and the
+token, which is the term of the leadership. If the asked coordinator leads, it
+prints what is left of its lease.
 
-"bears" is how many machines more can be lost at once, whichever they are, before
-there is no leader. Former members are listed until their name is back, for
-forget_after_s at most; "arc forget" drops one by hand.`,
+LAG is by how many log entries a member is behind, as the leader says. "-" means
+unknown, because nobody leads or the leader cannot be reached.
+
+"bears" is how many more machines, whichever they are, can be lost at once before
+there is no leader. A former member is listed until its name is back, but no
+longer than forget_after_s; "arc forget" drops it by hand.`,
 		Example: `  arc status
   arc --addr 10.0.0.5:7400 status
   arc status -o json | jq -r .leader.name`,

@@ -31,12 +31,14 @@ func newTimingCmd(f *factory) *cobra.Command {
 		Use:   "timing",
 		Short: "How long a failover may take with the ring's settings, and why",
 		Long: `Adds up, for every kind of fault, how long it takes at most until the next leader
-claims, with the rule behind each part. It holds while a majority of the voters
-can talk, no message is lost or overtaken, and no process waits for a processor.
+claims, and names the rule behind each part. The sums hold while a majority of
+the voters can talk, no message is lost or overtaken, and no process waits for a
+processor.
 
 What no setting bounds is assumed: a round trip between two coordinators, a sync
-of a disk, the kernel's notice that a process exited (--round-trip, --sync,
---notice). What the failovers in the history took is printed below, to compare.
+of a disk, and the kernel's notice that a process exited. Change these with
+--round-trip, --sync and --notice. To compare, the times of the failovers in the
+history are printed below.
 
 Settings that are legal but doubtful are noted on stderr. With --profile no ring
 is asked.`,

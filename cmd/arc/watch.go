@@ -17,10 +17,12 @@ func newWatchCmd(f *factory) *cobra.Command {
 		Use:   "watch",
 		Short: "Events as they happen, until interrupted",
 		Long: `Prints the present state as one snapshot event, then every event after it, one
-a line, until it is interrupted (exit 0) or the coordinator goes away (exit 4).
-A coordinator that was out of the ring and is back prints one more snapshot in
-place of what it missed; so it does when a leader that was told as lost is known
-again with the same token. --timeout bounds only how long the first event may take.
+a line. It ends when it is interrupted (exit 0), or when the coordinator goes away
+(exit 4). --timeout bounds only how long the first event may take.
+
+One more snapshot follows when the coordinator was out of the ring and is back; it
+stands for what was missed. One also follows when a leader that was reported lost
+is known again with the same token.
 
 Events: joined left evicted leader_declared leader_lost claim_gained claim_lost
 relinked suspected cleared certified settings_changed monitor_lost monitor_back
