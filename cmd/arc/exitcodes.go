@@ -40,7 +40,6 @@ var exitTable = []struct {
 	{client.ErrInvalid, exitUsage},
 	{wal.ErrForeign, exitUsage}, // --name, --cluster or --data-dir is wrong
 	{errNotLeading, exitNoLeader},
-	{errNoLeader, exitNoLeader},
 	{client.ErrNoLeader, exitNoLeader},
 	{client.ErrUnreachable, exitUnreachable},
 }

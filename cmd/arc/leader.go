@@ -15,12 +15,8 @@ import (
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
-var (
-	// errNotLeading: another machine leads.
-	errNotLeading = errors.New("not leading")
-	// errNoLeader: nobody is known to lead.
-	errNoLeader = errors.New("no leader")
-)
+// errNotLeading: another machine leads.
+var errNotLeading = errors.New("not leading")
 
 func newLeaderCmd(f *factory) *cobra.Command {
 	var self, wait bool
@@ -65,7 +61,7 @@ func (f *factory) askLeader(ctx context.Context, self, wait bool) (*arcv1.Status
 	case err != nil:
 		return nil, asLeader(err)
 	case st.GetLeader() == nil:
-		return st, fmt.Errorf("%w: %s", errNoLeader, or(strings.TrimPrefix(st.GetReason(), "no leader known: ")))
+		return st, fmt.Errorf("%w: %s", client.ErrNoLeader, or(strings.TrimPrefix(st.GetReason(), "no leader known: ")))
 	case self && !st.GetClaiming():
 		return st, fmt.Errorf("%w: %s leads, not this node, %s", errNotLeading, st.GetLeader().GetName(), st.GetSelf())
 	}
