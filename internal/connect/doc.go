@@ -7,9 +7,8 @@
 // Its Net and Over together make a gRPC connection that does not heal. It is for
 // callers that need to know why dialling failed, which gRPC reports as text alone.
 // Its Conn makes one that heals itself. Race tries all addresses of a process
-// once, and Retry repeats one try. A loop that keeps streams of its own (a peer's,
-// a monitor's) holds a policy.Connection: no goroutine stands between it and what
-// its streams say.
+// once. A loop that keeps streams of its own (a peer's, a monitor's) holds a
+// policy.Connection: no goroutine stands between it and what its streams say.
 //
 // All connections have static windows of 64 KiB, which cost least for small
 // messages, and go through sockio. Transport security has one place: the Dialer's

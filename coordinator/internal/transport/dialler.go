@@ -92,8 +92,9 @@ func (d *dialler) act() {
 func (d *dialler) sight(now mono.Instant) policy.Sight {
 	d.mu.Lock()
 	d.resting = false
+	distant := d.info.Distant
 	d.mu.Unlock()
-	s := policy.Sight{Unwanted: d.distant() && d.queue.empty(), Stuck: d.stream != nil && d.stream.stuck(0), Crowded: d.t.tries.Load() > limits.CrowdedTries}
+	s := policy.Sight{Unwanted: distant && d.queue.empty(), Stuck: d.stream != nil && d.stream.stuck(0), Crowded: d.t.tries.Load() > limits.CrowdedTries}
 	for _, t := range d.tries {
 		s.Linked = s.Linked || t.linked.Load()
 	}

@@ -181,7 +181,8 @@ func (t *Transport) register(hello *peerv1.PeerHello, self Identity) (*inbound, 
 	}
 	p := t.peers[id]
 	for _, old := range t.inbound[id] {
-		if i := old.hello.GetIncarnation(); i < hello.GetIncarnation() && (p == nil || !p.listedAs(i)) {
+		// One that is listed counts: who says that it is a newer one may be a copy.
+		if i := old.hello.GetIncarnation(); i < hello.GetIncarnation() && (p == nil || p.info.Incarnation != i) {
 			old.end(endOlder, nil) // the peer's earlier process is gone
 		}
 	}

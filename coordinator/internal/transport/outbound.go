@@ -156,22 +156,18 @@ func (s *outbound) from() netip.Addr {
 func (s *outbound) receive(t *Transport) {
 	defer close(s.broken)
 	env, err := s.stream.Recv()
-	if err != nil {
+	switch {
+	case err != nil:
 		s.err = err
-		return
-	}
-	if h := env.GetHeld(); h != nil {
+	case env.GetHeld() != nil:
 		s.err = errHeld
-		t.heldHere(h, s)
-		return
-	}
-	e := env.GetEvicted()
-	if e == nil {
+		t.heldHere(env.GetHeld(), s)
+	case env.GetEvicted() != nil:
+		s.err = errEvicted
+		t.evicted(s.remote.GetId(), env.GetEvicted(), s.self)
+	default:
 		s.err = status.Errorf(codes.InvalidArgument, "unexpected %T from the server of a peer stream", env.GetBody())
-		return
 	}
-	t.evicted(s.remote.GetId(), e, s.self)
-	s.err = errEvicted
 }
 
 // write empties the queue into the stream until that breaks, or until drained

@@ -30,7 +30,8 @@ type peer struct {
 	provision *provision
 	list      uint64
 
-	mu   sync.Mutex
+	mu sync.Mutex
+	// info is changed under Transport.mu too, so either lock is enough to read it.
 	info Peer
 	// hints are addresses that the peer's hellos told, the newest first; they
 	// are tried after those listed.
@@ -84,12 +85,10 @@ func (p *peer) ask(set func(*asked)) {
 	}
 }
 
-// update takes what SetPeers says; most changes of the ring's configuration change
+// update takes what SetPeers says, under Transport.mu; most changes of the ring's configuration change
 // no member.
 func (p *peer) update(info Peer) {
-	p.mu.Lock()
 	was := p.info
-	p.mu.Unlock()
 	if was.equal(info) {
 		return
 	}
@@ -102,14 +101,6 @@ func (p *peer) update(info Peer) {
 	})
 }
 
-// listedAs reports whether the peer is listed as this process. A process that
-// says that it is a newer one may be a copy.
-func (p *peer) listedAs(incarnation uint64) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.info.Incarnation == incarnation
-}
-
 // wake: alive is a sign of life, else only our own identity changed.
 func (p *peer) wake(alive bool) {
 	p.ask(func(a *asked) {
@@ -118,12 +109,6 @@ func (p *peer) wake(alive bool) {
 			a.alive, p.quiet = true, false
 		}
 	})
-}
-
-func (p *peer) distant() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.info.Distant
 }
 
 // wanted tells the goroutine of a peer that is not dialled without need that
@@ -175,12 +160,6 @@ func merged(a, b []string) []string {
 }
 
 func (p *peer) isUp() bool { return p.missing.Load() == 0 }
-
-// missingFor reports whether there was no stream for so long.
-func (p *peer) missingFor(d time.Duration) bool {
-	since := p.missing.Load()
-	return since != 0 && time.Since(time.Unix(0, since)) >= d
-}
 
 func (p *peer) isQuiet() bool {
 	p.mu.Lock()

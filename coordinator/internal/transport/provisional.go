@@ -137,5 +137,5 @@ func (t *Transport) review(p *peer) {
 		return
 	}
 	t.removeLocked(p)
-	t.log.Debug("unlisted peer is dropped", "peer", p.name(), "to", p.id)
+	t.log.Debug("unlisted peer is dropped", "peer", p.info.Name, "to", p.id)
 }

@@ -35,7 +35,6 @@ type gist struct {
 func gistOf(m *raftpb.Message) gist {
 	g := gist{kind: m.GetType(), term: m.GetTerm(), index: m.GetIndex(), commit: m.GetCommit()}
 	switch {
-	case m == nil:
 	case g.kind == raftpb.MsgApp:
 		g.good, g.bare = true, len(m.GetEntries()) == 0
 	case g.kind == raftpb.MsgAppResp:

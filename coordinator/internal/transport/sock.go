@@ -58,9 +58,7 @@ func ackState(c net.Conn) (acked uint64, waiting bool, rtt time.Duration, ok boo
 
 // lost says whether the connection itself is gone, and not only a stream on it.
 func lost(c net.Conn) bool {
-	if _, isTCP := socket(c); !isTCP {
-		return false
-	}
-	_, _, _, ok := ackState(c)
-	return !ok
+	_, isTCP := socket(c)
+	_, _, _, known := ackState(c)
+	return isTCP && !known
 }

@@ -105,12 +105,11 @@ func (t *Transport) SetPeers(peers []Peer) {
 // and where it said itself that it is reached. None if it is no peer.
 func (t *Transport) Addresses(id uint64) []string {
 	t.mu.Lock()
-	p := t.peers[id]
-	t.mu.Unlock()
-	if p == nil {
-		return nil
+	defer t.mu.Unlock()
+	if p := t.peers[id]; p != nil {
+		return p.addresses()
 	}
-	return p.addresses()
+	return nil
 }
 
 // removeLocked lets a peer go when its queue has left.
@@ -152,9 +151,9 @@ func (t *Transport) SelfChanged() {
 	for _, p := range t.peers {
 		if p.provision != nil && !p.provision.under.sameHello(self) {
 			t.removeLocked(p) // who still knows us dials again
-			continue
+		} else {
+			p.wake(false)
 		}
-		p.wake(false)
 	}
 	for _, ins := range t.inbound {
 		for _, in := range ins {
@@ -221,7 +220,8 @@ func (t *Transport) Apart(d time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.peers {
-		if p.missingFor(d) && !p.distant() {
+		since := p.missing.Load()
+		if since != 0 && !p.info.Distant && time.Since(time.Unix(0, since)) >= d {
 			return true
 		}
 	}
