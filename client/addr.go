@@ -77,10 +77,8 @@ const unixPrefix = "unix://"
 // parseAddr accepts unix:///path, unix:path, a plain path with a slash at its
 // start or in ./, and host:port. It returns unix://PATH or HOST:PORT.
 func parseAddr(addr string) (string, error) {
-	path, isUnix := strings.CutPrefix(addr, unixPrefix)
-	if !isUnix {
-		path, isUnix = strings.CutPrefix(addr, "unix:")
-	}
+	path, isUnix := strings.CutPrefix(addr, "unix:")
+	path = strings.TrimPrefix(path, "//")
 	if !isUnix && (strings.HasPrefix(addr, "/") || strings.HasPrefix(addr, "./")) {
 		path, isUnix = addr, true
 	}

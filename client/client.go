@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -22,8 +23,9 @@ type Client struct {
 	conn *grpc.ClientConn
 	arc  arcv1.ArcServiceClient
 
-	mu      sync.Mutex
-	dialErr error // why there is no connection on which the coordinator spoke; nil: there is one
+	// dialErr is why there is no connection on which the coordinator spoke; nil: there
+	// is one.
+	dialErr atomic.Pointer[error]
 }
 
 // New returns a client of the coordinator at addr: unix:///path/arc.sock or
@@ -33,7 +35,8 @@ func New(addr string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadAddr, err)
 	}
-	c := &Client{addr: addr, dialErr: errNotConnected}
+	c := &Client{addr: addr}
+	c.dialErr.Store(&errNotConnected)
 	d := &connect.Dialer{}
 	c.conn, err = d.Conn(end,
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return c.dial(ctx, d, end) }),
@@ -54,40 +57,18 @@ func (c *Client) Close() error { return c.conn.Close() }
 
 func (c *Client) dial(ctx context.Context, d *connect.Dialer, end string) (net.Conn, error) {
 	if err := notForeign(end); err != nil {
-		c.setDialErr(err)
+		c.dialErr.Store(&err)
 		return nil, err
 	}
-	c.connecting()
+	// What the dial before this one met says more, and stays.
+	c.dialErr.CompareAndSwap(nil, &errNotConnected)
 	conn, err := d.Net(ctx, end)
-	if err == nil {
-		conn = &greeted{Conn: conn, heard: func() { c.setDialErr(nil) }}
-		c.setDialErr(errNoGreeting)
-		return conn, nil
+	if err != nil {
+		c.dialErr.Store(&err)
+		return nil, err
 	}
-	c.setDialErr(err)
-	return nil, err
-}
-
-func (c *Client) setDialErr(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.dialErr = err
-}
-
-// connecting notes that a dial is under way. What the one before it met says
-// more than that, and stays.
-func (c *Client) connecting() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.dialErr == nil {
-		c.dialErr = errNotConnected
-	}
-}
-
-func (c *Client) lastDialErr() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.dialErr
+	c.dialErr.Store(&errNoGreeting)
+	return &greeted{Conn: conn, heard: func() { c.dialErr.Store(nil) }}, nil
 }
 
 // greeted tells when the first bytes arrive: the kernel completes a connection
@@ -111,7 +92,7 @@ func (g *greeted) Read(b []byte) (int, error) {
 func call[Req, Resp any](ctx context.Context, c *Client, op string, rpc func(context.Context, Req, ...grpc.CallOption) (Resp, error), req Req) (Resp, error) {
 	var head, trail metadata.MD
 	resp, err := rpc(ctx, req, grpc.Header(&head), grpc.Trailer(&trail))
-	return resp, explain(ctx, op, c.addr, err, len(head)+len(trail) > 0, c.lastDialErr())
+	return resp, c.explain(ctx, op, err, len(head)+len(trail) > 0)
 }
 
 // Status tells the ring as the coordinator knows it.

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -89,16 +88,15 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(e.Op)
+	text := e.Op
 	if e.Kind == ErrUnreachable {
-		fmt.Fprintf(&b, ": no answer from %s", e.Addr)
+		text += ": no answer from " + e.Addr
 	}
-	fmt.Fprintf(&b, ": %s", e.message())
+	text += ": " + e.message()
 	if e.Hint != "" {
-		fmt.Fprintf(&b, "; %s", e.Hint)
+		text += "; " + e.Hint
 	}
-	return b.String()
+	return text
 }
 
 // Unwrap gives both the kind and the cause.
@@ -117,9 +115,8 @@ func (e *Error) message() string {
 }
 
 // explain turns an RPC's error into an *Error. answered reports whether the
-// error is the coordinator's word; dialErr is why no connection leads there,
-// nil if one does.
-func explain(ctx context.Context, op, addr string, err error, answered bool, dialErr error) error {
+// error is the coordinator's word.
+func (c *Client) explain(ctx context.Context, op string, err error, answered bool) error {
 	if err == nil {
 		return nil
 	}
@@ -131,14 +128,15 @@ func explain(ctx context.Context, op, addr string, err error, answered bool, dia
 	// the other puts it, it means the same.
 	late := code == codes.Canceled ||
 		code == codes.DeadlineExceeded && (!answered || status.Convert(err).Message() == context.DeadlineExceeded.Error())
-	e := &Error{Op: op, Addr: addr, Cause: err, Kind: kindOf(err)}
+	e := &Error{Op: op, Addr: c.addr, Cause: err, Kind: kindOf(err)}
+	unconnected := c.dialErr.Load()
 	switch {
-	case !answered && (code == codes.Unavailable || late && dialErr != nil):
+	case !answered && (code == codes.Unavailable || late && unconnected != nil):
 		e.Kind = ErrUnreachable
-		if dialErr != nil {
-			e.Cause = dialErr
+		if unconnected != nil {
+			e.Cause = *unconnected
 		}
-		e.Hint = hint(e.Cause, addr, exists)
+		e.Hint = hint(e.Cause, c.addr, exists)
 	case late:
 		e.Kind, e.Cause = ErrTimeout, ErrTimeout
 		if op != "status" {

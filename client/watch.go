@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -32,7 +34,7 @@ func (c *Client) Watch(ctx context.Context) (*Stream, error) {
 	stream, err := c.arc.Watch(ctx, &arcv1.WatchRequest{})
 	if err != nil {
 		defer cancel()
-		return nil, explain(ctx, "watch", c.addr, err, false, c.lastDialErr())
+		return nil, c.explain(ctx, "watch", err, false)
 	}
 	return &Stream{client: c, stream: stream, ctx: ctx, cancel: cancel}, nil
 }
@@ -48,8 +50,7 @@ func (s *Stream) Recv() (*arcv1.Event, error) {
 	if errors.Is(err, io.EOF) {
 		return nil, &Error{Op: "watch", Addr: s.client.addr, Kind: ErrUnreachable, Cause: errors.New("the coordinator ended the stream")}
 	}
-	answered := len(s.stream.Trailer()) > 0
-	return nil, explain(s.ctx, "watch", s.client.addr, err, answered, s.client.lastDialErr())
+	return nil, s.client.explain(s.ctx, "watch", err, len(s.stream.Trailer()) > 0)
 }
 
 // EventType is an event's type as `arc watch -o json` has it; "" for one that this
@@ -73,12 +74,10 @@ func (s *Stream) Close() { s.cancel() }
 func (c *Client) AwaitLeader(ctx context.Context, self bool) (*arcv1.StatusResponse, error) {
 	wake := make(chan struct{}, 1)
 	watching, stop := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c.notify(watching, wake)
-	}()
-	defer func() { stop(); <-done }()
+	var watcher sync.WaitGroup
+	watcher.Go(func() { c.notify(watching, wake) })
+	defer watcher.Wait()
+	defer stop()
 
 	poll := time.NewTicker(durations.AwaitLeader)
 	defer poll.Stop()
@@ -137,9 +136,6 @@ func (c *Client) notify(ctx context.Context, wake chan<- struct{}) {
 				}
 			}
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(durations.AwaitLeader):
-		}
+		connect.Wait(ctx, durations.AwaitLeader)
 	}
 }

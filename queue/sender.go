@@ -39,10 +39,7 @@ func New() (*Sender, *os.File, error) {
 	}
 	file := os.NewFile(uintptr(fds[0]), "queue")
 	peer := os.NewFile(uintptr(fds[1]), "queue of the monitor")
-	conn, err := file.SyscallConn()
-	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("make the monitor's queue: %w", err), file.Close(), peer.Close())
-	}
+	conn, _ := file.SyscallConn() // fails only without a file
 	return &Sender{file: file, conn: conn}, peer, nil
 }
 
@@ -62,9 +59,7 @@ func (s *Sender) Send(link *localv1.Link) error {
 		return s.err
 	}
 	l.Seq = s.seq + 1
-	if s.kept != nil {
-		l.Redial = l.Redial || s.kept.Redial
-	}
+	l.Redial = l.Redial || s.kept.GetRedial()
 	message, err := encode(l)
 	if err != nil {
 		return fmt.Errorf("send link of epoch %d: %w", l.Epoch, err)

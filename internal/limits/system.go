@@ -67,20 +67,11 @@ func processes() string {
 // groupMost is how many processes the control group may have, "" where that is
 // not known.
 func groupMost() string {
-	own, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(own)) {
-		path, ok := strings.CutPrefix(line, "0::")
-		if !ok {
-			continue
-		}
-		if most, err := os.ReadFile(filepath.Join("/sys/fs/cgroup", strings.TrimSpace(path), "pids.max")); err == nil {
-			return strings.TrimSpace(string(most))
-		}
-	}
-	return ""
+	own, _ := os.ReadFile("/proc/self/cgroup") // what cannot be read is not known
+	_, after, _ := strings.Cut("\n"+string(own), "\n0::")
+	path, _, _ := strings.Cut(after, "\n")
+	most, _ := os.ReadFile(filepath.Join("/sys/fs/cgroup", path, "pids.max"))
+	return strings.TrimSpace(string(most))
 }
 
 // current is the soft limit in words.

@@ -1,6 +1,7 @@
 package plainfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -114,21 +115,18 @@ func Owned(path string) error {
 	return nil
 }
 
+// kinds are the types of files in words.
+var kinds = map[os.FileMode]string{
+	0:                                 "a regular file",
+	os.ModeDir:                        "a directory",
+	os.ModeNamedPipe:                  "a named pipe",
+	os.ModeSymlink:                    "a symbolic link",
+	os.ModeSocket:                     "a socket",
+	os.ModeDevice:                     "a device",
+	os.ModeDevice | os.ModeCharDevice: "a device",
+}
+
 func other(path string, mode os.FileMode, want string) error {
-	kind := "something else"
-	switch {
-	case mode.IsDir():
-		kind = "a directory"
-	case mode.IsRegular():
-		kind = "a regular file"
-	case mode&os.ModeNamedPipe != 0:
-		kind = "a named pipe"
-	case mode&os.ModeSymlink != 0:
-		kind = "a symbolic link"
-	case mode&os.ModeSocket != 0:
-		kind = "a socket"
-	case mode&os.ModeDevice != 0:
-		kind = "a device"
-	}
+	kind := cmp.Or(kinds[mode.Type()], "something else")
 	return fmt.Errorf("%w: %s is %s, want %s; move it away", ErrOther, path, kind, want)
 }

@@ -67,11 +67,8 @@ func policy() error {
 
 // tryLock reports whether lock will be allowed in the new image.
 func tryLock() error {
-	if err := lock(); err != nil {
+	if err := lock(); err != nil || capable(unix.CAP_IPC_LOCK) {
 		return err
-	}
-	if capable(unix.CAP_IPC_LOCK) {
-		return nil
 	}
 	var l unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &l); err == nil && l.Cur != unix.RLIM_INFINITY {
@@ -102,10 +99,7 @@ func check() error {
 		return fmt.Errorf("list the threads: %w", err)
 	}
 	for _, t := range tasks {
-		tid, err := strconv.Atoi(t.Name())
-		if err != nil {
-			continue
-		}
+		tid, _ := strconv.Atoi(t.Name()) // the kernel lists nothing else there
 		attr, err := unix.SchedGetAttr(tid, 0)
 		if errors.Is(err, unix.ESRCH) {
 			continue // it has ended meanwhile

@@ -1,6 +1,7 @@
 package sockio
 
 import (
+	"cmp"
 	"io"
 	"net"
 	"os"
@@ -49,19 +50,12 @@ type out struct {
 // New returns a Conn over c if that is a plain TCP or unix connection, and c
 // itself if it is not.
 func New(c net.Conn) net.Conn {
-	var s syscall.Conn
-	switch c := c.(type) {
-	case *net.TCPConn:
-		s = c
-	case *net.UnixConn:
-		s = c
+	switch c.(type) {
+	case *net.TCPConn, *net.UnixConn:
 	default:
 		return c
 	}
-	raw, err := s.SyscallConn()
-	if err != nil {
-		return c // closed already: its first use says so
-	}
+	raw, _ := c.(syscall.Conn).SyscallConn() // fails only for a nil pointer
 	n := &Conn{Conn: c, raw: raw}
 	n.in.call, n.out.call = n.read, n.write
 	return n
@@ -100,21 +94,13 @@ func (c *Conn) ReadOnReady(size int, pool mem.BufferPool) (buf *[]byte, n int, e
 	c.in.mu.Lock()
 	defer c.in.mu.Unlock()
 	c.in.pool, c.in.size = pool, size
-	buf, n, err = c.readLocked()
-	if err != nil && buf != nil {
-		pool.Put(buf)
-		buf = nil
-	}
-	return buf, n, err
+	return c.readLocked()
 }
 
 func (c *Conn) readLocked() (buf *[]byte, n int, err error) {
 	i := &c.in
-	err = c.raw.Read(i.call)
+	err = cmp.Or(c.raw.Read(i.call), i.err)
 	buf, n = i.buf, i.n
-	if err == nil && i.err != nil {
-		err = c.wrap("read", i.err)
-	}
 	if err == nil && n == 0 {
 		err = io.EOF
 	}
@@ -125,28 +111,26 @@ func (c *Conn) readLocked() (buf *[]byte, n int, err error) {
 // read tries once; false waits until there is something.
 func (c *Conn) read(fd uintptr) bool {
 	i := &c.in
-	into := i.into
-	if i.pool != nil {
-		if i.buf == nil {
-			i.buf = i.pool.Get(i.size)
-		}
-		into = *i.buf
-	}
 	for {
+		into := i.into
+		if i.pool != nil {
+			i.buf = i.pool.Get(i.size)
+			into = *i.buf
+		}
 		n, errno := sysRead(fd, into)
+		if n <= 0 && i.buf != nil {
+			i.pool.Put(i.buf)
+			i.buf = nil
+		}
 		switch errno {
 		case 0:
 			i.n = n
 			return true
 		case syscall.EINTR:
 		case syscall.EAGAIN:
-			if i.buf != nil {
-				i.pool.Put(i.buf)
-				i.buf = nil
-			}
 			return false
 		default:
-			i.err = errno
+			i.err = c.wrap("read", errno)
 			return true
 		}
 	}
@@ -161,10 +145,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.from, o.n, o.err = p, 0, nil
-	err := c.raw.Write(o.call)
-	if err == nil && o.err != nil {
-		err = c.wrap("write", o.err)
-	}
+	err := cmp.Or(c.raw.Write(o.call), o.err)
 	o.from = nil
 	c.written.Add(uint64(o.n))
 	return o.n, err
@@ -182,7 +163,7 @@ func (c *Conn) write(fd uintptr) bool {
 		case syscall.EAGAIN:
 			return false
 		default:
-			o.err = errno
+			o.err = c.wrap("write", errno)
 			return true
 		}
 	}
