@@ -85,7 +85,8 @@ func (c *Client) AwaitLeader(ctx context.Context, self bool) (*arcv1.StatusRespo
 	for {
 		st, err := c.Status(ctx)
 		if err == nil {
-			if last = st; leads(st, self) {
+			last = st
+			if self && st.GetClaiming() || !self && st.GetLeader() != nil {
 				return st, nil
 			}
 		}
@@ -104,13 +105,6 @@ func (c *Client) AwaitLeader(ctx context.Context, self bool) (*arcv1.StatusRespo
 			return last, &Error{Op: "await leader", Addr: c.addr, Kind: ErrNoLeader, Cause: errors.New(why(last, self))}
 		}
 	}
-}
-
-func leads(st *arcv1.StatusResponse, self bool) bool {
-	if self {
-		return st.GetClaiming()
-	}
-	return st.GetLeader() != nil
 }
 
 func why(st *arcv1.StatusResponse, self bool) string {

@@ -195,7 +195,7 @@ func (t *Transport) register(hello *peerv1.PeerHello, self Identity) (*inbound, 
 		if p.provision != nil {
 			p.provision.orphaned = time.Time{}
 		}
-		p.wake(true) // it lives
+		p.wake() // it lives
 	} else {
 		t.addProvisionalLocked(id, false)
 	}

@@ -32,7 +32,6 @@ var (
 
 // outbound is an open stream to a peer, hellos exchanged.
 type outbound struct {
-	addr   string
 	self   Identity
 	remote *peerv1.PeerHello
 	conn   net.Conn
@@ -76,19 +75,19 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 	}
 	tuneConn(conn)
 	linked.Store(true)
-	s := &outbound{addr: addr, self: self, conn: conn, born: time.Now(), broken: make(chan struct{}), written: make(chan struct{})}
+	cc, err := t.opts.Dialer.Over(conn, addr)
+	if err != nil {
+		return nil, err
+	}
 	streamCtx, cancel := context.WithCancel(t.ctx)
-	s.cancel = cancel
+	s := &outbound{
+		self: self, conn: conn, cc: cc, cancel: cancel, born: time.Now(), broken: make(chan struct{}), written: make(chan struct{}),
+	}
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
-
-	s.cc, err = t.opts.Dialer.Over(conn, addr)
-	if err != nil {
-		return nil, err
-	}
 
 	keep := context.AfterFunc(ctx, cancel)
 	s.stream, err = peerv1.NewPeerServiceClient(s.cc).Stream(streamCtx)
@@ -139,9 +138,7 @@ func (t *Transport) heldHere(h *peerv1.Held, s *outbound) {
 // close ends the stream and its connection. It does not wait.
 func (s *outbound) close() {
 	s.cancel()
-	if s.cc != nil {
-		_ = s.cc.Close() // only says that it was closed before
-	}
+	_ = s.cc.Close() // only says that it was closed before
 	_ = s.conn.Close()
 }
 

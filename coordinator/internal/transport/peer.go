@@ -101,14 +101,9 @@ func (p *peer) update(info Peer) {
 	})
 }
 
-// wake: alive is a sign of life, else only our own identity changed.
-func (p *peer) wake(alive bool) {
-	p.ask(func(a *asked) {
-		a.recheck = true
-		if alive {
-			a.alive, p.quiet = true, false
-		}
-	})
+// wake takes a sign of life.
+func (p *peer) wake() {
+	p.ask(func(a *asked) { a.recheck, a.alive, p.quiet = true, true, false })
 }
 
 // wanted tells the goroutine of a peer that is not dialled without need that
@@ -129,8 +124,8 @@ func (p *peer) setQuiet() {
 	p.ask(func(a *asked) { a.hushed, p.quiet = true, true })
 }
 
-// overflowed says now and then that messages were dropped.
-func (p *peer) overflowed() {
+// overflowed says now and then how many messages were dropped since the start.
+func (p *peer) overflowed(dropped uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if time.Since(p.overflowAt) < durations.Repeats {
@@ -141,7 +136,7 @@ func (p *peer) overflowed() {
 	if p.isUp() && !p.quiet {
 		log = p.t.log.Warn
 	}
-	log("peer does not keep up: oldest messages dropped", "peer", p.info.Name, "to", p.id, "dropped", p.queue.droppedTotal())
+	log("peer does not keep up: oldest messages dropped", "peer", p.info.Name, "to", p.id, "dropped", dropped)
 }
 
 // hint tells where the peer said that it is reached. What it said before, or
@@ -220,7 +215,6 @@ func (d *dialler) finish() {
 	for d.unended > 0 {
 		d.result(<-d.results)
 	}
-	d.timer.Stop()
 }
 
 // drop ends the stream and waits for its goroutines.
@@ -263,7 +257,7 @@ func (d *dialler) adopt(r result) {
 	d.missing.Store(0)
 	d.t.wg.Go(func() { s.receive(d.t) })
 	d.t.wg.Go(func() { s.write(d.peer) })
-	d.t.log.Debug("stream to peer is up", "peer", d.name(), "to", d.id, "address", s.addr, "fresh", replaced)
+	d.t.log.Debug("stream to peer is up", "peer", d.name(), "to", d.id, "address", r.addr, "fresh", replaced)
 	if replaced {
 		d.t.opts.PeerDown(d.id) // what the old one still held is lost
 	}

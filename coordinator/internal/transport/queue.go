@@ -28,25 +28,22 @@ type gist struct {
 	term, index, commit uint64
 	// bare: an append without entries, or an acknowledgement.
 	bare bool
-	// good: neither a refusal nor of another kind.
-	good bool
 }
 
+// gistOf returns the gist of an append or an acknowledgement; that of a refusal, or
+// of another kind, is empty.
 func gistOf(m *raftpb.Message) gist {
-	g := gist{kind: m.GetType(), term: m.GetTerm(), index: m.GetIndex(), commit: m.GetCommit()}
-	switch {
-	case g.kind == raftpb.MsgApp:
-		g.good, g.bare = true, len(m.GetEntries()) == 0
-	case g.kind == raftpb.MsgAppResp:
-		g.good = !m.GetReject()
-		g.bare = g.good
+	kind := m.GetType()
+	ack := kind == raftpb.MsgAppResp && !m.GetReject()
+	if kind != raftpb.MsgApp && !ack {
+		return gist{}
 	}
-	return g
+	return gist{kind: kind, term: m.GetTerm(), index: m.GetIndex(), commit: m.GetCommit(), bare: ack || len(m.GetEntries()) == 0}
 }
 
 // covers reports whether nothing is lost with an earlier message.
 func (g gist) covers(old gist) bool {
-	return g.good && old.bare && g.kind == old.kind && g.term == old.term && g.index >= old.index && g.commit >= old.commit
+	return old.bare && g.kind == old.kind && g.term == old.term && g.index >= old.index && g.commit >= old.commit
 }
 
 // queue is what waits for one peer: bounded, the oldest dropped first. All but
@@ -71,8 +68,9 @@ func newQueue() *queue {
 	return &queue{ready: make(chan struct{}, 1), down: true}
 }
 
-// push never blocks. It says whether something had to be dropped for it.
-func (q *queue) push(m election.Message, env *peerv1.StreamRequest) (dropped bool) {
+// push never blocks. If something had to be dropped for it, it returns how much was
+// dropped since the start, else 0.
+func (q *queue) push(m election.Message, env *peerv1.StreamRequest) (dropped uint64) {
 	it := item{env: env, from: m.From, size: 64, gist: gistOf(m.Raft)}
 	if raft, ok := env.GetBody().(*peerv1.StreamRequest_Raft); ok {
 		it.size += len(raft.Raft)
@@ -94,7 +92,9 @@ func (q *queue) push(m election.Message, env *peerv1.StreamRequest) (dropped boo
 		q.bytes += it.size
 		q.trimLocked()
 	}
-	dropped = q.dropped != before
+	if q.dropped != before {
+		dropped = q.dropped
+	}
 	q.mu.Unlock()
 	q.wake()
 	return dropped
@@ -181,11 +181,4 @@ func (q *queue) setDown(down bool) {
 	}
 	q.down = down
 	q.trimLocked()
-}
-
-// droppedTotal counts what was dropped since the start.
-func (q *queue) droppedTotal() uint64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.dropped
 }

@@ -134,8 +134,8 @@ func (t *Transport) Send(m election.Message) {
 		t.log.Error("message not sent", "peer", p.name(), "to", m.To, "error", err)
 		return
 	}
-	if p.queue.push(m, env) {
-		p.overflowed()
+	if n := p.queue.push(m, env); n > 0 {
+		p.overflowed(n)
 	}
 	p.wanted()
 }
@@ -152,7 +152,7 @@ func (t *Transport) SelfChanged() {
 		if p.provision != nil && !p.provision.under.sameHello(self) {
 			t.removeLocked(p) // who still knows us dials again
 		} else {
-			p.wake(false)
+			p.ask(func(a *asked) { a.recheck = true })
 		}
 	}
 	for _, ins := range t.inbound {
@@ -180,7 +180,7 @@ func (t *Transport) Wake(id uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p := t.peers[id]; p != nil {
-		p.wake(true)
+		p.wake()
 	}
 }
 
