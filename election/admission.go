@@ -9,11 +9,8 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-const (
-	// maxApplicants bounds the joiners that wait for the look at who has their
-	// name.
-	maxApplicants = 64
-)
+// maxApplicants bounds the joiners that wait for the look at who has their name.
+const maxApplicants = 64
 
 // applicant is a joiner whose name a member has. It may take the member's place
 // only when that one is known to be gone.
@@ -30,7 +27,7 @@ type applicant struct {
 // name of a member whose process has ended: it is certified, or the joiner's
 // own process answers in its place and none of its addresses may still lead to
 // it. An address in common is no proof: many machines may have it.
-func (q *requests) join(ref uint64, j ring.Join) {
+func (q *requests) join(ref uint64, j ring.Join) error {
 	j.Replaces = 0
 	l := q.lead
 	holder, held := q.ring.MemberByName(j.Member.Name)
@@ -38,22 +35,21 @@ func (q *requests) join(ref uint64, j ring.Join) {
 	switch {
 	case !held:
 	case holder.ID == q.cfg.ID:
-		q.emit(Done{Ref: ref, Err: inUse(holder, "the leader")})
-		return
+		return inUse(holder, "the leader")
 	case dead || holder.Incarnation == j.Member.Incarnation:
 		j.Replaces = holder.ID
 	case len(l.applicants) >= maxApplicants:
-		q.emit(Done{Ref: ref, Err: fmt.Errorf("%w: %d joiners wait for names that are in use", ErrBusy, len(l.applicants))})
-		return
+		return fmt.Errorf("%w: %d joiners wait for names that are in use", ErrBusy, len(l.applicants))
 	default:
 		p := q.identity.probeOf(holder)
 		p.Timeout = max(p.Timeout, durations.HolderAnswer)
 		l.applicants = append(l.applicants, applicant{ref: ref, join: j, holder: holder,
 			until: q.now.Add(p.Timeout * 9 / 10), deadline: q.now.Add(2 * p.Timeout)})
 		q.emit(p)
-		return
+		return nil
 	}
 	q.proposals.propose(proposal{req: ref}, ring.Command{Join: &j})
+	return nil
 }
 
 func inUse(m ring.Member, what string) error {
@@ -66,7 +62,7 @@ func (q *requests) holderProbed(r ProbeResult) {
 	l := q.lead
 	waiting := l.applicants
 	l.applicants = nil
-	for i, a := range waiting {
+	for _, a := range waiting {
 		if a.holder.ID != r.ID || a.holder.Incarnation != r.Incarnation || r.Outcome == Unanswered && q.now < a.until {
 			l.applicants = append(l.applicants, a) // another one, or looked for less long
 			continue
@@ -78,10 +74,6 @@ func (q *requests) holderProbed(r ProbeResult) {
 			q.trace("%s was started again without its disk and takes the place of member %d", a.holder.Name, a.holder.ID)
 			a.join.Replaces = a.holder.ID
 			q.proposals.propose(proposal{req: a.ref}, ring.Command{Join: &a.join})
-			if q.lead != l { // raft may have stepped down
-				q.dropApplicants(waiting[i+1:])
-				return
-			}
 		default:
 			q.later(a)
 		}
@@ -100,18 +92,10 @@ func (q *requests) later(a applicant) {
 func (q *requests) applicantRule() {
 	l := q.lead
 	l.applicants = slices.DeleteFunc(l.applicants, func(a applicant) bool {
-		if q.now >= a.deadline {
-			q.later(a)
-			return true
+		if q.before(a.deadline) {
+			return false
 		}
-		q.wakeAt(a.deadline)
-		return false
+		q.later(a)
+		return true
 	})
-}
-
-// dropApplicants ends the wait of joiners that this member cannot admit any more.
-func (q *requests) dropApplicants(list []applicant) {
-	for _, a := range list {
-		q.emit(Done{Ref: a.ref, Err: ErrLeadershipLost})
-	}
 }

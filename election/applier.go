@@ -62,7 +62,11 @@ func (a *applier) ready() {
 			a.identity.noteSnapshot(w.snapshot)
 		}
 		a.write(w, rd.MustSync)
-		a.applyCommitted(rd.CommittedEntries)
+		for _, e := range rd.CommittedEntries {
+			if e.GetIndex() > a.applied && !a.removed { // else it was applied ahead
+				a.apply(e)
+			}
+		}
 		for _, m := range apply {
 			a.parent.follow(a.stepRaft(m))
 		}
@@ -140,11 +144,8 @@ func extend(m *raftpb.Message, entries []*raftpb.Entry) {
 	if last.GetTerm() != m.GetTerm() || len(last.GetData()) > 0 || last.GetType() != raftpb.EntryNormal {
 		return
 	}
-	for i, e := range entries {
-		if e.GetIndex() == last.GetIndex()+1 {
-			m.Entries = append(slices.Clip(m.Entries), entries[i:]...)
-			return
-		}
+	if i := slices.IndexFunc(entries, func(e *raftpb.Entry) bool { return e.GetIndex() == last.GetIndex()+1 }); i >= 0 {
+		m.Entries = append(slices.Clip(m.Entries), entries[i:]...)
 	}
 }
 
@@ -207,18 +208,6 @@ func (a *applier) answer(after []*raftpb.Message) {
 	}
 }
 
-// applyCommitted applies what raft hands out, but for what was applied ahead.
-func (a *applier) applyCommitted(entries []*raftpb.Entry) {
-	for _, e := range entries {
-		if a.removed {
-			return
-		}
-		if e.GetIndex() > a.applied {
-			a.apply(e)
-		}
-	}
-}
-
 func (a *applier) apply(e *raftpb.Entry) {
 	a.applied = e.GetIndex()
 	switch e.GetType() {
@@ -236,7 +225,7 @@ func (a *applier) apply(e *raftpb.Entry) {
 	if c.Seal != nil {
 		a.seal(*c.Seal)
 		if a.leads() && e.GetTerm() == a.lead.term {
-			a.requests.proposalApplied(c, nil, nil)
+			a.requests.proposalApplied(c, nil)
 		}
 		return
 	}
@@ -273,7 +262,7 @@ func (a *applier) apply(e *raftpb.Entry) {
 		}
 	}
 	if a.leads() && e.GetTerm() == a.lead.term && c.Ref != 0 {
-		a.requests.proposalApplied(c, changes, err)
+		a.requests.proposalApplied(c, err)
 	}
 	if c.Declare != nil && err == nil {
 		a.leader.leaderDeclared(*c.Declare)
@@ -292,13 +281,8 @@ func (a *applier) applyConf(e *raftpb.Entry) {
 	a.parent.changeConf(cc)
 	a.trial.changed(a.conf)
 	a.recorder.votersChanged(e.GetTerm())
-	if a.dropped != 0 {
-		for _, ch := range cc.AsV2().GetChanges() {
-			if ch.GetNodeId() == a.dropped {
-				a.dropped = 0 // the log has caught up with the survivor
-				break
-			}
-		}
+	if slices.ContainsFunc(cc.AsV2().GetChanges(), func(ch *raftpb.ConfChangeSingle) bool { return ch.GetNodeId() == a.dropped }) {
+		a.dropped = 0 // the log has caught up with the survivor
 	}
 	a.trace("configuration: voters %v%v learners %v", a.conf.GetVoters(), a.conf.GetVotersOutgoing(), a.conf.GetLearners())
 }

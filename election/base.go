@@ -10,7 +10,7 @@ import (
 )
 
 // parent is what a part may ask of the Node that it belongs to, when something
-// happened that concerns all parts. Beside that, a part tells the recorder of facts.
+// happened that concerns all parts.
 type parent interface {
 	// follow lets what raft says take effect.
 	follow(t transition)
@@ -19,8 +19,25 @@ type parent interface {
 	// changeConf changes raft's configuration.
 	changeConf(cc raftpb.ConfChangeI)
 	// remove ends the membership, supersede this process's part in it.
-	remove(epoch uint64, why string)
+	remove(r Removed)
 	supersede(s Superseded)
+}
+
+// observer is the recorder, to a part that it knows: it is told of facts.
+type observer interface {
+	// claimPromised and claimVoided: this member promised to a leader, and the promise
+	// is void from now on.
+	claimPromised(term uint64, until, shown Instant, claims bool)
+	claimVoided(term uint64, ended bool)
+	// lossNoticed: the newest leadership is lost. lossFreed: this member may help
+	// somebody to lead. lossCampaign: it asks for votes.
+	lossNoticed()
+	lossFreed()
+	lossCampaign()
+	// claimPossibleWith: the survivor of a pair goes on without the other one.
+	claimPossibleWith(without uint64)
+	// lossUnexplained: what somebody had against a member was wrong, or is not repeated.
+	lossUnexplained(id, by uint64)
 }
 
 // base is what every part of a Node has: what it was made of, the time, the committed
@@ -56,9 +73,8 @@ type base struct {
 		claimEnd, leaderUntil Instant
 	}
 
-	parent parent
-	// observe tells the recorder of a fact.
-	observe func(fact)
+	parent   parent
+	observer observer
 }
 
 func (b *base) emit(e Effect) { b.effects = append(b.effects, e) }

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -37,10 +38,9 @@ type candidacy struct {
 	// yieldUntil is until when this member does not campaign, since it has helped
 	// another candidate.
 	yieldUntil Instant
-	// askedIn is the term in which this candidate asks for votes after a pre-vote,
-	// askedAt since when; refused is true once somebody voted for another candidate.
+	// askedIn is the term in which this candidate asks for votes after a pre-vote;
+	// refused is true once somebody voted for another candidate.
 	askedIn uint64
-	askedAt Instant
 	refused bool
 	// open are the newest votes or pre-votes that are not answered, repeated is how
 	// often they were asked for again out of turn, repeatedAt when they were last.
@@ -55,9 +55,9 @@ type candidacy struct {
 // the interval grows.
 const quickTries = 4
 
-// rule decides whether it is this member's turn to campaign. Heir
+// campaignRule decides whether it is this member's turn to campaign. Heir
 // number k waits k staggers, since two at once split the vote.
-func (c *campaign) rule() {
+func (c *campaign) campaignRule() {
 	if !c.isVoter(c.cfg.ID) || c.ring.RingID == "" || !c.leaderLost() {
 		c.candidacy = candidacy{}
 		if c.isVoter(c.cfg.ID) && c.ring.RingID != "" && c.raftLead != c.cfg.ID {
@@ -66,11 +66,11 @@ func (c *campaign) rule() {
 		}
 		return
 	}
-	c.observe(leaderMissed{})
+	c.observer.lossNoticed()
 	if !c.promises.free() {
 		return // heldVotesRule wakes
 	}
-	c.observe(promiseEnded{})
+	c.observer.lossFreed()
 	if !c.active {
 		c.active, c.since, c.tries = true, c.now, 0
 	}
@@ -83,8 +83,7 @@ func (c *campaign) rule() {
 		c.next = c.since.Add(time.Duration(rank) * c.ring.Settings.Stagger())
 	}
 	c.repeatVotes()
-	if next := max(c.next, c.yieldUntil); c.now < next {
-		c.wakeAt(next)
+	if c.before(max(c.next, c.yieldUntil)) {
 		return
 	}
 	if c.writing() {
@@ -94,17 +93,15 @@ func (c *campaign) rule() {
 		return // what it leads to is applied first
 	}
 	c.tries++
+	c.next = c.now.Add(c.retryAfter(c.tries))
+	c.wakeAt(c.next)
 	if c.awaitsVotes() {
-		c.next = c.now.Add(c.retryAfter(c.tries))
-		c.wakeAt(c.next)
 		c.askAgain()
 		return
 	}
-	c.observe(campaigned{})
-	c.next = c.now.Add(c.retryAfter(c.tries))
-	c.wakeAt(c.next)
+	c.observer.lossCampaign()
 	c.trace("campaigns in term %d, try %d, as heir number %d", c.term+1, c.tries, rank)
-	sure := c.tries == 1 && rank == 0 && c.certifiedLeader()
+	sure := c.tries == 1 && rank == 0 && c.roster.verdict(c.raftLead).certified()
 	if !sure {
 		c.forgetLeader()
 	}
@@ -120,7 +117,7 @@ func (c *campaign) rule() {
 // would help neither: it would put one more write before a slow disk. The certified
 // dead never answer, and the survivor of a pair goes on alone in a campaign only.
 func (c *campaign) awaitsVotes() bool {
-	return c.candidate() && c.askedIn == c.term && !c.refused && c.now < c.askedAt.Add(c.votePatience()) && c.enoughLive()
+	return c.candidate() && c.askedIn == c.term && !c.refused && c.now < c.wished.at.Add(c.votePatience()) && c.enoughLive()
 }
 
 // enoughLive reports whether those who are not certified dead are a majority of the
@@ -185,7 +182,7 @@ func (c *campaign) voteAsked(m *raftpb.Message) {
 	if len(c.open) == 0 || c.open[0].GetType() != m.GetType() || c.open[0].GetTerm() != m.GetTerm() {
 		c.open, c.repeated, c.repeatedAt = nil, 0, c.now
 		if m.GetType() == raftpb.MsgVote {
-			c.askedIn, c.askedAt, c.refused = m.GetTerm(), c.now, false
+			c.askedIn, c.refused = m.GetTerm(), false
 			if len(m.GetContext()) > 0 {
 				c.askedIn = 0 // without a pre-vote
 			}
@@ -210,11 +207,6 @@ func (c *campaign) voteAnswered(from uint64, m *raftpb.Message) {
 			return m.GetType() == raftpb.MsgVoteResp && o.GetType() == raftpb.MsgVote && o.GetTerm() == m.GetTerm()
 		}
 	})
-}
-
-// certifiedLeader reports whether raft's leader in this term is certified dead.
-func (c *campaign) certifiedLeader() bool {
-	return c.raftLead != 0 && c.roster.verdict(c.raftLead).certified()
 }
 
 // campaignAsked gives the campaign that raft begins at a leader's word the time
@@ -318,13 +310,11 @@ func (c *campaign) rank() int {
 // vouch passes what voided the promise on to the voters, ahead of the vote.
 func (c *campaign) vouch() {
 	v := c.promises.voucher
-	if v.Certificate == nil && v.Release == nil && v.Opinion == nil {
+	if v == (Message{}) {
 		return
 	}
-	for _, id := range c.otherVoters() {
-		m := v
-		m.To = id
-		c.send(m)
+	for _, v.To = range c.otherVoters() {
+		c.send(v)
 	}
 }
 
@@ -352,7 +342,7 @@ func (c *campaign) twoLeft() {
 			return
 		}
 		c.trace("goes on alone: voter %d is certified dead (%s)", other, c.roster.peers.Value(other).cert.Exit)
-		c.observe(wentOnAlone{other})
+		c.observer.claimPossibleWith(other)
 		c.dropped = other
 		c.parent.changeConf(removeNode(other))
 	}
@@ -381,28 +371,13 @@ func (c *campaign) leaderLost() bool {
 	if _, ok := c.deadPartner(); ok {
 		return true // who could lead but this member?
 	}
-	if c.raftLead == 0 {
-		return c.now >= c.roster.leaderHeard.Add(c.patience()) || c.deadLeader() != 0
-	}
-	if c.raftLead == c.cfg.ID {
-		return false
-	}
-	return c.now >= c.roster.leaderHeard.Add(c.patience()) || c.deadLeader() != 0
+	return c.raftLead != c.cfg.ID && (c.now >= c.roster.leaderHeard.Add(c.patience()) || c.leaderDead())
 }
 
-// deadLeader returns the id of the newest leader if it is certified dead or
-// suspected in the term that it leads; else 0.
-func (c *campaign) deadLeader() uint64 {
-	for _, id := range []uint64{c.raftLead, c.ring.LeaderID} {
-		if id == 0 || id == c.cfg.ID {
-			continue
-		}
-		if id != c.raftLead && c.raftLead != 0 {
-			continue // somebody else is raft's leader by now
-		}
-		if v := c.roster.verdict(id); v.certified() || v.dead() && v.term == c.ring.Term && c.ring.LeaderID == id {
-			return id
-		}
-	}
-	return 0
+// leaderDead reports whether raft's leader, or the newest one if raft knows none, is
+// certified dead or suspected in the term that it leads.
+func (c *campaign) leaderDead() bool {
+	id := cmp.Or(c.raftLead, c.ring.LeaderID)
+	v := c.roster.verdict(id)
+	return id != c.cfg.ID && (v.certified() || v.dead() && v.term == c.ring.Term && id == c.ring.LeaderID)
 }

@@ -72,17 +72,14 @@ func (ct *caretaker) takeCare(heir ring.Member, dead []uint64) {
 		ct.passOver(heir, "did not take over when it was asked to")
 		return
 	}
-	if end := ct.passedOverAt(c.since); ct.now < end {
-		ct.wakeAt(end)
-	} else {
+	if !ct.before(ct.passedOverAt(c.since)) {
 		ct.passOver(heir, ct.unableBecause(heir))
 		return
 	}
 	if len(ct.proposals.open) > 0 {
 		return // raft takes none while it transfers; their fate comes back here
 	}
-	if ct.now < c.nextTry {
-		ct.wakeAt(c.nextTry)
+	if ct.before(c.nextTry) {
 		return
 	}
 	if !able || !ct.isVoter(heir.ID) {
@@ -132,8 +129,7 @@ func (ct *caretaker) probeCandidates(dead []uint64) {
 			return
 		}
 		f := l.followers.Ensure(id)
-		if next := f.probed.at.Add(2 * ct.probeTimeout()); f.probed.set && ct.now < next {
-			ct.wakeAt(next)
+		if f.probed.set && ct.before(f.probed.at.Add(2*ct.probeTimeout())) {
 			continue
 		}
 		f.probed = markAt(ct.now)
@@ -186,11 +182,9 @@ func (ct *caretaker) askTakeover(id uint64) bool {
 	if t.able {
 		return true
 	}
-	if ct.now >= t.nextAsk {
-		t.nextAsk = ct.now.Add(ct.ring.Settings.Stagger())
+	if ct.dueEvery(&t.nextAsk, ct.ring.Settings.Stagger()) {
 		ct.send(Message{To: id, Takeover: &Takeover{Term: ct.term}})
 	}
-	ct.wakeAt(t.nextAsk)
 	return false
 }
 

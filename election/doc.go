@@ -18,8 +18,8 @@
 //
 // A Node is made of parts, each with its own state. A part knows those before it
 // in this list and none after. It returns what it finds as a result. For the few
-// things that concern the whole Node it has the interface parent, and it tells the
-// recorder of facts. The struct of a part stands in the first file of its line.
+// things that concern the whole Node it has the interface parent. The recorder is its
+// observer. The struct of a part stands in the first file of its line.
 //
 //	base        what all have: the time, the committed ring, effects, wake-ups (base.go)
 //	replica     this member's copy of the log, and raft's RawNode (replica.go, log.go,
@@ -36,23 +36,21 @@
 //	recorder    the figures of a failover; decides nothing (recorder.go, lastclaim.go,
 //	            phases.go)
 //	leadership  what raft's leader knows, and its claim (leadership.go, heartbeat.go)
-//	renewal     asks for promises, and ends a leadership without a lease (renewal.go)
 //	caretaker   looks after an heir that is somebody else (caretaker.go, handon.go)
 //	requests    what operators and joiners ask for (requests.go, admission.go,
 //	            handover.go, stop.go, forget.go)
-//	voters      changes of raft's configuration (confchange.go)
 //	watch       the leader's own look at who owes it an answer (watch.go)
-//	leader      declares, evicts, and runs the leader's rules (leader.go)
+//	leader      declares and evicts (leader.go), asks for promises and ends a leadership
+//	            without a lease (renewal.go), changes who votes (confchange.go)
 //	membership  whether this member still is one (membership.go)
 //	following   what this member knows of its leader (following.go)
 //	status      what an operator wants to know (status.go, tolerance.go, missing.go)
 //	links       with whom this member has to do (links.go)
 //	applier     carries out what raft wants, and applies what is committed (applier.go)
 //
-// After each input the Node runs two tables of named rules, one for all members and one
-// for raft's leader (rules.go). Each rule does what follows from the present state and
-// asks to be woken when time alone makes more follow. A new rule is a line in one of
-// them and a method of a part.
+// After each input the Node runs a table of named rules (rules.go). Each rule does what
+// follows from the present state and asks to be woken when time alone makes more follow.
+// A new rule is a line in the table and a method of a part.
 //
 // These steps decide who leads: ring.State.Heir (ring/state.go) says whose turn it
 // is, campaign when each member asks for votes, raft who wins, leader.declareRule

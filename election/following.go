@@ -58,16 +58,14 @@ func (f *following) releasedByLeader() bool {
 	return v.voidTerm == f.term && (v.promise.term != f.term || v.promise.seq <= v.voidSeq)
 }
 
-// rule asks the leader whether it leads before this member's proof of it
+// proofRule asks the leader whether it leads before this member's proof of it
 // ends, and wakes when it ends, since that is news. A voter asks in missRenewal.
-func (f *following) rule() {
+func (f *following) proofRule() {
 	until := f.leaderUntil()
 	if until == 0 || until == Never || f.raftLead == f.cfg.ID {
 		return
 	}
-	if f.now < until {
-		f.wakeAt(until)
-	}
+	f.before(until)
 	if f.isVoter(f.cfg.ID) {
 		return
 	}
@@ -77,13 +75,11 @@ func (f *following) rule() {
 	if f.roster.touchDoubted > word {
 		ask = f.roster.touchDoubted
 	}
-	if f.now < ask {
-		f.wakeAt(ask)
+	if f.before(ask) {
 		return
 	}
 	leader := f.roster.peers.Ensure(f.raftLead)
-	if at := leader.checked.at; leader.checked.set && at >= ask && f.now < at.Add(f.ring.Settings.RenewEvery()) {
-		f.wakeAt(at.Add(f.ring.Settings.RenewEvery()))
+	if at := leader.checked.at; leader.checked.set && at >= ask && f.before(at.Add(f.ring.Settings.RenewEvery())) {
 		return
 	}
 	leader.checked = markAt(f.now)

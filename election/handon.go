@@ -17,42 +17,32 @@ type handOn struct {
 	end Instant
 }
 
-// handOnRule hands over while this leader is held up. It reports whether it is.
-func (ct *caretaker) handOnRule() bool {
-	l := ct.lead
-	h := &l.handOn
+// handOnRule hands over while this leader is held up.
+func (ct *caretaker) handOnRule() {
+	h := &ct.lead.handOn
 	if !ct.heldUp() {
 		ct.endHandOn()
-		return false
+		return
 	}
-	l.why = "its disk does not finish a write"
-	if h.to == 0 {
-		ct.askAnyone()
-		return true
-	}
-	if ct.now >= h.end {
+	ct.lead.why = "its disk does not finish a write"
+	if h.to != 0 && ct.now >= h.end {
 		ct.unable = append(ct.unable, h.to)
 		ct.endHandOn()
+	}
+	if h.to == 0 {
 		ct.askAnyone()
-		return true
+		return
 	}
 	ct.wakeAt(h.end)
-	if ct.now < h.nextTry {
-		ct.wakeAt(h.nextTry)
-		return true
-	}
 	// Either message may be lost: both are repeated.
-	h.nextTry = ct.now.Add(max(2*ct.ring.Settings.Stagger(), ct.tickEvery()))
-	ct.wakeAt(h.nextTry)
+	if !ct.dueEvery(&h.nextTry, max(2*ct.ring.Settings.Stagger(), ct.tickEvery())) {
+		return
+	}
 	if ct.lease.first != 0 { // the voters have promised for the sake of its declaration
 		ct.lease.released = true
-		ct.lease.void()
-		for _, id := range ct.otherVoters() {
-			ct.send(Message{To: id, Release: ct.release(false)})
-		}
+		ct.releaseVoters(false)
 	}
 	ct.transfer(h.to)
-	return true
 }
 
 // endHandOn lets this leader go on where it stood before it handed on.
@@ -68,15 +58,13 @@ func (ct *caretaker) endHandOn() {
 // askAnyone asks all voters that may lead whether they could.
 func (ct *caretaker) askAnyone() {
 	h := &ct.lead.handOn
-	if ct.now >= h.nextAsk {
-		h.nextAsk = ct.now.Add(ct.ring.Settings.Stagger())
+	if ct.dueEvery(&h.nextAsk, ct.ring.Settings.Stagger()) {
 		for _, id := range ct.ring.Succession(append(slices.Clone(ct.unable), ct.cfg.ID)...) {
 			if ct.isVoter(id) {
 				ct.send(Message{To: id, Takeover: &Takeover{Term: ct.term}})
 			}
 		}
 	}
-	ct.wakeAt(h.nextAsk)
 }
 
 // handsOnTo takes the word of a member that is able to lead.

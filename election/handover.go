@@ -21,11 +21,6 @@ type handover struct {
 	passed []uint64
 }
 
-type handoverWait struct {
-	ref, to  uint64
-	deadline Instant
-}
-
 type handoverStage int
 
 const (
@@ -34,13 +29,13 @@ const (
 	handingOver
 )
 
-func (q *requests) beginHandover(ref, to uint64, why string) {
+// beginHandover begins a handover to a member, or (0) to the heir.
+func (q *requests) beginHandover(ref, to uint64, why string) error {
 	anyone := to == 0
 	if anyone {
 		heir, ok := q.ring.NextHeir()
 		if !ok {
-			q.emit(Done{Ref: ref, Err: ErrNoHeir})
-			return
+			return ErrNoHeir
 		}
 		to = heir.ID
 	}
@@ -48,18 +43,15 @@ func (q *requests) beginHandover(ref, to uint64, why string) {
 	m, ok := q.ring.Member(to)
 	switch {
 	case !ok:
-		q.emit(Done{Ref: ref, Err: fmt.Errorf("%w: id %d", ring.ErrNotMember, to)})
-		return
+		return fmt.Errorf("%w: id %d", ring.ErrNotMember, to)
 	case to == q.cfg.ID:
-		var err error
 		if _, _, leads := q.claim(q.now); !leads {
-			err = ErrNotLeader // it may have a successor that it has not heard of
+			return ErrNotLeader // it may have a successor that it has not heard of
 		}
-		q.emit(Done{Ref: ref, Err: err})
-		return
+		q.emit(Done{Ref: ref})
+		return nil
 	case m.Witness:
-		q.emit(Done{Ref: ref, Err: fmt.Errorf("%w: %q is a witness and never leads", ring.ErrInvalid, m.Name)})
-		return
+		return fmt.Errorf("%w: %q is a witness and never leads", ring.ErrInvalid, m.Name)
 	}
 	if why == "" {
 		why = "handed over by " + me.Name
@@ -68,6 +60,7 @@ func (q *requests) beginHandover(ref, to uint64, why string) {
 	q.lead.handover = &handover{ref: ref, to: to, why: why, anyone: anyone, deadline: q.now.Add(q.handoverTimeout())}
 	q.trace("hands over to %s: %s", m.Name, why)
 	q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: to, Why: why}})
+	return nil
 }
 
 // handoverTimeout is how long a planned change may take before the leader
@@ -92,7 +85,7 @@ func (q *requests) handoverRule() {
 		q.handoverToJoiner()
 		return
 	}
-	if q.now >= h.deadline {
+	if !q.before(h.deadline) {
 		if h.stage == promoting && !l.takeover.able {
 			q.handoverUnable()
 			return
@@ -100,7 +93,6 @@ func (q *requests) handoverRule() {
 		q.endHandover(ErrNoAnswer)
 		return
 	}
-	q.wakeAt(h.deadline)
 	appointed := q.ring.Designated != nil && q.ring.Designated.To == h.to
 	if h.stage == appointing {
 		if !appointed {
@@ -116,11 +108,10 @@ func (q *requests) handoverRule() {
 	if h.stage == promoting {
 		// It must be able to lead before the claim is given up.
 		able := q.caretaker.askTakeover(h.to)
-		if end := l.takeover.began.Add(q.handoverPatience()); !able && q.now >= end {
-			q.handoverUnable()
-			return
-		} else if !able {
-			q.wakeAt(end)
+		if !able {
+			if !q.before(l.takeover.began.Add(q.handoverPatience())) {
+				q.handoverUnable()
+			}
 			return
 		}
 		if !slices.Contains(q.conf.GetVoters(), h.to) || len(q.conf.GetVotersOutgoing()) > 0 || !q.caughtUp(h.to) || len(q.proposals.open) > 0 {
@@ -130,18 +121,12 @@ func (q *requests) handoverRule() {
 		h.deadline = min(h.deadline, q.now.Add(max(q.ring.Settings.Lease(), 4*q.ring.Settings.Stagger())))
 		q.wakeAt(h.deadline)
 		q.lease.released = true
-		q.lease.void()
-	}
-	if q.now < h.nextTry {
-		q.wakeAt(h.nextTry)
-		return
 	}
 	// Either message may be lost: both are repeated.
-	h.nextTry = q.now.Add(max(2*q.ring.Settings.Stagger(), 20*time.Millisecond))
-	q.wakeAt(h.nextTry)
-	for _, id := range q.otherVoters() {
-		q.send(Message{To: id, Release: q.release(false)})
+	if !q.dueEvery(&h.nextTry, max(2*q.ring.Settings.Stagger(), 20*time.Millisecond)) {
+		return
 	}
+	q.releaseVoters(false)
 	q.transfer(h.to)
 }
 
@@ -188,13 +173,12 @@ func (q *requests) endHandover(err error) {
 // handoverToJoiner is ARC's original rule for joiners that ask for it.
 func (q *requests) handoverToJoiner() {
 	l := q.lead
-	if q.ring.Designated != nil && !q.proposals.underWay(proposalKey{kind: "appoint"}) && l.wantsLead == 0 {
-		// Left over by a predecessor that died in a handover to somebody who
-		// did not come; this leader is the one that was meant, or its heir.
-		q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{}})
-		return
-	}
 	if l.wantsLead == 0 {
+		if q.ring.Designated != nil {
+			// Left over by a predecessor that died in a handover to somebody who
+			// did not come; this leader is the one that was meant, or its heir.
+			q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{}})
+		}
 		return
 	}
 	m, ok := q.ring.Member(l.wantsLead)
@@ -202,9 +186,9 @@ func (q *requests) handoverToJoiner() {
 		l.wantsLead = 0
 		return
 	}
-	if !slices.Contains(q.conf.GetLearners(), m.ID) && !q.isVoter(m.ID) || !q.caughtUp(m.ID) {
+	if !q.caughtUp(m.ID) {
 		return
 	}
 	l.wantsLead = 0
-	q.beginHandover(0, m.ID, m.Name+" joined and asked to lead")
+	_ = q.beginHandover(0, m.ID, m.Name+" joined and asked to lead")
 }

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"slices"
 
 	"go.etcd.io/raft/v3/tracker"
@@ -24,9 +25,6 @@ type heartbeats struct {
 // tickRaft lets raft send its heartbeats.
 func (ls *leadership) tickRaft() {
 	h, followers := &ls.lead.heartbeats, &ls.lead.followers
-	for _, f := range followers.All() {
-		f.heartbeat = false
-	}
 	last := ls.lastIndex()
 	voters := ls.wantedVoters()
 	var next, first uint64 // whose turn it is
@@ -34,23 +32,15 @@ func (ls *leadership) tickRaft() {
 		if !learner {
 			return
 		}
-		if id > h.turn && (next == 0 || id < next) {
+		if next == 0 && id > h.turn {
 			next = id
 		}
-		if first == 0 || id < first {
-			first = id
-		}
+		first = cmp.Or(first, id)
 		f := followers.Ensure(id)
-		if !f.settled.set || f.settled.at <= h.commitAt || pr.State != tracker.StateReplicate || pr.Match < last || slices.Contains(voters, id) {
-			f.heartbeat = true
-		}
+		f.heartbeat = !f.settled.set || f.settled.at <= h.commitAt || pr.State != tracker.StateReplicate || pr.Match < last || slices.Contains(voters, id)
 	})
-	if next == 0 {
-		next = first
-	}
-	h.turn = next
-	if next != 0 {
-		followers.Ensure(next).heartbeat = true
+	if h.turn = cmp.Or(next, first); h.turn != 0 {
+		followers.Ensure(h.turn).heartbeat = true
 	}
 	ls.parent.follow(ls.tick())
 }

@@ -81,7 +81,7 @@ func TestAWordThatComesLateMakesNoClaimNewer(t *testing.T) {
 		{raftpb.MsgTimeoutNow, 7, func(n *Node) {
 			n.offers.offer = offer{from: 3, term: 7, since: n.now - 1, open: true}
 			n.conf = &raftpb.ConfState{Voters: []uint64{1, 3}}
-			n.offers.rule()
+			n.offers.offerRule()
 		}},
 	} {
 		n := assemble(Config{ID: 1}, s, Instant(30*time.Second))

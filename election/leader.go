@@ -15,15 +15,12 @@ type leader struct {
 	campaign  *campaign
 	caretaker *caretaker
 	identity  *identity
+	offers    *offers
 	promises  *promises
 	proposals *proposals
-	renewal   *renewal
 	requests  *requests
 	verdicts  *verdicts
-	voters    *voters
 	watch     *watch
-	// stage is how far the leadership had come when it was last looked at.
-	stage leaderStage
 }
 
 // elected begins a raft leadership.
@@ -56,11 +53,15 @@ func (ld *leader) stepDown() {
 	for _, w := range l.requests {
 		ld.emit(Done{Ref: w.ref, Err: ErrLeadershipLost})
 	}
-	ld.requests.refuseStops(l.stops.refs, ErrLeadershipLost)
-	ld.requests.dropApplicants(l.applicants)
+	for _, ref := range l.stops.refs.All() {
+		ld.emit(Done{Ref: *ref, Err: ErrLeadershipLost})
+	}
+	for _, a := range l.applicants {
+		ld.emit(Done{Ref: a.ref, Err: ErrLeadershipLost})
+	}
 	if h := l.handover; h != nil && h.ref != 0 {
 		if h.stage == handingOver {
-			ld.handedOver = &handoverWait{ref: h.ref, to: h.to, deadline: h.deadline}
+			ld.handedOver = h
 		} else {
 			ld.emit(Done{Ref: h.ref, Err: ErrLeadershipLost})
 		}
@@ -170,13 +171,10 @@ func (ld *leader) leaderDeclared(d ring.Declare) {
 	ld.trace("declared: member %d leads in term %d", d.ID, d.Term)
 	ld.caretaker.unable, ld.caretaker.triedHeirs = nil, nil
 	ld.stalls = 0
-	if w := ld.handedOver; w != nil {
-		ld.handedOver = nil
-		var err error
-		if d.ID != w.to {
-			err = ErrNoAnswer
-		}
-		ld.emit(Done{Ref: w.ref, Err: err})
+	if h := ld.handedOver; h != nil && d.ID == h.to {
+		ld.endHandedOver(nil)
+	} else {
+		ld.endHandedOver(ErrNoAnswer)
 	}
 	if ld.leads() && d.ID == ld.cfg.ID {
 		ld.lead.caretaking = caretaking{}
@@ -208,8 +206,7 @@ func (ld *leader) evictRule() {
 				}
 				continue
 			}
-			evict := e // only this one has to outlive the loop
-			ld.proposals.proposeOnce(proposalKey{kind: "evict", id: m.ID}, ring.Command{Evict: &evict})
+			ld.proposals.proposeOnce(proposalKey{kind: "evict", id: m.ID}, ring.Command{Evict: new(e)})
 		} else if s := ld.roster.peers.Value(m.ID).suspect; s != nil {
 			ld.verdicts.probe(m, s)
 		}
@@ -236,8 +233,7 @@ func (ld *leader) sendPostponed() {
 	if len(l.postponed) == 0 {
 		return
 	}
-	if end := ld.postponedUntil(); !ld.declared() && ld.now < end {
-		ld.wakeAt(end)
+	if !ld.declared() && ld.before(ld.postponedUntil()) {
 		return
 	}
 	for _, m := range l.postponed {
@@ -276,17 +272,13 @@ func (ld *leader) interruptionRule() {
 	if b.pending.Times == 0 || ld.lead.handover != nil {
 		return
 	}
-	if ld.now < b.tellAt {
-		ld.wakeAt(b.tellAt)
+	if !ld.dueEvery(&b.tellAt, ld.ring.Settings.RenewEvery()) {
 		return
 	}
-	b.tellAt = ld.now.Add(ld.ring.Settings.RenewEvery())
 	if _, _, claims := ld.claim(ld.now); claims && ld.proposals.propose(proposal{}, ring.Command{Interrupted: &ring.Interrupted{Term: ld.term, Interruption: b.pending}}) {
 		b.pending = ring.Interruption{}
 		b.tellAt = ld.now.Add(breaksApart * ld.ring.Settings.Lease())
-		return
 	}
-	ld.wakeAt(b.tellAt)
 }
 
 // figuresRule lets the declared leader tell its figures, once.
@@ -295,27 +287,14 @@ func (ld *leader) figuresRule() {
 	if l.timed == nil || l.tellTimed == Never {
 		return
 	}
-	if ld.now < l.tellTimed {
-		ld.wakeAt(l.tellTimed)
-		return
-	}
-	if l.handover == nil && ld.proposals.propose(proposal{}, ring.Command{Timed: l.timed}) {
+	if ld.dueEvery(&l.tellTimed, ld.ring.Settings.RenewEvery()) && l.handover == nil && ld.proposals.propose(proposal{}, ring.Command{Timed: l.timed}) {
 		l.tellTimed = Never
-		return
 	}
-	l.tellTimed = ld.now.Add(ld.ring.Settings.RenewEvery())
-	ld.wakeAt(l.tellTimed)
 }
 
 // heartbeatRule lets raft send its heartbeats.
 func (ld *leader) heartbeatRule() {
-	l := ld.lead
-	if ld.now >= l.nextTick {
+	if ld.dueEvery(&ld.lead.nextTick, ld.tickEvery()) {
 		ld.tickRaft()
-		if ld.lead != l {
-			return
-		}
-		l.nextTick = ld.now.Add(ld.tickEvery())
 	}
-	ld.wakeAt(l.nextTick)
 }

@@ -69,7 +69,7 @@ type leadership struct {
 	// as it could commit nothing.
 	stalls int
 	// handedOver is a request of this node that its successor completes.
-	handedOver *handoverWait
+	handedOver *handover
 	claiming   bool
 	// claimEnd is when the claim of claimTerm ends, as of the last step.
 	claimEnd  Instant
@@ -90,10 +90,8 @@ func (ls *leadership) appendAgain(to uint64) {
 func (ls *leadership) updateClaim() {
 	term, end := ls.claimUntil()
 	claiming := term != 0 && ls.now < end
-	if claiming && end != Never {
-		ls.wakeAt(end)
-	}
 	if claiming {
+		ls.wakeAt(end)
 		ls.claimTerm, ls.claimEnd = term, end
 	}
 	if claiming == ls.claiming {
@@ -164,7 +162,14 @@ func (ls *leadership) retrySnapshot(id uint64) {
 	}
 }
 
-// release voids every promise that was given to this leader until now.
+// releaseVoters voids every promise that was given to this leader until now.
+func (ls *leadership) releaseVoters(lapsed bool) {
+	ls.lease.void()
+	for _, id := range ls.otherVoters() {
+		ls.send(Message{To: id, Release: ls.release(lapsed)})
+	}
+}
+
 func (ls *leadership) release(lapsed bool) *Release {
 	return &Release{Term: ls.term, Seq: ls.lease.ignoreUpTo, ID: ls.cfg.ID, Incarnation: ls.cfg.Incarnation, Lapsed: lapsed}
 }
@@ -256,14 +261,15 @@ func (ls *leadership) firstClaim() ring.Phases {
 
 // handedOverRule completes a handover that nobody took over in time.
 func (ls *leadership) handedOverRule() {
-	w := ls.handedOver
-	if w == nil || ls.leads() {
-		return
+	if h := ls.handedOver; h != nil && !ls.leads() && !ls.before(h.deadline) {
+		ls.endHandedOver(ErrNoAnswer)
 	}
-	if ls.now < w.deadline {
-		ls.wakeAt(w.deadline)
-		return
+}
+
+// endHandedOver completes the handover that this member's successor had to complete.
+func (ls *leadership) endHandedOver(err error) {
+	if h := ls.handedOver; h != nil {
+		ls.handedOver = nil
+		ls.emit(Done{Ref: h.ref, Err: err})
 	}
-	ls.handedOver = nil
-	ls.emit(Done{Ref: w.ref, Err: ErrNoAnswer})
 }

@@ -3,7 +3,6 @@ package election
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/arc-ring/arc/ring"
 )
@@ -16,14 +15,8 @@ type links struct {
 
 // relink says whom to monitor, whenever the ring's epoch or the term changes.
 func (l *links) relink() {
-	if l.ring.RingID == "" {
-		return
-	}
 	self, ok := l.ring.Member(l.cfg.ID)
-	if !ok {
-		return
-	}
-	if was := l.linked; was != nil && was.Epoch == l.ring.Epoch && was.Term == l.ring.Term {
+	if was := l.linked; !ok || was != nil && was.Epoch == l.ring.Epoch && was.Term == l.ring.Term {
 		return
 	}
 	self.Incarnation = l.cfg.Incarnation // the ring may not know of the restart yet
@@ -54,16 +47,13 @@ func (l *links) peersChanged() {
 		}
 	}
 	for _, m := range l.gone.All() {
-		peers = append(peers, Peer{Member: *m})
+		peers = append(peers, Peer{Member: *m, Retired: true})
 	}
 	// After a snapshot nothing but the id may be known of a former member.
 	for _, id := range l.conf.GetVoters() {
 		if l.gone.Get(id) == nil && l.ring.Gone(id) && id != l.cfg.ID {
-			peers = append(peers, Peer{Member: ring.Member{ID: id}})
+			peers = append(peers, Peer{Member: ring.Member{ID: id}, Retired: true})
 		}
-	}
-	for i := range peers {
-		peers[i].Retired = l.ring.Gone(peers[i].ID)
 	}
 	slices.SortFunc(peers, func(a, b Peer) int { return cmp.Compare(a.ID, b.ID) })
 	l.emit(PeersChanged{peers})
@@ -79,14 +69,10 @@ func (r *Relink) sameDuty(was *Relink) bool {
 	if (r.LeaderID == first) != (was.LeaderID == first) || r.LeaderID == first && r.Term != was.Term {
 		return false
 	}
-	type pace struct {
-		leaderInterval, leaderMisses, interval, misses, hangAfter uint32
-		grant                                                     time.Duration
+	pace := func(s ring.Settings) [6]any {
+		return [6]any{s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.HangAfterMS, s.GrantLength()}
 	}
-	paceOf := func(s ring.Settings) pace {
-		return pace{s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.HangAfterMS, s.GrantLength()}
-	}
-	return paceOf(r.Settings) == paceOf(was.Settings)
+	return pace(r.Settings) == pace(was.Settings)
 }
 
 // sameTarget reports whether two states of a member are the same process at the same

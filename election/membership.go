@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -97,7 +98,7 @@ func (m *membership) noticed(from uint64, e EvictedNotice) {
 	case m.leavingSince != 0 && !m.mayVote() && m.knows(from):
 		// Its own committed log has this member out already. It does not vote,
 		// so nobody needs it.
-		m.parent.remove(e.Epoch, m.leavingWhy)
+		m.parent.remove(Removed{Epoch: e.Epoch, Why: m.leavingWhy})
 		return
 	case !m.newer(e.Epoch), m.leads() && m.leadership.claiming:
 		return
@@ -168,10 +169,9 @@ func (m *membership) inquiryRule() {
 		return
 	}
 	if m.unborn() {
-		if end := max(m.born, m.roster.leaderHeard).Add(durations.Unborn); m.now < end {
-			m.wakeAt(end)
-		} else {
-			m.giveBirthUp()
+		if !m.before(max(m.born, m.roster.leaderHeard).Add(durations.Unborn)) {
+			why := fmt.Sprintf("the ring that was founded had no leader within %v: a majority of its founders is not there", durations.Unborn)
+			m.parent.remove(Removed{Epoch: m.ring.Epoch, Why: why, Unborn: true})
 			return
 		}
 	}
@@ -183,8 +183,7 @@ func (m *membership) inquiryRule() {
 		m.endInquiry() // a leader speaks to this member
 	}
 	if q.since == 0 {
-		if m.now < isolatedAt {
-			m.wakeAt(isolatedAt)
+		if m.before(isolatedAt) {
 			return
 		}
 		m.beginInquiry()
@@ -197,18 +196,8 @@ func (m *membership) inquiryRule() {
 		m.emit(Inquire{})
 	}
 	m.wakeAt(q.next)
-	if end := q.since.Add(m.inquiryPatience()); m.now < end {
-		m.wakeAt(end)
-	}
+	m.before(q.since.Add(m.inquiryPatience()))
 	m.judge()
-}
-
-// giveBirthUp ends the membership in a ring that never had a leader.
-func (m *membership) giveBirthUp() {
-	m.removed = true
-	why := fmt.Sprintf("the ring that was founded had no leader within %v: a majority of its founders is not there", durations.Unborn)
-	m.trace("%s", why)
-	m.emit(Removed{Epoch: m.ring.Epoch, Why: why, Unborn: true})
 }
 
 // outOfTouchSince is when this member was last in touch with its ring as far as
@@ -249,24 +238,18 @@ func (m *membership) judge() {
 	if m.removed || q.since == 0 {
 		return
 	}
-	newest, inside := Standing{}, false
-	for _, p := range m.roster.peers.All() {
-		s := p.answer
-		if s == nil {
-			continue
-		}
-		if m.saysNo(s.From) && (s.Epoch > newest.Epoch || s.Epoch == newest.Epoch && s.From < newest.From) {
-			newest = *s
-		}
-		inside = inside || s.Member && s.InTouch && !m.saysNo(s.From)
+	newest, out := m.saidOut()
+	inside := false
+	for from, p := range m.roster.peers.All() {
+		inside = inside || p.answer != nil && p.answer.Member && p.answer.InTouch && !m.saysNo(from)
 	}
 	switch {
-	case newest.From != 0 && m.ring.RingID != "" && m.majoritySaysNo(m.conf.GetVoters()) && m.majoritySaysNo(m.conf.GetVotersOutgoing()):
+	case out && m.ring.RingID != "" && m.majoritySaysNo(m.conf.GetVoters()) && m.majoritySaysNo(m.conf.GetVotersOutgoing()):
 		m.endTold(newest, "evicted, as a majority of the voters known here says")
 	case inside:
 		m.trace("is a member, as one that is in touch with the leader says")
 		m.endInquiry()
-	case newest.From != 0 && m.now >= q.since.Add(m.inquiryPatience()) && len(newest.Voters) > 0 && m.majoritySaysNo(newest.Voters):
+	case out && m.now >= q.since.Add(m.inquiryPatience()) && len(newest.Voters) > 0 && m.majoritySaysNo(newest.Voters):
 		m.endTold(newest, fmt.Sprintf("evicted, as a majority of the voters of epoch %d says", newest.Epoch))
 	}
 }
@@ -274,13 +257,10 @@ func (m *membership) judge() {
 // endTold ends the membership, or this process's part in it. A member that was
 // going already goes for its own reason.
 func (m *membership) endTold(s Standing, why string) {
-	switch {
-	case s.Member:
+	if s.Member {
 		m.parent.supersede(Superseded{By: s.Incarnation, Addresses: slices.Clone(s.Addresses)})
-	case m.leavingSince != 0:
-		m.parent.remove(s.Epoch, m.leavingWhy)
-	default:
-		m.parent.remove(s.Epoch, why)
+	} else {
+		m.parent.remove(Removed{Epoch: s.Epoch, Why: cmp.Or(m.leavingWhy, why)})
 	}
 }
 
@@ -325,12 +305,10 @@ func (m *membership) leaveRule() {
 	}
 	// A voter never goes by time: the others may need its log.
 	if !m.mayVote() || len(m.ring.Members) == 0 {
-		end := m.leavingSince.Add(2 * m.ring.Settings.Lease()).Add(time.Second)
-		if m.now >= end || len(m.ring.Members) == 0 {
-			m.parent.remove(m.ring.Epoch, m.leavingWhy)
+		if len(m.ring.Members) == 0 || !m.before(m.leavingSince.Add(2*m.ring.Settings.Lease()).Add(time.Second)) {
+			m.parent.remove(Removed{Epoch: m.ring.Epoch, Why: m.leavingWhy})
 			return
 		}
-		m.wakeAt(end)
 	}
 	m.identity.announce(m.ring.Settings.RenewEvery() / 4) // any message will do: the answer is the notice
 }

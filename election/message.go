@@ -190,13 +190,10 @@ func (p Probe) Result(paths []ring.Path) ProbeResult {
 		r.Outcome = NobodyListens
 	case found.Match == ring.Itself, found.Match == ring.Restarted, found.Ended():
 		r.Outcome = Answered
-	}
-	if r.Outcome != Answered {
-		return r
-	}
-	for _, path := range paths {
-		if path.Outcome == ring.PathAnswered && p.Wanted.Match(path.Answer) == found.Match {
-			r.AnsweredBy, r.AnsweredAs = path.Answer.Incarnation, path.Answer.ID
+		for _, path := range paths {
+			if path.Outcome == ring.PathAnswered && p.Wanted.Match(path.Answer) == found.Match {
+				r.AnsweredBy, r.AnsweredAs = path.Answer.Incarnation, path.Answer.ID
+			}
 		}
 	}
 	return r

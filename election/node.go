@@ -53,15 +53,13 @@ func assemble(cfg Config, s *ring.State, now Instant) *Node {
 	n.campaign = &campaign{roster: n.roster, promises: n.promises}
 	n.offers = &offers{roster: n.roster}
 	n.recorder = &recorder{roster: n.roster, campaign: n.campaign, offers: n.offers, promises: n.promises}
-	b.observe = n.recorder.record
+	b.observer = n.recorder
 	ls := &leadership{roster: n.roster, lease: n.lease, recorder: n.recorder}
 	n.leadership = ls
-	renewal := &renewal{leadership: ls, campaign: n.campaign, offers: n.offers, proposals: proposals}
 	caretaker := &caretaker{leadership: ls, identity: n.identity, offers: n.offers, proposals: proposals}
 	requests := &requests{leadership: ls, caretaker: caretaker, identity: n.identity, proposals: proposals}
-	voters := &voters{leadership: ls, identity: n.identity, proposals: proposals, renewal: renewal}
-	n.leader = &leader{leadership: ls, campaign: n.campaign, caretaker: caretaker, identity: n.identity, promises: n.promises, proposals: proposals,
-		renewal: renewal, requests: requests, verdicts: n.verdicts, voters: voters, watch: &watch{leadership: ls, verdicts: n.verdicts}}
+	n.leader = &leader{leadership: ls, campaign: n.campaign, caretaker: caretaker, identity: n.identity, offers: n.offers, promises: n.promises, proposals: proposals,
+		requests: requests, verdicts: n.verdicts, watch: &watch{leadership: ls, verdicts: n.verdicts}}
 	n.membership = &membership{leadership: ls, campaign: n.campaign, identity: n.identity}
 	n.following = &following{leadership: ls, promises: n.promises}
 	n.status = &status{following: n.following, identity: n.identity, membership: n.membership}
@@ -253,18 +251,6 @@ func (n *Node) Standing(now Instant, id uint64) Standing {
 	return s
 }
 
-// supersede ends this process's part in the ring: another one is the member, or
-// this one's log lost what the member had acknowledged. It stops acting first,
-// and the owner then says so.
-func (n *Node) supersede(s Superseded) {
-	if n.removed {
-		return
-	}
-	n.end(ErrSuperseded)
-	n.trace("superseded by process %x at %v (behind: %v)", s.By, s.Addresses, s.Behind)
-	n.emit(s)
-}
-
 func (n *Node) changeConf(cc raftpb.ConfChangeI) {
 	voted := n.isVoter(n.cfg.ID)
 	n.enact(cc)
@@ -285,7 +271,7 @@ func (n *Node) processReplaced(id uint64, lacking bool) {
 	}
 	n.links.peersChanged()
 	if lacking {
-		n.leader.renewal.giveUp()
+		n.leader.giveUp()
 	}
 }
 

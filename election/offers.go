@@ -65,14 +65,14 @@ func (of *offers) takeoverOffered(from uint64, t Takeover) {
 			of.roster.check(id)
 		}
 	}
-	if !of.rule() {
+	if !of.offerRule() {
 		of.send(Message{To: from, Takeover: of.takeoverAnswer()})
 	}
 }
 
-// rule answers an offer once this member is able. It reports whether the
+// offerRule answers an offer once this member is able. It reports whether the
 // offer is answered.
-func (of *offers) rule() bool {
+func (of *offers) offerRule() bool {
 	if !of.offer.open {
 		return true
 	}

@@ -120,7 +120,7 @@ func (v *promises) takeRenewal(from uint64, r Renew) bool {
 	// This renewal itself may be older than the vote, and late.
 	v.held = slices.DeleteFunc(v.held, func(h heldVote) bool { return v.now >= h.at.Add(v.ring.Settings.RenewEvery()) })
 	v.voucher = Message{}
-	v.observe(promised{r.Term, v.promise.until, shown, r.Claims && known})
+	v.observer.claimPromised(r.Term, v.promise.until, shown, r.Claims && known)
 	ack := Message{To: from, RenewAck: &RenewAck{Term: r.Term, Seq: r.Seq, Lease: less}}
 	switch {
 	case r.Lease > v.bound:
@@ -217,7 +217,7 @@ func (v *promises) takeRelease(r Release) bool {
 func (v *promises) supersededBy(term uint64) {
 	if p := &v.promise; p.term < term && p.until > v.now {
 		v.trace("released from the promise to %d: term %d has a leader", p.to, term)
-		v.observe(voided{p.term, false})
+		v.observer.claimVoided(p.term, false)
 		p.until = v.now
 	}
 }
@@ -236,7 +236,7 @@ func (v *promises) voidFor(c Certificate) {
 func (v *promises) void(voucher Message) {
 	// A leader that fell silent had lost its claim before it said so.
 	ended := voucher.Certificate != nil || voucher.Release != nil && !voucher.Release.Lapsed
-	v.observe(voided{v.promise.term, ended})
+	v.observer.claimVoided(v.promise.term, ended)
 	v.promise.until = min(v.promise.until, v.now)
 	v.voucher = voucher
 }

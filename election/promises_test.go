@@ -12,8 +12,10 @@ import (
 // promisesOf is the word of voter 2 in a ring of four, at 10 s. It knows no raft.
 func promisesOf(t *testing.T) *promises {
 	t.Helper()
-	b := &base{cfg: Config{ID: 2}, ring: fourMembers(t), now: Instant(10 * time.Second), observe: func(fact) {}}
-	return &promises{base: b, bound: b.ring.Settings.Lease()}
+	b := &base{cfg: Config{ID: 2}, ring: fourMembers(t), now: Instant(10 * time.Second)}
+	v := &promises{base: b, bound: b.ring.Settings.Lease()}
+	b.observer = &recorder{roster: &roster{replica: &replica{base: b}}, promises: v}
+	return v
 }
 
 // A voter may help somebody to lead when its promise is over. Each case is a story that

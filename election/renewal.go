@@ -12,14 +12,6 @@ import (
 // When a majority answers, it renews again in the same term. When somebody
 // asks for its vote first, it gives up its term.
 
-// renewal keeps the lease alive, or ends the leadership.
-type renewal struct {
-	*leadership
-	campaign  *campaign
-	offers    *offers
-	proposals *proposals
-}
-
 // lapse is the time in which a leader has no lease.
 type lapse struct {
 	// since is when the lease ended; 0 while it runs.
@@ -32,51 +24,47 @@ type lapse struct {
 }
 
 // lapseRule follows the lease. It reports whether the leader may renew.
-func (rw *renewal) lapseRule() bool {
-	l := rw.lead
-	s := rw.ring.Settings
-	if rw.now < rw.lease.leaseEnd(rw.conf.GetVoters(), rw.conf.GetVotersOutgoing()) {
-		rw.lease.lapse = lapse{}
+func (ld *leader) lapseRule() bool {
+	l := ld.lead
+	s := ld.ring.Settings
+	if ld.now < ld.lease.leaseEnd(ld.conf.GetVoters(), ld.conf.GetVotersOutgoing()) {
+		ld.lease.lapse = lapse{}
 		return true
 	}
-	if rw.lease.lapse.since == 0 {
+	if ld.lease.lapse.since == 0 {
 		// A new leader has not had its first answers yet.
-		if first := rw.lease.first.Add(s.Lease()); rw.lease.first == 0 || rw.now < first && !rw.lease.held {
+		if first := ld.lease.first.Add(s.Lease()); ld.lease.first == 0 || ld.now < first && !ld.lease.held {
 			return true
 		}
-		rw.lease.lapse = lapse{since: rw.now}
+		ld.lease.lapse = lapse{since: ld.now}
 	}
-	if rw.lease.lapse.until != 0 {
-		if rw.now < rw.lease.lapse.until {
-			rw.wakeAt(rw.lease.lapse.until)
+	if ld.lease.lapse.until != 0 {
+		if ld.before(ld.lease.lapse.until) {
 			return true
 		}
 		// A majority answers, but not in time for a lease.
-		rw.stepAside()
-		rw.offers.gaveUpAt = rw.now
+		ld.stepAside()
+		ld.offers.gaveUpAt = ld.now
 		return false
 	}
-	if rw.lease.lapse.silent == 0 {
+	if ld.lease.lapse.silent == 0 {
 		// A short stop of this process or its network ends the lease, too. The
 		// answers are on their way then.
-		if end := rw.lease.lapse.since.Add(s.Stagger()); rw.now < end {
-			rw.wakeAt(end)
+		if ld.before(ld.lease.lapse.since.Add(s.Stagger())) {
 			return true
 		}
-		rw.fallSilent()
+		ld.fallSilent()
 	}
-	if rw.roster.majorityHeardSince(rw.lease.lapse.silent) {
-		rw.trace("a majority answers again")
-		rw.lease.lapse = lapse{since: rw.now, until: rw.now.Add(s.Lease())}
-		rw.lease.next, l.nextTick = rw.now, rw.now
-		rw.wakeAt(rw.lease.lapse.until)
+	if ld.roster.majorityHeardSince(ld.lease.lapse.silent) {
+		ld.trace("a majority answers again")
+		ld.lease.lapse = lapse{since: ld.now, until: ld.now.Add(s.Lease())}
+		ld.lease.next, l.nextTick = ld.now, ld.now
+		ld.wakeAt(ld.lease.lapse.until)
 		return true
 	}
-	if rw.now >= rw.lease.lapse.nextAsk {
-		rw.lease.lapse.nextAsk = rw.now.Add(s.RenewEvery() / 2)
-		rw.askVoters()
+	if ld.dueEvery(&ld.lease.lapse.nextAsk, s.RenewEvery()/2) {
+		ld.askVoters()
 	}
-	rw.wakeAt(rw.lease.lapse.nextAsk)
 	return false
 }
 
@@ -85,27 +73,27 @@ func (rw *renewal) lapseRule() bool {
 // if a majority answers and promises, but commits nothing, and somebody else may reach
 // more voters. If their disks are slow, that helps nothing, so its patience grows with
 // each time. Nobody reaches the certified dead. It reports whether it gave up.
-func (rw *renewal) lostRule() bool {
-	l, s := rw.lead, rw.ring.Settings
-	if l.advanced == 0 || rw.commit > l.committed || rw.lastIndex() == rw.commit {
-		l.advanced, l.committed = max(rw.now, 1), rw.commit
+func (ld *leader) lostRule() bool {
+	l, s := ld.lead, ld.ring.Settings
+	if l.advanced == 0 || ld.commit > l.committed || ld.lastIndex() == ld.commit {
+		l.advanced, l.committed = max(ld.now, 1), ld.commit
 	}
-	if rw.declared() {
+	if ld.declared() {
 		return false
 	}
-	lately := rw.now.Add(-s.Lease())
-	voters := rw.conf.GetVoters()
+	lately := ld.now.Add(-s.Lease())
+	voters := ld.conf.GetVoters()
 	unheard := slices.ContainsFunc(voters, func(id uint64) bool {
-		return !rw.roster.verdict(id).certified() && !rw.roster.heardSince(id, lately)
+		return !ld.roster.verdict(id).certified() && !ld.roster.heardSince(id, lately)
 	})
-	stalled := unheard && rw.now >= l.advanced.Add(s.Lease()<<min(rw.stalls, mostStalls))
-	if rw.now < l.since.Add(s.Lease()) || !stalled && rw.roster.majorityHeardSince(lately) {
+	stalled := unheard && ld.now >= l.advanced.Add(s.Lease()<<min(ld.stalls, mostStalls))
+	if ld.now < l.since.Add(s.Lease()) || !stalled && ld.roster.majorityHeardSince(lately) {
 		return false // its heartbeats come back here
 	}
 	if stalled {
-		rw.stalls++
+		ld.stalls++
 	}
-	rw.stepAside()
+	ld.stepAside()
 	return true
 }
 
@@ -113,94 +101,89 @@ func (rw *renewal) lostRule() bool {
 const mostStalls = 4
 
 // fallSilent voids all promises that this leader was given.
-func (rw *renewal) fallSilent() {
-	rw.trace("falls silent: its lease ended, and too few voters answer")
-	rw.lease.lapse.silent, rw.lease.lapse.nextAsk = rw.now, rw.now
-	rw.lease.void()
+func (ld *leader) fallSilent() {
+	ld.trace("falls silent: its lease ended, and too few voters answer")
+	ld.lease.lapse.silent, ld.lease.lapse.nextAsk = ld.now, ld.now
+	ld.lease.void()
 }
 
 // askVoters releases the voters that this leader still reaches and asks all of
 // them for a sign of life. Either message may be lost, so both are repeated.
-func (rw *renewal) askVoters() {
-	for _, id := range rw.otherVoters() {
-		rw.send(Message{To: id, Release: rw.release(true)})
-		rw.send(Message{To: id, Check: &Check{}})
+func (ld *leader) askVoters() {
+	for _, id := range ld.otherVoters() {
+		ld.send(Message{To: id, Release: ld.release(true)})
+		ld.send(Message{To: id, Check: &Check{}})
 	}
 }
 
-// giveUp ends a leadership in raft, too, so that this member can vote, and releases those that have promised it something since it last did.
-// Raft's leader steps down when no majority was active between two of its
-// quorum checks; no message comes in here between them.
-func (rw *renewal) giveUp() {
-	rw.trace("gives up term %d", rw.term)
-	rw.lease.void()
-	for _, id := range rw.otherVoters() {
-		rw.send(Message{To: id, Release: rw.release(true)})
-	}
-	rw.parent.follow(rw.depose())
-	rw.roster.leaderHeard = rw.now.Add(-rw.patience())
+// giveUp ends a leadership in raft, too, so that this member can vote. It releases those
+// that have promised it something.
+func (ld *leader) giveUp() {
+	ld.trace("gives up term %d", ld.term)
+	ld.releaseVoters(true)
+	ld.parent.follow(ld.depose())
+	ld.roster.leaderHeard = ld.now.Add(-ld.patience())
 }
 
 // stepAside gives up and lets the others campaign first, since one of them may
 // have a better network or disk. They begin half a renewal after the release.
-func (rw *renewal) stepAside() {
-	s := rw.ring.Settings
-	rw.giveUp()
-	rw.campaign.candidacy.yieldUntil = max(rw.campaign.candidacy.yieldUntil, rw.now.Add(s.RenewEvery()/2).Add(s.Stagger()*time.Duration(len(rw.conf.GetVoters()))))
+func (ld *leader) stepAside() {
+	s := ld.ring.Settings
+	ld.giveUp()
+	ld.campaign.candidacy.yieldUntil = max(ld.campaign.candidacy.yieldUntil, ld.now.Add(s.RenewEvery()/2).Add(s.Stagger()*time.Duration(len(ld.conf.GetVoters()))))
 }
 
-// rule sends renewals every third of a lease, from the moment that this
+// renewRule sends renewals every third of a lease, from the moment that this
 // member proposes its declaration. A caretaker sends none: its voters must
 // stay free to elect the heir.
-func (rw *renewal) rule() {
-	r := rw.lease
-	if rw.lostRule() {
+func (ld *leader) renewRule() {
+	r := ld.lease
+	if ld.lostRule() {
 		return
 	}
-	if r.released || !rw.declared() && !rw.proposals.underWay(proposalKey{kind: "declare"}) {
-		r.next = rw.now
+	if r.released || !ld.declared() && !ld.proposals.underWay(proposalKey{kind: "declare"}) {
+		r.next = ld.now
 		return
 	}
-	if !rw.lapseRule() {
+	if !ld.lapseRule() {
 		return
 	}
 	// A grant is replaced before it ends, out of turn if need be.
-	want := rw.lease.wantedGrant(rw.declared())
-	if rw.now < r.next && want == r.named {
-		rw.wakeAt(r.next)
+	want := ld.lease.wantedGrant(ld.declared())
+	if want == r.named && ld.before(r.next) {
 		return
 	}
 	if want != r.named {
-		rw.trace("renewals name grant %d of watcher %d from now on", want.number, want.watcher)
-		r.named, r.namedAt = want, rw.now
+		ld.trace("renewals name grant %d of watcher %d from now on", want.number, want.watcher)
+		r.named, r.namedAt = want, ld.now
 	}
-	s := rw.ring.Settings
-	r.next = rw.now.Add(s.RenewEvery())
-	rw.wakeAt(r.next)
-	others := rw.renewTargets()
+	s := ld.ring.Settings
+	r.next = ld.now.Add(s.RenewEvery())
+	ld.wakeAt(r.next)
+	others := ld.renewTargets()
 	if len(others) == 0 {
 		return
 	}
 	r.sending()
-	_, _, claims := rw.claim(rw.now)
-	renew := Renew{Claims: claims, Term: rw.term, Seq: r.seq, Incarnation: rw.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
+	_, _, claims := ld.claim(ld.now)
+	renew := Renew{Claims: claims, Term: ld.term, Seq: r.seq, Incarnation: ld.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
 	for _, id := range others {
 		c := renew
-		if c.Acked = r.bonds.Value(id).seen; c.Acked == 0 && rw.roster.peers.Value(id).votedBy == rw.term {
+		if c.Acked = r.bonds.Value(id).seen; c.Acked == 0 && ld.roster.peers.Value(id).votedBy == ld.term {
 			c.Acked = voteAck
 		}
-		rw.send(Message{To: id, Renew: &c})
-		rw.roster.owe(id)
+		ld.send(Message{To: id, Renew: &c})
+		ld.roster.owe(id)
 	}
 }
 
 // renewTargets returns whose promises the leader asks for: the other voters,
 // and the learners that are to become voters, so that the claim does not lapse
 // when they do.
-func (rw *renewal) renewTargets() []uint64 {
-	ids := rw.otherVoters()
-	for _, id := range rw.wantedVoters() {
-		if slices.Contains(rw.conf.GetLearners(), id) {
+func (ld *leader) renewTargets() []uint64 {
+	ids := ld.otherVoters()
+	for _, id := range ld.wantedVoters() {
+		if slices.Contains(ld.conf.GetLearners(), id) {
 			ids = append(ids, id)
 		}
 	}
@@ -209,23 +192,23 @@ func (rw *renewal) renewTargets() []uint64 {
 
 // bound reports whether a learner's promise lives by this leader's count. The
 // first time that it does not, it is asked for at once.
-func (rw *renewal) bound(id uint64) bool {
-	r := rw.lease
-	if rw.lease.released || !rw.declared() || rw.now < rw.lease.boundUntil(id) {
+func (ld *leader) bound(id uint64) bool {
+	r := ld.lease
+	if ld.lease.released || !ld.declared() || ld.now < ld.lease.boundUntil(id) {
 		return true
 	}
 	if f := r.bonds.Ensure(id); !f.asked && r.lapse.since == 0 {
 		f.asked = true
-		r.next = rw.now
-		rw.rule()
+		r.next = ld.now
+		ld.renewRule()
 	}
 	return false
 }
 
-func (rw *renewal) renewAcked(from uint64, a RenewAck) {
-	if !rw.leads() || a.Term != rw.lead.term || !rw.lease.takeAck(from, a) {
+func (ld *leader) renewAcked(from uint64, a RenewAck) {
+	if !ld.leads() || a.Term != ld.lead.term || !ld.lease.takeAck(from, a) {
 		return
 	}
-	rw.lease.held = rw.lease.held || rw.now < rw.lease.leaseEnd(rw.conf.GetVoters(), rw.conf.GetVotersOutgoing())
-	rw.appendAgain(from)
+	ld.lease.held = ld.lease.held || ld.now < ld.lease.leaseEnd(ld.conf.GetVoters(), ld.conf.GetVotersOutgoing())
+	ld.appendAgain(from)
 }

@@ -25,54 +25,52 @@ type requests struct {
 }
 
 func (q *requests) request(r Request) {
-	l := q.lead
 	if r.Join != nil {
 		if id, ok := q.ring.JoinedAs(r.Join.Member.Name, r.Join.Member.Incarnation, r.Join.Member.Nonce); ok {
 			q.emit(Done{Ref: r.Ref, ID: id}) // a retry of what is committed
 			return
 		}
 	}
-	if l == nil || !q.declared() && (r.Join == nil || !l.heirless) {
-		q.emit(Done{Ref: r.Ref, Err: ErrNotLeader})
-		return
+	if err := q.begin(r); err != nil {
+		q.emit(Done{Ref: r.Ref, Err: err})
 	}
-	if l.handover != nil {
-		q.emit(Done{Ref: r.Ref, Err: ErrBusy})
-		return
-	}
-	switch {
+}
+
+// begin begins what is asked for. It returns why it does not.
+func (q *requests) begin(r Request) error {
+	switch l := q.lead; {
+	case l == nil || !q.declared() && (r.Join == nil || !l.heirless):
+		return ErrNotLeader
+	case l.handover != nil:
+		return ErrBusy
+	case r.Leave != nil && r.Leave.ID == q.cfg.ID, r.Evict != nil && r.Evict.ID == q.cfg.ID:
+		return ErrIsLeader
 	case r.Join != nil:
-		q.join(r.Ref, *r.Join)
+		return q.join(r.Ref, *r.Join)
 	case r.Leave != nil:
-		if r.Leave.ID == q.cfg.ID {
-			q.emit(Done{Ref: r.Ref, Err: ErrIsLeader})
-			return
-		}
 		q.proposals.propose(proposal{req: r.Ref, id: r.Leave.ID}, ring.Command{Leave: r.Leave})
 	case r.Stop != nil:
-		q.stopping(r.Ref, r.Stop.ID)
+		return q.stopping(r.Ref, r.Stop.ID)
 	case r.Evict != nil:
-		if r.Evict.ID == q.cfg.ID {
-			q.emit(Done{Ref: r.Ref, Err: ErrIsLeader})
-			return
-		}
 		q.proposals.propose(proposal{req: r.Ref}, ring.Command{Evict: r.Evict})
 	case r.Forget != nil:
 		q.proposals.propose(proposal{req: r.Ref}, ring.Command{Forget: r.Forget})
 	case r.Settings != nil:
 		if err := r.Settings.Validate(); err != nil {
-			q.emit(Done{Ref: r.Ref, Err: fmt.Errorf("%w: %w", ring.ErrInvalid, err)})
-			return
+			return fmt.Errorf("%w: %w", ring.ErrInvalid, err)
 		}
 		q.proposals.propose(proposal{req: r.Ref}, ring.Command{Settings: r.Settings})
 	case r.Handover != nil:
-		q.beginHandover(r.Ref, r.Handover.To, r.Handover.Why)
+		return q.beginHandover(r.Ref, r.Handover.To, r.Handover.Why)
 	default:
-		q.emit(Done{Ref: r.Ref, Err: fmt.Errorf("%w: empty request", ring.ErrInvalid)})
+		return fmt.Errorf("%w: empty request", ring.ErrInvalid)
 	}
+	return nil
 }
 
-func (q *requests) proposalApplied(c ring.Command, changes []ring.Change, err error) {
+// proposalApplied follows up on a command of this leader that is applied, or has no
+// effect.
+func (q *requests) proposalApplied(c ring.Command, err error) {
 	l := q.lead
 	p, ok := q.proposals.take(c.Ref)
 	if !ok {
@@ -81,27 +79,21 @@ func (q *requests) proposalApplied(c ring.Command, changes []ring.Change, err er
 	if c.Appoint != nil && err != nil && l.handover != nil {
 		q.endHandover(err)
 	}
-	if c.Join != nil && err == nil && c.Join.Member.OnJoin == ring.Lead {
-		l.wantsLead = changes[len(changes)-1].Member.ID
-	}
-	if p.req == 0 {
-		return
-	}
-	if c.Join != nil && err != nil {
-		if id, ok := q.ring.JoinedAs(c.Join.Member.Name, c.Join.Member.Incarnation, c.Join.Member.Nonce); ok { // by another try
-			q.emit(Done{Ref: p.req, ID: id})
-			return
+	done := Done{Ref: p.req, Err: err}
+	if c.Join != nil {
+		if id, ok := q.ring.JoinedAs(c.Join.Member.Name, c.Join.Member.Incarnation, c.Join.Member.Nonce); ok {
+			done.ID, done.Err = id, nil // perhaps by another try
+		}
+		if err == nil && c.Join.Member.OnJoin == ring.Lead {
+			l.wantsLead = done.ID
 		}
 	}
 	switch {
-	case err != nil:
-		q.emit(Done{Ref: p.req, Err: err})
-	case c.Join != nil:
-		q.emit(Done{Ref: p.req, ID: changes[len(changes)-1].Member.ID})
-	case c.Leave != nil:
+	case p.req == 0:
+	case c.Leave != nil && err == nil:
 		l.requests = append(l.requests, waiting{ref: p.req, gone: p.id})
 	default:
-		q.emit(Done{Ref: p.req})
+		q.emit(done)
 	}
 }
 

@@ -1,80 +1,71 @@
 package election
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // rule is one thing that a Node looks after when anything has changed: it does what
 // follows from the present state at the present time, and asks to be woken when time
 // alone makes more follow. It is level-triggered: run again, it does nothing more.
 type rule struct {
 	name string
+	// when says whether it is run now; nil if always.
+	when func(*Node) bool
 	run  func(*Node)
 }
 
 // rules are run in this order after each input, until none of them has more for raft
-// to do. A rule relies on those before it.
+// to do. A rule relies on those before it. Those of raft's leader are run for as long as
+// the leadership lasts.
 var rules = []rule{
 	// The declaration goes with the winner's first append.
-	{"declare at once", (*Node).declareAtOnce},
-	{"raft", func(n *Node) { n.applier.ready() }},
-	{"held votes", (*Node).heldVotesRule},
-	{"lead", func(n *Node) {
-		if n.led = n.leads(); n.led {
-			n.leader.rule()
-		}
-	}},
-	{"campaign", func(n *Node) {
-		if !n.led { // who has just lost its leadership looks again later
-			n.campaign.rule()
-		}
-	}},
-	{"suspicions", func(n *Node) { n.verdicts.rule() }},
-	{"offer", func(n *Node) { n.offers.rule() }},
-	{"handed over", func(n *Node) { n.leadership.handedOverRule() }},
-	{"proof of the leader", func(n *Node) { n.following.rule() }},
-	{"leave", func(n *Node) { n.membership.leaveRule() }},
-	{"successor unwatched", func(n *Node) { n.leader.watch.unwatchedRule() }},
-	{"announce", func(n *Node) { n.identity.announceRule() }},
-	{"inquiry", func(n *Node) { n.membership.inquiryRule() }},
-	{"claim", func(n *Node) { n.leadership.updateClaim() }},
-	{"relink", func(n *Node) { n.links.relink() }},
+	{"declare at once", justElected, func(n *Node) { n.leader.declareRule() }},
+	{"raft", nil, func(n *Node) { n.applier.ready() }},
+	{"held votes", nil, (*Node).heldVotesRule},
+	{"lead", nil, func(n *Node) { n.led = n.leads() }},
+
+	{"go on alone", whileLeading, func(n *Node) { n.campaign.twoLeft() }},
+	{"heartbeats", whileLeading, func(n *Node) { n.leader.heartbeatRule() }},
+	{"hand on", whileLeading, func(n *Node) { n.leader.caretaker.handOnRule() }},
+	{"declare", whileUndeclared, func(n *Node) { n.leader.declareRule() }},
+	{"owed answers", whileDeclared, func(n *Node) { n.leader.watch.owedRule() }},
+	{"evict", whileDeclared, func(n *Node) { n.leader.evictRule() }},
+	{"handover", whileDeclared, func(n *Node) { n.leader.requests.handoverRule() }},
+	{"members that stop", whileDeclared, func(n *Node) { n.leader.requests.stopRule() }},
+	{"tell figures", whileDeclared, func(n *Node) { n.leader.figuresRule() }},
+	{"tell interruptions", whileDeclared, func(n *Node) { n.leader.interruptionRule() }},
+	{"forget former members", whileDeclared, func(n *Node) { n.leader.requests.forgetRule() }},
+	{"require a log version", whileDeclared, func(n *Node) { n.leader.requests.requireRule() }},
+	{"renew", whileLeading, func(n *Node) { n.leader.renewRule() }},
+	{"postponed appends", whileLeading, func(n *Node) { n.leader.sendPostponed() }},
+	{"configuration", whileLeading, func(n *Node) { n.leader.reconcile() }},
+	{"requests that wait for raft", whileLeading, func(n *Node) { n.leader.requests.completeRequests() }},
+	{"applicants", whileLeading, func(n *Node) { n.leader.requests.applicantRule() }},
+
+	// A member that has just lost its leadership looks again later.
+	{"campaign", func(n *Node) bool { return !n.led }, func(n *Node) { n.campaign.campaignRule() }},
+	{"suspicions", nil, func(n *Node) { n.verdicts.suspicionRule() }},
+	{"offer", nil, func(n *Node) { n.offers.offerRule() }},
+	{"handed over", nil, func(n *Node) { n.leadership.handedOverRule() }},
+	{"proof of the leader", nil, func(n *Node) { n.following.proofRule() }},
+	{"leave", nil, func(n *Node) { n.membership.leaveRule() }},
+	{"successor unwatched", nil, func(n *Node) { n.leader.watch.unwatchedRule() }},
+	{"announce", nil, func(n *Node) { n.identity.announceRule() }},
+	{"inquiry", nil, func(n *Node) { n.membership.inquiryRule() }},
+	{"claim", nil, func(n *Node) { n.leadership.updateClaim() }},
+	{"relink", nil, func(n *Node) { n.links.relink() }},
 }
 
-// leaderRule is a rule of raft's leader.
-type leaderRule struct {
-	name string
-	when leaderStage
-	run  func(*leader)
-}
+func whileLeading(n *Node) bool { return n.leadership.lead != nil }
 
-// leaderStage says in which stages of a leadership a rule is run.
-type leaderStage int
+func whileDeclared(n *Node) bool { return whileLeading(n) && n.declared() }
 
-const (
-	always leaderStage = iota
-	undeclared
-	declared
-	handingOn // its own disk is stuck, and it is not declared
-)
+// whileUndeclared: it neither has declared itself nor hands on.
+func whileUndeclared(n *Node) bool { return whileLeading(n) && !n.declared() && !n.heldUp() }
 
-// leaderRules are run in this order while the leadership lasts.
-var leaderRules = []leaderRule{
-	{"go on alone", always, func(ld *leader) { ld.campaign.twoLeft() }},
-	{"heartbeats", always, (*leader).heartbeatRule},
-	{"hand on", always, func(ld *leader) { ld.stage = ld.stageNow() }},
-	{"declare", undeclared, (*leader).declareRule},
-	{"owed answers", declared, func(ld *leader) { ld.watch.owedRule() }},
-	{"evict", declared, (*leader).evictRule},
-	{"handover", declared, func(ld *leader) { ld.requests.handoverRule() }},
-	{"members that stop", declared, func(ld *leader) { ld.requests.stopRule() }},
-	{"tell figures", declared, (*leader).figuresRule},
-	{"tell interruptions", declared, (*leader).interruptionRule},
-	{"forget former members", declared, func(ld *leader) { ld.requests.forgetRule() }},
-	{"require a log version", declared, func(ld *leader) { ld.requests.requireRule() }},
-	{"renew", always, func(ld *leader) { ld.renewal.rule() }},
-	{"postponed appends", always, (*leader).sendPostponed},
-	{"configuration", always, func(ld *leader) { ld.voters.reconcile() }},
-	{"requests that wait for raft", always, func(ld *leader) { ld.requests.completeRequests() }},
-	{"applicants", always, func(ld *leader) { ld.requests.applicantRule() }},
+func justElected(n *Node) bool {
+	return whileLeading(n) && !n.declared() && n.leadership.lead.since == n.now
 }
 
 // maxPasses bounds how often the rules follow one another in one step.
@@ -90,8 +81,10 @@ func (n *Node) settle() {
 				n.wake, n.wakeRule = Never, ""
 				return
 			}
-			n.running = r.name
-			r.run(n)
+			if r.when == nil || r.when(n) {
+				n.running = r.name
+				r.run(n)
+			}
 		}
 		if n.removed {
 			continue
@@ -101,33 +94,6 @@ func (n *Node) settle() {
 		}
 	}
 	n.fail("the state does not settle: %s", n.status.reason(n.now, n.status.tolerance(n.now).needs(), n.Missing(n.now)))
-}
-
-// rule runs the leader's rules.
-func (ld *leader) rule() {
-	l := ld.lead
-	for _, r := range leaderRules {
-		if r.when == always || r.when == ld.stage {
-			ld.running = r.name
-			if r.run(ld); ld.lead != l {
-				return
-			}
-		}
-	}
-}
-
-// stageNow is how far this leadership has come. It lets a leader with a stuck disk
-// hand on.
-func (ld *leader) stageNow() leaderStage {
-	switch {
-	case ld.caretaker.handOnRule():
-		return handingOn
-	case ld.declared():
-		ld.lead.why = ""
-		return declared
-	default:
-		return undeclared
-	}
 }
 
 // wakeAt asks for a Tick at t, for the sake of the rule that runs.
@@ -144,6 +110,17 @@ func (b *base) before(t Instant) bool {
 	}
 	b.wakeAt(t)
 	return true
+}
+
+// dueEvery reports whether what is done every so often, next at next, is due. If so, it
+// moves next on. It asks for a Tick at next.
+func (b *base) dueEvery(next *Instant, every time.Duration) bool {
+	due := b.now >= *next
+	if due {
+		*next = b.now.Add(every)
+	}
+	b.wakeAt(*next)
+	return due
 }
 
 // fail ends the process: what cannot be has happened. It names the rule.

@@ -130,10 +130,8 @@ func (n *Node) receive(m Message) {
 	if member && !n.identity.counts(from, m) {
 		return
 	}
-	if member || n.needed(m.From) {
-		if n.roster.hears(m.From) && n.isVoter(m.From) {
-			n.campaign.startOver()
-		}
+	if (member || n.needed(m.From)) && n.roster.hears(m.From) && n.isVoter(m.From) {
+		n.campaign.startOver()
 	}
 	n.roster.answered(m.From)
 	n.identity.rely(m)
@@ -144,7 +142,7 @@ func (n *Node) receive(m Message) {
 		n.recorder.lossOver(m.Renew.Term)
 		n.following.renewed(m.From, *m.Renew)
 	case m.RenewAck != nil:
-		n.leader.renewal.renewAcked(m.From, *m.RenewAck)
+		n.leader.renewAcked(m.From, *m.RenewAck)
 	case m.Opinion != nil:
 		n.verdicts.suspicion(*m.Opinion)
 	case m.Certificate != nil:
@@ -181,6 +179,7 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		n.refuse(from, fmt.Sprintf("%s: %v", m.GetType(), err))
 		return
 	}
+	quiet := n.now < n.roster.peers.Value(from).quiet
 	switch m.GetType() {
 	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
 		if m.GetTerm() >= n.term {
@@ -189,7 +188,7 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		}
 	case raftpb.MsgVote, raftpb.MsgPreVote:
 		if n.leadership.silent() {
-			n.leader.renewal.giveUp()
+			n.leader.giveUp()
 		}
 		if !n.promises.free() {
 			n.promises.holdVote(m, n.identity.holder(n.memberOrGone(from)))
@@ -207,25 +206,26 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		if !n.isVoter(n.cfg.ID) && n.isFollower() && n.raftLead == 0 {
 			n.campaign.takeCommitted() // it may vote, and then it may campaign
 		}
-	case raftpb.MsgPreVoteResp, raftpb.MsgVoteResp, raftpb.MsgTimeoutNow:
-		if n.now < n.roster.peers.Value(from).quiet {
+	case raftpb.MsgTimeoutNow:
+		if quiet {
+			return
+		}
+		n.recorder.learnClaim(m)
+		if !n.promises.free() {
+			m = proto.CloneOf(m)
+			m.Context = nil                                                 // its ages count from now
+			n.promises.holdVote(m, n.identity.holder(n.memberOrGone(from))) // it may have overtaken the release that belongs to it
+			return
+		}
+		n.recorder.takeoverAsked()
+		n.campaign.campaignAsked()
+	case raftpb.MsgPreVoteResp, raftpb.MsgVoteResp:
+		if quiet {
 			return
 		}
 		n.campaign.learnCommitted(m)
-		if m.GetType() == raftpb.MsgTimeoutNow {
-			n.recorder.learnClaim(m)
-		}
 		if !n.promises.free() {
-			if m.GetType() == raftpb.MsgTimeoutNow {
-				m = proto.CloneOf(m)
-				m.Context = nil                                                 // its ages count from now
-				n.promises.holdVote(m, n.identity.holder(n.memberOrGone(from))) // it may have overtaken the release that belongs to it
-			}
 			return
-		}
-		if m.GetType() == raftpb.MsgTimeoutNow {
-			n.recorder.takeoverAsked()
-			n.campaign.campaignAsked()
 		}
 		n.campaign.voteAnswered(from, m)
 		if !m.GetReject() {
@@ -251,32 +251,26 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 	n.follow(n.stepRaft(m))
 }
 
-func (n *Node) remove(epoch uint64, why string) {
+func (n *Node) remove(r Removed) { n.end(ErrRemoved, r, "removed: %s", r.Why) }
+
+// supersede ends this process's part in the ring: another one is the member, or
+// this one's log lost what the member had acknowledged.
+func (n *Node) supersede(s Superseded) {
+	n.end(ErrSuperseded, s, "superseded by process %x at %v (behind: %v)", s.By, s.Addresses, s.Behind)
+}
+
+// end lets the Node do nothing from now on. A leader may still have had a lease, so it
+// stops acting before the owner says why.
+func (n *Node) end(why error, e Effect, format string, args ...any) {
 	if n.removed {
 		return
 	}
-	n.end(ErrRemoved)
-	n.trace("removed: %s", why)
-	n.emit(Removed{Epoch: epoch, Why: why})
-}
-
-// end lets the Node do nothing from now on. A leader may still have had a lease.
-func (n *Node) end(why error) {
 	n.leader.stepDown()
 	n.leadership.updateClaim()
-	if w := n.leadership.handedOver; w != nil {
-		n.leadership.handedOver = nil
-		n.emit(Done{Ref: w.ref, Err: why})
-	}
+	n.leadership.endHandedOver(why)
 	n.removed = true
-}
-
-// declareAtOnce lets a winner declare itself in the step in which it was elected, so that
-// its declaration goes with its first append.
-func (n *Node) declareAtOnce() {
-	if n.leads() && n.leadership.lead.since == n.now && !n.declared() {
-		n.leader.declareRule()
-	}
+	n.trace(format, args...)
+	n.emit(e)
 }
 
 // Pinged hands in a watcher's probe, in the order of their receipt; every one
@@ -300,9 +294,8 @@ func (n *Node) Answered(now Instant, s Standing) {
 // does not, the leader is told that the successor is unwatched.
 func (n *Node) MonitorRuns(now Instant, runs bool) {
 	n.step(now, "monitor runs", func() {
-		if n.leader.watch.unwatched == runs {
-			n.leader.watch.unwatched = !runs
-			n.leader.watch.unwatchedTold = -Never / 2
+		if w := n.leader.watch; w.unwatched == runs {
+			w.unwatched, w.tellUnwatched = !runs, n.now
 		}
 	})
 }

@@ -14,11 +14,10 @@ import (
 // started again without that one has no ring. So the leader waits a moment: if
 // all members are about to end, nobody leaves, and any majority of them can go
 // on when they are started again.
-const (
-	// restsFrom is the least number of members that can rest: with fewer, every
-	// one of them would be needed again.
-	restsFrom = 3
-)
+
+// restsFrom is the least number of members that can rest: with fewer, every one of them
+// would be needed again.
+const restsFrom = 3
 
 // stops are the members that are about to end.
 type stops struct {
@@ -29,11 +28,10 @@ type stops struct {
 // stopping takes a member's wish to end. It is done when that one is out of the
 // ring, with ErrRests if it may end as a member, and for the leader itself with
 // ErrIsLeader if it has to hand over.
-func (q *requests) stopping(ref, id uint64) {
+func (q *requests) stopping(ref, id uint64) error {
 	s := &q.lead.stops
 	if _, ok := q.ring.Member(id); !ok {
-		q.emit(Done{Ref: ref, Err: ring.ErrNotMember})
-		return
+		return ring.ErrNotMember
 	}
 	if s.refs.Len() == 0 {
 		*s = stops{first: q.now}
@@ -42,6 +40,7 @@ func (q *requests) stopping(ref, id uint64) {
 		q.emit(Done{Ref: *old, Err: ErrBusy})
 	}
 	*s.refs.Ensure(id), s.newest = ref, q.now
+	return nil
 }
 
 // stopRule decides about those that are about to end, when all are or when the
@@ -51,13 +50,9 @@ func (q *requests) stopRule() {
 	if s.refs.Len() == 0 {
 		return
 	}
-	all := len(q.ring.Members) >= restsFrom
-	for _, m := range q.ring.Members {
-		all = all && s.refs.Get(m.ID) != nil
-	}
-	end := min(s.newest.Add(durations.StopGather), s.first.Add(durations.StopLongest))
-	if !all && q.now < end && len(q.ring.Members) >= restsFrom {
-		q.wakeAt(end)
+	enough := len(q.ring.Members) >= restsFrom
+	all := enough && !slices.ContainsFunc(q.ring.Members, func(m ring.Member) bool { return s.refs.Get(m.ID) == nil })
+	if end := min(s.newest.Add(durations.StopGather), s.first.Add(durations.StopLongest)); !all && enough && q.before(end) {
 		return
 	}
 	refs := s.refs
@@ -65,36 +60,20 @@ func (q *requests) stopRule() {
 	if all {
 		q.trace("all members end: the ring rests on their disks")
 	}
-	// The leader's own comes last: it ends then.
-	for _, m := range q.ring.Members {
-		if ref := refs.Get(m.ID); ref != nil && m.ID != q.cfg.ID {
-			refs.Delete(m.ID)
-			if all {
-				q.emit(Done{Ref: *ref, Err: ErrRests})
-			} else {
-				q.proposals.propose(proposal{req: *ref, id: m.ID}, ring.Command{Leave: &ring.Leave{ID: m.ID}})
-			}
+	others := slices.DeleteFunc(refs.IDs(), func(id uint64) bool { return id == q.cfg.ID })
+	for _, id := range append(others, q.cfg.ID) { // the leader ends by its answer
+		ref := refs.Get(id)
+		_, member := q.ring.Member(id)
+		switch {
+		case ref == nil:
+		case !member: // it was evicted meanwhile
+			q.emit(Done{Ref: *ref, Err: ring.ErrNotMember})
+		case all:
+			q.emit(Done{Ref: *ref, Err: ErrRests})
+		case id == q.cfg.ID:
+			q.emit(Done{Ref: *ref, Err: ErrIsLeader})
+		default:
+			q.proposals.propose(proposal{req: *ref, id: id}, ring.Command{Leave: &ring.Leave{ID: id}})
 		}
-	}
-	if ref := refs.Get(q.cfg.ID); ref != nil {
-		refs.Delete(q.cfg.ID)
-		err := ErrIsLeader
-		if all {
-			err = ErrRests
-		}
-		q.emit(Done{Ref: *ref, Err: err})
-	}
-	q.refuseStops(refs, ring.ErrNotMember) // who was evicted meanwhile
-}
-
-// refuseStops ends requests in the order of their numbers, for replays.
-func (q *requests) refuseStops(refs tracker.Table[uint64], why error) {
-	var sorted []uint64
-	for _, ref := range refs.All() {
-		sorted = append(sorted, *ref)
-	}
-	slices.Sort(sorted)
-	for _, ref := range sorted {
-		q.emit(Done{Ref: ref, Err: why})
 	}
 }

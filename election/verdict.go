@@ -123,9 +123,9 @@ func (v *verdicts) suspicion(s ring.Opinion) {
 	}
 }
 
-// rule forgets what is no longer repeated: a monitor that was
+// suspicionRule forgets what is no longer repeated: a monitor that was
 // re-pointed takes nothing back.
-func (v *verdicts) rule() {
+func (v *verdicts) suspicionRule() {
 	if !v.roster.anySuspect() {
 		return // this is asked at every step, and a ring may be large
 	}
@@ -141,7 +141,7 @@ func (v *verdicts) clear(id uint64, s ring.Opinion, why string) {
 	v.roster.suspicionChanges++
 	v.trace("clears %d: %s", id, why)
 	v.emit(SuspicionChanged{Opinion: &s, Cleared: true, Why: why})
-	v.observe(cleared{id, s.By})
+	v.observer.lossUnexplained(id, s.By)
 }
 
 // probe begins the leader's own check of a suspect, unless one runs or was

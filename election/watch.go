@@ -23,10 +23,10 @@ import (
 type watch struct {
 	*leadership
 	verdicts *verdicts
-	// unwatched: the own monitor does not run. The leader was last told so at
-	// unwatchedTold.
+	// unwatched: the own monitor does not run. The leader is told so again at
+	// tellUnwatched.
 	unwatched     bool
-	unwatchedTold Instant
+	tellUnwatched Instant
 }
 
 // unwatchedRule has the leader watch this member's successor while the own
@@ -38,15 +38,13 @@ func (w *watch) unwatchedRule() {
 		return
 	}
 	every, _ := w.ring.Settings.Link(false)
-	if w.now >= w.unwatchedTold.Add(every) {
-		w.unwatchedTold = w.now
-		if w.leads() {
-			w.askForLife(next.ID)
-		} else {
-			w.send(Message{To: w.raftLead, Unwatched: &Unwatched{}})
-		}
+	switch {
+	case !w.dueEvery(&w.tellUnwatched, every):
+	case w.leads():
+		w.askForLife(next.ID)
+	default:
+		w.send(Message{To: w.raftLead, Unwatched: &Unwatched{}})
 	}
-	w.wakeAt(w.unwatchedTold.Add(every))
 }
 
 // unwatchedBy takes a member's word that its successor is unwatched.
@@ -85,11 +83,9 @@ func (w *watch) owedRule() {
 		}
 		w.wakeAt(o.asked.Add(every))
 		o.inspectAt = max(o.inspectAt, o.since.Add(w.ring.Settings.Detection(false)))
-		if w.now >= o.inspectAt {
-			o.inspectAt = w.now.Add(2 * w.probeTimeout())
+		if w.dueEvery(&o.inspectAt, 2*w.probeTimeout()) {
 			w.askToInspect(o.id)
 		}
-		w.wakeAt(o.inspectAt)
 	}
 }
 
