@@ -60,14 +60,10 @@ func inUse(m ring.Member, what string) error {
 // was looked for.
 func (q *requests) holderProbed(r ProbeResult) {
 	l := q.lead
-	waiting := l.applicants
-	l.applicants = nil
-	for _, a := range waiting {
-		if a.holder.ID != r.ID || a.holder.Incarnation != r.Incarnation || r.Outcome == Unanswered && q.now < a.until {
-			l.applicants = append(l.applicants, a) // another one, or looked for less long
-			continue
-		}
+	l.applicants = slices.DeleteFunc(l.applicants, func(a applicant) bool {
 		switch {
+		case a.holder.ID != r.ID || a.holder.Incarnation != r.Incarnation || r.Outcome == Unanswered && q.now < a.until:
+			return false // another one, or looked for less long
 		case r.found():
 			q.emit(Done{Ref: a.ref, Err: inUse(a.holder, "alive")})
 		case r.Outcome == Answered && r.AnsweredBy == a.join.Member.Incarnation:
@@ -77,7 +73,8 @@ func (q *requests) holderProbed(r ProbeResult) {
 		default:
 			q.later(a)
 		}
-	}
+		return true
+	})
 }
 
 // later ends the try of a joiner: this leader alone does not reach the holder of

@@ -224,7 +224,7 @@ func (a *applier) apply(e *raftpb.Entry) {
 	}
 	if c.Seal != nil {
 		a.seal(*c.Seal)
-		if a.leads() && e.GetTerm() == a.lead.term {
+		if a.leads() && e.GetTerm() == a.term {
 			a.requests.proposalApplied(c, nil)
 		}
 		return
@@ -261,7 +261,7 @@ func (a *applier) apply(e *raftpb.Entry) {
 			return
 		}
 	}
-	if a.leads() && e.GetTerm() == a.lead.term && c.Ref != 0 {
+	if a.leads() && e.GetTerm() == a.term && c.Ref != 0 {
 		a.requests.proposalApplied(c, err)
 	}
 	if c.Declare != nil && err == nil {

@@ -344,7 +344,7 @@ func (c *campaign) twoLeft() {
 		c.trace("goes on alone: voter %d is certified dead (%s)", other, c.roster.peers.Value(other).cert.Exit)
 		c.observer.claimPossibleWith(other)
 		c.dropped = other
-		c.parent.changeConf(removeNode(other))
+		c.parent.changeConf(&raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: new(other)})
 	}
 }
 

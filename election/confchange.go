@@ -41,7 +41,7 @@ func (ld *leader) reconcile() {
 		change(raftpb.ConfChangeRemoveNode, ld.dropped)
 	}
 	for _, id := range slices.Concat(ld.conf.GetVoters(), ld.conf.GetLearners()) {
-		if _, ok := ld.ring.Member(id); !ok && id != ld.cfg.ID {
+		if !ld.isMember(id) && id != ld.cfg.ID {
 			change(raftpb.ConfChangeRemoveNode, id)
 		}
 	}
@@ -62,12 +62,12 @@ func (ld *leader) reconcile() {
 	// before somebody is declared: one of them may be who has seen the last claim.
 	surplus := promoted - int(ld.ring.Settings.MaxVoters)
 	for _, id := range ld.conf.GetVoters() {
-		if _, ok := ld.ring.Member(id); ok && id != ld.dropped {
+		if ld.isMember(id) && id != ld.dropped {
 			surplus++
 		}
 	}
 	for _, id := range slices.Backward(ld.conf.GetVoters()) {
-		if _, ok := ld.ring.Member(id); surplus > 0 && ld.declared() && ok && !slices.Contains(want, id) && id != ld.cfg.ID {
+		if surplus > 0 && ld.declared() && ld.isMember(id) && !slices.Contains(want, id) && id != ld.cfg.ID {
 			change(raftpb.ConfChangeAddLearnerNode, id)
 			surplus--
 		}
@@ -120,8 +120,4 @@ func (ld *leader) keepsQuorum(changes []*raftpb.ConfChangeSingle) bool {
 		}
 	})
 	return alive > len(voters)/2
-}
-
-func removeNode(id uint64) *raftpb.ConfChangeV2 {
-	return &raftpb.ConfChangeV2{Changes: []*raftpb.ConfChangeSingle{{Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: new(id)}}}
 }

@@ -88,9 +88,9 @@ func (q *requests) handoverRule() {
 	if !q.before(h.deadline) {
 		if h.stage == promoting && !l.takeover.able {
 			q.handoverUnable()
-			return
+		} else {
+			q.endHandover(ErrNoAnswer)
 		}
-		q.endHandover(ErrNoAnswer)
 		return
 	}
 	appointed := q.ring.Designated != nil && q.ring.Designated.To == h.to

@@ -26,12 +26,11 @@ type leader struct {
 // elected begins a raft leadership.
 func (ld *leader) elected() {
 	ld.lead = &leading{
-		term: ld.term, since: ld.now, nextTick: ld.now.Add(ld.ring.Settings.RenewEvery()), after: ld.ring.LeaderID,
+		since: ld.now, nextTick: ld.now.Add(ld.ring.Settings.RenewEvery()), after: ld.ring.LeaderID,
 		ringAt: ld.lastIndex(),
 	}
 	ld.lease.begin()
 	ld.roster.owed = nil
-	ld.proposals.begin()
 	ld.campaign.candidacy, ld.campaign.wonTerm = candidacy{}, ld.term
 	ld.recorder.lossElected()
 	// A member that was told to take over and let it come to another election
@@ -48,7 +47,7 @@ func (ld *leader) stepDown() {
 		return
 	}
 	ld.lead = nil
-	ld.trace("no longer raft's leader in term %d", l.term)
+	ld.trace("no longer raft's leader in term %d", ld.campaign.wonTerm)
 	ld.proposals.end()
 	for _, w := range l.requests {
 		ld.emit(Done{Ref: w.ref, Err: ErrLeadershipLost})
@@ -178,7 +177,7 @@ func (ld *leader) leaderDeclared(d ring.Declare) {
 	}
 	if ld.leads() && d.ID == ld.cfg.ID {
 		ld.lead.caretaking = caretaking{}
-		if d.Term == ld.lead.term {
+		if d.Term == ld.term {
 			ld.lead.declared, ld.recorder.led.declared = ld.now, ld.now
 		}
 		for _, p := range ld.roster.peers.All() {

@@ -14,7 +14,6 @@ import (
 // leading is what a member knows while raft's leader: first as a winner that
 // has to declare itself or to find who must, then as the declared leader.
 type leading struct {
-	term uint64
 	// why says what a caretaker waits for.
 	why      string
 	since    Instant
@@ -250,7 +249,7 @@ func (ls *leadership) firstClaim() ring.Phases {
 		p = ls.recorder.led.phases()
 		p.FirstClaim = ls.now.Sub(ls.recorder.led.at).Microseconds()
 	}
-	l.timed = &ring.Timed{Term: l.term, Declared: p.Declared, FirstClaim: p.FirstClaim}
+	l.timed = &ring.Timed{Term: ls.term, Declared: p.Declared, FirstClaim: p.FirstClaim}
 	if len(ls.ring.History) > 1 { // before the first one there was nothing to lead
 		l.timed.ClaimAfter = ls.now.Sub(ls.recorder.measured).Microseconds()
 	}

@@ -37,8 +37,7 @@ func (l *links) relink() {
 // peersChanged says who the peers are now.
 func (l *links) peersChanged() {
 	peers := make([]Peer, 0, len(l.ring.Members)+l.gone.Len())
-	near := append(slices.Clone(l.wantedVoters()), l.ring.LeaderID, l.raftLead)
-	near = append(append(near, l.conf.GetVoters()...), l.conf.GetVotersOutgoing()...)
+	near := append(slices.Concat(l.wantedVoters(), l.allVoters()), l.ring.LeaderID, l.raftLead)
 	voter := slices.Contains(near, l.cfg.ID)
 	for _, m := range l.ring.Members {
 		if m.ID != l.cfg.ID {

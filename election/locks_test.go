@@ -26,7 +26,7 @@ func ringOfFour(t *testing.T) *Node {
 	n.role = raft.StateLeader
 	n.term = 4
 	n.conf = &raftpb.ConfState{Voters: []uint64{1, 2, 3, 4}}
-	n.leadership.lead = &leading{term: 4}
+	n.leadership.lead = &leading{}
 	return n
 }
 

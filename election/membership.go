@@ -128,11 +128,7 @@ func (m *membership) knows(id uint64) bool {
 	return ok || m.inConf(id)
 }
 
-func (m *membership) beginInquiry() {
-	q := &m.inquiry
-	q.since = max(m.now, 1)
-	m.forgetAnswers()
-}
+func (m *membership) beginInquiry() { m.inquiry.since = max(m.now, 1) }
 
 // doubt asks the others what they know. If that is under way, it asks again soon:
 // somebody speaks, so there is more to find out than while nobody is heard.
@@ -151,10 +147,6 @@ func (m *membership) inquirePause() time.Duration {
 
 func (m *membership) endInquiry() {
 	m.inquiry = inquiry{asked: m.inquiry.asked, next: m.inquiry.next}
-	m.forgetAnswers()
-}
-
-func (m *membership) forgetAnswers() {
 	for _, p := range m.roster.peers.All() {
 		p.answer = nil
 	}

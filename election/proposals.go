@@ -11,7 +11,6 @@ type proposal struct {
 	ref uint64 // ring.Command.Ref
 	key proposalKey
 	req uint64 // Request.Ref; 0 if own
-	id  uint64 // member the request is about
 }
 
 // proposals are the commands of this leader that are under way.
@@ -28,19 +27,15 @@ type proposalKey struct {
 	id   uint64
 }
 
-// begin drops all that belongs to an earlier leadership.
-func (ps *proposals) begin() {
-	*ps = proposals{replica: ps.replica}
-}
-
-// end ends the requests behind them. What was proposed may or may not take effect.
+// end drops them with the leadership, and ends the requests behind them. What was
+// proposed may or may not take effect.
 func (ps *proposals) end() {
 	for _, p := range ps.open {
 		if p.req != 0 {
 			ps.emit(Done{Ref: p.req, Err: ErrLeadershipLost})
 		}
 	}
-	ps.begin()
+	*ps = proposals{replica: ps.replica}
 }
 
 // propose puts a command into the log. Its fate comes back in proposalApplied,

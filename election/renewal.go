@@ -206,7 +206,7 @@ func (ld *leader) bound(id uint64) bool {
 }
 
 func (ld *leader) renewAcked(from uint64, a RenewAck) {
-	if !ld.leads() || a.Term != ld.lead.term || !ld.lease.takeAck(from, a) {
+	if !ld.leads() || a.Term != ld.term || !ld.lease.takeAck(from, a) {
 		return
 	}
 	ld.lease.held = ld.lease.held || ld.now < ld.lease.leaseEnd(ld.conf.GetVoters(), ld.conf.GetVotersOutgoing())

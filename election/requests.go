@@ -47,21 +47,17 @@ func (q *requests) begin(r Request) error {
 		return ErrIsLeader
 	case r.Join != nil:
 		return q.join(r.Ref, *r.Join)
-	case r.Leave != nil:
-		q.proposals.propose(proposal{req: r.Ref, id: r.Leave.ID}, ring.Command{Leave: r.Leave})
 	case r.Stop != nil:
 		return q.stopping(r.Ref, r.Stop.ID)
-	case r.Evict != nil:
-		q.proposals.propose(proposal{req: r.Ref}, ring.Command{Evict: r.Evict})
-	case r.Forget != nil:
-		q.proposals.propose(proposal{req: r.Ref}, ring.Command{Forget: r.Forget})
-	case r.Settings != nil:
-		if err := r.Settings.Validate(); err != nil {
-			return fmt.Errorf("%w: %w", ring.ErrInvalid, err)
-		}
-		q.proposals.propose(proposal{req: r.Ref}, ring.Command{Settings: r.Settings})
 	case r.Handover != nil:
 		return q.beginHandover(r.Ref, r.Handover.To, r.Handover.Why)
+	case r.Leave != nil, r.Evict != nil, r.Forget != nil, r.Settings != nil:
+		if r.Settings != nil {
+			if err := r.Settings.Validate(); err != nil {
+				return fmt.Errorf("%w: %w", ring.ErrInvalid, err)
+			}
+		}
+		q.proposals.propose(proposal{req: r.Ref}, ring.Command{Leave: r.Leave, Evict: r.Evict, Forget: r.Forget, Settings: r.Settings})
 	default:
 		return fmt.Errorf("%w: empty request", ring.ErrInvalid)
 	}
@@ -91,7 +87,7 @@ func (q *requests) proposalApplied(c ring.Command, err error) {
 	switch {
 	case p.req == 0:
 	case c.Leave != nil && err == nil:
-		l.requests = append(l.requests, waiting{ref: p.req, gone: p.id})
+		l.requests = append(l.requests, waiting{ref: p.req, gone: c.Leave.ID})
 	default:
 		q.emit(done)
 	}

@@ -30,7 +30,7 @@ type stops struct {
 // ErrIsLeader if it has to hand over.
 func (q *requests) stopping(ref, id uint64) error {
 	s := &q.lead.stops
-	if _, ok := q.ring.Member(id); !ok {
+	if !q.isMember(id) {
 		return ring.ErrNotMember
 	}
 	if s.refs.Len() == 0 {
@@ -63,17 +63,16 @@ func (q *requests) stopRule() {
 	others := slices.DeleteFunc(refs.IDs(), func(id uint64) bool { return id == q.cfg.ID })
 	for _, id := range append(others, q.cfg.ID) { // the leader ends by its answer
 		ref := refs.Get(id)
-		_, member := q.ring.Member(id)
 		switch {
 		case ref == nil:
-		case !member: // it was evicted meanwhile
+		case !q.isMember(id): // it was evicted meanwhile
 			q.emit(Done{Ref: *ref, Err: ring.ErrNotMember})
 		case all:
 			q.emit(Done{Ref: *ref, Err: ErrRests})
 		case id == q.cfg.ID:
 			q.emit(Done{Ref: *ref, Err: ErrIsLeader})
 		default:
-			q.proposals.propose(proposal{req: *ref, id: id}, ring.Command{Leave: &ring.Leave{ID: id}})
+			q.proposals.propose(proposal{req: *ref}, ring.Command{Leave: &ring.Leave{ID: id}})
 		}
 	}
 }

@@ -66,10 +66,7 @@ func (w *watch) owedRule() {
 	if len(w.roster.owed) == 0 || !w.roster.inTouch() {
 		return // a leader that is cut off hears nobody, and evicts nobody
 	}
-	w.roster.owed = slices.DeleteFunc(w.roster.owed, func(o owed) bool {
-		_, member := w.ring.Member(o.id)
-		return !member
-	})
+	w.roster.owed = slices.DeleteFunc(w.roster.owed, func(o owed) bool { return !w.isMember(o.id) })
 	every, _ := w.ring.Settings.Link(false)
 	for i := range w.roster.owed {
 		o := &w.roster.owed[i]
@@ -92,8 +89,7 @@ func (w *watch) owedRule() {
 // askToInspect asks the nearest living predecessor of a silent member to probe it.
 func (w *watch) askToInspect(id uint64) {
 	m, _ := w.ring.Member(id)
-	before := w.ring.Successors(id)
-	for _, by := range slices.Backward(before) {
+	for _, by := range slices.Backward(w.ring.Successors(id)) {
 		if by.ID != w.cfg.ID && !w.maybeDead(by.ID) {
 			w.trace("%s owes an answer: %s is asked to probe it", m.Name, by.Name)
 			w.send(Message{To: by.ID, Inspect: &Inspect{ID: id, Incarnation: m.Incarnation}})
@@ -106,11 +102,8 @@ func (w *watch) askToInspect(id uint64) {
 // maybeDead reports whether a member is dead as far as the leader knows, or may
 // be.
 func (w *watch) maybeDead(id uint64) bool {
-	if !w.roster.thoughtAlive(id) {
-		return true
-	}
-	patience := w.ring.Settings.Detection(false)
-	return slices.ContainsFunc(w.roster.owed, func(o owed) bool { return o.id == id && w.now >= o.since.Add(patience) })
+	owes := func(o owed) bool { return o.id == id && w.now >= o.since.Add(w.ring.Settings.Detection(false)) }
+	return !w.roster.thoughtAlive(id) || slices.ContainsFunc(w.roster.owed, owes)
 }
 
 // evidence is what a probe that did not reach its member speaks for.
