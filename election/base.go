@@ -44,6 +44,8 @@ type observer interface {
 // ring, and where effects and wake-ups go.
 type base struct {
 	cfg Config
+	// now is the present time. It is never 0: where an instant is noted, 0 says that it
+	// has not come yet.
 	now Instant
 	// born is when this Node was made, restarted whether the member had been one
 	// before.

@@ -287,7 +287,7 @@ func (c *campaign) rank() int {
 		}
 	}
 	if id := c.ring.LeaderID; id != c.cfg.ID {
-		if heard := c.roster.peers.Value(id).heard; heard.set && c.now >= heard.at.Add(c.patience()) {
+		if heard := c.roster.peers.Value(id).heard; heard != 0 && c.now >= heard.Add(c.patience()) {
 			dead = append(dead, id) // was heard in this life, and is silent now
 		}
 	}

@@ -129,10 +129,10 @@ func (ct *caretaker) probeCandidates(dead []uint64) {
 			return
 		}
 		f := l.followers.Ensure(id)
-		if f.probed.set && ct.before(f.probed.at.Add(2*ct.probeTimeout())) {
+		if f.probed != 0 && ct.before(f.probed.Add(2*ct.probeTimeout())) {
 			continue
 		}
-		f.probed = markAt(ct.now)
+		f.probed = ct.now
 		ct.wakeAt(ct.now.Add(2 * ct.probeTimeout()))
 		ct.emit(ct.identity.probeOf(m))
 	}
@@ -142,7 +142,7 @@ func (ct *caretaker) probeCandidates(dead []uint64) {
 func (ct *caretaker) heirProbed(r ProbeResult) {
 	f := ct.lead.followers.Get(r.ID)
 	switch {
-	case f == nil || !f.probed.set:
+	case f == nil || f.probed == 0:
 	case r.found():
 		f.noAnswer = unanswered{}
 	case r.Outcome == Unanswered:

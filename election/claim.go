@@ -91,7 +91,7 @@ func (i *identity) standsBy(id uint64, c *claim) bool {
 // within a lease, or since this leader last looked for the member.
 func (i *identity) spokenFor(m ring.Member) bool {
 	sign, ok := i.lastSign(m)
-	if !ok || i.holder(m) == m.Incarnation && sign == i.roster.peers.Value(m.ID).heard.at {
+	if !ok || i.holder(m) == m.Incarnation && sign == i.roster.peers.Value(m.ID).heard {
 		return false
 	}
 	s := i.roster.peers.Value(m.ID).suspect
@@ -102,9 +102,9 @@ func (i *identity) spokenFor(m ring.Member) bool {
 func (i *identity) lastSign(m ring.Member) (Instant, bool) {
 	p := i.roster.peers.Value(m.ID)
 	if c := p.claim; c != nil && i.standsBy(m.ID, c) && !i.behind(m, c) {
-		return max(p.heard.at, c.heard), true
+		return max(p.heard, c.heard), true
 	}
-	return p.heard.at, p.heard.set
+	return p.heard, p.heard != 0
 }
 
 // heardGone returns when the holder of a member was last heard, or one that
@@ -113,9 +113,9 @@ func (i *identity) lastSign(m ring.Member) (Instant, bool) {
 func (i *identity) heardGone(id uint64) Instant {
 	p := i.roster.peers.Value(id)
 	if c := p.claim; c != nil && i.ended(id, c.incarnation) {
-		return max(p.heard.at, c.heard)
+		return max(p.heard, c.heard)
 	}
-	return p.heard.at
+	return p.heard
 }
 
 // question asks a process of a member, where it listens and nowhere else,
@@ -166,16 +166,13 @@ func (i *identity) questioned(r ProbeResult) (votes []*raftpb.Message, doubt boo
 		i.takeBack(m, r.Incarnation)
 		return nil, false
 	}
-	if i.holder(m) != r.Incarnation || c.incarnation == r.Incarnation {
+	// That it answers itself says the same, whichever claim made this member ask.
+	itself := r.Outcome == Answered && r.AnsweredBy == c.incarnation
+	if i.holder(m) != r.Incarnation || c.incarnation == r.Incarnation || !(c.waiting && newest) && !itself {
 		return nil, false
 	}
 	where, known := i.livesAt(m, r.Incarnation)
 	known = known && (len(r.Addresses) == 0 || slices.Equal(r.Addresses, where)) // else who is there says nothing of it
-	// That it answers itself says the same, whichever claim made this member ask.
-	itself := r.Outcome == Answered && r.AnsweredBy == c.incarnation
-	if !(c.waiting && newest) && !itself {
-		return nil, false
-	}
 	c.waiting = false
 	p := i.roster.peers.Ensure(m.ID)
 	forgotten := i.restarted && p.holder == 0
@@ -184,7 +181,7 @@ func (i *identity) questioned(r ProbeResult) (votes []*raftpb.Message, doubt boo
 	case r.Outcome == Answered && r.AnsweredBy == r.Incarnation:
 		p.holder = r.Incarnation
 		i.refuseClaim(m, c, false)
-	case p.heard.at > c.asked:
+	case p.heard > c.asked:
 		// It lives, wherever its addresses lead.
 	case known && r.Outcome == Answered && r.AnsweredAs == m.ID && !itself:
 		// Two processes cannot listen at one address. So the holder has ended, and
@@ -195,7 +192,7 @@ func (i *identity) questioned(r ProbeResult) (votes []*raftpb.Message, doubt boo
 		// the recorded address was started from its directory.
 		i.retire(m.ID, r.Incarnation, false)
 		return i.admit(m, c)
-	case p.heard.set && i.now < p.heard.at.Add(i.ring.Settings.Lease()):
+	case p.heard != 0 && i.now < p.heard.Add(i.ring.Settings.Lease()):
 		// It may have moved, and this member has not heard where to.
 	case known && (r.Outcome == Answered || r.Outcome == NobodyListens || r.Displaced):
 		i.retire(m.ID, r.Incarnation, false)
@@ -217,7 +214,7 @@ func (i *identity) followLeader(s Standing) {
 		i.holder(m) == s.LeaderIncarnation || i.ended(m.ID, s.LeaderIncarnation) {
 		return
 	}
-	if heard := i.roster.peers.Value(m.ID).heard; heard.set && i.now < heard.at.Add(i.ring.Settings.Lease()) {
+	if heard := i.roster.peers.Value(m.ID).heard; heard != 0 && i.now < heard.Add(i.ring.Settings.Lease()) {
 		return // the process that counts here speaks
 	}
 	if i.replacedInLog(m.ID, s.LeaderIncarnation) {

@@ -7,12 +7,12 @@ type follower struct {
 	heartbeat bool
 	// sent is when the oldest unanswered heartbeat went to a learner, settled when
 	// one was sent that it answered.
-	sent, settled mark
+	sent, settled Instant
 
 	// snapshot is when one was last sent to it.
-	snapshot mark
+	snapshot Instant
 	// probed is when the caretaker's newest probe of this heir began, noAnswer the
 	// one that failed, with incarnation 0 if none did.
-	probed   mark
+	probed   Instant
 	noAnswer unanswered
 }

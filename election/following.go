@@ -79,10 +79,10 @@ func (f *following) proofRule() {
 		return
 	}
 	leader := f.roster.peers.Ensure(f.raftLead)
-	if at := leader.checked.at; leader.checked.set && at >= ask && f.before(at.Add(f.ring.Settings.RenewEvery())) {
+	if at := leader.checked; at != 0 && at >= ask && f.before(at.Add(f.ring.Settings.RenewEvery())) {
 		return
 	}
-	leader.checked = markAt(f.now)
+	leader.checked = f.now
 	f.send(Message{To: f.raftLead, Check: &Check{}})
 	f.wakeAt(f.now.Add(f.ring.Settings.RenewEvery()))
 }

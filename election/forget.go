@@ -24,10 +24,7 @@ func (q *requests) forgetRule() {
 		return
 	}
 	l.nextForget = q.now.Add(min(max(q.ring.Settings.ForgetAfter()/10, time.Second), durations.ForgetCheck))
-	if len(q.ring.Departed) == 0 || l.handover != nil {
-		return
-	}
-	if ids := q.ring.Forgettable(q.cfg.Wall()); len(ids) > 0 {
+	if ids := q.ring.Forgettable(q.cfg.Wall()); len(ids) > 0 && l.handover == nil {
 		q.proposals.proposeOnce(proposalKey{kind: "forget"}, ring.Command{Forget: &ring.Forget{IDs: ids}})
 	}
 }

@@ -37,7 +37,7 @@ func (ls *leadership) tickRaft() {
 		}
 		first = cmp.Or(first, id)
 		f := followers.Ensure(id)
-		f.heartbeat = !f.settled.set || f.settled.at <= h.commitAt || pr.State != tracker.StateReplicate || pr.Match < last || slices.Contains(voters, id)
+		f.heartbeat = f.settled <= h.commitAt || pr.State != tracker.StateReplicate || pr.Match < last || slices.Contains(voters, id)
 	})
 	if h.turn = cmp.Or(next, first); h.turn != 0 {
 		followers.Ensure(h.turn).heartbeat = true
@@ -51,16 +51,16 @@ func (l *leading) spared(id uint64, now Instant) bool {
 	if f == nil || !f.heartbeat {
 		return true
 	}
-	if !f.sent.set {
-		f.sent = markAt(now)
+	if f.sent == 0 {
+		f.sent = now
 	}
 	return false
 }
 
 // heartbeatAnswered takes a learner's answer to a heartbeat.
 func (l *leading) heartbeatAnswered(id uint64) {
-	if f := l.followers.Get(id); f != nil && f.sent.set {
-		f.settled, f.sent = f.sent, mark{}
+	if f := l.followers.Get(id); f != nil && f.sent != 0 {
+		f.settled, f.sent = f.sent, 0
 	}
 }
 
@@ -72,13 +72,13 @@ func (l *leading) noteCommit(commit uint64, now Instant) {
 	}
 	h.commit, h.commitAt = commit, now
 	for _, f := range l.followers.All() {
-		f.sent = mark{} // that one was sent before
+		f.sent = 0 // that one was sent before
 	}
 }
 
 // unsettle notes that what was sent to a learner may be lost.
 func (l *leading) unsettle(id uint64) {
 	if f := l.followers.Get(id); f != nil {
-		f.sent, f.settled = mark{}, mark{}
+		f.sent, f.settled = 0, 0
 	}
 }

@@ -93,8 +93,8 @@ func (i *identity) counts(m ring.Member, msg Message) bool {
 		i.question(m, i.noteClaim(m, msg), incarnation)
 		return false
 	case i.ended(m.ID, incarnation):
-		if told := p.toldAt; incarnation != m.Incarnation && (!told.set || i.now >= told.at.Add(i.ring.Settings.RenewEvery())) {
-			p.toldAt = markAt(i.now)
+		if incarnation != m.Incarnation && (p.toldAt == 0 || i.now >= p.toldAt.Add(i.ring.Settings.RenewEvery())) {
+			p.toldAt = i.now
 			i.tellHeld(m, incarnation, false) // perhaps it lives
 		}
 		return false
@@ -176,7 +176,7 @@ func (i *identity) takeOver(m ring.Member, incarnation uint64) {
 	p := i.roster.peers.Ensure(m.ID)
 	p.holder, p.announced = incarnation, nil
 	if c := p.claim; c != nil && c.incarnation == incarnation {
-		p.heard = markAt(max(p.heard.at, c.heard)) // silent was the former one
+		p.heard = max(p.heard, c.heard) // silent was the former one
 		p.announced = c.ret
 	}
 	i.roster.answered(m.ID) // what the former one owed
@@ -205,16 +205,21 @@ func (i *identity) mayRecord() bool {
 // recordChange follows up on a member's process that the log gives at index.
 func (i *identity) recordChange(index uint64, was, is ring.Member) {
 	defer i.forgetStale(is.ID)
+	p := i.roster.peers.Ensure(is.ID)
 	switch {
 	case is.ID == i.cfg.ID:
 		return // see checkRecorded
 	case was.Incarnation == is.Incarnation:
-		i.recordAddresses(is)
+		// The addresses that the ring has recorded replace those that the process
+		// announced. If they are the older ones, it announces again.
+		if a := p.announced; a != nil && a.Incarnation == is.Incarnation {
+			p.announced = new(*a)
+			p.announced.Addresses = is.Addresses
+		}
 		return
 	}
-	p := i.roster.peers.Ensure(is.ID)
 	h, heard := p.holder, p.holder != 0
-	speaks := i.now < p.heard.at.Add(i.ring.Settings.Lease())
+	speaks := i.now < p.heard.Add(i.ring.Settings.Lease())
 	if heard && h != is.Incarnation && speaks && i.everyMajorityNeedsMe() && !i.ended(is.ID, h) {
 		return // a pair: this member has taken another one since, and decides alone
 	}
@@ -238,16 +243,6 @@ func (i *identity) recordChange(index uint64, was, is ring.Member) {
 	// A majority counts it, whatever this member was answered.
 	if !p.ended.Value(is.Incarnation).certified {
 		p.ended.Delete(is.Incarnation)
-	}
-}
-
-// recordAddresses lets the addresses that the ring has recorded for a process
-// replace those that it announced. If they are the older ones, it announces again.
-func (i *identity) recordAddresses(is ring.Member) {
-	if p := i.roster.peers.Get(is.ID); p != nil && p.announced != nil && p.announced.Incarnation == is.Incarnation {
-		c := *p.announced
-		c.Addresses = is.Addresses
-		p.announced = &c
 	}
 }
 
@@ -309,9 +304,9 @@ func (i *identity) forgetPeers() {
 		if i.isMember(id) || i.needed(id) {
 			continue
 		}
-		p := i.roster.peers.Get(id)
-		*p = peer{answer: p.answer, inspection: p.inspection}
-		if p.answer == nil && p.inspection == nil {
+		if p := i.roster.peers.Get(id); p.answer != nil || p.inspection != nil {
+			*p = peer{answer: p.answer, inspection: p.inspection}
+		} else {
 			i.roster.peers.Delete(id)
 		}
 	}

@@ -32,7 +32,7 @@ func (v *verdicts) inspected(r ProbeResult) {
 	}
 	p.inspection = nil
 	s := ring.Opinion{ID: r.ID, Incarnation: r.Incarnation, Term: v.ring.Term, By: v.cfg.ID, Word: ring.Clear{}}
-	if !r.found() && (r.Outcome != Unanswered || p.heard.at <= r.Asked) {
+	if !r.found() && (r.Outcome != Unanswered || p.heard <= r.Asked) {
 		s.Word = ring.Suspect{Evidence: r.evidence()}
 	}
 	v.send(Message{To: x.by, Opinion: &s})

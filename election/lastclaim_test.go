@@ -167,7 +167,7 @@ func TestACertificateSaysNothingOfALaterLeader(t *testing.T) {
 		} {
 			n := assemble(Config{ID: 1}, s, Instant(now))
 			n.leadership.lead = &leading{}
-			n.recorder.led = loss{token: 7, at: Instant(now - 800*time.Millisecond), evidence: ring.Certified}
+			n.recorder.led = loss{token: 7, at: Instant(now - 800*time.Millisecond), verdict: verdict{evidence: ring.Certified}}
 			n.recorder.claimPromised(7, Instant(now-400*time.Millisecond), Instant(now-850*time.Millisecond), true)
 			n.recorder.lastClaim.possible = Instant(now - 800*time.Millisecond) // it is certified dead
 			voter := assemble(Config{ID: 2}, s, Instant(now))

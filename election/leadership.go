@@ -155,8 +155,8 @@ func (ls *leadership) tickEvery() time.Duration {
 // for it forever.
 func (ls *leadership) retrySnapshot(id uint64) {
 	f := ls.lead.followers.Get(id)
-	if f != nil && f.snapshot.set && ls.now >= f.snapshot.at.Add(ls.ring.Settings.RenewEvery()) {
-		f.snapshot = mark{}
+	if f != nil && f.snapshot != 0 && ls.now >= f.snapshot.Add(ls.ring.Settings.RenewEvery()) {
+		f.snapshot = 0
 		ls.snapshotLost(id)
 	}
 }
@@ -193,7 +193,7 @@ func (ls *leadership) sendRaft(m *raftpb.Message) {
 		return
 	}
 	if m.GetType() == raftpb.MsgSnap && ls.leads() {
-		ls.lead.followers.Ensure(m.GetTo()).snapshot = markAt(ls.now) // also if it is kept back: raft waits for it
+		ls.lead.followers.Ensure(m.GetTo()).snapshot = ls.now // also if it is kept back: raft waits for it
 	}
 	if ls.muted(m) {
 		return

@@ -34,16 +34,16 @@ func ringOfFour(t *testing.T) *Node {
 // newer one is under way. The newer one has not failed by that.
 func TestAnOlderProbesSilenceIsNotTheNewerOnes(t *testing.T) {
 	n := ringOfFour(t)
-	n.leadership.lead.followers.Ensure(2).probed = markAt(n.now.Add(-10 * time.Millisecond))
-	n.roster.peers.Ensure(2).heard = markAt(n.now.Add(-50 * time.Millisecond))
+	n.leadership.lead.followers.Ensure(2).probed = n.now.Add(-10 * time.Millisecond)
+	n.roster.peers.Ensure(2).heard = n.now.Add(-50 * time.Millisecond)
 	n.leader.caretaker.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.now.Add(-n.probeTimeout()), Outcome: Unanswered})
-	if x := n.leadership.lead.followers.Value(2).noAnswer; n.roster.peers.Value(2).heard.at <= x.at {
-		t.Errorf("heard at %v, the silence is counted from %v on", n.roster.peers.Value(2).heard.at, x.at)
+	if x := n.leadership.lead.followers.Value(2).noAnswer; n.roster.peers.Value(2).heard <= x.at {
+		t.Errorf("heard at %v, the silence is counted from %v on", n.roster.peers.Value(2).heard, x.at)
 	}
 	n.now = n.now.Add(n.probeTimeout())
-	n.leader.caretaker.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.leadership.lead.followers.Value(2).probed.at, Outcome: Unanswered})
-	if x := n.leadership.lead.followers.Value(2).noAnswer; n.roster.peers.Value(2).heard.at > x.at {
-		t.Errorf("heard at %v, the silence of the newer probe is counted from %v on", n.roster.peers.Value(2).heard.at, x.at)
+	n.leader.caretaker.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.leadership.lead.followers.Value(2).probed, Outcome: Unanswered})
+	if x := n.leadership.lead.followers.Value(2).noAnswer; n.roster.peers.Value(2).heard > x.at {
+		t.Errorf("heard at %v, the silence of the newer probe is counted from %v on", n.roster.peers.Value(2).heard, x.at)
 	}
 }
 
@@ -62,9 +62,9 @@ func TestALeaderOutOfTouchEvictsNobody(t *testing.T) {
 	} {
 		n := ringOfFour(t)
 		for _, id := range tt.heard {
-			n.roster.peers.Ensure(id).heard = markAt(n.now.Add(-n.ring.Settings.Lease() / 2))
+			n.roster.peers.Ensure(id).heard = n.now.Add(-n.ring.Settings.Lease() / 2)
 		}
-		n.roster.peers.Ensure(4).heard = markAt(n.now.Add(-n.ring.Settings.Lease()))
+		n.roster.peers.Ensure(4).heard = n.now.Add(-n.ring.Settings.Lease())
 		if tt.suspect != 0 {
 			n.roster.peers.Ensure(tt.suspect).suspect = &suspect{Opinion: ring.Opinion{ID: tt.suspect, Incarnation: 9 + tt.suspect, Word: ring.Suspect{}}, probing: n.now, found: ring.Silent, probed: true}
 		}

@@ -43,7 +43,7 @@ type Node struct {
 
 // assemble makes the parts of a Node and connects them.
 func assemble(cfg Config, s *ring.State, now Instant) *Node {
-	b := &base{cfg: cfg, now: now, wake: now, ring: s}
+	b := &base{cfg: cfg, now: max(now, 1), wake: now, ring: s}
 	r := &replica{base: b, store: raft.NewMemoryStorage(), conf: &raftpb.ConfState{}}
 	n := &Node{replica: r, lease: &lease{base: b}, promises: &promises{base: b}, roster: &roster{replica: r, leaderHeard: -Never / 2, leaderShown: -Never / 2}}
 	b.parent = n
@@ -199,10 +199,8 @@ type Status struct {
 
 // Status returns the present state.
 func (n *Node) Status(now Instant) Status {
-	s := Status{Term: n.term, Role: n.role.String(), Leader: n.raftLead, Applied: n.applied,
-		Voters: slices.Clone(n.conf.GetVoters()), Learners: slices.Clone(n.conf.GetLearners())}
-	s.Declared = n.leaderDeclaredInTerm()
-	s.LeaderProven = now < n.following.leaderUntil()
+	s := Status{Term: n.term, Role: n.role.String(), Leader: n.raftLead, Declared: n.leaderDeclaredInTerm(), LeaderProven: now < n.following.leaderUntil(),
+		Applied: n.applied, Voters: slices.Clone(n.conf.GetVoters()), Learners: slices.Clone(n.conf.GetLearners())}
 	for id, p := range n.roster.peers.All() {
 		if p.suspect != nil {
 			s.Suspects = append(s.Suspects, id)

@@ -61,7 +61,7 @@ func (of *offers) takeoverOffered(from uint64, t Takeover) {
 	}
 	of.offer.at, of.offer.open = of.now, true
 	for _, id := range of.otherVoters() {
-		if of.roster.peers.Value(id).heard.at <= of.offer.since && id != from {
+		if of.roster.peers.Value(id).heard <= of.offer.since && id != from {
 			of.roster.check(id)
 		}
 	}

@@ -16,11 +16,9 @@ type loss struct {
 	// at is when this member learned of it.
 	at Instant
 	// silence is for how long the leader had not been heard by then.
-	silence  time.Duration
-	evidence ring.Evidence
-	by       uint64
-	// incarnation is the process that the evidence is about, 0 if not known.
-	incarnation uint64
+	silence time.Duration
+	// verdict is why it is lost, and of which process that is said, 0 if not known.
+	verdict
 
 	// 0 while it has not come to that.
 	freed, campaign, elected, declared Instant
@@ -31,32 +29,26 @@ func (r *recorder) lossNoticed() {
 	if r.loss.token == r.ring.Term || len(r.ring.History) == 0 {
 		return
 	}
-	r.loss = loss{token: r.ring.Term, at: r.now}
-	r.loss.evidence, r.loss.by, r.loss.incarnation = r.lossEvidence(r.ring.LeaderID)
-	if heard := r.roster.peers.Value(r.ring.LeaderID).heard; heard.set && r.loss.evidence == ring.Silent {
-		r.loss.silence = r.now.Sub(heard.at)
+	r.loss = loss{token: r.ring.Term, at: r.now, verdict: r.lossVerdict(r.ring.LeaderID)}
+	if heard := r.roster.peers.Value(r.ring.LeaderID).heard; heard != 0 && r.loss.evidence == ring.Silent {
+		r.loss.silence = r.now.Sub(heard)
 	}
 	if r.loss.evidence == ring.Unanswered {
 		r.loss.at = r.lastClaim.proven // a leader knows when its own claim ends
 	}
 }
 
-// lossEvidence is why the member is thought dead, who says so, and of which
-// process.
-func (r *recorder) lossEvidence(id uint64) (why ring.Evidence, by, incarnation uint64) {
-	if v := r.roster.verdict(id); v.dead() {
-		return v.evidence, v.by, v.incarnation
+// lossVerdict is why the member does not lead any more.
+func (r *recorder) lossVerdict(id uint64) verdict {
+	v, own := r.roster.verdict(id), r.ownLoss()
+	switch {
+	case v.dead(), id == 0, id == r.cfg.ID && own == "":
+		return v // of id 0 nothing: it was evicted before, and the ring remembers why
+	case id == r.cfg.ID:
+		return verdict{evidence: own, by: r.cfg.ID}
+	default:
+		return verdict{evidence: ring.Silent, by: r.cfg.ID}
 	}
-	if id == r.cfg.ID {
-		if own := r.ownLoss(); own != "" {
-			return own, r.cfg.ID, 0
-		}
-		return "", 0, 0
-	}
-	if id == 0 {
-		return "", 0, 0 // the predecessor was evicted before: the ring remembers why
-	}
-	return ring.Silent, r.cfg.ID, 0
 }
 
 // lossOver takes it back: the leader of the term is heard.
@@ -73,11 +65,10 @@ func (r *recorder) lossUnexplained(id, by uint64) {
 	if r.leads() {
 		l = &r.led
 	}
-	if id == r.ring.LeaderID && l.token == r.ring.Term && l.by == by && l.evidence != ring.Certified {
-		l.evidence, l.by, l.incarnation = r.lossEvidence(id)
-		if l.evidence == ring.Certified {
+	if id == r.ring.LeaderID && l.token == r.ring.Term && l.by == by && !l.certified() {
+		if l.verdict = r.lossVerdict(id); l.certified() {
 			// It came after the loss: a gap that is measured from it would begin too early.
-			l.evidence, l.by, l.incarnation = ring.Silent, r.cfg.ID, 0
+			l.verdict = verdict{evidence: ring.Silent, by: r.cfg.ID}
 		}
 	}
 }
@@ -88,7 +79,7 @@ func (r *recorder) takeoverAsked() {
 	if r.loss.token != r.ring.Term && len(r.ring.History) > 0 {
 		r.loss = loss{token: r.ring.Term, at: r.now}
 		if r.ring.LeaderID == r.cfg.ID {
-			r.loss.evidence, r.loss.by, r.loss.incarnation = r.lossEvidence(r.cfg.ID)
+			r.loss.verdict = r.lossVerdict(r.cfg.ID)
 		}
 	}
 	r.lossFreed()

@@ -13,11 +13,8 @@ func (discardLogger) Info(...any)             {}
 func (discardLogger) Infof(string, ...any)    {}
 func (discardLogger) Warning(...any)          {}
 func (discardLogger) Warningf(string, ...any) {}
-func (discardLogger) Fatal(v ...any)          { panic(fmt.Sprint(v...)) }
-func (discardLogger) Fatalf(f string, v ...any) {
-	panic(fmt.Sprintf(f, v...))
-}
-func (discardLogger) Panic(v ...any) { panic(fmt.Sprint(v...)) }
-func (discardLogger) Panicf(f string, v ...any) {
-	panic(fmt.Sprintf(f, v...))
-}
+
+func (discardLogger) Fatal(v ...any)            { panic(fmt.Sprint(v...)) }
+func (discardLogger) Fatalf(f string, v ...any) { panic(fmt.Sprintf(f, v...)) }
+func (discardLogger) Panic(v ...any)            { panic(fmt.Sprint(v...)) }
+func (discardLogger) Panicf(f string, v ...any) { panic(fmt.Sprintf(f, v...)) }

@@ -209,7 +209,7 @@ func (r *replica) snapshotLost(id uint64) { r.rn.ReportSnapshot(id, raft.Snapsho
 
 // progress walks through what this leader knows of each member's copy of the log.
 func (r *replica) progress(f func(id uint64, learner bool, p rafttracker.Progress)) {
-	r.rn.WithProgress(func(id uint64, t raft.ProgressType, p rafttracker.Progress) { f(id, t == raft.ProgressTypeLearner, p) })
+	r.rn.WithProgress(func(id uint64, _ raft.ProgressType, p rafttracker.Progress) { f(id, p.IsLearner, p) })
 }
 
 // progressOf returns what this leader knows of one member's, the zero value if nothing.
@@ -332,18 +332,8 @@ func changes(e *raftpb.Entry, way func(*raftpb.ConfChangeSingle) bool) bool {
 // waits to be let go, or the voters are a pair, each of which may have to go on
 // alone.
 func (r *replica) wantsSeal() bool {
-	if r.dropped != 0 {
-		return false
-	}
-	if len(r.conf.GetVoters()) == 2 && !slices.Equal(r.sealed, r.conf.GetVoters()) {
-		return true
-	}
-	for id := range r.gone.All() {
-		if !r.inConf(id) {
-			return true
-		}
-	}
-	return false
+	openPair := len(r.conf.GetVoters()) == 2 && !slices.Equal(r.sealed, r.conf.GetVoters())
+	return r.dropped == 0 && (openPair || slices.ContainsFunc(r.gone.IDs(), func(id uint64) bool { return !r.inConf(id) }))
 }
 
 // unappliedConf reports whether a configuration change may be in the log beyond

@@ -21,9 +21,9 @@ type owed struct {
 // member is in the ring no longer and nobody needs it.
 type peer struct {
 	// heard is when its last message came in.
-	heard mark
+	heard Instant
 	// checked is when it was last asked for a sign of life.
-	checked mark
+	checked Instant
 	// suspect is what is held against it, cert its death certificate; nil if there
 	// is none.
 	suspect *suspect
@@ -61,7 +61,7 @@ type peer struct {
 	// told is its word that another process is this member, toldAt when one of its
 	// former processes was last told such a thing.
 	told   heldWord
-	toldAt mark
+	toldAt Instant
 }
 
 // roster is what this member knows of the others, and since when it is in touch with
@@ -84,21 +84,13 @@ type roster struct {
 	leaderShown Instant
 }
 
-// mark is an instant that may not have come yet.
-type mark struct {
-	at  Instant
-	set bool
-}
-
-func markAt(at Instant) mark { return mark{at, true} }
-
 // hears notes that a member was heard now. It reports whether that one had been silent
 // for a lease.
 func (r *roster) hears(id uint64) bool {
 	p := r.peers.Ensure(id)
 	last := p.heard
-	p.heard = markAt(r.now)
-	return last.set && r.now >= last.at.Add(r.ring.Settings.Lease())
+	p.heard = r.now
+	return last != 0 && r.now >= last.Add(r.ring.Settings.Lease())
 }
 
 // anySuspect reports whether anybody is suspected.
@@ -120,7 +112,7 @@ func (r *roster) majorityHeardSince(since Instant) bool {
 // heardSince reports whether a voter was heard after an instant, or is this member.
 func (r *roster) heardSince(id uint64, since Instant) bool {
 	heard := r.peers.Value(id).heard
-	return id == r.cfg.ID || heard.set && heard.at > since
+	return id == r.cfg.ID || heard != 0 && heard > since
 }
 
 // inTouch reports whether a majority of the configuration was heard of within a
@@ -129,7 +121,7 @@ func (r *roster) heardSince(id uint64, since Instant) bool {
 func (r *roster) inTouch() bool {
 	return r.majority(func(id uint64) bool {
 		heard := r.peers.Value(id).heard
-		return id == r.cfg.ID || heard.set && r.now < heard.at.Add(r.ring.Settings.Lease()) && r.thoughtAlive(id)
+		return id == r.cfg.ID || heard != 0 && r.now < heard.Add(r.ring.Settings.Lease()) && r.thoughtAlive(id)
 	})
 }
 
@@ -148,10 +140,10 @@ func (r *roster) thoughtAlive(id uint64) bool {
 // check asks a member for a sign of life, unless one is awaited.
 func (r *roster) check(id uint64) {
 	p := r.peers.Ensure(id)
-	if p.checked.set && p.heard.at <= p.checked.at && r.now < p.checked.at.Add(r.probeTimeout()) {
+	if p.checked != 0 && p.heard <= p.checked && r.now < p.checked.Add(r.probeTimeout()) {
 		return
 	}
-	p.checked = markAt(r.now)
+	p.checked = r.now
 	r.send(Message{To: id, Check: &Check{}})
 }
 
@@ -160,11 +152,11 @@ func (r *roster) check(id uint64) {
 // needs.
 func (r *roster) checkedSilent(id uint64) bool {
 	p := r.peers.Value(id)
-	if !p.checked.set || p.heard.at > p.checked.at {
+	if p.checked == 0 || p.heard > p.checked {
 		return false
 	}
 	interval, misses := r.ring.Settings.Link(true)
-	return !r.before(p.checked.at.Add(interval * time.Duration(max(misses-1, 1))))
+	return !r.before(p.checked.Add(interval * time.Duration(max(misses-1, 1))))
 }
 
 // missRenewal asks the leader for a sign of life once its renewals are overdue,
@@ -174,7 +166,7 @@ func (r *roster) missRenewal() {
 		return
 	}
 	due := r.leaderHeard.Add(r.ring.Settings.Lease() * 2 / 3)
-	if checked := r.peers.Value(r.raftLead).checked; !r.before(due) && (!checked.set || checked.at < due) {
+	if checked := r.peers.Value(r.raftLead).checked; !r.before(due) && (checked == 0 || checked < due) {
 		r.check(r.raftLead)
 	}
 }
@@ -191,17 +183,12 @@ func (r *roster) owe(id uint64) bool {
 
 // answered notes that a member said something.
 func (r *roster) answered(id uint64) {
-	if r.leads() && len(r.owed) > 0 {
-		r.owed = slices.DeleteFunc(r.owed, func(o owed) bool { return o.id == id })
-	}
+	r.owed = slices.DeleteFunc(r.owed, func(o owed) bool { return o.id == id })
 }
 
 // deferInspection notes that the member who was asked reaches the silent one. The
 // leader asks again after twice as long as it takes to form an opinion.
 func (r *roster) deferInspection(id uint64) {
-	if !r.leads() {
-		return
-	}
 	for i := range r.owed {
 		if o := &r.owed[i]; o.id == id {
 			o.inspectAt = r.now.Add(2 * r.ring.Settings.Detection(false))

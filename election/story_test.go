@@ -11,24 +11,24 @@ import (
 func TestADeclarationTellsOneStory(t *testing.T) {
 	const term, old, by, other = 7, 1, 2, 3
 	for name, c := range map[string]struct {
-		loss         loss
+		lost         verdict
 		evict        ring.Evict
 		history, out ring.Evidence
 		historyBy    uint64
 	}{
-		"what was known at first is better": {loss{evidence: ring.Refused, by: by, incarnation: 10},
+		"what was known at first is better": {verdict{evidence: ring.Refused, by: by, incarnation: 10},
 			ring.Evict{Incarnation: 10, Evidence: ring.Silent, By: other}, ring.Refused, ring.Refused, by},
-		"what is known at last is better": {loss{evidence: ring.Silent, by: by, incarnation: 10},
+		"what is known at last is better": {verdict{evidence: ring.Silent, by: by, incarnation: 10},
 			ring.Evict{Incarnation: 10, Evidence: ring.Refused, By: other}, ring.Refused, ring.Refused, other},
-		"both know the same": {loss{evidence: ring.Silent, by: by},
+		"both know the same": {verdict{evidence: ring.Silent, by: by},
 			ring.Evict{Incarnation: 10, Evidence: ring.Silent, By: other}, ring.Silent, ring.Silent, by},
-		"the better word is of an earlier process": {loss{evidence: ring.Refused, by: by, incarnation: 9},
+		"the better word is of an earlier process": {verdict{evidence: ring.Refused, by: by, incarnation: 9},
 			ring.Evict{Incarnation: 10, Evidence: ring.Silent, By: other}, ring.Refused, ring.Silent, by},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.loss.token, c.evict.ID = term, old
+			c.evict.ID = old
 			n := assemble(Config{}, &ring.State{Term: term}, 0)
-			n.recorder.led = c.loss
+			n.recorder.led = loss{token: term, verdict: c.lost}
 			d := &ring.Declare{Evict: []ring.Evict{c.evict}}
 			n.recorder.explain(d, old)
 			e := d.Evict[0]

@@ -12,7 +12,7 @@ func (i *identity) refuseClaim(m ring.Member, c *claim, behind bool) {
 	if pause := i.ring.Settings.RenewEvery(); i.now < c.refused.Add(pause) {
 		return
 	}
-	c.refused = max(i.now, 1)
+	c.refused = i.now
 	i.trace("refuses process %x of %s: process %x is the member at %v (behind: %v)", c.incarnation, m.Name, i.holder(m), m.Addresses, behind)
 	i.tellHeld(m, c.incarnation, behind)
 }
@@ -31,14 +31,12 @@ func (i *identity) heldBy(from uint64, h Held) {
 		return
 	}
 	if i.recorded {
-		ever := false
 		for _, p := range i.roster.peers.All() {
-			if p.told.by != 0 && i.now >= p.told.at.Add(isolationLeases*i.ring.Settings.Lease()) {
+			if i.now >= p.told.at.Add(isolationLeases*i.ring.Settings.Lease()) {
 				p.told = heldWord{}
 			}
-			ever = ever || p.told.by != 0
 		}
-		if !ever {
+		if !i.roster.peers.Any(func(p *peer) bool { return p.told.by != 0 }) {
 			i.toldSince = i.now
 		}
 		i.roster.peers.Ensure(from).told = heldWord{h.By, i.now}
@@ -62,7 +60,7 @@ func (i *identity) agreed(by uint64) bool {
 		switch {
 		case p.told.by == by:
 			agree++
-		case p.heard.set && i.now < p.heard.at.Add(isolationLeases*lease):
+		case p.heard != 0 && i.now < p.heard.Add(isolationLeases*lease):
 			objects = true
 		}
 	}

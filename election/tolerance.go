@@ -85,9 +85,9 @@ func (s *status) answers(id uint64, now Instant) bool {
 	heard := s.roster.peers.Value(id).heard
 	lease := s.ring.Settings.Lease()
 	if !s.leads() || !s.declared() || s.leadership.claimTerm != s.term {
-		return heard.set && now < heard.at.Add(neededLeases*lease)
+		return heard != 0 && now < heard.Add(neededLeases*lease)
 	}
-	return now < s.lease.boundUntil(id) || heard.set && heard.at >= s.leadership.claimEnd && now < heard.at.Add(lease)
+	return now < s.lease.boundUntil(id) || heard != 0 && heard >= s.leadership.claimEnd && now < heard.Add(lease)
 }
 
 // needs says it for people: "needs one of n2, n3".

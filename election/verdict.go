@@ -99,10 +99,7 @@ func (v *verdicts) suspicion(s ring.Opinion) {
 	if s.ID == v.ring.LeaderID && v.ring.Settings.LeaderGrants {
 		v.roster.check(s.ID)
 	}
-	if s.Word == (ring.Doubt{}) {
-		return
-	}
-	if s.Evidence() != ring.Refused && v.now < p.denied {
+	if s.Word == (ring.Doubt{}) || s.Evidence() != ring.Refused && v.now < p.denied {
 		return
 	}
 	if old == nil {
@@ -147,11 +144,10 @@ func (v *verdicts) clear(id uint64, s ring.Opinion, why string) {
 // probe begins the leader's own check of a suspect, unless one runs or was
 // denied just now.
 func (v *verdicts) probe(m ring.Member, s *suspect) {
-	if sign, _ := v.identity.lastSign(m); s.probed && (s.found == "" || v.roster.confirmed(s) && sign <= s.probing) {
-		return // under way, or failed and nothing heard since
-	}
-	if v.roster.verdict(m.ID).certified() {
-		return // there is better evidence
+	sign, _ := v.identity.lastSign(m)
+	failed := v.roster.confirmed(s) && sign <= s.probing // and nothing was heard since
+	if s.probed && (s.found == "" || failed) || v.roster.verdict(m.ID).certified() {
+		return // it is under way, or there is better evidence
 	}
 	s.probed, s.probing, s.found = true, v.now, ""
 	v.emit(v.identity.probeOf(m))
@@ -163,10 +159,10 @@ func (v *verdicts) probe(m ring.Member, s *suspect) {
 // asked it in vain.
 func (v *verdicts) silentToAll(id uint64) bool {
 	p := v.roster.peers.Value(id)
-	if id != v.ring.LeaderID || !v.leads() || v.declared() || !p.checked.set || !p.heard.set || p.heard.at > p.checked.at {
+	if id != v.ring.LeaderID || !v.leads() || v.declared() || p.checked == 0 || p.heard == 0 || p.heard > p.checked {
 		return false
 	}
-	return !v.before(max(p.heard.at.Add(v.ring.Settings.Lease()), p.checked.at.Add(v.ring.Settings.Lease()/4)))
+	return !v.before(max(p.heard.Add(v.ring.Settings.Lease()), p.checked.Add(v.ring.Settings.Lease()/4)))
 }
 
 // confirm takes the answer to this leader's own probe of a suspect.
@@ -185,7 +181,7 @@ func (v *verdicts) confirm(r ProbeResult) {
 		began = min(began, v.now.Add(-v.probeTimeout()))
 	}
 	switch {
-	case claimed && p.heard.at <= began, !r.found() && (r.Outcome != Unanswered || v.identity.heardGone(r.ID) <= began):
+	case claimed && p.heard <= began, !r.found() && (r.Outcome != Unanswered || v.identity.heardGone(r.ID) <= began):
 		s.probing, s.found = began, r.evidence()
 		v.trace("confirms the suspicion of %d by its own probe", r.ID)
 	default:
@@ -218,11 +214,8 @@ func (v *verdicts) lookAgain(r ProbeResult) bool {
 	late := r.Outcome == Unanswered && v.now >= r.Asked.Add(v.probeTimeout()).Add(max(v.probeTimeout(), v.ring.Settings.Lease()))
 	c := v.roster.peers.Value(r.ID).claim
 	overtaken := r.Outcome == NobodyListens && !r.Recorded && c != nil && c.incarnation != r.Incarnation && c.heard > r.Asked
-	if !late && !overtaken {
-		return false
-	}
 	m := v.memberOrGone(r.ID)
-	if m.ID == 0 {
+	if m.ID == 0 || !late && !overtaken {
 		return false
 	}
 	m.Incarnation, m.Addresses = r.Incarnation, r.Addresses
@@ -313,7 +306,7 @@ func (v *verdicts) found(m ring.Member) (ring.Evict, bool) {
 	}
 	// A follower of a leader hears from it all the time; a lease of silence
 	// is worth a probe.
-	return e, p.heard.set && m.ID == v.ring.LeaderID && v.now >= p.heard.at.Add(v.ring.Settings.Lease())
+	return e, p.heard != 0 && m.ID == v.ring.LeaderID && v.now >= p.heard.Add(v.ring.Settings.Lease())
 }
 
 // verdict is what this member holds against another one's process.
@@ -367,5 +360,5 @@ func (r *roster) lost(id uint64) bool {
 // nothing was heard since. That ages as a suspicion does: a leader that was cut
 // off has to look again when it is back.
 func (r *roster) confirmed(s *suspect) bool {
-	return s.found != "" && r.peers.Value(s.ID).heard.at <= s.probing && r.now < s.probing.Add(r.probeTimeout()).Add(r.ring.Settings.SuspicionLasts())
+	return s.found != "" && r.peers.Value(s.ID).heard <= s.probing && r.now < s.probing.Add(r.probeTimeout()).Add(r.ring.Settings.SuspicionLasts())
 }
