@@ -323,7 +323,7 @@ func (a *applier) ringChanged() {
 	}
 	a.links.peersChanged()
 	if a.ring.Gone(a.cfg.ID) && a.membership.leavingSince == 0 {
-		a.membership.leavingSince, a.membership.leavingWhy, a.membership.leavingVoter = max(a.now, 1), "taken out of the ring", a.isVoter(a.cfg.ID)
+		a.membership.leavingSince, a.membership.leavingWhy, a.membership.leavingVoter = a.now, "taken out of the ring", a.isVoter(a.cfg.ID)
 	}
 	a.identity.forgetPeers()
 }

@@ -56,11 +56,10 @@ type base struct {
 
 	// ring is the committed state; it is replaced, never changed, when a
 	// command is applied, so that Applied may share it.
-	ring   *ring.State
-	wanted struct {
-		of     *ring.State
-		voters []uint64
-	}
+	ring *ring.State
+	// wanted are those who should vote in the state wantedOf.
+	wanted   []uint64
+	wantedOf *ring.State
 
 	effects    []Effect
 	persistSeq uint64
@@ -122,10 +121,10 @@ func (b *base) notice(id uint64) {
 // caller must not change it. It is asked for at every step, and takes a look
 // through the whole history for each member.
 func (b *base) wantedVoters() []uint64 {
-	if b.wanted.of != b.ring {
-		b.wanted.of, b.wanted.voters = b.ring, b.ring.Voters()
+	if b.wantedOf != b.ring {
+		b.wantedOf, b.wanted = b.ring, b.ring.Voters()
 	}
-	return b.wanted.voters
+	return b.wanted
 }
 
 func (b *base) isMember(id uint64) bool {

@@ -280,12 +280,7 @@ func (c *campaign) startOver() {
 // heir. Those known or thought to be dead are passed over; witnesses come last, since
 // they can only be caretakers.
 func (c *campaign) rank() int {
-	dead := make([]uint64, 0, 4)
-	for id := range c.roster.peers.All() {
-		if c.roster.lost(id) {
-			dead = append(dead, id)
-		}
-	}
+	dead := only(c.roster.peers.IDs(), c.roster.lost)
 	if id := c.ring.LeaderID; id != c.cfg.ID {
 		if heard := c.roster.peers.Value(id).heard; heard != 0 && c.now >= heard.Add(c.patience()) {
 			dead = append(dead, id) // was heard in this life, and is silent now
@@ -302,9 +297,7 @@ func (c *campaign) rank() int {
 	}
 	// A witness, somebody thought dead, or somebody who left but whose log may
 	// be the longest: after all others, by id.
-	voters := append(c.otherVoters(), c.cfg.ID)
-	slices.Sort(voters)
-	return rank + slices.Index(voters, c.cfg.ID)
+	return rank + count(c.otherVoters(), func(id uint64) bool { return id < c.cfg.ID })
 }
 
 // vouch passes what voided the promise on to the voters, ahead of the vote.

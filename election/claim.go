@@ -217,11 +217,10 @@ func (i *identity) followLeader(s Standing) {
 	if heard := i.roster.peers.Value(m.ID).heard; heard != 0 && i.now < heard.Add(i.ring.Settings.Lease()) {
 		return // the process that counts here speaks
 	}
-	if i.replacedInLog(m.ID, s.LeaderIncarnation) {
-		return // perhaps by an entry that is newer than what was said
-	}
-	if i.follows(m.ID, i.holder(m), s.LeaderIncarnation) {
-		return // that process has ended, and the one that counts here came after it
+	// It may be replaced by an entry that is newer than what was said. Or it has ended, and
+	// the one that counts here came after it.
+	if i.replacedInLog(m.ID, s.LeaderIncarnation) || i.follows(m.ID, i.holder(m), s.LeaderIncarnation) {
+		return
 	}
 	i.retire(m.ID, i.holder(m), false)
 	i.takeOver(m, s.LeaderIncarnation)

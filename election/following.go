@@ -35,7 +35,7 @@ func (f *following) computeLeaderUntil() Instant {
 	lease := f.ring.Settings.Lease()
 	word := max(f.roster.leaderHeard, f.roster.leaderShown)
 	if f.isVoter(f.cfg.ID) {
-		if p := f.promises.promise; p.to == f.raftLead && p.term == f.term {
+		if p := f.promises.promise; p.to == f.raftLead && p.Term == f.term {
 			return max(word.Add(lease), p.until)
 		}
 		return word.Add(lease)
@@ -55,7 +55,7 @@ func (f *following) releasedByLeader() bool {
 	if v.lapsedAt != 0 && f.roster.leaderHeard > v.lapsedAt && !f.isVoter(f.cfg.ID) {
 		return false
 	}
-	return v.voidTerm == f.term && (v.promise.term != f.term || v.promise.seq <= v.voidSeq)
+	return v.voidTerm == f.term && (v.promise.Term != f.term || v.promise.Seq <= v.voidSeq)
 }
 
 // proofRule asks the leader whether it leads before this member's proof of it

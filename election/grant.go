@@ -30,6 +30,9 @@ type Ping struct {
 // grantKey names a grant.
 type grantKey struct{ watcher, number uint64 }
 
+// named is the grant whose end ends the promise too.
+func (r Renew) named() grantKey { return grantKey{r.Watcher, r.Grant} }
+
 // grants are the words that watchers gave to this member. They matter once it leads.
 type grants struct {
 	watchers tracker.Table[grant]

@@ -142,27 +142,21 @@ const retiredKept = 64
 
 // retire notes that a process's words never count again.
 func (i *identity) retire(id, incarnation uint64, certified bool) {
-	ended := &i.roster.peers.Ensure(id).ended
-	if ended.Get(incarnation) == nil {
-		ended.Ensure(incarnation).at = i.now
-		i.forgetRetired(id, incarnation)
+	p := i.roster.peers.Ensure(id)
+	if p.ended.Get(incarnation) == nil {
+		p.ended.Ensure(incarnation).at = i.now
 	}
-	e := ended.Get(incarnation)
+	e := p.ended.Get(incarnation)
 	e.certified = e.certified || certified
-}
-
-// forgetRetired drops the oldest ended process of a member above the bound, but
-// the newest and none that still matters. If a dropped one spoke again, the holder
-// would be asked.
-func (i *identity) forgetRetired(id, newest uint64) {
-	p := i.roster.peers.Get(id)
 	if p.ended.Len() <= retiredKept {
 		return
 	}
+	// The oldest is dropped, but the newest and none that still matters. If a dropped
+	// one spoke again, the holder would be asked.
 	m := i.memberOrGone(id)
 	var oldest uint64
 	for inc, e := range p.ended.All() {
-		matters := inc == newest || inc == m.Incarnation || inc == i.holder(m) || p.claim != nil && inc == p.claim.incarnation ||
+		matters := inc == incarnation || inc == m.Incarnation || inc == i.holder(m) || p.claim != nil && inc == p.claim.incarnation ||
 			slices.ContainsFunc(i.logged, func(l loggedReturn) bool { return l.id == id && l.incarnation == inc })
 		if !matters && (oldest == 0 || e.at < p.ended.Value(oldest).at) {
 			oldest = inc

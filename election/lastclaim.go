@@ -110,16 +110,11 @@ func (r *recorder) claimTold(term uint64) {
 // taken those out of the ring who have seen the last claim. Raft does not use the
 // context of these.
 func (r *recorder) attachClaim(m *raftpb.Message) {
-	switch m.GetType() {
-	case raftpb.MsgVoteResp, raftpb.MsgTimeoutNow:
-	default:
+	c, appoints := r.lastClaim, m.GetType() == raftpb.MsgTimeoutNow
+	if m.GetType() != raftpb.MsgVoteResp && !appoints || m.GetReject() || m.GetTo() == r.cfg.ID {
 		return
 	}
-	if m.GetReject() || m.GetTo() == r.cfg.ID {
-		return
-	}
-	c := r.lastClaim
-	if m.GetType() == raftpb.MsgTimeoutNow {
+	if appoints {
 		c = r.newestClaim()
 	}
 	age := func(t Instant) uint64 { return uint64(max(r.now.Sub(t), 0) / time.Microsecond) }

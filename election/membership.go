@@ -105,7 +105,7 @@ func (m *membership) noticed(from uint64, e EvictedNotice) {
 	}
 	q := &m.inquiry
 	if q.told == 0 {
-		q.told = max(m.now, 1)
+		q.told = m.now
 	}
 	if q.since == 0 {
 		m.trace("is told to be out of the ring, and asks the others")
@@ -128,7 +128,7 @@ func (m *membership) knows(id uint64) bool {
 	return ok || m.inConf(id)
 }
 
-func (m *membership) beginInquiry() { m.inquiry.since = max(m.now, 1) }
+func (m *membership) beginInquiry() { m.inquiry.since = m.now }
 
 // doubt asks the others what they know. If that is under way, it asks again soon:
 // somebody speaks, so there is more to find out than while nobody is heard.

@@ -40,10 +40,8 @@ func (i *identity) misjudged(m ring.Member, incarnation uint64) bool {
 	if e := p.ended.Get(incarnation); e == nil || e.certified || incarnation == i.holder(m) {
 		return false
 	}
-	if p.holder == 0 && i.everyMajorityNeedsMe() {
-		return true
-	}
-	return incarnation == m.Incarnation && (p.relied == 0 || p.relied == incarnation) && !i.replacedInLog(m.ID, incarnation)
+	return p.holder == 0 && i.everyMajorityNeedsMe() ||
+		incarnation == m.Incarnation && (p.relied == 0 || p.relied == incarnation) && !i.replacedInLog(m.ID, incarnation)
 }
 
 // takeBack lets a process count again that was taken for dead and has answered.

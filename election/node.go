@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -75,9 +76,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	if cfg.ID == 0 || cfg.Incarnation == 0 || cfg.Rand == nil || cfg.Wall == nil {
 		return nil, fmt.Errorf("election: %w: ID, Incarnation, Rand and Wall are needed", ring.ErrInvalid)
 	}
-	if cfg.CompactAfter == 0 {
-		cfg.CompactAfter = defaultCompactAfter
-	}
+	cfg.CompactAfter = cmp.Or(cfg.CompactAfter, defaultCompactAfter)
 	if cfg.RaftLogger == nil {
 		cfg.RaftLogger = discardLogger{}
 	}
@@ -201,11 +200,7 @@ type Status struct {
 func (n *Node) Status(now Instant) Status {
 	s := Status{Term: n.term, Role: n.role.String(), Leader: n.raftLead, Declared: n.leaderDeclaredInTerm(), LeaderProven: now < n.following.leaderUntil(),
 		Applied: n.applied, Voters: slices.Clone(n.conf.GetVoters()), Learners: slices.Clone(n.conf.GetLearners())}
-	for id, p := range n.roster.peers.All() {
-		if p.suspect != nil {
-			s.Suspects = append(s.Suspects, id)
-		}
-	}
+	s.Suspects = only(n.roster.peers.IDs(), func(id uint64) bool { return n.roster.peers.Get(id).suspect != nil })
 	_, s.LeaseEnd = n.leadership.claimUntil()
 	s.Settled = n.dropped == 0 && n.gone.Len() == 0 && len(n.conf.GetVotersOutgoing()) == 0 &&
 		!slices.ContainsFunc(n.conf.GetVoters(), n.ring.Gone) && (len(n.conf.GetVoters()) != 2 || len(n.sealed) == 2)

@@ -55,14 +55,11 @@ type heldVote struct {
 	by uint64
 }
 
+// promise is the newest one. Its Lease is what was promised.
 type promise struct {
-	to          uint64
-	term, seq   uint64
-	incarnation uint64
-	lease       time.Duration
-	until       Instant
-	// named is the grant whose end ends the promise.
-	named grantKey
+	Renew
+	to    uint64
+	until Instant
 	// old: for all that this member knows, more than a lease may have passed
 	// between the renewal's sending and its reading.
 	old bool
@@ -90,32 +87,28 @@ func (v *promises) free() bool {
 // makes one. It reports whether the leader was heard by that: an old renewal says
 // nothing.
 func (v *promises) takeRenewal(from uint64, r Renew) bool {
-	if r.Lease <= 0 || r.Term == v.voidTerm && r.Seq <= v.voidSeq || r.Incarnation == v.voidIncarnation {
+	most := v.ring.Settings.Lease() // 0 without a ring
+	if r.Lease <= 0 || most == 0 || r.Term == v.voidTerm && r.Seq <= v.voidSeq || r.Incarnation == v.voidIncarnation {
 		return false
 	}
 	// A promise is no longer than the lease that is committed as far as this
 	// member knows: a leader that asks for more has settings that did not get
 	// here yet, or none at all. The ack says how much was promised.
 	var less time.Duration
-	if most := v.ring.Settings.Lease(); r.Lease > most {
+	if r.Lease > most {
 		r.Lease, less = most, most
-		if most == 0 {
-			return false // no ring yet
-		}
 	}
-	named := grantKey{r.Watcher, r.Grant}
-	if named != (grantKey{}) && named == v.deadGrant {
+	if named := r.named(); named != (grantKey{}) && named == v.deadGrant {
 		return false // it was under way when its watcher testified
 	}
-	if r.Term == v.promise.term && r.Seq < v.promise.seq && v.now < v.promise.until {
+	if r.Term == v.promise.Term && r.Seq < v.promise.Seq && v.now < v.promise.until {
 		return true // an older one, overtaken; no number counts for longer than its promise
 	}
-	if old := v.promise; old.lease > r.Lease {
+	if old := v.promise; old.Lease > r.Lease {
 		v.aboveUntil = max(v.aboveUntil, old.until)
 	}
 	shown, known := v.renewedAfter(r)
-	v.promise = promise{to: from, term: r.Term, seq: r.Seq, incarnation: r.Incarnation, lease: r.Lease,
-		until: max(v.now.Add(r.Lease), v.promise.until), named: named, old: shown != v.now}
+	v.promise = promise{Renew: r, to: from, until: max(v.now.Add(r.Lease), v.promise.until), old: shown != v.now}
 	// The leader goes on, so a vote that was asked for before is not held longer.
 	// This renewal itself may be older than the vote, and late.
 	v.held = slices.DeleteFunc(v.held, func(h heldVote) bool { return v.now >= h.at.Add(v.ring.Settings.RenewEvery()) })
@@ -176,7 +169,7 @@ func (v *promises) boundPersisted(seq uint64) {
 		return
 	}
 	v.bound, v.boundSeq = v.boundNext, 0
-	if v.promise.term == v.boundAck.RenewAck.Term && v.now < v.promise.until && v.promise.lease <= v.bound {
+	if v.promise.Term == v.boundAck.RenewAck.Term && v.now < v.promise.until && v.promise.Lease <= v.bound {
 		v.ack(v.boundAck)
 	}
 	v.boundAck = Message{}
@@ -191,8 +184,8 @@ func (v *promises) takeRelease(r Release) bool {
 	// The renewals that it is about are at most a few ahead of what came here;
 	// later ones must still be able to bind this voter.
 	p, newest := v.promise, uint64(0)
-	if p.term == r.Term {
-		newest = p.seq
+	if p.Term == r.Term {
+		newest = p.Seq
 	}
 	r.Seq = min(r.Seq, newest+releasedAhead)
 	if r.Term > v.voidTerm || r.Seq > v.voidSeq {
@@ -204,7 +197,7 @@ func (v *promises) takeRelease(r Release) bool {
 	if newest > r.Seq {
 		return false // it has renewed since
 	}
-	if p.term == r.Term && p.until > v.now {
+	if p.Term == r.Term && p.until > v.now {
 		v.trace("released from the promise to %d by itself", p.to)
 		v.void(Message{Release: &r})
 	}
@@ -215,9 +208,9 @@ func (v *promises) takeRelease(r Release) bool {
 // elected since means that a majority was free, and will not be bound to the
 // old leader again; its lease is over.
 func (v *promises) supersededBy(term uint64) {
-	if p := &v.promise; p.term < term && p.until > v.now {
+	if p := &v.promise; p.Term < term && p.until > v.now {
 		v.trace("released from the promise to %d: term %d has a leader", p.to, term)
-		v.observer.claimVoided(p.term, false)
+		v.observer.claimVoided(p.Term, false)
 		p.until = v.now
 	}
 }
@@ -225,7 +218,7 @@ func (v *promises) supersededBy(term uint64) {
 // voidFor ends the promise to a dead incarnation.
 func (v *promises) voidFor(c Certificate) {
 	v.voidIncarnation = c.Incarnation
-	if p := v.promise; p.incarnation == c.Incarnation && p.to == c.ID {
+	if p := v.promise; p.Incarnation == c.Incarnation && p.to == c.ID {
 		if p.until > v.now {
 			v.trace("released from the promise to %d by its death certificate", p.to)
 		}
@@ -236,7 +229,7 @@ func (v *promises) voidFor(c Certificate) {
 func (v *promises) void(voucher Message) {
 	// A leader that fell silent had lost its claim before it said so.
 	ended := voucher.Certificate != nil || voucher.Release != nil && !voucher.Release.Lapsed
-	v.observer.claimVoided(v.promise.term, ended)
+	v.observer.claimVoided(v.promise.Term, ended)
 	v.promise.until = min(v.promise.until, v.now)
 	v.voucher = voucher
 }
@@ -257,7 +250,7 @@ func (v *promises) testified(s ring.Opinion) {
 	}
 	key := grantKey{s.By, s.Grant()}
 	v.deadGrant = key
-	if p := v.promise; p.to == s.ID && p.named == key && p.until > v.now {
+	if p := v.promise; p.to == s.ID && p.named() == key && p.until > v.now {
 		v.trace("released from the promise to %d: its watcher %d testifies", p.to, s.By)
 		v.void(Message{Opinion: &s})
 	}

@@ -76,7 +76,7 @@ func (ld *leader) lapseRule() bool {
 func (ld *leader) lostRule() bool {
 	l, s := ld.lead, ld.ring.Settings
 	if l.advanced == 0 || ld.commit > l.committed || ld.lastIndex() == ld.commit {
-		l.advanced, l.committed = max(ld.now, 1), ld.commit
+		l.advanced, l.committed = ld.now, ld.commit
 	}
 	if ld.declared() {
 		return false

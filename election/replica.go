@@ -401,8 +401,13 @@ func (r *replica) majority(fulfils func(id uint64) bool) bool {
 }
 
 // only returns those that fulfil a condition.
-func only(ids []uint64, fulfils func(id uint64) bool) []uint64 {
-	return slices.DeleteFunc(slices.Clone(ids), func(id uint64) bool { return !fulfils(id) })
+func only(ids []uint64, fulfils func(id uint64) bool) (those []uint64) {
+	for _, id := range ids {
+		if fulfils(id) {
+			those = append(those, id)
+		}
+	}
+	return those
 }
 
 // count returns how many fulfil a condition.

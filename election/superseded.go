@@ -53,17 +53,12 @@ func (i *identity) heldBy(from uint64, h Held) {
 // leader has been heard for long, a voter among them: the others may have left
 // the ring since.
 func (i *identity) agreed(by uint64) bool {
-	others, agree, objects := i.otherVoters(), 0, false
-	lease := i.ring.Settings.Lease()
-	for _, id := range others {
+	others, lease := i.otherVoters(), i.ring.Settings.Lease()
+	agree := count(others, func(id uint64) bool { return i.roster.peers.Value(id).told.by == by })
+	objects := slices.ContainsFunc(others, func(id uint64) bool {
 		p := i.roster.peers.Value(id)
-		switch {
-		case p.told.by == by:
-			agree++
-		case p.heard != 0 && i.now < p.heard.Add(isolationLeases*lease):
-			objects = true
-		}
-	}
+		return p.told.by != by && p.heard != 0 && i.now < p.heard.Add(isolationLeases*lease)
+	})
 	alone := !i.leads() && i.now >= i.roster.leaderHeard.Add(isolationLeases*lease) && i.now >= i.toldSince.Add(2*lease)
 	return agree > len(others)/2 || alone && agree > 0 && !objects
 }

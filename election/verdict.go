@@ -237,7 +237,7 @@ func (v *verdicts) certified(c Certificate) bool {
 		v.trace("a certificate for member %d names %q, it is %s: no monitor of this ring wrote that", c.ID, c.Name, m.Name)
 		return false
 	}
-	if p := v.promises.promise; p.to == c.ID && p.incarnation == c.Incarnation {
+	if p := v.promises.promise; p.to == c.ID && p.Incarnation == c.Incarnation {
 		v.promises.voidFor(c)
 	}
 	if ok || v.needed(c.ID) {
@@ -301,12 +301,10 @@ func (v *verdicts) found(m ring.Member) (ring.Evict, bool) {
 	// the watcher was looked for by two.
 	e.Evidence = ring.Silent
 	p := v.roster.peers.Get(m.ID)
-	if p.suspect.Grant() != 0 && m.ID == v.ring.LeaderID && v.roster.checkedSilent(m.ID) {
-		return e, true
-	}
+	testified := p.suspect.Grant() != 0 && m.ID == v.ring.LeaderID && v.roster.checkedSilent(m.ID)
 	// A follower of a leader hears from it all the time; a lease of silence
 	// is worth a probe.
-	return e, p.heard != 0 && m.ID == v.ring.LeaderID && v.now >= p.heard.Add(v.ring.Settings.Lease())
+	return e, testified || p.heard != 0 && m.ID == v.ring.LeaderID && v.now >= p.heard.Add(v.ring.Settings.Lease())
 }
 
 // verdict is what this member holds against another one's process.
