@@ -46,7 +46,7 @@ type PeerServiceClient interface {
 	// founder of the cluster. Each coordinator accepts one.
 	AcceptFounder(ctx context.Context, in *AcceptFounderRequest, opts ...grpc.CallOption) (*AcceptFounderResponse, error)
 	// Standing says whether another member of the same ring still is one, as far
-	// as the answering member knows. Who was told to be out asks many.
+	// as the answering member knows. A member that was told that it is out asks many.
 	Standing(ctx context.Context, in *StandingRequest, opts ...grpc.CallOption) (*StandingResponse, error)
 }
 
@@ -120,7 +120,7 @@ type PeerServiceServer interface {
 	// founder of the cluster. Each coordinator accepts one.
 	AcceptFounder(context.Context, *AcceptFounderRequest) (*AcceptFounderResponse, error)
 	// Standing says whether another member of the same ring still is one, as far
-	// as the answering member knows. Who was told to be out asks many.
+	// as the answering member knows. A member that was told that it is out asks many.
 	Standing(context.Context, *StandingRequest) (*StandingResponse, error)
 	mustEmbedUnimplementedPeerServiceServer()
 }
