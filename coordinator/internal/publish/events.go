@@ -30,17 +30,16 @@ func NewEvents(self Identity, wall func() time.Time, monitorMissing func() strin
 	return Events{self, wall, monitorMissing}
 }
 
-// event is one about a member, but for its detail.
-func (e Events) event(s *ring.State, node string) *arcv1.Event {
-	return &arcv1.Event{Time: timestamppb.New(e.wall()), Epoch: s.Epoch, Term: s.Term, Node: node}
+// about fills in when an event happened, in which state, and about which node.
+func (e Events) about(s *ring.State, node string, ev *arcv1.Event) *arcv1.Event {
+	ev.Time, ev.Epoch, ev.Term, ev.Node = timestamppb.New(e.wall()), s.Epoch, s.Term, node
+	return ev
 }
 
 // Snapshot is what a new subscriber sees first, and every subscriber when this node
 // is back in the ring; its detail is the status.
 func (e Events) Snapshot(v *View, now election.Instant) *arcv1.Event {
-	ev := e.event(v.Ring, e.self.Name)
-	ev.Detail = &arcv1.Event_Snapshot{Snapshot: e.Status(v, now)}
-	return ev
+	return e.about(v.Ring, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_Snapshot{Snapshot: e.Status(v, now)}})
 }
 
 // Status is what `arc status` prints.
@@ -56,13 +55,10 @@ func (e Events) Status(v *View, now election.Instant) *arcv1.StatusResponse {
 // here meanwhile; or that it runs again.
 func (e Events) Monitor(s *ring.State, id uint64, missing string) *arcv1.Event {
 	next, _ := s.Successor(id)
-	ev := e.event(s, e.self.Name)
 	if missing == "" {
-		ev.Detail = &arcv1.Event_MonitorBack{MonitorBack: &arcv1.MonitorBack{Target: next.Name}}
-	} else {
-		ev.Detail = &arcv1.Event_MonitorLost{MonitorLost: &arcv1.MonitorLost{Target: next.Name, Why: missing}}
+		return e.about(s, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_MonitorBack{MonitorBack: &arcv1.MonitorBack{Target: next.Name}}})
 	}
-	return ev
+	return e.about(s, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_MonitorLost{MonitorLost: &arcv1.MonitorLost{Target: next.Name, Why: missing}}})
 }
 
 // Changes turns committed changes into events. An appointment is not one: it
@@ -70,8 +66,7 @@ func (e Events) Monitor(s *ring.State, id uint64, missing string) *arcv1.Event {
 func (e Events) Changes(s *ring.State, changes []ring.Change) []*arcv1.Event {
 	var out []*arcv1.Event
 	for _, c := range changes {
-		m := c.Member
-		ev := e.event(s, m.Name)
+		m, ev := c.Member, &arcv1.Event{}
 		switch c.Kind {
 		case ring.Joined, ring.Returned:
 			// A member that was restarted with its disk is back under its old id.
@@ -87,7 +82,7 @@ func (e Events) Changes(s *ring.State, changes []ring.Change) []*arcv1.Event {
 		default:
 			continue
 		}
-		out = append(out, ev)
+		out = append(out, e.about(s, m.Name, ev))
 	}
 	return out
 }
@@ -95,51 +90,40 @@ func (e Events) Changes(s *ring.State, changes []ring.Change) []*arcv1.Event {
 // Suspicion says that a member is suspected, cleared, or certified dead.
 func (e Events) Suspicion(s *ring.State, x election.SuspicionChanged) *arcv1.Event {
 	if c := x.Certificate; c != nil {
-		ev := e.event(s, c.Name)
-		ev.Detail = &arcv1.Event_Certified{Certified: &arcv1.Certified{Id: c.ID, Incarnation: c.Incarnation, Exit: c.Exit, Clean: c.Clean, Why: x.Why}}
-		return ev
+		detail := &arcv1.Certified{Id: c.ID, Incarnation: c.Incarnation, Exit: c.Exit, Clean: c.Clean, Why: x.Why}
+		return e.about(s, c.Name, &arcv1.Event{Detail: &arcv1.Event_Certified{Certified: detail}})
 	}
-	ev := e.event(s, NameOf(s, x.Opinion.ID))
+	name := NameOf(s, x.Opinion.ID)
 	detail := &arcv1.Suspicion{Id: x.Opinion.ID, Incarnation: x.Opinion.Incarnation, Evidence: string(x.Opinion.Evidence()), By: NameOf(s, x.Opinion.By), Why: x.Why}
 	if x.Cleared {
-		ev.Detail = &arcv1.Event_Cleared{Cleared: detail}
-	} else {
-		ev.Detail = &arcv1.Event_Suspected{Suspected: detail}
+		return e.about(s, name, &arcv1.Event{Detail: &arcv1.Event_Cleared{Cleared: detail}})
 	}
-	return ev
+	return e.about(s, name, &arcv1.Event{Detail: &arcv1.Event_Suspected{Suspected: detail}})
 }
 
 // Claim says that this node's claim began or ended.
 func (e Events) Claim(s *ring.State, x election.ClaimChanged) *arcv1.Event {
-	ev := e.event(s, e.self.Name)
 	detail := &arcv1.Claim{Term: x.Term, Why: x.Why, Phases: phasesToWire(x.Phases)}
 	if x.Claiming {
-		ev.Detail = &arcv1.Event_ClaimGained{ClaimGained: detail}
-	} else {
-		ev.Detail = &arcv1.Event_ClaimLost{ClaimLost: detail}
+		return e.about(s, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_ClaimGained{ClaimGained: detail}})
 	}
-	return ev
+	return e.about(s, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_ClaimLost{ClaimLost: detail}})
 }
 
 // LeaderLost says that nobody is known to lead, or that the leader changed.
 func (e Events) LeaderLost(s *ring.State, name string, term uint64, why string) *arcv1.Event {
-	ev := e.event(s, name)
-	ev.Detail = &arcv1.Event_LeaderLost{LeaderLost: &arcv1.LeaderLost{Term: term, Why: why}}
-	return ev
+	return e.about(s, name, &arcv1.Event{Detail: &arcv1.Event_LeaderLost{LeaderLost: &arcv1.LeaderLost{Term: term, Why: why}}})
 }
 
 // Relinked says that the own monitor has another target.
 func (e Events) Relinked(s *ring.State, from, to string, temporary bool) *arcv1.Event {
-	ev := e.event(s, e.self.Name)
-	ev.Detail = &arcv1.Event_Relinked{Relinked: &arcv1.Relinked{From: from, Target: to, Temporary: temporary}}
-	return ev
+	return e.about(s, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_Relinked{Relinked: &arcv1.Relinked{From: from, Target: to, Temporary: temporary}}})
 }
 
 // OtherRing says that another ring of this cluster was heard, and through whom.
 func (e Events) OtherRing(s *ring.State, from string, r *arcv1.OtherRing) *arcv1.Event {
-	ev := e.event(s, from)
-	ev.Detail = &arcv1.Event_OtherRing{OtherRing: &arcv1.OtherRingHeard{Ring: r.GetRingId(), Addresses: r.GetAddresses(), Leader: r.GetLeader(), Split: r.GetSplit()}}
-	return ev
+	detail := &arcv1.OtherRingHeard{Ring: r.GetRingId(), Addresses: r.GetAddresses(), Leader: r.GetLeader(), Split: r.GetSplit()}
+	return e.about(s, from, &arcv1.Event{Detail: &arcv1.Event_OtherRing{OtherRing: detail}})
 }
 
 // NameOf is a member's name, or "" for one that is gone.

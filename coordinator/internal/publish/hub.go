@@ -6,12 +6,14 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 // subscriberQueue is how many events may wait for one subscriber. A ring of 100
@@ -22,7 +24,10 @@ const subscriberQueue = 1024
 // published under one lock, so that a subscriber which starts with a snapshot of
 // the newest view misses nothing after it and sees nothing twice.
 type Hub struct {
-	viewBox
+	// p holds the newest view. Only the event loop and, between two memberships, Run
+	// publish.
+	p     atomic.Pointer[View]
+	clock func() election.Instant
 
 	mu          sync.Mutex
 	subscribers map[*Subscriber]struct{}
@@ -51,7 +56,7 @@ type Subscriber struct {
 
 // NewHub makes a hub of a clock and the first view.
 func NewHub(clock func() election.Instant, first *View) *Hub {
-	h := &Hub{viewBox: viewBox{clock: clock}, subscribers: map[*Subscriber]struct{}{}, Ended: make(chan struct{})}
+	h := &Hub{clock: clock, subscribers: map[*Subscriber]struct{}{}, Ended: make(chan struct{})}
 	h.p.Store(first)
 	return h
 }
@@ -93,6 +98,29 @@ func (h *Hub) store(v *View) {
 	h.p.Store(v)
 	if next := h.next.Swap(nil); next != nil {
 		close(*next)
+	}
+}
+
+// Load returns the newest view.
+func (h *Hub) Load() *View { return h.p.Load() }
+
+// Leader is who leads as far as there is proof at the moment of asking.
+func (h *Hub) Leader() (*View, ring.Member, bool) {
+	v, now, _, _, _ := h.Claim()
+	m, ok := v.Leader(now)
+	return v, m, ok
+}
+
+// Claim reads the claim at the moment of asking. The view is read on both
+// sides of the clock: a claim that was given up in between is not told.
+func (h *Hub) Claim() (v *View, now election.Instant, term uint64, left time.Duration, ok bool) {
+	for {
+		v = h.Load()
+		now = h.clock()
+		if h.Load() == v {
+			term, left, ok = v.claim(now)
+			return v, now, term, left, ok
+		}
 	}
 }
 

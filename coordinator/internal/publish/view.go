@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/arc-ring/arc/election"
@@ -68,34 +67,4 @@ func (v *View) Leader(now election.Instant) (ring.Member, bool) {
 // Lapsed reports whether the proof of a declared leader has run out at now.
 func (v *View) Lapsed(now election.Instant) bool {
 	return v.Status.Declared && v.Status.Leader != 0 && now >= v.LeaderEnd
-}
-
-// viewBox holds the newest view. Only the event loop and, between two
-// memberships, Run store into it, through the hub.
-type viewBox struct {
-	p     atomic.Pointer[View]
-	clock func() election.Instant
-}
-
-// Load returns the newest view.
-func (b *viewBox) Load() *View { return b.p.Load() }
-
-// Leader is who leads as far as there is proof at the moment of asking.
-func (b *viewBox) Leader() (*View, ring.Member, bool) {
-	v, now, _, _, _ := b.Claim()
-	m, ok := v.Leader(now)
-	return v, m, ok
-}
-
-// Claim reads the claim at the moment of asking. The view is read on both
-// sides of the clock: a claim that was given up in between is not told.
-func (b *viewBox) Claim() (v *View, now election.Instant, term uint64, left time.Duration, ok bool) {
-	for {
-		v = b.Load()
-		now = b.clock()
-		if b.Load() == v {
-			term, left, ok = v.claim(now)
-			return v, now, term, left, ok
-		}
-	}
 }
