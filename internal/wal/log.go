@@ -181,24 +181,21 @@ func (l *Log) dropOthers() error {
 // Init makes the first content of a directory that is fresh or was wiped, and
 // returns when it is durable.
 func (l *Log) Init(id Identity, b Batch) error {
-	return l.begin(false, id, &b, fmt.Sprintf("initialize data directory %s", l.dir))
+	return l.guarded(func() error { return l.beginLocked(false, id, &b, fmt.Sprintf("initialize data directory %s", l.dir)) })
 }
 
 // Refound replaces all that the directory holds by b, under another identity, and
 // returns when that is durable. After a crash it is either wholly there or not
 // at all.
 func (l *Log) Refound(id Identity, b Batch) error {
-	return l.begin(true, id, &b, fmt.Sprintf("found the ring in data directory %s again", l.dir))
+	return l.guarded(func() error {
+		return l.beginLocked(true, id, &b, fmt.Sprintf("found the ring in data directory %s again", l.dir))
+	})
 }
 
-// begin makes b all that the directory holds. Whether it holds a ring before has
-// to be as expected.
-func (l *Log) begin(holds bool, id Identity, b *Batch, what string) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.usable(); err != nil {
-		return err
-	}
+// beginLocked makes b all that the directory holds. Whether it holds a ring before
+// has to be as expected.
+func (l *Log) beginLocked(holds bool, id Identity, b *Batch, what string) error {
 	err := errors.Join(id.validate(l.o), (&state{}).check(b))
 	switch {
 	case l.seg == nil && holds:
@@ -218,36 +215,33 @@ func (l *Log) begin(holds bool, id Identity, b *Batch, what string) error {
 // with all that came after it. With ErrInvalid nothing has changed; any other
 // error is final, and whether b is found again is open.
 func (l *Log) Save(b Batch) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.usable(); err != nil {
-		return err
-	}
+	return l.guarded(func() error { return l.saveLocked(&b) })
+}
+
+func (l *Log) saveLocked(b *Batch) error {
 	if l.seg == nil {
 		return fmt.Errorf("save to data directory %s: %w", l.dir, ErrFresh)
 	}
-	if err := l.state.check(&b); err != nil {
+	if err := l.state.check(b); err != nil {
 		return fmt.Errorf("save to log %s: %w", l.seg.path, err)
 	}
 	if b.Snapshot != nil || b.Reset {
-		return l.next(&b)
+		return l.next(b)
 	}
 	if b.HardState != nil || len(b.Entries) > 0 || b.Bound != 0 {
-		if err := l.seg.encode(&b); err != nil {
+		if err := l.seg.encode(b); err != nil {
 			return fmt.Errorf("save to log %s: %w", l.seg.path, err)
 		}
 		if l.seg.off+int64(len(l.seg.buf)) > l.seg.compactAt {
-			return l.next(&b)
+			return l.next(b)
 		}
 		if err := l.seg.flush(); err != nil {
 			return l.fail("write log", err)
 		}
-		l.state.apply(&b)
+		l.state.apply(b)
 	}
 	if b.Sync && l.seg.synced != l.seg.record {
-		if err := inOrder(l.seg.sync, l.seg.whole); err != nil {
-			return l.fail("sync log", err)
-		}
+		return l.fail("sync log", inOrder(l.seg.sync, l.seg.whole))
 	}
 	return nil
 }
@@ -256,39 +250,24 @@ func (l *Log) Save(b Batch) error {
 // is shortened later is refused. Save leaves that to its caller, who has time for
 // it once nobody waits: it would make the next sync of a real disk half as long again.
 func (l *Log) Mark() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.usable(); err != nil {
-		return err
-	}
-	if l.seg == nil || l.mark.number == l.number && l.mark.record == l.seg.synced {
-		return nil
-	}
-	if err := l.markEnd(); err != nil {
-		return l.fail("write log", err)
-	}
-	return nil
+	return l.guarded(func() error {
+		if l.seg == nil || l.mark.number == l.number && l.mark.record == l.seg.synced {
+			return nil
+		}
+		return l.fail("write log", l.markEnd())
+	})
 }
 
 // Check reports, by an error, that the directory or the log in it was removed,
 // moved, replaced or shortened while it was open: what is saved would not be
 // found by the next Open. The error is final.
 func (l *Log) Check() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.usable(); err != nil {
-		return err
-	}
-	if err := sameFile(l.dirFile, l.dir); err != nil {
-		return l.fail("look at data directory", err)
-	}
-	if l.seg == nil {
-		return nil
-	}
-	if err := inOrder(func() error { return sameFile(l.seg.f, l.seg.path) }, l.seg.whole); err != nil {
-		return l.fail("look at log", err)
-	}
-	return nil
+	return l.guarded(func() error {
+		if err := sameFile(l.dirFile, l.dir); err != nil || l.seg == nil {
+			return l.fail("look at data directory", err)
+		}
+		return l.fail("look at log", inOrder(func() error { return sameFile(l.seg.f, l.seg.path) }, l.seg.whole))
+	})
 }
 
 // sameFile reports, by an error, that f is no longer what is at the path.
@@ -342,10 +321,8 @@ func (l *Log) Close() error {
 		return nil
 	}
 	if l.err == nil && l.seg != nil && !l.seg.sealed {
-		if err := l.seg.sync(); err != nil {
-			_ = l.fail("sync log", err)
-		} else if err := inOrder(l.markEnd, l.seg.seal); err != nil {
-			_ = l.fail("write log", err)
+		if l.fail("sync log", l.seg.sync()) == nil {
+			_ = l.fail("write log", inOrder(l.markEnd, l.seg.seal))
 		}
 	}
 	l.closed = true
@@ -353,18 +330,24 @@ func (l *Log) Close() error {
 	return l.err
 }
 
-func (l *Log) usable() error {
+// guarded calls do under the lock, while the log can be used.
+func (l *Log) guarded(do func() error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	switch {
 	case l.err != nil:
 		return l.err
 	case l.closed:
 		return fmt.Errorf("data directory %s: %w", l.dir, ErrClosed)
 	}
-	return nil
+	return do()
 }
 
-// fail poisons the log.
+// fail poisons the log, unless err is nil.
 func (l *Log) fail(what string, err error) error {
+	if err == nil {
+		return nil
+	}
 	l.err = fmt.Errorf("%s: %w", what, advise(l.dir, err))
 	return l.err
 }

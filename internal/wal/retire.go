@@ -40,22 +40,19 @@ func (l *Log) Retire(aside string, keep int) error {
 
 // end takes the newest segment away with the given function, durably.
 func (l *Log) end(what string, take func(path string) error) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.usable(); err != nil {
-		return err
-	}
-	if l.seg == nil {
-		return nil
-	}
-	sync := func() error { return l.sys.syncDir(l.dirFile) }
-	// An older segment must not outlive the newest, not even in a power cut.
-	if err := inOrder(l.dropMark, l.dropOthers, sync, func() error { return take(l.seg.path) }, sync); err != nil {
+	return l.guarded(func() error {
+		if l.seg == nil {
+			return nil
+		}
+		sync := func() error { return l.sys.syncDir(l.dirFile) }
+		// An older segment must not outlive the newest, not even in a power cut.
+		err := inOrder(l.dropMark, l.dropOthers, sync, func() error { return take(l.seg.path) }, sync)
+		if err == nil {
+			_ = l.seg.f.Close()
+			l.seg, l.state, l.identity = nil, state{}, Identity{}
+		}
 		return l.fail(what, err)
-	}
-	_ = l.seg.f.Close()
-	l.seg, l.state, l.identity = nil, state{}, Identity{}
-	return nil
+	})
 }
 
 // dropOldest removes all logs in dir but the newest keep.
