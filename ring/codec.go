@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -31,7 +32,10 @@ func (c *Command) kinds() (kinds []protoreflect.FieldDescriptor) {
 
 // Encode returns the bytes that go into the log. A Found is in no log.
 func (c Command) Encode() []byte {
-	p := &ringv1.Command{LogVersion: c.needs(), Ref: c.Ref}
+	p := &ringv1.Command{LogVersion: firstLogVersion, Ref: c.Ref}
+	if c.Require != nil {
+		p.LogVersion = max(firstLogVersion, c.Require.LogVersion)
+	}
 	for _, kind := range c.kinds() {
 		body := p.ProtoReflect().Mutable(kind).Message().Interface()
 		_ = fill(reflect.ValueOf(body).Elem(), c.body(kind).Elem())
@@ -55,7 +59,7 @@ func decodeCommand(b []byte) (c Command, err error) {
 		return decodeOldCommand(b)
 	}
 	p := &ringv1.Command{}
-	if err := unmarshal(b, p); err != nil {
+	if err := cmp.Or(proto.Unmarshal(b, p), readable(p.GetLogVersion())); err != nil {
 		return c, err
 	}
 	kind := p.ProtoReflect().WhichOneof(bodies)
@@ -90,7 +94,7 @@ func decodeSnapshot(b []byte) (s snapshot, err error) {
 		return decodeOldSnapshot(b)
 	}
 	p := &ringv1.Snapshot{}
-	if err := unmarshal(b, p); err != nil {
+	if err := cmp.Or(proto.Unmarshal(b, p), readable(p.GetLogVersion())); err != nil {
 		return s, err
 	}
 	return s, fill(reflect.ValueOf(&s).Elem(), reflect.ValueOf(p).Elem())
@@ -104,15 +108,9 @@ func marshal(m proto.Message) []byte {
 	return b
 }
 
-// unmarshal refuses what needs a newer version of the log.
-func unmarshal(b []byte, m interface {
-	proto.Message
-	GetLogVersion() uint32
-}) error {
-	if err := proto.Unmarshal(b, m); err != nil {
-		return err
-	}
-	if version := m.GetLogVersion(); version > LogVersion {
+// readable refuses what needs a newer version of the log.
+func readable(version uint32) error {
+	if version > LogVersion {
 		return fmt.Errorf("%w %d, this one reads up to %d", ErrNewer, version, LogVersion)
 	}
 	return nil

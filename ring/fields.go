@@ -10,18 +10,14 @@ import (
 )
 
 // words are the closed sets, in the order of their numbers on the disk.
-var words = map[reflect.Type][]string{
-	reflect.TypeFor[Evidence]():   texts("", Certified, Refused, Reset, Silent, Operator, Replaced, Unanswered, BornAgain),
-	reflect.TypeFor[OnJoin]():     texts("", Stay, Lead),
-	reflect.TypeFor[ChangeKind](): texts("", Left, Evicted),
+var words = map[reflect.Type][]any{
+	reflect.TypeFor[Evidence]():   {Evidence(""), Certified, Refused, Reset, Silent, Operator, Replaced, Unanswered, BornAgain},
+	reflect.TypeFor[OnJoin]():     {OnJoin(""), Stay, Lead},
+	reflect.TypeFor[ChangeKind](): {ChangeKind(""), Left, Evicted},
 }
 
-func texts[W ~string](words ...W) (texts []string) {
-	for _, w := range words {
-		texts = append(texts, string(w))
-	}
-	return texts
-}
+// number returns the number of a word, -1 for one that is in no set.
+func number(word any) int { return slices.Index(words[reflect.TypeOf(word)], word) }
 
 // fill copies a record into its message or a message into its record. A record is
 // a struct of this package that is written to the disk. It has the fields of its
@@ -50,33 +46,27 @@ func fill(dst, src reflect.Value) (err error) {
 			err = cmp.Or(err, fill(dst.Field(inDst+i), src.Field(inSrc+i)))
 		}
 	case src.Kind() == reflect.String:
-		dst.SetInt(int64(slices.Index(words[src.Type()], src.String())))
+		dst.SetInt(int64(number(src.Interface())))
 	default:
 		known := words[dst.Type()]
 		if n := src.Int(); n < 0 || n >= int64(len(known)) {
 			return fmt.Errorf("word %d is not among %q", n, known)
 		}
-		dst.SetString(known[src.Int()])
+		dst.Set(reflect.ValueOf(known[src.Int()]))
 	}
 	return err
 }
 
 // Number is the evidence on the wire and on the disk.
-func (e Evidence) Number() (n ringv1.Evidence) {
-	_ = fill(reflect.ValueOf(&n).Elem(), reflect.ValueOf(e))
-	return n
-}
+func (e Evidence) Number() ringv1.Evidence { return ringv1.Evidence(number(e)) }
+
+// Number is the wish on the wire and on the disk.
+func (o OnJoin) Number() ringv1.OnJoin { return ringv1.OnJoin(number(o)) }
 
 // EvidenceOf is the inverse of Evidence.Number.
 func EvidenceOf(n ringv1.Evidence) (e Evidence, err error) {
 	err = fill(reflect.ValueOf(&e).Elem(), reflect.ValueOf(n))
 	return e, err
-}
-
-// Number is the wish on the wire and on the disk.
-func (o OnJoin) Number() (n ringv1.OnJoin) {
-	_ = fill(reflect.ValueOf(&n).Elem(), reflect.ValueOf(o))
-	return n
 }
 
 // OnJoinOf is the inverse of OnJoin.Number.

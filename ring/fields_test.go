@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"cmp"
 	"reflect"
 	"strings"
 	"testing"
@@ -40,8 +41,22 @@ func compareFields(t *testing.T, record reflect.Type, message protoreflect.Messa
 			of.Type = elem(of.Type)
 			compareFields(t, of.Type, field.Message())
 		}
-		if field.Enum() != nil && len(words[of.Type]) != field.Enum().Values().Len() {
-			t.Errorf("%v has the words %q, %s has %d", of.Type, words[of.Type], field.Enum().FullName(), field.Enum().Values().Len())
+		if field.Enum() != nil {
+			compareWords(t, of.Type, field.Enum())
+		}
+	}
+}
+
+func compareWords(t *testing.T, word reflect.Type, enum protoreflect.EnumDescriptor) {
+	t.Helper()
+	if len(words[word]) != enum.Values().Len() {
+		t.Errorf("%v has the words %q, %s has %d", word, words[word], enum.FullName(), enum.Values().Len())
+		return
+	}
+	for i, w := range words[word] {
+		name := cmp.Or(reflect.ValueOf(w).String(), "unspecified")
+		if v := enum.Values().ByNumber(protoreflect.EnumNumber(i)); v == nil || !strings.HasSuffix(string(v.Name()), "_"+strings.ToUpper(name)) {
+			t.Errorf("%v %q has the number %d, which is %v", word, w, i, v)
 		}
 	}
 }

@@ -15,7 +15,7 @@ type Opinion struct {
 }
 
 // Word is what an Opinion says: one of Suspect, Clear, Doubt and GrantExpired.
-type Word interface{ opinion() }
+type Word interface{ opinion() string }
 
 // Suspect: the member is thought dead.
 type Suspect struct{ Evidence Evidence }
@@ -35,10 +35,10 @@ type GrantExpired struct {
 	Evidence Evidence
 }
 
-func (Suspect) opinion()      {}
-func (Clear) opinion()        {}
-func (Doubt) opinion()        {}
-func (GrantExpired) opinion() {}
+func (Suspect) opinion() string      { return "suspected" }
+func (Clear) opinion() string        { return "cleared" }
+func (Doubt) opinion() string        { return "doubted" }
+func (GrantExpired) opinion() string { return "suspected" }
 
 // Evidence returns what a suspicion rests on; "" for another opinion.
 func (o Opinion) Evidence() Evidence {
@@ -59,13 +59,8 @@ func (o Opinion) Grant() uint64 {
 
 // String is the opinion in one word, as traces have it.
 func (o Opinion) String() string {
-	switch o.Word.(type) {
-	case Suspect, GrantExpired:
-		return "suspected"
-	case Clear:
-		return "cleared"
-	case Doubt:
-		return "doubted"
+	if o.Word == nil {
+		return "none"
 	}
-	return "none"
+	return o.Word.opinion()
 }

@@ -47,31 +47,26 @@ func (f Finding) Ended() bool {
 // machine itself, unless the wanted process has no other address.
 func (w Wanted) Look(paths []Path) Finding {
 	var f Finding
-	counted, refused, local, elsewhere := 0, 0, 0, 0
+	refused, local, elsewhere, others := 0, 0, 0, 0
 	for _, p := range paths {
-		switch p.Outcome {
-		case PathOwn:
-		case PathRefused:
-			if p.Local {
-				local++
-				continue
-			}
-			counted++
+		m := w.Match(p.Answer)
+		switch {
+		case p.Outcome == PathOwn:
+		case p.Outcome == PathRefused && p.Local:
+			local++
+		case p.Outcome == PathRefused:
 			refused++
-		case PathAnswered:
-			m := w.Match(p.Answer)
-			if m == Elsewhere {
-				elsewhere++
-				continue
-			}
-			f.Match = max(f.Match, m)
-			counted++
-		default:
+		case p.Outcome == PathOpen:
 			f.Open = true
-			counted++
+			others++
+		case m == Elsewhere:
+			elsewhere++
+		default:
+			f.Match = max(f.Match, m)
+			others++
 		}
 	}
-	f.Refused = counted > 0 && refused == counted || counted == 0 && elsewhere == 0 && local > 0
-	f.Displaced = counted == 0 && elsewhere > 0
+	f.Refused = others == 0 && (refused > 0 || elsewhere == 0 && local > 0)
+	f.Displaced = others == 0 && refused == 0 && elsewhere > 0
 	return f
 }

@@ -105,9 +105,6 @@ func (s Settings) RenewEvery() time.Duration { return s.Lease() / 3 }
 // Stagger is the delay between the campaigns of succeeding heirs.
 func (s Settings) Stagger() time.Duration { return ms(s.StaggerMS) }
 
-// Grace is how long local work waits after an unclean end.
-func (s Settings) Grace() time.Duration { return ms(s.GraceMS) }
-
 // ForgetAfter is for how long a former member stays listed; 0 is without end.
 func (s Settings) ForgetAfter() time.Duration { return time.Duration(s.ForgetAfterS) * time.Second }
 

@@ -223,12 +223,10 @@ func (s *State) Successor(id uint64) (Member, bool) {
 // successor.
 func (s *State) Successors(id uint64) []Member {
 	i, ok := s.index(id)
-	if !ok || len(s.Members) < 2 {
+	if !ok {
 		return nil
 	}
-	out := make([]Member, 0, len(s.Members)-1)
-	out = append(out, s.Members[i+1:]...)
-	return append(out, s.Members[:i]...)
+	return slices.Concat(s.Members[i+1:], s.Members[:i])
 }
 
 // LastLed returns the newest term in which the name led, 0 if it never did.

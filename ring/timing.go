@@ -171,14 +171,14 @@ func (s Settings) FailoverBound(a Assumed) time.Duration {
 // off together with a minority: its lease, by its own clock. If the watcher is
 // on the other side, Alone is the shorter one that grants make of it.
 func (s Settings) MinorityClaim() (most, alone time.Duration) {
-	most = s.LeaderLease()
+	most, alone = s.LeaderLease(), s.LeaderLease()
 	if s.LeaderGrants {
-		return most, min(most, s.Shortened(s.GrantLength()))
+		alone = min(most, s.Shortened(s.GrantLength()))
 	}
-	return most, most
+	return most, alone
 }
 
 // LocalWorkWaits is how long after a leadership that did not end clean the new
 // leader's local work begins at the latest, from the old one's last renewal:
 // its lease, and the grace.
-func (s Settings) LocalWorkWaits() time.Duration { return s.Stretched(s.Lease()) + s.Grace() }
+func (s Settings) LocalWorkWaits() time.Duration { return s.Stretched(s.Lease()) + ms(s.GraceMS) }

@@ -76,10 +76,9 @@ func (s Settings) grantLeft(after time.Duration) time.Duration {
 
 // missesForGrants is with how many misses grants can work on this link.
 func (s Settings) missesForGrants() uint32 {
-	for s.LeaderMisses = 1; s.LeaderMisses < 100; s.LeaderMisses++ {
-		if s.grantLeft(s.GrantOverdue()) >= turnaroundLeast {
-			break
-		}
+	s.LeaderMisses = 1
+	for s.LeaderMisses < 100 && s.grantLeft(s.GrantOverdue()) < turnaroundLeast {
+		s.LeaderMisses++
 	}
 	return s.LeaderMisses
 }

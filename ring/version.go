@@ -17,14 +17,6 @@ type Require struct {
 	LogVersion uint32 `json:"-"`
 }
 
-// needs returns the lowest log version whose readers know the command.
-func (c Command) needs() uint32 {
-	if c.Require != nil {
-		return max(firstLogVersion, c.Require.LogVersion)
-	}
-	return firstLogVersion
-}
-
 func (s *State) require(r Require) error {
 	if r.LogVersion <= s.LogVersion {
 		return fmt.Errorf("%w: log version %d is required, %d already is", ErrStale, r.LogVersion, s.LogVersion)
