@@ -45,10 +45,9 @@ type Detector struct {
 	evidence ring.Evidence
 	cause    Cause
 
-	seq   uint64 // number of the newest probe
+	seq   uint64 // number of the newest probe, 0 before the first Tick
 	acked uint64 // highest number that was answered
 
-	begun    bool // the first Tick was
 	lastTick mono.Instant
 	next     mono.Instant
 	heard    mono.Instant // last answer, or first Tick
@@ -87,8 +86,8 @@ func (d *Detector) NextTick() mono.Instant { return d.next }
 // Tick judges the last probe and says which one to send now. Called early it
 // does nothing; called late it doubts itself before the member.
 func (d *Detector) Tick(now mono.Instant) Result {
-	if !d.begun {
-		d.begun, d.heard, d.next = true, now, now
+	if d.seq == 0 {
+		d.heard, d.next = now, now
 	}
 	if now < d.next {
 		return d.result(now, false, 0)
@@ -223,26 +222,25 @@ func (d *Detector) Excuse() { d.excuse = true }
 // Configure changes the timing. A probe that is under way is not held against
 // the member, and what was missed under the old timing never makes a suspicion
 // under the new one without another full interval of silence.
-func (d *Detector) Configure(now mono.Instant, interval time.Duration, misses int) {
-	c := Config{Interval: interval, Misses: misses}
+func (d *Detector) Configure(now mono.Instant, c Config) {
 	c.check()
 	if c == d.cfg {
 		return
 	}
 	old := d.cfg
 	d.cfg = c
-	if !d.begun {
+	if d.seq == 0 {
 		return
 	}
 	// A miss of a shorter interval is only part of one now.
-	if interval > old.Interval {
-		d.misses = int(time.Duration(d.misses) * old.Interval / interval)
-		d.next = max(d.lastTick.Add(interval), now)
+	if c.Interval > old.Interval {
+		d.misses = int(time.Duration(d.misses) * old.Interval / c.Interval)
+		d.next = max(d.lastTick.Add(c.Interval), now)
 	} else {
-		d.next = min(d.next, now.Add(interval))
+		d.next = min(d.next, now.Add(c.Interval))
 	}
 	if d.state != Suspect {
-		d.misses = min(d.misses, misses-1)
+		d.misses = min(d.misses, c.Misses-1)
 	}
 	d.excuse = true
 }
@@ -267,7 +265,7 @@ func (d *Detector) Seq() uint64 { return d.seq }
 // Reason says why the state is what it is.
 func (d *Detector) Reason(now mono.Instant) Reason {
 	r := Reason{Misses: d.misses, Needed: d.needed()}
-	if d.begun {
+	if d.seq > 0 {
 		r.Silence = now.Sub(d.heard)
 	}
 	switch {

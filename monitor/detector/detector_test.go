@@ -273,7 +273,7 @@ func TestChangedTimingMakesNoSuspicion(t *testing.T) {
 					}
 					sent := l.tick(0, false).Ping
 					l.now = l.now.Add(at)
-					l.Configure(l.now, to.Interval, to.Misses)
+					l.Configure(l.now, to)
 					// The answer to the probe under way comes at the end of the
 					// interval that it was sent under.
 					l.now = l.now.Add(min(from.Interval-at, to.Interval))
@@ -290,7 +290,7 @@ func TestChangedTimingMakesNoSuspicion(t *testing.T) {
 func TestChangedTimingKeepsASuspicionAndStillFindsTheSilent(t *testing.T) {
 	l := newLink(t, 100*ms, 2)
 	l.ticks(3, 0, false)
-	l.Configure(l.now, 10*ms, 4)
+	l.Configure(l.now, Config{10 * ms, 4})
 	l.want(l.tick(0, false), Suspect, false, ring.Silent)
 
 	// The same timing again and again does not hold detection up.
@@ -298,7 +298,7 @@ func TestChangedTimingKeepsASuspicionAndStillFindsTheSilent(t *testing.T) {
 	l.ticks(3, 0, true)
 	for range 4 {
 		l.tick(0, false)
-		l.Configure(l.now, 100*ms, 3)
+		l.Configure(l.now, Config{100 * ms, 3})
 	}
 	l.want(l.tick(0, false), Suspect, false, ring.Silent)
 }

@@ -47,11 +47,6 @@ type Link struct {
 	DetourFor time.Duration
 }
 
-// onDetour returns whom to look at, in order, while the detour lasts.
-func (l *Link) onDetour() []Target {
-	return append([]Target{*l.Detour}, slices.DeleteFunc(slices.Clone(l.Targets), func(t Target) bool { return t.ID == l.Detour.ID })...)
-}
-
 func (l *Link) timing(id uint64) Config {
 	if id == l.Leader {
 		return l.LeaderTiming
@@ -144,7 +139,8 @@ func (w *Watch) Relink(now mono.Instant, l Link) []Action {
 	w.term = max(w.term, l.Term)
 	w.targets, w.detourEnd = l.Targets, 0
 	if l.Detour != nil && l.DetourFor > 0 {
-		w.targets, w.detourEnd = l.onDetour(), now.Add(l.DetourFor)
+		others := slices.DeleteFunc(slices.Clone(l.Targets), func(t Target) bool { return t.ID == l.Detour.ID })
+		w.targets, w.detourEnd = append([]Target{*l.Detour}, others...), now.Add(l.DetourFor)
 	}
 	w.retarget(now, newEpoch)
 	return w.actions
@@ -168,8 +164,7 @@ func (w *Watch) retarget(now mono.Instant, newEpoch bool) {
 			w.report(now, o, o.det.Moved(now))
 		}
 		o.foreignTold = o.foreignTold && !newEpoch
-		c := w.link.timing(t.ID)
-		o.det.Configure(now, c.Interval, c.Misses)
+		o.det.Configure(now, w.link.timing(t.ID))
 		kept = append(kept, o)
 	}
 	for _, o := range w.open {
@@ -416,10 +411,8 @@ func (w *Watch) wanted() int {
 // extend opens whom it needs.
 func (w *Watch) extend(now mono.Instant) {
 	want := w.wanted()
-	for i, o := range w.open {
-		if i < want {
-			o.closeAt = 0
-		}
+	for _, o := range w.open[:min(want, len(w.open))] {
+		o.closeAt = 0
 	}
 	for len(w.open) < want {
 		t := w.targets[len(w.open)]
