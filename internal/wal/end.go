@@ -122,9 +122,7 @@ func (l *Log) markEnd() error {
 
 // dropMark forgets it, before the segment goes.
 func (l *Log) dropMark() error {
-	if l.endFile != nil {
-		_ = l.endFile.Close()
-	}
+	_ = l.endFile.Close() // which may be nil
 	l.endFile, l.mark = nil, endMark{}
 	err := l.sys.remove(filepath.Join(l.dir, endName))
 	if errors.Is(err, os.ErrNotExist) {

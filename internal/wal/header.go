@@ -71,12 +71,8 @@ func decodeHeader(b []byte) (header, int, error) {
 	if len(body) < headerBodyBase {
 		return header{}, 0, &damage{why: "the file header is too short"}
 	}
-	h := header{
-		salt:     binary.LittleEndian.Uint64(body),
-		number:   binary.LittleEndian.Uint64(body[8:]),
-		base:     binary.LittleEndian.Uint64(body[16:]),
-		identity: Identity{ID: binary.LittleEndian.Uint64(body[24:])},
-	}
+	v := func(off int) uint64 { return binary.LittleEndian.Uint64(body[off:]) }
+	h := header{salt: v(0), number: v(8), base: v(16), identity: Identity{ID: v(24)}}
 	body = body[headerBodyBase:]
 	for _, s := range []*string{&h.identity.Cluster, &h.identity.RingID, &h.identity.Name} {
 		length, n := binary.Uvarint(body)

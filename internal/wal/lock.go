@@ -27,24 +27,20 @@ func lockDir(d *os.File) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)
 	}
-	if err = flock(f); err == nil {
-		err = flock(d)
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			_ = f.Close()
-			return nil, fmt.Errorf("%w: %s is locked by a process whose lock file was removed (fuser %s names it); "+
-				"stop that one first, or choose another --data-dir", ErrLocked, dir, dir)
-		}
+	by := fmt.Sprintf("a process whose lock file was removed (fuser %s names it)", dir)
+	if err = flock(f); err != nil {
+		by = holder(f)
+	} else if !errors.Is(flock(d), unix.EWOULDBLOCK) {
 		// As wide as any pid, so that it is overwritten whole. A full disk
 		// may refuse it; the lock holds without it.
 		_, _ = f.WriteAt(fmt.Appendf(nil, "%-20d\n", os.Getpid()), 0)
 		return f, nil
 	}
-	defer func() { _ = f.Close() }()
-	if !errors.Is(err, unix.EWOULDBLOCK) {
+	_ = f.Close()
+	if err != nil && !errors.Is(err, unix.EWOULDBLOCK) {
 		return nil, fmt.Errorf("lock data directory: %w", err)
 	}
-	return nil, fmt.Errorf("%w: %s is locked by %s; stop that one first, or choose another --data-dir",
-		ErrLocked, dir, holder(f))
+	return nil, fmt.Errorf("%w: %s is locked by %s; stop that one first, or choose another --data-dir", ErrLocked, dir, by)
 }
 
 func flock(f *os.File) error {

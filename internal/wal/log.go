@@ -24,10 +24,9 @@ type Options struct {
 
 // Log is an open data directory.
 type Log struct {
-	dir    string
-	o      Options
-	sys    system
-	logger hclog.Logger
+	dir string
+	o   Options
+	sys system
 
 	mu       sync.Mutex
 	dirFile  *os.File
@@ -54,10 +53,10 @@ func Open(dir string, o Options) (*Log, Recovered, error) {
 }
 
 func open(dir string, o Options, sys system) (_ *Log, _ Recovered, err error) {
-	l := &Log{dir: filepath.Clean(dir), o: o, sys: sys, logger: o.Logger}
-	if l.logger == nil {
-		l.logger = hclog.NewNullLogger()
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
 	}
+	l := &Log{dir: filepath.Clean(dir), o: o, sys: sys}
 	defer func() {
 		if err != nil {
 			l.release()
@@ -137,7 +136,7 @@ func (l *Log) load() error {
 		return err
 	}
 	if r.torn != nil {
-		l.logger.Warn("torn end of the log cut off, as after a power cut", "file", path, "offset", r.off,
+		l.o.Logger.Warn("torn end of the log cut off, as after a power cut", "file", path, "offset", r.off,
 			"bytes", r.torn.size, "records-kept", r.record, "reason", r.torn.why)
 	}
 	if l.seg, err = reopen(l.sys, path, data, r); err != nil {
@@ -307,7 +306,7 @@ func (l *Log) next(b *Batch) error {
 	}
 	if err := l.dropOthers(); err != nil {
 		// Open, or the next segment, tries again.
-		l.logger.Warn("old log segment not removed", "file", l.dir, "error", err)
+		l.o.Logger.Warn("old log segment not removed", "file", l.dir, "error", err)
 	}
 	return nil
 }
@@ -359,8 +358,6 @@ func (l *Log) release() {
 		_ = l.seg.f.Close()
 	}
 	for _, f := range []*os.File{l.dirFile, l.lock, l.endFile} {
-		if f != nil {
-			_ = f.Close()
-		}
+		_ = f.Close() // which may be nil
 	}
 }

@@ -47,14 +47,7 @@ type recordHeader struct {
 	Length, Flags, PayloadSum uint32
 }
 
-var (
-	errShort       = errors.New("record is cut short")
-	errHeaderSum   = errors.New("record header's checksum does not match")
-	errPayloadSum  = errors.New("record payload's checksum does not match")
-	errLength      = fmt.Errorf("record is longer than %d bytes", maxPayload)
-	errFlags       = errors.New("record has unknown flags")
-	errForeignSalt = errors.New("record is of another file")
-)
+var errShort = errors.New("record is cut short")
 
 // decodeRecordHeader believes nothing that its checksum does not cover.
 func decodeRecordHeader(b []byte, salt uint64) (recordHeader, error) {
@@ -65,13 +58,13 @@ func decodeRecordHeader(b []byte, salt uint64) (recordHeader, error) {
 	n, err := binary.Decode(b, binary.LittleEndian, &h)
 	switch {
 	case err != nil || binary.LittleEndian.Uint32(b[n:]) != crc32.Checksum(b[:n], castagnoli):
-		return recordHeader{}, errHeaderSum
+		return recordHeader{}, errors.New("record header's checksum does not match")
 	case h.Salt != salt:
-		return recordHeader{}, errForeignSalt
+		return recordHeader{}, errors.New("record is of another file")
 	case h.Length > maxPayload:
-		return recordHeader{}, errLength
+		return recordHeader{}, fmt.Errorf("record is longer than %d bytes", maxPayload)
 	case h.Flags&^flagsKnown != 0:
-		return recordHeader{}, errFlags
+		return recordHeader{}, errors.New("record has unknown flags")
 	}
 	return h, nil
 }
@@ -92,7 +85,7 @@ func decodeRecord(b []byte, salt, number uint64) (recordHeader, []byte, error) {
 	}
 	payload := b[recordHeaderSize:][:h.Length]
 	if crc32.Checksum(payload, castagnoli) != h.PayloadSum {
-		return h, nil, errPayloadSum
+		return h, nil, errors.New("record payload's checksum does not match")
 	}
 	return h, payload, nil
 }

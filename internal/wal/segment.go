@@ -61,15 +61,11 @@ func segments(dir string) (numbers []uint64, temps []string, err error) {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if base, ok := strings.CutSuffix(name, tempSuffix); ok && strings.HasSuffix(base, segmentSuffix) {
+		if strings.HasSuffix(name, segmentSuffix+tempSuffix) {
 			temps = append(temps, filepath.Join(dir, name))
-			continue
 		}
-		base, ok := strings.CutSuffix(name, segmentSuffix)
-		if !ok {
-			continue
-		}
-		if n, err := strconv.ParseUint(base, 10, 64); err == nil && name == segmentName(n) {
+		n, err := strconv.ParseUint(strings.TrimSuffix(name, segmentSuffix), 10, 64)
+		if err == nil && name == segmentName(n) {
 			numbers = append(numbers, n)
 		}
 	}
@@ -115,13 +111,8 @@ func newSegment(sys system, dir *os.File, number uint64, id Identity, st *state)
 		header: header{salt: binary.LittleEndian.Uint64(salt[:]), number: number, identity: id},
 	}
 	s.off = s.header.size()
-	if err := s.writeBase(st); err != nil {
-		return nil, err
-	}
-	if err := s.sync(); err != nil {
-		return nil, err
-	}
-	if err := sys.rename(temp, path); err != nil {
+	err = inOrder(func() error { return s.writeBase(st) }, s.sync, func() error { return sys.rename(temp, path) })
+	if err != nil {
 		return nil, err
 	}
 	if err := sys.syncDir(dir); err != nil {
@@ -179,10 +170,7 @@ func (s *segment) encode(b *Batch) error {
 
 // append writes the record of b behind the others.
 func (s *segment) append(b *Batch) error {
-	if err := s.encode(b); err != nil {
-		return err
-	}
-	return s.flush()
+	return inOrder(func() error { return s.encode(b) }, s.flush)
 }
 
 // flush writes the record in s.buf, in one call if there is room for it.
@@ -206,7 +194,7 @@ func (s *segment) flush() error {
 func (s *segment) grow(end int64) error {
 	size := (end - s.reserved + reserveStep - 1) / reserveStep * reserveStep
 	err := s.sys.reserve(s.f, s.reserved, size)
-	if isFull(err) {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG) {
 		size = end - s.reserved
 		err = s.sys.reserve(s.f, s.reserved, size)
 	}
@@ -219,10 +207,6 @@ func (s *segment) grow(end int64) error {
 	}
 	s.reserved += size
 	return nil
-}
-
-func isFull(err error) bool {
-	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }
 
 func (s *segment) zero(from, to int64) error {
