@@ -55,12 +55,6 @@ func (t *Table) refresh(watched bool) {
 	t.readLocked(time.Now())
 }
 
-func (t *Table) unwatch() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.watched = false
-}
-
 func (t *Table) readLocked(now time.Time) {
 	read := net.InterfaceAddrs
 	if t.list != nil {

@@ -40,7 +40,7 @@ func (t *Table) follow(ctx context.Context, notices *os.File, changed func()) {
 	if err != nil {
 		return // closed already
 	}
-	defer t.unwatch()
+	defer t.refresh(false)
 	t.refresh(true) // what changes from now on is noticed
 	one := make([]byte, 1)
 	for ctx.Err() == nil {

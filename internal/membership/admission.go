@@ -31,8 +31,7 @@ func (a Applicant) Check(cluster, ringID string) error {
 		return fmt.Errorf("%w: this is ring %s of cluster %q, the joiner %s wants ring %s", ErrOtherRing, ringID, cluster, name, foreign.Quote(a.RingID))
 	}
 	m := a.Member
-	var errs []error
-	errs = append(errs, foreign.CheckName("name", m.Name))
+	errs := []error{foreign.CheckName("name", m.Name)}
 	if m.Incarnation == 0 {
 		errs = append(errs, errors.New("incarnation is 0"))
 	}

@@ -44,8 +44,8 @@ func statusToWire(self Identity, v *View, now election.Instant, wall time.Time) 
 		Cluster: self.Cluster, RingId: v.RingID, Epoch: v.Ring.Epoch, Term: v.Ring.Term,
 		Self: self.Name, SelfId: v.ID, Phase: string(v.Phase), Version: self.Version,
 		Members: MembersToWire(v), Settings: SettingsToWire(v.Ring.Settings), Reason: v.Status.Reason,
+		Voters: v.Status.Voters, Settled: v.Status.Settled, Departed: departedToWire(v.Ring.Departed),
 	}
-	r.Voters, r.Settled = v.Status.Voters, v.Status.Settled
 	if n := len(v.Status.Voters); n > 0 {
 		r.VotesNeeded = uint32(n/2 + 1)
 	}
@@ -61,7 +61,6 @@ func statusToWire(self Identity, v *View, now election.Instant, wall time.Time) 
 	}
 	t := v.Status.Tolerance
 	r.CanLose, r.BearsCrash, r.Needed, r.NeededOf = uint32(t.CanLose), t.BearsCrash, uint32(t.Needed), t.NeededOf
-	r.Departed = departedToWire(v.Ring.Departed)
 	if _, left, ok := v.claim(now); ok {
 		r.Claiming, r.LeaseMs = true, Millis(left)
 	}
