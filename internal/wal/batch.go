@@ -3,6 +3,7 @@ package wal
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -144,14 +145,8 @@ func (s *state) apply(b *Batch) {
 
 // from returns the part of entries that starts at index or later.
 func from(entries []*raftpb.Entry, index uint64) []*raftpb.Entry {
-	if len(entries) == 0 {
-		return nil
-	}
-	first := entries[0].GetIndex()
-	if index <= first {
-		return entries
-	}
-	return entries[min(index-first, uint64(len(entries))):]
+	i := sort.Search(len(entries), func(i int) bool { return entries[i].GetIndex() >= index })
+	return entries[i:]
 }
 
 func (s *state) recovered(id Identity) Recovered {

@@ -77,14 +77,6 @@ func readEnd(dir string) (endMark, error) {
 	return newest, nil
 }
 
-// missing says what a directory without any segment lacks, nil if nothing.
-func (e endMark) missing() error {
-	if e.number == 0 {
-		return nil
-	}
-	return &damage{why: fmt.Sprintf("the file is gone, and record %d of it had been written safely", e.record)}
-}
-
 // contradicts says what the newest segment, of size bytes, lacks of what was
 // durable, nil if nothing.
 func (e endMark) contradicts(number uint64, r *replay, size int64) error {

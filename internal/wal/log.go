@@ -105,8 +105,9 @@ func (l *Log) load() error {
 		return fmt.Errorf("read log: %w", advise(l.dir, err))
 	}
 	if len(numbers) == 0 {
-		if err := l.mark.missing(); err != nil {
-			return corruptError(l.dir, filepath.Join(l.dir, segmentName(l.mark.number)), err)
+		if l.mark.number != 0 {
+			lost := &damage{why: fmt.Sprintf("the file is gone, and record %d of it had been written safely", l.mark.record)}
+			return corruptError(l.dir, filepath.Join(l.dir, segmentName(l.mark.number)), lost)
 		}
 		if err := l.dropOthers(); err != nil {
 			return fmt.Errorf("tidy data directory: %w", advise(l.dir, err))
@@ -137,7 +138,7 @@ func (l *Log) load() error {
 	}
 	if r.torn != nil {
 		l.o.Logger.Warn("torn end of the log cut off, as after a power cut", "file", path, "offset", r.off,
-			"bytes", r.torn.size, "records-kept", r.record, "reason", r.torn.why)
+			"bytes", r.tornSize, "records-kept", r.record, "reason", r.torn)
 	}
 	if l.seg, err = reopen(l.sys, path, data, r); err != nil {
 		return fmt.Errorf("take up log: %w", advise(l.dir, err))

@@ -17,15 +17,10 @@ type replay struct {
 	baseEnd int64
 	// sealed is true if the last record is an empty one.
 	sealed bool
-	// torn is nil if the file ended cleanly.
-	torn *tear
-}
-
-// tear is a damaged tail that was never known to be durable.
-type tear struct {
-	// size of the tail without the unused room behind it.
-	size int64
-	why  error
+	// torn says what is wrong with a tail that was never known to be durable; nil if
+	// the file ended cleanly. tornSize leaves out the unused room behind it.
+	torn     error
+	tornSize int
 }
 
 // replaySegment reads a whole segment. Its errors are ErrCorrupt, with the
@@ -92,6 +87,6 @@ func (r *replay) end(rest []byte, why error) error {
 				bad, why, h.Number, r.off+int64(at))}
 		}
 	}
-	r.torn = &tear{size: int64(len(used)), why: why}
+	r.torn, r.tornSize = why, len(used)
 	return nil
 }
