@@ -341,7 +341,12 @@ func (s *State) check() error {
 // belongs to no epoch (Command.Beside): equal epochs have equal hashes.
 func (s *State) Hash() string {
 	c := *s
-	c.History, c.Departed, c.LogVersion = withoutTimed(s.History), nil, 0
+	c.History, c.Departed, c.LogVersion = slices.Clone(s.History), nil, 0
+	for i := range c.History {
+		l := &c.History[i]
+		l.Phases.Declared, l.Phases.FirstClaim = 0, 0
+		l.Claimed, l.ClaimAfter, l.Interruptions = false, 0, nil
+	}
 	sum := sha256.Sum256(c.Snapshot())
 	return hex.EncodeToString(sum[:])
 }

@@ -1,9 +1,6 @@
 package ring
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Phases says where the time of a failover went, by the new leader's monotonic
 // clock. All but Detected are microseconds from the moment at which it learned
@@ -54,16 +51,4 @@ func (s *State) timed(term uint64, t Timed) error {
 	p.Declared, p.FirstClaim = t.Declared, t.FirstClaim
 	l.Claimed, l.ClaimAfter = true, t.ClaimAfter
 	return nil
-}
-
-// withoutTimed returns the history as it was before Timed and Interrupted added
-// to it.
-func withoutTimed(h []Leadership) []Leadership {
-	out := slices.Clone(h)
-	for i := range out {
-		l := &out[i]
-		l.Phases.Declared, l.Phases.FirstClaim = 0, 0
-		l.Claimed, l.ClaimAfter, l.Interruptions = false, 0, nil
-	}
-	return out
 }
