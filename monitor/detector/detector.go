@@ -42,7 +42,7 @@ type Detector struct {
 	cfg Config
 
 	state    State
-	evidence ring.Evidence
+	evidence ring.Evidence // of a suspicion; empty if there is none
 	cause    Cause
 
 	seq   uint64 // number of the newest probe, 0 before the first Tick
@@ -60,7 +60,7 @@ type Detector struct {
 	broken   bool
 	brokenAt mono.Instant
 
-	ran Run // that the last call of Pong ended
+	ran Run // the unanswered probes that the last call of Pong ended; zero if it ended none
 
 	flaps  int // suspicions that were taken back, less what was forgotten
 	streak int // answers in a row since the last miss
@@ -177,10 +177,6 @@ func (d *Detector) Pong(now mono.Instant, seq uint64) Result {
 	return Result{State: Alive, Changed: true, Reason: r}
 }
 
-// Ran returns the run of unanswered probes that the last call of Pong ended;
-// zero if it ended none.
-func (d *Detector) Ran() Run { return d.ran }
-
 // Broken says that the last stream to the member broke. That alone is no
 // suspicion: the member has a grace of one interval to be had again.
 func (d *Detector) Broken(now mono.Instant) Result {
@@ -245,12 +241,6 @@ func (d *Detector) Configure(now mono.Instant, c Config) {
 	d.excuse = true
 }
 
-// State returns what is thought of the member now.
-func (d *Detector) State() State { return d.state }
-
-// Evidence returns what a suspicion rests on, empty if there is none.
-func (d *Detector) Evidence() ring.Evidence { return d.evidence }
-
 // Doubted reports whether anything speaks against the member: a missed probe, a
 // broken stream, or a suspicion.
 func (d *Detector) Doubted() bool { return d.misses > 0 || d.broken || d.state == Suspect }
@@ -258,9 +248,6 @@ func (d *Detector) Doubted() bool { return d.misses > 0 || d.broken || d.state =
 // Replaced reports whether the member is suspect since somebody else answers in
 // its place.
 func (d *Detector) Replaced() bool { return d.state == Suspect && d.cause == SomebodyElse }
-
-// Seq returns the number of the newest probe, 0 before the first.
-func (d *Detector) Seq() uint64 { return d.seq }
 
 // Reason says why the state is what it is.
 func (d *Detector) Reason(now mono.Instant) Reason {

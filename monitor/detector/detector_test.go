@@ -46,8 +46,8 @@ func (l *link) ticks(n int, late time.Duration, answered bool) (last Result) {
 
 func (l *link) want(r Result, s State, changed bool, e ring.Evidence) {
 	l.t.Helper()
-	if r.State != s || r.Changed != changed || l.Evidence() != e {
-		l.t.Errorf("at %v: state %v changed %v evidence %q (%v), want %v %v %q", l.now, r.State, r.Changed, l.Evidence(), r.Reason, s, changed, e)
+	if r.State != s || r.Changed != changed || l.evidence != e {
+		l.t.Errorf("at %v: state %v changed %v evidence %q (%v), want %v %v %q", l.now, r.State, r.Changed, l.evidence, r.Reason, s, changed, e)
 	}
 }
 
@@ -76,7 +76,7 @@ func TestDetectionTakesMissesAndAFractionOfAnInterval(t *testing.T) {
 func TestAnAnswerBetweenMissesClearsThem(t *testing.T) {
 	l := newLink(t, 50*ms, 4)
 	for range 20 {
-		l.want(l.ticks(3, 0, false), l.State(), false, "")
+		l.want(l.ticks(3, 0, false), l.state, false, "")
 		l.want(l.tick(0, true), Alive, false, "")
 	}
 }
@@ -142,7 +142,7 @@ func TestOwnLagIsNotHeldAgainstTheMember(t *testing.T) {
 		l := newLink(t, 100*ms, 3)
 		l.ticks(5, 40*ms, true)
 		n := 0
-		for l.State() != Suspect {
+		for l.state != Suspect {
 			l.tick(40*ms, false)
 			if n++; n > 3*3+3+1 {
 				t.Fatalf("silent for %d late ticks and not suspected", n)
@@ -188,7 +188,7 @@ func TestABrokenStreamIsASuspicionOnlyIfItStaysBroken(t *testing.T) {
 		l.ticks(3, 0, true)
 		broke := l.now
 		l.Broken(l.now)
-		for l.State() != Suspect {
+		for l.state != Suspect {
 			l.tick(0, false)
 		}
 		l.want(l.Refused(l.now), Suspect, false, ring.Refused)
@@ -207,7 +207,7 @@ func TestABrokenStreamIsASuspicionOnlyIfItStaysBroken(t *testing.T) {
 		l.ticks(3, 0, true)
 		l.Broken(l.now)
 		broke := l.now
-		for l.State() != Suspect {
+		for l.state != Suspect {
 			l.tick(0, false)
 		}
 		if took := l.now.Sub(broke); took < 20*ms || took > 26*ms {
@@ -229,11 +229,11 @@ func TestFlappingIsBelievedMoreSlowlyButWithinABound(t *testing.T) {
 	l := newLink(t, 10*ms, 3)
 	l.ticks(5, 0, true)
 	outage := func() (ticks int) {
-		for l.State() != Suspect {
+		for l.state != Suspect {
 			l.tick(0, false)
 			ticks++
 		}
-		l.Pong(l.now, l.Seq())
+		l.Pong(l.now, l.seq)
 		return ticks
 	}
 	first, second := outage(), outage()
@@ -350,7 +350,7 @@ func TestRunsOfMissedProbesAreToldWhenTheyEnd(t *testing.T) {
 	l := newLink(t, 10*ms, 5)
 	ran := func(want Run) {
 		t.Helper()
-		got := l.Ran()
+		got := l.ran
 		got.Silence = 0
 		if got != want {
 			t.Errorf("at %v: ran %+v, want %+v", l.now, got, want)
@@ -360,9 +360,9 @@ func TestRunsOfMissedProbesAreToldWhenTheyEnd(t *testing.T) {
 	ran(Run{})
 	l.ticks(3, 0, false) // the newest is not due yet
 	ran(Run{})
-	l.Pong(l.now, l.Seq()-2)
+	l.Pong(l.now, l.seq-2)
 	ran(Run{Missed: 2, Counted: 2})
-	l.Pong(l.now, l.Seq()-2) // by another path
+	l.Pong(l.now, l.seq-2) // by another path
 	ran(Run{})
 
 	// A late tick is excused, but told.
@@ -378,7 +378,7 @@ func TestRunsOfMissedProbesAreToldWhenTheyEnd(t *testing.T) {
 	// A suspicion does not end a run, an answer does.
 	l.ticks(3, 0, true)
 	l.want(l.ticks(8, 0, false), Suspect, false, ring.Silent)
-	l.Pong(l.now, l.Seq())
+	l.Pong(l.now, l.seq)
 	ran(Run{Missed: 7, Counted: 7})
 }
 

@@ -62,7 +62,7 @@ func (w *Watch) testify(now mono.Instant, o *watched) uint64 {
 // testifyAt is when a testimony becomes possible; ok is false if none is due.
 func (w *Watch) testifyAt(o *watched) (at mono.Instant, ok bool) {
 	g := w.grantTo(o)
-	if g == nil || o.det.State() != Suspect || g.pong == 0 || o.det.Replaced() {
+	if g == nil || o.det.state != Suspect || g.pong == 0 || o.det.Replaced() {
 		return 0, false
 	}
 	return g.until, true

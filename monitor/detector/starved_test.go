@@ -74,7 +74,7 @@ func TestAStarvedMonitorSuspectsNobodyWhoIsWell(t *testing.T) {
 						// One that is dead is found all the same.
 						s.pongs = nil
 						from := s.now
-						for s.State() != Suspect {
+						for s.state != Suspect {
 							s.run(c.Interval, true)
 							// Each tick may wait for a stall, and be excused.
 							if n := time.Duration((excusesPerMiss+1)*c.Misses + 3); s.now.Sub(from) > n*(stall+c.Interval) {

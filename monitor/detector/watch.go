@@ -245,9 +245,9 @@ func (w *Watch) Broken(now mono.Instant, id uint64) []Action {
 // Refused says that all addresses of the target refused the connection.
 func (w *Watch) Refused(now mono.Instant, id uint64) []Action {
 	return w.about(now, id, func(o *watched) {
-		before := o.det.Evidence()
+		before := o.det.evidence
 		r := o.det.Refused(now)
-		if before != "" && before != o.det.Evidence() {
+		if before != "" && before != o.det.evidence {
 			// Better evidence for an old suspicion is worth telling at once.
 			w.act(o, w.suspicion(now, o, r.Reason, true))
 		}
@@ -291,7 +291,7 @@ func (w *Watch) NextTick() (at mono.Instant, ok bool) {
 // none: what to send on a stream that came up between two ticks.
 func (w *Watch) Newest(id uint64) Action {
 	if o := w.find(id); o != nil {
-		return w.probe(o, o.det.Seq())
+		return w.probe(o, o.det.seq)
 	}
 	return Action{}
 }
@@ -308,7 +308,7 @@ func (w *Watch) Front() (t Target, ok bool) {
 // Ran returns the run of unanswered probes that the last Pong of the target ended.
 func (w *Watch) Ran(id uint64) Run {
 	if o := w.find(id); o != nil {
-		return o.det.Ran()
+		return o.det.ran
 	}
 	return Run{}
 }
@@ -333,7 +333,7 @@ func (w *Watch) report(now mono.Instant, o *watched, r Result) {
 		// itself, if it lives.
 		if !o.foreignTold {
 			o.foreignTold = true
-			w.act(o, say(ring.Suspect{Evidence: o.det.Evidence()}, r.Reason, !r.Changed))
+			w.act(o, say(ring.Suspect{Evidence: o.det.evidence}, r.Reason, !r.Changed))
 		}
 	case r.State == Suspect && o.closeAt != 0:
 		// All before it are well: whether it lives is its own watcher's
@@ -353,7 +353,7 @@ func (w *Watch) report(now mono.Instant, o *watched, r Result) {
 // suspicion says that the target is suspected. Of a leader it says so too if a
 // grant has ended.
 func (w *Watch) suspicion(now mono.Instant, o *watched, r Reason, repeat bool) Action {
-	e := o.det.Evidence()
+	e := o.det.evidence
 	if g := w.testify(now, o); g != 0 {
 		return say(ring.GrantExpired{Grant: g, Evidence: e}, r, repeat)
 	}
@@ -366,7 +366,7 @@ func say(w ring.Word, r Reason, repeat bool) Action {
 
 // doubt tells once that something speaks against the leader.
 func (w *Watch) doubt(now mono.Instant, o *watched) {
-	if o.doubted || !o.det.Doubted() || o.det.State() != Alive || w.grantTo(o) == nil {
+	if o.doubted || !o.det.Doubted() || o.det.state != Alive || w.grantTo(o) == nil {
 		return
 	}
 	o.doubted = true
@@ -398,7 +398,7 @@ func (w *Watch) wanted() int {
 	doubted := 0
 	for _, o := range w.open {
 		if !o.det.Doubted() {
-			if o.det.State() == Alive {
+			if o.det.state == Alive {
 				return doubted + 1
 			}
 			break

@@ -59,7 +59,7 @@ func TestWatchedIsBounded(t *testing.T) {
 // Look returns what is thought of the target.
 func (w *Watch) Look(now mono.Instant, id uint64) (State, Reason) {
 	if o := w.find(id); o != nil {
-		return o.det.State(), o.det.Reason(now)
+		return o.det.state, o.det.Reason(now)
 	}
 	return Unknown, Reason{}
 }
