@@ -66,14 +66,12 @@ func CheckAddress(a string) error {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
 		return fmt.Errorf("address %s is not HOST:PORT with a port from 1 to 65535", Quote(a))
 	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		if zone := ip.Zone(); strings.ContainsFunc(zone, notInHost) {
-			return fmt.Errorf("address %s has a zone that no interface is named by", Quote(a))
-		}
-		return nil
-	}
-	if strings.ContainsFunc(host, notInHost) {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err != nil && strings.ContainsFunc(host, notInHost):
 		return fmt.Errorf("address %s has a character that no host name has", Quote(a))
+	case strings.ContainsFunc(ip.Zone(), notInHost):
+		return fmt.Errorf("address %s has a zone that no interface is named by", Quote(a))
 	}
 	return nil
 }

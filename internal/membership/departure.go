@@ -74,7 +74,7 @@ func (d *Departure) Next(now mono.Instant, s Scene) Step {
 	if len(s.Ring.Members) == 1 {
 		// Raft may still need those who left, and they this one.
 		if s.OthersLeave || s.Counted > 1 {
-			return wait("%w: the last of the others are still leaving", election.ErrBusy)
+			return Step{Move: Wait, Err: fmt.Errorf("%w: the last of the others are still leaving", election.ErrBusy)}
 		}
 		return Step{Move: Refuse, Err: fmt.Errorf("%w: stop it instead, its data directory keeps the ring", ErrLastMember)}
 	}
@@ -99,7 +99,7 @@ func (d *Departure) lead(now mono.Instant, s Scene) Step {
 	}
 	since := now.Sub(d.ledSince)
 	if s.OthersLeave && since < durations.LeaveQueue || s.Ring.Term != d.term && since < durations.LeaveYield {
-		return wait("%w: this leader lets others leave first", election.ErrBusy)
+		return Step{Move: Wait, Err: fmt.Errorf("%w: this leader lets others leave first", election.ErrBusy)}
 	}
 	return Step{Move: AskSelf, Request: election.Request{Handover: &election.Handover{Why: d.name + " leaves"}}}
 }
@@ -126,5 +126,3 @@ func Passes(err error) bool {
 		ring.ErrNotMember /* an heir that left first */}
 	return slices.ContainsFunc(passing, func(p error) bool { return errors.Is(err, p) })
 }
-
-func wait(format string, err error) Step { return Step{Move: Wait, Err: fmt.Errorf(format, err)} }
