@@ -61,11 +61,11 @@ func Decode(env *peerv1.StreamRequest, from, to uint64) (election.Message, error
 		}
 		m.Opinion = &o
 	case *peerv1.StreamRequest_Certificate:
-		c := body.Certificate
-		if err := CheckCertificate(c); err != nil {
+		c, err := DecodeCertificate(body.Certificate)
+		if err != nil {
 			return m, fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
-		m.Certificate = new(DecodeCertificate(c))
+		m.Certificate = &c
 	case *peerv1.StreamRequest_Release:
 		r := body.Release
 		if badTerm(r.GetTerm()) || r.GetId() == 0 {
@@ -157,26 +157,23 @@ func evidenceOf(n ringv1.Evidence) ring.Evidence {
 	return ""
 }
 
-// DecodeCertificate returns a certificate that was checked.
-func DecodeCertificate(c *peerv1.Certificate) election.Certificate {
-	return election.Certificate{Name: c.GetName(), ID: c.GetId(), Incarnation: c.GetIncarnation(), Exit: c.GetExit(), Clean: c.GetClean()}
-}
-
 // badTerm reports whether no leadership has the term.
 func badTerm(term uint64) bool { return term == 0 || term > election.MaxTerm }
 
 // badLease reports whether no settings have the lease; 0 is fine.
 func badLease(us uint64) bool { return us > uint64(ring.LongestLease/time.Microsecond) }
 
-// CheckCertificate is the rule for a certificate, whichever way it comes.
-func CheckCertificate(c *peerv1.Certificate) error {
-	if c.GetId() == 0 || c.GetIncarnation() == 0 {
-		return fmt.Errorf("certificate for member %d, incarnation %d", c.GetId(), c.GetIncarnation())
+// DecodeCertificate returns a certificate, whichever way it comes, or says what is
+// wrong with it.
+func DecodeCertificate(w *peerv1.Certificate) (election.Certificate, error) {
+	c := election.Certificate{Name: w.GetName(), ID: w.GetId(), Incarnation: w.GetIncarnation(), Exit: w.GetExit(), Clean: w.GetClean()}
+	if c.ID == 0 || c.Incarnation == 0 {
+		return c, fmt.Errorf("certificate for member %d, incarnation %d", c.ID, c.Incarnation)
 	}
-	if err := cmp.Or(foreign.CheckName("name", c.GetName()), foreign.CheckText("exit", c.GetExit())); err != nil {
-		return fmt.Errorf("certificate for member %d: %w", c.GetId(), err)
+	if err := cmp.Or(foreign.CheckName("name", c.Name), foreign.CheckText("exit", c.Exit)); err != nil {
+		return c, fmt.Errorf("certificate for member %d: %w", c.ID, err)
 	}
-	return nil
+	return c, nil
 }
 
 // DecodePing returns what a probe means to a leader, and false if it gives no

@@ -22,17 +22,18 @@ func (s *Servers) Stream(stream peerv1.PeerService_StreamServer) error {
 // Certify is what other machines' monitors call when they bring a certificate.
 func (s *Servers) Certify(_ context.Context, r *peerv1.CertifyRequest) (*peerv1.CertifyResponse, error) {
 	l, v := s.o.Loop(), s.o.Hub.Load()
+	c, err := peerwire.DecodeCertificate(r.GetCertificate())
 	switch {
 	case l == nil:
 		return nil, reason.ErrNotJoined
 	case r.GetCluster() != s.o.Cluster || r.GetRingId() != v.RingID:
 		return nil, fmt.Errorf("%w: certificate for ring %s of cluster %s, this is ring %q of cluster %q", membership.ErrOtherRing, foreign.Quote(r.GetRingId()), foreign.Quote(r.GetCluster()), v.RingID, s.o.Cluster)
-	case peerwire.CheckCertificate(r.GetCertificate()) != nil:
-		return nil, fmt.Errorf("%w: %w", ring.ErrInvalid, peerwire.CheckCertificate(r.GetCertificate()))
-	case r.GetCertificate().GetIncarnation() == s.o.Incarnation:
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ring.ErrInvalid, err)
+	case c.Incarnation == s.o.Incarnation:
 		return nil, fmt.Errorf("%w: certificate for this very process, which runs", ring.ErrInvalid)
 	}
-	if err := l.Certify(peerwire.DecodeCertificate(r.GetCertificate())); err != nil {
+	if err := l.Certify(c); err != nil {
 		return nil, err
 	}
 	return &peerv1.CertifyResponse{Id: v.ID}, nil
