@@ -49,7 +49,7 @@ type Detector struct {
 	acked uint64 // highest number that was answered
 
 	lastTick mono.Instant
-	next     mono.Instant
+	next     mono.Instant // when Tick wants to be called; at once for a new detector
 	heard    mono.Instant // last answer, or first Tick
 	lastLate bool
 	excuse   bool // do not count the next miss: the timing changed, or we redialled
@@ -78,10 +78,6 @@ func (c Config) check() {
 		panic(fmt.Sprintf("detector: interval %v and misses %d: must be above 0 and at least 1", c.Interval, c.Misses))
 	}
 }
-
-// NextTick returns when Tick wants to be called; for a new detector the zero
-// time, which is at once.
-func (d *Detector) NextTick() mono.Instant { return d.next }
 
 // Tick judges the last probe and says which one to send now. Called early it
 // does nothing; called late it doubts itself before the member.
@@ -210,10 +206,6 @@ func (d *Detector) Moved(now mono.Instant) Result {
 	r := Reason{Cause: OtherAddresses, Silence: now.Sub(d.heard), Needed: d.needed()}
 	return Result{State: Unknown, Changed: true, Reason: r}
 }
-
-// Excuse says that the caller cut the stream itself, or did not get to send the
-// probe under way or to read the answer: it is not held against the member.
-func (d *Detector) Excuse() { d.excuse = true }
 
 // Configure changes the timing. A probe that is under way is not held against
 // the member, and what was missed under the old timing never makes a suspicion

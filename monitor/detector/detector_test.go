@@ -24,7 +24,7 @@ func newLink(t *testing.T, interval time.Duration, misses int) *link {
 // tick ticks late by so much after the due time; an answer comes if answered.
 func (l *link) tick(late time.Duration, answered bool) Result {
 	l.t.Helper()
-	l.now = max(l.NextTick().Add(late), l.now)
+	l.now = max(l.next.Add(late), l.now)
 	r := l.Tick(l.now)
 	if r.Ping == 0 {
 		l.t.Fatalf("at %v: a tick that was due sends no probe", l.now)
@@ -156,7 +156,7 @@ func TestOwnLagIsNotHeldAgainstTheMember(t *testing.T) {
 		l := newLink(t, 100*ms, 3)
 		l.tick(0, true)
 		l.tick(90*ms, true)
-		if got := l.NextTick().Sub(l.lastTick); got != 100*ms {
+		if got := l.next.Sub(l.lastTick); got != 100*ms {
 			t.Errorf("the probe after a late tick has %v, want the interval", got)
 		}
 	})
@@ -277,7 +277,7 @@ func TestChangedTimingMakesNoSuspicion(t *testing.T) {
 					// The answer to the probe under way comes at the end of the
 					// interval that it was sent under.
 					l.now = l.now.Add(min(from.Interval-at, to.Interval))
-					if l.NextTick() <= l.now {
+					if l.next <= l.now {
 						l.want(l.tick(0, false), Alive, false, "")
 					}
 					l.want(l.Pong(l.now, sent), Alive, false, "")
@@ -307,7 +307,7 @@ func TestOwnRedialIsNotHeldAgainstTheMember(t *testing.T) {
 	l := newLink(t, 100*ms, 1)
 	l.ticks(3, 0, true)
 	l.tick(0, false)
-	l.Excuse()
+	l.excuse = true
 	l.want(l.tick(0, false), Alive, false, "")
 	l.want(l.tick(0, false), Suspect, true, ring.Silent)
 }

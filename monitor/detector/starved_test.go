@@ -37,7 +37,7 @@ func (s *starved) done(r Result) {
 // neighbour is dead.
 func (s *starved) run(d time.Duration, dead bool) {
 	for end := s.now.Add(d); s.now < end; {
-		tick := max(s.NextTick(), s.wakes, s.now)
+		tick := max(s.next, s.wakes, s.now)
 		if len(s.pongs) > 0 {
 			at := max(s.pongs[0].at, s.wakes, s.now)
 			if at < tick || at == tick && s.rng.Float64() >= s.tickFirst {

@@ -193,7 +193,7 @@ func (w *Watch) Tick(now mono.Instant) []Action {
 		w.retarget(now, false)
 	}
 	for _, o := range w.open {
-		if now >= o.det.NextTick() {
+		if now >= o.det.next {
 			r := o.det.Tick(now)
 			w.act(o, w.probe(o, r.Ping))
 			w.report(now, o, r)
@@ -259,14 +259,15 @@ func (w *Watch) Refused(now mono.Instant, id uint64) []Action {
 // answered.
 func (w *Watch) Due(now mono.Instant, id uint64) bool {
 	o := w.find(id)
-	return o != nil && now >= o.det.NextTick() && o.det.seq > o.det.acked
+	return o != nil && now >= o.det.next && o.det.seq > o.det.acked
 }
 
 // Excuse says that the caller cut the target's streams itself, or did not get to
-// send the newest probe or to read what came after it.
+// send the newest probe or to read what came after it. It is not held against the
+// target.
 func (w *Watch) Excuse(id uint64) {
 	if o := w.find(id); o != nil {
-		o.det.Excuse()
+		o.det.excuse = true
 	}
 }
 
@@ -274,7 +275,7 @@ func (w *Watch) Excuse(id uint64) {
 // looked at.
 func (w *Watch) NextTick() (at mono.Instant, ok bool) {
 	for _, o := range w.open {
-		if n := o.det.NextTick(); !ok || n < at {
+		if n := o.det.next; !ok || n < at {
 			at, ok = n, true
 		}
 		if n, due := w.testifyAt(o); due && n < at {

@@ -30,8 +30,7 @@ type Hub struct {
 	clock func() election.Instant
 
 	mu          sync.Mutex
-	subscribers map[*Subscriber]struct{}
-	closed      bool
+	subscribers map[*Subscriber]struct{} // nil once closed
 	// lastEvent is when something happened last.
 	lastEvent election.Instant
 	// Ended is closed by close.
@@ -147,7 +146,7 @@ func (h *Hub) Idle() bool {
 func (h *Hub) Subscribe(foreign bool, host netip.Addr) (*Subscriber, *View, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
+	if h.subscribers == nil {
 		return nil, nil, reason.ErrStopping
 	}
 	if err := h.roomLocked(foreign, host); err != nil {
@@ -201,13 +200,13 @@ func (h *Hub) dropLocked(w *Subscriber, err error) {
 func (h *Hub) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.closed {
+	if h.subscribers != nil {
 		close(h.Ended)
 	}
-	h.closed = true
 	for w := range h.subscribers {
 		h.dropLocked(w, reason.ErrStopping)
 	}
+	h.subscribers = nil
 }
 
 // Next returns the subscriber's next event. After a drop it returns what was
