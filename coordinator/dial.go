@@ -27,8 +27,8 @@ func (n *node) dialAny(ctx context.Context, addresses []string) (*grpc.ClientCon
 // dialMember returns a gRPC client to a member of the ring, at the first of its
 // addresses that leads to it. The caller closes it.
 func (n *node) dialMember(ctx context.Context, m ring.Member) (*grpc.ClientConn, error) {
-	wanted := n.wanted(m)
-	wanted.Incarnation = 0 // whichever process the member is now
+	// Whichever process the member is now.
+	wanted := ring.Wanted{Cluster: n.o.Cluster, RingID: n.hub.Load().RingID, Name: m.Name, ID: m.ID}
 	ctx, cancel := context.WithTimeout(ctx, durations.Connect)
 	defer cancel()
 	r, err := connect.Race(ctx, atMost(m.Addresses), func(ctx context.Context, addr string) (reached, error) {
@@ -40,10 +40,6 @@ func (n *node) dialMember(ctx context.Context, m ring.Member) (*grpc.ClientConn,
 		return r, err
 	}, reached.close)
 	return r.client, err
-}
-
-func (n *node) wanted(m ring.Member) ring.Wanted {
-	return ring.Wanted{Cluster: n.o.Cluster, RingID: n.hub.Load().RingID, Name: m.Name, ID: m.ID, Incarnation: m.Incarnation}
 }
 
 // look tries all addresses of a process at once, each over a connection of its

@@ -15,7 +15,6 @@ import (
 
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/reason"
-	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
@@ -33,43 +32,43 @@ type entry struct {
 	id        uint64
 	ringID    string
 	recovered election.Recovered
-	// peers are whom to expect, until the ring's state says more; nil for a member
+	// members are whom to expect, until the ring's state says more; nil for a member
 	// that was restarted.
-	peers []transport.Peer
+	members []*arcv1.MemberStatus
 	// unborn: the ring had nobody but its founders, and no leader yet.
 	unborn bool
 }
 
-// resume is the entry that the disk holds, if it holds one.
-func (n *node) resume(r wal.Recovered) (entry, bool, error) {
+// resume is the entry that the disk holds, nil if it holds none.
+func (n *node) resume(r wal.Recovered) (*entry, error) {
 	switch membership.Begin(r.Identity.ID, r.Snapshot == nil && len(r.Entries) == 0) {
 	case membership.SeekAgain:
 		n.log.Info("joined before but never reached, joining again", "id", r.Identity.ID, "ring", r.Identity.RingID)
-		return entry{}, false, n.dropLog(lastRing{ringID: r.Identity.RingID})
+		return nil, n.dropLog(lastRing{ringID: r.Identity.RingID})
 	case membership.Resume:
-		return entry{id: r.Identity.ID, ringID: r.Identity.RingID, recovered: election.Recovered{
+		return &entry{id: r.Identity.ID, ringID: r.Identity.RingID, recovered: election.Recovered{
 			HardState: r.HardState, Snapshot: r.Snapshot, Entries: r.Entries, Bound: r.Bound, Restarted: true,
-		}}, true, nil
+		}}, nil
 	}
-	return entry{}, false, nil
+	return nil, nil
 }
 
 // enter finds a ring to be in: it founds one if it may, and else looks for one
 // until ctx ends.
-func (n *node) enter(ctx context.Context) (entry, error) {
+func (n *node) enter(ctx context.Context) (*entry, error) {
 	was, err := n.readLastRing()
 	if err != nil {
-		return entry{}, err
+		return nil, err
 	}
 	j := &joiner{n: n, lastRing: was}
 	if was.ringID == "" && n.discovery == nil && n.o.expect() == 1 {
 		if err := n.mayFoundAlone(); err != nil {
-			return entry{}, err
+			return nil, err
 		}
 		n.outside(publish.Founding, "")
 		switch there, err := j.ringThere(ctx); {
 		case err != nil:
-			return entry{}, err
+			return nil, err
 		case !there:
 			return n.found(nil)
 		}
@@ -89,7 +88,7 @@ func (n *node) enter(ctx context.Context) (entry, error) {
 		n.discovery.SetRing(&discoveryv1.Ring{RingId: was.ringID})
 	}
 	if err := n.awaitAddress(ctx); err != nil {
-		return entry{}, err
+		return nil, err
 	}
 	e, err := n.seek(ctx, j)
 	n.acceptance.renew() // a later entry is another one
@@ -108,7 +107,7 @@ func (o *Options) expect() int {
 
 // seek asks the named addresses and whom discovery finds, both at once, until
 // one of them admits this node or it is accepted as founder.
-func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
+func (n *node) seek(ctx context.Context, j *joiner) (*entry, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	late := time.AfterFunc(durations.LastRingSearch, j.losePatience)
@@ -121,7 +120,7 @@ func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 		searches = append(searches, j.byDiscovery)
 	}
 	if len(searches) == 0 {
-		return entry{}, reason.Usagef("the ring %s is to be joined again, but no member is known: name one with --join HOST:PORT", j.lastRing.ringID)
+		return nil, reason.Usagef("the ring %s is to be joined again, but no member is known: name one with --join HOST:PORT", j.lastRing.ringID)
 	}
 	outcomes := make(chan outcome, len(searches))
 	for _, search := range searches {
@@ -142,7 +141,7 @@ func (n *node) seek(ctx context.Context, j *joiner) (entry, error) {
 	case first.founder != nil:
 		return n.found(first.founder.Others)
 	default:
-		return entry{}, first.err
+		return nil, first.err
 	}
 }
 
@@ -155,13 +154,13 @@ type outcome struct {
 }
 
 // joined makes the log of a member that was admitted.
-func (n *node) joined(r *arcv1.JoinResponse) (entry, error) {
+func (n *node) joined(r *arcv1.JoinResponse) (*entry, error) {
 	id := wal.Identity{Cluster: n.o.Cluster, RingID: r.GetRingId(), Name: n.o.Name, ID: r.GetId()}
 	if err := n.disk.Init(id, wal.Batch{Sync: true}); err != nil {
-		return entry{}, fmt.Errorf("%w: join: %w", reason.ErrStorage, err)
+		return nil, fmt.Errorf("%w: join: %w", reason.ErrStorage, err)
 	}
 	n.log.Info("joined", "ring", r.GetRingId(), "id", r.GetId(), "epoch", r.GetEpoch(), "leader", r.GetLeader().GetName())
-	return entry{id: r.GetId(), ringID: r.GetRingId(), peers: peersOfMembers(r.GetMembers()),
+	return &entry{id: r.GetId(), ringID: r.GetRingId(), members: r.GetMembers(),
 		unborn: membership.Unborn(r.GetLeader() != nil, r.GetEpoch(), len(r.GetMembers()))}, nil
 }
 

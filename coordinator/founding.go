@@ -25,14 +25,14 @@ import (
 )
 
 // found makes a ring of this node and of those who accepted it as the founder.
-func (n *node) found(others []*discoveryv1.Node) (entry, error) {
+func (n *node) found(others []*discoveryv1.Node) (*entry, error) {
 	profile := n.o.Profile
 	if profile == "" {
 		profile = ring.DefaultProfile
 	}
 	settings, err := ring.ProfileSettings(profile)
 	if err != nil {
-		return entry{}, reason.Usagef("--profile: %w", err)
+		return nil, reason.Usagef("--profile: %w", err)
 	}
 	f := ring.Found{
 		Cluster: n.o.Cluster, RingID: fmt.Sprintf("%016x%016x", randomID(), randomID()), Settings: settings,
@@ -49,21 +49,21 @@ func (n *node) found(others []*discoveryv1.Node) (entry, error) {
 	}
 	if n.discovery != nil {
 		if err := n.discovery.Founding(names); err != nil {
-			return entry{}, fmt.Errorf("%w: found a ring: %w", reason.ErrStorage, err)
+			return nil, fmt.Errorf("%w: found a ring: %w", reason.ErrStorage, err)
 		}
 	}
 	now := time.Now()
 	n.warnOfPast(now)
 	rec, err := election.Found(f, uint64(max(now.Unix(), 0)))
 	if err != nil {
-		return entry{}, fmt.Errorf("found a ring: %w", err)
+		return nil, fmt.Errorf("found a ring: %w", err)
 	}
 	id := wal.Identity{Cluster: n.o.Cluster, RingID: f.RingID, Name: n.o.Name, ID: 1}
 	if err := n.disk.Init(id, wal.Batch{HardState: rec.HardState, Snapshot: rec.Snapshot, Sync: true}); err != nil {
-		return entry{}, fmt.Errorf("%w: found a ring: %w", reason.ErrStorage, err)
+		return nil, fmt.Errorf("%w: found a ring: %w", reason.ErrStorage, err)
 	}
 	n.log.Info("ring founded", "cluster", n.o.Cluster, "ring", f.RingID, "profile", profile, "names", names)
-	return entry{id: 1, ringID: f.RingID, recovered: rec}, nil
+	return &entry{id: 1, ringID: f.RingID, recovered: rec}, nil
 }
 
 // acceptance is this node's part in foundings: the number under which it enters

@@ -3,10 +3,15 @@ package coordinator
 import (
 	"context"
 	"fmt"
-	"time"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 )
 
 // keepHouse minds what others may do to the files of a running coordinator,
@@ -15,15 +20,8 @@ import (
 // directory that was removed would take everything along that is acknowledged
 // from now on.
 func (n *node) keepHouse(ctx context.Context) {
-	tick := time.NewTicker(durations.FilesCheck)
-	defer tick.Stop()
 	told := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for connect.Wait(ctx, durations.FilesCheck) {
 		if err := n.disk.Check(); err != nil {
 			n.stopAs(fmt.Errorf("%w: %w", reason.ErrStorage, err))
 			return
@@ -65,4 +63,45 @@ func (n *node) repairRunDir(ctx context.Context) (repaired bool, err error) {
 	}
 	written, err := n.monitor.KeepPidFile()
 	return repaired || written, err
+}
+
+const (
+	// heapGoal is the size in bytes at which the heap is collected while idle, or
+	// twice what lived through the last collection, whichever is more: Go's own
+	// least heap and pace.
+	heapGoal = 4 << 20
+	// heapHeadroom is how much the heap may grow until the runtime collects by
+	// itself, in percent of what lives: enough that no failover comes so far.
+	heapHeadroom = 400
+	// ownMemory is what a coordinator of a large ring needs for itself.
+	ownMemory = 128 << 20
+	// memoryLimit is up to where the heap may grow freely; beyond it the runtime
+	// collects as often as it must. It is what the process itself needs, what
+	// strangers can make it keep, the unfinished messages of members, and what
+	// waits for the voters of a large ring.
+	memoryLimit = ownMemory + limits.StrangerStreams*limits.StreamMemory + 2*limits.Parts + 16*limits.PeerQueue
+)
+
+// collectWhileIdle collects garbage while nothing happens in the ring, until ctx
+// ends. A heap fills in a minute then. Left to itself the runtime collects when it
+// is full, and what fills it up most often is a failover. One of twenty members
+// then tells two milliseconds late, or all where they share processors.
+//
+// GOGC in the environment is the operator's word and leaves all to the runtime;
+// GOMEMLIMIT is another, and stands.
+func (n *node) collectWhileIdle(ctx context.Context) {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(heapHeadroom))
+	if os.Getenv("GOMEMLIMIT") == "" {
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryLimit))
+	}
+	sizes := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	for connect.Wait(ctx, durations.HeapCheck) {
+		metrics.Read(sizes)
+		if n.hub.Idle() && sizes[0].Value.Uint64() >= max(heapGoal, 2*sizes[1].Value.Uint64()) {
+			runtime.GC()
+		}
+	}
 }

@@ -41,19 +41,15 @@ type lastRing struct {
 	ringID string
 	// others are the other members. A file of an older version has addresses of
 	// which the names are not known.
-	others []lastRingMember
+	others []ring.Member
 }
 
-type lastRingMember struct {
-	name      string
-	addresses []string
-}
-
-func lastRingOf(s *ring.State, self string) lastRing {
-	f := lastRing{ringID: s.RingID}
-	for _, m := range s.Members {
+// lastRingOf is the ring with these members, of which self is this node's name.
+func lastRingOf(ringID string, members []ring.Member, self string) lastRing {
+	f := lastRing{ringID: ringID}
+	for _, m := range members {
 		if m.Name != self {
-			f.others = append(f.others, lastRingMember{m.Name, m.Addresses})
+			f.others = append(f.others, ring.Member{Name: m.Name, Addresses: m.Addresses})
 		}
 	}
 	return f
@@ -62,7 +58,7 @@ func lastRingOf(s *ring.State, self string) lastRing {
 // addresses are those of all other members.
 func (f lastRing) addresses() (all []string) {
 	for _, m := range f.others {
-		all = append(all, m.addresses...)
+		all = append(all, m.Addresses...)
 	}
 	return all
 }
@@ -70,8 +66,8 @@ func (f lastRing) addresses() (all []string) {
 // whereabouts names the other members, with their addresses.
 func (f lastRing) whereabouts() (all []string) {
 	for _, m := range f.others {
-		if m.name != "" {
-			all = append(all, ring.Whereabouts(m.name, m.addresses))
+		if m.Name != "" {
+			all = append(all, ring.Whereabouts(m.Name, m.Addresses))
 		}
 	}
 	return all
@@ -94,8 +90,8 @@ func (n *node) dropLog(f lastRing) error {
 func (n *node) writeLastRing(f lastRing) error {
 	lines, addresses := []string{f.ringID}, 0
 	for _, m := range f.others[:min(len(f.others), lastRingAddresses)] {
-		lines = append(lines, memberMark+m.name)
-		kept := m.addresses[:min(len(m.addresses), lastRingAddresses-addresses)]
+		lines = append(lines, memberMark+m.Name)
+		kept := m.Addresses[:min(len(m.Addresses), lastRingAddresses-addresses)]
 		lines, addresses = append(lines, kept...), addresses+len(kept)
 	}
 	return writeDurably(n.lastRingPath(), strings.Join(lines, "\n")+"\n")
@@ -137,7 +133,7 @@ func (n *node) readLastRing() (lastRing, error) {
 	for _, a := range lines[1:] {
 		if name, ok := strings.CutPrefix(a, memberMark); ok {
 			if foreign.CheckName("name", name) == nil && len(f.others) < lastRingAddresses {
-				f.others = append(f.others, lastRingMember{name: name})
+				f.others = append(f.others, ring.Member{Name: name})
 			}
 			continue
 		}
@@ -145,10 +141,10 @@ func (n *node) readLastRing() (lastRing, error) {
 			continue
 		}
 		if len(f.others) == 0 {
-			f.others = append(f.others, lastRingMember{})
+			f.others = append(f.others, ring.Member{})
 		}
 		m := &f.others[len(f.others)-1]
-		m.addresses, addresses = append(m.addresses, a), addresses+1
+		m.Addresses, addresses = append(m.Addresses, a), addresses+1
 	}
 	return f, nil
 }

@@ -31,14 +31,14 @@ func TestTheFormerRingIsKnownByNamesAndAddresses(t *testing.T) {
 		says string
 	}{
 		"this version": {
-			want: lastRingOf(s, "n1"),
+			want: lastRingOf("r1", s.Members, "n1"),
 			says: "the disks of n2 (10.0.0.2:7400, 10.1.0.2:7400), n3 (10.0.0.3:7400) as far as it knows: start the one of them that ended last first (if",
 		},
 		"addresses before names": {
 			file: func(path string) error {
 				return os.WriteFile(path, []byte("r1\n10.0.0.2:7400\n10.0.0.3:7400\nmember n2\n"), 0o600)
 			},
-			want: lastRing{"r1", []lastRingMember{{"", []string{"10.0.0.2:7400", "10.0.0.3:7400"}}, {"n2", nil}}},
+			want: lastRing{"r1", []ring.Member{{Addresses: []string{"10.0.0.2:7400", "10.0.0.3:7400"}}, {Name: "n2"}}},
 			says: "the disk of n2 as far as it knows: start it (if",
 		},
 	} {
@@ -48,7 +48,7 @@ func TestTheFormerRingIsKnownByNamesAndAddresses(t *testing.T) {
 				t.Fatal(err)
 			}
 			n := newNode(o)
-			err := n.writeLastRing(lastRingOf(s, "n1"))
+			err := n.writeLastRing(lastRingOf("r1", s.Members, "n1"))
 			if c.file != nil {
 				err = c.file(n.lastRingPath())
 			}
@@ -70,7 +70,7 @@ func TestTheFormerRingIsKnownByNamesAndAddresses(t *testing.T) {
 // Members that answer run: it does not help to start them.
 func TestAJoinerSaysWhatThoseItAskedAnswered(t *testing.T) {
 	n := newNode(testOptions(t, "n3"))
-	j := &joiner{n: n, lastRing: lastRing{"r1", []lastRingMember{{"n1", []string{"10.0.0.1:7400"}}, {"n2", []string{"10.0.0.2:7400"}}}}}
+	j := &joiner{n: n, lastRing: lastRing{"r1", []ring.Member{{Name: "n1", Addresses: []string{"10.0.0.1:7400"}}, {Name: "n2", Addresses: []string{"10.0.0.2:7400"}}}}}
 	says := func() string { return n.hub.Load().WaitsFor }
 	other := reason.ToStatus(fmt.Errorf(`%w: this is cluster "arc", the joiner "n3" wants "acr"; check --cluster and --join`, membership.ErrOtherRing))
 	down := status.Error(codes.Unavailable, "connection refused")

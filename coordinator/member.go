@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -16,6 +17,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/supervise"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/ring"
 )
@@ -23,15 +25,17 @@ import (
 // living is this node's life under one id: from the entry to the removal
 // or the process's end.
 type living struct {
-	n      *node
-	l      *loop.Loop
-	id     uint64
-	ringID string
-	wg     sync.WaitGroup
-	ctx    context.Context // ends with the membership
+	n   *node
+	l   *loop.Loop
+	e   entry
+	wg  sync.WaitGroup
+	ctx context.Context // ends with the membership
 	// holds: the ring's state with this node in it has come in. The loop's own.
 	holds bool
 	slot  chan struct{} // one token for each probe under way
+	// inquiring is true during a round of the inquiry.
+	inquiring atomic.Bool
+	inquiry   *membership.Inquiry
 }
 
 // live runs the membership until this node was removed (the error wraps
@@ -60,17 +64,18 @@ func (n *node) live(ctx context.Context, e entry) error {
 	defer timer.Close() // when the loop has ended
 	n.rejoins = true
 	lifetime, cancel := context.WithCancel(context.Background())
-	m := &living{n: n, id: e.id, ringID: e.ringID, ctx: lifetime, slot: make(chan struct{}, limits.Probes)}
+	m := &living{n: n, e: e, ctx: lifetime, slot: make(chan struct{}, limits.Probes),
+		inquiry: membership.NewInquiry(e.ringID, e.id, n.o.Name, n.clock())}
 	l := loop.New(loop.Options{Log: n.log, Clock: n.clock, Alarm: timer, AlarmC: timer.C, Core: core, Store: n.disk, Hub: n.hub, Events: n.events, ID: e.id, RingID: e.ringID, Rejoins: n.rejoins, Effects: loop.Effects{
 		Send:         n.transport.Send,
 		Probe:        m.probe,
-		Relink:       m.relink,
+		Relink:       func(r election.Relink) { n.monitor.SetLink(supervise.LinkToWire(r, e.ringID, n.o.Cluster), r.Urgent) },
 		Target:       n.monitor.Target,
 		RingChanged:  m.ringChanged,
 		PeersChanged: n.peersChanged,
 		Published:    n.discoveryDue,
 		Suspected:    n.peerSuspected,
-		Inquire:      newInquirer(m, e).start,
+		Inquire:      m.inquire,
 	}})
 	m.l = l
 	// In this order: the first message may come in as soon as peers know who
@@ -123,7 +128,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 // this member, the log of an earlier membership is of no use any more.
 func (m *living) ringChanged(s *ring.State) {
 	m.n.ringChanged(s)
-	if _, in := s.Member(m.id); in && !m.holds {
+	if _, in := s.Member(m.e.id); in && !m.holds {
 		m.holds = true
 		m.wg.Go(m.n.dropFormerLogs)
 	}
@@ -146,11 +151,6 @@ func (n *node) trace() func(string, string, ...any) {
 			log.Debug("decided", "rule", rule, "reason", fmt.Sprintf(format, args...))
 		}
 	}
-}
-
-// relink tells the monitor whom to probe.
-func (m *living) relink(r election.Relink) {
-	m.n.monitor.SetLink(supervise.LinkToWire(r, m.ringID, m.n.o.Cluster), r.Urgent)
 }
 
 // probe tries a member on a goroutine of its own. One above the limit counts

@@ -142,7 +142,7 @@ func (n *node) outside(p publish.Phase, ringID string) {
 func (n *node) become(e entry) {
 	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, RingID: e.ringID, ID: e.id})
 	n.transport.SelfChanged()
-	n.transport.SetPeers(e.peers)
+	n.transport.SetPeers(peersOfMembers(e.members))
 }
 
 // ringChanged tells those who work by the ring's state.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/go-hclog"
@@ -118,12 +117,6 @@ func discoveryError(err error) error {
 		return reason.Usagef("%w", err)
 	}
 	return err
-}
-
-// exposed reports whether other machines reach this node without any proof of
-// who they are.
-func (o *Options) exposed() bool {
-	return slices.ContainsFunc(o.Bind, func(a netip.Addr) bool { return !a.IsLoopback() })
 }
 
 func joinAddrs(bind []netip.Addr) string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/coordinator/internal/loop"
+	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/hostaddr"
@@ -19,21 +20,17 @@ import (
 // place is where this node is reached, as it tells others: HOST:PORT. It is
 // empty while the machine has no address.
 type place struct {
-	mu        sync.Mutex
-	addresses []string
+	mu    sync.Mutex
+	rules membership.Place
 	// changed is closed and replaced when the addresses change.
 	changed chan struct{}
-	// missing is since when some of them are gone, zero if none is.
-	missing time.Time
-	// redialled is when a change last set off redials.
-	redialled time.Time
 }
 
 // reachedAt is where others are told to dial this node. The caller may keep it.
 func (n *node) reachedAt() []string {
 	n.place.mu.Lock()
 	defer n.place.mu.Unlock()
-	return n.place.addresses
+	return n.place.rules.Told
 }
 
 // listensAt is where this node listens, and what it tells others.
@@ -53,7 +50,7 @@ func (n *node) openPlace() error {
 	if err != nil {
 		return err
 	}
-	n.place.addresses = addresses
+	n.place.rules.Told = addresses
 	if len(addresses) == 0 {
 		n.log.Warn("this machine has no address yet; it is waited for, and then told to the others", "bind", joinAddrs(n.o.Bind))
 	}
@@ -110,7 +107,7 @@ func (n *node) followAddresses(ctx context.Context) {
 		case <-notices:
 		case <-later.C:
 		}
-		if again := n.lookAtAddresses(time.Now()); again > 0 {
+		if again := n.lookAtAddresses(n.clock()); again > 0 {
 			later.Reset(again)
 		}
 	}
@@ -118,7 +115,7 @@ func (n *node) followAddresses(ctx context.Context) {
 
 // lookAtAddresses reads the interfaces and tells what has changed. It returns
 // when to look again, 0 if at the next notice.
-func (n *node) lookAtAddresses(now time.Time) (again time.Duration) {
+func (n *node) lookAtAddresses(now election.Instant) time.Duration {
 	present, err := advertised(n.o.Bind, n.listeners.port)
 	if err != nil {
 		n.log.Warn("the machine's addresses cannot be read", "error", err)
@@ -126,38 +123,15 @@ func (n *node) lookAtAddresses(now time.Time) (again time.Duration) {
 	}
 	p := &n.place
 	p.mu.Lock()
-	told := p.addresses
-	if slices.ContainsFunc(told, func(a string) bool { return !slices.Contains(present, a) }) {
-		if p.missing.IsZero() {
-			p.missing = now
-		}
-		again = max(durations.AddressGone-now.Sub(p.missing), time.Millisecond)
-	} else {
-		p.missing = time.Time{}
-	}
-	missing := time.Duration(0)
-	if !p.missing.IsZero() {
-		missing = now.Sub(p.missing)
-	}
-	next := membership.Tell(told, present, missing)
-	changed := !slices.Equal(next, told)
+	was := p.rules.Told
+	changed, redial, again := p.rules.Look(now, present)
 	if changed {
-		p.addresses, p.missing = next, time.Time{}
 		close(p.changed)
 		p.changed = make(chan struct{})
 	}
-	redial := changed || now.Sub(p.redialled) >= durations.RedialPause
-	if redial {
-		p.redialled = now
-	} else if again == 0 {
-		again = durations.RedialPause
-	}
 	p.mu.Unlock()
-	if len(present) == 0 {
-		again = 0 // nothing to tell until there is one
-	}
 	if changed {
-		n.moved(told, next)
+		n.moved(was, present)
 	}
 	if redial {
 		n.transport.NetworkChanged()
@@ -178,7 +152,7 @@ func (n *node) moved(from, to []string) {
 func (n *node) awaitAddress(ctx context.Context) error {
 	for {
 		n.place.mu.Lock()
-		some, changed := len(n.place.addresses) > 0, n.place.changed
+		some, changed := len(n.place.rules.Told) > 0, n.place.changed
 		n.place.mu.Unlock()
 		if some {
 			return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"slices"
@@ -182,7 +183,7 @@ func (n *node) hello() {
 	if o.Realtime {
 		n.log.Info("realtime is on: SCHED_RR, memory locked, one processor at a time")
 	}
-	if o.exposed() {
+	if slices.ContainsFunc(o.Bind, func(a netip.Addr) bool { return !a.IsLoopback() }) {
 		n.log.Warn("no secret: everybody who reaches this port can read and change the ring", "bind", joinAddrs(o.Bind), "port", o.Port)
 	}
 }
@@ -234,9 +235,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	wg.Wait()
 	if errors.Is(err, errLeft) {
 		v := n.hub.Load()
-		was := lastRingOf(v.Ring, n.o.Name)
-		was.ringID = v.RingID
-		if derr := n.dropLog(was); derr != nil {
+		if derr := n.dropLog(lastRingOf(v.RingID, v.Ring.Members, n.o.Name)); derr != nil {
 			n.log.Warn("the log of the membership that was left is still there; the next start finds out that it is void", "error", derr)
 		}
 	}
@@ -271,12 +270,12 @@ var errNeverJoined = errors.New("stopped before it joined a ring")
 // memberships enters rings and lives in them until the node has to stop; the
 // result says why, and is never nil.
 func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
-	e, resumed, err := n.resume(recovered)
+	e, err := n.resume(recovered)
 	if err != nil {
 		return err
 	}
-	for {
-		if !resumed {
+	for ; ; e = nil {
+		if e == nil {
 			seeking, cancel := context.WithCancel(ctx)
 			stop := context.AfterFunc(n.stopping, cancel)
 			e, err = n.enter(seeking)
@@ -292,8 +291,7 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 				return err
 			}
 		}
-		resumed = false
-		err = n.live(ctx, e)
+		err = n.live(ctx, *e)
 		if !errors.Is(err, election.ErrRemoved) {
 			return err
 		}
@@ -313,14 +311,9 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 		}
 		n.log.Warn("this node was taken out of the ring; it joins again under a new id", "ring", e.ringID, "id", e.id, "reason", err)
 		n.monitor.Idle()
-		was := lastRingOf(n.hub.Load().Ring, n.o.Name)
-		was.ringID = e.ringID
+		was := lastRingOf(e.ringID, n.hub.Load().Ring.Members, n.o.Name)
 		if len(was.others) == 0 { // it never got the ring's state
-			for _, p := range e.peers {
-				if p.Name != n.o.Name {
-					was.others = append(was.others, lastRingMember{p.Name, p.Addresses})
-				}
-			}
+			was = lastRingOf(e.ringID, membersFromWire(e.members), n.o.Name)
 		}
 		n.outside(publish.Joining, e.ringID)
 		if err := n.dropLog(was); err != nil {

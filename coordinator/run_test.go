@@ -281,12 +281,12 @@ func TestAJoinerThatIsEvictedAtOnceFindsOut(t *testing.T) {
 	if _, err := nodes[0].client.Evict(ctx, &arcv1.EvictRequest{Name: "n3"}); err != nil {
 		t.Fatal(err)
 	}
-	if n.o.Join = nil; len(e.peers) == 0 {
+	if n.o.Join = nil; len(e.members) == 0 {
 		t.Fatal("whoever is admitted is told of nobody")
 	}
 	began := time.Now()
 	life := make(chan error, 1)
-	go func() { life <- n.live(ctx, e) }()
+	go func() { life <- n.live(ctx, *e) }()
 	select {
 	case err := <-life:
 		if !errors.Is(err, election.ErrRemoved) {

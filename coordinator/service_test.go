@@ -81,8 +81,9 @@ func TestServices(t *testing.T) {
 	t.Run("a probe is answered with who answers", func(t *testing.T) {
 		v := n1.n.hub.Load()
 		m, _ := v.Ring.Member(2)
-		paths := n1.n.look(ctx, n1.n.wanted(m), []string{n1.address(), n2.address()}, 5*time.Second)
-		found := n1.n.wanted(m).Look(paths)
+		wanted := ring.Wanted{Cluster: n1.o.Cluster, RingID: n1.n.hub.Load().RingID, Name: m.Name, ID: m.ID, Incarnation: m.Incarnation}
+		paths := n1.n.look(ctx, wanted, []string{n1.address(), n2.address()}, 5*time.Second)
+		found := wanted.Look(paths)
 		if found.Match != ring.Itself || !slices.ContainsFunc(paths, func(p ring.Path) bool { return p.Outcome == ring.PathOwn }) {
 			t.Errorf("found %+v on %+v, want n2 itself, and the own address not dialled", found, paths)
 		}

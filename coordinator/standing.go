@@ -16,51 +16,34 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// inquirer finds out for the core what others say of this member, and mends the
-// peers' addresses by the way.
-type inquirer struct {
-	m *living
-	e entry
-	// busy holds a token while a round is under way.
-	busy chan struct{}
-	// rules belong to the round.
-	rules *membership.Inquiry
-}
-
-func newInquirer(m *living, e entry) *inquirer {
-	return &inquirer{m: m, e: e, busy: make(chan struct{}, 1), rules: membership.NewInquiry(e.ringID, e.id, m.n.o.Name, m.n.clock())}
-}
-
-// start begins a round unless one is under way; the loop calls it.
-func (q *inquirer) start() {
-	select {
-	case q.busy <- struct{}{}:
-	default:
-		return
+// inquire finds out for the core what others say of this member, and mends the
+// peers' addresses by the way, unless it is at it already. The loop calls it.
+func (m *living) inquire() {
+	if m.inquiring.CompareAndSwap(false, true) {
+		m.wg.Go(func() {
+			defer m.inquiring.Store(false)
+			m.inquiryRound()
+		})
 	}
-	q.m.wg.Go(func() {
-		defer func() { <-q.busy }()
-		q.round()
-	})
 }
 
-func (q *inquirer) round() {
-	n, l := q.m.n, q.m.l
+func (m *living) inquiryRound() {
+	n, l := m.n, m.l
 	v, heard := n.hub.Load(), l.Heard()
-	answers, said := q.ask(q.rules.Places(n.known(v.Ring, q.e.peers)))
-	found := q.rules.Judge(v.Ring, heard, answers)
+	answers, said := m.ask(m.inquiry.Places(n.known(v.Ring, m.e)))
+	found := m.inquiry.Judge(v.Ring, heard, answers)
 	if a := found.Newer; a != nil {
 		n.transport.SetPeers(peersOfMembers(said[a.At[0]].GetMembers()))
 	}
-	for _, m := range found.Moved {
-		was, _ := v.Ring.Member(m.ID)
-		n.log.Info("a member answers at another address", "peer", m.Name, "from", was.Addresses, "to", m.Addresses)
+	for _, o := range found.Moved {
+		was, _ := v.Ring.Member(o.ID)
+		n.log.Info("a member answers at another address", "peer", o.Name, "from", was.Addresses, "to", o.Addresses)
 	}
 	if len(found.Moved) > 0 && !l.Heard() {
 		n.transport.SetPeers(peersAt(v.Ring.Members, found.Moved))
 	}
-	if q.rules.Unheard(n.clock(), found.Answered || l.Heard()) {
-		n.log.Warn("no member of the ring is heard", "ring", q.e.ringID, "addresses", n.reachedAt(),
+	if m.inquiry.Unheard(n.clock(), found.Answered || l.Heard()) {
+		n.log.Warn("no member of the ring is heard", "ring", m.e.ringID, "addresses", n.reachedAt(),
 			"hint", "are the others running, and do they reach these addresses? --join HOST:PORT names one that moved")
 	}
 }
@@ -68,17 +51,17 @@ func (q *inquirer) round() {
 // ask asks at each address of the places, since some may lead to somebody else,
 // and hands every answer to the core as soon as it is there. It returns the
 // answers, and what they were on the wire by address.
-func (q *inquirer) ask(places [][]string) (answers []membership.Answer, said map[string]*peerv1.StandingResponse) {
-	n, l := q.m.n, q.m.l
+func (m *living) ask(places [][]string) (answers []membership.Answer, said map[string]*peerv1.StandingResponse) {
+	n, l := m.n, m.l
 	said = map[string]*peerv1.StandingResponse{}
 	var mu sync.Mutex
 	atOnce(slices.Concat(places...), func(address string) {
-		r, err := n.standingAt(q.m.ctx, []string{address}, &peerv1.StandingRequest{Cluster: n.o.Cluster, RingId: q.e.ringID, Id: q.e.id})
+		r, err := n.standingAt(m.ctx, []string{address}, &peerv1.StandingRequest{Cluster: n.o.Cluster, RingId: m.e.ringID, Id: m.e.id})
 		if err != nil {
 			n.log.Debug("a member does not say whether this node is one", "from", address, "error", err)
 			return
 		}
-		if r.GetCluster() == n.o.Cluster && r.GetRingId() == q.e.ringID {
+		if r.GetCluster() == n.o.Cluster && r.GetRingId() == m.e.ringID {
 			l.Answered(standingFromWire(r))
 		}
 		mu.Lock()
@@ -90,19 +73,16 @@ func (q *inquirer) ask(places [][]string) (answers []membership.Answer, said map
 	return answers, said
 }
 
-// known is what this node knows of places of its ring's members; peers are those
-// whom it was to expect when it joined.
-func (n *node) known(s *ring.State, peers []transport.Peer) membership.Known {
-	k := membership.Known{Named: n.o.Join, Ring: s}
+// known is what this node knows of places of its ring's members, in a membership
+// that began with e.
+func (n *node) known(s *ring.State, e entry) membership.Known {
+	k := membership.Known{Named: n.o.Join, Ring: s, Expected: membersFromWire(e.members)}
 	if n.discovery != nil {
 		for _, h := range n.discovery.Heard() {
 			if h.RingID != "" {
 				k.Heard = append(k.Heard, h.Node.Addresses)
 			}
 		}
-	}
-	for _, p := range peers {
-		k.Expected = append(k.Expected, ring.Member{ID: p.ID, Name: p.Name, Addresses: p.Addresses})
 	}
 	return k
 }
