@@ -62,7 +62,6 @@ func (n *node) live(ctx context.Context, e entry) error {
 		return err
 	}
 	defer timer.Close() // when the loop has ended
-	n.rejoins = true
 	lifetime, cancel := context.WithCancel(context.Background())
 	m := &living{n: n, e: e, ctx: lifetime, slot: make(chan struct{}, limits.Probes),
 		inquiry: membership.NewInquiry(e.ringID, e.id, n.o.Name, n.clock())}
@@ -77,7 +76,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 		Suspected:    n.peerSuspected,
 		Inquire:      m.inquire,
 	}})
-	m.l = l
+	n.rejoins, m.l = true, l
 	// In this order: the first message may come in as soon as peers know who
 	// this is, and then finds the inbox.
 	l.Begin()

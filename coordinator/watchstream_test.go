@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"net"
 	"strconv"
 	"testing"
 	"time"
@@ -61,6 +62,44 @@ func TestWatchAcrossARejoin(t *testing.T) {
 	}
 	if snapshots != 1 {
 		t.Errorf("%d more snapshots, want 1", snapshots)
+	}
+}
+
+// A watcher that was there before the first membership hears of its ring event by
+// event: no snapshot stands for what it did not miss.
+func TestWatchFromBeforeTheFirstMembership(t *testing.T) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0") // for a port that nobody has
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := lis.Addr().(*net.TCPAddr)
+	_ = lis.Close()
+	o := testOptions(t, "n2")
+	o.Join = []string{address.String()}
+	n2 := start(t, o)
+	stream, err := n2.client.Watch(n2.ctx(), &arcv1.WatchRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil { // the snapshot of no ring
+		t.Fatal(err)
+	}
+	o = testOptions(t, "n1")
+	o.Bootstrap, o.Port = true, address.Port
+	start(t, o)
+	for {
+		r, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch e := r.GetEvent(); e.GetDetail().(type) {
+		case *arcv1.Event_Snapshot:
+			t.Fatalf("a snapshot comes again: %v", e)
+		case *arcv1.Event_Joined:
+			if e.GetNode() == "n2" {
+				return
+			}
+		}
 	}
 }
 
