@@ -309,9 +309,5 @@ func (w inWords) Unwrap() error { return w.error }
 // never reports whether a join was refused for a reason that a repetition does
 // not change.
 func never(err error) bool {
-	switch status.Code(err) {
-	case codes.AlreadyExists, codes.InvalidArgument, codes.FailedPrecondition, codes.Unimplemented:
-		return true
-	}
-	return false
+	return slices.Contains([]codes.Code{codes.AlreadyExists, codes.InvalidArgument, codes.FailedPrecondition, codes.Unimplemented}, status.Code(err))
 }

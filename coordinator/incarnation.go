@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,10 +28,8 @@ func (n *node) drawIncarnation() error {
 	inc := election.NewIncarnation(time.Now().UnixMilli(), randomID())
 	path := filepath.Join(n.o.DataDir, incarnationName)
 	former, err := formerIncarnations(path)
-	for _, last := range former {
-		if last >= inc {
-			inc = last + 1
-		}
+	if len(former) > 0 {
+		inc = max(inc, slices.Max(former)+1)
 	}
 	n.incarnation, n.former = inc, former
 	lines := strconv.FormatUint(inc, 10) + "\n"

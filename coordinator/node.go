@@ -181,9 +181,12 @@ func (n *node) gone(id uint64) bool {
 }
 
 // discoveryDue asks for tellDiscovery off the event loop: it sends datagrams.
-func (n *node) discoveryDue() {
+func (n *node) discoveryDue() { notify(n.discoveryTold) }
+
+// notify leaves a token, unless one is there that nobody has taken yet.
+func notify(c chan<- struct{}) {
 	select {
-	case n.discoveryTold <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

@@ -44,19 +44,6 @@ func (n *node) listensAt() []string {
 	return at
 }
 
-// openPlace finds out where this node is reached at its start.
-func (n *node) openPlace() error {
-	addresses, err := advertised(n.o.Bind, n.listeners.port)
-	if err != nil {
-		return err
-	}
-	n.place.rules.Told = addresses
-	if len(addresses) == 0 {
-		n.log.Warn("this machine has no address yet; it is waited for, and then told to the others", "bind", joinAddrs(n.o.Bind))
-	}
-	return nil
-}
-
 // advertised is what others are told to dial: the bound addresses, and for an
 // unspecified one every address of the machine that others may reach.
 func advertised(bind []netip.Addr, port int) ([]string, error) {
@@ -90,14 +77,7 @@ func (n *node) followAddresses(ctx context.Context) {
 	notices := make(chan struct{}, 1)
 	var watching sync.WaitGroup
 	defer watching.Wait()
-	watching.Go(func() {
-		n.local.Watch(ctx, n.log, func() {
-			select {
-			case notices <- struct{}{}:
-			default:
-			}
-		})
-	})
+	watching.Go(func() { n.local.Watch(ctx, n.log, func() { notify(notices) }) })
 	later := time.NewTimer(0) // something may have changed since the start
 	defer later.Stop()
 	for {

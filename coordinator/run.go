@@ -108,8 +108,11 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		return recovered, err
 	}
 	n.undo = append(n.undo, n.listeners.close)
-	if err := n.openPlace(); err != nil {
+	if n.place.rules.Told, err = advertised(o.Bind, n.listeners.port); err != nil {
 		return recovered, err
+	}
+	if len(n.reachedAt()) == 0 {
+		n.log.Warn("this machine has no address yet; it is waited for, and then told to the others", "bind", joinAddrs(o.Bind))
 	}
 	if n.words, err = n.readWords(); err != nil {
 		return recovered, err
@@ -351,10 +354,7 @@ func (n *node) reloadOnHangup(ctx context.Context) {
 			continue
 		}
 		n.log.Info("log level reloaded")
-		select {
-		case n.levelChanged <- struct{}{}:
-		default:
-		}
+		notify(n.levelChanged)
 	}
 }
 

@@ -30,7 +30,15 @@ func (m *living) inquire() {
 func (m *living) inquiryRound() {
 	n, l := m.n, m.l
 	v, heard := n.hub.Load(), l.Heard()
-	answers, said := m.ask(m.inquiry.Places(n.known(v.Ring, m.e)))
+	k := membership.Known{Named: n.o.Join, Ring: v.Ring, Expected: membersFromWire(m.e.members)}
+	if n.discovery != nil {
+		for _, h := range n.discovery.Heard() {
+			if h.RingID != "" {
+				k.Heard = append(k.Heard, h.Node.Addresses)
+			}
+		}
+	}
+	answers, said := m.ask(m.inquiry.Places(k))
 	found := m.inquiry.Judge(v.Ring, heard, answers)
 	if a := found.Newer; a != nil {
 		n.transport.SetPeers(peersOfMembers(said[a.At[0]].GetMembers()))
@@ -71,20 +79,6 @@ func (m *living) ask(places [][]string) (answers []membership.Answer, said map[s
 			Member: r.GetMember(), Members: membersFromWire(r.GetMembers())})
 	})
 	return answers, said
-}
-
-// known is what this node knows of places of its ring's members, in a membership
-// that began with e.
-func (n *node) known(s *ring.State, e entry) membership.Known {
-	k := membership.Known{Named: n.o.Join, Ring: s, Expected: membersFromWire(e.members)}
-	if n.discovery != nil {
-		for _, h := range n.discovery.Heard() {
-			if h.RingID != "" {
-				k.Heard = append(k.Heard, h.Node.Addresses)
-			}
-		}
-	}
-	return k
 }
 
 // membersFromWire are members as somebody tells them: what is needed to find them.

@@ -1,6 +1,8 @@
 package loop
 
 import (
+	"fmt"
+
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
@@ -210,11 +212,14 @@ func (l *Loop) carryOut(e election.Effect) {
 	case election.Inquire:
 		l.o.Effects.Inquire()
 	case election.Removed:
-		l.removed = &e
+		l.over = fmt.Errorf("%w at epoch %d: %s", election.ErrRemoved, e.Epoch, e.Why)
+		if e.Unborn {
+			l.over = fmt.Errorf("%w: %w: %s", election.ErrRemoved, ErrUnborn, e.Why)
+		}
 	case election.Refused:
 		l.refused(e)
 	case election.Superseded:
-		l.superseded = &e
+		l.over = &SupersededError{e}
 	}
 }
 

@@ -135,8 +135,8 @@ type Loop struct {
 
 	// complained is when a sender of nonsense was last complained of.
 	complained map[uint64]election.Instant
-	removed    *election.Removed
-	superseded *election.Superseded
+	// over is why the membership is, nil while it is not.
+	over error
 	// ended is closed when run has returned endErr.
 	ended  chan struct{}
 	endErr error
@@ -190,7 +190,7 @@ func (l *Loop) Run() (err error) {
 	}()
 	l.start()
 	l.arm()
-	for l.removed == nil && l.superseded == nil {
+	for l.over == nil {
 		select {
 		case <-l.quit:
 			return nil
@@ -205,13 +205,7 @@ func (l *Loop) Run() (err error) {
 		}
 		l.turn()
 	}
-	if s := l.superseded; s != nil {
-		return &SupersededError{*s}
-	}
-	if l.removed.Unborn {
-		return fmt.Errorf("%w: %w: %s", election.ErrRemoved, ErrUnborn, l.removed.Why)
-	}
-	return fmt.Errorf("%w at epoch %d: %s", election.ErrRemoved, l.removed.Epoch, l.removed.Why)
+	return l.over
 }
 
 // Begin publishes the first view, before run. Subscribers get the sum of what the

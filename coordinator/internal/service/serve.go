@@ -174,20 +174,12 @@ func (s *Servers) Cut() {
 
 // Stop lets calls under way end for a moment, closes all connections and waits.
 func (s *Servers) Stop() {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		var both sync.WaitGroup
-		both.Go(s.tcp.GracefulStop)
-		both.Go(s.unix.GracefulStop)
-		both.Wait()
-	}()
-	select {
-	case <-done:
-	case <-time.After(durations.CallsEnd):
-		s.Cut()
-		<-done
-	}
+	late := time.AfterFunc(durations.CallsEnd, s.Cut)
+	defer late.Stop()
+	var both sync.WaitGroup
+	both.Go(s.tcp.GracefulStop)
+	both.Go(s.unix.GracefulStop)
+	both.Wait()
 	s.wg.Wait()
 	s.door.close()
 }
