@@ -3,8 +3,9 @@
 //
 // It decides what a process does first with what its disk holds (Begin), under
 // which number it enters (Entry), and which joiners may come in (Applicant). It
-// decides where a member asks whether it still is one (Inquiry), how it leaves
-// (Departure), and what follows when a membership has ended (After).
+// decides where a member asks whether it still is one (Inquiry), which addresses
+// it tells others (Place), how it leaves (Departure), and what follows when a
+// membership has ended (After).
 //
 // It is pure: moments come in as arguments, and questions go out as values. It
 // does not decide who leads or who is dead, which is the business of package
