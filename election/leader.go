@@ -197,16 +197,12 @@ func (ld *leader) evictRule() {
 		if m.ID == ld.cfg.ID || ld.proposals.underWay(proposalKey{kind: "return", id: m.ID}) {
 			continue // what it tells of itself is decided first
 		}
-		if e, ok := ld.verdicts.against(m); ok {
-			if ld.identity.spokenFor(m) {
-				// The same evidence lets another process take its place.
-				if s := ld.roster.peers.Value(m.ID).suspect; !ld.identity.proposeReturn(m) && s != nil {
-					ld.verdicts.probe(m, s) // that one is silent too by now
-				}
-				continue
-			}
+		s := ld.roster.peers.Value(m.ID).suspect
+		if e, ok := ld.verdicts.against(m); ok && !ld.identity.spokenFor(m) {
 			ld.proposals.proposeOnce(proposalKey{kind: "evict", id: m.ID}, ring.Command{Evict: new(e)})
-		} else if s := ld.roster.peers.Value(m.ID).suspect; s != nil {
+		} else if (!ok || !ld.identity.proposeReturn(m)) && s != nil {
+			// The same evidence lets another process take its place, unless that one is
+			// silent too by now.
 			ld.verdicts.probe(m, s)
 		}
 	}
@@ -229,10 +225,7 @@ func (ld *leader) postponedUntil() Instant { return ld.lead.since.Add(ld.ring.Se
 
 func (ld *leader) sendPostponed() {
 	l := ld.lead
-	if len(l.postponed) == 0 {
-		return
-	}
-	if !ld.declared() && ld.before(ld.postponedUntil()) {
+	if len(l.postponed) == 0 || !ld.declared() && ld.before(ld.postponedUntil()) {
 		return
 	}
 	for _, m := range l.postponed {
@@ -257,10 +250,7 @@ func (ld *leader) memberReturned(from uint64, r Return) {
 		}
 		return
 	}
-	if r.Incarnation != ld.identity.holder(m) {
-		return // a word about another process
-	}
-	if ld.identity.mayRecord() {
+	if r.Incarnation == ld.identity.holder(m) && ld.identity.mayRecord() { // else it is a word about another process
 		ld.proposals.proposeOnce(proposalKey{kind: "return", id: from}, ring.Command{Return: &r.Return})
 	}
 }
@@ -268,10 +258,7 @@ func (ld *leader) memberReturned(from uint64, r Return) {
 // interruptionRule tells of interruptions, once the claim is back.
 func (ld *leader) interruptionRule() {
 	b := &ld.recorder.breaks
-	if b.pending.Times == 0 || ld.lead.handover != nil {
-		return
-	}
-	if !ld.dueEvery(&b.tellAt, ld.ring.Settings.RenewEvery()) {
+	if b.pending.Times == 0 || ld.lead.handover != nil || !ld.dueEvery(&b.tellAt, ld.ring.Settings.RenewEvery()) {
 		return
 	}
 	if _, _, claims := ld.claim(ld.now); claims && ld.proposals.propose(proposal{}, ring.Command{Interrupted: &ring.Interrupted{Term: ld.term, Interruption: b.pending}}) {

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"math"
 	"slices"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -82,7 +83,7 @@ func (r *replica) entry(index uint64) *raftpb.Entry {
 	if index > r.lastStored() {
 		return nil
 	}
-	es, err := r.store.Entries(index, index+1, Never64)
+	es, err := r.store.Entries(index, index+1, math.MaxUint64)
 	if err != nil || len(es) == 0 {
 		return nil
 	}

@@ -124,8 +124,7 @@ func (m *membership) newer(epoch uint64) bool {
 
 // knows reports whether a message comes from a member that is known here.
 func (m *membership) knows(id uint64) bool {
-	_, ok := m.ring.Member(id)
-	return ok || m.inConf(id)
+	return m.isMember(id) || m.inConf(id)
 }
 
 func (m *membership) beginInquiry() { m.inquiry.since = m.now }

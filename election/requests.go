@@ -7,9 +7,6 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// Never64 is raft's "no limit" for sizes.
-const Never64 = ^uint64(0)
-
 // waiting is a request that is applied but not yet done: a member that leaves
 // may stop only when raft no longer counts on it.
 type waiting struct {
