@@ -142,8 +142,6 @@ type Found struct {
 // Heard is a node that was heard lately.
 type Heard struct {
 	Node *discoveryv1.Node
-	// Source is where its last datagram came from.
-	Source netip.Addr
 	// RingID is empty for a node without a ring.
 	RingID string
 }

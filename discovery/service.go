@@ -244,7 +244,7 @@ func (s *Service) Heard() (all []Heard) {
 	now, heardOf := time.Now(), s.core.heard.byName
 	for _, name := range keys(heardOf, func(h *heard) bool { return h.fresh(now) }) {
 		h := heardOf[name]
-		all = append(all, Heard{h.node, h.source, h.ringID})
+		all = append(all, Heard{h.node, h.ringID})
 	}
 	return all
 }

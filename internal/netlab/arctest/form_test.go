@@ -2,8 +2,12 @@ package arctest
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -154,4 +158,74 @@ func TestAllAtOnceFromDisk(t *testing.T) {
 	if after.Term <= before.Term {
 		t.Errorf("the token was %d and is %d", before.Term, after.Term)
 	}
+}
+
+// Hosts hear one another by IPv4 broadcast alone, and by IPv6 multicast alone.
+func TestHostsFindOneAnotherByEitherFamily(t *testing.T) {
+	t.Parallel()
+	for family, bind := range map[string]func(n *node) netip.Addr{
+		"IPv4": func(n *node) netip.Addr { return n.host.Addr(0) },
+		"IPv6": func(n *node) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("fd77::%d", n.host.Number())) },
+	} {
+		t.Run(family, func(t *testing.T) {
+			c := newCluster(t, netlab.Options{Hosts: 2}, append(calm, "--expect", "2")...)
+			for _, n := range c.nodes {
+				if bind(n).Is6() {
+					n.sysctl("net/ipv6/conf/eth0/accept_dad", "0") // an address is of no use until that has ended
+					n.host.AddAddress(0, bind(n))
+				}
+				n.start("--bind", bind(n).String())
+			}
+			for _, m := range c.settle(patience).Members {
+				if want := netip.AddrPortFrom(bind(c.node(m.Name)), 7400).String(); !slices.Equal(m.Addresses, []string{want}) {
+					t.Errorf("%s is reached at %v, want %s alone", m.Name, m.Addresses, want)
+				}
+			}
+		})
+	}
+}
+
+// A node that is bound to loopback says hello there, and nothing leaves its host. One
+// that is bound to everything does use the network.
+func TestHellosOfLoopbackStayOnTheHost(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, netlab.Options{Hosts: 1}, append(calm, "--bootstrap")...)
+	n := c.nodes[0]
+	n.sysctl("net/ipv6/conf/all/disable_ipv6", "1") // the kernel would say hello itself
+	before := n.sent("eth0")
+	n.start("--bind", "127.0.0.1")
+	c.settle(patience)
+	if more := n.sent("eth0") - before; n.sent("lo") == 0 || more != 0 {
+		t.Errorf("%d packets left by the network card, and %d by loopback", more, n.sent("lo"))
+	}
+	n.kill()
+	n.start()
+	c.settle(patience)
+	if n.sent("eth0") == before {
+		t.Error("no packet of a node that is bound to everything left by the network card")
+	}
+}
+
+// sysctl sets one of the settings of the host's network.
+func (n *node) sysctl(name, value string) {
+	n.c.t.Helper()
+	if err := n.host.Do(func() error { return os.WriteFile("/proc/sys/"+name, []byte(value), 0) }); err != nil {
+		n.c.t.Fatal(err)
+	}
+}
+
+// sent returns how many packets have left by the interface.
+func (n *node) sent(card string) int {
+	n.c.t.Helper()
+	table, err := n.host.Run(patience, "cat", "/proc/net/dev")
+	if err != nil {
+		n.c.t.Fatal(err)
+	}
+	_, counters, _ := strings.Cut(table, card+":")
+	const packetsSent = 9 // after the eight of what was received, and the bytes
+	count, err := strconv.Atoi(strings.Fields(counters)[packetsSent])
+	if err != nil {
+		n.c.t.Fatal(err)
+	}
+	return count
 }
