@@ -20,18 +20,13 @@ const reportsKept = 64
 // local keeps the stream to the own coordinator. run is its one goroutine,
 // with a second one that sends; report and beats belong to the monitor's loop.
 type local struct {
-	socket      string
-	incarnation uint64
-	log         hclog.Logger
-	out         chan *localv1.MonitorRequest
-	beats       chan uint64
+	o     *Options
+	out   chan *localv1.MonitorRequest
+	beats chan uint64
 }
 
 func newLocal(o *Options) *local {
-	return &local{
-		socket: o.LocalSocket, incarnation: o.Incarnation, log: o.Logger,
-		out: make(chan *localv1.MonitorRequest, reportsKept), beats: make(chan uint64, 8),
-	}
+	return &local{o: o, out: make(chan *localv1.MonitorRequest, reportsKept), beats: make(chan uint64, 8)}
 }
 
 // report queues a report and never waits.
@@ -51,9 +46,9 @@ func (l *local) report(r *localv1.MonitorRequest) {
 
 // run keeps the stream open until ctx ends.
 func (l *local) run(ctx context.Context) {
-	cc, err := new(connect.Dialer).Conn("unix://" + l.socket)
+	cc, err := new(connect.Dialer).Conn("unix://" + l.o.LocalSocket)
 	if err != nil {
-		l.log.Error("cannot report to the coordinator", "path", l.socket, "error", err)
+		l.o.Logger.Error("cannot report to the coordinator", "path", l.o.LocalSocket, "error", err)
 		return
 	}
 	defer cc.Close()
@@ -68,9 +63,9 @@ func (l *local) run(ctx context.Context) {
 		}
 		failures++
 		if failures == 1 {
-			l.log.Warn("the stream to the coordinator broke", "path", l.socket, "error", err)
+			l.o.Logger.Warn("the stream to the coordinator broke", "path", l.o.LocalSocket, "error", err)
 		} else {
-			l.log.Debug("the stream to the coordinator cannot be opened", "path", l.socket, "attempt", failures, "error", err)
+			l.o.Logger.Debug("the stream to the coordinator cannot be opened", "path", l.o.LocalSocket, "attempt", failures, "error", err)
 		}
 		if !connect.Wait(ctx, durations.Healing.Pause(failures)) {
 			return
@@ -108,7 +103,7 @@ func (l *local) stream(ctx context.Context, cc *grpc.ClientConn) (registered boo
 // send ends with the stream. The receiving side learns the cause.
 func (l *local) send(ctx context.Context, s grpc.BidiStreamingClient[localv1.MonitorRequest, localv1.MonitorResponse]) {
 	err := s.Send(&localv1.MonitorRequest{Body: &localv1.MonitorRequest_Registration{
-		Registration: &localv1.Registration{Pid: int64(os.Getpid()), Incarnation: l.incarnation},
+		Registration: &localv1.Registration{Pid: int64(os.Getpid()), Incarnation: l.o.Incarnation},
 	}})
 	for err == nil {
 		select {
@@ -124,10 +119,10 @@ func (l *local) send(ctx context.Context, s grpc.BidiStreamingClient[localv1.Mon
 // nothing.
 func (l *local) setLevel(name string) {
 	level := hclog.LevelFromString(name)
-	if level == hclog.NoLevel || level == l.log.GetLevel() {
+	if level == hclog.NoLevel || level == l.o.Logger.GetLevel() {
 		return
 	}
-	from := l.log.GetLevel()
-	l.log.SetLevel(level)
-	l.log.Info("log level is the coordinator's", "from", from, "to", level)
+	from := l.o.Logger.GetLevel()
+	l.o.Logger.SetLevel(level)
+	l.o.Logger.Info("log level is the coordinator's", "from", from, "to", level)
 }
