@@ -32,9 +32,10 @@ its neighbour. arc status shows the time left.`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			flags := cmd.Flags()
+			err := usage(foreign.CheckName("--target", target))
 			switch {
-			case flags.Changed("target") && foreign.CheckName("--target", target) != nil:
-				return usage(foreign.CheckName("--target", target))
+			case flags.Changed("target") && err != nil:
+				return err
 			case flags.Changed("for") && target == "":
 				return usagef("--for needs --target: without it the monitor dials its own neighbour")
 			case flags.Changed("for") && lasts < time.Millisecond:
