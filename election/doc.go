@@ -22,8 +22,8 @@
 // observer. The struct of a part stands in the first file of its line.
 //
 //	base        what all have: the time, the committed ring, effects, wake-ups (base.go)
-//	replica     this member's copy of the log, and raft's RawNode (replica.go, log.go,
-//	            storage.go, plausible.go)
+//	replica     this member's copy of the log, and raft's RawNode (replica.go,
+//	            configuration.go, log.go, storage.go, plausible.go)
 //	proposals   a leader's commands that are not applied yet (proposals.go)
 //	lease       where a leader's lease ends: leaseEnd (lease.go, grant.go); it steps no raft
 //	promises    until when a voter is bound (promises.go); it steps no raft

@@ -45,7 +45,7 @@ type Node struct {
 // assemble makes the parts of a Node and connects them.
 func assemble(cfg Config, s *ring.State, now Instant) *Node {
 	b := &base{cfg: cfg, now: max(now, 1), wake: now, ring: s}
-	r := &replica{base: b, store: raft.NewMemoryStorage(), conf: &raftpb.ConfState{}}
+	r := &replica{base: b, store: raft.NewMemoryStorage(), configuration: configuration{&raftpb.ConfState{}}}
 	n := &Node{replica: r, lease: &lease{base: b}, promises: &promises{base: b}, roster: &roster{replica: r, leaderHeard: -Never / 2, leaderShown: -Never / 2}}
 	b.parent = n
 	proposals := &proposals{replica: r}

@@ -33,7 +33,7 @@ type replica struct {
 	writes   []*write
 	commands commands
 
-	conf         *raftpb.ConfState
+	configuration
 	applied      uint64
 	snapped      uint64
 	changingConf bool // while raft applies a configuration change
@@ -375,59 +375,9 @@ func (r *replica) declared() bool {
 	return r.ring.Term == r.term && r.ring.LeaderID == r.cfg.ID
 }
 
-// allVoters returns the ids of both halves of the configuration, ascending.
-func (r *replica) allVoters() []uint64 {
-	ids := slices.Concat(r.conf.GetVoters(), r.conf.GetVotersOutgoing())
-	slices.Sort(ids)
-	return slices.Compact(ids)
-}
-
-// otherVoters returns them without this member's.
+// otherVoters returns the other voters of both halves of the configuration, ascending.
 func (r *replica) otherVoters() []uint64 {
 	return slices.DeleteFunc(r.allVoters(), func(id uint64) bool { return id == r.cfg.ID })
-}
-
-// halves returns the voters of the configuration, and while it is joint those of the
-// configuration before.
-func (r *replica) halves() [][]uint64 {
-	return slices.DeleteFunc([][]uint64{r.conf.GetVoters(), r.conf.GetVotersOutgoing()}, func(half []uint64) bool { return len(half) == 0 })
-}
-
-// majority reports whether a majority of the configuration, of both halves while it is
-// joint, fulfils a condition.
-func (r *replica) majority(fulfils func(id uint64) bool) bool {
-	voters, out := r.conf.GetVoters(), r.conf.GetVotersOutgoing()
-	return count(voters, fulfils) > len(voters)/2 && (len(out) == 0 || count(out, fulfils) > len(out)/2)
-}
-
-// only returns those that fulfil a condition.
-func only(ids []uint64, fulfils func(id uint64) bool) (those []uint64) {
-	for _, id := range ids {
-		if fulfils(id) {
-			those = append(those, id)
-		}
-	}
-	return those
-}
-
-// count returns how many fulfil a condition.
-func count(ids []uint64, fulfils func(id uint64) bool) (k int) {
-	for _, id := range ids {
-		if fulfils(id) {
-			k++
-		}
-	}
-	return k
-}
-
-// inConf reports whether raft's configuration counts a member, as voter or
-// learner.
-func (r *replica) inConf(id uint64) bool {
-	return r.isVoter(id) || slices.Contains(r.conf.GetLearners(), id) || slices.Contains(r.conf.GetLearnersNext(), id)
-}
-
-func (r *replica) isVoter(id uint64) bool {
-	return slices.Contains(r.conf.GetVoters(), id) || slices.Contains(r.conf.GetVotersOutgoing(), id)
 }
 
 // leaderDeclaredInTerm reports whether raft's leader in this term is the
