@@ -107,17 +107,6 @@ func (i *identity) lastSign(m ring.Member) (Instant, bool) {
 	return p.heard, p.heard != 0
 }
 
-// heardGone returns when the holder of a member was last heard, or one that
-// claimed to be the member and has ended since. One that still claims it says
-// nothing for the holder.
-func (i *identity) heardGone(id uint64) Instant {
-	p := i.roster.peers.Value(id)
-	if c := p.claim; c != nil && i.ended(id, c.incarnation) {
-		return max(p.heard, c.heard)
-	}
-	return p.heard
-}
-
 // question asks a process of a member, where it listens and nowhere else,
 // whether it lives: another one speaks for the member, or it is the recorded one
 // and speaks although it was taken for dead.

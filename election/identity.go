@@ -265,14 +265,6 @@ func unknownTo(former []uint64, incarnation uint64) bool {
 	return len(former) > 0 && incarnation > slices.Min(former) && !slices.Contains(former, incarnation)
 }
 
-// checkFormer drops the list of former incarnations if the own log knows a process
-// that has to be in it: it lost some of them.
-func (i *identity) checkFormer() {
-	if me, ok := i.ring.Member(i.cfg.ID); ok && unknownTo(i.cfg.Former, me.Incarnation) {
-		i.cfg.Former = nil
-	}
-}
-
 // checkRecorded notes that the ring has recorded this process, or another one
 // after it. In the latter case this process is out.
 func (i *identity) checkRecorded() {

@@ -123,7 +123,9 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 	n.stepping = true
 	n.follow(n.refresh())
 	if n.ring.RingID != "" {
-		n.identity.checkFormer()
+		if me, ok := n.ring.Member(cfg.ID); ok && unknownTo(cfg.Former, me.Incarnation) {
+			n.cfg.Former = nil // it lost some: the own log knows a process that has to be in it
+		}
 		n.identity.checkRecorded() // a Node that has just begun is not out
 		n.applier.ringChanged()
 	}

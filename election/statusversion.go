@@ -20,7 +20,7 @@ type StatusVersion struct {
 	why, missing     string
 	waits            time.Duration
 	claims, proven   bool
-	away             away
+	away             [2]uint64
 	removed          bool
 	gone, sealed     int
 	suspected        uint64
@@ -37,7 +37,7 @@ func (n *Node) StatusVersion(now Instant) StatusVersion {
 		_, _, l.claims = n.leadership.claim(now)
 	}
 	if l.proven = now < n.following.leaderUntil(); !l.proven {
-		l.away = n.status.awayNow(now)
+		l.away = n.status.away(now)
 	}
 	l.missing = n.Missing(now)
 	if now < n.promises.waitUntil {
@@ -48,9 +48,7 @@ func (n *Node) StatusVersion(now Instant) StatusVersion {
 
 // away has a bit for each voter that does not count as there, by its place in the
 // two halves of the configuration. There are fewer than 64 voters in each.
-type away [2]uint64
-
-func (s *status) awayNow(now Instant) (a away) {
+func (s *status) away(now Instant) (a [2]uint64) {
 	for half, voters := range [2][]uint64{s.conf.GetVoters(), s.conf.GetVotersOutgoing()} {
 		for i, id := range voters {
 			if !s.isThere(id, now) {

@@ -173,6 +173,12 @@ func (v *verdicts) confirm(r ProbeResult) {
 		return
 	}
 	c, claimed := v.identity.claimed(r.ID)
+	// One that claimed to be the member and has ended since was the member as well. One
+	// that still claims it says nothing for the holder.
+	heard := p.heard
+	if c != nil && v.identity.ended(r.ID, c.incarnation) {
+		heard = max(heard, c.heard)
+	}
 	claimed = claimed && r.Outcome == Answered && r.AnsweredBy == c.incarnation && r.AnsweredBy != r.Incarnation
 	began := r.Asked
 	if r.Outcome == Unanswered || claimed {
@@ -181,7 +187,7 @@ func (v *verdicts) confirm(r ProbeResult) {
 		began = min(began, v.now.Add(-v.probeTimeout()))
 	}
 	switch {
-	case claimed && p.heard <= began, !r.found() && (r.Outcome != Unanswered || v.identity.heardGone(r.ID) <= began):
+	case claimed && p.heard <= began, !r.found() && (r.Outcome != Unanswered || heard <= began):
 		s.probing, s.found = began, r.evidence()
 		v.trace("confirms the suspicion of %d by its own probe", r.ID)
 	default:
