@@ -13,24 +13,32 @@ import (
 func isOld(b []byte) bool { return len(b) > 0 && b[0] == '{' }
 
 // decodeOldCommand refuses unknown fields and anything but exactly one command.
-func decodeOldCommand(b []byte) (c Command, err error) {
+func decodeOldCommand(b []byte) (Command, error) {
+	var c Command
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&c); err != nil {
-		return c, err
+		return Command{}, err
 	}
 	if d.More() {
-		return c, errors.New("trailing bytes")
+		return Command{}, errors.New("trailing bytes")
 	}
-	if n := len(c.kinds()); n != 1 {
-		return c, fmt.Errorf("%d commands in one entry, want 1", n)
+	n := 0
+	for _, set := range []bool{c.Join != nil, c.Leave != nil, c.Evict != nil, c.Declare != nil, c.Appoint != nil, c.Settings != nil, c.Return != nil, c.Seal != nil, c.Timed != nil, c.Interrupted != nil, c.Forget != nil} {
+		if set {
+			n++
+		}
+	}
+	if n != 1 {
+		return Command{}, fmt.Errorf("%d commands in one entry, want 1", n)
 	}
 	return decodeCommand(c.Encode()) // refuses words that are in no set
 }
 
-func decodeOldSnapshot(b []byte) (s snapshot, err error) {
-	if err := json.Unmarshal(b, &s); err != nil {
-		return s, err
+func decodeOldSnapshot(b []byte) (snapshot, error) {
+	var old snapshot
+	if err := json.Unmarshal(b, &old); err != nil {
+		return snapshot{}, err
 	}
-	return decodeSnapshot(s.Ring.Snapshot(s.Gone...))
+	return decodeSnapshot(old.Ring.Snapshot(old.Gone...))
 }
