@@ -66,7 +66,7 @@ func Race[T any](ctx context.Context, addresses []string, try func(ctx context.C
 		case r.err != nil:
 			c.Failed(0, r.try, Reason(r.err))
 			failed.errs = append(failed.errs, r.err)
-		case c.Up():
+		case c.State() == policy.Up:
 			drop(r.got)
 		default:
 			c.Won(r.try)
@@ -74,7 +74,7 @@ func Race[T any](ctx context.Context, addresses []string, try func(ctx context.C
 			cancel()
 		}
 	}
-	if !c.Up() {
+	if c.State() != policy.Up {
 		return first, failed.telling()
 	}
 	return first, nil

@@ -151,20 +151,6 @@ func (w *world) duration(d *datadriven.TestData, s string) time.Duration {
 	return v
 }
 
-func (w *world) state() string {
-	switch {
-	case w.c.Up() && w.c.Trying():
-		return "stalled"
-	case w.c.Up():
-		return "up"
-	case w.c.underWay() > 0:
-		return "dialling"
-	case w.c.Trying():
-		return "backing off"
-	}
-	return "idle"
-}
-
 func (w *world) tick() string {
 	var out strings.Builder
 	for _, a := range w.c.Tick(w.now, w.sight) {
@@ -174,7 +160,7 @@ func (w *world) tick() string {
 			fmt.Fprintf(&out, "try %d: %s\n", a.Try, a.Address)
 		}
 	}
-	out.WriteString(w.state())
+	out.WriteString(w.c.State().String())
 	if next := w.c.Next(); next != mono.Never {
 		fmt.Fprintf(&out, ", due in %v", next.Sub(w.now))
 		if w.c.Quick() == next {
