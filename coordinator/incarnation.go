@@ -5,12 +5,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/internal/plainfile"
 )
 
@@ -25,21 +25,18 @@ const incarnationName = "incarnation"
 // directory is an older copy. One that cannot be written ends the start. The
 // ring might record this process, and the next one would look like a copy.
 func (n *node) drawIncarnation() error {
-	inc := election.NewIncarnation(time.Now().UnixMilli(), randomID())
 	path := filepath.Join(n.o.DataDir, incarnationName)
 	former, err := formerIncarnations(path)
-	if len(former) > 0 {
-		inc = max(inc, slices.Max(former)+1)
-	}
+	inc, kept := membership.NextIncarnation(time.Now().UnixMilli(), randomID(), former)
 	n.incarnation, n.former = inc, former
-	lines := strconv.FormatUint(inc, 10) + "\n"
-	for _, f := range former[:min(len(former), election.FormerKept-1)] {
-		lines += strconv.FormatUint(f, 10) + "\n"
+	var lines strings.Builder
+	for _, k := range kept {
+		fmt.Fprintln(&lines, k)
 	}
 	if err != nil {
 		n.log.Warn("former incarnations not read; it matters if the data directory is ever restored from a copy", "error", err)
 	}
-	if err := writeDurably(path, lines); err != nil {
+	if err := writeDurably(path, lines.String()); err != nil {
 		return fmt.Errorf("remember the incarnation of this process: %w", err)
 	}
 	return nil

@@ -1,8 +1,9 @@
 // Package membership holds the rules by which a node becomes a member of a ring,
 // stays one, and ceases to be one. The coordinator and the simulator run them.
 //
-// It decides what a process does first with what its disk holds (Begin), under
-// which number it enters (Entry), and which joiners may come in (Applicant). It
+// It decides which incarnation a process has (NextIncarnation), what it does first
+// with what its disk holds (Begin), under which number it enters (Entry), and which
+// joiners may come in (Applicant). It
 // decides where a member asks whether it still is one (Inquiry), which addresses
 // it tells others (Place), how it leaves (Departure), and what follows when a
 // membership has ended (After).

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/internal/verify"
 	"github.com/arc-ring/arc/ring"
 )
@@ -81,7 +82,13 @@ func (s *Sim) ownAgain(n *node) {
 		n.own = fmt.Sprintf("%s-%d:7400", n.name, s.renumbered)
 		s.addresses[n.own] = n.idx
 	}
-	n.addrs = s.addressesOf(n)
+	s.findPlace(n)
+}
+
+// findPlace lets a machine that starts find out where it is reached.
+func (s *Sim) findPlace(n *node) {
+	n.place = membership.Place{}
+	n.place.Look(n.clock.local(s.now), s.addressesOf(n))
 }
 
 // float moves the floating address to a machine. The one that had it may not
@@ -103,15 +110,19 @@ func (s *Sim) notices(n *node) {
 	s.q.push(event{at: s.now + int64(s.between(s.rnd, 0, noticeMost)), kind: evReaddress, node: int16(n.idx)})
 }
 
-// readdress tells the coordinator where its machine is reached now.
+// readdress tells the coordinator where its machine is reached now, if the others
+// have to know.
 func (s *Sim) readdress(n *node) {
-	n.addrs = s.addressesOf(n)
-	if n.core == nil {
+	changed, _, again := n.place.Look(n.clock.local(s.now), s.addressesOf(n))
+	if again > 0 {
+		s.q.push(event{at: s.now + int64(again) + 1, kind: evReaddress, node: int16(n.idx)})
+	}
+	if !changed || n.core == nil {
 		return
 	}
 	s.stats.count("process: told of other addresses", 1)
-	s.tracef(n, "is reached at %v", n.addrs)
-	n.core.Readdress(n.clock.local(s.now), n.addrs)
+	s.tracef(n, "is reached at %v", n.place.Told)
+	n.core.Readdress(n.clock.local(s.now), n.place.Told)
 	s.stepped(n)
 }
 
@@ -146,7 +157,7 @@ func (s *Sim) impostor(n *node, op *operation) bool {
 	op.make = func(l *node) (election.Request, bool) {
 		m, held := l.core.State().MemberByName(victim.name)
 		ok := held && m.ID == id && m.Incarnation == victim.inc && victim.up && victim.id == id
-		j := &ring.Join{Member: ring.Member{Name: victim.name, Incarnation: inc, Nonce: inc, Addresses: slices.Concat([]string{"impostor:7400"}, victim.addrs)}}
+		j := &ring.Join{Member: ring.Member{Name: victim.name, Incarnation: inc, Nonce: inc, Addresses: slices.Concat([]string{"impostor:7400"}, victim.place.Told)}}
 		return election.Request{Join: j}, ok
 	}
 	return true

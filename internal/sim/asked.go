@@ -250,6 +250,11 @@ func (s *Sim) ranAt(inc uint64, machine int) bool {
 	return ok && at == machine
 }
 
+// isPart reports whether whole has all of part, and more.
+func isPart(part, whole []string) bool {
+	return len(part) < len(whole) && !slices.ContainsFunc(part, func(a string) bool { return !slices.Contains(whole, a) })
+}
+
 // judgeReturn follows a member's process, or what it says of itself.
 func (s *Sim) judgeReturn(index uint64, r ring.Return) string {
 	g := &s.ledger
@@ -260,6 +265,9 @@ func (s *Sim) judgeReturn(index uint64, r ring.Return) string {
 	m, at := &g.Members[i], strings.Join(r.Addresses, " ")
 	if m.Incarnation == r.Incarnation && g.addrs[m.ID] == at {
 		return "known"
+	}
+	if m.Incarnation == r.Incarnation && s.wholeAt != 0 && isPart(r.Addresses, strings.Fields(g.addrs[m.ID])) {
+		s.wholeEpoch++ // told long after the address was gone, so nothing need be wrong now
 	}
 	s.replaces(m.Incarnation, r.Incarnation, index)
 	m.Incarnation, g.addrs[m.ID] = r.Incarnation, at

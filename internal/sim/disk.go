@@ -11,8 +11,7 @@ import (
 
 // image is what a data directory holds.
 type image struct {
-	id  uint64 // 0: no member's
-	inc uint64 // the newest process's incarnation
+	id uint64 // 0: no member's
 	// former are the incarnations that ran on it, newest first.
 	former []uint64
 	hs     *raftpb.HardState
@@ -114,6 +113,13 @@ func (d *disk) crash(s *Sim, node int, power bool, rnd *rand.Rand) {
 	}
 	// What a restarted process reads it syncs before it acts upon it.
 	d.flush(s, node)
+}
+
+// dropRing empties the directory but for the incarnations that ran on it.
+func (d *disk) dropRing() {
+	former := d.durable.former
+	d.wipe()
+	d.durable.former = former
 }
 
 func (d *disk) wipe() {

@@ -22,7 +22,7 @@ func (s *Sim) foundFormed() error {
 	for i, n := range s.nodes {
 		s.draw(n)
 		id := uint64(i) + 1
-		m := ring.Member{Name: n.name, Incarnation: n.inc, Addresses: n.addrs, Witness: n.witness}
+		m := ring.Member{Name: n.name, Incarnation: n.inc, Addresses: n.place.Told, Witness: n.witness}
 		if i == 0 {
 			f = ring.Found{Cluster: "sim", RingID: "r1", Founder: m, Settings: s.world.Settings}
 			if _, err := st.Apply(0, ring.Command{Found: &f}); err != nil {
@@ -52,7 +52,7 @@ func (s *Sim) foundFormed() error {
 	g.base, g.founded, g.byEpoch = st.Epoch, st.Epoch, make([]epochMark, st.Epoch+1)
 	g.byEpoch[st.Epoch] = g.epochMark()
 	for i, n := range s.nodes {
-		n.disk.durable = image{id: uint64(i) + 1, inc: n.inc, former: []uint64{n.inc}, hs: rec.HardState, snap: rec.Snapshot, first: st.Epoch + 1}
+		n.disk.durable = image{id: uint64(i) + 1, former: []uint64{n.inc}, hs: rec.HardState, snap: rec.Snapshot, first: st.Epoch + 1}
 		n.up, n.gen = true, 1
 		s.monitorStart(n)
 		own := rec

@@ -18,7 +18,7 @@ func (s *Sim) foundTogether() error {
 	f := ring.Found{Cluster: "sim", RingID: "r1", Settings: s.world.Settings}
 	for i, n := range s.nodes[:s.world.Machines] {
 		s.draw(n)
-		m := ring.Member{Name: n.name, Incarnation: n.inc, Addresses: n.addrs, Witness: n.witness}
+		m := ring.Member{Name: n.name, Incarnation: n.inc, Addresses: n.place.Told, Witness: n.witness}
 		if n.lead {
 			m.OnJoin = ring.Lead
 		}
@@ -39,7 +39,7 @@ func (s *Sim) foundTogether() error {
 	}
 	s.ledgerFrom(st)
 	founder := s.nodes[0]
-	founder.disk.durable = image{id: 1, inc: founder.inc, former: []uint64{founder.inc}, hs: rec.HardState, snap: rec.Snapshot, first: st.Epoch + 1}
+	founder.disk.durable = image{id: 1, former: []uint64{founder.inc}, hs: rec.HardState, snap: rec.Snapshot, first: st.Epoch + 1}
 	for _, n := range s.nodes[:s.world.Machines] {
 		n.up, n.gen, n.life = true, 1, 1
 		s.monitorStart(n)

@@ -217,7 +217,7 @@ func (s *Sim) askToLeave(n *node, leader uint64, r election.Request) {
 		default:
 			s.exit(n, "left")
 			s.letGo[id] = true
-			n.disk.wipe()
+			n.disk.dropRing()
 			s.restartAfter(n, n.leave.back)
 		}
 	}

@@ -19,8 +19,8 @@ const inboxMost = 512
 type node struct {
 	idx   int
 	name  string
-	own   string   // its own address
-	addrs []string // what the coordinator was told of its addresses
+	own   string           // its own address
+	place membership.Place // what the coordinator was told of its addresses
 	// floating: the machine has the floating address, or still thinks so.
 	floating bool
 	rnd      *rand.Rand
@@ -180,7 +180,7 @@ func (s *Sim) start(n *node) {
 	if b := membership.Begin(im.id, im.empty()); b != membership.Resume {
 		if b == membership.SeekAgain {
 			s.stats.count("process: restarted before its first log record", 1)
-			n.disk.wipe()
+			n.disk.dropRing()
 		}
 		s.tracef(n, "coordinator starts, incarnation %x, without a ring", n.inc&0xffff)
 		s.stats.count("process: starts without log", 1)
@@ -194,10 +194,8 @@ func (s *Sim) start(n *node) {
 
 // draw gives the process a new incarnation.
 func (s *Sim) draw(n *node) {
-	n.inc = election.NewIncarnation((1_760_000_000_000_000_000+s.now+n.wall)/1_000_000, n.rnd.Uint64())
-	// The wall clock may have been set back since; the data directory knows.
-	n.inc = max(n.inc, n.disk.durable.inc+1<<22)
-	n.disk.durable.ran(n.inc)
+	im := &n.disk.durable
+	n.inc, im.former = membership.NextIncarnation((1_760_000_000_000_000_000+s.now+n.wall)/1_000_000, n.rnd.Uint64(), im.former)
 	s.incarnations[n.inc] = n.idx
 }
 
@@ -215,7 +213,7 @@ func (s *Sim) makeCore(n *node, id uint64, rec election.Recovered) {
 	seed := n.rnd.Uint64()
 	chance := rand.NewPCG(seed, uint64(n.gen))
 	cfg := election.Config{
-		ID: id, Incarnation: n.inc, Addresses: n.addrs, Former: slices.Clone(n.disk.durable.former),
+		ID: id, Incarnation: n.inc, Addresses: n.place.Told, Former: slices.Clone(n.disk.durable.former[1:]),
 		Rand:         chance.Uint64,
 		Wall:         func() int64 { return 1_760_000_000_000_000 + (s.now+n.wall)/1000 },
 		CompactAfter: s.world.CompactAfter, Unborn: n.unborn,
@@ -479,7 +477,7 @@ func (s *Sim) removed(n *node, x election.Removed) {
 	s.letGo[n.id] = !x.Unborn
 	n.core, n.id = nil, 0
 	s.claimOver(n)
-	n.disk.wipe()
+	n.disk.dropRing()
 	n.relink, n.tell, n.peers, n.refs, n.probes, n.held = nil, nil, nil, nil, nil, nil
 	s.monitorUnlink(n)
 	switch {

@@ -64,7 +64,7 @@ func (s *Sim) joinTry(n *node, e event) {
 		s.tracef(n, "asks %s to be let in", s.nodes[to].name)
 	}
 	if to != n.idx {
-		j := &ring.Join{Member: ring.Member{Name: n.asName(), Incarnation: n.inc, Addresses: n.addrs, Witness: n.witness, Nonce: n.entry.Number()}}
+		j := &ring.Join{Member: ring.Member{Name: n.asName(), Incarnation: n.inc, Addresses: n.place.Told, Witness: n.witness, Nonce: n.entry.Number()}}
 		if n.lead {
 			j.Member.OnJoin = ring.Lead
 		}
@@ -133,9 +133,8 @@ func (s *Sim) replied(n *node, e event) {
 	s.stats.count("join: completed", 1)
 	s.tracef(n, "joined as member %d", c.id)
 	n.gen++
-	n.disk.wipe()
+	n.disk.dropRing()
 	n.unborn, s.entered[c.id] = c.unborn, true
 	n.disk.durable.id, n.past, n.restored = c.id, nil, false
-	n.disk.durable.ran(n.inc)
 	s.makeCore(n, c.id, election.Recovered{})
 }

@@ -151,9 +151,9 @@ func newSim(opt Options, world World) *Sim {
 			witness: slices.Contains(world.Witnesses, i), lead: slices.Contains(world.Leads, i), wakeAt: forever}
 		n.own = n.name + ":7400"
 		s.addresses[n.own] = i
-		n.addrs = s.addressesOf(n)
 		n.rnd = rand.New(rand.NewPCG(opt.Seed, 16+uint64(i)+opt.Salt<<8))
 		n.clock = clock{base: n.rnd.Int64N(int64(1000 * time.Hour)), ppm: world.Rates[i]}
+		s.findPlace(n)
 		n.wall = n.rnd.Int64N(int64(time.Hour))
 		n.bad = -int64(time.Hour)
 		n.asked, n.mon.tickAt = map[uint64]int64{}, forever
@@ -167,7 +167,7 @@ func newSim(opt Options, world World) *Sim {
 func (s *Sim) found() error {
 	n := s.nodes[0]
 	s.draw(n)
-	f := ring.Found{Cluster: "sim", RingID: "r1", Founder: ring.Member{Name: n.name, Incarnation: n.inc, Addresses: n.addrs}, Settings: s.world.Settings}
+	f := ring.Found{Cluster: "sim", RingID: "r1", Founder: ring.Member{Name: n.name, Incarnation: n.inc, Addresses: n.place.Told}, Settings: s.world.Settings}
 	rec, err := election.Found(f, 1_760_000_000)
 	if err != nil {
 		return err
@@ -180,7 +180,7 @@ func (s *Sim) found() error {
 	g.setSettings(0, s.world.Settings)
 	g.base, g.founded, g.byEpoch = 1, 1, []epochMark{{}, g.epochMark()}
 	s.learnID(1, 0)
-	n.disk.durable = image{id: 1, inc: n.inc, former: []uint64{n.inc}, hs: rec.HardState, snap: rec.Snapshot, first: 2}
+	n.disk.durable = image{id: 1, former: []uint64{n.inc}, hs: rec.HardState, snap: rec.Snapshot, first: 2}
 	n.up, n.gen = true, 1
 	s.monitorStart(n)
 	s.makeCore(n, 1, rec)

@@ -37,12 +37,6 @@ func (n *node) keepImage() {
 	}
 }
 
-// ran notes a process on this directory.
-func (im *image) ran(inc uint64) {
-	im.inc = inc
-	im.former = append([]uint64{inc}, im.former[:min(len(im.former), election.FormerKept-1)]...)
-}
-
 // copyDisk strikes with a copy of n's disk.
 func (s *Sim) copyDisk(f *Fault, n *node) {
 	if f.Kind == CloneDisk {
