@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // cable joins the sockets of all nodes that use it. While it is pulled the
@@ -121,5 +122,30 @@ func TestHealsAfterPull(t *testing.T) {
 			await(t, "message to a", a.got)
 			t.Logf("after an outage of %v it took %v there and %v back", outage, toB, time.Since(healed))
 		})
+	}
+}
+
+// A fresh stream takes over all that the stuck one has not taken yet, however much
+// that is: the peer was never down.
+func TestAFreshStreamTakesOverTheQueue(t *testing.T) {
+	c := &cable{}
+	a, b := c.start(t, 1), c.start(t, 2)
+	introduce(a, b)
+	await(t, "a's stream", a.up)
+	await(t, "b's stream", b.up)
+	c.pull(true)
+	// Some of them fit into what is between the two, and may be lost with the stream.
+	const n, size = 1000, 16 << 10
+	for i := uint64(1); i <= n; i++ {
+		a.tr.Send(bulk(1, 2, i, size))
+	}
+	testwait.Real(50*time.Millisecond, "for which the stream is stuck")
+	c.pull(false)
+	await(t, "a fresh stream", a.up)
+	first := await(t, "what was queued", b.got).Raft.GetIndex()
+	for m := first; m < n-1; m = await(t, "the last message", b.got).Raft.GetIndex() {
+	}
+	if first > n-2*queueMessagesDown {
+		t.Errorf("%d of %d messages were kept for the fresh stream", n-first, n)
 	}
 }

@@ -217,12 +217,16 @@ func (d *dialler) finish() {
 	}
 }
 
-// drop ends the stream and waits for its goroutines.
-func (d *dialler) drop() {
-	s := d.stream
+// end ends a stream and waits for its goroutines.
+func (s *outbound) end() {
 	s.close()
 	<-s.written
 	<-s.broken
+}
+
+// drop ends the stream without another one.
+func (d *dialler) drop() {
+	d.stream.end()
 	d.stream = nil
 	d.missing.Store(time.Now().UnixNano())
 	d.queue.setDown(true)
@@ -242,10 +246,9 @@ func (d *dialler) hangUp() {
 func (d *dialler) adopt(r result) {
 	s, replaced := r.stream, d.stream != nil
 	if replaced {
-		old := d.stream
-		d.drop()
-		if old.remote.GetIncarnation() == s.remote.GetIncarnation() {
-			d.queue.putBack(old.unacked())
+		d.stream.end()
+		if d.stream.remote.GetIncarnation() == s.remote.GetIncarnation() {
+			d.queue.putBack(d.stream.unacked())
 		}
 	}
 	d.stream, d.streamOf = s, r.try
