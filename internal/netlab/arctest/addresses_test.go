@@ -338,12 +338,13 @@ func TestWithoutAnyInterface(t *testing.T) {
 	n.closeEyes() // whose questions cost more than all else
 	testwait.Real(2*time.Second, "in which the backoff of the redials grows")
 	const span = 8 * time.Second
-	before := n.cpu()
+	other := c.node(at(st, memberIndex(st, st.Leader.Name)+2)) // a busy machine costs both more
+	before, otherBefore := n.cpu(), other.cpu()
 	testwait.Real(span, "which is measured")
-	share := float64(n.cpu()-before) / float64(span)
-	t.Logf("without interfaces coordinator and monitor take %.1f %% of a core", 100*share)
-	if share > 0.03 {
-		t.Errorf("without interfaces coordinator and monitor take %.1f %% of a core, want at most 3 %%", 100*share)
+	share, otherShare := float64(n.cpu()-before)/float64(span), float64(other.cpu()-otherBefore)/float64(span)
+	t.Logf("without interfaces coordinator and monitor take %.1f %% of a core, another node's %.1f %%", 100*share, 100*otherShare)
+	if share > max(0.03, 2*otherShare) {
+		t.Errorf("without interfaces coordinator and monitor take %.1f %% of a core, want at most 3 %%, or twice another node's %.1f %%", 100*share, 100*otherShare)
 	}
 	n.cutOff = false
 	n.openEyes()
