@@ -89,8 +89,7 @@ func (s *Sender) Send(link *localv1.Link) error {
 
 // flush hands the kept link in as soon as there is room.
 func (s *Sender) flush() {
-	// It fails only when Close has closed the file.
-	_ = s.conn.Write(func(fd uintptr) bool {
+	err := s.conn.Write(func(fd uintptr) bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.err != nil {
@@ -103,6 +102,11 @@ func (s *Sender) flush() {
 		s.kept, s.message = nil, nil
 		return true
 	})
+	if err != nil { // Close has closed the file
+		s.mu.Lock()
+		s.err = cmp.Or(s.err, ErrClosed)
+		s.mu.Unlock()
+	}
 }
 
 // write reports whether there was room.

@@ -1,7 +1,6 @@
 package sockio
 
 import (
-	"cmp"
 	"io"
 	"net"
 	"os"
@@ -99,7 +98,9 @@ func (c *Conn) ReadOnReady(size int, pool mem.BufferPool) (buf *[]byte, n int, e
 
 func (c *Conn) readLocked() (buf *[]byte, n int, err error) {
 	i := &c.in
-	err = cmp.Or(c.raw.Read(i.call), i.err)
+	if err = c.raw.Read(i.call); err == nil {
+		err = i.err // the call has set it
+	}
 	buf, n = i.buf, i.n
 	if err == nil && n == 0 {
 		err = io.EOF
@@ -145,7 +146,10 @@ func (c *Conn) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.from, o.n, o.err = p, 0, nil
-	err := cmp.Or(c.raw.Write(o.call), o.err)
+	err := c.raw.Write(o.call)
+	if err == nil {
+		err = o.err // the call has set it
+	}
 	o.from = nil
 	c.written.Add(uint64(o.n))
 	return o.n, err
