@@ -85,8 +85,8 @@ func (p *peer) ask(set func(*asked)) {
 	}
 }
 
-// update takes what SetPeers says, under Transport.mu; most changes of the ring's configuration change
-// no member.
+// update takes what SetPeers says, under Transport.mu. Most changes of the ring's
+// configuration change no member.
 func (p *peer) update(info Peer) {
 	was := p.info
 	if was.equal(info) {
@@ -127,16 +127,19 @@ func (p *peer) setQuiet() {
 // overflowed says now and then how many messages were dropped since the start.
 func (p *peer) overflowed(dropped uint64) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if time.Since(p.overflowAt) < durations.Repeats {
+	name, quiet, again := p.info.Name, p.quiet, time.Since(p.overflowAt) < durations.Repeats
+	if !again {
+		p.overflowAt = time.Now()
+	}
+	p.mu.Unlock()
+	if again {
 		return
 	}
-	p.overflowAt = time.Now()
 	log := p.t.log.Debug // a peer that is not connected, or thought dead, cannot keep up
-	if p.isUp() && !p.quiet {
+	if p.isUp() && !quiet {
 		log = p.t.log.Warn
 	}
-	log("peer does not keep up: oldest messages dropped", "peer", p.info.Name, "to", p.id, "dropped", dropped)
+	log("peer does not keep up: oldest messages dropped", "peer", name, "to", p.id, "dropped", dropped)
 }
 
 // hint tells where the peer said that it is reached. What it said before, or
@@ -249,6 +252,8 @@ func (d *dialler) adopt(r result) {
 		d.stream.end()
 		if d.stream.remote.GetIncarnation() == s.remote.GetIncarnation() {
 			d.queue.putBack(d.stream.unacked())
+		} else {
+			d.queue.setDown(true) // another process: most of it is not for that one
 		}
 	}
 	d.stream, d.streamOf = s, r.try

@@ -34,8 +34,9 @@ func (t *Transport) keepLocked(p *peer) bool {
 // provisionLocked makes a peer that has a stream open to us a provisional one.
 func (t *Transport) provisionLocked(p *peer) {
 	ins := t.inbound[p.id]
-	p.provision = &provision{under: ins[len(ins)-1].self}
-	time.AfterFunc(durations.UnlistedCheck, func() { t.review(p) })
+	under := &provision{under: ins[len(ins)-1].self}
+	p.provision = under
+	time.AfterFunc(durations.UnlistedCheck, func() { t.review(p, under) })
 }
 
 // addProvisionalLocked makes who has a stream open to us a peer if its hello
@@ -125,15 +126,15 @@ func (t *Transport) lastWordLocked(m *election.Message) {
 
 // review lets a provisional peer go that is gone, or whose streams to us have ended
 // for a while, and looks again later if neither is so.
-func (t *Transport) review(p *peer) {
+func (t *Transport) review(p *peer, of *provision) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.peers[p.id] != p || p.provision == nil {
+	if t.peers[p.id] != p || p.provision != of {
 		return
 	}
-	orphaned := p.provision.orphaned
+	orphaned := of.orphaned
 	if !t.gone(p.id) && (orphaned.IsZero() || time.Since(orphaned) < durations.UnlistedKeep) {
-		time.AfterFunc(durations.UnlistedCheck, func() { t.review(p) })
+		time.AfterFunc(durations.UnlistedCheck, func() { t.review(p, of) })
 		return
 	}
 	t.removeLocked(p)
