@@ -54,22 +54,10 @@ func (n *Node) SignalMonitor(sig os.Signal) error {
 }
 
 // Stop is SIGSTOP of the coordinator alone: it hangs, its sockets stay.
-func (n *Node) Stop() error { return n.setStopped(syscall.SIGSTOP, true) }
+func (n *Node) Stop() error { return n.Signal(syscall.SIGSTOP) }
 
 // Cont ends Stop.
-func (n *Node) Cont() error { return n.setStopped(syscall.SIGCONT, false) }
-
-func (n *Node) setStopped(sig os.Signal, stopped bool) error {
-	p, err := n.running()
-	if err != nil {
-		return err
-	}
-	if err := n.Signal(sig); err != nil {
-		return err
-	}
-	p.stopped.Store(stopped)
-	return nil
-}
+func (n *Node) Cont() error { return n.Signal(syscall.SIGCONT) }
 
 // ExitCode returns how the newest coordinator ended: -1 for a signal or while
 // it runs.

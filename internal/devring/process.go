@@ -84,6 +84,7 @@ func signalBelow(pid int, dir string, sig os.Signal) error {
 // ring's directory, and waits until none is left.
 func (r *Ring) killAll(ctx context.Context) error {
 	dir := r.opts.Dir
+	reaped := map[int]bool{}
 	for {
 		left := pidsBelow(dir)
 		if len(left) == 0 {
@@ -93,7 +94,10 @@ func (r *Ring) killAll(ctx context.Context) error {
 			if err := signalBelow(pid, dir, unix.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) && !errors.Is(err, unix.ESRCH) {
 				return fmt.Errorf("kill process %d: %w", pid, err)
 			}
-			r.reap(pid)
+			if !reaped[pid] {
+				reaped[pid] = true
+				r.reap(pid)
+			}
 		}
 		if sleep(ctx, killEvery) != nil {
 			return fmt.Errorf("processes %v below %s do not die", left, dir)

@@ -170,8 +170,11 @@ func (r *Ring) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
-	errs = append(errs, r.killAll(ctx))
-	r.reaping.Wait()
+	if err := r.killAll(ctx); err != nil {
+		errs = append(errs, err)
+	} else {
+		r.reaping.Wait()
+	}
 	close(r.spawner)
 	return errors.Join(errs...)
 }
