@@ -98,6 +98,8 @@ type monitor struct {
 
 	links  chan received
 	events chan event
+	// noticed: a change of the network waits for the loop.
+	noticed atomic.Bool
 	// dialledDown is when the network's change last set off dials.
 	dialledDown mono.Instant
 	gone        chan struct{} // closed when the coordinator's process has ended
@@ -138,7 +140,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 	})
 	wg.Go(m.readQueue)
-	wg.Go(func() { m.dialer.Local.Watch(ctx, o.Logger, func() { m.post(nil, m.dialDown) }) })
+	wg.Go(func() { m.dialer.Local.Watch(ctx, o.Logger, m.networkChanged) })
 	wg.Go(func() { m.local.run(ctx) })
 	defer func() {
 		cancel()

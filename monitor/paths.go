@@ -79,10 +79,19 @@ func (m *monitor) leave(now mono.Instant, a *attempt, known ring.Path) {
 	m.judge(now, n)
 }
 
+// networkChanged has the loop dial what waits. Notices that come before it does are
+// one.
+func (m *monitor) networkChanged() {
+	if m.noticed.CompareAndSwap(false, true) {
+		m.post(nil, m.dialDown)
+	}
+}
+
 // dialDown dials at once what waits for its next dial: with the network the
 // reason why it failed may be gone. At most once a second, since hosts that
 // start containers change all the time.
 func (m *monitor) dialDown(now mono.Instant) {
+	m.noticed.Store(false)
 	if m.dialledDown != 0 && now < m.dialledDown.Add(durations.ProbeRedialLongest) {
 		return // what fails now is dialled again within a second anyway
 	}
