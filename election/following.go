@@ -65,7 +65,9 @@ func (f *following) proofRule() {
 	if until == 0 || until == Never || f.raftLead == f.cfg.ID {
 		return
 	}
-	f.before(until)
+	if f.now < until {
+		f.wakeAt(until)
+	}
 	if f.isVoter(f.cfg.ID) {
 		return
 	}

@@ -120,7 +120,7 @@ func (q *requests) handoverRule() {
 		h.stage = handingOver
 		h.deadline = min(h.deadline, q.now.Add(max(q.ring.Settings.Lease(), 4*q.ring.Settings.Stagger())))
 		q.wakeAt(h.deadline)
-		q.lease.released = true
+		q.lease.released = true // the first try follows at once, and voids the lease
 	}
 	// Either message may be lost: both are repeated.
 	if !q.dueEvery(&h.nextTry, max(2*q.ring.Settings.Stagger(), 20*time.Millisecond)) {

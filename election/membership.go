@@ -187,7 +187,9 @@ func (m *membership) inquiryRule() {
 		m.emit(Inquire{})
 	}
 	m.wakeAt(q.next)
-	m.before(q.since.Add(m.inquiryPatience()))
+	if end := q.since.Add(m.inquiryPatience()); m.now < end {
+		m.wakeAt(end)
+	}
 	m.judge()
 }
 

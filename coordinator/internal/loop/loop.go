@@ -61,12 +61,12 @@ type Alarm interface {
 // block: each hands over to a bounded queue or a goroutine of its own.
 type Effects struct {
 	Send func(election.Message)
-	// Probe tries a member and reports through loop.probed.
+	// Probe tries a member and reports through Loop.Probed.
 	Probe func(election.Probe)
 	// Relink tells the monitor, and Target returns the name of whom it probes.
 	Relink func(election.Relink)
 	Target func() string
-	// RingChanged tells those who work by the ring's state, peersChanged whom
+	// RingChanged tells those who work by the ring's state, PeersChanged whom
 	// messages go to.
 	RingChanged  func(s *ring.State)
 	PeersChanged func(peers []election.Peer)
@@ -75,7 +75,7 @@ type Effects struct {
 	// Suspected says that a member is thought dead here, or no longer.
 	Suspected func(id uint64, dead bool)
 	// Inquire asks others what they say of this member, and hands their answers
-	// to loop.answered.
+	// to Loop.Answered.
 	Inquire func()
 }
 

@@ -6,7 +6,7 @@
 // to the leader once. It reads the published view, and changes go through the
 // event loop. So no caller holds up another one, nor the loop.
 //
-// Calls that only read are in arc.go, those that an operator asks for in
+// Calls that only read are in arc.go, joins and what an operator asks for in
 // changes.go. A change of the ring has a field forwarded, and goes by atLeader.
 // Calls of the own monitor and of this machine's programs are in local.go, those
 // of peers in peer.go. A new call needs messages in proto/arc/v1 (public),

@@ -90,7 +90,7 @@ type Servers struct {
 	tcp, unix *grpc.Server
 	door      *door
 	wg        sync.WaitGroup
-	// ServeUnix serves at one more unix socket; set by serve.
+	// ServeUnix serves at one more unix socket; set by Serve.
 	ServeUnix func(net.Listener)
 
 	settingsMu sync.Mutex // one read-modify-write of the settings at a time
@@ -98,7 +98,7 @@ type Servers struct {
 	leavers atomic.Int32
 }
 
-// New makes servers that serve nothing before serve.
+// New makes servers that serve nothing before Serve.
 func New(o Options) *Servers {
 	s := &Servers{o: o}
 	s.door = newDoor(o.Log, budgetsFor(fileLimit()), s.memberHosts)
