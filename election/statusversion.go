@@ -32,6 +32,7 @@ func (n *Node) StatusVersion(now Instant) StatusVersion {
 		ring: n.ring, conf: n.conf, lead: n.leadership.lead, raft: n.raftState, applied: n.applied, dropped: n.dropped,
 		removed: n.removed, gone: n.gone.Len(), sealed: len(n.sealed), suspected: n.roster.suspicionChanges,
 	}
+	l.raft.commit, l.raft.transferee = 0, 0 // neither is in a Status
 	if n.leads() {
 		l.why = n.leadership.lead.why
 		_, _, l.claims = n.leadership.claim(now)
