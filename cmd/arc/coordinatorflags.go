@@ -44,7 +44,7 @@ func newCoordinatorFlags(flags *pflag.FlagSet, f *factory) *coordinatorFlags {
 	config.Var(o.set, &o.Name, "name", "NAME", host, "this machine's name in the ring, the same after every restart", config.Text)
 	config.Var(o.set, &o.Cluster, "cluster", "NAME", "arc", "the ring's name; nodes of another ring are not heard", config.Text)
 	config.Var(o.set, &o.Bind, "bind", "IP,...", "0.0.0.0", "addresses to listen on and to advertise; 0.0.0.0 or :: stands for all addresses of the machine", config.ListOf(config.Addr))
-	config.Var(o.set, &o.Port, "port", "PORT", port, "TCP port for everything; 0 takes a free one", config.Int(0, 65535))
+	config.Var(o.set, &o.Port, "port", "PORT", port, "TCP port of all services; 0 takes a free one", config.Int(0, 65535))
 	config.Var(o.set, &o.DataDir, "data-dir", "DIR", defaultDataDir(f), "directory of the log, locked while the coordinator runs", config.Text)
 	config.Var(o.set, &o.RunDir, "run-dir", "DIR", runDir, "directory of arc.sock and the pid files, locked while the coordinator runs", config.NonEmpty)
 	config.Var(o.set, &o.Bootstrap, "bootstrap", "", "false", "found a ring alone, on the first start of one node only", config.Bool)
