@@ -92,6 +92,17 @@ func (c *cable) start(t *testing.T, id uint64) *node {
 	})
 }
 
+// pair makes two nodes at one cable that have streams to each other.
+func pair(t *testing.T) (c *cable, a, b *node) {
+	t.Helper()
+	c = &cable{}
+	a, b = c.start(t, 1), c.start(t, 2)
+	introduce(a, b)
+	await(t, "a's stream", a.up)
+	await(t, "b's stream", b.up)
+	return c, a, b
+}
+
 // What was sent into a dead cable, and is still young, arrives soon after the
 // cable is back; how soon is logged.
 func TestHealsAfterPull(t *testing.T) {
@@ -100,11 +111,7 @@ func TestHealsAfterPull(t *testing.T) {
 	}
 	for _, outage := range []time.Duration{30 * time.Millisecond, 300 * time.Millisecond, 1500 * time.Millisecond} {
 		t.Run(outage.String(), func(t *testing.T) {
-			c := &cable{}
-			a, b := c.start(t, 1), c.start(t, 2)
-			introduce(a, b)
-			await(t, "a's stream", a.up)
-			await(t, "b's stream", b.up)
+			c, a, b := pair(t)
 			c.pull(true)
 			a.tr.Send(renew(1, 2, 1))
 			b.tr.Send(renew(2, 1, 1))
@@ -128,11 +135,7 @@ func TestHealsAfterPull(t *testing.T) {
 // A fresh stream takes over all that the stuck one has not taken yet, however much
 // that is: the peer was never down.
 func TestAFreshStreamTakesOverTheQueue(t *testing.T) {
-	c := &cable{}
-	a, b := c.start(t, 1), c.start(t, 2)
-	introduce(a, b)
-	await(t, "a's stream", a.up)
-	await(t, "b's stream", b.up)
+	c, a, b := pair(t)
 	c.pull(true)
 	// Some of them fit into what is between the two, and may be lost with the stream.
 	const n, size = 1000, 16 << 10
