@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/observe"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -38,14 +39,10 @@ func (r *Ring) Until(ctx context.Context, what string, ok func(context.Context) 
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
+	if !connect.Wait(ctx, d) {
 		return ctx.Err()
 	}
+	return nil
 }
 
 // Status asks one node.
