@@ -85,12 +85,15 @@ func (n *node) live(ctx context.Context, e entry) error {
 	if now := n.reachedAt(); !slices.Equal(now, at) {
 		l.Readdress(now)
 	}
-	if n.discovery != nil {
-		n.discovery.Announce()
-	}
 	if s := core.State(); s.RingID != "" {
 		n.ringChanged(s)
 		n.transport.SetPeers(peersOf(s.Members))
+	}
+	if n.discovery != nil {
+		// Others believe a hello that names their ring, and only then dial this
+		// node where it is now.
+		n.tellDiscovery()
+		n.discovery.Announce()
 	}
 	n.log.Info("member of the ring", "node", n.o.Name, "id", e.id, "ring", e.ringID, "restarted", e.recovered.Restarted)
 	if n.monitor.Why() != "" {

@@ -206,17 +206,23 @@ func (n *node) tellDiscoveryWhenDue(ctx context.Context) {
 		if told && !connect.Wait(ctx, durations.Idle) {
 			return
 		}
-		v, l, ok := n.hub.Leader()
-		if v.ID == 0 {
-			continue // enter tells which ring is looked for
-		}
-		told = true
-		r := &discoveryv1.Ring{RingId: v.RingID, RefoundedAt: v.Ring.Refounding.At, RefoundedFrom: v.Ring.Refounding.From}
-		if ok {
-			r.Leader, r.LeaderAddresses, r.Leads = l.Name, l.Addresses, l.ID == v.ID
-		}
-		n.discovery.SetRing(r)
+		told = n.tellDiscovery() || told
 	}
+}
+
+// tellDiscovery says which ring this node is in and who leads it. It reports false
+// while the node is in none: enter tells which ring is looked for.
+func (n *node) tellDiscovery() bool {
+	v, l, ok := n.hub.Leader()
+	if v.ID == 0 {
+		return false
+	}
+	r := &discoveryv1.Ring{RingId: v.RingID, RefoundedAt: v.Ring.Refounding.At, RefoundedFrom: v.Ring.Refounding.From}
+	if ok {
+		r.Leader, r.LeaderAddresses, r.Leads = l.Name, l.Addresses, l.ID == v.ID
+	}
+	n.discovery.SetRing(r)
+	return true
 }
 
 func peersOf(members []ring.Member) []transport.Peer {

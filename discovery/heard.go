@@ -139,6 +139,15 @@ func (t *heardTable) told(now time.Time, self string, names []string) {
 	}
 }
 
+// fellows are the nodes that said lately that they are in the ring: their hellos may
+// have come before this node knew that it is in it too.
+func (t *heardTable) fellows(now time.Time, ringID string) (out []effect) {
+	for _, name := range keys(t.byName, func(h *heard) bool { return h.fresh(now) && h.ringID == ringID }) {
+		out = append(out, fellow{t.byName[name].node})
+	}
+	return out
+}
+
 // toldOnly returns log arguments that name nodes which others hear and this
 // one does not, none if there are none.
 func (t *heardTable) toldOnly(now time.Time) []any {

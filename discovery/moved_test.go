@@ -43,3 +43,28 @@ func TestAFellowIsHandedOn(t *testing.T) {
 		t.Errorf("announced as %v, want one hello of a member of r1", hellos)
 	}
 }
+
+// A hello that came before this node knew that it is in the ring counts as soon as
+// it knows: after a power cut all say theirs at the same time, and only once.
+func TestAFellowHeardTooEarlyIsHandedOn(t *testing.T) {
+	b := newBench(t, "a", 0)
+	for name, ringID := range map[string]string{"b": "r1", "c": "r2", "d": "r1"} {
+		if got := of[fellow](b.hears(name, attempt(0), inRing(ringID))); len(got) != 0 {
+			t.Errorf("a node without a ring has fellows: %v", got)
+		}
+	}
+	var names []string
+	for _, f := range of[fellow](b.setRing(b.now, &discoveryv1.Ring{RingId: "r1"})) {
+		names = append(names, f.node.Name)
+	}
+	if !slices.Equal(names, []string{"b", "d"}) {
+		t.Errorf("fellows %v, want b and d", names)
+	}
+	if again := of[fellow](b.setRing(b.now, &discoveryv1.Ring{RingId: "r1", Leader: "b"})); len(again) != 0 {
+		t.Errorf("another leader makes fellows of %v again", again)
+	}
+	b.after(durations.NamePresent + 1)
+	if stale := of[fellow](b.setRing(b.now, &discoveryv1.Ring{RingId: "r2"})); len(stale) != 0 {
+		t.Errorf("who was not heard lately is a fellow: %v", stale)
+	}
+}

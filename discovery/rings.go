@@ -170,7 +170,8 @@ func (c *core) consider(now time.Time, from netip.AddrPort, node *discoveryv1.No
 func (c *core) setRing(now time.Time, r *discoveryv1.Ring) []effect {
 	leads := r.Leads && !(c.ring.Leads && c.ring.RingId == r.RingId)
 	leads = leads || c.found.decided && r.RingId != "" // its acceptors wait
-	if r.RingId != c.ring.RingId {
+	other := r.RingId != c.ring.RingId
+	if other {
 		c.found.leave()
 		for _, h := range c.rings {
 			h.reported = time.Time{}
@@ -184,6 +185,9 @@ func (c *core) setRing(now time.Time, r *discoveryv1.Ring) []effect {
 		return nil
 	}
 	out := append(c.reportForeign(now), c.reportSplit(now)...)
+	if other {
+		out = append(out, c.heard.fellows(now, r.RingId)...)
+	}
 	if leads {
 		// Those who accepted this founder, or look for the leader, wait.
 		out = append(out, c.makeHello(now, 0))

@@ -55,7 +55,7 @@ func TestContainerBridges(t *testing.T) {
 
 // right is how soon the ring has to be whole by itself once its machines'
 // addresses are right.
-const right = 6 * time.Second
+const right = 3 * time.Second
 
 // wholeWithin reports how long the ring took after since.
 func (c *cluster) wholeWithin(since time.Time, limit time.Duration, what string) *arcv1.StatusResponse {
