@@ -44,7 +44,15 @@ func (n *node) resume(r wal.Recovered) (*entry, error) {
 	switch membership.Begin(r.Identity.ID, r.Snapshot == nil && len(r.Entries) == 0) {
 	case membership.SeekAgain:
 		n.log.Info("joined before but never reached, joining again", "id", r.Identity.ID, "ring", r.Identity.RingID)
-		return nil, n.dropLog(lastRing{ringID: r.Identity.RingID})
+		was, err := n.readLastRing()
+		if err != nil {
+			return nil, err
+		}
+		if was.ringID != r.Identity.RingID {
+			was = n.lastRingOf(r.Identity.RingID, nil)
+		}
+		was.cluster = n.o.Cluster
+		return nil, n.dropLog(was)
 	case membership.Resume:
 		return &entry{id: r.Identity.ID, ringID: r.Identity.RingID, recovered: election.Recovered{
 			HardState: r.HardState, Snapshot: r.Snapshot, Entries: r.Entries, Bound: r.Bound, Restarted: true,

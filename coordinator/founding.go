@@ -190,7 +190,8 @@ func (n *node) keepWords(words []discovery.Word) error {
 	return writeDurably(n.wordsPath(), string(text)+"\n")
 }
 
-// readWords reads what keepWords wrote. Another cluster's words bind nobody here.
+// readWords reads what keepWords wrote. Words given in another cluster are refused:
+// this node could forget them in this one, and its disk be counted there twice.
 func (n *node) readWords() ([]discovery.Word, error) {
 	text, err := plainfile.ReadFile(n.wordsPath(), wordsMost)
 	if errors.Is(err, os.ErrNotExist) {
@@ -203,8 +204,13 @@ func (n *node) readWords() ([]discovery.Word, error) {
 	if err := json.Unmarshal(text, &kept); err != nil {
 		return nil, fmt.Errorf("%s does not say whom this node accepted as founder: %w; if no ring was founded, remove it", n.wordsPath(), err)
 	}
-	if kept.Cluster != n.o.Cluster {
+	if len(kept.Words) == 0 {
 		return nil, nil
+	}
+	if kept.Cluster != n.o.Cluster {
+		return nil, fmt.Errorf("%w: this node accepted a founder of cluster %s and never heard of its ring, now it is of cluster %q; "+
+			"start it with the former --cluster; else, if no ring was founded there, remove %s, or choose another --data-dir",
+			wal.ErrForeign, foreign.Quote(kept.Cluster), n.o.Cluster, n.wordsPath())
 	}
 	for _, w := range kept.Words {
 		errs := []error{foreign.CheckName("founder", w.Founder)}

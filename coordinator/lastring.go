@@ -11,6 +11,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/plainfile"
+	"github.com/arc-ring/arc/internal/wal"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -25,6 +26,8 @@ const (
 	lastRingAddresses = 256
 	// lastRingBytes bounds the file, in bytes.
 	lastRingBytes = 1 << 20
+	// clusterMark begins the line with the name of the ring's cluster.
+	clusterMark = "cluster "
 	// memberMark begins a line with a member's name. Its addresses follow.
 	memberMark = "member "
 	// formerLogs is the directory in the data directory into which the log of a
@@ -35,20 +38,23 @@ const (
 )
 
 // lastRing is the ring that a node belonged to last; zero if it never did. In
-// the file it is the ring's id, then the other members when they were last known,
-// each with its name and its addresses, a line each.
+// the file it is the ring's id, its cluster, then the other members when they were
+// last known, each with its name and its addresses, a line each. The node's own
+// name is not in it: its membership is over, and it may join under another one.
 type lastRing struct {
 	ringID string
+	// cluster is empty in a file of an older version.
+	cluster string
 	// others are the other members. A file of an older version has addresses of
 	// which the names are not known.
 	others []ring.Member
 }
 
-// lastRingOf is the ring with these members, of which self is this node's name.
-func lastRingOf(ringID string, members []ring.Member, self string) lastRing {
-	f := lastRing{ringID: ringID}
+// lastRingOf is this node's ring, with these members.
+func (n *node) lastRingOf(ringID string, members []ring.Member) lastRing {
+	f := lastRing{ringID: ringID, cluster: n.o.Cluster}
 	for _, m := range members {
-		if m.Name != self {
+		if m.Name != n.o.Name {
 			f.others = append(f.others, ring.Member{Name: m.Name, Addresses: m.Addresses})
 		}
 	}
@@ -88,7 +94,7 @@ func (n *node) dropLog(f lastRing) error {
 }
 
 func (n *node) writeLastRing(f lastRing) error {
-	lines, addresses := []string{f.ringID}, 0
+	lines, addresses := []string{f.ringID, clusterMark + f.cluster}, 0
 	for _, m := range f.others[:min(len(f.others), lastRingAddresses)] {
 		lines = append(lines, memberMark+m.Name)
 		kept := m.Addresses[:min(len(m.Addresses), lastRingAddresses-addresses)]
@@ -131,6 +137,12 @@ func (n *node) readLastRing() (lastRing, error) {
 	}
 	f, addresses := lastRing{ringID: lines[0]}, 0
 	for _, a := range lines[1:] {
+		if cluster, ok := strings.CutPrefix(a, clusterMark); ok {
+			if foreign.CheckName("cluster", cluster) == nil {
+				f.cluster = cluster
+			}
+			continue
+		}
 		if name, ok := strings.CutPrefix(a, memberMark); ok {
 			if foreign.CheckName("name", name) == nil && len(f.others) < lastRingAddresses {
 				f.others = append(f.others, ring.Member{Name: name})
@@ -147,6 +159,18 @@ func (n *node) readLastRing() (lastRing, error) {
 		m.Addresses, addresses = append(m.Addresses, a), addresses+1
 	}
 	return f, nil
+}
+
+// checkLastRing refuses a directory whose last membership was in another cluster:
+// this node would look for that ring, be refused there, and found none.
+func (n *node) checkLastRing() error {
+	was, err := n.readLastRing()
+	if err != nil || was.cluster == "" || was.cluster == n.o.Cluster {
+		return err
+	}
+	return fmt.Errorf("%w: %s was in a ring of cluster %q last, this node is of cluster %q; "+
+		"give --cluster %s to join that ring again; else move the directory away, or choose another --data-dir",
+		wal.ErrForeign, n.o.DataDir, was.cluster, n.o.Cluster, was.cluster)
 }
 
 func writeDurably(path, text string) error {

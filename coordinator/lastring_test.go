@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/membership"
+	"github.com/arc-ring/arc/internal/wal"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -31,14 +33,23 @@ func TestTheFormerRingIsKnownByNamesAndAddresses(t *testing.T) {
 		says string
 	}{
 		"this version": {
-			want: lastRingOf("r1", s.Members, "n1"),
+			want: lastRing{"r1", "test", []ring.Member{
+				{Name: "n2", Addresses: s.Members[1].Addresses}, {Name: "n3", Addresses: s.Members[2].Addresses},
+			}},
 			says: "the disks of n2 (10.0.0.2:7400, 10.1.0.2:7400), n3 (10.0.0.3:7400) as far as it knows: start the one of them that ended last first (if",
+		},
+		"without the cluster": {
+			file: func(path string) error {
+				return os.WriteFile(path, []byte("r1\nmember n2\n10.0.0.2:7400\n"), 0o600)
+			},
+			want: lastRing{"r1", "", []ring.Member{{Name: "n2", Addresses: []string{"10.0.0.2:7400"}}}},
+			says: "the disk of n2 (10.0.0.2:7400) as far as it knows: start it (if",
 		},
 		"addresses before names": {
 			file: func(path string) error {
 				return os.WriteFile(path, []byte("r1\n10.0.0.2:7400\n10.0.0.3:7400\nmember n2\n"), 0o600)
 			},
-			want: lastRing{"r1", []ring.Member{{Addresses: []string{"10.0.0.2:7400", "10.0.0.3:7400"}}, {Name: "n2"}}},
+			want: lastRing{"r1", "", []ring.Member{{Addresses: []string{"10.0.0.2:7400", "10.0.0.3:7400"}}, {Name: "n2"}}},
 			says: "the disk of n2 as far as it knows: start it (if",
 		},
 	} {
@@ -48,7 +59,7 @@ func TestTheFormerRingIsKnownByNamesAndAddresses(t *testing.T) {
 				t.Fatal(err)
 			}
 			n := newNode(o)
-			err := n.writeLastRing(lastRingOf("r1", s.Members, "n1"))
+			err := n.writeLastRing(n.lastRingOf("r1", s.Members))
 			if c.file != nil {
 				err = c.file(n.lastRingPath())
 			}
@@ -70,7 +81,7 @@ func TestTheFormerRingIsKnownByNamesAndAddresses(t *testing.T) {
 // Members that answer run: it does not help to start them.
 func TestAJoinerSaysWhatThoseItAskedAnswered(t *testing.T) {
 	n := newNode(testOptions(t, "n3"))
-	j := &joiner{n: n, lastRing: lastRing{"r1", []ring.Member{{Name: "n1", Addresses: []string{"10.0.0.1:7400"}}, {Name: "n2", Addresses: []string{"10.0.0.2:7400"}}}}}
+	j := &joiner{n: n, lastRing: lastRing{"r1", "", []ring.Member{{Name: "n1", Addresses: []string{"10.0.0.1:7400"}}, {Name: "n2", Addresses: []string{"10.0.0.2:7400"}}}}}
 	says := func() string { return n.hub.Load().WaitsFor }
 	other := reason.ToStatus(fmt.Errorf(`%w: this is cluster "arc", the joiner "n3" wants "acr"; check --cluster and --join`, membership.ErrOtherRing))
 	down := status.Error(codes.Unavailable, "connection refused")
@@ -98,6 +109,60 @@ func TestAJoinerSaysWhatThoseItAskedAnswered(t *testing.T) {
 	hear("10.0.0.1:7400", other)
 	if got, want := says(), "a member of its ring answers at 10.0.0.2:7400: needs n1"; got != want {
 		t.Errorf("says %q, want %q", got, want)
+	}
+}
+
+// A node that left is of the cluster that it left: started in another one, it would
+// look for its ring, be refused by everybody, and found none. Its name is free.
+func TestADirectoryThatWasLeftBelongsToItsCluster(t *testing.T) {
+	nodes := startRing(t, "n1", "n2")
+	n2 := nodes[1]
+	if _, err := nodes[0].client.Leave(nodes[0].ctx(), &arcv1.LeaveRequest{Name: "n2"}); err != nil {
+		t.Fatal(err)
+	}
+	n2.reap()
+	o := n2.o
+	o.Cluster, o.Bootstrap = "k2", true
+	err := Run(n2.ctx(), o)
+	if !errors.Is(err, wal.ErrForeign) {
+		t.Errorf("with another --cluster: %v, want ErrForeign", err)
+	}
+	for _, says := range []string{o.DataDir, `cluster "test"`, `cluster "k2"`, "--cluster test", "move the directory away"} {
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("with another --cluster: %v, want it to say %s", err, says)
+		}
+	}
+	o = n2.o
+	o.Name = "n9"
+	n9 := start(t, o)
+	n9.await("it is in its ring under another name", func(st *arcv1.StatusResponse) bool { return st.GetSelfId() == 3 && st.GetLeader().GetName() == "n1" })
+}
+
+// A join that never reached this node leaves a log without a ring's state. The
+// members of its former ring are known as before.
+func TestAJoinThatWasNotReachedForgetsNobody(t *testing.T) {
+	for former, others := range map[string]int{"r1": 1, "r0": 0} {
+		n := newNode(testOptions(t, "n1"))
+		l, _, err := wal.Open(n.o.DataDir, wal.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = errors.Join(
+			l.Init(wal.Identity{Cluster: n.o.Cluster, RingID: "r1", Name: "n1", ID: 4}, wal.Batch{Sync: true}), l.Close(),
+			n.writeLastRing(n.lastRingOf(former, []ring.Member{{Name: "n2", Addresses: []string{"10.0.0.2:7400"}}})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		recovered, err := n.open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = n.resume(recovered)
+		f, rerr := n.readLastRing()
+		n.close()
+		if err := errors.Join(err, rerr); err != nil || f.ringID != "r1" || f.cluster != n.o.Cluster || len(f.others) != others {
+			t.Errorf("after %s it knows %+v, %v; want %d others of r1", former, f, err, others)
+		}
 	}
 }
 

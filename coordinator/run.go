@@ -100,6 +100,11 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 			n.log.Error("log not closed", "error", err)
 		}
 	})
+	if recovered.Fresh {
+		if err := n.checkLastRing(); err != nil {
+			return recovered, fmt.Errorf("open data directory: %w", err)
+		}
+	}
 	if err := n.drawIncarnation(); err != nil {
 		return recovered, err
 	}
@@ -238,7 +243,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	wg.Wait()
 	if errors.Is(err, errLeft) {
 		v := n.hub.Load()
-		if derr := n.dropLog(lastRingOf(v.RingID, v.Ring.Members, n.o.Name)); derr != nil {
+		if derr := n.dropLog(n.lastRingOf(v.RingID, v.Ring.Members)); derr != nil {
 			n.log.Warn("the log of the membership that was left is still there; the next start finds out that it is void", "error", derr)
 		}
 	}
@@ -314,9 +319,9 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 		}
 		n.log.Warn("this node was taken out of the ring; it joins again under a new id", "ring", e.ringID, "id", e.id, "reason", err)
 		n.monitor.Idle()
-		was := lastRingOf(e.ringID, n.hub.Load().Ring.Members, n.o.Name)
+		was := n.lastRingOf(e.ringID, n.hub.Load().Ring.Members)
 		if len(was.others) == 0 { // it never got the ring's state
-			was = lastRingOf(e.ringID, membersFromWire(e.members), n.o.Name)
+			was = n.lastRingOf(e.ringID, membersFromWire(e.members))
 		}
 		n.outside(publish.Joining, e.ringID)
 		if err := n.dropLog(was); err != nil {

@@ -61,7 +61,8 @@ func TestAWordOutlivesTheProcess(t *testing.T) {
 
 func TestTheWordsFileIsRead(t *testing.T) {
 	for text, problem := range map[string]string{
-		"": "does not say", "{": "does not say", `{"cluster":"test","words":[{"founder":"a b"}]}`: "founder", `{"cluster":"other","words":[{"founder":"a b"}]}`: "",
+		"": "does not say", "{": "does not say", `{"cluster":"test","words":[{"founder":"a b"}]}`: "founder",
+		`{"cluster":"other","words":[{"founder":"a"}]}`: `cluster "other"`, `{"cluster":"other","words":[]}`: "",
 		`{"cluster":"test","words":[{"founder":"a","incarnation":18446744073709551615,"names":["a","n\u001b"]}]}`: "name",
 	} {
 		n := &node{o: testOptions(t, "n")}

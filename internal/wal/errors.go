@@ -14,7 +14,7 @@ var (
 	// ErrLocked: another process uses the directory.
 	ErrLocked = errors.New("data directory is in use")
 	// ErrForeign: the directory belongs to another cluster or node.
-	ErrForeign = errors.New("data directory belongs to another node")
+	ErrForeign = errors.New("data directory belongs to another node or cluster")
 	// ErrCorrupt: what was once safely written is damaged.
 	ErrCorrupt = errors.New("log is corrupt")
 	// ErrVersion: the file was written in a format that is not known here.

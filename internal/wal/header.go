@@ -106,6 +106,6 @@ func (id Identity) belongs(dir, cluster, name string) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %s holds node %q (id %d) of cluster %q, this is node %q of cluster %q; "+
-		"choose another --data-dir, or the --name and --cluster it was made with",
-		ErrForeign, dir, id.Name, id.ID, id.Cluster, name, cluster)
+		"give --name %s and --cluster %s to start it again; else move the directory away, or choose another --data-dir",
+		ErrForeign, dir, id.Name, id.ID, id.Cluster, name, cluster, id.Name, id.Cluster)
 }

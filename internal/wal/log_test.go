@@ -198,7 +198,7 @@ func TestForeignDirectoryIsRefused(t *testing.T) {
 	}
 	for _, o := range []Options{{Cluster: "prod"}, {Name: "n2"}, {Cluster: "lab", Name: "n2"}, {Cluster: "prod", Name: "n1"}} {
 		_, _, err := Open(dir, o)
-		if !errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), `node "n1" (id 3) of cluster "lab"`) {
+		if !errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), `node "n1" (id 3) of cluster "lab"`) || !strings.Contains(err.Error(), "--name n1 and --cluster lab") {
 			t.Errorf("%+v: got %v", o, err)
 		}
 	}
