@@ -87,6 +87,10 @@ func (c *core) hearRing(now time.Time, from netip.AddrPort, node *discoveryv1.No
 	return out
 }
 
+// TwoRingsHint says what to do about two rings of one cluster, or of one id. The
+// log and `arc status` say the same.
+const TwoRingsHint = "each ring has a leader: stop the coordinators of one of the two, move their data directories aside, and start them again, so that they join the other"
+
 // reportForeign reports each ring lately heard that is not this node's own.
 func (c *core) reportForeign(now time.Time) []effect {
 	if c.ring.RingId == "" {
@@ -105,7 +109,7 @@ func (c *core) reportForeign(now time.Time) []effect {
 		h.reported = now
 		out = append(out, note{level: l, message: "heard another ring of this cluster", args: []any{
 			"cluster", c.cluster, "ring", c.ring.RingId, "other-ring", id, "peer", h.from.Name, "addresses", h.from.Addresses, "from", h.source,
-			"hint", "two rings have two leaders: stop one of them, or give it another --cluster",
+			"hint", TwoRingsHint,
 		}}, h.report(""))
 	}
 	return out
@@ -133,7 +137,7 @@ func (c *core) reportSplit(now time.Time) []effect {
 	return []effect{note{level: l, message: "heard another ring that has the id of this one", args: []any{
 		"cluster", c.cluster, "ring", c.ring.RingId, "reason", why, "other-leader", s.leader,
 		"peer", s.from.Name, "addresses", s.from.Addresses, "from", s.source,
-		"hint", "two rings have two leaders: stop the coordinators of one of them, and remove their data directories",
+		"hint", TwoRingsHint,
 	}}, s.report(why)}
 }
 

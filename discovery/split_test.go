@@ -42,8 +42,8 @@ func TestARingFoundedAgainAndItsFormerSelfAreToldApart(t *testing.T) {
 				for _, n := range of[note](out) {
 					if n.level == hclog.Warn {
 						warned++
-						if text := fmt.Sprint(n.args...); c.want == "" || !strings.Contains(text, c.want) {
-							t.Errorf("warning %q, want %q", text, c.want)
+						if text := fmt.Sprint(n.args...); c.want == "" || !strings.Contains(text, c.want) || !strings.Contains(text, TwoRingsHint) {
+							t.Errorf("warning %q, want %q and what to do", text, c.want)
 						}
 					}
 				}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/arc-ring/arc/client"
+	"github.com/arc-ring/arc/discovery"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -46,13 +47,11 @@ func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) {
 	}
 	line(w, "asked   %s", self)
 	for _, o := range st.GetOtherRings() {
+		which := fmt.Sprintf("another ring %s of this cluster, led by %s, was heard", o.GetRingId(), or(o.GetLeader()))
 		if o.GetSplit() != "" {
-			line(w, "another ring has this one's id, led by %s, and was heard from %s at %s: %s; stop one of the two, move its data directories aside and start it again",
-				or(o.GetLeader()), o.GetFrom(), strings.Join(o.GetAddresses(), ", "), o.GetSplit())
-			continue
+			which = fmt.Sprintf("another ring has this one's id, led by %s (%s), and was heard", or(o.GetLeader()), o.GetSplit())
 		}
-		line(w, "another ring %s of this cluster, led by %s, was heard from %s at %s: stop one of the two, move its data directories aside and start it again, so that it joins the other",
-			o.GetRingId(), or(o.GetLeader()), o.GetFrom(), strings.Join(o.GetAddresses(), ", "))
+		line(w, "%s from %s at %s; %s", which, o.GetFrom(), strings.Join(o.GetAddresses(), ", "), discovery.TwoRingsHint)
 	}
 	if st.GetReason() != "" {
 		fmt.Fprintf(w, "reason  %s\n", st.GetReason()) // may be of several lines
