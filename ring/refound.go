@@ -39,5 +39,6 @@ func (s *State) Refound(name, why string, at int64) (*State, error) {
 	return c, nil
 }
 
-// afterGap returns the first round number that lies refoundGap above n.
+// afterGap returns the first multiple of refoundGap that lies more than refoundGap
+// above n.
 func afterGap(n uint64) uint64 { return (n/refoundGap + 2) * refoundGap }

@@ -66,3 +66,22 @@ func TestARingFoundedAgainKeepsWhatItWasAndNobodysID(t *testing.T) {
 		t.Errorf("by a node that was out already: %+v, %v", r, err)
 	}
 }
+
+// docs/recovery.md gives this rule, with the figures of the first line.
+func TestIDsAndEpochsOfARingFoundedAgain(t *testing.T) {
+	for _, c := range []struct{ highest, epoch, id, epochAfter uint64 }{
+		{12, 89, 2001, 2001},
+		{999, 999, 2001, 2001},
+		{1000, 1000, 3001, 3001},
+		{12, 2500, 2001, 4000},
+	} {
+		s := &State{RingID: "r", HighestID: c.highest, Epoch: c.epoch}
+		r, err := s.Refound("n1", "", 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id := r.Members[0].ID; id != c.id || r.Epoch != c.epochAfter {
+			t.Errorf("after id %d and epoch %d: id %d, epoch %d; want %d, %d", c.highest, c.epoch, id, r.Epoch, c.id, c.epochAfter)
+		}
+	}
+}
