@@ -1,5 +1,11 @@
 package election
 
+import (
+	"fmt"
+
+	"github.com/arc-ring/arc/ring"
+)
+
 // following is what this member knows of its leader.
 type following struct {
 	*leadership
@@ -50,12 +56,15 @@ func (f *following) computeLeaderUntil() Instant {
 // releasedByLeader reports whether the leader of this term said that it leads no
 // longer, and did not renew since. One whose lease had ended and came back renews
 // to voters alone; a learner goes by appends and heartbeats.
-func (f *following) releasedByLeader() bool {
+func (f *following) releasedByLeader() bool { return f.releasedIn(f.term) }
+
+// releasedIn is releasedByLeader for the leader of a term.
+func (f *following) releasedIn(term uint64) bool {
 	v := f.promises
 	if v.lapsedAt != 0 && f.roster.leaderHeard > v.lapsedAt && !f.isVoter(f.cfg.ID) {
 		return false
 	}
-	return v.voidTerm == f.term && (v.promise.Term != f.term || v.promise.Seq <= v.voidSeq)
+	return v.voidTerm == term && (v.promise.Term != term || v.promise.Seq <= v.voidSeq)
 }
 
 // proofRule asks the leader whether it leads before this member's proof of it
@@ -104,18 +113,45 @@ func (f *following) checkAnswered(from uint64, c Check) {
 	}
 }
 
-// unproven says why this member has no proof that the declared leader leads.
-func (f *following) unproven() string {
+// lost says why there is no proof any more that the leader that was declared last
+// leads. The sentence calls it subject, or "this node". It is "" if nobody ever led.
+func (f *following) lost(subject string) string {
+	id := f.ring.LeaderID
+	v, past := f.roster.verdict(id), f.ring.History
 	switch {
-	case f.roster.verdict(f.raftLead).certified():
-		return "its process has ended"
-	case f.releasedByLeader():
-		return "it says that it claims no longer"
+	case f.ring.Term == 0 || len(past) == 0:
+		return ""
+	case id == 0:
+		return past[len(past)-1].Name + " is no member any more"
+	case id == f.cfg.ID:
+		return "this node " + f.ownEnd()
+	case v.certified():
+		return fmt.Sprintf("%s is certified dead by its own monitor: %s", subject, f.roster.peers.Get(id).cert.Exit)
+	case f.releasedIn(f.ring.Term) && f.promises.lapsedAt != 0:
+		return subject + " says that its lease ran out"
+	case f.releasedIn(f.ring.Term):
+		return subject + " hands over"
+	case v.dead() && v.term == f.ring.Term:
+		return fmt.Sprintf("%s is suspected by %s: %s", subject, f.nameOf(v.by), v.evidence)
 	case f.roster.leaderHeard <= 0 && f.roster.leaderShown <= 0:
-		return "it was not heard since this node started"
+		return subject + " was not heard since this node started"
 	default:
-		return "too long ago that it was heard"
+		return subject + " was not heard for too long"
 	}
+}
+
+// ownEnd says why this member, which led last, does not any more.
+func (f *following) ownEnd() string {
+	switch f.recorder.ownLoss() {
+	case ring.Unanswered:
+		return "led, and no majority answered it"
+	case ring.BornAgain:
+		return "led, and was restarted"
+	}
+	if f.lease.released {
+		return "hands over"
+	}
+	return "leads no longer"
 }
 
 // renewed takes a leader's Renew.

@@ -8,9 +8,29 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// missingAfter is for how many leases a member knows no leader before it says
-// whose disks are needed; an election takes less.
+// missingAfter is for how many leases a member hears no leader before it says that
+// a voter that it does not hear is not there. An election takes less, and only then do
+// the voters talk to one another.
 const missingAfter = isolationLeases
+
+// unledSince is when this member last heard a leader, or led, as far as that counts
+// for missingAfter. A learner hears its leader less often.
+func (s *status) unledSince(now Instant) Instant {
+	heard := max(s.roster.leaderHeard, s.roster.leaderShown)
+	if !s.isVoter(s.cfg.ID) {
+		heard = heard.Add(s.heartbeatRound())
+	}
+	return max(s.born, heard, min(s.leadership.claimEnd, now))
+}
+
+// knowsAbsent reports whether nobody is known to lead, and a voter that this member does
+// not hear is not there. A leader that lost its claim asks all the time, and knows at once.
+func (s *status) knowsAbsent(now Instant) bool {
+	if s.removed || s.ring.RingID == "" || now < s.following.leaderUntil() {
+		return false
+	}
+	return s.leads() && s.declared() || now >= s.unledSince(now).Add(missingAfter*s.ring.Settings.Lease())
+}
 
 // Missing says in a sentence whose disks a majority of the voters needs; "" while
 // somebody leads, or is being elected.
@@ -24,7 +44,7 @@ func (n *Node) Missing(now Instant) string {
 		needed := len(s.Voters)/2 + 1 - (len(s.Voters) - len(silent))
 		return missingText(Tolerance{Needed: needed, NeededOf: n.namesOf(silent)}, n.status.whereabouts(s.Voters), false)
 	}
-	if now < max(n.born, n.roster.leaderHeard, min(n.leadership.claimEnd, now)).Add(missingAfter*n.ring.Settings.Lease()) {
+	if now < n.status.unledSince(now).Add(missingAfter*n.ring.Settings.Lease()) {
 		return ""
 	}
 	text := missingText(n.status.tolerance(now), n.status.whereabouts(n.conf.GetVoters()), n.status.alone(now))

@@ -182,6 +182,9 @@ type Status struct {
 	LeaderProven bool
 	// Reason is a short sentence on the present state.
 	Reason string
+	// Lost says why the leader that was declared last is not known to lead; "" while
+	// somebody is known to lead, while this member leads by raft, and before the first leader.
+	Lost string
 	// Missing says whose disks are needed before anybody can lead; "" if nobody's.
 	Missing          string
 	Voters, Learners []uint64
@@ -213,6 +216,7 @@ func (n *Node) Status(now Instant) Status {
 	s.Tolerance = n.status.tolerance(now)
 	s.Missing = n.Missing(now)
 	s.Reason = n.status.reason(now, s.Tolerance.needs(), s.Missing)
+	s.Lost = n.status.lostLeader(now)
 	return s
 }
 

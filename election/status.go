@@ -33,7 +33,7 @@ func (s *status) reason(now Instant, needs, missing string) string {
 	case s.leaderDeclaredInTerm() && now < s.following.leaderUntil():
 		return fmt.Sprintf("%s leads, token %d", s.nameOf(s.raftLead), s.ring.Term)
 	case s.leaderDeclaredInTerm():
-		return fmt.Sprintf("no proof that %s leads: %s%s", s.nameOf(s.raftLead), s.following.unproven(), and(needs))
+		return fmt.Sprintf("no proof that %s leads: %s%s", s.nameOf(s.raftLead), s.following.lost("it"), and(needs))
 	case s.raftLead != 0:
 		return fmt.Sprintf("%s is caretaker in term %d%s", s.nameOf(s.raftLead), s.term, and(needs))
 	case now < s.promises.waitUntil:
@@ -41,6 +41,14 @@ func (s *status) reason(now Instant, needs, missing string) string {
 	case s.ring.RingID == "":
 		return "no leader known: this node was let in, and waits for the ring's log"
 	default:
-		return fmt.Sprintf("no leader known: %s", cmp.Or(needs, s.majorityText()))
+		return fmt.Sprintf("no leader known: %s", cmp.Or(needs, s.lostLeader(now), s.majorityText()))
 	}
+}
+
+// lostLeader is Status.Lost.
+func (s *status) lostLeader(now Instant) string {
+	if s.removed || s.leads() || now < s.following.leaderUntil() {
+		return ""
+	}
+	return s.following.lost(s.nameOf(s.ring.LeaderID))
 }

@@ -18,6 +18,8 @@ type StatusVersion struct {
 	raft             raftState
 	applied, dropped uint64
 	why, missing     string
+	lost             string
+	absent           bool
 	waits            time.Duration
 	claims, proven   bool
 	away             [2]uint64
@@ -38,7 +40,7 @@ func (n *Node) StatusVersion(now Instant) StatusVersion {
 		_, _, l.claims = n.leadership.claim(now)
 	}
 	if l.proven = now < n.following.leaderUntil(); !l.proven {
-		l.away = n.status.away(now)
+		l.away, l.absent, l.lost = n.status.away(now), n.status.knowsAbsent(now), n.status.lostLeader(now)
 	}
 	l.missing = n.Missing(now)
 	if now < n.promises.waitUntil {

@@ -18,7 +18,7 @@ type Tolerance struct {
 	// process is certified dead, although the loss of its machine stops it.
 	BearsCrash bool
 	// Needed is how many of those in NeededOf have to answer before there can be a
-	// leader; 0 while there is one, or it is being elected.
+	// leader; 0 while there is one, or one is being elected.
 	Needed   int
 	NeededOf []string
 }
@@ -34,10 +34,10 @@ func (s *status) tolerance(now Instant) (t Tolerance) {
 	if s.ring.RingID == "" || s.removed {
 		return t
 	}
-	halves, led := s.halves(), now < s.following.leaderUntil()
+	halves, led, absent := s.halves(), now < s.following.leaderUntil(), s.knowsAbsent(now)
 	for i, voters := range halves {
 		if !led {
-			if need, of := s.missing(voters, now); need > t.Needed {
+			if need, of := s.missing(voters, now); absent && need > t.Needed {
 				t.Needed, t.NeededOf = need, s.namesOf(of)
 			}
 			continue

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/arc-ring/arc/coordinator/internal/publish"
@@ -102,7 +103,7 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (lo
 	is, knows := v.Leader(now)
 	l.known = is
 	if known && (!knows || is.ID != was.ID || v.Ring.Term != old.Ring.Term) {
-		add(true, l.o.Events.LeaderLost(old.Ring, was.Name, old.Ring.Term, v.Status.Reason))
+		add(true, l.o.Events.LeaderLost(old.Ring, was.Name, old.Ring.Term, cmp.Or(v.Status.Lost, v.Status.Reason)))
 		l.lost = old.Ring.Term
 	}
 	state := old.Ring

@@ -34,6 +34,7 @@ type fakeCore struct {
 	end      election.Instant
 	// leaderEnd is until when there is proof of a leader, 0 for always.
 	leaderEnd election.Instant
+	lost      string
 	state     *ring.State
 	request   func(election.Request)
 	tick      func(election.Instant)
@@ -72,7 +73,7 @@ func (c *fakeCore) LeaderUntil() election.Instant {
 }
 func (c *fakeCore) State() *ring.State { return c.state }
 func (c *fakeCore) Status(election.Instant) election.Status {
-	return election.Status{Leader: c.term, Declared: c.term != 0}
+	return election.Status{Leader: c.term, Declared: c.term != 0, Reason: "no leader known", Lost: c.lost}
 }
 func (c *fakeCore) Progress() (map[uint64]uint64, uint64) {
 	return map[uint64]uint64{1: 40, 2: 37}, 41

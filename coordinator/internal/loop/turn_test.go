@@ -28,6 +28,30 @@ func TestALeaderThatIsKnownAgain(t *testing.T) {
 	})
 }
 
+// That a leader is lost is told with the cause, and not with whom the ring waits for.
+func TestALossIsToldWithItsCause(t *testing.T) {
+	for lost, want := range map[string]string{"n1 hands over": "n1 hands over", "": "no leader known"} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &fakeCore{term: 1, state: &ring.State{RingID: "r", Term: 1, LeaderID: 1, Members: []ring.Member{{ID: 1, Name: "n1"}}}}
+			l := testLoop(c, &fakeStore{})
+			l.Begin()
+			w, _, err := l.o.Hub.Subscribe(false, netip.Addr{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() { _ = l.Run() }()
+			_ = l.inbox.post(func(election.Instant) { c.term, c.lost = 0, lost })
+			synctest.Wait()
+			l.Stop()
+			<-l.ended
+			l.o.Hub.Close()
+			if e, err := w.Next(t.Context()); err != nil || e.GetLeaderLost().GetWhy() != want {
+				t.Errorf("told %v (%v), want that the leader is lost: %q", e, err, want)
+			}
+		})
+	}
+}
+
 // Somebody began to watch in a moment without proof, and was told that nobody leads.
 // The loop prolongs the proof without having seen that it had run out.
 func TestAWatcherOfAMomentWithoutProofIsToldOfTheLeader(t *testing.T) {
