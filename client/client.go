@@ -26,6 +26,9 @@ type Client struct {
 	// dialErr is why there is no connection on which the coordinator spoke; nil: there
 	// is one.
 	dialErr atomic.Pointer[error]
+
+	closed chan struct{} // by Close, before it ends the connection
+	shut   func() error  // carries Close out, once
 }
 
 // New returns a client of the coordinator at addr: unix:///path/arc.sock or
@@ -35,7 +38,11 @@ func New(addr string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadAddr, err)
 	}
-	c := &Client{addr: addr}
+	c := &Client{addr: addr, closed: make(chan struct{})}
+	c.shut = sync.OnceValue(func() error {
+		close(c.closed)
+		return c.conn.Close()
+	})
 	c.dialErr.Store(&errNotConnected)
 	d := &connect.Dialer{}
 	c.conn, err = d.Conn(end,
@@ -52,8 +59,9 @@ func New(addr string) (*Client, error) {
 // Addr returns the address that New was given.
 func (c *Client) Addr() string { return c.addr }
 
-// Close ends the connection and all calls in flight.
-func (c *Client) Close() error { return c.conn.Close() }
+// Close ends the connection and all calls in flight. Those and all later ones
+// return ErrClosed. A second Close does nothing and returns what the first did.
+func (c *Client) Close() error { return c.shut() }
 
 func (c *Client) dial(ctx context.Context, d *connect.Dialer, end string) (net.Conn, error) {
 	if err := notForeign(end); err != nil {
@@ -90,6 +98,10 @@ func (g *greeted) Read(b []byte) (int, error) {
 // call runs one unary RPC and explains its error. A server's word always comes
 // with a header or a trailer; a broken transport's never does.
 func call[Req, Resp any](ctx context.Context, c *Client, op string, rpc func(context.Context, Req, ...grpc.CallOption) (Resp, error), req Req) (Resp, error) {
+	if err := c.refuse(ctx, op); err != nil {
+		var none Resp
+		return none, err
+	}
 	var head, trail metadata.MD
 	resp, err := rpc(ctx, req, grpc.Header(&head), grpc.Trailer(&trail))
 	return resp, c.explain(ctx, op, err, len(head)+len(trail) > 0)

@@ -4,7 +4,8 @@
 // A Client decides how a coordinator is reached (unix socket or TCP) and what its
 // errors mean. It never decides who leads, and keeps no state of the ring. All
 // methods may be called by several goroutines. Every call is bounded by its
-// context alone: pass one with a deadline.
+// context alone: pass one with a deadline. A call whose context ended wraps the
+// context's error. Close ends all calls with ErrClosed.
 //
 //	c, err := client.New(client.DefaultAddr())
 //	…

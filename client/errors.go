@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -17,11 +19,17 @@ import (
 var (
 	// ErrBadAddr: the address cannot be understood.
 	ErrBadAddr = errors.New("bad address")
+	// ErrClosed: Close was called; the coordinator was not asked, or did not
+	// answer before.
+	ErrClosed = errors.New("the client is closed")
 	// ErrUnreachable: no coordinator answers at the address.
 	ErrUnreachable = errors.New("coordinator unreachable")
 	// ErrNoLeader: the ring has no leader now, or lost it during the call; a
 	// change may or may not take effect.
 	ErrNoLeader = errors.New("no leader")
+	// ErrNotLeading: the ring has a leader, and it is not the coordinator that was
+	// asked.
+	ErrNotLeading = errors.New("not leading")
 	// ErrInvalid: the coordinator refuses an argument.
 	ErrInvalid = errors.New("invalid argument")
 	// ErrNotMember: the named member is not in the ring.
@@ -72,8 +80,9 @@ func kindOf(err error) error {
 	return kinds[st.Code()]
 }
 
-// Error is what a Client's methods return, but for context.Canceled. Its
-// errors.Is kinds are the sentinels of this package.
+// Error is what the methods of a Client and of a Stream return. errors.Is finds
+// its kind, which is a sentinel of this package, and its cause. If the caller's
+// context was over, it also finds context.Canceled or context.DeadlineExceeded.
 type Error struct {
 	// Op is the call in words, such as "handover".
 	Op string
@@ -85,6 +94,9 @@ type Error struct {
 	Cause error
 	// Hint says what to do, may be empty.
 	Hint string
+
+	// over is how the caller's context ended; nil: the call did not end with it.
+	over error
 }
 
 func (e *Error) Error() string {
@@ -99,12 +111,10 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap gives both the kind and the cause.
+// Unwrap returns the kind, the cause and the end of the caller's context, those
+// of them that there are.
 func (e *Error) Unwrap() []error {
-	if e.Kind == nil || e.Kind == e.Cause {
-		return []error{e.Cause}
-	}
-	return []error{e.Kind, e.Cause}
+	return slices.DeleteFunc([]error{e.Kind, e.Cause, e.over}, func(err error) bool { return err == nil })
 }
 
 func (e *Error) message() string {
@@ -114,6 +124,46 @@ func (e *Error) message() string {
 	return e.Cause.Error()
 }
 
+// refuse returns why a call must not begin, nil if it may: the client is closed,
+// or ctx was over before.
+func (c *Client) refuse(ctx context.Context, op string) error {
+	switch {
+	case c.isClosed():
+		return &Error{Op: op, Addr: c.addr, Kind: ErrClosed, Cause: ErrClosed}
+	case ctx.Err() != nil:
+		over := ended(ctx)
+		return &Error{Op: op, Addr: c.addr, Cause: fmt.Errorf("nothing was asked, since the context was over before the call: %w", over), over: over}
+	}
+	return nil
+}
+
+func (c *Client) isClosed() bool {
+	select {
+	case <-c.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// ended returns how ctx ended, nil if it did not: its error, and its cause if
+// that says more. The other side may notice a deadline before the timer of ctx
+// has fired here.
+func ended(ctx context.Context) error {
+	err := ctx.Err()
+	if deadline, ok := ctx.Deadline(); err == nil && ok && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	if err == nil {
+		return nil
+	}
+	cause := context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
 // explain turns an RPC's error into an *Error. answered reports whether the
 // error is the coordinator's word.
 func (c *Client) explain(ctx context.Context, op string, err error, answered bool) error {
@@ -121,16 +171,23 @@ func (c *Client) explain(ctx context.Context, op string, err error, answered boo
 		return nil
 	}
 	code := status.Code(err)
-	if code == codes.Canceled && errors.Is(ctx.Err(), context.Canceled) {
-		return fmt.Errorf("%s: %w", op, context.Canceled)
-	}
 	// A deadline ends a call on both sides; whichever is first, and however
 	// the other puts it, it means the same.
 	late := code == codes.Canceled ||
 		code == codes.DeadlineExceeded && (!answered || status.Convert(err).Message() == context.DeadlineExceeded.Error())
 	e := &Error{Op: op, Addr: c.addr, Cause: err, Kind: kindOf(err)}
+	if late {
+		e.over = ended(ctx)
+	}
+	if code == codes.DeadlineExceeded && late && e.over == nil {
+		e.over = context.DeadlineExceeded
+	}
 	unconnected := c.dialErr.Load()
 	switch {
+	case errors.Is(e.over, context.Canceled):
+		e.Kind, e.Cause = nil, e.over
+	case !answered && c.isClosed():
+		e.Kind, e.Cause = ErrClosed, ErrClosed
 	case !answered && (code == codes.Unavailable || late && unconnected != nil):
 		e.Kind = ErrUnreachable
 		if unconnected != nil {

@@ -39,7 +39,7 @@ var exitTable = []struct {
 	{client.ErrBadAddr, exitUsage},
 	{client.ErrInvalid, exitUsage},
 	{wal.ErrForeign, exitUsage}, // --name, --cluster or --data-dir is wrong
-	{errNotLeading, exitNoLeader},
+	{client.ErrNotLeading, exitNoLeader},
 	{client.ErrNoLeader, exitNoLeader},
 	{client.ErrUnreachable, exitUnreachable},
 }

@@ -15,9 +15,6 @@ import (
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
-// errNotLeading: another machine leads.
-var errNotLeading = errors.New("not leading")
-
 func newLeaderCmd(f *factory) *cobra.Command {
 	var self, wait bool
 	cmd := &cobra.Command{
@@ -59,11 +56,11 @@ func (f *factory) askLeader(ctx context.Context, self, wait bool) (*arcv1.Status
 	st, err := call(ctx, f, (*client.Client).Status)
 	switch {
 	case err != nil:
-		return nil, asLeader(err)
+		return nil, asLeader(err, "leader")
 	case st.GetLeader() == nil:
 		return st, fmt.Errorf("%w: %s", client.ErrNoLeader, or(strings.TrimPrefix(st.GetReason(), "no leader known: ")))
 	case self && !st.GetClaiming():
-		return st, fmt.Errorf("%w: %s leads, not this node, %s", errNotLeading, st.GetLeader().GetName(), st.GetSelf())
+		return st, fmt.Errorf("%w: %s leads, not this node, %s", client.ErrNotLeading, st.GetLeader().GetName(), st.GetSelf())
 	}
 	return st, nil
 }
@@ -80,37 +77,50 @@ func (f *factory) awaitLeader(ctx context.Context, self bool) (*arcv1.StatusResp
 		defer cancel()
 	}
 	if err := f.reach(ctx, c); err != nil {
-		return nil, asLeader(err)
+		return nil, asLeader(err, "leader")
 	}
 	st, err := c.AwaitLeader(ctx, self)
-	return st, asLeader(err)
+	op := "leader"
+	if st != nil && f.timeoutSet {
+		op += fmt.Sprintf(": waited %v", f.timeout)
+	}
+	return st, asLeader(err, op)
 }
 
 // asLeader names this command in an error of the calls that it makes.
-func asLeader(err error) error {
-	var e *client.Error
-	if !errors.As(err, &e) || e.Op != "status" {
+func asLeader(err error, op string) error {
+	e, ok := errors.AsType[*client.Error](err)
+	if !ok {
 		return err
 	}
 	named := *e
-	named.Op = "leader"
+	named.Op = op
 	return &named
 }
 
 // reach waits until the coordinator answers at all, at most for the timeout: a
 // wait without end on a mistyped address would help nobody.
-func (f *factory) reach(ctx context.Context, c *client.Client) error {
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+func (f *factory) reach(wait context.Context, c *client.Client) error {
+	ctx, cancel := context.WithTimeout(wait, f.timeout)
 	defer cancel()
+	var unreachable error
 	for {
 		_, err := c.Status(ctx)
-		if !errors.Is(err, client.ErrUnreachable) {
+		late := errors.Is(err, context.DeadlineExceeded)
+		switch {
+		case errors.Is(err, client.ErrUnreachable):
+			unreachable = err
+		case late && unreachable != nil:
+			// The end of the timeout cut this question short; what was before says more.
+		case late && f.timeoutSet, wait.Err() != nil:
+			return err
+		default:
 			return nil // reached; what it says is AwaitLeader's affair
 		}
 		select {
 		case <-time.After(durations.Unreachable):
 		case <-ctx.Done():
-			return err
+			return unreachable
 		}
 	}
 }
