@@ -119,7 +119,8 @@ func newRootCmd(f *factory) *cobra.Command {
 		Short: "Exactly one of several machines leads; when it dies, the right one takes over",
 		Long: `ARC keeps a ring of coordinators, one on each machine. Exactly one of them leads.
 Each is watched by its own monitor and by its neighbour's. When the leader dies,
-the living member that led most recently takes over, in milliseconds.`,
+the living member that led most recently takes over: in milliseconds if its process
+ended, in about a lease if its machine fell silent ("arc timing" has the times).`,
 		Example: `  # a whole ring on this machine, to look at and to kill
   arc dev --nodes 5
 
