@@ -32,6 +32,9 @@ func (o *options) one(opt sim.Options) int {
 	fmt.Printf("seed %d: %d events, hash %016x\n", opt.Seed, r.Events, r.Hash)
 	if r.Failure == nil {
 		fmt.Println("no check failed")
+		if o.shrink || o.save != "" {
+			fmt.Println("so there is nothing to cut down or to write: both are for a failing seed")
+		}
 		return 0
 	}
 	fmt.Printf("FAIL %v\nreplay: %s\n", r.Failure, r.Replay())
