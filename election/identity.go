@@ -309,6 +309,7 @@ func (i *identity) forgetStale(id uint64) {
 	}
 	if p.cert != nil && (!ok || p.cert.Incarnation != i.holder(m)) {
 		p.cert = nil
+		i.roster.suspicionChanges++
 	}
 }
 

@@ -42,22 +42,45 @@ func (n *Node) Missing(now Instant) string {
 		// The ring went on without this member, and it is that one that waits.
 		silent := only(s.Voters, func(id uint64) bool { return n.roster.peers.Value(id).answer == nil })
 		needed := len(s.Voters)/2 + 1 - (len(s.Voters) - len(silent))
-		return missingText(Tolerance{Needed: needed, NeededOf: n.namesOf(silent)}, n.status.whereabouts(s.Voters), false)
+		return missingText(Tolerance{Needed: needed, NeededOf: n.namesOf(silent)}, n.status.whereabouts(s.Voters), "")
 	}
 	if now < n.status.unledSince(now).Add(missingAfter*n.ring.Settings.Lease()) {
 		return ""
 	}
-	text := missingText(n.status.tolerance(now), n.status.whereabouts(n.conf.GetVoters()), n.status.alone(now))
+	text := missingText(n.status.tolerance(now), n.status.whereabouts(n.conf.GetVoters()), n.status.cutOff(now))
 	if text != "" {
 		text += n.status.doubted(now)
 	}
 	return text
 }
 
-// alone reports whether this member hears none of the other voters.
-func (s *status) alone(now Instant) bool {
+// unheard returns the voters that this member should hear by now and does not, while
+// nobody is known to lead. One that asks whether it still is a member says nothing of
+// them: the ring may go on without it.
+func (s *status) unheard(now Instant) []uint64 {
+	if !s.knowsAbsent(now) || s.membership.asksWhetherMember(now) {
+		return nil
+	}
+	_, out := s.membership.saidOut()
+	return only(s.otherVoters(), func(id uint64) bool { return !s.answers(id, now) && (!out || s.roster.peers.Value(id).answer == nil) })
+}
+
+// cutOff says that it may be this member that is cut off, "" if not: it hears none of
+// the other voters, or so few that the others may have elected a leader.
+func (s *status) cutOff(now Instant) string {
 	others := s.otherVoters()
-	return len(others) > 0 && !slices.ContainsFunc(others, func(id uint64) bool { return s.isThere(id, now) })
+	mayLive := func(id uint64) bool {
+		return id != s.cfg.ID && !s.isThere(id, now) && !s.roster.verdict(id).certified()
+	}
+	silent := only(others, mayLive)
+	switch {
+	case len(silent) > 0 && len(silent) == len(others):
+		return "this node hears none of the others, who may lead: look at its network first, then whether they run"
+	case s.majority(mayLive) && slices.ContainsFunc(silent, s.mayLead):
+		return fmt.Sprintf("this node does not hear %s, who may lead: look at its network first, then whether they run", strings.Join(s.namesOf(silent), ", "))
+	default:
+		return ""
+	}
 }
 
 // doubted says which voters speak as another process that this member does not
@@ -74,12 +97,12 @@ func (s *status) doubted(now Instant) (text string) {
 	return text
 }
 
-// missingText says whom t needs, with their disks, where the voters are, and what to look at first. One
-// that hears nobody (alone) cannot tell whether the others lead.
-func missingText(t Tolerance, voters []string, alone bool) string {
+// missingText says whom t needs, with their disks, where the voters are, and what to
+// look at first.
+func missingText(t Tolerance, voters []string, cutOff string) string {
 	disks, advice := "its disk", "if a disk is lost: arc recover"
-	if alone {
-		advice = "this node hears none of the others, who may lead: look at its network first, then whether they run; " + advice
+	if cutOff != "" {
+		advice = cutOff + "; " + advice
 	}
 	switch {
 	case t.Needed <= 0:

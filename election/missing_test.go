@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -13,8 +14,9 @@ func (w *world) missing(name string) string { return w.nodes[name].n.Missing(w.n
 
 func TestAMemberThatWaitsNamesTheDisksThatAreNeeded(t *testing.T) {
 	const (
-		lost = "; if a disk is lost: arc recover"
-		cut  = "; this node hears none of the others, who may lead: look at its network first, then whether they run; if a disk is lost: arc recover"
+		look = ", who may lead: look at its network first, then whether they run; if a disk is lost: arc recover"
+		cut  = "; this node hears none of the others" + look
+		lost = "; this node does not hear c, d, e" + look
 	)
 	w := newWorld()
 	w.form(t, lan(t), 200*time.Millisecond, "a", "b", "c", "d", "e")
@@ -101,5 +103,42 @@ func TestWhoAsksWhetherItIsAMemberNamesNoDisk(t *testing.T) {
 		if got := w.missing("c"); got != "" {
 			t.Fatalf("c says %q while it asks\n%s", got, w.status())
 		}
+	}
+}
+
+// Those who hear some of the others are cut off just as well if the rest is enough to
+// lead. If it is not, the network is no better a guess than a disk.
+func TestAMinorityOfSeveralLooksAtItsNetworkFirst(t *testing.T) {
+	const look = "who may lead: look at its network first"
+	for name, c := range map[string]struct {
+		members, away []string
+		witness       string
+		certified     bool
+		look          bool
+	}{
+		"two of five":                         {[]string{"a", "b", "c", "d", "e"}, []string{"a", "b", "c"}, "", false, true},
+		"half of four":                        {[]string{"a", "b", "c", "d"}, []string{"a", "b"}, "", false, false},
+		"two of five, of the others one died": {[]string{"a", "b", "c", "d", "e"}, []string{"a", "b", "c"}, "", true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := formed(t, c.witness, c.members...)
+			here := c.members[len(c.away):]
+			if c.certified {
+				for _, name := range here {
+					n := w.nodes["a"]
+					w.to(w.nodes[name], func(now election.Instant) {
+						w.nodes[name].n.Certify(now, election.Certificate{Name: "a", ID: n.id, Incarnation: n.inc, Exit: "signal: killed"})
+					})
+				}
+				w.kill("a", false, "")
+			}
+			w.split(c.away, here)
+			w.run(12 * time.Second)
+			for _, name := range here {
+				if got := w.missing(name); !strings.HasPrefix(got, "needs ") || strings.Contains(got, look) != c.look {
+					t.Errorf("%s says %q; looks at its network: %v is wanted", name, got, c.look)
+				}
+			}
+		})
 	}
 }

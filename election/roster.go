@@ -71,7 +71,7 @@ type roster struct {
 	peers tracker.Table[peer]
 	// owed are the answers that members owe this leader, the oldest first.
 	owed []owed
-	// suspicionChanges counts the changes of who is suspect.
+	// suspicionChanges counts the changes of who is suspect, or certified dead.
 	suspicionChanges uint64
 
 	// resumed is when this member last took a step long after it was due: its

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -22,7 +23,7 @@ type StatusVersion struct {
 	absent           bool
 	waits            time.Duration
 	claims, proven   bool
-	away             [2]uint64
+	away, unheard    [2]uint64
 	removed          bool
 	gone, sealed     int
 	suspected        uint64
@@ -40,7 +41,12 @@ func (n *Node) StatusVersion(now Instant) StatusVersion {
 		_, _, l.claims = n.leadership.claim(now)
 	}
 	if l.proven = now < n.following.leaderUntil(); !l.proven {
-		l.away, l.absent, l.lost = n.status.away(now), n.status.knowsAbsent(now), n.status.lostLeader(now)
+		s := n.status
+		l.absent, l.lost = s.knowsAbsent(now), s.lostLeader(now)
+		l.away = s.bits(func(id uint64) bool { return !s.isThere(id, now) })
+		if unheard := s.unheard(now); len(unheard) > 0 {
+			l.unheard = s.bits(func(id uint64) bool { return slices.Contains(unheard, id) })
+		}
 	}
 	l.missing = n.Missing(now)
 	if now < n.promises.waitUntil {
@@ -49,15 +55,15 @@ func (n *Node) StatusVersion(now Instant) StatusVersion {
 	return l
 }
 
-// away has a bit for each voter that does not count as there, by its place in the
-// two halves of the configuration. There are fewer than 64 voters in each.
-func (s *status) away(now Instant) (a [2]uint64) {
+// bits has a bit for each voter that fulfils a condition, by its place in the two halves
+// of the configuration. There are fewer than 64 voters in each.
+func (s *status) bits(fulfils func(id uint64) bool) (b [2]uint64) {
 	for half, voters := range [2][]uint64{s.conf.GetVoters(), s.conf.GetVotersOutgoing()} {
 		for i, id := range voters {
-			if !s.isThere(id, now) {
-				a[half] |= 1 << (i % 64)
+			if fulfils(id) {
+				b[half] |= 1 << (i % 64)
 			}
 		}
 	}
-	return a
+	return b
 }

@@ -263,6 +263,7 @@ func (v *verdicts) certified(c Certificate) bool {
 		return false
 	}
 	p.cert = &c
+	v.roster.suspicionChanges++
 	v.promises.voidFor(c)
 	v.trace("%s is certified dead: %s", m.Name, c.Exit)
 	v.emit(SuspicionChanged{Certificate: &c, Why: c.Exit})

@@ -100,7 +100,7 @@ var founded = time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
 func threeStatus() *arcv1.StatusResponse {
 	member := func(id uint64, name, monitors string) *arcv1.MemberStatus {
 		return &arcv1.MemberStatus{Id: id, Name: name, Incarnation: 18446744073709551600 + id, Addresses: []string{fmt.Sprintf("10.0.0.%d:7400", id)},
-			Voter: true, Monitors: monitors, Alive: true, Version: "1.4.0", Progress: &arcv1.Progress{Index: 40 + id, Lag: 3 - id}}
+			Voter: true, Monitors: monitors, Alive: true, State: "alive", Version: "1.4.0", Progress: &arcv1.Progress{Index: 40 + id, Lag: 3 - id}}
 	}
 	return &arcv1.StatusResponse{
 		Cluster: "arc", RingId: "7f3a", Epoch: 12, Term: 1767323046, Self: "n2", SelfId: 2, Phase: "member", Version: "test",
@@ -236,7 +236,8 @@ func noLeader() *fakearc.Server {
 		st := threeStatus()
 		st.Leader, st.Claiming, st.LeaseMs, st.Reason = nil, false, 0, "no leader known: needs one of n1, n3"
 		st.CanLose, st.Needed, st.NeededOf, st.LeaderSince, st.LeaderForMs = 0, 1, []string{"n1", "n3"}, nil, 0
-		st.Members[0].Alive, st.Members[2].Alive = false, false
+		st.Members[0].Alive, st.Members[0].State = false, "unheard"
+		st.Members[2].Alive, st.Members[2].State = false, "" // as older coordinators have it
 		return st, nil
 	}
 	none := status.Error(codes.Unavailable, "no leader: 2 of 3 voters are silent")

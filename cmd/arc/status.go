@@ -22,6 +22,12 @@ monitors whom, who votes, who leads, who would lead next, the epoch, and the
 token, which is the term of the leadership. If the asked coordinator leads, it
 prints what is left of its lease.
 
+STATE is what the asked coordinator knows of a member: "suspect" if a monitor or
+the leader thinks it dead and nobody took that back, "dead" if its own monitor saw
+it end, "unheard" if it is silent, and else "alive". While somebody leads, members
+hear the leader alone, and trust the monitors for the others. A voter is "unheard"
+only while no leader is known, if this node has not heard it for four leases.
+
 LAG is by how many log entries a member is behind, as the leader says. "-" means
 unknown, because nobody leads or the leader cannot be reached.
 
@@ -163,8 +169,12 @@ func roleOf(st *arcv1.StatusResponse, m *arcv1.MemberStatus) string {
 }
 
 func stateOf(m *arcv1.MemberStatus) string {
-	if m.GetAlive() {
+	switch {
+	case m.GetState() != "":
+		return m.GetState()
+	case m.GetAlive():
 		return "alive"
+	default:
+		return "suspect" // says an older coordinator
 	}
-	return "suspect"
 }

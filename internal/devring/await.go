@@ -125,7 +125,7 @@ func (r *Ring) AwaitRing(ctx context.Context) (*arcv1.StatusResponse, error) {
 const settleFor = 100 * time.Millisecond
 
 // Picture draws a ring in one line: n1* → n2+ → n3 → n1, the leader with a
-// star, the heir with a plus, suspects with a question mark.
+// star, the heir with a plus, those that are not alive with a question mark.
 func Picture(st *arcv1.StatusResponse) string {
 	if len(st.GetMembers()) == 0 {
 		return "(no ring)"

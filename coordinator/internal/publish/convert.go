@@ -22,14 +22,32 @@ func SettingsToWire(s ring.Settings) *arcv1.Settings {
 	}
 }
 
+// alive is the word in MemberStatus.state for a member that nothing speaks against.
+const alive = "alive"
+
+// stateOf is MemberStatus.state: the strongest of what speaks against a member.
+func stateOf(s election.Status, id uint64) string {
+	switch {
+	case slices.Contains(s.Dead, id):
+		return "dead"
+	case slices.Contains(s.Suspects, id):
+		return "suspect"
+	case slices.Contains(s.Unheard, id):
+		return "unheard"
+	default:
+		return alive
+	}
+}
+
 // MembersToWire tells the members of v's ring.
 func MembersToWire(v *View) []*arcv1.MemberStatus {
 	out := make([]*arcv1.MemberStatus, len(v.Ring.Members))
 	for i, m := range v.Ring.Members {
 		ms := &arcv1.MemberStatus{
 			Id: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses,
-			Voter: slices.Contains(v.Status.Voters, m.ID), Witness: m.Witness, Alive: !slices.Contains(v.Status.Suspects, m.ID), Version: m.Version,
+			Voter: slices.Contains(v.Status.Voters, m.ID), Witness: m.Witness, State: stateOf(v.Status, m.ID), Version: m.Version,
 		}
+		ms.Alive = ms.State == alive
 		if next, ok := v.Ring.Successor(m.ID); ok {
 			ms.Monitors = next.Name
 		}

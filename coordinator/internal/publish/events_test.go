@@ -70,6 +70,22 @@ func TestStatusToWire(t *testing.T) {
 	}
 }
 
+// A member is alive if nothing speaks against it; else the strongest of what does is told.
+func TestTheStateOfAMember(t *testing.T) {
+	for state, s := range map[string]election.Status{
+		"alive":   {Suspects: []uint64{3}, Dead: []uint64{3}, Unheard: []uint64{3}},
+		"unheard": {Unheard: []uint64{3, 2}},
+		"suspect": {Suspects: []uint64{2}, Unheard: []uint64{2}},
+		"dead":    {Dead: []uint64{2}, Suspects: []uint64{2}, Unheard: []uint64{2}},
+	} {
+		v := testView(t)
+		v.Status = s
+		if m := MembersToWire(v)[1]; m.GetState() != state || m.GetAlive() != (state == "alive") {
+			t.Errorf("n2 is %q, alive %v; want %s", m.GetState(), m.GetAlive(), state)
+		}
+	}
+}
+
 func TestSnapshotIsTheStatus(t *testing.T) {
 	v := testView(t)
 	st := statusToWire(Identity{Cluster: "c", Name: "n1"}, v, 0, testEvents().wall())

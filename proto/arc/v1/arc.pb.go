@@ -660,14 +660,22 @@ type MemberStatus struct {
 	// Name of the member whose coordinator this member's monitor probes; empty
 	// in a ring of one.
 	Monitors string `protobuf:"bytes,7,opt,name=monitors,proto3" json:"monitors,omitempty"`
-	// False while the answering node knows a suspicion that is not cleared.
+	// True while nothing speaks against the member's life as far as the answering node
+	// knows: no suspicion stands against it, nobody certified its death, and this node
+	// hears it as far as it should. A node should hear the voters while nobody is known
+	// to lead, from four leases after the loss of the leader on: one that it has not heard
+	// for four leases is not alive. While somebody leads, members hear the leader alone, and
+	// what monitors and the leader say of the others counts. Learners need not be heard.
 	Alive bool `protobuf:"varint,8,opt,name=alive,proto3" json:"alive,omitempty"`
 	// What the member's process runs; empty if it did not say.
 	Version string `protobuf:"bytes,9,opt,name=version,proto3" json:"version,omitempty"`
 	// How far the member's copy of the log is; absent where that is not known. The
 	// leader knows everybody's, and others their own, as long as there is proof that
 	// it leads; with ask_leader others know everybody's from the leader.
-	Progress      *Progress `protobuf:"bytes,10,opt,name=progress,proto3" json:"progress,omitempty"`
+	Progress *Progress `protobuf:"bytes,10,opt,name=progress,proto3" json:"progress,omitempty"`
+	// Why alive is true or false: alive, unheard, suspect (a suspicion stands against it),
+	// dead (its own monitor certified its death). Of several, the last in this order.
+	State         string `protobuf:"bytes,11,opt,name=state,proto3" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -770,6 +778,13 @@ func (x *MemberStatus) GetProgress() *Progress {
 		return x.Progress
 	}
 	return nil
+}
+
+func (x *MemberStatus) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
 }
 
 // Progress is how far a member's copy of the log is.
@@ -3518,7 +3533,7 @@ const file_arc_v1_arc_proto_rawDesc = "" +
 	"\x05split\x18\x05 \x01(\tR\x05split\"-\n" +
 	"\aNodeRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\x9c\x02\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\xb2\x02\n" +
 	"\fMemberStatus\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -3530,7 +3545,8 @@ const file_arc_v1_arc_proto_rawDesc = "" +
 	"\x05alive\x18\b \x01(\bR\x05alive\x12\x18\n" +
 	"\aversion\x18\t \x01(\tR\aversion\x12,\n" +
 	"\bprogress\x18\n" +
-	" \x01(\v2\x10.arc.v1.ProgressR\bprogress\"2\n" +
+	" \x01(\v2\x10.arc.v1.ProgressR\bprogress\x12\x14\n" +
+	"\x05state\x18\v \x01(\tR\x05state\"2\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x10\n" +
 	"\x03lag\x18\x02 \x01(\x04R\x03lag\"&\n" +
