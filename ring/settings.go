@@ -26,8 +26,8 @@ type Settings struct {
 	// long is killed. 0 switches this off.
 	HangAfterMS uint32 `json:"hang_after_ms"`
 	MaxVoters   uint32 `json:"max_voters"`
-	// GraceMS is how long after an unclean end of a leadership local work
-	// waits.
+	// GraceMS is how long a program of a former leader may go on after the lease,
+	// and its successor's waits. It is advice: ARC itself runs no such program yet.
 	GraceMS uint32 `json:"grace_ms"`
 	// ForgetAfterS is for how many seconds a former member stays listed; 0 is until
 	// it is forgotten by hand.

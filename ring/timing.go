@@ -178,7 +178,7 @@ func (s Settings) MinorityClaim() (most, alone time.Duration) {
 	return most, alone
 }
 
-// LocalWorkWaits is how long after a leadership that did not end clean the new
-// leader's local work begins at the latest, from the old one's last renewal:
-// its lease, and the grace.
+// LocalWorkWaits is how long a new leader's program waits, from the old one's last
+// renewal, where nothing but time keeps the two apart: the lease, and the grace in
+// which the old leader's program stops. Nothing in ARC waits for it yet.
 func (s Settings) LocalWorkWaits() time.Duration { return s.Stretched(s.Lease()) + ms(s.GraceMS) }

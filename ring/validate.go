@@ -121,7 +121,7 @@ func (s Settings) Notes(a Assumed) []string {
 		note("lease_ms = %d: renewals go out every %v, a round trip is assumed to take %v; one that is late costs the claim", s.LeaseMS, s.RenewEvery(), a.RoundTrip)
 	}
 	if s.GraceMS < s.LeaseMS {
-		note("grace_ms = %d is below lease_ms = %d: a leader that is cut off has only that long to end its local work before its successor's begins", s.GraceMS, s.LeaseMS)
+		note("grace_ms = %d is below lease_ms = %d: a program of a leader that is cut off has only that long to stop after the lease, before its successor's may begin (ARC itself stops none yet)", s.GraceMS, s.LeaseMS)
 	}
 	if s.MaxVoters%2 == 0 {
 		note("max_voters = %d: an even number bears no more losses than %d and needs one more vote", s.MaxVoters, s.MaxVoters-1)

@@ -149,8 +149,8 @@ type timing struct {
 	// MinorityClaimAlone if its watcher is not with it.
 	MinorityClaim      float64 `json:"minority_claim_ms"`
 	MinorityClaimAlone float64 `json:"minority_claim_without_watcher_ms"`
-	// LocalWorkWaits is from the old leader's last renewal to the begin of the
-	// new one's local work, where the old one's did not end clean.
+	// LocalWorkWaits is from the old leader's last renewal to the earliest begin of
+	// a program of the new one, where the token does not guard what it does.
 	LocalWorkWaits float64        `json:"local_work_waits_ms"`
 	Measured       timingMeasured `json:"measured"`
 	Notes          []string       `json:"notes"`
@@ -242,7 +242,7 @@ func (t *timing) table(w io.Writer) {
 	if t.MinorityClaimAlone < t.MinorityClaim {
 		fmt.Fprintf(w, ", or %s after its last answer to its watcher if that one is not with it", msText(t.MinorityClaimAlone))
 	}
-	fmt.Fprintf(w, ".\nAfter a leadership that did not end clean local work begins at most %s after the old leader's last renewal (lease_ms and grace_ms).\n", msText(t.LocalWorkWaits))
+	fmt.Fprintf(w, ".\nARC stops no programs yet. Where the token does not guard what yours do, let a new leader's begin %s after\nthe old leader's last renewal at the earliest: after lease_ms × (1 + drift), and grace_ms in which the old one's stops.\n", msText(t.LocalWorkWaits))
 	if t.Measured.Failovers == 0 {
 		return
 	}

@@ -3138,7 +3138,8 @@ type Settings struct {
 	// switches this off.
 	HangAfterMs uint32 `protobuf:"varint,9,opt,name=hang_after_ms,json=hangAfterMs,proto3" json:"hang_after_ms,omitempty"`
 	MaxVoters   uint32 `protobuf:"varint,10,opt,name=max_voters,json=maxVoters,proto3" json:"max_voters,omitempty"`
-	// How long after an unclean end of a leadership local work waits.
+	// How long a program of a former leader may go on after the lease, and its
+	// successor's waits. It is advice: ARC itself runs no such program yet.
 	GraceMs uint32 `protobuf:"varint,11,opt,name=grace_ms,json=graceMs,proto3" json:"grace_ms,omitempty"`
 	// True lets the testimony of the leader's watcher end the voters' promises
 	// long before the lease would.
