@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -157,21 +158,36 @@ func TestNoSocket(t *testing.T) {
 }
 
 // An ordinary user looks in a directory of its own, and root's coordinator is
-// elsewhere.
+// elsewhere. Root itself may have named another socket.
 func TestRootsCoordinatorIsNamed(t *testing.T) {
-	const roots = "unix:///run/arc/arc.sock"
-	asked := ""
-	there := func(path string) bool { asked = path; return true }
-	if h := hint(fs.ErrNotExist, "unix:///tmp/arc-65534/arc.sock", there); !strings.Contains(h, "--addr "+roots) || asked != "/run/arc/arc.sock" {
-		t.Errorf("%q after a look at %s, want root's socket named", h, asked)
-	}
-	for name, h := range map[string]string{
-		"root's own":    hint(fs.ErrNotExist, roots, there),
-		"not there":     hint(fs.ErrNotExist, "unix:///tmp/arc-65534/arc.sock", func(string) bool { return false }),
-		"another cause": hint(fs.ErrPermission, "unix:///tmp/arc-65534/arc.sock", there),
+	const roots, own = "unix:///run/arc/arc.sock", "unix:///tmp/arc-65534/arc.sock"
+	for _, c := range []struct {
+		name  string
+		cause error
+		addr  string
+		uid   int
+		seen  error // what a look at root's socket says
+		want  string
+	}{
+		{"a user's", fs.ErrNotExist, own, 65534, nil, "root's coordinator is at " + roots + ": run as root"},
+		{"a user's, left behind", syscall.ECONNREFUSED, own, 65534, nil, "root's coordinator is at " + roots},
+		{"a user's, and root's is closed", fs.ErrNotExist, own, 65534, fs.ErrPermission, "/run/arc is closed to you"},
+		{"asked by root", fs.ErrNotExist, "unix:///nope", 0, nil, "this machine's coordinator is at " + roots + ": give --addr " + roots},
+		{"none there", fs.ErrNotExist, own, 65534, fs.ErrNotExist, "is a coordinator running there?"},
+		{"root's own", fs.ErrNotExist, roots, 0, nil, "is a coordinator running there?"},
+		{"root's own by its path", fs.ErrNotExist, "/run/arc/arc.sock", 65534, nil, "is a coordinator running there?"},
+		{"another machine's", syscall.ECONNREFUSED, "10.0.0.1:7400", 65534, nil, "is a coordinator running there?"},
+		{"another cause", fs.ErrPermission, own, 65534, nil, "run as the coordinator's user, or as root"},
 	} {
-		if strings.Contains(h, roots) {
-			t.Errorf("%s: %q names root's socket", name, h)
+		look := func(path string) error {
+			if path != "/run/arc/arc.sock" {
+				t.Errorf("%s: a look at %s", c.name, path)
+			}
+			return c.seen
+		}
+		got := hint(c.cause, c.addr, c.uid, look)
+		if !strings.HasPrefix(got, c.want) || c.uid == 0 && strings.Contains(got, "as root") {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -193,7 +195,7 @@ func (c *Client) explain(ctx context.Context, op string, err error, answered boo
 		if unconnected != nil {
 			e.Cause = *unconnected
 		}
-		e.Hint = hint(e.Cause, c.addr, exists)
+		e.Hint = hint(e.Cause, c.addr, os.Geteuid(), look)
 	case late:
 		e.Kind, e.Cause = ErrTimeout, ErrTimeout
 		if op != "status" {
@@ -203,19 +205,20 @@ func (c *Client) explain(ctx context.Context, op string, err error, answered boo
 	return e
 }
 
-func exists(path string) bool {
+// look fails as the system does where there is no file at path, or where it
+// cannot be seen.
+func look(path string) error {
 	_, err := os.Lstat(path)
-	return err == nil
+	return err
 }
 
-// hint says what to do about a coordinator that does not answer at addr.
-func hint(cause error, addr string, there func(path string) bool) string {
-	roots := SocketAddr(rootRunDir)
+// hint says what the user uid can do about a coordinator that does not answer at
+// addr.
+func hint(cause error, addr string, uid int, look func(path string) error) string {
+	if errors.Is(cause, fs.ErrNotExist) || errors.Is(cause, syscall.ECONNREFUSED) {
+		return cmp.Or(elsewhere(addr, uid, look), "is a coordinator running there? start one with arc coordinator, or name another with --addr")
+	}
 	switch {
-	case errors.Is(cause, fs.ErrNotExist) && addr != roots && there(filepath.Join(rootRunDir, SocketName)):
-		return "root's coordinator is at " + roots + ": give --addr " + roots + ", or run as root"
-	case errors.Is(cause, fs.ErrNotExist), errors.Is(cause, syscall.ECONNREFUSED):
-		return "is a coordinator running there? start one with arc coordinator, or name another with --addr"
 	case errors.Is(cause, fs.ErrPermission):
 		return "run as the coordinator's user, or as root"
 	case errors.Is(cause, errNoGreeting):
@@ -223,6 +226,25 @@ func hint(cause error, addr string, there func(path string) bool) string {
 	default:
 		return "name another coordinator with --addr"
 	}
+}
+
+// elsewhere names root's coordinator to a user who asked another socket of this
+// machine; "" if there is none.
+func elsewhere(addr string, uid int, look func(path string) error) string {
+	roots := SocketAddr(rootRunDir)
+	asked, err := parseAddr(addr)
+	if err != nil || !strings.HasPrefix(asked, unixPrefix) || asked == roots {
+		return ""
+	}
+	switch err := look(filepath.Join(rootRunDir, SocketName)); {
+	case err == nil && uid == 0:
+		return "this machine's coordinator is at " + roots + ": give --addr " + roots
+	case err == nil:
+		return "root's coordinator is at " + roots + ": run as root, or give --addr " + roots + " if you may use it"
+	case errors.Is(err, fs.ErrPermission):
+		return rootRunDir + " is closed to you: if root's coordinator runs there, run as root to ask it"
+	}
+	return ""
 }
 
 // errNoGreeting: somebody accepted the connection and then said nothing.
