@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -82,21 +83,28 @@ func parseAddr(addr string) (string, error) {
 	if !isUnix && (strings.HasPrefix(addr, "/") || strings.HasPrefix(addr, "./")) {
 		path, isUnix = addr, true
 	}
+	const form = "host:port or unix:///path/to/" + SocketName
 	if isUnix {
 		switch {
 		case path == "" || strings.HasSuffix(path, "/"):
-			return "", fmt.Errorf("address %s names no socket, want unix:///path/to/%s", foreign.Quote(addr), SocketName)
+			return "", fmt.Errorf("%s names no socket, want unix:///path/to/%s", foreign.Quote(addr), SocketName)
 		case len(path) > limits.SocketPath:
-			return "", fmt.Errorf("address %s: a socket path has at most %d bytes, this one has %d", foreign.Quote(addr), limits.SocketPath, len(path))
+			return "", fmt.Errorf("%s: a socket path has at most %d bytes, this one has %d", foreign.Quote(addr), limits.SocketPath, len(path))
 		}
 		return unixPrefix + path, nil
 	}
 	host, port, err := net.SplitHostPort(addr)
-	if err != nil || host == "" {
-		return "", fmt.Errorf("address %s is neither unix:///path/to/%s nor host:port", foreign.Quote(addr), SocketName)
+	_, bare := netip.ParseAddr(strings.Trim(addr, "[]"))
+	switch {
+	case bare == nil || addr != "" && !strings.Contains(addr, ":"):
+		return "", fmt.Errorf("%s has no port, want %s", foreign.Quote(addr), form)
+	case err == nil && host == "":
+		return "", fmt.Errorf("%s has no host, want %s", foreign.Quote(addr), form)
+	case err != nil:
+		return "", fmt.Errorf("%s is not %s", foreign.Quote(addr), form)
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return "", fmt.Errorf("address %s: port %s is not a number from 1 to 65535", foreign.Quote(addr), foreign.Quote(port))
+		return "", fmt.Errorf("%s: port %s is not a number from 1 to 65535", foreign.Quote(addr), foreign.Quote(port))
 	}
 	return addr, nil
 }

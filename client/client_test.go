@@ -39,14 +39,18 @@ func TestParseAddr(t *testing.T) {
 		{"./arc.sock", "unix://./arc.sock", ""},
 		{"n1:7400", "n1:7400", ""},
 		{"[::1]:7400", "[::1]:7400", ""},
-		{"n1", "", "neither"},
-		{":7400", "", "neither"},
+		{"n1", "", `"n1" has no port, want host:port or unix:///path/to/arc.sock`},
+		{"10.0.0.1", "", `"10.0.0.1" has no port`},
+		{"fd00::1", "", `"fd00::1" has no port`},
+		{"[fd00::1]", "", `"[fd00::1]" has no port`},
+		{":7400", "", `":7400" has no host, want host:port`},
+		{"n1:7400:7400", "", `"n1:7400:7400" is not host:port or unix:///path/to/arc.sock`},
 		{"n1:port", "", `port "port"`},
 		{"n1:0", "", `port "0"`},
 		{"unix://", "", "names no socket"},
 		{"unix:///run/arc/", "", "names no socket"},
 		{"unix:///" + strings.Repeat("d", 110), "", "at most 107 bytes"},
-		{"", "", "neither"},
+		{"", "", `"" is not host:port or unix:///`},
 	}
 	for _, c := range cases {
 		got, err := parseAddr(c.addr)
