@@ -3,6 +3,8 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -50,6 +52,35 @@ func corruptError(dir, path string, err error) error {
 
 // advise adds what the operator can do about an error of the system.
 func advise(dir string, err error) error {
+	switch {
+	case errors.Is(err, ErrRemoved):
+		return fmt.Errorf("%w; nothing was acknowledged since: put the directory %s back as it was and start again; if it is lost and the ring has "+
+			"a leader (ask another member: arc leader), make an empty one and start again, the node then joins the others under a new id; "+
+			"if the ring has none, see arc recover --help", err, dir)
+	case errors.Is(err, plainfile.ErrOther):
+		return fmt.Errorf("%w, or choose another --data-dir", err)
+	}
+	explained, ok := explain(err)
+	if !ok {
+		return err
+	}
+	return fmt.Errorf("%w; what was saved before is intact in %s", explained, dir)
+}
+
+// adviseMaking is advise for a directory that cannot be made.
+func adviseMaking(dir string, err error) error {
+	if _, seen := os.Stat(dir); seen == nil || errors.Is(seen, fs.ErrPermission) {
+		return advise(dir, err) // it may be there
+	}
+	if explained, ok := explain(err); ok {
+		err = explained
+	}
+	return fmt.Errorf("%w; make %s, or choose another --data-dir", err, dir)
+}
+
+// explain adds what an error of the system means to the operator, if that is
+// known.
+func explain(err error) (error, bool) {
 	var hint string
 	switch {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
@@ -58,18 +89,12 @@ func advise(dir string, err error) error {
 		hint = "is the file system mounted read-only, perhaps after a disk error?"
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		hint = "the directory must belong to the user that runs the coordinator"
-	case errors.Is(err, ErrRemoved):
-		return fmt.Errorf("%w; nothing was acknowledged since: put the directory %s back as it was and start again; if it is lost and the ring has "+
-			"a leader (ask another member: arc leader), make an empty one and start again, the node then joins the others under a new id; "+
-			"if the ring has none, see arc recover --help", err, dir)
-	case errors.Is(err, plainfile.ErrOther):
-		return fmt.Errorf("%w, or choose another --data-dir", err)
 	case errors.Is(err, unix.EIO):
 		hint = "check the disk (dmesg)"
 	case limits.Hint(err) != "":
-		return fmt.Errorf("%w; what was saved before is intact in %s", limits.Explain(err), dir)
+		return limits.Explain(err), true
 	default:
-		return err
+		return err, false
 	}
-	return fmt.Errorf("%w; %s; what was saved before is intact in %s", err, hint, dir)
+	return fmt.Errorf("%w; %s", err, hint), true
 }

@@ -302,10 +302,26 @@ func TestLockOfAnotherProcess(t *testing.T) {
 func TestUnusableDirectory(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	writeFile(t, file, nil)
-	if _, _, err := Open(filepath.Join(file, "data"), Options{}); !errors.Is(err, unix.ENOTDIR) {
+	if _, _, err := Open(filepath.Join(file, "data"), Options{}); !errors.Is(err, unix.ENOTDIR) || !strings.Contains(err.Error(), "choose another --data-dir") {
 		t.Errorf("below a file: %v", err)
 	}
 	if _, _, err := Open(file, Options{}); !errors.Is(err, unix.ENOTDIR) {
 		t.Errorf("a file: %v", err)
+	}
+}
+
+// Nothing was saved in a directory that could not be made, and another one does
+// as well.
+func TestADirectoryThatCannotBeMade(t *testing.T) {
+	there := t.TempDir()
+	missing := filepath.Join(there, "data")
+	for _, errno := range []error{unix.EACCES, unix.EROFS, unix.ENOSPC, unix.EIO, unix.EMFILE, unix.ENOTDIR} {
+		err := adviseMaking(missing, errno)
+		if text := err.Error(); !errors.Is(err, errno) || strings.Contains(text, "intact") || !strings.HasSuffix(text, "; make "+missing+", or choose another --data-dir") {
+			t.Errorf("%v where nothing is: %v", errno, err)
+		}
+	}
+	if err := adviseMaking(there, unix.EACCES); !strings.Contains(err.Error(), "what was saved before is intact in "+there) {
+		t.Errorf("where a directory is: %v", err)
 	}
 }

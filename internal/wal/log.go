@@ -63,7 +63,7 @@ func open(dir string, o Options, sys system) (_ *Log, _ Recovered, err error) {
 		}
 	}()
 	if err := makeDir(l.dir); err != nil {
-		return nil, Recovered{}, fmt.Errorf("make data directory: %w", advise(l.dir, err))
+		return nil, Recovered{}, fmt.Errorf("make data directory: %w", adviseMaking(l.dir, err))
 	}
 	if l.dirFile, err = plainfile.OpenDir(l.dir); err != nil {
 		return nil, Recovered{}, fmt.Errorf("open data directory: %w", advise(l.dir, err))
