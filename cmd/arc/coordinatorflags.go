@@ -68,10 +68,7 @@ func newCoordinatorFlags(flags *pflag.FlagSet, f *factory) *coordinatorFlags {
 // with them and between them.
 func (o *coordinatorFlags) resolve(f *factory) error {
 	err := o.set.Resolve(f.env, o.fileOf(f))
-	if o.set.Bad("bind") {
-		// The default needs --insecure, of which nobody spoke.
-		o.Bind = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
-	}
+	o.sparing()
 	err = errors.Join(err, o.checkDirs())
 	o.OnJoin, o.Version, o.MonitorImage = ring.OnJoin(o.onJoin), versionOf().Version, ownImage
 	o.MonitorCommand = []string{"arc", "monitor", "--log-level", o.logLevel}
@@ -86,6 +83,27 @@ func (o *coordinatorFlags) resolve(f *factory) error {
 		err = errors.Join(err, errors.New(text))
 	}
 	return err
+}
+
+// sparing gives what is not known, because of a mistake that is reported, values
+// of which the rules between options do not complain.
+func (o *coordinatorFlags) sparing() {
+	local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	for _, spare := range []struct {
+		key string
+		set func()
+	}{
+		{"name", func() { o.Name = "unclear" }},
+		{"bind", func() { o.Bind = []netip.Addr{local} }},
+		{"insecure", func() { o.Insecure = true }},
+		{"join", func() { o.Join = []string{netip.AddrPortFrom(local, coordinator.DefaultPort).String()} }},
+		{"data-dir", func() { o.DataDir = "/unclear/data" }},
+		{"run-dir", func() { o.RunDir = "/unclear/run" }},
+	} {
+		if o.set.Unclear(spare.key) {
+			spare.set()
+		}
+	}
 }
 
 // fileOf is the configuration file, "" for none.

@@ -41,6 +41,8 @@ type Value struct {
 type Set struct {
 	flags *pflag.FlagSet
 	opts  map[string]*option
+	// badFile: the file could not be read, or something in it not be understood.
+	badFile bool
 }
 
 type option struct {
@@ -85,22 +87,26 @@ func Var[T any](s *Set, p *T, name, hint, def, usage string, parse func(string) 
 // Resolve gives every option its effective value: flags that were set, then
 // env (as os.LookupEnv), then the file at path (none if empty), then the
 // defaults. It returns all problems joined; a bad value is replaced by the
-// default, see Bad.
+// default, see Unclear.
 func (s *Set) Resolve(env func(string) (string, bool), path string) error {
 	file, err := readFile(path)
 	errs := []error{err}
+	s.badFile = err != nil
 	for _, key := range slices.Sorted(maps.Keys(file)) {
 		if _, known := s.opts[key]; !known {
 			errs = append(errs, fmt.Errorf("%s: unknown key %s%s", path, foreign.Quote(key), s.suggest(key)))
+			s.badFile = true
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.opts)) {
 		o := s.opts[key]
 		o.value = Value{Key: key, Text: o.flag.DefValue, Layer: Default, Origin: "default of --" + key}
+		var unfit error
 		if raw, ok := file[key]; ok {
-			text, err := o.fromTOML(raw)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("%s: %s: %w", path, key, err))
+			var text string
+			if text, unfit = o.fromTOML(raw); unfit != nil {
+				errs = append(errs, fmt.Errorf("%s: %s: %w", path, key, unfit))
+				s.badFile = true
 			}
 			o.value = Value{Key: key, Text: text, Layer: File, Origin: path + ": " + key}
 		}
@@ -110,8 +116,13 @@ func (s *Set) Resolve(env func(string) (string, bool), path string) error {
 		if o.flag.Changed {
 			o.value = Value{Key: key, Text: o.text, Layer: Flag, Origin: "--" + key}
 		}
+		if o.bad = o.value.Layer == File && unfit != nil; o.bad {
+			_ = o.assign(o.flag.DefValue)
+			continue // it was reported
+		}
 		err := o.assign(o.value.Text)
 		if o.bad = err != nil; o.bad {
+			s.badFile = s.badFile || o.value.Layer == File
 			errs = append(errs, fmt.Errorf("%s: %w", o.value.Origin, err))
 			_ = o.assign(o.flag.DefValue) // so that rules between options are not judged by a zero
 		}
@@ -128,8 +139,14 @@ func (s *Set) Values() []Value {
 	return out
 }
 
-// Bad reports whether Resolve could not make sense of the option's value.
-func (s *Set) Bad(key string) bool { return s.opts[key].bad }
+// Unclear reports whether Resolve does not know what the option was meant to be:
+// it could not make sense of its value, or the option has its default because a
+// file says nothing of it that has a mistake in it. A rule between options should
+// not judge it.
+func (s *Set) Unclear(key string) bool {
+	o := s.opts[key]
+	return o.bad || s.badFile && o.value.Layer == Default
+}
 
 // Layer tells which layer decided the option.
 func (s *Set) Layer(key string) Layer { return s.opts[key].value.Layer }

@@ -167,8 +167,8 @@ func TestBadValuesGiveWayToDefaults(t *testing.T) {
 	if err := s.Resolve(env(), ""); err == nil {
 		t.Fatal("no error")
 	}
-	if !s.Bad("port") || v.port != 7400 || s.Bad("name") || v.name != "n1" {
-		t.Errorf("port %d (bad: %v), name %q (bad: %v)", v.port, s.Bad("port"), v.name, s.Bad("name"))
+	if !s.Unclear("port") || v.port != 7400 || s.Unclear("name") || s.Unclear("bind") || v.name != "n1" {
+		t.Errorf("port %d (unclear: %v), name %q (unclear: %v), bind unclear: %v", v.port, s.Unclear("port"), v.name, s.Unclear("name"), s.Unclear("bind"))
 	}
 }
 
@@ -179,6 +179,28 @@ func TestBadFile(t *testing.T) {
 	}
 	if err := s.Resolve(env(), filepath.Join(t.TempDir(), "none.toml")); err == nil || !strings.Contains(err.Error(), "none.toml") {
 		t.Errorf("got %v, want the path", err)
+	}
+}
+
+// Whatever a file with a mistake does not set it may have been meant to set.
+func TestABadFileLeavesDefaultsUnclear(t *testing.T) {
+	for what, text := range map[string]string{
+		"no TOML":     "port = \n",
+		"unknown key": "bnid = \"::1\"\nport = 1\n",
+		"bad value":   "wait = \"soon\"\nport = 1\n",
+		"bad array":   "name = [\"a\"]\nport = 1\n",
+	} {
+		s, fs, _ := newSample()
+		if err := fs.Parse([]string{"--join=a:1"}); err != nil {
+			t.Fatal(err)
+		}
+		err := s.Resolve(env("ARC_LOG_QUIET", "false"), write(t, text))
+		if err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want one error", what, err)
+		}
+		if !s.Unclear("bind") || s.Unclear("join") || s.Unclear("log-quiet") || what != "no TOML" && s.Unclear("port") {
+			t.Errorf("%s: unclear are bind %v, join %v, log-quiet %v, port %v", what, s.Unclear("bind"), s.Unclear("join"), s.Unclear("log-quiet"), s.Unclear("port"))
+		}
 	}
 }
 
