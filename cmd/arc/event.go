@@ -63,7 +63,7 @@ func eventJSON(ev *arcv1.Event) ([]byte, error) {
 // eventLine prints an event for people.
 func eventLine(w io.Writer, ev *arcv1.Event) {
 	line(w, "%s  %-15s  %-10s  token %d epoch %d%s",
-		ev.GetTime().AsTime().Local().Format("15:04:05.000"), client.EventType(ev), or(ev.GetNode()), ev.GetTerm(), ev.GetEpoch(), details(ev))
+		ev.GetTime().AsTime().Format("15:04:05.000Z"), client.EventType(ev), or(ev.GetNode()), ev.GetTerm(), ev.GetEpoch(), details(ev))
 }
 
 // details prints what an event says beyond its head. A snapshot's is a whole

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/arc-ring/arc/internal/fakearc"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -65,4 +67,16 @@ func headOf(t *testing.T, line []byte) *arcv1.Event {
 		t.Fatal(err)
 	}
 	return ev
+}
+
+// Whatever zone the machine has, times are those of the logs and of arc status.
+func TestEventsAreTimedInUTC(t *testing.T) {
+	zone := time.Local
+	time.Local = time.FixedZone("elsewhere", 5*3600)
+	defer func() { time.Local = zone }()
+	var out bytes.Buffer
+	eventLine(&out, fakearc.Event(&arcv1.Event{Time: timestamppb.New(founded), Node: "n1", Epoch: 2, Term: 7}, "left", map[string]any{"id": "1"}))
+	if got, want := out.String(), "03:04:05.678Z  left             n1          token 7 epoch 2  id=1\n"; got != want {
+		t.Errorf("printed %q, want %q", got, want)
+	}
 }

@@ -17,8 +17,9 @@ func newWatchCmd(f *factory) *cobra.Command {
 		Use:   "watch",
 		Short: "Events as they happen, until interrupted",
 		Long: `Prints the present state as one snapshot event, then every event after it, one
-a line. It ends when it is interrupted (exit 0), or when the coordinator goes away
-(exit 4). --timeout bounds only how long the first event may take.
+a line. Times are UTC. It ends when it is interrupted (exit 0), or when the
+coordinator goes away (exit 4). --timeout bounds only how long the first event may
+take.
 
 One more snapshot follows when the coordinator was out of the ring and is back; it
 stands for what was missed. One also follows when a leader that was reported lost

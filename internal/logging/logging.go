@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -53,6 +54,7 @@ func New(o Options) (hclog.Logger, error) {
 		Output:     cmp.Or[io.Writer](o.Output, os.Stderr),
 		Exclude:    o.exclude,
 		TimeFormat: "2006-01-02T15:04:05.000000Z07:00",
+		TimeFn:     func() time.Time { return time.Now().UTC() },
 	})
 	if o.JSON {
 		return log, nil // where a list is an array

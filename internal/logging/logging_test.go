@@ -99,3 +99,21 @@ func TestListsAreShownAsPeopleWriteThem(t *testing.T) {
 		t.Errorf("JSON: %s", out.String())
 	}
 }
+
+// Lines of machines in different zones are compared.
+func TestTimesAreUTC(t *testing.T) {
+	zone := time.Local
+	time.Local = time.FixedZone("elsewhere", 5*3600)
+	defer func() { time.Local = zone }()
+	for _, asJSON := range []bool{false, true} {
+		var out bytes.Buffer
+		log, err := New(Options{Name: Monitor, JSON: asJSON, Output: &out})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Info("link up")
+		if line := out.String(); !strings.Contains(line, "Z") || strings.Contains(line, "+05:00") {
+			t.Errorf("line is %q, want its time in UTC", line)
+		}
+	}
+}
