@@ -29,10 +29,17 @@ type options struct {
 	hashes             string
 }
 
+// command is what people call.
+const command = "scripts/sim"
+
 // parse reads the command line; keep is --keep as numbers.
 func parse(args []string) (*options, []int, error) {
 	o := &options{}
-	set := flag.NewFlagSet("soak", flag.ExitOnError) // 2 and what is wrong, or the help
+	set := flag.NewFlagSet(command, flag.ExitOnError) // 2 and what is wrong, or the help
+	set.Usage = func() {
+		fmt.Fprintf(set.Output(), "Usage:\n\n  %s [--seeds N]  runs many seeds\n  %[1]s --seed N     runs one and says what happened\n  %[1]s --run FILE   runs a regression\n\nFlags:\n", command)
+		set.PrintDefaults()
+	}
 	set.Uint64Var(&o.seeds, "seeds", 1000, "how many seeds to run")
 	set.Uint64Var(&o.start, "start", 1, "the first of them")
 	set.Uint64Var(&o.seed, "seed", 0, "run only this seed, and say what happened")
@@ -56,6 +63,9 @@ func parse(args []string) (*options, []int, error) {
 	_ = set.Parse(args)
 	if set.NArg() > 0 || o.nodes < 0 || o.nodes > 24 || o.seconds <= 0 || o.jobs < 1 {
 		return nil, nil, fmt.Errorf("--nodes 0 to 24, --seconds above 0, --jobs at least 1, and no other arguments than flags, not %s", strings.Join(set.Args(), " "))
+	}
+	if o.save != "" && (o.seed == 0 || o.file != "") {
+		return nil, nil, fmt.Errorf("--save %s writes one run down: give --seed too, and no --run", o.save)
 	}
 	keep, err := parseKeep(o.keep)
 	if err != nil {

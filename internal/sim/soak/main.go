@@ -12,12 +12,12 @@ func main() { os.Exit(run()) }
 func run() int {
 	o, keep, err := parse(os.Args[1:])
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "soak: %v\n", err)
+		fmt.Fprintf(os.Stderr, "%s: %v\n", command, err)
 		return 2
 	}
 	stop, err := o.profile()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "soak: %v\n", err)
+		fmt.Fprintf(os.Stderr, "%s: %v\n", command, err)
 		return 1
 	}
 	defer stop()

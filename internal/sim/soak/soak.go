@@ -45,7 +45,7 @@ func (o *options) one(opt sim.Options) int {
 		g := sim.Regress(r)
 		g.About = r.Failure.Text
 		if err := g.Save(o.save); err != nil {
-			fmt.Fprintf(os.Stderr, "soak: %v\n", err)
+			fmt.Fprintf(os.Stderr, "%s: %v\n", command, err)
 			return 1
 		}
 		fmt.Printf("written to %s: put a name and a sentence to it\n", o.save)
@@ -57,7 +57,7 @@ func (o *options) one(opt sim.Options) int {
 func (o *options) regression() int {
 	g, err := sim.LoadRegression(o.file)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "soak: %v\n", err)
+		fmt.Fprintf(os.Stderr, "%s: %v\n", command, err)
 		return 2
 	}
 	for extra := range o.salts {
@@ -170,7 +170,7 @@ func (o *options) soak() int {
 	}
 	if o.hashes != "" {
 		if err := saveHashes(o.hashes, hashes); err != nil {
-			fmt.Fprintf(os.Stderr, "soak: %v\n", err)
+			fmt.Fprintf(os.Stderr, "%s: %v\n", command, err)
 			return 1
 		}
 	}
