@@ -237,20 +237,7 @@ var ErrBroken = errors.New("a guarantee did not hold")
 // Summary writes the medians and the verdict, and returns ErrBroken if a
 // guarantee did not hold.
 func (v Verdict) Summary(w io.Writer, terms int) error {
-	var claim, elsewhere []time.Duration
-	for _, f := range v.Failovers {
-		claim = append(claim, f.Claim)
-		if f.Elsewhere > 0 {
-			elsewhere = append(elsewhere, f.Elsewhere)
-		}
-	}
-	if len(claim) > 0 {
-		fmt.Fprintf(w, "%d failovers; median from kill -9 to the claim %s", len(claim), Ms(Median(claim)))
-		if len(elsewhere) > 0 {
-			fmt.Fprintf(w, ", to the declaration seen at another node %s", Ms(Median(elsewhere)))
-		}
-		fmt.Fprintln(w)
-	}
+	v.times(w)
 	for _, rule := range []struct {
 		check, says string
 		unasked     bool // it is named only when it is broken
@@ -272,6 +259,38 @@ func (v Verdict) Summary(w io.Writer, terms int) error {
 		return ErrBroken
 	}
 	return nil
+}
+
+// times writes the medians. Both are over the same failovers: those that a third
+// node saw, if there are any.
+func (v Verdict) times(w io.Writer) {
+	var all, claim, elsewhere []time.Duration
+	for _, f := range v.Failovers {
+		all = append(all, f.Claim)
+		if f.Elsewhere > 0 {
+			claim, elsewhere = append(claim, f.Claim), append(elsewhere, f.Elsewhere)
+		}
+	}
+	switch {
+	case len(all) == 0:
+		return
+	case len(elsewhere) == 0:
+		fmt.Fprintf(w, "%s; median from kill -9 until claimed %s\n", count(len(all), "failover"), Ms(Median(all)))
+		return
+	}
+	seen := "; median from kill -9 until seen at a third node"
+	if len(elsewhere) < len(all) {
+		seen = fmt.Sprintf("; of the %d that a third node saw, median from kill -9 until seen there", len(elsewhere))
+	}
+	fmt.Fprintf(w, "%s%s %s, until claimed %s\n", count(len(all), "failover"), seen, Ms(Median(elsewhere)), Ms(Median(claim)))
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // Median returns the middle of ds, 0 of none.
