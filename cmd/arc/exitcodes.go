@@ -62,5 +62,6 @@ func newExitCodesTopic() *cobra.Command {
 	for code, meaning := range exitMeanings {
 		fmt.Fprintf(&b, "  %d  %s\n", code, meaning)
 	}
-	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: strings.TrimRight(b.String(), "\n")}
+	b.WriteString("\nA crash of arc itself ends with 2, too: the Go runtime does so. It prints a stack.")
+	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: b.String()}
 }

@@ -19,7 +19,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"arc": func() { os.Exit(run()) }})
+	testscript.Main(m, map[string]func(){
+		"arc":       func() { os.Exit(run()) },
+		"arc-crash": func() { crashes[os.Args[1]]() },
+	})
 }
 
 func TestScripts(t *testing.T) {
