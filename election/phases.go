@@ -108,6 +108,10 @@ func (r *recorder) explain(d *ring.Declare, after uint64) {
 		return
 	}
 	d.Phases = l.phases()
+	// Where it noticed the silence by itself, a monitor may have seen it meanwhile.
+	if v := r.roster.verdict(after); l.evidence == ring.Silent && l.by == r.cfg.ID && r.roster.lost(after) && !v.certified() {
+		l.by = v.by
+	}
 	d.Evidence, d.By = l.evidence, l.by
 	// Somebody may know better by now, or have known better then. The entry tells
 	// one story: the better word stands for the eviction and for the history.

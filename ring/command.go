@@ -60,7 +60,7 @@ type Evict struct {
 	// is not evicted.
 	Incarnation uint64   `json:"incarnation,omitempty"`
 	Evidence    Evidence `json:"evidence"`
-	// By is the id of the member whose monitor saw it.
+	// By is the id of the member whose monitor reported it, or that noticed it by itself.
 	By uint64 `json:"by,omitempty"`
 	// At is the leader's wall clock, Unix microseconds; 0 in a declaration, which
 	// has its own, or if it was not recorded.

@@ -18,8 +18,7 @@ type Departed struct {
 	At int64 `json:"at,omitempty"`
 	// How is Left or Evicted.
 	How ChangeKind `json:"how"`
-	// Evidence of an eviction; SeenBy is the name of who saw it. A certificate was
-	// written by the member's own monitor.
+	// Evidence of an eviction; SeenBy is the name of who saw it, as in Leadership.
 	Evidence Evidence `json:"evidence,omitempty"`
 	SeenBy   string   `json:"seen_by,omitempty"`
 }

@@ -99,8 +99,9 @@ type Leadership struct {
 	Interruptions []Interruption `json:"interruptions,omitempty"`
 	// Evidence against the previous leader; empty for a planned change.
 	Evidence Evidence `json:"evidence,omitempty"`
-	// SeenBy is the name of who saw it: the member whose monitor reported it,
-	// or who noticed itself; with a certificate, whose own monitor wrote it.
+	// SeenBy is the name of who saw it: the member whose monitor reported it, or the
+	// new leader, which noticed it by itself before any monitor had reported it; with a
+	// certificate the previous leader, whose own monitor wrote it.
 	SeenBy string `json:"seen_by,omitempty"`
 	// Phases is zero if nobody had to find out: the first leadership, or a
 	// leader that was elected again without a loss that it knew of.

@@ -29,7 +29,9 @@ certain_gap_ms in the JSON leaves that time out.
 
 EVIDENCE is what spoke against the leader before. "unanswered" means that no
 majority answered it. "restarted" means that its process was restarted and the
-same member leads again. SEEN-BY is the member whose monitor saw it.
+same member leads again. SEEN-BY is the member whose monitor reported it, with
+"certified" the old leader's own. It is the new leader where no monitor was as fast:
+the voters had heard nothing for a lease, and it had asked the old leader in vain.
 
 A leader that lost its claim and regained it in the same term has one more line
 with the same token. Several such losses in short succession share one line.

@@ -33,7 +33,8 @@ unknown, because nobody leads or the leader cannot be reached.
 
 "bears" is how many more machines, whichever they are, can be lost at once before
 there is no leader. A former member is listed until its name is back, but no
-longer than forget_after_s; "arc forget" drops it by hand.`,
+longer than forget_after_s; "arc forget" drops it by hand. Its EVIDENCE and SEEN-BY
+are as in "arc history".`,
 		Example: `  arc status
   arc --addr 10.0.0.5:7400 status
   arc status -o json | jq -r .leader.name`,

@@ -74,7 +74,11 @@ func (e Events) Changes(s *ring.State, changes []ring.Change) []*arcv1.Event {
 		case ring.Left:
 			ev.Detail = &arcv1.Event_Left{Left: &arcv1.Left{Id: m.ID}}
 		case ring.Evicted:
-			ev.Detail = &arcv1.Event_Evicted{Evicted: &arcv1.Evicted{Id: m.ID, Incarnation: m.Incarnation, Evidence: string(c.Evidence), By: NameOf(s, c.By)}}
+			by := NameOf(s, c.By)
+			if c.Evidence == ring.Certified {
+				by = m.Name // its own monitor
+			}
+			ev.Detail = &arcv1.Event_Evicted{Evicted: &arcv1.Evicted{Id: m.ID, Incarnation: m.Incarnation, Evidence: string(c.Evidence), By: by}}
 		case ring.LeaderDeclared:
 			ev.Detail = &arcv1.Event_LeaderDeclared{LeaderDeclared: leadershipToWire(*c.Leadership)}
 		case ring.SettingsChanged:

@@ -125,8 +125,18 @@ func TestLeaderDeclaredDetail(t *testing.T) {
 	if again.GetClaimGained() == nil || again.GetClaimGained().GetPhases() != nil {
 		t.Error("a later claim of the same leader has phases")
 	}
-	if by := events[0].GetEvicted().GetBy(); by != "n2" {
-		t.Errorf("evicted by %q, want n2", by)
+}
+
+// With a certificate the member itself is named: its own monitor wrote it.
+func TestWhoSawAnEvictedMember(t *testing.T) {
+	for evidence, want := range map[ring.Evidence]string{ring.Silent: "n2", ring.Operator: "n2", ring.Certified: "n1"} {
+		c := ring.Change{Kind: ring.Evicted, Member: ring.Member{ID: 1, Name: "n1"}, Evidence: evidence}
+		if evidence != ring.Certified {
+			c.By = 2
+		}
+		if by := testEvents().Changes(testState(t), []ring.Change{c})[0].GetEvicted().GetBy(); by != want {
+			t.Errorf("%s: evicted by %q, want %q", evidence, by, want)
+		}
 	}
 }
 

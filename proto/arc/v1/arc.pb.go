@@ -384,8 +384,7 @@ type DepartedMember struct {
 	How string `protobuf:"bytes,4,opt,name=how,proto3" json:"how,omitempty"`
 	// Evidence of an eviction: certified, refused, reset, silent, operator.
 	Evidence string `protobuf:"bytes,5,opt,name=evidence,proto3" json:"evidence,omitempty"`
-	// Name of who saw it; with a certificate the member itself, whose own monitor
-	// wrote it.
+	// Name of who saw it, as in HistoryEntry; with a certificate the member itself.
 	SeenBy        string `protobuf:"bytes,6,opt,name=seen_by,json=seenBy,proto3" json:"seen_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -950,9 +949,10 @@ type HistoryEntry struct {
 	Evidence string `protobuf:"bytes,7,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	// Name of the previous leader, empty for the first.
 	After string `protobuf:"bytes,8,opt,name=after,proto3" json:"after,omitempty"`
-	// Name of who saw that: the member whose monitor reported it, or who noticed
-	// it by itself; with a certificate the previous leader, whose own monitor
-	// wrote it. Empty for a planned change.
+	// Name of who saw that: the member whose monitor reported it, or the new leader
+	// itself, if the voters' promises ended before any monitor had reported it, and it had
+	// asked the previous leader in vain. With a certificate the previous leader, whose own
+	// monitor wrote it. Empty for a planned change.
 	SeenBy string `protobuf:"bytes,9,opt,name=seen_by,json=seenBy,proto3" json:"seen_by,omitempty"`
 	// Absent if nobody had to find out that a leader is gone.
 	Phases *Phases `protobuf:"bytes,10,opt,name=phases,proto3" json:"phases,omitempty"`
@@ -1832,7 +1832,8 @@ type Evicted struct {
 	Id          uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Incarnation uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Evidence    string                 `protobuf:"bytes,3,opt,name=evidence,proto3" json:"evidence,omitempty"`
-	// Name of who saw it.
+	// Name of who saw it, as HistoryEntry.seen_by; of an operator's eviction the leader
+	// that carried it out.
 	By            string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
