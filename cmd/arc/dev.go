@@ -32,8 +32,9 @@ func newDevCmd(f *factory) *cobra.Command {
 		Short: "A whole ring on this machine, live; with --demo, a proof of its failovers",
 		Long: `Runs a ring of real coordinator and monitor processes on this machine's loopback.
 Each node has its own directories under one root. The ring is shown live: who
-monitors whom, leader, heir, token, the last events, how to look at a node and
-how to kill it. Ctrl-C ends everything and removes the root.
+monitors whom, leader, heir, token, the last events and which nodes say them, how
+to look at a node, how to kill it, and how it comes back. The picture fits the
+terminal. Ctrl-C ends everything and removes the root.
 
 --demo kills leader after leader with kill -9 until one node is left, brings all
 back, and kills once more. For each failover it prints who took over from whom,

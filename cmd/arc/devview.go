@@ -5,41 +5,54 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/arc-ring/arc/internal/devring"
 	"github.com/arc-ring/arc/internal/durations"
-	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/observe"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
-const (
-	// eventsShown is how many events the live picture has.
-	eventsShown = 10
-	// seenKept bounds the memory of which events were shown already.
-	seenKept = 2048
-)
+// seenKept bounds the memory of which events were shown already.
+const seenKept = 2048
 
 // devView turns what all nodes say into what a person sees.
 type devView struct {
 	f    *factory
 	r    *devring.Ring
 	mark int
+	// revive is after how long a dead node is started again; 0 is never.
+	revive time.Duration
 	// seen holds the events shown, oldest first in order: every node tells
 	// the same ones.
-	seen  map[string]bool
+	seen  map[string]*happening
 	order []string
-	last  []*arcv1.Event
-	// died is when a node's coordinator was first seen gone.
-	died map[*devring.Node]time.Time
-	ring *arcv1.StatusResponse
+	last  []*happening
+	// died is when a node's coordinator was first seen gone, stopped whether it was
+	// stopped when it was last seen.
+	died    map[*devring.Node]time.Time
+	stopped map[*devring.Node]bool
+	ring    *arcv1.StatusResponse
+}
+
+// happening is an event, or what this process has seen itself, in the picture.
+type happening struct {
+	at         time.Time
+	kind, node string
+	by         []string // the names of the nodes that say it
+	text       string
+}
+
+func newDevView(f *factory, r *devring.Ring, revive time.Duration) *devView {
+	return &devView{f: f, r: r, revive: revive, seen: map[string]*happening{}, died: map[*devring.Node]time.Time{}, stopped: map[*devring.Node]bool{}}
 }
 
 // live shows the ring until ctx ends, which is no error.
 func (f *factory) live(ctx context.Context, r *devring.Ring, after time.Duration) error {
-	v := &devView{f: f, r: r, seen: map[string]bool{}, died: map[*devring.Node]time.Time{}}
+	v := newDevView(f, r, after)
 	if err := v.form(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -51,7 +64,7 @@ func (f *factory) live(ctx context.Context, r *devring.Ring, after time.Duration
 	for {
 		events, next, news := r.News(v.mark)
 		v.mark = next
-		if err := errors.Join(v.show(events), v.revive(after), v.draw(ctx)); err != nil {
+		if err := errors.Join(v.show(events), v.tend(), v.draw(ctx)); err != nil {
 			return err
 		}
 		select {
@@ -74,7 +87,7 @@ func (f *factory) live(ctx context.Context, r *devring.Ring, after time.Duration
 func (v *devView) form(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, durations.RingForms)
 	defer cancel()
-	v.f.note("starting %d nodes of ring %s below %s", len(v.r.Nodes()), v.r.Cluster(), v.r.Dir())
+	v.f.note("starting %s of ring %s below %s", count(len(v.r.Nodes()), "node"), v.r.Cluster(), v.r.Dir())
 	start := time.Now()
 	st, err := v.r.AwaitRing(ctx)
 	if err != nil {
@@ -88,10 +101,20 @@ func (v *devView) form(ctx context.Context) error {
 	for _, n := range v.r.Nodes() {
 		v.f.note("%-4s look: arc --addr %s status   kill: kill -9 %d", n.Name(), n.Addr(), n.PID())
 	}
+	v.f.note("%s", v.comesBack())
 	return nil
 }
 
-// show takes in new events, and prints them where nothing is redrawn.
+// comesBack says how a killed node comes back.
+func (v *devView) comesBack() string {
+	if v.revive > 0 {
+		return fmt.Sprintf("a killed node is started again after %v", v.revive)
+	}
+	return "a killed node stays dead; arc dev --revive 5s would start it again"
+}
+
+// show takes in new events, and prints them where nothing is redrawn. What several
+// nodes say in the same words is one event.
 func (v *devView) show(events []observe.Event) error {
 	for _, ev := range events {
 		if ev.GetSnapshot() != nil {
@@ -104,84 +127,89 @@ func (v *devView) show(events []observe.Event) error {
 			// A newcomer tells what it caught up on in its own epoch.
 			key = ev.Type() + " " + ev.GetNode() + text
 		}
-		if v.seen[key] {
+		if h := v.seen[key]; h != nil {
+			if !slices.Contains(h.by, ev.By) {
+				h.by = append(h.by, ev.By)
+			}
 			continue
 		}
-		v.seen[key] = true
+		h := &happening{ev.GetTime().AsTime(), ev.Type(), ev.GetNode(), []string{ev.By}, essence(ev.Event)}
+		v.seen[key] = h
 		if v.order = append(v.order, key); len(v.order) > seenKept {
 			delete(v.seen, v.order[0])
 			v.order = v.order[1:]
 		}
-		if v.last = append(v.last, ev.Event); len(v.last) > eventsShown {
-			v.last = v.last[1:]
-		}
-		if v.f.terminal && !v.f.json {
+		v.add(h)
+		if v.redraws() {
 			continue
 		}
-		if err := v.f.print(ev.Event, func(w io.Writer) { eventLine(w, ev.Event) }); err != nil {
+		if err := v.f.print(ev.Event, func(w io.Writer) { saidLine(w, ev) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// revive notes who died, and starts a node again that is dead for so long.
-func (v *devView) revive(after time.Duration) error {
+// redraws reports whether there is a picture.
+func (v *devView) redraws() bool { return v.f.terminal && !v.f.json }
+
+func (v *devView) add(h *happening) {
+	if v.last = append(v.last, h); len(v.last) > eventsKept {
+		v.last = v.last[1:]
+	}
+}
+
+// saidLine prints an event with the node that said it first.
+func saidLine(w io.Writer, ev observe.Event) {
+	var text strings.Builder
+	eventLine(&text, ev.Event)
+	line(w, "%s  said_by=%s", strings.TrimSuffix(text.String(), "\n"), ev.By)
+}
+
+// own tells what this process has seen of a node.
+func (v *devView) own(kind string, n *devring.Node, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if v.redraws() {
+		v.add(&happening{time.Now().UTC(), kind, n.Name(), []string{"arc dev"}, text})
+		return
+	}
+	v.f.note("%s: %s", n.Name(), text)
+}
+
+// tend notes who was stopped and who died, and starts a node again that is dead for
+// so long.
+func (v *devView) tend() error {
 	for _, n := range v.r.Nodes() {
 		if n.Running() {
 			delete(v.died, n)
+			if is := n.Stopped(); is != v.stopped[n] {
+				if v.stopped[n] = is; is {
+					v.own("stopped", n, "its coordinator is stopped; its monitor kills it after %v", time.Duration(v.ring.GetSettings().GetHangAfterMs())*time.Millisecond)
+				} else {
+					v.own("continued", n, "its coordinator goes on")
+				}
+			}
 			continue
 		}
 		since, known := v.died[n]
 		if !known {
 			since = time.Now()
 			v.died[n] = since
-			if !v.f.terminal {
-				v.f.note("%s: its coordinator has ended", n.Name())
+			how := n.Ended()
+			if v.stopped[n] {
+				how += ", while it was stopped: its monitor does that"
 			}
+			delete(v.stopped, n)
+			v.own("ended", n, "its coordinator has ended, %s; see %s", how, filepath.Join(n.Name(), filepath.Base(n.LogFile())))
 		}
-		if after > 0 && time.Since(since) >= after {
+		if v.revive > 0 && time.Since(since) >= v.revive {
 			if err := n.Start(); err != nil {
 				return err
 			}
-			if !v.f.terminal {
-				v.f.note("%s: started again, pid %d", n.Name(), n.PID())
-			}
+			v.own("started", n, "started again, pid %d", n.PID())
 		}
 	}
 	return nil
-}
-
-// draw paints the terminal afresh.
-func (v *devView) draw(ctx context.Context) error {
-	if !v.f.terminal || v.f.json {
-		return nil
-	}
-	v.ask(ctx)
-	// Home, and no wrapping of long lines; each line is cleared to its end as
-	// it is written.
-	screen := "\x1b[?7l\x1b[H" + strings.ReplaceAll(foreign.Lines(v.picture()), "\n", "\x1b[K\n") + "\x1b[J\x1b[?7h"
-	_, err := io.WriteString(v.f.out, screen)
-	return err
-}
-
-// picture is the text of the live picture.
-func (v *devView) picture() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "ring %s of %d nodes below %s, Ctrl-C ends it\n\n", v.r.Cluster(), len(v.r.Nodes()), v.r.Dir())
-	fmt.Fprintf(&b, "%s\n", devring.Picture(v.ring))
-	line(&b, "leader %s*  next %s+  token %d  epoch %d", or(v.ring.GetLeader().GetName()), or(v.ring.GetHeir()), v.ring.GetTerm(), v.ring.GetEpoch())
-	b.WriteString("\n")
-	v.table(&b)
-	b.WriteString("\nlast events\n")
-	for _, ev := range v.last {
-		eventLine(&b, ev)
-	}
-	if running := v.running(); len(running) > 0 {
-		n := running[0]
-		fmt.Fprintf(&b, "\nlook   arc --addr %s status\nkill   kill -9 %d\n", n.Addr(), n.PID())
-	}
-	return b.String()
 }
 
 // running returns the nodes that run, the leader first.
@@ -208,29 +236,6 @@ func (v *devView) ask(ctx context.Context) {
 	}
 }
 
-func (v *devView) table(w io.Writer) {
-	byName := map[string]*arcv1.MemberStatus{}
-	for _, m := range v.ring.GetMembers() {
-		byName[m.GetName()] = m
-	}
-	var lines [][]string
-	for _, n := range v.r.Nodes() {
-		monitor := "-"
-		if pid, err := n.MonitorPID(); err == nil && n.Running() {
-			monitor = fmt.Sprint(pid)
-		}
-		line := []string{n.Name(), "-", "-", "-", "-", "not a member", fmt.Sprint(n.PID()), monitor, n.Addr()}
-		if m := byName[n.Name()]; m != nil {
-			line[1], line[2], line[3], line[4], line[5] = number(m.GetId()), or(m.GetMonitors()), voteOf(m), roleOf(v.ring, m), stateOf(m)
-		}
-		if !n.Running() {
-			line[6] = "dead"
-		}
-		lines = append(lines, line)
-	}
-	rows(w, "NODE ID MONITORS VOTE ROLE STATE PID MONITOR-PID ADDR", lines)
-}
-
 // farewell says what was seen while the ring ran.
 func (v *devView) farewell() error {
 	bad := v.r.Violations()
@@ -240,13 +245,14 @@ func (v *devView) farewell() error {
 	if len(bad) > 0 {
 		return devring.ErrBroken
 	}
-	v.f.note("ending all nodes; %s seen, tokens rose and no term had two leaders", leaderships(v.r.Declared()))
+	v.f.note("ending all nodes; %s seen, tokens rose and no term had two leaders", count(v.r.Declared(), "leadership"))
 	return nil
 }
 
-func leaderships(n int) string {
+// count is a number with its noun.
+func count(n int, noun string) string {
 	if n == 1 {
-		return "1 leadership"
+		return "1 " + noun
 	}
-	return fmt.Sprintf("%d leaderships", n)
+	return fmt.Sprintf("%d %ss", n, noun)
 }

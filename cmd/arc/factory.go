@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/foreign"
@@ -23,8 +24,10 @@ type factory struct {
 	now        func() time.Time
 	hostname   func() (string, error)
 	executable func() (string, error)
-	// terminal reports whether out is one.
+	// terminal reports whether out is one. size returns its columns and rows, 0 where
+	// they are not known.
 	terminal bool
+	size     func() (cols, rows int)
 
 	// What the global flags say, set before a command runs.
 	addr       string
@@ -38,13 +41,21 @@ func newFactory() *factory {
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		env: os.LookupEnv, environ: os.Environ, uid: os.Geteuid(), now: time.Now,
 		hostname: os.Hostname, executable: os.Executable,
-		terminal: isTerminal(os.Stdout),
+		terminal: isTerminal(os.Stdout), size: func() (cols, rows int) { return terminalSize(os.Stdout) },
 	}
 }
 
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb" && f.Name() != os.DevNull
+}
+
+func terminalSize(f *os.File) (cols, rows int) {
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0, 0
+	}
+	return int(size.Col), int(size.Row)
 }
 
 // call connects to the coordinator and asks it within the global timeout.

@@ -38,7 +38,10 @@ func TestForeignTextSteersNoTerminal(t *testing.T) {
 	var out bytes.Buffer
 	f := newFactory()
 	f.out, f.err = &out, &out
-	v := &devView{f: f, r: r, seen: map[string]bool{}, died: map[*devring.Node]time.Time{}, ring: st, last: []*arcv1.Event{ev}}
+	f.size = func() (int, int) { return 80, 0 }
+	v := newDevView(f, r, 0)
+	v.ring = st
+	v.add(&happening{time.Now(), "other_ring", evil, []string{evil}, essence(ev)})
 	for _, c := range []struct {
 		what  string
 		print func() error

@@ -87,9 +87,16 @@ func TestHungCoordinatorIsKilledByItsMonitor(t *testing.T) {
 	t.Parallel()
 	r, st := whole(t, Options{Nodes: 3, Profile: "fast"})
 	n := bystander(t, r, st)
+	if n.Stopped() || n.Ended() != "" {
+		t.Errorf("it runs: stopped %v, ended %q", n.Stopped(), n.Ended())
+	}
 	must(t, n.Stop())
+	testwait.Until(t, stepBound, "it is stopped", n.Stopped)
 	if err := n.Wait(within(t, stepBound)); err != nil {
 		t.Fatalf("its monitor does not kill it (hang_after_ms is %d): %v", st.GetSettings().GetHangAfterMs(), err)
+	}
+	if got := n.Ended(); got != "signal: killed" || n.Stopped() {
+		t.Errorf("it was killed: stopped %v, ended %q", n.Stopped(), got)
 	}
 	awaitRing(t, r, stepBound)
 }

@@ -145,6 +145,23 @@ func (n *Node) Running() bool {
 	return err == nil
 }
 
+// Stopped reports whether the coordinator's process is stopped, as by SIGSTOP.
+func (n *Node) Stopped() bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.PID()))
+	// The name in brackets, which may hold anything, is before the state.
+	state := stat[bytes.LastIndexByte(stat, ')')+1:]
+	return err == nil && bytes.HasPrefix(state, []byte(" T"))
+}
+
+// Ended returns how the newest coordinator's process ended, such as "signal:
+// killed"; "" if it runs or none was started.
+func (n *Node) Ended() string {
+	if p := n.proc.Load(); p != nil && !n.Running() {
+		return p.cmd.ProcessState.String()
+	}
+	return ""
+}
+
 // PID returns the coordinator's, 0 if it does not run.
 func (n *Node) PID() int {
 	p, err := n.running()
