@@ -19,6 +19,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/internal/wal"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
@@ -305,12 +306,7 @@ func (j *joiner) ringThere(ctx context.Context) (bool, error) {
 // code that means nothing to them.
 type inWords struct{ error }
 
-func (w inWords) Error() string {
-	if s, ok := status.FromError(w.error); ok {
-		return s.Message()
-	}
-	return w.error.Error()
-}
+func (w inWords) Error() string { return foreign.Plain(w.error.Error()) }
 
 func (w inWords) Unwrap() error { return w.error }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -106,6 +107,27 @@ func brief(s, verb string) string {
 		return fmt.Sprintf(verb, s)
 	}
 	return fmt.Sprintf(verb+"… (%d bytes)", cut(s, quoted), len(s))
+}
+
+// rpcHead is what gRPC puts before the text of a status, dialHead what it puts around a
+// dial's error, which is quoted. What follows it inside is transportHead.
+var (
+	rpcHead       = regexp.MustCompile(`rpc error: code = [A-Za-z0-9()]+ desc = `)
+	dialHead      = regexp.MustCompile(`connection error: desc = ("(?:[^"\\]|\\.)*")`)
+	transportHead = regexp.MustCompile(`^transport: `)
+)
+
+// Plain is an error's text without the words that gRPC puts around what a member said,
+// or around why a member is not reached.
+func Plain(text string) string {
+	text = rpcHead.ReplaceAllString(text, "")
+	return dialHead.ReplaceAllStringFunc(text, func(s string) string {
+		inner, err := strconv.Unquote(dialHead.FindStringSubmatch(s)[1])
+		if err != nil {
+			return s
+		}
+		return transportHead.ReplaceAllString(inner, "")
+	})
 }
 
 // Text is how a terminal is shown a text that came from outside: as it is, if

@@ -37,6 +37,22 @@ func TestCheckAddress(t *testing.T) {
 	}
 }
 
+func TestPlain(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                    "",
+		"no leader: needs n2": "no leader: needs n2",
+		"rpc error: code = Unavailable desc = no leader": "no leader",
+		"leave: rpc error: code = Code(99) desc = a: b":  "leave: a: b",
+		`n2: rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial tcp \"x\": connection refused"`: `n2: Error while dialing: dial tcp "x": connection refused`,
+		`connection error: desc = "no end`:                           `connection error: desc = "no end`,
+		"rpc error: code = A desc = x: rpc error: code = B desc = y": "x: y",
+	} {
+		if got := Plain(text); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}
+
 func TestCheckText(t *testing.T) {
 	for s, ok := range map[string]bool{"": true, "signal: killed": true, "größer": true, "a\nb": false, "\x1b": false, "\xff": false, strings.Repeat("x", limits.Text+1): false} {
 		if err := CheckText("exit", s); (err == nil) != ok {

@@ -56,10 +56,7 @@ func New(o Options) (hclog.Logger, error) {
 		TimeFormat: "2006-01-02T15:04:05.000000Z07:00",
 		TimeFn:     func() time.Time { return time.Now().UTC() },
 	})
-	if o.JSON {
-		return log, nil // where a list is an array
-	}
-	return lists{log}, nil
+	return words{log, o.JSON}, nil
 }
 
 // ParseLevel returns the level of a name. A typo is an error: hclog's own

@@ -3,12 +3,15 @@ package logging
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 func TestParseLevel(t *testing.T) {
@@ -97,6 +100,31 @@ func TestListsAreShownAsPeopleWriteThem(t *testing.T) {
 	log.Info("x", args...)
 	if !strings.Contains(out.String(), `"names":["n1","n 2","n3"]`) {
 		t.Errorf("JSON: %s", out.String())
+	}
+}
+
+// What is not known is left out of a text line, and errors are shown without the words
+// that gRPC puts around them.
+func TestValuesAreShownPlainly(t *testing.T) {
+	type word string
+	refused := fmt.Errorf("not out of the ring: %w", status.Error(codes.Unavailable, "no leader: needs n2"))
+	args := []any{"after", "", "evidence", word(""), "by", "n1", "count", 0, "error", refused}
+	for _, asJSON := range []bool{false, true} {
+		var out bytes.Buffer
+		log, err := New(Options{Name: "a", Output: &out, JSON: asJSON})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.With("leader", "").Warn("x", args...)
+		if text, want := out.String(), `: x: by=n1 count=0 error="not out of the ring: no leader: needs n2"`; !asJSON && !strings.HasSuffix(strings.TrimSpace(text), want) {
+			t.Errorf("text %q, want %q", text, want)
+		}
+		if text := out.String(); asJSON && (!strings.Contains(text, `"error":"not out of the ring: no leader: needs n2"`) || !strings.Contains(text, `"after":""`)) {
+			t.Errorf("JSON: %s", text)
+		}
+	}
+	if args[9] != refused {
+		t.Errorf("the caller's arguments became %v", args)
 	}
 }
 
