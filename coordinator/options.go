@@ -3,6 +3,7 @@ package coordinator
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/wal"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -68,7 +70,8 @@ type Options struct {
 }
 
 // Validate returns everything that is wrong with the options, joined; it wraps
-// ErrUsage.
+// ErrUsage. It looks whether DataDir holds a ring: that keeps a name which a new
+// ring could not get.
 func (o *Options) Validate() error {
 	var errs []error
 	bad := func(is bool, format string, args ...any) {
@@ -76,7 +79,14 @@ func (o *Options) Validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	errs = append(errs, foreign.CheckName("--name", o.Name), foreign.CheckName("--cluster", o.Cluster))
+	name, cluster := foreign.CheckName, foreign.CheckName
+	if holds, err := wal.Holds(o.DataDir); !holds && (err == nil || errors.Is(err, fs.ErrNotExist)) {
+		name = foreign.CheckNewName
+		if o.Bootstrap || o.Expect > 0 {
+			cluster = foreign.CheckNewName
+		}
+	}
+	errs = append(errs, name("--name", o.Name), cluster("--cluster", o.Cluster))
 	bad(len(o.Bind) == 0, "--bind is empty")
 	for _, a := range o.Bind {
 		bad(!a.IsValid(), "--bind holds something that is not an address")

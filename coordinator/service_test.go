@@ -304,6 +304,8 @@ func TestValidate(t *testing.T) {
 		"a leading witness":     {func(o *Options) { o.Witness, o.OnJoin = true, "lead" }, "witness"},
 		"a founding witness":    {func(o *Options) { o.Witness, o.Bootstrap, o.Expect = true, false, 1 }, "witness"},
 		"a bad address to join": {func(o *Options) { o.Join = []string{"there"} }, "there"},
+		"a name like a list":    {func(o *Options) { o.Name = "a,b" }, `--name "a,b" has a comma`},
+		"a cluster unseen":      {func(o *Options) { o.Cluster = "\u3164" }, `--cluster "\u3164"`},
 	} {
 		o := good
 		c.edit(&o)
@@ -315,6 +317,46 @@ func TestValidate(t *testing.T) {
 	bad := Options{}
 	if err := bad.Validate(); strings.Count(err.Error(), "\n") < 5 {
 		t.Errorf("of many problems it says only %q", err)
+	}
+}
+
+// What an earlier version called a node and a cluster stays, also for those who join
+// later.
+func TestARingKeepsItsNames(t *testing.T) {
+	o := testOptions(t, "a,b")
+	o.Cluster, o.Bootstrap = "x,\u3164", true
+	if err := o.Validate(); !errors.Is(err, reason.ErrUsage) {
+		t.Errorf("without a ring: %v, want ErrUsage", err)
+	}
+	l, _, err := wal.Open(o.DataDir, wal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Init(wal.Identity{Cluster: o.Cluster, RingID: "r", Name: o.Name, ID: 1}, wal.Batch{Sync: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Validate(); err != nil {
+		t.Errorf("with a ring: %v", err)
+	}
+	joiner := testOptions(t, "n2")
+	joiner.Cluster, joiner.Join = o.Cluster, []string{"127.0.0.1:7400"}
+	if err := joiner.Validate(); err != nil {
+		t.Errorf("who joins it: %v", err)
+	}
+}
+
+// The leader gives nobody a name that a command line could not name in a list.
+func TestALeaderRefusesANameLikeAList(t *testing.T) {
+	o := testOptions(t, "n1")
+	o.Bootstrap = true
+	n := start(t, o)
+	n.awaitLeader("n1", 1)
+	_, err := n.client.Join(n.ctx(), &arcv1.JoinRequest{Cluster: o.Cluster, Name: "a,b", Incarnation: 7, Nonce: 7, Addresses: []string{"127.0.0.1:1"}})
+	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "--name") {
+		t.Errorf("got %v, want a refusal that says what to do", err)
 	}
 }
 

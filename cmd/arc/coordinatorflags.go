@@ -41,7 +41,7 @@ func newCoordinatorFlags(flags *pflag.FlagSet, f *factory) *coordinatorFlags {
 		return value, ok && key != config.EnvName("run-dir")
 	}, f.uid)
 
-	config.Var(o.set, &o.Name, "name", "NAME", host, "this machine's name in the ring, the same after every restart", config.Text)
+	config.Var(o.set, &o.Name, "name", "NAME", host, "this machine's name in the ring, without space or comma, the same after every restart", config.Text)
 	config.Var(o.set, &o.Cluster, "cluster", "NAME", "arc", "the ring's name; nodes of another ring are not heard", config.Text)
 	config.Var(o.set, &o.Bind, "bind", "IP,...", "0.0.0.0", "addresses to listen on and to advertise; 0.0.0.0 or :: stands for all addresses of the machine", config.ListOf(config.Addr))
 	config.Var(o.set, &o.Port, "port", "PORT", port, "TCP port of all services; 0 takes a free one", config.Int(0, 65535))

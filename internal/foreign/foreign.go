@@ -25,8 +25,9 @@ const (
 	reportLines = 64
 )
 
-// CheckName is the rule for the names of nodes and clusters: they are printed in
-// tables, and typed on command lines. what names the value in the error.
+// CheckName is the rule for the names of nodes and clusters, as they are read from
+// other machines, disks and command lines. what names the value in the error. A name
+// that is given for the first time has to keep to CheckNewName.
 func CheckName(what, name string) error {
 	switch {
 	case name == "":
@@ -37,6 +38,22 @@ func CheckName(what, name string) error {
 		return fmt.Errorf("%s %s is not UTF-8", what, Quote(name))
 	case !printable(name, false):
 		return fmt.Errorf("%s %s has a space or a character that does not print", what, Quote(name))
+	}
+	return nil
+}
+
+// CheckNewName is CheckName for a name that no ring has yet. It also refuses a
+// comma, which separates names on a command line, and characters that are not seen,
+// with which two names look the same. Earlier versions took both.
+func CheckNewName(what, name string) error {
+	err := CheckName(what, name)
+	switch {
+	case err != nil:
+		return err
+	case strings.Contains(name, ","):
+		return fmt.Errorf("%s %s has a comma, which separates names in a list", what, Quote(name))
+	case strings.ContainsFunc(name, unseen):
+		return fmt.Errorf("%s %s has a character that is not seen", what, Quote(name))
 	}
 	return nil
 }
@@ -95,18 +112,38 @@ func CheckAddresses(addresses []string) error {
 }
 
 // Quote is how an error or a log line repeats a text that came from outside:
-// in quotes, what does not print escaped, and cut with its length where it is
+// in quotes, what does not print or is not seen escaped, and cut with its length where it is
 // long.
-func Quote(s string) string { return brief(s, "%q") }
+func Quote(s string) string { return brief(s, quote) }
 
 // Brief is the same for a log, which puts the quotes and the escapes itself.
-func Brief(s string) string { return brief(s, "%s") }
+func Brief(s string) string { return brief(s, func(s string) string { return s }) }
 
-func brief(s, verb string) string {
+func brief(s string, as func(string) string) string {
 	if len(s) <= quoted {
-		return fmt.Sprintf(verb, s)
+		return as(s)
 	}
-	return fmt.Sprintf(verb+"… (%d bytes)", cut(s, quoted), len(s))
+	return fmt.Sprintf("%s… (%d bytes)", as(cut(s, quoted)), len(s))
+}
+
+// quote is strconv.Quote, which also escapes what prints and is not seen.
+func quote(s string) string {
+	q := strconv.Quote(s)
+	if !strings.ContainsFunc(q, unseen) {
+		return q
+	}
+	var b strings.Builder
+	for _, r := range q {
+		switch {
+		case !unseen(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // rpcHead is what gRPC puts before the text of a status, dialHead what it puts around a
@@ -131,12 +168,12 @@ func Plain(text string) string {
 }
 
 // Text is how a terminal is shown a text that came from outside: as it is, if
-// all of it prints, or with what does not print escaped. It is not cut.
+// all of it prints and is seen, or with the rest escaped. It is not cut.
 func Text(s string) string {
-	if utf8.ValidString(s) && printable(s, true) {
+	if utf8.ValidString(s) && printable(s, true) && !strings.ContainsFunc(s, unseen) {
 		return s
 	}
-	q := strconv.Quote(s)
+	q := quote(s)
 	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
 }
 
@@ -162,12 +199,12 @@ func (w writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// JSON escapes what does not print in the strings of a JSON text. It means the
+// JSON escapes what does not print, or is not seen, in the strings of a JSON text. It means the
 // same to a program, and nothing to a terminal.
 func JSON(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for _, r := range string(text) {
-		if r < utf8.RuneSelf && r != '\x7f' || unicode.IsPrint(r) {
+		if r < utf8.RuneSelf && r != '\x7f' || unicode.IsPrint(r) && !unseen(r) {
 			out = utf8.AppendRune(out, r)
 			continue
 		}
@@ -228,4 +265,12 @@ func last(s string, n int) string {
 // are wanted. Only the ordinary space is one that prints.
 func printable(s string, spaces bool) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) || r == ' ' && !spaces })
+}
+
+// unseen reports whether r leaves no trace on a screen, or only a gap, although it
+// counts as one that prints: the fillers, joiners and selectors that Unicode calls
+// default-ignorable, and the empty Braille pattern. IsPrint knows the others of this
+// kind, which are format characters or spaces.
+func unseen(r rune) bool {
+	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) || r == '\u2800'
 }

@@ -21,6 +21,59 @@ func TestCheckName(t *testing.T) {
 	}
 }
 
+// A ring of an earlier version may have names that a new one cannot get.
+func TestCheckNewName(t *testing.T) {
+	for name, says := range map[string]string{
+		"n1": "", "Müller-3.example": "", "노드": "", "e\u0301": "",
+		"": "is empty", "a b": "has a space",
+		"a,b": "comma", ",": "comma",
+		"a\u3164": `"a\u3164" has a character that is not seen`, "\uffa0": "not seen", "a\u115f": "not seen", "a\u034f": "not seen", "a\u17b4": "not seen",
+		"a\ufe0f": "not seen", "a\U000e0100": `"a\U000e0100"`, "a\u180b": "not seen", "a\u2800": "not seen",
+	} {
+		err := CheckNewName("name", name)
+		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, want %q", name, err, says)
+		}
+		if old := CheckName("name", name); strings.Contains(says, "comma") || strings.Contains(says, "not seen") {
+			if old != nil {
+				t.Errorf("%q of an earlier version: %v", name, old)
+			}
+		}
+	}
+}
+
+// Every character that Unicode says to ignore is refused in a new name, and is
+// made visible wherever a text is shown.
+func TestNothingUnseenIsShown(t *testing.T) {
+	for _, table := range []*unicode.RangeTable{unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Cf} {
+		for _, r := range runesOf(table) {
+			s := "a" + string(r)
+			if CheckNewName("name", s) == nil {
+				t.Errorf("%U is accepted in a name", r)
+			}
+			for what, shown := range map[string]string{"Text": Text(s), "Quote": Quote(s), "Lines": Lines(s), "Report": Report(s), "JSON": string(JSON([]byte(s)))} {
+				if strings.ContainsRune(shown, r) {
+					t.Errorf("%s shows %U as it is", what, r)
+				}
+			}
+		}
+	}
+}
+
+func runesOf(table *unicode.RangeTable) (runes []rune) {
+	for _, x := range table.R16 {
+		for r := rune(x.Lo); r <= rune(x.Hi); r += rune(x.Stride) {
+			runes = append(runes, r)
+		}
+	}
+	for _, x := range table.R32 {
+		for r := rune(x.Lo); r <= rune(x.Hi); r += rune(x.Stride) {
+			runes = append(runes, r)
+		}
+	}
+	return runes
+}
+
 func TestCheckAddress(t *testing.T) {
 	for a, ok := range map[string]bool{
 		"10.0.0.1:7400": true, "[::1]:7400": true, "[fe80::1%eth0]:7400": true, "node-1.example:1": true, "my_host:65535": true,
@@ -112,11 +165,11 @@ func FuzzOutput(f *testing.F) {
 	f.Add("\u202e" + strings.Repeat("\xf0\x9f\x98", 40))
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, out := range []string{Quote(s), Text(s), strings.ReplaceAll(Lines(s), "\n", ""), strings.ReplaceAll(Report(s), "\n", "")} {
-			if !utf8.ValidString(out) || strings.ContainsFunc(out, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			if !utf8.ValidString(out) || strings.ContainsFunc(out, func(r rune) bool { return !unicode.IsPrint(r) || unseen(r) }) {
 				t.Fatalf("%q became %q", s, out)
 			}
 		}
-		if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) && Text(s) != s {
+		if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError || unseen(r) }) && Text(s) != s {
 			t.Fatalf("%q became %q without need", s, Text(s))
 		}
 	})

@@ -56,6 +56,21 @@ func (a Applicant) Check(cluster, ringID string) error {
 	return nil
 }
 
+// CheckNewName refuses a name that nobody is to get any more, unless the ring knows
+// it from before: an earlier version took it.
+func (a Applicant) CheckNewName(s *ring.State) error {
+	name := a.Member.Name
+	_, member := s.MemberByName(name)
+	_, departed := s.DepartedByName(name)
+	if member || departed || s.LastLed(name) > 0 {
+		return nil
+	}
+	if err := foreign.CheckNewName("name", name); err != nil {
+		return fmt.Errorf("%w: join of %s: %w; give it another --name", ring.ErrInvalid, foreign.Quote(name), err)
+	}
+	return nil
+}
+
 // CheckReach refuses a joiner that nobody but its own machine can dial, if it
 // asks from another one: it would be evicted and join again without end. from is
 // where the request came from, thisMachine whether that is this machine.

@@ -51,6 +51,28 @@ func TestCheckJoin(t *testing.T) {
 	}
 }
 
+// A ring that has a name of an earlier version keeps it; nobody new gets such a
+// name.
+func TestANewNameKeepsToTheRuleOfToday(t *testing.T) {
+	for _, name := range []string{"a,b", "a\u3164"} {
+		a := applicant(func(a *Applicant) { a.Member.Name = name })
+		if err := a.CheckNewName(&ring.State{}); !errors.Is(err, ring.ErrInvalid) || !strings.Contains(err.Error(), "--name") {
+			t.Errorf("%q: %v, want a refusal that says what to do", name, err)
+		}
+		for what, s := range map[string]*ring.State{
+			"member": {Members: []ring.Member{{ID: 1, Name: name}}}, "departed": {Departed: []ring.Departed{{ID: 1, Name: name}}},
+			"leader before": {Led: []ring.LastLed{{Name: name, Term: 7}}},
+		} {
+			if err := a.CheckNewName(s); err != nil {
+				t.Errorf("%q, a %s: %v", name, what, err)
+			}
+		}
+	}
+	if err := applicant(func(*Applicant) {}).CheckNewName(&ring.State{}); err != nil {
+		t.Error(err)
+	}
+}
+
 // A node that listens on loopback alone can join on its own machine only.
 func TestCheckReach(t *testing.T) {
 	far := netip.MustParseAddrPort("10.0.0.2:40000")

@@ -91,7 +91,10 @@ func (s *Servers) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.JoinRe
 	if id, ok := a.Known(v.Ring, led); ok {
 		return s.joinedAs(id), nil
 	}
-	return atLeader(ctx, s, r, &r.Forwarded, func(l Loop, _ *publish.View) (*arcv1.JoinResponse, error) {
+	return atLeader(ctx, s, r, &r.Forwarded, func(l Loop, v *publish.View) (*arcv1.JoinResponse, error) {
+		if err := a.CheckNewName(v.Ring); err != nil {
+			return nil, err
+		}
 		d, err := l.Request(ctx, election.Request{Join: &ring.Join{Member: a.Member}})
 		if err != nil {
 			return nil, err
