@@ -81,8 +81,8 @@ func details(ev *arcv1.Event) string {
 		fmt.Fprintf(&b, "  phases=%q", phases(p))
 	}
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		if key == "why" && plain(fields[key]) == plain(fields["exit"]) {
-			continue // a certificate's reason is how the process exited
+		if why := plain(fields[key]); key == "why" && (why == plain(fields["exit"]) || why == plain(fields["evidence"])) {
+			continue // a certificate's reason is how the process exited, a suspicion's may be its evidence
 		}
 		if is, ok := fields[key].(bool); ok && !is {
 			continue // what it is not goes without saying

@@ -49,6 +49,19 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 	}
 }
 
+// What says the same as the field beside it is left out for people.
+func TestAnEventLineSaysNothingTwice(t *testing.T) {
+	for want, ev := range map[string]*arcv1.Event{
+		"  by=n1  evidence=refused  id=2  incarnation=9":    {Detail: &arcv1.Event_Suspected{Suspected: &arcv1.Suspicion{Id: 2, Incarnation: 9, By: "n1", Evidence: "refused", Why: "refused"}}},
+		`  by=n1  id=2  incarnation=9  why="answers again"`: {Detail: &arcv1.Event_Cleared{Cleared: &arcv1.Suspicion{Id: 2, Incarnation: 9, By: "n1", Why: "answers again"}}},
+		`  exit="signal: killed"  id=2  incarnation=9`:      {Detail: &arcv1.Event_Certified{Certified: &arcv1.Certified{Id: 2, Incarnation: 9, Exit: "signal: killed", Why: "signal: killed"}}},
+	} {
+		if got := details(ev); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // headOf is what a line says beside type and detail.
 func headOf(t *testing.T, line []byte) *arcv1.Event {
 	t.Helper()

@@ -84,12 +84,6 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (lo
 	if version := l.o.Core.StatusVersion(now); version != l.version {
 		v.Status, l.version = l.o.Core.Status(now), version
 	}
-	if v.Status.Missing != l.missing {
-		l.missing = v.Status.Missing
-		if l.missing != "" {
-			l.o.Log.Warn("the ring waits: too few of its voters are there", "ring", l.o.RingID, "reason", l.missing)
-		}
-	}
 	v.ClaimTerm, v.ClaimEnd = l.o.Core.ClaimUntil()
 	v.LeaderEnd = l.o.Core.LeaderUntil()
 	var events []*arcv1.Event
@@ -102,6 +96,7 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (lo
 	was, known := l.known, l.known.ID != 0
 	is, knows := v.Leader(now)
 	l.known = is
+	l.logMissing(v.Status.Missing, knows)
 	if known && (!knows || is.ID != was.ID || v.Ring.Term != old.Ring.Term) {
 		add(true, l.o.Events.LeaderLost(old.Ring, was.Name, old.Ring.Term, cmp.Or(v.Status.Lost, v.Status.Reason)))
 		l.lost = old.Ring.Term
@@ -148,6 +143,22 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (lo
 		l.o.Effects.Published()
 	}
 	return logged
+}
+
+// missingLogged bounds the reasons for which the ring waits that are known to be logged.
+const missingLogged = 64
+
+// logMissing logs whom the ring waits for: each reason once until somebody leads again.
+// Who is heard may come and go meanwhile.
+func (l *Loop) logMissing(missing string, led bool) {
+	if led || len(l.missing) >= missingLogged {
+		clear(l.missing)
+	}
+	if missing == "" || l.missing[missing] {
+		return
+	}
+	l.missing[missing] = true
+	l.o.Log.Warn("the ring waits: too few of its voters are there", "ring", l.o.RingID, "reason", missing)
 }
 
 // catchUp replaces the events that lead to v while this node, back in its ring,

@@ -121,8 +121,9 @@ type Loop struct {
 	// known is the leader that the newest view was published with; its ID is 0
 	// without one.
 	known ring.Member
-	// missing is whom the ring needed when that was logged last, "" if nobody.
-	missing string
+	// missing are the sentences on whom the ring waits for that were logged since a leader
+	// was known last.
+	missing map[string]bool
 	// lost is the token of the leader that was told as lost last, 0 when one is
 	// known.
 	lost uint64
@@ -165,7 +166,7 @@ type Options struct {
 // New makes a loop that does nothing before Begin and Run.
 func New(o Options) *Loop {
 	l := &Loop{
-		o: o, catchingUp: o.Rejoins, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{}, complained: map[uint64]election.Instant{},
+		o: o, catchingUp: o.Rejoins, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{}, complained: map[uint64]election.Instant{}, missing: map[string]bool{},
 		ended: make(chan struct{}), quit: make(chan struct{}), deferral: election.NewDeferral(o.ID, o.Core.State()),
 	}
 	l.phase.Store(publish.Member)

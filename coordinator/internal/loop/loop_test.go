@@ -35,6 +35,7 @@ type fakeCore struct {
 	// leaderEnd is until when there is proof of a leader, 0 for always.
 	leaderEnd election.Instant
 	lost      string
+	missing   string
 	state     *ring.State
 	request   func(election.Request)
 	tick      func(election.Instant)
@@ -73,7 +74,7 @@ func (c *fakeCore) LeaderUntil() election.Instant {
 }
 func (c *fakeCore) State() *ring.State { return c.state }
 func (c *fakeCore) Status(election.Instant) election.Status {
-	return election.Status{Leader: c.term, Declared: c.term != 0, Reason: "no leader known", Lost: c.lost}
+	return election.Status{Leader: c.term, Declared: c.term != 0, Reason: "no leader known", Lost: c.lost, Missing: c.missing}
 }
 func (c *fakeCore) Progress() (map[uint64]uint64, uint64) {
 	return map[uint64]uint64{1: 40, 2: 37}, 41

@@ -1,11 +1,15 @@
 package loop
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/mono"
@@ -50,6 +54,38 @@ func TestALossIsToldWithItsCause(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who is heard comes and goes while nobody leads: that is logged once, and again when the
+// ring waits the next time.
+func TestWhomTheRingWaitsForIsLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		c := &fakeCore{}
+		l := testLoop(c, &fakeStore{})
+		l.o.Log = hclog.New(&hclog.LoggerOptions{Output: &log})
+		l.Begin()
+		go func() { _ = l.Run() }()
+		for _, missing := range []string{"needs n2", "", "needs n2", "needs n3", "needs n2", "led", "needs n2"} {
+			_ = l.inbox.post(func(election.Instant) {
+				if c.term, c.missing = 0, missing; missing == "led" {
+					c.term, c.missing = 1, ""
+				}
+			})
+			synctest.Wait()
+		}
+		l.Stop()
+		<-l.ended
+		var said []string
+		for line := range strings.Lines(log.String()) {
+			if _, reason, ok := strings.Cut(strings.TrimSpace(line), "too few of its voters are there: ring=r reason="); ok {
+				said = append(said, strings.Trim(reason, `"`))
+			}
+		}
+		if want := []string{"needs n2", "needs n3", "needs n2"}; !slices.Equal(said, want) {
+			t.Errorf("logged %q, want %q", said, want)
+		}
+	})
 }
 
 // Somebody began to watch in a moment without proof, and was told that nobody leads.

@@ -39,13 +39,22 @@ func LogEvent(log hclog.Logger, e *arcv1.Event) {
 	case *arcv1.Event_ClaimLost:
 		warn("this node leads no longer", "reason", d.ClaimLost.GetWhy())
 	case *arcv1.Event_Relinked:
-		log.Info("monitor relinked", "from", d.Relinked.GetFrom(), "to", d.Relinked.GetTarget(), "epoch", e.GetEpoch())
+		// The monitor says it at Info, with the reason, once it has done so.
+		log.Debug("monitor relinked", "from", d.Relinked.GetFrom(), "to", d.Relinked.GetTarget(), "epoch", e.GetEpoch())
 	case *arcv1.Event_Suspected:
 		s := d.Suspected
-		warn("member suspected", "reason", s.GetEvidence(), "by", s.GetBy(), "why", s.GetWhy())
+		warn("member suspected", "reason", s.GetEvidence(), "by", s.GetBy(), "why", unless(s.GetEvidence(), s.GetWhy()))
 	case *arcv1.Event_Cleared:
 		info("suspicion cleared", "by", d.Cleared.GetBy(), "why", d.Cleared.GetWhy())
 	case *arcv1.Event_Certified:
 		warn("member certified dead", "reason", d.Certified.GetExit())
 	}
+}
+
+// unless is a sentence, or "" if it says no more than a word that stands beside it.
+func unless(word, sentence string) string {
+	if sentence == word {
+		return ""
+	}
+	return sentence
 }
