@@ -80,6 +80,11 @@ func details(ev *arcv1.Event) string {
 	if p := cmp.Or(ev.GetLeaderDeclared().GetPhases(), ev.GetClaimGained().GetPhases()); p != nil {
 		fmt.Fprintf(&b, "  phases=%q", phases(p))
 	}
+	if l := ev.GetLeaderDeclared(); l != nil && !l.GetClaimed() {
+		// They end at the declaration; arc history has them up to the first claim.
+		delete(fields, "gap_ms")
+		delete(fields, "certain_gap_ms")
+	}
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
 		if why := plain(fields[key]); key == "why" && (why == plain(fields["exit"]) || why == plain(fields["evidence"])) {
 			continue // a certificate's reason is how the process exited, a suspicion's may be its evidence

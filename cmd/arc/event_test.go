@@ -49,12 +49,15 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 	}
 }
 
-// What says the same as the field beside it is left out for people.
+// What says the same as the field beside it is left out for people, and so is how long
+// nobody led while that is not over.
 func TestAnEventLineSaysNothingTwice(t *testing.T) {
 	for want, ev := range map[string]*arcv1.Event{
-		"  by=n1  evidence=refused  id=2  incarnation=9":    {Detail: &arcv1.Event_Suspected{Suspected: &arcv1.Suspicion{Id: 2, Incarnation: 9, By: "n1", Evidence: "refused", Why: "refused"}}},
-		`  by=n1  id=2  incarnation=9  why="answers again"`: {Detail: &arcv1.Event_Cleared{Cleared: &arcv1.Suspicion{Id: 2, Incarnation: 9, By: "n1", Why: "answers again"}}},
-		`  exit="signal: killed"  id=2  incarnation=9`:      {Detail: &arcv1.Event_Certified{Certified: &arcv1.Certified{Id: 2, Incarnation: 9, Exit: "signal: killed", Why: "signal: killed"}}},
+		"  by=n1  evidence=refused  id=2  incarnation=9":         {Detail: &arcv1.Event_Suspected{Suspected: &arcv1.Suspicion{Id: 2, Incarnation: 9, By: "n1", Evidence: "refused", Why: "refused"}}},
+		`  by=n1  id=2  incarnation=9  why="answers again"`:      {Detail: &arcv1.Event_Cleared{Cleared: &arcv1.Suspicion{Id: 2, Incarnation: 9, By: "n1", Why: "answers again"}}},
+		"  after=n1  evidence=silent  id=2  seen_by=n3":          {Detail: &arcv1.Event_LeaderDeclared{LeaderDeclared: &arcv1.HistoryEntry{Id: 2, After: "n1", Evidence: "silent", SeenBy: "n3", GapMs: 3.9, CertainGapMs: 3.9}}},
+		"  certain_gap_ms=10.5  claimed=true  gap_ms=11.1  id=2": {Detail: &arcv1.Event_LeaderDeclared{LeaderDeclared: &arcv1.HistoryEntry{Id: 2, GapMs: 11.1, CertainGapMs: 10.5, Claimed: true}}},
+		`  exit="signal: killed"  id=2  incarnation=9`:           {Detail: &arcv1.Event_Certified{Certified: &arcv1.Certified{Id: 2, Incarnation: 9, Exit: "signal: killed", Why: "signal: killed"}}},
 	} {
 		if got := details(ev); got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -25,6 +25,9 @@ One more snapshot follows when the coordinator was out of the ring and is back; 
 stands for what was missed. One also follows when a leader that was reported lost
 is known again with the same token.
 
+A leader_declared is told before its leader claims. Its gap_ms in the JSON ends at
+the declaration; in "arc history" it ends at the first claim, which is later.
+
 Events: joined left evicted leader_declared leader_lost claim_gained claim_lost
 relinked suspected cleared certified settings_changed monitor_lost monitor_back
 other_ring`,

@@ -27,7 +27,8 @@ func LogEvent(log hclog.Logger, e *arcv1.Event) {
 		warn("member evicted", "id", strconv.FormatUint(d.Evicted.GetId(), 10), "reason", d.Evicted.GetEvidence(), "by", d.Evicted.GetBy())
 	case *arcv1.Event_LeaderDeclared:
 		l := d.LeaderDeclared
-		info("leader declared", "reason", l.GetWhy(), "after", l.GetAfter(), "evidence", l.GetEvidence(), "gap-ms", l.GetGapMs())
+		// How long nobody led is known at the first claim alone.
+		info("leader declared", "reason", l.GetWhy(), "after", l.GetAfter(), "evidence", l.GetEvidence(), "by", l.GetSeenBy())
 	case *arcv1.Event_SettingsChanged:
 		log.Info("settings changed", "epoch", e.GetEpoch(), "profile", d.SettingsChanged.GetProfile())
 	case *arcv1.Event_LeaderLost:
@@ -35,7 +36,11 @@ func LogEvent(log hclog.Logger, e *arcv1.Event) {
 	case *arcv1.Event_Snapshot: // logged only in place of a declaration
 		log.Info("leader known again", "peer", d.Snapshot.GetLeader().GetName(), "epoch", e.GetEpoch(), "term", e.GetTerm())
 	case *arcv1.Event_ClaimGained:
-		info("this node leads now", "reason", d.ClaimGained.GetWhy())
+		args := []any{"reason", d.ClaimGained.GetWhy()}
+		if p := d.ClaimGained.GetPhases(); p != nil { // since this node learned that the leader before was lost
+			args = append(args, "elected-ms", p.GetElectedUs()/1000, "declared-ms", p.GetDeclaredUs()/1000, "claimed-ms", p.GetFirstClaimUs()/1000)
+		}
+		info("this node leads now", args...)
 	case *arcv1.Event_ClaimLost:
 		warn("this node leads no longer", "reason", d.ClaimLost.GetWhy())
 	case *arcv1.Event_Relinked:

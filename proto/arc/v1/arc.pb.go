@@ -1627,6 +1627,9 @@ type Event_Evicted struct {
 }
 
 type Event_LeaderDeclared struct {
+	// As of the declaration, before its leader claims: gap_ms and certain_gap_ms end
+	// at the declaration, and phases are known up to the election. The same entry in the
+	// history has them up to the first claim once the leader has told of it.
 	LeaderDeclared *HistoryEntry `protobuf:"bytes,9,opt,name=leader_declared,json=leaderDeclared,proto3,oneof"`
 }
 
