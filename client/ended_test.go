@@ -33,13 +33,16 @@ var calls = map[string]func(context.Context, *Client) error{
 	"await leader": func(ctx context.Context, c *Client) error { _, err := c.AwaitLeader(ctx, false); return err },
 }
 
+// sentinels are all kinds of errors, by their names.
+var sentinels = map[string]error{
+	"ErrBadAddr": ErrBadAddr, "ErrClosed": ErrClosed, "ErrUnreachable": ErrUnreachable, "ErrNoLeader": ErrNoLeader, "ErrNotLeading": ErrNotLeading,
+	"ErrInvalid": ErrInvalid, "ErrNotMember": ErrNotMember, "ErrRefused": ErrRefused, "ErrTimeout": ErrTimeout, "ErrTooOld": ErrTooOld,
+}
+
 // kindsOf lists the sentinels that an error is.
 func kindsOf(err error) string {
 	var names []string
-	for name, kind := range map[string]error{
-		"bad addr": ErrBadAddr, "closed": ErrClosed, "unreachable": ErrUnreachable, "no leader": ErrNoLeader, "not leading": ErrNotLeading,
-		"invalid": ErrInvalid, "not member": ErrNotMember, "refused": ErrRefused, "timeout": ErrTimeout, "too old": ErrTooOld,
-	} {
+	for name, kind := range sentinels {
 		if errors.Is(err, kind) {
 			names = append(names, name)
 		}
@@ -76,7 +79,7 @@ func TestClosedClient(t *testing.T) {
 	}
 	for name, call := range calls {
 		err := call(context.Background(), c)
-		if kindsOf(err) != "closed" || !strings.Contains(err.Error(), "the client is closed") {
+		if kindsOf(err) != "ErrClosed" || !strings.Contains(err.Error(), "the client is closed") {
 			t.Errorf("%s: %v is %q, want closed", name, err, kindsOf(err))
 		}
 	}
@@ -104,11 +107,11 @@ func TestCloseEndsWhatIsInFlight(t *testing.T) {
 	testwait.Until(t, 10*time.Second, "all are asked", func() bool { return asked.Load() == 4 })
 	_ = c.Close()
 	for name, end := range ended {
-		if err := <-end; kindsOf(err) != "closed" {
+		if err := <-end; kindsOf(err) != "ErrClosed" {
 			t.Errorf("%s: %v is %q, want closed", name, err, kindsOf(err))
 		}
 	}
-	if _, err := w.Recv(); kindsOf(err) != "closed" {
+	if _, err := w.Recv(); kindsOf(err) != "ErrClosed" {
 		t.Errorf("one more Recv: %v, want closed", err)
 	}
 }
@@ -151,7 +154,7 @@ func TestTheEndOfAContextIsInTheError(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "" {
 		t.Errorf("a healthy watch: %v is %q, want the end of its context alone", err, kindsOf(err))
 	}
-	if _, err := c.Status(short(t, 200*time.Millisecond)); !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "timeout" {
+	if _, err := c.Status(short(t, 200*time.Millisecond)); !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "ErrTimeout" {
 		t.Errorf("status: %v is %q, want a timeout", err, kindsOf(err))
 	}
 	mute := serve(t, &fakearc.Server{WatchFunc: func(_ *arcv1.WatchRequest, w grpc.ServerStreamingServer[arcv1.WatchResponse]) error {
@@ -161,11 +164,11 @@ func TestTheEndOfAContextIsInTheError(t *testing.T) {
 	if w, err = mute.Watch(short(t, 200*time.Millisecond)); err == nil {
 		_, err = w.Recv()
 	}
-	if !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "timeout" {
+	if !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "ErrTimeout" {
 		t.Errorf("a watch without any event: %v is %q, want a timeout", err, kindsOf(err))
 	}
 	absent := dialTo(t, "unix://"+filepath.Join(t.TempDir(), SocketName))
-	if _, err := absent.AwaitLeader(short(t, 300*time.Millisecond), false); !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "unreachable" {
+	if _, err := absent.AwaitLeader(short(t, 300*time.Millisecond), false); !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "ErrUnreachable" {
 		t.Errorf("await leader, nobody there: %v is %q, want unreachable", err, kindsOf(err))
 	}
 }
@@ -181,9 +184,9 @@ func TestAwaitLeaderNamesWhoLeads(t *testing.T) {
 		kinds  string
 		text   string
 	}{
-		{&arcv1.NodeRef{Id: 2, Name: "n2"}, "not leading", "await leader: n2 leads, not this node, n1"},
-		{&arcv1.NodeRef{Id: 1, Name: "n1"}, "not leading", "await leader: n1 is declared, and does not claim: this node is member"},
-		{nil, "no leader", "await leader: no leader: this node is member"},
+		{&arcv1.NodeRef{Id: 2, Name: "n2"}, "ErrNotLeading", "await leader: n2 leads, not this node, n1"},
+		{&arcv1.NodeRef{Id: 1, Name: "n1"}, "ErrNotLeading", "await leader: n1 is declared, and does not claim: this node is member"},
+		{nil, "ErrNoLeader", "await leader: no leader: this node is member"},
 	} {
 		st, err := led(c.leader).AwaitLeader(short(t, 300*time.Millisecond), true)
 		if kindsOf(err) != c.kinds || !errors.Is(err, context.DeadlineExceeded) || err.Error() != c.text || st.GetSelf() != "n1" {
