@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"net"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -170,6 +171,27 @@ func TestTheEndOfAContextIsInTheError(t *testing.T) {
 	absent := dialTo(t, "unix://"+filepath.Join(t.TempDir(), SocketName))
 	if _, err := absent.AwaitLeader(short(t, 300*time.Millisecond), false); !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "ErrUnreachable" {
 		t.Errorf("await leader, nobody there: %v is %q, want unreachable", err, kindsOf(err))
+	}
+}
+
+// A deadline that its owner can take back is a cancel with that cause. Somebody who
+// takes the connection and is silent is unreachable then, as with any deadline.
+func TestACancelCanBeADeadline(t *testing.T) {
+	path := filepath.Join(t.TempDir(), SocketName)
+	deaf, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deaf.Close()
+	c := dialTo(t, "unix://"+path)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(300*time.Millisecond, func() { cancel(context.DeadlineExceeded) })
+	w, err := c.Watch(ctx)
+	if err == nil {
+		_, err = w.Recv()
+	}
+	if kindsOf(err) != "unreachable" || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errNoGreeting) {
+		t.Errorf("got %v, which is %q; want unreachable, since nothing is said there", err, kindsOf(err))
 	}
 }
 

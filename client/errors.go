@@ -149,7 +149,8 @@ func (c *Client) isClosed() bool {
 }
 
 // ended returns how ctx ended, nil if it did not: its error, and its cause if
-// that says more. The other side may notice a deadline before the timer of ctx
+// that says more. A context that was cancelled with the cause DeadlineExceeded ended
+// by a deadline, one that its owner could take back. The other side may notice a deadline before the timer of ctx
 // has fired here.
 func ended(ctx context.Context) error {
 	err := ctx.Err()
@@ -160,7 +161,7 @@ func ended(ctx context.Context) error {
 		return nil
 	}
 	cause := context.Cause(ctx)
-	if errors.Is(cause, err) {
+	if errors.Is(cause, err) || errors.Is(cause, context.DeadlineExceeded) {
 		return cause
 	}
 	return fmt.Errorf("%w: %w", err, cause)

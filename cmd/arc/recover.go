@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -52,7 +53,7 @@ A copy of the data directory is kept beside it.`,
 			if o.dataDir == "" {
 				return usagef("--data-dir is empty")
 			}
-			return f.recover(o)
+			return f.recover(cmd.Context(), o)
 		},
 	}
 	o.set = config.NewSet(cmd.Flags())
@@ -69,7 +70,7 @@ type recoverOptions struct {
 	yes     bool
 }
 
-func (f *factory) recover(o *recoverOptions) (err error) {
+func (f *factory) recover(ctx context.Context, o *recoverOptions) (err error) {
 	log, flush, err := logging.NewAsync(logging.Options{Name: logging.Coordinator, Level: "warn", Output: f.err})
 	if err != nil {
 		return err
@@ -82,7 +83,7 @@ func (f *factory) recover(o *recoverOptions) (err error) {
 	defer func() { err = errors.Join(err, r.Close()) }()
 	f.note("%s", recoveryPlan(r))
 	if !o.yes {
-		if err := f.confirm(); err != nil {
+		if err := f.confirm(ctx); err != nil {
 			return err
 		}
 	}
@@ -115,17 +116,32 @@ func recoveryPlan(r *coordinator.Recovery) string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// confirm asks on stderr and reads the answer from stdin.
-func (f *factory) confirm() error {
+// confirm asks on stderr and reads the answer from stdin, until ctx ends.
+func (f *factory) confirm(ctx context.Context) error {
 	_, _ = fmt.Fprint(f.err, `Type "yes" to go on: `)
-	answer, err := bufio.NewReader(f.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the confirmation: %w", err)
+	type reply struct {
+		text string
+		err  error
 	}
-	if err != nil {
+	replies := make(chan reply, 1)
+	go func() { // it may stay behind, until the process ends
+		text, err := bufio.NewReader(f.in).ReadString('\n')
+		replies <- reply{text, err}
+	}()
+	var r reply
+	select {
+	case r = <-replies:
+	case <-ctx.Done():
+		_, _ = fmt.Fprintln(f.err) // nobody typed the end of the line
+		return fmt.Errorf("recover: %w, nothing was changed", context.Cause(ctx))
+	}
+	if r.err != nil && !errors.Is(r.err, io.EOF) {
+		return fmt.Errorf("read the confirmation: %w", r.err)
+	}
+	if r.err != nil {
 		_, _ = fmt.Fprintln(f.err) // nobody typed the end of the line
 	}
-	if strings.TrimSpace(answer) != "yes" {
+	if strings.TrimSpace(r.text) != "yes" {
 		return errNotConfirmed
 	}
 	return nil

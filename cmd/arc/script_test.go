@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -44,6 +45,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"fake-arc": fakeArc,
+			"deaf-arc": deafArc,
 			"exits":    exits,
 		},
 	})
@@ -58,6 +60,14 @@ func fakeArc(ts *testscript.TestScript, neg bool, args []string) {
 	stop, err := tempers[args[0]]().Serve(filepath.Join(ts.Getenv("ARC_RUN_DIR"), "arc.sock"))
 	ts.Check(err)
 	ts.Defer(stop)
+}
+
+// deafArc takes connections at the script's run directory and says nothing, as a
+// coordinator does that is stopped.
+func deafArc(ts *testscript.TestScript, _ bool, _ []string) {
+	lis, err := net.Listen("unix", filepath.Join(ts.Getenv("ARC_RUN_DIR"), "arc.sock"))
+	ts.Check(err)
+	ts.Defer(func() { _ = lis.Close() })
 }
 
 // exits runs arc and checks its exit code: exits CODE ARG...

@@ -19,7 +19,7 @@ func TestASignalThatArrivesTwiceAtOnceIsOne(t *testing.T) {
 		defer cancel()
 		signals := make(chan os.Signal, 1)
 		var began, released atomic.Int64 // Unix time in nanoseconds, 0: not yet
-		go takeSignals(ctx, signals, durations.SameSignal, func() { began.Store(time.Now().UnixNano()); cancel() }, func() { released.Store(time.Now().UnixNano()) })
+		go takeSignals(ctx, signals, durations.SameSignal, func(os.Signal) { began.Store(time.Now().UnixNano()); cancel() }, func() { released.Store(time.Now().UnixNano()) })
 		synctest.Wait()
 		if began.Load() != 0 {
 			t.Fatal("ended without a signal")
@@ -45,7 +45,7 @@ func TestASignalThatArrivesTwiceAtOnceIsOne(t *testing.T) {
 func TestSignalsAreGivenBackWithoutOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		go takeSignals(ctx, make(chan os.Signal), durations.SameSignal, func() { t.Error("ended without a signal") }, func() {})
+		go takeSignals(ctx, make(chan os.Signal), durations.SameSignal, func(os.Signal) { t.Error("ended without a signal") }, func() {})
 		cancel()
 		synctest.Wait()
 	})

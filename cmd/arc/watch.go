@@ -45,23 +45,18 @@ func (f *factory) watch(interrupt context.Context) error {
 	}
 	defer func() { _ = c.Close() }()
 
-	ctx, cancel := context.WithCancel(interrupt)
-	defer cancel()
-	late := time.AfterFunc(f.timeout, cancel)
+	ctx, cancel := context.WithCancelCause(interrupt)
+	defer cancel(nil)
+	late := time.AfterFunc(f.timeout, func() { cancel(context.DeadlineExceeded) })
 	defer late.Stop()
 	stream, err := c.Watch(ctx)
 	if err != nil {
-		return err
+		return f.watchEnded(ctx, interrupt, err)
 	}
 	for first := true; ; first = false {
 		ev, err := stream.Recv()
-		switch {
-		case err != nil && interrupt.Err() != nil:
-			return nil
-		case errors.Is(err, context.Canceled):
-			return &client.Error{Op: "watch", Addr: f.addr, Kind: client.ErrUnreachable, Cause: fmt.Errorf("no event came within %v", f.timeout)}
-		case err != nil:
-			return err
+		if err != nil {
+			return f.watchEnded(ctx, interrupt, err)
 		}
 		if first && !late.Stop() {
 			continue // the timer has fired: the next Recv says so
@@ -70,4 +65,16 @@ func (f *factory) watch(interrupt context.Context) error {
 			return err
 		}
 	}
+}
+
+// watchEnded is the outcome of a watch with ctx that ended with err: nothing is
+// wrong after an interrupt.
+func (f *factory) watchEnded(ctx, interrupt context.Context, err error) error {
+	switch {
+	case interrupt.Err() != nil:
+		return nil
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded) && !errors.Is(err, client.ErrUnreachable):
+		return &client.Error{Op: "watch", Addr: f.addr, Kind: client.ErrUnreachable, Cause: fmt.Errorf("no event came within %v", f.timeout)}
+	}
+	return err
 }
