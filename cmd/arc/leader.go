@@ -71,6 +71,8 @@ func (f *factory) awaitLeader(ctx context.Context, self bool) (*arcv1.StatusResp
 		return nil, err
 	}
 	defer func() { _ = c.Close() }()
+	ctx, release := f.whileRead(ctx)
+	defer release()
 	if f.timeoutSet {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, f.timeout)

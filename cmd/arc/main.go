@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -14,6 +15,9 @@ func run() int {
 	ctx, stop := orderly()
 	defer stop()
 	err := execute(ctx, newFactory(), os.Args[1:])
+	if errors.Is(err, errUnread) {
+		endUnread()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "arc: "+strings.ReplaceAll(foreign.Report(err.Error()), "\n", "\narc: "))
 	}

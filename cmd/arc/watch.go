@@ -17,9 +17,9 @@ func newWatchCmd(f *factory) *cobra.Command {
 		Use:   "watch",
 		Short: "Events as they happen, until interrupted",
 		Long: `Prints the present state as one snapshot event, then every event after it, one
-a line. Times are UTC. It ends when it is interrupted (exit 0), or when the
-coordinator goes away (exit 4). --timeout bounds only how long the first event may
-take.
+a line. Times are UTC. It ends when it is interrupted (exit 0), when the
+coordinator goes away (exit 4), or by SIGPIPE when nobody reads its output any
+more. --timeout bounds only how long the first event may take.
 
 One more snapshot follows when the coordinator was out of the ring and is back; it
 stands for what was missed. One also follows when a leader that was reported lost
@@ -44,6 +44,8 @@ func (f *factory) watch(interrupt context.Context) error {
 		return err
 	}
 	defer func() { _ = c.Close() }()
+	interrupt, release := f.whileRead(interrupt)
+	defer release()
 
 	ctx, cancel := context.WithCancelCause(interrupt)
 	defer cancel(nil)
@@ -68,9 +70,11 @@ func (f *factory) watch(interrupt context.Context) error {
 }
 
 // watchEnded is the outcome of a watch with ctx that ended with err: nothing is
-// wrong after an interrupt.
+// wrong after an interrupt by a signal.
 func (f *factory) watchEnded(ctx, interrupt context.Context, err error) error {
 	switch {
+	case errors.Is(context.Cause(interrupt), errUnread):
+		return errUnread
 	case interrupt.Err() != nil:
 		return nil
 	case errors.Is(context.Cause(ctx), context.DeadlineExceeded) && !errors.Is(err, client.ErrUnreachable):

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// errUnread: nobody reads stdout any more.
+var errUnread = errors.New("nobody reads the output any more")
+
+// whileRead returns a context that ends with the cause errUnread when nobody
+// reads f.out any more: the program behind a pipe has ended, or a terminal is
+// closed. A command that waits for something to print would otherwise notice with
+// its next line only, and still does where the system has no descriptor left.
+// release has to be called once.
+func (f *factory) whileRead(ctx context.Context) (_ context.Context, release func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	alone := func() { cancel(nil) }
+	file, ok := f.out.(*os.File)
+	if !ok {
+		return ctx, alone
+	}
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return ctx, alone
+	}
+	stay, leave, err := os.Pipe()
+	if err != nil {
+		return ctx, alone
+	}
+	var polls sync.WaitGroup
+	polls.Go(func() {
+		_ = raw.Control(func(fd uintptr) { // fails only for a file that is closed
+			if unread(int(fd), int(stay.Fd())) {
+				cancel(errUnread)
+			}
+		})
+	})
+	return ctx, func() {
+		_ = leave.Close()
+		polls.Wait()
+		_ = stay.Close()
+		alone()
+	}
+}
+
+// unread waits until nobody reads what is written to the descriptor out, and then
+// returns true, or until stay has no writer.
+func unread(out, stay int) bool {
+	fds := []unix.PollFd{{Fd: int32(out)}, {Fd: int32(stay)}} // errors and hangups are always told
+	for {
+		_, err := unix.Poll(fds, -1)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err == nil && fds[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0:
+			return true
+		default:
+			return false
+		}
+	}
+}
+
+// endUnread ends this process as a write that nobody reads does, by SIGPIPE. The
+// Go runtime raises that only for a write to stdout or stderr. So stdout becomes a
+// pipe without a reader; a named pipe may have a new one meanwhile.
+func endUnread() {
+	signal.Reset(syscall.SIGPIPE)
+	r, w, err := os.Pipe()
+	if err != nil {
+		return
+	}
+	_ = r.Close()
+	if err := unix.Dup3(int(w.Fd()), int(os.Stdout.Fd()), 0); err == nil {
+		_, _ = os.Stdout.WriteString("\n")
+	}
+}
