@@ -157,24 +157,37 @@ func tryAgain(err error) bool {
 // leaveInTime is what a signal makes of leave: bounded, and never an error
 // that would keep the process from ending. It returns errLeft if the node is
 // out, errStays if it is the last member or all end with it, and else
-// errNotLeft.
-func (n *node) leaveInTime() error {
+// errNotLeft, each with why.
+func (n *node) leaveInTime(why error) error {
 	_ = notifySystemd("STOPPING=1")
+	because := func(outcome error) error { return fmt.Errorf("%w: %w", outcome, why) }
 	ctx, cancel := context.WithTimeout(context.Background(), durations.Leave)
 	defer cancel()
 	_, err := n.leave(ctx, true)
 	switch {
 	case err == nil:
-		return errLeft
+		return because(errLeft)
 	case errors.Is(err, election.ErrRests):
 		n.log.Info("all members stop, so the ring stays on all their disks: a majority of them goes on when it is started again", "data-dir", n.o.DataDir)
-		return errStays
+		return because(errStays)
 	case errors.Is(err, membership.ErrLastMember):
 		n.log.Info("last member of the ring, which stays on its disk: start it again to go on", "data-dir", n.o.DataDir)
-		return errStays
+		return because(errStays)
 	}
 	n.log.Warn("the ring was not left in order; the monitor certifies that this coordinator ended", "error", err)
-	return errNotLeft
+	return because(errNotLeft)
+}
+
+// toldToEnd logs why this node ends in order, and what it does now.
+func (n *node) toldToEnd(why error) {
+	next := "it ends"
+	switch v, _, _, _, claims := n.hub.Claim(); {
+	case claims:
+		next = "it hands over, leaves the ring and ends"
+	case v.ID != 0:
+		next = "it leaves the ring and ends"
+	}
+	n.log.Info("this coordinator is told to end", "reason", why, "next", next)
 }
 
 // errStays: the node ends as a member, and no process is left that waits for it.

@@ -106,7 +106,8 @@ func (n *node) live(ctx context.Context, e entry) error {
 	case <-l.Done():
 	case <-n.stopping.Done():
 	case <-ctx.Done():
-		outcome = n.leaveInTime()
+		n.toldToEnd(context.Cause(ctx))
+		outcome = n.leaveInTime(context.Cause(ctx))
 	}
 	l.Stop()
 	<-l.Done()

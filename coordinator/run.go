@@ -163,7 +163,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		},
 		Dial: n.dialMember, Local: n.local.Has, ServeStream: n.transport.ServeStream,
 		Leave:         func(ctx context.Context) (uint64, error) { return n.leave(ctx, false) },
-		Left:          func() { n.stopAs(errLeft) },
+		Left:          func() { n.stopAs(fmt.Errorf("%w, as asked by arc leave", errLeft)) },
 		AcceptFounder: n.acceptFounder, RealtimeNotes: n.realtimeNotes,
 		Standstill: func() string {
 			if n.discovery == nil {
@@ -294,7 +294,8 @@ func (n *node) memberships(ctx context.Context, recovered wal.Recovered) error {
 			case n.stopping.Err() != nil:
 				return context.Cause(n.stopping)
 			case ctx.Err() != nil:
-				return errNeverJoined
+				n.toldToEnd(context.Cause(ctx))
+				return fmt.Errorf("%w: %w", errNeverJoined, context.Cause(ctx))
 			default:
 				return err
 			}
@@ -354,11 +355,12 @@ func (n *node) reloadOnHangup(ctx context.Context) {
 		if n.o.ReloadLogLevel == nil {
 			continue
 		}
+		from := n.log.GetLevel()
 		if err := n.o.ReloadLogLevel(); err != nil {
-			n.log.Error("log level not reloaded, the old one stays", "error", err)
+			n.log.Error("log level not reloaded, the old one stays", "level", from, "error", err)
 			continue
 		}
-		n.log.Info("log level reloaded")
+		n.log.Info("log level reloaded", "from", from, "to", n.log.GetLevel())
 		notify(n.levelChanged)
 	}
 }

@@ -65,8 +65,8 @@ func TestLeave(t *testing.T) {
 			t.Errorf("arc leave at %s: code %d, %q %q", n.name, code, out, errs)
 		}
 		must(t, n.Wait(within(t, stepBound)))
-		if code := n.ExitCode(); code != 0 {
-			t.Errorf("the coordinator of %s exits %d after leaving", n.name, code)
+		if code, log := n.ExitCode(), n.LogTail(1<<16); code != 0 || !strings.Contains(log, `reason="left the ring, as asked by arc leave"`) {
+			t.Errorf("the coordinator of %s exits %d after leaving:\n%s", n.name, code, log)
 		}
 		awaitRing(t, r, stepBound)
 	}
@@ -95,6 +95,9 @@ func TestTerminate(t *testing.T) {
 	t.Logf("ended after %v", took.Round(time.Millisecond))
 	if leader.ExitCode() != 0 || took > 6*time.Second {
 		t.Errorf("SIGTERM: exit code %d after %v, want 0 within 5 s", leader.ExitCode(), took)
+	}
+	if log, want := leader.LogTail(1<<16), `reason="interrupted by SIGTERM" next="it hands over, leaves the ring and ends"`; !strings.Contains(log, want) {
+		t.Errorf("its log lacks %s:\n%s", want, log)
 	}
 	if after := awaitRing(t, r, stepBound); after.GetLeader().GetName() != st.GetHeir() {
 		t.Errorf("%s leads, want the heir %s", after.GetLeader().GetName(), st.GetHeir())
@@ -400,7 +403,7 @@ func TestHangupReloadsTheLogLevel(t *testing.T) {
 	must(t, n.Signal(syscall.SIGHUP))
 	must(t, r.Until(within(t, stepBound), "the new level", func(context.Context) error {
 		log := n.LogTail(1 << 16)
-		if !strings.Contains(log, "log level reloaded") || !strings.Contains(log, "monitor: log level is the coordinator's") {
+		if !strings.Contains(log, "log level reloaded: from=error to=info") || !strings.Contains(log, "monitor: log level is the coordinator's") {
 			return errNotYet
 		}
 		return nil

@@ -76,9 +76,9 @@ func aheadOfView(effects []election.Effect) int {
 }
 
 // publish makes the view of the present state, with the events of effects that
-// led to it, and of new links among those that are due. It returns the events that
-// belong in the log.
-func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (logged []*arcv1.Event) {
+// led to it, and of new links among those that are due. It returns what writes the lines
+// that belong in the log.
+func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (logged []func()) {
 	old := l.o.Hub.Load()
 	v := &publish.View{Phase: l.phase.Load().(publish.Phase), ID: l.o.ID, RingID: l.o.RingID, Ring: l.o.Core.State(), Status: old.Status}
 	if version := l.o.Core.StatusVersion(now); version != l.version {
@@ -89,8 +89,10 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (lo
 	var events []*arcv1.Event
 	add := func(log bool, more ...*arcv1.Event) {
 		events = append(events, more...)
-		if log {
-			logged = append(logged, more...)
+		for _, e := range more {
+			if log {
+				logged = append(logged, func() { publish.LogEvent(l.o.Log, e) })
+			}
 		}
 	}
 	was, known := l.known, l.known.ID != 0
@@ -112,6 +114,9 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (lo
 			}
 			// What a snapshot brings is not logged.
 			add(len(e.Changes) > 0, l.o.Events.Changes(e.State, changes)...)
+			if from, to := state.Settings, e.State.Settings; state.RingID != "" && len(e.Changes) > 0 && from != to {
+				logged = append(logged, func() { publish.LogSettings(l.o.Log, e.State.Epoch, from, to) })
+			}
 			state = e.State
 		case election.ClaimChanged:
 			add(true, l.o.Events.Claim(state, e))
@@ -174,9 +179,9 @@ func (l *Loop) catchUp(v *publish.View, now election.Instant) []*arcv1.Event {
 	return []*arcv1.Event{l.o.Events.Snapshot(v, now)}
 }
 
-func (l *Loop) tell(events []*arcv1.Event) {
-	for _, e := range events {
-		publish.LogEvent(l.o.Log, e)
+func (l *Loop) tell(lines []func()) {
+	for _, line := range lines {
+		line()
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
-	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -112,8 +111,8 @@ type Loop struct {
 
 	// deferral holds back what nobody waits for.
 	deferral election.Deferral
-	// toLog are the events for the log, which is told at logAt.
-	toLog []*arcv1.Event
+	// toLog write the lines that wait until logAt.
+	toLog []func()
 	logAt election.Instant
 
 	// version is what the status of the newest view was made of.

@@ -88,6 +88,43 @@ func TestWhomTheRingWaitsForIsLoggedOnce(t *testing.T) {
 	})
 }
 
+// What is logged of new settings is what changed; those of a ring that was not known are
+// no change.
+func TestChangedSettingsAreLoggedByName(t *testing.T) {
+	lan, err := ring.ProfileSettings("lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	custom := lan
+	custom.Profile, custom.LeaseMS, custom.LeaderGrants = "custom", 300, true
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		c := &fakeCore{state: &ring.State{}}
+		l := testLoop(c, &fakeStore{})
+		l.o.Log = hclog.New(&hclog.LoggerOptions{Output: &log})
+		l.Begin()
+		go func() { _ = l.Run() }()
+		for epoch, s := range []ring.Settings{lan, custom, custom} {
+			_ = l.inbox.post(func(election.Instant) {
+				c.state = &ring.State{RingID: "r", Epoch: uint64(epoch), Settings: s}
+				c.emit(election.Applied{Changes: []ring.Change{{Kind: ring.SettingsChanged}}, State: c.state})
+			})
+			synctest.Wait()
+		}
+		l.Stop()
+		<-l.ended
+		var said []string
+		for line := range strings.Lines(log.String()) {
+			if _, what, ok := strings.Cut(strings.TrimSpace(line), "settings changed: "); ok {
+				said = append(said, what)
+			}
+		}
+		if want := []string{`epoch=1 profile="lan → custom" lease_ms="500 → 300" leader_grants="false → true"`}; !slices.Equal(said, want) {
+			t.Errorf("logged %q, want %q", said, want)
+		}
+	})
+}
+
 // Somebody began to watch in a moment without proof, and was told that nobody leads.
 // The loop prolongs the proof without having seen that it had run out.
 func TestAWatcherOfAMomentWithoutProofIsToldOfTheLeader(t *testing.T) {

@@ -1,15 +1,17 @@
 package publish
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/hashicorp/go-hclog"
 
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 // LogEvent writes an event to the log: once, with what a person needs to know
-// why it happened.
+// why it happened. A change of the settings is written by LogSettings.
 func LogEvent(log hclog.Logger, e *arcv1.Event) {
 	args := []any{"peer", e.GetNode(), "epoch", e.GetEpoch(), "term", e.GetTerm()}
 	info := func(text string, more ...any) { log.Info(text, append(args, more...)...) }
@@ -29,8 +31,6 @@ func LogEvent(log hclog.Logger, e *arcv1.Event) {
 		l := d.LeaderDeclared
 		// How long nobody led is known at the first claim alone.
 		info("leader declared", "reason", l.GetWhy(), "after", l.GetAfter(), "evidence", l.GetEvidence(), "by", l.GetSeenBy())
-	case *arcv1.Event_SettingsChanged:
-		log.Info("settings changed", "epoch", e.GetEpoch(), "profile", d.SettingsChanged.GetProfile())
 	case *arcv1.Event_LeaderLost:
 		info("leader lost", "reason", d.LeaderLost.GetWhy())
 	case *arcv1.Event_Snapshot: // logged only in place of a declaration
@@ -53,6 +53,23 @@ func LogEvent(log hclog.Logger, e *arcv1.Event) {
 		info("suspicion cleared", "by", d.Cleared.GetBy(), "why", d.Cleared.GetWhy())
 	case *arcv1.Event_Certified:
 		warn("member certified dead", "reason", d.Certified.GetExit())
+	}
+}
+
+// LogSettings writes to the log which settings changed in an epoch, by the names of
+// `arc config`, each with its old and its new value.
+func LogSettings(log hclog.Logger, epoch uint64, from, to ring.Settings) {
+	args := []any{"epoch", epoch}
+	was, is := SettingsToWire(from).ProtoReflect(), SettingsToWire(to).ProtoReflect()
+	fields := is.Descriptor().Fields()
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		if old, now := was.Get(f), is.Get(f); !old.Equal(now) {
+			args = append(args, string(f.Name()), fmt.Sprintf("%v → %v", old, now))
+		}
+	}
+	if len(args) > 2 {
+		log.Info("settings changed", args...)
 	}
 }
 
