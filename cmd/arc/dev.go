@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,9 +70,12 @@ held.`,
 
 // dev runs the ring, and leaves no process behind however it ends.
 func (f *factory) dev(ctx context.Context, o *devOptions) (err error) {
+	ctx, release := f.whileAttended(ctx)
+	defer release()
 	if o.Arc, err = f.executable(); err != nil {
 		return fmt.Errorf("find the program to start as nodes: %w", err)
 	}
+	failed := false // the root is kept then
 	if o.Dir != "" {
 		if err := makeEmpty(o.Dir); err != nil {
 			return err
@@ -81,16 +85,21 @@ func (f *factory) dev(ctx context.Context, o *devOptions) (err error) {
 			return fmt.Errorf("root directory: %w", err)
 		}
 		defer func() {
-			if err == nil {
-				err = os.RemoveAll(o.Dir)
+			if !failed {
+				err = cmp.Or(err, os.RemoveAll(o.Dir))
 			}
 		}()
 	}
 	r, err := devring.Start(o.Options)
 	if err != nil {
+		failed = true
 		return err
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
+	defer func() {
+		if cerr := r.Close(); cerr != nil {
+			failed, err = true, errors.Join(err, cerr)
+		}
+	}()
 	if o.duration > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.duration)
@@ -101,11 +110,19 @@ func (f *factory) dev(ctx context.Context, o *devOptions) (err error) {
 	} else {
 		err = f.live(ctx, r, o.revive)
 	}
-	if err != nil {
+	stop := stoppedBy(ctx, err)
+	switch failed = errors.Is(err, devring.ErrBroken) || err != nil && stop == nil; {
+	case failed:
 		reportCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.timeout)
 		defer cancel()
 		f.note("%s", r.Report(reportCtx, reportBytes))
 		f.note("logs and data are kept in %s", o.Dir)
+	case errors.Is(stop, errUnread):
+		return errUnread
+	case err != nil && o.demo:
+		return fmt.Errorf("demo: %w", stop)
+	case err != nil: // of the moment in which it was stopped
+		return nil
 	}
 	return err
 }

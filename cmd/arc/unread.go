@@ -66,6 +66,48 @@ func unread(out, stay int) bool {
 	}
 }
 
+// whileAttended is whileRead for a command that has to clean up: the context also
+// ends, with a stopSignal, when the terminal is closed. Until release, a write that
+// nobody reads fails in place of ending the process.
+func (f *factory) whileAttended(ctx context.Context) (_ context.Context, release func()) {
+	ctx, unwatch := f.whileRead(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	hangups, broken := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(hangups, syscall.SIGHUP)
+	}
+	signal.Notify(broken, syscall.SIGPIPE) // nobody takes it: the write tells
+	var waits sync.WaitGroup
+	waits.Go(func() {
+		select {
+		case s := <-hangups:
+			cancel(stopSignal{s})
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		signal.Stop(hangups)
+		signal.Stop(broken)
+		cancel(nil)
+		waits.Wait()
+		unwatch()
+	}
+}
+
+// stoppedBy returns what ended a command that returned err, if that came from
+// outside: a stopSignal, or errUnread; nil for all else. ctx is of whileAttended.
+func stoppedBy(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	_, signalled := errors.AsType[stopSignal](cause)
+	switch {
+	case signalled || errors.Is(cause, errUnread):
+		return cause
+	case errors.Is(err, unix.EPIPE) || errors.Is(err, unix.EIO): // a write was faster; EIO is of a closed terminal
+		return errUnread
+	}
+	return nil
+}
+
 // endUnread ends this process as a write that nobody reads does, by SIGPIPE. The
 // Go runtime raises that only for a write to stdout or stderr. So stdout becomes a
 // pipe without a reader; a named pipe may have a new one meanwhile.

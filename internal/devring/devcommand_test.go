@@ -2,6 +2,7 @@ package devring
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -65,7 +66,7 @@ func TestDevLeavesNoProcess(t *testing.T) {
 		name string
 		sig  syscall.Signal
 		exit int
-	}{{"interrupted", syscall.SIGINT, 0}, {"terminated", syscall.SIGTERM, 0}, {"killed", syscall.SIGKILL, -1}} {
+	}{{"interrupted", syscall.SIGINT, 0}, {"terminated", syscall.SIGTERM, 0}, {"hung up", syscall.SIGHUP, 0}, {"killed", syscall.SIGKILL, -1}} {
 		t.Run(c.name, func(t *testing.T) {
 			cmd, dir, rest := dev(t, 3)
 			if n := len(pidsBelow(dir)); n < 6 {
@@ -98,6 +99,57 @@ func TestDevEndsByItself(t *testing.T) {
 		t.Errorf("arc dev --duration: %v", err)
 	}
 	awaitNobody(t, dir)
+}
+
+// A root directory that arc dev made itself is gone with it, unless something is
+// wrong.
+func TestDevRemovesItsRoot(t *testing.T) {
+	t.Parallel()
+	signalled := func(sig syscall.Signal) func(*exec.Cmd, io.Closer) {
+		return func(cmd *exec.Cmd, _ io.Closer) { _ = cmd.Process.Signal(sig) }
+	}
+	unread := func(_ *exec.Cmd, out io.Closer) { _ = out.Close() }
+	for _, c := range []struct {
+		args, name string
+		end        func(*exec.Cmd, io.Closer)
+		want       string
+	}{
+		{"--nodes 1", "interrupted", signalled(syscall.SIGINT), "exit status 0"},
+		{"--nodes 1", "hung up", signalled(syscall.SIGHUP), "exit status 0"},
+		{"--nodes 1", "unread", unread, "signal: broken pipe"},
+		{"--nodes 2 --demo", "interrupted", signalled(syscall.SIGINT), "exit status 1"},
+		{"--nodes 2 --demo", "unread", unread, "signal: broken pipe"},
+	} {
+		t.Run(c.args+" "+c.name, func(t *testing.T) {
+			temp, err := os.MkdirTemp("", "arc-dev-test-")
+			must(t, err)
+			t.Cleanup(func() { _ = os.RemoveAll(temp) })
+			cmd := exec.Command(binary(t), append([]string{"dev"}, strings.Fields(c.args)...)...)
+			cmd.Env = append(cleanEnv(), "TMPDIR="+temp)
+			var said bytes.Buffer
+			cmd.Stderr = &said
+			out, err := cmd.StdoutPipe()
+			must(t, err)
+			must(t, cmd.Start())
+			t.Cleanup(func() {
+				_ = cmd.Process.Kill()
+				_ = cmd.Wait() // an error if the test waited already
+			})
+			if !bufio.NewScanner(out).Scan() {
+				t.Fatal("arc dev prints nothing")
+			}
+			c.end(cmd, out)
+			_ = cmd.Wait() // judged by its state
+			if got := cmd.ProcessState.String(); got != c.want {
+				t.Errorf("%s, want %s; it said:\n%s", got, c.want, &said)
+			}
+			left, err := os.ReadDir(temp)
+			must(t, err)
+			if len(left) > 0 || strings.Contains(said.String(), "are kept in") {
+				t.Errorf("left in $TMPDIR: %v; it said:\n%s", left, &said)
+			}
+		})
+	}
 }
 
 // A node that a person kills, as told, comes back with --revive.
