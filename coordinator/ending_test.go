@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,29 @@ func (b *logBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
+}
+
+// Ids and incarnations are decimal in the log too, as in the status and on the monitor's
+// command line.
+func TestTheLogHasDecimalNumbers(t *testing.T) {
+	log, o := &logBuffer{}, testOptions(t, "n1")
+	o.Logger, o.Bootstrap = hclog.New(&hclog.LoggerOptions{Output: log}), true
+	n := start(t, o)
+	n.n.hello()
+	st := n.awaitLeader("n1", 1)
+	if want := fmt.Sprintf(" incarnation=%d", st.GetMembers()[0].GetIncarnation()); !strings.Contains(log.String(), want) {
+		t.Errorf("the log lacks%s:\n%s", want, log.String())
+	}
+	var text bytes.Buffer
+	raft := raftLog{hclog.New(&hclog.LoggerOptions{Output: &text, Level: hclog.Trace})}
+	raft.Infof("%x became follower at term %d", uint64(2018), 7)
+	raft.Debugf("%x paused sending to %x", uint64(2018), uint64(2019))
+	raft.Warningf("%x is unpromotable", uint64(2020))
+	for _, want := range []string{`text="2018 became follower at term 7"`, `text="2018 paused sending to 2019"`, `text="2020 is unpromotable"`} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("raft's log lacks %s:\n%s", want, text.String())
+		}
+	}
 }
 
 // A coordinator says why it ends, and whether arc leave asked for it or a signal.

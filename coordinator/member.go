@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -203,8 +204,14 @@ func (n *node) evicted(from uint64, e election.EvictedNotice) {
 // raftLog gives raft's printf logger a place in ours. What raft calls Info is
 // news only to somebody who reads raft, so it comes at Debug; election tells
 // the same in ARC's words. Panic must panic: raft relies on it to stop at a
-// broken invariant.
+// broken invariant. Raft writes ids in hexadecimal, and nothing else; here they are
+// decimal as everywhere in ARC, but for the peers that it lists at its start.
 type raftLog struct{ log hclog.Logger }
+
+// raftText is what raft says, with its ids in decimal.
+func raftText(format string, v []any) string {
+	return fmt.Sprintf(strings.ReplaceAll(format, "%x", "%d"), v...)
+}
 
 var _ raft.Logger = raftLog{}
 
@@ -214,19 +221,19 @@ func (l raftLog) Warning(v ...any)            { l.log.Warn("raft says", "text", 
 func (l raftLog) Error(v ...any)              { l.log.Error("raft says", "text", fmt.Sprint(v...)) }
 func (l raftLog) Fatal(v ...any)              { l.Panic(v...) }
 func (l raftLog) Fatalf(f string, v ...any)   { l.Panicf(f, v...) }
-func (l raftLog) Warningf(f string, v ...any) { l.Warning(fmt.Sprintf(f, v...)) }
-func (l raftLog) Errorf(f string, v ...any)   { l.Error(fmt.Sprintf(f, v...)) }
+func (l raftLog) Warningf(f string, v ...any) { l.Warning(raftText(f, v)) }
+func (l raftLog) Errorf(f string, v ...any)   { l.Error(raftText(f, v)) }
 
 // The level is asked first: at rest raft formats several of these a second.
 func (l raftLog) Debugf(f string, v ...any) {
 	if l.log.IsTrace() {
-		l.Debug(fmt.Sprintf(f, v...))
+		l.Debug(raftText(f, v))
 	}
 }
 
 func (l raftLog) Infof(f string, v ...any) {
 	if l.log.IsDebug() {
-		l.Info(fmt.Sprintf(f, v...))
+		l.Info(raftText(f, v))
 	}
 }
 
@@ -236,4 +243,4 @@ func (l raftLog) Panic(v ...any) {
 	panic(text)
 }
 
-func (l raftLog) Panicf(f string, v ...any) { l.Panic(fmt.Sprintf(f, v...)) }
+func (l raftLog) Panicf(f string, v ...any) { l.Panic(raftText(f, v)) }

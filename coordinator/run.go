@@ -187,7 +187,7 @@ func (n *node) close() {
 func (n *node) hello() {
 	o := &n.o
 	n.log.Info("coordinator starts", "node", o.Name, "cluster", o.Cluster, "addresses", n.reachedAt(), "profile", o.Profile,
-		"data-dir", o.DataDir, "run-dir", o.RunDir, "version", o.Version, "incarnation", strconv.FormatUint(n.incarnation, 16))
+		"data-dir", o.DataDir, "run-dir", o.RunDir, "version", o.Version, "incarnation", strconv.FormatUint(n.incarnation, 10))
 	if o.Realtime {
 		n.log.Info("realtime is on: SCHED_RR, memory locked, one processor at a time")
 	}

@@ -205,7 +205,7 @@ func (n *node) notTheMember(e entry, s election.Superseded) error {
 			"as a new member; if it has none, keep the directory and see arc recover --help",
 			election.ErrSuperseded, n.o.DataDir, who)
 	}
-	return fmt.Errorf("%w: %s runs as process %x at %s, and this one is process %x at %s: one of their data directories is a copy of the other; "+
+	return fmt.Errorf("%w: %s runs as process %d at %s, and this one is process %d at %s: one of their data directories is a copy of the other; "+
 		"stop one of both; for this machine to be a member of its own, remove %s and start it with another --name",
 		election.ErrSuperseded, who, s.By, strings.Join(s.Addresses, ", "), n.incarnation, strings.Join(n.reachedAt(), ", "), n.o.DataDir)
 }

@@ -121,7 +121,7 @@ func (i *identity) question(m ring.Member, c *claim, incarnation uint64) {
 	c.asked, c.waiting, c.knew = i.now, true, c.ret != nil
 	m.Addresses, _ = i.livesAt(m, incarnation)
 	m.Incarnation = incarnation
-	i.trace("asks whether process %x of %s lives, since process %x speaks for it", m.Incarnation, m.Name, c.incarnation)
+	i.trace("asks whether process %d of %s lives, since process %d speaks for it", m.Incarnation, m.Name, c.incarnation)
 	p := i.probeOf(m)
 	p.Recorded, p.Addresses = true, m.Addresses // there, and nowhere else
 	i.emit(p)

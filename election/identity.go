@@ -174,7 +174,7 @@ func (i *identity) takeOver(m ring.Member, incarnation uint64) {
 		p.announced = c.ret
 	}
 	i.roster.answered(m.ID) // what the former one owed
-	i.trace("%s speaks as process %x from now on", m.Name, incarnation)
+	i.trace("%s speaks as process %d from now on", m.Name, incarnation)
 	i.forgetStale(m.ID)
 	i.parent.processReplaced(m.ID, i.ackedByAnother(m.ID, incarnation))
 }

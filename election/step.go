@@ -256,7 +256,7 @@ func (n *Node) remove(r Removed) { n.end(ErrRemoved, r, "removed: %s", r.Why) }
 // supersede ends this process's part in the ring: another one is the member, or
 // this one's log lost what the member had acknowledged.
 func (n *Node) supersede(s Superseded) {
-	n.end(ErrSuperseded, s, "superseded by process %x at %v (behind: %v)", s.By, s.Addresses, s.Behind)
+	n.end(ErrSuperseded, s, "superseded by process %d at %v (behind: %v)", s.By, s.Addresses, s.Behind)
 }
 
 // end lets the Node do nothing from now on. A leader may still have had a lease, so it

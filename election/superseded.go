@@ -13,7 +13,7 @@ func (i *identity) refuseClaim(m ring.Member, c *claim, behind bool) {
 		return
 	}
 	c.refused = i.now
-	i.trace("refuses process %x of %s: process %x is the member at %v (behind: %v)", c.incarnation, m.Name, i.holder(m), m.Addresses, behind)
+	i.trace("refuses process %d of %s: process %d is the member at %v (behind: %v)", c.incarnation, m.Name, i.holder(m), m.Addresses, behind)
 	i.tellHeld(m, c.incarnation, behind)
 }
 

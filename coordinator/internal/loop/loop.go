@@ -85,7 +85,7 @@ var ErrUnborn = errors.New("a ring without a first leader")
 type SupersededError struct{ election.Superseded }
 
 func (e *SupersededError) Error() string {
-	return fmt.Sprintf("%v: process %x at %s", election.ErrSuperseded, e.By, strings.Join(e.Addresses, ", "))
+	return fmt.Sprintf("%v: process %d at %s", election.ErrSuperseded, e.By, strings.Join(e.Addresses, ", "))
 }
 
 func (e *SupersededError) Unwrap() error { return election.ErrSuperseded }
