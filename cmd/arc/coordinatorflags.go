@@ -89,6 +89,7 @@ func (o *coordinatorFlags) resolve(f *factory) error {
 // of which the rules between options do not complain.
 func (o *coordinatorFlags) sparing() {
 	local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	join := func() { o.Join = []string{netip.AddrPortFrom(local, coordinator.DefaultPort).String()} }
 	for _, spare := range []struct {
 		key string
 		set func()
@@ -96,7 +97,9 @@ func (o *coordinatorFlags) sparing() {
 		{"name", func() { o.Name = "unclear" }},
 		{"bind", func() { o.Bind = []netip.Addr{local} }},
 		{"insecure", func() { o.Insecure = true }},
-		{"join", func() { o.Join = []string{netip.AddrPortFrom(local, coordinator.DefaultPort).String()} }},
+		{"join", join},
+		{"bootstrap", join}, // each of the three can be the way to a ring that another option needs
+		{"expect", join},
 		{"data-dir", func() { o.DataDir = "/unclear/data" }},
 		{"run-dir", func() { o.RunDir = "/unclear/run" }},
 	} {
