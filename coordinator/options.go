@@ -88,8 +88,8 @@ func (o *Options) Validate() error {
 	}
 	errs = append(errs, name("--name", o.Name), cluster("--cluster", o.Cluster))
 	bad(len(o.Bind) == 0, "--bind is empty")
+	errs = append(errs, checkBind(o.Bind)...)
 	for _, a := range o.Bind {
-		bad(!a.IsValid(), "--bind holds something that is not an address")
 		bad(a.IsValid() && !a.IsLoopback() && !o.Insecure,
 			"--bind %s can be reached from other machines, and there is no secret: give --insecure if everybody who reaches port %d may change the ring, or bind a loopback address", a, o.Port)
 	}

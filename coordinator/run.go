@@ -87,6 +87,9 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 			return recovered, discoveryError(err)
 		}
 	}
+	if err := checkBroadcast(o.Bind); err != nil {
+		return recovered, err
+	}
 	if n.dir, err = lockRunDir(o.RunDir); err != nil {
 		return recovered, err
 	}

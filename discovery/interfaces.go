@@ -6,13 +6,13 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/arc-ring/arc/internal/hostaddr"
 )
 
 // group is where IPv6 hellos go: a transient group of link-local scope ("ARC1"
 // in its last four bytes), since no group is assigned to us.
 var group = netip.MustParseAddr("ff12::4152:4331")
-
-var limitedBroadcast = netip.MustParseAddr("255.255.255.255")
 
 // outlet is one way out: a broadcast address, or the IPv6 group, on one
 // interface.
@@ -139,7 +139,7 @@ func (o *Options) outletsOf(c card) []outlet {
 		if !c.is(net.FlagBroadcast) {
 			continue
 		}
-		way := outlet{name: c.Name, index: c.Index, to: broadcastOf(p), from: p.Addr()}
+		way := outlet{name: c.Name, index: c.Index, to: hostaddr.BroadcastOf(p), from: p.Addr()}
 		if !slices.ContainsFunc(out, func(other outlet) bool { return other.to == way.to }) {
 			out = append(out, way)
 		}
@@ -148,17 +148,4 @@ func (o *Options) outletsOf(c card) []outlet {
 		out = append(out, outlet{name: c.Name, index: c.Index, to: group.WithZone(c.Name)})
 	}
 	return out
-}
-
-// broadcastOf returns the subnet's broadcast address, or the limited one if
-// the subnet is too small to have any.
-func broadcastOf(p netip.Prefix) netip.Addr {
-	if p.Bits() >= 31 {
-		return limitedBroadcast
-	}
-	b := p.Addr().As4()
-	for i := p.Bits(); i < 32; i++ {
-		b[i/8] |= 0x80 >> (i % 8)
-	}
-	return netip.AddrFrom4(b)
 }

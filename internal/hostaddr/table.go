@@ -103,3 +103,35 @@ func Reachable(only4 bool) ([]netip.Addr, error) {
 	}
 	return out, nil
 }
+
+// LimitedBroadcast is the address of everybody in one's own network.
+var LimitedBroadcast = netip.MustParseAddr("255.255.255.255")
+
+// BroadcastOf returns the broadcast address of an IPv4 network, or the limited one
+// if the network is too small to have any.
+func BroadcastOf(p netip.Prefix) netip.Addr {
+	if p.Bits() >= 31 {
+		return LimitedBroadcast
+	}
+	b := p.Addr().As4()
+	for i := p.Bits(); i < 32; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	return netip.AddrFrom4(b)
+}
+
+// Broadcast returns the broadcast addresses of the networks that this machine has
+// an address in.
+func Broadcast() (map[netip.Addr]bool, error) {
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("list the machine's addresses: %w", err)
+	}
+	out := map[netip.Addr]bool{}
+	for _, each := range list {
+		if p, err := netip.ParsePrefix(each.String()); err == nil && p.Addr().Is4() {
+			out[BroadcastOf(p)] = true
+		}
+	}
+	return out, nil
+}

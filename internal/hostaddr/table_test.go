@@ -88,3 +88,14 @@ func TestAFailedLookIsRepeated(t *testing.T) {
 		}
 	})
 }
+
+func TestBroadcastOf(t *testing.T) {
+	for network, want := range map[string]string{
+		"127.0.0.1/8": "127.255.255.255", "10.1.2.3/24": "10.1.2.255", "10.1.2.3/20": "10.1.15.255", "10.1.2.3/30": "10.1.2.3",
+		"10.1.2.3/31": "255.255.255.255", "10.1.2.3/32": "255.255.255.255", "10.1.2.3/0": "255.255.255.255",
+	} {
+		if got := BroadcastOf(netip.MustParsePrefix(network)); got.String() != want {
+			t.Errorf("%s: %s, want %s", network, got, want)
+		}
+	}
+}
