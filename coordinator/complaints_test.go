@@ -3,6 +3,7 @@ package coordinator
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/internal/durations"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 func TestComplaintsGrowRare(t *testing.T) {
@@ -79,5 +81,27 @@ func TestAJoinerSaysWhomItAsks(t *testing.T) {
 		case <-late:
 			t.Fatalf("the log lacks %q", want)
 		}
+	}
+}
+
+// Who asks for a ring in vain says so in its status: whom it asked, and what came of it.
+func TestAJoinerSaysWhatCameOfAsking(t *testing.T) {
+	o := testOptions(t, "n1")
+	o.Join = []string{"127.0.0.1:1", "127.0.0.1:2"}
+	n := start(t, o)
+	st := n.await("it asked both", func(st *arcv1.StatusResponse) bool { return strings.Contains(st.GetReason(), "127.0.0.1:2") })
+	if got := st.GetReason(); !strings.HasPrefix(got, "this node is joining; not admitted by 127.0.0.1:1: ") || !strings.Contains(got, "connection refused") {
+		t.Errorf("says %q", got)
+	}
+	var all tries
+	for via, text := range map[string]string{"b:1": "refused", "c:1": "busy", "a:1": "refused"} {
+		all.failed(via, text)
+	}
+	if got, want := all.list(), []string{"a:1, b:1: refused", "c:1: busy"}; !slices.Equal(got, want) {
+		t.Errorf("lists %q, want %q", got, want)
+	}
+	all.forget()
+	if got := all.list(); len(got) > 0 {
+		t.Errorf("in another search it lists %q", got)
 	}
 }

@@ -59,6 +59,7 @@ type node struct {
 	// place is where this node is reached.
 	place      place
 	acceptance acceptance
+	tried      tries
 	// words are those that former processes gave to founders; see wordsName.
 	words   []discovery.Word
 	foreign otherRings
@@ -132,6 +133,7 @@ func (n *node) self() transport.Identity {
 func (n *node) outside(p publish.Phase, ringID string) {
 	// First, so that what is queued still leaves, under the old identity.
 	n.transport.SetPeers(nil)
+	n.tried.forget()
 	n.identity.Store(&transport.Identity{Cluster: n.o.Cluster, Name: n.o.Name, Incarnation: n.incarnation, RingID: ringID})
 	n.hub.Publish(&publish.View{Phase: p, RingID: ringID, Ring: &ring.State{}}, nil)
 	n.transport.SelfChanged()

@@ -168,12 +168,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		Leave:         func(ctx context.Context) (uint64, error) { return n.leave(ctx, false) },
 		Left:          func() { n.stopAs(fmt.Errorf("%w, as asked by arc leave", errLeft)) },
 		AcceptFounder: n.acceptFounder, RealtimeNotes: n.realtimeNotes,
-		Standstill: func() string {
-			if n.discovery == nil {
-				return ""
-			}
-			return n.discovery.Standstill()
-		},
+		Standstill: n.standstill,
 		OtherRings: func(own string) []*arcv1.OtherRing { return n.foreign.list(time.Now(), own) },
 	})
 	return recovered, nil

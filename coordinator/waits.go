@@ -99,10 +99,13 @@ func (j *joiner) waitsForLastRing() {
 }
 
 // list says each answer once, with all addresses at which it was given.
-func (a *answers) list() []string {
+func (a *answers) list() []string { return byAddress(a.by) }
+
+// byAddress says each text once, with all addresses that it is about.
+func byAddress(by map[string]string) []string {
 	at := map[string][]string{}
-	for _, via := range slices.Sorted(maps.Keys(a.by)) {
-		at[a.by[via]] = append(at[a.by[via]], via)
+	for _, via := range slices.Sorted(maps.Keys(by)) {
+		at[by[via]] = append(at[by[via]], via)
 	}
 	var all []string
 	for text, addresses := range at {
@@ -110,6 +113,51 @@ func (a *answers) list() []string {
 	}
 	slices.Sort(all)
 	return firstOf(all)
+}
+
+// tries are why the addresses that this node asked last did not admit it.
+type tries struct {
+	mu sync.Mutex
+	by map[string]string
+}
+
+func (t *tries) failed(via, text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, known := t.by[via]; known || len(t.by) < answersMost {
+		if t.by == nil {
+			t.by = map[string]string{}
+		}
+		t.by[via] = foreign.Cut(text, answerMost)
+	}
+}
+
+// forget begins another search.
+func (t *tries) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.by)
+}
+
+func (t *tries) list() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return byAddress(t.by)
+}
+
+// standstill says why this node is in no ring yet: what discovery knows, and what
+// became of asking. It is empty if nothing is known.
+func (n *node) standstill() string {
+	var said []string
+	if n.discovery != nil {
+		if why := n.discovery.Standstill(); why != "" {
+			said = append(said, why)
+		}
+	}
+	if tried := n.tried.list(); len(tried) > 0 && n.hub.Load().WaitsFor == "" { // which says as much
+		said = append(said, "not admitted by "+strings.Join(tried, "; "))
+	}
+	return strings.Join(said, "; ")
 }
 
 // firstOf names the first of many.
@@ -185,6 +233,7 @@ func (j *joiner) complain(err error, via, next string) {
 	}
 	text := inWords{err}.Error()
 	j.heard(err, text, via)
+	j.n.tried.failed(via, text)
 	j.n.log.Log(j.complaints.level(text), "not joined yet", "via", via, "error", text, "next-try", next)
 }
 

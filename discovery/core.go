@@ -379,16 +379,23 @@ func (c *core) advice(now time.Time) effect {
 		n.message = "no ring founded yet"
 		n.args = append(n.args, "expect", c.expect, "heard", append([]string{c.self.Name}, c.heard.founders(now, c.expect)...), "reason", c.whyNotFounding(now))
 		n.args = append(n.args, c.heard.toldOnly(now)...)
-		n.args = append(n.args, "hint", fmt.Sprintf("start all %d nodes with --cluster %s --expect %d", c.expect, c.cluster, c.expect))
+		n.args = append(n.args, "hint", c.hint())
 	default:
 		n.message = "no ring found"
-		n.args = append(n.args, "heard", c.heard.names(now), "hint", fmt.Sprintf(
-			"no ring of cluster %s answers: start one node with --bootstrap, or all with --expect N, or name a member with --join HOST:PORT", c.cluster))
+		n.args = append(n.args, "heard", c.heard.names(now), "hint", fmt.Sprintf("no ring of cluster %s answers: %s", c.cluster, c.hint()))
 	}
 	if others := c.otherClusters(now); len(others) > 0 {
 		n.args = append(n.args, "other-clusters", others)
 	}
 	return n
+}
+
+// hint says what an operator can do for a node that was in no ring before.
+func (c *core) hint() string {
+	if c.expect > 0 {
+		return fmt.Sprintf("start all %d nodes with --cluster %s --expect %d", c.expect, c.cluster, c.expect)
+	}
+	return "start one node with --bootstrap, or all with --expect N, or name a member with --join HOST:PORT"
 }
 
 // jitter returns d, give or take a fifth.
@@ -403,17 +410,32 @@ func (c *core) heardNames(now time.Time) string {
 	return fmt.Sprintf("heard %d of %d names: %s", len(names), c.expect, strings.Join(names, ", "))
 }
 
-// standstill says why a search has not ended yet.
+// standstill says why a search has not ended yet, and after a while what can be done. A
+// node that was in a ring knows more of that than is known here.
 func (c *core) standstill(now time.Time) string {
 	if c.search == nil {
 		return ""
 	}
 	var said []string
-	if c.expect > 0 && c.ring.RingId == "" {
+	heard, needsMore := c.heard.names(now), false
+	switch {
+	case c.ring.RingId != "":
+	case c.expect > 0:
 		said = append(said, c.heardNames(now))
 		if why := c.whyNotFounding(now); why != "" && why != said[0] {
 			said = append(said, why)
 		}
+		if others := c.heard.toldNames(now); len(others) > 0 {
+			said = append(said, fmt.Sprintf("others hear %s, this node does not", strings.Join(others, ", ")))
+		}
+		needsMore = len(c.heard.founders(now, c.expect))+1 < c.expect
+	case len(heard) == 0:
+		said, needsMore = append(said, fmt.Sprintf("no other node of cluster %s is heard", c.cluster)), true
+	default:
+		said, needsMore = append(said, fmt.Sprintf("no ring of cluster %s answers, heard are %s", c.cluster, strings.Join(heard, ", "))), true
+	}
+	if needsMore && !now.Before(c.search.began.Add(durations.AdviceAfter)) {
+		said = append(said, c.hint())
 	}
 	if others := c.otherClusters(now); len(others) > 0 {
 		said = append(said, fmt.Sprintf("another cluster is heard here: %s; if this node belongs there, check --cluster", strings.Join(others, ", ")))

@@ -151,11 +151,15 @@ func (t *heardTable) fellows(now time.Time, ringID string) (out []effect) {
 // toldOnly returns log arguments that name nodes which others hear and this
 // one does not, none if there are none.
 func (t *heardTable) toldOnly(now time.Time) []any {
-	names := keys(t.others, func(at time.Time) bool { return now.Sub(at) <= durations.NamePresent })
-	if len(names) == 0 {
-		return nil
+	if names := t.toldNames(now); len(names) > 0 {
+		return []any{"heard-by-others", names}
 	}
-	return []any{"heard-by-others", names}
+	return nil
+}
+
+// toldNames returns the nodes which others hear and this one does not, sorted.
+func (t *heardTable) toldNames(now time.Time) []string {
+	return keys(t.others, func(at time.Time) bool { return now.Sub(at) <= durations.NamePresent })
 }
 
 // clusterHeard is the coordinator of another cluster that was heard last.

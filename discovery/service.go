@@ -249,9 +249,9 @@ func (s *Service) Heard() (all []Heard) {
 	return all
 }
 
-// Standstill says for people why the Seek under way has not ended yet: which of
-// the expected names were heard, what the founding waits for, and which other
-// clusters were heard. It is empty without a Seek, or if there is nothing to say.
+// Standstill says for people why the Seek under way has not ended yet: which names were
+// heard, what the founding waits for, which other clusters were heard, and after a while
+// what can be done. It is empty without a Seek, or if there is nothing to say.
 func (s *Service) Standstill() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

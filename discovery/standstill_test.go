@@ -32,8 +32,16 @@ func TestStandstill(t *testing.T) {
 			"heard 3 of 3 names: c, a, b; waiting for a to found, the lowest of 3 names that is no witness"},
 		{"one does not accept", "a", 2, func(b *bench) { b.hears("b") }, "heard 2 of 2 names: a, b; b did not accept this founder yet: no answer"},
 		{"another cluster", "a", 3, func(b *bench) { b.hears("x", cluster("arc")) }, "heard 1 of 3 names: a; " + other},
-		{"another cluster, to a joiner", "a", 0, func(b *bench) { b.hears("x", cluster("arc")) }, other},
-		{"another cluster, long ago", "a", 3, func(b *bench) { b.hears("x", cluster("arc")); b.after(durations.RingPresent + time.Second) }, "heard 1 of 3 names: a"},
+		{"another cluster, to a joiner", "a", 0, func(b *bench) { b.hears("x", cluster("arc")) }, "no other node of cluster c is heard; " + other},
+		{"nobody, for a while", "a", 3, func(b *bench) { b.after(durations.AdviceAfter) }, "heard 1 of 3 names: a; start all 3 nodes with --cluster c --expect 3"},
+		{"all are heard, for a while", "a", 2, func(b *bench) { b.after(durations.AdviceAfter); b.hears("b") }, "heard 2 of 2 names: a, b; b did not accept this founder yet: no answer"},
+		{"others hear more", "a", 3, func(b *bench) { b.heard.told(b.now, "a", []string{"z"}) }, "heard 1 of 3 names: a; others hear z, this node does not"},
+		{"nobody, to a joiner", "a", 0, func(b *bench) {}, "no other node of cluster c is heard"},
+		{"nobody, to a joiner, for a while", "a", 0, func(b *bench) { b.after(durations.AdviceAfter) },
+			"no other node of cluster c is heard; start one node with --bootstrap, or all with --expect N, or name a member with --join HOST:PORT"},
+		{"another joiner", "a", 0, func(b *bench) { b.hears("b") }, "no ring of cluster c answers, heard are b"},
+		{"nobody of a former ring", "a", 3, func(b *bench) { b.setRing(b.now, &discoveryv1.Ring{RingId: "r"}); b.after(durations.AdviceAfter) }, ""},
+		{"another cluster, long ago", "a", 3, func(b *bench) { b.hears("x", cluster("arc")); b.after(durations.RingPresent + time.Second) }, "heard 1 of 3 names: a; start all 3 nodes with --cluster c --expect 3"},
 		{"no search", "a", 3, func(b *bench) { b.stopSeek(b.now) }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

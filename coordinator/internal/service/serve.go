@@ -69,7 +69,7 @@ type Options struct {
 	Leave         func(context.Context) (epoch uint64, err error)
 	Left          func()
 	AcceptFounder func(*peerv1.AcceptFounderRequest) (*peerv1.AcceptFounderResponse, error)
-	// Standstill says why discovery founds no ring, empty if nothing is known.
+	// Standstill says why this node is in no ring yet, empty if nothing is known.
 	Standstill func() string
 	// OtherRings are the rings of this cluster beside the own one.
 	OtherRings func(own string) []*arcv1.OtherRing
