@@ -71,7 +71,8 @@ func OpenRecovery(dataDir string, gone []string, log hclog.Logger) (_ *Recovery,
 	if rec.Fresh {
 		return nil, fmt.Errorf("recover from %s: %w; %s", dataDir, wal.ErrFresh, withoutLog(dataDir))
 	}
-	r := &Recovery{Gone: slices.Sorted(slices.Values(gone)), dir: filepath.Clean(dataDir), log: l, id: rec.Identity}
+	gone = slices.Compact(slices.Sorted(slices.Values(gone)))
+	r := &Recovery{Gone: gone, dir: filepath.Clean(dataDir), log: l, id: rec.Identity}
 	r.Survivor, err = election.Survive(election.Recovered{HardState: rec.HardState, Snapshot: rec.Snapshot, Entries: rec.Entries, Bound: rec.Bound}, rec.Identity.ID, rec.Identity.Name)
 	if err != nil {
 		return nil, fmt.Errorf("recover from %s: %w", dataDir, err)
@@ -79,7 +80,7 @@ func OpenRecovery(dataDir string, gone []string, log hclog.Logger) (_ *Recovery,
 	if err := r.Without(gone); err != nil {
 		if errors.Is(err, ring.ErrNotMember) {
 			// No coordinator runs that could be asked for its members.
-			err = fmt.Errorf("%w; the members that this disk knows are %s", err, strings.Join(append(r.Rejoin(), r.Name), ", "))
+			err = fmt.Errorf("%w; the members that this disk knows are %s", err, strings.Join(r.Known(), ", "))
 		}
 		return nil, fmt.Errorf("recover from %s without %s: %w", dataDir, strings.Join(gone, ", "), err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,17 +86,36 @@ func Survive(rec Recovered, id uint64, name string) (*Survivor, error) {
 	return s, nil
 }
 
+// Known returns the names of the members and voters, the members first.
+func (s *Survivor) Known() []string {
+	var names []string
+	for _, m := range s.Ring.Members {
+		names = append(names, m.Name)
+	}
+	for _, name := range s.Voters {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Without returns why the ring cannot be founded again with the named members
 // taken for gone: a name is not one of its members or voters, or those who are
 // not named can go on by themselves.
 func (s *Survivor) Without(gone []string) error {
+	if slices.Contains(gone, s.Name) {
+		return fmt.Errorf("%w: %q is the node whose disk this is", ring.ErrInvalid, s.Name)
+	}
+	known := s.Known()
+	var unknown []string
 	for _, name := range gone {
-		if name == s.Name {
-			return fmt.Errorf("%w: %q is the node whose disk this is", ring.ErrInvalid, name)
+		if !slices.Contains(known, name) {
+			unknown = append(unknown, strconv.Quote(name))
 		}
-		if _, member := s.Ring.MemberByName(name); !member && !slices.Contains(s.Voters, name) {
-			return fmt.Errorf("%w: %q", ring.ErrNotMember, name)
-		}
+	}
+	if len(unknown) > 0 {
+		return fmt.Errorf("%w: %s", ring.ErrNotMember, strings.Join(unknown, ", "))
 	}
 	if slices.ContainsFunc(s.halves, func(half []string) bool {
 		left := slices.DeleteFunc(slices.Clone(half), func(name string) bool { return slices.Contains(gone, name) })

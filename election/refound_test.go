@@ -3,6 +3,7 @@ package election_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,10 +38,14 @@ func TestARingIsFoundedAgainOnlyWithoutAMajority(t *testing.T) {
 		{[]string{"a", "b", "c"}, ring.ErrInvalid}, // its own disk
 		{[]string{"a", "c", "x"}, ring.ErrNotMember},
 		{nil, election.ErrNotGone},
+		{[]string{"a", "a", "c"}, election.ErrNotGone},
 	} {
 		if err := s.Without(c.gone); !errors.Is(err, c.want) {
 			t.Errorf("without %v: %v, want %v", c.gone, err, c.want)
 		}
+	}
+	if err := s.Without([]string{"a", "x", "c", "y"}); err == nil || !strings.HasSuffix(err.Error(), `: "x", "y"`) {
+		t.Errorf("of two strangers it says %v", err)
 	}
 }
 

@@ -136,6 +136,26 @@ func TestLists(t *testing.T) {
 	}
 }
 
+// A gap in a list is where something is missing.
+func TestAListHasNoGaps(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", " ": "", "a:1": "", " a:1 , b:2 ": "",
+		"a:1,,b:2": `an item is empty in "a:1,,b:2"`, ",a:1": "an item is empty", "a:1,": "an item is empty", "a:1, ,b:2": "an item is empty", ",": "an item is empty",
+	} {
+		list, err := ListOf(HostPort)(text)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %q, %v; want %q", text, list, err, want)
+		}
+	}
+	s, fs, v := newSample()
+	if err := fs.Parse([]string{"--join=a:1", "--join="}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Resolve(env(), ""); err == nil || len(v.join) > 0 {
+		t.Errorf("an empty one beside another: %v, %v", v.join, err)
+	}
+}
+
 func TestAllProblemsAtOnce(t *testing.T) {
 	s, fs, _ := newSample()
 	if err := fs.Parse([]string{"--port=99999", "--join=nowhere"}); err != nil {

@@ -67,14 +67,20 @@ func OneOf(words ...string) func(string) (string, error) {
 	}
 }
 
-// ListOf accepts a list separated by commas; blanks and empty items are
-// dropped. All bad items are reported.
+// ListOf accepts a list separated by commas, with blanks around the items. A text
+// without any item is an empty list; an empty item among others is a mistake. All
+// bad items are reported.
 func ListOf[T any](parse func(string) (T, error)) func(string) ([]T, error) {
 	return func(s string) ([]T, error) {
 		var out []T
 		var bad []string
+		gap := false
+		if strings.TrimSpace(s) == "" {
+			return nil, nil
+		}
 		for item := range strings.SplitSeq(s, ",") {
 			if item = strings.TrimSpace(item); item == "" {
+				gap = true
 				continue
 			}
 			v, err := parse(item)
@@ -83,6 +89,9 @@ func ListOf[T any](parse func(string) (T, error)) func(string) ([]T, error) {
 				continue
 			}
 			out = append(out, v)
+		}
+		if gap {
+			bad = append(bad, "an item is empty in "+foreign.Quote(s))
 		}
 		if bad != nil {
 			return nil, errors.New(strings.Join(bad, "; "))

@@ -47,7 +47,11 @@ func TestRecover(t *testing.T) {
 	}
 	refuse("while it runs", "locked by pid", "--gone", lost.name, "--yes")
 	must(t, survivor.Kill())
-	refuse("a stranger", "the members that this disk knows are "+lost.name+", "+survivor.name+"\n", "--gone", "n9", "--yes")
+	known := "the members that this disk knows are " + survivor.name + ", " + lost.name + "\n"
+	refuse("a stranger", `not a member: "n9"; `+known, "--gone", "n9", "--yes")
+	refuse("a stranger beside a member", `not a member: "n9"; `+known, "--gone", lost.name+",n9", "--yes")
+	refuse("a list with a gap", "an item is empty", "--gone", lost.name+",,"+evicted.name, "--yes")
+	refuse("a name given twice", "missing   "+lost.name+": 2 of the voters", "--gone", lost.name+","+lost.name)
 	refuse("itself", "whose disk this is", "--gone", survivor.name, "--yes")
 	refuse("unconfirmed", "go on: \narc: not confirmed", "--gone", lost.name)
 
