@@ -14,22 +14,28 @@ import (
 const missingAfter = isolationLeases
 
 // unledSince is when this member last heard a leader, or led, as far as that counts
-// for missingAfter. A learner hears its leader less often.
+// for missingAfter. A learner hears its leader less often, and a process that stood still
+// has not heard anybody meanwhile.
 func (s *status) unledSince(now Instant) Instant {
 	heard := max(s.roster.leaderHeard, s.roster.leaderShown)
 	if !s.isVoter(s.cfg.ID) {
 		heard = heard.Add(s.heartbeatRound())
 	}
-	return max(s.born, heard, min(s.leadership.claimEnd, now))
+	return max(s.born, heard, min(s.leadership.claimEnd, now), s.roster.resumed)
 }
 
 // knowsAbsent reports whether nobody is known to lead, and a voter that this member does
-// not hear is not there. A leader that lost its claim asks all the time, and knows at once.
+// not hear is not there. A leader that lost its claim asks all the time, and knows at once,
+// or, if it stood still, once the answers had time to come.
 func (s *status) knowsAbsent(now Instant) bool {
 	if s.removed || s.ring.RingID == "" || now < s.following.leaderUntil() {
 		return false
 	}
-	return s.leads() && s.declared() || now >= s.unledSince(now).Add(missingAfter*s.ring.Settings.Lease())
+	lease := s.ring.Settings.Lease()
+	if s.leads() && s.declared() {
+		return s.roster.resumed == 0 || now >= s.roster.resumed.Add(lease)
+	}
+	return now >= s.unledSince(now).Add(missingAfter*lease)
 }
 
 // Missing says in a sentence whose disks a majority of the voters needs; "" while

@@ -85,6 +85,34 @@ func TestALeaderThatIsCutOffLooksAtItsNetworkFirst(t *testing.T) {
 	}
 }
 
+// A leader whose process stood still has heard nobody meanwhile: that says nothing of the
+// others, who may answer as soon as they are asked.
+func TestAProcessThatStoodStillMissesNobody(t *testing.T) {
+	w := standingWorld(t, "a", "b", "c")
+	w.run(5 * time.Second)
+	a := w.nodes["a"]
+	if w.leader() != a {
+		t.Fatal("a does not lead")
+	}
+	w.split([]string{"a"}, []string{"b", "c"}) // nobody tells it that it is out
+	a.stopped = true
+	w.run(4 * time.Second)
+	a.stopped = false
+	for _, do := range a.backlog {
+		do()
+	}
+	w.to(a, func(now election.Instant) { a.n.Tick(now) })
+	for end := w.now.Add(300 * time.Millisecond); w.now < end; w.run(5 * time.Millisecond) {
+		if s := a.n.Status(w.now); s.LeaderProven || s.Missing != "" || s.Tolerance.Needed != 0 || s.Unheard != nil {
+			t.Fatalf("%v after it stood still a says %q, needs %v", w.now.Sub(end)+300*time.Millisecond, s.Reason, s.Tolerance.NeededOf)
+		}
+	}
+	w.run(10 * time.Second)
+	if s := a.n.Status(w.now); s.Missing == "" || len(s.Unheard) != 2 {
+		t.Errorf("cut off for long a says %q, and does not hear %v", s.Reason, w.named(s.Unheard))
+	}
+}
+
 // Who was evicted and hears one of the others again asks it, and says of no disk
 // that it is needed: the ring leads.
 func TestWhoAsksWhetherItIsAMemberNamesNoDisk(t *testing.T) {
