@@ -346,7 +346,7 @@ func (c *core) refusal(now time.Time, req *peerv1.AcceptFounderRequest) string {
 		return fmt.Sprintf("%s heard ring %s from %s", c.self.Name, id, c.rings[id].from.Name)
 	}
 	if w := f.word; w != nil && !w.is(founder) {
-		return fmt.Sprintf("%s accepted %s (incarnation %016x) as the founder %s ago", c.self.Name, w.Founder, w.Incarnation, now.Sub(w.Given).Round(time.Millisecond))
+		return fmt.Sprintf("%s accepted %s (incarnation %d) as the founder %s ago", c.self.Name, w.Founder, w.Incarnation, now.Sub(w.Given).Round(time.Millisecond))
 	}
 	if reason := c.badNames(now, req); reason != "" {
 		return reason

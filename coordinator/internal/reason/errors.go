@@ -87,7 +87,8 @@ var errorTable = []struct {
 
 // ToStatus turns an error into what goes over the wire. An error that already
 // is a gRPC status (a leader's answer to a forwarded call) passes unchanged,
-// unless an error of this node's is around it, which says more.
+// unless an error of this node's is around it, which says more. A status inside an error
+// is told in plain words.
 func ToStatus(err error) error {
 	if err == nil {
 		return nil
@@ -96,7 +97,7 @@ func ToStatus(err error) error {
 		if !errors.Is(err, row.is) {
 			continue
 		}
-		st := status.New(row.code, foreign.Report(err.Error()))
+		st := status.New(row.code, foreign.Report(foreign.Plain(err.Error())))
 		if row.reason != "" {
 			if with, derr := st.WithDetails(&errdetails.ErrorInfo{Reason: row.reason, Domain: errorDomain}); derr == nil {
 				st = with
@@ -108,7 +109,7 @@ func ToStatus(err error) error {
 	if errors.As(err, &already) {
 		return already.GRPCStatus().Err()
 	}
-	return status.Error(codes.Internal, foreign.Report(err.Error()))
+	return status.Error(codes.Internal, foreign.Report(foreign.Plain(err.Error())))
 }
 
 // Of returns the reason that ToStatus put into a gRPC error, or "".
