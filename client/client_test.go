@@ -141,15 +141,27 @@ func TestADeadlineThatTheOtherSideNoticesFirst(t *testing.T) {
 }
 
 func TestReasonBeatsCode(t *testing.T) {
-	c := serve(t, &fakearc.Server{HandoverFunc: func(context.Context, *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
-		st, err := status.New(codes.Aborted, "a handover is under way").WithDetails(&errdetails.ErrorInfo{Reason: "BUSY", Domain: "arc"})
-		if err != nil {
-			return nil, err
+	for _, r := range []struct {
+		reason string
+		code   codes.Code
+		kinds  string
+		text   string
+	}{
+		{"BUSY", codes.Aborted, "ErrRefused", "handover: said so"},
+		{"STOPPING", codes.Unavailable, "ErrUnreachable", "handover: said so"}, // as good as gone, but it did answer
+		{"STORAGE", codes.Unavailable, "", "handover: said so; that coordinator ends; a change may or may not take effect: look with arc status at another member"},
+		{"NO_LEADER", codes.Unavailable, "ErrNoLeader", "handover: said so"},
+	} {
+		c := serve(t, &fakearc.Server{HandoverFunc: func(context.Context, *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
+			st, err := status.New(r.code, "said so").WithDetails(&errdetails.ErrorInfo{Reason: r.reason, Domain: "arc"})
+			if err != nil {
+				return nil, err
+			}
+			return nil, st.Err()
+		}})
+		if _, err := c.Handover(short(t, 10*time.Second), ""); kindsOf(err) != r.kinds || err.Error() != r.text {
+			t.Errorf("%s: %q is %q, want %q, %q", r.reason, err, kindsOf(err), r.text, r.kinds)
 		}
-		return nil, st.Err()
-	}})
-	if _, err := c.Handover(short(t, 10*time.Second), ""); !errors.Is(err, ErrRefused) || errors.Is(err, ErrNoLeader) {
-		t.Errorf("got %v, want refused", err)
 	}
 }
 

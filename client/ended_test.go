@@ -190,7 +190,7 @@ func TestACancelCanBeADeadline(t *testing.T) {
 	if err == nil {
 		_, err = w.Recv()
 	}
-	if kindsOf(err) != "unreachable" || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errNoGreeting) {
+	if kindsOf(err) != "ErrUnreachable" || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errNoGreeting) {
 		t.Errorf("got %v, which is %q; want unreachable, since nothing is said there", err, kindsOf(err))
 	}
 }

@@ -63,23 +63,32 @@ var kinds = map[codes.Code]error{
 // reasonDomain marks the reasons that a coordinator adds to a code.
 const reasonDomain = "arc"
 
+// storageReason: the coordinator could not write its log, and ends.
+const storageReason = "STORAGE"
+
 // reasons is for those that their code alone would put elsewhere.
 var reasons = map[string]error{
-	"STOPPING": ErrUnreachable,
-	"BUSY":     ErrRefused,
+	"STOPPING":    ErrUnreachable,
+	"BUSY":        ErrRefused,
+	storageReason: nil,
 }
 
-// kindOf says which sentinel a coordinator's answer is.
+// kindOf says which sentinel a coordinator's answer is, nil for none.
 func kindOf(err error) error {
-	st := status.Convert(err)
-	for _, d := range st.Details() {
+	if kind, ok := reasons[reasonOf(err)]; ok {
+		return kind
+	}
+	return kinds[status.Code(err)]
+}
+
+// reasonOf returns the reason that a coordinator gave beside the code, or "".
+func reasonOf(err error) string {
+	for _, d := range status.Convert(err).Details() {
 		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == reasonDomain {
-			if kind, ok := reasons[info.GetReason()]; ok {
-				return kind
-			}
+			return info.GetReason()
 		}
 	}
-	return kinds[st.Code()]
+	return ""
 }
 
 // Error is what the methods of a Client and of a Stream return. errors.Is finds
@@ -97,13 +106,15 @@ type Error struct {
 	// Hint says what to do, may be empty.
 	Hint string
 
+	// answered: the coordinator itself said Cause.
+	answered bool
 	// over is how the caller's context ended; nil: the call did not end with it.
 	over error
 }
 
 func (e *Error) Error() string {
 	text := e.Op
-	if e.Kind == ErrUnreachable {
+	if e.Kind == ErrUnreachable && !e.answered {
 		text += ": no answer from " + e.Addr
 	}
 	text += ": " + e.message()
@@ -178,7 +189,7 @@ func (c *Client) explain(ctx context.Context, op string, err error, answered boo
 	// the other puts it, it means the same.
 	late := code == codes.Canceled ||
 		code == codes.DeadlineExceeded && (!answered || status.Convert(err).Message() == context.DeadlineExceeded.Error())
-	e := &Error{Op: op, Addr: c.addr, Cause: err, Kind: kindOf(err)}
+	e := &Error{Op: op, Addr: c.addr, Cause: err, Kind: kindOf(err), answered: answered}
 	if late {
 		e.over = ended(ctx)
 	}
@@ -197,6 +208,8 @@ func (c *Client) explain(ctx context.Context, op string, err error, answered boo
 			e.Cause = *unconnected
 		}
 		e.Hint = hint(e.Cause, c.addr, os.Geteuid(), look)
+	case answered && reasonOf(err) == storageReason:
+		e.Hint = "that coordinator ends; a change may or may not take effect: look with arc status at another member"
 	case late:
 		e.Kind, e.Cause = ErrTimeout, ErrTimeout
 		if op != "status" {

@@ -76,7 +76,8 @@ func (s *Stream) explain(err error) error {
 		// The coordinator did answer. The end of ctx ended the stream, not a wait for it.
 		return &Error{Op: "watch", Addr: s.client.addr, Cause: over, over: over}
 	case clean:
-		return &Error{Op: "watch", Addr: s.client.addr, Kind: ErrUnreachable, Cause: errors.New("the coordinator ended the stream")}
+		return &Error{Op: "watch", Addr: s.client.addr, Kind: ErrUnreachable, answered: true,
+			Cause: fmt.Errorf("the coordinator at %s ended the stream", s.client.addr)}
 	}
 	return s.client.explain(s.ctx, "watch", err, len(s.stream.Trailer()) > 0)
 }

@@ -1,9 +1,15 @@
 package devring
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/testwait"
@@ -132,4 +138,29 @@ func TestMinorityHasNoLeader(t *testing.T) {
 	if after.GetTerm() < st.GetTerm() {
 		t.Errorf("token %d after %d", after.GetTerm(), st.GetTerm())
 	}
+}
+
+// A program that waits for a change when the log cannot be written is told so, and
+// by nobody that the coordinator does not answer.
+func TestAFailedLogIsAnswered(t *testing.T) {
+	t.Parallel()
+	r, st := whole(t, Options{Nodes: 1})
+	n := r.Named(st.GetLeader().GetName())
+	// The mark of the log's end is the last that is written before it rests.
+	mark := func() []byte {
+		b, _ := os.ReadFile(filepath.Join(n.DataDir(), "end")) // it comes with the first rest
+		return b
+	}
+	testwait.Until(t, stepBound, "the first mark", func() bool { return len(mark()) > 0 })
+	before := mark()
+	if _, errs, code := arc(t, "--addr", n.Addr(), "config", "set", "lease_ms=550"); code != 0 {
+		t.Fatalf("with a log that can be written: code %d, %q", code, errs)
+	}
+	testwait.Until(t, stepBound, "the mark after the change", func() bool { return !bytes.Equal(mark(), before) })
+	must(t, unix.Prlimit(n.PID(), unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 1, Max: unix.RLIM_INFINITY}, nil))
+	_, errs, code := arc(t, "--addr", n.Addr(), "config", "set", "lease_ms=600")
+	if code != 1 || !strings.HasPrefix(errs, "arc: config set: the log cannot be written: ") || !strings.Contains(errs, "may or may not take effect") {
+		t.Errorf("code %d, %q; want 1 and what failed", code, errs)
+	}
+	must(t, n.Wait(within(t, stepBound)))
 }

@@ -43,7 +43,7 @@ func TestOrder(t *testing.T) {
 		"what is new is said sooner than the longest pause ends":                       {durations.Complaint.First, durations.ComplaintNew, durations.Complaint.Longest},
 		"a coordinator ends in time, though it leaves and its calls end":               {durations.LeaveYield, durations.LeaveQueue, durations.Leave, durations.Leave + durations.CallsEnd + 2*durations.PeerFlush, durations.Stop},
 		"the answer to a leave in vain arrives":                                        {durations.LeaveAgain, durations.LeaveAnswer, durations.Leave},
-		"what is queued leaves while calls end":                                        {durations.PeerFlush, durations.CallsEnd},
+		"what is queued leaves while calls end":                                        {durations.LastAnswers, durations.PeerFlush, durations.CallsEnd},
 		"the client of a stranger's connection is looked for before it is closed":      {durations.ClientKeepAliveLeast, durations.ServerKeepAliveAnswer, durations.ServerKeepAlive, durations.ServerKeepAlive + durations.ServerKeepAliveAnswer, durations.IdleStranger},
 		"a status with the leader's part comes within a call's time":                   {durations.StatusWait, durations.LeaderStatusWait, durations.RealtimeWait, durations.Call},
 		"all that wish to end at once are gathered before one gives leaving up":        {durations.StopGather, durations.StopLongest, durations.Leave},

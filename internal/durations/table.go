@@ -231,8 +231,11 @@ const (
 	// once would hand the leadership to and fro.
 	LeaveQueue = 1500 * time.Millisecond
 	LeaveYield = 250 * time.Millisecond
-	// CallsEnd is how long calls under way may take to end at the stop.
-	CallsEnd = 500 * time.Millisecond
+	// CallsEnd is how long calls under way may take to end at the stop. LastAnswers is
+	// the same for answers to this machine's programs at an end for which the others
+	// wait.
+	CallsEnd    = 500 * time.Millisecond
+	LastAnswers = 20 * time.Millisecond
 )
 
 // Services.

@@ -55,7 +55,7 @@ var errorTable = []struct {
 	{membership.ErrNoLeader, codes.Unavailable, "NO_LEADER"},
 	{ErrNotJoined, codes.Unavailable, "NOT_JOINED"},
 	{ErrStopping, codes.Unavailable, "STOPPING"},
-	{ErrStorage, codes.Unavailable, "STOPPING"},
+	{ErrStorage, codes.Unavailable, "STORAGE"}, // it ends, so another leader may do it
 	{ErrOverload, codes.ResourceExhausted, "OVERLOAD"},
 	{ErrSlowWatcher, codes.ResourceExhausted, "SLOW_WATCHER"},
 	{ErrUnreachable, codes.FailedPrecondition, "UNREACHABLE"},

@@ -45,6 +45,8 @@ func TestToStatus(t *testing.T) {
 		{ring.ErrNotMember, codes.NotFound, "NOT_MEMBER"},
 		{ring.ErrInvalid, codes.InvalidArgument, "INVALID"},
 		{fmt.Errorf("%w: x", discovery.ErrOtherNode), codes.FailedPrecondition, "OTHER_NODE"},
+		{ErrStopping, codes.Unavailable, "STOPPING"},
+		{fmt.Errorf("%w: %w", ErrStorage, errors.New("x")), codes.Unavailable, "STORAGE"},
 		{Usagef("x"), codes.InvalidArgument, "USAGE"},
 		{fmt.Errorf("wait: %w", context.DeadlineExceeded), codes.DeadlineExceeded, ""},
 		{errors.New("surprise"), codes.Internal, ""},

@@ -96,13 +96,17 @@ type Servers struct {
 	settingsMu sync.Mutex // one read-modify-write of the settings at a time
 	// leavers counts the members whose leave this leader has under way.
 	leavers atomic.Int32
+	// localCalls counts the calls at the unix socket that are under way; localAnswer
+	// is when one last got its answer.
+	localCalls  atomic.Int32
+	localAnswer atomic.Int64
 }
 
 // New makes servers that serve nothing before Serve.
 func New(o Options) *Servers {
 	s := &Servers{o: o}
 	s.door = newDoor(o.Log, budgetsFor(fileLimit()), s.memberHosts)
-	make := func(streams uint32) *grpc.Server {
+	make := func(streams uint32, unary grpc.UnaryServerInterceptor) *grpc.Server {
 		opts := append(transport.ServerOptions(),
 			grpc.MaxConcurrentStreams(streams),
 			grpc.InTapHandle(s.door.call),
@@ -112,7 +116,7 @@ func New(o Options) *Servers {
 			// punished: peers and monitors do.
 			grpc.KeepaliveParams(keepalive.ServerParameters{Time: durations.ServerKeepAlive, Timeout: durations.ServerKeepAliveAnswer}),
 			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: durations.ClientKeepAliveLeast, PermitWithoutStream: true}),
-			grpc.UnaryInterceptor(unaryErrors), grpc.StreamInterceptor(streamErrors))
+			grpc.UnaryInterceptor(unary), grpc.StreamInterceptor(streamErrors))
 		g := grpc.NewServer(opts...)
 		arcv1.RegisterArcServiceServer(g, s)
 		peerv1.RegisterPeerServiceServer(g, s)
@@ -120,7 +124,7 @@ func New(o Options) *Servers {
 		healthv1.RegisterHealthServer(g, healthService{n: s})
 		return g
 	}
-	s.tcp, s.unix = make(limits.ConnStreams), make(limits.LocalStreams)
+	s.tcp, s.unix = make(limits.ConnStreams, unaryErrors), make(limits.LocalStreams, s.localErrors)
 	localv1.RegisterLocalServiceServer(s.unix, s)
 	reflection.Register(s.tcp)
 	reflection.Register(s.unix)
@@ -166,15 +170,22 @@ func (s *Servers) Serve(tcp []net.Listener, unix net.Listener, failed func(error
 	s.ServeUnix = func(lis net.Listener) { run(s.unix, doorListener{lis, s.door, local}) }
 }
 
-// Cut closes all connections at once.
+// Cut ends service where others wait for the end of this process, and so closes
+// the connections over the network at once. If a program of this machine is about
+// to read an answer, those at the unix socket stay for durations.LastAnswers, and
+// Stop waits for that.
 func (s *Servers) Cut() {
 	s.tcp.Stop()
-	s.unix.Stop()
+	if s.localCalls.Load() == 0 && s.o.Clock().Sub(election.Instant(s.localAnswer.Load())) >= durations.LastAnswers {
+		s.unix.Stop()
+		return
+	}
+	time.AfterFunc(durations.LastAnswers, s.unix.Stop)
 }
 
 // Stop lets calls under way end for a moment, closes all connections and waits.
 func (s *Servers) Stop() {
-	late := time.AfterFunc(durations.CallsEnd, s.Cut)
+	late := time.AfterFunc(durations.CallsEnd, func() { s.tcp.Stop(); s.unix.Stop() })
 	defer late.Stop()
 	var both sync.WaitGroup
 	both.Go(s.tcp.GracefulStop)
@@ -182,6 +193,16 @@ func (s *Servers) Stop() {
 	both.Wait()
 	s.wg.Wait()
 	s.door.close()
+}
+
+// localErrors is unaryErrors for the unix socket, and counts the calls there.
+func (s *Servers) localErrors(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	s.localCalls.Add(1)
+	defer func() {
+		s.localAnswer.Store(int64(s.o.Clock()))
+		s.localCalls.Add(-1)
+	}()
+	return unaryErrors(ctx, req, info, handler)
 }
 
 func unaryErrors(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
