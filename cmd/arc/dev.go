@@ -12,6 +12,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/config"
 	"github.com/arc-ring/arc/internal/devring"
+	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/logging"
 	"github.com/arc-ring/arc/ring"
 )
@@ -35,7 +36,8 @@ func newDevCmd(f *factory) *cobra.Command {
 Each node has its own directories under one root. The ring is shown live: who
 monitors whom, leader, heir, token, the last events and which nodes say them, how
 to look at a node, how to kill it, and how it comes back. The picture fits the
-terminal. Ctrl-C ends everything and removes the root.
+terminal. Ctrl-C ends everything and removes the root, and so does the end of the
+terminal, or of the program that reads the output.
 
 --demo kills leader after leader with kill -9 until one node is left, brings all
 back, and kills once more. For each failover it prints who took over from whom,
@@ -48,6 +50,14 @@ held.`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.set.Resolve(f.env, ""); err != nil {
+				return usage(err)
+			}
+			for _, v := range o.set.Values() {
+				if v.Text == "" && v.Layer != config.Default {
+					return usagef("%s is empty", v.Origin)
+				}
+			}
+			if err := foreign.CheckNewName(o.set.Origin("cluster"), o.Cluster); err != nil && o.Cluster != "" {
 				return usage(err)
 			}
 			if o.demo && o.Nodes < 2 {
@@ -92,8 +102,7 @@ func (f *factory) dev(ctx context.Context, o *devOptions) (err error) {
 	}
 	r, err := devring.Start(o.Options)
 	if err != nil {
-		failed = true
-		return err
+		return err // no process came about that would have logged more
 	}
 	defer func() {
 		if cerr := r.Close(); cerr != nil {

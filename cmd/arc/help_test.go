@@ -54,6 +54,30 @@ func TestEveryCommandRefusesMistakes(t *testing.T) {
 	}
 }
 
+// A flag that is given without a value is a mistake, and not the same as one that
+// is not given: a variable of a script may have been empty. Only a list may be.
+func TestNoFlagIsGivenEmpty(t *testing.T) {
+	lists := []string{"join", "interface"}
+	walk(newRootCmd(testFactory()), func(cmd *cobra.Command) {
+		if !cmd.Runnable() || cmd.Name() == "show" { // which judges nothing
+			return
+		}
+		cmd.InheritedFlags() // adds them to the others
+		cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+			if flag.Value.Type() == "bool" || slices.Contains(lists, flag.Name) {
+				return
+			}
+			f := testFactory()
+			f.out, f.err = io.Discard, io.Discard
+			args := append(strings.Fields(cmd.CommandPath())[1:], "--"+flag.Name+"=")
+			err := execute(t.Context(), f, args)
+			if exitCode(err) != exitUsage {
+				t.Errorf("arc %v: exit code %d, want %d: %v", args, exitCode(err), exitUsage, err)
+			}
+		})
+	})
+}
+
 // What no member is called is a mistake on the command line; no ring is asked.
 func TestNamesAreChecked(t *testing.T) {
 	for _, name := range []string{"a b", "\x1b[2J", "\xff", "", strings.Repeat("n", 100_000)} {

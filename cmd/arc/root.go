@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/config"
@@ -94,7 +95,19 @@ func checkWords(cmd *cobra.Command) error {
 			return err
 		}
 	}
-	return config.CheckFlags(cmd.Flags())
+	return errors.Join(config.CheckFlags(cmd.Flags()), checkEmpty(cmd))
+}
+
+// checkEmpty refuses flags that are given without a value. Those that a Set
+// resolves have their own checks.
+func checkEmpty(cmd *cobra.Command) error {
+	var errs []error
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		if flag.Value.Type() == "string" && flag.Value.String() == "" {
+			errs = append(errs, usagef("--%s is empty", flag.Name))
+		}
+	})
+	return errors.Join(errs...)
 }
 
 // strictHelp makes `arc help` refuse what it has no help for.
@@ -161,7 +174,7 @@ func addGlobals(root *cobra.Command, f *factory) {
 	config.Var(set, &output, "output,o", "FORMAT", "table", "table, or json: protojson of the coordinator's answer", config.OneOf("table", "json"))
 	config.Var(set, &f.timeout, "timeout", "DURATION", "5s", "how long to wait for an answer", config.Duration(time.Millisecond))
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := set.Resolve(f.env, ""); err != nil {
+		if err := errors.Join(set.Resolve(f.env, ""), checkEmpty(cmd)); err != nil {
 			return usage(err)
 		}
 		f.noteUnknownEnv(cmd)
