@@ -24,7 +24,7 @@ var (
 	// ErrClosed: Close was called; the coordinator was not asked, or did not
 	// answer before.
 	ErrClosed = errors.New("the client is closed")
-	// ErrUnreachable: no coordinator answers at the address.
+	// ErrUnreachable: no coordinator answers at the address, or the one there stops.
 	ErrUnreachable = errors.New("coordinator unreachable")
 	// ErrNoLeader: the ring has no leader now, or lost it during the call; a
 	// change may or may not take effect.
@@ -93,13 +93,15 @@ func reasonOf(err error) string {
 
 // Error is what the methods of a Client and of a Stream return. errors.Is finds
 // its kind, which is a sentinel of this package, and its cause. If the caller's
-// context was over, it also finds context.Canceled or context.DeadlineExceeded.
+// context was over, it also finds context.Canceled or context.DeadlineExceeded; the
+// latter also if it was cancelled with that cause.
 type Error struct {
 	// Op is the call in words, such as "handover".
 	Op string
 	// Addr is the coordinator that was asked.
 	Addr string
-	// Kind is one of the sentinels, or nil.
+	// Kind is one of the sentinels, or nil: the coordinator failed, and says how; or
+	// the caller's context was over.
 	Kind error
 	// Cause is what the transport or the coordinator said.
 	Cause error
