@@ -77,6 +77,23 @@ func (h *Host) SetInterfaces(up bool) {
 	}
 }
 
+// SetInterface sets the host's interface on network k up or down.
+func (h *Host) SetInterface(k int, up bool) {
+	h.lab.t.Helper()
+	h.mustBeOn()
+	eth, err := h.links.LinkByName(fmt.Sprintf("eth%d", k))
+	set := h.links.LinkSetDown
+	if up {
+		set = h.links.LinkSetUp
+	}
+	if err == nil {
+		err = set(eth)
+	}
+	if err != nil {
+		h.lab.t.Fatalf("netlab: set network %d of %s: %v", k, h, err)
+	}
+}
+
 func addrOf(p netip.Prefix) *netlink.Addr {
 	return &netlink.Addr{IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}}
 }

@@ -12,6 +12,27 @@ import (
 // cut is a path on which frames vanish, by host numbers.
 type cut struct{ from, to int }
 
+// hole is a host's cable that swallows frames of one direction, or both.
+type hole struct{ host, network int }
+
+// Hole says which frames vanish between a host and the switch of one network, while
+// both ends keep their carrier.
+type Hole struct {
+	// In are those to the host, Out those from it.
+	In, Out bool
+	// Above spares frames of up to so many bytes, their Ethernet header not counted.
+	// Larger ones vanish where a router of a smaller MTU tells nobody.
+	Above int
+}
+
+// Swallow makes frames vanish on the host's cable to network k. The zero Hole ends
+// that.
+func (l *Lab) Swallow(h *Host, k int, frames Hole) {
+	l.t.Helper()
+	h.mustBeOn()
+	l.changeCuts(func() { l.holes[hole{h.number, k}] = frames })
+}
+
 // CutOneWay makes all frames from a to b vanish, broadcasts too, while those
 // from b to a pass. Neither side sees anything but silence.
 func (l *Lab) CutOneWay(a, b *Host) {
@@ -68,7 +89,7 @@ func (l *Lab) Heal() {
 			l.Plug(h)
 		}
 	}
-	l.changeCuts(func() { clear(l.cuts) })
+	l.changeCuts(func() { clear(l.cuts); clear(l.holes) })
 }
 
 func (l *Lab) changeCuts(change func()) {
@@ -88,10 +109,19 @@ func (l *Lab) applyCuts() error {
 			continue
 		}
 		for k := range l.options.Networks {
-			pairs = append(pairs, portPair{
-				from: a.cables[k].bridgePort.Attrs().Index,
-				to:   b.cables[k].bridgePort.Attrs().Index,
-			})
+			pairs = append(pairs, portPair{from: a.cables[k].portIndex(), to: b.cables[k].portIndex()})
+		}
+	}
+	for at, frames := range l.holes {
+		h := l.hosts[at.host-1]
+		if !h.On() {
+			continue
+		}
+		if frames.In {
+			pairs = append(pairs, portPair{to: h.cables[at.network].portIndex(), above: frames.Above})
+		}
+		if frames.Out {
+			pairs = append(pairs, portPair{from: h.cables[at.network].portIndex(), above: frames.Above})
 		}
 	}
 	return l.cutTable.set(pairs)
@@ -104,8 +134,11 @@ type cutTable struct {
 	chain *nftables.Chain
 }
 
-// portPair is a path through a bridge, by interface indexes.
-type portPair struct{ from, to int }
+// portPair is a path through a bridge, by interface indexes; 0 is any. Only frames
+// above a size are meant.
+type portPair struct{ from, to, above int }
+
+func (c *cable) portIndex() int { return c.bridgePort.Attrs().Index }
 
 func newCutTable(space netns.NsHandle) (*cutTable, error) {
 	conn, err := nftables.New(nftables.WithNetNSFd(int(space)), nftables.AsLasting())
@@ -129,14 +162,22 @@ func newCutTable(space netns.NsHandle) (*cutTable, error) {
 func (c *cutTable) set(pairs []portPair) error {
 	c.conn.FlushChain(c.chain)
 	for _, p := range pairs {
-		c.conn.AddRule(&nftables.Rule{Table: c.table, Chain: c.chain, Exprs: []expr.Any{
-			&expr.Meta{Key: expr.MetaKeyIIF, Register: 1},
-			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(uint32(p.from))},
-			&expr.Meta{Key: expr.MetaKeyOIF, Register: 1},
-			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(uint32(p.to))},
-			&expr.Counter{},
-			&expr.Verdict{Kind: expr.VerdictDrop},
-		}})
+		var match []expr.Any
+		meta := func(key expr.MetaKey, op expr.CmpOp, data []byte) {
+			match = append(match, &expr.Meta{Key: key, Register: 1}, &expr.Cmp{Op: op, Register: 1, Data: data})
+		}
+		if p.from != 0 {
+			meta(expr.MetaKeyIIF, expr.CmpOpEq, binaryutil.NativeEndian.PutUint32(uint32(p.from)))
+		}
+		if p.to != 0 {
+			meta(expr.MetaKeyOIF, expr.CmpOpEq, binaryutil.NativeEndian.PutUint32(uint32(p.to)))
+		}
+		if p.above != 0 {
+			match = append(match, &expr.Meta{Key: expr.MetaKeyLEN, Register: 1},
+				&expr.Byteorder{SourceRegister: 1, DestRegister: 1, Op: expr.ByteorderHton, Len: 4, Size: 4},
+				&expr.Cmp{Op: expr.CmpOpGt, Register: 1, Data: binaryutil.BigEndian.PutUint32(uint32(p.above))})
+		}
+		c.conn.AddRule(&nftables.Rule{Table: c.table, Chain: c.chain, Exprs: append(match, &expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop})})
 	}
 	if err := c.conn.Flush(); err != nil {
 		return fmt.Errorf("change the nftables rules: %w", err)

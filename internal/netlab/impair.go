@@ -38,13 +38,19 @@ type Impairment struct {
 func (l *Lab) Impair(h *Host, worse Impairment) {
 	l.t.Helper()
 	h.mustBeOn()
+	for k := range h.cables {
+		l.ImpairAt(h, k, worse)
+	}
+}
+
+// ImpairAt is Impair for the host's cable to network k alone.
+func (l *Lab) ImpairAt(h *Host, k int, worse Impairment) {
+	l.t.Helper()
+	h.mustBeOn()
 	if worse.Delay < 0 || worse.Jitter < 0 || worse.Loss < 0 || worse.Loss > 1 || worse.Duplicate < 0 || worse.Duplicate > 1 {
 		l.t.Fatalf("netlab: impair %s: %+v: delays are not negative, probabilities 0 to 1", h, worse)
 	}
-	for _, c := range h.cables {
-		if c.impaired == nil && worse == (Impairment{}) {
-			continue
-		}
+	if c := h.cables[k]; c.impaired != nil || worse != (Impairment{}) {
 		if err := l.impairCable(c, worse); err != nil {
 			l.t.Fatalf("netlab: impair %s: %v", h, err)
 		}

@@ -61,6 +61,7 @@ type Lab struct {
 	links    *netlink.Handle
 	bridges  []netlink.Link
 	cuts     map[cut]bool
+	holes    map[hole]Hole
 	cutTable *cutTable
 }
 
@@ -78,7 +79,7 @@ func New(t T, o Options) *Lab {
 	if o.Hosts < 1 || o.Hosts > maxHosts || o.Networks > maxNetworks {
 		t.Fatalf("netlab: %d hosts on %d networks: 1 to %d hosts, 1 to %d networks", o.Hosts, o.Networks, maxHosts, maxNetworks)
 	}
-	l := &Lab{t: t, options: o, dir: t.TempDir(), cuts: map[cut]bool{}}
+	l := &Lab{t: t, options: o, dir: t.TempDir(), cuts: map[cut]bool{}, holes: map[hole]Hole{}}
 	t.Cleanup(l.Close)
 	if err := l.makeSwitches(); err != nil {
 		if isDenied(err) {
