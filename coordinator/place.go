@@ -104,6 +104,7 @@ func (n *node) lookAtAddresses(now election.Instant) time.Duration {
 	p := &n.place
 	p.mu.Lock()
 	was := p.rules.Told
+	present = append(present, dormant(was, present, n.local.Has)...)
 	changed, redial, again := p.rules.Look(now, present)
 	if changed {
 		close(p.changed)
@@ -117,6 +118,19 @@ func (n *node) lookAtAddresses(now election.Instant) time.Duration {
 		n.transport.NetworkChanged()
 	}
 	return again
+}
+
+// dormant returns what of the told addresses is not among the present ones and is
+// still this machine's: its interface is down. It is not gone, only of no use for now,
+// and the ring has other paths.
+func dormant(told, present []string, has func(netip.Addr) bool) (out []string) {
+	for _, s := range told {
+		a, err := netip.ParseAddrPort(s)
+		if err == nil && !slices.Contains(present, s) && has(a.Addr()) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // moved tells everybody where this node is reached now.

@@ -148,6 +148,8 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 
 		Dialer: n.dialer,
 		Local:  n.local.Has,
+
+		PathsChanged: n.pathsChanged,
 	})
 	n.undo = append(n.undo, n.transport.Close)
 	n.monitor = supervise.New(supervise.Options{
@@ -169,6 +171,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		Left:          func() { n.stopAs(fmt.Errorf("%w, as asked by arc leave", errLeft)) },
 		AcceptFounder: n.acceptFounder, RealtimeNotes: n.realtimeNotes,
 		Standstill: n.standstill,
+		Paths:      n.paths,
 		OtherRings: func(own string) []*arcv1.OtherRing { return n.foreign.list(time.Now(), own) },
 	})
 	return recovered, nil

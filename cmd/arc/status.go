@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -27,6 +28,9 @@ the leader thinks it dead and nobody took that back, "dead" if its own monitor s
 it end, "unheard" if it is silent, and else "alive". While somebody leads, members
 hear the leader alone, and trust the monitors for the others. A voter is "unheard"
 only while no leader is known, if this node has not heard it for four leases.
+
+PATHS is how the asked coordinator reaches the member: the round trip, or "down".
+Of a member with several addresses each is listed.
 
 LAG is by how many log entries a member is behind, as the leader says. "-" means
 unknown, because nobody leads or the leader cannot be reached.
@@ -81,10 +85,10 @@ func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) {
 	fmt.Fprintln(w)
 	var lines [][]string
 	for _, m := range st.GetMembers() {
-		lines = append(lines, []string{number(m.GetId()), m.GetName(), or(m.GetMonitors()), voteOf(m), roleOf(st, m), stateOf(m), lagOf(m), or(m.GetVersion()),
+		lines = append(lines, []string{number(m.GetId()), m.GetName(), or(m.GetMonitors()), voteOf(m), roleOf(st, m), stateOf(m), lagOf(m), pathsOf(m), or(m.GetVersion()),
 			strings.Join(m.GetAddresses(), ",")})
 	}
-	rows(w, "ID NAME MONITORS VOTE ROLE STATE LAG VERSION ADDRESSES", lines)
+	rows(w, "ID NAME MONITORS VOTE ROLE STATE LAG PATHS VERSION ADDRESSES", lines)
 	if len(st.GetDeparted()) == 0 {
 		return
 	}
@@ -126,6 +130,23 @@ func lagOf(m *arcv1.MemberStatus) string {
 		return "-"
 	}
 	return number(m.GetProgress().GetLag())
+}
+
+// pathsOf says how the asked node reaches the member: the round trip, for each address
+// if there are several.
+func pathsOf(m *arcv1.MemberStatus) string {
+	var all []string
+	for _, p := range m.GetPaths() {
+		said := "down"
+		if p.GetUp() {
+			said = millis(float64(p.GetRttUs()) / 1000)
+		}
+		if host, _, err := net.SplitHostPort(p.GetAddress()); err == nil && len(m.GetPaths()) > 1 {
+			said = host + " " + said
+		}
+		all = append(all, said)
+	}
+	return or(strings.Join(all, ", "))
 }
 
 // votesLine tells what a majority takes when that cannot be counted in the

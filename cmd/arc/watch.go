@@ -30,7 +30,7 @@ the declaration; in "arc history" it ends at the first claim, which is later.
 
 Events: joined left evicted leader_declared leader_lost claim_gained claim_lost
 relinked suspected cleared certified settings_changed monitor_lost monitor_back
-other_ring`,
+other_ring path_down path_up`,
 		Example: `  arc watch
   arc watch -o json | jq -r 'select(.type == "leader_declared") | .node'`,
 		Args: none,

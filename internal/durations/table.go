@@ -54,6 +54,15 @@ const (
 	// PeerAck is how long data may be unacknowledged before the kernel gives the
 	// connection up.
 	PeerAck = time.Second
+	// PathCheck is the time between two checks of the paths to a peer that has several,
+	// PathDoubted the same while one of them is in doubt.
+	PathCheck   = 2 * time.Second
+	PathDoubted = 250 * time.Millisecond
+	// PathWritten is how long a check may take until it has left this process.
+	PathWritten = 20 * time.Millisecond
+	// PathClean is for how long no check of a path may be missed before it counts as up
+	// again.
+	PathClean = 5 * time.Second
 	// PeerRecent is how old a message may be that is sent again because it may not
 	// have been acknowledged.
 	PeerRecent = 2 * PeerAck

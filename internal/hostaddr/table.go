@@ -15,7 +15,8 @@ import (
 type Table struct {
 	mu   sync.Mutex
 	read time.Time
-	own  map[netip.Addr]bool
+	// own are the addresses, each with the prefix of its network.
+	own map[netip.Addr]netip.Prefix
 	// watched: the kernel says when own changes; good: the last look at the
 	// interfaces worked.
 	watched, good bool
@@ -28,16 +29,30 @@ type Table struct {
 // would spend on it what the election needs. Else it looks at the interfaces at
 // most once a second.
 func (t *Table) Has(a netip.Addr) bool {
-	a = a.Unmap().WithZone("")
-	if a.IsLoopback() {
+	if a.Unmap().IsLoopback() {
 		return true
 	}
+	_, own := t.find(a)
+	return own
+}
+
+// Network returns the network on which the machine has the address, as ADDRESS/BITS,
+// or the address alone if it has it no more.
+func (t *Table) Network(a netip.Addr) string {
+	if p, own := t.find(a); own {
+		return p.Masked().String()
+	}
+	return a.String()
+}
+
+func (t *Table) find(a netip.Addr) (p netip.Prefix, own bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if now := time.Now(); t.own == nil || !(t.watched && t.good) && now.Sub(t.read) >= durations.AddressesFresh {
 		t.readLocked(now)
 	}
-	return t.own[a]
+	p, own = t.own[a.Unmap().WithZone("")]
+	return p, own
 }
 
 // Forget makes the next Has look at the interfaces.
@@ -66,10 +81,10 @@ func (t *Table) readLocked(now time.Time) {
 	if err != nil && t.own != nil {
 		return // what was known is the best guess
 	}
-	t.own = map[netip.Addr]bool{}
+	t.own = map[netip.Addr]netip.Prefix{}
 	for _, each := range list {
 		if p, err := netip.ParsePrefix(each.String()); err == nil {
-			t.own[p.Addr().Unmap().WithZone("")] = true
+			t.own[p.Addr().Unmap().WithZone("")] = p
 		}
 	}
 }

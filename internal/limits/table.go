@@ -91,6 +91,10 @@ const (
 
 // Connections from here.
 const (
+	// Paths bounds the paths to one peer: its first addresses.
+	Paths = 4
+	// SmallMessage is the size up to which a message to a peer goes over all paths.
+	SmallMessage = 1 << 10
 	// PeerTries bounds the tries under way for a stream to one peer.
 	PeerTries = 24
 	// CrowdedTries is how many tries for streams to all peers together are so many that

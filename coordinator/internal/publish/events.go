@@ -130,6 +130,15 @@ func (e Events) OtherRing(s *ring.State, from string, r *arcv1.OtherRing) *arcv1
 	return e.about(s, from, &arcv1.Event{Detail: &arcv1.Event_OtherRing{OtherRing: detail}})
 }
 
+// Paths says that paths over a network of this node's are down, or up again.
+func (e Events) Paths(s *ring.State, network string, peers []string, up bool) *arcv1.Event {
+	detail := &arcv1.PathsChanged{Network: network, Peers: peers}
+	if up {
+		return e.about(s, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_PathUp{PathUp: detail}})
+	}
+	return e.about(s, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_PathDown{PathDown: detail}})
+}
+
 // NameOf is a member's name, or "" for one that is gone.
 func NameOf(s *ring.State, id uint64) string {
 	m, _ := s.Member(id)

@@ -31,6 +31,10 @@ func (s *Servers) Status(ctx context.Context, req *arcv1.StatusRequest) (*arcv1.
 			r.Reason += "; " + why
 		}
 	}
+	paths := s.o.Paths()
+	for _, m := range r.GetMembers() {
+		m.Paths = paths[m.GetId()]
+	}
 	r.OtherRings = s.o.OtherRings(v.RingID)
 	return r, nil
 }

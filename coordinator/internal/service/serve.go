@@ -71,6 +71,8 @@ type Options struct {
 	AcceptFounder func(*peerv1.AcceptFounderRequest) (*peerv1.AcceptFounderResponse, error)
 	// Standstill says why this node is in no ring yet, empty if nothing is known.
 	Standstill func() string
+	// Paths are the ways to the other members, by id.
+	Paths func() map[uint64][]*arcv1.Path
 	// OtherRings are the rings of this cluster beside the own one.
 	OtherRings func(own string) []*arcv1.OtherRing
 	// RealtimeNotes says who of the ring runs without --realtime, should a change

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -14,10 +15,10 @@ import (
 	"github.com/arc-ring/arc/internal/mono"
 )
 
-// dialler is what belongs to a peer's goroutine alone: the stream in use and
+// dialler is what belongs to a path's goroutine alone: the stream in use and
 // the tries for the next one, which begin and end as the policy says.
 type dialler struct {
-	*peer
+	*path
 	// conn decides; it has to hear of everything that happens to a stream or a try.
 	conn *policy.Connection
 	// stream is the one in use, of the try streamOf.
@@ -54,9 +55,9 @@ type result struct {
 	err    error
 }
 
-func newDialler(p *peer) *dialler {
+func newDialler(p *path) *dialler {
 	d := &dialler{
-		peer: p, conn: policy.New(dialRules, rand.N[time.Duration]), tries: map[uint64]*attempt{},
+		path: p, conn: policy.New(dialRules, rand.N[time.Duration]), tries: map[uint64]*attempt{},
 		results: make(chan result, dialRules.Most), timer: time.NewTimer(time.Hour),
 	}
 	p.mu.Lock()
@@ -105,7 +106,7 @@ func (d *dialler) sight(now mono.Instant) policy.Sight {
 			d.conn.Begin(now)
 		}
 		d.self = self // the addresses that it tells may be others
-		s.Addresses = d.addresses()
+		s.Addresses = d.targets()
 	}
 	return s
 }
@@ -132,6 +133,9 @@ func (d *dialler) result(r result) {
 	switch {
 	case given:
 		d.conn.Drop(r.try)
+	case !slices.Contains(d.targets(), r.addr):
+		d.conn.Drop(r.try)
+		d.conn.Begin(d.t.now())
 	case r.err != nil:
 		d.failed(r)
 	case d.stream != nil && !d.stream.stuck(0):
@@ -178,7 +182,7 @@ func (d *dialler) failed(r result) {
 	default:
 		loud = allFailed
 	}
-	if !d.warned && loud {
+	if !d.warned && loud && !d.isUp() {
 		log, d.warned = d.t.log.Warn, true
 	}
 	log(say, "peer", d.name(), "to", d.id, "address", r.addr, "attempt", before+1, "error", r.err)

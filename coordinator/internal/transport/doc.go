@@ -1,6 +1,13 @@
-// Package transport carries messages between coordinators: one gRPC stream per
-// peer and direction. A member sends to a peer on the stream that it opened to it;
-// the peer's answers come on the peer's own.
+// Package transport carries messages between coordinators over gRPC streams. A
+// member sends to a peer on the streams that it opened to it; the peer's answers
+// come on the peer's own.
+//
+// To a peer that is near there is a stream over each path, which is one of the
+// peer's addresses, as soon as one of them has answered. Until then, and to others,
+// one stream is tried at all addresses. Small messages go over all paths, others
+// over the best. Messages are numbered, and the receiver takes each number once
+// (copies.go). Checks show which paths are down (health.go, pathwatch.go). A path
+// that is down is only told of.
 //
 // It decides when to dial, at which address, and when a fresh connection replaces
 // one. It decides which message is dropped when a peer cannot keep up. It refuses
@@ -25,7 +32,8 @@
 // messages decides whose word counts.
 //
 // It does not guarantee delivery. A message may be lost when its peer is down or
-// slow, and may arrive twice or out of order around a change of connection. Raft
+// slow, and may arrive twice or out of order around a change of connection. A large
+// one may arrive after a small one that was sent later. Raft
 // snapshots give way to everything else. It does not say who is dead, which the
 // monitors do: a broken stream only means that messages may have been lost.
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -30,6 +31,9 @@ type node struct {
 	tr   *Transport
 	host *testserver.Host
 	addr string
+	// second is its address on another network, if it has one.
+	second string
+	news   chan PathNews
 
 	self    atomic.Pointer[Identity]
 	got     chan election.Message
@@ -60,7 +64,7 @@ func startOn(t testing.TB, id uint64, opts Options, listen func() (net.Listener,
 	t.Helper()
 	n := &node{
 		t: t, got: make(chan election.Message, 1<<14), up: make(chan uint64, 1024), down: make(chan uint64, 1024),
-		evicted: make(chan election.EvictedNotice, 64), refused: make(chan error, 1024),
+		evicted: make(chan election.EvictedNotice, 64), refused: make(chan error, 1024), news: make(chan PathNews, 64),
 	}
 	n.become(Identity{Cluster: "c", RingID: "r", ID: id, Incarnation: 100 + id, Name: fmt.Sprintf("n%d", id)})
 	opts.Self = func() Identity { return *n.self.Load() }
@@ -71,6 +75,7 @@ func startOn(t testing.TB, id uint64, opts Options, listen func() (net.Listener,
 		opts.PeerDown = func(id uint64) { offer(n.down, id) }
 	}
 	opts.Admitted = func(context.Context) {}
+	opts.PathsChanged = func(news PathNews) { offer(n.news, news) }
 	opts.PeerUp = func(id uint64) { offer(n.up, id) }
 	opts.Evicted = func(_ uint64, e election.EvictedNotice) { offer(n.evicted, e) }
 	opts.RefusedHello = func(_ uint64, err error) { offer(n.refused, err) }
@@ -115,7 +120,11 @@ func (n *node) kill() {
 
 func (n *node) peer() Peer {
 	self := n.self.Load()
-	return Peer{ID: self.ID, Name: self.Name, Incarnation: self.Incarnation, Addresses: []string{n.addr}}
+	p := Peer{ID: self.ID, Name: self.Name, Incarnation: self.Incarnation, Addresses: []string{n.addr}}
+	if n.second != "" {
+		p.Addresses = append(p.Addresses, n.second)
+	}
+	return p
 }
 
 // looks waits until the node has seen to all that it was asked to do about a
@@ -129,7 +138,7 @@ func (n *node) looks(id uint64) {
 	testwait.Until(n.t, patience, "the node has seen to all that it was asked to do", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.asked == (asked{})
+		return !slices.ContainsFunc(p.paths, func(r *path) bool { return r.asked != (asked{}) })
 	})
 }
 

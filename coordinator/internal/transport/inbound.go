@@ -36,6 +36,8 @@ type inbound struct {
 	over chan lastWord
 	// heard is when the last message came, Unix nanoseconds.
 	heard atomic.Int64
+	// copies is shared by all streams of the process.
+	copies *copies
 }
 
 // lastWord is why a stream ends, and what the peer is told before, if not nil.
@@ -138,6 +140,9 @@ func (t *Transport) read(stream peerv1.PeerService_StreamServer, hellos chan<- *
 			return ignoreEOF(err)
 		}
 		whole, err := parts.add(env)
+		if whole.GetPathCheck() != nil {
+			continue // that it came is all
+		}
 		var m election.Message
 		if whole != nil {
 			m, err = peerwire.Decode(whole, from, to)
@@ -153,7 +158,7 @@ func (t *Transport) read(stream peerv1.PeerService_StreamServer, hellos chan<- *
 		}
 		in.heard.Store(time.Now().UnixNano())
 		m.Incarnation = in.hello.GetIncarnation() // Decode cannot know it
-		t.opts.Deliver(m)
+		in.copies.once(whole.GetNumber(), func() { t.opts.Deliver(m) })
 	}
 }
 
@@ -186,12 +191,14 @@ func (t *Transport) register(hello *peerv1.PeerHello, self Identity) (*inbound, 
 			old.end(endOlder, nil) // the peer's earlier process is gone
 		}
 	}
+	in.copies = t.copiesLocked(hello)
 	if len(t.inbound[id]) >= limits.PeerStreamsEach {
 		t.idlestLocked(hello).end(endIdle, nil)
 	}
 	t.inbound[id] = append(t.inbound[id], in)
 	if p != nil {
 		p.hint(hello.GetAddresses())
+		p.lay()
 		if p.provision != nil {
 			p.provision.orphaned = time.Time{}
 		}

@@ -121,8 +121,11 @@ type Options struct {
 	// Admitted is called with the context of a stream to us whose hello was
 	// good.
 	Admitted func(context.Context)
-	// Local reports whether an address is this machine's now.
+	// Local reports whether an address is this machine's now. May be nil: none is.
 	Local func(netip.Addr) bool
+	// PathsChanged tells that paths are down or up again. Calls do not overlap. May be
+	// nil.
+	PathsChanged func(PathNews)
 
 	// Logger may be nil.
 	Logger hclog.Logger

@@ -169,7 +169,7 @@ func (s *outbound) receive(t *Transport) {
 
 // write empties the queue into the stream until that breaks, or until drained
 // and empty.
-func (s *outbound) write(p *peer) {
+func (s *outbound) write(p *path) {
 	defer close(s.written)
 	drained := false
 	for {
@@ -206,7 +206,7 @@ func (s *outbound) write(p *peer) {
 
 // remember keeps what was just sent until it is most likely acknowledged.
 func (s *outbound) remember(it item) {
-	if it.size > recentSize {
+	if it.size > recentSize || it.env.GetPathCheck() != nil {
 		return
 	}
 	s.mu.Lock()
@@ -218,18 +218,18 @@ func (s *outbound) remember(it item) {
 }
 
 // watch has a look later whether what was just sent is acknowledged.
-func (s *outbound) watch(p *peer) {
+func (s *outbound) watch(p *path) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.watching {
 		return
 	}
-	acked, _, rtt, ok := ackState(s.conn)
+	now, ok := look(s.conn)
 	if !ok {
 		return // it is closed, or about to break
 	}
-	s.watching, s.acked, s.since = true, acked, time.Now()
-	wait := max(durations.PeerStall, 4*rtt)
+	s.watching, s.acked, s.since = true, now.acked, time.Now()
+	wait := max(durations.PeerStall, 4*now.rtt)
 	if s.timer == nil {
 		s.timer = time.AfterFunc(wait, func() { s.check(p) })
 	} else {
@@ -238,26 +238,26 @@ func (s *outbound) watch(p *peer) {
 }
 
 // check runs on the timer.
-func (s *outbound) check(p *peer) {
+func (s *outbound) check(p *path) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	acked, waiting, rtt, ok := ackState(s.conn)
-	s.watching = ok && waiting
+	now, ok := look(s.conn)
+	s.watching = ok && now.waiting
 	switch {
 	case !ok:
 		return
-	case !waiting:
+	case !now.waiting:
 		clear(s.recent)
 		s.recent = s.recent[:0]
 		return
-	case acked == s.acked:
+	case now.acked == s.acked:
 		p.ask(func(a *asked) { a.stalled = true })
 	default:
 		// What was sent before the last look has most likely arrived.
 		s.recent = slices.DeleteFunc(s.recent, func(m sent) bool { return m.at.Before(s.since) })
-		s.acked, s.since = acked, time.Now()
+		s.acked, s.since = now.acked, time.Now()
 	}
-	s.timer.Reset(max(durations.PeerStall, 4*rtt))
+	s.timer.Reset(max(durations.PeerStall, 4*now.rtt))
 }
 
 // unacked returns what may be lost with a connection that is stuck or broke.
@@ -280,6 +280,16 @@ func (s *outbound) stuck(d time.Duration) bool {
 	if !s.watching || time.Since(s.since) < d {
 		return false
 	}
-	acked, waiting, rtt, ok := ackState(s.conn)
-	return ok && waiting && acked == s.acked && time.Since(s.since) >= 4*rtt
+	now, ok := look(s.conn)
+	return ok && now.waiting && now.acked == s.acked && time.Since(s.since) >= 4*now.rtt
+}
+
+// delay is how long a message may take, a round trip; much longer while what was sent
+// is not acknowledged.
+func (s *outbound) delay() time.Duration {
+	now, _ := look(s.conn)
+	if s.stuck(0) {
+		now.rtt += durations.PeerAck
+	}
+	return now.rtt
 }

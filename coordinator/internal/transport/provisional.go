@@ -36,6 +36,7 @@ func (t *Transport) provisionLocked(p *peer) {
 	ins := t.inbound[p.id]
 	under := &provision{under: ins[len(ins)-1].self}
 	p.provision = under
+	p.lay()
 	time.AfterFunc(durations.UnlistedCheck, func() { t.review(p, under) })
 }
 
@@ -62,7 +63,7 @@ func (t *Transport) addProvisionalLocked(id uint64, force bool) *peer {
 	}
 	t.provisionLocked(p)
 	t.peers[id] = p
-	t.wg.Go(p.run)
+	p.run()
 	t.log.Debug("dialling a peer that is not listed", "peer", hello.GetName(), "to", id, "addresses", hello.GetAddresses())
 	return p
 }

@@ -17,6 +17,15 @@ type item struct {
 	from uint64
 	size int
 	gist gist
+	snap bool
+}
+
+func newItem(m election.Message, env *peerv1.StreamRequest) item {
+	it := item{env: env, from: m.From, size: 64, gist: gistOf(m.Raft), snap: m.Raft.GetType() == raftpb.MsgSnap}
+	if raft, ok := env.GetBody().(*peerv1.StreamRequest_Raft); ok {
+		it.size += len(raft.Raft)
+	}
+	return it
 }
 
 // gist is what reports whether a raft message says all that an earlier one does.
@@ -70,14 +79,10 @@ func newQueue() *queue {
 
 // push never blocks. If something had to be dropped for it, it returns how much was
 // dropped since the start, else 0.
-func (q *queue) push(m election.Message, env *peerv1.StreamRequest) (dropped uint64) {
-	it := item{env: env, from: m.From, size: 64, gist: gistOf(m.Raft)}
-	if raft, ok := env.GetBody().(*peerv1.StreamRequest_Raft); ok {
-		it.size += len(raft.Raft)
-	}
+func (q *queue) push(it item) (dropped uint64) {
 	q.mu.Lock()
 	before := q.dropped
-	if m.Raft.GetType() == raftpb.MsgSnap {
+	if it.snap {
 		if q.snap != nil {
 			q.dropped++
 		}
@@ -168,6 +173,16 @@ func (q *queue) putBack(items []item) {
 	q.trimLocked()
 	q.mu.Unlock()
 	q.wake()
+}
+
+// takeAll takes what waits, but for a snapshot: that is made again.
+func (q *queue) takeAll() []item {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	items := slices.Clone(q.items[q.head:])
+	clear(q.items)
+	q.items, q.head, q.bytes, q.snap = q.items[:0], 0, 0, nil
+	return items
 }
 
 // setDown changes the bounds. A snapshot does not wait for a peer that went

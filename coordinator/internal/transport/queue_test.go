@@ -18,7 +18,7 @@ func pushed(t *testing.T, q *queue, m election.Message) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return q.push(m, env) > 0
+	return q.push(newItem(m, env)) > 0
 }
 
 func drained(q *queue) (seqs []uint64) {

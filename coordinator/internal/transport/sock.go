@@ -34,12 +34,24 @@ func tuneConn(c net.Conn) {
 	})
 }
 
-// ackState tells how much the peer's kernel acknowledged, whether something
-// is still unacknowledged, and the smoothed round trip; false if unknown.
-func ackState(c net.Conn) (acked uint64, waiting bool, rtt time.Duration, ok bool) {
+// tcp is the state of a connection as its kernel tells it.
+type tcp struct {
+	// acked is how much the peer's kernel acknowledged, and handed over how much was
+	// given to this one, in bytes.
+	acked, handed uint64
+	// waiting: something is not acknowledged.
+	waiting bool
+	// rtt is the smoothed round trip.
+	rtt time.Duration
+	// segment is the most that one segment carries, in bytes.
+	segment int
+}
+
+// look tells the state of a connection; false if it is none of TCP or is closed.
+func look(c net.Conn) (s tcp, ok bool) {
 	raw, isTCP := socket(c)
 	if !isTCP {
-		return 0, false, 0, false
+		return tcp{}, false
 	}
 	_ = raw.Control(func(fd uintptr) {
 		// Raw, since it never blocks: see internal/sockio.
@@ -50,15 +62,18 @@ func ackState(c net.Conn) (acked uint64, waiting bool, rtt time.Duration, ok boo
 			return
 		}
 		// One that is closed has thrown away what it was waiting for.
-		acked, waiting, ok = info.Bytes_acked, info.Unacked > 0, info.State == unix.BPF_TCP_ESTABLISHED
-		rtt = time.Duration(info.Rtt) * time.Microsecond
+		ok = info.State == unix.BPF_TCP_ESTABLISHED
+		s = tcp{
+			acked: info.Bytes_acked, handed: info.Bytes_sent - info.Bytes_retrans + uint64(info.Notsent_bytes), waiting: info.Unacked > 0,
+			rtt: time.Duration(info.Rtt) * time.Microsecond, segment: int(info.Snd_mss),
+		}
 	})
-	return acked, waiting, rtt, ok
+	return s, ok
 }
 
 // lost says whether the connection itself is gone, and not only a stream on it.
 func lost(c net.Conn) bool {
 	_, isTCP := socket(c)
-	_, _, _, known := ackState(c)
+	_, known := look(c)
 	return isTCP && !known
 }

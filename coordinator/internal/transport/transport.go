@@ -3,6 +3,7 @@ package transport
 import (
 	"cmp"
 	"context"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -44,6 +45,10 @@ type Transport struct {
 
 	// streams counts those to us, hellos that are waited for included.
 	streams atomic.Int32
+	// watching: somebody checks paths.
+	watching sync.Once
+	// numbers counts the messages to all peers.
+	numbers atomic.Uint64
 	// tries are those under way to all peers.
 	tries atomic.Int32
 	// assembling counts the bytes of unfinished envelopes.
@@ -53,6 +58,12 @@ type Transport struct {
 // New makes a Transport without peers. Close has to be called.
 func New(opts Options) *Transport {
 	opts.Dialer = cmp.Or(opts.Dialer, &connect.Dialer{})
+	if opts.Local == nil {
+		opts.Local = func(netip.Addr) bool { return false }
+	}
+	if opts.PathsChanged == nil {
+		opts.PathsChanged = func(PathNews) {}
+	}
 	opts.flushWait = cmp.Or(opts.flushWait, durations.PeerFlush)
 	t := &Transport{
 		opts:        opts,
@@ -89,10 +100,11 @@ func (t *Transport) SetPeers(peers []Peer) {
 		if p == nil {
 			p = newPeer(t, info)
 			t.peers[info.ID] = p
-			t.wg.Go(p.run)
+			p.run()
 		}
 		p.update(info)
 		p.list, p.provision = t.lists, nil
+		p.lay()
 	}
 	for id, p := range t.peers {
 		if p.list != t.lists && (id == self || t.gone(id) || !t.keepLocked(p)) {
@@ -114,7 +126,12 @@ func (t *Transport) Addresses(id uint64) []string {
 
 // removeLocked lets a peer go when its queue has left.
 func (t *Transport) removeLocked(p *peer) {
-	close(p.drain)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.removed = true
+	for _, r := range p.paths {
+		r.removeLocked()
+	}
 	delete(t.peers, p.id)
 }
 
@@ -134,9 +151,7 @@ func (t *Transport) Send(m election.Message) {
 		t.log.Error("message not sent", "peer", p.name(), "to", m.To, "error", err)
 		return
 	}
-	if n := p.queue.push(m, env); n > 0 {
-		p.overflowed(n)
-	}
+	p.send(newItem(m, env))
 	p.wanted()
 }
 
@@ -200,6 +215,7 @@ func (t *Transport) Hint(id uint64, addresses []string) {
 	if slices.ContainsFunc(addresses, func(a string) bool { return !slices.Contains(known, a) }) {
 		p.hint(addresses)
 		p.ask(func(a *asked) { a.moved, a.alive = true, true })
+		p.lay()
 	}
 }
 

@@ -674,7 +674,9 @@ type MemberStatus struct {
 	Progress *Progress `protobuf:"bytes,10,opt,name=progress,proto3" json:"progress,omitempty"`
 	// Why alive is true or false: alive, unheard, suspect (a suspicion stands against it),
 	// dead (its own monitor certified its death). Of several, the last in this order.
-	State         string `protobuf:"bytes,11,opt,name=state,proto3" json:"state,omitempty"`
+	State string `protobuf:"bytes,11,opt,name=state,proto3" json:"state,omitempty"`
+	// How the answering node reaches the member; none for itself.
+	Paths         []*Path `protobuf:"bytes,12,rep,name=paths,proto3" json:"paths,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -786,6 +788,78 @@ func (x *MemberStatus) GetState() string {
 	return ""
 }
 
+func (x *MemberStatus) GetPaths() []*Path {
+	if x != nil {
+		return x.Paths
+	}
+	return nil
+}
+
+// Path is one way of the answering node's messages to a member. A member that is
+// distant, or has one address, has one path, or none as long as nothing is sent to it.
+type Path struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// HOST:PORT; empty while none of the member's addresses has answered.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// A stream stands, and what is sent over it is acknowledged.
+	Up bool `protobuf:"varint,2,opt,name=up,proto3" json:"up,omitempty"`
+	// Smoothed round trip in microseconds, 0 if unknown.
+	RttUs         uint64 `protobuf:"varint,3,opt,name=rtt_us,json=rttUs,proto3" json:"rtt_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Path) Reset() {
+	*x = Path{}
+	mi := &file_arc_v1_arc_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Path) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Path) ProtoMessage() {}
+
+func (x *Path) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_v1_arc_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Path.ProtoReflect.Descriptor instead.
+func (*Path) Descriptor() ([]byte, []int) {
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Path) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Path) GetUp() bool {
+	if x != nil {
+		return x.Up
+	}
+	return false
+}
+
+func (x *Path) GetRttUs() uint64 {
+	if x != nil {
+		return x.RttUs
+	}
+	return 0
+}
+
 // Progress is how far a member's copy of the log is.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -800,7 +874,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_arc_v1_arc_proto_msgTypes[7]
+	mi := &file_arc_v1_arc_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -812,7 +886,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[7]
+	mi := &file_arc_v1_arc_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -825,7 +899,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{7}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Progress) GetIndex() uint64 {
@@ -852,7 +926,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[8]
+	mi := &file_arc_v1_arc_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +938,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[8]
+	mi := &file_arc_v1_arc_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +951,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{8}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *HistoryRequest) GetLimit() uint32 {
@@ -896,7 +970,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[9]
+	mi := &file_arc_v1_arc_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +982,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[9]
+	mi := &file_arc_v1_arc_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +995,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{9}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HistoryResponse) GetEntries() []*HistoryEntry {
@@ -973,7 +1047,7 @@ type HistoryEntry struct {
 
 func (x *HistoryEntry) Reset() {
 	*x = HistoryEntry{}
-	mi := &file_arc_v1_arc_proto_msgTypes[10]
+	mi := &file_arc_v1_arc_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -985,7 +1059,7 @@ func (x *HistoryEntry) String() string {
 func (*HistoryEntry) ProtoMessage() {}
 
 func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[10]
+	mi := &file_arc_v1_arc_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -998,7 +1072,7 @@ func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryEntry.ProtoReflect.Descriptor instead.
 func (*HistoryEntry) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{10}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *HistoryEntry) GetTerm() uint64 {
@@ -1119,7 +1193,7 @@ type Interruption struct {
 
 func (x *Interruption) Reset() {
 	*x = Interruption{}
-	mi := &file_arc_v1_arc_proto_msgTypes[11]
+	mi := &file_arc_v1_arc_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1205,7 @@ func (x *Interruption) String() string {
 func (*Interruption) ProtoMessage() {}
 
 func (x *Interruption) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[11]
+	mi := &file_arc_v1_arc_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1218,7 @@ func (x *Interruption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interruption.ProtoReflect.Descriptor instead.
 func (*Interruption) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{11}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Interruption) GetSince() *timestamppb.Timestamp {
@@ -1215,7 +1289,7 @@ type Phases struct {
 
 func (x *Phases) Reset() {
 	*x = Phases{}
-	mi := &file_arc_v1_arc_proto_msgTypes[12]
+	mi := &file_arc_v1_arc_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1227,7 +1301,7 @@ func (x *Phases) String() string {
 func (*Phases) ProtoMessage() {}
 
 func (x *Phases) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[12]
+	mi := &file_arc_v1_arc_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1240,7 +1314,7 @@ func (x *Phases) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Phases.ProtoReflect.Descriptor instead.
 func (*Phases) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{12}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Phases) GetDetectedUs() float64 {
@@ -1293,7 +1367,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[13]
+	mi := &file_arc_v1_arc_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1305,7 +1379,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[13]
+	mi := &file_arc_v1_arc_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1318,7 +1392,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{13}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{14}
 }
 
 type WatchResponse struct {
@@ -1330,7 +1404,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[14]
+	mi := &file_arc_v1_arc_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1342,7 +1416,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[14]
+	mi := &file_arc_v1_arc_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1355,7 +1429,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{14}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchResponse) GetEvent() *Event {
@@ -1392,6 +1466,8 @@ type Event struct {
 	//	*Event_MonitorLost
 	//	*Event_MonitorBack
 	//	*Event_OtherRing
+	//	*Event_PathDown
+	//	*Event_PathUp
 	Detail        isEvent_Detail `protobuf_oneof:"detail"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1399,7 +1475,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_arc_v1_arc_proto_msgTypes[15]
+	mi := &file_arc_v1_arc_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1411,7 +1487,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[15]
+	mi := &file_arc_v1_arc_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1424,7 +1500,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{15}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Event) GetTime() *timestamppb.Timestamp {
@@ -1606,6 +1682,24 @@ func (x *Event) GetOtherRing() *OtherRingHeard {
 	return nil
 }
 
+func (x *Event) GetPathDown() *PathsChanged {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_PathDown); ok {
+			return x.PathDown
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPathUp() *PathsChanged {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_PathUp); ok {
+			return x.PathUp
+		}
+	}
+	return nil
+}
+
 type isEvent_Detail interface {
 	isEvent_Detail()
 }
@@ -1677,6 +1771,14 @@ type Event_OtherRing struct {
 	OtherRing *OtherRingHeard `protobuf:"bytes,20,opt,name=other_ring,json=otherRing,proto3,oneof"`
 }
 
+type Event_PathDown struct {
+	PathDown *PathsChanged `protobuf:"bytes,21,opt,name=path_down,json=pathDown,proto3,oneof"`
+}
+
+type Event_PathUp struct {
+	PathUp *PathsChanged `protobuf:"bytes,22,opt,name=path_up,json=pathUp,proto3,oneof"`
+}
+
 func (*Event_Snapshot) isEvent_Detail() {}
 
 func (*Event_Joined) isEvent_Detail() {}
@@ -1709,6 +1811,10 @@ func (*Event_MonitorBack) isEvent_Detail() {}
 
 func (*Event_OtherRing) isEvent_Detail() {}
 
+func (*Event_PathDown) isEvent_Detail() {}
+
+func (*Event_PathUp) isEvent_Detail() {}
+
 type Joined struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Id          uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1723,7 +1829,7 @@ type Joined struct {
 
 func (x *Joined) Reset() {
 	*x = Joined{}
-	mi := &file_arc_v1_arc_proto_msgTypes[16]
+	mi := &file_arc_v1_arc_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1735,7 +1841,7 @@ func (x *Joined) String() string {
 func (*Joined) ProtoMessage() {}
 
 func (x *Joined) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[16]
+	mi := &file_arc_v1_arc_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1748,7 +1854,7 @@ func (x *Joined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Joined.ProtoReflect.Descriptor instead.
 func (*Joined) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{16}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Joined) GetId() uint64 {
@@ -1795,7 +1901,7 @@ type Left struct {
 
 func (x *Left) Reset() {
 	*x = Left{}
-	mi := &file_arc_v1_arc_proto_msgTypes[17]
+	mi := &file_arc_v1_arc_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1807,7 +1913,7 @@ func (x *Left) String() string {
 func (*Left) ProtoMessage() {}
 
 func (x *Left) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[17]
+	mi := &file_arc_v1_arc_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1820,7 +1926,7 @@ func (x *Left) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Left.ProtoReflect.Descriptor instead.
 func (*Left) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{17}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Left) GetId() uint64 {
@@ -1844,7 +1950,7 @@ type Evicted struct {
 
 func (x *Evicted) Reset() {
 	*x = Evicted{}
-	mi := &file_arc_v1_arc_proto_msgTypes[18]
+	mi := &file_arc_v1_arc_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1856,7 +1962,7 @@ func (x *Evicted) String() string {
 func (*Evicted) ProtoMessage() {}
 
 func (x *Evicted) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[18]
+	mi := &file_arc_v1_arc_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1869,7 +1975,7 @@ func (x *Evicted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evicted.ProtoReflect.Descriptor instead.
 func (*Evicted) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{18}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Evicted) GetId() uint64 {
@@ -1913,7 +2019,7 @@ type LeaderLost struct {
 
 func (x *LeaderLost) Reset() {
 	*x = LeaderLost{}
-	mi := &file_arc_v1_arc_proto_msgTypes[19]
+	mi := &file_arc_v1_arc_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1925,7 +2031,7 @@ func (x *LeaderLost) String() string {
 func (*LeaderLost) ProtoMessage() {}
 
 func (x *LeaderLost) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[19]
+	mi := &file_arc_v1_arc_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1938,7 +2044,7 @@ func (x *LeaderLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaderLost.ProtoReflect.Descriptor instead.
 func (*LeaderLost) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{19}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LeaderLost) GetTerm() uint64 {
@@ -1968,7 +2074,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_arc_v1_arc_proto_msgTypes[20]
+	mi := &file_arc_v1_arc_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1980,7 +2086,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[20]
+	mi := &file_arc_v1_arc_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1993,7 +2099,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{20}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Claim) GetTerm() uint64 {
@@ -2028,7 +2134,7 @@ type Relinked struct {
 
 func (x *Relinked) Reset() {
 	*x = Relinked{}
-	mi := &file_arc_v1_arc_proto_msgTypes[21]
+	mi := &file_arc_v1_arc_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2040,7 +2146,7 @@ func (x *Relinked) String() string {
 func (*Relinked) ProtoMessage() {}
 
 func (x *Relinked) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[21]
+	mi := &file_arc_v1_arc_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2053,7 +2159,7 @@ func (x *Relinked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Relinked.ProtoReflect.Descriptor instead.
 func (*Relinked) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{21}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Relinked) GetFrom() string {
@@ -2091,7 +2197,7 @@ type Suspicion struct {
 
 func (x *Suspicion) Reset() {
 	*x = Suspicion{}
-	mi := &file_arc_v1_arc_proto_msgTypes[22]
+	mi := &file_arc_v1_arc_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2103,7 +2209,7 @@ func (x *Suspicion) String() string {
 func (*Suspicion) ProtoMessage() {}
 
 func (x *Suspicion) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[22]
+	mi := &file_arc_v1_arc_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2116,7 +2222,7 @@ func (x *Suspicion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suspicion.ProtoReflect.Descriptor instead.
 func (*Suspicion) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{22}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Suspicion) GetId() uint64 {
@@ -2167,7 +2273,7 @@ type Certified struct {
 
 func (x *Certified) Reset() {
 	*x = Certified{}
-	mi := &file_arc_v1_arc_proto_msgTypes[23]
+	mi := &file_arc_v1_arc_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2179,7 +2285,7 @@ func (x *Certified) String() string {
 func (*Certified) ProtoMessage() {}
 
 func (x *Certified) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[23]
+	mi := &file_arc_v1_arc_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2192,7 +2298,7 @@ func (x *Certified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certified.ProtoReflect.Descriptor instead.
 func (*Certified) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{23}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Certified) GetId() uint64 {
@@ -2241,7 +2347,7 @@ type MonitorLost struct {
 
 func (x *MonitorLost) Reset() {
 	*x = MonitorLost{}
-	mi := &file_arc_v1_arc_proto_msgTypes[24]
+	mi := &file_arc_v1_arc_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2253,7 +2359,7 @@ func (x *MonitorLost) String() string {
 func (*MonitorLost) ProtoMessage() {}
 
 func (x *MonitorLost) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[24]
+	mi := &file_arc_v1_arc_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2266,7 +2372,7 @@ func (x *MonitorLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MonitorLost.ProtoReflect.Descriptor instead.
 func (*MonitorLost) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{24}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *MonitorLost) GetTarget() string {
@@ -2292,7 +2398,7 @@ type MonitorBack struct {
 
 func (x *MonitorBack) Reset() {
 	*x = MonitorBack{}
-	mi := &file_arc_v1_arc_proto_msgTypes[25]
+	mi := &file_arc_v1_arc_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2304,7 +2410,7 @@ func (x *MonitorBack) String() string {
 func (*MonitorBack) ProtoMessage() {}
 
 func (x *MonitorBack) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[25]
+	mi := &file_arc_v1_arc_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2317,7 +2423,7 @@ func (x *MonitorBack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MonitorBack.ProtoReflect.Descriptor instead.
 func (*MonitorBack) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{25}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *MonitorBack) GetTarget() string {
@@ -2339,7 +2445,7 @@ type OtherRingHeard struct {
 
 func (x *OtherRingHeard) Reset() {
 	*x = OtherRingHeard{}
-	mi := &file_arc_v1_arc_proto_msgTypes[26]
+	mi := &file_arc_v1_arc_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2351,7 +2457,7 @@ func (x *OtherRingHeard) String() string {
 func (*OtherRingHeard) ProtoMessage() {}
 
 func (x *OtherRingHeard) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[26]
+	mi := &file_arc_v1_arc_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2364,7 +2470,7 @@ func (x *OtherRingHeard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OtherRingHeard.ProtoReflect.Descriptor instead.
 func (*OtherRingHeard) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{26}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *OtherRingHeard) GetRing() string {
@@ -2395,6 +2501,62 @@ func (x *OtherRingHeard) GetSplit() string {
 	return ""
 }
 
+// PathsChanged says that messages to members do not get through over one of the
+// answering node's networks while they do over another one, or that they do again.
+type PathsChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The network, as ADDRESS/BITS, or the node's address on it.
+	Network string `protobuf:"bytes,1,opt,name=network,proto3" json:"network,omitempty"`
+	// Names of the members that the paths lead to.
+	Peers         []string `protobuf:"bytes,2,rep,name=peers,proto3" json:"peers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PathsChanged) Reset() {
+	*x = PathsChanged{}
+	mi := &file_arc_v1_arc_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PathsChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PathsChanged) ProtoMessage() {}
+
+func (x *PathsChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_v1_arc_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PathsChanged.ProtoReflect.Descriptor instead.
+func (*PathsChanged) Descriptor() ([]byte, []int) {
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *PathsChanged) GetNetwork() string {
+	if x != nil {
+		return x.Network
+	}
+	return ""
+}
+
+func (x *PathsChanged) GetPeers() []string {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
 type JoinRequest struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Cluster     string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
@@ -2419,7 +2581,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[27]
+	mi := &file_arc_v1_arc_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2431,7 +2593,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[27]
+	mi := &file_arc_v1_arc_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2444,7 +2606,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{27}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *JoinRequest) GetCluster() string {
@@ -2538,7 +2700,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[28]
+	mi := &file_arc_v1_arc_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2550,7 +2712,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[28]
+	mi := &file_arc_v1_arc_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2563,7 +2725,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{28}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *JoinResponse) GetId() uint64 {
@@ -2615,7 +2777,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[29]
+	mi := &file_arc_v1_arc_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2627,7 +2789,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[29]
+	mi := &file_arc_v1_arc_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2640,7 +2802,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{29}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *LeaveRequest) GetName() string {
@@ -2673,7 +2835,7 @@ type LeaveResponse struct {
 
 func (x *LeaveResponse) Reset() {
 	*x = LeaveResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[30]
+	mi := &file_arc_v1_arc_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2685,7 +2847,7 @@ func (x *LeaveResponse) String() string {
 func (*LeaveResponse) ProtoMessage() {}
 
 func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[30]
+	mi := &file_arc_v1_arc_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2698,7 +2860,7 @@ func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveResponse.ProtoReflect.Descriptor instead.
 func (*LeaveResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{30}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LeaveResponse) GetEpoch() uint64 {
@@ -2718,7 +2880,7 @@ type EvictRequest struct {
 
 func (x *EvictRequest) Reset() {
 	*x = EvictRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[31]
+	mi := &file_arc_v1_arc_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2730,7 +2892,7 @@ func (x *EvictRequest) String() string {
 func (*EvictRequest) ProtoMessage() {}
 
 func (x *EvictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[31]
+	mi := &file_arc_v1_arc_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2743,7 +2905,7 @@ func (x *EvictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictRequest.ProtoReflect.Descriptor instead.
 func (*EvictRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{31}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *EvictRequest) GetName() string {
@@ -2769,7 +2931,7 @@ type EvictResponse struct {
 
 func (x *EvictResponse) Reset() {
 	*x = EvictResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[32]
+	mi := &file_arc_v1_arc_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2781,7 +2943,7 @@ func (x *EvictResponse) String() string {
 func (*EvictResponse) ProtoMessage() {}
 
 func (x *EvictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[32]
+	mi := &file_arc_v1_arc_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2794,7 +2956,7 @@ func (x *EvictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvictResponse.ProtoReflect.Descriptor instead.
 func (*EvictResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{32}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *EvictResponse) GetEpoch() uint64 {
@@ -2814,7 +2976,7 @@ type ForgetRequest struct {
 
 func (x *ForgetRequest) Reset() {
 	*x = ForgetRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[33]
+	mi := &file_arc_v1_arc_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2826,7 +2988,7 @@ func (x *ForgetRequest) String() string {
 func (*ForgetRequest) ProtoMessage() {}
 
 func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[33]
+	mi := &file_arc_v1_arc_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2839,7 +3001,7 @@ func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
 func (*ForgetRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{33}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ForgetRequest) GetName() string {
@@ -2866,7 +3028,7 @@ type ForgetResponse struct {
 
 func (x *ForgetResponse) Reset() {
 	*x = ForgetResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[34]
+	mi := &file_arc_v1_arc_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2878,7 +3040,7 @@ func (x *ForgetResponse) String() string {
 func (*ForgetResponse) ProtoMessage() {}
 
 func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[34]
+	mi := &file_arc_v1_arc_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2891,7 +3053,7 @@ func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetResponse.ProtoReflect.Descriptor instead.
 func (*ForgetResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{34}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ForgetResponse) GetId() uint64 {
@@ -2912,7 +3074,7 @@ type HandoverRequest struct {
 
 func (x *HandoverRequest) Reset() {
 	*x = HandoverRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[35]
+	mi := &file_arc_v1_arc_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2924,7 +3086,7 @@ func (x *HandoverRequest) String() string {
 func (*HandoverRequest) ProtoMessage() {}
 
 func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[35]
+	mi := &file_arc_v1_arc_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2937,7 +3099,7 @@ func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverRequest.ProtoReflect.Descriptor instead.
 func (*HandoverRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{35}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *HandoverRequest) GetName() string {
@@ -2964,7 +3126,7 @@ type HandoverResponse struct {
 
 func (x *HandoverResponse) Reset() {
 	*x = HandoverResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[36]
+	mi := &file_arc_v1_arc_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2976,7 +3138,7 @@ func (x *HandoverResponse) String() string {
 func (*HandoverResponse) ProtoMessage() {}
 
 func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[36]
+	mi := &file_arc_v1_arc_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2989,7 +3151,7 @@ func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverResponse.ProtoReflect.Descriptor instead.
 func (*HandoverResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{36}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *HandoverResponse) GetTerm() uint64 {
@@ -3019,7 +3181,7 @@ type RelinkRequest struct {
 
 func (x *RelinkRequest) Reset() {
 	*x = RelinkRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[37]
+	mi := &file_arc_v1_arc_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3031,7 +3193,7 @@ func (x *RelinkRequest) String() string {
 func (*RelinkRequest) ProtoMessage() {}
 
 func (x *RelinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[37]
+	mi := &file_arc_v1_arc_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3044,7 +3206,7 @@ func (x *RelinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelinkRequest.ProtoReflect.Descriptor instead.
 func (*RelinkRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{37}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RelinkRequest) GetTarget() string {
@@ -3073,7 +3235,7 @@ type RelinkResponse struct {
 
 func (x *RelinkResponse) Reset() {
 	*x = RelinkResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[38]
+	mi := &file_arc_v1_arc_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3085,7 +3247,7 @@ func (x *RelinkResponse) String() string {
 func (*RelinkResponse) ProtoMessage() {}
 
 func (x *RelinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[38]
+	mi := &file_arc_v1_arc_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3098,7 +3260,7 @@ func (x *RelinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RelinkResponse.ProtoReflect.Descriptor instead.
 func (*RelinkResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{38}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RelinkResponse) GetEpoch() uint64 {
@@ -3157,7 +3319,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_arc_v1_arc_proto_msgTypes[39]
+	mi := &file_arc_v1_arc_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3169,7 +3331,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[39]
+	mi := &file_arc_v1_arc_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3182,7 +3344,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{39}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Settings) GetProfile() string {
@@ -3284,7 +3446,7 @@ type GetSettingsRequest struct {
 
 func (x *GetSettingsRequest) Reset() {
 	*x = GetSettingsRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[40]
+	mi := &file_arc_v1_arc_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3296,7 +3458,7 @@ func (x *GetSettingsRequest) String() string {
 func (*GetSettingsRequest) ProtoMessage() {}
 
 func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[40]
+	mi := &file_arc_v1_arc_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3309,7 +3471,7 @@ func (x *GetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{40}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{42}
 }
 
 type GetSettingsResponse struct {
@@ -3322,7 +3484,7 @@ type GetSettingsResponse struct {
 
 func (x *GetSettingsResponse) Reset() {
 	*x = GetSettingsResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[41]
+	mi := &file_arc_v1_arc_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3334,7 +3496,7 @@ func (x *GetSettingsResponse) String() string {
 func (*GetSettingsResponse) ProtoMessage() {}
 
 func (x *GetSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[41]
+	mi := &file_arc_v1_arc_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3347,7 +3509,7 @@ func (x *GetSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSettingsResponse.ProtoReflect.Descriptor instead.
 func (*GetSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{41}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetSettingsResponse) GetSettings() *Settings {
@@ -3375,7 +3537,7 @@ type SetSettingsRequest struct {
 
 func (x *SetSettingsRequest) Reset() {
 	*x = SetSettingsRequest{}
-	mi := &file_arc_v1_arc_proto_msgTypes[42]
+	mi := &file_arc_v1_arc_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3387,7 +3549,7 @@ func (x *SetSettingsRequest) String() string {
 func (*SetSettingsRequest) ProtoMessage() {}
 
 func (x *SetSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[42]
+	mi := &file_arc_v1_arc_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3400,7 +3562,7 @@ func (x *SetSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSettingsRequest.ProtoReflect.Descriptor instead.
 func (*SetSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{42}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SetSettingsRequest) GetChanges() map[string]string {
@@ -3429,7 +3591,7 @@ type SetSettingsResponse struct {
 
 func (x *SetSettingsResponse) Reset() {
 	*x = SetSettingsResponse{}
-	mi := &file_arc_v1_arc_proto_msgTypes[43]
+	mi := &file_arc_v1_arc_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3441,7 +3603,7 @@ func (x *SetSettingsResponse) String() string {
 func (*SetSettingsResponse) ProtoMessage() {}
 
 func (x *SetSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_v1_arc_proto_msgTypes[43]
+	mi := &file_arc_v1_arc_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3454,7 +3616,7 @@ func (x *SetSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSettingsResponse.ProtoReflect.Descriptor instead.
 func (*SetSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_arc_v1_arc_proto_rawDescGZIP(), []int{43}
+	return file_arc_v1_arc_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *SetSettingsResponse) GetSettings() *Settings {
@@ -3538,7 +3700,7 @@ const file_arc_v1_arc_proto_rawDesc = "" +
 	"\x05split\x18\x05 \x01(\tR\x05split\"-\n" +
 	"\aNodeRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\xb2\x02\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\xd6\x02\n" +
 	"\fMemberStatus\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -3551,7 +3713,12 @@ const file_arc_v1_arc_proto_rawDesc = "" +
 	"\aversion\x18\t \x01(\tR\aversion\x12,\n" +
 	"\bprogress\x18\n" +
 	" \x01(\v2\x10.arc.v1.ProgressR\bprogress\x12\x14\n" +
-	"\x05state\x18\v \x01(\tR\x05state\"2\n" +
+	"\x05state\x18\v \x01(\tR\x05state\x12\"\n" +
+	"\x05paths\x18\f \x03(\v2\f.arc.v1.PathR\x05paths\"G\n" +
+	"\x04Path\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x0e\n" +
+	"\x02up\x18\x02 \x01(\bR\x02up\x12\x15\n" +
+	"\x06rtt_us\x18\x03 \x01(\x04R\x05rttUs\"2\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x10\n" +
 	"\x03lag\x18\x02 \x01(\x04R\x03lag\"&\n" +
@@ -3596,7 +3763,7 @@ const file_arc_v1_arc_proto_rawDesc = "" +
 	"\x0efirst_claim_us\x18\x06 \x01(\x01R\ffirstClaimUs\"\x0e\n" +
 	"\fWatchRequest\"4\n" +
 	"\rWatchResponse\x12#\n" +
-	"\x05event\x18\x01 \x01(\v2\r.arc.v1.EventR\x05event\"\xbd\a\n" +
+	"\x05event\x18\x01 \x01(\v2\r.arc.v1.EventR\x05event\"\xa3\b\n" +
 	"\x05Event\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x12\n" +
@@ -3621,7 +3788,9 @@ const file_arc_v1_arc_proto_rawDesc = "" +
 	"\fmonitor_lost\x18\x12 \x01(\v2\x13.arc.v1.MonitorLostH\x00R\vmonitorLost\x128\n" +
 	"\fmonitor_back\x18\x13 \x01(\v2\x13.arc.v1.MonitorBackH\x00R\vmonitorBack\x127\n" +
 	"\n" +
-	"other_ring\x18\x14 \x01(\v2\x16.arc.v1.OtherRingHeardH\x00R\totherRingB\b\n" +
+	"other_ring\x18\x14 \x01(\v2\x16.arc.v1.OtherRingHeardH\x00R\totherRing\x123\n" +
+	"\tpath_down\x18\x15 \x01(\v2\x14.arc.v1.PathsChangedH\x00R\bpathDown\x12/\n" +
+	"\apath_up\x18\x16 \x01(\v2\x14.arc.v1.PathsChangedH\x00R\x06pathUpB\b\n" +
 	"\x06detail\"\x8e\x01\n" +
 	"\x06Joined\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +
@@ -3669,7 +3838,10 @@ const file_arc_v1_arc_proto_rawDesc = "" +
 	"\x04ring\x18\x01 \x01(\tR\x04ring\x12\x1c\n" +
 	"\taddresses\x18\x02 \x03(\tR\taddresses\x12\x16\n" +
 	"\x06leader\x18\x03 \x01(\tR\x06leader\x12\x14\n" +
-	"\x05split\x18\x04 \x01(\tR\x05split\"\xcb\x02\n" +
+	"\x05split\x18\x04 \x01(\tR\x05split\">\n" +
+	"\fPathsChanged\x12\x18\n" +
+	"\anetwork\x18\x01 \x01(\tR\anetwork\x12\x14\n" +
+	"\x05peers\x18\x02 \x03(\tR\x05peers\"\xcb\x02\n" +
 	"\vJoinRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -3777,7 +3949,7 @@ func file_arc_v1_arc_proto_rawDescGZIP() []byte {
 	return file_arc_v1_arc_proto_rawDescData
 }
 
-var file_arc_v1_arc_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_arc_v1_arc_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_arc_v1_arc_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: arc.v1.StatusRequest
 	(*StatusResponse)(nil),        // 1: arc.v1.StatusResponse
@@ -3786,115 +3958,120 @@ var file_arc_v1_arc_proto_goTypes = []any{
 	(*OtherRing)(nil),             // 4: arc.v1.OtherRing
 	(*NodeRef)(nil),               // 5: arc.v1.NodeRef
 	(*MemberStatus)(nil),          // 6: arc.v1.MemberStatus
-	(*Progress)(nil),              // 7: arc.v1.Progress
-	(*HistoryRequest)(nil),        // 8: arc.v1.HistoryRequest
-	(*HistoryResponse)(nil),       // 9: arc.v1.HistoryResponse
-	(*HistoryEntry)(nil),          // 10: arc.v1.HistoryEntry
-	(*Interruption)(nil),          // 11: arc.v1.Interruption
-	(*Phases)(nil),                // 12: arc.v1.Phases
-	(*WatchRequest)(nil),          // 13: arc.v1.WatchRequest
-	(*WatchResponse)(nil),         // 14: arc.v1.WatchResponse
-	(*Event)(nil),                 // 15: arc.v1.Event
-	(*Joined)(nil),                // 16: arc.v1.Joined
-	(*Left)(nil),                  // 17: arc.v1.Left
-	(*Evicted)(nil),               // 18: arc.v1.Evicted
-	(*LeaderLost)(nil),            // 19: arc.v1.LeaderLost
-	(*Claim)(nil),                 // 20: arc.v1.Claim
-	(*Relinked)(nil),              // 21: arc.v1.Relinked
-	(*Suspicion)(nil),             // 22: arc.v1.Suspicion
-	(*Certified)(nil),             // 23: arc.v1.Certified
-	(*MonitorLost)(nil),           // 24: arc.v1.MonitorLost
-	(*MonitorBack)(nil),           // 25: arc.v1.MonitorBack
-	(*OtherRingHeard)(nil),        // 26: arc.v1.OtherRingHeard
-	(*JoinRequest)(nil),           // 27: arc.v1.JoinRequest
-	(*JoinResponse)(nil),          // 28: arc.v1.JoinResponse
-	(*LeaveRequest)(nil),          // 29: arc.v1.LeaveRequest
-	(*LeaveResponse)(nil),         // 30: arc.v1.LeaveResponse
-	(*EvictRequest)(nil),          // 31: arc.v1.EvictRequest
-	(*EvictResponse)(nil),         // 32: arc.v1.EvictResponse
-	(*ForgetRequest)(nil),         // 33: arc.v1.ForgetRequest
-	(*ForgetResponse)(nil),        // 34: arc.v1.ForgetResponse
-	(*HandoverRequest)(nil),       // 35: arc.v1.HandoverRequest
-	(*HandoverResponse)(nil),      // 36: arc.v1.HandoverResponse
-	(*RelinkRequest)(nil),         // 37: arc.v1.RelinkRequest
-	(*RelinkResponse)(nil),        // 38: arc.v1.RelinkResponse
-	(*Settings)(nil),              // 39: arc.v1.Settings
-	(*GetSettingsRequest)(nil),    // 40: arc.v1.GetSettingsRequest
-	(*GetSettingsResponse)(nil),   // 41: arc.v1.GetSettingsResponse
-	(*SetSettingsRequest)(nil),    // 42: arc.v1.SetSettingsRequest
-	(*SetSettingsResponse)(nil),   // 43: arc.v1.SetSettingsResponse
-	nil,                           // 44: arc.v1.SetSettingsRequest.ChangesEntry
-	(*timestamppb.Timestamp)(nil), // 45: google.protobuf.Timestamp
-	(v1.OnJoin)(0),                // 46: arc.ring.v1.OnJoin
+	(*Path)(nil),                  // 7: arc.v1.Path
+	(*Progress)(nil),              // 8: arc.v1.Progress
+	(*HistoryRequest)(nil),        // 9: arc.v1.HistoryRequest
+	(*HistoryResponse)(nil),       // 10: arc.v1.HistoryResponse
+	(*HistoryEntry)(nil),          // 11: arc.v1.HistoryEntry
+	(*Interruption)(nil),          // 12: arc.v1.Interruption
+	(*Phases)(nil),                // 13: arc.v1.Phases
+	(*WatchRequest)(nil),          // 14: arc.v1.WatchRequest
+	(*WatchResponse)(nil),         // 15: arc.v1.WatchResponse
+	(*Event)(nil),                 // 16: arc.v1.Event
+	(*Joined)(nil),                // 17: arc.v1.Joined
+	(*Left)(nil),                  // 18: arc.v1.Left
+	(*Evicted)(nil),               // 19: arc.v1.Evicted
+	(*LeaderLost)(nil),            // 20: arc.v1.LeaderLost
+	(*Claim)(nil),                 // 21: arc.v1.Claim
+	(*Relinked)(nil),              // 22: arc.v1.Relinked
+	(*Suspicion)(nil),             // 23: arc.v1.Suspicion
+	(*Certified)(nil),             // 24: arc.v1.Certified
+	(*MonitorLost)(nil),           // 25: arc.v1.MonitorLost
+	(*MonitorBack)(nil),           // 26: arc.v1.MonitorBack
+	(*OtherRingHeard)(nil),        // 27: arc.v1.OtherRingHeard
+	(*PathsChanged)(nil),          // 28: arc.v1.PathsChanged
+	(*JoinRequest)(nil),           // 29: arc.v1.JoinRequest
+	(*JoinResponse)(nil),          // 30: arc.v1.JoinResponse
+	(*LeaveRequest)(nil),          // 31: arc.v1.LeaveRequest
+	(*LeaveResponse)(nil),         // 32: arc.v1.LeaveResponse
+	(*EvictRequest)(nil),          // 33: arc.v1.EvictRequest
+	(*EvictResponse)(nil),         // 34: arc.v1.EvictResponse
+	(*ForgetRequest)(nil),         // 35: arc.v1.ForgetRequest
+	(*ForgetResponse)(nil),        // 36: arc.v1.ForgetResponse
+	(*HandoverRequest)(nil),       // 37: arc.v1.HandoverRequest
+	(*HandoverResponse)(nil),      // 38: arc.v1.HandoverResponse
+	(*RelinkRequest)(nil),         // 39: arc.v1.RelinkRequest
+	(*RelinkResponse)(nil),        // 40: arc.v1.RelinkResponse
+	(*Settings)(nil),              // 41: arc.v1.Settings
+	(*GetSettingsRequest)(nil),    // 42: arc.v1.GetSettingsRequest
+	(*GetSettingsResponse)(nil),   // 43: arc.v1.GetSettingsResponse
+	(*SetSettingsRequest)(nil),    // 44: arc.v1.SetSettingsRequest
+	(*SetSettingsResponse)(nil),   // 45: arc.v1.SetSettingsResponse
+	nil,                           // 46: arc.v1.SetSettingsRequest.ChangesEntry
+	(*timestamppb.Timestamp)(nil), // 47: google.protobuf.Timestamp
+	(v1.OnJoin)(0),                // 48: arc.ring.v1.OnJoin
 }
 var file_arc_v1_arc_proto_depIdxs = []int32{
 	5,  // 0: arc.v1.StatusResponse.leader:type_name -> arc.v1.NodeRef
 	6,  // 1: arc.v1.StatusResponse.members:type_name -> arc.v1.MemberStatus
-	39, // 2: arc.v1.StatusResponse.settings:type_name -> arc.v1.Settings
+	41, // 2: arc.v1.StatusResponse.settings:type_name -> arc.v1.Settings
 	2,  // 3: arc.v1.StatusResponse.departed:type_name -> arc.v1.DepartedMember
-	45, // 4: arc.v1.StatusResponse.leader_since:type_name -> google.protobuf.Timestamp
+	47, // 4: arc.v1.StatusResponse.leader_since:type_name -> google.protobuf.Timestamp
 	3,  // 5: arc.v1.StatusResponse.temporary_link:type_name -> arc.v1.TemporaryLink
 	4,  // 6: arc.v1.StatusResponse.other_rings:type_name -> arc.v1.OtherRing
-	45, // 7: arc.v1.DepartedMember.at:type_name -> google.protobuf.Timestamp
-	7,  // 8: arc.v1.MemberStatus.progress:type_name -> arc.v1.Progress
-	10, // 9: arc.v1.HistoryResponse.entries:type_name -> arc.v1.HistoryEntry
-	45, // 10: arc.v1.HistoryEntry.since:type_name -> google.protobuf.Timestamp
-	12, // 11: arc.v1.HistoryEntry.phases:type_name -> arc.v1.Phases
-	11, // 12: arc.v1.HistoryEntry.interruptions:type_name -> arc.v1.Interruption
-	45, // 13: arc.v1.Interruption.since:type_name -> google.protobuf.Timestamp
-	15, // 14: arc.v1.WatchResponse.event:type_name -> arc.v1.Event
-	45, // 15: arc.v1.Event.time:type_name -> google.protobuf.Timestamp
-	1,  // 16: arc.v1.Event.snapshot:type_name -> arc.v1.StatusResponse
-	16, // 17: arc.v1.Event.joined:type_name -> arc.v1.Joined
-	17, // 18: arc.v1.Event.left:type_name -> arc.v1.Left
-	18, // 19: arc.v1.Event.evicted:type_name -> arc.v1.Evicted
-	10, // 20: arc.v1.Event.leader_declared:type_name -> arc.v1.HistoryEntry
-	19, // 21: arc.v1.Event.leader_lost:type_name -> arc.v1.LeaderLost
-	20, // 22: arc.v1.Event.claim_gained:type_name -> arc.v1.Claim
-	20, // 23: arc.v1.Event.claim_lost:type_name -> arc.v1.Claim
-	21, // 24: arc.v1.Event.relinked:type_name -> arc.v1.Relinked
-	22, // 25: arc.v1.Event.suspected:type_name -> arc.v1.Suspicion
-	22, // 26: arc.v1.Event.cleared:type_name -> arc.v1.Suspicion
-	23, // 27: arc.v1.Event.certified:type_name -> arc.v1.Certified
-	39, // 28: arc.v1.Event.settings_changed:type_name -> arc.v1.Settings
-	24, // 29: arc.v1.Event.monitor_lost:type_name -> arc.v1.MonitorLost
-	25, // 30: arc.v1.Event.monitor_back:type_name -> arc.v1.MonitorBack
-	26, // 31: arc.v1.Event.other_ring:type_name -> arc.v1.OtherRingHeard
-	12, // 32: arc.v1.Claim.phases:type_name -> arc.v1.Phases
-	46, // 33: arc.v1.JoinRequest.on_join:type_name -> arc.ring.v1.OnJoin
-	5,  // 34: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
-	6,  // 35: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
-	5,  // 36: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
-	39, // 37: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
-	44, // 38: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
-	39, // 39: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
-	0,  // 40: arc.v1.ArcService.Status:input_type -> arc.v1.StatusRequest
-	8,  // 41: arc.v1.ArcService.History:input_type -> arc.v1.HistoryRequest
-	13, // 42: arc.v1.ArcService.Watch:input_type -> arc.v1.WatchRequest
-	27, // 43: arc.v1.ArcService.Join:input_type -> arc.v1.JoinRequest
-	29, // 44: arc.v1.ArcService.Leave:input_type -> arc.v1.LeaveRequest
-	31, // 45: arc.v1.ArcService.Evict:input_type -> arc.v1.EvictRequest
-	33, // 46: arc.v1.ArcService.Forget:input_type -> arc.v1.ForgetRequest
-	35, // 47: arc.v1.ArcService.Handover:input_type -> arc.v1.HandoverRequest
-	37, // 48: arc.v1.ArcService.Relink:input_type -> arc.v1.RelinkRequest
-	40, // 49: arc.v1.ArcService.GetSettings:input_type -> arc.v1.GetSettingsRequest
-	42, // 50: arc.v1.ArcService.SetSettings:input_type -> arc.v1.SetSettingsRequest
-	1,  // 51: arc.v1.ArcService.Status:output_type -> arc.v1.StatusResponse
-	9,  // 52: arc.v1.ArcService.History:output_type -> arc.v1.HistoryResponse
-	14, // 53: arc.v1.ArcService.Watch:output_type -> arc.v1.WatchResponse
-	28, // 54: arc.v1.ArcService.Join:output_type -> arc.v1.JoinResponse
-	30, // 55: arc.v1.ArcService.Leave:output_type -> arc.v1.LeaveResponse
-	32, // 56: arc.v1.ArcService.Evict:output_type -> arc.v1.EvictResponse
-	34, // 57: arc.v1.ArcService.Forget:output_type -> arc.v1.ForgetResponse
-	36, // 58: arc.v1.ArcService.Handover:output_type -> arc.v1.HandoverResponse
-	38, // 59: arc.v1.ArcService.Relink:output_type -> arc.v1.RelinkResponse
-	41, // 60: arc.v1.ArcService.GetSettings:output_type -> arc.v1.GetSettingsResponse
-	43, // 61: arc.v1.ArcService.SetSettings:output_type -> arc.v1.SetSettingsResponse
-	51, // [51:62] is the sub-list for method output_type
-	40, // [40:51] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	47, // 7: arc.v1.DepartedMember.at:type_name -> google.protobuf.Timestamp
+	8,  // 8: arc.v1.MemberStatus.progress:type_name -> arc.v1.Progress
+	7,  // 9: arc.v1.MemberStatus.paths:type_name -> arc.v1.Path
+	11, // 10: arc.v1.HistoryResponse.entries:type_name -> arc.v1.HistoryEntry
+	47, // 11: arc.v1.HistoryEntry.since:type_name -> google.protobuf.Timestamp
+	13, // 12: arc.v1.HistoryEntry.phases:type_name -> arc.v1.Phases
+	12, // 13: arc.v1.HistoryEntry.interruptions:type_name -> arc.v1.Interruption
+	47, // 14: arc.v1.Interruption.since:type_name -> google.protobuf.Timestamp
+	16, // 15: arc.v1.WatchResponse.event:type_name -> arc.v1.Event
+	47, // 16: arc.v1.Event.time:type_name -> google.protobuf.Timestamp
+	1,  // 17: arc.v1.Event.snapshot:type_name -> arc.v1.StatusResponse
+	17, // 18: arc.v1.Event.joined:type_name -> arc.v1.Joined
+	18, // 19: arc.v1.Event.left:type_name -> arc.v1.Left
+	19, // 20: arc.v1.Event.evicted:type_name -> arc.v1.Evicted
+	11, // 21: arc.v1.Event.leader_declared:type_name -> arc.v1.HistoryEntry
+	20, // 22: arc.v1.Event.leader_lost:type_name -> arc.v1.LeaderLost
+	21, // 23: arc.v1.Event.claim_gained:type_name -> arc.v1.Claim
+	21, // 24: arc.v1.Event.claim_lost:type_name -> arc.v1.Claim
+	22, // 25: arc.v1.Event.relinked:type_name -> arc.v1.Relinked
+	23, // 26: arc.v1.Event.suspected:type_name -> arc.v1.Suspicion
+	23, // 27: arc.v1.Event.cleared:type_name -> arc.v1.Suspicion
+	24, // 28: arc.v1.Event.certified:type_name -> arc.v1.Certified
+	41, // 29: arc.v1.Event.settings_changed:type_name -> arc.v1.Settings
+	25, // 30: arc.v1.Event.monitor_lost:type_name -> arc.v1.MonitorLost
+	26, // 31: arc.v1.Event.monitor_back:type_name -> arc.v1.MonitorBack
+	27, // 32: arc.v1.Event.other_ring:type_name -> arc.v1.OtherRingHeard
+	28, // 33: arc.v1.Event.path_down:type_name -> arc.v1.PathsChanged
+	28, // 34: arc.v1.Event.path_up:type_name -> arc.v1.PathsChanged
+	13, // 35: arc.v1.Claim.phases:type_name -> arc.v1.Phases
+	48, // 36: arc.v1.JoinRequest.on_join:type_name -> arc.ring.v1.OnJoin
+	5,  // 37: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
+	6,  // 38: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
+	5,  // 39: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
+	41, // 40: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
+	46, // 41: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
+	41, // 42: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
+	0,  // 43: arc.v1.ArcService.Status:input_type -> arc.v1.StatusRequest
+	9,  // 44: arc.v1.ArcService.History:input_type -> arc.v1.HistoryRequest
+	14, // 45: arc.v1.ArcService.Watch:input_type -> arc.v1.WatchRequest
+	29, // 46: arc.v1.ArcService.Join:input_type -> arc.v1.JoinRequest
+	31, // 47: arc.v1.ArcService.Leave:input_type -> arc.v1.LeaveRequest
+	33, // 48: arc.v1.ArcService.Evict:input_type -> arc.v1.EvictRequest
+	35, // 49: arc.v1.ArcService.Forget:input_type -> arc.v1.ForgetRequest
+	37, // 50: arc.v1.ArcService.Handover:input_type -> arc.v1.HandoverRequest
+	39, // 51: arc.v1.ArcService.Relink:input_type -> arc.v1.RelinkRequest
+	42, // 52: arc.v1.ArcService.GetSettings:input_type -> arc.v1.GetSettingsRequest
+	44, // 53: arc.v1.ArcService.SetSettings:input_type -> arc.v1.SetSettingsRequest
+	1,  // 54: arc.v1.ArcService.Status:output_type -> arc.v1.StatusResponse
+	10, // 55: arc.v1.ArcService.History:output_type -> arc.v1.HistoryResponse
+	15, // 56: arc.v1.ArcService.Watch:output_type -> arc.v1.WatchResponse
+	30, // 57: arc.v1.ArcService.Join:output_type -> arc.v1.JoinResponse
+	32, // 58: arc.v1.ArcService.Leave:output_type -> arc.v1.LeaveResponse
+	34, // 59: arc.v1.ArcService.Evict:output_type -> arc.v1.EvictResponse
+	36, // 60: arc.v1.ArcService.Forget:output_type -> arc.v1.ForgetResponse
+	38, // 61: arc.v1.ArcService.Handover:output_type -> arc.v1.HandoverResponse
+	40, // 62: arc.v1.ArcService.Relink:output_type -> arc.v1.RelinkResponse
+	43, // 63: arc.v1.ArcService.GetSettings:output_type -> arc.v1.GetSettingsResponse
+	45, // 64: arc.v1.ArcService.SetSettings:output_type -> arc.v1.SetSettingsResponse
+	54, // [54:65] is the sub-list for method output_type
+	43, // [43:54] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_arc_v1_arc_proto_init() }
@@ -3902,7 +4079,7 @@ func file_arc_v1_arc_proto_init() {
 	if File_arc_v1_arc_proto != nil {
 		return
 	}
-	file_arc_v1_arc_proto_msgTypes[15].OneofWrappers = []any{
+	file_arc_v1_arc_proto_msgTypes[16].OneofWrappers = []any{
 		(*Event_Snapshot)(nil),
 		(*Event_Joined)(nil),
 		(*Event_Left)(nil),
@@ -3919,6 +4096,8 @@ func file_arc_v1_arc_proto_init() {
 		(*Event_MonitorLost)(nil),
 		(*Event_MonitorBack)(nil),
 		(*Event_OtherRing)(nil),
+		(*Event_PathDown)(nil),
+		(*Event_PathUp)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3926,7 +4105,7 @@ func file_arc_v1_arc_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arc_v1_arc_proto_rawDesc), len(file_arc_v1_arc_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   45,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

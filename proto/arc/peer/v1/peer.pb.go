@@ -138,7 +138,11 @@ type StreamRequest struct {
 	//	*StreamRequest_Inspect
 	//	*StreamRequest_Takeover
 	//	*StreamRequest_Part
-	Body          isStreamRequest_Body `protobuf_oneof:"body"`
+	//	*StreamRequest_PathCheck
+	Body isStreamRequest_Body `protobuf_oneof:"body"`
+	// Counts the messages of the sending process, which may go over several paths. The
+	// receiver takes each number once; 0 is no number.
+	Number        uint64 `protobuf:"varint,17,opt,name=number,proto3" json:"number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -306,6 +310,22 @@ func (x *StreamRequest) GetPart() *Part {
 	return nil
 }
 
+func (x *StreamRequest) GetPathCheck() *PathCheck {
+	if x != nil {
+		if x, ok := x.Body.(*StreamRequest_PathCheck); ok {
+			return x.PathCheck
+		}
+	}
+	return nil
+}
+
+func (x *StreamRequest) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
 type isStreamRequest_Body interface {
 	isStreamRequest_Body()
 }
@@ -367,6 +387,11 @@ type StreamRequest_Part struct {
 	Part *Part `protobuf:"bytes,16,opt,name=part,proto3,oneof"`
 }
 
+type StreamRequest_PathCheck struct {
+	// Looks whether a path lets messages of its size through.
+	PathCheck *PathCheck `protobuf:"bytes,18,opt,name=path_check,json=pathCheck,proto3,oneof"`
+}
+
 func (*StreamRequest_Hello) isStreamRequest_Body() {}
 
 func (*StreamRequest_Raft) isStreamRequest_Body() {}
@@ -395,6 +420,53 @@ func (*StreamRequest_Takeover) isStreamRequest_Body() {}
 
 func (*StreamRequest_Part) isStreamRequest_Body() {}
 
+func (*StreamRequest_PathCheck) isStreamRequest_Body() {}
+
+type PathCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Says nothing.
+	Padding       []byte `protobuf:"bytes,1,opt,name=padding,proto3" json:"padding,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PathCheck) Reset() {
+	*x = PathCheck{}
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PathCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PathCheck) ProtoMessage() {}
+
+func (x *PathCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PathCheck.ProtoReflect.Descriptor instead.
+func (*PathCheck) Descriptor() ([]byte, []int) {
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PathCheck) GetPadding() []byte {
+	if x != nil {
+		return x.Padding
+	}
+	return nil
+}
+
 type StreamResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
@@ -409,7 +481,7 @@ type StreamResponse struct {
 
 func (x *StreamResponse) Reset() {
 	*x = StreamResponse{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[2]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -421,7 +493,7 @@ func (x *StreamResponse) String() string {
 func (*StreamResponse) ProtoMessage() {}
 
 func (x *StreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[2]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -434,7 +506,7 @@ func (x *StreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamResponse.ProtoReflect.Descriptor instead.
 func (*StreamResponse) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{2}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *StreamResponse) GetBody() isStreamResponse_Body {
@@ -506,7 +578,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[3]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -518,7 +590,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[3]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -531,7 +603,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{3}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Part) GetData() []byte {
@@ -568,7 +640,7 @@ type Takeover struct {
 
 func (x *Takeover) Reset() {
 	*x = Takeover{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[4]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +652,7 @@ func (x *Takeover) String() string {
 func (*Takeover) ProtoMessage() {}
 
 func (x *Takeover) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[4]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +665,7 @@ func (x *Takeover) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Takeover.ProtoReflect.Descriptor instead.
 func (*Takeover) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{4}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Takeover) GetTerm() uint64 {
@@ -648,7 +720,7 @@ type Unwatched struct {
 
 func (x *Unwatched) Reset() {
 	*x = Unwatched{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[5]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +732,7 @@ func (x *Unwatched) String() string {
 func (*Unwatched) ProtoMessage() {}
 
 func (x *Unwatched) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[5]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +745,7 @@ func (x *Unwatched) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unwatched.ProtoReflect.Descriptor instead.
 func (*Unwatched) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{5}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{6}
 }
 
 // Inspect asks a member to probe another one that owes the leader an answer.
@@ -688,7 +760,7 @@ type Inspect struct {
 
 func (x *Inspect) Reset() {
 	*x = Inspect{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[6]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -700,7 +772,7 @@ func (x *Inspect) String() string {
 func (*Inspect) ProtoMessage() {}
 
 func (x *Inspect) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[6]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -713,7 +785,7 @@ func (x *Inspect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inspect.ProtoReflect.Descriptor instead.
 func (*Inspect) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{6}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Inspect) GetId() uint64 {
@@ -742,7 +814,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[7]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -754,7 +826,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[7]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -767,7 +839,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{7}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Check) GetAnswer() bool {
@@ -807,7 +879,7 @@ type Renew struct {
 
 func (x *Renew) Reset() {
 	*x = Renew{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[8]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +891,7 @@ func (x *Renew) String() string {
 func (*Renew) ProtoMessage() {}
 
 func (x *Renew) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[8]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +904,7 @@ func (x *Renew) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Renew.ProtoReflect.Descriptor instead.
 func (*Renew) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{8}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Renew) GetTerm() uint64 {
@@ -904,7 +976,7 @@ type RenewAck struct {
 
 func (x *RenewAck) Reset() {
 	*x = RenewAck{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[9]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +988,7 @@ func (x *RenewAck) String() string {
 func (*RenewAck) ProtoMessage() {}
 
 func (x *RenewAck) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[9]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +1001,7 @@ func (x *RenewAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewAck.ProtoReflect.Descriptor instead.
 func (*RenewAck) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{9}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RenewAck) GetTerm() uint64 {
@@ -976,7 +1048,7 @@ type Opinion struct {
 
 func (x *Opinion) Reset() {
 	*x = Opinion{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[10]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -988,7 +1060,7 @@ func (x *Opinion) String() string {
 func (*Opinion) ProtoMessage() {}
 
 func (x *Opinion) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[10]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1001,7 +1073,7 @@ func (x *Opinion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Opinion.ProtoReflect.Descriptor instead.
 func (*Opinion) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{10}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Opinion) GetId() uint64 {
@@ -1114,7 +1186,7 @@ type Suspect struct {
 
 func (x *Suspect) Reset() {
 	*x = Suspect{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[11]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1198,7 @@ func (x *Suspect) String() string {
 func (*Suspect) ProtoMessage() {}
 
 func (x *Suspect) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[11]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1211,7 @@ func (x *Suspect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suspect.ProtoReflect.Descriptor instead.
 func (*Suspect) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{11}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Suspect) GetEvidence() v1.Evidence {
@@ -1158,7 +1230,7 @@ type Clear struct {
 
 func (x *Clear) Reset() {
 	*x = Clear{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[12]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1242,7 @@ func (x *Clear) String() string {
 func (*Clear) ProtoMessage() {}
 
 func (x *Clear) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[12]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1255,7 @@ func (x *Clear) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Clear.ProtoReflect.Descriptor instead.
 func (*Clear) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{12}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{13}
 }
 
 // Doubt: no suspicion yet. Those who may lead next should look for themselves.
@@ -1195,7 +1267,7 @@ type Doubt struct {
 
 func (x *Doubt) Reset() {
 	*x = Doubt{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[13]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1207,7 +1279,7 @@ func (x *Doubt) String() string {
 func (*Doubt) ProtoMessage() {}
 
 func (x *Doubt) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[13]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1220,7 +1292,7 @@ func (x *Doubt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Doubt.ProtoReflect.Descriptor instead.
 func (*Doubt) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{13}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{14}
 }
 
 // GrantExpired: the member is a leader, it is thought dead, and the grant to it has
@@ -1236,7 +1308,7 @@ type GrantExpired struct {
 
 func (x *GrantExpired) Reset() {
 	*x = GrantExpired{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[14]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1248,7 +1320,7 @@ func (x *GrantExpired) String() string {
 func (*GrantExpired) ProtoMessage() {}
 
 func (x *GrantExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[14]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1261,7 +1333,7 @@ func (x *GrantExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantExpired.ProtoReflect.Descriptor instead.
 func (*GrantExpired) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{14}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GrantExpired) GetGrant() uint64 {
@@ -1295,7 +1367,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[15]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1307,7 +1379,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[15]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1320,7 +1392,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{15}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Certificate) GetName() string {
@@ -1375,7 +1447,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[16]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1387,7 +1459,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[16]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1400,7 +1472,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{16}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Release) GetTerm() uint64 {
@@ -1450,7 +1522,7 @@ type Evicted struct {
 
 func (x *Evicted) Reset() {
 	*x = Evicted{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[17]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1462,7 +1534,7 @@ func (x *Evicted) String() string {
 func (*Evicted) ProtoMessage() {}
 
 func (x *Evicted) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[17]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1475,7 +1547,7 @@ func (x *Evicted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evicted.ProtoReflect.Descriptor instead.
 func (*Evicted) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{17}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Evicted) GetRingId() string {
@@ -1523,7 +1595,7 @@ type Return struct {
 
 func (x *Return) Reset() {
 	*x = Return{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[18]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1607,7 @@ func (x *Return) String() string {
 func (*Return) ProtoMessage() {}
 
 func (x *Return) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[18]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1620,7 @@ func (x *Return) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Return.ProtoReflect.Descriptor instead.
 func (*Return) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{18}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Return) GetId() uint64 {
@@ -1640,7 +1712,7 @@ type Held struct {
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[19]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +1724,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[19]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +1737,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{19}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Held) GetRingId() string {
@@ -1721,7 +1793,7 @@ type CertifyRequest struct {
 
 func (x *CertifyRequest) Reset() {
 	*x = CertifyRequest{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1733,7 +1805,7 @@ func (x *CertifyRequest) String() string {
 func (*CertifyRequest) ProtoMessage() {}
 
 func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1746,7 +1818,7 @@ func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyRequest.ProtoReflect.Descriptor instead.
 func (*CertifyRequest) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{20}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CertifyRequest) GetCluster() string {
@@ -1780,7 +1852,7 @@ type CertifyResponse struct {
 
 func (x *CertifyResponse) Reset() {
 	*x = CertifyResponse{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[21]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1792,7 +1864,7 @@ func (x *CertifyResponse) String() string {
 func (*CertifyResponse) ProtoMessage() {}
 
 func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[21]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1805,7 +1877,7 @@ func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyResponse.ProtoReflect.Descriptor instead.
 func (*CertifyResponse) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{21}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CertifyResponse) GetId() uint64 {
@@ -1831,7 +1903,7 @@ type AcceptFounderRequest struct {
 
 func (x *AcceptFounderRequest) Reset() {
 	*x = AcceptFounderRequest{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[22]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1843,7 +1915,7 @@ func (x *AcceptFounderRequest) String() string {
 func (*AcceptFounderRequest) ProtoMessage() {}
 
 func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[22]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1856,7 +1928,7 @@ func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderRequest.ProtoReflect.Descriptor instead.
 func (*AcceptFounderRequest) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{22}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AcceptFounderRequest) GetCluster() string {
@@ -1918,7 +1990,7 @@ type AcceptFounderResponse struct {
 
 func (x *AcceptFounderResponse) Reset() {
 	*x = AcceptFounderResponse{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[23]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1930,7 +2002,7 @@ func (x *AcceptFounderResponse) String() string {
 func (*AcceptFounderResponse) ProtoMessage() {}
 
 func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[23]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1943,7 +2015,7 @@ func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderResponse.ProtoReflect.Descriptor instead.
 func (*AcceptFounderResponse) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{23}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AcceptFounderResponse) GetAccepted() bool {
@@ -1993,7 +2065,7 @@ type StandingRequest struct {
 
 func (x *StandingRequest) Reset() {
 	*x = StandingRequest{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[24]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2005,7 +2077,7 @@ func (x *StandingRequest) String() string {
 func (*StandingRequest) ProtoMessage() {}
 
 func (x *StandingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[24]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2018,7 +2090,7 @@ func (x *StandingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingRequest.ProtoReflect.Descriptor instead.
 func (*StandingRequest) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{24}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StandingRequest) GetCluster() string {
@@ -2081,7 +2153,7 @@ type StandingResponse struct {
 
 func (x *StandingResponse) Reset() {
 	*x = StandingResponse{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[25]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2093,7 +2165,7 @@ func (x *StandingResponse) String() string {
 func (*StandingResponse) ProtoMessage() {}
 
 func (x *StandingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[25]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2106,7 +2178,7 @@ func (x *StandingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingResponse.ProtoReflect.Descriptor instead.
 func (*StandingResponse) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{25}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StandingResponse) GetCluster() string {
@@ -2251,7 +2323,7 @@ type ProbeRequest struct {
 
 func (x *ProbeRequest) Reset() {
 	*x = ProbeRequest{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[26]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2263,7 +2335,7 @@ func (x *ProbeRequest) String() string {
 func (*ProbeRequest) ProtoMessage() {}
 
 func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[26]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2276,7 +2348,7 @@ func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
 func (*ProbeRequest) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{26}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ProbeRequest) GetSeq() uint64 {
@@ -2355,7 +2427,7 @@ type ProbeResponse struct {
 
 func (x *ProbeResponse) Reset() {
 	*x = ProbeResponse{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[27]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2367,7 +2439,7 @@ func (x *ProbeResponse) String() string {
 func (*ProbeResponse) ProtoMessage() {}
 
 func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[27]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2380,7 +2452,7 @@ func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
 func (*ProbeResponse) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{27}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ProbeResponse) GetSeq() uint64 {
@@ -2444,7 +2516,7 @@ const file_arc_peer_v1_peer_proto_rawDesc = "" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04name\x18\x05 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02to\x18\x06 \x01(\x04R\x02to\x12\x1c\n" +
-	"\taddresses\x18\a \x03(\tR\taddresses\"\xb6\x05\n" +
+	"\taddresses\x18\a \x03(\tR\taddresses\"\x87\x06\n" +
 	"\rStreamRequest\x12.\n" +
 	"\x05hello\x18\x01 \x01(\v2\x16.arc.peer.v1.PeerHelloH\x00R\x05hello\x12\x14\n" +
 	"\x04raft\x18\x02 \x01(\fH\x00R\x04raft\x12*\n" +
@@ -2460,8 +2532,13 @@ const file_arc_peer_v1_peer_proto_rawDesc = "" +
 	"\tunwatched\x18\v \x01(\v2\x16.arc.peer.v1.UnwatchedH\x00R\tunwatched\x120\n" +
 	"\ainspect\x18\f \x01(\v2\x14.arc.peer.v1.InspectH\x00R\ainspect\x123\n" +
 	"\btakeover\x18\x0f \x01(\v2\x15.arc.peer.v1.TakeoverH\x00R\btakeover\x12'\n" +
-	"\x04part\x18\x10 \x01(\v2\x11.arc.peer.v1.PartH\x00R\x04partB\x06\n" +
-	"\x04body\"\xa3\x01\n" +
+	"\x04part\x18\x10 \x01(\v2\x11.arc.peer.v1.PartH\x00R\x04part\x127\n" +
+	"\n" +
+	"path_check\x18\x12 \x01(\v2\x16.arc.peer.v1.PathCheckH\x00R\tpathCheck\x12\x16\n" +
+	"\x06number\x18\x11 \x01(\x04R\x06numberB\x06\n" +
+	"\x04body\"%\n" +
+	"\tPathCheck\x12\x18\n" +
+	"\apadding\x18\x01 \x01(\fR\apadding\"\xa3\x01\n" +
 	"\x0eStreamResponse\x12.\n" +
 	"\x05hello\x18\x01 \x01(\v2\x16.arc.peer.v1.PeerHelloH\x00R\x05hello\x120\n" +
 	"\aevicted\x18\x02 \x01(\v2\x14.arc.peer.v1.EvictedH\x00R\aevicted\x12'\n" +
@@ -2631,81 +2708,83 @@ func file_arc_peer_v1_peer_proto_rawDescGZIP() []byte {
 	return file_arc_peer_v1_peer_proto_rawDescData
 }
 
-var file_arc_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_arc_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_arc_peer_v1_peer_proto_goTypes = []any{
 	(*PeerHello)(nil),             // 0: arc.peer.v1.PeerHello
 	(*StreamRequest)(nil),         // 1: arc.peer.v1.StreamRequest
-	(*StreamResponse)(nil),        // 2: arc.peer.v1.StreamResponse
-	(*Part)(nil),                  // 3: arc.peer.v1.Part
-	(*Takeover)(nil),              // 4: arc.peer.v1.Takeover
-	(*Unwatched)(nil),             // 5: arc.peer.v1.Unwatched
-	(*Inspect)(nil),               // 6: arc.peer.v1.Inspect
-	(*Check)(nil),                 // 7: arc.peer.v1.Check
-	(*Renew)(nil),                 // 8: arc.peer.v1.Renew
-	(*RenewAck)(nil),              // 9: arc.peer.v1.RenewAck
-	(*Opinion)(nil),               // 10: arc.peer.v1.Opinion
-	(*Suspect)(nil),               // 11: arc.peer.v1.Suspect
-	(*Clear)(nil),                 // 12: arc.peer.v1.Clear
-	(*Doubt)(nil),                 // 13: arc.peer.v1.Doubt
-	(*GrantExpired)(nil),          // 14: arc.peer.v1.GrantExpired
-	(*Certificate)(nil),           // 15: arc.peer.v1.Certificate
-	(*Release)(nil),               // 16: arc.peer.v1.Release
-	(*Evicted)(nil),               // 17: arc.peer.v1.Evicted
-	(*Return)(nil),                // 18: arc.peer.v1.Return
-	(*Held)(nil),                  // 19: arc.peer.v1.Held
-	(*CertifyRequest)(nil),        // 20: arc.peer.v1.CertifyRequest
-	(*CertifyResponse)(nil),       // 21: arc.peer.v1.CertifyResponse
-	(*AcceptFounderRequest)(nil),  // 22: arc.peer.v1.AcceptFounderRequest
-	(*AcceptFounderResponse)(nil), // 23: arc.peer.v1.AcceptFounderResponse
-	(*StandingRequest)(nil),       // 24: arc.peer.v1.StandingRequest
-	(*StandingResponse)(nil),      // 25: arc.peer.v1.StandingResponse
-	(*ProbeRequest)(nil),          // 26: arc.peer.v1.ProbeRequest
-	(*ProbeResponse)(nil),         // 27: arc.peer.v1.ProbeResponse
-	(v1.Evidence)(0),              // 28: arc.ring.v1.Evidence
-	(v1.OnJoin)(0),                // 29: arc.ring.v1.OnJoin
-	(*v11.MemberStatus)(nil),      // 30: arc.v1.MemberStatus
+	(*PathCheck)(nil),             // 2: arc.peer.v1.PathCheck
+	(*StreamResponse)(nil),        // 3: arc.peer.v1.StreamResponse
+	(*Part)(nil),                  // 4: arc.peer.v1.Part
+	(*Takeover)(nil),              // 5: arc.peer.v1.Takeover
+	(*Unwatched)(nil),             // 6: arc.peer.v1.Unwatched
+	(*Inspect)(nil),               // 7: arc.peer.v1.Inspect
+	(*Check)(nil),                 // 8: arc.peer.v1.Check
+	(*Renew)(nil),                 // 9: arc.peer.v1.Renew
+	(*RenewAck)(nil),              // 10: arc.peer.v1.RenewAck
+	(*Opinion)(nil),               // 11: arc.peer.v1.Opinion
+	(*Suspect)(nil),               // 12: arc.peer.v1.Suspect
+	(*Clear)(nil),                 // 13: arc.peer.v1.Clear
+	(*Doubt)(nil),                 // 14: arc.peer.v1.Doubt
+	(*GrantExpired)(nil),          // 15: arc.peer.v1.GrantExpired
+	(*Certificate)(nil),           // 16: arc.peer.v1.Certificate
+	(*Release)(nil),               // 17: arc.peer.v1.Release
+	(*Evicted)(nil),               // 18: arc.peer.v1.Evicted
+	(*Return)(nil),                // 19: arc.peer.v1.Return
+	(*Held)(nil),                  // 20: arc.peer.v1.Held
+	(*CertifyRequest)(nil),        // 21: arc.peer.v1.CertifyRequest
+	(*CertifyResponse)(nil),       // 22: arc.peer.v1.CertifyResponse
+	(*AcceptFounderRequest)(nil),  // 23: arc.peer.v1.AcceptFounderRequest
+	(*AcceptFounderResponse)(nil), // 24: arc.peer.v1.AcceptFounderResponse
+	(*StandingRequest)(nil),       // 25: arc.peer.v1.StandingRequest
+	(*StandingResponse)(nil),      // 26: arc.peer.v1.StandingResponse
+	(*ProbeRequest)(nil),          // 27: arc.peer.v1.ProbeRequest
+	(*ProbeResponse)(nil),         // 28: arc.peer.v1.ProbeResponse
+	(v1.Evidence)(0),              // 29: arc.ring.v1.Evidence
+	(v1.OnJoin)(0),                // 30: arc.ring.v1.OnJoin
+	(*v11.MemberStatus)(nil),      // 31: arc.v1.MemberStatus
 }
 var file_arc_peer_v1_peer_proto_depIdxs = []int32{
 	0,  // 0: arc.peer.v1.StreamRequest.hello:type_name -> arc.peer.v1.PeerHello
-	8,  // 1: arc.peer.v1.StreamRequest.renew:type_name -> arc.peer.v1.Renew
-	9,  // 2: arc.peer.v1.StreamRequest.renew_ack:type_name -> arc.peer.v1.RenewAck
-	10, // 3: arc.peer.v1.StreamRequest.opinion:type_name -> arc.peer.v1.Opinion
-	15, // 4: arc.peer.v1.StreamRequest.certificate:type_name -> arc.peer.v1.Certificate
-	16, // 5: arc.peer.v1.StreamRequest.release:type_name -> arc.peer.v1.Release
-	17, // 6: arc.peer.v1.StreamRequest.evicted:type_name -> arc.peer.v1.Evicted
-	18, // 7: arc.peer.v1.StreamRequest.return:type_name -> arc.peer.v1.Return
-	7,  // 8: arc.peer.v1.StreamRequest.check:type_name -> arc.peer.v1.Check
-	5,  // 9: arc.peer.v1.StreamRequest.unwatched:type_name -> arc.peer.v1.Unwatched
-	6,  // 10: arc.peer.v1.StreamRequest.inspect:type_name -> arc.peer.v1.Inspect
-	4,  // 11: arc.peer.v1.StreamRequest.takeover:type_name -> arc.peer.v1.Takeover
-	3,  // 12: arc.peer.v1.StreamRequest.part:type_name -> arc.peer.v1.Part
-	0,  // 13: arc.peer.v1.StreamResponse.hello:type_name -> arc.peer.v1.PeerHello
-	17, // 14: arc.peer.v1.StreamResponse.evicted:type_name -> arc.peer.v1.Evicted
-	19, // 15: arc.peer.v1.StreamResponse.held:type_name -> arc.peer.v1.Held
-	11, // 16: arc.peer.v1.Opinion.suspect:type_name -> arc.peer.v1.Suspect
-	12, // 17: arc.peer.v1.Opinion.clear:type_name -> arc.peer.v1.Clear
-	13, // 18: arc.peer.v1.Opinion.doubt:type_name -> arc.peer.v1.Doubt
-	14, // 19: arc.peer.v1.Opinion.grant_expired:type_name -> arc.peer.v1.GrantExpired
-	28, // 20: arc.peer.v1.Suspect.evidence:type_name -> arc.ring.v1.Evidence
-	28, // 21: arc.peer.v1.GrantExpired.evidence:type_name -> arc.ring.v1.Evidence
-	15, // 22: arc.peer.v1.CertifyRequest.certificate:type_name -> arc.peer.v1.Certificate
-	29, // 23: arc.peer.v1.AcceptFounderResponse.on_join:type_name -> arc.ring.v1.OnJoin
-	30, // 24: arc.peer.v1.StandingResponse.members:type_name -> arc.v1.MemberStatus
-	1,  // 25: arc.peer.v1.PeerService.Stream:input_type -> arc.peer.v1.StreamRequest
-	20, // 26: arc.peer.v1.PeerService.Certify:input_type -> arc.peer.v1.CertifyRequest
-	22, // 27: arc.peer.v1.PeerService.AcceptFounder:input_type -> arc.peer.v1.AcceptFounderRequest
-	24, // 28: arc.peer.v1.PeerService.Standing:input_type -> arc.peer.v1.StandingRequest
-	26, // 29: arc.peer.v1.ProbeService.Probe:input_type -> arc.peer.v1.ProbeRequest
-	2,  // 30: arc.peer.v1.PeerService.Stream:output_type -> arc.peer.v1.StreamResponse
-	21, // 31: arc.peer.v1.PeerService.Certify:output_type -> arc.peer.v1.CertifyResponse
-	23, // 32: arc.peer.v1.PeerService.AcceptFounder:output_type -> arc.peer.v1.AcceptFounderResponse
-	25, // 33: arc.peer.v1.PeerService.Standing:output_type -> arc.peer.v1.StandingResponse
-	27, // 34: arc.peer.v1.ProbeService.Probe:output_type -> arc.peer.v1.ProbeResponse
-	30, // [30:35] is the sub-list for method output_type
-	25, // [25:30] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	9,  // 1: arc.peer.v1.StreamRequest.renew:type_name -> arc.peer.v1.Renew
+	10, // 2: arc.peer.v1.StreamRequest.renew_ack:type_name -> arc.peer.v1.RenewAck
+	11, // 3: arc.peer.v1.StreamRequest.opinion:type_name -> arc.peer.v1.Opinion
+	16, // 4: arc.peer.v1.StreamRequest.certificate:type_name -> arc.peer.v1.Certificate
+	17, // 5: arc.peer.v1.StreamRequest.release:type_name -> arc.peer.v1.Release
+	18, // 6: arc.peer.v1.StreamRequest.evicted:type_name -> arc.peer.v1.Evicted
+	19, // 7: arc.peer.v1.StreamRequest.return:type_name -> arc.peer.v1.Return
+	8,  // 8: arc.peer.v1.StreamRequest.check:type_name -> arc.peer.v1.Check
+	6,  // 9: arc.peer.v1.StreamRequest.unwatched:type_name -> arc.peer.v1.Unwatched
+	7,  // 10: arc.peer.v1.StreamRequest.inspect:type_name -> arc.peer.v1.Inspect
+	5,  // 11: arc.peer.v1.StreamRequest.takeover:type_name -> arc.peer.v1.Takeover
+	4,  // 12: arc.peer.v1.StreamRequest.part:type_name -> arc.peer.v1.Part
+	2,  // 13: arc.peer.v1.StreamRequest.path_check:type_name -> arc.peer.v1.PathCheck
+	0,  // 14: arc.peer.v1.StreamResponse.hello:type_name -> arc.peer.v1.PeerHello
+	18, // 15: arc.peer.v1.StreamResponse.evicted:type_name -> arc.peer.v1.Evicted
+	20, // 16: arc.peer.v1.StreamResponse.held:type_name -> arc.peer.v1.Held
+	12, // 17: arc.peer.v1.Opinion.suspect:type_name -> arc.peer.v1.Suspect
+	13, // 18: arc.peer.v1.Opinion.clear:type_name -> arc.peer.v1.Clear
+	14, // 19: arc.peer.v1.Opinion.doubt:type_name -> arc.peer.v1.Doubt
+	15, // 20: arc.peer.v1.Opinion.grant_expired:type_name -> arc.peer.v1.GrantExpired
+	29, // 21: arc.peer.v1.Suspect.evidence:type_name -> arc.ring.v1.Evidence
+	29, // 22: arc.peer.v1.GrantExpired.evidence:type_name -> arc.ring.v1.Evidence
+	16, // 23: arc.peer.v1.CertifyRequest.certificate:type_name -> arc.peer.v1.Certificate
+	30, // 24: arc.peer.v1.AcceptFounderResponse.on_join:type_name -> arc.ring.v1.OnJoin
+	31, // 25: arc.peer.v1.StandingResponse.members:type_name -> arc.v1.MemberStatus
+	1,  // 26: arc.peer.v1.PeerService.Stream:input_type -> arc.peer.v1.StreamRequest
+	21, // 27: arc.peer.v1.PeerService.Certify:input_type -> arc.peer.v1.CertifyRequest
+	23, // 28: arc.peer.v1.PeerService.AcceptFounder:input_type -> arc.peer.v1.AcceptFounderRequest
+	25, // 29: arc.peer.v1.PeerService.Standing:input_type -> arc.peer.v1.StandingRequest
+	27, // 30: arc.peer.v1.ProbeService.Probe:input_type -> arc.peer.v1.ProbeRequest
+	3,  // 31: arc.peer.v1.PeerService.Stream:output_type -> arc.peer.v1.StreamResponse
+	22, // 32: arc.peer.v1.PeerService.Certify:output_type -> arc.peer.v1.CertifyResponse
+	24, // 33: arc.peer.v1.PeerService.AcceptFounder:output_type -> arc.peer.v1.AcceptFounderResponse
+	26, // 34: arc.peer.v1.PeerService.Standing:output_type -> arc.peer.v1.StandingResponse
+	28, // 35: arc.peer.v1.ProbeService.Probe:output_type -> arc.peer.v1.ProbeResponse
+	31, // [31:36] is the sub-list for method output_type
+	26, // [26:31] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_arc_peer_v1_peer_proto_init() }
@@ -2728,13 +2807,14 @@ func file_arc_peer_v1_peer_proto_init() {
 		(*StreamRequest_Inspect)(nil),
 		(*StreamRequest_Takeover)(nil),
 		(*StreamRequest_Part)(nil),
+		(*StreamRequest_PathCheck)(nil),
 	}
-	file_arc_peer_v1_peer_proto_msgTypes[2].OneofWrappers = []any{
+	file_arc_peer_v1_peer_proto_msgTypes[3].OneofWrappers = []any{
 		(*StreamResponse_Hello)(nil),
 		(*StreamResponse_Evicted)(nil),
 		(*StreamResponse_Held)(nil),
 	}
-	file_arc_peer_v1_peer_proto_msgTypes[10].OneofWrappers = []any{
+	file_arc_peer_v1_peer_proto_msgTypes[11].OneofWrappers = []any{
 		(*Opinion_Suspect)(nil),
 		(*Opinion_Clear)(nil),
 		(*Opinion_Doubt)(nil),
@@ -2746,7 +2826,7 @@ func file_arc_peer_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arc_peer_v1_peer_proto_rawDesc), len(file_arc_peer_v1_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

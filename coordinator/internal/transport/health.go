@@ -1,0 +1,196 @@
+package transport
+
+import (
+	"math/bits"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/mono"
+)
+
+const (
+	// checksKept is how many of a path's last checks count, and checksMissed how many of
+	// them make it down.
+	checksKept   = 5
+	checksMissed = 2
+	// downWaits and upWaits are for how many passes the news that a path is down or up
+	// waits for others of the same network that may follow. moreWaits is the same once a
+	// path of that network is told as down.
+	downWaits = 12
+	upWaits   = 12
+	moreWaits = 120
+)
+
+// PathNews says that paths over one of this machine's networks are down, or up again.
+type PathNews struct {
+	// Local is this machine's address on the network.
+	Local netip.Addr
+	Up    bool
+	// Peers are those that the paths lead to, by id.
+	Peers []uint64
+}
+
+// checked is what became of one check of a path.
+type checked struct {
+	peer    uint64
+	address string
+	// local is this machine's end; invalid if no stream ever stood.
+	local netip.Addr
+	good  bool
+}
+
+// book judges all paths by what becomes of their checks. A check goes over all paths
+// to a peer at the same time. If it is acknowledged on none, that says nothing of a
+// path: the peer may have stopped. It is pure: its caller says what the time is.
+type book struct {
+	paths []*health
+}
+
+// health is what is known of one path.
+type health struct {
+	checked
+	// missed are the last checks, the newest in the lowest bit, and clean is since when
+	// none was missed.
+	missed uint8
+	clean  mono.Instant
+	// down: too many of the last checks were missed. It is up again when none is missed
+	// for a while.
+	down bool
+	// told is what was last reported, and waits counts the passes since it is another.
+	told  bool
+	waits int
+}
+
+// pass takes the checks of one pass over all peers. It returns what is new and whether
+// a path is in doubt, so that the next pass has to come soon. Paths to peers that are
+// not among the checked are forgotten.
+func (b *book) pass(now mono.Instant, checks []checked) (news []PathNews, doubt bool) {
+	b.paths = slices.DeleteFunc(b.paths, func(h *health) bool {
+		return !slices.ContainsFunc(checks, func(c checked) bool { return c.peer == h.peer })
+	})
+	for _, c := range checks {
+		if !slices.ContainsFunc(checks, func(o checked) bool { return o.peer == c.peer && o.good }) {
+			continue
+		}
+		if h := b.find(c); h != nil {
+			h.judge(now, c)
+		}
+	}
+	for _, h := range b.paths {
+		doubt = doubt || h.down != h.told || h.down && h.clean != 0 || !h.down && h.missed != 0
+		if h.down == h.told {
+			h.waits = 0
+		} else {
+			h.waits++
+		}
+	}
+	return b.news(), doubt
+}
+
+// find returns what is known of a path, nil if no stream ever stood.
+func (b *book) find(c checked) *health {
+	i := slices.IndexFunc(b.paths, func(h *health) bool { return h.peer == c.peer && h.address == c.address })
+	if i >= 0 {
+		return b.paths[i]
+	}
+	if !c.local.IsValid() {
+		return nil
+	}
+	h := &health{checked: c}
+	b.paths = append(b.paths, h)
+	return h
+}
+
+func (h *health) judge(now mono.Instant, c checked) {
+	h.missed = h.missed << 1 & (1<<checksKept - 1)
+	h.checked = c
+	switch {
+	case !c.good:
+		h.missed |= 1
+		h.clean = 0
+		h.down = h.down || bits.OnesCount8(h.missed) >= checksMissed
+	case h.clean == 0:
+		h.clean = now
+	}
+	if h.down && h.clean != 0 && now.Sub(h.clean) >= durations.PathClean {
+		h.down = false
+	}
+}
+
+// news returns what is to be told now: one for each network and direction.
+func (b *book) news() (all []PathNews) {
+	for _, up := range []bool{false, true} {
+		var networks []netip.Addr
+		for _, h := range b.paths {
+			if h.down != h.told && h.down != up && !slices.Contains(networks, h.local) {
+				networks = append(networks, h.local)
+			}
+		}
+		slices.SortFunc(networks, netip.Addr.Compare)
+		for _, local := range networks {
+			if b.ripe(local, up) {
+				all = append(all, b.tell(local, up))
+			}
+		}
+	}
+	return all
+}
+
+// tell notes as told what changed on a network. Of one that is down, a path that misses
+// checks is down too.
+func (b *book) tell(local netip.Addr, up bool) PathNews {
+	n := PathNews{Local: local, Up: up}
+	for _, h := range b.paths {
+		if h.local != local || h.told != up {
+			continue
+		}
+		h.down = h.down || !up && h.missed != 0
+		if h.down != up {
+			h.told, h.waits = h.down, 0
+			n.Peers = append(n.Peers, h.peer)
+		}
+	}
+	slices.Sort(n.Peers)
+	n.Peers = slices.Compact(n.Peers)
+	return n
+}
+
+// ripe reports whether the change on a network is told now. It waits for a pass, and
+// longer while other paths of that network are as they were: they may follow. More of
+// a network that is told as down waits longest.
+func (b *book) ripe(local netip.Addr, up bool) bool {
+	waited, follow, more := 0, false, false
+	for _, h := range b.paths {
+		switch {
+		case h.local != local:
+		case h.down != up && h.told == up:
+			waited = max(waited, h.waits)
+		case h.down == up:
+			follow = true
+		default:
+			more = true
+		}
+	}
+	switch {
+	case up:
+		return waited > upWaits || waited > 1 && !follow
+	case more:
+		return waited > moreWaits
+	}
+	return waited > downWaits || waited > 1 && !follow
+}
+
+// isDown reports whether the path is down.
+func (b *book) isDown(peer uint64, address string) bool {
+	return slices.ContainsFunc(b.paths, func(h *health) bool { return h.peer == peer && h.address == address && h.down })
+}
+
+// pause is the time until the next pass.
+func pause(doubt bool) time.Duration {
+	if doubt {
+		return durations.PathDoubted
+	}
+	return durations.PathCheck
+}

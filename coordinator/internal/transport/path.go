@@ -1,0 +1,350 @@
+package transport
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/arc-ring/arc/internal/connect/policy"
+	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
+)
+
+// path is a way to a peer, with a stream of its own. What only its goroutine touches
+// is in dialler.
+type path struct {
+	*peer
+	queue *queue
+	// poke has room for one: a flag of asked was set.
+	poke chan struct{}
+	// drain is closed when the path is removed.
+	drain chan struct{}
+	// down: its checks are not acknowledged. Only small messages go over it.
+	down atomic.Bool
+
+	// Guarded by peer.mu.
+
+	// address is the one that is dialled. Empty: all addresses of the peer are tried,
+	// and the first that answers is kept.
+	address string
+	asked   asked
+	// stands is the stream in use, nil if there is none. at is where it, or the last one,
+	// leads, and local where it comes from.
+	stands *outbound
+	at     string
+	local  netip.Addr
+	// removed: drain is closed.
+	removed bool
+}
+
+func newPath(p *peer, address string) *path {
+	return &path{peer: p, address: address, queue: newQueue(), poke: make(chan struct{}, 1), drain: make(chan struct{})}
+}
+
+// askLocked sets flags for the path's goroutine and wakes it.
+func (p *path) askLocked(set func(*asked)) {
+	set(&p.asked)
+	select {
+	case p.poke <- struct{}{}:
+	default:
+	}
+}
+
+// ask is askLocked for who has no lock. It hides that of the peer, which asks all paths.
+func (p *path) ask(set func(*asked)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.askLocked(set)
+}
+
+// targets are the addresses that this path may dial.
+func (p *path) targets() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.address != "" {
+		return []string{p.address}
+	}
+	return p.addressesLocked()
+}
+
+// own reports whether an address is this machine's: a peer is not reached there.
+func (t *Transport) own(address string) bool {
+	a, err := netip.ParseAddrPort(address)
+	return err == nil && !a.Addr().IsLoopback() && t.opts.Local(a.Addr())
+}
+
+// standsLocked returns the first path whose stream stands.
+func (p *peer) standsLocked() *path {
+	for _, r := range p.paths {
+		if r.stands != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+func (p *path) removeLocked() {
+	if !p.removed {
+		p.removed = true
+		close(p.drain)
+	}
+}
+
+// layLocked makes the paths what they have to be. While a stream stands to a peer that
+// is near and listed, there is one for each listed address: where it only said that it
+// is reached, it may be no more. Else one path is tried for all. Its caller holds
+// Transport.mu and peer.mu.
+func (p *peer) layLocked() {
+	if p.removed || p.t.closed {
+		return
+	}
+	want := []string{""}
+	if p.standsLocked() != nil && p.provision == nil && !p.info.Distant {
+		all := slices.DeleteFunc(slices.Clone(p.info.Addresses), p.t.own)
+		if len(all) > 1 {
+			want = all[:min(len(all), limits.Paths)]
+		}
+	}
+	p.joinLocked(want[0] == "")
+	was := p.paths
+	p.paths = slices.DeleteFunc(slices.Clone(was), func(r *path) bool {
+		return r.stands == nil && !slices.Contains(want, r.address)
+	})
+	if len(want) > 1 {
+		p.t.watching.Do(func() { p.t.wg.Go(p.t.watchPaths) })
+	}
+	for _, address := range want {
+		if !slices.ContainsFunc(p.paths, func(r *path) bool { return r.address == address }) {
+			r := newPath(p, address)
+			p.paths = append(p.paths, r)
+			p.t.wg.Go(func() { r.run(durations.PeerNear) })
+		}
+	}
+	for _, r := range was {
+		if !slices.Contains(p.paths, r) {
+			r.removeLocked()
+			p.paths[0].queue.putBack(r.queue.takeAll())
+		}
+	}
+}
+
+// joinLocked makes one path of all, or makes the one for all that of one address.
+func (p *peer) joinLocked(one bool) {
+	r := p.standsLocked()
+	switch {
+	case !one && p.paths[0].address == "":
+		r.address = r.at
+	case one && p.paths[0].address != "":
+		if r == nil {
+			r = p.fallen // it knows best when to try again
+		}
+		for _, o := range p.paths {
+			if o != r {
+				o.removeLocked() // what waits there waits for its stream, if it has one
+				if o.stands == nil {
+					r.queue.putBack(o.queue.takeAll())
+				}
+			}
+		}
+		r.address, p.paths = "", []*path{r}
+	}
+}
+
+// run is the path's goroutine. It dials first after the pause.
+func (p *path) run(pause time.Duration) {
+	d := newDialler(p)
+	d.conn.BeginIn(d.t.now(), pause)
+	for {
+		d.act()
+		var broken chan struct{}
+		if d.stream != nil {
+			broken = d.stream.broken
+		}
+		select {
+		case <-p.drain:
+			d.finish()
+			return
+		case <-p.poke:
+			d.poked()
+		case r := <-d.results:
+			d.result(r)
+		case <-d.timer.C: // act does what is due
+		case <-broken:
+			d.lost()
+		}
+	}
+}
+
+// finish waits for the queue to leave, and for everything that was started.
+func (d *dialler) finish() {
+	d.conn.GiveUp()
+	d.act()
+	if d.stream != nil {
+		select {
+		case <-d.stream.broken:
+		case <-time.After(d.t.opts.flushWait):
+		case <-d.t.ctx.Done():
+		}
+		d.drop()
+	}
+	for d.unended > 0 {
+		d.result(<-d.results)
+	}
+}
+
+// end ends a stream and waits for its goroutines.
+func (s *outbound) end() {
+	s.close()
+	<-s.written
+	<-s.broken
+}
+
+// drop ends the stream without another one.
+func (d *dialler) drop() {
+	d.stream.end()
+	d.stream = nil
+	d.fell()
+	d.queue.setDown(true)
+}
+
+// rose notes the stream that stands.
+func (p *path) rose(s *outbound, at string) {
+	p.t.mu.Lock()
+	defer p.t.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stands, p.at, p.local = s, at, s.from()
+	p.overflowAt = time.Time{} // what was dropped before is another matter
+	p.missing.Store(0)
+	p.layLocked()
+}
+
+// fell notes that no stream stands.
+func (p *path) fell() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stands, p.fallen = nil, p
+	if p.standsLocked() == nil {
+		p.missing.Store(time.Now().UnixNano())
+	}
+}
+
+// handOver lets another path that stands, if there is one, send what waits here. Most
+// of it was sent there too; the peer takes it once.
+func (p *path) handOver() {
+	p.t.mu.Lock()
+	defer p.t.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if other := p.standsLocked(); other != nil && other != p {
+		other.queue.putBack(p.queue.takeAll())
+	}
+	p.layLocked() // the address may be of no use any more
+}
+
+// hangUp ends all tries, and the stream for another reason than that it broke. What is
+// not acknowledged there is sent again if it is kept.
+func (d *dialler) hangUp(keep bool) {
+	d.conn.GiveUp()
+	if d.stream == nil {
+		return
+	}
+	var unacked []item
+	if keep {
+		unacked = d.stream.unacked()
+	}
+	d.conn.Drop(d.streamOf)
+	d.drop()
+	d.queue.putBack(unacked)
+	d.handOver()
+	d.t.opts.PeerDown(d.id)
+}
+
+// adopt makes a fresh stream the one that is written to.
+func (d *dialler) adopt(r result) {
+	s, replaced := r.stream, d.stream != nil
+	if replaced {
+		d.stream.end()
+		if d.stream.remote.GetIncarnation() == s.remote.GetIncarnation() {
+			d.queue.putBack(d.stream.unacked())
+		} else {
+			d.queue.setDown(true) // another process: most of it is not for that one
+		}
+	}
+	d.stream, d.streamOf = s, r.try
+	d.warned = false
+	d.queue.setDown(false)
+	d.rose(s, r.addr)
+	d.t.wg.Go(func() { s.receive(d.t) })
+	d.t.wg.Go(func() { s.write(d.path) })
+	d.t.log.Debug("stream to peer is up", "peer", d.name(), "to", d.id, "address", r.addr, "fresh", replaced)
+	if replaced {
+		d.t.opts.PeerDown(d.id) // what the old one still held is lost
+	}
+	if d.t.opts.PeerUp != nil {
+		d.t.opts.PeerUp(d.id)
+	}
+}
+
+// lost: the stream broke by itself.
+func (d *dialler) lost() {
+	s, why := d.stream, policy.Unanswered
+	if lost(s.conn) {
+		why = policy.Cut
+	}
+	d.drop()
+	d.queue.putBack(s.unacked())
+	d.handOver()
+	d.t.log.Info("stream to peer broke", "peer", d.name(), "to", d.id, "error", s.err)
+	d.t.opts.PeerDown(d.id) // may call Quiet
+	if time.Since(s.born) >= durations.PeerLived {
+		d.conn.Proved() // else it may be one who accepts and drops us
+	}
+	d.conn.Slow = errors.Is(s.err, errEvicted) || d.isQuiet()
+	d.conn.Lost(d.t.now(), d.streamOf, why)
+}
+
+// poked does what others asked for.
+func (d *dialler) poked() {
+	d.mu.Lock()
+	a, info := d.asked, d.info
+	d.asked = asked{}
+	quiet, resting := d.quiet, d.resting
+	d.mu.Unlock()
+
+	// Only the process that was listed so far is known to have ended. Another
+	// may be newer than the list: a member that lags applies an old one.
+	ended := d.listed != info.Incarnation && d.stream != nil && d.stream.remote.GetIncarnation() == d.listed
+	d.listed = info.Incarnation
+	now := d.t.now()
+	if a.recheck && d.self.ID != 0 && !d.self.sameHello(d.t.opts.Self()) || ended {
+		d.hangUp(false)
+		d.conn.Fresh(now)
+	}
+	if a.network && d.stream != nil && !d.t.opts.Local(d.stream.from()) {
+		d.t.log.Debug("the address of the stream to a peer is gone", "peer", info.Name, "to", d.id)
+		d.hangUp(true)
+	}
+	d.conn.Slow = quiet
+	trying := d.conn.State().Trying()
+	switch {
+	case d.stream != nil:
+		if a.alive && d.stream.stuck(durations.PeerHintedStall) || a.stalled && !quiet && !trying && d.stream.stuck(durations.PeerStall) {
+			d.conn.Silent(now, a.alive)
+			d.t.log.Debug("peer does not acknowledge: racing a fresh connection", "peer", info.Name, "to", d.id)
+		}
+	case a.alive:
+		d.conn.Alive(now)
+	case a.moved || a.network && !quiet:
+		d.conn.Fresh(now)
+	case a.hushed && quiet:
+		d.conn.GiveUp()
+		d.conn.BeginIn(now, dialRules.Slow)
+	case (a.recheck || a.wanted) && !trying, a.wanted && resting:
+		d.conn.Begin(now)
+	case a.near && !trying:
+		d.conn.BeginIn(now, durations.PeerNear)
+	}
+}

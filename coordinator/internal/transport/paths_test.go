@@ -1,0 +1,166 @@
+package transport
+
+import (
+	"context"
+	"net"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/testserver"
+	"github.com/arc-ring/arc/internal/testwait"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
+)
+
+// lan is two networks that all of its nodes are on.
+type lan struct {
+	cables [2]*cable
+	// of says on which one an address is.
+	of map[string]*cable
+}
+
+// start makes a node with an address on each network.
+func (l *lan) start(t *testing.T, id uint64) *node {
+	t.Helper()
+	opts := Options{Dialer: &connect.Dialer{Raw: func(ctx context.Context, _, addr string) (net.Conn, error) {
+		d := net.Dialer{Control: func(_, to string, s syscall.RawConn) error { return l.of[to].use(s) }}
+		return d.DialContext(ctx, "tcp", addr)
+	}}}
+	listen := func(c *cable) func() (net.Listener, error) {
+		return func() (net.Listener, error) {
+			config := net.ListenConfig{Control: c.control}
+			sock, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+			if err == nil {
+				l.of[sock.Addr().String()] = c
+			}
+			return plugged{sock, c}, err
+		}
+	}
+	n := startOn(t, id, opts, listen(l.cables[0]))
+	second, err := listen(l.cables[1])()
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := testserver.Serve(second, func(s grpc.ServiceRegistrar) {
+		peerv1.RegisterPeerServiceServer(s, &peerService{tr: n.tr})
+	}, ServerOptions()...)
+	t.Cleanup(func() { n.stop(); host.Stop() })
+	n.second = second.Addr().String()
+	return n
+}
+
+// paths returns how many streams to the peer stand.
+func (n *node) paths(id uint64) (up int) {
+	n.tr.mu.Lock()
+	p := n.tr.peers[id]
+	n.tr.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.paths {
+		if r.stands != nil {
+			up++
+		}
+	}
+	return up
+}
+
+func twoNetworks(t *testing.T) (l *lan, a, b *node) {
+	t.Helper()
+	l = &lan{cables: [2]*cable{{}, {}}, of: map[string]*cable{}}
+	a, b = l.start(t, 1), l.start(t, 2)
+	introduce(a, b)
+	testwait.Until(t, patience, "streams stand over both networks, both ways", func() bool {
+		return a.paths(2) == 2 && b.paths(1) == 2
+	})
+	return l, a, b
+}
+
+// What goes over two networks arrives once, and in order.
+func TestSmallMessagesGoOverAllPaths(t *testing.T) {
+	_, a, b := twoNetworks(t)
+	const n = 500
+	for i := uint64(1); i <= n; i++ {
+		a.tr.Send(renew(1, 2, i))
+	}
+	for i := uint64(1); i <= n; i++ {
+		if m := await(t, "message", b.got); m.Renew.Seq != i {
+			t.Fatalf("number %d came in place of %d", m.Renew.Seq, i)
+		}
+	}
+	a.tr.Send(bulk(1, 2, 9, 2*limits.SmallMessage))
+	if m := await(t, "the large message", b.got); m.Raft.GetIndex() != 8 {
+		t.Errorf("%v came after the small ones", m)
+	}
+	select {
+	case m := <-b.got:
+		t.Errorf("%v came twice", m)
+	case <-time.After(50 * time.Millisecond):
+	}
+}
+
+// While one network is dead the other one carries everything, and nobody waits for
+// the dead one.
+func TestOneDeadNetworkDelaysNothing(t *testing.T) {
+	for k := range 2 {
+		l, a, b := twoNetworks(t)
+		l.cables[k].pull(true)
+		for i := uint64(1); i <= 20; i++ {
+			began := time.Now()
+			a.tr.Send(renew(1, 2, i))
+			if m := await(t, "message", b.got); m.Renew.Seq != i {
+				t.Fatalf("number %d came in place of %d", m.Renew.Seq, i)
+			}
+			t.Logf("network %d is dead: message %d took %v", k, i, time.Since(began))
+			a.tr.Send(bulk(1, 2, i, 2*limits.SmallMessage))
+			if m := await(t, "large message", b.got); m.Raft.GetIndex() != i-1 {
+				t.Fatalf("%v came in place of the large number %d", m, i)
+			}
+		}
+		testwait.Until(t, patience, "the dead path has fallen", func() bool { return a.paths(2) == 1 })
+		l.cables[k].pull(false)
+		testwait.Until(t, patience, "it is back", func() bool { return a.paths(2) == 2 })
+	}
+}
+
+// Both networks are dead for a while: all addresses are tried again, and what waited
+// arrives once.
+func TestBothNetworksDead(t *testing.T) {
+	l, a, b := twoNetworks(t)
+	l.cables[0].pull(true)
+	l.cables[1].pull(true)
+	a.tr.Send(renew(1, 2, 1))
+	testwait.Until(t, patience, "no stream stands", func() bool { return a.paths(2) == 0 })
+	a.tr.Send(renew(1, 2, 2))
+	l.cables[1].pull(false)
+	got := []uint64{await(t, "what waited", b.got).Renew.Seq}
+	if got[0] == 1 {
+		got = append(got, await(t, "the newest", b.got).Renew.Seq)
+	}
+	if got[len(got)-1] != 2 {
+		t.Errorf("%d arrived", got)
+	}
+	l.cables[0].pull(false)
+	testwait.Until(t, patience, "both paths are back", func() bool { return a.paths(2) == 2 })
+	select {
+	case m := <-b.got:
+		t.Errorf("%v came twice", m)
+	case <-time.After(50 * time.Millisecond):
+	}
+}
+
+// A number counts once, however far back it is remembered.
+func TestCopies(t *testing.T) {
+	c := &copies{}
+	var came []uint64
+	for _, n := range []uint64{5, 6, 5, 9, 7, 9, 8, 7, 0, 0, 9 + copiesKept, 10, 9, 9 + copiesKept, 10 + copiesKept, 1, 5 * copiesKept, 4*copiesKept + 1, 4 * copiesKept} {
+		c.once(n, func() { came = append(came, n) })
+	}
+	if want := []uint64{5, 6, 9, 7, 8, 0, 0, 9 + copiesKept, 10, 10 + copiesKept, 5 * copiesKept, 4*copiesKept + 1}; !slices.Equal(came, want) {
+		t.Errorf("%d came, want %d", came, want)
+	}
+}

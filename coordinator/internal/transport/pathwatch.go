@@ -1,0 +1,155 @@
+package transport
+
+import (
+	"slices"
+	"time"
+
+	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
+)
+
+// PathState is one path to a peer.
+type PathState struct {
+	Peer uint64
+	// Address is where it leads; empty while it is not known which of the peer's
+	// addresses will do.
+	Address string
+	// Up: a stream stands, and it is not known to be down.
+	Up bool
+	// RTT is the smoothed round trip, 0 if no stream stands.
+	RTT time.Duration
+}
+
+// check is one check under way.
+type check struct {
+	checked
+	path   *path
+	stream *outbound
+	// mark is what has to be acknowledged.
+	mark uint64
+}
+
+// watchPaths checks the paths of peers that have several, until Close.
+func (t *Transport) watchPaths() {
+	var b book
+	doubt := false
+	for n := 0; t.rest(pause(doubt)); n++ {
+		checks := t.sendChecks(n)
+		if !t.awaitChecks(checks) {
+			return
+		}
+		said := make([]checked, len(checks))
+		for i, c := range checks {
+			said[i] = c.checked
+		}
+		var news []PathNews
+		news, doubt = b.pass(t.now(), said)
+		for _, c := range checks {
+			c.path.down.Store(b.isDown(c.peer, c.address))
+		}
+		for _, n := range news {
+			t.opts.PathsChanged(n)
+		}
+	}
+}
+
+// rest waits, and reports false if Close comes meanwhile.
+func (t *Transport) rest(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-t.closing:
+		return false
+	}
+}
+
+// sendChecks sends one over each path of each peer that has several. One path of a
+// peer, another one each time, has to let a whole segment through, and so has one that
+// is down.
+func (t *Transport) sendChecks(round int) (all []*check) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.peers {
+		p.mu.Lock()
+		if len(p.paths) > 1 {
+			for i, r := range p.paths {
+				c := &check{checked: checked{peer: p.id, address: r.address, local: r.local}, path: r, stream: r.stands}
+				if r.stands != nil {
+					whole := r.down.Load() || i == round%len(p.paths) && !p.anyDownLocked()
+					r.queue.push(checkItem(r.stands, whole))
+				}
+				all = append(all, c)
+			}
+		}
+		p.mu.Unlock()
+	}
+	return all
+}
+
+func (p *peer) anyDownLocked() bool {
+	return slices.ContainsFunc(p.paths, func(r *path) bool { return r.stands == nil || r.down.Load() })
+}
+
+func checkItem(s *outbound, whole bool) item {
+	c := &peerv1.PathCheck{}
+	if whole {
+		now, _ := look(s.conn)
+		c.Padding = make([]byte, min(now.segment, limits.Part/2))
+	}
+	return item{env: &peerv1.StreamRequest{Body: &peerv1.StreamRequest_PathCheck{PathCheck: c}}, from: s.self.ID, size: 64 + len(c.Padding)}
+}
+
+// awaitChecks waits until the checks must have been acknowledged, and notes which are.
+func (t *Transport) awaitChecks(checks []*check) bool {
+	if !t.rest(durations.PathWritten) {
+		return false
+	}
+	wait := durations.PeerStall
+	for _, c := range checks {
+		if c.stream == nil {
+			continue
+		}
+		now, ok := look(c.stream.conn)
+		if !ok {
+			c.stream = nil
+			continue
+		}
+		c.mark = now.handed
+		wait = max(wait, min(4*now.rtt, durations.PeerAck))
+	}
+	if !t.rest(wait) {
+		return false
+	}
+	for _, c := range checks {
+		if c.stream != nil {
+			now, ok := look(c.stream.conn)
+			c.good = ok && (!now.waiting || now.acked >= c.mark)
+		}
+	}
+	return true
+}
+
+// Paths returns the paths to all peers. A distant one that nothing is sent to has none.
+func (t *Transport) Paths() (all []PathState) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.peers {
+		p.mu.Lock()
+		for _, r := range p.paths {
+			s := PathState{Peer: p.id, Address: r.address}
+			if r.stands == nil && p.info.Distant {
+				continue // it is not dialled
+			}
+			if r.stands != nil {
+				now, _ := look(r.stands.conn)
+				s.Address, s.Up, s.RTT = r.at, !r.down.Load(), now.rtt
+			}
+			all = append(all, s)
+		}
+		p.mu.Unlock()
+	}
+	return all
+}

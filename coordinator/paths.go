@@ -1,0 +1,45 @@
+package coordinator
+
+import (
+	"strings"
+	"time"
+
+	"github.com/arc-ring/arc/coordinator/internal/publish"
+	"github.com/arc-ring/arc/coordinator/internal/transport"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
+)
+
+// pathsChanged tells the operator that a network is of no use to reach members, or is
+// again.
+func (n *node) pathsChanged(news transport.PathNews) {
+	v := n.hub.Load()
+	var peers []string
+	for _, id := range news.Peers {
+		if name := publish.NameOf(v.Ring, id); name != "" {
+			peers = append(peers, name)
+		}
+	}
+	if len(peers) == 0 {
+		return // they have left the ring
+	}
+	network := n.local.Network(news.Local)
+	if news.Up {
+		n.log.Info("path up", "network", network, "peers", strings.Join(peers, ", "))
+	} else {
+		n.log.Warn("path down", "network", network, "peers", strings.Join(peers, ", "),
+			"hint", "messages go over another network: look at this one's cables, switch and interfaces")
+	}
+	if l := n.loop.Load(); l != nil {
+		l.Announce(func(s *ring.State) *arcv1.Event { return n.events.Paths(s, network, peers, news.Up) })
+	}
+}
+
+// paths are the ways to the other members, by id.
+func (n *node) paths() map[uint64][]*arcv1.Path {
+	all := map[uint64][]*arcv1.Path{}
+	for _, p := range n.transport.Paths() {
+		all[p.Peer] = append(all[p.Peer], &arcv1.Path{Address: p.Address, Up: p.Up, RttUs: uint64(p.RTT / time.Microsecond)})
+	}
+	return all
+}
