@@ -57,13 +57,14 @@ const (
 	CloneDisk     FaultKind = "clone-disk"     // a machine that stood by runs from a copy of a disk in use
 	RestoreDisk   FaultKind = "restore-disk"   // kill -9, and an older disk is put back
 	Wear          FaultKind = "kill-certified" // kill -9 of one, and of the next as soon as that is certified
+	OneNetwork    FaultKind = "one-network"    // one of two networks is dead for a machine or for all; drawn apart from the others
 	Mistake       FaultKind = "mistake"        // a member is told that it is out, and it is not; drawn apart from the others
 )
 
 // FaultKinds lists them all.
 var FaultKinds = []FaultKind{Kill, KillTwo, KillAll, Crash, CrashAll, Pause, PauseMachine, PauseMonitor, KillMonitor, KillBoth, Cut, CutOneWay,
 	Isolate, IsolateOneWay, Deaf, Partition, CutSome, Flap, Bounce, Slow, Lossy, Doubling, SlowDisk, FullDisk, ClockRate, WallClock, OpJoin, OpLeave, OpEvict, OpHandover,
-	OpSettings, Wear, CutWatcher, SlowMonitor, NoMonitor, Graph, StuckDisk, CloneDisk, RestoreDisk, Renumber, Usurp, Float, OpImpostor, Mistake}
+	OpSettings, Wear, CutWatcher, SlowMonitor, NoMonitor, Graph, StuckDisk, CloneDisk, RestoreDisk, Renumber, Usurp, Float, OpImpostor, Mistake, OneNetwork}
 
 // Target says whom a fault hits: a machine by number, or the one that has a role
 // when it strikes.
@@ -152,13 +153,14 @@ var triggers = []string{"declared", "claim", "vote", "joined", "conf", "evicted"
 func plan(r *rand.Rand, w *World, length time.Duration) []Fault {
 	var kinds []FaultKind
 	odds := 0.15 + 0.5*r.Float64()
-	for _, k := range FaultKinds {
+	from := FaultKinds[:slices.Index(FaultKinds, OneNetwork)]
+	for _, k := range from {
 		if r.Float64() < odds {
 			kinds = append(kinds, k)
 		}
 	}
 	if len(kinds) == 0 {
-		kinds = append(kinds, FaultKinds[r.IntN(len(FaultKinds))])
+		kinds = append(kinds, from[r.IntN(len(from))])
 	}
 	var faults []Fault
 	for _, c := range w.cycles(length) {

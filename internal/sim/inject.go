@@ -158,6 +158,8 @@ func (s *Sim) inject(f *Fault, subject int) {
 		if n.mon.up {
 			s.monitorWake(n)
 		}
+	case OneNetwork:
+		s.loseNetwork(f, n)
 	case Mistake:
 		s.mistake(n, o, uint64(f.N))
 	case CloneDisk, RestoreDisk:

@@ -82,7 +82,7 @@ var mutations = []mutation{
 	}, []string{"G2"}, 5, 3},
 	{"only the acked renewal's grant counts", []edit{{"election/grant.go",
 		"seq <= l.seq; seq++ {",
-		"seq <= l.seq && (seq == a.seq || !MUTANT); seq++ {"}}, []string{"G2"}, 3, 1078},
+		"seq <= l.seq && (seq == a.seq || !MUTANT); seq++ {"}}, []string{"G2"}, 3, 4452},
 	{"a grant is counted from the ack", []edit{{"election/grant.go",
 		"\t\tl.grants.extend(grantKey{",
 		"\t\tif MUTANT {\n\t\t\ts.at = l.now\n\t\t}\n\t\tl.grants.extend(grantKey{"}}, []string{"G2"}, 3, 100},

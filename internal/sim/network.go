@@ -42,6 +42,8 @@ type link struct {
 	// goodAt is when a fault was last at work on it.
 	goodAt int64
 	held   []event
+	// dead counts the faults of each network that are at work on it.
+	dead [networksMost]int
 	// redialled is when the stream was last opened again after a loss.
 	redialled int64
 }
@@ -94,6 +96,9 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 		loss, dup = 0, 0
 	}
 	lost := l.odds() < loss
+	if lost && s.world.Networks > 1 && l.dead == [networksMost]int{} && !large(e) {
+		lost = l.odds() < loss // the copy on the other network is lost too
+	}
 	if lost && !reliable {
 		l.bad = s.now
 		s.stats.counts[cLost]++
@@ -105,7 +110,7 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 		}
 		return false
 	}
-	e.at = s.now + s.delay(l)
+	e.at = s.now + s.overNetworks(l, e)
 	if lost {
 		e.at += int64(retransmission)
 		l.bad = e.at
@@ -113,6 +118,10 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 	// A probe has a connection of its own, on which nothing is ahead of it.
 	if e.kind == evProbe || e.kind == evProbed {
 		s.q.push(e)
+		return true
+	}
+	if s.world.Networks > 1 && large(e) {
+		s.q.push(e) // what is small does not wait for it
 		return true
 	}
 	if s.net.Ordered || reliable {

@@ -101,6 +101,7 @@ func Run(opt Options) *Result {
 		faults = plan(rand.New(rand.NewPCG(opt.Seed, 2)), &world, opt.Length)
 		faults = mistakes(rand.New(rand.NewPCG(opt.Seed, 5)), &world, faults, opt.Length)
 		faults = withAddressFaults(rand.New(rand.NewPCG(opt.Seed, 6)), &world, opt.Length, faults)
+		faults = networkFaults(rand.New(rand.NewPCG(opt.Seed, 10)), &world, opt.Length, faults)
 		faults = foundingFaults(rand.New(rand.NewPCG(opt.Seed, 8)), &world, opt.Length, faults)
 	}
 	all := faults

@@ -15,6 +15,8 @@ type World struct {
 	Profile  string
 	Settings ring.Settings
 	Net      Network
+	// Networks is how many there are between any two machines: 2, else one.
+	Networks int
 	// Witnesses and Leads (on_join = lead) are machines by number.
 	Witnesses, Leads []int
 	CompactAfter     uint64

@@ -1,0 +1,45 @@
+package sim
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// With two networks, one after the other is lost, of each machine in each direction and
+// of all at once: nobody is suspected, no claim ends, and nothing is written.
+func TestOneNetworkOfTwoIsNothing(t *testing.T) {
+	for _, name := range []string{"realtime", "fast", "lan"} {
+		t.Run(name, func(t *testing.T) {
+			each(8, func(i int) {
+				const from, until = 10 * time.Second, 60 * time.Second
+				var faults []Fault
+				for at, k := from, 0; at < until-time.Second; at, k = at+300*time.Millisecond, k+1 {
+					faults = append(faults, Fault{At: at, Kind: OneNetwork, Who: Target(k / 2 % 5), For: 299 * time.Millisecond, N: k%2 + k/10%4*2})
+				}
+				r := Run(Options{Seed: uint64(i + 1), Nodes: 5, Length: until, Plan: faults, World: func(w *World) {
+					w.Profile, w.Settings, w.Networks = name, profile(name), 2
+					w.Net = Network{Base: 150 * time.Microsecond, Jitter: 300 * time.Microsecond}
+					w.Spares, w.Witnesses, w.Leads, w.Early, w.Together, w.Bridges, w.Moves = 0, nil, nil, false, false, false, false
+					w.Lazy = slices.Repeat([]time.Duration{50 * time.Microsecond}, 5) // or grants lapse for a moment
+					w.Cycle, w.Quiet = until, 0
+				}})
+				if r.Failure != nil {
+					t.Errorf("seed %d: %v", i+1, r.Failure)
+				}
+				if n := r.Stats.Named["fault: one-network"]; n != len(faults) {
+					t.Errorf("seed %d: %d faults of %d", i+1, n, len(faults))
+				}
+				if last := r.Claims[len(r.Claims)-1]; last.From > from || last.To < until-time.Second || len(r.Evicted) > 0 {
+					t.Errorf("seed %d: claims %v, evicted %v", i+1, r.Claims, r.Evicted)
+				}
+				for what, n := range r.Stats.Named {
+					if strings.HasPrefix(what, "monitor: suspect") || what == "monitor: testimonies" {
+						t.Errorf("seed %d: %d times %s", i+1, n, what)
+					}
+				}
+			})
+		})
+	}
+}
