@@ -183,25 +183,6 @@ func TestTriangle(t *testing.T) {
 	c.settle(patience)
 }
 
-// With two networks, one of them does.
-func TestOneOfTwoNetworksFails(t *testing.T) {
-	c := newCluster(t, netlab.Options{Hosts: 3, Networks: 2}, "--expect", "3")
-	c.startAll()
-	before := c.settle(patience)
-	leader := c.node(before.Leader.Name)
-	for k := range 2 {
-		c.lab.PullFrom(leader.host, k)
-		testwait.Real(3*lease, "in which a suspicion would have its consequences")
-		st := c.settle(patience)
-		if st.Term != before.Term {
-			t.Errorf("pulling the leader's cable to network %d of 2 made %s the leader, in term %d after %d", k, st.Leader.Name, st.Term, before.Term)
-		}
-		c.lab.PlugInto(leader.host, k)
-		testwait.Real(lease, "in which all dial again")
-	}
-	c.settle(patience)
-}
-
 // A power cut says nothing: no exit, no reset.
 func TestPowerCut(t *testing.T) {
 	c := ringOf(t, 3)

@@ -1,0 +1,211 @@
+package arctest
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/arc-ring/arc/internal/netlab"
+	"github.com/arc-ring/arc/internal/observe"
+	"github.com/arc-ring/arc/internal/testwait"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// pathFaults are what can happen to one of a host's networks.
+var pathFaults = []struct {
+	name      string
+	make, end func(l *netlab.Lab, h *netlab.Host, k int)
+}{
+	{"the switch's cable", swallow(netlab.Hole{In: true, Out: true}), swallow(netlab.Hole{})},
+	{"the host's cable", (*netlab.Lab).PullFrom, (*netlab.Lab).PlugInto},
+	{"ip link set down",
+		func(_ *netlab.Lab, h *netlab.Host, k int) { h.SetInterface(k, false) },
+		func(_ *netlab.Lab, h *netlab.Host, k int) { h.SetInterface(k, true) }},
+	{"a black hole to the host", swallow(netlab.Hole{In: true}), swallow(netlab.Hole{})},
+	{"a black hole from the host", swallow(netlab.Hole{Out: true}), swallow(netlab.Hole{})},
+	{"an MTU black hole", swallow(netlab.Hole{In: true, Out: true, Above: 1200}), swallow(netlab.Hole{})},
+	{"30 % loss",
+		func(l *netlab.Lab, h *netlab.Host, k int) { l.ImpairAt(h, k, netlab.Impairment{Loss: 0.3}) },
+		func(l *netlab.Lab, h *netlab.Host, k int) { l.ImpairAt(h, k, netlab.Impairment{}) }},
+}
+
+func swallow(frames netlab.Hole) func(*netlab.Lab, *netlab.Host, int) {
+	return func(l *netlab.Lab, h *netlab.Host, k int) { l.Swallow(h, k, frames) }
+}
+
+// pathRoles are whose network it is.
+var pathRoles = []struct {
+	name string
+	pick func(st *arcv1.StatusResponse, leader int) string
+}{
+	{"leader", at},
+	{"watcher", func(st *arcv1.StatusResponse, leader int) string { return at(st, leader-1) }},
+	{"heir", func(st *arcv1.StatusResponse, leader int) string { return at(st, leader+1) }},
+	{"follower", func(st *arcv1.StatusResponse, leader int) string { return at(st, leader+2) }},
+}
+
+var pathProfiles = flag.String("all-paths", "", "profiles, with commas, in which every fault of one network hits everybody; realtime is run with --realtime. Without it four faults hit one each, in lan")
+
+// One network of two gone causes nothing but path_down and path_up.
+func TestOneNetworkOfTwo(t *testing.T) {
+	if *pathProfiles == "" {
+		t.Run("lan", func(t *testing.T) { oneNetworkOf(t, 2, "lan", false) })
+	}
+	for profile := range strings.SplitSeq(*pathProfiles, ",") {
+		for networks := 2; profile != "" && networks <= 3; networks++ {
+			t.Run(fmt.Sprintf("%s, %d networks", profile, networks), func(t *testing.T) { oneNetworkOf(t, networks, profile, true) })
+		}
+	}
+}
+
+func oneNetworkOf(t *testing.T, networks int, profile string, all bool) {
+	args := []string{"--expect", "5", "--profile", profile}
+	if profile == "realtime" {
+		args = append(args, "--realtime")
+	}
+	c := newCluster(t, netlab.Options{Hosts: 5, Networks: networks}, args...)
+	c.startAll()
+	c.settle(patience)
+	for i, fault := range pathFaults {
+		for j, role := range pathRoles {
+			for k := range networks {
+				if brief := slices.Index([]int{0, 2, 4, 5}, i); !all && (brief != j || k != j%networks) {
+					continue
+				}
+				c.losesOneNetwork(fmt.Sprintf("%s, %s, network %d", fault.name, role.name, k), func(st *arcv1.StatusResponse) *netlab.Host {
+					return c.node(role.pick(st, memberIndex(st, st.Leader.Name))).host
+				}, func(h *netlab.Host) { fault.make(c.lab, h, k) }, func(h *netlab.Host) { fault.end(c.lab, h, k) })
+			}
+		}
+	}
+}
+
+// Both networks are pulled: that is an ordinary pull.
+func TestBothNetworksPulled(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, netlab.Options{Hosts: 5, Networks: 2}, "--expect", "5")
+	c.startAll()
+	st := c.settle(patience)
+	leader := c.node(st.Leader.Name)
+	began := time.Now()
+	c.lab.Pull(leader.host)
+	leader.cutOff = true
+	next := c.wholeWithin(began, right, "both networks of the leader are pulled")
+	c.lab.Plug(leader.host)
+	leader.cutOff = false
+	if back := c.settle(patience); back.Leader.Name != next.Leader.Name {
+		t.Errorf("%s leads since the cables are back, before %s did", back.Leader.Name, next.Leader.Name)
+	}
+}
+
+// The networks are pulled in turns, of everybody, and never both.
+func TestNetworksPulledInTurns(t *testing.T) {
+	c := newCluster(t, netlab.Options{Hosts: 3, Networks: 2}, "--expect", "3")
+	c.startAll()
+	before := c.settle(patience)
+	began := time.Now()
+	for i := range 2 {
+		for _, n := range c.nodes {
+			c.lab.PullFrom(n.host, i%2)
+		}
+		pulled := time.Now()
+		c.allSay("a switch is off", "path_down", pulled)
+		for _, n := range c.nodes {
+			c.lab.PlugInto(n.host, i%2)
+		}
+		c.allSay("a switch is off", "path_up", pulled)
+	}
+	c.nothingHappened("the switches were off in turns", began, before)
+}
+
+// A second network comes while the ring runs, and goes again: the members are listed at
+// its addresses and have paths over it as long as it is there.
+func TestASecondNetworkComesAndGoes(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, netlab.Options{Hosts: 3, Networks: 2}, "--expect", "3")
+	for _, n := range c.nodes {
+		n.host.RemoveAddress(1, n.host.Addr(1))
+	}
+	c.startAll()
+	before := c.settle(patience)
+	began := time.Now()
+	c.havePaths(1)
+	for _, n := range c.nodes {
+		n.host.AddAddress(1, n.host.Addr(1))
+	}
+	c.havePaths(2)
+	for _, n := range c.nodes {
+		n.host.RemoveAddress(1, n.host.Addr(1))
+	}
+	c.havePaths(1) // after a while: an address may be gone for a moment only
+	c.undisturbed(began, before, c.settle(patience))
+}
+
+// havePaths waits until each node reaches each other one over so many paths, all of
+// them up.
+func (c *cluster) havePaths(n int) {
+	c.t.Helper()
+	testwait.UntilNil(c.t, patience, fmt.Sprintf("all members have %d paths to each other", n), func() error {
+		for _, node := range c.nodes {
+			st, err := node.status(time.Second)
+			if err != nil {
+				return err
+			}
+			for _, m := range st.GetMembers() {
+				up := slices.DeleteFunc(slices.Clone(m.GetPaths()), func(p *arcv1.Path) bool { return !p.GetUp() })
+				if m.GetName() != node.name && (len(up) != n || len(m.GetPaths()) != n) {
+					return fmt.Errorf("%s has the paths %v to %s", node.name, m.GetPaths(), m.GetName())
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// losesOneNetwork makes a fault until all nodes have noticed it, and checks that the
+// ring bears it.
+func (c *cluster) losesOneNetwork(what string, pick func(*arcv1.StatusResponse) *netlab.Host, fault, end func(*netlab.Host)) {
+	c.t.Helper()
+	before := c.settle(patience)
+	h := pick(before)
+	began := time.Now()
+	fault(h)
+	c.allSay(what, "path_down", began)
+	end(h)
+	c.allSay(what, "path_up", began)
+	c.nothingHappened(what+" of "+h.Name(), began, before)
+	for _, word := range []string{"path_down", "path_up"} {
+		for _, n := range c.nodes {
+			if said := c.says(n, word, began); len(said) != 1 {
+				c.t.Errorf("%s of %s: %s says %s %d times: %v", what, h, n.name, word, len(said), said)
+			}
+		}
+	}
+}
+
+// nothingHappened checks that the ring is as it was, and was so all the time.
+func (c *cluster) nothingHappened(what string, since time.Time, before *arcv1.StatusResponse) {
+	c.t.Helper()
+	after := c.settle(patience)
+	wrong := c.log.Heard(since, kind("claim_lost", "leader_lost", "suspected", "evicted", "relinked"))
+	if after.Epoch != before.Epoch || after.Term != before.Term || len(wrong) > 0 {
+		c.t.Errorf("%s: epoch %d, term %d became epoch %d, term %d, with %d events: %v", what,
+			before.Epoch, before.Term, after.Epoch, after.Term, len(wrong), wrong)
+	}
+}
+
+// allSay waits until each node has said the word.
+func (c *cluster) allSay(what, word string, since time.Time) {
+	c.t.Helper()
+	c.await(patience, what+": all say "+word, func() bool {
+		return !slices.ContainsFunc(c.nodes, func(n *node) bool { return len(c.says(n, word, since)) == 0 })
+	})
+}
+
+// says returns the node's own events of a type.
+func (c *cluster) says(n *node, word string, since time.Time) []observe.Event {
+	return c.log.Heard(since, func(ev observe.Event) bool { return ev.Type() == word && ev.By == n.name })
+}
