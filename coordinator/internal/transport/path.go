@@ -138,7 +138,8 @@ func (p *peer) joinLocked(one bool) {
 		r.address = r.at
 	case one && p.paths[0].address != "":
 		if r == nil {
-			r = p.fallen // it knows best when to try again
+			// Who fell last knows best when to try again.
+			r = p.paths[max(0, slices.Index(p.paths, p.fallen))]
 		}
 		for _, o := range p.paths {
 			if o != r {
@@ -177,7 +178,7 @@ func (p *path) run(pause time.Duration) {
 	}
 }
 
-// finish waits for the queue to leave, and for everything that was started.
+// finish waits for the queue to leave, and for all that was started.
 func (d *dialler) finish() {
 	d.conn.GiveUp()
 	d.act()
@@ -225,7 +226,10 @@ func (p *path) rose(s *outbound, at string) {
 func (p *path) fell() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stands, p.fallen = nil, p
+	p.stands = nil
+	if !p.removed {
+		p.fallen = p
+	}
 	if p.standsLocked() == nil {
 		p.missing.Store(time.Now().UnixNano())
 	}
