@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"math"
@@ -61,6 +60,7 @@ func newConfigGetCmd(f *factory) *cobra.Command {
 }
 
 func newConfigSetCmd(f *factory) *cobra.Command {
+	var changes map[string]string
 	return &cobra.Command{
 		Use:   "set KEY=VALUE...",
 		Short: "Change the ring's settings, all or none",
@@ -71,18 +71,12 @@ What is legal but doubtful is noted on stderr. "arc timing" says what the settin
 amount to.`,
 		Example: `  arc config set profile=fast
   arc config set lease_ms=300 leader_interval_ms=60`,
-		Args: func(_ *cobra.Command, args []string) error {
-			_, err := parseChanges(args)
+		Args: func(_ *cobra.Command, args []string) (err error) {
+			changes, err = parseChanges(args)
 			return err
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			changes, err := parseChanges(args)
-			if err != nil {
-				return err
-			}
-			r, err := call(cmd.Context(), f, func(c *client.Client, ctx context.Context) (*arcv1.SetSettingsResponse, error) {
-				return c.SetSettings(ctx, changes)
-			})
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := call(cmd.Context(), f, with((*client.Client).SetSettings, changes))
 			if err != nil {
 				return err
 			}
@@ -108,7 +102,8 @@ func newConfigShowCmd(f *factory) *cobra.Command {
 		Args: none,
 		RunE: func(*cobra.Command, []string) error {
 			err := o.set.Resolve(f.env, o.fileOf(f))
-			if perr := showOptions(f, o); perr != nil {
+			shown := shownOptions{1, o.set.Values()}
+			if perr := f.print(shown, shown.table); perr != nil {
 				return perr
 			}
 			return usage(err)
@@ -120,25 +115,16 @@ func newConfigShowCmd(f *factory) *cobra.Command {
 
 // shownOptions is the JSON of `arc config show`.
 type shownOptions struct {
-	Version int           `json:"version"`
-	Options []shownOption `json:"options"`
+	Version int            `json:"version"`
+	Options []config.Value `json:"options"`
 }
 
-type shownOption struct {
-	Key    string `json:"key"`
-	Value  string `json:"value"`
-	Source string `json:"source"`
-	Origin string `json:"origin"`
-}
-
-func showOptions(f *factory, o *coordinatorFlags) error {
-	shown := shownOptions{Version: 1}
+func (o shownOptions) table(w io.Writer) {
 	var lines [][]string
-	for _, v := range o.set.Values() {
-		shown.Options = append(shown.Options, shownOption{v.Key, v.Text, string(v.Layer), v.Origin})
+	for _, v := range o.Options {
 		lines = append(lines, []string{v.Key, or(v.Text), string(v.Layer), v.Origin})
 	}
-	return f.print(shown, func(w io.Writer) { rows(w, "KEY VALUE SOURCE ORIGIN", lines) })
+	rows(w, "KEY VALUE SOURCE ORIGIN", lines)
 }
 
 // settingsTable prints all settings, or the bare value of one.

@@ -79,6 +79,11 @@ func ask[R any](cmd *cobra.Command, f *factory, rpc func(*client.Client, context
 	return f.print(answer, func(w io.Writer) { show(w, answer) })
 }
 
+// with is a call of the coordinator with its argument.
+func with[A, R any](rpc func(*client.Client, context.Context, A) (R, error), arg A) func(*client.Client, context.Context) (R, error) {
+	return func(c *client.Client, ctx context.Context) (R, error) { return rpc(c, ctx, arg) }
+}
+
 // note tells a person something that is no result.
 func (f *factory) note(format string, args ...any) {
 	_, _ = fmt.Fprintf(foreign.Writer(f.err), format+"\n", args...) // nobody else can be told

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -54,9 +53,7 @@ them in microseconds.`,
 					return usagef("--limit: %w", err)
 				}
 			}
-			h, err := call(cmd.Context(), f, func(c *client.Client, ctx context.Context) (*arcv1.HistoryResponse, error) {
-				return c.History(ctx, uint32(n))
-			})
+			h, err := call(cmd.Context(), f, with((*client.Client).History, uint32(n)))
 			if err != nil {
 				return err
 			}

@@ -224,3 +224,11 @@ func names(count cobra.PositionalArgs) cobra.PositionalArgs {
 }
 
 func none(cmd *cobra.Command, args []string) error { return between(0, 0, "no argument")(cmd, args) }
+
+// first is an argument that may be left out.
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}

@@ -28,13 +28,13 @@ const (
 	Flag    Layer = "flag"
 )
 
-// Value is the effective value of one option.
+// Value is the effective value of one option, and its JSON in `arc config show`.
 type Value struct {
-	Key   string
-	Text  string
-	Layer Layer
+	Key   string `json:"key"`
+	Text  string `json:"value"`
+	Layer Layer  `json:"source"`
 	// Origin says where exactly: the flag, the variable or the file.
-	Origin string
+	Origin string `json:"origin"`
 }
 
 // Set is a group of options that are resolved together.
