@@ -158,13 +158,7 @@ func (n *node) ringChanged(s *ring.State) {
 
 // peersChanged takes the core's word to whom messages travel from now on.
 func (n *node) peersChanged(peers []election.Peer) {
-	out := make([]transport.Peer, 0, len(peers))
-	for _, p := range peers {
-		if len(p.Addresses) > 0 {
-			out = append(out, peerOf(p.Member, p.Distant))
-		}
-	}
-	n.transport.SetPeers(out)
+	n.transport.SetPeers(slices.DeleteFunc(slices.Clone(peers), func(p election.Peer) bool { return len(p.Addresses) == 0 }))
 	for _, p := range peers {
 		if p.Retired { // if it lives, it opens a stream to us
 			n.transport.Quiet(p.ID)
@@ -227,14 +221,10 @@ func (n *node) tellDiscovery() bool {
 	return true
 }
 
-func peersOf(members []ring.Member) []transport.Peer {
-	out := make([]transport.Peer, len(members))
+func peersOf(members []ring.Member) []election.Peer {
+	out := make([]election.Peer, len(members))
 	for i, m := range members {
-		out[i] = peerOf(m, false)
+		out[i].Member = m
 	}
 	return out
-}
-
-func peerOf(m ring.Member, distant bool) transport.Peer {
-	return transport.Peer{ID: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses, Distant: distant}
 }

@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"strings"
-	"time"
 
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/coordinator/internal/transport"
@@ -33,13 +32,4 @@ func (n *node) pathsChanged(news transport.PathNews) {
 	if l := n.loop.Load(); l != nil {
 		l.Announce(func(s *ring.State) *arcv1.Event { return n.events.Paths(s, network, peers, news.Up) })
 	}
-}
-
-// paths are the ways to the other members, by id.
-func (n *node) paths() map[uint64][]*arcv1.Path {
-	all := map[uint64][]*arcv1.Path{}
-	for _, p := range n.transport.Paths() {
-		all[p.Peer] = append(all[p.Peer], &arcv1.Path{Address: p.Address, Up: p.Up, RttUs: uint64(p.RTT / time.Microsecond)})
-	}
-	return all
 }

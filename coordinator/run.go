@@ -171,7 +171,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		Left:          func() { n.stopAs(fmt.Errorf("%w, as asked by arc leave", errLeft)) },
 		AcceptFounder: n.acceptFounder, RealtimeNotes: n.realtimeNotes,
 		Standstill: n.standstill,
-		Paths:      n.paths,
+		Paths:      n.transport.Paths,
 		OtherRings: func(own string) []*arcv1.OtherRing { return n.foreign.list(time.Now(), own) },
 	})
 	return recovered, nil

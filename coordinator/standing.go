@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/membership"
@@ -85,7 +84,7 @@ func (m *living) ask(places [][]string) (answers []membership.Answer, said map[s
 func membersFromWire(members []*arcv1.MemberStatus) []ring.Member {
 	out := make([]ring.Member, len(members))
 	for i, m := range members {
-		out[i] = ring.Member{ID: m.GetId(), Name: m.GetName(), Addresses: m.GetAddresses()}
+		out[i] = ring.Member{ID: m.GetId(), Name: m.GetName(), Incarnation: m.GetIncarnation(), Addresses: m.GetAddresses()}
 	}
 	return out
 }
@@ -110,7 +109,7 @@ func standingFromWire(r *peerv1.StandingResponse) election.Standing {
 }
 
 // peersAt are the members, those that moved at their new addresses.
-func peersAt(members, moved []ring.Member) []transport.Peer {
+func peersAt(members, moved []ring.Member) []election.Peer {
 	out := peersOf(members)
 	for i := range out {
 		if k := slices.IndexFunc(moved, func(m ring.Member) bool { return m.ID == out[i].ID }); k >= 0 {
@@ -120,15 +119,12 @@ func peersAt(members, moved []ring.Member) []transport.Peer {
 	return out
 }
 
-func peersOfMembers(members []*arcv1.MemberStatus) []transport.Peer {
-	out := make([]transport.Peer, len(members))
+func peersOfMembers(members []*arcv1.MemberStatus) []election.Peer {
+	out := peersOf(membersFromWire(members))
 	for i, m := range members {
-		out[i] = transport.Peer{
-			ID: m.GetId(), Name: m.GetName(), Incarnation: m.GetIncarnation(), Addresses: m.GetAddresses(),
-			// A ring is founded by many at once: if each dialled each, none
-			// would have the time to answer.
-			Distant: !m.GetVoter(),
-		}
+		// A ring is founded by many at once: if each dialled each, none would have
+		// the time to answer.
+		out[i].Distant = !m.GetVoter()
 	}
 	return out
 }

@@ -18,8 +18,8 @@ func BenchmarkPeerStream(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			n1, n2 := start(b, 1, "127.0.0.1:0", Options{}), start(b, 2, "127.0.0.1:0", Options{})
-			n1.tr.SetPeers([]Peer{n2.peer()})
-			n2.tr.SetPeers([]Peer{n1.peer()})
+			n1.tr.SetPeers([]election.Peer{n2.peer()})
+			n2.tr.SetPeers([]election.Peer{n1.peer()})
 			for _, n := range []*node{n1, n2} {
 				select {
 				case <-n.up:

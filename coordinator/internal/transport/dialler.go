@@ -163,9 +163,6 @@ func (d *dialler) failed(r result) {
 		d.setQuiet()
 	case why == policy.Rejected:
 		say = "peer refused our hello"
-		if d.t.opts.RefusedHello != nil {
-			d.t.opts.RefusedHello(d.id, r.err)
-		}
 	}
 	before := d.conn.Failures()
 	d.conn.Slow = d.isQuiet()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/testwait"
@@ -32,7 +33,7 @@ func dialsAt(t *testing.T, addresses int, answer func(ctx context.Context, addr 
 	var at []time.Duration
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		tr := New(Options{
+		tr := bare(Options{
 			Self:   func() Identity { return Identity{Cluster: "c", RingID: "r", ID: 1, Name: "n1"} },
 			Logger: log,
 			Dialer: &connect.Dialer{Raw: func(ctx context.Context, _, addr string) (net.Conn, error) {
@@ -42,11 +43,11 @@ func dialsAt(t *testing.T, addresses int, answer func(ctx context.Context, addr 
 				return nil, answer(ctx, addr)
 			}},
 		})
-		p := Peer{ID: 2, Name: "n2", Incarnation: 1}
+		p := listed(2, 1)
 		for i := range addresses {
 			p.Addresses = append(p.Addresses, fmt.Sprintf("192.0.2.%d:7400", i+1))
 		}
-		tr.SetPeers([]Peer{p})
+		tr.SetPeers([]election.Peer{p})
 		story(tr)
 		tr.Close()
 	})
@@ -133,7 +134,7 @@ func TestNewIncarnationEndsQuietAndBackoff(t *testing.T) {
 	at := dials(t, 1, refuse, nil, func(tr *Transport) {
 		tr.Quiet(2)
 		testwait.Virtual(10 * time.Second)
-		tr.SetPeers([]Peer{{ID: 2, Name: "n2", Incarnation: 2, Addresses: []string{"192.0.2.1:7400"}}})
+		tr.SetPeers([]election.Peer{listed(2, 2, "192.0.2.1:7400")})
 		testwait.Virtual(time.Second)
 	})
 	if n := within(at, 10*time.Second, 10*time.Second+50*time.Millisecond); n < 3 {
@@ -240,18 +241,19 @@ func TestLostConnectionIsNotRedialledAtOnce(t *testing.T) {
 	for len(dialled) > 0 {
 		<-dialled
 	}
-	back.tr.SetPeers([]Peer{a.peer(), back.peer()})
+	back.tr.SetPeers([]election.Peer{a.peer(), back.peer()})
 	await(t, "a's stream", a.up)
 }
 
 func TestWhoComesNearIsDialledByAndByOrWhenNeeded(t *testing.T) {
 	for name, send := range map[string]bool{"nothing to send": false, "something to send": true} {
 		at := dials(t, 1, silence, nil, func(tr *Transport) {
-			p := Peer{ID: 3, Name: "n3", Incarnation: 1, Addresses: []string{"192.0.2.3:7400"}, Distant: true}
-			tr.SetPeers([]Peer{p})
+			p := listed(3, 1, "192.0.2.3:7400")
+			p.Distant = true
+			tr.SetPeers([]election.Peer{p})
 			testwait.Virtual(time.Second)
 			p.Distant = false
-			tr.SetPeers([]Peer{p})
+			tr.SetPeers([]election.Peer{p})
 			if send {
 				tr.Send(renew(1, 3, 1))
 			}

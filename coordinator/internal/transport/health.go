@@ -15,11 +15,10 @@ const (
 	// them make it down.
 	checksKept   = 5
 	checksMissed = 2
-	// downWaits and upWaits are for how many passes the news that a path is down or up
-	// waits for others of the same network that may follow. moreWaits is the same once a
-	// path of that network is told as down.
-	downWaits = 12
-	upWaits   = 12
+	// newsWaits is for how many passes the news that a path is down or up waits for
+	// others of the same network that may follow. moreWaits is the same for one that is
+	// down once a path of that network is told as down.
+	newsWaits = 12
 	moreWaits = 120
 )
 
@@ -32,13 +31,19 @@ type PathNews struct {
 	Peers []uint64
 }
 
-// checked is what became of one check of a path.
-type checked struct {
+// check is one check of a path, and what became of it.
+type check struct {
 	peer    uint64
 	address string
 	// local is this machine's end; invalid if no stream ever stood.
 	local netip.Addr
 	good  bool
+
+	// While it is under way: over which stream of which path, and what has to be
+	// acknowledged there.
+	path   *path
+	stream *outbound
+	mark   uint64
 }
 
 // book judges all paths by what becomes of their checks. A check goes over all paths
@@ -50,7 +55,8 @@ type book struct {
 
 // health is what is known of one path.
 type health struct {
-	checked
+	// check is the newest.
+	*check
 	// missed are the last checks, the newest in the lowest bit, and clean is since when
 	// none was missed.
 	missed uint8
@@ -66,12 +72,12 @@ type health struct {
 // pass takes the checks of one pass over all peers. It returns what is new and whether
 // a path is in doubt, so that the next pass has to come soon. Paths to peers that are
 // not among the checked are forgotten.
-func (b *book) pass(now mono.Instant, checks []checked) (news []PathNews, doubt bool) {
+func (b *book) pass(now mono.Instant, checks []*check) (news []PathNews, doubt bool) {
 	b.paths = slices.DeleteFunc(b.paths, func(h *health) bool {
-		return !slices.ContainsFunc(checks, func(c checked) bool { return c.peer == h.peer })
+		return !slices.ContainsFunc(checks, func(c *check) bool { return c.peer == h.peer })
 	})
 	for _, c := range checks {
-		if !slices.ContainsFunc(checks, func(o checked) bool { return o.peer == c.peer && o.good }) {
+		if !slices.ContainsFunc(checks, func(o *check) bool { return o.peer == c.peer && o.good }) {
 			continue
 		}
 		if h := b.find(c); h != nil {
@@ -90,7 +96,7 @@ func (b *book) pass(now mono.Instant, checks []checked) (news []PathNews, doubt 
 }
 
 // find returns what is known of a path, nil if no stream ever stood.
-func (b *book) find(c checked) *health {
+func (b *book) find(c *check) *health {
 	i := slices.IndexFunc(b.paths, func(h *health) bool { return h.peer == c.peer && h.address == c.address })
 	if i >= 0 {
 		return b.paths[i]
@@ -98,14 +104,14 @@ func (b *book) find(c checked) *health {
 	if !c.local.IsValid() {
 		return nil
 	}
-	h := &health{checked: c}
+	h := &health{check: c}
 	b.paths = append(b.paths, h)
 	return h
 }
 
-func (h *health) judge(now mono.Instant, c checked) {
+func (h *health) judge(now mono.Instant, c *check) {
 	h.missed = h.missed << 1 & (1<<checksKept - 1)
-	h.checked = c
+	h.check = c
 	switch {
 	case !c.good:
 		h.missed |= 1
@@ -173,13 +179,10 @@ func (b *book) ripe(local netip.Addr, up bool) bool {
 			more = true
 		}
 	}
-	switch {
-	case up:
-		return waited > upWaits || waited > 1 && !follow
-	case more:
+	if more && !up {
 		return waited > moreWaits
 	}
-	return waited > downWaits || waited > 1 && !follow
+	return waited > newsWaits || waited > 1 && !follow
 }
 
 // isDown reports whether the path is down.

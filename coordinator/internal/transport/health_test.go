@@ -18,10 +18,10 @@ import (
 func passes(b *book, now *mono.Instant, rounds, peers, networks int, dead func(round, peer, network int) bool) (said []string) {
 	stood := map[string]bool{}
 	for round := range rounds {
-		var all []checked
+		var all []*check
 		for peer := 1; peer <= peers; peer++ {
 			for k := range networks {
-				c := checked{peer: uint64(peer), address: fmt.Sprintf("10.0.%d.%d:7400", k, peer), good: !dead(round, peer, k)}
+				c := &check{peer: uint64(peer), address: fmt.Sprintf("10.0.%d.%d:7400", k, peer), good: !dead(round, peer, k)}
 				if stood[c.address] = stood[c.address] || c.good; stood[c.address] {
 					c.local = netip.AddrFrom4([4]byte{10, 0, byte(k), 9})
 				}
@@ -109,8 +109,8 @@ func TestAPullIsTold(t *testing.T) {
 	if n := await(t, "the news", a.news); !n.Up || len(n.Peers) != 1 || n.Peers[0] != 2 {
 		t.Errorf("told %+v, want that the path to 2 is up", n)
 	}
-	for _, s := range a.tr.Paths() {
-		if s.Peer != 2 || !s.Up || s.RTT <= 0 || s.RTT > time.Minute || s.Address != b.addr && s.Address != b.second {
+	for _, s := range a.tr.Paths()[2] {
+		if !s.GetUp() || s.GetRttUs() == 0 || s.GetRttUs() > uint64(time.Minute/time.Microsecond) || s.GetAddress() != b.addr && s.GetAddress() != b.second {
 			t.Errorf("a path is %+v", s)
 		}
 	}

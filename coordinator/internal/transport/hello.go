@@ -16,12 +16,6 @@ import (
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
-// refusal is one thing to log once.
-type refusal struct {
-	id     uint64
-	reason string
-}
-
 // helloTo is what self says to a member first.
 func helloTo(self Identity, to uint64) *peerv1.PeerHello {
 	h := &peerv1.PeerHello{
@@ -47,7 +41,7 @@ func (t *Transport) meet(stream peerv1.PeerService_StreamServer, hello *peerv1.P
 		if err := checkClientHello(hello, self); err != nil {
 			// Who is evicted has to hear it, even if it asks for somebody's
 			// old id.
-			if self.ID != 0 && hello.GetCluster() == self.Cluster && hello.GetRingId() == self.RingID && hello.GetId() != self.ID && t.gone(hello.GetId()) {
+			if self.ID != 0 && hello.GetCluster() == self.Cluster && hello.GetRingId() == self.RingID && hello.GetId() != self.ID && t.opts.Gone(hello.GetId()) {
 				return self, nil
 			}
 			t.logRefusal(stream, hello, err)
@@ -119,7 +113,7 @@ func checkServerHello(h *peerv1.PeerHello, self Identity, id uint64) error {
 
 // logRefusal is loud once for each peer and reason.
 func (t *Transport) logRefusal(stream peerv1.PeerService_StreamServer, h *peerv1.PeerHello, err error) {
-	key := refusal{h.GetId(), err.Error()}
+	key := fmt.Sprintf("%d: %v", h.GetId(), err)
 	t.mu.Lock()
 	known := t.refused[key]
 	if !known && len(t.refused) >= 256 {

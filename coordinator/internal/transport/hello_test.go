@@ -118,7 +118,7 @@ func TestClientChecksTheServersHello(t *testing.T) {
 func TestRefusedClientIsTold(t *testing.T) {
 	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
 	b.become(Identity{Cluster: "c", RingID: "another", ID: 2, Incarnation: 5, Name: "n2"})
-	a.tr.SetPeers([]Peer{b.peer()})
+	a.tr.SetPeers([]election.Peer{b.peer()})
 	err := await(t, "refusal", a.refused)
 	if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), `ring another, not "r"`) {
 		t.Errorf("got %v, want FailedPrecondition that names both rings", err)
@@ -167,7 +167,7 @@ func TestStreamMustStartWithHelloAndStayWellFormed(t *testing.T) {
 func TestHelloIsHeldUntilJoined(t *testing.T) {
 	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 0, "127.0.0.1:0", Options{})
 	b.become(Identity{Cluster: "c", Incarnation: 7, Name: "n5"}) // knows not even its ring
-	a.tr.SetPeers([]Peer{{ID: 5, Name: "n5", Incarnation: 7, Addresses: []string{b.addr}}})
+	a.tr.SetPeers([]election.Peer{listed(5, 7, b.addr)})
 	a.tr.Send(renew(1, 5, 1))
 	b.become(Identity{Cluster: "c", RingID: "r", Incarnation: 7, Name: "n5"})
 	b.become(Identity{Cluster: "c", RingID: "r", ID: 5, Incarnation: 7, Name: "n5"})
@@ -204,7 +204,7 @@ func TestHeldHelloIsRefused(t *testing.T) {
 
 func TestNoStreamBeforeJoining(t *testing.T) {
 	a, b := start(t, 0, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
-	a.tr.SetPeers([]Peer{b.peer()})
+	a.tr.SetPeers([]election.Peer{b.peer()})
 	a.become(Identity{Cluster: "c", RingID: "r", ID: 4, Incarnation: 9, Name: "n4"})
 	await(t, "stream", a.up)
 	a.tr.Send(renew(4, 2, 1))
@@ -217,7 +217,7 @@ func TestEvictedIsTold(t *testing.T) {
 	want := election.EvictedNotice{RingID: "r", ID: 1, Epoch: 12}
 	t.Run("on its stream", func(t *testing.T) {
 		a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
-		a.tr.SetPeers([]Peer{b.peer()})
+		a.tr.SetPeers([]election.Peer{b.peer()})
 		await(t, "stream", a.up)
 		b.tr.Send(election.Message{From: 2, To: 7, Evicted: &want}) // nobody
 		b.tr.Send(election.Message{From: 2, To: 1, Evicted: &want})
@@ -228,7 +228,7 @@ func TestEvictedIsTold(t *testing.T) {
 	})
 	t.Run("by a message to who is no peer", func(t *testing.T) {
 		a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
-		a.tr.SetPeers([]Peer{b.peer()})
+		a.tr.SetPeers([]election.Peer{b.peer()})
 		await(t, "stream", a.up)
 		b.tr.Send(election.Message{From: 2, To: 1, Evicted: &want})
 		if n := await(t, "notice", a.evicted); n != want {
@@ -241,7 +241,7 @@ func TestEvictedIsTold(t *testing.T) {
 		b.become(Identity{Cluster: "c", RingID: "r", ID: 2, Incarnation: 102, Name: "n2", Epoch: 12})
 		p := b.peer()
 		p.ID = 2
-		a.tr.SetPeers([]Peer{p})
+		a.tr.SetPeers([]election.Peer{p})
 		if n := await(t, "notice", a.evicted); n != want {
 			t.Errorf("got %+v, want %+v", n, want)
 		}
@@ -251,7 +251,7 @@ func TestEvictedIsTold(t *testing.T) {
 		b := start(t, 8, "127.0.0.1:0", Options{Gone: func(id uint64) bool { return id < 8 }})
 		p := b.peer()
 		p.ID = 2
-		a.tr.SetPeers([]Peer{p})
+		a.tr.SetPeers([]election.Peer{p})
 		if n := await(t, "notice", a.evicted); n.ID != 1 {
 			t.Errorf("got %+v, want one for 1", n)
 		}
@@ -265,7 +265,7 @@ func TestNewIdentityReplacesStreams(t *testing.T) {
 	await(t, "b's stream", b.up)
 	// b was evicted and has joined again.
 	b.become(Identity{Cluster: "c", RingID: "r", ID: 9, Incarnation: 102, Name: "n2"})
-	a.tr.SetPeers([]Peer{b.peer()})
+	a.tr.SetPeers([]election.Peer{b.peer()})
 	awaitThat(t, "a's stream to 9", a.up, func(id uint64) bool { return id == 9 })
 	a.tr.Send(renew(1, 9, 1))
 	if m := await(t, "message", b.got); m.To != 9 {
@@ -280,7 +280,7 @@ func TestNewIdentityReplacesStreams(t *testing.T) {
 
 func TestForeignNoticeOfEvictionIsIgnored(t *testing.T) {
 	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
-	a.tr.SetPeers([]Peer{b.peer()})
+	a.tr.SetPeers([]election.Peer{b.peer()})
 	await(t, "stream", a.up)
 	b.tr.Send(election.Message{From: 2, To: 1, Evicted: &election.EvictedNotice{RingID: "r", ID: 4, Epoch: 3}})
 	await(t, "news of the break", a.down)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,9 +17,11 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/testserver"
 	"github.com/arc-ring/arc/internal/testwait"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 // patience bounds how long a test waits for what must come; nothing is
@@ -76,13 +79,12 @@ func startOn(t testing.TB, id uint64, opts Options, listen func() (net.Listener,
 	}
 	opts.Admitted = func(context.Context) {}
 	opts.PathsChanged = func(news PathNews) { offer(n.news, news) }
-	opts.PeerUp = func(id uint64) { offer(n.up, id) }
 	opts.Evicted = func(_ uint64, e election.EvictedNotice) { offer(n.evicted, e) }
-	opts.RefusedHello = func(_ uint64, err error) { offer(n.refused, err) }
 	if opts.Logger == nil {
 		opts.Logger = hclog.NewNullLogger()
 	}
-	n.tr = New(opts)
+	opts.Logger = &newsLog{opts.Logger, n}
+	n.tr = bare(opts)
 	l, err := listen()
 	if err != nil {
 		t.Fatal(err)
@@ -92,6 +94,55 @@ func startOn(t testing.TB, id uint64, opts Options, listen func() (net.Listener,
 	n.host = testserver.Serve(l, func(s grpc.ServiceRegistrar) { peerv1.RegisterPeerServiceServer(s, &peerService{tr: n.tr}) }, ServerOptions()...)
 	t.Cleanup(n.stop)
 	return n
+}
+
+// bare is New with what a test can do without.
+func bare(opts Options) *Transport {
+	if opts.Logger == nil {
+		opts.Logger = hclog.NewNullLogger()
+	}
+	if opts.Dialer == nil {
+		opts.Dialer = &connect.Dialer{}
+	}
+	if opts.Local == nil {
+		opts.Local = func(netip.Addr) bool { return false }
+	}
+	if opts.Gone == nil {
+		opts.Gone = func(uint64) bool { return false }
+	}
+	return New(opts)
+}
+
+// newsLog hands on to a node's channels what only the log says.
+type newsLog struct {
+	hclog.Logger
+	n *node
+}
+
+func (l *newsLog) Debug(what string, args ...any) {
+	l.news(what, args)
+	l.Logger.Debug(what, args...)
+}
+
+func (l *newsLog) Warn(what string, args ...any) {
+	l.news(what, args)
+	l.Logger.Warn(what, args...)
+}
+
+func (l *newsLog) news(what string, args []any) {
+	for i := 0; i < len(args); i += 2 {
+		switch {
+		case what == "stream to peer is up" && args[i] == "to":
+			offer(l.n.up, args[i+1].(uint64))
+		case what == "peer refused our hello" && args[i] == "error":
+			offer(l.n.refused, args[i+1].(error))
+		}
+	}
+}
+
+// listed is a member as SetPeers is told of it.
+func listed(id, incarnation uint64, addresses ...string) election.Peer {
+	return election.Peer{Member: ring.Member{ID: id, Name: fmt.Sprint("n", id), Incarnation: incarnation, Addresses: addresses}}
 }
 
 // become changes the identity; what it says of addresses is the truth.
@@ -118,9 +169,10 @@ func (n *node) kill() {
 	n.stop()
 }
 
-func (n *node) peer() Peer {
+func (n *node) peer() election.Peer {
 	self := n.self.Load()
-	p := Peer{ID: self.ID, Name: self.Name, Incarnation: self.Incarnation, Addresses: []string{n.addr}}
+	p := listed(self.ID, self.Incarnation, n.addr)
+	p.Name = self.Name
 	if n.second != "" {
 		p.Addresses = append(p.Addresses, n.second)
 	}
@@ -185,8 +237,8 @@ func awaitThat[T any](t testing.TB, what string, c <-chan T, wanted func(T) bool
 }
 
 func introduce(a, b *node) {
-	a.tr.SetPeers([]Peer{a.peer(), b.peer()})
-	b.tr.SetPeers([]Peer{a.peer(), b.peer()})
+	a.tr.SetPeers([]election.Peer{a.peer(), b.peer()})
+	b.tr.SetPeers([]election.Peer{a.peer(), b.peer()})
 }
 
 func renew(from, to, seq uint64) election.Message {

@@ -87,7 +87,7 @@ func (t *Transport) ServeStream(stream peerv1.PeerService_StreamServer) error {
 	if err != nil {
 		return err
 	}
-	if t.gone(hello.GetId()) {
+	if t.opts.Gone(hello.GetId()) {
 		_ = stream.Send(peerwire.EncodeEvicted(election.EvictedNotice{RingID: self.RingID, ID: hello.GetId(), Epoch: self.Epoch})) // the status says it too
 		return endNotice
 	}
@@ -168,8 +168,6 @@ func ignoreEOF(err error) error {
 	}
 	return err
 }
-
-func (t *Transport) gone(id uint64) bool { return t.opts.Gone != nil && t.opts.Gone(id) }
 
 // register makes the stream known, so that it can be ended from here.
 func (t *Transport) register(hello *peerv1.PeerHello, self Identity) (*inbound, error) {

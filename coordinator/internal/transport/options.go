@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -71,23 +70,7 @@ func (i Identity) sameHello(o Identity) bool {
 	return i.Cluster == o.Cluster && i.RingID == o.RingID && i.ID == o.ID && i.Incarnation == o.Incarnation && i.Name == o.Name
 }
 
-// Peer is another member, to whom a stream is kept, unless it is distant.
-type Peer struct {
-	ID          uint64
-	Name        string
-	Incarnation uint64
-	// Addresses are HOST:PORT; all are tried.
-	Addresses []string
-	// Distant: it is dialled only when there is something to send. A stream
-	// that stands is kept.
-	Distant bool
-}
-
-func (p Peer) equal(o Peer) bool {
-	return p.ID == o.ID && p.Name == o.Name && p.Incarnation == o.Incarnation && slices.Equal(p.Addresses, o.Addresses) && p.Distant == o.Distant
-}
-
-// Options is what New needs. The callbacks are called from the transport's
+// Options is what New needs, all of it. The callbacks are called from the transport's
 // goroutines, several at once; they must return quickly and must never wait
 // for Close. Self and Gone must not call the transport, which may hold its lock.
 type Options struct {
@@ -103,33 +86,25 @@ type Options struct {
 	// is not evidence of death. A Quiet called from within it keeps the stream
 	// from being redialled at once.
 	PeerDown func(id uint64)
-	// PeerUp says that the stream to a peer stands. May be nil.
-	PeerUp func(id uint64)
 	// Evicted takes the answer of a member which says that this node is none
 	// any more. Ring and id are checked to be our own; from is the member that
 	// was dialled, and may not be the one who answers. It may come many times.
 	Evicted func(from uint64, n election.EvictedNotice)
-	// RefusedHello is called when our hello is refused at an address of a peer,
-	// with an error that has a gRPC status: at every try. It may come although
-	// another address of the peer is the right one. May be nil.
-	RefusedHello func(id uint64, err error)
 	// Gone says whether an id was a member of our ring once and is none any
 	// more. Asked by SetPeers too, so the answer has to be the new one when
-	// that is called. May be nil: nobody is gone.
+	// that is called.
 	Gone func(id uint64) bool
 
 	// Admitted is called with the context of a stream to us whose hello was
 	// good.
 	Admitted func(context.Context)
-	// Local reports whether an address is this machine's now. May be nil: none is.
+	// Local reports whether an address is this machine's now.
 	Local func(netip.Addr) bool
-	// PathsChanged tells that paths are down or up again. Calls do not overlap. May be
-	// nil.
+	// PathsChanged tells that paths are down or up again. Calls do not overlap.
 	PathsChanged func(PathNews)
 
-	// Logger may be nil.
 	Logger hclog.Logger
-	// Dialer opens connections; nil means the zero one.
+	// Dialer opens connections.
 	Dialer *connect.Dialer
 	// flushWait, if not 0, replaces the constant: a test must not fail on a slow moment.
 	flushWait time.Duration

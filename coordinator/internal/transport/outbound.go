@@ -181,7 +181,7 @@ func (s *outbound) write(p *path) {
 		if !ok {
 			select {
 			case <-p.queue.ready:
-			case <-p.drain:
+			case <-p.drain.Done():
 				drained = true
 			case <-s.stream.Context().Done():
 				return

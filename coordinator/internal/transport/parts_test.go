@@ -35,7 +35,7 @@ func TestLongEnvelopesTravelInParts(t *testing.T) {
 		if err := sendItem(&c, item{env: env, size: 64 + len(env.GetRaft())}); err != nil {
 			t.Fatal(err)
 		}
-		a := assembly{t: New(Options{})}
+		a := assembly{t: bare(Options{})}
 		var whole *peerv1.StreamRequest
 		for i, part := range c.all {
 			if n := proto.Size(part); n > limits.Wire {
@@ -70,7 +70,7 @@ func TestPartsThatAreRefused(t *testing.T) {
 		"noise":           {part(100, true)},
 		"a part in parts": {{Body: &peerv1.StreamRequest_Part{Part: &peerv1.Part{Data: nested, Last: true}}}},
 	} {
-		a := assembly{t: New(Options{})}
+		a := assembly{t: bare(Options{})}
 		var err error
 		for _, p := range parts {
 			_, err = a.add(p)
@@ -79,7 +79,7 @@ func TestPartsThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v, want peerwire.ErrMalformed", name, err)
 		}
 	}
-	a := assembly{t: New(Options{})}
+	a := assembly{t: bare(Options{})}
 	err = nil
 	for n := 0; err == nil; n += limits.Part {
 		if n > limits.Envelope {
@@ -92,7 +92,7 @@ func TestPartsThatAreRefused(t *testing.T) {
 // The unfinished envelopes of all streams have one bound, and a stream that ends
 // gives its share back.
 func TestUnfinishedEnvelopesHaveOneBound(t *testing.T) {
-	tr := New(Options{})
+	tr := bare(Options{})
 	var all []*assembly
 	var err error
 	for err == nil {

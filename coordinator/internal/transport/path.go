@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"slices"
@@ -19,8 +20,9 @@ type path struct {
 	queue *queue
 	// poke has room for one: a flag of asked was set.
 	poke chan struct{}
-	// drain is closed when the path is removed.
-	drain chan struct{}
+	// drain ends when the path is removed.
+	drain  context.Context
+	remove context.CancelFunc
 	// down: its checks are not acknowledged. Only small messages go over it.
 	down atomic.Bool
 
@@ -35,12 +37,12 @@ type path struct {
 	stands *outbound
 	at     string
 	local  netip.Addr
-	// removed: drain is closed.
-	removed bool
 }
 
 func newPath(p *peer, address string) *path {
-	return &path{peer: p, address: address, queue: newQueue(), poke: make(chan struct{}, 1), drain: make(chan struct{})}
+	r := &path{peer: p, address: address, queue: newQueue(), poke: make(chan struct{}, 1)}
+	r.drain, r.remove = context.WithCancel(context.Background())
+	return r
 }
 
 // askLocked sets flags for the path's goroutine and wakes it.
@@ -66,7 +68,7 @@ func (p *path) targets() []string {
 	if p.address != "" {
 		return []string{p.address}
 	}
-	return p.addressesLocked()
+	return p.addresses()
 }
 
 // own reports whether an address is this machine's: a peer is not reached there.
@@ -85,20 +87,13 @@ func (p *peer) standsLocked() *path {
 	return nil
 }
 
-func (p *path) removeLocked() {
-	if !p.removed {
-		p.removed = true
-		close(p.drain)
-	}
-}
-
 // layLocked makes the paths what they have to be. While a stream stands to a peer that
 // is near and listed, there is one for each listed address: where it only said that it
 // is reached, it may be no more. Else one path is tried for all. Its caller holds
 // Transport.mu and peer.mu.
 func (p *peer) layLocked() {
-	if p.removed || p.t.closed {
-		return
+	if p.t.peers[p.id] != p {
+		return // it was removed
 	}
 	want := []string{""}
 	if p.standsLocked() != nil && p.provision == nil && !p.info.Distant {
@@ -124,7 +119,7 @@ func (p *peer) layLocked() {
 	}
 	for _, r := range was {
 		if !slices.Contains(p.paths, r) {
-			r.removeLocked()
+			r.remove()
 			p.paths[0].queue.putBack(r.queue.takeAll())
 		}
 	}
@@ -143,7 +138,7 @@ func (p *peer) joinLocked(one bool) {
 		}
 		for _, o := range p.paths {
 			if o != r {
-				o.removeLocked() // what waits there waits for its stream, if it has one
+				o.remove() // what waits there waits for its stream, if it has one
 				if o.stands == nil {
 					r.queue.putBack(o.queue.takeAll())
 				}
@@ -164,7 +159,7 @@ func (p *path) run(pause time.Duration) {
 			broken = d.stream.broken
 		}
 		select {
-		case <-p.drain:
+		case <-p.drain.Done():
 			d.finish()
 			return
 		case <-p.poke:
@@ -218,7 +213,6 @@ func (p *path) rose(s *outbound, at string) {
 	defer p.mu.Unlock()
 	p.stands, p.at, p.local = s, at, s.from()
 	p.overflowAt = time.Time{} // what was dropped before is another matter
-	p.missing.Store(0)
 	p.layLocked()
 }
 
@@ -227,11 +221,11 @@ func (p *path) fell() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stands = nil
-	if !p.removed {
+	if p.drain.Err() == nil {
 		p.fallen = p
 	}
 	if p.standsLocked() == nil {
-		p.missing.Store(time.Now().UnixNano())
+		p.missing = time.Now()
 	}
 }
 
@@ -286,9 +280,6 @@ func (d *dialler) adopt(r result) {
 	d.t.log.Debug("stream to peer is up", "peer", d.name(), "to", d.id, "address", r.addr, "fresh", replaced)
 	if replaced {
 		d.t.opts.PeerDown(d.id) // what the old one still held is lost
-	}
-	if d.t.opts.PeerUp != nil {
-		d.t.opts.PeerUp(d.id)
 	}
 }
 

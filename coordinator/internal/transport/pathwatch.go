@@ -7,28 +7,8 @@ import (
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
-
-// PathState is one path to a peer.
-type PathState struct {
-	Peer uint64
-	// Address is where it leads; empty while it is not known which of the peer's
-	// addresses will do.
-	Address string
-	// Up: a stream stands, and it is not known to be down.
-	Up bool
-	// RTT is the smoothed round trip, 0 if no stream stands.
-	RTT time.Duration
-}
-
-// check is one check under way.
-type check struct {
-	checked
-	path   *path
-	stream *outbound
-	// mark is what has to be acknowledged.
-	mark uint64
-}
 
 // watchPaths checks the paths of peers that have several, until Close.
 func (t *Transport) watchPaths() {
@@ -39,12 +19,8 @@ func (t *Transport) watchPaths() {
 		if !t.awaitChecks(checks) {
 			return
 		}
-		said := make([]checked, len(checks))
-		for i, c := range checks {
-			said[i] = c.checked
-		}
 		var news []PathNews
-		news, doubt = b.pass(t.now(), said)
+		news, doubt = b.pass(t.now(), checks)
 		for _, c := range checks {
 			c.path.down.Store(b.isDown(c.peer, c.address))
 		}
@@ -76,7 +52,7 @@ func (t *Transport) sendChecks(round int) (all []*check) {
 		p.mu.Lock()
 		if len(p.paths) > 1 {
 			for i, r := range p.paths {
-				c := &check{checked: checked{peer: p.id, address: r.address, local: r.local}, path: r, stream: r.stands}
+				c := &check{peer: p.id, address: r.address, local: r.local, path: r, stream: r.stands}
 				if r.stands != nil {
 					whole := r.down.Load() || i == round%len(p.paths) && !p.anyDownLocked()
 					r.queue.push(checkItem(r.stands, whole))
@@ -132,22 +108,25 @@ func (t *Transport) awaitChecks(checks []*check) bool {
 	return true
 }
 
-// Paths returns the paths to all peers. A distant one that nothing is sent to has none.
-func (t *Transport) Paths() (all []PathState) {
+// Paths returns the paths to all peers, by their ids. A distant one that nothing is
+// sent to has none. The address is empty while it is not known which of the peer's
+// will do; without a stream a path is not up, and its round trip is 0.
+func (t *Transport) Paths() map[uint64][]*arcv1.Path {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	all := map[uint64][]*arcv1.Path{}
 	for _, p := range t.peers {
 		p.mu.Lock()
 		for _, r := range p.paths {
-			s := PathState{Peer: p.id, Address: r.address}
+			s := &arcv1.Path{Address: r.address}
 			if r.stands == nil && p.info.Distant {
 				continue // it is not dialled
 			}
 			if r.stands != nil {
 				now, _ := look(r.stands.conn)
-				s.Address, s.Up, s.RTT = r.at, !r.down.Load(), now.rtt
+				s.Address, s.Up, s.RttUs = r.at, !r.down.Load(), uint64(now.rtt/time.Microsecond)
 			}
-			all = append(all, s)
+			all[p.id] = append(all[p.id], s)
 		}
 		p.mu.Unlock()
 	}

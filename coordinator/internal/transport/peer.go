@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
 )
@@ -16,9 +16,6 @@ import (
 type peer struct {
 	t  *Transport
 	id uint64
-	// missing is since when no stream stands, Unix nanoseconds; 0 while one does.
-	missing atomic.Int64
-
 	// provision is not nil while SetPeers does not list the peer, and list the newest
 	// of Transport.lists that does; guarded by Transport.mu.
 	provision *provision
@@ -28,10 +25,10 @@ type peer struct {
 	copies *copies
 
 	mu sync.Mutex
-	// info is changed under Transport.mu too, so either lock is enough to read it.
-	info Peer
-	// hints are addresses that the peer's hellos told, the newest first; they
-	// are tried after those listed.
+	// info and hints are changed under Transport.mu too, so either lock is enough to
+	// read them. hints are addresses that the peer's hellos told, the newest first;
+	// they are tried after those listed.
+	info  election.Peer
 	hints []string
 	quiet bool
 	// resting: it came near a moment ago, and is not dialled yet.
@@ -40,10 +37,10 @@ type peer struct {
 	paths []*path
 	// fallen is the path whose stream ended last.
 	fallen *path
+	// missing is since when no stream stands, while none does.
+	missing time.Time
 	// overflowAt is when a drop was last logged.
 	overflowAt time.Time
-	// removed: it is no peer any more.
-	removed bool
 }
 
 // asked is what others want from a path's goroutine.
@@ -66,19 +63,17 @@ type asked struct {
 	near bool
 }
 
-func newPeer(t *Transport, info Peer) *peer {
-	info.Addresses = slices.Clone(info.Addresses)
-	p := &peer{t: t, id: info.ID, info: info}
+func newPeer(t *Transport, info election.Peer) *peer {
+	p := &peer{t: t, id: info.ID, info: info, missing: time.Now()}
 	p.paths = []*path{newPath(p, "")}
-	p.missing.Store(time.Now().UnixNano())
 	return p
 }
 
-// run begins what newPeer made.
-func (p *peer) run() {
-	for _, r := range p.paths {
-		p.t.wg.Go(func() { r.run(0) })
-	}
+// startLocked makes a new peer one of the transport's, and dials it.
+func (t *Transport) startLocked(p *peer) {
+	t.peers[p.id] = p
+	first := p.paths[0]
+	t.wg.Go(func() { first.run(0) })
 }
 
 // lay makes the paths what they have to be, under Transport.mu.
@@ -89,16 +84,21 @@ func (p *peer) lay() {
 }
 
 // send queues a message: one that is small on all paths that stand, another one on the
-// best of them. While none stands it waits for all, and the first takes it.
+// best of them. While none stands it waits for all, and the first takes it; a peer
+// that is not dialled without need is dialled now.
 func (p *peer) send(it item) {
 	p.mu.Lock()
 	it.env.Number = p.t.numbers.Add(1)
-	paths := p.choiceLocked(it)
+	var dropped uint64
+	for _, r := range p.choiceLocked(it) {
+		dropped = max(dropped, r.queue.push(it))
+	}
+	if (p.info.Distant || p.resting) && p.standsLocked() == nil {
+		p.askLocked(func(a *asked) { a.wanted = true })
+	}
 	p.mu.Unlock()
-	for _, r := range paths {
-		if n := r.queue.push(it); n > 0 {
-			p.overflowed(n)
-		}
+	if dropped > 0 {
+		p.overflowed(dropped)
 	}
 }
 
@@ -141,14 +141,13 @@ func (p *peer) ask(set func(*asked)) {
 
 // update takes what SetPeers says, under Transport.mu. Most changes of the ring's
 // configuration change no member.
-func (p *peer) update(info Peer) {
+func (p *peer) update(info election.Peer) {
 	was := p.info
-	if was.equal(info) {
+	same := was.Name == info.Name && was.Incarnation == info.Incarnation && slices.Equal(was.Addresses, info.Addresses)
+	if same && was.Distant == info.Distant {
 		return
 	}
-	was.Distant = false
-	comesNear := was.equal(info)
-	info.Addresses = slices.Clone(info.Addresses)
+	comesNear := same && !info.Distant
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.info, p.resting, p.quiet = info, comesNear, p.quiet && was.Incarnation == info.Incarnation
@@ -163,19 +162,6 @@ func (p *peer) wake() {
 	p.askLocked(func(a *asked) { a.recheck, a.alive = true, true })
 }
 
-// wanted tells the goroutine of a peer that is not dialled without need that
-// there is something to send.
-func (p *peer) wanted() {
-	if p.isUp() {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.info.Distant || p.resting {
-		p.askLocked(func(a *asked) { a.wanted = true })
-	}
-}
-
 func (p *peer) setQuiet() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -186,7 +172,7 @@ func (p *peer) setQuiet() {
 // overflowed says now and then how many messages were dropped since the start.
 func (p *peer) overflowed(dropped uint64) {
 	p.mu.Lock()
-	name, quiet, again := p.info.Name, p.quiet, time.Since(p.overflowAt) < durations.Repeats
+	name, loud, again := p.info.Name, p.standsLocked() != nil && !p.quiet, time.Since(p.overflowAt) < durations.Repeats
 	if !again {
 		p.overflowAt = time.Now()
 	}
@@ -195,7 +181,7 @@ func (p *peer) overflowed(dropped uint64) {
 		return
 	}
 	log := p.t.log.Debug // a peer that is not connected, or thought dead, cannot keep up
-	if p.isUp() && !quiet {
+	if loud {
 		log = p.t.log.Warn
 	}
 	log("peer does not keep up: oldest messages dropped", "peer", name, "to", p.id, "dropped", dropped)
@@ -216,7 +202,18 @@ func merged(a, b []string) []string {
 	return slices.Concat(a, rest)
 }
 
-func (p *peer) isUp() bool { return p.missing.Load() == 0 }
+// apart reports whether the stream to a near peer is missing for at least d.
+func (p *peer) apart(d time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.info.Distant && p.standsLocked() == nil && time.Since(p.missing) >= d
+}
+
+func (p *peer) isUp() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.standsLocked() != nil
+}
 
 func (p *peer) isQuiet() bool {
 	p.mu.Lock()
@@ -230,11 +227,6 @@ func (p *peer) name() string {
 	return p.info.Name
 }
 
-// addresses are all that are tried; the caller may keep them.
-func (p *peer) addresses() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.addressesLocked()
-}
-
-func (p *peer) addressesLocked() []string { return merged(p.info.Addresses, p.hints) }
+// addresses are all that are tried; the caller may keep them. It holds Transport.mu or
+// peer.mu.
+func (p *peer) addresses() []string { return merged(p.info.Addresses, p.hints) }

@@ -7,6 +7,7 @@ import (
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/peerwire"
+	"github.com/arc-ring/arc/ring"
 )
 
 // provision marks a peer that SetPeers does not list, or not any more, but
@@ -57,13 +58,12 @@ func (t *Transport) addProvisionalLocked(id uint64, force bool) *peer {
 		return nil
 	}
 	// The incarnation stays unknown: only the list tells of one that ended.
-	p := newPeer(t, Peer{ID: id, Name: hello.GetName()})
+	p := newPeer(t, election.Peer{Member: ring.Member{ID: id, Name: hello.GetName()}})
 	for _, in := range ins {
 		p.hint(in.hello.GetAddresses())
 	}
 	t.provisionLocked(p)
-	t.peers[id] = p
-	p.run()
+	t.startLocked(p)
 	t.log.Debug("dialling a peer that is not listed", "peer", hello.GetName(), "to", id, "addresses", hello.GetAddresses())
 	return p
 }
@@ -103,7 +103,7 @@ func (t *Transport) receiver(m *election.Message) *peer {
 		}
 		t.lastWordLocked(m)
 		return nil
-	case p == nil && len(t.inbound[m.To]) > 0 && !t.gone(m.To):
+	case p == nil && len(t.inbound[m.To]) > 0 && !t.opts.Gone(m.To):
 		p = t.addProvisionalLocked(m.To, true)
 	}
 	if p != nil && p.provision != nil {
@@ -134,7 +134,7 @@ func (t *Transport) review(p *peer, of *provision) {
 		return
 	}
 	orphaned := of.orphaned
-	if !t.gone(p.id) && (orphaned.IsZero() || time.Since(orphaned) < durations.UnlistedKeep) {
+	if !t.opts.Gone(p.id) && (orphaned.IsZero() || time.Since(orphaned) < durations.UnlistedKeep) {
 		time.AfterFunc(durations.UnlistedCheck, func() { t.review(p, of) })
 		return
 	}

@@ -52,22 +52,22 @@ func exchange(t *testing.T, a, b *node, aID, bID, seq uint64) {
 func TestAnswersALeaderThatItDoesNotKnowYet(t *testing.T) {
 	leader, laggard := start(t, 12, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
 	other := start(t, 3, "127.0.0.1:0", Options{})
-	laggard.tr.SetPeers([]Peer{other.peer()})
-	leader.tr.SetPeers([]Peer{laggard.peer()})
+	laggard.tr.SetPeers([]election.Peer{other.peer()})
+	leader.tr.SetPeers([]election.Peer{laggard.peer()})
 	exchange(t, leader, laggard, 12, 2, 1)
 	if !laggard.provisional(12) {
 		t.Error("the leader is an ordinary peer of who does not list it")
 	}
-	laggard.tr.SetPeers([]Peer{other.peer()}) // still behind
+	laggard.tr.SetPeers([]election.Peer{other.peer()}) // still behind
 	exchange(t, leader, laggard, 12, 2, 2)
 
 	// All that follows goes over the streams that are open now.
 	awaitThat(t, "stream to the leader", laggard.up, func(id uint64) bool { return id == 12 })
 	early := leader.peer()
 	early.Incarnation++ // it was restarted since it joined, which is not applied yet
-	for i, peers := range [][]Peer{{other.peer(), early}, {other.peer(), leader.peer()}, {other.peer()}, {leader.peer()}} {
+	for i, peers := range [][]election.Peer{{other.peer(), early}, {other.peer(), leader.peer()}, {other.peer()}, {leader.peer()}} {
 		laggard.tr.SetPeers(peers)
-		listed := slices.ContainsFunc(peers, func(p Peer) bool { return p.ID == 12 })
+		listed := slices.ContainsFunc(peers, func(p election.Peer) bool { return p.ID == 12 })
 		if laggard.provisional(12) == listed {
 			t.Errorf("list %d: provisional %v, listed %v", i, !listed, listed)
 		}
@@ -88,8 +88,8 @@ func TestFindsAMemberThatMoved(t *testing.T) {
 	old := b.peer()
 	b.kill()
 	moved := start(t, 2, "127.0.0.1:0", Options{})
-	a.tr.SetPeers([]Peer{old}) // its return is not applied yet
-	moved.tr.SetPeers([]Peer{a.peer()})
+	a.tr.SetPeers([]election.Peer{old}) // its return is not applied yet
+	moved.tr.SetPeers([]election.Peer{a.peer()})
 	exchange(t, moved, a, 2, 1, 1)
 	if got, want := a.tr.Addresses(2), []string{b.addr, moved.addr}; !slices.Equal(got, want) {
 		t.Errorf("it is dialled at %v, want %v", got, want)
@@ -102,17 +102,17 @@ func TestFindsAMemberThatMoved(t *testing.T) {
 func TestReplacedProcessLosesItsStream(t *testing.T) {
 	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
 	p := b.peer()
-	a.tr.SetPeers([]Peer{p})
+	a.tr.SetPeers([]election.Peer{p})
 	await(t, "stream", a.up)
 	p.Incarnation++
-	a.tr.SetPeers([]Peer{p})
+	a.tr.SetPeers([]election.Peer{p})
 	await(t, "news of the break", a.down)
 	await(t, "fresh stream", a.up)
 }
 
 func TestWhoIsGoneIsNotDialledBack(t *testing.T) {
 	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{Gone: func(id uint64) bool { return id == 1 }})
-	a.tr.SetPeers([]Peer{b.peer()})
+	a.tr.SetPeers([]election.Peer{b.peer()})
 	await(t, "notice", a.evicted)
 	if b.provisional(1) {
 		t.Error("who is gone became a peer")
@@ -125,7 +125,7 @@ func TestWhoIsGoneIsNotDialledBack(t *testing.T) {
 
 func TestEvictionEndsAProvisionalPeer(t *testing.T) {
 	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
-	a.tr.SetPeers([]Peer{b.peer()})
+	a.tr.SetPeers([]election.Peer{b.peer()})
 	exchange(t, a, b, 1, 2, 1)
 	want := election.EvictedNotice{RingID: "r", ID: 1, Epoch: 12}
 	b.tr.Send(election.Message{From: 2, To: 1, Evicted: &want})
@@ -139,9 +139,9 @@ func TestWhatIsQueuedLeavesBeforeANewIdentity(t *testing.T) {
 	for name, listed := range map[string]bool{"to a listed peer": true, "to a provisional one": false} {
 		t.Run(name, func(t *testing.T) {
 			a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
-			a.tr.SetPeers([]Peer{b.peer()})
+			a.tr.SetPeers([]election.Peer{b.peer()})
 			if listed {
-				b.tr.SetPeers([]Peer{a.peer()})
+				b.tr.SetPeers([]election.Peer{a.peer()})
 			}
 			exchange(t, a, b, 1, 2, 1)
 			for i := uint64(1); i <= 500; i++ {
@@ -167,7 +167,7 @@ func lone(t *testing.T, gone func(uint64) bool, story func(tr *Transport, dialle
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var all []string
-		tr := New(Options{
+		tr := bare(Options{
 			Self: func() Identity { return Identity{Cluster: "c", RingID: "r", ID: 1, Name: "n1"} },
 			Gone: gone, PeerDown: func(uint64) {},
 			Dialer: &connect.Dialer{Raw: func(ctx context.Context, _, addr string) (net.Conn, error) {
@@ -235,7 +235,7 @@ func TestProvisionalPeerIsDroppedAfterItsStream(t *testing.T) {
 func TestListedPeerIsNotDroppedAfterItsStream(t *testing.T) {
 	lone(t, nil, func(tr *Transport, _ func() []string) {
 		in := hi(t, tr, 12, 1, "192.0.2.1:7400")
-		tr.SetPeers([]Peer{{ID: 12, Incarnation: 1, Addresses: []string{"192.0.2.1:7400"}}})
+		tr.SetPeers([]election.Peer{listed(12, 1, "192.0.2.1:7400")})
 		tr.unregister(in, false)
 		testwait.Virtual(time.Hour)
 		if !tr.knows(12) {
@@ -301,9 +301,9 @@ func TestProvisionalPeersAreBounded(t *testing.T) {
 			}
 		}
 		// Listed ones do not count, nor do those without an address.
-		var peers []Peer
+		var peers []election.Peer
 		for id := uint64(1000); id < 1000+many; id++ {
-			peers = append(peers, Peer{ID: id, Addresses: []string{"192.0.2.1:1"}})
+			peers = append(peers, listed(id, 0, "192.0.2.1:1"))
 			hi(t, tr, id, 1)
 			if tr.knows(id) {
 				t.Errorf("number %d is a peer without an address", id)

@@ -3,7 +3,6 @@ package transport
 import (
 	"cmp"
 	"context"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,7 +11,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/election"
-	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/mono"
@@ -39,7 +37,8 @@ type Transport struct {
 	inbound map[uint64][]*inbound
 	// selfChanged is closed and replaced when Self may have a new answer.
 	selfChanged chan struct{}
-	refused     map[refusal]bool
+	// refused are the refusals that were logged.
+	refused map[string]bool
 	// lists counts the calls of SetPeers.
 	lists uint64
 
@@ -57,23 +56,16 @@ type Transport struct {
 
 // New makes a Transport without peers. Close has to be called.
 func New(opts Options) *Transport {
-	opts.Dialer = cmp.Or(opts.Dialer, &connect.Dialer{})
-	if opts.Local == nil {
-		opts.Local = func(netip.Addr) bool { return false }
-	}
-	if opts.PathsChanged == nil {
-		opts.PathsChanged = func(PathNews) {}
-	}
 	opts.flushWait = cmp.Or(opts.flushWait, durations.PeerFlush)
 	t := &Transport{
 		opts:        opts,
-		log:         cmp.Or(opts.Logger, hclog.NewNullLogger()),
+		log:         opts.Logger,
 		began:       time.Now(),
 		closing:     make(chan struct{}),
 		peers:       make(map[uint64]*peer),
 		inbound:     make(map[uint64][]*inbound),
 		selfChanged: make(chan struct{}),
-		refused:     make(map[refusal]bool),
+		refused:     make(map[string]bool),
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t
@@ -83,8 +75,10 @@ func New(opts Options) *Transport {
 // opened; those to members that are no longer listed are closed when what is
 // queued for them has left, or 200 ms later, unless they have a stream open to
 // us and are not Gone: those are provisional peers, like strangers who open
-// one. The node itself may be listed.
-func (t *Transport) SetPeers(peers []Peer) {
+// one. The node itself may be listed. A peer that is Distant is dialled only when
+// there is something to send; a stream that stands is kept. The addresses must not
+// be modified later.
+func (t *Transport) SetPeers(peers []election.Peer) {
 	self := t.opts.Self().ID
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -99,15 +93,14 @@ func (t *Transport) SetPeers(peers []Peer) {
 		p := t.peers[info.ID]
 		if p == nil {
 			p = newPeer(t, info)
-			t.peers[info.ID] = p
-			p.run()
+			t.startLocked(p)
 		}
 		p.update(info)
 		p.list, p.provision = t.lists, nil
 		p.lay()
 	}
 	for id, p := range t.peers {
-		if p.list != t.lists && (id == self || t.gone(id) || !t.keepLocked(p)) {
+		if p.list != t.lists && (id == self || t.opts.Gone(id) || !t.keepLocked(p)) {
 			t.removeLocked(p)
 		}
 	}
@@ -128,9 +121,8 @@ func (t *Transport) Addresses(id uint64) []string {
 func (t *Transport) removeLocked(p *peer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.removed = true
 	for _, r := range p.paths {
-		r.removeLocked()
+		r.remove()
 	}
 	delete(t.peers, p.id)
 }
@@ -152,7 +144,6 @@ func (t *Transport) Send(m election.Message) {
 		return
 	}
 	p.send(newItem(m, env))
-	p.wanted()
 }
 
 // SelfChanged makes the transport ask Self again: held hellos are answered,
@@ -236,8 +227,7 @@ func (t *Transport) Apart(d time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.peers {
-		since := p.missing.Load()
-		if since != 0 && !p.info.Distant && time.Since(time.Unix(0, since)) >= d {
+		if p.apart(d) {
 			return true
 		}
 	}

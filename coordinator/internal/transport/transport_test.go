@@ -70,7 +70,7 @@ func TestBlockedPeerHoldsUpNobody(t *testing.T) {
 	blocked := start(t, 2, "127.0.0.1:0", Options{Deliver: func(m election.Message) { <-gate; got <- m }})
 	t.Cleanup(open) // before the transports are closed, which wait for Deliver
 	a, c := start(t, 1, "127.0.0.1:0", Options{}), start(t, 3, "127.0.0.1:0", Options{})
-	a.tr.SetPeers([]Peer{blocked.peer(), c.peer()})
+	a.tr.SetPeers([]election.Peer{blocked.peer(), c.peer()})
 	await(t, "first stream", a.up)
 	await(t, "second stream", a.up)
 
@@ -110,7 +110,7 @@ func TestOverflowOfAConnectedPeerIsLoud(t *testing.T) {
 			blocked := start(t, 2, "127.0.0.1:0", Options{Deliver: func(election.Message) { <-gate }, Dialer: &connect.Dialer{Raw: mute}})
 			var out lockedBuffer
 			a := start(t, 1, "127.0.0.1:0", Options{Logger: hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Debug})})
-			a.tr.SetPeers([]Peer{blocked.peer()})
+			a.tr.SetPeers([]election.Peer{blocked.peer()})
 			for i := range uint64(queueMessagesDown + 10) {
 				a.tr.Send(renew(1, 2, i+1)) // most likely before the stream: of no matter
 			}
@@ -201,7 +201,7 @@ func TestFindsTheRightAddress(t *testing.T) {
 	a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
 	p := b.peer()
 	p.Addresses = []string{silent.Addr().String(), closed.Addr().String(), a.addr, b.addr}
-	a.tr.SetPeers([]Peer{p})
+	a.tr.SetPeers([]election.Peer{p})
 	await(t, "stream", a.up)
 	a.tr.Send(renew(1, 2, 7))
 	if m := await(t, "message", b.got); m.Renew.Seq != 7 {
@@ -236,7 +236,7 @@ func TestQuietPeerIsLeftAloneUntilItLives(t *testing.T) {
 	if n := dials.Load() - before; time.Since(since) < dialRules.Slow/2 && n > 0 {
 		t.Errorf("%d dials to a quiet peer within %s, want none", n, time.Since(since))
 	}
-	b2.tr.SetPeers([]Peer{a.peer()})
+	b2.tr.SetPeers([]election.Peer{a.peer()})
 	await(t, "b's stream", b2.up)
 	await(t, "a's stream to the returned", a.up)
 }
@@ -248,13 +248,13 @@ func TestWakeDialsAtOnce(t *testing.T) {
 		return nil, context.DeadlineExceeded
 	}
 	a := start(t, 1, "127.0.0.1:0", Options{Dialer: &connect.Dialer{Raw: fail}})
-	a.tr.SetPeers([]Peer{{ID: 2, Name: "n2", Addresses: []string{"192.0.2.1:7400"}}})
+	a.tr.SetPeers([]election.Peer{listed(2, 0, "192.0.2.1:7400")})
 	await(t, "first dial", dials)
 	a.tr.Quiet(2)
 	a.tr.Wake(2)
 	a.tr.Wake(3) // nobody
 	await(t, "dial after Wake", dials)
-	a.tr.SetPeers([]Peer{{ID: 2, Name: "n2", Incarnation: 1, Addresses: []string{"192.0.2.2:7400"}}})
+	a.tr.SetPeers([]election.Peer{listed(2, 1, "192.0.2.2:7400")})
 	awaitThat(t, "dial of the new address", dials, func(s string) bool { return strings.HasPrefix(s, "192.0.2.2") })
 }
 
@@ -269,7 +269,7 @@ func TestSnapshotGivesWay(t *testing.T) {
 	b := start(t, 0, "127.0.0.1:0", Options{}) // holds the hello
 	p := b.peer()
 	p.ID = 2
-	a.tr.SetPeers([]Peer{p})
+	a.tr.SetPeers([]election.Peer{p})
 	for i, m := range []election.Message{snap(7), renew(1, 2, 1), snap(8), renew(1, 2, 2)} {
 		a.tr.Send(m)
 		_ = i
@@ -289,7 +289,7 @@ func TestCloseTwiceAndCallsAfterwards(t *testing.T) {
 	a := start(t, 1, "127.0.0.1:0", Options{})
 	a.tr.Close()
 	a.tr.Close()
-	a.tr.SetPeers([]Peer{{ID: 2, Addresses: []string{"127.0.0.1:1"}}})
+	a.tr.SetPeers([]election.Peer{listed(2, 0, "127.0.0.1:1")})
 	a.tr.Send(renew(1, 2, 1))
 	a.tr.Send(election.Message{From: 1, To: 2, Evicted: &election.EvictedNotice{}})
 	a.tr.Quiet(2)
@@ -331,7 +331,7 @@ func TestADistantPeerIsDialledWhenThereIsSomethingToSay(t *testing.T) {
 	a, b, c := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{}), start(t, 3, "127.0.0.1:0", Options{})
 	distant := b.peer()
 	distant.Distant = true
-	a.tr.SetPeers([]Peer{distant, c.peer()})
+	a.tr.SetPeers([]election.Peer{distant, c.peer()})
 	// A near peer is dialled at once, and the distant one not before it is
 	// written to.
 	if id := await(t, "stream", a.up); id != 3 {
@@ -349,7 +349,7 @@ func TestADistantPeerIsDialledWhenThereIsSomethingToSay(t *testing.T) {
 	}
 
 	// When it comes near it is dialled again after a break, with nothing to send.
-	a.tr.SetPeers([]Peer{b.peer(), c.peer()})
+	a.tr.SetPeers([]election.Peer{b.peer(), c.peer()})
 	a.tr.SelfChanged()
 	self := *a.self.Load()
 	self.Incarnation++
@@ -364,7 +364,7 @@ func TestADistantPeerIsDialledWhenThereIsSomethingToSay(t *testing.T) {
 func TestWhatWasSentIntoABreakIsSentAgain(t *testing.T) {
 	for round := range 10 {
 		a, b := start(t, 1, "127.0.0.1:0", Options{}), start(t, 2, "127.0.0.1:0", Options{})
-		a.tr.SetPeers([]Peer{a.peer(), b.peer()})
+		a.tr.SetPeers([]election.Peer{a.peer(), b.peer()})
 		await(t, "a's stream", a.up)
 		// The end comes at any point of a row of messages.
 		ended := make(chan struct{})
