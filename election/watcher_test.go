@@ -40,8 +40,8 @@ func (m *watcher) tick() {
 		}))
 	}
 	m.do(m.Tick(election.Instant(m.w.now)))
-	next, ok := m.NextTick()
-	if !ok {
+	next := m.NextTick()
+	if next == election.Never {
 		next = election.Instant(m.w.now.Add(time.Millisecond))
 	}
 	m.w.after(time.Duration(max(next.Add(time.Duration(-m.w.now)), 0)), m.tick)

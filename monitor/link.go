@@ -75,19 +75,20 @@ func (m *monitor) relink(now mono.Instant, l *localv1.Link) {
 	m.hang.Configure(now, time.Duration(l.GetHangAfterMs())*time.Millisecond,
 		cmp.Or(time.Duration(l.GetBeatMs())*time.Millisecond, durations.Beat))
 	m.certifier.update(m.ctx, l)
-	from, was := m.watch.Front()
+	from := m.watch.Front()
 	if old.GetRingId() != l.GetRingId() {
 		// Nothing that was known in another ring holds in this one.
 		m.carryOut(now, m.watch.Relink(now, detector.Link{}))
 		m.watch = detector.NewWatch(rand.Uint64())
 	}
 	m.carryOut(now, m.watch.Relink(now, toWatch(l)))
-	to, is := m.watch.Front()
-	if l.GetRedial() && was && is && same(from, to) {
+	to := m.watch.Front()
+	unchanged := from.ID == to.ID && from.Incarnation == to.Incarnation && slices.Equal(from.Addresses, to.Addresses)
+	if l.GetRedial() && unchanged && to.ID != 0 {
 		m.dialAfresh(now, "arc relink")
 		return
 	}
-	if was != is || !same(from, to) {
+	if !unchanged {
 		why := "the ring changed"
 		switch {
 		case old == nil:
@@ -109,9 +110,9 @@ func (m *monitor) relink(now mono.Instant, l *localv1.Link) {
 
 // dialAfresh drops the stream to the front member and dials it again.
 func (m *monitor) dialAfresh(now mono.Instant, why string) {
-	front, ok := m.watch.Front()
+	front := m.watch.Front()
 	n := m.neighbours[front.ID]
-	if !ok || n == nil {
+	if n == nil {
 		m.o.Logger.Info("nobody to dial afresh", "reason", why)
 		return
 	}
@@ -121,10 +122,6 @@ func (m *monitor) dialAfresh(now mono.Instant, why string) {
 
 func (m *monitor) logRelinked(from, to, why string) {
 	m.o.Logger.Info("relinked", "from", cmp.Or(from, "nobody"), "to", cmp.Or(to, "nobody"), "epoch", m.link.GetEpoch(), "reason", why)
-}
-
-func same(a, b detector.Target) bool {
-	return a.ID == b.ID && a.Incarnation == b.Incarnation && slices.Equal(a.Addresses, b.Addresses)
 }
 
 func toWatch(l *localv1.Link) detector.Link {
@@ -151,17 +148,17 @@ func toTarget(t *localv1.Target) detector.Target {
 // watchTick lets the watch do what is due. When a detour is over by that, the
 // coordinator is told.
 func (m *monitor) watchTick(now mono.Instant) {
-	from, _, was := m.watch.Detour()
+	from := m.watch.Detour()
 	for id, n := range m.neighbours {
 		if m.watch.Due(now, id) && n.unsentOrUnread() {
 			m.watch.Excuse(id)
 		}
 	}
 	m.carryOut(now, m.watch.Tick(now))
-	if _, _, is := m.watch.Detour(); !was || is {
+	if from.ID == 0 || m.watch.Detour().ID != 0 {
 		return
 	}
-	to, _ := m.watch.Front()
+	to := m.watch.Front()
 	m.logRelinked(from.Name, to.Name, "the time of arc relink is over")
 	m.linkState(to, localv1.LinkState_STATE_RETURNED, "from "+from.Name)
 }

@@ -226,14 +226,7 @@ func (m *monitor) catchUp() {
 }
 
 func (m *monitor) nextWake() mono.Instant {
-	at := mono.Never
-	if next, ok := m.watch.NextTick(); ok {
-		at = next
-	}
-	if next, ok := m.hang.NextTick(); ok {
-		at = min(at, next)
-	}
-	at = min(at, m.nextQuick(), m.signals.nextWake())
+	at := min(m.watch.NextTick(), m.hang.NextTick(), m.nextQuick(), m.signals.nextWake())
 	if m.endedAt != 0 {
 		at = min(at, m.endedAt.Add(durations.QueueEnd))
 	}

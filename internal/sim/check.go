@@ -387,9 +387,9 @@ func (s *Sim) whole() (string, bool) {
 		if own := n.core.State(); own.Epoch != st.Epoch || own.LeaderID != st.LeaderID {
 			return fmt.Sprintf("%s is in epoch %d, the leader in %d", n.name, own.Epoch, st.Epoch), true
 		}
-		if front, ok := n.mon.watch.Front(); len(st.Members) > 1 {
+		if front := n.mon.watch.Front(); len(st.Members) > 1 {
 			next, _ := st.Successor(n.id)
-			if !n.mon.up || !ok || front.ID != next.ID || front.Incarnation != next.Incarnation {
+			if !n.mon.up || front.ID != next.ID || front.Incarnation != next.Incarnation {
 				return fmt.Sprintf("%s monitors %s/%x instead of %s/%x (monitor runs: %v)", n.name, front.Name, front.Incarnation&0xffff, next.Name, next.Incarnation&0xffff, n.mon.up), true
 			}
 		}

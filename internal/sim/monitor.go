@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/monitor/detector"
 	"github.com/arc-ring/arc/ring"
 )
@@ -168,15 +169,15 @@ func (s *Sim) monitorLinked(n *node, r *election.Relink) {
 	now := n.clock.local(s.now)
 	s.monitorDo(n, n.mon.watch.Relink(now, l))
 	n.mon.hang.Configure(now, r.Settings.HangAfter(), r.Settings.BeatEvery())
-	if at, ok := n.mon.hang.NextTick(); ok {
+	if at := n.mon.hang.NextTick(); at != mono.Never {
 		s.q.push(event{at: n.clock.trueAt(at), kind: evHang, node: int16(n.idx), gen: n.mon.gen, n: uint64(at)})
 	}
 }
 
 // monitorWake sets the monitor's timer.
 func (s *Sim) monitorWake(n *node) {
-	next, ok := n.mon.watch.NextTick()
-	if !ok {
+	next := n.mon.watch.NextTick()
+	if next == mono.Never {
 		return
 	}
 	at := max(n.clock.trueAt(next), s.now) + int64(1000+n.rnd.Uint64()%100_000)
@@ -371,7 +372,7 @@ func (s *Sim) streamsBreak(n *node) {
 		return
 	}
 	for _, o := range s.nodes {
-		if o != n && o.mon.up && slices.Contains(o.mon.watch.Watched(), n.id) {
+		if o != n && o.mon.up && o.mon.watch.Watches(n.id) {
 			s.transmit(n.idx, o.idx, event{kind: evRefused, gen: o.mon.gen, p: broken(n)}, true)
 		}
 	}
@@ -439,8 +440,8 @@ func (s *Sim) certified(n *node, e event) {
 
 // hangTick looks whether the own coordinator still answers.
 func (s *Sim) hangTick(n *node, e event) {
-	next, ok := n.mon.hang.NextTick()
-	if !ok || uint64(next) != e.n {
+	next := n.mon.hang.NextTick()
+	if next == mono.Never || uint64(next) != e.n {
 		return
 	}
 	beat, hung := n.mon.hang.Tick(n.clock.local(s.now))
@@ -453,7 +454,7 @@ func (s *Sim) hangTick(n *node, e event) {
 	if beat != 0 && n.up && !n.paused {
 		n.mon.hang.Beat(beat)
 	}
-	if at, ok := n.mon.hang.NextTick(); ok {
+	if at := n.mon.hang.NextTick(); at != mono.Never {
 		s.q.push(event{at: max(n.clock.trueAt(at), s.now+1), kind: evHang, node: int16(n.idx), gen: n.mon.gen, n: uint64(at)})
 	}
 }

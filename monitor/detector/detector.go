@@ -27,16 +27,6 @@ type Config struct {
 	Misses int
 }
 
-// Result is what a call to a Detector found.
-type Result struct {
-	State State
-	// Changed is true if this call began or ended a suspicion.
-	Changed bool
-	Reason  Reason
-	// Ping is the number of the probe to send now, 0 if none is due.
-	Ping uint64
-}
-
 // Detector judges one member. Make one with New.
 type Detector struct {
 	cfg Config
@@ -60,7 +50,8 @@ type Detector struct {
 	broken   bool
 	brokenAt mono.Instant
 
-	ran Run // the unanswered probes that the last call of Pong ended; zero if it ended none
+	ran     Run    // the unanswered probes that the last call of Pong ended; zero if it ended none
+	cleared Reason // why the last suspicion was taken back
 
 	flaps  int // suspicions that were taken back, less what was forgotten
 	streak int // answers in a row since the last miss
@@ -79,18 +70,18 @@ func (c Config) check() {
 	}
 }
 
-// Tick judges the last probe and says which one to send now. Called early it
-// does nothing; called late it doubts itself before the member.
-func (d *Detector) Tick(now mono.Instant) Result {
+// Tick judges the last probe. It returns the number of the one to send now, 0 if
+// none is due, and whether a suspicion begins. Called early it does nothing;
+// called late it doubts itself before the member.
+func (d *Detector) Tick(now mono.Instant) (ping uint64, changed bool) {
 	if d.seq == 0 {
 		d.heard, d.next = now, now
 	}
 	if now < d.next {
-		return d.result(now, false, 0)
+		return 0, false
 	}
 	late := now.Sub(d.next) > d.cfg.Interval/4
-	doubt := late || d.lastLate || d.excuse
-	changed := d.judge(now, doubt)
+	changed = d.judge(now, late || d.lastLate || d.excuse)
 
 	// A grid, so that the rate is as configured; but after a late tick a full
 	// interval, or the probe sent now would be judged too early.
@@ -100,7 +91,7 @@ func (d *Detector) Tick(now mono.Instant) Result {
 	}
 	d.lastTick, d.lastLate, d.excuse = now, late, false
 	d.seq++
-	return d.result(now, changed, d.seq)
+	return d.seq, changed
 }
 
 // judge counts the newest probe if it is unanswered, and reports whether a
@@ -146,12 +137,13 @@ func (d *Detector) suspect(e ring.Evidence, c Cause) bool {
 	return changed
 }
 
-// Pong takes the answer to probe seq. An answer to a probe that was never
-// sent, or that is older than one already answered, says nothing new.
-func (d *Detector) Pong(now mono.Instant, seq uint64) Result {
+// Pong takes the answer to probe seq, and reports whether a suspicion ends by it.
+// An answer to a probe that was never sent, or that is older than one already
+// answered, says nothing new.
+func (d *Detector) Pong(now mono.Instant, seq uint64) (changed bool) {
 	d.ran = Run{}
 	if seq > d.seq || seq <= d.acked {
-		return d.result(now, false, 0)
+		return false
 	}
 	r := Reason{Cause: AnsweredAgain, Silence: now.Sub(d.heard), Misses: d.misses, Needed: d.needed()}
 	if missed := d.misses + d.excused; missed > 0 {
@@ -162,49 +154,48 @@ func (d *Detector) Pong(now mono.Instant, seq uint64) Result {
 	if d.streak++; d.streak >= flapForgiven {
 		d.streak, d.flaps = 0, max(d.flaps-1, 0)
 	}
-	changed := d.state == Suspect
+	changed = d.state == Suspect
 	d.state, d.evidence = Alive, ""
-	if !changed {
-		return d.result(now, false, 0)
+	if changed {
+		// No more than this many raise needed.
+		d.flaps = min(d.flaps+1, d.cfg.Misses+1)
+		d.streak, d.cleared = 0, r
 	}
-	// No more than this many raise needed.
-	d.flaps = min(d.flaps+1, d.cfg.Misses+1)
-	d.streak = 0
-	return Result{State: Alive, Changed: true, Reason: r}
+	return changed
 }
 
 // Broken says that the last stream to the member broke. That alone is no
 // suspicion: the member has a grace of one interval to be had again.
-func (d *Detector) Broken(now mono.Instant) Result {
+func (d *Detector) Broken(now mono.Instant) {
 	if !d.broken {
 		d.broken, d.brokenAt = true, now
 	}
-	return d.result(now, false, 0)
 }
 
 // Refused says that every address of the member refused the connection: its
-// host answers, nobody listens. It is believed at once.
-func (d *Detector) Refused(now mono.Instant) Result {
-	return d.result(now, d.suspect(ring.Refused, NobodyListens), 0)
-}
+// host answers, nobody listens. It is believed at once. Refused reports whether a
+// suspicion begins.
+func (d *Detector) Refused() bool { return d.suspect(ring.Refused, NobodyListens) }
 
 // Foreign says that another coordinator, or another incarnation, answered in
 // the member's place. It is believed at once, and for as long as it goes on.
-func (d *Detector) Foreign(now mono.Instant) Result {
+// Foreign reports whether a suspicion begins.
+func (d *Detector) Foreign() bool {
 	d.misses = 0
-	return d.result(now, d.suspect(ring.Reset, SomebodyElse), 0)
+	return d.suspect(ring.Reset, SomebodyElse)
 }
 
 // Moved says that the member has other addresses now. What refused the connection
 // at the old ones, or answered there, says nothing of it any more: such a suspicion
-// is taken back, and one of silence stands until there is an answer.
-func (d *Detector) Moved(now mono.Instant) Result {
+// is taken back, and one of silence stands until there is an answer. Moved reports
+// whether a suspicion ends.
+func (d *Detector) Moved(now mono.Instant) bool {
 	if d.state != Suspect || d.evidence == ring.Silent || d.cause == StreamLost {
-		return d.result(now, false, 0)
+		return false
 	}
 	d.state, d.evidence, d.misses, d.excuse = Unknown, "", 0, true
-	r := Reason{Cause: OtherAddresses, Silence: now.Sub(d.heard), Needed: d.needed()}
-	return Result{State: Unknown, Changed: true, Reason: r}
+	d.cleared = Reason{Cause: OtherAddresses, Silence: now.Sub(d.heard), Needed: d.needed()}
+	return true
 }
 
 // Configure changes the timing. A probe that is under way is not held against
@@ -243,7 +234,7 @@ func (d *Detector) Replaced() bool { return d.state == Suspect && d.cause == Som
 
 // Reason says why the state is what it is.
 func (d *Detector) Reason(now mono.Instant) Reason {
-	r := Reason{Misses: d.misses, Needed: d.needed()}
+	r := Reason{Cause: NoSamples, Misses: d.misses, Needed: d.needed()}
 	if d.seq > 0 {
 		r.Silence = now.Sub(d.heard)
 	}
@@ -258,8 +249,4 @@ func (d *Detector) Reason(now mono.Instant) Reason {
 		r.Cause = Answering
 	}
 	return r
-}
-
-func (d *Detector) result(now mono.Instant, changed bool, ping uint64) Result {
-	return Result{State: d.state, Changed: changed, Reason: d.Reason(now), Ping: ping}
 }

@@ -59,11 +59,11 @@ func (w *Watch) testify(now mono.Instant, o *watched) uint64 {
 	return g.testified
 }
 
-// testifyAt is when a testimony becomes possible; ok is false if none is due.
-func (w *Watch) testifyAt(o *watched) (at mono.Instant, ok bool) {
+// testifyAt is when a testimony becomes possible, mono.Never if none is due.
+func (w *Watch) testifyAt(o *watched) mono.Instant {
 	g := w.grantTo(o)
 	if g == nil || o.det.state != Suspect || g.pong == 0 || o.det.Replaced() {
-		return 0, false
+		return mono.Never
 	}
-	return g.until, true
+	return g.until
 }

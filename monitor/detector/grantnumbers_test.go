@@ -19,11 +19,7 @@ func TestANewMonitorRepeatsNoGrantNumber(t *testing.T) {
 				}
 			}
 			s.do(actions)
-			at, ok := s.NextTick()
-			if !ok {
-				break
-			}
-			s.now = max(s.now, at)
+			s.now = max(s.now, s.NextTick())
 			actions = s.Tick(s.now)
 		}
 		return got

@@ -30,8 +30,13 @@ func (h *Hang) Configure(now mono.Instant, after, every time.Duration) {
 	h.next, h.last = now, now
 }
 
-// NextTick returns when Tick wants to be called; ok is false while it is off.
-func (h *Hang) NextTick() (at mono.Instant, ok bool) { return h.next, h.period > 0 }
+// NextTick returns when Tick wants to be called, mono.Never while it is off.
+func (h *Hang) NextTick() mono.Instant {
+	if h.period == 0 {
+		return mono.Never
+	}
+	return h.next
+}
 
 // Tick returns the number of the beat to ask for now (0: none is due), and
 // whether the coordinator hangs. Time beyond one and a half periods between
@@ -52,14 +57,11 @@ func (h *Hang) Tick(now mono.Instant) (beat uint64, hung bool) {
 	return h.seq, false
 }
 
-// Beat takes the coordinator's answer. It returns false for one that is not
-// new.
-func (h *Hang) Beat(seq uint64) bool {
-	if seq > h.seq || seq <= h.acked {
-		return false
+// Beat takes the coordinator's answer, if it is a new one.
+func (h *Hang) Beat(seq uint64) {
+	if seq <= h.seq && seq > h.acked {
+		h.acked, h.silent, h.begun = seq, 0, true
 	}
-	h.acked, h.silent, h.begun = seq, 0, true
-	return true
 }
 
 // Silent returns for how long an answer is due.

@@ -21,31 +21,28 @@ func (s State) String() string {
 	return [...]string{"unknown", "alive", "suspect"}[s]
 }
 
-// Cause says what a Reason is about.
-type Cause int
+// Cause says what a Reason is about, in words; Reason.String adds the numbers.
+type Cause string
 
 const (
 	// NoSamples: nothing came, nothing is missing yet.
-	NoSamples Cause = iota
-	// Answering: the member answers.
-	Answering
+	NoSamples Cause = "no answer yet"
+	Answering Cause = "answers"
 	// Missing: probes in a row are unanswered, too few to suspect.
-	Missing
+	Missing Cause = "probes in a row unanswered"
 	// TooManyMissing: so many that the member is suspected.
-	TooManyMissing
+	TooManyMissing Cause = "in a row unanswered"
 	// StreamBroke: the stream broke just now.
-	StreamBroke
+	StreamBroke Cause = "the stream broke"
 	// StreamLost: it broke and could not be had again.
-	StreamLost
-	// NobodyListens: every address refused the connection.
-	NobodyListens
-	// SomebodyElse: another process answers at its addresses.
-	SomebodyElse
+	StreamLost    Cause = "the stream broke and cannot be had again"
+	NobodyListens Cause = "every address refuses the connection"
+	SomebodyElse  Cause = "another process answers at its address"
 	// AnsweredAgain: it answered after it was suspected.
-	AnsweredAgain
+	AnsweredAgain Cause = "answered again"
 	// OtherAddresses: what spoke against it was found at addresses that it has no
 	// more.
-	OtherAddresses
+	OtherAddresses Cause = "it has other addresses now"
 )
 
 // Reason says why a Detector thinks what it thinks. It prints as a short
@@ -62,33 +59,20 @@ type Reason struct {
 func (r Reason) String() string {
 	silence := r.Silence.Round(100 * time.Microsecond)
 	switch r.Cause {
-	case NoSamples:
-		return "no answer yet"
-	case Answering:
-		return "answers"
 	case Missing:
-		return fmt.Sprintf("%d of %d probes in a row unanswered", r.Misses, r.Needed)
+		return fmt.Sprintf("%d of %d %s", r.Misses, r.Needed, r.Cause)
 	case TooManyMissing:
 		probes := "probes"
 		if r.Misses == 1 {
 			probes = "probe"
 		}
-		return fmt.Sprintf("%d %s in a row unanswered, silent for %v", r.Misses, probes, silence)
-	case StreamBroke:
-		return "the stream broke"
+		return fmt.Sprintf("%d %s %s, silent for %v", r.Misses, probes, r.Cause, silence)
 	case StreamLost:
-		return fmt.Sprintf("the stream broke and cannot be had again, silent for %v", silence)
-	case NobodyListens:
-		return "every address refuses the connection"
-	case SomebodyElse:
-		return "another process answers at its address"
+		return fmt.Sprintf("%s, silent for %v", r.Cause, silence)
 	case AnsweredAgain:
-		return fmt.Sprintf("answered again after %v", silence)
-	case OtherAddresses:
-		return "it has other addresses now"
-	default:
-		return fmt.Sprintf("cause %d", int(r.Cause))
+		return fmt.Sprintf("%s after %v", r.Cause, silence)
 	}
+	return string(r.Cause)
 }
 
 // Run is a row of probes that were still unanswered when the next one was due,

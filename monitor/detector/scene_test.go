@@ -34,8 +34,8 @@ func newScene(grants uint64) *scene {
 func (s *scene) pass(d time.Duration) {
 	end := s.now.Add(d)
 	for {
-		next, ok := s.NextTick()
-		tick := ok && next <= end
+		next := s.NextTick()
+		tick := next <= end
 		if len(s.pongs) > 0 && s.pongs[0].at <= end && (!tick || s.pongs[0].at < next) {
 			p := s.pongs[0]
 			s.pongs = s.pongs[1:]

@@ -55,9 +55,8 @@ func (s *scene) command(d *datadriven.TestData) error {
 	case "foreign": // foreign ID : somebody else answers in its place
 		s.do(s.Foreign(s.now, a.number(a.word(0))))
 	case "look": // look : what is thought of everybody that is looked at
-		for _, id := range s.Watched() {
-			state, reason := s.Look(s.now, id)
-			fmt.Fprintf(&s.out, "%d %v: %v\n", id, state, reason)
+		for _, o := range s.open {
+			fmt.Fprintf(&s.out, "%d %v: %v\n", o.target.ID, o.det.state, o.det.Reason(s.now))
 		}
 	default:
 		return fmt.Errorf("unknown command %q", d.Cmd)

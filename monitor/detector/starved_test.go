@@ -24,8 +24,8 @@ type starved struct {
 	alarms int
 }
 
-func (s *starved) done(r Result) {
-	if r.Changed && r.State == Suspect {
+func (s *starved) done(changed bool) {
+	if changed && s.state == Suspect {
 		s.alarms++
 	}
 	if s.rng.IntN(2) == 0 {
@@ -49,11 +49,11 @@ func (s *starved) run(d time.Duration, dead bool) {
 			}
 		}
 		s.now = tick
-		r := s.Tick(tick)
+		ping, changed := s.Tick(tick)
 		if !dead {
-			s.pongs = append(s.pongs, pong{at: tick.Add(ms / 2), seq: r.Ping})
+			s.pongs = append(s.pongs, pong{at: tick.Add(ms / 2), seq: ping})
 		}
-		s.done(r)
+		s.done(changed)
 	}
 }
 

@@ -101,8 +101,7 @@ type watched struct {
 	// while it is needed.
 	closeAt mono.Instant
 	// clears is how often Cleared has still to be told.
-	clears      int
-	clearReason Reason
+	clears int
 	// foreignTold: that somebody else answers in its place was reported in the
 	// present epoch.
 	foreignTold bool
@@ -117,7 +116,7 @@ type Watch struct {
 	link Link
 	// targets are whom to look at now, in order: the link's, or its detour first.
 	targets []Target
-	// detourEnd is when the detour is over; 0 if there is none.
+	// detourEnd is when the detour is over; mono.Never if there is none.
 	detourEnd mono.Instant
 
 	term    uint64
@@ -128,7 +127,9 @@ type Watch struct {
 
 // NewWatch returns a watch that looks at nobody until Relink. Grants are
 // numbered from grants on: a random number, since none may ever be used twice.
-func NewWatch(grants uint64) *Watch { return &Watch{grant: grant{number: grants >> 1}} }
+func NewWatch(grants uint64) *Watch {
+	return &Watch{grant: grant{number: grants >> 1}, detourEnd: mono.Never}
+}
 
 // Relink changes whom to look at. A member that is looked at already, in the
 // same incarnation, keeps its connections and what is known about it.
@@ -137,7 +138,7 @@ func (w *Watch) Relink(now mono.Instant, l Link) []Action {
 	newEpoch := l.Epoch != w.link.Epoch
 	w.link = l
 	w.term = max(w.term, l.Term)
-	w.targets, w.detourEnd = l.Targets, 0
+	w.targets, w.detourEnd = l.Targets, mono.Never
 	if l.Detour != nil && l.DetourFor > 0 {
 		others := slices.DeleteFunc(slices.Clone(l.Targets), func(t Target) bool { return t.ID == l.Detour.ID })
 		w.targets, w.detourEnd = append([]Target{*l.Detour}, others...), now.Add(l.DetourFor)
@@ -161,7 +162,7 @@ func (w *Watch) retarget(now mono.Instant, newEpoch bool) {
 		o.target = t
 		if moved {
 			w.act(o, Action{Kind: Move})
-			w.report(now, o, o.det.Moved(now))
+			w.report(now, o, 0, o.det.Moved(now))
 		}
 		o.foreignTold = o.foreignTold && !newEpoch
 		o.det.Configure(now, w.link.timing(t.ID))
@@ -176,31 +177,31 @@ func (w *Watch) retarget(now mono.Instant, newEpoch bool) {
 	w.extend(now)
 }
 
-// Detour returns whom the watch looks at in place of its first target, and until
-// when; ok is false if it is on no detour.
-func (w *Watch) Detour() (t Target, end mono.Instant, ok bool) {
-	if w.detourEnd == 0 {
-		return Target{}, 0, false
+// Detour returns whom the watch looks at in place of its first target; its ID is 0
+// if the watch is on no detour.
+func (w *Watch) Detour() (t Target) {
+	if w.detourEnd != mono.Never {
+		t = w.targets[0]
 	}
-	return w.targets[0], w.detourEnd, true
+	return t
 }
 
 // Tick does what is due now.
 func (w *Watch) Tick(now mono.Instant) []Action {
 	w.actions = w.actions[:0]
-	if w.detourEnd != 0 && now >= w.detourEnd {
-		w.targets, w.detourEnd = w.link.Targets, 0
+	if now >= w.detourEnd {
+		w.targets, w.detourEnd = w.link.Targets, mono.Never
 		w.retarget(now, false)
 	}
 	for _, o := range w.open {
 		if now >= o.det.next {
-			r := o.det.Tick(now)
-			w.act(o, w.probe(o, r.Ping))
-			w.report(now, o, r)
+			ping, changed := o.det.Tick(now)
+			w.act(o, w.probe(o, ping))
+			w.report(now, o, ping, changed)
 			w.doubt(now, o)
 		}
-		if at, ok := w.testifyAt(o); ok && now >= at {
-			w.act(o, w.suspicion(now, o, o.det.Reason(now), true))
+		if now >= w.testifyAt(o) {
+			w.act(o, w.suspicion(now, o, true))
 		}
 	}
 	w.extend(now)
@@ -224,20 +225,21 @@ func (w *Watch) Pong(now mono.Instant, id, seq, term uint64) []Action {
 	return w.about(now, id, func(o *watched) {
 		w.ponged(now, o, seq)
 		o.doubted = false
-		w.report(now, o, o.det.Pong(now, seq))
+		w.report(now, o, 0, o.det.Pong(now, seq))
 	})
 }
 
 // Foreign says that another process has the target's place: one of its name
 // answers, and no address may still lead to the target.
 func (w *Watch) Foreign(now mono.Instant, id uint64) []Action {
-	return w.about(now, id, func(o *watched) { w.report(now, o, o.det.Foreign(now)) })
+	return w.about(now, id, func(o *watched) { w.report(now, o, 0, o.det.Foreign()) })
 }
 
 // Broken says that the last stream to the target broke.
 func (w *Watch) Broken(now mono.Instant, id uint64) []Action {
 	return w.about(now, id, func(o *watched) {
-		w.report(now, o, o.det.Broken(now))
+		o.det.Broken(now)
+		w.report(now, o, 0, false)
 		w.doubt(now, o)
 	})
 }
@@ -246,12 +248,12 @@ func (w *Watch) Broken(now mono.Instant, id uint64) []Action {
 func (w *Watch) Refused(now mono.Instant, id uint64) []Action {
 	return w.about(now, id, func(o *watched) {
 		before := o.det.evidence
-		r := o.det.Refused(now)
+		changed := o.det.Refused()
 		if before != "" && before != o.det.evidence {
 			// Better evidence for an old suspicion is worth telling at once.
-			w.act(o, w.suspicion(now, o, r.Reason, true))
+			w.act(o, w.suspicion(now, o, true))
 		}
-		w.report(now, o, r)
+		w.report(now, o, 0, changed)
 	})
 }
 
@@ -271,21 +273,14 @@ func (w *Watch) Excuse(id uint64) {
 	}
 }
 
-// NextTick returns when Tick wants to be called; ok is false while nobody is
-// looked at.
-func (w *Watch) NextTick() (at mono.Instant, ok bool) {
+// NextTick returns when Tick wants to be called, mono.Never while nobody is looked
+// at.
+func (w *Watch) NextTick() mono.Instant {
+	at := w.detourEnd
 	for _, o := range w.open {
-		if n := o.det.next; !ok || n < at {
-			at, ok = n, true
-		}
-		if n, due := w.testifyAt(o); due && n < at {
-			at = n
-		}
+		at = min(at, o.det.next, w.testifyAt(o))
 	}
-	if w.detourEnd != 0 {
-		at = min(at, w.detourEnd) // a monitor on a detour looks at somebody
-	}
-	return at, ok
+	return at
 }
 
 // Newest returns the target's newest probe as a Ping, with Seq 0 if there is
@@ -297,13 +292,13 @@ func (w *Watch) Newest(id uint64) Action {
 	return Action{}
 }
 
-// Front returns the first target, whom this monitor has to look at; ok is
-// false in a ring of one.
-func (w *Watch) Front() (t Target, ok bool) {
-	if len(w.open) == 0 {
-		return Target{}, false
+// Front returns the first target, whom this monitor has to look at; its ID is 0 in
+// a ring of one.
+func (w *Watch) Front() (t Target) {
+	if len(w.open) > 0 {
+		t = w.open[0].target
 	}
-	return w.open[0].target, true
+	return t
 }
 
 // Ran returns the run of unanswered probes that the last Pong of the target ended.
@@ -317,44 +312,40 @@ func (w *Watch) Ran(id uint64) Run {
 // Timing returns the timing of the target's link.
 func (w *Watch) Timing(id uint64) Config { return w.link.timing(id) }
 
-// Watched returns the ids of all that are looked at, nearest first.
-func (w *Watch) Watched() []uint64 {
-	ids := make([]uint64, len(w.open))
-	for i, o := range w.open {
-		ids[i] = o.target.ID
-	}
-	return ids
-}
+// Watches reports whether the target is looked at.
+func (w *Watch) Watches(id uint64) bool { return w.find(id) != nil }
 
-// report turns a detector's result into reports.
-func (w *Watch) report(now mono.Instant, o *watched, r Result) {
+// report says what has to be said of a target after its detector was called: ping
+// is the probe that is due, and changed is true if a suspicion began or ended.
+func (w *Watch) report(now mono.Instant, o *watched, ping uint64, changed bool) {
+	suspect := o.det.state == Suspect
 	switch {
 	case o.det.Replaced():
 		// Told once an epoch: the ring is about to learn of the newcomer by
 		// itself, if it lives.
 		if !o.foreignTold {
 			o.foreignTold = true
-			w.act(o, say(ring.Suspect{Evidence: o.det.evidence}, r.Reason, !r.Changed))
+			w.act(o, say(ring.Suspect{Evidence: o.det.evidence}, o.det.Reason(now), !changed))
 		}
-	case r.State == Suspect && o.closeAt != 0:
+	case suspect && o.closeAt != 0:
 		// All before it are well: whether it lives is its own watcher's
 		// business. It is told if they are in doubt again.
-	case r.State == Suspect && (r.Changed || r.Ping != 0):
+	case suspect && (changed || ping != 0):
 		o.clears = 0
-		w.act(o, w.suspicion(now, o, r.Reason, !r.Changed))
-	case r.Changed:
-		o.clears, o.clearReason = clearRepeats-1, r.Reason
-		w.act(o, say(ring.Clear{}, r.Reason, false))
-	case r.Ping != 0 && o.clears > 0:
+		w.act(o, w.suspicion(now, o, !changed))
+	case changed:
+		o.clears = clearRepeats - 1
+		w.act(o, say(ring.Clear{}, o.det.cleared, false))
+	case ping != 0 && o.clears > 0:
 		o.clears--
-		w.act(o, say(ring.Clear{}, o.clearReason, true))
+		w.act(o, say(ring.Clear{}, o.det.cleared, true))
 	}
 }
 
 // suspicion says that the target is suspected. Of a leader it says so too if a
 // grant has ended.
-func (w *Watch) suspicion(now mono.Instant, o *watched, r Reason, repeat bool) Action {
-	e := o.det.evidence
+func (w *Watch) suspicion(now mono.Instant, o *watched, repeat bool) Action {
+	e, r := o.det.evidence, o.det.Reason(now)
 	if g := w.testify(now, o); g != 0 {
 		return say(ring.GrantExpired{Grant: g, Evidence: e}, r, repeat)
 	}
@@ -423,8 +414,8 @@ func (w *Watch) extend(now mono.Instant) {
 		if t.ID == w.grant.target {
 			w.grant.target = 0 // its probes are numbered from the start, and so is the grant
 		}
-		r := o.det.Tick(now)
-		w.act(o, w.probe(o, r.Ping))
+		ping, _ := o.det.Tick(now)
+		w.act(o, w.probe(o, ping))
 	}
 }
 

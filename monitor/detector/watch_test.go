@@ -47,12 +47,12 @@ func TestWatchedIsBounded(t *testing.T) {
 	}
 	s.do(s.Relink(0, l))
 	s.pass(time.Minute)
-	if got := len(s.Watched()); got != MaxWatched {
+	if got := len(s.open); got != MaxWatched {
 		t.Errorf("%d members are looked at, want %d", got, MaxWatched)
 	}
 	s.do(s.Relink(s.now, Link{}))
-	if _, ok := s.NextTick(); ok || len(s.Watched()) != 0 {
-		t.Errorf("an empty link leaves %v", s.Watched())
+	if s.NextTick() != mono.Never || len(s.open) != 0 || s.Front().ID != 0 {
+		t.Errorf("an empty link leaves %v", s.open)
 	}
 }
 
