@@ -22,8 +22,9 @@ import (
 // coordinatorFlags are the options of `arc coordinator`.
 type coordinatorFlags struct {
 	coordinator.Options
-	onJoin, logLevel string
-	logJSON          bool
+	onJoin   string
+	logLevel hclog.Level
+	logJSON  bool
 
 	set        *config.Set
 	flags      *pflag.FlagSet
@@ -58,7 +59,7 @@ func newCoordinatorFlags(flags *pflag.FlagSet, f *factory) *coordinatorFlags {
 	config.Var(o.set, &o.Witness, "witness", "", "false", "vote but never lead", config.Bool)
 	config.Var(o.set, &o.Realtime, "realtime", "", "false", "run coordinator and monitor under SCHED_RR with all memory locked; needs CAP_SYS_NICE and CAP_IPC_LOCK", config.Bool)
 	config.Var(o.set, &o.Insecure, "insecure", "", "false", "allow addresses that are not loopback, without any secret", config.Bool)
-	config.Var(o.set, &o.logLevel, "log-level", "LEVEL", logging.DefaultLevel, strings.Join(logging.Levels, ", ")+"; SIGHUP reads it again", logLevel)
+	config.Var(o.set, &o.logLevel, "log-level", "LEVEL", logging.DefaultLevel, strings.Join(logging.Levels, ", ")+"; SIGHUP reads it again", logging.ParseLevel)
 	config.Var(o.set, &o.logJSON, "log-json", "", "false", "write logs as JSON, one object a line", config.Bool)
 	flags.StringVar(&o.configFile, "config", "", "TOML `FILE` with these options, keys as the flags are named")
 	return o
@@ -71,7 +72,7 @@ func (o *coordinatorFlags) resolve(f *factory) error {
 	o.sparing()
 	err = errors.Join(err, o.checkDirs())
 	o.OnJoin, o.Version, o.MonitorImage = ring.OnJoin(o.onJoin), versionOf().Version, ownImage
-	o.MonitorCommand = []string{"arc", "monitor", "--log-level", o.logLevel}
+	o.MonitorCommand = []string{"arc", "monitor", "--log-level", o.logLevel.String()}
 	if o.logJSON {
 		o.MonitorCommand = append(o.MonitorCommand, "--log-json")
 	}
@@ -147,11 +148,7 @@ func (o *coordinatorFlags) reloadLevel(f *factory, log hclog.Logger) error {
 	if err := o.set.Resolve(f.env, o.fileOf(f)); err != nil {
 		return fmt.Errorf("reload log level: %w", err)
 	}
-	level, err := logging.ParseLevel(o.logLevel)
-	if err != nil {
-		return fmt.Errorf("reload log level: %s: %w", o.set.Origin("log-level"), err)
-	}
-	log.SetLevel(level)
+	log.SetLevel(o.logLevel)
 	return nil
 }
 
@@ -166,9 +163,4 @@ func defaultDataDir(f *factory) string {
 		return filepath.Join(home, ".local", "state", "arc")
 	}
 	return ""
-}
-
-func logLevel(s string) (string, error) {
-	_, err := logging.ParseLevel(s)
-	return s, err
 }

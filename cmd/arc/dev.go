@@ -160,3 +160,9 @@ func makeEmpty(dir string) error {
 	}
 	return nil
 }
+
+// logLevel is what the nodes are given: a level that they know, as it was written.
+func logLevel(s string) (string, error) {
+	_, err := logging.ParseLevel(s)
+	return s, err
+}

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strconv"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
 	"github.com/arc-ring/arc/internal/config"
@@ -20,7 +21,7 @@ const queueFD = 3
 type monitorOptions struct {
 	monitor.Options
 	set      *config.Set
-	logLevel string
+	logLevel hclog.Level
 	logJSON  bool
 	realtime bool
 }
@@ -50,10 +51,7 @@ SIGUSR1 makes it drop its connections and dial again.`,
 			if err := o.set.Resolve(f.env, ""); err != nil {
 				return usage(err)
 			}
-			log, flush, err := logging.NewAsync(logging.Options{Name: logging.Monitor, Level: o.logLevel, JSON: o.logJSON, Output: f.err})
-			if err != nil {
-				return usagef("--log-level: %w", err)
-			}
+			log, flush := logging.NewAsync(logging.Options{Name: logging.Monitor, Level: o.logLevel, JSON: o.logJSON, Output: f.err})
 			defer flush()
 			// It waits, and now and then does a little: a second processor
 			// would only be woken to look for work.
@@ -72,7 +70,7 @@ SIGUSR1 makes it drop its connections and dial again.`,
 	config.Var(o.set, &o.LocalSocket, "socket", "PATH", "", "unix socket of its coordinator", config.NonEmpty)
 	config.Var(o.set, &o.CoordinatorPID, "coordinator-pid", "PID", "", "process of its coordinator", config.Int(1, 1<<30))
 	config.Var(o.set, &o.Incarnation, "incarnation", "NUMBER", "", "incarnation of its coordinator", incarnation)
-	config.Var(o.set, &o.logLevel, "log-level", "LEVEL", logging.DefaultLevel, "what to log", logLevel)
+	config.Var(o.set, &o.logLevel, "log-level", "LEVEL", logging.DefaultLevel, "what to log", logging.ParseLevel)
 	config.Var(o.set, &o.logJSON, "log-json", "", "false", "write logs as JSON", config.Bool)
 	config.Var(o.set, &o.realtime, "realtime", "", "false", "lock the memory; the policy is inherited", config.Bool)
 	return cmd

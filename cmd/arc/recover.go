@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
 	"github.com/arc-ring/arc/coordinator"
@@ -71,10 +72,7 @@ type recoverOptions struct {
 }
 
 func (f *factory) recover(ctx context.Context, o *recoverOptions) (err error) {
-	log, flush, err := logging.NewAsync(logging.Options{Name: logging.Coordinator, Level: "warn", Output: f.err})
-	if err != nil {
-		return err
-	}
+	log, flush := logging.NewAsync(logging.Options{Name: logging.Coordinator, Level: hclog.Warn, Output: f.err})
 	defer flush()
 	r, err := coordinator.OpenRecovery(o.dataDir, o.gone, log)
 	if err != nil {

@@ -1,9 +1,7 @@
 package logging
 
 import (
-	"cmp"
 	"io"
-	"os"
 	"os/signal"
 	"sync"
 	"sync/atomic"
@@ -28,18 +26,16 @@ const linesKept = 4096
 // cannot be written are dropped, and counted in the log once it takes lines again.
 //
 // Lines of one kind that come too often are left out and counted, too.
-func NewAsync(o Options) (log hclog.Logger, flush func(), err error) {
-	a := &async{out: cmp.Or[io.Writer](o.Output, os.Stderr), lines: make(chan []byte, linesKept), ended: make(chan struct{})}
+func NewAsync(o Options) (log hclog.Logger, flush func()) {
+	a := &async{out: o.Output, lines: make(chan []byte, linesKept), ended: make(chan struct{})}
 	o.Output = a
 	limits := &limiter{kinds: map[lineKind]*budget{}}
 	o.exclude = limits.exclude
-	if log, err = New(o); err != nil {
-		return nil, nil, err
-	}
+	log = New(o)
 	limits.log = log
 	outliveReaders()
 	go a.run(log)
-	return log, func() { limits.close(); a.close() }, nil
+	return log, func() { limits.close(); a.close() }
 }
 
 // outliveReaders keeps a write to stdout or stderr that has no reader any more

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/arc-ring/arc/internal/durations"
 )
 
@@ -25,10 +27,7 @@ func (r *reader) Write(p []byte) (int, error) {
 
 func TestAsyncWritesEverythingInOrder(t *testing.T) {
 	r := &reader{}
-	log, flush, err := NewAsync(Options{Name: "test", Output: r, Level: "debug"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log, flush := NewAsync(Options{Name: "test", Output: r, Level: hclog.Debug})
 	for i := range 100 {
 		log.Debug("line", "number", i)
 	}
@@ -53,10 +52,7 @@ func TestAsyncWaitsForNoReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
 		r := &gated{gate: gate}
-		log, flush, err := NewAsync(Options{Output: r, Level: "debug"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		log, flush := NewAsync(Options{Output: r, Level: hclog.Debug})
 		const more = 10
 		log.Info("first")
 		synctest.Wait() // it hangs in the reader

@@ -17,10 +17,7 @@ import (
 func TestLinesOfOneKindAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder
-		root, flush, err := NewAsync(Options{Output: &out})
-		if err != nil {
-			t.Fatal(err)
-		}
+		root, flush := NewAsync(Options{Output: &out})
 		defer flush()
 		peer := root.Named(Peer)
 		for i := range 3000 {
@@ -55,10 +52,7 @@ func TestLinesOfOneKindAreLimited(t *testing.T) {
 
 func TestLimitCountsAtTheEndAndLetsDebugThrough(t *testing.T) {
 	var out strings.Builder
-	log, flush, err := NewAsync(Options{Output: &out, Level: "debug"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log, flush := NewAsync(Options{Output: &out, Level: hclog.Debug})
 	for i := range 2 * linesAtOnce {
 		log.Error("broken", "try", i)
 		log.Debug("detail", "try", i)

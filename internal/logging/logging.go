@@ -1,10 +1,8 @@
 package logging
 
 import (
-	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -30,33 +28,29 @@ var Levels = []string{"trace", "debug", "info", "warn", "error", "off"}
 type Options struct {
 	// Name of the process in its lines, such as Coordinator.
 	Name string
-	// Level is one of Levels; empty means DefaultLevel.
-	Level string
+	// Level is the lowest that is written; 0 means DefaultLevel.
+	Level hclog.Level
 	// JSON writes one object a line in place of text.
 	JSON bool
-	// Output is where lines go; nil means stderr.
+	// Output is where lines go.
 	Output io.Writer
 
 	// exclude reports whether a line is left out; nil lets all through.
 	exclude func(level hclog.Level, message string, args ...any) bool
 }
 
-// New returns the root logger of a process. The error names a bad level.
-func New(o Options) (hclog.Logger, error) {
-	level, err := ParseLevel(cmp.Or(o.Level, DefaultLevel))
-	if err != nil {
-		return nil, err
-	}
+// New returns the root logger of a process.
+func New(o Options) hclog.Logger {
 	log := hclog.New(&hclog.LoggerOptions{
 		Name:       o.Name,
-		Level:      level,
+		Level:      o.Level,
 		JSONFormat: o.JSON,
-		Output:     cmp.Or[io.Writer](o.Output, os.Stderr),
+		Output:     o.Output,
 		Exclude:    o.exclude,
 		TimeFormat: "2006-01-02T15:04:05.000000Z07:00",
 		TimeFn:     func() time.Time { return time.Now().UTC() },
 	})
-	return words{log, o.JSON}, nil
+	return words{log, o.JSON}
 }
 
 // ParseLevel returns the level of a name. A typo is an error: hclog's own
