@@ -27,26 +27,27 @@ type Client struct {
 	// is one.
 	dialErr atomic.Pointer[error]
 
-	closed chan struct{} // by Close, before it ends the connection
-	shut   func() error  // carries Close out, once
+	closed context.Context // ended by Close, before it ends the connection
+	shut   func() error    // carries Close out, once
 }
 
 // New returns a client of the coordinator at addr: unix:///path/arc.sock or
 // host:port, see DefaultAddr. It does not connect; the error wraps ErrBadAddr.
 func New(addr string) (*Client, error) {
-	end, err := parseAddr(addr)
+	target, err := parseAddr(addr)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadAddr, err)
 	}
-	c := &Client{addr: addr, closed: make(chan struct{})}
+	closed, end := context.WithCancel(context.Background())
+	c := &Client{addr: addr, closed: closed}
 	c.shut = sync.OnceValue(func() error {
-		close(c.closed)
+		end()
 		return c.conn.Close()
 	})
 	c.dialErr.Store(&errNotConnected)
 	d := &connect.Dialer{}
-	c.conn, err = d.Conn(end,
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return c.dial(ctx, d, end) }),
+	c.conn, err = d.Conn(target,
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return c.dial(ctx, d, target) }),
 		grpc.WithAuthority("arc"),
 	)
 	if err != nil {
@@ -63,14 +64,14 @@ func (c *Client) Addr() string { return c.addr }
 // return ErrClosed. A second Close does nothing and returns what the first did.
 func (c *Client) Close() error { return c.shut() }
 
-func (c *Client) dial(ctx context.Context, d *connect.Dialer, end string) (net.Conn, error) {
-	if err := notForeign(end); err != nil {
+func (c *Client) dial(ctx context.Context, d *connect.Dialer, target string) (net.Conn, error) {
+	if err := notForeign(target); err != nil {
 		c.dialErr.Store(&err)
 		return nil, err
 	}
 	// What the dial before this one met says more, and stays.
 	c.dialErr.CompareAndSwap(nil, &errNotConnected)
-	conn, err := d.Net(ctx, end)
+	conn, err := d.Net(ctx, target)
 	if err != nil {
 		c.dialErr.Store(&err)
 		return nil, err
@@ -124,14 +125,9 @@ func (c *Client) History(ctx context.Context, limit uint32) (*arcv1.HistoryRespo
 }
 
 // Relink makes the coordinator's monitor dial its neighbour afresh, or probe
-// the named member for a while, at most until the ring's next epoch.
-func (c *Client) Relink(ctx context.Context, target string) (*arcv1.RelinkResponse, error) {
-	return c.RelinkFor(ctx, target, 0)
-}
-
-// RelinkFor is Relink with a bound on how long the named member is probed; 0
-// takes the coordinator's default.
-func (c *Client) RelinkFor(ctx context.Context, target string, d time.Duration) (*arcv1.RelinkResponse, error) {
+// the named member for d, at most until the ring's next epoch. If d is 0, the
+// coordinator decides for how long.
+func (c *Client) Relink(ctx context.Context, target string, d time.Duration) (*arcv1.RelinkResponse, error) {
 	return call(ctx, c, "relink", c.arc.Relink, &arcv1.RelinkRequest{Target: target, ForMs: uint64(max(d.Milliseconds(), 0))})
 }
 

@@ -195,11 +195,11 @@ func TestRootsCoordinatorIsNamed(t *testing.T) {
 		{"another machine's", syscall.ECONNREFUSED, "10.0.0.1:7400", 65534, nil, "is a coordinator running there?"},
 		{"another cause", fs.ErrPermission, own, 65534, nil, "run as the coordinator's user, or as root"},
 	} {
-		look := func(path string) error {
+		look := func(path string) (fs.FileInfo, error) {
 			if path != "/run/arc/arc.sock" {
 				t.Errorf("%s: a look at %s", c.name, path)
 			}
-			return c.seen
+			return nil, c.seen
 		}
 		got := hint(c.cause, c.addr, c.uid, look)
 		if !strings.HasPrefix(got, c.want) || c.uid == 0 && strings.Contains(got, "as root") {

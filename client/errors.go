@@ -143,22 +143,13 @@ func (e *Error) message() string {
 // or ctx was over before.
 func (c *Client) refuse(ctx context.Context, op string) error {
 	switch {
-	case c.isClosed():
+	case c.closed.Err() != nil:
 		return &Error{Op: op, Addr: c.addr, Kind: ErrClosed, Cause: ErrClosed}
 	case ctx.Err() != nil:
 		over := ended(ctx)
 		return &Error{Op: op, Addr: c.addr, Cause: fmt.Errorf("nothing was asked, since the context was over before the call: %w", over), over: over}
 	}
 	return nil
-}
-
-func (c *Client) isClosed() bool {
-	select {
-	case <-c.closed:
-		return true
-	default:
-		return false
-	}
 }
 
 // ended returns how ctx ended, nil if it did not: its error, and its cause if
@@ -202,14 +193,14 @@ func (c *Client) explain(ctx context.Context, op string, err error, answered boo
 	switch {
 	case errors.Is(e.over, context.Canceled):
 		e.Kind, e.Cause = nil, e.over
-	case !answered && c.isClosed():
+	case !answered && c.closed.Err() != nil:
 		e.Kind, e.Cause = ErrClosed, ErrClosed
 	case !answered && (code == codes.Unavailable || late && unconnected != nil):
 		e.Kind = ErrUnreachable
 		if unconnected != nil {
 			e.Cause = *unconnected
 		}
-		e.Hint = hint(e.Cause, c.addr, os.Geteuid(), look)
+		e.Hint = hint(e.Cause, c.addr, os.Geteuid(), os.Lstat)
 	case answered && reasonOf(err) == storageReason:
 		e.Hint = "that coordinator ends; a change may or may not take effect: look with arc status at another member"
 	case late:
@@ -221,20 +212,12 @@ func (c *Client) explain(ctx context.Context, op string, err error, answered boo
 	return e
 }
 
-// look fails as the system does where there is no file at path, or where it
-// cannot be seen.
-func look(path string) error {
-	_, err := os.Lstat(path)
-	return err
-}
-
 // hint says what the user uid can do about a coordinator that does not answer at
-// addr.
-func hint(cause error, addr string, uid int, look func(path string) error) string {
-	if errors.Is(cause, fs.ErrNotExist) || errors.Is(cause, syscall.ECONNREFUSED) {
-		return cmp.Or(elsewhere(addr, uid, look), "is a coordinator running there? start one with arc coordinator, or name another with --addr")
-	}
+// addr. look is os.Lstat.
+func hint(cause error, addr string, uid int, look func(path string) (fs.FileInfo, error)) string {
 	switch {
+	case errors.Is(cause, fs.ErrNotExist) || errors.Is(cause, syscall.ECONNREFUSED):
+		return cmp.Or(elsewhere(addr, uid, look), "is a coordinator running there? start one with arc coordinator, or name another with --addr")
 	case errors.Is(cause, fs.ErrPermission):
 		return "run as the coordinator's user, or as root"
 	case errors.Is(cause, errNoGreeting):
@@ -246,13 +229,13 @@ func hint(cause error, addr string, uid int, look func(path string) error) strin
 
 // elsewhere names root's coordinator to a user who asked another socket of this
 // machine; "" if there is none.
-func elsewhere(addr string, uid int, look func(path string) error) string {
+func elsewhere(addr string, uid int, look func(path string) (fs.FileInfo, error)) string {
 	roots := SocketAddr(rootRunDir)
 	asked, err := parseAddr(addr)
 	if err != nil || !strings.HasPrefix(asked, unixPrefix) || asked == roots {
 		return ""
 	}
-	switch err := look(filepath.Join(rootRunDir, SocketName)); {
+	switch _, err := look(filepath.Join(rootRunDir, SocketName)); {
 	case err == nil && uid == 0:
 		return "this machine's coordinator is at " + roots + ": give --addr " + roots
 	case err == nil:

@@ -140,7 +140,7 @@ func (c *Client) AwaitLeader(ctx context.Context, self bool) (*arcv1.StatusRespo
 		select {
 		case <-wake:
 		case <-poll.C:
-		case <-c.closed:
+		case <-c.closed.Done():
 		case <-ctx.Done():
 			over := ended(ctx)
 			switch {

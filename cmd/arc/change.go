@@ -113,7 +113,7 @@ its neighbour. arc status shows the time left.`,
 				return usagef("--for %v: must be at least 1ms", lasts)
 			}
 			return ask(cmd, f, func(c *client.Client, ctx context.Context) (*arcv1.RelinkResponse, error) {
-				return c.RelinkFor(ctx, target, lasts)
+				return c.Relink(ctx, target, lasts)
 			}, func(w io.Writer, r *arcv1.RelinkResponse) {
 				if r.GetTarget() == "" {
 					line(w, "the monitor has nobody to dial, epoch %d", r.GetEpoch())

@@ -91,21 +91,18 @@ func (o *coordinatorFlags) resolve(f *factory) error {
 func (o *coordinatorFlags) sparing() {
 	local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	join := func() { o.Join = []string{netip.AddrPortFrom(local, coordinator.DefaultPort).String()} }
-	for _, spare := range []struct {
-		key string
-		set func()
-	}{
-		{"name", func() { o.Name = "unclear" }},
-		{"bind", func() { o.Bind = []netip.Addr{local} }},
-		{"insecure", func() { o.Insecure = true }},
-		{"join", join},
-		{"bootstrap", join}, // each of the three can be the way to a ring that another option needs
-		{"expect", join},
-		{"data-dir", func() { o.DataDir = "/unclear/data" }},
-		{"run-dir", func() { o.RunDir = "/unclear/run" }},
+	for key, spare := range map[string]func(){
+		"name":      func() { o.Name = "unclear" },
+		"bind":      func() { o.Bind = []netip.Addr{local} },
+		"insecure":  func() { o.Insecure = true },
+		"join":      join,
+		"bootstrap": join, // each of the three can be the way to a ring that another option needs
+		"expect":    join,
+		"data-dir":  func() { o.DataDir = "/unclear/data" },
+		"run-dir":   func() { o.RunDir = "/unclear/run" },
 	} {
-		if o.set.Unclear(spare.key) {
-			spare.set()
+		if o.set.Unclear(key) {
+			spare()
 		}
 	}
 }

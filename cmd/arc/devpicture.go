@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// eventsKept bounds how many events a picture has. One whose terminal does not
+	// eventsShown bounds how many events a picture has. One whose terminal does not
 	// say its size has eventsUnmeasured.
-	eventsKept       = 64
+	eventsShown      = 64
 	eventsUnmeasured = 10
 	// eventLines is how many lines an event has at most.
 	eventLines = 2
@@ -51,7 +51,7 @@ func (v *devView) draw(ctx context.Context) error {
 // are at most rows. 0 is without bound.
 func (v *devView) picture(cols, rows int) []string {
 	head := []string{
-		fmt.Sprintf("ring %s of %s below %s, Ctrl-C ends it", v.r.Cluster(), count(len(v.r.Nodes()), "node"), v.r.Dir()),
+		fmt.Sprintf("ring %s of %s below %s, Ctrl-C ends it", v.r.Cluster(), devring.Count(len(v.r.Nodes()), "node"), v.r.Dir()),
 		"",
 		devring.Picture(v.ring),
 		fmt.Sprintf("leader %s*  next %s+  token %d  epoch %d", or(v.ring.GetLeader().GetName()), or(v.ring.GetHeir()), v.ring.GetTerm(), v.ring.GetEpoch()),
@@ -103,7 +103,8 @@ func (v *devView) hints() []string {
 // Without a width each has one line.
 func (v *devView) happened(cols, space int) []string {
 	var lines []string
-	for _, h := range slices.Backward(v.last) {
+	newest := v.said[max(len(v.said)-eventsShown, 0):]
+	for _, h := range slices.Backward(newest) {
 		if len(lines) >= space {
 			break
 		}

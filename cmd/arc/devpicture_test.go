@@ -47,9 +47,9 @@ const longWhy = "n1 is certified dead by its own monitor: gone; its monitor does
 func TestThePictureFitsTheTerminal(t *testing.T) {
 	for _, nodes := range []int{1, 5, 30} {
 		v := drawn(t, nodes)
-		for i := range 2 * eventsKept {
+		for i := range 2 * eventsShown {
 			why := fmt.Sprintf("reason %d", i)
-			if i == 2*eventsKept-1 {
+			if i == 2*eventsShown-1 {
 				why = longWhy
 			}
 			if err := v.show([]observe.Event{said("n2", "leader_lost", "n1", time.Duration(i)*time.Second, map[string]any{"why": why})}); err != nil {
@@ -92,7 +92,7 @@ func TestThePictureFitsTheTerminal(t *testing.T) {
 // A line feed below the last line would move the title out of sight.
 func TestDrawingDoesNotScroll(t *testing.T) {
 	v := drawn(t, 5)
-	for i := range eventsKept {
+	for i := range eventsShown {
 		if err := v.show([]observe.Event{said("n2", "leader_lost", "n1", time.Duration(i)*time.Second, map[string]any{"why": longWhy + fmt.Sprint(i)})}); err != nil {
 			t.Fatal(err)
 		}

@@ -16,8 +16,8 @@ import (
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
-// seenKept bounds the memory of which events were shown already.
-const seenKept = 2048
+// saidKept bounds the memory of which events were shown already.
+const saidKept = 2048
 
 // devView turns what all nodes say into what a person sees.
 type devView struct {
@@ -26,11 +26,8 @@ type devView struct {
 	mark int
 	// revive is after how long a dead node is started again; 0 is never.
 	revive time.Duration
-	// seen holds the events shown, oldest first in order: every node tells
-	// the same ones.
-	seen  map[string]*happening
-	order []string
-	last  []*happening
+	// said holds what was shown, oldest first: every node tells the same events.
+	said []*happening
 	// died is when a node's coordinator was first seen gone, stopped whether it was
 	// stopped when it was last seen.
 	died    map[*devring.Node]time.Time
@@ -44,10 +41,11 @@ type happening struct {
 	kind, node string
 	by         []string // the names of the nodes that say it
 	text       string
+	key        string // the same for all nodes that say it; empty if this process has seen it
 }
 
 func newDevView(f *factory, r *devring.Ring, revive time.Duration) *devView {
-	return &devView{f: f, r: r, revive: revive, seen: map[string]*happening{}, died: map[*devring.Node]time.Time{}, stopped: map[*devring.Node]bool{}}
+	return &devView{f: f, r: r, revive: revive, died: map[*devring.Node]time.Time{}, stopped: map[*devring.Node]bool{}}
 }
 
 // live shows the ring until ctx ends, which is no error.
@@ -87,7 +85,7 @@ func (f *factory) live(ctx context.Context, r *devring.Ring, after time.Duration
 func (v *devView) form(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, durations.RingForms)
 	defer cancel()
-	v.f.note("starting %s of ring %s below %s", count(len(v.r.Nodes()), "node"), v.r.Cluster(), v.r.Dir())
+	v.f.note("starting %s of ring %s below %s", devring.Count(len(v.r.Nodes()), "node"), v.r.Cluster(), v.r.Dir())
 	start := time.Now()
 	st, err := v.r.AwaitRing(ctx)
 	if err != nil {
@@ -127,19 +125,13 @@ func (v *devView) show(events []observe.Event) error {
 			// A newcomer tells what it caught up on in its own epoch.
 			key = ev.Type() + " " + ev.GetNode() + text
 		}
-		if h := v.seen[key]; h != nil {
-			if !slices.Contains(h.by, ev.By) {
+		if i := slices.IndexFunc(v.said, func(h *happening) bool { return h.key == key }); i >= 0 {
+			if h := v.said[i]; !slices.Contains(h.by, ev.By) {
 				h.by = append(h.by, ev.By)
 			}
 			continue
 		}
-		h := &happening{ev.GetTime().AsTime(), ev.Type(), ev.GetNode(), []string{ev.By}, essence(ev.Event)}
-		v.seen[key] = h
-		if v.order = append(v.order, key); len(v.order) > seenKept {
-			delete(v.seen, v.order[0])
-			v.order = v.order[1:]
-		}
-		v.add(h)
+		v.add(&happening{ev.GetTime().AsTime(), ev.Type(), ev.GetNode(), []string{ev.By}, essence(ev.Event), key})
 		if v.redraws() {
 			continue
 		}
@@ -154,8 +146,8 @@ func (v *devView) show(events []observe.Event) error {
 func (v *devView) redraws() bool { return v.f.terminal && !v.f.json }
 
 func (v *devView) add(h *happening) {
-	if v.last = append(v.last, h); len(v.last) > eventsKept {
-		v.last = v.last[1:]
+	if v.said = append(v.said, h); len(v.said) > saidKept {
+		v.said = v.said[1:]
 	}
 }
 
@@ -170,7 +162,7 @@ func saidLine(w io.Writer, ev observe.Event) {
 func (v *devView) own(kind string, n *devring.Node, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if v.redraws() {
-		v.add(&happening{time.Now().UTC(), kind, n.Name(), []string{"arc dev"}, text})
+		v.add(&happening{time.Now().UTC(), kind, n.Name(), []string{"arc dev"}, text, ""})
 		return
 	}
 	v.f.note("%s: %s", n.Name(), text)
@@ -245,14 +237,6 @@ func (v *devView) farewell() error {
 	if len(bad) > 0 {
 		return devring.ErrBroken
 	}
-	v.f.note("ending all nodes; %s seen, tokens rose and no term had two leaders", count(v.r.Declared(), "leadership"))
+	v.f.note("ending all nodes; %s seen, tokens rose and no term had two leaders", devring.Count(v.r.Declared(), "leadership"))
 	return nil
-}
-
-// count is a number with its noun.
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -109,10 +109,7 @@ func plain(v any) string {
 		}
 		return v
 	case json.Number:
-		f, err := v.Float64()
-		if err != nil {
-			return v.String()
-		}
+		f, _ := v.Float64() // protojson wrote it from a number that fits
 		return strconv.FormatFloat(f, 'g', -1, 64)
 	case bool:
 		return strconv.FormatBool(v)

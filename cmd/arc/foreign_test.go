@@ -41,7 +41,7 @@ func TestForeignTextSteersNoTerminal(t *testing.T) {
 	f.size = func() (int, int) { return 80, 0 }
 	v := newDevView(f, r, 0)
 	v.ring = st
-	v.add(&happening{time.Now(), "other_ring", evil, []string{evil}, essence(ev)})
+	v.add(&happening{time.Now(), "other_ring", evil, []string{evil}, essence(ev), ""})
 	for _, c := range []struct {
 		what  string
 		print func() error

@@ -189,11 +189,3 @@ func TestEveryFlagNamesWhatItTakes(t *testing.T) {
 		})
 	})
 }
-
-func TestOneLeadershipIsOne(t *testing.T) {
-	for n, want := range map[int]string{0: "0 leaderships", 1: "1 leadership", 2: "2 leaderships"} {
-		if got := count(n, "leadership"); got != want {
-			t.Errorf("%d: %q, want %q", n, got, want)
-		}
-	}
-}

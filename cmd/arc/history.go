@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -46,12 +47,9 @@ them in microseconds.`,
   arc history -o json | jq '.entries[-1]'`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			n := 0
-			if cmd.Flags().Changed("limit") {
-				var err error
-				if n, err = config.Int(0, 1<<20)(limit); err != nil {
-					return usagef("--limit: %w", err)
-				}
+			n, err := config.Int(0, 1<<20)(cmp.Or(limit, "0"))
+			if err != nil {
+				return usagef("--limit: %w", err)
 			}
 			h, err := call(cmd.Context(), f, with((*client.Client).History, uint32(n)))
 			if err != nil {

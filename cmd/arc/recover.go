@@ -117,29 +117,26 @@ func recoveryPlan(r *coordinator.Recovery) string {
 // confirm asks on stderr and reads the answer from stdin, until ctx ends.
 func (f *factory) confirm(ctx context.Context) error {
 	_, _ = fmt.Fprint(f.err, `Type "yes" to go on: `)
-	type reply struct {
-		text string
-		err  error
-	}
-	replies := make(chan reply, 1)
+	var text string
+	var err error
+	read := make(chan struct{})
 	go func() { // it may stay behind, until the process ends
-		text, err := bufio.NewReader(f.in).ReadString('\n')
-		replies <- reply{text, err}
+		defer close(read)
+		text, err = bufio.NewReader(f.in).ReadString('\n')
 	}()
-	var r reply
 	select {
-	case r = <-replies:
+	case <-read:
 	case <-ctx.Done():
 		_, _ = fmt.Fprintln(f.err) // nobody typed the end of the line
 		return fmt.Errorf("recover: %w, nothing was changed", context.Cause(ctx))
 	}
-	if r.err != nil && !errors.Is(r.err, io.EOF) {
-		return fmt.Errorf("read the confirmation: %w", r.err)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the confirmation: %w", err)
 	}
-	if r.err != nil {
+	if err != nil {
 		_, _ = fmt.Fprintln(f.err) // nobody typed the end of the line
 	}
-	if strings.TrimSpace(r.text) != "yes" {
+	if strings.TrimSpace(text) != "yes" {
 		return errNotConfirmed
 	}
 	return nil

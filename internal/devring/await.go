@@ -32,17 +32,10 @@ func (r *Ring) Until(ctx context.Context, what string, ok func(context.Context) 
 		if last == nil || ctx.Err() == nil {
 			last = err
 		}
-		if sleep(ctx, pollEvery) != nil {
+		if !connect.Wait(ctx, pollEvery) {
 			return fmt.Errorf("await %s: %w: %w", what, context.Cause(ctx), last)
 		}
 	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	if !connect.Wait(ctx, d) {
-		return ctx.Err()
-	}
-	return nil
 }
 
 // Status asks one node.
@@ -107,8 +100,8 @@ func (r *Ring) AwaitRing(ctx context.Context) (*arcv1.StatusResponse, error) {
 		if err != nil {
 			return err
 		}
-		if err := sleep(ctx, settleFor); err != nil {
-			return fmt.Errorf("whole, but only just: %w", err)
+		if !connect.Wait(ctx, settleFor) {
+			return fmt.Errorf("whole, but only just: %w", ctx.Err())
 		}
 		st, err = r.judge(ctx, observe.Whole)
 		if err == nil && st.GetEpoch() != once.GetEpoch() {

@@ -275,18 +275,18 @@ func (v Verdict) times(w io.Writer) {
 	case len(all) == 0:
 		return
 	case len(elsewhere) == 0:
-		fmt.Fprintf(w, "%s; median from kill -9 until claimed %s\n", count(len(all), "failover"), Ms(Median(all)))
+		fmt.Fprintf(w, "%s; median from kill -9 until claimed %s\n", Count(len(all), "failover"), Ms(Median(all)))
 		return
 	}
 	seen := "; median from kill -9 until seen at a third node"
 	if len(elsewhere) < len(all) {
 		seen = fmt.Sprintf("; of the %d that a third node saw, median from kill -9 until seen there", len(elsewhere))
 	}
-	fmt.Fprintf(w, "%s%s %s, until claimed %s\n", count(len(all), "failover"), seen, Ms(Median(elsewhere)), Ms(Median(claim)))
+	fmt.Fprintf(w, "%s%s %s, until claimed %s\n", Count(len(all), "failover"), seen, Ms(Median(elsewhere)), Ms(Median(claim)))
 }
 
-// count is a number with its noun.
-func count(n int, noun string) string {
+// Count is a number with its noun.
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

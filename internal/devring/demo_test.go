@@ -28,3 +28,11 @@ func TestMediansAreOverTheSameFailovers(t *testing.T) {
 		}
 	}
 }
+
+func TestOneLeadershipIsOne(t *testing.T) {
+	for n, want := range map[int]string{0: "0 leaderships", 1: "1 leadership", 2: "2 leaderships"} {
+		if got := Count(n, "leadership"); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/client"
+	"github.com/arc-ring/arc/internal/connect"
 )
 
 // dev starts `arc dev` with its ring below a short directory, and waits until
@@ -54,7 +55,7 @@ func awaitNobody(t *testing.T, dir string) {
 	t.Helper()
 	ctx := within(t, stepBound)
 	for len(pidsBelow(dir)) > 0 {
-		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+		if !connect.Wait(ctx, 20*time.Millisecond) {
 			t.Fatalf("processes %v are left", pidsBelow(dir))
 		}
 	}
@@ -174,7 +175,7 @@ func TestDevRevives(t *testing.T) {
 		if err == nil && member(st, victim) != nil && member(st, victim).GetId() > highestID(before) {
 			return
 		}
-		if sleep(ctx, 50*time.Millisecond) != nil {
+		if !connect.Wait(ctx, 50*time.Millisecond) {
 			t.Fatalf("%s is not back: %v %v", victim, st, err)
 		}
 	}

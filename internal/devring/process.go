@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/arc-ring/arc/internal/connect"
 )
 
 // spawner runs functions on one OS thread that lives until the channel is closed:
@@ -99,7 +101,7 @@ func (r *Ring) killAll(ctx context.Context) error {
 				r.reap(pid)
 			}
 		}
-		if sleep(ctx, killEvery) != nil {
+		if !connect.Wait(ctx, killEvery) {
 			return fmt.Errorf("processes %v below %s do not die", left, dir)
 		}
 	}

@@ -74,14 +74,17 @@ func groupMost() string {
 	return strings.TrimSpace(string(most))
 }
 
-// current is the soft limit in words.
-func current(resource int) string {
+func current(resource int) string { return Soft(resource, "any number of", "an unknown number of") }
+
+// Soft is the process's soft limit of a resource: its value, or the words for a
+// limit that is unlimited or unknown.
+func Soft(resource int, unlimited, unknown string) string {
 	var l unix.Rlimit
 	switch err := unix.Getrlimit(resource, &l); {
 	case err != nil:
-		return "an unknown number of"
+		return unknown
 	case l.Cur == unix.RLIM_INFINITY:
-		return "any number of"
+		return unlimited
 	}
 	return strconv.FormatUint(l.Cur, 10)
 }

@@ -11,6 +11,16 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/arc-ring/arc/internal/limits"
+)
+
+var (
+	// ErrDenied: the process lacks a right that realtime needs; the error
+	// names it.
+	ErrDenied = errors.New("not permitted")
+	// ErrLost: the policy did not survive the new execution.
+	ErrLost = errors.New("a thread is not under SCHED_RR")
 )
 
 // Priority is the SCHED_RR priority, of 1 to 99: above every ordinary process,
@@ -114,17 +124,7 @@ func check() error {
 	return nil
 }
 
-// limit is the present soft limit in words.
-func limit(resource int) string {
-	var l unix.Rlimit
-	switch err := unix.Getrlimit(resource, &l); {
-	case err != nil:
-		return err.Error()
-	case l.Cur == unix.RLIM_INFINITY:
-		return "unlimited"
-	}
-	return strconv.FormatUint(l.Cur, 10)
-}
+func limit(resource int) string { return limits.Soft(resource, "unlimited", "unknown") }
 
 // capable reports whether the process has a capability in effect. In a user
 // namespace the kernel may refuse all the same.
