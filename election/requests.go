@@ -14,12 +14,7 @@ type waiting struct {
 }
 
 // requests carries out what operators and joiners ask for.
-type requests struct {
-	*leadership
-	caretaker *caretaker
-	identity  *identity
-	proposals *proposals
-}
+type requests struct{ *caretaker }
 
 func (q *requests) request(r Request) {
 	if r.Join != nil {

@@ -9,7 +9,6 @@ import (
 // status says what an operator wants to know.
 type status struct {
 	*following
-	identity   *identity
 	membership *membership
 }
 
