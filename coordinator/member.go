@@ -168,7 +168,7 @@ func (m *living) probe(p election.Probe) {
 		if p.Recorded {
 			return // the core asks again
 		}
-		m.l.Probed(election.ProbeResult{ID: p.ID, Asked: p.Asked, Incarnation: p.Incarnation, Outcome: election.Answered, AnsweredBy: p.Incarnation, AnsweredAs: p.ID})
+		m.l.Probed(election.ProbeResult{Probe: p, Outcome: election.Answered, AnsweredBy: p.Incarnation, AnsweredAs: p.ID})
 		return
 	}
 	// The ring may know an older address than the peer streams do.

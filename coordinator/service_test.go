@@ -381,7 +381,7 @@ func TestProbeOutcomes(t *testing.T) {
 		"refused and silent":  {[]string{refused, silent.Addr().String()}, election.Unanswered},
 		"no address is known": {nil, election.Unanswered},
 	} {
-		n, p := newNode(testOptions(t, "test")), election.Probe{ID: 2, Incarnation: 20, Wanted: ring.Wanted{ID: 2, Incarnation: 20}}
+		n, p := newNode(testOptions(t, "test")), election.Probe{Wanted: ring.Wanted{ID: 2, Incarnation: 20}}
 		if got := p.Result(n.look(context.Background(), p.Wanted, c.addresses, 100*time.Millisecond)); got.Outcome != c.want {
 			t.Errorf("%s: %v, want %v", name, got.Outcome, c.want)
 		}

@@ -24,12 +24,10 @@ type campaign struct {
 
 // candidacy is a member's wish to lead, while nobody does.
 type candidacy struct {
-	// since is when the reason to campaign arose; it is meaningless while
-	// active is false.
-	active bool
-	since  Instant
-	next   Instant
-	tries  int
+	// since is when the reason to campaign arose, 0 if there is none.
+	since Instant
+	next  Instant
+	tries int
 	// helped are the candidates whose pre-votes this member granted, votes is
 	// how often it voted, votedIn the newest term of these.
 	helped  []uint64
@@ -71,8 +69,8 @@ func (c *campaign) campaignRule() {
 		return // heldVotesRule wakes
 	}
 	c.observer.lossFreed()
-	if !c.active {
-		c.active, c.since, c.tries = true, c.now, 0
+	if c.since == 0 {
+		c.since = c.now
 	}
 	rank := -1
 	if c.tries == 0 || c.cfg.Trace != nil {
@@ -213,7 +211,7 @@ func (c *campaign) voteAnswered(from uint64, m *raftpb.Message) {
 // that it needs: one of our own on top of it would start over with a pre-vote,
 // which nobody grants who has just heard that leader.
 func (c *campaign) campaignAsked() {
-	c.candidacy = candidacy{active: true, votes: c.candidacy.votes, votedIn: c.candidacy.votedIn, since: c.now, next: c.now.Add(2 * c.ring.Settings.Stagger()), tries: 1}
+	c.candidacy = candidacy{votes: c.candidacy.votes, votedIn: c.candidacy.votedIn, since: c.now, next: c.now.Add(2 * c.ring.Settings.Stagger()), tries: 1}
 }
 
 // yield leaves time to a candidate that this member has just helped: on busy
@@ -261,7 +259,7 @@ func (c *campaign) retryAfter(tries int) time.Duration {
 // another candidate that it hears, most likely since that one's log is behind.
 // If both went on to wait, nobody would lead.
 func (c *campaign) tryAgainSoon() {
-	if c.active && c.tries > quickTries {
+	if c.tries > quickTries {
 		c.next = min(c.next, c.now.Add(c.retryAfter(1)))
 	}
 }
@@ -270,7 +268,7 @@ func (c *campaign) tryAgainSoon() {
 // failed while a voter was out of reach, and that voter answers now, or is known to be
 // dead.
 func (c *campaign) startOver() {
-	if c.active && c.tries > 1 {
+	if c.tries > 1 {
 		c.tries = 1
 		c.next = min(c.next, c.now.Add(c.retryAfter(c.tries)))
 	}

@@ -12,8 +12,8 @@ type takeover struct {
 	of      uint64
 	began   Instant
 	nextAsk Instant
-	able    bool
-	ableAt  Instant
+	// ableAt is when it said that it is able, 0 if it did not.
+	ableAt Instant
 	// answer is the newest that was not able, answerAt when the first one came.
 	answer   *Takeover
 	answerAt Instant
@@ -164,7 +164,7 @@ func (ct *caretaker) takeoverAnswered(from uint64, t Takeover) {
 		return
 	}
 	if t.Able {
-		ct.lead.takeover.able, ct.lead.takeover.ableAt = true, ct.now
+		ct.lead.takeover.ableAt = ct.now
 		return
 	}
 	if ct.lead.takeover.answer == nil {
@@ -176,10 +176,10 @@ func (ct *caretaker) takeoverAnswered(from uint64, t Takeover) {
 // askTakeover asks a member until it is able. It reports whether it is.
 func (ct *caretaker) askTakeover(id uint64) bool {
 	t := &ct.lead.takeover
-	if t.of != id || t.able && ct.now >= t.ableAt.Add(ct.offers.offerLasts()) {
+	if t.of != id || t.ableAt != 0 && ct.now >= t.ableAt.Add(ct.offers.offerLasts()) {
 		*t = takeover{of: id, began: ct.now, nextAsk: ct.now}
 	}
-	if t.able {
+	if t.ableAt != 0 {
 		return true
 	}
 	if ct.dueEvery(&t.nextAsk, ct.ring.Settings.Stagger()) {
@@ -194,7 +194,7 @@ func (ct *caretaker) askTakeover(id uint64) bool {
 // answers for so long.
 func (ct *caretaker) passedOverAt(since Instant) Instant {
 	end := since.Add(ct.probeTimeout())
-	if t := ct.lead.takeover; !t.able && t.answer != nil {
+	if t := ct.lead.takeover; t.ableAt == 0 && t.answer != nil {
 		end = min(end, t.answerAt.Add(ct.probeTimeout()/2))
 	}
 	return end
@@ -207,7 +207,7 @@ func (ct *caretaker) unableBecause(m ring.Member) string {
 	switch a := t.answer; {
 	case t.of != m.ID:
 		return "did not take over"
-	case t.able:
+	case t.ableAt != 0:
 		return "was able to lead, but did not take over in time"
 	case a == nil:
 		return "does not answer when it is asked to lead"

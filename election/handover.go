@@ -10,24 +10,18 @@ import (
 
 // handover is a planned change of the leader, step by step.
 type handover struct {
-	ref, to  uint64
-	why      string
-	stage    handoverStage
-	deadline Instant
-	nextTry  Instant
+	ref, to uint64
+	why     string
+	// appointed: the appointment of to was committed. With that the claim may be given
+	// up, which is the lease's released.
+	appointed bool
+	deadline  Instant
+	nextTry   Instant
 	// anyone: the operator named nobody, so another member may do. passed are
 	// those that were asked and could not lead.
 	anyone bool
 	passed []uint64
 }
-
-type handoverStage int
-
-const (
-	appointing handoverStage = iota
-	promoting
-	handingOver
-)
 
 // beginHandover begins a handover to a member, or (0) to the heir.
 func (q *requests) beginHandover(ref, to uint64, why string) error {
@@ -86,29 +80,26 @@ func (q *requests) handoverRule() {
 		return
 	}
 	if !q.before(h.deadline) {
-		if h.stage == promoting && !l.takeover.able {
+		if h.appointed && l.takeover.ableAt == 0 {
 			q.handoverUnable()
 		} else {
 			q.endHandover(ErrNoAnswer)
 		}
 		return
 	}
-	appointed := q.ring.Designated != nil && q.ring.Designated.To == h.to
-	if h.stage == appointing {
-		if !appointed {
-			q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: h.to, Why: h.why}})
-			return
-		}
-		h.stage = promoting
-	}
-	if !appointed {
+	switch appointed := q.ring.Designated != nil && q.ring.Designated.To == h.to; {
+	case appointed:
+		h.appointed = true
+	case h.appointed:
 		q.endHandover(fmt.Errorf("%w: id %d", ring.ErrNotMember, h.to))
 		return
+	default:
+		q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: h.to, Why: h.why}})
+		return
 	}
-	if h.stage == promoting {
+	if !q.lease.released {
 		// It must be able to lead before the claim is given up.
-		able := q.caretaker.askTakeover(h.to)
-		if !able {
+		if !q.caretaker.askTakeover(h.to) {
 			if !q.before(l.takeover.began.Add(q.handoverPatience())) {
 				q.handoverUnable()
 			}
@@ -117,7 +108,6 @@ func (q *requests) handoverRule() {
 		if !slices.Contains(q.conf.GetVoters(), h.to) || len(q.conf.GetVotersOutgoing()) > 0 || !q.caughtUp(h.to) || len(q.proposals.open) > 0 {
 			return // reconcile promotes it; an answer of raft's comes back here
 		}
-		h.stage = handingOver
 		h.deadline = min(h.deadline, q.now.Add(max(q.ring.Settings.Lease(), 4*q.ring.Settings.Stagger())))
 		q.wakeAt(h.deadline)
 		q.lease.released = true // the first try follows at once, and voids the lease
@@ -147,7 +137,7 @@ func (q *requests) handoverUnable() {
 	h.passed = append(h.passed, h.to)
 	h.why += "; " + m.Name + " " + q.caretaker.unableBecause(m) // the history names whom it passed over
 	q.trace("does not hand over: %v", err)
-	h.to, h.stage, h.deadline = next[0], appointing, q.now.Add(q.handoverTimeout())
+	h.to, h.appointed, h.deadline = next[0], false, q.now.Add(q.handoverTimeout())
 	q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: h.to, Why: h.why}})
 }
 

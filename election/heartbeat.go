@@ -22,8 +22,11 @@ type heartbeats struct {
 	turn     uint64
 }
 
-// tickRaft lets raft send its heartbeats.
-func (ls *leadership) tickRaft() {
+// heartbeatRule lets raft send its heartbeats.
+func (ls *leadership) heartbeatRule() {
+	if !ls.dueEvery(&ls.lead.nextTick, ls.tickEvery()) {
+		return
+	}
 	h, followers := &ls.lead.heartbeats, &ls.lead.followers
 	last := ls.lastIndex()
 	voters := ls.wantedVoters()

@@ -323,7 +323,7 @@ func (i *identity) concerns(s ring.Opinion, m ring.Member) bool {
 // probeOf makes a probe of a member's process, where that one listens as far as is
 // known: it may have told so before the ring has recorded it.
 func (i *identity) probeOf(m ring.Member) Probe {
-	return Probe{ID: m.ID, Incarnation: m.Incarnation, Addresses: i.placeOf(m), Timeout: i.probeTimeout(), Asked: i.now,
+	return Probe{Addresses: i.placeOf(m), Timeout: i.probeTimeout(), Asked: i.now,
 		Wanted: ring.Wanted{Cluster: i.ring.Cluster, RingID: i.ring.RingID, Name: m.Name, ID: m.ID, Incarnation: m.Incarnation}}
 }
 

@@ -54,7 +54,7 @@ func (ld *leader) stepDown() {
 		ld.emit(Done{Ref: a.ref, Err: ErrLeadershipLost})
 	}
 	if h := l.handover; h != nil && h.ref != 0 {
-		if h.stage == handingOver {
+		if ld.lease.released {
 			ld.handedOver = h
 		} else {
 			ld.emit(Done{Ref: h.ref, Err: ErrLeadershipLost})
@@ -185,7 +185,8 @@ func (ld *leader) leaderDeclared(d ring.Declare) {
 
 // evictRule lets the declared leader act on what is known against others.
 func (ld *leader) evictRule() {
-	if !ld.roster.anythingAgainst() || !ld.roster.inTouch() {
+	anythingAgainst := ld.roster.peers.Any(func(p *peer) bool { return p.suspect != nil || p.cert != nil })
+	if !anythingAgainst || !ld.roster.inTouch() {
 		return
 	}
 	for _, m := range ld.ring.Members {
@@ -270,12 +271,5 @@ func (ld *leader) figuresRule() {
 	}
 	if ld.dueEvery(&l.tellTimed, ld.ring.Settings.RenewEvery()) && l.handover == nil && ld.proposals.propose(proposal{}, ring.Command{Timed: l.timed}) {
 		l.tellTimed = Never
-	}
-}
-
-// heartbeatRule lets raft send its heartbeats.
-func (ld *leader) heartbeatRule() {
-	if ld.dueEvery(&ld.lead.nextTick, ld.tickEvery()) {
-		ld.tickRaft()
 	}
 }

@@ -36,12 +36,12 @@ func TestAnOlderProbesSilenceIsNotTheNewerOnes(t *testing.T) {
 	n := ringOfFour(t)
 	n.leadership.lead.followers.Ensure(2).probed = n.now.Add(-10 * time.Millisecond)
 	n.roster.peers.Ensure(2).heard = n.now.Add(-50 * time.Millisecond)
-	n.leader.caretaker.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.now.Add(-n.probeTimeout()), Outcome: Unanswered})
+	n.leader.caretaker.heirProbed(ProbeResult{Probe: Probe{Wanted: ring.Wanted{ID: 2, Incarnation: 11}, Asked: n.now.Add(-n.probeTimeout())}, Outcome: Unanswered})
 	if x := n.leadership.lead.followers.Value(2).noAnswer; n.roster.peers.Value(2).heard <= x.at {
 		t.Errorf("heard at %v, the silence is counted from %v on", n.roster.peers.Value(2).heard, x.at)
 	}
 	n.now = n.now.Add(n.probeTimeout())
-	n.leader.caretaker.heirProbed(ProbeResult{ID: 2, Incarnation: 11, Asked: n.leadership.lead.followers.Value(2).probed, Outcome: Unanswered})
+	n.leader.caretaker.heirProbed(ProbeResult{Probe: Probe{Wanted: ring.Wanted{ID: 2, Incarnation: 11}, Asked: n.leadership.lead.followers.Value(2).probed}, Outcome: Unanswered})
 	if x := n.leadership.lead.followers.Value(2).noAnswer; n.roster.peers.Value(2).heard > x.at {
 		t.Errorf("heard at %v, the silence of the newer probe is counted from %v on", n.roster.peers.Value(2).heard, x.at)
 	}
@@ -156,7 +156,7 @@ func TestARefusalFromBeforeAMembersWordIsLookedAtAgain(t *testing.T) {
 	for spoke, again := range map[Instant]bool{Instant(asked - time.Second): false, Instant(asked + time.Millisecond): true} {
 		n := assemble(Config{ID: 1}, &ring.State{Settings: ring.Settings{LeaseMS: 500}, Members: []ring.Member{m}}, Instant(asked+200*time.Millisecond))
 		n.roster.peers.Ensure(2).claim = &claim{incarnation: 12, heard: spoke}
-		r := ProbeResult{ID: 2, Incarnation: 11, Asked: Instant(asked), Addresses: m.Addresses, Outcome: NobodyListens}
+		r := ProbeResult{Probe: Probe{Wanted: ring.Wanted{ID: 2, Incarnation: 11}, Asked: Instant(asked), Addresses: m.Addresses}, Outcome: NobodyListens}
 		if got := n.verdicts.lookAgain(r); got != again {
 			t.Errorf("a process that spoke %v after the probe began: looked at again %v", spoke.Add(-asked), got)
 		}

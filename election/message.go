@@ -166,9 +166,9 @@ type Persist struct {
 // Probe asks the owner to try a member's coordinator by a connection of its
 // own, at all addresses at once, and to call Probed with the Result.
 type Probe struct {
-	ID, Incarnation uint64
-	// Wanted is the same process, for the comparison with who answers.
-	Wanted    ring.Wanted
+	// Wanted is the member's process, for the comparison with who answers too.
+	ring.Wanted
+	// Addresses are those to try; empty in a result: not known.
 	Addresses []string
 	Timeout   time.Duration
 	// Asked is when the core asked.
@@ -182,16 +182,15 @@ type Probe struct {
 // own answer at any of them outweighs everything else; somebody else's says
 // nothing while any address may still lead to the member.
 func (p Probe) Result(paths []ring.Path) ProbeResult {
-	r := ProbeResult{ID: p.ID, Incarnation: p.Incarnation, Addresses: p.Addresses, Asked: p.Asked, Recorded: p.Recorded, Outcome: Unanswered}
-	found := p.Wanted.Look(paths)
-	r.Displaced = found.Displaced
+	found := p.Look(paths)
+	r := ProbeResult{Probe: p, Outcome: Unanswered, Displaced: found.Displaced}
 	switch {
 	case found.Refused:
 		r.Outcome = NobodyListens
 	case found.Match == ring.Itself, found.Match == ring.Restarted, found.Ended():
 		r.Outcome = Answered
 		for _, path := range paths {
-			if path.Outcome == ring.PathAnswered && p.Wanted.Match(path.Answer) == found.Match {
+			if path.Outcome == ring.PathAnswered && p.Match(path.Answer) == found.Match {
 				r.AnsweredBy, r.AnsweredAs = path.Answer.Incarnation, path.Answer.ID
 			}
 		}
@@ -213,16 +212,13 @@ const (
 
 // ProbeResult answers a Probe.
 type ProbeResult struct {
-	ID, Incarnation uint64   // as in the Probe
-	Addresses       []string // as in the Probe; empty: not known
-	Asked           Instant  // as in the Probe
-	Outcome         ProbeOutcome
+	Probe
+	Outcome ProbeOutcome
 	// AnsweredBy is the incarnation that answered, AnsweredAs the id that it
 	// has in this ring; 0 if it is no member.
 	AnsweredBy, AnsweredAs uint64
 	// Displaced: every address leads to somebody else.
 	Displaced bool
-	Recorded  bool // as in the Probe
 }
 
 // found reports whether the member was reached. Another process that is no

@@ -7,7 +7,7 @@ import (
 )
 
 func TestWhatAProbeFound(t *testing.T) {
-	p := Probe{ID: 2, Incarnation: 20, Wanted: ring.Wanted{Cluster: "c", RingID: "r", Name: "n2", ID: 2, Incarnation: 20}}
+	p := Probe{Wanted: ring.Wanted{Cluster: "c", RingID: "r", Name: "n2", ID: 2, Incarnation: 20}}
 	by := func(ringID, name string, id, incarnation uint64) ring.Path {
 		return ring.Path{Outcome: ring.PathAnswered, Answer: ring.Answer{Cluster: "c", RingID: ringID, Name: name, ID: id, Incarnation: incarnation}}
 	}

@@ -93,16 +93,6 @@ func (r *roster) hears(id uint64) bool {
 	return last != 0 && r.now >= last.Add(r.ring.Settings.Lease())
 }
 
-// anySuspect reports whether anybody is suspected.
-func (r *roster) anySuspect() bool {
-	return r.peers.Any(func(p *peer) bool { return p.suspect != nil })
-}
-
-// anythingAgainst reports whether anybody is suspected or certified dead.
-func (r *roster) anythingAgainst() bool {
-	return r.peers.Any(func(p *peer) bool { return p.suspect != nil || p.cert != nil })
-}
-
 // majorityHeardSince reports whether a majority of the configuration was heard after an
 // instant.
 func (r *roster) majorityHeardSince(since Instant) bool {
@@ -119,23 +109,20 @@ func (r *roster) heardSince(id uint64, since Instant) bool {
 // lease and is not thought dead. A leader that is cut off, or whose voters die,
 // changes nothing: what it appends then would be committed by its successor.
 func (r *roster) inTouch() bool {
-	return r.majority(func(id uint64) bool {
-		heard := r.peers.Value(id).heard
-		return id == r.cfg.ID || heard != 0 && r.now < heard.Add(r.ring.Settings.Lease()) && r.thoughtAlive(id)
-	})
+	lately := r.now.Add(-r.ring.Settings.Lease())
+	return r.majority(func(id uint64) bool { return r.heardSince(id, lately) && r.thoughtAlive(id) })
 }
 
 // bearsAnotherDeath reports whether the configuration keeps its majority if one
 // more voter dies.
 func (r *roster) bearsAnotherDeath() bool {
 	voters := r.conf.GetVoters()
-	alive := count(voters, func(id uint64) bool { return !r.ring.Gone(id) && (id == r.cfg.ID || r.thoughtAlive(id)) })
+	alive := count(voters, func(id uint64) bool { return !r.ring.Gone(id) && r.thoughtAlive(id) })
 	return alive-1 > len(voters)/2
 }
 
-func (r *roster) thoughtAlive(id uint64) bool {
-	return !r.verdict(id).dead()
-}
+// thoughtAlive reports whether nothing speaks against a member, as never against this one.
+func (r *roster) thoughtAlive(id uint64) bool { return !r.verdict(id).dead() }
 
 // check asks a member for a sign of life, unless one is awaited.
 func (r *roster) check(id uint64) {

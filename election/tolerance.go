@@ -42,7 +42,7 @@ func (s *status) tolerance(now Instant) (t Tolerance) {
 			}
 			continue
 		}
-		alive := only(voters, func(id uint64) bool { return s.isMember(id) && (id == s.cfg.ID || s.roster.thoughtAlive(id)) })
+		alive := only(voters, func(id uint64) bool { return s.isMember(id) && s.roster.thoughtAlive(id) })
 		lead := count(alive, s.mayLead)
 		can := max(min(len(alive)-len(voters)/2-1, lead-1), 0)
 		if i == 0 || can < t.CanLose {

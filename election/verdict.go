@@ -123,12 +123,9 @@ func (v *verdicts) suspicion(s ring.Opinion) {
 // suspicionRule forgets what is no longer repeated: a monitor that was
 // re-pointed takes nothing back.
 func (v *verdicts) suspicionRule() {
-	if !v.roster.anySuspect() {
-		return // this is asked at every step, and a ring may be large
-	}
-	for _, m := range v.ring.Members { // in order, for the sake of replays
-		if s := v.roster.peers.Value(m.ID).suspect; s != nil && !v.before(s.lapsesAt(v.ring.Settings)) {
-			v.clear(m.ID, s.Opinion, "nobody repeats it")
+	for id, p := range v.roster.peers.All() {
+		if s := p.suspect; s != nil && !v.before(s.lapsesAt(v.ring.Settings)) {
+			v.clear(id, s.Opinion, "nobody repeats it")
 		}
 	}
 }
@@ -224,11 +221,9 @@ func (v *verdicts) lookAgain(r ProbeResult) bool {
 	if m.ID == 0 || !late && !overtaken {
 		return false
 	}
-	m.Incarnation, m.Addresses = r.Incarnation, r.Addresses
-	p := v.identity.probeOf(m)
-	p.Recorded, p.Addresses = r.Recorded, r.Addresses
 	v.trace("looks again for %s: the answer to its probe is outdated", m.Name)
-	v.emit(p)
+	r.Probe.Timeout, r.Probe.Asked = v.probeTimeout(), v.now
+	v.emit(r.Probe)
 	return true
 }
 
