@@ -19,10 +19,11 @@ import (
 // maxNonces bounds the hellos whose answers are taken.
 const maxNonces = 32
 
-// core is the whole of discovery's decisions. Each input returns what is to be
-// done about it; between inputs, tick wants to be called at next. It is not
-// safe for concurrent use.
+// core is the whole of discovery's decisions. After each input, take returns what
+// is to be done about it; between inputs, tick wants to be called at next. It is
+// not safe for concurrent use.
 type core struct {
+	out     []effect
 	cluster string
 	// self is replaced and never changed: effects hold it.
 	self   *discoveryv1.Node
@@ -111,6 +112,20 @@ func (fellow) effect()     {}
 func (report) effect()     {}
 func (note) effect()       {}
 
+func (c *core) emit(e effect) { c.out = append(c.out, e) }
+
+// log emits a line for the log.
+func (c *core) log(level hclog.Level, message string, args ...any) {
+	c.emit(note{level: level, message: message, args: args})
+}
+
+// take returns what is to be done, in order.
+func (c *core) take() []effect {
+	out := c.out
+	c.out = nil
+	return out
+}
+
 func newCore(now time.Time, cluster string, self *discoveryv1.Node, expect int, random func() uint64) *core {
 	c := &core{
 		cluster: cluster, self: self, expect: expect, random: random, ring: &discoveryv1.Ring{}, rings: ringTable{},
@@ -122,11 +137,11 @@ func newCore(now time.Time, cluster string, self *discoveryv1.Node, expect int, 
 }
 
 // startSeek begins a search: what an earlier one found does not count.
-func (c *core) startSeek(now time.Time) []effect {
+func (c *core) startSeek(now time.Time) {
 	c.search = &search{began: now, next: now, advice: now.Add(durations.AdviceAfter)}
 	c.nonces = c.nonces[:0]
 	c.found.restart()
-	return c.tick(now)
+	c.tick(now)
 }
 
 // stopSeek ends a search that nobody waits for any more.
@@ -147,23 +162,23 @@ func (c *core) beQuiet(now time.Time) {
 }
 
 // tick does what is due.
-func (c *core) tick(now time.Time) []effect {
-	var out []effect
+func (c *core) tick(now time.Time) {
 	if s := c.search; s != nil {
 		if s.leaderless != nil && !now.Before(s.leaderlessAt) {
-			return append(out, c.finish(now, *s.leaderless)...)
+			c.finish(now, *s.leaderless)
+			return
 		}
 		if !now.Before(s.advice) {
 			s.advice = now.Add(durations.AdviceInterval)
-			out = append(out, c.advice(now))
+			c.advice(now)
 		}
 		if !now.Before(s.next) {
-			out = append(out, c.seekHello(now))
+			c.seekHello(now)
 		}
 	} else if !now.Before(c.quietAt) {
-		out = append(out, c.quietHello(now))
+		c.quietHello(now)
 	}
-	return append(out, c.advanceFounding(now)...)
+	c.advanceFounding(now)
 }
 
 // next is when tick has something to do.
@@ -185,7 +200,7 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-func (c *core) seekHello(now time.Time) effect {
+func (c *core) seekHello(now time.Time) {
 	s := c.search
 	s.attempts++
 	if int(s.attempts) < len(durations.FirstHellos()) {
@@ -196,7 +211,7 @@ func (c *core) seekHello(now time.Time) effect {
 	if !s.next.After(now) {
 		s.next = now.Add(durations.SeekLeast)
 	}
-	return c.makeHello(now, s.attempts)
+	c.sayHello(now, s.attempts)
 }
 
 // poke makes the next hello of a search due soon.
@@ -210,32 +225,33 @@ func (c *core) poke(now time.Time) {
 	}
 }
 
-func (c *core) quietHello(now time.Time) effect {
+func (c *core) quietHello(now time.Time) {
 	c.beQuiet(now)
-	return c.makeHello(now, 0)
+	c.sayHello(now, 0)
 }
 
 // moved takes new addresses over and tells them.
-func (c *core) moved(now time.Time, self *discoveryv1.Node) []effect {
+func (c *core) moved(now time.Time, self *discoveryv1.Node) {
 	c.self = self
-	return c.announce(now)
+	c.announce(now)
 }
 
 // announce says hello out of turn.
-func (c *core) announce(now time.Time) []effect {
+func (c *core) announce(now time.Time) {
 	if c.search != nil {
 		c.poke(now)
-		return c.tick(now)
+		c.tick(now)
+		return
 	}
-	return []effect{c.quietHello(now)}
+	c.quietHello(now)
 }
 
-// makeHello is a hello to everybody; a node without an address has nothing to
-// say.
-func (c *core) makeHello(now time.Time, attempt uint32) effect {
+// sayHello says hello to everybody; a node without an address has nothing to say.
+func (c *core) sayHello(now time.Time, attempt uint32) {
 	c.lastHello = now
 	if len(c.self.Addresses) == 0 {
-		return note{level: hclog.Debug, message: "no hello: this machine has no address yet"}
+		c.log(hclog.Debug, "no hello: this machine has no address yet")
+		return
 	}
 	c.seq++
 	n := nonce{value: c.random() | 1, seq: c.seq, sent: now}
@@ -243,10 +259,10 @@ func (c *core) makeHello(now time.Time, attempt uint32) effect {
 		c.nonces = slices.Delete(c.nonces, 0, 1)
 	}
 	c.nonces = append(c.nonces, n)
-	return sendHello{&discoveryv1.Hello{
+	c.emit(sendHello{&discoveryv1.Hello{
 		Cluster: c.cluster, Node: c.self, Ring: c.toldRing(),
 		Nonce: n.value, Attempt: attempt, Founding: c.foundingState(),
-	}}
+	}})
 }
 
 // toldRing is what hellos and answers say of this node's ring, nil for none. A
@@ -263,113 +279,112 @@ func (c *core) toldRing() *discoveryv1.Ring {
 }
 
 // hello handles somebody's hello, wherever it came from.
-func (c *core) hello(now time.Time, from netip.AddrPort, h *discoveryv1.Hello) []effect {
+func (c *core) hello(now time.Time, from netip.AddrPort, h *discoveryv1.Hello) {
 	if h.Cluster != c.cluster {
 		c.hearCluster(now, from, h.Cluster, h.Node.GetName())
-		return nil
+		return
 	}
 	if h.Node.Name == c.self.Name {
-		if h.Node.Incarnation == c.self.Incarnation {
-			return nil
+		if h.Node.Incarnation != c.self.Incarnation {
+			c.namesake(from, h.Node)
+			c.answer(now, from, h, true)
 		}
-		return append(c.namesake(from, h.Node), c.answer(now, from, h, true)...)
+		return
 	}
-	out := c.hear(now, from, h)
+	c.hear(now, from, h)
 	if h.Ring != nil && c.search != nil && c.wanted(now, h.Ring.RingId) {
 		// A member: ask it for the leader.
 		c.poke(now)
 	}
-	out = append(out, c.answer(now, from, h, false)...)
-	return append(out, c.tick(now)...)
+	c.answer(now, from, h, false)
+	c.tick(now)
 }
 
 // answer decides whether a hello is answered: the leader always, members
 // when it did not, and those who want to found when the asker may not have
 // heard them or waits for their word.
-func (c *core) answer(now time.Time, from netip.AddrPort, h *discoveryv1.Hello, namesake bool) []effect {
+func (c *core) answer(now time.Time, from netip.AddrPort, h *discoveryv1.Hello, namesake bool) {
 	if len(c.self.Addresses) == 0 {
-		return nil
+		return
 	}
 	f := h.Founding
 	waitsForUs := f.GetAccepted() == c.self.Name && f.GetAcceptedIncarnation() == c.self.Incarnation
 	switch {
 	case h.Attempt == 0:
-		return nil
+		return
 	case namesake, c.ring.RingId != "" && c.ring.Leads, waitsForUs:
 	case h.Attempt == 1:
-		return nil
+		return
 	case c.ring.RingId != "":
 	case c.expect == 0 || f.GetExpect() == 0 || !c.heard.isNew(now, h.Node.Name):
-		return nil
+		return
 	}
-	if !c.limit.allow(now, from) {
-		return nil
+	if c.limit.allow(now, from) {
+		c.emit(sendAnswer{from, &discoveryv1.Answer{
+			Cluster: c.cluster, Node: c.self, Ring: c.toldRing(), Echo: h.Nonce,
+			Founding: c.foundingState(), Heard: c.heard.names(now),
+		}})
 	}
-	return []effect{sendAnswer{from, &discoveryv1.Answer{
-		Cluster: c.cluster, Node: c.self, Ring: c.toldRing(), Echo: h.Nonce,
-		Founding: c.foundingState(), Heard: c.heard.names(now),
-	}}}
 }
 
 // answered handles an answer; one that echoes no recent hello of this node's is
 // dropped.
-func (c *core) answered(now time.Time, from netip.AddrPort, a *discoveryv1.Answer) []effect {
+func (c *core) answered(now time.Time, from netip.AddrPort, a *discoveryv1.Answer) {
 	if a.Cluster != c.cluster {
-		return nil
+		return
 	}
 	i := slices.IndexFunc(c.nonces, func(n nonce) bool { return n.value == a.Echo && now.Sub(n.sent) <= durations.HelloAnswer })
 	if i < 0 {
-		return nil
+		return
 	}
 	asked, node := c.nonces[i], a.Node
 	if node.Name == c.self.Name {
 		if node.Incarnation == c.self.Incarnation {
-			return nil
+			return
 		}
-		out := c.namesake(from, node)
+		c.namesake(from, node)
 		if c.search != nil && !sameSet(node.Addresses, c.self.Addresses) {
 			// The echo proves that the other one is alive too.
 			c.stopSeek(now)
-			out = append(out, finish{err: fmt.Errorf(
+			c.emit(finish{err: fmt.Errorf(
 				"node name %q of cluster %q is in use: a running coordinator at %s (heard from %s) has it, and so does this one at %s; give one of them another --name",
 				c.self.Name, c.cluster, strings.Join(node.Addresses, ","), from, strings.Join(c.self.Addresses, ","))})
 		}
-		return out
+		return
 	}
-	out := c.hear(now, from, a)
+	c.hear(now, from, a)
 	c.heard.told(now, c.self.Name, a.Heard)
 	c.releaseByAnswer(node, asked.seq, a)
 	if a.Ring != nil && c.search != nil {
-		out = append(out, c.consider(now, from, node, a.Ring)...)
+		c.consider(now, from, node, a.Ring)
 	}
-	return append(out, c.tick(now)...)
+	c.tick(now)
 }
 
 // namesake notes another incarnation under this node's name; the same
 // addresses are its own older self.
-func (c *core) namesake(from netip.AddrPort, node *discoveryv1.Node) []effect {
+func (c *core) namesake(from netip.AddrPort, node *discoveryv1.Node) {
 	if sameSet(node.Addresses, c.self.Addresses) {
-		return nil
+		return
 	}
 	l := hclog.Debug
 	if c.rival != node.Incarnation {
 		c.rival, l = node.Incarnation, hclog.Warn
 	}
-	return []effect{note{level: l, message: "another coordinator has this node's name", args: []any{
+	c.log(l, "another coordinator has this node's name",
 		"node", c.self.Name, "addresses", node.Addresses, "from", from, "own-addresses", c.self.Addresses,
-		"hint", "give one of them another --name",
-	}}}
+		"hint", "give one of them another --name")
 }
 
 // finish ends the search with a ring or with the right to found one.
-func (c *core) finish(now time.Time, f Found) []effect {
+func (c *core) finish(now time.Time, f Found) {
 	c.search, c.found.asking = nil, nil
 	c.beQuiet(now)
-	return []effect{finish{found: f}}
+	c.emit(finish{found: f})
 }
 
 // advice is the log line of a search that takes long.
-func (c *core) advice(now time.Time) effect {
+func (c *core) advice(now time.Time) {
 	n := note{level: hclog.Warn, interfaces: true, args: []any{"cluster", c.cluster, "elapsed", now.Sub(c.search.began).Round(time.Millisecond)}}
 	switch {
 	case c.ring.RingId != "":
@@ -378,7 +393,9 @@ func (c *core) advice(now time.Time) effect {
 	case c.expect > 0:
 		n.message = "no ring founded yet"
 		n.args = append(n.args, "expect", c.expect, "heard", append([]string{c.self.Name}, c.heard.founders(now, c.expect)...), "reason", c.whyNotFounding(now))
-		n.args = append(n.args, c.heard.toldOnly(now)...)
+		if names := c.heard.toldNames(now); len(names) > 0 {
+			n.args = append(n.args, "heard-by-others", names)
+		}
 		n.args = append(n.args, "hint", c.hint())
 	default:
 		n.message = "no ring found"
@@ -387,7 +404,7 @@ func (c *core) advice(now time.Time) effect {
 	if others := c.otherClusters(now); len(others) > 0 {
 		n.args = append(n.args, "other-clusters", others)
 	}
-	return n
+	c.emit(n)
 }
 
 // hint says what an operator can do for a node that was in no ring before.

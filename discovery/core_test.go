@@ -134,7 +134,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d warnings", warned)
 	}
 	for range 100 {
-		b.makeHello(b.now, 1)
+		b.sayHello(b.now, 1)
 	}
 	if n := len(b.nonces); n > maxNonces {
 		t.Errorf("%d nonces, want at most %d", n, maxNonces)

@@ -171,30 +171,32 @@ func (c *core) whyNotFounding(now time.Time) string {
 }
 
 // advanceFounding begins, carries on or ends this node's candidacy.
-func (c *core) advanceFounding(now time.Time) []effect {
+func (c *core) advanceFounding(now time.Time) {
 	f := &c.found
-	out := c.lapse(now)
+	c.lapse(now)
 	if !f.retryAt.IsZero() && !now.Before(f.retryAt) {
 		f.retryAt = time.Time{}
 	}
 	if c.search == nil || c.expect == 0 || c.ring.RingId != "" {
 		f.asking = nil
-		return out
+		return
 	}
 	if a := f.asking; a != nil {
 		why := c.ringThere(now)
 		switch {
 		case why != "":
 		case now.Before(a.deadline):
-			return append(out, c.askDue(now)...)
+			c.askDue(now)
+			return
 		default:
 			why = c.whyNotFounding(now)
 		}
-		return append(out, c.giveUp(now, why)...)
+		c.giveUp(now, why)
+		return
 	}
 	names, reason := c.mayFound(now)
 	if reason != "" {
-		return out
+		return
 	}
 	f.round++
 	a := &candidacy{round: f.round, names: names, deadline: now.Add(durations.FounderDecides)}
@@ -202,15 +204,14 @@ func (c *core) advanceFounding(now time.Time) []effect {
 		a.targets = append(a.targets, &target{node: c.heard.byName[name].node, next: now, wait: durations.FounderUnanswered.First, reason: "no answer"})
 	}
 	f.asking = a
-	out = append(out, note{level: hclog.Debug, message: "asking to found the ring", args: []any{"cluster", c.cluster, "names", names, "attempt", f.round}})
-	out = append(out, c.askDue(now)...)
-	return append(out, c.decide(now)...)
+	c.log(hclog.Debug, "asking to found the ring", "cluster", c.cluster, "names", names, "attempt", f.round)
+	c.askDue(now)
+	c.decide(now)
 }
 
 // askDue asks everybody whose word is missing and who was not asked lately.
-func (c *core) askDue(now time.Time) []effect {
+func (c *core) askDue(now time.Time) {
 	a := c.found.asking
-	var out []effect
 	for _, t := range a.targets {
 		h := c.heard.byName[t.node.Name]
 		if h != nil && h.node.Incarnation != t.node.Incarnation {
@@ -227,24 +228,23 @@ func (c *core) askDue(now time.Time) []effect {
 		}
 		// At an own address it would be this node that answers.
 		node.Addresses = slices.DeleteFunc(node.Addresses, func(a string) bool { return slices.Contains(c.self.Addresses, a) })
-		out = append(out, ask{a.round, node, &peerv1.AcceptFounderRequest{
+		c.emit(ask{a.round, node, &peerv1.AcceptFounderRequest{
 			Cluster: c.cluster, Founder: c.self.Name, Incarnation: c.self.Incarnation,
 			Addresses: c.self.Addresses, Names: slices.Sorted(slices.Values(a.names)), To: node.Name,
 		}})
 	}
-	return out
 }
 
 // asked takes in what became of an ask; problem is the error of one that got
 // no answer.
-func (c *core) asked(now time.Time, round uint64, name string, incarnation uint64, accepted bool, reason string, problem error) []effect {
+func (c *core) asked(now time.Time, round uint64, name string, incarnation uint64, accepted bool, reason string, problem error) {
 	a := c.found.asking
 	if a == nil || a.round != round {
-		return nil
+		return
 	}
 	i := slices.IndexFunc(a.targets, func(t *target) bool { return t.asked && t.node.Name == name && t.node.Incarnation == incarnation })
 	if i < 0 {
-		return nil
+		return
 	}
 	t := a.targets[i]
 	t.asked = false
@@ -253,36 +253,39 @@ func (c *core) asked(now time.Time, round uint64, name string, incarnation uint6
 		t.reason = problem.Error()
 		t.next = now.Add(c.jitter(t.wait))
 		t.wait = min(2*t.wait, durations.FounderUnanswered.Longest)
-		return append([]effect{note{level: hclog.Debug, message: "asking to found got no answer", args: []any{"peer", name, "error", problem}}}, c.tick(now)...)
+		c.log(hclog.Debug, "asking to found got no answer", "peer", name, "error", problem)
 	case !accepted:
 		// It has its reasons, and they will not go away at once. Those
 		// who accepted are set free when they see that this node gave up.
-		return append(c.giveUp(now, fmt.Sprintf("%s refused: %s", name, reason)), c.tick(now)...)
+		c.giveUp(now, fmt.Sprintf("%s refused: %s", name, reason))
+	default:
+		t.accepted = true
 	}
-	t.accepted = true
-	return append(c.tick(now), c.decide(now)...)
+	c.tick(now)
+	c.decide(now)
 }
 
 // decide founds if everybody named has accepted.
-func (c *core) decide(now time.Time) []effect {
+func (c *core) decide(now time.Time) {
 	f := &c.found
 	a := f.asking
 	if a == nil || !now.Before(a.deadline) {
-		return nil
+		return
 	}
 	found := Found{Founder: true, Names: a.names}
 	for _, t := range a.targets {
 		if !t.accepted {
-			return nil
+			return
 		}
 		found.Others = append(found.Others, t.node)
 	}
 	f.asking, f.decided = nil, true
-	return append([]effect{note{level: hclog.Info, message: "accepted by all as the founder", args: []any{"cluster", c.cluster, "names", a.names}}}, c.finish(now, found)...)
+	c.log(hclog.Info, "accepted by all as the founder", "cluster", c.cluster, "names", a.names)
+	c.finish(now, found)
 }
 
 // giveUp ends the candidacy for a while.
-func (c *core) giveUp(now time.Time, reason string) []effect {
+func (c *core) giveUp(now time.Time, reason string) {
 	f := &c.found
 	f.wait = min(max(2*f.wait, durations.FounderRefused.First), durations.FounderRefused.Longest)
 	f.abandon(now, c.jitter(f.wait))
@@ -291,31 +294,32 @@ func (c *core) giveUp(now time.Time, reason string) []effect {
 		l = hclog.Debug
 	}
 	f.logged = reason
-	return []effect{note{level: l, message: "not founding the ring yet", args: []any{"cluster", c.cluster, "reason", reason, "wait", f.wait}}}
+	c.log(l, "not founding the ring yet", "cluster", c.cluster, "reason", reason, "wait", f.wait)
 }
 
 // accept decides whether this node gives its word to a founder; if not, the
 // reason is a short sentence for the founder's log. An error says that it was
 // not this node who was asked.
-func (c *core) accept(now time.Time, req *peerv1.AcceptFounderRequest) (bool, string, []effect, error) {
+func (c *core) accept(now time.Time, req *peerv1.AcceptFounderRequest) (bool, string, error) {
 	if to := req.GetTo(); to != "" && to != c.self.Name {
-		return false, "", nil, fmt.Errorf("%w: the founder %.80q asks for the word of %.80q, and %s answers", ErrOtherNode, req.GetFounder(), to, c.self.Name)
+		return false, "", fmt.Errorf("%w: the founder %.80q asks for the word of %.80q, and %s answers", ErrOtherNode, req.GetFounder(), to, c.self.Name)
 	}
-	out := c.lapse(now)
+	c.lapse(now)
 	if reason := c.refusal(now, req); reason != "" {
 		if c.found.word != nil {
 			// Ask the one who holds the word whether it still needs it.
 			c.poke(now)
 		}
-		return false, reason, append(out, note{level: hclog.Debug, message: "refused a founder", args: []any{"peer", req.GetFounder(), "reason", reason}}), nil
+		c.log(hclog.Debug, "refused a founder", "peer", req.GetFounder(), "reason", reason)
+		return false, reason, nil
 	}
 	f := &c.found
 	f.abandon(now, 0)
 	if f.word == nil {
-		out = append(out, note{level: hclog.Info, message: "accepted a founder", args: []any{"cluster", c.cluster, "peer", req.Founder, "addresses", req.Addresses, "names", req.Names}})
+		c.log(hclog.Info, "accepted a founder", "cluster", c.cluster, "peer", req.Founder, "addresses", req.Addresses, "names", req.Names)
 	}
 	f.give(now, Word{Founder: req.Founder, Incarnation: req.Incarnation, Names: slices.Clone(req.Names), Given: now}, c.seq)
-	return true, "", out, nil
+	return true, "", nil
 }
 
 // refusal is why this node does not give its word, empty if it does.

@@ -46,18 +46,17 @@ type heard struct {
 func (h *heard) fresh(now time.Time) bool { return now.Sub(h.last) <= durations.NamePresent }
 
 // hear takes in the sender of a hello or an answer.
-func (c *core) hear(now time.Time, from netip.AddrPort, said content) []effect {
+func (c *core) hear(now time.Time, from netip.AddrPort, said content) {
 	node, ring, f := said.GetNode(), said.GetRing(), said.GetFounding()
 	t := &c.heard
-	var out []effect
 	h := t.byName[node.Name]
 	if h == nil {
 		if !room(t.byName, node.Name, limits.Nodes, func(_ string, h *heard) bool { return !h.fresh(now) }) {
 			if !t.full {
 				t.full = true
-				out = append(out, note{level: hclog.Warn, message: "too many names heard, ignoring new ones", args: []any{"cluster", c.cluster, "names", limits.Nodes, "node", node.Name}})
+				c.log(hclog.Warn, "too many names heard, ignoring new ones", "cluster", c.cluster, "names", limits.Nodes, "node", node.Name)
 			}
-			return out
+			return
 		}
 		h = &heard{node: node, since: now}
 		t.byName[node.Name], t.full = h, false
@@ -67,10 +66,9 @@ func (c *core) hear(now time.Time, from netip.AddrPort, said content) []effect {
 			h.conflict = now
 			if !h.warnedConflict {
 				h.warnedConflict = true
-				out = append(out, note{level: hclog.Warn, message: "two running coordinators have the same name", args: []any{
+				c.log(hclog.Warn, "two running coordinators have the same name",
 					"peer", node.Name, "addresses", node.Addresses, "other-addresses", h.node.Addresses,
-					"hint", "give one of them another --name",
-				}})
+					"hint", "give one of them another --name")
 			}
 		}
 		h.before = nil
@@ -85,19 +83,17 @@ func (c *core) hear(now time.Time, from netip.AddrPort, said content) []effect {
 
 	if c.expect > 0 && h.expect > 0 && h.expect != c.expect && h.ringID == "" && c.ring.RingId == "" && !h.warnedExpect {
 		h.warnedExpect = true
-		out = append(out, note{level: hclog.Warn, message: "another node expects another number of nodes", args: []any{
+		c.log(hclog.Warn, "another node expects another number of nodes",
 			"peer", node.Name, "from", from, "expect", c.expect, "peer-expect", h.expect,
-			"hint", "give the same --expect N to all",
-		}})
+			"hint", "give the same --expect N to all")
 	}
 	if ring != nil {
-		out = append(out, c.hearRing(now, from, node, ring)...)
+		c.hearRing(now, from, node, ring)
 		if ring.RingId == c.ring.RingId {
-			out = append(out, fellow{node})
+			c.emit(fellow{node})
 		}
 	}
 	c.heardFounder(now, node, f)
-	return out
 }
 
 // isNew reports whether the name's incarnation was first heard lately.
@@ -137,24 +133,6 @@ func (t *heardTable) told(now time.Time, self string, names []string) {
 			t.others[name] = now
 		}
 	}
-}
-
-// fellows are the nodes that said lately that they are in the ring: their hellos may
-// have come before this node knew that it is in it too.
-func (t *heardTable) fellows(now time.Time, ringID string) (out []effect) {
-	for _, name := range keys(t.byName, func(h *heard) bool { return h.fresh(now) && h.ringID == ringID }) {
-		out = append(out, fellow{t.byName[name].node})
-	}
-	return out
-}
-
-// toldOnly returns log arguments that name nodes which others hear and this
-// one does not, none if there are none.
-func (t *heardTable) toldOnly(now time.Time) []any {
-	if names := t.toldNames(now); len(names) > 0 {
-		return []any{"heard-by-others", names}
-	}
-	return nil
 }
 
 // toldNames returns the nodes which others hear and this one does not, sorted.

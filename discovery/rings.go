@@ -48,7 +48,7 @@ func leaderOf(r *discoveryv1.Ring, sender *discoveryv1.Node) (string, []string) 
 }
 
 // hearRing takes in that a node said which ring it belongs to.
-func (c *core) hearRing(now time.Time, from netip.AddrPort, node *discoveryv1.Node, r *discoveryv1.Ring) []effect {
+func (c *core) hearRing(now time.Time, from netip.AddrPort, node *discoveryv1.Node, r *discoveryv1.Ring) {
 	h, ok := c.rings[r.RingId]
 	if !ok {
 		if len(c.rings) >= limits.Rings {
@@ -60,7 +60,7 @@ func (c *core) hearRing(now time.Time, from netip.AddrPort, node *discoveryv1.No
 	}
 	h.last, h.info, h.from, h.source = now, r, node, from
 	h.leader, _ = leaderOf(r, node)
-	out := c.reportForeign(now)
+	c.reportForeign(now)
 	if r.RingId == c.ring.RingId {
 		// Only one that has a leader counts: a former member that comes back says
 		// the old ring until it is told.
@@ -69,7 +69,7 @@ func (c *core) hearRing(now time.Time, from netip.AddrPort, node *discoveryv1.No
 			s.ringHeard = *h
 			s.reported = reported
 		}
-		out = append(out, c.reportSplit(now)...)
+		c.reportSplit(now)
 	}
 	if c.ring.RingId == "" && c.search != nil {
 		other := c.rings.other(now, r.RingId)
@@ -78,13 +78,11 @@ func (c *core) hearRing(now time.Time, from netip.AddrPort, node *discoveryv1.No
 		}
 		if other != "" && !h.warned {
 			h.warned = true
-			out = append(out, note{level: hclog.Warn, message: "two rings of one cluster, joining neither by discovery", args: []any{
+			c.log(hclog.Warn, "two rings of one cluster, joining neither by discovery",
 				"cluster", c.cluster, "ring", r.RingId, "other-ring", other, "from", node.Name,
-				"hint", "stop one of them, or name a member of the right one with --join HOST:PORT",
-			}})
+				"hint", "stop one of them, or name a member of the right one with --join HOST:PORT")
 		}
 	}
-	return out
 }
 
 // TwoRingsHint says what to do about two rings of one cluster, or of one id. The
@@ -92,11 +90,10 @@ func (c *core) hearRing(now time.Time, from netip.AddrPort, node *discoveryv1.No
 const TwoRingsHint = "each ring has a leader: stop the coordinators of one of the two, move their data directories aside, and start them again, so that they join the other"
 
 // reportForeign reports each ring lately heard that is not this node's own.
-func (c *core) reportForeign(now time.Time) []effect {
+func (c *core) reportForeign(now time.Time) {
 	if c.ring.RingId == "" {
-		return nil
+		return
 	}
-	var out []effect
 	for _, id := range c.rings.ids(now) {
 		h := c.rings[id]
 		if id == c.ring.RingId || now.Sub(h.reported) < durations.RingReport {
@@ -107,23 +104,22 @@ func (c *core) reportForeign(now time.Time) []effect {
 			l = hclog.Warn
 		}
 		h.reported = now
-		out = append(out, note{level: l, message: "heard another ring of this cluster", args: []any{
+		c.log(l, "heard another ring of this cluster",
 			"cluster", c.cluster, "ring", c.ring.RingId, "other-ring", id, "peer", h.from.Name, "addresses", h.from.Addresses, "from", h.source,
-			"hint", TwoRingsHint,
-		}}, h.report(""))
+			"hint", TwoRingsHint)
+		c.emit(h.report(""))
 	}
-	return out
 }
 
 // reportSplit reports the other ring with this id while both have a leader.
-func (c *core) reportSplit(now time.Time) []effect {
+func (c *core) reportSplit(now time.Time) {
 	s := &c.split
 	switch {
 	case c.ring.RingId == "" || s.info.GetRingId() != c.ring.RingId || s.info.RefoundedAt == c.ring.RefoundedAt,
 		c.ring.Leader == "" && !c.ring.Leads,
 		now.Sub(s.last) > durations.RingPresent,
 		now.Sub(s.reported) < durations.RingReport:
-		return nil
+		return
 	}
 	l := hclog.Debug
 	if s.reported.IsZero() || s.told != s.info.RefoundedAt {
@@ -134,11 +130,11 @@ func (c *core) reportSplit(now time.Time) []effect {
 	if s.info.RefoundedAt > c.ring.RefoundedAt {
 		why = fmt.Sprintf("it was founded again from the disk of %s by arc recover, and this one was not gone", s.info.RefoundedFrom)
 	}
-	return []effect{note{level: l, message: "heard another ring that has the id of this one", args: []any{
+	c.log(l, "heard another ring that has the id of this one",
 		"cluster", c.cluster, "ring", c.ring.RingId, "reason", why, "other-leader", s.leader,
 		"peer", s.from.Name, "addresses", s.from.Addresses, "from", s.source,
-		"hint", TwoRingsHint,
-	}}, s.report(why)}
+		"hint", TwoRingsHint)
+	c.emit(s.report(why))
 }
 
 // wanted reports whether a search may end with this ring: the node's own, or for a
@@ -151,9 +147,9 @@ func (c *core) wanted(now time.Time, id string) bool {
 }
 
 // consider takes an answer of a ring's member to this node's search.
-func (c *core) consider(now time.Time, from netip.AddrPort, node *discoveryv1.Node, r *discoveryv1.Ring) []effect {
+func (c *core) consider(now time.Time, from netip.AddrPort, node *discoveryv1.Node, r *discoveryv1.Ring) {
 	if !c.wanted(now, r.RingId) {
-		return nil
+		return
 	}
 	leader, addresses := leaderOf(r, node)
 	f := Found{
@@ -162,16 +158,14 @@ func (c *core) consider(now time.Time, from netip.AddrPort, node *discoveryv1.No
 	}
 	if w := c.found.word; len(f.LeaderAddresses) > 0 || w != nil && w.is(node) {
 		// The founder that this node accepted leads as soon as a majority is there.
-		return c.finish(now, f)
-	}
-	if c.search.leaderless == nil {
+		c.finish(now, f)
+	} else if c.search.leaderless == nil {
 		c.search.leaderless, c.search.leaderlessAt = &f, now.Add(durations.LeaderWait)
 	}
-	return nil
 }
 
 // setRing takes in which ring this node belongs to now; an empty id means none.
-func (c *core) setRing(now time.Time, r *discoveryv1.Ring) []effect {
+func (c *core) setRing(now time.Time, r *discoveryv1.Ring) {
 	leads := r.Leads && !(c.ring.Leads && c.ring.RingId == r.RingId)
 	leads = leads || c.found.decided && r.RingId != "" // its acceptors wait
 	other := r.RingId != c.ring.RingId
@@ -186,18 +180,21 @@ func (c *core) setRing(now time.Time, r *discoveryv1.Ring) []effect {
 	}
 	c.ring = r
 	if r.RingId == "" {
-		return nil
+		return
 	}
-	out := append(c.reportForeign(now), c.reportSplit(now)...)
+	c.reportForeign(now)
+	c.reportSplit(now)
 	if other {
-		out = append(out, c.heard.fellows(now, r.RingId)...)
+		// Their hellos may have come before this node knew that it is in the ring too.
+		for _, name := range keys(c.heard.byName, func(h *heard) bool { return h.fresh(now) && h.ringID == r.RingId }) {
+			c.emit(fellow{c.heard.byName[name].node})
+		}
 	}
 	if leads {
 		// Those who accepted this founder, or look for the leader, wait.
-		out = append(out, c.makeHello(now, 0))
+		c.sayHello(now, 0)
 		c.quietAt = now.Add(durations.LeaderAgain)
 	}
-	return out
 }
 
 // other returns a ring heard lately that is not the given one, "" for none.

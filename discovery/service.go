@@ -169,7 +169,7 @@ func (s *Service) Seek(ctx context.Context) (Found, error) {
 // this node leads. A ring without an id says that it belongs to none any more.
 func (s *Service) SetRing(r *discoveryv1.Ring) {
 	r.LeaderAddresses = r.LeaderAddresses[:min(len(r.LeaderAddresses), limits.Addresses)]
-	s.do(func(c *core, now time.Time) []effect { return c.setRing(now, r) })
+	s.do(func(c *core, now time.Time) { c.setRing(now, r) })
 }
 
 // SetAddresses says where this node is reached now, and says hello.
@@ -180,7 +180,7 @@ func (s *Service) SetAddresses(addresses []string) {
 	s.sendMu.Lock()
 	s.scanned = time.Time{} // the interfaces have changed too
 	s.sendMu.Unlock()
-	s.do(func(c *core, now time.Time) []effect { return c.moved(now, node) })
+	s.do(func(c *core, now time.Time) { c.moved(now, node) })
 }
 
 // Announce says hello: a member that misses others, or that they miss.
@@ -195,10 +195,7 @@ func (s *Service) Announce() { s.do((*core).announce) }
 // refusal would say nothing. The caller has to be given it as an error, so that
 // it tries the other one's other addresses.
 func (s *Service) Accept(req *peerv1.AcceptFounderRequest) (accepted bool, reason string, err error) {
-	s.do(func(c *core, now time.Time) (out []effect) {
-		accepted, reason, out, err = c.accept(now, req)
-		return out
-	})
+	s.do(func(c *core, now time.Time) { accepted, reason, err = c.accept(now, req) })
 	if accepted {
 		// A word that a restart forgets could be counted in two rings.
 		if err := s.keep(); err != nil {
@@ -212,10 +209,7 @@ func (s *Service) Accept(req *peerv1.AcceptFounderRequest) (accepted bool, reaso
 // this node as a word to another founder does, if that ring never gets a leader
 // as far as this node knows.
 func (s *Service) Founding(names []string) error {
-	s.do(func(c *core, now time.Time) []effect {
-		c.found.founds(now, c.self, names)
-		return nil
-	})
+	s.do(func(c *core, now time.Time) { c.found.founds(now, c.self, names) })
 	return s.keep()
 }
 
@@ -259,10 +253,11 @@ func (s *Service) Standstill() string {
 }
 
 // do gives the core an input and carries out what it wants done.
-func (s *Service) do(input func(c *core, now time.Time) []effect) {
+func (s *Service) do(input func(c *core, now time.Time)) {
 	s.mu.Lock()
 	before, words := s.core.next(), s.core.found.version
-	effects := input(s.core, time.Now())
+	input(s.core, time.Now())
+	effects := s.core.take()
 	changed := !s.core.next().Equal(before)
 	keep := s.core.found.version != words
 	for _, e := range effects {
@@ -333,9 +328,9 @@ func (s *Service) datagram(b []byte, from netip.AddrPort, shared bool) {
 	case err != nil:
 		s.log.Trace("dropped a datagram", "from", from, "error", err)
 	case h != nil && shared:
-		s.do(func(c *core, now time.Time) []effect { return c.hello(now, from, h) })
+		s.do(func(c *core, now time.Time) { c.hello(now, from, h) })
 	case a != nil && !shared:
-		s.do(func(c *core, now time.Time) []effect { return c.answered(now, from, a) })
+		s.do(func(c *core, now time.Time) { c.answered(now, from, a) })
 	}
 }
 
@@ -463,7 +458,7 @@ func (s *Service) ask(a ask) {
 			break
 		}
 	}
-	s.do(func(c *core, now time.Time) []effect {
-		return c.asked(now, a.round, a.node.Name, a.node.Incarnation, last.accepted, last.reason, last.err)
+	s.do(func(c *core, now time.Time) {
+		c.asked(now, a.round, a.node.Name, a.node.Incarnation, last.accepted, last.reason, last.err)
 	})
 }

@@ -158,10 +158,10 @@ func (n *simNode) boot() {
 	n.core = newCore(w.now, "c", self, n.expect, w.rng.Uint64)
 	n.core.found.recall(n.words, "")
 	if n.ring != "" {
-		n.do(func() []effect { return n.core.setRing(w.now, n.info()) })
+		n.do(func() { n.core.setRing(w.now, n.info()) })
 		return
 	}
-	n.do(func() []effect { return n.core.startSeek(w.now) })
+	n.do(func() { n.core.startSeek(w.now) })
 }
 
 func (n *simNode) crash(loseDisk bool) {
@@ -199,8 +199,9 @@ func (w *world) sorted() []*simNode {
 	return s
 }
 
-func (n *simNode) do(input func() []effect) {
-	for _, e := range input() {
+func (n *simNode) do(input func()) {
+	input()
+	for _, e := range n.core.take() {
 		n.carryOut(e)
 	}
 	next := n.core.next()
@@ -210,11 +211,11 @@ func (n *simNode) do(input func() []effect) {
 	n.tickAt = next
 	n.later(max(next.Sub(n.w.now), time.Millisecond), func() {
 		n.tickAt = time.Time{}
-		n.do(func() []effect {
+		n.do(func() {
 			if n.ring != "" && n.core.ring.Leader != n.info().Leader {
-				return append(n.core.setRing(n.w.now, n.info()), n.core.tick(n.w.now)...)
+				n.core.setRing(n.w.now, n.info())
 			}
-			return n.core.tick(n.w.now)
+			n.core.tick(n.w.now)
 		})
 	})
 }
@@ -266,11 +267,12 @@ func (w *world) deliver(from, to *simNode, b []byte) {
 			if err != nil {
 				w.fail("%v", err)
 			}
-			to.do(func() []effect {
+			to.do(func() {
 				if h != nil {
-					return to.core.hello(w.now, from.addr, h)
+					to.core.hello(w.now, from.addr, h)
+					return
 				}
-				return to.core.answered(w.now, from.addr, a)
+				to.core.answered(w.now, from.addr, a)
 			})
 		})
 	}
@@ -282,8 +284,8 @@ func (n *simNode) ask(e ask) {
 	w := n.w
 	req := proto.Clone(e.request).(*peerv1.AcceptFounderRequest)
 	answer := func(accepted bool, reason string, err error) {
-		n.do(func() []effect {
-			return n.core.asked(w.now, e.round, e.node.Name, e.node.Incarnation, accepted, reason, err)
+		n.do(func() {
+			n.core.asked(w.now, e.round, e.node.Name, e.node.Incarnation, accepted, reason, err)
 		})
 	}
 	i := slices.IndexFunc(w.nodes, func(m *simNode) bool { return m.addr.String() == e.node.Addresses[0] })
@@ -302,10 +304,7 @@ func (n *simNode) ask(e ask) {
 		var accepted bool
 		var reason string
 		var err error
-		to.do(func() (out []effect) {
-			accepted, reason, out, err = to.core.accept(w.now, req)
-			return out
-		})
+		to.do(func() { accepted, reason, err = to.core.accept(w.now, req) })
 		if lostBack {
 			n.later(durations.FounderAsk, func() { answer(false, "", errLost) })
 			return
@@ -335,14 +334,14 @@ func (n *simNode) finished(f Found) {
 				return
 			}
 		}
-		n.do(func() []effect { return n.core.startSeek(w.now) })
+		n.do(func() { n.core.startSeek(w.now) })
 	})
 }
 
 func (n *simNode) enter(ring string) {
 	n.w.log("%s is in %s", n.name, ring)
 	n.ring, n.disk = ring, ring
-	n.do(func() []effect { return n.core.setRing(n.w.now, n.info()) })
+	n.do(func() { n.core.setRing(n.w.now, n.info()) })
 }
 
 func (w *world) allIn() bool {

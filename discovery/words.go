@@ -146,16 +146,15 @@ func (f *founding) leave() {
 func (f *founding) restart() { *f = founding{round: f.round, words: f.words} }
 
 // lapse takes back a word whose time is over.
-func (c *core) lapse(now time.Time) []effect {
+func (c *core) lapse(now time.Time) {
 	f := &c.found
 	w := f.word
 	if w == nil || now.Before(w.until) {
-		return nil
+		return
 	}
 	f.word, f.bounds = nil, append(f.bounds, w)
-	return []effect{note{level: hclog.Warn, message: "accepted founder was not heard to found, free for another", args: []any{
-		"peer", w.Founder, "elapsed", now.Sub(w.Given).Round(time.Millisecond),
-	}}}
+	c.log(hclog.Warn, "accepted founder was not heard to found, free for another",
+		"peer", w.Founder, "elapsed", now.Sub(w.Given).Round(time.Millisecond))
 }
 
 // heardFounder prolongs the word while its founder is at it.
