@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/limits"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 )
@@ -310,11 +311,11 @@ func TestAdviceOfALongSearch(t *testing.T) {
 
 func TestOutlets(t *testing.T) {
 	interfaces := 0
-	is := func(name string, flags net.Flags, addresses ...string) card {
+	is := func(name string, flags net.Flags, addresses ...string) hostaddr.Interface {
 		interfaces++
-		c := card{Interface: net.Interface{Name: name, Index: interfaces, Flags: flags}}
+		c := hostaddr.Interface{Interface: net.Interface{Name: name, Index: interfaces, Flags: flags}}
 		for _, a := range addresses {
-			c.addresses = append(c.addresses, netip.MustParsePrefix(a))
+			c.Addresses = append(c.Addresses, netip.MustParsePrefix(a))
 		}
 		return c
 	}
@@ -323,17 +324,17 @@ func TestOutlets(t *testing.T) {
 	cloud := is("eth1", net.FlagUp|net.FlagBroadcast, "10.9.9.9/32")
 	down := is("eth2", net.FlagBroadcast, "10.8.8.8/24")
 	tunnel := is("tun0", net.FlagUp, "10.7.7.7/24")
-	all := []card{lo, eth, cloud, down, tunnel}
+	all := []hostaddr.Interface{lo, eth, cloud, down, tunnel}
 	for _, c := range []struct {
 		name  string
 		bind  string
 		names []string
-		cards []card
+		cards []hostaddr.Interface
 		want  string
 	}{
 		{"everywhere", "", nil, all, "eth0/10.1.15.255 eth0/ff12::4152:4331 eth1/255.255.255.255"},
 		{"unspecified", "0.0.0.0", nil, all, "eth0/10.1.15.255 eth0/ff12::4152:4331 eth1/255.255.255.255"},
-		{"nothing but loopback", "", nil, []card{lo, down}, "lo/127.255.255.255"},
+		{"nothing but loopback", "", nil, []hostaddr.Interface{lo, down}, "lo/127.255.255.255"},
 		{"loopback", "127.0.0.1", nil, all, "lo/127.255.255.255"},
 		{"another loopback address", "127.0.0.7", nil, all, "lo/127.255.255.255"},
 		{"IPv6 loopback", "::1", nil, all, "lo/127.255.255.255"},

@@ -26,37 +26,6 @@ type outlet struct {
 
 func (o outlet) String() string { return o.name + "/" + o.to.WithZone("").String() }
 
-// card is a network interface with its addresses.
-type card struct {
-	net.Interface
-	addresses []netip.Prefix
-}
-
-func (c card) is(flag net.Flags) bool { return c.Flags&flag != 0 }
-
-// cards lists this machine's interfaces.
-func cards() ([]card, error) {
-	all, err := net.Interfaces()
-	if err != nil {
-		return nil, fmt.Errorf("list network interfaces: %w", err)
-	}
-	var out []card
-	for _, i := range all {
-		c := card{Interface: i}
-		addrs, err := i.Addrs()
-		if err != nil {
-			continue // It went away meanwhile.
-		}
-		for _, a := range addrs {
-			if p, err := netip.ParsePrefix(a.String()); err == nil {
-				c.addresses = append(c.addresses, p)
-			}
-		}
-		out = append(out, c)
-	}
-	return out, nil
-}
-
 // everywhere: any address of the machine is meant.
 func (o *Options) everywhere() bool {
 	return len(o.Bind) == 0 || slices.ContainsFunc(o.Bind, netip.Addr.IsUnspecified)
@@ -67,8 +36,8 @@ func (o *Options) loopbackOnly() bool {
 	return !o.everywhere() && !slices.ContainsFunc(o.Bind, func(a netip.Addr) bool { return !a.IsLoopback() })
 }
 
-// missing refuses a name that no card has.
-func missing(names []string, all []card) error {
+// missing refuses a name that no interface has.
+func missing(names []string, all []hostaddr.Interface) error {
 	var have []string
 	for _, c := range all {
 		have = append(have, c.Name)
@@ -85,24 +54,24 @@ func missing(names []string, all []card) error {
 // wraps ErrOptions. New does that too, but after its caller has opened what
 // Options need.
 func CheckInterfaces(names []string) error {
-	all, err := cards()
+	all, err := hostaddr.Interfaces()
 	if err != nil {
 		return err
 	}
 	return missing(names, all)
 }
 
-// outlets returns the ways out that are up and allowed, in the cards' order.
+// outlets returns the ways out that are up and allowed, in the interfaces' order.
 // Loopback is one if an address of it is bound or the interface is named, or if
 // any address will do and there is no other.
-func (o *Options) outlets(all []card) []outlet {
+func (o *Options) outlets(all []hostaddr.Interface) []outlet {
 	var out, loopback []outlet
 	for _, c := range all {
 		named := slices.Contains(o.Interfaces, c.Name)
 		local := outlet{name: c.Name, index: c.Index, to: loopbackBroadcast, from: loopbackAddress}
 		switch {
-		case !c.is(net.FlagUp) || len(o.Interfaces) > 0 && !named:
-		case !c.is(net.FlagLoopback):
+		case !c.Is(net.FlagUp) || len(o.Interfaces) > 0 && !named:
+		case !c.Is(net.FlagLoopback):
 			if !o.loopbackOnly() {
 				out = append(out, o.outletsOf(c)...)
 			}
@@ -125,10 +94,10 @@ var (
 	loopbackBroadcast = netip.MustParseAddr("127.255.255.255")
 )
 
-func (o *Options) outletsOf(c card) []outlet {
+func (o *Options) outletsOf(c hostaddr.Interface) []outlet {
 	var out []outlet
 	v6 := false
-	for _, p := range c.addresses {
+	for _, p := range c.Addresses {
 		if !o.everywhere() && !slices.ContainsFunc(o.Bind, func(b netip.Addr) bool { return b.Unmap().WithZone("") == p.Addr() }) {
 			continue
 		}
@@ -136,7 +105,7 @@ func (o *Options) outletsOf(c card) []outlet {
 			v6 = true
 			continue
 		}
-		if !c.is(net.FlagBroadcast) {
+		if !c.Is(net.FlagBroadcast) {
 			continue
 		}
 		way := outlet{name: c.Name, index: c.Index, to: hostaddr.BroadcastOf(p), from: p.Addr()}
@@ -144,7 +113,7 @@ func (o *Options) outletsOf(c card) []outlet {
 			out = append(out, way)
 		}
 	}
-	if v6 && c.is(net.FlagMulticast) {
+	if v6 && c.Is(net.FlagMulticast) {
 		out = append(out, outlet{name: c.Name, index: c.Index, to: group.WithZone(c.Name)})
 	}
 	return out

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/limits"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
@@ -390,7 +391,7 @@ func (f *failure) warns(now time.Time, err error) (hint string, yes bool) {
 // scan looks which interfaces there are now. The caller holds sendMu.
 func (s *Service) scan(now time.Time) {
 	s.scanned = now
-	all, err := cards()
+	all, err := hostaddr.Interfaces()
 	if err != nil {
 		s.log.Debug("cannot list interfaces, using the last known", "error", err)
 		return

@@ -28,8 +28,8 @@ import (
 // hand each to only one of the sockets. Answers leave from the shared port, so
 // that a firewall has a port to go by.
 type sockets struct {
-	shared4, own4 *ipv4.PacketConn
-	shared6, own6 *ipv6.PacketConn
+	shared4, own4 *net.UDPConn
+	shared6, own6 *net.UDPConn   // nil without IPv6
 	conns         []*net.UDPConn // of these, the shared one of a family before its own one
 
 	// allowed are the interfaces that hellos are taken from; joined those on
@@ -48,17 +48,15 @@ func openSockets(o *Options) (*sockets, error) {
 		// Bound to loopback, the kernel itself keeps all else away.
 		local, heard = loopbackAddress.String(), loopbackBroadcast.String()
 	}
-	shared, err := k.open("udp4", heard, o.Port)
-	if err != nil {
+	var err error
+	if k.shared4, err = k.open("udp4", heard, o.Port); err != nil {
 		return nil, fmt.Errorf("listen for hellos at UDP port %d: %w; is another program using it? choose another with --discovery-port, or go without by --no-autodiscovery --join HOST:PORT", o.Port, err)
 	}
-	own, err := k.open("udp4", local, 0)
-	if err != nil {
+	if k.own4, err = k.open("udp4", local, 0); err != nil {
 		k.close()
 		return nil, fmt.Errorf("open a UDP socket to send hellos: %w", err)
 	}
-	k.shared4, k.own4 = ipv4.NewPacketConn(shared), ipv4.NewPacketConn(own)
-	if err := k.shared4.SetControlMessage(ipv4.FlagInterface, true); err != nil {
+	if err := ipv4.NewPacketConn(k.shared4).SetControlMessage(ipv4.FlagInterface, true); err != nil {
 		k.close()
 		return nil, fmt.Errorf("learn the interface of a hello: %w", err)
 	}
@@ -75,24 +73,23 @@ func openSockets(o *Options) (*sockets, error) {
 }
 
 func (k *sockets) open6(port int) error {
-	shared, err := k.open("udp6", "", port)
-	if err != nil {
+	var err error
+	if k.shared6, err = k.open("udp6", "", port); err != nil {
 		return err
 	}
-	own, err := k.open("udp6", "", 0)
-	if err != nil {
+	if k.own6, err = k.open("udp6", "", 0); err != nil {
 		return err
 	}
-	k.shared6, k.own6 = ipv6.NewPacketConn(shared), ipv6.NewPacketConn(own)
+	own := ipv6.NewPacketConn(k.own6)
 	return errors.Join(
-		k.shared6.SetControlMessage(ipv6.FlagInterface, true),
-		k.own6.SetMulticastLoopback(true),
-		k.own6.SetMulticastHopLimit(1),
+		ipv6.NewPacketConn(k.shared6).SetControlMessage(ipv6.FlagInterface, true),
+		own.SetMulticastLoopback(true),
+		own.SetMulticastHopLimit(1),
 	)
 }
 
 // open adds a socket. One at a port that is not 0 shares that.
-func (k *sockets) open(network, host string, port int) (net.PacketConn, error) {
+func (k *sockets) open(network, host string, port int) (*net.UDPConn, error) {
 	cfg := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error
 		if e := raw.Control(func(fd uintptr) {
@@ -108,10 +105,12 @@ func (k *sockets) open(network, host string, port int) (net.PacketConn, error) {
 		return err
 	}}
 	c, err := cfg.ListenPacket(context.Background(), network, net.JoinHostPort(host, strconv.Itoa(port)))
-	if err == nil {
-		k.conns = append(k.conns, c.(*net.UDPConn))
+	if err != nil {
+		return nil, err
 	}
-	return c, err
+	udp := c.(*net.UDPConn)
+	k.conns = append(k.conns, udp)
+	return udp, nil
 }
 
 // use takes in the present ways out: whom to listen to, and where to be in the
@@ -128,7 +127,7 @@ func (k *sockets) use(outlets []outlet) error {
 		if k.joined[o.index] {
 			continue
 		}
-		err := k.shared6.JoinGroup(&net.Interface{Index: o.index, Name: o.name}, net.UDPAddrFromAddrPort(netip.AddrPortFrom(group, 0)))
+		err := ipv6.NewPacketConn(k.shared6).JoinGroup(&net.Interface{Index: o.index, Name: o.name}, net.UDPAddrFromAddrPort(netip.AddrPortFrom(group, 0)))
 		if err != nil && !errors.Is(err, unix.EADDRINUSE) {
 			problems = append(problems, fmt.Errorf("join %s on %s: %w", group, o.name, err))
 			continue
@@ -144,29 +143,27 @@ func (k *sockets) use(outlets []outlet) error {
 
 // send broadcasts a hello at one way out.
 func (k *sockets) send(b []byte, o outlet, port int) error {
-	to := net.UDPAddrFromAddrPort(netip.AddrPortFrom(o.to, uint16(port)))
+	conn, way := k.own6, (&ipv6.ControlMessage{IfIndex: o.index}).Marshal()
 	if o.to.Is4() {
-		_, err := k.own4.WriteTo(b, &ipv4.ControlMessage{IfIndex: o.index, Src: o.from.AsSlice()}, to)
-		return err
+		conn, way = k.own4, (&ipv4.ControlMessage{IfIndex: o.index, Src: o.from.AsSlice()}).Marshal()
 	}
-	if k.own6 == nil {
+	if conn == nil {
 		return nil
 	}
-	_, err := k.own6.WriteTo(b, &ipv6.ControlMessage{IfIndex: o.index}, to)
+	_, _, err := conn.WriteMsgUDPAddrPort(b, way, netip.AddrPortFrom(o.to, uint16(port)))
 	return err
 }
 
 // reply sends an answer to the socket that a hello came from.
 func (k *sockets) reply(b []byte, to netip.AddrPort) error {
-	dst := net.UDPAddrFromAddrPort(to)
+	conn := k.shared6
 	if to.Addr().Is4() {
-		_, err := k.shared4.WriteTo(b, nil, dst)
-		return err
+		conn = k.shared4
 	}
-	if k.shared6 == nil {
+	if conn == nil {
 		return nil
 	}
-	_, err := k.shared6.WriteTo(b, nil, dst)
+	_, err := conn.WriteToUDPAddrPort(b, to)
 	return err
 }
 

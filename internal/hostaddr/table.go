@@ -82,36 +82,56 @@ func (t *Table) readLocked(now time.Time) {
 		return // what was known is the best guess
 	}
 	t.own = map[netip.Addr]netip.Prefix{}
-	for _, each := range list {
-		if p, err := netip.ParsePrefix(each.String()); err == nil {
-			t.own[p.Addr().Unmap().WithZone("")] = p
+	for _, p := range prefixes(list) {
+		t.own[p.Addr().Unmap().WithZone("")] = p
+	}
+}
+
+func prefixes(addrs []net.Addr) (all []netip.Prefix) {
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			all = append(all, p)
 		}
 	}
+	return all
+}
+
+// Interface is a network interface with its addresses.
+type Interface struct {
+	net.Interface
+	Addresses []netip.Prefix
+}
+
+// Is reports whether the interface has the flag.
+func (i Interface) Is(flag net.Flags) bool { return i.Flags&flag != 0 }
+
+// Interfaces lists this machine's interfaces.
+func Interfaces() ([]Interface, error) {
+	all, err := net.Interfaces()
+	if err != nil {
+		return nil, fmt.Errorf("list network interfaces: %w", err)
+	}
+	var out []Interface
+	for _, i := range all {
+		if addrs, err := i.Addrs(); err == nil { // else it went away meanwhile
+			out = append(out, Interface{i, prefixes(addrs)})
+		}
+	}
+	return out, nil
 }
 
 // Reachable lists the addresses at which other machines may reach this one:
 // the global unicast ones of the interfaces that are up. It is empty while the
 // machine has none.
 func Reachable(only4 bool) ([]netip.Addr, error) {
-	ifaces, err := net.Interfaces()
+	ifaces, err := Interfaces()
 	if err != nil {
-		return nil, fmt.Errorf("list the machine's addresses: %w", err)
+		return nil, err
 	}
 	var out []netip.Addr
 	for _, i := range ifaces {
-		if i.Flags&net.FlagUp == 0 {
-			continue
-		}
-		list, err := i.Addrs()
-		if err != nil {
-			continue // the interface went away meanwhile
-		}
-		for _, each := range list {
-			p, err := netip.ParsePrefix(each.String())
-			if err != nil || only4 && !p.Addr().Is4() {
-				continue
-			}
-			if a := p.Addr(); a.IsGlobalUnicast() && !a.IsLoopback() {
+		for _, p := range i.Addresses {
+			if a := p.Addr(); i.Is(net.FlagUp) && a.IsGlobalUnicast() && !a.IsLoopback() && (a.Is4() || !only4) {
 				out = append(out, a)
 			}
 		}
@@ -143,8 +163,8 @@ func Broadcast() (map[netip.Addr]bool, error) {
 		return nil, fmt.Errorf("list the machine's addresses: %w", err)
 	}
 	out := map[netip.Addr]bool{}
-	for _, each := range list {
-		if p, err := netip.ParsePrefix(each.String()); err == nil && p.Addr().Is4() {
+	for _, p := range prefixes(list) {
+		if p.Addr().Is4() {
 			out[BroadcastOf(p)] = true
 		}
 	}
