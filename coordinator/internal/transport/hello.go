@@ -54,7 +54,7 @@ func (t *Transport) meet(stream peerv1.PeerService_StreamServer, hello *peerv1.P
 		case <-changed:
 		case <-stream.Context().Done():
 			return self, stream.Context().Err()
-		case <-t.closing:
+		case <-t.closing.Done():
 			return self, endClosing
 		case <-late:
 			return self, status.Errorf(codes.Unavailable, "%s has not joined yet", self.Name)

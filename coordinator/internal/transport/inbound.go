@@ -64,7 +64,7 @@ func (t *Transport) ServeStream(stream peerv1.PeerService_StreamServer) error {
 		return status.Errorf(codes.ResourceExhausted, "%d peer streams are open already", limits.PeerStreams)
 	}
 	t.mu.Lock()
-	if t.closed {
+	if t.closing.Err() != nil {
 		t.mu.Unlock()
 		return endClosing
 	}
@@ -79,7 +79,7 @@ func (t *Transport) ServeStream(stream peerv1.PeerService_StreamServer) error {
 		return err
 	case <-time.After(durations.HelloWait):
 		return status.Errorf(codes.DeadlineExceeded, "no hello within %s", durations.HelloWait)
-	case <-t.closing:
+	case <-t.closing.Done():
 		return endClosing
 	}
 
@@ -177,7 +177,7 @@ func (t *Transport) register(hello *peerv1.PeerHello, self Identity) (*inbound, 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.closed:
+	case t.closing.Err() != nil:
 		return nil, endClosing
 	case !t.opts.Self().sameHello(self):
 		return nil, endIdentity
@@ -211,15 +211,9 @@ func (t *Transport) register(hello *peerv1.PeerHello, self Identity) (*inbound, 
 // hello: one of the same process if there is any, for an earlier one whose
 // hellos come late must not cost the present one its streams.
 func (t *Transport) idlestLocked(hello *peerv1.PeerHello) *inbound {
+	other := func(in *inbound) bool { return in.hello.GetIncarnation() != hello.GetIncarnation() }
 	return slices.MinFunc(t.inbound[hello.GetId()], func(a, b *inbound) int {
-		same := a.hello.GetIncarnation() == hello.GetIncarnation()
-		switch {
-		case same == (b.hello.GetIncarnation() == hello.GetIncarnation()):
-			return cmp.Compare(a.heard.Load(), b.heard.Load())
-		case same:
-			return -1
-		}
-		return 1
+		return cmp.Or(falseFirst(other(a), other(b)), cmp.Compare(a.heard.Load(), b.heard.Load()))
 	})
 }
 
@@ -237,7 +231,7 @@ func (t *Transport) unregister(in *inbound, local bool) {
 		}
 	}
 	lives := slices.ContainsFunc(left, func(o *inbound) bool { return o.hello.GetIncarnation() == in.hello.GetIncarnation() })
-	down := !lives && !local && !t.closed
+	down := !lives && !local && t.closing.Err() == nil
 	t.mu.Unlock()
 	if down {
 		t.log.Debug("stream from peer ended", "peer", in.hello.GetName(), "from", id)

@@ -48,10 +48,7 @@ func newPath(p *peer, address string) *path {
 // askLocked sets flags for the path's goroutine and wakes it.
 func (p *path) askLocked(set func(*asked)) {
 	set(&p.asked)
-	select {
-	case p.poke <- struct{}{}:
-	default:
-	}
+	notify(p.poke)
 }
 
 // ask is askLocked for who has no lock. It hides that of the peer, which asks all paths.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
@@ -14,7 +15,7 @@ import (
 func (t *Transport) watchPaths() {
 	var b book
 	doubt := false
-	for n := 0; t.rest(pause(doubt)); n++ {
+	for n := 0; connect.Wait(t.closing, pause(doubt)); n++ {
 		checks := t.sendChecks(n)
 		if !t.awaitChecks(checks) {
 			return
@@ -27,18 +28,6 @@ func (t *Transport) watchPaths() {
 		for _, n := range news {
 			t.opts.PathsChanged(n)
 		}
-	}
-}
-
-// rest waits, and reports false if Close comes meanwhile.
-func (t *Transport) rest(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-t.closing:
-		return false
 	}
 }
 
@@ -80,7 +69,7 @@ func checkItem(s *outbound, whole bool) item {
 
 // awaitChecks waits until the checks must have been acknowledged, and notes which are.
 func (t *Transport) awaitChecks(checks []*check) bool {
-	if !t.rest(durations.PathWritten) {
+	if !connect.Wait(t.closing, durations.PathWritten) {
 		return false
 	}
 	wait := durations.PeerStall
@@ -96,7 +85,7 @@ func (t *Transport) awaitChecks(checks []*check) bool {
 		c.mark = now.handed
 		wait = max(wait, min(4*now.rtt, durations.PeerAck))
 	}
-	if !t.rest(wait) {
+	if !connect.Wait(t.closing, wait) {
 		return false
 	}
 	for _, c := range checks {

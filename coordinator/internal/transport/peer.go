@@ -115,15 +115,20 @@ func (p *peer) choiceLocked(it item) []*path {
 		return stand
 	}
 	best := slices.MinFunc(stand, func(a, b *path) int {
-		switch down := a.down.Load(); {
-		case down == b.down.Load():
-			return cmp.Compare(a.stands.delay(), b.stands.delay())
-		case down:
-			return 1
-		}
-		return -1
+		return cmp.Or(falseFirst(a.down.Load(), b.down.Load()), cmp.Compare(a.stands.delay(), b.stands.delay()))
 	})
 	return []*path{best}
+}
+
+// falseFirst compares two values of which false is the smaller.
+func falseFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // askLocked sets flags for the goroutines of all paths and wakes them.

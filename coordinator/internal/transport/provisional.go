@@ -46,7 +46,7 @@ func (t *Transport) provisionLocked(p *peer) {
 // way if there are too many.
 func (t *Transport) addProvisionalLocked(id uint64, force bool) *peer {
 	ins := t.inbound[id]
-	if len(ins) == 0 || t.closed {
+	if len(ins) == 0 || t.closing.Err() != nil {
 		return nil
 	}
 	hello := ins[len(ins)-1].hello

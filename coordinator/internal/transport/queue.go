@@ -101,13 +101,14 @@ func (q *queue) push(it item) (dropped uint64) {
 		dropped = q.dropped
 	}
 	q.mu.Unlock()
-	q.wake()
+	notify(q.ready)
 	return dropped
 }
 
-func (q *queue) wake() {
+// notify leaves a token, unless one is there that nobody has taken yet.
+func notify(c chan<- struct{}) {
 	select {
-	case q.ready <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -172,7 +173,7 @@ func (q *queue) putBack(items []item) {
 	}
 	q.trimLocked()
 	q.mu.Unlock()
-	q.wake()
+	notify(q.ready)
 }
 
 // takeAll takes what waits, but for a snapshot: that is made again.

@@ -27,12 +27,12 @@ type Transport struct {
 	// ctx ends at Close, after the flush.
 	ctx    context.Context
 	cancel context.CancelFunc
-	// closing is closed when Close begins.
-	closing chan struct{}
+	// closing ends when Close begins, under mu.
+	closing context.Context
+	stop    context.CancelFunc
 	wg      sync.WaitGroup
 
 	mu      sync.Mutex
-	closed  bool
 	peers   map[uint64]*peer
 	inbound map[uint64][]*inbound
 	// selfChanged is closed and replaced when Self may have a new answer.
@@ -61,13 +61,13 @@ func New(opts Options) *Transport {
 		opts:        opts,
 		log:         opts.Logger,
 		began:       time.Now(),
-		closing:     make(chan struct{}),
 		peers:       make(map[uint64]*peer),
 		inbound:     make(map[uint64][]*inbound),
 		selfChanged: make(chan struct{}),
 		refused:     make(map[string]bool),
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.closing, t.stop = context.WithCancel(t.ctx)
 	return t
 }
 
@@ -82,7 +82,7 @@ func (t *Transport) SetPeers(peers []election.Peer) {
 	self := t.opts.Self().ID
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
+	if t.closing.Err() != nil {
 		return
 	}
 	t.lists++
@@ -238,10 +238,7 @@ func (t *Transport) Apart(d time.Duration) bool {
 // waits for all goroutines. It may be called more than once.
 func (t *Transport) Close() {
 	t.mu.Lock()
-	if !t.closed {
-		close(t.closing)
-	}
-	t.closed = true
+	t.stop()
 	for _, p := range t.peers {
 		t.removeLocked(p)
 	}
@@ -251,8 +248,8 @@ func (t *Transport) Close() {
 		}
 	}
 	t.mu.Unlock()
-	stop := time.AfterFunc(t.opts.flushWait+durations.PeerFlush/4, t.cancel)
-	defer stop.Stop()
+	late := time.AfterFunc(t.opts.flushWait+durations.PeerFlush/4, t.cancel)
+	defer late.Stop()
 	t.wg.Wait()
 	t.cancel()
 }
