@@ -105,7 +105,7 @@ func TestAnotherRingIsTold(t *testing.T) {
 
 // Anybody can make up the ids of rings: what is told of them stays bounded.
 func TestManyOtherRingsAreNotAllTold(t *testing.T) {
-	o, now, told := &otherRings{}, time.Unix(1_700_000_000, 0), 0
+	o, now, told := &otherRings{heard: map[string]otherRing{}}, time.Unix(1_700_000_000, 0), 0
 	hear := func(id string) {
 		if o.hear(now, &arcv1.OtherRing{RingId: id}) {
 			told++

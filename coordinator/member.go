@@ -26,11 +26,10 @@ import (
 // living is this node's life under one id: from the entry to the removal
 // or the process's end.
 type living struct {
-	n   *node
-	l   *loop.Loop
-	e   entry
-	wg  sync.WaitGroup
-	ctx context.Context // ends with the membership
+	n  *node
+	l  *loop.Loop
+	e  entry
+	wg sync.WaitGroup
 	// holds: the ring's state with this node in it has come in. The loop's own.
 	holds bool
 	slot  chan struct{} // one token for each probe under way
@@ -63,8 +62,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 		return err
 	}
 	defer timer.Close() // when the loop has ended
-	lifetime, cancel := context.WithCancel(context.Background())
-	m := &living{n: n, e: e, ctx: lifetime, slot: make(chan struct{}, limits.Probes),
+	m := &living{n: n, e: e, slot: make(chan struct{}, limits.Probes),
 		inquiry: membership.NewInquiry(e.ringID, e.id, n.o.Name, n.clock())}
 	l := loop.New(loop.Options{Log: n.log, Clock: n.clock, Alarm: timer, AlarmC: timer.C, Core: core, Store: n.disk, Hub: n.hub, Events: n.events, ID: e.id, RingID: e.ringID, Rejoins: n.rejoins, Effects: loop.Effects{
 		Send:         n.transport.Send,
@@ -104,17 +102,16 @@ func (n *node) live(ctx context.Context, e entry) error {
 
 	var outcome error
 	select {
-	case <-l.Done():
+	case <-l.Ended().Done():
 	case <-n.stopping.Done():
 	case <-ctx.Done():
 		n.toldToEnd(context.Cause(ctx))
 		outcome = n.leaveInTime(context.Cause(ctx))
 	}
 	l.Stop()
-	<-l.Done()
+	<-l.Ended().Done()
 	n.loop.Store(nil)
 	n.unclaim()
-	cancel()
 	m.wg.Wait()
 	if held := (*loop.SupersededError)(nil); errors.As(l.Err(), &held) {
 		return n.notTheMember(e, held.Superseded)
@@ -180,7 +177,7 @@ func (m *living) probe(p election.Probe) {
 	}
 	m.wg.Go(func() {
 		defer func() { <-m.slot }()
-		m.l.Probed(p.Result(m.n.look(m.ctx, p.Wanted, addresses, p.Timeout)))
+		m.l.Probed(p.Result(m.n.look(m.l.Ended(), p.Wanted, addresses, p.Timeout)))
 	})
 }
 

@@ -99,9 +99,9 @@ func newNode(o Options) *node {
 		o.Logger = hclog.NewNullLogger()
 	}
 	n := &node{o: o, log: o.Logger, clock: monotime.Now, leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
-		levelChanged: make(chan struct{}, 1),
+		levelChanged: make(chan struct{}, 1), foreign: otherRings{heard: map[string]otherRing{}},
 	}
-	n.events = publish.NewEvents(publish.Identity{Name: o.Name, Cluster: o.Cluster, Version: o.Version}, time.Now, func() string { return n.monitor.Why() })
+	n.events = publish.Events{Name: o.Name, Cluster: o.Cluster, Version: o.Version, Wall: time.Now, MonitorMissing: func() string { return n.monitor.Why() }}
 	n.local = &hostaddr.Table{}
 	n.dialer = &connect.Dialer{Own: n.listensAt, Local: n.local}
 	n.acceptance.renew()

@@ -260,10 +260,14 @@ func (l *Loop) refused(r election.Refused) {
 // The inputs by name. Each runs its step on the loop's goroutine.
 
 // Deliver hands a member's message over. The oldest is dropped when too many wait.
-func (l *Loop) Deliver(m election.Message) { l.inbox.deliver(m) }
+func (l *Loop) Deliver(m election.Message) {
+	_ = l.inbox.put(item{kind: isMessage, message: m}, messagesKept)
+}
 
 // Pinged hands a watcher's ping over. One that is not taken must not be answered.
-func (l *Loop) Pinged(p election.Ping) (taken bool) { return l.inbox.pinged(p) }
+func (l *Loop) Pinged(p election.Ping) (taken bool) {
+	return l.inbox.put(item{kind: isPing, ping: p}, pingsKept) == nil
+}
 
 // Report hands over what the own monitor says of its target.
 func (l *Loop) Report(s ring.Opinion) error {

@@ -63,16 +63,6 @@ type inbox struct {
 
 func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
 
-// deliver leaves a peer's message.
-func (b *inbox) deliver(m election.Message) {
-	_ = b.put(item{kind: isMessage, message: m}, messagesKept)
-}
-
-// pinged leaves a watcher's ping. One that is not taken must not be answered.
-func (b *inbox) pinged(p election.Ping) (taken bool) {
-	return b.put(item{kind: isPing, ping: p}, pingsKept) == nil
-}
-
 // post leaves an input. It is refused with ErrOverload while too many wait and
 // with ErrStopping once the loop has ended.
 func (b *inbox) post(in input) error { return b.put(item{kind: isInput, input: in}, inputsKept) }

@@ -10,6 +10,11 @@ import (
 	"github.com/arc-ring/arc/election"
 )
 
+// deliver and pinged leave what Loop.Deliver and Loop.Pinged do.
+func (b *inbox) deliver(m election.Message) { (&Loop{inbox: b}).Deliver(m) }
+
+func (b *inbox) pinged(p election.Ping) bool { return (&Loop{inbox: b}).Pinged(p) }
+
 func TestInboxDropsTheOldestMessages(t *testing.T) {
 	b := newInbox()
 	for i := range messagesKept + 5 {

@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -137,11 +136,13 @@ type Loop struct {
 	complained map[uint64]election.Instant
 	// over is why the membership is, nil while it is not.
 	over error
-	// ended is closed when run has returned endErr.
-	ended  chan struct{}
+	// ended ends when run has returned endErr.
+	ended  context.Context
+	end    context.CancelFunc
 	endErr error
-	once   sync.Once
-	quit   chan struct{}
+	quit   context.Context
+	// Stop ends Run; the caller waits for Ended.
+	Stop context.CancelFunc
 }
 
 // Options is what a loop is made of.
@@ -166,8 +167,10 @@ type Options struct {
 func New(o Options) *Loop {
 	l := &Loop{
 		o: o, catchingUp: o.Rejoins, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{}, complained: map[uint64]election.Instant{}, missing: map[string]bool{},
-		ended: make(chan struct{}), quit: make(chan struct{}), deferral: election.NewDeferral(o.ID, o.Core.State()),
+		deferral: election.NewDeferral(o.ID, o.Core.State()),
 	}
+	l.ended, l.end = context.WithCancel(context.Background())
+	l.quit, l.Stop = context.WithCancel(l.ended)
 	l.phase.Store(publish.Member)
 	l.writer = newWriter(o.Store, func(seq uint64) {
 		l.inbox.postUnbounded(func(now election.Instant) { l.o.Core.Persisted(now, seq) })
@@ -186,13 +189,13 @@ func (l *Loop) Run() (err error) {
 		l.tell(l.toLog)
 		l.writer.stop()
 		l.endErr = err
-		close(l.ended)
+		l.end()
 	}()
 	l.start()
 	l.arm()
 	for l.over == nil {
 		select {
-		case <-l.quit:
+		case <-l.quit.Done():
 			return nil
 		case err := <-l.writer.failed:
 			return err
@@ -235,8 +238,8 @@ func (l *Loop) start() {
 	l.tell(logged)
 }
 
-// Done returns a channel that is closed when run has returned.
-func (l *Loop) Done() <-chan struct{} { return l.ended }
+// Ended returns a context that ends when run has returned.
+func (l *Loop) Ended() context.Context { return l.ended }
 
 // Err returns what run has returned; it must have.
 func (l *Loop) Err() error { return l.endErr }
@@ -244,18 +247,13 @@ func (l *Loop) Err() error { return l.endErr }
 // Heard reports whether a member's message ever came in.
 func (l *Loop) Heard() bool { return l.heardPeer.Load() != 0 }
 
-// Stop ends run; the caller waits for done.
-func (l *Loop) Stop() { l.once.Do(func() { close(l.quit) }) }
-
 // Over reports whether run has returned, and whether because this node is out of
 // the ring.
 func (l *Loop) Over() (ended, out bool) {
-	select {
-	case <-l.ended:
-		return true, errors.Is(l.endErr, election.ErrRemoved)
-	default:
+	if l.ended.Err() == nil {
 		return false, false
 	}
+	return true, errors.Is(l.endErr, election.ErrRemoved)
 }
 
 // turn handles all that has come in, and the time, and then settles once: what
@@ -332,7 +330,7 @@ func (l *Loop) Request(ctx context.Context, r election.Request) (election.Done, 
 	case <-ctx.Done():
 		l.inbox.postUnbounded(func(election.Instant) { delete(l.waiting, r.Ref) })
 		return election.Done{}, fmt.Errorf("wait for the change to be committed: %w", ctx.Err())
-	case <-l.ended:
+	case <-l.ended.Done():
 	}
 	select {
 	case d := <-answer:
@@ -351,7 +349,7 @@ func ask[T any](ctx context.Context, l *Loop, f func(now election.Instant) T) (a
 	select {
 	case answer = <-answers:
 		return answer, nil
-	case <-l.ended:
+	case <-l.ended.Done():
 		return answer, reason.ErrStopping
 	case <-ctx.Done():
 		return answer, ctx.Err()

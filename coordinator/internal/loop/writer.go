@@ -3,6 +3,7 @@ package loop
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -100,10 +101,7 @@ func (w *writer) fail(err error) {
 
 // save writes a group; one sync at the end covers all of it.
 func (w *writer) save(group []election.Persist) error {
-	sync := false
-	for _, p := range group {
-		sync = sync || p.Sync
-	}
+	sync := slices.ContainsFunc(group, func(p election.Persist) bool { return p.Sync })
 	for i, p := range group {
 		b := wal.Batch{HardState: p.HardState, Entries: p.Entries, Snapshot: p.Snapshot, Reset: p.Reset, Bound: p.Bound}
 		b.Sync = sync && i == len(group)-1

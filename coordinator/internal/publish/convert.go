@@ -56,11 +56,11 @@ func MembersToWire(v *View) []*arcv1.MemberStatus {
 	return out
 }
 
-// statusToWire tells v at the time now, which is wall by the wall clock.
-func statusToWire(self Identity, v *View, now election.Instant, wall time.Time) *arcv1.StatusResponse {
+// Status is what `arc status` prints: v at the time now.
+func (e Events) Status(v *View, now election.Instant) *arcv1.StatusResponse {
 	r := &arcv1.StatusResponse{
-		Cluster: self.Cluster, RingId: v.RingID, Epoch: v.Ring.Epoch, Term: v.Ring.Term,
-		Self: self.Name, SelfId: v.ID, Phase: string(v.Phase), Version: self.Version,
+		Cluster: e.Cluster, RingId: v.RingID, Epoch: v.Ring.Epoch, Term: v.Ring.Term,
+		Self: e.Name, SelfId: v.ID, Phase: string(v.Phase), Version: e.Version, MonitorMissing: e.MonitorMissing(),
 		Members: MembersToWire(v), Settings: SettingsToWire(v.Ring.Settings), Reason: v.Status.Reason,
 		Voters: v.Status.Voters, Settled: v.Status.Settled, Departed: departedToWire(v.Ring.Departed),
 	}
@@ -74,7 +74,7 @@ func statusToWire(self Identity, v *View, now election.Instant, wall time.Time) 
 		r.Leader = &arcv1.NodeRef{Id: l.ID, Name: l.Name}
 		if k := len(v.Ring.History); k > 0 {
 			since := time.UnixMicro(v.Ring.History[k-1].Since)
-			r.LeaderSince, r.LeaderForMs = timestamppb.New(since), Millis(max(wall.Sub(since), 0))
+			r.LeaderSince, r.LeaderForMs = timestamppb.New(since), Millis(max(e.Wall().Sub(since), 0))
 		}
 	}
 	t := v.Status.Tolerance

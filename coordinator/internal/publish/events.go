@@ -10,45 +10,28 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// Identity is what a node says of itself, besides what its ring knows.
-type Identity struct{ Name, Cluster, Version string }
-
 // Events writes down what happened with the epoch and token of the state
 // in which it did.
 type Events struct {
-	// self says who this node is in a status.
-	self Identity
-	wall func() time.Time
-	// monitorMissing says why the own monitor does not run; nil or empty while
-	// it does.
-	monitorMissing func() string
-}
-
-// NewEvents makes an eventWriter of the wall clock, and of what says why the own
-// monitor does not run; that may be nil.
-func NewEvents(self Identity, wall func() time.Time, monitorMissing func() string) Events {
-	return Events{self, wall, monitorMissing}
+	// Name, Cluster and Version are what this node says of itself in a status, besides
+	// what its ring knows.
+	Name, Cluster, Version string
+	// Wall is the wall clock.
+	Wall func() time.Time
+	// MonitorMissing says why the own monitor does not run; empty while it does.
+	MonitorMissing func() string
 }
 
 // about fills in when an event happened, in which state, and about which node.
 func (e Events) about(s *ring.State, node string, ev *arcv1.Event) *arcv1.Event {
-	ev.Time, ev.Epoch, ev.Term, ev.Node = timestamppb.New(e.wall()), s.Epoch, s.Term, node
+	ev.Time, ev.Epoch, ev.Term, ev.Node = timestamppb.New(e.Wall()), s.Epoch, s.Term, node
 	return ev
 }
 
 // Snapshot is what a new subscriber sees first, and every subscriber when this node
 // is back in the ring; its detail is the status.
 func (e Events) Snapshot(v *View, now election.Instant) *arcv1.Event {
-	return e.about(v.Ring, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_Snapshot{Snapshot: e.Status(v, now)}})
-}
-
-// Status is what `arc status` prints.
-func (e Events) Status(v *View, now election.Instant) *arcv1.StatusResponse {
-	r := statusToWire(e.self, v, now, e.wall())
-	if e.monitorMissing != nil {
-		r.MonitorMissing = e.monitorMissing()
-	}
-	return r
+	return e.about(v.Ring, e.Name, &arcv1.Event{Detail: &arcv1.Event_Snapshot{Snapshot: e.Status(v, now)}})
 }
 
 // Monitor says that the own monitor does not run, and whom nobody watches from
@@ -56,9 +39,9 @@ func (e Events) Status(v *View, now election.Instant) *arcv1.StatusResponse {
 func (e Events) Monitor(s *ring.State, id uint64, missing string) *arcv1.Event {
 	next, _ := s.Successor(id)
 	if missing == "" {
-		return e.about(s, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_MonitorBack{MonitorBack: &arcv1.MonitorBack{Target: next.Name}}})
+		return e.about(s, e.Name, &arcv1.Event{Detail: &arcv1.Event_MonitorBack{MonitorBack: &arcv1.MonitorBack{Target: next.Name}}})
 	}
-	return e.about(s, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_MonitorLost{MonitorLost: &arcv1.MonitorLost{Target: next.Name, Why: missing}}})
+	return e.about(s, e.Name, &arcv1.Event{Detail: &arcv1.Event_MonitorLost{MonitorLost: &arcv1.MonitorLost{Target: next.Name, Why: missing}}})
 }
 
 // Changes turns committed changes into events. An appointment is not one: it
@@ -109,9 +92,9 @@ func (e Events) Suspicion(s *ring.State, x election.SuspicionChanged) *arcv1.Eve
 func (e Events) Claim(s *ring.State, x election.ClaimChanged) *arcv1.Event {
 	detail := &arcv1.Claim{Term: x.Term, Why: x.Why, Phases: phasesToWire(x.Phases)}
 	if x.Claiming {
-		return e.about(s, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_ClaimGained{ClaimGained: detail}})
+		return e.about(s, e.Name, &arcv1.Event{Detail: &arcv1.Event_ClaimGained{ClaimGained: detail}})
 	}
-	return e.about(s, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_ClaimLost{ClaimLost: detail}})
+	return e.about(s, e.Name, &arcv1.Event{Detail: &arcv1.Event_ClaimLost{ClaimLost: detail}})
 }
 
 // LeaderLost says that nobody is known to lead, or that the leader changed.
@@ -121,7 +104,7 @@ func (e Events) LeaderLost(s *ring.State, name string, term uint64, why string) 
 
 // Relinked says that the own monitor has another target.
 func (e Events) Relinked(s *ring.State, from, to string, temporary bool) *arcv1.Event {
-	return e.about(s, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_Relinked{Relinked: &arcv1.Relinked{From: from, Target: to, Temporary: temporary}}})
+	return e.about(s, e.Name, &arcv1.Event{Detail: &arcv1.Event_Relinked{Relinked: &arcv1.Relinked{From: from, Target: to, Temporary: temporary}}})
 }
 
 // OtherRing says that another ring of this cluster was heard, and through whom.
@@ -134,9 +117,9 @@ func (e Events) OtherRing(s *ring.State, from string, r *arcv1.OtherRing) *arcv1
 func (e Events) Paths(s *ring.State, network string, peers []string, up bool) *arcv1.Event {
 	detail := &arcv1.PathsChanged{Network: network, Peers: peers}
 	if up {
-		return e.about(s, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_PathUp{PathUp: detail}})
+		return e.about(s, e.Name, &arcv1.Event{Detail: &arcv1.Event_PathUp{PathUp: detail}})
 	}
-	return e.about(s, e.self.Name, &arcv1.Event{Detail: &arcv1.Event_PathDown{PathDown: detail}})
+	return e.about(s, e.Name, &arcv1.Event{Detail: &arcv1.Event_PathDown{PathDown: detail}})
 }
 
 // NameOf is a member's name, or "" for one that is gone.

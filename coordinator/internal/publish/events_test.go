@@ -22,7 +22,7 @@ func profileOf(t *testing.T, name string) ring.Settings {
 }
 
 func testEvents() Events {
-	return NewEvents(Identity{Name: "n1"}, func() time.Time { return time.UnixMicro(1_700_000_000_000_000) }, nil)
+	return Events{Name: "n1", Wall: func() time.Time { return time.UnixMicro(1_700_000_000_000_000) }, MonitorMissing: func() string { return "" }}
 }
 
 func testState(t *testing.T) *ring.State {
@@ -48,7 +48,7 @@ func testView(t *testing.T) *View {
 
 func TestStatusToWire(t *testing.T) {
 	v := testView(t)
-	r := statusToWire(Identity{Cluster: "c", Name: "n1", Version: "v"}, v, mono.Instant(100*time.Millisecond), testEvents().wall())
+	r := testEvents().Status(v, mono.Instant(100*time.Millisecond))
 	if r.GetLeader().GetName() != "n1" || !r.GetClaiming() || r.GetLeaseMs() != 400 || r.GetHeir() != "n2" || r.GetTerm() != 7 ||
 		r.GetEpoch() != 3 || r.GetSelfId() != 1 || r.GetPhase() != "member" || r.GetVotesNeeded() != 1 || r.GetStateHash() != v.Ring.Hash() {
 		t.Errorf("status is %v", r)
@@ -57,14 +57,14 @@ func TestStatusToWire(t *testing.T) {
 	if n2.GetMonitors() != "n1" || n2.GetAlive() || n2.GetVoter() || !r.GetMembers()[0].GetVoter() {
 		t.Errorf("n2 is %v", n2)
 	}
-	if r := statusToWire(Identity{}, v, mono.Instant(500*time.Millisecond), testEvents().wall()); r.GetClaiming() || r.GetLeaseMs() != 0 || r.GetLeader() != nil {
+	if r := testEvents().Status(v, mono.Instant(500*time.Millisecond)); r.GetClaiming() || r.GetLeaseMs() != 0 || r.GetLeader() != nil {
 		t.Errorf("at the end of its lease it claims for %v ms, and says that %v leads", r.GetLeaseMs(), r.GetLeader())
 	}
 	v.Status.Declared = false
-	if r := statusToWire(Identity{}, v, 0, testEvents().wall()); r.GetLeader() != nil {
+	if r := testEvents().Status(v, 0); r.GetLeader() != nil {
 		t.Errorf("a caretaker is told as leader %v", r.GetLeader())
 	}
-	empty := statusToWire(Identity{}, &View{Phase: Joining, Ring: &ring.State{}}, 0, testEvents().wall())
+	empty := testEvents().Status(&View{Phase: Joining, Ring: &ring.State{}}, 0)
 	if empty.GetReason() == "" || empty.GetLeader() != nil || empty.GetStateHash() != "" {
 		t.Errorf("a joiner's status is %v", empty)
 	}
@@ -88,8 +88,12 @@ func TestTheStateOfAMember(t *testing.T) {
 
 func TestSnapshotIsTheStatus(t *testing.T) {
 	v := testView(t)
-	st := statusToWire(Identity{Cluster: "c", Name: "n1"}, v, 0, testEvents().wall())
-	e := NewEvents(Identity{Cluster: "c", Name: "n1"}, testEvents().wall, nil).Snapshot(v, 0)
+	events := testEvents()
+	events.Cluster, events.Version = "c", "v"
+	st, e := events.Status(v, 0), events.Snapshot(v, 0)
+	if st.GetSelf() != "n1" || st.GetCluster() != "c" || st.GetVersion() != "v" {
+		t.Errorf("the status says that it is of %v", st)
+	}
 	if !proto.Equal(e.GetSnapshot(), st) {
 		t.Errorf("detail %v\nwant %v", e.GetSnapshot(), st)
 	}

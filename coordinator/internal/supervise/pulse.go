@@ -110,9 +110,6 @@ func (s *Supervisor) attend(ctx context.Context, p *os.Process, ended <-chan err
 
 // Why says why no monitor runs; empty while one does.
 func (s *Supervisor) Why() string {
-	if s == nil {
-		return ""
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.missing

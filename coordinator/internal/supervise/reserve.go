@@ -7,26 +7,25 @@ import "golang.org/x/sys/unix"
 // by which it registers.
 const reservedFDs = 12
 
-// fdReserve keeps descriptors back, so that the start of a process does not fail
-// when connections have taken all that the limit allows. Its owner's lock, or
-// goroutine, guards it.
-type fdReserve struct{ fds []int }
-
-// refill takes what is missing; what cannot be had now is taken next time.
-func (r *fdReserve) refill() {
-	for len(r.fds) < reservedFDs {
+// refillReserveLocked keeps descriptors back, so that the start of a process does not
+// fail when connections have taken all that the limit allows. It takes what is missing;
+// what cannot be had now is taken next time.
+func (s *Supervisor) refillReserveLocked() {
+	for len(s.reserve) < reservedFDs {
 		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return
 		}
-		r.fds = append(r.fds, fd)
+		s.reserve = append(s.reserve, fd)
 	}
 }
 
-// release gives them back to the next caller that opens something.
-func (r *fdReserve) release() {
-	for _, fd := range r.fds {
+// releaseReserve gives them back to the next caller that opens something.
+func (s *Supervisor) releaseReserve() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, fd := range s.reserve {
 		_ = unix.Close(fd) // nothing was written
 	}
-	r.fds = nil
+	s.reserve = nil
 }

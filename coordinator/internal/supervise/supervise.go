@@ -34,13 +34,14 @@ var errNoMonitor = fmt.Errorf("%w: the monitor of this node is not connected; it
 // Supervisor starts the monitor, keeps it running, and tells it by the queue
 // whom to probe. It knows nothing of the ring but the newest link.
 type Supervisor struct {
-	o       Options
-	reserve fdReserve
+	o Options
 
 	// starting is held while a monitor is being started, until it is process.
 	starting sync.Mutex
 
 	mu sync.Mutex
+	// reserve are descriptors that are kept back.
+	reserve []int
 	// missing is why no monitor runs; empty while one does, or is new.
 	missing string
 	pulse   pulse
@@ -83,11 +84,7 @@ func New(o Options) *Supervisor { return &Supervisor{o: o} }
 // was called; else it leaves it alone, so that it sees this process end and
 // certifies that.
 func (s *Supervisor) Run(ctx context.Context) {
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.reserve.release()
-	}()
+	defer s.releaseReserve()
 	for attempt := 1; ; attempt++ {
 		began := time.Now()
 		err := s.once(ctx)
@@ -120,9 +117,7 @@ func (s *Supervisor) once(ctx context.Context) error {
 		return fmt.Errorf("%w: no command is set", errNotStarted)
 	}
 	// What a start needs was kept back, should others have taken all the rest.
-	s.mu.Lock()
-	s.reserve.release()
-	s.mu.Unlock()
+	s.releaseReserve()
 	sender, file, err := queue.New()
 	if err != nil {
 		return startError(err)
@@ -210,7 +205,7 @@ func (s *Supervisor) Register(pid int) error {
 	}
 	s.registered = true
 	s.pulse.beat(monotime.Now())
-	s.reserve.refill()
+	s.refillReserveLocked()
 	s.setMissingLocked("")
 	return nil
 }
@@ -277,9 +272,9 @@ func (s *Supervisor) Redial() (string, error) {
 // deadline bounds the wait.
 func (s *Supervisor) Dismiss(deadline time.Time) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.quiet, s.deadline = true, deadline
-	s.emptyLocked()
+	s.mu.Unlock()
+	s.Idle()
 }
 
 // endingMax bounds what a coordinator says of its end, in bytes.
@@ -302,10 +297,6 @@ func (s *Supervisor) Ending(why string, clean bool) {
 func (s *Supervisor) Idle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.emptyLocked()
-}
-
-func (s *Supervisor) emptyLocked() {
 	empty := &localv1.Link{Epoch: s.link.GetEpoch(), Term: s.link.GetTerm(), RingId: s.link.GetRingId(), Cluster: s.link.GetCluster()}
 	s.link, s.detour = empty, detour{}
 	_ = s.sendLocked(empty)
