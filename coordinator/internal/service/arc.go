@@ -16,10 +16,12 @@ func (s *Servers) Status(ctx context.Context, req *arcv1.StatusRequest) (*arcv1.
 	// The view comes last: what it says of the claim must not be old.
 	v, now, _, _, _ := s.o.Hub.Claim()
 	r := s.o.Events.Status(v, now)
-	// Where nobody is known to lead a member does not know what has been committed,
-	// and would take itself for up to date.
-	if r.GetLeader() != nil {
-		for _, m := range r.GetMembers() {
+	paths := s.o.Paths()
+	for _, m := range r.GetMembers() {
+		m.Paths = paths[m.GetId()]
+		// Where nobody is known to lead a member does not know what has been
+		// committed, and would take itself for up to date.
+		if r.GetLeader() != nil {
 			m.Progress = progress[m.GetId()]
 		}
 	}
@@ -30,10 +32,6 @@ func (s *Servers) Status(ctx context.Context, req *arcv1.StatusRequest) (*arcv1.
 		if why := s.o.Standstill(); why != "" {
 			r.Reason += "; " + why
 		}
-	}
-	paths := s.o.Paths()
-	for _, m := range r.GetMembers() {
-		m.Paths = paths[m.GetId()]
 	}
 	r.OtherRings = s.o.OtherRings(v.RingID)
 	return r, nil

@@ -33,10 +33,7 @@ func (s *Servers) Certify(_ context.Context, r *peerv1.CertifyRequest) (*peerv1.
 	case c.Incarnation == s.o.Incarnation:
 		return nil, fmt.Errorf("%w: certificate for this very process, which runs", ring.ErrInvalid)
 	}
-	if err := l.Certify(c); err != nil {
-		return nil, err
-	}
-	return &peerv1.CertifyResponse{Id: v.ID}, nil
+	return &peerv1.CertifyResponse{Id: v.ID}, l.Certify(c)
 }
 
 // AcceptFounder is what a founder's coordinator calls.

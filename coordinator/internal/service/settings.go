@@ -26,13 +26,10 @@ func mergeSettings(cur ring.Settings, changes map[string]string) (ring.Settings,
 	}
 	var errs []error
 	if name, ok := changes["profile"]; ok {
-		p, err := ring.ProfileSettings(name)
+		p, err := withProfile(cur, name)
 		if err != nil {
 			errs = append(errs, err)
 		} else {
-			// These describe the machines, the ring's size and its memory, not
-			// how long silence is tolerated.
-			p.DriftPPM, p.MaxVoters, p.ForgetAfterS = cur.DriftPPM, cur.MaxVoters, cur.ForgetAfterS
 			next = p
 		}
 	}
@@ -46,26 +43,22 @@ func mergeSettings(cur ring.Settings, changes map[string]string) (ring.Settings,
 			errs = append(errs, err)
 		}
 	}
-	if next.Profile != ring.CustomProfile && !isProfile(next) {
+	if p, err := withProfile(next, next.Profile); err != nil || p != next {
 		next.Profile = ring.CustomProfile
 	}
-	if err := next.Validate(); err != nil {
-		errs = append(errs, err)
-	}
+	errs = append(errs, next.Validate())
 	if err := errors.Join(errs...); err != nil {
 		return cur, fmt.Errorf("%w: %w", ring.ErrInvalid, err)
 	}
 	return next, nil
 }
 
-// isProfile reports whether s has exactly the timings of the profile it names.
-func isProfile(s ring.Settings) bool {
-	p, err := ring.ProfileSettings(s.Profile)
-	if err != nil {
-		return false
-	}
+// withProfile returns s with all timings of a profile. What describes the machines,
+// the ring's size and its memory stays: that is not how long silence is tolerated.
+func withProfile(s ring.Settings, name string) (ring.Settings, error) {
+	p, err := ring.ProfileSettings(name)
 	p.DriftPPM, p.MaxVoters, p.ForgetAfterS = s.DriftPPM, s.MaxVoters, s.ForgetAfterS
-	return s == p
+	return p, err
 }
 
 // settingFields are the fields of s by the keys of `arc config set`, which are
