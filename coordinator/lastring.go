@@ -136,27 +136,25 @@ func (n *node) readLastRing() (lastRing, error) {
 		return lastRing{}, nil
 	}
 	f, addresses := lastRing{ringID: lines[0]}, 0
-	for _, a := range lines[1:] {
-		if cluster, ok := strings.CutPrefix(a, clusterMark); ok {
+	for _, line := range lines[1:] {
+		cluster, ofCluster := strings.CutPrefix(line, clusterMark)
+		name, ofMember := strings.CutPrefix(line, memberMark)
+		switch {
+		case ofCluster:
 			if foreign.CheckName("cluster", cluster) == nil {
 				f.cluster = cluster
 			}
-			continue
-		}
-		if name, ok := strings.CutPrefix(a, memberMark); ok {
+		case ofMember:
 			if foreign.CheckName("name", name) == nil && len(f.others) < lastRingAddresses {
 				f.others = append(f.others, ring.Member{Name: name})
 			}
-			continue
+		case foreign.CheckAddress(line) == nil && addresses < lastRingAddresses:
+			if len(f.others) == 0 {
+				f.others = append(f.others, ring.Member{})
+			}
+			m := &f.others[len(f.others)-1]
+			m.Addresses, addresses = append(m.Addresses, line), addresses+1
 		}
-		if foreign.CheckAddress(a) != nil || addresses >= lastRingAddresses {
-			continue
-		}
-		if len(f.others) == 0 {
-			f.others = append(f.others, ring.Member{})
-		}
-		m := &f.others[len(f.others)-1]
-		m.Addresses, addresses = append(m.Addresses, a), addresses+1
 	}
 	return f, nil
 }
@@ -177,7 +175,12 @@ func writeDurably(path, text string) error {
 	if err := plainfile.Replace(path, []byte(text), 0o600, true); err != nil {
 		return err
 	}
-	dir, err := plainfile.OpenDir(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes durable which files a directory has.
+func syncDir(path string) error {
+	dir, err := plainfile.OpenDir(path)
 	if err != nil {
 		return err
 	}

@@ -29,9 +29,6 @@ type otherRing struct {
 func (o *otherRings) hear(now time.Time, r *arcv1.OtherRing) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.heard == nil {
-		o.heard = map[string]otherRing{}
-	}
 	o.dropOld(now)
 	key := r.GetRingId() + " " + r.GetSplit()
 	_, known := o.heard[key]

@@ -46,26 +46,19 @@ func (n *node) listensAt() []string {
 
 // advertised is what others are told to dial: the bound addresses, and for an
 // unspecified one every address of the machine that others may reach.
-func advertised(bind []netip.Addr, port int) ([]string, error) {
-	var out []string
-	seen := map[netip.Addr]bool{}
-	add := func(a netip.Addr) {
-		if a = a.Unmap(); !seen[a] && len(out) < limits.Addresses {
-			seen[a] = true
-			out = append(out, netip.AddrPortFrom(a, uint16(port)).String())
-		}
-	}
+func advertised(bind []netip.Addr, port int) (out []string, err error) {
 	for _, b := range bind {
-		if !b.IsUnspecified() {
-			add(b)
-			continue
-		}
-		all, err := hostaddr.Reachable(b.Is4())
-		if err != nil {
-			return nil, err
+		all := []netip.Addr{b}
+		if b.IsUnspecified() {
+			if all, err = hostaddr.Reachable(b.Is4()); err != nil {
+				return nil, err
+			}
 		}
 		for _, a := range all {
-			add(a)
+			s := netip.AddrPortFrom(a.Unmap(), uint16(port)).String()
+			if !slices.Contains(out, s) && len(out) < limits.Addresses {
+				out = append(out, s)
+			}
 		}
 	}
 	return out, nil

@@ -123,7 +123,7 @@ func (r *Recovery) Rejoin() []string {
 // crash in the midst of it either the old ring is there or the new one.
 func (r *Recovery) Do(now time.Time) (Recovered, error) {
 	why := fmt.Sprintf("recovered by the operator from the disk of %s, without %s", r.Name, strings.Join(r.Gone, ", "))
-	rec, id, err := r.Refound(why, now.UnixMicro())
+	rec, st, err := r.Refound(why, now.UnixMicro())
 	if err != nil {
 		return Recovered{}, fmt.Errorf("recover from %s: %w", r.dir, err)
 	}
@@ -131,20 +131,12 @@ func (r *Recovery) Do(now time.Time) (Recovered, error) {
 	if err := copyDir(r.dir, copied); err != nil {
 		return Recovered{}, fmt.Errorf("keep a copy of %s: %w; nothing was changed", r.dir, err)
 	}
-	r.id.ID = id
+	r.id.ID = st.HighestID
 	batch := wal.Batch{HardState: rec.HardState, Snapshot: rec.Snapshot, Bound: rec.Bound, Sync: true}
 	if err := r.log.Refound(r.id, batch); err != nil {
 		return Recovered{}, fmt.Errorf("recover from %s, of which %s is a copy: %w", r.dir, copied, err)
 	}
-	term, err := r.TermAbove(now.UnixMicro())
-	if err != nil {
-		return Recovered{}, err
-	}
-	st, err := r.Ring.Refound(r.Name, why, now.UnixMicro())
-	if err != nil {
-		return Recovered{}, err
-	}
-	return Recovered{RingID: st.RingID, Name: r.Name, ID: id, Epoch: st.Epoch, TokenAbove: term, Gone: r.Gone, Copy: copied}, nil
+	return Recovered{RingID: st.RingID, Name: r.Name, ID: r.id.ID, Epoch: st.Epoch, TokenAbove: rec.HardState.GetTerm(), Gone: r.Gone, Copy: copied}, nil
 }
 
 // Close gives the directory back.
@@ -177,11 +169,7 @@ func copyDir(from, to string) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.Open(to)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return syncDir(to)
 }
 
 func copyFile(from, to string) error {

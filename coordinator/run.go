@@ -374,11 +374,11 @@ func notifySystemd(state string) error {
 		return nil
 	}
 	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		return fmt.Errorf("tell systemd %s: %w", state, err)
+	if err == nil {
+		defer conn.Close()
+		_, err = conn.Write([]byte(state))
 	}
-	defer conn.Close()
-	if _, err := conn.Write([]byte(state)); err != nil {
+	if err != nil {
 		return fmt.Errorf("tell systemd %s: %w", state, err)
 	}
 	return nil

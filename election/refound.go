@@ -127,20 +127,20 @@ func (s *Survivor) Without(gone []string) error {
 }
 
 // Refound returns the storage content of the ring founded again from this disk
-// alone, and the id of its only member; at is the Unix time in microseconds.
-func (s *Survivor) Refound(why string, at int64) (Recovered, uint64, error) {
+// alone, which begins with its TermAbove, and its state, in which the only member has
+// the highest id; at is the Unix time in microseconds.
+func (s *Survivor) Refound(why string, at int64) (Recovered, *ring.State, error) {
 	st, err := s.Ring.Refound(s.Name, why, at)
 	if err != nil {
-		return Recovered{}, 0, err
+		return Recovered{}, nil, err
 	}
 	term, err := s.TermAbove(at)
 	if err != nil {
-		return Recovered{}, 0, err
+		return Recovered{}, nil, err
 	}
-	id := st.HighestID
-	rec := beginWith(st, &raftpb.ConfState{Voters: []uint64{id}}, max(s.Index+1, st.Epoch), term) // every epoch is an entry
+	rec := beginWith(st, &raftpb.ConfState{Voters: []uint64{st.HighestID}}, max(s.Index+1, st.Epoch), term) // every epoch is an entry
 	rec.Bound = s.bound
-	return rec, id, nil
+	return rec, st, nil
 }
 
 // TermAbove returns the term above which those of the ring that is founded again

@@ -67,10 +67,11 @@ func TestARingFoundedAgainKeepsTheWholeLog(t *testing.T) {
 		t.Errorf("a change that was acknowledged is lost: max_voters %d", s.Ring.Settings.MaxVoters)
 	}
 	token := w.leader().n.State().Term
-	rec, id, err := s.Refound("recovered", 5)
+	rec, st, err := s.Refound("recovered", 5)
 	if err != nil {
 		t.Fatal(err)
 	}
+	id := st.HighestID
 	if id <= old.HighestID+1000 {
 		t.Errorf("the founder's id is %d, the former ring had given %d", id, old.HighestID)
 	}
@@ -119,7 +120,7 @@ func TestARingFoundedAgainHasTheHigherTokens(t *testing.T) {
 			old := failover(t, w, false)
 			alive := w.leader()
 			s := survivor(t, alive)
-			rec, id, err := s.Refound("recovered", w.clock*1_000_000)
+			rec, st, err := s.Refound("recovered", w.clock*1_000_000)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -128,7 +129,7 @@ func TestARingFoundedAgainHasTheHigherTokens(t *testing.T) {
 				t.Fatalf("tokens above %d, %v, want %d; the disk says %d", above, err, max(s.Term, uint64(w.clock))+step, rec.HardState.GetTerm())
 			}
 			rec.Restarted = true
-			founder := &node{name: "again", id: id, inc: w.incarnation(), disk: disk{hard: rec.HardState, snap: rec.Snapshot}}
+			founder := &node{name: "again", id: st.HighestID, inc: w.incarnation(), disk: disk{hard: rec.HardState, snap: rec.Snapshot}}
 			w.nodes[founder.name], w.order = founder, append(w.order, founder.name)
 			w.boot(founder, rec)
 			w.run(3 * time.Second)
