@@ -21,13 +21,9 @@ const SocketName = "arc.sock"
 // rootRunDir is where root's coordinator keeps its socket.
 const rootRunDir = "/run/arc"
 
-// DefaultRunDir returns where a coordinator of this user keeps its socket and
-// pid files: $ARC_RUN_DIR if set, /run/arc for root, else
-// $XDG_RUNTIME_DIR/arc, else a directory named after the user in the
-// temporary one.
-func DefaultRunDir() string { return RunDir(os.LookupEnv, os.Geteuid()) }
-
-// RunDir is DefaultRunDir for a given environment and user.
+// RunDir returns where a coordinator of the user keeps its socket and pid files:
+// $ARC_RUN_DIR if set, /run/arc for root, else $XDG_RUNTIME_DIR/arc, else a
+// directory named after the user in the temporary one.
 func RunDir(env func(string) (string, bool), uid int) string {
 	if dir, ok := env("ARC_RUN_DIR"); ok && dir != "" {
 		return dir
@@ -57,7 +53,7 @@ func notForeign(addr string) error {
 	return nil // the dial says what else is wrong
 }
 
-// DefaultAddr returns $ARC_ADDR if set, else the socket in DefaultRunDir.
+// DefaultAddr returns $ARC_ADDR if set, else the socket in the RunDir of this user.
 func DefaultAddr() string { return Addr(os.LookupEnv, os.Geteuid()) }
 
 // Addr is DefaultAddr for a given environment and user.

@@ -57,9 +57,6 @@ func New(addr string) (*Client, error) {
 	return c, nil
 }
 
-// Addr returns the address that New was given.
-func (c *Client) Addr() string { return c.addr }
-
 // Close ends the connection and all calls in flight. Those and all later ones
 // return ErrClosed. A second Close does nothing and returns what the first did.
 func (c *Client) Close() error { return c.shut() }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/arc-ring/arc/internal/devring"
@@ -21,9 +20,8 @@ const saidKept = 2048
 
 // devView turns what all nodes say into what a person sees.
 type devView struct {
-	f    *factory
-	r    *devring.Ring
-	mark int
+	f *factory
+	r *devring.Ring
 	// revive is after how long a dead node is started again; 0 is never.
 	revive time.Duration
 	// said holds what was shown, oldest first: every node tells the same events.
@@ -59,25 +57,20 @@ func (f *factory) live(ctx context.Context, r *devring.Ring, after time.Duration
 	}
 	tick := time.NewTicker(durations.Redraw)
 	defer tick.Stop()
-	for {
-		events, next, news := r.News(v.mark)
-		v.mark = next
+	for mark := 0; ; {
+		events, next, news := r.News(mark)
+		mark = next
 		if err := errors.Join(v.show(events), v.tend(), v.draw(ctx)); err != nil {
 			return err
 		}
+		if v.f.terminal {
+			news = nil // it is drawn at each tick, not at every event of a storm
+		}
 		select {
 		case <-tick.C:
-			continue
 		case <-news:
 		case <-ctx.Done():
 			return v.farewell()
-		}
-		if v.f.terminal {
-			select { // not at every event of a storm
-			case <-tick.C:
-			case <-ctx.Done():
-				return v.farewell()
-			}
 		}
 	}
 }
@@ -135,7 +128,7 @@ func (v *devView) show(events []observe.Event) error {
 		if v.redraws() {
 			continue
 		}
-		if err := v.f.print(ev.Event, func(w io.Writer) { saidLine(w, ev) }); err != nil {
+		if err := v.f.print(ev.Event, func(w io.Writer) { line(w, "%s  said_by=%s", eventText(ev.Event), ev.By) }); err != nil {
 			return err
 		}
 	}
@@ -149,13 +142,6 @@ func (v *devView) add(h *happening) {
 	if v.said = append(v.said, h); len(v.said) > saidKept {
 		v.said = v.said[1:]
 	}
-}
-
-// saidLine prints an event with the node that said it first.
-func saidLine(w io.Writer, ev observe.Event) {
-	var text strings.Builder
-	eventLine(&text, ev.Event)
-	line(w, "%s  said_by=%s", strings.TrimSuffix(text.String(), "\n"), ev.By)
 }
 
 // own tells what this process has seen of a node.

@@ -29,9 +29,8 @@ A variable that begins with ARC_ and is no option's is noted on stderr.`}
 // are none: one that is mistyped would be ignored without a word.
 func (f *factory) noteUnknownEnv(cmd *cobra.Command) {
 	switch cmd.Name() {
-	case "monitor": // its coordinator has told
-		return
-	case cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd: // nobody asked for anything yet
+	case "monitor", // its coordinator has told
+		cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd: // nobody asked for anything yet
 		return
 	}
 	if unknown := config.UnknownEnv(f.environ(), knownEnv(cmd.Root())); len(unknown) > 0 {

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -60,9 +59,9 @@ func eventJSON(ev *arcv1.Event) ([]byte, error) {
 	return line.Bytes(), err
 }
 
-// eventLine prints an event for people.
-func eventLine(w io.Writer, ev *arcv1.Event) {
-	line(w, "%s  %-15s  %-10s  token %d epoch %d%s",
+// eventText is an event for people, in one line.
+func eventText(ev *arcv1.Event) string {
+	return fmt.Sprintf("%s  %-15s  %-10s  token %d epoch %d%s",
 		ev.GetTime().AsTime().Format("15:04:05.000Z"), client.EventType(ev), or(ev.GetNode()), ev.GetTerm(), ev.GetEpoch(), details(ev))
 }
 

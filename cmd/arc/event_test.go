@@ -91,7 +91,7 @@ func TestEventsAreTimedInUTC(t *testing.T) {
 	time.Local = time.FixedZone("elsewhere", 5*3600)
 	defer func() { time.Local = zone }()
 	var out bytes.Buffer
-	eventLine(&out, fakearc.Event(&arcv1.Event{Time: timestamppb.New(founded), Node: "n1", Epoch: 2, Term: 7}, "left", map[string]any{"id": "1"}))
+	line(&out, "%s", eventText(fakearc.Event(&arcv1.Event{Time: timestamppb.New(founded), Node: "n1", Epoch: 2, Term: 7}, "left", map[string]any{"id": "1"})))
 	if got, want := out.String(), "03:04:05.678Z  left             n1          token 7 epoch 2  id=1\n"; got != want {
 		t.Errorf("printed %q, want %q", got, want)
 	}

@@ -34,6 +34,7 @@ type factory struct {
 	json       bool
 	timeout    time.Duration
 	timeoutSet bool
+	ran        bool // a command was found and began; its errors are not about the command line
 }
 
 func newFactory() *factory {

@@ -48,7 +48,7 @@ func TestForeignTextSteersNoTerminal(t *testing.T) {
 	}{
 		{"status", func() error { return f.print(st, func(w io.Writer) { f.statusTable(w, st) }) }},
 		{"leader", func() error { return f.print(st, func(w io.Writer) { leaderLine(w, st) }) }},
-		{"event", func() error { return f.print(ev, func(w io.Writer) { eventLine(w, ev) }) }},
+		{"event", func() error { return f.print(ev, func(w io.Writer) { line(w, "%s", eventText(ev)) }) }},
 		{"timing", func() error { return newTimingTable(f, s) }},
 		{"screen", func() error { f.terminal = true; defer func() { f.terminal = false }(); return v.draw(t.Context()) }},
 		{"picture in a line", func() error { f.note("%s", devring.Picture(st)); return nil }},

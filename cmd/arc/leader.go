@@ -91,13 +91,10 @@ func (f *factory) awaitLeader(ctx context.Context, self bool) (*arcv1.StatusResp
 
 // asLeader names this command in an error of the calls that it makes.
 func asLeader(err error, op string) error {
-	e, ok := errors.AsType[*client.Error](err)
-	if !ok {
-		return err
+	if e, ok := errors.AsType[*client.Error](err); ok {
+		e.Op = op
 	}
-	named := *e
-	named.Op = op
-	return &named
+	return err
 }
 
 // reach waits until the coordinator answers at all, at most for the timeout: a

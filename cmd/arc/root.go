@@ -22,19 +22,9 @@ import (
 var errUsage = errors.New("usage")
 
 // A usageError is one about the command line. execute adds whose help explains it.
-type usageError struct {
-	err  error
-	help string
-}
+type usageError struct{ error }
 
-func (e *usageError) Error() string {
-	if e.help == "" {
-		return e.err.Error()
-	}
-	return fmt.Sprintf("%v\nsee: %s --help", e.err, e.help)
-}
-
-func (e *usageError) Unwrap() []error { return []error{errUsage, e.err} }
+func (e usageError) Unwrap() []error { return []error{errUsage, e.error} }
 
 func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
 
@@ -43,19 +33,13 @@ func usage(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &usageError{err: err}
+	return usageError{err}
 }
 
 // execute runs the command line args.
 func execute(ctx context.Context, f *factory, args []string) error {
 	root := newRootCmd(f)
 	root.SetArgs(args)
-	ran := false
-	resolve := root.PersistentPreRunE
-	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
-		ran = true
-		return resolve(cmd, args)
-	}
 	// cobra takes a help for success, whatever else the command line says, and
 	// drops the error of writing it.
 	var text bytes.Buffer
@@ -76,8 +60,8 @@ func execute(ctx context.Context, f *factory, args []string) error {
 	}
 	// Before anything ran, cobra found an unknown command or flag, or a wrong
 	// number of arguments.
-	if err != nil && (!ran || errors.Is(err, errUsage)) {
-		err = &usageError{err, cmd.CommandPath()}
+	if err != nil && (!f.ran || errors.Is(err, errUsage)) {
+		err = fmt.Errorf("%w\nsee: %s --help", usage(err), cmd.CommandPath())
 	}
 	return limits.Explain(err)
 }
@@ -113,10 +97,7 @@ func checkEmpty(cmd *cobra.Command) error {
 // strictHelp makes `arc help` refuse what it has no help for.
 func strictHelp(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
-	help, _, err := root.Find([]string{"help"})
-	if err != nil {
-		panic("cobra has no help: " + err.Error())
-	}
+	help, _, _ := root.Find([]string{"help"}) // it has just been added
 	help.Example = "  arc help config set"
 	help.Args = func(_ *cobra.Command, args []string) error {
 		if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
@@ -174,6 +155,7 @@ func addGlobals(root *cobra.Command, f *factory) {
 	config.Var(set, &output, "output,o", "FORMAT", "table", "table, or json: protojson of the coordinator's answer", config.OneOf("table", "json"))
 	config.Var(set, &f.timeout, "timeout", "DURATION", "5s", "how long to wait for an answer", config.Duration(time.Millisecond))
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		f.ran = true
 		if err := errors.Join(set.Resolve(f.env, ""), checkEmpty(cmd)); err != nil {
 			return usage(err)
 		}

@@ -63,7 +63,7 @@ func (f *factory) watch(interrupt context.Context) error {
 		if first && !late.Stop() {
 			continue // the timer has fired: the next Recv says so
 		}
-		if err := f.print(ev, func(w io.Writer) { eventLine(w, ev) }); err != nil {
+		if err := f.print(ev, func(w io.Writer) { line(w, "%s", eventText(ev)) }); err != nil {
 			return err
 		}
 	}

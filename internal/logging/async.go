@@ -92,12 +92,11 @@ func (a *async) run(log hclog.Logger) {
 
 func (a *async) close() {
 	a.mu.Lock()
-	was := a.closed
-	a.closed = true
-	a.mu.Unlock()
-	if !was {
+	if !a.closed {
+		a.closed = true
 		close(a.lines)
 	}
+	a.mu.Unlock()
 	select {
 	case <-a.ended:
 	case <-time.After(durations.LogFlush):

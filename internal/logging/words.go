@@ -46,12 +46,12 @@ func (l words) spell(args []any) []any {
 		if i+1 == len(args) {
 			return append(shown, args[i]) // hclog says that a value is missing
 		}
-		switch value := args[i+1]; {
-		case l.json:
-			shown = append(shown, args[i], plainError(value))
-		case isEmptyText(value):
-		default:
-			shown = append(shown, args[i], listText(plainError(value)))
+		value, says := plainError(args[i+1]), true
+		if !l.json {
+			value, says = inWords(value)
+		}
+		if says {
+			shown = append(shown, args[i], value)
 		}
 	}
 	return shown
@@ -69,33 +69,25 @@ func plainError(value any) any {
 	return value
 }
 
-// isEmptyText reports whether a value is an empty text.
-func isEmptyText(value any) bool {
+// inWords is a list in words, "none" for an empty one; another value stays. What has a
+// text of its own is no list. An empty text says nothing.
+func inWords(value any) (text any, says bool) {
 	switch value.(type) {
-	case nil, error, fmt.Stringer:
-		return false
+	case nil, error, fmt.Stringer, []byte, hclog.Format:
+		return value, true
 	}
 	v := reflect.ValueOf(value)
-	return v.Kind() == reflect.String && v.Len() == 0
-}
-
-// listText is a list in words, "none" for an empty one; another value stays. What has a
-// text of its own is no list.
-func listText(value any) any {
-	switch value.(type) {
-	case nil, string, error, fmt.Stringer, []byte, hclog.Format:
-		return value
-	}
-	v := reflect.ValueOf(value)
-	if v.Kind() != reflect.Slice && v.Kind() != reflect.Array {
-		return value
-	}
-	if v.Len() == 0 {
-		return "none"
+	switch kind := v.Kind(); {
+	case kind == reflect.String:
+		return value, v.Len() > 0
+	case kind != reflect.Slice && kind != reflect.Array:
+		return value, true
+	case v.Len() == 0:
+		return "none", true
 	}
 	items := make([]string, v.Len())
 	for i := range items {
 		items[i] = fmt.Sprint(v.Index(i).Interface())
 	}
-	return strings.Join(items, ", ")
+	return strings.Join(items, ", "), true
 }
