@@ -58,7 +58,7 @@ and so does the default. Use it on networks that you trust.`,
 				}
 			}
 			keepName()
-			log, flush := logging.NewAsync(logging.Options{Name: logging.Coordinator, Level: o.logLevel, JSON: o.logJSON, Output: f.err})
+			log, flush := logging.NewAsync(o.logs)
 			defer flush()
 			o.Logger, o.ReloadLogLevel = log, func() error { return o.reloadLevel(f, log) }
 			err = coordinator.Run(cmd.Context(), o.Options)

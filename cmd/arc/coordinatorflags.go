@@ -22,9 +22,8 @@ import (
 // coordinatorFlags are the options of `arc coordinator`.
 type coordinatorFlags struct {
 	coordinator.Options
-	onJoin   string
-	logLevel hclog.Level
-	logJSON  bool
+	onJoin string
+	logs   logging.Options
 
 	set        *config.Set
 	flags      *pflag.FlagSet
@@ -33,7 +32,7 @@ type coordinatorFlags struct {
 
 // newCoordinatorFlags defines the options in flags.
 func newCoordinatorFlags(flags *pflag.FlagSet, f *factory) *coordinatorFlags {
-	o := &coordinatorFlags{set: config.NewSet(flags), flags: flags}
+	o := &coordinatorFlags{set: config.NewSet(flags), flags: flags, logs: logging.Options{Name: logging.Coordinator, Output: f.err}}
 	host, _ := f.hostname() // an empty name is refused by the coordinator's rules
 	port := strconv.Itoa(coordinator.DefaultPort)
 	// Which layer the directory comes from is told apart later.
@@ -59,8 +58,8 @@ func newCoordinatorFlags(flags *pflag.FlagSet, f *factory) *coordinatorFlags {
 	config.Var(o.set, &o.Witness, "witness", "", "false", "vote but never lead", config.Bool)
 	config.Var(o.set, &o.Realtime, "realtime", "", "false", "run coordinator and monitor under SCHED_RR with all memory locked; needs CAP_SYS_NICE and CAP_IPC_LOCK", config.Bool)
 	config.Var(o.set, &o.Insecure, "insecure", "", "false", "allow addresses that are not loopback, without any secret", config.Bool)
-	config.Var(o.set, &o.logLevel, "log-level", "LEVEL", logging.DefaultLevel, strings.Join(logging.Levels, ", ")+"; SIGHUP reads it again", logging.ParseLevel)
-	config.Var(o.set, &o.logJSON, "log-json", "", "false", "write logs as JSON, one object a line", config.Bool)
+	config.Var(o.set, &o.logs.Level, "log-level", "LEVEL", logging.DefaultLevel, strings.Join(logging.Levels, ", ")+"; SIGHUP reads it again", logging.ParseLevel)
+	config.Var(o.set, &o.logs.JSON, "log-json", "", "false", "write logs as JSON, one object a line", config.Bool)
 	flags.StringVar(&o.configFile, "config", "", "TOML `FILE` with these options, keys as the flags are named")
 	return o
 }
@@ -72,8 +71,8 @@ func (o *coordinatorFlags) resolve(f *factory) error {
 	o.sparing()
 	err = errors.Join(err, o.checkDirs())
 	o.OnJoin, o.Version, o.MonitorImage = ring.OnJoin(o.onJoin), versionOf().Version, ownImage
-	o.MonitorCommand = []string{"arc", "monitor", "--log-level", o.logLevel.String()}
-	if o.logJSON {
+	o.MonitorCommand = []string{"arc", "monitor", "--log-level", o.logs.Level.String()}
+	if o.logs.JSON {
 		o.MonitorCommand = append(o.MonitorCommand, "--log-json")
 	}
 	if o.Realtime {
@@ -145,7 +144,7 @@ func (o *coordinatorFlags) reloadLevel(f *factory, log hclog.Logger) error {
 	if err := o.set.Resolve(f.env, o.fileOf(f)); err != nil {
 		return fmt.Errorf("reload log level: %w", err)
 	}
-	log.SetLevel(o.logLevel)
+	log.SetLevel(o.logs.Level)
 	return nil
 }
 

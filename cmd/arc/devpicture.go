@@ -134,14 +134,11 @@ func essence(ev *arcv1.Event) string {
 	if err != nil {
 		return err.Error()
 	}
-	for _, noise := range []string{"id", "name", "incarnation", "since", "certain_gap_ms", "interruptions", "addresses", "phases"} {
-		delete(fields, noise)
-	}
-	for _, key := range []string{"exit", "evidence"} {
-		if fields[key] == fields["why"] {
-			delete(fields, key)
-		}
-	}
+	noise := []string{"id", "name", "incarnation", "since", "certain_gap_ms", "interruptions", "addresses", "phases"}
+	why := fields["why"]
+	maps.DeleteFunc(fields, func(key string, value any) bool {
+		return slices.Contains(noise, key) || (key == "exit" || key == "evidence") && value == why
+	})
 	var parts []string
 	take := func(key string) {
 		value := fields[key]
@@ -210,10 +207,7 @@ func short(s string, cols int) string {
 // table returns the nodes, one a line, below a header. Where there is no room for
 // all addresses there are none.
 func (v *devView) table(cols int) []string {
-	byName := map[string]*arcv1.MemberStatus{}
-	for _, m := range v.ring.GetMembers() {
-		byName[m.GetName()] = m
-	}
+	members := v.ring.GetMembers()
 	var cells [][]string
 	for _, n := range v.r.Nodes() {
 		monitor := "-"
@@ -221,7 +215,8 @@ func (v *devView) table(cols int) []string {
 			monitor = fmt.Sprint(pid)
 		}
 		c := []string{n.Name(), "-", "-", "-", "-", "not a member", fmt.Sprint(n.PID()), monitor, n.Addr()}
-		if m := byName[n.Name()]; m != nil {
+		if i := slices.IndexFunc(members, func(m *arcv1.MemberStatus) bool { return m.GetName() == n.Name() }); i >= 0 {
+			m := members[i]
 			c[1], c[2], c[3], c[4], c[5] = number(m.GetId()), or(m.GetMonitors()), voteOf(m), roleOf(v.ring, m), stateOf(m)
 		}
 		switch {

@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"strconv"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
 	"github.com/arc-ring/arc/internal/config"
@@ -18,16 +17,11 @@ import (
 // queueFD is where the coordinator leaves the queue.
 const queueFD = 3
 
-type monitorOptions struct {
-	monitor.Options
-	set      *config.Set
-	logLevel hclog.Level
-	logJSON  bool
-	realtime bool
-}
-
 func newMonitorCmd(f *factory) *cobra.Command {
-	o := &monitorOptions{}
+	var o monitor.Options
+	var set *config.Set
+	var keepRealtime bool
+	logs := logging.Options{Name: logging.Monitor, Output: f.err}
 	cmd := &cobra.Command{
 		Use:   "monitor",
 		Short: "The monitor, which arc coordinator starts; not for the shell",
@@ -48,31 +42,31 @@ SIGUSR1 makes it drop its connections and dial again.`,
 			if err != nil {
 				return usagef("%w; run arc coordinator, which starts its own monitor", err)
 			}
-			if err := o.set.Resolve(f.env, ""); err != nil {
+			if err := set.Resolve(f.env, ""); err != nil {
 				return usage(err)
 			}
-			log, flush := logging.NewAsync(logging.Options{Name: logging.Monitor, Level: o.logLevel, JSON: o.logJSON, Output: f.err})
+			log, flush := logging.NewAsync(logs)
 			defer flush()
 			// It waits, and now and then does a little: a second processor
 			// would only be woken to look for work.
 			runtime.GOMAXPROCS(1)
-			if o.realtime {
+			if keepRealtime {
 				// A monitor that may be delayed is better than none.
 				if err := realtime.Keep(); err != nil {
 					log.Error("realtime is not complete, the monitor goes on without", "error", err)
 				}
 			}
 			o.Queue, o.Logger, o.Doorbell = links, log, doorbell
-			return monitor.Run(ctx, o.Options)
+			return monitor.Run(ctx, o)
 		},
 	}
-	o.set = config.NewSet(cmd.Flags())
-	config.Var(o.set, &o.LocalSocket, "socket", "PATH", "", "unix socket of its coordinator", config.NonEmpty)
-	config.Var(o.set, &o.CoordinatorPID, "coordinator-pid", "PID", "", "process of its coordinator", config.Int(1, 1<<30))
-	config.Var(o.set, &o.Incarnation, "incarnation", "NUMBER", "", "incarnation of its coordinator", incarnation)
-	config.Var(o.set, &o.logLevel, "log-level", "LEVEL", logging.DefaultLevel, "what to log", logging.ParseLevel)
-	config.Var(o.set, &o.logJSON, "log-json", "", "false", "write logs as JSON", config.Bool)
-	config.Var(o.set, &o.realtime, "realtime", "", "false", "lock the memory; the policy is inherited", config.Bool)
+	set = config.NewSet(cmd.Flags())
+	config.Var(set, &o.LocalSocket, "socket", "PATH", "", "unix socket of its coordinator", config.NonEmpty)
+	config.Var(set, &o.CoordinatorPID, "coordinator-pid", "PID", "", "process of its coordinator", config.Int(1, 1<<30))
+	config.Var(set, &o.Incarnation, "incarnation", "NUMBER", "", "incarnation of its coordinator", incarnation)
+	config.Var(set, &logs.Level, "log-level", "LEVEL", logging.DefaultLevel, "what to log", logging.ParseLevel)
+	config.Var(set, &logs.JSON, "log-json", "", "false", "write logs as JSON", config.Bool)
+	config.Var(set, &keepRealtime, "realtime", "", "false", "lock the memory; the policy is inherited", config.Bool)
 	return cmd
 }
 

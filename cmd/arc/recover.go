@@ -20,7 +20,10 @@ import (
 var errNotConfirmed = errors.New("not confirmed, nothing was changed; --yes goes without the question")
 
 func newRecoverCmd(f *factory) *cobra.Command {
-	o := &recoverOptions{}
+	var set *config.Set
+	var dataDir string
+	var gone []string
+	var yes bool
 	cmd := &cobra.Command{
 		Use:   "recover --gone NAME,...",
 		Short: "Found a ring again from one disk, when the others are lost",
@@ -45,42 +48,35 @@ A copy of the data directory is kept beside it.`,
   systemctl start arc-coordinator`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.set.Resolve(f.env, ""); err != nil {
+			if err := set.Resolve(f.env, ""); err != nil {
 				return usage(err)
 			}
-			if len(o.gone) == 0 {
+			if len(gone) == 0 {
 				return usagef("--gone is missing: name the members that are lost for good")
 			}
-			if o.dataDir == "" {
+			if dataDir == "" {
 				return usagef("--data-dir is empty")
 			}
-			return f.recover(cmd.Context(), o)
+			return f.recover(cmd.Context(), dataDir, gone, yes)
 		},
 	}
-	o.set = config.NewSet(cmd.Flags())
-	config.Var(o.set, &o.dataDir, "data-dir", "DIR", defaultDataDir(f), "data directory of the stopped coordinator", config.Text)
-	config.Var(o.set, &o.gone, "gone", "NAME,...", "", "members that are lost for good", config.ListOf(config.Name))
-	cmd.Flags().BoolVar(&o.yes, "yes", false, "do not ask")
+	set = config.NewSet(cmd.Flags())
+	config.Var(set, &dataDir, "data-dir", "DIR", defaultDataDir(f), "data directory of the stopped coordinator", config.Text)
+	config.Var(set, &gone, "gone", "NAME,...", "", "members that are lost for good", config.ListOf(config.Name))
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd
 }
 
-type recoverOptions struct {
-	set     *config.Set
-	dataDir string
-	gone    []string
-	yes     bool
-}
-
-func (f *factory) recover(ctx context.Context, o *recoverOptions) (err error) {
+func (f *factory) recover(ctx context.Context, dataDir string, gone []string, confirmed bool) (err error) {
 	log, flush := logging.NewAsync(logging.Options{Name: logging.Coordinator, Level: hclog.Warn, Output: f.err})
 	defer flush()
-	r, err := coordinator.OpenRecovery(o.dataDir, o.gone, log)
+	r, err := coordinator.OpenRecovery(dataDir, gone, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	f.note("%s", recoveryPlan(r))
-	if !o.yes {
+	if !confirmed {
 		if err := f.confirm(ctx); err != nil {
 			return err
 		}

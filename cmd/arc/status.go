@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -152,17 +153,13 @@ func pathsOf(m *arcv1.MemberStatus) string {
 // votesLine tells what a majority takes when that cannot be counted in the
 // table: raft still counts members that are none any more. Else it is empty.
 func votesLine(st *arcv1.StatusResponse) string {
-	members := map[uint64]bool{}
-	for _, m := range st.GetMembers() {
-		members[m.GetId()] = true
-	}
 	var former []string
 	for _, id := range st.GetVoters() {
-		if !members[id] {
+		if !slices.ContainsFunc(st.GetMembers(), func(m *arcv1.MemberStatus) bool { return m.GetId() == id }) {
 			former = append(former, number(id))
 		}
 	}
-	if len(former) == 0 || len(members) == 0 {
+	if len(former) == 0 || len(st.GetMembers()) == 0 {
 		return ""
 	}
 	return fmt.Sprintf("%d of %d needed, of which no member any more: %s", st.GetVotesNeeded(), len(st.GetVoters()), strings.Join(former, ", "))
