@@ -72,9 +72,7 @@ func adviseMaking(dir string, err error) error {
 	if _, seen := os.Stat(dir); seen == nil || errors.Is(seen, fs.ErrPermission) {
 		return advise(dir, err) // it may be there
 	}
-	if explained, ok := explain(err); ok {
-		err = explained
-	}
+	err, _ = explain(err)
 	return fmt.Errorf("%w; make %s, or choose another --data-dir", err, dir)
 }
 

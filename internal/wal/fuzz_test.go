@@ -68,7 +68,7 @@ func FuzzSegment(f *testing.F) {
 			}
 			return
 		}
-		if r.off > int64(len(data)) || r.baseEnd > r.off || r.record < r.header.base {
+		if r.off > int64(len(data)) || r.compactAt > max(compactMin, 2*r.off) || r.record < r.header.base {
 			t.Fatalf("read past the end: %+v", r)
 		}
 		again, err := replaySegment(data[:r.off])

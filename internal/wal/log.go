@@ -99,26 +99,23 @@ func makeDir(dir string) error {
 func (l *Log) load() error {
 	numbers, _, err := segments(l.dir)
 	if err != nil {
-		return fmt.Errorf("list data directory: %w", advise(l.dir, err))
+		return l.fail("list data directory", err)
 	}
 	if l.mark, err = readEnd(l.dir); err != nil {
-		return fmt.Errorf("read log: %w", advise(l.dir, err))
+		return l.fail("read log", err)
 	}
 	if len(numbers) == 0 {
 		if l.mark.number != 0 {
 			lost := &damage{why: fmt.Sprintf("the file is gone, and record %d of it had been written safely", l.mark.record)}
 			return corruptError(l.dir, filepath.Join(l.dir, segmentName(l.mark.number)), lost)
 		}
-		if err := l.dropOthers(); err != nil {
-			return fmt.Errorf("tidy data directory: %w", advise(l.dir, err))
-		}
-		return nil
+		return l.fail("tidy data directory", l.dropOthers())
 	}
 	number := numbers[len(numbers)-1]
 	path := filepath.Join(l.dir, segmentName(number))
 	data, err := plainfile.ReadFile(path, segmentMost)
 	if err != nil {
-		return fmt.Errorf("read log: %w", advise(l.dir, err))
+		return l.fail("read log", err)
 	}
 	r, err := replaySegment(data)
 	if err == nil && r.header.number != number {
@@ -141,20 +138,17 @@ func (l *Log) load() error {
 			"bytes", r.tornSize, "records-kept", r.record, "reason", r.torn)
 	}
 	if l.seg, err = reopen(l.sys, path, data, r); err != nil {
-		return fmt.Errorf("take up log: %w", advise(l.dir, err))
+		return l.fail("take up log", err)
 	}
 	l.number, l.identity, l.state = number, r.header.identity, r.state
 	// Its name may be as new as the process that died, too.
 	if err := l.sys.syncDir(l.dirFile); err != nil {
-		return fmt.Errorf("take up log: %w", advise(l.dir, err))
+		return l.fail("take up log", err)
 	}
 	if err := l.dropOthers(); err != nil {
-		return fmt.Errorf("tidy data directory: %w", advise(l.dir, err))
+		return l.fail("tidy data directory", err)
 	}
-	if err := l.markEnd(); err != nil {
-		return fmt.Errorf("take up log: %w", advise(l.dir, err))
-	}
-	return nil
+	return l.fail("take up log", l.markEnd())
 }
 
 // dropOthers removes what earlier runs left: unfinished segments, and those

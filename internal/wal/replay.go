@@ -6,17 +6,11 @@ import (
 	"fmt"
 )
 
-// replay is what a segment's bytes say.
+// replay is what a segment's bytes say: the segment up to its last good record, but
+// for the file, and what its records add up to.
 type replay struct {
-	header header
-	state  state
-	// record is the number of the last good record, off where it ends.
-	record uint64
-	off    int64
-	// baseEnd is where the base ends.
-	baseEnd int64
-	// sealed is true if the last record is an empty one.
-	sealed bool
+	segment
+	state state
 	// torn says what is wrong with a tail that was never known to be durable; nil if
 	// the file ended cleanly. tornSize leaves out the unused room behind it.
 	torn     error
@@ -30,7 +24,7 @@ func replaySegment(data []byte) (*replay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &replay{header: h, off: int64(n), baseEnd: int64(n)}
+	r := &replay{segment: segment{header: h, off: int64(n), compactAt: compactMin}}
 	for {
 		rest := data[r.off:]
 		h, payload, err := decodeRecord(rest, r.header.salt, r.record+1)
@@ -53,7 +47,7 @@ func replaySegment(data []byte) (*replay, error) {
 		r.sealed = h.Length == 0
 		r.off += recordHeaderSize + int64(h.Length)
 		if r.record == r.header.base {
-			r.baseEnd = r.off
+			r.compactAt = max(compactMin, 2*r.off)
 		}
 	}
 }

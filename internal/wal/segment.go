@@ -263,11 +263,8 @@ func reopen(sys system, path string, data []byte, r *replay) (*segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &segment{
-		sys: sys, f: f, path: path, header: r.header,
-		record: r.record, off: r.off, reserved: int64(len(data)),
-		compactAt: max(compactMin, 2*r.baseEnd), sealed: r.sealed,
-	}
+	s := r.segment // a copy: what else was read is not kept
+	s.sys, s.f, s.path, s.reserved = sys, f, path, int64(len(data))
 	wiped := r.off
 	if r.torn != nil {
 		wiped = s.reserved
@@ -277,5 +274,5 @@ func reopen(sys system, path string, data []byte, r *replay) (*segment, error) {
 		_ = f.Close()
 		return nil, err
 	}
-	return s, nil
+	return &s, nil
 }
