@@ -4,9 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
-	"sync/atomic"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -16,10 +15,8 @@ import (
 
 // Receiver is the monitor's side.
 type Receiver struct {
-	file   *os.File
-	conn   syscall.RawConn
+	conn   *net.UnixConn
 	buffer []byte
-	closed atomic.Bool
 }
 
 // Inherited takes over the descriptor that the coordinator left. It returns an
@@ -38,13 +35,13 @@ func Inherited(fd uintptr) (*Receiver, error) {
 			return nil, fmt.Errorf("descriptor %d: %s is %d, want %d: %w", fd, want.name, got, want.value, ErrNoQueue)
 		}
 	}
-	unix.CloseOnExec(int(fd))
-	if err := unix.SetNonblock(int(fd), true); err != nil {
+	file := os.NewFile(fd, "queue")
+	defer file.Close()
+	conn, err := net.FileConn(file) // a copy, which no child inherits
+	if err != nil {
 		return nil, fmt.Errorf("descriptor %d: %w: %w", fd, err, ErrNoQueue)
 	}
-	file := os.NewFile(fd, "queue")
-	conn, _ := file.SyscallConn() // fails only without a file
-	return &Receiver{file: file, conn: conn, buffer: make([]byte, limits.QueueMessage)}, nil
+	return &Receiver{conn: conn.(*net.UnixConn), buffer: make([]byte, limits.QueueMessage)}, nil
 }
 
 // Receive waits for the next link. It returns io.EOF when the coordinator is
@@ -52,28 +49,14 @@ func Inherited(fd uintptr) (*Receiver, error) {
 // ErrBadLink or ErrTooLarge for a message that is no link; only after the
 // last two it may be called again.
 func (r *Receiver) Receive() (*localv1.Link, error) {
-	var n, flags int
-	var failed error
-	err := r.conn.Read(func(fd uintptr) bool {
-		for {
-			n, _, flags, _, failed = unix.Recvmsg(int(fd), r.buffer, nil, unix.MSG_DONTWAIT)
-			if !errors.Is(failed, unix.EINTR) {
-				return !errors.Is(failed, unix.EAGAIN)
-			}
-		}
-	})
+	n, _, flags, _, err := r.conn.ReadMsgUnix(r.buffer, nil)
 	switch {
-	case err != nil && r.closed.Load():
+	case errors.Is(err, net.ErrClosed):
 		return nil, ErrClosed
+	case errors.Is(err, io.EOF), errors.Is(err, unix.ECONNRESET):
+		return nil, io.EOF // no link is empty, so an empty message is the end
 	case err != nil:
 		return nil, fmt.Errorf("read from the queue: %w", err)
-	case errors.Is(failed, unix.ECONNRESET):
-		return nil, io.EOF
-	case failed != nil:
-		return nil, fmt.Errorf("read from the queue: %w", failed)
-	case n == 0:
-		// No link is empty, so this is the end.
-		return nil, io.EOF
 	case flags&unix.MSG_TRUNC != 0:
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limits.QueueMessage)
 	}
@@ -81,7 +64,4 @@ func (r *Receiver) Receive() (*localv1.Link, error) {
 }
 
 // Close closes the monitor's side and ends a Receive that waits.
-func (r *Receiver) Close() error {
-	r.closed.Store(true)
-	return r.file.Close()
-}
+func (r *Receiver) Close() error { return r.conn.Close() }
