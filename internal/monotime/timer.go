@@ -57,27 +57,13 @@ func (t *Timer) run(conn syscall.RawConn, c chan<- struct{}) {
 	}
 }
 
-// At sets the moment and replaces any other; one that is over comes at once.
+// At sets the moment and replaces any other; one that is over comes at once, and
+// mono.Never does not come.
 func (t *Timer) At(moment mono.Instant) {
 	moment = max(moment, 1) // 0 would switch the timer off
 	if moment == t.armed {
 		return
 	}
-	t.set(moment)
-}
-
-// Fired has to be called when a token was taken, so that the same moment may be
-// set again.
-func (t *Timer) Fired() { t.armed = 0 }
-
-// Off sets no moment.
-func (t *Timer) Off() {
-	if t.armed != 0 {
-		t.set(0)
-	}
-}
-
-func (t *Timer) set(moment mono.Instant) {
 	t.armed = moment
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(moment))}
 	_, _, errno := unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(t.fd), unix.TFD_TIMER_ABSTIME, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
@@ -85,6 +71,10 @@ func (t *Timer) set(moment mono.Instant) {
 		panic(fmt.Sprintf("timerfd_settime(%d, %v): %v", t.fd, moment, errno))
 	}
 }
+
+// Fired has to be called when a token was taken, so that the same moment may be
+// set again.
+func (t *Timer) Fired() { t.armed = 0 }
 
 // Close ends the timer; it must not be set any more.
 func (t *Timer) Close() {

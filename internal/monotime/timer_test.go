@@ -59,7 +59,7 @@ func TestTimerIsReplaced(t *testing.T) {
 		t.Errorf("it came %v early", at.Add(time.Duration(-now)))
 	}
 	timer.At(Now().Add(5 * time.Millisecond))
-	timer.Off()
+	timer.At(mono.Never)
 	late := Now().Add(10 * time.Millisecond)
 	other := newTimer(t)
 	other.At(late)

@@ -93,7 +93,6 @@ func (r *loops) add(id uint64, rec election.Recovered) {
 type silent struct{}
 
 func (silent) At(election.Instant) {}
-func (silent) Off()                {}
 func (silent) Fired()              {}
 
 func (r *loops) turn() {

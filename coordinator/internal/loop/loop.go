@@ -51,7 +51,6 @@ var _ Core = (*election.Node)(nil)
 // Alarm is the timer of the loop, by its clock; *monotime.Timer is the real one.
 type Alarm interface {
 	At(moment election.Instant)
-	Off()
 	Fired()
 }
 
@@ -296,11 +295,7 @@ func (l *Loop) arm() {
 	if len(l.toLog) > 0 {
 		next = min(next, l.logAt)
 	}
-	if next == election.Never {
-		l.o.Alarm.Off()
-	} else {
-		l.o.Alarm.At(next)
-	}
+	l.o.Alarm.At(next)
 }
 
 // Stuck tells for how long the loop has been at one turn.

@@ -116,13 +116,13 @@ type fakeAlarm struct {
 }
 
 func (a *fakeAlarm) Fired() {}
-func (a *fakeAlarm) Off() {
+func (a *fakeAlarm) At(moment election.Instant) {
 	if a.timer != nil {
 		a.timer.Stop()
 	}
-}
-func (a *fakeAlarm) At(moment election.Instant) {
-	a.Off()
+	if moment == election.Never {
+		return
+	}
 	a.timer = time.AfterFunc(moment.Sub(a.clock()), func() {
 		select {
 		case a.c <- struct{}{}:
