@@ -18,15 +18,14 @@ import (
 const reportsKept = 64
 
 // local keeps the stream to the own coordinator. run is its one goroutine,
-// with a second one that sends; report and beats belong to the monitor's loop.
+// with a second one that sends; report belongs to the monitor's loop.
 type local struct {
-	o     *Options
-	out   chan *localv1.MonitorRequest
-	beats chan uint64
+	o   *Options
+	out chan *localv1.MonitorRequest
 }
 
 func newLocal(o *Options) *local {
-	return &local{o: o, out: make(chan *localv1.MonitorRequest, reportsKept), beats: make(chan uint64, 8)}
+	return &local{o: o, out: make(chan *localv1.MonitorRequest, reportsKept)}
 }
 
 // report queues a report and never waits.
@@ -44,8 +43,8 @@ func (l *local) report(r *localv1.MonitorRequest) {
 	}
 }
 
-// run keeps the stream open until ctx ends.
-func (l *local) run(ctx context.Context) {
+// run keeps the stream open until ctx ends, and hands on each beat.
+func (l *local) run(ctx context.Context, beat func(seq uint64)) {
 	cc, err := new(connect.Dialer).Conn("unix://" + l.o.LocalSocket)
 	if err != nil {
 		l.o.Logger.Error("cannot report to the coordinator", "path", l.o.LocalSocket, "error", err)
@@ -54,7 +53,7 @@ func (l *local) run(ctx context.Context) {
 	defer cc.Close()
 	failures := 0
 	for {
-		registered, err := l.stream(ctx, cc)
+		registered, err := l.stream(ctx, cc, beat)
 		if ctx.Err() != nil {
 			return
 		}
@@ -75,7 +74,7 @@ func (l *local) run(ctx context.Context) {
 
 // stream registers and carries reports until the stream breaks. registered
 // reports whether the coordinator answered anything.
-func (l *local) stream(ctx context.Context, cc *grpc.ClientConn) (registered bool, err error) {
+func (l *local) stream(ctx context.Context, cc *grpc.ClientConn, beat func(seq uint64)) (registered bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var sending sync.WaitGroup
 	defer sending.Wait()
@@ -85,18 +84,14 @@ func (l *local) stream(ctx context.Context, cc *grpc.ClientConn) (registered boo
 		return false, err
 	}
 	sending.Go(func() { l.send(ctx, s) })
-	beat := &localv1.MonitorResponse{}
+	answer := &localv1.MonitorResponse{}
 	for {
-		if err := s.RecvMsg(beat); err != nil {
+		if err := s.RecvMsg(answer); err != nil {
 			return registered, err
 		}
 		registered = true
-		l.setLevel(beat.GetLogLevel())
-		select {
-		case l.beats <- beat.GetSeq():
-		default:
-			// The loop is late; it will ask for another.
-		}
+		l.setLevel(answer.GetLogLevel())
+		beat(answer.GetSeq())
 	}
 }
 

@@ -38,8 +38,7 @@ type Options struct {
 	// Incarnation is the own coordinator's, drawn at its start. Links of
 	// another one are refused: a certificate speaks of this one alone.
 	Incarnation uint64
-	// Logger may be nil.
-	Logger hclog.Logger
+	Logger      hclog.Logger
 	// Doorbell rings when a link was queued, or when an operator wants a fresh
 	// dial. Signals returns it.
 	Doorbell <-chan os.Signal
@@ -52,23 +51,14 @@ type Options struct {
 
 func (o *Options) check() error {
 	var errs []error
-	if o.Queue == nil {
-		errs = append(errs, errors.New("no queue"))
-	}
 	if o.LocalSocket == "" {
 		errs = append(errs, errors.New("no local socket"))
 	}
 	if o.CoordinatorPID < 1 {
 		errs = append(errs, fmt.Errorf("%d is no pid of a coordinator", o.CoordinatorPID))
 	}
-	if o.Doorbell == nil {
-		errs = append(errs, errors.New("no doorbell"))
-	}
 	if len(errs) > 0 {
 		return fmt.Errorf("%w: %w", ErrOptions, errors.Join(errs...))
-	}
-	if o.Logger == nil {
-		o.Logger = hclog.NewNullLogger()
 	}
 	return nil
 }
@@ -141,7 +131,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	})
 	wg.Go(m.readQueue)
 	wg.Go(func() { m.dialer.Local.Watch(ctx, o.Logger, m.networkChanged) })
-	wg.Go(func() { m.local.run(ctx) })
+	wg.Go(func() {
+		m.local.run(ctx, func(seq uint64) { m.post(nil, func(mono.Instant) { m.hang.Beat(seq) }) })
+	})
 	defer func() {
 		cancel()
 		p.close()
@@ -198,8 +190,6 @@ func (m *monitor) loop() error {
 			m.signals.signalled(monotime.Now())
 		case e := <-m.events:
 			m.handle(monotime.Now(), e)
-		case seq := <-m.local.beats:
-			m.hang.Beat(seq)
 		case <-timer.C:
 			timer.Fired()
 			// What came while this goroutine did not run is older than the
@@ -217,8 +207,6 @@ func (m *monitor) catchUp() {
 		select {
 		case e := <-m.events:
 			m.handle(monotime.Now(), e)
-		case seq := <-m.local.beats:
-			m.hang.Beat(seq)
 		default:
 			return
 		}

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -34,10 +35,7 @@ func openProcess(pid int) (*process, error) {
 		return nil, fmt.Errorf("watch the coordinator, process %d: pidfd_open: %w", pid, err)
 	}
 	file := os.NewFile(uintptr(fd), "coordinator")
-	conn, err := file.SyscallConn()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("watch the coordinator, process %d: %w", pid, err), file.Close())
-	}
+	conn, _ := file.SyscallConn() // fails only without a file
 	p := &process{pid: pid, file: file, conn: conn}
 	// Without /proc the end is only seen a little later.
 	if p.memory, err = os.Open(fmt.Sprintf("/proc/%d/statm", pid)); err == nil && p.gone() {
@@ -80,11 +78,8 @@ func (p *process) ending() bool {
 	if p.gone() {
 		return true
 	}
-	if p.memory == nil {
-		return false
-	}
 	var text [64]byte
-	n, err := p.memory.ReadAt(text[:], 0)
+	n, err := p.memory.ReadAt(text[:], 0) // of which there may be none
 	if n == 0 {
 		return errors.Is(err, unix.ESRCH)
 	}
@@ -109,21 +104,14 @@ func (p *process) kill() error {
 	}
 	var failed error
 	err := p.conn.Control(func(fd uintptr) { failed = unix.PidfdSendSignal(int(fd), unix.SIGKILL, nil, 0) })
-	if err == nil {
-		err = failed
-	}
-	if err == nil || errors.Is(err, unix.ESRCH) {
+	if err = cmp.Or(err, failed); err == nil || errors.Is(err, unix.ESRCH) {
 		return nil
 	}
 	return fmt.Errorf("kill -KILL %d: %w", p.pid, err)
 }
 
 func (p *process) close() {
-	if p.file != nil {
-		// Nothing was written: there is nothing to lose.
-		_ = p.file.Close()
-	}
-	if p.memory != nil {
-		_ = p.memory.Close()
-	}
+	// Nothing was written, so there is nothing to lose. Either may be nil.
+	_ = p.file.Close()
+	_ = p.memory.Close()
 }
