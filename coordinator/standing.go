@@ -31,11 +31,7 @@ func (m *living) inquiryRound() {
 	v, heard := n.hub.Load(), l.Heard()
 	k := membership.Known{Named: n.o.Join, Ring: v.Ring, Expected: membersFromWire(m.e.members)}
 	if n.discovery != nil {
-		for _, h := range n.discovery.Heard() {
-			if h.RingID != "" {
-				k.Heard = append(k.Heard, h.Node.Addresses)
-			}
-		}
+		k.Heard = n.discovery.Members()
 	}
 	answers, said := m.ask(m.inquiry.Places(k))
 	found := m.inquiry.Judge(v.Ring, heard, answers)

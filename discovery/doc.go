@@ -10,7 +10,7 @@
 // node says to somebody who wants to found.
 //
 // Order: New opens the sockets; Run serves them until its context ends and
-// closes them; Seek, SetRing, Accept and Heard may be called by any goroutine
+// closes them; Seek, SetRing, Accept and Members may be called by any goroutine
 // between, one Seek at a time. Accept and SetRing work before Run too.
 //
 // All decisions are in the core (core.go, heard.go, rings.go, founding.go), which

@@ -139,13 +139,6 @@ type Found struct {
 	Others []*discoveryv1.Node
 }
 
-// Heard is a node that was heard lately.
-type Heard struct {
-	Node *discoveryv1.Node
-	// RingID is empty for a node without a ring.
-	RingID string
-}
-
 // nearestFirst returns the addresses, those at the host that was heard first.
 func nearestFirst(addresses []string, source netip.Addr) []string {
 	var near, far []string

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
 
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/limits"
@@ -56,10 +57,7 @@ func New(o Options) (*Service, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	if o.Logger == nil {
-		o.Logger = hclog.NewNullLogger()
-	}
-	s := &Service{opts: o, log: o.Logger, wake: make(chan struct{}, 1), failed: map[string]*failure{}}
+	s := &Service{opts: o, log: cmp.Or(o.Logger, hclog.NewNullLogger()), wake: make(chan struct{}, 1), failed: map[string]*failure{}}
 	err := CheckInterfaces(o.Interfaces)
 	if err != nil {
 		return nil, err
@@ -231,15 +229,14 @@ func (s *Service) keep() error {
 	return nil
 }
 
-// Heard returns the nodes of the cluster that were heard in the last ten
-// seconds, by name, without this one.
-func (s *Service) Heard() (all []Heard) {
+// Members returns the addresses of each node of the cluster that was heard in the
+// last ten seconds and is in a ring, by name, without this one.
+func (s *Service) Members() (all [][]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, heardOf := time.Now(), s.core.heard.byName
-	for _, name := range keys(heardOf, func(h *heard) bool { return h.fresh(now) }) {
-		h := heardOf[name]
-		all = append(all, Heard{h.node, h.ringID})
+	for _, name := range keys(heardOf, func(h *heard) bool { return h.fresh(now) && h.ringID != "" }) {
+		all = append(all, heardOf[name].node.Addresses)
 	}
 	return all
 }
@@ -439,11 +436,9 @@ func (s *Service) ask(a ask) {
 	defer tries.Wait()
 	for i, address := range a.node.Addresses {
 		tries.Go(func() {
-			select {
-			case <-ctx.Done():
+			if !connect.Wait(ctx, time.Duration(i)*durations.FounderStagger) {
 				answers <- answer{err: ctx.Err()}
 				return
-			case <-time.After(time.Duration(i) * durations.FounderStagger):
 			}
 			ok, reason, err := s.opts.Ask(ctx, address, a.request)
 			if err != nil {

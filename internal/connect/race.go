@@ -82,10 +82,8 @@ func (d *Dialer) First(ctx context.Context, addresses []string) (*grpc.ClientCon
 			return nil, err
 		}
 		return d.Over(conn, addr)
-	}, closeConn)
+	}, func(late *grpc.ClientConn) { _ = late.Close() }) // it may be closed already
 }
-
-func closeConn(c *grpc.ClientConn) { _ = c.Close() } // it may be closed already
 
 // Wait waits for d; false if ctx ends first.
 func Wait(ctx context.Context, d time.Duration) bool {

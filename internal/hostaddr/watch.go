@@ -36,10 +36,7 @@ func (t *Table) follow(ctx context.Context, notices *os.File, changed func()) {
 	stop := context.AfterFunc(ctx, func() { _ = notices.Close() })
 	defer stop()
 	defer notices.Close()
-	raw, err := notices.SyscallConn()
-	if err != nil {
-		return // closed already
-	}
+	raw, _ := notices.SyscallConn() // fails only without a file
 	defer t.refresh(false)
 	t.refresh(true) // what changes from now on is noticed
 	one := make([]byte, 1)

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -53,9 +54,7 @@ func Open(dir string, o Options) (*Log, Recovered, error) {
 }
 
 func open(dir string, o Options, sys system) (_ *Log, _ Recovered, err error) {
-	if o.Logger == nil {
-		o.Logger = hclog.NewNullLogger()
-	}
+	o.Logger = cmp.Or(o.Logger, hclog.NewNullLogger())
 	l := &Log{dir: filepath.Clean(dir), o: o, sys: sys}
 	defer func() {
 		if err != nil {
