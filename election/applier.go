@@ -205,8 +205,7 @@ func (a *applier) answer(after []*raftpb.Message) {
 
 func (a *applier) apply(e *raftpb.Entry) {
 	a.applied = e.GetIndex()
-	switch e.GetType() {
-	case raftpb.EntryConfChange, raftpb.EntryConfChangeV2:
+	if e.GetType() != raftpb.EntryNormal {
 		a.applyConf(e)
 		return
 	}

@@ -105,13 +105,6 @@ func (b *base) must(err error, format string, args ...any) {
 	}
 }
 
-// refuse drops a message that no member sends which works as it should, and
-// says so.
-func (b *base) refuse(from uint64, why string) {
-	b.trace("refuses a message from %d: %s", from, why)
-	b.emit(Refused{From: from, Why: why})
-}
-
 // notice tells a former member that it is one.
 func (b *base) notice(id uint64) {
 	b.send(Message{To: id, Evicted: &EvictedNotice{RingID: b.ring.RingID, ID: id, Epoch: b.ring.Epoch}})

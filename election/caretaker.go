@@ -79,14 +79,9 @@ func (ct *caretaker) takeCare(heir ring.Member, dead []uint64) {
 	if len(ct.proposals.open) > 0 {
 		return // raft takes none while it transfers; their fate comes back here
 	}
-	if ct.before(c.nextTry) {
+	if !able || !ct.isVoter(heir.ID) || !ct.dueEvery(&c.nextTry, max(2*ct.ring.Settings.Stagger(), ct.tickEvery())) {
 		return
 	}
-	if !able || !ct.isVoter(heir.ID) {
-		return
-	}
-	c.nextTry = ct.now.Add(max(2*ct.ring.Settings.Stagger(), ct.tickEvery()))
-	ct.wakeAt(c.nextTry)
 	if !slices.Contains(ct.triedHeirs, heir.ID) {
 		ct.triedHeirs = append(ct.triedHeirs, heir.ID)
 	}

@@ -49,8 +49,7 @@ func (i *identity) noteClaim(m ring.Member, msg Message) *claim {
 	if r := msg.Return; r != nil && r.ID == m.ID && r.Incarnation == msg.Incarnation {
 		c.ret = r
 	}
-	switch v := msg.Raft; v.GetType() {
-	case raftpb.MsgVote, raftpb.MsgPreVote, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
+	if v := msg.Raft; slices.Contains(aboutVotes, v.GetType()) {
 		c.votes = append(slices.DeleteFunc(c.votes, func(o *raftpb.Message) bool { return o.GetType() == v.GetType() }), v)
 	}
 	return c
@@ -152,7 +151,8 @@ func (i *identity) questioned(r ProbeResult) (votes []*raftpb.Message, doubt boo
 	// been answered by a process that has ended since.
 	newest := r.Asked >= c.asked
 	if newest && r.Outcome == Answered && r.AnsweredBy == r.Incarnation && i.misjudged(m, r.Incarnation) {
-		i.takeBack(m, r.Incarnation)
+		i.roster.peers.Ensure(m.ID).ended.Delete(r.Incarnation) // it was taken for dead
+		i.takeOver(m, r.Incarnation)
 		return nil, false
 	}
 	// That it answers itself says the same, whichever claim made this member ask.

@@ -1,6 +1,10 @@
 package election
 
-import "go.etcd.io/raft/v3/raftpb"
+import (
+	"slices"
+
+	"go.etcd.io/raft/v3/raftpb"
+)
 
 // A configuration counts for a member once it knows that the entry is committed.
 // It may have the entry and not know that: the leader's word was lost, or was not
@@ -15,12 +19,13 @@ import "go.etcd.io/raft/v3/raftpb"
 // committed, since its log is newer. A candidate that lacks what is committed
 // cannot win anyhow: one of the majority that has it is to lead.
 
+// aboutVotes are the messages of candidates and the answers to them.
+var aboutVotes = []raftpb.MessageType{raftpb.MsgVote, raftpb.MsgPreVote, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp}
+
 // attachCommitted lets a vote, or the answer to one, say what is committed here. Raft
 // does not use these fields of them.
 func (r *replica) attachCommitted(m *raftpb.Message) {
-	switch m.GetType() {
-	case raftpb.MsgVote, raftpb.MsgPreVote, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
-	default:
+	if !slices.Contains(aboutVotes, m.GetType()) {
 		return
 	}
 	if term, known := r.termAt(r.commit); known {

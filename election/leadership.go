@@ -181,11 +181,8 @@ func (ls *leadership) silent() bool { return ls.leads() && ls.lease.lapse.silent
 // for a sign of a leader, while this member is none or has fallen silent. Raft
 // takes it for lost.
 func (ls *leadership) muted(m *raftpb.Message) bool {
-	switch m.GetType() {
-	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
-		return !ls.leads() || ls.silent()
-	}
-	return false
+	ofLeader := slices.Contains([]raftpb.MessageType{raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap}, m.GetType())
+	return ofLeader && (!ls.leads() || ls.silent())
 }
 
 func (ls *leadership) sendRaft(m *raftpb.Message) {

@@ -66,7 +66,7 @@ func TestALeaderOutOfTouchEvictsNobody(t *testing.T) {
 		}
 		n.roster.peers.Ensure(4).heard = n.now.Add(-n.ring.Settings.Lease())
 		if tt.suspect != 0 {
-			n.roster.peers.Ensure(tt.suspect).suspect = &suspect{Opinion: ring.Opinion{ID: tt.suspect, Incarnation: 9 + tt.suspect, Word: ring.Suspect{}}, probing: n.now, found: ring.Silent, probed: true}
+			n.roster.peers.Ensure(tt.suspect).suspect = &suspect{Opinion: ring.Opinion{ID: tt.suspect, Incarnation: 9 + tt.suspect, Word: ring.Suspect{Evidence: ring.Silent}}, probing: n.now, found: ring.Silent, probed: true}
 		}
 		if got := n.roster.inTouch(); got != tt.want {
 			t.Errorf("%s: in touch %v, want %v", name, got, tt.want)

@@ -159,12 +159,10 @@ func (m *membership) inquiryRule() {
 	if m.removed {
 		return
 	}
-	if m.unborn() {
-		if !m.before(max(m.born, m.roster.leaderHeard).Add(durations.Unborn)) {
-			why := fmt.Sprintf("the ring that was founded had no leader within %v: a majority of its founders is not there", durations.Unborn)
-			m.parent.remove(Removed{Epoch: m.ring.Epoch, Why: why, Unborn: true})
-			return
-		}
+	if m.unborn() && !m.before(max(m.born, m.roster.leaderHeard).Add(durations.Unborn)) {
+		why := fmt.Sprintf("the ring that was founded had no leader within %v: a majority of its founders is not there", durations.Unborn)
+		m.parent.remove(Removed{Epoch: m.ring.Epoch, Why: why, Unborn: true})
+		return
 	}
 	isolatedAt := m.outOfTouchSince()
 	if isolatedAt != Never {
@@ -297,11 +295,9 @@ func (m *membership) leaveRule() {
 		return
 	}
 	// A voter never goes by time: the others may need its log.
-	if !m.mayVote() || len(m.ring.Members) == 0 {
-		if len(m.ring.Members) == 0 || !m.before(m.leavingSince.Add(2*m.ring.Settings.Lease()).Add(time.Second)) {
-			m.parent.remove(Removed{Epoch: m.ring.Epoch, Why: m.leavingWhy})
-			return
-		}
+	if len(m.ring.Members) == 0 || !m.mayVote() && !m.before(m.leavingSince.Add(2*m.ring.Settings.Lease()).Add(time.Second)) {
+		m.parent.remove(Removed{Epoch: m.ring.Epoch, Why: m.leavingWhy})
+		return
 	}
 	m.identity.announce(m.ring.Settings.RenewEvery() / 4) // any message will do: the answer is the notice
 }

@@ -43,9 +43,3 @@ func (i *identity) misjudged(m ring.Member, incarnation uint64) bool {
 	return p.holder == 0 && i.everyMajorityNeedsMe() ||
 		incarnation == m.Incarnation && (p.relied == 0 || p.relied == incarnation) && !i.replacedInLog(m.ID, incarnation)
 }
-
-// takeBack lets a process count again that was taken for dead and has answered.
-func (i *identity) takeBack(m ring.Member, incarnation uint64) {
-	i.roster.peers.Ensure(m.ID).ended.Delete(incarnation)
-	i.takeOver(m, incarnation)
-}

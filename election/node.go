@@ -173,7 +173,6 @@ type Status struct {
 	// certified dead. Unheard are voters that this member does not hear although it
 	// should, as it should while nobody is known to lead; nil while somebody is.
 	Suspects, Dead, Unheard []uint64
-	LeaseEnd                Instant
 	Applied                 uint64
 	// Settled is true if no change of the configuration is outstanding as far
 	// as is known here: nobody who is gone is counted or waited for, and a pair
@@ -192,7 +191,6 @@ func (n *Node) Status(now Instant) Status {
 	s.Suspects = only(n.roster.peers.IDs(), func(id uint64) bool { return n.roster.peers.Get(id).suspect != nil })
 	s.Dead = only(n.roster.peers.IDs(), func(id uint64) bool { return n.roster.verdict(id).certified() })
 	s.Unheard = n.status.unheard(now)
-	_, s.LeaseEnd = n.leadership.claimUntil()
 	s.Settled = n.dropped == 0 && n.gone.Len() == 0 && len(n.conf.GetVotersOutgoing()) == 0 &&
 		!slices.ContainsFunc(n.conf.GetVoters(), n.ring.Gone) && (len(n.conf.GetVoters()) != 2 || len(n.sealed) == 2)
 	counted := slices.Concat([]uint64{n.dropped}, n.conf.GetVotersOutgoing(), s.Voters, s.Learners)

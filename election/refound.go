@@ -28,9 +28,8 @@ type Survivor struct {
 	// Ring is the state after everything that the disk holds, whether it is known
 	// to be committed or not: somebody may have been told that it is.
 	Ring *ring.State
-	// Name and ID are of the node that the disk belongs to.
+	// Name is of the node that the disk belongs to.
 	Name string
-	ID   uint64
 	// Voters are the names of those whom raft counts, ascending by id; Needed is
 	// how many of them a majority takes. A former member without a known name is
 	// called "member" and its id.
@@ -49,7 +48,7 @@ func Survive(rec Recovered, id uint64, name string) (*Survivor, error) {
 		return nil, fmt.Errorf("%w: the log holds no state of a ring: %s joined it and was stopped before it had it", ring.ErrInvalid, name)
 	}
 	all := rec
-	s := &Survivor{Name: name, ID: id, Index: rec.Snapshot.GetMetadata().GetIndex(), bound: rec.Bound}
+	s := &Survivor{Name: name, Index: rec.Snapshot.GetMetadata().GetIndex(), bound: rec.Bound}
 	s.Term = max(rec.HardState.GetTerm(), rec.Snapshot.GetMetadata().GetTerm())
 	if n := len(rec.Entries); n > 0 {
 		last := rec.Entries[n-1]

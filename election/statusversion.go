@@ -9,7 +9,7 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// StatusVersion is what Status is made of, but for LeaseEnd. Two that are equal
+// StatusVersion is what Status is made of. Two that are equal
 // stand for the same Status, so that an owner who steps the Node hundreds of times
 // a second need not have it written out each time. It means nothing by itself.
 type StatusVersion struct {

@@ -176,7 +176,9 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		return // where raft's log ends now is not known, and raft relies on it
 	}
 	if err := n.plausible(m); err != nil {
-		n.refuse(from, fmt.Sprintf("%s: %v", m.GetType(), err))
+		why := fmt.Sprintf("%s: %v", m.GetType(), err)
+		n.trace("refuses a message from %d: %s", from, why)
+		n.emit(Refused{From: from, Why: why})
 		return
 	}
 	quiet := n.now < n.roster.peers.Value(from).quiet

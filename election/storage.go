@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/arc-ring/arc/election/internal/tracker"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -33,7 +34,7 @@ func (r *replica) restore(s *raftpb.Snapshot) error {
 	}
 	r.ring, r.conf = st, s.GetMetadata().GetConfState()
 	r.applied, r.snapped = s.GetMetadata().GetIndex(), s.GetMetadata().GetIndex()
-	r.gone.Clear()
+	r.gone = tracker.Table[ring.Member]{}
 	for _, m := range gone {
 		if m.ID != r.cfg.ID {
 			*r.gone.Ensure(m.ID) = m

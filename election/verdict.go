@@ -40,12 +40,6 @@ type verdicts struct {
 	toldAt Instant
 }
 
-// lapsesAt is when a suspicion is dropped unless it is repeated: a monitor that was
-// re-pointed takes nothing back.
-func (s *suspect) lapsesAt(settings ring.Settings) Instant {
-	return s.at.Add(settings.SuspicionLasts())
-}
-
 // ownSuspicion takes a report of the own monitor: it is noted here, and told
 // to those who decide.
 func (v *verdicts) ownSuspicion(s ring.Opinion) {
@@ -124,7 +118,7 @@ func (v *verdicts) suspicion(s ring.Opinion) {
 // re-pointed takes nothing back.
 func (v *verdicts) suspicionRule() {
 	for id, p := range v.roster.peers.All() {
-		if s := p.suspect; s != nil && !v.before(s.lapsesAt(v.ring.Settings)) {
+		if s := p.suspect; s != nil && !v.before(s.at.Add(v.ring.Settings.SuspicionLasts())) {
 			v.clear(id, s.Opinion, "nobody repeats it")
 		}
 	}
@@ -311,8 +305,8 @@ func (v *verdicts) found(m ring.Member) (ring.Evict, bool) {
 
 // verdict is what this member holds against another one's process.
 type verdict struct {
-	// evidence is why it is thought dead; by is the member that says so, 0 if its own
-	// monitor certifies it.
+	// evidence is why it is thought dead, "" if nothing speaks against the member; by is
+	// the member that says so, 0 if its own monitor certifies it.
 	evidence ring.Evidence
 	by       uint64
 	// incarnation is the process that it is about, term the one in which it was said.
@@ -320,13 +314,10 @@ type verdict struct {
 	// proof is what this member's own probe found, or the certificate; "" if it has
 	// neither.
 	proof ring.Evidence
-	// until is when it lapses if nobody repeats it; Never if it is certified, 0 if nothing
-	// speaks against the member.
-	until Instant
 }
 
 // dead reports whether anything speaks against the member.
-func (v verdict) dead() bool { return v.until != 0 }
+func (v verdict) dead() bool { return v.evidence != "" }
 
 // certified reports whether the process has ended for certain.
 func (v verdict) certified() bool { return v.evidence == ring.Certified }
@@ -339,10 +330,10 @@ func (r *roster) verdict(id uint64) verdict {
 		return verdict{}
 	}
 	if p.cert != nil {
-		return verdict{evidence: ring.Certified, incarnation: p.cert.Incarnation, proof: ring.Certified, until: Never}
+		return verdict{evidence: ring.Certified, incarnation: p.cert.Incarnation, proof: ring.Certified}
 	}
 	s := p.suspect
-	v := verdict{evidence: s.Evidence(), by: s.By, incarnation: s.Incarnation, term: s.Term, until: s.lapsesAt(r.ring.Settings)}
+	v := verdict{evidence: s.Evidence(), by: s.By, incarnation: s.Incarnation, term: s.Term}
 	if r.confirmed(s) {
 		v.proof = s.found
 	}

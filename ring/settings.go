@@ -40,27 +40,25 @@ const DefaultProfile = "lan"
 // CustomProfile is the profile's name once a timing was changed by hand.
 const CustomProfile = "custom"
 
+// profiles are what the named profiles differ in.
+var profiles = []Settings{
+	{Profile: "realtime", LeaderIntervalMS: 2, LeaderMisses: 3, IntervalMS: 50, Misses: 4, LeaseMS: 50, StaggerMS: 10, LeaderGrants: true},
+	{Profile: "fast", LeaderIntervalMS: 30, LeaderMisses: 5, IntervalMS: 100, Misses: 5, LeaseMS: 150, StaggerMS: 15},
+	{Profile: "lan", LeaderIntervalMS: 100, LeaderMisses: 5, IntervalMS: 200, Misses: 5, LeaseMS: 500, StaggerMS: 25},
+	{Profile: "wan", LeaderIntervalMS: 500, LeaderMisses: 6, IntervalMS: 1000, Misses: 6, LeaseMS: 3000, StaggerMS: 500},
+}
+
 // Profiles lists the names that ProfileSettings knows.
-var Profiles = []string{"realtime", "fast", "lan", "wan"}
+var Profiles = each(profiles, func(s Settings) string { return s.Profile })
 
 // ProfileSettings returns the settings of a named profile.
 func ProfileSettings(name string) (Settings, error) {
-	s := Settings{Profile: name, DriftPPM: 10_000, MaxVoters: 7, ForgetAfterS: 7 * 24 * 3600}
-	switch name {
-	case "realtime":
-		s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.LeaseMS, s.StaggerMS = 2, 3, 50, 4, 50, 10
-		s.LeaderGrants = true
-	case "fast":
-		s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.LeaseMS, s.StaggerMS = 30, 5, 100, 5, 150, 15
-	case "lan":
-		s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.LeaseMS, s.StaggerMS = 100, 5, 200, 5, 500, 25
-	case "wan":
-		s.LeaderIntervalMS, s.LeaderMisses, s.IntervalMS, s.Misses, s.LeaseMS, s.StaggerMS = 500, 6, 1000, 6, 3000, 500
-	default:
+	s, ok := find(profiles, func(s Settings) bool { return s.Profile == name })
+	if !ok {
 		return Settings{}, fmt.Errorf("profile %q is not one of %s", name, strings.Join(Profiles, ", "))
 	}
-	s.HangAfterMS = 10 * s.LeaseMS
-	s.GraceMS = s.LeaseMS
+	s.DriftPPM, s.MaxVoters, s.ForgetAfterS = 10_000, 7, 7*24*3600
+	s.HangAfterMS, s.GraceMS = 10*s.LeaseMS, s.LeaseMS
 	return s, nil
 }
 

@@ -250,30 +250,11 @@ type rank struct {
 	led, id uint64
 }
 
-func (a rank) compare(b rank) int {
-	return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.led, a.led), cmp.Compare(a.id, b.id))
-}
-
-// heirRank returns a member's place in the succession, and false for who may not
-// lead.
-func (s *State) heirRank(m *Member, without []uint64) (r rank, ok bool) {
-	if m.Witness || slices.Contains(without, m.ID) {
-		return rank{}, false
-	}
-	r = rank{1, s.LastLed(m.Name), m.ID}
-	if s.Designated != nil && s.Designated.To == m.ID {
-		r.class = 0
-	}
-	return r, true
-}
-
 func sortedIDs(ranks []rank) []uint64 {
-	slices.SortFunc(ranks, rank.compare)
-	ids := make([]uint64, len(ranks))
-	for i, r := range ranks {
-		ids[i] = r.id
-	}
-	return ids
+	slices.SortFunc(ranks, func(a, b rank) int {
+		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.led, a.led), cmp.Compare(a.id, b.id))
+	})
+	return each(ranks, func(r rank) uint64 { return r.id })
 }
 
 // Succession returns the ids of all members that may lead, in the order in
@@ -282,10 +263,15 @@ func sortedIDs(ranks []rank) []uint64 {
 // in without are left out.
 func (s *State) Succession(without ...uint64) []uint64 {
 	ranks := make([]rank, 0, len(s.Members))
-	for i := range s.Members {
-		if r, ok := s.heirRank(&s.Members[i], without); ok {
-			ranks = append(ranks, r)
+	for _, m := range s.Members {
+		if m.Witness || slices.Contains(without, m.ID) {
+			continue
 		}
+		r := rank{1, s.LastLed(m.Name), m.ID}
+		if s.Designated != nil && s.Designated.To == m.ID {
+			r.class = 0
+		}
+		ranks = append(ranks, r)
 	}
 	return sortedIDs(ranks)
 }
@@ -294,17 +280,11 @@ func (s *State) Succession(without ...uint64) []uint64 {
 // in without taken for dead: the first of the succession. The present leader,
 // while it is a member and nobody is designated, is its own heir.
 func (s *State) Heir(without ...uint64) (Member, bool) {
-	var first rank
-	at := -1
-	for i := range s.Members {
-		if r, ok := s.heirRank(&s.Members[i], without); ok && (at < 0 || r.compare(first) < 0) {
-			first, at = r, i
-		}
-	}
-	if at < 0 {
+	order := s.Succession(without...)
+	if len(order) == 0 {
 		return Member{}, false
 	}
-	return s.Members[at], true
+	return s.Member(order[0])
 }
 
 // NextHeir returns who leads when the present leader is gone.

@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -160,11 +161,7 @@ func (s Settings) Failovers(a Assumed) []Failover {
 
 // FailoverBound is the longest of Failovers.
 func (s Settings) FailoverBound(a Assumed) time.Duration {
-	var most time.Duration
-	for _, f := range s.Failovers(a) {
-		most = max(most, f.Total())
-	}
-	return most
+	return slices.MaxFunc(s.Failovers(a), func(a, b Failover) int { return cmp.Compare(a.Total(), b.Total()) }).Total()
 }
 
 // MinorityClaim is for how long at most a leader goes on claiming that was cut

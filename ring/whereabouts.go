@@ -23,9 +23,5 @@ func Whereabouts(name string, addresses []string) string {
 
 // IDs are ids as people read them: "1, 2, 3".
 func IDs(ids []uint64) string {
-	texts := make([]string, len(ids))
-	for i, id := range ids {
-		texts[i] = strconv.FormatUint(id, 10)
-	}
-	return strings.Join(texts, ", ")
+	return strings.Join(each(ids, func(id uint64) string { return strconv.FormatUint(id, 10) }), ", ")
 }

@@ -48,9 +48,6 @@ func (t *Table[T]) Delete(id uint64) {
 	}
 }
 
-// Clear drops all records.
-func (t *Table[T]) Clear() { *t = Table[T]{} }
-
 // IDs returns the ids of all records, ascending. Records may be made or dropped
 // while the caller walks through them.
 func (t *Table[T]) IDs() []uint64 { return slices.Clone(t.ids) }
