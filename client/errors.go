@@ -66,17 +66,15 @@ const reasonDomain = "arc"
 // storageReason: the coordinator could not write its log, and ends.
 const storageReason = "STORAGE"
 
-// reasons is for those that their code alone would put elsewhere.
-var reasons = map[string]error{
-	"STOPPING":    ErrUnreachable,
-	"BUSY":        ErrRefused,
-	storageReason: nil,
-}
-
 // kindOf says which sentinel a coordinator's answer is, nil for none.
 func kindOf(err error) error {
-	if kind, ok := reasons[reasonOf(err)]; ok {
-		return kind
+	switch reasonOf(err) { // those that their code alone would put elsewhere
+	case "STOPPING":
+		return ErrUnreachable
+	case "BUSY":
+		return ErrRefused
+	case storageReason:
+		return nil
 	}
 	return kinds[status.Code(err)]
 }

@@ -203,8 +203,8 @@ func earliest(a, b time.Time) time.Time {
 func (c *core) seekHello(now time.Time) {
 	s := c.search
 	s.attempts++
-	if int(s.attempts) < len(durations.FirstHellos()) {
-		s.next = s.began.Add(c.jitter(durations.FirstHellos()[s.attempts]))
+	if int(s.attempts) < len(durations.FirstHellos) {
+		s.next = s.began.Add(c.jitter(durations.FirstHellos[s.attempts]))
 	} else {
 		s.next = now.Add(c.jitter(durations.SeekInterval))
 	}

@@ -31,7 +31,7 @@ func TestHellosOfASearch(t *testing.T) {
 	if len(hellos) != 1 || hellos[0].hello.Attempt != 1 {
 		t.Fatalf("first hellos %v, want attempt 1 at once", hellos)
 	}
-	want := durations.FirstHellos()[1:]
+	want := durations.FirstHellos[1:]
 	for i, d := range want {
 		if at[i] < d*4/5-time.Millisecond || at[i] > d*6/5+time.Millisecond {
 			t.Errorf("hello %d after %s, want about %s", i+2, at[i], d)

@@ -42,7 +42,6 @@ when the change is committed. Its process ends then, and joins again when
 it is started. Its name keeps its place in the history.`,
 		Example: `  arc leave
   arc --addr 10.0.0.5:7400 leave`,
-		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return ask(cmd, f, (*client.Client).Leave, func(w io.Writer, r *arcv1.LeaveResponse) {
 				line(w, "left, epoch %d", r.GetEpoch())
@@ -100,7 +99,6 @@ its neighbour. arc status shows the time left.`,
 		Example: `  arc relink
   arc relink --target n3
   arc relink --target n3 --for 30s`,
-		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			flags := cmd.Flags()
 			err := usage(foreign.CheckName("--target", target))

@@ -99,7 +99,6 @@ func newConfigShowCmd(f *factory) *cobra.Command {
 		Short: "Print the options that arc coordinator would run with here, and their sources",
 		Example: `  arc config show
   arc config show --config /etc/arc/arc.toml`,
-		Args: none,
 		RunE: func(*cobra.Command, []string) error {
 			err := o.set.Resolve(f.env, o.fileOf(f))
 			shown := shownOptions{1, o.set.Values()}

@@ -41,7 +41,6 @@ and so does the default. Use it on networks that you trust.`,
 
   # alone on this machine, for a try
   arc coordinator --bootstrap --bind 127.0.0.1`,
-		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.resolve(f); err != nil {
 				return usage(err)

@@ -47,7 +47,6 @@ held.`,
 		Example: `  arc dev --nodes 5
   arc dev --nodes 5 --demo
   arc dev --nodes 3 --profile fast --duration 1m`,
-		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.set.Resolve(f.env, ""); err != nil {
 				return usage(err)

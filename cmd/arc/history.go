@@ -45,7 +45,6 @@ them in microseconds.`,
 		Example: `  arc history
   arc history --limit 5
   arc history -o json | jq '.entries[-1]'`,
-		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			n, err := config.Int(0, 1<<20)(cmp.Or(limit, "0"))
 			if err != nil {

@@ -33,7 +33,6 @@ answer at all is given up after the timeout in any case (exit 4).`,
 		Example: `  arc leader
   arc leader --self && echo "I lead"
   arc leader --wait --timeout 30s`,
-		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			st, err := f.askLeader(cmd.Context(), self, wait)
 			if st != nil {

@@ -32,7 +32,6 @@ and gives it a queue as descriptor 3. Without a queue it refuses to run.
 SIGUSR1 makes it drop its connections and dial again.`,
 		Example: `  # dial again, as arc relink does
   kill -USR1 $(cat /run/arc/monitor.pid)`,
-		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// Before all else: until then SIGUSR1 would end the process.
 			ctx, doorbell, stop := monitor.Signals(cmd.Context())

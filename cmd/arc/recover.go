@@ -46,7 +46,6 @@ A copy of the data directory is kept beside it.`,
 		Example: `  systemctl stop arc-coordinator
   arc recover --gone n3
   systemctl start arc-coordinator`,
-		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := set.Resolve(f.env, ""); err != nil {
 				return usage(err)

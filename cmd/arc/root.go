@@ -144,6 +144,7 @@ ended, in about a lease if its machine fell silent ("arc timing" has the times).
 	group("change", newHandoverCmd(f), newLeaveCmd(f), newEvictCmd(f), newForgetCmd(f), newRelinkCmd(f), newConfigCmd(f), newRecoverCmd(f))
 	group("run", newCoordinatorCmd(f), newMonitorCmd(f), newDevCmd(f))
 	root.AddCommand(newVersionCmd(f), newExitCodesTopic(), newEnvironmentTopic())
+	refuseArguments(root)
 	strictHelp(root)
 	return root
 }
@@ -205,7 +206,15 @@ func names(count cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-func none(cmd *cobra.Command, args []string) error { return between(0, 0, "no argument")(cmd, args) }
+// refuseArguments is for all commands that do not say which arguments they take.
+func refuseArguments(parent *cobra.Command) {
+	for _, cmd := range parent.Commands() {
+		if cmd.Runnable() && cmd.Args == nil {
+			cmd.Args = between(0, 0, "no argument")
+		}
+		refuseArguments(cmd)
+	}
+}
 
 // first is an argument that may be left out.
 func first(args []string) string {

@@ -43,7 +43,6 @@ are as in "arc history".`,
 		Example: `  arc status
   arc --addr 10.0.0.5:7400 status
   arc status -o json | jq -r .leader.name`,
-		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return ask(cmd, f, (*client.Client).FullStatus, f.statusTable)
 		},

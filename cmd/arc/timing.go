@@ -45,7 +45,6 @@ is asked.`,
 		Example: `  arc timing
   arc timing --profile realtime
   arc timing --round-trip 200us -o json | jq '.faults[] | {fault, total_ms}'`,
-		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.timing(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()

@@ -26,10 +26,7 @@ func (f *factory) whileRead(ctx context.Context) (_ context.Context, release fun
 	if !ok {
 		return ctx, alone
 	}
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return ctx, alone
-	}
+	raw, _ := file.SyscallConn() // fails only for a file that is nil
 	stay, leave, err := os.Pipe()
 	if err != nil {
 		return ctx, alone

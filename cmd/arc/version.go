@@ -22,7 +22,6 @@ func newVersionCmd(f *factory) *cobra.Command {
 		Use:     "version",
 		Short:   "The version of this program",
 		Example: "  arc version",
-		Args:    none,
 		RunE: func(*cobra.Command, []string) error {
 			v := versionOf()
 			return f.print(v, func(w io.Writer) {

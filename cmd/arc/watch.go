@@ -33,7 +33,6 @@ relinked suspected cleared certified settings_changed monitor_lost monitor_back
 other_ring path_down path_up`,
 		Example: `  arc watch
   arc watch -o json | jq -r 'select(.type == "leader_declared") | .node'`,
-		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.watch(cmd.Context()) },
 	}
 }

@@ -77,7 +77,7 @@ func Var[T any](s *Set, p *T, name, hint, def, usage string, parse func(string) 
 		}
 		return err
 	}
-	o.flag = s.flags.VarPF((*flagValue)(o), name, letter, usage)
+	o.flag = s.flags.VarPF(o, name, letter, usage)
 	if o.kind == reflect.Bool {
 		o.flag.NoOptDefVal = "true"
 	}
@@ -160,7 +160,7 @@ func (s *Set) Origin(key string) string { return s.opts[key].value.Origin }
 func CheckFlags(flags *pflag.FlagSet) error {
 	var errs []error
 	flags.Visit(func(f *pflag.Flag) {
-		if v, ok := f.Value.(*flagValue); ok {
+		if v, ok := f.Value.(*option); ok {
 			if err := v.assign(v.text); err != nil {
 				errs = append(errs, fmt.Errorf("--%s: %w", f.Name, err))
 			}
@@ -230,27 +230,22 @@ func (o *option) fromTOML(raw any) (string, error) {
 	return strings.Join(parts, ","), nil
 }
 
-// flagValue stores what the command line said. Bad values are kept for Resolve
-// to report, since pflag would stop at the first.
-type flagValue option
+// An option is its flag's pflag.Value.
+func (o *option) String() string { return o.text }
 
-func (f *flagValue) String() string { return f.text }
-
-func (f *flagValue) Set(text string) error {
-	if f.kind == reflect.Slice && f.flag.Changed {
-		text = f.text + "," + text
+// Set stores what the command line said. Bad values are kept for Resolve to report,
+// since pflag would stop at the first.
+func (o *option) Set(text string) error {
+	if o.kind == reflect.Slice && o.flag.Changed {
+		text = o.text + "," + text
 	}
-	f.text = text
+	o.text = text
 	return nil
 }
 
-func (f *flagValue) Type() string {
-	switch {
-	case f.kind == reflect.Bool:
+func (o *option) Type() string {
+	if o.kind == reflect.Bool {
 		return "bool" // pflag then prints no placeholder
-	case f.hint != "":
-		return f.hint
-	default:
-		return "string"
 	}
+	return o.hint
 }

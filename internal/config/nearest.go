@@ -14,7 +14,7 @@ const envPrefix = "ARC_"
 func EnvNames(flags *pflag.FlagSet) []string {
 	var names []string
 	flags.VisitAll(func(f *pflag.Flag) {
-		if _, ok := f.Value.(*flagValue); ok {
+		if _, ok := f.Value.(*option); ok {
 			names = append(names, EnvName(f.Name))
 		}
 	})

@@ -29,20 +29,22 @@ func Name(s string) (string, error) { return s, foreign.CheckName("name", s) }
 // Bool accepts true and false and their short forms.
 func Bool(s string) (bool, error) {
 	v, err := strconv.ParseBool(s)
-	if err != nil {
-		return false, fmt.Errorf("%s is neither true nor false", foreign.Quote(s))
+	return v, unless(err == nil, s, "neither true nor false")
+}
+
+// unless is no error if ok, or else one that says what s is.
+func unless(ok bool, s, what string) error {
+	if ok {
+		return nil
 	}
-	return v, nil
+	return fmt.Errorf("%s is %s", foreign.Quote(s), what)
 }
 
 // Int accepts whole numbers from lo to hi.
 func Int(lo, hi int) func(string) (int, error) {
 	return func(s string) (int, error) {
 		v, err := strconv.Atoi(s)
-		if err != nil || v < lo || v > hi {
-			return 0, fmt.Errorf("%s is not a whole number from %d to %d", foreign.Quote(s), lo, hi)
-		}
-		return v, nil
+		return v, unless(err == nil && v >= lo && v <= hi, s, fmt.Sprintf("not a whole number from %d to %d", lo, hi))
 	}
 }
 
@@ -50,20 +52,14 @@ func Int(lo, hi int) func(string) (int, error) {
 func Duration(lo time.Duration) func(string) (time.Duration, error) {
 	return func(s string) (time.Duration, error) {
 		v, err := time.ParseDuration(s)
-		if err != nil || v < lo {
-			return 0, fmt.Errorf("%s is not a duration of at least %v, such as 500ms or 5s", foreign.Quote(s), lo)
-		}
-		return v, nil
+		return v, unless(err == nil && v >= lo, s, fmt.Sprintf("not a duration of at least %v, such as 500ms or 5s", lo))
 	}
 }
 
 // OneOf accepts the listed words.
 func OneOf(words ...string) func(string) (string, error) {
 	return func(s string) (string, error) {
-		if !slices.Contains(words, s) {
-			return "", fmt.Errorf("%s is not one of %s", foreign.Quote(s), strings.Join(words, ", "))
-		}
-		return s, nil
+		return s, unless(slices.Contains(words, s), s, "not one of "+strings.Join(words, ", "))
 	}
 }
 
@@ -103,10 +99,7 @@ func ListOf[T any](parse func(string) (T, error)) func(string) ([]T, error) {
 // Addr accepts an IP address.
 func Addr(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("%s is not an IP address", foreign.Quote(s))
-	}
-	return a.Unmap(), nil
+	return a.Unmap(), unless(err == nil, s, "not an IP address")
 }
 
 // HostPort accepts HOST:PORT with a port from 1 to 65535.

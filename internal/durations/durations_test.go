@@ -20,7 +20,7 @@ const (
 
 // Each row is what must grow from left to right, and why.
 func TestOrder(t *testing.T) {
-	d := durations.FirstHellos()
+	d := durations.FirstHellos
 	for why, row := range map[string][]time.Duration{
 		"a stall is no delayed acknowledgement, and is seen before the kernel repeats": {durations.PeerHintedStall, delayedAck, durations.PeerStall, firstRetry, durations.PeerAck},
 		"a race beside a stalled stream has ended before the next one begins":          {durations.PeerStall, durations.PeerStallEvery, durations.PeerAck},

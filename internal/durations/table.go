@@ -374,10 +374,8 @@ var (
 	FounderUnanswered = Backoff{First: 50 * time.Millisecond, Longest: time.Second}
 )
 
-// FirstHellos returns when the first hellos of a search leave, from its start.
-func FirstHellos() []time.Duration {
-	return []time.Duration{0, 50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond}
-}
+// FirstHellos is when the first hellos of a search leave, from its start.
+var FirstHellos = [...]time.Duration{0, 50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond}
 
 // This machine, and its log.
 const (

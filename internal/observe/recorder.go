@@ -35,11 +35,7 @@ type Event struct {
 func (e Event) Type() string { return client.EventType(e.Event) }
 
 func (e Event) String() string {
-	detail := ""
-	if e.Type() != "snapshot" {
-		detail = fmt.Sprint(e.GetDetail())
-	}
-	return fmt.Sprintf("%s says: epoch %d term %d %s %s %.120s", e.By, e.GetEpoch(), e.GetTerm(), e.Type(), e.GetNode(), detail)
+	return fmt.Sprintf("%s says: epoch %d term %d %s %s %.120s", e.By, e.GetEpoch(), e.GetTerm(), e.Type(), e.GetNode(), fmt.Sprint(e.GetDetail()))
 }
 
 // Recorder keeps and judges what members say. Its methods may be called from

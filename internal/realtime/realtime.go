@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -48,9 +46,8 @@ func Enter(program string) error {
 	if err := errors.Join(policy(), tryLock()); err != nil {
 		return err
 	}
-	env := slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, Mark+"=") })
-	env = append(env, Mark+"="+strconv.Itoa(os.Getpid()))
-	return fmt.Errorf("execute %s again for realtime: %w", program, syscall.Exec(program, os.Args, env))
+	_ = os.Setenv(Mark, strconv.Itoa(os.Getpid())) // fails only for a bad name
+	return fmt.Errorf("execute %s again for realtime: %w", program, syscall.Exec(program, os.Args, os.Environ()))
 }
 
 // Keep is Enter for a process that was started by a realtime one: it checks the
