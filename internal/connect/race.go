@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+
+	"github.com/arc-ring/arc/internal/connect/policy"
 )
 
 // Error says why no address could be reached.
@@ -45,29 +47,34 @@ func Race[T any](ctx context.Context, addresses []string, try func(ctx context.C
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type result struct {
+		try uint64
 		got T
 		err error
 	}
-	results := make(chan result, len(addresses))
-	for _, a := range addresses {
+	results, failed := make(chan result, len(addresses)), &Error{}
+	c := policy.New(policy.Rules{Once: true}, nil)
+	c.Begin(0)
+	for _, a := range c.Tick(0, policy.Sight{Addresses: addresses}) {
 		go func() {
-			got, err := try(ctx, a)
-			results <- result{got, err}
+			got, err := try(ctx, a.Address)
+			results <- result{a.Try, got, err}
 		}()
 	}
-	won, failed := false, &Error{}
 	for range addresses {
-		switch r := <-results; {
+		r := <-results
+		switch {
 		case r.err != nil:
+			c.Failed(0, r.try, Reason(r.err))
 			failed.errs = append(failed.errs, r.err)
-		case won:
+		case c.State() == policy.Up:
 			drop(r.got)
 		default:
-			won, first = true, r.got
+			c.Won(r.try)
+			first = r.got
 			cancel()
 		}
 	}
-	if !won {
+	if c.State() != policy.Up {
 		return first, failed.telling()
 	}
 	return first, nil

@@ -81,7 +81,7 @@ func (d *dialler) act() {
 			delete(d.tries, a.Try)
 		}
 	}
-	if !d.conn.Trying() {
+	if !d.conn.State().Trying() {
 		d.began, d.telling = time.Time{}, result{}
 	} else if d.began.IsZero() {
 		d.began = time.Now()

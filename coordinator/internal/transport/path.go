@@ -320,7 +320,7 @@ func (d *dialler) poked() {
 		d.hangUp(true)
 	}
 	d.conn.Slow = quiet
-	trying := d.conn.Trying()
+	trying := d.conn.State().Trying()
 	switch {
 	case d.stream != nil:
 		if a.alive && d.stream.stuck(durations.PeerHintedStall) || a.stalled && !quiet && !trying && d.stream.stuck(durations.PeerStall) {

@@ -34,12 +34,14 @@ type Connection struct {
 	// rounds counts those of this race that have not failed.
 	rounds int
 
-	failures int          // rounds that failed and connections that did not live, in a row
-	proved   bool         // the connection that stands is none of them
-	quick    int          // quick tries left
-	quickly  bool         // one of them is due
-	rejected bool         // of this round: somebody rejected us
-	others   bool         // of this round: an address was not this node's own
+	failures int  // rounds that failed and connections that did not live, in a row
+	proved   bool // the connection that stands is none of them
+	quick    int  // quick tries left
+	quickly  bool // one of them is due
+	refused  bool // the last failure was a refusal or a rejection
+	rejected bool // of this round: somebody rejected us
+	others   bool // of this round: an address was not this node's own
+	givenUp  bool
 	raced    mono.Instant // when silence last began a race, 0 if it never did
 
 	actions []Action
@@ -170,9 +172,12 @@ func (c *Connection) Failed(now mono.Instant, id uint64, why Reason) {
 	}
 	// An address of our own says nothing of the other side, unless it has no other.
 	rejected := c.rejected || !c.others
+	c.refused = rejected || why == NobodyListens
 	c.failures++
 	c.rounds, c.rejected, c.others = 0, false, false
 	switch {
+	case c.Rules.Once:
+		c.racing, c.givenUp = false, true
 	case c.up != 0 && c.Rules.Overlap == 0:
 		c.racing = false // until it is said again that the one that stands is silent
 	case why == Unanswered && c.repeat(now):
@@ -184,6 +189,7 @@ func (c *Connection) Failed(now mono.Instant, id uint64, why Reason) {
 // Lost says that a connection ended that had led to somebody.
 func (c *Connection) Lost(now mono.Instant, id uint64, why Reason) {
 	c.Drop(id)
+	c.refused = why == Rejected
 	before := c.failures
 	if !c.proved {
 		c.failures++
@@ -226,9 +232,24 @@ func (c *Connection) Quick() mono.Instant {
 // in a row.
 func (c *Connection) Failures() int { return c.failures }
 
-// Trying reports whether a connection is tried, now or after a pause: one beside
-// the one that stands too.
-func (c *Connection) Trying() bool { return c.racing || c.up == 0 && c.underWay() > 0 }
+// State returns what the connection does now.
+func (c *Connection) State() State {
+	switch {
+	case c.givenUp:
+		return GivenUp
+	case c.up != 0 && c.racing:
+		return Stalled
+	case c.up != 0:
+		return Up
+	case c.underWay() > 0:
+		return Dialling
+	case c.racing && c.refused:
+		return Refused
+	case c.racing:
+		return BackingOff
+	}
+	return Idle
+}
 
 // Tick returns what is to be done now, in order. The slice is good until the next
 // call.
@@ -295,7 +316,7 @@ func (c *Connection) dial(now mono.Instant) {
 
 // race begins a round after the pause.
 func (c *Connection) race(now mono.Instant, pause time.Duration) {
-	c.racing, c.todo, c.due, c.quickly = true, nil, now.Add(pause), false
+	c.racing, c.todo, c.due, c.quickly, c.givenUp = true, nil, now.Add(pause), false, false
 }
 
 // repeat makes a quick try the next one, if one is left.

@@ -29,8 +29,6 @@ type world struct {
 	c     *Connection
 	now   mono.Instant
 	sight Sight
-	// refused: what ended the last try is that somebody answered and did not take us.
-	refused bool
 }
 
 var reasons = map[string]Reason{"": Unanswered, "nobody-listens": NobodyListens, "rejected": Rejected, "own": Own, "cut": Cut}
@@ -91,13 +89,11 @@ func (w *world) do(d *datadriven.TestData) {
 		}
 	case "failed":
 		for _, id := range ids {
-			w.refused = reason != Unanswered || w.c.rejected
 			w.c.Failed(w.now, id, reason)
 		}
 	case "lost":
 		for _, id := range ids {
 			w.c.Lost(w.now, id, reason)
-			w.refused = reason == Rejected
 		}
 	default:
 		d.Fatalf(w.t, "unknown command %s", d.Cmd)
@@ -138,6 +134,8 @@ func (w *world) rules(d *datadriven.TestData) (r Rules) {
 			r.CutFailures = number()
 		case "silent-every":
 			r.SilentEvery = value()
+		case "once":
+			r.Once = true
 		default:
 			d.Fatalf(w.t, "unknown rule %s", a.Key)
 		}
@@ -153,22 +151,6 @@ func (w *world) duration(d *datadriven.TestData, s string) time.Duration {
 	return v
 }
 
-func (w *world) state() string {
-	switch c := w.c; {
-	case c.up != 0 && c.racing:
-		return "stalled"
-	case c.up != 0:
-		return "up"
-	case c.underWay() > 0:
-		return "dialling"
-	case c.racing && w.refused:
-		return "refused"
-	case c.racing:
-		return "backing off"
-	}
-	return "idle"
-}
-
 func (w *world) tick() string {
 	var out strings.Builder
 	for _, a := range w.c.Tick(w.now, w.sight) {
@@ -178,7 +160,7 @@ func (w *world) tick() string {
 			fmt.Fprintf(&out, "try %d: %s\n", a.Try, a.Address)
 		}
 	}
-	out.WriteString(w.state())
+	out.WriteString(w.c.State().String())
 	if next := w.c.Next(); next != mono.Never {
 		fmt.Fprintf(&out, ", due in %v", next.Sub(w.now))
 		if w.c.Quick() == next {

@@ -41,6 +41,8 @@ type Rules struct {
 	// SilentEvery is the shortest time between two races beside a connection that
 	// is silent.
 	SilentEvery time.Duration
+	// Once: the connection is given up when all addresses have failed.
+	Once bool
 }
 
 // Reason is why a try failed, or a connection was lost.
@@ -58,3 +60,32 @@ const (
 	// Cut: the connection below was lost, and not only what ran over it.
 	Cut
 )
+
+// State is what a connection does now.
+type State int
+
+const (
+	// Idle: there is no connection, and none is tried.
+	Idle State = iota
+	// Dialling: tries are under way.
+	Dialling
+	// Up: the connection stands.
+	Up
+	// Stalled: it stands and is silent, and a fresh one is tried beside it.
+	Stalled
+	// BackingOff: the next round begins after a pause.
+	BackingOff
+	// Refused: as BackingOff, after somebody answered and did not take us.
+	Refused
+	// GivenUp: all addresses failed, and the rules say Once.
+	GivenUp
+)
+
+// String returns the state in words.
+func (s State) String() string {
+	return [...]string{"idle", "dialling", "up", "stalled", "backing off", "refused", "given up"}[s]
+}
+
+// Trying reports whether a connection is tried, now or after a pause: one beside
+// the one that stands too.
+func (s State) Trying() bool { return s != Idle && s != Up && s != GivenUp }
