@@ -11,9 +11,14 @@ import (
 
 // applier carries out what raft wants, and applies what is committed.
 type applier struct {
-	*leader
+	*leadership
+	campaign   *campaign
+	identity   *identity
+	leader     *leader
 	links      *links
 	membership *membership
+	promises   *promises
+	requests   *requests
 }
 
 // ready carries out what raft wants. What a member owes to its disk (answers

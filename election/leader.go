@@ -11,11 +11,16 @@ import (
 
 // leader does what raft's leader has to do, by the parts for each.
 type leader struct {
-	*requests
-	campaign *campaign
-	promises *promises
-	verdicts *verdicts
-	watch    *watch
+	*leadership
+	campaign  *campaign
+	caretaker *caretaker
+	identity  *identity
+	offers    *offers
+	promises  *promises
+	proposals *proposals
+	requests  *requests
+	verdicts  *verdicts
+	watch     *watch
 }
 
 // elected begins a raft leadership.

@@ -94,7 +94,7 @@ func (s *status) cutOff(now Instant) string {
 func (s *status) doubted(now Instant) (text string) {
 	for _, id := range s.otherVoters() {
 		c, m := s.roster.peers.Value(id).claim, s.memberOrGone(id)
-		if c == nil || now >= c.heard.Add(s.ring.Settings.Lease()) || c.incarnation == s.membership.identity.holder(m) || s.membership.identity.behind(m, c) {
+		if c == nil || now >= c.heard.Add(s.ring.Settings.Lease()) || c.incarnation == s.identity.holder(m) || s.identity.behind(m, c) {
 			continue
 		}
 		text += fmt.Sprintf("; %s speaks as another process than the one at %s, which is silent and may live: if it has ended, restart this node",

@@ -18,12 +18,25 @@ const defaultCompactAfter = 4096
 // Node is one member's part in leading: voter, candidate, caretaker, leader.
 // It is not safe for concurrent use.
 //
-// It consists of parts, each with a state of its own, which it has by the applier:
-// that one knows all that a step changes. The other two only read.
+// It consists of parts, each with a state of its own. Of these fields a part knows those
+// before it and none after. The leader holds further parts: see leader.
 type Node struct {
-	*applier
-	following *following
-	status    *status
+	*replica   // this member's copy of the log, by raft
+	lease      *lease
+	promises   *promises
+	roster     *roster
+	identity   *identity
+	verdicts   *verdicts
+	campaign   *campaign
+	offers     *offers
+	recorder   *recorder
+	leadership *leadership
+	leader     *leader
+	membership *membership
+	following  *following
+	status     *status
+	links      *links
+	applier    *applier
 
 	// led: this member led when the rules last came to that.
 	led bool
@@ -31,23 +44,29 @@ type Node struct {
 
 // assemble makes the parts of a Node and connects them.
 func assemble(cfg Config, s *ring.State, now Instant) *Node {
-	base := &base{cfg: cfg, now: max(now, 1), wake: now, ring: s}
-	replica := &replica{base: base, store: raft.NewMemoryStorage(), configuration: configuration{&raftpb.ConfState{}}}
-	lease, promises, proposals := &lease{base: base}, &promises{base: base}, &proposals{replica: replica}
-	roster := &roster{replica: replica, leaderHeard: -Never / 2, leaderShown: -Never / 2}
-	identity := &identity{roster: roster, lease: lease, promises: promises, proposals: proposals, returned: -Never / 2}
-	verdicts, offers := &verdicts{identity: identity}, &offers{roster: roster}
-	campaign := &campaign{roster: roster, promises: promises}
-	recorder := &recorder{roster: roster, campaign: campaign, offers: offers, promises: promises}
-	leadership := &leadership{roster: roster, lease: lease, recorder: recorder}
-	caretaker := &caretaker{leadership: leadership, identity: identity, offers: offers, proposals: proposals}
-	watch := &watch{leadership: leadership, verdicts: verdicts}
-	leader := &leader{requests: &requests{caretaker}, campaign: campaign, promises: promises, verdicts: verdicts, watch: watch}
-	membership := &membership{leadership: leadership, campaign: campaign, identity: identity}
-	following := &following{leadership: leadership, promises: promises}
-	n := &Node{following: following, status: &status{following: following, membership: membership},
-		applier: &applier{leader: leader, links: &links{identity: identity}, membership: membership}}
-	base.parent, base.observer = n, recorder
+	b := &base{cfg: cfg, now: max(now, 1), wake: now, ring: s}
+	r := &replica{base: b, store: raft.NewMemoryStorage(), configuration: configuration{&raftpb.ConfState{}}}
+	n := &Node{replica: r, lease: &lease{base: b}, promises: &promises{base: b}, roster: &roster{replica: r, leaderHeard: -Never / 2, leaderShown: -Never / 2}}
+	b.parent = n
+	proposals := &proposals{replica: r}
+	n.identity = &identity{roster: n.roster, lease: n.lease, promises: n.promises, proposals: proposals, returned: -Never / 2}
+	n.verdicts = &verdicts{identity: n.identity}
+	n.campaign = &campaign{roster: n.roster, promises: n.promises}
+	n.offers = &offers{roster: n.roster}
+	n.recorder = &recorder{roster: n.roster, campaign: n.campaign, offers: n.offers, promises: n.promises}
+	b.observer = n.recorder
+	ls := &leadership{roster: n.roster, lease: n.lease, recorder: n.recorder}
+	n.leadership = ls
+	caretaker := &caretaker{leadership: ls, identity: n.identity, offers: n.offers, proposals: proposals}
+	requests := &requests{leadership: ls, caretaker: caretaker, identity: n.identity, proposals: proposals}
+	n.leader = &leader{leadership: ls, campaign: n.campaign, caretaker: caretaker, identity: n.identity, offers: n.offers, promises: n.promises, proposals: proposals,
+		requests: requests, verdicts: n.verdicts, watch: &watch{leadership: ls, verdicts: n.verdicts}}
+	n.membership = &membership{leadership: ls, campaign: n.campaign, identity: n.identity}
+	n.following = &following{leadership: ls, promises: n.promises}
+	n.status = &status{following: n.following, identity: n.identity, membership: n.membership}
+	n.links = &links{identity: n.identity}
+	n.applier = &applier{leadership: ls, campaign: n.campaign, identity: n.identity, leader: n.leader, links: n.links, membership: n.membership,
+		promises: n.promises, requests: requests}
 	return n
 }
 

@@ -14,7 +14,12 @@ type waiting struct {
 }
 
 // requests carries out what operators and joiners ask for.
-type requests struct{ *caretaker }
+type requests struct {
+	*leadership
+	caretaker *caretaker
+	identity  *identity
+	proposals *proposals
+}
 
 func (q *requests) request(r Request) {
 	if r.Join != nil {

@@ -9,6 +9,7 @@ import (
 // status says what an operator wants to know.
 type status struct {
 	*following
+	identity   *identity
 	membership *membership
 }
 
