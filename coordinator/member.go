@@ -64,17 +64,8 @@ func (n *node) live(ctx context.Context, e entry) error {
 	defer timer.Close() // when the loop has ended
 	m := &living{n: n, e: e, slot: make(chan struct{}, limits.Probes),
 		inquiry: membership.NewInquiry(e.ringID, e.id, n.o.Name, n.clock())}
-	l := loop.New(loop.Options{Log: n.log, Clock: n.clock, Alarm: timer, AlarmC: timer.C, Core: core, Store: n.disk, Hub: n.hub, Events: n.events, ID: e.id, RingID: e.ringID, Rejoins: n.rejoins, Effects: loop.Effects{
-		Send:         n.transport.Send,
-		Probe:        m.probe,
-		Relink:       func(r election.Relink) { n.monitor.SetLink(supervise.LinkToWire(r, e.ringID, n.o.Cluster), r.Urgent) },
-		Target:       n.monitor.Target,
-		RingChanged:  m.ringChanged,
-		PeersChanged: n.peersChanged,
-		Published:    n.discoveryDue,
-		Suspected:    n.peerSuspected,
-		Inquire:      m.inquire,
-	}})
+	l := loop.New(loop.Options{Log: n.log, Clock: n.clock, Alarm: timer, AlarmC: timer.C, Core: core, Store: n.disk, Hub: n.hub, Events: n.events, ID: e.id, RingID: e.ringID, Rejoins: n.rejoins,
+		CarryOut: m.carryOut, Target: n.monitor.Target, Published: n.discoveryDue})
 	n.rejoins, m.l = true, l
 	// In this order: the first message may come in as soon as peers know who
 	// this is, and then finds the inbox.
@@ -123,6 +114,34 @@ func (n *node) live(ctx context.Context, e entry) error {
 		return outcome
 	}
 	return context.Cause(n.stopping)
+}
+
+// carryOut carries out what the core wants of the rest of this node. The loop calls it.
+func (m *living) carryOut(e election.Effect) {
+	n := m.n
+	switch e := e.(type) {
+	case election.Send:
+		n.transport.Send(e.Message)
+	case election.Probe:
+		m.probe(e)
+	case election.Relink:
+		n.monitor.SetLink(supervise.LinkToWire(e, m.e.ringID, n.o.Cluster), e.Urgent)
+	case election.Applied:
+		m.ringChanged(e.State)
+	case election.PeersChanged:
+		n.peersChanged(e.Peers)
+	case election.SuspicionChanged: // who is thought dead is not redialled
+		switch c := e.Certificate; {
+		case c != nil:
+			n.transport.Quiet(c.ID)
+		case e.Cleared:
+			n.transport.Wake(e.Opinion.ID)
+		default:
+			n.transport.Quiet(e.Opinion.ID)
+		}
+	case election.Inquire:
+		m.inquire()
+	}
 }
 
 // ringChanged follows up on a committed change. Once the ring is known to have
@@ -179,15 +198,6 @@ func (m *living) probe(p election.Probe) {
 		defer func() { <-m.slot }()
 		m.l.Probed(p.Result(m.n.look(m.l.Ended(), p.Wanted, addresses, p.Timeout)))
 	})
-}
-
-// peerSuspected keeps the peer streams from redialling who is thought dead.
-func (n *node) peerSuspected(id uint64, dead bool) {
-	if dead {
-		n.transport.Quiet(id)
-	} else {
-		n.transport.Wake(id)
-	}
 }
 
 // evicted takes a notice that this node is no member any more, said at an

@@ -66,23 +66,24 @@ func (r *loops) add(id uint64, rec election.Recovered) {
 		r.b.Fatal(err)
 	}
 	l := New(Options{Log: hclog.NewNullLogger(), Clock: clock, Alarm: silent{}, Core: core, Store: &fakeStore{},
-		Hub: publish.NewHub(clock, &publish.View{Ring: &ring.State{}}), Events: loopEvents(), ID: id, RingID: "r", Effects: Effects{
-			Send: func(m election.Message) {
-				m.From = id
-				if env, err := peerwire.Encode(m); err != nil {
-					r.b.Error(err)
-				} else if m, err := peerwire.Decode(env, m.From, m.To); err != nil {
-					r.b.Error(err)
-				} else if int(m.To) <= len(r.all) {
-					m.Incarnation = id
-					r.all[m.To-1].Deliver(m)
-				}
-			},
-			Probe:  func(election.Probe) {},
-			Relink: func(election.Relink) {}, Target: func() string { return "" },
-			RingChanged: func(*ring.State) {}, PeersChanged: func([]election.Peer) {},
-			Published: func() {}, Suspected: func(uint64, bool) {}, Inquire: func() {},
-		}})
+		Hub: publish.NewHub(clock, &publish.View{Ring: &ring.State{}}), Events: loopEvents(), ID: id, RingID: "r",
+		CarryOut: func(e election.Effect) {
+			send, ok := e.(election.Send)
+			if !ok {
+				return
+			}
+			m := send.Message
+			m.From = id
+			if env, err := peerwire.Encode(m); err != nil {
+				r.b.Error(err)
+			} else if m, err := peerwire.Decode(env, m.From, m.To); err != nil {
+				r.b.Error(err)
+			} else if int(m.To) <= len(r.all) {
+				m.Incarnation = id
+				r.all[m.To-1].Deliver(m)
+			}
+		},
+		Target: func() string { return "" }, Published: func() {}})
 	l.writer.start()
 	r.b.Cleanup(l.writer.stop)
 	r.all = append(r.all, l)

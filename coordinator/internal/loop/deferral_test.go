@@ -48,13 +48,13 @@ func TestDeferredEffectsAreCarriedOutInTime(t *testing.T) {
 					got = append(got, fmt.Sprint(what, " at ", time.Since(began)))
 				}
 				l := testLoop(c, saved(func() { done("persist") }))
-				l.o.Effects.Send = func(m election.Message) {
-					if m.RenewAck != nil {
+				onEffect(l, func(m election.Send) {
+					if m.Message.RenewAck != nil {
 						done("renewed")
 					} else {
 						done("answer")
 					}
-				}
+				})
 				l.Begin()
 				go func() { _ = l.Run() }()
 				synctest.Wait()

@@ -134,7 +134,7 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (lo
 	}
 	for _, e := range due {
 		if r, ok := e.(election.Relink); ok {
-			if from, to := l.o.Effects.Target(), targetOf(r); from != to {
+			if from, to := l.o.Target(), targetOf(r); from != to {
 				add(true, l.o.Events.Relinked(v.Ring, from, to, false))
 			}
 		}
@@ -145,7 +145,7 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (lo
 	}
 	l.o.Hub.Publish(v, events)
 	if is.ID != was.ID {
-		l.o.Effects.Published()
+		l.o.Published()
 	}
 	return logged
 }
@@ -203,31 +203,13 @@ func (l *Loop) tellNow(event func(*ring.State) *arcv1.Event) *arcv1.Event {
 
 func (l *Loop) carryOut(e election.Effect) {
 	switch e := e.(type) {
-	case election.Send:
-		l.o.Effects.Send(e.Message)
 	case election.Persist:
 		l.writer.queue <- e
-	case election.Probe:
-		l.o.Effects.Probe(e)
 	case election.Done:
 		if answer, ok := l.waiting[e.Ref]; ok {
 			delete(l.waiting, e.Ref)
 			answer <- e
 		}
-	case election.Relink:
-		l.o.Effects.Relink(e)
-	case election.Applied:
-		l.o.Effects.RingChanged(e.State)
-	case election.PeersChanged:
-		l.o.Effects.PeersChanged(e.Peers)
-	case election.SuspicionChanged:
-		if c := e.Certificate; c != nil {
-			l.o.Effects.Suspected(c.ID, true)
-		} else {
-			l.o.Effects.Suspected(e.Opinion.ID, !e.Cleared)
-		}
-	case election.Inquire:
-		l.o.Effects.Inquire()
 	case election.Removed:
 		l.over = fmt.Errorf("%w at epoch %d: %s", election.ErrRemoved, e.Epoch, e.Why)
 		if e.Unborn {
@@ -237,6 +219,8 @@ func (l *Loop) carryOut(e election.Effect) {
 		l.refused(e)
 	case election.Superseded:
 		l.over = &SupersededError{e}
+	default:
+		l.o.CarryOut(e)
 	}
 }
 

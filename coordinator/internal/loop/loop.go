@@ -54,28 +54,6 @@ type Alarm interface {
 	Fired()
 }
 
-// Effects are what the event loop carries effects out with. None of them may
-// block: each hands over to a bounded queue or a goroutine of its own.
-type Effects struct {
-	Send func(election.Message)
-	// Probe tries a member and reports through Loop.Probed.
-	Probe func(election.Probe)
-	// Relink tells the monitor, and Target returns the name of whom it probes.
-	Relink func(election.Relink)
-	Target func() string
-	// RingChanged tells those who work by the ring's state, PeersChanged whom
-	// messages go to.
-	RingChanged  func(s *ring.State)
-	PeersChanged func(peers []election.Peer)
-	// Published says that the leader known here changed.
-	Published func()
-	// Suspected says that a member is thought dead here, or no longer.
-	Suspected func(id uint64, dead bool)
-	// Inquire asks others what they say of this member, and hands their answers
-	// to Loop.Answered.
-	Inquire func()
-}
-
 // ErrUnborn: the ring that this node founded, or joined, never had a leader.
 var ErrUnborn = errors.New("a ring without a first leader")
 
@@ -149,15 +127,23 @@ type Options struct {
 	Log   hclog.Logger
 	Clock func() election.Instant
 	// Alarm gives a token to AlarmC when its moment came.
-	Alarm   Alarm
-	AlarmC  <-chan struct{}
-	Core    Core
-	Effects Effects
-	Store   Store
-	Hub     *publish.Hub
-	Events  publish.Events
-	ID      uint64
-	RingID  string
+	Alarm  Alarm
+	AlarmC <-chan struct{}
+	Core   Core
+	Store  Store
+	Hub    *publish.Hub
+	Events publish.Events
+	ID     uint64
+	RingID string
+	// CarryOut carries out an effect that the loop itself does not. What comes of a
+	// Probe goes to Loop.Probed, and the answers to an Inquire to Loop.Answered. Like
+	// the two below it must not block: it hands over to a bounded queue or a goroutine
+	// of its own.
+	CarryOut func(election.Effect)
+	// Target returns the name of whom the monitor probes.
+	Target func() string
+	// Published says that the leader known here changed.
+	Published func()
 	// Rejoins says that subscribers of an earlier membership may be there.
 	Rejoins bool
 }

@@ -143,12 +143,7 @@ func testLoop(c *fakeCore, s Store) *Loop {
 	alarm := &fakeAlarm{clock: clock, c: make(chan struct{}, 1)}
 	l := New(Options{Log: hclog.NewNullLogger(), Clock: clock, Alarm: alarm, AlarmC: alarm.c, Core: c, Store: s,
 		Hub: publish.NewHub(clock, &publish.View{Ring: &ring.State{}}), Events: loopEvents(), ID: 1, RingID: "r"})
-	l.o.Effects = Effects{
-		Send: func(election.Message) {}, Probe: func(election.Probe) {},
-		Relink: func(election.Relink) {}, Target: func() string { return "" },
-		RingChanged: func(*ring.State) {}, PeersChanged: func([]election.Peer) {},
-		Published: func() {}, Suspected: func(uint64, bool) {},
-	}
+	l.o.CarryOut, l.o.Target, l.o.Published = func(election.Effect) {}, func() string { return "" }, func() {}
 	return l
 }
 
@@ -209,7 +204,7 @@ func TestTheDiskIsToldOnce(t *testing.T) {
 		}
 		l := testLoop(c, &fakeStore{})
 		changed := 0
-		l.o.Effects.RingChanged = func(*ring.State) { changed++ }
+		onEffect(l, func(election.Applied) { changed++ })
 		first, _, err := l.o.Hub.Subscribe(false, netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
@@ -314,7 +309,7 @@ func TestASlowDiskHoldsUpNobody(t *testing.T) {
 		s := &fakeStore{gate: make(chan error)}
 		l := testLoop(c, s)
 		var sent int
-		l.o.Effects.Send = func(election.Message) { sent++ }
+		onEffect(l, func(election.Send) { sent++ })
 		go func() { _ = l.Run() }()
 		_ = l.inbox.post(func(election.Instant) {
 			c.emit(election.Persist{Seq: 1, Sync: true}, election.Send{})

@@ -23,11 +23,11 @@ func TestWhatIsGivenUpIsUnreadableBeforeMessagesLeave(t *testing.T) {
 		l.Begin()
 		type readable struct{ claim, leader bool }
 		var whenSent []readable
-		l.o.Effects.Send = func(election.Message) {
+		onEffect(l, func(election.Send) {
 			v, now, _, _, ok := l.o.Hub.Claim()
 			_, led := v.Leader(now)
 			whenSent = append(whenSent, readable{ok, led})
-		}
+		})
 		go func() { _ = l.Run() }()
 		turn := func(f func()) {
 			_ = l.inbox.post(func(election.Instant) { f(); c.emit(election.Send{}) })
@@ -58,9 +58,9 @@ func TestMessagesDoNotWaitForTheView(t *testing.T) {
 		l.Begin()
 		var epochs []uint64
 		note := func() { epochs = append(epochs, l.o.Hub.Load().Ring.Epoch) }
-		l.o.Effects.Send = func(election.Message) { note() }
-		l.o.Effects.Suspected = func(uint64, bool) { note() }
-		l.o.Effects.PeersChanged = func([]election.Peer) { note() }
+		onEffect(l, func(election.Send) { note() })
+		onEffect(l, func(election.SuspicionChanged) { note() })
+		onEffect(l, func(election.PeersChanged) { note() })
 		go func() { _ = l.Run() }()
 		_ = l.inbox.post(func(election.Instant) {
 			c.state = &ring.State{RingID: "r", Epoch: 7, Members: c.state.Members}
@@ -116,3 +116,14 @@ func TestTheLogComesLast(t *testing.T) {
 type lineCount chan string
 
 func (c lineCount) Write(b []byte) (int, error) { c <- string(b); return len(b), nil }
+
+// onEffect has the loop call do with the effects of one kind, too.
+func onEffect[E election.Effect](l *Loop, do func(E)) {
+	others := l.o.CarryOut
+	l.o.CarryOut = func(e election.Effect) {
+		if e, ok := e.(E); ok {
+			do(e)
+		}
+		others(e)
+	}
+}
