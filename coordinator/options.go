@@ -130,11 +130,7 @@ func discoveryError(err error) error {
 }
 
 func joinAddrs(bind []netip.Addr) string {
-	texts := make([]string, len(bind))
-	for i, a := range bind {
-		texts[i] = a.String()
-	}
-	return strings.Join(texts, ",")
+	return strings.Join(ring.Each(bind, netip.Addr.String), ",")
 }
 
 // ErrUsage: the options contradict themselves or what is on the disk.

@@ -78,11 +78,9 @@ func (m *living) ask(places [][]string) (answers []membership.Answer, said map[s
 
 // membersFromWire are members as somebody tells them: what is needed to find them.
 func membersFromWire(members []*arcv1.MemberStatus) []ring.Member {
-	out := make([]ring.Member, len(members))
-	for i, m := range members {
-		out[i] = ring.Member{ID: m.GetId(), Name: m.GetName(), Incarnation: m.GetIncarnation(), Addresses: m.GetAddresses()}
-	}
-	return out
+	return ring.Each(members, func(m *arcv1.MemberStatus) ring.Member {
+		return ring.Member{ID: m.GetId(), Name: m.GetName(), Incarnation: m.GetIncarnation(), Addresses: m.GetAddresses()}
+	})
 }
 
 func (n *node) standingAt(ctx context.Context, addresses []string, r *peerv1.StandingRequest) (*peerv1.StandingResponse, error) {

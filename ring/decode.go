@@ -114,16 +114,16 @@ func decodeSnapshot(b []byte) (snapshot, error) {
 	}
 	r, d := p.GetRing(), decoder{}
 	s := State{
-		Cluster: r.GetCluster(), RingID: r.GetRingId(), Epoch: r.GetEpoch(), HighestID: r.GetHighestId(), Members: each(r.GetMembers(), d.member),
-		Term: r.GetTerm(), LeaderID: r.GetLeaderId(), History: each(r.GetHistory(), d.leadership),
-		Led:      each(r.GetLed(), func(l *ringv1.LastLed) LastLed { return LastLed{Name: l.GetName(), Term: l.GetTerm()} }),
-		Departed: each(r.GetDeparted(), d.departed), Settings: decodeSettings(r.GetSettings()),
+		Cluster: r.GetCluster(), RingID: r.GetRingId(), Epoch: r.GetEpoch(), HighestID: r.GetHighestId(), Members: Each(r.GetMembers(), d.member),
+		Term: r.GetTerm(), LeaderID: r.GetLeaderId(), History: Each(r.GetHistory(), d.leadership),
+		Led:      Each(r.GetLed(), func(l *ringv1.LastLed) LastLed { return LastLed{Name: l.GetName(), Term: l.GetTerm()} }),
+		Departed: Each(r.GetDeparted(), d.departed), Settings: decodeSettings(r.GetSettings()),
 		Refounding: Refounding{At: r.GetRefounding().GetAt(), From: r.GetRefounding().GetFrom()}, LogVersion: r.GetLogVersion(),
 	}
 	if g := r.GetDesignated(); g != nil {
 		s.Designated = &Designation{To: g.GetTo(), Why: g.GetWhy(), Recovered: g.GetRecovered()}
 	}
-	return snapshot{s, each(p.GetGone(), d.member)}, d.err
+	return snapshot{s, Each(p.GetGone(), d.member)}, d.err
 }
 
 func (d *decoder) member(m *ringv1.Member) Member {
@@ -136,7 +136,7 @@ func (d *decoder) evict(e *ringv1.Evict) Evict {
 }
 
 func (d *decoder) declare(x *ringv1.Declare) *Declare {
-	return &Declare{Term: x.GetTerm(), ID: x.GetId(), Incarnation: x.GetIncarnation(), Evict: each(x.GetEvict(), d.evict), Since: x.GetSince(),
+	return &Declare{Term: x.GetTerm(), ID: x.GetId(), Incarnation: x.GetIncarnation(), Evict: Each(x.GetEvict(), d.evict), Since: x.GetSince(),
 		Gap: x.GetGap(), CertainGap: x.GetCertainGap(), GapAtLeast: x.GetGapAtLeast(), Why: x.GetWhy(), Clean: x.GetClean(),
 		Evidence: word(d, evidences, x.GetEvidence()), By: x.GetBy(), Phases: decodePhases(x.GetPhases())}
 }
@@ -151,7 +151,7 @@ func (d *decoder) interruption(i *ringv1.Interruption) Interruption {
 
 func (d *decoder) leadership(l *ringv1.Leadership) Leadership {
 	return Leadership{Term: l.GetTerm(), Name: l.GetName(), ID: l.GetId(), Since: l.GetSince(), Why: l.GetWhy(), Gap: l.GetGap(), CertainGap: l.GetCertainGap(), GapAtLeast: l.GetGapAtLeast(),
-		Claimed: l.GetClaimed(), ClaimAfter: l.GetClaimAfter(), Interruptions: each(l.GetInterruptions(), d.interruption),
+		Claimed: l.GetClaimed(), ClaimAfter: l.GetClaimAfter(), Interruptions: Each(l.GetInterruptions(), d.interruption),
 		Evidence: word(d, evidences, l.GetEvidence()), SeenBy: l.GetSeenBy(), Phases: decodePhases(l.GetPhases()), After: l.GetAfter(), Clean: l.GetClean()}
 }
 

@@ -67,13 +67,13 @@ func (s *State) Snapshot(gone ...Member) []byte {
 	return marshal(&ringv1.Snapshot{
 		LogVersion: max(firstLogVersion, s.LogVersion),
 		Ring: &ringv1.State{
-			Cluster: s.Cluster, RingId: s.RingID, Epoch: s.Epoch, HighestId: s.HighestID, Members: each(s.Members, encodeMember),
-			Term: s.Term, LeaderId: s.LeaderID, History: each(s.History, encodeLeadership),
-			Led:        each(s.Led, func(l LastLed) *ringv1.LastLed { return &ringv1.LastLed{Name: l.Name, Term: l.Term} }),
-			Designated: encodeDesignation(s.Designated), Departed: each(s.Departed, encodeDeparted),
+			Cluster: s.Cluster, RingId: s.RingID, Epoch: s.Epoch, HighestId: s.HighestID, Members: Each(s.Members, encodeMember),
+			Term: s.Term, LeaderId: s.LeaderID, History: Each(s.History, encodeLeadership),
+			Led:        Each(s.Led, func(l LastLed) *ringv1.LastLed { return &ringv1.LastLed{Name: l.Name, Term: l.Term} }),
+			Designated: encodeDesignation(s.Designated), Departed: Each(s.Departed, encodeDeparted),
 			Settings: encodeSettings(&s.Settings), Refounding: encodeRefounding(s.Refounding), LogVersion: s.LogVersion,
 		},
-		Gone: each(gone, encodeMember),
+		Gone: Each(gone, encodeMember),
 	})
 }
 
@@ -85,7 +85,8 @@ func marshal(m proto.Message) []byte {
 	return b
 }
 
-func each[A, B any](in []A, f func(A) B) []B {
+// Each returns what f makes of each of in; nil of none.
+func Each[A, B any](in []A, f func(A) B) []B {
 	if len(in) == 0 {
 		return nil
 	}
@@ -106,7 +107,7 @@ func encodeEvict(e Evict) *ringv1.Evict {
 }
 
 func encodeDeclare(d *Declare) *ringv1.Declare {
-	return &ringv1.Declare{Term: d.Term, Id: d.ID, Incarnation: d.Incarnation, Evict: each(d.Evict, encodeEvict), Since: d.Since,
+	return &ringv1.Declare{Term: d.Term, Id: d.ID, Incarnation: d.Incarnation, Evict: Each(d.Evict, encodeEvict), Since: d.Since,
 		Gap: d.Gap, CertainGap: d.CertainGap, GapAtLeast: d.GapAtLeast, Why: d.Why, Clean: d.Clean,
 		Evidence: d.Evidence.Number(), By: d.By, Phases: encodePhases(d.Phases)}
 }
@@ -124,7 +125,7 @@ func encodeInterruption(i Interruption) *ringv1.Interruption {
 
 func encodeLeadership(l Leadership) *ringv1.Leadership {
 	return &ringv1.Leadership{Term: l.Term, Name: l.Name, Id: l.ID, Since: l.Since, Why: l.Why, Gap: l.Gap, CertainGap: l.CertainGap, GapAtLeast: l.GapAtLeast,
-		Claimed: l.Claimed, ClaimAfter: l.ClaimAfter, Interruptions: each(l.Interruptions, encodeInterruption),
+		Claimed: l.Claimed, ClaimAfter: l.ClaimAfter, Interruptions: Each(l.Interruptions, encodeInterruption),
 		Evidence: l.Evidence.Number(), SeenBy: l.SeenBy, Phases: encodePhases(l.Phases), After: l.After, Clean: l.Clean}
 }
 

@@ -49,7 +49,7 @@ var profiles = []Settings{
 }
 
 // Profiles lists the names that ProfileSettings knows.
-var Profiles = each(profiles, func(s Settings) string { return s.Profile })
+var Profiles = Each(profiles, func(s Settings) string { return s.Profile })
 
 // ProfileSettings returns the settings of a named profile.
 func ProfileSettings(name string) (Settings, error) {

@@ -254,7 +254,7 @@ func sortedIDs(ranks []rank) []uint64 {
 	slices.SortFunc(ranks, func(a, b rank) int {
 		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.led, a.led), cmp.Compare(a.id, b.id))
 	})
-	return each(ranks, func(r rank) uint64 { return r.id })
+	return Each(ranks, func(r rank) uint64 { return r.id })
 }
 
 // Succession returns the ids of all members that may lead, in the order in

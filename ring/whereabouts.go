@@ -23,5 +23,5 @@ func Whereabouts(name string, addresses []string) string {
 
 // IDs are ids as people read them: "1, 2, 3".
 func IDs(ids []uint64) string {
-	return strings.Join(each(ids, func(id uint64) string { return strconv.FormatUint(id, 10) }), ", ")
+	return strings.Join(Each(ids, func(id uint64) string { return strconv.FormatUint(id, 10) }), ", ")
 }

@@ -41,8 +41,7 @@ func stateOf(s election.Status, id uint64) string {
 
 // MembersToWire tells the members of v's ring.
 func MembersToWire(v *View) []*arcv1.MemberStatus {
-	out := make([]*arcv1.MemberStatus, len(v.Ring.Members))
-	for i, m := range v.Ring.Members {
+	return ring.Each(v.Ring.Members, func(m ring.Member) *arcv1.MemberStatus {
 		ms := &arcv1.MemberStatus{
 			Id: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses,
 			Voter: slices.Contains(v.Status.Voters, m.ID), Witness: m.Witness, State: stateOf(v.Status, m.ID), Version: m.Version,
@@ -51,9 +50,8 @@ func MembersToWire(v *View) []*arcv1.MemberStatus {
 		if next, ok := v.Ring.Successor(m.ID); ok {
 			ms.Monitors = next.Name
 		}
-		out[i] = ms
-	}
-	return out
+		return ms
+	})
 }
 
 // Status is what `arc status` prints: v at the time now.
@@ -62,7 +60,7 @@ func (e Events) Status(v *View, now election.Instant) *arcv1.StatusResponse {
 		Cluster: e.Cluster, RingId: v.RingID, Epoch: v.Ring.Epoch, Term: v.Ring.Term,
 		Self: e.Name, SelfId: v.ID, Phase: string(v.Phase), Version: e.Version, MonitorMissing: e.MonitorMissing(),
 		Members: MembersToWire(v), Settings: SettingsToWire(v.Ring.Settings), Reason: v.Status.Reason,
-		Voters: v.Status.Voters, Settled: v.Status.Settled, Departed: departedToWire(v.Ring.Departed),
+		Voters: v.Status.Voters, Settled: v.Status.Settled, Departed: ring.Each(v.Ring.Departed, departedToWire),
 	}
 	if n := len(v.Status.Voters); n > 0 {
 		r.VotesNeeded = uint32(n/2 + 1)
@@ -94,15 +92,12 @@ func (e Events) Status(v *View, now election.Instant) *arcv1.StatusResponse {
 	return r
 }
 
-func departedToWire(departed []ring.Departed) []*arcv1.DepartedMember {
-	out := make([]*arcv1.DepartedMember, len(departed))
-	for i, d := range departed {
-		out[i] = &arcv1.DepartedMember{Id: d.ID, Name: d.Name, How: string(d.How), Evidence: string(d.Evidence), SeenBy: d.SeenBy}
-		if d.At != 0 {
-			out[i].At = timestamppb.New(time.UnixMicro(d.At))
-		}
+func departedToWire(d ring.Departed) *arcv1.DepartedMember {
+	m := &arcv1.DepartedMember{Id: d.ID, Name: d.Name, How: string(d.How), Evidence: string(d.Evidence), SeenBy: d.SeenBy}
+	if d.At != 0 {
+		m.At = timestamppb.New(time.UnixMicro(d.At))
 	}
-	return out
+	return m
 }
 
 // Millis keeps microseconds and drops what would only be noise in JSON.
@@ -144,9 +139,5 @@ func HistoryToWire(s *ring.State, limit uint32) []*arcv1.HistoryEntry {
 	if n := len(h); limit != 0 && uint64(limit) < uint64(n) {
 		h = h[n-int(limit):]
 	}
-	out := make([]*arcv1.HistoryEntry, len(h))
-	for i, l := range h {
-		out[i] = leadershipToWire(l)
-	}
-	return out
+	return ring.Each(h, leadershipToWire)
 }

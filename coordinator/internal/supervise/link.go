@@ -18,7 +18,7 @@ import (
 func LinkToWire(r election.Relink, ringID, cluster string) *localv1.Link {
 	s := r.Settings
 	return &localv1.Link{
-		Epoch: r.Epoch, Term: r.Term, Self: targetToWire(r.Self), Successors: targetsToWire(r.Successors), Tell: targetsToWire(r.Tell),
+		Epoch: r.Epoch, Term: r.Term, Self: targetToWire(r.Self), Successors: ring.Each(r.Successors, targetToWire), Tell: ring.Each(r.Tell, targetToWire),
 		Leader: r.LeaderID, LeaderIntervalMs: s.LeaderIntervalMS, LeaderMisses: s.LeaderMisses,
 		IntervalMs: s.IntervalMS, Misses: s.Misses, HangAfterMs: s.HangAfterMS, RingId: ringID, Cluster: cluster,
 		GrantUs: uint64(s.GrantLength().Microseconds()), BeatMs: uint32(s.BeatEvery().Milliseconds()),
@@ -27,14 +27,6 @@ func LinkToWire(r election.Relink, ringID, cluster string) *localv1.Link {
 
 func targetToWire(m ring.Member) *localv1.Target {
 	return &localv1.Target{Id: m.ID, Name: m.Name, Incarnation: m.Incarnation, Addresses: m.Addresses}
-}
-
-func targetsToWire(members []ring.Member) []*localv1.Target {
-	out := make([]*localv1.Target, len(members))
-	for i, m := range members {
-		out[i] = targetToWire(m)
-	}
-	return out
 }
 
 // detourDetections is how many detection times `arc relink --target` lasts unless it
