@@ -93,15 +93,18 @@ func TestAJoinerSaysWhatCameOfAsking(t *testing.T) {
 	if got := st.GetReason(); !strings.HasPrefix(got, "this node is joining; not admitted by 127.0.0.1:1: ") || !strings.Contains(got, "connection refused") {
 		t.Errorf("says %q", got)
 	}
-	var all tries
+	all := tries{by: map[string]failure{}}
 	for via, text := range map[string]string{"b:1": "refused", "c:1": "busy", "a:1": "refused"} {
-		all.failed(via, text)
+		all.failed(via, text, text == "busy")
 	}
-	if got, want := all.list(), []string{"a:1, b:1: refused", "c:1: busy"}; !slices.Equal(got, want) {
+	if got, want := all.list(false), []string{"a:1, b:1: refused", "c:1: busy"}; !slices.Equal(got, want) {
 		t.Errorf("lists %q, want %q", got, want)
 	}
+	if got, want := all.list(true), []string{"c:1: busy"}; !slices.Equal(got, want) {
+		t.Errorf("of those who know it lists %q, want %q", got, want)
+	}
 	all.forget()
-	if got := all.list(); len(got) > 0 {
+	if got := all.list(false); len(got) > 0 {
 		t.Errorf("in another search it lists %q", got)
 	}
 }

@@ -99,7 +99,7 @@ func newNode(o Options) *node {
 		o.Logger = hclog.NewNullLogger()
 	}
 	n := &node{o: o, log: o.Logger, clock: monotime.Now, leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
-		levelChanged: make(chan struct{}, 1), foreign: otherRings{heard: map[string]otherRing{}},
+		levelChanged: make(chan struct{}, 1), foreign: otherRings{heard: map[string]otherRing{}}, tried: tries{by: map[string]failure{}},
 	}
 	n.events = publish.Events{Name: o.Name, Cluster: o.Cluster, Version: o.Version, Wall: time.Now, MonitorMissing: func() string { return n.monitor.Why() }}
 	n.local = &hostaddr.Table{}
@@ -222,9 +222,5 @@ func (n *node) tellDiscovery() bool {
 }
 
 func peersOf(members []ring.Member) []election.Peer {
-	out := make([]election.Peer, len(members))
-	for i, m := range members {
-		out[i].Member = m
-	}
-	return out
+	return ring.Each(members, func(m ring.Member) election.Peer { return election.Peer{Member: m} })
 }

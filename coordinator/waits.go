@@ -30,10 +30,9 @@ const answersMost = 256
 // answerMost bounds what is kept and repeated of an answer, in bytes.
 const answerMost = 512
 
-// answers are what those whom a joiner asked said last.
+// answers are what a joiner makes of the answers to its requests.
 type answers struct {
 	mu sync.Mutex // held while what they mean is published, so that the newest stays
-	by map[string]string
 	// leaderless: a member of the ring said whose disks are needed.
 	leaderless bool
 	impatient  bool
@@ -46,21 +45,14 @@ func (j *joiner) heard(err error, text, via string) {
 	a := &j.answers
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if reason.Of(err) == "NO_LEADER" {
+	why := reason.Of(err)
+	j.n.tried.failed(via, text, (why != "" || never(err)) && why != "NOT_JOINED")
+	if why == "NO_LEADER" {
 		// The member says whose disks are needed.
 		a.leaderless = true
 		text = strings.TrimPrefix(text, membership.ErrNoLeader.Error()+": ")
 		j.n.nowWaits(fmt.Sprintf("a member of its ring answers at %s: %s", via, text))
 		return
-	}
-	switch _, known := a.by[via]; {
-	case reason.Of(err) == "" && !never(err), reason.Of(err) == "NOT_JOINED": // nobody answers there who knows
-		delete(a.by, via)
-	case known || len(a.by) < answersMost:
-		if a.by == nil {
-			a.by = map[string]string{}
-		}
-		a.by[via] = foreign.Cut(text, answerMost)
 	}
 	j.waitsForLastRing()
 }
@@ -82,8 +74,8 @@ func (j *joiner) waitsForLastRing() {
 	if f.ringID == "" || !a.impatient || a.leaderless {
 		return
 	}
-	if len(a.by) > 0 {
-		j.n.nowWaits(fmt.Sprintf("it left ring %s; those it asked for that ring answered: %s", f.ringID, strings.Join(a.list(), "; ")))
+	if answered := j.n.tried.list(true); len(answered) > 0 {
+		j.n.nowWaits(fmt.Sprintf("it left ring %s; those it asked for that ring answered: %s", f.ringID, strings.Join(answered, "; ")))
 		return
 	}
 	others := f.whereabouts()
@@ -98,37 +90,24 @@ func (j *joiner) waitsForLastRing() {
 		f.ringID, disks, strings.Join(firstOf(others), ", "), advice))
 }
 
-// list says each answer once, with all addresses at which it was given.
-func (a *answers) list() []string { return byAddress(a.by) }
-
-// byAddress says each text once, with all addresses that it is about.
-func byAddress(by map[string]string) []string {
-	at := map[string][]string{}
-	for _, via := range slices.Sorted(maps.Keys(by)) {
-		at[by[via]] = append(at[by[via]], via)
-	}
-	var all []string
-	for text, addresses := range at {
-		all = append(all, fmt.Sprintf("%s: %s", strings.Join(firstOf(addresses), ", "), text))
-	}
-	slices.Sort(all)
-	return firstOf(all)
-}
-
 // tries are why the addresses that this node asked last did not admit it.
 type tries struct {
 	mu sync.Mutex
-	by map[string]string
+	by map[string]failure
 }
 
-func (t *tries) failed(via, text string) {
+// failure is why an address did not admit this node, and whether somebody answered
+// there who knows.
+type failure struct {
+	text  string
+	known bool
+}
+
+func (t *tries) failed(via, text string, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, known := t.by[via]; known || len(t.by) < answersMost {
-		if t.by == nil {
-			t.by = map[string]string{}
-		}
-		t.by[via] = foreign.Cut(text, answerMost)
+	if _, again := t.by[via]; again || len(t.by) < answersMost {
+		t.by[via] = failure{foreign.Cut(text, answerMost), known}
 	}
 }
 
@@ -139,10 +118,23 @@ func (t *tries) forget() {
 	clear(t.by)
 }
 
-func (t *tries) list() []string {
+// list says each reason once, with all addresses that it is about; if only, those of
+// somebody who knows.
+func (t *tries) list(only bool) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return byAddress(t.by)
+	at := map[string][]string{}
+	for _, via := range slices.Sorted(maps.Keys(t.by)) {
+		if f := t.by[via]; f.known || !only {
+			at[f.text] = append(at[f.text], via)
+		}
+	}
+	var all []string
+	for text, addresses := range at {
+		all = append(all, fmt.Sprintf("%s: %s", strings.Join(firstOf(addresses), ", "), text))
+	}
+	slices.Sort(all)
+	return firstOf(all)
 }
 
 // standstill says why this node is in no ring yet: what discovery knows, and what
@@ -154,7 +146,7 @@ func (n *node) standstill() string {
 			said = append(said, why)
 		}
 	}
-	if tried := n.tried.list(); len(tried) > 0 && n.hub.Load().WaitsFor == "" { // which says as much
+	if tried := n.tried.list(false); len(tried) > 0 && n.hub.Load().WaitsFor == "" { // which says as much
 		said = append(said, "not admitted by "+strings.Join(tried, "; "))
 	}
 	return strings.Join(said, "; ")
@@ -233,7 +225,6 @@ func (j *joiner) complain(err error, via, next string) {
 	}
 	text := inWords{err}.Error()
 	j.heard(err, text, via)
-	j.n.tried.failed(via, text)
 	j.n.log.Log(j.complaints.level(text), "not joined yet", "via", via, "error", text, "next-try", next)
 }
 
