@@ -74,21 +74,20 @@ func (c *Client) dial(ctx context.Context, d *connect.Dialer, target string) (ne
 		return nil, err
 	}
 	c.dialErr.Store(&errNoGreeting)
-	return &greeted{Conn: conn, heard: func() { c.dialErr.Store(nil) }}, nil
+	return &greeted{conn, sync.OnceFunc(func() { c.dialErr.Store(nil) })}, nil
 }
 
 // greeted tells when the first bytes arrive: the kernel completes a connection
 // also to a process that is stopped, so connecting alone proves nothing.
 type greeted struct {
 	net.Conn
-	once  sync.Once
-	heard func()
+	heard func() // acts once
 }
 
 func (g *greeted) Read(b []byte) (int, error) {
 	n, err := g.Conn.Read(b)
 	if n > 0 {
-		g.once.Do(g.heard)
+		g.heard()
 	}
 	return n, err
 }

@@ -140,9 +140,14 @@ func essence(ev *arcv1.Event) string {
 		return slices.Contains(noise, key) || (key == "exit" || key == "evidence") && value == why
 	})
 	var parts []string
-	take := func(key string) {
+	if _, ok := fields["term"]; ok {
+		parts = append(parts, fmt.Sprintf("token %d", ev.GetTerm()))
+		delete(fields, "term")
+	}
+	first := []string{"why", "exit", "evidence", "by", "after", "seen_by", "gap_ms"}
+	for _, key := range slices.Concat(first, slices.Sorted(maps.Keys(fields))) {
 		value := fields[key]
-		delete(fields, key)
+		delete(fields, key) // it is said once
 		switch text := plain(value); {
 		case text == "", text == "0", value == false: // what it is not goes without saying
 		case value == true:
@@ -152,16 +157,6 @@ func essence(ev *arcv1.Event) string {
 		default:
 			parts = append(parts, key+"="+text)
 		}
-	}
-	if _, ok := fields["term"]; ok {
-		parts = append(parts, fmt.Sprintf("token %d", ev.GetTerm()))
-		delete(fields, "term")
-	}
-	for _, key := range []string{"why", "exit", "evidence", "by", "after", "seen_by", "gap_ms"} {
-		take(key)
-	}
-	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		take(key)
 	}
 	if p := cmp.Or(ev.GetLeaderDeclared().GetPhases(), ev.GetClaimGained().GetPhases()); p != nil {
 		parts = append(parts, "phases "+phases(p))
@@ -175,12 +170,8 @@ func essence(ev *arcv1.Event) string {
 func wrap(text string, cols, indent, most int) []string {
 	var lines []string
 	for left := []rune(text); ; {
-		room := cols - indent
-		if len(lines) == 0 {
-			room = cols
-		}
-		room = max(room, 1)
 		first := strings.Repeat(" ", min(len(lines), 1)*indent)
+		room := max(cols-len(first), 1)
 		if cols == 0 || len(left) <= room || len(lines)+1 == most {
 			return append(lines, short(first+string(left), cols))
 		}

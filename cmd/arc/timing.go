@@ -86,19 +86,17 @@ func (f *factory) timing(ctx context.Context, o timingFlags) error {
 
 // settingsAndHistory asks the ring.
 func (f *factory) settingsAndHistory(ctx context.Context) (s ring.Settings, history []*arcv1.HistoryEntry, err error) {
-	r, err := call(ctx, f, func(c *client.Client, ctx context.Context) (*arcv1.GetSettingsResponse, error) {
+	h, err := call(ctx, f, func(c *client.Client, ctx context.Context) (*arcv1.HistoryResponse, error) {
 		r, err := c.Settings(ctx)
+		if err == nil {
+			s, err = fromWire(r.GetSettings())
+		}
 		if err != nil {
 			return nil, err
 		}
-		h, err := c.History(ctx, 0)
-		history = h.GetEntries()
-		return r, err
+		return c.History(ctx, 0)
 	})
-	if err == nil {
-		s, err = fromWire(r.GetSettings())
-	}
-	return s, history, err
+	return s, h.GetEntries(), err
 }
 
 // assume is what is assumed with the settings, but for what was given.

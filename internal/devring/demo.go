@@ -132,13 +132,13 @@ func (r *Ring) Demo(ctx context.Context, w io.Writer) (v Verdict, err error) {
 		}
 	}
 	fmt.Fprintf(w, "%s is alone; bringing the others back\n", st.GetSelf())
-	if st, err = r.bringBack(ctx, w, &v); err != nil {
+	if st, err = r.bringBack(ctx, w, st, &v); err != nil {
 		return v, err
 	}
-	if _, err = r.demoFailover(ctx, w, st, &v); err != nil {
+	if st, err = r.demoFailover(ctx, w, st, &v); err != nil {
 		return v, err
 	}
-	if _, err = r.bringBack(ctx, w, &v); err != nil {
+	if _, err = r.bringBack(ctx, w, st, &v); err != nil {
 		return v, err
 	}
 	for _, n := range r.Running() {
@@ -192,13 +192,10 @@ func (r *Ring) demoFailover(ctx context.Context, w io.Writer, before *arcv1.Stat
 	return after, nil
 }
 
-func (r *Ring) bringBack(ctx context.Context, w io.Writer, v *Verdict) (*arcv1.StatusResponse, error) {
+// bringBack starts all nodes that do not run. leader is the leader's status before.
+func (r *Ring) bringBack(ctx context.Context, w io.Writer, leader *arcv1.StatusResponse, v *Verdict) (*arcv1.StatusResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*stepWithin)
 	defer cancel()
-	leader, err := r.AwaitLeader(ctx)
-	if err != nil {
-		return nil, err
-	}
 	was := map[string]bool{}
 	var highest uint64
 	for _, m := range leader.GetMembers() {

@@ -173,11 +173,7 @@ func (n *Node) PID() int {
 
 // MonitorPID returns the monitor's, as its pid file says.
 func (n *Node) MonitorPID() (int, error) {
-	pid, err := readPID(n.monitorPIDFile())
-	if err != nil {
-		return 0, fmt.Errorf("monitor of %s: %w", n.name, err)
-	}
-	return pid, nil
+	return readPID(n.monitorPIDFile())
 }
 
 func (n *Node) monitorPIDFile() string { return filepath.Join(n.RunDir(), "monitor.pid") }

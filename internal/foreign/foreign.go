@@ -134,13 +134,10 @@ func quote(s string) string {
 	}
 	var b strings.Builder
 	for _, r := range q {
-		switch {
-		case !unseen(r):
+		if unseen(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		} else {
 			b.WriteRune(r)
-		case r > 0xffff:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
 		}
 	}
 	return b.String()
