@@ -67,12 +67,6 @@ type base struct {
 	// or the input that is taken in.
 	wake              Instant
 	wakeRule, running string
-	// stepping is true while a step changes the Node, settled what the last one led to.
-	stepping bool
-	settled  struct { // what is read many times after each step
-		claimTerm             uint64
-		claimEnd, leaderUntil Instant
-	}
 
 	parent   parent
 	observer observer

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/arc-ring/arc/internal/durations"
@@ -59,9 +60,4 @@ func (d *Deferral) Turn(now Instant, s *ring.State, leaderUntil Instant, effects
 
 // Ends returns when the owner has to make a turn although nothing else happens;
 // Never if nothing may be held back.
-func (d *Deferral) Ends() Instant {
-	if d.until == 0 {
-		return Never
-	}
-	return d.until
-}
+func (d *Deferral) Ends() Instant { return cmp.Or(d.until, Never) }

@@ -55,7 +55,7 @@
 // These steps decide who leads: ring.State.Heir (ring/state.go) says whose turn it
 // is, campaign when each member asks for votes, raft who wins, leader.declareRule
 // whether the winner is the heir, ring.State.Apply (ring/apply.go) whether its
-// declaration takes effect, and leadership.computeClaim until when it may act.
+// declaration takes effect, and leadership.claimUntil until when it may act.
 //
 // A suspicion becomes an eviction in these steps: verdicts.ownSuspicion notes what the
 // own monitor says, verdicts.suspicion what others say, verdicts.confirm what the

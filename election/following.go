@@ -21,13 +21,6 @@ type following struct {
 // reason to think that it is cut off has no more than a lease from then on.
 // Both ask the leader before their proof ends.
 func (f *following) leaderUntil() Instant {
-	if !f.stepping && !f.removed {
-		return f.settled.leaderUntil
-	}
-	return f.computeLeaderUntil()
-}
-
-func (f *following) computeLeaderUntil() Instant {
 	if f.removed || !f.leaderDeclaredInTerm() {
 		return 0
 	}
@@ -100,8 +93,7 @@ func (f *following) proofRule() {
 
 // answerCheck gives a sign of life, and says whether this member claims.
 func (f *following) answerCheck(to uint64) {
-	term, _, _ := f.leadership.claim(f.now)
-	f.send(Message{To: to, Check: &Check{Answer: true, Term: term}})
+	f.send(Message{To: to, Check: &Check{Answer: true, Term: f.leadership.claim(f.now)}})
 }
 
 // checkAnswered takes a member's sign of life. Only one that says that it claims

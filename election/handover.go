@@ -39,7 +39,7 @@ func (q *requests) beginHandover(ref, to uint64, why string) error {
 	case !ok:
 		return fmt.Errorf("%w: id %d", ring.ErrNotMember, to)
 	case to == q.cfg.ID:
-		if _, _, leads := q.claim(q.now); !leads {
+		if q.claim(q.now) == 0 {
 			return ErrNotLeader // it may have a successor that it has not heard of
 		}
 		q.emit(Done{Ref: ref})

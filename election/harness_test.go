@@ -315,7 +315,8 @@ func claimOf(nd *node, now election.Instant) (uint64, time.Duration, bool) {
 	if !nd.up || nd.stopped {
 		return 0, 0, false
 	}
-	return nd.n.Claim(election.Instant(now))
+	term, end := nd.n.ClaimUntil()
+	return term, end.Sub(now), now < end
 }
 
 // run lets virtual time pass.
@@ -447,8 +448,8 @@ func (w *world) status() string {
 			members = append(members, fmt.Sprintf("%s#%d", m.Name, m.ID))
 		}
 		next, _ := st.NextHeir()
-		_, _, claims := nd.n.Claim(w.now)
-		fmt.Fprintf(&b, "%s: id %d ring [%s] token %d leader %s heir %s claims %v voters %v learners %v\n", name, nd.id, strings.Join(members, " "), st.Term, w.name(s.Leader), next.Name, claims, s.Voters, s.Learners)
+		_, end := nd.n.ClaimUntil()
+		fmt.Fprintf(&b, "%s: id %d ring [%s] token %d leader %s heir %s claims %v voters %v learners %v\n", name, nd.id, strings.Join(members, " "), st.Term, w.name(s.Leader), next.Name, w.now < end, s.Voters, s.Learners)
 	}
 	return b.String()
 }

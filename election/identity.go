@@ -143,10 +143,8 @@ const retiredKept = 64
 // retire notes that a process's words never count again.
 func (i *identity) retire(id, incarnation uint64, certified bool) {
 	p := i.roster.peers.Ensure(id)
-	if p.ended.Get(incarnation) == nil {
-		p.ended.Ensure(incarnation).at = i.now
-	}
-	e := p.ended.Get(incarnation)
+	e := p.ended.Ensure(incarnation)
+	e.at = cmp.Or(e.at, i.now)
 	e.certified = e.certified || certified
 	if p.ended.Len() <= retiredKept {
 		return

@@ -262,7 +262,7 @@ func (ld *leader) interruptionRule() {
 	if b.pending.Times == 0 || ld.lead.handover != nil || !ld.dueEvery(&b.tellAt, ld.ring.Settings.RenewEvery()) {
 		return
 	}
-	if _, _, claims := ld.claim(ld.now); claims && ld.proposals.propose(proposal{}, ring.Command{Interrupted: &ring.Interrupted{Term: ld.term, Interruption: b.pending}}) {
+	if ld.claim(ld.now) != 0 && ld.proposals.propose(proposal{}, ring.Command{Interrupted: &ring.Interrupted{Term: ld.term, Interruption: b.pending}}) {
 		b.pending = ring.Interruption{}
 		b.tellAt = ld.now.Add(breaksApart * ld.ring.Settings.Lease())
 	}

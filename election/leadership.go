@@ -206,27 +206,16 @@ func (ls *leadership) sendRaft(m *raftpb.Message) {
 	ls.send(Message{To: m.GetTo(), Raft: m})
 }
 
-// claim is Node.Claim.
-func (ls *leadership) claim(now Instant) (term uint64, left time.Duration, ok bool) {
-	term, end := ls.claimUntil()
-	if term == 0 || now >= end {
-		return 0, 0, false
+// claim returns the token with which this member claims at now, 0 if it does not.
+func (ls *leadership) claim(now Instant) uint64 {
+	if term, end := ls.claimUntil(); now < end {
+		return term
 	}
-	if end == Never {
-		return term, ls.ring.Settings.Lease(), true
-	}
-	return term, end.Sub(now), true
+	return 0
 }
 
 // claimUntil is Node.ClaimUntil.
 func (ls *leadership) claimUntil() (term uint64, end Instant) {
-	if !ls.stepping && !ls.removed {
-		return ls.settled.claimTerm, ls.settled.claimEnd
-	}
-	return ls.computeClaim()
-}
-
-func (ls *leadership) computeClaim() (term uint64, end Instant) {
 	if ls.lead == nil || ls.removed || !ls.declared() || ls.lease.released {
 		return 0, 0
 	}

@@ -32,14 +32,10 @@ func (r *replica) owesVote(m *raftpb.Message) bool {
 	if t := m.GetType(); t != raftpb.MsgVoteResp && t != raftpb.MsgPreVoteResp {
 		return false
 	}
-	for _, w := range r.writes {
-		for _, o := range w.after {
-			if o.GetType() == m.GetType() && o.GetTo() == m.GetTo() && o.GetTerm() == m.GetTerm() && o.GetReject() == m.GetReject() {
-				return true
-			}
-		}
+	same := func(o *raftpb.Message) bool {
+		return o.GetType() == m.GetType() && o.GetTo() == m.GetTo() && o.GetTerm() == m.GetTerm() && o.GetReject() == m.GetReject()
 	}
-	return false
+	return slices.ContainsFunc(r.writes, func(w *write) bool { return slices.ContainsFunc(w.after, same) })
 }
 
 // lastIndex is the index of the last entry of the log, durable or not.

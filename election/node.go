@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -40,6 +39,11 @@ type Node struct {
 
 	// led: this member led when the rules last came to that.
 	led bool
+	// settled is what the last step led to and is read many times after it.
+	settled struct {
+		claimTerm             uint64
+		claimEnd, leaderUntil Instant
+	}
 }
 
 // assemble makes the parts of a Node and connects them.
@@ -120,7 +124,6 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		n.promises.waitUntil = now.Add(n.promises.bound)
 		n.recorder.lastClaim.possible, n.recorder.lastClaim.newest = n.promises.waitUntil, rec.HardState.GetTerm()
 	}
-	n.stepping = true
 	n.follow(n.refresh())
 	if n.ring.RingID != "" {
 		if me, ok := n.ring.Member(cfg.ID); ok && unknownTo(cfg.Former, me.Incarnation) {
@@ -152,21 +155,17 @@ func (n *Node) WakeRule() string { return n.wakeRule }
 // on with another one.
 func (n *Node) State() *ring.State { return n.ring }
 
-// Claim reports whether this member leads at now: its declaration is committed
-// and its lease has not run out. left is what remains of the lease.
-func (n *Node) Claim(now Instant) (term uint64, left time.Duration, ok bool) {
-	return n.leadership.claim(now)
+// ClaimUntil returns the token and the end of the lease, until which this member
+// leads: its declaration is committed. It is 0 if this member is not the declared
+// leader. It holds until the next call of any method that takes now.
+func (n *Node) ClaimUntil() (term uint64, end Instant) {
+	return n.settled.claimTerm, n.settled.claimEnd
 }
-
-// ClaimUntil returns the token and the end of the lease, for owners that let
-// others read the claim at the moment of asking; 0 if this member is not the
-// declared leader. It holds until the next call of any method that takes now.
-func (n *Node) ClaimUntil() (term uint64, end Instant) { return n.leadership.claimUntil() }
 
 // LeaderUntil returns until when this member has proof that the declared leader
 // leads, as far as is known now; 0 if it has none. Never is returned only by a
 // leader that no other voter can depose.
-func (n *Node) LeaderUntil() Instant { return n.following.leaderUntil() }
+func (n *Node) LeaderUntil() Instant { return n.settled.leaderUntil }
 
 // Status is what an operator may want to see of the Node.
 type Status struct {
@@ -243,8 +242,7 @@ func (n *Node) Standing(now Instant, id uint64) Standing {
 	}
 	s.Out = n.ring.Gone(id)
 	s.Needed = s.Out && n.needed(id)
-	_, _, claims := n.leadership.claim(now)
-	s.InTouch = claims || !n.leads() && n.raftLead != 0 && n.raftLead == n.ring.LeaderID && n.raftLead != id && now < n.roster.leaderHeard.Add(n.ring.Settings.Lease())
+	s.InTouch = n.leadership.claim(now) != 0 || !n.leads() && n.raftLead != 0 && n.raftLead == n.ring.LeaderID && n.raftLead != id && now < n.roster.leaderHeard.Add(n.ring.Settings.Lease())
 	if l, ok := n.ring.Leader(); ok && s.InTouch {
 		s.Leader, s.LeaderIncarnation, s.LeaderAddresses = l.ID, l.Incarnation, slices.Clone(l.Addresses)
 	} else if me, ok := n.ring.Member(n.cfg.ID); ok && me.Incarnation == n.cfg.Incarnation {

@@ -47,7 +47,6 @@ func Survive(rec Recovered, id uint64, name string) (*Survivor, error) {
 	if rec.Snapshot == nil {
 		return nil, fmt.Errorf("%w: the log holds no state of a ring: %s joined it and was stopped before it had it", ring.ErrInvalid, name)
 	}
-	all := rec
 	s := &Survivor{Name: name, Index: rec.Snapshot.GetMetadata().GetIndex(), bound: rec.Bound}
 	s.Term = max(rec.HardState.GetTerm(), rec.Snapshot.GetMetadata().GetTerm())
 	if n := len(rec.Entries); n > 0 {
@@ -56,11 +55,11 @@ func Survive(rec Recovered, id uint64, name string) (*Survivor, error) {
 	}
 	// The whole log counts: what was committed by this disk and those that are
 	// gone may not be known as committed here.
-	all.HardState = &raftpb.HardState{Term: new(s.Term), Vote: new(uint64(0)), Commit: new(s.Index)}
+	rec.HardState = &raftpb.HardState{Term: new(s.Term), Vote: new(uint64(0)), Commit: new(s.Index)}
 	// It stands still: a member that was just started takes part in no election
 	// for as long as it may have promised.
-	all.Restarted, all.Bound = true, time.Hour
-	n, err := New(Config{ID: id, Incarnation: 1, Rand: func() uint64 { return 0 }, Wall: func() int64 { return 0 }}, all, 0)
+	rec.Restarted, rec.Bound = true, time.Hour
+	n, err := New(Config{ID: id, Incarnation: 1, Rand: func() uint64 { return 0 }, Wall: func() int64 { return 0 }}, rec, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -165,8 +165,7 @@ func (ld *leader) renewRule() {
 		return
 	}
 	r.sending()
-	_, _, claims := ld.claim(ld.now)
-	renew := Renew{Claims: claims, Term: ld.term, Seq: r.seq, Incarnation: ld.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
+	renew := Renew{Claims: ld.claim(ld.now) != 0, Term: ld.term, Seq: r.seq, Incarnation: ld.cfg.Incarnation, Lease: s.Lease(), Watcher: r.named.watcher, Grant: r.named.number}
 	for _, id := range others {
 		c := renew
 		if c.Acked = r.bonds.Value(id).seen; c.Acked == 0 && ld.roster.peers.Value(id).votedBy == ld.term {

@@ -19,7 +19,7 @@ func (s *status) reason(now Instant, needs, missing string) string {
 	case s.removed:
 		return "no member of the ring any more"
 	case s.leads() && s.declared():
-		if _, _, ok := s.leadership.claim(now); ok {
+		if s.leadership.claim(now) != 0 {
 			return fmt.Sprintf("this node leads, token %d", s.ring.Term)
 		}
 		if s.lease.released {

@@ -38,17 +38,17 @@ func (n *Node) StatusVersion(now Instant) StatusVersion {
 	l.raft.commit, l.raft.transferee = 0, 0 // neither is in a Status
 	if n.leads() {
 		l.why = n.leadership.lead.why
-		_, _, l.claims = n.leadership.claim(now)
+		l.claims = n.leadership.claim(now) != 0
 	}
 	if l.proven = now < n.following.leaderUntil(); !l.proven {
 		s := n.status
+		l.missing = n.Missing(now)
 		l.absent, l.lost = s.knowsAbsent(now), s.lostLeader(now)
 		l.away = s.bits(func(id uint64) bool { return !s.isThere(id, now) })
 		if unheard := s.unheard(now); len(unheard) > 0 {
 			l.unheard = s.bits(func(id uint64) bool { return slices.Contains(unheard, id) })
 		}
 	}
-	l.missing = n.Missing(now)
 	if now < n.promises.waitUntil {
 		l.waits = 1 + n.promises.waitUntil.Sub(now).Round(time.Millisecond)
 	}

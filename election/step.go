@@ -88,7 +88,6 @@ func (n *Node) step(now Instant, input string, f func()) {
 	if n.removed {
 		return
 	}
-	n.stepping = true
 	if lease := n.ring.Settings.Lease(); n.wake != Never && now > max(n.wake, n.now).Add(lease/2) && (n.roster.resumed == 0 || now >= n.roster.resumed.Add(resumedApart*lease)) {
 		n.roster.resumed = now
 	}
@@ -100,9 +99,8 @@ func (n *Node) step(now Instant, input string, f func()) {
 
 // stepEnds takes down what is read until the next step.
 func (n *Node) stepEnds() {
-	n.settled.claimTerm, n.settled.claimEnd = n.leadership.computeClaim()
-	n.settled.leaderUntil = n.following.computeLeaderUntil()
-	n.stepping = false
+	n.settled.claimTerm, n.settled.claimEnd = n.leadership.claimUntil()
+	n.settled.leaderUntil = n.following.leaderUntil()
 }
 
 func (n *Node) receive(m Message) {

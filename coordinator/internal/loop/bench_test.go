@@ -36,7 +36,7 @@ func newLoops(b testing.TB, profile string, members int) *loops {
 		b.Fatal(err)
 	}
 	r.add(1, founded)
-	leads := func() bool { _, _, ok := r.all[0].o.Core.(*election.Node).Claim(r.now); return ok }
+	leads := func() bool { _, end := r.all[0].o.Core.ClaimUntil(); return r.now < end }
 	r.until("that the founder leads", leads)
 	for id := uint64(2); id <= uint64(members); id++ {
 		done := make(chan election.Done, 1)
@@ -124,7 +124,7 @@ func BenchmarkRenewal(b *testing.B) {
 		r.turn()        // the leader sends, the voters ack
 		r.all[0].turn() // and it counts
 	}
-	if _, _, ok := r.all[0].o.Core.(*election.Node).Claim(r.now); !ok {
+	if _, end := r.all[0].o.Core.ClaimUntil(); r.now >= end {
 		b.Error("the claim was lost")
 	}
 }
@@ -146,7 +146,7 @@ func BenchmarkGrant(b *testing.B) {
 			l.turn()
 		}
 	}
-	if _, _, ok := l.o.Core.(*election.Node).Claim(r.now); !ok {
+	if _, end := l.o.Core.ClaimUntil(); r.now >= end {
 		b.Error("the claim was lost")
 	}
 }
