@@ -164,9 +164,7 @@ func (a *applier) finish(w *write) {
 	a.stored(w)
 	if s := w.snapshot; s != nil {
 		was := a.ring
-		if err := a.restore(s); err != nil {
-			a.fail("the leader sent a snapshot that cannot be read: %v", err)
-		}
+		a.must(a.restore(s), "the leader sent a snapshot that cannot be read")
 		a.dropped, a.sealed = 0, nil
 		for _, is := range a.ring.Members {
 			if m, ok := was.Member(is.ID); ok {
@@ -218,9 +216,7 @@ func (a *applier) apply(e *raftpb.Entry) {
 		return
 	}
 	c, err := a.commands.take(e)
-	if err != nil {
-		a.fail("log entry %d of term %d was let in: %v", e.GetIndex(), e.GetTerm(), err)
-	}
+	a.must(err, "log entry %d of term %d was let in", e.GetIndex(), e.GetTerm())
 	if c.Seal != nil {
 		a.seal(*c.Seal)
 		if a.leads() && e.GetTerm() == a.term {
@@ -270,9 +266,7 @@ func (a *applier) apply(e *raftpb.Entry) {
 
 func (a *applier) applyConf(e *raftpb.Entry) {
 	cc, err := confChangeOf(e)
-	if err != nil {
-		a.fail("log entry %d of term %d was let in: %v", e.GetIndex(), e.GetTerm(), err)
-	}
+	a.must(err, "log entry %d of term %d was let in", e.GetIndex(), e.GetTerm())
 	if err := a.confRefusal(cc); err != nil {
 		a.trace("entry %d changes no configuration: %v", e.GetIndex(), err)
 		return

@@ -63,10 +63,10 @@ type base struct {
 
 	effects    []Effect
 	persistSeq uint64
-	// wake is when a Tick is asked for, wakeRule by which rule; running is the rule that runs,
-	// or the input that is taken in.
-	wake              Instant
-	wakeRule, running string
+	// wake is when a Tick is asked for; running is the rule that runs, or the input that
+	// is taken in.
+	wake    Instant
+	running string
 
 	parent   parent
 	observer observer

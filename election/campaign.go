@@ -69,9 +69,7 @@ func (c *campaign) campaignRule() {
 		return // heldVotesRule wakes
 	}
 	c.observer.lossFreed()
-	if c.since == 0 {
-		c.since = c.now
-	}
+	c.since = cmp.Or(c.since, c.now)
 	rank := -1
 	if c.tries == 0 || c.cfg.Trace != nil {
 		rank = c.rank()

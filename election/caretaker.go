@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -65,9 +66,7 @@ func (ct *caretaker) takeCare(heir ring.Member, dead []uint64) {
 		// an entry of the own term is applied.
 		return
 	}
-	if c.since == 0 {
-		c.since = ct.now
-	}
+	c.since = cmp.Or(c.since, ct.now)
 	if slices.Contains(ct.unable, heir.ID) {
 		ct.passOver(heir, "did not take over when it was asked to")
 		return

@@ -15,7 +15,7 @@ type Config struct {
 	// ID was allocated by the leader at the join; a founder's is 1.
 	ID uint64
 	// Incarnation is drawn at the start of the process. Of two of the same
-	// member the larger is taken for the newer: see NewIncarnation.
+	// member the larger is taken for the newer.
 	Incarnation uint64
 	// Addresses are where the member is reached; none if that is not known yet.
 	// Readdress changes them.
@@ -48,12 +48,6 @@ type Config struct {
 
 // FormerKept bounds Config.Former.
 const FormerKept = 64
-
-// NewIncarnation makes an incarnation of the Unix time in milliseconds at a
-// process's start (upper 42 bits) and of random bits (lower 22).
-func NewIncarnation(unixMilli int64, random uint64) uint64 {
-	return uint64(unixMilli)<<22 | random>>42
-}
 
 // Recovered is what the storage gave back, or what Found made. The zero value
 // is that of a joiner.

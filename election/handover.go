@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -47,9 +48,7 @@ func (q *requests) beginHandover(ref, to uint64, why string) error {
 	case m.Witness:
 		return fmt.Errorf("%w: %q is a witness and never leads", ring.ErrInvalid, m.Name)
 	}
-	if why == "" {
-		why = "handed over by " + me.Name
-	}
+	why = cmp.Or(why, "handed over by "+me.Name)
 	q.lead.takeover = takeover{} // what it answered before says nothing of now
 	q.lead.handover = &handover{ref: ref, to: to, why: why, anyone: anyone, deadline: q.now.Add(q.handoverTimeout())}
 	q.trace("hands over to %s: %s", m.Name, why)

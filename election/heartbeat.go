@@ -54,9 +54,7 @@ func (l *leading) spared(id uint64, now Instant) bool {
 	if f == nil || !f.heartbeat {
 		return true
 	}
-	if f.sent == 0 {
-		f.sent = now
-	}
+	f.sent = cmp.Or(f.sent, now)
 	return false
 }
 

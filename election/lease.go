@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -72,9 +73,7 @@ type ackedRenewal struct {
 // sending takes down that a renewal goes out now. It binds those who ack it for a lease,
 // less what clocks may differ by.
 func (l *lease) sending() {
-	if l.first == 0 {
-		l.first = l.now
-	}
+	l.first = cmp.Or(l.first, l.now)
 	l.seq++
 	s := l.ring.Settings
 	l.sent[l.seq%uint64(len(l.sent))] = sentRenewal{seq: l.seq, until: l.now.Add(s.LeaderLease()), lease: s.Lease(), named: l.named}

@@ -104,12 +104,10 @@ func (m *membership) noticed(from uint64, e EvictedNotice) {
 		return
 	}
 	q := &m.inquiry
-	if q.told == 0 {
-		q.told = m.now
-	}
+	q.told = cmp.Or(q.told, m.now)
 	if q.since == 0 {
 		m.trace("is told to be out of the ring, and asks the others")
-		m.beginInquiry()
+		q.since = m.now
 	} else if m.leavingSince != 0 {
 		// One more no longer needs this member.
 		q.next = min(q.next, q.asked.Add(m.ring.Settings.RenewEvery()))
@@ -127,15 +125,11 @@ func (m *membership) knows(id uint64) bool {
 	return m.isMember(id) || m.inConf(id)
 }
 
-func (m *membership) beginInquiry() { m.inquiry.since = m.now }
-
 // doubt asks the others what they know. If that is under way, it asks again soon:
 // somebody speaks, so there is more to find out than while nobody is heard.
 func (m *membership) doubt() {
 	q := &m.inquiry
-	if q.since == 0 {
-		m.beginInquiry()
-	}
+	q.since = cmp.Or(q.since, m.now)
 	q.next = min(q.next, q.asked.Add(m.inquirePause()))
 }
 
@@ -175,7 +169,7 @@ func (m *membership) inquiryRule() {
 		if m.before(isolatedAt) {
 			return
 		}
-		m.beginInquiry()
+		q.since = m.now
 	}
 	if m.now >= q.next {
 		q.asked, q.next = m.now, m.now.Add(m.inquirePause())

@@ -81,17 +81,13 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		return nil, fmt.Errorf("election: %w: ID, Incarnation, Rand and Wall are needed", ring.ErrInvalid)
 	}
 	cfg.CompactAfter = cmp.Or(cfg.CompactAfter, defaultCompactAfter)
-	if cfg.RaftLogger == nil {
-		cfg.RaftLogger = discardLogger{}
-	}
+	cfg.RaftLogger = cmp.Or[raft.Logger](cfg.RaftLogger, discardLogger{})
 	n := assemble(cfg, &ring.State{}, now)
 	if err := plausibleRecord(rec); err != nil {
 		return nil, err
 	}
 	if s := rec.Snapshot; s != nil && s.GetMetadata().GetIndex() > 0 {
-		if err := n.store.ApplySnapshot(s); err != nil {
-			return nil, fmt.Errorf("restore snapshot at index %d: %w", s.GetMetadata().GetIndex(), err)
-		}
+		n.must(n.store.ApplySnapshot(s), "put a snapshot into the empty memory log")
 		if err := n.restore(s); err != nil {
 			return nil, err
 		}
@@ -100,9 +96,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		if first := rec.Entries[0].GetIndex(); first > n.applied+1 {
 			return nil, fmt.Errorf("election: %w: the log begins at index %d, the snapshot ends at %d", ring.ErrInvalid, first, n.applied)
 		}
-		if err := n.store.Append(rec.Entries); err != nil {
-			return nil, fmt.Errorf("restore log: %w", err)
-		}
+		n.must(n.store.Append(rec.Entries), "append to memory log")
 	}
 	n.identity.restored = n.lastStored()
 	n.identity.noteReturns(rec.Entries)
@@ -110,13 +104,9 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		if c := rec.HardState.GetCommit(); c > n.lastStored() || c < n.applied {
 			return nil, fmt.Errorf("election: %w: commit index %d is outside the log %d to %d", ring.ErrInvalid, c, n.applied, n.lastStored())
 		}
-		if err := n.store.SetHardState(rec.HardState); err != nil {
-			return nil, fmt.Errorf("restore hard state: %w", err)
-		}
+		n.must(n.store.SetHardState(rec.HardState), "write to memory log")
 	}
-	if err := n.startRaft(); err != nil {
-		return nil, fmt.Errorf("start raft: %w", err)
-	}
+	n.startRaft()
 	n.born, n.restarted = now, rec.Restarted
 	n.promises.bound = min(rec.Bound, ring.LongestLease)
 	if rec.Restarted {
@@ -147,9 +137,6 @@ func (n *Node) Effects() []Effect {
 // NextWake returns when Tick has to be called at the latest; Never if no time
 // is awaited.
 func (n *Node) NextWake() Instant { return n.wake }
-
-// WakeRule names the rule that asked for NextWake; "" if no time is awaited.
-func (n *Node) WakeRule() string { return n.wakeRule }
 
 // State returns the committed ring. It is not changed any more; the Node goes
 // on with another one.

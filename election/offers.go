@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -81,9 +82,7 @@ func (of *offers) offerRule() bool {
 		return false
 	}
 	of.offer.open = false
-	if of.offer.ableAt == 0 { // the word to take over may be older than a question that was read late
-		of.offer.ableAt = of.now
-	}
+	of.offer.ableAt = cmp.Or(of.offer.ableAt, of.now) // the word to take over may be older than a question that was read late
 	of.send(Message{To: of.offer.from, Takeover: a})
 	return true
 }

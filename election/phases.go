@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -88,16 +89,12 @@ func (r *recorder) takeoverAsked() {
 
 // lossFreed takes down when this member's own promise was over.
 func (r *recorder) lossFreed() {
-	if l := &r.loss; l.freed == 0 {
-		l.freed = min(max(r.promises.promise.until, r.promises.waitUntil, l.at), r.now)
-	}
+	ended := max(r.promises.promise.until, r.promises.waitUntil, r.loss.at)
+	r.loss.freed = cmp.Or(r.loss.freed, min(ended, r.now))
 }
 
-func (r *recorder) lossCampaign() {
-	if l := &r.loss; l.campaign == 0 {
-		l.campaign = r.now
-	}
-}
+// lossCampaign takes down when this member first asked for votes.
+func (r *recorder) lossCampaign() { r.loss.campaign = cmp.Or(r.loss.campaign, r.now) }
 
 // explain puts into a declaration what is known of the leadership before it.
 // The leader before this one was after.

@@ -72,13 +72,14 @@ func (s *raftState) candidate() bool { return s.role == raft.StateCandidate }
 func (s *raftState) preCandidate() bool { return s.role == raft.StatePreCandidate }
 
 // startRaft starts raft on what the memory log holds.
-func (r *replica) startRaft() (err error) {
+func (r *replica) startRaft() {
+	var err error
 	r.rn, err = raft.NewRawNode(&raft.Config{
 		ID: r.cfg.ID, ElectionTick: electionTicks, HeartbeatTick: 1, Storage: memoryLog{r.store, r}, Applied: r.applied,
 		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, CheckQuorum: true, PreVote: true,
 		DisableProposalForwarding: true, StepDownOnRemoval: true, AsyncStorageWrites: true, Logger: r.cfg.RaftLogger,
 	})
-	return err
+	r.must(err, "start raft")
 }
 
 // refresh reads raft's state after a step.

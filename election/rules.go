@@ -75,10 +75,10 @@ const maxPasses = 100
 // present time, and works out when to look again.
 func (n *Node) settle() {
 	for range maxPasses {
-		n.wake, n.wakeRule = Never, ""
+		n.wake = Never
 		for _, r := range rules {
 			if n.removed {
-				n.wake, n.wakeRule = Never, ""
+				n.wake = Never
 				return
 			}
 			if r.when == nil || r.when(n) {
@@ -96,12 +96,8 @@ func (n *Node) settle() {
 	n.fail("the state does not settle: %s", n.status.reason(n.now, n.status.tolerance(n.now).needs(), n.Missing(n.now)))
 }
 
-// wakeAt asks for a Tick at t, for the sake of the rule that runs.
-func (b *base) wakeAt(t Instant) {
-	if t < b.wake {
-		b.wake, b.wakeRule = t, b.running
-	}
-}
+// wakeAt asks for a Tick at t.
+func (b *base) wakeAt(t Instant) { b.wake = min(b.wake, t) }
 
 // before reports whether t is still to come. If so, it asks for a Tick then.
 func (b *base) before(t Instant) bool {

@@ -43,49 +43,43 @@ const (
 // the same on every member.
 //
 // What is beside the ring (Command.Beside) yields neither a change nor an epoch.
-func (s *State) Apply(term uint64, c Command) ([]Change, error) {
-	changes, err := s.apply(term, c)
-	if err != nil {
-		return nil, err
-	}
-	if !c.Beside() {
-		s.Epoch++
-	}
-	return changes, nil
-}
-
-func (s *State) apply(term uint64, c Command) ([]Change, error) {
+func (s *State) Apply(term uint64, c Command) (changes []Change, err error) {
 	switch {
 	case c.Found != nil:
-		return s.found(*c.Found)
+		changes, err = s.found(*c.Found)
 	case c.Join != nil:
-		return s.join(*c.Join)
+		changes, err = s.join(*c.Join)
 	case c.Leave != nil:
-		return s.leave(*c.Leave)
+		changes, err = s.leave(*c.Leave)
 	case c.Evict != nil:
-		return s.evict(*c.Evict)
+		changes, err = s.evict(*c.Evict)
 	case c.Declare != nil:
-		return s.declare(term, *c.Declare)
+		changes, err = s.declare(term, *c.Declare)
 	case c.Appoint != nil:
-		return s.appoint(*c.Appoint)
+		changes, err = s.appoint(*c.Appoint)
 	case c.Settings != nil:
 		if err := c.Settings.bounds(); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
 		s.Settings = *c.Settings
-		return []Change{{Kind: SettingsChanged}}, nil
+		changes = []Change{{Kind: SettingsChanged}}
 	case c.Return != nil:
-		return s.comeBack(*c.Return)
+		changes, err = s.comeBack(*c.Return)
 	case c.Timed != nil:
-		return nil, s.timed(term, *c.Timed)
+		err = s.timed(term, *c.Timed)
 	case c.Interrupted != nil:
-		return nil, s.interrupted(term, *c.Interrupted)
+		err = s.interrupted(term, *c.Interrupted)
 	case c.Forget != nil:
-		return nil, s.forget(*c.Forget)
+		err = s.forget(*c.Forget)
 	case c.Require != nil:
-		return nil, s.require(*c.Require)
+		err = s.require(*c.Require)
+	default:
+		err = fmt.Errorf("%w: not a command for the ring", ErrInvalid)
 	}
-	return nil, fmt.Errorf("%w: not a command for the ring", ErrInvalid)
+	if err == nil && !c.Beside() {
+		s.Epoch++
+	}
+	return changes, err
 }
 
 func (s *State) found(f Found) ([]Change, error) {
@@ -233,11 +227,10 @@ func (s *State) declare(term uint64, d Declare) ([]Change, error) {
 		l.After = last.Name
 		if old, ok := s.departedByID(last.ID); ok && evidence == "" {
 			// It was taken out before, by somebody who declared nothing.
-			evidence = old.Evidence
 			l.Evidence, l.SeenBy = old.Evidence, old.SeenBy
 		}
 	}
-	if evidence == Certified {
+	if l.Evidence == Certified {
 		l.SeenBy = l.After // its own monitor
 	}
 	s.History = append(s.History, l)

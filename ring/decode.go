@@ -14,26 +14,24 @@ import (
 type decoder struct{ err error }
 
 func word[W ~string, N ~int32](d *decoder, words []W, n N) W {
+	w, err := wordOf(words, n)
+	d.err = cmp.Or(d.err, err)
+	return w
+}
+
+// wordOf is the inverse of number.
+func wordOf[W ~string, N ~int32](words []W, n N) (W, error) {
 	if n < 0 || int(n) >= len(words) {
-		if d.err == nil {
-			d.err = fmt.Errorf("word %d is not among %q", n, words)
-		}
-		return ""
+		return "", fmt.Errorf("word %d is not among %q", n, words)
 	}
-	return words[n]
+	return words[n], nil
 }
 
 // EvidenceOf is the inverse of Evidence.Number.
-func EvidenceOf(n ringv1.Evidence) (Evidence, error) {
-	var d decoder
-	return word(&d, evidences, n), d.err
-}
+func EvidenceOf(n ringv1.Evidence) (Evidence, error) { return wordOf(evidences, n) }
 
 // OnJoinOf is the inverse of OnJoin.Number.
-func OnJoinOf(n ringv1.OnJoin) (OnJoin, error) {
-	var d decoder
-	return word(&d, onJoins, n), d.err
-}
+func OnJoinOf(n ringv1.OnJoin) (OnJoin, error) { return wordOf(onJoins, n) }
 
 // readable refuses what needs a newer version of the log.
 func readable(version uint32) error {

@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -94,9 +95,7 @@ func (d *Departure) lead(now mono.Instant, s Scene) Step {
 	if d.stopping && !d.gathered {
 		return Step{Move: AskSelf, Request: election.Request{Stop: &election.Stop{ID: d.id}}}
 	}
-	if d.ledSince == 0 {
-		d.ledSince = now
-	}
+	d.ledSince = cmp.Or(d.ledSince, now)
 	since := now.Sub(d.ledSince)
 	if s.OthersLeave && since < durations.LeaveQueue || s.Ring.Term != d.term && since < durations.LeaveYield {
 		return Step{Move: Wait, Err: fmt.Errorf("%w: this leader lets others leave first", election.ErrBusy)}

@@ -12,7 +12,7 @@ import (
 // of them, also if the wall clock, Unix milliseconds, was set back. random are 64
 // random bits.
 func NextIncarnation(wall int64, random uint64, earlier []uint64) (inc uint64, kept []uint64) {
-	inc = election.NewIncarnation(wall, random)
+	inc = uint64(wall)<<22 | random>>42 // 42 bits of time, 22 by chance
 	if len(earlier) > 0 {
 		inc = max(inc, slices.Max(earlier)+1)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func TestNextIncarnation(t *testing.T) {
-	now := election.NewIncarnation(1000, 0)
+	now := uint64(1000 << 22)
 	for name, c := range map[string]struct {
 		earlier []uint64
 		want    uint64

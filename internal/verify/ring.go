@@ -26,12 +26,11 @@ type Ring struct {
 
 // Member returns the member with an id.
 func (r *Ring) Member(id uint64) (Member, bool) {
-	for _, m := range r.Members {
-		if m.ID == id {
-			return m, true
-		}
+	i := slices.IndexFunc(r.Members, func(m Member) bool { return m.ID == id })
+	if i < 0 {
+		return Member{}, false
 	}
-	return Member{}, false
+	return r.Members[i], true
 }
 
 // Heir is who must lead next, without some members: who is appointed, else who
