@@ -237,27 +237,37 @@ func (s *outbound) watch(p *path) {
 	}
 }
 
-// check runs on the timer.
+// check runs on the timer. It asks without s.mu: who chooses a path for a message holds
+// peer.mu, and looks at all streams.
 func (s *outbound) check(p *path) {
+	if s.stalls() {
+		p.ask(func(a *asked) { a.stalled = true })
+	}
+}
+
+// stalls reports whether nothing was acknowledged since the last look, and sets the
+// timer for the next one.
+func (s *outbound) stalls() (stalled bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, ok := look(s.conn)
 	s.watching = ok && now.waiting
 	switch {
 	case !ok:
-		return
+		return false
 	case !now.waiting:
 		clear(s.recent)
 		s.recent = s.recent[:0]
-		return
+		return false
 	case now.acked == s.acked:
-		p.ask(func(a *asked) { a.stalled = true })
+		stalled = true
 	default:
 		// What was sent before the last look has most likely arrived.
 		s.recent = slices.DeleteFunc(s.recent, func(m sent) bool { return m.at.Before(s.since) })
 		s.acked, s.since = now.acked, time.Now()
 	}
 	s.timer.Reset(max(durations.PeerStall, 4*now.rtt))
+	return stalled
 }
 
 // unacked returns what may be lost with a connection that is stuck or broke.

@@ -153,6 +153,36 @@ func TestBothNetworksDead(t *testing.T) {
 	}
 }
 
+// A large message is sent while the streams are found to be stuck: who chooses a path
+// looks at the streams, and who finds one stuck tells its path.
+func TestALargeMessageMeetsAStuckStream(t *testing.T) {
+	l, a, _ := twoNetworks(t)
+	a.tr.mu.Lock()
+	p := a.tr.peers[2]
+	a.tr.mu.Unlock()
+	p.mu.Lock()
+	paths := p.paths
+	stands := []*outbound{paths[0].stands, paths[1].stands}
+	p.mu.Unlock()
+	l.cables[0].pull(true)
+	l.cables[1].pull(true)
+	a.tr.Send(renew(1, 2, 1))
+	testwait.Until(t, patience, "the streams are stuck", func() bool { return stands[0].stuck(0) && stands[1].stuck(0) })
+	done := make(chan struct{}, 3)
+	again := func(do func()) {
+		for range 20000 {
+			do()
+		}
+		done <- struct{}{}
+	}
+	go again(func() { stands[0].check(paths[0]) })
+	go again(func() { stands[1].check(paths[1]) })
+	go again(func() { p.mu.Lock(); p.choiceLocked(item{size: 2 * limits.SmallMessage}); p.mu.Unlock() })
+	for range 3 {
+		await(t, "the end of all that met", done)
+	}
+}
+
 // A number counts once, however far back it is remembered.
 func TestCopies(t *testing.T) {
 	c := &copies{}
