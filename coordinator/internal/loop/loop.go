@@ -106,8 +106,8 @@ type Loop struct {
 	// busySince is when the loop began what it is doing now, 0 while it
 	// waits.
 	busySince atomic.Int64
-	// heardPeer is when a member's message last came in, 0 if never.
-	heardPeer atomic.Int64
+	// heardPeer: a member's message ever came in.
+	heardPeer atomic.Bool
 
 	// complained is when a sender of nonsense was last complained of.
 	complained map[uint64]election.Instant
@@ -230,7 +230,7 @@ func (l *Loop) Ended() context.Context { return l.ended }
 func (l *Loop) Err() error { return l.endErr }
 
 // Heard reports whether a member's message ever came in.
-func (l *Loop) Heard() bool { return l.heardPeer.Load() != 0 }
+func (l *Loop) Heard() bool { return l.heardPeer.Load() }
 
 // Over reports whether run has returned, and whether because this node is out of
 // the ring.
@@ -250,12 +250,11 @@ func (l *Loop) turn() {
 	if lost > 0 {
 		l.o.Log.Warn("peer messages dropped, the event loop is behind", "count", lost)
 	}
-	heard := false
 	for i := range items {
 		switch in := &items[i]; in.kind {
 		case isMessage:
 			l.o.Core.Receive(l.o.Clock(), in.message)
-			heard = true
+			l.heardPeer.Store(true)
 		case isPing:
 			l.o.Core.Pinged(l.o.Clock(), in.ping)
 		case isInput:
@@ -264,9 +263,6 @@ func (l *Loop) turn() {
 	}
 	l.inbox.recycle(items)
 	now := l.o.Clock()
-	if heard {
-		l.heardPeer.Store(int64(now))
-	}
 	if now >= l.o.Core.NextWake() {
 		l.o.Core.Tick(now)
 	}

@@ -16,10 +16,9 @@ import (
 type peer struct {
 	t  *Transport
 	id uint64
-	// provision is not nil while SetPeers does not list the peer, and list the newest
-	// of Transport.lists that does; guarded by Transport.mu.
+	// provision is not nil while SetPeers does not list the peer; guarded by
+	// Transport.mu.
 	provision *provision
-	list      uint64
 	// copies is of the process that opened the newest stream to us; guarded by
 	// Transport.mu.
 	copies *copies

@@ -39,8 +39,6 @@ type Transport struct {
 	selfChanged chan struct{}
 	// refused are the refusals that were logged.
 	refused map[string]bool
-	// lists counts the calls of SetPeers.
-	lists uint64
 
 	// streams counts those to us, hellos that are waited for included.
 	streams atomic.Int32
@@ -85,7 +83,7 @@ func (t *Transport) SetPeers(peers []election.Peer) {
 	if t.closing.Err() != nil {
 		return
 	}
-	t.lists++
+	listed := map[uint64]bool{}
 	for _, info := range peers {
 		if info.ID == 0 || info.ID == self {
 			continue
@@ -96,11 +94,11 @@ func (t *Transport) SetPeers(peers []election.Peer) {
 			t.startLocked(p)
 		}
 		p.update(info)
-		p.list, p.provision = t.lists, nil
+		listed[p.id], p.provision = true, nil
 		p.lay()
 	}
 	for id, p := range t.peers {
-		if p.list != t.lists && (id == self || t.opts.Gone(id) || !t.keepLocked(p)) {
+		if !listed[id] && (id == self || t.opts.Gone(id) || !t.keepLocked(p)) {
 			t.removeLocked(p)
 		}
 	}
