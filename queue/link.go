@@ -57,71 +57,58 @@ func Decode(message []byte) (*localv1.Link, error) {
 
 func validate(l *localv1.Link) error {
 	var errs []error
-	if l.GetSeq() == 0 {
-		errs = append(errs, errors.New("seq is 0"))
-	}
-	text := func(what, s string) {
-		if len(s) > limits.Address {
-			errs = append(errs, fmt.Errorf("%s has %d bytes, at most %d", what, len(s), limits.Address))
+	bad := func(is bool, format string, args ...any) {
+		if is {
+			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
+	text := func(what, s string) {
+		bad(len(s) > limits.Address, "%s has %d bytes, at most %d", what, len(s), limits.Address)
+	}
+	between := func(what string, v, lo, hi uint32) {
+		bad(v < lo || v > hi, "%s = %d is not between %d and %d", what, v, lo, hi)
+	}
+	self, successors := l.GetSelf(), len(l.GetSuccessors())
+	bad(l.GetSeq() == 0, "seq is 0")
 	text("cluster", l.GetCluster())
 	text("ring_id", l.GetRingId())
 	text("ending", l.GetEnding())
-	between := func(what string, v, lo, hi uint32) {
-		if v < lo || v > hi {
-			errs = append(errs, fmt.Errorf("%s = %d is not between %d and %d", what, v, lo, hi))
-		}
-	}
 	between("hang_after_ms", l.GetHangAfterMs(), 0, maxHangMS)
-	if len(l.GetSuccessors()) > 0 {
+	if successors > 0 {
 		between("interval_ms", l.GetIntervalMs(), 1, maxIntervalMS)
 		between("leader_interval_ms", l.GetLeaderIntervalMs(), 1, maxIntervalMS)
 		between("misses", l.GetMisses(), 1, maxMisses)
 		between("leader_misses", l.GetLeaderMisses(), 1, maxMisses)
 	}
-	if n := len(l.GetSuccessors()); n > limits.Successors {
-		errs = append(errs, fmt.Errorf("%d successors, at most %d", n, limits.Successors))
-	}
-	if n := len(l.GetTell()); n > limits.Tell {
-		errs = append(errs, fmt.Errorf("%d members to tell, at most %d", n, limits.Tell))
-	}
+	bad(successors > limits.Successors, "%d successors, at most %d", successors, limits.Successors)
+	bad(len(l.GetTell()) > limits.Tell, "%d members to tell, at most %d", len(l.GetTell()), limits.Tell)
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
 	if d := l.GetDetour(); d != nil {
-		if err := validTarget(d); err != nil {
-			errs = append(errs, fmt.Errorf("detour: %w", err))
-		}
-		if d.GetId() == l.GetSelf().GetId() || len(l.GetSuccessors()) == 0 {
-			errs = append(errs, fmt.Errorf("detour: to id %d, but the monitor's own is %d and it has %d successors", d.GetId(), l.GetSelf().GetId(), len(l.GetSuccessors())))
-		}
-		if ms := l.GetDetourMs(); ms == 0 || ms > MaxDetourMS {
-			errs = append(errs, fmt.Errorf("detour_ms = %d is not between 1 and %d", ms, MaxDetourMS))
-		}
+		err := validTarget(d)
+		bad(err != nil, "detour: %w", err)
+		bad(d.GetId() == self.GetId() || successors == 0,
+			"detour: to id %d, but the monitor's own is %d and it has %d successors", d.GetId(), self.GetId(), successors)
+		ms := l.GetDetourMs()
+		bad(ms == 0 || ms > MaxDetourMS, "detour_ms = %d is not between 1 and %d", ms, MaxDetourMS)
 	}
-	if l.GetSelf().GetId() != 0 {
-		text("self.name", l.GetSelf().GetName())
-	} else if len(l.GetSuccessors()) > 0 {
-		errs = append(errs, errors.New("self.id is 0, but there are successors"))
+	if self.GetId() != 0 {
+		text("self.name", self.GetName())
 	}
+	bad(self.GetId() == 0 && successors > 0, "self.id is 0, but there are successors")
 	for _, list := range []struct {
 		name    string
 		targets []*localv1.Target
 	}{{"successors", l.GetSuccessors()}, {"tell", l.GetTell()}} {
 		seen := map[uint64]bool{}
 		for i, t := range list.targets {
-			if err := validTarget(t); err != nil {
-				errs = append(errs, fmt.Errorf("%s[%d]: %w", list.name, i, err))
-			}
-			if seen[t.GetId()] {
-				errs = append(errs, fmt.Errorf("%s[%d]: id %d is there twice", list.name, i, t.GetId()))
-			}
+			err := validTarget(t)
+			bad(err != nil, "%s[%d]: %w", list.name, i, err)
+			bad(seen[t.GetId()], "%s[%d]: id %d is there twice", list.name, i, t.GetId())
 			seen[t.GetId()] = true
 		}
-		if list.name == "successors" && seen[l.GetSelf().GetId()] {
-			errs = append(errs, fmt.Errorf("successors: id %d is the monitor's own", l.GetSelf().GetId()))
-		}
+		bad(list.name == "successors" && seen[self.GetId()], "successors: id %d is the monitor's own", self.GetId())
 	}
 	return errors.Join(errs...)
 }
