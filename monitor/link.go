@@ -13,15 +13,11 @@ import (
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/monitor/detector"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
-	"github.com/arc-ring/arc/queue"
 )
 
 // take takes what the queue's reader found.
 func (m *monitor) take(now mono.Instant, r received) error {
 	switch {
-	case errors.Is(r.err, queue.ErrBadLink), errors.Is(r.err, queue.ErrTooLarge):
-		m.o.Logger.Error("a link was refused; the old one stays", "error", r.err)
-		return nil
 	case errors.Is(r.err, io.EOF):
 		m.o.Logger.Debug("the queue ended")
 		m.endedAt = now

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -151,12 +150,16 @@ func Run(ctx context.Context, o Options) (err error) {
 func (m *monitor) readQueue() {
 	for {
 		l, err := m.o.Queue.Receive()
+		if errors.Is(err, queue.ErrBadLink) || errors.Is(err, queue.ErrTooLarge) {
+			m.o.Logger.Error("a link was refused; the old one stays", "error", err)
+			continue
+		}
 		select {
 		case m.links <- received{l, err}:
 		case <-m.ctx.Done():
 			return
 		}
-		if err != nil && !errors.Is(err, queue.ErrBadLink) && !errors.Is(err, queue.ErrTooLarge) {
+		if err != nil {
 			return
 		}
 	}
@@ -351,11 +354,11 @@ func (m *monitor) takeLast() {
 		select {
 		case r := <-m.links:
 			switch {
-			case r.err == nil && m.own(r.link) && m.fresh(r.link):
+			case r.err != nil:
+				return
+			case m.own(r.link) && m.fresh(r.link):
 				m.link = r.link
 				m.certifier.update(m.ctx, r.link)
-			case r.err != nil && (errors.Is(r.err, io.EOF) || errors.Is(r.err, queue.ErrClosed)):
-				return
 			}
 		case <-timeout.C:
 			return

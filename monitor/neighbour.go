@@ -216,10 +216,9 @@ func (m *monitor) open(now mono.Instant, t detector.Target) {
 	}}
 	m.neighbours[t.ID] = n
 	m.dialAll(now, n)
-	m.linkState(t, localv1.LinkState_STATE_DIALLED, strings.Join(t.Addresses, ", "))
 }
 
-// dialAll dials the addresses of the target that have no path yet.
+// dialAll dials the addresses of the target that have no path yet, and tells.
 func (m *monitor) dialAll(now mono.Instant, n *neighbour) {
 	for _, a := range n.target.Addresses {
 		if !slices.ContainsFunc(n.paths, func(p *path) bool { return p.addr == a }) {
@@ -229,6 +228,7 @@ func (m *monitor) dialAll(now mono.Instant, n *neighbour) {
 			m.act(now, n, p)
 		}
 	}
+	m.linkState(n.target, localv1.LinkState_STATE_DIALLED, strings.Join(n.target.Addresses, ", "))
 }
 
 func (m *monitor) close(t detector.Target) {
@@ -344,8 +344,7 @@ func (m *monitor) logRun(n *neighbour) {
 // refused it at an address of its own.
 func (m *monitor) streamDown(now mono.Instant, a *attempt, err error, local bool) {
 	n, p := a.neighbour, a.path
-	a.over = true
-	p.attempts = slices.DeleteFunc(p.attempts, func(o *attempt) bool { return o == a })
+	p.drop(a)
 	if a.stream != nil {
 		m.broke(now, a, err)
 		return

@@ -2,13 +2,11 @@ package monitor
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/monitor/detector"
-	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -47,7 +45,6 @@ func (m *monitor) move(now mono.Instant, t detector.Target) {
 		return true
 	})
 	m.dialAll(now, n)
-	m.linkState(t, localv1.LinkState_STATE_DIALLED, strings.Join(t.Addresses, ", "))
 }
 
 // heardOf takes over what a pong tells that earlier ones told already.

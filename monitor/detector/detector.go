@@ -61,7 +61,7 @@ type Detector struct {
 // Config that is out of range: settings are validated where they come in.
 func New(c Config) *Detector {
 	c.check()
-	return &Detector{cfg: c}
+	return &Detector{cfg: c, state: Unknown}
 }
 
 func (c Config) check() {

@@ -6,20 +6,16 @@ import (
 )
 
 // State is what a Detector thinks of its member.
-type State int
+type State string
 
 const (
 	// Unknown: not enough samples, no answer yet and not enough silence.
-	Unknown State = iota
+	Unknown State = "unknown"
 	// Alive: it answered and is not suspected.
-	Alive
+	Alive State = "alive"
 	// Suspect: it is thought dead.
-	Suspect
+	Suspect State = "suspect"
 )
-
-func (s State) String() string {
-	return [...]string{"unknown", "alive", "suspect"}[s]
-}
 
 // Cause says what a Reason is about, in words; Reason.String adds the numbers.
 type Cause string

@@ -61,7 +61,7 @@ func (s *scene) do(actions []Action) {
 			s.pongs = append(s.pongs, pong{s.now.Add(ms), a.Target.ID, a.Seq})
 			continue
 		}
-		what := a.Kind.String()
+		what := string(a.Kind)
 		if a.Kind == Say {
 			what = a.Opinion.String()
 		}

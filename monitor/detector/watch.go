@@ -27,8 +27,6 @@ type Target struct {
 	Addresses       []string
 }
 
-func (t Target) same(o Target) bool { return t.ID == o.ID && t.Incarnation == o.Incarnation }
-
 // Link is what a Watch is given: whom to look at and how often.
 type Link struct {
 	Epoch, Term uint64
@@ -47,35 +45,24 @@ type Link struct {
 	DetourFor time.Duration
 }
 
-func (l *Link) timing(id uint64) Config {
-	if id == l.Leader {
-		return l.LeaderTiming
-	}
-	return l.OrdinaryTiming
-}
-
 // Kind is what an Action asks for.
-type Kind int
+type Kind string
 
 const (
 	// Open connections to the target, at all of its addresses.
-	Open Kind = iota + 1
+	Open Kind = "open"
 	// Close them.
-	Close
+	Close Kind = "close"
 	// Move: the target has other addresses. Connections at those that it keeps
 	// stay, and so does what is known about it.
-	Move
+	Move Kind = "move"
 	// Ping with number Seq.
-	Ping
+	Ping Kind = "ping"
 	// Say what is thought of the target. A suspicion is repeated every interval while
 	// it lasts, and a few times that it is taken back. A doubt says that the leader
 	// missed a first probe, or that its stream broke; only where grants are given.
-	Say
+	Say Kind = "say"
 )
-
-func (k Kind) String() string {
-	return [...]string{"none", "open", "close", "move", "ping", "say"}[k]
-}
 
 // Action is what the owner of a Watch has to do.
 type Action struct {
@@ -152,7 +139,7 @@ func (w *Watch) Relink(now mono.Instant, l Link) []Action {
 func (w *Watch) retarget(now mono.Instant, newEpoch bool) {
 	kept := make([]*watched, 0, len(w.open))
 	for _, t := range w.targets {
-		i := slices.IndexFunc(w.open, func(o *watched) bool { return o.target.same(t) })
+		i := slices.IndexFunc(w.open, func(o *watched) bool { return o.target.ID == t.ID && o.target.Incarnation == t.Incarnation })
 		if i < 0 {
 			// Beyond a gap nobody can be kept: they are looked at in order.
 			break
@@ -165,7 +152,7 @@ func (w *Watch) retarget(now mono.Instant, newEpoch bool) {
 			w.report(now, o, 0, o.det.Moved(now))
 		}
 		o.foreignTold = o.foreignTold && !newEpoch
-		o.det.Configure(now, w.link.timing(t.ID))
+		o.det.Configure(now, w.Timing(t.ID))
 		kept = append(kept, o)
 	}
 	for _, o := range w.open {
@@ -310,7 +297,12 @@ func (w *Watch) Ran(id uint64) Run {
 }
 
 // Timing returns the timing of the target's link.
-func (w *Watch) Timing(id uint64) Config { return w.link.timing(id) }
+func (w *Watch) Timing(id uint64) Config {
+	if id == w.link.Leader {
+		return w.link.LeaderTiming
+	}
+	return w.link.OrdinaryTiming
+}
 
 // Watches reports whether the target is looked at.
 func (w *Watch) Watches(id uint64) bool { return w.find(id) != nil }
@@ -408,7 +400,7 @@ func (w *Watch) extend(now mono.Instant) {
 	}
 	for len(w.open) < want {
 		t := w.targets[len(w.open)]
-		o := &watched{target: t, det: New(w.link.timing(t.ID))}
+		o := &watched{target: t, det: New(w.Timing(t.ID))}
 		w.open = append(w.open, o)
 		w.act(o, Action{Kind: Open})
 		if t.ID == w.grant.target {

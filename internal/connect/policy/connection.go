@@ -110,7 +110,7 @@ func (c *Connection) Restart(now mono.Instant) {
 
 // GiveUp gives all tries up, but not the connection that stands.
 func (c *Connection) GiveUp() {
-	c.keep(func(t try) bool { return t.id == c.up })
+	c.keep(c.up)
 	c.racing, c.todo, c.rounds, c.rejected, c.others = false, nil, 0, false, false
 }
 
@@ -124,8 +124,7 @@ func (c *Connection) Silent(now mono.Instant, alive bool) {
 		c.raced = now
 	}
 	if c.Rules.Overlap == 0 && len(c.tries) > 0 {
-		oldest := c.tries[0].id
-		c.keep(func(t try) bool { return t.id == oldest })
+		c.keep(c.tries[0].id)
 	}
 	c.race(now, 0)
 }
@@ -357,13 +356,12 @@ func (c *Connection) underWay() int {
 	return n
 }
 
-// keep gives up all tries but those that fit.
-func (c *Connection) keep(fits func(try) bool) {
+// keep gives up all tries but one.
+func (c *Connection) keep(id uint64) {
 	c.tries = slices.DeleteFunc(c.tries, func(t try) bool {
-		if fits(t) {
-			return false
+		if t.id != id {
+			c.actions = append(c.actions, Action{Try: t.id})
 		}
-		c.actions = append(c.actions, Action{Try: t.id})
-		return true
+		return t.id != id
 	})
 }
