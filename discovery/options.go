@@ -57,11 +57,11 @@ type Options struct {
 	Words  []Word
 	Keep   func([]Word) error
 	KeptAt string
-	// OnForeignRing, if not nil, is told of another ring of the same cluster,
-	// at most every ten seconds for each. It must not block.
+	// OnForeignRing is told of another ring of the same cluster, at most every ten
+	// seconds for each. It must not block.
 	OnForeignRing func(*arcv1.OtherRing)
-	// OnFellow, if not nil, is told of every hello and answer of another node of
-	// this node's ring. It must not block.
+	// OnFellow is told of every hello and answer of another node of this node's
+	// ring. It must not block.
 	OnFellow func(*discoveryv1.Node)
 
 	// Logger may be nil.
@@ -72,18 +72,15 @@ type Options struct {
 func (o *Options) validate() error {
 	self := &discoveryv1.Node{Name: o.Name, Incarnation: o.Incarnation, Addresses: o.Addresses[:min(len(o.Addresses), limits.Addresses)]}
 	problems := []error{foreign.CheckName("cluster", o.Cluster), checkNode(self)}
-	if o.Port < 1 || o.Port > 65535 {
-		problems = append(problems, fmt.Errorf("port %d is not from 1 to 65535", o.Port))
+	bad := func(is bool, format string, args ...any) {
+		if is {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
 	}
-	if o.Expect < 0 || o.Expect > limits.Founders {
-		problems = append(problems, fmt.Errorf("expect %d is not from 0 to %d", o.Expect, limits.Founders))
-	}
-	if o.Expect == 1 && o.Witness {
-		problems = append(problems, errors.New("expect 1, but a witness never founds"))
-	}
-	if o.Expect > 1 && o.Ask == nil {
-		problems = append(problems, fmt.Errorf("expect %d without a way to ask the others", o.Expect))
-	}
+	bad(o.Port < 1 || o.Port > 65535, "port %d is not from 1 to 65535", o.Port)
+	bad(o.Expect < 0 || o.Expect > limits.Founders, "expect %d is not from 0 to %d", o.Expect, limits.Founders)
+	bad(o.Expect == 1 && o.Witness, "expect 1, but a witness never founds")
+	bad(o.Expect > 1 && o.Ask == nil, "expect %d without a way to ask the others", o.Expect)
 	err := errors.Join(problems...)
 	if err == nil && len(o.Addresses) > 0 && len(o.node().Addresses) == 0 {
 		err = fmt.Errorf("no room for the address %q in a datagram of %d bytes: use shorter names", o.Addresses[0], limits.Datagram)

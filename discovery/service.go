@@ -70,9 +70,7 @@ func New(o Options) (*Service, error) {
 	s.core = newCore(time.Now(), o.Cluster, o.node(), o.Expect, rand.NewChaCha8(seed).Uint64)
 	s.core.found.recall(o.Words, o.KeptAt)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.sendMu.Lock()
-	s.scan(time.Now())
-	s.sendMu.Unlock()
+	s.scan(time.Now()) // nobody else has the service yet
 	if told, have := len(s.core.self.Addresses), len(o.Addresses); told < have {
 		s.log.Warn("advertising only some addresses", "addresses", s.core.self.Addresses, "left-out", have-told, "hint", "limit them with --bind")
 	}
@@ -302,13 +300,9 @@ func (s *Service) carryOut(e effect) {
 			s.log.Debug("cannot answer a hello", "to", e.to, "error", err)
 		}
 	case fellow:
-		if s.opts.OnFellow != nil {
-			s.opts.OnFellow(e.node)
-		}
+		s.opts.OnFellow(e.node)
 	case report:
-		if s.opts.OnForeignRing != nil {
-			s.opts.OnForeignRing(e.ring)
-		}
+		s.opts.OnForeignRing(e.ring)
 	case note:
 		args := e.args
 		if e.interfaces {

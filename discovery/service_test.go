@@ -78,6 +78,7 @@ func (h *house) start(name string, change func(*Options)) *Service {
 	o := Options{
 		Cluster: "c", Name: name, Incarnation: rand.Uint64() | 1, Addresses: []string{address},
 		Bind: loopback, Port: h.port, Ask: h.ask, Logger: testLogger(h.t, name),
+		OnForeignRing: func(*arcv1.OtherRing) {}, OnFellow: func(*discoveryv1.Node) {},
 	}
 	if change != nil {
 		change(&o)
