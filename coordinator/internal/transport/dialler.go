@@ -60,9 +60,9 @@ func newDialler(p *path) *dialler {
 		path: p, conn: policy.New(dialRules, rand.N[time.Duration]), tries: map[uint64]*attempt{},
 		results: make(chan result, dialRules.Most), timer: time.NewTimer(time.Hour),
 	}
-	p.mu.Lock()
+	p.t.mu.Lock()
 	d.listed = p.info.Incarnation
-	p.mu.Unlock()
+	p.t.mu.Unlock()
 	return d
 }
 
@@ -91,10 +91,10 @@ func (d *dialler) act() {
 
 // sight is what the policy needs to know before a try.
 func (d *dialler) sight(now mono.Instant) policy.Sight {
-	d.mu.Lock()
+	d.t.mu.Lock()
 	d.resting = false
 	distant := d.info.Distant
-	d.mu.Unlock()
+	d.t.mu.Unlock()
 	s := policy.Sight{Unwanted: distant && d.queue.empty(), Stuck: d.stream != nil && d.stream.stuck(0), Crowded: d.t.tries.Load() > limits.CrowdedTries}
 	for _, t := range d.tries {
 		s.Linked = s.Linked || t.linked.Load()
@@ -160,7 +160,7 @@ func (d *dialler) failed(r result) {
 	say, why := "peer cannot be reached", connect.Reason(r.err)
 	switch {
 	case errors.Is(r.err, errEvicted):
-		d.setQuiet()
+		d.t.Quiet(d.id)
 	case why == policy.Rejected:
 		say = "peer refused our hello"
 	}

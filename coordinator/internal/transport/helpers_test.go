@@ -188,8 +188,8 @@ func (n *node) looks(id uint64) {
 	p := n.tr.peers[id]
 	n.tr.mu.Unlock()
 	testwait.Until(n.t, patience, "the node has seen to all that it was asked to do", func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
+		n.tr.mu.Lock()
+		defer n.tr.mu.Unlock()
 		return !slices.ContainsFunc(p.paths, func(r *path) bool { return r.asked != (asked{}) })
 	})
 }
@@ -199,7 +199,7 @@ func (n *node) hasStream(id uint64) bool {
 	n.tr.mu.Lock()
 	defer n.tr.mu.Unlock()
 	p := n.tr.peers[id]
-	return p != nil && p.isUp()
+	return p != nil && p.standsLocked() != nil
 }
 
 func offer[T any](c chan T, v T) {

@@ -195,12 +195,12 @@ func (t *Transport) register(hello *peerv1.PeerHello, self Identity) (*inbound, 
 	}
 	t.inbound[id] = append(t.inbound[id], in)
 	if p != nil {
-		p.hint(hello.GetAddresses())
-		p.lay()
+		p.hintLocked(hello.GetAddresses())
+		p.layLocked()
 		if p.provision != nil {
 			p.provision.orphaned = time.Time{}
 		}
-		p.wake() // it lives
+		p.wakeLocked() // it lives
 	} else {
 		t.addProvisionalLocked(id, false)
 	}

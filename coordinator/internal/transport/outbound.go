@@ -238,7 +238,7 @@ func (s *outbound) watch(p *path) {
 }
 
 // check runs on the timer. It asks without s.mu: who chooses a path for a message holds
-// peer.mu, and looks at all streams.
+// Transport.mu, and looks at all streams.
 func (s *outbound) check(p *path) {
 	if s.stalls() {
 		p.ask(func(a *asked) { a.stalled = true })

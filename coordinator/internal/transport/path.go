@@ -26,7 +26,7 @@ type path struct {
 	// down: its checks are not acknowledged. Only small messages go over it.
 	down atomic.Bool
 
-	// Guarded by peer.mu.
+	// Guarded by Transport.mu.
 
 	// address is the one that is dialled. Empty: all addresses of the peer are tried,
 	// and the first that answers is kept.
@@ -51,21 +51,21 @@ func (p *path) askLocked(set func(*asked)) {
 	notify(p.poke)
 }
 
-// ask is askLocked for who has no lock. It hides that of the peer, which asks all paths.
+// ask is askLocked for who has no lock.
 func (p *path) ask(set func(*asked)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.t.mu.Lock()
+	defer p.t.mu.Unlock()
 	p.askLocked(set)
 }
 
 // targets are the addresses that this path may dial.
 func (p *path) targets() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.t.mu.Lock()
+	defer p.t.mu.Unlock()
 	if p.address != "" {
 		return []string{p.address}
 	}
-	return p.addresses()
+	return p.addressesLocked()
 }
 
 // own reports whether an address is this machine's: a peer is not reached there.
@@ -86,8 +86,7 @@ func (p *peer) standsLocked() *path {
 
 // layLocked makes the paths what they have to be. While a stream stands to a peer that
 // is near and listed, there is one for each listed address: where it only said that it
-// is reached, it may be no more. Else one path is tried for all. Its caller holds
-// Transport.mu and peer.mu.
+// is reached, it may be no more. Else one path is tried for all.
 func (p *peer) layLocked() {
 	if p.t.peers[p.id] != p {
 		return // it was removed
@@ -206,8 +205,6 @@ func (d *dialler) drop() {
 func (p *path) rose(s *outbound, at string) {
 	p.t.mu.Lock()
 	defer p.t.mu.Unlock()
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.stands, p.at, p.local = s, at, s.from()
 	p.overflowAt = time.Time{} // what was dropped before is another matter
 	p.layLocked()
@@ -215,8 +212,8 @@ func (p *path) rose(s *outbound, at string) {
 
 // fell notes that no stream stands.
 func (p *path) fell() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.t.mu.Lock()
+	defer p.t.mu.Unlock()
 	p.stands = nil
 	if p.drain.Err() == nil {
 		p.fallen = p
@@ -231,8 +228,6 @@ func (p *path) fell() {
 func (p *path) handOver() {
 	p.t.mu.Lock()
 	defer p.t.mu.Unlock()
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if other := p.standsLocked(); other != nil && other != p {
 		other.queue.putBack(p.queue.takeAll())
 	}
@@ -300,11 +295,11 @@ func (d *dialler) lost() {
 
 // poked does what others asked for.
 func (d *dialler) poked() {
-	d.mu.Lock()
+	d.t.mu.Lock()
 	a, info := d.asked, d.info
 	d.asked = asked{}
 	quiet, resting := d.quiet, d.resting
-	d.mu.Unlock()
+	d.t.mu.Unlock()
 
 	// Only the process that was listed so far is known to have ended. Another
 	// may be newer than the list: a member that lags applies an old one.

@@ -57,11 +57,8 @@ func (l *lan) start(t *testing.T, id uint64) *node {
 // paths returns how many streams to the peer stand.
 func (n *node) paths(id uint64) (up int) {
 	n.tr.mu.Lock()
-	p := n.tr.peers[id]
-	n.tr.mu.Unlock()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, r := range p.paths {
+	defer n.tr.mu.Unlock()
+	for _, r := range n.tr.peers[id].paths {
 		if r.stands != nil {
 			up++
 		}
@@ -159,11 +156,9 @@ func TestALargeMessageMeetsAStuckStream(t *testing.T) {
 	l, a, _ := twoNetworks(t)
 	a.tr.mu.Lock()
 	p := a.tr.peers[2]
-	a.tr.mu.Unlock()
-	p.mu.Lock()
 	paths := p.paths
 	stands := []*outbound{paths[0].stands, paths[1].stands}
-	p.mu.Unlock()
+	a.tr.mu.Unlock()
 	l.cables[0].pull(true)
 	l.cables[1].pull(true)
 	a.tr.Send(renew(1, 2, 1))
@@ -177,7 +172,7 @@ func TestALargeMessageMeetsAStuckStream(t *testing.T) {
 	}
 	go again(func() { stands[0].check(paths[0]) })
 	go again(func() { stands[1].check(paths[1]) })
-	go again(func() { p.mu.Lock(); p.choiceLocked(item{size: 2 * limits.SmallMessage}); p.mu.Unlock() })
+	go again(func() { a.tr.mu.Lock(); p.choiceLocked(item{size: 2 * limits.SmallMessage}); a.tr.mu.Unlock() })
 	for range 3 {
 		await(t, "the end of all that met", done)
 	}

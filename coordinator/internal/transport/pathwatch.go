@@ -38,7 +38,6 @@ func (t *Transport) sendChecks(round int) (all []*check) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.peers {
-		p.mu.Lock()
 		if len(p.paths) > 1 {
 			for i, r := range p.paths {
 				c := &check{peer: p.id, address: r.address, local: r.local, path: r, stream: r.stands}
@@ -49,7 +48,6 @@ func (t *Transport) sendChecks(round int) (all []*check) {
 				all = append(all, c)
 			}
 		}
-		p.mu.Unlock()
 	}
 	return all
 }
@@ -105,7 +103,6 @@ func (t *Transport) Paths() map[uint64][]*arcv1.Path {
 	defer t.mu.Unlock()
 	all := map[uint64][]*arcv1.Path{}
 	for _, p := range t.peers {
-		p.mu.Lock()
 		for _, r := range p.paths {
 			s := &arcv1.Path{Address: r.address}
 			if r.stands == nil && p.info.Distant {
@@ -117,7 +114,6 @@ func (t *Transport) Paths() map[uint64][]*arcv1.Path {
 			}
 			all[p.id] = append(all[p.id], s)
 		}
-		p.mu.Unlock()
 	}
 	return all
 }

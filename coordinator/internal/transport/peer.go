@@ -3,7 +3,6 @@ package transport
 import (
 	"cmp"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/arc-ring/arc/election"
@@ -16,18 +15,16 @@ import (
 type peer struct {
 	t  *Transport
 	id uint64
-	// provision is not nil while SetPeers does not list the peer; guarded by
-	// Transport.mu.
-	provision *provision
-	// copies is of the process that opened the newest stream to us; guarded by
-	// Transport.mu.
-	copies *copies
 
-	mu sync.Mutex
-	// info and hints are changed under Transport.mu too, so either lock is enough to
-	// read them. hints are addresses that the peer's hellos told, the newest first;
-	// they are tried after those listed.
-	info  election.Peer
+	// Guarded by Transport.mu.
+
+	// provision is not nil while SetPeers does not list the peer.
+	provision *provision
+	// copies is of the process that opened the newest stream to us.
+	copies *copies
+	info   election.Peer
+	// hints are addresses that the peer's hellos told, the newest first; they
+	// are tried after those listed.
 	hints []string
 	quiet bool
 	// resting: it came near a moment ago, and is not dialled yet.
@@ -75,18 +72,11 @@ func (t *Transport) startLocked(p *peer) {
 	t.wg.Go(func() { first.run(0) })
 }
 
-// lay makes the paths what they have to be, under Transport.mu.
-func (p *peer) lay() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.layLocked()
-}
-
 // send queues a message: one that is small on all paths that stand, another one on the
 // best of them. While none stands it waits for all, and the first takes it; a peer
 // that is not dialled without need is dialled now.
 func (p *peer) send(it item) {
-	p.mu.Lock()
+	p.t.mu.Lock()
 	it.env.Number = p.t.numbers.Add(1)
 	var dropped uint64
 	for _, r := range p.choiceLocked(it) {
@@ -95,7 +85,7 @@ func (p *peer) send(it item) {
 	if (p.info.Distant || p.resting) && p.standsLocked() == nil {
 		p.askLocked(func(a *asked) { a.wanted = true })
 	}
-	p.mu.Unlock()
+	p.t.mu.Unlock()
 	if dropped > 0 {
 		p.overflowed(dropped)
 	}
@@ -137,50 +127,33 @@ func (p *peer) askLocked(set func(*asked)) {
 	}
 }
 
-func (p *peer) ask(set func(*asked)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.askLocked(set)
-}
-
-// update takes what SetPeers says, under Transport.mu. Most changes of the ring's
+// updateLocked takes what SetPeers says. Most changes of the ring's
 // configuration change no member.
-func (p *peer) update(info election.Peer) {
+func (p *peer) updateLocked(info election.Peer) {
 	was := p.info
 	same := was.Name == info.Name && was.Incarnation == info.Incarnation && slices.Equal(was.Addresses, info.Addresses)
 	if same && was.Distant == info.Distant {
 		return
 	}
 	comesNear := same && !info.Distant
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.info, p.resting, p.quiet = info, comesNear, p.quiet && was.Incarnation == info.Incarnation
 	p.askLocked(func(a *asked) { a.near, a.moved = a.near || comesNear, a.moved || !comesNear })
 }
 
-// wake takes a sign of life.
-func (p *peer) wake() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// wakeLocked takes a sign of life.
+func (p *peer) wakeLocked() {
 	p.quiet = false
 	p.askLocked(func(a *asked) { a.recheck, a.alive = true, true })
 }
 
-func (p *peer) setQuiet() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.quiet = true
-	p.askLocked(func(a *asked) { a.hushed = true })
-}
-
 // overflowed says now and then how many messages were dropped since the start.
 func (p *peer) overflowed(dropped uint64) {
-	p.mu.Lock()
+	p.t.mu.Lock()
 	name, loud, again := p.info.Name, p.standsLocked() != nil && !p.quiet, time.Since(p.overflowAt) < durations.Repeats
 	if !again {
 		p.overflowAt = time.Now()
 	}
-	p.mu.Unlock()
+	p.t.mu.Unlock()
 	if again {
 		return
 	}
@@ -191,11 +164,9 @@ func (p *peer) overflowed(dropped uint64) {
 	log("peer does not keep up: oldest messages dropped", "peer", name, "to", p.id, "dropped", dropped)
 }
 
-// hint tells where the peer said that it is reached. What it said before, or
+// hintLocked tells where the peer said that it is reached. What it said before, or
 // an earlier process of it, is not forgotten: a hello may come late.
-func (p *peer) hint(addresses []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (p *peer) hintLocked(addresses []string) {
 	hints := merged(addresses, p.hints)
 	p.hints = hints[:min(len(hints), limits.Addresses)]
 }
@@ -206,31 +177,23 @@ func merged(a, b []string) []string {
 	return slices.Concat(a, rest)
 }
 
-// apart reports whether the stream to a near peer is missing for at least d.
-func (p *peer) apart(d time.Duration) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return !p.info.Distant && p.standsLocked() == nil && time.Since(p.missing) >= d
-}
-
 func (p *peer) isUp() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.t.mu.Lock()
+	defer p.t.mu.Unlock()
 	return p.standsLocked() != nil
 }
 
 func (p *peer) isQuiet() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.t.mu.Lock()
+	defer p.t.mu.Unlock()
 	return p.quiet
 }
 
 func (p *peer) name() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.t.mu.Lock()
+	defer p.t.mu.Unlock()
 	return p.info.Name
 }
 
-// addresses are all that are tried; the caller may keep them. It holds Transport.mu or
-// peer.mu.
-func (p *peer) addresses() []string { return merged(p.info.Addresses, p.hints) }
+// addressesLocked are all that are tried; the caller may keep them.
+func (p *peer) addressesLocked() []string { return merged(p.info.Addresses, p.hints) }

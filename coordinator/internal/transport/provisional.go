@@ -37,7 +37,7 @@ func (t *Transport) provisionLocked(p *peer) {
 	ins := t.inbound[p.id]
 	under := &provision{under: ins[len(ins)-1].self}
 	p.provision = under
-	p.lay()
+	p.layLocked()
 	time.AfterFunc(durations.UnlistedCheck, func() { t.review(p, under) })
 }
 
@@ -60,7 +60,7 @@ func (t *Transport) addProvisionalLocked(id uint64, force bool) *peer {
 	// The incarnation stays unknown: only the list tells of one that ended.
 	p := newPeer(t, election.Peer{Member: ring.Member{ID: id, Name: hello.GetName()}})
 	for _, in := range ins {
-		p.hint(in.hello.GetAddresses())
+		p.hintLocked(in.hello.GetAddresses())
 	}
 	t.provisionLocked(p)
 	t.startLocked(p)

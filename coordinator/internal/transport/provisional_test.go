@@ -334,7 +334,7 @@ func TestEveryHelloOfAProvisionalPeerCounts(t *testing.T) {
 			hi(t, tr, 12, 3, fmt.Sprintf("192.0.2.3:%d", i+1))
 		}
 		tr.mu.Lock()
-		all := tr.peers[12].addresses()
+		all := tr.peers[12].addressesLocked()
 		tr.mu.Unlock()
 		if len(all) != limits.Addresses || all[0] != fmt.Sprintf("192.0.2.3:%d", 3*limits.Addresses) {
 			t.Errorf("addresses %v, want the newest %d", all, limits.Addresses)

@@ -93,9 +93,9 @@ func (t *Transport) SetPeers(peers []election.Peer) {
 			p = newPeer(t, info)
 			t.startLocked(p)
 		}
-		p.update(info)
+		p.updateLocked(info)
 		listed[p.id], p.provision = true, nil
-		p.lay()
+		p.layLocked()
 	}
 	for id, p := range t.peers {
 		if !listed[id] && (id == self || t.opts.Gone(id) || !t.keepLocked(p)) {
@@ -110,15 +110,13 @@ func (t *Transport) Addresses(id uint64) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p := t.peers[id]; p != nil {
-		return p.addresses()
+		return p.addressesLocked()
 	}
 	return nil
 }
 
 // removeLocked lets a peer go when its queue has left.
 func (t *Transport) removeLocked(p *peer) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	for _, r := range p.paths {
 		r.remove()
 	}
@@ -156,7 +154,7 @@ func (t *Transport) SelfChanged() {
 		if p.provision != nil && !p.provision.under.sameHello(self) {
 			t.removeLocked(p) // who still knows us dials again
 		} else {
-			p.ask(func(a *asked) { a.recheck = true })
+			p.askLocked(func(a *asked) { a.recheck = true })
 		}
 	}
 	for _, ins := range t.inbound {
@@ -175,7 +173,8 @@ func (t *Transport) Quiet(id uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p := t.peers[id]; p != nil {
-		p.setQuiet()
+		p.quiet = true
+		p.askLocked(func(a *asked) { a.hushed = true })
 	}
 }
 
@@ -184,7 +183,7 @@ func (t *Transport) Wake(id uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p := t.peers[id]; p != nil {
-		p.wake()
+		p.wakeLocked()
 	}
 }
 
@@ -200,11 +199,11 @@ func (t *Transport) Hint(id uint64, addresses []string) {
 	if p == nil {
 		return
 	}
-	known := p.addresses()
+	known := p.addressesLocked()
 	if slices.ContainsFunc(addresses, func(a string) bool { return !slices.Contains(known, a) }) {
-		p.hint(addresses)
-		p.ask(func(a *asked) { a.moved, a.alive = true, true })
-		p.lay()
+		p.hintLocked(addresses)
+		p.askLocked(func(a *asked) { a.moved, a.alive = true, true })
+		p.layLocked()
 	}
 }
 
@@ -215,7 +214,7 @@ func (t *Transport) NetworkChanged() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.peers {
-		p.ask(func(a *asked) { a.network = true })
+		p.askLocked(func(a *asked) { a.network = true })
 	}
 }
 
@@ -225,7 +224,7 @@ func (t *Transport) Apart(d time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.peers {
-		if p.apart(d) {
+		if !p.info.Distant && p.standsLocked() == nil && time.Since(p.missing) >= d {
 			return true
 		}
 	}
