@@ -116,8 +116,7 @@ func (c *Client) AwaitLeader(ctx context.Context, self bool) (*arcv1.StatusRespo
 	defer watcher.Wait()
 	defer stop()
 
-	poll := time.NewTicker(durations.AwaitLeader)
-	defer poll.Stop()
+	poll := time.Tick(durations.AwaitLeader)
 	var last *arcv1.StatusResponse
 	var trouble *Error // why the newest question got no answer; nil: last is its answer
 	for {
@@ -139,7 +138,7 @@ func (c *Client) AwaitLeader(ctx context.Context, self bool) (*arcv1.StatusRespo
 		}
 		select {
 		case <-wake:
-		case <-poll.C:
+		case <-poll:
 		case <-c.closed.Done():
 		case <-ctx.Done():
 			over := ended(ctx)

@@ -24,7 +24,7 @@ the new leader has declared itself, or at once if it leads already. You may ask
 any member.`,
 		Example: `  arc handover
   arc handover n3`,
-		Args: names(between(0, 1, "at most one member's NAME")),
+		Args: one(0, "at most one member's NAME", checkName),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return ask(cmd, f, with((*client.Client).Handover, first(args)), func(w io.Writer, r *arcv1.HandoverResponse) {
 				line(w, "%s leads, token %d", or(r.GetLeader().GetName()), r.GetTerm())
@@ -57,7 +57,7 @@ func newEvictCmd(f *factory) *cobra.Command {
 		Long: `Removes a member from the ring on the operator's word, and returns when the change
 is committed. A member that was alive after all joins again under a new id.`,
 		Example: `  arc evict n4`,
-		Args:    names(between(1, 1, "one member's NAME")),
+		Args:    one(1, "one member's NAME", checkName),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return ask(cmd, f, with((*client.Client).Evict, args[0]), func(w io.Writer, r *arcv1.EvictResponse) {
 				line(w, "%s evicted, epoch %d", args[0], r.GetEpoch())
@@ -74,7 +74,7 @@ func newForgetCmd(f *factory) *cobra.Command {
 ring itself does not change. A name leaves the list by itself when it is back in
 the ring, or when it was listed for longer than the setting forget_after_s.`,
 		Example: `  arc forget n4`,
-		Args:    names(between(1, 1, "one former member's NAME")),
+		Args:    one(1, "one former member's NAME", checkName),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return ask(cmd, f, with((*client.Client).Forget, args[0]), func(w io.Writer, r *arcv1.ForgetResponse) {
 				line(w, "%s (id %d) forgotten", args[0], r.GetId())

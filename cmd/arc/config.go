@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -45,12 +46,7 @@ func newConfigGetCmd(f *factory) *cobra.Command {
 		Example: `  arc config get
   arc config get lease_ms`,
 		ValidArgs: settingKeys(),
-		Args: func(cmd *cobra.Command, args []string) error {
-			if err := between(0, 1, "at most one KEY")(cmd, args); err != nil || len(args) == 0 {
-				return err
-			}
-			return checkKey(args[0])
-		},
+		Args:      one(0, "at most one KEY", checkKey),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return ask(cmd, f, (*client.Client).Settings, func(w io.Writer, r *arcv1.GetSettingsResponse) {
 				settingsTable(w, r.GetSettings(), first(args))
@@ -102,10 +98,7 @@ func newConfigShowCmd(f *factory) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			err := o.set.Resolve(f.env, o.fileOf(f))
 			shown := shownOptions{1, o.set.Values()}
-			if perr := f.print(shown, shown.table); perr != nil {
-				return perr
-			}
-			return usage(err)
+			return cmp.Or(f.print(shown, shown.table), usage(err))
 		},
 	}
 	o = newCoordinatorFlags(cmd.Flags(), f)

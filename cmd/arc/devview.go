@@ -55,8 +55,7 @@ func (f *factory) live(ctx context.Context, r *devring.Ring, after time.Duration
 		}
 		return err
 	}
-	tick := time.NewTicker(durations.Redraw)
-	defer tick.Stop()
+	tick := time.Tick(durations.Redraw)
 	for mark := 0; ; {
 		events, next, news := r.News(mark)
 		mark = next
@@ -67,7 +66,7 @@ func (f *factory) live(ctx context.Context, r *devring.Ring, after time.Duration
 			news = nil // it is drawn at each tick, not at every event of a storm
 		}
 		select {
-		case <-tick.C:
+		case <-tick:
 		case <-news:
 		case <-ctx.Done():
 			return v.farewell()
@@ -113,10 +112,9 @@ func (v *devView) show(events []observe.Event) error {
 		}
 		text := details(ev.Event)
 		key := fmt.Sprintf("%s %s %d %d%s", ev.Type(), ev.GetNode(), ev.GetTerm(), ev.GetEpoch(), text)
-		switch ev.Type() {
-		case "joined", "leader_declared":
+		if kind := ev.Type(); kind == "joined" || kind == "leader_declared" {
 			// A newcomer tells what it caught up on in its own epoch.
-			key = ev.Type() + " " + ev.GetNode() + text
+			key = kind + " " + ev.GetNode() + text
 		}
 		if i := slices.IndexFunc(v.said, func(h *happening) bool { return h.key == key }); i >= 0 {
 			if h := v.said[i]; !slices.Contains(h.by, ev.By) {
@@ -193,10 +191,9 @@ func (v *devView) tend() error {
 // running returns the nodes that run, the leader first.
 func (v *devView) running() []*devring.Node {
 	nodes := v.r.Running()
-	for i, n := range nodes {
-		if n.Name() == v.ring.GetLeader().GetName() {
-			nodes[0], nodes[i] = nodes[i], nodes[0]
-		}
+	leads := func(n *devring.Node) bool { return n.Name() == v.ring.GetLeader().GetName() }
+	if i := slices.IndexFunc(nodes, leads); i > 0 {
+		nodes[0], nodes[i] = nodes[i], nodes[0]
 	}
 	return nodes
 }

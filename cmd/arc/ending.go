@@ -15,15 +15,9 @@ import (
 )
 
 // A stopSignal is why a context ended: a signal to this process.
-type stopSignal struct{ signal os.Signal }
+type stopSignal syscall.Signal
 
-func (i stopSignal) Error() string {
-	name := i.signal.String()
-	if s, ok := i.signal.(syscall.Signal); ok {
-		name = unix.SignalName(s)
-	}
-	return "interrupted by " + name
-}
+func (s stopSignal) Error() string { return "interrupted by " + unix.SignalName(syscall.Signal(s)) }
 
 // Is says that a stopSignal is a cancel.
 func (stopSignal) Is(target error) bool { return target == context.Canceled }
@@ -36,7 +30,7 @@ func orderly() (ctx context.Context, stop func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go takeSignals(ctx, signals, durations.SameSignal,
-		func(s os.Signal) { cancel(stopSignal{s}) }, func() { signal.Stop(signals) })
+		func(s os.Signal) { cancel(stopSignal(s.(syscall.Signal))) }, func() { signal.Stop(signals) })
 	return ctx, func() {
 		signal.Stop(signals)
 		cancel(nil)
@@ -53,12 +47,11 @@ func takeSignals(ctx context.Context, signals <-chan os.Signal, pause time.Durat
 	case <-ctx.Done():
 		return
 	}
-	over := time.NewTimer(pause)
-	defer over.Stop()
+	over := time.After(pause)
 	for {
 		select {
 		case <-signals:
-		case <-over.C:
+		case <-over:
 			release()
 			return
 		}
@@ -131,8 +124,8 @@ func (f *factory) whileAttended(ctx context.Context) (_ context.Context, release
 	var waits sync.WaitGroup
 	waits.Go(func() {
 		select {
-		case s := <-hangups:
-			cancel(stopSignal{s})
+		case <-hangups:
+			cancel(stopSignal(syscall.SIGHUP))
 		case <-ctx.Done():
 		}
 	})

@@ -51,7 +51,7 @@ func TestACommandSaysThatItWasInterrupted(t *testing.T) {
 		t.Run(args, func(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			path := filepath.Join(t.TempDir(), "arc.sock")
-			stop, err := busy(func() { cancel(stopSignal{syscall.SIGTERM}) }).Serve(path)
+			stop, err := busy(func() { cancel(stopSignal(syscall.SIGTERM)) }).Serve(path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +80,7 @@ func TestAConfirmationCanBeInterrupted(t *testing.T) {
 	var screen bytes.Buffer
 	f := testFactory()
 	f.in, f.err = unanswered, &screen
-	cancel(stopSignal{syscall.SIGINT})
+	cancel(stopSignal(syscall.SIGINT))
 	if err := f.confirm(ctx); err == nil || err.Error() != "recover: interrupted by SIGINT, nothing was changed" || !strings.HasSuffix(screen.String(), ": \n") {
 		t.Errorf("got %v, after %q", err, &screen)
 	}

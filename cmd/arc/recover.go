@@ -16,9 +16,6 @@ import (
 	"github.com/arc-ring/arc/internal/logging"
 )
 
-// errNotConfirmed: the operator did not say yes.
-var errNotConfirmed = errors.New("not confirmed, nothing was changed; --yes goes without the question")
-
 func newRecoverCmd(f *factory) *cobra.Command {
 	var set *config.Set
 	var dataDir string
@@ -132,7 +129,7 @@ func (f *factory) confirm(ctx context.Context) error {
 		_, _ = fmt.Fprintln(f.err) // nobody typed the end of the line
 	}
 	if strings.TrimSpace(text) != "yes" {
-		return errNotConfirmed
+		return errors.New("not confirmed, nothing was changed; --yes goes without the question")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,9 +56,7 @@ func execute(ctx context.Context, f *factory, args []string) error {
 	if _, err := text.WriteTo(f.out); err != nil {
 		return err
 	}
-	if err == nil {
-		err = mistake
-	}
+	err = cmp.Or(err, mistake)
 	// Before anything ran, cobra found an unknown command or flag, or a wrong
 	// number of arguments.
 	if err != nil && (!f.ran || errors.Is(err, errUsage)) {
@@ -193,18 +192,18 @@ func between(least, most int, what string) cobra.PositionalArgs {
 	}
 }
 
-// names refuses, after the check of their number, what no member is called.
-func names(count cobra.PositionalArgs) cobra.PositionalArgs {
+// one is for one argument that passes the check, which may be left out if least is 0.
+func one(least int, what string, check func(string) error) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		err := count(cmd, args)
-		for _, name := range args {
-			if err == nil {
-				err = usage(foreign.CheckName("name", name))
-			}
+		if err := between(least, 1, what)(cmd, args); err != nil || len(args) == 0 {
+			return err
 		}
-		return err
+		return check(args[0])
 	}
 }
+
+// checkName refuses what no member is called.
+func checkName(name string) error { return usage(foreign.CheckName("name", name)) }
 
 // refuseArguments is for all commands that do not say which arguments they take.
 func refuseArguments(parent *cobra.Command) {

@@ -29,13 +29,10 @@ func UnknownEnv(environ, known []string) []string {
 	for _, pair := range environ {
 		name, _, _ := strings.Cut(pair, "=")
 		if strings.HasPrefix(name, envPrefix) && !slices.Contains(known, name) {
-			unknown = append(unknown, name)
+			unknown = append(unknown, name+didYouMean(nearest(name, envPrefix, known)))
 		}
 	}
 	slices.Sort(unknown)
-	for i, name := range unknown {
-		unknown[i] = name + didYouMean(nearest(name, envPrefix, known))
-	}
 	return unknown
 }
 

@@ -82,7 +82,6 @@ func ListOf[T any](parse func(string) (T, error)) func(string) ([]T, error) {
 			v, err := parse(item)
 			if err != nil {
 				bad = append(bad, err.Error())
-				continue
 			}
 			out = append(out, v)
 		}

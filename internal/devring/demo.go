@@ -47,12 +47,7 @@ func (r *Ring) Crash(ctx context.Context, before *arcv1.StatusResponse) (Failove
 
 func (r *Ring) failover(ctx context.Context, before *arcv1.StatusResponse, fault func() error) (Failover, error) {
 	f := Failover{Old: before.GetLeader().GetName(), Before: before.GetTerm()}
-	others := 0
-	for _, n := range r.Running() {
-		if n.name != f.Old && n.name != before.GetHeir() {
-			others++
-		}
-	}
+	others := slices.ContainsFunc(r.Running(), func(n *Node) bool { return n.name != f.Old && n.name != before.GetHeir() })
 	mark := r.Mark()
 	start := time.Now()
 	if err := fault(); err != nil {
@@ -66,7 +61,7 @@ func (r *Ring) failover(ctx context.Context, before *arcv1.StatusResponse, fault
 		return f, err
 	}
 	f.New, f.Token, f.Claim = claim.GetNode(), claim.GetTerm(), claim.At.Sub(start)
-	if others > 0 {
+	if others {
 		seen, err := r.AwaitEvent(ctx, mark, fmt.Sprintf("elsewhere that %s was declared", f.New), func(ev observe.Event) bool {
 			return newer(ev) && ev.Type() == "leader_declared" && ev.By != f.New && ev.By != f.Old
 		})

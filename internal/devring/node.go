@@ -207,11 +207,8 @@ func (n *Node) Signal(sig os.Signal) error {
 	if err := p.cmd.Process.Signal(sig); err != nil {
 		return fmt.Errorf("send %v to %s: %w", sig, n.name, err)
 	}
-	switch sig {
-	case syscall.SIGSTOP:
-		p.stopped.Store(true)
-	case syscall.SIGCONT:
-		p.stopped.Store(false)
+	if sig == syscall.SIGSTOP || sig == syscall.SIGCONT {
+		p.stopped.Store(sig == syscall.SIGSTOP)
 	}
 	return nil
 }

@@ -170,13 +170,12 @@ func (r *Ring) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
-	if err := r.killAll(ctx); err != nil {
-		errs = append(errs, err)
-	} else {
+	err := r.killAll(ctx)
+	if err == nil {
 		r.reaping.Wait()
 	}
 	close(r.spawner)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, err)...)
 }
 
 // pickAddresses draws a /24 of 127/8 and ports below the ephemeral range, so

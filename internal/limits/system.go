@@ -27,7 +27,11 @@ func Explain(err error) error { return explain(err, Hint(err)) }
 func ExplainStart(err error) error {
 	switch {
 	case errors.Is(err, unix.EAGAIN):
-		return explain(err, processes())
+		hint := "this user may have " + current(unix.RLIMIT_NPROC) + " processes (RLIMIT_NPROC)"
+		if most := groupMost(); most != "" {
+			hint += ", this control group " + most + " (pids.max)"
+		}
+		return explain(err, hint+": raise that with LimitNPROC= and TasksMax= in a systemd unit or ulimit -u in a shell")
 	case errors.Is(err, unix.ENOMEM):
 		return explain(err, "memory is short on this machine, or in this control group (memory.max): free some, or raise that with MemoryMax= in a systemd unit")
 	}
@@ -53,15 +57,6 @@ func Hint(err error) string {
 		return "a file may have " + current(unix.RLIMIT_FSIZE) + " bytes (RLIMIT_FSIZE): raise that with LimitFSIZE= in a systemd unit or ulimit -f in a shell"
 	}
 	return ""
-}
-
-// processes is the hint for the start of a process that the kernel refuses.
-func processes() string {
-	hint := "this user may have " + current(unix.RLIMIT_NPROC) + " processes (RLIMIT_NPROC)"
-	if most := groupMost(); most != "" {
-		hint += ", this control group " + most + " (pids.max)"
-	}
-	return hint + ": raise that with LimitNPROC= and TasksMax= in a systemd unit or ulimit -u in a shell"
 }
 
 // groupMost is how many processes the control group may have, "" where that is
