@@ -54,7 +54,7 @@ func (n *node) found(others []*discoveryv1.Node) (*entry, error) {
 	}
 	now := time.Now()
 	n.warnOfPast(now)
-	rec, err := election.Found(f, uint64(max(now.Unix(), 0)))
+	rec, err := election.Found(f, now.UnixMicro())
 	if err != nil {
 		return nil, fmt.Errorf("found a ring: %w", err)
 	}

@@ -282,18 +282,13 @@ func (c *campaign) rank() int {
 			dead = append(dead, id) // was heard in this life, and is silent now
 		}
 	}
-	rank := 0
-	for _, id := range c.ring.Succession(dead...) {
-		if id == c.cfg.ID {
-			return rank
-		}
-		if c.isVoter(id) {
-			rank++
-		}
+	order := only(c.ring.Succession(dead...), c.isVoter)
+	if rank := slices.Index(order, c.cfg.ID); rank >= 0 {
+		return rank
 	}
 	// A witness, somebody thought dead, or somebody who left but whose log may
 	// be the longest: after all others, by id.
-	return rank + count(c.otherVoters(), func(id uint64) bool { return id < c.cfg.ID })
+	return len(order) + count(c.otherVoters(), func(id uint64) bool { return id < c.cfg.ID })
 }
 
 // vouch passes what voided the promise on to the voters, ahead of the vote.

@@ -40,7 +40,7 @@ type caretaker struct {
 	identity  *identity
 	offers    *offers
 	proposals *proposals
-	// triedHeirs were told by this caretaker to take over, unable are those
+	// triedHeirs were told by this caretaker to take over, once or more, unable are those
 	// that did not lead then, or could not. Both are empty once a leader is
 	// declared.
 	triedHeirs, unable []uint64
@@ -81,9 +81,7 @@ func (ct *caretaker) takeCare(heir ring.Member, dead []uint64) {
 	if !able || !ct.isVoter(heir.ID) || !ct.dueEvery(&c.nextTry, max(2*ct.ring.Settings.Stagger(), ct.tickEvery())) {
 		return
 	}
-	if !slices.Contains(ct.triedHeirs, heir.ID) {
-		ct.triedHeirs = append(ct.triedHeirs, heir.ID)
-	}
+	ct.triedHeirs = append(ct.triedHeirs, heir.ID)
 	ct.transfer(heir.ID)
 }
 
@@ -122,13 +120,9 @@ func (ct *caretaker) probeCandidates(dead []uint64) {
 		if !ok || id == ct.cfg.ID || i >= probedAhead {
 			return
 		}
-		f := l.followers.Ensure(id)
-		if f.probed != 0 && ct.before(f.probed.Add(2*ct.probeTimeout())) {
-			continue
+		if f := l.followers.Ensure(id); ct.dueEvery(&f.nextProbe, 2*ct.probeTimeout()) {
+			ct.emit(ct.identity.probeOf(m))
 		}
-		f.probed = ct.now
-		ct.wakeAt(ct.now.Add(2 * ct.probeTimeout()))
-		ct.emit(ct.identity.probeOf(m))
 	}
 }
 
@@ -136,7 +130,7 @@ func (ct *caretaker) probeCandidates(dead []uint64) {
 func (ct *caretaker) heirProbed(r ProbeResult) {
 	f := ct.lead.followers.Get(r.ID)
 	switch {
-	case f == nil || f.probed == 0:
+	case f == nil || f.nextProbe == 0:
 	case r.found():
 		f.noAnswer = unanswered{}
 	case r.Outcome == Unanswered:

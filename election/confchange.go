@@ -60,12 +60,8 @@ func (ld *leader) reconcile() {
 	}
 	// Surplus voters step back only when those who replace them are there, and not
 	// before somebody is declared: one of them may be who has seen the last claim.
-	surplus := promoted - int(ld.ring.Settings.MaxVoters)
-	for _, id := range ld.conf.GetVoters() {
-		if ld.isMember(id) && id != ld.dropped {
-			surplus++
-		}
-	}
+	staying := count(ld.conf.GetVoters(), func(id uint64) bool { return ld.isMember(id) && id != ld.dropped })
+	surplus := promoted + staying - int(ld.ring.Settings.MaxVoters)
 	for _, id := range slices.Backward(ld.conf.GetVoters()) {
 		if surplus > 0 && ld.declared() && ld.isMember(id) && !slices.Contains(want, id) && id != ld.cfg.ID {
 			change(raftpb.ConfChangeAddLearnerNode, id)

@@ -63,17 +63,14 @@ type Recovered struct {
 // Found returns the storage content of a new ring for its founder, under id 1.
 // Those who accepted it vote from the start, as far as there is room: they
 // begin with nothing, and the founder is elected when a majority of them is
-// there. The first leadership's term is firstTerm, by rule the
-// Unix time in seconds, so that tokens rise even over a lost disk.
-func Found(f ring.Found, firstTerm uint64) (Recovered, error) {
+// there. The first leadership's term is that of the wall clock, at in Unix
+// microseconds, so that tokens rise even over a lost disk.
+func Found(f ring.Found, at int64) (Recovered, error) {
 	s := &ring.State{}
 	if _, err := s.Apply(0, ring.Command{Found: &f}); err != nil {
 		return Recovered{}, err
 	}
-	if firstTerm > maxWall {
-		firstTerm = 0 // no clock is so far ahead
-	}
-	term := max(firstTerm, 2) - 1
+	term := max(wallTerm(at), 2) - 1
 	conf := &raftpb.ConfState{Voters: s.Voters()}
 	for _, m := range s.Members {
 		if !slices.Contains(conf.Voters, m.ID) {

@@ -11,8 +11,8 @@ type follower struct {
 
 	// snapshot is when one was last sent to it.
 	snapshot Instant
-	// probed is when the caretaker's newest probe of this heir began, noAnswer the
-	// one that failed, with incarnation 0 if none did.
-	probed   Instant
-	noAnswer unanswered
+	// nextProbe is when the caretaker probes this heir again, 0 if it did not yet;
+	// noAnswer is the probe that failed, with incarnation 0 if none did.
+	nextProbe Instant
+	noAnswer  unanswered
 }

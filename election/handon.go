@@ -75,7 +75,5 @@ func (ct *caretaker) handsOnTo(id uint64) {
 	}
 	ct.trace("hands on to %s, since its own disk does not finish a write", ct.nameOf(id))
 	h.to, h.nextTry, h.end = id, ct.now, ct.now.Add(max(ct.ring.Settings.Lease(), 4*ct.ring.Settings.Stagger()))
-	if !slices.Contains(ct.triedHeirs, id) {
-		ct.triedHeirs = append(ct.triedHeirs, id)
-	}
+	ct.triedHeirs = append(ct.triedHeirs, id)
 }

@@ -334,7 +334,7 @@ func (w *world) found(name string, s ring.Settings) {
 	nd := &node{name: name, id: 1, inc: w.incarnation()}
 	w.nodes[name] = nd
 	w.order = append(w.order, name)
-	rec, err := election.Found(ring.Found{Cluster: "c", RingID: "r", Settings: s, Founder: ring.Member{Name: name, Incarnation: nd.inc, Addresses: []string{name + ":7400"}}}, 1000)
+	rec, err := election.Found(ring.Found{Cluster: "c", RingID: "r", Settings: s, Founder: ring.Member{Name: name, Incarnation: nd.inc, Addresses: []string{name + ":7400"}}}, 1_000_000_000)
 	if err != nil {
 		panic(err)
 	}

@@ -34,14 +34,15 @@ func ringOfFour(t *testing.T) *Node {
 // newer one is under way. The newer one has not failed by that.
 func TestAnOlderProbesSilenceIsNotTheNewerOnes(t *testing.T) {
 	n := ringOfFour(t)
-	n.leadership.lead.followers.Ensure(2).probed = n.now.Add(-10 * time.Millisecond)
+	asked := n.now.Add(-10 * time.Millisecond)
+	n.leadership.lead.followers.Ensure(2).nextProbe = asked.Add(2 * n.probeTimeout())
 	n.roster.peers.Ensure(2).heard = n.now.Add(-50 * time.Millisecond)
 	n.leader.caretaker.heirProbed(ProbeResult{Probe: Probe{Wanted: ring.Wanted{ID: 2, Incarnation: 11}, Asked: n.now.Add(-n.probeTimeout())}, Outcome: Unanswered})
 	if x := n.leadership.lead.followers.Value(2).noAnswer; n.roster.peers.Value(2).heard <= x.at {
 		t.Errorf("heard at %v, the silence is counted from %v on", n.roster.peers.Value(2).heard, x.at)
 	}
 	n.now = n.now.Add(n.probeTimeout())
-	n.leader.caretaker.heirProbed(ProbeResult{Probe: Probe{Wanted: ring.Wanted{ID: 2, Incarnation: 11}, Asked: n.leadership.lead.followers.Value(2).probed}, Outcome: Unanswered})
+	n.leader.caretaker.heirProbed(ProbeResult{Probe: Probe{Wanted: ring.Wanted{ID: 2, Incarnation: 11}, Asked: asked}, Outcome: Unanswered})
 	if x := n.leadership.lead.followers.Value(2).noAnswer; n.roster.peers.Value(2).heard > x.at {
 		t.Errorf("heard at %v, the silence of the newer probe is counted from %v on", n.roster.peers.Value(2).heard, x.at)
 	}

@@ -224,10 +224,9 @@ func (m *membership) judge() {
 		return
 	}
 	newest, out := m.saidOut()
-	inside := false
-	for from, p := range m.roster.peers.All() {
-		inside = inside || p.answer != nil && p.answer.Member && p.answer.InTouch && !m.saysNo(from)
-	}
+	inside := m.roster.peers.Any(func(p *peer) bool {
+		return p.answer != nil && p.answer.Member && p.answer.InTouch && !m.saysNo(p.answer)
+	})
 	switch {
 	case out && m.ring.RingID != "" && m.majoritySaysNo(m.conf.GetVoters()) && m.majoritySaysNo(m.conf.GetVotersOutgoing()):
 		m.endTold(newest, "evicted, as a majority of the voters known here says")
@@ -249,10 +248,9 @@ func (m *membership) endTold(s Standing, why string) {
 	}
 }
 
-// saysNo reports whether a member has said that this one is out, and needed by
-// nobody, or that another process is this member.
-func (m *membership) saysNo(id uint64) bool {
-	s := m.roster.peers.Value(id).answer
+// saysNo reports whether an answer, nil if there is none, says that this member is out,
+// and needed by nobody, or that another process is this member.
+func (m *membership) saysNo(s *Standing) bool {
 	return s != nil && (s.Out && !s.Needed && m.newer(s.Epoch) || m.replaced(*s))
 }
 
@@ -269,17 +267,9 @@ func (m *membership) replaced(s Standing) bool {
 // member, or this process of it, is out; all others of a pair. No voters agree to
 // everything.
 func (m *membership) majoritySaysNo(voters []uint64) bool {
-	out, others := 0, 0
-	for _, id := range voters {
-		if id == m.cfg.ID {
-			continue
-		}
-		others++
-		if m.saysNo(id) {
-			out++
-		}
-	}
-	return out >= min(len(voters)/2+1, others)
+	others := only(voters, func(id uint64) bool { return id != m.cfg.ID })
+	out := count(others, func(id uint64) bool { return m.saysNo(m.roster.peers.Value(id).answer) })
+	return out >= min(len(voters)/2+1, len(others))
 }
 
 // leaveRule lets a member that was taken out of the ring go as soon as the
@@ -308,20 +298,16 @@ func (m *membership) mayVote() bool {
 // out, or one of those who say so knows a leader: the ring does not wait.
 func (m *membership) asksWhetherMember(now Instant) bool {
 	q := &m.inquiry
-	for from, p := range m.roster.peers.All() {
-		if s := p.answer; s != nil && s.InTouch && m.saysNo(from) {
-			return true
-		}
-	}
-	return q.told != 0 && now < q.told.Add(m.inquiryPatience())
+	said := m.roster.peers.Any(func(p *peer) bool { return m.saysNo(p.answer) && p.answer.InTouch })
+	return said || q.told != 0 && now < q.told.Add(m.inquiryPatience())
 }
 
 // saidOut returns what the member said that knows the newest ring without this
 // one, while this member has not come to a judgement.
 func (m *membership) saidOut() (newest Standing, ok bool) {
-	for from, p := range m.roster.peers.All() {
-		if s := p.answer; s != nil && m.saysNo(from) && s.Epoch > newest.Epoch {
-			newest, ok = *s, true
+	for _, p := range m.roster.peers.All() {
+		if m.saysNo(p.answer) && p.answer.Epoch > newest.Epoch {
+			newest, ok = *p.answer, true
 		}
 	}
 	return newest, ok

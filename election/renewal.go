@@ -180,13 +180,8 @@ func (ld *leader) renewRule() {
 // and the learners that are to become voters, so that the claim does not lapse
 // when they do.
 func (ld *leader) renewTargets() []uint64 {
-	ids := ld.otherVoters()
-	for _, id := range ld.wantedVoters() {
-		if slices.Contains(ld.conf.GetLearners(), id) {
-			ids = append(ids, id)
-		}
-	}
-	return ids
+	promoted := only(ld.wantedVoters(), func(id uint64) bool { return slices.Contains(ld.conf.GetLearners(), id) })
+	return append(ld.otherVoters(), promoted...)
 }
 
 // bound reports whether a learner's promise lives by this leader's count. The

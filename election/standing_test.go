@@ -201,7 +201,7 @@ func (w *world) foundWith(t *testing.T, names ...string) {
 			f.Others = append(f.Others, m)
 		}
 	}
-	rec, err := election.Found(f, 1000)
+	rec, err := election.Found(f, 1_000_000_000)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestAnUnbornRingIsGivenUpByThoseWhoHoldNothing(t *testing.T) {
 		"the same, and was restarted": {true, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rec, err := Found(f, 1000)
+			rec, err := Found(f, 1_000_000_000)
 			if err != nil {
 				t.Fatal(err)
 			}

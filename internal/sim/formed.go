@@ -34,7 +34,7 @@ func (s *Sim) foundFormed() error {
 		g.join(id, m)
 		s.learnID(id, i)
 	}
-	rec, err := election.Found(f, 1_760_000_000)
+	rec, err := election.Found(f, 1_760_000_000_000_000)
 	if err != nil {
 		return fmt.Errorf("found: %w", err)
 	}

@@ -29,7 +29,7 @@ func (s *Sim) foundTogether() error {
 		m.Nonce = n.entry.Accept(f.Founder.Name, f.Founder.Incarnation, n.drawNumber)
 		f.Others = append(f.Others, m)
 	}
-	rec, err := election.Found(f, 1_760_000_000)
+	rec, err := election.Found(f, 1_760_000_000_000_000)
 	if err != nil {
 		return fmt.Errorf("found: %w", err)
 	}

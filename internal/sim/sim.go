@@ -169,7 +169,7 @@ func (s *Sim) found() error {
 	n := s.nodes[0]
 	s.draw(n)
 	f := ring.Found{Cluster: "sim", RingID: "r1", Founder: ring.Member{Name: n.name, Incarnation: n.inc, Addresses: n.place.Told}, Settings: s.world.Settings}
-	rec, err := election.Found(f, 1_760_000_000)
+	rec, err := election.Found(f, 1_760_000_000_000_000)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func newLoops(b testing.TB, profile string, members int) *loops {
 		b.Fatal(err)
 	}
 	r := &loops{b: b, now: mono.Instant(time.Second)}
-	founded, err := election.Found(ring.Found{Cluster: "c", RingID: "r", Settings: s, Founder: ring.Member{Name: "n1", Incarnation: 1, Addresses: []string{"n1:7400"}}}, 1000)
+	founded, err := election.Found(ring.Found{Cluster: "c", RingID: "r", Settings: s, Founder: ring.Member{Name: "n1", Incarnation: 1, Addresses: []string{"n1:7400"}}}, 1_000_000_000)
 	if err != nil {
 		b.Fatal(err)
 	}
