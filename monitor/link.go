@@ -13,6 +13,7 @@ import (
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/monitor/detector"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 // take takes what the queue's reader found.
@@ -52,10 +53,7 @@ func (m *monitor) own(l *localv1.Link) bool {
 // fresh reports whether a link is newer than what the monitor has. Epochs of two
 // rings, and of before and after a leave, are not compared.
 func (m *monitor) fresh(l *localv1.Link) bool {
-	old := m.link
-	if old == nil {
-		return true
-	}
+	old := m.link // nil is the oldest
 	if l.GetSeq() <= old.GetSeq() {
 		return false
 	}
@@ -104,7 +102,7 @@ func (m *monitor) relink(now mono.Instant, l *localv1.Link) {
 	m.o.Logger.Debug("link taken", "epoch", l.GetEpoch(), "term", l.GetTerm(), "seq", l.GetSeq(), "to", to.Name)
 }
 
-// dialAfresh drops the stream to the front member and dials it again.
+// dialAfresh drops the streams to the front member and dials it again.
 func (m *monitor) dialAfresh(now mono.Instant, why string) {
 	front := m.watch.Front()
 	n := m.neighbours[front.ID]
@@ -112,7 +110,14 @@ func (m *monitor) dialAfresh(now mono.Instant, why string) {
 		m.o.Logger.Info("nobody to dial afresh", "reason", why)
 		return
 	}
-	m.redial(now, n, why)
+	n.drop()
+	m.watch.Excuse(front.ID)
+	for _, p := range n.paths {
+		p.known = ring.Path{}
+		p.conn.Restart(now)
+		m.act(now, n, p)
+	}
+	m.linkState(front, localv1.LinkState_STATE_REDIALLED, why)
 	m.logRelinked(front.Name, front.Name, why)
 }
 

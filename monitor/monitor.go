@@ -250,13 +250,13 @@ func (m *monitor) tick(now mono.Instant) error {
 func (m *monitor) kill(now mono.Instant) {
 	silent := m.hang.Silent().Round(time.Millisecond)
 	m.hang.Configure(now, 0, durations.Beat)
-	m.killed = fmt.Sprintf("killed by its monitor: it hung for %v", silent)
 	m.o.Logger.Error("killing the coordinator, which does not answer its own monitor", "pid", m.o.CoordinatorPID,
 		"elapsed", silent, "reason", "hang_after_ms; 0 switches this off")
 	if err := m.process.kill(); err != nil {
-		m.killed = ""
 		m.o.Logger.Error("cannot kill the coordinator; kill it by hand", "pid", m.o.CoordinatorPID, "error", err)
+		return
 	}
+	m.killed = fmt.Sprintf("killed by its monitor: it hung for %v", silent)
 }
 
 // carryOut does what the watch asks for.
@@ -310,7 +310,10 @@ func (m *monitor) finish() error {
 		m.o.Logger.Info("monitor ends: its coordinator has, and was in no ring")
 		return nil
 	}
-	exit, clean := m.exit()
+	exit := cmp.Or(m.killed, m.link.GetEnding(), exitUnknown)
+	// Nothing else than the coordinator, before it ended, has seen that it had ended
+	// what it did as a leader.
+	clean := exit == m.link.GetEnding() && m.link.GetClean()
 	request := &peerv1.CertifyRequest{
 		Cluster: m.link.GetCluster(), RingId: m.link.GetRingId(),
 		Certificate: &peerv1.Certificate{Name: self.GetName(), Id: self.GetId(), Incarnation: self.GetIncarnation(), Exit: exit, Clean: clean},
@@ -327,20 +330,6 @@ func (m *monitor) finish() error {
 // exitUnknown is all that a monitor knows of an end that its coordinator did not
 // announce: the wait status goes to the process's parent, which it is not.
 const exitUnknown = "gone; its monitor does not know why"
-
-// exit says how the coordinator ended, as far as it was seen. clean is true only
-// if the coordinator said, before it ended, that it had ended what it did as a
-// leader: nothing else has seen that.
-func (m *monitor) exit() (text string, clean bool) {
-	switch {
-	case m.killed != "":
-		return m.killed, false
-	case m.link.GetEnding() != "":
-		return m.link.GetEnding(), m.link.GetClean()
-	default:
-		return exitUnknown, false
-	}
-}
 
 // takeLast takes the links that were queued before the coordinator ended: the
 // last one may say that it left the ring.

@@ -403,15 +403,3 @@ func (m *monitor) tryQuickly(now mono.Instant) {
 		}
 	}
 }
-
-// redial drops the streams to a neighbour and dials afresh.
-func (m *monitor) redial(now mono.Instant, n *neighbour, why string) {
-	n.drop()
-	m.watch.Excuse(n.target.ID)
-	for _, p := range n.paths {
-		p.known = ring.Path{}
-		p.conn.Restart(now)
-		m.act(now, n, p)
-	}
-	m.linkState(n.target, localv1.LinkState_STATE_REDIALLED, why)
-}

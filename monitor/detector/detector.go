@@ -50,7 +50,7 @@ type Detector struct {
 	broken   bool
 	brokenAt mono.Instant
 
-	ran     Run    // the unanswered probes that the last call of Pong ended; zero if it ended none
+	ran     Run    // the unanswered probes that the last call of Pong ended
 	cleared Reason // why the last suspicion was taken back
 
 	flaps  int // suspicions that were taken back, less what was forgotten
@@ -146,9 +146,7 @@ func (d *Detector) Pong(now mono.Instant, seq uint64) (changed bool) {
 		return false
 	}
 	r := Reason{Cause: AnsweredAgain, Silence: now.Sub(d.heard), Misses: d.misses, Needed: d.needed()}
-	if missed := d.misses + d.excused; missed > 0 {
-		d.ran = Run{Missed: missed, Counted: d.misses, Silence: r.Silence}
-	}
+	d.ran = Run{Missed: d.misses + d.excused, Counted: d.misses, Silence: r.Silence}
 	d.acked, d.heard = seq, now
 	d.misses, d.excused, d.broken = 0, 0, false
 	if d.streak++; d.streak >= flapForgiven {
