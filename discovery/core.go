@@ -193,12 +193,7 @@ func (c *core) next() time.Time {
 	return c.found.next(next)
 }
 
-func earliest(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
+func earliest(times ...time.Time) time.Time { return slices.MinFunc(times, time.Time.Compare) }
 
 func (c *core) seekHello(now time.Time) {
 	s := c.search

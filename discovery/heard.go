@@ -187,8 +187,6 @@ func keys[V any](table map[string]V, counts func(V) bool) (all []string) {
 
 // sameSet reports whether both hold the same addresses in any order.
 func sameSet(a, b []string) bool {
-	a, b = slices.Clone(a), slices.Clone(b)
-	slices.Sort(a)
-	slices.Sort(b)
-	return slices.Equal(slices.Compact(a), slices.Compact(b))
+	set := func(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
+	return slices.Equal(set(a), set(b))
 }

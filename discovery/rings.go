@@ -1,8 +1,11 @@
 package discovery
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -213,11 +216,8 @@ func (t ringTable) ids(now time.Time) []string {
 }
 
 func (t ringTable) dropOldest() {
-	oldest := ""
-	for id, h := range t {
-		if o := t[oldest]; o == nil || h.last.Before(o.last) || h.last.Equal(o.last) && id < oldest {
-			oldest = id
-		}
-	}
+	oldest := slices.MinFunc(slices.Collect(maps.Keys(t)), func(a, b string) int {
+		return cmp.Or(t[a].last.Compare(t[b].last), cmp.Compare(a, b))
+	})
 	delete(t, oldest)
 }

@@ -3,7 +3,6 @@ package discovery
 import (
 	"cmp"
 	"context"
-	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -65,9 +64,7 @@ func New(o Options) (*Service, error) {
 	if s.sockets, err = openSockets(&o); err != nil {
 		return nil, err
 	}
-	var seed [32]byte
-	crand.Read(seed[:]) // Never fails.
-	s.core = newCore(time.Now(), o.Cluster, o.node(), o.Expect, rand.NewChaCha8(seed).Uint64)
+	s.core = newCore(time.Now(), o.Cluster, o.node(), o.Expect, rand.Uint64) // ChaCha8, seeded by the system
 	s.core.found.recall(o.Words, o.KeptAt)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.scan(time.Now()) // nobody else has the service yet
