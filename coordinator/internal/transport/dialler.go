@@ -55,15 +55,12 @@ type result struct {
 	err    error
 }
 
+// newDialler makes the dialler of a new path, under Transport.mu.
 func newDialler(p *path) *dialler {
-	d := &dialler{
-		path: p, conn: policy.New(dialRules, rand.N[time.Duration]), tries: map[uint64]*attempt{},
+	return &dialler{
+		path: p, listed: p.info.Incarnation, conn: policy.New(dialRules, rand.N[time.Duration]), tries: map[uint64]*attempt{},
 		results: make(chan result, dialRules.Most), timer: time.NewTimer(time.Hour),
 	}
-	p.t.mu.Lock()
-	d.listed = p.info.Incarnation
-	p.t.mu.Unlock()
-	return d
 }
 
 // act does what the policy wants done now, and sets the timer for the next time.

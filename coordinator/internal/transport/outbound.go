@@ -241,7 +241,9 @@ func (s *outbound) watch(p *path) {
 // Transport.mu, and looks at all streams.
 func (s *outbound) check(p *path) {
 	if s.stalls() {
-		p.ask(func(a *asked) { a.stalled = true })
+		p.t.mu.Lock()
+		defer p.t.mu.Unlock()
+		p.askLocked(func(a *asked) { a.stalled = true })
 	}
 }
 

@@ -51,13 +51,6 @@ func (p *path) askLocked(set func(*asked)) {
 	notify(p.poke)
 }
 
-// ask is askLocked for who has no lock.
-func (p *path) ask(set func(*asked)) {
-	p.t.mu.Lock()
-	defer p.t.mu.Unlock()
-	p.askLocked(set)
-}
-
 // targets are the addresses that this path may dial.
 func (p *path) targets() []string {
 	p.t.mu.Lock()
@@ -110,7 +103,8 @@ func (p *peer) layLocked() {
 		if !slices.ContainsFunc(p.paths, func(r *path) bool { return r.address == address }) {
 			r := newPath(p, address)
 			p.paths = append(p.paths, r)
-			p.t.wg.Go(func() { r.run(durations.PeerNear) })
+			d := newDialler(r)
+			p.t.wg.Go(func() { d.run(durations.PeerNear) })
 		}
 	}
 	for _, r := range was {
@@ -145,8 +139,7 @@ func (p *peer) joinLocked(one bool) {
 }
 
 // run is the path's goroutine. It dials first after the pause.
-func (p *path) run(pause time.Duration) {
-	d := newDialler(p)
+func (d *dialler) run(pause time.Duration) {
 	d.conn.BeginIn(d.t.now(), pause)
 	for {
 		d.act()
@@ -155,10 +148,10 @@ func (p *path) run(pause time.Duration) {
 			broken = d.stream.broken
 		}
 		select {
-		case <-p.drain.Done():
+		case <-d.drain.Done():
 			d.finish()
 			return
-		case <-p.poke:
+		case <-d.poke:
 			d.poked()
 		case r := <-d.results:
 			d.result(r)

@@ -38,22 +38,19 @@ func (t *Transport) sendChecks(round int) (all []*check) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.peers {
-		if len(p.paths) > 1 {
-			for i, r := range p.paths {
-				c := &check{peer: p.id, address: r.address, local: r.local, path: r, stream: r.stands}
-				if r.stands != nil {
-					whole := r.down.Load() || i == round%len(p.paths) && !p.anyDownLocked()
-					r.queue.push(checkItem(r.stands, whole))
-				}
-				all = append(all, c)
+		if len(p.paths) == 1 {
+			continue
+		}
+		anyDown := slices.ContainsFunc(p.paths, func(r *path) bool { return r.stands == nil || r.down.Load() })
+		for i, r := range p.paths {
+			if r.stands != nil {
+				whole := r.down.Load() || i == round%len(p.paths) && !anyDown
+				r.queue.push(checkItem(r.stands, whole))
 			}
+			all = append(all, &check{peer: p.id, address: r.address, local: r.local, path: r, stream: r.stands})
 		}
 	}
 	return all
-}
-
-func (p *peer) anyDownLocked() bool {
-	return slices.ContainsFunc(p.paths, func(r *path) bool { return r.stands == nil || r.down.Load() })
 }
 
 func checkItem(s *outbound, whole bool) item {

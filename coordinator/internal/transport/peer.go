@@ -68,8 +68,8 @@ func newPeer(t *Transport, info election.Peer) *peer {
 // startLocked makes a new peer one of the transport's, and dials it.
 func (t *Transport) startLocked(p *peer) {
 	t.peers[p.id] = p
-	first := p.paths[0]
-	t.wg.Go(func() { first.run(0) })
+	d := newDialler(p.paths[0])
+	t.wg.Go(func() { d.run(0) })
 }
 
 // send queues a message: one that is small on all paths that stand, another one on the
