@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -95,10 +96,7 @@ type node struct {
 var errLeft = errors.New("left the ring")
 
 func newNode(o Options) *node {
-	if o.Logger == nil {
-		o.Logger = hclog.NewNullLogger()
-	}
-	n := &node{o: o, log: o.Logger, clock: monotime.Now, leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
+	n := &node{o: o, log: cmp.Or(o.Logger, hclog.NewNullLogger()), clock: monotime.Now, leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
 		levelChanged: make(chan struct{}, 1), foreign: otherRings{heard: map[string]otherRing{}}, tried: tries{by: map[string]failure{}},
 	}
 	n.events = publish.Events{Name: o.Name, Cluster: o.Cluster, Version: o.Version, Wall: time.Now, MonitorMissing: func() string { return n.monitor.Why() }}

@@ -113,9 +113,6 @@ func (s *Supervisor) Run(ctx context.Context) {
 
 // once runs one monitor and returns why it ended, nil if ctx did first.
 func (s *Supervisor) once(ctx context.Context) error {
-	if len(s.o.Command) == 0 {
-		return fmt.Errorf("%w: no command is set", errNotStarted)
-	}
 	// What a start needs was kept back, should others have taken all the rest.
 	s.releaseReserve()
 	sender, file, err := queue.New()
