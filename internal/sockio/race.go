@@ -12,16 +12,12 @@ import (
 
 func sysRead(fd uintptr, p []byte) (int, syscall.Errno) {
 	n, err := syscall.Read(int(fd), p)
-	return n, number(err)
+	errno, _ := errors.AsType[syscall.Errno](err)
+	return n, errno
 }
 
 func sysWrite(fd uintptr, p []byte) (int, syscall.Errno) {
 	n, err := syscall.Write(int(fd), p)
-	return n, number(err)
-}
-
-func number(err error) syscall.Errno {
-	var errno syscall.Errno
-	errors.As(err, &errno)
-	return errno
+	errno, _ := errors.AsType[syscall.Errno](err)
+	return n, errno
 }
