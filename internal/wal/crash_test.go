@@ -79,28 +79,22 @@ func (d *disk) change(f func(names map[string]*inode)) {
 	d.changes = append(d.changes, f)
 }
 
-func (d *disk) create(path string) (*os.File, error) {
+func (d *disk) open(path string, flag int) (*os.File, error) {
 	if err := d.fault(); err != nil {
 		return nil, err
 	}
-	f, err := d.linux.create(path)
-	if err == nil {
-		node := &inode{}
-		d.files[f] = node
-		d.change(func(names map[string]*inode) { names[filepath.Base(path)] = node })
-	}
-	return f, err
-}
-
-func (d *disk) open(path string) (*os.File, error) {
-	if err := d.fault(); err != nil {
+	f, err := d.linux.open(path, flag)
+	if err != nil {
 		return nil, err
 	}
-	f, err := d.linux.open(path)
-	if err == nil {
-		d.files[f] = d.names[filepath.Base(path)]
+	name := filepath.Base(path)
+	node := d.names[name]
+	if node == nil {
+		node = &inode{}
+		d.change(func(names map[string]*inode) { names[name] = node })
 	}
-	return f, err
+	d.files[f] = node
+	return f, nil
 }
 
 func (d *disk) write(f *os.File, p []byte, off int64) error {

@@ -99,10 +99,7 @@ func (e endMark) contradicts(number uint64, r *replay, size int64) error {
 func (l *Log) markEnd() error {
 	path := filepath.Join(l.dir, endName)
 	if l.endFile == nil {
-		f, err := l.sys.create(path)
-		if errors.Is(err, os.ErrExist) {
-			f, err = l.sys.open(path)
-		}
+		f, err := l.sys.open(path, os.O_CREATE)
 		if err != nil {
 			return err
 		}

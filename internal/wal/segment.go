@@ -96,7 +96,7 @@ func newSegment(sys system, dir *os.File, number uint64, id Identity, st *state)
 	_, _ = rand.Read(salt[:]) // which never fails
 	path := filepath.Join(dir.Name(), segmentName(number))
 	temp := path + tempSuffix
-	f, err := sys.create(temp)
+	f, err := sys.open(temp, os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +259,7 @@ func (s *segment) seal() error {
 // so it is written again; what lies behind is wiped, so that nothing of it
 // can ever follow a record that comes.
 func reopen(sys system, path string, data []byte, r *replay) (*segment, error) {
-	f, err := sys.open(path)
+	f, err := sys.open(path, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -12,8 +12,8 @@ import (
 // system is everything that changes the disk, so that tests can fail it and
 // can work out what a power cut would leave.
 type system interface {
-	create(path string) (*os.File, error)
-	open(path string) (*os.File, error)
+	// open opens a file to read and write; flag is 0, or how it is created.
+	open(path string, flag int) (*os.File, error)
 	write(f *os.File, p []byte, off int64) error
 	// reserve makes room on the disk, and the file as long as off+n.
 	reserve(f *os.File, off, n int64) error
@@ -26,11 +26,9 @@ type system interface {
 
 type linux struct{}
 
-func (linux) create(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+func (linux) open(path string, flag int) (*os.File, error) {
+	return plainfile.Open(path, os.O_RDWR|flag, 0o600)
 }
-
-func (linux) open(path string) (*os.File, error) { return plainfile.Open(path, os.O_RDWR, 0) }
 
 func (linux) write(f *os.File, p []byte, off int64) error {
 	_, err := f.WriteAt(p, off)
