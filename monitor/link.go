@@ -28,14 +28,9 @@ func (m *monitor) take(now mono.Instant, r received) error {
 	}
 	// Even an old link explains the doorbell that comes with it.
 	m.signals.linked(now)
-	if !m.own(r.link) {
-		return nil
+	if m.own(r.link) && m.fresh(r.link) {
+		m.relink(now, r.link)
 	}
-	if !m.fresh(r.link) {
-		m.o.Logger.Debug("an old link was ignored", "epoch", r.link.GetEpoch(), "seq", r.link.GetSeq())
-		return nil
-	}
-	m.relink(now, r.link)
 	return nil
 }
 
@@ -54,11 +49,12 @@ func (m *monitor) own(l *localv1.Link) bool {
 // rings, and of before and after a leave, are not compared.
 func (m *monitor) fresh(l *localv1.Link) bool {
 	old := m.link // nil is the oldest
-	if l.GetSeq() <= old.GetSeq() {
+	sameRing := l.GetSelf().GetId() != 0 && old.GetSelf().GetId() != 0 && l.GetRingId() == old.GetRingId()
+	if l.GetSeq() <= old.GetSeq() || sameRing && l.GetEpoch() < old.GetEpoch() {
+		m.o.Logger.Debug("an old link was ignored", "epoch", l.GetEpoch(), "seq", l.GetSeq())
 		return false
 	}
-	sameRing := l.GetSelf().GetId() != 0 && old.GetSelf().GetId() != 0 && l.GetRingId() == old.GetRingId()
-	return !sameRing || l.GetEpoch() >= old.GetEpoch()
+	return true
 }
 
 func (m *monitor) relink(now mono.Instant, l *localv1.Link) {
