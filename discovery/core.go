@@ -119,6 +119,14 @@ func (c *core) log(level hclog.Level, message string, args ...any) {
 	c.emit(note{level: level, message: message, args: args})
 }
 
+// loudly is the level of a line that says something new, or says it again.
+func loudly(isNew bool) hclog.Level {
+	if isNew {
+		return hclog.Warn
+	}
+	return hclog.Debug
+}
+
 // take returns what is to be done, in order.
 func (c *core) take() []effect {
 	out := c.out
@@ -362,13 +370,10 @@ func (c *core) namesake(from netip.AddrPort, node *discoveryv1.Node) {
 	if sameSet(node.Addresses, c.self.Addresses) {
 		return
 	}
-	l := hclog.Debug
-	if c.rival != node.Incarnation {
-		c.rival, l = node.Incarnation, hclog.Warn
-	}
-	c.log(l, "another coordinator has this node's name",
+	c.log(loudly(c.rival != node.Incarnation), "another coordinator has this node's name",
 		"node", c.self.Name, "addresses", node.Addresses, "from", from, "own-addresses", c.self.Addresses,
 		"hint", "give one of them another --name")
+	c.rival = node.Incarnation
 }
 
 // finish ends the search with a ring or with the right to found one.

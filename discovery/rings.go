@@ -102,15 +102,11 @@ func (c *core) reportForeign(now time.Time) {
 		if id == c.ring.RingId || now.Sub(h.reported) < durations.RingReport {
 			continue
 		}
-		l := hclog.Debug
-		if h.reported.IsZero() && !c.manyRings {
-			l = hclog.Warn
-		}
-		h.reported = now
-		c.log(l, "heard another ring of this cluster",
+		c.log(loudly(h.reported.IsZero() && !c.manyRings), "heard another ring of this cluster",
 			"cluster", c.cluster, "ring", c.ring.RingId, "other-ring", id, "peer", h.from.Name, "addresses", h.from.Addresses, "from", h.source,
 			"hint", TwoRingsHint)
 		c.emit(h.report(""))
+		h.reported = now
 	}
 }
 
@@ -124,20 +120,16 @@ func (c *core) reportSplit(now time.Time) {
 		now.Sub(s.reported) < durations.RingReport:
 		return
 	}
-	l := hclog.Debug
-	if s.reported.IsZero() || s.told != s.info.RefoundedAt {
-		l = hclog.Warn
-	}
-	s.reported, s.told = now, s.info.RefoundedAt
 	why := fmt.Sprintf("this one was founded again from the disk of %s by arc recover, and the other one was not gone", c.ring.RefoundedFrom)
 	if s.info.RefoundedAt > c.ring.RefoundedAt {
 		why = fmt.Sprintf("it was founded again from the disk of %s by arc recover, and this one was not gone", s.info.RefoundedFrom)
 	}
-	c.log(l, "heard another ring that has the id of this one",
+	c.log(loudly(s.reported.IsZero() || s.told != s.info.RefoundedAt), "heard another ring that has the id of this one",
 		"cluster", c.cluster, "ring", c.ring.RingId, "reason", why, "other-leader", s.leader,
 		"peer", s.from.Name, "addresses", s.from.Addresses, "from", s.source,
 		"hint", TwoRingsHint)
 	c.emit(s.report(why))
+	s.reported, s.told = now, s.info.RefoundedAt
 }
 
 // wanted reports whether a search may end with this ring: the node's own, or for a
