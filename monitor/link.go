@@ -21,7 +21,7 @@ func (m *monitor) take(now mono.Instant, r received) error {
 	switch {
 	case errors.Is(r.err, io.EOF):
 		m.o.Logger.Debug("the queue ended")
-		m.endedAt = now
+		m.abandoned = now.Add(durations.QueueEnd)
 		return nil
 	case r.err != nil:
 		return r.err

@@ -95,8 +95,10 @@ type monitor struct {
 	attempts    sync.WaitGroup
 
 	signals signalOrigin
-	endedAt mono.Instant // the queue ended; 0: it did not
-	killed  string       // why this monitor killed its coordinator
+	// abandoned is when the queue has been at its end for so long that another
+	// monitor must have taken over; mono.Never while it has not ended.
+	abandoned mono.Instant
+	killed    string // why this monitor killed its coordinator
 }
 
 // Run is the life of a monitor. It returns nil when its coordinator has ended
@@ -115,9 +117,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	m := &monitor{
 		o: o, ctx: ctx, process: p, local: newLocal(&o), watch: detector.NewWatch(rand.Uint64()),
-		neighbours: map[uint64]*neighbour{},
-		signals:    cmp.Or(o.signals, signalOrigin{grace: durations.DoorbellWait, belongs: durations.DoorbellBelongs}),
-		links:      make(chan received), events: make(chan event, 256), gone: make(chan struct{}),
+		neighbours: map[uint64]*neighbour{}, abandoned: mono.Never,
+		signals: cmp.Or(o.signals, signalOrigin{grace: durations.DoorbellWait, belongs: durations.DoorbellBelongs}),
+		links:   make(chan received), events: make(chan event, 256), gone: make(chan struct{}),
 	}
 	m.selfAt.Store(&[]string{})
 	m.dialer = &connect.Dialer{Own: func() []string { return *m.selfAt.Load() }, Local: &hostaddr.Table{}}
@@ -172,7 +174,7 @@ func (m *monitor) loop() error {
 	}
 	defer timer.Close()
 	for {
-		timer.At(m.nextWake())
+		timer.At(min(m.watch.NextTick(), m.hang.NextTick(), m.nextQuick(), m.signals.nextWake(), m.abandoned))
 		select {
 		case <-m.gone:
 			return m.finish()
@@ -186,7 +188,7 @@ func (m *monitor) loop() error {
 			if err := m.take(monotime.Now(), r); err != nil {
 				return err
 			}
-			if m.endedAt != 0 && m.process.ending() {
+			if m.abandoned != mono.Never && m.process.ending() {
 				return m.finish()
 			}
 		case <-m.o.Doorbell:
@@ -216,16 +218,8 @@ func (m *monitor) catchUp() {
 	}
 }
 
-func (m *monitor) nextWake() mono.Instant {
-	at := min(m.watch.NextTick(), m.hang.NextTick(), m.nextQuick(), m.signals.nextWake())
-	if m.endedAt != 0 {
-		at = min(at, m.endedAt.Add(durations.QueueEnd))
-	}
-	return at
-}
-
 func (m *monitor) tick(now mono.Instant) error {
-	if m.endedAt != 0 && now >= m.endedAt.Add(durations.QueueEnd) {
+	if now >= m.abandoned {
 		if m.process.gone() {
 			return m.finish()
 		}
@@ -334,7 +328,7 @@ const exitUnknown = "gone; its monitor does not know why"
 // takeLast takes the links that were queued before the coordinator ended: the
 // last one may say that it left the ring.
 func (m *monitor) takeLast() {
-	if m.endedAt != 0 {
+	if m.abandoned != mono.Never {
 		return
 	}
 	timeout := time.NewTimer(durations.LastLink)
