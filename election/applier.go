@@ -174,8 +174,7 @@ func (a *applier) finish(w *write) {
 			}
 		}
 		a.emit(Applied{Index: a.applied, State: a.ring})
-		a.ringChanged()
-		if a.identity.checkRecorded(); a.removed {
+		if a.ringChanged(); a.removed {
 			return
 		}
 	}
@@ -251,8 +250,7 @@ func (a *applier) apply(e *raftpb.Entry) {
 			}
 		}
 		a.emit(Applied{Index: e.GetIndex(), Changes: changes, State: next})
-		a.ringChanged()
-		if a.identity.checkRecorded(); a.removed {
+		if a.ringChanged(); a.removed {
 			return
 		}
 	}
@@ -309,7 +307,7 @@ func (a *applier) seal(s ring.Seal) {
 	}
 }
 
-// ringChanged follows up on a new committed ring.
+// ringChanged follows up on a new committed ring, which may be one without this process.
 func (a *applier) ringChanged() {
 	if a.leads() {
 		a.lead.ringAt = max(a.lead.ringAt, a.applied)
@@ -319,4 +317,5 @@ func (a *applier) ringChanged() {
 		a.membership.leavingSince, a.membership.leavingWhy, a.membership.leavingVoter = a.now, "taken out of the ring", a.isVoter(a.cfg.ID)
 	}
 	a.identity.forgetPeers()
+	a.identity.checkRecorded()
 }

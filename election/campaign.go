@@ -13,11 +13,9 @@ type campaign struct {
 	*roster
 	promises *promises
 	candidacy
-	// wished is in which term this member asked for votes last, and since when.
-	wished struct {
-		term uint64
-		at   Instant
-	}
+	// wishedTerm is in which term this member asked for votes last, since wishedAt.
+	wishedTerm uint64
+	wishedAt   Instant
 	// wonTerm is the newest term that this process was elected in, 0 for none.
 	wonTerm uint64
 }
@@ -113,7 +111,7 @@ func (c *campaign) campaignRule() {
 // would help neither: it would put one more write before a slow disk. The certified
 // dead never answer, and the survivor of a pair goes on alone in a campaign only.
 func (c *campaign) awaitsVotes() bool {
-	return c.candidate() && c.askedIn == c.term && !c.refused && c.now < c.wished.at.Add(c.votePatience()) && c.enoughLive()
+	return c.candidate() && c.askedIn == c.term && !c.refused && c.now < c.wishedAt.Add(c.votePatience()) && c.enoughLive()
 }
 
 // enoughLive reports whether those who are not certified dead are a majority of the
@@ -182,8 +180,8 @@ func (c *campaign) voteAsked(m *raftpb.Message) {
 			if len(m.GetContext()) > 0 {
 				c.askedIn = 0 // without a pre-vote
 			}
-			if c.wished.term != m.GetTerm() {
-				c.wished.term, c.wished.at = m.GetTerm(), c.now
+			if c.wishedTerm != m.GetTerm() {
+				c.wishedTerm, c.wishedAt = m.GetTerm(), c.now
 			}
 		}
 	}

@@ -168,7 +168,7 @@ func (r *recorder) learnClaim(m *raftpb.Message) {
 func (r *recorder) askedFor(m *raftpb.Message) (Instant, bool) {
 	switch o := &r.offers.offer; {
 	case m.GetType() == raftpb.MsgVoteResp:
-		return r.campaign.wished.at, r.campaign.wished.term == m.GetTerm()
+		return r.campaign.wishedAt, r.campaign.wishedTerm == m.GetTerm()
 	case o.ableAt != 0 && o.from == m.GetFrom() && o.term == m.GetTerm():
 		return o.ableAt, true
 	default:

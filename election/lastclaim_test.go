@@ -46,7 +46,7 @@ func TestAClaimThatIsToldAgainAndAgainAges(t *testing.T) {
 	term := uint64(7)
 	for from, to := a, b; to.now < began.Add(10*time.Second); from, to = to, from {
 		term++
-		to.campaign.wished.term, to.campaign.wished.at = term, to.now
+		to.campaign.wishedTerm, to.campaign.wishedAt = term, to.now
 		pass(way)
 		vote := &raftpb.Message{Type: raftpb.MsgVoteResp.Enum(), From: new(from.cfg.ID), To: new(to.cfg.ID), Term: new(term)}
 		from.recorder.attachClaim(vote)

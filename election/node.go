@@ -119,8 +119,7 @@ func New(cfg Config, rec Recovered, now Instant) (*Node, error) {
 		if me, ok := n.ring.Member(cfg.ID); ok && unknownTo(cfg.Former, me.Incarnation) {
 			n.cfg.Former = nil // it lost some: the own log knows a process that has to be in it
 		}
-		n.identity.checkRecorded() // a Node that has just begun is not out
-		n.applier.ringChanged()
+		n.applier.ringChanged() // a Node that has just begun is not out
 	}
 	n.settle()
 	n.stepEnds()

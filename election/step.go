@@ -11,6 +11,9 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
+// elects are the messages that help their receiver to lead.
+var elects = []raftpb.MessageType{raftpb.MsgTimeoutNow, raftpb.MsgPreVoteResp, raftpb.MsgVoteResp}
+
 // campaignTransfer is how raft marks votes that a leader itself asked for.
 var campaignTransfer = []byte("CampaignTransfer")
 
@@ -179,7 +182,9 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		n.emit(Refused{From: from, Why: why})
 		return
 	}
-	quiet := n.now < n.roster.peers.Value(from).quiet
+	if n.now < n.roster.peers.Value(from).quiet && slices.Contains(elects, m.GetType()) {
+		return
+	}
 	switch m.GetType() {
 	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
 		if m.GetTerm() >= n.term {
@@ -207,9 +212,6 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 			n.campaign.takeCommitted() // it may vote, and then it may campaign
 		}
 	case raftpb.MsgTimeoutNow:
-		if quiet {
-			return
-		}
 		n.recorder.learnClaim(m)
 		if !n.promises.free() {
 			m = proto.CloneOf(m)
@@ -220,9 +222,6 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		n.recorder.takeoverAsked()
 		n.campaign.campaignAsked()
 	case raftpb.MsgPreVoteResp, raftpb.MsgVoteResp:
-		if quiet {
-			return
-		}
 		n.campaign.learnCommitted(m)
 		if !n.promises.free() {
 			return

@@ -45,26 +45,26 @@ func (s Settings) bounds() error {
 // is legal but doubtful is in Notes.
 func (s Settings) Validate() error {
 	errs := []error{s.bounds()}
-	broken := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if s.HangAfterMS != 0 && s.HangAfterMS < s.LeaseMS {
-		broken("hang_after_ms = %d is below lease_ms = %d: a coordinator would be killed while its lease lives; set it to 0 (off) or at least the lease",
-			s.HangAfterMS, s.LeaseMS)
+	broken := func(contradiction bool, format string, args ...any) {
+		if contradiction {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
 	}
-	if s.StaggerMS > s.LeaseMS {
-		broken("stagger_ms = %d is above lease_ms = %d: the second heir would wait longer than a lease; set it to what an election takes", s.StaggerMS, s.LeaseMS)
-	}
+	broken(s.HangAfterMS != 0 && s.HangAfterMS < s.LeaseMS,
+		"hang_after_ms = %d is below lease_ms = %d: a coordinator would be killed while its lease lives; set it to 0 (off) or at least the lease",
+		s.HangAfterMS, s.LeaseMS)
+	broken(s.StaggerMS > s.LeaseMS,
+		"stagger_ms = %d is above lease_ms = %d: the second heir would wait longer than a lease; set it to what an election takes", s.StaggerMS, s.LeaseMS)
 	if s.LeaderGrants {
 		_, misses := s.Link(true)
-		grant := s.GrantLength()
-		if left := s.grantLeft(s.GrantOverdue()); left < turnaroundLeast {
-			broken("leader_interval_ms = %d and leader_misses = %d with leader_grants: a grant lasts interval × (misses + ½) = %v, by drift_ppm = %d only %v; "+
+		grant, left := s.GrantLength(), s.grantLeft(s.GrantOverdue())
+		broken(left < turnaroundLeast,
+			"leader_interval_ms = %d and leader_misses = %d with leader_grants: a grant lasts interval × (misses + ½) = %v, by drift_ppm = %d only %v; "+
 				"the probe that renews it may come interval × 1¾ = %v after it began, and of the %v left a round trip needs at least %v; take leader_misses = %d or more, or leader_grants=false",
-				s.LeaderIntervalMS, s.LeaderMisses, grant, s.DriftPPM, s.Shortened(grant), s.GrantOverdue(), left, turnaroundLeast, s.missesForGrants())
-		}
-		if grant >= s.Lease() {
-			broken("leader_interval_ms × (leader_misses + ½) = %d × %d½ = %v is not below lease_ms = %d with leader_grants: the lease would end every promise before the watcher may; "+
+			s.LeaderIntervalMS, s.LeaderMisses, grant, s.DriftPPM, s.Shortened(grant), s.GrantOverdue(), left, turnaroundLeast, s.missesForGrants())
+		broken(grant >= s.Lease(),
+			"leader_interval_ms × (leader_misses + ½) = %d × %d½ = %v is not below lease_ms = %d with leader_grants: the lease would end every promise before the watcher may; "+
 				"probe the leader more often, or set leader_grants=false", s.LeaderIntervalMS, misses, grant, s.LeaseMS)
-		}
 	}
 	return errors.Join(errs...)
 }
@@ -87,44 +87,34 @@ func (s Settings) missesForGrants() uint32 {
 // each, where messages and disks take as long as assumed.
 func (s Settings) Notes(a Assumed) []string {
 	var notes []string
-	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
-	if s.DriftPPM < 100 {
-		note("drift_ppm = %d: the clocks of ordinary machines differ by up to 100; with less than they really do, two leaders may claim at once", s.DriftPPM)
-	}
-	if s.LeaderMisses == 1 || s.Misses == 1 {
-		note("leader_misses = %d, misses = %d: with 1 a single lost probe is a suspicion", s.LeaderMisses, s.Misses)
-	}
-	if s.LeaderIntervalMS > s.IntervalMS {
-		note("leader_interval_ms = %d is above interval_ms = %d: a failover waits for the leader's link alone, which should be the fast one", s.LeaderIntervalMS, s.IntervalMS)
-	}
-	silence := s.Detection(true)
-	switch {
-	case s.LeaderGrants:
-		if left := s.grantLeft(ms(s.LeaderIntervalMS) + s.GrantOverdue()); left < a.RoundTrip {
-			note("leader_interval_ms = %d and leader_misses = %d with leader_grants leave %v for a renewal that names another watcher once the probe of the present one is late (interval × 2¾), a round trip is assumed to take %v: the claim may lapse for a moment when a watcher dies",
-				s.LeaderIntervalMS, s.LeaderMisses, max(left, 0), a.RoundTrip)
+	note := func(doubtful bool, format string, args ...any) {
+		if doubtful {
+			notes = append(notes, fmt.Sprintf(format, args...))
 		}
-	case silence > 2*s.Lease():
-		note("leader_interval_ms × (leader_misses + 1) = %v is more than twice lease_ms = %d: when the leader falls silent the promises end long before its watcher says so, so its own, faster link is of little use; probe it more often, or lengthen the lease",
-			silence, s.LeaseMS)
-	case 3*silence < s.Lease():
-		note("leader_interval_ms × (leader_misses + 1) = %v is less than a third of lease_ms = %d: without leader_grants a failover after silence waits for the lease all the same", silence, s.LeaseMS)
 	}
-	if s.OwnProbe() > 2*max(s.Lease(), 50*time.Millisecond) {
-		note("interval_ms = %d makes a winner's own probe of a silent member last %v, more than two leases (lease_ms = %d): if leader and heir, or leader and watcher, are lost together, the failover waits for it",
-			s.IntervalMS, s.OwnProbe(), s.LeaseMS)
-	}
-	if e := a.election(); s.Stagger() < e {
-		note("stagger_ms = %d is less than an election is assumed to take (%v): the second heir campaigns before the first one has won, and may split the vote", s.StaggerMS, e)
-	}
-	if s.RenewEvery() < 2*a.RoundTrip {
-		note("lease_ms = %d: renewals go out every %v, a round trip is assumed to take %v; one that is late costs the claim", s.LeaseMS, s.RenewEvery(), a.RoundTrip)
-	}
-	if s.GraceMS < s.LeaseMS {
-		note("grace_ms = %d is below lease_ms = %d: a program of a leader that is cut off has only that long to stop after the lease, before its successor's may begin (ARC itself stops none yet)", s.GraceMS, s.LeaseMS)
-	}
-	if s.MaxVoters%2 == 0 {
-		note("max_voters = %d: an even number bears no more losses than %d and needs one more vote", s.MaxVoters, s.MaxVoters-1)
-	}
+	note(s.DriftPPM < 100,
+		"drift_ppm = %d: the clocks of ordinary machines differ by up to 100; with less than they really do, two leaders may claim at once", s.DriftPPM)
+	note(s.LeaderMisses == 1 || s.Misses == 1, "leader_misses = %d, misses = %d: with 1 a single lost probe is a suspicion", s.LeaderMisses, s.Misses)
+	note(s.LeaderIntervalMS > s.IntervalMS,
+		"leader_interval_ms = %d is above interval_ms = %d: a failover waits for the leader's link alone, which should be the fast one", s.LeaderIntervalMS, s.IntervalMS)
+	silence, left := s.Detection(true), s.grantLeft(ms(s.LeaderIntervalMS)+s.GrantOverdue())
+	note(s.LeaderGrants && left < a.RoundTrip,
+		"leader_interval_ms = %d and leader_misses = %d with leader_grants leave %v for a renewal that names another watcher once the probe of the present one is late (interval × 2¾), a round trip is assumed to take %v: the claim may lapse for a moment when a watcher dies",
+		s.LeaderIntervalMS, s.LeaderMisses, max(left, 0), a.RoundTrip)
+	note(!s.LeaderGrants && silence > 2*s.Lease(),
+		"leader_interval_ms × (leader_misses + 1) = %v is more than twice lease_ms = %d: when the leader falls silent the promises end long before its watcher says so, so its own, faster link is of little use; probe it more often, or lengthen the lease",
+		silence, s.LeaseMS)
+	note(!s.LeaderGrants && 3*silence < s.Lease(),
+		"leader_interval_ms × (leader_misses + 1) = %v is less than a third of lease_ms = %d: without leader_grants a failover after silence waits for the lease all the same", silence, s.LeaseMS)
+	note(s.OwnProbe() > 2*max(s.Lease(), 50*time.Millisecond),
+		"interval_ms = %d makes a winner's own probe of a silent member last %v, more than two leases (lease_ms = %d): if leader and heir, or leader and watcher, are lost together, the failover waits for it",
+		s.IntervalMS, s.OwnProbe(), s.LeaseMS)
+	note(s.Stagger() < a.election(),
+		"stagger_ms = %d is less than an election is assumed to take (%v): the second heir campaigns before the first one has won, and may split the vote", s.StaggerMS, a.election())
+	note(s.RenewEvery() < 2*a.RoundTrip,
+		"lease_ms = %d: renewals go out every %v, a round trip is assumed to take %v; one that is late costs the claim", s.LeaseMS, s.RenewEvery(), a.RoundTrip)
+	note(s.GraceMS < s.LeaseMS,
+		"grace_ms = %d is below lease_ms = %d: a program of a leader that is cut off has only that long to stop after the lease, before its successor's may begin (ARC itself stops none yet)", s.GraceMS, s.LeaseMS)
+	note(s.MaxVoters%2 == 0, "max_voters = %d: an even number bears no more losses than %d and needs one more vote", s.MaxVoters, s.MaxVoters-1)
 	return notes
 }

@@ -32,24 +32,20 @@ func (a Applicant) Check(cluster, ringID string) error {
 	}
 	m := a.Member
 	errs := []error{foreign.CheckName("name", m.Name)}
-	if m.Incarnation == 0 {
-		errs = append(errs, errors.New("incarnation is 0"))
+	refuse := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
 	}
-	if len(m.Addresses) == 0 {
-		errs = append(errs, fmt.Errorf("0 addresses, want 1 to %d", limits.Addresses))
-	}
+	refuse(m.Incarnation == 0, "incarnation is 0")
+	refuse(len(m.Addresses) == 0, "0 addresses, want 1 to %d", limits.Addresses)
 	errs = append(errs, foreign.CheckAddresses(m.Addresses))
-	if len(m.Version) > ring.VersionMost {
-		errs = append(errs, fmt.Errorf("version of %d bytes, at most %d", len(m.Version), ring.VersionMost))
-	} else {
+	if len(m.Version) <= ring.VersionMost {
 		errs = append(errs, foreign.CheckText("version", m.Version))
 	}
-	if m.OnJoin != "" && m.OnJoin != ring.Stay && m.OnJoin != ring.Lead {
-		errs = append(errs, fmt.Errorf("on_join %s is neither stay nor lead", foreign.Quote(string(m.OnJoin))))
-	}
-	if m.Witness && m.OnJoin == ring.Lead {
-		errs = append(errs, errors.New("on_join is lead, but a witness never leads"))
-	}
+	refuse(len(m.Version) > ring.VersionMost, "version of %d bytes, at most %d", len(m.Version), ring.VersionMost)
+	refuse(m.OnJoin.Number() < 0, "on_join %s is neither stay nor lead", foreign.Quote(string(m.OnJoin)))
+	refuse(m.Witness && m.OnJoin == ring.Lead, "on_join is lead, but a witness never leads")
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("%w: join of %s: %w", ring.ErrInvalid, name, err)
 	}
