@@ -43,9 +43,6 @@ type grants struct {
 // extend notes that a grant does not end before an instant. Above the bound it
 // forgets the one that ends first.
 func (g *grants) extend(key grantKey, at Instant) {
-	if g.ends == nil {
-		g.ends = map[grantKey]Instant{}
-	}
 	g.ends[key] = max(g.ends[key], at)
 	if len(g.ends) > maxGrants {
 		delete(g.ends, slices.MinFunc(slices.Collect(maps.Keys(g.ends)), func(a, b grantKey) int {

@@ -9,7 +9,7 @@ import (
 // raft, so the configuration is an argument.
 func leaseOf(t *testing.T) *lease {
 	t.Helper()
-	l := &lease{base: &base{cfg: Config{ID: 1}, ring: fourMembers(t), now: Instant(10 * time.Second)}}
+	l := &lease{base: &base{cfg: Config{ID: 1}, ring: fourMembers(t), now: Instant(10 * time.Second)}, grants: grants{ends: map[grantKey]Instant{}}}
 	l.begin()
 	return l
 }

@@ -50,7 +50,7 @@ type Node struct {
 func assemble(cfg Config, s *ring.State, now Instant) *Node {
 	b := &base{cfg: cfg, now: max(now, 1), wake: now, ring: s}
 	r := &replica{base: b, store: raft.NewMemoryStorage(), configuration: configuration{&raftpb.ConfState{}}}
-	n := &Node{replica: r, lease: &lease{base: b}, promises: &promises{base: b}, roster: &roster{replica: r, leaderHeard: -Never / 2, leaderShown: -Never / 2}}
+	n := &Node{replica: r, lease: &lease{base: b, grants: grants{ends: map[grantKey]Instant{}}}, promises: &promises{base: b}, roster: &roster{replica: r, leaderHeard: -Never / 2, leaderShown: -Never / 2}}
 	b.parent = n
 	proposals := &proposals{replica: r}
 	n.identity = &identity{roster: n.roster, lease: n.lease, promises: n.promises, proposals: proposals, returned: -Never / 2}

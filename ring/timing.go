@@ -103,7 +103,6 @@ func (s Settings) Failovers(a Assumed) []Failover {
 	}
 	silence := Phase{"detected", s.Stretched(s.Detection(true)) + hop,
 		fmt.Sprintf("leader_interval_ms × (leader_misses + 1)%s = %d × %d%s, and a message", drift, s.LeaderIntervalMS, s.LeaderMisses+1, times)}
-	atOnce := Phase{"promises_ended", 0, "a certificate voids them"}
 	lease := fmt.Sprintf("lease_ms%s = %d%s from the last renewal", drift, s.LeaseMS, times)
 	alone := Phase{"detected", s.Stretched(s.Lease()), lease + ": the voters notice by themselves, and have asked it in vain"}
 	if !s.LeaderGrants && alone.Took < silence.Took {
@@ -134,7 +133,7 @@ func (s Settings) Failovers(a Assumed) []Failover {
 	}
 	all := []Failover{
 		{FaultCrash, "the coordinator dies, its monitor certifies it", []Phase{
-			{"detected", a.Notice + hop, "the kernel tells the monitor, a message"}, atOnce, vote, declared}},
+			{"detected", a.Notice + hop, "the kernel tells the monitor, a message"}, {"promises_ended", 0, "a certificate voids them"}, vote, declared}},
 		{FaultBoth, "coordinator and monitor die together, their host lives", []Phase{refused, both, elected, declared}},
 		{FaultSilence, "cable, power or kernel: the host is silent", []Phase{silence, promises(silence.Took), elected, declared}},
 		{FaultStopped, "the coordinator stands still, its connections stay", []Phase{silence, promises(silence.Took), elected, declared}},
