@@ -1,10 +1,10 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -187,30 +187,14 @@ type joiner struct {
 // byAddresses asks the addresses given by --join, and those of former fellow
 // members, in turn, until one admits this node or says that it never will.
 func (j *joiner) byAddresses(ctx context.Context) outcome {
-	named := len(j.n.o.Join)
-	addresses := append(slices.Clone(j.n.o.Join), j.lastRing.addresses()...)
-	for round := 1; ; round++ {
-		pause := durations.JoinAgain.Pause(round)
-		for i, a := range addresses {
-			next := fmt.Sprintf("%s in %v", addresses[0], pause)
-			if i+1 < len(addresses) {
-				next = addresses[i+1] + " at once"
-			}
-			resp, err := j.ask(ctx, []string{a})
-			switch {
-			case err == nil:
-				return outcome{resp: resp}
-			case errors.Is(err, connect.ErrOwn) && i >= named:
-				continue // the former member has an address of this node too, as container bridges do
-			case reason.Of(err) == "OTHER_RING" && i >= named: // another one got the address
-			case reason.Of(err) == "OTHER_RING" && j.lastRing.ringID != "":
-				return outcome{err: fmt.Errorf("join via %s: %w; to give the former ring up, remove %s", a, inWords{err}, j.n.lastRingPath())}
-			case never(err):
-				return outcome{err: fmt.Errorf("join via %s: %w", a, inWords{err})}
-			}
-			j.complain(err, a, next)
+	venues := membership.Addresses(j.n.o.Join, j.lastRing.addresses())
+	var search membership.Search
+	for {
+		search.Begin(venues)
+		if o := j.round(ctx, &search, venues[0]); o != nil {
+			return *o
 		}
-		if !connect.Wait(ctx, pause) {
+		if !connect.Wait(ctx, search.Pause()) {
 			return outcome{err: ctx.Err()}
 		}
 	}
@@ -219,12 +203,14 @@ func (j *joiner) byAddresses(ctx context.Context) outcome {
 // byDiscovery asks whomever discovery finds. It returns who founds with it if
 // this node may found.
 func (j *joiner) byDiscovery(ctx context.Context) outcome {
-	for round := 1; ; round++ {
-		pause := durations.JoinAgain.Pause(round)
+	var search membership.Search
+	for {
 		f, err := j.n.discovery.Seek(ctx)
 		if err != nil {
 			return outcome{err: fmt.Errorf("look for a ring: %w", err)}
 		}
+		search.Begin(membership.Found(f.LeaderAddresses, f.FromAddresses))
+		pause := search.Pause()
 		if f.Founder {
 			switch there, err := j.ringThere(ctx); {
 			case err != nil:
@@ -235,24 +221,40 @@ func (j *joiner) byDiscovery(ctx context.Context) outcome {
 			// The other search joins it; the next Seek says that nothing was founded.
 			pause = durations.JoinAgain.Longest
 		}
-		for _, addresses := range [][]string{f.LeaderAddresses, f.FromAddresses} {
-			if len(addresses) == 0 {
-				continue
-			}
-			resp, err := j.ask(ctx, addresses)
-			if err == nil {
-				return outcome{resp: resp}
-			}
-			// Another ring may answer at an address that was just reused.
-			if never(err) && status.Code(err) != codes.FailedPrecondition {
-				return outcome{err: fmt.Errorf("join the ring %s: %w", f.RingID, inWords{err})}
-			}
-			j.complain(err, strings.Join(addresses, ", "), fmt.Sprintf("who answers in %v", pause))
+		if o := j.round(ctx, &search, membership.Venue{}); o != nil {
+			return *o
 		}
 		if !connect.Wait(ctx, pause) {
 			return outcome{err: ctx.Err()}
 		}
 	}
+}
+
+// round asks everybody of one round, in turn. It returns how the search ended, nil
+// if it goes on with first.
+func (j *joiner) round(ctx context.Context, search *membership.Search, first membership.Venue) *outcome {
+	for v, ok := search.Next(); ok; v, ok = search.Next() {
+		resp, err := j.ask(ctx, v.Addresses)
+		if err == nil {
+			return &outcome{resp: resp}
+		}
+		via, why := strings.Join(v.Addresses, ", "), refusal(err)
+		if v.Final(why) {
+			if reason.Of(err) == "OTHER_RING" && j.lastRing.ringID != "" {
+				return &outcome{err: fmt.Errorf("join via %s: %w; to give the former ring up, remove %s", via, inWords{err}, j.n.lastRingPath())}
+			}
+			return &outcome{err: fmt.Errorf("join via %s: %w", via, inWords{err})}
+		}
+		if v.Expected(why) {
+			continue
+		}
+		next := fmt.Sprintf("%s in %v", cmp.Or(strings.Join(first.Addresses, ", "), "who answers"), search.Pause())
+		if left := search.Left(); len(left) > 0 {
+			next = strings.Join(left[0].Addresses, ", ") + " at once"
+		}
+		j.complain(err, via, next)
+	}
+	return nil
 }
 
 func (j *joiner) ask(ctx context.Context, addresses []string) (*arcv1.JoinResponse, error) {
@@ -310,8 +312,15 @@ func (w inWords) Error() string { return foreign.Plain(w.error.Error()) }
 
 func (w inWords) Unwrap() error { return w.error }
 
-// never reports whether a join was refused for a reason that a repetition does
-// not change.
-func never(err error) bool {
-	return slices.Contains([]codes.Code{codes.AlreadyExists, codes.InvalidArgument, codes.FailedPrecondition, codes.Unimplemented}, status.Code(err))
+// refusal is what an error says to a joiner.
+func refusal(err error) membership.Refusal {
+	switch code := status.Code(err); {
+	case errors.Is(err, connect.ErrOwn):
+		return membership.Own
+	case code == codes.FailedPrecondition:
+		return membership.Elsewhere
+	case code == codes.AlreadyExists, code == codes.InvalidArgument, code == codes.Unimplemented:
+		return membership.Never
+	}
+	return membership.NotNow
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/internal/wal"
 )
 
@@ -33,7 +34,7 @@ func TestARefusedJoinIsToldInPlainWords(t *testing.T) {
 	if want := "join via n2:7400: this is cluster \"a\""; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
 	}
-	if !errors.Is(err, refused) || !never(inWords{refused}) {
+	if !errors.Is(err, refused) || refusal(inWords{refused}) != membership.Elsewhere {
 		t.Errorf("%v is no longer the refusal", err)
 	}
 }

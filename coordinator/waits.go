@@ -46,7 +46,8 @@ func (j *joiner) heard(err error, text, via string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	why := reason.Of(err)
-	j.n.tried.failed(via, text, (why != "" || never(err)) && why != "NOT_JOINED")
+	answered := why != "" && why != "NOT_JOINED" || slices.Contains([]membership.Refusal{membership.Elsewhere, membership.Never}, refusal(err))
+	j.n.tried.failed(via, text, answered)
 	if why == "NO_LEADER" {
 		// The member says whose disks are needed.
 		a.leaderless = true

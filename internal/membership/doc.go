@@ -2,8 +2,8 @@
 // stays one, and ceases to be one. The coordinator and the simulator run them.
 //
 // It decides which incarnation a process has (NextIncarnation), what it does first
-// with what its disk holds (Begin), under which number it enters (Entry), and which
-// joiners may come in (Applicant). It
+// with what its disk holds (Begin), whom it asks to be let in (Search), under which
+// number it enters (Entry), and which joiners may come in (Applicant). It
 // decides where a member asks whether it still is one (Inquiry), which addresses
 // it tells others (Place), how it leaves (Departure), and what follows when a
 // membership has ended (After).

@@ -14,6 +14,8 @@ type image struct {
 	id uint64 // 0: no member's
 	// former are the incarnations that ran on it, newest first.
 	former []uint64
+	// others are where the other members of the ring were that it was in last.
+	others []string
 	hs     *raftpb.HardState
 	snap   *raftpb.Snapshot
 	first  uint64 // index of ents[0]
@@ -115,11 +117,12 @@ func (d *disk) crash(s *Sim, node int, power bool, rnd *rand.Rand) {
 	d.flush(s, node)
 }
 
-// dropRing empties the directory but for the incarnations that ran on it.
+// dropRing empties the directory but for the incarnations that ran on it,
+// and where the former ring was.
 func (d *disk) dropRing() {
-	former := d.durable.former
+	former, others := d.durable.former, d.durable.others
 	d.wipe()
-	d.durable.former = former
+	d.durable.former, d.durable.others = former, others
 }
 
 func (d *disk) wipe() {

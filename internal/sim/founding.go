@@ -44,7 +44,7 @@ func (s *Sim) foundTogether() error {
 		n.up, n.gen, n.life = true, 1, 1
 		s.monitorStart(n)
 		if n != founder {
-			s.joinNext(n, s.between(n.rnd, time.Millisecond, time.Second), 0)
+			s.askNext(n, s.between(n.rnd, time.Millisecond, time.Second))
 		}
 	}
 	s.entered[1] = true

@@ -103,7 +103,10 @@ type node struct {
 	committedAt int64
 	// unprovenAt is when it was last seen not to be the recorded process.
 	unprovenAt int64
-	joins      int // tries of the present join
+	search     membership.Search
+	asks       membership.Venue // whom it asks to be let in
+	sentOn     int              // how often that one, and who followed, sent it on
+	rotate     int              // with whom the list of machines to ask begins
 
 	// Faults that are armed for its next step.
 	pauseMid time.Duration
@@ -172,7 +175,7 @@ func (s *Sim) start(n *node) {
 	s.draw(n)
 	n.inbox, n.held, n.refs, n.probes, n.relink, n.tell = n.inbox[:0], nil, nil, nil, nil, nil
 	n.peers, n.meetings, n.asked = nil, nil, map[uint64]int64{}
-	n.leave.until, n.joins, n.lapsedAt, n.lapsing = 0, 0, 0, false
+	n.leave.until, n.lapsedAt, n.lapsing = 0, 0, false
 	n.core, n.id, n.unborn = nil, 0, false
 	s.ran(n)
 	s.monitorStart(n)
@@ -475,9 +478,15 @@ func (s *Sim) removed(n *node, x election.Removed) {
 	}
 	n.gen++
 	s.letGo[n.id] = !x.Unborn
+	n.disk.dropRing()
+	n.disk.durable.others = nil
+	for _, m := range n.core.State().Members {
+		if m.ID != n.id {
+			n.disk.durable.others = append(n.disk.durable.others, m.Addresses...)
+		}
+	}
 	n.core, n.id = nil, 0
 	s.claimOver(n)
-	n.disk.dropRing()
 	n.relink, n.tell, n.peers, n.refs, n.probes, n.held = nil, nil, nil, nil, nil, nil
 	s.monitorUnlink(n)
 	switch {

@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"errors"
 	"time"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -37,48 +39,107 @@ type operation struct {
 // beginJoin starts a new attempt to become a member.
 func (s *Sim) beginJoin(n *node) {
 	n.entry.Renew(n.drawNumber)
-	n.joins = 0
-	s.joinNext(n, s.between(n.rnd, time.Millisecond, 40*time.Millisecond), n.rnd.IntN(len(s.nodes)))
+	n.search, n.rotate = membership.Search{}, n.rnd.IntN(len(s.nodes))
+	s.askNext(n, s.between(n.rnd, time.Millisecond, 40*time.Millisecond))
 }
 
 // drawNumber draws a number for an entry.
 func (n *node) drawNumber() uint64 { return n.rnd.Uint64() | 1 }
 
-// joinNext sets when and whom a joiner asks next; what was set before is void.
-func (s *Sim) joinNext(n *node, in time.Duration, whom int) {
+// askNext sets when a joiner asks the next one; what was set before is void.
+func (s *Sim) askNext(n *node, in time.Duration) { s.joinTry(n, in, nobody) }
+
+// joinTry sets when a joiner asks, and whom: a machine that it was sent on to, or
+// nobody for the next one of its search.
+func (s *Sim) joinTry(n *node, in time.Duration, whom int) {
 	n.chain++
-	s.q.push(event{at: s.now + int64(in), kind: evJoinTry, node: int16(n.idx), gen: n.chain, n: uint64(whom)})
+	s.q.push(event{at: s.now + int64(in), kind: evJoinTry, node: int16(n.idx), gen: n.chain, n: uint64(whom + 1)})
 }
 
-// joinTry asks a machine, hopefully the leader's, to be let in.
-func (s *Sim) joinTry(n *node, e event) {
+// nobody is no machine.
+const nobody = -1
+
+// venues are where a joiner asks in one round: the founder that it accepted and
+// one of the others, as discovery finds them; else the machines that its operator
+// named, and where the members of its former ring were.
+func (s *Sim) venues(n *node) []membership.Venue {
+	if s.accepted(n) {
+		n.rotate++
+		other := s.nodes[1+n.rotate%(len(s.nodes)-1)]
+		return membership.Found([]string{s.nodes[0].name}, []string{other.name})
+	}
+	var named []string
+	for i := range s.nodes {
+		if o := s.nodes[(n.rotate+i)%len(s.nodes)]; o != n {
+			named = append(named, o.name)
+		}
+	}
+	return membership.Addresses(named, n.disk.durable.others)
+}
+
+// whoIs is the machine at a place, nobody if it leads nowhere.
+func (s *Sim) whoIs(v membership.Venue) int {
+	if idx, ok := s.addresses[v.Addresses[0]]; ok {
+		return idx
+	}
+	return s.machineNamed(v.Addresses[0])
+}
+
+// join asks to be let in.
+func (s *Sim) join(n *node, e event) {
 	if !n.up || n.core != nil || e.gen != n.chain {
 		return
 	}
-	to := int(e.n)
-	if to == n.idx {
-		to = (to + 1) % len(s.nodes)
+	to := int(e.n) - 1
+	if to == nobody {
+		v, ok := n.search.Next()
+		if !ok {
+			n.search.Begin(s.venues(n))
+			v, _ = n.search.Next()
+		}
+		n.asks, n.sentOn, to = v, 0, s.whoIs(v)
 	}
-	n.joins++
-	if s.opt.Messages {
-		s.tracef(n, "asks %s to be let in", s.nodes[to].name)
-	}
-	if to != n.idx {
+	switch to {
+	case nobody:
+	case n.idx:
+		s.notLetIn(n, membership.Own)
+		return
+	case stranger:
+		s.notLetIn(n, membership.Elsewhere)
+		return
+	default:
+		if s.opt.Messages {
+			s.tracef(n, "asks %s to be let in", s.nodes[to].name)
+		}
 		j := &ring.Join{Member: ring.Member{Name: n.asName(), Incarnation: n.inc, Addresses: n.place.Told, Witness: n.witness, Nonce: n.entry.Number()}}
 		if n.lead {
 			j.Member.OnJoin = ring.Lead
 		}
 		s.transmit(n.idx, to, event{kind: evRPC, p: &rpc{from: n.idx, nonce: n.entry.Number(), request: election.Request{Join: j}}}, true)
 	}
-	// Nobody answered in time: ask somebody else.
-	next := (to + 1) % len(s.nodes)
-	if s.accepted(n) {
-		next = 0 // the founder, and each of the others in turn
-		if n.joins%2 == 1 {
-			next = 1 + n.joins/2%(len(s.nodes)-1)
-		}
+	// The connection breaks if nobody answers.
+	s.askNext(n, s.between(n.rnd, 100*time.Millisecond, 250*time.Millisecond)+s.roundPause(n))
+}
+
+// roundPause is the pause of a joiner after the question that it has asked: none
+// in the middle of a round.
+func (s *Sim) roundPause(n *node) time.Duration {
+	if len(n.search.Left()) > 0 {
+		return 0
 	}
-	s.joinNext(n, s.between(n.rnd, 100*time.Millisecond, 250*time.Millisecond), next)
+	return n.search.Pause()
+}
+
+// notLetIn goes on with the search, or ends the process as the daemon ends, which
+// its supervisor starts again.
+func (s *Sim) notLetIn(n *node, r membership.Refusal) {
+	if n.asks.Final(r) {
+		s.stats.count("join: refused for good", 1)
+		s.exit(n, "not let in for good")
+		s.restartAfter(n, s.between(n.rnd, 20*time.Millisecond, 400*time.Millisecond))
+		return
+	}
+	s.askNext(n, s.between(n.rnd, time.Millisecond, 5*time.Millisecond)+s.roundPause(n))
 }
 
 // called takes a request at the machine that it was sent to.
@@ -119,9 +180,12 @@ func (s *Sim) replied(n *node, e event) {
 		if s.opt.Messages {
 			s.tracef(n, "is not let in by %s: %v", s.nodes[e.peer].name, c.err)
 		}
-		if c.hint >= 0 && c.hint != n.idx && n.joins < 64 {
-			s.joinNext(n, s.between(n.rnd, time.Millisecond, 5*time.Millisecond), c.hint)
+		// Who does not lead asks the leader for it.
+		if n.sentOn++; c.hint >= 0 && c.hint != n.idx && n.sentOn < 64 {
+			s.joinTry(n, s.between(n.rnd, time.Millisecond, 5*time.Millisecond), c.hint)
+			return
 		}
+		s.notLetIn(n, refused(c.err))
 		return
 	}
 	for _, o := range s.nodes {
@@ -137,4 +201,12 @@ func (s *Sim) replied(n *node, e event) {
 	n.unborn, s.entered[c.id] = c.unborn, true
 	n.disk.durable.id, n.past, n.restored = c.id, nil, false
 	s.makeCore(n, c.id, election.Recovered{})
+}
+
+// refused is what an error says to a joiner.
+func refused(err error) membership.Refusal {
+	if errors.Is(err, ring.ErrNameInUse) || errors.Is(err, ring.ErrInvalid) {
+		return membership.Never
+	}
+	return membership.NotNow
 }

@@ -337,7 +337,7 @@ func (s *Sim) coordinatorEvent(n *node, e event) {
 		}
 		s.diskDone(n, e.gen)
 	case evJoinTry:
-		s.joinTry(n, e)
+		s.join(n, e)
 	case evRPC:
 		s.called(n, e)
 	case evReply:
