@@ -70,7 +70,7 @@ func (a Applicant) CheckNewName(s *ring.State) error {
 // CheckReach refuses a joiner that nobody but its own machine can dial, if it
 // asks from another one: it would be evicted and join again without end. from is
 // where the request came from, thisMachine whether that is this machine.
-func (a Applicant) CheckReach(from netip.AddrPort, thisMachine bool) error {
+func (a Applicant) CheckReach(from netip.Addr, thisMachine bool) error {
 	loopback := func(a string) bool {
 		ap, err := netip.ParseAddrPort(a)
 		return err == nil && ap.Addr().Unmap().IsLoopback()
@@ -79,7 +79,7 @@ func (a Applicant) CheckReach(from netip.AddrPort, thisMachine bool) error {
 		return nil
 	}
 	return fmt.Errorf("%w: join of %s: it asks from %s, but no other machine reaches it at %s; give it a --bind address that the other members reach",
-		ring.ErrInvalid, foreign.Quote(a.Member.Name), from.Addr(), strings.Join(a.Member.Addresses, ", "))
+		ring.ErrInvalid, foreign.Quote(a.Member.Name), from, strings.Join(a.Member.Addresses, ", "))
 }
 
 // Known returns the id of a joiner that is a member by an earlier try, where

@@ -3,13 +3,11 @@ package service
 import (
 	"context"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/coordinator/internal/publish"
@@ -84,7 +82,8 @@ func (s *Servers) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.JoinRe
 	if err := a.Check(s.o.Cluster, v.RingID); err != nil {
 		return nil, err
 	}
-	if err := s.reachOf(ctx, a); err != nil {
+	_, from := caller(ctx)
+	if err := a.CheckReach(from, s.o.Local(from)); err != nil {
 		return nil, err
 	}
 	_, led := v.Leader(s.o.Clock())
@@ -279,20 +278,6 @@ func (s *Servers) joinedAs(id uint64) *arcv1.JoinResponse {
 		r.Leader = &arcv1.NodeRef{Id: l.ID, Name: l.Name}
 	}
 	return r
-}
-
-// reachOf is CheckReach for a request that came in over the network.
-func (s *Servers) reachOf(ctx context.Context, a membership.Applicant) error {
-	p, ok := peer.FromContext(ctx)
-	if !ok {
-		return nil
-	}
-	from, ok := p.Addr.(*net.TCPAddr)
-	if !ok {
-		return nil // by the socket of this machine
-	}
-	at := from.AddrPort()
-	return a.CheckReach(at, s.o.Local(at.Addr()))
 }
 
 // beforeDeadline ends a little before ctx does, so that why a leave did not come
