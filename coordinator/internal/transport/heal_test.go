@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/internal/connect"
-	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // cable joins the sockets of all nodes that use it. While it is pulled the
@@ -40,6 +39,20 @@ func (c *cable) pull(pulled bool) {
 	for _, s := range c.sockets {
 		_ = drop(s, pulled) // a closed one
 	}
+}
+
+// renew lays a new cable for new sockets. Those of before stay cut off.
+func (c *cable) renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.sockets {
+		_ = s.Control(func(fd uintptr) { // it fails if the socket is closed
+			if listens, _ := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ACCEPTCONN); listens == 1 {
+				_ = drop(s, false)
+			}
+		})
+	}
+	c.pulled, c.sockets = false, nil
 }
 
 // drop has the kernel drop what arrives at a socket, or no longer.
@@ -142,8 +155,7 @@ func TestAFreshStreamTakesOverTheQueue(t *testing.T) {
 	for i := uint64(1); i <= n; i++ {
 		a.tr.Send(bulk(1, 2, i, size))
 	}
-	testwait.Real(50*time.Millisecond, "for which the stream is stuck")
-	c.pull(false)
+	c.renew()
 	await(t, "a fresh stream", a.up)
 	first := await(t, "what was queued", b.got).Raft.GetIndex()
 	for m := first; m < n-1; m = await(t, "the last message", b.got).Raft.GetIndex() {
