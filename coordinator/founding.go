@@ -213,11 +213,8 @@ func (n *node) readWords() ([]discovery.Word, error) {
 			wal.ErrForeign, foreign.Quote(kept.Cluster), n.o.Cluster, n.wordsPath())
 	}
 	for _, w := range kept.Words {
-		errs := []error{foreign.CheckName("founder", w.Founder)}
-		for _, name := range w.Names {
-			errs = append(errs, foreign.CheckName("name", name))
-		}
-		if err := errors.Join(errs...); err != nil {
+		names := ring.Each(w.Names, func(name string) error { return foreign.CheckName("name", name) })
+		if err := errors.Join(foreign.CheckName("founder", w.Founder), errors.Join(names...)); err != nil {
 			return nil, fmt.Errorf("%s: %w; if no ring was founded, remove it", n.wordsPath(), err)
 		}
 	}

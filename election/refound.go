@@ -86,10 +86,7 @@ func Survive(rec Recovered, id uint64, name string) (*Survivor, error) {
 
 // Known returns the names of the members and voters, the members first.
 func (s *Survivor) Known() []string {
-	var names []string
-	for _, m := range s.Ring.Members {
-		names = append(names, m.Name)
-	}
+	names := ring.Each(s.Ring.Members, func(m ring.Member) string { return m.Name })
 	for _, name := range s.Voters {
 		if !slices.Contains(names, name) {
 			names = append(names, name)

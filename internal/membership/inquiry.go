@@ -44,11 +44,7 @@ type Known struct {
 
 // Places returns the addresses, by machine, at which a member may answer.
 func (q *Inquiry) Places(k Known) [][]string {
-	var out [][]string
-	for _, a := range k.Named {
-		out = append(out, []string{a})
-	}
-	out = append(out, k.Heard...)
+	out := append(ring.Each(k.Named, alone), k.Heard...)
 	members := k.Ring.Members
 	if k.Ring.RingID == "" {
 		members = k.Expected
@@ -108,6 +104,9 @@ func (q *Inquiry) Judge(s *ring.State, heard bool, answers []Answer) Findings {
 	}
 	return f
 }
+
+// alone is the place of a machine with one known address.
+func alone(address string) []string { return []string{address} }
 
 func (q *Inquiry) learn(addresses []string) {
 	if len(q.learned) < placesMost && !slices.ContainsFunc(q.learned, func(p []string) bool { return slices.Equal(p, addresses) }) {

@@ -33,7 +33,7 @@ func Addresses(named, former []string) (all []Venue) {
 		if i >= len(named) {
 			source = Former
 		}
-		all = append(all, Venue{[]string{a}, source})
+		all = append(all, Venue{alone(a), source})
 	}
 	return all
 }

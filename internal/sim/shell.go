@@ -210,3 +210,40 @@ func refused(err error) membership.Refusal {
 	}
 	return membership.NotNow
 }
+
+// removed drops the storage and joins again, as the daemon does.
+func (s *Sim) removed(n *node, x election.Removed) {
+	s.stats.count("process: removed from the ring", 1)
+	s.tracef(n, "no member any more (epoch %d): %s", x.Epoch, x.Why)
+	if x.Unborn {
+		s.unborn(n)
+	} else if _, in := s.ledger.Member(n.id); in {
+		s.fail("G4", "%s drops its log as member %d, which it still is: %s", n.name, n.id, x.Why)
+		return
+	}
+	n.gen++
+	s.letGo[n.id] = !x.Unborn
+	n.disk.dropRing()
+	n.disk.durable.others = nil
+	for _, m := range n.core.State().Members {
+		if m.ID != n.id {
+			n.disk.durable.others = append(n.disk.durable.others, m.Addresses...)
+		}
+	}
+	n.core, n.id = nil, 0
+	s.claimOver(n)
+	n.relink, n.tell, n.peers, n.refs, n.probes, n.held = nil, nil, nil, nil, nil, nil
+	s.monitorUnlink(n)
+	switch {
+	case s.sharesName(n):
+		s.retireMachine(n, "evicted, and the name is its original's")
+	case membership.After(x.Unborn, n.leave.until > 0) == membership.End:
+		s.exit(n, "left")
+		s.restartAfter(n, n.leave.back)
+	case n.rnd.IntN(3) == 0:
+		s.exit(n, "evicted")
+		s.restartAfter(n, s.between(n.rnd, 20*time.Millisecond, 400*time.Millisecond))
+	default:
+		s.beginJoin(n)
+	}
+}
