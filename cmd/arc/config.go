@@ -15,6 +15,7 @@ import (
 	"github.com/arc-ring/arc/internal/config"
 	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 func newConfigCmd(f *factory) *cobra.Command {
@@ -112,11 +113,9 @@ type shownOptions struct {
 }
 
 func (o shownOptions) table(w io.Writer) {
-	var lines [][]string
-	for _, v := range o.Options {
-		lines = append(lines, []string{v.Key, or(v.Text), string(v.Layer), v.Origin})
-	}
-	rows(w, "KEY VALUE SOURCE ORIGIN", lines)
+	rows(w, "KEY VALUE SOURCE ORIGIN", ring.Each(o.Options, func(v config.Value) []string {
+		return []string{v.Key, or(v.Text), string(v.Layer), v.Origin}
+	}))
 }
 
 // settingsTable prints all settings, or the bare value of one.

@@ -13,6 +13,7 @@ import (
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/discovery"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 func newStatusCmd(f *factory) *cobra.Command {
@@ -83,21 +84,17 @@ func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) {
 		return
 	}
 	fmt.Fprintln(w)
-	var lines [][]string
-	for _, m := range st.GetMembers() {
-		lines = append(lines, []string{number(m.GetId()), m.GetName(), or(m.GetMonitors()), voteOf(m), roleOf(st, m), stateOf(m), lagOf(m), pathsOf(m), or(m.GetVersion()),
-			strings.Join(m.GetAddresses(), ",")})
-	}
-	rows(w, "ID NAME MONITORS VOTE ROLE STATE LAG PATHS VERSION ADDRESSES", lines)
+	rows(w, "ID NAME MONITORS VOTE ROLE STATE LAG PATHS VERSION ADDRESSES", ring.Each(st.GetMembers(), func(m *arcv1.MemberStatus) []string {
+		return []string{number(m.GetId()), m.GetName(), or(m.GetMonitors()), voteOf(m), roleOf(st, m), stateOf(m), lagOf(m), pathsOf(m), or(m.GetVersion()),
+			strings.Join(m.GetAddresses(), ",")}
+	}))
 	if len(st.GetDeparted()) == 0 {
 		return
 	}
 	fmt.Fprintln(w)
-	lines = nil
-	for _, d := range st.GetDeparted() {
-		lines = append(lines, []string{number(d.GetId()), d.GetName(), d.GetHow(), f.when(d.GetAt()), or(d.GetEvidence()), or(d.GetSeenBy())})
-	}
-	rows(w, "ID DEPARTED HOW WHEN EVIDENCE SEEN-BY", lines)
+	rows(w, "ID DEPARTED HOW WHEN EVIDENCE SEEN-BY", ring.Each(st.GetDeparted(), func(d *arcv1.DepartedMember) []string {
+		return []string{number(d.GetId()), d.GetName(), d.GetHow(), f.when(d.GetAt()), or(d.GetEvidence()), or(d.GetSeenBy())}
+	}))
 }
 
 // leadsSince says since when the leader leads, and for how long.

@@ -181,13 +181,10 @@ func newTiming(s ring.Settings, a ring.Assumed, history []*arcv1.HistoryEntry) *
 	t.Assumed.RoundTrip, t.Assumed.Sync, t.Assumed.Notice = inMillis(a.RoundTrip), inMillis(a.Sync), inMillis(a.Notice)
 	most, alone := s.MinorityClaim()
 	t.MinorityClaim, t.MinorityClaimAlone = inMillis(most), inMillis(alone)
-	for _, f := range s.Failovers(a) {
-		tf := timingFault{Fault: string(f.Fault), Meaning: f.Meaning, Total: inMillis(f.Total())}
-		for _, p := range f.Phases {
-			tf.Phases = append(tf.Phases, timingPhase{p.Name, inMillis(p.Took), p.Rule})
-		}
-		t.Faults = append(t.Faults, tf)
-	}
+	t.Faults = ring.Each(s.Failovers(a), func(f ring.Failover) timingFault {
+		phases := ring.Each(f.Phases, func(p ring.Phase) timingPhase { return timingPhase{p.Name, inMillis(p.Took), p.Rule} })
+		return timingFault{Fault: string(f.Fault), Meaning: f.Meaning, Total: inMillis(f.Total()), Phases: phases}
+	})
 	return t
 }
 
@@ -242,11 +239,9 @@ func (t *timing) table(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "\nMeasured, failovers in the history: %d\n", t.Measured.Failovers)
-	lines = nil
-	for _, p := range t.Measured.Parts {
-		lines = append(lines, []string{p.Part, msText(p.Median), msText(p.Worst)})
-	}
-	rows(w, "PART MEDIAN WORST", lines)
+	rows(w, "PART MEDIAN WORST", ring.Each(t.Measured.Parts, func(p timingMeasure) []string {
+		return []string{p.Part, msText(p.Median), msText(p.Worst)}
+	}))
 }
 
 func inMillis(d time.Duration) float64 {
