@@ -187,7 +187,7 @@ func (n *node) keepWords(words []discovery.Word) error {
 	if err != nil {
 		return fmt.Errorf("encode the words to founders: %w", err)
 	}
-	return writeDurably(n.wordsPath(), string(text)+"\n")
+	return plainfile.Replace(n.wordsPath(), append(text, '\n'), 0o600, true)
 }
 
 // readWords reads what keepWords wrote. Words given in another cluster are refused:

@@ -29,14 +29,14 @@ func (n *node) drawIncarnation() error {
 	former, err := formerIncarnations(path)
 	inc, kept := membership.NextIncarnation(time.Now().UnixMilli(), randomID(), former)
 	n.incarnation, n.former = inc, former
-	var lines strings.Builder
+	var lines []byte
 	for _, k := range kept {
-		fmt.Fprintln(&lines, k)
+		lines = fmt.Appendln(lines, k)
 	}
 	if err != nil {
 		n.log.Warn("former incarnations not read; it matters if the data directory is ever restored from a copy", "error", err)
 	}
-	if err := writeDurably(path, lines.String()); err != nil {
+	if err := plainfile.Replace(path, lines, 0o600, true); err != nil {
 		return fmt.Errorf("remember the incarnation of this process: %w", err)
 	}
 	return nil

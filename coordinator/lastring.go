@@ -100,7 +100,7 @@ func (n *node) writeLastRing(f lastRing) error {
 		kept := m.Addresses[:min(len(m.Addresses), lastRingAddresses-addresses)]
 		lines, addresses = append(lines, kept...), addresses+len(kept)
 	}
-	return writeDurably(n.lastRingPath(), strings.Join(lines, "\n")+"\n")
+	return plainfile.Replace(n.lastRingPath(), []byte(strings.Join(lines, "\n")+"\n"), 0o600, true)
 }
 
 func (n *node) moveLogAside() error {
@@ -169,20 +169,4 @@ func (n *node) checkLastRing() error {
 	return fmt.Errorf("%w: %s was in a ring of cluster %q last, this node is of cluster %q; "+
 		"give --cluster %s to join that ring again; else move the directory away, or choose another --data-dir",
 		wal.ErrForeign, n.o.DataDir, was.cluster, n.o.Cluster, was.cluster)
-}
-
-func writeDurably(path, text string) error {
-	if err := plainfile.Replace(path, []byte(text), 0o600, true); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes durable which files a directory has.
-func syncDir(path string) error {
-	dir, err := plainfile.OpenDir(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -169,7 +169,7 @@ func copyDir(from, to string) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(to)
+	return plainfile.SyncDir(to)
 }
 
 func copyFile(from, to string) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -67,9 +68,9 @@ func ReadFile(path string, most int64) ([]byte, error) {
 	return data[:read], err
 }
 
-// Replace gives the file at the path a new content, which is never seen half.
-// Nothing that lies at the path, or under the temporary name beside it, is
-// written to.
+// Replace gives the file at the path a new content, which is never seen half, and is
+// durable if sync is set. Nothing that lies at the path, or under the temporary name
+// beside it, is written to.
 func Replace(path string, data []byte, perm os.FileMode, sync bool) error {
 	temp := path + ".new"
 	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -86,7 +87,19 @@ func Replace(path string, data []byte, perm os.FileMode, sync bool) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(temp, path)
+	if err := os.Rename(temp, path); err != nil || !sync {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// SyncDir makes durable which files a directory has.
+func SyncDir(path string) error {
+	dir, err := OpenDir(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // Owned reports, by an error, that a directory may be another user's doing: it

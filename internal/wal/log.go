@@ -87,11 +87,7 @@ func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	parent, err := os.Open(filepath.Dir(dir))
-	if err != nil {
-		return err
-	}
-	return errors.Join(parent.Sync(), parent.Close())
+	return plainfile.SyncDir(filepath.Dir(dir))
 }
 
 // load reads the newest segment and takes it up.
