@@ -73,7 +73,7 @@ type nonce struct {
 
 // effect is one thing that the core wants done: sendHello, sendAnswer, ask,
 // finish, fellow, report or note.
-type effect interface{ effect() }
+type effect any
 
 // sendHello goes to everybody in reach.
 type sendHello struct{ hello *discoveryv1.Hello }
@@ -103,14 +103,6 @@ type note struct {
 	// interfaces asks for those that are used to be told in the line.
 	interfaces bool
 }
-
-func (sendHello) effect()  {}
-func (sendAnswer) effect() {}
-func (ask) effect()        {}
-func (finish) effect()     {}
-func (fellow) effect()     {}
-func (report) effect()     {}
-func (note) effect()       {}
 
 func (c *core) emit(e effect) { c.out = append(c.out, e) }
 
