@@ -123,13 +123,10 @@ func (m *monitor) logRelinked(from, to, why string) {
 
 func toWatch(l *localv1.Link) detector.Link {
 	w := detector.Link{
-		Epoch: l.GetEpoch(), Term: l.GetTerm(), Leader: l.GetLeader(),
+		Epoch: l.GetEpoch(), Term: l.GetTerm(), Leader: l.GetLeader(), Targets: ring.Each(l.GetSuccessors(), toTarget),
 		LeaderTiming:   timing(l.GetLeaderIntervalMs(), l.GetLeaderMisses()),
 		OrdinaryTiming: timing(l.GetIntervalMs(), l.GetMisses()),
 		GrantLength:    time.Duration(min(l.GetGrantUs(), longestGrantUS)) * time.Microsecond,
-	}
-	for _, t := range l.GetSuccessors() {
-		w.Targets = append(w.Targets, toTarget(t))
 	}
 	if d := l.GetDetour(); d != nil {
 		t := toTarget(d)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/arc-ring/arc/client"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+	"github.com/arc-ring/arc/ring"
 )
 
 // eventDetail returns what an event says beyond its head, by the names of the
@@ -113,20 +114,13 @@ func plain(v any) string {
 	case bool:
 		return strconv.FormatBool(v)
 	case []any:
-		var parts []string
-		for _, item := range v {
-			parts = append(parts, plain(item))
-		}
-		return strings.Join(parts, ",")
+		return strings.Join(ring.Each(v, plain), ",")
 	default:
 		return "…"
 	}
 }
 
 func snapshotEssence(st *arcv1.StatusResponse) string {
-	var names []string
-	for _, m := range st.GetMembers() {
-		names = append(names, m.GetName())
-	}
+	names := ring.Each(st.GetMembers(), (*arcv1.MemberStatus).GetName)
 	return fmt.Sprintf("  leader=%s heir=%s members=%s", or(st.GetLeader().GetName()), or(st.GetHeir()), or(strings.Join(names, ",")))
 }
