@@ -200,14 +200,6 @@ func (m *living) probe(p election.Probe) {
 	})
 }
 
-// evicted takes a notice that this node is no member any more, said at an
-// address of the member from. The core asks others before it believes that.
-func (n *node) evicted(from uint64, e election.EvictedNotice) {
-	if l := n.loop.Load(); l != nil {
-		l.Evicted(from, e)
-	}
-}
-
 // raftLog gives raft's printf logger a place in ours. What raft calls Info is
 // news only to somebody who reads raft, so it comes at Debug; election tells
 // the same in ARC's words. Panic must panic: raft relies on it to stop at a

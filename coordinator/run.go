@@ -141,7 +141,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		Self:     n.self,
 		Deliver:  toLoop(n, (*loop.Loop).Deliver),
 		PeerDown: toLoop(n, (*loop.Loop).Unreachable),
-		Evicted:  n.evicted,
+		Evicted:  toLoop(n, (*loop.Loop).Evicted),
 		Gone:     n.gone,
 		Admitted: func(ctx context.Context) { n.servers.Recognise(ctx) },
 		Logger:   n.log.Named(logging.Peer),

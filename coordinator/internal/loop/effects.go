@@ -278,13 +278,12 @@ func (l *Loop) Readdress(addresses []string) {
 	l.inbox.postUnbounded(func(now election.Instant) { l.o.Core.Readdress(now, addresses) })
 }
 
-// Evicted takes a notice, said by the member from, that this node is no member
-// any more. One for another id is not taken.
-func (l *Loop) Evicted(from uint64, e election.EvictedNotice) {
-	if e.ID == l.o.ID {
-		l.inbox.postUnbounded(func(now election.Instant) {
-			l.o.Core.Receive(now, election.Message{From: from, To: l.o.ID, Evicted: &e})
-		})
+// Evicted takes a notice that this node is no member any more, said at an address
+// of the member that it is from. The core asks others before it believes that. One
+// to another id is not taken.
+func (l *Loop) Evicted(m election.Message) {
+	if m.To == l.o.ID {
+		l.inbox.postUnbounded(func(now election.Instant) { l.o.Core.Receive(now, m) })
 	}
 }
 

@@ -79,7 +79,7 @@ func startOn(t testing.TB, id uint64, opts Options, listen func() (net.Listener,
 	}
 	opts.Admitted = func(context.Context) {}
 	opts.PathsChanged = func(news PathNews) { offer(n.news, news) }
-	opts.Evicted = func(_ uint64, e election.EvictedNotice) { offer(n.evicted, e) }
+	opts.Evicted = func(m election.Message) { offer(n.evicted, *m.Evicted) }
 	if opts.Logger == nil {
 		opts.Logger = hclog.NewNullLogger()
 	}

@@ -87,9 +87,9 @@ type Options struct {
 	// from being redialled at once.
 	PeerDown func(id uint64)
 	// Evicted takes the answer of a member which says that this node is none
-	// any more. Ring and id are checked to be our own; from is the member that
+	// any more. Ring and id are checked to be our own; From is the member that
 	// was dialled, and may not be the one who answers. It may come many times.
-	Evicted func(from uint64, n election.EvictedNotice)
+	Evicted func(election.Message)
 	// Gone says whether an id was a member of our ring once and is none any
 	// more. Asked by SetPeers too, so the answer has to be the new one when
 	// that is called.

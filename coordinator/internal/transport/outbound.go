@@ -122,7 +122,7 @@ func (t *Transport) evicted(from uint64, e *peerv1.Evicted, self Identity) {
 		t.log.Warn("notice of eviction is not about this node", "ring", foreign.Brief(n.RingID), "node", n.ID)
 		return
 	}
-	t.opts.Evicted(from, n)
+	t.opts.Evicted(election.Message{From: from, To: n.ID, Evicted: &n})
 }
 
 // heldHere passes on the word that another process is the member that we are.
