@@ -65,17 +65,6 @@ func (n *Node) history(ctx context.Context) (*arcv1.HistoryResponse, error) {
 	return h, nil
 }
 
-// AwaitLeader waits until all running nodes name the same leader and it
-// claims, and returns the leader's own status.
-func (r *Ring) AwaitLeader(ctx context.Context) (*arcv1.StatusResponse, error) {
-	var st *arcv1.StatusResponse
-	err := r.Until(ctx, "a leader", func(ctx context.Context) (err error) {
-		st, err = r.judge(ctx, observe.Leader)
-		return err
-	})
-	return st, err
-}
-
 // judge asks all running nodes.
 func (r *Ring) judge(ctx context.Context, of func([]*arcv1.StatusResponse) (*arcv1.StatusResponse, error)) (*arcv1.StatusResponse, error) {
 	var answers []*arcv1.StatusResponse

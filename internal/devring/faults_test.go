@@ -10,10 +10,22 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/arc-ring/arc/internal/observe"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 // What tests do to nodes, and ask of them, beyond what `arc dev` does.
+
+// AwaitLeader waits until all running nodes name the same leader and it
+// claims, and returns the leader's own status.
+func (r *Ring) AwaitLeader(ctx context.Context) (*arcv1.StatusResponse, error) {
+	var st *arcv1.StatusResponse
+	err := r.Until(ctx, "a leader", func(ctx context.Context) (err error) {
+		st, err = r.judge(ctx, observe.Leader)
+		return err
+	})
+	return st, err
+}
 
 // Index returns the node's number, from 1.
 func (n *Node) Index() int { return n.index }

@@ -173,6 +173,11 @@ func (w *world) tick() string {
 	return out.String() + "\n"
 }
 
+// String returns the state in words.
+func (s State) String() string {
+	return [...]string{"idle", "dialling", "up", "stalled", "backing off", "refused", "given up"}[s]
+}
+
 func TestSpreadIsAQuarterEitherWay(t *testing.T) {
 	for chance, want := range map[string]time.Duration{"least": 75 * time.Millisecond, "most": 125*time.Millisecond - 1} {
 		c := New(Rules{Spread: true}, func(d time.Duration) time.Duration {

@@ -81,11 +81,6 @@ const (
 	GivenUp
 )
 
-// String returns the state in words.
-func (s State) String() string {
-	return [...]string{"idle", "dialling", "up", "stalled", "backing off", "refused", "given up"}[s]
-}
-
 // Trying reports whether a connection is tried, now or after a pause: one beside
 // the one that stands too.
 func (s State) Trying() bool { return s != Idle && s != Up && s != GivenUp }
