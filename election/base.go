@@ -128,11 +128,7 @@ func (b *base) nameOf(id uint64) string {
 }
 
 func (b *base) namesOf(ids []uint64) []string {
-	names := make([]string, len(ids))
-	for i, id := range ids {
-		names[i] = b.nameOf(id)
-	}
-	return names
+	return ring.Each(ids, b.nameOf)
 }
 
 // probeTimeout is how long the leader's own probe waits.
