@@ -13,9 +13,10 @@ import (
 	"syscall"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/arc-ring/arc/internal/connect"
 )
 
 var (
@@ -60,15 +61,12 @@ var kinds = map[codes.Code]error{
 	codes.Unimplemented:      ErrTooOld,
 }
 
-// reasonDomain marks the reasons that a coordinator adds to a code.
-const reasonDomain = "arc"
-
 // storageReason: the coordinator could not write its log, and ends.
 const storageReason = "STORAGE"
 
 // kindOf says which sentinel a coordinator's answer is, nil for none.
 func kindOf(err error) error {
-	switch reasonOf(err) { // those that their code alone would put elsewhere
+	switch connect.ToldReason(err) { // those that their code alone would put elsewhere
 	case "STOPPING":
 		return ErrUnreachable
 	case "BUSY":
@@ -77,16 +75,6 @@ func kindOf(err error) error {
 		return nil
 	}
 	return kinds[status.Code(err)]
-}
-
-// reasonOf returns the reason that a coordinator gave beside the code, or "".
-func reasonOf(err error) string {
-	for _, d := range status.Convert(err).Details() {
-		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == reasonDomain {
-			return info.GetReason()
-		}
-	}
-	return ""
 }
 
 // Error is what the methods of a Client and of a Stream return. errors.Is finds
@@ -199,7 +187,7 @@ func (c *Client) explain(ctx context.Context, op string, err error, answered boo
 			e.Cause = *unconnected
 		}
 		e.Hint = hint(e.Cause, c.addr, os.Geteuid(), os.Lstat)
-	case answered && reasonOf(err) == storageReason:
+	case answered && connect.ToldReason(err) == storageReason:
 		e.Hint = "that coordinator ends; a change may or may not take effect: look with arc status at another member"
 	case late:
 		e.Kind, e.Cause = ErrTimeout, ErrTimeout

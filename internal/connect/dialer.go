@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
@@ -117,6 +118,21 @@ func (d *Dialer) client(addr string, dial func(context.Context, string) (net.Con
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}
 	return cc, nil
+}
+
+// ReasonDomain marks the ErrorInfo detail of an error that a program may want to tell
+// from others of the same code.
+const ReasonDomain = "arc"
+
+// ToldReason returns the reason that a coordinator gave beside the code of a gRPC error,
+// or "".
+func ToldReason(err error) string {
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == ReasonDomain {
+			return info.GetReason()
+		}
+	}
+	return ""
 }
 
 // Reason returns what the error of a dial means, or that of a call's first answer.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/ring"
@@ -40,10 +41,6 @@ var (
 	// ErrDenied: the caller is not who may call this.
 	ErrDenied = errors.New("denied")
 )
-
-// errorDomain marks the ErrorInfo detail of an error that a program may want
-// to tell from others of the same code.
-const errorDomain = "arc"
 
 // errorTable says which gRPC code and reason a sentinel has. The first match
 // counts.
@@ -99,7 +96,7 @@ func ToStatus(err error) error {
 		}
 		st := status.New(row.code, foreign.Report(foreign.Plain(err.Error())))
 		if row.reason != "" {
-			if with, derr := st.WithDetails(&errdetails.ErrorInfo{Reason: row.reason, Domain: errorDomain}); derr == nil {
+			if with, derr := st.WithDetails(&errdetails.ErrorInfo{Reason: row.reason, Domain: connect.ReasonDomain}); derr == nil {
 				st = with
 			}
 		}
@@ -113,14 +110,7 @@ func ToStatus(err error) error {
 }
 
 // Of returns the reason that ToStatus put into a gRPC error, or "".
-func Of(err error) string {
-	for _, d := range status.Convert(err).Details() {
-		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == errorDomain {
-			return info.GetReason()
-		}
-	}
-	return ""
-}
+func Of(err error) string { return connect.ToldReason(err) }
 
 // usageError is an ErrUsage whose text does not begin with the word.
 type usageError struct{ error }
