@@ -176,10 +176,7 @@ func (c *Client) notify(ctx context.Context, wake chan<- struct{}) {
 		stream, err := c.Watch(ctx)
 		for err == nil {
 			if _, err = stream.Recv(); err == nil {
-				select {
-				case wake <- struct{}{}:
-				default:
-				}
+				connect.Notify(wake)
 			}
 		}
 		connect.Wait(ctx, durations.AwaitLeader)

@@ -175,15 +175,7 @@ func (n *node) gone(id uint64) bool {
 }
 
 // discoveryDue asks for tellDiscovery off the event loop: it sends datagrams.
-func (n *node) discoveryDue() { notify(n.discoveryTold) }
-
-// notify leaves a token, unless one is there that nobody has taken yet.
-func notify(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
+func (n *node) discoveryDue() { connect.Notify(n.discoveryTold) }
 
 // tellDiscoveryWhenDue says whom joiners should be sent to. Discovery has no part in
 // a failover, and hosts have better things to do then than to read each other's

@@ -70,7 +70,7 @@ func (n *node) followAddresses(ctx context.Context) {
 	notices := make(chan struct{}, 1)
 	var watching sync.WaitGroup
 	defer watching.Wait()
-	watching.Go(func() { n.local.Watch(ctx, n.log, func() { notify(notices) }) })
+	watching.Go(func() { n.local.Watch(ctx, n.log, func() { connect.Notify(notices) }) })
 	later := time.NewTimer(0) // something may have changed since the start
 	defer later.Stop()
 	for {

@@ -23,6 +23,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/transport"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/logging"
 	"github.com/arc-ring/arc/internal/membership"
@@ -362,7 +363,7 @@ func (n *node) reloadOnHangup(ctx context.Context) {
 			continue
 		}
 		n.log.Info("log level reloaded", "from", from, "to", n.log.GetLevel())
-		notify(n.levelChanged)
+		connect.Notify(n.levelChanged)
 	}
 }
 

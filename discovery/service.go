@@ -264,10 +264,7 @@ func (s *Service) do(input func(c *core, now time.Time)) {
 	}
 	s.mu.Unlock()
 	if changed {
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
+		connect.Notify(s.wake)
 	}
 	if keep {
 		if err := s.keep(); err != nil {

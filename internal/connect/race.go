@@ -101,3 +101,11 @@ func Wait(ctx context.Context, d time.Duration) bool {
 		return true
 	}
 }
+
+// Notify leaves a token, unless one is there that nobody has taken yet.
+func Notify(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
@@ -48,7 +49,7 @@ func newPath(p *peer, address string) *path {
 // askLocked sets flags for the path's goroutine and wakes it.
 func (p *path) askLocked(set func(*asked)) {
 	set(&p.asked)
-	notify(p.poke)
+	connect.Notify(p.poke)
 }
 
 // targets are the addresses that this path may dial.

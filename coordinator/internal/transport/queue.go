@@ -7,6 +7,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/limits"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
@@ -101,16 +102,8 @@ func (q *queue) push(it item) (dropped uint64) {
 		dropped = q.dropped
 	}
 	q.mu.Unlock()
-	notify(q.ready)
+	connect.Notify(q.ready)
 	return dropped
-}
-
-// notify leaves a token, unless one is there that nobody has taken yet.
-func notify(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }
 
 // waitingLocked counts the items.
@@ -173,7 +166,7 @@ func (q *queue) putBack(items []item) {
 	}
 	q.trimLocked()
 	q.mu.Unlock()
-	notify(q.ready)
+	connect.Notify(q.ready)
 }
 
 // takeAll takes what waits, but for a snapshot: that is made again.
