@@ -105,7 +105,7 @@ func (e *Error) Error() string {
 	if e.Kind == ErrUnreachable && !e.answered {
 		text += ": no answer from " + e.Addr
 	}
-	text += ": " + e.message()
+	text += ": " + status.Convert(e.Cause).Message()
 	if e.Hint != "" {
 		text += "; " + e.Hint
 	}
@@ -116,13 +116,6 @@ func (e *Error) Error() string {
 // of them that there are.
 func (e *Error) Unwrap() []error {
 	return slices.DeleteFunc([]error{e.Kind, e.Cause, e.over}, func(err error) bool { return err == nil })
-}
-
-func (e *Error) message() string {
-	if s, ok := status.FromError(e.Cause); ok {
-		return s.Message()
-	}
-	return e.Cause.Error()
 }
 
 // refuse returns why a call must not begin, nil if it may: the client is closed,
