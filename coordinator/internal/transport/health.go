@@ -69,10 +69,10 @@ type health struct {
 	waits int
 }
 
-// pass takes the checks of one pass over all peers. It returns what is new and whether
-// a path is in doubt, so that the next pass has to come soon. Paths to peers that are
+// pass takes the checks of one pass over all peers. It returns what is new and the time
+// until the next pass, which is short while a path is in doubt. Paths to peers that are
 // not among the checked are forgotten.
-func (b *book) pass(now mono.Instant, checks []*check) (news []PathNews, doubt bool) {
+func (b *book) pass(now mono.Instant, checks []*check) (news []PathNews, pause time.Duration) {
 	b.paths = slices.DeleteFunc(b.paths, func(h *health) bool {
 		return !slices.ContainsFunc(checks, func(c *check) bool { return c.peer == h.peer })
 	})
@@ -84,15 +84,18 @@ func (b *book) pass(now mono.Instant, checks []*check) (news []PathNews, doubt b
 			h.judge(now, c)
 		}
 	}
+	pause = durations.PathCheck
 	for _, h := range b.paths {
-		doubt = doubt || h.down != h.told || h.down && h.clean != 0 || !h.down && h.missed != 0
+		if h.down != h.told || h.down && h.clean != 0 || !h.down && h.missed != 0 {
+			pause = durations.PathDoubted
+		}
 		if h.down == h.told {
 			h.waits = 0
 		} else {
 			h.waits++
 		}
 	}
-	return b.news(), doubt
+	return b.news(), pause
 }
 
 // find returns what is known of a path, nil if no stream ever stood.
@@ -188,12 +191,4 @@ func (b *book) ripe(local netip.Addr, up bool) bool {
 // isDown reports whether the path is down.
 func (b *book) isDown(peer uint64, address string) bool {
 	return slices.ContainsFunc(b.paths, func(h *health) bool { return h.peer == peer && h.address == address && h.down })
-}
-
-// pause is the time until the next pass.
-func pause(doubt bool) time.Duration {
-	if doubt {
-		return durations.PathDoubted
-	}
-	return durations.PathCheck
 }

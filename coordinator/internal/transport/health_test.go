@@ -28,7 +28,7 @@ func passes(b *book, now *mono.Instant, rounds, peers, networks int, dead func(r
 				all = append(all, c)
 			}
 		}
-		news, doubt := b.pass(*now, all)
+		news, pause := b.pass(*now, all)
 		for _, n := range news {
 			word := "down"
 			if n.Up {
@@ -36,7 +36,7 @@ func passes(b *book, now *mono.Instant, rounds, peers, networks int, dead func(r
 			}
 			said = append(said, fmt.Sprint(word, " ", n.Local, " ", n.Peers))
 		}
-		*now = now.Add(pause(doubt))
+		*now = now.Add(pause)
 	}
 	return said
 }

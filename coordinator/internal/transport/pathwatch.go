@@ -14,14 +14,14 @@ import (
 // watchPaths checks the paths of peers that have several, until Close.
 func (t *Transport) watchPaths() {
 	var b book
-	doubt := false
-	for n := 0; connect.Wait(t.closing, pause(doubt)); n++ {
+	pause := durations.PathCheck
+	for n := 0; connect.Wait(t.closing, pause); n++ {
 		checks := t.sendChecks(n)
 		if !t.awaitChecks(checks) {
 			return
 		}
 		var news []PathNews
-		news, doubt = b.pass(t.now(), checks)
+		news, pause = b.pass(t.now(), checks)
 		for _, c := range checks {
 			c.path.down.Store(b.isDown(c.peer, c.address))
 		}
