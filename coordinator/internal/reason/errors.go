@@ -115,8 +115,7 @@ func Of(err error) string { return connect.ToldReason(err) }
 // usageError is an ErrUsage whose text does not begin with the word.
 type usageError struct{ error }
 
-func (e usageError) Is(target error) bool { return target == ErrUsage }
-func (e usageError) Unwrap() error        { return e.error }
+func (e usageError) Unwrap() []error { return []error{ErrUsage, e.error} }
 
 // Usagef makes an ErrUsage whose text does not begin with that word.
 func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }

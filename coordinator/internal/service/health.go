@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -78,10 +79,7 @@ func able(v *publish.View, now election.Instant, stuck time.Duration) (ok bool, 
 	case publish.Joining, publish.Founding:
 		return v.WaitsFor == "", election.Never
 	}
-	since := v.Leaderless
-	if since == 0 {
-		since = v.LeaderEnd // no view was published since
-	}
+	since := cmp.Or(v.Leaderless, v.LeaderEnd) // the latter if no view was published since
 	if since == election.Never {
 		return true, since
 	}

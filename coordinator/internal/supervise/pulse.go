@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,10 +59,7 @@ func (p *pulse) check(now election.Instant, patience time.Duration) (next electi
 // patienceWith is how long a monitor with this link may be silent: a few beats,
 // and twice what it itself takes to suspect its neighbour.
 func patienceWith(l *localv1.Link) time.Duration {
-	beat := time.Duration(l.GetBeatMs()) * time.Millisecond
-	if beat == 0 {
-		beat = durations.Beat
-	}
+	beat := cmp.Or(time.Duration(l.GetBeatMs())*time.Millisecond, durations.Beat)
 	return max(beatsMissed*beat, 2*time.Duration(l.GetIntervalMs())*time.Duration(l.GetMisses()+1)*time.Millisecond)
 }
 
@@ -82,10 +80,7 @@ func (s *Supervisor) attend(ctx context.Context, p *os.Process, ended <-chan err
 	for {
 		select {
 		case err := <-ended:
-			if err == nil {
-				err = errors.New("exit status 0")
-			}
-			return fmt.Errorf("its process ended: %w", err)
+			return fmt.Errorf("its process ended: %w", cmp.Or(err, errors.New("exit status 0")))
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
