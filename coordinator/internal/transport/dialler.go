@@ -157,7 +157,7 @@ func (d *dialler) failed(r result) {
 	say, why := "peer cannot be reached", connect.Reason(r.err)
 	switch {
 	case errors.Is(r.err, errEvicted):
-		d.t.Quiet(d.id)
+		d.hush()
 	case why == policy.Rejected:
 		say = "peer refused our hello"
 	}

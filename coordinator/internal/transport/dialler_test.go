@@ -130,6 +130,25 @@ func TestQuietSlowsDown(t *testing.T) {
 	}
 }
 
+// A notice of eviction quiets the peer that was dialled, not another one that has its
+// id by now.
+func TestEvictionQuietsWhoWasDialled(t *testing.T) {
+	dials(t, 1, silence, nil, func(tr *Transport) {
+		old := tr.peers[2]
+		fresh := newPeer(tr, listed(2, 2))
+		tr.mu.Lock()
+		tr.peers[2] = fresh
+		tr.mu.Unlock()
+		newDialler(newPath(old, "")).failed(result{err: errEvicted})
+		if !old.isQuiet() || fresh.isQuiet() {
+			t.Errorf("quiet: the one that was dialled %v, the other one %v, want the first", old.isQuiet(), fresh.isQuiet())
+		}
+		tr.mu.Lock()
+		tr.peers[2] = old
+		tr.mu.Unlock()
+	})
+}
+
 func TestNewIncarnationEndsQuietAndBackoff(t *testing.T) {
 	at := dials(t, 1, refuse, nil, func(tr *Transport) {
 		tr.Quiet(2)

@@ -31,19 +31,18 @@ type PathNews struct {
 	Peers []uint64
 }
 
-// check is one check of a path, and what became of it.
-type check struct {
+// pathKey names a path: it leads to a peer at an address.
+type pathKey struct {
 	peer    uint64
 	address string
+}
+
+// check is what became of one check of a path.
+type check struct {
+	pathKey
 	// local is this machine's end; invalid if no stream ever stood.
 	local netip.Addr
 	good  bool
-
-	// While it is under way: over which stream of which path, and what has to be
-	// acknowledged there.
-	path   *path
-	stream *outbound
-	mark   uint64
 }
 
 // book judges all paths by what becomes of their checks. A check goes over all paths
@@ -55,8 +54,9 @@ type book struct {
 
 // health is what is known of one path.
 type health struct {
-	// check is the newest.
-	*check
+	pathKey
+	// local is this machine's end at the newest check.
+	local netip.Addr
 	// missed are the last checks, the newest in the lowest bit, and clean is since when
 	// none was missed.
 	missed uint8
@@ -70,14 +70,14 @@ type health struct {
 }
 
 // pass takes the checks of one pass over all peers. It returns what is new and the time
-// until the next pass, which is short while a path is in doubt. Paths to peers that are
-// not among the checked are forgotten.
-func (b *book) pass(now mono.Instant, checks []*check) (news []PathNews, pause time.Duration) {
+// until the next pass, which is short while a path is in doubt. Paths that are not among
+// the checked are forgotten.
+func (b *book) pass(now mono.Instant, checks []check) (news []PathNews, pause time.Duration) {
 	b.paths = slices.DeleteFunc(b.paths, func(h *health) bool {
-		return !slices.ContainsFunc(checks, func(c *check) bool { return c.peer == h.peer })
+		return !slices.ContainsFunc(checks, func(c check) bool { return c.pathKey == h.pathKey })
 	})
 	for _, c := range checks {
-		if !slices.ContainsFunc(checks, func(o *check) bool { return o.peer == c.peer && o.good }) {
+		if !slices.ContainsFunc(checks, func(o check) bool { return o.peer == c.peer && o.good }) {
 			continue
 		}
 		if h := b.find(c); h != nil {
@@ -99,22 +99,22 @@ func (b *book) pass(now mono.Instant, checks []*check) (news []PathNews, pause t
 }
 
 // find returns what is known of a path, nil if no stream ever stood.
-func (b *book) find(c *check) *health {
-	i := slices.IndexFunc(b.paths, func(h *health) bool { return h.peer == c.peer && h.address == c.address })
+func (b *book) find(c check) *health {
+	i := slices.IndexFunc(b.paths, func(h *health) bool { return h.pathKey == c.pathKey })
 	if i >= 0 {
 		return b.paths[i]
 	}
 	if !c.local.IsValid() {
 		return nil
 	}
-	h := &health{check: c}
+	h := &health{pathKey: c.pathKey}
 	b.paths = append(b.paths, h)
 	return h
 }
 
-func (h *health) judge(now mono.Instant, c *check) {
+func (h *health) judge(now mono.Instant, c check) {
 	h.missed = h.missed << 1 & (1<<checksKept - 1)
-	h.check = c
+	h.local = c.local
 	switch {
 	case !c.good:
 		h.missed |= 1
@@ -189,6 +189,6 @@ func (b *book) ripe(local netip.Addr, up bool) bool {
 }
 
 // isDown reports whether the path is down.
-func (b *book) isDown(peer uint64, address string) bool {
-	return slices.ContainsFunc(b.paths, func(h *health) bool { return h.peer == peer && h.address == address && h.down })
+func (b *book) isDown(k pathKey) bool {
+	return slices.ContainsFunc(b.paths, func(h *health) bool { return h.pathKey == k && h.down })
 }

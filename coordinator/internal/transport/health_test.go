@@ -18,10 +18,10 @@ import (
 func passes(b *book, now *mono.Instant, rounds, peers, networks int, dead func(round, peer, network int) bool) (said []string) {
 	stood := map[string]bool{}
 	for round := range rounds {
-		var all []*check
+		var all []check
 		for peer := 1; peer <= peers; peer++ {
 			for k := range networks {
-				c := &check{peer: uint64(peer), address: fmt.Sprintf("10.0.%d.%d:7400", k, peer), good: !dead(round, peer, k)}
+				c := check{pathKey: pathKey{uint64(peer), fmt.Sprintf("10.0.%d.%d:7400", k, peer)}, good: !dead(round, peer, k)}
 				if stood[c.address] = stood[c.address] || c.good; stood[c.address] {
 					c.local = netip.AddrFrom4([4]byte{10, 0, byte(k), 9})
 				}
@@ -85,7 +85,7 @@ func TestALossyNetworkIsToldOnce(t *testing.T) {
 	}
 }
 
-// Peers that are gone are forgotten.
+// Peers that are gone are forgotten, and so are addresses that a peer gave up.
 func TestBookForgets(t *testing.T) {
 	b := &book{}
 	var now mono.Instant = 1
@@ -93,6 +93,10 @@ func TestBookForgets(t *testing.T) {
 	passes(b, &now, 1, 1, 2, func(int, int, int) bool { return false })
 	if len(b.paths) != 2 {
 		t.Errorf("%d paths are remembered, want 2", len(b.paths))
+	}
+	passes(b, &now, 1, 1, 1, func(int, int, int) bool { return false })
+	if len(b.paths) != 1 || b.paths[0].address != "10.0.0.1:7400" {
+		t.Errorf("%d paths are remembered, want the one of the address that is left", len(b.paths))
 	}
 }
 

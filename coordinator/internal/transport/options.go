@@ -72,7 +72,7 @@ func (i Identity) sameHello(o Identity) bool {
 
 // Options is what New needs, all of it. The callbacks are called from the transport's
 // goroutines, several at once; they must return quickly and must never wait
-// for Close. Self and Gone must not call the transport, which may hold its lock.
+// for Close. Self, Gone and Local must not call the transport, which may hold its lock.
 type Options struct {
 	// Self tells who this coordinator is now. When the answer changes, other
 	// than in Epoch and Addresses, SelfChanged has to be called.

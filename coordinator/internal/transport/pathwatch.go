@@ -11,19 +11,29 @@ import (
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
+// flight is a check under way: over which stream of which path, and what has to be
+// acknowledged there.
+type flight struct {
+	check
+	path   *path
+	stream *outbound
+	mark   uint64
+}
+
 // watchPaths checks the paths of peers that have several, until Close.
 func (t *Transport) watchPaths() {
 	var b book
 	pause := durations.PathCheck
 	for n := 0; connect.Wait(t.closing, pause); n++ {
-		checks := t.sendChecks(n)
-		if !t.awaitChecks(checks) {
+		flights := t.sendChecks(n)
+		checks, ok := t.awaitChecks(flights)
+		if !ok {
 			return
 		}
 		var news []PathNews
 		news, pause = b.pass(t.now(), checks)
-		for _, c := range checks {
-			c.path.down.Store(b.isDown(c.peer, c.address))
+		for _, f := range flights {
+			f.path.down.Store(b.isDown(f.pathKey))
 		}
 		for _, n := range news {
 			t.opts.PathsChanged(n)
@@ -34,7 +44,7 @@ func (t *Transport) watchPaths() {
 // sendChecks sends one over each path of each peer that has several. One path of a
 // peer, another one each time, has to let a whole segment through, and so has one that
 // is down.
-func (t *Transport) sendChecks(round int) (all []*check) {
+func (t *Transport) sendChecks(round int) (all []*flight) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.peers {
@@ -47,7 +57,7 @@ func (t *Transport) sendChecks(round int) (all []*check) {
 				whole := r.down.Load() || i == round%len(p.paths) && !anyDown
 				r.queue.push(checkItem(r.stands, whole))
 			}
-			all = append(all, &check{peer: p.id, address: r.address, local: r.local, path: r, stream: r.stands})
+			all = append(all, &flight{check{pathKey: pathKey{p.id, r.address}, local: r.local}, r, r.stands, 0})
 		}
 	}
 	return all
@@ -62,34 +72,36 @@ func checkItem(s *outbound, whole bool) item {
 	return item{env: &peerv1.StreamRequest{Body: &peerv1.StreamRequest_PathCheck{PathCheck: c}}, from: s.self.ID, size: 64 + len(c.Padding)}
 }
 
-// awaitChecks waits until the checks must have been acknowledged, and notes which are.
-func (t *Transport) awaitChecks(checks []*check) bool {
+// awaitChecks waits until the checks must have been acknowledged, and returns what became of
+// them. ok is false at Close.
+func (t *Transport) awaitChecks(flights []*flight) (checks []check, ok bool) {
 	if !connect.Wait(t.closing, durations.PathWritten) {
-		return false
+		return nil, false
 	}
 	wait := durations.PeerStall
-	for _, c := range checks {
-		if c.stream == nil {
+	for _, f := range flights {
+		if f.stream == nil {
 			continue
 		}
-		now, ok := look(c.stream.conn)
+		now, ok := look(f.stream.conn)
 		if !ok {
-			c.stream = nil
+			f.stream = nil
 			continue
 		}
-		c.mark = now.handed
+		f.mark = now.handed
 		wait = max(wait, min(4*now.rtt, durations.PeerAck))
 	}
 	if !connect.Wait(t.closing, wait) {
-		return false
+		return nil, false
 	}
-	for _, c := range checks {
-		if c.stream != nil {
-			now, ok := look(c.stream.conn)
-			c.good = ok && (!now.waiting || now.acked >= c.mark)
+	for _, f := range flights {
+		if f.stream != nil {
+			now, ok := look(f.stream.conn)
+			f.good = ok && (!now.waiting || now.acked >= f.mark)
 		}
+		checks = append(checks, f.check)
 	}
-	return true
+	return checks, true
 }
 
 // Paths returns the paths to all peers, by their ids. A distant one that nothing is

@@ -173,8 +173,7 @@ func (t *Transport) Quiet(id uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p := t.peers[id]; p != nil {
-		p.quiet = true
-		p.askLocked(func(a *asked) { a.hushed = true })
+		p.hushLocked()
 	}
 }
 
