@@ -108,3 +108,22 @@ func TestAJoinerSaysWhatCameOfAsking(t *testing.T) {
 		t.Errorf("in another search it lists %q", got)
 	}
 }
+
+// However many addresses are silent, somebody who answers is heard.
+func TestAnAnswerHasRoomAmongTheSilent(t *testing.T) {
+	all := tries{by: map[string]failure{}}
+	for i := range 2 * answersMost {
+		all.failed(fmt.Sprint("silent:", i), "no answer", false)
+	}
+	all.failed("b:1", "busy", true)
+	all.failed("silent:0", "no answer", false)
+	if got, want := all.list(true), []string{"b:1: busy"}; !slices.Equal(got, want) {
+		t.Errorf("of those who know it lists %q, want %q", got, want)
+	}
+	for i := range 2 * answersMost {
+		all.failed(fmt.Sprint("busy:", i), "busy", true)
+	}
+	if len(all.by) != answersMost {
+		t.Errorf("%d answers are kept, want %d", len(all.by), answersMost)
+	}
+}
