@@ -116,7 +116,8 @@ func (n *node) live(ctx context.Context, e entry) error {
 	return context.Cause(n.stopping)
 }
 
-// carryOut carries out what the core wants of the rest of this node. The loop calls it.
+// carryOut carries out what the core wants of the rest of this node. The loop calls it
+// with every effect that is not its own. It panics if that is unknown.
 func (m *living) carryOut(e election.Effect) {
 	n := m.n
 	switch e := e.(type) {
@@ -141,6 +142,9 @@ func (m *living) carryOut(e election.Effect) {
 		}
 	case election.Inquire:
 		m.inquire()
+	case election.ClaimChanged: // the loop has published it
+	default:
+		panic(fmt.Sprintf("nobody carries out the effect %T", e))
 	}
 }
 
@@ -184,7 +188,7 @@ func (m *living) probe(p election.Probe) {
 		if p.Recorded {
 			return // the core asks again
 		}
-		m.l.Probed(election.ProbeResult{Probe: p, Outcome: election.Answered, AnsweredBy: p.Incarnation, AnsweredAs: p.ID})
+		m.l.Probed(election.ProbeResult{Of: p, Outcome: election.Answered, AnsweredBy: p.Incarnation, AnsweredAs: p.ID})
 		return
 	}
 	// The ring may know an older address than the peer streams do.

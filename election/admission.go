@@ -62,7 +62,7 @@ func (q *requests) holderProbed(r ProbeResult) {
 	l := q.lead
 	l.applicants = slices.DeleteFunc(l.applicants, func(a applicant) bool {
 		switch {
-		case a.holder.ID != r.ID || a.holder.Incarnation != r.Incarnation || r.Outcome == Unanswered && q.now < a.until:
+		case a.holder.ID != r.Of.ID || a.holder.Incarnation != r.Of.Incarnation || r.Outcome == Unanswered && q.now < a.until:
 			return false // another one, or looked for less long
 		case r.found():
 			q.emit(Done{Ref: a.ref, Err: inUse(a.holder, "alive")})

@@ -15,7 +15,7 @@ func TestWhoMayTakeAMembersName(t *testing.T) {
 	const joiner = 99
 	answered := func(by, as uint64) func(election.Probe) election.ProbeResult {
 		return func(p election.Probe) election.ProbeResult {
-			r := election.ProbeResult{Probe: p, Outcome: election.Answered, AnsweredBy: by, AnsweredAs: as}
+			r := election.ProbeResult{Of: p, Outcome: election.Answered, AnsweredBy: by, AnsweredAs: as}
 			if by == 0 {
 				r.AnsweredBy = p.Incarnation
 			}
@@ -24,7 +24,7 @@ func TestWhoMayTakeAMembersName(t *testing.T) {
 	}
 	outcome := func(o election.ProbeOutcome) func(election.Probe) election.ProbeResult {
 		return func(p election.Probe) election.ProbeResult {
-			return election.ProbeResult{Probe: p, Outcome: o}
+			return election.ProbeResult{Of: p, Outcome: o}
 		}
 	}
 	for name, c := range map[string]struct {

@@ -128,15 +128,15 @@ func (ct *caretaker) probeCandidates(dead []uint64) {
 
 // heirProbed takes the caretaker's probe of who must lead before it.
 func (ct *caretaker) heirProbed(r ProbeResult) {
-	f := ct.lead.followers.Get(r.ID)
+	f := ct.lead.followers.Get(r.Of.ID)
 	switch {
 	case f == nil || f.nextProbe == 0:
 	case r.found():
 		f.noAnswer = unanswered{}
 	case r.Outcome == Unanswered:
-		f.noAnswer = unanswered{min(r.Asked, ct.now.Add(-ct.probeTimeout())), r.Incarnation} // strangers answer at once
+		f.noAnswer = unanswered{min(r.Of.Asked, ct.now.Add(-ct.probeTimeout())), r.Of.Incarnation} // strangers answer at once
 	default:
-		f.noAnswer = unanswered{r.Asked, r.Incarnation}
+		f.noAnswer = unanswered{r.Of.Asked, r.Of.Incarnation}
 	}
 }
 

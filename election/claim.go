@@ -142,49 +142,49 @@ func (i *identity) askWho(m ring.Member, c *claim) {
 // votes that count now, of a process that was let in, and whether to ask the others
 // what they know.
 func (i *identity) questioned(r ProbeResult) (votes []*raftpb.Message, doubt bool) {
-	m := i.memberOrGone(r.ID)
-	c := i.roster.peers.Value(r.ID).claim
+	m := i.memberOrGone(r.Of.ID)
+	c := i.roster.peers.Value(r.Of.ID).claim
 	if m.ID == 0 || c == nil {
 		return nil, false
 	}
 	// A question may be asked again before an answer comes. An older one may have
 	// been answered by a process that has ended since.
-	newest := r.Asked >= c.asked
-	if newest && r.Outcome == Answered && r.AnsweredBy == r.Incarnation && i.misjudged(m, r.Incarnation) {
-		i.roster.peers.Ensure(m.ID).ended.Delete(r.Incarnation) // it was taken for dead
-		i.takeOver(m, r.Incarnation)
+	newest := r.Of.Asked >= c.asked
+	if newest && r.Outcome == Answered && r.AnsweredBy == r.Of.Incarnation && i.misjudged(m, r.Of.Incarnation) {
+		i.roster.peers.Ensure(m.ID).ended.Delete(r.Of.Incarnation) // it was taken for dead
+		i.takeOver(m, r.Of.Incarnation)
 		return nil, false
 	}
 	// That it answers itself says the same, whichever claim made this member ask.
 	itself := r.Outcome == Answered && r.AnsweredBy == c.incarnation
-	if i.holder(m) != r.Incarnation || c.incarnation == r.Incarnation || !(c.waiting && newest) && !itself {
+	if i.holder(m) != r.Of.Incarnation || c.incarnation == r.Of.Incarnation || !(c.waiting && newest) && !itself {
 		return nil, false
 	}
-	where, known := i.livesAt(m, r.Incarnation)
-	known = known && (len(r.Addresses) == 0 || slices.Equal(r.Addresses, where)) // else who is there says nothing of it
+	where, known := i.livesAt(m, r.Of.Incarnation)
+	known = known && (len(r.Of.Addresses) == 0 || slices.Equal(r.Of.Addresses, where)) // else who is there says nothing of it
 	c.waiting = false
 	p := i.roster.peers.Ensure(m.ID)
 	forgotten := i.restarted && p.holder == 0
-	certified := p.ended.Value(r.Incarnation).certified
+	certified := p.ended.Value(r.Of.Incarnation).certified
 	switch {
-	case r.Outcome == Answered && r.AnsweredBy == r.Incarnation:
-		p.holder = r.Incarnation
+	case r.Outcome == Answered && r.AnsweredBy == r.Of.Incarnation:
+		p.holder = r.Of.Incarnation
 		i.refuseClaim(m, c, false)
 	case p.heard > c.asked:
 		// It lives, wherever its addresses lead.
 	case known && r.Outcome == Answered && r.AnsweredAs == m.ID && !itself:
 		// Two processes cannot listen at one address. So the holder has ended, and
 		// the process that is there comes next.
-		i.retire(m.ID, r.Incarnation, false)
-	case (known || certified && i.follows(m.ID, c.incarnation, r.Incarnation)) && itself:
+		i.retire(m.ID, r.Of.Incarnation, false)
+	case (known || certified && i.follows(m.ID, c.incarnation, r.Of.Incarnation)) && itself:
 		// Where one that is certified dead was may not be known. The one that answers at
 		// the recorded address was started from its directory.
-		i.retire(m.ID, r.Incarnation, false)
+		i.retire(m.ID, r.Of.Incarnation, false)
 		return i.admit(m, c)
 	case p.heard != 0 && i.now < p.heard.Add(i.ring.Settings.Lease()):
 		// It may have moved, and this member has not heard where to.
 	case known && (r.Outcome == Answered || r.Outcome == NobodyListens || r.Displaced):
-		i.retire(m.ID, r.Incarnation, false)
+		i.retire(m.ID, r.Of.Incarnation, false)
 		return i.admit(m, c)
 	case forgotten, i.everyMajorityNeedsMe():
 		return i.admit(m, c)

@@ -90,7 +90,7 @@ func TestReturnWithoutALeader(t *testing.T) {
 			w.run(50 * time.Millisecond)
 			c2 := w.clone("c", "c2")
 			w.finds = func(p election.Probe) election.ProbeResult {
-				r := election.ProbeResult{Probe: p, Outcome: election.Unanswered}
+				r := election.ProbeResult{Of: p, Outcome: election.Unanswered}
 				if nd := w.byIncarnation(p.Incarnation); nd != nil && nd.up {
 					r.Outcome, r.AnsweredBy, r.AnsweredAs = election.Answered, nd.inc, nd.id
 				}
@@ -125,7 +125,7 @@ func lateAnswer(t *testing.T, again bool) {
 	b, c := w.nodes["b"], w.nodes["c"]
 	var late []func()
 	w.finds = func(p election.Probe) election.ProbeResult {
-		r := election.ProbeResult{Probe: p, Outcome: election.Answered, AnsweredBy: p.Incarnation, AnsweredAs: p.ID}
+		r := election.ProbeResult{Of: p, Outcome: election.Answered, AnsweredBy: p.Incarnation, AnsweredAs: p.ID}
 		late = append(late, func() { w.to(b, func(now election.Instant) { b.n.Probed(now, r) }) })
 		return election.ProbeResult{} // it is on its way
 	}

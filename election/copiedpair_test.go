@@ -130,7 +130,7 @@ func TestAPairCountsNoCopyWhileItHearsTheOriginal(t *testing.T) {
 	a := w.nodes["a"]
 	token := a.n.State().Term
 	w.finds = func(p election.Probe) election.ProbeResult {
-		return election.ProbeResult{Probe: p, Outcome: election.Unanswered}
+		return election.ProbeResult{Of: p, Outcome: election.Unanswered}
 	}
 	w.clone("a", "copy")
 	w.run(3 * time.Second)

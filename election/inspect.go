@@ -25,14 +25,14 @@ func (v *verdicts) inspect(by uint64, x Inspect) {
 
 // inspected tells the leader what the probe that it asked for has found.
 func (v *verdicts) inspected(r ProbeResult) {
-	p := v.roster.peers.Ensure(r.ID)
+	p := v.roster.peers.Ensure(r.Of.ID)
 	x := p.inspection
-	if x == nil || x.incarnation != r.Incarnation {
+	if x == nil || x.incarnation != r.Of.Incarnation {
 		return
 	}
 	p.inspection = nil
-	s := ring.Opinion{ID: r.ID, Incarnation: r.Incarnation, Term: v.ring.Term, By: v.cfg.ID, Word: ring.Clear{}}
-	if !r.found() && (r.Outcome != Unanswered || p.heard <= r.Asked) {
+	s := ring.Opinion{ID: r.Of.ID, Incarnation: r.Of.Incarnation, Term: v.ring.Term, By: v.cfg.ID, Word: ring.Clear{}}
+	if !r.found() && (r.Outcome != Unanswered || p.heard <= r.Of.Asked) {
 		s.Word = ring.Suspect{Evidence: r.evidence()}
 	}
 	v.send(Message{To: x.by, Opinion: &s})

@@ -37,14 +37,22 @@ func TestAnOlderProbesSilenceIsNotTheNewerOnes(t *testing.T) {
 	asked := n.now.Add(-10 * time.Millisecond)
 	n.leadership.lead.followers.Ensure(2).nextProbe = asked.Add(2 * n.probeTimeout())
 	n.roster.peers.Ensure(2).heard = n.now.Add(-50 * time.Millisecond)
-	n.leader.caretaker.heirProbed(ProbeResult{Probe: Probe{Wanted: ring.Wanted{ID: 2, Incarnation: 11}, Asked: n.now.Add(-n.probeTimeout())}, Outcome: Unanswered})
+	n.leader.caretaker.heirProbed(ProbeResult{Of: Probe{Wanted: ring.Wanted{ID: 2, Incarnation: 11}, Asked: n.now.Add(-n.probeTimeout())}, Outcome: Unanswered})
 	if x := n.leadership.lead.followers.Value(2).noAnswer; n.roster.peers.Value(2).heard <= x.at {
 		t.Errorf("heard at %v, the silence is counted from %v on", n.roster.peers.Value(2).heard, x.at)
 	}
 	n.now = n.now.Add(n.probeTimeout())
-	n.leader.caretaker.heirProbed(ProbeResult{Probe: Probe{Wanted: ring.Wanted{ID: 2, Incarnation: 11}, Asked: asked}, Outcome: Unanswered})
+	n.leader.caretaker.heirProbed(ProbeResult{Of: Probe{Wanted: ring.Wanted{ID: 2, Incarnation: 11}, Asked: asked}, Outcome: Unanswered})
 	if x := n.leadership.lead.followers.Value(2).noAnswer; n.roster.peers.Value(2).heard > x.at {
 		t.Errorf("heard at %v, the silence of the newer probe is counted from %v on", n.roster.peers.Value(2).heard, x.at)
+	}
+}
+
+// What a probe found is no effect: it must not compile to emit it in place of another
+// probe.
+func TestAProbesResultIsNoEffect(t *testing.T) {
+	if _, is := any(ProbeResult{}).(Effect); is {
+		t.Error("a ProbeResult can be emitted")
 	}
 }
 
@@ -157,7 +165,7 @@ func TestARefusalFromBeforeAMembersWordIsLookedAtAgain(t *testing.T) {
 	for spoke, again := range map[Instant]bool{Instant(asked - time.Second): false, Instant(asked + time.Millisecond): true} {
 		n := assemble(Config{ID: 1}, &ring.State{Settings: ring.Settings{LeaseMS: 500}, Members: []ring.Member{m}}, Instant(asked+200*time.Millisecond))
 		n.roster.peers.Ensure(2).claim = &claim{incarnation: 12, heard: spoke}
-		r := ProbeResult{Probe: Probe{Wanted: ring.Wanted{ID: 2, Incarnation: 11}, Asked: Instant(asked), Addresses: m.Addresses}, Outcome: NobodyListens}
+		r := ProbeResult{Of: Probe{Wanted: ring.Wanted{ID: 2, Incarnation: 11}, Asked: Instant(asked), Addresses: m.Addresses}, Outcome: NobodyListens}
 		if got := n.verdicts.lookAgain(r); got != again {
 			t.Errorf("a process that spoke %v after the probe began: looked at again %v", spoke.Add(-asked), got)
 		}

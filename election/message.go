@@ -133,7 +133,7 @@ type EvictedNotice struct {
 
 // Effect is something that the owner has to carry out: one of Send, Persist,
 // Probe, Done, Relink, Applied, PeersChanged, ClaimChanged, SuspicionChanged,
-// Superseded, Removed, Refused.
+// Superseded, Removed, Refused, Inquire.
 type Effect interface {
 	// Awaited reports whether somebody waits for the effect: a member that renews,
 	// asks or campaigns, an operator, or a program that wants to know who leads.
@@ -183,7 +183,7 @@ type Probe struct {
 // nothing while any address may still lead to the member.
 func (p Probe) Result(paths []ring.Path) ProbeResult {
 	found := p.Look(paths)
-	r := ProbeResult{Probe: p, Outcome: Unanswered, Displaced: found.Displaced}
+	r := ProbeResult{Of: p, Outcome: Unanswered, Displaced: found.Displaced}
 	switch {
 	case found.Refused:
 		r.Outcome = NobodyListens
@@ -212,7 +212,8 @@ const (
 
 // ProbeResult answers a Probe.
 type ProbeResult struct {
-	Probe
+	// Of is the Probe. It is not embedded: a result is no Effect.
+	Of      Probe
 	Outcome ProbeOutcome
 	// AnsweredBy is the incarnation that answered, AnsweredAs the id that it
 	// has in this ring; 0 if it is no member.
@@ -224,7 +225,7 @@ type ProbeResult struct {
 // found reports whether the member was reached. Another process that is no
 // member has its place for good.
 func (r ProbeResult) found() bool {
-	return r.Outcome == Answered && (r.AnsweredBy == r.Incarnation || r.AnsweredAs == r.ID)
+	return r.Outcome == Answered && (r.AnsweredBy == r.Of.Incarnation || r.AnsweredAs == r.Of.ID)
 }
 
 // Done completes the Request with the same Ref, once.

@@ -15,10 +15,10 @@ type meeting struct {
 // meet takes down where the holder of a member answered. It is known from that
 // where it listens, also if it has not said so.
 func (i *identity) meet(r ProbeResult) {
-	m, ok := i.ring.Member(r.ID)
+	m, ok := i.ring.Member(r.Of.ID)
 	// A probe that is no question may have gone elsewhere too.
-	if ok && r.Recorded && r.Outcome == Answered && r.AnsweredBy == i.holder(m) && len(r.Addresses) > 0 {
-		i.roster.peers.Ensure(r.ID).met = meeting{r.AnsweredBy, r.Addresses}
+	if ok && r.Of.Recorded && r.Outcome == Answered && r.AnsweredBy == i.holder(m) && len(r.Of.Addresses) > 0 {
+		i.roster.peers.Ensure(r.Of.ID).met = meeting{r.AnsweredBy, r.Of.Addresses}
 	}
 }
 

@@ -28,7 +28,7 @@ func TestTwoStartsInQuickSuccession(t *testing.T) {
 	w.kill("c", false, "")
 	first := w.incarnation()
 	w.finds = func(p election.Probe) election.ProbeResult {
-		r := election.ProbeResult{Probe: p, Outcome: election.NobodyListens}
+		r := election.ProbeResult{Of: p, Outcome: election.NobodyListens}
 		if p.ID == c.id {
 			r.Outcome, r.AnsweredBy, r.AnsweredAs = election.Answered, first, c.id
 		}
@@ -54,7 +54,7 @@ func TestAMisjudgedProcessCountsAgain(t *testing.T) {
 		w.split([]string{"b"}, []string{"c"})
 		w.split([]string{"a"}, []string{"twin"})
 		w.finds = func(p election.Probe) election.ProbeResult {
-			return election.ProbeResult{Probe: p, Outcome: election.Unanswered, Displaced: true}
+			return election.ProbeResult{Of: p, Outcome: election.Unanswered, Displaced: true}
 		}
 		w.run(time.Second)
 		twin := w.incarnation()
@@ -90,7 +90,7 @@ func TestAMemberThatMovedIsNotTakenForDead(t *testing.T) {
 	w := threeFormed(t)
 	b, c := w.nodes["b"], w.nodes["c"]
 	w.finds = func(p election.Probe) election.ProbeResult {
-		return election.ProbeResult{Probe: p, Outcome: election.Unanswered, Displaced: true}
+		return election.ProbeResult{Of: p, Outcome: election.Unanswered, Displaced: true}
 	}
 	w.to(b, func(now election.Instant) {
 		b.n.Receive(now, election.Message{From: c.id, To: b.id, Incarnation: c.inc, Opinion: &ring.Opinion{ID: b.id, Incarnation: 1, Word: ring.Suspect{Evidence: ring.Silent}}})

@@ -52,7 +52,7 @@ func TestAProbeOfFormerAddressesConfirmsNothing(t *testing.T) {
 	w.suspect("c", "b", ring.Refused)
 	w.run(5 * time.Millisecond)
 	w.to(a, func(now election.Instant) {
-		a.n.Probed(now, election.ProbeResult{Probe: election.Probe{Wanted: ring.Wanted{ID: b.id, Incarnation: b.inc}, Asked: now, Addresses: m.Addresses}, Outcome: election.NobodyListens})
+		a.n.Probed(now, election.ProbeResult{Of: election.Probe{Wanted: ring.Wanted{ID: b.id, Incarnation: b.inc}, Asked: now, Addresses: m.Addresses}, Outcome: election.NobodyListens})
 	})
 	b.stopped = false
 	for _, f := range b.backlog {

@@ -306,10 +306,10 @@ func (n *Node) probed(r ProbeResult) {
 	if n.verdicts.lookElsewhere(r) || n.verdicts.lookAgain(r) {
 		return
 	}
-	if r.Recorded {
+	if r.Of.Recorded {
 		votes, doubt := n.identity.questioned(r)
 		for _, v := range votes {
-			n.receiveRaft(r.ID, v)
+			n.receiveRaft(r.Of.ID, v)
 		}
 		if doubt {
 			n.membership.doubt()

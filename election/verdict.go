@@ -158,20 +158,20 @@ func (v *verdicts) silentToAll(id uint64) bool {
 
 // confirm takes the answer to this leader's own probe of a suspect.
 func (v *verdicts) confirm(r ProbeResult) {
-	p := v.roster.peers.Ensure(r.ID)
+	p := v.roster.peers.Ensure(r.Of.ID)
 	s := p.suspect
-	if s == nil || !s.probed || s.Incarnation != r.Incarnation {
+	if s == nil || !s.probed || s.Incarnation != r.Of.Incarnation {
 		return
 	}
-	c, claimed := v.identity.claimed(r.ID)
+	c, claimed := v.identity.claimed(r.Of.ID)
 	// One that claimed to be the member and has ended since was the member as well. One
 	// that still claims it says nothing for the holder.
 	heard := p.heard
-	if c != nil && v.identity.ended(r.ID, c.incarnation) {
+	if c != nil && v.identity.ended(r.Of.ID, c.incarnation) {
 		heard = max(heard, c.heard)
 	}
-	claimed = claimed && r.Outcome == Answered && r.AnsweredBy == c.incarnation && r.AnsweredBy != r.Incarnation
-	began := r.Asked
+	claimed = claimed && r.Outcome == Answered && r.AnsweredBy == c.incarnation && r.AnsweredBy != r.Of.Incarnation
+	began := r.Of.Asked
 	if r.Outcome == Unanswered || claimed {
 		// Strangers answer at once, and so does the process that speaks for the
 		// member now: silence has to last all the same.
@@ -180,13 +180,13 @@ func (v *verdicts) confirm(r ProbeResult) {
 	switch {
 	case claimed && p.heard <= began, !r.found() && (r.Outcome != Unanswered || heard <= began):
 		s.probing, s.found = began, r.evidence()
-		v.trace("confirms the suspicion of %d by its own probe", r.ID)
+		v.trace("confirms the suspicion of %d by its own probe", r.Of.ID)
 	default:
 		// A watcher that alone cannot reach it says so again and again: it is
 		// believed again after as long as it takes to form the opinion.
 		p.denied = v.now.Add(v.ring.Settings.Detection(false))
-		v.clear(r.ID, s.Opinion, "the leader reaches it")
-		v.roster.deferInspection(r.ID)
+		v.clear(r.Of.ID, s.Opinion, "the leader reaches it")
+		v.roster.deferInspection(r.Of.ID)
 	}
 }
 
@@ -194,8 +194,8 @@ func (v *verdicts) confirm(r ProbeResult) {
 // other addresses meanwhile: what is at the old ones says nothing of it. A
 // question goes where one process listens, and is judged by that.
 func (v *verdicts) lookElsewhere(r ProbeResult) bool {
-	m, ok := v.ring.Member(r.ID)
-	if !ok || r.Recorded || r.found() || m.Incarnation != r.Incarnation || len(r.Addresses) == 0 || slices.Equal(r.Addresses, v.identity.placeOf(m)) {
+	m, ok := v.ring.Member(r.Of.ID)
+	if !ok || r.Of.Recorded || r.found() || m.Incarnation != r.Of.Incarnation || len(r.Of.Addresses) == 0 || slices.Equal(r.Of.Addresses, v.identity.placeOf(m)) {
 		return false
 	}
 	v.emit(v.identity.probeOf(m))
@@ -208,16 +208,16 @@ func (v *verdicts) lookElsewhere(r ProbeResult) bool {
 // found nobody who listens, if another process of the member has spoken since: the one
 // path was refused before that, and the other ones took their time.
 func (v *verdicts) lookAgain(r ProbeResult) bool {
-	late := r.Outcome == Unanswered && v.now >= r.Asked.Add(v.probeTimeout()).Add(max(v.probeTimeout(), v.ring.Settings.Lease()))
-	c := v.roster.peers.Value(r.ID).claim
-	overtaken := r.Outcome == NobodyListens && !r.Recorded && c != nil && c.incarnation != r.Incarnation && c.heard > r.Asked
-	m := v.memberOrGone(r.ID)
+	late := r.Outcome == Unanswered && v.now >= r.Of.Asked.Add(v.probeTimeout()).Add(max(v.probeTimeout(), v.ring.Settings.Lease()))
+	c := v.roster.peers.Value(r.Of.ID).claim
+	overtaken := r.Outcome == NobodyListens && !r.Of.Recorded && c != nil && c.incarnation != r.Of.Incarnation && c.heard > r.Of.Asked
+	m := v.memberOrGone(r.Of.ID)
 	if m.ID == 0 || !late && !overtaken {
 		return false
 	}
 	v.trace("looks again for %s: the answer to its probe is outdated", m.Name)
-	r.Probe.Timeout, r.Probe.Asked = v.probeTimeout(), v.now
-	v.emit(r.Probe)
+	r.Of.Timeout, r.Of.Asked = v.probeTimeout(), v.now
+	v.emit(r.Of)
 	return true
 }
 

@@ -121,18 +121,18 @@ func (s *Sim) accuse(n *node, a detector.Action) {
 
 // noteProbe remembers what a leader's own probes found.
 func (s *Sim) noteProbe(n *node, r election.ProbeResult, began int64) {
-	if i := s.machineOf(r.ID); n.heardSince(r.ID, began) && i >= 0 && s.nodes[i].up {
+	if i := s.machineOf(r.Of.ID); n.heardSince(r.Of.ID, began) && i >= 0 && s.nodes[i].up {
 		return // whatever the probe found, its target was alive after it
 	}
-	l := look{began: began, at: s.now, asked: r.Incarnation, silent: r.Outcome == election.Unanswered}
-	l.dead = l.silent || r.Outcome == election.NobodyListens || r.AnsweredBy != r.Incarnation
-	if m := s.machineOf(r.ID); m >= 0 && s.nodes[m].startedAt <= began {
+	l := look{began: began, at: s.now, asked: r.Of.Incarnation, silent: r.Outcome == election.Unanswered}
+	l.dead = l.silent || r.Outcome == election.NobodyListens || r.AnsweredBy != r.Of.Incarnation
+	if m := s.machineOf(r.Of.ID); m >= 0 && s.nodes[m].startedAt <= began {
 		l.present = s.nodes[m].inc
 	}
-	k := lookKey{n.idx, r.ID}
+	k := lookKey{n.idx, r.Of.ID}
 	s.evidence.looked[k] = append(s.evidence.looked[k], l)
 	if l.dead {
-		s.evidence.accused[r.Incarnation] = append(s.evidence.accused[r.Incarnation], accusation{n.idx, s.now, s.now, true})
+		s.evidence.accused[r.Of.Incarnation] = append(s.evidence.accused[r.Of.Incarnation], accusation{n.idx, s.now, s.now, true})
 	}
 }
 

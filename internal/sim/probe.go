@@ -73,8 +73,8 @@ func (s *Sim) probeResult(n *node, c *probeCall) {
 	}
 	c.over = true
 	r := c.p.Result(c.paths)
-	s.tracef(n, "probed %d: %s", r.ID, outcome(r))
-	if !r.Recorded {
+	s.tracef(n, "probed %d: %s", r.Of.ID, outcome(r))
+	if !r.Of.Recorded {
 		s.noteProbe(n, r, c.began)
 	}
 	n.core.Probed(n.clock.local(s.now), r)

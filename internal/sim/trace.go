@@ -82,7 +82,7 @@ func describe(m election.Message) string {
 func outcome(r election.ProbeResult) string {
 	switch r.Outcome {
 	case election.Answered:
-		if r.AnsweredBy != r.Incarnation {
+		if r.AnsweredBy != r.Of.Incarnation {
 			return "another incarnation answers"
 		}
 		return "answers"
