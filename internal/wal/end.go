@@ -85,10 +85,10 @@ func (e endMark) contradicts(number uint64, r *replay, size int64) error {
 		return nil // it was begun when the power went
 	case number < e.number:
 		return &damage{why: fmt.Sprintf("it is an older copy: file number %d had been written safely", e.number)}
-	case r.header.salt != e.salt:
+	case r.seg.header.salt != e.salt:
 		return &damage{why: "it is not the file that was written here under this name"}
-	case r.record < e.record:
-		return &damage{r.off, fmt.Sprintf("the log was shortened: it ends after record %d, and record %d had been written safely", r.record, e.record)}
+	case r.seg.record < e.record:
+		return &damage{r.seg.off, fmt.Sprintf("the log was shortened: it ends after record %d, and record %d had been written safely", r.seg.record, e.record)}
 	case size < e.size:
 		return &damage{size, fmt.Sprintf("the log was shortened: the file has %d bytes, and had %d", size, e.size)}
 	}

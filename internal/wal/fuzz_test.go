@@ -68,11 +68,11 @@ func FuzzSegment(f *testing.F) {
 			}
 			return
 		}
-		if r.off > int64(len(data)) || r.compactAt > max(compactMin, 2*r.off) || r.record < r.header.base {
+		if r.seg.off > int64(len(data)) || r.seg.compactAt > max(compactMin, 2*r.seg.off) || r.seg.record < r.seg.header.base {
 			t.Fatalf("read past the end: %+v", r)
 		}
-		again, err := replaySegment(data[:r.off])
-		if err != nil || again.torn != nil || again.record != r.record {
+		again, err := replaySegment(data[:r.seg.off])
+		if err != nil || again.torn != nil || again.seg.record != r.seg.record {
 			t.Fatalf("without its tail the file reads otherwise: %+v, error %v", again, err)
 		}
 	})

@@ -94,27 +94,27 @@ func makeDir(dir string) error {
 func (l *Log) load() error {
 	numbers, _, err := segments(l.dir)
 	if err != nil {
-		return l.fail("list data directory", err)
+		return l.failure("list data directory", err)
 	}
 	if l.mark, err = readEnd(l.dir); err != nil {
-		return l.fail("read log", err)
+		return l.failure("read log", err)
 	}
 	if len(numbers) == 0 {
 		if l.mark.number != 0 {
 			lost := &damage{why: fmt.Sprintf("the file is gone, and record %d of it had been written safely", l.mark.record)}
 			return corruptError(l.dir, filepath.Join(l.dir, segmentName(l.mark.number)), lost)
 		}
-		return l.fail("tidy data directory", l.dropOthers())
+		return l.failure("tidy data directory", l.dropOthers())
 	}
 	number := numbers[len(numbers)-1]
 	path := filepath.Join(l.dir, segmentName(number))
 	data, err := plainfile.ReadFile(path, segmentMost)
 	if err != nil {
-		return l.fail("read log", err)
+		return l.failure("read log", err)
 	}
 	r, err := replaySegment(data)
-	if err == nil && r.header.number != number {
-		err = &damage{why: fmt.Sprintf("the file is number %d under the name of %d", r.header.number, number)}
+	if err == nil && r.seg.header.number != number {
+		err = &damage{why: fmt.Sprintf("the file is number %d under the name of %d", r.seg.header.number, number)}
 	}
 	if err == nil {
 		err = l.mark.contradicts(number, r, int64(len(data)))
@@ -125,25 +125,25 @@ func (l *Log) load() error {
 	case err != nil:
 		return fmt.Errorf("read log %s: %w", path, err)
 	}
-	if err := r.header.identity.belongs(l.dir, l.o.Cluster, l.o.Name); err != nil {
+	if err := r.seg.header.identity.belongs(l.dir, l.o.Cluster, l.o.Name); err != nil {
 		return err
 	}
 	if r.torn != nil {
-		l.o.Logger.Warn("torn end of the log cut off, as after a power cut", "file", path, "offset", r.off,
-			"bytes", r.tornSize, "records-kept", r.record, "reason", r.torn)
+		l.o.Logger.Warn("torn end of the log cut off, as after a power cut", "file", path, "offset", r.seg.off,
+			"bytes", r.tornSize, "records-kept", r.seg.record, "reason", r.torn)
 	}
 	if l.seg, err = reopen(l.sys, path, data, r); err != nil {
-		return l.fail("take up log", err)
+		return l.failure("take up log", err)
 	}
-	l.number, l.identity, l.state = number, r.header.identity, r.state
+	l.number, l.identity, l.state = number, r.seg.header.identity, r.state
 	// Its name may be as new as the process that died, too.
 	if err := l.sys.syncDir(l.dirFile); err != nil {
-		return l.fail("take up log", err)
+		return l.failure("take up log", err)
 	}
 	if err := l.dropOthers(); err != nil {
-		return l.fail("tidy data directory", err)
+		return l.failure("tidy data directory", err)
 	}
-	return l.fail("take up log", l.markEnd())
+	return l.failure("take up log", l.markEnd())
 }
 
 // dropOthers removes what earlier runs left: unfinished segments, and those
@@ -332,13 +332,21 @@ func (l *Log) guarded(do func() error) error {
 	return do()
 }
 
-// fail poisons the log, unless err is nil.
-func (l *Log) fail(what string, err error) error {
+// failure returns an error that says what failed and what to do, nil if err is nil.
+func (l *Log) failure(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	l.err = fmt.Errorf("%s: %w", what, advise(l.dir, err))
-	return l.err
+	return fmt.Errorf("%s: %w", what, advise(l.dir, err))
+}
+
+// fail poisons the log, unless err is nil.
+func (l *Log) fail(what string, err error) error {
+	if err != nil {
+		l.err = l.failure(what, err)
+		return l.err
+	}
+	return nil
 }
 
 // release gives back what the system gave. Nothing that matters can fail: what

@@ -6,10 +6,10 @@ import (
 	"fmt"
 )
 
-// replay is what a segment's bytes say: the segment up to its last good record, but
-// for the file, and what its records add up to.
+// replay is what a segment's bytes say: the segment up to its last good record, without
+// the file, and what its records add up to.
 type replay struct {
-	segment
+	seg   segment
 	state state
 	// torn says what is wrong with a tail that was never known to be durable; nil if
 	// the file ended cleanly. tornSize leaves out the unused room behind it.
@@ -24,30 +24,30 @@ func replaySegment(data []byte) (*replay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &replay{segment: segment{header: h, off: int64(n), compactAt: compactMin}}
+	r := &replay{seg: segment{header: h, off: int64(n), compactAt: compactMin}}
 	for {
-		rest := data[r.off:]
-		h, payload, err := decodeRecord(rest, r.header.salt, r.record+1)
+		rest := data[r.seg.off:]
+		h, payload, err := decodeRecord(rest, r.seg.header.salt, r.seg.record+1)
 		if err != nil {
 			return r, r.end(rest, err)
 		}
 		// From here on it is not the disk that erred: the checksum is right.
 		b, err := decodePayload(payload)
 		if err != nil {
-			return nil, &damage{r.off, fmt.Sprintf("record %d: %v", h.Number, err)}
+			return nil, &damage{r.seg.off, fmt.Sprintf("record %d: %v", h.Number, err)}
 		}
 		if b.Snapshot != nil && h.Number != 1 {
-			return nil, &damage{r.off, fmt.Sprintf("record %d: a snapshot amid the file", h.Number)}
+			return nil, &damage{r.seg.off, fmt.Sprintf("record %d: a snapshot amid the file", h.Number)}
 		}
 		if err := r.state.check(&b); err != nil {
-			return nil, &damage{r.off, fmt.Sprintf("record %d: %v", h.Number, err)}
+			return nil, &damage{r.seg.off, fmt.Sprintf("record %d: %v", h.Number, err)}
 		}
 		r.state.apply(&b)
-		r.record++
-		r.sealed = h.Length == 0
-		r.off += recordHeaderSize + int64(h.Length)
-		if r.record == r.header.base {
-			r.compactAt = max(compactMin, 2*r.off)
+		r.seg.record++
+		r.seg.sealed = h.Length == 0
+		r.seg.off += recordHeaderSize + int64(h.Length)
+		if r.seg.record == r.seg.header.base {
+			r.seg.compactAt = max(compactMin, 2*r.seg.off)
 		}
 	}
 }
@@ -56,19 +56,19 @@ func replaySegment(data []byte) (*replay, error) {
 // clean end, a torn tail, or damage to something that was durable.
 func (r *replay) end(rest []byte, why error) error {
 	used := bytes.TrimRight(rest, "\x00")
-	if r.record < r.header.base {
-		return &damage{r.off, fmt.Sprintf("record %d of the %d that the file began with: %v", r.record+1, r.header.base, why)}
+	if r.seg.record < r.seg.header.base {
+		return &damage{r.seg.off, fmt.Sprintf("record %d of the %d that the file began with: %v", r.seg.record+1, r.seg.header.base, why)}
 	}
 	if len(used) == 0 {
 		return nil
 	}
-	bad := r.record + 1
-	if h, err := decodeRecordHeader(rest, r.header.salt); err == nil && h.Number == bad && h.Flags&flagSync != 0 {
+	bad := r.seg.record + 1
+	if h, err := decodeRecordHeader(rest, r.seg.header.salt); err == nil && h.Number == bad && h.Flags&flagSync != 0 {
 		if end := recordHeaderSize + int(h.Length); end < len(used) {
-			return &damage{r.off, fmt.Sprintf("record %d: %v, and it was synced, since %d bytes follow it", bad, why, len(used)-end)}
+			return &damage{r.seg.off, fmt.Sprintf("record %d: %v, and it was synced, since %d bytes follow it", bad, why, len(used)-end)}
 		}
 	}
-	salt := binary.LittleEndian.AppendUint64(nil, r.header.salt)
+	salt := binary.LittleEndian.AppendUint64(nil, r.seg.header.salt)
 	for at := 0; ; at++ {
 		i := bytes.Index(used[at:], salt)
 		if i < 0 {
@@ -76,9 +76,9 @@ func (r *replay) end(rest []byte, why error) error {
 		}
 		at += i
 		// rest, since a header may end in zeros.
-		if h, err := decodeRecordHeader(rest[at:], r.header.salt); err == nil && h.Mark >= bad {
-			return &damage{r.off, fmt.Sprintf("record %d: %v, and it was synced, as record %d at offset %d tells",
-				bad, why, h.Number, r.off+int64(at))}
+		if h, err := decodeRecordHeader(rest[at:], r.seg.header.salt); err == nil && h.Mark >= bad {
+			return &damage{r.seg.off, fmt.Sprintf("record %d: %v, and it was synced, as record %d at offset %d tells",
+				bad, why, h.Number, r.seg.off+int64(at))}
 		}
 	}
 	r.torn, r.tornSize = why, len(used)

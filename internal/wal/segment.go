@@ -263,13 +263,13 @@ func reopen(sys system, path string, data []byte, r *replay) (*segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := r.segment // a copy: what else was read is not kept
+	s := r.seg // a copy: what else was read is not kept
 	s.sys, s.f, s.path, s.reserved = sys, f, path, int64(len(data))
-	wiped := r.off
+	wiped := r.seg.off
 	if r.torn != nil {
 		wiped = s.reserved
 	}
-	err = inOrder(func() error { return sys.write(f, data[:r.off], 0) }, func() error { return s.zero(r.off, wiped) }, s.sync, s.seal)
+	err = inOrder(func() error { return sys.write(f, data[:r.seg.off], 0) }, func() error { return s.zero(r.seg.off, wiped) }, s.sync, s.seal)
 	if err != nil {
 		_ = f.Close()
 		return nil, err
