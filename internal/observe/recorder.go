@@ -120,7 +120,7 @@ func (r *Recorder) AddAnswer(by string, asked, answered time.Time, st *arcv1.Sta
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.keep(r.check.Sample(verify.Claim{By: verify.Process{Name: by}, Term: st.GetTerm(), From: asked.Sub(r.began), Until: answered.Sub(r.began)}))
+	r.keep(r.check.Sample(verify.Sample{By: verify.Process{Name: by}, Term: st.GetTerm(), Asked: asked.Sub(r.began), Answered: answered.Sub(r.began)}))
 }
 
 func (r *Recorder) keep(found []verify.Violation) {

@@ -48,9 +48,9 @@ func (s *Sim) noteClaim(n *node) {
 }
 
 // lease is the claim of a node.
-func (n *node) lease() verify.Claim {
+func (n *node) lease() verify.Lease {
 	by := verify.Process{Name: n.asName(), ID: n.id, Incarnation: n.inc}
-	return verify.Claim{By: by, Term: n.claimTerm, From: time.Duration(n.claimFrom), Until: time.Duration(n.claimEnd)}
+	return verify.Lease{By: by, Term: n.claimTerm, From: time.Duration(n.claimFrom), Until: time.Duration(n.claimEnd)}
 }
 
 // broken fails a run with what the checker of all rings found.

@@ -106,11 +106,20 @@ func set[K comparable, V any](m *map[K]V, k K, v V) {
 	(*m)[k] = v
 }
 
-// Claim is that a process claims with a token, from an instant to another one.
-type Claim struct {
+// Lease is a claim whose end is known: a process claims from an instant on, and
+// until another one unless a later Lease with this token says otherwise.
+type Lease struct {
 	By          Process
 	Term        uint64
 	From, Until time.Duration
+}
+
+// Sample is an answer to the question whether a process claims: at some instant
+// between question and answer it did.
+type Sample struct {
+	By              Process
+	Term            uint64
+	Asked, Answered time.Duration
 }
 
 // tenure is all that is known of the claims with one token: at the latest when
@@ -122,16 +131,14 @@ type tenure struct {
 	broken       bool // and reported
 }
 
-// Lease takes a claim whose end is known, unless a later Lease with this token says
-// otherwise.
-func (c *Checker) Lease(l Claim) []Violation {
+// Lease takes a claim whose end is known.
+func (c *Checker) Lease(l Lease) []Violation {
 	return c.claimed(l.By, l.Term, func(t *tenure) { t.begun, t.ended = min(t.begun, l.From), l.Until })
 }
 
-// Sample takes a claim that was asked for, from the question to the answer: it was
-// there at some instant between.
-func (c *Checker) Sample(s Claim) []Violation {
-	return c.claimed(s.By, s.Term, func(t *tenure) { t.begun, t.ended = min(t.begun, s.Until), max(t.ended, s.From) })
+// Sample takes a claim that was asked for.
+func (c *Checker) Sample(s Sample) []Violation {
+	return c.claimed(s.By, s.Term, func(t *tenure) { t.begun, t.ended = min(t.begun, s.Answered), max(t.ended, s.Asked) })
 }
 
 // Claimed is how many tokens were seen claimed.

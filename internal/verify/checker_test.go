@@ -23,12 +23,12 @@ func named(id uint64, name string) step {
 }
 
 func sample(name string, term uint64, asked, answered time.Duration) step {
-	return func(c *Checker) []Violation { return c.Sample(Claim{Process{Name: name}, term, asked, answered}) }
+	return func(c *Checker) []Violation { return c.Sample(Sample{Process{Name: name}, term, asked, answered}) }
 }
 
 func lease(name string, inc, term uint64, from, until time.Duration) step {
 	return func(c *Checker) []Violation {
-		return c.Lease(Claim{Process{Name: name, Incarnation: inc}, term, from, until})
+		return c.Lease(Lease{Process{Name: name, Incarnation: inc}, term, from, until})
 	}
 }
 

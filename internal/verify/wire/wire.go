@@ -16,7 +16,7 @@ func Event(c *verify.Checker, stream string, heard time.Duration, ev *arcv1.Even
 		c.Begins(stream, ev.GetTerm())
 	case *arcv1.Event_ClaimGained:
 		// Since when is not known: it may have been lost again before it was heard.
-		return c.Sample(verify.Claim{By: verify.Process{Name: ev.GetNode()}, Term: d.ClaimGained.GetTerm(), Until: heard})
+		return c.Sample(verify.Sample{By: verify.Process{Name: ev.GetNode()}, Term: d.ClaimGained.GetTerm(), Answered: heard})
 	default:
 		if ch, ok := change(ev); ok {
 			return c.Change(stream, ch)
