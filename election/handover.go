@@ -9,12 +9,16 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
-// handover is a planned change of the leader, step by step.
+// handover is a planned change of the leader, step by step:
+//
+//	stage         appointed  lease.released  goes on when
+//	appointing    no         no              the appointment is committed
+//	promoting     yes        no              the appointed member can lead, votes and is caught up
+//	handing over  yes        yes             raft has transferred its leadership
 type handover struct {
 	ref, to uint64
 	why     string
-	// appointed: the appointment of to was committed. With that the claim may be given
-	// up, which is the lease's released.
+	// appointed: the appointment of to was committed.
 	appointed bool
 	deadline  Instant
 	nextTry   Instant

@@ -117,7 +117,7 @@ func (v *verdicts) suspicion(s ring.Opinion) {
 // suspicionRule forgets what is no longer repeated: a monitor that was
 // re-pointed takes nothing back.
 func (v *verdicts) suspicionRule() {
-	for id, p := range v.roster.peers.All() {
+	for id, p := range v.roster.peers.All() { // in order, for the sake of replays
 		if s := p.suspect; s != nil && !v.before(s.at.Add(v.ring.Settings.SuspicionLasts())) {
 			v.clear(id, s.Opinion, "nobody repeats it")
 		}

@@ -1,8 +1,9 @@
 // Package logging decides how ARC logs: one hclog logger at the root of a
 // process, its level and its format, and the names of the loggers below it.
 //
-// Everything else takes a logger in its options and treats nil as
-// hclog.NewNullLogger. There is no package-level logger, here or elsewhere.
+// Everything else takes a logger in its options. Where it may be nil, its comment says
+// so, and nil stands for hclog.NewNullLogger. There is no package-level logger, here or
+// elsewhere.
 // The builder of a process (the command line, a test) calls New once; the
 // returned logger may be used by any goroutine, and SetLevel on it reaches all
 // loggers that were named below it.
