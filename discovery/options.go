@@ -81,6 +81,7 @@ func (o *Options) validate() error {
 	bad(o.Expect < 0 || o.Expect > limits.Founders, "expect %d is not from 0 to %d", o.Expect, limits.Founders)
 	bad(o.Expect == 1 && o.Witness, "expect 1, but a witness never founds")
 	bad(o.Expect > 1 && o.Ask == nil, "expect %d without a way to ask the others", o.Expect)
+	bad(o.OnForeignRing == nil || o.OnFellow == nil, "OnForeignRing or OnFellow is not set")
 	err := errors.Join(problems...)
 	if err == nil && len(o.Addresses) > 0 && len(o.node().Addresses) == 0 {
 		err = fmt.Errorf("no room for the address %q in a datagram of %d bytes: use shorter names", o.Addresses[0], limits.Datagram)

@@ -334,8 +334,17 @@ func TestSeekEndsWithItsContextAndWithTheService(t *testing.T) {
 	}
 }
 
+// deaf returns options that do nothing with what is heard.
+func deaf(o Options) Options {
+	o.OnForeignRing, o.OnFellow = func(*arcv1.OtherRing) {}, func(*discoveryv1.Node) {}
+	return o
+}
+
 func TestBadOptionsAreNamed(t *testing.T) {
-	good := Options{Cluster: "c", Name: "a", Incarnation: 1, Addresses: []string{"127.0.0.1:1"}, Bind: loopback, Port: freePort(t)}
+	good := deaf(Options{Cluster: "c", Name: "a", Incarnation: 1, Addresses: []string{"127.0.0.1:1"}, Bind: loopback, Port: freePort(t)})
+	if err := good.validate(); err != nil {
+		t.Errorf("good options: %v", err)
+	}
 	for _, c := range []struct {
 		name   string
 		change func(*Options)
@@ -346,6 +355,8 @@ func TestBadOptionsAreNamed(t *testing.T) {
 		{"address without port", func(o *Options) { o.Addresses = []string{"127.0.0.1"} }},
 		{"port", func(o *Options) { o.Port = 70000 }},
 		{"expect without ask", func(o *Options) { o.Expect = 2 }},
+		{"nobody to tell of other rings", func(o *Options) { o.OnForeignRing = nil }},
+		{"nobody to tell of fellows", func(o *Options) { o.OnFellow = nil }},
 		{"expect too many", func(o *Options) { o.Expect = 1000 }},
 		{"interface", func(o *Options) { o.Interfaces = []string{"nosuch0"} }},
 	} {
@@ -370,7 +381,7 @@ func TestTakenPortIsAClearError(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	o := Options{Cluster: "c", Name: "a", Incarnation: 1, Addresses: []string{"127.0.0.1:1"}, Bind: loopback, Port: c.LocalAddr().(*net.UDPAddr).Port}
+	o := deaf(Options{Cluster: "c", Name: "a", Incarnation: 1, Addresses: []string{"127.0.0.1:1"}, Bind: loopback, Port: c.LocalAddr().(*net.UDPAddr).Port})
 	s, err := New(o)
 	if err == nil {
 		s.Close()

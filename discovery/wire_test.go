@@ -144,7 +144,7 @@ func TestLongAnswersAreCut(t *testing.T) {
 }
 
 func TestOnlyAddressesThatFitAreAdvertised(t *testing.T) {
-	o := Options{Cluster: "c", Name: "a", Incarnation: 1, Port: 1}
+	o := deaf(Options{Cluster: "c", Name: "a", Incarnation: 1, Port: 1})
 	for i := range 40 {
 		o.Addresses = append(o.Addresses, fmt.Sprintf("[2001:db8:1111:2222:3333:4444:5555:%04x]:7400", i))
 	}
