@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
@@ -22,6 +23,8 @@ const reportsKept = 64
 type local struct {
 	o   *Options
 	out chan *localv1.MonitorRequest
+	// beat is the newest that was answered, 0 if none.
+	beat atomic.Uint64
 }
 
 func newLocal(o *Options) *local {
@@ -43,8 +46,8 @@ func (l *local) report(r *localv1.MonitorRequest) {
 	}
 }
 
-// run keeps the stream open until ctx ends, and hands on each beat.
-func (l *local) run(ctx context.Context, beat func(seq uint64)) {
+// run keeps the stream open until ctx ends.
+func (l *local) run(ctx context.Context) {
 	cc, err := new(connect.Dialer).Conn("unix://" + l.o.LocalSocket)
 	if err != nil {
 		l.o.Logger.Error("cannot report to the coordinator", "path", l.o.LocalSocket, "error", err)
@@ -53,7 +56,7 @@ func (l *local) run(ctx context.Context, beat func(seq uint64)) {
 	defer cc.Close()
 	failures := 0
 	for {
-		registered, err := l.stream(ctx, cc, beat)
+		registered, err := l.stream(ctx, cc)
 		if ctx.Err() != nil {
 			return
 		}
@@ -74,7 +77,7 @@ func (l *local) run(ctx context.Context, beat func(seq uint64)) {
 
 // stream registers and carries reports until the stream breaks. registered
 // reports whether the coordinator answered anything.
-func (l *local) stream(ctx context.Context, cc *grpc.ClientConn, beat func(seq uint64)) (registered bool, err error) {
+func (l *local) stream(ctx context.Context, cc *grpc.ClientConn) (registered bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var sending sync.WaitGroup
 	defer sending.Wait()
@@ -91,7 +94,9 @@ func (l *local) stream(ctx context.Context, cc *grpc.ClientConn, beat func(seq u
 		}
 		registered = true
 		l.setLevel(answer.GetLogLevel())
-		beat(answer.GetSeq())
+		if seq := answer.GetSeq(); seq != 0 { // else it tells its log level alone
+			l.beat.Store(seq)
+		}
 	}
 }
 

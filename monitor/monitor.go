@@ -50,12 +50,16 @@ type Options struct {
 
 func (o *Options) check() error {
 	var errs []error
-	if o.LocalSocket == "" {
-		errs = append(errs, errors.New("no local socket"))
+	bad := func(is bool, format string, args ...any) {
+		if is {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
 	}
-	if o.CoordinatorPID < 1 {
-		errs = append(errs, fmt.Errorf("%d is no pid of a coordinator", o.CoordinatorPID))
-	}
+	bad(o.Queue == nil, "no queue")
+	bad(o.LocalSocket == "", "no local socket")
+	bad(o.CoordinatorPID < 1, "%d is no pid of a coordinator", o.CoordinatorPID)
+	bad(o.Logger == nil, "no logger")
+	bad(o.Doorbell == nil, "no doorbell")
 	if len(errs) > 0 {
 		return fmt.Errorf("%w: %w", ErrOptions, errors.Join(errs...))
 	}
@@ -132,9 +136,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	})
 	wg.Go(m.readQueue)
 	wg.Go(func() { m.dialer.Local.Watch(ctx, o.Logger, m.networkChanged) })
-	wg.Go(func() {
-		m.local.run(ctx, func(seq uint64) { m.post(nil, func(mono.Instant) { m.hang.Beat(seq) }) })
-	})
+	wg.Go(func() { m.local.run(ctx) })
 	defer func() {
 		cancel()
 		p.close()
@@ -230,6 +232,7 @@ func (m *monitor) tick(now mono.Instant) error {
 	}
 	m.tryQuickly(now)
 	m.watchTick(now)
+	m.hang.Beat(m.local.beat.Load())
 	beat, hung := m.hang.Tick(now)
 	if hung {
 		m.kill(now)
@@ -307,7 +310,7 @@ func (m *monitor) finish() error {
 	exit := cmp.Or(m.killed, m.link.GetEnding(), exitUnknown)
 	// Nothing else than the coordinator, before it ended, has seen that it had ended
 	// what it did as a leader.
-	clean := exit == m.link.GetEnding() && m.link.GetClean()
+	clean := m.killed == "" && m.link.GetEnding() != "" && m.link.GetClean()
 	request := &peerv1.CertifyRequest{
 		Cluster: m.link.GetCluster(), RingId: m.link.GetRingId(),
 		Certificate: &peerv1.Certificate{Name: self.GetName(), Id: self.GetId(), Incarnation: self.GetIncarnation(), Exit: exit, Clean: clean},

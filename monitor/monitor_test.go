@@ -3,13 +3,17 @@ package monitor
 import (
 	"errors"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/testwait"
+	"github.com/arc-ring/arc/monitor/detector"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
@@ -414,8 +418,48 @@ func TestTheLogLevelIsTheCoordinators(t *testing.T) {
 }
 
 func TestBadOptions(t *testing.T) {
-	if err := Run(t.Context(), Options{}); !errors.Is(err, ErrOptions) {
+	err := Run(t.Context(), Options{})
+	if !errors.Is(err, ErrOptions) {
 		t.Errorf("Run returns %v, want %v", err, ErrOptions)
+	}
+	for _, what := range []string{"no queue", "no local socket", "0 is no pid", "no logger", "no doorbell"} {
+		if !strings.Contains(err.Error(), what) {
+			t.Errorf("Run returns %v, want that it says %q", err, what)
+		}
+	}
+}
+
+// However many answers of neighbours wait for the loop, a coordinator that answers is
+// not killed.
+func TestABeatDoesNotWaitForOtherEvents(t *testing.T) {
+	l := newLocal(&Options{})
+	m := &monitor{
+		o: Options{Logger: hclog.NewNullLogger()}, watch: detector.NewWatch(1), local: l, process: &process{},
+		abandoned: mono.Never, events: make(chan event, 1),
+	}
+	m.events <- event{}
+	var now mono.Instant = 1
+	m.hang.Configure(now, time.Second, durations.Beat)
+	tick := func() {
+		now = now.Add(durations.Beat)
+		if err := m.tick(now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 10 * time.Second / durations.Beat {
+		tick()
+		for len(l.out) > 0 {
+			l.beat.Store((<-l.out).GetBeat())
+		}
+	}
+	if m.killed != "" {
+		t.Fatalf("%s, although it answers", m.killed)
+	}
+	for range 2 * time.Second / durations.Beat {
+		tick()
+	}
+	if m.killed == "" {
+		t.Error("it is not killed although it answers no more")
 	}
 }
 

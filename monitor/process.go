@@ -78,8 +78,11 @@ func (p *process) ending() bool {
 	if p.gone() {
 		return true
 	}
+	if p.memory == nil {
+		return false
+	}
 	var text [64]byte
-	n, err := p.memory.ReadAt(text[:], 0) // of which there may be none
+	n, err := p.memory.ReadAt(text[:], 0)
 	if n == 0 {
 		return errors.Is(err, unix.ESRCH)
 	}
@@ -111,7 +114,9 @@ func (p *process) kill() error {
 }
 
 func (p *process) close() {
-	// Nothing was written, so there is nothing to lose. Either may be nil.
-	_ = p.file.Close()
-	_ = p.memory.Close()
+	for _, f := range []*os.File{p.file, p.memory} {
+		if f != nil {
+			_ = f.Close() // nothing was written, so there is nothing to lose
+		}
+	}
 }
