@@ -90,10 +90,13 @@ func (f *factory) awaitLeader(ctx context.Context, self bool) (*arcv1.StatusResp
 
 // asLeader names this command in an error of the calls that it makes.
 func asLeader(err error, op string) error {
-	if e, ok := errors.AsType[*client.Error](err); ok {
-		e.Op = op
+	e, ok := errors.AsType[*client.Error](err)
+	if !ok {
+		return err
 	}
-	return err
+	named := *e
+	named.Op = op
+	return &named
 }
 
 // reach waits until the coordinator answers at all, at most for the timeout: a
