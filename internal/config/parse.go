@@ -29,22 +29,22 @@ func Name(s string) (string, error) { return s, foreign.CheckName("name", s) }
 // Bool accepts true and false and their short forms.
 func Bool(s string) (bool, error) {
 	v, err := strconv.ParseBool(s)
-	return v, unless(err == nil, s, "neither true nor false")
+	if err != nil {
+		return false, wrong(s, "neither true nor false")
+	}
+	return v, nil
 }
 
-// unless is no error if ok, or else one that says what s is.
-func unless(ok bool, s, what string) error {
-	if ok {
-		return nil
-	}
-	return fmt.Errorf("%s is %s", foreign.Quote(s), what)
-}
+func wrong(s, what string) error { return fmt.Errorf("%s is %s", foreign.Quote(s), what) }
 
 // Int accepts whole numbers from lo to hi.
 func Int(lo, hi int) func(string) (int, error) {
 	return func(s string) (int, error) {
 		v, err := strconv.Atoi(s)
-		return v, unless(err == nil && v >= lo && v <= hi, s, fmt.Sprintf("not a whole number from %d to %d", lo, hi))
+		if err != nil || v < lo || v > hi {
+			return 0, wrong(s, fmt.Sprintf("not a whole number from %d to %d", lo, hi))
+		}
+		return v, nil
 	}
 }
 
@@ -52,14 +52,20 @@ func Int(lo, hi int) func(string) (int, error) {
 func Duration(lo time.Duration) func(string) (time.Duration, error) {
 	return func(s string) (time.Duration, error) {
 		v, err := time.ParseDuration(s)
-		return v, unless(err == nil && v >= lo, s, fmt.Sprintf("not a duration of at least %v, such as 500ms or 5s", lo))
+		if err != nil || v < lo {
+			return 0, wrong(s, fmt.Sprintf("not a duration of at least %v, such as 500ms or 5s", lo))
+		}
+		return v, nil
 	}
 }
 
 // OneOf accepts the listed words.
 func OneOf(words ...string) func(string) (string, error) {
 	return func(s string) (string, error) {
-		return s, unless(slices.Contains(words, s), s, "not one of "+strings.Join(words, ", "))
+		if !slices.Contains(words, s) {
+			return "", wrong(s, "not one of "+strings.Join(words, ", "))
+		}
+		return s, nil
 	}
 }
 
@@ -98,7 +104,10 @@ func ListOf[T any](parse func(string) (T, error)) func(string) ([]T, error) {
 // Addr accepts an IP address.
 func Addr(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
-	return a.Unmap(), unless(err == nil, s, "not an IP address")
+	if err != nil {
+		return netip.Addr{}, wrong(s, "not an IP address")
+	}
+	return a.Unmap(), nil
 }
 
 // HostPort accepts HOST:PORT with a port from 1 to 65535.
