@@ -128,8 +128,10 @@ func (s *Servers) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Leav
 			if r.GetStopping() {
 				request = election.Request{Stop: &election.Stop{ID: m.ID}}
 			}
-			_, err = l.Request(ctx, request)
-			return &arcv1.LeaveResponse{Epoch: s.o.Hub.Load().Ring.Epoch}, err
+			if _, err := l.Request(ctx, request); err != nil {
+				return nil, err
+			}
+			return &arcv1.LeaveResponse{Epoch: s.o.Hub.Load().Ring.Epoch}, nil
 		}, arcv1.ArcServiceClient.Leave)
 	}
 	// Only the member itself can leave in order: it hands over first if it
@@ -158,8 +160,10 @@ func (s *Servers) Evict(ctx context.Context, r *arcv1.EvictRequest) (*arcv1.Evic
 			return nil, fmt.Errorf("%w: %s leads; use handover first, or leave", election.ErrIsLeader, m.Name)
 		}
 		e := &ring.Evict{ID: m.ID, Incarnation: m.Incarnation, Evidence: ring.Operator, By: v.ID}
-		_, err = l.Request(ctx, election.Request{Evict: e})
-		return &arcv1.EvictResponse{Epoch: s.o.Hub.Load().Ring.Epoch}, err
+		if _, err := l.Request(ctx, election.Request{Evict: e}); err != nil {
+			return nil, err
+		}
+		return &arcv1.EvictResponse{Epoch: s.o.Hub.Load().Ring.Epoch}, nil
 	}, arcv1.ArcServiceClient.Evict)
 }
 
@@ -173,8 +177,10 @@ func (s *Servers) Forget(ctx context.Context, r *arcv1.ForgetRequest) (*arcv1.Fo
 			}
 			return nil, fmt.Errorf("%w, nor a former one that is listed: %s; `arc status` lists both", ring.ErrNotMember, foreign.Quote(r.GetName()))
 		}
-		_, err := l.Request(ctx, election.Request{Forget: &ring.Forget{IDs: []uint64{d.ID}}})
-		return &arcv1.ForgetResponse{Id: d.ID}, err
+		if _, err := l.Request(ctx, election.Request{Forget: &ring.Forget{IDs: []uint64{d.ID}}}); err != nil {
+			return nil, err
+		}
+		return &arcv1.ForgetResponse{Id: d.ID}, nil
 	}, arcv1.ArcServiceClient.Forget)
 }
 
@@ -214,7 +220,10 @@ func (s *Servers) Relink(_ context.Context, r *arcv1.RelinkRequest) (*arcv1.Reli
 	}
 	if r.GetTarget() == "" {
 		target, err := s.o.Monitor.Redial()
-		return &arcv1.RelinkResponse{Epoch: v.Ring.Epoch, Target: target}, err
+		if err != nil {
+			return nil, err
+		}
+		return &arcv1.RelinkResponse{Epoch: v.Ring.Epoch, Target: target}, nil
 	}
 	m, err := memberNamed(v.Ring, r.GetTarget())
 	if err != nil {

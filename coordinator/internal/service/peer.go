@@ -33,7 +33,10 @@ func (s *Servers) Certify(_ context.Context, r *peerv1.CertifyRequest) (*peerv1.
 	case c.Incarnation == s.o.Incarnation:
 		return nil, fmt.Errorf("%w: certificate for this very process, which runs", ring.ErrInvalid)
 	}
-	return &peerv1.CertifyResponse{Id: v.ID}, l.Certify(c)
+	if err := l.Certify(c); err != nil {
+		return nil, err
+	}
+	return &peerv1.CertifyResponse{Id: v.ID}, nil
 }
 
 // AcceptFounder is what a founder's coordinator calls.
