@@ -104,7 +104,7 @@ func (d *departure) askLeader(ctx context.Context, leader ring.Member) (uint64, 
 	// A member that is out already need not wait for the leader to say so.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(l.Ended(), cancel)
+	stop := context.AfterFunc(l.Life(), cancel)
 	defer stop()
 	resp, err := arcv1.NewArcServiceClient(conn).Leave(ctx, &arcv1.LeaveRequest{Name: n.o.Name, Forwarded: true, Stopping: d.stopping})
 	switch {
@@ -126,7 +126,7 @@ func (d *departure) askLeader(ctx context.Context, leader ring.Member) (uint64, 
 // it does not.
 func (d *departure) awaitRemoval(ctx context.Context) (uint64, error) {
 	select {
-	case <-d.l.Ended().Done():
+	case <-d.l.Life().Done():
 	case <-ctx.Done():
 	}
 	if _, out := d.l.Over(); out {

@@ -93,14 +93,14 @@ func (n *node) live(ctx context.Context, e entry) error {
 
 	var outcome error
 	select {
-	case <-l.Ended().Done():
+	case <-l.Life().Done():
 	case <-n.stopping.Done():
 	case <-ctx.Done():
 		n.toldToEnd(context.Cause(ctx))
 		outcome = n.leaveInTime(context.Cause(ctx))
 	}
 	l.Stop()
-	<-l.Ended().Done()
+	<-l.Life().Done()
 	n.loop.Store(nil)
 	n.unclaim()
 	m.wg.Wait()
@@ -200,7 +200,7 @@ func (m *living) probe(p election.Probe) {
 	}
 	m.wg.Go(func() {
 		defer func() { <-m.slot }()
-		m.l.Probed(p.Result(m.n.look(m.l.Ended(), p.Wanted, addresses, p.Timeout)))
+		m.l.Probed(p.Result(m.n.look(m.l.Life(), p.Wanted, addresses, p.Timeout)))
 	})
 }
 

@@ -59,7 +59,7 @@ func (m *living) ask(places [][]string) (answers []membership.Answer, said map[s
 	said = map[string]*peerv1.StandingResponse{}
 	var mu sync.Mutex
 	atOnce(slices.Concat(places...), func(address string) {
-		r, err := n.standingAt(l.Ended(), []string{address}, &peerv1.StandingRequest{Cluster: n.o.Cluster, RingId: m.e.ringID, Id: m.e.id})
+		r, err := n.standingAt(l.Life(), []string{address}, &peerv1.StandingRequest{Cluster: n.o.Cluster, RingId: m.e.ringID, Id: m.e.id})
 		if err != nil {
 			n.log.Debug("a member does not say whether this node is one", "from", address, "error", err)
 			return

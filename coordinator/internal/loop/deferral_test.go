@@ -70,7 +70,7 @@ func TestDeferredEffectsAreCarriedOutInTime(t *testing.T) {
 				}
 				testwait.Virtual(time.Second)
 				l.Stop()
-				<-l.ended.Done()
+				<-l.life.Done()
 				slices.Sort(got)
 				if !slices.Equal(got, tt.want) {
 					t.Errorf("%q, want %q", got, tt.want)

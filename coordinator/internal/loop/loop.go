@@ -113,12 +113,12 @@ type Loop struct {
 	complained map[uint64]election.Instant
 	// over is why the membership is, nil while it is not.
 	over error
-	// ended ends when run has returned endErr.
-	ended  context.Context
+	// life ends when run has returned endErr.
+	life   context.Context
 	end    context.CancelFunc
 	endErr error
 	quit   context.Context
-	// Stop ends Run; the caller waits for Ended.
+	// Stop ends Run; the caller waits for the end of Life.
 	Stop context.CancelFunc
 }
 
@@ -154,8 +154,8 @@ func New(o Options) *Loop {
 		o: o, catchingUp: o.Rejoins, inbox: newInbox(), waiting: map[uint64]chan<- election.Done{}, complained: map[uint64]election.Instant{}, missing: map[string]bool{},
 		deferral: election.NewDeferral(o.ID, o.Core.State()),
 	}
-	l.ended, l.end = context.WithCancel(context.Background())
-	l.quit, l.Stop = context.WithCancel(l.ended)
+	l.life, l.end = context.WithCancel(context.Background())
+	l.quit, l.Stop = context.WithCancel(l.life)
 	l.phase.Store(publish.Member)
 	l.writer = newWriter(o.Store, func(seq uint64) {
 		l.inbox.postUnbounded(func(now election.Instant) { l.o.Core.Persisted(now, seq) })
@@ -223,8 +223,8 @@ func (l *Loop) start() {
 	l.tell(logged)
 }
 
-// Ended returns a context that ends when run has returned.
-func (l *Loop) Ended() context.Context { return l.ended }
+// Life returns a context that ends when run has returned.
+func (l *Loop) Life() context.Context { return l.life }
 
 // Err returns what run has returned; it must have.
 func (l *Loop) Err() error { return l.endErr }
@@ -235,7 +235,7 @@ func (l *Loop) Heard() bool { return l.heardPeer.Load() }
 // Over reports whether run has returned, and whether because this node is out of
 // the ring.
 func (l *Loop) Over() (ended, out bool) {
-	if l.ended.Err() == nil {
+	if l.life.Err() == nil {
 		return false, false
 	}
 	return true, errors.Is(l.endErr, election.ErrRemoved)
@@ -307,7 +307,7 @@ func (l *Loop) Request(ctx context.Context, r election.Request) (election.Done, 
 	case <-ctx.Done():
 		l.inbox.postUnbounded(func(election.Instant) { delete(l.waiting, r.Ref) })
 		return election.Done{}, fmt.Errorf("wait for the change to be committed: %w", ctx.Err())
-	case <-l.ended.Done():
+	case <-l.life.Done():
 	}
 	select {
 	case d := <-answer:
@@ -326,7 +326,7 @@ func ask[T any](ctx context.Context, l *Loop, f func(now election.Instant) T) (a
 	select {
 	case answer = <-answers:
 		return answer, nil
-	case <-l.ended.Done():
+	case <-l.life.Done():
 		return answer, reason.ErrStopping
 	case <-ctx.Done():
 		return answer, ctx.Err()

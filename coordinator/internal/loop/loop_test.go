@@ -180,7 +180,7 @@ func TestNothingIsToldTwiceAfterARejoin(t *testing.T) {
 			synctest.Wait() // a turn each
 		}
 		l.Stop()
-		<-l.ended.Done()
+		<-l.life.Done()
 		l.o.Hub.Close()
 		if got, want := heard(w), []string{"snapshot 7", "leader_declared 9"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
@@ -220,7 +220,7 @@ func TestTheDiskIsToldOnce(t *testing.T) {
 		go func() { _ = l.Run() }()
 		synctest.Wait()
 		l.Stop()
-		<-l.ended.Done()
+		<-l.life.Done()
 		l.o.Hub.Close()
 		if got, want := heard(first), []string{"joined 5", "leader_declared 5"}; !slices.Equal(got, want) {
 			t.Errorf("told from the start: %q, want %q", got, want)
@@ -262,7 +262,7 @@ func TestTheClaimEndsWithTheLease(t *testing.T) {
 			t.Error("it claims although its lease is over")
 		}
 		l.Stop()
-		<-l.ended.Done()
+		<-l.life.Done()
 	})
 }
 
@@ -295,7 +295,7 @@ func TestTheLeaderIsToldWhileThereIsProof(t *testing.T) {
 		turn()
 		turn()
 		l.Stop()
-		<-l.ended.Done()
+		<-l.life.Done()
 		l.o.Hub.Close()
 		if got, want := heard(w), []string{"joined 1", "leader_lost 1", "snapshot 1"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
@@ -338,7 +338,7 @@ func TestASlowDiskHoldsUpNobody(t *testing.T) {
 			t.Errorf("synced %v, want the first, and the last of the group", got)
 		}
 		l.Stop()
-		<-l.ended.Done()
+		<-l.life.Done()
 	})
 }
 
@@ -433,7 +433,7 @@ func TestTheTimerFollowsTheCore(t *testing.T) {
 		go func() { _ = l.Run() }()
 		testwait.Virtual(time.Hour)
 		l.Stop()
-		<-l.ended.Done()
+		<-l.life.Done()
 		want := []election.Instant{mono.Instant(1500 * time.Millisecond), mono.Instant(1750 * time.Millisecond), mono.Instant(2000 * time.Millisecond)}
 		if !slices.Equal(ticks, want) {
 			t.Errorf("ticks at %v, want %v", ticks, want)
@@ -457,7 +457,7 @@ func TestTheCoreKnowsThatTheMonitorIsMissing(t *testing.T) {
 			synctest.Wait()
 		}
 		l.Stop()
-		<-l.ended.Done()
+		<-l.life.Done()
 		l.o.Hub.Close()
 		if want := []string{"monitor runs: false", "monitor runs: true"}; !slices.Equal(c.calls, want) {
 			t.Errorf("the core is told %q, want %q", c.calls, want)
@@ -483,7 +483,7 @@ func TestStuck(t *testing.T) {
 			t.Errorf("afterwards stuck for %v, want 0", got)
 		}
 		l.Stop()
-		<-l.ended.Done()
+		<-l.life.Done()
 	})
 }
 

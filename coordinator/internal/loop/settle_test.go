@@ -44,7 +44,7 @@ func TestWhatIsGivenUpIsUnreadableBeforeMessagesLeave(t *testing.T) {
 			t.Errorf("claim and leader readable when the messages left: %v, want %v", whenSent, want)
 		}
 		l.Stop()
-		<-l.ended.Done()
+		<-l.life.Done()
 	})
 }
 
@@ -71,7 +71,7 @@ func TestMessagesDoNotWaitForTheView(t *testing.T) {
 			t.Errorf("epochs in the view as the effects were carried out: %v, want %v: a peer that is new is known before it is spoken to", epochs, want)
 		}
 		l.Stop()
-		<-l.ended.Done()
+		<-l.life.Done()
 	})
 }
 
@@ -106,7 +106,7 @@ func TestTheLogComesLast(t *testing.T) {
 		}
 		claim()
 		l.Stop()
-		<-l.ended.Done()
+		<-l.life.Done()
 		if len(lines) != 2 {
 			t.Errorf("%d lines at the end, want 2: what has happened is told before the loop ends", len(lines))
 		}

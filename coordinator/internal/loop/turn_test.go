@@ -47,7 +47,7 @@ func TestALossIsToldWithItsCause(t *testing.T) {
 			_ = l.inbox.post(func(election.Instant) { c.term, c.lost = 0, lost })
 			synctest.Wait()
 			l.Stop()
-			<-l.ended.Done()
+			<-l.life.Done()
 			l.o.Hub.Close()
 			if e, err := w.Next(t.Context()); err != nil || e.GetLeaderLost().GetWhy() != want {
 				t.Errorf("told %v (%v), want that the leader is lost: %q", e, err, want)
@@ -75,7 +75,7 @@ func TestWhomTheRingWaitsForIsLoggedOnce(t *testing.T) {
 			synctest.Wait()
 		}
 		l.Stop()
-		<-l.ended.Done()
+		<-l.life.Done()
 		var said []string
 		for line := range strings.Lines(log.String()) {
 			if _, reason, ok := strings.Cut(strings.TrimSpace(line), "too few of its voters are there: ring=r reason="); ok {
@@ -112,7 +112,7 @@ func TestChangedSettingsAreLoggedByName(t *testing.T) {
 			synctest.Wait()
 		}
 		l.Stop()
-		<-l.ended.Done()
+		<-l.life.Done()
 		var said []string
 		for line := range strings.Lines(log.String()) {
 			if _, what, ok := strings.Cut(strings.TrimSpace(line), "settings changed: "); ok {
@@ -149,7 +149,7 @@ func TestAWatcherOfAMomentWithoutProofIsToldOfTheLeader(t *testing.T) {
 		turn()
 		turn()
 		l.Stop()
-		<-l.ended.Done()
+		<-l.life.Done()
 		l.o.Hub.Close()
 		if got, want := heard(w), []string{"snapshot 1"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
@@ -173,7 +173,7 @@ func toldAfter(t *testing.T, c *fakeCore, turns ...func()) []string {
 		synctest.Wait()
 	}
 	l.Stop()
-	<-l.ended.Done()
+	<-l.life.Done()
 	l.o.Hub.Close()
 	return heard(w)
 }
