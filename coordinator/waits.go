@@ -107,20 +107,15 @@ type failure struct {
 func (t *tries) failed(via, text string, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, again := t.by[via]; again || len(t.by) < answersMost || known && t.makeRoom() {
-		t.by[via] = failure{foreign.Cut(text, answerMost), known}
-	}
-}
-
-// makeRoom drops an address where nobody knows, for one where somebody does.
-func (t *tries) makeRoom() bool {
-	for via, f := range t.by {
-		if !f.known {
-			delete(t.by, via)
-			return true
+	_, again := t.by[via]
+	for other, f := range t.by {
+		if known && !f.known && !again && len(t.by) == answersMost {
+			delete(t.by, other) // makes room for somebody who knows
 		}
 	}
-	return false
+	if again || len(t.by) < answersMost {
+		t.by[via] = failure{foreign.Cut(text, answerMost), known}
+	}
 }
 
 // forget begins another search.

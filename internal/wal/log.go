@@ -342,11 +342,8 @@ func (l *Log) failure(what string, err error) error {
 
 // fail poisons the log, unless err is nil.
 func (l *Log) fail(what string, err error) error {
-	if err != nil {
-		l.err = l.failure(what, err)
-		return l.err
-	}
-	return nil
+	l.err = l.failure(what, err)
+	return l.err
 }
 
 // release gives back what the system gave. Nothing that matters can fail: what
