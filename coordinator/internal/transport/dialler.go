@@ -157,7 +157,9 @@ func (d *dialler) failed(r result) {
 	say, why := "peer cannot be reached", connect.Reason(r.err)
 	switch {
 	case errors.Is(r.err, errEvicted):
-		d.hush()
+		d.t.mu.Lock()
+		d.hushLocked() // this very peer: another one may have its id by now
+		d.t.mu.Unlock()
 	case why == policy.Rejected:
 		say = "peer refused our hello"
 	}

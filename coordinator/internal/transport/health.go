@@ -31,15 +31,10 @@ type PathNews struct {
 	Peers []uint64
 }
 
-// pathKey names a path: it leads to a peer at an address.
-type pathKey struct {
+// check is what became of one check of a path: the one to a peer at an address.
+type check struct {
 	peer    uint64
 	address string
-}
-
-// check is what became of one check of a path.
-type check struct {
-	pathKey
 	// local is this machine's end; invalid if no stream ever stood.
 	local netip.Addr
 	good  bool
@@ -54,9 +49,7 @@ type book struct {
 
 // health is what is known of one path.
 type health struct {
-	pathKey
-	// local is this machine's end at the newest check.
-	local netip.Addr
+	check // the newest
 	// missed are the last checks, the newest in the lowest bit, and clean is since when
 	// none was missed.
 	missed uint8
@@ -74,7 +67,7 @@ type health struct {
 // the checked are forgotten.
 func (b *book) pass(now mono.Instant, checks []check) (news []PathNews, pause time.Duration) {
 	b.paths = slices.DeleteFunc(b.paths, func(h *health) bool {
-		return !slices.ContainsFunc(checks, func(c check) bool { return c.pathKey == h.pathKey })
+		return !slices.ContainsFunc(checks, func(c check) bool { return h.leads(c.peer, c.address) })
 	})
 	for _, c := range checks {
 		if !slices.ContainsFunc(checks, func(o check) bool { return o.peer == c.peer && o.good }) {
@@ -100,21 +93,25 @@ func (b *book) pass(now mono.Instant, checks []check) (news []PathNews, pause ti
 
 // find returns what is known of a path, nil if no stream ever stood.
 func (b *book) find(c check) *health {
-	i := slices.IndexFunc(b.paths, func(h *health) bool { return h.pathKey == c.pathKey })
+	i := slices.IndexFunc(b.paths, func(h *health) bool { return h.leads(c.peer, c.address) })
 	if i >= 0 {
 		return b.paths[i]
 	}
 	if !c.local.IsValid() {
 		return nil
 	}
-	h := &health{pathKey: c.pathKey}
+	h := &health{check: c}
 	b.paths = append(b.paths, h)
 	return h
 }
 
+func (h *health) leads(peer uint64, address string) bool {
+	return h.peer == peer && h.address == address
+}
+
 func (h *health) judge(now mono.Instant, c check) {
 	h.missed = h.missed << 1 & (1<<checksKept - 1)
-	h.local = c.local
+	h.check = c
 	switch {
 	case !c.good:
 		h.missed |= 1
@@ -189,6 +186,6 @@ func (b *book) ripe(local netip.Addr, up bool) bool {
 }
 
 // isDown reports whether the path is down.
-func (b *book) isDown(k pathKey) bool {
-	return slices.ContainsFunc(b.paths, func(h *health) bool { return h.pathKey == k && h.down })
+func (b *book) isDown(peer uint64, address string) bool {
+	return slices.ContainsFunc(b.paths, func(h *health) bool { return h.down && h.leads(peer, address) })
 }

@@ -21,7 +21,7 @@ func passes(b *book, now *mono.Instant, rounds, peers, networks int, dead func(r
 		var all []check
 		for peer := 1; peer <= peers; peer++ {
 			for k := range networks {
-				c := check{pathKey: pathKey{uint64(peer), fmt.Sprintf("10.0.%d.%d:7400", k, peer)}, good: !dead(round, peer, k)}
+				c := check{peer: uint64(peer), address: fmt.Sprintf("10.0.%d.%d:7400", k, peer), good: !dead(round, peer, k)}
 				if stood[c.address] = stood[c.address] || c.good; stood[c.address] {
 					c.local = netip.AddrFrom4([4]byte{10, 0, byte(k), 9})
 				}

@@ -33,7 +33,7 @@ func (t *Transport) watchPaths() {
 		var news []PathNews
 		news, pause = b.pass(t.now(), checks)
 		for _, f := range flights {
-			f.path.down.Store(b.isDown(f.pathKey))
+			f.path.down.Store(b.isDown(f.peer, f.address))
 		}
 		for _, n := range news {
 			t.opts.PathsChanged(n)
@@ -57,7 +57,7 @@ func (t *Transport) sendChecks(round int) (all []*flight) {
 				whole := r.down.Load() || i == round%len(p.paths) && !anyDown
 				r.queue.push(checkItem(r.stands, whole))
 			}
-			all = append(all, &flight{check{pathKey: pathKey{p.id, r.address}, local: r.local}, r, r.stands, 0})
+			all = append(all, &flight{check{peer: p.id, address: r.address, local: r.local}, r, r.stands, 0})
 		}
 	}
 	return all

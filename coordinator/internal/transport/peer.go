@@ -146,13 +146,6 @@ func (p *peer) wakeLocked() {
 	p.askLocked(func(a *asked) { a.recheck, a.alive = true, true })
 }
 
-// hush makes this very peer quiet: another one may have its id by now.
-func (p *peer) hush() {
-	p.t.mu.Lock()
-	defer p.t.mu.Unlock()
-	p.hushLocked()
-}
-
 func (p *peer) hushLocked() {
 	p.quiet = true
 	p.askLocked(func(a *asked) { a.hushed = true })
