@@ -15,7 +15,7 @@ import (
 )
 
 // A joiner that only its own machine reaches is refused where it asks from another
-// one, whoever let its connection in.
+// one. Its connection came in through the door.
 func TestAJoinerThatNobodyReachesIsRefused(t *testing.T) {
 	d := newDoor(hclog.NewNullLogger(), budgetsFor(1024), func() map[netip.Addr]bool { return nil })
 	_, near := tcpPair(t, listenTCP(t))
