@@ -314,6 +314,14 @@ const (
 	Repeats = 10 * time.Second
 )
 
+// Trust.
+const (
+	// TrustLook is how often secrets and certificates are read again.
+	TrustLook = 5 * time.Second
+	// TrustCut is between the ends of two connections whose secret was dropped.
+	TrustCut = 200 * time.Millisecond
+)
+
 // Discovery.
 const (
 	// SeekInterval is between the hellos of a search after its first ones,

@@ -17,6 +17,8 @@ const (
 	Classes = 16
 	// Founders is the largest number of nodes that found a ring together.
 	Founders = 256
+	// Secrets is how many secrets a cluster may have at a time.
+	Secrets = 8
 )
 
 // Sizes of messages, in bytes.
@@ -38,6 +40,8 @@ const (
 	Headers = 16 << 10
 	// ConfigFile bounds a configuration file.
 	ConfigFile = 1 << 20
+	// SecretFile bounds a secret file, and each file of a certificate or a key.
+	SecretFile = 64 << 10
 )
 
 // Memory that others can make a coordinator keep, in bytes.

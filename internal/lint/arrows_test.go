@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 	"internal/membership": {"internal/durations", "internal/foreign", "internal/limits", "internal/mono", "election", "ring"},
 	"internal/peerwire":   {"internal", "election", "ring", "proto"},
 	"internal/sim":        {"internal", "ring", "election", "monitor/detector"},
+	"internal/trust":      {"internal/durations", "internal/foreign", "internal/limits", "internal/plainfile"},
 	"internal/bench":      {"client", "internal", "proto"},
 	"internal/devring":    {"client", "internal", "proto", "ring"},
 

@@ -1,0 +1,117 @@
+package trust
+
+import (
+	"context"
+	"crypto/x509"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/arc-ring/arc/internal/durations"
+)
+
+// connections are those that a Holder's handshakes made, and who vouched for each.
+type connections struct {
+	mu   sync.Mutex
+	open map[*connection]struct{}
+}
+
+type connection struct {
+	net.Conn
+	of   *connections
+	root *x509.Certificate
+}
+
+// add notes a connection. If its authority was dropped in the midst of the
+// handshake it is closed.
+func (c *connections) add(h *Holder, conn net.Conn, root *x509.Certificate) net.Conn {
+	n := &connection{conn, c, root}
+	c.mu.Lock()
+	if c.open == nil {
+		c.open = map[*connection]struct{}{}
+	}
+	c.open[n] = struct{}{}
+	c.mu.Unlock()
+	if !h.keys.Load().believes(root) {
+		_ = n.Close()
+	}
+	return n
+}
+
+// Read is net.Conn's. A server's refusal comes after the client's handshake.
+func (n *connection) Read(p []byte) (int, error) {
+	k, err := n.Conn.Read(p)
+	if err != nil {
+		err = explain(err)
+	}
+	return k, err
+}
+
+// Close is net.Conn's.
+func (n *connection) Close() error {
+	n.of.mu.Lock()
+	delete(n.of.open, n)
+	n.of.mu.Unlock()
+	return n.Conn.Close()
+}
+
+func (k *keys) believes(root *x509.Certificate) bool {
+	for _, a := range k.authorities {
+		if a.Equal(root) {
+			return true
+		}
+	}
+	return false
+}
+
+// disowned are the connections whose authority is no longer believed.
+func (h *Holder) disowned() []*connection {
+	k := h.keys.Load()
+	h.conns.mu.Lock()
+	defer h.conns.mu.Unlock()
+	var out []*connection
+	for n := range h.conns.open {
+		if !k.believes(n.root) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Watch reads the files again every durations.TrustLook, and whenever a token comes
+// from now, until ctx ends. It calls told when they changed, and when they cannot
+// be read, once for each error's text. It closes the connections of authorities that
+// were dropped, with a pause after each one, so that a ring never misses more than
+// one stream at a time.
+func (h *Holder) Watch(ctx context.Context, now <-chan struct{}, told func(changed bool, err error)) {
+	look := time.NewTicker(durations.TrustLook)
+	defer look.Stop()
+	complaint := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		case <-now:
+		}
+		changed, err := h.Reload()
+		switch {
+		case err != nil && err.Error() != complaint:
+			complaint = err.Error()
+			told(false, err)
+		case err == nil:
+			complaint = ""
+			if changed {
+				told(true, nil)
+			}
+		}
+		for _, n := range h.disowned() {
+			_ = n.Close() // its stream ends, and is opened again with a new certificate
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(durations.TrustCut):
+			}
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package trust
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+
+	"github.com/arc-ring/arc/internal/foreign"
+)
+
+// Credentials are the Holder's for gRPC: mutual TLS 1.3, at both ends. A server
+// takes each role of its own cluster, and a client only members for servers.
+func (h *Holder) Credentials() credentials.TransportCredentials { return creds{h} }
+
+type creds struct{ h *Holder }
+
+func (c creds) Info() credentials.ProtocolInfo {
+	return credentials.ProtocolInfo{SecurityProtocol: "tls", SecurityVersion: "1.3"}
+}
+func (c creds) Clone() credentials.TransportCredentials { return c }
+
+// OverrideServerName is credentials.TransportCredentials'. No host name is checked.
+func (c creds) OverrideServerName(string) error { return nil }
+
+func (c creds) ClientHandshake(ctx context.Context, _ string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return c.h.shake(ctx, raw, tls.Client, x509.ExtKeyUsageServerAuth)
+}
+
+func (c creds) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	// gRPC closes raw when its time for this is over.
+	conn, info, err := c.h.shake(context.Background(), raw, tls.Server, x509.ExtKeyUsageClientAuth)
+	if err != nil && c.h.Refused != nil {
+		c.h.Refused(raw.RemoteAddr(), err)
+	}
+	return conn, info, err
+}
+
+func (h *Holder) shake(ctx context.Context, raw net.Conn, side func(net.Conn, *tls.Config) *tls.Conn, use x509.ExtKeyUsage) (net.Conn, credentials.AuthInfo, error) {
+	k := h.keys.Load()
+	var id Identity
+	var root *x509.Certificate
+	conn := side(raw, &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		NextProtos: []string{"h2"},
+		// Both flights stay smaller than any MTU with it. A post-quantum exchange
+		// would keep secret for decades who leads, which is soon worth nothing.
+		CurvePreferences: []tls.CurveID{tls.X25519},
+		Certificates:     []tls.Certificate{k.cert},
+		ClientAuth:       tls.RequireAnyClientCert,
+		// A certificate names no host. VerifyConnection checks chain and name.
+		InsecureSkipVerify:     true,
+		SessionTicketsDisabled: true,
+		VerifyConnection: func(s tls.ConnectionState) (err error) {
+			// Of this very moment: keys may have changed since the handshake began.
+			if id, root, err = h.keys.Load().verify(s.PeerCertificates, use, time.Now()); err == nil {
+				err = h.check(id, use)
+			}
+			if err != nil {
+				return fmt.Errorf("%w of the other end is refused: %w", ErrCertificate, err)
+			}
+			return nil
+		},
+	})
+	err := conn.HandshakeContext(ctx)
+	if err == nil && conn.ConnectionState().NegotiatedProtocol != "h2" {
+		err = errors.New("the other end does not speak HTTP/2")
+	}
+	if err != nil {
+		_ = raw.Close()
+		return nil, nil, explain(err)
+	}
+	return h.conns.add(h, conn, root), Proof{credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}, id}, nil
+}
+
+// check refuses those whose certificate is good and who have no business here.
+func (h *Holder) check(id Identity, use x509.ExtKeyUsage) error {
+	switch {
+	case id.Cluster != h.self.Cluster:
+		return fmt.Errorf("it is of cluster %s, this is cluster %s", foreign.Quote(id.Cluster), foreign.Quote(h.self.Cluster))
+	case use == x509.ExtKeyUsageServerAuth && id.Role != Member:
+		return fmt.Errorf("%s is no member", id)
+	}
+	return nil
+}
+
+// explain says in words what an error of a TLS connection means to an operator.
+func explain(err error) error {
+	var remote *net.OpError
+	var header tls.RecordHeaderError
+	switch {
+	case errors.As(err, &remote) && remote.Op == "remote error":
+		return fmt.Errorf("%w; the other end refuses this one's certificate: do both have the same secret, or authority, and cluster?", err)
+	case errors.As(err, &header):
+		return fmt.Errorf("%w; the other end does not speak TLS: does it run with --insecure?", err)
+	}
+	return err
+}

@@ -1,0 +1,70 @@
+package trust
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+
+	"github.com/arc-ring/arc/internal/foreign"
+)
+
+// verify returns who a chain of certificates is for, and which of the authorities
+// vouches for it.
+func (k *keys) verify(chain []*x509.Certificate, use x509.ExtKeyUsage, now time.Time) (Identity, *x509.Certificate, error) {
+	if len(chain) == 0 {
+		return Identity{}, nil, errors.New("no certificate was shown")
+	}
+	between := poolOf(chain[1:])
+	chains, err := chain[0].Verify(x509.VerifyOptions{
+		Roots: k.roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{use}, CurrentTime: now,
+	})
+	if err != nil {
+		return Identity{}, nil, k.hint(chain[0], err)
+	}
+	id, err := identityOf(chain[0])
+	return id, chains[0][len(chains[0])-1], err
+}
+
+// hint names the secrets where a certificate is signed with one that is not here.
+// What it says of the stranger's is what the stranger claims.
+func (k *keys) hint(c *x509.Certificate, err error) error {
+	var unknown x509.UnknownAuthorityError
+	theirs, derived := strings.CutPrefix(c.Issuer.CommonName, derivedName)
+	if !errors.As(err, &unknown) || !derived || len(k.secrets) == 0 {
+		return err
+	}
+	var ours []string
+	for _, s := range k.secrets {
+		ours = append(ours, s.ID())
+		if s.ID() == theirs {
+			return fmt.Errorf("it is of another cluster with the same secret %s: %w", theirs, err)
+		}
+	}
+	return fmt.Errorf("it is made with secret %s, this process has %s: %w", foreign.Text(theirs), strings.Join(ours, ", "), err)
+}
+
+// A Proof is what a TLS connection shows about its other end.
+type Proof struct {
+	credentials.CommonAuthInfo
+	Identity Identity
+}
+
+// AuthType is credentials.AuthInfo's.
+func (Proof) AuthType() string { return "arc" }
+
+// Of returns who is at the other end of a call's or a stream's connection, and
+// false where that is not proven: over a unix socket, or in the clear.
+func Of(ctx context.Context) (Identity, bool) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return Identity{}, false
+	}
+	proof, ok := p.AuthInfo.(Proof)
+	return proof.Identity, ok
+}
