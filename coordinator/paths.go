@@ -4,14 +4,14 @@ import (
 	"strings"
 
 	"github.com/arc-ring/arc/coordinator/internal/publish"
-	"github.com/arc-ring/arc/coordinator/internal/transport"
+	"github.com/arc-ring/arc/internal/paths"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
 // pathsChanged tells the operator that a network is of no use to reach members, or is
 // again.
-func (n *node) pathsChanged(news transport.PathNews) {
+func (n *node) pathsChanged(news paths.News) {
 	v := n.hub.Load()
 	var peers []string
 	for _, id := range news.Peers {

@@ -33,6 +33,7 @@ var arrows = map[string][]string{
 	"internal":            {"internal", "proto", "ring"},
 	"internal/netlab":     {},
 	"internal/membership": {"internal/durations", "internal/foreign", "internal/limits", "internal/mono", "election", "ring"},
+	"internal/paths":      {"internal/durations", "internal/limits", "internal/mono"},
 	"internal/peerwire":   {"internal", "election", "ring", "proto"},
 	"internal/sim":        {"internal", "ring", "election", "monitor/detector"},
 	"internal/trust":      {"internal/durations", "internal/foreign", "internal/limits", "internal/plainfile"},

@@ -11,7 +11,7 @@ import (
 
 // The packages that know no goroutine, socket, file, clock or chance, so that
 // a simulator can run them in virtual time.
-var pure = []string{"ring", "election", "election/internal/tracker", "monitor/detector", "internal/membership", "internal/mono", "internal/verify", "internal/durations", "internal/connect/policy"}
+var pure = []string{"ring", "election", "election/internal/tracker", "monitor/detector", "internal/membership", "internal/mono", "internal/verify", "internal/durations", "internal/connect/policy", "internal/paths"}
 
 // What the pure packages may import besides each other (see the arrows).
 var (

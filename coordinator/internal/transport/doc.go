@@ -6,8 +6,8 @@
 // peer's addresses, as soon as one of them has answered. Until then, and to others,
 // one stream is tried at all addresses. Small messages go over all paths, others
 // over the best. Messages are numbered, and the receiver takes each number once
-// (copies.go). Checks show which paths are down (health.go, pathwatch.go). A path
-// that is down is only told of.
+// (copies.go). Checks show which paths are down (pathwatch.go). A path that is down
+// is only told of. Package internal/paths makes these decisions.
 //
 // It decides when to dial, at which address, and when a fresh connection replaces
 // one. It decides which message is dropped when a peer cannot keep up. It refuses

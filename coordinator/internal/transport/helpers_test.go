@@ -18,6 +18,7 @@ import (
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/paths"
 	"github.com/arc-ring/arc/internal/testserver"
 	"github.com/arc-ring/arc/internal/testwait"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
@@ -36,7 +37,7 @@ type node struct {
 	addr string
 	// second is its address on another network, if it has one.
 	second string
-	news   chan PathNews
+	news   chan paths.News
 
 	self    atomic.Pointer[Identity]
 	got     chan election.Message
@@ -67,7 +68,7 @@ func startOn(t testing.TB, id uint64, opts Options, listen func() (net.Listener,
 	t.Helper()
 	n := &node{
 		t: t, got: make(chan election.Message, 1<<14), up: make(chan uint64, 1024), down: make(chan uint64, 1024),
-		evicted: make(chan election.EvictedNotice, 64), refused: make(chan error, 1024), news: make(chan PathNews, 64),
+		evicted: make(chan election.EvictedNotice, 64), refused: make(chan error, 1024), news: make(chan paths.News, 64),
 	}
 	n.become(Identity{Cluster: "c", RingID: "r", ID: id, Incarnation: 100 + id, Name: fmt.Sprintf("n%d", id)})
 	opts.Self = func() Identity { return *n.self.Load() }
@@ -78,7 +79,7 @@ func startOn(t testing.TB, id uint64, opts Options, listen func() (net.Listener,
 		opts.PeerDown = func(id uint64) { offer(n.down, id) }
 	}
 	opts.Admitted = func(context.Context) {}
-	opts.PathsChanged = func(news PathNews) { offer(n.news, news) }
+	opts.PathsChanged = func(news paths.News) { offer(n.news, news) }
 	opts.Evicted = func(m election.Message) { offer(n.evicted, *m.Evicted) }
 	if opts.Logger == nil {
 		opts.Logger = hclog.NewNullLogger()

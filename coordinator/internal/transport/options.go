@@ -13,6 +13,7 @@ import (
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/paths"
 )
 
 const (
@@ -101,7 +102,7 @@ type Options struct {
 	// Local reports whether an address is this machine's now.
 	Local func(netip.Addr) bool
 	// PathsChanged tells that paths are down or up again. Calls do not overlap.
-	PathsChanged func(PathNews)
+	PathsChanged func(paths.News)
 
 	Logger hclog.Logger
 	// Dialer opens connections.

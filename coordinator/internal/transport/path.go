@@ -11,7 +11,7 @@ import (
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
-	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/paths"
 )
 
 // path is a way to a peer, with a stream of its own. What only its goroutine touches
@@ -52,6 +52,14 @@ func (p *path) askLocked(set func(*asked)) {
 	connect.Notify(p.poke)
 }
 
+// Stands, Down and Delay are how a message's sender sees the path, with Transport.mu
+// held.
+func (p *path) Stands() bool { return p.stands != nil }
+
+func (p *path) Down() bool { return p.down.Load() }
+
+func (p *path) Delay() time.Duration { return p.stands.delay() }
+
 // targets are the addresses that this path may dial.
 func (p *path) targets() []string {
 	p.t.mu.Lock()
@@ -85,12 +93,9 @@ func (p *peer) layLocked() {
 	if p.t.peers[p.id] != p {
 		return // it was removed
 	}
-	want := []string{""}
-	if p.standsLocked() != nil && p.provision == nil && !p.info.Distant {
-		all := slices.DeleteFunc(slices.Clone(p.info.Addresses), p.t.own)
-		if len(all) > 1 {
-			want = all[:min(len(all), limits.Paths)]
-		}
+	want := p.wantLocked(p.standsLocked() != nil)
+	if len(want) == 0 {
+		want = []string{""}
 	}
 	p.joinLocked(want[0] == "")
 	was := p.paths
@@ -114,6 +119,14 @@ func (p *peer) layLocked() {
 			p.paths[0].queue.putBack(r.queue.takeAll())
 		}
 	}
+}
+
+// wantLocked returns which addresses have a path each, if the peer is reached.
+func (p *peer) wantLocked(reached bool) []string {
+	if p.provision != nil || p.info.Distant {
+		return nil
+	}
+	return paths.Lay(slices.DeleteFunc(slices.Clone(p.info.Addresses), p.t.own), reached)
 }
 
 // joinLocked makes one path of all, or makes the one for all that of one address.

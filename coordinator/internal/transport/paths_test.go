@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"net"
-	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -11,7 +10,9 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/paths"
 	"github.com/arc-ring/arc/internal/testserver"
 	"github.com/arc-ring/arc/internal/testwait"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
@@ -156,8 +157,8 @@ func TestALargeMessageMeetsAStuckStream(t *testing.T) {
 	l, a, _ := twoNetworks(t)
 	a.tr.mu.Lock()
 	p := a.tr.peers[2]
-	paths := p.paths
-	stands := []*outbound{paths[0].stands, paths[1].stands}
+	ways := p.paths
+	stands := []*outbound{ways[0].stands, ways[1].stands}
 	a.tr.mu.Unlock()
 	l.cables[0].pull(true)
 	l.cables[1].pull(true)
@@ -170,22 +171,35 @@ func TestALargeMessageMeetsAStuckStream(t *testing.T) {
 		}
 		done <- struct{}{}
 	}
-	go again(func() { stands[0].check(paths[0]) })
-	go again(func() { stands[1].check(paths[1]) })
-	go again(func() { a.tr.mu.Lock(); p.choiceLocked(item{size: 2 * limits.SmallMessage}); a.tr.mu.Unlock() })
+	go again(func() { stands[0].check(ways[0]) })
+	go again(func() { stands[1].check(ways[1]) })
+	go again(func() { a.tr.mu.Lock(); paths.Choose(p.paths, 2*limits.SmallMessage); a.tr.mu.Unlock() })
 	for range 3 {
 		await(t, "the end of all that met", done)
 	}
 }
 
-// A number counts once, however far back it is remembered.
-func TestCopies(t *testing.T) {
-	c := &copies{}
-	var came []uint64
-	for _, n := range []uint64{5, 6, 5, 9, 7, 9, 8, 7, 0, 0, 9 + copiesKept, 10, 9, 9 + copiesKept, 10 + copiesKept, 1, 5 * copiesKept, 4*copiesKept + 1, 4 * copiesKept} {
-		c.once(n, func() { came = append(came, n) })
+// A real pull of one of two networks is told once, and so is the plug; while both are
+// pulled nothing is told.
+func TestAPullIsTold(t *testing.T) {
+	l, a, b := twoNetworks(t)
+	testwait.Real(2*durations.PathCheck, "in which both paths prove good")
+	l.cables[1].pull(true)
+	if n := await(t, "the news", a.news); n.Up || len(n.Peers) != 1 || n.Peers[0] != 2 {
+		t.Errorf("told %+v, want that the path to 2 is down", n)
 	}
-	if want := []uint64{5, 6, 9, 7, 8, 0, 0, 9 + copiesKept, 10, 10 + copiesKept, 5 * copiesKept, 4*copiesKept + 1}; !slices.Equal(came, want) {
-		t.Errorf("%d came, want %d", came, want)
+	l.cables[1].pull(false)
+	if n := await(t, "the news", a.news); !n.Up || len(n.Peers) != 1 || n.Peers[0] != 2 {
+		t.Errorf("told %+v, want that the path to 2 is up", n)
+	}
+	for _, s := range a.tr.Paths()[2] {
+		if !s.GetUp() || s.GetRttUs() == 0 || s.GetRttUs() > uint64(time.Minute/time.Microsecond) || s.GetAddress() != b.addr && s.GetAddress() != b.second {
+			t.Errorf("a path is %+v", s)
+		}
+	}
+	select {
+	case n := <-a.news:
+		t.Errorf("told %+v too", n)
+	case <-time.After(50 * time.Millisecond):
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/paths"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -14,7 +15,7 @@ import (
 // flight is a check under way: over which stream of which path, and what has to be
 // acknowledged there.
 type flight struct {
-	check
+	paths.Check
 	path   *path
 	stream *outbound
 	mark   uint64
@@ -22,7 +23,7 @@ type flight struct {
 
 // watchPaths checks the paths of peers that have several, until Close.
 func (t *Transport) watchPaths() {
-	var b book
+	var b paths.Book
 	pause := durations.PathCheck
 	for n := 0; connect.Wait(t.closing, pause); n++ {
 		flights := t.sendChecks(n)
@@ -30,10 +31,10 @@ func (t *Transport) watchPaths() {
 		if !ok {
 			return
 		}
-		var news []PathNews
-		news, pause = b.pass(t.now(), checks)
+		var news []paths.News
+		news, pause = b.Pass(t.now(), checks)
 		for _, f := range flights {
-			f.path.down.Store(b.isDown(f.peer, f.address))
+			f.path.down.Store(b.Down(f.Peer, f.Address))
 		}
 		for _, n := range news {
 			t.opts.PathsChanged(n)
@@ -57,7 +58,7 @@ func (t *Transport) sendChecks(round int) (all []*flight) {
 				whole := r.down.Load() || i == round%len(p.paths) && !anyDown
 				r.queue.push(checkItem(r.stands, whole))
 			}
-			all = append(all, &flight{check{peer: p.id, address: r.address, local: r.local}, r, r.stands, 0})
+			all = append(all, &flight{paths.Check{Peer: p.id, Address: r.address, Local: r.local}, r, r.stands, 0})
 		}
 	}
 	return all
@@ -74,7 +75,7 @@ func checkItem(s *outbound, whole bool) item {
 
 // awaitChecks waits until the checks must have been acknowledged, and returns what became of
 // them. ok is false at Close.
-func (t *Transport) awaitChecks(flights []*flight) (checks []check, ok bool) {
+func (t *Transport) awaitChecks(flights []*flight) (checks []paths.Check, ok bool) {
 	if !connect.Wait(t.closing, durations.PathWritten) {
 		return nil, false
 	}
@@ -97,9 +98,9 @@ func (t *Transport) awaitChecks(flights []*flight) (checks []check, ok bool) {
 	for _, f := range flights {
 		if f.stream != nil {
 			now, ok := look(f.stream.conn)
-			f.good = ok && (!now.waiting || now.acked >= f.mark)
+			f.Good = ok && (!now.waiting || now.acked >= f.mark)
 		}
-		checks = append(checks, f.check)
+		checks = append(checks, f.Check)
 	}
 	return checks, true
 }

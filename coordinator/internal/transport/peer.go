@@ -1,13 +1,13 @@
 package transport
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/paths"
 )
 
 // peer is one member that we keep streams to, one over each path. Its fields are
@@ -79,7 +79,7 @@ func (p *peer) send(it item) {
 	p.t.mu.Lock()
 	it.env.Number = p.t.numbers.Add(1)
 	var dropped uint64
-	for _, r := range p.choiceLocked(it) {
+	for _, r := range paths.Choose(p.paths, it.size) {
 		dropped = max(dropped, r.queue.push(it))
 	}
 	if (p.info.Distant || p.resting) && p.standsLocked() == nil {
@@ -89,24 +89,6 @@ func (p *peer) send(it item) {
 	if dropped > 0 {
 		p.overflowed(dropped)
 	}
-}
-
-// choiceLocked returns the paths for a message.
-func (p *peer) choiceLocked(it item) []*path {
-	if len(p.paths) == 1 {
-		return p.paths
-	}
-	stand := slices.DeleteFunc(slices.Clone(p.paths), func(r *path) bool { return r.stands == nil })
-	switch {
-	case len(stand) == 0:
-		return p.paths
-	case it.size <= limits.SmallMessage:
-		return stand
-	}
-	best := slices.MinFunc(stand, func(a, b *path) int {
-		return cmp.Or(falseFirst(a.down.Load(), b.down.Load()), cmp.Compare(a.stands.delay(), b.stands.delay()))
-	})
-	return []*path{best}
 }
 
 // falseFirst compares two values of which false is the smaller.

@@ -1,4 +1,4 @@
-package transport
+package paths
 
 import (
 	"math/bits"
@@ -22,8 +22,8 @@ const (
 	moreWaits = 120
 )
 
-// PathNews says that paths over one of this machine's networks are down, or up again.
-type PathNews struct {
+// News says that paths over one of this machine's networks are down, or up again.
+type News struct {
 	// Local is this machine's address on the network.
 	Local netip.Addr
 	Up    bool
@@ -31,25 +31,25 @@ type PathNews struct {
 	Peers []uint64
 }
 
-// check is what became of one check of a path: the one to a peer at an address.
-type check struct {
-	peer    uint64
-	address string
-	// local is this machine's end; invalid if no stream ever stood.
-	local netip.Addr
-	good  bool
+// Check is what became of one check of a path: the one to a peer at an address.
+type Check struct {
+	Peer    uint64
+	Address string
+	// Local is this machine's end; invalid if no stream ever stood.
+	Local netip.Addr
+	Good  bool
 }
 
-// book judges all paths by what becomes of their checks. A check goes over all paths
+// Book judges all paths by what becomes of their checks. A check goes over all paths
 // to a peer at the same time. If it is acknowledged on none, that says nothing of a
-// path: the peer may have stopped. It is pure: its caller says what the time is.
-type book struct {
+// path: the peer may have stopped. The zero value is ready for use.
+type Book struct {
 	paths []*health
 }
 
 // health is what is known of one path.
 type health struct {
-	check // the newest
+	Check // the newest
 	// missed are the last checks, the newest in the lowest bit, and clean is since when
 	// none was missed.
 	missed uint8
@@ -62,15 +62,15 @@ type health struct {
 	waits int
 }
 
-// pass takes the checks of one pass over all peers. It returns what is new and the time
+// Pass takes the checks of one pass over all peers. It returns what is new and the time
 // until the next pass, which is short while a path is in doubt. Paths that are not among
 // the checked are forgotten.
-func (b *book) pass(now mono.Instant, checks []check) (news []PathNews, pause time.Duration) {
+func (b *Book) Pass(now mono.Instant, checks []Check) (news []News, pause time.Duration) {
 	b.paths = slices.DeleteFunc(b.paths, func(h *health) bool {
-		return !slices.ContainsFunc(checks, func(c check) bool { return h.leads(c.peer, c.address) })
+		return !slices.ContainsFunc(checks, func(c Check) bool { return h.leads(c.Peer, c.Address) })
 	})
 	for _, c := range checks {
-		if !slices.ContainsFunc(checks, func(o check) bool { return o.peer == c.peer && o.good }) {
+		if !slices.ContainsFunc(checks, func(o Check) bool { return o.Peer == c.Peer && o.Good }) {
 			continue
 		}
 		if h := b.find(c); h != nil {
@@ -92,28 +92,28 @@ func (b *book) pass(now mono.Instant, checks []check) (news []PathNews, pause ti
 }
 
 // find returns what is known of a path, nil if no stream ever stood.
-func (b *book) find(c check) *health {
-	i := slices.IndexFunc(b.paths, func(h *health) bool { return h.leads(c.peer, c.address) })
+func (b *Book) find(c Check) *health {
+	i := slices.IndexFunc(b.paths, func(h *health) bool { return h.leads(c.Peer, c.Address) })
 	if i >= 0 {
 		return b.paths[i]
 	}
-	if !c.local.IsValid() {
+	if !c.Local.IsValid() {
 		return nil
 	}
-	h := &health{check: c}
+	h := &health{Check: c}
 	b.paths = append(b.paths, h)
 	return h
 }
 
 func (h *health) leads(peer uint64, address string) bool {
-	return h.peer == peer && h.address == address
+	return h.Peer == peer && h.Address == address
 }
 
-func (h *health) judge(now mono.Instant, c check) {
+func (h *health) judge(now mono.Instant, c Check) {
 	h.missed = h.missed << 1 & (1<<checksKept - 1)
-	h.check = c
+	h.Check = c
 	switch {
-	case !c.good:
+	case !c.Good:
 		h.missed |= 1
 		h.clean = 0
 		h.down = h.down || bits.OnesCount8(h.missed) >= checksMissed
@@ -126,12 +126,12 @@ func (h *health) judge(now mono.Instant, c check) {
 }
 
 // news returns what is to be told now: one for each network and direction.
-func (b *book) news() (all []PathNews) {
+func (b *Book) news() (all []News) {
 	for _, up := range []bool{false, true} {
 		var networks []netip.Addr
 		for _, h := range b.paths {
-			if h.down != h.told && h.down != up && !slices.Contains(networks, h.local) {
-				networks = append(networks, h.local)
+			if h.down != h.told && h.down != up && !slices.Contains(networks, h.Local) {
+				networks = append(networks, h.Local)
 			}
 		}
 		slices.SortFunc(networks, netip.Addr.Compare)
@@ -146,16 +146,16 @@ func (b *book) news() (all []PathNews) {
 
 // tell notes as told what changed on a network. Of one that is down, a path that misses
 // checks is down too.
-func (b *book) tell(local netip.Addr, up bool) PathNews {
-	n := PathNews{Local: local, Up: up}
+func (b *Book) tell(local netip.Addr, up bool) News {
+	n := News{Local: local, Up: up}
 	for _, h := range b.paths {
-		if h.local != local || h.told != up {
+		if h.Local != local || h.told != up {
 			continue
 		}
 		h.down = h.down || !up && h.missed != 0
 		if h.down != up {
 			h.told, h.waits = h.down, 0
-			n.Peers = append(n.Peers, h.peer)
+			n.Peers = append(n.Peers, h.Peer)
 		}
 	}
 	slices.Sort(n.Peers)
@@ -166,11 +166,11 @@ func (b *book) tell(local netip.Addr, up bool) PathNews {
 // ripe reports whether the change on a network is told now. It waits for a pass, and
 // longer while other paths of that network are as they were: they may follow. More of
 // a network that is told as down waits longest.
-func (b *book) ripe(local netip.Addr, up bool) bool {
+func (b *Book) ripe(local netip.Addr, up bool) bool {
 	waited, follow, more := 0, false, false
 	for _, h := range b.paths {
 		switch {
-		case h.local != local:
+		case h.Local != local:
 		case h.down != up && h.told == up:
 			waited = max(waited, h.waits)
 		case h.down == up:
@@ -185,7 +185,7 @@ func (b *book) ripe(local netip.Addr, up bool) bool {
 	return waited > newsWaits || waited > 1 && !follow
 }
 
-// isDown reports whether the path is down.
-func (b *book) isDown(peer uint64, address string) bool {
+// Down reports whether the path is down.
+func (b *Book) Down(peer uint64, address string) bool {
 	return slices.ContainsFunc(b.paths, func(h *health) bool { return h.down && h.leads(peer, address) })
 }

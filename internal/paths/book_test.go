@@ -1,4 +1,4 @@
-package transport
+package paths
 
 import (
 	"fmt"
@@ -6,29 +6,26 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
-	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // passes runs a book over rounds in which dead says which paths miss their check. Each
 // of the peers is reached over each of the networks.
-func passes(b *book, now *mono.Instant, rounds, peers, networks int, dead func(round, peer, network int) bool) (said []string) {
+func passes(b *Book, now *mono.Instant, rounds, peers, networks int, dead func(round, peer, network int) bool) (said []string) {
 	stood := map[string]bool{}
 	for round := range rounds {
-		var all []check
+		var all []Check
 		for peer := 1; peer <= peers; peer++ {
 			for k := range networks {
-				c := check{peer: uint64(peer), address: fmt.Sprintf("10.0.%d.%d:7400", k, peer), good: !dead(round, peer, k)}
-				if stood[c.address] = stood[c.address] || c.good; stood[c.address] {
-					c.local = netip.AddrFrom4([4]byte{10, 0, byte(k), 9})
+				c := Check{Peer: uint64(peer), Address: fmt.Sprintf("10.0.%d.%d:7400", k, peer), Good: !dead(round, peer, k)}
+				if stood[c.Address] = stood[c.Address] || c.Good; stood[c.Address] {
+					c.Local = netip.AddrFrom4([4]byte{10, 0, byte(k), 9})
 				}
 				all = append(all, c)
 			}
 		}
-		news, pause := b.pass(*now, all)
+		news, pause := b.Pass(*now, all)
 		for _, n := range news {
 			word := "down"
 			if n.Up {
@@ -63,7 +60,7 @@ func TestPathsAreToldOncePerNetwork(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var now mono.Instant = 1
-			if got := strings.Join(passes(&book{}, &now, 300, 3, 2, c.dead), "; "); got != c.want {
+			if got := strings.Join(passes(&Book{}, &now, 300, 3, 2, c.dead), "; "); got != c.want {
 				t.Errorf("told %q, want %q", got, c.want)
 			}
 		})
@@ -76,7 +73,7 @@ func TestALossyNetworkIsToldOnce(t *testing.T) {
 	for seed := range uint64(50) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		var now mono.Instant = 1
-		got := strings.Join(passes(&book{}, &now, 400, 2, 2, func(round, _, k int) bool {
+		got := strings.Join(passes(&Book{}, &now, 400, 2, 2, func(round, _, k int) bool {
 			return k == 1 && round > 4 && round < 200 && random.IntN(2) == 0
 		}), "; ")
 		if want := "down 10.0.1.9 [1 2]; up 10.0.1.9 [1 2]"; got != want {
@@ -87,7 +84,7 @@ func TestALossyNetworkIsToldOnce(t *testing.T) {
 
 // Peers that are gone are forgotten, and so are addresses that a peer gave up.
 func TestBookForgets(t *testing.T) {
-	b := &book{}
+	b := &Book{}
 	var now mono.Instant = 1
 	passes(b, &now, 3, 5, 2, func(int, int, int) bool { return false })
 	passes(b, &now, 1, 1, 2, func(int, int, int) bool { return false })
@@ -95,32 +92,7 @@ func TestBookForgets(t *testing.T) {
 		t.Errorf("%d paths are remembered, want 2", len(b.paths))
 	}
 	passes(b, &now, 1, 1, 1, func(int, int, int) bool { return false })
-	if len(b.paths) != 1 || b.paths[0].address != "10.0.0.1:7400" {
+	if len(b.paths) != 1 || b.paths[0].Address != "10.0.0.1:7400" {
 		t.Errorf("%d paths are remembered, want the one of the address that is left", len(b.paths))
-	}
-}
-
-// A real pull of one of two networks is told once, and so is the plug; while both are
-// pulled nothing is told.
-func TestAPullIsTold(t *testing.T) {
-	l, a, b := twoNetworks(t)
-	testwait.Real(2*durations.PathCheck, "in which both paths prove good")
-	l.cables[1].pull(true)
-	if n := await(t, "the news", a.news); n.Up || len(n.Peers) != 1 || n.Peers[0] != 2 {
-		t.Errorf("told %+v, want that the path to 2 is down", n)
-	}
-	l.cables[1].pull(false)
-	if n := await(t, "the news", a.news); !n.Up || len(n.Peers) != 1 || n.Peers[0] != 2 {
-		t.Errorf("told %+v, want that the path to 2 is up", n)
-	}
-	for _, s := range a.tr.Paths()[2] {
-		if !s.GetUp() || s.GetRttUs() == 0 || s.GetRttUs() > uint64(time.Minute/time.Microsecond) || s.GetAddress() != b.addr && s.GetAddress() != b.second {
-			t.Errorf("a path is %+v", s)
-		}
-	}
-	select {
-	case n := <-a.news:
-		t.Errorf("told %+v too", n)
-	case <-time.After(50 * time.Millisecond):
 	}
 }
