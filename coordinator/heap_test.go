@@ -12,6 +12,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/testwait"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -64,16 +65,16 @@ func TestTheMemoryHasALimit(t *testing.T) {
 	t.Setenv("GOGC", "")
 	t.Setenv("GOMEMLIMIT", "")
 	was := debug.SetMemoryLimit(-1)
-	if memoryLimit > 512<<20 {
-		t.Errorf("the limit is %d MiB", memoryLimit>>20)
+	if limits.Memory > 512<<20 {
+		t.Errorf("the limit is %d MiB", limits.Memory>>20)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		n := &node{hub: publish.NewHub(func() election.Instant { return 0 }, &publish.View{Ring: &ring.State{}})}
 		ctx, cancel := context.WithCancel(t.Context())
 		go n.collectWhileIdle(ctx)
 		synctest.Wait()
-		if got := debug.SetMemoryLimit(-1); got != memoryLimit {
-			t.Errorf("the runtime's limit is %d, want %d", got, memoryLimit)
+		if got := debug.SetMemoryLimit(-1); got != limits.Memory {
+			t.Errorf("the runtime's limit is %d, want %d", got, limits.Memory)
 		}
 		cancel()
 		synctest.Wait()

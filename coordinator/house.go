@@ -73,13 +73,6 @@ const (
 	// heapHeadroom is how much the heap may grow until the runtime collects by
 	// itself, in percent of what lives: enough that no failover comes so far.
 	heapHeadroom = 400
-	// ownMemory is what a coordinator of a large ring needs for itself.
-	ownMemory = 128 << 20
-	// memoryLimit is up to where the heap may grow freely; beyond it the runtime
-	// collects as often as it must. It is what the process itself needs, what
-	// strangers can make it keep, the unfinished messages of members, and what
-	// waits for the voters of a large ring.
-	memoryLimit = ownMemory + limits.StrangerStreams*limits.StreamMemory + 2*limits.Parts + 16*limits.PeerQueue
 )
 
 // collectWhileIdle collects garbage while nothing happens in the ring, until ctx
@@ -95,7 +88,7 @@ func (n *node) collectWhileIdle(ctx context.Context) {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(heapHeadroom))
 	if os.Getenv("GOMEMLIMIT") == "" {
-		defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryLimit))
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(limits.Memory))
 	}
 	sizes := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
 	for connect.Wait(ctx, durations.HeapCheck) {

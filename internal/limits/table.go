@@ -59,6 +59,13 @@ const (
 	Parts = 32 << 20
 	// PeerQueue bounds what waits for one peer.
 	PeerQueue = 4 << 20
+	// OwnMemory is what a coordinator of a large ring needs for itself.
+	OwnMemory = 128 << 20
+	// Memory is up to where a coordinator's heap may grow freely; beyond it the runtime
+	// collects as often as it must. It is what the process itself needs, what strangers
+	// can make it keep, the unfinished messages of members, and what waits for the
+	// voters of a large ring.
+	Memory = OwnMemory + StrangerStreams*StreamMemory + 2*Parts + 16*PeerQueue
 )
 
 // Connections and streams to a coordinator.
