@@ -12,6 +12,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/rate"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -40,7 +41,9 @@ type core struct {
 	found  founding
 	// clusters are the other clusters that were heard, by name.
 	clusters map[string]clusterHeard
-	limit    limiter
+	// limit bounds the answers: a hello costs its sender nothing, and its source
+	// address may be forged.
+	limit rate.Limiter[netip.AddrPort]
 
 	// nonces of hellos sent, the newest last; seq counts them all.
 	nonces []nonce
@@ -130,7 +133,7 @@ func newCore(now time.Time, cluster string, self *discoveryv1.Node, expect int, 
 	c := &core{
 		cluster: cluster, self: self, expect: expect, random: random, ring: &discoveryv1.Ring{}, rings: ringTable{},
 		heard:    heardTable{byName: map[string]*heard{}, others: map[string]time.Time{}},
-		clusters: map[string]clusterHeard{}, limit: limiter{sources: map[netip.AddrPort]bucket{}},
+		clusters: map[string]clusterHeard{}, limit: rate.Limiter[netip.AddrPort]{Each: limits.SourceAnswers, All: limits.AllAnswers, Most: limits.Sources},
 	}
 	c.beQuiet(now)
 	return c
@@ -314,7 +317,7 @@ func (c *core) answer(now time.Time, from netip.AddrPort, h *discoveryv1.Hello, 
 	case c.expect == 0 || f.GetExpect() == 0 || !c.heard.isNew(now, h.Node.Name):
 		return
 	}
-	if c.limit.allow(now, from) {
+	if c.limit.Allow(now, from) {
 		c.emit(sendAnswer{from, &discoveryv1.Answer{
 			Cluster: c.cluster, Node: c.self, Ring: c.toldRing(), Echo: h.Nonce,
 			Founding: c.foundingState(), Heard: c.heard.names(now),
@@ -450,40 +453,4 @@ func (c *core) standstill(now time.Time) string {
 		said = append(said, fmt.Sprintf("another cluster is heard here: %s; if this node belongs there, check --cluster", strings.Join(others, ", ")))
 	}
 	return strings.Join(said, "; ")
-}
-
-// limiter bounds the answers to one source and to all: a hello costs its
-// sender nothing, and its source address may be forged.
-type limiter struct {
-	all     bucket
-	sources map[netip.AddrPort]bucket
-}
-
-type bucket struct {
-	level float64
-	at    time.Time
-}
-
-// take fills the bucket for the time gone by, a new one to the brim, and takes one
-// out if it can.
-func (b *bucket) take(now time.Time, perSecond float64) bool {
-	b.level = min(perSecond, b.level+max(0, now.Sub(b.at)).Seconds()*perSecond)
-	b.at = now
-	if b.level < 1 {
-		return false
-	}
-	b.level--
-	return true
-}
-
-// allow reports whether one more answer to the source may leave now.
-func (l *limiter) allow(now time.Time, source netip.AddrPort) bool {
-	// A bucket that was not used for a second is full: dropping it changes nothing.
-	if !room(l.sources, source, limits.Sources, func(_ netip.AddrPort, b bucket) bool { return now.Sub(b.at) >= time.Second }) {
-		return false
-	}
-	b := l.sources[source]
-	ok := b.take(now, limits.SourceAnswers)
-	l.sources[source] = b
-	return ok && l.all.take(now, limits.AllAnswers)
 }

@@ -97,16 +97,21 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 	b.now = b.now.Add(time.Second)
 	count = 0
-	for i := range 5000 {
+	hears := func(i int) int { // from source number i
 		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 1)
 		h := &discoveryv1.Hello{Cluster: "c", Node: peer("j", 1), Nonce: 1, Attempt: 1}
-		count += len(of[sendAnswer](b.hello(b.now, from, h)))
+		return len(of[sendAnswer](b.hello(b.now, from, h)))
+	}
+	for i := range 5000 {
+		count += hears(i)
 	}
 	if count != limits.AllAnswers {
 		t.Errorf("%d answers to many sources at once, want %d", count, limits.AllAnswers)
 	}
-	if n := len(b.limit.sources); n > limits.Sources {
-		t.Errorf("%d sources remembered, want at most %d", n, limits.Sources)
+	// So many sources are told apart, and no more until one is quiet.
+	b.now = b.now.Add(time.Second / 2)
+	if hears(limits.Sources-1) != 1 || hears(limits.Sources) != 0 {
+		t.Errorf("not exactly the first %d sources get answers", limits.Sources)
 	}
 }
 

@@ -1,0 +1,7 @@
+// Package rate bounds how much is done per second at the wish of those who pay
+// nothing for asking: of one source, and of all sources together.
+//
+// A Limiter decides. It reads no clock and is not safe for concurrent use: its owner
+// says what time it is, and holds a lock. It does not wait, and it forgets a source
+// that has been quiet for a second, so its memory is bounded.
+package rate
