@@ -24,6 +24,7 @@ type Node struct {
 	index int
 	name  string
 	dir   string
+	arc   string // the program of the next start
 
 	proc atomic.Pointer[proc] // the newest
 }
@@ -94,7 +95,7 @@ func (n *Node) Start(more ...string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(n.ring.opts.Arc, append(n.Args(), more...)...)
+	cmd := exec.Command(n.arc, append(n.Args(), more...)...)
 	cmd.Dir = n.dir
 	cmd.Env = cleanEnv()
 	cmd.Stdout, cmd.Stderr = logFile, logFile

@@ -117,7 +117,7 @@ func (r *Ring) Add() (*Node, error) {
 	defer r.mu.Unlock()
 	i := len(r.nodes) + 1
 	name := "n" + strconv.Itoa(i)
-	n := &Node{ring: r, index: i, name: name, dir: filepath.Join(r.opts.Dir, name)}
+	n := &Node{ring: r, index: i, name: name, dir: filepath.Join(r.opts.Dir, name), arc: r.opts.Arc}
 	for _, d := range []string{n.DataDir(), n.RunDir()} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, fmt.Errorf("directories of %s: %w", n.name, err)
