@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/plainfile"
 )
 
 func member(name string) Identity { return Identity{"c", Member, name} }
@@ -214,7 +215,13 @@ func TestForeignIdentitiesAreRefused(t *testing.T) {
 
 func writeSecrets(t *testing.T, path string, all ...Secret) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(FormatSecrets(all)), 0o600); err != nil {
+	replace(t, path, FormatSecrets(all))
+}
+
+// replace is for a file that somebody may be reading.
+func replace(t *testing.T, path, text string) {
+	t.Helper()
+	if err := plainfile.Replace(path, []byte(text), 0o600, false); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -289,9 +296,7 @@ func TestABadFileLeavesTheKeysAsTheyAre(t *testing.T) {
 	defer cancel()
 	now, told := make(chan struct{}), make(chan error, 8)
 	go h.Watch(ctx, now, func(_ bool, err error) { told <- err })
-	if err := os.WriteFile(path, []byte("nonsense\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	replace(t, path, "nonsense\n")
 	for range 3 {
 		now <- struct{}{}
 	}
