@@ -7,7 +7,10 @@
 // own at start, so no certificate is ever copied. The first secret of the file
 // mints, and all of them are accepted. That is how a secret is replaced in a
 // running ring: add the new one everywhere, put it first everywhere, drop the
-// old one everywhere.
+// old one everywhere (Rotate). A line has the time at which its secret was made,
+// so that a file shows which of these steps is next. Clients' certificates are made
+// with the newest secret: one that is issued between the first step and the second
+// is good before, during and after the others.
 //
 // An operator's own authority can take the place of the derived one. The secret
 // then serves the hellos alone.

@@ -79,13 +79,7 @@ func (h *Holder) Seals() Seals { return h.keys.Load().seals }
 func (h *Holder) Self() Identity { return h.self }
 
 // Secrets are the IDs of the present secrets, the first one in use.
-func (h *Holder) Secrets() []string {
-	var ids []string
-	for _, s := range h.keys.Load().secrets {
-		ids = append(ids, s.ID())
-	}
-	return ids
-}
+func (h *Holder) Secrets() []string { return IDs(h.keys.Load().secrets) }
 
 // Reload reads the files again and reports whether they changed. With an error the
 // keys stay as they are. Connections that an authority vouched for which is no

@@ -11,11 +11,11 @@ import (
 )
 
 // Issue returns a client's certificate as one PEM text: the certificate, its key,
-// and the authorities of all secrets, by which the client knows members. The first
-// secret signs.
+// and the authorities of all secrets, by which the client knows members. The newest
+// secret signs, if it is known: the others are dropped before it.
 func Issue(secrets []Secret, i Identity, until time.Time) ([]byte, error) {
 	var b bytes.Buffer
-	a := deriveAuthority(secrets[0], i.Cluster)
+	a := deriveAuthority(Signer(secrets), i.Cluster)
 	c := a.mint(i, until)
 	key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
 	if err != nil {

@@ -334,6 +334,9 @@ func TestSecretFiles(t *testing.T) {
 		"long":            {a.Hex() + "0", 0o600, "65 characters"},
 		"not hex":         {strings.Repeat("z", 64), 0o600, "line 1"},
 		"twice":           {a.Hex() + "\n" + a.Hex(), 0o600, "a second time"},
+		"twice, dated":    {a.Hex() + "\n" + FormatSecrets([]Secret{a.Dated(time.Now())}), 0o600, "a second time"},
+		"no time":         {a.Hex() + " yesterday", 0o600, "line 1 has something else than a time"},
+		"two on a line":   {b.Hex() + " " + a.Hex(), 0o600, "line 1 has something else than a time"},
 		"others may read": {a.Hex(), 0o640, "chmod 600"},
 		"too large":       {strings.Repeat("#\n", limits.SecretFile), 0o600, "secret"},
 	} {
@@ -378,6 +381,24 @@ func TestClientCertificates(t *testing.T) {
 	s := shake(t, h.Credentials(), minted("n1", fresh, old).Credentials())
 	if s.clientErr != nil || s.serverErr != nil || s.client != (Identity{"c", Read, "probe"}) {
 		t.Errorf("%v, %v, %v", s.client, s.clientErr, s.serverErr)
+	}
+	// It outlives the first secret, if it was made while the second one was newer.
+	text, err := Issue([]Secret{old, fresh.Dated(time.Now())}, Identity{"c", Read, "early"}, time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	early := filepath.Join(dir, "early")
+	if err := os.WriteFile(early, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if h, err := OpenClient(early); err != nil {
+		t.Error(err)
+	} else {
+		for _, secrets := range [][]Secret{{old, fresh}, {fresh, old}, {fresh}} {
+			if s := shake(t, h.Credentials(), minted("n1", secrets...).Credentials()); s.clientErr != nil || s.serverErr != nil {
+				t.Errorf("with %v: %v, %v", secrets, s.clientErr, s.serverErr)
+			}
+		}
 	}
 	if _, err := OpenClient(write("late", time.Now().Add(-time.Hour))); err == nil || !strings.Contains(err.Error(), "it ended at") {
 		t.Errorf("one that has ended: %v", err)

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,14 +40,10 @@ func (k *keys) hint(c *x509.Certificate, err error) error {
 	if !errors.As(err, &unknown) || !derived || len(k.secrets) == 0 {
 		return err
 	}
-	var ours []string
-	for _, s := range k.secrets {
-		ours = append(ours, s.ID())
-		if s.ID() == theirs {
-			return fmt.Errorf("it is of another cluster with the same secret %s: %w", theirs, err)
-		}
+	if slices.Contains(IDs(k.secrets), theirs) {
+		return fmt.Errorf("it is of another cluster with the same secret %s: %w", theirs, err)
 	}
-	return fmt.Errorf("it is made with secret %s, this process has %s: %w", foreign.Text(theirs), strings.Join(ours, ", "), err)
+	return fmt.Errorf("it is made with secret %s, this process has %s: %w", foreign.Text(theirs), list(k.secrets), err)
 }
 
 // A Proof is what a TLS connection shows about its other end.
