@@ -81,6 +81,13 @@ const (
 	// StrangerStreams bounds the calls that strangers have under way, and with them the
 	// memory that unfinished messages take.
 	StrangerStreams = 256
+	// HostPerSecond bounds the connections of one machine over the network that begin in
+	// a second, and its calls before it has shown that it is a member's.
+	// StrangersPerSecond is the same for all machines together that are no member's, and
+	// Hosts is how many of these are told apart.
+	HostPerSecond      = 100
+	StrangersPerSecond = 400
+	Hosts              = 1024
 	// ConnStreams bounds what one connection over the network may have under way.
 	// Nobody there needs more: a peer and a monitor have one stream each. LocalStreams
 	// is the same for the unix socket.

@@ -73,17 +73,20 @@ func fileLimit() uint64 {
 	return l.Cur
 }
 
-// door lets connections in, over all listeners of the process. A newcomer is
-// always let in: where there is no room, one goes that has shown less of itself.
-// So a client that opens many connections, and says nothing, takes room from
-// itself alone.
+// door lets connections in, over all listeners of the process. A newcomer that comes
+// at a bearable pace is always let in: where there is no room, one goes that has
+// shown less of itself. So a client that opens many connections, and says nothing,
+// takes room from itself alone.
 type door struct {
 	log hclog.Logger
 	// members are the addresses of members. They make nobody known, since others
 	// may have such an address too, but they count when one has to go.
 	members func() map[netip.Addr]bool
+	// here reports whether an address is this machine's.
+	here func(netip.Addr) bool
 
 	mu      sync.Mutex
+	pace    *pace
 	b       budgets
 	guests  map[*guest]struct{}
 	count   [standings]int
@@ -113,8 +116,8 @@ type guestAddr struct {
 	g *guest
 }
 
-func newDoor(log hclog.Logger, b budgets, members func() map[netip.Addr]bool) *door {
-	return &door{log: log, b: b, members: members, guests: map[*guest]struct{}{}, byHost: map[netip.Addr]int{}}
+func newDoor(log hclog.Logger, b budgets, members func() map[netip.Addr]bool, here func(netip.Addr) bool) *door {
+	return &door{log: log, b: b, members: members, here: here, pace: newPace(), guests: map[*guest]struct{}{}, byHost: map[netip.Addr]int{}}
 }
 
 // RemoteAddr is net.Conn's.
@@ -139,6 +142,8 @@ func (l doorListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
 		switch {
+		case err == nil && l.as == stranger && !l.d.admits(remoteHost(conn)):
+			refuse(conn)
 		case err == nil:
 			if c, ok := sockio.New(conn).(*sockio.Conn); ok {
 				return l.d.enter(c, l.as), nil
@@ -151,13 +156,58 @@ func (l doorListener) Accept() (net.Conn, error) {
 	}
 }
 
+// remoteHost is the machine that a connection comes from, the zero value for one over
+// a unix socket.
+func remoteHost(c net.Conn) netip.Addr {
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return hostOf(a.AddrPort())
+	}
+	return netip.Addr{}
+}
+
+// admits reports whether one more connection may begin now.
+func (d *door) admits(host netip.Addr) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	if d.pace.connects.allow(now, host, d.whence(host)) {
+		return true
+	}
+	d.log.Log(d.loudlyLocked(now), "connection refused", "from", host, "reason", "too many begin", "most-per-second", limits.HostPerSecond, "most-of-all-strangers", limits.StrangersPerSecond)
+	return false
+}
+
+func (d *door) whence(host netip.Addr) whence {
+	switch {
+	case d.here(host):
+		return fromHere
+	case d.members()[host]:
+		return fromMember
+	}
+	return fromElsewhere
+}
+
+// refuse closes a connection by a reset, so that nothing of it stays in the kernel.
+func refuse(c net.Conn) {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // it is closed all the same
+	}
+	_ = c.Close()
+}
+
+// loudlyLocked is the level of a line about what strangers do, loud once in a while.
+func (d *door) loudlyLocked(now time.Time) hclog.Level {
+	if now.Sub(d.warned) < durations.Repeats {
+		return hclog.Debug
+	}
+	d.warned = now
+	return hclog.Warn
+}
+
 func outOfFiles(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }
 
 func (d *door) enter(c *sockio.Conn, as standing) *guest {
-	g := &guest{Conn: c, d: d, as: as, since: time.Now()}
-	if a, ok := c.Conn.RemoteAddr().(*net.TCPAddr); ok {
-		g.host = hostOf(a.AddrPort())
-	}
+	g := &guest{Conn: c, d: d, as: as, since: time.Now(), host: remoteHost(c.Conn)}
 	d.mu.Lock()
 	var out *guest
 	switch {
@@ -243,10 +293,7 @@ func (d *door) drop(g *guest, why string) {
 	}
 	_ = g.Close()
 	d.mu.Lock()
-	level := hclog.Debug
-	if now := time.Now(); now.Sub(d.warned) >= durations.Repeats {
-		level, d.warned = hclog.Warn, now
-	}
+	level := d.loudlyLocked(time.Now())
 	strangers, all := d.count[stranger], len(d.guests)
 	d.mu.Unlock()
 	d.log.Log(level, "connection closed to make room", "from", g.host, "reason", why, "strangers", strangers, "all", all)
@@ -277,7 +324,8 @@ func (d *door) sweep() {
 
 // call counts a call from its first frame to its end; gRPC asks before it takes
 // anything else of it. One call too many of the strangers ends the connection
-// that has the most.
+// that has the most. A call that comes too soon after many others is refused, and
+// ends its connection if many were refused.
 func (d *door) call(ctx context.Context, _ *tap.Info) (context.Context, error) {
 	g := guestOf(ctx)
 	if g == nil {
@@ -287,6 +335,16 @@ func (d *door) call(ctx context.Context, _ *tap.Info) (context.Context, error) {
 	if g.left {
 		d.mu.Unlock()
 		return ctx, status.Error(codes.Unavailable, "the connection was closed to make room")
+	}
+	if g.as == stranger {
+		if now, from := time.Now(), d.whence(g.host); !d.pace.calls.allow(now, g.host, from) {
+			answer := d.pace.refusals.allow(now, g.host, from)
+			d.mu.Unlock()
+			if !answer {
+				d.drop(g, "too many calls begin")
+			}
+			return ctx, status.Errorf(codes.ResourceExhausted, "too many calls begin at once: at most %d per second of one machine, and %d of all together that are no members: try again later", limits.HostPerSecond, limits.StrangersPerSecond)
+		}
 	}
 	var out *guest
 	if g.as == stranger && d.streams >= d.b.streams {

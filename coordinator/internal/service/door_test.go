@@ -51,6 +51,9 @@ func open(t *testing.T, far net.Conn) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
+// thisMachine says of all addresses that they are this machine's.
+func thisMachine(netip.Addr) bool { return true }
+
 func TestBudgetsLeaveRoom(t *testing.T) {
 	for _, files := range []uint64{0, 64, 100, 300, 1024, 4096, 1 << 20, 1 << 40} {
 		b := budgetsFor(files)
@@ -74,7 +77,7 @@ func TestBudgetsLeaveRoom(t *testing.T) {
 // has none.
 func TestTheDoorLetsTheNewcomerIn(t *testing.T) {
 	lis := listenTCP(t)
-	d := newDoor(hclog.NewNullLogger(), budgets{max: [standings]int{3, 2, 2}, perHost: 3, streams: 100}, func() map[netip.Addr]bool { return nil })
+	d := newDoor(hclog.NewNullLogger(), budgets{max: [standings]int{3, 2, 2}, perHost: 3, streams: 100}, func() map[netip.Addr]bool { return nil }, thisMachine)
 	var far []net.Conn
 	var near []*guest
 	enter := func(as standing) {
@@ -114,18 +117,23 @@ func TestTheDoorLetsTheNewcomerIn(t *testing.T) {
 	}
 }
 
+// cameFrom moves a guest to another machine.
+func (d *door) cameFrom(g *guest, host netip.Addr) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.addLocked(g, -1)
+	g.host = host
+	d.addLocked(g, 1)
+}
+
 // One address cannot take the room of all strangers.
 func TestOneAddressTakesItsOwnRoomAlone(t *testing.T) {
 	lis := listenTCP(t)
 	members := map[netip.Addr]bool{}
-	d := newDoor(hclog.NewNullLogger(), budgets{max: [standings]int{10, 2, 2}, perHost: 2, streams: 100}, func() map[netip.Addr]bool { return members })
+	d := newDoor(hclog.NewNullLogger(), budgets{max: [standings]int{10, 2, 2}, perHost: 2, streams: 100}, func() map[netip.Addr]bool { return members }, thisMachine)
 	first, c := tcpPair(t, lis)
 	other := d.enter(c, stranger)
-	d.mu.Lock()
-	d.addLocked(other, -1)
-	other.host = netip.MustParseAddr("192.0.2.1")
-	d.addLocked(other, 1)
-	d.mu.Unlock()
+	d.cameFrom(other, netip.MustParseAddr("192.0.2.1"))
 	for range 6 {
 		_, c := tcpPair(t, lis)
 		d.enter(c, stranger)
@@ -139,7 +147,7 @@ func TestOneAddressTakesItsOwnRoomAlone(t *testing.T) {
 // connection that has the most.
 func TestTooManyCallsCostTheirConnection(t *testing.T) {
 	lis := listenTCP(t)
-	d := newDoor(hclog.NewNullLogger(), budgets{max: [standings]int{10, 2, 2}, perHost: 10, streams: 4}, func() map[netip.Addr]bool { return nil })
+	d := newDoor(hclog.NewNullLogger(), budgets{max: [standings]int{10, 2, 2}, perHost: 10, streams: 4}, func() map[netip.Addr]bool { return nil }, thisMachine)
 	greedyFar, c := tcpPair(t, lis)
 	greedy := d.enter(c, stranger)
 	modestFar, c := tcpPair(t, lis)
@@ -189,7 +197,7 @@ func (l *failing) Accept() (net.Conn, error) {
 
 func TestWithoutADescriptorAStrangerGoes(t *testing.T) {
 	lis := listenTCP(t)
-	d := newDoor(hclog.NewNullLogger(), budgetsFor(1024), func() map[netip.Addr]bool { return nil })
+	d := newDoor(hclog.NewNullLogger(), budgetsFor(1024), func() map[netip.Addr]bool { return nil }, thisMachine)
 	old, c := tcpPair(t, lis)
 	d.enter(c, stranger)
 	far, err := net.Dial("tcp", lis.Addr().String())
@@ -206,7 +214,7 @@ func TestWithoutADescriptorAStrangerGoes(t *testing.T) {
 		t.Error("nobody went")
 	}
 	// With nobody to go, gRPC is told, and tries again.
-	empty := newDoor(hclog.NewNullLogger(), budgetsFor(1024), func() map[netip.Addr]bool { return nil })
+	empty := newDoor(hclog.NewNullLogger(), budgetsFor(1024), func() map[netip.Addr]bool { return nil }, thisMachine)
 	_, err = doorListener{&failing{Listener: lis}, empty, stranger}.Accept()
 	var temporary interface{ Temporary() bool }
 	if !errors.As(err, &temporary) || !temporary.Temporary() {

@@ -17,7 +17,7 @@ import (
 // A joiner that only its own machine reaches is refused where it asks from another
 // one. Its connection came in through the door.
 func TestAJoinerThatNobodyReachesIsRefused(t *testing.T) {
-	d := newDoor(hclog.NewNullLogger(), budgetsFor(1024), func() map[netip.Addr]bool { return nil })
+	d := newDoor(hclog.NewNullLogger(), budgetsFor(1024), func() map[netip.Addr]bool { return nil }, thisMachine)
 	_, near := tcpPair(t, listenTCP(t))
 	ctx := withGuest(t.Context(), d.enter(near, stranger))
 	clock := func() election.Instant { return 1 }

@@ -118,7 +118,7 @@ func probed(b testing.TB) (*Servers, peerv1.ProbeService_ProbeClient) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	n.door = newDoor(n.o.Log, budgetsFor(1024), n.memberHosts)
+	n.door = newDoor(n.o.Log, budgetsFor(1024), n.memberHosts, thisMachine)
 	g := grpc.NewServer(transport.ServerOptions()...)
 	peerv1.RegisterProbeServiceServer(g, n)
 	served := make(chan struct{})

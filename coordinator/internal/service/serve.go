@@ -91,6 +91,7 @@ type Servers struct {
 	o         Options
 	tcp, unix *grpc.Server
 	door      *door
+	hosts     atomic.Pointer[ringHosts]
 	wg        sync.WaitGroup
 	// ServeUnix serves at one more unix socket; set by Serve.
 	ServeUnix func(net.Listener)
@@ -107,7 +108,7 @@ type Servers struct {
 // New makes servers that serve nothing before Serve.
 func New(o Options) *Servers {
 	s := &Servers{o: o}
-	s.door = newDoor(o.Log, budgetsFor(fileLimit()), s.memberHosts)
+	s.door = newDoor(o.Log, budgetsFor(fileLimit()), s.memberHosts, o.Local)
 	make := func(streams uint32, unary grpc.UnaryServerInterceptor) *grpc.Server {
 		opts := append(transport.ServerOptions(),
 			grpc.MaxConcurrentStreams(streams),
@@ -139,17 +140,29 @@ func (s *Servers) Recognise(ctx context.Context) { s.door.recognise(ctx) }
 // Leaving reports whether other members leave, with this node's help as a leader.
 func (s *Servers) Leaving() bool { return s.leavers.Load() > 0 }
 
-// memberHosts are the addresses at which the members' machines are reached.
+// memberHosts are the addresses at which the members' machines are reached. Each
+// newcomer is compared with them, so they are kept until the ring changes.
 func (s *Servers) memberHosts() map[netip.Addr]bool {
+	state := s.o.Hub.Load().Ring
+	if kept := s.hosts.Load(); kept != nil && kept.of == state {
+		return kept.hosts
+	}
 	hosts := map[netip.Addr]bool{}
-	for _, m := range s.o.Hub.Load().Ring.Members {
+	for _, m := range state.Members {
 		for _, a := range m.Addresses {
 			if p, err := netip.ParseAddrPort(a); err == nil {
 				hosts[hostOf(p)] = true
 			}
 		}
 	}
+	s.hosts.Store(&ringHosts{state, hosts})
 	return hosts
+}
+
+// ringHosts are the hosts of a ring.
+type ringHosts struct {
+	of    *ring.State
+	hosts map[netip.Addr]bool
 }
 
 // hostOf is a machine's address as it is compared.

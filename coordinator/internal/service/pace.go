@@ -1,0 +1,54 @@
+package service
+
+import (
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/rate"
+)
+
+// pace bounds how many connections and calls of strangers begin per second. A
+// connection costs its sender less than it costs this node, and what a flood of them
+// takes of the processor the ring would miss. One that is refused costs next to
+// nothing.
+//
+// The machine of a member has an account of its own, so that strangers keep no member
+// out. This machine itself has none: its programs need no network to use up its
+// processor.
+type pace struct {
+	connects, calls, refusals account
+}
+
+// account is how often something was done.
+type account struct{ strangers, members rate.Limiter[netip.Addr] }
+
+// whence is where a connection comes from.
+type whence int
+
+const (
+	fromElsewhere whence = iota
+	fromMember
+	fromHere
+)
+
+func newPace() *pace {
+	account := account{
+		strangers: rate.Limiter[netip.Addr]{Each: limits.HostPerSecond, All: limits.StrangersPerSecond, Most: limits.Hosts},
+		members:   rate.Limiter[netip.Addr]{Each: limits.HostPerSecond, Most: math.MaxInt}, // the ring bounds them
+	}
+	return &pace{connects: account, calls: account, refusals: account}
+}
+
+// allow reports whether one more may begin now.
+func (a *account) allow(now time.Time, host netip.Addr, from whence) bool {
+	switch from {
+	case fromHere:
+		return true
+	case fromMember:
+		return a.members.Allow(now, host)
+	default:
+		return a.strangers.Allow(now, host)
+	}
+}
