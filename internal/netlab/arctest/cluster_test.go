@@ -35,6 +35,10 @@ const (
 // second is no fault of ARC's.
 var calm = []string{"--profile", "wan"}
 
+// urgent starts a program that goes before all others, as if it had a machine of its
+// own.
+var urgent = []string{"nice", "-n", "-15"}
+
 // cluster is a ring of real coordinators, one per host.
 type cluster struct {
 	t     testing.TB
@@ -52,10 +56,12 @@ type node struct {
 	name string
 	host *netlab.Host
 	args []string
-	proc *netlab.Process
-	old  []*netlab.Process
-	api  *client.Client
-	eyes func() // ends the recording
+	// urgent: its processes go before all others of this machine.
+	urgent bool
+	proc   *netlab.Process
+	old    []*netlab.Process
+	api    *client.Client
+	eyes   func() // ends the recording
 	// foreign: it belongs to another cluster, and is not recorded.
 	foreign bool
 	// cutOff is set while the test does not expect the node in the ring.
@@ -169,7 +175,11 @@ func (n *node) start(more ...string) {
 		n.old = append(n.old, n.proc)
 	}
 	n.closeEyes()
-	n.proc = n.host.Start(*arcBinary, args...)
+	if n.urgent {
+		n.proc = n.host.Start(urgent[0], slices.Concat(urgent[1:], []string{*arcBinary}, args)...)
+	} else {
+		n.proc = n.host.Start(*arcBinary, args...)
+	}
 	n.openEyes()
 }
 

@@ -14,6 +14,7 @@ var (
 	nemesisFor  = flag.Duration("nemesis", 20*time.Second, "how long the nemesis works")
 	nemesisSeed = flag.Uint64("nemesis-seed", 0, "seed of the nemesis; 0 draws one")
 	alarmsFor   = flag.Duration("alarms", 10*time.Second, "how long busy nodes are watched for false alarms")
+	floodFor    = flag.Duration("flood", 3*time.Second, "how long each flood lasts")
 	keepLogs    = flag.String("keep-logs", "", "directory that gets the logs of all nodes")
 	realDisk    = flag.Bool("real-disk", false, "the benchmarks' hosts write to this machine's disk, all to the same one")
 	arcBinary   = flag.String("arc", "", "the arc binary to test; default: build it")
@@ -21,6 +22,9 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if *flooderOrder != "" {
+		os.Exit(runFlooder(*flooderOrder))
+	}
 	os.Exit(withBinary(m.Run))
 }
 
