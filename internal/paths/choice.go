@@ -58,3 +58,21 @@ func standing[W Way](ways []W) []W {
 	}
 	return stand
 }
+
+// Whole returns the ways whose checks of this round are as large as a segment, so that
+// a path which lets only small packets through is found. These are all that are down,
+// and one of the others in turn while a further one can vouch for the peer.
+func Whole[W Way](round int, ways []W) (whole []W) {
+	var sound []W
+	for _, w := range standing(ways) {
+		if w.Down() {
+			whole = append(whole, w)
+		} else {
+			sound = append(sound, w)
+		}
+	}
+	if len(sound) > 1 {
+		whole = append(whole, sound[round%len(sound)])
+	}
+	return whole
+}

@@ -76,3 +76,26 @@ func TestLay(t *testing.T) {
 		}
 	}
 }
+
+// A path that does not stand, and one that is down, keep no other one from being looked
+// at with a whole segment. None is, while no other one can vouch for the peer.
+func TestWhole(t *testing.T) {
+	for _, c := range []struct {
+		ways string
+		want []string
+	}{
+		{"3 2", []string{"0", "1", "0", "1"}},
+		{"3 2!", []string{"1", "1"}},
+		{"3 -", []string{"", ""}},
+		{"3! 2!", []string{"0 1", "0 1"}},
+		{"3 2 -", []string{"0", "1", "0"}},
+		{"3 2! 4", []string{"1 0", "1 2", "1 0"}},
+		{"3 - 4! 5", []string{"2 0", "2 3"}},
+	} {
+		for round, want := range c.want {
+			if got := names(Whole(round, ways(c.ways))); got != want {
+				t.Errorf("of %q, round %d looks at %q, want %q", c.ways, round, got, want)
+			}
+		}
+	}
+}

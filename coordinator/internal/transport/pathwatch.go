@@ -42,9 +42,7 @@ func (t *Transport) watchPaths() {
 	}
 }
 
-// sendChecks sends one over each path of each peer that has several. One path of a
-// peer, another one each time, has to let a whole segment through, and so has one that
-// is down.
+// sendChecks sends one over each path of each peer that has several.
 func (t *Transport) sendChecks(round int) (all []*flight) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -52,11 +50,10 @@ func (t *Transport) sendChecks(round int) (all []*flight) {
 		if len(p.paths) == 1 {
 			continue
 		}
-		anyDown := slices.ContainsFunc(p.paths, func(r *path) bool { return r.stands == nil || r.down.Load() })
-		for i, r := range p.paths {
+		whole := paths.Whole(round, p.paths)
+		for _, r := range p.paths {
 			if r.stands != nil {
-				whole := r.down.Load() || i == round%len(p.paths) && !anyDown
-				r.queue.push(checkItem(r.stands, whole))
+				r.queue.push(checkItem(r.stands, slices.Contains(whole, r)))
 			}
 			all = append(all, &flight{paths.Check{Peer: p.id, Address: r.address, Local: r.local}, r, r.stands, 0})
 		}
