@@ -1,35 +1,37 @@
 package coordinator
 
 import (
+	"net/netip"
 	"strings"
 
-	"github.com/arc-ring/arc/coordinator/internal/publish"
 	"github.com/arc-ring/arc/internal/paths"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
 
-// pathsChanged tells the operator that a network is of no use to reach members, or is
-// again.
+// network returns the network on which this machine has an address.
+func (n *node) network(a netip.Addr) paths.Network {
+	card, name := n.local.Network(a)
+	return paths.Network{Card: card, Name: name}
+}
+
+// pathsChanged tells the operator that an interface is of no use to reach members, or
+// is again, or that nobody looks any more.
 func (n *node) pathsChanged(news paths.News) {
-	v := n.hub.Load()
-	var peers []string
-	for _, id := range news.Peers {
-		if name := publish.NameOf(v.Ring, id); name != "" {
-			peers = append(peers, name)
-		}
+	detail := &arcv1.PathsChanged{Network: strings.Join(news.Networks, ","), Interface: news.Card}
+	for _, p := range news.Peers() {
+		detail.Peers = append(detail.Peers, p.Name)
 	}
-	if len(peers) == 0 {
-		return // they have left the ring
-	}
-	network := n.local.Network(news.Local)
-	if news.Up {
-		n.log.Info("path up", "network", network, "peers", strings.Join(peers, ", "))
-	} else {
-		n.log.Warn("path down", "network", network, "peers", strings.Join(peers, ", "),
-			"hint", "messages go over another network: look at this one's cables, switch and interfaces")
+	args := []any{"network", detail.Network, "interface", detail.Interface, "peers", strings.Join(detail.Peers, ", ")}
+	switch news.Word {
+	case paths.Down:
+		n.log.Warn("path down", append(args, "hint", "messages go over another network: look at this one's cables, switch and interfaces")...)
+	case paths.Up:
+		n.log.Info("path up", args...)
+	case paths.Gone:
+		n.log.Info("path gone", args...)
 	}
 	if l := n.loop.Load(); l != nil {
-		l.Announce(func(s *ring.State) *arcv1.Event { return n.events.Paths(s, network, peers, news.Up) })
+		l.Announce(func(s *ring.State) *arcv1.Event { return n.events.Paths(s, news.Word, detail) })
 	}
 }

@@ -147,8 +147,9 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		Admitted: func(ctx context.Context) { n.servers.Recognise(ctx) },
 		Logger:   n.log.Named(logging.Peer),
 
-		Dialer: n.dialer,
-		Local:  n.local.Has,
+		Dialer:  n.dialer,
+		Local:   n.local.Has,
+		Network: n.network,
 
 		PathsChanged: n.pathsChanged,
 	})

@@ -30,7 +30,7 @@ the declaration; in "arc history" it ends at the first claim, which is later.
 
 Events: joined left evicted leader_declared leader_lost claim_gained claim_lost
 relinked suspected cleared certified settings_changed monitor_lost monitor_back
-other_ring path_down path_up`,
+other_ring path_down path_up path_gone`,
 		Example: `  arc watch
   arc watch -o json | jq -r 'select(.type == "leader_declared") | .node'`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.watch(cmd.Context()) },

@@ -76,6 +76,29 @@ func TestOwnAndReachable(t *testing.T) {
 	<-done
 }
 
+// Addresses of both kinds on one interface are networks of it. Of what the machine does
+// not have nothing is known.
+func TestNetworkOfAnAddress(t *testing.T) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		alone(t)
+		add(t, "one0", "10.1.2.3/24", true)
+		ip(t, "address add fd00:1::3/64 dev one0 nodad")
+		add(t, "two0", "10.1.3.3/16", false)
+		table := &Table{}
+		for a, want := range map[string][2]string{
+			"10.1.2.3": {"one0", "10.1.2.0/24"}, "::ffff:10.1.2.3": {"one0", "10.1.2.0/24"}, "fd00:1::3": {"one0", "fd00:1::/64"},
+			"10.1.3.3": {"two0", "10.1.0.0/16"}, "10.1.2.4": {"10.1.2.4", "10.1.2.4"},
+		} {
+			if card, network := table.Network(netip.MustParseAddr(a)); card != want[0] || network != want[1] {
+				t.Errorf("%s is on %s, %s; want %q", a, card, network, want)
+			}
+		}
+	}()
+	<-done
+}
+
 func TestWatchTellsOfAnAddress(t *testing.T) {
 	done := make(chan struct{})
 	go func() {

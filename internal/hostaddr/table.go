@@ -1,6 +1,7 @@
 package hostaddr
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -15,8 +16,10 @@ import (
 type Table struct {
 	mu   sync.Mutex
 	read time.Time
-	// own are the addresses, each with the prefix of its network.
-	own map[netip.Addr]netip.Prefix
+	// own are the addresses, each with the prefix of its network. cards are the
+	// interfaces that have them, nil until somebody asks.
+	own   map[netip.Addr]netip.Prefix
+	cards map[netip.Addr]string
 	// watched: the kernel says when own changes; good: the last look at the
 	// interfaces worked.
 	watched, good bool
@@ -36,14 +39,35 @@ func (t *Table) Has(a netip.Addr) bool {
 	return own
 }
 
-// Network returns the network on which the machine has the address, as ADDRESS/BITS,
-// or the address alone if it has it no more.
-func (t *Table) Network(a netip.Addr) string {
-	if p, own := t.find(a); own {
-		return p.Masked().String()
+// Network returns the interface on which the machine has the address, and the network
+// there, as ADDRESS/BITS. Of what is not known, the address stands for both.
+func (t *Table) Network(a netip.Addr) (card, network string) {
+	p, own := t.find(a)
+	if !own {
+		return a.String(), a.String()
 	}
-	return a.String()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cards == nil {
+		t.cards = cards()
+	}
+	return cmp.Or(t.cards[bare(a)], a.String()), p.Masked().String()
 }
+
+// cards returns which interface has each address.
+func cards() map[netip.Addr]string {
+	all := map[netip.Addr]string{}
+	ifaces, _ := Interfaces() // without it, the addresses stand for them
+	for _, i := range ifaces {
+		for _, p := range i.Addresses {
+			all[bare(p.Addr())] = i.Name
+		}
+	}
+	return all
+}
+
+// bare is an address as the table keeps it.
+func bare(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
 func (t *Table) find(a netip.Addr) (p netip.Prefix, own bool) {
 	t.mu.Lock()
@@ -51,7 +75,7 @@ func (t *Table) find(a netip.Addr) (p netip.Prefix, own bool) {
 	if now := time.Now(); t.own == nil || !(t.watched && t.good) && now.Sub(t.read) >= durations.AddressesFresh {
 		t.readLocked(now)
 	}
-	p, own = t.own[a.Unmap().WithZone("")]
+	p, own = t.own[bare(a)]
 	return p, own
 }
 
@@ -81,9 +105,9 @@ func (t *Table) readLocked(now time.Time) {
 	if err != nil && t.own != nil {
 		return // what was known is the best guess
 	}
-	t.own = map[netip.Addr]netip.Prefix{}
+	t.own, t.cards = map[netip.Addr]netip.Prefix{}, nil
 	for _, p := range prefixes(list) {
-		t.own[p.Addr().Unmap().WithZone("")] = p
+		t.own[bare(p.Addr())] = p
 	}
 }
 

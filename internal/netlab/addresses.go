@@ -50,7 +50,11 @@ func (h *Host) changeAddress(k int, a netip.Addr, verb string, change func(netli
 	h.mustBeOn()
 	eth, err := h.links.LinkByName(fmt.Sprintf("eth%d", k))
 	if err == nil {
-		err = change(eth, addrOf(netip.PrefixFrom(a, 24)))
+		bits := 24
+		if a.Is6() {
+			bits = 64
+		}
+		err = change(eth, addrOf(netip.PrefixFrom(a, bits)))
 	}
 	if err != nil {
 		h.lab.t.Fatalf("netlab: %s %s on network %d of %s: %v", verb, a, k, h, err)

@@ -2,7 +2,6 @@ package paths
 
 import (
 	"math/bits"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -15,41 +14,67 @@ const (
 	// them make it down.
 	checksKept   = 5
 	checksMissed = 2
-	// newsWaits is for how many passes the news that a path is down or up waits for
-	// others of the same network that may follow. moreWaits is the same for one that is
-	// down once a path of that network is told as down.
-	newsWaits = 12
-	moreWaits = 120
 )
 
-// News says that paths over one of this machine's networks are down, or up again.
-type News struct {
-	// Local is this machine's address on the network.
-	Local netip.Addr
-	Up    bool
-	// Peers are those that the paths lead to, by id.
-	Peers []uint64
+// Network is one of this machine's networks.
+type Network struct {
+	// Card is the interface. What fails with it is one thing to an operator, so all
+	// networks of a card are told of together.
+	Card string
+	// Name is the network as ADDRESS/BITS.
+	Name string
 }
 
-// Check is what became of one check of a path: the one to a peer at an address.
-type Check struct {
-	Peer    uint64
+// Peer is the member that a path leads to.
+type Peer struct {
+	ID   uint64
+	Name string
+}
+
+// Path is a way to a peer.
+type Path struct {
+	Peer    Peer
 	Address string
-	// Local is this machine's end; invalid if no stream ever stood.
-	Local netip.Addr
-	Good  bool
+}
+
+// Outcome is what became of a check.
+type Outcome uint8
+
+const (
+	// Unchecked: nothing was sent, since the peer is tried at all its addresses.
+	Unchecked Outcome = iota
+	// Missed: it was not acknowledged, or there is no stream.
+	Missed
+	// Good: it was acknowledged.
+	Good
+	// Elsewhere: not the peer but somebody else answers at the address.
+	Elsewhere
+)
+
+// Check is what became of one check of a path.
+type Check struct {
+	Path
+	// On is the network that the path's stream comes from, or the last one came from; the
+	// zero value if none stood since the address led elsewhere.
+	On      Network
+	Outcome Outcome
 }
 
 // Book judges all paths by what becomes of their checks. A check goes over all paths
 // to a peer at the same time. If it is acknowledged on none, that says nothing of a
-// path: the peer may have stopped. The zero value is ready for use.
+// path: the peer may have stopped. A path counts once a stream stood. The zero value is
+// ready for use.
 type Book struct {
 	paths []*health
 }
 
 // health is what is known of one path.
 type health struct {
-	Check // the newest
+	Path
+	// on is the network of the newest good check: of one that is dead the interface may
+	// not be known any more. It stays what it was while the path is told as down, so that
+	// one network has both words.
+	on Network
 	// missed are the last checks, the newest in the lowest bit, and clean is since when
 	// none was missed.
 	missed uint8
@@ -57,63 +82,77 @@ type health struct {
 	// down: too many of the last checks were missed. It is up again when none is missed
 	// for a while.
 	down bool
+	// gone: nobody looks at the path any more.
+	gone bool
 	// told is what was last reported, and waits counts the passes since it is another.
 	told  bool
 	waits int
+	// doubted: the newest pass judged it, and shows neither that it is as it was told
+	// nor that it is not.
+	doubted bool
 }
 
-// Pass takes the checks of one pass over all peers. It returns what is new and the time
-// until the next pass, which is short while a path is in doubt. Paths that are not among
-// the checked are forgotten.
+// Pass takes the checks of one pass. They are of all paths that are of any use to peers
+// that have several. It returns what is new and the time until the next pass, which is
+// short while a path is in doubt.
 func (b *Book) Pass(now mono.Instant, checks []Check) (news []News, pause time.Duration) {
-	b.paths = slices.DeleteFunc(b.paths, func(h *health) bool {
-		return !slices.ContainsFunc(checks, func(c Check) bool { return h.leads(c.Peer, c.Address) })
-	})
+	b.forget(checks)
 	for _, c := range checks {
-		if !slices.ContainsFunc(checks, func(o Check) bool { return o.Peer == c.Peer && o.Good }) {
-			continue
-		}
-		if h := b.find(c); h != nil {
+		vouched := slices.ContainsFunc(checks, func(o Check) bool { return o.Peer.ID == c.Peer.ID && o.Outcome == Good })
+		if h := b.find(c); h != nil && vouched && c.Outcome != Unchecked {
 			h.judge(now, c)
 		}
 	}
 	pause = durations.PathCheck
 	for _, h := range b.paths {
-		if h.down != h.told || h.down && h.clean != 0 || !h.down && h.missed != 0 {
-			pause = durations.PathDoubted
-		}
-		if h.down == h.told {
+		if h.news() == 0 {
 			h.waits = 0
 		} else {
 			h.waits++
 		}
+		if h.news() != 0 || h.doubted {
+			pause = durations.PathDoubted
+		}
 	}
-	return b.news(), pause
+	return b.tell(), pause
+}
+
+// forget drops the paths that are not checked any more. One that was told as down is
+// kept until that has its end; it may be back before.
+func (b *Book) forget(checks []Check) {
+	b.paths = slices.DeleteFunc(b.paths, func(h *health) bool {
+		h.gone = !slices.ContainsFunc(checks, func(c Check) bool { return h.is(c.Peer.ID, c.Address) && c.Outcome != Elsewhere })
+		h.doubted = false
+		return h.gone && !h.told
+	})
 }
 
 // find returns what is known of a path, nil if no stream ever stood.
 func (b *Book) find(c Check) *health {
-	i := slices.IndexFunc(b.paths, func(h *health) bool { return h.leads(c.Peer, c.Address) })
-	if i >= 0 {
+	i := slices.IndexFunc(b.paths, func(h *health) bool { return h.is(c.Peer.ID, c.Address) })
+	switch {
+	case i >= 0:
 		return b.paths[i]
-	}
-	if !c.Local.IsValid() {
+	case c.On == Network{}:
 		return nil
 	}
-	h := &health{Check: c}
+	h := &health{Path: c.Path, on: c.On}
 	b.paths = append(b.paths, h)
 	return h
 }
 
-func (h *health) leads(peer uint64, address string) bool {
-	return h.Peer == peer && h.Address == address
+func (h *health) is(peer uint64, address string) bool {
+	return h.Peer.ID == peer && h.Address == address
 }
 
 func (h *health) judge(now mono.Instant, c Check) {
+	if h.gone {
+		return
+	}
+	h.Path = c.Path // the peer may have another name
 	h.missed = h.missed << 1 & (1<<checksKept - 1)
-	h.Check = c
 	switch {
-	case !c.Good:
+	case c.Outcome != Good:
 		h.missed |= 1
 		h.clean = 0
 		h.down = h.down || bits.OnesCount8(h.missed) >= checksMissed
@@ -123,69 +162,13 @@ func (h *health) judge(now mono.Instant, c Check) {
 	if h.down && h.clean != 0 && now.Sub(h.clean) >= durations.PathClean {
 		h.down = false
 	}
+	if c.Outcome == Good && !h.told {
+		h.on = c.On
+	}
+	h.doubted = h.down && h.clean != 0 || !h.down && h.missed != 0
 }
 
-// news returns what is to be told now: one for each network and direction.
-func (b *Book) news() (all []News) {
-	for _, up := range []bool{false, true} {
-		var networks []netip.Addr
-		for _, h := range b.paths {
-			if h.down != h.told && h.down != up && !slices.Contains(networks, h.Local) {
-				networks = append(networks, h.Local)
-			}
-		}
-		slices.SortFunc(networks, netip.Addr.Compare)
-		for _, local := range networks {
-			if b.ripe(local, up) {
-				all = append(all, b.tell(local, up))
-			}
-		}
-	}
-	return all
-}
-
-// tell notes as told what changed on a network. Of one that is down, a path that misses
-// checks is down too.
-func (b *Book) tell(local netip.Addr, up bool) News {
-	n := News{Local: local, Up: up}
-	for _, h := range b.paths {
-		if h.Local != local || h.told != up {
-			continue
-		}
-		h.down = h.down || !up && h.missed != 0
-		if h.down != up {
-			h.told, h.waits = h.down, 0
-			n.Peers = append(n.Peers, h.Peer)
-		}
-	}
-	slices.Sort(n.Peers)
-	n.Peers = slices.Compact(n.Peers)
-	return n
-}
-
-// ripe reports whether the change on a network is told now. It waits for a pass, and
-// longer while other paths of that network are as they were: they may follow. More of
-// a network that is told as down waits longest.
-func (b *Book) ripe(local netip.Addr, up bool) bool {
-	waited, follow, more := 0, false, false
-	for _, h := range b.paths {
-		switch {
-		case h.Local != local:
-		case h.down != up && h.told == up:
-			waited = max(waited, h.waits)
-		case h.down == up:
-			follow = true
-		default:
-			more = true
-		}
-	}
-	if more && !up {
-		return waited > moreWaits
-	}
-	return waited > newsWaits || waited > 1 && !follow
-}
-
-// Down reports whether the path is down.
-func (b *Book) Down(peer uint64, address string) bool {
-	return slices.ContainsFunc(b.paths, func(h *health) bool { return h.down && h.leads(peer, address) })
+// IsDown reports whether the path is down.
+func (b *Book) IsDown(p Path) bool {
+	return slices.ContainsFunc(b.paths, func(h *health) bool { return h.down && h.is(p.Peer.ID, p.Address) })
 }

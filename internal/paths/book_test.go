@@ -3,39 +3,87 @@ package paths
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/arc-ring/arc/internal/mono"
 )
 
-// passes runs a book over rounds in which dead says which paths miss their check. Each
-// of the peers is reached over each of the networks.
-func passes(b *Book, now *mono.Instant, rounds, peers, networks int, dead func(round, peer, network int) bool) (said []string) {
-	stood := map[string]bool{}
+// story runs a book over rounds in which check says what becomes of the check of a peer
+// at one of its addresses. It returns what the book said.
+type story struct {
+	book Book
+	now  mono.Instant
+	// cards says on which card of this machine each network is; without it, each has one
+	// of its own.
+	cards []string
+	stood map[Path]bool
+	said  []string
+	news  []News
+}
+
+func (s *story) run(rounds, peers, networks int, check func(round, peer, network int) Outcome) *story {
+	s.now = max(s.now, 1)
 	for round := range rounds {
 		var all []Check
 		for peer := 1; peer <= peers; peer++ {
 			for k := range networks {
-				c := Check{Peer: uint64(peer), Address: fmt.Sprintf("10.0.%d.%d:7400", k, peer), Good: !dead(round, peer, k)}
-				if stood[c.Address] = stood[c.Address] || c.Good; stood[c.Address] {
-					c.Local = netip.AddrFrom4([4]byte{10, 0, byte(k), 9})
+				c := Check{Path: pathTo(peer, k), Outcome: check(round, peer, k)}
+				if s.stood == nil {
+					s.stood = map[Path]bool{}
 				}
-				all = append(all, c)
+				if s.stood[c.Path] = c.Outcome != Elsewhere && (c.Outcome == Good || s.stood[c.Path]); s.stood[c.Path] {
+					c.On = Network{s.card(k), fmt.Sprintf("10.0.%d.0/24", k)}
+				}
+				if c.Outcome != unlisted {
+					all = append(all, c)
+				}
 			}
 		}
-		news, pause := b.Pass(*now, all)
+		news, pause := s.book.Pass(s.now, all)
 		for _, n := range news {
-			word := "down"
-			if n.Up {
-				word = "up"
-			}
-			said = append(said, fmt.Sprint(word, " ", n.Local, " ", n.Peers))
+			s.say(n)
 		}
-		*now = now.Add(pause)
+		s.now = s.now.Add(pause)
 	}
-	return said
+	return s
+}
+
+// unlisted is a path that the book is told nothing of.
+const unlisted Outcome = 99
+
+func (s *story) say(n News) {
+	var ids []uint64
+	for _, p := range n.Peers() {
+		ids = append(ids, p.ID)
+	}
+	s.said = append(s.said, fmt.Sprint(n.Word, " ", n.Card, " ", strings.Join(n.Networks, " and "), " ", ids))
+	s.news = append(s.news, n)
+}
+
+func (s *story) card(network int) string {
+	if s.cards == nil {
+		return fmt.Sprint("eth", network)
+	}
+	return s.cards[network]
+}
+
+func (s *story) String() string {
+	return strings.Join(s.said, "; ")
+}
+
+func pathTo(peer, network int) Path {
+	return Path{Peer{uint64(peer), fmt.Sprint("n", peer)}, fmt.Sprintf("10.0.%d.%d:7400", network, peer)}
+}
+
+// missedIf makes an outcome of whether a path is dead.
+func missedIf(dead func(round, peer, network int) bool) func(round, peer, network int) Outcome {
+	return func(round, peer, network int) Outcome {
+		if dead(round, peer, network) {
+			return Missed
+		}
+		return Good
+	}
 }
 
 func TestPathsAreToldOncePerNetwork(t *testing.T) {
@@ -43,24 +91,26 @@ func TestPathsAreToldOncePerNetwork(t *testing.T) {
 		dead func(round, peer, network int) bool
 		want string
 	}{
-		"nothing":                     {func(int, int, int) bool { return false }, ""},
-		"one missed check":            {func(round, _, _ int) bool { return round == 5 }, ""},
-		"one missed on one path":      {func(round, peer, k int) bool { return round == 5 && peer == 1 && k == 0 }, ""},
-		"a network":                   {func(round, _, k int) bool { return round > 4 && k == 1 }, "down 10.0.1.9 [1 2 3]"},
-		"a network and back":          {func(round, _, k int) bool { return round > 4 && round < 30 && k == 1 }, "down 10.0.1.9 [1 2 3]; up 10.0.1.9 [1 2 3]"},
-		"a peer's cable":              {func(round, peer, k int) bool { return round > 4 && peer == 2 && k == 0 }, "down 10.0.0.9 [2]"},
-		"both":                        {func(round, _, _ int) bool { return round > 4 }, ""},
-		"a peer that stopped":         {func(round, peer, _ int) bool { return round > 4 && peer == 3 }, ""},
-		"a network in two steps":      {func(round, peer, k int) bool { return k == 1 && (round > 4 || round == 4 && peer == 1) }, "down 10.0.1.9 [1 2 3]"},
-		"a network that never was":    {func(_, _, k int) bool { return k == 1 }, ""},
-		"two cables at two times":     {func(round, peer, k int) bool { return k == 1 && (peer == 1 && round > 4 || peer == 2 && round > 40) }, "down 10.0.1.9 [1]; down 10.0.1.9 [2]"},
-		"back one after the other":    {func(round, peer, k int) bool { return k == 1 && round > 4 && round < 20+peer }, "down 10.0.1.9 [1 2 3]; up 10.0.1.9 [1 2 3]"},
-		"one comes back much later":   {func(round, peer, k int) bool { return k == 1 && round > 4 && round < 20+peer/3*60 }, "down 10.0.1.9 [1 2 3]; up 10.0.1.9 [1 2]; up 10.0.1.9 [3]"},
-		"every other check is missed": {func(round, _, k int) bool { return k == 0 && round > 4 && round < 40 && round%2 == 0 }, "down 10.0.0.9 [1 2 3]; up 10.0.0.9 [1 2 3]"},
+		"nothing":                   {func(int, int, int) bool { return false }, ""},
+		"one missed check":          {func(round, _, _ int) bool { return round == 5 }, ""},
+		"one missed on one path":    {func(round, peer, k int) bool { return round == 5 && peer == 1 && k == 0 }, ""},
+		"a network":                 {func(round, _, k int) bool { return round > 4 && k == 1 }, "down eth1 10.0.1.0/24 [1 2 3]"},
+		"a network and back":        {func(round, _, k int) bool { return round > 4 && round < 30 && k == 1 }, "down eth1 10.0.1.0/24 [1 2 3]; up eth1 10.0.1.0/24 [1 2 3]"},
+		"a peer's cable":            {func(round, peer, k int) bool { return round > 4 && peer == 2 && k == 0 }, "down eth0 10.0.0.0/24 [2]"},
+		"both":                      {func(round, _, _ int) bool { return round > 4 }, ""},
+		"a peer that stopped":       {func(round, peer, _ int) bool { return round > 4 && peer == 3 }, ""},
+		"a network in two steps":    {func(round, peer, k int) bool { return k == 1 && (round > 4 || round == 4 && peer == 1) }, "down eth1 10.0.1.0/24 [1 2 3]"},
+		"a network that never was":  {func(_, _, k int) bool { return k == 1 }, ""},
+		"two cables at two times":   {func(round, peer, k int) bool { return k == 1 && (peer == 1 && round > 4 || peer == 2 && round > 40) }, "down eth1 10.0.1.0/24 [1]; down eth1 10.0.1.0/24 [2]"},
+		"back one after the other":  {func(round, peer, k int) bool { return k == 1 && round > 4 && round < 20+peer }, "down eth1 10.0.1.0/24 [1 2 3]; up eth1 10.0.1.0/24 [1 2 3]"},
+		"one comes back much later": {func(round, peer, k int) bool { return k == 1 && round > 4 && round < 20+peer/3*60 }, "down eth1 10.0.1.0/24 [1 2 3]; up eth1 10.0.1.0/24 [1 2]; up eth1 10.0.1.0/24 [3]"},
+		"another cable for a while": {func(round, peer, k int) bool {
+			return k == 1 && round > 4 && (peer == 1 || peer == 2 && round > 40 && round < 80)
+		}, "down eth1 10.0.1.0/24 [1]"},
+		"every other check is missed": {func(round, _, k int) bool { return k == 0 && round > 4 && round < 40 && round%2 == 0 }, "down eth0 10.0.0.0/24 [1 2 3]; up eth0 10.0.0.0/24 [1 2 3]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var now mono.Instant = 1
-			if got := strings.Join(passes(&Book{}, &now, 300, 3, 2, c.dead), "; "); got != c.want {
+			if got := (&story{}).run(300, 3, 2, missedIf(c.dead)).String(); got != c.want {
 				t.Errorf("told %q, want %q", got, c.want)
 			}
 		})
@@ -72,27 +122,140 @@ func TestPathsAreToldOncePerNetwork(t *testing.T) {
 func TestALossyNetworkIsToldOnce(t *testing.T) {
 	for seed := range uint64(50) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		var now mono.Instant = 1
-		got := strings.Join(passes(&Book{}, &now, 400, 2, 2, func(round, _, k int) bool {
+		got := (&story{}).run(400, 2, 2, missedIf(func(round, _, k int) bool {
 			return k == 1 && round > 4 && round < 200 && random.IntN(2) == 0
-		}), "; ")
-		if want := "down 10.0.1.9 [1 2]; up 10.0.1.9 [1 2]"; got != want {
+		})).String()
+		if want := "down eth1 10.0.1.0/24 [1 2]; up eth1 10.0.1.0/24 [1 2]"; got != want {
 			t.Errorf("seed %d: told %q, want %q", seed, got, want)
 		}
 	}
 }
 
-// Peers that are gone are forgotten, and so are addresses that a peer gave up.
-func TestBookForgets(t *testing.T) {
-	b := &Book{}
-	var now mono.Instant = 1
-	passes(b, &now, 3, 5, 2, func(int, int, int) bool { return false })
-	passes(b, &now, 1, 1, 2, func(int, int, int) bool { return false })
-	if len(b.paths) != 2 {
-		t.Errorf("%d paths are remembered, want 2", len(b.paths))
+// What is said of a card with an IPv4 and an IPv6 network, and of one of them.
+func TestACardIsToldOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		dead func(round, peer, network int) bool
+		want string
+	}{
+		"its cable":           {func(round, _, k int) bool { return k < 2 && round > 4 }, "down eth0 10.0.0.0/24 and 10.0.1.0/24 [1 2]"},
+		"its cable and back":  {func(round, _, k int) bool { return k < 2 && round > 4 && round < 40 }, "down eth0 10.0.0.0/24 and 10.0.1.0/24 [1 2]; up eth0 10.0.0.0/24 and 10.0.1.0/24 [1 2]"},
+		"one is back later":   {func(round, _, k int) bool { return k < 2 && round > 4 && round < 40+5*k }, "down eth0 10.0.0.0/24 and 10.0.1.0/24 [1 2]; up eth0 10.0.0.0/24 and 10.0.1.0/24 [1 2]"},
+		"a peer's cable":      {func(round, peer, k int) bool { return peer == 2 && k < 2 && round > 4 }, "down eth0 10.0.0.0/24 and 10.0.1.0/24 [2]"},
+		"one of its networks": {func(round, _, k int) bool { return k == 1 && round > 4 && round < 40 }, "down eth0 10.0.1.0/24 [1 2]; up eth0 10.0.1.0/24 [1 2]"},
+		"the other card":      {func(round, _, k int) bool { return k == 2 && round > 4 && round < 40 }, "down eth1 10.0.2.0/24 [1 2]; up eth1 10.0.2.0/24 [1 2]"},
+		"everything, in turns": {func(round, _, k int) bool {
+			return k < 2 && round > 4 && round < 40 || k == 2 && round > 80 && round < 120
+		}, "down eth0 10.0.0.0/24 and 10.0.1.0/24 [1 2]; up eth0 10.0.0.0/24 and 10.0.1.0/24 [1 2]; down eth1 10.0.2.0/24 [1 2]; up eth1 10.0.2.0/24 [1 2]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := (&story{cards: []string{"eth0", "eth0", "eth1"}}).run(300, 2, 3, missedIf(c.dead)).String(); got != c.want {
+				t.Errorf("told %q, want %q", got, c.want)
+			}
+		})
 	}
-	passes(b, &now, 1, 1, 1, func(int, int, int) bool { return false })
-	if len(b.paths) != 1 || b.paths[0].Address != "10.0.0.1:7400" {
-		t.Errorf("%d paths are remembered, want the one of the address that is left", len(b.paths))
+}
+
+// Whatever becomes of a path that was told as down, that has an end.
+func TestEveryDownHasAnEnd(t *testing.T) {
+	const down = "down eth1 10.0.1.0/24 [1 2]; "
+	for name, c := range map[string]struct {
+		networks int
+		// later is what becomes of the checks once network 1 was told as down.
+		later func(round, peer, network int) Outcome
+		want  string
+	}{
+		"all give the address up": {2, func(_, _, k int) Outcome {
+			return [...]Outcome{Good, unlisted}[k]
+		}, "gone eth1 10.0.1.0/24 [1 2]"},
+		"one gives it up": {2, func(round, peer, k int) Outcome {
+			return [...]Outcome{Good, [...]Outcome{1: unlisted, 2: Missed}[peer]}[k]
+		}, "gone eth1 10.0.1.0/24 [1]"},
+		"one gives it up, then the network is back": {2, func(round, peer, k int) Outcome {
+			return [...]Outcome{Good, [...]Outcome{1: unlisted, 2: [...]Outcome{Missed, Good}[min(round/60, 1)]}[peer]}[k]
+		}, "gone eth1 10.0.1.0/24 [1]; up eth1 10.0.1.0/24 [2]"},
+		"given up for a moment": {2, func(round, _, k int) Outcome {
+			return [...]Outcome{Good, [...]Outcome{unlisted, Good}[min(round, 1)]}[k]
+		}, "up eth1 10.0.1.0/24 [1 2]"},
+		"members go": {2, func(_, peer, k int) Outcome {
+			return [...]Outcome{1: unlisted, 2: [...]Outcome{Good, Missed}[k]}[peer]
+		}, "gone eth1 10.0.1.0/24 [1]"},
+		"the other network fails too, and both are back": {2, func(round, _, _ int) Outcome {
+			return [...]Outcome{Unchecked, Good}[min(round/20, 1)]
+		}, "up eth1 10.0.1.0/24 [1 2]"},
+		"the members start again, and the network is back later": {2, func(round, _, k int) Outcome {
+			return [...][]Outcome{{Unchecked, Unchecked}, {Good, Missed}, {Good, Good}}[min(round/20, 2)][k]
+		}, "up eth1 10.0.1.0/24 [1 2]"},
+		"its addresses lead elsewhere": {2, func(_, _, k int) Outcome {
+			return [...]Outcome{Good, Elsewhere}[k]
+		}, "gone eth1 10.0.1.0/24 [1 2]"},
+		"elsewhere, nowhere, and there again": {2, func(round, _, k int) Outcome {
+			return [...][]Outcome{{Good, Elsewhere}, {Good, Missed}, {Good, Good}}[min(round/20, 2)][k]
+		}, "gone eth1 10.0.1.0/24 [1 2]"},
+		"a third network": {3, func(_, _, k int) Outcome {
+			return [...]Outcome{Good, Good, Missed}[k]
+		}, "down eth2 10.0.2.0/24 [1 2]; up eth1 10.0.1.0/24 [1 2]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := (&story{}).run(5, 2, c.networks, func(int, int, int) Outcome { return Good })
+			s.run(20, 2, c.networks, missedIf(func(_, _, k int) bool { return k == 1 }))
+			if got, want := s.run(200, 2, c.networks, c.later).String(), down+c.want; got != want {
+				t.Errorf("told %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// Of an address that leads elsewhere nothing is said, whatever becomes of it, and the
+// other networks are told of as without it.
+func TestOneOfThreeNetworksLeadsElsewhere(t *testing.T) {
+	got := (&story{}).run(400, 2, 3, func(round, _, k int) Outcome {
+		switch {
+		case k == 2:
+			return [...]Outcome{Elsewhere, Missed, Unchecked}[round/20%3]
+		case k == 1 && round > 100 && round < 200:
+			return Missed
+		}
+		return Good
+	}).String()
+	if want := "down eth1 10.0.1.0/24 [1 2]; up eth1 10.0.1.0/24 [1 2]"; got != want {
+		t.Errorf("told %q, want %q", got, want)
+	}
+}
+
+// A network that comes and goes faster than it counts as up again is told once, and one
+// that has rests in between with each of its ends.
+func TestANetworkThatFlaps(t *testing.T) {
+	for name, c := range map[string]struct {
+		up, down int // for how many rounds
+		want     int // words, of 600 rounds
+	}{
+		"one round each": {1, 1, 1}, "three rounds each": {3, 3, 1}, "mostly up": {5, 2, 1}, "slowly": {60, 60, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := (&story{}).run(605, 2, 2, missedIf(func(round, _, k int) bool {
+				return k == 1 && round >= 5 && (round-5)%(c.up+c.down) < c.down
+			}))
+			if len(s.news) != c.want {
+				t.Errorf("%d words, want %d: %s", len(s.news), c.want, s)
+			}
+		})
+	}
+}
+
+// What is forgotten takes no memory: paths to peers that are gone, and addresses that a
+// peer gave up.
+func TestBookForgets(t *testing.T) {
+	good := func(int, int, int) Outcome { return Good }
+	s := (&story{}).run(3, 5, 2, good).run(1, 1, 2, good)
+	if len(s.book.paths) != 2 {
+		t.Errorf("%d paths are remembered, want 2", len(s.book.paths))
+	}
+	s.run(1, 1, 1, good)
+	if len(s.book.paths) != 1 || s.book.paths[0].Address != "10.0.0.1:7400" {
+		t.Errorf("%d paths are remembered, want the one of the address that is left", len(s.book.paths))
+	}
+	s.run(10, 1, 2, missedIf(func(_, _, k int) bool { return k == 0 })).run(20, 0, 0, nil)
+	if len(s.book.paths) != 0 {
+		t.Errorf("%d paths are remembered, want none: %s", len(s.book.paths), s)
 	}
 }

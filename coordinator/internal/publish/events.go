@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/paths"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -113,13 +114,18 @@ func (e Events) OtherRing(s *ring.State, from string, r *arcv1.OtherRing) *arcv1
 	return e.about(s, from, &arcv1.Event{Detail: &arcv1.Event_OtherRing{OtherRing: detail}})
 }
 
-// Paths says that paths over a network of this node's are down, or up again.
-func (e Events) Paths(s *ring.State, network string, peers []string, up bool) *arcv1.Event {
-	detail := &arcv1.PathsChanged{Network: network, Peers: peers}
-	if up {
-		return e.about(s, e.Name, &arcv1.Event{Detail: &arcv1.Event_PathUp{PathUp: detail}})
+// Paths says that paths over an interface of this node's are down, up again or gone.
+func (e Events) Paths(s *ring.State, word paths.Word, detail *arcv1.PathsChanged) *arcv1.Event {
+	event := &arcv1.Event{}
+	switch word {
+	case paths.Down:
+		event.Detail = &arcv1.Event_PathDown{PathDown: detail}
+	case paths.Up:
+		event.Detail = &arcv1.Event_PathUp{PathUp: detail}
+	case paths.Gone:
+		event.Detail = &arcv1.Event_PathGone{PathGone: detail}
 	}
-	return e.about(s, e.Name, &arcv1.Event{Detail: &arcv1.Event_PathDown{PathDown: detail}})
+	return e.about(s, e.Name, event)
 }
 
 // NameOf is a member's name, or "" for one that is gone.

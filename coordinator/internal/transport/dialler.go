@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -163,6 +164,11 @@ func (d *dialler) failed(r result) {
 	case why == policy.Rejected:
 		say = "peer refused our hello"
 	}
+	d.t.mu.Lock()
+	if d.elsewhere = why == policy.Rejected || why == policy.Own; d.elsewhere {
+		d.local = netip.Addr{}
+	}
+	d.t.mu.Unlock()
 	before := d.conn.Failures()
 	d.conn.Slow = d.isQuiet()
 	d.conn.Failed(d.t.now(), r.try, why)

@@ -108,6 +108,9 @@ func bare(opts Options) *Transport {
 	if opts.Local == nil {
 		opts.Local = func(netip.Addr) bool { return false }
 	}
+	if opts.Network == nil {
+		opts.Network = func(a netip.Addr) paths.Network { return paths.Network{Card: a.String(), Name: a.String()} }
+	}
 	if opts.Gone == nil {
 		opts.Gone = func(uint64) bool { return false }
 	}

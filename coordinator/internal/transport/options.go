@@ -101,7 +101,9 @@ type Options struct {
 	Admitted func(context.Context)
 	// Local reports whether an address is this machine's now.
 	Local func(netip.Addr) bool
-	// PathsChanged tells that paths are down or up again. Calls do not overlap.
+	// Network returns the network on which this machine has an address.
+	Network func(netip.Addr) paths.Network
+	// PathsChanged tells that paths are down, up again or gone. Calls do not overlap.
 	PathsChanged func(paths.News)
 
 	Logger hclog.Logger

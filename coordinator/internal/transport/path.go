@@ -38,6 +38,8 @@ type path struct {
 	stands *outbound
 	at     string
 	local  netip.Addr
+	// elsewhere: somebody else answered the newest try. What stood before is nothing then.
+	elsewhere bool
 }
 
 func newPath(p *peer, address string) *path {
@@ -212,7 +214,7 @@ func (d *dialler) drop() {
 func (p *path) rose(s *outbound, at string) {
 	p.t.mu.Lock()
 	defer p.t.mu.Unlock()
-	p.stands, p.at, p.local = s, at, s.from()
+	p.stands, p.at, p.local, p.elsewhere = s, at, s.from(), false
 	p.overflowAt = time.Time{} // what was dropped before is another matter
 	p.layLocked()
 }

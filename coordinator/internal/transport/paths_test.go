@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
@@ -179,17 +180,53 @@ func TestALargeMessageMeetsAStuckStream(t *testing.T) {
 	}
 }
 
+// A path that was told as down and whose address the peer then gives up has its end.
+func TestAnAddressIsGivenUpWhileItIsDown(t *testing.T) {
+	l, a, b := twoNetworks(t)
+	testwait.Real(2*durations.PathCheck, "in which both paths prove good")
+	l.cables[1].pull(true)
+	if n := await(t, "the news", a.news); n.Word != paths.Down {
+		t.Errorf("told %+v, want that the path to 2 is down", n)
+	}
+	b.second = ""
+	a.tr.SetPeers([]election.Peer{a.peer(), b.peer()})
+	if n := await(t, "the news", a.news); n.Word != paths.Gone || len(n.Paths) != 1 || n.Paths[0].Peer != (paths.Peer{ID: 2, Name: "n2"}) {
+		t.Errorf("told %+v, want that the path to 2 is gone", n)
+	}
+}
+
+// An address at which another member answers is not a path that is down.
+func TestAnAddressLeadsElsewhere(t *testing.T) {
+	l, a, b := twoNetworks(t)
+	c := l.start(t, 3)
+	to := b.peer()
+	to.Addresses = append(to.Addresses, c.second)
+	a.tr.SetPeers([]election.Peer{a.peer(), to})
+	testwait.Until(t, patience, "another member answers at one of three addresses", func() bool {
+		for _, f := range a.tr.sendChecks(0) {
+			if f.Address == c.second && f.Outcome == paths.Elsewhere {
+				return true
+			}
+		}
+		return false
+	})
+	l.cables[0].pull(true)
+	if n := await(t, "the news", a.news); n.Word != paths.Down || len(n.Paths) != 1 || n.Paths[0].Address != b.addr {
+		t.Errorf("told %+v, want that the path to 2 at %s is down", n, b.addr)
+	}
+}
+
 // A real pull of one of two networks is told once, and so is the plug; while both are
 // pulled nothing is told.
 func TestAPullIsTold(t *testing.T) {
 	l, a, b := twoNetworks(t)
 	testwait.Real(2*durations.PathCheck, "in which both paths prove good")
 	l.cables[1].pull(true)
-	if n := await(t, "the news", a.news); n.Up || len(n.Peers) != 1 || n.Peers[0] != 2 {
+	if n := await(t, "the news", a.news); n.Word != paths.Down || len(n.Paths) != 1 || n.Paths[0].Peer.ID != 2 {
 		t.Errorf("told %+v, want that the path to 2 is down", n)
 	}
 	l.cables[1].pull(false)
-	if n := await(t, "the news", a.news); !n.Up || len(n.Peers) != 1 || n.Peers[0] != 2 {
+	if n := await(t, "the news", a.news); n.Word != paths.Up || len(n.Paths) != 1 || n.Paths[0].Peer.ID != 2 {
 		t.Errorf("told %+v, want that the path to 2 is up", n)
 	}
 	for _, s := range a.tr.Paths()[2] {

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -13,10 +14,11 @@ import (
 )
 
 // flight is a check under way: over which stream of which path, and what has to be
-// acknowledged there.
+// acknowledged there. Without a path there is nothing to send it on.
 type flight struct {
 	paths.Check
 	path   *path
+	local  netip.Addr
 	stream *outbound
 	mark   uint64
 }
@@ -34,7 +36,9 @@ func (t *Transport) watchPaths() {
 		var news []paths.News
 		news, pause = b.Pass(t.now(), checks)
 		for _, f := range flights {
-			f.path.down.Store(b.Down(f.Peer, f.Address))
+			if f.path != nil {
+				f.path.down.Store(b.IsDown(f.Path))
+			}
 		}
 		for _, n := range news {
 			t.opts.PathsChanged(n)
@@ -42,20 +46,31 @@ func (t *Transport) watchPaths() {
 	}
 }
 
-// sendChecks sends one over each path of each peer that has several.
+// sendChecks sends one over each path of each peer that has several. The other paths
+// that such a peer may have are listed without one.
 func (t *Transport) sendChecks(round int) (all []*flight) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.peers {
-		if len(p.paths) == 1 {
-			continue
+		to := paths.Peer{ID: p.id, Name: p.info.Name}
+		laid := p.paths
+		if len(laid) == 1 {
+			laid = nil
 		}
-		whole := paths.Whole(round, p.paths)
-		for _, r := range p.paths {
+		whole := paths.Whole(round, laid)
+		for _, r := range laid {
+			f := &flight{Check: paths.Check{Path: paths.Path{Peer: to, Address: r.address}, Outcome: paths.Missed}, path: r, stream: r.stands, local: r.local}
 			if r.stands != nil {
 				r.queue.push(checkItem(r.stands, slices.Contains(whole, r)))
+			} else if r.elsewhere {
+				f.Outcome = paths.Elsewhere
 			}
-			all = append(all, &flight{paths.Check{Peer: p.id, Address: r.address, Local: r.local}, r, r.stands, 0})
+			all = append(all, f)
+		}
+		for _, address := range p.wantLocked(true) {
+			if !slices.ContainsFunc(laid, func(r *path) bool { return r.address == address }) {
+				all = append(all, &flight{Check: paths.Check{Path: paths.Path{Peer: to, Address: address}}})
+			}
 		}
 	}
 	return all
@@ -95,7 +110,12 @@ func (t *Transport) awaitChecks(flights []*flight) (checks []paths.Check, ok boo
 	for _, f := range flights {
 		if f.stream != nil {
 			now, ok := look(f.stream.conn)
-			f.Good = ok && (!now.waiting || now.acked >= f.mark)
+			if ok && (!now.waiting || now.acked >= f.mark) {
+				f.Outcome = paths.Good
+			}
+		}
+		if f.local.IsValid() {
+			f.On = t.opts.Network(f.local)
 		}
 		checks = append(checks, f.Check)
 	}

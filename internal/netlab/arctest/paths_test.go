@@ -1,8 +1,10 @@
 package arctest
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -142,7 +144,38 @@ func TestASecondNetworkComesAndGoes(t *testing.T) {
 	}
 	c.havePaths(1) // after a while: an address may be gone for a moment only
 	c.undisturbed(began, before, c.settle(patience))
+	c.everyDownEnds("a second network came and went", began)
 }
+
+// A network has addresses of both kinds, and so has its cable: what becomes of it is
+// told once. Interfaces that are set down lose those of IPv6.
+func TestACableWithAddressesOfBothKinds(t *testing.T) {
+	c := newCluster(t, netlab.Options{Hosts: 3, Networks: 2}, "--expect", "3", "--bind", "::")
+	for i, n := range c.nodes {
+		n.host.AddAddress(0, other6(i))
+	}
+	c.startAll()
+	before := c.settle(patience)
+	c.havePaths(3)
+	for _, f := range pathFaults[:2] {
+		c.losesOneNetwork(f.name+", with addresses of both kinds", func(st *arcv1.StatusResponse) *netlab.Host {
+			return c.node(at(st, memberIndex(st, st.Leader.Name)+1)).host
+		}, func(h *netlab.Host) { f.make(c.lab, h, 0) }, func(h *netlab.Host) { f.end(c.lab, h, 0) })
+		c.havePaths(3)
+	}
+	began := time.Now()
+	n := c.nodes[0]
+	n.host.SetInterface(0, false)
+	c.allSay("an interface is down", "path_down", began)
+	c.listedAt(patience, n, n.host.Addr(0), other6(0))
+	n.host.SetInterface(0, true)
+	n.host.AddAddress(0, other6(0))
+	c.havePaths(3)
+	c.everyDownEnds("an interface was down", began)
+	c.undisturbed(began, before, c.settle(patience))
+}
+
+func other6(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("fd00:77::%d", i+1)) }
 
 // havePaths waits until each node reaches each other one over so many paths, all of
 // them up.
@@ -184,6 +217,31 @@ func (c *cluster) losesOneNetwork(what string, pick func(*arcv1.StatusResponse) 
 			}
 		}
 	}
+}
+
+// everyDownEnds waits until each word that a path is down has its end, for each member
+// and network.
+func (c *cluster) everyDownEnds(what string, since time.Time) {
+	c.t.Helper()
+	testwait.UntilNil(c.t, patience, what+": each path_down has its end", func() error {
+		down := map[string]observe.Event{}
+		for _, ev := range c.log.Heard(since, kind("path_down", "path_up", "path_gone")) {
+			p := cmp.Or(ev.GetPathDown(), ev.GetPathUp(), ev.GetPathGone())
+			for network := range strings.SplitSeq(p.GetNetwork(), ",") {
+				for _, peer := range p.GetPeers() {
+					if key := ev.By + " " + network + " " + peer; ev.GetPathDown() != nil {
+						down[key] = ev
+					} else {
+						delete(down, key)
+					}
+				}
+			}
+		}
+		for key, ev := range down {
+			return fmt.Errorf("%s: %v", key, ev)
+		}
+		return nil
+	})
 }
 
 // nothingHappened checks that the ring is as it was, and was so all the time.

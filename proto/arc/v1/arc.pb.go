@@ -1468,6 +1468,7 @@ type Event struct {
 	//	*Event_OtherRing
 	//	*Event_PathDown
 	//	*Event_PathUp
+	//	*Event_PathGone
 	Detail        isEvent_Detail `protobuf_oneof:"detail"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1700,6 +1701,15 @@ func (x *Event) GetPathUp() *PathsChanged {
 	return nil
 }
 
+func (x *Event) GetPathGone() *PathsChanged {
+	if x != nil {
+		if x, ok := x.Detail.(*Event_PathGone); ok {
+			return x.PathGone
+		}
+	}
+	return nil
+}
+
 type isEvent_Detail interface {
 	isEvent_Detail()
 }
@@ -1779,6 +1789,10 @@ type Event_PathUp struct {
 	PathUp *PathsChanged `protobuf:"bytes,22,opt,name=path_up,json=pathUp,proto3,oneof"`
 }
 
+type Event_PathGone struct {
+	PathGone *PathsChanged `protobuf:"bytes,23,opt,name=path_gone,json=pathGone,proto3,oneof"`
+}
+
 func (*Event_Snapshot) isEvent_Detail() {}
 
 func (*Event_Joined) isEvent_Detail() {}
@@ -1814,6 +1828,8 @@ func (*Event_OtherRing) isEvent_Detail() {}
 func (*Event_PathDown) isEvent_Detail() {}
 
 func (*Event_PathUp) isEvent_Detail() {}
+
+func (*Event_PathGone) isEvent_Detail() {}
 
 type Joined struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -2502,13 +2518,18 @@ func (x *OtherRingHeard) GetSplit() string {
 }
 
 // PathsChanged says that messages to members do not get through over one of the
-// answering node's networks while they do over another one, or that they do again.
+// answering node's interfaces while they do over another one (path_down), or that they
+// do again (path_up). Each path_down is followed by a path_up or a path_gone for each
+// member. The latter says that nobody looks any more: the address was given up, leads
+// elsewhere or is the only one that is left, or the member is out of the ring.
 type PathsChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The network, as ADDRESS/BITS, or the node's address on it.
+	// The network, as ADDRESS/BITS, or the node's address on it. An interface may have
+	// several, such as one of IPv4 and one of IPv6: with commas.
 	Network string `protobuf:"bytes,1,opt,name=network,proto3" json:"network,omitempty"`
 	// Names of the members that the paths lead to.
 	Peers         []string `protobuf:"bytes,2,rep,name=peers,proto3" json:"peers,omitempty"`
+	Interface     string   `protobuf:"bytes,3,opt,name=interface,proto3" json:"interface,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2555,6 +2576,13 @@ func (x *PathsChanged) GetPeers() []string {
 		return x.Peers
 	}
 	return nil
+}
+
+func (x *PathsChanged) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
 }
 
 type JoinRequest struct {
@@ -3763,7 +3791,7 @@ const file_arc_v1_arc_proto_rawDesc = "" +
 	"\x0efirst_claim_us\x18\x06 \x01(\x01R\ffirstClaimUs\"\x0e\n" +
 	"\fWatchRequest\"4\n" +
 	"\rWatchResponse\x12#\n" +
-	"\x05event\x18\x01 \x01(\v2\r.arc.v1.EventR\x05event\"\xa3\b\n" +
+	"\x05event\x18\x01 \x01(\v2\r.arc.v1.EventR\x05event\"\xd8\b\n" +
 	"\x05Event\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x12\n" +
@@ -3790,7 +3818,8 @@ const file_arc_v1_arc_proto_rawDesc = "" +
 	"\n" +
 	"other_ring\x18\x14 \x01(\v2\x16.arc.v1.OtherRingHeardH\x00R\totherRing\x123\n" +
 	"\tpath_down\x18\x15 \x01(\v2\x14.arc.v1.PathsChangedH\x00R\bpathDown\x12/\n" +
-	"\apath_up\x18\x16 \x01(\v2\x14.arc.v1.PathsChangedH\x00R\x06pathUpB\b\n" +
+	"\apath_up\x18\x16 \x01(\v2\x14.arc.v1.PathsChangedH\x00R\x06pathUp\x123\n" +
+	"\tpath_gone\x18\x17 \x01(\v2\x14.arc.v1.PathsChangedH\x00R\bpathGoneB\b\n" +
 	"\x06detail\"\x8e\x01\n" +
 	"\x06Joined\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +
@@ -3838,10 +3867,11 @@ const file_arc_v1_arc_proto_rawDesc = "" +
 	"\x04ring\x18\x01 \x01(\tR\x04ring\x12\x1c\n" +
 	"\taddresses\x18\x02 \x03(\tR\taddresses\x12\x16\n" +
 	"\x06leader\x18\x03 \x01(\tR\x06leader\x12\x14\n" +
-	"\x05split\x18\x04 \x01(\tR\x05split\">\n" +
+	"\x05split\x18\x04 \x01(\tR\x05split\"\\\n" +
 	"\fPathsChanged\x12\x18\n" +
 	"\anetwork\x18\x01 \x01(\tR\anetwork\x12\x14\n" +
-	"\x05peers\x18\x02 \x03(\tR\x05peers\"\xcb\x02\n" +
+	"\x05peers\x18\x02 \x03(\tR\x05peers\x12\x1c\n" +
+	"\tinterface\x18\x03 \x01(\tR\tinterface\"\xcb\x02\n" +
 	"\vJoinRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -4037,41 +4067,42 @@ var file_arc_v1_arc_proto_depIdxs = []int32{
 	27, // 32: arc.v1.Event.other_ring:type_name -> arc.v1.OtherRingHeard
 	28, // 33: arc.v1.Event.path_down:type_name -> arc.v1.PathsChanged
 	28, // 34: arc.v1.Event.path_up:type_name -> arc.v1.PathsChanged
-	13, // 35: arc.v1.Claim.phases:type_name -> arc.v1.Phases
-	48, // 36: arc.v1.JoinRequest.on_join:type_name -> arc.ring.v1.OnJoin
-	5,  // 37: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
-	6,  // 38: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
-	5,  // 39: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
-	41, // 40: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
-	46, // 41: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
-	41, // 42: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
-	0,  // 43: arc.v1.ArcService.Status:input_type -> arc.v1.StatusRequest
-	9,  // 44: arc.v1.ArcService.History:input_type -> arc.v1.HistoryRequest
-	14, // 45: arc.v1.ArcService.Watch:input_type -> arc.v1.WatchRequest
-	29, // 46: arc.v1.ArcService.Join:input_type -> arc.v1.JoinRequest
-	31, // 47: arc.v1.ArcService.Leave:input_type -> arc.v1.LeaveRequest
-	33, // 48: arc.v1.ArcService.Evict:input_type -> arc.v1.EvictRequest
-	35, // 49: arc.v1.ArcService.Forget:input_type -> arc.v1.ForgetRequest
-	37, // 50: arc.v1.ArcService.Handover:input_type -> arc.v1.HandoverRequest
-	39, // 51: arc.v1.ArcService.Relink:input_type -> arc.v1.RelinkRequest
-	42, // 52: arc.v1.ArcService.GetSettings:input_type -> arc.v1.GetSettingsRequest
-	44, // 53: arc.v1.ArcService.SetSettings:input_type -> arc.v1.SetSettingsRequest
-	1,  // 54: arc.v1.ArcService.Status:output_type -> arc.v1.StatusResponse
-	10, // 55: arc.v1.ArcService.History:output_type -> arc.v1.HistoryResponse
-	15, // 56: arc.v1.ArcService.Watch:output_type -> arc.v1.WatchResponse
-	30, // 57: arc.v1.ArcService.Join:output_type -> arc.v1.JoinResponse
-	32, // 58: arc.v1.ArcService.Leave:output_type -> arc.v1.LeaveResponse
-	34, // 59: arc.v1.ArcService.Evict:output_type -> arc.v1.EvictResponse
-	36, // 60: arc.v1.ArcService.Forget:output_type -> arc.v1.ForgetResponse
-	38, // 61: arc.v1.ArcService.Handover:output_type -> arc.v1.HandoverResponse
-	40, // 62: arc.v1.ArcService.Relink:output_type -> arc.v1.RelinkResponse
-	43, // 63: arc.v1.ArcService.GetSettings:output_type -> arc.v1.GetSettingsResponse
-	45, // 64: arc.v1.ArcService.SetSettings:output_type -> arc.v1.SetSettingsResponse
-	54, // [54:65] is the sub-list for method output_type
-	43, // [43:54] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	28, // 35: arc.v1.Event.path_gone:type_name -> arc.v1.PathsChanged
+	13, // 36: arc.v1.Claim.phases:type_name -> arc.v1.Phases
+	48, // 37: arc.v1.JoinRequest.on_join:type_name -> arc.ring.v1.OnJoin
+	5,  // 38: arc.v1.JoinResponse.leader:type_name -> arc.v1.NodeRef
+	6,  // 39: arc.v1.JoinResponse.members:type_name -> arc.v1.MemberStatus
+	5,  // 40: arc.v1.HandoverResponse.leader:type_name -> arc.v1.NodeRef
+	41, // 41: arc.v1.GetSettingsResponse.settings:type_name -> arc.v1.Settings
+	46, // 42: arc.v1.SetSettingsRequest.changes:type_name -> arc.v1.SetSettingsRequest.ChangesEntry
+	41, // 43: arc.v1.SetSettingsResponse.settings:type_name -> arc.v1.Settings
+	0,  // 44: arc.v1.ArcService.Status:input_type -> arc.v1.StatusRequest
+	9,  // 45: arc.v1.ArcService.History:input_type -> arc.v1.HistoryRequest
+	14, // 46: arc.v1.ArcService.Watch:input_type -> arc.v1.WatchRequest
+	29, // 47: arc.v1.ArcService.Join:input_type -> arc.v1.JoinRequest
+	31, // 48: arc.v1.ArcService.Leave:input_type -> arc.v1.LeaveRequest
+	33, // 49: arc.v1.ArcService.Evict:input_type -> arc.v1.EvictRequest
+	35, // 50: arc.v1.ArcService.Forget:input_type -> arc.v1.ForgetRequest
+	37, // 51: arc.v1.ArcService.Handover:input_type -> arc.v1.HandoverRequest
+	39, // 52: arc.v1.ArcService.Relink:input_type -> arc.v1.RelinkRequest
+	42, // 53: arc.v1.ArcService.GetSettings:input_type -> arc.v1.GetSettingsRequest
+	44, // 54: arc.v1.ArcService.SetSettings:input_type -> arc.v1.SetSettingsRequest
+	1,  // 55: arc.v1.ArcService.Status:output_type -> arc.v1.StatusResponse
+	10, // 56: arc.v1.ArcService.History:output_type -> arc.v1.HistoryResponse
+	15, // 57: arc.v1.ArcService.Watch:output_type -> arc.v1.WatchResponse
+	30, // 58: arc.v1.ArcService.Join:output_type -> arc.v1.JoinResponse
+	32, // 59: arc.v1.ArcService.Leave:output_type -> arc.v1.LeaveResponse
+	34, // 60: arc.v1.ArcService.Evict:output_type -> arc.v1.EvictResponse
+	36, // 61: arc.v1.ArcService.Forget:output_type -> arc.v1.ForgetResponse
+	38, // 62: arc.v1.ArcService.Handover:output_type -> arc.v1.HandoverResponse
+	40, // 63: arc.v1.ArcService.Relink:output_type -> arc.v1.RelinkResponse
+	43, // 64: arc.v1.ArcService.GetSettings:output_type -> arc.v1.GetSettingsResponse
+	45, // 65: arc.v1.ArcService.SetSettings:output_type -> arc.v1.SetSettingsResponse
+	55, // [55:66] is the sub-list for method output_type
+	44, // [44:55] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_arc_v1_arc_proto_init() }
@@ -4098,6 +4129,7 @@ func file_arc_v1_arc_proto_init() {
 		(*Event_OtherRing)(nil),
 		(*Event_PathDown)(nil),
 		(*Event_PathUp)(nil),
+		(*Event_PathGone)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
