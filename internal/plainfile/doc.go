@@ -5,6 +5,9 @@
 // anything, and a symbolic link leads to somebody else's file. So it opens regular
 // files and directories only, and follows no link.
 //
+// A file gets a new content in one piece (Replace), or by one writer at a time
+// (Draft).
+//
 // It protects from what is there by mistake, and from other users who can write to
-// the directory at the moment of opening. It does not lock anything.
+// the directory at the moment of opening. It locks nothing but a Draft.
 package plainfile

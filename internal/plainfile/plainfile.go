@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -66,31 +65,6 @@ func ReadFile(path string, most int64) ([]byte, error) {
 		err = nil // it became shorter meanwhile
 	}
 	return data[:read], err
-}
-
-// Replace gives the file at the path a new content, which is never seen half, and is
-// durable if sync is set. Nothing that lies at the path, or under the temporary name
-// beside it, is written to.
-func Replace(path string, data []byte, perm os.FileMode, sync bool) error {
-	temp := path + ".new"
-	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, perm)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil && sync {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temp, path); err != nil || !sync {
-		return err
-	}
-	return SyncDir(filepath.Dir(path))
 }
 
 // SyncDir makes durable which files a directory has.
