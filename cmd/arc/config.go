@@ -19,25 +19,14 @@ import (
 )
 
 func newConfigCmd(f *factory) *cobra.Command {
-	cmd := &cobra.Command{
+	return grouping(&cobra.Command{
 		Use:   "config",
 		Short: "The ring's settings, and this machine's options",
 		Long: `Settings belong to the ring: they are committed, the same everywhere, and can be
 changed at run time. get prints them, set changes them. Options belong to this
 machine's coordinator: they come from flags, environment and file. show prints
 them.`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil // RunE says what is missing
-			}
-			return usagef("arc config wants get, set or show, got %s", foreign.Quote(strings.Join(args, " ")))
-		},
-		RunE: func(*cobra.Command, []string) error {
-			return usagef("arc config wants get, set or show, got none")
-		},
-	}
-	cmd.AddCommand(newConfigGetCmd(f), newConfigSetCmd(f), newConfigShowCmd(f))
-	return cmd
+	}, newConfigGetCmd(f), newConfigSetCmd(f), newConfigShowCmd(f))
 }
 
 func newConfigGetCmd(f *factory) *cobra.Command {

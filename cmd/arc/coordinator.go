@@ -211,14 +211,5 @@ func (o *coordinatorFlags) reloadLevel(f *factory, log hclog.Logger) error {
 }
 
 func defaultDataDir(f *factory) string {
-	if f.uid == 0 {
-		return "/var/lib/arc"
-	}
-	if dir, ok := f.env("XDG_STATE_HOME"); ok && filepath.IsAbs(dir) {
-		return filepath.Join(dir, "arc")
-	}
-	if home, ok := f.env("HOME"); ok && filepath.IsAbs(home) {
-		return filepath.Join(home, ".local", "state", "arc")
-	}
-	return ""
+	return f.ownDir("/var/lib/arc", "XDG_STATE_HOME", ".local/state")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,6 +58,21 @@ func terminalSize(f *os.File) (cols, rows int) {
 		return 0, 0
 	}
 	return int(size.Col), int(size.Row)
+}
+
+// ownDir returns this user's directory of a kind: root's, or arc in the one that
+// the variable names, or arc below the home directory; "" if none is known.
+func (f *factory) ownDir(root, variable, below string) string {
+	if f.uid == 0 {
+		return root
+	}
+	if dir, ok := f.env(variable); ok && filepath.IsAbs(dir) {
+		return filepath.Join(dir, "arc")
+	}
+	if home, ok := f.env("HOME"); ok && filepath.IsAbs(home) {
+		return filepath.Join(home, below, "arc")
+	}
+	return ""
 }
 
 // call connects to the coordinator and asks it within the global timeout.
