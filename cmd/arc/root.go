@@ -141,7 +141,7 @@ ended, in about a lease if its machine fell silent ("arc timing" has the times).
 	}
 	group("look", newStatusCmd(f), newLeaderCmd(f), newHistoryCmd(f), newWatchCmd(f), newTimingCmd(f))
 	group("change", newHandoverCmd(f), newLeaveCmd(f), newEvictCmd(f), newForgetCmd(f), newRelinkCmd(f), newConfigCmd(f), newRecoverCmd(f))
-	group("run", newCoordinatorCmd(f), newMonitorCmd(f), newDevCmd(f))
+	group("run", newCoordinatorCmd(f), newMonitorCmd(f), newDevCmd(f), newSecretCmd(f))
 	root.AddCommand(newVersionCmd(f), newExitCodesTopic(), newEnvironmentTopic())
 	refuseArguments(root)
 	strictHelp(root)

@@ -26,11 +26,12 @@ environment, and so may each one below. A flag of one command, such as --yes, ma
 not. Flags win over the environment, the environment over the file of --config,
 and the file over the defaults. The coordinator alone reads that file.
 
-  ARC_ADDR      coordinator that commands ask
-  ARC_RUN_DIR   where the coordinator keeps arc.sock; its default address follows
-  ARC_OUTPUT    table or json
-  ARC_TIMEOUT   how long commands wait for an answer
-  ARC_CONFIG    the coordinator's file
+  ARC_ADDR         coordinator that commands ask
+  ARC_RUN_DIR      where the coordinator keeps arc.sock; its default address follows
+  ARC_OUTPUT       table or json
+  ARC_TIMEOUT      how long commands wait for an answer
+  ARC_CONFIG       the coordinator's file
+  ARC_SECRET_FILE  file of the cluster's secrets
 
 "arc config show" prints every option of the coordinator and where it came from.
 A variable that begins with ARC_ and is no option's is noted on stderr.`}

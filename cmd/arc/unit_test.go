@@ -109,6 +109,7 @@ func TestTheUnitFitsTheCommand(t *testing.T) {
 		t.Errorf("ExecStart begins with %s, want the path of arc", words[0])
 	}
 	f := testFactory()
+	f.uid = 0 // as systemd starts it
 	cmd, rest, err := newRootCmd(f).Find(words[1:])
 	if err != nil || cmd.Name() != "coordinator" {
 		t.Fatalf("ExecStart runs %v, %v; want arc coordinator", cmd, err)

@@ -320,6 +320,8 @@ const (
 	TrustLook = 5 * time.Second
 	// TrustCut is between the ends of two connections whose secret was dropped.
 	TrustCut = 200 * time.Millisecond
+	// ClientLongest is how long a client's certificate may last: a century.
+	ClientLongest = 36500 * 24 * time.Hour
 )
 
 // Discovery.
