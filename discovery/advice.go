@@ -31,6 +31,9 @@ func (c *core) advice(now time.Time) {
 	if others := c.otherClusters(now); len(others) > 0 {
 		n.args = append(n.args, "other-clusters", others)
 	}
+	if unread := c.unread(now); len(unread) > 0 {
+		n.args = append(n.args, "unread", unread)
+	}
 	c.emit(n)
 }
 
@@ -79,5 +82,6 @@ func (c *core) standstill(now time.Time) string {
 	if others := c.otherClusters(now); len(others) > 0 {
 		said = append(said, fmt.Sprintf("another cluster is heard here: %s; if this node belongs there, check --cluster", strings.Join(others, ", ")))
 	}
+	said = append(said, c.unread(now)...)
 	return strings.Join(said, "; ")
 }

@@ -42,11 +42,11 @@ func (b *bench) setRing(now time.Time, r *discoveryv1.Ring) []effect {
 }
 
 func (b *bench) hello(now time.Time, from netip.AddrPort, h *discoveryv1.Hello) []effect {
-	return b.effects(func() { b.core.hello(now, from, h) })
+	return b.effects(func() { b.core.hello(now, arrival{from, bareMost, now}, h) })
 }
 
 func (b *bench) answered(now time.Time, from netip.AddrPort, a *discoveryv1.Answer) []effect {
-	return b.effects(func() { b.core.answered(now, from, a) })
+	return b.effects(func() { b.core.answered(now, arrival{from, bareMost, now}, a) })
 }
 
 func (b *bench) asked(now time.Time, round uint64, name string, incarnation uint64, accepted bool, reason string, problem error) []effect {

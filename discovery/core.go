@@ -41,13 +41,22 @@ type core struct {
 	found  founding
 	// clusters are the other clusters that were heard, by name.
 	clusters map[string]clusterHeard
-	// limit bounds the answers: a hello costs its sender nothing, and its source
+	// senders is nil in the clear.
+	senders *senders
+	// strangers, clocks and strays are who is not listened to: hosts whose datagrams
+	// cannot be read, nodes whose clocks differ, and nodes whose hellos came from
+	// elsewhere.
+	strangers      complaints[netip.Addr]
+	clocks, strays complaints[string]
+	// limit and hosts bound the answers: a hello costs its sender nothing, and its source
 	// address may be forged.
 	limit rate.Limiter[netip.AddrPort]
+	hosts rate.Limiter[netip.Addr]
 
-	// nonces of hellos sent, the newest last; seq counts them all.
-	nonces []nonce
-	seq    uint64
+	// nonces of hellos sent, the newest last; seq counts them all, and answers the
+	// answers.
+	nonces       []nonce
+	seq, answers uint64
 	// lastHello is when one was sent, quietAt when the next one is due that
 	// asks for no answer.
 	lastHello, quietAt time.Time
@@ -82,7 +91,9 @@ type effect any
 type sendHello struct{ hello *discoveryv1.Hello }
 
 type sendAnswer struct {
-	to     netip.AddrPort
+	to netip.AddrPort
+	// most is how long it may be without its seal: as long as the hello was.
+	most   int
 	answer *discoveryv1.Answer
 }
 
@@ -133,7 +144,9 @@ func newCore(now time.Time, cluster string, self *discoveryv1.Node, expect int, 
 	c := &core{
 		cluster: cluster, self: self, expect: expect, random: random, ring: &discoveryv1.Ring{}, rings: ringTable{},
 		heard:    heardTable{byName: map[string]*heard{}, others: map[string]time.Time{}},
-		clusters: map[string]clusterHeard{}, limit: rate.Limiter[netip.AddrPort]{Each: limits.SourceAnswers, All: limits.AllAnswers, Most: limits.Sources},
+		clusters: map[string]clusterHeard{}, strangers: complaints[netip.Addr]{}, clocks: complaints[string]{}, strays: complaints[string]{},
+		limit: rate.Limiter[netip.AddrPort]{Each: limits.SourceAnswers, All: limits.AllAnswers, Most: limits.Sources},
+		hosts: rate.Limiter[netip.Addr]{Each: limits.HostAnswers, Most: limits.Sources},
 	}
 	c.beQuiet(now)
 	return c
@@ -259,8 +272,17 @@ func (c *core) sayHello(now time.Time, attempt uint32) {
 	c.nonces = append(c.nonces, n)
 	c.emit(sendHello{&discoveryv1.Hello{
 		Cluster: c.cluster, Node: c.self, Ring: c.toldRing(),
-		Nonce: n.value, Attempt: attempt, Founding: c.foundingState(),
+		Nonce: n.value, Attempt: attempt, Founding: c.foundingState(), Stamp: c.stamp(c.seq),
 	}})
+}
+
+// stamp begins the stamp of a sealed datagram, nil in the clear. The rest is known when
+// it leaves.
+func (c *core) stamp(number uint64) *discoveryv1.Stamp {
+	if c.senders == nil {
+		return nil
+	}
+	return &discoveryv1.Stamp{Number: number}
 }
 
 // toldRing is what hellos and answers say of this node's ring, nil for none. A
@@ -277,31 +299,42 @@ func (c *core) toldRing() *discoveryv1.Ring {
 }
 
 // hello handles somebody's hello, wherever it came from.
-func (c *core) hello(now time.Time, from netip.AddrPort, h *discoveryv1.Hello) {
+func (c *core) hello(now time.Time, at arrival, h *discoveryv1.Hello) {
 	if h.Cluster != c.cluster {
-		c.hearCluster(now, from, h.Cluster, h.Node.GetName())
+		c.hearCluster(now, at.from, h.Cluster, h.Node.GetName())
 		return
 	}
-	if h.Node.Name == c.self.Name {
-		if h.Node.Incarnation != c.self.Incarnation {
-			c.namesake(from, h.Node)
-			c.answer(now, from, h, true)
+	own := h.Node.Name == c.self.Name
+	if own && h.Node.Incarnation == c.self.Incarnation {
+		return
+	}
+	if c.senders != nil {
+		switch c.judge(now, at, h) {
+		case dropped:
+			return
+		case answered:
+			c.answer(now, at, h, own)
+			return
 		}
+	}
+	if own {
+		c.namesake(at.from, h.Node)
+		c.answer(now, at, h, true)
 		return
 	}
-	c.hear(now, from, h)
+	c.hear(now, at.from, h)
 	if h.Ring != nil && c.search != nil && c.wanted(now, h.Ring.RingId) {
 		// A member: ask it for the leader.
 		c.poke(now)
 	}
-	c.answer(now, from, h, false)
+	c.answer(now, at, h, false)
 	c.tick(now)
 }
 
 // answer decides whether a hello is answered: the leader always, members
 // when it did not, and those who want to found when the asker may not have
-// heard them or waits for their word.
-func (c *core) answer(now time.Time, from netip.AddrPort, h *discoveryv1.Hello, namesake bool) {
+// heard them, does not believe their hellos yet, or waits for their word.
+func (c *core) answer(now time.Time, at arrival, h *discoveryv1.Hello, namesake bool) {
 	if len(c.self.Addresses) == 0 {
 		return
 	}
@@ -314,25 +347,30 @@ func (c *core) answer(now time.Time, from netip.AddrPort, h *discoveryv1.Hello, 
 	case h.Attempt == 1:
 		return
 	case c.ring.RingId != "":
-	case c.expect == 0 || f.GetExpect() == 0 || !c.heard.isNew(now, h.Node.Name):
+	case c.expect == 0 || f.GetExpect() == 0:
+		return
+	case !c.heard.isNew(now, h.Node.Name) && at.wall.UnixMicro() >= h.Stamp.GetSince():
 		return
 	}
-	if c.limit.Allow(now, from) {
-		c.emit(sendAnswer{from, &discoveryv1.Answer{
+	// One host cannot use up what there is for all, nor the table of sources.
+	if c.hosts.Allow(now, at.from.Addr()) && c.limit.Allow(now, at.from) {
+		c.answers++
+		c.emit(sendAnswer{at.from, min(at.size, bareMost), &discoveryv1.Answer{
 			Cluster: c.cluster, Node: c.self, Ring: c.toldRing(), Echo: h.Nonce,
-			Founding: c.foundingState(), Heard: c.heard.names(now),
+			Founding: c.foundingState(), Heard: c.heard.names(now), Stamp: c.stamp(c.answers),
 		}})
 	}
 }
 
 // answered handles an answer; one that echoes no recent hello of this node's is
 // dropped.
-func (c *core) answered(now time.Time, from netip.AddrPort, a *discoveryv1.Answer) {
+func (c *core) answered(now time.Time, at arrival, a *discoveryv1.Answer) {
 	if a.Cluster != c.cluster {
 		return
 	}
+	from := at.from
 	i := slices.IndexFunc(c.nonces, func(n nonce) bool { return n.value == a.Echo && now.Sub(n.sent) <= durations.HelloAnswer })
-	if i < 0 {
+	if i < 0 || c.senders != nil && !(c.inWindow(now, at, a.Node, a.Stamp) && c.senders.answered(now, a.Node, a.Stamp)) {
 		return
 	}
 	asked, node := c.nonces[i], a.Node

@@ -20,7 +20,7 @@ type outlet struct {
 	name  string
 	index int
 	to    netip.Addr
-	// from is the source address; invalid leaves the choice to the kernel.
+	// from is the source address.
 	from netip.Addr
 }
 
@@ -96,8 +96,12 @@ var (
 
 func (o *Options) outletsOf(c hostaddr.Interface) []outlet {
 	var out []outlet
-	v6 := false
+	var v6 bool
+	var from6 netip.Addr // of link-local scope if there is one, as the group is
 	for _, p := range c.Addresses {
+		if a := p.Addr(); a.Is6() && (!from6.IsValid() || a.IsLinkLocalUnicast() && !from6.IsLinkLocalUnicast()) {
+			from6 = a
+		}
 		if !o.everywhere() && !slices.ContainsFunc(o.Bind, func(b netip.Addr) bool { return b.Unmap().WithZone("") == p.Addr() }) {
 			continue
 		}
@@ -114,7 +118,7 @@ func (o *Options) outletsOf(c hostaddr.Interface) []outlet {
 		}
 	}
 	if v6 && c.Is(net.FlagMulticast) {
-		out = append(out, outlet{name: c.Name, index: c.Index, to: group.WithZone(c.Name)})
+		out = append(out, outlet{name: c.Name, index: c.Index, to: group.WithZone(c.Name), from: from6})
 	}
 	return out
 }

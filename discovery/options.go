@@ -12,6 +12,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/trust"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -64,6 +65,9 @@ type Options struct {
 	// ring. It must not block.
 	OnFellow func(*discoveryv1.Node)
 
+	// Seals are the present ones of the cluster's secrets. With nil, all is in the clear.
+	Seals func() trust.Seals
+
 	// Logger may be nil.
 	Logger hclog.Logger
 }
@@ -81,6 +85,7 @@ func (o *Options) validate() error {
 	bad(o.Expect < 0 || o.Expect > limits.Founders, "expect %d is not from 0 to %d", o.Expect, limits.Founders)
 	bad(o.Expect == 1 && o.Witness, "expect 1, but a witness never founds")
 	bad(o.Expect > 1 && o.Ask == nil, "expect %d without a way to ask the others", o.Expect)
+	bad(o.Seals != nil && o.Seals().Empty(), "no secret to seal hellos with: give --secret-file, or go without hellos by --no-autodiscovery --join HOST:PORT")
 	bad(o.OnForeignRing == nil || o.OnFellow == nil, "OnForeignRing or OnFellow is not set")
 	err := errors.Join(problems...)
 	if err == nil && len(o.Addresses) > 0 && len(o.node().Addresses) == 0 {
@@ -105,7 +110,8 @@ func (o *Options) node() *discoveryv1.Node {
 			Cluster: o.Cluster, Node: n, Nonce: 1 << 63, Attempt: 1 << 31,
 			Ring:     &discoveryv1.Ring{RingId: longest, Leader: longest},
 			Founding: &discoveryv1.Founding{Expect: limits.Founders},
-		})
+			Stamp:    &discoveryv1.Stamp{SentAt: 1 << 62, Number: 1 << 63, Since: 1 << 62, Source: make([]byte, 16+2)},
+		}, bareMost)
 		if err == nil {
 			break
 		}

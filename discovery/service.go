@@ -27,6 +27,8 @@ import (
 // goroutine.
 type Service struct {
 	opts    Options
+	seals   seals
+	began   time.Time
 	log     hclog.Logger
 	sockets *sockets
 	// ctx ends with Close, under mu; asks are the goroutines that ask other nodes.
@@ -56,7 +58,7 @@ func New(o Options) (*Service, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{opts: o, log: cmp.Or(o.Logger, hclog.NewNullLogger()), wake: make(chan struct{}, 1), failed: map[string]*failure{}}
+	s := &Service{opts: o, seals: o.Seals, began: time.Now(), log: cmp.Or(o.Logger, hclog.NewNullLogger()), wake: make(chan struct{}, 1), failed: map[string]*failure{}}
 	err := CheckInterfaces(o.Interfaces)
 	if err != nil {
 		return nil, err
@@ -64,7 +66,10 @@ func New(o Options) (*Service, error) {
 	if s.sockets, err = openSockets(&o); err != nil {
 		return nil, err
 	}
-	s.core = newCore(time.Now(), o.Cluster, o.node(), o.Expect, rand.Uint64) // ChaCha8, seeded by the system
+	s.core = newCore(s.began, o.Cluster, o.node(), o.Expect, rand.Uint64) // ChaCha8, seeded by the system
+	if o.Seals != nil {
+		s.core.senders = newSenders(s.began)
+	}
 	s.core.found.recall(o.Words, o.KeptAt)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.scan(time.Now()) // nobody else has the service yet
@@ -279,14 +284,9 @@ func (s *Service) do(input func(c *core, now time.Time)) {
 func (s *Service) carryOut(e effect) {
 	switch e := e.(type) {
 	case sendHello:
-		b, err := encode(e.hello)
-		if err != nil {
-			s.log.Error("cannot say hello", "error", err)
-			return
-		}
-		s.broadcast(b)
+		s.broadcast(e.hello)
 	case sendAnswer:
-		b, err := encode(e.answer)
+		b, err := s.pack(e.answer, e.most, netip.AddrPort{})
 		if err == nil {
 			err = s.sockets.reply(b, e.to)
 		}
@@ -306,22 +306,8 @@ func (s *Service) carryOut(e effect) {
 	}
 }
 
-// datagram handles what a socket received. Hellos come to the shared port,
-// answers to the own one.
-func (s *Service) datagram(b []byte, from netip.AddrPort, shared bool) {
-	h, a, err := decode(b)
-	switch {
-	case err != nil:
-		s.log.Trace("dropped a datagram", "from", from, "error", err)
-	case h != nil && shared:
-		s.do(func(c *core, now time.Time) { c.hello(now, from, h) })
-	case a != nil && !shared:
-		s.do(func(c *core, now time.Time) { c.answered(now, from, a) })
-	}
-}
-
 // broadcast sends a hello every way out.
-func (s *Service) broadcast(b []byte) {
+func (s *Service) broadcast(h *discoveryv1.Hello) {
 	s.sendMu.Lock()
 	defer s.sendMu.Unlock()
 	now := time.Now()
@@ -329,7 +315,12 @@ func (s *Service) broadcast(b []byte) {
 		s.scan(now)
 	}
 	for _, o := range s.outlets {
-		err := s.sockets.send(b, o, s.opts.Port)
+		b, err := s.pack(h, bareMost, s.sockets.source(o))
+		if err != nil {
+			s.log.Error("cannot say hello", "error", err)
+			return
+		}
+		err = s.sockets.send(b, o, s.opts.Port)
 		way := o.String()
 		switch {
 		case err == nil:
@@ -362,7 +353,8 @@ type failure struct {
 // to get a usable address not at all.
 func (f *failure) warns(now time.Time, err error) (hint string, yes bool) {
 	hint = "does a firewall forbid UDP broadcast? name the interfaces to use with --interface"
-	if errors.Is(err, unix.EADDRNOTAVAIL) {
+	// With a source address that is not usable yet it is EINVAL.
+	if errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.EINVAL) {
 		if now.Sub(f.since) < durations.InterfaceUsable {
 			return "", false
 		}

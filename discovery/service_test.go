@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/arc-ring/arc/internal/testwait"
+	"github.com/arc-ring/arc/internal/trust"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -334,6 +335,56 @@ func TestSeekEndsWithItsContextAndWithTheService(t *testing.T) {
 	}
 }
 
+func sealed(cluster string, secrets ...byte) func(*Options) {
+	all := sealsOf(cluster, secrets...)
+	return func(o *Options) { o.Seals = func() trust.Seals { return all } }
+}
+
+// Three nodes found a ring under a seal, in the midst of a change of the secret. Those
+// without it are neither heard nor answered, and both sides hear why.
+func TestSealedHellos(t *testing.T) {
+	h := newHouse(t)
+	var services []*Service
+	for name, secrets := range map[string][]byte{"a": {1, 2}, "b": {2, 1}, "d": {1, 2}} {
+		services = append(services, h.start(name, func(o *Options) { o.Expect = 3; sealed("c", secrets...)(o) }))
+	}
+	for i, f := range h.found(services) {
+		if name := services[i].opts.Name; f.Founder != (name == "a") || !f.Founder && f.LeaderName != "a" {
+			t.Errorf("%s found %+v, want a to found", name, f)
+		}
+	}
+	member := services[0]
+	for what, c := range map[string]struct {
+		change    func(*Options)
+		hear, say string
+	}{
+		"no secret":      {func(*Options) {}, "it has a seal", "it has no seal"},
+		"another secret": {sealed("c", 9), "it has another seal", "it has another seal"},
+	} {
+		stranger := h.start("x", c.change)
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() {
+			_, err := stranger.Seek(ctx)
+			ended <- err
+		}()
+		testwait.Until(t, within, what+": the stranger knows why it hears nothing", func() bool {
+			member.Announce()
+			return strings.Contains(stranger.Standstill(), "a hello from 127.0.0.1 was not read: "+c.hear)
+		})
+		testwait.Until(t, within, what+": the member knows why it does not listen", func() bool {
+			member.mu.Lock()
+			defer member.mu.Unlock()
+			return slices.ContainsFunc(member.core.unread(time.Now()), func(said string) bool { return strings.Contains(said, c.say) })
+		})
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) || len(stranger.Members()) > 0 {
+			t.Errorf("%s: seek ended with %v and members %v", what, err, stranger.Members())
+		}
+		stranger.Close()
+	}
+}
+
 // deaf returns options that do nothing with what is heard.
 func deaf(o Options) Options {
 	o.OnForeignRing, o.OnFellow = func(*arcv1.OtherRing) {}, func(*discoveryv1.Node) {}
@@ -349,6 +400,7 @@ func TestBadOptionsAreNamed(t *testing.T) {
 		name   string
 		change func(*Options)
 	}{
+		{"no secret to seal with", func(o *Options) { o.Seals = func() trust.Seals { return trust.Seals{} } }},
 		{"no cluster", func(o *Options) { o.Cluster = "" }},
 		{"name with a space", func(o *Options) { o.Name = "a b" }},
 		{"no incarnation", func(o *Options) { o.Incarnation = 0 }},

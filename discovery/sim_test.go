@@ -42,6 +42,10 @@ type world struct {
 	// cut says whether a and b cannot reach each other now.
 	cut func(a, b *simNode) bool
 
+	// seals are those of all nodes, nil in the clear; tape is what somebody records then.
+	seals seals
+	tape  []recording
+
 	founders []string
 }
 
@@ -52,13 +56,16 @@ type simNode struct {
 	// witness: it must not found.
 	witness bool
 	addr    netip.AddrPort
-	alive   bool
-	life    int // counts starts; events of an earlier life are void
-	core    *core
-	disk    string // ring id
-	words   []Word // on the disk
-	ring    string
-	tickAt  time.Time
+	// skew is by how much its clock is ahead.
+	skew   time.Duration
+	began  time.Time
+	alive  bool
+	life   int // counts starts; events of an earlier life are void
+	core   *core
+	disk   string // ring id
+	words  []Word // on the disk
+	ring   string
+	tickAt time.Time
 }
 
 type event struct {
@@ -156,6 +163,9 @@ func (n *simNode) boot() {
 	w.log("%s starts (ring %q)", n.name, n.ring)
 	self := &discoveryv1.Node{Name: n.name, Incarnation: w.rng.Uint64() | 1, Addresses: []string{n.addr.String()}, Witness: n.witness}
 	n.core = newCore(w.now, "c", self, n.expect, w.rng.Uint64)
+	if n.began = w.now; w.seals != nil {
+		n.core.senders = newSenders(w.now)
+	}
 	n.core.found.recall(n.words, "")
 	if n.ring != "" {
 		n.do(func() { n.core.setRing(w.now, n.info()) })
@@ -224,23 +234,17 @@ func (n *simNode) carryOut(e effect) {
 	w := n.w
 	switch e := e.(type) {
 	case sendHello:
-		b, err := encode(e.hello)
-		if err != nil {
-			w.fail("%v", err)
-		}
+		b := n.pack(e.hello, bareMost, n.addr)
 		for _, to := range w.nodes {
 			w.deliver(n, to, b)
 		}
 	case sendAnswer:
-		b, err := encode(e.answer)
-		if err != nil {
-			w.fail("%v", err)
+		b := n.pack(e.answer, e.most, netip.AddrPort{})
+		to := slices.IndexFunc(w.nodes, func(to *simNode) bool { return to.addr == e.to })
+		if to < 0 {
+			w.fail("%s answers %s, who did not ask", n.name, e.to)
 		}
-		for _, to := range w.nodes {
-			if to.addr == e.to {
-				w.deliver(n, to, b)
-			}
-		}
+		w.deliver(n, w.nodes[to], b)
 	case ask:
 		n.ask(e)
 	case note:
@@ -255,6 +259,9 @@ func (n *simNode) carryOut(e effect) {
 
 // deliver sends a datagram, perhaps.
 func (w *world) deliver(from, to *simNode, b []byte) {
+	if w.seals != nil {
+		w.tape = append(w.tape, recording{from.addr, b})
+	}
 	for range 1 + w.rng.IntN(20)/19 {
 		if w.rng.Float64() < w.loss {
 			continue
@@ -263,17 +270,7 @@ func (w *world) deliver(from, to *simNode, b []byte) {
 			if !to.alive || w.cut(from, to) || w.deaf(from, to) {
 				return
 			}
-			h, a, err := decode(b)
-			if err != nil {
-				w.fail("%v", err)
-			}
-			to.do(func() {
-				if h != nil {
-					to.core.hello(w.now, from.addr, h)
-					return
-				}
-				to.core.answered(w.now, from.addr, a)
-			})
+			w.arrive(recording{from.addr, b}, to)
 		})
 	}
 }
@@ -377,6 +374,9 @@ func TestOneFounderOfExactlyTheExpected(t *testing.T) {
 			node.witness = i != lead && w.rng.IntN(3) == 0
 			w.at(time.Duration(w.rng.Int64N(int64(10*time.Second))), node.boot)
 		}
+		if seed%2 == 0 {
+			w.seal(5*time.Minute, 200*time.Millisecond)
+		}
 		w.run(10*time.Minute, w.allIn)
 		if !w.allIn() || len(w.founders) != 1 {
 			w.fail("founders %v, all in a ring: %v", w.founders, w.allIn())
@@ -410,6 +410,9 @@ func TestOneFounderOfMoreThanTheExpected(t *testing.T) {
 			}
 		}
 		w.deaf = func(a, b *simNode) bool { return w.now.Before(hears[pair{a, b}]) }
+		if seed%2 == 0 {
+			w.seal(5*time.Minute, 200*time.Millisecond)
+		}
 		w.run(10*time.Minute, w.allIn)
 		if !w.allIn() || len(w.founders) != 1 {
 			w.fail("founders %v, all in a ring: %v", w.founders, w.allIn())
@@ -430,6 +433,9 @@ func TestNeverTwoRingsOfTheExpectedUnderCrashesAndCuts(t *testing.T) {
 		for i := range expect {
 			node := w.add(fmt.Sprintf("n%d", i), expect)
 			w.at(time.Duration(w.rng.Int64N(int64(3*time.Second))), node.boot)
+		}
+		if seed%2 == 0 {
+			w.seal(5*time.Minute, 200*time.Millisecond)
 		}
 		faults := 40 * time.Second
 		side := map[*simNode]int{}

@@ -143,7 +143,7 @@ func (k *sockets) use(outlets []outlet) error {
 
 // send broadcasts a hello at one way out.
 func (k *sockets) send(b []byte, o outlet, port int) error {
-	conn, way := k.own6, (&ipv6.ControlMessage{IfIndex: o.index}).Marshal()
+	conn, way := k.own6, (&ipv6.ControlMessage{IfIndex: o.index, Src: o.from.AsSlice()}).Marshal()
 	if o.to.Is4() {
 		conn, way = k.own4, (&ipv4.ControlMessage{IfIndex: o.index, Src: o.from.AsSlice()}).Marshal()
 	}
@@ -152,6 +152,18 @@ func (k *sockets) send(b []byte, o outlet, port int) error {
 	}
 	_, _, err := conn.WriteMsgUDPAddrPort(b, way, netip.AddrPortFrom(o.to, uint16(port)))
 	return err
+}
+
+// source is what hellos by this way out come from.
+func (k *sockets) source(o outlet) netip.AddrPort {
+	conn := k.own6
+	if o.to.Is4() {
+		conn = k.own4
+	}
+	if conn == nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(o.from, conn.LocalAddr().(*net.UDPAddr).AddrPort().Port())
 }
 
 // reply sends an answer to the socket that a hello came from.

@@ -94,6 +94,7 @@ func TestAnInterfaceThatJustCameUpIsNotWarnedOf(t *testing.T) {
 		hint  string
 	}{
 		{"no usable address", write(unix.EADDRNOTAVAIL), durations.InterfaceUsable, "duplicate"},
+		{"an address that is not usable yet", write(unix.EINVAL), durations.InterfaceUsable, "duplicate"},
 		{"forbidden", write(unix.EPERM), 0, "firewall"},
 		{"something else", errors.New("odd"), 0, "firewall"},
 	} {

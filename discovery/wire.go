@@ -1,7 +1,6 @@
 package discovery
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -26,24 +25,25 @@ type content interface {
 	GetNode() *discoveryv1.Node
 	GetRing() *discoveryv1.Ring
 	GetFounding() *discoveryv1.Founding
+	GetStamp() *discoveryv1.Stamp
 }
 
 // kind is what errors call it.
 func kind(c content) string { return strings.ToLower(string(c.ProtoReflect().Descriptor().Name())) }
 
-// encode returns the datagram. It leaves out heard names and then addresses of the
-// leader, the last ones first, until it fits; the error says by how much the rest
-// is too long.
-func encode(c content) ([]byte, error) {
+// encode returns the datagram without a seal, in at most so many bytes. It leaves out
+// heard names and then addresses of the leader, the last ones first, until it fits;
+// the error says by how much the rest is too long.
+func encode(c content, most int) ([]byte, error) {
 	for {
-		b, err := marshal(c)
+		b, err := marshal(c, most)
 		if err == nil || !shorten(c) {
 			return b, err
 		}
 	}
 }
 
-func marshal(c content) ([]byte, error) {
+func marshal(c content, most int) ([]byte, error) {
 	b, err := proto.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", kind(c), err)
@@ -52,13 +52,25 @@ func marshal(c content) ([]byte, error) {
 	if _, ok := c.(*discoveryv1.Answer); ok {
 		d.Content = &discoveryv1.Datagram_Answer{Answer: b}
 	}
+	if h, ok := c.(*discoveryv1.Hello); ok && h.Attempt > 0 {
+		d.Padding = padding(most - len(magic) - proto.Size(d))
+	}
 	if b, err = (proto.MarshalOptions{}).MarshalAppend([]byte(magic), d); err != nil {
 		return nil, fmt.Errorf("encode datagram: %w", err)
 	}
-	if len(b) > limits.Datagram {
-		return nil, fmt.Errorf("datagram of %d bytes is longer than %d: advertise fewer addresses or shorter names", len(b), limits.Datagram)
+	if len(b) > most {
+		return nil, fmt.Errorf("%s of %d bytes is longer than %d: advertise fewer addresses or shorter names", kind(c), len(b), most)
 	}
 	return b, nil
+}
+
+// padding fills what is free of a datagram, less its own header: one byte for the
+// field, and one or two for its length.
+func padding(free int) []byte {
+	if n := free - 2; n < 128 {
+		return make([]byte, max(n, 0))
+	}
+	return make([]byte, free-3)
 }
 
 // shorten leaves something out, and reports whether there was anything.
@@ -76,20 +88,18 @@ func shorten(c content) bool {
 	return true
 }
 
-// decode returns the one of the two that the datagram holds. What it returns
-// keeps all bounds of this file; everything else is ErrMalformed.
-func decode(b []byte) (h *discoveryv1.Hello, a *discoveryv1.Answer, err error) {
-	if len(b) > limits.Datagram {
-		return nil, nil, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, limits.Datagram)
-	}
-	b, ok := bytes.CutPrefix(b, []byte(magic))
-	if !ok {
-		return nil, nil, fmt.Errorf("%w: it does not start with %s", ErrMalformed, magic)
-	}
+// decode returns the one of the two that an opened datagram holds. What it returns
+// keeps all bounds of this file, and has a stamp if the datagram was sealed. With a seal
+// that is not to be there the error is errSealed, and everything else is ErrMalformed.
+func decode(b []byte, sealed bool) (h *discoveryv1.Hello, a *discoveryv1.Answer, err error) {
+	b = b[len(magic):]
 	opts := proto.UnmarshalOptions{DiscardUnknown: true}
 	var d discoveryv1.Datagram
 	if err := opts.Unmarshal(b, &d); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if len(d.Authenticator) > 0 {
+		return nil, nil, errSealed
 	}
 	var c content
 	switch d.Content.(type) {
@@ -113,6 +123,7 @@ func decode(b []byte) (h *discoveryv1.Hello, a *discoveryv1.Answer, err error) {
 		checkSender(c.GetNode()),
 		checkRing(c.GetRing()),
 		checkFounding(c.GetFounding()),
+		checkStamp(c.GetStamp(), sealed),
 		checkNames("heard name", "heard names", a.GetHeard(), limits.Heard),
 	); err != nil {
 		return nil, nil, fmt.Errorf("%w: %s: %w", ErrMalformed, kind(c), err)
@@ -161,6 +172,16 @@ func checkFounding(f *discoveryv1.Founding) error {
 		return fmt.Errorf("expect %d is more than %d", f.GetExpect(), limits.Founders)
 	}
 	return checkOptional("accepted founder", f.GetAccepted())
+}
+
+func checkStamp(s *discoveryv1.Stamp, sealed bool) error {
+	switch n := len(s.GetSource()); {
+	case sealed && s.GetNumber() == 0:
+		return errors.New("sealed, and not numbered")
+	case n != 0 && n != 4+2 && n != 16+2:
+		return fmt.Errorf("a source of %d bytes is no address and port", n)
+	}
+	return nil
 }
 
 func checkOptional(what, name string) error {

@@ -27,18 +27,27 @@ func sampleAnswer() *discoveryv1.Answer {
 	return &discoveryv1.Answer{Cluster: h.Cluster, Node: h.Node, Ring: h.Ring, Echo: 5, Founding: h.Founding, Heard: []string{"x", "y"}}
 }
 
+// unpack opens and decodes in the clear.
+func unpack(b []byte) (*discoveryv1.Hello, *discoveryv1.Answer, error) {
+	b, err := seals(nil).open(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	return decode(b, false)
+}
+
 func TestDatagramsComeBackAsTheyWere(t *testing.T) {
-	b, err := encode(sampleHello())
+	b, err := encode(sampleHello(), bareMost)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h, a, err := decode(b); err != nil || a != nil || !proto.Equal(h, sampleHello()) {
+	if h, a, err := unpack(b); err != nil || a != nil || !proto.Equal(h, sampleHello()) {
 		t.Errorf("got %v, %v, %v", h, a, err)
 	}
-	if b, err = encode(sampleAnswer()); err != nil {
+	if b, err = encode(sampleAnswer(), bareMost); err != nil {
 		t.Fatal(err)
 	}
-	if h, a, err := decode(b); err != nil || h != nil || !proto.Equal(a, sampleAnswer()) {
+	if h, a, err := unpack(b); err != nil || h != nil || !proto.Equal(a, sampleAnswer()) {
 		t.Errorf("got %v, %v, %v", h, a, err)
 	}
 }
@@ -47,7 +56,7 @@ func TestDecodeRefuses(t *testing.T) {
 	hello := func(change func(*discoveryv1.Hello)) []byte {
 		h := sampleHello()
 		change(h)
-		b, err := encode(h)
+		b, err := encode(h, bareMost)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +65,7 @@ func TestDecodeRefuses(t *testing.T) {
 	answer := func(change func(*discoveryv1.Answer)) []byte {
 		a := sampleAnswer()
 		change(a)
-		b, err := encode(a)
+		b, err := encode(a, bareMost)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +108,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"many heard names", answer(func(a *discoveryv1.Answer) { a.Heard = slicesOf(limits.Heard+1, "n") })},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if h, a, err := decode(c.b); !errors.Is(err, ErrMalformed) {
+			if h, a, err := unpack(c.b); !errors.Is(err, ErrMalformed) {
 				t.Errorf("got %v, %v, %v, want ErrMalformed", h, a, err)
 			}
 		})
@@ -125,11 +134,11 @@ func TestLongAnswersAreCut(t *testing.T) {
 	for i := range limits.Addresses {
 		a.Ring.LeaderAddresses = append(a.Ring.LeaderAddresses, fmt.Sprintf("%s-%02d:7400", strings.Repeat("x", 90), i))
 	}
-	b, err := encode(a)
+	b, err := encode(a, bareMost)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, got, err := decode(b)
+	_, got, err := unpack(b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +147,7 @@ func TestLongAnswersAreCut(t *testing.T) {
 	}
 	h := sampleHello()
 	h.Node.Addresses = slicesOf(limits.Addresses, strings.Repeat("x", 200)+":1")
-	if _, err := encode(h); err == nil || !strings.Contains(err.Error(), "fewer addresses") {
+	if _, err := encode(h, bareMost); err == nil || !strings.Contains(err.Error(), "fewer addresses") {
 		t.Errorf("a node that does not fit: %v", err)
 	}
 }
@@ -160,21 +169,21 @@ func TestOnlyAddressesThatFitAreAdvertised(t *testing.T) {
 // harm to a core that is searching, asking, or in a ring.
 func FuzzDecode(f *testing.F) {
 	for _, h := range []*discoveryv1.Hello{sampleHello(), {Cluster: "c", Node: peer("b", 1), Nonce: 1}} {
-		b, err := encode(h)
+		b, err := encode(h, bareMost)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(b)
 	}
-	b, err := encode(sampleAnswer())
+	b, err := encode(sampleAnswer(), bareMost)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		h, a, err := decode(b)
+		h, a, err := unpack(b)
 		if err != nil {
-			if !errors.Is(err, ErrMalformed) || h != nil || a != nil {
+			if !errors.Is(err, ErrMalformed) && !errors.Is(err, errSealed) || h != nil || a != nil {
 				t.Fatalf("got %v, %v, %v", h, a, err)
 			}
 			return
@@ -191,31 +200,31 @@ func FuzzDecode(f *testing.F) {
 			c.startSeek(now)
 			if h != nil {
 				c.cluster = h.Cluster
-				c.hello(now, from, h)
-				c.hello(now.Add(time.Second), from, h)
+				c.hello(now, arrival{from, len(b), now}, h)
+				c.hello(now.Add(time.Second), arrival{from, len(b), now}, h)
 			} else {
 				c.cluster, c.nonces[0].value = a.Cluster, a.Echo
-				c.answered(now, from, a)
+				c.answered(now, arrival{from, len(b), now}, a)
 			}
 			if next := c.next(); next.Before(now) {
 				t.Fatalf("next %s is before now", next)
 			}
 		}
 		if h != nil {
-			again, err := encode(proto.Clone(h).(*discoveryv1.Hello))
+			again, err := encode(proto.Clone(h).(*discoveryv1.Hello), bareMost)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if h2, _, err := decode(again); err != nil || !proto.Equal(h, h2) {
+			if h2, _, err := unpack(again); err != nil || !proto.Equal(h, h2) {
 				t.Fatalf("%v became %v, %v", h, h2, err)
 			}
 			return
 		}
-		again, err := encode(proto.Clone(a).(*discoveryv1.Answer))
+		again, err := encode(proto.Clone(a).(*discoveryv1.Answer), bareMost)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, a2, err := decode(again); err != nil || !proto.Equal(a, a2) {
+		if _, a2, err := unpack(again); err != nil || !proto.Equal(a, a2) {
 			t.Fatalf("%v became %v, %v", a, a2, err)
 		}
 	})

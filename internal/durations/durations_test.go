@@ -53,6 +53,8 @@ func TestOrder(t *testing.T) {
 		"an urgent hello is no more urgent than the first repetition":                  {durations.SeekLeast, d[1]},
 		"a ring is present for longer than its members are quiet":                      {durations.MemberInterval, durations.RingPresent, durations.OtherRing},
 		"a ring that is there is reported before it is forgotten":                      {durations.RingReport, durations.RingPresent},
+		"an answer counts only while its hello is in the window":                       {durations.HelloLate, durations.HelloAnswer, durations.ClockSlack},
+		"a sender that goes on is told of as one that did not stop":                    {durations.RingPresent, durations.UnreadAgain, durations.ClockSlack},
 		"a founder decides while every word that it counts holds":                      {durations.FounderAsk, durations.FounderDecides, durations.FounderWord},
 		"a founder asks several times before it decides":                               {durations.FounderUnanswered.Longest, durations.FounderAsk, durations.FounderDecides / 2},
 		"all addresses are tried within one question of a founder":                     {durations.FounderStagger * 16, durations.FounderAsk},

@@ -341,6 +341,16 @@ const (
 	AdviceInterval = 30 * time.Second
 	// HelloAnswer is how long an answer to a hello counts.
 	HelloAnswer = 5 * time.Second
+	// ClockSlack is by how much the clocks of two nodes may differ for a sealed hello to
+	// count. It is what TLS and Kerberos allow too, and more than any clock that is kept
+	// drifts. A recorded hello is good for nothing when it is older.
+	ClockSlack = 5 * time.Minute
+	// HelloLate is how late a datagram may be on an ordinary network: a sealed hello
+	// counts that left so long before its reader began.
+	HelloLate = time.Second
+	// UnreadAgain is the least time between two lines about one sender whose hellos do not
+	// count.
+	UnreadAgain = time.Minute
 	// FounderWord is how long this node's word to a founder holds after it was given,
 	// or after the founder was last heard to be at it. FounderDecides is how long a
 	// founder may collect words, from before the first is given: every word that it

@@ -143,12 +143,19 @@ const (
 	Heard = 256
 	Nodes = 512
 	Rings = 64
-	// SourceAnswers and AllAnswers bound the answers per second to one source and to all:
-	// a hello costs its sender nothing, and its source address may be forged. Sources
-	// bounds the sources that are told apart.
+	// SourceAnswers, HostAnswers and AllAnswers bound the answers per second to one
+	// source, to all sources at one address, and to all: a hello costs its sender nothing,
+	// and its source address may be forged. Sources bounds the sources that are told
+	// apart.
 	SourceAnswers = 20
+	HostAnswers   = 200
 	AllAnswers    = 400
 	Sources       = 1024
+	// Processes bounds those whose newest hello is remembered, so that no recorded one
+	// counts twice: each name may start a few times in ten minutes.
+	Processes = 4 * Nodes
+	// Unread bounds the senders of hellos that do not count, as far as they are told of.
+	Unread = 64
 	// OtherRings bounds the rings that are told of: each makes an event, and anybody can
 	// make up the ids of rings.
 	OtherRings = 64

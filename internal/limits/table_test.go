@@ -18,7 +18,10 @@ func TestOrder(t *testing.T) {
 		"one host leaves room for other strangers":                     {HostSubscribers, StrangerSubscribers - 1, Subscribers},
 		"a stranger's connection leaves room for other strangers":      {ConnStreams, StrangerStreams - 1},
 		"what strangers make gRPC keep is bounded by what peers may":   {StrangerStreams * StreamMemory, 2 * Parts},
-		"one source leaves room for answers to others":                 {SourceAnswers, AllAnswers - 1, Sources},
+		"one source leaves room for answers to others of its host":     {SourceAnswers, HostAnswers - 1},
+		"one host leaves room for answers to others":                   {2 * HostAnswers, AllAnswers, Sources},
+		"one host does not fill the table of sources in two seconds":   {2 * HostAnswers, Sources / 2},
+		"a node may be started several times while it is remembered":   {2 * Nodes, Processes},
 		"a founder hears the names that it founds with":                {Founders, Heard, Nodes},
 		"a monitor may tell all whom it may have as successors":        {Successors, Tell},
 	} {

@@ -26,8 +26,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Datagram wraps its content as bytes, so that an authenticator can cover
-// exactly the bytes that were sent.
+// Datagram wraps its content as bytes. In a cluster that has a secret it is
+// sealed: its last field is the authenticator, so its last 16 bytes are the tag.
 type Datagram struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Content:
@@ -35,8 +35,13 @@ type Datagram struct {
 	//	*Datagram_Hello
 	//	*Datagram_Answer
 	Content isDatagram_Content `protobuf_oneof:"content"`
-	// Reserved for a message authentication code over magic and content.
+	// HMAC-SHA-256, cut to 16 bytes, of the SHA-256 of all bytes before it, magic and
+	// this field's header included. Its key is derived from the secret and the cluster's
+	// name.
 	Authenticator []byte `protobuf:"bytes,3,opt,name=authenticator,proto3" json:"authenticator,omitempty"`
+	// Makes a hello that asks as long as any answer: nobody gets more than was sent
+	// in his name. Its bytes say nothing.
+	Padding       []byte `protobuf:"bytes,4,opt,name=padding,proto3" json:"padding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -103,6 +108,13 @@ func (x *Datagram) GetAuthenticator() []byte {
 	return nil
 }
 
+func (x *Datagram) GetPadding() []byte {
+	if x != nil {
+		return x.Padding
+	}
+	return nil
+}
+
 type isDatagram_Content interface {
 	isDatagram_Content()
 }
@@ -132,8 +144,10 @@ type Hello struct {
 	// Random and not 0; the answer echoes it.
 	Nonce uint64 `protobuf:"varint,4,opt,name=nonce,proto3" json:"nonce,omitempty"`
 	// Which hello of this search it is, from 1; 0 asks for no answer.
-	Attempt       uint32    `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	Founding      *Founding `protobuf:"bytes,6,opt,name=founding,proto3" json:"founding,omitempty"`
+	Attempt  uint32    `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Founding *Founding `protobuf:"bytes,6,opt,name=founding,proto3" json:"founding,omitempty"`
+	// Present if the datagram is sealed.
+	Stamp         *Stamp `protobuf:"bytes,7,opt,name=stamp,proto3" json:"stamp,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -210,6 +224,13 @@ func (x *Hello) GetFounding() *Founding {
 	return nil
 }
 
+func (x *Hello) GetStamp() *Stamp {
+	if x != nil {
+		return x.Stamp
+	}
+	return nil
+}
+
 // Answer is sent to the sender of one hello.
 type Answer struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -221,7 +242,9 @@ type Answer struct {
 	Echo     uint64    `protobuf:"varint,4,opt,name=echo,proto3" json:"echo,omitempty"`
 	Founding *Founding `protobuf:"bytes,5,opt,name=founding,proto3" json:"founding,omitempty"`
 	// Names that the sender heard lately, as many as there is room for.
-	Heard         []string `protobuf:"bytes,6,rep,name=heard,proto3" json:"heard,omitempty"`
+	Heard []string `protobuf:"bytes,6,rep,name=heard,proto3" json:"heard,omitempty"`
+	// Present if the datagram is sealed.
+	Stamp         *Stamp `protobuf:"bytes,7,opt,name=stamp,proto3" json:"stamp,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -298,6 +321,89 @@ func (x *Answer) GetHeard() []string {
 	return nil
 }
 
+func (x *Answer) GetStamp() *Stamp {
+	if x != nil {
+		return x.Stamp
+	}
+	return nil
+}
+
+// Stamp is by what a reader tells that a sealed datagram is no recorded one.
+type Stamp struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it left, as Unix time in microseconds of the sender's clock.
+	SentAt int64 `protobuf:"varint,1,opt,name=sent_at,json=sentAt,proto3" json:"sent_at,omitempty"`
+	// Which hello of the process it is, or which of its answers, from 1.
+	Number uint64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// The address and port that a hello left from: 4 or 16 bytes, and 2 with the
+	// lower byte first. A hello that came from elsewhere does not count. Empty in an
+	// answer.
+	Source []byte `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	// The sender takes no hello that left before this, as Unix time in microseconds
+	// of its own clock, from a process that has not answered it. 0 in an answer.
+	Since         int64 `protobuf:"varint,4,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stamp) Reset() {
+	*x = Stamp{}
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stamp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stamp) ProtoMessage() {}
+
+func (x *Stamp) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stamp.ProtoReflect.Descriptor instead.
+func (*Stamp) Descriptor() ([]byte, []int) {
+	return file_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Stamp) GetSentAt() int64 {
+	if x != nil {
+		return x.SentAt
+	}
+	return 0
+}
+
+func (x *Stamp) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Stamp) GetSource() []byte {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *Stamp) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
 // Node is the sender.
 type Node struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -315,7 +421,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[3]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -327,7 +433,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[3]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -340,7 +446,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{3}
+	return file_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Node) GetName() string {
@@ -397,7 +503,7 @@ type Ring struct {
 
 func (x *Ring) Reset() {
 	*x = Ring{}
-	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[4]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -409,7 +515,7 @@ func (x *Ring) String() string {
 func (*Ring) ProtoMessage() {}
 
 func (x *Ring) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[4]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -422,7 +528,7 @@ func (x *Ring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ring.ProtoReflect.Descriptor instead.
 func (*Ring) Descriptor() ([]byte, []int) {
-	return file_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{4}
+	return file_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Ring) GetRingId() string {
@@ -482,7 +588,7 @@ type Founding struct {
 
 func (x *Founding) Reset() {
 	*x = Founding{}
-	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[5]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -494,7 +600,7 @@ func (x *Founding) String() string {
 func (*Founding) ProtoMessage() {}
 
 func (x *Founding) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[5]
+	mi := &file_arc_discovery_v1_discovery_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -507,7 +613,7 @@ func (x *Founding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Founding.ProtoReflect.Descriptor instead.
 func (*Founding) Descriptor() ([]byte, []int) {
-	return file_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{5}
+	return file_arc_discovery_v1_discovery_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Founding) GetExpect() uint32 {
@@ -535,26 +641,34 @@ var File_arc_discovery_v1_discovery_proto protoreflect.FileDescriptor
 
 const file_arc_discovery_v1_discovery_proto_rawDesc = "" +
 	"\n" +
-	" arc/discovery/v1/discovery.proto\x12\x10arc.discovery.v1\"m\n" +
+	" arc/discovery/v1/discovery.proto\x12\x10arc.discovery.v1\"\x87\x01\n" +
 	"\bDatagram\x12\x16\n" +
 	"\x05hello\x18\x01 \x01(\fH\x00R\x05hello\x12\x18\n" +
 	"\x06answer\x18\x02 \x01(\fH\x00R\x06answer\x12$\n" +
-	"\rauthenticator\x18\x03 \x01(\fR\rauthenticatorB\t\n" +
-	"\acontent\"\xe1\x01\n" +
+	"\rauthenticator\x18\x03 \x01(\fR\rauthenticator\x12\x18\n" +
+	"\apadding\x18\x04 \x01(\fR\apaddingB\t\n" +
+	"\acontent\"\x90\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12*\n" +
 	"\x04node\x18\x02 \x01(\v2\x16.arc.discovery.v1.NodeR\x04node\x12*\n" +
 	"\x04ring\x18\x03 \x01(\v2\x16.arc.discovery.v1.RingR\x04ring\x12\x14\n" +
 	"\x05nonce\x18\x04 \x01(\x04R\x05nonce\x12\x18\n" +
 	"\aattempt\x18\x05 \x01(\rR\aattempt\x126\n" +
-	"\bfounding\x18\x06 \x01(\v2\x1a.arc.discovery.v1.FoundingR\bfounding\"\xdc\x01\n" +
+	"\bfounding\x18\x06 \x01(\v2\x1a.arc.discovery.v1.FoundingR\bfounding\x12-\n" +
+	"\x05stamp\x18\a \x01(\v2\x17.arc.discovery.v1.StampR\x05stamp\"\x8b\x02\n" +
 	"\x06Answer\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12*\n" +
 	"\x04node\x18\x02 \x01(\v2\x16.arc.discovery.v1.NodeR\x04node\x12*\n" +
 	"\x04ring\x18\x03 \x01(\v2\x16.arc.discovery.v1.RingR\x04ring\x12\x12\n" +
 	"\x04echo\x18\x04 \x01(\x04R\x04echo\x126\n" +
 	"\bfounding\x18\x05 \x01(\v2\x1a.arc.discovery.v1.FoundingR\bfounding\x12\x14\n" +
-	"\x05heard\x18\x06 \x03(\tR\x05heard\"\x8e\x01\n" +
+	"\x05heard\x18\x06 \x03(\tR\x05heard\x12-\n" +
+	"\x05stamp\x18\a \x01(\v2\x17.arc.discovery.v1.StampR\x05stamp\"f\n" +
+	"\x05Stamp\x12\x17\n" +
+	"\asent_at\x18\x01 \x01(\x03R\x06sentAt\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\fR\x06source\x12\x14\n" +
+	"\x05since\x18\x04 \x01(\x03R\x05since\"\x8e\x01\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x1c\n" +
@@ -585,27 +699,30 @@ func file_arc_discovery_v1_discovery_proto_rawDescGZIP() []byte {
 	return file_arc_discovery_v1_discovery_proto_rawDescData
 }
 
-var file_arc_discovery_v1_discovery_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_arc_discovery_v1_discovery_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_arc_discovery_v1_discovery_proto_goTypes = []any{
 	(*Datagram)(nil), // 0: arc.discovery.v1.Datagram
 	(*Hello)(nil),    // 1: arc.discovery.v1.Hello
 	(*Answer)(nil),   // 2: arc.discovery.v1.Answer
-	(*Node)(nil),     // 3: arc.discovery.v1.Node
-	(*Ring)(nil),     // 4: arc.discovery.v1.Ring
-	(*Founding)(nil), // 5: arc.discovery.v1.Founding
+	(*Stamp)(nil),    // 3: arc.discovery.v1.Stamp
+	(*Node)(nil),     // 4: arc.discovery.v1.Node
+	(*Ring)(nil),     // 5: arc.discovery.v1.Ring
+	(*Founding)(nil), // 6: arc.discovery.v1.Founding
 }
 var file_arc_discovery_v1_discovery_proto_depIdxs = []int32{
-	3, // 0: arc.discovery.v1.Hello.node:type_name -> arc.discovery.v1.Node
-	4, // 1: arc.discovery.v1.Hello.ring:type_name -> arc.discovery.v1.Ring
-	5, // 2: arc.discovery.v1.Hello.founding:type_name -> arc.discovery.v1.Founding
-	3, // 3: arc.discovery.v1.Answer.node:type_name -> arc.discovery.v1.Node
-	4, // 4: arc.discovery.v1.Answer.ring:type_name -> arc.discovery.v1.Ring
-	5, // 5: arc.discovery.v1.Answer.founding:type_name -> arc.discovery.v1.Founding
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	4, // 0: arc.discovery.v1.Hello.node:type_name -> arc.discovery.v1.Node
+	5, // 1: arc.discovery.v1.Hello.ring:type_name -> arc.discovery.v1.Ring
+	6, // 2: arc.discovery.v1.Hello.founding:type_name -> arc.discovery.v1.Founding
+	3, // 3: arc.discovery.v1.Hello.stamp:type_name -> arc.discovery.v1.Stamp
+	4, // 4: arc.discovery.v1.Answer.node:type_name -> arc.discovery.v1.Node
+	5, // 5: arc.discovery.v1.Answer.ring:type_name -> arc.discovery.v1.Ring
+	6, // 6: arc.discovery.v1.Answer.founding:type_name -> arc.discovery.v1.Founding
+	3, // 7: arc.discovery.v1.Answer.stamp:type_name -> arc.discovery.v1.Stamp
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_arc_discovery_v1_discovery_proto_init() }
@@ -623,7 +740,7 @@ func file_arc_discovery_v1_discovery_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arc_discovery_v1_discovery_proto_rawDesc), len(file_arc_discovery_v1_discovery_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
