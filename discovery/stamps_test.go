@@ -127,6 +127,24 @@ func TestAReplayedHelloCausesNothing(t *testing.T) {
 	}
 }
 
+// A hello that never came, as from a network that is cut off, counts for nothing once
+// its process has been heard since, whichever way it takes.
+func TestAnOlderHelloCausesNothing(t *testing.T) {
+	for what, changes := range recorded {
+		b := newSealedBench(t, "a", 3)
+		b.startSeek(b.now)
+		older := b.stamped("Z", 9, changes...)
+		b.hello(b.now, source("Z"), b.stamped("Z", 10, changes...))
+		for _, way := range []string{"Z", "y"} {
+			older.Stamp.Source = sourceBytes(source(way))
+			before := b.knows()
+			if out := b.hello(b.now, source(way), older); len(out) > 0 || b.knows() != before {
+				t.Errorf("%s, by %s: effects %v, the core knew\n%s\nand then\n%s", what, way, out, before, b.knows())
+			}
+		}
+	}
+}
+
 // What left before this process began may have been heard by the one before it. It is
 // answered, as its sender may be alive with a clock that is behind, and no more.
 func TestAHelloOfBeforeTheStartIsOnlyAnswered(t *testing.T) {
