@@ -19,6 +19,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/peerwire"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
@@ -59,6 +60,8 @@ type outbound struct {
 type sent struct {
 	item
 	at time.Time
+	// rescued: it went over another path too.
+	rescued bool
 }
 
 // attempt tries one address: connect, hello, hello. Whatever ctx does
@@ -214,7 +217,7 @@ func (s *outbound) remember(it item) {
 	if len(s.recent) == recentMessages {
 		s.recent = slices.Delete(s.recent, 0, recentMessages/2)
 	}
-	s.recent = append(s.recent, sent{it, time.Now()})
+	s.recent = append(s.recent, sent{item: it, at: time.Now()})
 }
 
 // watch has a look later whether what was just sent is acknowledged.
@@ -279,6 +282,20 @@ func (s *outbound) unacked() []item {
 	items := make([]item, 0, len(s.recent))
 	for _, m := range s.recent {
 		if time.Since(m.at) < durations.PeerRecent {
+			items = append(items, m.item)
+		}
+	}
+	return items
+}
+
+// rescue returns what may be lost with a stream that is stuck and did not go over all
+// paths. Each message is returned once.
+func (s *outbound) rescue() (items []item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.recent {
+		if m := &s.recent[i]; !m.rescued && m.size > limits.SmallMessage {
+			m.rescued = true
 			items = append(items, m.item)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/paths"
 )
 
@@ -243,6 +244,17 @@ func (p *path) handOver() {
 	p.layLocked() // the address may be of no use any more
 }
 
+// rescue lets another path that stands carry the large messages that wait for
+// acknowledgements on a stuck stream. The stream itself may take a second to break.
+func (p *path) rescue() {
+	p.t.mu.Lock()
+	defer p.t.mu.Unlock()
+	others := slices.DeleteFunc(slices.Clone(p.paths), func(o *path) bool { return o == p || o.stands == nil })
+	if len(others) > 0 && p.stands != nil {
+		paths.Choose(others, limits.SmallMessage+1)[0].queue.putBack(p.stands.rescue())
+	}
+}
+
 // hangUp ends all tries, and the stream for another reason than that it broke. What is
 // not acknowledged there is sent again if it is kept.
 func (d *dialler) hangUp(keep bool) {
@@ -327,6 +339,9 @@ func (d *dialler) poked() {
 	trying := d.conn.State().Trying()
 	switch {
 	case d.stream != nil:
+		if a.stalled && d.stream.stuck(durations.PeerStall) {
+			d.rescue()
+		}
 		if a.alive && d.stream.stuck(durations.PeerHintedStall) || a.stalled && !quiet && !trying && d.stream.stuck(durations.PeerStall) {
 			d.conn.Silent(now, a.alive)
 			d.t.log.Debug("peer does not acknowledge: racing a fresh connection", "peer", info.Name, "to", d.id)

@@ -126,6 +126,32 @@ func TestOneDeadNetworkDelaysNothing(t *testing.T) {
 	}
 }
 
+// A large message is on its way over one network when that dies. It arrives over the
+// other one, before the stream that it was sent on is given up.
+func TestALargeMessageIsRescued(t *testing.T) {
+	for i := uint64(1); i <= 5; i++ {
+		l, a, b := twoNetworks(t)
+		a.tr.mu.Lock()
+		sent := a.tr.peers[2].paths[0]
+		stream := sent.stands
+		a.tr.peers[2].paths[1].down.Store(true) // so that the first one is the best
+		a.tr.mu.Unlock()
+		l.of[sent.address].pull(true)
+		a.tr.Send(bulk(1, 2, 7, 2*limits.SmallMessage))
+		if m := await(t, "the large message", b.got); m.Raft.GetIndex() != 6 {
+			t.Errorf("%v came", m)
+		}
+		a.tr.mu.Lock()
+		stands := sent.stands == stream
+		a.tr.mu.Unlock()
+		if stands {
+			return
+		}
+		t.Logf("try %d: the stream broke first", i) // the machine may have stood still
+	}
+	t.Error("a large message waits until the stream is given up")
+}
+
 // Both networks are dead for a while: all addresses are tried again, and what waited
 // arrives once.
 func TestBothNetworksDead(t *testing.T) {
