@@ -1,4 +1,4 @@
-// Package sim runs the real core of ARC, packages ring and election, in a
+// Package sim runs the real core of ARC, packages ring, election and paths, in a
 // world that it makes up: machines with clocks, disks, processes and
 // monitors, a network between them, operators, and faults of every kind. One
 // goroutine, virtual time, one seed: the same seed gives the same run.

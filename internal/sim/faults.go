@@ -57,7 +57,7 @@ const (
 	CloneDisk     FaultKind = "clone-disk"     // a machine that stood by runs from a copy of a disk in use
 	RestoreDisk   FaultKind = "restore-disk"   // kill -9, and an older disk is put back
 	Wear          FaultKind = "kill-certified" // kill -9 of one, and of the next as soon as that is certified
-	OneNetwork    FaultKind = "one-network"    // one of two networks is dead for a machine or for all; drawn apart from the others
+	OneNetwork    FaultKind = "one-network"    // one of several networks is dead for a machine or for all; drawn apart from the others
 	Mistake       FaultKind = "mistake"        // a member is told that it is out, and it is not; drawn apart from the others
 )
 

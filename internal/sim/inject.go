@@ -442,6 +442,7 @@ func (s *Sim) poll() {
 // quietEnd checks that a whole ring at peace stayed as it was.
 func (s *Sim) quietEnd() {
 	s.unanswered()
+	s.pathsQuiet()
 	if s.settled && s.demand {
 		why, led := s.whole()
 		if !led && s.ledger.settings.LeaderGrants && s.blinks < 5 {

@@ -49,7 +49,7 @@ func mutate(t *testing.T, root, dir string) string {
 	for file, src := range sources {
 		add(file, src)
 	}
-	for _, pkg := range []string{"election", "ring", "internal/sim", "monitor/detector"} {
+	for _, pkg := range []string{"election", "ring", "internal/sim", "internal/paths", "monitor/detector"} {
 		add(pkg+"/mutant.go", "package "+path.Base(pkg)+"\n\nimport \"os\"\n\nvar mutant = os.Getenv(\"ARC_MUTANT\")\n")
 	}
 	b, err := json.Marshal(overlay)

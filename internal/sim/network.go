@@ -42,8 +42,8 @@ type link struct {
 	// goodAt is when a fault was last at work on it.
 	goodAt int64
 	held   []event
-	// dead counts the faults of each network that are at work on it.
-	dead [networksMost]int
+	// lanes are the networks, if there are several.
+	lanes []lane
 	// redialled is when the stream was last opened again after a loss.
 	redialled int64
 }
@@ -60,7 +60,7 @@ const heldMost = 64
 func (s *Sim) link(from, to int) *link {
 	i := from*len(s.nodes) + to
 	if s.links[i] == nil {
-		s.links[i] = &link{rnd: rand.NewPCG(s.opt.Seed, 1<<16+uint64(i)+s.opt.Salt<<32), bad: -int64(time.Hour)}
+		s.links[i] = &link{rnd: rand.NewPCG(s.opt.Seed, 1<<16+uint64(i)+s.opt.Salt<<32), bad: -int64(time.Hour), lanes: s.world.lanesOf()}
 	}
 	return s.links[i]
 }
@@ -95,9 +95,10 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 	if s.calm {
 		loss, dup = 0, 0
 	}
-	lost := l.odds() < loss
-	if lost && s.world.Networks > 1 && l.dead == [networksMost]int{} && !large(e) {
-		lost = l.odds() < loss // the copy on the other network is lost too
+	copied := e.kind == evDeliver && s.world.Networks > 1
+	lost := copied && !s.copies(from, to, e, loss, dup) || !copied && l.odds() < loss
+	if copied && !lost {
+		return true
 	}
 	if lost && !reliable {
 		l.bad = s.now
@@ -110,7 +111,7 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 		}
 		return false
 	}
-	e.at = s.now + s.overNetworks(l, e)
+	e.at = s.now + s.anyNetwork(l)
 	if lost {
 		e.at += int64(retransmission)
 		l.bad = e.at
@@ -118,10 +119,6 @@ func (s *Sim) transmit(from, to int, e event, reliable bool) bool {
 	// A probe has a connection of its own, on which nothing is ahead of it.
 	if e.kind == evProbe || e.kind == evProbed {
 		s.q.push(e)
-		return true
-	}
-	if s.world.Networks > 1 && large(e) {
-		s.q.push(e) // what is small does not wait for it
 		return true
 	}
 	if s.net.Ordered || reliable {
@@ -172,6 +169,7 @@ func (s *Sim) cutLink(from, to int) {
 		l.cutAt = s.now
 	}
 	l.bad = s.now
+	s.laneChanged(from, to)
 }
 
 func (s *Sim) healLink(from, to int) {
@@ -184,6 +182,7 @@ func (s *Sim) healLink(from, to int) {
 	}
 	l.cut = 0
 	l.bad = s.now
+	s.laneChanged(from, to)
 	for _, e := range l.held {
 		e.at = s.now + int64(time.Millisecond) + s.delay(l)
 		s.q.push(e)
@@ -397,6 +396,9 @@ func (s *Sim) deliver(n *node, e event) {
 		if from.up && from.id == m.From && s.open(n.idx, from.idx) && !n.paused {
 			s.q.push(event{at: s.now + int64(s.net.Base), kind: evUnreach, node: e.peer, gen: from.gen, n: m.To})
 		}
+		return
+	}
+	if !s.takes(n, e) {
 		return
 	}
 	if s.opt.Messages {

@@ -55,7 +55,7 @@ func NodesOf(seed uint64) int {
 }
 
 // allChecks names what a run checks, panics of the core aside.
-var allChecks = []string{"G1", "G2", "G3", "G4", "G5", "G6", "log", "state", "ids", "start", "disk", "done", "effect", "flood", "asked", "told", "outage", "order", "founded"}
+var allChecks = []string{"G1", "G2", "G3", "G4", "G5", "G6", "log", "state", "ids", "start", "disk", "done", "effect", "flood", "asked", "told", "outage", "order", "founded", "paths"}
 
 // Failure is a broken guarantee.
 type Failure struct {

@@ -82,7 +82,8 @@ type node struct {
 
 	leave leave
 
-	mon monitor
+	mon       monitor
+	transport transport
 
 	// What the checks know of it.
 	log       logView
@@ -236,6 +237,7 @@ func (s *Sim) makeCore(n *node, id uint64, rec election.Recovered) {
 	}
 	s.stepped(n)
 	s.hellos(n)
+	s.connect(n)
 }
 
 // exit ends the coordinator process; its monitor sees it.

@@ -42,9 +42,11 @@ const (
 	evWish                    // what was asked of a whole ring is due
 	evMonRuns                 // a coordinator learns whether its monitor runs
 	evLed                     // has a majority that can talk a leader?
+	evPaths                   // the paths to peers are checked
+	evRescue                  // a message goes over another path
 )
 
-var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "pinged", "inquire", "standing", "readdress", "wish", "mon-runs", "led"}
+var evNames = [...]string{"wake", "deliver", "disk", "start", "resume", "join-try", "rpc", "reply", "unreach", "ping", "pong", "refused", "mon-tick", "mon-link", "mon-start", "mon-sees", "cert-send", "certify", "report", "probe", "probed", "probe-end", "hang", "fault", "fault-end", "heal", "poll", "quiet-end", "leave", "op", "hello", "pinged", "inquire", "standing", "readdress", "wish", "mon-runs", "led", "paths", "rescue"}
 
 // travels reports whether an event comes over the network: a stopped process's
 // socket takes only so many.

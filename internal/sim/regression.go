@@ -188,6 +188,7 @@ type worldFields struct {
 	Copies       bool          `json:"net_copies"`
 	Hold         int           `json:"net_hold"`
 	Networks     int           `json:"networks,omitempty"`
+	Strays       bool          `json:"strays,omitempty"`
 	Witnesses    []int         `json:"witnesses,omitempty"`
 	Leads        []int         `json:"leads,omitempty"`
 	CompactAfter uint64        `json:"compact_after"`
@@ -204,7 +205,7 @@ type worldFields struct {
 
 func (w worldText) MarshalJSON() ([]byte, error) {
 	n := w.Net
-	t := worldFields{w.Machines, w.Spares, w.Profile, w.Settings, span(n.Base), span(n.Jitter), span(n.Tail), n.TailOdds, n.Loss, n.Dup, n.Ordered, n.Copies, n.Hold, w.Networks,
+	t := worldFields{w.Machines, w.Spares, w.Profile, w.Settings, span(n.Base), span(n.Jitter), span(n.Tail), n.TailOdds, n.Loss, n.Dup, n.Ordered, n.Copies, n.Hold, w.Networks, w.Strays,
 		w.Witnesses, w.Leads, w.CompactAfter, w.Early, w.Reckless, w.Demand, w.Defers, w.Together, w.Rates, nil, span(w.Cycle), span(w.Quiet)}
 	for _, l := range w.Lazy {
 		t.Lazy = append(t.Lazy, span(l))
@@ -222,7 +223,7 @@ func (w *worldText) UnmarshalJSON(b []byte) error {
 	*w = worldText{Machines: t.Machines, Spares: t.Spares, Profile: t.Profile, Settings: t.Settings,
 		Net: Network{Base: time.Duration(t.Base), Jitter: time.Duration(t.Jitter), Tail: time.Duration(t.Tail), TailOdds: t.TailOdds, Loss: t.Loss, Dup: t.Dup,
 			Ordered: t.Ordered, Copies: t.Copies, Hold: t.Hold},
-		Networks: t.Networks, Witnesses: t.Witnesses, Leads: t.Leads, CompactAfter: t.CompactAfter, Early: t.Early, Reckless: t.Reckless, Demand: t.Demand, Defers: t.Defers, Together: t.Together, Rates: t.Rates,
+		Networks: t.Networks, Strays: t.Strays, Witnesses: t.Witnesses, Leads: t.Leads, CompactAfter: t.CompactAfter, Early: t.Early, Reckless: t.Reckless, Demand: t.Demand, Defers: t.Defers, Together: t.Together, Rates: t.Rates,
 		Cycle: time.Duration(t.Cycle), Quiet: time.Duration(t.Quiet)}
 	for _, l := range t.Lazy {
 		w.Lazy = append(w.Lazy, time.Duration(l))

@@ -382,6 +382,10 @@ func (s *Sim) coordinatorEvent(n *node, e event) {
 		}
 	case evMonRuns:
 		s.monitorRuns(n, e)
+	case evPaths:
+		s.checkPaths(n, e)
+	case evRescue:
+		s.rescue(n, e)
 	default:
 		panic("sim: no handler for " + evNames[e.kind])
 	}

@@ -15,8 +15,11 @@ type World struct {
 	Profile  string
 	Settings ring.Settings
 	Net      Network
-	// Networks is how many there are between any two machines: 2, else one.
+	// Networks is how many there are between any two machines: 2 or 3, else one.
 	Networks int
+	// Strays: at its addresses on the last network a machine is not reached, but a
+	// stranger is.
+	Strays bool
 	// Witnesses and Leads (on_join = lead) are machines by number.
 	Witnesses, Leads []int
 	CompactAfter     uint64
