@@ -51,14 +51,26 @@ func (h *Holder) shake(ctx context.Context, raw net.Conn, side func(net.Conn, *t
 		// Both flights stay smaller than any MTU with it. A post-quantum exchange
 		// would keep secret for decades who leads, which is soon worth nothing.
 		CurvePreferences: []tls.CurveID{tls.X25519},
-		Certificates:     []tls.Certificate{k.cert},
 		ClientAuth:       tls.RequireAnyClientCert,
+		// A client is asked for it after it has seen the server's, so an operator's
+		// knows by then which cluster it is for.
+		GetCertificate:       func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &k.cert, nil },
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &k.cert, nil },
 		// A certificate names no host. VerifyConnection checks chain and name.
 		InsecureSkipVerify:     true,
 		SessionTicketsDisabled: true,
 		VerifyConnection: func(s tls.ConnectionState) (err error) {
 			// Of this very moment: keys may have changed since the handshake began.
-			if id, root, err = h.keys.Load().verify(s.PeerCertificates, use, time.Now()); err == nil {
+			trusted := h.keys.Load()
+			if h.self.Cluster == "" {
+				if trusted, err = h.keysFor(s.PeerCertificates); err == nil {
+					k = trusted
+				}
+			}
+			if err == nil {
+				id, root, err = trusted.verify(s.PeerCertificates, use, time.Now())
+			}
+			if err == nil {
 				err = h.check(id, use)
 			}
 			if err != nil {
@@ -81,7 +93,7 @@ func (h *Holder) shake(ctx context.Context, raw net.Conn, side func(net.Conn, *t
 // check refuses those whose certificate is good and who have no business here.
 func (h *Holder) check(id Identity, use x509.ExtKeyUsage) error {
 	switch {
-	case id.Cluster != h.self.Cluster:
+	case h.self.Cluster != "" && id.Cluster != h.self.Cluster:
 		return fmt.Errorf("it is of cluster %s, this is cluster %s", foreign.Quote(id.Cluster), foreign.Quote(h.self.Cluster))
 	case use == x509.ExtKeyUsageServerAuth && id.Role != Member:
 		return fmt.Errorf("%s is no member", id)
@@ -89,15 +101,18 @@ func (h *Holder) check(id Identity, use x509.ExtKeyUsage) error {
 	return nil
 }
 
+// ErrClear: the other end of a connection does not speak TLS.
+var ErrClear = errors.New("no TLS")
+
 // explain says in words what an error of a TLS connection means to an operator.
 func explain(err error) error {
 	var remote *net.OpError
 	var header tls.RecordHeaderError
 	switch {
 	case errors.As(err, &remote) && remote.Op == "remote error":
-		return fmt.Errorf("%w; the other end refuses this one's certificate: do both have the same secret, or authority, and cluster?", err)
+		return fmt.Errorf("%w of this end is refused: %w; do both ends have the same secret, or authority, and cluster?", ErrCertificate, err)
 	case errors.As(err, &header):
-		return fmt.Errorf("%w; the other end does not speak TLS: does it run with --insecure?", err)
+		return fmt.Errorf("%w: %w; does the other end run with --insecure?", ErrClear, err)
 	}
 	return err
 }

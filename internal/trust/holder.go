@@ -72,6 +72,38 @@ func Minted(secrets []Secret, self Identity) *Holder {
 	return h
 }
 
+// OpenOperator reads the secret file for somebody who has it and operates a ring of
+// whichever cluster: its certificate is minted when the server has shown its own.
+func OpenOperator(path, name string) (*Holder, error) {
+	secrets, err := ReadSecrets(path)
+	if err != nil {
+		return nil, err
+	}
+	h := &Holder{self: Identity{Role: Operate, Name: name}}
+	h.keys.Store(&keys{secrets: secrets})
+	return h, nil
+}
+
+// keysFor are an operator's keys for the cluster that a server claims to be of. An
+// authority that is derived for a claim proves it.
+func (h *Holder) keysFor(chain []*x509.Certificate) (*keys, error) {
+	if len(chain) == 0 {
+		return nil, errors.New("no certificate was shown")
+	}
+	id, err := identityOf(chain[0])
+	if err != nil {
+		return nil, err
+	}
+	k := derived(h.keys.Load().secrets, Identity{id.Cluster, h.self.Role, h.self.Name})
+	// The server believes one of the secrets, most likely the one of its certificate.
+	for _, s := range k.secrets {
+		if a := deriveAuthority(s, id.Cluster); chain[0].CheckSignatureFrom(a.cert) == nil {
+			k.cert = a.mint(Identity{id.Cluster, h.self.Role, h.self.Name}, forever)
+		}
+	}
+	return k, nil
+}
+
 // Seals are those of the present secrets.
 func (h *Holder) Seals() Seals { return h.keys.Load().seals }
 

@@ -186,33 +186,6 @@ func TestTheAuthorityIsTheSameEverywhere(t *testing.T) {
 	}
 }
 
-func TestIdentitiesSurviveACertificate(t *testing.T) {
-	a := deriveAuthority(NewSecret(), "c")
-	for _, cluster := range []string{"arc", "my_cluster", "ü", "x.y", ".", "..", "a=41", "C:1", "[::1]"} {
-		for _, name := range []string{"n1", "db-1.example.org", "a/b", "é", "%41", "=", "..", strings.Repeat("n", limits.Name)} {
-			want := Identity{cluster, Operate, name}
-			got, err := identityOf(a.mint(want, forever).Leaf)
-			if err != nil || got != want {
-				t.Errorf("%v became %v, %v", want, got, err)
-			}
-		}
-	}
-}
-
-func TestForeignIdentitiesAreRefused(t *testing.T) {
-	a := deriveAuthority(NewSecret(), "c")
-	for _, bad := range []Identity{{"c", "root", "n"}, {"c", Member, ""}, {"", Member, "n"}, {"c", "", "n"}} {
-		if got, err := identityOf(a.mint(bad, forever).Leaf); err == nil {
-			t.Errorf("%v was taken for %v", bad, got)
-		}
-	}
-	two := a.mint(member("n1"), forever).Leaf
-	two.URIs = append(two.URIs, member("n2").uri())
-	if got, err := identityOf(two); err == nil {
-		t.Errorf("two names were taken for %v", got)
-	}
-}
-
 func writeSecrets(t *testing.T, path string, all ...Secret) {
 	t.Helper()
 	replace(t, path, FormatSecrets(all))
@@ -418,6 +391,25 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
+func TestAnOperatorWithTheSecretNeedsNoCluster(t *testing.T) {
+	old, fresh := NewSecret(), NewSecret()
+	path := filepath.Join(t.TempDir(), "secret")
+	writeSecrets(t, path, old, fresh)
+	h, err := OpenOperator(path, "root@laptop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, server := range []*Holder{minted("n1", old), minted("n1", fresh), Minted([]Secret{old}, Identity{"d", Member, "n1"})} {
+		s := shake(t, h.Credentials(), server.Credentials())
+		if want := (Identity{server.self.Cluster, Operate, "root@laptop"}); s.clientErr != nil || s.serverErr != nil || s.client != want {
+			t.Errorf("%v, %v; taken for %v, want %v", s.clientErr, s.serverErr, s.client, want)
+		}
+	}
+	if s := shake(t, h.Credentials(), minted("n1", NewSecret()).Credentials()); s.clientErr == nil {
+		t.Error("it believes a member with another secret")
+	}
+}
+
 func TestAnAuthorityOfOnesOwn(t *testing.T) {
 	// The three files as an operator's tool writes them.
 	ca := deriveAuthority(NewSecret(), "c")
@@ -463,27 +455,4 @@ func TestAnAuthorityOfOnesOwn(t *testing.T) {
 
 func pemOf(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
-}
-
-func TestSeals(t *testing.T) {
-	a, b := NewSecret(), NewSecret()
-	seals := newSeals([]Secret{a}, "c")
-	sealed := seals.Seal([]byte("hello"))
-	for i := range sealed {
-		bad := bytes.Clone(sealed)
-		bad[i] ^= 1
-		if _, ok := seals.Open(bad); ok {
-			t.Errorf("a change of byte %d was not seen", i)
-		}
-	}
-	for name, other := range map[string]Seals{"another secret": newSeals([]Secret{b}, "c"), "another cluster": newSeals([]Secret{a}, "d"), "no secret": {}} {
-		if _, ok := other.Open(sealed); ok {
-			t.Errorf("%s opens it", name)
-		}
-	}
-	for n := range TagSize {
-		if _, ok := seals.Open(make([]byte, n)); ok {
-			t.Errorf("%d bytes were opened", n)
-		}
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -37,13 +36,23 @@ func (k *keys) verify(chain []*x509.Certificate, use x509.ExtKeyUsage, now time.
 func (k *keys) hint(c *x509.Certificate, err error) error {
 	var unknown x509.UnknownAuthorityError
 	theirs, derived := strings.CutPrefix(c.Issuer.CommonName, derivedName)
-	if !errors.As(err, &unknown) || !derived || len(k.secrets) == 0 {
+	if !errors.As(err, &unknown) || !derived {
 		return err
 	}
-	if slices.Contains(IDs(k.secrets), theirs) {
-		return fmt.Errorf("it is of another cluster with the same secret %s: %w", theirs, err)
+	var ours []string
+	for _, a := range k.authorities {
+		id, derived := strings.CutPrefix(a.Subject.CommonName, derivedName)
+		switch {
+		case derived && id == theirs:
+			return fmt.Errorf("it is of another cluster with the same secret %s: %w", theirs, err)
+		case derived:
+			ours = append(ours, id)
+		}
 	}
-	return fmt.Errorf("it is made with secret %s, this process has %s: %w", foreign.Text(theirs), list(k.secrets), err)
+	if len(ours) == 0 {
+		return err
+	}
+	return fmt.Errorf("it is made with secret %s, this process has %s: %w", foreign.Text(theirs), strings.Join(ours, ", "), err)
 }
 
 // A Proof is what a TLS connection shows about its other end.

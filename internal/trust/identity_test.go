@@ -1,0 +1,35 @@
+package trust
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/arc-ring/arc/internal/limits"
+)
+
+func TestIdentitiesSurviveACertificate(t *testing.T) {
+	a := deriveAuthority(NewSecret(), "c")
+	for _, cluster := range []string{"arc", "my_cluster", "ü", "x.y", ".", "..", "a=41", "C:1", "[::1]"} {
+		for _, name := range []string{"n1", "db-1.example.org", "a/b", "é", "%41", "=", "..", strings.Repeat("n", limits.Name)} {
+			want := Identity{cluster, Operate, name}
+			got, err := identityOf(a.mint(want, forever).Leaf)
+			if err != nil || got != want {
+				t.Errorf("%v became %v, %v", want, got, err)
+			}
+		}
+	}
+}
+
+func TestForeignIdentitiesAreRefused(t *testing.T) {
+	a := deriveAuthority(NewSecret(), "c")
+	for _, bad := range []Identity{{"c", "root", "n"}, {"c", Member, ""}, {"", Member, "n"}, {"c", "", "n"}} {
+		if got, err := identityOf(a.mint(bad, forever).Leaf); err == nil {
+			t.Errorf("%v was taken for %v", bad, got)
+		}
+	}
+	two := a.mint(member("n1"), forever).Leaf
+	two.URIs = append(two.URIs, member("n2").uri())
+	if got, err := identityOf(two); err == nil {
+		t.Errorf("two names were taken for %v", got)
+	}
+}
