@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,9 +32,27 @@ type Client struct {
 	shut   func() error    // carries Close out, once
 }
 
+// Option changes how a Client connects.
+type Option func(*options)
+
+type options struct{ certificate, secret string }
+
+// WithCertificate shows the certificate in a file that `arc secret issue` made.
+// What it allows depends on its role. It counts over TCP; the unix socket needs none.
+func WithCertificate(file string) Option { return func(o *options) { o.certificate = file } }
+
+// WithSecret shows a certificate that is made of the cluster's secret file. It
+// allows everything that an operator may do.
+func WithSecret(file string) Option { return func(o *options) { o.secret = file } }
+
 // New returns a client of the coordinator at addr: unix:///path/arc.sock or
-// host:port, see DefaultAddr. It does not connect; the error wraps ErrBadAddr.
-func New(addr string) (*Client, error) {
+// host:port, see DefaultAddr. Without an option a host:port is spoken with in the
+// clear. It does not connect; the error wraps ErrBadAddr or ErrCertificate.
+func New(addr string, opts ...Option) (*Client, error) {
+	var o options
+	for _, set := range opts {
+		set(&o)
+	}
 	target, err := parseAddr(addr)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadAddr, err)
@@ -46,6 +65,11 @@ func New(addr string) (*Client, error) {
 	})
 	c.dialErr.Store(&errNotConnected)
 	d := &connect.Dialer{}
+	if !strings.HasPrefix(target, unixPrefix) {
+		if d.Credentials, err = o.credentials(c); err != nil {
+			return nil, err
+		}
+	}
 	c.conn, err = d.Conn(target,
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return c.dial(ctx, d, target) }),
 		grpc.WithAuthority("arc"),
@@ -60,37 +84,6 @@ func New(addr string) (*Client, error) {
 // Close ends the connection and all calls in flight. Those and all later ones
 // return ErrClosed. A second Close does nothing and returns what the first did.
 func (c *Client) Close() error { return c.shut() }
-
-func (c *Client) dial(ctx context.Context, d *connect.Dialer, target string) (net.Conn, error) {
-	if err := notForeign(target); err != nil {
-		c.dialErr.Store(&err)
-		return nil, err
-	}
-	// What the dial before this one met says more, and stays.
-	c.dialErr.CompareAndSwap(nil, &errNotConnected)
-	conn, err := d.Net(ctx, target)
-	if err != nil {
-		c.dialErr.Store(&err)
-		return nil, err
-	}
-	c.dialErr.Store(&errNoGreeting)
-	return &greeted{conn, sync.OnceFunc(func() { c.dialErr.Store(nil) })}, nil
-}
-
-// greeted tells when the first bytes arrive: the kernel completes a connection
-// also to a process that is stopped, so connecting alone proves nothing.
-type greeted struct {
-	net.Conn
-	heard func() // acts once
-}
-
-func (g *greeted) Read(b []byte) (int, error) {
-	n, err := g.Conn.Read(b)
-	if n > 0 {
-		g.heard()
-	}
-	return n, err
-}
 
 // call runs one unary RPC and explains its error. A server's word always comes
 // with a header or a trailer; a broken transport's never does.

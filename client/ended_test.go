@@ -36,7 +36,7 @@ var calls = map[string]func(context.Context, *Client) error{
 
 // sentinels are all kinds of errors, by their names.
 var sentinels = map[string]error{
-	"ErrBadAddr": ErrBadAddr, "ErrClosed": ErrClosed, "ErrUnreachable": ErrUnreachable, "ErrNoLeader": ErrNoLeader, "ErrNotLeading": ErrNotLeading,
+	"ErrBadAddr": ErrBadAddr, "ErrCertificate": ErrCertificate, "ErrClosed": ErrClosed, "ErrUnreachable": ErrUnreachable, "ErrNoLeader": ErrNoLeader, "ErrNotLeading": ErrNotLeading,
 	"ErrInvalid": ErrInvalid, "ErrNotMember": ErrNotMember, "ErrRefused": ErrRefused, "ErrTimeout": ErrTimeout, "ErrTooOld": ErrTooOld,
 }
 

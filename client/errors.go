@@ -17,11 +17,14 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/trust"
 )
 
 var (
 	// ErrBadAddr: the address cannot be understood.
 	ErrBadAddr = errors.New("bad address")
+	// ErrCertificate: the certificate or the secret file cannot be used.
+	ErrCertificate = errors.New("no certificate to show")
 	// ErrClosed: Close was called; the coordinator was not asked, or did not
 	// answer before.
 	ErrClosed = errors.New("the client is closed")
@@ -199,6 +202,10 @@ func hint(cause error, addr string, uid int, look func(path string) (fs.FileInfo
 		return cmp.Or(elsewhere(addr, uid, look), "is a coordinator running there? start one with arc coordinator, or name another with --addr")
 	case errors.Is(cause, fs.ErrPermission):
 		return "run as the coordinator's user, or as root"
+	case errors.Is(cause, errSecured):
+		return "show a certificate with --certificate FILE, or give the cluster's --secret-file"
+	case errors.Is(cause, trust.ErrCertificate), errors.Is(cause, trust.ErrClear):
+		return "arc secret show lists the secrets of a file" // the cause says all
 	case errors.Is(cause, errNoGreeting):
 		return "the coordinator may hang; its monitor kills it after hang_after_ms"
 	default:
@@ -227,6 +234,9 @@ func elsewhere(addr string, uid int, look func(path string) (fs.FileInfo, error)
 
 // errNoGreeting: somebody accepted the connection and then said nothing.
 var errNoGreeting = errors.New("connected, but nothing is said there")
+
+// errSecured: the coordinator speaks TLS, and this client does not.
+var errSecured = errors.New("the coordinator speaks with those alone who show a certificate")
 
 // errNotConnected: no dial has ended yet, neither well nor badly.
 var errNotConnected = errors.New("no connection came about in the time given")
