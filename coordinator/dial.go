@@ -11,7 +11,9 @@ import (
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/trust"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -110,6 +112,9 @@ func (n *node) ping(ctx context.Context, addr string) (r reached, err error) {
 	pong, err := stream.Recv()
 	if err != nil {
 		return r, err
+	}
+	if proof, proven := trust.Of(stream.Context()); proven && pong.GetName() != proof.Name {
+		return r, fmt.Errorf("%s says that it is %s, its certificate is for %s", addr, foreign.Quote(pong.GetName()), proof)
 	}
 	r.answer = ring.Answer{Cluster: pong.GetCluster(), RingID: pong.GetRingId(), Name: pong.GetName(), ID: pong.GetId(), Incarnation: pong.GetIncarnation()}
 	if r.answer.Incarnation == n.incarnation {

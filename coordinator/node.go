@@ -24,6 +24,7 @@ import (
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/hostaddr"
 	"github.com/arc-ring/arc/internal/monotime"
+	"github.com/arc-ring/arc/internal/trust"
 	"github.com/arc-ring/arc/internal/wal"
 	discoveryv1 "github.com/arc-ring/arc/proto/arc/discovery/v1"
 	"github.com/arc-ring/arc/ring"
@@ -40,6 +41,9 @@ type node struct {
 	former []uint64
 	events publish.Events
 	hub    *publish.Hub
+
+	// trust has this node's keys; nil in the clear.
+	trust *trust.Holder
 
 	dir  *runDir
 	disk *wal.Log
@@ -65,8 +69,8 @@ type node struct {
 	words   []discovery.Word
 	foreign otherRings
 	// levelChanged has room for one token: the monitor has to be told the log
-	// level.
-	levelChanged chan struct{}
+	// level. keysDue has, too: the keys are to be read again.
+	levelChanged, keysDue chan struct{}
 	// discoveryTold has room for one token: discovery has to be told again.
 	discoveryTold chan struct{}
 
@@ -97,7 +101,7 @@ var errLeft = errors.New("left the ring")
 
 func newNode(o Options) *node {
 	n := &node{o: o, log: cmp.Or(o.Logger, hclog.NewNullLogger()), clock: monotime.Now, leaveSlot: make(chan struct{}, 1), discoveryTold: make(chan struct{}, 1),
-		levelChanged: make(chan struct{}, 1), foreign: otherRings{heard: map[string]otherRing{}}, tried: tries{by: map[string]failure{}},
+		levelChanged: make(chan struct{}, 1), keysDue: make(chan struct{}, 1), foreign: otherRings{heard: map[string]otherRing{}}, tried: tries{by: map[string]failure{}},
 	}
 	n.events = publish.Events{Name: o.Name, Cluster: o.Cluster, Version: o.Version, Wall: time.Now, MonitorMissing: func() string { return n.monitor.Why() }}
 	n.local = &hostaddr.Table{}

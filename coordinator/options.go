@@ -13,6 +13,7 @@ import (
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/trust"
 	"github.com/arc-ring/arc/internal/wal"
 	"github.com/arc-ring/arc/ring"
 )
@@ -55,7 +56,10 @@ type Options struct {
 	// Realtime says that this process runs under a realtime policy already. It
 	// is only told on; the monitor inherits it.
 	Realtime bool
-	// Insecure allows addresses other than loopback without a secret.
+	// Keys are the files with this node's keys. Without any the network is in the
+	// clear: then Insecure allows addresses other than loopback, and changes that come
+	// over the network.
+	Keys     trust.Files
 	Insecure bool
 
 	// MonitorCommand starts the monitor; the queue is its fd 3. MonitorImage, if
@@ -89,10 +93,14 @@ func (o *Options) Validate() error {
 	errs = append(errs, name("--name", o.Name), cluster("--cluster", o.Cluster))
 	bad(len(o.Bind) == 0, "--bind is empty")
 	errs = append(errs, checkBind(o.Bind)...)
+	secure := o.Keys != (trust.Files{})
 	for _, a := range o.Bind {
-		bad(a.IsValid() && !a.IsLoopback() && !o.Insecure,
-			"--bind %s can be reached from other machines, and there is no secret: give --insecure if everybody who reaches port %d may change the ring, or bind a loopback address", a, o.Port)
+		bad(a.IsValid() && !a.IsLoopback() && !o.Insecure && !secure,
+			"--bind %s can be reached from other machines, and there is no secret: make one with `arc secret new` and copy it to all machines, or give --insecure if everybody who reaches port %d may change the ring", a, o.Port)
 	}
+	bad(o.Insecure && secure, "--insecure goes without any secret, and there is one: give one of the two")
+	bad(o.Keys.Own() && o.Keys.Secret == "" && !o.NoAutodiscovery,
+		"--tls-cert without --secret-file needs --no-autodiscovery: a certificate cannot authenticate the datagrams of discovery")
 	bad(o.Port < 0 || o.Port > 65535, "--port %d is not from 0 to 65535", o.Port)
 	bad(o.DataDir == "", "--data-dir is empty")
 	bad(o.RunDir == "", "--run-dir is empty")

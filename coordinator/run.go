@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"os/signal"
 	"slices"
@@ -91,6 +90,9 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 	if err := checkBroadcast(o.Bind); err != nil {
 		return recovered, err
 	}
+	if err := n.openKeys(); err != nil {
+		return recovered, err
+	}
 	if n.dir, err = lockRunDir(o.RunDir); err != nil {
 		return recovered, err
 	}
@@ -139,13 +141,14 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		n.undo = append(n.undo, n.discovery.Close)
 	}
 	n.transport = transport.New(transport.Options{
-		Self:     n.self,
-		Deliver:  toLoop(n, (*loop.Loop).Deliver),
-		PeerDown: toLoop(n, (*loop.Loop).Unreachable),
-		Evicted:  toLoop(n, (*loop.Loop).Evicted),
-		Gone:     n.gone,
-		Admitted: func(ctx context.Context) { n.servers.Recognise(ctx) },
-		Logger:   n.log.Named(logging.Peer),
+		Self:      n.self,
+		Deliver:   toLoop(n, (*loop.Loop).Deliver),
+		PeerDown:  toLoop(n, (*loop.Loop).Unreachable),
+		Evicted:   toLoop(n, (*loop.Loop).Evicted),
+		Gone:      n.gone,
+		SpeaksFor: func(ctx context.Context, id uint64, name string) error { return n.servers.SpeaksFor(ctx, id, name) },
+		Admitted:  func(ctx context.Context) { n.servers.Recognise(ctx) },
+		Logger:    n.log.Named(logging.Peer),
 
 		Dialer:  n.dialer,
 		Local:   n.local.Has,
@@ -160,7 +163,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		Changed: toLoop(n, (*loop.Loop).MonitorChanged),
 	})
 	n.servers = service.New(service.Options{
-		Name: o.Name, Cluster: o.Cluster, Incarnation: n.incarnation, Realtime: o.Realtime,
+		Name: o.Name, Cluster: o.Cluster, Incarnation: n.incarnation, Realtime: o.Realtime, Trust: n.trust, Insecure: o.Insecure,
 		Log: n.log, Clock: n.clock, Hub: n.hub, Events: n.events, Monitor: n.monitor, LevelChanged: n.levelChanged,
 		Loop: func() service.Loop {
 			if l := n.loop.Load(); l != nil {
@@ -194,9 +197,7 @@ func (n *node) hello() {
 	if o.Realtime {
 		n.log.Info("realtime is on: SCHED_RR, memory locked, one processor at a time")
 	}
-	if slices.ContainsFunc(o.Bind, func(a netip.Addr) bool { return !a.IsLoopback() }) {
-		n.log.Warn("no secret: everybody who reaches this port can read and change the ring", "bind", joinAddrs(o.Bind), "port", o.Port)
-	}
+	n.helloKeys()
 }
 
 // run serves until the end, and ends everything.
@@ -217,6 +218,9 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	wg.Go(func() { n.followAddresses(serving) })
 	wg.Go(func() { n.reloadOnHangup(serving) })
 	wg.Go(func() { n.collectWhileIdle(serving) })
+	if n.trust != nil {
+		wg.Go(func() { n.trust.Watch(serving, n.keysDue, n.keysRead) })
+	}
 	var monitor sync.WaitGroup
 	monitor.Go(func() { n.monitor.Run(supervising) })
 	monitor.Go(func() { n.keepHouse(supervising) })
@@ -343,8 +347,8 @@ func toLoop[T any](n *node, do func(*loop.Loop, T)) func(T) {
 	}
 }
 
-// reloadOnHangup reloads the log level at every SIGHUP, and has the monitor
-// told, which ignores the signal: a terminal sends it to everybody.
+// reloadOnHangup reloads the log level and the keys at every SIGHUP. The monitor
+// looks at its keys by itself, and is told the level, since it ignores the signal: a terminal sends it to everybody.
 func (n *node) reloadOnHangup(ctx context.Context) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, unix.SIGHUP)
@@ -355,6 +359,7 @@ func (n *node) reloadOnHangup(ctx context.Context) {
 			return
 		case <-hangups:
 		}
+		connect.Notify(n.keysDue)
 		if n.o.ReloadLogLevel == nil {
 			continue
 		}

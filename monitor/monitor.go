@@ -19,6 +19,7 @@ import (
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/peerwire"
+	"github.com/arc-ring/arc/internal/trust"
 	"github.com/arc-ring/arc/monitor/detector"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
@@ -37,7 +38,10 @@ type Options struct {
 	// Incarnation is the own coordinator's, drawn at its start. Links of
 	// another one are refused: a certificate speaks of this one alone.
 	Incarnation uint64
-	Logger      hclog.Logger
+	// Trust has this node's keys; nil in the clear. Run reads them again, as the
+	// coordinator does.
+	Trust  *trust.Holder
+	Logger hclog.Logger
 	// Doorbell rings when a link was queued, or when an operator wants a fresh
 	// dial. Signals returns it.
 	Doorbell <-chan os.Signal
@@ -127,6 +131,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	m.selfAt.Store(&[]string{})
 	m.dialer = &connect.Dialer{Own: func() []string { return *m.selfAt.Load() }, Local: &hostaddr.Table{}}
+	if o.Trust != nil {
+		m.dialer.Credentials = o.Trust.Credentials()
+	}
 	m.certifier = newCertifier(&o, m.dialer)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -137,6 +144,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	wg.Go(m.readQueue)
 	wg.Go(func() { m.dialer.Local.Watch(ctx, o.Logger, m.networkChanged) })
 	wg.Go(func() { m.local.run(ctx) })
+	if o.Trust != nil {
+		wg.Go(func() { o.Trust.Watch(ctx, nil, m.keysRead) })
+	}
 	defer func() {
 		cancel()
 		p.close()
@@ -149,6 +159,16 @@ func Run(ctx context.Context, o Options) (err error) {
 	m.hang.Configure(monotime.Now(), 0, durations.Beat)
 	o.Logger.Info("monitor started", "pid", os.Getpid(), "coordinator-pid", o.CoordinatorPID)
 	return m.loop()
+}
+
+// keysRead is told when the keys are others, or cannot be read.
+func (m *monitor) keysRead(changed bool, err error) {
+	switch {
+	case err != nil:
+		m.o.Logger.Error("the keys cannot be read again, the old ones stay", "error", err)
+	case changed:
+		m.o.Logger.Info("the keys have changed", "secrets", m.o.Trust.Secrets())
+	}
 }
 
 func (m *monitor) readQueue() {

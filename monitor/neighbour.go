@@ -1,8 +1,10 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -13,10 +15,12 @@ import (
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/connect/policy"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/sockio"
+	"github.com/arc-ring/arc/internal/trust"
 	"github.com/arc-ring/arc/monitor/detector"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
@@ -159,13 +163,20 @@ func (m *monitor) probe(ctx context.Context, a *attempt, timeout time.Duration) 
 		return errDropped
 	}
 	pong := &peerv1.ProbeResponse{}
-	for {
+	proof, proven := trust.Identity{}, false
+	for first := true; ; first = false {
 		if err := stream.RecvMsg(pong); err != nil {
 			return err
 		}
+		if first {
+			proof, proven = trust.Of(stream.Context())
+		}
+		if proven && pong.GetName() != "" && pong.GetName() != proof.Name {
+			return fmt.Errorf("%s says that it is %s, its certificate is for %s", a.path.addr, foreign.Quote(pong.GetName()), proof)
+		}
 		// It may wait for the loop.
 		at, seq, term := monotime.Now(), pong.GetSeq(), pong.GetTerm()
-		by := ring.Answer{Cluster: pong.GetCluster(), RingID: pong.GetRingId(), Name: pong.GetName(), ID: pong.GetId(), Incarnation: pong.GetIncarnation()}
+		by := ring.Answer{Cluster: pong.GetCluster(), RingID: pong.GetRingId(), Name: cmp.Or(pong.GetName(), proof.Name), ID: pong.GetId(), Incarnation: pong.GetIncarnation()}
 		m.post(a, func(now mono.Instant) {
 			if m.answered(now, a, by) {
 				m.carryOut(now, m.watch.Pong(at, a.neighbour.target.ID, seq, term))

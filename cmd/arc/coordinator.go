@@ -18,6 +18,7 @@ import (
 	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/logging"
 	"github.com/arc-ring/arc/internal/realtime"
+	"github.com/arc-ring/arc/internal/trust"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -31,7 +32,7 @@ func newCoordinatorCmd(f *factory) *cobra.Command {
 SIGTERM or an interrupt ends both within 5 s: the coordinator hands over if it
 leads, and leaves the ring. A second signal ends it at once. Signals within one
 second of the first count as the first, since timeout(1) and terminals signal
-twice. SIGHUP reads the log level again, for the monitor too.
+twice. SIGHUP reads the log level again, for the monitor too, and the keys.
 
 --realtime keeps other programs from delaying ARC: both processes run under
 SCHED_RR priority 10 with their memory locked. The realtime profile is meant to
@@ -41,13 +42,16 @@ RLIMIT_RTPRIO 10 and RLIMIT_MEMLOCK unlimited.
 A ring is founded by --expect N on all of N nodes, or by --bootstrap on one. Later
 starts ignore both, since the data directory holds the ring.
 
-This version has no secrets. Every address that is not loopback needs --insecure,
-and so does the default. Use it on networks that you trust.`,
+All machines of a ring have the same secret file, which arc secret new makes. With
+it every connection is mutual TLS 1.3, and strangers get no answer. The file is read
+again every 5 s and at SIGHUP. Without it only loopback addresses can be bound, and
+over TCP programs can only look. --insecure goes without any secret on all addresses:
+then everybody who reaches the port can change the ring.`,
 		Example: `  # on each of three machines in one LAN
-  arc coordinator --expect 3 --insecure
+  arc coordinator --expect 3
 
   # without broadcast
-  arc coordinator --insecure --no-autodiscovery --join 10.0.0.5:7400,10.0.0.6:7400
+  arc coordinator --no-autodiscovery --join 10.0.0.5:7400,10.0.0.6:7400
 
   # alone on this machine, for a try
   arc coordinator --bootstrap --bind 127.0.0.1`,
@@ -119,7 +123,8 @@ func newCoordinatorFlags(flags *pflag.FlagSet, f *factory) *coordinatorFlags {
 	config.Var(o.set, &o.onJoin, "on-join", "WHAT", string(ring.Stay), "stay: lead only when needed; lead: be handed the leadership at each join", config.OneOf(string(ring.Stay), string(ring.Lead)))
 	config.Var(o.set, &o.Witness, "witness", "", "false", "vote but never lead", config.Bool)
 	config.Var(o.set, &o.Realtime, "realtime", "", "false", "run coordinator and monitor under SCHED_RR with all memory locked; needs CAP_SYS_NICE and CAP_IPC_LOCK", config.Bool)
-	config.Var(o.set, &o.Insecure, "insecure", "", "false", "allow addresses that are not loopback, without any secret", config.Bool)
+	config.Var(o.set, &o.Insecure, "insecure", "", "false", "go without any secret: everybody who reaches the port can change the ring", config.Bool)
+	addKeys(o.set, &o.Keys)
 	config.Var(o.set, &o.logs.Level, "log-level", "LEVEL", logging.DefaultLevel, strings.Join(logging.Levels, ", ")+"; SIGHUP reads it again", logging.ParseLevel)
 	config.Var(o.set, &o.logs.JSON, "log-json", "", "false", "write logs as JSON, one object a line", config.Bool)
 	flags.StringVar(&o.configFile, "config", "", "TOML `FILE` with these options, keys as the flags are named")
@@ -131,7 +136,7 @@ func newCoordinatorFlags(flags *pflag.FlagSet, f *factory) *coordinatorFlags {
 func (o *coordinatorFlags) resolve(f *factory) error {
 	err := o.set.Resolve(f.env, o.fileOf(f))
 	o.sparing()
-	err = errors.Join(err, o.checkDirs())
+	err = errors.Join(err, o.checkDirs(), resolveKeys(f, o.set, &o.Keys, o.Insecure))
 	o.OnJoin, o.Version, o.MonitorImage = ring.OnJoin(o.onJoin), versionOf().Version, ownImage
 	o.MonitorCommand = []string{"arc", "monitor", "--log-level", o.logs.Level.String()}
 	if o.logs.JSON {
@@ -139,6 +144,14 @@ func (o *coordinatorFlags) resolve(f *factory) error {
 	}
 	if o.Realtime {
 		o.MonitorCommand = append(o.MonitorCommand, "--realtime")
+	}
+	if o.Keys != (trust.Files{}) {
+		o.MonitorCommand = append(o.MonitorCommand, "--name", o.Name, "--cluster", o.Cluster)
+	}
+	for i, path := range []string{o.Keys.Secret, o.Keys.Cert, o.Keys.Key, o.Keys.Authority} {
+		if path != "" {
+			o.MonitorCommand = append(o.MonitorCommand, "--"+keyFlags[i], path)
+		}
 	}
 	if rules := o.Validate(); rules != nil {
 		text := strings.TrimPrefix(rules.Error(), coordinator.ErrUsage.Error()+": ")

@@ -31,11 +31,13 @@ type factory struct {
 	size     func() (cols, rows int)
 
 	// What the global flags say, set before a command runs.
-	addr       string
-	json       bool
-	timeout    time.Duration
-	timeoutSet bool
-	ran        bool // a command was found and began; its errors are not about the command line
+	addr string
+	// certificate and secret are the files that they name; "" without.
+	certificate, secret string
+	json                bool
+	timeout             time.Duration
+	timeoutSet          bool
+	ran                 bool // a command was found and began; its errors are not about the command line
 }
 
 func newFactory() *factory {
@@ -77,7 +79,7 @@ func (f *factory) ownDir(root, variable, below string) string {
 
 // call connects to the coordinator and asks it within the global timeout.
 func call[R any](ctx context.Context, f *factory, rpc func(*client.Client, context.Context) (R, error)) (answer R, err error) {
-	c, err := client.New(f.addr)
+	c, err := f.connect(f.addr)
 	if err != nil {
 		return answer, err
 	}

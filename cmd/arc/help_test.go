@@ -158,7 +158,12 @@ func TestCoordinatorExamplesResolve(t *testing.T) {
 		want string // part of the error
 	}{
 		{"--expect 3 --insecure", ""},
-		{"--insecure --no-autodiscovery --join 10.0.0.5:7400,10.0.0.6:7400", ""},
+		{"--expect 3 --secret-file s", ""},
+		{"--secret-file s --no-autodiscovery --join 10.0.0.5:7400,10.0.0.6:7400", ""},
+		{"--tls-cert c --tls-key k --tls-ca a --no-autodiscovery --join 10.0.0.5:7400", ""},
+		{"--tls-cert c --tls-key k --tls-ca a --expect 3", "--secret-file"},
+		{"--expect 3 --insecure --secret-file s", "one of the two"},
+		{"--expect 3 --secret-file=", "--secret-file is empty"},
 		{"--bootstrap --bind 127.0.0.1", ""},
 		{"--bind ::1 --expect 3", ""},
 		{"--bind 10.0.0.5,127.0.0.1 --bootstrap", "10.0.0.5"},

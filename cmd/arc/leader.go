@@ -65,7 +65,7 @@ func (f *factory) askLeader(ctx context.Context, self, wait bool) (*arcv1.Status
 }
 
 func (f *factory) awaitLeader(ctx context.Context, self bool) (*arcv1.StatusResponse, error) {
-	c, err := client.New(f.addr)
+	c, err := f.connect(f.addr)
 	if err != nil {
 		return nil, err
 	}

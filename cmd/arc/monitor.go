@@ -10,6 +10,7 @@ import (
 	"github.com/arc-ring/arc/internal/config"
 	"github.com/arc-ring/arc/internal/logging"
 	"github.com/arc-ring/arc/internal/realtime"
+	"github.com/arc-ring/arc/internal/trust"
 	"github.com/arc-ring/arc/monitor"
 	"github.com/arc-ring/arc/queue"
 )
@@ -21,6 +22,8 @@ func newMonitorCmd(f *factory) *cobra.Command {
 	var o monitor.Options
 	var set *config.Set
 	var keepRealtime bool
+	var keys trust.Files
+	self := trust.Identity{Role: trust.Member}
 	logs := logging.Options{Name: logging.Monitor, Output: f.err}
 	cmd := &cobra.Command{
 		Use:   "monitor",
@@ -46,6 +49,11 @@ SIGUSR1 makes it drop its connections and dial again.`,
 			}
 			log, flush := logging.NewAsync(logs)
 			defer flush()
+			if keys != (trust.Files{}) {
+				if o.Trust, err = trust.Open(keys, self); err != nil {
+					return err
+				}
+			}
 			// It waits, and now and then does a little: a second processor
 			// would only be woken to look for work.
 			runtime.GOMAXPROCS(1)
@@ -63,6 +71,9 @@ SIGUSR1 makes it drop its connections and dial again.`,
 	config.Var(set, &o.LocalSocket, "socket", "PATH", "", "unix socket of its coordinator", config.NonEmpty)
 	config.Var(set, &o.CoordinatorPID, "coordinator-pid", "PID", "", "process of its coordinator", config.Int(1, 1<<30))
 	config.Var(set, &o.Incarnation, "incarnation", "NUMBER", "", "incarnation of its coordinator", incarnation)
+	config.Var(set, &self.Name, "name", "NAME", "", "name of its coordinator", config.Text)
+	config.Var(set, &self.Cluster, "cluster", "NAME", "", "the ring's name", config.Text)
+	addKeys(set, &keys)
 	config.Var(set, &logs.Level, "log-level", "LEVEL", logging.DefaultLevel, "what to log", logging.ParseLevel)
 	config.Var(set, &logs.JSON, "log-json", "", "false", "write logs as JSON", config.Bool)
 	config.Var(set, &keepRealtime, "realtime", "", "false", "lock the memory; the policy is inherited", config.Bool)

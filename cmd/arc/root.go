@@ -118,7 +118,7 @@ ended, in about a lease if its machine fell silent ("arc timing" has the times).
   arc dev --nodes 5
 
   # one of three machines
-  arc coordinator --expect 3 --insecure
+  arc coordinator --expect 3
 
   # who leads?
   arc leader`,
@@ -152,12 +152,19 @@ func addGlobals(root *cobra.Command, f *factory) {
 	set := config.NewSet(root.PersistentFlags())
 	var output string
 	config.Var(set, &f.addr, "addr", "ADDR", client.Addr(f.env, f.uid), "coordinator to ask: unix:///path/arc.sock or host:port", config.NonEmpty)
+	config.Var(set, &f.certificate, "certificate", "FILE", "", "for a host:port: the certificate to show, from arc secret issue", config.Text)
+	config.Var(set, &f.secret, "secret-file", "FILE", "", "for a host:port without --certificate: the cluster's secret; "+secretPlaces, config.Text)
 	config.Var(set, &output, "output,o", "FORMAT", "table", "table, or json: protojson of the coordinator's answer", config.OneOf("table", "json"))
 	config.Var(set, &f.timeout, "timeout", "DURATION", "5s", "how long to wait for an answer", config.Duration(time.Millisecond))
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		f.ran = true
 		if err := errors.Join(set.Resolve(f.env, ""), checkEmpty(cmd)); err != nil {
 			return usage(err)
+		}
+		for key, value := range map[string]string{"certificate": f.certificate, "secret-file": f.secret} {
+			if value == "" && set.Layer(key) != config.Default {
+				return usagef("%s is empty", set.Origin(key))
+			}
 		}
 		f.noteUnknownEnv(cmd)
 		f.json = output == "json"

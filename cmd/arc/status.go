@@ -68,6 +68,9 @@ func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) {
 	if st.GetReason() != "" {
 		fmt.Fprintf(w, "reason  %s\n", st.GetReason()) // may be of several lines
 	}
+	if st.GetSecurity() == "insecure" {
+		line(w, "network insecure: no secret is used, everybody who reaches the port can change the ring")
+	}
 	if text := bearsLine(st); text != "" {
 		line(w, "bears   %s", text)
 	}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 )
 
@@ -117,7 +118,18 @@ func TestTheUnitFitsTheCommand(t *testing.T) {
 	if err := cmd.ParseFlags(rest); err != nil || cmd.Flags().NArg() > 0 {
 		t.Errorf("%s: %v, arguments %v", starts[0], err, cmd.Flags().Args())
 	}
-	flags := newRootCmd(f).Flags()
+	// Where a secret is at its default place.
+	config := t.TempDir()
+	f.uid, f.env = 1000, func(name string) (string, bool) {
+		return filepath.Join(config, name), strings.HasPrefix(name, "XDG_")
+	}
+	if err := os.MkdirAll(filepath.Join(config, "XDG_CONFIG_HOME", "arc"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(config, "XDG_CONFIG_HOME", "arc", "secret"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := pflag.NewFlagSet("coordinator", pflag.ContinueOnError)
 	o := newCoordinatorFlags(flags, f)
 	if err := flags.Parse(rest); err != nil {
 		t.Errorf("%s: %v", starts[0], err)

@@ -38,7 +38,7 @@ other_ring path_down path_up path_gone`,
 }
 
 func (f *factory) watch(interrupt context.Context) error {
-	c, err := client.New(f.addr)
+	c, err := f.connect(f.addr)
 	if err != nil {
 		return err
 	}

@@ -82,6 +82,11 @@ func (s *Servers) Join(ctx context.Context, r *arcv1.JoinRequest) (*arcv1.JoinRe
 	if err := a.Check(s.o.Cluster, v.RingID); err != nil {
 		return nil, err
 	}
+	if !r.GetForwarded() {
+		if err := speaksFor(ctx, a.Member.Name); err != nil {
+			return nil, err
+		}
+	}
 	_, from := caller(ctx)
 	if err := a.CheckReach(from, s.o.Local(from)); err != nil {
 		return nil, err
@@ -117,6 +122,9 @@ func (s *Servers) Leave(ctx context.Context, r *arcv1.LeaveRequest) (*arcv1.Leav
 		s.o.Left()
 		return &arcv1.LeaveResponse{Epoch: epoch}, nil
 	case r.GetForwarded(): // the member itself asks the leader
+		if err := speaksFor(ctx, r.GetName()); err != nil {
+			return nil, err
+		}
 		return atLeader(ctx, s, r, &r.Forwarded, func(l Loop, v *publish.View) (*arcv1.LeaveResponse, error) {
 			m, err := memberNamed(v.Ring, r.GetName())
 			if err != nil {

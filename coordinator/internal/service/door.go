@@ -376,10 +376,13 @@ func (d *door) callEnded(g *guest) {
 
 // recognise puts a call's connection on the members' account, if there is room.
 func (d *door) recognise(ctx context.Context) {
-	g := guestOf(ctx)
-	if g == nil {
-		return
+	if g := guestOf(ctx); g != nil {
+		d.know(g)
 	}
+}
+
+// know puts a connection on the members' account, if there is room.
+func (d *door) know(g *guest) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if g.as == known || g.left || d.count[known] >= d.b.max[known] {

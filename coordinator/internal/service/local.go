@@ -28,6 +28,9 @@ func (s *Servers) Monitor(stream localv1.LocalService_MonitorServer) error {
 	if reg.GetIncarnation() != s.o.Incarnation {
 		return fmt.Errorf("%w: registration for incarnation %d, this coordinator is %d", reason.ErrDenied, reg.GetIncarnation(), s.o.Incarnation)
 	}
+	if who := partyOf(stream.Context()).unix; who != nil && who.pid != int(reg.GetPid()) {
+		return fmt.Errorf("%w: registration for pid %d, this is pid %d", reason.ErrDenied, reg.GetPid(), who.pid)
+	}
 	if err := s.o.Monitor.Register(int(reg.GetPid())); err != nil {
 		return err
 	}

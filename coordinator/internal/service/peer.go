@@ -20,7 +20,7 @@ func (s *Servers) Stream(stream peerv1.PeerService_StreamServer) error {
 }
 
 // Certify is what other machines' monitors call when they bring a certificate.
-func (s *Servers) Certify(_ context.Context, r *peerv1.CertifyRequest) (*peerv1.CertifyResponse, error) {
+func (s *Servers) Certify(ctx context.Context, r *peerv1.CertifyRequest) (*peerv1.CertifyResponse, error) {
 	l, v := s.o.Loop(), s.o.Hub.Load()
 	c, err := peerwire.DecodeCertificate(r.GetCertificate())
 	switch {
@@ -33,6 +33,10 @@ func (s *Servers) Certify(_ context.Context, r *peerv1.CertifyRequest) (*peerv1.
 	case c.Incarnation == s.o.Incarnation:
 		return nil, fmt.Errorf("%w: certificate for this very process, which runs", ring.ErrInvalid)
 	}
+	// A monitor certifies its own coordinator alone.
+	if err := speaksFor(ctx, c.Name); err != nil {
+		return nil, err
+	}
 	if err := l.Certify(c); err != nil {
 		return nil, err
 	}
@@ -40,7 +44,10 @@ func (s *Servers) Certify(_ context.Context, r *peerv1.CertifyRequest) (*peerv1.
 }
 
 // AcceptFounder is what a founder's coordinator calls.
-func (s *Servers) AcceptFounder(_ context.Context, r *peerv1.AcceptFounderRequest) (*peerv1.AcceptFounderResponse, error) {
+func (s *Servers) AcceptFounder(ctx context.Context, r *peerv1.AcceptFounderRequest) (*peerv1.AcceptFounderResponse, error) {
+	if err := speaksFor(ctx, r.GetFounder()); err != nil {
+		return nil, err
+	}
 	return s.o.AcceptFounder(r)
 }
 
@@ -99,8 +106,9 @@ func (s *Servers) Probe(stream peerv1.ProbeService_ProbeServer) error {
 		v := s.o.Hub.Load()
 		meant := to == 0 || to == v.ID && ringID == v.RingID
 		if ping.GetTo() != 0 && meant {
-			if _, member := v.Ring.Member(ping.GetFromId()); member { // its monitor probes on this connection
-				s.door.recognise(stream.Context())
+			m, member := v.Ring.Member(ping.GetFromId())
+			if meant = !member || speaksFor(stream.Context(), m.Name) == nil; member && meant {
+				s.door.recognise(stream.Context()) // its monitor probes on this connection
 			}
 		}
 		if l := s.o.Loop(); l != nil && v.Ring.RingID != "" {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
@@ -23,6 +25,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/trust"
 	localv1 "github.com/arc-ring/arc/proto/arc/local/v1"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -49,11 +52,15 @@ type Options struct {
 	Name, Cluster string
 	Incarnation   uint64
 	Realtime      bool
-	Log           hclog.Logger
-	Clock         func() election.Instant
-	Hub           *publish.Hub
-	Events        publish.Events
-	Monitor       *supervise.Supervisor
+	// Trust has this node's keys. Without it the network is in the clear, and
+	// Insecure says that all are believed who come over it.
+	Trust    *trust.Holder
+	Insecure bool
+	Log      hclog.Logger
+	Clock    func() election.Instant
+	Hub      *publish.Hub
+	Events   publish.Events
+	Monitor  *supervise.Supervisor
 	// Loop returns nil while this node is no member.
 	Loop func() Loop
 	// LevelChanged gives a token when the monitor has to be told the log level.
@@ -109,8 +116,9 @@ type Servers struct {
 func New(o Options) *Servers {
 	s := &Servers{o: o}
 	s.door = newDoor(o.Log, budgetsFor(fileLimit()), s.memberHosts, o.Local)
-	make := func(streams uint32, unary grpc.UnaryServerInterceptor) *grpc.Server {
+	make := func(streams uint32, creds credentials.TransportCredentials, unary grpc.UnaryServerInterceptor) *grpc.Server {
 		opts := append(transport.ServerOptions(),
+			grpc.Creds(creds),
 			grpc.MaxConcurrentStreams(streams),
 			grpc.InTapHandle(s.door.call),
 			grpc.ConnectionTimeout(durations.Handshake),
@@ -119,7 +127,7 @@ func New(o Options) *Servers {
 			// punished: peers and monitors do.
 			grpc.KeepaliveParams(keepalive.ServerParameters{Time: durations.ServerKeepAlive, Timeout: durations.ServerKeepAliveAnswer}),
 			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: durations.ClientKeepAliveLeast, PermitWithoutStream: true}),
-			grpc.UnaryInterceptor(unary), grpc.StreamInterceptor(streamErrors))
+			grpc.ChainUnaryInterceptor(unary, s.admit), grpc.ChainStreamInterceptor(streamErrors, s.admitStream))
 		g := grpc.NewServer(opts...)
 		arcv1.RegisterArcServiceServer(g, s)
 		peerv1.RegisterPeerServiceServer(g, s)
@@ -127,7 +135,12 @@ func New(o Options) *Servers {
 		healthv1.RegisterHealthServer(g, healthService{n: s})
 		return g
 	}
-	s.tcp, s.unix = make(limits.ConnStreams, unaryErrors), make(limits.LocalStreams, s.localErrors)
+	network := insecure.NewCredentials()
+	if o.Trust != nil {
+		network = doorCredentials{o.Trust.Credentials(), s.door}
+	}
+	s.tcp = make(limits.ConnStreams, network, unaryErrors)
+	s.unix = make(limits.LocalStreams, unixCredentials{insecure.NewCredentials()}, s.localErrors)
 	localv1.RegisterLocalServiceServer(s.unix, s)
 	reflection.Register(s.tcp)
 	reflection.Register(s.unix)

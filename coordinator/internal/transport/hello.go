@@ -32,6 +32,10 @@ func helloTo(self Identity, to uint64) *peerv1.PeerHello {
 // meet checks a hello. While this node does not know its own id it waits a
 // little: a joiner's peers may hear of its join before itself.
 func (t *Transport) meet(stream peerv1.PeerService_StreamServer, hello *peerv1.PeerHello) (Identity, error) {
+	if err := t.opts.SpeaksFor(stream.Context(), hello.GetId(), hello.GetName()); err != nil {
+		t.logRefusal(stream, hello, err)
+		return Identity{}, status.Error(codes.PermissionDenied, err.Error())
+	}
 	late := time.After(durations.HelloHold)
 	for {
 		t.mu.Lock()

@@ -114,6 +114,9 @@ func bare(opts Options) *Transport {
 	if opts.Gone == nil {
 		opts.Gone = func(uint64) bool { return false }
 	}
+	if opts.SpeaksFor == nil {
+		opts.SpeaksFor = func(context.Context, uint64, string) error { return nil }
+	}
 	return New(opts)
 }
 

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/peerwire"
+	"github.com/arc-ring/arc/internal/trust"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
 
@@ -25,13 +27,16 @@ var (
 	endOlder    = status.Error(codes.Aborted, "replaced by a stream of a newer process of the same member")
 	endIdle     = status.Error(codes.Aborted, "too many streams of the same member: this one was the idlest")
 	endHeld     = status.Error(codes.FailedPrecondition, "another process is this member")
+	endOther    = status.Error(codes.PermissionDenied, "the certificate is not for this member")
 	endNotice   = status.Error(codes.FailedPrecondition, "no longer a member: join again")
 )
 
 // inbound is a peer's stream to us.
 type inbound struct {
 	hello *peerv1.PeerHello
-	self  Identity
+	// proven is who the certificate is for; empty in the clear.
+	proven string
+	self   Identity
 	// over has room for one; the first thing said counts.
 	over chan lastWord
 	// heard is when the last message came, Unix nanoseconds.
@@ -91,7 +96,7 @@ func (t *Transport) ServeStream(stream peerv1.PeerService_StreamServer) error {
 		_ = stream.Send(peerwire.EncodeEvicted(election.EvictedNotice{RingID: self.RingID, ID: hello.GetId(), Epoch: self.Epoch})) // the status says it too
 		return endNotice
 	}
-	in, err := t.register(hello, self)
+	in, err := t.register(stream.Context(), hello, self)
 	if err != nil {
 		return err
 	}
@@ -170,8 +175,9 @@ func ignoreEOF(err error) error {
 }
 
 // register makes the stream known, so that it can be ended from here.
-func (t *Transport) register(hello *peerv1.PeerHello, self Identity) (*inbound, error) {
-	in := &inbound{hello: hello, self: self, over: make(chan lastWord, 1)}
+func (t *Transport) register(ctx context.Context, hello *peerv1.PeerHello, self Identity) (*inbound, error) {
+	proof, _ := trust.Of(ctx)
+	in := &inbound{hello: hello, proven: proof.Name, self: self, over: make(chan lastWord, 1)}
 	in.heard.Store(time.Now().UnixNano())
 	id := hello.GetId()
 	t.mu.Lock()

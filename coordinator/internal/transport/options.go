@@ -96,6 +96,9 @@ type Options struct {
 	// that is called.
 	Gone func(id uint64) bool
 
+	// SpeaksFor says why the other end of a stream, by whose context it is asked, is
+	// not the member with an id and a name.
+	SpeaksFor func(ctx context.Context, id uint64, name string) error
 	// Admitted is called with the context of a stream to us whose hello was
 	// good.
 	Admitted func(context.Context)

@@ -109,7 +109,11 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 		return nil, fmt.Errorf("hello to %s: %w", addr, errEvicted)
 	}
 	s.remote = env.GetHello()
-	if err := checkServerHello(s.remote, self, id); err != nil {
+	err = checkServerHello(s.remote, self, id)
+	if err == nil {
+		err = t.opts.SpeaksFor(s.stream.Context(), id, s.remote.GetName())
+	}
+	if err != nil {
 		return nil, fmt.Errorf("hello from %s: %w", addr, err)
 	}
 	if !keep() {

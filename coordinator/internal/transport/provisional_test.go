@@ -188,7 +188,7 @@ func lone(t *testing.T, gone func(uint64) bool, story func(tr *Transport, dialle
 
 func hi(t *testing.T, tr *Transport, id, incarnation uint64, addresses ...string) *inbound {
 	t.Helper()
-	in, err := tr.register(&peerv1.PeerHello{Cluster: "c", RingId: "r", Id: id, Incarnation: incarnation, Addresses: addresses}, tr.opts.Self())
+	in, err := tr.register(t.Context(), &peerv1.PeerHello{Cluster: "c", RingId: "r", Id: id, Incarnation: incarnation, Addresses: addresses}, tr.opts.Self())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,6 +95,11 @@ func (t *Transport) SetPeers(peers []election.Peer) {
 		}
 		p.updateLocked(info)
 		listed[p.id], p.provision = true, nil
+		for _, in := range t.inbound[p.id] {
+			if in.proven != "" && in.proven != info.Name { // it came before the id was known
+				in.end(endOther, nil)
+			}
+		}
 		p.layLocked()
 	}
 	for id, p := range t.peers {

@@ -1,0 +1,53 @@
+package service
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/arc-ring/arc/internal/foreign"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// audited are the calls that leave a line, with what they ask for. Those of peers
+// alone carry the log on, and their effects are events.
+func audited(req any) (what string, ok bool) {
+	switch r := req.(type) {
+	case *arcv1.JoinRequest:
+		return r.GetName() + " at " + strings.Join(r.GetAddresses(), ", "), true
+	case *arcv1.LeaveRequest:
+		return r.GetName(), true
+	case *arcv1.EvictRequest:
+		return r.GetName(), true
+	case *arcv1.ForgetRequest:
+		return r.GetName(), true
+	case *arcv1.HandoverRequest:
+		return r.GetName(), true
+	case *arcv1.RelinkRequest:
+		return r.GetTarget(), true
+	case *arcv1.SetSettingsRequest:
+		var all []string
+		for _, k := range slices.Sorted(maps.Keys(r.GetChanges())) {
+			all = append(all, k+"="+r.GetChanges()[k])
+		}
+		return strings.Join(all, " "), true
+	}
+	return "", false
+}
+
+// audit leaves a line of a change that was asked for: who, what, from where, and
+// what came of it.
+func (s *Servers) audit(p party, method string, req any, err error) {
+	what, ok := audited(req)
+	if !ok {
+		return
+	}
+	outcome := "done"
+	if err != nil {
+		outcome = fmt.Sprintf("refused: %v", err)
+	}
+	s.o.Log.Info("a change was asked for", "change", strings.ToLower(path.Base(method)), "of", foreign.Brief(what),
+		"by", p, "address", p.from, "forwarded", isForwarded(req), "outcome", outcome)
+}
