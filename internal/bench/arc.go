@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/netlab"
 	"github.com/arc-ring/arc/internal/observe"
+	"github.com/arc-ring/arc/internal/trust"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -32,6 +34,7 @@ func arcSystem(profile string, patience time.Duration) System {
 			if profile == "realtime" && p.takes(ctx, "--realtime", "coordinator", "--help") {
 				p.Args = []string{"--realtime"}
 			}
+			p.Secret = p.takes(ctx, "--secret-file", "coordinator", "--help")
 			p.Version = p.version(ctx, "version")
 			if commit, err := output(ctx, "", "git", "rev-parse", "--short", "HEAD"); err == nil {
 				p.Version += ", repository at " + strings.TrimSpace(commit)
@@ -39,7 +42,7 @@ func arcSystem(profile string, patience time.Duration) System {
 			return p, nil
 		},
 		begin: func(e *trialEnv, p programs) daemon {
-			return &arcDaemon{env: e, programs: p, args: append([]string{"--profile", profile}, p.Args...), nodes: map[int]*arcNode{}}
+			return &arcDaemon{env: e, programs: p, args: append([]string{"--profile", profile}, p.Args...), secret: trust.NewSecret(), nodes: map[int]*arcNode{}}
 		},
 	}
 }
@@ -64,6 +67,7 @@ type arcDaemon struct {
 	env      *trialEnv
 	programs programs
 	args     []string
+	secret   trust.Secret
 	nodes    map[int]*arcNode
 }
 
@@ -84,7 +88,16 @@ func (d *arcDaemon) start(h *netlab.Host) error {
 			return err
 		}
 	}
-	args := []string{"coordinator", "--insecure", "--expect", strconv.Itoa(len(d.env.hosts)), "--data-dir", filepath.Join(data, "data")}
+	args := []string{"coordinator", "--expect", strconv.Itoa(len(d.env.hosts)), "--data-dir", filepath.Join(data, "data")}
+	if d.programs.Secret {
+		path := filepath.Join(data, "secret")
+		if err := os.WriteFile(path, []byte(d.secret.Hex()), 0o600); err != nil {
+			return fmt.Errorf("secret of %s: %w", h, err)
+		}
+		args = append(args, "--secret-file", path)
+	} else {
+		args = append(args, "--insecure") // a version from before there were any
+	}
 	d.env.run(h, d.programs, append(args, d.args...), nil)
 	return nil
 }

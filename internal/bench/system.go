@@ -59,6 +59,8 @@ type programs struct {
 	// Args are told the daemon beyond what the system's setting says, since this
 	// version knows them.
 	Args []string
+	// Secret: it takes a file with a secret.
+	Secret bool
 	// Version is for the report.
 	Version string
 }

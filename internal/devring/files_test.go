@@ -241,12 +241,21 @@ const http2Begins = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\x00\x00\x00\x04\x00\x
 // connections, answers on its socket, and its monitor can be replaced.
 func TestStrangersTakeNotTheLastDescriptors(t *testing.T) {
 	t.Parallel()
-	r := prepare(t, Options{Nodes: 1, Profile: calm})
+	for name, inClear := range map[string]bool{"who speak in the clear": true, "who begin no handshake": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			strangersTakeNotTheLastDescriptors(t, inClear)
+		})
+	}
+}
+
+func strangersTakeNotTheLastDescriptors(t *testing.T, inClear bool) {
+	r := prepare(t, Options{Nodes: 1, Profile: calm, Clear: inClear})
 	n := r.Node(1)
-	arcBinary := r.opts.Arc
+	arcBinary := n.arc
 	script := filepath.Join(t.TempDir(), "arc")
 	must(t, os.WriteFile(script, []byte("#!/bin/sh\nulimit -n 300\nexec "+arcBinary+" \"$@\"\n"), 0o755))
-	r.opts.Arc = script
+	use(script, n)
 	startAll(t, r)
 	awaitRing(t, r, formBound)
 	var limit unix.Rlimit
@@ -258,7 +267,13 @@ func TestStrangersTakeNotTheLastDescriptors(t *testing.T) {
 		c, err := net.Dial("tcp", n.TCPAddr())
 		must(t, err)
 		t.Cleanup(func() { _ = c.Close() })
-		_, _ = io.WriteString(c, http2Begins) // so it stays, unless somebody ends it
+		if inClear {
+			_, _ = io.WriteString(c, http2Begins) // so it stays, unless somebody ends it
+		}
+	}
+	var secret []string
+	if !inClear {
+		secret = []string{"--secret-file", r.SecretFile()}
 	}
 	mark := r.Mark()
 	must(t, n.KillMonitor())
@@ -266,7 +281,7 @@ func TestStrangersTakeNotTheLastDescriptors(t *testing.T) {
 	if out, errs, code := arc(t, "--addr", n.Addr(), "leader", "--self"); code != 0 {
 		t.Errorf("arc leader --self: code %d, %q %q", code, out, errs)
 	}
-	if _, errs, code := arc(t, "--addr", n.TCPAddr(), "status"); code != 0 {
+	if _, errs, code := arc(t, append(secret, "--addr", n.TCPAddr(), "status")...); code != 0 {
 		t.Errorf("arc status over the network: code %d, %q", code, errs)
 	}
 }

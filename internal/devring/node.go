@@ -68,6 +68,9 @@ func (n *Node) Args() []string {
 	default:
 		args = append(args, "--expect", strconv.Itoa(o.Nodes))
 	}
+	if !o.Clear {
+		args = append(args, "--secret-file", n.ring.SecretFile())
+	}
 	if o.Profile != "" {
 		args = append(args, "--profile", o.Profile)
 	}

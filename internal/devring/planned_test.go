@@ -424,7 +424,7 @@ func TestCommandsOnARealRing(t *testing.T) {
 			t.Errorf("arc leader --self at %s: code %d, %q; want %d, %q", n.name, code, out, want, leader.name)
 		}
 		// Over TCP as well.
-		if out, errs, code := arc(t, "--addr", n.TCPAddr(), "status"); code != 0 || !strings.Contains(out, "leader  "+leader.name) {
+		if out, errs, code := arc(t, "--addr", n.TCPAddr(), "--secret-file", r.SecretFile(), "status"); code != 0 || !strings.Contains(out, "leader  "+leader.name) {
 			t.Errorf("arc status over TCP: code %d, %q %q", code, out, errs)
 		}
 		if out, errs, code := arc(t, "--addr", n.Addr(), "history"); code != 0 || !strings.Contains(out, leader.name) {

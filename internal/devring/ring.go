@@ -19,6 +19,7 @@ import (
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/observe"
+	"github.com/arc-ring/arc/internal/trust"
 )
 
 // Options say which ring to make.
@@ -36,6 +37,8 @@ type Options struct {
 	Cluster string
 	// LogLevel of all processes; empty means ARC's default.
 	LogLevel string
+	// Clear goes without a secret, as versions before v0.1.0 all did.
+	Clear bool
 	// Args returns further arguments of node i (from 1) for every start; may
 	// be nil. They come last and so win.
 	Args func(i int) []string
@@ -88,6 +91,11 @@ func New(o Options) (*Ring, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("become the reaper of orphaned monitors: %w", err)
 	}
+	if !o.Clear {
+		if err := os.WriteFile(r.SecretFile(), []byte(trust.FormatSecrets([]trust.Secret{trust.NewSecret()})), 0o600); err != nil {
+			return nil, fmt.Errorf("secret of the ring: %w", err)
+		}
+	}
 	for range o.Nodes {
 		if _, err := r.Add(); err != nil {
 			return nil, err
@@ -96,6 +104,9 @@ func New(o Options) (*Ring, error) {
 	r.spawner = spawner()
 	return r, nil
 }
+
+// SecretFile is the file with the secret of all nodes.
+func (r *Ring) SecretFile() string { return filepath.Join(r.opts.Dir, "secret") }
 
 // Start prepares a ring and starts all its nodes at once.
 func Start(o Options) (*Ring, error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/arc-ring/arc/internal/netlab"
 	"github.com/arc-ring/arc/internal/observe"
 	"github.com/arc-ring/arc/internal/testwait"
+	"github.com/arc-ring/arc/internal/trust"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
@@ -45,6 +46,8 @@ type cluster struct {
 	lab   *netlab.Lab
 	nodes []*node
 	log   *record
+	// secret is the file with the secret of all nodes.
+	secret string
 	// poll is how often each node is asked whether it claims; 0: by their
 	// number.
 	poll time.Duration
@@ -71,7 +74,10 @@ type node struct {
 // newCluster makes the lab and starts nothing. Every node is told the args.
 func newCluster(t testing.TB, o netlab.Options, args ...string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, lab: netlab.New(t, o), log: newRecord()}
+	c := &cluster{t: t, lab: netlab.New(t, o), log: newRecord(), secret: filepath.Join(t.TempDir(), "secret")}
+	if err := os.WriteFile(c.secret, []byte(trust.NewSecret().Hex()), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, h := range c.lab.Hosts() {
 		c.nodes = append(c.nodes, &node{c: c, name: h.Name(), host: h, args: slices.Clone(args)})
 	}
@@ -169,7 +175,12 @@ func names(nodes []*node) []string {
 // start starts the node's coordinator.
 func (n *node) start(more ...string) {
 	n.c.t.Helper()
-	args := []string{"coordinator", "--insecure", "--data-dir", filepath.Join(n.host.Dir(), "data"), "--log-level", "debug"}
+	args := []string{"coordinator", "--data-dir", filepath.Join(n.host.Dir(), "data"), "--log-level", "debug"}
+	if *inClear {
+		args = append(args, "--insecure")
+	} else {
+		args = append(args, "--secret-file", n.c.secret)
+	}
 	args = append(append(args, n.args...), more...)
 	if n.proc != nil {
 		n.old = append(n.old, n.proc)

@@ -17,6 +17,7 @@ var (
 	floodFor    = flag.Duration("flood", 3*time.Second, "how long each flood lasts")
 	keepLogs    = flag.String("keep-logs", "", "directory that gets the logs of all nodes")
 	realDisk    = flag.Bool("real-disk", false, "the benchmarks' hosts write to this machine's disk, all to the same one")
+	inClear     = flag.Bool("insecure", false, "run without a secret, for comparison and for binaries that know none")
 	arcBinary   = flag.String("arc", "", "the arc binary to test; default: build it")
 )
 
