@@ -134,6 +134,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 			Bind: o.Bind, Interfaces: o.Interfaces, Port: o.DiscoveryPort, Expect: o.expect(), Witness: o.Witness,
 			Words: n.words, Keep: n.keepWords, KeptAt: n.wordsPath(),
 			Ask: n.askFounder, OnForeignRing: n.heardOtherRing, OnFellow: n.fellowHeard, Logger: n.log.Named(logging.Discovery),
+			Seals: n.seals(),
 		})
 		if err != nil {
 			return recovered, discoveryError(err)

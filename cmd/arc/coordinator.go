@@ -124,7 +124,7 @@ func newCoordinatorFlags(flags *pflag.FlagSet, f *factory) *coordinatorFlags {
 	config.Var(o.set, &o.Witness, "witness", "", "false", "vote but never lead", config.Bool)
 	config.Var(o.set, &o.Realtime, "realtime", "", "false", "run coordinator and monitor under SCHED_RR with all memory locked; needs CAP_SYS_NICE and CAP_IPC_LOCK", config.Bool)
 	config.Var(o.set, &o.Insecure, "insecure", "", "false", "go without any secret: everybody who reaches the port can change the ring", config.Bool)
-	addKeys(o.set, &o.Keys)
+	addKeys(o.set, &o.Keys, defaultSecretFile(f))
 	config.Var(o.set, &o.logs.Level, "log-level", "LEVEL", logging.DefaultLevel, strings.Join(logging.Levels, ", ")+"; SIGHUP reads it again", logging.ParseLevel)
 	config.Var(o.set, &o.logs.JSON, "log-json", "", "false", "write logs as JSON, one object a line", config.Bool)
 	flags.StringVar(&o.configFile, "config", "", "TOML `FILE` with these options, keys as the flags are named")
@@ -136,7 +136,7 @@ func newCoordinatorFlags(flags *pflag.FlagSet, f *factory) *coordinatorFlags {
 func (o *coordinatorFlags) resolve(f *factory) error {
 	err := o.set.Resolve(f.env, o.fileOf(f))
 	o.sparing()
-	err = errors.Join(err, o.checkDirs(), resolveKeys(f, o.set, &o.Keys, o.Insecure))
+	err = errors.Join(err, o.checkDirs(), resolveKeys(o.set, &o.Keys, o.Insecure))
 	o.OnJoin, o.Version, o.MonitorImage = ring.OnJoin(o.onJoin), versionOf().Version, ownImage
 	o.MonitorCommand = []string{"arc", "monitor", "--log-level", o.logs.Level.String()}
 	if o.logs.JSON {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -15,20 +14,18 @@ import (
 // keyFlags are the options that name files with keys.
 var keyFlags = []string{"secret-file", "tls-cert", "tls-key", "tls-ca"}
 
-// addKeys defines the options that name a node's files with keys.
-func addKeys(set *config.Set, k *trust.Files) {
-	config.Var(set, &k.Secret, "secret-file", "FILE", "", "the cluster's secret, from arc secret new; "+secretPlaces, config.Text)
+// addKeys defines the options that name a node's files with keys. secret is the
+// default of the secret file, "" for none.
+func addKeys(set *config.Set, k *trust.Files, secret string) {
+	config.Var(set, &k.Secret, "secret-file", "FILE", secret, "the cluster's secret, from arc secret new; the default is used if it is there", config.Text)
 	config.Var(set, &k.Cert, "tls-cert", "FILE", "", "a certificate of your own authority, PEM; its only URI name is spiffe://CLUSTER/member/NAME", config.Text)
 	config.Var(set, &k.Key, "tls-key", "FILE", "", "the key of --tls-cert, PEM", config.Text)
 	config.Var(set, &k.Authority, "tls-ca", "FILE", "", "your authority's certificates, PEM", config.Text)
 }
 
-// secretPlaces says where a secret is looked for that no option names.
-const secretPlaces = "by default /etc/arc/secret for root, else arc/secret in the user's configuration directory, if it is there"
-
 // resolveKeys finishes what addKeys began: empty values are refused, and paths made
 // absolute. A secret at its default place is used, unless insecure says not to.
-func resolveKeys(f *factory, set *config.Set, k *trust.Files, insecure bool) error {
+func resolveKeys(set *config.Set, k *trust.Files, insecure bool) error {
 	var errs []error
 	for i, path := range []*string{&k.Secret, &k.Cert, &k.Key, &k.Authority} {
 		key := keyFlags[i]
@@ -43,33 +40,20 @@ func resolveKeys(f *factory, set *config.Set, k *trust.Files, insecure bool) err
 			*path, errs = abs, append(errs, err)
 		}
 	}
-	if k.Secret == "" && !insecure {
-		k.Secret = f.presentSecret()
+	if set.Layer("secret-file") == config.Default {
+		if k.Secret = present(k.Secret); insecure {
+			k.Secret = ""
+		}
 	}
 	return errors.Join(errs...)
 }
 
-// presentSecret is the default secret file, "" if there is none.
-func (f *factory) presentSecret() string {
-	path := f.defaultSecret()
+// present returns the default secret file, "" if it is not there.
+func present(path string) string {
 	if _, err := os.Lstat(path); path == "" || errors.Is(err, os.ErrNotExist) {
 		return ""
 	}
 	return path
-}
-
-// defaultSecret is where this user's secret file is, "" if that is not known.
-func (f *factory) defaultSecret() string {
-	if f.uid == 0 {
-		return "/etc/arc/secret"
-	}
-	if dir, ok := f.env("XDG_CONFIG_HOME"); ok && filepath.IsAbs(dir) {
-		return filepath.Join(dir, "arc", "secret")
-	}
-	if home, ok := f.env("HOME"); ok && filepath.IsAbs(home) {
-		return filepath.Join(home, ".config", "arc", "secret")
-	}
-	return ""
 }
 
 // connect returns a client of the coordinator at an address. Over TCP it shows the
@@ -78,5 +62,5 @@ func (f *factory) connect(addr string) (*client.Client, error) {
 	if f.certificate != "" {
 		return client.New(addr, client.WithCertificate(f.certificate))
 	}
-	return client.New(addr, client.WithSecret(cmp.Or(f.secret, f.presentSecret())))
+	return client.New(addr, client.WithSecret(f.secret))
 }

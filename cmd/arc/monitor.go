@@ -73,7 +73,7 @@ SIGUSR1 makes it drop its connections and dial again.`,
 	config.Var(set, &o.Incarnation, "incarnation", "NUMBER", "", "incarnation of its coordinator", incarnation)
 	config.Var(set, &self.Name, "name", "NAME", "", "name of its coordinator", config.Text)
 	config.Var(set, &self.Cluster, "cluster", "NAME", "", "the ring's name", config.Text)
-	addKeys(set, &keys)
+	addKeys(set, &keys, "") // a coordinator without a secret has a monitor without one
 	config.Var(set, &logs.Level, "log-level", "LEVEL", logging.DefaultLevel, "what to log", logging.ParseLevel)
 	config.Var(set, &logs.JSON, "log-json", "", "false", "write logs as JSON", config.Bool)
 	config.Var(set, &keepRealtime, "realtime", "", "false", "lock the memory; the policy is inherited", config.Bool)

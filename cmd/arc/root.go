@@ -153,7 +153,7 @@ func addGlobals(root *cobra.Command, f *factory) {
 	var output string
 	config.Var(set, &f.addr, "addr", "ADDR", client.Addr(f.env, f.uid), "coordinator to ask: unix:///path/arc.sock or host:port", config.NonEmpty)
 	config.Var(set, &f.certificate, "certificate", "FILE", "", "for a host:port: the certificate to show, from arc secret issue", config.Text)
-	config.Var(set, &f.secret, "secret-file", "FILE", "", "for a host:port without --certificate: the cluster's secret; "+secretPlaces, config.Text)
+	config.Var(set, &f.secret, "secret-file", "FILE", defaultSecretFile(f), "for a host:port without --certificate: the cluster's secret; the default is used if it is there", config.Text)
 	config.Var(set, &output, "output,o", "FORMAT", "table", "table, or json: protojson of the coordinator's answer", config.OneOf("table", "json"))
 	config.Var(set, &f.timeout, "timeout", "DURATION", "5s", "how long to wait for an answer", config.Duration(time.Millisecond))
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
@@ -165,6 +165,9 @@ func addGlobals(root *cobra.Command, f *factory) {
 			if value == "" && set.Layer(key) != config.Default {
 				return usagef("%s is empty", set.Origin(key))
 			}
+		}
+		if set.Layer("secret-file") == config.Default {
+			f.secret = present(f.secret)
 		}
 		f.noteUnknownEnv(cmd)
 		f.json = output == "json"

@@ -40,7 +40,6 @@ func TestScripts(t *testing.T) {
 			}
 			env.Defer(func() { _ = os.RemoveAll(dir) })
 			env.Setenv("ARC_RUN_DIR", dir)
-			env.Setenv("ARC_SECRET_FILE", filepath.Join(dir, "secret")) // root's own stays as it is
 			env.Setenv("TZ", "UTC")
 			return nil
 		},

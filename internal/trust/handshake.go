@@ -21,7 +21,7 @@ func (h *Holder) Credentials() credentials.TransportCredentials { return creds{h
 type creds struct{ h *Holder }
 
 func (c creds) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: "tls", SecurityVersion: "1.3"}
+	return credentials.ProtocolInfo{SecurityProtocol: "tls"}
 }
 func (c creds) Clone() credentials.TransportCredentials { return c }
 
