@@ -21,6 +21,8 @@ var (
 	ErrNoAnswer = errors.New("the member did not take the leadership over in time")
 	// ErrUnable: the chosen member answers, but could not lead now.
 	ErrUnable = errors.New("the member could not lead now")
+	// errDiskBack: the disk that a handover was begun for has finished its write.
+	errDiskBack = errors.New("the leader's disk has finished its write")
 	// ErrRemoved: this node is no member any more.
 	ErrRemoved = errors.New("removed from the ring")
 )

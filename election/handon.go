@@ -1,6 +1,9 @@
 package election
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // A leader whose own disk is stuck goes on by the disks of the others. One thing
 // needs its own: raft hands out a change of the configuration once the own disk
@@ -8,6 +11,9 @@ import "slices"
 // leader that has not declared itself, nobody leads meanwhile. So it asks all who
 // may lead whether they could, and hands over to the first that is able. If none
 // is, it stays: nobody else could win.
+//
+// A declared leader looks for one, too, if its disk hangs, which is a longer time. It
+// then hands over as when an operator asks for it, and keeps its claim until then.
 
 // handOn is what such a leader has tried.
 type handOn struct {
@@ -15,12 +21,23 @@ type handOn struct {
 	// to is the first that was able, 0 while nobody is; it has until end.
 	to  uint64
 	end Instant
+	// able is the first that was able to take over from a declared leader, 0 while
+	// nobody is. passed are those to whom a handover did not come about.
+	able   uint64
+	passed []uint64
 }
 
 // handOnRule hands over while this leader is held up.
 func (ct *caretaker) handOnRule() {
 	h := &ct.lead.handOn
-	if !ct.heldUp() {
+	switch {
+	case ct.heldUp():
+	case ct.declared() && ct.hangs():
+		if ct.lead.handover == nil {
+			ct.askAnyone(ct.ring.Settings.RenewEvery())
+		}
+		return // see handoverOffHungDisk
+	default:
 		ct.endHandOn()
 		return
 	}
@@ -30,7 +47,7 @@ func (ct *caretaker) handOnRule() {
 		ct.endHandOn()
 	}
 	if h.to == 0 {
-		ct.askAnyone()
+		ct.askAnyone(ct.ring.Settings.Stagger())
 		return
 	}
 	ct.wakeAt(h.end)
@@ -55,22 +72,34 @@ func (ct *caretaker) endHandOn() {
 	l.handOn = handOn{}
 }
 
-// askAnyone asks all voters that may lead whether they could.
-func (ct *caretaker) askAnyone() {
+// askAnyone asks all voters that may lead whether they could, every so often.
+func (ct *caretaker) askAnyone(every time.Duration) {
 	h := &ct.lead.handOn
-	if ct.dueEvery(&h.nextAsk, ct.ring.Settings.Stagger()) {
-		for _, id := range ct.ring.Succession(append(slices.Clone(ct.unable), ct.cfg.ID)...) {
-			if ct.isVoter(id) {
-				ct.send(Message{To: id, Takeover: &Takeover{Term: ct.term}})
-			}
+	if !ct.dueEvery(&h.nextAsk, every) {
+		return
+	}
+	asked := false
+	for _, id := range ct.ring.Succession(slices.Concat(ct.unable, h.passed, []uint64{ct.cfg.ID})...) {
+		if ct.isVoter(id) {
+			asked = true
+			ct.send(Message{To: id, Takeover: &Takeover{Term: ct.term}})
 		}
+	}
+	if !asked {
+		h.passed = nil // all of them once more
 	}
 }
 
 // handsOnTo takes the word of a member that is able to lead.
 func (ct *caretaker) handsOnTo(id uint64) {
 	h := &ct.lead.handOn
-	if h.to != 0 || !ct.heldUp() || !ct.isVoter(id) || !slices.Contains(ct.ring.Succession(ct.cfg.ID), id) {
+	if h.to != 0 || !ct.isVoter(id) || !slices.Contains(ct.ring.Succession(ct.cfg.ID), id) {
+		return
+	}
+	if !ct.heldUp() {
+		if h.able == 0 && ct.declared() && ct.hangs() && !slices.Contains(h.passed, id) {
+			h.able = id
+		}
 		return
 	}
 	ct.trace("hands on to %s, since its own disk does not finish a write", ct.nameOf(id))

@@ -44,7 +44,7 @@ func TestAWinnerWhoseDiskIsStuckLeavesNobodyWithoutALeader(t *testing.T) {
 		hangs  func(election.Persist) bool
 		leader string
 	}{
-		{"from its vote on", anyWrite, "c"},             // it needs no disk of its own
+		{"from its vote on", anyWrite, "f"},             // it leads without one for a lease, and hands over
 		{"when it changes who votes", changesConf, "f"}, // the first that is able
 	} {
 		t.Run(c.name, func(t *testing.T) {

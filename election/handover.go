@@ -26,6 +26,11 @@ type handover struct {
 	// those that were asked and could not lead.
 	anyone bool
 	passed []uint64
+	// hung: nobody asked for it, but this leader's disk hangs. It began at since.
+	hung  bool
+	since Instant
+	// index is that of the appointment in the log; 0 before it was proposed.
+	index uint64
 }
 
 // beginHandover begins a handover to a member, or (0) to the heir.
@@ -56,8 +61,33 @@ func (q *requests) beginHandover(ref, to uint64, why string) error {
 	q.lead.takeover = takeover{} // what it answered before says nothing of now
 	q.lead.handover = &handover{ref: ref, to: to, why: why, anyone: anyone, deadline: q.now.Add(q.handoverTimeout())}
 	q.trace("hands over to %s: %s", m.Name, why)
-	q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: to, Why: why}})
+	q.appoint()
 	return nil
+}
+
+// appoint proposes that the member of the handover is the heir.
+func (q *requests) appoint() {
+	h, key := q.lead.handover, proposalKey{kind: "appoint"}
+	if q.proposals.underWay(key) {
+		return
+	}
+	q.proposals.proposeOnce(key, ring.Command{Appoint: &ring.Appoint{To: h.to, Why: h.why}})
+	if q.proposals.underWay(key) {
+		h.index = q.lastIndex()
+	}
+}
+
+// appointed reports whether the others know that the member of the handover is the
+// heir. A disk that hangs may keep this leader from applying what is committed.
+func (q *requests) appointed() bool {
+	h := q.lead.handover
+	return q.ring.Designated != nil && q.ring.Designated.To == h.to || h.hung && h.index != 0 && h.index <= q.commit && q.applied < h.index
+}
+
+// settled reports whether nothing that this leader proposed is under way.
+func (q *requests) settled() bool {
+	h := q.lead.handover
+	return len(q.proposals.open) == 0 || h.hung && q.commit == q.lastIndex()
 }
 
 // handoverTimeout is how long a planned change may take before the leader
@@ -77,10 +107,23 @@ func (q *requests) handoverPatience() time.Duration {
 // raft transfers its leadership.
 func (q *requests) handoverRule() {
 	l := q.lead
+	if l.handover == nil {
+		q.handoverOffHungDisk()
+	}
 	h := l.handover
 	if h == nil {
 		q.handoverToJoiner()
 		return
+	}
+	if h.hung && !q.lease.released {
+		if !q.hangs() {
+			q.endHandover(errDiskBack)
+			return
+		}
+		if !q.before(h.since.Add(q.handoverPatience())) { // the next one may have a better disk
+			q.endHandover(ErrNoAnswer)
+			return
+		}
 	}
 	if !q.before(h.deadline) {
 		if h.appointed && l.takeover.ableAt == 0 {
@@ -90,14 +133,14 @@ func (q *requests) handoverRule() {
 		}
 		return
 	}
-	switch appointed := q.ring.Designated != nil && q.ring.Designated.To == h.to; {
-	case appointed:
+	switch {
+	case q.appointed():
 		h.appointed = true
 	case h.appointed:
 		q.endHandover(fmt.Errorf("%w: id %d", ring.ErrNotMember, h.to))
 		return
 	default:
-		q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: h.to, Why: h.why}})
+		q.appoint()
 		return
 	}
 	if !q.lease.released {
@@ -108,7 +151,8 @@ func (q *requests) handoverRule() {
 			}
 			return
 		}
-		if !slices.Contains(q.conf.GetVoters(), h.to) || len(q.conf.GetVotersOutgoing()) > 0 || !q.caughtUp(h.to) || len(q.proposals.open) > 0 {
+		if !slices.Contains(q.conf.GetVoters(), h.to) || len(q.conf.GetVotersOutgoing()) > 0 || !q.settled() ||
+			q.acknowledged(h.to) < q.lastIndex() { // raft would wait for that, and nobody would claim meanwhile
 			return // reconcile promotes it; an answer of raft's comes back here
 		}
 		h.deadline = min(h.deadline, q.now.Add(max(q.ring.Settings.Lease(), 4*q.ring.Settings.Stagger())))
@@ -140,8 +184,8 @@ func (q *requests) handoverUnable() {
 	h.passed = append(h.passed, h.to)
 	h.why += "; " + m.Name + " " + q.caretaker.unableBecause(m) // the history names whom it passed over
 	q.trace("does not hand over: %v", err)
-	h.to, h.appointed, h.deadline = next[0], false, q.now.Add(q.handoverTimeout())
-	q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{To: h.to, Why: h.why}})
+	h.to, h.appointed, h.index, h.deadline = next[0], false, 0, q.now.Add(q.handoverTimeout())
+	q.appoint()
 }
 
 // endHandover lets the leader go on after a handover that did not come about.
@@ -150,6 +194,9 @@ func (q *requests) endHandover(err error) {
 	h := l.handover
 	l.handover = nil
 	q.trace("handover to %d ends: %v", h.to, err)
+	if h.hung {
+		l.handOn.passed = append(l.handOn.passed, h.to)
+	}
 	if h.ref != 0 {
 		q.emit(Done{Ref: h.ref, Err: err})
 	}
@@ -160,6 +207,21 @@ func (q *requests) endHandover(err error) {
 	}
 	if q.ring.Designated != nil {
 		q.proposals.proposeOnce(proposalKey{kind: "appoint"}, ring.Command{Appoint: &ring.Appoint{}})
+	}
+}
+
+// handoverOffHungDisk begins a handover while this leader's own disk hangs, to the
+// first that said that it could lead.
+func (q *requests) handoverOffHungDisk() {
+	on := &q.lead.handOn
+	to := on.able
+	on.able = 0
+	if to == 0 || !q.hangs() {
+		return
+	}
+	me, _ := q.ring.Member(q.cfg.ID)
+	if q.beginHandover(0, to, me.Name+"'s disk does not finish a write") == nil && q.lead.handover != nil {
+		q.lead.handover.hung, q.lead.handover.since = true, q.now
 	}
 }
 

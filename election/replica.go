@@ -371,6 +371,12 @@ func (r *replica) heldUp() bool {
 	return !r.declared() && r.applied < r.commit && r.writing() && !r.before(r.stuckAt())
 }
 
+// hangs reports whether this member's disk takes so long for a write that even a
+// declared leader has to be replaced: a lease, as when it is silent.
+func (r *replica) hangs() bool {
+	return r.writing() && !r.before(r.writes[0].began.Add(r.ring.Settings.Lease()))
+}
+
 // declared reports whether this raft leader's declaration is committed.
 func (r *replica) declared() bool {
 	return r.ring.Term == r.term && r.ring.LeaderID == r.cfg.ID

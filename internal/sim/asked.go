@@ -226,8 +226,8 @@ func (s *Sim) judgeAsked(e *raftpb.Entry, c ring.Command) {
 	}
 }
 
-// judgeAppointment: a declared leader appoints by request alone, or who joined
-// and asked to lead. A caretaker may pass over an heir that does not take over.
+// judgeAppointment: a declared leader appoints by request alone, or who joined and asked
+// to lead, or while its own disk does not finish a write for a lease. A caretaker may pass over an heir that does not take over.
 func (s *Sim) judgeAppointment(e *raftpb.Entry, to uint64) {
 	g := &s.ledger
 	born, ok := s.births[birthKey{e.GetIndex(), e.GetTerm()}]
@@ -235,6 +235,10 @@ func (s *Sim) judgeAppointment(e *raftpb.Entry, to uint64) {
 		return
 	}
 	if m := s.machineOf(to); m >= 0 && s.nodes[m].lead {
+		return
+	}
+	if lease := born.settings.Lease(); born.hung >= lease-lease/50 { // its clock may be fast
+		s.stats.count("disk: handed over since it hangs", 1)
 		return
 	}
 	if !slices.ContainsFunc(s.asked.handovers, func(h handoverAsked) bool {

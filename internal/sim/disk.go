@@ -85,8 +85,11 @@ type disk struct {
 	stuck    time.Duration // extra time of every sync
 	// slowUntil is when the newest sync that took long was done.
 	slowUntil int64
-	full      bool
-	gen       uint32
+	// asked is when each record was asked for of which the core does not know that it
+	// is done, the oldest first.
+	asked []int64
+	full  bool
+	gen   uint32
 }
 
 func (d *disk) flush(s *Sim, node int) {
@@ -106,7 +109,7 @@ func (d *disk) flush(s *Sim, node int) {
 func (d *disk) crash(s *Sim, node int, power bool, rnd *rand.Rand) {
 	written := rnd.IntN(len(d.busy) + 1)
 	d.unsynced = append(d.unsynced, d.busy[:written]...)
-	d.busy, d.waiting, d.done, d.working = nil, nil, nil, false
+	d.busy, d.waiting, d.done, d.asked, d.working = nil, nil, nil, nil, false
 	d.gen++
 	if power && len(d.unsynced) > 0 {
 		kept := rnd.IntN(len(d.unsynced) + 1)
@@ -127,13 +130,14 @@ func (d *disk) dropRing() {
 
 func (d *disk) wipe() {
 	d.durable = image{}
-	d.unsynced, d.busy, d.waiting, d.done, d.working = nil, nil, nil, nil, false
+	d.unsynced, d.busy, d.waiting, d.done, d.asked, d.working = nil, nil, nil, nil, nil, false
 	d.gen++
 }
 
 // persist queues a record of the core.
 func (s *Sim) persist(n *node, p *election.Persist) {
 	n.disk.waiting = append(n.disk.waiting, p)
+	n.disk.asked = append(n.disk.asked, s.now)
 	if !n.disk.working {
 		s.diskStart(n)
 	}
@@ -174,6 +178,14 @@ func (s *Sim) diskStart(n *node) {
 		d.slowUntil = s.now + int64(took)
 	}
 	s.q.push(event{at: s.now + int64(took), kind: evDisk, node: int16(n.idx), gen: d.gen})
+}
+
+// hungFor is for how long the oldest record has not been done.
+func (d *disk) hungFor(now int64) time.Duration {
+	if len(d.asked) == 0 {
+		return 0
+	}
+	return time.Duration(now - d.asked[0])
 }
 
 // diskDone completes the batch under way.
@@ -218,6 +230,7 @@ func (s *Sim) diskTell(n *node) {
 		}
 		seq := d.done[0]
 		d.done = append(d.done[:0], d.done[1:]...)
+		d.asked = append(d.asked[:0], d.asked[1:]...)
 		n.core.Persisted(n.clock.local(s.now), seq)
 		s.stepped(n)
 	}

@@ -169,7 +169,8 @@ type birth struct {
 	at, from int64
 	leader   uint64 // by its ring at that time
 	settings ring.Settings
-	silence  []silence // of those whom the entry evicts
+	silence  []silence     // of those whom the entry evicts
+	hung     time.Duration // for which the node's disk had not finished a write
 }
 
 // silence is when the proposer last heard of a member's process, and when it
@@ -186,7 +187,7 @@ func (s *Sim) born(n *node, e *raftpb.Entry) {
 		return
 	}
 	st := n.core.State()
-	b := birth{node: n.idx, at: s.now, from: s.now, leader: st.LeaderID, settings: st.Settings}
+	b := birth{node: n.idx, at: s.now, from: s.now, leader: st.LeaderID, settings: st.Settings, hung: n.disk.hungFor(s.now)}
 	if n.disk.working {
 		b.from = n.wrote
 	}
