@@ -13,7 +13,8 @@
 //
 // This package ties them together. It takes directories and addresses, enters a
 // ring (resume, found, join), lives in it, and leaves it. When its disk fails it
-// stops, since a voter that cannot persist must not vote.
+// halts, since a voter that cannot persist must not vote, and goes on when the disk
+// does.
 //
 // It decides nothing that package ring or election could decide: not who leads,
 // who is the heir, who is dead or who votes.

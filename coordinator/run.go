@@ -35,11 +35,30 @@ import (
 // seconds in all), or `arc leave` was called. It returns an error that wraps
 // ErrUsage for options that cannot be, and others as they come. It logs what it
 // handles, and leaves the returned error to the caller.
+//
+// A disk that fails under a running node ends that one, as a crash would, but not
+// Run: a new one begins when the disk is written to again.
 func Run(ctx context.Context, o Options) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	n := newNode(o)
+	for halted := false; ; halted = true {
+		n := newNode(o)
+		err := n.once(ctx)
+		if !passes(err, halted) {
+			return err
+		}
+		if n.listeners != nil { // the others know this one
+			o.Port = n.listeners.port
+		}
+		if ended, err := awaitDisk(ctx, o, n.hub.Load(), err, wal.Room); ended || err != nil {
+			return err
+		}
+	}
+}
+
+// once is the life of one node, and returns how it ended.
+func (n *node) once(ctx context.Context) error {
 	var recovered wal.Recovered
 	err := interruptible(ctx, func() (err error) {
 		recovered, err = n.open(ctx)
@@ -47,7 +66,7 @@ func Run(ctx context.Context, o Options) error {
 	})
 	switch {
 	case errors.Is(err, errStuck): // what is being opened cannot be closed
-		return fmt.Errorf("%w while --data-dir %s and --run-dir %s were being opened; do their disks answer?", err, o.DataDir, o.RunDir)
+		return fmt.Errorf("%w while --data-dir %s and --run-dir %s were being opened; do their disks answer?", err, n.o.DataDir, n.o.RunDir)
 	case err != nil:
 		n.close()
 		return err
@@ -234,7 +253,10 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 
 	// Half of what is left; calls under way and peers' queues have the rest.
 	deadline := time.Now().Add((durations.Stop - durations.Leave) / 2)
-	_ = notifySystemd("STOPPING=1")
+	goesOn := passes(err, false)
+	if !goesOn {
+		_ = notifySystemd("STOPPING=1")
+	}
 	n.hub.Close()
 	if orderly(err) {
 		n.monitor.Dismiss(deadline)
@@ -246,6 +268,9 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	n.transport.Close() // what is queued for others leaves first
 	stopMonitor()
 	monitor.Wait()
+	if goesOn { // nothing of this incarnation leaves any more
+		n.monitor.Over(endingOf(err))
+	}
 	n.servers.Stop()
 	stopServing()
 	wg.Wait()
@@ -274,8 +299,11 @@ func orderly(err error) bool {
 // and others have to do without it. An end in order is clean: there is no local
 // work of a leader that could be left.
 func endingOf(err error) (why string, clean bool) {
-	if errors.Is(err, errNotLeft) {
+	switch {
+	case errors.Is(err, errNotLeft):
 		return "exited in order, but could not leave the ring before", true
+	case passes(err, false):
+		return "halted: " + err.Error(), false
 	}
 	return "exited by itself: " + err.Error(), false
 }

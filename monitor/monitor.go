@@ -210,7 +210,7 @@ func (m *monitor) loop() error {
 			if err := m.take(monotime.Now(), r); err != nil {
 				return err
 			}
-			if m.abandoned != mono.Never && m.process.ending() {
+			if m.over() || m.abandoned != mono.Never && m.process.ending() {
 				return m.finish()
 			}
 		case <-m.o.Doorbell:

@@ -185,6 +185,27 @@ func TestACertificateSaysWhatTheCoordinatorSaidOfItsEnd(t *testing.T) {
 	}
 }
 
+// A coordinator whose disk fails ends its incarnation, and its process goes on. Others
+// must not wait for that one to end.
+func TestAnIncarnationThatIsOverIsCertifiedWhileItsProcessLives(t *testing.T) {
+	h, b := newHome(t), newNode(t, 2, "n2")
+	h.start()
+	h.link(nil, b)
+	h.awaitLink(b, "up")
+	h.link(func(l *localv1.Link) { l.Ending, l.Over = "halted: a disk", true }, b)
+	if err := h.awaitEnd(); err != nil {
+		t.Errorf("Run returns %v", err)
+	}
+	select {
+	case r := <-b.certs:
+		if c := r.GetCertificate(); c.GetExit() != "halted: a disk" || c.GetClean() || c.GetIncarnation() != 99 {
+			t.Errorf("certified %v", c)
+		}
+	default:
+		t.Error("not certified")
+	}
+}
+
 func TestCertificateEvenIfTheCoordinatorDiedFirst(t *testing.T) {
 	h, b := newHome(t), newNode(t, 2, "n2")
 	h.link(nil, b)

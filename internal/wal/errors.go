@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -32,6 +33,17 @@ var (
 	// ErrClosed: the Log was closed.
 	ErrClosed = errors.New("log is closed")
 )
+
+// ours are the errors that are not the system's refusal alone.
+var ours = []error{ErrLocked, ErrForeign, ErrCorrupt, ErrVersion, ErrInvalid, ErrNotFresh, ErrFresh, ErrRemoved, ErrClosed, plainfile.ErrOther, fs.ErrNotExist, unix.ENOTDIR}
+
+// MayPass reports whether an error is the system's refusal to write, sync or read, as
+// by a full or broken disk: another time it may do it. What a person has to decide
+// does not pass.
+func MayPass(err error) bool {
+	var refused unix.Errno
+	return errors.As(err, &refused) && !slices.ContainsFunc(ours, func(e error) bool { return errors.Is(err, e) })
+}
 
 // damage is what is wrong with a file's content.
 type damage struct {
@@ -82,7 +94,7 @@ func explain(err error) (error, bool) {
 	var hint string
 	switch {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		hint = "free space there and start again"
+		hint = "free space there"
 	case errors.Is(err, unix.EROFS):
 		hint = "is the file system mounted read-only, perhaps after a disk error?"
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):

@@ -99,7 +99,7 @@ func TestSnapshotOnAFullDiskLeavesTheLog(t *testing.T) {
 	before := readFile(t, onlySegment(t, dir))
 	sys.onReserve = func() error { return &os.PathError{Op: "fallocate", Path: "x", Err: unix.ENOSPC} }
 	err := l.Save(Batch{Snapshot: snapshot(5, 1, "five")})
-	if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "free space there and start again") ||
+	if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "free space there") ||
 		!strings.Contains(err.Error(), dir) {
 		t.Fatalf("got %v", err)
 	}

@@ -17,6 +17,8 @@ const (
 	Founding Phase = "founding"
 	Member   Phase = "member"
 	Leaving  Phase = "leaving"
+	// Halted: the disk takes no writes, and the node is no member until it does.
+	Halted Phase = "halted"
 )
 
 // View is what everybody but the event loop sees of the node. It is never

@@ -74,7 +74,7 @@ func able(v *publish.View, now election.Instant, stuck time.Duration) (ok bool, 
 		return false, election.Never // as dead as it looks to its neighbour's monitor
 	}
 	switch v.Phase {
-	case publish.Leaving:
+	case publish.Leaving, publish.Halted:
 		return false, election.Never
 	case publish.Joining, publish.Founding:
 		return v.WaitsFor == "", election.Never

@@ -282,11 +282,28 @@ const endingMax = 255
 func (s *Supervisor) Ending(why string, clean bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.endingLocked(why, clean, false)
+}
+
+// Over tells the monitor that this incarnation is over although the process goes on:
+// the monitor certifies that at once, and ends by itself. Run must have returned.
+func (s *Supervisor) Over(why string, clean bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sender == nil {
+		return // there is none: others find out without a certificate
+	}
+	s.endingLocked(why, clean, true)
+	_ = s.sender.Close()
+	s.sender = nil
+}
+
+func (s *Supervisor) endingLocked(why string, clean, over bool) {
 	if s.link == nil {
 		return
 	}
 	link := proto.CloneOf(s.link)
-	link.Ending, link.Clean = foreign.Cut(why, endingMax), clean
+	link.Ending, link.Clean, link.Over = foreign.Cut(why, endingMax), clean, over
 	_ = s.sendLocked(link)
 }
 

@@ -99,7 +99,7 @@ type StatusResponse struct {
 	Reason string `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Id of the answering node, 0 while it has not joined.
 	SelfId uint64 `protobuf:"varint,14,opt,name=self_id,json=selfId,proto3" json:"self_id,omitempty"`
-	// "joining", "founding", "member", "leaving".
+	// "joining", "founding", "member", "leaving", "halted" (its disk takes no writes).
 	Phase   string `protobuf:"bytes,15,opt,name=phase,proto3" json:"phase,omitempty"`
 	Version string `protobuf:"bytes,16,opt,name=version,proto3" json:"version,omitempty"`
 	// How many votes a majority of raft's configuration takes, and the members

@@ -425,7 +425,10 @@ type Link struct {
 	Detour   *Target `protobuf:"bytes,20,opt,name=detour,proto3" json:"detour,omitempty"`
 	DetourMs uint64  `protobuf:"varint,21,opt,name=detour_ms,json=detourMs,proto3" json:"detour_ms,omitempty"`
 	// How often the monitor asks for a beat; 0 means once a second.
-	BeatMs        uint32 `protobuf:"varint,22,opt,name=beat_ms,json=beatMs,proto3" json:"beat_ms,omitempty"`
+	BeatMs uint32 `protobuf:"varint,22,opt,name=beat_ms,json=beatMs,proto3" json:"beat_ms,omitempty"`
+	// True with ending if the incarnation is over although its process lives on, as
+	// another one to come: the monitor certifies that at once, and ends.
+	Over          bool `protobuf:"varint,23,opt,name=over,proto3" json:"over,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -614,6 +617,13 @@ func (x *Link) GetBeatMs() uint32 {
 	return 0
 }
 
+func (x *Link) GetOver() bool {
+	if x != nil {
+		return x.Over
+	}
+	return false
+}
+
 type Target struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -711,7 +721,7 @@ const file_arc_local_v1_local_proto_rawDesc = "" +
 	"\x0eSTATE_RETURNED\x10\x04\"@\n" +
 	"\x0fMonitorResponse\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x1b\n" +
-	"\tlog_level\x18\x02 \x01(\tR\blogLevel\"\xaa\x05\n" +
+	"\tlog_level\x18\x02 \x01(\tR\blogLevel\"\xbe\x05\n" +
 	"\x04Link\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x10\n" +
@@ -738,7 +748,8 @@ const file_arc_local_v1_local_proto_rawDesc = "" +
 	"\x05clean\x18\x13 \x01(\bR\x05clean\x12,\n" +
 	"\x06detour\x18\x14 \x01(\v2\x14.arc.local.v1.TargetR\x06detour\x12\x1b\n" +
 	"\tdetour_ms\x18\x15 \x01(\x04R\bdetourMs\x12\x17\n" +
-	"\abeat_ms\x18\x16 \x01(\rR\x06beatMs\"l\n" +
+	"\abeat_ms\x18\x16 \x01(\rR\x06beatMs\x12\x12\n" +
+	"\x04over\x18\x17 \x01(\bR\x04over\"l\n" +
 	"\x06Target\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
