@@ -220,7 +220,7 @@ func (q *requests) handoverOffHungDisk() {
 		return
 	}
 	me, _ := q.ring.Member(q.cfg.ID)
-	if q.beginHandover(0, to, me.Name+"'s disk does not finish a write") == nil && q.lead.handover != nil {
+	if q.beginHandover(0, to, "handed over by "+me.Name+", whose disk does not finish a write") == nil && q.lead.handover != nil {
 		q.lead.handover.hung, q.lead.handover.since = true, q.now
 	}
 }
