@@ -36,6 +36,7 @@ type Host struct {
 	space  netns.NsHandle // its network namespace
 	links  *netlink.Handle
 	cables []*cable // by network
+	disk   *faultyDisk
 }
 
 // Name is the host's name, which is its host name too: n1, n2, and so on.
@@ -143,6 +144,11 @@ func (h *Host) boot() (err error) {
 	})
 	if err != nil {
 		return fmt.Errorf("enter the namespaces: %w", err)
+	}
+	if h.lab.options.FaultyDisks {
+		if err := h.mountDisk(); err != nil {
+			return err
+		}
 	}
 	if h.links, err = netlink.NewHandleAt(h.space, unix.NETLINK_ROUTE); err != nil {
 		return fmt.Errorf("open netlink: %w", err)
@@ -268,6 +274,10 @@ func (h *Host) halt() {
 		c.endImpairment()
 	}
 	h.cables = nil
+	if h.disk != nil { // what waits for it cannot be killed
+		h.disk.set(DiskFault{})
+		h.disk = nil
+	}
 	if h.first != nil {
 		_ = h.first.Process.Kill()
 		_ = h.first.Wait() // returns when the whole process namespace is dead

@@ -43,6 +43,9 @@ type Options struct {
 	// DiskBytes, if not 0, gives each host's directory a file system of its
 	// own (tmpfs) of that size, which is empty again after a power cut.
 	DiskBytes int64
+	// FaultyDisks gives each host's directory a file system whose faults the test
+	// decides, see BreakDisk. It survives a power cut.
+	FaultyDisks bool
 	// Seed of the chance in Impair; default 1.
 	Seed uint64
 }
