@@ -147,7 +147,7 @@ func TestMixedRingLosesItsLeader(t *testing.T) {
 			dying := func(n *Node) bool { return n.arc == c.dies }
 			leads := func(name string) bool { return dying(r.Named(name)) }
 			if leads(st.GetLeader().GetName()) {
-				st = handover(t, r, nodes[slices.IndexFunc(nodes, func(n *Node) bool { return !dying(n) })])
+				handover(t, r, nodes[slices.IndexFunc(nodes, func(n *Node) bool { return !dying(n) })])
 			}
 			st = handover(t, r, nodes[slices.IndexFunc(nodes, dying)])
 			if !leads(st.GetLeader().GetName()) || leads(st.GetHeir()) {
