@@ -2,6 +2,8 @@ module github.com/arc-ring/arc
 
 go 1.26.0
 
+toolchain go1.27.3
+
 require (
 	github.com/cockroachdb/datadriven v1.0.3
 	github.com/google/go-cmp v0.7.0

@@ -2,6 +2,8 @@ module github.com/arc-ring/arc/internal/bench
 
 go 1.26.0
 
+toolchain go1.27.3
+
 require (
 	github.com/spf13/cobra v1.10.2
 	github.com/vishvananda/netlink v1.3.1

@@ -67,6 +67,27 @@ func TestTheProductStandsAlone(t *testing.T) {
 	}
 }
 
+// All our modules are built with one release of Go: that of the product.
+func TestModulesNameOneReleaseOfGo(t *testing.T) {
+	line := regexp.MustCompile(`(?m)^toolchain (go\d+\.\d+\.\d+)$`)
+	want := ""
+	for _, dir := range []string{"", "internal/bench", "internal/netlab", generators} {
+		content, err := os.ReadFile(filepath.Join(root, dir, "go.mod"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := line.FindStringSubmatch(string(content))
+		switch {
+		case named == nil:
+			t.Errorf("%s names no toolchain", filepath.Join(dir, "go.mod"))
+		case want == "":
+			want = named[1]
+		case named[1] != want:
+			t.Errorf("%s names %s, go.mod names %s", filepath.Join(dir, "go.mod"), named[1], want)
+		}
+	}
+}
+
 // requirements returns the module paths in a folder's go.mod.
 func requirements(t *testing.T, dir string) []string {
 	t.Helper()

@@ -2,6 +2,8 @@ module github.com/arc-ring/arc/internal/netlab
 
 go 1.26.0
 
+toolchain go1.27.3
+
 require (
 	github.com/google/nftables v0.3.0
 	github.com/hanwen/go-fuse/v2 v2.12.1

@@ -2,6 +2,8 @@ module github.com/arc-ring/arc/internal/tools
 
 go 1.26.8
 
+toolchain go1.27.3
+
 tool (
 	golang.org/x/tools/cmd/deadcode
 	google.golang.org/grpc/cmd/protoc-gen-go-grpc
