@@ -12,7 +12,9 @@ tool (
 )
 
 require (
+	github.com/CycloneDX/cyclonedx-go v0.9.3
 	github.com/bufbuild/protocompile v0.14.2-0.20260522222248-64e6ad034132
+	github.com/google/licensecheck v0.3.1
 	google.golang.org/protobuf v1.36.12
 )
 
