@@ -61,13 +61,13 @@ const (
 	Parts = 32 << 20
 	// PeerQueue bounds what waits for one peer.
 	PeerQueue = 4 << 20
-	// OwnMemory is what a coordinator of a large ring needs for itself.
-	OwnMemory = 128 << 20
+	// ownMemory is what a coordinator of a large ring needs for itself.
+	ownMemory = 128 << 20
 	// Memory is up to where a coordinator's heap may grow freely; beyond it the runtime
 	// collects as often as it must. It is what the process itself needs, what strangers
 	// can make it keep, the unfinished messages of members, and what waits for the
 	// voters of a large ring.
-	Memory = OwnMemory + StrangerStreams*StreamMemory + 2*Parts + 16*PeerQueue
+	Memory = ownMemory + StrangerStreams*StreamMemory + 2*Parts + 16*PeerQueue
 )
 
 // Connections and streams to a coordinator.
@@ -87,8 +87,8 @@ const (
 	// a second, and its calls before it has shown that it is a member's.
 	// StrangersPerSecond is the same for all machines together that are no member's, and
 	// Hosts is how many of these are told apart.
-	HostPerSecond      = 100
-	StrangersPerSecond = 400
+	HostPerSecond      = 50
+	StrangersPerSecond = 200
 	Hosts              = 1024
 	// ConnStreams bounds what one connection over the network may have under way.
 	// Nobody there needs more: a peer and a monitor have one stream each. LocalStreams

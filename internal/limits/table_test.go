@@ -22,6 +22,8 @@ func TestOrder(t *testing.T) {
 		"one host leaves room for answers to others":                   {2 * HostAnswers, AllAnswers, Sources},
 		"one host does not fill the table of sources in two seconds":   {2 * HostAnswers, Sources / 2},
 		"a node may be started several times while it is remembered":   {2 * Nodes, Processes},
+		"one machine leaves room for connections of others":            {HostPerSecond, StrangersPerSecond - 1, Hosts},
+		"a connection may begin all its calls at once":                 {ConnStreams, HostPerSecond},
 		"a founder hears the names that it founds with":                {Founders, Heard, Nodes},
 		"a monitor may tell all whom it may have as successors":        {Successors, Tell},
 	} {

@@ -38,7 +38,7 @@ var calm = []string{"--profile", "wan"}
 
 // urgent starts a program that goes before all others, as if it had a machine of its
 // own.
-var urgent = []string{"nice", "-n", "-15"}
+var urgent = []string{"chrt", "--rr", "1"}
 
 // cluster is a ring of real coordinators, one per host.
 type cluster struct {
