@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -22,10 +23,36 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/internal/fakearc"
+	"github.com/arc-ring/arc/internal/limits"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The longest path of a socket leads to it, and the error of a longer one says how long
+// it may be.
+func TestALongSocketPath(t *testing.T) {
+	dir, err := os.MkdirTemp("", "arc") // whose name is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	longest := filepath.Join(dir, strings.Repeat("s", limits.SocketPath-len(dir)-1))
+	lis, err := net.Listen("unix", longest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	if _, err := net.Listen("unix", longest+"s"); !errors.Is(err, unix.EINVAL) {
+		t.Errorf("the kernel takes a longer path: %v", err)
+	}
+	if addr, err := parseAddr(longest); err != nil || addr != unixPrefix+longest {
+		t.Errorf("%s: %s, %v", longest, addr, err)
+	}
+	if _, err := New(unixPrefix + longest + "s"); !errors.Is(err, ErrBadAddr) || !strings.Contains(err.Error(), fmt.Sprintf("at most %d bytes", limits.SocketPath)) {
+		t.Errorf("one byte more: %v", err)
+	}
+}
 
 func TestParseAddr(t *testing.T) {
 	cases := []struct {

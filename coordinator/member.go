@@ -38,6 +38,10 @@ type living struct {
 	inquiry   *membership.Inquiry
 }
 
+func (n *node) newLiving(e entry) *living {
+	return &living{n: n, e: e, slot: make(chan struct{}, limits.Probes), inquiry: membership.NewInquiry(e.ringID, e.id, n.o.Name, n.clock())}
+}
+
 // live runs the membership until this node was removed (the error wraps
 // election.ErrRemoved), the disk failed (ErrStorage), or it has to stop (nil,
 // after an orderly leave if there was time).
@@ -62,8 +66,7 @@ func (n *node) live(ctx context.Context, e entry) error {
 		return err
 	}
 	defer timer.Close() // when the loop has ended
-	m := &living{n: n, e: e, slot: make(chan struct{}, limits.Probes),
-		inquiry: membership.NewInquiry(e.ringID, e.id, n.o.Name, n.clock())}
+	m := n.newLiving(e)
 	l := loop.New(loop.Options{Log: n.log, Clock: n.clock, Alarm: timer, AlarmC: timer.C, Core: core, Store: n.disk, Hub: n.hub, Events: n.events, ID: e.id, RingID: e.ringID, Rejoins: n.rejoins,
 		CarryOut: m.carryOut, Target: n.monitor.Target, Published: n.discoveryDue})
 	n.rejoins, m.l = true, l

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,15 +11,14 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
+	"github.com/arc-ring/arc/internal/limits"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
-
-// perConn is how many calls a connection over the network has under way at
-// most.
-const perConn = 16
 
 // A member is heard, the local socket answers and a local watcher finds room
 // although strangers hold as many connections, streams and watches as they can.
@@ -39,7 +39,7 @@ func TestStrangersLockNobodyOut(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = cc.Close() })
-		for range perConn / 2 {
+		for range limits.ConnStreams / 2 {
 			_, _ = peerv1.NewPeerServiceClient(cc).Stream(ctx)
 			if w, err := arcv1.NewArcServiceClient(cc).Watch(ctx, &arcv1.WatchRequest{}); err == nil {
 				go func() { _, _ = w.Recv() }()
@@ -62,35 +62,54 @@ func TestStrangersLockNobodyOut(t *testing.T) {
 	}
 }
 
-// No message to a coordinator has more than 64 KiB, by whichever way it comes, and a
-// connection over the network has few calls under way.
+// dialSocket is one more connection to the node's socket.
+func (n *testNode) dialSocket() *grpc.ClientConn {
+	n.t.Helper()
+	cc, err := grpc.NewClient("unix://"+filepath.Join(n.o.RunDir, socketName), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() { _ = cc.Close() })
+	return cc
+}
+
+// No message to a coordinator is longer than limits.Wire, by whichever way it comes, and
+// a connection has few calls under way. One more waits, and a call on another
+// connection does not.
 func TestCallsAreSmallAndFew(t *testing.T) {
 	n1 := startRing(t, "n1")[0]
 	n1.awaitLeader("n1", 1)
-	cc := n1.dial()
-	for way, conn := range map[string]*grpc.ClientConn{"over the network": cc, "over the socket": n1.conn} {
-		for size, want := range map[int]bool{63 << 10: false, 64 << 10: true, 8 << 20: true} {
-			_, err := arcv1.NewArcServiceClient(conn).Evict(n1.ctx(), &arcv1.EvictRequest{Name: strings.Repeat("x", size)})
-			if refused := status.Code(err) == codes.ResourceExhausted; refused != want {
-				t.Errorf("%d bytes %s: %v", size, way, err)
+	for way, c := range map[string]struct {
+		conn, another *grpc.ClientConn
+		most          int
+	}{
+		"over the network": {n1.dial(), n1.dial(), limits.ConnStreams},
+		"over the socket":  {n1.conn, n1.dialSocket(), limits.LocalStreams},
+	} {
+		for size, want := range map[int]bool{limits.Wire: false, limits.Wire + 1: true, limits.Envelope: true} {
+			r := &arcv1.EvictRequest{Name: strings.Repeat("x", size)}
+			r.Name = r.Name[:size-(proto.Size(r)-size)]
+			_, err := arcv1.NewArcServiceClient(c.conn).Evict(n1.ctx(), r)
+			if refused := status.Code(err) == codes.ResourceExhausted; refused != want || proto.Size(r) != size {
+				t.Errorf("%d bytes %s: %v", proto.Size(r), way, err)
 			}
 		}
-	}
-	for range perConn {
-		w, err := arcv1.NewArcServiceClient(cc).Watch(n1.ctx(), &arcv1.WatchRequest{})
-		if err != nil {
-			t.Fatal(err)
+		for range c.most {
+			w, err := healthv1.NewHealthClient(c.conn).Watch(n1.ctx(), &healthv1.HealthCheckRequest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Recv(); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if _, err := w.Recv(); err != nil {
-			t.Fatal(err)
+		ctx, cancel := context.WithTimeout(n1.ctx(), 100*time.Millisecond)
+		defer cancel()
+		if _, err := arcv1.NewArcServiceClient(c.conn).Status(ctx, &arcv1.StatusRequest{}); status.Code(err) != codes.DeadlineExceeded {
+			t.Errorf("one call more %s: %v", way, err)
 		}
-	}
-	ctx, cancel := context.WithTimeout(n1.ctx(), 100*time.Millisecond)
-	defer cancel()
-	if _, err := arcv1.NewArcServiceClient(cc).Status(ctx, &arcv1.StatusRequest{}); status.Code(err) != codes.DeadlineExceeded {
-		t.Errorf("one call more on that connection: %v", err)
-	}
-	if _, err := arcv1.NewArcServiceClient(n1.dial()).Status(n1.ctx(), &arcv1.StatusRequest{}); err != nil {
-		t.Errorf("a call on another one: %v", err)
+		if _, err := arcv1.NewArcServiceClient(c.another).Status(n1.ctx(), &arcv1.StatusRequest{}); err != nil {
+			t.Errorf("a call on another connection %s: %v", way, err)
+		}
 	}
 }

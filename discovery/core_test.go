@@ -108,6 +108,20 @@ func TestAnswersAreBounded(t *testing.T) {
 	if count != limits.AllAnswers {
 		t.Errorf("%d answers to many sources at once, want %d", count, limits.AllAnswers)
 	}
+	// One host with many sources leaves answers to others.
+	b.now = b.now.Add(time.Second)
+	count = 0
+	for port := range uint16(2 * limits.HostAnswers) {
+		from := netip.AddrPortFrom(netip.MustParseAddr("10.9.9.9"), port+1)
+		count += len(of[sendAnswer](b.hello(b.now, from, &discoveryv1.Hello{Cluster: "c", Node: peer("j", 1), Nonce: 1, Attempt: 1})))
+	}
+	if count != limits.HostAnswers {
+		t.Errorf("%d answers to one host at once, want %d", count, limits.HostAnswers)
+	}
+	b.now = b.now.Add(time.Minute)
+	for i := range limits.Sources {
+		hears(i)
+	}
 	// So many sources are told apart, and no more until one is quiet.
 	b.now = b.now.Add(time.Second / 2)
 	if hears(limits.Sources-1) != 1 || hears(limits.Sources) != 0 {
@@ -127,14 +141,14 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		b.heard.told(b.now, "a", []string{fmt.Sprintf("other%d", i)})
 	}
-	if n := len(b.heard.byName); n > limits.Nodes {
-		t.Errorf("%d names, want at most %d", n, limits.Nodes)
+	if n := len(b.heard.byName); n != limits.Nodes {
+		t.Errorf("%d names, want %d", n, limits.Nodes)
 	}
-	if n := len(b.heard.others); n > limits.Nodes {
-		t.Errorf("%d names of others, want at most %d", n, limits.Nodes)
+	if n := len(b.heard.others); n != limits.Nodes {
+		t.Errorf("%d names of others, want %d", n, limits.Nodes)
 	}
-	if n := len(b.rings); n > limits.Rings {
-		t.Errorf("%d rings, want at most %d", n, limits.Rings)
+	if n := len(b.rings); n != limits.Rings {
+		t.Errorf("%d rings, want %d", n, limits.Rings)
 	}
 	if warned > limits.Rings+2 {
 		t.Errorf("%d warnings", warned)

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arc-ring/arc/internal/limits"
@@ -112,6 +114,52 @@ func TestDecodeRefuses(t *testing.T) {
 				t.Errorf("got %v, %v, %v, want ErrMalformed", h, a, err)
 			}
 		})
+	}
+}
+
+// What is at a bound, and not over it, is taken.
+func TestDecodeTakesWhatIsAtABound(t *testing.T) {
+	for name, change := range map[string]func(h *discoveryv1.Hello){
+		"name":      func(h *discoveryv1.Hello) { h.Node.Name = strings.Repeat("a", limits.Name) },
+		"addresses": func(h *discoveryv1.Hello) { h.Node.Addresses = slicesOf(limits.Addresses, "h:1") },
+		"classes":   func(h *discoveryv1.Hello) { h.Node.Classes = slicesOf(limits.Classes, "c") },
+		"founders":  func(h *discoveryv1.Hello) { h.Founding.Expect = limits.Founders },
+	} {
+		h := sampleHello()
+		change(h)
+		b, err := encode(h, bareMost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := unpack(b); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	a := sampleAnswer()
+	a.Heard = slicesOf(limits.Heard, "n")
+	b, err := encode(a, bareMost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := unpack(b); err != nil || len(got.Heard) != limits.Heard {
+		t.Errorf("%d heard names, %v", len(got.GetHeard()), err)
+	}
+	// An unknown field, as of a later version, fills the datagram.
+	unknown := func(b []byte, to int) []byte {
+		field := func(n int) []byte {
+			return protowire.AppendBytes(protowire.AppendTag(slices.Clone(b), 100, protowire.BytesType), make([]byte, n))
+		}
+		n := to - len(field(0))
+		return field(n - (len(field(n)) - to))
+	}
+	if b, err = encode(sampleHello(), bareMost); err != nil {
+		t.Fatal(err)
+	}
+	for size, good := range map[int]bool{limits.Datagram: true, limits.Datagram + 1: false} {
+		d := unknown(b, size)
+		if _, _, err := unpack(d); len(d) != size || (err == nil) != good {
+			t.Errorf("%d bytes: %v", len(d), err)
+		}
 	}
 }
 

@@ -248,12 +248,15 @@ func TestBadMessagesAreRefusedAndTheQueueGoesOn(t *testing.T) {
 		})
 	}
 	raw([]byte("no protobuf"))
+	raw(make([]byte, limits.QueueMessage))
 	raw(make([]byte, limits.QueueMessage+1))
 	if err := s.Send(link(1)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Receive(); !errors.Is(err, ErrBadLink) {
-		t.Errorf("rubbish gives %v, want %v", err, ErrBadLink)
+	for range 2 {
+		if _, err := r.Receive(); !errors.Is(err, ErrBadLink) {
+			t.Errorf("rubbish gives %v, want %v", err, ErrBadLink)
+		}
 	}
 	if _, err := r.Receive(); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a large message gives %v, want %v", err, ErrTooLarge)
@@ -287,6 +290,11 @@ func TestValidation(t *testing.T) {
 		{"no host", func(l *localv1.Link) { l.Successors[0].Addresses = []string{":7400"} }, "want HOST:PORT"},
 		{"relative path", func(l *localv1.Link) { l.Successors[0].Addresses = []string{"unix://a.sock"} }, "no absolute path"},
 		{"long name", func(l *localv1.Link) { l.Self.Name = strings.Repeat("x", 256) }, "self.name has 256 bytes"},
+		{"as many to tell as may be", func(l *localv1.Link) {
+			for id := uint64(3); len(l.Tell) < limits.Tell; id++ {
+				l.Tell = append(l.Tell, &localv1.Target{Id: id, Name: "n", Addresses: []string{"h:1"}})
+			}
+		}, ""},
 		{"too many to tell", func(l *localv1.Link) { l.Tell = make([]*localv1.Target, limits.Tell+1) }, "33 members to tell"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -5,11 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/arc-ring/arc/internal/limits"
 )
 
 type sample struct {
@@ -199,6 +202,20 @@ func TestBadFile(t *testing.T) {
 	}
 	if err := s.Resolve(env(), filepath.Join(t.TempDir(), "none.toml")); err == nil || !strings.Contains(err.Error(), "none.toml") {
 		t.Errorf("got %v, want the path", err)
+	}
+}
+
+func TestALongFile(t *testing.T) {
+	text := "name = \"n1\"\n"
+	for size, good := range map[int]bool{limits.ConfigFile: true, limits.ConfigFile + 1: false} {
+		s, _, v := newSample()
+		err := s.Resolve(env(), write(t, text+strings.Repeat("\n", size-len(text))))
+		if (err == nil) != good || good && v.name != "n1" {
+			t.Errorf("%d bytes: name %q, %v", size, v.name, err)
+		}
+		if !good && !strings.Contains(err.Error(), strconv.Itoa(limits.ConfigFile)) {
+			t.Errorf("%v does not name the limit", err)
+		}
 	}
 }
 

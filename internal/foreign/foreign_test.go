@@ -1,6 +1,7 @@
 package foreign
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -79,7 +80,7 @@ func TestCheckAddress(t *testing.T) {
 		"10.0.0.1:7400": true, "[::1]:7400": true, "[fe80::1%eth0]:7400": true, "node-1.example:1": true, "my_host:65535": true,
 		"": false, "10.0.0.1": false, ":7400": false, "host:0": false, "host:65536": false, "host:http": false,
 		"unix:/run/arc.sock:1": false, "a b:1": false, "a\x1b[2J:1": false, "a\n:1": false, "[fe80::1%e\x1b]:1": false, "häuser:1": false,
-		strings.Repeat("h", limits.Address) + ":1": false,
+		strings.Repeat("h", limits.Address-2) + ":1": true, strings.Repeat("h", limits.Address-1) + ":1": false,
 	} {
 		if err := CheckAddress(a); (err == nil) != ok {
 			t.Errorf("%q: %v, want ok: %v", a, err, ok)
@@ -87,6 +88,9 @@ func TestCheckAddress(t *testing.T) {
 	}
 	if err := CheckAddresses(make([]string, limits.Addresses+1)); err == nil || strings.Count(err.Error(), "address") != 1 {
 		t.Errorf("too many: %v", err)
+	}
+	if err := CheckAddresses(slices.Repeat([]string{"h:1"}, limits.Addresses)); err != nil {
+		t.Errorf("as many as may be: %v", err)
 	}
 }
 
@@ -107,7 +111,7 @@ func TestPlain(t *testing.T) {
 }
 
 func TestCheckText(t *testing.T) {
-	for s, ok := range map[string]bool{"": true, "signal: killed": true, "größer": true, "a\nb": false, "\x1b": false, "\xff": false, strings.Repeat("x", limits.Text+1): false} {
+	for s, ok := range map[string]bool{"": true, "signal: killed": true, "größer": true, "a\nb": false, "\x1b": false, "\xff": false, strings.Repeat("x", limits.Text): true, strings.Repeat("x", limits.Text+1): false} {
 		if err := CheckText("exit", s); (err == nil) != ok {
 			t.Errorf("%.40q: %v, want ok: %v", s, err, ok)
 		}

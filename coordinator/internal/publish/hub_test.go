@@ -3,7 +3,9 @@ package publish
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 
@@ -76,14 +78,24 @@ func TestSlowWatcherIsDroppedAndTheOthersAreNot(t *testing.T) {
 	}
 }
 
+// Watchers of this machine and strangers are bounded apart, and those of one address.
 func TestWatchersAreBounded(t *testing.T) {
 	h := testHub()
-	for range limits.Subscribers {
-		if _, _, err := h.Subscribe(false, netip.Addr{}); err != nil {
-			t.Fatal(err)
+	subscribe := func(foreign bool, host string, n int) {
+		t.Helper()
+		at := netip.MustParseAddr(host)
+		for range n {
+			if _, _, err := h.Subscribe(foreign, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, _, err := h.Subscribe(foreign, at)
+		if !errors.Is(err, reason.ErrOverload) || !strings.Contains(err.Error(), fmt.Sprint(n)) && foreign && host != "10.0.0.3" {
+			t.Errorf("one more of %s: %v, want ErrOverload with the number", host, err)
 		}
 	}
-	if _, _, err := h.Subscribe(false, netip.Addr{}); !errors.Is(err, reason.ErrOverload) {
-		t.Errorf("one more: %v, want ErrOverload", err)
-	}
+	subscribe(true, "10.0.0.1", limits.HostSubscribers)
+	subscribe(true, "10.0.0.2", limits.StrangerSubscribers-limits.HostSubscribers)
+	subscribe(true, "10.0.0.3", 0)
+	subscribe(false, "127.0.0.1", limits.Subscribers)
 }

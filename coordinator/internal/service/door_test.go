@@ -181,6 +181,70 @@ func TestTooManyCallsCostTheirConnection(t *testing.T) {
 	}
 }
 
+// faraway is a connection from a machine of which nothing else is there.
+type faraway struct {
+	net.Conn
+	at     netip.Addr
+	closed *int
+}
+
+func (f faraway) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(netip.AddrPortFrom(f.at, 1)) }
+func (f faraway) Close() error         { *f.closed++; return nil }
+
+// As many connections of each standing stand as its account has, and one of them goes
+// for one more. A member more than there is room for stays among the strangers.
+func TestOneConnectionTooMany(t *testing.T) {
+	b := budgetsFor(1 << 20)
+	closed, next := 0, netip.MustParseAddr("10.0.0.0")
+	d := newDoor(hclog.NewNullLogger(), b, func() map[netip.Addr]bool { return nil }, thisMachine)
+	defer d.close()
+	enter := func(as standing) *guest {
+		next = next.Next()
+		return d.enter(&sockio.Conn{Conn: faraway{at: next, closed: &closed}}, as)
+	}
+	for as, most := range map[standing]int{stranger: limits.Strangers, local: limits.Locals} {
+		closed = 0
+		for range most {
+			enter(as)
+		}
+		if d.count[as] != most || closed != 0 {
+			t.Errorf("standing %d: of %d connections %d stand and %d went", as, most, d.count[as], closed)
+		}
+		if enter(as); d.count[as] != most || closed != 1 {
+			t.Errorf("standing %d: with one more %d stand and %d went", as, d.count[as], closed)
+		}
+	}
+	for range limits.Members + 1 {
+		d.recognise(withGuest(t.Context(), enter(stranger)))
+	}
+	if d.count[known] != limits.Members || d.count[stranger] != limits.Strangers {
+		t.Errorf("%d members' connections and %d strangers' stand, want %d and %d", d.count[known], d.count[stranger], limits.Members, limits.Strangers)
+	}
+}
+
+// As many calls of strangers are under way as there may be, and one more costs the
+// connection that has the most.
+func TestOneCallTooMany(t *testing.T) {
+	closed := 0
+	d := newDoor(hclog.NewNullLogger(), budgetsFor(1<<20), func() map[netip.Addr]bool { return nil }, thisMachine)
+	defer d.close()
+	for range limits.StrangerStreams / limits.ConnStreams {
+		g := d.enter(&sockio.Conn{Conn: faraway{closed: &closed}}, stranger)
+		for range limits.ConnStreams {
+			if _, err := d.call(withGuest(t.Context(), g), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if d.streams != limits.StrangerStreams || closed != 0 {
+		t.Errorf("%d calls are under way and %d connections went", d.streams, closed)
+	}
+	g := d.enter(&sockio.Conn{Conn: faraway{closed: &closed}}, stranger)
+	if _, err := d.call(withGuest(t.Context(), g), nil); err != nil || d.streams != limits.StrangerStreams-limits.ConnStreams+1 || closed != 1 {
+		t.Errorf("one call more: %v; %d are under way and %d connections went", err, d.streams, closed)
+	}
+}
+
 // failing is a listener without a descriptor for one Accept.
 type failing struct {
 	net.Listener

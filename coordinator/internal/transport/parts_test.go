@@ -25,7 +25,12 @@ func (c *collected) Send(env *peerv1.StreamRequest) error {
 }
 
 func TestLongEnvelopesTravelInParts(t *testing.T) {
-	for _, size := range []int{10, limits.Part - 100, limits.Part, limits.Wire, 3*limits.Part + 1, limits.Envelope - 200} {
+	whole, err := peerwire.Encode(bulk(1, 2, 1, limits.Part-200))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fits := limits.Part - 64 - len(whole.GetRaft()) + limits.Part - 200 // the longest that travels whole
+	for _, size := range []int{10, fits, fits + 1, limits.Part, limits.Wire, 3*limits.Part + 1, limits.Envelope - 200} {
 		m := bulk(1, 2, 1, size)
 		env, err := peerwire.Encode(m)
 		if err != nil {
@@ -34,6 +39,9 @@ func TestLongEnvelopesTravelInParts(t *testing.T) {
 		var c collected
 		if err := sendItem(&c, item{env: env, size: 64 + len(env.GetRaft())}); err != nil {
 			t.Fatal(err)
+		}
+		if whole := c.all[0].GetPart() == nil; whole != (size <= fits) {
+			t.Errorf("%d bytes travel whole: %v; up to %d do", size, whole, fits)
 		}
 		a := assembly{t: bare(Options{})}
 		var whole *peerv1.StreamRequest
@@ -80,12 +88,13 @@ func TestPartsThatAreRefused(t *testing.T) {
 		}
 	}
 	a := assembly{t: bare(Options{})}
-	err = nil
-	for n := 0; err == nil; n += limits.Part {
-		if n > limits.Envelope {
-			t.Fatalf("%d bytes are taken, and no end", n)
+	for left := limits.Envelope; left > 0; left -= min(left, limits.Part) {
+		if _, err := a.add(part(min(left, limits.Part), false)); err != nil {
+			t.Fatalf("with %d bytes of the longest envelope missing: %v", left, err)
 		}
-		_, err = a.add(part(limits.Part, false))
+	}
+	if _, err := a.add(part(1, false)); !errors.Is(err, peerwire.ErrMalformed) {
+		t.Errorf("one byte more than the longest envelope: %v, want peerwire.ErrMalformed", err)
 	}
 }
 
