@@ -80,11 +80,11 @@ func (r *refusals) told(from net.Addr, err error) {
 		r.mu.Lock()
 		if !r.known[key] {
 			log = r.log.Warn
+			if len(r.known) >= limits.Refusals {
+				clear(r.known)
+			}
+			r.known[key] = true
 		}
-		if len(r.known) >= limits.Refusals {
-			clear(r.known)
-		}
-		r.known[key] = true
 		r.mu.Unlock()
 	}
 	log("a connection was refused", "address", from.String(), "error", err)
