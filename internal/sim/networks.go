@@ -79,6 +79,7 @@ func (s *Sim) loseNetwork(f *Fault, n *node) {
 				s.cutLink(p[0], p[1])
 			case was && !is:
 				s.healLink(p[0], p[1])
+				l.goodAt = s.now // with none left it was cut
 			}
 			s.laneChanged(p[0], p[1])
 		}
