@@ -54,7 +54,9 @@ func mountFaultyDisk(dir, kept string) (*faultyDisk, error) {
 		return nil, fmt.Errorf("mount a file system of the lab's own at %s: %w", dir, err)
 	}
 	go d.server.Serve() // until the host's mounts are gone
-	return d, nil
+	// It also has the kernel learn that nothing polls these files. Else this process
+	// would wait for itself when it opens one of them, inside the runtime's poller.
+	return d, d.server.WaitMount()
 }
 
 // set begins a fault, and ends the one before.
