@@ -8,7 +8,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
+	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/peerwire"
 	"github.com/arc-ring/arc/internal/trust"
 )
 
@@ -32,6 +34,40 @@ func (n *node) seals() func() trust.Seals {
 		return nil
 	}
 	return n.trust.Seals
+}
+
+func (n *node) proofs() peerwire.Proofs { return peerwire.Proofs{Trust: n.trust, Cluster: n.o.Cluster} }
+
+// signOwn signs what this node says for itself and voters may pass on. All of them
+// get the same one.
+func (n *node) signOwn(m *election.Message) {
+	if n.trust == nil || m.Release == nil && (m.Opinion == nil || m.Opinion.Grant() == 0) {
+		return
+	}
+	id := n.identity.Load()
+	if m.Release != nil && m.Release.ID != id.ID || m.Opinion != nil && m.Opinion.By != id.ID {
+		return // passed on
+	}
+	n.signing.Lock()
+	defer n.signing.Unlock()
+	if was := n.signed; m.Release != nil && was.of.Release != nil && *m.Release == *was.of.Release ||
+		m.Opinion != nil && was.of.Opinion != nil && *m.Opinion == *was.of.Opinion {
+		m.Release, m.Opinion = was.as.Release, was.as.Opinion
+		return
+	}
+	n.signed.of = *m
+	if err := n.proofs().Sign(id.RingID, m); err != nil {
+		n.log.Error("a message is not signed, so nobody can pass it on", "error", err)
+	}
+	n.signed.as = *m
+}
+
+// believePassed says why a message that a member passes on is not believed.
+func (n *node) believePassed(m election.Message) error {
+	return n.proofs().Check(n.identity.Load().RingID, m, func(id uint64) string {
+		member, _ := n.hub.Load().Ring.Member(id)
+		return member.Name
+	})
 }
 
 // helloKeys says at the start whom this node believes.

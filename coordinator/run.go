@@ -167,8 +167,9 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		Evicted:   toLoop(n, (*loop.Loop).Evicted),
 		Gone:      n.gone,
 		SpeaksFor: func(ctx context.Context, id uint64, name string) error { return n.servers.SpeaksFor(ctx, id, name) },
-		Admitted:  func(ctx context.Context) { n.servers.Recognise(ctx) },
-		Logger:    n.log.Named(logging.Peer),
+		Sign:      n.signOwn, Passed: n.believePassed,
+		Admitted: func(ctx context.Context) { n.servers.Recognise(ctx) },
+		Logger:   n.log.Named(logging.Peer),
 
 		Dialer:  n.dialer,
 		Local:   n.local.Has,

@@ -112,6 +112,8 @@ type Certificate struct {
 	// Clean is true only if the process announced that none of its local work as a
 	// leader is left.
 	Clean bool
+	// Proof is the owner's, which keeps it with the certificate.
+	Proof string
 }
 
 // Release voids the promises made to the leader of Term for renewals up to
@@ -122,6 +124,8 @@ type Release struct {
 	// Lapsed: nothing is handed over. The leader's lease has ended, and it will
 	// lead on only if a majority answers it again.
 	Lapsed bool
+	// Proof is the owner's, which keeps it with the release.
+	Proof string
 }
 
 // EvictedNotice answers a message from somebody who is no member any more.

@@ -335,6 +335,11 @@ func (m *monitor) finish() error {
 		Cluster: m.link.GetCluster(), RingId: m.link.GetRingId(),
 		Certificate: &peerv1.Certificate{Name: self.GetName(), Id: self.GetId(), Incarnation: self.GetIncarnation(), Exit: exit, Clean: clean},
 	}
+	proofs := peerwire.Proofs{Trust: m.o.Trust, Cluster: request.GetCluster()}
+	if err := proofs.SignCertificate(request.GetRingId(), request.GetCertificate()); err != nil {
+		// Those who get it from here believe it all the same.
+		m.o.Logger.Error("the death certificate is not signed, so nobody can pass it on", "error", err)
+	}
 	from := monotime.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), cmp.Or(m.o.CertifyFor, durations.Certify))
 	defer cancel()

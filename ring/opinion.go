@@ -12,6 +12,8 @@ type Opinion struct {
 	// By is the member whose monitor it is.
 	By   uint64
 	Word Word
+	// Proof is the owner's, which keeps it with the opinion.
+	Proof string
 }
 
 // Word is what an Opinion says: one of Suspect, Clear, Doubt and GrantExpired.

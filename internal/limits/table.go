@@ -17,6 +17,8 @@ const (
 	Classes = 16
 	// Founders is the largest number of nodes that found a ring together.
 	Founders = 256
+	// Chain is how many certificates the signature of a message may have.
+	Chain = 4
 	// Refusals is how many hosts whose connections are refused are told apart.
 	Refusals = 256
 	// Secrets is how many secrets a cluster may have at a time.

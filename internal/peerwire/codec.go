@@ -49,11 +49,10 @@ func Encode(m election.Message) (*peerv1.StreamRequest, error) {
 	case m.Certificate != nil:
 		c := m.Certificate
 		env.Body = &peerv1.StreamRequest_Certificate{Certificate: &peerv1.Certificate{
-			Name: Text(c.Name), Id: c.ID, Incarnation: c.Incarnation, Exit: Text(c.Exit), Clean: c.Clean,
+			Name: Text(c.Name), Id: c.ID, Incarnation: c.Incarnation, Exit: Text(c.Exit), Clean: c.Clean, Proof: tellProof(c.Proof),
 		}}
 	case m.Release != nil:
-		r := m.Release
-		env.Body = &peerv1.StreamRequest_Release{Release: &peerv1.Release{Term: r.Term, Seq: r.Seq, Id: r.ID, Incarnation: r.Incarnation, Lapsed: r.Lapsed}}
+		env.Body = &peerv1.StreamRequest_Release{Release: encodeRelease(m.Release)}
 	case m.Evicted != nil:
 		env.Body = &peerv1.StreamRequest_Evicted{Evicted: encodeEvicted(*m.Evicted)}
 	case m.Return != nil:
@@ -109,7 +108,7 @@ func Text(s string) string { return foreign.Cut(foreign.Text(s), limits.Text) }
 
 // EncodeOpinion makes the wire form of what a monitor says.
 func EncodeOpinion(o ring.Opinion) *peerv1.Opinion {
-	w := &peerv1.Opinion{Id: o.ID, Incarnation: o.Incarnation, Term: o.Term, By: o.By}
+	w := &peerv1.Opinion{Id: o.ID, Incarnation: o.Incarnation, Term: o.Term, By: o.By, Proof: tellProof(o.Proof)}
 	switch x := o.Word.(type) {
 	case ring.Suspect:
 		w.Body = &peerv1.Opinion_Suspect{Suspect: &peerv1.Suspect{Evidence: x.Evidence.Number()}}

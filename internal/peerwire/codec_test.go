@@ -56,6 +56,7 @@ func everyBody() map[string]election.Message {
 		"renew with a grant": {From: 1, To: 2, Renew: &election.Renew{Term: 3, Seq: 4, Incarnation: 5, Lease: 50 * time.Millisecond, Watcher: 7, Grant: 1 << 60}},
 		"testimony":          {From: 1, To: 2, Opinion: &ring.Opinion{ID: 3, Incarnation: 5, Term: 9, By: 1, Word: ring.GrantExpired{Grant: 1 << 60, Evidence: ring.Silent}}},
 		"doubt":              {From: 1, To: 2, Opinion: &ring.Opinion{ID: 3, Incarnation: 5, Term: 9, By: 1, Word: ring.Doubt{}}},
+		"takeover":           {From: 1, To: 2, Takeover: &election.Takeover{Term: 5, Answer: true, Able: true, Reached: 2}},
 		"check":              {From: 1, To: 2, Check: &election.Check{}},
 		"check answered":     {From: 1, To: 2, Check: &election.Check{Answer: true}},
 		"unwatched":          {From: 1, To: 2, Unwatched: &election.Unwatched{}},

@@ -71,7 +71,7 @@ func Decode(env *peerv1.StreamRequest, from, to uint64) (election.Message, error
 		if badTerm(r.GetTerm()) || r.GetId() == 0 {
 			return m, fmt.Errorf("%w: release of term %d by member %d", ErrMalformed, r.GetTerm(), r.GetId())
 		}
-		m.Release = &election.Release{Term: r.GetTerm(), Seq: r.GetSeq(), ID: r.GetId(), Incarnation: r.GetIncarnation(), Lapsed: r.GetLapsed()}
+		m.Release = &election.Release{Term: r.GetTerm(), Seq: r.GetSeq(), ID: r.GetId(), Incarnation: r.GetIncarnation(), Lapsed: r.GetLapsed(), Proof: keepProof(r.GetProof())}
 	case *peerv1.StreamRequest_Evicted:
 		e := DecodeEvicted(body.Evicted)
 		if err := foreign.CheckName("ring", e.RingID); e.ID == 0 || err != nil {
@@ -129,7 +129,7 @@ func Decode(env *peerv1.StreamRequest, from, to uint64) (election.Message, error
 // DecodeOpinion returns what a monitor says, whichever way it comes. It fails with
 // ErrMalformed.
 func DecodeOpinion(w *peerv1.Opinion) (ring.Opinion, error) {
-	o := ring.Opinion{ID: w.GetId(), Incarnation: w.GetIncarnation(), Term: w.GetTerm(), By: w.GetBy()}
+	o := ring.Opinion{ID: w.GetId(), Incarnation: w.GetIncarnation(), Term: w.GetTerm(), By: w.GetBy(), Proof: keepProof(w.GetProof())}
 	switch x := w.GetBody().(type) {
 	case *peerv1.Opinion_Suspect:
 		o.Word = ring.Suspect{Evidence: evidenceOf(x.Suspect.GetEvidence())}
@@ -166,7 +166,7 @@ func badLease(us uint64) bool { return us > uint64(ring.LongestLease/time.Micros
 // DecodeCertificate returns a certificate, whichever way it comes, or says what is
 // wrong with it.
 func DecodeCertificate(w *peerv1.Certificate) (election.Certificate, error) {
-	c := election.Certificate{Name: w.GetName(), ID: w.GetId(), Incarnation: w.GetIncarnation(), Exit: w.GetExit(), Clean: w.GetClean()}
+	c := election.Certificate{Name: w.GetName(), ID: w.GetId(), Incarnation: w.GetIncarnation(), Exit: w.GetExit(), Clean: w.GetClean(), Proof: keepProof(w.GetProof())}
 	if c.ID == 0 || c.Incarnation == 0 {
 		return c, fmt.Errorf("certificate for member %d, incarnation %d", c.ID, c.Incarnation)
 	}

@@ -163,6 +163,10 @@ func (t *Transport) read(stream peerv1.PeerService_StreamServer, hellos chan<- *
 		}
 		in.heard.Store(time.Now().UnixNano())
 		m.Incarnation = in.hello.GetIncarnation() // Decode cannot know it
+		if err := t.opts.Passed(m); err != nil {
+			t.log.Warn("message dropped", "peer", in.hello.GetName(), "from", from, "error", err)
+			continue
+		}
 		in.copies.once(whole.GetNumber(), func() { t.opts.Deliver(m) })
 	}
 }

@@ -99,6 +99,10 @@ type Options struct {
 	// SpeaksFor says why the other end of a stream, by whose context it is asked, is
 	// not the member with an id and a name.
 	SpeaksFor func(ctx context.Context, id uint64, name string) error
+	// Sign lets others pass on what this node says for itself. Passed says why a
+	// message that the peer passes on is not believed.
+	Sign   func(*election.Message)
+	Passed func(election.Message) error
 	// Admitted is called with the context of a stream to us whose hello was
 	// good.
 	Admitted func(context.Context)

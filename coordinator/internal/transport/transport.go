@@ -139,6 +139,7 @@ func (t *Transport) Send(m election.Message) {
 	if p == nil {
 		return
 	}
+	t.opts.Sign(&m)
 	env, err := peerwire.Encode(m)
 	if err != nil {
 		t.log.Error("message not sent", "peer", p.name(), "to", m.To, "error", err)

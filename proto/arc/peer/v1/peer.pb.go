@@ -1041,7 +1041,9 @@ type Opinion struct {
 	//	*Opinion_Clear
 	//	*Opinion_Doubt
 	//	*Opinion_GrantExpired
-	Body          isOpinion_Body `protobuf_oneof:"body"`
+	Body isOpinion_Body `protobuf_oneof:"body"`
+	// Lets others than the member pass it on; absent in the clear.
+	Proof         *Proof `protobuf:"bytes,9,opt,name=proof,proto3" json:"proof,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1143,6 +1145,13 @@ func (x *Opinion) GetGrantExpired() *GrantExpired {
 		if x, ok := x.Body.(*Opinion_GrantExpired); ok {
 			return x.GrantExpired
 		}
+	}
+	return nil
+}
+
+func (x *Opinion) GetProof() *Proof {
+	if x != nil {
+		return x.Proof
 	}
 	return nil
 }
@@ -1360,7 +1369,9 @@ type Certificate struct {
 	// monitor killed it, or that its monitor does not know.
 	Exit string `protobuf:"bytes,4,opt,name=exit,proto3" json:"exit,omitempty"`
 	// True only if it announced that all its local work as a leader had ended.
-	Clean         bool `protobuf:"varint,5,opt,name=clean,proto3" json:"clean,omitempty"`
+	Clean bool `protobuf:"varint,5,opt,name=clean,proto3" json:"clean,omitempty"`
+	// Lets others than the monitor pass it on; absent in the clear.
+	Proof         *Proof `protobuf:"bytes,6,opt,name=proof,proto3" json:"proof,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1430,6 +1441,192 @@ func (x *Certificate) GetClean() bool {
 	return false
 }
 
+func (x *Certificate) GetProof() *Proof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+// Proof is a signature that stays with a message when another one than its author
+// passes it on.
+type Proof struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An encoded Statement.
+	Statement []byte `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
+	// The author's certificates, DER, its own first.
+	Chain         [][]byte `protobuf:"bytes,2,rep,name=chain,proto3" json:"chain,omitempty"`
+	Signature     []byte   `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Proof) Reset() {
+	*x = Proof{}
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Proof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Proof) ProtoMessage() {}
+
+func (x *Proof) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Proof.ProtoReflect.Descriptor instead.
+func (*Proof) Descriptor() ([]byte, []int) {
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Proof) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+func (x *Proof) GetChain() [][]byte {
+	if x != nil {
+		return x.Chain
+	}
+	return nil
+}
+
+func (x *Proof) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// Statement is what is signed.
+type Statement struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Cluster string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	RingId  string                 `protobuf:"bytes,2,opt,name=ring_id,json=ringId,proto3" json:"ring_id,omitempty"`
+	// Types that are valid to be assigned to Body:
+	//
+	//	*Statement_Certificate
+	//	*Statement_Release
+	//	*Statement_Opinion
+	Body          isStatement_Body `protobuf_oneof:"body"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Statement) Reset() {
+	*x = Statement{}
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Statement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Statement) ProtoMessage() {}
+
+func (x *Statement) ProtoReflect() protoreflect.Message {
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Statement.ProtoReflect.Descriptor instead.
+func (*Statement) Descriptor() ([]byte, []int) {
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Statement) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *Statement) GetRingId() string {
+	if x != nil {
+		return x.RingId
+	}
+	return ""
+}
+
+func (x *Statement) GetBody() isStatement_Body {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *Statement) GetCertificate() *Certificate {
+	if x != nil {
+		if x, ok := x.Body.(*Statement_Certificate); ok {
+			return x.Certificate
+		}
+	}
+	return nil
+}
+
+func (x *Statement) GetRelease() *Release {
+	if x != nil {
+		if x, ok := x.Body.(*Statement_Release); ok {
+			return x.Release
+		}
+	}
+	return nil
+}
+
+func (x *Statement) GetOpinion() *Opinion {
+	if x != nil {
+		if x, ok := x.Body.(*Statement_Opinion); ok {
+			return x.Opinion
+		}
+	}
+	return nil
+}
+
+type isStatement_Body interface {
+	isStatement_Body()
+}
+
+type Statement_Certificate struct {
+	Certificate *Certificate `protobuf:"bytes,3,opt,name=certificate,proto3,oneof"`
+}
+
+type Statement_Release struct {
+	Release *Release `protobuf:"bytes,4,opt,name=release,proto3,oneof"`
+}
+
+type Statement_Opinion struct {
+	Opinion *Opinion `protobuf:"bytes,5,opt,name=opinion,proto3,oneof"`
+}
+
+func (*Statement_Certificate) isStatement_Body() {}
+
+func (*Statement_Release) isStatement_Body() {}
+
+func (*Statement_Opinion) isStatement_Body() {}
+
 // Release is a leader's own word that its leadership of the term is over.
 type Release struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -1440,14 +1637,16 @@ type Release struct {
 	Seq uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
 	// Nothing is handed over: the leader's lease ended, and it may lead on when a
 	// majority answers it again.
-	Lapsed        bool `protobuf:"varint,5,opt,name=lapsed,proto3" json:"lapsed,omitempty"`
+	Lapsed bool `protobuf:"varint,5,opt,name=lapsed,proto3" json:"lapsed,omitempty"`
+	// Lets others than the leader pass it on; absent in the clear.
+	Proof         *Proof `protobuf:"bytes,6,opt,name=proof,proto3" json:"proof,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[17]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1658,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[17]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1671,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{17}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Release) GetTerm() uint64 {
@@ -1510,6 +1709,13 @@ func (x *Release) GetLapsed() bool {
 	return false
 }
 
+func (x *Release) GetProof() *Proof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
 // Evicted tells a former member that the ring went on without it.
 type Evicted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1522,7 +1728,7 @@ type Evicted struct {
 
 func (x *Evicted) Reset() {
 	*x = Evicted{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[18]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1534,7 +1740,7 @@ func (x *Evicted) String() string {
 func (*Evicted) ProtoMessage() {}
 
 func (x *Evicted) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[18]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1547,7 +1753,7 @@ func (x *Evicted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evicted.ProtoReflect.Descriptor instead.
 func (*Evicted) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{18}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Evicted) GetRingId() string {
@@ -1595,7 +1801,7 @@ type Return struct {
 
 func (x *Return) Reset() {
 	*x = Return{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[19]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1813,7 @@ func (x *Return) String() string {
 func (*Return) ProtoMessage() {}
 
 func (x *Return) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[19]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1826,7 @@ func (x *Return) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Return.ProtoReflect.Descriptor instead.
 func (*Return) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{19}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Return) GetId() uint64 {
@@ -1712,7 +1918,7 @@ type Held struct {
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1724,7 +1930,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1737,7 +1943,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{20}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Held) GetRingId() string {
@@ -1793,7 +1999,7 @@ type CertifyRequest struct {
 
 func (x *CertifyRequest) Reset() {
 	*x = CertifyRequest{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[21]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1805,7 +2011,7 @@ func (x *CertifyRequest) String() string {
 func (*CertifyRequest) ProtoMessage() {}
 
 func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[21]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1818,7 +2024,7 @@ func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyRequest.ProtoReflect.Descriptor instead.
 func (*CertifyRequest) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{21}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CertifyRequest) GetCluster() string {
@@ -1852,7 +2058,7 @@ type CertifyResponse struct {
 
 func (x *CertifyResponse) Reset() {
 	*x = CertifyResponse{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[22]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1864,7 +2070,7 @@ func (x *CertifyResponse) String() string {
 func (*CertifyResponse) ProtoMessage() {}
 
 func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[22]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1877,7 +2083,7 @@ func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyResponse.ProtoReflect.Descriptor instead.
 func (*CertifyResponse) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{22}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CertifyResponse) GetId() uint64 {
@@ -1903,7 +2109,7 @@ type AcceptFounderRequest struct {
 
 func (x *AcceptFounderRequest) Reset() {
 	*x = AcceptFounderRequest{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[23]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1915,7 +2121,7 @@ func (x *AcceptFounderRequest) String() string {
 func (*AcceptFounderRequest) ProtoMessage() {}
 
 func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[23]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1928,7 +2134,7 @@ func (x *AcceptFounderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderRequest.ProtoReflect.Descriptor instead.
 func (*AcceptFounderRequest) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{23}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AcceptFounderRequest) GetCluster() string {
@@ -1990,7 +2196,7 @@ type AcceptFounderResponse struct {
 
 func (x *AcceptFounderResponse) Reset() {
 	*x = AcceptFounderResponse{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[24]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2002,7 +2208,7 @@ func (x *AcceptFounderResponse) String() string {
 func (*AcceptFounderResponse) ProtoMessage() {}
 
 func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[24]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2015,7 +2221,7 @@ func (x *AcceptFounderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptFounderResponse.ProtoReflect.Descriptor instead.
 func (*AcceptFounderResponse) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{24}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *AcceptFounderResponse) GetAccepted() bool {
@@ -2065,7 +2271,7 @@ type StandingRequest struct {
 
 func (x *StandingRequest) Reset() {
 	*x = StandingRequest{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[25]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2077,7 +2283,7 @@ func (x *StandingRequest) String() string {
 func (*StandingRequest) ProtoMessage() {}
 
 func (x *StandingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[25]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2090,7 +2296,7 @@ func (x *StandingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingRequest.ProtoReflect.Descriptor instead.
 func (*StandingRequest) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{25}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StandingRequest) GetCluster() string {
@@ -2153,7 +2359,7 @@ type StandingResponse struct {
 
 func (x *StandingResponse) Reset() {
 	*x = StandingResponse{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[26]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2165,7 +2371,7 @@ func (x *StandingResponse) String() string {
 func (*StandingResponse) ProtoMessage() {}
 
 func (x *StandingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[26]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2178,7 +2384,7 @@ func (x *StandingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingResponse.ProtoReflect.Descriptor instead.
 func (*StandingResponse) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{26}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StandingResponse) GetCluster() string {
@@ -2323,7 +2529,7 @@ type ProbeRequest struct {
 
 func (x *ProbeRequest) Reset() {
 	*x = ProbeRequest{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[27]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2335,7 +2541,7 @@ func (x *ProbeRequest) String() string {
 func (*ProbeRequest) ProtoMessage() {}
 
 func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[27]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2348,7 +2554,7 @@ func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
 func (*ProbeRequest) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{27}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ProbeRequest) GetSeq() uint64 {
@@ -2427,7 +2633,7 @@ type ProbeResponse struct {
 
 func (x *ProbeResponse) Reset() {
 	*x = ProbeResponse{}
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[28]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2439,7 +2645,7 @@ func (x *ProbeResponse) String() string {
 func (*ProbeResponse) ProtoMessage() {}
 
 func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arc_peer_v1_peer_proto_msgTypes[28]
+	mi := &file_arc_peer_v1_peer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2452,7 +2658,7 @@ func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
 func (*ProbeResponse) Descriptor() ([]byte, []int) {
-	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{28}
+	return file_arc_peer_v1_peer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ProbeResponse) GetSeq() uint64 {
@@ -2573,7 +2779,7 @@ const file_arc_peer_v1_peer_proto_rawDesc = "" +
 	"\bRenewAck\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x19\n" +
-	"\blease_us\x18\x03 \x01(\x04R\aleaseUs\"\xb3\x02\n" +
+	"\blease_us\x18\x03 \x01(\x04R\aleaseUs\"\xdd\x02\n" +
 	"\aOpinion\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x12\n" +
@@ -2582,7 +2788,8 @@ const file_arc_peer_v1_peer_proto_rawDesc = "" +
 	"\asuspect\x18\x05 \x01(\v2\x14.arc.peer.v1.SuspectH\x00R\asuspect\x12*\n" +
 	"\x05clear\x18\x06 \x01(\v2\x12.arc.peer.v1.ClearH\x00R\x05clear\x12*\n" +
 	"\x05doubt\x18\a \x01(\v2\x12.arc.peer.v1.DoubtH\x00R\x05doubt\x12@\n" +
-	"\rgrant_expired\x18\b \x01(\v2\x19.arc.peer.v1.GrantExpiredH\x00R\fgrantExpiredB\x06\n" +
+	"\rgrant_expired\x18\b \x01(\v2\x19.arc.peer.v1.GrantExpiredH\x00R\fgrantExpired\x12(\n" +
+	"\x05proof\x18\t \x01(\v2\x12.arc.peer.v1.ProofR\x05proofB\x06\n" +
 	"\x04body\"<\n" +
 	"\aSuspect\x121\n" +
 	"\bevidence\x18\x01 \x01(\x0e2\x15.arc.ring.v1.EvidenceR\bevidence\"\a\n" +
@@ -2590,19 +2797,32 @@ const file_arc_peer_v1_peer_proto_rawDesc = "" +
 	"\x05Doubt\"W\n" +
 	"\fGrantExpired\x12\x14\n" +
 	"\x05grant\x18\x01 \x01(\x04R\x05grant\x121\n" +
-	"\bevidence\x18\x02 \x01(\x0e2\x15.arc.ring.v1.EvidenceR\bevidence\"}\n" +
+	"\bevidence\x18\x02 \x01(\x0e2\x15.arc.ring.v1.EvidenceR\bevidence\"\xa7\x01\n" +
 	"\vCertificate\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x12\n" +
 	"\x04exit\x18\x04 \x01(\tR\x04exit\x12\x14\n" +
-	"\x05clean\x18\x05 \x01(\bR\x05clean\"y\n" +
+	"\x05clean\x18\x05 \x01(\bR\x05clean\x12(\n" +
+	"\x05proof\x18\x06 \x01(\v2\x12.arc.peer.v1.ProofR\x05proof\"Y\n" +
+	"\x05Proof\x12\x1c\n" +
+	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x14\n" +
+	"\x05chain\x18\x02 \x03(\fR\x05chain\x12\x1c\n" +
+	"\tsignature\x18\x03 \x01(\fR\tsignature\"\xe8\x01\n" +
+	"\tStatement\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
+	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12<\n" +
+	"\vcertificate\x18\x03 \x01(\v2\x18.arc.peer.v1.CertificateH\x00R\vcertificate\x120\n" +
+	"\arelease\x18\x04 \x01(\v2\x14.arc.peer.v1.ReleaseH\x00R\arelease\x120\n" +
+	"\aopinion\x18\x05 \x01(\v2\x14.arc.peer.v1.OpinionH\x00R\aopinionB\x06\n" +
+	"\x04body\"\xa3\x01\n" +
 	"\aRelease\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x04R\vincarnation\x12\x10\n" +
 	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12\x16\n" +
-	"\x06lapsed\x18\x05 \x01(\bR\x06lapsed\"H\n" +
+	"\x06lapsed\x18\x05 \x01(\bR\x06lapsed\x12(\n" +
+	"\x05proof\x18\x06 \x01(\v2\x12.arc.peer.v1.ProofR\x05proof\"H\n" +
 	"\aEvicted\x12\x17\n" +
 	"\aring_id\x18\x01 \x01(\tR\x06ringId\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12\x14\n" +
@@ -2708,7 +2928,7 @@ func file_arc_peer_v1_peer_proto_rawDescGZIP() []byte {
 	return file_arc_peer_v1_peer_proto_rawDescData
 }
 
-var file_arc_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_arc_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_arc_peer_v1_peer_proto_goTypes = []any{
 	(*PeerHello)(nil),             // 0: arc.peer.v1.PeerHello
 	(*StreamRequest)(nil),         // 1: arc.peer.v1.StreamRequest
@@ -2727,21 +2947,23 @@ var file_arc_peer_v1_peer_proto_goTypes = []any{
 	(*Doubt)(nil),                 // 14: arc.peer.v1.Doubt
 	(*GrantExpired)(nil),          // 15: arc.peer.v1.GrantExpired
 	(*Certificate)(nil),           // 16: arc.peer.v1.Certificate
-	(*Release)(nil),               // 17: arc.peer.v1.Release
-	(*Evicted)(nil),               // 18: arc.peer.v1.Evicted
-	(*Return)(nil),                // 19: arc.peer.v1.Return
-	(*Held)(nil),                  // 20: arc.peer.v1.Held
-	(*CertifyRequest)(nil),        // 21: arc.peer.v1.CertifyRequest
-	(*CertifyResponse)(nil),       // 22: arc.peer.v1.CertifyResponse
-	(*AcceptFounderRequest)(nil),  // 23: arc.peer.v1.AcceptFounderRequest
-	(*AcceptFounderResponse)(nil), // 24: arc.peer.v1.AcceptFounderResponse
-	(*StandingRequest)(nil),       // 25: arc.peer.v1.StandingRequest
-	(*StandingResponse)(nil),      // 26: arc.peer.v1.StandingResponse
-	(*ProbeRequest)(nil),          // 27: arc.peer.v1.ProbeRequest
-	(*ProbeResponse)(nil),         // 28: arc.peer.v1.ProbeResponse
-	(v1.Evidence)(0),              // 29: arc.ring.v1.Evidence
-	(v1.OnJoin)(0),                // 30: arc.ring.v1.OnJoin
-	(*v11.MemberStatus)(nil),      // 31: arc.v1.MemberStatus
+	(*Proof)(nil),                 // 17: arc.peer.v1.Proof
+	(*Statement)(nil),             // 18: arc.peer.v1.Statement
+	(*Release)(nil),               // 19: arc.peer.v1.Release
+	(*Evicted)(nil),               // 20: arc.peer.v1.Evicted
+	(*Return)(nil),                // 21: arc.peer.v1.Return
+	(*Held)(nil),                  // 22: arc.peer.v1.Held
+	(*CertifyRequest)(nil),        // 23: arc.peer.v1.CertifyRequest
+	(*CertifyResponse)(nil),       // 24: arc.peer.v1.CertifyResponse
+	(*AcceptFounderRequest)(nil),  // 25: arc.peer.v1.AcceptFounderRequest
+	(*AcceptFounderResponse)(nil), // 26: arc.peer.v1.AcceptFounderResponse
+	(*StandingRequest)(nil),       // 27: arc.peer.v1.StandingRequest
+	(*StandingResponse)(nil),      // 28: arc.peer.v1.StandingResponse
+	(*ProbeRequest)(nil),          // 29: arc.peer.v1.ProbeRequest
+	(*ProbeResponse)(nil),         // 30: arc.peer.v1.ProbeResponse
+	(v1.Evidence)(0),              // 31: arc.ring.v1.Evidence
+	(v1.OnJoin)(0),                // 32: arc.ring.v1.OnJoin
+	(*v11.MemberStatus)(nil),      // 33: arc.v1.MemberStatus
 }
 var file_arc_peer_v1_peer_proto_depIdxs = []int32{
 	0,  // 0: arc.peer.v1.StreamRequest.hello:type_name -> arc.peer.v1.PeerHello
@@ -2749,9 +2971,9 @@ var file_arc_peer_v1_peer_proto_depIdxs = []int32{
 	10, // 2: arc.peer.v1.StreamRequest.renew_ack:type_name -> arc.peer.v1.RenewAck
 	11, // 3: arc.peer.v1.StreamRequest.opinion:type_name -> arc.peer.v1.Opinion
 	16, // 4: arc.peer.v1.StreamRequest.certificate:type_name -> arc.peer.v1.Certificate
-	17, // 5: arc.peer.v1.StreamRequest.release:type_name -> arc.peer.v1.Release
-	18, // 6: arc.peer.v1.StreamRequest.evicted:type_name -> arc.peer.v1.Evicted
-	19, // 7: arc.peer.v1.StreamRequest.return:type_name -> arc.peer.v1.Return
+	19, // 5: arc.peer.v1.StreamRequest.release:type_name -> arc.peer.v1.Release
+	20, // 6: arc.peer.v1.StreamRequest.evicted:type_name -> arc.peer.v1.Evicted
+	21, // 7: arc.peer.v1.StreamRequest.return:type_name -> arc.peer.v1.Return
 	8,  // 8: arc.peer.v1.StreamRequest.check:type_name -> arc.peer.v1.Check
 	6,  // 9: arc.peer.v1.StreamRequest.unwatched:type_name -> arc.peer.v1.Unwatched
 	7,  // 10: arc.peer.v1.StreamRequest.inspect:type_name -> arc.peer.v1.Inspect
@@ -2759,32 +2981,38 @@ var file_arc_peer_v1_peer_proto_depIdxs = []int32{
 	4,  // 12: arc.peer.v1.StreamRequest.part:type_name -> arc.peer.v1.Part
 	2,  // 13: arc.peer.v1.StreamRequest.path_check:type_name -> arc.peer.v1.PathCheck
 	0,  // 14: arc.peer.v1.StreamResponse.hello:type_name -> arc.peer.v1.PeerHello
-	18, // 15: arc.peer.v1.StreamResponse.evicted:type_name -> arc.peer.v1.Evicted
-	20, // 16: arc.peer.v1.StreamResponse.held:type_name -> arc.peer.v1.Held
+	20, // 15: arc.peer.v1.StreamResponse.evicted:type_name -> arc.peer.v1.Evicted
+	22, // 16: arc.peer.v1.StreamResponse.held:type_name -> arc.peer.v1.Held
 	12, // 17: arc.peer.v1.Opinion.suspect:type_name -> arc.peer.v1.Suspect
 	13, // 18: arc.peer.v1.Opinion.clear:type_name -> arc.peer.v1.Clear
 	14, // 19: arc.peer.v1.Opinion.doubt:type_name -> arc.peer.v1.Doubt
 	15, // 20: arc.peer.v1.Opinion.grant_expired:type_name -> arc.peer.v1.GrantExpired
-	29, // 21: arc.peer.v1.Suspect.evidence:type_name -> arc.ring.v1.Evidence
-	29, // 22: arc.peer.v1.GrantExpired.evidence:type_name -> arc.ring.v1.Evidence
-	16, // 23: arc.peer.v1.CertifyRequest.certificate:type_name -> arc.peer.v1.Certificate
-	30, // 24: arc.peer.v1.AcceptFounderResponse.on_join:type_name -> arc.ring.v1.OnJoin
-	31, // 25: arc.peer.v1.StandingResponse.members:type_name -> arc.v1.MemberStatus
-	1,  // 26: arc.peer.v1.PeerService.Stream:input_type -> arc.peer.v1.StreamRequest
-	21, // 27: arc.peer.v1.PeerService.Certify:input_type -> arc.peer.v1.CertifyRequest
-	23, // 28: arc.peer.v1.PeerService.AcceptFounder:input_type -> arc.peer.v1.AcceptFounderRequest
-	25, // 29: arc.peer.v1.PeerService.Standing:input_type -> arc.peer.v1.StandingRequest
-	27, // 30: arc.peer.v1.ProbeService.Probe:input_type -> arc.peer.v1.ProbeRequest
-	3,  // 31: arc.peer.v1.PeerService.Stream:output_type -> arc.peer.v1.StreamResponse
-	22, // 32: arc.peer.v1.PeerService.Certify:output_type -> arc.peer.v1.CertifyResponse
-	24, // 33: arc.peer.v1.PeerService.AcceptFounder:output_type -> arc.peer.v1.AcceptFounderResponse
-	26, // 34: arc.peer.v1.PeerService.Standing:output_type -> arc.peer.v1.StandingResponse
-	28, // 35: arc.peer.v1.ProbeService.Probe:output_type -> arc.peer.v1.ProbeResponse
-	31, // [31:36] is the sub-list for method output_type
-	26, // [26:31] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	17, // 21: arc.peer.v1.Opinion.proof:type_name -> arc.peer.v1.Proof
+	31, // 22: arc.peer.v1.Suspect.evidence:type_name -> arc.ring.v1.Evidence
+	31, // 23: arc.peer.v1.GrantExpired.evidence:type_name -> arc.ring.v1.Evidence
+	17, // 24: arc.peer.v1.Certificate.proof:type_name -> arc.peer.v1.Proof
+	16, // 25: arc.peer.v1.Statement.certificate:type_name -> arc.peer.v1.Certificate
+	19, // 26: arc.peer.v1.Statement.release:type_name -> arc.peer.v1.Release
+	11, // 27: arc.peer.v1.Statement.opinion:type_name -> arc.peer.v1.Opinion
+	17, // 28: arc.peer.v1.Release.proof:type_name -> arc.peer.v1.Proof
+	16, // 29: arc.peer.v1.CertifyRequest.certificate:type_name -> arc.peer.v1.Certificate
+	32, // 30: arc.peer.v1.AcceptFounderResponse.on_join:type_name -> arc.ring.v1.OnJoin
+	33, // 31: arc.peer.v1.StandingResponse.members:type_name -> arc.v1.MemberStatus
+	1,  // 32: arc.peer.v1.PeerService.Stream:input_type -> arc.peer.v1.StreamRequest
+	23, // 33: arc.peer.v1.PeerService.Certify:input_type -> arc.peer.v1.CertifyRequest
+	25, // 34: arc.peer.v1.PeerService.AcceptFounder:input_type -> arc.peer.v1.AcceptFounderRequest
+	27, // 35: arc.peer.v1.PeerService.Standing:input_type -> arc.peer.v1.StandingRequest
+	29, // 36: arc.peer.v1.ProbeService.Probe:input_type -> arc.peer.v1.ProbeRequest
+	3,  // 37: arc.peer.v1.PeerService.Stream:output_type -> arc.peer.v1.StreamResponse
+	24, // 38: arc.peer.v1.PeerService.Certify:output_type -> arc.peer.v1.CertifyResponse
+	26, // 39: arc.peer.v1.PeerService.AcceptFounder:output_type -> arc.peer.v1.AcceptFounderResponse
+	28, // 40: arc.peer.v1.PeerService.Standing:output_type -> arc.peer.v1.StandingResponse
+	30, // 41: arc.peer.v1.ProbeService.Probe:output_type -> arc.peer.v1.ProbeResponse
+	37, // [37:42] is the sub-list for method output_type
+	32, // [32:37] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_arc_peer_v1_peer_proto_init() }
@@ -2820,13 +3048,18 @@ func file_arc_peer_v1_peer_proto_init() {
 		(*Opinion_Doubt)(nil),
 		(*Opinion_GrantExpired)(nil),
 	}
+	file_arc_peer_v1_peer_proto_msgTypes[18].OneofWrappers = []any{
+		(*Statement_Certificate)(nil),
+		(*Statement_Release)(nil),
+		(*Statement_Opinion)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arc_peer_v1_peer_proto_rawDesc), len(file_arc_peer_v1_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
