@@ -68,6 +68,9 @@ func (m *monitor) relink(now mono.Instant, l *localv1.Link) {
 	m.selfAt.Store(&own)
 	m.hang.Configure(now, time.Duration(l.GetHangAfterMs())*time.Millisecond,
 		cmp.Or(time.Duration(l.GetBeatMs())*time.Millisecond, durations.Beat))
+	if l.GetSelf().GetId() != 0 {
+		m.hang.Started()
+	}
 	m.certifier.update(m.ctx, l)
 	from := m.watch.Front()
 	if old.GetRingId() != l.GetRingId() {

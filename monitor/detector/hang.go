@@ -41,7 +41,8 @@ func (h *Hang) NextTick() mono.Instant {
 // Tick returns the number of the beat to ask for now (0: none is due), and
 // whether the coordinator hangs. Time beyond one and a half periods between
 // two ticks is time in which this process did not run: it does not count. A
-// coordinator that never answered is still starting, and does not hang.
+// coordinator that never answered, and of which nobody said that it has Started,
+// does not hang.
 func (h *Hang) Tick(now mono.Instant) (beat uint64, hung bool) {
 	if h.period == 0 || now < h.next {
 		return 0, false
@@ -63,6 +64,10 @@ func (h *Hang) Beat(seq uint64) {
 		h.acked, h.silent, h.begun = seq, 0, true
 	}
 }
+
+// Started says that the coordinator's event loop has run: it is a member, and told the
+// monitor so. From now on an answer is due, also if none has come yet.
+func (h *Hang) Started() { h.begun = true }
 
 // Silent returns for how long an answer is due.
 func (h *Hang) Silent() time.Duration { return h.silent }

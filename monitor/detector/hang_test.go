@@ -58,6 +58,15 @@ func TestHang(t *testing.T) {
 			t.Errorf("hung at %v before its first answer", at)
 		}
 	})
+	t.Run("never answered, and has started", func(t *testing.T) {
+		var h Hang
+		var now mono.Instant
+		h.Configure(now, after, after/10)
+		h.Started()
+		if at := run(&h, &now, 1000, 0, false); at < mono.Instant(after) || at > mono.Instant(after+after/5) {
+			t.Errorf("hung at %v, want a little over %v", at, after)
+		}
+	})
 	t.Run("own stall does not count", func(t *testing.T) {
 		var h Hang
 		var now mono.Instant
