@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/netlab"
+	"github.com/arc-ring/arc/internal/trust"
 	"github.com/arc-ring/arc/ring"
 )
 
@@ -68,7 +70,7 @@ func (c *cluster) standsFlood(t *testing.T, what string, from []netip.Addr, leas
 		}
 		o := order{
 			Kind: what, At: netip.AddrPortFrom(leader.host.Addr(0), 7400), For: *floodFor, Pause: 100 * time.Millisecond,
-			From: from, RingID: st.RingId, Leader: leader.name, Member: other.name,
+			From: from, Certificate: c.readersCertificate(t), RingID: st.RingId, Leader: leader.name, Member: other.name,
 		}
 		began := time.Now()
 		seen := leader.underFlood(t, c.nodes[3].host, o)
@@ -84,6 +86,27 @@ func (c *cluster) standsFlood(t *testing.T, what string, from []netip.Addr, leas
 		return
 	}
 	t.Skip("this machine stood still at each try")
+}
+
+// readersCertificate makes a client's certificate with the least role, as a guest of the
+// cluster may have.
+func (c *cluster) readersCertificate(t *testing.T) string {
+	if *inClear {
+		return ""
+	}
+	secrets, err := trust.ReadSecrets(c.secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pem, err := trust.Issue(secrets, trust.Identity{Cluster: "arc", Role: trust.Read, Name: "guest"}, time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "guest.pem")
+	if err := os.WriteFile(path, pem, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // underFlood is what was seen of a leader while it was flooded.

@@ -2,7 +2,9 @@ package arctest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"io"
 	"net"
@@ -16,10 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/trust"
 )
 
 const (
 	halfOpen      = 500
+	halfTLS       = 500
 	unfinished    = 1000
 	watchesAtOnce = 2000
 )
@@ -35,6 +39,41 @@ func (f *flooder) halfOpen(ctx context.Context) error {
 		})
 	})
 	return nil
+}
+
+// halfTLS holds connections that say hello by TLS and nothing after it, and others that
+// show a certificate of another secret.
+func (f *flooder) halfTLS(ctx context.Context) error {
+	pem, err := trust.Issue([]trust.Secret{trust.NewSecret()}, trust.Identity{Cluster: "arc", Role: trust.Member, Name: f.Member}, time.Now().Add(time.Hour))
+	if err != nil {
+		return err
+	}
+	wrong, err := tls.X509KeyPair(pem, pem)
+	if err != nil {
+		return err
+	}
+	settings := &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{wrong}, NextProtos: []string{"h2"}}
+	f.hold(ctx, halfTLS, func(ctx context.Context, i int) {
+		f.connected(ctx, i, 1, func(c *net.TCPConn) {
+			if i%2 == 0 {
+				_ = tls.Client(saysAlone{c}, settings).HandshakeContext(ctx) // it ends with the connection
+				return
+			}
+			t := tls.Client(c, settings)
+			if t.HandshakeContext(ctx) == nil {
+				_, _ = io.Copy(io.Discard, t) // until the coordinator closes it
+			}
+		})
+	})
+	return nil
+}
+
+// saysAlone is a connection that passes nothing on of what comes, until its end.
+type saysAlone struct{ *net.TCPConn }
+
+func (s saysAlone) Read([]byte) (int, error) {
+	_, err := io.Copy(io.Discard, s.TCPConn)
+	return 0, cmp.Or(err, io.EOF)
 }
 
 // connected dials for attack number i, and calls use with the connection, which ends
@@ -93,8 +132,8 @@ func message(size int) []byte {
 
 // caller is a connection on which HTTP/2 is spoken as no library would.
 type caller struct {
-	f *flooder
-	*net.TCPConn
+	f    *flooder
+	conn net.Conn
 	*http2.Framer
 	block   bytes.Buffer
 	pack    *hpack.Encoder
@@ -110,9 +149,14 @@ type caller struct {
 // again that the coordinator ends. Nothing is read of a connection that is deaf.
 func (f *flooder) holdCalls(ctx context.Context, n int, deaf func(conn int) bool, begin func(c *caller, i int, id uint32) error) {
 	const each = limits.ConnStreams
-	f.hold(ctx, (n+each-1)/each, func(ctx context.Context, conn int) {
-		f.connected(ctx, conn, 0, func(tcp *net.TCPConn) {
-			c := &caller{f: f, TCPConn: tcp, Framer: http2.NewFramer(tcp, tcp), next: 1}
+	f.hold(ctx, (n+each-1)/each, func(ctx context.Context, number int) {
+		f.connected(ctx, number, 0, func(tcp *net.TCPConn) {
+			conn, err := f.secured(ctx, tcp)
+			if err != nil {
+				f.fail(ctx, err)
+				return
+			}
+			c := &caller{f: f, conn: conn, Framer: http2.NewFramer(conn, conn), next: 1}
 			c.pack = hpack.NewEncoder(&c.block)
 			requests := map[uint32]int{} // those under way, by stream
 			defer func() { f.count(-int64(len(requests))) }()
@@ -126,13 +170,13 @@ func (f *flooder) holdCalls(ctx context.Context, n int, deaf func(conn int) bool
 				return
 			}
 			closed := make(chan struct{})
-			if deaf(conn) {
+			if deaf(number) {
 				close(closed)
 			} else {
 				go func() { defer close(closed); c.read() }()
 			}
 			defer func() { _ = tcp.Close(); <-closed }()
-			for i := conn * each; i < min(n, (conn+1)*each); i++ {
+			for i := number * each; i < min(n, (number+1)*each); i++ {
 				if start(i) != nil {
 					return
 				}
@@ -159,9 +203,19 @@ func (f *flooder) holdCalls(ctx context.Context, n int, deaf func(conn int) bool
 	})
 }
 
+// secured shows the flooder's certificate on a connection. One without any speaks in the
+// clear.
+func (f *flooder) secured(ctx context.Context, tcp *net.TCPConn) (net.Conn, error) {
+	if f.holder == nil {
+		return tcp, nil
+	}
+	conn, _, err := f.holder.Credentials().ClientHandshake(ctx, "", tcp)
+	return conn, err
+}
+
 // greet allows the coordinator to send as much as it likes.
 func (c *caller) greet() error {
-	if _, err := io.WriteString(c.TCPConn, http2.ClientPreface); err != nil {
+	if _, err := io.WriteString(c.conn, http2.ClientPreface); err != nil {
 		return err
 	}
 	if err := c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30}); err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/arc-ring/arc/client"
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/trust"
 )
 
 // A flooder is this program, started again on a host of the lab: a process of its
@@ -34,6 +35,9 @@ type order struct {
 	// RingID, Leader and Member are what an eavesdropper knows: the ring, and the names
 	// of its leader and of another member.
 	RingID, Leader, Member string
+	// Certificate is a file with a client's certificate; without one a request is made in
+	// the clear.
+	Certificate string
 	// Pause is how long what the coordinator ended rests until it is begun again.
 	Pause time.Duration
 }
@@ -79,6 +83,7 @@ func (d done) String() string {
 var floods = map[string]func(*flooder, context.Context) error{
 	"hellos":     (*flooder).hellos,
 	"half-open":  (*flooder).halfOpen,
+	"half-tls":   (*flooder).halfTLS,
 	"unfinished": (*flooder).unfinished,
 	"watches":    (*flooder).watches,
 }
@@ -86,6 +91,7 @@ var floods = map[string]func(*flooder, context.Context) error{
 // flooder carries out an order.
 type flooder struct {
 	order
+	holder                           *trust.Holder // nil without a certificate
 	sent, begun, ended, read, failed atomic.Int64
 
 	mu          sync.Mutex
@@ -103,6 +109,13 @@ func runFlooder(text string) int {
 	if err := json.Unmarshal([]byte(text), &f.order); err != nil {
 		fmt.Fprintln(os.Stderr, "read the order:", err)
 		return 2
+	}
+	if f.Certificate != "" {
+		var err error
+		if f.holder, err = trust.OpenClient(f.Certificate); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
 	}
 	flood, ok := floods[f.Kind]
 	if f.Kind == lookout {
