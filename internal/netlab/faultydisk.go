@@ -55,7 +55,7 @@ func mountFaultyDisk(dir, kept string) (*faultyDisk, error) {
 	}
 	go d.server.Serve() // until the host's mounts are gone
 	// It also has the kernel learn that nothing polls these files. Else this process
-	// would wait for itself when it opens one of them, inside the runtime's poller.
+	// could wait for itself, inside the runtime's poller, should it open one of them.
 	return d, d.server.WaitMount()
 }
 

@@ -21,7 +21,7 @@ type Command struct {
 	Args []string
 	// Env is added to the environment of this process.
 	Env []string
-	// Dir is the working directory; default the host's own.
+	// Dir is the working directory; default the host's own, or / with FaultyDisks.
 	Dir string
 	// Stdout and Stderr, if not nil, get what the program says; it goes to
 	// files else.
@@ -90,6 +90,11 @@ func (h *Host) start(ctx context.Context, c Command) (*Process, error) {
 	p.cmd.Dir = c.Dir
 	if p.cmd.Dir == "" {
 		p.cmd.Dir = h.dir
+		if h.disk != nil {
+			// A child enters it before it runs its program, and this process stands
+			// still meanwhile if it collects garbage: nobody would serve the disk.
+			p.cmd.Dir = "/"
+		}
 	}
 	// A terminal's Ctrl-C is for the test, which ends the lab.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
