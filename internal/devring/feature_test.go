@@ -65,7 +65,7 @@ func TestAFeatureWaitsForTheLastMember(t *testing.T) {
 	for _, arc := range []string{next, now, next} { // up, back, up
 		st = roll(t, r, st, nodes[0], arc)
 	}
-	st = roll(t, r, st, nodes[1], next)
+	roll(t, r, st, nodes[1], next)
 	must(t, guest.Start())
 	if joined := awaitRing(t, r, stepBound); member(joined, guest.name) == nil {
 		t.Fatalf("%s cannot join: %s", guest.name, Picture(joined))
