@@ -65,7 +65,7 @@ func Open(files Files, self Identity) (*Holder, error) {
 	return h, nil
 }
 
-// Minted makes a Holder of secrets that are in no file.
+// Minted makes a Holder of secrets that were read already, and are not read again.
 func Minted(secrets []Secret, self Identity) *Holder {
 	h := &Holder{self: self}
 	h.keys.Store(derived(secrets, self))
@@ -79,9 +79,7 @@ func OpenOperator(path, name string) (*Holder, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Holder{self: Identity{Role: Operate, Name: name}}
-	h.keys.Store(&keys{secrets: secrets})
-	return h, nil
+	return Minted(secrets, Identity{Role: Operate, Name: name}), nil
 }
 
 // keysFor are an operator's keys for the cluster that a server claims to be of. An
