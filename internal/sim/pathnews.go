@@ -65,7 +65,8 @@ func (s *Sim) connect(n *node) {
 	if s.world.Networks < 2 || n.transport.of == n.life+1 {
 		return
 	}
-	n.transport = transport{of: n.life + 1, taken: map[sender]*taken{}, known: map[paths.Path]*pathTruth{}}
+	t := &n.transport
+	t.of, t.taken, t.known = n.life+1, map[sender]*taken{}, map[paths.Path]*pathTruth{}
 	s.q.push(event{at: s.now + int64(durations.PathCheck), kind: evPaths, node: int16(n.idx), gen: n.life})
 }
 

@@ -172,6 +172,7 @@ func (s *Sim) start(n *node) {
 	n.crowd++
 	n.gen++
 	n.life++
+	n.transport = transport{} // before its first message, which is number 1
 	n.up, n.paused = true, false
 	s.draw(n)
 	n.inbox, n.held, n.refs, n.probes, n.relink, n.tell = n.inbox[:0], nil, nil, nil, nil, nil
