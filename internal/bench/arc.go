@@ -91,7 +91,7 @@ func (d *arcDaemon) start(h *netlab.Host) error {
 	args := []string{"coordinator", "--expect", strconv.Itoa(len(d.env.hosts)), "--data-dir", filepath.Join(data, "data")}
 	if d.programs.Secret {
 		path := filepath.Join(data, "secret")
-		if err := os.WriteFile(path, []byte(d.secret.Hex()), 0o600); err != nil {
+		if err := os.WriteFile(h.Outside(path), []byte(d.secret.Hex()), 0o600); err != nil {
 			return fmt.Errorf("secret of %s: %w", h, err)
 		}
 		args = append(args, "--secret-file", path)
