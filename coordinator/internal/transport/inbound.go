@@ -112,7 +112,8 @@ func (t *Transport) ServeStream(stream peerv1.PeerService_StreamServer) error {
 	case err := <-ended:
 		return err
 	case w := <-in.over:
-		local = true
+		// The idlest may be the last one to end, when the others have ended by themselves.
+		local = !errors.Is(w.why, endIdle)
 		if w.env != nil {
 			_ = stream.Send(w.env) // the status says it too
 		}
