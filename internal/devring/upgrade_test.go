@@ -90,13 +90,14 @@ func roll(t *testing.T, r *Ring, st *arcv1.StatusResponse, n *Node, arc string) 
 			after.GetEpoch(), after.GetRingId(), highestID(st), st.GetEpoch(), st.GetRingId())
 	}
 	noSuspicion(t, r, mark)
-	handedOver(t, r, mark, st, n)
+	handedOver(t, r, mark, st, after, n)
 	return after
 }
 
 // handedOver fails unless the leadership of st was handed over once since mark if
-// the node that was rolled had it, and not at all otherwise.
-func handedOver(t *testing.T, r *Ring, mark int, st *arcv1.StatusResponse, rolled *Node) {
+// the node that was rolled had it, and not at all otherwise. after is the status
+// once the node is back.
+func handedOver(t *testing.T, r *Ring, mark int, st, after *arcv1.StatusResponse, rolled *Node) {
 	t.Helper()
 	once := st.GetLeader().GetName() == rolled.name
 	terms := map[uint64]bool{}
@@ -108,8 +109,11 @@ func handedOver(t *testing.T, r *Ring, mark int, st *arcv1.StatusResponse, rolle
 		case "claim_lost":
 			lost++
 		case "leader_lost":
-			// A node that has left knows no leader any more, and may come to say so.
-			if ev.By != rolled.name && !once || ev.GetTerm() != st.GetTerm() {
+			// A node that has left knows no leader any more, and may come to say so:
+			// if it led, of its successor too.
+			left := ev.By == rolled.name && ev.GetLeaderLost().GetWhy() == "no member of the ring any more"
+			known := ev.GetTerm() == st.GetTerm() || once && ev.GetTerm() == after.GetTerm()
+			if left && !known || !left && (!once || ev.GetTerm() != st.GetTerm()) {
 				t.Errorf("%s", ev)
 			}
 		}
