@@ -108,8 +108,8 @@ func TestNobodyActsInAnothersName(t *testing.T) {
 			}
 		}
 	}
-	// A probe is answered, and its grant is not taken: no call tells that, but the
-	// connection is not put on the members' account either.
+	// A member's probe is answered whatever id it gives: see
+	// service.TestAGrantIsTakenFromItsMemberAlone.
 	probe, err := peerv1.NewProbeServiceClient(n1.as(secret, trust.Read, "n2")).Probe(ctx)
 	if err == nil {
 		_, err = probe.Recv()

@@ -89,7 +89,8 @@ func standingToWire(s election.Standing, r *peerv1.StandingResponse) {
 // leaves, since the same ping may come by several paths, whose pongs all bear the
 // same number: no pong may be older than the time that the loop notes for it,
 // which is the first one's. A grant on a stream that is meant for somebody else
-// is not taken: an address may lead to another ring's leader.
+// is not taken: an address may lead to another ring's leader. Neither is one in the
+// name of a member whose certificate the stream does not show, on any ping.
 func (s *Servers) Probe(stream peerv1.ProbeService_ProbeServer) error {
 	// One of each for the whole stream: what is sent is encoded before Send
 	// returns.
@@ -105,17 +106,15 @@ func (s *Servers) Probe(stream peerv1.ProbeService_ProbeServer) error {
 		}
 		v := s.o.Hub.Load()
 		meant := to == 0 || to == v.ID && ringID == v.RingID
-		if ping.GetTo() != 0 && meant {
-			m, member := v.Ring.Member(ping.GetFromId())
-			if meant = !member || speaksFor(stream.Context(), m.Name) == nil; member && meant {
-				s.door.recognise(stream.Context()) // its monitor probes on this connection
-			}
+		if _, member := v.Ring.Member(ping.GetFromId()); member && ping.GetTo() != 0 && meant && s.SpeaksFor(stream.Context(), ping.GetFromId(), "") == nil {
+			s.door.recognise(stream.Context()) // its monitor probes on this connection
 		}
 		if l := s.o.Loop(); l != nil && v.Ring.RingID != "" {
 			if l.Stuck() > v.Ring.Settings.Detection(true) {
 				continue
 			}
-			if p, ok := peerwire.DecodePing(ping, s.o.Clock()); ok && meant && !l.Pinged(p) {
+			p, ok := peerwire.DecodePing(ping, s.o.Clock())
+			if ok && meant && s.SpeaksFor(stream.Context(), p.From, "") == nil && !l.Pinged(p) {
 				continue
 			}
 		}

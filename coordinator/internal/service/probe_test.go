@@ -12,6 +12,7 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/monotime"
+	"github.com/arc-ring/arc/internal/trust"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -109,9 +110,46 @@ func TestAGrantIsHandedOverBeforeItsPong(t *testing.T) {
 	answer(1000)
 }
 
+// A member's grant comes from that member alone, on the first ping of a stream, which
+// says whom it is for, and on those that follow.
+func TestAGrantIsTakenFromItsMemberAlone(t *testing.T) {
+	secrets := []trust.Secret{trust.NewSecret()}
+	as := func(name string) *trust.Holder {
+		return trust.Minted(secrets, trust.Identity{Cluster: "arc", Role: trust.Member, Name: name})
+	}
+	for name, want := range map[string]int{"n5": 2, "n6": 0} {
+		n, stream := probedAs(t, as("n1"), as(name))
+		l := &pingedLoop{pings: make(chan election.Ping, pingsTaken)}
+		n.o.Loop = func() Loop { return l }
+		members := []ring.Member{{ID: 5, Name: "n5"}, {ID: 6, Name: "n6"}}
+		n.o.Hub.Publish(&publish.View{ID: 1, RingID: "r", Ring: &ring.State{RingID: "r", Members: members, Settings: profile(t, "lan")}}, nil)
+		for _, p := range []*peerv1.ProbeRequest{
+			{Seq: 1, To: 1, RingId: "r", FromId: 5, Grant: 1 << 60, GrantUs: 350_000},
+			{Seq: 2, FromId: 5, Grant: 1 << 60, GrantUs: 350_000, Ack: 1},
+			{Seq: 3, FromId: 7, Grant: 1 << 60, GrantUs: 350_000, Ack: 2}, // of nobody
+		} {
+			if err := stream.Send(p); err != nil {
+				t.Fatal(err)
+			}
+			if pong, err := stream.Recv(); err != nil || pong.GetSeq() != p.GetSeq() {
+				t.Fatalf("%s: pong %v, %v; want number %d", name, pong, err, p.GetSeq())
+			}
+		}
+		if got := len(l.pings); got != want {
+			t.Errorf("%d grants of n5 were taken from %s, want %d", got, name, want)
+		}
+	}
+}
+
 // probed is a node of which nothing runs but the Probe service, and a stream to
-// that.
+// that, in the clear.
 func probed(b testing.TB) (*Servers, peerv1.ProbeService_ProbeClient) {
+	b.Helper()
+	return probedAs(b, nil, nil)
+}
+
+// probedAs is probed with keys for both ends.
+func probedAs(b testing.TB, server, client *trust.Holder) (*Servers, peerv1.ProbeService_ProbeClient) {
 	b.Helper()
 	n := testServers(monotime.Now)
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
@@ -119,7 +157,12 @@ func probed(b testing.TB) (*Servers, peerv1.ProbeService_ProbeClient) {
 		b.Fatal(err)
 	}
 	n.door = newDoor(n.o.Log, budgetsFor(1024), n.memberHosts, thisMachine)
-	g := grpc.NewServer(transport.ServerOptions()...)
+	opts, dialer := transport.ServerOptions(), &connect.Dialer{}
+	if server != nil {
+		opts = append(opts, grpc.Creds(server.Credentials()))
+		dialer.Credentials = client.Credentials()
+	}
+	g := grpc.NewServer(opts...)
 	peerv1.RegisterProbeServiceServer(g, n)
 	served := make(chan struct{})
 	go func() {
@@ -127,7 +170,7 @@ func probed(b testing.TB) (*Servers, peerv1.ProbeService_ProbeClient) {
 		_ = g.Serve(doorListener{lis, n.door, stranger})
 	}()
 	b.Cleanup(func() { g.Stop(); <-served })
-	cc, err := new(connect.Dialer).Conn(lis.Addr().String(), grpc.WithDisableRetry())
+	cc, err := dialer.Conn(lis.Addr().String(), grpc.WithDisableRetry())
 	if err != nil {
 		b.Fatal(err)
 	}
