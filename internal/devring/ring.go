@@ -37,7 +37,7 @@ type Options struct {
 	Cluster string
 	// LogLevel of all processes; empty means ARC's default.
 	LogLevel string
-	// Clear goes without a secret, as versions before v0.1.0 all did.
+	// Clear goes without a secret: no connection is encrypted.
 	Clear bool
 	// Args returns further arguments of node i (from 1) for every start; may
 	// be nil. They come last and so win.

@@ -8,7 +8,7 @@ import (
 )
 
 // mixed are the options of rings of two versions: both have to know them.
-func mixed() Options { return Options{Nodes: 5, Profile: calm, Clear: true} }
+func mixed() Options { return Options{Nodes: 5, Profile: calm} }
 
 // A ring is rolled from the version before to this one, and back, machine by
 // machine: the leader first and then last. Each leader that ends hands over, and
