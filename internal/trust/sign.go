@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -54,7 +53,7 @@ func (h *Holder) Signed(statement []byte, chain [][]byte, signature []byte) (Ide
 		x509.Ed25519: x509.PureEd25519, x509.ECDSA: x509.ECDSAWithSHA256, x509.RSA: x509.SHA256WithRSA,
 	}[certs[0].PublicKeyAlgorithm]
 	if err := certs[0].CheckSignature(algorithm, []byte(signing+string(statement)), signature); err != nil {
-		return Identity{}, errors.Join(errors.New("the signature is not the certificate's"), err)
+		return Identity{}, fmt.Errorf("the signature is not the certificate's: %w", err)
 	}
 	return id, nil
 }

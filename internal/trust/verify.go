@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 )
 
 // verify returns who a chain of certificates is for, and which of the authorities
@@ -25,7 +26,8 @@ func (k *keys) verify(chain []*x509.Certificate, use x509.ExtKeyUsage, now time.
 		Roots: k.roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{use}, CurrentTime: now,
 	})
 	if err != nil {
-		return Identity{}, nil, k.hint(chain[0], err)
+		// The text has names from certificates, and a stranger's may be as long as he likes.
+		return Identity{}, nil, errors.New(foreign.Cut(foreign.Text(k.hint(chain[0], err).Error()), limits.Text))
 	}
 	id, err := identityOf(chain[0])
 	return id, chains[0][len(chains[0])-1], err
@@ -52,7 +54,7 @@ func (k *keys) hint(c *x509.Certificate, err error) error {
 	if len(ours) == 0 {
 		return err
 	}
-	return fmt.Errorf("it is made with secret %s, this process has %s: %w", foreign.Text(theirs), strings.Join(ours, ", "), err)
+	return fmt.Errorf("it is made with secret %s, this process has %s: %w", theirs, strings.Join(ours, ", "), err)
 }
 
 // A Proof is what a TLS connection shows about its other end.
