@@ -48,7 +48,7 @@ type keys struct {
 	read  [][]byte // of each file
 	cert  tls.Certificate
 	roots *x509.CertPool
-	// authorities are the certificates in roots, the first one the own.
+	// authorities are the certificates in roots.
 	authorities []*x509.Certificate
 	seals       Seals
 	secrets     []Secret
@@ -57,11 +57,9 @@ type keys struct {
 // Open reads the files. The identity is the process's own.
 func Open(files Files, self Identity) (*Holder, error) {
 	h := &Holder{files: files, self: self}
-	k, err := h.load()
-	if err != nil {
+	if _, err := h.Reload(); err != nil {
 		return nil, err
 	}
-	h.keys.Store(k)
 	return h, nil
 }
 
@@ -112,16 +110,19 @@ func (h *Holder) Self() Identity { return h.self }
 func (h *Holder) Secrets() []string { return IDs(h.keys.Load().secrets) }
 
 // Reload reads the files again and reports whether they changed. With an error the
-// keys stay as they are. Connections that an authority vouched for which is no
-// longer there are closed, one after the other.
+// keys stay as they are. Watch closes the connections of authorities that are no longer
+// there.
 func (h *Holder) Reload() (changed bool, err error) {
 	h.reload.Lock()
 	defer h.reload.Unlock()
-	old := h.keys.Load()
-	if read, err := h.files.read(); err == nil && slices.EqualFunc(read, old.read, bytes.Equal) {
+	read, err := h.files.read()
+	if err != nil {
+		return false, err
+	}
+	if old := h.keys.Load(); old != nil && slices.EqualFunc(read, old.read, bytes.Equal) {
 		return false, nil
 	}
-	k, err := h.load()
+	k, err := h.keysOf(read)
 	if err != nil {
 		return false, err
 	}
@@ -129,38 +130,33 @@ func (h *Holder) Reload() (changed bool, err error) {
 	return true, nil
 }
 
-// read returns what is in the files.
+// read returns what is in the files, nil for one that is not named.
 func (f Files) read() ([][]byte, error) {
-	var all [][]byte
-	for _, path := range []string{f.Secret, f.Cert, f.Key, f.Authority} {
+	all := make([][]byte, 4)
+	for i, path := range []string{f.Secret, f.Cert, f.Key, f.Authority} {
 		if path == "" {
-			all = append(all, nil)
 			continue
 		}
-		// A certificate is often a link to the newest one; a secret is not.
-		text, err := readPEM(path)
-		if err != nil {
+		read := readPEM // a certificate is often a link to the newest one; a secret is not
+		if i == 0 {
+			read = readSecretFile
+		}
+		var err error
+		if all[i], err = read(path); err != nil {
 			return nil, err
 		}
-		all = append(all, text)
 	}
 	return all, nil
 }
 
-// load makes keys of the files.
-func (h *Holder) load() (*keys, error) {
+// keysOf makes keys of what was read.
+func (h *Holder) keysOf(read [][]byte) (k *keys, err error) {
 	var secrets []Secret
-	var err error
 	if h.files.Secret != "" {
-		if secrets, err = ReadSecrets(h.files.Secret); err != nil {
+		if secrets, err = parseSecretFile(h.files.Secret, read[0]); err != nil {
 			return nil, err
 		}
 	}
-	read, err := h.files.read()
-	if err != nil {
-		return nil, err
-	}
-	var k *keys
 	if h.files.Own() {
 		if k, err = h.own(read[1], read[2], read[3]); err != nil {
 			return nil, err

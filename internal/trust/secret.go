@@ -130,6 +130,14 @@ func (s Secret) same(other Secret) bool { return s.key == other.key }
 // ReadSecrets reads a secret file. Others than its owner must not be able to read
 // or write it. All errors wrap ErrSecret and name the file.
 func ReadSecrets(path string) ([]Secret, error) {
+	text, err := readSecretFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return parseSecretFile(path, text)
+}
+
+func readSecretFile(path string) ([]byte, error) {
 	text, err := plainfile.ReadFile(path, limits.SecretFile)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSecret, err)
@@ -141,6 +149,10 @@ func ReadSecrets(path string) ([]Secret, error) {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return nil, fmt.Errorf("%w %s has mode %04o, so others can use it; make that 0600: chmod 600 %s", ErrSecret, path, mode, path)
 	}
+	return text, nil
+}
+
+func parseSecretFile(path string, text []byte) ([]Secret, error) {
 	all, err := ParseSecrets(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("%w %s: %w", ErrSecret, path, err)

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -145,6 +146,21 @@ func TestAnAuthorityOfTheSameNameIsNone(t *testing.T) {
 	}
 }
 
+// The names in a stranger's certificates reach an error, and so the log, cut.
+func TestARefusalOfLongNamesIsShort(t *testing.T) {
+	ours := NewSecret()
+	fake := deriveAuthority(NewSecret(), "c")
+	fake.cert.RawSubject, fake.cert.Subject.CommonName = nil, derivedName+strings.Repeat("x", 20_000)
+	h := Minted([]Secret{ours}, member("n2"))
+	k := *h.keys.Load()
+	k.cert = fake.mint(member("n2"), forever)
+	h.keys.Store(&k)
+	s := shake(t, h.Credentials(), minted("n1", ours).Credentials())
+	if s.serverErr == nil || !strings.Contains(s.serverErr.Error(), "made with secret xxx") || len(s.serverErr.Error()) > limits.Text+100 {
+		t.Errorf("refused with %.200v", s.serverErr)
+	}
+}
+
 func TestInTheClearIsSaidPlainly(t *testing.T) {
 	secret := NewSecret()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
@@ -264,6 +280,12 @@ func TestABadFileLeavesTheKeysAsTheyAre(t *testing.T) {
 	}
 	if changed, err := h.Reload(); changed || err != nil {
 		t.Errorf("unchanged: %v, %v", changed, err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := h.Reload(); changed || !errors.Is(err, ErrSecret) {
+		t.Errorf("readable by others: %v, %v", changed, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
