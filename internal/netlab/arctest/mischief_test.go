@@ -16,6 +16,7 @@ var mischief = []func(n *nemesis, v *node) *fault{
 	(*nemesis).pullCable, (*nemesis).badCable, (*nemesis).partition, (*nemesis).cutOneWay,
 	(*nemesis).star, (*nemesis).chain, (*nemesis).deafOrMute, (*nemesis).someLinks,
 	(*nemesis).interfacesDown, (*nemesis).sharedAddress,
+	(*nemesis).oneNetwork, (*nemesis).oneNetwork, (*nemesis).breakDisk, (*nemesis).breakDisk, (*nemesis).rotateSecret,
 	(*nemesis).handover, (*nemesis).handoverTo, (*nemesis).settings,
 }
 
@@ -155,6 +156,38 @@ func (n *nemesis) sharedAddress(v *node) *fault {
 	wandering := netip.AddrFrom4([4]byte{10, 77, 0, 250})
 	v.host.AddAddress(0, wandering)
 	return about(v, func() { v.host.RemoveAddress(0, wandering) }, "%s gets the address %v", v.name, wandering)
+}
+
+// oneNetwork leaves a host the other one of its two networks.
+func (n *nemesis) oneNetwork(v *node) *fault {
+	f, k := pathFaults[n.chance.IntN(len(pathFaults))], n.chance.IntN(2)
+	f.make(n.c.lab, v.host, k)
+	return about(v, func() { f.end(n.c.lab, v.host, k) }, "network %d of %s: %s", k, v.name, f.name)
+}
+
+func (n *nemesis) breakDisk(v *node) *fault {
+	faults := []netlab.DiskFault{
+		{Full: true}, {Full: true, Room: int64(n.chance.IntN(4096))},
+		{Write: syscall.EROFS}, {Write: syscall.EIO}, {Sync: syscall.EIO},
+		{Takes: time.Duration(100+n.chance.IntN(4900)) * time.Millisecond}, {Takes: netlab.Forever},
+	}
+	f := faults[n.chance.IntN(len(faults))]
+	v.host.BreakDisk(f)
+	return about(v, func() { v.host.BreakDisk(netlab.DiskFault{}) }, "disk of %s: %+v", v.name, f)
+}
+
+// rotateSecret does the next step, once all have read what the last one wrote: they
+// do so every 5 s, and a machine may be paused meanwhile.
+func (n *nemesis) rotateSecret(v *node) *fault {
+	if *inClear || time.Since(n.rotated) < 10*time.Second {
+		return about(nil, nothing, "no step of a rotation")
+	}
+	step := []string{"add", "use", "drop"}[n.rotations%3]
+	if _, err := v.host.Run(patience, *arcBinary, "secret", "rotate", step, "--secret-file", n.c.secret); err != nil {
+		n.c.t.Errorf("step %d of rotations: %v", n.rotations, err)
+	}
+	n.rotations, n.rotated = n.rotations+1, time.Now()
+	return about(nil, nothing, "arc secret rotate %s", step)
 }
 
 func (n *nemesis) handover(v *node) *fault {

@@ -34,7 +34,7 @@ func TestNemesis(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Logf("replay its choices (not the timing) with: scripts/nemesis --seed %d", seed)
-	c := newCluster(t, netlab.Options{Hosts: 5}, "--expect", "5")
+	c := newCluster(t, netlab.Options{Hosts: 5, Networks: 2, FaultyDisks: true}, "--expect", "5")
 	for _, node := range c.nodes {
 		node.host.AddBridge("docker0", bridgeAddress, true)
 	}
@@ -69,6 +69,10 @@ type nemesis struct {
 	going  []*fault
 	count  int
 	story  strings.Builder
+	// rotations is how many steps the rotation of the secret took, the last one at
+	// rotated.
+	rotations int
+	rotated   time.Time
 }
 
 // restart starts what ended by itself, as a service manager does: a monitor kills
