@@ -19,11 +19,14 @@ import (
 	"github.com/arc-ring/arc/ring"
 )
 
+// errOpenData: the data directory cannot be opened.
+var errOpenData = errors.New("open data directory")
+
 // passes reports whether a node ended for a fault of its disk that may pass. A disk
 // that cannot be read or written when the process starts is told to the one who
 // starts it; one that was used before (halted) is waited for.
 func passes(err error, halted bool) bool {
-	return wal.MayPass(err) && (halted || errors.Is(err, reason.ErrStorage))
+	return wal.MayPass(err) && (errors.Is(err, reason.ErrStorage) || halted && errors.Is(err, errOpenData))
 }
 
 // awaitDisk is the coordinator between two nodes. It is no member: nobody but this
@@ -78,7 +81,7 @@ func (n *node) openHalted(ctx context.Context) (err error) {
 	n.undo = append(n.undo, func() { _ = lis.Close() })
 	n.monitor = supervise.New(supervise.Options{Logger: n.log})
 	n.servers = service.New(service.Options{
-		Name: n.o.Name, Cluster: n.o.Cluster, Realtime: n.o.Realtime,
+		Name: n.o.Name, Cluster: n.o.Cluster, Realtime: n.o.Realtime, Security: n.security(),
 		Log: n.log, Clock: n.clock, Hub: n.hub, Events: n.events, Monitor: n.monitor, LevelChanged: n.levelChanged,
 		Loop: func() service.Loop { return nil }, Dial: n.dialMember, Local: n.local.Has,
 		Leave: func(context.Context) (uint64, error) { return 0, reason.ErrNotJoined }, Left: func() {},

@@ -29,10 +29,11 @@ func TestWhichFaultOfTheDiskIsWaitedFor(t *testing.T) {
 		want   bool
 	}{
 		{"the log, while it ran", fmt.Errorf("%w: write log: %w", reason.ErrStorage, unix.ENOSPC), false, true},
-		{"opened at the start", fmt.Errorf("open data directory: %w", unix.ENOSPC), false, false},
-		{"opened again", fmt.Errorf("open data directory: %w", unix.EROFS), true, true},
+		{"opened at the start", fmt.Errorf("%w: %w", errOpenData, unix.ENOSPC), false, false},
+		{"opened again", fmt.Errorf("%w: %w", errOpenData, unix.EROFS), true, true},
+		{"its port was taken meanwhile", fmt.Errorf("listen: %w", unix.EADDRINUSE), true, false},
 		{"taken away, while it ran", fmt.Errorf("%w: %w", reason.ErrStorage, wal.ErrRemoved), false, false},
-		{"found damaged when it was opened again", fmt.Errorf("open data directory: %w", wal.ErrCorrupt), true, false},
+		{"found damaged when it was opened again", fmt.Errorf("%w: %w", errOpenData, wal.ErrCorrupt), true, false},
 		{"no fault", nil, true, false},
 	} {
 		if got := passes(c.err, c.halted); got != c.want {
@@ -58,6 +59,7 @@ func TestAHaltedNodeWaitsForItsDisk(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := testOptions(t, "n1")
+			o.Keys.Secret = filepath.Join(t.TempDir(), "secret") // on a bad disk, too
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
 			type end struct {
@@ -82,7 +84,7 @@ func TestAHaltedNodeWaitsForItsDisk(t *testing.T) {
 			defer api.Close()
 			testwait.Until(t, 10*time.Second, "the halted node says what it waits for", func() bool {
 				st, err := api.Status(ctx)
-				return err == nil && st.Phase == "halted" && st.RingId == "r" && st.SelfId == 0 && !st.Claiming && strings.Contains(st.Reason, unix.EROFS.Error())
+				return err == nil && st.Phase == "halted" && st.RingId == "r" && st.SelfId == 0 && !st.Claiming && st.Security == "tls" && strings.Contains(st.Reason, unix.EROFS.Error())
 			})
 			if c.stop {
 				stop()

@@ -70,6 +70,17 @@ func (n *node) believePassed(m election.Message) error {
 	})
 }
 
+// security is how the network is kept safe, in the word of `arc status`.
+func (n *node) security() string {
+	switch {
+	case n.o.Keys != (trust.Files{}):
+		return "tls"
+	case n.o.Insecure:
+		return "insecure"
+	}
+	return "loopback"
+}
+
 // helloKeys says at the start whom this node believes.
 func (n *node) helloKeys() {
 	switch {

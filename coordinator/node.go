@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -72,6 +73,8 @@ type node struct {
 	// words are those that former processes gave to founders; see wordsName.
 	words   []discovery.Word
 	foreign otherRings
+	// hangups are the SIGHUPs of the process.
+	hangups <-chan os.Signal
 	// levelChanged has room for one token: the monitor has to be told the log
 	// level. keysDue has, too: the keys are to be read again.
 	levelChanged, keysDue chan struct{}

@@ -42,8 +42,12 @@ func Run(ctx context.Context, o Options) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, unix.SIGHUP) // until the end: it must not end a halted process
+	defer signal.Stop(hangups)
 	for halted := false; ; halted = true {
 		n := newNode(o)
+		n.hangups = hangups
 		err := n.once(ctx)
 		if !passes(err, halted) {
 			return err
@@ -118,7 +122,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 	n.undo = append(n.undo, n.dir.unlock)
 	n.disk, recovered, err = wal.Open(o.DataDir, wal.Options{Cluster: o.Cluster, Name: o.Name, Logger: n.log.Named(logging.Storage)})
 	if err != nil {
-		return recovered, fmt.Errorf("open data directory: %w", err)
+		return recovered, fmt.Errorf("%w: %w", errOpenData, err)
 	}
 	n.undo = append(n.undo, func() {
 		if err := n.disk.Close(); err != nil && !n.diskFailed {
@@ -127,11 +131,11 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 	})
 	if recovered.Fresh {
 		if err := n.checkLastRing(); err != nil {
-			return recovered, fmt.Errorf("open data directory: %w", err)
+			return recovered, fmt.Errorf("%w: %w", errOpenData, err)
 		}
 	}
 	if err := n.drawIncarnation(); err != nil {
-		return recovered, err
+		return recovered, fmt.Errorf("%w: %w", errOpenData, err)
 	}
 	n.identity.Store(&transport.Identity{Cluster: o.Cluster, Name: o.Name, Incarnation: n.incarnation})
 	if n.listeners, err = listen(ctx, o.Bind, o.Port, n.dir.file(socketName)); err != nil {
@@ -145,7 +149,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		n.log.Warn("this machine has no address yet; it is waited for, and then told to the others", "bind", joinAddrs(o.Bind))
 	}
 	if n.words, err = n.readWords(); err != nil {
-		return recovered, err
+		return recovered, fmt.Errorf("%w: %w", errOpenData, err)
 	}
 	if !o.NoAutodiscovery {
 		n.discovery, err = discovery.New(discovery.Options{
@@ -184,7 +188,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		Changed: toLoop(n, (*loop.Loop).MonitorChanged),
 	})
 	n.servers = service.New(service.Options{
-		Name: o.Name, Cluster: o.Cluster, Incarnation: n.incarnation, Realtime: o.Realtime, Trust: n.trust, Insecure: o.Insecure,
+		Name: o.Name, Cluster: o.Cluster, Incarnation: n.incarnation, Realtime: o.Realtime, Trust: n.trust, Insecure: o.Insecure, Security: n.security(),
 		Log: n.log, Clock: n.clock, Hub: n.hub, Events: n.events, Monitor: n.monitor, LevelChanged: n.levelChanged,
 		Loop: func() service.Loop {
 			if l := n.loop.Load(); l != nil {
@@ -378,16 +382,14 @@ func toLoop[T any](n *node, do func(*loop.Loop, T)) func(T) {
 }
 
 // reloadOnHangup reloads the log level and the keys at every SIGHUP. The monitor
-// looks at its keys by itself, and is told the level, since it ignores the signal: a terminal sends it to everybody.
+// looks at its keys by itself. It is told the level, since it ignores the signal: a
+// terminal sends it to everybody.
 func (n *node) reloadOnHangup(ctx context.Context) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, unix.SIGHUP)
-	defer signal.Stop(hangups)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hangups:
+		case <-n.hangups:
 		}
 		connect.Notify(n.keysDue)
 		if n.o.ReloadLogLevel == nil {

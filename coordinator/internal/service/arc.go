@@ -34,19 +34,8 @@ func (s *Servers) Status(ctx context.Context, req *arcv1.StatusRequest) (*arcv1.
 		}
 	}
 	r.OtherRings = s.o.OtherRings(v.RingID)
-	r.Security = s.security()
+	r.Security = s.o.Security
 	return r, nil
-}
-
-// security is how the network is kept safe.
-func (s *Servers) security() string {
-	switch {
-	case s.o.Trust != nil:
-		return "tls"
-	case s.o.Insecure:
-		return "insecure"
-	}
-	return "loopback"
 }
 
 // History returns the newest entries of the ring's history.

@@ -56,6 +56,8 @@ type Options struct {
 	// Insecure says that all are believed who come over it.
 	Trust    *trust.Holder
 	Insecure bool
+	// Security is how the network is kept safe, for `arc status`.
+	Security string
 	Log      hclog.Logger
 	Clock    func() election.Instant
 	Hub      *publish.Hub

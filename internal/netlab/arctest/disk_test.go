@@ -64,6 +64,7 @@ func TestALeaderWhoseDiskFailsComesBackByItself(t *testing.T) {
 			if !strings.Contains(leader.logs(), "the disk takes no writes") {
 				t.Error("the log does not say why")
 			}
+			leader.proc.Signal(syscall.SIGHUP) // as to any other: it goes on
 			leader.cutOff = true
 			led := c.settle(patience)
 			if led.Leader.Name == leader.name || led.Term <= before.Term {
