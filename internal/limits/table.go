@@ -17,7 +17,8 @@ const (
 	Classes = 16
 	// Founders is the largest number of nodes that found a ring together.
 	Founders = 256
-	// Chain is how many certificates the signature of a message may have.
+	// Chain is how many certificates an end of a connection may show, or the signature of
+	// a message may have.
 	Chain = 4
 	// Refusals is how many hosts whose connections are refused are told apart.
 	Refusals = 256
@@ -40,6 +41,9 @@ const (
 	Part = Wire - 64
 	// Envelope bounds an encoded PeerEnvelope, both ways.
 	Envelope = 8 << 20
+	// Handshake bounds what is read of a connection until it is known whose it is. A
+	// stranger's certificates are decoded before they are refused.
+	Handshake = 16 << 10
 	// Headers bounds the metadata of a call.
 	Headers = 16 << 10
 	// ConfigFile bounds a configuration file.

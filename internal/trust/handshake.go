@@ -6,12 +6,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"time"
 
 	"google.golang.org/grpc/credentials"
 
 	"github.com/arc-ring/arc/internal/foreign"
+	"github.com/arc-ring/arc/internal/limits"
 )
 
 // Credentials are the Holder's for gRPC: mutual TLS 1.3, at both ends. A server
@@ -45,7 +47,8 @@ func (h *Holder) shake(ctx context.Context, raw net.Conn, side func(net.Conn, *t
 	k := h.keys.Load()
 	var id Identity
 	var root *x509.Certificate
-	conn := side(raw, &tls.Config{
+	bounded := &meter{Conn: raw, left: limits.Handshake}
+	conn := side(bounded, &tls.Config{
 		MinVersion: tls.VersionTLS13,
 		NextProtos: []string{"h2"},
 		// Both flights stay smaller than any MTU with it. A post-quantum exchange
@@ -80,6 +83,7 @@ func (h *Holder) shake(ctx context.Context, raw net.Conn, side func(net.Conn, *t
 		},
 	})
 	err := conn.HandshakeContext(ctx)
+	bounded.left = math.MaxInt
 	if err == nil && conn.ConnectionState().NegotiatedProtocol != "h2" {
 		err = errors.New("the other end does not speak HTTP/2")
 	}
@@ -88,6 +92,25 @@ func (h *Holder) shake(ctx context.Context, raw net.Conn, side func(net.Conn, *t
 		return nil, nil, explain(err)
 	}
 	return h.conns.add(h, conn, root), Proof{credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}, id}, nil
+}
+
+// errLong: the other end sent too much before it was known.
+var errLong = fmt.Errorf("the other end sent more than %d bytes in the handshake", limits.Handshake)
+
+// meter bounds what is read of a connection.
+type meter struct {
+	net.Conn
+	left int
+}
+
+// Read is net.Conn's.
+func (m *meter) Read(p []byte) (int, error) {
+	if m.left == 0 {
+		return 0, errLong
+	}
+	n, err := m.Conn.Read(p[:min(len(p), m.left)])
+	m.left -= n
+	return n, err
 }
 
 // check refuses those whose certificate is good and who have no business here.

@@ -202,6 +202,13 @@ func (h *Holder) own(cert, key, authority []byte) (*keys, error) {
 	case id != h.self:
 		return nil, fmt.Errorf("%w %s is for %s; this node needs %s", ErrCertificate, f.Cert, id, h.self)
 	}
+	size := 0
+	for _, der := range pair.Certificate {
+		size += len(der)
+	}
+	if most := limits.Handshake / 2; size > most { // the rest is for what TLS itself says
+		return nil, fmt.Errorf("%w %s has %d bytes with its chain, at most %d are taken", ErrCertificate, f.Cert, size, most)
+	}
 	k := &keys{cert: pair}
 	if k.authorities, err = parseCerts(authority); err != nil {
 		return nil, fmt.Errorf("%w of the authority %s: %w", ErrCertificate, f.Authority, err)

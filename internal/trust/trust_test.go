@@ -460,10 +460,19 @@ func TestAnAuthorityOfOnesOwn(t *testing.T) {
 	if s := shake(t, open("n1").Credentials(), open("n2").Credentials()); s.clientErr != nil || s.serverErr != nil || s.server != member("n2") {
 		t.Errorf("%v, %v, %v", s.server, s.clientErr, s.serverErr)
 	}
+	long := files(member("n1"), ca)
+	leaf, err := os.ReadFile(long.Cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(long.Cert, append(leaf, bytes.Repeat(pemOf(certBlock, ca.cert.Raw), 40)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		files Files
 		want  string
 	}{
+		"with a long chain": {long, "with its chain"},
 		"for another node":  {files(member("n9"), ca), "needs spiffe://c/member/n1"},
 		"for a client":      {files(Identity{"c", Operate, "n1"}, ca), "needs spiffe://c/member/n1"},
 		"of another signer": {files(member("n1"), deriveAuthority(NewSecret(), "c")), "is not accepted by"},

@@ -1,10 +1,12 @@
 package trust
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,14 +18,17 @@ import (
 )
 
 // verify returns who a chain of certificates is for, and which of the authorities
-// vouches for it.
+// vouches for it. Anybody can show a chain: what it costs is bounded by limits.Chain,
+// and no key checks a signature before an authority has vouched for it.
 func (k *keys) verify(chain []*x509.Certificate, use x509.ExtKeyUsage, now time.Time) (Identity, *x509.Certificate, error) {
 	if len(chain) == 0 {
 		return Identity{}, nil, errors.New("no certificate was shown")
 	}
-	between := poolOf(chain[1:])
+	if len(chain) > limits.Chain {
+		return Identity{}, nil, fmt.Errorf("%d certificates were shown, at most %d are taken", len(chain), limits.Chain)
+	}
 	chains, err := chain[0].Verify(x509.VerifyOptions{
-		Roots: k.roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{use}, CurrentTime: now,
+		Roots: k.roots, Intermediates: poolOf(k.vouched(chain[1:])), KeyUsages: []x509.ExtKeyUsage{use}, CurrentTime: now,
 	})
 	if err != nil {
 		// The text has names from certificates, and a stranger's may be as long as he likes.
@@ -31,6 +36,26 @@ func (k *keys) verify(chain []*x509.Certificate, use x509.ExtKeyUsage, now time.
 	}
 	id, err := identityOf(chain[0])
 	return id, chains[0][len(chains[0])-1], err
+}
+
+// vouched are those of the certificates that an authority vouches for, itself or by
+// others of them.
+func (k *keys) vouched(between []*x509.Certificate) (good []*x509.Certificate) {
+	by := k.authorities
+	for len(by) > 0 {
+		var next, rest []*x509.Certificate
+		for _, c := range between {
+			if slices.ContainsFunc(by, func(a *x509.Certificate) bool {
+				return bytes.Equal(c.RawIssuer, a.RawSubject) && c.CheckSignatureFrom(a) == nil
+			}) {
+				next = append(next, c)
+			} else {
+				rest = append(rest, c)
+			}
+		}
+		good, by, between = append(good, next...), next, rest
+	}
+	return good
 }
 
 // hint names the secrets where a certificate is signed with one that is not here.
