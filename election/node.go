@@ -184,7 +184,9 @@ type Status struct {
 	Settled bool
 	// Needed are former members whose log or answers may still be needed,
 	// ascending: they must not be told that they are out.
-	Needed    []uint64
+	Needed []uint64
+	// DiskHangs is true while a write of this member has taken a lease or longer.
+	DiskHangs bool
 	Tolerance Tolerance
 }
 
@@ -201,6 +203,7 @@ func (n *Node) Status(now Instant) Status {
 	s.Needed = append(n.gone.IDs(), only(counted, n.ring.Gone)...)
 	slices.Sort(s.Needed)
 	s.Needed = slices.Compact(s.Needed)
+	s.DiskHangs = n.hangsAt(now)
 	s.Tolerance = n.status.tolerance(now)
 	s.Missing = n.Missing(now)
 	s.Reason = n.status.reason(now, s.Tolerance.needs(), s.Missing)

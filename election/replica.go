@@ -374,8 +374,14 @@ func (r *replica) heldUp() bool {
 // hangs reports whether this member's disk takes so long for a write that even a
 // declared leader has to be replaced: a lease, as when it is silent.
 func (r *replica) hangs() bool {
-	return r.writing() && !r.before(r.writes[0].began.Add(r.ring.Settings.Lease()))
+	return r.writing() && !r.before(r.hangsFrom())
 }
+
+// hangsAt is hangs for one who only looks.
+func (r *replica) hangsAt(now Instant) bool { return r.writing() && now >= r.hangsFrom() }
+
+// hangsFrom is when the oldest write under way has taken a lease.
+func (r *replica) hangsFrom() Instant { return r.writes[0].began.Add(r.ring.Settings.Lease()) }
 
 // declared reports whether this raft leader's declaration is committed.
 func (r *replica) declared() bool {

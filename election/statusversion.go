@@ -20,7 +20,7 @@ type StatusVersion struct {
 	applied, dropped uint64
 	why, missing     string
 	lost             string
-	absent           bool
+	absent, hangs    bool
 	waits            time.Duration
 	claims, proven   bool
 	away, unheard    [2]uint64
@@ -33,7 +33,7 @@ type StatusVersion struct {
 func (n *Node) StatusVersion(now Instant) StatusVersion {
 	l := StatusVersion{
 		ring: n.ring, conf: n.conf, lead: n.leadership.lead, raft: n.raftState, applied: n.applied, dropped: n.dropped,
-		removed: n.removed, gone: n.gone.Len(), sealed: len(n.sealed), suspected: n.roster.suspicionChanges,
+		removed: n.removed, hangs: n.hangsAt(now), gone: n.gone.Len(), sealed: len(n.sealed), suspected: n.roster.suspicionChanges,
 	}
 	l.raft.commit, l.raft.transferee = 0, 0 // neither is in a Status
 	if n.leads() {

@@ -74,6 +74,9 @@ func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) {
 	if text := bearsLine(st); text != "" {
 		line(w, "bears   %s", text)
 	}
+	if st.GetDiskHangs() {
+		line(w, "disk    does not finish a write: this node does not lead until it does")
+	}
 	if st.GetMonitorMissing() != "" {
 		line(w, "monitor does not run, the leader watches in its place: %s", st.GetMonitorMissing())
 	}

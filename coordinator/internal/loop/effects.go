@@ -84,6 +84,7 @@ func (l *Loop) publish(now election.Instant, effects, due []election.Effect) (lo
 	if version := l.o.Core.StatusVersion(now); version != l.version {
 		v.Status, l.version = l.o.Core.Status(now), version
 	}
+	l.logDisk(old.Status.DiskHangs, v.Status.DiskHangs)
 	v.ClaimTerm, v.ClaimEnd = l.o.Core.ClaimUntil()
 	v.LeaderEnd = l.o.Core.LeaderUntil()
 	var events []*arcv1.Event
@@ -164,6 +165,15 @@ func (l *Loop) logMissing(missing string, led bool) {
 	}
 	l.missing[missing] = true
 	l.o.Log.Warn("the ring waits: too few of its voters are there", "ring", l.o.RingID, "reason", missing)
+}
+
+func (l *Loop) logDisk(hung, hangs bool) {
+	switch {
+	case hangs && !hung:
+		l.o.Log.Warn("the disk does not finish a write: this node does not lead until it does", "ring", l.o.RingID)
+	case hung && !hangs:
+		l.o.Log.Info("the disk has finished the write", "ring", l.o.RingID)
+	}
 }
 
 // catchUp replaces the events that lead to v while this node, back in its ring,

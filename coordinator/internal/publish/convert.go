@@ -60,7 +60,7 @@ func (e Events) Status(v *View, now election.Instant) *arcv1.StatusResponse {
 		Cluster: e.Cluster, RingId: v.RingID, Epoch: v.Ring.Epoch, Term: v.Ring.Term,
 		Self: e.Name, SelfId: v.ID, Phase: string(v.Phase), Version: e.Version, MonitorMissing: e.MonitorMissing(),
 		Members: MembersToWire(v), Settings: SettingsToWire(v.Ring.Settings), Reason: v.Status.Reason,
-		Voters: v.Status.Voters, Settled: v.Status.Settled, Departed: ring.Each(v.Ring.Departed, departedToWire),
+		Voters: v.Status.Voters, Settled: v.Status.Settled, DiskHangs: v.Status.DiskHangs, Departed: ring.Each(v.Ring.Departed, departedToWire),
 	}
 	if n := len(v.Status.Voters); n > 0 {
 		r.VotesNeeded = uint32(n/2 + 1)

@@ -106,6 +106,12 @@ func TestADiskThatHangs(t *testing.T) {
 				stagger++
 				c.change(others[1], stagger)
 				began := time.Now()
+				if takes > 2*lease {
+					c.await(patience, broken.name+" says that its disk hangs", func() bool {
+						st, err := broken.status(time.Second)
+						return err == nil && st.DiskHangs && strings.Contains(broken.logs(), "the disk does not finish a write")
+					})
+				}
 				if who == "leader" && takes > 2*lease {
 					c.await(patience, "another one leads", func() bool {
 						st, err := others[1].status(time.Second)

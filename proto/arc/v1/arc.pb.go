@@ -139,7 +139,10 @@ type StatusResponse struct {
 	OtherRings []*OtherRing `protobuf:"bytes,60,rep,name=other_rings,json=otherRings,proto3" json:"other_rings,omitempty"`
 	// How the network is kept safe: "tls"; "loopback": without a secret, on this
 	// machine alone; "insecure": without a secret, and open to all.
-	Security      string `protobuf:"bytes,61,opt,name=security,proto3" json:"security,omitempty"`
+	Security string `protobuf:"bytes,61,opt,name=security,proto3" json:"security,omitempty"`
+	// True while a write of the answering node's log has taken a lease or longer. It
+	// then neither promises nor leads.
+	DiskHangs     bool `protobuf:"varint,62,opt,name=disk_hangs,json=diskHangs,proto3" json:"disk_hangs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -382,6 +385,13 @@ func (x *StatusResponse) GetSecurity() string {
 		return x.Security
 	}
 	return ""
+}
+
+func (x *StatusResponse) GetDiskHangs() bool {
+	if x != nil {
+		return x.DiskHangs
+	}
+	return false
 }
 
 type DepartedMember struct {
@@ -3685,7 +3695,7 @@ const file_arc_v1_arc_proto_rawDesc = "" +
 	"\x10arc/v1/arc.proto\x12\x06arc.v1\x1a\x16arc/ring/v1/ring.proto\x1a\x1fgoogle/protobuf/timestamp.proto\".\n" +
 	"\rStatusRequest\x12\x1d\n" +
 	"\n" +
-	"ask_leader\x18\x01 \x01(\bR\taskLeader\"\xe7\a\n" +
+	"ask_leader\x18\x01 \x01(\bR\taskLeader\"\x86\b\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x14\n" +
@@ -3720,7 +3730,9 @@ const file_arc_v1_arc_proto_rawDesc = "" +
 	"\x0etemporary_link\x18( \x01(\v2\x15.arc.v1.TemporaryLinkR\rtemporaryLink\x122\n" +
 	"\vother_rings\x18< \x03(\v2\x11.arc.v1.OtherRingR\n" +
 	"otherRings\x12\x1a\n" +
-	"\bsecurity\x18= \x01(\tR\bsecurity\"\xa7\x01\n" +
+	"\bsecurity\x18= \x01(\tR\bsecurity\x12\x1d\n" +
+	"\n" +
+	"disk_hangs\x18> \x01(\bR\tdiskHangs\"\xa7\x01\n" +
 	"\x0eDepartedMember\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12*\n" +
