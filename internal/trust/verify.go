@@ -31,8 +31,7 @@ func (k *keys) verify(chain []*x509.Certificate, use x509.ExtKeyUsage, now time.
 		Roots: k.roots, Intermediates: poolOf(k.vouched(chain[1:])), KeyUsages: []x509.ExtKeyUsage{use}, CurrentTime: now,
 	})
 	if err != nil {
-		// The text has names from certificates, and a stranger's may be as long as he likes.
-		return Identity{}, nil, errors.New(foreign.Cut(foreign.Text(k.hint(chain[0], err).Error()), limits.Text))
+		return Identity{}, nil, k.hint(chain[0], err)
 	}
 	id, err := identityOf(chain[0])
 	return id, chains[0][len(chains[0])-1], err
@@ -79,7 +78,7 @@ func (k *keys) hint(c *x509.Certificate, err error) error {
 	if len(ours) == 0 {
 		return err
 	}
-	return fmt.Errorf("it is made with secret %s, this process has %s: %w", theirs, strings.Join(ours, ", "), err)
+	return fmt.Errorf("it is made with secret %s, this process has %s: %w", foreign.Text(foreign.Brief(theirs)), strings.Join(ours, ", "), err)
 }
 
 // A Proof is what a TLS connection shows about its other end.
