@@ -20,12 +20,15 @@ type connection struct {
 	net.Conn
 	of   *connections
 	root *x509.Certificate
+	// until is the end of a client's certificate. It is zero for a member: no ring
+	// depends on clocks that are set.
+	until time.Time
 }
 
 // add notes a connection. If its authority was dropped in the midst of the
 // handshake it is closed.
-func (c *connections) add(h *Holder, conn net.Conn, root *x509.Certificate) net.Conn {
-	n := &connection{conn, c, root}
+func (c *connections) add(h *Holder, conn net.Conn, root *x509.Certificate, until time.Time) net.Conn {
+	n := &connection{conn, c, root, until}
 	c.mu.Lock()
 	if c.open == nil {
 		c.open = map[*connection]struct{}{}
@@ -64,14 +67,15 @@ func (k *keys) believes(root *x509.Certificate) bool {
 	return false
 }
 
-// disowned are the connections whose authority is no longer believed.
-func (h *Holder) disowned() []*connection {
+// disowned are the connections whose authority is no longer believed, or whose
+// client's certificate has ended.
+func (h *Holder) disowned(now time.Time) []*connection {
 	k := h.keys.Load()
 	h.conns.mu.Lock()
 	defer h.conns.mu.Unlock()
 	var out []*connection
 	for n := range h.conns.open {
-		if !k.believes(n.root) {
+		if !k.believes(n.root) || !n.until.IsZero() && now.After(n.until) {
 			out = append(out, n)
 		}
 	}
@@ -81,8 +85,8 @@ func (h *Holder) disowned() []*connection {
 // Watch reads the files again every durations.TrustLook, and whenever a token comes
 // from now, until ctx ends. It calls told when they changed, and when they cannot
 // be read, once for each error's text. It closes the connections of authorities that
-// were dropped, with a pause after each one, so that a ring never misses more than
-// one stream at a time.
+// were dropped and of clients whose certificates have ended, with a pause after each
+// one, so that a ring never misses more than one stream at a time.
 func (h *Holder) Watch(ctx context.Context, now <-chan struct{}, told func(changed bool, err error)) {
 	look := time.NewTicker(durations.TrustLook)
 	defer look.Stop()
@@ -105,7 +109,7 @@ func (h *Holder) Watch(ctx context.Context, now <-chan struct{}, told func(chang
 				told(true, nil)
 			}
 		}
-		for _, n := range h.disowned() {
+		for _, n := range h.disowned(time.Now()) {
 			_ = n.Close() // its stream ends, and is opened again with a new certificate
 			select {
 			case <-ctx.Done():

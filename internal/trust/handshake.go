@@ -47,6 +47,7 @@ func (h *Holder) shake(ctx context.Context, raw net.Conn, side func(net.Conn, *t
 	k := h.keys.Load()
 	var id Identity
 	var root *x509.Certificate
+	var until time.Time
 	bounded := &meter{Conn: raw, left: limits.Handshake}
 	conn := side(bounded, &tls.Config{
 		MinVersion: tls.VersionTLS13,
@@ -76,6 +77,9 @@ func (h *Holder) shake(ctx context.Context, raw net.Conn, side func(net.Conn, *t
 			if err == nil {
 				err = h.check(id, use)
 			}
+			if err == nil && id.Role != Member {
+				until = s.PeerCertificates[0].NotAfter
+			}
 			if err != nil {
 				return fmt.Errorf("%w of the other end is refused: %w", ErrCertificate, err)
 			}
@@ -91,7 +95,7 @@ func (h *Holder) shake(ctx context.Context, raw net.Conn, side func(net.Conn, *t
 		_ = raw.Close()
 		return nil, nil, explain(err)
 	}
-	return h.conns.add(h, conn, root), Proof{credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}, id}, nil
+	return h.conns.add(h, conn, root, until), Proof{credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}, id}, nil
 }
 
 // errLong: the other end sent too much before it was known.
