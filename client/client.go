@@ -42,7 +42,8 @@ type options struct{ certificate, secret string }
 func WithCertificate(file string) Option { return func(o *options) { o.certificate = file } }
 
 // WithSecret shows a certificate that is made of the cluster's secret file. It
-// allows everything that an operator may do.
+// allows everything that an operator may do. The file is read once: a Client that is
+// to outlive the secret's replacement has to be made again.
 func WithSecret(file string) Option { return func(o *options) { o.secret = file } }
 
 // New returns a client of the coordinator at addr: unix:///path/arc.sock or

@@ -95,8 +95,8 @@ func (c *Client) dial(ctx context.Context, d *connect.Dialer, target string) (ne
 type greeted struct {
 	net.Conn
 	once sync.Once
-	// heard is told the first byte; a connection that ends without any is taken for
-	// an alert.
+	// heard is told the first byte. A connection that ends without any is taken for
+	// an alert: Go's TLS sends none to a client that does not speak TLS.
 	heard func(first byte)
 }
 

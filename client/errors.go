@@ -235,8 +235,9 @@ func elsewhere(addr string, uid int, look func(path string) (fs.FileInfo, error)
 // errNoGreeting: somebody accepted the connection and then said nothing.
 var errNoGreeting = errors.New("connected, but nothing is said there")
 
-// errSecured: the coordinator speaks TLS, and this client does not.
-var errSecured = errors.New("the coordinator speaks with those alone who show a certificate")
+// errSecured: the coordinator most likely speaks TLS, and this client does not. It may
+// also be that too many connect.
+var errSecured = errors.New("the connection was ended before an answer; a coordinator does that if no certificate is shown, or if too many connect")
 
 // errNotConnected: no dial has ended yet, neither well nor badly.
 var errNotConnected = errors.New("no connection came about in the time given")
