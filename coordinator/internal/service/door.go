@@ -168,12 +168,14 @@ func remoteHost(c net.Conn) netip.Addr {
 // admits reports whether one more connection may begin now.
 func (d *door) admits(host netip.Addr) bool {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	now := time.Now()
 	if d.pace.connects.allow(now, host, d.whence(host)) {
+		d.mu.Unlock()
 		return true
 	}
-	d.log.Log(d.loudlyLocked(now), "connection refused", "from", host, "reason", "too many begin", "most-per-second", limits.HostPerSecond, "most-of-all-strangers", limits.StrangersPerSecond)
+	level := d.loudlyLocked(now)
+	d.mu.Unlock() // a log may block
+	d.log.Log(level, "connection refused", "from", host, "reason", "too many begin", "most-per-second", limits.HostPerSecond, "most-of-all-strangers", limits.StrangersPerSecond)
 	return false
 }
 
