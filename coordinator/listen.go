@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -119,6 +120,21 @@ type socketFile struct {
 	info os.FileInfo
 }
 
+// socketMode: write access to the socket is power over the ring, for owner and group.
+const socketMode = 0o660
+
+// bindUnix listens at a unix socket that never has more than socketMode, whatever the
+// umask is: who connected before a change of the mode would be let in after it.
+func bindUnix(ctx context.Context, path string) (net.Listener, error) {
+	cfg := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var failed error
+		// The file gets the mode of the descriptor, less the umask (unix(7)).
+		err := c.Control(func(fd uintptr) { failed = unix.Fchmod(int(fd), socketMode) })
+		return errors.Join(err, failed)
+	}}
+	return cfg.Listen(ctx, "unix", path)
+}
+
 // listenUnix makes the socket. The run directory is locked, so one that is
 // there is a dead coordinator's.
 func listenUnix(ctx context.Context, path string) (*socketFile, error) {
@@ -129,14 +145,11 @@ func listenUnix(ctx context.Context, path string) (*socketFile, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("remove stale socket: %w", err)
 	}
-	var cfg net.ListenConfig
-	lis, err := cfg.Listen(ctx, "unix", path)
+	lis, err := bindUnix(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("listen at %s: %w", path, err)
 	}
-	// Write access to the socket is power over the ring: owner and group.
-	err = os.Chmod(path, 0o660)
-	if err == nil {
+	if err = os.Chmod(path, socketMode); err == nil { // whatever the umask has taken off
 		info, err = os.Lstat(path)
 	}
 	if err != nil {

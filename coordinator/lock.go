@@ -50,7 +50,14 @@ func (d *runDir) take() error {
 	}
 	name := d.file(coordinatorPidName)
 	for range 10 {
-		f, err := plainfile.Open(name, os.O_RDWR|os.O_CREATE, 0o644)
+		// Who can open the file for reading can lock it, and keep this process from
+		// starting. An older version left one that everybody could read.
+		f, err := plainfile.Open(name, os.O_RDWR|os.O_CREATE, 0o600)
+		if err == nil {
+			if err = f.Chmod(0o600); err != nil {
+				_ = f.Close()
+			}
+		}
 		if err != nil {
 			return fmt.Errorf("lock run directory: %w; choose another --run-dir, or run as a user that may write there", err)
 		}
