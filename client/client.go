@@ -38,7 +38,7 @@ type Option func(*options)
 type options struct{ certificate, secret string }
 
 // WithCertificate shows the certificate in a file that `arc secret issue` made.
-// What it allows depends on its role. It counts over TCP; the unix socket needs none.
+// Its role says what it allows. It counts over TCP; the unix socket needs none.
 func WithCertificate(file string) Option { return func(o *options) { o.certificate = file } }
 
 // WithSecret shows a certificate that is made of the cluster's secret file. It

@@ -73,7 +73,7 @@ func (c *Client) dial(ctx context.Context, d *connect.Dialer, target string) (ne
 		c.dialErr.Store(&err)
 		return nil, err
 	}
-	// What the dial before this one met says more, and stays.
+	// The error of the dial before this one says more, and stays.
 	c.dialErr.CompareAndSwap(nil, &errNotConnected)
 	conn, err := d.Net(ctx, target)
 	if err != nil {

@@ -91,7 +91,7 @@ func TestOpenTellsWhyNot(t *testing.T) {
 	}
 }
 
-// What is sealed has to have a stamp.
+// A sealed datagram has to have a stamp.
 func TestSealedContentNeedsAStamp(t *testing.T) {
 	for what, s := range map[string]*discoveryv1.Stamp{
 		"none": nil, "no number": {SentAt: 1}, "a source of five bytes": {Number: 1, Source: make([]byte, 5)},

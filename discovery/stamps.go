@@ -101,8 +101,8 @@ func (s *senders) hello(now time.Time, at arrival, node *discoveryv1.Node, st *d
 	return believed
 }
 
-// answered takes in an answer to a hello of this process. What its sender says from now
-// on is newer than that hello.
+// answered takes in an answer to a hello of this process. All that its sender says
+// from now on is newer than that hello.
 func (s *senders) answered(now time.Time, node *discoveryv1.Node, st *discoveryv1.Stamp) bool {
 	p := s.of(now, node)
 	if st.Number <= p.answer {

@@ -88,9 +88,9 @@ func shorten(c content) bool {
 	return true
 }
 
-// decode returns the one of the two that an opened datagram holds. What it returns
-// keeps all bounds of this file, and has a stamp if the datagram was sealed. With a seal
-// that is not to be there the error is errSealed, and everything else is ErrMalformed.
+// decode returns the one of the two that an opened datagram holds. Its result
+// keeps all bounds of this file, and has a stamp if the datagram was sealed. The error is
+// errSealed for a seal that is not to be there, and else ErrMalformed.
 func decode(b []byte, sealed bool) (h *discoveryv1.Hello, a *discoveryv1.Answer, err error) {
 	b = b[len(magic):]
 	opts := proto.UnmarshalOptions{DiscardUnknown: true}

@@ -192,7 +192,7 @@ func TestAStepThatFailsLeavesTheFile(t *testing.T) {
 	h.must("secret", "rotate", "add")
 }
 
-// What a process left that was cut off is named, and not deleted: it may be a secret.
+// The draft of a process that was cut off is named, and not deleted: it may be a secret.
 func TestALeftoverIsNamed(t *testing.T) {
 	h := newAtHome(t)
 	h.must("secret", "new")

@@ -18,8 +18,8 @@ const (
 
 // Network is one of this machine's networks.
 type Network struct {
-	// Card is the interface. What fails with it is one thing to an operator, so all
-	// networks of a card are told of together.
+	// Card is the interface. To an operator its failure is one thing, so all networks of
+	// a card are told of together.
 	Card string
 	// Name is the network as ADDRESS/BITS.
 	Name string

@@ -13,7 +13,7 @@ type Copies struct {
 
 // Take reports whether no message of the number came before, and notes it. One that is
 // so old that it is not remembered counts as one that came. A message without a number
-// is none that is counted.
+// is always taken.
 func (c *Copies) Take(number uint64) bool {
 	switch {
 	case number == 0:

@@ -40,7 +40,7 @@ func over(t *testing.T, m election.Message) election.Message {
 	return out
 }
 
-// What a member passes on is believed if its author signed it, just so.
+// A word that a member passes on is believed if its author signed it, just so.
 func TestNobodyPassesOnWhatItsAuthorDidNotSay(t *testing.T) {
 	secret := trust.NewSecret()
 	n1, n2, n3 := signer(secret, "n1"), signer(secret, "n2"), signer(secret, "n3")

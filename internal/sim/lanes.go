@@ -12,7 +12,7 @@ import (
 )
 
 // lane is one of several networks from a machine to another, with the stream over it.
-// What goes over which of them the daemon's own package decides.
+// The daemon's own package decides what goes over which of them.
 type lane struct {
 	// dead and narrow count the faults that let nothing through, or only what is small.
 	dead, narrow int

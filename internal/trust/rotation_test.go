@@ -64,7 +64,7 @@ func TestASecretIsReplacedInThreeSteps(t *testing.T) {
 	}
 }
 
-// What was written by hand may not tell.
+// A file that was written by hand may not tell.
 func TestWhichSecretIsNewestMayNotBeKnown(t *testing.T) {
 	old, a, b, c := NewSecret().Dated(noon.Add(-time.Hour)), NewSecret(), NewSecret(), NewSecret().Dated(noon)
 	for _, row := range []struct {

@@ -88,7 +88,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// What a stranger shows is decoded before it is refused, so it is short.
+// A stranger's part of a handshake is decoded before it is refused, so it is short.
 func TestAHandshakeIsShort(t *testing.T) {
 	secret := NewSecret()
 	for name, c := range map[string]struct {

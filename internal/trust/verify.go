@@ -58,7 +58,7 @@ func (k *keys) vouched(between []*x509.Certificate) (good []*x509.Certificate) {
 }
 
 // hint names the secrets where a certificate is signed with one that is not here.
-// What it says of the stranger's is what the stranger claims.
+// Of the stranger's secret it repeats what the stranger claims.
 func (k *keys) hint(c *x509.Certificate, err error) error {
 	var unknown x509.UnknownAuthorityError
 	theirs, derived := strings.CutPrefix(c.Issuer.CommonName, derivedName)

@@ -38,8 +38,8 @@ var (
 var ours = []error{ErrLocked, ErrForeign, ErrCorrupt, ErrVersion, ErrInvalid, ErrNotFresh, ErrFresh, ErrRemoved, ErrClosed, plainfile.ErrOther, fs.ErrNotExist, unix.ENOTDIR}
 
 // MayPass reports whether an error is the system's refusal to write, sync or read, as
-// by a full or broken disk: another time it may do it. What a person has to decide
-// does not pass.
+// by a full or broken disk: another time it may do it. A fault
+// that a person has to decide on does not pass.
 func MayPass(err error) bool {
 	var refused unix.Errno
 	return errors.As(err, &refused) && !slices.ContainsFunc(ours, func(e error) bool { return errors.Is(err, e) })

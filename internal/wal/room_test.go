@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a disk refuses may pass; what a person has to decide does not.
+// A disk's refusal may pass. A person's decision does not.
 func TestWhatMayPass(t *testing.T) {
 	for _, errno := range []error{unix.ENOSPC, unix.EDQUOT, unix.EROFS, unix.EIO, unix.EACCES, unix.EMFILE, unix.ETIMEDOUT} {
 		if err := fmt.Errorf("write log: %w", advise("dir", &os.PathError{Op: "write", Path: "f", Err: errno})); !MayPass(err) {

@@ -169,7 +169,7 @@ func remoteHost(c net.Conn) netip.Addr {
 func (d *door) admits(host netip.Addr) bool {
 	d.mu.Lock()
 	now := time.Now()
-	if d.pace.connects.allow(now, host, d.whence(host)) {
+	if d.pace.connects.allow(now, host, d.originOf(host)) {
 		d.mu.Unlock()
 		return true
 	}
@@ -179,7 +179,7 @@ func (d *door) admits(host netip.Addr) bool {
 	return false
 }
 
-func (d *door) whence(host netip.Addr) whence {
+func (d *door) originOf(host netip.Addr) origin {
 	switch {
 	case d.here(host):
 		return fromHere
@@ -339,7 +339,7 @@ func (d *door) call(ctx context.Context, _ *tap.Info) (context.Context, error) {
 		return ctx, status.Error(codes.Unavailable, "the connection was closed to make room")
 	}
 	if g.as == stranger {
-		if now, from := time.Now(), d.whence(g.host); !d.pace.calls.allow(now, g.host, from) {
+		if now, from := time.Now(), d.originOf(g.host); !d.pace.calls.allow(now, g.host, from) {
 			answer := d.pace.refusals.allow(now, g.host, from)
 			d.mu.Unlock()
 			if !answer {

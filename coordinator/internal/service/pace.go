@@ -24,11 +24,11 @@ type pace struct {
 // account is how often something was done.
 type account struct{ strangers, members rate.Limiter[netip.Addr] }
 
-// whence is where a connection comes from.
-type whence int
+// origin is where a connection comes from.
+type origin int
 
 const (
-	fromElsewhere whence = iota
+	fromElsewhere origin = iota
 	fromMember
 	fromHere
 )
@@ -42,7 +42,7 @@ func newPace() *pace {
 }
 
 // allow reports whether one more may begin now.
-func (a *account) allow(now time.Time, host netip.Addr, from whence) bool {
+func (a *account) allow(now time.Time, host netip.Addr, from origin) bool {
 	switch from {
 	case fromHere:
 		return true

@@ -39,7 +39,7 @@ type path struct {
 	stands *outbound
 	at     string
 	local  netip.Addr
-	// elsewhere: somebody else answered the newest try. What stood before is nothing then.
+	// elsewhere: somebody else answered the newest try. The stream before that is forgotten then.
 	elsewhere bool
 }
 
