@@ -93,17 +93,6 @@ func (n *node) helloKeys() {
 	}
 }
 
-// keysRead is told when the keys are others, or cannot be read.
-func (n *node) keysRead(changed bool, err error) {
-	if err != nil {
-		n.log.Error("the keys cannot be read again, the old ones stay", "error", err)
-		return
-	}
-	if changed {
-		n.log.Info("the keys have changed", "secrets", n.trust.Secrets())
-	}
-}
-
 // refusals says which connections were not let in: the first of each host loudly, if
 // it came to speak.
 type refusals struct {

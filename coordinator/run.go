@@ -244,7 +244,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	wg.Go(func() { n.reloadOnHangup(serving) })
 	wg.Go(func() { n.collectWhileIdle(serving) })
 	if n.trust != nil {
-		wg.Go(func() { n.trust.Watch(serving, n.keysDue, n.keysRead) })
+		wg.Go(func() { n.trust.Watch(serving, n.keysDue, n.trust.LogTo(n.log)) })
 	}
 	var monitor sync.WaitGroup
 	monitor.Go(func() { n.monitor.Run(supervising) })

@@ -145,7 +145,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	wg.Go(func() { m.dialer.Local.Watch(ctx, o.Logger, m.networkChanged) })
 	wg.Go(func() { m.local.run(ctx) })
 	if o.Trust != nil {
-		wg.Go(func() { o.Trust.Watch(ctx, nil, m.keysRead) })
+		wg.Go(func() { o.Trust.Watch(ctx, nil, o.Trust.LogTo(o.Logger)) })
 	}
 	defer func() {
 		cancel()
@@ -159,16 +159,6 @@ func Run(ctx context.Context, o Options) (err error) {
 	m.hang.Configure(monotime.Now(), 0, durations.Beat)
 	o.Logger.Info("monitor started", "pid", os.Getpid(), "coordinator-pid", o.CoordinatorPID)
 	return m.loop()
-}
-
-// keysRead is told when the keys are others, or cannot be read.
-func (m *monitor) keysRead(changed bool, err error) {
-	switch {
-	case err != nil:
-		m.o.Logger.Error("the keys cannot be read again, the old ones stay", "error", err)
-	case changed:
-		m.o.Logger.Info("the keys have changed", "secrets", m.o.Trust.Secrets())
-	}
 }
 
 func (m *monitor) readQueue() {

@@ -53,6 +53,14 @@ func (o *secretOptions) file(f *factory) (string, error) {
 	return path, usage(err)
 }
 
+// read returns the path of the secret file, and its secrets.
+func (o *secretOptions) read(f *factory) (path string, all []trust.Secret, err error) {
+	if path, err = o.file(f); err == nil {
+		all, err = readSecrets(path)
+	}
+	return path, all, err
+}
+
 func newSecretNewCmd(f *factory, o *secretOptions) *cobra.Command {
 	return &cobra.Command{
 		Use:   "new",
@@ -141,11 +149,7 @@ while a secret is replaced.`,
 		Example: `  arc secret show
   arc secret show -o json`,
 		RunE: func(*cobra.Command, []string) error {
-			path, err := o.file(f)
-			if err != nil {
-				return err
-			}
-			all, err := readSecrets(path)
+			path, all, err := o.read(f)
 			if err != nil {
 				return err
 			}

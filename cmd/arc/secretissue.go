@@ -47,11 +47,7 @@ A certificate ends after the time of --for. It cannot be taken back before, but
 			if err != nil {
 				return usage(err)
 			}
-			path, err := o.file(f)
-			if err != nil {
-				return err
-			}
-			all, err := readSecrets(path)
+			_, all, err := o.read(f)
 			if err != nil {
 				return err
 			}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/arc-ring/arc/internal/durations"
 )
 
@@ -80,6 +82,18 @@ func (h *Holder) disowned(now time.Time) []*connection {
 		}
 	}
 	return out
+}
+
+// LogTo returns what Watch can be given: it logs that the keys have changed, or cannot
+// be read.
+func (h *Holder) LogTo(log hclog.Logger) func(changed bool, err error) {
+	return func(_ bool, err error) {
+		if err != nil {
+			log.Error("the keys cannot be read again, the old ones stay", "error", err)
+		} else {
+			log.Info("the keys have changed", "secrets", h.Secrets())
+		}
+	}
 }
 
 // Watch reads the files again every durations.TrustLook, and whenever a token comes
