@@ -154,51 +154,6 @@ func (c *cluster) falseAlarms(profile string) int {
 	return count["evicted"] + count["leader_declared"]
 }
 
-// What a node costs that has nothing to do, both processes together, on one network
-// and on two, at the same time. Figures are told, not asserted: the machine may be busy
-// with other things.
-func TestCostAtRest(t *testing.T) {
-	const rest = 10 * time.Second
-	var rings []*cluster
-	for networks := 1; networks <= 2; networks++ {
-		c := newCluster(t, netlab.Options{Hosts: 5, Networks: networks}, "--expect", "5")
-		c.startAll()
-		rings = append(rings, c)
-	}
-	leaders, before := map[*cluster]string{}, map[*node]time.Duration{}
-	for _, c := range rings {
-		leaders[c] = c.settle(patience).Leader.Name
-		for _, n := range c.nodes {
-			n.closeEyes() // asking costs too
-		}
-	}
-	for _, c := range rings {
-		for _, n := range c.nodes {
-			before[n], _ = n.cost()
-		}
-	}
-	testwait.Real(rest, "that is measured")
-	var all [2]time.Duration
-	for i, c := range rings {
-		for _, n := range c.nodes {
-			used, resident := n.cost()
-			used -= before[n]
-			all[i] += used
-			role := "follows"
-			if n.name == leaders[c] {
-				role = "leads"
-			}
-			t.Logf("%d networks: %s %s: %.2f %% of a core, %d MiB resident", i+1, n.name, role, 100*used.Seconds()/rest.Seconds(), resident>>20)
-		}
-	}
-	for _, c := range rings {
-		for _, n := range c.nodes {
-			n.openEyes()
-		}
-	}
-	t.Logf("a node on one network takes %.2f %% of a core, on two %.2f times as much", 20*all[0].Seconds()/rest.Seconds(), all[1].Seconds()/all[0].Seconds())
-}
-
 // cost is the processor time used so far and the memory resident now of all
 // processes on the node's host.
 func (n *node) cost() (used time.Duration, resident int64) {

@@ -48,6 +48,8 @@ type cluster struct {
 	log   *record
 	// secret is the file with the secret of all nodes.
 	secret string
+	// clear: they go without it, as all do with -insecure.
+	clear bool
 	// poll is how often each node is asked whether it claims; 0: by their
 	// number.
 	poll time.Duration
@@ -74,7 +76,7 @@ type node struct {
 // newCluster makes the lab and starts nothing. Every node is told the args.
 func newCluster(t testing.TB, o netlab.Options, args ...string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, lab: netlab.New(t, o), log: newRecord(), secret: filepath.Join(t.TempDir(), "secret")}
+	c := &cluster{t: t, lab: netlab.New(t, o), log: newRecord(), clear: *inClear, secret: filepath.Join(t.TempDir(), "secret")}
 	if err := os.WriteFile(c.secret, []byte(trust.NewSecret().Hex()), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +178,7 @@ func names(nodes []*node) []string {
 func (n *node) start(more ...string) {
 	n.c.t.Helper()
 	args := []string{"coordinator", "--data-dir", filepath.Join(n.host.Dir(), "data"), "--log-level", "debug"}
-	if *inClear {
+	if n.c.clear {
 		args = append(args, "--insecure")
 	} else {
 		args = append(args, "--secret-file", n.c.secret)

@@ -14,6 +14,7 @@ var (
 	nemesisFor  = flag.Duration("nemesis", 20*time.Second, "how long the nemesis works")
 	nemesisSeed = flag.Uint64("nemesis-seed", 0, "seed of the nemesis; 0 draws one")
 	alarmsFor   = flag.Duration("alarms", 10*time.Second, "how long busy nodes are watched for false alarms")
+	restFor     = flag.Duration("rest", 10*time.Second, "how long the cost of rings at rest is measured")
 	floodFor    = flag.Duration("flood", 3*time.Second, "how long each flood lasts")
 	keepLogs    = flag.String("keep-logs", "", "directory that gets the logs of all nodes")
 	realDisk    = flag.Bool("real-disk", false, "the benchmarks' hosts write to this machine's disk, all to the same one")

@@ -179,7 +179,7 @@ func (n *nemesis) breakDisk(v *node) *fault {
 // rotateSecret does the next step, once all have read what the last one wrote: they
 // do so every 5 s, and a machine may be paused meanwhile.
 func (n *nemesis) rotateSecret(v *node) *fault {
-	if *inClear || time.Since(n.rotated) < 10*time.Second {
+	if n.c.clear || time.Since(n.rotated) < 10*time.Second {
 		return about(nil, nothing, "no step of a rotation")
 	}
 	step := []string{"add", "use", "drop"}[n.rotations%3]
