@@ -14,6 +14,7 @@ import (
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/mono"
+	"github.com/arc-ring/arc/internal/trust"
 )
 
 // dialler is what belongs to a path's goroutine alone: the stream in use and
@@ -164,8 +165,9 @@ func (d *dialler) failed(r result) {
 	case why == policy.Rejected:
 		say = "peer refused our hello"
 	}
+	stranger := errors.Is(r.err, trust.ErrCertificate) || errors.Is(r.err, trust.ErrClear)
 	d.t.mu.Lock()
-	if d.elsewhere = why == policy.Rejected || why == policy.Own; d.elsewhere {
+	if d.elsewhere = why == policy.Rejected || why == policy.Own || stranger; d.elsewhere {
 		d.local = netip.Addr{}
 	}
 	d.t.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/election"
@@ -78,7 +79,12 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 	}
 	tuneConn(conn)
 	linked.Store(true)
-	cc, err := t.opts.Dialer.Over(conn, addr)
+	dialer := *t.opts.Dialer
+	shake := &noted{TransportCredentials: dialer.Credentials}
+	if dialer.Credentials != nil {
+		dialer.Credentials = shake
+	}
+	cc, err := dialer.Over(conn, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -95,14 +101,14 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 	keep := context.AfterFunc(ctx, cancel)
 	s.stream, err = peerv1.NewPeerServiceClient(s.cc).Stream(streamCtx)
 	if err != nil {
-		return nil, fmt.Errorf("open stream to %s: %w", addr, err)
+		return nil, fmt.Errorf("open stream to %s: %w", addr, shake.cause(err))
 	}
 	if err := s.stream.Send(&peerv1.StreamRequest{Body: &peerv1.StreamRequest_Hello{Hello: helloTo(self, id)}}); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("hello to %s: %w", addr, err)
 	}
 	env, err := s.stream.Recv() // tells the status if the Send failed
 	if err != nil {
-		return nil, fmt.Errorf("hello to %s: %w", addr, err)
+		return nil, fmt.Errorf("hello to %s: %w", addr, shake.cause(err))
 	}
 	if e := env.GetEvicted(); e != nil {
 		t.evicted(id, e, self)
@@ -120,6 +126,31 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 		return nil, fmt.Errorf("hello to %s: %w", addr, context.Cause(ctx))
 	}
 	return s, nil
+}
+
+// noted are credentials that remember why a handshake failed: gRPC keeps only the
+// text.
+type noted struct {
+	credentials.TransportCredentials
+	failure atomic.Pointer[error]
+}
+
+func (n *noted) Clone() credentials.TransportCredentials { return n }
+
+func (n *noted) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := n.TransportCredentials.ClientHandshake(ctx, authority, raw)
+	if err != nil {
+		n.failure.Store(&err)
+	}
+	return conn, info, err
+}
+
+// cause returns the handshake's error in place of what gRPC made of it.
+func (n *noted) cause(err error) error {
+	if failure := n.failure.Load(); failure != nil {
+		return *failure
+	}
+	return err
 }
 
 // evicted passes a notice on if it is about us.

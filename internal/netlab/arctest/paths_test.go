@@ -181,21 +181,23 @@ func other6(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("fd00:77:
 // them up.
 func (c *cluster) havePaths(n int) {
 	c.t.Helper()
-	testwait.UntilNil(c.t, patience, fmt.Sprintf("all members have %d paths to each other", n), func() error {
-		for _, node := range c.nodes {
-			st, err := node.status(time.Second)
-			if err != nil {
-				return err
-			}
-			for _, m := range st.GetMembers() {
-				up := slices.DeleteFunc(slices.Clone(m.GetPaths()), func(p *arcv1.Path) bool { return !p.GetUp() })
-				if m.GetName() != node.name && (len(up) != n || len(m.GetPaths()) != n) {
-					return fmt.Errorf("%s has the paths %v to %s", node.name, m.GetPaths(), m.GetName())
-				}
+	testwait.UntilNil(c.t, patience, fmt.Sprintf("all members have %d paths to each other", n), func() error { return c.pathsUp(n) })
+}
+
+func (c *cluster) pathsUp(n int) error {
+	for _, node := range c.up() {
+		st, err := node.status(time.Second)
+		if err != nil {
+			return err
+		}
+		for _, m := range st.GetMembers() {
+			up := slices.DeleteFunc(slices.Clone(m.GetPaths()), func(p *arcv1.Path) bool { return !p.GetUp() })
+			if m.GetName() != node.name && (len(up) != n || len(m.GetPaths()) != n) {
+				return fmt.Errorf("%s has the paths %v to %s", node.name, m.GetPaths(), m.GetName())
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // losesOneNetwork makes a fault until all nodes have noticed it, and checks that the
@@ -266,4 +268,37 @@ func (c *cluster) allSay(what, word string, since time.Time) {
 // says returns the node's own events of a type.
 func (c *cluster) says(n *node, word string, since time.Time) []observe.Event {
 	return c.log.Heard(since, func(ev observe.Event) bool { return ev.Type() == word && ev.By == n.name })
+}
+
+// A network of a node is dead, and another cluster's machine has its address there.
+// The path to it is down at first, and then there is none: somebody else answers.
+func TestADeadPathLeadsElsewhere(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, netlab.Options{Hosts: 4, Networks: 3})
+	ours, other := c.nodes[:3], c.nodes[3]
+	other.foreign, other.cutOff = true, true
+	for _, n := range ours {
+		n.start(append([]string{"--expect", "3"}, calm...)...)
+	}
+	before := c.settle(patience)
+	other.start("--bootstrap", "--cluster", "theirs")
+	c.havePaths(3)
+	began := time.Now()
+	lost := c.node(at(before, memberIndex(before, before.Leader.Name)+1))
+	c.lab.PullFrom(lost.host, 1)
+	told := func(word string) {
+		for _, n := range ours {
+			if n != lost {
+				c.await(patience, n.name+" says "+word, func() bool { return len(c.says(n, word, began)) > 0 })
+			}
+		}
+	}
+	told("path_down")
+	other.host.AddAddress(1, lost.host.Addr(1))
+	told("path_gone")
+	other.host.RemoveAddress(1, lost.host.Addr(1))
+	c.lab.PlugInto(lost.host, 1)
+	c.havePaths(3)
+	c.everyDownEnds("a dead path led elsewhere", began)
+	c.nothingHappened("a dead path led elsewhere", began, before)
 }
