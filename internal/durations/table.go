@@ -260,6 +260,8 @@ const (
 	ServerKeepAlive       = 30 * time.Second
 	ServerKeepAliveAnswer = 10 * time.Second
 	ClientKeepAliveLeast  = time.Second
+	// ReadAgain is when a stranger that sent too much is looked at again.
+	ReadAgain = 20 * time.Millisecond
 	// IdleStranger is how long a stranger may keep a connection without a call.
 	IdleStranger = time.Minute
 	// StatusWait is how long a reader of the status waits for the event loop.

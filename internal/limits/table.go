@@ -96,6 +96,10 @@ const (
 	HostPerSecond      = 50
 	StrangersPerSecond = 200
 	Hosts              = 1024
+	// PiecesPerCall bounds how often strangers are read from: so many times for each call
+	// that may begin. Piece is how much is read each time, in bytes.
+	PiecesPerCall = 4
+	Piece         = 1 << 10
 	// ConnStreams bounds what one connection over the network may have under way.
 	// Nobody there needs more: a peer and a monitor have one stream each. LocalStreams
 	// is the same for the unix socket.

@@ -101,19 +101,22 @@ func (h *Holder) shake(ctx context.Context, raw net.Conn, side func(net.Conn, *t
 // errLong: the other end sent too much before it was known.
 var errLong = fmt.Errorf("the other end sent more than %d bytes in the handshake", limits.Handshake)
 
-// meter bounds what is read of a connection.
+// meter bounds what is read of a connection. A byte that comes alone costs about as much
+// as shortRead of them together.
 type meter struct {
 	net.Conn
 	left int
 }
 
+const shortRead = 64
+
 // Read is net.Conn's.
 func (m *meter) Read(p []byte) (int, error) {
-	if m.left == 0 {
+	if m.left <= 0 {
 		return 0, errLong
 	}
 	n, err := m.Conn.Read(p[:min(len(p), m.left)])
-	m.left -= n
+	m.left -= max(n, shortRead)
 	return n, err
 }
 

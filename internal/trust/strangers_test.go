@@ -126,3 +126,27 @@ func TestAHandshakeIsShort(t *testing.T) {
 		}
 	}
 }
+
+// A byte that comes alone costs as much as many together.
+func TestAHandshakeOfSingleBytesIsShorter(t *testing.T) {
+	raw, other := net.Pipe()
+	defer other.Close()
+	go func() {
+		for {
+			if _, err := other.Write([]byte{0}); err != nil {
+				return
+			}
+		}
+	}()
+	defer raw.Close()
+	m, n := &meter{Conn: raw, left: limits.Handshake}, 0
+	for {
+		k, err := m.Read(make([]byte, 64))
+		if n += k; err != nil {
+			if want := limits.Handshake / shortRead; !errors.Is(err, errLong) || n != want {
+				t.Errorf("%v after %d bytes, want %d", err, n, want)
+			}
+			return
+		}
+	}
+}

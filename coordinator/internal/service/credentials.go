@@ -58,7 +58,8 @@ func credentialOf(conn net.Conn) (c credential, err error) {
 }
 
 // doorCredentials puts a connection whose certificate is a member's on the members'
-// account at once, so that a flood of strangers cannot cost it its place.
+// account at once, so that a flood of strangers cannot cost it its place. Others are
+// read from at a bearable pace from then on.
 type doorCredentials struct {
 	credentials.TransportCredentials
 	d *door
@@ -68,9 +69,11 @@ func (c doorCredentials) Clone() credentials.TransportCredentials { return c }
 
 func (c doorCredentials) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	conn, info, err := c.TransportCredentials.ServerHandshake(raw)
-	if proof, ok := info.(trust.Proof); ok && err == nil && proof.Identity.Role == trust.Member {
-		if g, ok := raw.(*guest); ok {
+	if g, ok := raw.(*guest); ok && err == nil {
+		if proof, ok := info.(trust.Proof); ok && proof.Identity.Role == trust.Member {
 			c.d.know(g)
+		} else {
+			g.paced.Store(true)
 		}
 	}
 	return conn, info, err

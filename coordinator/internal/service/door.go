@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -84,6 +85,8 @@ type door struct {
 	members func() map[netip.Addr]bool
 	// here reports whether an address is this machine's.
 	here func(netip.Addr) bool
+	// clear: no handshake shows whose a connection is.
+	clear bool
 
 	mu      sync.Mutex
 	pace    *pace
@@ -101,6 +104,8 @@ type guest struct {
 	*sockio.Conn
 	d    *door
 	host netip.Addr
+	// paced: it has shown that it is a stranger's, or nothing will show whose it is.
+	paced atomic.Bool
 
 	// Guarded by the door.
 	as      standing
@@ -218,6 +223,7 @@ func (d *door) enter(c *sockio.Conn, as standing) *guest {
 	case d.count[as] >= d.b.max[as]:
 		out = d.leastLocked(func(o *guest) bool { return o.as == as })
 	}
+	g.paced.Store(as == stranger && d.clear)
 	d.guests[g] = struct{}{}
 	d.addLocked(g, 1)
 	if d.sweeper == nil {

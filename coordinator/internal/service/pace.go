@@ -9,8 +9,8 @@ import (
 	"github.com/arc-ring/arc/internal/rate"
 )
 
-// pace bounds how many connections and calls of strangers begin per second. A
-// connection costs its sender less than it costs this node, and what a flood of them
+// pace bounds how many connections and calls of strangers begin per second, and how
+// often they are read from. A connection costs its sender less than it costs this node, and what a flood of them
 // takes of the processor the ring would miss. One that is refused costs next to
 // nothing.
 //
@@ -18,7 +18,7 @@ import (
 // out. This machine itself has none: its programs need no network to use up its
 // processor.
 type pace struct {
-	connects, calls, refusals account
+	connects, calls, refusals, reads account
 }
 
 // account is how often something was done.
@@ -34,11 +34,13 @@ const (
 )
 
 func newPace() *pace {
-	account := account{
-		strangers: rate.Limiter[netip.Addr]{Each: limits.HostPerSecond, All: limits.StrangersPerSecond, Most: limits.Hosts},
-		members:   rate.Limiter[netip.Addr]{Each: limits.HostPerSecond, Most: math.MaxInt}, // the ring bounds them
+	account := func(times float64) account {
+		return account{
+			strangers: rate.Limiter[netip.Addr]{Each: times * limits.HostPerSecond, All: times * limits.StrangersPerSecond, Most: limits.Hosts},
+			members:   rate.Limiter[netip.Addr]{Each: times * limits.HostPerSecond, Most: math.MaxInt}, // the ring bounds them
+		}
 	}
-	return &pace{connects: account, calls: account, refusals: account}
+	return &pace{connects: account(1), calls: account(1), refusals: account(1), reads: account(limits.PiecesPerCall)}
 }
 
 // allow reports whether one more may begin now.

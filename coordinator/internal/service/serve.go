@@ -118,6 +118,7 @@ type Servers struct {
 func New(o Options) *Servers {
 	s := &Servers{o: o}
 	s.door = newDoor(o.Log, budgetsFor(fileLimit()), s.memberHosts, o.Local)
+	s.door.clear = o.Trust == nil
 	make := func(streams uint32, creds credentials.TransportCredentials, unary grpc.UnaryServerInterceptor) *grpc.Server {
 		opts := append(transport.ServerOptions(),
 			grpc.Creds(creds),
