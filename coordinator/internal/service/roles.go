@@ -132,9 +132,7 @@ func (s *Servers) admit(ctx context.Context, req any, info *grpc.UnaryServerInfo
 	if err == nil {
 		resp, err = handler(ctx, req)
 	}
-	if !slices.Contains(looks, info.FullMethod) {
-		s.audit(p, info.FullMethod, req, err)
-	}
+	s.audit(p, info.FullMethod, req, err)
 	return resp, err
 }
 

@@ -1,0 +1,58 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
+
+	"github.com/arc-ring/arc/internal/trust"
+	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
+)
+
+// A change that is asked for leaves a line: what, by whom, from where, and what came of
+// it, also if it was not allowed. A look leaves none.
+func TestEachChangeLeavesALine(t *testing.T) {
+	var log bytes.Buffer
+	s := &Servers{o: Options{Trust: trust.Minted([]trust.Secret{trust.NewSecret()}, trust.Identity{Cluster: "c", Role: trust.Member, Name: "n1"}),
+		Log: hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Info})}}
+	by := func(r trust.Role) context.Context {
+		return peer.NewContext(t.Context(), &peer.Peer{Addr: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 9), Port: 77},
+			AuthInfo: trust.Proof{Identity: trust.Identity{Cluster: "c", Role: r, Name: "alice"}}})
+	}
+	for _, c := range []struct {
+		role   trust.Role
+		method string
+		req    any
+		err    error
+		want   []string // nil for no line
+	}{
+		{trust.Operate, arcv1.ArcService_Evict_FullMethodName, &arcv1.EvictRequest{Name: "n2"}, nil,
+			[]string{"change=evict", "of=n2", "by=spiffe://c/operate/alice", "address=10.0.0.9:77", "forwarded=false", "outcome=done"}},
+		{trust.Operate, arcv1.ArcService_SetSettings_FullMethodName, &arcv1.SetSettingsRequest{Changes: map[string]string{"b": "2", "a": "1"}}, errors.New("no"),
+			[]string{"change=setsettings", `of="a=1 b=2"`, `outcome="refused: no"`}},
+		{trust.Read, arcv1.ArcService_Handover_FullMethodName, &arcv1.HandoverRequest{Name: "n3"}, nil,
+			[]string{"change=handover", "of=n3", "by=spiffe://c/read/alice", "refused: "}},
+		{trust.Member, arcv1.ArcService_Leave_FullMethodName, &arcv1.LeaveRequest{Name: "alice", Forwarded: true}, nil,
+			[]string{"change=leave", "by=spiffe://c/member/alice", "forwarded=true"}},
+		{trust.Operate, arcv1.ArcService_Status_FullMethodName, &arcv1.StatusRequest{}, nil, nil},
+	} {
+		log.Reset()
+		_, err := s.admit(by(c.role), c.req, &grpc.UnaryServerInfo{FullMethod: c.method}, func(context.Context, any) (any, error) { return nil, c.err })
+		line := log.String()
+		for _, part := range c.want {
+			if !strings.Contains(line, part) {
+				t.Errorf("%s by %s, %v: no %s in %q", c.method, c.role, err, part, line)
+			}
+		}
+		if c.want == nil && line != "" {
+			t.Errorf("%s leaves %q", c.method, line)
+		}
+	}
+}
