@@ -127,6 +127,21 @@ func TestAReplayedHelloCausesNothing(t *testing.T) {
 	}
 }
 
+// A process is remembered for as long as its newest hello is in the window, also if its
+// clock is ahead.
+func TestAProcessIsRememberedWhileItsHelloIsInTheWindow(t *testing.T) {
+	b := newSealedBench(t, "a", 3)
+	b.startSeek(b.now)
+	h := b.stamped("Z", 10, skewed(durations.ClockSlack-time.Second))
+	b.comes(h)
+	b.after(2*durations.ClockSlack - 2*time.Second)
+	before := b.knows()
+	b.comes(h)
+	if now := b.knows(); now != before {
+		t.Errorf("the core knew\n%s\nand then\n%s", before, now)
+	}
+}
+
 // A hello that never came, as from a network that is cut off, counts for nothing once
 // its process has been heard since, whichever way it takes.
 func TestAnOlderHelloCausesNothing(t *testing.T) {

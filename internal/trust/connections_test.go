@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"net"
 	"testing"
 	"time"
 )
@@ -25,5 +26,22 @@ func TestAConnectionEndsWithTheClientsCertificate(t *testing.T) {
 	}
 	if got := server.disowned(end.Add(time.Minute)); len(got) != 1 || got[0].until.IsZero() {
 		t.Errorf("%d connections end after the client's certificate, want that client's", len(got))
+	}
+}
+
+// A secret may be dropped while a handshake goes on that it began.
+func TestAHandshakeThatOutlivesItsSecretOpensNothing(t *testing.T) {
+	old, fresh := NewSecret(), NewSecret()
+	h := minted("n1", fresh)
+	for _, c := range []struct {
+		by    Secret
+		stays bool
+	}{{fresh, true}, {old, false}} {
+		near, far := net.Pipe()
+		defer far.Close()
+		conn := h.conns.add(h, near, deriveAuthority(c.by, "c").cert, time.Time{})
+		if stays := conn.SetDeadline(time.Time{}) == nil; stays != c.stays {
+			t.Errorf("with a secret of which %v is true it stays: %v", c.stays, stays)
+		}
 	}
 }

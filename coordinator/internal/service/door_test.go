@@ -10,10 +10,12 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 
 	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/sockio"
+	"github.com/arc-ring/arc/internal/trust"
 )
 
 // tcpPair is a connection over loopback: the far end, and what a listener
@@ -53,6 +55,30 @@ func open(t *testing.T, far net.Conn) bool {
 
 // thisMachine says of all addresses that they are this machine's.
 func thisMachine(netip.Addr) bool { return true }
+
+// A member's certificate puts a connection on the members' account. A client's does not.
+func TestACertificateOpensTheMembersAccount(t *testing.T) {
+	secrets := []trust.Secret{trust.NewSecret()}
+	as := func(role trust.Role, name string) credentials.TransportCredentials {
+		return trust.Minted(secrets, trust.Identity{Cluster: "c", Role: role, Name: name}).Credentials()
+	}
+	lis := listenTCP(t)
+	for role, want := range map[trust.Role]standing{trust.Member: known, trust.Operate: stranger, trust.Session: stranger, trust.Read: stranger} {
+		d := newDoor(hclog.NewNullLogger(), budgetsFor(1024), func() map[netip.Addr]bool { return nil }, thisMachine)
+		far, near := tcpPair(t, lis)
+		g := d.enter(near, stranger)
+		done := make(chan error, 1)
+		go func() {
+			_, _, err := doorCredentials{as(trust.Member, "n1"), d}.ServerHandshake(g)
+			done <- err
+		}()
+		_, _, err := as(role, "n2").ClientHandshake(t.Context(), "", far)
+		if err := errors.Join(err, <-done); err != nil || g.as != want {
+			t.Errorf("%s: standing %d, %v; want %d", role, g.as, err, want)
+		}
+		_ = g.Close()
+	}
+}
 
 func TestBudgetsLeaveRoom(t *testing.T) {
 	for _, files := range []uint64{0, 64, 100, 300, 1024, 4096, 1 << 20, 1 << 40} {

@@ -114,7 +114,10 @@ func bare(opts Options) *Transport {
 	if opts.Gone == nil {
 		opts.Gone = func(uint64) bool { return false }
 	}
-	opts.Sign, opts.Passed = func(*election.Message) {}, func(election.Message) error { return nil }
+	opts.Sign = func(*election.Message) {}
+	if opts.Passed == nil {
+		opts.Passed = func(election.Message) error { return nil }
+	}
 	if opts.SpeaksFor == nil {
 		opts.SpeaksFor = func(context.Context, uint64, string) error { return nil }
 	}
