@@ -49,11 +49,16 @@ type outbound struct {
 	written chan struct{}
 
 	mu sync.Mutex
-	// watching: a check is due. acked was acknowledged at since.
+	// watching: a check is due. acked was acknowledged at since, or a while before if
+	// nothing was looked at then.
 	watching bool
 	acked    uint64
 	since    time.Time
 	timer    *time.Timer
+	// rtt is that of the last look. While it is not old a new watch begins without one:
+	// each costs more than all else that a small message does here.
+	rtt    time.Duration
+	looked bool
 	// recent are messages that may be unacknowledged.
 	recent []sent
 }
@@ -262,12 +267,15 @@ func (s *outbound) watch(p *path) {
 	if s.watching {
 		return
 	}
-	now, ok := look(s.conn)
-	if !ok {
-		return // it is closed, or about to break
+	if s.looked = s.timer == nil; s.looked {
+		now, ok := look(s.conn)
+		if !ok {
+			return // it is closed, or about to break
+		}
+		s.acked, s.rtt = now.acked, now.rtt
 	}
-	s.watching, s.acked, s.since = true, now.acked, time.Now()
-	wait := max(durations.PeerStall, 4*now.rtt)
+	s.watching, s.since = true, time.Now()
+	wait := max(durations.PeerStall, 4*s.rtt)
 	if s.timer == nil {
 		s.timer = time.AfterFunc(wait, func() { s.check(p) })
 	} else {
@@ -292,19 +300,24 @@ func (s *outbound) stalls() (stalled bool) {
 	defer s.mu.Unlock()
 	now, ok := look(s.conn)
 	s.watching = ok && now.waiting
-	switch {
-	case !ok:
+	if !ok {
 		return false
+	}
+	stalled = now.waiting && now.acked == s.acked
+	switch {
 	case !now.waiting:
 		clear(s.recent)
 		s.recent = s.recent[:0]
-		return false
-	case now.acked == s.acked:
-		stalled = true
-	default:
+	case !stalled && s.looked:
 		// What was sent before the last look has most likely arrived.
 		s.recent = slices.DeleteFunc(s.recent, func(m sent) bool { return m.at.Before(s.since) })
-		s.acked, s.since = now.acked, time.Now()
+	}
+	if !stalled {
+		s.acked, s.since, s.looked = now.acked, time.Now(), true
+	}
+	s.rtt = now.rtt
+	if !now.waiting {
+		return false
 	}
 	s.timer.Reset(max(durations.PeerStall, 4*now.rtt))
 	return stalled
