@@ -19,6 +19,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/rate"
 )
 
 // sockets are the four of a service, two for each family. The shared ones hear
@@ -188,6 +189,7 @@ func (k *sockets) receive(handle func(b []byte, from netip.AddrPort, shared bool
 		shared := i%2 == 0
 		readers.Go(func() {
 			buf, oob := make([]byte, limits.Datagram+1), make([]byte, 128)
+			pace := rate.Batches{Most: limits.DatagramsAtOnce, Each: durations.DatagramsPause}
 			for {
 				n, more, _, from, err := c.ReadMsgUDPAddrPort(buf, oob)
 				if errors.Is(err, net.ErrClosed) {
@@ -201,6 +203,9 @@ func (k *sockets) receive(handle func(b []byte, from netip.AddrPort, shared bool
 				}
 				if !shared || (*k.allowed.Load())[interfaceOf(oob[:more])] {
 					handle(buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), shared)
+				}
+				if pause := pace.Pause(time.Now()); pause > 0 {
+					time.Sleep(pause) // the kernel drops what is too much
 				}
 			}
 		})

@@ -385,6 +385,9 @@ const (
 	// IPv6 first looks whether the address is a duplicate, which takes about two
 	// seconds.
 	InterfaceUsable = 5 * time.Second
+	// DatagramsPause is the least time in which limits.DatagramsAtOnce are read: ten
+	// thousand a second, which is many times what a large cluster says.
+	DatagramsPause = 2 * time.Millisecond
 	// ReadPause is how long a reader of datagrams waits after a read that failed.
 	ReadPause = 10 * time.Millisecond
 )

@@ -155,6 +155,9 @@ const (
 	Heard = 256
 	Nodes = 512
 	Rings = 64
+	// DatagramsAtOnce is how many datagrams are read at a socket in each
+	// durations.DatagramsPause.
+	DatagramsAtOnce = 20
 	// SourceAnswers, HostAnswers and AllAnswers bound the answers per second to one
 	// source, to all sources at one address, and to all: a hello costs its sender nothing,
 	// and its source address may be forged. Sources bounds the sources that are told
