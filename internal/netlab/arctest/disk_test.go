@@ -143,3 +143,66 @@ func TestADiskThatHangs(t *testing.T) {
 		}
 	}
 }
+
+// The disks of a majority are slow or hang. The leader stays, and claims all the time.
+// A change waits until enough of the disks have it, and is then there.
+func TestDisksOfAMajorityThatHang(t *testing.T) {
+	c := newCluster(t, netlab.Options{Hosts: 5, FaultyDisks: true}, "--expect", "5")
+	c.startAll()
+	before := c.settle(patience)
+	var broken, sound []*node
+	for _, n := range c.nodes {
+		if n.name != before.Leader.Name && len(broken) < 3 {
+			broken = append(broken, n)
+		} else {
+			sound = append(sound, n)
+		}
+	}
+	began := time.Now()
+	stagger := uint32(30)
+	for _, takes := range []time.Duration{100 * time.Millisecond, 2 * time.Second, netlab.Forever} {
+		t.Run(fmt.Sprint(min(takes, time.Hour)), func(t *testing.T) {
+			for _, n := range broken {
+				n.host.BreakDisk(netlab.DiskFault{Takes: takes})
+			}
+			stagger++
+			asked, done := time.Now(), make(chan struct{})
+			go func() {
+				defer close(done)
+				// It may be told that it is late; what was asked for is committed all the same.
+				_, _ = sound[0].host.Run(patience, *arcBinary, "config", "set", fmt.Sprintf("stagger_ms=%d", stagger))
+			}()
+			if takes > 2*lease {
+				for _, n := range broken {
+					c.await(patience, n.name+" says that its disk hangs", func() bool {
+						st, err := n.status(time.Second)
+						return err == nil && st.DiskHangs
+					})
+				}
+			}
+			for _, n := range sound {
+				if st, err := n.status(time.Second); err != nil || takes > 2*lease && time.Since(asked) < takes && st.Settings.StaggerMs == stagger {
+					t.Errorf("%s knows of a change that only two of five disks can have: %v, %v", n.name, st.GetSettings(), err)
+				}
+			}
+			if takes == netlab.Forever {
+				for _, n := range broken {
+					n.host.BreakDisk(netlab.DiskFault{})
+				}
+			}
+			c.await(patience, "the change is there", func() bool {
+				st, err := sound[0].status(time.Second)
+				return err == nil && st.Settings.StaggerMs == stagger
+			})
+			<-done
+			for _, n := range broken {
+				n.host.BreakDisk(netlab.DiskFault{})
+			}
+			after := c.settle(patience)
+			wrong := c.log.Heard(began, kind("claim_lost", "leader_lost", "evicted"))
+			if after.Leader.Name != before.Leader.Name || after.Term != before.Term || len(wrong) > 0 {
+				t.Errorf("%s led with token %d, now %s with %d; meanwhile %v", before.Leader.Name, before.Term, after.Leader.Name, after.Term, wrong)
+			}
+		})
+	}
+}
