@@ -36,7 +36,7 @@ func (m *monitor) take(now mono.Instant, r received) error {
 
 // over reports whether the coordinator said that its incarnation is over. It claims
 // nothing any more and answers nobody, as if its process had ended.
-func (m *monitor) over() bool { return m.link.GetOver() && m.link.GetEnding() != "" }
+func (m *monitor) over() bool { return m.link.GetOver() }
 
 // own reports whether a link is of the coordinator that this monitor watches. A
 // certificate about another would be a lie that voids promises.
