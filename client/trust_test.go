@@ -45,8 +45,8 @@ func file(t *testing.T, text string) string {
 
 func TestACoordinatorIsShownACertificate(t *testing.T) {
 	secret, other := trust.NewSecret(), trust.NewSecret()
-	issued := func(s trust.Secret) string {
-		text, err := trust.Issue([]trust.Secret{s}, trust.Identity{Cluster: "c", Role: trust.Read, Name: "probe"}, time.Now().Add(time.Hour))
+	issued := func(all ...trust.Secret) string {
+		text, err := trust.Issue(all, trust.Identity{Cluster: "c", Role: trust.Read, Name: "probe"}, time.Now().Add(time.Hour))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,13 +58,15 @@ func TestACoordinatorIsShownACertificate(t *testing.T) {
 		opts []Option
 		as   trust.Role
 		want string // of the error
+		hint string
 	}{
-		"a certificate":          {[]Option{WithCertificate(file(t, issued(secret)))}, trust.Read, ""},
-		"the secret":             {[]Option{WithSecret(secretFile(secret))}, trust.Operate, ""},
-		"another certificate":    {[]Option{WithCertificate(file(t, issued(other)))}, "", "it is made with secret " + secret.ID()},
-		"another secret":         {[]Option{WithSecret(secretFile(other))}, "", "this process has " + other.ID()},
-		"nothing":                {nil, "", "--certificate"},
-		"a certificate as clear": {[]Option{WithCertificate("")}, "", "--certificate"},
+		"a certificate":          {[]Option{WithCertificate(file(t, issued(secret)))}, trust.Read, "", ""},
+		"the secret":             {[]Option{WithSecret(secretFile(secret))}, trust.Operate, "", ""},
+		"another certificate":    {[]Option{WithCertificate(file(t, issued(other)))}, "", "it is made with secret " + secret.ID(), "arc secret show"},
+		"one that is refused":    {[]Option{WithCertificate(file(t, issued(other, secret)))}, "", "of this end is refused", "arc secret show"},
+		"another secret":         {[]Option{WithSecret(secretFile(other))}, "", "this process has " + other.ID(), "arc secret show"},
+		"nothing":                {nil, "", "no certificate is shown", "--certificate"},
+		"a certificate as clear": {[]Option{WithCertificate("")}, "", "no certificate is shown", "--certificate"},
 	} {
 		*asked = trust.Identity{}
 		c2, err := New(addr, c.opts...)
@@ -78,7 +80,7 @@ func TestACoordinatorIsShownACertificate(t *testing.T) {
 		if asked.Role != c.as {
 			t.Errorf("%s: asked as %v", name, *asked)
 		}
-		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), c.want)) {
+		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.hint)) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}

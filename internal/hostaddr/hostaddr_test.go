@@ -95,6 +95,12 @@ func TestNetworkOfAnAddress(t *testing.T) {
 				t.Errorf("%s is on %s, %s; want %q", a, card, network, want)
 			}
 		}
+		ip(t, "link set one0 down")
+		ip(t, "link set one0 name uno0")
+		table.readLocked(time.Now())
+		if card, _ := table.Network(netip.MustParseAddr("10.1.2.3")); card != "uno0" {
+			t.Errorf("after another look 10.1.2.3 is on %s, want uno0", card)
+		}
 	}()
 	<-done
 }

@@ -117,6 +117,17 @@ func TestPathsAreToldOncePerNetwork(t *testing.T) {
 	}
 }
 
+// A path that is told as down comes back over another card. Both words name the card that
+// it was told of with.
+func TestOneCardHasBothWords(t *testing.T) {
+	s := (&story{}).run(40, 1, 2, missedIf(func(round, _, k int) bool { return k == 1 && round > 4 }))
+	s.cards = []string{"eth0", "bond0"}
+	s.run(100, 1, 2, missedIf(func(int, int, int) bool { return false }))
+	if got, want := s.String(), "down eth1 10.0.1.0/24 [1]; up eth1 10.0.1.0/24 [1]"; got != want {
+		t.Errorf("told %q, want %q", got, want)
+	}
+}
+
 // On a network that loses half of the checks there is one word that it is down, and
 // one that it is up when it loses none any more.
 func TestALossyNetworkIsToldOnce(t *testing.T) {

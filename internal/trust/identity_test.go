@@ -27,6 +27,11 @@ func TestForeignIdentitiesAreRefused(t *testing.T) {
 			t.Errorf("%v was taken for %v", bad, got)
 		}
 	}
+	alias := a.mint(member("n1"), forever).Leaf
+	alias.URIs[0].Path = "/member/=6E1"
+	if got, err := identityOf(alias); err == nil {
+		t.Errorf("another writing of n1 was taken for %v", got)
+	}
 	two := a.mint(member("n1"), forever).Leaf
 	two.URIs = append(two.URIs, member("n2").uri())
 	if got, err := identityOf(two); err == nil {

@@ -1,6 +1,8 @@
 package supervise
 
 import (
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -83,5 +85,20 @@ func TestALongEndingIsMarked(t *testing.T) {
 		if !strings.HasPrefix(why, begin) || cut != (len(why) > endingMax) || !utf8.ValidString(begin) || len(begin) < min(len(why), endingMax-4) {
 			t.Errorf("%q became %q", why, l.GetEnding())
 		}
+	}
+}
+
+// A monitor is told that the incarnation is over although the process goes on, and hears
+// nothing more of it.
+func TestAnIncarnationThatIsOver(t *testing.T) {
+	sender, receiver := newQueue(t)
+	s := &Supervisor{o: Options{Logger: hclog.NewNullLogger()}, sender: sender, link: &localv1.Link{Epoch: 5, RingId: "r", Cluster: "c"}}
+	s.Over("halted", false)
+	s.Over("halted", false)
+	if l, err := receiver.Receive(); err != nil || !l.GetOver() || l.GetEnding() != "halted" {
+		t.Errorf("got %v, %v", l, err)
+	}
+	if l, err := receiver.Receive(); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, %v after it", l, err)
 	}
 }
