@@ -377,8 +377,10 @@ func (r *replica) hangs() bool {
 	return r.writing() && !r.before(r.hangsFrom())
 }
 
-// hangsAt is hangs for one who only looks.
-func (r *replica) hangsAt(now Instant) bool { return r.writing() && now >= r.hangsFrom() }
+// hangsAt is hangs for one who only looks. A joiner does not know the lease at first.
+func (r *replica) hangsAt(now Instant) bool {
+	return r.writing() && r.ring.RingID != "" && now >= r.hangsFrom()
+}
 
 // hangsFrom is when the oldest write under way has taken a lease.
 func (r *replica) hangsFrom() Instant { return r.writes[0].began.Add(r.ring.Settings.Lease()) }
