@@ -3,6 +3,7 @@ package coordinator
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -34,6 +35,14 @@ func (n *node) seals() func() trust.Seals {
 		return nil
 	}
 	return n.trust.Seals
+}
+
+// heardFrom is discovery's Heard; nil where hellos prove nothing.
+func (n *node) heardFrom() func(netip.Addr) bool {
+	if n.discovery == nil || n.seals() == nil {
+		return nil
+	}
+	return n.discovery.Heard
 }
 
 func (n *node) proofs() peerwire.Proofs { return peerwire.Proofs{Trust: n.trust, Cluster: n.o.Cluster} }

@@ -202,6 +202,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		AcceptFounder: n.acceptFounder, RealtimeNotes: n.realtimeNotes,
 		Standstill: n.standstill,
 		Paths:      n.transport.Paths,
+		Heard:      n.heardFrom(),
 		OtherRings: func(own string) []*arcv1.OtherRing { return n.foreign.list(time.Now(), own) },
 	})
 	return recovered, nil

@@ -143,7 +143,7 @@ func (c *core) take() []effect {
 func newCore(now time.Time, cluster string, self *discoveryv1.Node, expect int, random func() uint64) *core {
 	c := &core{
 		cluster: cluster, self: self, expect: expect, random: random, ring: &discoveryv1.Ring{}, rings: ringTable{},
-		heard:    heardTable{byName: map[string]*heard{}, others: map[string]time.Time{}},
+		heard:    heardTable{byName: map[string]*heard{}, others: map[string]time.Time{}, sources: map[netip.Addr]time.Time{}},
 		clusters: map[string]clusterHeard{}, strangers: complaints[netip.Addr]{}, clocks: complaints[string]{}, strays: complaints[string]{},
 		limit: rate.Limiter[netip.AddrPort]{Each: limits.SourceAnswers, All: limits.AllAnswers, Most: limits.Sources},
 		hosts: rate.Limiter[netip.Addr]{Each: limits.HostAnswers, Most: limits.Sources},

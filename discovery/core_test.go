@@ -147,6 +147,13 @@ func TestMemoryIsBounded(t *testing.T) {
 	if n := len(b.heard.others); n != limits.Nodes {
 		t.Errorf("%d names of others, want %d", n, limits.Nodes)
 	}
+	for i := range limits.Nodes + 1 { // the same node, from ever new addresses
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}), 7400)
+		b.core.hear(b.now, from, &discoveryv1.Hello{Node: peer("n1", 1)})
+	}
+	if n := len(b.heard.sources); n != limits.Nodes {
+		t.Errorf("%d sources, want %d", n, limits.Nodes)
+	}
 	if n := len(b.rings); n != limits.Rings {
 		t.Errorf("%d rings, want %d", n, limits.Rings)
 	}
@@ -164,6 +171,22 @@ func TestMemoryIsBounded(t *testing.T) {
 	b.hears("late")
 	if b.heard.byName["late"] == nil {
 		t.Error("the table stays full of names that are gone")
+	}
+}
+
+// Whom a hello that counts came from is known by its address for a while.
+func TestANodeIsHeardFromAnAddress(t *testing.T) {
+	b := newSealedBench(t, "a", 3)
+	at, elsewhere := source("b").Addr(), netip.MustParseAddr("192.0.2.1")
+	b.comes(b.stamped("b", 1))
+	h := b.stamped("b", 2)
+	h.Stamp.Source = sourceBytes(source("b"))
+	b.hello(b.now, netip.AddrPortFrom(elsewhere, 7400), h) // somebody sends it again
+	if !b.heard.from(b.now, at) || b.heard.from(b.now, elsewhere) {
+		t.Errorf("heard from %v", b.heard.sources)
+	}
+	if b.heard.from(b.now.Add(durations.NamePresent+1), at) {
+		t.Error("it counts as heard for longer than its name")
 	}
 }
 

@@ -24,7 +24,9 @@ type heardTable struct {
 	byName map[string]*heard
 	// others are names that only others say they heard, and when.
 	others map[string]time.Time
-	full   bool
+	// sources are where nodes were heard from, and when.
+	sources map[netip.Addr]time.Time
+	full    bool
 }
 
 // heard is what is known of one name.
@@ -78,6 +80,9 @@ func (c *core) hear(now time.Time, from netip.AddrPort, said content) {
 		h.since = now
 	}
 	h.node, h.source, h.last = node, from.Addr().Unmap(), now
+	if at := h.source.WithZone(""); room(t.sources, at, limits.Nodes, func(a netip.Addr, _ time.Time) bool { return !t.from(now, a) }) {
+		t.sources[at] = now
+	}
 	h.expect, h.ringID = int(f.GetExpect()), ring.GetRingId()
 	delete(t.others, node.Name)
 
@@ -94,6 +99,12 @@ func (c *core) hear(now time.Time, from netip.AddrPort, said content) {
 		}
 	}
 	c.heardFounder(now, node, f)
+}
+
+// from reports whether a node was heard from the address lately.
+func (t *heardTable) from(now time.Time, a netip.Addr) bool {
+	last, known := t.sources[a]
+	return known && now.Sub(last) <= durations.NamePresent
 }
 
 // isNew reports whether the name's incarnation was first heard lately.

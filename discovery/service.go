@@ -241,6 +241,14 @@ func (s *Service) Members() (all [][]string) {
 	return all
 }
 
+// Heard reports whether a node of the cluster was heard from the address in the last
+// ten seconds. Without seals that proves nothing.
+func (s *Service) Heard(from netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.core.heard.from(time.Now(), from)
+}
+
 // Standstill says for people why the Seek under way has not ended yet: which names were
 // heard, what the founding waits for, which other clusters were heard, and after a while
 // what can be done. It is empty without a Seek, or if there is nothing to say.

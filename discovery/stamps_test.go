@@ -65,7 +65,7 @@ func (b *bench) knows() string {
 	if b.search != nil {
 		fmt.Fprintf(&all, "search %+v\n", *b.search)
 	}
-	fmt.Fprintf(&all, "split %+v others %v rival %v nonces %v clusters %v next %v", b.split, b.heard.others, b.rival, b.nonces, b.clusters, b.next())
+	fmt.Fprintf(&all, "split %+v others %v sources %v rival %v nonces %v clusters %v next %v", b.split, b.heard.others, b.heard.sources, b.rival, b.nonces, b.clusters, b.next())
 	return all.String()
 }
 

@@ -91,8 +91,8 @@ const (
 	StrangerStreams = 256
 	// HostPerSecond bounds the connections of one machine over the network that begin in
 	// a second, and its calls before it has shown that it is a member's.
-	// StrangersPerSecond is the same for all machines together that are no member's, and
-	// Hosts is how many of these are told apart.
+	// StrangersPerSecond is the same for all machines together that are no member's and
+	// said no hello with the secret, and Hosts is how many of these are told apart.
 	HostPerSecond      = 50
 	StrangersPerSecond = 200
 	Hosts              = 1024

@@ -85,6 +85,9 @@ type door struct {
 	members func() map[netip.Addr]bool
 	// here reports whether an address is this machine's.
 	here func(netip.Addr) bool
+	// heard reports whether a process with the secret was heard from an address lately.
+	// A joiner is one. nil: nobody is.
+	heard func(netip.Addr) bool
 	// clear: no handshake shows whose a connection is.
 	clear bool
 
@@ -188,7 +191,7 @@ func (d *door) originOf(host netip.Addr) origin {
 	switch {
 	case d.here(host):
 		return fromHere
-	case d.members()[host]:
+	case d.members()[host], d.heard != nil && d.heard(host):
 		return fromMember
 	}
 	return fromElsewhere

@@ -15,7 +15,7 @@ import (
 // nothing.
 //
 // The machine of a member has an account of its own, so that strangers keep no member
-// out. This machine itself has none: its programs need no network to use up its
+// out. So has that of a joiner, once its hello was believed. This machine itself has none: its programs need no network to use up its
 // processor.
 type pace struct {
 	connects, calls, refusals, reads account
@@ -37,7 +37,7 @@ func newPace() *pace {
 	account := func(times float64) account {
 		return account{
 			strangers: rate.Limiter[netip.Addr]{Each: times * limits.HostPerSecond, All: times * limits.StrangersPerSecond, Most: limits.Hosts},
-			members:   rate.Limiter[netip.Addr]{Each: times * limits.HostPerSecond, Most: math.MaxInt}, // the ring bounds them
+			members:   rate.Limiter[netip.Addr]{Each: times * limits.HostPerSecond, Most: math.MaxInt}, // the ring and discovery bound them
 		}
 	}
 	return &pace{connects: account(1), calls: account(1), refusals: account(1), reads: account(limits.PiecesPerCall)}

@@ -72,6 +72,9 @@ type Options struct {
 	// machine's.
 	Dial  func(context.Context, ring.Member) (*grpc.ClientConn, error)
 	Local func(netip.Addr) bool
+	// Heard reports whether a process with the secret was heard from an address lately;
+	// nil without discovery.
+	Heard func(netip.Addr) bool
 	// ServeStream serves a peer's stream of messages.
 	ServeStream func(peerv1.PeerService_StreamServer) error
 	// Leave takes this node out of the ring, and Left ends it after that.
@@ -118,7 +121,7 @@ type Servers struct {
 func New(o Options) *Servers {
 	s := &Servers{o: o}
 	s.door = newDoor(o.Log, budgetsFor(fileLimit()), s.memberHosts, o.Local)
-	s.door.clear = o.Trust == nil
+	s.door.clear, s.door.heard = o.Trust == nil, o.Heard
 	make := func(streams uint32, creds credentials.TransportCredentials, unary grpc.UnaryServerInterceptor) *grpc.Server {
 		opts := append(transport.ServerOptions(),
 			grpc.Creds(creds),
