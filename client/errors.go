@@ -204,7 +204,9 @@ func hint(cause error, addr string, uid int, look func(path string) (fs.FileInfo
 		return "run as the coordinator's user, or as root"
 	case errors.Is(cause, errSecured):
 		return "show a certificate with --certificate FILE, or give the cluster's --secret-file"
-	case errors.Is(cause, trust.ErrCertificate), errors.Is(cause, trust.ErrClear):
+	case errors.Is(cause, trust.ErrClear):
+		return "ask it at its unix socket, or without --certificate and a secret file"
+	case errors.Is(cause, trust.ErrCertificate):
 		return "arc secret show lists the secrets of a file" // the cause says all
 	case errors.Is(cause, errNoGreeting):
 		return "the coordinator may hang; its monitor kills it after hang_after_ms"

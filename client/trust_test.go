@@ -86,6 +86,25 @@ func TestACoordinatorIsShownACertificate(t *testing.T) {
 	}
 }
 
+// A coordinator in the clear is not asked with a certificate, and the error says why.
+func TestACoordinatorInTheClearIsNamed(t *testing.T) {
+	host, err := testserver.Listen("tcp", "127.0.0.1:0", func(s grpc.ServiceRegistrar) { arcv1.RegisterArcServiceServer(s, &fakearc.Server{}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(host.Stop)
+	c, err := New(host.Addr, WithSecret(file(t, trust.FormatSecrets([]trust.Secret{trust.NewSecret()}))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err = c.Status(ctx); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "--insecure") || !strings.Contains(err.Error(), "unix socket") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestFilesThatAreNoKeys(t *testing.T) {
 	for name, o := range map[string]Option{
 		"no certificate": WithCertificate(file(t, "x")), "no secret": WithSecret(file(t, "x")),
