@@ -88,6 +88,41 @@ func TestAProcessThatIsNotCountedIsAskedToAnnounceItself(t *testing.T) {
 	w.nobodyElse(t)
 }
 
+// The same, and b's log gives c's place to a process before that one, as it does not
+// know that this is committed. Whether the present one comes after it, only that one
+// can say.
+func TestAProcessIsAskedWhetherItComesAfterTheOneInTheLog(t *testing.T) {
+	w := threeFormed(t)
+	a, b, c := w.nodes["a"], w.nodes["b"], w.nodes["c"]
+	w.kill("c", false, "")
+	committed := a.n.Status(w.now).Applied
+	w.forge = func(m election.Message) *election.Message {
+		if m.Raft != nil && m.To == b.id && m.Raft.GetCommit() > committed {
+			m.Raft.Commit = new(committed)
+		}
+		return nil
+	}
+	w.restart("c")
+	recorded := func() bool { m, _ := a.n.State().Member(c.id); return m.Incarnation == c.inc }
+	w.until(t, "the ring has recorded c's second process", recorded)
+	w.kill("b", false, "")
+	w.forge = nil
+	w.kill("c", false, "")
+	w.restart("c")
+	w.until(t, "the ring has recorded c's third process", recorded)
+	w.run(time.Second)
+	w.kill("a", false, "")
+	a.gone = true
+	w.restart("b")
+	asked := w.now
+	for ; w.claimant(t) == "" && w.now < asked.Add(10*time.Second); w.run(10 * time.Millisecond) {
+	}
+	if took := w.now.Sub(asked); took > 3*lan(t).Lease() {
+		t.Errorf("somebody claims after %v\n%s", took, w.out.String())
+	}
+	w.nobodyElse(t)
+}
+
 // Two processes that do not count each other ask each other. The answers ask for
 // nothing, so that they end.
 func TestAnAnswerToWhoIsThereAsksForNothing(t *testing.T) {

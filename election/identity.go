@@ -127,6 +127,8 @@ func (i *identity) counts(m ring.Member, msg Message) bool {
 	case !i.replacedInLog(m.ID, incarnation):
 		i.question(m, c, h)
 		i.askWho(m, c)
+	default:
+		i.askWho(m, c) // it may come after the one that the log names
 	}
 	return false
 }
