@@ -69,3 +69,29 @@ func TestWhoMayTakeAMembersName(t *testing.T) {
 		})
 	}
 }
+
+// A machine's process asks to join and ends, and the next one asks before the first is in.
+// When it is the turn of the next one, the name is taken. It is not refused for good, as
+// nobody has looked yet whether the one that took the name lives: it asks again.
+func TestAJoinerThatAnotherOneWasBeforeAsksAgain(t *testing.T) {
+	w := newWorld()
+	w.form(t, lan(t), time.Second, "a", "b")
+	w.joiner = &node{name: "d", inc: 98}
+	w.nodes["d"] = w.joiner
+	join := func(ref, incarnation uint64) election.Request {
+		m := ring.Member{Name: "d", Incarnation: incarnation, Nonce: incarnation, Addresses: []string{"d:7400"}}
+		return election.Request{Ref: ref, Join: &ring.Join{Member: m}}
+	}
+	const first, next = 1001, 1002
+	w.to(w.leader(), func(now election.Instant) {
+		w.leader().n.Request(now, join(first, 98))
+		w.leader().n.Request(now, join(next, 99))
+	})
+	w.run(100 * time.Millisecond)
+	if d, ok := w.done[first]; !ok || d.Err != nil {
+		t.Errorf("the first is told %v, %v, want that it is in", ok, d.Err)
+	}
+	if d := w.done[next]; !errors.Is(d.Err, election.ErrBusy) || errors.Is(d.Err, ring.ErrNameInUse) {
+		t.Errorf("the next is told %v, want that it asks again", d.Err)
+	}
+}

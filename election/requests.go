@@ -1,6 +1,7 @@
 package election
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -76,6 +77,10 @@ func (q *requests) proposalApplied(c ring.Command, err error) {
 	if c.Join != nil {
 		if id, ok := q.ring.JoinedAs(c.Join.Member.Name, c.Join.Member.Incarnation, c.Join.Member.Nonce); ok {
 			done.ID, done.Err = id, nil // perhaps by another try
+		} else if errors.Is(err, ring.ErrNameInUse) {
+			// The name was free when this began. At the next try this leader looks whether
+			// the one that has it now lives.
+			done.Err = fmt.Errorf("%w: another process joined as %q before", ErrBusy, c.Join.Member.Name)
 		}
 		if err == nil && c.Join.Member.OnJoin == ring.Lead {
 			l.wantsLead = done.ID
