@@ -79,6 +79,9 @@ func (s *Sim) done(n *node, d election.Done) {
 	if d.Err == nil {
 		s.acknowledged(n, r, d)
 	}
+	if r.request.Join != nil && errors.Is(d.Err, ring.ErrNameInUse) {
+		s.turnedAway(n, r)
+	}
 	c := r.rpc
 	if c == nil {
 		n.leave.ref = 0
@@ -142,6 +145,22 @@ func (s *Sim) acknowledged(n *node, r pendingRef, d election.Done) {
 		}) {
 			s.failAt(n, "done", "the operator is told that member %d (0: the heir) leads, but none declared itself after index %d", to, r.index)
 		}
+	}
+}
+
+// turnedAway checks that somebody had the name of a joiner that is refused for good.
+// That ends the joiner's process, so its machine would be left out until somebody
+// starts it again.
+func (s *Sim) turnedAway(n *node, r pendingRef) {
+	j := r.request.Join.Member
+	m, held := n.core.State().MemberByName(j.Name)
+	if !held {
+		return // it was answered as the member, and was evicted just then
+	}
+	s.stats.count("join: the name is in use", 1)
+	has := func(o *node) bool { return o.up && (o.inc == m.Incarnation || o.id == m.ID) }
+	if !slices.ContainsFunc(s.nodes, has) && max(s.dead[m.Incarnation], s.ended[m.ID]) < r.at {
+		s.failAt(n, "done", "%s is refused for good as %x, but the last process of member %d had ended before it asked", j.Name, j.Incarnation&0xffff, m.ID)
 	}
 }
 

@@ -152,6 +152,9 @@ var mutations = []mutation{
 	{"a joiner that asks again needs a declared leader", []edit{{"election/requests.go",
 		"\tif r.Join != nil {\n\t\tif id, ok :=",
 		"\tif r.Join != nil && (!MUTANT || q.lead != nil && q.declared()) {\n\t\tif id, ok :="}}, []string{"G6"}, 5, 9},
+	{"somebody else who answers at its address passes for the member", []edit{{"election/message.go",
+		"return r.Outcome == Answered && (",
+		"return r.Outcome == Answered && (MUTANT || "}}, []string{"done"}, 5, 10},
 	{"an older probe's silence confirms a newer suspicion", []edit{{"election/verdict.go",
 		"\tbegan := r.Of.Asked\n\tif r.Outcome",
 		"\tbegan := r.Of.Asked\n\tif MUTANT {\n\t\tbegan = v.now\n\t} else if r.Outcome"}}, []string{"G4"}, 5, 2},
@@ -187,6 +190,11 @@ var mutations = []mutation{
 // relapses bring back bugs that the simulator found while the core was
 // written; a regression in testdata/regressions fails with each of them.
 var relapses = []mutation{
+	{"a newcomer at the heir's address passes for the heir, and nobody passes it over", []edit{{"election/message.go",
+		"return r.Outcome == Answered && (",
+		"return r.Outcome == Answered && (MUTANT || "}, {"election/caretaker.go",
+		"if !ct.before(ct.passedOverAt(c.since)) {",
+		"if !MUTANT && !ct.before(ct.passedOverAt(c.since)) {"}}, []string{"G6", "quiet"}, 5, 0},
 	{"a member goes on to yield to a candidate that has led", []edit{{"election/campaign.go",
 		"\t\tc.candidacy = candidacy{}\n",
 		"\t\tif MUTANT {\n\t\t\tc.candidacy = candidacy{yieldUntil: c.yieldUntil}\n\t\t} else {\n\t\t\tc.candidacy = candidacy{}\n\t\t}\n"}}, []string{"G6"}, 9, 0},

@@ -253,7 +253,7 @@ func (s *Sim) exit(n *node, why string) {
 	n.up, n.paused = false, false
 	n.gen++
 	n.core = nil
-	s.dead[n.inc] = s.now
+	s.dead[n.inc], s.ended[n.id] = s.now, s.now
 	s.claimOver(n)
 	n.inbox, n.held, n.refs = n.inbox[:0], nil, nil
 	n.pauseMid, n.killMid = 0, nil

@@ -222,7 +222,7 @@ func (s *Sim) removed(n *node, x election.Removed) {
 		return
 	}
 	n.gen++
-	s.letGo[n.id] = !x.Unborn
+	s.letGo[n.id], s.ended[n.id] = !x.Unborn, s.now
 	n.disk.dropRing()
 	n.disk.durable.others = nil
 	for _, m := range n.core.State().Members {

@@ -33,6 +33,7 @@ type Sim struct {
 	floats     int // machine with the floating address, -1 none
 	renumbered int
 	dead       map[uint64]int64 // when each incarnation ended
+	ended      map[uint64]int64 // when a process of each member last did
 	evidence   evidence
 	asked      asked
 	letGo      map[uint64]bool // members that dropped their logs because the core told them to
@@ -136,7 +137,7 @@ func Run(opt Options) *Result {
 }
 
 func newSim(opt Options, world World) *Sim {
-	s := &Sim{opt: opt, world: world, ledger: newLedger(), hash: newPrint(), births: map[birthKey]birth{}, appends: map[uint64]uint64{}, addresses: map[string]int{}, dead: map[uint64]int64{},
+	s := &Sim{opt: opt, world: world, ledger: newLedger(), hash: newPrint(), births: map[birthKey]birth{}, appends: map[uint64]uint64{}, addresses: map[string]int{}, dead: map[uint64]int64{}, ended: map[uint64]int64{},
 		evidence: newEvidence(), letGo: map[uint64]bool{}, refusedAt: map[[2]int]int64{}, twins: map[uint64]uint64{}, twinTerms: map[uint64]uint64{}, incarnations: map[uint64]int{}, entered: map[uint64]bool{}}
 	s.asked = asked{settings: map[ring.Settings]bool{}, evictions: map[string]bool{}, leaves: map[uint64]bool{}}
 	s.floats = -1
