@@ -190,6 +190,9 @@ var mutations = []mutation{
 // relapses bring back bugs that the simulator found while the core was
 // written; a regression in testdata/regressions fails with each of them.
 var relapses = []mutation{
+	{"votes do not say what is committed", []edit{{"election/committed.go",
+		"if term, known := r.termAt(r.commit); known {",
+		"if term, known := r.termAt(r.commit); known && !MUTANT {"}}, []string{"G6"}, 9, 0},
 	{"a newcomer at the heir's address passes for the heir, and nobody passes it over", []edit{{"election/message.go",
 		"return r.Outcome == Answered && (",
 		"return r.Outcome == Answered && (MUTANT || "}, {"election/caretaker.go",
