@@ -246,17 +246,20 @@ func (s *Sim) judgeAsked(e *raftpb.Entry, c ring.Command) {
 }
 
 // judgeAppointment: a declared leader appoints by request alone, or who joined and asked
-// to lead, or while its own disk does not finish a write for a lease. A caretaker may pass over an heir that does not take over.
+// to lead, or, while its own disk does not finish a write for a lease, who said that it
+// could lead. A caretaker may pass over an heir that does not take over.
 func (s *Sim) judgeAppointment(e *raftpb.Entry, to uint64) {
 	g := &s.ledger
 	born, ok := s.births[birthKey{e.GetIndex(), e.GetTerm()}]
 	if to == 0 || !ok || g.term < e.GetTerm() {
 		return
 	}
-	if m := s.machineOf(to); m >= 0 && s.nodes[m].lead {
+	m := s.machineOf(to)
+	if m >= 0 && s.nodes[m].lead {
 		return
 	}
-	if lease := born.settings.Lease(); born.hung >= lease-lease/50 { // its clock may be fast
+	lease := born.settings.Lease()
+	if hung := born.hung >= lease-lease*maxRate/1_000_000; hung && m >= 0 && s.nodes[m].able.term == e.GetTerm() { // its clock may be fast
 		s.stats.count("disk: handed over since it hangs", 1)
 		return
 	}
