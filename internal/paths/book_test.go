@@ -3,6 +3,7 @@ package paths
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -139,6 +140,39 @@ func TestALossyNetworkIsToldOnce(t *testing.T) {
 		if want := "down eth1 10.0.1.0/24 [1 2]; up eth1 10.0.1.0/24 [1 2]"; got != want {
 			t.Errorf("seed %d: told %q, want %q", seed, got, want)
 		}
+	}
+}
+
+// A path is told as up, and a moment later another one of its card as down. One check
+// that was missed before the word up says nothing after it.
+func TestWhatWasMissedBeforeThePathIsUpIsForgotten(t *testing.T) {
+	before := 0
+	for at := 40; at < 70; at++ {
+		for missed := 40; missed < 90; missed++ {
+			s, early := &story{}, false
+			isUp := func() bool { return slices.ContainsFunc(s.news, func(n News) bool { return n.Word == Up }) }
+			s.run(150, 2, 2, missedIf(func(round, peer, k int) bool {
+				once := peer == 1 && round == missed
+				early = early || once && !isUp()
+				return k == 0 && (once || peer == 1 && round > 4 && round < 40 || peer == 2 && round >= at)
+			}))
+			if !early {
+				continue
+			}
+			before++
+			var words []Word
+			for _, n := range s.news {
+				if slices.Contains(n.Peers(), pathTo(1, 0).Peer) {
+					words = append(words, n.Word)
+				}
+			}
+			if !slices.Equal(words, []Word{Down, Up}) {
+				t.Errorf("with peer 2 dead from pass %d on, and check %d of peer 1 missed: of peer 1 is told %v, want down and up: %s", at, missed, words, s)
+			}
+		}
+	}
+	if before == 0 {
+		t.Error("no check was missed before the word up")
 	}
 }
 

@@ -92,7 +92,9 @@ func (b *Book) tellOf(card string, w Word) News {
 		if h.news() != w {
 			return false
 		}
-		h.told, h.waits = w == Down, 0
+		if h.told, h.waits = w == Down, 0; !h.told {
+			h.missed = 0 // the next word stands on what comes after this one
+		}
 		n.Paths = append(n.Paths, h.Path)
 		n.Networks = append(n.Networks, h.on.Name)
 		return w == Gone
