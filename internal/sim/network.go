@@ -42,8 +42,9 @@ type link struct {
 	// goodAt is when a fault was last at work on it.
 	goodAt int64
 	held   []event
-	// lanes are the networks, if there are several.
-	lanes []lane
+	// lanes are the networks, if there are several; severed: faults of them cut it.
+	lanes   []lane
+	severed bool
 	// redialled is when the stream was last opened again after a loss.
 	redialled int64
 }

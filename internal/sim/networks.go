@@ -67,20 +67,13 @@ func (s *Sim) loseNetwork(f *Fault, n *node) {
 	}
 	strike := func(by int) {
 		for _, p := range pairs {
-			l := s.link(p[0], p[1])
-			was := l.severed()
-			if kind == 4 {
+			if l := s.link(p[0], p[1]); kind == 4 {
 				l.lanes[k].narrow += by
 			} else {
 				l.lanes[k].dead += by
 			}
-			switch is := l.severed(); {
-			case is && !was:
-				s.cutLink(p[0], p[1])
-			case was && !is:
-				s.healLink(p[0], p[1])
-				l.goodAt = s.now // with none left it was cut
-			}
+			s.sever(p[0], p[1])
+			s.sever(p[1], p[0])
 			s.laneChanged(p[0], p[1])
 		}
 	}
@@ -88,7 +81,27 @@ func (s *Sim) loseNetwork(f *Fault, n *node) {
 	s.until(f, func() { strike(-1) })
 }
 
-// severed reports whether no network is left.
-func (l *link) severed() bool {
-	return !slices.ContainsFunc(l.lanes, func(n lane) bool { return n.dead == 0 })
+// sever cuts a link, or heals it, as its networks demand.
+func (s *Sim) sever(from, to int) {
+	there, back := s.link(from, to), s.link(to, from)
+	switch is := severed(there.lanes, back.lanes); {
+	case is && !there.severed:
+		s.cutLink(from, to)
+		there.severed = true
+	case !is && there.severed:
+		s.healLink(from, to)
+		there.severed, there.goodAt = false, s.now // with none left it was cut
+	}
+}
+
+// severed reports whether faults of the networks cut a link: none is left in its
+// direction, or those that are left in the two directions are others. Nothing that they
+// carry is acknowledged, so no stream stands.
+func severed(there, back []lane) bool {
+	left, leftBack, both := false, false, false
+	for k := range there {
+		t, b := there[k].dead == 0, back[k].dead == 0
+		left, leftBack, both = left || t, leftBack || b, both || t && b
+	}
+	return !left || leftBack && !both
 }

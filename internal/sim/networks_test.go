@@ -43,3 +43,28 @@ func TestOneNetworkOfTwoIsNothing(t *testing.T) {
 		})
 	}
 }
+
+// Each of two networks carries messages in one direction only, so no stream stands between
+// the two machines. That is a cut, and neither has to lead.
+func TestNetworksOfOneDirectionEachCutMachinesOff(t *testing.T) {
+	const from, lasts = 10 * time.Second, 8 * time.Second
+	intoFirst := Fault{At: from, Kind: OneNetwork, Who: 0, With: 0, For: lasts, N: 0 + 2*2}
+	intoOther := Fault{At: from, Kind: OneNetwork, Who: 1, With: 1, For: lasts, N: 1 + 2*2}
+	r := Run(Options{Seed: 1, Nodes: 2, Length: 30 * time.Second, Plan: []Fault{intoFirst, intoOther}, World: func(w *World) {
+		w.Profile, w.Settings, w.Networks, w.Strays = "lan", profile("lan"), 2, false
+		w.Net = Network{Base: 150 * time.Microsecond, Jitter: 300 * time.Microsecond}
+		w.Spares, w.Witnesses, w.Leads, w.Early, w.Together, w.Bridges, w.Moves = 0, nil, nil, false, false, false, false
+		w.Cycle, w.Quiet = 30*time.Second, 5*time.Second
+	}})
+	if r.Failure != nil {
+		t.Fatal(r.Failure)
+	}
+	for _, c := range r.Claims {
+		if c.From < from+lasts && c.To > from+2*time.Second {
+			t.Errorf("%s claims from %v to %v, while the other one is cut off", c.Node, c.From, c.To)
+		}
+	}
+	if last := r.Claims[len(r.Claims)-1]; last.To < 29*time.Second {
+		t.Errorf("the last claim ended at %v", last.To)
+	}
+}

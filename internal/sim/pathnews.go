@@ -248,15 +248,21 @@ func (s *Sim) pathsEnd(n *node, checks []paths.Check) {
 	}
 }
 
-// pathsQuiet checks at the end of a quiet time that no path is told as down.
+// pathsQuiet checks at the end of a quiet time that no path is told as down. Of those to
+// a peer that does not run nobody can say that they are up.
 func (s *Sim) pathsQuiet() {
 	if s.now-s.healedAt < int64(upAgain) {
 		return
 	}
+	runs := func(n *node) bool { return n.up && n.core != nil && s.now-n.bad > int64(upAgain) }
+	peerRuns := func(id uint64) bool {
+		i := s.machineOf(id)
+		return i >= 0 && s.nodes[i].id == id && runs(s.nodes[i])
+	}
 	for _, n := range s.nodes {
 		var down []string
 		for p, k := range n.transport.known {
-			if k.told && n.up && n.core != nil && n.transport.of == n.life+1 && s.now-n.bad > int64(upAgain) {
+			if k.told && runs(n) && n.transport.of == n.life+1 && peerRuns(p.Peer.ID) {
 				down = append(down, p.Address)
 			}
 		}
