@@ -85,8 +85,8 @@ type disk struct {
 	stuck    time.Duration // extra time of every sync
 	// slowUntil is when the newest sync that took long was done.
 	slowUntil int64
-	// asked is when each record was asked for of which the core does not know that it
-	// is done, the oldest first.
+	// asked is when the core handed out each record of which it does not know that it is
+	// done, the oldest first. A process that is stopped then writes it later.
 	asked []int64
 	full  bool
 	gen   uint32
@@ -137,7 +137,6 @@ func (d *disk) wipe() {
 // persist queues a record of the core.
 func (s *Sim) persist(n *node, p *election.Persist) {
 	n.disk.waiting = append(n.disk.waiting, p)
-	n.disk.asked = append(n.disk.asked, s.now)
 	if !n.disk.working {
 		s.diskStart(n)
 	}

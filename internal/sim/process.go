@@ -339,6 +339,7 @@ func (s *Sim) stepped(n *node) {
 	for _, e := range effects { // what they tell is true, whether carried out or not
 		switch x := e.(type) {
 		case election.Persist:
+			n.disk.asked = append(n.disk.asked, s.now)
 			s.logPersist(n, &x)
 		case election.Applied:
 			s.logApplied(n, x)
