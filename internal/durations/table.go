@@ -322,6 +322,8 @@ const (
 	TrustLook = 5 * time.Second
 	// TrustCut is between the ends of two connections whose secret was dropped.
 	TrustCut = 200 * time.Millisecond
+	// TrustEnds is how long before its end an operator's own certificate is told of.
+	TrustEnds = 14 * 24 * time.Hour
 	// ClientLongest is how long a client's certificate may last: a century.
 	ClientLongest = 36500 * 24 * time.Hour
 )

@@ -3,6 +3,7 @@ package trust
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -88,7 +89,9 @@ func (h *Holder) disowned(now time.Time) []*connection {
 // be read.
 func (h *Holder) LogTo(log hclog.Logger) func(changed bool, err error) {
 	return func(_ bool, err error) {
-		if err != nil {
+		if errors.Is(err, errEnds) {
+			log.Warn("connections are refused once this node's certificate has ended", "error", err)
+		} else if err != nil {
 			log.Error("the keys cannot be read again, the old ones stay", "error", err)
 		} else {
 			log.Info("the keys have changed", "secrets", h.Secrets())
@@ -98,7 +101,7 @@ func (h *Holder) LogTo(log hclog.Logger) func(changed bool, err error) {
 
 // Watch reads the files again every durations.TrustLook, and whenever a token comes
 // from now, until ctx ends. It calls told when they changed, and when they cannot
-// be read, once for each error's text. It closes the connections of authorities that
+// be read or an operator's certificate is about to end, once for each error's text. It closes the connections of authorities that
 // were dropped and of clients whose certificates have ended, with a pause after each
 // one, so that a ring never misses more than one stream at a time.
 func (h *Holder) Watch(ctx context.Context, now <-chan struct{}, told func(changed bool, err error)) {
@@ -113,15 +116,18 @@ func (h *Holder) Watch(ctx context.Context, now <-chan struct{}, told func(chang
 		case <-now:
 		}
 		changed, err := h.Reload()
+		if err == nil {
+			err = h.ends(time.Now())
+		}
 		switch {
 		case err != nil && err.Error() != complaint:
 			complaint = err.Error()
 			told(false, err)
 		case err == nil:
 			complaint = ""
-			if changed {
-				told(true, nil)
-			}
+		}
+		if changed {
+			told(true, nil)
 		}
 		for _, n := range h.disowned(time.Now()) {
 			_ = n.Close() // its stream ends, and is opened again with a new certificate

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/plainfile"
 )
@@ -220,6 +221,26 @@ func (h *Holder) own(cert, key, authority []byte) (*keys, error) {
 		}
 	}
 	return k, nil
+}
+
+// errEnds: an operator's certificate ends soon, or has ended.
+var errEnds = errors.New("replace the certificate")
+
+// ends says that an operator's certificate ends soon. It is late when a quarter of its
+// time is left, for those who replace it often.
+func (h *Holder) ends(now time.Time) error {
+	if !h.files.Own() {
+		return nil
+	}
+	c := h.keys.Load().cert.Leaf
+	left, verb := c.NotAfter.Sub(now), "ends"
+	if left > min(durations.TrustEnds, c.NotAfter.Sub(c.NotBefore)/4) {
+		return nil
+	}
+	if left < 0 {
+		verb = "has ended"
+	}
+	return fmt.Errorf("%w %s: it %s at %s", errEnds, h.files.Cert, verb, c.NotAfter.Format(time.RFC3339))
 }
 
 func poolOf(certs []*x509.Certificate) *x509.CertPool {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"net"
 	"os"
@@ -430,60 +428,4 @@ func TestAnOperatorWithTheSecretNeedsNoCluster(t *testing.T) {
 	if s := shake(t, h.Credentials(), minted("n1", NewSecret()).Credentials()); s.clientErr == nil {
 		t.Error("it believes a member with another secret")
 	}
-}
-
-func TestAnAuthorityOfOnesOwn(t *testing.T) {
-	// The three files as an operator's tool writes them.
-	ca := deriveAuthority(NewSecret(), "c")
-	files := func(i Identity, by authority) Files {
-		dir := t.TempDir()
-		c := by.mint(i, time.Now().Add(time.Hour))
-		key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f := Files{Cert: filepath.Join(dir, "cert"), Key: filepath.Join(dir, "key"), Authority: filepath.Join(dir, "ca")}
-		for path, block := range map[string][]byte{f.Cert: pemOf(certBlock, c.Leaf.Raw), f.Key: pemOf("PRIVATE KEY", key), f.Authority: pemOf(certBlock, ca.cert.Raw)} {
-			if err := os.WriteFile(path, block, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return f
-	}
-	open := func(name string) *Holder {
-		h, err := Open(files(member(name), ca), member(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return h
-	}
-	if s := shake(t, open("n1").Credentials(), open("n2").Credentials()); s.clientErr != nil || s.serverErr != nil || s.server != member("n2") {
-		t.Errorf("%v, %v, %v", s.server, s.clientErr, s.serverErr)
-	}
-	long := files(member("n1"), ca)
-	leaf, err := os.ReadFile(long.Cert)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(long.Cert, append(leaf, bytes.Repeat(pemOf(certBlock, ca.cert.Raw), 40)...), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]struct {
-		files Files
-		want  string
-	}{
-		"with a long chain": {long, "with its chain"},
-		"for another node":  {files(member("n9"), ca), "needs spiffe://c/member/n1"},
-		"for a client":      {files(Identity{"c", Operate, "n1"}, ca), "needs spiffe://c/member/n1"},
-		"of another signer": {files(member("n1"), deriveAuthority(NewSecret(), "c")), "is not accepted by"},
-		"without a key":     {Files{Cert: files(member("n1"), ca).Cert}, "all three"},
-	} {
-		if _, err := Open(c.files, member("n1")); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: got %v, want %q", name, err, c.want)
-		}
-	}
-}
-
-func pemOf(kind string, der []byte) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
