@@ -64,6 +64,16 @@ type peer struct {
 	toldAt Instant
 }
 
+// lastWord is when the member was last heard. A process that claimed to be it and has
+// ended since was the member as well. One that still claims it says nothing for the
+// holder.
+func (p peer) lastWord() Instant {
+	if c := p.claim; c != nil && p.ended.Get(c.incarnation) != nil {
+		return max(p.heard, c.heard)
+	}
+	return p.heard
+}
+
 // roster is what this member knows of the others, and since when it is in touch with
 // its leader.
 type roster struct {

@@ -164,12 +164,7 @@ func (v *verdicts) confirm(r ProbeResult) {
 		return
 	}
 	c, claimed := v.identity.claimed(r.Of.ID)
-	// One that claimed to be the member and has ended since was the member as well. One
-	// that still claims it says nothing for the holder.
-	heard := p.heard
-	if c != nil && v.identity.ended(r.Of.ID, c.incarnation) {
-		heard = max(heard, c.heard)
-	}
+	heard := p.lastWord()
 	claimed = claimed && r.Outcome == Answered && r.AnsweredBy == c.incarnation && r.AnsweredBy != r.Of.Incarnation
 	began := r.Of.Asked
 	if r.Outcome == Unanswered || claimed {
@@ -351,5 +346,5 @@ func (r *roster) lost(id uint64) bool {
 // nothing was heard since. That ages as a suspicion does: a leader that was cut
 // off has to look again when it is back.
 func (r *roster) confirmed(s *suspect) bool {
-	return s.found != "" && r.peers.Value(s.ID).heard <= s.probing && r.now < s.probing.Add(r.probeTimeout()).Add(r.ring.Settings.SuspicionLasts())
+	return s.found != "" && r.peers.Value(s.ID).lastWord() <= s.probing && r.now < s.probing.Add(r.probeTimeout()).Add(r.ring.Settings.SuspicionLasts())
 }

@@ -54,8 +54,11 @@ func (s *stalls) watch(ctx context.Context, processor int) {
 	}
 }
 
-// longest returns the longest one that ended since.
+// longest returns the longest one that ended since; 0 if nobody looks.
 func (s *stalls) longest(since time.Time) (took time.Duration) {
+	if s == nil {
+		return 0
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.ends {
