@@ -9,10 +9,12 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/credentials"
 
 	"github.com/arc-ring/arc/internal/connect"
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/trust"
 )
 
@@ -64,6 +66,19 @@ func (r *refusable) Read(b []byte) (int, error) {
 	n, err := r.Conn.Read(b)
 	if errors.Is(err, trust.ErrCertificate) {
 		r.c.dialErr.Store(&err)
+	}
+	return n, err
+}
+
+// Write returns why the coordinator ended the connection, if it said so before that.
+func (r *refusable) Write(b []byte) (int, error) {
+	n, err := r.Conn.Write(b)
+	if err == nil {
+		return n, nil
+	}
+	_ = r.SetReadDeadline(time.Now().Add(durations.LastWord))
+	if _, why := r.Read(make([]byte, 1)); errors.Is(why, trust.ErrCertificate) {
+		err = why
 	}
 	return n, err
 }

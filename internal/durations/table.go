@@ -324,6 +324,9 @@ const (
 	TrustCut = 200 * time.Millisecond
 	// TrustEnds is how long before its end an operator's own certificate is told of.
 	TrustEnds = 14 * 24 * time.Hour
+	// LastWord is how long a client looks for the reason of a connection that broke while
+	// it wrote.
+	LastWord = 50 * time.Millisecond
 	// ClientLongest is how long a client's certificate may last: a century.
 	ClientLongest = 36500 * 24 * time.Hour
 )
