@@ -207,7 +207,7 @@ func hint(cause error, addr string, uid int, look func(path string) (fs.FileInfo
 	case errors.Is(cause, trust.ErrClear):
 		return "ask it at its unix socket, or without --certificate and a secret file"
 	case errors.Is(cause, trust.ErrCertificate):
-		return "arc secret show lists the secrets of a file" // the cause says all
+		return "take a new certificate from `arc secret issue` if the secret was replaced; arc secret show lists the secrets of a file"
 	case errors.Is(cause, errNoGreeting):
 		return "the coordinator may hang; its monitor kills it after hang_after_ms"
 	default:

@@ -23,10 +23,10 @@ func (c *core) advice(now time.Time) {
 		if names := c.heard.toldNames(now); len(names) > 0 {
 			n.args = append(n.args, "heard-by-others", names)
 		}
-		n.args = append(n.args, "hint", c.hint())
+		n.args = append(n.args, "hint", c.hint(now))
 	default:
 		n.message = "no ring found"
-		n.args = append(n.args, "heard", c.heard.names(now), "hint", fmt.Sprintf("no ring of cluster %s answers: %s", c.cluster, c.hint()))
+		n.args = append(n.args, "heard", c.heard.names(now), "hint", fmt.Sprintf("no ring of cluster %s answers: %s", c.cluster, c.hint(now)))
 	}
 	if others := c.otherClusters(now); len(others) > 0 {
 		n.args = append(n.args, "other-clusters", others)
@@ -38,7 +38,10 @@ func (c *core) advice(now time.Time) {
 }
 
 // hint says what an operator can do for a node that was in no ring before.
-func (c *core) hint() string {
+func (c *core) hint(now time.Time) string {
+	if len(c.unread(now)) > 0 {
+		return "give all nodes the same secret file and clock: hellos came that were not read"
+	}
 	if c.expect > 0 {
 		return fmt.Sprintf("start all %d nodes with --cluster %s --expect %d", c.expect, c.cluster, c.expect)
 	}
@@ -77,7 +80,7 @@ func (c *core) standstill(now time.Time) string {
 		said, needsMore = append(said, fmt.Sprintf("no ring of cluster %s answers, heard are %s", c.cluster, strings.Join(heard, ", "))), true
 	}
 	if needsMore && !now.Before(c.search.began.Add(durations.AdviceAfter)) {
-		said = append(said, c.hint())
+		said = append(said, c.hint(now))
 	}
 	if others := c.otherClusters(now); len(others) > 0 {
 		said = append(said, fmt.Sprintf("another cluster is heard here: %s; if this node belongs there, check --cluster", strings.Join(others, ", ")))

@@ -86,7 +86,7 @@ func afterStep(step trust.Step, all []trust.Secret) string {
 	case trust.Add:
 		return "When all have it, issue the certificates\nof clients again with `arc secret issue`, and go on with `arc secret rotate use`."
 	case trust.Use:
-		return "When all have it, go on with\n`arc secret rotate drop`, which shuts out clients whose certificates are older than\nsecret " + all[0].ID() + "."
+		return "When all have it, go on with\n`arc secret rotate drop`. Clients need certificates that are made with secret\n" + all[0].ID() + " from now on."
 	default:
 		return "The rotation is done then."
 	}

@@ -70,7 +70,8 @@ func (k *keys) hint(c *x509.Certificate, err error) error {
 		id, derived := strings.CutPrefix(a.Subject.CommonName, derivedName)
 		switch {
 		case derived && id == theirs:
-			return fmt.Errorf("it is of another cluster with the same secret %s: %w", theirs, err)
+			id, _ := identityOf(c)
+			return fmt.Errorf("it is of another cluster with the same secret %s: of %s; --cluster has to be the same at both ends", theirs, foreign.Quote(id.Cluster))
 		case derived:
 			ours = append(ours, id)
 		}
