@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -47,8 +48,7 @@ func (n *node) heardFrom() func(netip.Addr) bool {
 
 func (n *node) proofs() peerwire.Proofs { return peerwire.Proofs{Trust: n.trust, Cluster: n.o.Cluster} }
 
-// signOwn signs what this node says for itself and voters may pass on. All of them
-// get the same one.
+// signOwn signs what this node says for itself and voters may pass on.
 func (n *node) signOwn(m *election.Message) {
 	if n.trust == nil || m.Release == nil && (m.Opinion == nil || m.Opinion.Grant() == 0) {
 		return
@@ -57,26 +57,51 @@ func (n *node) signOwn(m *election.Message) {
 	if m.Release != nil && m.Release.ID != id.ID || m.Opinion != nil && m.Opinion.By != id.ID {
 		return // passed on
 	}
-	n.signing.Lock()
-	defer n.signing.Unlock()
-	if was := n.signed; m.Release != nil && was.of.Release != nil && *m.Release == *was.of.Release ||
-		m.Opinion != nil && was.of.Opinion != nil && *m.Opinion == *was.of.Opinion {
-		m.Release, m.Opinion = was.as.Release, was.as.Opinion
-		return
-	}
-	n.signed.of = *m
 	if err := n.proofs().Sign(id.RingID, m); err != nil {
 		n.log.Error("a message is not signed, so nobody can pass it on", "error", err)
 	}
-	n.signed.as = *m
 }
 
 // believePassed says why a message that a member passes on is not believed.
-func (n *node) believePassed(m election.Message) error {
+func (n *node) believePassed(m election.Message) (err error) {
+	if m.Certificate != nil {
+		if n.believed.has(*m.Certificate) {
+			return nil
+		}
+		defer func() {
+			if err == nil {
+				n.believed.add(*m.Certificate)
+			}
+		}()
+	}
 	return n.proofs().Check(n.identity.Load().RingID, m, func(id uint64) string {
 		member, _ := n.hub.Load().Ring.Member(id)
 		return member.Name
 	})
+}
+
+// believed are the newest certificates that are believed. Each voter gets one from the
+// dead member's monitor and from others, in the midst of a failover, and checking it
+// takes longer than anything else there.
+type believed struct {
+	mu     sync.Mutex
+	newest [4]election.Certificate
+	next   int
+}
+
+func (b *believed) has(c election.Certificate) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Contains(b.newest[:], c)
+}
+
+func (b *believed) add(c election.Certificate) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !slices.Contains(b.newest[:], c) {
+		b.newest[b.next] = c
+		b.next = (b.next + 1) % len(b.newest)
+	}
 }
 
 // security is how the network is kept safe, in the word of `arc status`.

@@ -45,10 +45,8 @@ type node struct {
 
 	// trust has this node's keys; nil in the clear.
 	trust *trust.Holder
-	// signed is the newest message that this node signed, before and after; guarded
-	// by signing.
-	signing sync.Mutex
-	signed  struct{ of, as election.Message }
+	// believed are certificates that need no check when they are passed on.
+	believed believed
 
 	dir  *runDir
 	disk *wal.Log

@@ -199,7 +199,7 @@ func (n *node) open(ctx context.Context) (recovered wal.Recovered, err error) {
 		Dial: n.dialMember, Local: n.local.Has, ServeStream: n.transport.ServeStream,
 		Leave:         func(ctx context.Context) (uint64, error) { return n.leave(ctx, false) },
 		Left:          func() { n.stopAs(fmt.Errorf("%w, as asked by arc leave", errLeft)) },
-		AcceptFounder: n.acceptFounder, RealtimeNotes: n.realtimeNotes,
+		AcceptFounder: n.acceptFounder, Certified: n.believed.add, RealtimeNotes: n.realtimeNotes,
 		Standstill: n.standstill,
 		Paths:      n.transport.Paths,
 		Heard:      n.heardFrom(),

@@ -72,6 +72,9 @@ func (m *monitor) relink(now mono.Instant, l *localv1.Link) {
 		m.hang.Started()
 	}
 	m.certifier.update(m.ctx, l)
+	if l.GetSelf().GetId() != 0 && l.GetLeader() == l.GetSelf().GetId() {
+		m.certificate(exitUnknown, false) // signed now: its signature is kept
+	}
 	from := m.watch.Front()
 	if old.GetRingId() != l.GetRingId() {
 		// Nothing that was known in another ring holds in this one.

@@ -321,6 +321,19 @@ func (m *monitor) finish() error {
 	// Nothing else than the coordinator, before it ended, has seen that it had ended
 	// what it did as a leader.
 	clean := m.killed == "" && m.link.GetEnding() != "" && m.link.GetClean()
+	request := m.certificate(exit, clean)
+	from := monotime.Now()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), cmp.Or(m.o.CertifyFor, durations.Certify))
+	defer cancel()
+	missed := m.certifier.certify(ctx, request)
+	m.o.Logger.Warn("certified the death of the coordinator", "node", self.GetName(), "id", self.GetId(), "reason", exit,
+		"told", len(m.certifier.targets)-missed, "missed", missed, "elapsed", (monotime.Now().Sub(from)).Round(10*time.Microsecond))
+	return nil
+}
+
+// certificate is signed before others get it, so that they can pass it on.
+func (m *monitor) certificate(exit string, clean bool) *peerv1.CertifyRequest {
+	self := m.link.GetSelf()
 	request := &peerv1.CertifyRequest{
 		Cluster: m.link.GetCluster(), RingId: m.link.GetRingId(),
 		Certificate: &peerv1.Certificate{Name: self.GetName(), Id: self.GetId(), Incarnation: self.GetIncarnation(), Exit: exit, Clean: clean},
@@ -330,13 +343,7 @@ func (m *monitor) finish() error {
 		// Those who get it from here believe it all the same.
 		m.o.Logger.Error("the death certificate is not signed, so nobody can pass it on", "error", err)
 	}
-	from := monotime.Now()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), cmp.Or(m.o.CertifyFor, durations.Certify))
-	defer cancel()
-	missed := m.certifier.certify(ctx, request)
-	m.o.Logger.Warn("certified the death of the coordinator", "node", self.GetName(), "id", self.GetId(), "reason", exit,
-		"told", len(m.certifier.targets)-missed, "missed", missed, "elapsed", (monotime.Now().Sub(from)).Round(10*time.Microsecond))
-	return nil
+	return request
 }
 
 // exitUnknown is all that a monitor knows of an end that its coordinator did not

@@ -40,6 +40,7 @@ type Holder struct {
 	Refused func(from net.Addr, err error)
 
 	keys   atomic.Pointer[keys]
+	signed atomic.Pointer[signed]
 	reload sync.Mutex
 	conns  connections
 }

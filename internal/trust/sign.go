@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -16,7 +17,11 @@ const signing = "arc statement v1\x00"
 // Sign returns the certificates, DER, and the signature with which others know later
 // that this process made the statement.
 func (h *Holder) Sign(statement []byte) (chain [][]byte, signature []byte, err error) {
-	c := h.keys.Load().cert
+	k := h.keys.Load()
+	c := k.cert
+	if was := h.signed.Load(); was != nil && was.by == k && bytes.Equal(was.statement, statement) {
+		return c.Certificate, was.signature, nil
+	}
 	key, ok := c.PrivateKey.(crypto.Signer)
 	if !ok {
 		return nil, nil, fmt.Errorf("%w: a key of type %T cannot sign", ErrCertificate, c.PrivateKey)
@@ -29,7 +34,15 @@ func (h *Holder) Sign(statement []byte) (chain [][]byte, signature []byte, err e
 	if signature, err = key.Sign(rand.Reader, message, opts); err != nil {
 		return nil, nil, fmt.Errorf("sign with the key of %s: %w", h.self, err)
 	}
+	h.signed.Store(&signed{k, statement, signature})
 	return c.Certificate, signature, nil
+}
+
+// signed is the newest signature: the same is said to many, and what will be said in a
+// hurry can be signed before.
+type signed struct {
+	by                   *keys
+	statement, signature []byte
 }
 
 // Signed returns who signed a statement, if that one's certificate is believed now. It

@@ -37,6 +37,9 @@ func (s *Servers) Certify(ctx context.Context, r *peerv1.CertifyRequest) (*peerv
 	if err := speaksFor(ctx, c.Name); err != nil {
 		return nil, err
 	}
+	if s.o.Certified != nil {
+		s.o.Certified(c)
+	}
 	if err := l.Certify(c); err != nil {
 		return nil, err
 	}

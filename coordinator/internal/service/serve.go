@@ -78,8 +78,11 @@ type Options struct {
 	// ServeStream serves a peer's stream of messages.
 	ServeStream func(peerv1.PeerService_StreamServer) error
 	// Leave takes this node out of the ring, and Left ends it after that.
-	Leave         func(context.Context) (epoch uint64, err error)
-	Left          func()
+	Leave func(context.Context) (epoch uint64, err error)
+	Left  func()
+	// Certified is told of each death certificate that its member's own monitor brings;
+	// nil if nobody asks.
+	Certified     func(election.Certificate)
 	AcceptFounder func(*peerv1.AcceptFounderRequest) (*peerv1.AcceptFounderResponse, error)
 	// Standstill says why this node is in no ring yet, empty if nothing is known.
 	Standstill func() string
