@@ -143,6 +143,17 @@ func TestALossyNetworkIsToldOnce(t *testing.T) {
 	}
 }
 
+// The streams of a network that has lost much come back five seconds apart. That is one
+// word.
+func TestStreamsThatComeBackApartAreToldOnce(t *testing.T) {
+	got := new(story).run(200, 3, 2, missedIf(func(round, peer, k int) bool {
+		return k == 1 && round >= 20 && round < 60+10*peer
+	})).String()
+	if want := "down eth1 10.0.1.0/24 [1 2 3]; up eth1 10.0.1.0/24 [1 2 3]"; got != want {
+		t.Errorf("told %q, want %q", got, want)
+	}
+}
+
 // A path is told as up, and a moment later another one of its card as down. One check
 // that was missed before the word up says nothing after it.
 func TestWhatWasMissedBeforeThePathIsUpIsForgotten(t *testing.T) {

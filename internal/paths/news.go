@@ -7,9 +7,11 @@ import (
 
 const (
 	// newsWaits is for how many passes news of a path waits for others of the same card
-	// that may follow. moreWaits is the same for one that is down once a path of that
-	// card is told as down.
+	// that may follow. upWaits is the same for one that is up again: after much loss
+	// streams come back seconds apart. moreWaits is the same for one that is down once a
+	// path of that card is told as down.
 	newsWaits = 12
+	upWaits   = 24
 	moreWaits = 120
 )
 
@@ -125,6 +127,9 @@ func (b *Book) ripe(card string, w Word) bool {
 	}
 	if more && w == Down {
 		return waited > moreWaits
+	}
+	if w == Up && follow && waited <= upWaits {
+		return false
 	}
 	return waited > newsWaits || waited > 1 && !follow
 }
