@@ -57,7 +57,17 @@ var bears = map[string]time.Duration{"lan": lease / 4, "fast": 20 * time.Millise
 // One network of two gone causes nothing but path_down and path_up.
 func TestOneNetworkOfTwo(t *testing.T) {
 	if *pathProfiles == "" {
-		t.Run("lan", func(t *testing.T) { oneNetworkOf(t, 2, "lan", nil) })
+		// These wait most of the time, and bear each other.
+		for name, test := range map[string]func(*testing.T){
+			"four faults":             func(t *testing.T) { oneNetworkOf(t, 2, "lan", nil) },
+			"pulled in turns":         networksPulledInTurns,
+			"addresses of both kinds": aCableWithAddressesOfBothKinds,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t)
+			})
+		}
 		return
 	}
 	machine := watchStalls(t)
@@ -136,7 +146,7 @@ func TestBothNetworksPulled(t *testing.T) {
 }
 
 // The networks are pulled in turns, of everybody, and never both.
-func TestNetworksPulledInTurns(t *testing.T) {
+func networksPulledInTurns(t *testing.T) {
 	c := newCluster(t, netlab.Options{Hosts: 3, Networks: 2}, "--expect", "3")
 	c.startAll()
 	before := c.settle(patience)
@@ -181,7 +191,7 @@ func TestASecondNetworkComesAndGoes(t *testing.T) {
 
 // A network has addresses of both kinds, and so has its cable: what becomes of it is
 // told once. Interfaces that are set down lose those of IPv6.
-func TestACableWithAddressesOfBothKinds(t *testing.T) {
+func aCableWithAddressesOfBothKinds(t *testing.T) {
 	c := newCluster(t, netlab.Options{Hosts: 3, Networks: 2}, "--expect", "3", "--bind", "::")
 	for i, n := range c.nodes {
 		n.host.AddAddress(0, other6(i))
