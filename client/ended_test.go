@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"path/filepath"
 	"strings"
@@ -167,6 +168,9 @@ func TestTheEndOfAContextIsInTheError(t *testing.T) {
 	}
 	if !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "ErrTimeout" {
 		t.Errorf("a watch without any event: %v is %q, want a timeout", err, kindsOf(err))
+	}
+	if err := w.explain(io.EOF); !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "ErrTimeout" {
+		t.Errorf("a watch without any event that the coordinator ends in order: %v is %q, want a timeout", err, kindsOf(err))
 	}
 	absent := dialTo(t, "unix://"+filepath.Join(t.TempDir(), SocketName))
 	if _, err := absent.AwaitLeader(short(t, 300*time.Millisecond), false); !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "ErrUnreachable" {

@@ -72,9 +72,12 @@ func (s *Stream) explain(err error) error {
 		over = context.DeadlineExceeded
 	}
 	switch {
-	case over != nil && (clean || s.heard && status.Code(err) == codes.DeadlineExceeded):
+	case over != nil && s.heard && (clean || status.Code(err) == codes.DeadlineExceeded):
 		// The coordinator did answer. The end of ctx ended the stream, not a wait for it.
 		return &Error{Op: "watch", Addr: s.client.addr, Cause: over, over: over}
+	case clean && over != nil:
+		// It heard of the end of ctx first, and ended the stream in order.
+		err = status.FromContextError(over).Err()
 	case clean:
 		return &Error{Op: "watch", Addr: s.client.addr, Kind: ErrUnreachable, answered: true,
 			Cause: fmt.Errorf("the coordinator at %s ended the stream", s.client.addr)}
