@@ -79,13 +79,17 @@ func TestACertificateThatEndsIsToldOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		words := make(chan string, 8)
+		go h.Watch(t.Context(), nil, func(_ bool, err error) { words <- err.Error() })
 		var told []string
-		go h.Watch(t.Context(), nil, func(_ bool, err error) { told = append(told, err.Error()) })
 		for _, step := range []struct {
 			wait  time.Duration
 			words int
 		}{{30 * time.Minute, 0}, {time.Hour, 1}, {time.Hour, 1}} {
 			testwait.Virtual(step.wait)
+			for len(words) > 0 {
+				told = append(told, <-words)
+			}
 			if len(told) != step.words || step.words > 0 && !strings.HasSuffix(told[0], "it ends at "+end.UTC().Format(time.RFC3339)) {
 				t.Errorf("told %q after %v", told, step.wait)
 			}
