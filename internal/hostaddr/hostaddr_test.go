@@ -97,7 +97,7 @@ func TestNetworkOfAnAddress(t *testing.T) {
 		}
 		ip(t, "link set one0 down")
 		ip(t, "link set one0 name uno0")
-		table.readLocked(time.Now())
+		table.look()
 		if card, _ := table.Network(netip.MustParseAddr("10.1.2.3")); card != "uno0" {
 			t.Errorf("after another look 10.1.2.3 is on %s, want uno0", card)
 		}

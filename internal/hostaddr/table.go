@@ -14,8 +14,13 @@ import (
 // Table tells which addresses are this machine's own, of interfaces that are
 // up and of those that are not. The zero value is ready for use.
 type Table struct {
+	// mu is never held while the kernel is asked: it keeps everybody waiting who asks for
+	// interfaces while it changes one, which can take long, and a transport that waited
+	// with it would send nothing.
 	mu   sync.Mutex
 	read time.Time
+	// begun counts the looks at the interfaces, and kept is the newest whose outcome own is.
+	begun, kept uint64
 	// own are the addresses, each with the prefix of its network. cards are the
 	// interfaces that have them, nil until somebody asks.
 	own   map[netip.Addr]netip.Prefix
@@ -47,11 +52,17 @@ func (t *Table) Network(a netip.Addr) (card, network string) {
 		return a.String(), a.String()
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.cards == nil {
-		t.cards = cards()
+	known, kept := t.cards, t.kept
+	t.mu.Unlock()
+	if known == nil {
+		known = cards()
+		t.mu.Lock()
+		if t.kept == kept {
+			t.cards = known
+		}
+		t.mu.Unlock()
 	}
-	return cmp.Or(t.cards[bare(a)], a.String()), p.Masked().String()
+	return cmp.Or(known[bare(a)], a.String()), p.Masked().String()
 }
 
 // cards returns which interface has each address.
@@ -72,8 +83,10 @@ func bare(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 func (t *Table) find(a netip.Addr) (p netip.Prefix, own bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now := time.Now(); t.own == nil || !(t.watched && t.good) && now.Sub(t.read) >= durations.AddressesFresh {
-		t.readLocked(now)
+	if t.own == nil || !(t.watched && t.good) && time.Since(t.read) >= durations.AddressesFresh {
+		t.mu.Unlock()
+		t.look()
+		t.mu.Lock()
 	}
 	p, own = t.own[bare(a)]
 	return p, own
@@ -88,20 +101,26 @@ func (t *Table) Forget() {
 
 // refresh looks at the interfaces now. watched is what holds from then on.
 func (t *Table) refresh(watched bool) {
+	t.look()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.watched = watched
-	t.readLocked(time.Now())
 }
 
-func (t *Table) readLocked(now time.Time) {
-	read := net.InterfaceAddrs
-	if t.list != nil {
-		read = t.list
+// look asks the kernel. Of several looks at once the one that began last counts.
+func (t *Table) look() {
+	t.mu.Lock()
+	t.begun++
+	look := t.begun
+	t.read = time.Now()
+	t.mu.Unlock()
+	list, err := t.addresses()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if look < t.kept {
+		return
 	}
-	t.read = now
-	list, err := read()
-	t.good = err == nil
+	t.kept, t.good = look, err == nil
 	if err != nil && t.own != nil {
 		return // what was known is the best guess
 	}
@@ -109,6 +128,13 @@ func (t *Table) readLocked(now time.Time) {
 	for _, p := range prefixes(list) {
 		t.own[bare(p.Addr())] = p
 	}
+}
+
+func (t *Table) addresses() ([]net.Addr, error) {
+	if t.list != nil {
+		return t.list()
+	}
+	return net.InterfaceAddrs()
 }
 
 func prefixes(addrs []net.Addr) (all []netip.Prefix) {

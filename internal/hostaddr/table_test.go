@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -97,5 +98,37 @@ func TestBroadcastOf(t *testing.T) {
 		if got := BroadcastOf(netip.MustParsePrefix(network)); got.String() != want {
 			t.Errorf("%s: %s, want %s", network, got, want)
 		}
+	}
+}
+
+// While the kernel keeps a look at the interfaces waiting, as it does while it changes
+// one, the table answers with what it knows. It has the newest addresses when the kernel
+// has answered.
+func TestNobodyWaitsForTheKernel(t *testing.T) {
+	old, recent := netip.MustParseAddr("10.1.2.3"), netip.MustParseAddr("10.1.2.4")
+	answers := make(chan string, 1)
+	answers <- "10.1.2.3/24"
+	begun := make(chan struct{}, 2)
+	table := &Table{list: func() ([]net.Addr, error) {
+		begun <- struct{}{}
+		machine := &interfaces{}
+		machine.have.Store(<-answers)
+		return machine.list()
+	}}
+	table.refresh(true)
+	<-begun
+	var looks sync.WaitGroup
+	looks.Go(func() { table.refresh(true) })
+	<-begun
+	if !table.Has(old) || table.Has(recent) { // else it waits until the test runs out of time
+		t.Error("while the kernel is asked the table does not answer what it knows")
+	}
+	looks.Go(func() { table.refresh(true) })
+	<-begun
+	answers <- "10.1.2.4/24"
+	answers <- "10.1.2.4/24"
+	looks.Wait()
+	if !table.Has(recent) || table.Has(old) {
+		t.Error("the table does not have the newest addresses")
 	}
 }
