@@ -34,22 +34,20 @@ func (o *options) credentials(c *Client) (credentials.TransportCredentials, erro
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
-	return noted{h.Credentials(), c}, nil
+	return noted{connect.Noted{TransportCredentials: h.Credentials(), Failed: func(err error) { c.dialErr.Store(&err) }}, c}, nil
 }
 
-// noted are credentials whose failures the client remembers: gRPC keeps only their
-// text.
+// noted are credentials whose failures the client remembers.
 type noted struct {
-	credentials.TransportCredentials
+	connect.Noted
 	c *Client
 }
 
 func (n noted) Clone() credentials.TransportCredentials { return n }
 
 func (n noted) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	conn, info, err := n.TransportCredentials.ClientHandshake(ctx, authority, raw)
+	conn, info, err := n.Noted.ClientHandshake(ctx, authority, raw)
 	if err != nil {
-		n.c.dialErr.Store(&err)
 		return nil, nil, err
 	}
 	return &refusable{conn, n.c}, info, nil

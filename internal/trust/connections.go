@@ -85,8 +85,8 @@ func (h *Holder) disowned(now time.Time) []*connection {
 	return out
 }
 
-// LogTo returns what Watch can be given: it logs that the keys have changed, or cannot
-// be read.
+// LogTo returns what Watch can be given: it logs that the keys have changed, cannot be
+// read, or end soon.
 func (h *Holder) LogTo(log hclog.Logger) func(changed bool, err error) {
 	return func(_ bool, err error) {
 		if errors.Is(err, errEnds) {
@@ -100,10 +100,11 @@ func (h *Holder) LogTo(log hclog.Logger) func(changed bool, err error) {
 }
 
 // Watch reads the files again every durations.TrustLook, and whenever a token comes
-// from now, until ctx ends. It calls told when they changed, and when they cannot
-// be read or an operator's certificate is about to end, once for each error's text. It closes the connections of authorities that
-// were dropped and of clients whose certificates have ended, with a pause after each
-// one, so that a ring never misses more than one stream at a time.
+// from now, until ctx ends. It calls told when they changed, and when they cannot be
+// read or an operator's certificate is about to end, once for each error's text. It
+// closes the connections of authorities that were dropped and of clients whose
+// certificates have ended, with a pause after each one, so that a ring never misses
+// more than one stream at a time.
 func (h *Holder) Watch(ctx context.Context, now <-chan struct{}, told func(changed bool, err error)) {
 	look := time.NewTicker(durations.TrustLook)
 	defer look.Stop()

@@ -10,13 +10,13 @@ import (
 )
 
 // pace bounds how many connections and calls of strangers begin per second, and how
-// often they are read from. A connection costs its sender less than it costs this node, and what a flood of them
-// takes of the processor the ring would miss. One that is refused costs next to
-// nothing.
+// often they are read from. A connection costs its sender less than it costs this node,
+// and what a flood of them takes of the processor the ring would miss. One that is
+// refused costs next to nothing.
 //
 // The machine of a member has an account of its own, so that strangers keep no member
-// out. So has that of a joiner, once its hello was believed. This machine itself has none: its programs need no network to use up its
-// processor.
+// out. So has that of a joiner, once its hello was believed. This machine itself has
+// none: its programs need no network to use up its processor.
 type pace struct {
 	connects, calls, refusals, reads account
 }

@@ -14,10 +14,10 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 
 	"github.com/arc-ring/arc/election"
+	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/limits"
@@ -49,14 +49,14 @@ type outbound struct {
 	written chan struct{}
 
 	mu sync.Mutex
-	// watching: a check is due. acked was acknowledged at since, or a while before if
-	// nothing was looked at then.
+	// watching: a check is due. acked was acknowledged at since.
 	watching bool
 	acked    uint64
 	since    time.Time
 	timer    *time.Timer
-	// rtt is that of the last look. While it is not old a new watch begins without one:
-	// each costs more than all else that a small message does here.
+	// rtt is that of the last look. Only the first watch begins with a look: each costs
+	// more than all else that a small message does here. looked: acked is of since, and
+	// not of a look before it.
 	rtt    time.Duration
 	looked bool
 	// recent are messages that may be unacknowledged.
@@ -85,9 +85,15 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 	tuneConn(conn)
 	linked.Store(true)
 	dialer := *t.opts.Dialer
-	shake := &noted{TransportCredentials: dialer.Credentials}
+	var handshake atomic.Pointer[error]
 	if dialer.Credentials != nil {
-		dialer.Credentials = shake
+		dialer.Credentials = connect.Noted{TransportCredentials: dialer.Credentials, Failed: func(err error) { handshake.Store(&err) }}
+	}
+	cause := func(err error) error { // in place of what gRPC makes of it
+		if failed := handshake.Load(); failed != nil {
+			return *failed
+		}
+		return err
 	}
 	cc, err := dialer.Over(conn, addr)
 	if err != nil {
@@ -106,14 +112,14 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 	keep := context.AfterFunc(ctx, cancel)
 	s.stream, err = peerv1.NewPeerServiceClient(s.cc).Stream(streamCtx)
 	if err != nil {
-		return nil, fmt.Errorf("open stream to %s: %w", addr, shake.cause(err))
+		return nil, fmt.Errorf("open stream to %s: %w", addr, cause(err))
 	}
 	if err := s.stream.Send(&peerv1.StreamRequest{Body: &peerv1.StreamRequest_Hello{Hello: helloTo(self, id)}}); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("hello to %s: %w", addr, err)
 	}
 	env, err := s.stream.Recv() // tells the status if the Send failed
 	if err != nil {
-		return nil, fmt.Errorf("hello to %s: %w", addr, shake.cause(err))
+		return nil, fmt.Errorf("hello to %s: %w", addr, cause(err))
 	}
 	if e := env.GetEvicted(); e != nil {
 		t.evicted(id, e, self)
@@ -131,31 +137,6 @@ func (t *Transport) attempt(ctx context.Context, id uint64, addr string, self Id
 		return nil, fmt.Errorf("hello to %s: %w", addr, context.Cause(ctx))
 	}
 	return s, nil
-}
-
-// noted are credentials that remember why a handshake failed: gRPC keeps only the
-// text.
-type noted struct {
-	credentials.TransportCredentials
-	failure atomic.Pointer[error]
-}
-
-func (n *noted) Clone() credentials.TransportCredentials { return n }
-
-func (n *noted) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	conn, info, err := n.TransportCredentials.ClientHandshake(ctx, authority, raw)
-	if err != nil {
-		n.failure.Store(&err)
-	}
-	return conn, info, err
-}
-
-// cause returns the handshake's error in place of what gRPC made of it.
-func (n *noted) cause(err error) error {
-	if failure := n.failure.Load(); failure != nil {
-		return *failure
-	}
-	return err
 }
 
 // evicted passes a notice on if it is about us.
