@@ -169,6 +169,10 @@ func TestTheEndOfAContextIsInTheError(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "ErrTimeout" {
 		t.Errorf("a watch without any event: %v is %q, want a timeout", err, kindsOf(err))
 	}
+	if w, err = mute.Watch(short(t, 200*time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	<-w.ctx.Done() // by its deadline: no Recv has cancelled it
 	if err := w.explain(io.EOF); !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "ErrTimeout" {
 		t.Errorf("a watch without any event that the coordinator ends in order: %v is %q, want a timeout", err, kindsOf(err))
 	}
