@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -104,24 +105,27 @@ func oneNetworkOf(t *testing.T, networks int, profile string, machine *stalls) {
 				if brief := slices.Index([]int{0, 2, 4, 5}, i); machine == nil && (brief != j || k != j%networks) {
 					continue
 				}
-				what := fmt.Sprintf("%s, %s, network %d", fault.name, role.name, k)
-				pick := func(st *arcv1.StatusResponse) *netlab.Host {
-					return c.node(role.pick(st, memberIndex(st, st.Leader.Name))).host
-				}
-				for try := 1; ; try++ {
-					began := time.Now()
-					wrong := c.losesOneNetwork(what, pick, func(h *netlab.Host) { fault.make(c.lab, h, k) }, func(h *netlab.Host) { fault.end(c.lab, h, k) })
-					if len(wrong) == 0 {
-						break
+				t.Run(fmt.Sprintf("%s/%s/network %d", fault.name, role.name, k), func(t *testing.T) {
+					ring := c.t
+					c.t = t // what is waited for in vain ends this cell alone
+					defer func() { c.t = ring }()
+					pick := func(st *arcv1.StatusResponse) *netlab.Host {
+						return c.node(role.pick(st, memberIndex(st, st.Leader.Name))).host
 					}
-					stood := machine.longest(began)
-					// What a machine that stood still made happen says nothing of the paths.
-					if machine == nil || try == 3 || stood < bears[profile] {
-						t.Errorf("%s; the machine stood still for %v", strings.Join(wrong, "\n"), stood)
-						break
+					for try := 1; ; try++ {
+						began := time.Now()
+						wrong := c.losesOneNetwork(fault.name, pick, func(h *netlab.Host) { fault.make(c.lab, h, k) }, func(h *netlab.Host) { fault.end(c.lab, h, k) })
+						if len(wrong) == 0 {
+							return
+						}
+						stood := machine.longest(began)
+						// What a machine that stood still made happen says nothing of the paths.
+						if machine == nil || try == 3 || stood < bears[profile] {
+							t.Fatalf("%s; the machine stood still for %v", strings.Join(wrong, "\n"), stood)
+						}
+						t.Logf("this says nothing, since the machine stood still for %v: %s", stood, strings.Join(wrong, "\n"))
 					}
-					t.Logf("this says nothing, since the machine stood still for %v: %s", stood, strings.Join(wrong, "\n"))
-				}
+				})
 			}
 		}
 	}
@@ -252,8 +256,10 @@ func (c *cluster) losesOneNetwork(what string, pick func(*arcv1.StatusResponse) 
 	h := pick(before)
 	began := time.Now()
 	fault(h)
+	mend := sync.OnceFunc(func() { end(h) })
+	defer mend()
 	c.allSay(what, "path_down", began)
-	end(h)
+	mend()
 	c.allSay(what, "path_up", began)
 	if happened := c.happened(what+" of "+h.Name(), began, before); happened != "" {
 		wrong = append(wrong, happened)
