@@ -23,7 +23,8 @@ import (
 var (
 	// ErrBadAddr: the address cannot be understood.
 	ErrBadAddr = errors.New("bad address")
-	// ErrCertificate: the certificate or the secret file cannot be used.
+	// ErrCertificate: the certificate or the secret file cannot be used, or the
+	// certificate has ended since.
 	ErrCertificate = errors.New("no certificate to show")
 	// ErrClosed: Close was called; the coordinator was not asked, or did not
 	// answer before.
@@ -182,6 +183,9 @@ func (c *Client) explain(ctx context.Context, op string, err error, answered boo
 		if unconnected != nil {
 			e.Cause = *unconnected
 		}
+		if errors.Is(e.Cause, trust.ErrEnded) {
+			e.Kind = ErrCertificate // this client is not let in again
+		}
 		e.Hint = hint(e.Cause, c.addr, os.Geteuid(), os.Lstat)
 	case answered && connect.ToldReason(err) == storageReason:
 		e.Hint = "that coordinator ends; a change may or may not take effect: look with arc status at another member"
@@ -206,6 +210,8 @@ func hint(cause error, addr string, uid int, look func(path string) (fs.FileInfo
 		return "show a certificate with --certificate FILE, or give the cluster's --secret-file"
 	case errors.Is(cause, trust.ErrClear):
 		return "ask it at its unix socket, or without --certificate and a secret file"
+	case errors.Is(cause, trust.ErrEnded):
+		return "take a new certificate from `arc secret issue`, or from your own authority"
 	case errors.Is(cause, trust.ErrCertificate):
 		return "take a new certificate from `arc secret issue` if the secret was replaced; arc secret show lists the secrets of a file"
 	case errors.Is(cause, errNoGreeting):

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/arc-ring/arc/internal/fakearc"
 	"github.com/arc-ring/arc/internal/testserver"
+	"github.com/arc-ring/arc/internal/testwait"
 	"github.com/arc-ring/arc/internal/trust"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -82,6 +84,46 @@ func TestACoordinatorIsShownACertificate(t *testing.T) {
 		}
 		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.hint)) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// A client whose certificate ends while it watches is told so, and on which day. It need
+// not try again.
+func TestAWatchThatOutlivesItsCertificate(t *testing.T) {
+	secret := trust.NewSecret()
+	h := trust.Minted([]trust.Secret{secret}, trust.Identity{Cluster: "c", Role: trust.Member, Name: "n1"})
+	var asked atomic.Int64
+	host, err := testserver.Listen("tcp", "127.0.0.1:0", func(s grpc.ServiceRegistrar) { arcv1.RegisterArcServiceServer(s, silent(&asked)) }, grpc.Creds(h.Credentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(host.Stop)
+	end := time.Now().Add(2 * time.Second).Truncate(time.Second)
+	text, err := trust.Issue([]trust.Secret{secret}, trust.Identity{Cluster: "c", Role: trust.Read, Name: "probe"}, end)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(host.Addr, WithCertificate(file(t, string(text))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	w, err := c.Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	testwait.Until(t, 20*time.Second, "the certificate has ended", func() bool { return time.Now().After(end) })
+	host.Break() // a coordinator closes the connection
+	_, watched := w.Recv()
+	_, status := c.Status(short(t, 20*time.Second))
+	_, awaited := c.AwaitLeader(t.Context(), false)
+	for what, err := range map[string]error{"watch": watched, "status": status, "await leader": awaited} {
+		if kindsOf(err) != "ErrCertificate" || !strings.Contains(err.Error(), "has ended at "+end.UTC().Format(time.RFC3339)) || !strings.HasSuffix(err.Error(), "; take a new certificate from `arc secret issue`, or from your own authority") {
+			t.Errorf("%s: %v is %q", what, err, kindsOf(err))
 		}
 	}
 }

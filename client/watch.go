@@ -50,7 +50,8 @@ func (c *Client) Watch(ctx context.Context) (*Stream, error) {
 // Recv waits for the next event. An error ends the stream; every later Recv
 // returns it again. It wraps context.Canceled or context.DeadlineExceeded after
 // ctx ended the stream, context.Canceled after Close did, ErrClosed after the
-// client's Close did, and ErrUnreachable when the coordinator went away.
+// client's Close did, ErrCertificate when the client's certificate ended, and
+// ErrUnreachable when the coordinator went away.
 func (s *Stream) Recv() (*arcv1.Event, error) {
 	if s.err != nil {
 		return nil, s.err
@@ -102,7 +103,7 @@ func (s *Stream) Close() { s.cancel() }
 // AwaitLeader waits until a leader is known, or, if self is true, until the
 // coordinator itself leads and claims it, and returns the status that says so.
 // It goes on while the coordinator is unreachable. It ends at once with ErrClosed
-// when the client is closed.
+// when the client is closed, and with ErrCertificate when its certificate has ended.
 //
 // When ctx ends, the error wraps the end of ctx and says what the coordinator
 // answered last: ErrNoLeader, or ErrNotLeading if another member leads, with
@@ -131,7 +132,7 @@ func (c *Client) AwaitLeader(ctx context.Context, self bool) (*arcv1.StatusRespo
 				return st, nil
 			}
 			last, trouble = st, nil
-		case failed.Kind == ErrClosed:
+		case failed.Kind == ErrClosed, failed.Kind == ErrCertificate:
 			failed.Op = op
 			return nil, failed
 		case failed.over != nil && failed.Kind != ErrUnreachable && (last != nil || trouble != nil):

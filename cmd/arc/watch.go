@@ -18,8 +18,9 @@ func newWatchCmd(f *factory) *cobra.Command {
 		Short: "Events as they happen, until interrupted",
 		Long: `Prints the present state as one snapshot event, then every event after it, one
 a line. Times are UTC. It ends when it is interrupted (exit 0), when the
-coordinator goes away (exit 4), or by SIGPIPE when nobody reads its output any
-more. --timeout bounds only how long the first event may take.
+coordinator goes away (exit 4), when the certificate of --certificate ends (exit 1),
+or by SIGPIPE when nobody reads its output any more. --timeout bounds only how long
+the first event may take.
 
 One more snapshot follows when the coordinator was out of the ring and is back; it
 stands for what was missed. One also follows when a leader that was reported lost

@@ -21,8 +21,9 @@ type connections struct {
 
 type connection struct {
 	net.Conn
-	of   *connections
-	root *x509.Certificate
+	h *Holder
+	// own is the certificate that this end showed, root the other end's authority.
+	own, root *x509.Certificate
 	// until is the end of a client's certificate. It is zero for a member: no ring
 	// depends on clocks that are set.
 	until time.Time
@@ -30,8 +31,9 @@ type connection struct {
 
 // add notes a connection. If its authority was dropped in the midst of the
 // handshake it is closed.
-func (c *connections) add(h *Holder, conn net.Conn, root *x509.Certificate, until time.Time) net.Conn {
-	n := &connection{conn, c, root, until}
+func (h *Holder) add(conn net.Conn, own, root *x509.Certificate, until time.Time) net.Conn {
+	c := &h.conns
+	n := &connection{conn, h, own, root, until}
 	c.mu.Lock()
 	if c.open == nil {
 		c.open = map[*connection]struct{}{}
@@ -48,16 +50,16 @@ func (c *connections) add(h *Holder, conn net.Conn, root *x509.Certificate, unti
 func (n *connection) Read(p []byte) (int, error) {
 	k, err := n.Conn.Read(p)
 	if err != nil {
-		err = explain(err)
+		err = n.h.explain(err, n.own)
 	}
 	return k, err
 }
 
 // Close is net.Conn's.
 func (n *connection) Close() error {
-	n.of.mu.Lock()
-	delete(n.of.open, n)
-	n.of.mu.Unlock()
+	n.h.conns.mu.Lock()
+	delete(n.h.conns.open, n)
+	n.h.conns.mu.Unlock()
 	return n.Conn.Close()
 }
 

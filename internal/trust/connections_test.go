@@ -1,9 +1,15 @@
 package trust
 
 import (
+	"errors"
+	"io"
 	"net"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/arc-ring/arc/internal/testwait"
 )
 
 // A connection lasts no longer than the client's certificate. One of members does not
@@ -12,10 +18,7 @@ func TestAConnectionEndsWithTheClientsCertificate(t *testing.T) {
 	secret := NewSecret()
 	server := minted("n1", secret)
 	end := time.Now().Add(time.Hour)
-	client := *minted("n2", secret).keys.Load()
-	client.cert = deriveAuthority(secret, "c").mint(Identity{"c", Operate, "o"}, end)
-	h := minted("n2", secret)
-	h.keys.Store(&client)
+	h := ending(secret, Identity{"c", Operate, "o"}, end)
 	for _, c := range []*Holder{h, minted("n3", secret)} {
 		if s := shake(t, c.Credentials(), server.Credentials()); s.clientErr != nil || s.serverErr != nil {
 			t.Fatal(s.clientErr, s.serverErr)
@@ -29,6 +32,57 @@ func TestAConnectionEndsWithTheClientsCertificate(t *testing.T) {
 	}
 }
 
+// ending is a Holder whose certificate ends.
+func ending(s Secret, i Identity, end time.Time) *Holder {
+	h := Minted([]Secret{s}, i)
+	k := *h.keys.Load()
+	k.cert = deriveAuthority(s, "c").mint(i, end)
+	h.keys.Store(&k)
+	return h
+}
+
+// Neither the end of a connection nor an alert says that a certificate has ended. The one
+// who showed it knows.
+func TestAnEndedCertificateIsSaidToBeTheReason(t *testing.T) {
+	for _, c := range []struct {
+		role          Role
+		ended, closed bool // closed: an open connection; else a new one
+		want          error
+	}{
+		{Read, true, true, ErrEnded},
+		{Read, true, false, ErrEnded},
+		{Read, false, true, io.EOF},
+		{Read, false, false, nil},
+		{Member, true, true, io.EOF}, // a member's connection is not closed for it
+		{Member, true, false, ErrEnded},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			secret, end := NewSecret(), time.Now().Add(time.Hour)
+			client, server := ending(secret, Identity{"c", c.role, "x"}, end), minted("n1", secret)
+			open := shake(t, client.Credentials(), server.Credentials())
+			if open.clientErr != nil || open.serverErr != nil {
+				t.Fatal(open.clientErr, open.serverErr)
+			}
+			if c.ended {
+				testwait.Virtual(time.Hour + time.Second)
+			}
+			var err error
+			if c.closed {
+				open.serverConn.Close()
+				_, err = open.clientConn.Read(make([]byte, 1))
+			} else {
+				err = shake(t, client.Credentials(), server.Credentials()).clientErr
+			}
+			if !errors.Is(err, c.want) {
+				t.Errorf("%+v: %v", c, err)
+			}
+			if says := err != nil && strings.Contains(err.Error(), "has ended at "+end.UTC().Format(time.RFC3339)); says != (c.want == ErrEnded) {
+				t.Errorf("%+v: it says %v", c, err)
+			}
+		})
+	}
+}
+
 // A secret may be dropped while a handshake goes on that it began.
 func TestAHandshakeThatOutlivesItsSecretOpensNothing(t *testing.T) {
 	old, fresh := NewSecret(), NewSecret()
@@ -39,7 +93,7 @@ func TestAHandshakeThatOutlivesItsSecretOpensNothing(t *testing.T) {
 	}{{fresh, true}, {old, false}} {
 		near, far := net.Pipe()
 		defer far.Close()
-		conn := h.conns.add(h, near, deriveAuthority(c.by, "c").cert, time.Time{})
+		conn := h.add(near, h.keys.Load().cert.Leaf, deriveAuthority(c.by, "c").cert, time.Time{})
 		if stays := conn.SetDeadline(time.Time{}) == nil; stays != c.stays {
 			t.Errorf("with a secret of which %v is true it stays: %v", c.stays, stays)
 		}

@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -93,9 +95,9 @@ func (h *Holder) shake(ctx context.Context, raw net.Conn, side func(net.Conn, *t
 	}
 	if err != nil {
 		_ = raw.Close()
-		return nil, nil, explain(err)
+		return nil, nil, h.explain(err, k.cert.Leaf)
 	}
-	return h.conns.add(h, conn, root, until), Proof{credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}, id}, nil
+	return h.add(conn, k.cert.Leaf, root, until), Proof{credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}, id}, nil
 }
 
 // errLong: the other end sent too much before it was known.
@@ -134,13 +136,26 @@ func (h *Holder) check(id Identity, use x509.ExtKeyUsage) error {
 // ErrClear: the other end of a connection does not speak TLS.
 var ErrClear = errors.New("no TLS")
 
-// explain says in words what an error of a TLS connection means to an operator.
-func explain(err error) error {
+// ErrEnded: the certificate that this end shows has ended.
+var ErrEnded = errors.New("has ended")
+
+// explain says in words what an error of a TLS connection means to an operator. own is
+// the certificate that this end showed. An alert does not say that it has ended, and an
+// open connection is closed without one then, unless it is a member's.
+func (h *Holder) explain(err error, own *x509.Certificate) error {
 	var remote *net.OpError
 	var header tls.RecordHeaderError
+	alert := errors.As(err, &remote) && remote.Op == "remote error"
+	closed := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 	switch {
-	case errors.As(err, &remote) && remote.Op == "remote error":
-		return fmt.Errorf("%w of this end is refused: %w; do both ends have the same secret, or authority, and cluster?", ErrCertificate, err)
+	case time.Now().After(own.NotAfter) && (alert || closed && h.self.Role != Member):
+		return fmt.Errorf("%w of this end, %s, %w at %s: %w", ErrCertificate, h.self, ErrEnded, own.NotAfter.Format(time.RFC3339), err)
+	case alert:
+		end := ""
+		if !own.NotAfter.Equal(forever) { // the other end's clock may be ahead
+			end = " It ends at " + own.NotAfter.Format(time.RFC3339)
+		}
+		return fmt.Errorf("%w of this end is refused: %w; do both ends have the same secret, or authority, and cluster?%s", ErrCertificate, err, end)
 	case errors.As(err, &header):
 		return fmt.Errorf("%w: %w; does the other end run with --insecure?", ErrClear, err)
 	}
