@@ -32,7 +32,8 @@ func newSecretIssueCmd(f *factory, o *secretOptions) *cobra.Command {
 		Use:   "issue --role ROLE",
 		Short: "Make a certificate with which a client may ask over the network",
 		Long: `Makes a certificate for a client on another machine, with its key, in one PEM file
-that nobody but its owner may read. Copy it there over a safe way.
+that nobody but its owner may read. Copy it there over a safe way, with its mode: arc
+refuses one that others can read.
 
 The role says what the client may do: read may look, operate may look and change
 the ring, session may look and is for programs. The name is for the members' logs,

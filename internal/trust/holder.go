@@ -140,8 +140,11 @@ func (f Files) read() ([][]byte, error) {
 			continue
 		}
 		read := readPEM // a certificate is often a link to the newest one; a secret is not
-		if i == 0 {
+		switch i {
+		case 0:
 			read = readSecretFile
+		case 2:
+			read = readKey
 		}
 		var err error
 		if all[i], err = read(path); err != nil {
@@ -261,6 +264,14 @@ func chainOf(pair tls.Certificate) []*x509.Certificate {
 		}
 	}
 	return chain
+}
+
+func readKey(path string) ([]byte, error) {
+	text, err := readPEM(path)
+	if err != nil {
+		return nil, err
+	}
+	return text, checkMode(fmt.Errorf("%w's key", ErrCertificate), path)
 }
 
 func readPEM(path string) ([]byte, error) {

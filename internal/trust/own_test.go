@@ -54,6 +54,10 @@ func TestAnAuthorityOfOnesOwn(t *testing.T) {
 	if err := os.WriteFile(long.Cert, append(leaf, bytes.Repeat(pemOf(certBlock, ca.cert.Raw), 40)...), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	shared := files(member("n1"), ca)
+	if err := os.Chmod(shared.Key, 0o640); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		files Files
 		want  string
@@ -62,6 +66,7 @@ func TestAnAuthorityOfOnesOwn(t *testing.T) {
 		"for another node":  {files(member("n9"), ca), "needs spiffe://c/member/n1"},
 		"for a client":      {files(Identity{"c", Operate, "n1"}, ca), "needs spiffe://c/member/n1"},
 		"of another signer": {files(member("n1"), deriveAuthority(NewSecret(), "c")), "is not accepted by"},
+		"with a shared key": {shared, "certificate's key " + shared.Key + " has mode 0640, so others can use it; make that 0600: chmod 600 " + shared.Key},
 		"without a key":     {Files{Cert: files(member("n1"), ca).Cert}, "all three"},
 	} {
 		if _, err := Open(c.files, member("n1")); err == nil || !strings.Contains(err.Error(), c.want) {

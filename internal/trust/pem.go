@@ -36,12 +36,15 @@ func Issue(secrets []Secret, i Identity, until time.Time) ([]byte, error) {
 const certBlock = "CERTIFICATE"
 
 // OpenClient reads a client's certificate from one PEM file: its certificate, its
-// key and the authorities that it believes, in this order. The client's cluster is the
-// certificate's.
+// key and the authorities that it believes, in this order. Others than the file's owner
+// must not be able to read or write it. The client's cluster is the certificate's.
 func OpenClient(path string) (*Holder, error) {
 	text, err := readPEM(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCertificate, err)
+	}
+	if err := checkMode(ErrCertificate, path); err != nil {
+		return nil, err
 	}
 	bad := func(err error) (*Holder, error) {
 		return nil, fmt.Errorf("%w %s: %w; `arc secret issue` makes one", ErrCertificate, path, err)

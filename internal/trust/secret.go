@@ -142,14 +142,19 @@ func readSecretFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSecret, err)
 	}
+	return text, checkMode(ErrSecret, path)
+}
+
+// checkMode refuses a file with a key that others than its owner can use.
+func checkMode(what error, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSecret, err)
+		return fmt.Errorf("%w: %w", what, err)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("%w %s has mode %04o, so others can use it; make that 0600: chmod 600 %s", ErrSecret, path, mode, path)
+		return fmt.Errorf("%w %s has mode %04o, so others can use it; make that 0600: chmod 600 %s", what, path, mode, path)
 	}
-	return text, nil
+	return nil
 }
 
 func parseSecretFile(path string, text []byte) ([]Secret, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -402,6 +403,16 @@ func TestClientCertificates(t *testing.T) {
 	h.keys.Store(&late)
 	if s := shake(t, h.Credentials(), minted("n1", old).Credentials()); s.serverErr == nil {
 		t.Error("a certificate that has ended was accepted")
+	}
+	for _, mode := range []os.FileMode{0o640, 0o604, 0o620} {
+		path := write("shared", time.Now().Add(time.Hour))
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf("certificate %s has mode %04o, so others can use it; make that 0600: chmod 600 %s", path, mode, path)
+		if _, err := OpenClient(path); !errors.Is(err, ErrCertificate) || err.Error() != want {
+			t.Errorf("mode %o: %v, want %s", mode, err, want)
+		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, "x"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
