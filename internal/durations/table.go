@@ -39,6 +39,10 @@ const (
 	// there is something to send. Most likely somebody has just died and a new voter
 	// is needed, so everybody would dial it in the midst of the failover.
 	PeerNear = 100 * time.Millisecond
+	// PeerSpare bounds the pause before a path is dialled to a peer that another path
+	// reaches. All members have a network back at the same moment. Shaking hands with
+	// all of them at once would take the processor from the leader's probes.
+	PeerSpare = 500 * time.Millisecond
 	// PeerLived is how long a stream has to stand before its loss does not count as
 	// one more failure in a row.
 	PeerLived = time.Second

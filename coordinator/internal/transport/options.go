@@ -37,7 +37,7 @@ var dialRules = policy.Rules{
 	Answer:  durations.PeerAnswer,
 	Most:    limits.PeerTries,
 	Backoff: durations.PeerBackoff, Spread: true,
-	Slow: durations.PeerSlow,
+	Slow: durations.PeerSlow, Spare: durations.PeerSpare,
 	// A pause of 80 ms. Most likely the process has ended, everybody notices
 	// at the same moment, and redials would compete with the election that
 	// follows; soon it is known, by Quiet or SetPeers, who is dead. A peer that

@@ -155,8 +155,19 @@ func (p *peer) joinLocked(one bool) {
 	}
 }
 
+// spare reports whether the peer is reached over another path. One that is doubtful does
+// not count.
+func (p *path) spare() bool {
+	p.t.mu.Lock()
+	defer p.t.mu.Unlock()
+	return slices.ContainsFunc(p.paths, func(o *path) bool {
+		return o != p && o.stands != nil && !o.Down() && !o.stands.stuck(durations.PeerHintedStall)
+	})
+}
+
 // run is the path's goroutine. It dials first after the pause.
 func (d *dialler) run(pause time.Duration) {
+	d.conn.Spare = d.spare()
 	d.conn.BeginIn(d.t.now(), pause)
 	for {
 		d.act()
@@ -169,11 +180,14 @@ func (d *dialler) run(pause time.Duration) {
 			d.finish()
 			return
 		case <-d.poke:
+			d.conn.Spare = d.spare()
 			d.poked()
 		case r := <-d.results:
+			d.conn.Spare = d.spare()
 			d.result(r)
 		case <-d.timer.C: // act does what is due
 		case <-broken:
+			d.conn.Spare = d.spare()
 			d.lost()
 		}
 	}
@@ -245,10 +259,16 @@ func (p *path) handOver() {
 }
 
 // rescue lets another path that stands carry the large messages that wait for
-// acknowledgements on a stuck stream. The stream itself may take a second to break.
+// acknowledgements on a stuck stream. The stream itself may take a second to break. Paths
+// whose stream is missing are wanted now.
 func (p *path) rescue() {
 	p.t.mu.Lock()
 	defer p.t.mu.Unlock()
+	for _, o := range p.paths {
+		if o.stands == nil {
+			o.askLocked(func(a *asked) { a.urgent = true })
+		}
+	}
 	others := slices.DeleteFunc(slices.Clone(p.paths), func(o *path) bool { return o == p || o.stands == nil })
 	if len(others) > 0 && p.stands != nil {
 		paths.Choose(others, limits.SmallMessage+1)[0].queue.putBack(p.stands.rescue())
@@ -346,6 +366,8 @@ func (d *dialler) poked() {
 			d.conn.Silent(now, a.alive)
 			d.t.log.Debug("peer does not acknowledge: racing a fresh connection", "peer", info.Name, "to", d.id)
 		}
+	case a.urgent && !d.conn.Spare:
+		d.conn.Begin(now)
 	case a.alive:
 		d.conn.Alive(now)
 	case a.moved || a.network && !quiet:

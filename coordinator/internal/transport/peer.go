@@ -57,6 +57,8 @@ type asked struct {
 	wanted bool
 	// near: it is distant no longer.
 	near bool
+	// urgent: the path that made this one spare is stuck.
+	urgent bool
 }
 
 func newPeer(t *Transport, info election.Peer) *peer {

@@ -13,6 +13,9 @@ type Connection struct {
 	Rules Rules
 	// Slow: the other side is thought dead.
 	Slow bool
+	// Spare: the other side is reached over another connection, so nobody waits for
+	// this one.
+	Spare bool
 
 	// chance draws a duration from 0 to below the given one.
 	chance func(time.Duration) time.Duration
@@ -81,22 +84,28 @@ func New(r Rules, chance func(time.Duration) time.Duration) *Connection {
 	return &Connection{Rules: r, chance: chance, quick: r.Quick}
 }
 
-// Begin begins a round now, whatever is under way.
-func (c *Connection) Begin(now mono.Instant) { c.race(now, 0) }
+// Begin begins a round now, whatever is under way; one that nobody waits for after a
+// pause of its own.
+func (c *Connection) Begin(now mono.Instant) { c.race(now, c.idle()) }
 
 // BeginIn begins a round after a pause.
-func (c *Connection) BeginIn(now mono.Instant, pause time.Duration) { c.race(now, c.spread(pause)) }
+func (c *Connection) BeginIn(now mono.Instant, pause time.Duration) {
+	c.race(now, max(c.spread(pause), c.idle()))
+}
 
-// Fresh begins a round now for a new reason: what failed before does not count.
+// Fresh is Begin for a new reason: what failed before does not count.
 func (c *Connection) Fresh(now mono.Instant) {
 	c.failures = 0
-	c.race(now, 0)
+	c.Begin(now)
 }
 
 // Alive takes a sign of life of the other side: it is dialled now, unless the
-// tries under way are as good as new ones.
+// tries under way are as good as new ones, or a round is due soon that nobody waits
+// for.
 func (c *Connection) Alive(now mono.Instant) {
-	if c.underWay() == 0 || now >= c.began.Add(c.Rules.Stagger) {
+	switch {
+	case c.Spare && c.racing && c.due < now.Add(c.Rules.Spare):
+	case c.underWay() == 0 || now >= c.began.Add(c.Rules.Stagger):
 		c.Fresh(now)
 	}
 }
@@ -126,7 +135,7 @@ func (c *Connection) Silent(now mono.Instant, alive bool) {
 	if c.Rules.Overlap == 0 && len(c.tries) > 0 {
 		c.keep(c.tries[0].id)
 	}
-	c.race(now, 0)
+	c.Begin(now)
 }
 
 // Proved says that the connection that stands lives for long enough to forget what
@@ -301,7 +310,7 @@ func (c *Connection) dial(now mono.Instant) {
 	switch {
 	case len(c.todo) > 0:
 		c.due = now.Add(r.Stagger)
-	case r.Overlap == 0:
+	case r.Overlap == 0, c.Spare:
 		c.due = mono.Never
 	default:
 		c.rounds++
@@ -316,6 +325,14 @@ func (c *Connection) dial(now mono.Instant) {
 // race begins a round after the pause.
 func (c *Connection) race(now mono.Instant, pause time.Duration) {
 	c.racing, c.todo, c.due, c.quickly, c.givenUp = true, nil, now.Add(pause), false, false
+}
+
+// idle is the pause before a round that nobody waits for.
+func (c *Connection) idle() time.Duration {
+	if !c.Spare || c.Rules.Spare == 0 {
+		return 0
+	}
+	return c.chance(c.Rules.Spare)
 }
 
 // repeat makes a quick try the next one, if one is left.
@@ -337,7 +354,7 @@ func (c *Connection) pause(failures int, rejected bool) time.Duration {
 	case rejected:
 		return c.spread(c.Rules.Backoff.Longest)
 	}
-	return c.spread(c.Rules.Backoff.Pause(failures))
+	return max(c.spread(c.Rules.Backoff.Pause(failures)), c.idle())
 }
 
 func (c *Connection) spread(d time.Duration) time.Duration {

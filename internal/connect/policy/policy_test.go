@@ -77,6 +77,8 @@ func (w *world) do(d *datadriven.TestData) {
 		w.c.Silent(w.now, d.HasArg("alive"))
 	case "proved":
 		w.c.Proved()
+	case "spare":
+		w.c.Spare = !d.HasArg("no-more")
 	case "slow":
 		w.c.Slow = !d.HasArg("no-more")
 	case "won":
@@ -128,6 +130,8 @@ func (w *world) rules(d *datadriven.TestData) (r Rules) {
 			r.Spread = true
 		case "slow":
 			r.Slow = value()
+		case "spare":
+			r.Spare = value()
 		case "quick":
 			r.Quick, r.QuickPause = number(), 2*time.Millisecond
 		case "cut-failures":

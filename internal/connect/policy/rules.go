@@ -30,6 +30,10 @@ type Rules struct {
 	Spread  bool
 	// Slow is the pause while the other side is thought dead.
 	Slow time.Duration
+	// Spare bounds the pause before a round that nobody waits for. It is drawn from 0
+	// on, so that those who have a network back at the same moment do not all shake
+	// hands at once. Such a round ends when all of it has failed.
+	Spare time.Duration
 	// Quick is how often a failure that was no refusal is repeated before the
 	// back-off, QuickPause later at first, doubling. It is granted again to a
 	// connection that lived.
