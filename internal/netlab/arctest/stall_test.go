@@ -54,15 +54,12 @@ func (s *stalls) watch(ctx context.Context, processor int) {
 	}
 }
 
-// longest returns the longest one that ended since; 0 if nobody looks.
-func (s *stalls) longest(since time.Time) (took time.Duration) {
-	if s == nil {
-		return 0
-	}
+// longest returns the longest one that ended between two moments.
+func (s *stalls) longest(from, to time.Time) (took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.ends {
-		if e.end.After(since) {
+		if e.end.After(from) && !e.end.After(to) {
 			took = max(took, e.took)
 		}
 	}
