@@ -21,6 +21,7 @@ import (
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/foreign"
 	"github.com/arc-ring/arc/internal/limits"
+	"github.com/arc-ring/arc/internal/paths"
 	"github.com/arc-ring/arc/internal/peerwire"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 )
@@ -61,6 +62,8 @@ type outbound struct {
 	looked bool
 	// recent are messages that may be unacknowledged.
 	recent []sent
+	// loss belongs to the goroutine that checks the paths.
+	loss paths.Loss
 }
 
 type sent struct {

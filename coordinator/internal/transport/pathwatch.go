@@ -104,15 +104,15 @@ func (t *Transport) awaitChecks(flights []*flight) (checks []paths.Check, ok boo
 		f.mark = now.handed
 		wait = max(wait, min(4*now.rtt, durations.PeerAck))
 	}
-	if !connect.Wait(t.closing, wait) {
-		return nil, false
+	// A second look, since a machine that stood still has not read yet what came.
+	for looks := 0; looks < 2 && slices.ContainsFunc(flights, (*flight).open); looks++ {
+		if !connect.Wait(t.closing, wait) {
+			return nil, false
+		}
 	}
 	for _, f := range flights {
-		if f.stream != nil {
-			now, ok := look(f.stream.conn)
-			if ok && (!now.waiting || now.acked >= f.mark) {
-				f.Outcome = paths.Good
-			}
+		if now, acked := f.acked(); acked && !f.stream.loss.Note(t.now(), now.sent, now.again) {
+			f.Outcome = paths.Good
 		}
 		if f.local.IsValid() {
 			f.On = t.opts.Network(f.local)
@@ -120,6 +120,21 @@ func (t *Transport) awaitChecks(flights []*flight) (checks []paths.Check, ok boo
 		checks = append(checks, f.Check)
 	}
 	return checks, true
+}
+
+// acked looks at the stream, and reports whether the check was acknowledged there.
+func (f *flight) acked() (now tcp, acked bool) {
+	if f.stream == nil {
+		return tcp{}, false
+	}
+	now, ok := look(f.stream.conn)
+	return now, ok && (!now.waiting || now.acked >= f.mark)
+}
+
+// open reports whether the check was sent and is not acknowledged.
+func (f *flight) open() bool {
+	_, acked := f.acked()
+	return f.stream != nil && !acked
 }
 
 // Paths returns the paths to all peers, by their ids. A distant one that nothing is

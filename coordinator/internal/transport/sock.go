@@ -45,6 +45,8 @@ type tcp struct {
 	rtt time.Duration
 	// segment is the most that one segment carries, in bytes.
 	segment int
+	// sent counts the segments with data, and again those of them that were sent before.
+	sent, again uint64
 }
 
 // look tells the state of a connection; false if it is none of TCP or is closed.
@@ -66,6 +68,7 @@ func look(c net.Conn) (s tcp, ok bool) {
 		s = tcp{
 			acked: info.Bytes_acked, handed: info.Bytes_sent - info.Bytes_retrans + uint64(info.Notsent_bytes), waiting: info.Unacked > 0,
 			rtt: time.Duration(info.Rtt) * time.Microsecond, segment: int(info.Snd_mss),
+			sent: uint64(info.Data_segs_out), again: uint64(info.Total_retrans),
 		}
 	})
 	return s, ok
