@@ -1,6 +1,7 @@
 package arctest
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -23,10 +24,10 @@ var priced = []struct {
 
 // pricedRings starts a ring of each kind. All are there at the same time, so that
 // they have the same machine, at the same moments.
-func pricedRings(t testing.TB, profile string) (rings []*cluster) {
+func pricedRings(t testing.TB, hosts int, profile string) (rings []*cluster) {
 	for _, kind := range priced {
-		o := netlab.Options{Hosts: 5, Networks: kind.networks, DiskBytes: 64 << 20}
-		c := newCluster(t, o, "--expect", "5", "--profile", profile, "--log-level", "info")
+		o := netlab.Options{Hosts: hosts, Networks: kind.networks, DiskBytes: 64 << 20}
+		c := newCluster(t, o, "--expect", fmt.Sprint(hosts), "--profile", profile, "--log-level", "info")
 		c.clear, c.poll = kind.clear, 250*time.Millisecond
 		c.startAll()
 		rings = append(rings, c)
@@ -38,29 +39,34 @@ func pricedRings(t testing.TB, profile string) (rings []*cluster) {
 }
 
 // BenchmarkPrice measures what TLS and a second network cost a failover. The rings
-// have their faults in turns:
+// have their faults in turns. Of three hosts two are left, which is one processor each
+// on a machine that has two:
 //
-//	go test -run '^$' -bench Price -benchtime 20x .
+//	go test -run '^$' -bench Price/hosts=5/lan -benchtime 20x .
 func BenchmarkPrice(b *testing.B) {
-	for _, profile := range []string{"lan", "fast"} {
-		for _, f := range []mishap{crash, pull} {
-			b.Run(profile+"/"+f.name, func(b *testing.B) {
-				rings := pricedRings(b, profile)
-				outcomes := make([]measured, len(rings))
-				for i := range b.N {
-					for j := range rings {
-						k := (i + j) % len(rings) // nobody is always first
-						n := rings[k].quietLeader(profile)
-						outcomes[k].add(rings[k].failover(f, n))
-						f.end(n)
-						n.cutOff = false
-					}
-				}
-				for k, m := range outcomes {
-					m.reportClaim(b, priced[k].name)
-				}
-			})
+	for _, hosts := range []int{5, 3} {
+		for _, profile := range []string{"lan", "fast"} {
+			for _, f := range []mishap{crash, pull} {
+				b.Run(fmt.Sprintf("hosts=%d/%s/%s", hosts, profile, f.name), func(b *testing.B) { price(b, hosts, profile, f) })
+			}
 		}
+	}
+}
+
+func price(b *testing.B, hosts int, profile string, f mishap) {
+	rings := pricedRings(b, hosts, profile)
+	outcomes := make([]measured, len(rings))
+	for i := range b.N {
+		for j := range rings {
+			k := (i + j) % len(rings) // nobody is always first
+			n := rings[k].quietLeader(profile)
+			outcomes[k].add(rings[k].failover(f, n))
+			f.end(n)
+			n.cutOff = false
+		}
+	}
+	for k, m := range outcomes {
+		m.reportClaim(b, priced[k].name)
 	}
 }
 
@@ -68,7 +74,7 @@ func BenchmarkPrice(b *testing.B) {
 // with TLS, on one network and on two, at the same time. Figures are told, not
 // asserted: the machine may be busy with other things.
 func TestCostAtRest(t *testing.T) {
-	rings := pricedRings(t, "lan")
+	rings := pricedRings(t, 5, "lan")
 	before, leaders := map[*node]time.Duration{}, map[*cluster]string{}
 	for _, c := range rings {
 		leaders[c] = c.settle(patience).Leader.Name
