@@ -122,6 +122,9 @@ func (n *node) helloKeys() {
 		n.log.Info("connections are mutual TLS 1.3", "identity", n.trust.Self(), "secrets", n.trust.Secrets())
 	case n.o.Insecure:
 		n.log.Warn("--insecure: no secret is used; everybody who reaches this port can read and change the ring", "bind", joinAddrs(n.o.Bind), "port", n.o.Port)
+		if n.o.UnusedSecret != "" {
+			n.log.Warn("--insecure: a secret file is here and not used; start without --insecure to use it, or move it away", "file", n.o.UnusedSecret)
+		}
 	default:
 		n.log.Info("no secret is used; only this machine's programs reach this node, and over TCP they can only look")
 	}

@@ -61,6 +61,9 @@ type Options struct {
 	// over the network.
 	Keys     trust.Files
 	Insecure bool
+	// UnusedSecret is the secret file that is there, and that Insecure goes without; ""
+	// for none. It is only told of.
+	UnusedSecret string
 
 	// MonitorCommand starts the monitor; the queue is its fd 3. MonitorImage, if
 	// not empty, is the file that is executed in place of the command's first

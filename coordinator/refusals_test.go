@@ -1,8 +1,10 @@
 package coordinator
 
 import (
+	"bytes"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -30,6 +32,19 @@ func TestRefusedHostsAreToldOfOnce(t *testing.T) {
 	}
 	if told(limits.Refusals); warned != limits.Refusals+1 || len(r.known) != 1 {
 		t.Errorf("with one host more %d warnings, %d remembered", warned, len(r.known))
+	}
+}
+
+// A node that goes without a secret says so, and names a secret file that is here.
+func TestInsecureIsSaidAtTheStart(t *testing.T) {
+	for unused, want := range map[string]int{"": 1, "/home/u/.config/arc/secret": 2} {
+		var out bytes.Buffer
+		n := &node{o: Options{Insecure: true, UnusedSecret: unused}, log: hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Warn})}
+		n.helloKeys()
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if last := lines[len(lines)-1]; len(lines) != want || unused != "" && (!strings.HasSuffix(last, "file="+unused) || !strings.Contains(last, "start without --insecure")) {
+			t.Errorf("with %q here: %q", unused, lines)
+		}
 	}
 }
 

@@ -136,7 +136,8 @@ func newCoordinatorFlags(flags *pflag.FlagSet, f *factory) *coordinatorFlags {
 func (o *coordinatorFlags) resolve(f *factory) error {
 	err := o.set.Resolve(f.env, o.fileOf(f))
 	o.sparing()
-	err = errors.Join(err, o.checkDirs(), resolveKeys(o.set, &o.Keys, o.Insecure))
+	unused, wrong := resolveKeys(o.set, &o.Keys, o.Insecure)
+	o.UnusedSecret, err = unused, errors.Join(err, o.checkDirs(), wrong)
 	o.OnJoin, o.Version, o.MonitorImage = ring.OnJoin(o.onJoin), versionOf().Version, ownImage
 	o.MonitorCommand = []string{"arc", "monitor", "--log-level", o.logs.Level.String()}
 	if o.logs.JSON {

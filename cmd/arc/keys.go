@@ -24,8 +24,9 @@ func addKeys(set *config.Set, k *trust.Files, secret string) {
 }
 
 // resolveKeys finishes what addKeys began: empty values are refused, and paths made
-// absolute. A secret at its default place is used, unless insecure says not to.
-func resolveKeys(set *config.Set, k *trust.Files, insecure bool) error {
+// absolute. A secret at its default place is used, unless insecure says not to: then it
+// is returned as unused, else that is "".
+func resolveKeys(set *config.Set, k *trust.Files, insecure bool) (unused string, _ error) {
 	var errs []error
 	for i, path := range []*string{&k.Secret, &k.Cert, &k.Key, &k.Authority} {
 		key := keyFlags[i]
@@ -42,10 +43,10 @@ func resolveKeys(set *config.Set, k *trust.Files, insecure bool) error {
 	}
 	if set.Layer("secret-file") == config.Default {
 		if k.Secret = present(k.Secret); insecure {
-			k.Secret = ""
+			unused, k.Secret = k.Secret, ""
 		}
 	}
-	return errors.Join(errs...)
+	return unused, errors.Join(errs...)
 }
 
 // present returns the default secret file, "" if it is not there.

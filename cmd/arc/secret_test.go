@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"github.com/arc-ring/arc/internal/plainfile"
@@ -83,6 +84,29 @@ func TestTheDefaultSecretFile(t *testing.T) {
 	delete(h.env, "HOME")
 	if err := h.run("secret", "new"); exitCode(err) != exitUsage || !strings.Contains(err.Error(), "no home directory") {
 		t.Errorf("without a home: %v", err)
+	}
+}
+
+// With --insecure a secret at its default place is not used, and the log names it.
+func TestInsecureNamesTheSecretThatItGoesWithout(t *testing.T) {
+	h := newAtHome(t)
+	for _, there := range []bool{false, true} {
+		want := ""
+		if there {
+			h.must("secret", "new")
+			want = h.path()
+		}
+		for args, unused := range map[string]string{"--insecure": want, "--bind 127.0.0.1": ""} {
+			f := testFactory()
+			f.env = func(key string) (string, bool) { v, ok := h.env[key]; return v, ok }
+			o := newCoordinatorFlags((&cobra.Command{}).Flags(), f)
+			if err := errors.Join(o.flags.Parse(strings.Fields("--bootstrap "+args)), o.resolve(f)); err != nil {
+				t.Fatal(err)
+			}
+			if o.UnusedSecret != unused || (o.Keys.Secret != "") != (there && unused == "") {
+				t.Errorf("%s, a secret is there: %v: it uses %q and goes without %q", args, there, o.Keys.Secret, o.UnusedSecret)
+			}
+		}
 	}
 }
 
