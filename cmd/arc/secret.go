@@ -56,7 +56,7 @@ func (o *secretOptions) file(f *factory) (string, error) {
 // read returns the path of the secret file, and its secrets.
 func (o *secretOptions) read(f *factory) (path string, all []trust.Secret, err error) {
 	if path, err = o.file(f); err == nil {
-		all, err = readSecrets(path)
+		all, err = trust.ReadSecrets(path)
 	}
 	return path, all, err
 }

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 
 	"github.com/arc-ring/arc/internal/config"
-	"github.com/arc-ring/arc/internal/trust"
 )
 
 // secretFileVar defines the option --secret-file. After a Resolve, secretFile says
@@ -35,13 +34,4 @@ func defaultSecretFile(f *factory) string {
 		return filepath.Join(dir, "secret")
 	}
 	return ""
-}
-
-// readSecrets reads a secret file, and says where one that is missing comes from.
-func readSecrets(path string) ([]trust.Secret, error) {
-	all, err := trust.ReadSecrets(path)
-	if trust.Missing(err) {
-		return nil, fmt.Errorf("%w; copy it from another machine of the cluster, or make the first one with `arc secret new`", err)
-	}
-	return all, err
 }

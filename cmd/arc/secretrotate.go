@@ -62,7 +62,7 @@ func newStepCmd(f *factory, o *secretOptions, step trust.Step, short string) *co
 
 // rotate makes one step in the file. Nobody else writes it meanwhile.
 func (f *factory) rotate(path string, step trust.Step) ([]trust.Secret, error) {
-	if _, err := readSecrets(path); err != nil {
+	if _, err := trust.ReadSecrets(path); err != nil {
 		return nil, err // before anything is made beside it
 	}
 	draft, err := plainfile.NewDraft(path)
@@ -70,7 +70,7 @@ func (f *factory) rotate(path string, step trust.Step) ([]trust.Secret, error) {
 		return nil, err
 	}
 	defer draft.Close()
-	all, err := readSecrets(path)
+	all, err := trust.ReadSecrets(path)
 	if err != nil {
 		return nil, err
 	}

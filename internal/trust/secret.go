@@ -139,6 +139,9 @@ func ReadSecrets(path string) ([]Secret, error) {
 
 func readSecretFile(path string) ([]byte, error) {
 	text, err := plainfile.ReadFile(path, limits.SecretFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w; copy it from another machine of the cluster, or make the first one with `arc secret new --secret-file %s`", ErrSecret, err, path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSecret, err)
 	}
@@ -178,6 +181,3 @@ func FormatSecrets(all []Secret) string {
 	}
 	return b.String()
 }
-
-// Missing reports whether the error says that a file is not there.
-func Missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -348,8 +349,14 @@ func TestSecretFiles(t *testing.T) {
 			t.Errorf("%s: the error shows the secret: %v", name, err)
 		}
 	}
-	if _, err := ReadSecrets(filepath.Join(t.TempDir(), "none")); !Missing(err) {
-		t.Errorf("a missing file: %v", err)
+	none := filepath.Join(t.TempDir(), "none")
+	_, read := ReadSecrets(none)
+	_, opened := Open(Files{Secret: none}, member("n1"))
+	_, operates := OpenOperator(none, "root")
+	for _, err := range []error{read, opened, operates} {
+		if !errors.Is(err, fs.ErrNotExist) || !errors.Is(err, ErrSecret) || !strings.HasSuffix(err.Error(), "`arc secret new --secret-file "+none+"`") {
+			t.Errorf("a missing file: %v", err)
+		}
 	}
 }
 
