@@ -56,7 +56,7 @@ func (n *node) leave(ctx context.Context, stopping bool) (uint64, error) {
 		if !tryAgain(err) || ctx.Err() != nil {
 			n.leaving.Store(false)
 			l.SetPhase(publish.Member)
-			return 0, fmt.Errorf("not out of the ring: %w", err)
+			return 0, stillIn(n.o.Name, err, stopping)
 		}
 		n.log.Debug("leave is tried again", "error", err)
 		connect.Wait(ctx, durations.LeaveAgain)
@@ -147,6 +147,14 @@ func tryAgain(err error) bool {
 		return reason.Of(err) != ""
 	}
 	return false
+}
+
+// stillIn says that the named node could not leave, and what to do if that may pass.
+func stillIn(name string, err error, stopping bool) error {
+	if stopping || !tryAgain(err) {
+		return fmt.Errorf("%s is still in the ring: %w", name, err)
+	}
+	return fmt.Errorf("%s is still in the ring: %w; leave again later, or stop its coordinator, and the others evict it", name, err)
 }
 
 // leaveInTime is what a signal makes of leave: bounded, and never an error

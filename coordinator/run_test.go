@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/membership"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 	"github.com/arc-ring/arc/ring"
 )
@@ -191,8 +193,26 @@ func TestLeaveHandoverAndEvictByCall(t *testing.T) {
 	}
 	nodes[2].reap()
 	nodes[1].awaitLeader("n2", 1)
-	if _, err := nodes[1].client.Leave(ctx, &arcv1.LeaveRequest{}); reason.Of(err) != "LAST_MEMBER" {
-		t.Errorf("leave of the last: %v, want LAST_MEMBER", err)
+	const last = "n2 is still in the ring: the last member of a ring does not leave it: stop it instead, its data directory keeps the ring"
+	if _, err := nodes[1].client.Leave(ctx, &arcv1.LeaveRequest{}); reason.Of(err) != "LAST_MEMBER" || status.Convert(err).Message() != last {
+		t.Errorf("leave of the last: %v, want LAST_MEMBER: %s", err, last)
+	}
+}
+
+// A leave in vain says what is the case. What to do depends on whether it may pass.
+func TestALeaveInVainSaysWhatToDo(t *testing.T) {
+	for _, c := range []struct {
+		err      error
+		stopping bool
+		want     string
+	}{
+		{fmt.Errorf("%w: needs n2", membership.ErrNoLeader), false, "n1 is still in the ring: no leader: needs n2; leave again later, or stop its coordinator, and the others evict it"},
+		{fmt.Errorf("%w: needs n2", membership.ErrNoLeader), true, "n1 is still in the ring: no leader: needs n2"},
+		{membership.ErrLastMember, false, "n1 is still in the ring: the last member of a ring does not leave it"},
+	} {
+		if got := stillIn("n1", c.err, c.stopping); got.Error() != c.want || !errors.Is(got, c.err) {
+			t.Errorf("got %v, want %s", got, c.want)
+		}
 	}
 }
 
