@@ -11,9 +11,17 @@ import (
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
-// audited are the calls that leave a line, with what they ask for. Those of peers
+// command is a change in the words of the command line.
+func command(method string) string {
+	if method == arcv1.ArcService_SetSettings_FullMethodName {
+		return "config set"
+	}
+	return strings.ToLower(path.Base(method))
+}
+
+// audited are the calls that leave a line, with their argument. Those of peers
 // alone carry the log on, and their effects are events.
-func audited(req any) (what string, ok bool) {
+func audited(req any) (argument string, ok bool) {
 	switch r := req.(type) {
 	case *arcv1.JoinRequest:
 		return r.GetName() + " at " + strings.Join(r.GetAddresses(), ", "), true
@@ -40,7 +48,7 @@ func audited(req any) (what string, ok bool) {
 // audit leaves a line of a change that was asked for: who, what, from where, and
 // what came of it.
 func (s *Servers) audit(p party, method string, req any, err error) {
-	what, ok := audited(req)
+	argument, ok := audited(req)
 	if !ok {
 		return
 	}
@@ -48,6 +56,6 @@ func (s *Servers) audit(p party, method string, req any, err error) {
 	if err != nil {
 		outcome = fmt.Sprintf("refused: %v", err)
 	}
-	s.o.Log.Info("a change was asked for", "change", strings.ToLower(path.Base(method)), "of", foreign.Brief(what),
+	s.o.Log.Info("a change was asked for", "change", command(method), "argument", foreign.Brief(argument),
 		"by", p, "address", p.from, "forwarded", isForwarded(req), "outcome", outcome)
 }

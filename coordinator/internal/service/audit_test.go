@@ -34,11 +34,11 @@ func TestEachChangeLeavesALine(t *testing.T) {
 		want   []string // nil for no line
 	}{
 		{trust.Operate, arcv1.ArcService_Evict_FullMethodName, &arcv1.EvictRequest{Name: "n2"}, nil,
-			[]string{"change=evict", "of=n2", "by=spiffe://c/operate/alice", "address=10.0.0.9:77", "forwarded=false", "outcome=done"}},
+			[]string{"change=evict", "argument=n2", "by=spiffe://c/operate/alice", "address=10.0.0.9:77", "forwarded=false", "outcome=done"}},
 		{trust.Operate, arcv1.ArcService_SetSettings_FullMethodName, &arcv1.SetSettingsRequest{Changes: map[string]string{"b": "2", "a": "1"}}, errors.New("no"),
-			[]string{"change=setsettings", `of="a=1 b=2"`, `outcome="refused: no"`}},
+			[]string{`change="config set"`, `argument="a=1 b=2"`, `outcome="refused: no"`}},
 		{trust.Read, arcv1.ArcService_Handover_FullMethodName, &arcv1.HandoverRequest{Name: "n3"}, nil,
-			[]string{"change=handover", "of=n3", "by=spiffe://c/read/alice", "refused: "}},
+			[]string{"change=handover", "argument=n3", "by=spiffe://c/read/alice", "refused: "}},
 		{trust.Member, arcv1.ArcService_Leave_FullMethodName, &arcv1.LeaveRequest{Name: "alice", Forwarded: true}, nil,
 			[]string{"change=leave", "by=spiffe://c/member/alice", "forwarded=true"}},
 		{trust.Operate, arcv1.ArcService_Status_FullMethodName, &arcv1.StatusRequest{}, nil, nil},

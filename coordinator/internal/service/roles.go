@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 
 	"google.golang.org/grpc"
@@ -86,13 +87,15 @@ func (s *Servers) mayCall(p party, method string, forwarded bool) error {
 		case operation:
 			return nil // the socket's group may
 		}
-		return fmt.Errorf("%w: %s is for %s alone, this is %s", reason.ErrDenied, method, "root and the coordinator's user", p)
+		return fmt.Errorf("%w: %s is for root and the coordinator's user alone, this is %s", reason.ErrDenied, path.Base(method), p)
 	case role == trust.Member && !slices.Contains(monitors, method):
 		return nil
 	case role == trust.Operate && operation:
 		return nil
+	case role != "" && operation:
+		return fmt.Errorf("%w: a certificate with the role %s does not allow %s; `arc secret issue --role operate` makes one that does", reason.ErrDenied, role, command(method))
 	case role != "":
-		return fmt.Errorf("%w: a certificate with the role %s does not allow %s; `arc secret issue --role operate` makes one that allows changes", reason.ErrDenied, role, method)
+		return fmt.Errorf("%w: %s is not for a certificate with the role %s", reason.ErrDenied, path.Base(method), role)
 	case s.o.Insecure || !operation || forwarded:
 		return nil // nobody can be told apart
 	}
