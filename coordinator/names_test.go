@@ -145,8 +145,13 @@ func TestASecretIsReplacedUnderARing(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, n := range nodes {
+			before := n.status().GetSecrets()
 			if _, err := n.n.trust.Reload(); err != nil {
 				t.Fatal(err)
+			}
+			// An operator sees which members have the step's file.
+			if after := n.status().GetSecrets(); slices.Equal(before, after) || !slices.Equal(after, trust.IDs(steps)) {
+				t.Errorf("%s: the status of %s had the secrets %v, and has %v, want %v", step, n.o.Name, before, after, trust.IDs(steps))
 			}
 		}
 	}

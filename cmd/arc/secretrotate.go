@@ -16,7 +16,8 @@ func newSecretRotateCmd(f *factory, o *secretOptions) *cobra.Command {
 		Short: "Replace the cluster's secret in a running ring, in three steps",
 		Long: fmt.Sprintf(`Replaces the secret while the ring runs. The leader stays, and no claim is lost.
 Do each of the three steps on one machine, and copy its file to all others before
-the next step. A coordinator reads the file every %v.
+the next step. A coordinator reads the file every %v; "arc status -o json" lists the
+secrets that it has.
 
   1. add   makes a second secret. Members accept it, and use the old one still.
   2. use   puts the new secret first: members use it, and accept the old one still.

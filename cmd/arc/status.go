@@ -71,6 +71,9 @@ func (f *factory) statusTable(w io.Writer, st *arcv1.StatusResponse) {
 	if st.GetSecurity() == "insecure" {
 		line(w, "network insecure: no secret is used, everybody who reaches the port can change the ring")
 	}
+	if all := st.GetSecrets(); len(all) > 1 {
+		line(w, "secrets %s used, %s accepted, until the rotation is done", all[0], strings.Join(all[1:], ", "))
+	}
 	if text := bearsLine(st); text != "" {
 		line(w, "bears   %s", text)
 	}

@@ -27,3 +27,18 @@ func TestStatusSaysWhatToDoAboutTwoRings(t *testing.T) {
 		}
 	}
 }
+
+// Only while a secret is replaced there is something to see: which one makes the
+// certificates, and which are accepted beside it.
+func TestStatusShowsARotation(t *testing.T) {
+	for want, secrets := range map[string][]string{
+		"": {"11111111"},
+		"secrets 22222222 used, 11111111 accepted": {"22222222", "11111111"},
+	} {
+		var out bytes.Buffer
+		newFactory().statusTable(&out, &arcv1.StatusResponse{Secrets: secrets})
+		if strings.Contains(out.String(), "11111111") != (want != "") || !strings.Contains(out.String(), want) {
+			t.Errorf("with the secrets %v status says\n%s\nwant %q", secrets, out.String(), want)
+		}
+	}
+}

@@ -35,6 +35,9 @@ func (s *Servers) Status(ctx context.Context, req *arcv1.StatusRequest) (*arcv1.
 	}
 	r.OtherRings = s.o.OtherRings(v.RingID)
 	r.Security = s.o.Security
+	if s.o.Trust != nil {
+		r.Secrets = s.o.Trust.Secrets()
+	}
 	return r, nil
 }
 

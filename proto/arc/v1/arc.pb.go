@@ -142,7 +142,10 @@ type StatusResponse struct {
 	Security string `protobuf:"bytes,61,opt,name=security,proto3" json:"security,omitempty"`
 	// True while a write of the answering node's log has taken a lease or longer. It
 	// then neither promises nor leads.
-	DiskHangs     bool `protobuf:"varint,62,opt,name=disk_hangs,json=diskHangs,proto3" json:"disk_hangs,omitempty"`
+	DiskHangs bool `protobuf:"varint,62,opt,name=disk_hangs,json=diskHangs,proto3" json:"disk_hangs,omitempty"`
+	// IDs of the answering node's secrets, as `arc secret show` has them: the first one
+	// is used, all are accepted. Empty without a secret.
+	Secrets       []string `protobuf:"bytes,63,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -392,6 +395,13 @@ func (x *StatusResponse) GetDiskHangs() bool {
 		return x.DiskHangs
 	}
 	return false
+}
+
+func (x *StatusResponse) GetSecrets() []string {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
 }
 
 type DepartedMember struct {
@@ -3695,7 +3705,7 @@ const file_arc_v1_arc_proto_rawDesc = "" +
 	"\x10arc/v1/arc.proto\x12\x06arc.v1\x1a\x16arc/ring/v1/ring.proto\x1a\x1fgoogle/protobuf/timestamp.proto\".\n" +
 	"\rStatusRequest\x12\x1d\n" +
 	"\n" +
-	"ask_leader\x18\x01 \x01(\bR\taskLeader\"\x86\b\n" +
+	"ask_leader\x18\x01 \x01(\bR\taskLeader\"\xa0\b\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x17\n" +
 	"\aring_id\x18\x02 \x01(\tR\x06ringId\x12\x14\n" +
@@ -3732,7 +3742,8 @@ const file_arc_v1_arc_proto_rawDesc = "" +
 	"otherRings\x12\x1a\n" +
 	"\bsecurity\x18= \x01(\tR\bsecurity\x12\x1d\n" +
 	"\n" +
-	"disk_hangs\x18> \x01(\bR\tdiskHangs\"\xa7\x01\n" +
+	"disk_hangs\x18> \x01(\bR\tdiskHangs\x12\x18\n" +
+	"\asecrets\x18? \x03(\tR\asecrets\"\xa7\x01\n" +
 	"\x0eDepartedMember\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12*\n" +
