@@ -92,6 +92,13 @@ func (b *base) trace(format string, args ...any) {
 	}
 }
 
+// refuse tells of a message that was dropped since it cannot be true.
+func (b *base) refuse(from uint64, format string, args ...any) {
+	why := fmt.Sprintf(format, args...)
+	b.trace("refuses a message from %d: %s", from, why)
+	b.emit(Refused{From: from, Why: why})
+}
+
 // must ends the process if something has failed that never fails.
 func (b *base) must(err error, format string, args ...any) {
 	if err != nil {

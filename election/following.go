@@ -156,8 +156,13 @@ func (f *following) renewed(from uint64, r Renew) {
 	}
 }
 
-// released takes a leader's word that it leads no longer.
-func (f *following) released(r Release) {
+// released takes a leader's word that it leads no longer. Nobody else's ends a promise
+// to it.
+func (f *following) released(from uint64, r Release) {
+	if p := f.promises.promise; r.Term == p.Term && (r.ID != p.to || r.Incarnation != p.Incarnation) || r.Term == f.term && f.raftLead != 0 && r.ID != f.raftLead {
+		f.refuse(from, "member %d releases the voters of term %d, in which another process leads", r.ID, r.Term)
+		return
+	}
 	if r.Term > f.term || !f.promises.takeRelease(r) {
 		return
 	}

@@ -97,6 +97,19 @@ func TestASnapshotNamesFormerMembersThatAreStillNeeded(t *testing.T) {
 	}
 }
 
+// A former member whose vote may be needed is certified dead by its own monitor alone.
+func TestACertificateOfAFormerMemberBearsItsName(t *testing.T) {
+	for name, free := range map[string]bool{"n2": false, "n9": true} {
+		n := ringOfFour(t)
+		*n.gone.Ensure(9) = ring.Member{ID: 9, Name: "n9", Incarnation: 19}
+		n.promises.promise = promise{Renew: Renew{Term: 4, Incarnation: 19}, to: 9, until: n.now.Add(time.Second)}
+		n.verdicts.certified(Certificate{Name: name, ID: 9, Incarnation: 19})
+		if n.promises.free() != free {
+			t.Errorf("certified dead as %s: free is %v", name, !free)
+		}
+	}
+}
+
 // An appointment may be in the log of a member that was just elected. It waits
 // for no heir before it knows who that is.
 func TestACaretakerFirstKnowsWhoTheHeirIs(t *testing.T) {

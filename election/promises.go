@@ -30,8 +30,8 @@ type promises struct {
 
 	// voided remembers dead leaderships, so that a renewal that was under way
 	// does not bind this voter to a leader known to be gone.
-	voidTerm, voidSeq uint64
-	voidIncarnation   uint64
+	voidTerm, voidSeq       uint64
+	voidID, voidIncarnation uint64
 	// lapsedAt is when the newest leader said that its lease had ended; 0 if it
 	// handed over, or said nothing.
 	lapsedAt Instant
@@ -88,7 +88,7 @@ func (v *promises) free() bool {
 // nothing.
 func (v *promises) takeRenewal(from uint64, r Renew) bool {
 	most := v.ring.Settings.Lease() // 0 without a ring
-	if r.Lease <= 0 || most == 0 || r.Term == v.voidTerm && r.Seq <= v.voidSeq || r.Incarnation == v.voidIncarnation {
+	if r.Lease <= 0 || most == 0 || r.Term == v.voidTerm && r.Seq <= v.voidSeq || from == v.voidID && r.Incarnation == v.voidIncarnation {
 		return false
 	}
 	// A promise is no longer than the lease that is committed as far as this
@@ -217,7 +217,7 @@ func (v *promises) supersededBy(term uint64) {
 
 // voidFor ends the promise to a dead incarnation.
 func (v *promises) voidFor(c Certificate) {
-	v.voidIncarnation = c.Incarnation
+	v.voidID, v.voidIncarnation = c.ID, c.Incarnation
 	if p := v.promise; p.Incarnation == c.Incarnation && p.to == c.ID {
 		if p.until > v.now {
 			v.trace("released from the promise to %d by its death certificate", p.to)

@@ -50,9 +50,14 @@ func TestUntilWhenAVoterIsBound(t *testing.T) {
 			v.takeRelease(Release{Term: 5, Seq: 1 << 40, ID: 1})
 			renew(v, 2+releasedAhead+1)
 		}, lease},
-		"the leader's process is certified dead":   {func(v *promises) { v.voidFor(Certificate{ID: 1, Incarnation: 5}) }, 0},
-		"an earlier process of it is":              {func(v *promises) { v.voidFor(Certificate{ID: 1, Incarnation: 4}) }, lease},
-		"a renewal of the dead comes late":         {func(v *promises) { v.voidFor(Certificate{ID: 1, Incarnation: 5}); renew(v, 3) }, 0},
+		"the leader's process is certified dead": {func(v *promises) { v.voidFor(Certificate{ID: 1, Incarnation: 5}) }, 0},
+		"an earlier process of it is":            {func(v *promises) { v.voidFor(Certificate{ID: 1, Incarnation: 4}) }, lease},
+		"a renewal of the dead comes late":       {func(v *promises) { v.voidFor(Certificate{ID: 1, Incarnation: 5}); renew(v, 3) }, 0},
+		"another one's process of that number is": {func(v *promises) {
+			v.now = v.now.Add(40 * ms)
+			v.voidFor(Certificate{ID: 4, Incarnation: 5})
+			renew(v, 3)
+		}, lease},
 		"somebody leads in a later term":           {func(v *promises) { v.supersededBy(6) }, 0},
 		"the same leader is heard":                 {func(v *promises) { v.supersededBy(5) }, lease},
 		"a watcher's grant ends that is not named": {func(v *promises) { v.testified(key) }, lease},

@@ -2,7 +2,6 @@ package election
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -149,7 +148,7 @@ func (n *Node) receive(m Message) {
 	case m.Certificate != nil:
 		n.certify(*m.Certificate)
 	case m.Release != nil:
-		n.following.released(*m.Release)
+		n.following.released(m.From, *m.Release)
 	case m.Return != nil:
 		n.leader.memberReturned(m.From, *m.Return)
 	case m.Check != nil && m.Check.Answer:
@@ -177,9 +176,7 @@ func (n *Node) receiveRaft(from uint64, m *raftpb.Message) {
 		return // where raft's log ends now is not known, and raft relies on it
 	}
 	if err := n.plausible(m); err != nil {
-		why := fmt.Sprintf("%s: %v", m.GetType(), err)
-		n.trace("refuses a message from %d: %s", from, why)
-		n.emit(Refused{From: from, Why: why})
+		n.refuse(from, "%s: %v", m.GetType(), err)
 		return
 	}
 	if n.now < n.roster.peers.Value(from).quiet && slices.Contains(elects, m.GetType()) {

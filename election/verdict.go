@@ -223,8 +223,8 @@ func (v *verdicts) certified(c Certificate) bool {
 		return false
 	}
 	m, ok := v.ring.Member(c.ID)
-	if ok && c.Name != m.Name {
-		v.trace("a certificate for member %d names %q, it is %s: no monitor of this ring wrote that", c.ID, c.Name, m.Name)
+	if known := v.memberOrGone(c.ID); known.ID != 0 && c.Name != known.Name {
+		v.trace("a certificate for member %d names %q, it is %s: no monitor of this ring wrote that", c.ID, c.Name, known.Name)
 		return false
 	}
 	if p := v.promises.promise; p.to == c.ID && p.Incarnation == c.Incarnation {
