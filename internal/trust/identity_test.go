@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 
@@ -27,10 +28,19 @@ func TestForeignIdentitiesAreRefused(t *testing.T) {
 			t.Errorf("%v was taken for %v", bad, got)
 		}
 	}
-	alias := a.mint(member("n1"), forever).Leaf
-	alias.URIs[0].Path = "/member/=6E1"
-	if got, err := identityOf(alias); err == nil {
-		t.Errorf("another writing of n1 was taken for %v", got)
+	for _, alias := range []string{
+		"spiffe://c/member/=6E1", "spiffe://c/member/%6E1", "spiffe://c/%6Dember/n1", "spiffe://c/member%2Fn1", "spiffe://c//member/n1", "spiffe://c/member/n1/",
+		"spiffe://c/member/n1?", "spiffe://c/member/n1?a", "spiffe://c/member/n1#a", "spiffe://@c/member/n1", "spiffe://c:1/member/n1", "https://c/member/n1", "spiffe:c/member/n1",
+	} {
+		u, err := url.Parse(alias)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf := a.mint(member("n1"), forever).Leaf
+		leaf.URIs[0] = u
+		if got, err := identityOf(leaf); err == nil {
+			t.Errorf("%s was taken for %v", alias, got)
+		}
 	}
 	two := a.mint(member("n1"), forever).Leaf
 	two.URIs = append(two.URIs, member("n2").uri())
