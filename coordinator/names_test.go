@@ -1,6 +1,9 @@
 package coordinator
 
 import (
+	"context"
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/trust"
 	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
@@ -123,6 +127,50 @@ func TestNobodyActsInAnothersName(t *testing.T) {
 	// The member itself may.
 	if err := acts["a death certificate"](n1.as(secret, trust.Member, "n2")); err != nil {
 		t.Errorf("n2's own monitor: %v", err)
+	}
+}
+
+// answering gives one answer to who asks for a standing.
+type answering struct {
+	peerv1.UnimplementedPeerServiceServer
+	answer *peerv1.StandingResponse
+}
+
+func (a answering) Standing(context.Context, *peerv1.StandingRequest) (*peerv1.StandingResponse, error) {
+	return a.answer, nil
+}
+
+// Whether a node is a member is asked at many addresses. Who answers there says it in its
+// own name.
+func TestNobodyAnswersInAnothersName(t *testing.T) {
+	nodes, secret := secureRing(t, "n1", "n2")
+	n1 := nodes[0]
+	st := n1.status()
+	mallory := trust.Minted([]trust.Secret{secret}, trust.Identity{Cluster: n1.o.Cluster, Role: trust.Member, Name: "mallory"})
+	for name, c := range map[string]struct {
+		answer   *peerv1.StandingResponse
+		believed bool
+	}{
+		"itself":                     {&peerv1.StandingResponse{RingId: st.GetRingId(), Self: "mallory", SelfId: 9}, true},
+		"itself, in no ring":         {&peerv1.StandingResponse{Self: "mallory"}, true},
+		"itself, in another ring":    {&peerv1.StandingResponse{RingId: "another", Self: "mallory", SelfId: 2}, true},
+		"another":                    {&peerv1.StandingResponse{RingId: st.GetRingId(), Self: "n2", SelfId: 2}, false},
+		"another by its id":          {&peerv1.StandingResponse{RingId: st.GetRingId(), Self: "mallory", SelfId: 2}, false},
+		"another that has an old id": {&peerv1.StandingResponse{RingId: st.GetRingId(), Self: "n2", SelfId: 9}, false},
+		"nobody":                     {&peerv1.StandingResponse{}, false},
+	} {
+		lis, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := grpc.NewServer(grpc.Creds(mallory.Credentials()))
+		peerv1.RegisterPeerServiceServer(server, answering{answer: c.answer})
+		go func() { _ = server.Serve(lis) }()
+		t.Cleanup(server.Stop)
+		_, err = n1.n.standingAt(n1.ctx(), []string{lis.Addr().String()}, &peerv1.StandingRequest{Cluster: n1.o.Cluster, RingId: st.GetRingId(), Id: 1})
+		if c.believed != (err == nil) || err != nil && !errors.Is(err, reason.ErrDenied) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"sync"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
+
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/membership"
@@ -83,6 +86,7 @@ func membersFromWire(members []*arcv1.MemberStatus) []ring.Member {
 	})
 }
 
+// standingAt asks the one who answers first, who has to speak for itself.
 func (n *node) standingAt(ctx context.Context, addresses []string, r *peerv1.StandingRequest) (*peerv1.StandingResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, durations.Connect)
 	defer cancel()
@@ -91,7 +95,16 @@ func (n *node) standingAt(ctx context.Context, addresses []string, r *peerv1.Sta
 		return nil, err
 	}
 	defer conn.Close()
-	return peerv1.NewPeerServiceClient(conn).Standing(ctx, r)
+	var by peer.Peer
+	resp, err := peerv1.NewPeerServiceClient(conn).Standing(ctx, r, grpc.Peer(&by))
+	if err != nil {
+		return nil, err
+	}
+	var id uint64 // 0 if the answer is about another ring, whose ids are others
+	if resp.GetRingId() == n.hub.Load().RingID {
+		id = resp.GetSelfId()
+	}
+	return resp, n.servers.SpeaksFor(peer.NewContext(ctx, &by), id, resp.GetSelf())
 }
 
 func standingFromWire(r *peerv1.StandingResponse) election.Standing {
