@@ -47,7 +47,7 @@ func audited(req any) (argument string, ok bool) {
 
 // audit leaves a line of a change that was asked for: who, what, from where, and
 // what came of it.
-func (s *Servers) audit(p party, method string, req any, err error) {
+func (s *Servers) audit(p party, method string, req any, forwarded bool, err error) {
 	argument, ok := audited(req)
 	if !ok {
 		return
@@ -57,5 +57,5 @@ func (s *Servers) audit(p party, method string, req any, err error) {
 		outcome = fmt.Sprintf("refused: %v", err)
 	}
 	s.o.Log.Info("a change was asked for", "change", command(method), "argument", foreign.Brief(argument),
-		"by", p, "address", p.from, "forwarded", isForwarded(req), "outcome", outcome)
+		"by", p, "address", p.from, "forwarded", forwarded, "outcome", outcome)
 }

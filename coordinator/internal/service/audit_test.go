@@ -39,12 +39,19 @@ func TestEachChangeLeavesALine(t *testing.T) {
 			[]string{`change="config set"`, `argument="a=1 b=2"`, `outcome="refused: no"`}},
 		{trust.Read, arcv1.ArcService_Handover_FullMethodName, &arcv1.HandoverRequest{Name: "n3"}, nil,
 			[]string{"change=handover", "argument=n3", "by=spiffe://c/read/alice", "refused: "}},
+		{trust.Operate, arcv1.ArcService_Handover_FullMethodName, &arcv1.HandoverRequest{Name: "n3"}, nil,
+			[]string{"change=handover", "by=spiffe://c/operate/alice", "forwarded=false", "outcome=done"}},
 		{trust.Member, arcv1.ArcService_Leave_FullMethodName, &arcv1.LeaveRequest{Name: "alice", Forwarded: true}, nil,
 			[]string{"change=leave", "by=spiffe://c/member/alice", "forwarded=true"}},
 		{trust.Operate, arcv1.ArcService_Status_FullMethodName, &arcv1.StatusRequest{}, nil, nil},
 	} {
 		log.Reset()
-		_, err := s.admit(by(c.role), c.req, &grpc.UnaryServerInfo{FullMethod: c.method}, func(context.Context, any) (any, error) { return nil, c.err })
+		_, err := s.admit(by(c.role), c.req, &grpc.UnaryServerInfo{FullMethod: c.method}, func(_ context.Context, req any) (any, error) {
+			if h, ok := req.(*arcv1.HandoverRequest); ok {
+				h.Forwarded = true // as atLeader does where this node does not lead
+			}
+			return nil, c.err
+		})
 		line := log.String()
 		for _, part := range c.want {
 			if !strings.Contains(line, part) {

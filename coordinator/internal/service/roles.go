@@ -129,13 +129,13 @@ func isForwarded(req any) bool {
 
 // admit is what each call goes through first.
 func (s *Servers) admit(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	p := partyOf(ctx)
-	err := s.mayCall(p, info.FullMethod, isForwarded(req))
+	p, forwarded := partyOf(ctx), isForwarded(req) // the handler says so of what it passes on
+	err := s.mayCall(p, info.FullMethod, forwarded)
 	var resp any
 	if err == nil {
 		resp, err = handler(ctx, req)
 	}
-	s.audit(p, info.FullMethod, req, err)
+	s.audit(p, info.FullMethod, req, forwarded, err)
 	return resp, err
 }
 
