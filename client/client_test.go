@@ -178,6 +178,7 @@ func TestReasonBeatsCode(t *testing.T) {
 		{"STOPPING", codes.Unavailable, "ErrUnreachable", "handover: said so"}, // as good as gone, but it did answer
 		{"STORAGE", codes.Unavailable, "", "handover: said so; that coordinator ends; a change may or may not take effect: look with arc status at another member"},
 		{"NO_LEADER", codes.Unavailable, "ErrNoLeader", "handover: said so"},
+		{"CERTIFICATE_ENDED", codes.Unauthenticated, "ErrCertificate", "handover: said so"},
 	} {
 		c := serve(t, &fakearc.Server{HandoverFunc: func(context.Context, *arcv1.HandoverRequest) (*arcv1.HandoverResponse, error) {
 			st, err := status.New(r.code, "said so").WithDetails(&errdetails.ErrorInfo{Reason: r.reason, Domain: "arc"})

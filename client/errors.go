@@ -58,6 +58,7 @@ var kinds = map[codes.Code]error{
 	codes.AlreadyExists:      ErrRefused,
 	codes.FailedPrecondition: ErrRefused,
 	codes.PermissionDenied:   ErrRefused,
+	codes.Unauthenticated:    ErrCertificate,
 	codes.ResourceExhausted:  ErrRefused,
 	codes.Unavailable:        ErrNoLeader,
 	codes.Aborted:            ErrNoLeader,

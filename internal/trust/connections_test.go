@@ -20,8 +20,12 @@ func TestAConnectionEndsWithTheClientsCertificate(t *testing.T) {
 	end := time.Now().Add(time.Hour)
 	h := ending(secret, Identity{"c", Operate, "o"}, end)
 	for _, c := range []*Holder{h, minted("n3", secret)} {
-		if s := shake(t, c.Credentials(), server.Credentials()); s.clientErr != nil || s.serverErr != nil {
+		s := shake(t, c.Credentials(), server.Credentials())
+		if s.clientErr != nil || s.serverErr != nil {
 			t.Fatal(s.clientErr, s.serverErr)
+		}
+		if known := s.client.Role != Member; s.until.IsZero() == known || known && s.until != c.keys.Load().cert.Leaf.NotAfter {
+			t.Errorf("the end of %s is known as %v", s.client, s.until)
 		}
 	}
 	if got := server.disowned(end.Add(-time.Minute)); len(got) != 0 {

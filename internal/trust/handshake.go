@@ -97,7 +97,7 @@ func (h *Holder) shake(ctx context.Context, raw net.Conn, side func(net.Conn, *t
 		_ = raw.Close()
 		return nil, nil, h.explain(err, k.cert.Leaf)
 	}
-	return h.add(conn, k.cert.Leaf, root, until), Proof{credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}, id}, nil
+	return h.add(conn, k.cert.Leaf, root, until), Proof{credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}, id, until}, nil
 }
 
 // errLong: the other end sent too much before it was known.

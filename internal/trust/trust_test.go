@@ -26,7 +26,8 @@ func minted(name string, secrets ...Secret) *Holder { return Minted(secrets, mem
 
 // shaken is the outcome of a handshake over loopback.
 type shaken struct {
-	client, server       Identity // as the other end sees each
+	client, server       Identity  // as the other end sees each
+	until                time.Time // of the client, as the server sees it
 	clientErr, serverErr error
 	clientConn           net.Conn
 	serverConn           net.Conn
@@ -56,7 +57,7 @@ func shake(t *testing.T, client, server credentials.TransportCredentials) (s sha
 		}
 		s.serverConn = conn
 		if p, ok := info.(Proof); ok {
-			s.client = p.Identity
+			s.client, s.until = p.Identity, p.Until
 		}
 		_, s.serverErr = conn.Write([]byte{1})
 	}()

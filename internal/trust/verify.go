@@ -86,6 +86,8 @@ func (k *keys) hint(c *x509.Certificate, err error) error {
 type Proof struct {
 	credentials.CommonAuthInfo
 	Identity Identity
+	// Until is the end of a client's certificate; zero for a member.
+	Until time.Time
 }
 
 // AuthType is credentials.AuthInfo's.

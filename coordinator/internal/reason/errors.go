@@ -40,6 +40,8 @@ var (
 	ErrUnreachable = errors.New("unreachable")
 	// ErrDenied: the caller is not who may call this.
 	ErrDenied = errors.New("denied")
+	// ErrCertificateEnded: the caller's certificate was good when the call began.
+	ErrCertificateEnded = errors.New("the client's certificate has ended")
 )
 
 // errorTable says which gRPC code and reason a sentinel has. The first match
@@ -57,6 +59,7 @@ var errorTable = []struct {
 	{ErrSlowWatcher, codes.ResourceExhausted, "SLOW_WATCHER"},
 	{ErrUnreachable, codes.FailedPrecondition, "UNREACHABLE"},
 	{ErrDenied, codes.PermissionDenied, "DENIED"},
+	{ErrCertificateEnded, codes.Unauthenticated, "CERTIFICATE_ENDED"},
 	{membership.ErrOtherRing, codes.FailedPrecondition, "OTHER_RING"},
 	{membership.ErrLastMember, codes.FailedPrecondition, "LAST_MEMBER"},
 	{ErrIsMember, codes.FailedPrecondition, "IS_MEMBER"},

@@ -74,7 +74,7 @@ func TestToStatusKeepsAForwardedAnswer(t *testing.T) {
 func TestEverySentinelHasACode(t *testing.T) {
 	for _, err := range []error{
 		ErrUsage, membership.ErrOtherRing, membership.ErrNoLeader, ErrNotJoined, membership.ErrLastMember, ErrWitness, ErrOverload, ErrSlowWatcher, ErrStopping,
-		ErrStorage, ErrDenied, ErrUnreachable, election.ErrNotLeader, election.ErrLeadershipLost, election.ErrBusy,
+		ErrStorage, ErrDenied, ErrCertificateEnded, ErrUnreachable, election.ErrNotLeader, election.ErrLeadershipLost, election.ErrBusy,
 		election.ErrIsLeader, election.ErrNoHeir, election.ErrNoAnswer, election.ErrUnable, election.ErrRemoved, ring.ErrNameInUse,
 		ring.ErrNotMember, ring.ErrStale, ring.ErrNotHeir, ring.ErrInvalid,
 	} {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/peer"
@@ -46,6 +47,8 @@ type party struct {
 	// unix is who is at the other end of the unix socket; nil over the network.
 	unix *credential
 	from string
+	// until is the end of a client's certificate; zero for none.
+	until time.Time
 }
 
 func partyOf(ctx context.Context) party {
@@ -54,7 +57,7 @@ func partyOf(ctx context.Context) party {
 		p.from = c.Addr.String()
 		switch info := c.AuthInfo.(type) {
 		case trust.Proof:
-			p.identity = info.Identity
+			p.identity, p.until = info.Identity, info.Until
 		case credential:
 			p.unix, p.from = &info, "this machine"
 		}
@@ -140,10 +143,29 @@ func (s *Servers) admit(ctx context.Context, req any, info *grpc.UnaryServerInfo
 }
 
 // admitStream is admit for a stream. Whether it was forwarded does not matter: no
-// operation is a stream.
+// operation is a stream. One lasts no longer than the client's certificate.
 func (s *Servers) admitStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	if err := s.mayCall(partyOf(stream.Context()), info.FullMethod, false); err != nil {
+	p := partyOf(stream.Context())
+	if err := s.mayCall(p, info.FullMethod, false); err != nil {
 		return err
 	}
-	return handler(srv, stream)
+	if p.until.IsZero() {
+		return handler(srv, stream)
+	}
+	ended := fmt.Errorf("%w: %s, at %s; take a new one from `arc secret issue`, or from your own authority", reason.ErrCertificateEnded, p, p.until.Format(time.RFC3339))
+	ctx, cancel := context.WithDeadlineCause(stream.Context(), p.until, ended)
+	defer cancel()
+	err := handler(srv, bounded{stream, ctx})
+	if err != nil && context.Cause(ctx) == ended {
+		return ended
+	}
+	return err
 }
+
+// bounded is a stream with a context of its own.
+type bounded struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (b bounded) Context() context.Context { return b.ctx }
