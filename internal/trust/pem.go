@@ -39,15 +39,15 @@ const certBlock = "CERTIFICATE"
 // key and the authorities that it believes, in this order. Others than the file's owner
 // must not be able to read or write it. The client's cluster is the certificate's.
 func OpenClient(path string) (*Holder, error) {
+	bad := func(err error) (*Holder, error) {
+		return nil, fmt.Errorf("%w %s: %w; `arc secret issue` makes one", ErrCertificate, path, err)
+	}
 	text, err := readPEM(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCertificate, err)
+		return bad(err)
 	}
 	if err := checkMode(ErrCertificate, path); err != nil {
 		return nil, err
-	}
-	bad := func(err error) (*Holder, error) {
-		return nil, fmt.Errorf("%w %s: %w; `arc secret issue` makes one", ErrCertificate, path, err)
 	}
 	pair, err := tls.X509KeyPair(text, text)
 	if err != nil {
