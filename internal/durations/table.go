@@ -324,8 +324,11 @@ const (
 const (
 	// TrustLook is how often secrets and certificates are read again.
 	TrustLook = 5 * time.Second
-	// TrustCut is between the ends of two connections whose secret was dropped.
-	TrustCut = 200 * time.Millisecond
+	// TrustCut is between the ends of two connections whose secret was dropped, and
+	// TrustCutAll bounds the time for all of them: somebody with the old secret may have
+	// opened thousands.
+	TrustCut    = 200 * time.Millisecond
+	TrustCutAll = 30 * time.Second
 	// TrustEnds is how long before its end an operator's own certificate is told of.
 	TrustEnds = 14 * 24 * time.Hour
 	// LastWord is how long a client looks for the reason of a connection that broke while

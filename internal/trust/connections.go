@@ -105,8 +105,8 @@ func (h *Holder) LogTo(log hclog.Logger) func(changed bool, err error) {
 // from now, until ctx ends. It calls told when they changed, and when they cannot be
 // read or an operator's certificate is about to end, once for each error's text. It
 // closes the connections of authorities that were dropped and of clients whose
-// certificates have ended, with a pause after each one, so that a ring never misses
-// more than one stream at a time.
+// certificates have ended, with a pause after each one, so that a ring never misses more
+// than one stream at a time. Only where there are very many the pause is short.
 func (h *Holder) Watch(ctx context.Context, now <-chan struct{}, told func(changed bool, err error)) {
 	look := time.NewTicker(durations.TrustLook)
 	defer look.Stop()
@@ -132,12 +132,13 @@ func (h *Holder) Watch(ctx context.Context, now <-chan struct{}, told func(chang
 		if changed {
 			told(true, nil)
 		}
-		for _, n := range h.disowned(time.Now()) {
+		disowned := h.disowned(time.Now())
+		for _, n := range disowned {
 			_ = n.Close() // its stream ends, and is opened again with a new certificate
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(durations.TrustCut):
+			case <-time.After(min(durations.TrustCut, durations.TrustCutAll/time.Duration(len(disowned)))):
 			}
 		}
 	}

@@ -1,14 +1,17 @@
 package trust
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/testwait"
 )
 
@@ -101,5 +104,45 @@ func TestAHandshakeThatOutlivesItsSecretOpensNothing(t *testing.T) {
 		if stays := conn.SetDeadline(time.Time{}) == nil; stays != c.stays {
 			t.Errorf("with a secret of which %v is true it stays: %v", c.stays, stays)
 		}
+	}
+}
+
+// A ring's connections end one after the other when their secret is dropped. However many
+// somebody has opened with it, they have all ended in a bounded time.
+func TestADroppedSecretsConnectionsEndInTime(t *testing.T) {
+	for _, c := range []struct {
+		open int
+		want time.Duration // from the first end to the last one
+	}{{3, 2 * durations.TrustCut}, {1500, durations.TrustCutAll * 1499 / 1500}} {
+		old, fresh := NewSecret(), NewSecret()
+		path := filepath.Join(t.TempDir(), "secret")
+		writeSecrets(t, path, old)
+		synctest.Test(t, func(t *testing.T) {
+			h, err := Open(Files{Secret: path}, member("n1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan time.Time, c.open)
+			for range c.open {
+				near, far := net.Pipe()
+				h.add(near, h.keys.Load().cert.Leaf, deriveAuthority(old, "c").cert, time.Time{})
+				go func() {
+					_, _ = far.Read(make([]byte, 1))
+					ended <- time.Now()
+				}()
+			}
+			writeSecrets(t, path, fresh)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go h.Watch(ctx, nil, func(bool, error) {})
+			first := <-ended
+			last := first
+			for range c.open - 1 {
+				last = <-ended
+			}
+			if got := last.Sub(first); got != c.want {
+				t.Errorf("%d connections end within %v, want %v", c.open, got, c.want)
+			}
+		})
 	}
 }
