@@ -1,12 +1,14 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/foreign"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
@@ -45,11 +47,14 @@ func audited(req any) (argument string, ok bool) {
 	return "", false
 }
 
-// audit leaves a line of a change that was asked for: who, what, from where, and
-// what came of it.
+// audit leaves a line of a change that was asked for, and of each call that was denied:
+// who, what, from where, and what came of it.
 func (s *Servers) audit(p party, method string, req any, forwarded bool, err error) {
 	argument, ok := audited(req)
 	if !ok {
+		if errors.Is(err, reason.ErrDenied) {
+			s.o.Log.Info("a call was denied", "call", command(method), "by", p, "address", p.from, "error", err)
+		}
 		return
 	}
 	outcome := "done"

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -12,12 +13,14 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/peer"
 
+	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/trust"
+	peerv1 "github.com/arc-ring/arc/proto/arc/peer/v1"
 	arcv1 "github.com/arc-ring/arc/proto/arc/v1"
 )
 
 // A change that is asked for leaves a line: what, by whom, from where, and what came of
-// it, also if it was not allowed. A look leaves none.
+// it, also if it was not allowed. So does what else is denied. A look leaves none.
 func TestEachChangeLeavesALine(t *testing.T) {
 	var log bytes.Buffer
 	s := &Servers{o: Options{Trust: trust.Minted([]trust.Secret{trust.NewSecret()}, trust.Identity{Cluster: "c", Role: trust.Member, Name: "n1"}),
@@ -29,7 +32,7 @@ func TestEachChangeLeavesALine(t *testing.T) {
 	for _, c := range []struct {
 		role   trust.Role
 		method string
-		req    any
+		req    any // nil for a stream
 		err    error
 		want   []string // nil for no line
 	}{
@@ -43,15 +46,24 @@ func TestEachChangeLeavesALine(t *testing.T) {
 			[]string{"change=handover", "by=spiffe://c/operate/alice", "forwarded=false", "outcome=done"}},
 		{trust.Member, arcv1.ArcService_Leave_FullMethodName, &arcv1.LeaveRequest{Name: "alice", Forwarded: true}, nil,
 			[]string{"change=leave", "by=spiffe://c/member/alice", "forwarded=true"}},
+		{trust.Member, peerv1.PeerService_Certify_FullMethodName, &peerv1.CertifyRequest{}, fmt.Errorf("%w: it is not n2", reason.ErrDenied),
+			[]string{"a call was denied", "call=certify", "by=spiffe://c/member/alice", "address=10.0.0.9:77", "it is not n2"}},
+		{trust.Member, peerv1.PeerService_Certify_FullMethodName, &peerv1.CertifyRequest{}, errors.New("no"), nil},
+		{trust.Read, peerv1.ProbeService_Probe_FullMethodName, nil, nil, []string{"a call was denied", "call=probe", "by=spiffe://c/read/alice"}},
 		{trust.Operate, arcv1.ArcService_Status_FullMethodName, &arcv1.StatusRequest{}, nil, nil},
 	} {
 		log.Reset()
-		_, err := s.admit(by(c.role), c.req, &grpc.UnaryServerInfo{FullMethod: c.method}, func(_ context.Context, req any) (any, error) {
-			if h, ok := req.(*arcv1.HandoverRequest); ok {
-				h.Forwarded = true // as atLeader does where this node does not lead
-			}
-			return nil, c.err
-		})
+		var err error
+		if c.req != nil {
+			_, err = s.admit(by(c.role), c.req, &grpc.UnaryServerInfo{FullMethod: c.method}, func(_ context.Context, req any) (any, error) {
+				if h, ok := req.(*arcv1.HandoverRequest); ok {
+					h.Forwarded = true // as atLeader does where this node does not lead
+				}
+				return nil, c.err
+			})
+		} else {
+			err = s.admitStream(nil, streamOf{ctx: by(c.role)}, &grpc.StreamServerInfo{FullMethod: c.method}, func(any, grpc.ServerStream) error { return c.err })
+		}
 		line := log.String()
 		for _, part := range c.want {
 			if !strings.Contains(line, part) {
@@ -63,3 +75,11 @@ func TestEachChangeLeavesALine(t *testing.T) {
 		}
 	}
 }
+
+// streamOf is a stream that has a context and nothing else.
+type streamOf struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s streamOf) Context() context.Context { return s.ctx }

@@ -144,8 +144,9 @@ func (s *Servers) admit(ctx context.Context, req any, info *grpc.UnaryServerInfo
 
 // admitStream is admit for a stream. Whether it was forwarded does not matter: no
 // operation is a stream. One lasts no longer than the client's certificate.
-func (s *Servers) admitStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+func (s *Servers) admitStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 	p := partyOf(stream.Context())
+	defer func() { s.audit(p, info.FullMethod, nil, false, err) }()
 	if err := s.mayCall(p, info.FullMethod, false); err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func (s *Servers) admitStream(srv any, stream grpc.ServerStream, info *grpc.Stre
 	ended := fmt.Errorf("%w: %s, at %s; take a new one from `arc secret issue`, or from your own authority", reason.ErrCertificateEnded, p, p.until.Format(time.RFC3339))
 	ctx, cancel := context.WithDeadlineCause(stream.Context(), p.until, ended)
 	defer cancel()
-	err := handler(srv, bounded{stream, ctx})
+	err = handler(srv, bounded{stream, ctx})
 	if err != nil && context.Cause(ctx) == ended {
 		return ended
 	}
