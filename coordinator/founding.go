@@ -12,6 +12,9 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
+
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/discovery"
 	"github.com/arc-ring/arc/election"
@@ -119,11 +122,16 @@ func (n *node) askFounder(ctx context.Context, address string, r *peerv1.AcceptF
 		return false, "", err
 	}
 	defer conn.Close()
-	resp, err := peerv1.NewPeerServiceClient(conn).AcceptFounder(ctx, r)
-	if resp.GetAccepted() {
-		n.acceptance.words.Store(r.GetTo(), resp)
+	var by peer.Peer
+	resp, err := peerv1.NewPeerServiceClient(conn).AcceptFounder(ctx, r, grpc.Peer(&by))
+	if !resp.GetAccepted() {
+		return false, resp.GetReason(), err
 	}
-	return resp.GetAccepted(), resp.GetReason(), err
+	if err := n.answers(&by, 0, r.GetTo()); err != nil {
+		return false, "", err
+	}
+	n.acceptance.words.Store(r.GetTo(), resp)
+	return true, resp.GetReason(), nil
 }
 
 // releasedAfter is a time at which this program did not exist yet. A build from

@@ -130,7 +130,7 @@ func TestNobodyActsInAnothersName(t *testing.T) {
 	}
 }
 
-// answering gives one answer to who asks for a standing.
+// answering gives one answer to who asks for a standing, and accepts each founder.
 type answering struct {
 	peerv1.UnimplementedPeerServiceServer
 	answer *peerv1.StandingResponse
@@ -138,6 +138,24 @@ type answering struct {
 
 func (a answering) Standing(context.Context, *peerv1.StandingRequest) (*peerv1.StandingResponse, error) {
 	return a.answer, nil
+}
+
+func (answering) AcceptFounder(context.Context, *peerv1.AcceptFounderRequest) (*peerv1.AcceptFounderResponse, error) {
+	return &peerv1.AcceptFounderResponse{Accepted: true}, nil
+}
+
+// serve answers at an address with the certificate of a member.
+func (a answering) serve(t *testing.T, keys *trust.Holder) (address string) {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.Creds(keys.Credentials()))
+	peerv1.RegisterPeerServiceServer(server, a)
+	go func() { _ = server.Serve(lis) }()
+	t.Cleanup(server.Stop)
+	return lis.Addr().String()
 }
 
 // Whether a node is a member is asked at many addresses. Who answers there says it in its
@@ -159,17 +177,15 @@ func TestNobodyAnswersInAnothersName(t *testing.T) {
 		"another that has an old id": {&peerv1.StandingResponse{RingId: st.GetRingId(), Self: "n2", SelfId: 9}, false},
 		"nobody":                     {&peerv1.StandingResponse{}, false},
 	} {
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		server := grpc.NewServer(grpc.Creds(mallory.Credentials()))
-		peerv1.RegisterPeerServiceServer(server, answering{answer: c.answer})
-		go func() { _ = server.Serve(lis) }()
-		t.Cleanup(server.Stop)
-		_, err = n1.n.standingAt(n1.ctx(), []string{lis.Addr().String()}, &peerv1.StandingRequest{Cluster: n1.o.Cluster, RingId: st.GetRingId(), Id: 1})
+		_, err := n1.n.standingAt(n1.ctx(), []string{answering{answer: c.answer}.serve(t, mallory)}, &peerv1.StandingRequest{Cluster: n1.o.Cluster, RingId: st.GetRingId(), Id: 1})
 		if c.believed != (err == nil) || err != nil && !errors.Is(err, reason.ErrDenied) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, accepted := range map[string]bool{"mallory": true, "n3": false} {
+		ok, _, err := n1.n.askFounder(n1.ctx(), answering{}.serve(t, mallory), &peerv1.AcceptFounderRequest{Cluster: n1.o.Cluster, Founder: "n1", To: name})
+		if _, counts := n1.n.acceptance.words.Load(name); ok != accepted || counts != accepted || !accepted && !errors.Is(err, reason.ErrDenied) {
+			t.Errorf("%s is said to accept a founder: %v, %v", name, ok, err)
 		}
 	}
 }

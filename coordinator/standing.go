@@ -104,7 +104,13 @@ func (n *node) standingAt(ctx context.Context, addresses []string, r *peerv1.Sta
 	if resp.GetRingId() == n.hub.Load().RingID {
 		id = resp.GetSelfId()
 	}
-	return resp, n.servers.SpeaksFor(peer.NewContext(ctx, &by), id, resp.GetSelf())
+	return resp, n.answers(&by, id, resp.GetSelf())
+}
+
+// answers says why the answer of who is at the other end is not one of the member with
+// this id, 0 if it has none, and name.
+func (n *node) answers(by *peer.Peer, id uint64, name string) error {
+	return n.servers.SpeaksFor(peer.NewContext(context.Background(), by), id, name)
 }
 
 func standingFromWire(r *peerv1.StandingResponse) election.Standing {
