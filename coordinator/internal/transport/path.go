@@ -325,7 +325,11 @@ func (d *dialler) lost() {
 	d.drop()
 	d.queue.putBack(s.unacked())
 	d.handOver()
-	d.t.log.Info("stream to peer broke", "peer", d.name(), "to", d.id, "error", s.err)
+	log := d.t.log.Info
+	if d.isUp() {
+		log = d.t.log.Debug // over another path; if this one stays down, that is told
+	}
+	log("stream to peer broke", "peer", d.name(), "to", d.id, "address", s.conn.RemoteAddr().String(), "error", s.err)
 	d.t.opts.PeerDown(d.id) // may call Quiet
 	if time.Since(s.born) >= durations.PeerLived {
 		d.conn.Proved() // else it may be one who accepts and drops us
