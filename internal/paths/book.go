@@ -12,7 +12,7 @@ import (
 const (
 	// checksKept is how many of a path's last checks count, and checksMissed how many of
 	// them make it down.
-	checksKept   = 5
+	checksKept   = 8
 	checksMissed = 2
 )
 

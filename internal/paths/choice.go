@@ -59,8 +59,12 @@ func standing[W Way](ways []W) []W {
 	return stand
 }
 
-// Whole returns the ways whose checks of this round are as large as a segment, so that
-// a path which lets only small packets through is found. These are all that are down,
+// WholeSegments is how large a whole check is: several segments, of which one is
+// probably lost on a path that loses many.
+const WholeSegments = 4
+
+// Whole returns the ways whose checks of this round are as large as some segments, so
+// that a path which lets only small packets through is found. These are all that are down,
 // and one of the others in turn while a further one can vouch for the peer.
 func Whole[W Way](round int, ways []W) (whole []W) {
 	var sound []W

@@ -5,104 +5,90 @@ import (
 	"testing"
 	"time"
 
-	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/mono"
 )
-
-// stream sends segments, and again those that are lost.
-type stream struct {
-	loss        Loss
-	now         mono.Instant
-	sent, again uint64
-}
-
-// pass sends so many in the time of a pass, of which some are sent again, and returns the verdict.
-func (s *stream) pass(pause time.Duration, sent, again uint64) bool {
-	s.now = s.now.Add(pause)
-	s.sent += sent + again
-	s.again += again
-	return s.loss.Note(s.now, s.sent, s.again)
-}
 
 func TestLoss(t *testing.T) {
 	for _, c := range []struct {
 		name        string
 		sent, again uint64
-		lossy       bool
+		unacked     bool
+		want        Outcome
 	}{
-		{"nothing is lost", 60, 0, false},
-		{"a host stands still twice", 60, 2, false},
-		{"one in a hundred", 100, 1, false},
-		{"the least that counts", 20, 4, true},
-		{"a segment less", 21, 3, false},
-		{"a third", 40, 20, true},
-		{"too few to judge", 3, 3, false},
+		{"nothing is sent", 0, 0, false, Good},
+		{"nothing is lost", 60, 0, false, Good},
+		{"a host stands still once", 60, 1, false, Good},
+		{"the least that counts", 24, 4, false, Missed},
+		{"a segment less", 24, 3, false, Good},
+		{"a third", 60, 20, false, Missed},
+		{"the only one", 2, 1, false, Missed},
+		{"the check is not acknowledged", 60, 0, true, Missed},
 	} {
-		var s stream
-		if got := s.pass(durations.PathCheck, c.sent, c.again); got != c.lossy {
-			t.Errorf("%s: lossy is %t", c.name, got)
+		l := Loss{sent: 1000, again: 10}
+		if got := l.Note(1000+c.sent, 10+c.again, !c.unacked); got != c.want {
+			t.Errorf("%s: got %d, want %d", c.name, got, c.want)
+		}
+		late := uint64(0)
+		if c.unacked {
+			late = 1 // what the check lacked is sent again now, and counts once
+		}
+		if l.Note(1000+c.sent+1, 10+c.again+late, true) != Good {
+			t.Errorf("%s: it counts twice", c.name)
 		}
 	}
 }
 
-// What was judged holds until the next segments are enough, and ends on a stream that
-// is quiet.
-func TestAVerdictHolds(t *testing.T) {
-	var s stream
-	if !s.pass(durations.PathCheck, 40, 20) {
-		t.Fatal("a third is lost, and that is fine")
-	}
-	for range 3 {
-		if !s.pass(durations.PathDoubted, 3, 0) {
-			t.Error("three segments that arrive end the verdict")
-		}
-	}
-	if s.pass(durations.PathDoubted, 20, 0) {
-		t.Error("all segments arrive, and that is lossy")
-	}
-	s.pass(durations.PathCheck, 40, 20)
-	if s.pass(durations.PathClean, 1, 0) {
-		t.Error("a quiet stream stays lossy")
-	}
-}
-
-// A third of all segments is lost, in rings of all profiles: the path is down soon, and
-// is not up as long as that lasts.
+// A third of all segments is lost, in either direction. That is told soon of busy streams
+// and of quiet ones, once, and as long as it lasts.
 func TestAThirdIsLost(t *testing.T) {
-	for profile, every := range map[string]time.Duration{"lan": 50 * time.Millisecond, "fast": 15 * time.Millisecond, "realtime": time.Millisecond} {
-		for seed := range uint64(200) {
-			chance := rand.New(rand.NewPCG(seed, 1))
-			var s stream
-			var b Book
-			var down mono.Instant
-			pause := durations.PathCheck
-			good := func(address string, outcome Outcome) Check {
-				return Check{Path: Path{Peer{2, "n2"}, address}, On: Network{address, address}, Outcome: outcome}
-			}
-			for s.now < mono.Instant(time.Minute) {
-				sent, again := uint64(0), uint64(0)
-				for range int(pause / every) {
-					sent++
-					for chance.IntN(10) < 3 {
-						again++
-					}
-				}
-				outcome := Good
-				if s.pass(pause, sent, again) {
-					outcome = Missed
-				}
-				var news []News
-				news, pause = b.Pass(s.now, []Check{good("a", outcome), good("b", Good)})
-				for _, n := range news {
-					if n.Word != Down || down != 0 {
-						t.Fatalf("%s, seed %d: %v after %v", profile, seed, n, s.now)
-					}
-					down = s.now
-				}
-			}
-			if down == 0 || down > mono.Instant(10*time.Second) {
-				t.Errorf("%s, seed %d: a loss of a third from the start on is told at %v", profile, seed, down)
+	for kind, every := range map[string]time.Duration{"quiet": time.Hour, "lan": 50 * time.Millisecond, "fast": 15 * time.Millisecond, "realtime": time.Millisecond} {
+		for seed := range uint64(500) {
+			if told := toldOfLoss(t, rand.New(rand.NewPCG(seed, 1)), every); told == 0 || told > mono.Instant(20*time.Second) {
+				t.Errorf("%s, seed %d: told at %v", kind, seed, told)
 			}
 		}
 	}
+}
+
+// toldOfLoss returns when it is told that one of two paths is down that loses a third. A
+// message is sent over it each so often, beside the checks.
+func toldOfLoss(t *testing.T, chance *rand.Rand, every time.Duration) (told mono.Instant) {
+	var loss Loss
+	var b Book
+	var now mono.Instant
+	var sent, again uint64
+	lost := func() bool { return chance.IntN(10) < 3 }
+	check := func(peer uint64, address, card string, o Outcome) Check {
+		return Check{Path: Path{Peer{ID: peer}, address}, On: Network{card, card}, Outcome: o}
+	}
+	pass := func(o Outcome) ([]News, time.Duration) {
+		return b.Pass(now, []Check{
+			check(2, "a", "eth0", Good), check(2, "b", "eth1", o), check(3, "c", "eth0", Good), check(3, "d", "eth1", Good),
+		})
+	}
+	_, pause := pass(Good)
+	for round := 0; now < mono.Instant(time.Minute); round++ {
+		now = now.Add(pause)
+		segments := 1
+		if round%2 == 0 {
+			segments = WholeSegments
+		}
+		// The kernel repeats a lone segment after the look.
+		late := every > pause && segments == 1 && (lost() || lost())
+		for range segments + int(pause/every) {
+			sent++
+			for lost() {
+				sent, again = sent+1, again+1
+			}
+		}
+		var news []News
+		news, pause = pass(loss.Note(sent, again, !late))
+		for _, n := range news {
+			if n.Word != Down || told != 0 {
+				t.Errorf("%+v after %v, first told at %v", n, now, told)
+			}
+			told = now
+		}
+	}
+	return told
 }

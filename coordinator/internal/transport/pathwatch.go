@@ -80,7 +80,7 @@ func checkItem(s *outbound, whole bool) item {
 	c := &peerv1.PathCheck{}
 	if whole {
 		now, _ := look(s.conn)
-		c.Padding = make([]byte, min(now.segment, limits.Part/2))
+		c.Padding = make([]byte, min(paths.WholeSegments*now.segment, limits.Part/2))
 	}
 	return item{env: &peerv1.StreamRequest{Body: &peerv1.StreamRequest_PathCheck{PathCheck: c}}, from: s.self.ID, size: 64 + len(c.Padding)}
 }
@@ -111,8 +111,9 @@ func (t *Transport) awaitChecks(flights []*flight) (checks []paths.Check, ok boo
 		}
 	}
 	for _, f := range flights {
-		if now, acked := f.acked(); acked && !f.stream.loss.Note(t.now(), now.sent, now.again) {
-			f.Outcome = paths.Good
+		if f.stream != nil {
+			now, acked := f.acked()
+			f.Outcome = f.stream.loss.Note(now.sent, now.again, acked)
 		}
 		if f.local.IsValid() {
 			f.On = t.opts.Network(f.local)
