@@ -132,7 +132,7 @@ func oneNetworkOf(t *testing.T, networks int, profile string, machine *stalls) {
 						return c.node(role.pick(st, memberIndex(st, st.Leader.Name))).host
 					}
 					for try := 1; ; try++ {
-						wrong := c.losesOneNetwork(fault.name, pick, func(h *netlab.Host) { fault.make(c.lab, h, k) }, func(h *netlab.Host) { fault.end(c.lab, h, k) })
+						wrong := c.losesOneNetwork(fault.name, pick, k, func(h *netlab.Host) { fault.make(c.lab, h, k) }, func(h *netlab.Host) { fault.end(c.lab, h, k) })
 						if len(wrong) == 0 {
 							return
 						}
@@ -223,7 +223,7 @@ func aCableWithAddressesOfBothKinds(t *testing.T) {
 	for _, f := range pathFaults[:2] {
 		for _, wrong := range c.losesOneNetwork(f.name+", with addresses of both kinds", func(st *arcv1.StatusResponse) *netlab.Host {
 			return c.node(at(st, memberIndex(st, st.Leader.Name)+1)).host
-		}, func(h *netlab.Host) { f.make(c.lab, h, 0) }, func(h *netlab.Host) { f.end(c.lab, h, 0) }) {
+		}, 0, func(h *netlab.Host) { f.make(c.lab, h, 0) }, func(h *netlab.Host) { f.end(c.lab, h, 0) }) {
 			t.Error(wrong)
 		}
 		c.havePaths(3)
@@ -265,29 +265,48 @@ func (c *cluster) pathsUp(n int) error {
 	return nil
 }
 
-// losesOneNetwork makes a fault until all nodes have noticed it, and returns what is
-// wrong with how the ring bears it.
-func (c *cluster) losesOneNetwork(what string, pick func(*arcv1.StatusResponse) *netlab.Host, fault, end func(*netlab.Host)) (wrong []unwanted) {
+// losesOneNetwork makes a fault of a host's network k until all nodes have noticed it, and
+// returns what is wrong with how the ring bears it.
+func (c *cluster) losesOneNetwork(what string, pick func(*arcv1.StatusResponse) *netlab.Host, k int, fault, end func(*netlab.Host)) (wrong []unwanted) {
 	c.t.Helper()
 	before := c.settle(patience)
 	h := pick(before)
+	what += " of " + h.Name()
 	began := time.Now()
+	said := map[string]bool{}
+	say := func(word string) {
+		for _, n := range c.nodes {
+			mine := func(ev observe.Event) bool { return ev.By == n.name && ev.Type() == word && tellsOf(ev, h, k) }
+			c.await(patience, fmt.Sprintf("%s: %s says %s", what, n.name, word), func() bool { return len(c.log.Heard(began, mine)) > 0 })
+			said[c.log.Heard(began, mine)[0].String()] = true
+		}
+	}
 	fault(h)
 	mend := sync.OnceFunc(func() { end(h) })
 	defer mend()
-	c.allSay(what, "path_down", began)
+	say("path_down")
 	mend()
-	c.allSay(what, "path_up", began)
-	wrong = c.happened(what+" of "+h.Name(), began, before)
-	for _, word := range []string{"path_down", "path_up"} {
-		for _, n := range c.nodes {
-			said := c.says(n, word, began)
-			for _, again := range said[1:] {
-				wrong = append(wrong, unwanted{fmt.Sprintf("%s of %s: %s says %s %d times: %v", what, h, n.name, word, len(said), said), again.At})
-			}
+	say("path_up")
+	wrong = c.happened(what, began, before)
+	for _, ev := range c.log.Heard(began, kind("path_down", "path_up", "path_gone")) {
+		if !said[ev.String()] {
+			wrong = append(wrong, unwanted{fmt.Sprint(what, ", one word more: ", ev), ev.At})
 		}
+		delete(said, ev.String())
 	}
 	return wrong
+}
+
+// tellsOf reports whether a node says something of a host's network.
+func tellsOf(ev observe.Event, h *netlab.Host, k int) bool {
+	p := cmp.Or(ev.GetPathDown(), ev.GetPathUp(), ev.GetPathGone())
+	about := ev.By == h.Name() || slices.Contains(p.GetPeers(), h.Name())
+	for network := range strings.SplitSeq(p.GetNetwork(), ",") {
+		if prefix, err := netip.ParsePrefix(network); err == nil && about && prefix.Contains(h.Addr(k)) {
+			return true
+		}
+	}
+	return false
 }
 
 // everyDownEnds waits until each word that a path is down has its end, for each member
