@@ -271,7 +271,7 @@ func readKey(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return text, checkMode(fmt.Errorf("%w's key", ErrCertificate), path)
+	return text, checkMode(fmt.Errorf("%w's key", ErrCertificate), path, true)
 }
 
 func readPEM(path string) ([]byte, error) {

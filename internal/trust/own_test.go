@@ -55,8 +55,15 @@ func TestAnAuthorityOfOnesOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	shared := files(member("n1"), ca)
-	if err := os.Chmod(shared.Key, 0o640); err != nil {
+	if err := os.Chmod(shared.Key, 0o644); err != nil {
 		t.Fatal(err)
+	}
+	grouped := files(member("n1"), ca)
+	if err := os.Chmod(grouped.Key, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(grouped, member("n1")); (err == nil) != (os.Geteuid() == 0) {
+		t.Errorf("a key that a group may read, of user %d: %v", os.Geteuid(), err)
 	}
 	for name, c := range map[string]struct {
 		files Files
@@ -66,7 +73,7 @@ func TestAnAuthorityOfOnesOwn(t *testing.T) {
 		"for another node":  {files(member("n9"), ca), "needs spiffe://c/member/n1"},
 		"for a client":      {files(Identity{"c", Operate, "n1"}, ca), "needs spiffe://c/member/n1"},
 		"of another signer": {files(member("n1"), deriveAuthority(NewSecret(), "c")), "is not accepted by"},
-		"with a shared key": {shared, "certificate's key " + shared.Key + " has mode 0640, so others can use it; make that 0600: chmod 600 " + shared.Key},
+		"with a shared key": {shared, "certificate's key " + shared.Key + " has mode 0644, so others can use it; make that 0600: chmod 600 " + shared.Key},
 		"without a key":     {Files{Cert: files(member("n1"), ca).Cert}, "all three"},
 	} {
 		if _, err := Open(c.files, member("n1")); err == nil || !strings.Contains(err.Error(), c.want) {

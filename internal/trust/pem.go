@@ -46,7 +46,7 @@ func OpenClient(path string) (*Holder, error) {
 	if err != nil {
 		return bad(err)
 	}
-	if err := checkMode(ErrCertificate, path); err != nil {
+	if err := checkMode(ErrCertificate, path, false); err != nil {
 		return nil, err
 	}
 	pair, err := tls.X509KeyPair(text, text)

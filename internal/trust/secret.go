@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/arc-ring/arc/internal/limits"
@@ -145,16 +146,21 @@ func readSecretFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSecret, err)
 	}
-	return text, checkMode(ErrSecret, path)
+	return text, checkMode(ErrSecret, path, false)
 }
 
-// checkMode refuses a file with a key that others than its owner can use.
-func checkMode(what error, path string) error {
+// checkMode refuses a file with a key that others than its owner can use. group: root may
+// let a group read it, as Debian does with ssl-cert and PostgreSQL accepts.
+func checkMode(what error, path string, group bool) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("%w: %w", what, err)
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+	mode, others := info.Mode().Perm(), os.FileMode(0o077)
+	if owner, ok := info.Sys().(*syscall.Stat_t); group && ok && owner.Uid == 0 {
+		others = 0o037
+	}
+	if mode&others != 0 {
 		return fmt.Errorf("%w %s has mode %04o, so others can use it; make that 0600: chmod 600 %s", what, path, mode, path)
 	}
 	return nil
