@@ -29,6 +29,9 @@ const (
 	maxConfChanges = 1024
 )
 
+// ofLeaders are the messages that only the leader of their term sends.
+var ofLeaders = []raftpb.MessageType{raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap, raftpb.MsgTimeoutNow}
+
 // errImplausible: what a message says cannot be.
 var errImplausible = errors.New("implausible")
 
@@ -50,6 +53,9 @@ func (r *replica) plausible(m *raftpb.Message) error {
 	}
 	if m.GetIndex() > reach {
 		return implausible("index %d, this member's log ends at %d", m.GetIndex(), last)
+	}
+	if slices.Contains(ofLeaders, m.GetType()) && m.GetTerm() == r.term && r.raftLead != 0 && m.GetFrom() != r.raftLead {
+		return implausible("member %d leads term %d", r.raftLead, r.term)
 	}
 	switch m.GetType() {
 	case raftpb.MsgHeartbeat:
