@@ -68,6 +68,11 @@ func TestNobodyActsInAnothersName(t *testing.T) {
 			_, err := peerv1.NewPeerServiceClient(conn).Certify(ctx, &peerv1.CertifyRequest{Cluster: st.GetCluster(), RingId: st.GetRingId(), Certificate: certificate})
 			return err
 		},
+		"a death certificate in its own name for another's id": func(conn *grpc.ClientConn) error {
+			_, err := peerv1.NewPeerServiceClient(conn).Certify(ctx, &peerv1.CertifyRequest{Cluster: st.GetCluster(), RingId: st.GetRingId(),
+				Certificate: &peerv1.Certificate{Name: "mallory", Id: victim.GetId(), Incarnation: victim.GetIncarnation(), Exit: "killed"}})
+			return err
+		},
 		"a stream of messages": func(conn *grpc.ClientConn) error {
 			s, err := peerv1.NewPeerServiceClient(conn).Stream(ctx)
 			if err == nil {
@@ -123,6 +128,17 @@ func TestNobodyActsInAnothersName(t *testing.T) {
 	}
 	if now := n1.status(); now.GetEpoch() != st.GetEpoch() || now.GetTerm() != st.GetTerm() {
 		t.Errorf("epoch and term were %d and %d, are %d and %d", st.GetEpoch(), st.GetTerm(), now.GetEpoch(), now.GetTerm())
+	}
+	// Its own id does not let it give another name: the log would blame that one.
+	s, err := peerv1.NewPeerServiceClient(n1.as(secret, trust.Member, "n2")).Stream(ctx)
+	if err == nil {
+		_ = s.Send(&peerv1.StreamRequest{Body: &peerv1.StreamRequest_Hello{Hello: &peerv1.PeerHello{
+			Cluster: st.GetCluster(), RingId: st.GetRingId(), Id: victim.GetId(), Incarnation: victim.GetIncarnation(), Name: "n3",
+		}}})
+		_, err = s.Recv()
+	}
+	if status.Code(err) != codes.PermissionDenied {
+		t.Errorf("a stream of n2 under the name of n3: %v", err)
 	}
 	// The member itself may.
 	if err := acts["a death certificate"](n1.as(secret, trust.Member, "n2")); err != nil {

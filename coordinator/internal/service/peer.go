@@ -34,7 +34,7 @@ func (s *Servers) Certify(ctx context.Context, r *peerv1.CertifyRequest) (*peerv
 		return nil, fmt.Errorf("%w: certificate for this very process, which runs", ring.ErrInvalid)
 	}
 	// A monitor certifies its own coordinator alone.
-	if err := speaksFor(ctx, c.Name); err != nil {
+	if err := s.SpeaksFor(ctx, c.ID, c.Name); err != nil {
 		return nil, err
 	}
 	if s.o.Certified != nil {

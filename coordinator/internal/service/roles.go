@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -115,11 +116,14 @@ func speaksFor(ctx context.Context, name string) error {
 	return fmt.Errorf("%w: the certificate is for %s, it cannot speak for %s", reason.ErrDenied, id, foreign.Quote(name))
 }
 
-// SpeaksFor says why the other end of a stream cannot be the member with this id and
-// name, or the one that it says it is.
+// SpeaksFor says why the other end of a connection cannot be the member with this id, nor
+// have the name that it gives; a member may leave that out.
 func (s *Servers) SpeaksFor(ctx context.Context, id uint64, name string) error {
 	if m, ok := s.o.Hub.Load().Ring.Member(id); ok {
-		name = m.Name // whatever it says
+		if err := speaksFor(ctx, m.Name); err != nil {
+			return err
+		}
+		name = cmp.Or(name, m.Name)
 	}
 	return speaksFor(ctx, name)
 }
