@@ -2,10 +2,13 @@ package trust
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -27,13 +30,15 @@ type connection struct {
 	// until is the end of a client's certificate. It is zero for a member: no ring
 	// depends on clocks that are set.
 	until time.Time
+	// dead: nothing more is read.
+	dead atomic.Bool
 }
 
 // add notes a connection. If its authority was dropped in the midst of the
 // handshake it is closed.
 func (h *Holder) add(conn net.Conn, own, root *x509.Certificate, until time.Time) net.Conn {
 	c := &h.conns
-	n := &connection{conn, h, own, root, until}
+	n := &connection{Conn: conn, h: h, own: own, root: root, until: until}
 	c.mu.Lock()
 	if c.open == nil {
 		c.open = map[*connection]struct{}{}
@@ -50,16 +55,21 @@ func (h *Holder) add(conn net.Conn, own, root *x509.Certificate, until time.Time
 func (n *connection) Read(p []byte) (int, error) {
 	k, err := n.Conn.Read(p)
 	if err != nil {
+		n.dead.Store(!errors.Is(err, os.ErrDeadlineExceeded))
 		err = n.h.explain(err, n.own)
 	}
 	return k, err
 }
 
-// Close is net.Conn's.
+// Close is net.Conn's. One that is dead is told nothing: when a process dies, all others
+// lose their connections to it at the same moment, and have better things to do.
 func (n *connection) Close() error {
 	n.h.conns.mu.Lock()
 	delete(n.h.conns.open, n)
 	n.h.conns.mu.Unlock()
+	if c, ok := n.Conn.(*tls.Conn); ok && n.dead.Load() {
+		return c.NetConn().Close()
+	}
 	return n.Conn.Close()
 }
 

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/arc-ring/arc/internal/durations"
+	"google.golang.org/grpc/credentials"
+
 	"github.com/arc-ring/arc/internal/testwait"
 )
 
@@ -87,6 +89,51 @@ func TestAnEndedCertificateIsSaidToBeTheReason(t *testing.T) {
 				t.Errorf("%+v: it says %v", c, err)
 			}
 		})
+	}
+}
+
+// wire counts what is written to it.
+type wire struct {
+	net.Conn
+	writes int
+}
+
+func (w *wire) Write(p []byte) (int, error) {
+	w.writes++
+	return w.Conn.Write(p)
+}
+
+// wired are credentials whose client writes to a wire.
+type wired struct {
+	credentials.TransportCredentials
+	*wire
+}
+
+func (w wired) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	w.wire.Conn = raw
+	return w.TransportCredentials.ClientHandshake(ctx, authority, w.wire)
+}
+
+// Who ends a connection says so to the other end, unless that has ended it.
+func TestADeadConnectionIsToldNothing(t *testing.T) {
+	for _, dead := range []bool{false, true} {
+		secret, w := NewSecret(), &wire{}
+		s := shake(t, wired{minted("n1", secret).Credentials(), w}, minted("n2", secret).Credentials())
+		if s.clientErr != nil || s.serverErr != nil {
+			t.Fatal(s.clientErr, s.serverErr)
+		}
+		if dead {
+			s.serverConn.Close()
+			if _, err := s.clientConn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+		}
+		before := w.writes
+		s.clientConn.Close()
+		if told := w.writes > before; told == dead {
+			t.Errorf("the other end is dead: %t, and it is told the end: %t", dead, told)
+		}
+		s.serverConn.Close()
 	}
 }
 
