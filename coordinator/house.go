@@ -3,15 +3,10 @@ package coordinator
 import (
 	"context"
 	"fmt"
-	"os"
-	"runtime"
-	"runtime/debug"
-	"runtime/metrics"
 
 	"github.com/arc-ring/arc/coordinator/internal/reason"
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
-	"github.com/arc-ring/arc/internal/limits"
 )
 
 // keepHouse minds what others may do to the files of a running coordinator,
@@ -63,38 +58,4 @@ func (n *node) repairRunDir(ctx context.Context) (repaired bool, err error) {
 	}
 	written, err := n.monitor.KeepPidFile()
 	return repaired || written, err
-}
-
-const (
-	// heapGoal is the size in bytes at which the heap is collected while idle, or
-	// twice what lived through the last collection, whichever is more: Go's own
-	// least heap and pace.
-	heapGoal = 4 << 20
-	// heapHeadroom is how much the heap may grow until the runtime collects by
-	// itself, in percent of what lives: enough that no failover comes so far.
-	heapHeadroom = 400
-)
-
-// collectWhileIdle collects garbage while nothing happens in the ring, until ctx
-// ends. A heap fills in a minute then. Left to itself the runtime collects when it
-// is full, and what fills it up most often is a failover. One of twenty members
-// then tells two milliseconds late, or all where they share processors.
-//
-// GOGC in the environment is the operator's word and leaves all to the runtime;
-// GOMEMLIMIT is another, and stands.
-func (n *node) collectWhileIdle(ctx context.Context) {
-	if os.Getenv("GOGC") != "" {
-		return
-	}
-	defer debug.SetGCPercent(debug.SetGCPercent(heapHeadroom))
-	if os.Getenv("GOMEMLIMIT") == "" {
-		defer debug.SetMemoryLimit(debug.SetMemoryLimit(limits.Memory))
-	}
-	sizes := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
-	for connect.Wait(ctx, durations.HeapCheck) {
-		metrics.Read(sizes)
-		if n.hub.Idle() && sizes[0].Value.Uint64() >= max(heapGoal, 2*sizes[1].Value.Uint64()) {
-			runtime.GC()
-		}
-	}
 }

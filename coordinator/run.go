@@ -24,6 +24,8 @@ import (
 	"github.com/arc-ring/arc/election"
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/heap"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/logging"
 	"github.com/arc-ring/arc/internal/membership"
 	"github.com/arc-ring/arc/internal/wal"
@@ -243,7 +245,7 @@ func (n *node) run(ctx context.Context, recovered wal.Recovered) error {
 	}
 	wg.Go(func() { n.followAddresses(serving) })
 	wg.Go(func() { n.reloadOnHangup(serving) })
-	wg.Go(func() { n.collectWhileIdle(serving) })
+	wg.Go(func() { heap.Collect(serving, limits.Memory, n.hub.Idle) })
 	if n.trust != nil {
 		wg.Go(func() { n.trust.Watch(serving, n.keysDue, n.trust.LogTo(n.log)) })
 	}

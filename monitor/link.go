@@ -28,6 +28,7 @@ func (m *monitor) take(now mono.Instant, r received) error {
 	}
 	// Even an old link explains the doorbell that comes with it.
 	m.signals.linked(now)
+	m.stir(now)
 	if m.own(r.link) && m.fresh(r.link) {
 		m.relink(now, r.link)
 	}

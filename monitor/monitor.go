@@ -15,7 +15,9 @@ import (
 
 	"github.com/arc-ring/arc/internal/connect"
 	"github.com/arc-ring/arc/internal/durations"
+	"github.com/arc-ring/arc/internal/heap"
 	"github.com/arc-ring/arc/internal/hostaddr"
+	"github.com/arc-ring/arc/internal/limits"
 	"github.com/arc-ring/arc/internal/mono"
 	"github.com/arc-ring/arc/internal/monotime"
 	"github.com/arc-ring/arc/internal/peerwire"
@@ -97,6 +99,8 @@ type monitor struct {
 	events chan event
 	// noticed: a change of the network waits for the loop.
 	noticed atomic.Bool
+	// stirred is when something last happened that may be a failover or a part of one.
+	stirred atomic.Int64
 	// dialledDown is when the network's change last set off dials.
 	dialledDown mono.Instant
 	gone        chan struct{} // closed when the coordinator's process has ended
@@ -144,6 +148,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	wg.Go(m.readQueue)
 	wg.Go(func() { m.dialer.Local.Watch(ctx, o.Logger, m.networkChanged) })
 	wg.Go(func() { m.local.run(ctx) })
+	wg.Go(func() { heap.Collect(ctx, limits.Memory, m.idle) })
 	if o.Trust != nil {
 		wg.Go(func() { o.Trust.Watch(ctx, nil, o.Trust.LogTo(o.Logger)) })
 	}
@@ -160,6 +165,13 @@ func Run(ctx context.Context, o Options) (err error) {
 	o.Logger.Info("monitor started", "pid", os.Getpid(), "coordinator-pid", o.CoordinatorPID)
 	return m.loop()
 }
+
+// idle reports whether nothing has happened for so long that no failover is under way.
+func (m *monitor) idle() bool {
+	return monotime.Now().Sub(mono.Instant(m.stirred.Load())) >= durations.Idle
+}
+
+func (m *monitor) stir(now mono.Instant) { m.stirred.Store(int64(now)) }
 
 func (m *monitor) readQueue() {
 	for {

@@ -355,6 +355,7 @@ func (m *monitor) logRun(n *neighbour) {
 // refused it at an address of its own.
 func (m *monitor) streamDown(now mono.Instant, a *attempt, err error, local bool) {
 	n, p := a.neighbour, a.path
+	m.stir(now)
 	p.drop(a)
 	if a.stream != nil {
 		m.broke(now, a, err)

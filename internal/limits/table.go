@@ -69,10 +69,10 @@ const (
 	PeerQueue = 4 << 20
 	// ownMemory is what a coordinator of a large ring needs for itself.
 	ownMemory = 128 << 20
-	// Memory is up to where a coordinator's heap may grow freely; beyond it the runtime
-	// collects as often as it must. It is what the process itself needs, what strangers
-	// can make it keep, the unfinished messages of members, and what waits for the
-	// voters of a large ring.
+	// Memory is up to where the heap of a coordinator or a monitor may grow freely; beyond
+	// it the runtime collects as often as it must. It is what the coordinator, which needs
+	// more, takes for itself, what strangers can make it keep, the unfinished messages of
+	// members, and what waits for the voters of a large ring.
 	Memory = ownMemory + StrangerStreams*StreamMemory + 2*Parts + 16*PeerQueue
 )
 
