@@ -54,12 +54,13 @@ func (s *stalls) watch(ctx context.Context, processor int) {
 	}
 }
 
-// longest returns the longest one that ended between two moments.
+// longest returns the longest one of which a part lay between two moments. At the later
+// one another processor may stand still yet.
 func (s *stalls) longest(from, to time.Time) (took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.ends {
-		if e.end.After(from) && !e.end.After(to) {
+		if e.end.After(from) && e.end.Add(-e.took).Before(to) {
 			took = max(took, e.took)
 		}
 	}
