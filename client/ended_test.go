@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/arc-ring/arc/internal/fakearc"
 	"github.com/arc-ring/arc/internal/testwait"
@@ -142,6 +143,14 @@ func TestACallAfterTheEndOfItsContext(t *testing.T) {
 	}
 }
 
+// endsInOrder is the stream of a watch without any event.
+type endsInOrder struct {
+	grpc.ServerStreamingClient[arcv1.WatchResponse]
+}
+
+func (endsInOrder) Recv() (*arcv1.WatchResponse, error) { return nil, io.EOF }
+func (endsInOrder) Trailer() metadata.MD                { return nil }
+
 // The end of a context is found in the error also where it cut a call short.
 func TestTheEndOfAContextIsInTheError(t *testing.T) {
 	var asked atomic.Int64
@@ -169,11 +178,9 @@ func TestTheEndOfAContextIsInTheError(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "ErrTimeout" {
 		t.Errorf("a watch without any event: %v is %q, want a timeout", err, kindsOf(err))
 	}
-	if w, err = mute.Watch(short(t, 200*time.Millisecond)); err != nil {
-		t.Fatal(err)
-	}
-	<-w.ctx.Done() // by its deadline: no Recv has cancelled it
-	if err := w.explain(io.EOF); !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "ErrTimeout" {
+	over := short(t, 0)
+	w = &Stream{client: mute, stream: endsInOrder{}, ctx: over, cancel: func() {}}
+	if _, err := w.Recv(); !errors.Is(err, context.DeadlineExceeded) || kindsOf(err) != "ErrTimeout" {
 		t.Errorf("a watch without any event that the coordinator ends in order: %v is %q, want a timeout", err, kindsOf(err))
 	}
 	absent := dialTo(t, "unix://"+filepath.Join(t.TempDir(), SocketName))
