@@ -13,10 +13,10 @@ type Loss struct {
 }
 
 // Note takes how many segments with data the stream has sent so far, how many of them
-// had been sent before, and whether the newest check was acknowledged. It returns what
-// became of that check.
+// had been sent before and had not arrived, as far as is known, and whether the newest
+// check was acknowledged. It returns what became of that check.
 func (l *Loss) Note(sent, again uint64, acked bool) Outcome {
-	newly, repeated := sent-l.sent, again-l.again
+	newly, repeated := sent-l.sent, again-min(again, l.again) // that it had arrived may be known later
 	lossy := repeated > 0 && repeated*lossLeast >= newly && !l.late
 	l.sent, l.again, l.late = sent, again, !acked
 	if !acked || lossy {

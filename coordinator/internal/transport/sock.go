@@ -45,7 +45,8 @@ type tcp struct {
 	rtt time.Duration
 	// segment is the most that one segment carries, in bytes.
 	segment int
-	// sent counts the segments with data, and again those of them that were sent before.
+	// sent counts the segments with data, and again those of them that were sent before
+	// and had not arrived.
 	sent, again uint64
 }
 
@@ -65,13 +66,19 @@ func look(c net.Conn) (s tcp, ok bool) {
 		}
 		// One that is closed has thrown away what it was waiting for.
 		ok = info.State == unix.BPF_TCP_ESTABLISHED
-		s = tcp{
-			acked: info.Bytes_acked, handed: info.Bytes_sent - info.Bytes_retrans + uint64(info.Notsent_bytes), waiting: info.Unacked > 0,
-			rtt: time.Duration(info.Rtt) * time.Microsecond, segment: int(info.Snd_mss),
-			sent: uint64(info.Data_segs_out), again: uint64(info.Total_retrans),
-		}
+		s = tcpOf(info)
 	})
 	return s, ok
+}
+
+func tcpOf(info unix.TCPInfo) tcp {
+	return tcp{
+		acked: info.Bytes_acked, handed: info.Bytes_sent - info.Bytes_retrans + uint64(info.Notsent_bytes), waiting: info.Unacked > 0,
+		rtt: time.Duration(info.Rtt) * time.Microsecond, segment: int(info.Snd_mss),
+		// After a moment of delay the kernel repeats what is on its way, and the peer's
+		// says that it had that already: no network lost it.
+		sent: uint64(info.Data_segs_out), again: uint64(info.Total_retrans - min(info.Dsack_dups, info.Total_retrans)),
+	}
 }
 
 // lost says whether the connection itself is gone, and not only a stream on it.
