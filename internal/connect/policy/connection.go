@@ -86,11 +86,11 @@ func New(r Rules, chance func(time.Duration) time.Duration) *Connection {
 
 // Begin begins a round now, whatever is under way; one that nobody waits for after a
 // pause of its own.
-func (c *Connection) Begin(now mono.Instant) { c.race(now, c.idle()) }
+func (c *Connection) Begin(now mono.Instant) { c.race(now, c.sparePause()) }
 
 // BeginIn begins a round after a pause.
 func (c *Connection) BeginIn(now mono.Instant, pause time.Duration) {
-	c.race(now, max(c.spread(pause), c.idle()))
+	c.race(now, max(c.spread(pause), c.sparePause()))
 }
 
 // Fresh is Begin for a new reason: what failed before does not count.
@@ -327,8 +327,8 @@ func (c *Connection) race(now mono.Instant, pause time.Duration) {
 	c.racing, c.todo, c.due, c.quickly, c.givenUp = true, nil, now.Add(pause), false, false
 }
 
-// idle is the pause before a round that nobody waits for.
-func (c *Connection) idle() time.Duration {
+// sparePause is the pause before a round that nobody waits for, 0 before another one.
+func (c *Connection) sparePause() time.Duration {
 	if !c.Spare || c.Rules.Spare == 0 {
 		return 0
 	}
@@ -354,7 +354,7 @@ func (c *Connection) pause(failures int, rejected bool) time.Duration {
 	case rejected:
 		return c.spread(c.Rules.Backoff.Longest)
 	}
-	return max(c.spread(c.Rules.Backoff.Pause(failures)), c.idle())
+	return max(c.spread(c.Rules.Backoff.Pause(failures)), c.sparePause())
 }
 
 func (c *Connection) spread(d time.Duration) time.Duration {
