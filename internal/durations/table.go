@@ -291,9 +291,10 @@ const (
 	// Idle is the time without events in a ring after which no failover can
 	// be under way, and by how much a coordinator puts off what nobody waits for. It
 	// does these things then: a link that is not urgent, words to discovery, the mark of
-	// the log's end, a collection of garbage.
+	// the log's end, a collection of garbage. A monitor collects its own then too.
 	Idle = 100 * time.Millisecond
-	// HeapCheck is how often a coordinator looks whether garbage is to be collected.
+	// HeapCheck is how often a coordinator or a monitor looks whether garbage is to be
+	// collected.
 	HeapCheck = time.Second
 	// FilesCheck is how often a coordinator looks whether its files are still there.
 	// That is five calls of the kernel. A watch by inotify would end with the

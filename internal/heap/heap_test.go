@@ -69,3 +69,37 @@ func TestTheMemoryHasALimit(t *testing.T) {
 		t.Errorf("the limit stays at %d, want %d", got, was)
 	}
 }
+
+// The operator's words in the environment stand.
+func TestTheOperatorsWordsStand(t *testing.T) {
+	const limit = 300 << 20
+	percent := func() int {
+		was := debug.SetGCPercent(headroom)
+		debug.SetGCPercent(was)
+		return was
+	}
+	usual := percent()
+	unlimited := debug.SetMemoryLimit(-1)
+	for _, c := range []struct {
+		gogc, gomemlimit string
+		percent          int
+		limit            int64
+	}{
+		{"", "", headroom, limit},
+		{"", "1GiB", headroom, unlimited},
+		{"150", "", usual, unlimited},
+	} {
+		t.Setenv("GOGC", c.gogc)
+		t.Setenv("GOMEMLIMIT", c.gomemlimit)
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			go Collect(ctx, limit, func() bool { return true })
+			synctest.Wait()
+			if p, l := percent(), debug.SetMemoryLimit(-1); p != c.percent || l != c.limit {
+				t.Errorf("%+v: the runtime has %d %% and %d bytes", c, p, l)
+			}
+			cancel()
+			synctest.Wait()
+		})
+	}
+}

@@ -5,15 +5,16 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/arc-ring/arc/internal/durations"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/arc-ring/arc/internal/durations"
 	"github.com/arc-ring/arc/internal/testwait"
 )
 
@@ -114,7 +115,8 @@ func (w wired) ClientHandshake(ctx context.Context, authority string, raw net.Co
 	return w.TransportCredentials.ClientHandshake(ctx, authority, w.wire)
 }
 
-// Who ends a connection says so to the other end, unless that has ended it.
+// The other end is told of a connection's end, unless it has ended it. A read that took
+// too long has not.
 func TestADeadConnectionIsToldNothing(t *testing.T) {
 	for _, dead := range []bool{false, true} {
 		secret, w := NewSecret(), &wire{}
@@ -125,6 +127,12 @@ func TestADeadConnectionIsToldNothing(t *testing.T) {
 		if dead {
 			s.serverConn.Close()
 			if _, err := s.clientConn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+		}
+		if !dead {
+			_ = s.clientConn.SetReadDeadline(time.Now().Add(-time.Second))
+			if _, err := s.clientConn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Fatal(err)
 			}
 		}

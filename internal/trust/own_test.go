@@ -58,12 +58,14 @@ func TestAnAuthorityOfOnesOwn(t *testing.T) {
 	if err := os.Chmod(shared.Key, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	grouped := files(member("n1"), ca)
-	if err := os.Chmod(grouped.Key, 0o640); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(grouped, member("n1")); (err == nil) != (os.Geteuid() == 0) {
-		t.Errorf("a key that a group may read, of user %d: %v", os.Geteuid(), err)
+	for mode, root := range map[os.FileMode]bool{0o640: true, 0o660: false, 0o650: false} {
+		grouped := files(member("n1"), ca)
+		if err := os.Chmod(grouped.Key, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(grouped, member("n1")); (err == nil) != (root && os.Geteuid() == 0) {
+			t.Errorf("a key with mode %04o, of user %d: %v", mode, os.Geteuid(), err)
+		}
 	}
 	for name, c := range map[string]struct {
 		files Files
