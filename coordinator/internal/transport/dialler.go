@@ -100,7 +100,7 @@ func (d *dialler) sight(now mono.Instant) policy.Sight {
 	}
 	// Without an identity nothing is tried until that changes.
 	if self := d.t.opts.Self(); self.ID != 0 && self.ID != d.id {
-		if !d.self.sameHello(self) {
+		if d.self.ID != 0 && !d.self.sameHello(self) {
 			d.conn.GiveUp()
 			d.conn.Begin(now)
 		}

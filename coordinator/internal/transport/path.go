@@ -186,6 +186,7 @@ func (d *dialler) run(pause time.Duration) {
 			d.conn.Spare = d.spare()
 			d.result(r)
 		case <-d.timer.C: // act does what is due
+			d.conn.Spare = d.spare()
 		case <-broken:
 			d.conn.Spare = d.spare()
 			d.lost()
@@ -370,7 +371,7 @@ func (d *dialler) poked() {
 			d.conn.Silent(now, a.alive)
 			d.t.log.Debug("peer does not acknowledge: racing a fresh connection", "peer", info.Name, "to", d.id)
 		}
-	case a.urgent && !d.conn.Spare:
+	case a.urgent && !d.conn.Spare && !quiet:
 		d.conn.Begin(now)
 	case a.alive:
 		d.conn.Alive(now)
