@@ -36,6 +36,10 @@ func TestLoss(t *testing.T) {
 			t.Errorf("%s: it counts twice", c.name)
 		}
 	}
+	l := Loss{sent: 1000, again: 10}
+	if l.Note(1001, 9, true) != Good {
+		t.Error("what is known late to have arrived is missed")
+	}
 }
 
 // A third of all segments is lost, in either direction. That is told soon of busy streams
