@@ -190,7 +190,15 @@ func TestALargeMessageMeetsAStuckStream(t *testing.T) {
 	l.cables[0].pull(true)
 	l.cables[1].pull(true)
 	a.tr.Send(renew(1, 2, 1))
-	testwait.Until(t, patience, "the streams are stuck", func() bool { return stands[0].stuck(0) && stands[1].stuck(0) })
+	if !ways[0].spare() {
+		t.Error("a path is not spare while the other one carries all")
+	}
+	testwait.Until(t, patience, "the streams are stuck", func() bool {
+		return stands[0].stuck(durations.PeerHintedStall) && stands[1].stuck(durations.PeerHintedStall)
+	})
+	if ways[0].spare() {
+		t.Error("a path is spare while the other one is stuck")
+	}
 	done := make(chan struct{}, 3)
 	again := func(do func()) {
 		for range 20000 {
