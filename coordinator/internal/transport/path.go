@@ -175,22 +175,21 @@ func (d *dialler) run(pause time.Duration) {
 		if d.stream != nil {
 			broken = d.stream.broken
 		}
+		event := func() {} // act does what is due
 		select {
 		case <-d.drain.Done():
 			d.finish()
 			return
 		case <-d.poke:
-			d.conn.Spare = d.spare()
-			d.poked()
+			event = d.poked
 		case r := <-d.results:
-			d.conn.Spare = d.spare()
-			d.result(r)
-		case <-d.timer.C: // act does what is due
-			d.conn.Spare = d.spare()
+			event = func() { d.result(r) }
+		case <-d.timer.C:
 		case <-broken:
-			d.conn.Spare = d.spare()
-			d.lost()
+			event = d.lost
 		}
+		d.conn.Spare = d.spare()
+		event()
 	}
 }
 
